@@ -1,0 +1,1 @@
+"""What every layer stands on: errors, flags, arithmetic. Knows nothing of WebAssembly."""

@@ -1,0 +1,178 @@
+"""Every exception that Strata raises, and the one list of trap kinds. Knows nothing of the layers above.
+
+Errors teach: what happened, where, what was expected and what was found.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class TrapKind(NamedTuple):
+    """A reason to trap: its number in native structs, its name, the specification's message."""
+
+    code: int
+    name: str
+    message: str
+
+
+TRAP_KINDS: Final[tuple[TrapKind, ...]] = tuple(
+    TrapKind(i, name, message)
+    for i, (name, message) in enumerate(
+        (
+            ("none", ""),
+            ("unreachable", "unreachable"),
+            ("memory_out_of_bounds", "out of bounds memory access"),
+            ("table_out_of_bounds", "out of bounds table access"),
+            ("undefined_element", "undefined element"),
+            ("uninitialized_element", "uninitialized element"),
+            ("indirect_call_mismatch", "indirect call type mismatch"),
+            ("div_by_zero", "integer divide by zero"),
+            ("int_overflow", "integer overflow"),
+            ("invalid_conversion", "invalid conversion to integer"),
+            ("stack_overflow", "call stack exhausted"),
+            ("null_reference", "null reference"),
+            ("null_function", "null function reference"),
+            ("cast_failure", "cast failure"),
+            ("array_out_of_bounds", "out of bounds array access"),
+            ("uncaught_exception", "unhandled exception"),
+            ("unaligned_atomic", "unaligned atomic"),
+            ("out_of_fuel", "all fuel consumed"),
+            ("interrupted", "interrupted"),
+            ("deadline", "deadline exceeded"),
+            ("host_exception", "exception in a host function"),
+            ("dynamic", "see the execution context's trap code"),
+        )
+    )
+)
+TRAPS_BY_NAME: Final[dict[str, TrapKind]] = {k.name: k for k in TRAP_KINDS}
+
+
+class StrataError(Exception):
+    """Base of every error that Strata itself raises."""
+
+
+class ModuleError(StrataError):
+    """A module cannot be used: malformed, invalid, or over a limit."""
+
+
+class DecodeError(ModuleError):
+    """The binary is malformed.
+
+    Attributes: ``offset`` is the byte offset in the binary; ``expected`` and ``found`` say what went wrong.
+    """
+
+    def __init__(self, message: str, *, offset: int = 0, expected: str = "", found: str = "") -> None:
+        self.message, self.offset, self.expected, self.found = message, offset, expected, found
+        super().__init__(_locate(f"{offset:#x}", message, expected, found))
+
+
+class ParseError(ModuleError):
+    """The text is malformed.
+
+    Attributes: ``line`` and ``column`` count from 1; ``expected`` and ``found`` say what went wrong.
+    """
+
+    def __init__(self, message: str, *, line: int = 0, column: int = 0, expected: str = "", found: str = "") -> None:
+        self.message, self.line, self.column = message, line, column
+        self.expected, self.found = expected, found
+        super().__init__(_locate(f"{line}:{column}", message, expected, found))
+
+
+class ValidationError(ModuleError):
+    """The module is well-formed but invalid.
+
+    Attributes: ``offset`` in the binary, ``func`` the function index (or None), ``op`` the instruction's mnemonic.
+    """
+
+    def __init__(
+        self, message: str, *, offset: int = 0, func: int | None = None, op: str = "", expected: str = "", found: str = ""
+    ) -> None:
+        self.message, self.offset, self.func, self.op = message, offset, func, op
+        self.expected, self.found = expected, found
+        where = f"{offset:#x}" if func is None else f"{offset:#x} (func {func})"
+        super().__init__(_locate(where, f"{op}: {message}" if op else message, expected, found))
+
+
+class Unsupported(ModuleError):
+    """A feature that this build or tier does not have; ``feature`` names the proposal."""
+
+    def __init__(self, message: str, *, feature: str = "") -> None:
+        self.feature = feature
+        super().__init__(message)
+
+
+class LinkError(StrataError):
+    """Imports do not fit: missing, or of another type."""
+
+
+class ResourceLimit(StrataError):
+    """A limit was reached; ``limit`` names it."""
+
+    def __init__(self, message: str, *, limit: str = "") -> None:
+        self.limit = limit
+        super().__init__(message)
+
+
+class Trap(StrataError):
+    """WebAssembly trapped.
+
+    Attributes: ``kind`` is the name of a trap kind (``div_by_zero``), ``message`` the specification's words, ``frames`` the
+    guest frames, innermost first.
+    """
+
+    def __init__(self, kind: str, frames: tuple[object, ...] = (), detail: str = "") -> None:
+        self.kind, self.frames = kind, frames
+        self.message = TRAPS_BY_NAME[kind].message
+        super().__init__(f"{self.message}: {detail}" if detail else self.message)
+
+
+class StackOverflow(Trap):
+    """The guest's stack budget is used up."""
+
+    def __init__(self, frames: tuple[object, ...] = (), detail: str = "") -> None:
+        super().__init__("stack_overflow", frames, detail)
+
+
+class Interrupted(Trap):
+    """``Store.interrupt()`` stopped the guest."""
+
+    def __init__(self, frames: tuple[object, ...] = (), detail: str = "") -> None:
+        super().__init__("interrupted", frames, detail)
+
+
+class DeadlineExceeded(Trap):
+    """The call ran past its deadline."""
+
+    def __init__(self, frames: tuple[object, ...] = (), detail: str = "") -> None:
+        super().__init__("deadline", frames, detail)
+
+
+class ExitError(StrataError):
+    """The guest called ``proc_exit``; ``code`` is its exit code."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+        super().__init__(f"guest exited with code {code}")
+
+
+class StoreBusy(StrataError):
+    """Another thread is inside this store, or a call is running where none may be."""
+
+
+class InstanceBusy(StrataError):
+    """A call chain is suspended in an instance that shares state with this one."""
+
+
+class InstancePoisoned(StrataError):
+    """A call of this instance was abandoned midway; its memory may be inconsistent."""
+
+
+class Closed(StrataError):
+    """The object was closed."""
+
+
+def _locate(where: str, message: str, expected: str, found: str) -> str:
+    """``where: message, expected X, found Y`` with what is known."""
+    tail = ", ".join(part for part in (f"expected {expected}" if expected else "", f"found {found}" if found else "") if part)
+    return f"{where}: {message}" + (f" ({tail})" if tail else "")

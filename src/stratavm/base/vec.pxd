@@ -1,0 +1,25 @@
+# Growable C arrays on malloc: the only allocation in hot passes. Growth is overflow-checked; failure raises MemoryError.
+from libc.stdint cimport uint32_t
+from libc.stdlib cimport free, realloc
+
+cdef inline int vec_reserve(void** items, uint32_t* capacity, uint32_t needed, size_t item_size) except -1 nogil:
+    """Make room for ``needed`` items of ``item_size`` bytes. ``capacity`` counts items."""
+    cdef size_t wanted
+    cdef void* grown
+    if needed <= capacity[0]:
+        return 0
+    wanted = <size_t>capacity[0] * 2
+    if wanted < needed:
+        wanted = needed
+    if wanted < 16:
+        wanted = 16
+    if wanted > 0xFFFFFFFF or wanted > (<size_t>1 << 46) // item_size:
+        with gil:
+            raise MemoryError("a compiler array outgrew its index type")
+    grown = realloc(items[0], wanted * item_size)
+    if grown == NULL:
+        with gil:
+            raise MemoryError("out of memory in a compiler array")
+    items[0] = grown
+    capacity[0] = <uint32_t>wanted
+    return 0

@@ -1,0 +1,110 @@
+# Machine IR between selection and emission: instructions over virtual registers with operand constraints. Target-neutral
+# in shape; `op` and register numbers belong to the target (codegen/x64). Allocators read operands and write `loc`.
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef enum:
+    NO_VREG = 0xFFFFFFFF
+    NO_LOC = 0xFFFFFFFF
+    LOC_SLOT = 0x80000000   # loc = LOC_SLOT | spill slot number (8-byte units); else loc = physical register 0-15 GPR, 16-31 XMM
+
+cdef enum RegClass:
+    RC_GPR = 0
+    RC_XMM = 1
+
+cdef enum Role:
+    R_USE = 0        # read at the start of the instruction
+    R_DEF = 1        # written at its end
+    R_USE_LATE = 2   # read, and must not share a register with any def (alive through the end)
+    R_DEF_EARLY = 3  # written before the uses are dead: shares a register with no use
+    R_TEMP = 4       # scratch: live only inside the instruction, conflicts with every use and def
+
+cdef enum Constraint:
+    C_ANY = 0        # register or spill slot (the emitter has a memory form)
+    C_REG = 1        # any register of the vreg's class
+    C_FIXED = 2      # exactly `reg`
+    C_SAME = 3       # a def in the same location (register) as operand number `reg` of this instruction (two-address)
+    C_SLOT = 4       # must be in its spill slot (rare: stack arguments)
+
+cdef enum MFlag:
+    MI_CALL = 1        # clobbers every allocatable register (no callee-saved): only slots survive
+    MI_TERMINATOR = 2
+    MI_MOVE = 4        # operands[0] = def, operands[1] = use: may be coalesced. Never set for i32.wrap_i64.
+    MI_TRAPS = 8       # has an entry in the trap table (aux = trap kind)
+    MI_EFFECT = 16     # may not be removed or moved across other effects
+    MI_FLAGS_DEF = 32  # writes the condition flags
+    MI_FLAGS_USE = 64  # reads them; allocators insert no flag-clobbering code between (mov does not)
+    MI_EXIT = 128      # leaves the function: return, trap, tail call
+
+cdef struct MOperand:
+    uint32_t vreg
+    uint8_t role
+    uint8_t constraint
+    uint8_t reg           # C_FIXED: register; C_SAME: operand number
+    uint8_t flags
+    uint32_t loc          # result of allocation
+
+cdef struct MInst:
+    uint16_t op           # machine operation of the target
+    uint8_t width         # operand bytes: 1 2 4 8 16
+    uint8_t cc            # condition code (jcc, setcc, cmov)
+    uint16_t flags        # MFlag
+    uint8_t nops
+    uint8_t scale         # of an index register: 0-3 (log2); 0xFF = address has no index operand
+    uint32_t ops          # first operand in MCode.operands
+    uint32_t node         # SSA node it came from (dump, positions), NO_VREG if none
+    int64_t imm
+    int32_t disp
+    uint32_t aux          # target block, trap kind, builtin number, call shape …
+
+cdef struct MEdge:
+    uint32_t target
+    uint32_t args         # start in MCode.edge_args: vregs for the target's parameters
+    uint32_t nargs
+
+cdef struct MBlock:
+    uint32_t first        # instruction range [first, last); the last instruction is the terminator
+    uint32_t last
+    uint32_t params       # start in MCode.block_params (vregs); parallel definition at the block's head
+    uint32_t nparams
+    uint32_t edges        # first of its successors in MCode.edges
+    uint32_t nedges       # A block with more than one successor passes no arguments (isel splits those edges).
+    uint32_t depth        # loop depth
+    uint32_t flags        # BlockFlag of ir/ssa.pxd
+
+cdef struct Move:
+    # inserted by the allocator; moves with equal `at` form ONE parallel move, resolved by regalloc/moves into a sequence
+    uint32_t at           # before instruction `at`
+    uint32_t src          # loc
+    uint32_t dst          # loc
+    uint32_t vreg         # what is moved (its class and width)
+
+cdef class MCode:
+    # One function of machine IR, owned arrays, reused by clear().
+    cdef MInst* insts
+    cdef uint32_t n_insts, cap_insts
+    cdef MOperand* operands
+    cdef uint32_t n_operands, cap_operands
+    cdef MBlock* blocks
+    cdef uint32_t n_blocks, cap_blocks
+    cdef MEdge* edges
+    cdef uint32_t n_edges, cap_edges
+    cdef uint32_t* edge_args
+    cdef uint32_t n_edge_args, cap_edge_args
+    cdef uint32_t* block_params
+    cdef uint32_t n_block_params, cap_block_params
+    cdef uint8_t* vclass           # RegClass of each vreg
+    cdef uint8_t* vwidth           # bytes of its spill slot and of a move: 4, 8 or 16
+    cdef uint32_t n_vregs, cap_vclass, cap_vwidth
+    cdef uint64_t* constants       # constant pool (8-byte words), reached rip-relative
+    cdef uint32_t n_constants, cap_constants
+    cdef uint32_t out_arg_bytes    # outgoing stack-argument area (16-byte multiple)
+    cdef uint32_t in_arg_bytes     # incoming stack arguments, popped by the callee
+    # results of allocation
+    cdef Move* moves               # sorted by `at`, already sequentialised
+    cdef uint32_t n_moves, cap_moves
+    cdef uint32_t n_slots          # spill slots in 8-byte units (16-byte values take two, aligned)
+
+    cdef int clear(self) except -1 nogil
+    cdef uint32_t vreg(self, uint8_t rclass, uint8_t width) except? 0xFFFFFFFF nogil
+    cdef uint32_t inst(self, uint16_t op, uint8_t width, uint16_t flags) except? 0xFFFFFFFF nogil   # operands follow by operand()
+    cdef uint32_t operand(self, uint32_t vreg, uint8_t role, uint8_t constraint, uint8_t reg) except? 0xFFFFFFFF nogil  # of the newest inst

@@ -1,0 +1,1 @@
+"""Register allocators behind one interface."""

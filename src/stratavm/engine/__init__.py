@@ -1,0 +1,1 @@
+"""Public objects and the one composition root."""

@@ -1,0 +1,117 @@
+# The one declaration of the SSA form (compiler.md section 3). Producers: ir/from_wasm (walk_build), passes. Consumers:
+# verify, text, codegen isel. A value is a node index. Blocks are contiguous node ranges in wasm order; block parameters are
+# nodes at the block's head; the last node of a block is its terminator.
+#
+# Node shapes, by op (ids: OP_* of spec rows below 0x8000 from spec/_gen_ops.pxd, IR_* from 0x8000 below):
+#   pure 1-3 operands   a, b, c = operand values (unused = NO_VALUE)          select: a = if true, b = if false, c = condition
+#   loads               a = address value, c = index into memargs
+#   stores              a = address, b = value, c = index into memargs
+#   global.get/set      get: c = global index;  set: a = value, c = global index
+#   table.get/set       get: a = index, c = table;  set: a = index, b = value, c = table
+#   table.size, memory.size   c = table / memory;   memory.grow: a = delta, c = memory;
+#   ref.null            none;  ref.func: c = function index;  ref.is_null: a
+#   data.drop/elem.drop c = segment index
+#   WIDE ops            b = start in args, c = number of operands n; args[b..b+n) operands; args[b+n], args[b+n+1] = two raw immediates
+#                       (x, y) in the order of the binary format: memory.copy(dst mem, src mem), memory.fill(mem, 0),
+#                       memory.init(data, mem), table.copy(dst, src), table.init(elem, table), table.fill(table, 0), table.grow(table, 0)
+#                       call: WIDE, x = function index, y = 0.   call_indirect: WIDE, x = type index, y = table; its LAST operand (n-1) is the
+#                       callee index value.   return_call*: as call, terminators.
+#   multi-value results: the call node itself is result 0 (type T_NONE when there is none); further ones are IR_RESULT
+#                       nodes (a = call node, c = 1, 2, …) directly behind the call.
+#   terminators: IR_BR (c = edge), IR_BR_IF (a = condition i32, b = edge when non-zero, c = edge when zero),
+#                IR_BR_TABLE (a = index i32, b = first edge, c = number of edges; the last is the default; one edge block per distinct
+#                target is made by isel), IR_RETURN (b = start in args, c = n), IR_TRAP (c = trap kind code; unreachable is IR_TRAP),
+#                IR_INVOKE (reserved: a = call node before it, b = normal edge, c = exceptional edge)
+#   Polls: IR_POLL first in every loop header after the block parameters. The prologue polls by itself.
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef enum:
+    NO_VALUE = 0xFFFFFFFF
+
+cdef enum ValueType:  # Node.type
+    T_NONE = 0
+    T_I32 = 1
+    T_I64 = 2
+    T_F32 = 3
+    T_F64 = 4
+    T_V128 = 5
+    T_REF = 6  # funcref: FuncRec pointer or 0; externref: handle or 0; 64 bits
+
+cdef enum IrOp:
+    IR_NOP = 0x8000       # a deleted node
+    IR_PARAM = 0x8001     # c = parameter index (entry block only, at its head)
+    IR_BLOCK_PARAM = 0x8002  # c = position among the block's parameters
+    IR_CONST = 0x8003     # type T_I32..T_F64, T_REF (0): a = low 32 bits, b = high 32 bits of the raw value
+    IR_CONST_V128 = 0x8004  # a = index of two words in constants
+    IR_RESULT = 0x8005
+    IR_POLL = 0x8006
+    IR_BR = 0x8010        # terminators from here to IR_LAST_TERMINATOR
+    IR_BR_IF = 0x8011
+    IR_BR_TABLE = 0x8012
+    IR_RETURN = 0x8013
+    IR_TRAP = 0x8014
+    IR_INVOKE = 0x8015
+    IR_LAST_TERMINATOR = 0x801F
+
+cdef enum NodeFlag:  # Node.flags
+    NF_WIDE = 1
+
+cdef enum BlockFlag:
+    BF_LOOP_HEADER = 1
+    BF_UNREACHABLE = 2    # kept for numbering; has no nodes but IR_TRAP
+
+cdef struct Node:
+    uint16_t op
+    uint8_t type
+    uint8_t flags
+    uint32_t a
+    uint32_t b
+    uint32_t c
+
+cdef struct Block:
+    uint32_t first        # node range [first, last)
+    uint32_t last
+    uint32_t params       # the first `params` nodes are IR_BLOCK_PARAM (IR_PARAM in block 0)
+    uint32_t preds        # number of incoming edges
+    uint32_t depth        # loop depth
+    uint32_t flags
+
+cdef struct Edge:
+    uint32_t target       # block index
+    uint32_t args         # start in args
+    uint32_t nargs        # == blocks[target].params
+    uint32_t flags
+
+cdef struct MemArg:
+    uint64_t offset
+    uint32_t memory
+    uint32_t align        # log2, a hint
+
+cdef class Ssa:
+    # One function. Arrays are malloc'd, owned by this object and reused between functions by clear().
+    cdef public uint32_t func                 # function index
+    cdef public uint32_t type_index
+    cdef Node* nodes
+    cdef uint32_t* positions           # wasm byte offset of each node (same length as nodes)
+    cdef uint32_t n_nodes, cap_nodes, cap_positions
+    cdef Block* blocks
+    cdef uint32_t n_blocks, cap_blocks
+    cdef Edge* edges
+    cdef uint32_t n_edges, cap_edges
+    cdef uint32_t* args
+    cdef uint32_t n_args, cap_args
+    cdef MemArg* memargs
+    cdef uint32_t n_memargs, cap_memargs
+    cdef uint64_t* constants           # pairs of words for v128
+    cdef uint32_t n_constants, cap_constants
+    cdef uint8_t* result_types         # ValueType of the function's results
+    cdef uint32_t n_results, cap_results
+    cdef uint32_t n_params
+
+    cdef int clear(self) except -1 nogil
+    cdef uint32_t node(self, uint16_t op, uint8_t type, uint8_t flags, uint32_t a, uint32_t b, uint32_t c, uint32_t position) except? 0xFFFFFFFF nogil
+    cdef uint32_t block(self, uint32_t depth, uint32_t flags) except? 0xFFFFFFFF nogil
+    cdef uint32_t edge(self, uint32_t target, uint32_t args, uint32_t nargs) except? 0xFFFFFFFF nogil
+    cdef uint32_t arg(self, uint32_t value) except? 0xFFFFFFFF nogil       # append one; returns its index
+    cdef uint32_t memarg(self, uint64_t offset, uint32_t memory, uint32_t align) except? 0xFFFFFFFF nogil
+    cdef uint32_t* use_counts(self) except NULL nogil  # fresh malloc'd array, the caller frees it

@@ -1,0 +1,1 @@
+"""The module as data: binary and text format, validation."""

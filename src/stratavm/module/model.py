@@ -1,0 +1,216 @@
+"""The module as data: what the decoder and the text parser build and every later stage reads. Frozen, no behaviour.
+
+Index spaces list imports first, as the specification counts them. Function bodies stay bytes: the walk reads them
+where they lie. Source: WebAssembly 3.0, section 2.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, TypeAlias
+
+from stratavm.spec.types import (
+    ExternType,
+    FuncType,
+    GlobalType,
+    MemoryType,
+    RecGroup,
+    SubType,
+    TableType,
+    TagType,
+    ValType,
+)
+
+ExternKind: TypeAlias = Literal["func", "table", "memory", "global", "tag"]
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """An import. ``type_index`` is set for functions and tags, ``type`` for all."""
+
+    module: str
+    name: str
+    kind: ExternKind
+    type: ExternType
+    type_index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """An export: a name for an entry of an index space."""
+
+    name: str
+    kind: ExternKind
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConstExpr:
+    """A constant expression: its bytes, ``end`` (0x0B) included, and where they begin in the binary."""
+
+    code: bytes
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A defined function. ``start``/``end`` bound its instructions (final ``end`` included) within ``Module.binary``;
+    ``locals`` are runs of (count, type) that follow the parameters."""
+
+    type_index: int
+    start: int
+    end: int
+    locals: tuple[tuple[int, ValType], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A defined table; ``init`` fills it (null where absent)."""
+
+    type: TableType
+    init: ConstExpr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Global:
+    """A defined global."""
+
+    type: GlobalType
+    init: ConstExpr
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """An element segment: function indices, or constant expressions where ``exprs`` is set."""
+
+    mode: Literal["active", "passive", "declared"]
+    type: ValType
+    funcs: tuple[int, ...] = ()
+    exprs: tuple[ConstExpr, ...] | None = None
+    table: int = 0
+    offset: ConstExpr | None = None
+
+    def __len__(self) -> int:
+        return len(self.funcs if self.exprs is None else self.exprs)
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """A data segment: a range of ``Module.binary`` (never copied)."""
+
+    mode: Literal["active", "passive"]
+    start: int
+    end: int
+    memory: int = 0
+    offset: ConstExpr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Custom:
+    """A custom section, kept as it came. ``after`` is the id of the section before it (0 at the start)."""
+
+    name: str
+    data: bytes
+    offset: int
+    after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The ``name`` section: debug names by index. Missing names are absent."""
+
+    module: str | None = None
+    funcs: Mapping[int, str] = field(default_factory=dict)
+    locals: Mapping[int, Mapping[int, str]] = field(default_factory=dict)
+    labels: Mapping[int, Mapping[int, str]] = field(default_factory=dict)
+    types: Mapping[int, str] = field(default_factory=dict)
+    tables: Mapping[int, str] = field(default_factory=dict)
+    memories: Mapping[int, str] = field(default_factory=dict)
+    globals: Mapping[int, str] = field(default_factory=dict)
+    elements: Mapping[int, str] = field(default_factory=dict)
+    datas: Mapping[int, str] = field(default_factory=dict)
+    fields: Mapping[int, Mapping[int, str]] = field(default_factory=dict)
+    tags: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Module:
+    """A decoded module.
+
+    ``binary`` is the whole module as bytes: the input of the decoder, or the encoder's output for a module that came as
+    text. Positions in errors and traps are offsets into it.
+    """
+
+    binary: bytes
+    rec_groups: tuple[RecGroup, ...] = ()
+    imports: tuple[Import, ...] = ()
+    functions: tuple[Function, ...] = ()
+    tables: tuple[Table, ...] = ()
+    memories: tuple[MemoryType, ...] = ()
+    tags: tuple[TagType, ...] = ()
+    globals: tuple[Global, ...] = ()
+    exports: tuple[Export, ...] = ()
+    start: int | None = None
+    elements: tuple[Element, ...] = ()
+    datas: tuple[Data, ...] = ()
+    data_count: int | None = None
+    customs: tuple[Custom, ...] = ()
+    names: Names = field(default_factory=Names)
+
+    @cached_property
+    def types(self) -> tuple[SubType, ...]:
+        """Type definitions by type index (recursion groups flattened)."""
+        return tuple(t for group in self.rec_groups for t in group.types)
+
+    def _imported(self, kind: ExternKind) -> tuple[Import, ...]:
+        return tuple(i for i in self.imports if i.kind == kind)
+
+    @cached_property
+    def imported_funcs(self) -> tuple[Import, ...]:
+        """Imported functions: function indices 0 … n-1."""
+        return self._imported("func")
+
+    @cached_property
+    def func_type_indices(self) -> tuple[int, ...]:
+        """Type index of every function, imports first."""
+        first = tuple(-1 if i.type_index is None else i.type_index for i in self.imported_funcs)
+        return first + tuple(f.type_index for f in self.functions)
+
+    def func_type(self, index: int) -> FuncType:
+        """Type of a function by function index."""
+        composite = self.types[self.func_type_indices[index]].composite
+        assert isinstance(composite, FuncType)
+        return composite
+
+    @cached_property
+    def table_types(self) -> tuple[TableType, ...]:
+        """Type of every table, imports first."""
+        first = tuple(i.type for i in self._imported("table"))
+        return first + tuple(t.type for t in self.tables)  # type: ignore[return-value]
+
+    @cached_property
+    def memory_types(self) -> tuple[MemoryType, ...]:
+        """Type of every memory, imports first."""
+        return tuple(i.type for i in self._imported("memory")) + self.memories  # type: ignore[return-value]
+
+    @cached_property
+    def global_types(self) -> tuple[GlobalType, ...]:
+        """Type of every global, imports first."""
+        first = tuple(i.type for i in self._imported("global"))
+        return first + tuple(g.type for g in self.globals)  # type: ignore[return-value]
+
+    @cached_property
+    def tag_types(self) -> tuple[TagType, ...]:
+        """Type of every tag, imports first."""
+        return tuple(i.type for i in self._imported("tag")) + self.tags  # type: ignore[return-value]
+
+    def func_name(self, index: int) -> str:
+        """A function's debug name: from the name section, an export, or ``func[12]``."""
+        name = self.names.funcs.get(index)
+        return name if name is not None else self._export_names.get(index, f"func[{index}]")
+
+    @cached_property
+    def _export_names(self) -> dict[int, str]:
+        return {e.index: e.name for e in reversed(self.exports) if e.kind == "func"}

@@ -1,0 +1,1 @@
+"""Native state of a running guest: contexts, memories, tables, traps, host calls."""

@@ -1,0 +1,1 @@
+"""What WebAssembly is, as data and pure functions: types, features, opcode rows, their meaning."""

@@ -1,0 +1,108 @@
+"""The row: what one opcode *is*. ``spec/ops`` declares rows; decoder, text format, validator, oracle, SSA builder and JIT derive.
+
+A row's semantic function takes a *domain* ``d`` and operands and may only call primitives of ``d`` (``spec/prims.py``).
+Signature letters: ``i`` i32, ``I`` i64, ``f`` f32, ``F`` f64, ``v`` v128, ``t`` the family's type, ``a`` an address (the
+memory's or table's index type: i32 without memory64). Rows whose typing is polymorphic have an empty signature and a
+``check`` name that the walk implements (``select``, ``local.get``, ``call`` …).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeAlias
+
+Semantics: TypeAlias = Callable[..., Any]
+
+Imm: TypeAlias = Literal[
+    "local", "global", "func", "table", "elem", "data", "memory", "type", "tag", "label", "labels", "blocktype",
+    "memarg", "i32", "i64", "f32", "f64", "v128", "lane", "lanes16", "heaptype", "valtypes", "catches", "field", "u32",
+]  # fmt: skip
+"""Kinds of immediates, in the binary's order. ``labels`` is br_table's vector plus default; ``valtypes`` typed select's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What an operation may do besides computing its result. Sets of {"memory", "table", "global", "gc"}."""
+
+    reads: frozenset[str] = frozenset()
+    writes: frozenset[str] = frozenset()
+    calls: bool = False
+    allocates: bool = False
+
+    @property
+    def pure(self) -> bool:
+        """No effect but possibly a trap."""
+        return not (self.reads or self.writes or self.calls or self.allocates)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A memory access: ``bytes`` moved, sign or zero extension for loads."""
+
+    bytes: int
+    signed: bool = False
+    store: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One opcode. ``prefix`` is 0 for one-byte opcodes; ``code`` the byte, or the LEB128 number behind the prefix."""
+
+    mnemonic: str
+    prefix: int
+    code: int
+    imms: tuple[Imm, ...] = ()
+    signature: str = ""
+    feature: str = "mvp"
+    traps: tuple[str, ...] = ()
+    effects: Effects = field(default_factory=Effects)
+    access: Access | None = None
+    check: str = ""
+    control: bool = False
+    semantics: Semantics | None = None
+    doc: str = ""
+
+    @property
+    def symbol(self) -> str:
+        """Name in generated enums: ``OP_I32_ADD``."""
+        return "OP_" + self.mnemonic.upper().replace(".", "_")
+
+
+ROWS: Final[dict[str, Row]] = {}
+"""Every row by mnemonic, in order of declaration; filled by importing ``stratavm.spec.ops``."""
+
+TYPES: Final[Mapping[str, str]] = {"i32": "i", "i64": "I", "f32": "f", "f64": "F", "v128": "v"}
+
+
+def add(row: Row) -> Row:
+    """Register a row; refuses a mnemonic or an opcode that is taken."""
+    if row.mnemonic in ROWS:
+        raise ValueError(f"{row.mnemonic} is declared twice")
+    taken = next((r for r in ROWS.values() if (r.prefix, r.code) == (row.prefix, row.code)), None)
+    if taken is not None and not row.check.startswith("same-code"):
+        raise ValueError(f"{row.mnemonic} and {taken.mnemonic} share {row.prefix:#x} {row.code:#x}")
+    ROWS[row.mnemonic] = row
+    return row
+
+
+def op(code: int, mnemonic: str, signature: str = "", *, prefix: int = 0, **more: Any) -> Callable[[Semantics], Semantics]:
+    """Declare one row with the decorated function as its meaning."""
+
+    def declare(semantics: Semantics) -> Semantics:
+        doc = (getattr(semantics, "__doc__", None) or "").strip()
+        add(Row(mnemonic, prefix, code, signature=signature, semantics=semantics, doc=doc, **more))
+        return semantics
+
+    return declare
+
+
+def family(codes: Mapping[str, int], name: str, signature: str, *, prefix: int = 0, **more: Any) -> Callable[[Semantics], Semantics]:
+    """Declare one row per type: ``family({"i32": 0x6A, "i64": 0x7C}, "add", "tt->t")``."""
+
+    def declare(semantics: Semantics) -> Semantics:
+        for type_, code in codes.items():
+            op(code, f"{type_}.{name}", signature.replace("t", TYPES[type_]), prefix=prefix, **more)(semantics)
+        return semantics
+
+    return declare

@@ -1,0 +1,194 @@
+"""Types of WebAssembly as values: packed integers for value types, frozen objects for the rest.
+
+A value type is one unsigned integer, so that the decoder, the validator and the compiler compare types with
+``==`` and hold them in C arrays. The low eight bits are the *kind* (the byte of the binary format); a reference
+carries its heap type in the bits above: a byte-coded abstract heap type, or ``CONCRETE + type index``.
+
+Source: WebAssembly 3.0, sections 2.3 (types) and 5.3 (binary types).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+ValType: TypeAlias = int
+"""A packed value type: ``I32`` … ``V128``, or ``ref(heap, nullable)``."""
+
+HeapType: TypeAlias = int
+"""An abstract heap type's byte (``FUNC``, ``EXTERN`` …) or ``CONCRETE + type index``."""
+
+I32: Final = 0x7F
+I64: Final = 0x7E
+F32: Final = 0x7D
+F64: Final = 0x7C
+V128: Final = 0x7B
+I8: Final = 0x78  # storage types of fields only
+I16: Final = 0x77
+REF: Final = 0x64  # kind of a non-nullable reference
+REF_NULL: Final = 0x63  # kind of a nullable reference
+BOTTOM: Final = 0  # the type of an unreachable operand: matches everything
+
+NOEXN: Final = 0x74
+NOFUNC: Final = 0x73
+NOEXTERN: Final = 0x72
+NONE: Final = 0x71
+FUNC: Final = 0x70
+EXTERN: Final = 0x6F
+ANY: Final = 0x6E
+EQ: Final = 0x6D
+I31: Final = 0x6C
+STRUCT: Final = 0x6B
+ARRAY: Final = 0x6A
+EXN: Final = 0x69
+CONCRETE: Final = 0x100
+"""Heap types from here on are type indices."""
+
+MAX_TYPES: Final = 1_000_000
+"""Limit on type definitions of a module; the packing holds 2**24 - 256."""
+
+
+def ref(heap: HeapType, nullable: bool = True) -> ValType:
+    """The reference type to ``heap``."""
+    return (REF_NULL if nullable else REF) | heap << 8
+
+
+def kind(t: ValType) -> int:
+    """The kind byte of a value type: ``I32`` … ``V128``, ``REF`` or ``REF_NULL``."""
+    return t & 0xFF
+
+
+def heap(t: ValType) -> HeapType:
+    """The heap type of a reference type."""
+    return t >> 8
+
+
+def is_ref(t: ValType) -> bool:
+    """Whether the type is a reference type."""
+    return t & 0xFE == 0x62 or t & 0xFF == REF
+
+
+FUNCREF: Final = REF_NULL | FUNC << 8
+EXTERNREF: Final = REF_NULL | EXTERN << 8
+
+HEAP_NAMES: Final[dict[HeapType, str]] = {
+    NOEXN: "noexn", NOFUNC: "nofunc", NOEXTERN: "noextern", NONE: "none", FUNC: "func", EXTERN: "extern",
+    ANY: "any", EQ: "eq", I31: "i31", STRUCT: "struct", ARRAY: "array", EXN: "exn",
+}  # fmt: skip
+NUMBER_NAMES: Final[dict[ValType, str]] = {
+    I32: "i32", I64: "i64", F32: "f32", F64: "f64", V128: "v128", I8: "i8", I16: "i16", BOTTOM: "bot",
+}  # fmt: skip
+SHORT_REFS: Final[dict[HeapType, str]] = {
+    FUNC: "funcref", EXTERN: "externref", ANY: "anyref", EQ: "eqref", I31: "i31ref", STRUCT: "structref",
+    ARRAY: "arrayref", EXN: "exnref", NONE: "nullref", NOFUNC: "nullfuncref", NOEXTERN: "nullexternref",
+    NOEXN: "nullexnref",
+}  # fmt: skip
+
+
+def type_name(t: ValType) -> str:
+    """The type in the text format's spelling: ``i32``, ``funcref``, ``(ref null 3)``."""
+    name = NUMBER_NAMES.get(t)
+    if name is not None:
+        return name
+    h = heap(t)
+    if kind(t) == REF_NULL and h in SHORT_REFS:
+        return SHORT_REFS[h]
+    target = HEAP_NAMES.get(h) or (str(h - CONCRETE) if h >= CONCRETE else f"{h:#x}")
+    return f"(ref {'null ' if kind(t) == REF_NULL else ''}{target})"
+
+
+@dataclass(frozen=True, slots=True)
+class FuncType:
+    """``params -> results``."""
+
+    params: tuple[ValType, ...] = ()
+    results: tuple[ValType, ...] = ()
+
+    def __str__(self) -> str:
+        return f"[{' '.join(map(type_name, self.params))}] -> [{' '.join(map(type_name, self.results))}]"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldType:
+    """A field of a struct or the element of an array; ``storage`` may be ``I8`` or ``I16``."""
+
+    storage: ValType
+    mutable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StructType:
+    """A struct's fields, in order."""
+
+    fields: tuple[FieldType, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayType:
+    """An array's element."""
+
+    element: FieldType
+
+
+CompositeType: TypeAlias = FuncType | StructType | ArrayType
+
+
+@dataclass(frozen=True, slots=True)
+class SubType:
+    """A type definition: its shape, whether it may be extended, and what it extends (type indices)."""
+
+    composite: CompositeType
+    final: bool = True
+    supers: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RecGroup:
+    """Type definitions that may refer to each other."""
+
+    types: tuple[SubType, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Size in pages or elements; ``is64`` selects the address type, ``shared`` needs threads."""
+
+    minimum: int
+    maximum: int | None = None
+    is64: bool = False
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryType:
+    """A memory; limits are in pages of ``1 << page_shift`` bytes."""
+
+    limits: Limits
+    page_shift: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class TableType:
+    """A table; limits are in elements."""
+
+    element: ValType
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalType:
+    """A global variable's type."""
+
+    value: ValType
+    mutable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TagType:
+    """An exception tag: the type of its payload."""
+
+    type: FuncType
+
+
+ExternType: TypeAlias = FuncType | TableType | MemoryType | GlobalType | TagType
+"""The type of an import or an export."""

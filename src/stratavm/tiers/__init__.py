@@ -1,0 +1,1 @@
+"""Ways to run a function, behind one protocol."""

@@ -1,0 +1,1 @@
+"""Our compiler, function by function, at the first call."""

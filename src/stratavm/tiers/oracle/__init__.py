@@ -1,0 +1,1 @@
+"""A slow, obviously right evaluator: the reference of every differential test."""

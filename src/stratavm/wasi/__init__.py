@@ -1,0 +1,1 @@
+"""WASI: capability-based system interface."""
