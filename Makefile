@@ -1,0 +1,68 @@
+# The one entry to everything. `make` lists the targets.
+
+VENV ?= .venv
+PYTHON ?= python3
+STRATA_BUILD ?= opt
+export STRATA_BUILD
+
+PY := $(VENV)/bin/python
+RUN := PYTHONPATH=src $(PY)
+EXTRAS := build test programs bench dev docs
+STAMP := $(VENV)/.strata-stamp
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help venv build demo test quick check coverage gen bless bench fuzz docs accept wheel clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+venv: $(STAMP) ## create $(VENV) with the pinned tools (not the package itself)
+$(STAMP): pyproject.toml tools/constraints.txt tools/deps.py
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m tools.deps $(EXTRAS)
+	touch $@
+
+build: venv ## compile the hot modules that changed (STRATA_BUILD=opt|checked|trace)
+	@$(PY) -m tools.build
+
+demo: build ## build, then run a real program
+	$(RUN) -m tools.demo
+
+test: build ## run every test
+	$(RUN) -m pytest $(ARGS)
+
+quick: build ## run the tests that are not slow
+	$(RUN) -m pytest -m "not slow" -x -q $(ARGS)
+
+check: build ## every quality gate
+	$(RUN) -m tools.gates $(ARGS)
+
+coverage: venv ## line and branch coverage, hot modules included (trace build)
+	$(PY) -m tools.gates coverage
+
+gen: venv ## regenerate the generated files (tools/gen_*.py)
+	@STRATA_STALE=defer $(RUN) -m tools.gen
+
+bless: build ## accept the present output as golden, for tests given in ARGS
+	STRATA_BLESS=1 $(RUN) -m pytest $(ARGS)
+
+bench: build ## benchmarks; non-zero when a stated threshold fails
+	$(RUN) -m tests.bench $(ARGS)
+
+fuzz: ## fuzz the checked build (ARGS="--seconds 60 --seed 1")
+	@$(MAKE) build STRATA_BUILD=checked
+	$(RUN) -m tests.fuzz $(ARGS)
+
+docs: venv ## build the documentation (strict)
+	$(PY) -m mkdocs build --strict
+
+accept: build ## regenerate docs/acceptance.md; non-zero if a row marked met no longer holds
+	$(RUN) -m tools.accept $(ARGS)
+
+wheel: venv ## a manylinux wheel in dist/
+	$(PY) -m tools.wheel
+
+clean: ## remove what the build made (not $(VENV))
+	python3 -m tools.build --clean
+	rm -rf dist site htmlcov .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

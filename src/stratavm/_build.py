@@ -1,0 +1,113 @@
+"""The stale-build guard of a source checkout; wheels are shipped without this file.
+
+A compiled module bakes in the struct layouts of every ``.pxd`` it cimports, so running one that is
+older than its sources is memory corruption. ``make build`` leaves a manifest of all the sources
+(time, size, hash) behind each ``.so``; importing ``stratavm`` compares it with the disk.
+
+``STRATA_STALE=defer`` (set for generators, which must run before a build) lets ``stratavm`` be
+imported and refuses the stale modules one by one instead.
+"""
+
+import os
+import sys
+from os.path import abspath, dirname, isfile, join
+
+PACKAGE = dirname(abspath(__file__))
+ROOT = dirname(dirname(PACKAGE))
+MANIFEST = join(ROOT, "build", "manifest.txt")
+MARKER = b"# strata: hot"
+HINT = "run `make build` (STRATA_BUILD=checked for the checked variant)"
+
+
+def heat(source: str | os.PathLike[str]) -> str | None:
+    """``hot`` (must be compiled), ``optional`` (may also run as Python) or None, by its marker."""
+    with open(source, "rb") as file:
+        for line in file.read(400).splitlines()[:5]:
+            if line.startswith(MARKER):
+                return "optional" if line.endswith(b"optional") else "hot"
+    return None
+
+
+def record(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """What the manifest keeps of a file: time, size, hash; empty where there is none."""
+    from hashlib import blake2b
+
+    if not isfile(path):
+        return ()
+    stat = os.stat(path)
+    with open(path, "rb") as file:
+        content = blake2b(file.read(), digest_size=16).hexdigest()
+    return str(stat.st_mtime_ns), str(stat.st_size), content
+
+
+def is_unchanged(path: str, recorded: tuple[str, ...]) -> bool:
+    """Compare time and size first, the content only where they differ."""
+    try:
+        stat = os.stat(path)
+    except FileNotFoundError:
+        return not recorded
+    if (str(stat.st_mtime_ns), str(stat.st_size)) == recorded[:2]:
+        return True
+    return bool(recorded) and record(path)[2] == recorded[2]
+
+
+def read_manifest() -> dict[str, dict[str, tuple[str, ...]]]:
+    """The manifest as ``{kind: {name: fields}}``; lines are tab-separated."""
+    tables: dict[str, dict[str, tuple[str, ...]]] = {"variant": {}, "module": {}, "file": {}}
+    with open(MANIFEST) as file:
+        for line in file:
+            kind, name, *fields = line.rstrip("\n").split("\t")
+            tables[kind][name] = tuple(fields)
+    return tables
+
+
+def stale_modules() -> dict[str, str] | None:
+    """Module name → the file that makes it stale; None when nothing was ever built."""
+    try:
+        tables = read_manifest()
+    except FileNotFoundError:
+        return None
+    files = tables["file"].items()
+    changed = {path for path, recorded in files if not is_unchanged(join(ROOT, path), recorded)}
+    return {
+        name: next(path for path in paths if path in changed)
+        for name, (_, *paths) in tables["module"].items()
+        if not changed.isdisjoint(paths)
+    }
+
+
+class RefuseStale:
+    """An import hook that blocks stale modules; an ``optional`` one runs from its source."""
+
+    def __init__(self, stale: dict[str, str] | None) -> None:
+        self.stale = stale
+
+    def find_spec(self, name, path=None, target=None):
+        """Answer only for hot modules of this package that are stale."""
+        if name.startswith("stratavm.") and (self.stale is None or name in self.stale):
+            source = join(PACKAGE, *name.split(".")[1:]) + ".py"
+            kind = heat(source) if isfile(source) else None
+            if kind == "optional":
+                from importlib.util import spec_from_file_location
+
+                return spec_from_file_location(name, source)
+            if kind == "hot":
+                raise ImportError(f"{name} is not built from its present source: {HINT}")
+        return None
+
+
+def verify() -> None:
+    """Raise ImportError unless every hot module was built from the sources on disk."""
+    stale = stale_modules()
+    if stale == {}:
+        return
+    if os.environ.get("STRATA_STALE") == "defer":
+        sys.meta_path.insert(0, RefuseStale(stale))
+    elif stale is None:
+        raise ImportError(f"this source checkout of stratavm was never built: {HINT}")
+    else:
+        name, path = next(iter(stale.items()))
+        raise ImportError(
+            f"{len(stale)} compiled module(s) of stratavm are stale, "
+            f"first {name} ({path} changed since it was built): {HINT}"
+        )

@@ -1,0 +1,30 @@
+"""Fixtures that every test may use."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def find_spec_tests() -> Path | None:
+    """The official test suite: ``$STRATA_SPEC_TESTS``, or ``shared/spec-testsuite`` further up."""
+    named = os.environ.get("STRATA_SPEC_TESTS")
+    places = [Path(named)] if named else [p / "shared/spec-testsuite" for p in ROOT.parents]
+    return next((p for p in places if (p / "i32.wast").is_file()), None)
+
+
+@pytest.fixture(scope="session")
+def spec_dir() -> Path:
+    """The directory of the official ``.wast`` scripts."""
+    found = find_spec_tests()
+    if found is None:
+        pytest.skip("official test suite not found: set STRATA_SPEC_TESTS to its directory")
+    return found
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT

@@ -1,0 +1,1 @@
+"""What builds, generates and checks Strata. Nothing here is shipped."""

@@ -1,0 +1,335 @@
+"""The incremental build of hot modules: only what changed is compiled, two at a time.
+
+A module is hot when one of its first five lines is ``# strata: hot``. Its key is a hash of its
+source, its ``.pxd``, every ``.pxd`` of this package that those cimport (transitively), the flags
+and the versions of Python, Cython and the C compiler. The compiled file is kept under that key in
+``build/cache`` (or ``$STRATA_BUILD_CACHE``, which checkouts may share), so switching between
+variants, branches and back compiles nothing twice. Variants, chosen by ``STRATA_BUILD``:
+
+* ``opt``: what users get. No bounds checks, no assertions.
+* ``checked``: bounds checks, assertions, C ``STRATA_CHECKED=1``. Fuzzing and most tests.
+* ``trace``: reports every line to coverage.py. Slow.
+
+Run ``python -m tools.build [--clean]``.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+JOBS = int(os.environ.get("STRATA_BUILD_JOBS", "2"))
+SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
+
+COMMON_FLAGS = "-g0 -fPIC -shared -pthread -fno-strict-aliasing -fwrapv -w"
+DIRECTIVES: dict[str, Any] = {"language_level": 3, "binding": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way of compiling the hot modules."""
+
+    name: str
+    flags: str
+    directives: dict[str, Any]
+
+
+_FAST = {
+    "boundscheck": False,
+    "wraparound": False,
+    "cdivision": True,
+    "initializedcheck": False,
+}
+VARIANTS = {
+    v.name: v
+    for v in (
+        Variant("opt", "-O2 -DCYTHON_WITHOUT_ASSERTIONS", _FAST),
+        Variant("checked", "-O1 -DSTRATA_CHECKED=1", _FAST | {"boundscheck": True}),
+        Variant(
+            "trace",
+            "-O0 -DSTRATA_CHECKED=1 -DCYTHON_TRACE=1 -DCYTHON_TRACE_NOGIL=1",
+            _FAST | {"boundscheck": True, "linetrace": True},
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HotModule:
+    """A module to compile, everything its machine code depends on, and where that code is kept."""
+
+    name: str
+    source: Path
+    inputs: tuple[Path, ...]
+    key: str
+    artefact: Path
+    """The compiled file in the cache; a ``.c`` lies beside it in the trace variant."""
+
+    @property
+    def installed(self) -> Path:
+        """Where Python finds it: beside the source."""
+        return self.source.with_name(self.source.stem + SUFFIX)
+
+    @property
+    def listing(self) -> Path:
+        """The C file beside the source, which coverage reads in the trace variant."""
+        return self.source.with_suffix(".c")
+
+
+def variant_from_environment() -> Variant:
+    """The variant that ``STRATA_BUILD`` names; ``opt`` by default."""
+    name = os.environ.get("STRATA_BUILD") or "opt"
+    if name not in VARIANTS:
+        raise SystemExit(f"STRATA_BUILD={name}: expected one of {', '.join(VARIANTS)}")
+    return VARIANTS[name]
+
+
+# ---- what a module depends on ------------------------------------------------------------------
+
+_FROM = re.compile(
+    rb"^\s*from\s+(?:cython\.cimports\.)?([\w.]+)\s+c?import\s+(?:\(([^)]*)\)|([^#\n]*))",
+    re.MULTILINE,
+)
+_PLAIN = re.compile(rb"^\s*c?import\s+([\w., ]+)", re.MULTILINE)
+
+
+@functools.cache
+def read(path: Path) -> bytes:
+    """A source file's bytes; read once in a run."""
+    return path.read_bytes()
+
+
+@functools.cache
+def cimported(path: Path, src: Path) -> frozenset[Path]:
+    """The ``.pxd`` of this package that one file cimports.
+
+    A plain ``import`` is followed too where a ``.pxd`` of that name exists: too many inputs cost
+    a rebuild, a missing one costs memory corruption.
+    """
+    text = read(path)
+    dotted = {(base.decode(), (many + one).decode()) for base, many, one in _FROM.findall(text)}
+    for line in _PLAIN.findall(text):
+        names = line.decode().replace("cython.cimports.", "").split(",")
+        dotted |= {(n.split()[0], "") for n in names if n.strip()}
+    found: set[Path] = set()
+    for base, names in dotted:
+        tail = base.lstrip(".")
+        dots = len(base) - len(tail)
+        stem = path.parents[dots - 1] if dots else src
+        stem = stem.joinpath(*tail.split(".")) if tail else stem
+        found.add(stem.with_name(stem.name + ".pxd"))
+        found.add(stem / "__init__.pxd")
+        words = [part.split("#")[0].split() for part in re.split(r"[,\n]", names)]
+        found.update(stem / f"{w[0]}.pxd" for w in words if w)
+    return frozenset(p for p in found if p.is_file())
+
+
+def inputs_of(source: Path, src: Path) -> tuple[Path, ...]:
+    """The source, its own ``.pxd`` and all that they cimport, in a stable order."""
+    pending, seen = [source, source.with_suffix(".pxd")], set()
+    while pending:
+        path = pending.pop()
+        if path not in seen and path.is_file():
+            seen.add(path)
+            pending += cimported(path, src)
+    return tuple(sorted(seen))
+
+
+@functools.cache
+def toolchain() -> str:
+    """What compiles, in one line that is part of every key."""
+    compiler = os.environ.get("CC", "gcc")
+    identity = subprocess.run(
+        [*shlex.split(compiler), "-dumpfullversion", "-dumpmachine"], capture_output=True, text=True
+    )
+    extra = os.environ.get("CFLAGS", "")
+    return f"{SUFFIX} cython-{version('cython')} {compiler} {identity.stdout.split()} {extra}"
+
+
+def load_guard(root: Path) -> ModuleType:
+    """The package's own guard, so that marker and hash are defined once."""
+    spec = importlib.util.spec_from_file_location("_guard", root / "src/stratavm/_build.py")
+    assert spec and spec.loader
+    guard = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(guard)
+    return guard
+
+
+def discover(root: Path, variant: Variant | None = None) -> list[HotModule]:
+    """Every hot module of the checkout, with its key under ``variant``."""
+    variant = variant or variant_from_environment()
+    src = root / "src"
+    cache = Path(os.environ.get("STRATA_BUILD_CACHE") or root / "build" / "cache")
+    guard = load_guard(root)
+    modules = []
+    for source in sorted(src.rglob("*.py")):
+        if not guard.heat(source):
+            continue
+        name = ".".join(source.relative_to(src).with_suffix("").parts)
+        inputs = inputs_of(source, src)
+        recipe = f"{name} {toolchain()} {COMMON_FLAGS} {variant} {DIRECTIVES}"
+        hasher = blake2b(recipe.encode(), digest_size=12)
+        for path in inputs:
+            hasher.update(b"\0%s\0%d\0" % (str(path.relative_to(src)).encode(), len(read(path))))
+            hasher.update(read(path))
+        key = hasher.hexdigest()
+        artefact = cache / variant.name / f"{name}-{key}{SUFFIX}"
+        modules.append(HotModule(name, source, inputs, key, artefact))
+    return modules
+
+
+# ---- compiling ---------------------------------------------------------------------------------
+
+
+def compile_module(module: HotModule, variant: Variant, root: Path) -> float:
+    """Python → C → shared object in the cache, atomically. Returns the seconds it took."""
+    from Cython.Compiler import Main, Options
+
+    started = time.perf_counter()
+    os.chdir(root / "src")  # relative names in the C file make it the same in every checkout
+    Options.fast_fail = True
+    work = root / "build" / variant.name
+    work.mkdir(parents=True, exist_ok=True)
+    module.artefact.parent.mkdir(parents=True, exist_ok=True)
+    c_file = work / f"{module.name}.c"
+    options = Main.CompilationOptions(
+        Main.default_options,
+        output_file=str(c_file),
+        include_path=["."],
+        compiler_directives=DIRECTIVES | variant.directives,
+    )
+    source = str(module.source.relative_to(root / "src"))
+    result = Main.compile_single(source, options, full_module_name=module.name)
+    if result.num_errors:
+        raise SystemExit(f"Cython could not compile {source}")
+    scratch = module.artefact.with_suffix(f".{os.getpid()}.tmp")
+    settings = (
+        os.environ.get("CC", "gcc"),
+        COMMON_FLAGS,
+        variant.flags,
+        os.environ.get("CFLAGS", ""),
+    )
+    command = [word for setting in settings for word in shlex.split(setting)]
+    command += [f"-I{sysconfig.get_path('include')}", f"-I{root / 'src'}", "-o", str(scratch)]
+    subprocess.run([*command, str(c_file)], check=True)
+    if variant.name == "trace":
+        shutil.copyfile(c_file, module.artefact.with_suffix(".c"))
+    scratch.replace(module.artefact)
+    return time.perf_counter() - started
+
+
+def compile_stale(root: Path, variant: Variant) -> list[HotModule]:
+    """Compile what the cache lacks, the largest first; return all hot modules."""
+    modules = discover(root, variant)
+    missing = [m for m in modules if not m.artefact.is_file()]
+    missing.sort(key=lambda m: -m.source.stat().st_size)
+    if missing:
+        print(f"building {len(missing)} of {len(modules)} hot modules ({variant.name})", flush=True)
+        with ProcessPoolExecutor(min(JOBS, len(missing))) as pool:
+            jobs = {pool.submit(compile_module, m, variant, root): m for m in missing}
+            failures = []
+            for job, module in jobs.items():
+                try:
+                    print(f"  {module.name}  {job.result():.1f} s", flush=True)
+                except (SystemExit, subprocess.CalledProcessError) as error:
+                    failures.append(f"{module.name}: {error}")
+        if failures:
+            raise SystemExit("build failed:\n  " + "\n  ".join(failures))
+    return modules
+
+
+# ---- installing beside the sources -------------------------------------------------------------
+
+
+def install(module: HotModule, variant: Variant) -> None:
+    """Put the cached file beside its source; a running process keeps the file it mapped."""
+    pairs = [(module.artefact, module.installed)]
+    if variant.name == "trace":
+        pairs.append((module.artefact.with_suffix(".c"), module.listing))
+    for cached, target in pairs:
+        scratch = target.with_suffix(f".{os.getpid()}.tmp")
+        shutil.copyfile(cached, scratch)
+        scratch.replace(target)
+
+
+def remove_orphans(root: Path, modules: list[HotModule], variant: Variant) -> None:
+    """Delete compiled files whose source is gone or no longer hot: Python would prefer them."""
+    keep = {m.installed for m in modules}
+    if variant.name == "trace":
+        keep |= {m.listing for m in modules}
+    for pattern in ("*.so", "*.c"):
+        for path in (root / "src").rglob(pattern):
+            if path not in keep:
+                path.unlink()
+
+
+@contextmanager
+def exclusive(root: Path):
+    """One build at a time in a checkout."""
+    import fcntl
+
+    (root / "build").mkdir(exist_ok=True)
+    with (root / "build" / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def make(root: Path, variant: Variant) -> int:
+    """Bring the checkout to ``variant``; return the number of modules put in place."""
+    guard = load_guard(root)
+    manifest = root / "build" / "manifest.txt"
+    with exclusive(root):
+        modules = compile_stale(root, variant)
+        old = guard.read_manifest()["module"] if manifest.is_file() else {}
+        manifest.unlink(missing_ok=True)  # an interrupted build leaves nothing importable
+        remove_orphans(root, modules, variant)
+        changed = [
+            m for m in modules if m.key not in old.get(m.name, ()) or not m.installed.is_file()
+        ]
+        for module in changed:
+            install(module, variant)
+        lines, files = [f"variant\t{variant.name}"], set()
+        for module in modules:
+            paths = {*module.inputs, module.source.with_suffix(".pxd"), module.installed}
+            names = sorted(str(p.relative_to(root)) for p in paths)
+            lines.append("\t".join(["module", module.name, module.key, *names]))
+            files.update(names)
+        lines += ["\t".join(["file", name, *guard.record(root / name)]) for name in sorted(files)]
+        scratch = manifest.with_suffix(".tmp")
+        scratch.write_text("\n".join(lines) + "\n")
+        scratch.replace(manifest)
+    return len(changed)
+
+
+def main() -> None:
+    """Command line: build in place, or clean."""
+    root = Path(__file__).resolve().parents[1]
+    if "--clean" in sys.argv:
+        shutil.rmtree(root / "build", ignore_errors=True)
+        remove_orphans(root, [], VARIANTS["opt"])
+        return
+    variant = variant_from_environment()
+    started = time.perf_counter()
+    changed = make(root, variant)
+    seconds = time.perf_counter() - started
+    print(f"{variant.name}: {changed} module(s) put in place, {seconds:.1f} s")
+
+
+if __name__ == "__main__":
+    main()
