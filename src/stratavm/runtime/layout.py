@@ -168,6 +168,8 @@ TABLE_DEF: Final = Struct(
 
 STRUCTS: Final = (EXEC, ACTIVATION, VMCTX, FUNC_REC, HOST_FUNC, MEM_DEF, TABLE_DEF)
 
+VMCTX_MAGIC: Final = 0x564D4358
+HOST_MAGIC: Final = 0x484F5354
 PLAN_GUARD: Final = 0
 PLAN_BOUNDED: Final = 1
 PENDING_BITS: Final = {"tick": 1, "interrupt": 2, "deadline": 4, "signal": 8, "gc": 16, "swap": 32}
