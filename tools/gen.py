@@ -1,31 +1,44 @@
-"""Run every generator: each ``tools/gen_*.py`` rewrites its own committed files.
+"""Run every generator: each ``tools/gen_*.py`` rewrites its own committed files with ``write``.
 
-A generator writes only when the text changes (``write``), so that nothing is rebuilt for nothing.
+``write`` touches a file only when its text changes, so that nothing is rebuilt for nothing; with
+``--check`` it only reports, and the exit status says whether anything is out of date.
 """
 
+from __future__ import annotations
+
 import importlib
+import sys
 from pathlib import Path
 
 TOOLS = Path(__file__).resolve().parent
 ROOT = TOOLS.parent
+CHECK_ONLY = "--check" in sys.argv
+
+outdated: list[str] = []
 
 
 def write(path: str | Path, text: str) -> bool:
-    """Write ``text`` under the repository root where it differs; say so."""
+    """Bring a file, named from the repository root, to ``text``; true where it differed."""
     target = ROOT / path
     if target.is_file() and target.read_text() == text:
         return False
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(text)
-    print(f"generated {target.relative_to(ROOT)}")
+    outdated.append(str(target.relative_to(ROOT)))
+    if not CHECK_ONLY:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
     return True
 
 
-def main() -> None:
+def main() -> int:
     """Each generator in name order."""
     for path in sorted(TOOLS.glob("gen_*.py")):
         importlib.import_module(f"tools.{path.stem}").main()
+    for name in outdated:
+        print(f"{name} is out of date: run `make gen`" if CHECK_ONLY else f"generated {name}")
+    return 1 if CHECK_ONLY and outdated else 0
 
 
 if __name__ == "__main__":
-    main()
+    from tools import gen  # the instance that the generators import, not __main__
+
+    sys.exit(gen.main())

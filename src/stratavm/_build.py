@@ -8,9 +8,15 @@ older than its sources is memory corruption. ``make build`` leaves a manifest of
 imported and refuses the stale modules one by one instead.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 from os.path import abspath, dirname, isfile, join
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # typing itself would cost more than the check
+    from typing import Any
 
 PACKAGE = dirname(abspath(__file__))
 ROOT = dirname(dirname(PACKAGE))
@@ -82,7 +88,7 @@ class RefuseStale:
     def __init__(self, stale: dict[str, str] | None) -> None:
         self.stale = stale
 
-    def find_spec(self, name, path=None, target=None):
+    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
         """Answer only for hot modules of this package that are stale."""
         if name.startswith("stratavm.") and (self.stale is None or name in self.stale):
             source = join(PACKAGE, *name.split(".")[1:]) + ".py"

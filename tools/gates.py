@@ -1,0 +1,246 @@
+"""Every quality gate, each a function that returns what is wrong; ``python -m tools.gates [NAME…]``.
+
+All of them run even when one fails, and each line of the summary says what was measured.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools import build
+
+ROOT = Path(__file__).resolve().parents[1]
+HARD_LINES, SOFT_LINES = 1000, 700
+MAX_DUPLICATION_PERCENT = 5.0
+MAX_PRAGMAS = 20
+MIN_COVERAGE_PERCENT = 90.0
+UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")  # split, or this line would match
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The outcome of a gate: what it measured, and what it found wrong."""
+
+    measured: str
+    problems: tuple[str, ...] = ()
+
+
+Gate = Callable[[], Verdict]
+GATES: dict[str, Gate] = {}
+
+
+def gate(name: str) -> Callable[[Gate], Gate]:
+    """Register a gate under the name that the command line uses."""
+
+    def register(function: Gate) -> Gate:
+        GATES[name] = function
+        return function
+
+    return register
+
+
+def run(*command: str, **environment: str) -> tuple[int, str]:
+    """Exit status and output of a tool of this interpreter's venv."""
+    env = os.environ | {"PYTHONPATH": "src"} | environment
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    return done.returncode, done.stdout
+
+
+def tool(measured: str, *command: str, **environment: str) -> Verdict:
+    """The verdict of a tool that exits non-zero and explains itself."""
+    status, output = run(*command, **environment)
+    return Verdict(measured, tuple(output.strip().splitlines()[-60:]) if status else ())
+
+
+def tracked(*patterns: str) -> list[Path]:
+    """Files that git tracks, or would: present, not ignored."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *patterns]
+    listing = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return [path for name in listing.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def is_generated(path: Path) -> bool:
+    """By its name, the one convention."""
+    return path.name.startswith("_gen_")
+
+
+def matches(pattern: re.Pattern[str], paths: list[Path]) -> Iterator[str]:
+    """``file:line: text`` of every line that matches."""
+    for path in paths:
+        for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+            if pattern.search(line):
+                yield f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+
+
+@gate("layers")
+def layers() -> Verdict:
+    """Imports go down only (import-linter); cimports likewise (tests/arch/test_layers.py)."""
+    return tool(
+        "import contracts", "-c", "from importlinter.cli import lint_imports_command as c; c()"
+    )
+
+
+@gate("sizes")
+def sizes() -> Verdict:
+    """No file of a thousand lines; a warning from seven hundred on."""
+    lines = {p: len(p.read_text().splitlines()) for p in tracked("*.py", "*.pxd", "*.js")}
+    written = sorted((n, p) for p, n in lines.items() if not is_generated(p))
+    for count, path in written:
+        if SOFT_LINES <= count < HARD_LINES:
+            print(f"  warning: {path.relative_to(ROOT)} has {count} lines")
+    counts = [n for n, _ in written]
+    measured = (
+        f"{len(written)} files, {sum(counts)} lines; median {counts[len(counts) // 2]}, "
+        f"p95 {counts[len(counts) * 95 // 100]}, max {counts[-1]}; "
+        f"generated {sum(n for p, n in lines.items() if is_generated(p))} lines"
+    )
+    too_long = [f"{p.relative_to(ROOT)}: {n} lines" for n, p in written if n >= HARD_LINES]
+    return Verdict(measured, tuple(too_long))
+
+
+@gate("duplication")
+def duplication() -> Verdict:
+    """Repeated code, as pylint's similarity checker counts it, generated files left out."""
+    from pylint.checkers.symilar import Symilar
+
+    checker = Symilar(
+        min_lines=6, ignore_comments=True, ignore_docstrings=True, ignore_imports=True
+    )
+    for path in tracked("src/**/*.py", "tools/*.py", "tests/**/*.py"):
+        if not is_generated(path):
+            checker.append_stream(str(path.relative_to(ROOT)), io.StringIO(path.read_text()))
+    total = sum(len(lines.real_lines) for lines in checker.linesets)
+    pairs = checker._compute_sims()
+    repeated = sum(count * (len(places) - 1) for count, places in pairs)
+    percent = 100 * repeated / total
+    listing = [
+        f"{count} lines: " + ", ".join(f"{p[0].name}:{p[1] + 1}" for p in sorted(places, key=str))
+        for count, places in pairs
+    ]
+    return Verdict(f"{percent:.2f} %", tuple(listing) if percent >= MAX_DUPLICATION_PERCENT else ())
+
+
+@gate("unfinished")
+def unfinished() -> Verdict:
+    """No note to oneself is left in a file."""
+    paths = tracked("*.py", "*.pxd", "*.md", "*.toml", "*.js", "Makefile", ".ci/run")
+    return Verdict(f"{len(paths)} files", tuple(matches(UNFINISHED, paths)))
+
+
+@gate("style")
+def style() -> Verdict:
+    """Lint, then layout."""
+    lint = tool("ruff", "-m", "ruff", "check", "--output-format=concise", ".")
+    form = tool("ruff", "-m", "ruff", "format", "--check", ".")
+    return Verdict("ruff check, ruff format", lint.problems + form.problems)
+
+
+@gate("types")
+def types() -> Verdict:
+    """mypy --strict; bodies of hot modules are Cython's business, their signatures count."""
+    import tomllib
+
+    names = [m.name for m in build.discover(ROOT)]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]
+    overrides = [*settings.pop("overrides"), {"module": names, "ignore_errors": True}]
+    lines = ["[mypy]", *(f"{key} = {value}" for key, value in settings.items())]
+    for override in overrides:
+        for module in override.pop("module"):
+            lines += [f"[mypy-{module}]", *(f"{k} = {v}" for k, v in override.items())]
+    config = ROOT / "build/mypy.ini"
+    config.parent.mkdir(exist_ok=True)
+    config.write_text("\n".join(lines) + "\n")
+    measured = f"mypy --strict; {len(names)} hot modules by signature only"
+    return tool(measured, "-m", "mypy", "--config-file", str(config), "src", "tools")
+
+
+@gate("docstrings")
+def docstrings() -> Verdict:
+    """Every public name is documented."""
+    return tool("interrogate, 100 %", "-m", "interrogate", "-v", "src", "tools")
+
+
+@gate("generated")
+def generated() -> Verdict:
+    """Running the generators would change nothing."""
+    return tool("tools.gen --check", "-m", "tools.gen", "--check", STRATA_STALE="defer")
+
+
+@gate("pragmas")
+def pragmas() -> Verdict:
+    """Few lines are excused from coverage."""
+    excused = re.compile(r"pragma: no (cover|branch)|linetrace\(False\)")
+    found = list(matches(excused, tracked("src/**/*.py")))
+    return Verdict(
+        f"{len(found)} of {MAX_PRAGMAS}", tuple(found) if len(found) > MAX_PRAGMAS else ()
+    )
+
+
+@gate("docs")
+def docs() -> Verdict:
+    """The documentation builds without a warning."""
+    return tool("mkdocs --strict", "-m", "mkdocs", "build", "--strict", "-q", "-d", "build/site")
+
+
+def coverage() -> Verdict:
+    """Line coverage in the trace build, every hot module included. Not part of the default run."""
+    for old in ROOT.glob(".coverage*"):
+        old.unlink()
+    tests = ["-m", "pytest", "-q", "-m", "not slow and not trace_slow", "--timeout=600"]
+    try:
+        status, output = run("-m", "tools.build", STRATA_BUILD="trace")
+        if not status:
+            status, output = run("-m", "coverage", "run", *tests, STRATA_BUILD="trace")
+        print(output[-4000:])
+        run("-m", "coverage", "combine")
+        _, report = run("-m", "coverage", "report", "--skip-covered")
+        print(report)
+        _, full = run("-m", "coverage", "report", "--no-skip-covered", "--format=markdown")
+    finally:
+        run("-m", "tools.build")
+    shutil.rmtree(ROOT / "htmlcov", ignore_errors=True)
+    seen = full.replace("\\_", "_")
+    problems = [
+        f"hot module missing from the report: {m.name}"
+        for m in build.discover(ROOT)
+        if str(m.source.relative_to(ROOT)) not in seen
+    ]
+    total = re.search(r"TOTAL\**\s*\|(.*)", full)
+    return Verdict(total.group(1) if total else "no report", tuple(problems))
+
+
+def main(names: list[str]) -> int:
+    """Run the named gates (all but coverage by default); the exit status says if one failed."""
+    available = GATES | {"coverage": coverage}
+    failed = []
+    for name in names or GATES:
+        started = time.perf_counter()
+        verdict = available[name]()
+        mark = "FAIL" if verdict.problems else "ok"
+        print(f"{mark:4} {name:12} {verdict.measured}  ({time.perf_counter() - started:.1f} s)")
+        for problem in verdict.problems:
+            print(f"       {problem}")
+        sys.stdout.flush()
+        failed += [name] * bool(verdict.problems)
+    print(f"gates: {len(failed)} failed" + "".join(f" {name}" for name in failed))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
