@@ -9,7 +9,7 @@ Source: WebAssembly 3.0, sections 2.3 (types) and 5.3 (binary types).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 ValType: TypeAlias = int
@@ -185,9 +185,10 @@ class GlobalType:
 
 @dataclass(frozen=True, slots=True)
 class TagType:
-    """An exception tag: the type of its payload."""
+    """An exception tag: the type of its payload. ``type_index`` is where a module declared it, and not compared."""
 
     type: FuncType
+    type_index: int = field(default=-1, compare=False)
 
 
 ExternType: TypeAlias = FuncType | TableType | MemoryType | GlobalType | TagType
