@@ -1,0 +1,40 @@
+;; Recursion with memory: quicksort of n pseudo-random i32. run(n) = a checksum of the sorted array.
+(module
+  (memory 64)
+  (func $sort (param $lo i32) (param $hi i32)
+    (local $i i32) (local $j i32) (local $pivot i32) (local $a i32) (local $b i32)
+    (if (i32.ge_s (local.get $lo) (local.get $hi)) (then (return)))
+    (local.set $i (local.get $lo)) (local.set $j (local.get $hi))
+    (local.set $pivot (i32.load (i32.and (i32.shr_u (i32.add (local.get $lo) (local.get $hi)) (i32.const 1)) (i32.const -4))))
+    (block $split
+      (loop $scan
+        (loop $left
+          (local.set $a (i32.load (local.get $i)))
+          (if (i32.lt_u (local.get $a) (local.get $pivot))
+            (then (local.set $i (i32.add (local.get $i) (i32.const 4))) (br $left))))
+        (loop $right
+          (local.set $b (i32.load (local.get $j)))
+          (if (i32.gt_u (local.get $b) (local.get $pivot))
+            (then (local.set $j (i32.sub (local.get $j) (i32.const 4))) (br $right))))
+        (if (i32.le_s (local.get $i) (local.get $j))
+          (then
+            (i32.store (local.get $i) (local.get $b))
+            (i32.store (local.get $j) (local.get $a))
+            (local.set $i (i32.add (local.get $i) (i32.const 4)))
+            (local.set $j (i32.sub (local.get $j) (i32.const 4)))))
+        (br_if $scan (i32.le_s (local.get $i) (local.get $j)))))
+    (call $sort (local.get $lo) (local.get $j))
+    (call $sort (local.get $i) (local.get $hi)))
+  (func (export "run") (param $n i32) (result i32)
+    (local $i i32) (local $x i32) (local $sum i32)
+    (local.set $x (i32.const 12345))
+    (loop $fill
+      (local.set $x (i32.add (i32.mul (local.get $x) (i32.const 1664525)) (i32.const 1013904223)))
+      (i32.store (i32.shl (local.get $i) (i32.const 2)) (local.get $x))
+      (br_if $fill (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $n))))
+    (call $sort (i32.const 0) (i32.shl (i32.sub (local.get $n) (i32.const 1)) (i32.const 2)))
+    (local.set $i (i32.const 0))
+    (loop $check
+      (local.set $sum (i32.add (i32.rotl (local.get $sum) (i32.const 5)) (i32.load (i32.shl (local.get $i) (i32.const 2)))))
+      (br_if $check (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $n))))
+    (local.get $sum)))
