@@ -1,0 +1,65 @@
+"""Write the public API, one line for each name, so that a change of it shows in review.
+
+Public is what ``stratavm._EXPORTS`` names, the errors of ``stratavm.base.errors``, and the public
+members of those classes. Read from the source: nothing has to be built.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import griffe
+
+from tools import gen
+
+SNAPSHOT = "tests/arch/_gen_public_api.txt"
+SRC = Path(gen.ROOT) / "src"
+
+
+def exports() -> dict[str, str]:
+    """Public name → dotted place, from the source of the package."""
+    for node in ast.parse((SRC / "stratavm/__init__.py").read_text()).body:
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "_EXPORTS":
+            assert node.value is not None
+            return dict(ast.literal_eval(node.value))
+    raise SystemExit("stratavm/__init__.py has no _EXPORTS table")
+
+
+def signature(function: griffe.Function) -> str:
+    """Parameters as written; annotations as far as the source has them."""
+    parts = []
+    for p in function.parameters:
+        kind = p.kind.value if p.kind else ""
+        stars = "**" if "variadic key" in kind else "*" if "variadic" in kind else ""
+        text = f"{stars}{p.name}" + (f": {p.annotation}" if p.annotation else "")
+        parts.append(text + (f" = {p.default}" if p.default and not stars else ""))
+    returns = f" -> {function.returns}" if function.returns else ""
+    return f"({', '.join(parts)}){returns}"
+
+
+def lines(name: str, item: griffe.Object | griffe.Alias) -> Iterator[str]:
+    """The lines of a public object and its public members."""
+    if item.is_function:
+        yield f"{name}{signature(item)}"  # type: ignore[arg-type]
+    elif item.is_class:
+        yield f"class {name}({', '.join(str(b) for b in item.bases)})"  # type: ignore[union-attr]
+        for member in item.members.values():
+            if not member.name.startswith("_") or member.name in ("__init__", "__call__"):
+                yield from lines(f"{name}.{member.name}", member)
+    else:
+        annotation = getattr(item, "annotation", None)
+        yield name + (f": {annotation}" if annotation else "")
+
+
+def main() -> None:
+    """Write the snapshot."""
+    package = griffe.load("stratavm", search_paths=[SRC], allow_inspection=False)
+    found: list[str] = []
+    for name, place in sorted(exports().items()):
+        found += lines(f"stratavm.{name}", package[place.removeprefix("stratavm.")])
+    for name, item in package["base.errors"].members.items():
+        if not name.startswith("_") and not item.is_alias:
+            found += lines(f"stratavm.base.errors.{name}", item)
+    gen.write(SNAPSHOT, "\n".join(found) + "\n")
