@@ -39,8 +39,6 @@ class BuildPy(build_py):
 
 
 setup(
-    ext_modules=[
-        Extension(m.name, [str(m.source.relative_to(ROOT))]) for m in build.discover(ROOT)
-    ],
+    ext_modules=[Extension(m.name, [str(m.source.relative_to(ROOT))]) for m in build.discover(ROOT)],
     cmdclass={"build_ext": BuildHot, "build_py": BuildPy},
 )

@@ -300,9 +300,7 @@ def make(root: Path, variant: Variant) -> int:
         old = guard.read_manifest()["module"] if manifest.is_file() else {}
         manifest.unlink(missing_ok=True)  # an interrupted build leaves nothing importable
         remove_orphans(root, modules, variant)
-        changed = [
-            m for m in modules if m.key not in old.get(m.name, ()) or not m.installed.is_file()
-        ]
+        changed = [m for m in modules if m.key not in old.get(m.name, ()) or not m.installed.is_file()]
         for module in changed:
             install(module, variant)
         lines, files = [f"variant\t{variant.name}"], set()

@@ -91,9 +91,7 @@ def matches(pattern: re.Pattern[str], paths: list[Path]) -> Iterator[str]:
 @gate("layers")
 def layers() -> Verdict:
     """Imports go down only (import-linter); cimports likewise (tests/arch/test_layers.py)."""
-    return tool(
-        "import contracts", "-c", "from importlinter.cli import lint_imports_command as c; c()"
-    )
+    return tool("import contracts", "-c", "from importlinter.cli import lint_imports_command as c; c()")
 
 
 @gate("sizes")
@@ -119,9 +117,7 @@ def duplication() -> Verdict:
     """Repeated code, as pylint's similarity checker counts it, generated files left out."""
     from pylint.checkers.symilar import Symilar
 
-    checker = Symilar(
-        min_lines=6, ignore_comments=True, ignore_docstrings=True, ignore_imports=True
-    )
+    checker = Symilar(min_lines=6, ignore_comments=True, ignore_docstrings=True, ignore_imports=True)
     for path in tracked("src/**/*.py", "tools/*.py", "tests/**/*.py"):
         if not is_generated(path):
             checker.append_stream(str(path.relative_to(ROOT)), io.StringIO(path.read_text()))
@@ -139,7 +135,7 @@ def duplication() -> Verdict:
 @gate("unfinished")
 def unfinished() -> Verdict:
     """No note to oneself is left in a file."""
-    paths = tracked("*.py", "*.pxd", "*.md", "*.toml", "*.js", "Makefile", ".ci/run")
+    paths = tracked("*.py", "*.pxd", "*.js", "*.html", "pyproject.toml", "Makefile", ".ci/run")
     return Verdict(f"{len(paths)} files", tuple(matches(UNFINISHED, paths)))
 
 
@@ -187,9 +183,7 @@ def pragmas() -> Verdict:
     """Few lines are excused from coverage."""
     excused = re.compile(r"pragma: no (cover|branch)|linetrace\(False\)")
     found = list(matches(excused, tracked("src/**/*.py")))
-    return Verdict(
-        f"{len(found)} of {MAX_PRAGMAS}", tuple(found) if len(found) > MAX_PRAGMAS else ()
-    )
+    return Verdict(f"{len(found)} of {MAX_PRAGMAS}", tuple(found) if len(found) > MAX_PRAGMAS else ())
 
 
 @gate("docs")

@@ -21,9 +21,7 @@ SECTIONS = {
 def public_modules(folder: Path) -> list[str]:
     """Dotted names of the documented modules of a package, itself first."""
     found = [
-        path
-        for path in sorted(folder.rglob("*.py"))
-        if path.name == "__init__.py" or not path.name.startswith("_")
+        path for path in sorted(folder.rglob("*.py")) if path.name == "__init__.py" or not path.name.startswith("_")
     ]
     parts = (path.relative_to(PACKAGE.parent).with_suffix("").parts for path in found)
     return [".".join(p[:-1] if p[-1] == "__init__" else p) for p in parts]

@@ -55,9 +55,7 @@ def checkout(tmp_path):
 def run(checkout: Path, code: str, **environment: str) -> str:
     """What a fresh interpreter prints in that checkout; the last line of its error otherwise."""
     env = os.environ | {"PYTHONPATH": str(checkout / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=env | environment, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], env=env | environment, capture_output=True, text=True)
     return done.stdout.strip() or done.stderr.strip().splitlines()[-1]
 
 

@@ -9,19 +9,13 @@ from tools import build
 
 ROOT = Path(__file__).resolve().parents[2]
 SRC = ROOT / "src"
-CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
-    "contracts"
-]
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
 
 
 def height_of() -> dict[str, int]:
     """Package → its level in the layers contract, the lowest 0."""
     layers = next(c["layers"] for c in CONTRACTS if c["id"] == "layers")
-    return {
-        name.strip(" ()"): level
-        for level, line in enumerate(reversed(layers))
-        for name in line.split("|")
-    }
+    return {name.strip(" ()"): level for level, line in enumerate(reversed(layers)) for name in line.split("|")}
 
 
 HEIGHT = height_of()
