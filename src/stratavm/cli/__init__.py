@@ -1,1 +1,5 @@
 """The strata command."""
+
+from stratavm.cli.main import main
+
+__all__ = ["main"]

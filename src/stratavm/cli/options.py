@@ -1,0 +1,55 @@
+"""Options that several subcommands share, and their way into a ``Config``."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import Final
+
+from stratavm.engine.config import TIERS, Config
+
+SIZES: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+def add_tier(parser: argparse.ArgumentParser) -> None:
+    """``--tier``, ``--allocator`` and ``--memory-plan``."""
+    parser.add_argument("--tier", choices=TIERS, help="how to run: our compiler (default), or the slow reference")
+    parser.add_argument("--allocator", choices=("linear", "naive"), default="linear", help="register allocator")
+    parser.add_argument(
+        "--memory-plan", choices=("guard", "bounded"), default="guard", help="bounds checks by the MMU or in code"
+    )
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """``--json``."""
+    parser.add_argument("--json", action="store_true", help="print data for programs")
+
+
+def config(options: argparse.Namespace) -> Config:
+    """The engine's configuration; naming a native tier makes it strict."""
+    return Config(
+        tier=options.tier or "jit0",
+        strict=options.tier == "jit0",
+        allocator=options.allocator,
+        memory_plan=options.memory_plan,
+        max_memory_bytes=getattr(options, "max_memory", None),
+    )
+
+
+def size(text: str) -> int:
+    """Bytes from ``65536``, ``64k``, ``512M`` or ``2GiB``."""
+    match = re.fullmatch(r"(\d+)\s*([kmg]?)(?:i?b)?", text.strip().lower())
+    if match is None:
+        raise argparse.ArgumentTypeError(f"expected a size such as 64M, got {text!r}")
+    return int(match[1]) * SIZES[match[2]]
+
+
+def seconds(text: str) -> float:
+    """A positive number of seconds."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1e9:
+        raise argparse.ArgumentTypeError(f"expected a positive number of seconds, got {text!r}")
+    return value

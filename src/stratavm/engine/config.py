@@ -1,0 +1,66 @@
+"""How an engine behaves: one frozen object, checked when it is made."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import Final, Literal, TypeAlias
+
+from stratavm.module.limits import DEFAULT_LIMITS, Limits
+from stratavm.spec.features import FEATURES, READY
+
+TierName: TypeAlias = Literal["jit0", "oracle"]
+TIERS: Final[tuple[TierName, ...]] = ("jit0", "oracle")
+MemoryPlan: TypeAlias = Literal["guard", "bounded"]
+Allocator: TypeAlias = Literal["linear", "naive"]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Options of an engine.
+
+    Attributes:
+        tier: ``jit0`` compiles each function at its first call; ``oracle`` interprets (slow, the reference).
+        strict: refuse a module with a function that ``tier`` cannot compile instead of running it on the oracle.
+        features: names of the proposals that modules may use (``stratavm.spec.features``).
+        limits: limits on what a module may contain.
+        memory_plan: ``guard`` lets the MMU check bounds (8 GiB of address space per memory), ``bounded`` checks in code.
+        max_memory_bytes: cap on each linear memory, or None.
+        allocator: register allocator of ``jit0``.
+        threads: threads that validate and compile; 0 = one per core.
+    """
+
+    tier: TierName = "jit0"
+    strict: bool = False
+    features: frozenset[str] = READY
+    limits: Limits = DEFAULT_LIMITS
+    memory_plan: MemoryPlan = "guard"
+    max_memory_bytes: int | None = None
+    allocator: Allocator = "linear"
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        _one_of("tier", self.tier, TIERS)
+        _one_of("memory_plan", self.memory_plan, ("guard", "bounded"))
+        _one_of("allocator", self.allocator, ("linear", "naive"))
+        unknown = self.features - FEATURES.keys()
+        if unknown:
+            raise ValueError(f"unknown features: {', '.join(sorted(unknown))}")
+        if self.max_memory_bytes is not None and self.max_memory_bytes < 0:
+            raise ValueError(f"max_memory_bytes must not be negative, got {self.max_memory_bytes}")
+        if self.threads < 0:
+            raise ValueError(f"threads must not be negative, got {self.threads}")
+
+    @property
+    def worker_threads(self) -> int:
+        """Number of threads to use, at least one."""
+        return self.threads or len(os.sched_getaffinity(0))
+
+    def having(self, **changes: object) -> Config:
+        """A copy with some options changed."""
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")

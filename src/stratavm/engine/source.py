@@ -1,0 +1,59 @@
+"""Where a module comes from: a path, bytes or WAT text, told apart without guessing.
+
+``bytes`` that begin with the magic number are a binary, other ``bytes`` are WAT in UTF-8; a ``str`` with a parenthesis as its first
+visible character (or a comment) is WAT, every other ``str`` and every ``PathLike`` is a path.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from stratavm.base.errors import DecodeError, ParseError
+
+MAGIC: Final = b"\0asm"
+
+SourceLike: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A module's text or binary and a name for messages; exactly one of ``binary`` and ``text`` is set."""
+
+    name: str
+    binary: bytes | None = None
+    text: str | None = None
+
+
+def read_source(source: SourceLike) -> Source:
+    """Fetch a module's bytes or text.
+
+    Raises:
+        OSError: the file cannot be read.
+        ParseError: the text is not UTF-8.
+        DecodeError: there is nothing at all.
+    """
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _from_bytes("<bytes>", bytes(source))
+    if isinstance(source, str) and source.lstrip()[:1] in ("(", ";"):
+        return Source("<text>", text=source)
+    path = Path(source)
+    return _from_bytes(str(path), path.read_bytes())
+
+
+def _from_bytes(name: str, data: bytes) -> Source:
+    if data[:4] == MAGIC:
+        return Source(name, binary=data)
+    if not data:
+        raise DecodeError("unexpected end", expected="a WebAssembly module", found="nothing")
+    if data.lstrip()[:1] not in (b"(", b";"):
+        # Neither a binary nor text: let the decoder say what is wrong with the magic number.
+        return Source(name, binary=data)
+    try:
+        return Source(name, text=data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - data.rfind(b"\n", 0, error.start)
+        raise ParseError("malformed UTF-8 encoding", line=line, column=column, expected="UTF-8 text") from None

@@ -1,0 +1,169 @@
+"""Python values ↔ raw bits, one function each way. The rules of the boundary live here and nowhere else.
+
+Integers: signed and unsigned ranges are accepted (−2³¹ … 2³²−1 for i32), results are signed. Floats: anything with
+``__float__``; f32 is rounded to nearest. funcref: a ``Func`` or None. externref: any object; None is null.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import struct
+from typing import Any, Protocol
+
+from stratavm.spec.types import (
+    EXTERN,
+    EXTERNREF,
+    F32,
+    F64,
+    FUNC,
+    FUNCREF,
+    I32,
+    I64,
+    FuncType,
+    ValType,
+    heap,
+    type_name,
+)
+
+_F32 = struct.Struct("<f")
+_F64 = struct.Struct("<d")
+_U32 = struct.Struct("<I")
+_U64 = struct.Struct("<Q")
+
+
+class References(Protocol):
+    """What the boundary needs of a store: references as raw bits and back."""
+
+    def func_to_raw(self, value: Any) -> int:
+        """Raw bits of a function reference; None is 0."""
+
+    def func_from_raw(self, raw: int) -> Any:
+        """The function behind raw bits; 0 is None."""
+
+    def extern_to_raw(self, value: Any) -> int:
+        """A handle for any object; None is 0."""
+
+    def extern_from_raw(self, raw: int) -> Any:
+        """The object behind a handle; 0 is None."""
+
+
+def to_raw(type_: ValType, value: Any, refs: References) -> int:
+    """Raw bits of a Python value.
+
+    Raises:
+        TypeError: the value is of another kind.
+        OverflowError: an integer does not fit the type.
+    """
+    if type_ == I32:
+        return _integer(value, 32, "i32")
+    if type_ == I64:
+        return _integer(value, 64, "i64")
+    if type_ == F64:
+        return int(_U64.unpack(_F64.pack(_number(value, "f64")))[0])
+    if type_ == F32:
+        return f32_bits(_number(value, "f32"))
+    if heap(type_) == EXTERN:
+        return refs.extern_to_raw(value)
+    if heap(type_) == FUNC:
+        return refs.func_to_raw(value)
+    raise TypeError(f"a value of type {type_name(type_)} cannot cross from Python")
+
+
+def from_raw(type_: ValType, raw: int, refs: References) -> Any:
+    """The Python value of raw bits; integers come out signed."""
+    if type_ == I32:
+        return raw - 0x1_0000_0000 if raw & 0x8000_0000 else raw
+    if type_ == I64:
+        return raw - (1 << 64) if raw >> 63 else raw
+    if type_ == F64:
+        return _F64.unpack(_U64.pack(raw))[0]
+    if type_ == F32:
+        return _F32.unpack(_U32.pack(raw & 0xFFFF_FFFF))[0]
+    if heap(type_) == EXTERN:
+        return refs.extern_from_raw(raw)
+    if heap(type_) == FUNC:
+        return refs.func_from_raw(raw)
+    raise TypeError(f"a value of type {type_name(type_)} cannot cross to Python")
+
+
+def arguments_to_raw(name: str, type_: FuncType, values: tuple[Any, ...], refs: References) -> list[int]:
+    """Raw bits of a call's arguments; errors name the function and its signature."""
+    if len(values) != len(type_.params):
+        wanted, given = len(type_.params), len(values)
+        raise TypeError(f"{signature(name, type_)} takes {wanted} argument{'s' * (wanted != 1)}, got {given}")
+    try:
+        return [to_raw(t, v, refs) for t, v in zip(type_.params, values, strict=True)]
+    except (TypeError, OverflowError) as error:
+        raise type(error)(f"{signature(name, type_)}: {error}") from None
+
+
+def results_from_raw(type_: FuncType, raws: list[int], refs: References) -> Any:
+    """A call's results: None, one value, or a tuple."""
+    if not raws:
+        return None
+    if len(raws) == 1:
+        return from_raw(type_.results[0], raws[0], refs)
+    return tuple(from_raw(t, r, refs) for t, r in zip(type_.results, raws, strict=True))
+
+
+def results_to_raw(name: str, type_: FuncType, value: Any, refs: References) -> list[int]:
+    """Raw bits of what a host function returned: None, one value, or a sequence of the right length."""
+    wanted = len(type_.results)
+    if wanted == 0:
+        if value is not None:
+            raise TypeError(f"host function {signature(name, type_)} returned {value!r}, expected None")
+        return []
+    values = (value,) if wanted == 1 else value
+    if wanted > 1 and (not isinstance(value, (tuple, list)) or len(value) != wanted):
+        raise TypeError(f"host function {signature(name, type_)} must return {wanted} values, returned {value!r}")
+    try:
+        return [to_raw(t, v, refs) for t, v in zip(type_.results, values, strict=True)]
+    except (TypeError, OverflowError) as error:
+        raise type(error)(f"host function {signature(name, type_)} returned {value!r}: {error}") from None
+
+
+def signature(name: str, type_: FuncType) -> str:
+    """``name(i32, i32) -> i64``."""
+    results = ", ".join(map(type_name, type_.results))
+    arrow = f" -> {results if len(type_.results) < 2 else f'({results})'}" if results else ""
+    return f"{name}({', '.join(map(type_name, type_.params))}){arrow}"
+
+
+def parse_argument(type_: ValType, text: str) -> int | float | None:
+    """A command-line argument as a value of the type: ``42``, ``0xff``, ``1.5``, ``nan``, ``null``."""
+    if type_ in (I32, I64):
+        return int(text, 0)
+    if type_ in (F32, F64):
+        return float.fromhex(text) if "0x" in text.lower() else float(text)
+    if type_ in (FUNCREF, EXTERNREF) and text == "null":
+        return None
+    raise ValueError(f"cannot read {text!r} as {type_name(type_)}")
+
+
+def f32_bits(value: float) -> int:
+    """Bits of the f32 nearest to ``value``; too large becomes infinity, as the specification rounds."""
+    try:
+        packed = _F32.pack(value)
+    except OverflowError:
+        packed = _F32.pack(math.copysign(math.inf, value))
+    return int(_U32.unpack(packed)[0])
+
+
+def _integer(value: Any, bits: int, name: str) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"expected {name}, got {type(value).__name__}") from None
+    if not -(1 << (bits - 1)) <= number < 1 << bits:
+        raise OverflowError(f"{number} does not fit {name}")
+    return number & ((1 << bits) - 1)
+
+
+def _number(value: Any, name: str) -> float:
+    if isinstance(value, str):
+        raise TypeError(f"expected {name}, got str")
+    try:
+        return float(value)
+    except TypeError:
+        raise TypeError(f"expected {name}, got {type(value).__name__}") from None
