@@ -1,0 +1,40 @@
+"""``strata validate``: are these modules well-formed and valid?"""
+
+from __future__ import annotations
+
+import argparse
+
+from stratavm.base.errors import ModuleError
+from stratavm.cli import options as common
+from stratavm.cli import output
+from stratavm.engine import Engine, Module
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("modules", metavar="FILE", nargs="+", help="modules, binary or text")
+    common.add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check every file; the exit code is 1 if any is invalid."""
+    engine = Engine()
+    verdicts = []
+    with output.progress("validating", len(options.modules)) as advance:
+        for name in options.modules:
+            verdicts.append((name, _problem(engine, name)))
+            advance()
+    if options.json:
+        output.emit([{"file": n, "valid": p is None, **({"error": output.describe(p)} if p else {})} for n, p in verdicts])
+    else:
+        for name, problem in verdicts:
+            print(f"{name}: {'valid' if problem is None else output.one_line(problem)}")
+    return int(any(problem is not None for _, problem in verdicts))
+
+
+def _problem(engine: Engine, name: str) -> ModuleError | OSError | None:
+    try:
+        Module(name, engine=engine)
+    except (ModuleError, OSError) as error:
+        return error
+    return None

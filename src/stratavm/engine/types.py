@@ -1,0 +1,23 @@
+"""Extern types as people read them."""
+
+from __future__ import annotations
+
+from stratavm.engine.values import signature
+from stratavm.spec.types import ExternType, FuncType, GlobalType, Limits, MemoryType, TableType, type_name
+
+
+def describe_extern(type_: ExternType) -> str:
+    """``(i32, i32) -> i64``, ``memory 1..16 pages``, ``table 2.. funcref``, ``mut i32``."""
+    if isinstance(type_, FuncType):
+        return signature("", type_)
+    if isinstance(type_, MemoryType):
+        return f"memory {_limits(type_.limits)} pages"
+    if isinstance(type_, TableType):
+        return f"table {_limits(type_.limits)} {type_name(type_.element)}"
+    if isinstance(type_, GlobalType):
+        return f"{'mut ' if type_.mutable else ''}{type_name(type_.value)}"
+    return f"tag {signature('', type_.type)}"
+
+
+def _limits(limits: Limits) -> str:
+    return f"{limits.minimum}..{'' if limits.maximum is None else limits.maximum}"
