@@ -17,8 +17,10 @@ Semantics: TypeAlias = Callable[..., Any]
 Imm: TypeAlias = Literal[
     "local", "global", "func", "table", "elem", "data", "memory", "type", "tag", "label", "labels", "blocktype",
     "memarg", "i32", "i64", "f32", "f64", "v128", "lane", "lanes16", "heaptype", "valtypes", "catches", "field", "u32",
+    "castflags", "zero",
 ]  # fmt: skip
-"""Kinds of immediates, in the binary's order. ``labels`` is br_table's vector plus default; ``valtypes`` typed select's."""
+"""Kinds of immediates, in the binary's order. ``labels`` is br_table's vector plus default; ``valtypes`` typed select's;
+``castflags`` one byte of nullability bits; ``zero`` a reserved byte 0x00 (``atomic.fence``) that the text does not spell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,23 @@ class Row:
     control: bool = False
     semantics: Semantics | None = None
     doc: str = ""
+    text: str = ""
+    """Spelling in the text format where two rows share one (``select_t`` is ``select`` there); else empty."""
+
+    @property
+    def spelling(self) -> str:
+        """The mnemonic in the text format."""
+        return self.text or self.mnemonic
+
+    @property
+    def operands(self) -> str:
+        """Letters of the operands, first pushed first; empty where ``check`` decides."""
+        return self.signature.partition("->")[0]
+
+    @property
+    def results(self) -> str:
+        """Letters of the results; empty where ``check`` decides."""
+        return self.signature.partition("->")[2]
 
     @property
     def symbol(self) -> str:
@@ -72,6 +91,8 @@ class Row:
 ROWS: Final[dict[str, Row]] = {}
 """Every row by mnemonic, in order of declaration; filled by importing ``stratavm.spec.ops``."""
 
+_TAKEN: Final[dict[tuple[int, int], Row]] = {}
+
 TYPES: Final[Mapping[str, str]] = {"i32": "i", "i64": "I", "f32": "f", "f64": "F", "v128": "v"}
 
 
@@ -79,11 +100,16 @@ def add(row: Row) -> Row:
     """Register a row; refuses a mnemonic or an opcode that is taken."""
     if row.mnemonic in ROWS:
         raise ValueError(f"{row.mnemonic} is declared twice")
-    taken = next((r for r in ROWS.values() if (r.prefix, r.code) == (row.prefix, row.code)), None)
-    if taken is not None and not row.check.startswith("same-code"):
+    taken = _TAKEN.setdefault((row.prefix, row.code), row)
+    if taken is not row:
         raise ValueError(f"{row.mnemonic} and {taken.mnemonic} share {row.prefix:#x} {row.code:#x}")
     ROWS[row.mnemonic] = row
     return row
+
+
+def plain(code: int, mnemonic: str, signature: str = "", **more: Any) -> Row:
+    """Declare one row without a semantic function: its meaning is the walk's, the runtime's or not there yet."""
+    return add(Row(mnemonic, more.pop("prefix", 0), code, signature=signature, **more))
 
 
 def op(code: int, mnemonic: str, signature: str = "", *, prefix: int = 0, **more: Any) -> Callable[[Semantics], Semantics]:

@@ -1,0 +1,56 @@
+"""Tables. Source: WebAssembly 3.0, sections 3.4.6 and 4.6.6 (table instructions)."""
+
+from __future__ import annotations
+
+from stratavm.spec.record import Effects, plain
+
+TABLE = frozenset({"table"})
+READ = Effects(reads=TABLE)
+WRITE = Effects(writes=TABLE)
+OUT_OF_BOUNDS = ("table_out_of_bounds",)
+BULK = {"prefix": 0xFC, "feature": "bulk-memory"}
+REFS = {"prefix": 0xFC, "feature": "reference-types"}
+
+plain(
+    0x25,
+    "table.get",
+    imms=("table",),
+    check="table.get",
+    feature="reference-types",
+    traps=OUT_OF_BOUNDS,
+    effects=READ,
+    doc="Read an element.",
+)
+plain(
+    0x26,
+    "table.set",
+    imms=("table",),
+    check="table.set",
+    feature="reference-types",
+    traps=OUT_OF_BOUNDS,
+    effects=WRITE,
+    doc="Write an element.",
+)
+plain(12, "table.init", "aii->", imms=("elem", "table"), traps=OUT_OF_BOUNDS, effects=WRITE, doc="Copy from a segment.", **BULK)
+plain(13, "elem.drop", "->", imms=("elem",), effects=WRITE, doc="Empty a segment.", **BULK)
+plain(
+    14,
+    "table.copy",
+    "aaa->",
+    imms=("table", "table"),
+    traps=OUT_OF_BOUNDS,
+    effects=Effects(reads=TABLE, writes=TABLE),
+    doc="Copy; ranges may overlap. Immediates: destination, source; the length has the smaller address type.",
+    **BULK,
+)
+plain(
+    15,
+    "table.grow",
+    imms=("table",),
+    check="table.grow",
+    effects=Effects(reads=TABLE, writes=TABLE),
+    doc="Grow by elements filled with a value; the old size, or -1.",
+    **REFS,
+)
+plain(16, "table.size", "->a", imms=("table",), effects=READ, doc="Size in elements.", **REFS)
+plain(17, "table.fill", imms=("table",), check="table.fill", traps=OUT_OF_BOUNDS, effects=WRITE, doc="Set elements.", **REFS)
