@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tools import programs
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -28,3 +30,16 @@ def spec_dir() -> Path:
 def root() -> Path:
     """The repository."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def program():
+    """``program("icepll.wasm")``: the path of a real program; skips where it is not installed."""
+
+    def find(name: str) -> Path:
+        path = programs.find(name)
+        if path is None:
+            pytest.skip(f"{name} is not installed: the `programs` extra has it")
+        return path
+
+    return find
