@@ -26,8 +26,8 @@ cdef struct ExecContext:  # One per store; register r15.
     void* exception  # +96: owned PyObject*: a host exception on its way out, or NULL
     uint64_t deadline_ns  # +104: CLOCK_MONOTONIC time at which the ticker sets the deadline bit; 0 = none
     uint64_t entered_ns  # +112: when the outermost activation began; used by the ticker
-    void* builtins[64]  # +120: addresses of builtins, see runtime/builtins.py
-    uint8_t _pad[8]
+    void* poll_stub  # +120: machine code of the poll's slow path (codegen/x64/stubs.py: poll_stub)
+    void* builtins[64]  # +128: addresses of builtins, see runtime/builtins.py
 
 cdef enum:
     EXEC_POLL_LIMIT = 0x0
@@ -46,7 +46,8 @@ cdef enum:
     EXEC_EXCEPTION = 0x60
     EXEC_DEADLINE_NS = 0x68
     EXEC_ENTERED_NS = 0x70
-    EXEC_BUILTINS = 0x78
+    EXEC_POLL_STUB = 0x78
+    EXEC_BUILTINS = 0x80
     EXEC_SIZE = 0x280
 
 cdef struct Activation:  # One per entry from the host into a guest; lives on the C stack of the caller.

@@ -79,6 +79,7 @@ EXEC: Final = Struct(
         Field("exception", "ptr", "owned PyObject*: a host exception on its way out, or NULL"),
         Field("deadline_ns", "u64", "CLOCK_MONOTONIC time at which the ticker sets the deadline bit; 0 = none"),
         Field("entered_ns", "u64", "when the outermost activation began; used by the ticker"),
+        Field("poll_stub", "ptr", "machine code of the poll's slow path (codegen/x64/stubs.py: poll_stub)"),
         Field("builtins", "ptr", "addresses of builtins, see runtime/builtins.py", MAX_BUILTINS),
     ),
 )
