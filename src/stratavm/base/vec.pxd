@@ -4,7 +4,7 @@ from libc.stdlib cimport free, realloc
 
 cdef inline int vec_reserve(void** items, uint32_t* capacity, uint32_t needed, size_t item_size) except -1 nogil:
     """Make room for ``needed`` items of ``item_size`` bytes. ``capacity`` counts items."""
-    cdef size_t wanted
+    cdef size_t wanted, limit
     cdef void* grown
     if needed <= capacity[0]:
         return 0
@@ -13,7 +13,8 @@ cdef inline int vec_reserve(void** items, uint32_t* capacity, uint32_t needed, s
         wanted = needed
     if wanted < 16:
         wanted = 16
-    if wanted > 0xFFFFFFFF or wanted > (<size_t>1 << 46) // item_size:
+    limit = 0xFFFFFFFF
+    if wanted > limit or wanted > (limit << 14) // item_size:
         with gil:
             raise MemoryError("a compiler array outgrew its index type")
     grown = realloc(items[0], wanted * item_size)

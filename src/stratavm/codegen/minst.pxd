@@ -108,3 +108,12 @@ cdef class MCode:
     cdef uint32_t vreg(self, uint8_t rclass, uint8_t width) except? 0xFFFFFFFF nogil
     cdef uint32_t inst(self, uint16_t op, uint8_t width, uint16_t flags) except? 0xFFFFFFFF nogil   # operands follow by operand()
     cdef uint32_t operand(self, uint32_t vreg, uint8_t role, uint8_t constraint, uint8_t reg) except? 0xFFFFFFFF nogil  # of the newest inst
+    cdef uint32_t block(self, uint32_t depth, uint32_t flags) except? 0xFFFFFFFF nogil   # starts at the next instruction
+    cdef int end_block(self) except -1 nogil                                              # the newest block ends here
+    cdef int block_param(self, uint32_t vreg) except -1 nogil                             # of the newest block
+    cdef uint32_t edge(self, uint32_t target) except? 0xFFFFFFFF nogil                    # of the newest block
+    cdef int edge_arg(self, uint32_t vreg) except -1 nogil                                # of the newest edge
+    cdef uint32_t constant(self, uint64_t word) except? 0xFFFFFFFF nogil   # byte offset in the pool; 8-byte words are shared
+    cdef uint32_t constant16(self, uint64_t low, uint64_t high) except? 0xFFFFFFFF nogil  # the same, 16-byte aligned pair
+    cdef int move(self, uint32_t at, uint32_t src, uint32_t dst, uint32_t vreg) except -1 nogil
+    cdef int _constant_room(self, uint32_t count) except -1 nogil

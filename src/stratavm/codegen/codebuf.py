@@ -1,0 +1,142 @@
+"""The code buffer: bytes, labels, rip-relative fields and the constant pool of one function."""
+
+# strata: hot
+import cython
+from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
+from cython.cimports.libc.stdint import int32_t, uint8_t, uint32_t, uint64_t
+from cython.cimports.libc.stdlib import free
+from cython.cimports.libc.string import memcpy, memset
+from cython.cimports.stratavm.base.vec import vec_reserve
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+from stratavm.base.errors import ResourceLimit
+
+
+class CodeBuf:
+    """Owns the arrays of one function's code; reused by ``clear``."""
+
+    def __cinit__(self):
+        self.data = cython.NULL
+        self.labels = cython.NULL
+        self.fixups = cython.NULL
+        self.n = self.cap = 0
+        self.n_labels = self.cap_labels = 0
+        self.n_fixups = self.cap_fixups = 0
+        self.code_size = 0
+
+    def __dealloc__(self):
+        free(self.data)
+        free(self.labels)
+        free(self.fixups)
+
+    def __len__(self) -> int:
+        return self.n
+
+    def to_bytes(self) -> bytes:
+        """A copy of what was emitted."""
+        return PyBytes_FromStringAndSize(cython.cast(cython.p_char, self.data), self.n)
+
+    def clear(self) -> cython.int:
+        """Empty it, keeping the memory."""
+        self.n = self.n_labels = self.n_fixups = self.code_size = 0
+        return 0
+
+    def reserve(self, size: uint32_t) -> cython.int:
+        """Make room for ``size`` more bytes."""
+        if size > MAX_CODE_BYTES - self.n:
+            with cython.gil:
+                raise ResourceLimit(
+                    f"the machine code of one function exceeds {MAX_CODE_BYTES} bytes", limit="code_bytes"
+                )
+        if self.n + size > self.cap:
+            vec_reserve(
+                cython.cast(cython.pp_void, cython.address(self.data)), cython.address(self.cap), self.n + size, 1
+            )
+        return 0
+
+    def label(self) -> uint32_t:
+        """A new, unbound label."""
+        return self.label_block(1)
+
+    def label_block(self, count: uint32_t) -> uint32_t:
+        """``count`` new labels with consecutive numbers."""
+        first: uint32_t = self.n_labels
+        if count >= NO_LABEL - first:
+            with cython.gil:
+                raise ResourceLimit("too many labels in one function", limit="labels")
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.labels)),
+            cython.address(self.cap_labels),
+            first + count,
+            cython.sizeof(uint32_t),
+        )
+        if count:
+            memset(cython.address(self.labels[first]), 0xFF, count * cython.sizeof(uint32_t))
+        self.n_labels += count
+        return first
+
+    def bind(self, label: uint32_t) -> cython.int:
+        """The label means this position."""
+        if label >= self.n_labels or self.labels[label] != NO_LABEL:
+            with cython.gil:
+                raise AssertionError(f"label {label} is unknown or already bound")
+        self.labels[label] = self.n
+        return 0
+
+    def rel32(self, target: uint32_t, kind: uint32_t, trailing: int32_t) -> cython.int:
+        """Emit a 32-bit field to be patched; ``trailing`` bytes of the instruction follow it."""
+        self.reserve(4)
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.fixups)),
+            cython.address(self.cap_fixups),
+            self.n_fixups + 1,
+            cython.sizeof(Fixup),
+        )
+        fix: cython.pointer(Fixup) = cython.address(self.fixups[self.n_fixups])
+        fix.at = self.n
+        fix.target = target
+        fix.trailing = trailing
+        fix.kind = kind
+        self.n_fixups += 1
+        put32(self, 0)
+        return 0
+
+    def align(self, size: uint32_t, fill: uint8_t) -> cython.int:
+        """Fill up to a multiple of ``size`` (a power of two)."""
+        rest: uint32_t = (size - self.n % size) % size
+        self.reserve(rest)
+        memset(self.data + self.n, fill, rest)
+        self.n += rest
+        return 0
+
+    def finish(self, pool: cython.pointer(cython.const[uint64_t]), n_words: uint32_t) -> cython.int:
+        """Place the constant pool behind the code, 16-byte aligned, and patch every field."""
+        self.code_size = self.n
+        if n_words:
+            self.align(16, 0xCC)
+            if n_words > MAX_CODE_BYTES // 8:
+                n_words = MAX_CODE_BYTES // 8  # reserve() refuses it
+            self.reserve(n_words * 8)
+        start: uint32_t = self.n
+        if n_words:
+            memcpy(self.data + start, pool, cython.cast(cython.size_t, n_words) * 8)
+            self.n += n_words * 8
+        i: uint32_t
+        value: int32_t
+        target: uint32_t
+        for i in range(self.n_fixups):
+            fix: cython.pointer(Fixup) = cython.address(self.fixups[i])
+            if fix.kind == FIX_POOL:
+                target = start + fix.target
+                if fix.target >= n_words * 8:
+                    target = NO_LABEL
+            else:
+                target = self.labels[fix.target] if fix.target < self.n_labels else NO_LABEL
+            if target == NO_LABEL:
+                with cython.gil:
+                    raise AssertionError(f"fixup at {fix.at}: target {fix.target} (kind {fix.kind}) has no place")
+            value = cython.cast(int32_t, target - (fix.at + 4)) - fix.trailing
+            memcpy(self.data + fix.at, cython.address(value), 4)
+        return 0

@@ -1,0 +1,240 @@
+"""Machine IR: the arrays of one function between selection and emission."""
+
+# strata: hot
+import cython
+from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
+from cython.cimports.libc.stdlib import free
+from cython.cimports.stratavm.base.vec import vec_reserve
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+from stratavm.base.errors import ResourceLimit
+
+cython.declare(SHARING_WINDOW=uint32_t, MAX_POOL_WORDS=uint32_t)
+SHARING_WINDOW = 32  # words of the constant pool that are searched for an equal one
+MAX_POOL_WORDS = 1 << 24
+
+
+class MCode:
+    """One function of machine IR. Fields are in ``minst.pxd``; reused by ``clear``."""
+
+    def __dealloc__(self):
+        free(self.insts)
+        free(self.operands)
+        free(self.blocks)
+        free(self.edges)
+        free(self.edge_args)
+        free(self.block_params)
+        free(self.vclass)
+        free(self.vwidth)
+        free(self.constants)
+        free(self.moves)
+
+    def clear(self) -> cython.int:
+        """Empty it, keeping the memory."""
+        self.n_insts = self.n_operands = self.n_blocks = self.n_edges = self.n_edge_args = 0
+        self.n_block_params = self.n_vregs = self.n_constants = self.n_moves = self.n_slots = 0
+        self.out_arg_bytes = self.in_arg_bytes = 0
+        return 0
+
+    def vreg(self, rclass: uint8_t, width: uint8_t) -> uint32_t:
+        """A new virtual register: its class, and the bytes that a move or spill of it copies."""
+        n: uint32_t = self.n_vregs
+        if n == self.cap_vclass or n == self.cap_vwidth:
+            vec_reserve(
+                cython.cast(cython.pp_void, cython.address(self.vclass)), cython.address(self.cap_vclass), n + 1, 1
+            )
+            vec_reserve(
+                cython.cast(cython.pp_void, cython.address(self.vwidth)), cython.address(self.cap_vwidth), n + 1, 1
+            )
+        self.vclass[n] = rclass
+        self.vwidth[n] = width
+        self.n_vregs = n + 1
+        return n
+
+    def inst(self, op: uint16_t, width: uint8_t, flags: uint16_t) -> uint32_t:
+        """Append an instruction without operands; returns its number. No cc, immediate, address or origin yet."""
+        n: uint32_t = self.n_insts
+        if n == self.cap_insts:
+            vec_reserve(
+                cython.cast(cython.pp_void, cython.address(self.insts)),
+                cython.address(self.cap_insts),
+                n + 1,
+                cython.sizeof(MInst),
+            )
+        m: cython.pointer(MInst) = cython.address(self.insts[n])
+        m.op = op
+        m.width = width
+        m.cc = 0
+        m.flags = flags
+        m.nops = 0
+        m.scale = 0xFF
+        m.ops = self.n_operands
+        m.node = NO_VREG
+        m.imm = 0
+        m.disp = 0
+        m.aux = 0
+        self.n_insts = n + 1
+        return n
+
+    def operand(self, vreg: uint32_t, role: uint8_t, constraint: uint8_t, reg: uint8_t) -> uint32_t:
+        """Append an operand to the newest instruction; returns its index in ``operands``."""
+        n: uint32_t = self.n_operands
+        if n == self.cap_operands:
+            vec_reserve(
+                cython.cast(cython.pp_void, cython.address(self.operands)),
+                cython.address(self.cap_operands),
+                n + 1,
+                cython.sizeof(MOperand),
+            )
+        m: cython.pointer(MInst) = cython.address(self.insts[self.n_insts - 1])
+        if m.nops == 0xFF:
+            with cython.gil:
+                raise ResourceLimit("an instruction has more than 255 operands", limit="operands")
+        o: cython.pointer(MOperand) = cython.address(self.operands[n])
+        o.vreg = vreg
+        o.role = role
+        o.constraint = constraint
+        o.reg = reg
+        o.flags = 0
+        o.loc = NO_LOC
+        m.nops += 1
+        self.n_operands = n + 1
+        return n
+
+    def block(self, depth: uint32_t, flags: uint32_t) -> uint32_t:
+        """Start a block at the next instruction; returns its number."""
+        n: uint32_t = self.n_blocks
+        if n == self.cap_blocks:
+            vec_reserve(
+                cython.cast(cython.pp_void, cython.address(self.blocks)),
+                cython.address(self.cap_blocks),
+                n + 1,
+                cython.sizeof(MBlock),
+            )
+        b: cython.pointer(MBlock) = cython.address(self.blocks[n])
+        b.first = b.last = self.n_insts
+        b.params = self.n_block_params
+        b.edges = self.n_edges
+        b.nparams = b.nedges = 0
+        b.depth = depth
+        b.flags = flags
+        self.n_blocks = n + 1
+        return n
+
+    def end_block(self) -> cython.int:
+        """The newest block ends after the newest instruction, its terminator."""
+        self.blocks[self.n_blocks - 1].last = self.n_insts
+        return 0
+
+    def block_param(self, vreg: uint32_t) -> cython.int:
+        """Add a parameter to the newest block."""
+        n: uint32_t = self.n_block_params
+        if n == self.cap_block_params:
+            vec_reserve(
+                cython.cast(cython.pp_void, cython.address(self.block_params)),
+                cython.address(self.cap_block_params),
+                n + 1,
+                cython.sizeof(uint32_t),
+            )
+        self.block_params[n] = vreg
+        self.blocks[self.n_blocks - 1].nparams += 1
+        self.n_block_params = n + 1
+        return 0
+
+    def edge(self, target: uint32_t) -> uint32_t:
+        """Add a successor to the newest block; returns the number of the edge."""
+        n: uint32_t = self.n_edges
+        if n == self.cap_edges:
+            vec_reserve(
+                cython.cast(cython.pp_void, cython.address(self.edges)),
+                cython.address(self.cap_edges),
+                n + 1,
+                cython.sizeof(MEdge),
+            )
+        e: cython.pointer(MEdge) = cython.address(self.edges[n])
+        e.target = target
+        e.args = self.n_edge_args
+        e.nargs = 0
+        self.blocks[self.n_blocks - 1].nedges += 1
+        self.n_edges = n + 1
+        return n
+
+    def edge_arg(self, vreg: uint32_t) -> cython.int:
+        """Add an argument to the newest edge."""
+        n: uint32_t = self.n_edge_args
+        if n == self.cap_edge_args:
+            vec_reserve(
+                cython.cast(cython.pp_void, cython.address(self.edge_args)),
+                cython.address(self.cap_edge_args),
+                n + 1,
+                cython.sizeof(uint32_t),
+            )
+        self.edge_args[n] = vreg
+        self.edges[self.n_edges - 1].nargs += 1
+        self.n_edge_args = n + 1
+        return 0
+
+    def move(self, at: uint32_t, src: uint32_t, dst: uint32_t, vreg: uint32_t) -> cython.int:
+        """Append a move (allocators only; in order of ``at``)."""
+        n: uint32_t = self.n_moves
+        if n == self.cap_moves:
+            vec_reserve(
+                cython.cast(cython.pp_void, cython.address(self.moves)),
+                cython.address(self.cap_moves),
+                n + 1,
+                cython.sizeof(Move),
+            )
+        m: cython.pointer(Move) = cython.address(self.moves[n])
+        m.at = at
+        m.src = src
+        m.dst = dst
+        m.vreg = vreg
+        self.n_moves = n + 1
+        return 0
+
+    def constant(self, word: uint64_t) -> uint32_t:
+        """Byte offset of an 8-byte word in the constant pool; a few recent words are shared."""
+        n: uint32_t = self.n_constants
+        i: uint32_t = n
+        stop: uint32_t = n - SHARING_WINDOW if n > SHARING_WINDOW else 0
+        while i > stop:
+            i -= 1
+            if self.constants[i] == word:
+                return i * 8
+        self._constant_room(1)
+        self.constants[n] = word
+        self.n_constants = n + 1
+        return n * 8
+
+    def constant16(self, low: uint64_t, high: uint64_t) -> uint32_t:
+        """Byte offset of an aligned pair of words in the constant pool."""
+        n: uint32_t
+        i: uint32_t = self.n_constants & ~cython.cast(uint32_t, 1)
+        stop: uint32_t = i - SHARING_WINDOW if i > SHARING_WINDOW else 0
+        while i > stop:
+            i -= 2
+            if self.constants[i] == low and self.constants[i + 1] == high:
+                return i * 8
+        self._constant_room(3)
+        if self.n_constants & 1:
+            self.constants[self.n_constants] = 0
+            self.n_constants += 1
+        n = self.n_constants
+        self.constants[n] = low
+        self.constants[n + 1] = high
+        self.n_constants = n + 2
+        return n * 8
+
+    def _constant_room(self, count: uint32_t) -> cython.int:
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.constants)),
+            cython.address(self.cap_constants),
+            self.n_constants + count,
+            cython.sizeof(uint64_t),
+        )
+        if self.n_constants > MAX_POOL_WORDS:
+            with cython.gil:
+                raise ResourceLimit("the constant pool of one function is too large", limit="constants")
+        return 0

@@ -1,0 +1,49 @@
+"""Register numbers and names of x86-64, as machine IR locations use them: GPR 0–15, XMM 16–31."""
+
+from __future__ import annotations
+
+from typing import Final
+
+GPR_NAMES: Final = (
+    "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+    "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+)  # fmt: skip
+XMM_NAMES: Final = tuple(f"xmm{n}" for n in range(16))
+
+XMM_BASE: Final = 16
+"""Location of xmm0."""
+RIP: Final = 32
+"""Pseudo register: as the base of an address it means the constant pool (``disp`` = byte offset in the pool)."""
+
+NUMBER: Final[dict[str, int]] = {name: n for n, name in enumerate((*GPR_NAMES, *XMM_NAMES, "rip"))}
+"""Location of each register by its 64-bit name."""
+
+FRAME_REGISTERS: Final = ("rsp", "rbp")
+CONTEXT_REGISTERS: Final = ("r14", "r15")
+"""VMContext and ExecContext: fixed for as long as guest code runs."""
+SCRATCH_GPR: Final = "r11"
+SCRATCH_XMM: Final = "xmm15"
+"""They belong to the emitter and to parallel moves; no value lives there across an instruction."""
+
+_RESERVED = (*FRAME_REGISTERS, *CONTEXT_REGISTERS, SCRATCH_GPR, SCRATCH_XMM)
+ALLOCATABLE: Final = tuple(n for name, n in NUMBER.items() if name not in _RESERVED and name != "rip")
+"""Every register that may hold a value."""
+STARVED: Final = tuple(NUMBER[name] for name in ("rax", "rcx", "rdx", "rbx", "xmm0", "xmm1", "xmm2"))
+"""The same under ``STRATA_REGS=4``: what fixed operands need and little more."""
+
+CONDITIONS: Final = ("o", "no", "b", "ae", "e", "ne", "be", "a", "s", "ns", "p", "np", "l", "ge", "le", "g")
+"""Condition codes by number."""
+
+_BYTE = ("al", "cl", "dl", "bl", "spl", "bpl", "sil", "dil")
+
+
+def name_of(location: int, width: int = 8) -> str:
+    """The assembler's name of a register location at an operand width in bytes."""
+    if location >= XMM_BASE:
+        return "rip" if location == RIP else XMM_NAMES[location - XMM_BASE]
+    full = GPR_NAMES[location]
+    if width == 8:
+        return full
+    if location >= 8:
+        return full + {1: "b", 2: "w", 4: "d"}[width]
+    return {1: _BYTE[location], 2: full[1:], 4: "e" + full[1:]}[width]
