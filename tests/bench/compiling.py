@@ -1,0 +1,42 @@
+"""Compile speed in megabytes of code-section bytes per second, one thread, every function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from tests.bench.measure import Row, interleaved
+from tools import programs
+
+MODULES: Final = ("icepll.wasm", "resvg.wasm", "boolector.wasm")
+
+
+def measure(rounds: int) -> Iterator[Row]:
+    """One row per program: MB/s by engine, validation included; and ours by allocator."""
+    for name in MODULES:
+        path = programs.find(name)
+        if path is not None:
+            yield _row(name, path, rounds)
+
+
+def _row(name: str, path: Path, rounds: int) -> Row:
+    import wasmtime
+
+    import stratavm
+
+    data = path.read_bytes()
+    engine = wasmtime.Engine()
+    module = stratavm.Module(data)
+    code_bytes = sum(f.end - f.start for f in module.model.functions)
+
+    def ours(allocator: str) -> None:
+        config = stratavm.Config(threads=1, allocator=allocator)  # type: ignore[arg-type]
+        stratavm.Module(data, engine=stratavm.Engine(config)).compile_all()
+
+    runs = {
+        "strata jit0": lambda: ours("linear"),
+        "strata jit0 naive": lambda: ours("naive"),
+        "wasmtime (all cores)": lambda: wasmtime.Module(engine, data),
+    }
+    return Row("compile", name, "MB/s", {k: code_bytes / s / 1e6 for k, s in interleaved(runs, rounds).items()})

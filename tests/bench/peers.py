@@ -1,0 +1,70 @@
+"""The engines that are measured: ours by flag, wasmtime-py plain and with what it needs to stop a guest, pywasm3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+Run = Callable[[int], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A name, and how to turn a kernel's text into ``run(n)``."""
+
+    name: str
+    prepare: Callable[[str], Run]
+
+
+def _strata(**options: Any) -> Callable[[str], Run]:
+    def prepare(text: str) -> Run:
+        import stratavm
+
+        instance = stratavm.load(text, config=stratavm.Config(strict=True, **options))
+        run: Run = instance.exports.run
+        return run
+
+    return prepare
+
+
+def _wasmtime(epochs: bool) -> Callable[[str], Run]:
+    def prepare(text: str) -> Run:
+        import wasmtime
+
+        config = wasmtime.Config()
+        config.epoch_interruption = epochs
+        engine = wasmtime.Engine(config)
+        store = wasmtime.Store(engine)
+        if epochs:
+            store.set_epoch_deadline(1 << 40)
+        instance = wasmtime.Instance(store, wasmtime.Module(engine, text), [])
+        function = instance.exports(store)["run"]
+        return lambda n: function(store, n)
+
+    return prepare
+
+
+def _wasm3(text: str) -> Run:
+    import wasm3
+
+    from stratavm.module.parser import parse_module
+
+    environment = wasm3.Environment()
+    runtime = environment.new_runtime(1 << 20)
+    runtime.load(environment.parse_module(parse_module(text).binary))
+    run: Run = runtime.find_function("run")
+    return run
+
+
+WASMTIME: Final = "wasmtime"
+EPOCHS: Final = "wasmtime+epochs"
+OURS: Final = "strata jit0"
+ENGINES: Final[tuple[Engine, ...]] = (
+    Engine(OURS, _strata()),
+    Engine("strata jit0 naive", _strata(allocator="naive")),
+    Engine("strata jit0 bounded", _strata(memory_plan="bounded")),
+    Engine(WASMTIME, _wasmtime(epochs=False)),
+    Engine(EPOCHS, _wasmtime(epochs=True)),
+    Engine("pywasm3", _wasm3),
+)

@@ -1,0 +1,76 @@
+"""Whole-process start: from ``exec`` to exit, Python included, nothing cached, each engine in the same run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from tests.bench.measure import Row, interleaved
+from tools import programs
+
+HELLO: Final = """(module
+  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "\\10\\00\\00\\00\\06\\00\\00\\00")
+  (data (i32.const 16) "hello\\0a")
+  (func (export "_start") (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))
+"""
+
+WASMTIME_RUN: Final = """
+import sys, wasmtime
+cache, path, *rest = sys.argv[1:]
+engine = wasmtime.Engine()
+if cache == "-":
+    module = wasmtime.Module.from_file(engine, path)
+else:
+    module = wasmtime.Module.deserialize_file(engine, cache)
+linker = wasmtime.Linker(engine)
+linker.define_wasi()
+store = wasmtime.Store(engine)
+config = wasmtime.WasiConfig()
+config.argv = [path, *rest]
+config.inherit_stdout()
+store.set_wasi(config)
+instance = linker.instantiate(store, module)
+try:
+    instance.exports(store)["_start"](store)
+except wasmtime.ExitTrap as stop:
+    sys.exit(stop.code)
+"""
+
+
+def measure(rounds: int) -> Iterator[Row]:
+    """One row per program: median milliseconds of the whole process."""
+    with tempfile.TemporaryDirectory() as folder:
+        hello = Path(folder) / "hello.wat"
+        hello.write_text(HELLO)
+        yield _row("hello", hello, [], "hello\n", Path(folder), rounds)
+        python = programs.find("python-3.12.0.wasm") or programs.find("python.wasm")
+        if python is not None:
+            yield _row("CPython print(1)", python, ["-c", "print(1)"], "1\n", Path(folder), max(3, rounds // 2))
+
+
+def _row(name: str, path: Path, arguments: list[str], expected: str, folder: Path, rounds: int) -> Row:
+    import wasmtime
+
+    image = folder / f"{path.stem}.cwasm"
+    image.write_bytes(wasmtime.Module.from_file(wasmtime.Engine(), str(path)).serialize())
+    ours = [sys.executable, "-m", "stratavm", "run", str(path), *arguments]
+    theirs = [sys.executable, "-c", WASMTIME_RUN]
+    commands = {
+        "strata": ours,
+        "wasmtime": [*theirs, "-", str(path), *arguments],
+        "wasmtime, cached image": [*theirs, str(image), str(path), *arguments],
+    }
+
+    def runner(command: list[str]) -> None:
+        result = subprocess.run(command, capture_output=True, text=True, check=True)
+        if result.stdout != expected:
+            raise AssertionError(f"{name}: expected {expected!r}, got {result.stdout!r}")
+
+    runs = {engine: lambda command=command: runner(command) for engine, command in commands.items()}
+    return Row("start", name, "ms", {k: s * 1e3 for k, s in interleaved(runs, rounds).items()})
