@@ -1,0 +1,119 @@
+"""A module that was decoded and validated, ready to be instantiated any number of times."""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from stratavm.base.errors import Unsupported
+from stratavm.engine.engine import Engine, default_engine
+from stratavm.engine.report import CompileReport
+from stratavm.engine.source import SourceLike, read_source
+from stratavm.module.decode import decode
+from stratavm.module.model import Export, Import
+from stratavm.module.model import Module as Model
+from stratavm.module.validate import ValidModule, validate
+from stratavm.spec.types import ExternType
+
+if TYPE_CHECKING:
+    from stratavm.tiers.tier import TierModule
+
+
+class Module:
+    """A valid module.
+
+    Args:
+        source: a path, the bytes of a binary or of a text module, or WAT text.
+        engine: the engine to use; a shared default where absent.
+
+    Raises:
+        OSError: the file cannot be read.
+        DecodeError, ParseError: the module is malformed.
+        ValidationError: the module is invalid.
+        Unsupported: it needs a proposal that is not enabled, or (strict engines) a function cannot be compiled.
+        ResourceLimit: it is larger than the engine's limits allow.
+    """
+
+    def __init__(self, source: SourceLike, engine: Engine | None = None) -> None:
+        self.engine = engine or default_engine()
+        origin = read_source(source)
+        self.name = os.path.basename(origin.name)
+        config = self.engine.config
+        if origin.binary is not None:
+            self.model: Model = decode(origin.binary, features=config.features, limits=config.limits)
+        else:
+            from stratavm.module.parser import parse_module
+
+            assert origin.text is not None
+            self.model = parse_module(origin.text)
+        self.valid: ValidModule = validate(self.model, config.features, config.worker_threads)
+        self.code: TierModule = self.engine.tier.load(self.valid)
+
+    @classmethod
+    def from_model(cls, model: Model, engine: Engine | None = None) -> Module:
+        """A module that was decoded or built elsewhere; it is validated here."""
+        self = cls.__new__(cls)
+        self.engine = engine or default_engine()
+        self.name = model.names.module or "module"
+        self.model = model
+        self.valid = validate(model, self.engine.config.features, self.engine.config.worker_threads)
+        self.code = self.engine.tier.load(self.valid)
+        return self
+
+    @property
+    def imports(self) -> tuple[Import, ...]:
+        """What the module wants: module name, name, kind and type of each import."""
+        return self.model.imports
+
+    @property
+    def exports(self) -> tuple[Export, ...]:
+        """What the module offers: name, kind and index of each export."""
+        return self.model.exports
+
+    @cached_property
+    def custom_sections(self) -> dict[str, bytes]:
+        """Custom sections by name (the first of each)."""
+        return {c.name: c.data for c in reversed(self.model.customs)}
+
+    def export_type(self, export: Export) -> ExternType:
+        """The type of an export."""
+        model = self.model
+        if export.kind == "func":
+            return model.func_type(export.index)
+        spaces = {
+            "table": model.table_types,
+            "memory": model.memory_types,
+            "global": model.global_types,
+            "tag": model.tag_types,
+        }
+        return spaces[export.kind][export.index]  # type: ignore[no-any-return]
+
+    def compile_all(self) -> CompileReport:
+        """Compile every function now instead of at its first call.
+
+        Raises:
+            Unsupported: a strict engine met a function that its tier cannot compile.
+        """
+        begin = time.perf_counter()
+        costs = self.code.compile_all(self.engine.config.worker_threads)
+        seconds = time.perf_counter() - begin
+        first = len(self.model.imported_funcs)
+        fallbacks = tuple((f, self.model.func_name(f), reason) for f, reason in sorted(self.code.fallbacks.items()))
+        if fallbacks and self.engine.config.strict:
+            index, name, reason = fallbacks[0]
+            raise Unsupported(f"{len(fallbacks)} functions cannot be compiled, first {index} ({name}): {reason}")
+        bodies = self.model.functions
+        return CompileReport(
+            functions=len(costs.times_ns),
+            wasm_bytes=sum(bodies[f - first].end - bodies[f - first].start for f in costs.times_ns),
+            code_bytes=costs.code_bytes,
+            seconds=seconds,
+            stages={name: ns / 1e9 for name, ns in costs.stages_ns.items()},
+            times=tuple((f, self.model.func_name(f), ns / 1e3) for f, ns in costs.times_ns.items()),
+            fallbacks=fallbacks,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Module {self.name}: {len(self.model.functions)} functions, {len(self.model.exports)} exports>"

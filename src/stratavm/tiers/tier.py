@@ -1,0 +1,50 @@
+"""The port where tiers meet the engine: turn a valid module into code that instances can be attached to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from stratavm.module.validate import ValidModule
+
+
+@dataclass(frozen=True, slots=True)
+class CompileCosts:
+    """What compiling every function cost: nanoseconds by function index, by stage, and bytes of machine code."""
+
+    times_ns: Mapping[int, int] = field(default_factory=dict)
+    stages_ns: Mapping[str, int] = field(default_factory=dict)
+    code_bytes: int = 0
+
+
+class TierModule(Protocol):
+    """One module's code under one tier, shared by all its instances."""
+
+    @property
+    def fallbacks(self) -> Mapping[int, str]:
+        """Function index → why it runs on the oracle; known only for functions that were compiled or tried."""
+
+    def attach(self, instance: Any) -> None:
+        """Make a runtime instance callable: fill its code slots and FuncRecs, before any of its code runs."""
+
+    def compile_all(self, threads: int) -> CompileCosts:
+        """Compile every function now, on so many threads."""
+
+    def close(self) -> None:
+        """Give back what the code holds; called when no instance is left."""
+
+
+class Tier(Protocol):
+    """A way to run functions."""
+
+    @property
+    def name(self) -> str:
+        """``jit0``, ``oracle`` …"""
+
+    def load(self, valid: ValidModule) -> TierModule:
+        """Prepare a valid module; nothing is compiled yet.
+
+        Raises:
+            Unsupported: the tier is strict and some function cannot be compiled by it.
+        """
