@@ -54,8 +54,8 @@ fuzz: ## fuzz the checked build (ARGS="--seconds 60 --seed 1")
 	@$(MAKE) build STRATA_BUILD=checked
 	$(RUN) -m tests.fuzz $(ARGS)
 
-docs: venv ## build the documentation (strict)
-	$(PY) -m mkdocs build --strict
+docs: build ## build the documentation (strict)
+	$(RUN) -m mkdocs build --strict
 
 accept: build ## regenerate docs/acceptance.md; non-zero if a row marked met no longer holds
 	$(RUN) -m tools.accept $(ARGS)
