@@ -49,7 +49,7 @@ def measure(rounds: int) -> Iterator[Row]:
         hello = Path(folder) / "hello.wat"
         hello.write_text(HELLO)
         yield _row("hello", hello, [], "hello\n", Path(folder), rounds)
-        python = programs.find("python-3.12.0.wasm") or programs.find("python.wasm")
+        python = programs.find("python.wasm")
         if python is not None:
             yield _row("CPython print(1)", python, ["-c", "print(1)"], "1\n", Path(folder), max(3, rounds // 2))
 

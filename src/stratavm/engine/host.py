@@ -1,0 +1,101 @@
+"""Host functions: Python callables that a guest imports.
+
+A plain callable gets converted values; its type comes from the import that it satisfies. Ask for the calling instance by
+naming the first parameter ``caller`` or annotating it ``Caller``. ``HostSpec`` is the low form that WASI uses: a fixed signature,
+the caller's memory, and unsigned integers.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from stratavm.base.errors import LinkError
+from stratavm.engine.values import References, from_raw, results_to_raw
+from stratavm.spec.types import FuncType
+
+if TYPE_CHECKING:
+    from stratavm.engine.instance import Instance
+    from stratavm.engine.memory import Memory
+
+RawHost = Callable[[list[int]], list[int]]
+
+
+class Caller:
+    """The instance on whose behalf a host function runs: the one that was linked with it."""
+
+    __slots__ = ("_instance",)
+
+    def __init__(self) -> None:
+        self._instance: Instance | None = None
+
+    def bind(self, instance: Instance) -> None:
+        """Set the instance; called once by the linker, before any guest code runs."""
+        self._instance = instance
+
+    @property
+    def instance(self) -> Instance:
+        """The calling instance."""
+        if self._instance is None:
+            raise LinkError("the caller is not linked yet")
+        return self._instance
+
+    @property
+    def memory(self) -> Memory:
+        """The calling instance's exported memory."""
+        memory = self.instance.exports.get("memory")
+        if memory is None or not hasattr(memory, "view"):
+            raise LinkError("the calling module exports no memory named 'memory'")
+        return memory  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, slots=True)
+class HostSpec:
+    """A host function with a fixed type that works on the caller's memory.
+
+    Attributes:
+        type: its WebAssembly type; integers only.
+        function: ``function(memory, *unsigned integers)``; returns an unsigned integer, or None if it has no result.
+    """
+
+    type: FuncType
+    function: Callable[..., int | None]
+
+
+def raw_spec(spec: HostSpec, caller: Caller) -> RawHost:
+    """A ``HostSpec`` as a function on raw bits."""
+    function = spec.function
+    has_result = bool(spec.type.results)
+
+    def call(raws: list[int]) -> list[int]:
+        result = function(caller.memory, *raws)
+        return [result] if has_result else []  # type: ignore[list-item]
+
+    return call
+
+
+def raw_callable(function: Callable[..., Any], name: str, type_: FuncType, refs: References, caller: Caller) -> RawHost:
+    """A plain callable as a function on raw bits."""
+    params = type_.params
+    wants = wants_caller(function)
+
+    def call(raws: list[int]) -> list[int]:
+        values = [from_raw(t, raw, refs) for t, raw in zip(params, raws, strict=True)]
+        result = function(caller, *values) if wants else function(*values)
+        return results_to_raw(name, type_, result, refs)
+
+    return call
+
+
+def wants_caller(function: Callable[..., Any]) -> bool:
+    """Whether the first parameter is named ``caller`` or annotated ``Caller``."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # a built-in without a signature
+        return False
+    if not parameters:
+        return False
+    first = parameters[0]
+    return first.name == "caller" or first.annotation in (Caller, "Caller")
