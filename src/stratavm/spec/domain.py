@@ -1,7 +1,7 @@
 """The protocol of a domain: what a semantic function sees as ``d``.
 
-One function, many readings: numbers (``concrete.py``), Z3 terms, recorded templates, a code builder. A semantic function
-may not branch on a value; it asks for ``select`` or ``trap_if``. ``prims.py`` says what each primitive means.
+One function, many readings: numbers (``concrete.py``), Z3 terms, recorded templates, a code builder. A semantic
+function may not branch on a value; it asks for ``select`` or ``trap_if``. ``prims.py`` says what each primitive means.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The primitives of a domain: all that a semantic function may call. Listed once; ``domain.py`` gives them as a protocol.
+"""The primitives of a domain: all that a semantic function may call. ``domain.py`` gives them as a protocol.
 
 A domain object is bound to the type of the row's first operand, ``t``. Sorts in a signature: ``t`` that type, ``c`` a
 condition (its own sort, not an i32: ``bool_`` makes it one), ``i`` i32, ``I`` i64, ``T`` the type that the static
@@ -27,7 +27,7 @@ class Prim:
 PRIMS: Final[dict[str, Prim]] = {
     p.name: p
     for p in (
-        Prim("const", "->T", "an integer constant modulo the type's width; type t unless ``to`` says another", ("value", "to")),
+        Prim("const", "->T", "an integer constant modulo the width, of type t unless ``to`` is given", ("value", "to")),
         Prim("fconst", "->t", "a float constant", ("value",)),
         Prim("add", "tt->t", "sum modulo 2**bits"),
         Prim("sub", "tt->t", "difference modulo 2**bits"),

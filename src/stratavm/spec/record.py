@@ -1,9 +1,9 @@
-"""The row: what one opcode *is*. ``spec/ops`` declares rows; decoder, text format, validator, oracle, SSA builder and JIT derive.
+"""The row: what one opcode *is*. ``spec/ops`` declares rows; decoder, text format, validator, oracle and JIT derive.
 
 A row's semantic function takes a *domain* ``d`` and operands and may only call primitives of ``d`` (``spec/prims.py``).
-Signature letters: ``i`` i32, ``I`` i64, ``f`` f32, ``F`` f64, ``v`` v128, ``t`` the family's type, ``a`` an address (the
-memory's or table's index type: i32 without memory64). Rows whose typing is polymorphic have an empty signature and a
-``check`` name that the walk implements (``select``, ``local.get``, ``call`` …).
+Signature letters: ``i`` i32, ``I`` i64, ``f`` f32, ``F`` f64, ``v`` v128, ``t`` the family's type, ``a`` an address
+(the memory's or table's index type: i32 without memory64). Rows whose typing is polymorphic have an empty signature and
+a ``check`` name that the walk implements (``select``, ``local.get``, ``call`` …).
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
 Semantics: TypeAlias = Callable[..., Any]
+Declare: TypeAlias = Callable[[Semantics], Semantics]
 
 Imm: TypeAlias = Literal[
     "local", "global", "func", "table", "elem", "data", "memory", "type", "tag", "label", "labels", "blocktype",
     "memarg", "i32", "i64", "f32", "f64", "v128", "lane", "lanes16", "heaptype", "valtypes", "catches", "field", "u32",
     "castflags", "zero",
 ]  # fmt: skip
-"""Kinds of immediates, in the binary's order. ``labels`` is br_table's vector plus default; ``valtypes`` typed select's;
-``castflags`` one byte of nullability bits; ``zero`` a reserved byte 0x00 (``atomic.fence``) that the text does not spell."""
+"""Kinds of immediates, in the binary's order. ``labels`` is br_table's vector plus default; ``valtypes`` typed
+select's; ``castflags`` one byte of nullability bits; ``zero`` a reserved byte 0x00 (``atomic.fence``) that the text
+does not spell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ def plain(code: int, mnemonic: str, signature: str = "", **more: Any) -> Row:
     return add(Row(mnemonic, more.pop("prefix", 0), code, signature=signature, **more))
 
 
-def op(code: int, mnemonic: str, signature: str = "", *, prefix: int = 0, **more: Any) -> Callable[[Semantics], Semantics]:
+def op(code: int, mnemonic: str, signature: str = "", *, prefix: int = 0, **more: Any) -> Declare:
     """Declare one row with the decorated function as its meaning."""
 
     def declare(semantics: Semantics) -> Semantics:
@@ -123,7 +125,7 @@ def op(code: int, mnemonic: str, signature: str = "", *, prefix: int = 0, **more
     return declare
 
 
-def family(codes: Mapping[str, int], name: str, signature: str, *, prefix: int = 0, **more: Any) -> Callable[[Semantics], Semantics]:
+def family(codes: Mapping[str, int], name: str, signature: str, *, prefix: int = 0, **more: Any) -> Declare:
     """Declare one row per type: ``family({"i32": 0x6A, "i64": 0x7C}, "add", "tt->t")``."""
 
     def declare(semantics: Semantics) -> Semantics:

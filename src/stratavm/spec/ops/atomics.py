@@ -1,10 +1,12 @@
-"""Atomic memory operations: known by name and code, without meaning yet. Source: the threads proposal, binary format."""
+"""Atomic memory operations: known by name and code, without meaning yet. Source: the threads proposal."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from stratavm.spec.record import TYPES, Access, Effects, plain
 
-THREADS = {"prefix": 0xFE, "feature": "threads"}
+THREADS: dict[str, Any] = {"prefix": 0xFE, "feature": "threads"}
 TRAPS = ("memory_out_of_bounds", "unaligned_atomic")
 BOTH = Effects(reads=frozenset({"memory"}), writes=frozenset({"memory"}))
 SHAPES = (("i32", ""), ("i64", ""), ("i32", "8"), ("i32", "16"), ("i64", "8"), ("i64", "16"), ("i64", "32"))

@@ -18,7 +18,14 @@ plain(0x05, "else", check="else", control=True, doc="The second sequence of an i
 plain(0x0B, "end", check="end", control=True, doc="The end of a structured instruction or an expression.")
 plain(0x0C, "br", imms=("label",), check="br", control=True, doc="Branch.")
 plain(0x0D, "br_if", imms=("label",), check="br_if", control=True, doc="Branch if not zero.")
-plain(0x0E, "br_table", imms=("labels",), check="br_table", control=True, doc="Branch by index; the last label is the default.")
+plain(
+    0x0E,
+    "br_table",
+    imms=("labels",),
+    check="br_table",
+    control=True,
+    doc="Branch by index; the last label is the default.",
+)
 plain(0x0F, "return", check="return", control=True, doc="Branch to the end of the function.")
 plain(0x10, "call", imms=("func",), check="call", control=True, effects=CALL, doc="Call a function.")
 plain(

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from stratavm.spec.record import Effects, plain
 
-EXCEPTIONS = {"feature": "exceptions", "control": True}
+EXCEPTIONS: dict[str, Any] = {"feature": "exceptions", "control": True}
 ALLOCATES = Effects(allocates=True)
 
 plain(0x08, "throw", imms=("tag",), check="throw", effects=ALLOCATES, doc="Raise an exception.", **EXCEPTIONS)
 plain(0x0A, "throw_ref", check="throw_ref", traps=("null_reference",), doc="Raise an exception again.", **EXCEPTIONS)
-plain(0x1F, "try_table", imms=("blocktype", "catches"), check="try_table", doc="A block that catches exceptions.", **EXCEPTIONS)
+plain(
+    0x1F,
+    "try_table",
+    imms=("blocktype", "catches"),
+    check="try_table",
+    doc="A block that catches exceptions.",
+    **EXCEPTIONS,
+)

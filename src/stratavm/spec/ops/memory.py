@@ -5,6 +5,8 @@ Source: WebAssembly 3.0, sections 3.4.7 and 4.6.7 (memory instructions).
 
 from __future__ import annotations
 
+from typing import Any
+
 from stratavm.spec.record import TYPES, Access, Effects, plain
 
 MEMORY = frozenset({"memory"})
@@ -75,8 +77,17 @@ plain(
     doc="Grow by pages; the old size, or -1.",
 )
 
-BULK = {"prefix": 0xFC, "feature": "bulk-memory"}
-plain(8, "memory.init", "aii->", imms=("data", "memory"), traps=OUT_OF_BOUNDS, effects=WRITE, doc="Copy from a segment.", **BULK)
+BULK: dict[str, Any] = {"prefix": 0xFC, "feature": "bulk-memory"}
+plain(
+    8,
+    "memory.init",
+    "aii->",
+    imms=("data", "memory"),
+    traps=OUT_OF_BOUNDS,
+    effects=WRITE,
+    doc="Copy from a segment.",
+    **BULK,
+)
 plain(9, "data.drop", "->", imms=("data",), effects=WRITE, doc="Empty a segment.", **BULK)
 plain(
     10,

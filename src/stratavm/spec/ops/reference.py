@@ -17,7 +17,15 @@ plain(
     traps=("null_reference",),
     doc="The reference, known not to be null.",
 )
-plain(0xD5, "br_on_null", imms=("label",), check="br_on_null", control=True, feature="function-references", doc="Branch if null.")
+plain(
+    0xD5,
+    "br_on_null",
+    imms=("label",),
+    check="br_on_null",
+    control=True,
+    feature="function-references",
+    doc="Branch if null.",
+)
 plain(
     0xD6,
     "br_on_non_null",

@@ -61,7 +61,10 @@ i16x8  273 relaxed_q15mulr_s relaxed_dot_i8x16_i7x16_s
 i32x4  275 relaxed_dot_i8x16_i7x16_add_s
 """
 
-_UNARY = frozenset("not abs neg popcnt sqrt ceil floor trunc nearest promote_low_f32x4 demote_f64x2_zero".split())
+_UNARY = (
+    *("not", "abs", "neg", "popcnt", "sqrt", "ceil", "floor", "trunc", "nearest"),
+    *("promote_low_f32x4", "demote_f64x2_zero"),
+)
 _UNARY_STARTS = ("extend_", "extadd_", "trunc_sat", "convert_", "relaxed_trunc")
 _TERNARY = ("bitselect", "relaxed_madd", "relaxed_nmadd", "relaxed_laneselect", "relaxed_dot_i8x16_i7x16_add_s")
 

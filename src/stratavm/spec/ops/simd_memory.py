@@ -5,9 +5,11 @@ Source: WebAssembly 3.0, section 5.4.8 (vector instructions) of the binary forma
 
 from __future__ import annotations
 
+from typing import Any
+
 from stratavm.spec.record import Access, Effects, Imm, plain
 
-SIMD = {"prefix": 0xFD, "feature": "simd"}
+SIMD: dict[str, Any] = {"prefix": 0xFD, "feature": "simd"}
 OUT_OF_BOUNDS = ("memory_out_of_bounds",)
 READ = Effects(reads=frozenset({"memory"}))
 WRITE = Effects(writes=frozenset({"memory"}))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from stratavm.spec.record import Effects, plain
 
 TABLE = frozenset({"table"})
 READ = Effects(reads=TABLE)
 WRITE = Effects(writes=TABLE)
 OUT_OF_BOUNDS = ("table_out_of_bounds",)
-BULK = {"prefix": 0xFC, "feature": "bulk-memory"}
-REFS = {"prefix": 0xFC, "feature": "reference-types"}
+BULK: dict[str, Any] = {"prefix": 0xFC, "feature": "bulk-memory"}
+REFS: dict[str, Any] = {"prefix": 0xFC, "feature": "reference-types"}
 
 plain(
     0x25,
@@ -31,7 +33,16 @@ plain(
     effects=WRITE,
     doc="Write an element.",
 )
-plain(12, "table.init", "aii->", imms=("elem", "table"), traps=OUT_OF_BOUNDS, effects=WRITE, doc="Copy from a segment.", **BULK)
+plain(
+    12,
+    "table.init",
+    "aii->",
+    imms=("elem", "table"),
+    traps=OUT_OF_BOUNDS,
+    effects=WRITE,
+    doc="Copy from a segment.",
+    **BULK,
+)
 plain(13, "elem.drop", "->", imms=("elem",), effects=WRITE, doc="Empty a segment.", **BULK)
 plain(
     14,
@@ -53,4 +64,13 @@ plain(
     **REFS,
 )
 plain(16, "table.size", "->a", imms=("table",), effects=READ, doc="Size in elements.", **REFS)
-plain(17, "table.fill", imms=("table",), check="table.fill", traps=OUT_OF_BOUNDS, effects=WRITE, doc="Set elements.", **REFS)
+plain(
+    17,
+    "table.fill",
+    imms=("table",),
+    check="table.fill",
+    traps=OUT_OF_BOUNDS,
+    effects=WRITE,
+    doc="Set elements.",
+    **REFS,
+)
