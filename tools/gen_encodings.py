@@ -1,4 +1,4 @@
-"""Writes ``codegen/x64/_gen_encodings.pxd``: the rows of ``encodings.py`` as const C tables; row and register numbers."""
+"""Writes ``codegen/x64/_gen_encodings.pxd``: the rows of ``encodings.py`` as const C tables, and numbers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def c_row(row: Row) -> str:
     """One initialiser."""
     operands = [f"{{{o.role},{o.constraint},{o.reg},{o.rclass}}}" for o in row.operands]
     operands += ["{0}"] * (MAX_OPERANDS - len(operands))
-    other = f"{row.flags},{MOP.get(row.store, 0)},{MOP.get(row.load, 0)}"
+    other = f"{row.flags},{MOP.get(row.load, 0)}"
     return f"{{{','.join(map(str, row_values(row)))},{other},{{{','.join(operands)}}}}}, /* {row.name} */"
 
 
@@ -42,7 +42,7 @@ def table() -> list[str]:
         '    """',
         "    #include <stdint.h>",
         f"    typedef struct {{ {operand} }} strata_enc_operand;",
-        f"    typedef struct {{ {fields} uint16_t flags, store, load; "
+        f"    typedef struct {{ {fields} uint16_t flags, load; "
         f"strata_enc_operand operands[{MAX_OPERANDS}]; }} strata_enc_row;",
         "    static const strata_enc_row strata_enc_rows[] = {{0},",
         *(f"    {c_row(row)}" for row in ROWS),
@@ -52,7 +52,7 @@ def table() -> list[str]:
         *(f"        uint8_t {f}" for f in OPERAND_FIELDS),
         '    ctypedef struct EncRow "strata_enc_row":',
         *(f"        uint8_t {f}" for f in ROW_FIELDS),
-        *(f"        uint16_t {f}" for f in ("flags", "store", "load")),
+        *(f"        uint16_t {f}" for f in ("flags", "load")),
         f"        EncOperand operands[{MAX_OPERANDS}]",
         '    const EncRow ENC_ROWS "strata_enc_rows"[]',
         "",

@@ -11,11 +11,12 @@ cdef enum:
 cdef enum FixupKind:
     FIX_LABEL = 0   # target = label
     FIX_POOL = 1    # target = byte offset in the constant pool
+    FIX_TABLE = 2   # entry of a jump table: label `target` minus label `base`
 
 cdef struct Fixup:
     uint32_t at       # position of the rel32 field
     uint32_t target
-    int32_t trailing  # bytes of the instruction behind the field
+    uint32_t base     # FIX_TABLE: the table's label; else the bytes of the instruction behind the field
     uint32_t kind
 
 cdef class CodeBuf:
@@ -32,9 +33,10 @@ cdef class CodeBuf:
     cdef uint32_t label(self) except? 0xFFFFFFFF nogil       # a new label
     cdef uint32_t label_block(self, uint32_t count) except? 0xFFFFFFFF nogil  # `count` new labels; returns the first
     cdef int bind(self, uint32_t label) except -1 nogil      # here
-    cdef int rel32(self, uint32_t target, uint32_t kind, int32_t trailing) except -1 nogil  # a field to patch
+    cdef int rel32(self, uint32_t target, uint32_t kind, uint32_t base) except -1 nogil  # a field to patch
     cdef int align(self, uint32_t size, uint8_t fill) except -1 nogil
     cdef int finish(self, const uint64_t* pool, uint32_t n_words) except -1 nogil  # place the pool, patch all fields
+    cdef int patch(self, uint32_t pool, uint32_t pool_bytes) except -1 nogil
 
 cdef inline void put8(CodeBuf b, uint8_t v) noexcept nogil:
     b.data[b.n] = v

@@ -85,8 +85,8 @@ class CodeBuf:
         self.labels[label] = self.n
         return 0
 
-    def rel32(self, target: uint32_t, kind: uint32_t, trailing: int32_t) -> cython.int:
-        """Emit a 32-bit field to be patched; ``trailing`` bytes of the instruction follow it."""
+    def rel32(self, target: uint32_t, kind: uint32_t, base: uint32_t) -> cython.int:
+        """Emit a 32-bit field to be patched by ``finish``; see ``Fixup``."""
         self.reserve(4)
         vec_reserve(
             cython.cast(cython.pp_void, cython.address(self.fixups)),
@@ -97,7 +97,7 @@ class CodeBuf:
         fix: cython.pointer(Fixup) = cython.address(self.fixups[self.n_fixups])
         fix.at = self.n
         fix.target = target
-        fix.trailing = trailing
+        fix.base = base
         fix.kind = kind
         self.n_fixups += 1
         put32(self, 0)
@@ -123,20 +123,31 @@ class CodeBuf:
         if n_words:
             memcpy(self.data + start, pool, cython.cast(cython.size_t, n_words) * 8)
             self.n += n_words * 8
+        self.patch(start, n_words * 8)
+        return 0
+
+    def patch(self, pool: uint32_t, pool_bytes: uint32_t) -> cython.int:
+        """Fill in every field, now that all positions are known."""
         i: uint32_t
         value: int32_t
+        origin: uint32_t
         target: uint32_t
         for i in range(self.n_fixups):
             fix: cython.pointer(Fixup) = cython.address(self.fixups[i])
+            target = NO_LABEL
+            origin = fix.at + 4
             if fix.kind == FIX_POOL:
-                target = start + fix.target
-                if fix.target >= n_words * 8:
-                    target = NO_LABEL
+                if fix.target < pool_bytes:
+                    target = pool + fix.target
+            elif fix.target < self.n_labels:
+                target = self.labels[fix.target]
+            if fix.kind == FIX_TABLE:
+                origin = self.labels[fix.base] if fix.base < self.n_labels else NO_LABEL
             else:
-                target = self.labels[fix.target] if fix.target < self.n_labels else NO_LABEL
-            if target == NO_LABEL:
+                origin += fix.base
+            if target == NO_LABEL or origin == NO_LABEL:
                 with cython.gil:
-                    raise AssertionError(f"fixup at {fix.at}: target {fix.target} (kind {fix.kind}) has no place")
-            value = cython.cast(int32_t, target - (fix.at + 4)) - fix.trailing
+                    raise AssertionError(f"field at {fix.at}: target {fix.target} (kind {fix.kind}) has no place")
+            value = cython.cast(int32_t, target - origin)
             memcpy(self.data + fix.at, cython.address(value), 4)
         return 0

@@ -22,7 +22,8 @@ Forms: ``rr`` register, register; ``ri`` register, immediate; ``rm`` register, m
   from. The allocator copies the input there first if it lives on. The encoder looks at operand 0 only.
 * ``C_ANY`` operands may be in a spill slot: the encoder then uses the memory form of the same opcode. A 16-byte packed
   operation (``andp``, ``xorp`` …) has no such operand: it would read 16 bytes.
-* ``mov_rr`` and ``movf_rr`` (with MI_MOVE) may also have operand 0 in a slot (a store).
+* ``mov_rr`` and ``movf_rr`` between values carry MI_MOVE (set by selection) unless they change the value: ``mov_rr`` of
+  width 4 as ``i32.wrap_i64``. ``xchg`` and other exotic rows exist for hand-written sequences.
 
 Rows cover what WebAssembly 2.0 without SIMD needs. ``cpu`` names the extension a row needs beyond SSE2.
 """
@@ -89,9 +90,8 @@ class Row:
     """Opcode of the form with a sign-extended imm8 (0 = none)."""
     flags: int = 0
     cpu: str = ""
-    store: str = ""
     load: str = ""
-    """Rows to use when operand 0, or the ``rm`` operand, is in a spill slot and this row has no form for it."""
+    """Row to use when the ``rm`` operand is in a spill slot and this opcode would read more than its value."""
 
     @property
     def constant(self) -> str:
@@ -100,9 +100,8 @@ class Row:
 
 
 D, U, A = Operand(DEF, REG, GPR), Operand(USE, REG, GPR), Operand(USE, ANY, GPR)
-DA = Operand(DEF, ANY, GPR)
 DX, UX, AX = Operand(DEF, REG, XMM), Operand(USE, REG, XMM), Operand(USE, ANY, XMM)
-DAX = Operand(DEF, ANY, XMM)
+SWAP = (Operand(DEF, SAME, GPR, 2), Operand(DEF, SAME, GPR, 3), U, U)
 D_SAME, DX_SAME = Operand(DEF, SAME, GPR, 1), Operand(DEF, SAME, XMM, 1)
 
 
@@ -212,7 +211,7 @@ def _moves() -> list[Row]:
     scalar = partial(Row, escape=1, reg=0, wmode=W_SCALAR)
     whole = partial(Row, escape=1, reg=0, wmode=W_NONE, widths=(16,))
     return [
-        Row("mov_rr", "mov", ("0:w", "1:w"), (DA, A), 0x8B, reg=0, rm=1, store="mov_mr"),
+        Row("mov_rr", "mov", ("0:w", "1:w"), (D, A), 0x8B, reg=0, rm=1),
         Row("mov_ri", "mov", ("0:w", "i"), (D,), 0xB8, rm=0, modrm=False, imm=IMM_MOV, flags=F_PLUS_R),
         Row("mov_rm", "mov", ("0:w", "m:w"), (D,), 0x8B, reg=0, mem=True),
         Row("mov_mr", "mov", ("m:w", "0:w"), (U,), 0x89, reg=0, mem=True, widths=INTS, flags=F_EFFECT),
@@ -222,13 +221,12 @@ def _moves() -> list[Row]:
             "movf_rr",
             "movaps",
             ("0:x", "1:x"),
-            (DAX, AX),
+            (DX, AX),
             0x28,
             1,
             reg=0,
             rm=1,
             wmode=W_NONE,
-            store="movf_mr",
             load="movf_rm",
         ),
         scalar("movf_rm", "mov{s}", ("0:x", "m:w"), (DX,), 0x10, mem=True),
@@ -300,7 +298,7 @@ def _integer() -> list[Row]:
         Row("cmovcc_rr", "cmov{cc}", ("0:w", "2:w"), (D_SAME, U, A), 0x40, 1, reg=0, rm=2, flags=F_CC | F_FLAGS_USE),
         Row("cmovcc_rm", "cmov{cc}", ("0:w", "m:w"), (D_SAME, U), 0x40, 1, reg=0, mem=True, flags=F_CC | F_FLAGS_USE),
         Row("cdq", "{cdq}", (), (fixed(DEF, "rdx"), fixed(USE, "rax")), 0x99, modrm=False),
-        Row("xchg_rr", "xchg", ("1:w", "0:w"), (Operand(DEF, SAME, GPR, 2), Operand(DEF, SAME, GPR, 3), U, U), 0x87, reg=0, rm=1,
+        Row("xchg_rr", "xchg", ("1:w", "0:w"), SWAP, 0x87, reg=0, rm=1,
             widths=INTS),
         Row("xchg_mr", "xchg", ("m:w", "0:w"), (D_SAME, U), 0x87, reg=0, mem=True, widths=INTS, flags=F_EFFECT),
     ]  # fmt: skip
