@@ -95,11 +95,11 @@ class ValidationError(ModuleError):
 
 
 class Unsupported(ModuleError):
-    """A feature that this build or tier does not have; ``feature`` names the proposal."""
+    """A feature that this build or tier does not have; ``feature`` names the proposal, ``offset`` is where it is used."""
 
-    def __init__(self, message: str, *, feature: str = "") -> None:
-        self.feature = feature
-        super().__init__(message)
+    def __init__(self, message: str, *, feature: str = "", offset: int | None = None) -> None:
+        self.feature, self.offset = feature, offset
+        super().__init__(message if offset is None else _locate(f"{offset:#x}", message, "", ""))
 
 
 class LinkError(StrataError):
@@ -112,6 +112,14 @@ class ResourceLimit(StrataError):
     def __init__(self, message: str, *, limit: str = "") -> None:
         self.limit = limit
         super().__init__(message)
+
+
+class ModuleLimit(DecodeError, ResourceLimit):
+    """A module is over a limit of the decoder; ``limit`` names the field of ``module.limits.Limits``."""
+
+    def __init__(self, message: str, *, limit: str, offset: int = 0, expected: str = "", found: str = "") -> None:
+        DecodeError.__init__(self, message, offset=offset, expected=expected, found=found)
+        self.limit = limit
 
 
 class Trap(StrataError):

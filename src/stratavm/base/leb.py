@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from stratavm.base.errors import DecodeError
 
-END = "unexpected end"
-LONG = "integer representation too long"
-LARGE = "integer too large"
+LEB_MESSAGES = (
+    "",
+    "unexpected end of section or function",
+    "integer representation too long",
+    "integer too large",
+)
+"""The specification's words by error number of ``leb.pxd``."""
+END, LONG, LARGE = 1, 2, 3
 
 
 def uleb(value: int) -> bytes:
@@ -37,37 +42,31 @@ def sleb(value: int) -> bytes:
     return bytes(out)
 
 
-def _read(data: bytes, at: int, end: int, bits: int) -> tuple[int, int, int]:
-    """The raw value, the position behind it and the last byte; refuses an encoding of too many bytes."""
-    value = shift = 0
-    last = at + (bits + 6) // 7
-    position = at
+def _read(data: bytes, at: int, end: int, bits: int, signed: bool) -> tuple[int, int]:
+    """The value and the position behind it. The order of the checks is the reference interpreter's."""
+    value, shift, position = 0, 0, at
     while True:
+        left = bits - shift
+        if left <= 0:
+            raise DecodeError(LEB_MESSAGES[LONG], offset=at, expected=f"at most {position - at} bytes")
         if position >= end:
-            raise DecodeError(END, offset=position)
+            raise DecodeError(LEB_MESSAGES[END], offset=position)
         byte = data[position]
         position += 1
+        unused = 0x7F & -1 << (left - signed) if left < 7 else 0
+        if byte & unused not in ((0, unused) if signed else (0,)):
+            raise DecodeError(LEB_MESSAGES[LARGE], offset=at, expected=f"{bits} bits")
         value |= (byte & 0x7F) << shift
         shift += 7
         if byte < 0x80:
-            return value, position, byte
-        if position == last:
-            raise DecodeError(LONG, offset=at, expected=f"at most {last - at} bytes")
+            return (value - (1 << shift) if signed and byte & 0x40 else value), position
 
 
 def read_uleb(data: bytes, at: int, bits: int = 32, end: int | None = None) -> tuple[int, int]:
     """Read an unsigned integer of ``bits`` bits at ``at``: (value, position behind it)."""
-    value, position, _ = _read(data, at, len(data) if end is None else end, bits)
-    if value >> bits:
-        raise DecodeError(LARGE, offset=at, expected=f"{bits} bits")
-    return value, position
+    return _read(data, at, len(data) if end is None else end, bits, signed=False)
 
 
 def read_sleb(data: bytes, at: int, bits: int = 32, end: int | None = None) -> tuple[int, int]:
     """Read a signed integer of ``bits`` bits at ``at``: (value, position behind it)."""
-    value, position, last = _read(data, at, len(data) if end is None else end, bits)
-    if last & 0x40:
-        value -= 1 << 7 * (position - at)
-    if not -(1 << bits - 1) <= value < 1 << bits - 1:
-        raise DecodeError(LARGE, offset=at, expected=f"{bits} bits")
-    return value, position
+    return _read(data, at, len(data) if end is None else end, bits, signed=True)

@@ -1,0 +1,532 @@
+"""The decoder: a binary module to ``Module``. Strict, linear in sections and functions; never looks at instructions
+of bodies (the walk does), and delimits constant expressions only. Section 5.5 of the specification.
+"""
+# strata: hot
+import cython
+from cython.cimports.cpython.object import PyObject_GenericSetAttr
+from cython.cimports.libc.stdint import uint32_t
+from cython.cimports.stratavm.base.leb import bytes_t
+from cython.cimports.stratavm.module.names import read_names
+from cython.cimports.stratavm.module.reader import Reader
+from cython.cimports.stratavm.module.typesec import (
+    global_type,
+    memory_type,
+    rec_group,
+    ref_type,
+    table_type,
+    val_type,
+)
+
+from stratavm.base.errors import ModuleLimit, ValidationError
+from stratavm.module.constexpr import skip_expression
+from stratavm.module.limits import DEFAULT_LIMITS
+from stratavm.module.model import (
+    ConstExpr,
+    Custom,
+    Data,
+    Element,
+    Export,
+    Function,
+    Global,
+    Import,
+    Module,
+    Names,
+    Table,
+)
+from stratavm.spec.features import READY
+from stratavm.spec.types import FuncType, TagType
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+KINDS = ("func", "table", "memory", "global", "tag")
+SECTION_NAMES = (
+    "custom", "type", "import", "function", "table", "memory", "global", "export", "start", "element", "code", "data",
+    "data count", "tag",
+)  # fmt: skip
+RANKS = (0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 12, 13, 11, 6)  # where a section stands, by id
+REF_FUNC = 0x64 | 0x70 << 8
+FUNCREF = 0x63 | 0x70 << 8
+HEADER_BYTES = 8
+
+
+@cython.cfunc
+def new_const(code: bytes, offset: object) -> object:
+    """A ``ConstExpr``; like the two below it sets slots directly, since a large module has 24,000 of them and the
+    frozen dataclass's ``__init__`` costs ten times as much."""
+    made: object = ConstExpr.__new__(ConstExpr)
+    PyObject_GenericSetAttr(made, "code", code)
+    PyObject_GenericSetAttr(made, "offset", offset)
+    return made
+
+
+@cython.cfunc
+def new_data(mode: str, start: object, end: object, memory: object, offset: object) -> object:
+    """A ``Data``."""
+    made: object = Data.__new__(Data)
+    PyObject_GenericSetAttr(made, "mode", mode)
+    PyObject_GenericSetAttr(made, "start", start)
+    PyObject_GenericSetAttr(made, "end", end)
+    PyObject_GenericSetAttr(made, "memory", memory)
+    PyObject_GenericSetAttr(made, "offset", offset)
+    return made
+
+
+@cython.cfunc
+def new_function(index: object, start: object, end: object, runs: tuple) -> object:
+    """A ``Function``."""
+    made: object = Function.__new__(Function)
+    PyObject_GenericSetAttr(made, "type_index", index)
+    PyObject_GenericSetAttr(made, "start", start)
+    PyObject_GenericSetAttr(made, "end", end)
+    PyObject_GenericSetAttr(made, "locals", runs)
+    return made
+
+
+@cython.cclass
+class Decoder:
+    """What has been read so far: one list per index space."""
+
+    r: Reader
+    data: bytes
+    limits: object
+    rec_groups: list
+    types: list
+    imports: list
+    type_indices: list
+    tables: list
+    memories: list
+    tags: list
+    globals: list
+    exports: list
+    start: object
+    elements: list
+    data_count: object
+    body_starts: list
+    body_ends: list
+    local_types: list
+    datas: list
+    customs: list
+    imported_tables: cython.int
+    imported_memories: cython.int
+
+    def __cinit__(self, data: bytes, features: frozenset, limits: object):
+        self.data = data
+        self.limits = limits
+        self.r = Reader(data, features, limits)
+        self.rec_groups, self.types, self.imports, self.type_indices = [], [], [], []
+        self.tables, self.memories, self.tags, self.globals, self.exports = [], [], [], [], []
+        self.elements, self.datas, self.customs = [], [], []
+        self.body_starts, self.body_ends, self.local_types = [], [], []
+
+    @cython.cfunc
+    def module(self) -> object:
+        """Header, sections, and what only the whole shows."""
+        r: Reader = self.r
+        section: cython.int
+        before: cython.int = 0
+        end: bytes_t
+        size: cython.Py_ssize_t
+        self.header()
+        while r.left():
+            section = self.section_id(before)
+            size = r.u32()
+            if size > r.left():
+                r.fail("length out of bounds", f"{size} bytes of {SECTION_NAMES[section]} section", f"{r.left()} bytes")
+            end = r.end
+            r.end = r.at + size
+            self.section(section, before)
+            if r.at != r.end:
+                r.fail("section size mismatch", f"the end of the {SECTION_NAMES[section]} section", f"{r.left()} bytes")
+            r.end = end
+            if section:
+                before = section
+        return self.finish()
+
+    @cython.cfunc
+    @cython.exceptval(-1)
+    def header(self) -> cython.int:
+        """Magic number and version."""
+        data: bytes = self.data
+        if data[:4] != b"\0asm":
+            cut = "unexpected end: " if len(data) < 4 else ""
+            self.r.fail(cut + "magic header not detected", "00 61 73 6d", data[:4].hex(" "), 0)
+        if data[4:8] != b"\1\0\0\0":
+            cut = "unexpected end: " if len(data) < 8 else ""
+            self.r.fail(cut + "unknown binary version", "01 00 00 00", data[4:8].hex(" "), 4)
+        return self.r.skip(HEADER_BYTES)
+
+    @cython.cfunc
+    @cython.exceptval(-1)
+    def section_id(self, before: cython.int) -> cython.int:
+        """The next section's id, held against the order of sections."""
+        r: Reader = self.r
+        at: cython.Py_ssize_t = r.offset()
+        section: cython.int = r.byte()
+        if section > 13:
+            r.fail("malformed section id", "0 to 13", hex(section), at)
+        if section and RANKS[section] <= RANKS[before]:
+            r.fail(
+                "unexpected content after last section", f"what follows the {SECTION_NAMES[before]} section",
+                f"a {SECTION_NAMES[section]} section", at,
+            )  # fmt: skip
+        return section
+
+    @cython.cfunc
+    @cython.exceptval(-1)
+    def section(self, section: cython.int, before: cython.int) -> cython.int:
+        """One section's content."""
+        r: Reader = self.r
+        if section == 0:
+            return self.custom(before)
+        if section == 1:
+            return self.type_section()
+        if section == 2:
+            return self.import_section()
+        if section == 3:
+            for _ in range(r.count(1, "functions", "functions")):
+                self.type_indices.append(r.u32())
+        elif section == 4:
+            return self.table_section()
+        elif section == 5:
+            return self.memory_section()
+        elif section == 6:
+            for _ in range(r.count(3, "globals", "globals")):
+                type_ = global_type(r)
+                self.globals.append(Global(type_, self.expression()))
+        elif section == 7:
+            return self.export_section()
+        elif section == 8:
+            self.start = r.u32()
+        elif section == 9:
+            for _ in range(r.count(2, "elements", "element segments")):
+                self.elements.append(self.element())
+        elif section == 10:
+            return self.code_section()
+        elif section == 11:
+            for _ in range(r.count(2, "datas", "data segments")):
+                self.datas.append(self.segment())
+        elif section == 12:
+            r.need("bulk-memory", "data count section")
+            self.data_count = r.u32()
+        else:
+            r.need("exceptions", "tag section")
+            for _ in range(r.count(2, "tags", "tags")):
+                self.tags.append(self.tag())
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1)
+    def custom(self, before: cython.int) -> cython.int:
+        """A custom section, kept raw."""
+        r: Reader = self.r
+        name: str = r.name()
+        at: cython.Py_ssize_t = r.offset()
+        if len(self.customs) >= self.limits.customs:
+            raise ModuleLimit("too many custom sections", limit="customs", offset=at)
+        self.customs.append(Custom(name, r.take(r.left()), at, before))
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1)
+    def type_section(self) -> cython.int:
+        """Recursion groups; the limit counts the types in them."""
+        r: Reader = self.r
+        for _ in range(r.count(1, "types", "types")):
+            group = rec_group(r)
+            self.rec_groups.append(group)
+            self.types.extend(group.types)
+            if len(self.types) > self.limits.types:
+                raise ModuleLimit("too many types", limit="types", offset=r.offset())
+        return 0
+
+    @cython.cfunc
+    def func_type(self, index: uint32_t, at: cython.Py_ssize_t) -> object:
+        """The function type that an import or a tag names."""
+        if index >= cython.cast(uint32_t, len(self.types)):
+            raise ValidationError(f"unknown type {index}", offset=at, expected=f"one of {len(self.types)} types")
+        found: object = self.types[index].composite
+        if not isinstance(found, FuncType):
+            raise ValidationError(f"type mismatch: type {index} is not a function type", offset=at)
+        return found
+
+    @cython.cfunc
+    def tag(self) -> object:
+        """A tag's type."""
+        r: Reader = self.r
+        at: cython.Py_ssize_t = r.offset()
+        attribute: cython.int = r.byte()
+        if attribute:
+            r.fail("malformed tag attribute", "0", str(attribute), at)
+        index: uint32_t = r.u32()
+        return TagType(self.func_type(index, at), index)
+
+    @cython.cfunc
+    @cython.exceptval(-1)
+    def import_section(self) -> cython.int:
+        """Imports with their types resolved."""
+        r: Reader = self.r
+        at: cython.Py_ssize_t
+        kind: cython.int
+        for _ in range(r.count(3, "imports", "imports")):
+            module: str = r.name()
+            name: str = r.name()
+            index: object = None
+            at = r.offset()
+            kind = r.byte()
+            if kind == 0:
+                index = r.u32()
+                type_: object = self.func_type(index, at)
+            elif kind == 1:
+                self.imported_tables += 1
+                type_ = table_type(r)
+            elif kind == 2:
+                self.imported_memories += 1
+                type_ = memory_type(r)
+            elif kind == 3:
+                type_ = global_type(r)
+                if type_.mutable:
+                    r.need("mutable-globals", "import of a mutable global", at)
+            elif kind == 4:
+                r.need("exceptions", "malformed import kind: tag", at)
+                type_ = self.tag()
+                index = type_.type_index
+            else:
+                r.fail("malformed import kind", "0 to 4", hex(kind), at)
+            self.imports.append(Import(module, name, KINDS[kind], type_, index))
+        self.plurals()
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1)
+    def plurals(self) -> cython.int:
+        """Several tables or memories need a proposal."""
+        if self.imported_tables + len(self.tables) > 1:
+            self.r.need("reference-types", "multiple tables")
+        if self.imported_memories + len(self.memories) > 1:
+            self.r.need("multi-memory", "multiple memories")
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1)
+    def table_section(self) -> cython.int:
+        """Tables, with an initial value where one is given."""
+        r: Reader = self.r
+        for _ in range(r.count(2, "tables", "tables")):
+            if r.peek() != 0x40:
+                self.tables.append(Table(table_type(r)))
+                continue
+            r.need("function-references", "malformed reference type: table with an initial value")
+            r.byte()
+            if r.byte():
+                r.fail("malformed table", "0", "", r.offset() - 1)
+            type_ = table_type(r)
+            self.tables.append(Table(type_, self.expression()))
+        return self.plurals()
+
+    @cython.cfunc
+    @cython.exceptval(-1)
+    def memory_section(self) -> cython.int:
+        """Memory types."""
+        r: Reader = self.r
+        for _ in range(r.count(1, "memories", "memories")):
+            self.memories.append(memory_type(r))
+        return self.plurals()
+
+    @cython.cfunc
+    @cython.exceptval(-1)
+    def export_section(self) -> cython.int:
+        """Exports."""
+        r: Reader = self.r
+        kind: cython.int
+        for _ in range(r.count(3, "exports", "exports")):
+            name: str = r.name()
+            kind = r.byte()
+            if kind > 4:
+                r.fail("malformed export kind", "0 to 4", hex(kind), r.offset() - 1)
+            if kind == 4:
+                r.need("exceptions", "malformed export kind: tag")
+            self.exports.append(Export(name, KINDS[kind], r.u32()))
+        return 0
+
+    @cython.cfunc
+    def expression(self) -> object:
+        """A constant expression: delimited, not judged."""
+        r: Reader = self.r
+        begin: bytes_t = r.at
+        at: cython.Py_ssize_t = r.offset()
+        code: cython.int = r.byte()
+        if code == 0x41 or code == 0x23 or code == 0xD2:  # i32.const, global.get, ref.func: nearly all of them
+            if code == 0x41:
+                r.s33()
+            else:
+                r.u32()
+            if r.peek() == 0x0B and (code != 0x41 or r.at - begin <= 5):
+                r.at += 1
+                r.at, begin = begin, r.at
+                return new_const(r.take(begin - r.at), at)
+        r.at = begin
+        return new_const(r.take(skip_expression(r.data, at, r.end - r.start, self.limits) - at), at)
+
+    @cython.cfunc
+    def element(self) -> object:
+        """An element segment. Bit 0: passive or declared; bit 1: explicit index or declared; bit 2: expressions."""
+        r: Reader = self.r
+        at: cython.Py_ssize_t = r.offset()
+        flags: uint32_t = r.u32()
+        table: uint32_t = 0
+        offset: object = None
+        type_: uint32_t = FUNCREF if flags & 4 else REF_FUNC
+        mode: str = "active"
+        if flags > 7:
+            r.fail("malformed elements segment kind", "0 to 7", str(flags), at)
+        if flags:
+            r.need("bulk-memory", "element segment that is not plain", at)
+        if flags & 1:
+            mode = "declared" if flags & 2 else "passive"
+        else:
+            if flags & 2:
+                table = r.u32()
+            offset = self.expression()
+        if flags & 3:
+            if flags & 4:
+                type_ = ref_type(r)
+            elif r.byte():
+                r.fail("malformed element kind", "0", "", r.offset() - 1)
+        if flags & 4:
+            exprs: tuple = tuple([self.expression() for _ in range(r.count(2, "element_items", "elements"))])
+            return Element(mode, type_, (), exprs, table, offset)
+        funcs: tuple = tuple([r.u32() for _ in range(r.count(1, "element_items", "elements"))])
+        return Element(mode, type_, funcs, None, table, offset)
+
+    @cython.cfunc
+    def segment(self) -> object:
+        """A data segment, as a range."""
+        r: Reader = self.r
+        at: cython.Py_ssize_t = r.offset()
+        flags: uint32_t = r.u32()
+        memory: uint32_t = 0
+        offset: object = None
+        if flags > 2:
+            r.fail("malformed data segment kind", "0 to 2", str(flags), at)
+        if flags:
+            r.need("bulk-memory", "data segment that is not plain", at)
+        if flags == 2:
+            memory = r.u32()
+        if flags != 1:
+            offset = self.expression()
+        size: cython.Py_ssize_t = r.u32()
+        at = r.offset()
+        r.skip(size)
+        return new_data("passive" if flags == 1 else "active", at, at + size, memory, offset)
+
+    @cython.cfunc
+    @cython.exceptval(-1)
+    def code_section(self) -> cython.int:
+        """Bodies: where they lie, and their locals."""
+        r: Reader = self.r
+        end: bytes_t
+        section_end: bytes_t = r.end
+        size: cython.Py_ssize_t
+        largest: cython.Py_ssize_t = self.limits.function_bytes
+        most: cython.longlong = self.limits.locals
+        for _ in range(r.count(3, "functions", "functions")):
+            size = r.u32()
+            if size > r.left():
+                r.fail("unexpected end of section or function", f"{size} bytes of code", f"{r.left()} bytes")
+            if size > largest:
+                raise ModuleLimit(
+                    "function too large", limit="function_bytes", offset=r.offset(),
+                    expected=f"at most {largest} bytes", found=f"{size} bytes",
+                )  # fmt: skip
+            end = r.at + size
+            r.end = end
+            runs: tuple = self.local_runs(most)
+            self.body_starts.append(r.offset())
+            self.body_ends.append(end - r.start)
+            self.local_types.append(runs)
+            r.at = end
+            r.end = section_end
+        return 0
+
+    @cython.cfunc
+    def local_runs(self, most: cython.longlong) -> tuple:
+        """The runs of locals at the head of a body."""
+        r: Reader = self.r
+        at: cython.Py_ssize_t = r.offset()
+        total: cython.longlong = 0
+        count: uint32_t
+        if r.peek() == 0:
+            r.at += 1
+            return ()
+        runs: list = []
+        for _ in range(r.count(2, "function_bytes", "runs of locals")):
+            count = r.u32()
+            total += count
+            runs.append((count, val_type(r)))
+            if total > most:
+                raise ModuleLimit("too many locals", limit="locals", offset=at, expected=f"at most {most}", found=str(total))
+        return tuple(runs)
+
+    @cython.cfunc
+    def functions(self) -> tuple:
+        """Type indices and bodies joined."""
+        if len(self.type_indices) != len(self.body_starts):
+            self.r.fail(
+                "function and code section have inconsistent lengths", f"{len(self.type_indices)} bodies",
+                str(len(self.body_starts)),
+            )  # fmt: skip
+        parts = zip(self.type_indices, self.body_starts, self.body_ends, self.local_types)
+        return tuple([new_function(index, start, end, runs) for index, start, end, runs in parts])
+
+    @cython.cfunc
+    def finish(self) -> object:
+        """The module, once all sections are there."""
+        functions: tuple = self.functions()
+        if self.data_count is not None and self.data_count != len(self.datas):
+            self.r.fail(
+                "data count and data section have inconsistent lengths", f"{self.data_count} data segments",
+                str(len(self.datas)),
+            )  # fmt: skip
+        return Module(
+            binary=self.data,
+            rec_groups=tuple(self.rec_groups),
+            imports=tuple(self.imports),
+            functions=functions,
+            tables=tuple(self.tables),
+            memories=tuple(self.memories),
+            tags=tuple(self.tags),
+            globals=tuple(self.globals),
+            exports=tuple(self.exports),
+            start=self.start,
+            elements=tuple(self.elements),
+            datas=tuple(self.datas),
+            data_count=self.data_count,
+            customs=tuple(self.customs),
+            names=self.names(),
+        )
+
+    @cython.cfunc
+    def names(self) -> object:
+        """The first name section, as far as it can be read."""
+        for custom in self.customs:
+            if custom.name == "name":
+                return read_names(custom.data, self.limits)
+        return Names()
+
+
+def decode(data: bytes, *, features: frozenset = READY, limits: object = DEFAULT_LIMITS) -> object:
+    """Decode a binary module.
+
+    ``features`` are the names of the proposals that it may use; ``limits`` bounds what it may contain. Raises
+    ``DecodeError`` (malformed), ``ModuleLimit`` (over a limit), ``Unsupported`` (a proposal that is not enabled) and
+    ``ValidationError`` (an import of an unknown type).
+    """
+    if not isinstance(data, bytes):
+        data = bytes(memoryview(data))
+    if len(data) > limits.module_bytes:
+        raise ModuleLimit(
+            "module too large", limit="module_bytes", expected=f"at most {limits.module_bytes} bytes",
+            found=f"{len(data)} bytes",
+        )  # fmt: skip
+    return cython.cast(Decoder, Decoder(data, frozenset(features), limits)).module()

@@ -1,0 +1,1 @@
+cdef object read_names(bytes data, object limits)

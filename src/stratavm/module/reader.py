@@ -1,0 +1,180 @@
+"""The reader: a bounded position in a module's bytes, and the primitives of the binary format. Knows no section."""
+# strata: hot
+import cython
+from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cython.cimports.cpython.unicode import PyUnicode_DecodeUTF8
+from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
+from cython.cimports.stratavm.base.leb import bytes_t, leb_s33, leb_slow, leb_u32, leb_u64
+
+from stratavm.base.errors import DecodeError, ModuleLimit, Unsupported
+from stratavm.base.leb import LEB_MESSAGES
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+END = LEB_MESSAGES[1]
+BAD_UTF8 = "malformed UTF-8 encoding"
+
+
+@cython.cclass
+class Reader:
+    """Reads ``data`` from ``begin`` up to ``end``; ``at`` never passes ``end``."""
+
+    def __init__(
+        self,
+        data: bytes,
+        features: frozenset,
+        limits: object,
+        begin: cython.Py_ssize_t = 0,
+        end: cython.Py_ssize_t = -1,
+    ):
+        size: cython.Py_ssize_t = len(data)
+        if end == -1:
+            end = size
+        if not 0 <= begin <= end <= size:
+            raise ValueError(f"no range of {size} bytes: {begin} to {end}")
+        self.data = data
+        self.features = features
+        self.limits = limits
+        self.start = cython.cast(bytes_t, PyBytes_AS_STRING(data))
+        self.at = self.start + begin
+        self.end = self.start + end
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def offset(self) -> cython.Py_ssize_t:
+        """Position within the module."""
+        return self.at - self.start
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def left(self) -> cython.Py_ssize_t:
+        """Bytes up to the end of the range."""
+        return self.end - self.at
+
+    @cython.cfunc
+    @cython.exceptval(-1)
+    def fail(self, message: str, expected: str = "", found: str = "", at: cython.Py_ssize_t = -1) -> cython.int:
+        """Raise: the module is malformed here, or at ``at``."""
+        raise DecodeError(message, offset=self.offset() if at < 0 else at, expected=expected, found=found)
+
+    @cython.cfunc
+    @cython.exceptval(-1)
+    def need(self, feature: str, what: str, at: cython.Py_ssize_t = -1) -> cython.int:
+        """Raise unless a proposal is enabled."""
+        if feature not in self.features:
+            where = self.offset() if at < 0 else at
+            raise Unsupported(f"{what}: the proposal {feature} is not enabled", feature=feature, offset=where)
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1)
+    def byte(self) -> cython.int:
+        """One byte."""
+        value: cython.int
+        if self.at >= self.end:
+            self.fail(END)
+        value = self.at[0]
+        self.at += 1
+        return value
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def peek(self) -> cython.int:
+        """The next byte, not consumed; -1 at the end."""
+        return self.at[0] if self.at < self.end else -1
+
+    @cython.cfunc
+    @cython.exceptval(-1)
+    def fail_integer(self, error: cython.int, bits: cython.int, what: str) -> cython.int:
+        """Raise for an integer. One that the section's end cut off is judged as a whole, as the reference does."""
+        at: bytes_t = self.at
+        if error == 1:
+            leb_slow(cython.address(at), self.start + len(self.data), bits, bits == 33, cython.address(error))
+        self.fail(LEB_MESSAGES[error], what)
+
+    @cython.cfunc
+    @cython.exceptval(0xFFFFFFFF, check=True)
+    def u32(self) -> uint32_t:
+        """An unsigned LEB128 of 32 bits."""
+        error: cython.int = 0
+        value: uint32_t = leb_u32(cython.address(self.at), self.end, cython.address(error))
+        if error:
+            self.fail_integer(error, 32, "an unsigned 32-bit integer")
+        return value
+
+    @cython.cfunc
+    @cython.exceptval(0xFFFFFFFF, check=True)
+    def u64(self) -> uint64_t:
+        """An unsigned LEB128 of 64 bits."""
+        error: cython.int = 0
+        value: uint64_t = leb_u64(cython.address(self.at), self.end, cython.address(error))
+        if error:
+            self.fail_integer(error, 64, "an unsigned 64-bit integer")
+        return value
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=True)
+    def s33(self) -> int64_t:
+        """A signed LEB128 of 33 bits."""
+        error: cython.int = 0
+        value: int64_t = leb_s33(cython.address(self.at), self.end, cython.address(error))
+        if error:
+            self.fail_integer(error, 33, "a signed 33-bit integer")
+        return value
+
+    @cython.cfunc
+    @cython.exceptval(0xFFFFFFFF, check=True)
+    def count(self, item_bytes: uint32_t, limit: object, what: str) -> uint32_t:
+        """The count of a vector whose items take at least ``item_bytes`` each.
+
+        It is held against the bytes that remain, so that nothing is ever allocated on the word of a number.
+        """
+        at: cython.Py_ssize_t = self.offset()
+        value: uint32_t = self.u32()
+        allowed: int
+        if cython.cast(uint64_t, value) * item_bytes > cython.cast(uint64_t, self.left()):
+            self.fail(END + ": length out of bounds", f"{value} {what}", f"{self.left()} bytes", at)
+        allowed = getattr(self.limits, limit)
+        if value > allowed:
+            raise ModuleLimit(f"too many {what}", limit=limit, offset=at, expected=f"at most {allowed}", found=str(value))
+        return value
+
+    @cython.cfunc
+    def take(self, size: cython.Py_ssize_t) -> bytes:
+        """The next ``size`` bytes."""
+        begin: bytes_t = self.at
+        self.skip(size)
+        return PyBytes_FromStringAndSize(cython.cast(cython.p_char, begin), size)
+
+    @cython.cfunc
+    @cython.exceptval(-1)
+    def skip(self, size: cython.Py_ssize_t) -> cython.int:
+        """Pass over ``size`` bytes."""
+        if size < 0 or size > self.left():
+            self.fail(END, f"{size} bytes", f"{self.left()} bytes")
+        self.at += size
+        return 0
+
+    @cython.cfunc
+    def text(self) -> str:
+        """A name of any length."""
+        size: cython.Py_ssize_t = self.u32()
+        begin: bytes_t = self.at
+        self.skip(size)
+        try:
+            return PyUnicode_DecodeUTF8(cython.cast(cython.p_char, begin), size, cython.NULL)
+        except UnicodeDecodeError as error:
+            raise DecodeError(BAD_UTF8, offset=self.offset() - size + error.start, found=error.reason) from None
+
+    @cython.cfunc
+    def name(self) -> str:
+        """A name, within the limit on names."""
+        at: cython.Py_ssize_t = self.offset()
+        value: str = self.text()
+        allowed: int
+        if self.offset() - at > 1000:
+            allowed = self.limits.name_bytes
+            if len(value.encode()) > allowed:
+                raise ModuleLimit("name too long", limit="name_bytes", offset=at, expected=f"at most {allowed} bytes")
+        return value
