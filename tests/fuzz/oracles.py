@@ -1,0 +1,128 @@
+"""Judges: what must hold for any bytes, and for any valid module. They raise ``Finding`` or return how far the module got."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Literal
+
+import stratavm
+from stratavm.base.errors import LinkError, ModuleError, ResourceLimit, StackOverflow, Trap
+from stratavm.engine import Config, Engine, Instance, Module, Store
+from stratavm.engine.linker import Linker
+from stratavm.spec.types import F32, F64, I32, I64, FuncType, GlobalType, ValType
+
+Reached = Literal["rejected", "valid", "compiled", "ran"]
+SECONDS: Final = 2.0
+CALLS: Final = 12
+INTERESTING: Final = (0, 1, 2, 7, 31, 32, 63, 64, 255, 65535, 65536, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
+FLOATS: Final = (0.0, -0.0, 1.0, -1.5, 0.1, 1e10, -1e20, 2.0**31, 2.0**32, 2.0**63, 5e-324, float("inf"), float("-inf"))
+
+
+class Finding(AssertionError):
+    """Strata broke a promise."""
+
+
+def check_bytes(data: bytes, engine: Engine) -> Reached:
+    """Any bytes: a typed error, or a module that compiles as a whole."""
+    try:
+        module = Module(data, engine=engine)
+    except (ModuleError, ResourceLimit):
+        return "rejected"
+    report = module.compile_all()
+    if report.functions + len(report.fallbacks) < len(module.model.functions):
+        raise Finding(f"compiled {report.functions} of {len(module.model.functions)} functions")
+    return "compiled" if report.functions else "valid"
+
+
+def check_tiers(data: bytes, engines: dict[str, Engine], seed: int) -> Reached:
+    """A valid module: every engine does the same with it, and leaves the same state."""
+    try:
+        histories = {name: list(history(data, engine, seed)) for name, engine in engines.items()}
+    except ModuleError:
+        return "rejected"
+    (first, expected), *others = histories.items()
+    for name, found in others:
+        compare(first, expected, name, found)
+    return "ran"
+
+
+def compare(first: str, expected: list[Any], name: str, found: list[Any]) -> None:
+    """Two histories agree as far as both go; a time-out or an exhausted stack ends the comparison."""
+    for step, (a, b) in enumerate(zip(expected, found, strict=False)):
+        if "gave up" in (a[-1], b[-1]):
+            return
+        if a != b:
+            raise Finding(f"step {step}: {first} {a!r}, {name} {b!r}")
+
+
+def history(data: bytes, engine: Engine, seed: int) -> Iterator[tuple[Any, ...]]:
+    """Instantiate, call exports with fixed pseudo-random arguments, and say what was seen at every step."""
+    module = Module(data, engine=engine)
+    rng = random.Random(seed)
+    with Store(engine) as store:
+        outcome, instance = _attempt(store, lambda: Linker(engine).instantiate(store, module))
+        yield "instantiate", outcome if instance is None else "ok"
+        if instance is None:
+            return
+        functions = [e for e in module.exports if e.kind == "func"]
+        for _ in range(CALLS if functions else 0):
+            export = rng.choice(functions)
+            type_ = module.export_type(export)
+            assert isinstance(type_, FuncType)
+            arguments = [argument(rng, t) for t in type_.params]
+            function = instance.exports[export.name]
+            outcome, _result = _attempt(store, lambda f=function, a=arguments: f.call_raw(a))
+            yield export.name, tuple(arguments), outcome
+            if outcome == "gave up":
+                return
+        yield from _state(module, instance)
+
+
+def argument(rng: random.Random, type_: ValType) -> int:
+    """Raw bits of an argument: interesting values, small ones and random ones."""
+    if type_ in (I32, F32):
+        bits = rng.choice(INTERESTING) if rng.random() < 0.7 else rng.getrandbits(32)
+        return bits & 0x7F7FFFFF if type_ == F32 else bits
+    if type_ == I64:
+        return rng.choice(INTERESTING) << rng.choice((0, 31, 32)) & (1 << 64) - 1
+    if type_ == F64:
+        import struct
+
+        return int.from_bytes(struct.pack("<d", rng.choice(FLOATS)), "little")
+    return 0  # a null reference
+
+
+def _attempt(store: Store, action: Callable[[], Any]) -> tuple[Any, Any]:
+    try:
+        with store.deadline(SECONDS):
+            result = action()
+    except (StackOverflow, stratavm.DeadlineExceeded):
+        return "gave up", None
+    except Trap as trap:
+        return trap.kind, None
+    except (LinkError, ResourceLimit) as error:
+        return type(error).__name__, None
+    return tuple(result) if isinstance(result, list) else "ok", result
+
+
+def _state(module: Module, instance: Instance) -> Iterator[tuple[Any, ...]]:
+    for export in module.exports:
+        if export.kind == "memory":
+            yield "memory", hashlib.sha256(bytes(instance.exports[export.name].view())).hexdigest()
+        elif export.kind == "global":
+            type_ = module.export_type(export)
+            assert isinstance(type_, GlobalType)
+            if type_.value in (I32, I64, F32, F64):
+                yield export.name, instance.exports[export.name].bits
+
+
+def engines(**options: Any) -> dict[str, Engine]:
+    """The engines that are compared: the oracle first, then each flag of the compiler."""
+    return {
+        "oracle": Engine(Config(tier="oracle")),
+        "jit0": Engine(Config(strict=True, **options)),
+        "jit0 naive": Engine(Config(strict=True, allocator="naive", **options)),
+        "jit0 bounded": Engine(Config(strict=True, memory_plan="bounded", **options)),
+    }
