@@ -263,9 +263,11 @@ def encode(
     if flags & ENC_F_CC:
         opcode |= cc & 15
     if row.imm:
-        if row.short_opcode and width != 1 and fits_short(imm, width):
-            short = True
-            opcode = row.short_opcode
+        if row.short_opcode and width != 1:
+            check_imm(mop, imm, width if width < 4 else 4, width == 8)
+            if fits_short(imm, width):
+                short = True
+                opcode = row.short_opcode
         trailing = 1 if short or row.imm == ENC_IMM_8 else width if row.imm == ENC_IMM_WIDTH and width < 4 else 4
     if flags & ENC_F_VEX:
         put_vex(b, row, width, rex & 7, vvvv & 15)
