@@ -26,7 +26,9 @@ _TOKEN: Final = re.compile(
       | (?!\$) {_ID}++ (?!{_ODD})
       | {_STRING} (?! {_ID} | {_ODD})
       )
-    | ( \(; | \(@ | \$ (?!{_ID}|") | \$? {_STRING} (?! {_ID} | {_ODD}) | (?: {_ID} | {_STRING} | [,\[\]{{}}] | ;(?!;) )++ | . )
+    | ( \(; | \(@ | \$ (?!{_ID}|") | \$? {_STRING} (?! {_ID} | {_ODD})
+      | (?: {_ID} | {_STRING} | [,\[\]{{}}] | ;(?!;) )++ | .
+      )
     | \Z
     )
     """,
@@ -96,7 +98,9 @@ def to_text(source: str | bytes) -> str:
         return str(source, "utf-8")
     except UnicodeDecodeError as e:
         before = Tokens(str(source[: e.start], "utf-8"))
-        raise before.error_at(len(before.text), "malformed UTF-8 encoding", found=f"byte {source[e.start]:#04x}") from None
+        raise before.error_at(
+            len(before.text), "malformed UTF-8 encoding", found=f"byte {source[e.start]:#04x}"
+        ) from None
 
 
 def tokenize(source: str | bytes) -> Tokens:
@@ -229,7 +233,9 @@ def string_bytes(out: Tokens, token: str, at: int) -> bytes:
         if name is not None:
             return _NAMED_ESCAPES[name]
         if point is None:
-            raise out.error_at(at, "illegal escape", found=repr(str(m.string[m.start() : m.start() + 2], "utf-8", "replace")))
+            raise out.error_at(
+                at, "illegal escape", found=repr(str(m.string[m.start() : m.start() + 2], "utf-8", "replace"))
+            )
         digits = point.replace(b"_", b"").lstrip(b"0") or b"0"
         value = int(digits, 16) if len(digits) <= 6 else 0x110000
         if value >= 0x110000 or 0xD800 <= value < 0xE000:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 from stratavm.base.leb import uleb
 from stratavm.module.decode import decode
@@ -20,14 +20,15 @@ from stratavm.module.parser_code import CodeParser
 from stratavm.module.parser_cursor import SPACE_WORDS, Space
 from stratavm.module.parser_types import TypeTable
 from stratavm.spec import types as t
+from stratavm.spec.features import READY
 
 KINDS: Final[tuple[ExternKind, ...]] = ("func", "table", "memory", "global", "tag")
 PAGE: Final = 1 << 16
 
 
-def parse_module(text: str | bytes) -> Module:
+def parse_module(text: str | bytes, *, features: frozenset[str] = READY) -> Module:
     """Parse one module: ``(module …)``, or its fields alone. Raises ParseError, or what the decoder raises."""
-    return decode(parse_wat_to_bytes(text))
+    return cast(Module, decode(parse_wat_to_bytes(text), features=features))  # compiled: its type says object
 
 
 def parse_wat_to_bytes(text: str | bytes) -> bytes:

@@ -22,7 +22,7 @@ from stratavm.spec.record import Row
 END: Final = b"\x0b"
 ELSE: Final = b"\x05"
 BASE, FOLD, BLOCK, SEQ, IF = range(5)
-"""What an open parenthesis is: the body's own, an instruction waiting for its operands, a folded block, then/else, if."""
+"""An open parenthesis: the body's own, an instruction waiting for operands, a folded block, an arm, an if."""
 
 ABSENT: Final = {
     "try": "legacy-exceptions", "rethrow": "legacy-exceptions", "delegate": "legacy-exceptions",
@@ -32,7 +32,14 @@ ABSENT: Final = {
 """Instructions of proposals for which there are no rows: a clear answer instead of an unknown operator."""
 
 CATCHES: Final = {"catch": 0, "catch_ref": 1, "catch_all": 2, "catch_all_ref": 3}
-SHAPES: Final = {"i8x16": (8, 16), "i16x8": (16, 8), "i32x4": (32, 4), "i64x2": (64, 2), "f32x4": (32, 4), "f64x2": (64, 2)}
+SHAPES: Final = {
+    "i8x16": (8, 16),
+    "i16x8": (16, 8),
+    "i32x4": (32, 4),
+    "i64x2": (64, 2),
+    "f32x4": (32, 4),
+    "f64x2": (64, 2),
+}
 
 
 @dataclass(slots=True)
@@ -236,7 +243,9 @@ class CodeParser(TypeParser):
             if mnemonic in ABSENT:
                 line, column = self.source.position(self.source.offsets[self.i])
                 feature = ABSENT[mnemonic]
-                raise Unsupported(f"{line}:{column}: {mnemonic} needs {feature}, which has no rows here", feature=feature)
+                raise Unsupported(
+                    f"{line}:{column}: {mnemonic} needs {feature}, which has no rows here", feature=feature
+                )
             raise self.unexpected("an instruction")
         self.i += 1
         row = rows[0]
@@ -350,6 +359,7 @@ class CodeParser(TypeParser):
             raise self.error(f"unknown operator {token[:60]}", f"a number behind {prefix}")
         self.i += 1
         return value
+
 
 Immediate: TypeAlias = Callable[[CodeParser], bytes]
 Special: TypeAlias = Callable[[CodeParser, Row], bytes]
@@ -469,8 +479,6 @@ SPECIAL: Final[dict[tuple[str, ...], Special]] = {
 CHOICES: Final[dict[str, Special]] = {"select": _select, "ref.test": _cast, "ref.cast": _cast}
 """Spellings that two rows share."""
 
-BLOCK_KEYWORDS: Final = frozenset(
-    spelling for spelling, rows in BY_SPELLING.items() if "blocktype" in rows[0].imms
-)
+BLOCK_KEYWORDS: Final = frozenset(spelling for spelling, rows in BY_SPELLING.items() if "blocktype" in rows[0].imms)
 
 add_keywords(BY_SPELLING)

@@ -1,4 +1,4 @@
-"""A cursor over tokens: atoms, strings, numbers, index spaces and types of the text format. Knows no instruction or field.
+"""A cursor over tokens: atoms, strings, numbers, index spaces and types. Knows no instruction and no field.
 
 Everything here is a loop over tokens or a table; nothing recurses, so the nesting of the input costs nothing.
 """
@@ -26,7 +26,7 @@ KEYWORDS: Final[set[str]] = {
     "offset", "declare", "module", "then", "else", "end", "shared", "pagesize", "catch", "catch_ref", "catch_all",
     "catch_all_ref", "binary", "quote", "definition", "instance", "i8x16", "i16x8", "i32x4", "i64x2", "f32x4", "f64x2",
 }  # fmt: skip
-"""Words that mean something somewhere; the instruction parser adds its mnemonics. Any other word is an unknown operator."""
+"""Words that mean something somewhere; the instruction parser adds its mnemonics. Others are unknown operators."""
 
 SPACE_WORDS: Final = {
     "type": "type", "func": "function", "table": "table", "memory": "memory", "global": "global", "tag": "tag",

@@ -20,7 +20,7 @@ _FLOAT: Final = re.compile(
 )
 _NUMBER: Final = re.compile(rf"{_FLOAT.pattern}|nan:(?:canonical|arithmetic)")
 MAX_DIGITS: Final = 800
-"""Significant decimal digits that can decide a rounding to 64 bits (about 770), with room; more are one sticky digit."""
+"""Significant digits that can decide a rounding to 64 bits (about 770), with room; more are one sticky digit."""
 
 
 class OutOfRange(ValueError):
@@ -65,7 +65,7 @@ def is_number(token: str) -> bool:
 
 
 def _magnitude(m: re.Match[str]) -> int:
-    """The absolute value of a matched integer; Python bounds decimal digits, and more than 80 are out of range anyway."""
+    """The absolute value of a matched integer; more than 80 decimal digits are out of every range."""
     _, hexits, digits = m.groups()
     if hexits is not None:
         return int(hexits, 16)
