@@ -1,0 +1,63 @@
+# Operations that selection emits besides the rows of encodings.py; emit.py gives them bytes. Operands in the order given;
+# D = definition, U = use, T = temporary. CC_FEQ / CC_FNE may stand where a condition code does: they look at two flags.
+cdef enum Pseudo:
+    P_PARAMS = 0x400   # D…: the registers of the incoming arguments (fixed); no code
+    P_JMP              # edges[0]
+    P_JCC              # cc; edges[0] if it holds, else edges[1]
+    P_BR_TABLE         # U index (register), T; one edge per entry, the last is the default
+    P_RET              # U… results (fixed)
+    P_TRAP             # aux = kind: unconditional, ends the block
+    P_TRAP_IF          # cc, aux = kind
+    P_POLL             # loop header
+    P_CALL             # U… D… (fixed); aux = defined function index; imm = bytes of stack arguments
+    P_CALL_IMPORT      # the same; aux = offset of the FuncRec pointer in the VMContext
+    P_CALL_INDIRECT    # the same; the first use is the index in r10; aux = type index; disp = offset of the table's base
+    P_CALL_BUILTIN     # U… D…; aux = builtin number; cc = CALL_* bits
+    P_DIVIDE           # D quotient rax, D remainder rdx, U dividend rax, U divisor (late); cc = DIV_* bits
+    P_SETCC            # D; cc
+    P_SELECT           # D same as 1, U if false, U if true (register); cc
+    P_CLZ              # D (early), U register or slot: bsr sequence
+    P_CTZ              # the same: bsf sequence
+    P_FBIT             # D same as 1, U; cc = 0 clear the sign (abs), 1 flip it (neg)
+    P_COPYSIGN         # D same as 1, U magnitude, U sign (late)
+    P_FMIN             # D same as 1, U, U (late)
+    P_FMAX
+    P_U64_TO_FLOAT     # D xmm, U gpr, T gpr; width of the float
+    P_TRUNC            # D gpr, U xmm; cc = TRUNC_* bits; width of the float
+    P_VIA = 0x800      # + row number: r11 = [r14 + low half of imm]; the row with base r11, an index operand unless scale is 0xFF,
+                       # disp, and the high half of imm as its immediate; with MI_TRAPS: aux = kind
+
+cdef enum CallBit:
+    CALL_HOST = 1      # store SP and FP first
+    CALL_STATUS = 2    # eax is a status: trap unless 0
+
+cdef enum DivBit:
+    DIV_SIGNED = 1
+    DIV_REM = 2        # the remainder is wanted, and INT_MIN % -1 = 0
+    DIV_MINUS_ONE = 4  # the divisor may be -1
+    DIV_ZERO = 8       # the divisor may be 0
+
+cdef enum TruncBit:
+    TRUNC_64 = 1       # to i64
+    TRUNC_UNSIGNED = 2
+    TRUNC_SAT = 4
+
+cdef enum Condition:
+    CC_O = 0
+    CC_NO = 1
+    CC_B = 2
+    CC_AE = 3
+    CC_E = 4
+    CC_NE = 5
+    CC_BE = 6
+    CC_A = 7
+    CC_S = 8
+    CC_NS = 9
+    CC_P = 10
+    CC_NP = 11
+    CC_L = 12
+    CC_GE = 13
+    CC_LE = 14
+    CC_G = 15
+    CC_FEQ = 16        # equal and ordered
+    CC_FNE = 17        # different or unordered

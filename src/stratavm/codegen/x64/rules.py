@@ -1,0 +1,69 @@
+"""What a selection rule is. The families declare rows of data; ``make gen`` bakes them; ``isel`` has the code of each shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+SHAPES: Final = (
+    "none",  # no rule: Unsupported
+    "alu",  # two-address with register, slot or immediate on the right: row _rr, row2 _ri
+    "mul",
+    "shift",  # row: count in cl, row2: immediate, row3: three-operand BMI2 form (0 = none)
+    "divide",  # extra: DIV_*
+    "unary",  # D, U: row
+    "clz",  # row when the CPU has it, else row2 (a pseudo operation); cpu in extra
+    "compare",  # cc
+    "eqz",
+    "copy32",  # a true 32-bit move: wrap and zero extension
+    "fbin",  # two-address float
+    "fround",  # extra: rounding immediate
+    "fcompare",  # cc; extra 1: operands swapped
+    "fpseudo2",  # row: P_FMIN, P_FMAX, P_COPYSIGN
+    "fbit",  # cc 0 abs, 1 neg
+    "from_int",  # int to float; extra 1: source is an unsigned i32, 2: an unsigned i64
+    "trunc",  # extra: TRUNC_*
+    "move",  # between register classes
+    "load",
+    "store",
+    "global_get",
+    "global_set",
+    "table_get",
+    "table_set",
+    "table_size",
+    "memory_size",
+    "memory_grow",
+    "bulk",  # extra: builtin number; x and y packed, operands in order
+    "table_grow",
+    "drop",  # data.drop, elem.drop; extra: builtin number
+    "ref_null",
+    "ref_func",
+    "ref_is_null",
+    "select",
+    "call",
+    "call_indirect",
+)
+"""Shapes of selection, by number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How one opcode is selected: a shape and its parameters. ``row``… name rows of ``encodings`` or pseudo operations."""
+
+    op: str
+    shape: str
+    row: str = ""
+    row2: str = ""
+    row3: str = ""
+    width: int = 4
+    cc: str = ""
+    extra: int = 0
+
+
+CONDITIONS: Final = {
+    name: n
+    for n, name in enumerate(
+        ("o", "no", "b", "ae", "e", "ne", "be", "a", "s", "ns", "p", "np", "l", "ge", "le", "g", "feq", "fne")
+    )
+}
+"""Condition codes by name; the last two stand for pairs of jumps."""

@@ -1,0 +1,61 @@
+# What selection and emission must know about the module, as C arrays: one per module, read by every compiling thread.
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+cdef enum:
+    IN_STACK = 0xFF
+
+cdef struct ValuePlace:
+    uint8_t type          # ValueType of ir/ssa.pxd
+    uint8_t reg           # 0-31, IN_STACK = a stack cell
+    uint32_t offset       # of the cell
+
+cdef struct TypePlan:
+    uint32_t first        # in places: parameters, then results
+    uint32_t n_params
+    uint32_t n_results
+    uint32_t stack_bytes  # popped by the callee
+    uint32_t result_bytes # area behind r9
+    uint32_t usable       # 0: not a function type, or it needs a proposal that the compiler lacks
+
+cdef struct MemoryPlan:
+    uint32_t cell         # offset from r14 of the base pointer; the MemDef pointer is at +8
+    uint32_t plan         # PLAN_GUARD or PLAN_BOUNDED
+    uint32_t page_shift
+    uint32_t is64
+
+cdef class ModulePlan:
+    cdef TypePlan* types
+    cdef uint32_t n_types
+    cdef ValuePlace* places
+    cdef uint32_t n_places
+    cdef uint32_t* func_types      # type index by function index
+    cdef uint32_t n_funcs
+    cdef uint32_t n_imported_funcs
+    cdef uint8_t* global_types     # ValueType by global index
+    cdef uint32_t n_globals
+    cdef uint32_t n_imported_globals
+    cdef MemoryPlan* memories
+    cdef uint32_t n_memories
+    cdef uint32_t n_tables
+    cdef uint32_t tables           # offsets from r14, see VMLayout
+    cdef uint32_t globals
+    cdef uint32_t imported_funcs
+    cdef uint32_t cpu              # 1 << CPU_* of _gen_encodings
+    cdef uint32_t poison           # fill registers and frames with garbage (tests)
+    cdef readonly object features  # names of the processor extensions in use
+
+cdef extern from *:
+    """
+    #include <cpuid.h>
+    static unsigned strata_cpu(void) {  /* bits by CPU_*: 1 sse41, 2 popcnt, 3 lzcnt, 4 bmi1, 5 bmi2 */
+        unsigned a = 0, b = 0, c = 0, d = 0, found = 0;
+        if (__get_cpuid(1, &a, &b, &c, &d))
+            found |= (c >> 19 & 1) << 1 | (c >> 23 & 1) << 2;
+        if (__get_cpuid(0x80000001u, &a, &b, &c, &d))
+            found |= (c >> 5 & 1) << 3;
+        if (__get_cpuid_count(7, 0, &a, &b, &c, &d))
+            found |= (b >> 3 & 1) << 4 | (b >> 8 & 1) << 5;
+        return found;
+    }
+    """
+    unsigned int strata_cpu() noexcept nogil
