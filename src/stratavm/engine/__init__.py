@@ -1,1 +1,28 @@
 """Public objects and the one composition root."""
+
+from stratavm.engine.config import Config
+from stratavm.engine.engine import Engine
+from stratavm.engine.func import Func
+from stratavm.engine.host import Caller, HostSpec
+from stratavm.engine.instance import Instance
+from stratavm.engine.linker import Linker
+from stratavm.engine.load import load
+from stratavm.engine.module import Module
+from stratavm.engine.objects import Global, Memory, Table
+from stratavm.engine.store import Store
+
+__all__ = [
+    "Caller",
+    "Config",
+    "Engine",
+    "Func",
+    "Global",
+    "HostSpec",
+    "Instance",
+    "Linker",
+    "Memory",
+    "Module",
+    "Store",
+    "Table",
+    "load",
+]

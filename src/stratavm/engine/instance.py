@@ -1,0 +1,32 @@
+"""An instance: a module's code with its own state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stratavm.engine.exports import Exports
+from stratavm.engine.objects import wrap
+
+if TYPE_CHECKING:
+    from stratavm.engine.module import Module
+    from stratavm.engine.store import Store
+
+
+class Instance:
+    """An instance of a module in a store.
+
+    Attributes:
+        exports: functions, memories, tables and globals by name, as attributes and as a mapping.
+        module, store: what it was made of and where it lives.
+    """
+
+    __slots__ = ("__weakref__", "exports", "module", "native", "store")
+
+    def __init__(self, store: Store, module: Module, native: Any) -> None:
+        self.store = store
+        self.module = module
+        self.native = native
+        self.exports = Exports({e.name: wrap(store, native.export(e.kind, e.index)) for e in module.model.exports})
+
+    def __repr__(self) -> str:
+        return f"<Instance of {self.module.name}: {self.exports!r}>"

@@ -1,0 +1,180 @@
+"""Memories, tables and globals as Python sees them: thin covers over the runtime's objects that convert values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stratavm.engine.func import Func
+from stratavm.engine.values import from_raw, to_raw
+from stratavm.spec.types import GlobalType, Limits, MemoryType, TableType, type_name
+
+if TYPE_CHECKING:
+    from stratavm.engine.store import Store
+
+
+class Memory:
+    """A linear memory. ``view()`` is a writable ``memoryview`` without a copy; ``read`` and ``write`` copy, with checks."""
+
+    __slots__ = ("__weakref__", "native", "store")
+
+    def __init__(self, store: Store, native: Any) -> None:
+        self.store = store
+        self.native = native
+
+    @classmethod
+    def new(cls, store: Store, minimum: int, maximum: int | None = None) -> Memory:
+        """A memory of ``minimum`` pages of 64 KiB that may grow to ``maximum``."""
+        from stratavm.runtime.memory import Memory as NativeMemory
+
+        plan = store.engine.config.memory_plan
+        return cls(store, NativeMemory(store.native, MemoryType(Limits(minimum, maximum)), plan=plan))
+
+    @property
+    def type(self) -> MemoryType:
+        """Its type."""
+        type_: MemoryType = self.native.type
+        return type_
+
+    def view(self) -> memoryview:
+        """All of it, writable, without a copy; a later growth leaves the view at its old size."""
+        return memoryview(self.native)
+
+    def read(self, address: int, count: int) -> bytes:
+        """Copy ``count`` bytes out.
+
+        Raises:
+            Trap: the range is not inside the memory.
+        """
+        return bytes(self.native.read(address, count))
+
+    def write(self, address: int, data: bytes | bytearray | memoryview) -> None:
+        """Copy bytes in, all or nothing.
+
+        Raises:
+            Trap: the range is not inside the memory.
+        """
+        self.native.write(address, data)
+
+    def grow(self, pages: int) -> int:
+        """Grow; returns the old size in pages, or -1 if it cannot grow so far."""
+        return int(self.native.grow(pages))
+
+    @property
+    def size_pages(self) -> int:
+        """Size in pages."""
+        return int(self.native.size_pages)
+
+    def __len__(self) -> int:
+        return len(self.native)
+
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return self.view()[index]
+        return self.native[index]
+
+    def __setitem__(self, index: int | slice, value: Any) -> None:
+        self.view()[index] = value
+
+    def __repr__(self) -> str:
+        return f"<Memory {self.size_pages} pages>"
+
+
+class Table:
+    """A table of references: a sequence of ``Func``, any objects (externref), or None."""
+
+    __slots__ = ("__weakref__", "native", "store")
+
+    def __init__(self, store: Store, native: Any) -> None:
+        self.store = store
+        self.native = native
+
+    @classmethod
+    def new(cls, store: Store, element: int, minimum: int, maximum: int | None = None) -> Table:
+        """A table of ``minimum`` null elements of a reference type (``FUNCREF``, ``EXTERNREF``)."""
+        from stratavm.runtime.table import Table as NativeTable
+
+        return cls(store, NativeTable(store.native, TableType(element, Limits(minimum, maximum))))
+
+    @property
+    def type(self) -> TableType:
+        """Its type."""
+        type_: TableType = self.native.type
+        return type_
+
+    def __len__(self) -> int:
+        return len(self.native)
+
+    def __getitem__(self, index: int) -> Any:
+        return from_raw(self.type.element, self.native.get(self._index(index)), self.store)
+
+    def __setitem__(self, index: int, value: Any) -> None:
+        self.native.set(self._index(index), to_raw(self.type.element, value, self.store))
+
+    def grow(self, delta: int, value: Any = None) -> int:
+        """Grow by ``delta`` elements of ``value``; returns the old length, or -1 if it cannot grow so far."""
+        return int(self.native.grow(delta, to_raw(self.type.element, value, self.store)))
+
+    def _index(self, index: int) -> int:
+        if not 0 <= index < len(self):
+            raise IndexError(f"table index {index} out of range 0..{len(self) - 1}")
+        return index
+
+    def __repr__(self) -> str:
+        return f"<Table {len(self)} {type_name(self.type.element)}>"
+
+
+class Global:
+    """A global variable; ``value`` reads and, if it is mutable, writes it."""
+
+    __slots__ = ("__weakref__", "native", "store")
+
+    def __init__(self, store: Store, native: Any) -> None:
+        self.store = store
+        self.native = native
+
+    @classmethod
+    def new(cls, store: Store, type_: int, value: Any, *, mutable: bool = False) -> Global:
+        """A global of a value type (``I32`` … ``EXTERNREF``)."""
+        from stratavm.runtime.globals import Global as NativeGlobal
+
+        return cls(store, NativeGlobal(store.native, GlobalType(type_, mutable), to_raw(type_, value, store)))
+
+    @property
+    def type(self) -> GlobalType:
+        """Its type."""
+        type_: GlobalType = self.native.type
+        return type_
+
+    @property
+    def value(self) -> Any:
+        """The present value."""
+        return from_raw(self.type.value, self.native.bits, self.store)
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        if not self.type.mutable:
+            raise AttributeError("an immutable global cannot be set")
+        self.native.bits = to_raw(self.type.value, value, self.store)
+
+    @property
+    def bits(self) -> int:
+        """The raw bits; for tools and tests."""
+        return int(self.native.bits)
+
+    def __repr__(self) -> str:
+        return f"<Global {'mut ' if self.type.mutable else ''}{type_name(self.type.value)} = {self.value!r}>"
+
+
+def wrap(store: Store, native: Any) -> Func | Memory | Table | Global:
+    """The public object for a runtime object."""
+    from stratavm.runtime.globals import Global as NativeGlobal
+    from stratavm.runtime.memory import Memory as NativeMemory
+    from stratavm.runtime.table import Table as NativeTable
+
+    if isinstance(native, NativeMemory):
+        return Memory(store, native)
+    if isinstance(native, NativeTable):
+        return Table(store, native)
+    if isinstance(native, NativeGlobal):
+        return Global(store, native)
+    return Func(store, native)

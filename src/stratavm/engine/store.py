@@ -1,0 +1,108 @@
+"""The store: a world of instances that can see each other, entered by one thread at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+from stratavm.engine.engine import Engine, default_engine
+from stratavm.runtime.limits import StoreLimits
+from stratavm.runtime.store import Store as NativeStore
+
+
+class Store:
+    """A world of instances.
+
+    Args:
+        engine: the engine; a shared default where absent.
+        limits: what the store may hold; the engine's cap on memories applies as well.
+        thread_bound: refuse every thread but the one that made the store (else threads may take turns).
+        on_abort: ``poison`` makes an instance unusable when a call of it was interrupted midway, ``keep`` does not.
+    """
+
+    __slots__ = ("__weakref__", "engine", "native")
+
+    def __init__(
+        self,
+        engine: Engine | None = None,
+        *,
+        limits: StoreLimits | None = None,
+        thread_bound: bool = False,
+        on_abort: str = "poison",
+    ) -> None:
+        self.engine = engine or default_engine()
+        self.native = NativeStore(
+            self.engine.runtime, self.engine.store_limits(limits), thread_bound=thread_bound, on_abort=on_abort
+        )
+
+    def interrupt(self) -> bool:
+        """Stop the running call with ``Interrupted`` at its next poll, from any thread; False if none is running."""
+        return bool(self.native.interrupt())
+
+    @contextmanager
+    def deadline(self, seconds: float | None) -> Iterator[None]:
+        """End calls in this block with ``DeadlineExceeded`` once ``seconds`` have passed; None sets no deadline."""
+        if seconds is None:
+            yield
+            return
+        self.native.set_deadline(seconds)
+        try:
+            yield
+        finally:
+            self.native.set_deadline(None)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call is inside."""
+        return bool(self.native.busy)
+
+    def gc(self) -> int:
+        """Let go of Python objects that no guest holds any more; returns how many."""
+        return int(self.native.gc())
+
+    def close(self) -> None:
+        """Let everything go; objects of the store raise ``Closed`` from then on.
+
+        Raises:
+            StoreBusy: a call is inside.
+        """
+        self.native.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Store {'busy' if self.busy else 'idle'}>"
+
+    # ---- references, for the boundary ----
+
+    def func_to_raw(self, value: Any) -> int:
+        """Raw bits of a ``Func`` of this store; None is 0."""
+        from stratavm.engine.func import Func
+
+        if value is None:
+            return 0
+        if not isinstance(value, Func):
+            raise TypeError(f"expected a function of this store or None, got {type(value).__name__}")
+        if value.store is not self:
+            raise TypeError(f"{value!r} belongs to another store")
+        return int(value.native.raw)
+
+    def func_from_raw(self, raw: int) -> Any:
+        """The ``Func`` behind raw bits; 0 is None."""
+        from stratavm.engine.func import Func
+
+        return None if raw == 0 else Func(self, self.native.function_at(raw))
+
+    def extern_to_raw(self, value: Any) -> int:
+        """A handle for any object; None is 0."""
+        return int(self.native.handle(value))
+
+    def extern_from_raw(self, raw: int) -> Any:
+        """The object behind a handle; 0 is None."""
+        return self.native.object_of(raw)
