@@ -48,6 +48,19 @@ TRAP_KINDS: Final[tuple[TrapKind, ...]] = tuple(
 TRAPS_BY_NAME: Final[dict[str, TrapKind]] = {k.name: k for k in TRAP_KINDS}
 
 
+class GuestFrame(NamedTuple):
+    """A guest call in progress when a trap happened: function index and name, offset in the binary, module's name."""
+
+    func: int
+    name: str
+    offset: int
+    module: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.module}!{self.name}" if self.module else self.name
+        return f"{where} at {self.offset:#x}"
+
+
 class StrataError(Exception):
     """Base of every error that Strata itself raises."""
 

@@ -1,0 +1,465 @@
+"""Flat operations to callables over one instance. Owns the effect of every operation except calls and returns.
+
+A *step* gets the operand stack and the locals of its frame. It returns None to go on with the next one, a position to
+continue there, ``RETURN``, or a ``Callee`` whose arguments are on top of the stack: then the machine calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from stratavm.base.errors import Trap
+from stratavm.spec.concrete import DOMAINS
+from stratavm.spec.domain import bound_type
+from stratavm.spec.record import Row
+from stratavm.tiers.oracle.flatten import Jump, Op
+from stratavm.tiers.oracle.protocols import Callee, InstanceLike, MemoryLike, TableLike
+
+Step: TypeAlias = Callable[[list[int], list[int]], "int | Callee | None"]
+RETURN: Final = -1
+MASK32: Final = 0xFFFF_FFFF
+
+
+def bind(op: Op, instance: InstanceLike) -> Step:
+    """The step for an operation."""
+    binder = _BINDERS.get(op.name)
+    if binder is not None:
+        return binder(op, instance)
+    if op.row.access is not None:
+        return _store(op, instance) if op.row.access.store else _load(op, instance)
+    return _computation(op.row)
+
+
+def _computation(row: Row) -> Step:
+    """A row with a semantic function, on numbers."""
+    meaning, domain = row.semantics, DOMAINS[bound_type(row)]
+    assert meaning is not None, row
+
+    def unary(stack: list[int], locals_: list[int]) -> None:
+        stack[-1] = meaning(domain, stack[-1])
+
+    def binary(stack: list[int], locals_: list[int]) -> None:
+        right = stack.pop()
+        stack[-1] = meaning(domain, stack[-1], right)
+
+    return unary if len(row.operands) == 1 else binary
+
+
+# Memory
+
+
+def _within(memory: MemoryLike, address: int, count: int) -> None:
+    """Trap unless a range lies inside of a memory."""
+    if address + count > len(memory):
+        detail = f"{count} bytes at {address:#x}, the memory has {len(memory):#x}"
+        raise Trap("memory_out_of_bounds", detail=detail)
+
+
+def _load(op: Op, instance: InstanceLike) -> Step:
+    index, offset = op.imms[0]
+    memory, access = instance.memories[index], op.row.access
+    assert access is not None
+    size, signed = access.bytes, access.signed
+    mask = (1 << DOMAINS[op.row.mnemonic[:3]].bits) - 1
+
+    def load(stack: list[int], locals_: list[int]) -> None:
+        address = stack[-1] + offset
+        _within(memory, address, size)
+        stack[-1] = int.from_bytes(memory.read(address, size), "little", signed=signed) & mask
+
+    return load
+
+
+def _store(op: Op, instance: InstanceLike) -> Step:
+    index, offset = op.imms[0]
+    memory, access = instance.memories[index], op.row.access
+    assert access is not None
+    size, mask = access.bytes, (1 << 8 * access.bytes) - 1
+
+    def store(stack: list[int], locals_: list[int]) -> None:
+        value = stack.pop() & mask
+        address = stack.pop() + offset
+        _within(memory, address, size)
+        memory.write(address, value.to_bytes(size, "little"))
+
+    return store
+
+
+def _memory_size(op: Op, instance: InstanceLike) -> Step:
+    memory = instance.memories[op.imms[0]]
+
+    def memory_size(stack: list[int], locals_: list[int]) -> None:
+        stack.append(memory.size_pages)
+
+    return memory_size
+
+
+def _memory_grow(op: Op, instance: InstanceLike) -> Step:
+    memory = instance.memories[op.imms[0]]
+
+    def memory_grow(stack: list[int], locals_: list[int]) -> None:
+        stack[-1] = memory.grow(stack[-1]) & MASK32
+
+    return memory_grow
+
+
+def _memory_init(op: Op, instance: InstanceLike) -> Step:
+    segment, memory = op.imms[0], instance.memories[op.imms[1]]
+
+    def memory_init(stack: list[int], locals_: list[int]) -> None:
+        count, source, target = stack.pop(), stack.pop(), stack.pop()
+        data = instance.data_segment(segment)
+        if source + count > len(data):
+            raise Trap("memory_out_of_bounds", detail=f"data segment {segment} has {len(data)} bytes")
+        _within(memory, target, count)
+        memory.write(target, bytes(data[source : source + count]))
+
+    return memory_init
+
+
+def _data_drop(op: Op, instance: InstanceLike) -> Step:
+    def data_drop(stack: list[int], locals_: list[int]) -> None:
+        instance.drop_data(op.imms[0])
+
+    return data_drop
+
+
+def _memory_copy(op: Op, instance: InstanceLike) -> Step:
+    to, from_ = instance.memories[op.imms[0]], instance.memories[op.imms[1]]
+
+    def memory_copy(stack: list[int], locals_: list[int]) -> None:
+        count, source, target = stack.pop(), stack.pop(), stack.pop()
+        _within(from_, source, count)
+        _within(to, target, count)
+        to.write(target, from_.read(source, count))
+
+    return memory_copy
+
+
+def _memory_fill(op: Op, instance: InstanceLike) -> Step:
+    memory = instance.memories[op.imms[0]]
+
+    def memory_fill(stack: list[int], locals_: list[int]) -> None:
+        count, value, target = stack.pop(), stack.pop(), stack.pop()
+        _within(memory, target, count)
+        memory.write(target, bytes((value & 0xFF,)) * count)
+
+    return memory_fill
+
+
+# Tables
+
+
+def _inside(table: TableLike, index: int, count: int) -> None:
+    """Trap unless a range lies inside of a table."""
+    if index + count > len(table):
+        detail = f"{count} elements at {index}, the table has {len(table)}"
+        raise Trap("table_out_of_bounds", detail=detail)
+
+
+def _table_get(op: Op, instance: InstanceLike) -> Step:
+    table = instance.tables[op.imms[0]]
+
+    def table_get(stack: list[int], locals_: list[int]) -> None:
+        _inside(table, stack[-1], 1)
+        stack[-1] = table.get(stack[-1])
+
+    return table_get
+
+
+def _table_set(op: Op, instance: InstanceLike) -> Step:
+    table = instance.tables[op.imms[0]]
+
+    def table_set(stack: list[int], locals_: list[int]) -> None:
+        raw, index = stack.pop(), stack.pop()
+        _inside(table, index, 1)
+        table.set(index, raw)
+
+    return table_set
+
+
+def _table_size(op: Op, instance: InstanceLike) -> Step:
+    table = instance.tables[op.imms[0]]
+
+    def table_size(stack: list[int], locals_: list[int]) -> None:
+        stack.append(len(table))
+
+    return table_size
+
+
+def _table_grow(op: Op, instance: InstanceLike) -> Step:
+    table = instance.tables[op.imms[0]]
+
+    def table_grow(stack: list[int], locals_: list[int]) -> None:
+        delta = stack.pop()
+        stack[-1] = table.grow(delta, stack[-1]) & MASK32
+
+    return table_grow
+
+
+def _table_fill(op: Op, instance: InstanceLike) -> Step:
+    table = instance.tables[op.imms[0]]
+
+    def table_fill(stack: list[int], locals_: list[int]) -> None:
+        count, raw, index = stack.pop(), stack.pop(), stack.pop()
+        _inside(table, index, count)
+        for i in range(index, index + count):
+            table.set(i, raw)
+
+    return table_fill
+
+
+def _table_copy(op: Op, instance: InstanceLike) -> Step:
+    to, from_ = instance.tables[op.imms[0]], instance.tables[op.imms[1]]
+
+    def table_copy(stack: list[int], locals_: list[int]) -> None:
+        count, source, target = stack.pop(), stack.pop(), stack.pop()
+        _inside(from_, source, count)
+        _inside(to, target, count)
+        for i, raw in enumerate([from_.get(source + i) for i in range(count)]):
+            to.set(target + i, raw)
+
+    return table_copy
+
+
+def _table_init(op: Op, instance: InstanceLike) -> Step:
+    segment, table = op.imms[0], instance.tables[op.imms[1]]
+
+    def table_init(stack: list[int], locals_: list[int]) -> None:
+        count, source, target = stack.pop(), stack.pop(), stack.pop()
+        elements = instance.elem_segment(segment)
+        if source + count > len(elements):
+            raise Trap("table_out_of_bounds", detail=f"element segment {segment} has {len(elements)} elements")
+        _inside(table, target, count)
+        for i in range(count):
+            table.set(target + i, elements[source + i])
+
+    return table_init
+
+
+def _elem_drop(op: Op, instance: InstanceLike) -> Step:
+    def elem_drop(stack: list[int], locals_: list[int]) -> None:
+        instance.drop_elem(op.imms[0])
+
+    return elem_drop
+
+
+# Variables, constants, references
+
+
+def _local_get(op: Op, instance: InstanceLike) -> Step:
+    index = op.imms[0]
+
+    def local_get(stack: list[int], locals_: list[int]) -> None:
+        stack.append(locals_[index])
+
+    return local_get
+
+
+def _local_set(op: Op, instance: InstanceLike) -> Step:
+    index = op.imms[0]
+
+    def local_set(stack: list[int], locals_: list[int]) -> None:
+        locals_[index] = stack.pop()
+
+    return local_set
+
+
+def _local_tee(op: Op, instance: InstanceLike) -> Step:
+    index = op.imms[0]
+
+    def local_tee(stack: list[int], locals_: list[int]) -> None:
+        locals_[index] = stack[-1]
+
+    return local_tee
+
+
+def _global_get(op: Op, instance: InstanceLike) -> Step:
+    variable = instance.globals[op.imms[0]]
+
+    def global_get(stack: list[int], locals_: list[int]) -> None:
+        stack.append(variable.bits)
+
+    return global_get
+
+
+def _global_set(op: Op, instance: InstanceLike) -> Step:
+    variable = instance.globals[op.imms[0]]
+
+    def global_set(stack: list[int], locals_: list[int]) -> None:
+        variable.bits = stack.pop()
+
+    return global_set
+
+
+def _push(value: int) -> Step:
+    def push(stack: list[int], locals_: list[int]) -> None:
+        stack.append(value)
+
+    return push
+
+
+def _constant(op: Op, instance: InstanceLike) -> Step:
+    return _push(op.imms[0])
+
+
+def _ref_null(op: Op, instance: InstanceLike) -> Step:
+    return _push(0)
+
+
+def _ref_func(op: Op, instance: InstanceLike) -> Step:
+    return _push(instance.func_ref(op.imms[0]))
+
+
+def _ref_is_null(op: Op, instance: InstanceLike) -> Step:
+    def ref_is_null(stack: list[int], locals_: list[int]) -> None:
+        stack[-1] = 0 if stack[-1] else 1
+
+    return ref_is_null
+
+
+def _drop(op: Op, instance: InstanceLike) -> Step:
+    def drop(stack: list[int], locals_: list[int]) -> None:
+        stack.pop()
+
+    return drop
+
+
+def _select(op: Op, instance: InstanceLike) -> Step:
+    def select(stack: list[int], locals_: list[int]) -> None:
+        condition, second = stack.pop(), stack.pop()
+        if not condition:
+            stack[-1] = second
+
+    return select
+
+
+# Control
+
+
+def _take(jump: Jump) -> Callable[[list[int]], int]:
+    """Follow a branch: drop what lies between the label's height and its values."""
+    label, pc = jump.label, jump.label.pc
+    if not jump.cut:
+        return lambda stack: pc
+    height, keep = label.height, label.keep
+
+    def take(stack: list[int]) -> int:
+        del stack[height : len(stack) - keep]
+        return pc
+
+    return take
+
+
+def _br(op: Op, instance: InstanceLike) -> Step:
+    take = _take(op.imms[0])
+
+    def br(stack: list[int], locals_: list[int]) -> int:
+        return take(stack)
+
+    return br
+
+
+def _br_if(op: Op, instance: InstanceLike) -> Step:
+    take = _take(op.imms[0])
+
+    def br_if(stack: list[int], locals_: list[int]) -> int | None:
+        return take(stack) if stack.pop() else None
+
+    return br_if
+
+
+def _br_unless(op: Op, instance: InstanceLike) -> Step:
+    take = _take(op.imms[0])
+
+    def br_unless(stack: list[int], locals_: list[int]) -> int | None:
+        return None if stack.pop() else take(stack)
+
+    return br_unless
+
+
+def _br_table(op: Op, instance: InstanceLike) -> Step:
+    takes = [_take(jump) for jump in op.imms]
+    last = len(takes) - 1
+
+    def br_table(stack: list[int], locals_: list[int]) -> int:
+        return takes[min(stack.pop(), last)](stack)
+
+    return br_table
+
+
+def _return(op: Op, instance: InstanceLike) -> Step:
+    return lambda stack, locals_: RETURN
+
+
+def _unreachable(op: Op, instance: InstanceLike) -> Step:
+    def unreachable(stack: list[int], locals_: list[int]) -> None:
+        raise Trap("unreachable")
+
+    return unreachable
+
+
+def _call(op: Op, instance: InstanceLike) -> Step:
+    callee = instance.callee(op.imms[0])
+    return lambda stack, locals_: callee
+
+
+def _call_indirect(op: Op, instance: InstanceLike) -> Step:
+    wanted, index = op.imms
+    table = instance.tables[index]
+
+    def call_indirect(stack: list[int], locals_: list[int]) -> Callee:
+        element = stack.pop()
+        if element >= len(table):
+            raise Trap("undefined_element", detail=f"element {element}, table {index} has {len(table)}")
+        raw = table.get(element)
+        if not raw:
+            raise Trap("uninitialized_element", detail=f"element {element} of table {index}")
+        callee = instance.resolve_func(raw)
+        if callee.type != wanted:
+            raise Trap("indirect_call_mismatch", detail=f"expected {wanted}, found {callee.type}")
+        return callee
+
+    return call_indirect
+
+
+_BINDERS: Final[dict[str, Callable[[Op, InstanceLike], Step]]] = {
+    "memory.size": _memory_size,
+    "memory.grow": _memory_grow,
+    "memory.init": _memory_init,
+    "memory.copy": _memory_copy,
+    "memory.fill": _memory_fill,
+    "data.drop": _data_drop,
+    "table.get": _table_get,
+    "table.set": _table_set,
+    "table.size": _table_size,
+    "table.grow": _table_grow,
+    "table.fill": _table_fill,
+    "table.copy": _table_copy,
+    "table.init": _table_init,
+    "elem.drop": _elem_drop,
+    "local.get": _local_get,
+    "local.set": _local_set,
+    "local.tee": _local_tee,
+    "global.get": _global_get,
+    "global.set": _global_set,
+    "i32.const": _constant,
+    "i64.const": _constant,
+    "f32.const": _constant,
+    "f64.const": _constant,
+    "ref.null": _ref_null,
+    "ref.func": _ref_func,
+    "ref.is_null": _ref_is_null,
+    "drop": _drop,
+    "select": _select,
+    "select_t": _select,
+    "br": _br,
+    "br_if": _br_if,
+    "br_unless": _br_unless,
+    "br_table": _br_table,
+    "return": _return,
+    "unreachable": _unreachable,
+    "call": _call,
+    "call_indirect": _call_indirect,
+}

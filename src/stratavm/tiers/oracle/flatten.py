@@ -1,0 +1,300 @@
+"""Bytes of a function body to a flat list of operations: structure resolved to labels, dead code left out.
+
+Owns immediates and the shape of control; ``bind.py`` gives the operations their effect. The code must be valid: operand
+heights are tracked to know what a branch keeps and drops, and nothing is checked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from stratavm.base.errors import Unsupported
+from stratavm.base.leb import read_sleb, read_uleb
+from stratavm.module.model import Function, Module
+from stratavm.spec.features import READY
+from stratavm.spec.index import BY_CODE, PREFIXES
+from stratavm.spec.record import Row
+from stratavm.spec.types import REF, REF_NULL, FuncType
+
+EMPTY_BLOCK = -0x40
+
+
+@dataclass(slots=True)
+class Label:
+    """The target of branches: where it is, how many values it takes, and on what operand height it puts them."""
+
+    keep: int
+    height: int
+    pc: int = -1
+
+
+class Jump(NamedTuple):
+    """A branch to a label; ``cut`` if the operand stack holds more than the label takes."""
+
+    label: Label
+    cut: bool
+
+
+class Op(NamedTuple):
+    """One operation. ``name`` is the row's mnemonic, or ``br_unless`` (an if's jump over its first sequence)."""
+
+    name: str
+    row: Row
+    imms: tuple[Any, ...]
+    position: int
+
+
+class Flat(NamedTuple):
+    """A flat body: operations, and the greatest height of its operand stack."""
+
+    ops: list[Op]
+    max_height: int
+
+
+@dataclass(slots=True)
+class _Block:
+    """An open structured instruction."""
+
+    opcode: str
+    label: Label
+    params: int
+    results: int
+    otherwise: Label | None = None
+
+
+def _read_valtype(code: bytes, at: int) -> int:
+    """Skip a value type: the position behind it."""
+    kind = code[at]
+    return read_sleb(code, at + 1, 33)[1] if kind in (REF, REF_NULL) else at + 1
+
+
+def _read_memarg(code: bytes, at: int) -> tuple[tuple[int, int], int]:
+    """(memory, offset): bit 6 of the alignment announces a memory index."""
+    align, at = read_uleb(code, at)
+    memory = 0
+    if align & 0x40:
+        memory, at = read_uleb(code, at)
+    offset, at = read_uleb(code, at, 64)
+    return (memory, offset), at
+
+
+def _read_labels(code: bytes, at: int) -> tuple[tuple[int, ...], int]:
+    """The vector of br_table and its default, which comes last."""
+    count, at = read_uleb(code, at)
+    labels = []
+    for _ in range(count + 1):
+        label, at = read_uleb(code, at)
+        labels.append(label)
+    return tuple(labels), at
+
+
+def _read_blocktype(code: bytes, at: int) -> tuple[int, int]:
+    """A type index, ``EMPTY_BLOCK``, or another negative number for a single result."""
+    value, behind = read_sleb(code, at, 33)
+    return (value, behind) if value >= 0 or value == EMPTY_BLOCK else (-1, _read_valtype(code, at))
+
+
+def _read_valtypes(code: bytes, at: int) -> tuple[None, int]:
+    """The types of a typed select: raw bits need none."""
+    count, at = read_uleb(code, at)
+    for _ in range(count):
+        at = _read_valtype(code, at)
+    return None, at
+
+
+def _read_immediate(kind: str, code: bytes, at: int) -> tuple[Any, int]:
+    """One immediate and the position behind it."""
+    match kind:
+        case "i32":
+            value, at = read_sleb(code, at, 32)
+            return value & 0xFFFF_FFFF, at
+        case "i64":
+            value, at = read_sleb(code, at, 64)
+            return value & 0xFFFF_FFFF_FFFF_FFFF, at
+        case "f32":
+            return int.from_bytes(code[at : at + 4], "little"), at + 4
+        case "f64":
+            return int.from_bytes(code[at : at + 8], "little"), at + 8
+        case "memarg":
+            return _read_memarg(code, at)
+        case "labels":
+            return _read_labels(code, at)
+        case "blocktype":
+            return _read_blocktype(code, at)
+        case "valtypes":
+            return _read_valtypes(code, at)
+        case "heaptype":
+            return read_sleb(code, at, 33)
+    return read_uleb(code, at)
+
+
+_NET = {
+    "drop": -1, "select": -2, "select_t": -2, "local.get": 1, "local.set": -1, "local.tee": 0, "global.get": 1,
+    "global.set": -1, "table.get": 0, "table.set": -2, "table.grow": -1, "table.fill": -3, "ref.null": 1,
+    "ref.is_null": 0, "ref.func": 1,
+}  # fmt: skip
+"""Change of the operand height by the rows whose typing is polymorphic."""
+
+
+@dataclass(slots=True)
+class _Flattener:
+    """One pass over a body. ``dead`` counts open blocks since code became unreachable, 0 while it is live."""
+
+    module: Module
+    code: bytes
+    base: int
+    ops: list[Op] = field(default_factory=list)
+    blocks: list[_Block] = field(default_factory=list)
+    height: int = 0
+    max_height: int = 0
+    dead: int = 0
+
+    def run(self, at: int, results: int) -> Flat:
+        """From ``at`` to the end that closes the body."""
+        self.blocks.append(_Block("func", Label(results, 0), 0, results))
+        while self.blocks:
+            position = at
+            row, at = self.read_row(at)
+            imms = []
+            for kind in row.imms:
+                value, at = _read_immediate(kind, self.code, at)
+                imms.append(value)
+            if self.dead:
+                self.skip(row, position)
+            elif row.control:
+                self.control(row, tuple(imms), position)
+            else:
+                self.emit(row.mnemonic, row, tuple(imms), position)
+                self.move(_NET[row.mnemonic] if row.check else len(row.results) - len(row.operands))
+        return Flat(self.ops, self.max_height)
+
+    def read_row(self, at: int) -> tuple[Row, int]:
+        """The row at a position, and the position of its immediates."""
+        prefix, code = 0, self.code[at]
+        at += 1
+        if code in PREFIXES:
+            prefix = code
+            code, at = read_uleb(self.code, at)
+        row = BY_CODE.get((prefix, code))
+        if row is None or row.feature not in READY:
+            name = row.mnemonic if row else f"opcode {prefix:#x} {code:#x}"
+            raise Unsupported(f"the oracle does not know {name}", feature=row.feature if row else "")
+        return row, at
+
+    def emit(self, name: str, row: Row, imms: tuple[Any, ...], position: int) -> None:
+        """Append an operation."""
+        self.ops.append(Op(name, row, imms, self.base + position))
+
+    def move(self, net: int) -> None:
+        """Change the operand height."""
+        self.height += net
+        self.max_height = max(self.max_height, self.height)
+
+    def jump(self, depth: int) -> Jump:
+        """A branch from here to the label at a depth."""
+        label = self.blocks[-1 - depth].label
+        return Jump(label, self.height != label.height + label.keep)
+
+    def skip(self, row: Row, position: int) -> None:
+        """Unreachable code: only follow its nesting."""
+        if row.mnemonic in ("block", "loop", "if"):
+            self.dead += 1
+        elif row.mnemonic == "end":
+            self.dead -= 1
+            if not self.dead:
+                self.close(row, position)
+        elif row.mnemonic == "else" and self.dead == 1:
+            self.otherwise(row, position, live=False)
+
+    def block_type(self, code: int) -> tuple[int, int]:
+        """Numbers of parameters and results of a block type."""
+        if code < 0:
+            return 0, 0 if code == EMPTY_BLOCK else 1
+        type_ = self.module.types[code].composite
+        assert isinstance(type_, FuncType)
+        return len(type_.params), len(type_.results)
+
+    def control(self, row: Row, imms: tuple[Any, ...], position: int) -> None:
+        """A live control instruction."""
+        match row.mnemonic:
+            case "nop":
+                pass
+            case "block" | "loop" | "if":
+                self.open(row, imms[0], position)
+            case "else":
+                self.otherwise(row, position, live=True)
+            case "end":
+                self.close(row, position)
+            case "br":
+                self.emit("br", row, (self.jump(imms[0]),), position)
+                self.dead = 1
+            case "br_if":
+                self.move(-1)
+                self.emit("br_if", row, (self.jump(imms[0]),), position)
+            case "br_table":
+                self.move(-1)
+                self.emit("br_table", row, tuple(self.jump(depth) for depth in imms[0]), position)
+                self.dead = 1
+            case "return" | "unreachable":
+                self.emit(row.mnemonic, row, (), position)
+                self.dead = 1
+            case _:
+                self.call(row, imms, position)
+
+    def call(self, row: Row, imms: tuple[Any, ...], position: int) -> None:
+        """A direct or indirect call."""
+        if row.mnemonic == "call":
+            type_ = self.module.func_type(imms[0])
+        else:
+            composite = self.module.types[imms[0]].composite
+            assert isinstance(composite, FuncType)
+            type_, imms = composite, (composite, imms[1])
+            self.move(-1)
+        self.emit(row.mnemonic, row, imms, position)
+        self.move(len(type_.results) - len(type_.params))
+
+    def open(self, row: Row, type_: int, position: int) -> None:
+        """Begin a block, loop or if."""
+        params, results = self.block_type(type_)
+        otherwise = None
+        if row.mnemonic == "if":
+            self.move(-1)
+            otherwise = Label(0, self.height)
+            self.emit("br_unless", row, (Jump(otherwise, False),), position)
+        height = self.height - params
+        label = Label(params, height, len(self.ops)) if row.mnemonic == "loop" else Label(results, height)
+        self.blocks.append(_Block(row.mnemonic, label, params, results, otherwise))
+
+    def otherwise(self, row: Row, position: int, live: bool) -> None:
+        """Between the two sequences of an if."""
+        block = self.blocks[-1]
+        assert block.otherwise is not None
+        if live:
+            self.emit("br", row, (Jump(block.label, False),), position)
+        block.otherwise.pc = len(self.ops)
+        block.otherwise = None
+        self.height, self.dead = block.label.height + block.params, 0
+
+    def close(self, row: Row, position: int) -> None:
+        """End the innermost block, or the body."""
+        block = self.blocks.pop()
+        self.height = block.label.height
+        self.move(block.results)
+        if block.otherwise is not None:
+            block.otherwise.pc = len(self.ops)
+        if block.opcode != "loop":
+            block.label.pc = len(self.ops)
+        if block.opcode == "func":
+            self.emit("return", row, (), position)
+
+
+def flatten(module: Module, function: Function) -> Flat:
+    """A defined function's body; raises ``Unsupported`` where it needs a proposal that is not ready."""
+    results = len(module.types[function.type_index].composite.results)  # type: ignore[union-attr]
+    return _Flattener(module, module.binary, 0).run(function.start, results)
+
+
+def flatten_constant(module: Module, code: bytes, offset: int) -> Flat:
+    """A constant expression: one result."""
+    return _Flattener(module, code, offset).run(0, 1)

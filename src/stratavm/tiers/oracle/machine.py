@@ -1,0 +1,204 @@
+"""The machine: bound code on an explicit stack of frames, so that guest recursion never becomes Python recursion."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from stratavm.base.errors import GuestFrame, StackOverflow, Trap
+from stratavm.module.model import ConstExpr
+from stratavm.tiers.oracle.bind import RETURN, Step, bind
+from stratavm.tiers.oracle.flatten import Flat, flatten, flatten_constant
+from stratavm.tiers.oracle.protocols import Callee, InstanceLike
+
+
+@dataclass(frozen=True, slots=True)
+class OracleLimits:
+    """How much stack guest code may use.
+
+    Attributes: ``frames`` guest calls in progress; ``values`` locals and operands of all of them; ``entries`` calls
+    from the host into the guest that are nested in one another; ``poll_every`` calls and back edges between two polls.
+    """
+
+    frames: int = 20_000
+    values: int = 2_000_000
+    entries: int = 64
+    poll_every: int = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A function's bound code and what a frame of it needs."""
+
+    index: int
+    steps: list[Step]
+    flat: Flat
+    zeros: list[int]
+    results: int
+    size: int
+    program: Program
+
+
+@dataclass(slots=True)
+class Frame:
+    """A guest call in progress."""
+
+    code: Code
+    locals: list[int]
+    stack: list[int] = field(default_factory=list)
+    pc: int = 0
+
+
+class Budget(threading.local):
+    """What is in use on this thread: nested entries from the host, guest frames, and their values."""
+
+    def __init__(self, limits: OracleLimits) -> None:
+        self.limits = limits
+        self.entries = 0
+        self.values = 0
+        self.frames = 0
+
+
+@dataclass(slots=True, eq=False)
+class Program:
+    """An instance's code, bound function by function at the first call."""
+
+    instance: InstanceLike
+    budget: Budget
+    codes: dict[int, Code] = field(default_factory=dict)
+
+    def code(self, defined_index: int) -> Code:
+        """A defined function's code; raises ``Unsupported``."""
+        code = self.codes.get(defined_index)
+        if code is None:
+            code = self.codes[defined_index] = self._bind(defined_index)
+        return code
+
+    def _bind(self, defined_index: int) -> Code:
+        module = self.instance.module
+        function = module.functions[defined_index]
+        index = len(module.imported_funcs) + defined_index
+        type_ = module.func_type(index)
+        flat = flatten(module, function)
+        zeros = [0] * sum(count for count, _ in function.locals)
+        size = len(type_.params) + len(zeros) + flat.max_height
+        return Code(index, self._steps(flat), flat, zeros, len(type_.results), size, self)
+
+    def _steps(self, flat: Flat) -> list[Step]:
+        return [bind(op, self.instance) for op in flat.ops]
+
+    def call(self, defined_index: int, args: list[int]) -> list[int]:
+        """Run a defined function from outside."""
+        return _run(self.code(defined_index), args)
+
+    def evaluate(self, expression: ConstExpr) -> int:
+        """The value of a constant expression."""
+        flat = flatten_constant(self.instance.module, expression.code, expression.offset)
+        code = Code(-1, self._steps(flat), flat, [], 1, flat.max_height, self)
+        return _run(code, [])[0]
+
+
+def _run(code: Code, args: list[int]) -> list[int]:
+    """Enter the guest and leave it again with results."""
+    budget = code.program.budget
+    before = budget.values, budget.frames
+    if budget.entries >= budget.limits.entries:
+        raise StackOverflow(detail=f"{budget.entries} nested calls from the host")
+    budget.entries += 1
+    frames: list[Frame] = []
+    try:
+        _push(frames, code, args)
+        return _loop(frames, budget)
+    except Trap as trap:
+        trap.frames = (*trap.frames, *_describe(frames))
+        raise
+    finally:
+        budget.entries -= 1
+        budget.values, budget.frames = before
+
+
+def _push(frames: list[Frame], code: Code, args: list[int]) -> Frame:
+    """Begin a guest call."""
+    budget = code.program.budget
+    limits = budget.limits
+    budget.values += code.size
+    budget.frames += 1
+    if budget.frames > limits.frames or budget.values > limits.values:
+        raise StackOverflow(detail=f"{budget.frames} frames with {budget.values} values")
+    frame = Frame(code, args + code.zeros)
+    frames.append(frame)
+    return frame
+
+
+def _loop(frames: list[Frame], budget: Budget) -> list[int]:
+    """Step until the outermost frame returns."""
+    frame = frames[-1]
+    steps, stack, locals_, pc = frame.code.steps, frame.stack, frame.locals, 0
+    quantum = left = budget.limits.poll_every
+    while True:
+        try:
+            out = steps[pc](stack, locals_)
+        except BaseException:
+            frame.pc = pc
+            raise
+        if out is None:
+            pc += 1
+            continue
+        if type(out) is int and out >= 0:
+            left -= out <= pc
+            pc = out
+        else:
+            left -= 1
+            frame.pc = pc
+            if out == RETURN:
+                results = _pop(frames, budget)
+                if not frames:
+                    return results
+                frames[-1].stack += results
+            else:
+                _call(frames, out)  # type: ignore[arg-type]
+            frame = frames[-1]
+            steps, stack, locals_, pc = frame.code.steps, frame.stack, frame.locals, frame.pc
+        if left <= 0:
+            left = quantum
+            frame.pc = pc
+            frame.code.program.instance.poll()
+
+
+def _call(frames: list[Frame], callee: Callee) -> None:
+    """Call a function with the arguments on top of the stack; afterwards the innermost frame goes on."""
+    frame = frames[-1]
+    first = len(frame.stack) - len(callee.type.params)
+    args = frame.stack[first:]
+    guest = callee.guest
+    if guest is None:
+        results = callee.call_raw(args)
+        del frame.stack[first:]
+        frame.stack += results
+        frame.pc += 1
+    else:
+        instance, defined_index = guest
+        _push(frames, instance.oracle.code(defined_index), args)
+        del frame.stack[first:]
+
+
+def _pop(frames: list[Frame], budget: Budget) -> list[int]:
+    """End a guest call: its results. The caller goes on behind its call."""
+    frame = frames.pop()
+    budget.values -= frame.code.size
+    budget.frames -= 1
+    if frames:
+        frames[-1].pc += 1
+    return frame.stack[len(frame.stack) - frame.code.results :]
+
+
+def _describe(frames: list[Frame]) -> list[GuestFrame]:
+    """Guest frames for a trap, innermost first; constant expressions have none."""
+    described = []
+    for frame in reversed(frames):
+        code = frame.code
+        if code.index >= 0:
+            module = code.program.instance.module
+            position = code.flat.ops[frame.pc].position
+            described.append(GuestFrame(code.index, module.func_name(code.index), position, module.names.module or ""))
+    return described

@@ -1,0 +1,117 @@
+"""What the oracle needs of the objects it runs over. ``state.py`` has them in Python, ``runtime`` natively.
+
+All values are raw bits in unsigned ints: i32 and i64 as they are, floats as IEEE bits, references as the store's own
+non-zero numbers, 0 for null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from stratavm.module.model import Module
+from stratavm.spec.types import FuncType
+
+
+class MemoryLike(Protocol):
+    """A linear memory. The oracle checks bounds against ``len`` before each access."""
+
+    def __len__(self) -> int:
+        """Bytes."""
+
+    @property
+    def size_pages(self) -> int:
+        """Size in pages."""
+
+    def read(self, address: int, count: int) -> bytes:
+        """Copy bytes out; raises ``Trap("memory_out_of_bounds")``."""
+
+    def write(self, address: int, data: bytes) -> None:
+        """Copy bytes in, all or nothing; raises ``Trap("memory_out_of_bounds")``."""
+
+    def grow(self, delta: int) -> int:
+        """Grow by pages: the old size in pages, or -1."""
+
+
+class TableLike(Protocol):
+    """A table of raw references. The oracle checks bounds against ``len`` before each access."""
+
+    def __len__(self) -> int:
+        """Elements."""
+
+    def get(self, index: int) -> int:
+        """An element; raises ``Trap("table_out_of_bounds")``."""
+
+    def set(self, index: int, raw: int) -> None:
+        """Set an element; raises ``Trap("table_out_of_bounds")``."""
+
+    def grow(self, delta: int, raw: int) -> int:
+        """Grow by elements: the old size, or -1."""
+
+
+class GlobalLike(Protocol):
+    """A global variable."""
+
+    bits: int
+
+
+class Callee(Protocol):
+    """A function as seen by a caller."""
+
+    @property
+    def type(self) -> FuncType:
+        """Its type."""
+
+    @property
+    def guest(self) -> tuple[InstanceLike, int] | None:
+        """Instance and index among its defined functions if the oracle shall run it; None if ``call_raw`` shall."""
+
+    def call_raw(self, args: list[int]) -> list[int]:
+        """Call it from outside."""
+
+
+class InstanceLike(Protocol):
+    """An instance; index spaces list imports first."""
+
+    oracle: Any
+    """A place for the oracle's own data; None until the oracle is attached."""
+
+    @property
+    def module(self) -> Module:
+        """The module."""
+
+    @property
+    def memories(self) -> Sequence[MemoryLike]:
+        """The memory index space."""
+
+    @property
+    def tables(self) -> Sequence[TableLike]:
+        """The table index space."""
+
+    @property
+    def globals(self) -> Sequence[GlobalLike]:
+        """The global index space."""
+
+    def callee(self, index: int) -> Callee:
+        """A function by function index."""
+
+    def resolve_func(self, raw: int) -> Callee:
+        """The function that a non-null raw reference names."""
+
+    def func_ref(self, index: int) -> int:
+        """The raw reference to a function by function index."""
+
+    def data_segment(self, index: int) -> bytes | memoryview:
+        """The bytes of a data segment; empty once dropped."""
+
+    def drop_data(self, index: int) -> None:
+        """Empty a data segment."""
+
+    def elem_segment(self, index: int) -> Sequence[int]:
+        """The raw references of an element segment; empty once dropped."""
+
+    def drop_elem(self, index: int) -> None:
+        """Empty an element segment."""
+
+    def poll(self) -> None:
+        """Called now and then while guest code runs; may raise to stop it."""

@@ -1,0 +1,345 @@
+"""The state of running modules in plain Python: memories, tables, globals, functions, instances, instantiation.
+
+The reference for ``runtime`` and what the oracle runs over where there is no native target. Follows the order of the
+specification (section 4.7.3): imports, allocation, globals, element segments, then active elements, active data, start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from stratavm.base.errors import LinkError, ResourceLimit, Trap
+from stratavm.module.model import ConstExpr, Data, Element, Import, Module
+from stratavm.spec.matching import describe, extern_kind, extern_matches
+from stratavm.spec.types import ExternType, FuncType, GlobalType, Limits, MemoryType, TableType, type_name
+from stratavm.tiers.oracle.machine import Budget, OracleLimits, Program
+
+MAX_MEMORY_BYTES = 1 << 32
+MAX_TABLE_ELEMENTS = 10_000_000
+
+
+class Memory:
+    """A linear memory in a bytearray."""
+
+    def __init__(self, type_: MemoryType, limit_bytes: int = MAX_MEMORY_BYTES) -> None:
+        self.declared = type_
+        self.page = 1 << type_.page_shift
+        wanted = type_.limits.maximum
+        self.limit = limit_bytes if wanted is None else min(limit_bytes, wanted * self.page)
+        if type_.limits.minimum * self.page > limit_bytes:
+            found = type_.limits.minimum * self.page
+            raise ResourceLimit(f"a memory of {found} bytes exceeds the limit of {limit_bytes}", limit="memory_bytes")
+        self.data = bytearray(type_.limits.minimum * self.page)
+
+    @property
+    def type(self) -> MemoryType:
+        """The type with its present size."""
+        limits = self.declared.limits
+        return MemoryType(Limits(self.size_pages, limits.maximum, limits.is64, limits.shared), self.declared.page_shift)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    @property
+    def size_pages(self) -> int:
+        """Size in pages."""
+        return len(self.data) // self.page
+
+    def _check(self, address: int, count: int) -> None:
+        if address < 0 or count < 0 or address + count > len(self.data):
+            raise Trap("memory_out_of_bounds", detail=f"{count} bytes at {address:#x}, size {len(self.data):#x}")
+
+    def read(self, address: int, count: int) -> bytes:
+        """Copy bytes out."""
+        self._check(address, count)
+        return bytes(self.data[address : address + count])
+
+    def write(self, address: int, data: bytes) -> None:
+        """Copy bytes in, all or nothing."""
+        self._check(address, len(data))
+        self.data[address : address + len(data)] = data
+
+    def view(self) -> memoryview:
+        """A writable view; release it before the guest runs again, or the memory cannot grow."""
+        return memoryview(self.data)
+
+    def grow(self, delta: int) -> int:
+        """Grow by pages: the old size in pages, or -1 beyond the limit or without memory."""
+        old = self.size_pages
+        if (old + delta) * self.page > self.limit:
+            return -1
+        try:
+            self.data.extend(bytes(delta * self.page))
+        except (MemoryError, BufferError):
+            return -1
+        return old
+
+
+class Table:
+    """A table of raw references in a list."""
+
+    def __init__(self, type_: TableType, raw: int = 0, limit: int = MAX_TABLE_ELEMENTS) -> None:
+        self.declared = type_
+        wanted = type_.limits.maximum
+        self.limit = limit if wanted is None else min(limit, wanted)
+        if type_.limits.minimum > limit:
+            found = type_.limits.minimum
+            raise ResourceLimit(f"a table of {found} elements exceeds the limit of {limit}", limit="table_elements")
+        self.elements = [raw] * type_.limits.minimum
+
+    @property
+    def type(self) -> TableType:
+        """The type with its present size."""
+        limits = self.declared.limits
+        return TableType(self.declared.element, Limits(len(self.elements), limits.maximum, limits.is64))
+
+    def __len__(self) -> int:
+        return len(self.elements)
+
+    def _check(self, index: int) -> None:
+        if not 0 <= index < len(self.elements):
+            raise Trap("table_out_of_bounds", detail=f"element {index}, size {len(self.elements)}")
+
+    def get(self, index: int) -> int:
+        """An element."""
+        self._check(index)
+        return self.elements[index]
+
+    def set(self, index: int, raw: int) -> None:
+        """Set an element."""
+        self._check(index)
+        self.elements[index] = raw
+
+    def grow(self, delta: int, raw: int) -> int:
+        """Grow by elements: the old size, or -1 beyond the limit."""
+        old = len(self.elements)
+        if old + delta > self.limit:
+            return -1
+        self.elements.extend([raw] * delta)
+        return old
+
+
+class Global:
+    """A global variable's raw bits."""
+
+    def __init__(self, type_: GlobalType, bits: int) -> None:
+        self.type, self.bits = type_, bits
+
+
+class HostFunction:
+    """A host function over raw bits: a list of arguments in, a list of results out."""
+
+    guest = None
+
+    def __init__(self, type_: FuncType, function: Callable[[list[int]], Sequence[int]]) -> None:
+        self.type, self.function = type_, function
+
+    def call_raw(self, args: list[int]) -> list[int]:
+        """Call it; a wrong number of results is the host's error."""
+        results = list(self.function(args))
+        if len(results) != len(self.type.results):
+            raise TypeError(f"a host function of type {self.type} returned {len(results)} results")
+        return results
+
+
+class Function:
+    """A function of an instance."""
+
+    def __init__(self, instance: Instance, defined_index: int) -> None:
+        module = instance.module
+        self.type = module.func_type(len(module.imported_funcs) + defined_index)
+        self.guest: tuple[Instance, int] = (instance, defined_index)
+
+    def call_raw(self, args: list[int]) -> list[int]:
+        """Call it from outside."""
+        instance, defined_index = self.guest
+        return instance.program.call(defined_index, args)
+
+
+AnyFunction: TypeAlias = Function | HostFunction
+Extern: TypeAlias = AnyFunction | Table | Memory | Global
+
+
+class Store:
+    """Owns the numbers of references: a funcref is 1 + the function's position here.
+
+    Args:
+        limits: the stack that guest code may use.
+        poll: called now and then while guest code runs; may raise to stop it.
+    """
+
+    def __init__(self, limits: OracleLimits | None = None, poll: Callable[[], None] | None = None) -> None:
+        self.budget = Budget(limits or OracleLimits())
+        self.poll = poll
+        self.functions: list[AnyFunction] = []
+        self._numbers: dict[AnyFunction, int] = {}
+
+    def func_ref(self, function: AnyFunction) -> int:
+        """The raw reference to a function: always the same number for the same function."""
+        number = self._numbers.get(function)
+        if number is None:
+            self.functions.append(function)
+            number = self._numbers[function] = len(self.functions)
+        return number
+
+
+class Instance:
+    """An instance of a module."""
+
+    def __init__(self, store: Store, module: Module) -> None:
+        self.store, self.module = store, module
+        self.functions: list[AnyFunction] = []
+        self.memories: list[Memory] = []
+        self.tables: list[Table] = []
+        self.globals: list[Global] = []
+        self.elements: list[Sequence[int]] = []
+        self.datas: list[bytes | memoryview] = []
+        self.exports: dict[str, Extern] = {}
+        self.program = self.oracle = Program(self, store.budget)
+
+    def callee(self, index: int) -> AnyFunction:
+        """A function by function index."""
+        return self.functions[index]
+
+    def resolve_func(self, raw: int) -> AnyFunction:
+        """The function that a raw reference names."""
+        return self.store.functions[raw - 1]
+
+    def func_ref(self, index: int) -> int:
+        """The raw reference to a function by function index."""
+        return self.store.func_ref(self.functions[index])
+
+    def data_segment(self, index: int) -> bytes | memoryview:
+        """The bytes of a data segment; empty once dropped."""
+        return self.datas[index]
+
+    def drop_data(self, index: int) -> None:
+        """Empty a data segment."""
+        self.datas[index] = b""
+
+    def elem_segment(self, index: int) -> Sequence[int]:
+        """The references of an element segment; empty once dropped."""
+        return self.elements[index]
+
+    def drop_elem(self, index: int) -> None:
+        """Empty an element segment."""
+        self.elements[index] = ()
+
+    def poll(self) -> None:
+        """Give the store's hook a chance to stop the guest."""
+        if self.store.poll is not None:
+            self.store.poll()
+
+    def call(self, name: str, *args: int) -> list[int]:
+        """Call an exported function on raw bits."""
+        function = self.exports[name]
+        if not isinstance(function, Function | HostFunction):
+            raise TypeError(f"export {name!r} is not a function")
+        if len(args) != len(function.type.params):
+            raise TypeError(f"{name} takes {len(function.type.params)} arguments, got {len(args)}")
+        return function.call_raw(list(args))
+
+
+def instantiate(store: Store, module: Module, imports: Mapping[str, Mapping[str, Extern]] | None = None) -> Instance:
+    """An instance of a valid module.
+
+    Raises:
+        LinkError: an import is missing or of another type.
+        Trap: an active segment does not fit, or the start function trapped; what happened before stays.
+    """
+    instance = Instance(store, module)
+    _link(instance, imports or {})
+    instance.functions += [Function(instance, i) for i in range(len(module.functions))]
+    instance.memories += [Memory(type_) for type_ in module.memories]
+    for variable in module.globals:
+        instance.globals.append(Global(variable.type, instance.program.evaluate(variable.init)))
+    for table in module.tables:
+        raw = 0 if table.init is None else instance.program.evaluate(table.init)
+        instance.tables.append(Table(table.type, raw))
+    _export(instance)
+    instance.elements += [_references(instance, element) for element in module.elements]
+    binary = memoryview(module.binary)
+    instance.datas += [binary[data.start : data.end] for data in module.datas]
+    for i, element in enumerate(module.elements):
+        _place_elements(instance, i, element)
+    for i, data in enumerate(module.datas):
+        _place_data(instance, i, data)
+    if module.start is not None:
+        instance.functions[module.start].call_raw([])
+    return instance
+
+
+_SPACES: dict[str, Callable[[Instance], list[Any]]] = {
+    "func": lambda instance: instance.functions,
+    "table": lambda instance: instance.tables,
+    "memory": lambda instance: instance.memories,
+    "global": lambda instance: instance.globals,
+}
+
+
+def _link(instance: Instance, imports: Mapping[str, Mapping[str, Extern]]) -> None:
+    """Check every import and put it into its index space."""
+    for wanted in instance.module.imports:
+        try:
+            found = imports[wanted.module][wanted.name]
+        except KeyError:
+            where = f"{wanted.module}.{wanted.name}"
+            raise LinkError(f"unknown import {where}: {describe(wanted.type)} is missing") from None
+        _check_import(found.type, wanted)
+        _SPACES[wanted.kind](instance).append(found)
+
+
+def _check_import(found: ExternType, wanted: Import) -> None:
+    """Raise LinkError unless the types match."""
+    if extern_kind(found) != wanted.kind or not extern_matches(found, wanted.type):
+        where = f"{wanted.module}.{wanted.name}"
+        message = f"incompatible import type for {where}: expected {describe(wanted.type)}, found {describe(found)}"
+        if isinstance(found, TableType) and isinstance(wanted.type, TableType):
+            message += f" ({type_name(wanted.type.element)}, {type_name(found.element)})"
+        raise LinkError(message)
+
+
+def _export(instance: Instance) -> None:
+    """Collect the exports."""
+    for export in instance.module.exports:
+        space = _SPACES.get(export.kind)
+        if space is not None:
+            instance.exports[export.name] = space(instance)[export.index]
+
+
+def _references(instance: Instance, element: Element) -> Sequence[int]:
+    """The raw references of an element segment, evaluated once."""
+    if element.exprs is None:
+        return [instance.func_ref(index) for index in element.funcs]
+    return [instance.program.evaluate(expression) for expression in element.exprs]
+
+
+def _offset(instance: Instance, expression: ConstExpr | None) -> int:
+    assert expression is not None
+    return instance.program.evaluate(expression)
+
+
+def _place_elements(instance: Instance, index: int, element: Element) -> None:
+    """An active segment: table.init, then elem.drop; a declared one is dropped."""
+    if element.mode == "active":
+        table, at, references = (
+            instance.tables[element.table],
+            _offset(instance, element.offset),
+            instance.elements[index],
+        )
+        if at + len(references) > len(table):
+            detail = f"element segment {index}: {len(references)} elements at {at}, the table has {len(table)}"
+            raise Trap("table_out_of_bounds", detail=detail)
+        for i, raw in enumerate(references):
+            table.set(at + i, raw)
+    if element.mode != "passive":
+        instance.drop_elem(index)
+
+
+def _place_data(instance: Instance, index: int, data: Data) -> None:
+    """An active segment: memory.init, then data.drop."""
+    if data.mode == "active":
+        memory, at = instance.memories[data.memory], _offset(instance, data.offset)
+        memory.write(at, bytes(instance.datas[index]))
+        instance.drop_data(index)

@@ -1,0 +1,47 @@
+"""The oracle as a tier: a slow, obviously right evaluator straight from WebAssembly; runs over any ``InstanceLike``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stratavm.module.validate import ValidModule
+from stratavm.tiers.oracle.machine import Budget, OracleLimits, Program
+from stratavm.tiers.oracle.protocols import InstanceLike
+from stratavm.tiers.tier import CompileCosts
+
+
+@dataclass(frozen=True, slots=True)
+class OracleModule:
+    """A module on the oracle: nothing is compiled, and nothing is shared between instances."""
+
+    valid: ValidModule
+    budget: Budget
+
+    @property
+    def fallbacks(self) -> Mapping[int, str]:
+        """None: every function runs where it should."""
+        return {}
+
+    def attach(self, instance: InstanceLike) -> None:
+        """Give an instance its program; functions are bound at their first call."""
+        instance.oracle = Program(instance, self.budget)
+
+    def compile_all(self, threads: int) -> CompileCosts:
+        """There is nothing to compile."""
+        return CompileCosts()
+
+    def close(self) -> None:
+        """There is nothing to give back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Oracle:
+    """The reference tier."""
+
+    limits: OracleLimits = field(default_factory=OracleLimits)
+    name: str = "oracle"
+
+    def load(self, valid: ValidModule) -> OracleModule:
+        """Prepare a valid module."""
+        return OracleModule(valid, Budget(self.limits))
