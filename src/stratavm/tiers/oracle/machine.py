@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from typing import Final
 
 from stratavm.base.errors import GuestFrame, StackOverflow, Trap
 from stratavm.module.model import ConstExpr
 from stratavm.tiers.oracle.bind import RETURN, Step, bind
 from stratavm.tiers.oracle.flatten import Flat, flatten, flatten_constant
 from stratavm.tiers.oracle.protocols import Callee, InstanceLike
+
+MAX_TRAP_FRAMES: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,7 @@ def _run(code: Code, args: list[int]) -> list[int]:
         _push(frames, code, args)
         return _loop(frames, budget)
     except Trap as trap:
-        trap.frames = (*trap.frames, *_describe(frames))
+        trap.frames = (*trap.frames, *_describe(frames))[:MAX_TRAP_FRAMES]
         raise
     finally:
         budget.entries -= 1
@@ -193,9 +196,9 @@ def _pop(frames: list[Frame], budget: Budget) -> list[int]:
 
 
 def _describe(frames: list[Frame]) -> list[GuestFrame]:
-    """Guest frames for a trap, innermost first; constant expressions have none."""
+    """The innermost guest frames for a trap, innermost first; constant expressions have none."""
     described = []
-    for frame in reversed(frames):
+    for frame in frames[: -MAX_TRAP_FRAMES - 1 : -1]:
         code = frame.code
         if code.index >= 0:
             module = code.program.instance.module
