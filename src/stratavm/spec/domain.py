@@ -28,58 +28,167 @@ class Domain(Protocol):
     type: str
     bits: int
 
-    def const(self, value: int, to: str = "") -> V: ...
-    def fconst(self, value: float) -> V: ...
-    def add(self, a: V, b: V) -> V: ...
-    def sub(self, a: V, b: V) -> V: ...
-    def mul(self, a: V, b: V) -> V: ...
-    def div_s(self, a: V, b: V) -> V: ...
-    def div_u(self, a: V, b: V) -> V: ...
-    def rem_s(self, a: V, b: V) -> V: ...
-    def rem_u(self, a: V, b: V) -> V: ...
-    def and_(self, a: V, b: V) -> V: ...
-    def or_(self, a: V, b: V) -> V: ...
-    def xor(self, a: V, b: V) -> V: ...
-    def shl(self, a: V, b: V) -> V: ...
-    def shr_s(self, a: V, b: V) -> V: ...
-    def shr_u(self, a: V, b: V) -> V: ...
-    def clz(self, a: V) -> V: ...
-    def ctz(self, a: V) -> V: ...
-    def popcnt(self, a: V) -> V: ...
-    def sext(self, a: V, width: int) -> V: ...
-    def eq(self, a: V, b: V) -> V: ...
-    def lt_s(self, a: V, b: V) -> V: ...
-    def lt_u(self, a: V, b: V) -> V: ...
-    def not_(self, a: V) -> V: ...
-    def both(self, a: V, b: V) -> V: ...
-    def either(self, a: V, b: V) -> V: ...
-    def bool_(self, a: V) -> V: ...
-    def select(self, c: V, a: V, b: V) -> V: ...
-    def trap_if(self, c: V, kind: str) -> None: ...
-    def wrap(self, a: V) -> V: ...
-    def widen_s(self, a: V) -> V: ...
-    def widen_u(self, a: V) -> V: ...
-    def fadd(self, a: V, b: V) -> V: ...
-    def fsub(self, a: V, b: V) -> V: ...
-    def fmul(self, a: V, b: V) -> V: ...
-    def fdiv(self, a: V, b: V) -> V: ...
-    def fsqrt(self, a: V) -> V: ...
-    def fmin(self, a: V, b: V) -> V: ...
-    def fmax(self, a: V, b: V) -> V: ...
-    def fceil(self, a: V) -> V: ...
-    def ffloor(self, a: V) -> V: ...
-    def ftrunc(self, a: V) -> V: ...
-    def fnearest(self, a: V) -> V: ...
-    def fneg(self, a: V) -> V: ...
-    def fabs(self, a: V) -> V: ...
-    def fcopysign(self, a: V, b: V) -> V: ...
-    def feq(self, a: V, b: V) -> V: ...
-    def flt(self, a: V, b: V) -> V: ...
-    def fle(self, a: V, b: V) -> V: ...
-    def promote(self, a: V, to: str) -> V: ...
-    def demote(self, a: V, to: str) -> V: ...
-    def to_int_s(self, a: V, to: str) -> V: ...
-    def to_int_u(self, a: V, to: str) -> V: ...
-    def from_int_s(self, a: V, to: str) -> V: ...
-    def from_int_u(self, a: V, to: str) -> V: ...
-    def reinterpret(self, a: V, to: str) -> V: ...
+    def const(self, value: int, to: str = "") -> V:
+        """See ``prims``."""
+
+    def fconst(self, value: float) -> V:
+        """See ``prims``."""
+
+    def add(self, a: V, b: V) -> V:
+        """See ``prims``."""
+
+    def sub(self, a: V, b: V) -> V:
+        """See ``prims``."""
+
+    def mul(self, a: V, b: V) -> V:
+        """See ``prims``."""
+
+    def div_s(self, a: V, b: V) -> V:
+        """See ``prims``."""
+
+    def div_u(self, a: V, b: V) -> V:
+        """See ``prims``."""
+
+    def rem_s(self, a: V, b: V) -> V:
+        """See ``prims``."""
+
+    def rem_u(self, a: V, b: V) -> V:
+        """See ``prims``."""
+
+    def and_(self, a: V, b: V) -> V:
+        """See ``prims``."""
+
+    def or_(self, a: V, b: V) -> V:
+        """See ``prims``."""
+
+    def xor(self, a: V, b: V) -> V:
+        """See ``prims``."""
+
+    def shl(self, a: V, b: V) -> V:
+        """See ``prims``."""
+
+    def shr_s(self, a: V, b: V) -> V:
+        """See ``prims``."""
+
+    def shr_u(self, a: V, b: V) -> V:
+        """See ``prims``."""
+
+    def clz(self, a: V) -> V:
+        """See ``prims``."""
+
+    def ctz(self, a: V) -> V:
+        """See ``prims``."""
+
+    def popcnt(self, a: V) -> V:
+        """See ``prims``."""
+
+    def sext(self, a: V, width: int) -> V:
+        """See ``prims``."""
+
+    def eq(self, a: V, b: V) -> V:
+        """See ``prims``."""
+
+    def lt_s(self, a: V, b: V) -> V:
+        """See ``prims``."""
+
+    def lt_u(self, a: V, b: V) -> V:
+        """See ``prims``."""
+
+    def not_(self, a: V) -> V:
+        """See ``prims``."""
+
+    def both(self, a: V, b: V) -> V:
+        """See ``prims``."""
+
+    def either(self, a: V, b: V) -> V:
+        """See ``prims``."""
+
+    def bool_(self, a: V) -> V:
+        """See ``prims``."""
+
+    def select(self, c: V, a: V, b: V) -> V:
+        """See ``prims``."""
+
+    def trap_if(self, c: V, kind: str) -> None:
+        """See ``prims``."""
+
+    def wrap(self, a: V) -> V:
+        """See ``prims``."""
+
+    def widen_s(self, a: V) -> V:
+        """See ``prims``."""
+
+    def widen_u(self, a: V) -> V:
+        """See ``prims``."""
+
+    def fadd(self, a: V, b: V) -> V:
+        """See ``prims``."""
+
+    def fsub(self, a: V, b: V) -> V:
+        """See ``prims``."""
+
+    def fmul(self, a: V, b: V) -> V:
+        """See ``prims``."""
+
+    def fdiv(self, a: V, b: V) -> V:
+        """See ``prims``."""
+
+    def fsqrt(self, a: V) -> V:
+        """See ``prims``."""
+
+    def fmin(self, a: V, b: V) -> V:
+        """See ``prims``."""
+
+    def fmax(self, a: V, b: V) -> V:
+        """See ``prims``."""
+
+    def fceil(self, a: V) -> V:
+        """See ``prims``."""
+
+    def ffloor(self, a: V) -> V:
+        """See ``prims``."""
+
+    def ftrunc(self, a: V) -> V:
+        """See ``prims``."""
+
+    def fnearest(self, a: V) -> V:
+        """See ``prims``."""
+
+    def fneg(self, a: V) -> V:
+        """See ``prims``."""
+
+    def fabs(self, a: V) -> V:
+        """See ``prims``."""
+
+    def fcopysign(self, a: V, b: V) -> V:
+        """See ``prims``."""
+
+    def feq(self, a: V, b: V) -> V:
+        """See ``prims``."""
+
+    def flt(self, a: V, b: V) -> V:
+        """See ``prims``."""
+
+    def fle(self, a: V, b: V) -> V:
+        """See ``prims``."""
+
+    def promote(self, a: V, to: str) -> V:
+        """See ``prims``."""
+
+    def demote(self, a: V, to: str) -> V:
+        """See ``prims``."""
+
+    def to_int_s(self, a: V, to: str) -> V:
+        """See ``prims``."""
+
+    def to_int_u(self, a: V, to: str) -> V:
+        """See ``prims``."""
+
+    def from_int_s(self, a: V, to: str) -> V:
+        """See ``prims``."""
+
+    def from_int_u(self, a: V, to: str) -> V:
+        """See ``prims``."""
+
+    def reinterpret(self, a: V, to: str) -> V:
+        """See ``prims``."""
