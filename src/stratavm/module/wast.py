@@ -22,7 +22,7 @@ NANS: Final = ("nan:canonical", "nan:arithmetic")
 
 @dataclass(frozen=True, slots=True)
 class Const:
-    """An argument: ``type`` is ``i32`` … ``v128``, ``ref.null``, ``ref.extern``, ``ref.host``; ``bits`` its raw value."""
+    """An argument: ``type`` is ``i32`` … ``v128``, ``ref.null``, ``ref.extern``, ``ref.host``; ``bits`` is raw."""
 
     type: str
     bits: int = 0
