@@ -23,7 +23,7 @@ class MemArg(NamedTuple):
 class BlockType(NamedTuple):
     """A block's type: a type index, or the one result, or neither."""
 
-    index: int | None = None
+    type_index: int | None = None
     result: t.ValType | None = None
 
 
@@ -64,7 +64,9 @@ def read_opcode(data: bytes, at: int, end: int) -> tuple[Row, int]:
         code, behind = read_uleb(data, behind, 32, end)
     row = BY_CODE.get((prefix, code))
     if row is None:
-        raise DecodeError(f"illegal opcode {prefix:02x} {code:02x}" if prefix else f"illegal opcode {code:02x}", offset=at)
+        raise DecodeError(
+            f"illegal opcode {prefix:02x} {code:02x}" if prefix else f"illegal opcode {code:02x}", offset=at
+        )
     return row, behind
 
 
@@ -100,7 +102,7 @@ def _block_type(data: bytes, at: int, end: int) -> tuple[BlockType, int]:
         result, behind = _value_type(data, at, end)
         return BlockType(result=result), behind
     index, behind = read_sleb(data, at, 33, end)
-    return BlockType(index=index), behind
+    return BlockType(type_index=index), behind
 
 
 def _memory_argument(data: bytes, at: int, end: int) -> tuple[MemArg, int]:

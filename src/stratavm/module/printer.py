@@ -45,7 +45,9 @@ def identifier(name: str) -> str:
 
 def name_text(name: str) -> str:
     """A name as a string literal: printable characters as they are."""
-    plain = "".join(c if c.isprintable() and c not in '"\\' else "".join(f"\\{b:02x}" for b in c.encode()) for c in name)
+    plain = "".join(
+        c if c.isprintable() and c not in '"\\' else "".join(f"\\{b:02x}" for b in c.encode()) for c in name
+    )
     return f'"{plain}"'
 
 

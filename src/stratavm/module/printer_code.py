@@ -1,19 +1,20 @@
 """Instructions as text, flat or folded. Iterative: nesting costs lines, not stack.
 
-Folding is only notation: a folded operand is an instruction that comes just before. So a wrong guess of an arity can make
-the output ugly, never wrong.
+Folding is only notation: a folded operand is an instruction that comes just before. So a wrong guess of an arity can
+make the output ugly, never wrong.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from stratavm.module.instructions import BlockType, Catch, Instruction, MemArg
 from stratavm.module.model import Module
-from stratavm.module.parser_numbers import F32, F64, FloatFormat, parse_float
+from stratavm.module.parser_numbers import F32, F64, FloatFormat, OutOfRange, parse_float
 from stratavm.spec import types as t
 
 MAX_INDENT: Final = 40
@@ -40,8 +41,12 @@ def float_text(bits: int, form: FloatFormat) -> str:
     if form is F64:
         return sign + repr(struct.unpack("<d", struct.pack("<Q", magnitude))[0])
     value = struct.unpack("<f", struct.pack("<I", magnitude))[0]
-    digits = (f"{value:.{n}g}" for n in range(1, 9))
-    return sign + next((d for d in digits if parse_float(d, F32) == magnitude), f"{value:.9g}")
+    for digits in range(1, 9):
+        text = f"{value:.{digits}g}"
+        with suppress(OutOfRange):  # the largest value, rounded up
+            if parse_float(text, F32) == magnitude:
+                return sign + text
+    return f"{sign}{value:.9g}"
 
 
 def string_text(data: bytes) -> str:
@@ -112,8 +117,8 @@ class CodeText:
 
     def block_type(self, type_: BlockType) -> str:
         """A block type."""
-        if type_.index is not None:
-            return f"(type {self.name_of('type', type_.index)})"
+        if type_.type_index is not None:
+            return f"(type {self.name_of('type', type_.type_index)})"
         return "" if type_.result is None else f"(result {self.value_type(type_.result)})"
 
     def value_type(self, type_: t.ValType) -> str:
@@ -329,10 +334,10 @@ class Folder:
 
     def _block_results(self, type_: BlockType) -> int:
         """How many values a block leaves; one with parameters takes them from before, so it cannot be an operand."""
-        if type_.index is None:
+        if type_.type_index is None:
             return int(type_.result is not None)
         types = self.module.types
-        composite = types[type_.index].composite if type_.index < len(types) else None
+        composite = types[type_.type_index].composite if type_.type_index < len(types) else None
         if not isinstance(composite, t.FuncType) or composite.params:
             return -1
         return len(composite.results)
