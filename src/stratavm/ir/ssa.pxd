@@ -23,7 +23,11 @@
 #                target is made by isel), IR_RETURN (b = start in args, c = n), IR_TRAP (c = trap kind code; unreachable is IR_TRAP),
 #                IR_INVOKE (reserved: a = call node before it, b = normal edge, c = exceptional edge)
 #   Polls: IR_POLL first in every loop header after the block parameters. The prologue polls by itself.
+cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from stratavm.spec._gen_ops cimport OP_GLOBAL_SET, OP_REF_IS_NULL, OP_SELECT, OP_SELECT_T, OP_TABLE_GET, OP_TABLE_SET
+from stratavm.spec._gen_optables cimport OP_POPS
 
 cdef enum:
     NO_VALUE = 0xFFFFFFFF

@@ -1,0 +1,245 @@
+# strata: hot
+"""The SSA form of one function: growable C arrays. Owns their memory; what the nodes mean is written in ``ssa.pxd``.
+
+``dump`` and ``load`` convert to and from :class:`SsaView`, plain Python data that the printer, the verifier, the
+evaluator and tests read.
+"""
+
+import cython
+from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
+from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.stratavm.base.vec import vec_reserve
+
+from stratavm.ir.view import SsaView
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+IR_OPS = {
+    "nop": IR_NOP,
+    "param": IR_PARAM,
+    "block_param": IR_BLOCK_PARAM,
+    "const": IR_CONST,
+    "const_v128": IR_CONST_V128,
+    "result": IR_RESULT,
+    "poll": IR_POLL,
+    "br": IR_BR,
+    "br_if": IR_BR_IF,
+    "br_table": IR_BR_TABLE,
+    "return": IR_RETURN,
+    "trap": IR_TRAP,
+    "invoke": IR_INVOKE,
+}
+"""Numbers of the operations that are not rows, by name."""
+FIRST_TERMINATOR: int = IR_BR
+LAST_TERMINATOR: int = IR_LAST_TERMINATOR
+TYPE_NAMES = ("none", "i32", "i64", "f32", "f64", "v128", "ref")
+"""Names by ``ValueType``."""
+NOTHING: int = 0xFFFFFFFF
+"""``NO_VALUE`` for Python."""
+
+
+@cython.final
+@cython.cclass
+class Ssa:
+    """One function in SSA form. Reused between functions: ``clear`` keeps the memory."""
+
+    def __dealloc__(self):
+        free(self.nodes)
+        free(self.positions)
+        free(self.blocks)
+        free(self.edges)
+        free(self.args)
+        free(self.memargs)
+        free(self.constants)
+        free(self.result_types)
+
+    def clear(self):
+        self.n_nodes = self.n_blocks = self.n_edges = self.n_args = 0
+        self.n_memargs = self.n_constants = self.n_results = self.n_params = 0
+        self.func = self.type_index = 0
+        return 0
+
+    def node(self, op, type, flags, a, b, c, position):
+        n: uint32_t = self.n_nodes
+        at: cython.pointer(Node)
+        if n >= self.cap_nodes or n >= self.cap_positions:
+            vec_reserve(cython.cast(cython.pp_void, cython.address(self.nodes)), cython.address(self.cap_nodes), n + 1, cython.sizeof(Node))
+            vec_reserve(
+                cython.cast(cython.pp_void, cython.address(self.positions)), cython.address(self.cap_positions), n + 1, cython.sizeof(uint32_t)
+            )
+        at = cython.address(self.nodes[n])
+        at.op = op
+        at.type = type
+        at.flags = flags
+        at.a = a
+        at.b = b
+        at.c = c
+        self.positions[n] = position
+        self.n_nodes = n + 1
+        return n
+
+    def block(self, depth, flags):
+        n: uint32_t = self.n_blocks
+        at: cython.pointer(Block)
+        if n >= self.cap_blocks:
+            vec_reserve(
+                cython.cast(cython.pp_void, cython.address(self.blocks)), cython.address(self.cap_blocks), n + 1, cython.sizeof(Block)
+            )
+        if n != 0:
+            self.blocks[n - 1].last = self.n_nodes
+        at = cython.address(self.blocks[n])
+        at.first = self.n_nodes
+        at.last = self.n_nodes
+        at.params = 0
+        at.preds = 0
+        at.depth = depth
+        at.flags = flags
+        self.n_blocks = n + 1
+        return n
+
+    def edge(self, target, args, nargs):
+        n: uint32_t = self.n_edges
+        at: cython.pointer(Edge)
+        if n >= self.cap_edges:
+            vec_reserve(cython.cast(cython.pp_void, cython.address(self.edges)), cython.address(self.cap_edges), n + 1, cython.sizeof(Edge))
+        at = cython.address(self.edges[n])
+        at.target = target
+        at.args = args
+        at.nargs = nargs
+        at.flags = 0
+        self.n_edges = n + 1
+        return n
+
+    def arg(self, value):
+        n: uint32_t = self.n_args
+        if n >= self.cap_args:
+            vec_reserve(
+                cython.cast(cython.pp_void, cython.address(self.args)), cython.address(self.cap_args), n + 1, cython.sizeof(uint32_t)
+            )
+        self.args[n] = value
+        self.n_args = n + 1
+        return n
+
+    def memarg(self, offset, memory, align):
+        n: uint32_t = self.n_memargs
+        at: cython.pointer(MemArg)
+        if n >= self.cap_memargs:
+            vec_reserve(
+                cython.cast(cython.pp_void, cython.address(self.memargs)), cython.address(self.cap_memargs), n + 1, cython.sizeof(MemArg)
+            )
+        at = cython.address(self.memargs[n])
+        at.offset = offset
+        at.memory = memory
+        at.align = align
+        self.n_memargs = n + 1
+        return n
+
+    def use_counts(self):
+        counts: cython.pointer(uint32_t) = cython.cast(cython.pointer(uint32_t), calloc(self.n_nodes + 1, cython.sizeof(uint32_t)))
+        i: uint32_t
+        k: uint32_t
+        if counts == cython.NULL:
+            with cython.gil:
+                raise MemoryError("out of memory in use_counts")
+        for i in range(self.n_nodes):
+            self._count_node(cython.address(self.nodes[i]), counts)
+        for i in range(self.n_edges):
+            for k in range(self.edges[i].nargs):
+                counts[self.args[self.edges[i].args + k]] += 1
+        return counts
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def _count_node(self, at: cython.pointer(Node), counts: cython.pointer(uint32_t)) -> cython.int:
+        """Count a node's direct operands: edges are counted apart."""
+        kinds: cython.int = operand_kinds(at.op, at.flags)
+        k: uint32_t
+        if kinds & OPERANDS_LIST:
+            for k in range(at.c):
+                counts[self.args[at.b + k]] += 1
+            return 0
+        if kinds & OPERAND_A and at.a != NO_VALUE:
+            counts[at.a] += 1
+        if kinds & OPERAND_B and at.b != NO_VALUE:
+            counts[at.b] += 1
+        if kinds & OPERAND_C and at.c != NO_VALUE:
+            counts[at.c] += 1
+        return 0
+
+    # ---- for the printer, the verifier, the evaluator and tests -------------------------------
+
+    def dump(self) -> SsaView:
+        """A copy as plain Python data."""
+        i: uint32_t
+        return SsaView(
+            func=self.func,
+            type_index=self.type_index,
+            n_params=self.n_params,
+            nodes=[
+                (
+                    self.nodes[i].op, self.nodes[i].type, self.nodes[i].flags,
+                    self.nodes[i].a, self.nodes[i].b, self.nodes[i].c,
+                )
+                for i in range(self.n_nodes)
+            ],
+            positions=[self.positions[i] for i in range(self.n_nodes)],
+            blocks=[
+                (
+                    self.blocks[i].first, self.blocks[i].last, self.blocks[i].params,
+                    self.blocks[i].preds, self.blocks[i].depth, self.blocks[i].flags,
+                )
+                for i in range(self.n_blocks)
+            ],
+            edges=[(self.edges[i].target, self.edges[i].args, self.edges[i].nargs) for i in range(self.n_edges)],
+            args=[self.args[i] for i in range(self.n_args)],
+            memargs=[(self.memargs[i].offset, self.memargs[i].memory, self.memargs[i].align) for i in range(self.n_memargs)],
+            constants=[self.constants[i] for i in range(self.n_constants)],
+            result_types=[self.result_types[i] for i in range(self.n_results)],
+        )  # fmt: skip
+
+    def load(self, view) -> None:
+        """Replace the contents by a view's. For tests: build one by hand, compile it."""
+        self.clear()
+        self.func = view.func
+        self.type_index = view.type_index
+        for fields, position in zip(view.nodes, view.positions, strict=True):
+            op, type, flags, a, b, c = fields
+            self.node(op, type, flags, a, b, c, position)
+        for first, last, params, preds, depth, flags in view.blocks:
+            number = self.block(depth, flags)
+            self.blocks[number].first = first
+            self.blocks[number].params = params
+            self.blocks[number].preds = preds
+        for i, fields in enumerate(view.blocks):
+            self.blocks[cython.cast(uint32_t, i)].last = fields[1]
+        for target, args, nargs in view.edges:
+            self.edge(target, args, nargs)
+        for value in view.args:
+            self.arg(value)
+        for offset, memory, align in view.memargs:
+            self.memarg(offset, memory, align)
+        for word in view.constants:
+            self.constant(word)
+        for type in view.result_types:
+            self.result_type(type)
+        self.n_params = view.n_params
+
+    def constant(self, word):
+        n: uint32_t = self.n_constants
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.constants)), cython.address(self.cap_constants), n + 1, cython.sizeof(uint64_t)
+        )
+        self.constants[n] = word
+        self.n_constants = n + 1
+        return n
+
+    def result_type(self, type):
+        n: uint32_t = self.n_results
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.result_types)), cython.address(self.cap_results), n + 1, cython.sizeof(uint8_t)
+        )
+        self.result_types[n] = type
+        self.n_results = n + 1
+        return 0

@@ -1,0 +1,30 @@
+"""A function in SSA form as plain Python data: a copy of what ``ssa.pxd`` declares, for tools and tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+NodeFields: TypeAlias = tuple[int, int, int, int, int, int]
+"""op, type, flags, a, b, c."""
+BlockFields: TypeAlias = tuple[int, int, int, int, int, int]
+"""first, last, params, preds, depth, flags."""
+
+
+@dataclass(slots=True)
+class SsaView:
+    """The arrays of an ``Ssa``; an index is an index there too."""
+
+    func: int = 0
+    type_index: int = 0
+    n_params: int = 0
+    nodes: list[NodeFields] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
+    blocks: list[BlockFields] = field(default_factory=list)
+    edges: list[tuple[int, int, int]] = field(default_factory=list)
+    """target, args, nargs."""
+    args: list[int] = field(default_factory=list)
+    memargs: list[tuple[int, int, int]] = field(default_factory=list)
+    """offset, memory, align."""
+    constants: list[int] = field(default_factory=list)
+    result_types: list[int] = field(default_factory=list)

@@ -1,0 +1,343 @@
+# strata: hot
+"""The cold half of the validating walk: frames, lists of assigned locals per loop, errors.
+
+Faults are numbers while the GIL is released; ``fault_error`` turns one into the exception that teaches.
+"""
+
+import cython
+from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.module.valid import VB_COMPLEX, VB_LOOPS, NO_INDEX
+from cython.cimports.stratavm.spec._gen_ops import (
+    FEAT_EXCEPTIONS,
+    FEAT_FUNCTION_REFERENCES,
+    FEAT_GC,
+    FEAT_MVP,
+    FEAT_REFERENCE_TYPES,
+    FEAT_SIMD,
+)
+
+from stratavm.base.errors import DecodeError, Unsupported, ValidationError
+from stratavm.base.leb import LEB_MESSAGES
+from stratavm.spec import types as T
+from stratavm.spec.features import FEATURES
+from stratavm.spec.index import BY_ID
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+T_FUNCREF = cython.declare(uint32_t, T.FUNCREF)
+T_EXTERNREF = cython.declare(uint32_t, T.EXTERNREF)
+
+ASSIGNED_PER_BYTE = cython.declare(uint64_t, 64)
+ASSIGNED_FLOOR = cython.declare(uint64_t, 1 << 16)
+
+
+@cython.cclass
+class Checker:
+    """State of one worker: reused from body to body."""
+
+    def __cinit__(self, context: Context, bodies: Bodies):
+        self.context = context
+        self.bodies = bodies
+        self.generation = 1
+
+    def __dealloc__(self):
+        free(self.values)
+        free(self.frames)
+        free(self.marks)
+        free(self.log)
+
+    def fail(self, fault, expected, found):
+        """Note the first fault; the caller returns the 1."""
+        if self.fault == F_NONE:
+            self.fault = fault
+            self.fault_op = self.op
+            self.expected = expected
+            self.found = found
+            self.fault_at = self.at - self.context.binary
+            self.fault_func = self.body.func
+        return 1
+
+    def begin(self, body, chunk):
+        """Get ready for a body: the function's frame, the types of its first locals."""
+        i: uint32_t
+        n: uint32_t = body.n_params if body.n_params < FIRST_LOCALS else FIRST_LOCALS
+        run: uint32_t
+        self.body = body
+        self.chunk = chunk
+        self.p = self.at = self.context.binary + body.start
+        self.end = self.context.binary + body.end
+        self.sp = self.n_frames = self.n_log = self.loops = self.tables = 0
+        self.op = 0
+        self.leb = 0
+        self.work = 0
+        self.generation += 1
+        body.first_loop = chunk.n_loops
+        body.n_loops = body.max_stack = body.max_depth = body.flags = 0
+        body.unsupported = NO_INDEX
+        at = cython.address(self.context.types[body.type_index])
+        for i in range(n):
+            self.local_types[i] = at.params[i]
+        for run in range(body.first_run, body.first_run + body.n_runs):
+            while n < FIRST_LOCALS and n < self.bodies.runs[run].end:
+                self.local_types[n] = self.bodies.runs[run].type
+                n += 1
+        return self.enter(FK_FUNC, at.params, 0, at.results, at.n_results)
+
+    def grow(self, more):
+        """Room for ``more`` values."""
+        if self.sp > 0xFFFFFFFF - more:
+            with cython.gil:
+                raise MemoryError("the operand stack outgrew its index type")
+        return vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.values)),
+            cython.address(self.cap_values),
+            self.sp + more,
+            cython.sizeof(uint32_t),
+        )
+
+    def enter(self, kind, params, n_params, results, n_results):
+        """Push a frame; its parameters are popped already and pushed again here."""
+        i: uint32_t
+        at: cython.pointer(Frame)
+        if self.n_frames >= self.cap_frames:
+            vec_reserve(
+                cython.cast(cython.pp_void, cython.address(self.frames)),
+                cython.address(self.cap_frames),
+                self.n_frames + 1,
+                cython.sizeof(Frame),
+            )
+        if self.n_frames != 0:
+            self.frames[self.n_frames - 1].polymorphic = self.polymorphic
+        at = cython.address(self.frames[self.n_frames])
+        at.params, at.n_params = params, n_params
+        at.results, at.n_results = results, n_results
+        at.height = self.sp
+        at.table = 0
+        at.kind = kind
+        at.polymorphic = False
+        self.n_frames += 1
+        if self.n_frames > self.body.max_depth:
+            self.body.max_depth = self.n_frames
+        self.height = self.sp
+        self.polymorphic = False
+        if self.sp + n_params + 16 > self.cap_values:
+            self.grow(n_params + 16)
+        for i in range(n_params):
+            self.values[self.sp + i] = params[i]
+        self.sp += n_params
+        if self.sp > self.body.max_stack:
+            self.body.max_stack = self.sp
+        if kind == FK_LOOP:
+            self.open_loop(at)
+        return 0
+
+    def finish(self):
+        """After the function's last ``end``."""
+        if self.body.n_loops != 0:
+            self.body.flags |= VB_LOOPS
+        if self.p != self.end:
+            self.at = self.p
+            return self.fail(F_SIZE, NOTHING, NOTHING)
+        return 0
+
+    def local_type(self, index):
+        """The type of a local below ``n_locals``."""
+        if index < FIRST_LOCALS:
+            return self.local_types[index]
+        if index < self.body.n_params:
+            return self.context.types[self.body.type_index].params[index]
+        low: uint32_t = self.body.first_run
+        high: uint32_t = low + self.body.n_runs - 1
+        while low < high:
+            middle: uint32_t = (low + high) // 2
+            if self.bodies.runs[middle].end > index:
+                high = middle
+            else:
+                low = middle + 1
+        return self.bodies.runs[low].type
+
+    # ---- locals assigned in each loop ----------------------------------------------------------
+    # The log holds every local once per open loop. A mark is generation << 32 | (position + 1) of the local's
+    # last entry, so that marks of earlier bodies need no clearing.
+
+    def open_loop(self, frame):
+        """Number the loop and begin its part of the log."""
+        chunk = self.chunk
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(chunk.loops)),
+            cython.address(chunk.cap_loops),
+            chunk.n_loops + 1,
+            cython.sizeof(chunk.loops[0]),
+        )
+        chunk.loops[chunk.n_loops].first = 0
+        chunk.loops[chunk.n_loops].count = 0
+        frame.loop = chunk.n_loops
+        frame.log_start = self.n_log
+        frame.outer_start = self.loop_start
+        self.loop_start = self.n_log
+        chunk.n_loops += 1
+        self.body.n_loops += 1
+        self.loops += 1
+        if self.n_marks < self.body.n_locals:
+            free(self.marks)
+            self.n_marks = 0
+            self.marks = cython.cast(cython.pointer(uint64_t), calloc(self.body.n_locals, cython.sizeof(uint64_t)))
+            if self.marks == cython.NULL:
+                with cython.gil:
+                    raise MemoryError("out of memory in the validator")
+            self.n_marks = self.body.n_locals
+        return 0
+
+    def assign(self, local):
+        """A local is set inside a loop."""
+        mark: uint64_t = self.marks[local]
+        at: cython.pointer(Assignment)
+        base: uint64_t = self.generation << 32
+        if mark > base + self.loop_start or self.body.flags & VB_COMPLEX:
+            return 0
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.log)),
+            cython.address(self.cap_log),
+            self.n_log + 1,
+            cython.sizeof(Assignment),
+        )
+        at = cython.address(self.log[self.n_log])
+        at.local = local
+        at.before = mark
+        self.n_log += 1
+        self.marks[local] = base + self.n_log
+        return 0
+
+    def close_loop(self, frame):
+        """Copy the loop's part of the log out; keep for the outer loop what is new to it."""
+        i: uint32_t
+        local: uint32_t
+        start: uint32_t = frame.log_start
+        count: uint32_t = self.n_log - start
+        to: uint32_t = start
+        outer: uint64_t = (self.generation << 32) + frame.outer_start
+        chunk = self.chunk
+        self.loops -= 1
+        self.loop_start = frame.outer_start
+        self.work += count
+        if self.work > ASSIGNED_FLOOR + ASSIGNED_PER_BYTE * (self.body.end - self.body.start):
+            self.body.flags |= VB_COMPLEX
+        if self.body.flags & VB_COMPLEX:
+            self.n_log = start
+            return 0
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(chunk.assigned)),
+            cython.address(chunk.cap_assigned),
+            chunk.n_assigned + count,
+            cython.sizeof(uint32_t),
+        )
+        chunk.loops[frame.loop].first = chunk.n_assigned
+        chunk.loops[frame.loop].count = count
+        for i in range(start, self.n_log):
+            local = self.log[i].local
+            chunk.assigned[chunk.n_assigned] = local
+            chunk.n_assigned += 1
+            if self.log[i].before > outer:
+                self.marks[local] = self.log[i].before
+            else:
+                self.log[to] = self.log[i]
+                to += 1
+                self.marks[local] = (self.generation << 32) + to
+        self.n_log = to
+        if self.loops == 0:
+            self.n_log = 0
+            self.generation += 1
+        return 0
+
+    def type_feature(self, type):
+        """The proposal that a value type needs."""
+        kind: uint32_t = type & 0xFF
+        if kind >= 0x7C:
+            return FEAT_MVP
+        if kind == 0x7B:
+            return FEAT_SIMD
+        if type == T_FUNCREF or type == T_EXTERNREF:
+            return FEAT_REFERENCE_TYPES
+        if type >> 8 == 0x69 or type >> 8 == 0x74:
+            return FEAT_EXCEPTIONS
+        if kind == 0x63 and type >> 8 < 0x100:
+            return FEAT_GC
+        return FEAT_FUNCTION_REFERENCES
+
+
+FAULTS = {
+    F_LEB_END: (DecodeError, LEB_MESSAGES[1]),
+    F_LEB_LONG: (DecodeError, LEB_MESSAGES[2]),
+    F_LEB_LARGE: (DecodeError, LEB_MESSAGES[3]),
+    F_ILLEGAL: (DecodeError, "illegal opcode"),
+    F_END: (DecodeError, "END opcode expected"),
+    F_SIZE: (DecodeError, "section size mismatch"),
+    F_DATA_COUNT: (DecodeError, "data count section required"),
+    F_MEMOP: (DecodeError, "malformed memop flags"),
+    F_VALTYPE: (DecodeError, "malformed value type"),
+    F_ZERO: (DecodeError, "zero byte expected"),
+    F_TYPE: (ValidationError, "type mismatch"),
+    F_VALUES: (ValidationError, "type mismatch"),
+    F_NUMBERS: (ValidationError, "type mismatch"),
+    F_REFERENCE: (ValidationError, "type mismatch"),
+    F_NOT_FUNCREF: (ValidationError, "type mismatch"),
+    F_ELSE: (ValidationError, "else without if"),
+    F_LOCAL: (ValidationError, "unknown local"),
+    F_GLOBAL: (ValidationError, "unknown global"),
+    F_FUNC: (ValidationError, "unknown function"),
+    F_TABLE: (ValidationError, "unknown table"),
+    F_MEMORY: (ValidationError, "unknown memory"),
+    F_LABEL: (ValidationError, "unknown label"),
+    F_TYPE_INDEX: (ValidationError, "unknown type"),
+    F_NOT_FUNC: (ValidationError, "unknown type"),
+    F_ELEM: (ValidationError, "unknown elem segment"),
+    F_DATA: (ValidationError, "unknown data segment"),
+    F_ALIGN: (ValidationError, "alignment must not be larger than natural"),
+    F_OFFSET: (ValidationError, "offset out of range"),
+    F_IMMUTABLE: (ValidationError, "immutable global"),
+    F_UNDECLARED: (ValidationError, "undeclared function reference"),
+    F_ARITY: (ValidationError, "invalid result arity"),
+}
+"""Exception and the specification's words by fault."""
+
+
+def describe(fault: int, expected: int, found: int) -> tuple[str, str]:
+    """What was expected and what was found, in words."""
+    none = found == NOTHING
+    if fault in (F_TYPE, F_REFERENCE, F_NUMBERS, F_NOT_FUNCREF):
+        words = {F_REFERENCE: "a reference", F_NUMBERS: "a number or vector", F_NOT_FUNCREF: "a table of functions"}
+        wanted = words.get(fault) or T.type_name(expected)
+        return wanted, "an empty stack" if none else T.type_name(found)
+    if fault == F_VALUES:
+        return f"{expected} value(s) at the end of the block", f"{found}"
+    if fault == F_ALIGN:
+        return f"at most 2**{expected}", f"2**{found}"
+    if fault == F_ARITY:
+        return f"{expected}", f"{found}"
+    if fault == F_NOT_FUNC:
+        return "a function type", f"type {found}"
+    if fault in (F_LABEL, F_LOCAL, F_GLOBAL, F_FUNC, F_TABLE, F_MEMORY, F_TYPE_INDEX, F_ELEM, F_DATA):
+        return f"below {expected}", f"{found}"
+    return "", "" if none else f"{found:#x}"
+
+
+def fault_error(checker: Checker) -> Exception:
+    """The exception for a checker's fault."""
+    fault, found, op = checker.fault, checker.found, checker.fault_op
+    offset, func = checker.fault_at, checker.fault_func
+    mnemonic = BY_ID[op].spelling if op < len(BY_ID) else ""
+    if fault == F_FEATURE:
+        feature = list(FEATURES)[found]
+        if not FEATURES[feature].ready:
+            return Unsupported(f"{offset:#x} (func {func}): {mnemonic} needs the proposal {feature}", feature=feature)
+        return ValidationError(f"needs the proposal {feature}, which is switched off", offset=offset, func=func, op=mnemonic)
+    kind, message = FAULTS[fault]
+    expected, got = describe(fault, checker.expected, found)
+    if kind is DecodeError:
+        return DecodeError(message, offset=offset, expected=expected, found=got)
+    if message.startswith("unknown ") and fault != F_NOT_FUNC:
+        message = f"{message} {found}"
+    return ValidationError(message, offset=offset, func=func, op=mnemonic, expected=expected, found=got)

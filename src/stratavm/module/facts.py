@@ -1,0 +1,27 @@
+"""Facts of a validated body for Python: a copy of the C struct ``ValidBody``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class BodyFacts:
+    """What the validating walk learned about one body."""
+
+    func: int
+    type_index: int
+    start: int
+    end: int
+    n_params: int
+    n_locals: int
+    """Parameters included."""
+    max_stack: int
+    max_depth: int
+    loops: tuple[tuple[int, ...], ...]
+    """Per loop, in order: the locals assigned inside."""
+    calls: bool
+    unsupported: int | None
+    """Id of the first row that the SSA builder does not know."""
+    complex: bool
+    """The lists of assigned locals outgrew their budget."""

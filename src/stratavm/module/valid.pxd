@@ -1,0 +1,111 @@
+# What validation knows of a module, in C arrays: the context that the walks consult (types, functions, tables …) and the
+# facts of each body. Written once by `valid.py` and the validating walk, immutable afterwards: any thread may read.
+cimport cython
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+cdef enum:
+    NO_INDEX = 0xFFFFFFFF
+
+cdef enum TypeKind:
+    TK_FUNC = 0
+    TK_STRUCT = 1
+    TK_ARRAY = 2
+
+cdef struct TypeFact:
+    const uint32_t* params     # packed value types; results follow the parameters
+    const uint32_t* results
+    uint32_t n_params
+    uint32_t n_results
+    uint32_t canonical         # equal for equivalent types of this module
+    uint32_t super             # type index or NO_INDEX
+    uint32_t kind
+
+cdef struct GlobalFact:
+    uint32_t type
+    uint32_t mutable
+
+cdef struct TableFact:
+    uint32_t type              # of elements
+    uint32_t is64
+
+cdef struct LocalRun:
+    uint32_t end               # local index behind the run, parameters included
+    uint32_t type
+
+cdef enum BodyFlag:
+    VB_UNSUPPORTED = 1         # holds a row that ir/from_wasm does not know; `unsupported` is the first one's id
+    VB_CALLS = 2
+    VB_LOOPS = 4
+    VB_COMPLEX = 8             # the lists of assigned locals outgrew their budget and are missing
+
+cdef struct ValidBody:
+    uint32_t func              # function index
+    uint32_t type_index
+    uint32_t start             # instruction bytes within Module.binary
+    uint32_t end
+    uint32_t first_run         # in Bodies.runs: locals without the parameters
+    uint32_t n_runs
+    uint32_t n_params
+    uint32_t n_locals          # parameters included
+    uint32_t max_stack
+    uint32_t max_depth
+    uint32_t chunk             # whose arrays hold the loops
+    uint32_t first_loop
+    uint32_t n_loops
+    uint32_t flags
+    uint32_t unsupported
+
+cdef struct LoopFact:
+    uint32_t first             # in Chunk.assigned
+    uint32_t count
+
+cdef struct Chunk:             # the facts of consecutive bodies
+    uint32_t first_body
+    uint32_t last_body
+    LoopFact* loops            # in the order of the loop instructions, unreachable ones included
+    uint32_t n_loops, cap_loops
+    uint32_t* assigned
+    uint32_t n_assigned, cap_assigned
+
+@cython.final
+cdef class Context:
+    cdef readonly object module
+    cdef const uint8_t* binary
+    cdef size_t binary_size
+    cdef uint64_t features     # bit set by position in spec.features.FEATURES
+    cdef TypeFact* types
+    cdef uint32_t n_types
+    cdef uint32_t* pool        # parameters and results of all types
+    cdef uint32_t* func_types  # type index by function index
+    cdef uint8_t* declared     # functions that ref.func may name
+    cdef uint32_t n_funcs
+    cdef TableFact* tables
+    cdef uint32_t n_tables
+    cdef uint8_t* memory64
+    cdef uint32_t n_memories
+    cdef GlobalFact* globals
+    cdef uint32_t n_globals
+    cdef uint32_t* elem_types
+    cdef uint32_t n_elems
+    cdef uint32_t n_datas
+    cdef bint has_data_count
+    cdef uint32_t singles[128] # packed value type by its one byte: block types point here
+
+    cdef bint matches(self, uint32_t found, uint32_t expected) noexcept nogil
+    cdef bint heap_matches(self, uint32_t found, uint32_t expected) noexcept nogil
+
+@cython.final
+cdef class Bodies:
+    cdef ValidBody* items
+    cdef uint32_t n
+    cdef LocalRun* runs
+    cdef uint32_t n_runs
+    cdef Chunk* chunks
+    cdef uint32_t n_chunks
+
+@cython.final
+cdef class ValidModule:
+    cdef readonly object module
+    cdef readonly Context context
+    cdef readonly Bodies bodies
+    cdef readonly object features

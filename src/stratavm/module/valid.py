@@ -1,0 +1,297 @@
+# strata: hot
+"""A validated module's facts in C arrays. Owns their memory and type matching; the checks are ``validate``'s and the walk's.
+"""
+
+import cython
+from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
+from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.libc.string import memset
+
+from stratavm.module.facts import BodyFacts
+from stratavm.spec import types as T
+from stratavm.spec.features import FEATURES
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+H_ANY = cython.declare(uint32_t, T.ANY)
+H_EQ = cython.declare(uint32_t, T.EQ)
+H_I31 = cython.declare(uint32_t, T.I31)
+H_STRUCT = cython.declare(uint32_t, T.STRUCT)
+H_ARRAY = cython.declare(uint32_t, T.ARRAY)
+H_NONE = cython.declare(uint32_t, T.NONE)
+H_FUNC = cython.declare(uint32_t, T.FUNC)
+H_NOFUNC = cython.declare(uint32_t, T.NOFUNC)
+H_EXTERN = cython.declare(uint32_t, T.EXTERN)
+H_NOEXTERN = cython.declare(uint32_t, T.NOEXTERN)
+H_EXN = cython.declare(uint32_t, T.EXN)
+H_NOEXN = cython.declare(uint32_t, T.NOEXN)
+H_CONCRETE = cython.declare(uint32_t, T.CONCRETE)
+K_REF = cython.declare(uint32_t, T.REF)
+K_REF_NULL = cython.declare(uint32_t, T.REF_NULL)
+T_BOTTOM = cython.declare(uint32_t, T.BOTTOM)
+
+_KINDS = {T.FuncType: TK_FUNC, T.StructType: TK_STRUCT, T.ArrayType: TK_ARRAY}
+
+
+@cython.cfunc
+def _array(count: cython.size_t, size: cython.size_t) -> cython.p_void:
+    """Zeroed memory for ``count`` items, at least one."""
+    memory: cython.p_void = calloc(count + 1, size)
+    if memory == cython.NULL:
+        raise MemoryError("out of memory in the facts of a module")
+    return memory
+
+
+@cython.final
+@cython.cclass
+class Context:
+    """The specification's context C: what a body may refer to. The module's own checks ran before."""
+
+    def __cinit__(self, module, features, canonical, declared):
+        self.module = module
+        self.binary = cython.cast(cython.p_char, module.binary)
+        self.binary_size = len(module.binary)
+        self.features = feature_mask(features)
+        self._take_types(canonical)
+        self._take_spaces(declared)
+
+    def __dealloc__(self):
+        free(self.types)
+        free(self.pool)
+        free(self.func_types)
+        free(self.declared)
+        free(self.tables)
+        free(self.memory64)
+        free(self.globals)
+        free(self.elem_types)
+
+    def _take_types(self, canonical):
+        """Flatten the type definitions."""
+        i: uint32_t
+        used: uint32_t = 0
+        k: uint32_t
+        at: cython.pointer(TypeFact)
+        types = self.module.types
+        wanted = sum(len(t.composite.params) + len(t.composite.results) for t in types if isinstance(t.composite, T.FuncType))
+        self.n_types = len(types)
+        self.types = cython.cast(cython.pointer(TypeFact), _array(self.n_types, cython.sizeof(TypeFact)))
+        self.pool = cython.cast(cython.pointer(uint32_t), _array(wanted, cython.sizeof(uint32_t)))
+        for i in range(self.n_types):
+            sub = types[i]
+            at = cython.address(self.types[i])
+            at.kind = _KINDS[type(sub.composite)]
+            at.canonical = canonical[i]
+            at.super = sub.supers[0] if sub.supers else NO_INDEX
+            if at.kind == TK_FUNC:
+                at.params = self.pool + used
+                at.n_params = len(sub.composite.params)
+                at.n_results = len(sub.composite.results)
+                for value in sub.composite.params + sub.composite.results:
+                    self.pool[used] = value
+                    used += 1
+                at.results = at.params + at.n_params
+        memset(self.singles, 0, cython.sizeof(self.singles))
+        for value in (T.I32, T.I64, T.F32, T.F64, T.V128):
+            k = value
+            self.singles[k] = k
+        for value in T.SHORT_REFS:
+            k = value
+            self.singles[k] = T.ref(value)
+
+    def _take_spaces(self, declared):
+        """Flatten the index spaces."""
+        i: uint32_t
+        module = self.module
+        self.n_funcs = len(module.func_type_indices)
+        self.func_types = cython.cast(cython.pointer(uint32_t), _array(self.n_funcs, cython.sizeof(uint32_t)))
+        self.declared = cython.cast(cython.pointer(uint8_t), _array(self.n_funcs, 1))
+        for i, index in enumerate(module.func_type_indices):
+            self.func_types[i] = index
+        for index in declared:
+            i = index
+            self.declared[i] = 1
+        self.n_tables = len(module.table_types)
+        self.tables = cython.cast(cython.pointer(TableFact), _array(self.n_tables, cython.sizeof(TableFact)))
+        for i, table in enumerate(module.table_types):
+            self.tables[i].type = table.element
+            self.tables[i].is64 = table.limits.is64
+        self.n_memories = len(module.memory_types)
+        self.memory64 = cython.cast(cython.pointer(uint8_t), _array(self.n_memories, 1))
+        for i, memory in enumerate(module.memory_types):
+            self.memory64[i] = memory.limits.is64
+        self.n_globals = len(module.global_types)
+        self.globals = cython.cast(cython.pointer(GlobalFact), _array(self.n_globals, cython.sizeof(GlobalFact)))
+        for i, variable in enumerate(module.global_types):
+            self.globals[i].type = variable.value
+            self.globals[i].mutable = variable.mutable
+        self.n_elems = len(module.elements)
+        self.elem_types = cython.cast(cython.pointer(uint32_t), _array(self.n_elems, cython.sizeof(uint32_t)))
+        for i, segment in enumerate(module.elements):
+            self.elem_types[i] = segment.type
+        self.n_datas = len(module.datas)
+        self.has_data_count = module.data_count is not None
+
+    def matches(self, found, expected):
+        if found == expected or found == T_BOTTOM:
+            return True
+        kind: uint32_t = expected & 0xFF
+        if kind == K_REF_NULL:
+            if found & 0xFF != K_REF_NULL and found & 0xFF != K_REF:
+                return False
+        elif kind != K_REF or found & 0xFF != K_REF:
+            return False
+        return self.heap_matches(found >> 8, expected >> 8)
+
+    def heap_matches(self, found, expected):
+        index: uint32_t
+        kind: uint32_t
+        wanted: uint32_t
+        if found == expected:
+            return True
+        if found < H_CONCRETE:
+            if expected >= H_CONCRETE:
+                if expected - H_CONCRETE >= self.n_types:
+                    return False
+                kind = self.types[expected - H_CONCRETE].kind
+                return found == (H_NOFUNC if kind == TK_FUNC else H_NONE)
+            if found == H_NONE:
+                return expected in (H_ANY, H_EQ, H_I31, H_STRUCT, H_ARRAY)
+            if found == H_EQ:
+                return expected == H_ANY
+            if found in (H_I31, H_STRUCT, H_ARRAY):
+                return expected == H_EQ or expected == H_ANY
+            if found == H_NOFUNC:
+                return expected == H_FUNC
+            if found == H_NOEXTERN:
+                return expected == H_EXTERN
+            return found == H_NOEXN and expected == H_EXN
+        index = found - H_CONCRETE
+        if index >= self.n_types:
+            return False
+        if expected < H_CONCRETE:
+            kind = self.types[index].kind
+            if kind == TK_FUNC:
+                return expected == H_FUNC
+            return expected == H_ANY or expected == H_EQ or expected == (H_STRUCT if kind == TK_STRUCT else H_ARRAY)
+        if expected - H_CONCRETE >= self.n_types:
+            return False
+        wanted = self.types[expected - H_CONCRETE].canonical
+        while index != NO_INDEX:  # a supertype's index is smaller: this ends
+            if self.types[index].canonical == wanted:
+                return True
+            index = self.types[index].super
+        return False
+
+    def is_subtype(self, found: uint32_t, expected: uint32_t) -> bool:
+        """Whether a value of type ``found`` may stand where ``expected`` is wanted."""
+        return self.matches(found, expected)
+
+
+def feature_mask(features) -> int:
+    """The set as bits in the order of ``FEATURES``."""
+    return sum(1 << i for i, name in enumerate(FEATURES) if name in features)
+
+
+@cython.final
+@cython.cclass
+class Bodies:
+    """The facts of all bodies, by defined function."""
+
+    def __cinit__(self, module, context: Context):
+        runs: uint32_t = 0
+        i: uint32_t = 0
+        at: cython.pointer(ValidBody)
+        total: uint64_t
+        functions = module.functions
+        self.n = len(functions)
+        self.n_runs = sum([len(f.locals) for f in functions])
+        self.items = cython.cast(cython.pointer(ValidBody), _array(self.n, cython.sizeof(ValidBody)))
+        self.runs = cython.cast(cython.pointer(LocalRun), _array(self.n_runs, cython.sizeof(LocalRun)))
+        first = len(module.func_type_indices) - self.n
+        for i, function in enumerate(functions):
+            at = cython.address(self.items[i])
+            at.func = first + i
+            at.type_index = function.type_index
+            at.start, at.end = function.start, function.end
+            at.n_params = context.types[at.type_index].n_params
+            at.first_run = runs
+            total = at.n_params
+            for count, type in function.locals:
+                total += cython.cast(uint64_t, count)
+                if total > 0xFFFFFFF0:
+                    raise ValueError("the decoder let too many locals through")
+                self.runs[runs].end = cython.cast(uint32_t, total)
+                self.runs[runs].type = type
+                runs += 1
+            at.n_runs = runs - at.first_run
+            at.n_locals = cython.cast(uint32_t, total)
+            at.unsupported = NO_INDEX
+
+    def __dealloc__(self):
+        i: uint32_t
+        for i in range(self.n_chunks):
+            free(self.chunks[i].loops)
+            free(self.chunks[i].assigned)
+        free(self.chunks)
+        free(self.items)
+        free(self.runs)
+
+    def plan_chunks(self, bytes_per_chunk: uint32_t) -> int:
+        """Cut the bodies into chunks of about that much code, whatever the number of threads; return how many."""
+        i: uint32_t
+        size: uint64_t = 0
+        at: cython.pointer(Chunk)
+        self.chunks = cython.cast(cython.pointer(Chunk), _array(self.n, cython.sizeof(Chunk)))
+        for i in range(self.n):
+            if i == 0 or size >= bytes_per_chunk:
+                self.chunks[self.n_chunks].first_body = i
+                self.n_chunks += 1
+                size = 0
+            at = cython.address(self.chunks[self.n_chunks - 1])
+            at.last_body = i + 1
+            self.items[i].chunk = self.n_chunks - 1
+            size += self.items[i].end - self.items[i].start
+        return self.n_chunks
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, index: uint32_t) -> BodyFacts:
+        """A body's facts as a Python object."""
+        if index >= self.n:
+            raise IndexError(index)
+        i: uint32_t
+        k: uint32_t
+        at: cython.pointer(ValidBody) = cython.address(self.items[index])
+        chunk: cython.pointer(Chunk) = cython.address(self.chunks[at.chunk])
+        loops = []
+        for i in range(at.first_loop, at.first_loop + at.n_loops):
+            fact = chunk.loops[i]
+            loops.append(tuple([chunk.assigned[k] for k in range(fact.first, fact.first + fact.count)]))
+        return BodyFacts(
+            func=at.func,
+            type_index=at.type_index,
+            start=at.start,
+            end=at.end,
+            n_params=at.n_params,
+            n_locals=at.n_locals,
+            max_stack=at.max_stack,
+            max_depth=at.max_depth,
+            loops=tuple(loops),
+            calls=bool(at.flags & VB_CALLS),
+            unsupported=None if at.unsupported == NO_INDEX else at.unsupported,
+            complex=bool(at.flags & VB_COMPLEX),
+        )
+
+
+@cython.final
+@cython.cclass
+class ValidModule:
+    """A module that passed validation, with what the compiler needs of it."""
+
+    def __cinit__(self, module, context: Context, bodies: Bodies, features):
+        self.module = module
+        self.context = context
+        self.bodies = bodies
+        self.features = features
