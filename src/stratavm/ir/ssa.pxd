@@ -91,6 +91,7 @@ cdef struct MemArg:
     uint32_t memory
     uint32_t align        # log2, a hint
 
+@cython.final
 cdef class Ssa:
     # One function. Arrays are malloc'd, owned by this object and reused between functions by clear().
     cdef public uint32_t func                 # function index
@@ -118,4 +119,33 @@ cdef class Ssa:
     cdef uint32_t edge(self, uint32_t target, uint32_t args, uint32_t nargs) except? 0xFFFFFFFF nogil
     cdef uint32_t arg(self, uint32_t value) except? 0xFFFFFFFF nogil       # append one; returns its index
     cdef uint32_t memarg(self, uint64_t offset, uint32_t memory, uint32_t align) except? 0xFFFFFFFF nogil
+    cdef uint32_t constant(self, uint64_t word) except? 0xFFFFFFFF nogil
+    cdef int result_type(self, uint8_t type) except -1 nogil
+    cdef int _count_node(self, Node* at, uint32_t* counts) noexcept nogil
     cdef uint32_t* use_counts(self) except NULL nogil  # fresh malloc'd array, the caller frees it
+
+
+# Which fields of a node hold values. The last flag: the operands are args[b .. b + c).
+cdef enum:
+    OPERAND_A = 1
+    OPERAND_B = 2
+    OPERAND_C = 4
+    OPERANDS_LIST = 8
+
+cdef inline int operand_kinds(uint16_t op, uint8_t flags) noexcept nogil:
+    """The operand fields of a node; a field that may be unused holds NO_VALUE then."""
+    if flags & NF_WIDE or op == IR_RETURN:
+        return OPERANDS_LIST
+    if op >= 0x8000:
+        if op == IR_RESULT or op == IR_BR_IF or op == IR_BR_TABLE or op == IR_INVOKE:
+            return OPERAND_A
+        return 0
+    if OP_POPS[op] != 255:
+        return (1 << OP_POPS[op]) - 1
+    if op == OP_SELECT or op == OP_SELECT_T:
+        return OPERAND_A | OPERAND_B | OPERAND_C
+    if op == OP_TABLE_SET:
+        return OPERAND_A | OPERAND_B
+    if op == OP_GLOBAL_SET or op == OP_TABLE_GET or op == OP_REF_IS_NULL:
+        return OPERAND_A
+    return 0

@@ -10,9 +10,10 @@ from cython.cimports.stratavm.base.leb import leb_s32, leb_s33, leb_s64, leb_u32
 from cython.cimports.stratavm.module.checker import (
     F_ALIGN, F_ARITY, F_DATA, F_DATA_COUNT, F_ELEM, F_ELSE, F_END, F_FEATURE, F_FUNC, F_GLOBAL, F_ILLEGAL, F_IMMUTABLE,
     F_LABEL, F_LOCAL, F_MEMOP, F_MEMORY, F_NOT_FUNC, F_NOT_FUNCREF, F_NUMBERS, F_OFFSET, F_REFERENCE, F_TABLE, F_TYPE,
-    F_TYPE_INDEX, F_UNDECLARED, F_VALTYPE, F_VALUES, FK_ELSE, FK_IF, FK_LOOP, NOTHING, Frame, natural_alignment,
+    F_TYPE_INDEX, F_UNDECLARED, F_VALTYPE, F_VALUES, FK_ELSE, FK_IF, FK_LOOP, NOTHING, Checker, Frame,
+    natural_alignment,
 )
-from cython.cimports.stratavm.module.valid import TK_FUNC, VB_CALLS, TypeFact
+from cython.cimports.stratavm.module.valid import TK_FUNC, VB_CALLS, Chunk, TypeFact
 from cython.cimports.stratavm.spec._gen_ops import *
 from cython.cimports.stratavm.spec._gen_optables import *
 
@@ -33,6 +34,23 @@ P_REF_FUNC = cython.declare(uint32_t, T.ref(T.FUNC, False))
 class ValidateWalk(Checker):
     """The walk over one body's instructions."""
 
+    params: cython.pointer(cython.const[uint32_t])  # of the block type read last
+    results: cython.pointer(cython.const[uint32_t])  # of that block type, or of a label
+    n_params: uint32_t
+    n_results: uint32_t
+    popped: uint32_t
+
+    def check(self, chunk: uint32_t) -> bool:
+        """Check the bodies of a chunk, without the GIL; false at the first fault."""
+        i: uint32_t
+        ok: cython.bint = True
+        at: cython.pointer(Chunk) = cython.address(self.bodies.chunks[chunk])
+        with cython.nogil:
+            for i in range(at.first_body, at.last_body):
+                if self.begin(cython.address(self.bodies.items[i]), at) or self.run():
+                    ok = False
+                    break
+        return ok
     # ---- immediates ----------------------------------------------------------------------------
 
     @cython.cfunc
@@ -608,7 +626,7 @@ class ValidateWalk(Checker):
             return self.fail(F_MEMOP, NOTHING, align)
         if self.memory(memory):
             return 1
-        if align > 3 or 1 << align > OP_ACCESS[self.op]:
+        if align > 3 or cython.cast(uint32_t, 1) << align > OP_ACCESS[self.op]:
             return self.fail(F_ALIGN, natural_alignment(OP_ACCESS[self.op]), align)
         if self.context.memory64[memory]:
             address = P_I64

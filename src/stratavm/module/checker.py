@@ -8,7 +8,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.stratavm.base.vec import vec_reserve
-from cython.cimports.stratavm.module.valid import VB_COMPLEX, VB_LOOPS, NO_INDEX
+from cython.cimports.stratavm.module.valid import NO_INDEX, VB_COMPLEX, VB_LOOPS, TypeFact
 from cython.cimports.stratavm.spec._gen_ops import (
     FEAT_EXCEPTIONS,
     FEAT_FUNCTION_REFERENCES,
@@ -77,7 +77,7 @@ class Checker:
         body.first_loop = chunk.n_loops
         body.n_loops = body.max_stack = body.max_depth = body.flags = 0
         body.unsupported = NO_INDEX
-        at = cython.address(self.context.types[body.type_index])
+        at: cython.pointer(TypeFact) = cython.address(self.context.types[body.type_index])
         for i in range(n):
             self.local_types[i] = at.params[i]
         for run in range(body.first_run, body.first_run + body.n_runs):
@@ -88,7 +88,7 @@ class Checker:
 
     def grow(self, more):
         """Room for ``more`` values."""
-        if self.sp > 0xFFFFFFFF - more:
+        if cython.cast(uint64_t, self.sp) + more >= NOTHING:
             with cython.gil:
                 raise MemoryError("the operand stack outgrew its index type")
         return vec_reserve(

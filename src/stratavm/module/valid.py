@@ -48,13 +48,13 @@ def _array(count: cython.size_t, size: cython.size_t) -> cython.p_void:
 class Context:
     """The specification's context C: what a body may refer to. The module's own checks ran before."""
 
-    def __cinit__(self, module, features, canonical, declared):
+    def __cinit__(self, module, features, canonical):
         self.module = module
-        self.binary = cython.cast(cython.p_char, module.binary)
+        self.binary = cython.cast(cython.pointer(cython.const[uint8_t]), cython.cast(cython.p_char, module.binary))
         self.binary_size = len(module.binary)
         self.features = feature_mask(features)
         self._take_types(canonical)
-        self._take_spaces(declared)
+        self._take_spaces()
 
     def __dealloc__(self):
         free(self.types)
@@ -99,7 +99,7 @@ class Context:
             k = value
             self.singles[k] = T.ref(value)
 
-    def _take_spaces(self, declared):
+    def _take_spaces(self):
         """Flatten the index spaces."""
         i: uint32_t
         module = self.module
@@ -108,9 +108,6 @@ class Context:
         self.declared = cython.cast(cython.pointer(uint8_t), _array(self.n_funcs, 1))
         for i, index in enumerate(module.func_type_indices):
             self.func_types[i] = index
-        for index in declared:
-            i = index
-            self.declared[i] = 1
         self.n_tables = len(module.table_types)
         self.tables = cython.cast(cython.pointer(TableFact), _array(self.n_tables, cython.sizeof(TableFact)))
         for i, table in enumerate(module.table_types):
@@ -182,6 +179,14 @@ class Context:
                 return True
             index = self.types[index].super
         return False
+
+    def declare(self, functions) -> None:
+        """Functions that ``ref.func`` may name in bodies."""
+        i: uint32_t
+        for index in functions:
+            i = index
+            if i < self.n_funcs:
+                self.declared[i] = 1
 
     def is_subtype(self, found: uint32_t, expected: uint32_t) -> bool:
         """Whether a value of type ``found`` may stand where ``expected`` is wanted."""

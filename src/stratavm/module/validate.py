@@ -1,0 +1,356 @@
+"""Validation of a module: its types, index spaces, constant expressions, then every body on all cores without the GIL.
+
+Source: WebAssembly 3.0, section 3.5 (modules) and the algorithm in the appendix. ``module/walk.py.in`` checks bodies.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from stratavm.base.errors import ModuleError, Unsupported, ValidationError
+from stratavm.module._gen_validate_walk import ValidateWalk
+from stratavm.module.checker import fault_error
+from stratavm.module.constant import Constants
+from stratavm.module.model import Element, Module
+from stratavm.module.valid import Bodies, Context, ValidModule
+from stratavm.spec import types as T
+from stratavm.spec.features import FEATURES, READY
+
+CHUNK_BYTES: Final = 128 * 1024
+"""Code per unit of work; the facts depend on it, never on the number of threads."""
+SERIAL_BYTES: Final = 256 * 1024
+"""Below this, threads cost more than they bring."""
+MAX_PAGES: Final = 1 << 16
+MAX_PAGES_64: Final = 1 << 48
+MAX_ELEMENTS: Final = (1 << 32) - 1
+
+
+def validate(module: Module, features: frozenset[str] = READY, threads: int = 0) -> ValidModule:
+    """Check a decoded module. ``threads`` 0 means as many as there are cores; the result never depends on it.
+
+    Raises ``ValidationError`` for the first fault (lowest function index), ``Unsupported`` for a proposal that Strata
+    does not have, and ``DecodeError`` where the instructions of a body are malformed.
+    """
+    checks = _ModuleChecks(module, features)
+    canonical = checks.types()
+    checks.imports()
+    checks.spaces()
+    checks.functions()
+    context = Context(module, features, canonical)
+    constants = Constants(module, context, features)
+    checks.constants(constants)
+    checks.exports()
+    checks.start()
+    context.declare(checks.declared | constants.functions)
+    bodies = Bodies(module, context)
+    _check_bodies(context, bodies, threads)
+    return ValidModule(module, context, bodies, features)
+
+
+def need(feature: str, features: frozenset[str], what: str) -> None:
+    """Refuse ``what`` unless its proposal is enabled."""
+    if feature in features:
+        return
+    if not FEATURES[feature].ready:
+        raise Unsupported(f"{what}: needs the proposal {feature}", feature=feature)
+    raise ValidationError(f"{what}: needs the proposal {feature}, which is switched off")
+
+
+def canonical_types(module: Module) -> list[int]:
+    """A number per type index, equal for types that are equivalent by the rules of recursion groups."""
+    canonical: list[int] = []
+    known: dict[object, int] = {}
+    for group in module.rec_groups:
+        first = len(canonical)
+
+        def normal(t: T.ValType, first: int = first) -> object:
+            index = T.heap(t) - T.CONCRETE
+            if not T.is_ref(t) or index < 0:
+                return t
+            return (t & 0xFF, index - first) if index >= first else (t & 0xFF, "before", canonical[index])
+
+        key = tuple(
+            (
+                sub.final,
+                tuple(i - first if i >= first else ("before", canonical[i]) for i in sub.supers),
+                type(sub.composite),
+                _shape(sub.composite, normal),
+            )
+            for sub in group.types
+        )
+        start = known.setdefault(key, first)
+        canonical += range(start, start + len(group.types))
+    return canonical
+
+
+def _shape(composite: T.CompositeType, normal: object) -> object:
+    """A composite type with its references normalised."""
+    assert callable(normal)
+    if isinstance(composite, T.FuncType):
+        return tuple(map(normal, composite.params)), tuple(map(normal, composite.results))
+    fields = composite.fields if isinstance(composite, T.StructType) else (composite.element,)
+    return tuple((normal(f.storage), f.mutable) for f in fields)
+
+
+class _ModuleChecks:
+    """The checks above the level of bodies; each method one part of the module."""
+
+    def __init__(self, module: Module, features: frozenset[str]) -> None:
+        self.module, self.features = module, features
+        self.n_types = len(module.types)
+        self.declared: set[int] = set()
+
+    # ---- types -----------------------------------------------------------------------------
+
+    def value_type(self, t: T.ValType) -> None:
+        """A value type is known and its proposal enabled."""
+        if t in T.NUMBER_NAMES:
+            if t == T.V128:
+                need("simd", self.features, "v128")
+        elif t in (T.FUNCREF, T.EXTERNREF):
+            need("reference-types", self.features, T.type_name(t))
+        else:
+            heap = T.heap(t)
+            if heap >= T.CONCRETE + self.n_types:
+                raise ValidationError(f"unknown type {heap - T.CONCRETE}", expected=f"below {self.n_types}")
+            exceptional = heap in (T.EXN, T.NOEXN)
+            abstract = heap < T.CONCRETE and heap not in (T.FUNC, T.EXTERN)
+            need("exceptions" if exceptional else "gc" if abstract else "function-references", self.features, T.type_name(t))
+
+    def value_types(self, types: Iterable[T.ValType]) -> None:
+        """Every one of them, each once."""
+        for t in set(types):
+            self.value_type(t)
+
+    def types(self) -> list[int]:
+        """Type definitions; returns their canonical numbers."""
+        self.index_offset = 0
+        seen: set[T.ValType] = set()
+        for group in self.module.rec_groups:
+            end = self.index_offset + len(group.types)
+            if len(group.types) != 1:
+                need("gc", self.features, "a recursion group")
+            for sub in group.types:
+                self._definition(sub, end, seen)
+            self.index_offset = end
+        self.value_types(seen)
+        return canonical_types(self.module)
+
+    def _definition(self, sub: T.SubType, end: int, seen: set[T.ValType]) -> None:
+        """One type definition: refers only to what is defined up to its group's end."""
+        composite = sub.composite
+        if not isinstance(composite, T.FuncType):
+            need("gc", self.features, "a struct or array type")
+            fields = composite.fields if isinstance(composite, T.StructType) else (composite.element,)
+            mentioned = tuple(f.storage for f in fields)
+        else:
+            mentioned = composite.params + composite.results
+            if len(composite.results) > 1:
+                need("multi-value", self.features, "a function with several results")
+        if sub.supers or not sub.final:
+            need("gc", self.features, "a subtype")
+        for t in mentioned:
+            if t > 0xFF and T.heap(t) >= T.CONCRETE + end:
+                raise ValidationError(f"unknown type {T.heap(t) - T.CONCRETE}", expected=f"below {end}")
+        for index in sub.supers:
+            if index >= end:
+                raise ValidationError(f"unknown type {index}", expected=f"below {end}")
+        seen.update(mentioned)
+
+    def func_type(self, index: int) -> T.FuncType:
+        """The function type at a type index."""
+        if not 0 <= index < self.n_types:
+            raise ValidationError(f"unknown type {index}", expected=f"below {self.n_types}")
+        composite = self.module.types[index].composite
+        if not isinstance(composite, T.FuncType):
+            raise ValidationError(f"unknown type {index}", expected="a function type", found=type(composite).__name__)
+        return composite
+
+    # ---- index spaces ----------------------------------------------------------------------
+
+    def imports(self) -> None:
+        """Imports."""
+        for item in self.module.imports:
+            if item.kind in ("func", "tag"):
+                self.func_type(-1 if item.type_index is None else item.type_index)
+            elif item.kind == "global" and isinstance(item.type, T.GlobalType) and item.type.mutable:
+                need("mutable-globals", self.features, "import of a mutable global")
+
+    def spaces(self) -> None:
+        """Tables, memories, globals, tags: their types."""
+        module = self.module
+        if len(module.table_types) > 1:
+            need("reference-types", self.features, "multiple tables")
+        for table in module.table_types:
+            self.value_type(table.element)
+            self.limits(table.limits, MAX_ELEMENTS, "table size must be at most 2^32-1", "table")
+            if table.limits.is64:
+                need("memory64", self.features, "a 64-bit table")
+        if len(module.memory_types) > 1:
+            need("multi-memory", self.features, "multiple memories")
+        for memory in module.memory_types:
+            self.memory(memory)
+        self.value_types(g.value for g in module.global_types)
+        for tag in module.tag_types:
+            need("exceptions", self.features, "a tag")
+            if tag.type.results:
+                raise ValidationError("non-empty tag result type", found=str(tag.type))
+
+    def limits(self, limits: T.Limits, most: int, message: str, what: str) -> None:
+        """Size limits of a table or memory."""
+        if limits.minimum > most or (limits.maximum or 0) > most:
+            raise ValidationError(message, found=f"{max(limits.minimum, limits.maximum or 0)}")
+        if limits.maximum is not None and limits.minimum > limits.maximum:
+            raise ValidationError(
+                "size minimum must not be greater than maximum",
+                expected=f"a {what} of at most {limits.maximum}",
+                found=f"{limits.minimum}",
+            )
+        if limits.shared:
+            need("threads", self.features, f"a shared {what}")
+            if limits.maximum is None:
+                raise ValidationError("shared memory must have maximum")
+
+    def memory(self, memory: T.MemoryType) -> None:
+        """A memory's type."""
+        if memory.page_shift != 16:
+            need("custom-page-sizes", self.features, "a page size")
+            if memory.page_shift != 0:
+                raise ValidationError("invalid custom page size", found=f"2**{memory.page_shift}")
+        shift = 16 - memory.page_shift
+        if memory.limits.is64:
+            need("memory64", self.features, "a 64-bit memory")
+            self.limits(memory.limits, MAX_PAGES_64 << shift, "memory size must be at most 2**48 pages", "memory")
+        else:
+            self.limits(memory.limits, MAX_PAGES << shift, "memory size must be at most 65536 pages (4GiB)", "memory")
+
+    def functions(self) -> None:
+        """Type indices and local types of defined functions."""
+        for index in {f.type_index for f in self.module.functions}:
+            self.func_type(index)
+        self.value_types({run[1] for f in self.module.functions for run in f.locals})
+        if self.module.datas and self.module.data_count not in (None, len(self.module.datas)):
+            raise ValidationError("data count and data section have inconsistent lengths")
+
+    # ---- what holds constant expressions ---------------------------------------------------
+
+    def constants(self, constants: Constants) -> None:
+        """Globals, tables, element and data segments."""
+        module = self.module
+        imported = len(module.global_types) - len(module.globals)
+        for i, variable in enumerate(module.globals):
+            constants.check(variable.init, variable.type.value, imported + i)
+        everything = len(module.global_types)
+        for table in module.tables:
+            if table.init is not None:
+                need("function-references", self.features, "a table initialiser")
+                constants.check(table.init, table.type.element, everything)
+            elif T.kind(table.type.element) == T.REF:
+                raise ValidationError("type mismatch", expected="an initialiser", found="none")
+        for segment in module.elements:
+            self._element(segment, constants)
+        for data in module.datas:
+            if data.mode == "active":
+                if data.memory >= len(module.memory_types):
+                    raise ValidationError(f"unknown memory {data.memory}", offset=data.offset.offset if data.offset else 0)
+                is64 = module.memory_types[data.memory].limits.is64
+                assert data.offset is not None
+                constants.check(data.offset, T.I64 if is64 else T.I32, everything)
+
+    def _element(self, segment: Element, constants: Constants) -> None:
+        """An element segment."""
+        module = self.module
+        everything = len(module.global_types)
+        self.value_type(segment.type)
+        if segment.mode == "active":
+            offset = segment.offset
+            assert offset is not None
+            if segment.table >= len(module.table_types):
+                raise ValidationError(f"unknown table {segment.table}", offset=offset.offset)
+            table = module.table_types[segment.table]
+            if not constants.context.is_subtype(segment.type, table.element):
+                raise ValidationError(
+                    "type mismatch",
+                    offset=offset.offset,
+                    expected=f"elements of type {T.type_name(table.element)}",
+                    found=T.type_name(segment.type),
+                )
+            constants.check(offset, T.I64 if table.limits.is64 else T.I32, everything)
+        for expression in segment.exprs or ():
+            constants.check(expression, segment.type, everything)
+        if segment.funcs:
+            highest = max(segment.funcs)
+            if highest >= len(module.func_type_indices):
+                raise ValidationError(f"unknown function {highest}", expected=f"below {len(module.func_type_indices)}")
+            self.declared.update(segment.funcs)
+
+    # ---- exports and start -----------------------------------------------------------------
+
+    def exports(self) -> None:
+        """Names are unique, indices exist."""
+        module = self.module
+        sizes = {
+            "func": len(module.func_type_indices),
+            "table": len(module.table_types),
+            "memory": len(module.memory_types),
+            "global": len(module.global_types),
+            "tag": len(module.tag_types),
+        }
+        words = {"func": "function"}
+        names: set[str] = set()
+        for export in module.exports:
+            if export.name in names:
+                raise ValidationError("duplicate export name", found=repr(export.name))
+            names.add(export.name)
+            if export.index >= sizes[export.kind]:
+                raise ValidationError(
+                    f"unknown {words.get(export.kind, export.kind)} {export.index}",
+                    expected=f"below {sizes[export.kind]}",
+                    found=f"export {export.name!r}",
+                )
+            if export.kind == "func":
+                self.declared.add(export.index)
+            elif export.kind == "global" and module.global_types[export.index].mutable:
+                need("mutable-globals", self.features, "export of a mutable global")
+
+    def start(self) -> None:
+        """The start function takes and returns nothing."""
+        index = self.module.start
+        if index is None:
+            return
+        if index >= len(self.module.func_type_indices):
+            raise ValidationError(f"unknown function {index}", expected=f"below {len(self.module.func_type_indices)}")
+        found = self.module.func_type(index)
+        if found != T.FuncType():
+            raise ValidationError("start function", func=index, expected=str(T.FuncType()), found=str(found))
+
+
+def _check_bodies(context: Context, bodies: Bodies, threads: int) -> None:
+    """Walk every body; the first fault in module order is raised, whatever the number of threads."""
+    chunks = bodies.plan_chunks(CHUNK_BYTES)
+    work = itertools.count()
+    faults: dict[int, ModuleError | Exception] = {}
+
+    def drain() -> None:
+        checker = ValidateWalk(context, bodies)
+        for chunk in work:
+            if chunk >= chunks or (faults and chunk > min(faults)):
+                return
+            if not checker.check(chunk):
+                faults[chunk] = fault_error(checker)
+                return
+
+    size = sum(f.end - f.start for f in context.module.functions)
+    workers = min(threads or len(os.sched_getaffinity(0)), chunks)
+    if workers <= 1 or (threads == 0 and size < SERIAL_BYTES):
+        drain()
+    else:
+        with ThreadPoolExecutor(workers, "strata-validate") as pool:
+            for future in [pool.submit(drain) for _ in range(workers)]:
+                future.result()
+    if faults:
+        raise faults[min(faults)]
