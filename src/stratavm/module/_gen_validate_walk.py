@@ -67,6 +67,8 @@ class ValidateWalk(Checker):
     def prefixed(self, prefix: uint8_t) -> uint32_t:
         """The row of an opcode behind a prefix byte."""
         code: uint32_t = self.index()
+        if self.leb != 0:
+            return NO_OP
         if prefix == 0xFC:
             return OP_BY_FC[code] if code < N_OP_BY_FC else NO_OP
         if prefix == 0xFD:
@@ -535,7 +537,7 @@ class ValidateWalk(Checker):
         if self.op == OP_ELEM_DROP:
             return self.elem(x)
         if self.op == OP_TABLE_INIT:
-            if self.elem(x) or self.table(y):
+            if self.table(y) or self.elem(x):
                 return 1
             if self.mismatch(self.context.elem_types[x], self.context.tables[y].type):
                 return 1
@@ -630,7 +632,7 @@ class ValidateWalk(Checker):
             return self.fail(F_ALIGN, natural_alignment(OP_ACCESS[self.op]), align)
         if self.context.memory64[memory]:
             address = P_I64
-        elif offset > 0xFFFFFFFF:
+        elif offset >> 32:
             return self.fail(F_OFFSET, NOTHING, NOTHING)
         if OP_POPS[self.op] == 2:
             if self.pop(0x80 - (OP_SIGNATURE[self.op] >> 8 & 15)) or self.pop(address):

@@ -306,7 +306,7 @@ FAULTS = {
 
 def describe(fault: int, expected: int, found: int) -> tuple[str, str]:
     """What was expected and what was found, in words."""
-    none = found == NOTHING
+    none = found == cython.cast(uint32_t, NOTHING)
     if fault in (F_TYPE, F_REFERENCE, F_NUMBERS, F_NOT_FUNCREF):
         words = {F_REFERENCE: "a reference", F_NUMBERS: "a number or vector", F_NOT_FUNCREF: "a table of functions"}
         wanted = words.get(fault) or T.type_name(expected)

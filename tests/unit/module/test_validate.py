@@ -1,0 +1,168 @@
+"""Validation: facts of bodies, errors that teach, determinism over threads."""
+
+from __future__ import annotations
+
+import pytest
+from stratavm.base.errors import DecodeError, Unsupported, ValidationError
+from stratavm.module.model import Module
+from stratavm.module.parser import parse_module
+from stratavm.module.validate import validate
+from stratavm.spec.features import READY
+from stratavm.spec.index import BY_ID
+
+
+def facts(text: str):  # type: ignore[no-untyped-def]
+    """Facts of the first body."""
+    return validate(parse_module(text)).bodies[0]
+
+
+def test_a_loop_lists_the_locals_assigned_inside_each_once() -> None:
+    """Nested loops: the outer list holds the inner one's locals too; what is set outside is in none."""
+    body = facts(
+        """(module (func (local i32 i32 i32 i32)
+             (local.set 3 (i32.const 1))
+             (loop
+               (local.set 0 (i32.const 1)) (local.set 0 (i32.const 2))
+               (loop (local.set 1 (i32.const 1)) (local.set 0 (i32.const 3)))
+               (loop (drop (local.tee 2 (i32.const 1))))
+               (local.set 1 (i32.const 2)))
+             (loop (local.set 3 (i32.const 1)))))"""
+    )
+    assert [sorted(loop) for loop in body.loops] == [[0, 1, 2], [0, 1], [2], [3]]
+    assert all(len(set(loop)) == len(loop) for loop in body.loops)
+
+
+def test_assignments_in_unreachable_code_do_not_count() -> None:
+    """A local that only dead code sets needs no loop parameter."""
+    assert facts("(module (func (local i32) (loop (br 0) (local.set 0))))").loops == ((),)
+
+
+def test_facts_count_locals_stack_and_depth() -> None:
+    """Locals include the parameters; the stack's high-water mark is exact enough to size a frame."""
+    body = facts(
+        """(module (func (param i64) (local i32 i32 f64)
+             (block (block (drop (i32.add (i32.const 1) (i32.add (i32.const 2) (i32.const 3))))))))"""
+    )
+    assert (body.n_params, body.n_locals, body.max_stack, body.max_depth) == (1, 4, 3, 3)
+    assert not body.calls and body.unsupported is None
+
+
+@pytest.mark.parametrize(
+    ("body", "message", "op", "expected", "found"),
+    [
+        ("(result i32) i64.const 1", "type mismatch", "end", "i32", "i64"),
+        ("(result i32) i32.const 1 i64.const 1 i32.add", "type mismatch", "i32.add", "i32", "i64"),
+        ("i32.add drop", "type mismatch", "i32.add", "i32", "an empty stack"),
+        ("local.get 5 drop", "unknown local 5", "local.get", "below 0", "5"),
+        ("call 9", "unknown function 9", "call", "below 1", "9"),
+        ("br 3", "unknown label 3", "br", "below 1", "3"),
+        ("i32.const 1", "type mismatch", "end", "0 value(s) at the end of the block", "1"),
+        ("i32.const 0 i32.load align=8 drop", "alignment must not be larger than natural", "i32.load", "at most 2**2", "2**3"),
+        ("ref.func 0 drop", "undeclared function reference", "ref.func", "", "0x0"),
+    ],
+)
+def test_a_body_error_says_where_and_what(body: str, message: str, op: str, expected: str, found: str) -> None:
+    """Offset, function, mnemonic, expected, found."""
+    module = parse_module(f"(module (memory 1) (func {body}))")
+    with pytest.raises(ValidationError) as caught:
+        validate(module)
+    error = caught.value
+    assert (error.message, error.op, error.expected, error.found) == (message, op, expected, found)
+    assert error.func == 0
+    function = module.functions[0]
+    assert function.start <= error.offset < function.end
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('(module (func (export "a")) (func (export "a")))', "duplicate export name"),
+        ("(module (memory 2 1))", "size minimum must not be greater than maximum"),
+        ("(module (memory 65537))", "memory size must be at most 65536 pages (4GiB)"),
+        ("(module (global i32 (i32.ctz (i32.const 1))))", "constant expression required"),
+        ("(module (global i32 (i64.const 1)))", "type mismatch"),
+        ("(module (func (param i32)) (start 0))", "start function"),
+        ("(module (start 3))", "unknown function 3"),
+        ('(module (export "m" (memory 0)))', "unknown memory 0"),
+        ('(module (data (i32.const 0) "x"))', "unknown memory 0"),
+        ("(module (elem (i32.const 0) func))", "unknown table 0"),
+        ("(module (global i32 (i32.const 1)) (func (global.set 0 (i32.const 1))))", "immutable global"),
+        ("(module (func (type 7)))", "unknown type"),
+    ],
+)
+def test_a_module_error_has_the_words_of_the_specification(text: str, message: str) -> None:
+    """Checks above the bodies."""
+    with pytest.raises(Exception) as caught:
+        validate(parse_module(text))
+    assert message in str(caught.value)
+
+
+def test_extended_constants_are_typed() -> None:
+    """``add`` on constants is constant; on another type a mismatch."""
+    validate(parse_module("(module (global $a i32 (i32.const 1)) (global i32 (i32.add (global.get $a) (i32.const 2))))"))
+    with pytest.raises(ValidationError, match="type mismatch"):
+        validate(parse_module("(module (global i32 (i32.add (i64.const 1) (i32.const 2))))"))
+
+
+def test_a_proposal_that_is_missing_is_named() -> None:
+    """Unready: Unsupported; ready but switched off: invalid. Both name it."""
+    with pytest.raises(Unsupported) as caught:
+        validate(parse_module("(module (func (return_call 0)))"))
+    assert caught.value.feature == "tail-call"
+    with pytest.raises(ValidationError, match="sign-extension"):
+        validate(
+            parse_module("(module (func (drop (i32.extend8_s (i32.const 1)))))"), features=READY - {"sign-extension"}
+        )
+
+
+def many(count: int, bad: dict[int, str]) -> Module:
+    """A module of ``count`` functions, some of them wrong."""
+    good = "(func (param i32) (result i32)" + "(drop (i32.add (local.get 0) (i32.const 7)))" * 60 + "(local.get 0))"
+    return parse_module("(module" + "".join(bad.get(i, good) for i in range(count)) + ")")
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_the_lowest_faulty_function_is_reported_on_any_number_of_threads(threads: int) -> None:
+    """Two faults in different chunks: always the first."""
+    module = many(1500, {700: "(func (result i32))", 1400: "(func (i32.add))"})
+    for _ in range(3):
+        with pytest.raises(ValidationError) as caught:
+            validate(module, threads=threads)
+        assert caught.value.func == 700
+
+
+def test_facts_do_not_depend_on_the_number_of_threads() -> None:
+    """All bodies of a module that spans several chunks."""
+    loop = "(func (local i32 i32) (loop (local.set 1 (i32.const 1)) (loop (local.set 0 (i32.const 2)))))"
+    module = many(1500, dict.fromkeys(range(0, 1500, 7), loop))
+    one, three = (validate(module, threads=n).bodies for n in (1, 3))
+    assert len(one) == 1500
+    assert [one[i] for i in range(1500)] == [three[i] for i in range(1500)]
+
+
+def test_a_body_without_end_is_malformed() -> None:
+    """The walk reads bodies for the decoder: what the binary format forbids is a DecodeError."""
+    module = parse_module("(module (func (block nop)))")
+    data = bytearray(module.binary)
+    data[module.functions[0].end - 2] = 0x01  # the block's end becomes a nop
+    broken = Module(bytes(data), module.rec_groups, functions=module.functions)
+    with pytest.raises(DecodeError, match="END opcode expected"):
+        validate(broken)
+
+
+def test_every_row_of_a_ready_proposal_is_known_to_the_walk() -> None:
+    """No enabled row may end in 'needs the proposal': the walk has a case for each."""
+    for row in BY_ID:
+        if row.feature not in READY or row.mnemonic in ("end", "else"):
+            continue
+        data = bytes([row.prefix, row.code]) if row.prefix else bytes([row.code])
+        body = data + b"\0" * 12 + b"\x0b" * 2
+        module = parse_module("(module (func (nop)))")
+        head = module.binary[: module.functions[0].start]
+        function = type(module.functions[0])(0, len(head), len(head) + len(body))
+        try:
+            validate(Module(head + body, module.rec_groups, functions=(function,)))
+        except (ValidationError, DecodeError):
+            continue
+        except Unsupported as error:
+            assert row.mnemonic == "ref.null", error  # the zero is a type index there: typed references
