@@ -265,7 +265,8 @@ class _ModuleChecks:
         """An element segment."""
         module = self.module
         everything = len(module.global_types)
-        self.value_type(segment.type)
+        if segment.exprs is not None:  # a list of functions has type (ref func) in every version
+            self.value_type(segment.type)
         if segment.mode == "active":
             offset = segment.offset
             assert offset is not None
