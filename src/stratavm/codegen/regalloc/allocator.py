@@ -1,0 +1,66 @@
+"""The interface of register allocation: one object per worker, one call per function."""
+
+# strata: hot
+import os
+
+import cython
+from cython.cimports.libc.stdint import uint32_t
+from cython.cimports.libc.stdlib import free
+from cython.cimports.libc.string import memset
+from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.codegen.minst import NO_LOC, MCode
+from cython.cimports.stratavm.codegen.regalloc.moves import ParallelMove
+from cython.cimports.stratavm.codegen.regalloc.naive import allocate_naive
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+from stratavm.codegen.x64.regs import ALLOCATABLE, STARVED
+
+KINDS = {"naive": ALLOC_NAIVE}
+"""Allocators by name."""
+
+
+def register_mask() -> int:
+    """Registers that may hold values: all, or few under ``STRATA_REGS=4`` (tests)."""
+    setting = os.environ.get("STRATA_REGS", "")
+    if setting not in ("", "4"):
+        raise ValueError(f"STRATA_REGS={setting}: expected 4 (starved) or nothing")
+    return sum(1 << n for n in (STARVED if setting else ALLOCATABLE))
+
+
+class Allocator:
+    """Work arrays of one worker. Not shared between threads."""
+
+    def __init__(self, kind: str = "naive", registers: int | None = None) -> None:
+        if kind not in KINDS:
+            raise ValueError(f"allocator {kind!r}: expected one of {', '.join(KINDS)}")
+        self.kind = KINDS[kind]
+        self.registers = register_mask() if registers is None else registers
+        self.moves = ParallelMove()
+
+    def __dealloc__(self):
+        free(self.slot_of)
+        free(self.fresh)
+
+    def prepare(self, m: MCode) -> cython.int:
+        """Forget earlier results; tables by virtual register have room and are empty."""
+        size: cython.size_t = cython.sizeof(uint32_t)
+        n: uint32_t = m.n_vregs
+        m.n_moves = 0
+        m.n_slots = 0
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.slot_of)), cython.address(self.cap_slot_of), n, size
+        )
+        vec_reserve(cython.cast(cython.pp_void, cython.address(self.fresh)), cython.address(self.cap_fresh), n, size)
+        if n:
+            memset(self.slot_of, 0xFF, n * size)
+            memset(self.fresh, 0xFF, n * size)
+        return 0
+
+    def allocate(self, m: MCode) -> cython.int:
+        """Give every operand a place, and write the moves between places."""
+        self.prepare(m)
+        allocate_naive(self, m)
+        m.n_slots += m.n_slots & 1
+        return 0

@@ -1,0 +1,33 @@
+# Parallel moves: all sources are read before any destination is written.
+from libc.stdint cimport uint32_t
+from stratavm.codegen.minst cimport MCode
+
+cdef enum:
+    PLACE_SLOTS = 32    # index of slot 0 in tables by place: registers come first
+
+cdef inline uint32_t place_of(uint32_t loc) noexcept nogil:
+    # dense index of a location
+    return loc if loc < PLACE_SLOTS else (loc & 0x7FFFFFFF) + PLACE_SLOTS
+
+cdef struct PendingMove:
+    uint32_t src
+    uint32_t dst
+    uint32_t vreg
+    uint32_t done
+
+cdef class ParallelMove:
+    cdef PendingMove* items
+    cdef uint32_t n, cap
+    cdef uint32_t* reads       # by place: pending moves that read it
+    cdef uint32_t* writer      # by place: 1 + the pending move that writes it
+    cdef uint32_t cap_reads, cap_writer
+    cdef uint32_t* ready
+    cdef uint32_t n_ready, cap_ready
+    cdef uint32_t spare        # slot pair that holds a 16-byte value of a cycle; NO_LOC until needed
+
+    cdef int start(self, MCode m) except -1 nogil       # once per function, when n_slots is known (upper bound)
+    cdef int add(self, uint32_t src, uint32_t dst, uint32_t vreg) except -1 nogil
+    cdef int resolve(self, MCode m, uint32_t at) except -1 nogil  # append the sequence to m.moves; empty again
+    cdef int _emit(self, MCode m, uint32_t at, uint32_t src, uint32_t dst, uint32_t vreg) except -1 nogil
+    cdef int _cycle(self, MCode m, uint32_t at, uint32_t first) except -1 nogil
+    cdef uint32_t _hold(self, MCode m, uint32_t first) except? 0xFFFFFFFF nogil
