@@ -10,6 +10,7 @@ if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 from stratavm.base.errors import ResourceLimit
+from stratavm.codegen.mfunc import Block, Edge, Inst, MFunction, Operand
 
 cython.declare(SHARING_WINDOW=uint32_t, MAX_POOL_WORDS=uint32_t)
 SHARING_WINDOW = 32  # words of the constant pool that are searched for an equal one
@@ -238,3 +239,68 @@ class MCode:
             with cython.gil:
                 raise ResourceLimit("the constant pool of one function is too large", limit="constants")
         return 0
+
+
+# ---- to and from plain Python values -----------------------------------------------------------
+
+
+def snapshot(m: MCode) -> MFunction:
+    """A copy as plain values, with whatever places and moves there are."""
+    f = MFunction(slots=m.n_slots)
+    i: uint32_t
+    k: uint32_t
+    f.vregs = [(m.vclass[i], m.vwidth[i]) for i in range(m.n_vregs)]
+    for i in range(m.n_blocks):
+        b: cython.pointer(MBlock) = cython.address(m.blocks[i])
+        params = [m.block_params[b.params + k] for k in range(b.nparams)]
+        block = Block(b.first, params, depth=b.depth, flags=b.flags)
+        for k in range(b.first, b.last):
+            block.insts.append(_inst(m, cython.address(m.insts[k])))
+        for k in range(b.nedges):
+            e: cython.pointer(MEdge) = cython.address(m.edges[b.edges + k])
+            block.edges.append(Edge(e.target, _args(m, e)))
+        f.blocks.append(block)
+    f.moves = [(m.moves[i].at, m.moves[i].src, m.moves[i].dst, m.moves[i].vreg) for i in range(m.n_moves)]
+    return f
+
+
+@cython.cfunc
+def _args(m: MCode, e: cython.pointer(MEdge)) -> list:
+    k: uint32_t
+    return [m.edge_args[e.args + k] for k in range(e.nargs)]
+
+
+@cython.cfunc
+def _inst(m: MCode, i: cython.pointer(MInst)) -> object:
+    k: uint32_t
+    operands = []
+    for k in range(i.nops):
+        o: cython.pointer(MOperand) = cython.address(m.operands[i.ops + k])
+        operands.append(Operand(o.vreg, o.role, o.constraint, o.reg, o.loc))
+    return Inst(i.op, i.width, i.flags, operands, i.cc, i.imm, i.disp, i.scale, i.aux)
+
+
+def build(f: MFunction) -> MCode:
+    """The arrays of a function given as plain values."""
+    m: MCode = MCode()
+    for rclass, width in f.vregs:
+        m.vreg(rclass, width)
+    for block in f.blocks:
+        m.block(block.depth, block.flags)
+        for vreg in block.params:
+            m.block_param(vreg)
+        for inst in block.insts:
+            n: uint32_t = m.inst(inst.op, inst.width, inst.flags)
+            m.insts[n].cc = inst.cc
+            m.insts[n].imm = inst.imm
+            m.insts[n].disp = inst.disp
+            m.insts[n].scale = inst.scale
+            m.insts[n].aux = inst.aux
+            for o in inst.operands:
+                m.operand(o.vreg, o.role, o.constraint, o.reg)
+        m.end_block()
+        for edge in block.edges:
+            m.edge(edge.target)
+            for vreg in edge.args:
+                m.edge_arg(vreg)
+    return m

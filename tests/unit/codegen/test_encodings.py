@@ -76,16 +76,8 @@ class Case:
         """The bytes."""
         base, index, scale, disp = self.address or (None, None, 0, 0)
         pool = (0x1111, 0x2222) if base == regs.RIP else ()
-        more = {
-            "base": base,
-            "index": index,
-            "scale": scale,
-            "disp": disp,
-            "imm": self.imm,
-            "cc": self.cc,
-            "pool": pool,
-        }
-        return assemble(self.row.name, self.width, self.places, **more)
+        address = {"base": base, "index": index, "scale": scale, "disp": disp, "pool": pool}
+        return assemble(self.row.name, self.width, self.places, imm=self.imm, cc=self.cc, **address)
 
     def check(self) -> None:
         """Disassemble and compare."""

@@ -15,6 +15,8 @@ from cython.cimports.stratavm.codegen.regalloc.naive import allocate_naive
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
+from stratavm.codegen.mfunc import MFunction
+from stratavm.codegen.minst import build, snapshot
 from stratavm.codegen.x64.regs import ALLOCATABLE, STARVED
 
 KINDS = {"naive": ALLOC_NAIVE}
@@ -64,3 +66,11 @@ class Allocator:
         allocate_naive(self, m)
         m.n_slots += m.n_slots & 1
         return 0
+
+
+def allocate_function(f: MFunction, kind: str = "linear", registers: int | None = None) -> MFunction:
+    """Allocate plain machine IR (tests, tools)."""
+    a: Allocator = Allocator(kind, registers)
+    m: MCode = build(f)
+    a.allocate(m)
+    return snapshot(m)

@@ -1,0 +1,209 @@
+"""Machine IR as plain Python values, with a text form: for dumps, the allocation checker and tests. Not the hot arrays.
+
+    vregs g8 g4 x8
+    block 0 depth 0 flags 0 ()
+      mov_ri.8 [imm=7]  def v0 reg @rax
+      add_rr.8 [fd]  def v1 same1 @rcx, use v0 reg @rcx, use v2 any @[3]
+      1025.8 [term]
+      edge 1 (v1)
+    moves
+      before 1: v0 rax -> rcx
+
+A place is a register name or ``[slot]``; it and the moves are there only after allocation.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from stratavm.codegen.x64.encodings import MOP, ROWS
+from stratavm.codegen.x64.regs import NUMBER, name_of
+
+NO_VREG: Final = 0xFFFFFFFF
+NO_LOC: Final = 0xFFFFFFFF
+LOC_SLOT: Final = 0x80000000
+
+ROLES: Final = ("use", "def", "late", "early", "temp")
+CONSTRAINTS: Final = ("any", "reg", "fixed", "same", "slot")
+USE, DEF, USE_LATE, DEF_EARLY, TEMP = range(5)
+ANY, REG, FIXED, SAME, SLOT = range(5)
+FLAGS: Final = {"call": 1, "term": 2, "move": 4, "traps": 8, "effect": 16, "fd": 32, "fu": 64, "exit": 128}
+CALL, TERMINATOR, MOVE = FLAGS["call"], FLAGS["term"], FLAGS["move"]
+CLASSES: Final = "gx"
+
+
+@dataclass(slots=True)
+class Operand:
+    """As ``MOperand``."""
+
+    vreg: int
+    role: int
+    constraint: int
+    reg: int = 0
+    loc: int = NO_LOC
+
+    @property
+    def reads(self) -> bool:
+        """Whether the instruction reads a value here."""
+        return self.role in (USE, USE_LATE)
+
+    @property
+    def defines(self) -> bool:
+        """Whether the instruction writes a value here."""
+        return self.role in (DEF, DEF_EARLY)
+
+
+@dataclass(slots=True)
+class Inst:
+    """As ``MInst``."""
+
+    op: int
+    width: int = 8
+    flags: int = 0
+    operands: list[Operand] = field(default_factory=list)
+    cc: int = 0
+    imm: int = 0
+    disp: int = 0
+    scale: int = 0xFF
+    aux: int = 0
+
+
+@dataclass(slots=True)
+class Edge:
+    """To a block, with arguments for its parameters."""
+
+    target: int
+    args: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Block:
+    """A straight run of instructions."""
+
+    first: int
+    params: list[int] = field(default_factory=list)
+    insts: list[Inst] = field(default_factory=list)
+    edges: list[Edge] = field(default_factory=list)
+    depth: int = 0
+    flags: int = 0
+
+
+@dataclass(slots=True)
+class MFunction:
+    """One function. ``vregs``: class (0 general, 1 XMM) and width of each; ``moves``: (before instruction, src, dst, vreg)."""
+
+    vregs: list[tuple[int, int]] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
+    moves: list[tuple[int, int, int, int]] = field(default_factory=list)
+    slots: int = 0
+
+    def __str__(self) -> str:
+        return dump(self)
+
+
+# ---- printing ----------------------------------------------------------------------------------
+
+
+def place_name(loc: int) -> str:
+    """``rax``, ``[3]`` or ``?``."""
+    if loc == NO_LOC:
+        return "?"
+    return f"[{loc - LOC_SLOT}]" if loc & LOC_SLOT else name_of(loc) if loc <= NUMBER["rip"] else f"?{loc:#x}"
+
+
+def vreg_name(vreg: int) -> str:
+    """``v3``, or ``-`` for none."""
+    return "-" if vreg == NO_VREG else f"v{vreg}"
+
+
+def operand_text(o: Operand) -> str:
+    """One operand."""
+    how = CONSTRAINTS[o.constraint]
+    if o.constraint == FIXED:
+        how = f"={name_of(o.reg)}"
+    elif o.constraint == SAME:
+        how = f"same{o.reg}"
+    place = "" if o.loc == NO_LOC else f" @{place_name(o.loc)}"
+    return f"{ROLES[o.role]} {vreg_name(o.vreg)} {how}{place}"
+
+
+def inst_text(i: Inst) -> str:
+    """One instruction."""
+    name = ROWS[i.op - 1].name if 0 < i.op <= len(ROWS) else str(i.op)
+    notes = [word for word, bit in FLAGS.items() if i.flags & bit]
+    notes += [f"{k}={v}" for k in ("cc", "imm", "disp", "aux") if (v := getattr(i, k))]
+    notes += [f"scale={i.scale}"] if i.scale != 0xFF else []
+    return f"{name}.{i.width} [{' '.join(notes)}]  {', '.join(map(operand_text, i.operands))}".rstrip()
+
+
+def dump(f: MFunction) -> str:
+    """The text form."""
+    lines = ["vregs " + " ".join(f"{CLASSES[c]}{w}" for c, w in f.vregs)]
+    moves: dict[int, list[str]] = {}
+    for at, src, dst, vreg in f.moves:
+        moves.setdefault(at, []).append(f"      {vreg_name(vreg)} {place_name(src)} -> {place_name(dst)}")
+    for number, block in enumerate(f.blocks):
+        params = ", ".join(map(vreg_name, block.params))
+        lines.append(f"block {number} depth {block.depth} flags {block.flags} ({params})")
+        for at, inst in enumerate(block.insts, block.first):
+            lines += [*moves.get(at, ()), f"  {inst_text(inst)}"]
+        lines += [f"  edge {e.target} ({', '.join(map(vreg_name, e.args))})" for e in block.edges]
+    return "\n".join(lines) + "\n"
+
+
+# ---- reading -----------------------------------------------------------------------------------
+
+_BLOCK = re.compile(r"block \d+ depth (\d+) flags (\d+) \((.*)\)")
+_EDGE = re.compile(r"edge (\d+) \((.*)\)")
+_INST = re.compile(r"(\w+)\.(\d+) \[(.*?)\]\s*(.*)")
+
+
+def read_vregs(text: str) -> list[int]:
+    """``v1, v2``."""
+    return [int(word.strip()[1:]) for word in text.split(",") if word.strip()]
+
+
+def read_operand(text: str) -> Operand:
+    """One operand without its place."""
+    role, vreg, how = text.split()[:3]
+    number = NO_VREG if vreg == "-" else int(vreg[1:])
+    if how.startswith("="):
+        return Operand(number, ROLES.index(role), FIXED, NUMBER[how[1:]])
+    if how.startswith("same"):
+        return Operand(number, ROLES.index(role), SAME, int(how[4:]))
+    return Operand(number, ROLES.index(role), CONSTRAINTS.index(how))
+
+
+def read_inst(match: re.Match[str]) -> Inst:
+    """One instruction."""
+    name, width, notes, operands = match.groups()
+    inst = Inst(int(name) if name.isdigit() else MOP[name], int(width))
+    for note in notes.split():
+        key, _, value = note.partition("=")
+        if value:
+            setattr(inst, key, int(value))
+        else:
+            inst.flags |= FLAGS[key]
+    inst.operands = [read_operand(word) for word in operands.split(",") if word.strip()]
+    return inst
+
+
+def parse(text: str) -> MFunction:
+    """Read the text form; moves and places are left out."""
+    f = MFunction()
+    count = 0
+    for line in map(str.strip, text.strip().splitlines()):
+        if line.startswith("vregs"):
+            f.vregs = [(CLASSES.index(word[0]), int(word[1:])) for word in line.split()[1:]]
+        elif match := _BLOCK.fullmatch(line):
+            f.blocks.append(Block(count, read_vregs(match[3]), depth=int(match[1]), flags=int(match[2])))
+        elif match := _EDGE.fullmatch(line):
+            f.blocks[-1].edges.append(Edge(int(match[1]), read_vregs(match[2])))
+        elif match := _INST.fullmatch(line):
+            f.blocks[-1].insts.append(read_inst(match))
+            count += 1
+        elif " -> " not in line:
+            raise ValueError(f"machine IR text: cannot read {line!r}")
+    return f
