@@ -16,7 +16,7 @@ UntypedPlugin: Any = Plugin
 SRC = Path(__file__).resolve().parents[1] / "src"
 
 
-class WholeTreePlugin(UntypedPlugin):
+class WholeTreePlugin(UntypedPlugin):  # type: ignore[misc]
     """Answers for all sources of the checkout."""
 
     _read_everything = False
