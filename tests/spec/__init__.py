@@ -1,0 +1,1 @@
+"""The official test suite on every tier, with strict lists of expected failures."""

@@ -1,0 +1,56 @@
+"""Which scripts run on which tier, and what may fail: a file per tier that names the missing proposals.
+
+A line is ``script failures proposal…``. The list is strict: another number of failures, or another set of proposals,
+fails the test, so that the list shrinks with every proposal. ``python -m tests.spec TIER`` rewrites it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from stratavm.module.wast_runner import Report, WastHost
+from stratavm.tiers.oracle.wast import OracleHost
+
+LISTS: Final = Path(__file__).parents[1] / "expected_failures"
+HOSTS: Final[dict[str, Callable[[], WastHost]]] = {"oracle": OracleHost}
+"""Tier → a fresh host for one script."""
+
+MISSING = re.compile(r"unsupported \(([\w-]+)\)")
+
+
+class Expected(NamedTuple):
+    """What may fail in a script, and for want of which proposals."""
+
+    failures: int = 0
+    proposals: tuple[str, ...] = ()
+
+
+def observed(report: Report) -> Expected:
+    """What did fail."""
+    proposals = {name for failure in report.failures for name in MISSING.findall(failure.found)}
+    return Expected(report.failed, tuple(sorted(proposals)))
+
+
+def expected_failures(tier: str) -> dict[str, Expected]:
+    """The list of a tier by script."""
+    expected = {}
+    for line in (LISTS / f"{tier}.txt").read_text().splitlines():
+        if line and not line.startswith("#"):
+            script, failures, *proposals = line.split()
+            expected[script] = Expected(int(failures), tuple(proposals))
+    return expected
+
+
+def write_list(tier: str, found: dict[str, Expected]) -> Path:
+    """Replace the list of a tier."""
+    lines = [
+        f"# Scripts of the official suite that {tier} does not pass as a whole: failed assertions, missing proposals.",
+        f"# Strict: see tests/spec/suite.py. Rewritten by: python -m tests.spec {tier}",
+        *(f"{script} {e.failures} {' '.join(e.proposals)}" for script, e in sorted(found.items()) if e.failures),
+    ]
+    path = LISTS / f"{tier}.txt"
+    path.write_text("\n".join(lines) + "\n")
+    return path

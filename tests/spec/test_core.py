@@ -1,0 +1,54 @@
+"""The official test suite: every script on every tier."""
+
+from __future__ import annotations
+
+import pytest
+
+from stratavm.module.wast_runner import format_report, run_script
+from stratavm.spec.features import FEATURES, READY
+from tests.conftest import find_spec_tests
+from tests.spec.suite import HOSTS, Expected, expected_failures, observed
+
+DIRECTORY = find_spec_tests()
+SCRIPTS = [path.name for path in sorted(DIRECTORY.glob("*.wast"))] if DIRECTORY else []
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("tier", HOSTS)
+def test_a_script_does_what_its_assertions_say(tier, script, spec_dir):
+    """All assertions pass but for those that the tier's list names a missing proposal for, and those do fail."""
+    report = run_script(spec_dir / script, HOSTS[tier](), name=script)
+    assert observed(report) == expected_failures(tier).get(script, Expected()), format_report(report, limit=10)
+
+
+@pytest.mark.parametrize("tier", HOSTS)
+def test_every_expected_failure_names_a_proposal_that_is_missing(tier):
+    """A failure that no proposal explains is a bug, and may not hide in the list."""
+    for script, expected in expected_failures(tier).items():
+        assert expected.failures > 0, script
+        assert expected.proposals, script
+        assert set(expected.proposals) <= FEATURES.keys() - READY, script
+
+
+def test_the_suite_is_large_enough_to_mean_something(spec_dir):
+    """An empty directory would pass everything."""
+    assert len(SCRIPTS) > 200
+    passed = sum(
+        run_script(spec_dir / name, HOSTS["oracle"]()).passed for name in ("i32.wast", "f64.wast", "call.wast")
+    )
+    assert passed > 2_900
+
+
+ALTERED = """(module (func (export "f") (result i32) (i32.const 1)))
+(assert_return (invoke "f") (i32.const 1))
+(assert_return (invoke "f") (i32.const 2))
+(assert_trap (invoke "f") "unreachable")
+(assert_invalid (module (func (result i32) (i32.const 0))) "type mismatch")
+"""
+
+
+@pytest.mark.parametrize("tier", HOSTS)
+def test_a_wrong_expectation_fails(tier):
+    """One assertion of four holds; the others are altered."""
+    report = run_script(ALTERED, HOSTS[tier]())
+    assert (report.passed, report.failed, report.skipped) == (1, 3, 0)
