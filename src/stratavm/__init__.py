@@ -10,7 +10,50 @@ else:
 __version__ = "0.1.0"
 
 # Public name → where it lives; resolved at first use, so that `import stratavm` stays cheap.
-_EXPORTS: dict[str, str] = {}
+_EXPORTS: dict[str, str] = {
+    **{
+        name: f"stratavm.engine.{name}"
+        for name in (
+            "Caller",
+            "Config",
+            "Engine",
+            "Func",
+            "Global",
+            "HostSpec",
+            "Instance",
+            "Linker",
+            "Memory",
+            "Module",
+            "Store",
+            "Table",
+            "load",
+        )
+    },
+    **{
+        name: f"stratavm.base.errors.{name}"
+        for name in (
+            "Closed",
+            "DeadlineExceeded",
+            "DecodeError",
+            "ExitError",
+            "InstanceBusy",
+            "InstancePoisoned",
+            "Interrupted",
+            "LinkError",
+            "ModuleError",
+            "ParseError",
+            "ResourceLimit",
+            "StackOverflow",
+            "StoreBusy",
+            "StrataError",
+            "Trap",
+            "Unsupported",
+            "ValidationError",
+        )
+    },
+    "StoreLimits": "stratavm.runtime.limits.StoreLimits",
+    "Wasi": "stratavm.wasi.Wasi",
+}
 
 
 def __getattr__(name: str) -> object:

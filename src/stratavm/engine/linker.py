@@ -63,7 +63,10 @@ class Linker:
         def created(native: Any) -> None:
             caller.bind(Instance(store, module, native))
 
-        native = instantiate(store.native, module.valid, module.code, imports, name=module.name, created=created)
+        native = instantiate(
+            store.native, module.valid, module.code, imports, name=module.name,
+            memory_plan=self.engine.config.memory_plan, created=created,
+        )
         instance = caller.instance
         assert instance.native is native
         return instance

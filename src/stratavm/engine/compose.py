@@ -1,0 +1,28 @@
+"""The one composition root: which parts make up an engine of a given configuration."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from stratavm.engine.config import Config
+from stratavm.runtime.core import Runtime
+from stratavm.tiers.tier import Tier
+
+
+class Parts(NamedTuple):
+    """What an engine is made of: the runtime that its stores share, and the tier that runs functions."""
+
+    runtime: Runtime
+    tier: Tier
+
+
+def compose(config: Config) -> Parts:
+    """The parts for a configuration."""
+    if config.tier == "oracle":
+        from stratavm.tiers.oracle.tier import Oracle
+
+        return Parts(Runtime(), Oracle())
+    from stratavm.tiers.jit.tier import Jit, machine_stubs
+
+    options = {"allocator": config.allocator, "memory_plan": config.memory_plan}
+    return Parts(Runtime(machine_stubs()), Jit(strict=config.strict, **options))
