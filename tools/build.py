@@ -2,9 +2,10 @@
 
 A module is hot when one of its first five lines is ``# strata: hot``. Its key is a hash of its
 source, its ``.pxd``, every ``.pxd`` of this package that those cimport (transitively), the flags
-and the versions of Python, Cython and the C compiler. The compiled file is kept under that key in
-``build/cache`` (or ``$STRATA_BUILD_CACHE``, which checkouts may share), so switching between
-variants, branches and back compiles nothing twice. Variants, chosen by ``STRATA_BUILD``:
+and the versions of Python, Cython and the C compiler. The compiled file is kept under that key in a
+cache that all checkouts of a user share (``$STRATA_BUILD_CACHE``, else ``~/.cache/stratavm``), so
+switching between variants and branches and back compiles nothing twice. Variants, chosen by
+``STRATA_BUILD``:
 
 * ``opt``: what users get. No bounds checks, no assertions.
 * ``checked``: bounds checks, assertions, C ``STRATA_CHECKED=1``. Fuzzing and most tests.
@@ -28,7 +29,7 @@ import sysconfig
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from importlib.metadata import version
@@ -36,6 +37,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+KEEP_DAYS = 30
 JOBS = int(os.environ.get("STRATA_BUILD_JOBS", "2"))
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 
@@ -177,7 +179,7 @@ def discover(root: Path, variant: Variant | None = None) -> list[HotModule]:
     """Every hot module of the checkout, with its key under ``variant``."""
     variant = variant or variant_from_environment()
     src = root / "src"
-    cache = Path(os.environ.get("STRATA_BUILD_CACHE") or root / "build" / "cache")
+    cache = cache_directory()
     guard = load_guard(root)
     modules = []
     for source in sorted(src.rglob("*.py")):
@@ -194,6 +196,21 @@ def discover(root: Path, variant: Variant | None = None) -> list[HotModule]:
         artefact = cache / variant.name / f"{name}-{key}{SUFFIX}"
         modules.append(HotModule(name, source, inputs, key, artefact))
     return modules
+
+
+def cache_directory() -> Path:
+    """Where compiled files are kept, for all checkouts."""
+    user = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("STRATA_BUILD_CACHE") or Path(user, "stratavm"))
+
+
+def prune_cache() -> None:
+    """Forget what no build has used for some time."""
+    oldest = time.time() - KEEP_DAYS * 86400
+    for path in cache_directory().glob("*/*"):
+        with suppress(FileNotFoundError):  # another checkout may prune too
+            if path.stat().st_mtime < oldest:
+                path.unlink()
 
 
 # ---- compiling ---------------------------------------------------------------------------------
@@ -252,6 +269,7 @@ def compile_stale(root: Path, variant: Variant) -> list[HotModule]:
                     failures.append(f"{module.name}: {error}")
         if failures:
             raise SystemExit("build failed:\n  " + "\n  ".join(failures))
+        prune_cache()
     return modules
 
 
@@ -260,6 +278,7 @@ def compile_stale(root: Path, variant: Variant) -> list[HotModule]:
 
 def install(module: HotModule, variant: Variant) -> None:
     """Put the cached file beside its source; a running process keeps the file it mapped."""
+    module.artefact.touch()  # used today: see prune_cache
     pairs = [(module.artefact, module.installed)]
     if variant.name == "trace":
         pairs.append((module.artefact.with_suffix(".c"), module.listing))

@@ -36,8 +36,9 @@ def test_a_hot_module_refuses_to_run_uncompiled(module):
 
 
 @pytest.fixture
-def checkout(tmp_path):
+def checkout(tmp_path, monkeypatch):
     """A tiny checkout with one hot module ``stratavm.zz`` that cimports ``stratavm.layout``."""
+    monkeypatch.setenv("STRATA_BUILD_CACHE", str(tmp_path / "cache"))
     package = tmp_path / "src/stratavm"
     package.mkdir(parents=True)
     for name in ("__init__.py", "_build.py"):
@@ -69,9 +70,8 @@ def make(checkout: Path, variant: str = "opt") -> int:
     return build.make(checkout, build.VARIANTS[variant])
 
 
-def test_the_guard_catches_a_changed_struct(checkout, monkeypatch):
+def test_the_guard_catches_a_changed_struct(checkout):
     """Never built, built, layout changed, rebuilt: only a true build is importable."""
-    monkeypatch.delenv("STRATA_BUILD_CACHE", raising=False)
     assert "never built" in run(checkout, SIZE)
     assert make(checkout) == 1
     assert run(checkout, SIZE) == "8"
@@ -82,9 +82,8 @@ def test_the_guard_catches_a_changed_struct(checkout, monkeypatch):
     assert run(checkout, SIZE) == "16"
 
 
-def test_the_guard_sees_touched_missing_and_new_files(checkout, monkeypatch):
+def test_the_guard_sees_touched_missing_and_new_files(checkout):
     """A new time alone is no change; a lost .so and a new .pxd beside the source are."""
-    monkeypatch.delenv("STRATA_BUILD_CACHE", raising=False)
     make(checkout)
     source = checkout / "src/stratavm/zz.py"
     os.utime(source, ns=(1, 1))
@@ -108,7 +107,6 @@ def test_generators_may_import_before_a_build(checkout):
 
 def test_a_switch_of_variant_and_back_compiles_nothing(checkout, monkeypatch):
     """Both variants stay in the cache; only the file in place changes."""
-    monkeypatch.delenv("STRATA_BUILD_CACHE", raising=False)
     make(checkout)
     make(checkout, "checked")
     monkeypatch.setattr(build, "compile_module", None)
