@@ -515,7 +515,7 @@ class Decoder:
         return Names()
 
 
-def decode(data: bytes, *, features: frozenset = READY, limits: object = DEFAULT_LIMITS) -> object:
+def decode(data: bytes, *, features: frozenset = READY, limits: object = DEFAULT_LIMITS) -> Module:
     """Decode a binary module.
 
     ``features`` are the names of the proposals that it may use; ``limits`` bounds what it may contain. Raises

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from stratavm.base.errors import Trap
 from stratavm.spec.concrete import CANONICAL_NAN, DOMAINS, evaluate, f32_bits, f32_value, int_to_f32
-from stratavm.spec.domain import Domain
+from stratavm.spec.domain import WIDTHS, Domain, bound_type
 from stratavm.spec.index import BY_ID, BY_MNEMONIC
 from stratavm.spec.prims import PRIMS
 
@@ -43,20 +43,45 @@ def test_primitives_are_the_protocol_and_nothing_else():
     assert set(PRIMS) <= numbers
 
 
-def test_semantic_functions_call_only_primitives():
-    """Every function runs on a domain that has nothing but the listed primitives."""
+class Opaque:
+    """A value that nobody may look at."""
 
-    class Recorder:
-        type, bits = "i32", 32
+    def __bool__(self) -> bool:
+        raise TypeError("a semantic function may not branch on a value: use d.select or d.trap_if")
 
-        def __getattr__(self, name: str):
-            return lambda *args: PRIMS[name].signature and object()
 
+class Recorder:
+    """A domain of opaque values; remembers the traps that were asked for."""
+
+    def __init__(self, type_: str) -> None:
+        self.type, self.bits = type_, WIDTHS[type_]
+        self.traps: list[str] = []
+
+    def __getattr__(self, name: str):
+        prim = PRIMS[name]
+
+        def call(*args):
+            operands = prim.signature.partition("->")[0]
+            assert len(operands) <= len(args) <= len(operands) + len(prim.static), name
+            assert all(isinstance(a, Opaque) for a in args[: len(operands)]), name
+            assert not any(isinstance(a, Opaque) for a in args[len(operands) :]), name
+            if name == "trap_if":
+                self.traps.append(args[1])
+            return Opaque()
+
+        return call
+
+
+def test_semantic_functions_call_only_primitives_and_trap_as_their_rows_say():
+    """Every function runs on opaque values, with the right number of operands, and declares all of its traps."""
     rows = [row for row in BY_ID if row.semantics is not None]
     assert len(rows) == 123 + 5 + 8  # 0x45 … 0xBF, sign extensions, saturating truncations
     for row in rows:
+        d = Recorder(bound_type(row))
         assert row.semantics is not None
-        row.semantics(Recorder(), *(object() for _ in row.operands))
+        assert isinstance(row.semantics(d, *(Opaque() for _ in row.operands)), Opaque)
+        assert set(d.traps) == set(row.traps), row.mnemonic
+        assert list(dict.fromkeys(d.traps)) == list(row.traps), f"{row.mnemonic}: order"
 
 
 NUMPY_INT = {

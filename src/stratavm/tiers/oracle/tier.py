@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from stratavm.module.validate import ValidModule
+from stratavm.module.valid import ValidModule
 from stratavm.tiers.oracle.machine import Budget, OracleLimits, Program
 from stratavm.tiers.oracle.protocols import InstanceLike
 from stratavm.tiers.tier import CompileCosts
