@@ -1,1 +1,10 @@
-"""WASI: capability-based system interface."""
+"""WASI preview 1: what a guest may see of the world, given by capability."""
+
+from __future__ import annotations
+
+from stratavm.wasi.clock import Clock, FixedClock, SystemClock
+from stratavm.wasi.context import Wasi
+from stratavm.wasi.memfs import MemoryTree
+from stratavm.wasi.quotas import Quotas
+
+__all__ = ["Clock", "FixedClock", "MemoryTree", "Quotas", "SystemClock", "Wasi"]

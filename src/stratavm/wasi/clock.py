@@ -1,0 +1,98 @@
+"""Time for the guest: the system's clocks, or a fixed time that only sleeping moves."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """A source of time, in nanoseconds. ``virtual`` time passes only by ``sleep``."""
+
+    virtual: bool
+
+    def realtime_ns(self) -> int:
+        """Since 1970."""
+        ...
+
+    def monotonic_ns(self) -> int:
+        """Since an arbitrary moment."""
+        ...
+
+    def cpu_ns(self) -> int:
+        """Processor time used."""
+        ...
+
+    def resolution_ns(self) -> int:
+        """The smallest step."""
+        ...
+
+    def sleep(self, ns: int) -> None:
+        """Let so much time pass."""
+        ...
+
+
+class SystemClock:
+    """The host's clocks. The monotonic one starts at zero, so that the guest learns nothing of the host's uptime."""
+
+    virtual = False
+
+    def __init__(self) -> None:
+        self._start = time.monotonic_ns()
+        self._cpu_start = time.process_time_ns()
+
+    def realtime_ns(self) -> int:
+        """Since 1970."""
+        return time.time_ns()
+
+    def monotonic_ns(self) -> int:
+        """Since this clock was made."""
+        return time.monotonic_ns() - self._start
+
+    def cpu_ns(self) -> int:
+        """Processor time of the host process since this clock was made."""
+        return time.process_time_ns() - self._cpu_start
+
+    def resolution_ns(self) -> int:
+        """One nanosecond is what the interface can say and Linux claims."""
+        return 1
+
+    def sleep(self, ns: int) -> None:
+        """Sleep for real."""
+        time.sleep(ns / 1e9)
+
+
+class FixedClock:
+    """A clock for reproducible runs: each reading adds ``step_ns``, sleeping adds its time and does not wait."""
+
+    virtual = True
+
+    def __init__(self, realtime_ns: int = 1_600_000_000_000_000_000, step_ns: int = 0) -> None:
+        self._start = realtime_ns
+        self._passed = 0
+        self._step = step_ns
+
+    def _read(self) -> int:
+        now = self._passed
+        self._passed += self._step
+        return now
+
+    def realtime_ns(self) -> int:
+        """The fixed time and what has passed."""
+        return self._start + self._read()
+
+    def monotonic_ns(self) -> int:
+        """What has passed."""
+        return self._read()
+
+    def cpu_ns(self) -> int:
+        """What has passed."""
+        return self._read()
+
+    def resolution_ns(self) -> int:
+        """The step, at least one."""
+        return max(self._step, 1)
+
+    def sleep(self, ns: int) -> None:
+        """Pass at once."""
+        self._passed += ns

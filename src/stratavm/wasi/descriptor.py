@@ -1,0 +1,196 @@
+"""What stands behind a guest's file descriptor: the two interfaces, file-like and directory, and what they default to.
+
+A method that a kind of descriptor does not have refuses with the error number that POSIX would give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Final, NamedTuple, NoReturn
+
+from stratavm.wasi.abi import ALL_RIGHTS, Fdflags, Filetype, Oflags, Rights, Whence
+from stratavm.wasi.errno import Errno, WasiError
+
+Times = tuple[int | None, int | None]
+"""New access and modification time in nanoseconds; None keeps."""
+
+BAD_FILE_RIGHTS: Final = Rights.FD_READ | Rights.FD_WRITE | Rights.FD_SEEK | Rights.FD_TELL
+"""Rights whose absence POSIX knows as EBADF: the descriptor was not opened for that."""
+
+
+class Stat(NamedTuple):
+    """Attributes of a file; times in nanoseconds since 1970, never negative."""
+
+    dev: int
+    ino: int
+    filetype: Filetype
+    nlink: int
+    size: int
+    atim: int
+    mtim: int
+    ctim: int
+
+
+class Entry(NamedTuple):
+    """An entry of a directory."""
+
+    name: bytes
+    ino: int
+    filetype: Filetype
+
+
+class Opening(NamedTuple):
+    """How ``path_open`` wants a file."""
+
+    oflags: Oflags
+    flags: Fdflags
+    follow: bool
+    read: bool
+    write: bool
+
+
+class Descriptor:
+    """An open file, stream, socket or directory.
+
+    Attributes: ``flags`` are the guest's; ``rights`` and ``inheriting`` can only shrink; ``preopen`` is the guest's
+    name of a pre-opened directory. ``read_only`` refuses every change, whatever the rights say.
+    """
+
+    filetype: Filetype = Filetype.UNKNOWN
+    default_rights: ClassVar[Rights] = ALL_RIGHTS
+    flags: Fdflags = Fdflags(0)
+    preopen: bytes | None = None
+    read_only: bool = False
+
+    def __init__(self) -> None:
+        self.rights = self.default_rights
+        self.inheriting = Rights(0)
+
+    def require(self, right: Rights) -> None:
+        """Refuse where a right is missing."""
+        missing = right & ~self.rights
+        if missing:
+            raise WasiError(Errno.BADF if missing & BAD_FILE_RIGHTS else Errno.NOTCAPABLE)
+
+    def changing(self) -> None:
+        """Refuse where it is read-only."""
+        if self.read_only:
+            raise WasiError(Errno.ROFS)
+
+    def read(self, buffers: Sequence[memoryview]) -> int:
+        """Read at the position and move it; returns the number of bytes, 0 at the end."""
+        self._refuse(Errno.BADF)
+
+    def write(self, buffers: Sequence[memoryview]) -> int:
+        """Write at the position and move it; returns the number of bytes."""
+        self._refuse(Errno.BADF)
+
+    def pread(self, buffers: Sequence[memoryview], offset: int) -> int:
+        """Read at an offset."""
+        self._refuse(Errno.SPIPE)
+
+    def pwrite(self, buffers: Sequence[memoryview], offset: int) -> int:
+        """Write at an offset."""
+        self._refuse(Errno.SPIPE)
+
+    def seek(self, delta: int, whence: Whence) -> int:
+        """Move the position; returns the new one."""
+        self._refuse(Errno.SPIPE)
+
+    def stat(self) -> Stat:
+        """Attributes."""
+        return Stat(0, 0, self.filetype, 1, 0, 0, 0, 0)
+
+    def set_size(self, size: int) -> None:
+        """Truncate or extend with zeros."""
+        self._refuse(Errno.INVAL)
+
+    def allocate(self, offset: int, length: int) -> None:
+        """Make sure that a range exists."""
+        self._refuse(Errno.SPIPE)
+
+    def set_times(self, times: Times) -> None:
+        """Set timestamps."""
+        self._refuse(Errno.INVAL)
+
+    def set_flags(self, flags: Fdflags) -> None:
+        """Change the flags that can change: APPEND and NONBLOCK."""
+        if (flags ^ self.flags) & ~(Fdflags.APPEND | Fdflags.NONBLOCK):
+            raise WasiError(Errno.NOTSUP)
+        self.flags = flags
+
+    def sync(self, data_only: bool) -> None:
+        """Write through to the storage; nothing to do where there is none."""
+
+    def advise(self, offset: int, length: int, advice: int) -> None:
+        """Advice on access; ignored by default."""
+
+    def pollable(self, write: bool) -> int | None:
+        """A host descriptor that tells readiness; None means always ready."""
+        return None
+
+    def available(self) -> int:
+        """How many bytes can be read at once, as far as it is known."""
+        return 0
+
+    def close(self) -> None:
+        """Give the resources back."""
+
+    def _refuse(self, errno: Errno) -> NoReturn:
+        raise WasiError(errno)
+
+
+class Directory(Descriptor):
+    """An open directory: operations on paths beneath it, which can never leave it."""
+
+    filetype = Filetype.DIRECTORY
+    cursor: list[Entry] | None = None
+    """What ``fd_readdir`` saw at cookie 0, so that cookies stay true while the directory changes."""
+
+    def read(self, buffers: Sequence[memoryview]) -> int:
+        """Directories are read by ``fd_readdir``."""
+        self._refuse(Errno.ISDIR)
+
+    def entries(self, limit: int) -> list[Entry]:
+        """All entries, ``.`` and ``..`` first; OVERFLOW over the limit."""
+        raise NotImplementedError
+
+    def open(self, path: bytes, how: Opening) -> Descriptor:
+        """Open or create a file or directory."""
+        raise NotImplementedError
+
+    def path_stat(self, path: bytes, follow: bool) -> Stat:
+        """Attributes of a path."""
+        raise NotImplementedError
+
+    def path_set_times(self, path: bytes, follow: bool, times: Times) -> None:
+        """Set timestamps of a path."""
+        raise NotImplementedError
+
+    def readlink(self, path: bytes) -> bytes:
+        """Target of a symbolic link."""
+        raise NotImplementedError
+
+    def mkdir(self, path: bytes) -> None:
+        """Create a directory."""
+        raise NotImplementedError
+
+    def rmdir(self, path: bytes) -> None:
+        """Remove an empty directory."""
+        raise NotImplementedError
+
+    def unlink(self, path: bytes) -> None:
+        """Remove what is not a directory."""
+        raise NotImplementedError
+
+    def symlink(self, target: bytes, path: bytes) -> None:
+        """Create a symbolic link."""
+        raise NotImplementedError
+
+    def link(self, path: bytes, follow: bool, other: Directory, new_path: bytes) -> None:
+        """Create a hard link in ``other``."""
+        raise NotImplementedError
+
+    def rename(self, path: bytes, other: Directory, new_path: bytes) -> None:
+        """Move to ``other``."""
+        raise NotImplementedError

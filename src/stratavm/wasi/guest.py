@@ -1,0 +1,87 @@
+"""The guest's memory as WASI functions see it: every pointer, length and list is checked here before it is used.
+
+Pointers and lengths are unsigned 32-bit integers; Python's integers do not wrap, so ``pointer + length`` is exact.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Any, Protocol
+
+from stratavm.wasi.abi import IOVEC, U32, U64
+from stratavm.wasi.errno import Errno, WasiError
+
+
+class GuestMemory(Protocol):
+    """What a WASI function needs of the caller's memory."""
+
+    def view(self) -> memoryview:
+        """A writable view of all bytes, fresh at each call."""
+        ...
+
+
+class Guest:
+    """A view of guest memory for the time of one call."""
+
+    __slots__ = ("limit_items", "size", "view")
+
+    def __init__(self, view: memoryview, limit_items: int) -> None:
+        self.view = view
+        self.size = view.nbytes
+        self.limit_items = limit_items
+
+    def bytes_at(self, pointer: int, length: int) -> memoryview:
+        """A range of memory, or FAULT."""
+        if pointer + length > self.size:
+            raise WasiError(Errno.FAULT)
+        return self.view[pointer : pointer + length]
+
+    def read(self, layout: Struct, pointer: int) -> tuple[Any, ...]:
+        """Read a struct."""
+        return layout.unpack(self.bytes_at(pointer, layout.size))
+
+    def write(self, layout: Struct, pointer: int, *values: Any) -> None:
+        """Write a struct; padding becomes zero."""
+        self.bytes_at(pointer, layout.size)[:] = layout.pack(*values)
+
+    def write_u32(self, pointer: int, value: int) -> None:
+        """Write a 32-bit number."""
+        self.write(U32, pointer, value)
+
+    def write_u64(self, pointer: int, value: int) -> None:
+        """Write a 64-bit number."""
+        self.write(U64, pointer, value)
+
+    def check(self, pointer: int, length: int) -> None:
+        """FAULT unless the range lies in memory; for results that are written after the deed."""
+        if pointer + length > self.size:
+            raise WasiError(Errno.FAULT)
+
+    def items(self, pointer: int, count: int, size: int) -> memoryview:
+        """An array of structs; INVAL where the guest asks for more than the quota."""
+        if count > self.limit_items:
+            raise WasiError(Errno.INVAL)
+        return self.bytes_at(pointer, count * size)
+
+    def iovecs(self, pointer: int, count: int) -> list[memoryview]:
+        """The buffers of an iovec list, empty ones left out. Their sum must fit in the 32-bit result."""
+        table = self.items(pointer, count, IOVEC.size)
+        buffers = [self.bytes_at(buf, length) for buf, length in IOVEC.iter_unpack(table)]
+        if sum(b.nbytes for b in buffers) > 0xFFFF_FFFF:
+            raise WasiError(Errno.INVAL)
+        return [b for b in buffers if b.nbytes]
+
+    def path(self, pointer: int, length: int, longest: int) -> bytes:
+        """A path: UTF-8 without NUL, not empty."""
+        if length > longest:
+            raise WasiError(Errno.NAMETOOLONG)
+        path = bytes(self.bytes_at(pointer, length))
+        try:
+            path.decode()
+        except UnicodeDecodeError:
+            raise WasiError(Errno.ILSEQ) from None
+        if b"\0" in path:
+            raise WasiError(Errno.INVAL)
+        if not path:
+            raise WasiError(Errno.NOENT)
+        return path

@@ -1,0 +1,535 @@
+"""A file system in memory: writable, bounded by a quota, and behaving as the host's does (a test compares the two).
+
+``MemoryTree`` is what a program gives to a guest as a directory, and reads afterwards.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import ClassVar, Final
+
+from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS, Fdflags, Filetype, Oflags, Rights, Whence
+from stratavm.wasi.descriptor import Descriptor, Directory, Entry, Opening, Stat, Times
+from stratavm.wasi.errno import Errno, WasiError
+from stratavm.wasi.quotas import Quotas
+from stratavm.wasi.resolve import MAX_LINKS, split
+
+NODE_BYTES: Final = 256
+"""What a node counts for besides its name and content, so that empty files are not free."""
+NAME_BYTES: Final = 255
+
+
+class Node:
+    """A file, directory or link. ``nlink`` counts names; content stays while a descriptor has it open."""
+
+    __slots__ = ("atim", "children", "content", "ctim", "filetype", "ino", "mtim", "nlink", "opens", "parent")
+
+    def __init__(self, ino: int, filetype: Filetype, now: int) -> None:
+        self.ino, self.filetype = ino, filetype
+        self.atim = self.mtim = self.ctim = now
+        self.nlink = self.opens = 0
+        self.content = bytearray()
+        self.children: dict[bytes, Node] = {}
+        self.parent: Node | None = None
+
+    def stat(self) -> Stat:
+        """Attributes."""
+        return Stat(1, self.ino, self.filetype, self.nlink, len(self.content), self.atim, self.mtim, self.ctim)
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether it is a directory."""
+        return self.filetype == Filetype.DIRECTORY
+
+    def set_times(self, times: Times, now: int) -> None:
+        """Set timestamps; None keeps."""
+        atim, mtim = times
+        self.atim = self.atim if atim is None else atim
+        self.mtim = self.mtim if mtim is None else mtim
+        self.ctim = now
+
+
+class MemoryTree:
+    """A tree of files in memory. Give it to ``Wasi(preopens=[(tree, "/work")])``.
+
+    Args:
+        files: content by path, for a start; directories are made as needed.
+        limit_bytes: the most that names, nodes and content may take.
+        now_ns: the source of timestamps.
+    """
+
+    def __init__(
+        self,
+        files: dict[str, bytes] | None = None,
+        *,
+        limit_bytes: int | None = None,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.limit_bytes = limit_bytes
+        self.used_bytes = 0
+        self.now_ns = now_ns
+        self._inodes = count(2)
+        self.root = Node(1, Filetype.DIRECTORY, now_ns())
+        self.root.nlink = 2
+        for path, content in (files or {}).items():
+            self.write(path, content)
+
+    # ---- for the host program -------------------------------------------------------------------
+
+    def write(self, path: str, content: bytes) -> None:
+        """Create or replace a file; directories on the way are made."""
+        node = self.root
+        *parents, name = [p.encode() for p in path.strip("/").split("/")]
+        for part in parents:
+            node = node.children.get(part) or self.add(node, part, Filetype.DIRECTORY)
+        file = node.children.get(name) or self.add(node, name, Filetype.REGULAR_FILE)
+        if file.filetype != Filetype.REGULAR_FILE:
+            raise IsADirectoryError(path)
+        self.resize(file, len(content))
+        file.content[:] = content
+
+    def read(self, path: str) -> bytes:
+        """A file's content."""
+        return bytes(self._find(path).content)
+
+    def list(self, path: str = "") -> list[str]:
+        """Names in a directory, sorted."""
+        return sorted(name.decode() for name in self._find(path).children)
+
+    def _find(self, path: str) -> Node:
+        node = self.root
+        for part in path.strip("/").split("/") if path.strip("/") else ():
+            if part.encode() not in node.children:
+                raise FileNotFoundError(path)
+            node = node.children[part.encode()]
+        return node
+
+    # ---- for descriptors ------------------------------------------------------------------------
+
+    def open_root(self, quotas: Quotas) -> MemoryDirectory:
+        """A descriptor of the root; a tree without its own limit gets the context's."""
+        if self.limit_bytes is None:
+            self.limit_bytes = quotas.memory_bytes
+        return MemoryDirectory(self, self.root)
+
+    def remove(self, parent: Node, name: bytes) -> None:
+        """Take a name away for good."""
+        node = self.detach(parent, name)
+        if node.is_directory:
+            node.nlink = 0
+        self.dispose(node)
+
+    def charge(self, size: int) -> None:
+        """Count bytes, or NOSPC."""
+        if self.limit_bytes is not None and self.used_bytes + size > self.limit_bytes:
+            raise WasiError(Errno.NOSPC)
+        self.used_bytes += size
+
+    def add(self, parent: Node, name: bytes, filetype: Filetype, content: bytes = b"") -> Node:
+        """A new node under a name that is free."""
+        self.charge(NODE_BYTES + len(content))
+        node = Node(next(self._inodes), filetype, self.now_ns())
+        node.content[:] = content
+        try:
+            self.may_attach(parent, name)
+        except WasiError:
+            self.used_bytes -= NODE_BYTES + len(content)
+            raise
+        self.attach(parent, name, node)
+        if filetype == Filetype.DIRECTORY:
+            node.nlink = 2
+        return node
+
+    def may_attach(self, parent: Node, name: bytes) -> None:
+        """Refuse a name that is too long or too much, or one in a directory that was removed."""
+        if parent.nlink == 0:
+            raise WasiError(Errno.NOENT)
+        if len(name) > NAME_BYTES:
+            raise WasiError(Errno.NAMETOOLONG)
+        self.charge(len(name))
+        self.used_bytes -= len(name)
+
+    def attach(self, parent: Node, name: bytes, node: Node) -> None:
+        """Give a node a name, which ``may_attach`` allowed."""
+        self.used_bytes += len(name)
+        parent.children[name] = node
+        node.nlink += 1
+        if node.is_directory:
+            node.parent = parent
+            parent.nlink += 1
+        parent.mtim = parent.ctim = node.ctim = self.now_ns()
+
+    def detach(self, parent: Node, name: bytes) -> Node:
+        """Take a name away; the last one of a directory leaves it dead."""
+        node = parent.children.pop(name)
+        self.used_bytes -= len(name)
+        node.nlink -= 1
+        if node.is_directory:
+            parent.nlink -= 1
+            node.parent = None
+        parent.mtim = parent.ctim = node.ctim = self.now_ns()
+        return node
+
+    def dispose(self, node: Node) -> None:
+        """Give back what a node counts for, once nothing names it and nothing has it open."""
+        if node.nlink == 0 and node.opens == 0:
+            self.used_bytes -= NODE_BYTES + len(node.content)
+            node.content.clear()
+
+    def close(self, node: Node) -> None:
+        """One descriptor less."""
+        node.opens -= 1
+        self.dispose(node)
+
+    def resize(self, node: Node, size: int) -> None:
+        """Truncate or extend with zeros."""
+        growth = size - len(node.content)
+        if growth > 0:
+            self.charge(growth)
+            try:
+                node.content.extend(bytes(growth))
+            except MemoryError:
+                self.used_bytes -= growth
+                raise
+        else:
+            del node.content[size:]
+            self.used_bytes += growth
+        node.mtim = node.ctim = self.now_ns()
+
+
+class MemoryFile(Descriptor):
+    """A regular file in memory."""
+
+    filetype = Filetype.REGULAR_FILE
+    default_rights: ClassVar[Rights] = FILE_RIGHTS
+
+    def __init__(self, tree: MemoryTree, node: Node, flags: Fdflags, read_only: bool) -> None:
+        super().__init__()
+        self.tree, self.node, self.flags, self.read_only = tree, node, flags, read_only
+        self.position = 0
+        node.opens += 1
+
+    def close(self) -> None:
+        """Close."""
+        self.tree.close(self.node)
+
+    def read(self, buffers: Sequence[memoryview]) -> int:
+        """Read at the position."""
+        size = self.pread(buffers, self.position)
+        self.position += size
+        return size
+
+    def pread(self, buffers: Sequence[memoryview], offset: int) -> int:
+        """Read at an offset."""
+        at = offset
+        with memoryview(self.node.content) as content:
+            for buffer in buffers:
+                piece = content[at : at + buffer.nbytes]
+                buffer[: piece.nbytes] = piece
+                at += piece.nbytes
+                piece.release()
+        return at - offset
+
+    def write(self, buffers: Sequence[memoryview]) -> int:
+        """Write at the position, or at the end with APPEND."""
+        if self.flags & Fdflags.APPEND and buffers:
+            self.position = len(self.node.content)
+        size = self._store(buffers, self.position)
+        self.position += size
+        return size
+
+    def pwrite(self, buffers: Sequence[memoryview], offset: int) -> int:
+        """Write at an offset; at the end with APPEND, as Linux does."""
+        return self._store(buffers, len(self.node.content) if self.flags & Fdflags.APPEND else offset)
+
+    def _store(self, buffers: Sequence[memoryview], offset: int) -> int:
+        data = b"".join(buffers)
+        if data:
+            if offset + len(data) > len(self.node.content):
+                self.tree.resize(self.node, offset + len(data))
+            self.node.content[offset : offset + len(data)] = data
+            self.node.mtim = self.node.ctim = self.tree.now_ns()
+        return len(data)
+
+    def seek(self, delta: int, whence: Whence) -> int:
+        """Move the position."""
+        origin = {Whence.SET: 0, Whence.CUR: self.position, Whence.END: len(self.node.content)}[whence]
+        if not 0 <= origin + delta < 1 << 63:
+            raise WasiError(Errno.INVAL)
+        self.position = origin + delta
+        return self.position
+
+    def stat(self) -> Stat:
+        """Attributes."""
+        return self.node.stat()
+
+    def set_size(self, size: int) -> None:
+        """Truncate or extend."""
+        self.tree.resize(self.node, size)
+
+    def allocate(self, offset: int, length: int) -> None:
+        """Extend to hold the range."""
+        if offset + length > len(self.node.content):
+            self.tree.resize(self.node, offset + length)
+
+    def set_times(self, times: Times) -> None:
+        """Set timestamps."""
+        self.node.set_times(times, self.tree.now_ns())
+
+    def available(self) -> int:
+        """What is left behind the position."""
+        return max(len(self.node.content) - self.position, 0)
+
+
+class Place:
+    """Where a path ends: the directories passed, the last name (or none for a directory itself), and its node."""
+
+    __slots__ = ("name", "node", "slashed", "stack")
+
+    def __init__(self, stack: list[Node], name: bytes | None, node: Node | None, slashed: bool) -> None:
+        self.stack, self.name, self.node, self.slashed = stack, name, node, slashed
+
+    @property
+    def parent(self) -> Node:
+        """The directory that holds the name."""
+        return self.stack[-1]
+
+    def found(self) -> Node:
+        """The node, or NOENT; NOTDIR for a file with a trailing slash."""
+        if self.node is None:
+            raise WasiError(Errno.NOENT)
+        if self.slashed and not self.node.is_directory:
+            raise WasiError(Errno.NOTDIR)
+        return self.node
+
+
+class MemoryDirectory(Directory):
+    """A directory in memory. Paths are walked with a stack, so ``..`` never leaves it."""
+
+    default_rights: ClassVar[Rights] = DIRECTORY_RIGHTS
+
+    def __init__(self, tree: MemoryTree, node: Node, read_only: bool = False) -> None:
+        super().__init__()
+        self.tree, self.node, self.read_only = tree, node, read_only
+        node.opens += 1
+
+    def close(self) -> None:
+        """Close."""
+        self.tree.close(self.node)
+
+    def stat(self) -> Stat:
+        """Attributes of the directory itself."""
+        return self.node.stat()
+
+    def set_times(self, times: Times) -> None:
+        """Timestamps of the directory itself."""
+        self.changing()
+        self.node.set_times(times, self.tree.now_ns())
+
+    def entries(self, limit: int) -> list[Entry]:
+        """All entries; ``..`` has the directory's own inode, as on the host."""
+        if len(self.node.children) + 2 > limit:
+            raise WasiError(Errno.OVERFLOW)
+        own = [Entry(dots, self.node.ino, Filetype.DIRECTORY) for dots in (b".", b"..")]
+        return own + [Entry(name, node.ino, node.filetype) for name, node in self.node.children.items()]
+
+    def _walk(self, path: bytes, follow: bool) -> Place:
+        """Resolve a path; a link in the last place is followed where asked, or where a slash follows it."""
+        pending, stack, links = split(path), [self.node], 0
+        slashed = pending[0] == b""
+        if slashed:
+            del pending[0]
+        if not pending:
+            return Place(stack, None, self.node, True)
+        while True:
+            name = pending.pop()
+            node = self._step(stack, name)
+            if node is not None and node.filetype == Filetype.SYMBOLIC_LINK and (pending or follow or slashed):
+                links += 1
+                if links > MAX_LINKS:
+                    raise WasiError(Errno.LOOP)
+                target = split(bytes(node.content))
+                slashed = slashed or (not pending and target[0] == b"")
+                pending.extend(t for t in target if t)
+                continue
+            if not pending:
+                return Place(stack, None if name in (b".", b"..") else name, node, slashed)
+            if node is None:
+                raise WasiError(Errno.NOENT)
+            if not node.is_directory:
+                raise WasiError(Errno.NOTDIR)
+            if name not in (b".", b".."):
+                stack.append(node)
+
+    @staticmethod
+    def _step(stack: list[Node], name: bytes) -> Node | None:
+        """The node of a component; ``..`` pops, and PERM at the directory itself."""
+        if name == b".":
+            return stack[-1]
+        if name == b"..":
+            if len(stack) == 1:
+                raise WasiError(Errno.PERM)
+            stack.pop()
+            return stack[-1]
+        return stack[-1].children.get(name)
+
+    def open(self, path: bytes, how: Opening) -> Descriptor:
+        """Open or create."""
+        creating = bool(how.oflags & Oflags.CREAT)
+        if self.read_only and (how.write or how.oflags & Oflags.TRUNC):
+            self.changing()
+        if creating and path.endswith(b"/"):
+            raise WasiError(Errno.ISDIR)
+        exclusive = creating and bool(how.oflags & Oflags.EXCL)
+        place = self._walk(path, how.follow and not exclusive)
+        if place.node is None and creating and place.name is not None:
+            self.changing()
+            if place.slashed:
+                raise WasiError(Errno.ISDIR)
+            place.node = self.tree.add(place.parent, place.name, Filetype.REGULAR_FILE)
+        elif exclusive:
+            raise WasiError(Errno.EXIST)
+        node = place.found()
+        if node.filetype == Filetype.SYMBOLIC_LINK:
+            raise WasiError(Errno.NOTDIR if how.oflags & Oflags.DIRECTORY else Errno.LOOP)
+        if node.is_directory:
+            if how.write or creating or how.oflags & Oflags.TRUNC:
+                raise WasiError(Errno.ISDIR)
+            return MemoryDirectory(self.tree, node, self.read_only)
+        if how.oflags & Oflags.DIRECTORY:
+            raise WasiError(Errno.NOTDIR)
+        if how.oflags & Oflags.TRUNC:
+            self.tree.resize(node, 0)
+        return MemoryFile(self.tree, node, how.flags, self.read_only)
+
+    def path_stat(self, path: bytes, follow: bool) -> Stat:
+        """Attributes of a path."""
+        return self._walk(path, follow).found().stat()
+
+    def path_set_times(self, path: bytes, follow: bool, times: Times) -> None:
+        """Timestamps of a path."""
+        self.changing()
+        self._walk(path, follow).found().set_times(times, self.tree.now_ns())
+
+    def readlink(self, path: bytes) -> bytes:
+        """Target of a link."""
+        if path.endswith(b"/"):
+            raise WasiError(Errno.INVAL)
+        node = self._walk(path, False).found()
+        if node.filetype != Filetype.SYMBOLIC_LINK:
+            raise WasiError(Errno.INVAL)
+        return bytes(node.content)
+
+    def _entry(self, path: bytes, dots: Errno) -> Place:
+        """The place of a name itself. ``.`` and ``..`` in the end are refused with ``dots``."""
+        place = self._walk(path.rstrip(b"/") or path, False)
+        if place.name is None:
+            raise WasiError(dots)
+        place.slashed = path.endswith(b"/")
+        return place
+
+    def _new(self, path: bytes, slash: Errno | None = None) -> Place:
+        """The place of a name to make."""
+        place = self._entry(path, Errno.EXIST)
+        if place.slashed and slash is not None:
+            raise WasiError(slash)
+        if place.node is not None:
+            raise WasiError(Errno.EXIST)
+        return place
+
+    def mkdir(self, path: bytes) -> None:
+        """Create a directory."""
+        self.changing()
+        place = self._new(path)
+        assert place.name is not None
+        self.tree.add(place.parent, place.name, Filetype.DIRECTORY)
+
+    def rmdir(self, path: bytes) -> None:
+        """Remove an empty directory."""
+        self.changing()
+        place = self._entry(path, Errno.INVAL)
+        if place.node is None:
+            raise WasiError(Errno.NOENT)
+        if not place.node.is_directory:
+            raise WasiError(Errno.NOTDIR)
+        if place.node.children:
+            raise WasiError(Errno.NOTEMPTY)
+        assert place.name is not None
+        self.tree.remove(place.parent, place.name)
+
+    def unlink(self, path: bytes) -> None:
+        """Remove a file or link."""
+        self.changing()
+        place = self._entry(path, Errno.ISDIR)
+        if place.node is not None and place.node.is_directory:
+            raise WasiError(Errno.ISDIR)
+        place.found()
+        assert place.name is not None
+        self.tree.remove(place.parent, place.name)
+
+    def symlink(self, target: bytes, path: bytes) -> None:
+        """Create a link."""
+        self.changing()
+        if target.startswith(b"/"):
+            raise WasiError(Errno.PERM)
+        place = self._new(path, slash=Errno.NOENT)
+        assert place.name is not None
+        self.tree.add(place.parent, place.name, Filetype.SYMBOLIC_LINK, target)
+
+    def link(self, path: bytes, follow: bool, other: Directory, new_path: bytes) -> None:
+        """Create a hard link."""
+        self.changing()
+        other.changing()
+        target = self._same_tree(other)
+        node = self._walk(path, follow).found()
+        if node.is_directory:
+            raise WasiError(Errno.PERM)
+        place = target._new(new_path, slash=Errno.NOENT)
+        assert place.name is not None
+        self.tree.may_attach(place.parent, place.name)
+        self.tree.attach(place.parent, place.name, node)
+
+    def rename(self, path: bytes, other: Directory, new_path: bytes) -> None:
+        """Move; what has the new name is replaced."""
+        self.changing()
+        other.changing()
+        target = self._same_tree(other)
+        old = self._entry(path, Errno.BUSY)
+        node = old.found()
+        new = target._entry(new_path, Errno.BUSY)
+        if new.slashed and not node.is_directory:
+            raise WasiError(Errno.NOTDIR)
+        if new.node is node:
+            return
+        self._may_move(node, new)
+        assert old.name is not None and new.name is not None
+        self.tree.may_attach(new.parent, new.name)
+        if new.node is not None:
+            self.tree.remove(new.parent, new.name)
+        self.tree.detach(old.parent, old.name)
+        self.tree.attach(new.parent, new.name, node)
+
+    @staticmethod
+    def _may_move(node: Node, new: Place) -> None:
+        """Refuse to put a directory beneath itself, or to replace what must not be replaced."""
+        above: Node | None = new.parent
+        while node.is_directory and above is not None:
+            if above is node:
+                raise WasiError(Errno.INVAL)
+            above = above.parent
+        if new.node is None:
+            return
+        if node.is_directory and not new.node.is_directory:
+            raise WasiError(Errno.NOTDIR)
+        if new.node.is_directory and not node.is_directory:
+            raise WasiError(Errno.ISDIR)
+        if new.node.children:
+            raise WasiError(Errno.NOTEMPTY)
+
+    def _same_tree(self, other: Directory) -> MemoryDirectory:
+        """Links and renames stay within one tree."""
+        if not isinstance(other, MemoryDirectory) or other.tree is not self.tree:
+            raise WasiError(Errno.XDEV)
+        return other

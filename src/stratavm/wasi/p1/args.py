@@ -1,0 +1,38 @@
+"""Command-line arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stratavm.wasi.context import Wasi
+from stratavm.wasi.guest import Guest
+from stratavm.wasi.registry import PREVIEW1
+
+
+def write_strings(guest: Guest, strings: Sequence[bytes], pointers: int, buffer: int) -> None:
+    """Write C strings one after the other, and where each begins."""
+    data = b"".join(strings)
+    guest.check(pointers, 4 * len(strings))
+    guest.bytes_at(buffer, len(data))[:] = data
+    for index, string in enumerate(strings):
+        guest.write_u32(pointers + 4 * index, buffer)
+        buffer += len(string)
+
+
+def write_sizes(guest: Guest, strings: Sequence[bytes], count: int, size: int) -> None:
+    """Write how many strings there are, and their total size."""
+    guest.check(size, 4)
+    guest.write_u32(count, len(strings))
+    guest.write_u32(size, sum(map(len, strings)))
+
+
+@PREVIEW1.function("args_get", "ii->i")
+def args_get(ctx: Wasi, guest: Guest, argv: int, argv_buf: int) -> None:
+    """Write the arguments and pointers to them."""
+    write_strings(guest, ctx.args, argv, argv_buf)
+
+
+@PREVIEW1.function("args_sizes_get", "ii->i")
+def args_sizes_get(ctx: Wasi, guest: Guest, argc: int, argv_buf_size: int) -> None:
+    """Write the number of arguments and the bytes they take."""
+    write_sizes(guest, ctx.args, argc, argv_buf_size)

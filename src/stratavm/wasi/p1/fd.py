@@ -1,0 +1,272 @@
+"""Descriptors: reading, writing, attributes."""
+
+from __future__ import annotations
+
+from stratavm.wasi.abi import (
+    ADVICES,
+    DIRENT,
+    FDSTAT,
+    FILESTAT,
+    FILESTAT_UNSTABLE,
+    PRESTAT,
+    Fdflags,
+    Fstflags,
+    Rights,
+    Whence,
+)
+from stratavm.wasi.context import Wasi
+from stratavm.wasi.descriptor import Stat, Times
+from stratavm.wasi.errno import Errno, WasiError
+from stratavm.wasi.guest import Guest
+from stratavm.wasi.registry import PREVIEW1, UNSTABLE
+
+
+def signed64(value: int) -> int:
+    """An unsigned 64-bit number read as a signed one."""
+    return value - (1 << 64) if value >> 63 else value
+
+
+def offset_of(value: int) -> int:
+    """A file offset or size; what no file can have is INVAL."""
+    if value >> 63:
+        raise WasiError(Errno.INVAL)
+    return value
+
+
+def times_of(ctx: Wasi, atim: int, mtim: int, flags: int) -> Times:
+    """The timestamps that the flags choose."""
+    if flags >> 4 or flags & 3 == 3 or flags & 12 == 12:
+        raise WasiError(Errno.INVAL)
+    chosen = Fstflags(flags)
+    now = ctx.clock.realtime_ns() if chosen & (Fstflags.ATIM_NOW | Fstflags.MTIM_NOW) else 0
+    return (
+        atim if chosen & Fstflags.ATIM else now if chosen & Fstflags.ATIM_NOW else None,
+        mtim if chosen & Fstflags.MTIM else now if chosen & Fstflags.MTIM_NOW else None,
+    )
+
+
+def write_stat(guest: Guest, pointer: int, stat: Stat) -> None:
+    """Write a ``filestat``."""
+    guest.write(FILESTAT, pointer, *stat)
+
+
+@PREVIEW1.function("fd_advise", "iIIi->i")
+def fd_advise(ctx: Wasi, guest: Guest, fd: int, offset: int, length: int, advice: int) -> None:
+    """Tell how a file will be used."""
+    descriptor = ctx.get(fd, Rights.FD_ADVISE)
+    if advice >= ADVICES:
+        raise WasiError(Errno.INVAL)
+    descriptor.advise(offset_of(offset), offset_of(length), advice)
+
+
+@PREVIEW1.function("fd_allocate", "iII->i")
+def fd_allocate(ctx: Wasi, guest: Guest, fd: int, offset: int, length: int) -> None:
+    """Make sure that a range of a file exists."""
+    descriptor = ctx.get(fd, Rights.FD_ALLOCATE)
+    if length == 0:
+        raise WasiError(Errno.INVAL)
+    offset_of(offset + length)
+    descriptor.changing()
+    ctx.may_write(length)
+    descriptor.allocate(offset, length)
+    ctx.wrote(length)
+
+
+@PREVIEW1.function("fd_close", "i->i")
+def fd_close(ctx: Wasi, guest: Guest, fd: int) -> None:
+    """Close."""
+    ctx.remove(fd)
+
+
+@PREVIEW1.function("fd_datasync", "i->i")
+def fd_datasync(ctx: Wasi, guest: Guest, fd: int) -> None:
+    """Write the data through."""
+    ctx.get(fd, Rights.FD_DATASYNC).sync(data_only=True)
+
+
+@PREVIEW1.function("fd_sync", "i->i")
+def fd_sync(ctx: Wasi, guest: Guest, fd: int) -> None:
+    """Write data and attributes through."""
+    ctx.get(fd, Rights.FD_SYNC).sync(data_only=False)
+
+
+@PREVIEW1.function("fd_fdstat_get", "ii->i")
+def fd_fdstat_get(ctx: Wasi, guest: Guest, fd: int, out: int) -> None:
+    """Write a descriptor's type, flags and rights."""
+    d = ctx.get(fd)
+    guest.write(FDSTAT, out, d.filetype, d.flags, d.rights, d.inheriting)
+
+
+@PREVIEW1.function("fd_fdstat_set_flags", "ii->i")
+def fd_fdstat_set_flags(ctx: Wasi, guest: Guest, fd: int, flags: int) -> None:
+    """Change a descriptor's flags."""
+    descriptor = ctx.get(fd, Rights.FD_FDSTAT_SET_FLAGS)
+    if flags >> 5:
+        raise WasiError(Errno.INVAL)
+    descriptor.set_flags(Fdflags(flags))
+
+
+@PREVIEW1.function("fd_fdstat_set_rights", "iII->i")
+def fd_fdstat_set_rights(ctx: Wasi, guest: Guest, fd: int, base: int, inheriting: int) -> None:
+    """Give rights up; they cannot be gained."""
+    descriptor = ctx.get(fd)
+    if base & ~descriptor.rights or inheriting & ~descriptor.inheriting:
+        raise WasiError(Errno.NOTCAPABLE)
+    descriptor.rights, descriptor.inheriting = Rights(base), Rights(inheriting)
+
+
+@PREVIEW1.function("fd_filestat_get", "ii->i")
+def fd_filestat_get(ctx: Wasi, guest: Guest, fd: int, out: int) -> None:
+    """Write a file's attributes."""
+    write_stat(guest, out, ctx.get(fd, Rights.FD_FILESTAT_GET).stat())
+
+
+@UNSTABLE.function("fd_filestat_get", "ii->i")
+def fd_filestat_get_unstable(ctx: Wasi, guest: Guest, fd: int, out: int) -> None:
+    """The same, in the older layout."""
+    guest.write(FILESTAT_UNSTABLE, out, *unstable_stat(ctx.get(fd, Rights.FD_FILESTAT_GET).stat()))
+
+
+def unstable_stat(stat: Stat) -> Stat:
+    """Attributes whose link count fits in 32 bits."""
+    return stat._replace(nlink=min(stat.nlink, 0xFFFF_FFFF))
+
+
+@PREVIEW1.function("fd_filestat_set_size", "iI->i")
+def fd_filestat_set_size(ctx: Wasi, guest: Guest, fd: int, size: int) -> None:
+    """Truncate a file, or extend it with zeros."""
+    descriptor = ctx.get(fd, Rights.FD_FILESTAT_SET_SIZE)
+    descriptor.changing()
+    descriptor.set_size(offset_of(size))
+
+
+@PREVIEW1.function("fd_filestat_set_times", "iIIi->i")
+def fd_filestat_set_times(ctx: Wasi, guest: Guest, fd: int, atim: int, mtim: int, flags: int) -> None:
+    """Set a file's timestamps."""
+    descriptor = ctx.get(fd, Rights.FD_FILESTAT_SET_TIMES)
+    times = times_of(ctx, atim, mtim, flags)
+    descriptor.changing()
+    descriptor.set_times(times)
+
+
+@PREVIEW1.function("fd_read", "iiii->i")
+def fd_read(ctx: Wasi, guest: Guest, fd: int, iovs: int, count: int, out: int) -> None:
+    """Read at the position."""
+    descriptor = ctx.get(fd, Rights.FD_READ)
+    guest.check(out, 4)
+    guest.write_u32(out, descriptor.read(guest.iovecs(iovs, count)))
+
+
+@PREVIEW1.function("fd_pread", "iiiIi->i")
+def fd_pread(ctx: Wasi, guest: Guest, fd: int, iovs: int, count: int, offset: int, out: int) -> None:
+    """Read at an offset."""
+    descriptor = ctx.get(fd, Rights.FD_READ | Rights.FD_SEEK)
+    guest.check(out, 4)
+    guest.write_u32(out, descriptor.pread(guest.iovecs(iovs, count), offset_of(offset)))
+
+
+@PREVIEW1.function("fd_write", "iiii->i")
+def fd_write(ctx: Wasi, guest: Guest, fd: int, iovs: int, count: int, out: int) -> None:
+    """Write at the position."""
+    descriptor = ctx.get(fd, Rights.FD_WRITE)
+    guest.check(out, 4)
+    buffers = guest.iovecs(iovs, count)
+    ctx.may_write(sum(b.nbytes for b in buffers))
+    written = descriptor.write(buffers)
+    ctx.wrote(written)
+    guest.write_u32(out, written)
+
+
+@PREVIEW1.function("fd_pwrite", "iiiIi->i")
+def fd_pwrite(ctx: Wasi, guest: Guest, fd: int, iovs: int, count: int, offset: int, out: int) -> None:
+    """Write at an offset."""
+    descriptor = ctx.get(fd, Rights.FD_WRITE | Rights.FD_SEEK)
+    guest.check(out, 4)
+    buffers = guest.iovecs(iovs, count)
+    size = sum(b.nbytes for b in buffers)
+    offset_of(offset + size)
+    ctx.may_write(size)
+    written = descriptor.pwrite(buffers, offset)
+    ctx.wrote(written)
+    guest.write_u32(out, written)
+
+
+@PREVIEW1.function("fd_prestat_get", "ii->i")
+def fd_prestat_get(ctx: Wasi, guest: Guest, fd: int, out: int) -> None:
+    """Write what kind of pre-opened thing a descriptor is: a directory, and the length of its name."""
+    guest.write(PRESTAT, out, 0, len(_preopen(ctx, fd)))
+
+
+@PREVIEW1.function("fd_prestat_dir_name", "iii->i")
+def fd_prestat_dir_name(ctx: Wasi, guest: Guest, fd: int, path: int, length: int) -> None:
+    """Write the name of a pre-opened directory."""
+    name = _preopen(ctx, fd)
+    if length < len(name):
+        raise WasiError(Errno.NAMETOOLONG)
+    guest.bytes_at(path, len(name))[:] = name
+
+
+def _preopen(ctx: Wasi, fd: int) -> bytes:
+    """The name of a pre-opened directory; BADF for any other descriptor, which ends the guest's search."""
+    name = ctx.get(fd).preopen
+    if name is None:
+        raise WasiError(Errno.BADF)
+    return name
+
+
+@PREVIEW1.function("fd_readdir", "iiiIi->i")
+def fd_readdir(ctx: Wasi, guest: Guest, fd: int, buffer: int, length: int, cookie: int, out: int) -> None:
+    """Write entries from a cookie on, the last one cut off where the buffer ends.
+
+    A cookie is the number of entries before it in what the directory held at cookie 0, so it stays true.
+    """
+    directory = ctx.directory(fd, Rights.FD_READDIR)
+    guest.check(out, 4)
+    target = guest.bytes_at(buffer, length)
+    if cookie == 0 or directory.cursor is None:
+        directory.cursor = directory.entries(ctx.quotas.directory_entries)
+    used = 0
+    for number in range(cookie, len(directory.cursor)):
+        name, ino, filetype = directory.cursor[number]
+        record = DIRENT.pack(number + 1, ino, len(name), filetype) + name
+        piece = record[: length - used]
+        target[used : used + len(piece)] = piece
+        used += len(piece)
+        if used == length:
+            break
+    guest.write_u32(out, used)
+
+
+@PREVIEW1.function("fd_renumber", "ii->i")
+def fd_renumber(ctx: Wasi, guest: Guest, fd: int, to: int) -> None:
+    """Move a descriptor onto another one."""
+    ctx.renumber(fd, to)
+
+
+@PREVIEW1.function("fd_seek", "iIii->i")
+def fd_seek(ctx: Wasi, guest: Guest, fd: int, delta: int, whence: int, out: int) -> None:
+    """Move the position and write the new one."""
+    _seek(ctx, guest, fd, delta, whence, out)
+
+
+@UNSTABLE.function("fd_seek", "iIii->i")
+def fd_seek_unstable(ctx: Wasi, guest: Guest, fd: int, delta: int, whence: int, out: int) -> None:
+    """The same, with the older numbers: current, end, start."""
+    _seek(ctx, guest, fd, delta, {0: Whence.CUR, 1: Whence.END, 2: Whence.SET}.get(whence, whence), out)
+
+
+def _seek(ctx: Wasi, guest: Guest, fd: int, delta: int, whence: int, out: int) -> None:
+    distance = signed64(delta)
+    only_tells = distance == 0 and whence == Whence.CUR
+    descriptor = ctx.get(fd, Rights.FD_TELL if only_tells else Rights.FD_SEEK)
+    if whence > Whence.END:
+        raise WasiError(Errno.INVAL)
+    guest.check(out, 8)
+    guest.write_u64(out, descriptor.seek(distance, Whence(whence)))
+
+
+@PREVIEW1.function("fd_tell", "ii->i")
+def fd_tell(ctx: Wasi, guest: Guest, fd: int, out: int) -> None:
+    """Write the position."""
+    guest.check(out, 8)
+    guest.write_u64(out, ctx.get(fd, Rights.FD_TELL).seek(0, Whence.CUR))

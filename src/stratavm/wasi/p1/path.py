@@ -1,0 +1,158 @@
+"""Paths: every one relative to an open directory, and kept beneath it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stratavm.wasi.abi import FILESTAT_UNSTABLE, SYMLINK_FOLLOW, Fdflags, Oflags, Rights
+from stratavm.wasi.context import Wasi
+from stratavm.wasi.descriptor import Opening, Stat
+from stratavm.wasi.errno import Errno, WasiError
+from stratavm.wasi.guest import Guest
+from stratavm.wasi.p1.fd import times_of, unstable_stat, write_stat
+from stratavm.wasi.registry import PREVIEW1, UNSTABLE
+
+WRITING: Final = Rights.FD_WRITE | Rights.FD_ALLOCATE | Rights.FD_FILESTAT_SET_SIZE | Rights.FD_DATASYNC
+
+
+def path_of(ctx: Wasi, guest: Guest, pointer: int, length: int) -> bytes:
+    """A path argument."""
+    return guest.path(pointer, length, ctx.quotas.path_bytes)
+
+
+def follows(flags: int) -> bool:
+    """Whether ``lookupflags`` ask to follow a link in the last place."""
+    if flags & ~SYMLINK_FOLLOW:
+        raise WasiError(Errno.INVAL)
+    return flags == SYMLINK_FOLLOW
+
+
+@PREVIEW1.function("path_create_directory", "iii->i")
+def path_create_directory(ctx: Wasi, guest: Guest, fd: int, path: int, length: int) -> None:
+    """Create a directory."""
+    ctx.directory(fd, Rights.PATH_CREATE_DIRECTORY).mkdir(path_of(ctx, guest, path, length))
+
+
+@PREVIEW1.function("path_filestat_get", "iiiii->i")
+def path_filestat_get(ctx: Wasi, guest: Guest, fd: int, flags: int, path: int, length: int, out: int) -> None:
+    """Write a file's attributes."""
+    write_stat(guest, out, _stat(ctx, guest, fd, flags, path, length))
+
+
+@UNSTABLE.function("path_filestat_get", "iiiii->i")
+def path_filestat_get_unstable(ctx: Wasi, guest: Guest, fd: int, flags: int, path: int, length: int, out: int) -> None:
+    """The same, in the older layout."""
+    guest.write(FILESTAT_UNSTABLE, out, *unstable_stat(_stat(ctx, guest, fd, flags, path, length)))
+
+
+def _stat(ctx: Wasi, guest: Guest, fd: int, flags: int, path: int, length: int) -> Stat:
+    directory = ctx.directory(fd, Rights.PATH_FILESTAT_GET)
+    return directory.path_stat(path_of(ctx, guest, path, length), follows(flags))
+
+
+@PREVIEW1.function("path_filestat_set_times", "iiiiIIi->i")
+def path_filestat_set_times(
+    ctx: Wasi, guest: Guest, fd: int, flags: int, path: int, length: int, atim: int, mtim: int, chosen: int
+) -> None:
+    """Set a file's timestamps."""
+    directory = ctx.directory(fd, Rights.PATH_FILESTAT_SET_TIMES)
+    times = times_of(ctx, atim, mtim, chosen)
+    directory.path_set_times(path_of(ctx, guest, path, length), follows(flags), times)
+
+
+@PREVIEW1.function("path_link", "iiiiiii->i")
+def path_link(
+    ctx: Wasi, guest: Guest, fd: int, flags: int, path: int, length: int, to: int, new_path: int, new_length: int
+) -> None:
+    """Create a hard link."""
+    source = ctx.directory(fd, Rights.PATH_LINK_SOURCE)
+    target = ctx.directory(to, Rights.PATH_LINK_TARGET)
+    new = path_of(ctx, guest, new_path, new_length)
+    source.link(path_of(ctx, guest, path, length), follows(flags), target, new)
+
+
+@PREVIEW1.function("path_open", "iiiiiIIii->i")
+def path_open(
+    ctx: Wasi,
+    guest: Guest,
+    fd: int,
+    flags: int,
+    path: int,
+    length: int,
+    oflags: int,
+    rights: int,
+    inheriting: int,
+    fdflags: int,
+    out: int,
+) -> None:
+    """Open or create a file or directory.
+
+    The rights asked for decide about reading and writing, as in other runtimes; for the rest a descriptor has what
+    its directory passes on, since guests ask for too much and for too little.
+    """
+    directory = ctx.directory(fd, Rights.PATH_OPEN)
+    if oflags >> 4 or fdflags >> 5:
+        raise WasiError(Errno.INVAL)
+    how = _opening(flags, Oflags(oflags), Fdflags(fdflags), Rights(rights & directory.inheriting))
+    if how.oflags & Oflags.CREAT:
+        directory.require(Rights.PATH_CREATE_FILE)
+    if how.oflags & Oflags.TRUNC:
+        directory.require(Rights.PATH_FILESTAT_SET_SIZE)
+    guest.check(out, 4)
+    name = path_of(ctx, guest, path, length)
+    if len(ctx.table) >= ctx.quotas.descriptors:
+        raise WasiError(Errno.MFILE)  # before anything is created
+    opened = directory.open(name, how)
+    opened.rights = directory.inheriting & opened.default_rights
+    opened.rights &= ~((Rights(0) if how.read else Rights.FD_READ) | (Rights(0) if how.write else WRITING))
+    opened.inheriting = directory.inheriting
+    guest.write_u32(out, ctx.insert(opened))
+
+
+def _opening(flags: int, oflags: Oflags, fdflags: Fdflags, rights: Rights) -> Opening:
+    """What the arguments ask for. A directory is never opened for writing."""
+    if oflags & Oflags.DIRECTORY:
+        if oflags & (Oflags.CREAT | Oflags.EXCL | Oflags.TRUNC):
+            raise WasiError(Errno.INVAL)
+        return Opening(oflags, fdflags, follows(flags), True, False)
+    return Opening(oflags, fdflags, follows(flags), bool(rights & Rights.FD_READ), bool(rights & Rights.FD_WRITE))
+
+
+@PREVIEW1.function("path_readlink", "iiiiii->i")
+def path_readlink(
+    ctx: Wasi, guest: Guest, fd: int, path: int, length: int, buffer: int, buffer_length: int, out: int
+) -> None:
+    """Write a link's target, cut off where the buffer ends."""
+    directory = ctx.directory(fd, Rights.PATH_READLINK)
+    guest.check(out, 4)
+    guest.check(buffer, buffer_length)
+    target = directory.readlink(path_of(ctx, guest, path, length))[:buffer_length]
+    guest.bytes_at(buffer, len(target))[:] = target
+    guest.write_u32(out, len(target))
+
+
+@PREVIEW1.function("path_remove_directory", "iii->i")
+def path_remove_directory(ctx: Wasi, guest: Guest, fd: int, path: int, length: int) -> None:
+    """Remove an empty directory."""
+    ctx.directory(fd, Rights.PATH_REMOVE_DIRECTORY).rmdir(path_of(ctx, guest, path, length))
+
+
+@PREVIEW1.function("path_rename", "iiiiii->i")
+def path_rename(ctx: Wasi, guest: Guest, fd: int, path: int, length: int, to: int, new_path: int, new_length: int) -> None:
+    """Rename or move a file or directory."""
+    source = ctx.directory(fd, Rights.PATH_RENAME_SOURCE)
+    target = ctx.directory(to, Rights.PATH_RENAME_TARGET)
+    source.rename(path_of(ctx, guest, path, length), target, path_of(ctx, guest, new_path, new_length))
+
+
+@PREVIEW1.function("path_symlink", "iiiii->i")
+def path_symlink(ctx: Wasi, guest: Guest, old: int, old_length: int, fd: int, path: int, length: int) -> None:
+    """Create a symbolic link."""
+    directory = ctx.directory(fd, Rights.PATH_SYMLINK)
+    directory.symlink(path_of(ctx, guest, old, old_length), path_of(ctx, guest, path, length))
+
+
+@PREVIEW1.function("path_unlink_file", "iii->i")
+def path_unlink_file(ctx: Wasi, guest: Guest, fd: int, path: int, length: int) -> None:
+    """Remove a file or link."""
+    ctx.directory(fd, Rights.PATH_UNLINK_FILE).unlink(path_of(ctx, guest, path, length))

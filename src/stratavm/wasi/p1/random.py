@@ -1,0 +1,21 @@
+"""Random bytes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stratavm.wasi.context import Wasi
+from stratavm.wasi.guest import Guest
+from stratavm.wasi.registry import PREVIEW1
+
+CHUNK: Final = 1 << 20
+"""Bytes made at a time, so that a large request costs no large allocation."""
+
+
+@PREVIEW1.function("random_get", "ii->i")
+def random_get(ctx: Wasi, guest: Guest, buffer: int, length: int) -> None:
+    """Fill a buffer from the system's secure source, or from the seed."""
+    target = guest.bytes_at(buffer, length)
+    for start in range(0, length, CHUNK):
+        piece = target[start : start + CHUNK]
+        piece[:] = ctx.random_bytes(piece.nbytes)

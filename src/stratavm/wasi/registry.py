@@ -1,0 +1,79 @@
+"""The table of WASI functions: a decorator declares name and signature, once, and makes errors into numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from stratavm.spec.types import I32, I64, FuncType, ValType
+from stratavm.wasi.errno import Errno, WasiError, from_os_error
+from stratavm.wasi.guest import Guest, GuestMemory
+
+if TYPE_CHECKING:
+    from stratavm.wasi.context import Wasi
+
+Body: TypeAlias = Callable[..., None]
+"""``body(ctx, guest, *ints)``: returns on success, raises ``WasiError`` or ``OSError`` otherwise."""
+
+LETTERS: Final[dict[str, ValType]] = {"i": I32, "I": I64}
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A WASI function: ``call(ctx, memory, *ints)`` returns its error number (``proc_exit`` raises ``ExitError``)."""
+
+    name: str
+    signature: str
+    call: Callable[..., int]
+    doc: str
+
+    @property
+    def type(self) -> FuncType:
+        """Its WebAssembly type."""
+        params, _, results = self.signature.partition("->")
+        return FuncType(tuple(LETTERS[p] for p in params), tuple(LETTERS[r] for r in results))
+
+
+class Registry(dict[str, Function]):
+    """Functions of one namespace by name."""
+
+    def function(self, name: str, signature: str) -> Callable[[Body], Body]:
+        """Declare the decorated body as the function ``name``, e.g. with the signature ``iiIi->i``."""
+
+        def declare(body: Body) -> Body:
+            if name in self:
+                raise ValueError(f"{name} is declared twice")
+            self[name] = Function(name, signature, _guarded(body), (body.__doc__ or "").strip())
+            return body
+
+        return declare
+
+
+def _guarded(body: Body) -> Callable[..., int]:
+    """The body as a function from context, memory and integers to an error number."""
+
+    def call(ctx: Wasi, memory: GuestMemory, *arguments: Any) -> int:
+        try:
+            ctx.enter()
+            with memory.view() as view:
+                body(ctx, Guest(view, ctx.quotas.list_items), *arguments)
+        except WasiError as error:
+            return error.errno.value
+        except OSError as error:
+            return from_os_error(error).value
+        except OverflowError:  # a number that the host's call cannot take, such as a timestamp in the year 600 billion
+            return Errno.OVERFLOW.value
+        except MemoryError:
+            return Errno.NOMEM.value
+        return 0
+
+    call.__doc__, call.__name__ = body.__doc__, body.__name__
+    return call
+
+
+PREVIEW1: Final = Registry()
+"""``wasi_snapshot_preview1``; filled by importing ``stratavm.wasi.p1``."""
+
+UNSTABLE: Final = Registry()
+"""What ``wasi_unstable`` does differently; the rest is taken from ``PREVIEW1``."""
