@@ -46,8 +46,8 @@ def lines(name: str, item: griffe.Object | griffe.Alias) -> Iterator[str]:
 def find(package: griffe.Object, place: str) -> griffe.Object | None:
     """The object behind a dotted place, through re-exports; None where the source is not there."""
     try:
-        item = package[place.removeprefix("stratavm.")]
-        return item.final_target if item.is_alias else item
+        item: griffe.Object | griffe.Alias = package[place.removeprefix("stratavm.")]
+        return item.final_target if isinstance(item, griffe.Alias) else item
     except (KeyError, griffe.AliasResolutionError):
         return None
 

@@ -14,7 +14,8 @@ from stratavm.engine.source import SourceLike, read_source
 from stratavm.module.decode import decode
 from stratavm.module.model import Export, Import
 from stratavm.module.model import Module as Model
-from stratavm.module.validate import ValidModule, validate
+from stratavm.module.valid import ValidModule
+from stratavm.module.validate import validate
 from stratavm.spec.types import ExternType
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from stratavm.module.validate import ValidModule
+from stratavm.module.valid import ValidModule
 
 
 @dataclass(frozen=True, slots=True)
