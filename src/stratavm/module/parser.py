@@ -16,6 +16,7 @@ from stratavm.module.decode import decode
 from stratavm.module.encode import DataDraft, FunctionDraft, ModuleDraft, encode
 from stratavm.module.lexer import Tokens, tokenize
 from stratavm.module.model import ConstExpr, Element, Export, ExternKind, Global, Import, Module, Names, Table
+from stratavm.module.parser_annotations import custom_section, debug_name, misplaced, within
 from stratavm.module.parser_code import CodeParser
 from stratavm.module.parser_cursor import SPACE_WORDS, Space
 from stratavm.module.parser_types import TypeTable
@@ -66,6 +67,8 @@ class ModuleParser(CodeParser):
         self.collected = NameCollector()
         self.seen = dict.fromkeys(KINDS, 0)
         self.last_definition = ""
+        self.field_starts: set[int] = set()
+        self.name_places: dict[int, tuple[Space, int]] = {}
 
     # ---- the module ----------------------------------------------------------------------------
 
@@ -100,12 +103,33 @@ class ModuleParser(CodeParser):
             self.i += 1
             FIELDS[keyword](self)
         draft = self.draft
+        if self.source.annotations:
+            self._annotations(start)
         draft.rec_groups = self.table.groups
         if self.uses_data:
             draft.data_count = len(draft.datas)
         names = self._names()
         draft.names = names if names != Names() else None
         return draft
+
+    def _annotations(self, start: int) -> None:
+        """Take what the annotations of the module say; ``start`` is its first field's token."""
+        source, named = self.source, False
+        for annotation in within(source, start, self.i):
+            if annotation.name == "custom":
+                if annotation.before not in self.field_starts:
+                    raise misplaced(source, annotation)
+                self.draft.customs.append(custom_section(source, annotation))
+            elif annotation.name == "name":
+                if annotation.before == start:
+                    if named:
+                        raise source.error_at(annotation.offset, "@name annotation: multiple module names")
+                    self.collected.module, named = debug_name(source, annotation), True
+                    continue
+                if annotation.before not in self.name_places:
+                    raise misplaced(source, annotation)
+                space, index = self.name_places[annotation.before]
+                space.annotated[index] = debug_name(source, annotation)
 
     def _names(self) -> Names:
         """The name section that keeps the identifiers."""
@@ -132,6 +156,7 @@ class ModuleParser(CodeParser):
         """Give every entry its index and identifier, then parse the type definitions."""
         definitions: list[int] = []
         while self.toks[self.i] == "(":
+            self.field_starts.add(self.i)
             self.i += 1
             at, keyword = self.i, self.toks[self.i]
             if keyword not in FIELDS:
@@ -150,6 +175,7 @@ class ModuleParser(CodeParser):
                 self._number_inline(keyword)
             self.skip_group()
         end = self.i
+        self.field_starts.add(end)
         for self.i in definitions:
             self._define_types()
         self.i = end
@@ -157,6 +183,8 @@ class ModuleParser(CodeParser):
     def _number(self, space: Space) -> None:
         """Count one entry and take its identifier."""
         self.bind(space, self.accept_id(), space.count)
+        if self.source.annotations:
+            self.name_places[self.i] = space, space.count
         space.count += 1
 
     def _number_group(self) -> None:

@@ -41,10 +41,11 @@ class Space:
     kind: str
     count: int = 0
     ids: dict[str, int] = field(default_factory=dict)
+    annotated: dict[int, str] = field(default_factory=dict)
 
     def names(self) -> dict[int, str]:
-        """Debug names by index: identifiers without their ``$``."""
-        return {index: name[1:] for name, index in self.ids.items()}
+        """Debug names by index: from annotations, else identifiers without their ``$``."""
+        return {index: name[1:] for name, index in self.ids.items()} | self.annotated
 
 
 class Cursor:

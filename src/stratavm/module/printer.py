@@ -8,7 +8,8 @@ from typing import Final
 
 from stratavm.base.errors import DecodeError, ResourceLimit
 from stratavm.module.instructions import read_instructions
-from stratavm.module.model import ConstExpr, Data, Element, Function, Import, Module
+from stratavm.module.model import ConstExpr, Custom, Data, Element, Function, Import, Module
+from stratavm.module.parser_annotations import SECTIONS
 from stratavm.module.printer_code import (
     CodeText,
     Folder,
@@ -20,6 +21,7 @@ from stratavm.module.printer_code import (
 from stratavm.spec import types as t
 
 _PLAIN_ID: Final = re.compile(r"[0-9A-Za-z!#$%&'*+\-./:<=>?@\\^_`|~]+")
+SECTION_NAMES: Final = {number: name for name, number in SECTIONS.items()}
 MAX_LOCALS: Final = 10_000_000
 """The binary format counts locals in runs, the text names every one: a small module could ask for gigabytes."""
 SPACES: Final = {
@@ -103,6 +105,7 @@ class ModulePrinter:
         for i, function in enumerate(self.module.functions):
             lines += self._function(counts["func"] + i, function, skeleton)
         lines += [f"  {self._data(i, d, skeleton)}" for i, d in enumerate(self.module.datas)]
+        lines += [f"  {self._custom(c, skeleton)}" for c in self.module.customs if c.name != "name"]
         return "\n".join(lines) + ")\n"
 
     def _types(self) -> list[str]:
@@ -300,6 +303,12 @@ class ModulePrinter:
         else:
             parts.append(string_text(self.module.binary[data.start : data.end]))
         return " ".join(parts) + ")"
+
+    def _custom(self, custom: Custom, skeleton: bool) -> str:
+        """A custom section, as an annotation."""
+        place = "before first" if custom.after == 0 else f"after {SECTION_NAMES[custom.after]}"
+        data = f"(; {len(custom.data)} bytes ;)" if skeleton else string_text(custom.data)
+        return f"(@custom {name_text(custom.name)} ({place}) {data})"
 
     # ---- one function ----------------------------------------------------------------------------
 

@@ -63,7 +63,7 @@ def test_text_and_bytes_say_the_same(folded):
 )
 @pytest.mark.parametrize("folded", [False, True])
 def test_modules_of_the_suite_survive(spec_dir, script, folded):
-    """Every module of a script, printed and parsed, prints as before. (Binary ones may have a longer encoding at first.)"""
+    """Every module of a script, printed and parsed, prints as before (binary ones may be longer at first)."""
     count = 0
     for command in parse_script((spec_dir / f"{script}.wast").read_bytes()):
         if command.kind == "module" and command.module is not None:
