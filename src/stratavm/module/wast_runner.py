@@ -329,7 +329,7 @@ class Runner:
         try:
             self.host.instantiate(self.host.load(self._module(command).parse()))
         except LinkError as e:
-            self._compare(command, expected, str(e))
+            self._compare(command, expected, str(e), strict=True)  # unknown and incompatible are different things
         except StrataError as e:
             self._fail(command, expected, describe(e))
         else:
@@ -346,7 +346,7 @@ class Runner:
 
     def _compare(self, command: Command, expected: str, found: str, strict: bool = False) -> None:
         """The error is of the right kind: its words fail the assertion only where ``strict``."""
-        if found.startswith(command.message) or command.message.startswith(found):
+        if found and (found.startswith(command.message) or command.message.startswith(found)):
             self.report.passed += 1
         elif strict:
             self._fail(command, expected, found)
