@@ -4,7 +4,7 @@ import sys
 
 from stratavm.module.wast_runner import run_script
 from tests.conftest import find_spec_tests
-from tests.spec.suite import HOSTS, observed, write_list
+from tests.spec.suite import HOSTS, observed, scripts, write_list
 
 
 def main(tiers: list[str]) -> None:
@@ -13,7 +13,7 @@ def main(tiers: list[str]) -> None:
     if directory is None:
         raise SystemExit("official test suite not found: set STRATA_SPEC_TESTS to its directory")
     for tier in tiers or list(HOSTS):
-        reports = {path.name: run_script(path, HOSTS[tier]()) for path in sorted(directory.glob("*.wast"))}
+        reports = {name: run_script(directory / name, HOSTS[tier](), name=name) for name in scripts(directory)}
         print(write_list(tier, {name: observed(report) for name, report in reports.items()}))
         totals = [sum(getattr(r, kind) for r in reports.values()) for kind in ("passed", "failed", "skipped")]
         print("{} passed, {} failed, {} skipped".format(*totals))

@@ -7,10 +7,10 @@ import pytest
 from stratavm.module.wast_runner import format_report, run_script
 from stratavm.spec.features import FEATURES, READY
 from tests.conftest import find_spec_tests
-from tests.spec.suite import HOSTS, Expected, expected_failures, observed
+from tests.spec.suite import HOSTS, Expected, expected_failures, observed, scripts
 
 DIRECTORY = find_spec_tests()
-SCRIPTS = [path.name for path in sorted(DIRECTORY.glob("*.wast"))] if DIRECTORY else []
+SCRIPTS = scripts(DIRECTORY) if DIRECTORY else []
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Literal, cast
+from typing import Final, Literal
 
 from stratavm.base.leb import uleb
 from stratavm.module.decode import decode
@@ -29,7 +29,7 @@ PAGE: Final = 1 << 16
 
 def parse_module(text: str | bytes, *, features: frozenset[str] = READY) -> Module:
     """Parse one module: ``(module …)``, or its fields alone. Raises ParseError, or what the decoder raises."""
-    return cast(Module, decode(parse_wat_to_bytes(text), features=features))  # compiled: its type says object
+    return decode(parse_wat_to_bytes(text), features=features)
 
 
 def parse_wat_to_bytes(text: str | bytes) -> bytes:

@@ -37,6 +37,8 @@ FEATURES: Final[dict[str, Feature]] = {
         Feature("relaxed-simd", "3.0", False, "implementation-dependent SIMD"),
         Feature("threads", "4.0", False, "shared memory and atomics"),
         Feature("custom-page-sizes", "4.0", False, "pages of one byte"),
+        Feature("wide-arithmetic", "4.0", False, "128-bit addition and multiplication"),
+        Feature("legacy-exceptions", "never", False, "try, rethrow, delegate: the exceptions that came before 3.0"),
     )
 }
 READY: Final[frozenset[str]] = frozenset(f.name for f in FEATURES.values() if f.ready)
