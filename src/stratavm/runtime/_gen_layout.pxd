@@ -60,7 +60,9 @@ cdef struct Activation:  # One per entry from the host into a guest; lives on th
     uint64_t trap_pc  # +40: where it trapped
     uint64_t fault_address  # +48: si_addr of a memory fault
     void* prev_exec  # +56: exec.activation to restore
-    uint64_t frames[128]  # +64: return addresses, innermost first
+    void* vmctx  # +64: r14 at the trap: the innermost instance's VMContext, or a HostFunc
+    void* rec  # +72: FuncRec that was entered
+    uint64_t frames[128]  # +80: return addresses, innermost first
 
 cdef enum:
     ACT_PREV = 0x0
@@ -72,11 +74,13 @@ cdef enum:
     ACT_TRAP_PC = 0x28
     ACT_FAULT_ADDRESS = 0x30
     ACT_PREV_EXEC = 0x38
-    ACT_FRAMES = 0x40
-    ACT_SIZE = 0x440
+    ACT_VMCTX = 0x40
+    ACT_REC = 0x48
+    ACT_FRAMES = 0x50
+    ACT_SIZE = 0x450
 
 cdef struct VMContext:  # Head of an instance's context; register r14. A module-dependent region follows, see VMLayout.
-    uint64_t magic  # +0: VMCTX_MAGIC
+    uint64_t magic  # +0: MAGIC_VMCTX
     ExecContext* exec  # +8: ExecContext of the store
     void* instance  # +16: borrowed PyObject* of the runtime instance
     void** slots  # +24: code pointers by DEFINED function index (function index - imported functions)
@@ -115,7 +119,7 @@ cdef enum:
     FUNCREC_SIZE = 0x20
 
 cdef struct HostFunc:  # The vmctx of a host function's FuncRec.
-    uint64_t magic  # +0: HOST_MAGIC
+    uint64_t magic  # +0: MAGIC_HOST
     void* callable  # +8: borrowed PyObject* of the runtime HostFunction
     uint32_t n_params  # +16: cells in
     uint32_t n_results  # +20: cells out
@@ -223,5 +227,5 @@ cdef enum:
     MEM_CELL = 0x10
     TABLE_CELL = 0x10
     GLOBAL_CELL = 0x10
-    VMCTX_MAGIC = 0x564d4358
-    HOST_MAGIC = 0x484f5354
+    MAGIC_VMCTX = 0x564d4358
+    MAGIC_HOST = 0x484f5354

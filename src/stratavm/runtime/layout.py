@@ -97,6 +97,8 @@ ACTIVATION: Final = Struct(
         Field("trap_pc", "u64", "where it trapped"),
         Field("fault_address", "u64", "si_addr of a memory fault"),
         Field("prev_exec", "ptr", "exec.activation to restore"),
+        Field("vmctx", "ptr", "r14 at the trap: the innermost instance's VMContext, or a HostFunc"),
+        Field("rec", "ptr", "FuncRec that was entered"),
         Field("frames", "u64", "return addresses, innermost first", MAX_TRAP_FRAMES),
     ),
 )
@@ -105,7 +107,7 @@ VMCTX: Final = Struct(
     "VMContext",
     "Head of an instance's context; register r14. A module-dependent region follows, see VMLayout.",
     (
-        Field("magic", "u64", "VMCTX_MAGIC"),
+        Field("magic", "u64", "MAGIC_VMCTX"),
         Field("exec", "ptr", "ExecContext of the store"),
         Field("instance", "ptr", "borrowed PyObject* of the runtime instance"),
         Field("slots", "ptr", "code pointers by DEFINED function index (function index - imported functions)"),
@@ -133,7 +135,7 @@ HOST_FUNC: Final = Struct(
     "HostFunc",
     "The vmctx of a host function's FuncRec.",
     (
-        Field("magic", "u64", "HOST_MAGIC"),
+        Field("magic", "u64", "MAGIC_HOST"),
         Field("callable", "ptr", "borrowed PyObject* of the runtime HostFunction"),
         Field("n_params", "u32", "cells in"),
         Field("n_results", "u32", "cells out"),
@@ -169,8 +171,8 @@ TABLE_DEF: Final = Struct(
 
 STRUCTS: Final = (EXEC, ACTIVATION, VMCTX, FUNC_REC, HOST_FUNC, MEM_DEF, TABLE_DEF)
 
-VMCTX_MAGIC: Final = 0x564D4358
-HOST_MAGIC: Final = 0x484F5354
+MAGIC_VMCTX: Final = 0x564D4358
+MAGIC_HOST: Final = 0x484F5354
 PLAN_GUARD: Final = 0
 PLAN_BOUNDED: Final = 1
 PENDING_BITS: Final = {"tick": 1, "interrupt": 2, "deadline": 4, "signal": 8, "gc": 16, "swap": 32}

@@ -1,0 +1,419 @@
+"""The code arena: one private reservation, written once, executable before it is published. Owns no meaning of the code."""
+# strata: hot
+# Chunks of 64 KiB belong to one owner; concurrent compilers of one owner write into different runs of chunks. Pages go
+# RW -> RX when a batch is published and never back, so a batch costs whole pages: publish many functions at once if you can.
+import cython
+from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
+from cython.cimports.libc.stdlib import calloc, free, malloc, realloc
+from cython.cimports.libc.string import memcpy
+from cython.cimports.posix.mman import (
+    MADV_DONTNEED,
+    MAP_ANONYMOUS,
+    MAP_FAILED,
+    MAP_NORESERVE,
+    MAP_PRIVATE,
+    PROT_EXEC,
+    PROT_NONE,
+    PROT_READ,
+    PROT_WRITE,
+    madvise,
+    mmap,
+    mprotect,
+)
+from cython.cimports.stratavm.runtime import codemap
+from cython.cimports.stratavm.runtime.codemap import CodeBlock, CodeRec, PosEntry, TrapEntry
+from cython.cimports.stratavm.runtime.native import (
+    add_64,
+    pthread_atfork,
+    pthread_mutex_init,
+    pthread_mutex_lock,
+    pthread_mutex_t,
+    pthread_mutex_unlock,
+    store_ptr,
+)
+
+from stratavm.base.errors import ResourceLimit
+from stratavm.runtime import codemap as codemap_module
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+PAGE = cython.declare(uint64_t, 4096)
+ALIGN = cython.declare(uint64_t, 32)  # function starts: half a cache line
+arena_lock = cython.declare(pthread_mutex_t)
+chunk_used = cython.declare(uint8_t[32768])
+next_chunk = cython.declare(uint32_t, 0)  # where the search for free chunks begins
+chunks_in_use = cython.declare(uint32_t, 0)
+last_serial = cython.declare(uint64_t, 0)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def lock_arena() -> cython.void:
+    pthread_mutex_lock(cython.address(arena_lock))
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def unlock_arena() -> cython.void:
+    pthread_mutex_unlock(cython.address(arena_lock))
+
+
+@cython.cfunc
+def reserve_arena() -> cython.int:
+    """Reserve the address space at the first use. The lock is held across fork(), so a child finds it free."""
+    if codemap.arena_base:
+        return 0
+    base: cython.p_void = mmap(
+        cython.NULL, codemap.ARENA_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0
+    )
+    if base == MAP_FAILED:
+        raise ResourceLimit("cannot reserve 2 GiB of address space for code", limit="address space")
+    pthread_mutex_init(cython.address(arena_lock), cython.NULL)
+    pthread_atfork(lock_arena, unlock_arena, unlock_arena)
+    codemap.arena_base = cython.cast(uint64_t, base)
+    return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def take_chunks(count: uint32_t) -> cython.int:
+    """First of ``count`` consecutive free chunks, now taken; -1 if there are none. Caller holds the lock."""
+    global next_chunk, chunks_in_use
+    start: uint32_t
+    run: uint32_t = 0
+    i: uint32_t
+    for start in range(2):  # from the cursor, then from 0
+        run = 0
+        for i in range(next_chunk if start == 0 else 0, codemap.N_CHUNKS):
+            run = 0 if chunk_used[i] else run + 1
+            if run == count:
+                for run in range(count):
+                    chunk_used[i - run] = 1
+                next_chunk = i + 1
+                chunks_in_use += count
+                return cython.cast(cython.int, i + 1 - count)
+    return -1
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def chunk_address(chunk: uint32_t) -> uint64_t:
+    return codemap.arena_base + (cython.cast(uint64_t, chunk) << codemap.CHUNK_SHIFT)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def batch_bytes(sources: cython.pointer(CodeSource), n: uint32_t) -> uint64_t:
+    total: uint64_t = 0
+    i: uint32_t
+    for i in range(n):
+        total += (sources[i].size + ALIGN - 1) & ~(ALIGN - 1)
+    return total
+
+
+@cython.final
+@cython.cclass
+class CodeOwner:
+    """Whoever the code belongs to, usually a module. ``label`` maps a function index to a name, for backtraces."""
+
+    def __cinit__(self, name: str = "", label: object = None):
+        global last_serial
+        reserve_arena()
+        self.serial = add_64(cython.address(last_serial), 1)
+        self.name = name
+        self.label = label
+        codemap_module.owners[self.serial] = self
+
+    def __dealloc__(self):
+        """Give every chunk back. Nothing can run here any more: instances, functions and activations hold the owner."""
+        global chunks_in_use
+        run: cython.pointer(ChunkRun) = self.runs
+        gone: cython.pointer(ChunkRun)
+        i: uint32_t
+        lock_arena()
+        while run != cython.NULL:
+            base: cython.p_void = cython.cast(cython.p_void, chunk_address(run.first))
+            size: cython.size_t = cython.cast(cython.size_t, run.count) << codemap.CHUNK_SHIFT
+            madvise(base, size, MADV_DONTNEED)
+            # Chunks whose protection cannot be taken back stay retired: reusing them would expose old code.
+            usable: cython.bint = mprotect(base, size, PROT_NONE) == 0
+            for i in range(run.first, run.first + run.count):
+                store_ptr(cython.address(codemap.chunk_blocks[i]), cython.NULL)
+                chunk_used[i] = 0 if usable else 1
+            if usable:
+                chunks_in_use -= run.count
+            gone = run
+            run = run.next
+            free(gone)
+        unlock_arena()
+        for i in range(self.n_allocations):
+            free(self.allocations[i])
+        free(self.allocations)
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def remember(self, memory: cython.p_void) -> cython.int:
+        """Note an allocation to free with the owner; caller holds the lock. 1 when out of memory."""
+        wanted: uint32_t
+        grown: cython.p_void
+        if self.n_allocations == self.cap_allocations:
+            wanted = 2 * self.cap_allocations + 16
+            grown = realloc(self.allocations, wanted * cython.sizeof(cython.p_void))
+            if grown == cython.NULL:
+                return 1
+            self.allocations = cython.cast(cython.pp_void, grown)
+            self.cap_allocations = wanted
+        self.allocations[self.n_allocations] = memory
+        self.n_allocations += 1
+        return 0
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def claim_run(self, size: uint64_t, status: cython.pointer(cython.int)) -> cython.pointer(ChunkRun):
+        """A run with ``size`` free bytes that no other thread writes into. Caller holds the lock."""
+        run: cython.pointer(ChunkRun) = self.runs
+        while run != cython.NULL:
+            if not run.busy and run.end - run.at >= size:
+                run.busy = True
+                return run
+            run = run.next
+        count: uint32_t = cython.cast(uint32_t, (size + codemap.CHUNK_BYTES - 1) >> codemap.CHUNK_SHIFT)
+        first: cython.int
+        run = cython.cast(cython.pointer(ChunkRun), calloc(1, cython.sizeof(ChunkRun)))
+        if run == cython.NULL:
+            status[0] = PUBLISH_NO_MEMORY
+            return cython.NULL
+        first = take_chunks(count)
+        if first < 0:
+            free(run)
+            status[0] = PUBLISH_ARENA_FULL
+            return cython.NULL
+        run.first = cython.cast(uint32_t, first)
+        run.count = count
+        run.at = chunk_address(run.first)
+        run.end = run.at + (cython.cast(uint64_t, count) << codemap.CHUNK_SHIFT)
+        run.busy = True
+        run.next = self.runs
+        self.runs = run
+        return run
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def publish_sources(
+        self, sources: cython.pointer(CodeSource), n: uint32_t, addresses: cython.pointer(uint64_t)
+    ) -> cython.int:
+        """Copy functions into the arena and make them executable and findable; addresses[i] is where each one lies.
+
+        Any thread, with or without the GIL. Returns PUBLISH_OK or why not.
+        """
+        status: cython.int = PUBLISH_OK
+        run: cython.pointer(ChunkRun)
+        recs: cython.pointer(CodeRec)
+        start: uint64_t
+        used: uint64_t = (batch_bytes(sources, n) + PAGE - 1) & ~(PAGE - 1)
+        if n == 0:
+            return PUBLISH_OK
+        if used > codemap.ARENA_BYTES:
+            return PUBLISH_ARENA_FULL
+        lock_arena()
+        run = self.claim_run(used, cython.address(status))
+        unlock_arena()
+        if run == cython.NULL:
+            return status
+        start = run.at
+        recs = fill(self.serial, start, used, sources, n, addresses, cython.address(status))
+        lock_arena()
+        if recs != cython.NULL:
+            if self.link_blocks(run, recs, n, start, start + used):
+                status = PUBLISH_NO_MEMORY
+            self.code_bytes += batch_bytes(sources, n)
+            self.pages_bytes += used
+        run.at = start + used  # also after a failure: what was RX once is never written again
+        run.busy = False
+        unlock_arena()
+        return status
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def link_blocks(
+        self, run: cython.pointer(ChunkRun), recs: cython.pointer(CodeRec), n: uint32_t, start: uint64_t, end: uint64_t
+    ) -> cython.int:
+        """Make the records findable from every chunk they touch, by one release store each. Caller holds the lock."""
+        if self.remember(recs):
+            free(recs)
+            return 1
+        first: uint32_t = cython.cast(uint32_t, (start - codemap.arena_base) >> codemap.CHUNK_SHIFT)
+        last: uint32_t = cython.cast(uint32_t, (end - 1 - codemap.arena_base) >> codemap.CHUNK_SHIFT)
+        chunk: uint32_t
+        block: cython.pointer(CodeBlock)
+        for chunk in range(first, last + 1):
+            block = cython.cast(cython.pointer(CodeBlock), calloc(1, cython.sizeof(CodeBlock)))
+            if block == cython.NULL:
+                return 1
+            if self.remember(block):
+                free(block)
+                return 1
+            block.start = start
+            block.end = end
+            block.recs = recs
+            block.n_recs = n
+            block.next = codemap.chunk_blocks[chunk]
+            store_ptr(cython.address(codemap.chunk_blocks[chunk]), block)
+        return 0
+
+    def publish(self, code: bytes, traps: object = (), positions: object = (), func: object = None) -> int:
+        """Publish one function; returns its address. ``traps`` are (pc, kind code, wasm offset) and ``positions``
+        (pc, wasm offset), both sorted by pc; ``func`` is a function index, None for a stub."""
+        return self.publish_many([(code, traps, positions, func)])[0]
+
+    def publish_many(self, functions: object) -> list[int]:
+        """Publish a batch of ``(code, traps, positions, func)``; returns the addresses. Cheaper than one by one."""
+        batch: list = [(bytes(c), pack_traps(t), pack_positions(p), f) for c, t, p, f in functions]
+        n: uint32_t = len(batch)
+        sources: cython.pointer(CodeSource)
+        addresses: cython.pointer(uint64_t)
+        i: uint32_t
+        status: cython.int
+        sources = cython.cast(cython.pointer(CodeSource), calloc(n + 1, cython.sizeof(CodeSource)))
+        addresses = cython.cast(cython.pointer(uint64_t), calloc(n + 1, cython.sizeof(uint64_t)))
+        try:
+            if sources == cython.NULL or addresses == cython.NULL:
+                raise MemoryError("no memory to publish code")
+            for i in range(n):
+                set_source(cython.address(sources[i]), batch[i])
+            with cython.nogil:
+                status = self.publish_sources(sources, n, addresses)
+            check_published(status)
+            return [addresses[i] for i in range(n)]
+        finally:
+            free(sources)
+            free(addresses)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def fill(
+    serial: uint64_t,
+    start: uint64_t,
+    used: uint64_t,
+    sources: cython.pointer(CodeSource),
+    n: uint32_t,
+    addresses: cython.pointer(uint64_t),
+    status: cython.pointer(cython.int),
+) -> cython.pointer(CodeRec):
+    """Copy code and tables and turn the pages from RW to RX. The records and all tables are one allocation."""
+    n_traps: uint64_t = 0
+    n_positions: uint64_t = 0
+    at: uint64_t = start
+    i: uint32_t
+    page: cython.p_void = cython.cast(cython.p_void, start)
+    for i in range(n):
+        n_traps += sources[i].n_traps
+        n_positions += sources[i].n_positions
+    recs: cython.pointer(CodeRec) = cython.cast(
+        cython.pointer(CodeRec),
+        malloc(
+            n * cython.sizeof(CodeRec)
+            + n_traps * cython.sizeof(TrapEntry)
+            + n_positions * cython.sizeof(PosEntry)
+        ),
+    )
+    if recs == cython.NULL:
+        status[0] = PUBLISH_NO_MEMORY
+        return cython.NULL
+    traps: cython.pointer(TrapEntry) = cython.cast(cython.pointer(TrapEntry), recs + n)
+    positions: cython.pointer(PosEntry) = cython.cast(cython.pointer(PosEntry), traps + n_traps)
+    if mprotect(page, used, PROT_READ | PROT_WRITE) != 0:
+        free(recs)
+        status[0] = PUBLISH_PROTECT
+        return cython.NULL
+    for i in range(n):
+        memcpy(cython.cast(cython.p_void, at), sources[i].code, sources[i].size)
+        addresses[i] = at
+        recs[i].start = at
+        recs[i].size = sources[i].size
+        recs[i].func = sources[i].func
+        recs[i].owner = serial
+        recs[i].traps = traps
+        recs[i].positions = positions
+        recs[i].n_traps = sources[i].n_traps
+        recs[i].n_positions = sources[i].n_positions
+        memcpy(traps, sources[i].traps, sources[i].n_traps * cython.sizeof(TrapEntry))
+        memcpy(positions, sources[i].positions, sources[i].n_positions * cython.sizeof(PosEntry))
+        traps += sources[i].n_traps
+        positions += sources[i].n_positions
+        at += (sources[i].size + ALIGN - 1) & ~(ALIGN - 1)
+    if mprotect(page, used, PROT_READ | PROT_EXEC) != 0:
+        free(recs)
+        status[0] = PUBLISH_PROTECT
+        return cython.NULL
+    return recs
+
+
+@cython.cfunc
+def set_source(source: cython.pointer(CodeSource), item: tuple) -> cython.int:
+    """Point a source at the bytes of a batch item, which the caller keeps alive."""
+    code: bytes = item[0]
+    traps: bytes = item[1]
+    positions: bytes = item[2]
+    if not 0 < len(code) < 1 << 30:
+        raise ValueError(f"a function's code has {len(code)} bytes, expected 1 to 2**30")
+    source.code = cython.cast(cython.pointer(uint8_t), cython.cast(cython.p_char, code))
+    source.size = len(code)
+    source.func = codemap.NO_FUNC if item[3] is None else item[3]
+    source.traps = cython.cast(cython.pointer(TrapEntry), cython.cast(cython.p_char, traps))
+    source.n_traps = len(traps) // cython.sizeof(TrapEntry)
+    source.positions = cython.cast(cython.pointer(PosEntry), cython.cast(cython.p_char, positions))
+    source.n_positions = len(positions) // cython.sizeof(PosEntry)
+    return 0
+
+
+def pack_traps(traps: object) -> bytes:
+    """(pc, kind, offset) triples as native entries; bytes pass through."""
+    return traps if isinstance(traps, bytes) else pack_rows(traps, 3)
+
+
+def pack_positions(positions: object) -> bytes:
+    """(pc, offset) pairs as native entries; bytes pass through."""
+    return positions if isinstance(positions, bytes) else pack_rows(positions, 2)
+
+
+def pack_rows(rows: object, width: int) -> bytes:
+    """Rows of ``width`` 32-bit numbers, sorted by the first."""
+    from struct import pack
+
+    ordered = sorted(tuple(row) for row in rows)
+    if any(len(row) != width for row in ordered):
+        raise ValueError(f"a table row has not {width} numbers")
+    return b"".join(pack(f"={width}I", *row) for row in ordered)
+
+
+def check_published(status: cython.int) -> None:
+    """Raise what a publication status means."""
+    if status == PUBLISH_NO_MEMORY:
+        raise MemoryError("no memory for the tables of compiled code")
+    if status == PUBLISH_ARENA_FULL:
+        raise ResourceLimit("the code arena of 2 GiB is full", limit="code memory")
+    if status == PUBLISH_PROTECT:
+        raise ResourceLimit("the kernel refused to change the protection of code pages", limit="vm.max_map_count")
+
+
+def owner_of(serial: int) -> CodeOwner | None:
+    """The living owner with that serial."""
+    return codemap_module.owners.get(serial)
+
+
+def arena_usage() -> dict[str, int]:
+    """Where the arena lies and how many chunks are in use."""
+    return {"base": codemap.arena_base, "bytes": codemap.ARENA_BYTES, "chunks": chunks_in_use}

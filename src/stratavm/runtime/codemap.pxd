@@ -1,0 +1,42 @@
+# Where machine code lies and what each address means. Readers take no lock and may be signal handlers.
+from libc.stdint cimport uint32_t, uint64_t
+
+cdef enum:
+    CHUNK_SHIFT = 16
+    CHUNK_BYTES = 65536
+    ARENA_BYTES = 0x80000000
+    N_CHUNKS = 32768
+    NO_FUNC = 0xFFFFFFFF      # CodeRec.func of a stub: it is no guest frame
+
+cdef struct TrapEntry:        # sorted by pc
+    uint32_t pc               # offset of the trapping instruction in the function's code
+    uint32_t kind             # trap kind code
+    uint32_t offset           # position in the wasm binary
+
+cdef struct PosEntry:         # sorted by pc: instructions from here on come from `offset`
+    uint32_t pc
+    uint32_t offset
+
+cdef struct CodeRec:          # one function; immutable once published
+    uint64_t start
+    uint32_t size
+    uint32_t func             # function index within its module, NO_FUNC for stubs
+    uint64_t owner            # serial of the CodeOwner
+    TrapEntry* traps
+    PosEntry* positions
+    uint32_t n_traps
+    uint32_t n_positions
+
+cdef struct CodeBlock:        # what one publication put into one chunk; immutable once linked
+    CodeBlock* next           # the publication before it
+    uint64_t start
+    uint64_t end
+    CodeRec* recs             # sorted by start
+    uint32_t n_recs
+
+cdef uint64_t arena_base      # 0 until the first code owner
+cdef CodeBlock* chunk_blocks[32768]
+
+cdef CodeRec* find_code(uint64_t pc) noexcept nogil
+cdef TrapEntry* find_trap(CodeRec* rec, uint64_t pc) noexcept nogil
+cdef uint32_t find_position(CodeRec* rec, uint64_t pc) noexcept nogil

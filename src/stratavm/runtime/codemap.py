@@ -1,0 +1,97 @@
+"""The map from a program counter to its function, trap and wasm position. Knows nothing of how code gets there."""
+# strata: hot
+import weakref
+
+import cython
+from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.stratavm.runtime.native import load_ptr
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+owners: "weakref.WeakValueDictionary[int, object]" = weakref.WeakValueDictionary()
+"""Living code owners by serial; each has ``name`` and ``label`` (function index to name, or None)."""
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+@cython.profile(False)
+def find_code(pc: uint64_t) -> cython.pointer(CodeRec):
+    """The function that holds ``pc``, or NULL. Async-signal-safe."""
+    if arena_base == 0 or pc < arena_base or pc - arena_base >= ARENA_BYTES:
+        return cython.NULL
+    block: cython.pointer(CodeBlock) = cython.cast(
+        cython.pointer(CodeBlock), load_ptr(cython.address(chunk_blocks[(pc - arena_base) >> CHUNK_SHIFT]))
+    )
+    while block != cython.NULL and not (block.start <= pc < block.end):
+        block = block.next
+    if block == cython.NULL:
+        return cython.NULL
+    low: uint32_t = 0
+    high: uint32_t = block.n_recs
+    middle: uint32_t
+    while high - low > 1:
+        middle = (low + high) >> 1
+        if block.recs[middle].start <= pc:
+            low = middle
+        else:
+            high = middle
+    rec: cython.pointer(CodeRec) = cython.address(block.recs[low])
+    if rec.start <= pc < rec.start + rec.size:
+        return rec
+    return cython.NULL
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+@cython.profile(False)
+def find_trap(rec: cython.pointer(CodeRec), pc: uint64_t) -> cython.pointer(TrapEntry):
+    """The trap table's entry for exactly ``pc``, or NULL. Async-signal-safe."""
+    at: uint32_t = cython.cast(uint32_t, pc - rec.start)
+    low: uint32_t = 0
+    high: uint32_t = rec.n_traps
+    middle: uint32_t
+    while low < high:
+        middle = (low + high) >> 1
+        if rec.traps[middle].pc < at:
+            low = middle + 1
+        else:
+            high = middle
+    if low < rec.n_traps and rec.traps[low].pc == at:
+        return cython.address(rec.traps[low])
+    return cython.NULL
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+@cython.profile(False)
+def find_position(rec: cython.pointer(CodeRec), pc: uint64_t) -> uint32_t:
+    """The wasm offset of the instruction at ``pc``: its trap entry's, else the last position at or before it."""
+    trap: cython.pointer(TrapEntry) = find_trap(rec, pc)
+    if trap != cython.NULL:
+        return trap.offset
+    at: uint32_t = cython.cast(uint32_t, pc - rec.start)
+    low: uint32_t = 0
+    high: uint32_t = rec.n_positions
+    middle: uint32_t
+    while low < high:
+        middle = (low + high) >> 1
+        if rec.positions[middle].pc <= at:
+            low = middle + 1
+        else:
+            high = middle
+    return rec.positions[low - 1].offset if low else 0
+
+
+def describe(pc: int) -> tuple[int, int, int] | None:
+    """``(owner serial, function index, wasm offset)`` of a program counter; None for stubs and foreign addresses."""
+    rec: cython.pointer(CodeRec) = find_code(pc)
+    if rec == cython.NULL or rec.func == NO_FUNC:
+        return None
+    return rec.owner, rec.func, find_position(rec, pc)

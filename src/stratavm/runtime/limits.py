@@ -1,0 +1,60 @@
+"""Limits of a store, as data; and the process-wide budgets of address space and mappings."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Final, Literal
+
+GUARD_RESERVATION: Final = (8 << 30) + (64 << 10)
+"""Address space of a guard-plan memory: every 32-bit base + 32-bit offset + width stays inside."""
+ADDRESS_SPACE: Final = 1 << 47
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLimits:
+    """What a store may hold. ``limiter(kind, now, wanted)`` may refuse a growth that the numbers allow."""
+
+    memory_bytes: int = 4 << 30
+    """Of each memory; growth beyond fails with -1, a larger minimum does not instantiate."""
+    table_elements: int = 10_000_000
+    instances: int = 10_000
+    memories: int = 10_000
+    tables: int = 10_000
+    handles: int = 1_000_000
+    """Python objects that the guests of the store may hold as externref."""
+    bounded_reservation: int = 4 << 30
+    """Address space of a bounded-plan memory without a maximum."""
+    limiter: Callable[[Literal["memory", "table"], int, int], bool] | None = None
+
+
+@lru_cache(maxsize=1)
+def max_map_count() -> int:
+    """The kernel's limit on mappings of a process."""
+    try:
+        return int(Path("/proc/sys/vm/max_map_count").read_text())
+    except (OSError, ValueError):
+        return 65530
+
+
+def address_space_limit() -> int:
+    """Address space that this process may reserve: RLIMIT_AS or the processor's 47 bits."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return ADDRESS_SPACE if soft == resource.RLIM_INFINITY else min(soft, ADDRESS_SPACE)
+
+
+def name_the_limit() -> str:
+    """Which budget of address space an mmap that just failed ran into."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft != resource.RLIM_INFINITY:
+        return "RLIMIT_AS"
+    try:
+        with open("/proc/self/maps", "rb") as maps:
+            if sum(1 for _ in maps) >= max_map_count() - 16:
+                return "vm.max_map_count"
+    except OSError:
+        pass
+    return "address space"

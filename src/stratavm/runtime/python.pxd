@@ -1,0 +1,5 @@
+# The C API of CPython that Cython's own headers lack.
+cdef extern from "Python.h":
+    int PyErr_CheckSignals() except -1
+    void* PyEval_SaveThread() noexcept nogil
+    void PyEval_RestoreThread(void* state) noexcept nogil

@@ -1,0 +1,1 @@
+cdef int ensure_handlers() except? -1

@@ -1,0 +1,184 @@
+"""The fault handlers: a fault of guest code becomes a trap of the innermost activation; every other one is handed on."""
+# strata: hot
+# Reasons: design notes "runtime" section 6. The handler runs on the alternate stack, takes no lock, allocates nothing and
+# touches no Python object.
+import cython
+from cython.cimports.libc.signal import SIG_DFL, SIG_IGN, SIGBUS, SIGFPE, SIGILL, SIGSEGV
+from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.string import memset
+from cython.cimports.posix.signal import (
+    SA_ONSTACK,
+    SA_SIGINFO,
+    sigaction,
+    sigaction_t,
+    sigemptyset,
+    siginfo_t,
+    sigset_t,
+)
+from cython.cimports.stratavm.runtime._gen_layout import (
+    MAX_TRAP_FRAMES,
+    TRAP_DYNAMIC,
+    Activation,
+    ExecContext,
+)
+from cython.cimports.stratavm.runtime.codemap import CodeRec, TrapEntry, find_code, find_trap
+from cython.cimports.stratavm.runtime.native import (
+    SI_TKILL,
+    getpid,
+    handler1_t,
+    handler3_t,
+    raise_signal,
+    sigismember,
+    sigpending,
+    uc_fp,
+    uc_go,
+    uc_pc,
+    uc_sp,
+    uc_vmctx,
+)
+from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+old_actions = cython.declare(sigaction_t[32])
+signals = cython.declare(cython.int[4])
+installs = cython.declare(uint32_t, 0)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+@cython.profile(False)
+def walk_frames(act: cython.pointer(Activation), fp: uint64_t, sp: uint64_t) -> cython.void:
+    """Follow the frame-pointer chain from the trap up to the entry stub, noting return addresses."""
+    n: uint32_t = 0
+    low: uint64_t = sp
+    # Every guest frame lies between the trap's SP and the entry stub's, so each read below is of live stack.
+    while n < MAX_TRAP_FRAMES and low <= fp and fp + 16 <= act.entry_sp and fp & 7 == 0:
+        act.frames[n] = cython.cast(cython.pointer(uint64_t), fp)[1]
+        n += 1
+        low = fp + 16
+        fp = cython.cast(cython.pointer(uint64_t), fp)[0]
+    act.n_frames = n
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+@cython.profile(False)
+def trap_here(block: cython.pointer(ThreadBlock), info: cython.pointer(siginfo_t), uc: cython.p_void) -> cython.bint:
+    """Turn a fault at a trap-table entry into a trap; False if this one is not ours."""
+    act: cython.pointer(Activation) = block.activation
+    context: cython.pointer(ExecContext)
+    rec: cython.pointer(CodeRec) = find_code(uc_pc(uc))
+    if act == cython.NULL or rec == cython.NULL:
+        return False
+    trap: cython.pointer(TrapEntry) = find_trap(rec, uc_pc(uc))
+    if trap == cython.NULL:
+        return False
+    context = act.exec
+    # Before anything else runs: the next C call overwrites the dead frames.
+    walk_frames(act, uc_fp(uc), uc_sp(uc))
+    act.trap_kind = context.trap_code if trap.kind == TRAP_DYNAMIC else trap.kind
+    act.trap_pc = uc_pc(uc)
+    act.fault_address = cython.cast(uint64_t, info.si_addr)
+    act.vmctx = cython.cast(cython.p_void, uc_vmctx(uc))
+    uc_go(uc, cython.cast(uint64_t, context.trap_exit), context)
+    return True
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+@cython.profile(False)
+def die(sig: cython.int, repeats: cython.bint) -> cython.void:
+    """Leave the signal to its default action: it comes again by itself (a fault) or is raised again."""
+    action: sigaction_t
+    memset(cython.address(action), 0, cython.sizeof(action))
+    action.sa_handler = SIG_DFL
+    sigaction(sig, cython.address(action), cython.NULL)
+    if not repeats:
+        raise_signal(sig)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+@cython.profile(False)
+def hand_on(sig: cython.int, info: cython.pointer(siginfo_t), uc: cython.p_void) -> cython.void:
+    """Do what would have happened without us."""
+    old: cython.pointer(sigaction_t) = cython.address(old_actions[sig])
+    waiting: sigset_t
+    is_fault: cython.bint = info.si_code > 0
+    handler: cython.p_void = cython.cast(cython.p_void, old.sa_handler)
+    if handler == cython.cast(cython.p_void, SIG_IGN) and not is_fault:
+        return
+    if handler == cython.cast(cython.p_void, SIG_DFL) or handler == cython.cast(cython.p_void, SIG_IGN):
+        die(sig, is_fault)
+        return
+    if old.sa_flags & SA_SIGINFO:
+        cython.cast(handler3_t, old.sa_sigaction)(sig, info, uc)
+    else:
+        cython.cast(handler1_t, old.sa_handler)(sig)
+    # A handler that has raised the signal again (faulthandler does) wants the process to end. Delivering it to us and from
+    # us to that handler would go round for ever.
+    if sigpending(cython.address(waiting)) == 0 and sigismember(cython.address(waiting), sig) == 1:
+        die(sig, True)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+@cython.profile(False)
+def on_fault(sig: cython.int, info: cython.pointer(siginfo_t), uc: cython.p_void) -> cython.void:
+    """The handler of all four signals."""
+    block: cython.pointer(ThreadBlock) = current_block()
+    if block != cython.NULL:
+        if info.si_code > 0 and trap_here(block, info, uc):
+            return
+        # Another handler in front of us took a guest's fault, reported it and raised it again: the fault itself repeats
+        # as soon as this returns, and then it reaches us.
+        if info.si_code == SI_TKILL and info.si_pid == getpid() and block.in_guest:
+            return
+    hand_on(sig, info, uc)
+
+
+@cython.cfunc
+def ensure_handlers() -> cython.int:
+    """Install the handlers, or install them again where somebody replaced them. Called when a store is created."""
+    global installs
+    action: sigaction_t
+    now: sigaction_t
+    i: cython.int
+    for i in range(4):
+        if sigaction(signals[i], cython.NULL, cython.address(now)) != 0:
+            raise OSError(f"cannot read the handler of signal {signals[i]}")
+        if cython.cast(cython.p_void, now.sa_sigaction) == cython.cast(cython.p_void, on_fault):
+            continue
+        memset(cython.address(action), 0, cython.sizeof(action))
+        action.sa_sigaction = on_fault
+        action.sa_flags = SA_SIGINFO | SA_ONSTACK
+        sigemptyset(cython.address(action.sa_mask))
+        old_actions[signals[i]] = now  # before ours can run
+        if sigaction(signals[i], cython.address(action), cython.NULL) != 0:
+            raise OSError(f"cannot install a handler for signal {signals[i]}")
+        installs += 1
+    return 0
+
+
+signals[0] = SIGSEGV
+signals[1] = SIGBUS
+signals[2] = SIGFPE
+signals[3] = SIGILL
+
+
+def install() -> int:
+    """Install or re-install; the number of handlers put in place so far."""
+    ensure_handlers()
+    return installs

@@ -1,0 +1,45 @@
+# The store: one ExecContext, its occupant, and everything that lives as long as it.
+from libc.stdint cimport uint32_t, uint64_t
+from stratavm.runtime._gen_layout cimport Activation, ExecContext, FuncRec
+from stratavm.runtime.threads cimport ThreadBlock
+
+cdef struct Entry:            # an entry into the store, on the C stack of the caller
+    Activation act
+    ThreadBlock* block
+    ExecContext* prev_running
+    uint32_t prev_in_guest
+    bint outermost
+
+cdef void* builtin_table[64]  # filled by runtime/builtin_calls at import
+
+cdef class Store:
+    cdef ExecContext* exec
+    cdef readonly object runtime
+    cdef readonly object limits
+    cdef readonly list instances      # strong: a funcref is a raw address into one of them
+    cdef list host_functions          # strong, for the same reason
+    cdef object roots                 # weak set of tables and globals that may hold handles
+    cdef dict functions               # FuncRec address -> FuncRef
+    cdef object in_flight             # a host exception on its way out
+    cdef list handles                 # externref handle - 1 -> object
+    cdef list free_handles
+    cdef dict handle_of               # id(object) -> handle
+    cdef Py_ssize_t collect_at
+    cdef readonly bint closed
+    cdef readonly bint keep_on_abort
+    cdef bint aborted                 # the call under way was abandoned midway, not trapped
+    cdef uint64_t bound_to            # serial of the one thread that may enter, 0 = any
+    cdef uint64_t deadline            # own deadline, CLOCK_MONOTONIC ns, 0 = none
+    cdef readonly uint32_t n_memories
+    cdef readonly uint32_t n_tables
+    cdef object __weakref__
+
+    cdef int check_may_enter(self, ThreadBlock* block) except -1
+    cdef int occupy(self, ThreadBlock* block) except -1
+    cdef int enter(self, Entry* entry) except -1
+    cdef void leave(self, Entry* entry) noexcept
+    cdef int check_access(self) except -1
+    cdef object trap_error(self, Entry* entry)
+
+cdef int run_entry(Store store, FuncRec* rec, void* cells) except? -1
+cdef void regain_gil(ThreadBlock* block) noexcept nogil

@@ -1,0 +1,560 @@
+"""The store: who is inside, how a call enters and leaves, interrupts and deadlines, handles of Python objects."""
+# strata: hot
+import cython
+from cython.cimports.cpython.ref import PyObject
+from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.stratavm.runtime._gen_layout import (
+    BUILTIN_POLL,
+    MAGIC_VMCTX,
+    MAX_BUILTINS,
+    PENDING_DEADLINE,
+    PENDING_INTERRUPT,
+    PENDING_SIGNAL,
+    PENDING_TICK,
+    TRAP_DEADLINE,
+    TRAP_HOST_EXCEPTION,
+    TRAP_INTERRUPTED,
+    TRAP_STACK_OVERFLOW,
+    Activation,
+    ExecContext,
+    FuncRec,
+    VMContext,
+)
+from cython.cimports.stratavm.runtime.native import (
+    and_32,
+    array_entry_t,
+    fence,
+    load_32,
+    now_ns,
+    or_32,
+    pthread_mutex_lock,
+    pthread_mutex_unlock,
+    stack_pointer,
+    store_64,
+)
+from cython.cimports.stratavm.runtime.python import PyErr_CheckSignals, PyEval_RestoreThread, PyEval_SaveThread
+from cython.cimports.stratavm.runtime.signals import ensure_handlers
+from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block, thread_block, threads_lock
+from cython.cimports.stratavm.runtime.ticker import wake_ticker
+
+import weakref
+
+from stratavm.base.errors import (
+    TRAP_KINDS,
+    Closed,
+    DeadlineExceeded,
+    Interrupted,
+    ResourceLimit,
+    StackOverflow,
+    StoreBusy,
+    StrataError,
+    Trap,
+)
+from stratavm.runtime import codemap
+from stratavm.runtime.frames import GuestFrame
+from stratavm.runtime.limits import StoreLimits
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+NEVER = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
+STICKY = cython.declare(uint32_t, PENDING_INTERRUPT | PENDING_DEADLINE)
+SIGNAL_PERIOD_NS = cython.declare(uint64_t, 100_000_000)
+
+_ERRORS = {TRAP_STACK_OVERFLOW: StackOverflow, TRAP_INTERRUPTED: Interrupted, TRAP_DEADLINE: DeadlineExceeded}
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def regain_gil(block: cython.pointer(ThreadBlock)) -> cython.void:
+    """Take the GIL back if a poll has released it."""
+    state: cython.p_void = block.tstate
+    if state != cython.NULL:
+        block.tstate = cython.NULL
+        PyEval_RestoreThread(state)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def set_limit(context: cython.pointer(ExecContext), limit: uint64_t) -> cython.void:
+    """The owner's half of the interrupt protocol: set the limit, then look again whether something is pending."""
+    context.real_limit = limit
+    store_64(cython.address(context.poll_limit), limit)
+    fence()
+    if load_32(cython.address(context.pending)):
+        store_64(cython.address(context.poll_limit), NEVER)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def request(context: cython.pointer(ExecContext), bits: uint32_t) -> cython.void:
+    """The requester's half, from any thread."""
+    or_32(cython.address(context.pending), bits)
+    store_64(cython.address(context.poll_limit), NEVER)
+
+
+@cython.cclass
+class Store:
+    """A world of instances that can see each other, occupied by one thread at a time.
+
+    ``runtime`` is the engine-wide part (types and stubs). ``on_abort="keep"`` leaves instances usable after an interrupt or
+    a deadline; the default poisons them. Everything made in a store lives until the store is closed or unreachable.
+    """
+
+    def __cinit__(self, *args: object, **kwargs: object):
+        i: cython.int
+        self.exec = cython.cast(cython.pointer(ExecContext), calloc(1, cython.sizeof(ExecContext)))
+        if self.exec == cython.NULL:
+            raise MemoryError("no memory for an execution context")
+        for i in range(MAX_BUILTINS):
+            self.exec.builtins[i] = builtin_table[i]
+        self.exec.store = cython.cast(cython.p_void, self)
+
+    def __init__(
+        self,
+        runtime: object,
+        limits: object = None,
+        *,
+        thread_bound: cython.bint = False,
+        on_abort: str = "poison",
+    ):
+        if on_abort not in ("poison", "keep"):
+            raise ValueError(f"on_abort={on_abort!r}: expected 'poison' or 'keep'")
+        self.runtime = runtime
+        self.limits = StoreLimits() if limits is None else limits
+        self.instances = []
+        self.host_functions = []
+        self.functions = {}
+        self.roots = weakref.WeakSet()
+        self.handles = []
+        self.free_handles = []
+        self.handle_of = {}
+        self.collect_at = 1024
+        self.keep_on_abort = on_abort == "keep"
+        self.bound_to = thread_block().serial if thread_bound else 0
+        if runtime is not None and runtime.stubs is not None:
+            self.exec.trap_exit = cython.cast(cython.p_void, cython.cast(uint64_t, runtime.stubs.trap_exit))
+        ensure_handlers()
+
+    def __dealloc__(self):
+        # The ticker reads running contexts under this lock, and might just have seen this one.
+        pthread_mutex_lock(cython.address(threads_lock))
+        free(self.exec)
+        pthread_mutex_unlock(cython.address(threads_lock))
+
+    # ---- entering and leaving ----
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def enter(self, entry: cython.pointer(Entry)) -> cython.int:
+        """Push an activation; the caller must ``leave``. Raises StoreBusy, Closed, StackOverflow and pushes nothing."""
+        block: cython.pointer(ThreadBlock) = thread_block()
+        context: cython.pointer(ExecContext) = self.exec
+        act: cython.pointer(Activation) = cython.address(entry.act)
+        self.check_may_enter(block)
+        entry.block = block
+        entry.outermost = context.occupant == 0
+        if entry.outermost:
+            self.occupy(block)
+        act.prev = block.activation
+        act.exec = context
+        act.prev_exec = context.activation
+        act.prev_limit = context.real_limit
+        act.entry_sp = 0
+        act.trap_kind = 0
+        act.n_frames = 0
+        act.vmctx = cython.NULL
+        act.rec = cython.NULL
+        entry.prev_running = block.running
+        entry.prev_in_guest = block.in_guest
+        context.activation = act
+        block.activation = act
+        set_limit(context, block.limit)
+        block.in_guest = 0
+        block.running = context
+        if entry.outermost:
+            block.calls += 1
+            wake_ticker()
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def check_may_enter(self, block: cython.pointer(ThreadBlock)) -> cython.int:
+        if self.closed:
+            raise Closed("the store is closed")
+        if self.exec.occupant != 0 and self.exec.occupant != block.serial:
+            raise StoreBusy("another thread is inside this store")
+        if self.bound_to != 0 and self.bound_to != block.serial:
+            raise StoreBusy("this store is bound to the thread that created it")
+        if stack_pointer() < block.limit:
+            raise StackOverflow(detail="calls between guest and host are nested too deeply")
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def occupy(self, block: cython.pointer(ThreadBlock)) -> cython.int:
+        context: cython.pointer(ExecContext) = self.exec
+        outer: cython.pointer(ExecContext) = block.running
+        and_32(cython.address(context.pending), 0)
+        context.occupant = block.serial
+        context.thread = block
+        self.aborted = False
+        context.deadline_ns = self.deadline
+        # A call into this store from a host function of another one must not outlive that one's deadline.
+        if outer != cython.NULL and outer.deadline_ns != 0:
+            if context.deadline_ns == 0 or outer.deadline_ns < context.deadline_ns:
+                context.deadline_ns = outer.deadline_ns
+        if context.deadline_ns != 0 and now_ns() >= context.deadline_ns:
+            request(context, PENDING_DEADLINE)
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def leave(self, entry: cython.pointer(Entry)) -> cython.void:
+        """Pop the activation."""
+        context: cython.pointer(ExecContext) = self.exec
+        block: cython.pointer(ThreadBlock) = entry.block
+        block.running = entry.prev_running
+        block.in_guest = entry.prev_in_guest
+        block.activation = entry.act.prev
+        context.activation = cython.cast(cython.pointer(Activation), entry.act.prev_exec)
+        set_limit(context, entry.act.prev_limit)
+        if entry.outermost:
+            context.thread = cython.NULL
+            context.deadline_ns = 0
+            context.occupant = 0
+            if len(self.handles) - len(self.free_handles) > self.collect_at:
+                self.collect_handles()
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def check_access(self) -> cython.int:
+        """Raise StoreBusy if another thread is inside; for what the host does to memories, tables and globals."""
+        block: cython.pointer(ThreadBlock)
+        if self.exec.occupant != 0:
+            block = current_block()
+            if block == cython.NULL or self.exec.occupant != block.serial:
+                raise StoreBusy("another thread is inside this store")
+        return 0
+
+    # ---- how a call ends ----
+
+    @cython.cfunc
+    def trap_error(self, entry: cython.pointer(Entry)) -> object:
+        """The exception for an activation that ended with a trap."""
+        kind: uint32_t = entry.act.trap_kind
+        error: object = self.in_flight
+        self.in_flight = None
+        self.exec.exception = cython.NULL
+        if self.aborted and not self.keep_on_abort:
+            poison(cython.cast(cython.p_void, cython.cast(cython.pointer(FuncRec), entry.act.rec).vmctx))
+            poison(entry.act.vmctx)
+        if entry.outermost:
+            self.aborted = False
+        if kind == TRAP_HOST_EXCEPTION and error is not None:
+            return error
+        frames: tuple = guest_frames(cython.address(entry.act))
+        if kind in _ERRORS:
+            return _ERRORS[kind](frames)
+        if 0 < kind < len(TRAP_KINDS):
+            return Trap(TRAP_KINDS[kind].name, frames)
+        return StrataError(f"a guest call ended with the unknown trap kind {kind}")
+
+    def fail(self, error: BaseException) -> None:
+        """Keep ``error``: the running guest is left with it at its next poll, and it comes out of the call unchanged."""
+        self.in_flight = error
+        self.exec.exception = cython.cast(cython.p_void, error)
+        request(self.exec, PENDING_SIGNAL)
+
+    # ---- from other threads ----
+
+    def interrupt(self) -> bool:
+        """Stop the running call with ``Interrupted`` at its next poll, from any thread. False if no call is running."""
+        if self.exec.occupant == 0:
+            return False
+        request(self.exec, PENDING_INTERRUPT)
+        return True
+
+    def set_deadline(self, seconds: float | None) -> None:
+        """End calls that still run ``seconds`` from now with ``DeadlineExceeded``; None takes the deadline away."""
+        self.check_access()
+        self.deadline = 0 if seconds is None else now_ns() + cython.cast(uint64_t, max(0.0, seconds) * 1e9)
+        if self.exec.occupant != 0:
+            self.exec.deadline_ns = self.deadline
+
+    def poll(self) -> None:
+        """What compiled code does at its polls, for guests that run without machine code: raises what is pending."""
+        status: uint32_t
+        if load_32(cython.address(self.exec.pending)) == 0:
+            return
+        status = poll_status(self.exec, False)
+        if status == TRAP_HOST_EXCEPTION and self.in_flight is not None:
+            error: object = self.in_flight
+            self.in_flight = None
+            raise error
+        if status:
+            raise _ERRORS[status]()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call is inside."""
+        return self.exec.occupant != 0
+
+    @property
+    def address(self) -> int:
+        """Address of the ExecContext, for tests and tiers."""
+        return cython.cast(uint64_t, self.exec)
+
+    # ---- life ----
+
+    def close(self) -> None:
+        """Let everything go. Objects of the store raise ``Closed`` from now on."""
+        if self.exec.occupant != 0:
+            raise StoreBusy("a store cannot be closed while a call is inside")
+        self.closed = True
+        self.instances.clear()
+        self.host_functions.clear()
+        self.functions.clear()
+        self.handles.clear()
+        self.free_handles.clear()
+        self.handle_of.clear()
+
+    def count(self, kind: str) -> None:
+        """Account for a new memory, table or instance; raises ResourceLimit."""
+        limit: object = getattr(self.limits, kind)
+        now: object = {"memories": self.n_memories, "tables": self.n_tables, "instances": len(self.instances)}[kind]
+        if now >= limit:
+            raise ResourceLimit(f"the store has {now} {kind}, its limit", limit=kind)
+        if kind == "memories":
+            self.n_memories += 1
+        elif kind == "tables":
+            self.n_tables += 1
+
+    # ---- functions and handles ----
+
+    def keep(self, thing: object) -> None:
+        """Keep a host function alive as long as the store: guests hold its raw address."""
+        self.host_functions.append(thing)
+
+    def function_at(self, address: int) -> object:
+        """The function whose FuncRec lies at ``address``: a raw funcref that came from this store; None for 0."""
+        if address == 0:
+            return None
+        found: object = self.functions.get(address)
+        if found is None:
+            found = owner_of(address).function_of(address)
+            self.functions[address] = found
+        return found
+
+    def handle(self, thing: object) -> int:
+        """The externref handle of a Python object; 0 for None."""
+        if thing is None:
+            return 0
+        found: object = self.handle_of.get(id(thing))
+        if found is not None:
+            return found
+        if self.free_handles:
+            found = self.free_handles.pop()
+            self.handles[found - 1] = thing
+        else:
+            if len(self.handles) >= self.limits.handles:
+                raise ResourceLimit(f"guests hold {len(self.handles)} Python objects, the limit", limit="handles")
+            self.handles.append(thing)
+            found = len(self.handles)
+        self.handle_of[id(thing)] = found
+        return found
+
+    def object_of(self, handle: int) -> object:
+        """The Python object behind an externref handle; None for 0."""
+        if handle == 0:
+            return None
+        if not 0 < handle <= len(self.handles):
+            raise ValueError(f"{handle} is no externref handle of this store")
+        return self.handles[handle - 1]
+
+    def add_root(self, holder: object) -> None:
+        """A table or global that may hold handles: anything with ``held_handles()``."""
+        self.roots.add(holder)
+
+    def gc(self) -> int:
+        """Let go of Python objects that no table or global holds; the number let go. Not while a call is inside."""
+        if self.exec.occupant != 0:
+            raise StoreBusy("handles are collected between calls only")
+        return self.collect_handles()
+
+    def collect_handles(self) -> int:
+        """Free every handle that no root holds. Guest frames hold none between calls."""
+        held: set = set()
+        for root in list(self.roots):
+            held.update(root.held_handles())
+        free: set = set(self.free_handles)
+        gone: list = [h for h in range(1, len(self.handles) + 1) if h not in held and h not in free]
+        for h in gone:
+            del self.handle_of[id(self.handles[h - 1])]
+        dropped: list = [self.handles[h - 1] for h in gone]
+        for h in gone:
+            self.handles[h - 1] = None
+        self.free_handles.extend(gone)
+        self.collect_at = max(1024, 2 * (len(self.handles) - len(self.free_handles)))
+        dropped.clear()  # finalisers run last, when the tables are consistent again
+        return len(gone)
+
+
+@cython.cfunc
+def owner_of(address: uint64_t) -> object:
+    """The Python object behind a FuncRec: its Instance or HostFunction."""
+    vmctx: cython.p_void = cython.cast(cython.pointer(FuncRec), address).vmctx
+    # Both contexts begin with a magic number; the pointers behind are told apart by it.
+    if cython.cast(cython.pointer(uint64_t), vmctx)[0] == MAGIC_VMCTX:
+        return cython.cast(object, cython.cast(cython.pointer(PyObject), cython.cast(cython.pointer(VMContext), vmctx).instance))
+    return cython.cast(object, cython.cast(cython.pointer(PyObject), cython.cast(cython.pp_void, vmctx)[1]))
+
+
+@cython.cfunc
+def poison(vmctx: cython.p_void) -> cython.int:
+    """Mark the instance of a context as abandoned midway; host contexts and NULL are passed over."""
+    if vmctx != cython.NULL and cython.cast(cython.pointer(uint64_t), vmctx)[0] == MAGIC_VMCTX:
+        instance: object = cython.cast(
+            object, cython.cast(cython.pointer(PyObject), cython.cast(cython.pointer(VMContext), vmctx).instance)
+        )
+        instance.poison()
+    return 0
+
+
+@cython.cfunc
+def guest_frames(act: cython.pointer(Activation)) -> tuple:
+    """The frames of a trapped activation, innermost first; stubs are left out."""
+    i: uint32_t
+    pcs: list = [act.trap_pc] if act.trap_pc and act.entry_sp else []
+    frames: list = []
+    for i in range(act.n_frames):
+        pcs.append(act.frames[i] - 1)  # inside the call instruction, not behind it
+    for pc in pcs:
+        found: object = codemap.describe(pc)
+        if found is not None:
+            serial, func, offset = found
+            owner: object = codemap.owners.get(serial)
+            label: object = None if owner is None else owner.label
+            name: str = f"func[{func}]" if label is None else label(func)
+            frames.append(GuestFrame("" if owner is None else owner.name, func, name, offset, pc))
+    return tuple(frames)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+@cython.profile(False)
+def poll_status(context: cython.pointer(ExecContext), in_machine_code: cython.bint) -> uint32_t:
+    """The slow path of a poll: 0 to go on, or a trap kind. May release the GIL on behalf of machine code.
+
+    Runs with or without the GIL: no Python object before ``regain_gil``.
+    """
+    block: cython.pointer(ThreadBlock) = current_block()
+    bits: uint32_t
+    store_64(cython.address(context.poll_limit), context.real_limit)
+    fence()
+    bits = and_32(cython.address(context.pending), STICKY)
+    if bits & PENDING_DEADLINE and not past_deadline(context):
+        and_32(cython.address(context.pending), ~cython.cast(uint32_t, PENDING_DEADLINE))
+        bits &= ~cython.cast(uint32_t, PENDING_DEADLINE)
+    if bits & STICKY:
+        store_64(cython.address(context.poll_limit), NEVER)
+    if in_machine_code and context.saved_sp < context.real_limit:
+        return TRAP_STACK_OVERFLOW
+    if bits & PENDING_SIGNAL:
+        return TRAP_HOST_EXCEPTION
+    if bits & STICKY:
+        regain_gil(block)
+        mark_aborted(context)
+        return TRAP_INTERRUPTED if bits & PENDING_INTERRUPT else TRAP_DEADLINE
+    if bits & PENDING_TICK:
+        return tick(context, block, in_machine_code)
+    return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def past_deadline(context: cython.pointer(ExecContext)) -> cython.bint:
+    """Whether the deadline is real: the ticker may have set the bit for a call that has just ended."""
+    return context.deadline_ns != 0 and now_ns() >= context.deadline_ns
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+@cython.profile(False)
+def tick(context: cython.pointer(ExecContext), block: cython.pointer(ThreadBlock), in_machine_code: cython.bint) -> uint32_t:
+    """The call has run for a whole period: handle signals (main thread), then run on without the GIL."""
+    now: uint64_t = now_ns()
+    if block.is_main and (block.tstate == cython.NULL or now - block.checked_ns >= SIGNAL_PERIOD_NS):
+        # Taking the GIL back beside a busy thread takes a switch interval, so not at every tick.
+        block.checked_ns = now
+        regain_gil(block)
+        block.in_guest = 0
+        if not signals_are_quiet(context):
+            return TRAP_HOST_EXCEPTION
+        block.in_guest = in_machine_code
+    if in_machine_code and block.tstate == cython.NULL:
+        block.tstate = PyEval_SaveThread()
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def mark_aborted(context: cython.pointer(ExecContext)) -> cython.void:
+    cython.cast(Store, context.store).aborted = True
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def signals_are_quiet(context: cython.pointer(ExecContext)) -> cython.bint:
+    """Run Python's signal handlers. What they raise (KeyboardInterrupt) is kept for the end of the call."""
+    store: Store = cython.cast(Store, context.store)
+    saved_sp: uint64_t = context.saved_sp
+    saved_fp: uint64_t = context.saved_fp
+    try:
+        PyErr_CheckSignals()
+    except BaseException as error:
+        store.in_flight = error
+        store.aborted = True
+        return False
+    finally:
+        context.saved_sp = saved_sp
+        context.saved_fp = saved_fp
+    return True
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+@cython.profile(False)
+def poll_builtin(context: cython.pointer(ExecContext), vmctx: cython.p_void) -> uint32_t:
+    """Builtin ``poll``."""
+    return poll_status(context, True)
+
+
+@cython.cfunc
+def run_entry(store: Store, rec: cython.pointer(FuncRec), cells: cython.p_void) -> cython.int:
+    """Run a function through its array entry: arguments and results in ``cells``. Raises what the call ends with."""
+    entry: Entry
+    trapped: uint32_t
+    store.enter(cython.address(entry))
+    entry.act.rec = rec
+    entry.block.in_guest = 1
+    trapped = cython.cast(array_entry_t, rec.array_entry)(rec, store.exec, cells)
+    regain_gil(entry.block)
+    entry.block.in_guest = 0
+    if trapped:
+        error: object = store.trap_error(cython.address(entry))
+        store.leave(cython.address(entry))
+        raise error
+    store.leave(cython.address(entry))
+    return 0
+
+
+builtin_table[BUILTIN_POLL] = cython.cast(cython.p_void, poll_builtin)

@@ -1,0 +1,29 @@
+# The thread block: what the runtime knows of one OS thread.
+from libc.stdint cimport uint32_t, uint64_t
+from stratavm.runtime._gen_layout cimport Activation, ExecContext
+from stratavm.runtime.native cimport pthread_key_t, pthread_mutex_t
+
+cdef struct ThreadBlock:
+    uint64_t serial           # never reused; 0 is nobody
+    uint64_t stack_low        # lowest usable address
+    uint64_t stack_high
+    uint64_t limit            # lowest SP of a guest: stack_low + reserve
+    Activation* activation    # innermost activation of this thread
+    ExecContext* running      # what the ticker may tick; NULL outside guests. Written by this thread only
+    uint64_t calls            # outermost entries so far
+    uint64_t seen_calls       # the ticker's: `calls` at its last look
+    uint32_t in_guest         # 1 while guest code runs, 0 in host calls and outside
+    uint32_t is_main          # Python's main thread: signals are handled here
+    void* tstate              # the thread state while a poll has released the GIL, else NULL
+    uint64_t checked_ns       # when this thread last looked for signals
+    void* alt_stack
+    size_t alt_size
+    ThreadBlock* next         # list of living blocks, under threads_lock
+    ThreadBlock* prev
+
+cdef pthread_key_t block_key
+cdef pthread_mutex_t threads_lock
+cdef ThreadBlock* first_block
+
+cdef ThreadBlock* current_block() noexcept nogil
+cdef ThreadBlock* thread_block() except? NULL

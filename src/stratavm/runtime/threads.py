@@ -1,0 +1,234 @@
+"""Thread blocks: one per OS thread that ever entered a guest, with its stack bounds and alternate signal stack."""
+# strata: hot
+import threading
+
+import cython
+from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.posix.mman import (
+    MAP_ANONYMOUS,
+    MAP_FAILED,
+    MAP_PRIVATE,
+    PROT_READ,
+    PROT_WRITE,
+    mmap,
+    munmap,
+)
+from cython.cimports.posix.signal import sigaltstack, stack_t
+from cython.cimports.stratavm.runtime.native import (
+    AT_MINSIGSTKSZ,
+    SS_DISABLE,
+    add_64,
+    getauxval,
+    pthread_atfork,
+    pthread_attr_destroy,
+    pthread_attr_getstack,
+    pthread_attr_t,
+    pthread_getattr_np,
+    pthread_getspecific,
+    pthread_key_create,
+    pthread_mutex_init,
+    pthread_mutex_lock,
+    pthread_mutex_unlock,
+    pthread_self,
+    pthread_setspecific,
+    stack_pointer,
+)
+
+from stratavm.base.errors import ResourceLimit
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+RESERVE = cython.declare(uint64_t, 512 << 10)  # of a thread's stack, kept for CPython and C helpers
+MAX_STACK = cython.declare(uint64_t, 64 << 20)  # what an "unlimited" stack counts as: below lie other mappings
+last_serial = cython.declare(uint64_t, 0)
+alt_stacks = cython.declare(uint64_t, 0)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+@cython.profile(False)
+def current_block() -> cython.pointer(ThreadBlock):
+    """This thread's block or NULL. Async-signal-safe: the key is one of the process's first 32."""
+    return cython.cast(cython.pointer(ThreadBlock), pthread_getspecific(block_key))
+
+
+@cython.cfunc
+def thread_block() -> cython.pointer(ThreadBlock):
+    """This thread's block, made at its first entry into a guest."""
+    block: cython.pointer(ThreadBlock) = current_block()
+    if block != cython.NULL:
+        return block
+    block = cython.cast(cython.pointer(ThreadBlock), calloc(1, cython.sizeof(ThreadBlock)))
+    if block == cython.NULL:
+        raise MemoryError("no memory for a thread block")
+    block.serial = add_64(cython.address(last_serial), 1)
+    block.is_main = threading.get_ident() == threading.main_thread().ident
+    if find_stack(block) or take_alt_stack(block):
+        free(block)
+        raise ResourceLimit("cannot find this thread's stack or give it a signal stack", limit="memory")
+    pthread_mutex_lock(cython.address(threads_lock))
+    link_block(block)
+    pthread_mutex_unlock(cython.address(threads_lock))
+    pthread_setspecific(block_key, block)
+    return block
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def link_block(block: cython.pointer(ThreadBlock)) -> cython.void:
+    global first_block
+    block.prev = cython.NULL
+    block.next = first_block
+    if first_block != cython.NULL:
+        first_block.prev = block
+    first_block = block
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def find_stack(block: cython.pointer(ThreadBlock)) -> cython.int:
+    """Fill in the stack's bounds. 1 on failure."""
+    attributes: pthread_attr_t
+    low: cython.p_void = cython.NULL
+    size: cython.size_t = 0
+    reserve: uint64_t = RESERVE
+    if pthread_getattr_np(pthread_self(), cython.address(attributes)) != 0:
+        return 1
+    pthread_attr_getstack(cython.address(attributes), cython.address(low), cython.address(size))
+    pthread_attr_destroy(cython.address(attributes))
+    block.stack_low = cython.cast(uint64_t, low)
+    block.stack_high = block.stack_low + size
+    if size > MAX_STACK:
+        block.stack_low = block.stack_high - MAX_STACK
+    if not block.stack_low < stack_pointer() < block.stack_high:
+        return 1
+    if reserve > (block.stack_high - block.stack_low) // 2:
+        reserve = (block.stack_high - block.stack_low) // 2
+    block.limit = block.stack_low + reserve
+    return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def take_alt_stack(block: cython.pointer(ThreadBlock)) -> cython.int:
+    """Make sure that the thread has an alternate signal stack of 64 KiB or more. 1 on failure."""
+    stack: stack_t
+    wanted: cython.size_t = (65536 + getauxval(AT_MINSIGSTKSZ) + 4095) & ~cython.cast(cython.size_t, 4095)
+    if sigaltstack(cython.NULL, cython.address(stack)) != 0:
+        return 1
+    if not stack.ss_flags & SS_DISABLE and stack.ss_size >= 65536:
+        return 0
+    memory: cython.p_void = mmap(
+        cython.NULL, wanted, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0
+    )
+    if memory == MAP_FAILED:
+        return 1
+    stack.ss_sp = memory
+    stack.ss_size = wanted
+    stack.ss_flags = 0
+    if sigaltstack(cython.address(stack), cython.NULL) != 0:
+        munmap(memory, wanted)
+        return 1
+    block.alt_stack = memory
+    block.alt_size = wanted
+    add_64(cython.address(alt_stacks), 1)
+    return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+@cython.profile(False)
+def drop_block(memory: cython.p_void) -> cython.void:
+    """The destructor of the thread's key: runs as the thread ends, without Python."""
+    global first_block
+    block: cython.pointer(ThreadBlock) = cython.cast(cython.pointer(ThreadBlock), memory)
+    stack: stack_t
+    pthread_mutex_lock(cython.address(threads_lock))
+    if block.prev != cython.NULL:
+        block.prev.next = block.next
+    else:
+        first_block = block.next
+    if block.next != cython.NULL:
+        block.next.prev = block.prev
+    pthread_mutex_unlock(cython.address(threads_lock))
+    if block.alt_stack != cython.NULL:
+        if sigaltstack(cython.NULL, cython.address(stack)) == 0 and stack.ss_sp == block.alt_stack:
+            stack.ss_flags = SS_DISABLE
+            sigaltstack(cython.address(stack), cython.NULL)
+        munmap(block.alt_stack, block.alt_size)
+        add_64(cython.address(alt_stacks), -1)
+    free(block)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def before_fork() -> cython.void:
+    pthread_mutex_lock(cython.address(threads_lock))
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def after_fork_in_parent() -> cython.void:
+    pthread_mutex_unlock(cython.address(threads_lock))
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def after_fork_in_child() -> cython.void:
+    """Only the forking thread lives on, and Python's main thread is now this one. Other blocks stay allocated: their
+    stacks may still be in use by the C library's own bookkeeping, and a child does this once."""
+    global first_block
+    block: cython.pointer(ThreadBlock) = current_block()
+    first_block = cython.NULL
+    if block != cython.NULL:
+        block.is_main = 1
+        link_block(block)
+    pthread_mutex_unlock(cython.address(threads_lock))
+
+
+@cython.cfunc
+def prepare() -> cython.int:
+    if pthread_key_create(cython.address(block_key), drop_block) != 0:
+        raise ResourceLimit("no thread-specific key is left", limit="pthread keys")
+    pthread_mutex_init(cython.address(threads_lock), cython.NULL)
+    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child)
+    return 0
+
+
+prepare()
+
+
+def thread_serial() -> int:
+    """This thread's serial, never reused."""
+    return thread_block().serial
+
+
+def stack_left() -> int:
+    """Bytes between this thread's stack pointer and the guest limit."""
+    block: cython.pointer(ThreadBlock) = thread_block()
+    sp: uint64_t = stack_pointer()
+    return sp - block.limit if sp > block.limit else 0
+
+
+def living_blocks() -> tuple[int, int]:
+    """(thread blocks, alternate stacks) that exist now."""
+    n: uint32_t = 0
+    pthread_mutex_lock(cython.address(threads_lock))
+    block: cython.pointer(ThreadBlock) = first_block
+    while block != cython.NULL:
+        n += 1
+        block = block.next
+    pthread_mutex_unlock(cython.address(threads_lock))
+    return n, alt_stacks

@@ -1,0 +1,2 @@
+# The clock of running guests.
+cdef int wake_ticker() except? -1

@@ -1,0 +1,212 @@
+"""The ticker: one native thread that asks long-running calls to poll, and sets their deadlines off. Parked when idle."""
+# strata: hot
+import sys
+
+import cython
+from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.posix.signal import sigset_t
+from cython.cimports.posix.time import nanosleep, timespec
+from cython.cimports.stratavm.runtime._gen_layout import PENDING_DEADLINE, PENDING_TICK, ExecContext
+from cython.cimports.stratavm.runtime.native import (
+    SIG_BLOCK,
+    fence,
+    load_32,
+    load_ptr,
+    now_ns,
+    or_32,
+    pthread_atfork,
+    pthread_attr_destroy,
+    pthread_attr_init,
+    pthread_attr_setstacksize,
+    pthread_attr_t,
+    pthread_cond_init,
+    pthread_cond_signal,
+    pthread_cond_t,
+    pthread_cond_wait,
+    pthread_create,
+    pthread_detach,
+    pthread_mutex_init,
+    pthread_mutex_lock,
+    pthread_mutex_t,
+    pthread_mutex_unlock,
+    pthread_sigmask,
+    pthread_t,
+    sigfillset,
+    store_64,
+)
+from cython.cimports.stratavm.runtime.threads import ThreadBlock, first_block, threads_lock
+
+from stratavm.base.errors import ResourceLimit
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+ABSENT = cython.declare(uint32_t, 0)
+TICKING = cython.declare(uint32_t, 1)
+PARKED = cython.declare(uint32_t, 2)
+IDLE_TICKS = cython.declare(uint32_t, 20)  # without a running call before the ticker parks
+
+state = cython.declare(uint32_t, 0)
+period_ns = cython.declare(uint64_t, 5_000_000)
+ticks = cython.declare(uint64_t, 0)
+starts = cython.declare(uint32_t, 0)
+lock = cython.declare(pthread_mutex_t)
+wake = cython.declare(pthread_cond_t)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+@cython.profile(False)
+def look(tick: cython.bint) -> cython.bint:
+    """Visit every thread that runs a guest; with ``tick``, ask those whose call ran the whole period. False if none runs."""
+    block: cython.pointer(ThreadBlock)
+    context: cython.pointer(ExecContext)
+    bits: uint32_t
+    any_runs: cython.bint = False
+    now: uint64_t = now_ns()
+    pthread_mutex_lock(cython.address(threads_lock))
+    block = first_block
+    while block != cython.NULL:
+        context = cython.cast(cython.pointer(ExecContext), load_ptr(cython.address(block.running)))
+        if context != cython.NULL:
+            any_runs = True
+            bits = 0
+            if block.calls == block.seen_calls:
+                bits = PENDING_TICK
+            block.seen_calls = block.calls
+            if context.deadline_ns != 0 and now >= context.deadline_ns:
+                bits |= PENDING_DEADLINE
+            if tick and bits:
+                or_32(cython.address(context.pending), bits)
+                store_64(cython.address(context.poll_limit), 0xFFFFFFFFFFFFFFFF)
+        block = block.next
+    pthread_mutex_unlock(cython.address(threads_lock))
+    return any_runs
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+@cython.profile(False)
+def run(unused: cython.p_void) -> cython.p_void:
+    """The thread. Never touches Python."""
+    global state, ticks
+    everything: sigset_t
+    pause: timespec
+    idle: uint32_t = 0
+    sigfillset(cython.address(everything))
+    pthread_sigmask(SIG_BLOCK, cython.address(everything), cython.NULL)
+    while True:
+        pause.tv_sec = period_ns // 1_000_000_000
+        pause.tv_nsec = period_ns % 1_000_000_000
+        nanosleep(cython.address(pause), cython.NULL)
+        ticks += 1
+        idle = 0 if look(True) else idle + 1
+        if idle < IDLE_TICKS:
+            continue
+        pthread_mutex_lock(cython.address(lock))
+        state = PARKED
+        fence()
+        # A thread that entered before it could see PARKED is seen here; one that enters later wakes us.
+        if look(False):
+            state = TICKING
+        while state == PARKED:
+            pthread_cond_wait(cython.address(wake), cython.address(lock))
+        pthread_mutex_unlock(cython.address(lock))
+        idle = 0
+    return cython.NULL
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def start() -> cython.int:
+    """Create the thread. Caller holds the lock."""
+    global state, starts
+    thread: pthread_t
+    attributes: pthread_attr_t
+    failed: cython.int
+    pthread_attr_init(cython.address(attributes))
+    pthread_attr_setstacksize(cython.address(attributes), 256 << 10)
+    failed = pthread_create(cython.address(thread), cython.address(attributes), run, cython.NULL)
+    pthread_attr_destroy(cython.address(attributes))
+    if failed:
+        return 1
+    pthread_detach(thread)
+    state = TICKING
+    starts += 1
+    return 0
+
+
+@cython.cfunc
+def wake_ticker() -> cython.int:
+    """Called with ``running`` set, at every outermost entry: make sure that the ticker ticks."""
+    failed: cython.int = 0
+    fence()
+    if load_32(cython.address(state)) == TICKING:
+        return 0
+    update_period()
+    pthread_mutex_lock(cython.address(lock))
+    if state == ABSENT:
+        failed = start()
+    elif state == PARKED:
+        set_ticking()
+        pthread_cond_signal(cython.address(wake))
+    pthread_mutex_unlock(cython.address(lock))
+    if failed:
+        raise ResourceLimit("cannot create the ticker thread", limit="threads")
+    return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def set_ticking() -> cython.void:
+    global state
+    state = TICKING
+
+
+@cython.cfunc
+def update_period() -> cython.int:
+    global period_ns
+    period_ns = max(100_000, min(1_000_000_000, int(sys.getswitchinterval() * 1e9)))
+    return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def before_fork() -> cython.void:
+    pthread_mutex_lock(cython.address(lock))
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def after_fork_in_parent() -> cython.void:
+    pthread_mutex_unlock(cython.address(lock))
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def after_fork_in_child() -> cython.void:
+    """The child has no ticker until it enters a guest."""
+    global state
+    state = ABSENT
+    pthread_mutex_init(cython.address(lock), cython.NULL)
+    pthread_cond_init(cython.address(wake), cython.NULL)
+
+
+pthread_mutex_init(cython.address(lock), cython.NULL)
+pthread_cond_init(cython.address(wake), cython.NULL)
+pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child)
+
+
+def ticker_status() -> dict[str, int | str]:
+    """State, ticks so far, threads started so far, period."""
+    names: tuple = ("absent", "ticking", "parked")
+    return {"state": names[state], "ticks": ticks, "starts": starts, "period_ns": period_ns}
