@@ -89,7 +89,7 @@ cdef struct VMContext:  # Head of an instance's context; register r14. A module-
     MemDef* mem0_def  # +48: MemDef of memory 0
     FuncRec* func_recs  # +56: FuncRec array by DEFINED function index
     uint64_t flags  # +64: reserved
-    uint8_t _pad[8]
+    void* segments  # +72: Segments: data and element segments, for builtins
 
 cdef enum:
     VMCTX_MAGIC = 0x0
@@ -101,6 +101,7 @@ cdef enum:
     VMCTX_MEM0_DEF = 0x30
     VMCTX_FUNC_RECS = 0x38
     VMCTX_FLAGS = 0x40
+    VMCTX_SEGMENTS = 0x48
     VMCTX_SIZE = 0x50
 
 cdef struct FuncRec:  # What a funcref, a table element or an imported function points to.

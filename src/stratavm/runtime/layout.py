@@ -116,6 +116,7 @@ VMCTX: Final = Struct(
         Field("mem0_def", "ptr", "MemDef of memory 0"),
         Field("func_recs", "ptr", "FuncRec array by DEFINED function index"),
         Field("flags", "u64", "reserved"),
+        Field("segments", "ptr", "Segments: data and element segments, for builtins"),
     ),
 )
 

@@ -1,4 +1,5 @@
 # The store: one ExecContext, its occupant, and everything that lives as long as it.
+cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 from stratavm.runtime._gen_layout cimport Activation, ExecContext, FuncRec
 from stratavm.runtime.threads cimport ThreadBlock
@@ -12,12 +13,13 @@ cdef struct Entry:            # an entry into the store, on the C stack of the c
 
 cdef void* builtin_table[64]  # filled by runtime/builtin_calls at import
 
+@cython.no_gc_clear  # cycles end in the lists and dicts of the Store, which are cleared
 cdef class Store:
     cdef ExecContext* exec
     cdef readonly object runtime
     cdef readonly object limits
     cdef readonly list instances      # strong: a funcref is a raw address into one of them
-    cdef list host_functions          # strong, for the same reason
+    cdef list ranges                  # (first, end, owner) of FuncRecs, sorted; strong: owners live as long as the store
     cdef object roots                 # weak set of tables and globals that may hold handles
     cdef dict functions               # FuncRec address -> FuncRef
     cdef object in_flight             # a host exception on its way out

@@ -6,6 +6,7 @@ from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.stratavm.runtime._gen_layout import (
     BUILTIN_POLL,
+    FUNCREC_SIZE,
     MAGIC_VMCTX,
     MAX_BUILTINS,
     PENDING_DEADLINE,
@@ -38,7 +39,9 @@ from cython.cimports.stratavm.runtime.signals import ensure_handlers
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block, thread_block, threads_lock
 from cython.cimports.stratavm.runtime.ticker import wake_ticker
 
+import bisect
 import weakref
+from operator import itemgetter
 
 from stratavm.base.errors import (
     TRAP_KINDS,
@@ -48,16 +51,17 @@ from stratavm.base.errors import (
     ResourceLimit,
     StackOverflow,
     StoreBusy,
+    GuestFrame,
     StrataError,
     Trap,
 )
 from stratavm.runtime import codemap
-from stratavm.runtime.frames import GuestFrame
 from stratavm.runtime.limits import StoreLimits
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
+first_of = itemgetter(0)
 NEVER = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 STICKY = cython.declare(uint32_t, PENDING_INTERRUPT | PENDING_DEADLINE)
 SIGNAL_PERIOD_NS = cython.declare(uint64_t, 100_000_000)
@@ -127,7 +131,7 @@ class Store:
         self.runtime = runtime
         self.limits = StoreLimits() if limits is None else limits
         self.instances = []
-        self.host_functions = []
+        self.ranges = []
         self.functions = {}
         self.roots = weakref.WeakSet()
         self.handles = []
@@ -138,6 +142,7 @@ class Store:
         self.bound_to = thread_block().serial if thread_bound else 0
         if runtime is not None and runtime.stubs is not None:
             self.exec.trap_exit = cython.cast(cython.p_void, cython.cast(uint64_t, runtime.stubs.trap_exit))
+            self.exec.poll_stub = cython.cast(cython.p_void, cython.cast(uint64_t, runtime.stubs.poll_stub))
         ensure_handlers()
 
     def __dealloc__(self):
@@ -317,7 +322,7 @@ class Store:
             raise StoreBusy("a store cannot be closed while a call is inside")
         self.closed = True
         self.instances.clear()
-        self.host_functions.clear()
+        self.ranges.clear()
         self.functions.clear()
         self.handles.clear()
         self.free_handles.clear()
@@ -336,17 +341,34 @@ class Store:
 
     # ---- functions and handles ----
 
-    def keep(self, thing: object) -> None:
-        """Keep a host function alive as long as the store: guests hold its raw address."""
-        self.host_functions.append(thing)
+    def keep(self, thing: object, address: int, count: int) -> None:
+        """Keep the owner of ``count`` FuncRecs at ``address`` alive as long as the store: guests hold raw addresses.
+
+        The owner answers ``function_of(address)``.
+        """
+        bisect.insort(self.ranges, (address, address + count * FUNCREC_SIZE, thing), key=first_of)
+
+    def owner_of(self, address: int) -> object:
+        """The Instance or HostFunction whose FuncRec lies at ``address``, or None."""
+        at: object = bisect.bisect_right(self.ranges, address, key=first_of) - 1
+        if at < 0:
+            return None
+        start, end, owner = self.ranges[at]
+        return owner if address < end and (address - start) % FUNCREC_SIZE == 0 else None
+
+    def check_function(self, address: int) -> None:
+        """Raise ValueError unless the bits are a funcref of this store: guests would jump through them."""
+        if address not in self.functions and self.owner_of(address) is None:
+            raise ValueError(f"{address:#x} is no function reference of this store")
 
     def function_at(self, address: int) -> object:
-        """The function whose FuncRec lies at ``address``: a raw funcref that came from this store; None for 0."""
+        """The function whose FuncRec lies at ``address``: a raw funcref of this store; None for 0."""
         if address == 0:
             return None
         found: object = self.functions.get(address)
         if found is None:
-            found = owner_of(address).function_of(address)
+            self.check_function(address)
+            found = self.owner_of(address).function_of(address)
             self.functions[address] = found
         return found
 
@@ -405,16 +427,6 @@ class Store:
 
 
 @cython.cfunc
-def owner_of(address: uint64_t) -> object:
-    """The Python object behind a FuncRec: its Instance or HostFunction."""
-    vmctx: cython.p_void = cython.cast(cython.pointer(FuncRec), address).vmctx
-    # Both contexts begin with a magic number; the pointers behind are told apart by it.
-    if cython.cast(cython.pointer(uint64_t), vmctx)[0] == MAGIC_VMCTX:
-        return cython.cast(object, cython.cast(cython.pointer(PyObject), cython.cast(cython.pointer(VMContext), vmctx).instance))
-    return cython.cast(object, cython.cast(cython.pointer(PyObject), cython.cast(cython.pp_void, vmctx)[1]))
-
-
-@cython.cfunc
 def poison(vmctx: cython.p_void) -> cython.int:
     """Mark the instance of a context as abandoned midway; host contexts and NULL are passed over."""
     if vmctx != cython.NULL and cython.cast(cython.pointer(uint64_t), vmctx)[0] == MAGIC_VMCTX:
@@ -440,7 +452,7 @@ def guest_frames(act: cython.pointer(Activation)) -> tuple:
             owner: object = codemap.owners.get(serial)
             label: object = None if owner is None else owner.label
             name: str = f"func[{func}]" if label is None else label(func)
-            frames.append(GuestFrame("" if owner is None else owner.name, func, name, offset, pc))
+            frames.append(GuestFrame(func, name, offset, "" if owner is None else owner.name))
     return tuple(frames)
 
 

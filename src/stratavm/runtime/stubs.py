@@ -20,9 +20,13 @@ class Stubs(Protocol):
     *Host entry*: code of a host function's FuncRec, under the guest convention with r14 = HostFunc. It packs the arguments
     into cells, stores SP and FP to the ExecContext, calls builtin ``host_call(exec, HostFunc*, cells)`` and unpacks the
     results; a status other than 0 goes to ``exec.trap_code`` and raises a *dynamic* trap.
+
+    *Poll stub*: what every poll calls when ``poll_limit`` says so; saves all registers and calls builtin ``poll``, with the
+    lowest address that the caller wants to use as ``saved_sp``.
     """
 
     trap_exit: int
+    poll_stub: int
 
     def array_entry(self, type: FuncType) -> int:
         """Address of the array entry for a function type."""

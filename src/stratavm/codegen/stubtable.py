@@ -1,0 +1,43 @@
+"""Published stubs: the runtime's port ``Stubs`` on x86-64. Owns where the stubs of one engine lie."""
+
+from __future__ import annotations
+
+import threading
+
+from stratavm.codegen.code import Code
+from stratavm.codegen.execmem import CodeOwner
+from stratavm.codegen.x64 import stubs
+from stratavm.spec.types import FuncType
+
+
+class StubTable:
+    """Stubs by function type, published at first use and kept as long as this object."""
+
+    def __init__(self) -> None:
+        self._owner = CodeOwner("stubs")
+        self._lock = threading.Lock()
+        self._array_entries: dict[FuncType, int] = {}
+        self._host_entries: dict[FuncType, int] = {}
+        self.trap_exit, self.poll_stub = publish(self._owner, [stubs.trap_exit(), stubs.poll_stub()])
+
+    def array_entry(self, type: FuncType) -> int:
+        """Address of the array entry of a function type."""
+        return self._array_entries.get(type) or self._add(self._array_entries, type, stubs.entry_stub(type))
+
+    def host_entry(self, type: FuncType) -> int:
+        """Address of the host entry of a function type."""
+        return self._host_entries.get(type) or self._add(self._host_entries, type, stubs.host_stub(type))
+
+    def _add(self, known: dict[FuncType, int], type: FuncType, code: Code) -> int:
+        with self._lock:
+            if type not in known:
+                [known[type]] = publish(self._owner, [code])
+            return known[type]
+
+
+def publish(owner: CodeOwner, codes: list[Code], funcs: list[int | None] | None = None) -> list[int]:
+    """Publish finished code in one batch; ``funcs`` are function indices, None for stubs. Returns the addresses."""
+    indices = funcs or [None] * len(codes)
+    return owner.publish_many(
+        [(c.code, c.traps.tobytes(), c.returns.tobytes(), f) for c, f in zip(codes, indices, strict=True)]
+    )

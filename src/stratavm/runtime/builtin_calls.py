@@ -1,0 +1,349 @@
+"""The builtins that act on instances: lazy compilation, the oracle, growth, bulk operations. Fills the builtin table."""
+# strata: hot
+# Leaf builtins check bounds first and then run; sizes are 64-bit, so a 32-bit index plus a 32-bit count cannot wrap.
+import cython
+from cython.cimports.cpython.ref import PyObject
+from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.string import memcpy, memmove, memset
+from cython.cimports.stratavm.runtime._gen_layout import (
+    BUILTIN_DATA_DROP,
+    BUILTIN_ELEM_DROP,
+    BUILTIN_LAZY_COMPILE,
+    BUILTIN_MEMORY_COPY,
+    BUILTIN_MEMORY_FILL,
+    BUILTIN_MEMORY_GROW,
+    BUILTIN_MEMORY_INIT,
+    BUILTIN_ORACLE_CALL,
+    BUILTIN_TABLE_COPY,
+    BUILTIN_TABLE_FILL,
+    BUILTIN_TABLE_GROW,
+    BUILTIN_TABLE_INIT,
+    N_BUILTINS,
+    TRAP_HOST_EXCEPTION,
+    TRAP_MEMORY_OUT_OF_BOUNDS,
+    TRAP_TABLE_OUT_OF_BOUNDS,
+    ExecContext,
+    MemDef,
+    TableDef,
+    VMContext,
+)
+from cython.cimports.stratavm.runtime.func import cell_widths, fill_cells, read_cells
+from cython.cimports.stratavm.runtime.instance import DataSegment, ElementSegment, Instance, Segments, memory_at, table_at
+from cython.cimports.stratavm.runtime.store import Store, builtin_table, regain_gil
+from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
+
+from stratavm.runtime import host as _host  # fills in host_call
+from stratavm.runtime.builtins import BUILTINS
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+FAILED = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
+
+
+# ---- host builtins: between these two functions the thread is in the host and holds the GIL ----
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+@cython.profile(False)
+def leave_guest() -> cython.pointer(ThreadBlock):
+    block: cython.pointer(ThreadBlock) = current_block()
+    regain_gil(block)
+    block.in_guest = 0
+    return block
+
+
+@cython.cfunc
+def instance_of(vm: cython.pointer(VMContext)) -> object:
+    return cython.cast(object, cython.cast(cython.pointer(PyObject), vm.instance))
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def compile_function(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), index: uint64_t) -> uint64_t:
+    """Ask the tier for a function's code; 0 with an exception kept if there is none."""
+    instance: Instance = instance_of(vm)
+    store: Store = instance.store
+    address: uint64_t
+    try:
+        address = instance.compiler(index)
+        if address == 0:
+            raise ValueError(f"the tier has no code for function {index}")
+        return address
+    except BaseException as error:
+        store.in_flight = error
+        context.trap_code = TRAP_HOST_EXCEPTION
+        return 0
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+@cython.profile(False)
+def lazy_compile(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), index: uint64_t) -> uint64_t:
+    block: cython.pointer(ThreadBlock) = leave_guest()
+    address: uint64_t = compile_function(context, vm, index & 0xFFFFFFFF)
+    block.in_guest = 1
+    return address
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def run_oracle(
+    context: cython.pointer(ExecContext),
+    vm: cython.pointer(VMContext),
+    index: uint64_t,
+    cells: cython.pointer(uint64_t),
+) -> uint32_t:
+    """Run a defined function on the oracle, with arguments and results in cells."""
+    instance: Instance = instance_of(vm)
+    store: Store = instance.store
+    saved_sp: uint64_t = context.saved_sp
+    saved_fp: uint64_t = context.saved_fp
+    status: uint32_t = 0
+    try:
+        type: object = instance.module.func_type(instance.n_imported_funcs + index)
+        args: list = read_cells(cells, cell_widths(type.params))
+        fill_cells(store, cells, instance.oracle.call(index, args), cell_widths(type.results))
+    except BaseException as error:
+        store.in_flight = error
+        status = TRAP_HOST_EXCEPTION
+    context.saved_sp = saved_sp
+    context.saved_fp = saved_fp
+    return status
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+@cython.profile(False)
+def oracle_call(
+    context: cython.pointer(ExecContext),
+    vm: cython.pointer(VMContext),
+    index: uint64_t,
+    cells: cython.pointer(uint64_t),
+) -> uint32_t:
+    block: cython.pointer(ThreadBlock) = leave_guest()
+    status: uint32_t = run_oracle(context, vm, index & 0xFFFFFFFF, cells)
+    block.in_guest = 1
+    return status
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def grow(vm: cython.pointer(VMContext), which: uint64_t, delta: uint64_t, table: cython.bint, raw: uint64_t) -> uint64_t:
+    """Grow a memory or a table; what the limiter raises comes out at the next poll."""
+    instance: Instance = instance_of(vm)
+    store: Store = instance.store
+    old: object
+    try:
+        old = instance.tables[which].grow(delta, raw) if table else instance.memories[which].grow(delta)
+        return FAILED if old < 0 else old
+    except BaseException as error:
+        store.fail(error)
+        return FAILED
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+@cython.profile(False)
+def memory_grow(
+    context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), memory: uint64_t, delta: uint64_t
+) -> uint64_t:
+    block: cython.pointer(ThreadBlock) = leave_guest()
+    old: uint64_t = grow(vm, memory & 0xFFFFFFFF, delta, False, 0)
+    block.in_guest = 1
+    return old
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+@cython.profile(False)
+def table_grow(
+    context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), table: uint64_t, raw: uint64_t, delta: uint64_t
+) -> uint64_t:
+    block: cython.pointer(ThreadBlock) = leave_guest()
+    old: uint64_t = grow(vm, table & 0xFFFFFFFF, delta, True, raw)
+    block.in_guest = 1
+    return old
+
+
+# ---- leaf builtins ----
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+@cython.profile(False)
+def memory_copy(
+    context: cython.pointer(ExecContext),
+    vm: cython.pointer(VMContext),
+    memories: uint64_t,
+    dst: uint64_t,
+    src: uint64_t,
+    n: uint64_t,
+) -> uint32_t:
+    to: cython.pointer(MemDef) = memory_at(vm, cython.cast(uint32_t, memories))
+    origin: cython.pointer(MemDef) = memory_at(vm, cython.cast(uint32_t, memories >> 32))
+    if n > to.bytes or dst > to.bytes - n or n > origin.bytes or src > origin.bytes - n:
+        return TRAP_MEMORY_OUT_OF_BOUNDS
+    memmove(to.base + dst, origin.base + src, n)
+    return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+@cython.profile(False)
+def memory_fill(
+    context: cython.pointer(ExecContext),
+    vm: cython.pointer(VMContext),
+    memory: uint64_t,
+    dst: uint64_t,
+    byte: uint64_t,
+    n: uint64_t,
+) -> uint32_t:
+    to: cython.pointer(MemDef) = memory_at(vm, cython.cast(uint32_t, memory))
+    if n > to.bytes or dst > to.bytes - n:
+        return TRAP_MEMORY_OUT_OF_BOUNDS
+    memset(to.base + dst, cython.cast(cython.int, byte & 0xFF), n)
+    return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+@cython.profile(False)
+def memory_init(
+    context: cython.pointer(ExecContext),
+    vm: cython.pointer(VMContext),
+    segment_memory: uint64_t,
+    dst: uint64_t,
+    src: uint64_t,
+    n: uint64_t,
+) -> uint32_t:
+    to: cython.pointer(MemDef) = memory_at(vm, cython.cast(uint32_t, segment_memory >> 32))
+    segments: cython.pointer(Segments) = cython.cast(cython.pointer(Segments), vm.segments)
+    segment: cython.pointer(DataSegment) = cython.address(segments.data[cython.cast(uint32_t, segment_memory)])
+    if n > to.bytes or dst > to.bytes - n or n > segment.size or src > segment.size - n:
+        return TRAP_MEMORY_OUT_OF_BOUNDS
+    if n:
+        memcpy(to.base + dst, segment.start + src, n)
+    return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+@cython.profile(False)
+def data_drop(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), segment: uint64_t) -> uint32_t:
+    segments: cython.pointer(Segments) = cython.cast(cython.pointer(Segments), vm.segments)
+    segments.data[cython.cast(uint32_t, segment)].size = 0
+    return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+@cython.profile(False)
+def table_copy(
+    context: cython.pointer(ExecContext),
+    vm: cython.pointer(VMContext),
+    tables: uint64_t,
+    dst: uint64_t,
+    src: uint64_t,
+    n: uint64_t,
+) -> uint32_t:
+    to: cython.pointer(TableDef) = table_at(vm, cython.cast(uint32_t, tables))
+    origin: cython.pointer(TableDef) = table_at(vm, cython.cast(uint32_t, tables >> 32))
+    if n > to.length or dst > to.length - n or n > origin.length or src > origin.length - n:
+        return TRAP_TABLE_OUT_OF_BOUNDS
+    memmove(to.base + dst, origin.base + src, 8 * n)
+    return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+@cython.profile(False)
+def table_init(
+    context: cython.pointer(ExecContext),
+    vm: cython.pointer(VMContext),
+    segment_table: uint64_t,
+    dst: uint64_t,
+    src: uint64_t,
+    n: uint64_t,
+) -> uint32_t:
+    to: cython.pointer(TableDef) = table_at(vm, cython.cast(uint32_t, segment_table >> 32))
+    segments: cython.pointer(Segments) = cython.cast(cython.pointer(Segments), vm.segments)
+    segment: cython.pointer(ElementSegment) = cython.address(segments.elements[cython.cast(uint32_t, segment_table)])
+    if n > to.length or dst > to.length - n or n > segment.size or src > segment.size - n:
+        return TRAP_TABLE_OUT_OF_BOUNDS
+    if n:
+        memcpy(to.base + dst, segment.items + src, 8 * n)
+    return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+@cython.profile(False)
+def table_fill(
+    context: cython.pointer(ExecContext),
+    vm: cython.pointer(VMContext),
+    table: uint64_t,
+    dst: uint64_t,
+    raw: uint64_t,
+    n: uint64_t,
+) -> uint32_t:
+    to: cython.pointer(TableDef) = table_at(vm, cython.cast(uint32_t, table))
+    i: uint64_t
+    if n > to.length or dst > to.length - n:
+        return TRAP_TABLE_OUT_OF_BOUNDS
+    for i in range(n):
+        to.base[dst + i] = raw
+    return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+@cython.profile(False)
+def elem_drop(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), segment: uint64_t) -> uint32_t:
+    segments: cython.pointer(Segments) = cython.cast(cython.pointer(Segments), vm.segments)
+    segments.elements[cython.cast(uint32_t, segment)].size = 0
+    return 0
+
+
+def check() -> None:
+    """Raise RuntimeError unless every declared builtin has an implementation."""
+    i: cython.int
+    missing: list = [BUILTINS[i].name for i in range(N_BUILTINS) if builtin_table[i] == cython.NULL]
+    if missing or N_BUILTINS != len(BUILTINS):
+        raise RuntimeError(f"builtins without an implementation: {missing}")
+
+
+builtin_table[BUILTIN_LAZY_COMPILE] = cython.cast(cython.p_void, lazy_compile)
+builtin_table[BUILTIN_ORACLE_CALL] = cython.cast(cython.p_void, oracle_call)
+builtin_table[BUILTIN_MEMORY_GROW] = cython.cast(cython.p_void, memory_grow)
+builtin_table[BUILTIN_TABLE_GROW] = cython.cast(cython.p_void, table_grow)
+builtin_table[BUILTIN_MEMORY_COPY] = cython.cast(cython.p_void, memory_copy)
+builtin_table[BUILTIN_MEMORY_FILL] = cython.cast(cython.p_void, memory_fill)
+builtin_table[BUILTIN_MEMORY_INIT] = cython.cast(cython.p_void, memory_init)
+builtin_table[BUILTIN_DATA_DROP] = cython.cast(cython.p_void, data_drop)
+builtin_table[BUILTIN_TABLE_COPY] = cython.cast(cython.p_void, table_copy)
+builtin_table[BUILTIN_TABLE_INIT] = cython.cast(cython.p_void, table_init)
+builtin_table[BUILTIN_TABLE_FILL] = cython.cast(cython.p_void, table_fill)
+builtin_table[BUILTIN_ELEM_DROP] = cython.cast(cython.p_void, elem_drop)

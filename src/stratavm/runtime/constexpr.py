@@ -1,0 +1,61 @@
+"""Values of constant expressions, as raw bits. Owns the few instructions that the specification calls constant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from stratavm.base.errors import Unsupported
+from stratavm.base.leb import read_sleb, read_uleb
+from stratavm.module.model import ConstExpr
+
+_MASK32: Final = 0xFFFF_FFFF
+_MASK64: Final = (1 << 64) - 1
+_END: Final = 0x0B
+_BINARY: Final[dict[int, tuple[Callable[[int, int], int], int]]] = {
+    0x6A: (int.__add__, _MASK32),
+    0x6B: (int.__sub__, _MASK32),
+    0x6C: (int.__mul__, _MASK32),
+    0x7C: (int.__add__, _MASK64),
+    0x7D: (int.__sub__, _MASK64),
+    0x7E: (int.__mul__, _MASK64),
+}
+
+
+def evaluate(expression: ConstExpr, instance: Any) -> int:
+    """The value of a valid constant expression; ``instance`` gives globals and functions by index."""
+    code = expression.code
+    stack: list[int] = []
+    at = 0
+    while code[at] != _END:
+        at = _step(code, at, stack, instance, expression.offset)
+    return stack[-1]
+
+
+def _step(code: bytes, at: int, stack: list[int], instance: Any, offset: int) -> int:
+    """Run the instruction at ``at``; the position behind it."""
+    op, at = code[at], at + 1
+    end = len(code)
+    if op in _BINARY:
+        operation, mask = _BINARY[op]
+        right = stack.pop()
+        stack[-1] = operation(stack[-1], right) & mask
+    elif op in (0x41, 0x42):
+        value, at = read_sleb(code, at, 32 if op == 0x41 else 64, end)
+        stack.append(value & (_MASK32 if op == 0x41 else _MASK64))
+    elif op in (0x43, 0x44):
+        size = 4 if op == 0x43 else 8
+        stack.append(int.from_bytes(code[at : at + size], "little"))
+        at += size
+    elif op == 0x23:
+        index, at = read_uleb(code, at, 32, end)
+        stack.append(instance.globals[index].bits)
+    elif op == 0xD0:
+        _, at = read_sleb(code, at, 33, end)
+        stack.append(0)
+    elif op == 0xD2:
+        index, at = read_uleb(code, at, 32, end)
+        stack.append(instance.func_ref(index))
+    else:
+        raise Unsupported(f"instruction {op:#x} in a constant expression", offset=offset + at - 1)
+    return at

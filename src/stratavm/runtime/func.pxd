@@ -1,0 +1,20 @@
+# Functions as the host sees them.
+cimport cython
+from libc.stdint cimport uint32_t, uint64_t
+from stratavm.runtime._gen_layout cimport FuncRec
+from stratavm.runtime.store cimport Store
+
+@cython.no_gc_clear  # cycles end in the lists and dicts of the Store, which are cleared
+cdef class FuncRef:
+    cdef FuncRec* rec
+    cdef readonly Store store
+    cdef readonly object type         # FuncType
+    cdef readonly object instance     # Instance of a guest function, else None
+    cdef bytes params                 # cell width of each parameter: 4, 8, 16, or 9 for a funcref
+    cdef bytes results
+    cdef list run_python(self, list args)
+    cdef list run_native(self, list args)
+
+cdef int fill_cells(Store store, uint64_t* cells, object values, bytes widths) except? -1
+cdef list read_cells(uint64_t* cells, bytes widths)
+cpdef bytes cell_widths(object types)

@@ -1,0 +1,158 @@
+"""Functions as the host sees them: call with raw bits, through the array entry or on the oracle."""
+# strata: hot
+import cython
+from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
+from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.libc.string import memset
+from cython.cimports.stratavm.runtime._gen_layout import TRAP_HOST_EXCEPTION, FuncRec
+from cython.cimports.stratavm.runtime.store import Entry, Store, run_entry
+
+from stratavm.base.errors import Closed, InstancePoisoned
+from stratavm.spec.types import FUNC, REF, REF_NULL, heap, kind
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+STACK_CELLS = cython.declare(uint32_t, 32)
+FUNCREF_WIDTH = cython.declare(uint8_t, 9)
+
+_WIDTHS = {0x7F: 4, 0x7D: 4, 0x7E: 8, 0x7C: 8, 0x7B: 16}
+
+
+@cython.ccall
+def cell_widths(types: object) -> bytes:
+    """Bytes that each value of a cell uses; a funcref has 8 and is marked by 9, since its bits are checked."""
+    return bytes([_WIDTHS.get(t) or (9 if _is_func(t) else 8) for t in types])
+
+
+def _is_func(t: int) -> bool:
+    return kind(t) in (REF, REF_NULL) and (heap(t) == FUNC or heap(t) >= 0x100 or heap(t) == 0x73)
+
+
+@cython.cfunc
+def fill_cells(store: Store, cells: cython.pointer(uint64_t), values: object, widths: bytes) -> cython.int:
+    """Check raw bits and put them into cells, zero-extended."""
+    i: cython.Py_ssize_t
+    n: cython.Py_ssize_t = len(widths)
+    width: uint8_t
+    word: uint64_t
+    if len(values) != n:
+        raise TypeError(f"expected {n} values, got {len(values)}")
+    for i in range(n):
+        width = cython.cast(uint8_t, cython.cast(cython.p_char, widths)[i])
+        if width == 16:
+            cells[2 * i] = cython.cast(uint64_t, values[i] & 0xFFFFFFFFFFFFFFFF)
+            cells[2 * i + 1] = cython.cast(uint64_t, values[i] >> 64)
+            continue
+        word = values[i]
+        if width == 4 and word > 0xFFFFFFFF:
+            raise OverflowError(f"{word:#x} does not fit 32 bits")
+        if width == FUNCREF_WIDTH and word != 0:
+            store.check_function(word)
+        cells[2 * i] = word
+        cells[2 * i + 1] = 0
+    return 0
+
+
+@cython.cfunc
+def read_cells(cells: cython.pointer(uint64_t), widths: bytes) -> list:
+    """Raw bits out of cells."""
+    values: list = []
+    i: cython.Py_ssize_t
+    width: uint8_t
+    for i in range(len(widths)):
+        width = cython.cast(uint8_t, cython.cast(cython.p_char, widths)[i])
+        if width == 4:
+            values.append(cython.cast(uint32_t, cells[2 * i]))
+        elif width == 16:
+            values.append(cells[2 * i] | (cython.cast(object, cells[2 * i + 1]) << 64))
+        else:
+            values.append(cells[2 * i])
+    return values
+
+
+@cython.cclass
+class FuncRef:
+    """A function of a store. ``raw`` is its funcref bits, ``type`` its FuncType, ``instance`` None for a host function."""
+
+    @property
+    def raw(self) -> int:
+        """The funcref as raw bits: the address of its FuncRec, which lives as long as the store."""
+        return cython.cast(uint64_t, self.rec)
+
+    @property
+    def index(self) -> int:
+        """Function index within its instance."""
+        return self.rec.func
+
+    @property
+    def type_id(self) -> int:
+        """Engine-wide canonical type id."""
+        return self.rec.type_id
+
+    @property
+    def name(self) -> str:
+        """Debug name."""
+        return "" if self.instance is None else self.instance.module.func_name(self.rec.func)
+
+    @property
+    def guest(self) -> object:
+        """(instance, defined index) if the oracle runs this function, else None."""
+        if self.instance is None or self.rec.array_entry != cython.NULL:
+            return None
+        return self.instance, self.rec.func - self.instance.n_imported_funcs
+
+    def call_raw(self, args: list) -> list:
+        """Call with raw bits, get raw bits.
+
+        Raises what the call ends with: a Trap, the exception of a host function, StoreBusy, Closed, InstancePoisoned.
+        """
+        if self.store is None or self.store.closed:
+            raise Closed("the store of this function is closed")
+        if self.instance is not None:
+            if self.instance.closed:
+                raise Closed("the instance of this function is closed")
+            if self.instance.poisoned:
+                raise InstancePoisoned("a call of this instance was abandoned midway; its memory may be inconsistent")
+        if self.rec.array_entry == cython.NULL:
+            return self.run_python(args)
+        return self.run_native(args)
+
+    @cython.cfunc
+    def run_python(self, args: list) -> list:
+        """Run on the oracle."""
+        entry: Entry
+        store: Store = self.store
+        checked: uint64_t[64]
+        if len(args) <= STACK_CELLS:
+            fill_cells(store, checked, args, self.params)
+        store.enter(cython.address(entry))
+        entry.act.rec = self.rec
+        try:
+            return self.instance.oracle.call(self.rec.func - self.instance.n_imported_funcs, list(args))
+        finally:
+            if store.aborted:
+                entry.act.trap_kind = TRAP_HOST_EXCEPTION
+                store.trap_error(cython.address(entry))
+            store.leave(cython.address(entry))
+
+    @cython.cfunc
+    def run_native(self, args: list) -> list:
+        """Run through the array entry."""
+        fixed: uint64_t[64]
+        cells: cython.pointer(uint64_t) = fixed
+        n: cython.Py_ssize_t = max(len(self.params), len(self.results))
+        if n > STACK_CELLS:
+            cells = cython.cast(cython.pointer(uint64_t), calloc(n, 16))
+            if cells == cython.NULL:
+                raise MemoryError("no memory for arguments")
+        try:
+            fill_cells(self.store, cells, args, self.params)
+            run_entry(self.store, self.rec, cells)
+            return read_cells(cells, self.results)
+        finally:
+            if cells != fixed:
+                free(cells)
+
+    def __repr__(self) -> str:
+        return f"<function {self.name or hex(self.raw)} {self.type}>"

@@ -1,0 +1,77 @@
+"""Global variables: a cell of raw bits, on its own or inside an instance's VMContext."""
+# strata: hot
+import cython
+from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.stratavm.runtime.store import Store
+
+from stratavm.runtime.func import cell_widths
+from stratavm.spec.types import EXTERN, NOEXTERN, heap, is_ref
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+
+@cython.cclass
+class Global:
+    """A global variable of a store. ``bits`` is its value as raw bits."""
+
+    def __init__(self, store: Store, type: object, bits: int = 0):
+        if self.store is not None:
+            raise TypeError("a global is initialised once")
+        prepare(self, store, type)
+        self.cell = self.own
+        self.bits = bits
+
+    @property
+    def bits(self) -> int:
+        """The value as raw bits."""
+        self.store.check_access()
+        if self.width == 16:
+            return self.cell[0] | (cython.cast(object, self.cell[1]) << 64)
+        return self.cell[0]
+
+    @bits.setter
+    def bits(self, bits: int):
+        self.store.check_access()
+        if bits < 0 or bits >> (8 * self.width):
+            raise OverflowError(f"{bits:#x} does not fit {8 * self.width} bits")
+        if bits and self.holds_functions:
+            self.store.check_function(bits)
+        self.cell[0] = bits & 0xFFFFFFFFFFFFFFFF
+        if self.width == 16:
+            self.cell[1] = bits >> 64
+
+    @property
+    def cell_address(self) -> int:
+        """Address of the cell."""
+        return cython.cast(uint64_t, self.cell)
+
+    def held_handles(self) -> set:
+        """The externref handle that the global holds."""
+        return {self.cell[0]} if self.cell[0] else set()
+
+    def __repr__(self) -> str:
+        return f"<global {self.bits:#x}>"
+
+
+@cython.cfunc
+def prepare(variable: Global, store: Store, type: object) -> cython.int:
+    marked: object = cell_widths((type.value,))[0]
+    variable.store = store
+    variable.type = type
+    variable.holds_functions = marked == 9
+    variable.width = 8 if marked == 9 else marked
+    variable.holds_handles = is_ref(type.value) and heap(type.value) in (EXTERN, NOEXTERN)
+    if variable.holds_handles:
+        store.add_root(variable)
+    return 0
+
+
+@cython.cfunc
+def global_at(store: Store, type: object, owner: object, cell: cython.pointer(uint64_t)) -> Global:
+    """The global whose cell lies inside the owner's VMContext."""
+    variable: Global = Global.__new__(Global)
+    prepare(variable, store, type)
+    variable.owner = owner
+    variable.cell = cell
+    return variable

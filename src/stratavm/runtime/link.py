@@ -1,0 +1,194 @@
+"""Instantiation in the specification's order: check imports, allocate, initialise, attach code, run segments and start.
+
+Source: WebAssembly 3.0, section 4.7.3. Owns which import fits which type; resolving names is the caller's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from stratavm.base.errors import LinkError, Trap
+from stratavm.module.model import ConstExpr, Element, Import, Module
+from stratavm.runtime.constexpr import evaluate
+from stratavm.runtime.func import FuncRef
+from stratavm.runtime.globals import Global
+from stratavm.runtime.instance import Instance
+from stratavm.runtime.memory import Memory, plan_of
+from stratavm.runtime.store import Store
+from stratavm.runtime.table import Table
+from stratavm.spec.types import CONCRETE, FUNC, REF, REF_NULL, GlobalType, Limits, MemoryType, TableType, ValType, heap, kind
+
+_CLASSES: Final = {"func": FuncRef, "memory": Memory, "table": Table, "global": Global}
+
+
+def instantiate(
+    store: Store,
+    valid: Any,
+    code: Any,
+    imports: Sequence[Any],
+    *,
+    name: str = "",
+    memory_plan: str = "guard",
+    created: Callable[[Instance], None] | None = None,
+) -> Instance:
+    """Make an instance of a valid module.
+
+    Args:
+        valid: the valid module (``.module`` is its model).
+        code: the tier's module; ``code.attach(instance)`` fills the slots.
+        imports: one runtime object per import, in the module's order.
+        memory_plan: the plan that the module's code was compiled for: ``guard`` or ``bounded``.
+        created: called with the instance before any guest code runs.
+
+    Raises:
+        LinkError: an import has another type.
+        ResourceLimit: the store's limits or the process's budgets do not allow it.
+        Trap: a segment does not fit, or the start function trapped. Effects until then remain.
+    """
+    module: Module = valid.module
+    if len(imports) != len(module.imports):
+        raise LinkError(f"unknown import: expected {len(module.imports)} imports, found {len(imports)}")
+    ids = store.runtime.types.of_module(module)
+    for wanted, given in zip(module.imports, imports, strict=True):
+        _check_import(store, ids, wanted, given, memory_plan)
+    instance = Instance(store, module, code, name)
+    _allocate(instance, module, imports, memory_plan)
+    code.attach(instance)
+    if created is not None:
+        created(instance)
+    _run_segments(instance, module)
+    if module.start is not None:
+        instance.callee(module.start).call_raw([])
+    return instance
+
+
+# ---- imports ----
+
+
+def _check_import(store: Store, ids: tuple[int, ...], wanted: Import, given: Any, plan: str) -> None:
+    """Raise LinkError unless the object fits."""
+    where = f"{wanted.module}.{wanted.name}"
+    if wanted.kind not in _CLASSES:
+        raise LinkError(f"incompatible import type for {where}: a {wanted.kind} cannot be imported yet")
+    if not isinstance(given, _CLASSES[wanted.kind]):
+        raise LinkError(f"incompatible import type for {where}: expected a {wanted.kind}, found {_describe(given)}")
+    if given.store is not store:
+        raise LinkError(f"incompatible import type for {where}: it belongs to another store")
+    if wanted.kind == "func":
+        assert wanted.type_index is not None
+        fits = store.runtime.types.matches(given.type_id, ids[wanted.type_index])
+    elif wanted.kind == "memory":
+        fits = _memory_fits(wanted.type, given.type)  # type: ignore[arg-type]
+        if fits and plan_of(wanted.type, plan) == "guard" and given.plan != "guard":  # type: ignore[arg-type]
+            raise LinkError(
+                f"incompatible import type for {where}: the code relies on guard pages, the memory has plan {given.plan}"
+            )
+    elif wanted.kind == "table":
+        fits = _table_fits(wanted.type, given.type)  # type: ignore[arg-type]
+    else:
+        fits = _global_fits(wanted.type, given.type)  # type: ignore[arg-type]
+    if not fits:
+        raise LinkError(f"incompatible import type for {where}: expected {wanted.type}, found {given.type}")
+
+
+def _describe(given: Any) -> str:
+    found = next((kind for kind, cls in _CLASSES.items() if isinstance(given, cls)), None)
+    return f"a {found}" if found else type(given).__name__
+
+
+def _limits_fit(wanted: Limits, given: Limits) -> bool:
+    if wanted.is64 != given.is64 or wanted.shared != given.shared or given.minimum < wanted.minimum:
+        return False
+    return wanted.maximum is None or (given.maximum is not None and given.maximum <= wanted.maximum)
+
+
+def _memory_fits(wanted: MemoryType, given: MemoryType) -> bool:
+    return wanted.page_shift == given.page_shift and _limits_fit(wanted.limits, given.limits)
+
+
+def _table_fits(wanted: TableType, given: TableType) -> bool:
+    return wanted.element == given.element and _limits_fit(wanted.limits, given.limits)
+
+
+def _global_fits(wanted: GlobalType, given: GlobalType) -> bool:
+    if wanted.mutable or given.mutable:
+        return wanted == given
+    return _value_fits(wanted.value, given.value)
+
+
+def _value_fits(wanted: ValType, given: ValType) -> bool:
+    """Subtyping of immutable globals: the same type, or a reference that is not null or of a concrete function type."""
+    if wanted == given:
+        return True
+    if kind(wanted) not in (REF, REF_NULL) or kind(given) not in (REF, REF_NULL):
+        return False
+    nullable_fits = kind(wanted) == REF_NULL or kind(given) == REF
+    return nullable_fits and (heap(wanted) == heap(given) or (heap(wanted) == FUNC and heap(given) >= CONCRETE))
+
+
+# ---- allocation ----
+
+
+def _allocate(instance: Instance, module: Module, imports: Sequence[Any], plan: str) -> None:
+    """Fill the index spaces: imports first, then what the module defines."""
+    for wanted, given in zip(module.imports, imports, strict=True):
+        if wanted.kind == "func":
+            instance.add_imported_func(given)
+        elif wanted.kind == "memory":
+            instance.add_memory(given)
+        elif wanted.kind == "table":
+            instance.add_table(given)
+        else:
+            instance.add_imported_global(given)
+    for memory in module.memories:
+        instance.add_memory(Memory(instance.store, memory, plan))
+    for variable in module.globals:
+        instance.add_global(variable.type, evaluate(variable.init, instance))
+    for table in module.tables:
+        raw = 0 if table.init is None else evaluate(table.init, instance)
+        instance.add_table(Table(instance.store, table.type, raw))
+    for i, data in enumerate(module.datas):
+        instance.set_data(i, module.binary, data.start, data.end)
+    for i, element in enumerate(module.elements):
+        instance.set_element(i, _items(element, instance))
+
+
+def _items(element: Element, instance: Instance) -> list[int]:
+    if element.exprs is None:
+        return [instance.func_ref(f) for f in element.funcs]
+    return [evaluate(e, instance) for e in element.exprs]
+
+
+# ---- initialisation ----
+
+
+def _run_segments(instance: Instance, module: Module) -> None:
+    """Active segments in order, element segments first; each is dropped once it is in place."""
+    for i, element in enumerate(module.elements):
+        if element.mode == "active":
+            _init_table(instance, i, element)
+        if element.mode != "passive":
+            instance.drop_elem(i)
+    for i, data in enumerate(module.datas):
+        if data.mode == "active":
+            memory = instance.memories[data.memory]
+            at = _offset(data.offset, instance)
+            if at + data.end - data.start > len(memory):
+                raise Trap("memory_out_of_bounds", detail=f"data segment {i} at {at:#x} of {len(memory):#x} bytes")
+            memory.write(at, memoryview(module.binary)[data.start : data.end])
+            instance.drop_data(i)
+
+
+def _init_table(instance: Instance, index: int, element: Element) -> None:
+    table = instance.tables[element.table]
+    at = _offset(element.offset, instance)
+    items = instance.elem_segment(index)
+    if at + len(items) > len(table):
+        raise Trap("table_out_of_bounds", detail=f"element segment {index} at {at} of {len(table)} elements")
+    table.fill_from(at, items)
+
+
+def _offset(expression: ConstExpr | None, instance: Instance) -> int:
+    assert expression is not None
+    return evaluate(expression, instance)

@@ -1,0 +1,16 @@
+# Linear memories.
+cimport cython
+from libc.stdint cimport uint32_t, uint64_t
+from stratavm.runtime._gen_layout cimport MemDef
+from stratavm.runtime.store cimport Store
+
+@cython.no_gc_clear  # cycles end in the lists and dicts of the Store, which are cleared
+cdef class Memory:
+    cdef MemDef d
+    cdef readonly Store store
+    cdef object declared             # MemoryType as declared
+    cdef readonly Py_ssize_t exports # living buffers
+    cdef uint64_t committed          # readable and writable bytes, whole host pages
+    cdef object __weakref__
+    cdef bint inside(self, uint64_t address, uint64_t count) noexcept nogil
+    cdef int commit(self, uint64_t size) noexcept nogil

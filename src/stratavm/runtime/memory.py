@@ -1,0 +1,204 @@
+"""Linear memories: address space reserved once, so that the base never moves; growth changes protections only."""
+# strata: hot
+# Plans: *guard* reserves 8 GiB + 64 KiB, so that no 32-bit base plus 32-bit offset leaves the reservation and the MMU checks
+# bounds; *bounded* reserves the maximum, and compiled code compares with MemDef.bytes.
+import cython
+from cython.cimports.cpython.buffer import PyBuffer_FillInfo
+from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
+from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
+from cython.cimports.libc.string import memcpy
+from cython.cimports.posix.mman import (
+    MAP_ANONYMOUS,
+    MAP_FAILED,
+    MAP_NORESERVE,
+    MAP_PRIVATE,
+    PROT_NONE,
+    PROT_READ,
+    PROT_WRITE,
+    mmap,
+    mprotect,
+    munmap,
+)
+from cython.cimports.stratavm.runtime._gen_layout import PLAN_BOUNDED, PLAN_GUARD, MemDef
+from cython.cimports.stratavm.runtime.store import Store
+
+from stratavm.base.errors import ResourceLimit, Trap
+from stratavm.runtime.limits import GUARD_RESERVATION, name_the_limit
+from stratavm.spec.types import Limits, MemoryType
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+HOST_PAGE = cython.declare(uint64_t, 4096)
+PLANS = {"guard": PLAN_GUARD, "bounded": PLAN_BOUNDED}
+
+
+def plan_of(type: MemoryType, wanted: str) -> str:
+    """The plan a memory gets: guard needs 32-bit addresses and pages of 64 KiB."""
+    if wanted not in PLANS:
+        raise ValueError(f"memory plan {wanted!r}: expected guard or bounded")
+    return wanted if not type.limits.is64 and type.page_shift == 16 else "bounded"
+
+
+@cython.cclass
+class Memory:
+    """A linear memory of a store. Supports the buffer protocol; growth leaves older views at their old size."""
+
+    def __init__(self, store: Store, type: object, plan: str = "guard"):
+        if self.store is not None:
+            raise TypeError("a memory is initialised once")
+        limits: object = type.limits
+        shift: uint32_t = type.page_shift
+        address_pages: object = (1 << (64 if limits.is64 else 32)) >> shift
+        cap: object = store.limits.memory_bytes >> shift
+        top: object = min(address_pages if limits.maximum is None else limits.maximum, address_pages, cap)
+        if limits.minimum > top:
+            raise ResourceLimit(
+                f"a memory of {limits.minimum} pages of {1 << shift} bytes is over the limit of {top}", limit="memory_bytes"
+            )
+        self.store = store
+        self.declared = type
+        self.d.page_shift = shift
+        self.d.plan = PLANS[plan_of(type, plan)]
+        if self.d.plan == PLAN_BOUNDED and limits.maximum is None:
+            top = max(limits.minimum, min(top, store.limits.bounded_reservation >> shift))
+        self.d.max_bytes = top << shift
+        self.d.flags = (1 if limits.shared else 0) | (2 if limits.is64 else 0)
+        self.d.memory = cython.cast(cython.p_void, self)
+        store.count("memories")
+        self.reserve()
+        if self.commit(limits.minimum << shift):
+            raise ResourceLimit("the kernel gives no memory for a new linear memory", limit=name_the_limit())
+
+    def reserve(self) -> None:
+        """Reserve the address space. One host page is the least, so that the base is always valid."""
+        size: uint64_t = GUARD_RESERVATION
+        if self.d.plan == PLAN_BOUNDED:
+            size = (self.d.max_bytes + HOST_PAGE) & ~(HOST_PAGE - 1)
+        base: cython.p_void = mmap(cython.NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        if base == MAP_FAILED:
+            raise ResourceLimit(f"cannot reserve {size} bytes of address space for a memory", limit=name_the_limit())
+        self.d.base = cython.cast(cython.p_char, base)
+        self.d.reserved = size
+
+    def __dealloc__(self):
+        if self.d.base != cython.NULL:
+            munmap(self.d.base, self.d.reserved)
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def commit(self, size: uint64_t) -> cython.int:
+        """Make the first ``size`` bytes usable. 1 if the kernel refuses."""
+        wanted: uint64_t = (size + HOST_PAGE - 1) & ~(HOST_PAGE - 1)
+        if wanted > self.committed:
+            if mprotect(self.d.base + self.committed, wanted - self.committed, PROT_READ | PROT_WRITE) != 0:
+                return 1
+            self.committed = wanted
+        self.d.bytes = size
+        return 0
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def inside(self, address: uint64_t, count: uint64_t) -> cython.bint:
+        return count <= self.d.bytes and address <= self.d.bytes - count
+
+    # ---- size ----
+
+    @property
+    def type(self) -> MemoryType:
+        """Its type, with the present size as the minimum (what an importer is checked against)."""
+        t: object = self.declared
+        limits: object = Limits(self.size_pages, t.limits.maximum, t.limits.is64, t.limits.shared)
+        return MemoryType(limits, t.page_shift)
+
+    @property
+    def plan(self) -> str:
+        """``guard`` or ``bounded``."""
+        return "guard" if self.d.plan == PLAN_GUARD else "bounded"
+
+    @property
+    def size_pages(self) -> int:
+        """Size in pages."""
+        return self.d.bytes >> self.d.page_shift
+
+    @property
+    def address(self) -> int:
+        """Base address; for tests and tiers."""
+        return cython.cast(uint64_t, self.d.base)
+
+    @property
+    def definition(self) -> int:
+        """Address of the MemDef."""
+        return cython.cast(uint64_t, cython.address(self.d))
+
+    def __len__(self) -> int:
+        return self.d.bytes
+
+    def grow(self, delta: int) -> int:
+        """Grow by ``delta`` pages: the old size in pages, or -1 if a limit, the limiter or the kernel says no."""
+        self.store.check_access()
+        old: object = self.d.bytes >> self.d.page_shift
+        size: object = (old + delta) << self.d.page_shift
+        if delta < 0 or size > self.d.max_bytes:
+            return -1
+        limiter: object = self.store.limits.limiter
+        if limiter is not None and not limiter("memory", self.d.bytes, size):
+            return -1
+        return -1 if self.commit(size) else old
+
+    # ---- access ----
+
+    def __getbuffer__(self, buffer: cython.pointer(Py_buffer), flags: cython.int):
+        self.store.check_access()
+        PyBuffer_FillInfo(buffer, self, self.d.base, self.d.bytes, 0, flags)
+        self.exports += 1
+
+    def __releasebuffer__(self, buffer: cython.pointer(Py_buffer)):
+        self.exports -= 1
+
+    def view(self) -> memoryview:
+        """All of it as it is now, writable, without a copy."""
+        return memoryview(self)
+
+    def out_of_bounds(self, address: object, count: object) -> Trap:
+        """The trap for a range that is not inside."""
+        detail: str = f"{count} bytes at {address:#x}, the memory has {self.d.bytes:#x}"
+        return Trap("memory_out_of_bounds", detail=detail)
+
+    def read(self, address: int, count: int) -> bytes:
+        """Copy ``count`` bytes out; traps unless the range is inside."""
+        self.store.check_access()
+        if address < 0 or count < 0 or address + count > self.d.bytes:
+            raise self.out_of_bounds(address, count)
+        start: uint64_t = address
+        return PyBytes_FromStringAndSize(self.d.base + start, count)
+
+    def write(self, address: int, data: object) -> None:
+        """Copy bytes in, all or nothing; traps unless the range is inside."""
+        self.store.check_access()
+        source: bytes = bytes(data)
+        count: uint64_t = len(source)
+        if address < 0 or address + count > self.d.bytes:
+            raise self.out_of_bounds(address, count)
+        start: uint64_t = address
+        memcpy(self.d.base + start, cython.cast(cython.p_char, source), count)
+
+    def load(self, address: int, width: int) -> int:
+        """A little-endian unsigned integer of ``width`` bytes."""
+        return int.from_bytes(self.read(address, width), "little")
+
+    def store_bits(self, address: int, width: int, value: int) -> None:
+        """Store an unsigned integer of ``width`` bytes, little-endian."""
+        self.write(address, value.to_bytes(width, "little"))
+
+    def __getitem__(self, index: int) -> int:
+        self.store.check_access()
+        if index < 0 or index >= self.d.bytes:
+            raise IndexError(f"memory index {index} out of range 0..{self.d.bytes}")
+        at: uint64_t = index
+        return cython.cast(uint8_t, self.d.base[at])
+
+    def __repr__(self) -> str:
+        return f"<memory of {self.size_pages} pages, {self.plan}>"

@@ -1,0 +1,17 @@
+# Tables.
+cimport cython
+from libc.stdint cimport uint64_t
+from stratavm.runtime._gen_layout cimport TableDef
+from stratavm.runtime.store cimport Store
+
+@cython.no_gc_clear  # cycles end in the lists and dicts of the Store, which are cleared
+cdef class Table:
+    cdef TableDef d
+    cdef readonly Store store
+    cdef object declared
+    cdef uint64_t reserved           # bytes of address space, 0 = on the heap
+    cdef uint64_t committed
+    cdef readonly bint holds_handles
+    cdef readonly bint holds_functions
+    cdef object __weakref__
+    cdef int resize(self, uint64_t length, uint64_t raw) noexcept nogil

@@ -1,0 +1,172 @@
+"""Tables of raw references: FuncRec addresses or externref handles. The maximum is reserved, so the base never moves."""
+# strata: hot
+import cython
+from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.posix.mman import (
+    MAP_ANONYMOUS,
+    MAP_FAILED,
+    MAP_NORESERVE,
+    MAP_PRIVATE,
+    PROT_NONE,
+    PROT_READ,
+    PROT_WRITE,
+    mmap,
+    mprotect,
+    munmap,
+)
+from cython.cimports.stratavm.runtime._gen_layout import TableDef
+from cython.cimports.stratavm.runtime.store import Store
+
+from stratavm.base.errors import ResourceLimit, Trap
+from stratavm.runtime.func import cell_widths
+from stratavm.runtime.limits import name_the_limit
+from stratavm.spec.types import EXTERN, NOEXTERN, Limits, TableType, heap
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+HEAP_ELEMENTS = cython.declare(uint64_t, 8192)  # tables up to this maximum lie on the heap
+HOST_PAGE = cython.declare(uint64_t, 4096)
+
+
+@cython.cclass
+class Table:
+    """A table of a store. Elements are raw bits; 0 is null. What they refer to lives as long as the store."""
+
+    def __init__(self, store: Store, type: object, raw: int = 0):
+        if self.store is not None:
+            raise TypeError("a table is initialised once")
+        limits: object = type.limits
+        cap: object = store.limits.table_elements
+        top: object = cap if limits.maximum is None else min(limits.maximum, cap)
+        if limits.minimum > top:
+            raise ResourceLimit(f"a table of {limits.minimum} elements is over the limit of {top}", limit="table_elements")
+        self.store = store
+        self.declared = type
+        self.holds_handles = heap(type.element) in (EXTERN, NOEXTERN)
+        self.holds_functions = cell_widths((type.element,)) == b"\x09"
+        self.d.max_length = top
+        self.d.table = cython.cast(cython.p_void, self)
+        self.check_raw(raw)
+        store.count("tables")
+        self.reserve()
+        if self.resize(limits.minimum, raw):
+            raise ResourceLimit("the kernel gives no memory for a new table", limit=name_the_limit())
+        if self.holds_handles:
+            store.add_root(self)
+
+    def reserve(self) -> None:
+        """Take the address space of the maximum."""
+        base: cython.p_void
+        if self.d.max_length <= HEAP_ELEMENTS:
+            base = calloc(self.d.max_length + 1, 8)
+            if base == cython.NULL:
+                raise MemoryError("no memory for a table")
+            self.committed = self.d.max_length * 8
+        else:
+            self.reserved = (self.d.max_length * 8 + HOST_PAGE - 1) & ~(HOST_PAGE - 1)
+            base = mmap(cython.NULL, self.reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+            if base == MAP_FAILED:
+                self.reserved = 0
+                raise ResourceLimit("cannot reserve address space for a table", limit=name_the_limit())
+        self.d.base = cython.cast(cython.pointer(uint64_t), base)
+
+    def __dealloc__(self):
+        if self.reserved:
+            munmap(self.d.base, self.reserved)
+        else:
+            free(self.d.base)
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def resize(self, length: uint64_t, raw: uint64_t) -> cython.int:
+        """Grow to ``length`` elements, new ones ``raw``. 1 if the kernel refuses."""
+        wanted: uint64_t = (length * 8 + HOST_PAGE - 1) & ~(HOST_PAGE - 1)
+        i: uint64_t
+        if self.reserved and wanted > self.committed:
+            if mprotect(
+                cython.cast(cython.p_char, self.d.base) + self.committed, wanted - self.committed, PROT_READ | PROT_WRITE
+            ):
+                return 1
+            self.committed = wanted
+        if raw:
+            for i in range(self.d.length, length):
+                self.d.base[i] = raw
+        self.d.length = length
+        return 0
+
+    def check_raw(self, raw: int) -> None:
+        """Raise ValueError unless ``raw`` may be an element: guests jump through funcrefs."""
+        if raw and self.holds_functions:
+            self.store.check_function(raw)
+
+    @property
+    def type(self) -> TableType:
+        """Its type, with the present length as the minimum."""
+        t: object = self.declared
+        return TableType(t.element, Limits(self.d.length, t.limits.maximum, t.limits.is64, t.limits.shared))
+
+    @property
+    def definition(self) -> int:
+        """Address of the TableDef."""
+        return cython.cast(uint64_t, cython.address(self.d))
+
+    def __len__(self) -> int:
+        return self.d.length
+
+    def out_of_bounds(self, index: object) -> Trap:
+        """The trap for an index that is not inside."""
+        return Trap("table_out_of_bounds", detail=f"element {index}, the table has {self.d.length}")
+
+    def get(self, index: int) -> int:
+        """The raw bits of an element."""
+        self.store.check_access()
+        if index < 0 or index >= self.d.length:
+            raise self.out_of_bounds(index)
+        at: uint64_t = index
+        return self.d.base[at]
+
+    def set(self, index: int, raw: int) -> None:
+        """Set an element."""
+        self.store.check_access()
+        if index < 0 or index >= self.d.length:
+            raise self.out_of_bounds(index)
+        self.check_raw(raw)
+        at: uint64_t = index
+        self.d.base[at] = raw
+
+    def fill_from(self, index: int, items: list) -> None:
+        """Set consecutive elements; they are known to be references of this store."""
+        self.store.check_access()
+        if index < 0 or index + len(items) > self.d.length:
+            raise self.out_of_bounds(index + len(items))
+        at: uint64_t = index
+        for raw in items:
+            self.d.base[at] = raw
+            at += 1
+
+    def grow(self, delta: int, raw: int = 0) -> int:
+        """Grow by ``delta`` elements of ``raw``: the old length, or -1."""
+        self.store.check_access()
+        self.check_raw(raw)
+        old: object = self.d.length
+        if delta < 0 or old + delta > self.d.max_length:
+            return -1
+        limiter: object = self.store.limits.limiter
+        if limiter is not None and not limiter("table", old, old + delta):
+            return -1
+        return -1 if self.resize(old + delta, raw) else old
+
+    def held_handles(self) -> set:
+        """The externref handles that the table holds."""
+        i: uint64_t
+        held: set = set()
+        for i in range(self.d.length):
+            if self.d.base[i]:
+                held.add(self.d.base[i])
+        return held
+
+    def __repr__(self) -> str:
+        return f"<table of {self.d.length} elements>"
