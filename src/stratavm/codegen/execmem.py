@@ -273,7 +273,7 @@ class CodeOwner:
 
     def publish(self, code: bytes, traps: object = (), positions: object = (), func: object = None) -> int:
         """Publish one function; returns its address. ``traps`` are (pc, kind code, wasm offset) and ``positions``
-        (pc, wasm offset), both sorted by pc; ``func`` is a function index, None for a stub."""
+        (return address offset, wasm offset), both sorted by pc; ``func`` is a function index, None for a stub."""
         return self.publish_many([(code, traps, positions, func)])[0]
 
     def publish_many(self, functions: object) -> list[int]:

@@ -13,8 +13,8 @@ cdef struct TrapEntry:        # sorted by pc
     uint32_t kind             # trap kind code
     uint32_t offset           # position in the wasm binary
 
-cdef struct PosEntry:         # sorted by pc: instructions from here on come from `offset`
-    uint32_t pc
+cdef struct PosEntry:         # sorted by pc: calls
+    uint32_t pc               # offset of the return address
     uint32_t offset
 
 cdef struct CodeRec:          # one function; immutable once published

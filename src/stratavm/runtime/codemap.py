@@ -72,21 +72,23 @@ def find_trap(rec: cython.pointer(CodeRec), pc: uint64_t) -> cython.pointer(Trap
 @cython.linetrace(False)
 @cython.profile(False)
 def find_position(rec: cython.pointer(CodeRec), pc: uint64_t) -> uint32_t:
-    """The wasm offset of the instruction at ``pc``: its trap entry's, else the last position at or before it."""
+    """The wasm offset of a trapping instruction, or of the call whose last byte is at ``pc``. NO_POSITION if unknown."""
     trap: cython.pointer(TrapEntry) = find_trap(rec, pc)
     if trap != cython.NULL:
         return trap.offset
-    at: uint32_t = cython.cast(uint32_t, pc - rec.start)
+    at: uint32_t = cython.cast(uint32_t, pc - rec.start) + 1
     low: uint32_t = 0
     high: uint32_t = rec.n_positions
     middle: uint32_t
     while low < high:
         middle = (low + high) >> 1
-        if rec.positions[middle].pc <= at:
+        if rec.positions[middle].pc < at:
             low = middle + 1
         else:
             high = middle
-    return rec.positions[low - 1].offset if low else 0
+    if low < rec.n_positions and rec.positions[low].pc == at:
+        return rec.positions[low].offset
+    return 0xFFFFFFFF
 
 
 def describe(pc: int) -> tuple[int, int, int] | None:
@@ -94,4 +96,5 @@ def describe(pc: int) -> tuple[int, int, int] | None:
     rec: cython.pointer(CodeRec) = find_code(pc)
     if rec == cython.NULL or rec.func == NO_FUNC:
         return None
-    return rec.owner, rec.func, find_position(rec, pc)
+    position: uint32_t = find_position(rec, pc)
+    return rec.owner, rec.func, 0 if position == 0xFFFFFFFF else position

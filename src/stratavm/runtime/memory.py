@@ -49,7 +49,9 @@ class Memory:
             raise TypeError("a memory is initialised once")
         limits: object = type.limits
         shift: uint32_t = type.page_shift
-        address_pages: object = (1 << (64 if limits.is64 else 32)) >> shift
+        address_bits: object = 64 if limits.is64 else 32
+        one: object = 1
+        address_pages: object = (one << address_bits) >> shift
         cap: object = store.limits.memory_bytes >> shift
         top: object = min(address_pages if limits.maximum is None else limits.maximum, address_pages, cap)
         if limits.minimum > top:
