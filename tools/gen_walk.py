@@ -36,6 +36,13 @@ WALKS = (
         "stratavm.module.checker.Checker",
         "The validating walk over a function body: the algorithm of the specification's appendix, without the GIL.",
     ),
+    Specialisation(
+        "BUILD",
+        "stratavm.ir._gen_build_walk",
+        "BuildWalk",
+        "stratavm.ir.build.Builder",
+        "The building walk over a validated function body: WebAssembly to SSA, without the GIL.",
+    ),
 )
 
 

@@ -243,3 +243,8 @@ class Ssa:
         self.result_types[n] = type
         self.n_results = n + 1
         return 0
+
+
+def operand_mask(op: int, flags: int) -> int:
+    """``operand_kinds`` for Python."""
+    return operand_kinds(op, flags)

@@ -109,3 +109,4 @@ cdef class ValidModule:
     cdef readonly Context context
     cdef readonly Bodies bodies
     cdef readonly object features
+    cdef readonly list spare       # scratch that a later stage leaves here between functions

@@ -300,3 +300,4 @@ class ValidModule:
         self.context = context
         self.bodies = bodies
         self.features = features
+        self.spare = []

@@ -1,0 +1,714 @@
+# strata: hot
+"""The cold half of the building walk: frames, joins, locals, edges. How locals are followed is written in ``build.pxd``.
+
+No recursion, and time linear in the body but for what the SSA form itself needs: edges times the values that differ. A
+budget bounds that product; a body over it is a ``ResourceLimit``, which the tier answers with the oracle.
+"""
+
+import cython
+from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
+from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.libc.string import memset
+from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.ir.ssa import (
+    BF_LOOP_HEADER,
+    Block,
+    IR_BLOCK_PARAM,
+    IR_BR,
+    IR_BR_IF,
+    IR_BR_TABLE,
+    IR_CONST,
+    IR_CONST_V128,
+    IR_PARAM,
+    IR_POLL,
+    IR_RESULT,
+    IR_RETURN,
+    IR_TRAP,
+    NF_WIDE,
+    NO_VALUE,
+    T_NONE,
+    T_V128,
+)
+from cython.cimports.stratavm.module.valid import VB_COMPLEX, LoopFact, TypeFact
+from cython.cimports.stratavm.spec._gen_ops import OP_CALL, OP_CALL_INDIRECT
+
+from stratavm.base.errors import TRAPS_BY_NAME, ResourceLimit, Unsupported
+from stratavm.spec.index import BY_ID
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+TRAP_UNREACHABLE = cython.declare(uint32_t, TRAPS_BY_NAME["unreachable"].code)
+WORK_FLOOR = cython.declare(uint64_t, 1 << 20)
+WORK_PER_BYTE = cython.declare(uint64_t, 100)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1)
+def refuse_size(func: uint32_t) -> cython.int:
+    """The body needs more edge arguments than the budget allows."""
+    with cython.gil:
+        raise ResourceLimit(f"function {func} is too complex to compile", limit="ssa_work")
+
+
+@cython.cclass
+class Builder:
+    """State of one worker: reused from body to body."""
+
+    def __cinit__(self, context: Context, bodies: Bodies):
+        self.context = context
+        self.bodies = bodies
+
+    def __dealloc__(self):
+        free(self.values)
+        free(self.frames)
+        free(self.locals)
+        free(self.stamps)
+        free(self.current)
+        free(self.seen)
+        free(self.log)
+        free(self.pendings)
+        free(self.stash)
+        free(self.touched)
+
+    # ---- small things --------------------------------------------------------------------------
+
+    def position(self):
+        return cython.cast(uint32_t, self.at - self.context.binary)
+
+    def emit(self, op, type, a, b, c):
+        return self.ssa.node(op, type, 0, a, b, c, self.position())
+
+    def constant(self, type, bits):
+        return self.ssa.node(
+            IR_CONST, type, 0, cython.cast(uint32_t, bits), cython.cast(uint32_t, bits >> 32), NO_VALUE, self.position()
+        )
+
+    def push(self, value):
+        self.values[self.sp] = value
+        self.sp += 1
+        return 0
+
+    def grow(self, more):
+        return vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.values)),
+            cython.address(self.cap_values),
+            self.sp + more,
+            cython.sizeof(uint32_t),
+        )
+
+    def wide(self, op, type, n, x, y):
+        """A node whose operands, the top ``n`` values, and two raw immediates lie among the arguments."""
+        i: uint32_t
+        start: uint32_t = self.ssa.n_args
+        self.sp -= n
+        for i in range(n):
+            self.ssa.arg(self.values[self.sp + i])
+        self.ssa.arg(x)
+        self.ssa.arg(y)
+        return self.ssa.node(op, type, NF_WIDE, NO_VALUE, start, n, self.position())
+
+    def spend(self, units):
+        self.work += units
+        if self.work > self.budget:
+            return refuse_size(self.body.func)
+        return 0
+
+    def stash_put(self, word):
+        n: uint32_t = self.n_stash
+        if n >= self.cap_stash:
+            vec_reserve(
+                cython.cast(cython.pp_void, cython.address(self.stash)),
+                cython.address(self.cap_stash),
+                n + 1,
+                cython.sizeof(uint32_t),
+            )
+        self.stash[n] = word
+        self.n_stash = n + 1
+        return n
+
+    def next_block(self):
+        return self.ssa.block(self.loop_depth, 0)
+
+    def refuse(self, op):
+        with cython.gil:
+            row = BY_ID[op]
+            raise Unsupported(f"{self.position():#x}: the compiler does not know {row.mnemonic} yet", feature=row.feature)
+
+    # ---- start and end of a body ---------------------------------------------------------------
+
+    def begin(self, body):
+        """Empty everything; the entry block with the parameters and the zeros of the locals."""
+        i: uint32_t
+        at: cython.pointer(TypeFact) = cython.address(self.context.types[body.type_index])
+        self.body = body
+        self.p = self.at = self.context.binary + body.start
+        self.end = self.context.binary + body.end
+        self.sp = self.n_frames = self.n_log = self.n_pendings = self.n_stash = 0
+        self.loop = self.loop_depth = self.tables = self.op = 0
+        self.leb = 0
+        self.live = True
+        self.work = 0
+        self.budget = WORK_FLOOR + WORK_PER_BYTE * (body.end - body.start)
+        self.ssa.clear()
+        if body.flags & VB_COMPLEX:
+            return refuse_size(body.func)
+        self.room_for_locals(body.n_locals)
+        self.ssa.func, self.ssa.type_index = body.func, body.type_index
+        for i in range(at.n_results):
+            self.ssa.result_type(value_type(at.results[i]))
+        self.ssa.block(0, 0)
+        for i in range(body.n_params):
+            self.locals[i] = self.ssa.node(IR_PARAM, value_type(at.params[i]), 0, NO_VALUE, NO_VALUE, i, self.position())
+        self.ssa.n_params = self.ssa.blocks[0].params = body.n_params
+        self.zero_locals()
+        return self.enter(BK_FUNC, at.params, 0, at.results, at.n_results)
+
+    def zero_locals(self):
+        """Declared locals start as the zero of their type, one node per type."""
+        zeros: uint32_t[8]
+        i: uint32_t
+        run: uint32_t
+        local: uint32_t = self.body.n_params
+        type: uint8_t
+        for i in range(8):
+            zeros[i] = NO_VALUE
+        for run in range(self.body.first_run, self.body.first_run + self.body.n_runs):
+            type = value_type(self.bodies.runs[run].type)
+            if zeros[type] == NO_VALUE and local < self.bodies.runs[run].end:
+                if type == T_V128:
+                    i = self.ssa.constant(0)
+                    self.ssa.constant(0)
+                    zeros[type] = self.emit(IR_CONST_V128, type, i, NO_VALUE, NO_VALUE)
+                else:
+                    zeros[type] = self.constant(type, 0)
+            while local < self.bodies.runs[run].end:
+                self.locals[local] = zeros[type]
+                local += 1
+        return 0
+
+    def room_for_locals(self, n):
+        """The arrays by local; no entry of theirs survives from the body before."""
+        word: cython.size_t = cython.sizeof(uint32_t)
+        vec_reserve(cython.cast(cython.pp_void, cython.address(self.locals)), cython.address(self.cap_locals), n, word)
+        vec_reserve(cython.cast(cython.pp_void, cython.address(self.stamps)), cython.address(self.cap_stamps), n, word)
+        vec_reserve(cython.cast(cython.pp_void, cython.address(self.current)), cython.address(self.cap_current), n, word)
+        vec_reserve(cython.cast(cython.pp_void, cython.address(self.touched)), cython.address(self.cap_touched), n, word)
+        if n != 0:
+            memset(self.stamps, 0, n * word)
+        if self.cap_seen < n or self.joins > (cython.cast(uint32_t, 1) << 30):
+            free(self.seen)
+            self.cap_seen = 0
+            self.seen = cython.cast(cython.pointer(Seen), calloc(n + 1, cython.sizeof(Seen)))
+            if self.seen == cython.NULL:
+                with cython.gil:
+                    raise MemoryError("out of memory in the SSA builder")
+            self.cap_seen = n
+            self.joins = 0
+        return 0
+
+    def finish(self):
+        """After the function's last ``end``."""
+        if self.live:
+            self.emit_return()
+        self.ssa.blocks[self.ssa.n_blocks - 1].last = self.ssa.n_nodes
+        return 0
+
+    # ---- locals --------------------------------------------------------------------------------
+
+    def set_local(self, local, value):
+        at: cython.pointer(Change)
+        if self.n_frames > 1 and self.stamps[local] <= self.frames[self.n_frames - 1].log_start:
+            if self.n_log >= self.cap_log:
+                vec_reserve(
+                    cython.cast(cython.pp_void, cython.address(self.log)),
+                    cython.address(self.cap_log),
+                    self.n_log + 1,
+                    cython.sizeof(Change),
+                )
+            at = cython.address(self.log[self.n_log])
+            at.local = local
+            at.before = self.locals[local]
+            at.stamp = self.stamps[local]
+            self.n_log += 1
+            self.stamps[local] = self.n_log
+        self.locals[local] = value
+        return 0
+
+    def undo(self, position):
+        """Give every local the value that it had at a position of the log."""
+        at: cython.pointer(Change)
+        while self.n_log > position:
+            self.n_log -= 1
+            at = cython.address(self.log[self.n_log])
+            if at.local != NO_VALUE:
+                self.locals[at.local] = at.before
+                self.stamps[at.local] = at.stamp
+        return 0
+
+    def merge(self, start, parent):
+        """A frame's part of the log, from ``start``, becomes its parent's, which begins at ``parent``.
+
+        A local may have one entry only: the parent's stays. The shorter part is searched, so that nested frames cost
+        n log n altogether.
+        """
+        i: uint32_t
+        to: uint32_t = start
+        at: cython.pointer(Change)
+        if start == parent:
+            return 0
+        if self.n_log - start > start - parent:
+            for i in range(parent, start):
+                at = cython.address(self.log[i])
+                if at.local != NO_VALUE and self.stamps[at.local] > start:
+                    self.log[self.stamps[at.local] - 1].local = NO_VALUE
+                    self.stamps[at.local] = i + 1
+            return 0
+        for i in range(start, self.n_log):
+            at = cython.address(self.log[i])
+            if at.local == NO_VALUE:
+                continue
+            if at.stamp > parent:
+                self.stamps[at.local] = at.stamp
+            else:
+                self.log[to] = at[0]
+                to += 1
+                self.stamps[self.log[to - 1].local] = to
+        self.n_log = to
+        return 0
+
+    # ---- frames --------------------------------------------------------------------------------
+
+    def enter(self, kind, params, n_params, results, n_results):
+        """Push a frame; its parameters are the top of the stack."""
+        at: cython.pointer(BuildFrame)
+        if self.n_frames >= self.cap_frames:
+            vec_reserve(
+                cython.cast(cython.pp_void, cython.address(self.frames)),
+                cython.address(self.cap_frames),
+                self.n_frames + 1,
+                cython.sizeof(BuildFrame),
+            )
+        at = cython.address(self.frames[self.n_frames])
+        at.params, at.n_params = params, n_params
+        at.results, at.n_results = results, n_results
+        at.height = self.sp - n_params
+        at.log_start = self.n_log
+        at.first_pending = at.last_pending = NO_VALUE
+        at.n_pending = 0
+        at.header = at.else_edge = at.table_edge = NO_VALUE
+        at.loop = at.saved = at.table = 0
+        at.kind = kind
+        self.n_frames += 1
+        return 0
+
+    def enter_loop(self, params, n_params, results, n_results):
+        """A header block whose parameters are the block's parameters and every local that the loop assigns."""
+        i: uint32_t
+        local: uint32_t
+        first: uint32_t = self.body.first_loop + self.loop
+        chunk = cython.address(self.bodies.chunks[self.body.chunk])
+        fact: LoopFact = chunk.loops[first]
+        frame: cython.pointer(BuildFrame)
+        self.enter(BK_LOOP, params, n_params, results, n_results)
+        frame = cython.address(self.frames[self.n_frames - 1])
+        frame.loop = first
+        frame.header = self.ssa.n_blocks
+        self.loop += 1
+        i = self.loop_edge(frame)
+        self.emit(IR_BR, T_NONE, NO_VALUE, NO_VALUE, i)
+        self.loop_depth += 1
+        self.ssa.block(self.loop_depth, BF_LOOP_HEADER)
+        self.ssa.blocks[frame.header].preds = 1
+        self.ssa.blocks[frame.header].params = n_params + fact.count
+        for i in range(n_params):
+            self.values[frame.height + i] = self.emit(IR_BLOCK_PARAM, value_type(params[i]), NO_VALUE, NO_VALUE, i)
+        for i in range(fact.count):
+            local = chunk.assigned[fact.first + i]
+            self.set_local(
+                local,
+                self.emit(IR_BLOCK_PARAM, self.ssa.nodes[self.locals[local]].type, NO_VALUE, NO_VALUE, n_params + i),
+            )
+        self.emit(IR_POLL, T_NONE, NO_VALUE, NO_VALUE, NO_VALUE)
+        return 0
+
+    def enter_if(self, condition, params, n_params, results, n_results):
+        """A branch on the condition; the parameters are kept for the other arm."""
+        i: uint32_t
+        then: uint32_t
+        frame: cython.pointer(BuildFrame)
+        self.enter(BK_IF, params, n_params, results, n_results)
+        frame = cython.address(self.frames[self.n_frames - 1])
+        frame.saved = self.n_stash
+        self.spend(n_params)
+        for i in range(n_params):
+            self.stash_put(self.values[frame.height + i])
+        then = self.ssa.edge(self.ssa.n_blocks, self.ssa.n_args, 0)
+        frame.else_edge = self.ssa.edge(NO_VALUE, self.ssa.n_args, 0)
+        self.emit(IR_BR_IF, T_NONE, condition, then, frame.else_edge)
+        self.ssa.blocks[self.next_block()].preds = 1
+        return 0
+
+    def else_arm(self):
+        """The other arm starts from the state at the ``if``."""
+        i: uint32_t
+        block: uint32_t
+        frame: cython.pointer(BuildFrame) = cython.address(self.frames[self.n_frames - 1])
+        if self.live:
+            self.fall_through(frame)
+        self.undo(frame.log_start)
+        self.sp = frame.height + frame.n_params
+        for i in range(frame.n_params):
+            self.values[frame.height + i] = self.stash[frame.saved + i]
+        block = self.next_block()
+        self.ssa.edges[frame.else_edge].target = block
+        self.ssa.blocks[block].preds = 1
+        frame.else_edge = NO_VALUE
+        frame.kind = BK_ELSE
+        self.live = True
+        return 0
+
+    def fall_through(self, frame):
+        """End the block with a branch to the frame's end."""
+        edge: uint32_t = self.pending_edge(self.add_pending(frame, self.sp - frame.n_results))
+        self.emit(IR_BR, T_NONE, NO_VALUE, NO_VALUE, edge)
+        return 0
+
+    def end_block(self):
+        """``end``: a join if a branch leads here, else the same block goes on, or the dead code does."""
+        pending: uint32_t
+        block: cython.pointer(Block)
+        frame: cython.pointer(BuildFrame) = cython.address(self.frames[self.n_frames - 1])
+        if frame.n_pending != 0 or frame.else_edge != NO_VALUE:
+            if self.live:
+                self.fall_through(frame)
+            if frame.else_edge != NO_VALUE:
+                pending = self.link_pending(frame)
+                self.pendings[pending].edge = frame.else_edge
+                self.pendings[pending].values = frame.saved
+            return self.join()
+        if not self.live:
+            self.undo(frame.log_start)
+        elif self.n_frames > 1:
+            if self.n_frames == 2:
+                self.forget(frame.log_start)
+            else:
+                self.merge(frame.log_start, self.frames[self.n_frames - 2].log_start)
+        self.n_frames -= 1
+        if frame.kind == BK_LOOP:
+            self.loop_depth -= 1
+            block = cython.address(self.ssa.blocks[self.ssa.n_blocks - 1])
+            if self.live and block.first == self.ssa.n_nodes:
+                block.depth = self.loop_depth
+        return 0
+
+    def forget(self, start):
+        """Drop the log from ``start``: the function's own frame keeps none."""
+        while self.n_log > start:
+            self.n_log -= 1
+            if self.log[self.n_log].local != NO_VALUE:
+                self.stamps[self.log[self.n_log].local] = 0
+        return 0
+
+    # ---- edges ---------------------------------------------------------------------------------
+
+    def link_pending(self, frame):
+        """A new branch to the frame's end, without values, snapshot or edge."""
+        n: uint32_t = self.n_pendings
+        at: cython.pointer(Pending)
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.pendings)),
+            cython.address(self.cap_pendings),
+            n + 1,
+            cython.sizeof(Pending),
+        )
+        at = cython.address(self.pendings[n])
+        at.next = at.edge = NO_VALUE
+        at.values = at.snapshot = self.n_stash
+        at.n_snapshot = 0
+        if frame.n_pending == 0:
+            frame.first_pending = n
+        else:
+            self.pendings[frame.last_pending].next = n
+        frame.last_pending = n
+        frame.n_pending += 1
+        self.n_pendings = n + 1
+        return n
+
+    def add_pending(self, frame, values):
+        """A branch to the frame's end: the results, from ``values`` on the stack, and what changed since its start."""
+        i: uint32_t
+        n: uint32_t = self.link_pending(frame)
+        self.spend(frame.n_results)
+        for i in range(frame.n_results):
+            self.stash_put(self.values[values + i])
+        if frame.kind != BK_FUNC:
+            self.take_snapshot(cython.address(self.pendings[n]), frame.log_start)
+        return n
+
+    def take_snapshot(self, pending, log_start):
+        """The locals that differ from a frame's start, each once."""
+        i: uint32_t
+        at: cython.pointer(Change)
+        pending.snapshot = self.n_stash
+        self.spend(self.n_log - log_start)
+        for i in range(log_start, self.n_log):
+            at = cython.address(self.log[i])
+            if at.local != NO_VALUE and at.stamp <= log_start:
+                self.stash_put(at.local)
+                self.stash_put(self.locals[at.local])
+                pending.n_snapshot += 1
+        return 0
+
+    def pending_edge(self, pending):
+        """One more edge for a branch to a frame's end; the join gives it target and arguments."""
+        edge: uint32_t = self.ssa.edge(self.pendings[pending].edge, 0, 0)
+        self.pendings[pending].edge = edge
+        return edge
+
+    def loop_edge(self, frame):
+        """An edge to a loop's header."""
+        i: uint32_t
+        start: uint32_t = self.ssa.n_args
+        chunk = cython.address(self.bodies.chunks[self.body.chunk])
+        fact: LoopFact = chunk.loops[frame.loop]
+        self.spend(frame.n_params + fact.count)
+        for i in range(frame.n_params):
+            self.ssa.arg(self.values[self.sp - frame.n_params + i])
+        for i in range(fact.count):
+            self.ssa.arg(self.locals[chunk.assigned[fact.first + i]])
+        return self.ssa.edge(frame.header, start, frame.n_params + fact.count)
+
+    def edge_to(self, depth):
+        """An edge to a label, with the operands on top of the stack."""
+        header: uint32_t
+        frame: cython.pointer(BuildFrame) = cython.address(self.frames[self.n_frames - 1 - depth])
+        if frame.kind == BK_LOOP:
+            header = frame.header
+            self.ssa.blocks[header].preds = self.ssa.blocks[header].preds + 1
+            return self.loop_edge(frame)
+        return self.pending_edge(self.add_pending(frame, self.sp - frame.n_results))
+
+    def branch_to(self, depth):
+        edge: uint32_t
+        if depth == self.n_frames - 1:
+            return self.emit_return()
+        edge = self.edge_to(depth)
+        self.emit(IR_BR, T_NONE, NO_VALUE, NO_VALUE, edge)
+        self.live = False
+        return 0
+
+    def branch_if(self, condition, depth):
+        taken: uint32_t = self.edge_to(depth)
+        other: uint32_t = self.ssa.edge(self.ssa.n_blocks, self.ssa.n_args, 0)
+        self.emit(IR_BR_IF, T_NONE, condition, taken, other)
+        self.ssa.blocks[self.next_block()].preds = 1
+        return 0
+
+    def open_table(self, index):
+        self.tables += 1
+        self.table_index = index
+        self.table_first = self.ssa.n_edges
+        return 0
+
+    def table_edge(self, depth):
+        """One entry of a ``br_table``; entries with the same label share arguments."""
+        header: uint32_t
+        edge: uint32_t
+        frame: cython.pointer(BuildFrame) = cython.address(self.frames[self.n_frames - 1 - depth])
+        if frame.kind == BK_LOOP:
+            header = frame.header
+            self.ssa.blocks[header].preds = self.ssa.blocks[header].preds + 1
+            if frame.table == self.tables:
+                edge = frame.table_edge
+                self.ssa.edge(frame.header, self.ssa.edges[edge].args, self.ssa.edges[edge].nargs)
+            else:
+                frame.table_edge = self.loop_edge(frame)
+        else:
+            if frame.table != self.tables:
+                frame.table_edge = self.add_pending(frame, self.sp - frame.n_results)
+            self.pending_edge(frame.table_edge)
+        frame.table = self.tables
+        return 0
+
+    def close_table(self, count):
+        self.emit(IR_BR_TABLE, T_NONE, self.table_index, self.table_first, count)
+        self.live = False
+        return 0
+
+    def emit_return(self):
+        """The function's results are on top of the stack."""
+        i: uint32_t
+        n: uint32_t = self.frames[0].n_results
+        start: uint32_t = self.ssa.n_args
+        for i in range(n):
+            self.ssa.arg(self.values[self.sp - n + i])
+        self.emit(IR_RETURN, T_NONE, NO_VALUE, start, n)
+        self.live = False
+        return 0
+
+    def emit_unreachable(self):
+        self.emit(IR_TRAP, T_NONE, NO_VALUE, NO_VALUE, TRAP_UNREACHABLE)
+        self.live = False
+        return 0
+
+    def emit_call(self, type, x, y, more):
+        """A call; ``more`` operands lie above the arguments (the index of an indirect call)."""
+        i: uint32_t
+        at: cython.pointer(TypeFact) = cython.address(self.context.types[type])
+        result: uint8_t = T_NONE
+        call: uint32_t
+        if at.n_results > 0 and (self.op == OP_CALL or self.op == OP_CALL_INDIRECT):
+            result = value_type(at.results[0])
+        call = self.wide(cython.cast(uint32_t, self.op), result, at.n_params + more, x, y)
+        if self.op != OP_CALL and self.op != OP_CALL_INDIRECT:
+            self.live = False
+            return 0
+        self.grow(at.n_results + 16)
+        for i in range(at.n_results):
+            if i == 0:
+                self.push(call)
+            else:
+                self.push(self.emit(IR_RESULT, value_type(at.results[i]), call, NO_VALUE, i))
+        return 0
+
+    # ---- joins ---------------------------------------------------------------------------------
+
+    def join(self):
+        """The block at a frame's end. Parameters: the results, then the locals, that differ between the edges."""
+        i: uint32_t
+        block: uint32_t
+        kept: uint32_t = self.n_stash  # indices of the results that are parameters go to the stash
+        differing: uint32_t
+        frame: cython.pointer(BuildFrame) = cython.address(self.frames[self.n_frames - 1])
+        self.undo(frame.log_start)
+        self.n_frames -= 1
+        self.compare_snapshots(frame)
+        differing = self.n_touched
+        block = self.next_block()
+        self.join_results(frame, block)
+        for i in range(differing):
+            self.current[self.touched[i]] = self.emit(
+                IR_BLOCK_PARAM,
+                self.ssa.nodes[self.seen[self.touched[i]].value].type,
+                NO_VALUE,
+                NO_VALUE,
+                self.ssa.blocks[block].params,
+            )
+            self.ssa.blocks[block].params = self.ssa.blocks[block].params + 1
+        self.fill_edges(frame, block, kept, differing)
+        for i in range(differing):
+            self.set_local(self.touched[i], self.seen[self.touched[i]].value)
+        self.sp = frame.height + frame.n_results
+        self.live = True
+        return 0
+
+    def compare_snapshots(self, frame):
+        """Set the locals on which all edges agree; leave those that differ in ``touched``.
+
+        The locals have the values of the frame's start, which an edge without an entry keeps.
+        """
+        i: uint32_t
+        local: uint32_t
+        value: uint32_t
+        kept: uint32_t = 0
+        pending: uint32_t = frame.first_pending
+        at: cython.pointer(Pending)
+        seen: cython.pointer(Seen)
+        self.joins += 1
+        self.n_touched = 0
+        while pending != NO_VALUE:
+            at = cython.address(self.pendings[pending])
+            self.spend(at.n_snapshot)
+            for i in range(at.n_snapshot):
+                local = self.stash[at.snapshot + 2 * i]
+                value = self.stash[at.snapshot + 2 * i + 1]
+                seen = cython.address(self.seen[local])
+                if seen.join != self.joins:
+                    seen.join = self.joins
+                    seen.count = 0
+                    seen.value = value
+                    seen.differs = False
+                    self.touched[self.n_touched] = local
+                    self.n_touched += 1
+                seen.count += 1
+                if seen.value != value:
+                    seen.differs = True
+            pending = at.next
+        for i in range(self.n_touched):
+            local = self.touched[i]
+            seen = cython.address(self.seen[local])
+            if seen.count < frame.n_pending and seen.value != self.locals[local]:
+                seen.differs = True
+            if seen.differs:
+                self.touched[kept] = local
+                kept += 1
+            elif seen.value != self.locals[local]:
+                self.set_local(local, seen.value)
+        self.n_touched = kept
+        return 0
+
+    def join_results(self, frame, block):
+        """The results on the stack: a parameter where the edges differ; its index goes to the stash."""
+        i: uint32_t
+        first: uint32_t
+        pending: uint32_t
+        differs: cython.bint
+        self.spend(cython.cast(uint64_t, frame.n_results) * frame.n_pending)
+        self.sp = frame.height
+        self.grow(frame.n_results + 16)
+        for i in range(frame.n_results):
+            first = self.stash[self.pendings[frame.first_pending].values + i]
+            differs = False
+            pending = self.pendings[frame.first_pending].next
+            while pending != NO_VALUE and not differs:
+                differs = self.stash[self.pendings[pending].values + i] != first
+                pending = self.pendings[pending].next
+            if differs:
+                self.stash_put(i)
+                first = self.emit(
+                    IR_BLOCK_PARAM, value_type(frame.results[i]), NO_VALUE, NO_VALUE, self.ssa.blocks[block].params
+                )
+                self.ssa.blocks[block].params = self.ssa.blocks[block].params + 1
+            self.values[frame.height + i] = first
+        return 0
+
+    def fill_edges(self, frame, block, kept, differing):
+        """Give every edge its target and arguments.
+
+        On entry ``current`` holds the parameter nodes of the differing locals; they move to ``seen.value`` here, and
+        ``current`` becomes the values on one edge after another.
+        """
+        i: uint32_t
+        k: uint32_t
+        start: uint32_t
+        edge: uint32_t
+        following: uint32_t
+        results: uint32_t = self.ssa.blocks[block].params - differing
+        pending: uint32_t = frame.first_pending
+        at: cython.pointer(Pending)
+        for i in range(differing):
+            self.seen[self.touched[i]].value = self.current[self.touched[i]]
+        self.spend(cython.cast(uint64_t, self.ssa.blocks[block].params) * frame.n_pending)
+        while pending != NO_VALUE:
+            at = cython.address(self.pendings[pending])
+            for i in range(differing):
+                self.current[self.touched[i]] = self.locals[self.touched[i]]
+            for k in range(at.n_snapshot):
+                self.current[self.stash[at.snapshot + 2 * k]] = self.stash[at.snapshot + 2 * k + 1]
+            start = self.ssa.n_args
+            for i in range(results):
+                self.ssa.arg(self.stash[at.values + self.stash[kept + i]])
+            for i in range(differing):
+                self.ssa.arg(self.current[self.touched[i]])
+            edge = at.edge
+            while edge != NO_VALUE:
+                following = self.ssa.edges[edge].target
+                self.ssa.edges[edge].target = block
+                self.ssa.edges[edge].args = start
+                self.ssa.edges[edge].nargs = results + differing
+                self.ssa.blocks[block].preds = self.ssa.blocks[block].preds + 1
+                edge = following
+            pending = at.next
+        return 0
