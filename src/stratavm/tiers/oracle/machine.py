@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,6 +14,8 @@ from stratavm.tiers.oracle.flatten import Flat, flatten, flatten_constant
 from stratavm.tiers.oracle.protocols import Callee, InstanceLike
 
 MAX_TRAP_FRAMES: Final = 128
+SHALLOW: Final = 16
+"""So many nested entries are always allowed, without a look at Python's stack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +23,13 @@ class OracleLimits:
     """How much stack guest code may use.
 
     Attributes: ``frames`` guest calls in progress; ``values`` locals and operands of all of them; ``entries`` calls
-    from the host into the guest that are nested in one another; ``poll_every`` calls and back edges between two polls.
+    from the host into the guest that are nested in one another (a nearly full Python stack ends them, too);
+    ``poll_every`` calls and back edges between two polls.
     """
 
     frames: int = 20_000
     values: int = 2_000_000
-    entries: int = 64
+    entries: int = 1_000
     poll_every: int = 4_096
 
 
@@ -105,7 +109,7 @@ def _run(code: Code, args: list[int]) -> list[int]:
     """Enter the guest and leave it again with results."""
     budget = code.program.budget
     before = budget.values, budget.frames
-    if budget.entries >= budget.limits.entries:
+    if budget.entries >= budget.limits.entries or (budget.entries >= SHALLOW and _python_stack_is_nearly_full()):
         raise StackOverflow(detail=f"{budget.entries} nested calls from the host")
     budget.entries += 1
     frames: list[Frame] = []
@@ -118,6 +122,15 @@ def _run(code: Code, args: list[int]) -> list[int]:
     finally:
         budget.entries -= 1
         budget.values, budget.frames = before
+
+
+def _python_stack_is_nearly_full() -> bool:
+    """Whether host and guest have called each other so deep that Python would soon raise RecursionError itself."""
+    left = int(0.6 * sys.getrecursionlimit())
+    frame = sys._getframe()
+    while frame.f_back is not None and left:
+        frame, left = frame.f_back, left - 1
+    return not left
 
 
 def _push(frames: list[Frame], code: Code, args: list[int]) -> Frame:
