@@ -1,0 +1,46 @@
+"""``strata wast``: scripts of the official test suite, assertion by assertion."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+
+from stratavm.cli import options as common
+from stratavm.cli import output
+from stratavm.engine.script import EngineHost
+from stratavm.module.wast_runner import Report, run_script
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("files", metavar="FILE", nargs="+", help="scripts (.wast)")
+    parser.add_argument("-q", "--quiet", action="store_true", help="only the last line")
+    common.add_tier(parser)
+    common.add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run every script; the last line is ``N passed, N failed, N skipped``."""
+    config = common.config(options)
+    reports = []
+    with output.progress("scripts", len(options.files)) as advance:
+        for name in options.files:
+            reports.append(run_script(Path(name), EngineHost(config), name=name))
+            advance()
+    passed, failed, skipped = (sum(getattr(r, kind) for r in reports) for kind in ("passed", "failed", "skipped"))
+    if options.json:
+        output.emit({"passed": passed, "failed": failed, "skipped": skipped, "scripts": [asdict(r) for r in reports]})
+        return int(failed > 0)
+    if not options.quiet:
+        for report in reports:
+            _print_failures(report)
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return int(failed > 0)
+
+
+def _print_failures(report: Report) -> None:
+    for failure in report.failures:
+        print(f"{report.name}:{failure}")
+    for reason, count in report.skips.items():
+        print(f"{report.name}: {count} skipped: {reason}")

@@ -1,0 +1,74 @@
+"""One stage of the pipeline for one function, as text: what ``strata dump`` shows and golden tests compare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from stratavm.engine.module import Module
+
+STAGES: Final[dict[str, str]] = {
+    "decode": "instructions as text",
+    "valid": "what validation found out about the body",
+    "ssa": "the SSA form",
+    "minst": "machine instructions over virtual registers",
+    "ra": "machine instructions after register allocation",
+    "asm": "machine code (disassembled if capstone is installed)",
+}
+
+
+def dump_stage(module: Module, index: int, stage: str) -> str:
+    """The text of a stage, ending in a line break.
+
+    Args:
+        index: function index; imports count, and cannot be dumped.
+        stage: a key of ``STAGES``.
+
+    Raises:
+        Unsupported: the stage needs a function that the compiler cannot compile.
+    """
+    text = _PRINTERS[stage](module, index)
+    return text if text.endswith("\n") else text + "\n"
+
+
+def _decode(module: Module, index: int) -> str:
+    from stratavm.module.printer import function_to_wat
+
+    return function_to_wat(module.model, index)
+
+
+def _valid(module: Module, index: int) -> str:
+    defined = index - len(module.model.imported_funcs)
+    return repr(module.valid.bodies[defined])
+
+
+def _ssa(module: Module, index: int) -> str:
+    from stratavm.ir.from_wasm import build
+    from stratavm.ir.ssa import Ssa
+    from stratavm.ir.text import to_text
+
+    ssa = Ssa()
+    build(module.valid, index - len(module.model.imported_funcs), ssa)
+    return to_text(ssa)
+
+
+def _machine(stage: str) -> Callable[[Module, int], str]:
+    def show(module: Module, index: int) -> str:
+        from stratavm.codegen.compile import dump_machine
+
+        config = module.engine.config
+        defined = index - len(module.model.imported_funcs)
+        return dump_machine(module.valid, defined, stage, allocator=config.allocator, memory_plan=config.memory_plan)
+
+    return show
+
+
+_PRINTERS: Final[dict[str, Callable[[Module, int], str]]] = {
+    "decode": _decode,
+    "valid": _valid,
+    "ssa": _ssa,
+    "minst": _machine("minst"),
+    "ra": _machine("ra"),
+    "asm": _machine("asm"),
+}
