@@ -21,6 +21,7 @@ from cython.cimports.stratavm.codegen.minst import (
     MI_EFFECT,
     MI_FLAGS_DEF,
     MI_FLAGS_USE,
+    MI_MOVE,
     NO_LOC,
     NO_VREG,
     R_USE,
@@ -357,6 +358,8 @@ def emit_inst(
     mop: uint32_t = inst.op
     if mop == 0 or mop >= MOP_END:
         refuse(mop, b"no such row", mop)
+    if inst.flags & MI_MOVE and inst.nops > 1 and ops[0].loc == ops[1].loc:
+        return 0
     row: RowPtr = cython.address(ENC_ROWS[mop])
     needed: uint32_t = row.nops
     if row.mem:
@@ -394,24 +397,25 @@ def emit_inst(
 def emit_move(
     b: CodeBuf, src: uint32_t, dst: uint32_t, width: uint32_t, frame: cython.pointer(cython.const[Frame])
 ) -> cython.int:
-    """A move between places of one value. General registers move all 64 bits: an i32 is zero-extended everywhere."""
+    """A move between places of one value, 16 bytes or 8: an i32 is zero-extended everywhere, and a slot has 8 bytes."""
     mem: Mem
+    wide: cython.bint = width == 16
     if src & LOC_SLOT:
         slot_address(MOP_MOV_RM, src, frame, cython.address(mem))
         if dst < 16:
             return encode(b, MOP_MOV_RM, 8, 0, dst, 0, 0, cython.address(mem), 0)
         check_register(MOP_MOVF_RM, dst, 1)
-        if width == 16:
-            return encode(b, MOP_MOVUPS_RM, 16, 0, dst, 0, 0, cython.address(mem), 0)
-        return encode(b, MOP_MOVF_RM, width, 0, dst, 0, 0, cython.address(mem), 0)
+        return encode(
+            b, MOP_MOVUPS_RM if wide else MOP_MOVF_RM, 16 if wide else 8, 0, dst, 0, 0, cython.address(mem), 0
+        )
     if dst & LOC_SLOT:
         slot_address(MOP_MOV_MR, dst, frame, cython.address(mem))
         if src < 16:
             return encode(b, MOP_MOV_MR, 8, 0, src, 0, 0, cython.address(mem), 0)
         check_register(MOP_MOVF_MR, src, 1)
-        if width == 16:
-            return encode(b, MOP_MOVUPS_MR, 16, 0, src, 0, 0, cython.address(mem), 0)
-        return encode(b, MOP_MOVF_MR, width, 0, src, 0, 0, cython.address(mem), 0)
+        return encode(
+            b, MOP_MOVUPS_MR if wide else MOP_MOVF_MR, 16 if wide else 8, 0, src, 0, 0, cython.address(mem), 0
+        )
     if src >= 32 or dst >= 32:
         refuse(MOP_MOV_RR, b"move between unknown places", src)
     if src < 16 and dst < 16:
