@@ -43,7 +43,7 @@ RESERVED: Final = "\x00"
 """First character of a token that no grammar rule can match (``"a"x``, ``1,2``): the rest is its text."""
 
 
-LOOKAHEAD: Final = 8
+LOOKAHEAD: Final = 24
 """Empty tokens at the end, so that a parser may look ahead without asking whether the text goes on."""
 
 

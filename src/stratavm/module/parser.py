@@ -29,7 +29,8 @@ PAGE: Final = 1 << 16
 
 def parse_module(text: str | bytes, *, features: frozenset[str] = READY) -> Module:
     """Parse one module: ``(module …)``, or its fields alone. Raises ParseError, or what the decoder raises."""
-    return decode(parse_wat_to_bytes(text), features=features)
+    module: Module = decode(parse_wat_to_bytes(text), features=features)
+    return module
 
 
 def parse_wat_to_bytes(text: str | bytes) -> bytes:

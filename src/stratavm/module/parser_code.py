@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 from stratavm.base.errors import Unsupported
 from stratavm.base.leb import sleb, uleb
 from stratavm.module.encode import heap_type, val_type, vector
-from stratavm.module.parser_cursor import Space, add_keywords
+from stratavm.module.parser_cursor import KEYWORDS, Space, add_keywords
 from stratavm.module.parser_numbers import F32, F64, OutOfRange, parse_float, parse_integer, parse_natural
 from stratavm.module.parser_types import TypeParser, TypeTable
 from stratavm.spec import types as t
@@ -302,21 +302,28 @@ class CodeParser(TypeParser):
             raise self.unexpected("a shape")
         self.i += 1
         bits, count = SHAPES[shape]
+        if self._numbers(count + 1) != count:
+            raise self.error("wrong number of lane literals", str(count), at=at)
         value = 0
         for lane in range(count):
-            if self.toks[self.i] in ("(", ")"):
-                raise self.error("wrong number of lane literals", str(count), str(lane), at)
             value |= (self.integer(bits) if shape[0] == "i" else self.float_bits(bits)) << lane * bits
         return value
 
     def lanes(self) -> bytes:
         """Take the 16 lane indices of a shuffle."""
+        if (found := self._numbers(17)) != 16:
+            raise self.error("invalid lane length", "16 lane indices", str(found))
         out = bytearray()
-        while self.toks[self.i][:1].isdigit():
+        for _ in range(16):
+            if not self.toks[self.i][0].isdigit() or "." in self.toks[self.i]:
+                raise self.error("i8 constant out of range", "less than 2**8", self.toks[self.i])
             out.append(self.natural(8))
-        if len(out) != 16:
-            raise self.error("invalid lane length", "16 lane indices", str(len(out)))
         return bytes(out)
+
+    def _numbers(self, most: int) -> int:
+        """How many words that can only be numbers come next, counting up to ``most``."""
+        toks, i = self.toks, self.i
+        return next((n for n in range(most) if toks[i + n] in "()" or toks[i + n] in KEYWORDS), most)
 
     def label_list(self) -> bytes:
         """Take br_table's labels; the last one is the default."""
