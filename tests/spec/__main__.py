@@ -12,7 +12,7 @@ def main(tiers: list[str]) -> None:
     directory = find_spec_tests()
     if directory is None:
         raise SystemExit("official test suite not found: set STRATA_SPEC_TESTS to its directory")
-    for tier in tiers or list(HOSTS):
+    for tier in tiers or sorted({name.partition("-")[0] for name in HOSTS}):
         reports = {name: run_script(directory / name, HOSTS[tier](), name=name) for name in scripts(directory)}
         print(write_list(tier, {name: observed(report) for name, report in reports.items()}))
         totals = [sum(getattr(r, kind) for r in reports.values()) for kind in ("passed", "failed", "skipped")]
