@@ -33,9 +33,9 @@ def dump_stage(module: Module, index: int, stage: str) -> str:
 
 
 def _decode(module: Module, index: int) -> str:
-    from stratavm.module.printer import function_to_wat
+    from stratavm.module.printer import disassemble
 
-    return function_to_wat(module.model, index)
+    return disassemble(module.model, index)
 
 
 def _valid(module: Module, index: int) -> str:
