@@ -51,12 +51,13 @@ HEADER_BYTES = 8
 
 
 @cython.cfunc
-def new_const(code: bytes, offset: object) -> object:
+def new_const(code: bytes, offset: object, lone_i32: object) -> object:
     """A ``ConstExpr``; like the two below it sets slots directly, since a large module has 24,000 of them and the
     frozen dataclass's ``__init__`` costs ten times as much."""
     made: object = ConstExpr.__new__(ConstExpr)
     PyObject_GenericSetAttr(made, "code", code)
     PyObject_GenericSetAttr(made, "offset", offset)
+    PyObject_GenericSetAttr(made, "lone_i32", lone_i32)
     return made
 
 
@@ -357,16 +358,17 @@ class Decoder:
         at: cython.Py_ssize_t = r.offset()
         code: cython.int = r.byte()
         if code == 0x41 or code == 0x23 or code == 0xD2:  # i32.const, global.get, ref.func: nearly all of them
+            value: object = None
             if code == 0x41:
-                r.s33()
+                value = r.s33() & 0xFFFFFFFF
             else:
                 r.u32()
             if r.peek() == 0x0B and (code != 0x41 or r.at - begin <= 5):
                 r.at += 1
                 r.at, begin = begin, r.at
-                return new_const(r.take(begin - r.at), at)
+                return new_const(r.take(begin - r.at), at, value)
         r.at = begin
-        return new_const(r.take(skip_expression(r.data, at, r.end - r.start, self.limits) - at), at)
+        return new_const(r.take(skip_expression(r.data, at, r.end - r.start, self.limits) - at), at, None)
 
     @cython.cfunc
     def element(self) -> object:

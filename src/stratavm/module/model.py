@@ -48,10 +48,15 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class ConstExpr:
-    """A constant expression: its bytes, ``end`` (0x0B) included, and where they begin in the binary."""
+    """A constant expression: its bytes, ``end`` (0x0B) included, and where they begin in the binary.
+
+    ``lone_i32`` is the value, as raw bits, of an expression that the decoder found to be a single ``i32.const``: large modules
+    have tens of thousands of them.
+    """
 
     code: bytes
     offset: int = 0
+    lone_i32: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
