@@ -24,6 +24,8 @@ _BINARY: Final[dict[int, tuple[Callable[[int, int], int], int]]] = {
 
 def evaluate(expression: ConstExpr, instance: Any) -> int:
     """The value of a valid constant expression; ``instance`` gives globals and functions by index."""
+    if expression.lone_i32 is not None:
+        return expression.lone_i32
     code = expression.code
     stack: list[int] = []
     at = 0
