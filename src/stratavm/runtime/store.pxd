@@ -32,6 +32,7 @@ cdef class Store:
     cdef bint aborted                 # the call under way was abandoned midway, not trapped
     cdef uint64_t bound_to            # serial of the one thread that may enter, 0 = any
     cdef uint64_t deadline            # own deadline, CLOCK_MONOTONIC ns, 0 = none
+    cdef uint32_t forced              # pending bits for the next call
     cdef readonly uint32_t n_memories
     cdef readonly uint32_t n_tables
     cdef object __weakref__

@@ -205,6 +205,9 @@ class Store:
         context: cython.pointer(ExecContext) = self.exec
         outer: cython.pointer(ExecContext) = block.running
         and_32(cython.address(context.pending), 0)
+        if self.forced:
+            or_32(cython.address(context.pending), self.forced)
+            self.forced = 0
         context.occupant = block.serial
         context.thread = block
         self.aborted = False
@@ -283,6 +286,10 @@ class Store:
             return False
         request(self.exec, PENDING_INTERRUPT)
         return True
+
+    def request_tick(self) -> None:
+        """Make the next call meet a tick at its first poll; for tests."""
+        self.forced = PENDING_TICK
 
     def set_deadline(self, seconds: float | None) -> None:
         """End calls that still run ``seconds`` from now with ``DeadlineExceeded``; None takes the deadline away."""

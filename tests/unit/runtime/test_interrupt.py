@@ -1,0 +1,213 @@
+"""Claims about polls: interrupts, deadlines, signals, and the GIL under a running guest."""
+
+import os
+import signal
+import sys
+import threading
+import time
+
+import pytest
+
+from stratavm.base.errors import DeadlineExceeded, InstancePoisoned, Interrupted
+from stratavm.runtime.ticker import ticker_status
+
+from . import guest
+
+SPIN = "(module (memory 1) (func unreachable))"
+
+
+def spinner(**options):
+    """(store, instance, an endless function)."""
+    where = guest.store(**options)
+    instance = guest.make(SPIN, [guest.spin()], (), where)
+    return where, instance, instance.callee(0)
+
+
+def after(seconds, action):
+    """Run ``action`` in a thread later; the thread."""
+
+    def wait():
+        time.sleep(seconds)
+        action()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    return thread
+
+
+def test_interrupt_stops_an_endless_loop_from_another_thread():
+    """The loop holds the GIL at first: the ticker makes it let go, so the other thread can run at all."""
+    where, _, spin = spinner()
+    thread = after(0.05, where.interrupt)
+    with pytest.raises(Interrupted):
+        spin.call_raw([])
+    thread.join()
+    assert not where.busy
+    assert where.interrupt() is False
+
+
+def test_an_interrupted_instance_is_poisoned_and_its_store_is_not():
+    """A call abandoned midway may have left memory inconsistent."""
+    where, instance, spin = spinner()
+    other = guest.make("(module (func (param i32 i32) (result i32) unreachable))", [guest.div()], (), where).callee(0)
+    thread = after(0.02, where.interrupt)
+    with pytest.raises(Interrupted):
+        spin.call_raw([])
+    thread.join()
+    assert instance.poisoned
+    with pytest.raises(InstancePoisoned):
+        spin.call_raw([])
+    assert other.call_raw([6, 3]) == [2]
+
+
+def test_on_abort_keep_leaves_the_instance_usable():
+    """The owner says that it knows what it does."""
+    where, instance, spin = spinner(on_abort="keep")
+    for _ in range(2):
+        thread = after(0.02, where.interrupt)
+        with pytest.raises(Interrupted):
+            spin.call_raw([])
+        thread.join()
+    assert not instance.poisoned
+
+
+def test_a_deadline_ends_a_call():
+    """Within a few ticks of its time."""
+    where, _, spin = spinner(on_abort="keep")
+    where.set_deadline(0.05)
+    begin = time.monotonic()
+    with pytest.raises(DeadlineExceeded):
+        spin.call_raw([])
+    assert 0.04 < time.monotonic() - begin < 2.0
+    with pytest.raises(DeadlineExceeded):  # it has passed for later calls too
+        spin.call_raw([])
+    where.set_deadline(None)
+    thread = after(0.05, where.interrupt)
+    with pytest.raises(Interrupted):
+        spin.call_raw([])
+    thread.join()
+
+
+def test_a_deadline_holds_in_the_stores_that_a_host_function_enters():
+    """An inner store has no deadline of its own."""
+    outer = guest.store(on_abort="keep")
+    _, _, spin = spinner(on_abort="keep")
+    imported = guest.host(outer, lambda args: spin.call_raw([]))
+    module = '(module (import "e" "f" (func (param i32) (result i32))) (func (param i32) (result i32) unreachable))'
+    call = guest.make(module, [guest.call_import(guest.IMPORTED_FUNC)], (imported,), outer).callee(1)
+    outer.set_deadline(0.05)
+    with pytest.raises(DeadlineExceeded):
+        call.call_raw([0])
+
+
+def test_swallowing_an_interrupt_does_not_save_the_outer_call():
+    """An interrupt is for the whole call chain, not for its innermost part."""
+    where, _, spin = spinner(on_abort="keep")
+    caught = []
+
+    def swallow(args):
+        try:
+            spin.call_raw([])
+        except Interrupted as error:
+            caught.append(error)
+        return []
+
+    imported = guest.host(where, swallow, (), ())
+    module = '(module (import "e" "f" (func)) (func unreachable))'
+    body = guest.call_import(guest.IMPORTED_FUNC)
+    back = guest.poll(0)
+    loop = body.code[:-2] + back + guest.EPILOGUE
+    call = guest.make(module, [guest.Guest(loop, [], body.returns)], (imported,), where).callee(1)
+    thread = after(0.05, where.interrupt)
+    with pytest.raises(Interrupted):
+        call.call_raw([])
+    thread.join()
+    assert len(caught) == 1
+
+
+def test_ctrl_c_ends_an_endless_loop():
+    """KeyboardInterrupt comes out of the call; the signal arrives while the guest runs without the GIL."""
+    _, instance, spin = spinner()
+    thread = after(0.1, lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        spin.call_raw([])
+    thread.join()
+    assert instance.poisoned
+
+
+def test_a_signal_handler_that_returns_lets_the_guest_go_on():
+    """Any Python handler runs during the call; one that raises ends it with its exception."""
+    where, instance, spin = spinner()
+    seen = []
+
+    def handler(number, frame):
+        seen.append(number)
+        if len(seen) == 2:
+            raise LookupError("enough")
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        threads = [after(t, lambda: os.kill(os.getpid(), signal.SIGUSR1)) for t in (0.1, 0.4)]
+        with pytest.raises(LookupError):
+            spin.call_raw([])
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        for thread in threads:
+            thread.join()
+    assert len(seen) == 2
+
+
+def test_two_guests_and_a_python_thread_run_at_the_same_time():
+    """Long calls run without the GIL: Python goes on beside them."""
+    instances = [guest.make(SPIN, [guest.spin_until()]) for _ in range(2)]
+    threads = [threading.Thread(target=i.callee(0).call_raw, args=([],)) for i in instances]
+    views = [i.memories[0].view() for i in instances]
+    for thread in threads:
+        thread.start()
+    begin = time.monotonic()
+    count = 0
+    while time.monotonic() - begin < 0.2:
+        count += 1
+    assert count > 1000
+    assert all(t.is_alive() for t in threads)
+    for view in views:
+        view[0] = 1
+    for thread in threads:
+        thread.join(10)
+    assert not any(t.is_alive() for t in threads)
+
+
+def test_polling_does_not_change_what_a_guest_computes():
+    """Registers survive forced polls: a nested call, an interrupt bit and a tick in between."""
+    where = guest.store()
+    div = guest.make("(module (func (param i32 i32) (result i32) unreachable))", [
+        guest.Guest(
+            guest.PROLOGUE + guest.poll() + bytes.fromhex("31 D2 F7 F1") + guest.EPILOGUE,
+            [(4 + len(guest.poll()) + 2, guest.kind("div_by_zero"), 0)],
+        )
+    ], (), where).callee(0)  # fmt: skip
+    for i in range(1, 2000):
+        where.request_tick()
+        assert div.call_raw([1000 * i, i]) == [1000]
+
+
+def test_the_ticker_parks_when_nothing_runs():
+    """And wakes at the next call."""
+    _, _, spin = spinner(on_abort="keep")
+    where = spin.store
+    where.set_deadline(0.02)
+    with pytest.raises(DeadlineExceeded):
+        spin.call_raw([])
+    for _ in range(100):
+        time.sleep(0.02)
+        if ticker_status()["state"] == "parked":
+            break
+    assert ticker_status()["state"] == "parked"
+    ticks = ticker_status()["ticks"]
+    time.sleep(0.05)
+    assert ticker_status()["ticks"] == ticks
+    where.set_deadline(0.02)
+    with pytest.raises(DeadlineExceeded):
+        spin.call_raw([])
+    assert ticker_status()["ticks"] > ticks
+    assert sys.getswitchinterval() * 1e9 == pytest.approx(ticker_status()["period_ns"])
