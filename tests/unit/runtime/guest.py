@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -128,10 +129,13 @@ def store(limits: StoreLimits | None = None, **options: Any) -> Store:
     return Store(runtime(), limits, **options)
 
 
+parse = lru_cache(maxsize=256)(parse_module)
+
+
 def make(wat: str, guests: list[Guest], imports: tuple[Any, ...] = (), where: Store | None = None, **options: Any) -> Any:
     """An instance of a text module whose functions' bodies are replaced by hand-written ones."""
     where = where or store()
-    return instantiate(where, SimpleNamespace(module=parse_module(wat)), Tier(guests), imports, **options)
+    return instantiate(where, SimpleNamespace(module=parse(wat)), Tier(guests), imports, **options)
 
 
 def host(where: Store, function: Any, params: tuple[int, ...] = (I32,), results: tuple[int, ...] = (I32,)) -> HostFunction:

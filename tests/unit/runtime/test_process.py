@@ -1,0 +1,219 @@
+"""Claims about the process around us: faulthandler, foreign faults, fork, threads that end. Each runs in its own process."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+
+PRELUDE = """
+import faulthandler, os, signal, sys, threading, time
+from stratavm.base.errors import *
+from stratavm.runtime import signals, threads, ticker
+from tests.unit.runtime import guest
+def trapper():
+    return guest.make("(module (memory 1) (func (param i32) (result i32) unreachable))", [guest.load()]).callee(0)
+def traps(function):
+    try:
+        function.call_raw([65536])
+    except Trap as error:
+        return error.kind
+def bad_access():
+    import ctypes
+    ctypes.string_at(8)
+"""
+
+
+def run(code: str, timeout: int = 60) -> subprocess.CompletedProcess[str]:
+    """A fresh interpreter."""
+    env = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+    return subprocess.run([sys.executable, "-c", PRELUDE + code], env=env, capture_output=True, text=True, timeout=timeout)
+
+
+def prints(code: str) -> str:
+    """What a fresh interpreter prints; it must end well."""
+    done = run(code)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_faulthandler_before_us():
+    """Guests trap, and a real fault still gets faulthandler's report and the signal."""
+    assert prints("faulthandler.enable(); f = trapper(); print([traps(f) for _ in range(3)])") == str(
+        ["memory_out_of_bounds"] * 3
+    )
+    done = run("faulthandler.enable(); f = trapper(); traps(f); bad_access()")
+    assert done.returncode == -signal.SIGSEGV
+    assert "Segmentation fault" in done.stderr
+
+
+def test_faulthandler_after_us():
+    """It takes the first fault, reports it and raises it again; the guest traps none the less."""
+    code = "f = trapper(); traps(f); faulthandler.enable(); print([traps(f) for _ in range(3)])"
+    assert prints(code) == str(["memory_out_of_bounds"] * 3)
+
+
+def test_faulthandler_after_us_and_a_new_store():
+    """A new store puts our handlers in front again: no report for traps, a report for real faults."""
+    code = "f = trapper(); faulthandler.enable(); g = trapper(); print(traps(f), traps(g))"
+    done = run(code)
+    assert done.returncode == 0
+    assert done.stdout.split() == ["memory_out_of_bounds"] * 2
+    assert done.stderr == ""
+    done = run(code + "; bad_access()")
+    assert done.returncode == -signal.SIGSEGV
+    assert "Segmentation fault" in done.stderr
+
+
+def test_a_real_fault_without_faulthandler_kills():
+    """By the signal, as if we were not there."""
+    done = run("f = trapper(); traps(f); bad_access()")
+    assert done.returncode == -signal.SIGSEGV
+
+
+def test_a_real_fault_inside_a_host_function_kills():
+    """It is not mistaken for the guest's."""
+    code = """
+store = guest.store()
+imported = guest.host(store, lambda args: bad_access())
+call = guest.make('(module (import "e" "f" (func (param i32) (result i32))) (func (param i32) (result i32) unreachable))',
+    [guest.call_import(guest.IMPORTED_FUNC)], (imported,), store).callee(1)
+call.call_raw([1])
+"""
+    assert run(code).returncode == -signal.SIGSEGV
+    done = run("faulthandler.enable()\n" + code)
+    assert done.returncode == -signal.SIGSEGV
+    assert "Segmentation fault" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["SIGSEGV", "SIGFPE", "SIGBUS", "SIGILL"])
+def test_signals_sent_by_people_kill(name):
+    """kill(2) and raise(3) have their usual effect, whether or not a guest has run."""
+    for how in ("os.kill(os.getpid(), signal.{})", "signal.raise_signal(signal.{})"):
+        assert run(f"f = trapper(); traps(f); {how.format(name)}").returncode == -getattr(signal, name)
+
+
+def test_an_ignored_signal_stays_ignored():
+    """SIG_IGN before us."""
+    code = "signal.signal(signal.SIGFPE, signal.SIG_IGN); f = trapper(); os.kill(os.getpid(), signal.SIGFPE); print(traps(f))"
+    assert prints(code) == "memory_out_of_bounds"
+
+
+def test_a_python_handler_from_before_us_still_runs():
+    """A handler for SIGILL that was set first sees signals that are not ours."""
+    code = """
+seen = []
+signal.signal(signal.SIGILL, lambda number, frame: seen.append(number))
+f = trapper()
+os.kill(os.getpid(), signal.SIGILL)
+print(traps(f), len(seen))
+"""
+    assert prints(code) == "memory_out_of_bounds 1"
+
+
+def test_a_forked_child_runs_guests_with_its_own_ticker():
+    """Code, memories and handlers are there; the ticker starts anew; the parent's go on."""
+    code = """
+store = guest.store(on_abort="keep")
+spin = guest.make("(module (func unreachable))", [guest.spin()], (), store).callee(0)
+f = trapper()
+store.set_deadline(0.05)
+def timed():
+    store.set_deadline(0.05)
+    try:
+        spin.call_raw([])
+    except DeadlineExceeded:
+        return 1
+assert timed() == 1
+child = os.fork()
+if child == 0:
+    ok = timed() == 1 and traps(f) == "memory_out_of_bounds" and traps(trapper()) == "memory_out_of_bounds"
+    os._exit(7 if ok and ticker.ticker_status()["starts"] == 2 else 1)
+assert timed() == 1 and traps(f) == "memory_out_of_bounds"
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    assert prints(code) == "7"
+
+
+def test_after_a_fork_stores_of_threads_that_are_gone_are_dead():
+    """The child finds a store busy whose occupant does not exist there; other stores work; memory is private."""
+    code = """
+busy = guest.store()
+instance = guest.make("(module (memory 1) (func unreachable))", [guest.spin_until()], (), busy)
+view = instance.memories[0].view()
+thread = threading.Thread(target=instance.callee(0).call_raw, args=([],))
+thread.start()
+time.sleep(0.05)
+f = trapper()
+child = os.fork()
+if child == 0:
+    try:
+        instance.callee(0).call_raw([])
+    except StoreBusy:
+        view[0] = 1
+        os._exit(7 if traps(f) else 1)
+    os._exit(2)
+code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+assert thread.is_alive() and view[0] == 0
+view[0] = 1
+thread.join(10)
+print(code, thread.is_alive())
+"""
+    assert prints(code) == "7 False"
+
+
+def test_fork_while_other_threads_publish_code():
+    """The arena's lock is free in the child: both sides publish and run."""
+    code = """
+from stratavm.codegen.execmem import CodeOwner
+stop = False
+def publish():
+    while not stop:
+        owner = CodeOwner("x")
+        for _ in range(20):
+            owner.publish(b"\\xc3" * 100)
+workers = [threading.Thread(target=publish) for _ in range(3)]
+for w in workers: w.start()
+codes = []
+for _ in range(20):
+    child = os.fork()
+    if child == 0:
+        os._exit(7 if traps(trapper()) == "memory_out_of_bounds" else 1)
+    assert traps(trapper()) == "memory_out_of_bounds"
+    codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+stop = True
+for w in workers: w.join()
+print(set(codes))
+"""
+    assert prints(code) == "{7}"
+
+
+def test_ended_threads_give_their_signal_stacks_back():
+    """By the key's destructor, without Python."""
+    code = """
+f = trapper(); traps(f)
+before = threads.living_blocks()
+for _ in range(200):
+    t = threading.Thread(target=lambda: traps(trapper())); t.start(); t.join()
+for _ in range(100):
+    if threads.living_blocks() == before: break
+    time.sleep(0.02)
+print(threads.living_blocks() == before, before[0])
+"""
+    assert prints(code) == "True 1"
+
+
+def test_thread_serials_are_never_reused():
+    """Unlike thread identifiers."""
+    code = """
+seen = set()
+def note(): seen.add(threads.thread_serial())
+for _ in range(50):
+    t = threading.Thread(target=note); t.start(); t.join()
+print(len(seen))
+"""
+    assert prints(code) == "50"

@@ -1,0 +1,147 @@
+"""Claims about tables, globals and handles of Python objects."""
+
+import gc
+import weakref
+
+import pytest
+
+from stratavm.base.errors import ResourceLimit, Trap
+from stratavm.runtime.globals import Global
+from stratavm.runtime.limits import StoreLimits
+from stratavm.runtime.table import Table
+from stratavm.spec.types import EXTERNREF, F64, FUNCREF, I32, V128, GlobalType, Limits, TableType
+
+from . import guest
+
+
+def table(minimum=2, maximum=10, element=EXTERNREF, store=None):
+    """A new table."""
+    return Table(store or guest.store(), TableType(element, Limits(minimum, maximum)))
+
+
+@pytest.mark.parametrize("maximum", [10, 100_000])
+def test_tables_grow_in_place(maximum):
+    """Small ones on the heap, large ones in reserved address space."""
+    t = table(2, maximum)
+    t.set(1, 5)
+    assert t.grow(3, 9) == 2
+    assert [t.get(i) for i in range(5)] == [0, 5, 9, 9, 9]
+    assert t.grow(maximum) == -1
+    assert t.grow(maximum - 5) == 5
+    assert len(t) == maximum
+    assert t.type == TableType(EXTERNREF, Limits(maximum, maximum))
+
+
+@pytest.mark.parametrize("index", [2, -1, 1 << 64])
+def test_elements_outside_trap(index):
+    """Get and set."""
+    with pytest.raises(Trap, match="out of bounds table access"):
+        table().get(index)
+    with pytest.raises(Trap):
+        table().set(index, 1)
+
+
+def test_only_functions_of_the_store_go_into_function_tables():
+    """A raw number would be jumped through."""
+    store = guest.store()
+    t = table(element=FUNCREF, store=store)
+    function = guest.make("(module (func unreachable))", [guest.unreachable()], (), store).callee(0)
+    t.set(0, function.raw)
+    assert store.function_at(t.get(0)) is function
+    foreign = guest.make("(module (func unreachable))", [guest.unreachable()]).callee(0)
+    for bad in (1, function.raw + 1, function.raw + 32, foreign.raw):
+        with pytest.raises(ValueError, match="no function reference"):
+            t.set(1, bad)
+        with pytest.raises(ValueError, match="no function reference"):
+            Global(store, GlobalType(FUNCREF, True), bad)
+
+
+def test_a_table_keeps_its_functions_alive():
+    """The store does: guests copy raw references about."""
+    store = guest.store()
+    t = table(element=FUNCREF, store=store)
+    t.set(0, guest.make("(module (func unreachable))", [guest.unreachable()], (), store).callee(0).raw)
+    gc.collect()
+    with pytest.raises(Trap, match="unreachable"):
+        store.function_at(t.get(0)).call_raw([])
+
+
+def test_tables_have_limits():
+    """Elements, and the number of tables."""
+    store = guest.store(StoreLimits(table_elements=100, tables=1))
+    with pytest.raises(ResourceLimit):
+        table(101, None, store=store)
+    assert table(1, None, store=store).grow(100) == -1
+    with pytest.raises(ResourceLimit):
+        table(1, None, store=store)
+
+
+def test_globals_hold_raw_bits():
+    """Checked against the width of their type."""
+    store = guest.store()
+    g = Global(store, GlobalType(I32, True), 7)
+    g.bits = 0xFFFFFFFF
+    assert g.bits == 0xFFFFFFFF
+    for bad in (1 << 32, -1):
+        with pytest.raises(OverflowError):
+            g.bits = bad
+    assert Global(store, GlobalType(F64, False), 1 << 63).bits == 1 << 63
+    assert Global(store, GlobalType(V128, False), (1 << 127) | 5).bits == (1 << 127) | 5
+
+
+def test_an_imported_global_is_the_owners_cell():
+    """Exported by one instance, imported by another: one value."""
+    store = guest.store()
+    owner = guest.make('(module (global (export "g") (mut i32) (i32.const 3)))', [], (), store)
+    user = guest.make('(module (import "m" "g" (global (mut i32))))', [], (owner.export("global", 0),), store)
+    owner.globals[0].bits = 9
+    assert user.globals[0].bits == 9
+    assert user.globals[0] is owner.globals[0]
+
+
+def test_handles_keep_objects_only_while_a_guest_holds_them():
+    """Tables and globals are roots; Store.gc lets go of the rest."""
+
+    class Thing:
+        pass
+
+    store = guest.store()
+    t = table(store=store)
+    g = Global(store, GlobalType(EXTERNREF, True))
+    things = [Thing() for _ in range(3)]
+    refs = [weakref.ref(x) for x in things]
+    handles = [store.handle(x) for x in things]
+    assert store.handle(things[0]) == handles[0]
+    assert store.handle(None) == 0
+    assert store.object_of(0) is None
+    t.set(0, handles[0])
+    g.bits = handles[1]
+    del things
+    assert store.gc() == 1
+    assert [r() is None for r in refs] == [False, False, True]
+    assert store.object_of(handles[1]) is refs[1]()
+    t.set(0, 0)
+    g.bits = 0
+    assert store.gc() == 2
+    assert [r() for r in refs] == [None] * 3
+    with pytest.raises(ValueError):
+        store.object_of(99)
+
+
+def test_many_short_lived_handles_are_collected_by_themselves():
+    """At the end of outermost calls, once there are enough."""
+    store = guest.store()
+    module = '(module (import "e" "f" (func (param i32) (result i32))) (func (param i32) (result i32) unreachable))'
+    imported = guest.host(store, lambda args: [store.handle(object())])
+    call = guest.make(module, [guest.call_import(guest.IMPORTED_FUNC)], (imported,), store).callee(1)
+    assert max(call.call_raw([0])[0] for _ in range(5000)) < 2000
+
+
+def test_handles_have_a_limit():
+    """A guest cannot make the host keep everything."""
+    store = guest.store(StoreLimits(handles=3))
+    things = [object() for _ in range(4)]
+    with pytest.raises(ResourceLimit) as caught:
+        for thing in things:
+            store.handle(thing)
+    assert caught.value.limit == "handles"
