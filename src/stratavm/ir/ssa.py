@@ -199,6 +199,10 @@ class Ssa:
             result_types=[self.result_types[i] for i in range(self.n_results)],
         )  # fmt: skip
 
+    def counts(self) -> tuple[int, int, int]:
+        """Nodes, blocks and entries of the side array of operands."""
+        return self.n_nodes, self.n_blocks, self.n_args
+
     def load(self, view) -> None:
         """Replace the contents by a view's. For tests: build one by hand, compile it."""
         self.clear()

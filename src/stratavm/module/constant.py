@@ -5,6 +5,7 @@ Source: WebAssembly 3.0, section 3.4.13 (expressions).
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from stratavm.base.errors import Unsupported, ValidationError
@@ -24,6 +25,8 @@ NUMBERS: Final = {
 }
 """Type, and bits of the LEB128 number or minus the bytes that follow."""
 EXTENDED: Final = {f"{name}.{op}": t for name, t in (("i32", T.I32), ("i64", T.I64)) for op in ("add", "sub", "mul")}
+ONE_CONSTANT: Final = re.compile(rb"([\x41\x42])[\x80-\xff]{0,9}[\x00-\x7f]\x0b")
+"""``i32.const`` or ``i64.const``, then ``end``: offsets, of which programs have tens of thousands."""
 LATER: Final = frozenset(
     {"struct.new", "struct.new_default", "array.new", "array.new_default", "array.new_fixed", "ref.i31",
      "any.convert_extern", "extern.convert_any", "v128.const"}
@@ -44,6 +47,8 @@ class Constants:
         if expression.lone_i32 is not None and expected == T.I32:
             return
         code, at = expression.code, 0
+        if ONE_CONSTANT.fullmatch(code) and expected == (T.I32 if code[0] == 0x41 else T.I64):
+            return
         stack: list[T.ValType] = []
         while True:
             start = at

@@ -1,0 +1,264 @@
+"""An evaluator of the SSA form in plain Python: the domain of numbers run on nodes. For differential tests of the builder
+and of every pass: same instance, same arguments, same results and traps as the oracle.
+
+It works over any instance that the oracle works over; calls go through the callee's ``call_raw``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from stratavm.base.errors import TRAP_KINDS, StrataError, Trap
+from stratavm.ir.ssa import IR_OPS, Ssa
+from stratavm.ir.view import NodeFields, SsaView
+from stratavm.spec.concrete import DOMAINS
+from stratavm.spec.domain import bound_type
+from stratavm.spec.index import BY_ID
+from stratavm.spec.record import Row
+
+NAMES: Final[dict[int, str]] = {number: name for name, number in IR_OPS.items()}
+MASK32: Final = 0xFFFF_FFFF
+POISON: Final = None
+"""The value of a node that was not evaluated: arithmetic on it fails loudly."""
+
+
+class OutOfFuel(StrataError):
+    """The evaluation took more steps than allowed."""
+
+
+@dataclass(slots=True)
+class Evaluation:
+    """One activation. ``fuel`` bounds the nodes evaluated."""
+
+    view: SsaView
+    instance: Any
+    args: list[int]
+    fuel: int = 1_000_000
+    values: list[Any] = field(default_factory=list)
+
+    def run(self) -> list[int]:
+        """The results, or a trap."""
+        self.values = [POISON] * len(self.view.nodes)
+        block, incoming = 0, list(self.args)
+        while True:
+            first, last, n_params = self.view.blocks[block][:3]
+            if len(incoming) != n_params:
+                raise AssertionError(f"block {block} has {n_params} parameters, the edge brings {len(incoming)}")
+            self.values[first : first + n_params] = incoming
+            for index in range(first + n_params, last - 1):
+                self.fuel -= 1
+                self.values[index] = self.node(self.view.nodes[index])
+            if self.fuel <= 0:
+                raise OutOfFuel("the evaluator's fuel is used up")
+            self.fuel -= 1
+            edge = self.terminator(self.view.nodes[last - 1])
+            if isinstance(edge, list):
+                return edge
+            target, start, count = self.view.edges[edge]
+            incoming = [self.values[v] for v in self.view.args[start : start + count]]
+            block = target
+
+    def terminator(self, node: NodeFields) -> int | list[int]:
+        """The edge to follow, or the results."""
+        op, _, _, a, b, c = node
+        name = NAMES.get(op)
+        if name == "br":
+            return c
+        if name == "br_if":
+            return b if self.values[a] else c
+        if name == "br_table":
+            return b + min(self.values[a], c - 1)
+        if name == "return":
+            return [self.values[v] for v in self.view.args[b : b + c]]
+        if name == "trap":
+            raise Trap(TRAP_KINDS[c].name)
+        raise AssertionError(f"{name or BY_ID[op].mnemonic} ends a block")
+
+    def node(self, node: NodeFields) -> Any:
+        """The value of a node that is not a terminator."""
+        op, _, _, a, b, c = node
+        name = NAMES.get(op)
+        if name == "const":
+            return a | b << 32
+        if name == "result":
+            return self.values[a][c]
+        if name in ("nop", "poll"):
+            return POISON
+        if name is not None:
+            raise AssertionError(f"{name} in the middle of a block")
+        row = BY_ID[op]
+        rule = _RULES.get(row.mnemonic)
+        if rule is not None:
+            return rule(self, node)
+        if row.access is not None:
+            return self.access(row, node)
+        assert row.semantics is not None, row
+        operands = [self.values[v] for v in (a, b, c)[: len(row.operands)]]
+        return row.semantics(DOMAINS[bound_type(row)], *operands)
+
+    def access(self, row: Row, node: NodeFields) -> Any:
+        """A load or store."""
+        _, _, _, a, b, c = node
+        offset, index, _ = self.view.memargs[c]
+        memory, access = self.instance.memories[index], row.access
+        assert access is not None
+        address = self.values[a] + offset
+        if access.store:
+            memory.write(address, (self.values[b] & (1 << 8 * access.bytes) - 1).to_bytes(access.bytes, "little"))
+            return POISON
+        mask = (1 << DOMAINS[row.mnemonic[:3]].bits) - 1
+        return int.from_bytes(memory.read(address, access.bytes), "little", signed=access.signed) & mask
+
+    def wide(self, node: NodeFields) -> tuple[list[Any], int, int]:
+        """Operands and the two immediates of a wide node."""
+        b, n = node[4], node[5]
+        args = self.view.args
+        return [self.values[v] for v in args[b : b + n]], args[b + n], args[b + n + 1]
+
+
+def evaluate(ssa: Ssa | SsaView, instance: Any, args: list[int], fuel: int = 1_000_000) -> list[int]:
+    """Run a function in SSA form on raw bits."""
+    view = ssa.dump() if isinstance(ssa, Ssa) else ssa
+    return Evaluation(view, instance, args, fuel).run()
+
+
+class _Results(int):
+    """The first result of a call, which also knows the others."""
+
+    others: list[int]
+
+    def __getitem__(self, index: int) -> int:
+        return self.others[index]
+
+
+def _call_value(results: list[int]) -> Any:
+    """The value of a call node: its first result."""
+    if not results:
+        return POISON
+    value = _Results(results[0])
+    value.others = results
+    return value
+
+
+def _call(e: Evaluation, node: NodeFields) -> Any:
+    operands, index, _ = e.wide(node)
+    return _call_value(e.instance.callee(index).call_raw([int(v) for v in operands]))
+
+
+def _call_indirect(e: Evaluation, node: NodeFields) -> Any:
+    operands, type_index, table_index = e.wide(node)
+    table = e.instance.tables[table_index]
+    element = operands.pop()
+    if element >= len(table):
+        raise Trap("undefined_element")
+    raw = table.get(element)
+    if not raw:
+        raise Trap("uninitialized_element")
+    callee = e.instance.resolve_func(raw)
+    if callee.type != e.instance.module.types[type_index].composite:
+        raise Trap("indirect_call_mismatch")
+    return _call_value(callee.call_raw([int(v) for v in operands]))
+
+
+def _select(e: Evaluation, node: NodeFields) -> Any:
+    return e.values[node[3]] if e.values[node[5]] else e.values[node[4]]
+
+
+def _global_get(e: Evaluation, node: NodeFields) -> Any:
+    return e.instance.globals[node[5]].bits
+
+
+def _global_set(e: Evaluation, node: NodeFields) -> Any:
+    e.instance.globals[node[5]].bits = int(e.values[node[3]])
+
+
+def _range(kind: str, size: int, start: int, count: int) -> None:
+    """Trap unless a range lies inside."""
+    if start + count > size:
+        raise Trap(kind)
+
+
+def _memory_copy(e: Evaluation, node: NodeFields) -> Any:
+    (target, source, count), to, from_ = e.wide(node)
+    _range("memory_out_of_bounds", len(e.instance.memories[from_]), source, count)
+    _range("memory_out_of_bounds", len(e.instance.memories[to]), target, count)
+    e.instance.memories[to].write(target, e.instance.memories[from_].read(source, count))
+
+
+def _memory_fill(e: Evaluation, node: NodeFields) -> Any:
+    (target, value, count), index, _ = e.wide(node)
+    _range("memory_out_of_bounds", len(e.instance.memories[index]), target, count)
+    e.instance.memories[index].write(target, bytes((value & 0xFF,)) * count)
+
+
+def _memory_init(e: Evaluation, node: NodeFields) -> Any:
+    (target, source, count), segment, index = e.wide(node)
+    data = e.instance.data_segment(segment)
+    _range("memory_out_of_bounds", len(data), source, count)
+    _range("memory_out_of_bounds", len(e.instance.memories[index]), target, count)
+    e.instance.memories[index].write(target, bytes(data[source : source + count]))
+
+
+def _table_get(e: Evaluation, node: NodeFields) -> Any:
+    return e.instance.tables[node[5]].get(e.values[node[3]])
+
+
+def _table_set(e: Evaluation, node: NodeFields) -> Any:
+    e.instance.tables[node[5]].set(e.values[node[3]], int(e.values[node[4]]))
+
+
+def _table_grow(e: Evaluation, node: NodeFields) -> Any:
+    (raw, delta), index, _ = e.wide(node)
+    return e.instance.tables[index].grow(delta, raw) & MASK32
+
+
+def _table_fill(e: Evaluation, node: NodeFields) -> Any:
+    (start, raw, count), index, _ = e.wide(node)
+    _range("table_out_of_bounds", len(e.instance.tables[index]), start, count)
+    for i in range(start, start + count):
+        e.instance.tables[index].set(i, raw)
+
+
+def _table_copy(e: Evaluation, node: NodeFields) -> Any:
+    (target, source, count), to, from_ = e.wide(node)
+    _range("table_out_of_bounds", len(e.instance.tables[from_]), source, count)
+    _range("table_out_of_bounds", len(e.instance.tables[to]), target, count)
+    moved = [e.instance.tables[from_].get(source + i) for i in range(count)]
+    for i, raw in enumerate(moved):
+        e.instance.tables[to].set(target + i, raw)
+
+
+def _table_init(e: Evaluation, node: NodeFields) -> Any:
+    (target, source, count), segment, index = e.wide(node)
+    elements = e.instance.elem_segment(segment)
+    _range("table_out_of_bounds", len(elements), source, count)
+    _range("table_out_of_bounds", len(e.instance.tables[index]), target, count)
+    for i in range(count):
+        e.instance.tables[index].set(target + i, elements[source + i])
+
+
+_RULES: Final[dict[str, Callable[[Evaluation, NodeFields], Any]]] = {
+    "call": _call,
+    "call_indirect": _call_indirect,
+    "select": _select,
+    "global.get": _global_get,
+    "global.set": _global_set,
+    "memory.size": lambda e, node: e.instance.memories[node[5]].size_pages,
+    "memory.grow": lambda e, node: e.instance.memories[node[5]].grow(e.values[node[3]]) & MASK32,
+    "memory.copy": _memory_copy,
+    "memory.fill": _memory_fill,
+    "memory.init": _memory_init,
+    "data.drop": lambda e, node: e.instance.drop_data(node[5]),
+    "table.get": _table_get,
+    "table.set": _table_set,
+    "table.size": lambda e, node: len(e.instance.tables[node[5]]),
+    "table.grow": _table_grow,
+    "table.fill": _table_fill,
+    "table.copy": _table_copy,
+    "table.init": _table_init,
+    "elem.drop": lambda e, node: e.instance.drop_elem(node[5]),
+    "ref.func": lambda e, node: e.instance.func_ref(node[5]),
+    "ref.is_null": lambda e, node: 0 if e.values[node[3]] else 1,
+}

@@ -1,0 +1,247 @@
+"""Checks that an SSA form is well-formed. Used under ``STRATA_CHECK`` 2 and in tests, after the builder and every pass.
+
+Structure of blocks, edges and terminators; types of operands; every use dominated by its definition. Linear time but for
+the fixpoint of the dominators, which takes two rounds on the reducible graphs that WebAssembly gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from stratavm.ir.operands import ARGS_LIST, operand_fields
+from stratavm.ir.ssa import FIRST_TERMINATOR, IR_OPS, LAST_TERMINATOR, NOTHING, TYPE_NAMES, Ssa
+from stratavm.ir.text import node_text, op_name
+from stratavm.ir.view import SsaView
+from stratavm.spec.index import BY_ID, IDS
+
+TAIL_CALLS: Final = frozenset(IDS[name] for name in IDS if name.startswith("return_call"))
+LETTER_TYPES: Final = {"i": (1,), "I": (2,), "f": (3,), "F": (4,), "v": (5,), "a": (1, 2)}
+LOOP_HEADER: Final = 1
+
+
+class SsaError(AssertionError):
+    """The SSA form is broken: a bug of the builder or of a pass."""
+
+
+def verify(ssa: Ssa | SsaView) -> None:
+    """Raise ``SsaError`` with every fault found (at most 20)."""
+    view = ssa.dump() if isinstance(ssa, Ssa) else ssa
+    check = _Check(view)
+    for part in (check.structure, check.edges, check.operands, check.dominance):
+        check.faults += list(_first(part()))
+        if check.faults:
+            break
+    if check.faults:
+        raise SsaError(f"func {view.func}: " + "; ".join(check.faults))
+
+
+def _first(faults: Iterator[str], count: int = 20) -> Iterator[str]:
+    """The first few."""
+    for fault, _ in zip(faults, range(count), strict=False):
+        yield fault
+
+
+def is_terminator(op: int) -> bool:
+    """Whether a node of this operation ends a block."""
+    return FIRST_TERMINATOR <= op <= LAST_TERMINATOR or op in TAIL_CALLS
+
+
+def successors(view: SsaView, block: int) -> range | tuple[int, ...]:
+    """Edges out of a block."""
+    op, _, _, _, b, c = view.nodes[view.blocks[block][1] - 1]
+    if op == IR_OPS["br"]:
+        return (c,)
+    if op in (IR_OPS["br_if"], IR_OPS["invoke"]):
+        return (b, c)
+    return range(b, b + c) if op == IR_OPS["br_table"] else ()
+
+
+def dominators(view: SsaView) -> list[int]:
+    """Immediate dominator by block (-1: not reachable), after Cooper, Harvey and Kennedy.
+
+    Blocks lie in an order in which forward edges go forward, so that their numbers serve as the order of the walk.
+    """
+    preds: list[list[int]] = [[] for _ in view.blocks]
+    for block in range(len(view.blocks)):
+        for edge in successors(view, block):
+            preds[view.edges[edge][0]].append(block)
+    idom = [-1] * len(view.blocks)
+    idom[0] = 0
+    changed = True
+    while changed:
+        changed = False
+        for block in range(1, len(view.blocks)):
+            new = -1
+            for pred in preds[block]:
+                if idom[pred] < 0:
+                    continue
+                new = pred if new < 0 else _meet(idom, pred, new)
+            if new != idom[block]:
+                idom[block], changed = new, True
+    return idom
+
+
+def _meet(idom: list[int], a: int, b: int) -> int:
+    """The nearest common dominator."""
+    while a != b:
+        while a > b:
+            a = idom[a]
+        while b > a:
+            b = idom[b]
+    return a
+
+
+@dataclass(slots=True)
+class _Check:
+    """One verification; each part yields faults."""
+
+    view: SsaView
+    faults: list[str] = field(default_factory=list)
+    block_of: list[int] = field(default_factory=list)
+
+    def structure(self) -> Iterator[str]:
+        """Blocks cover the nodes; parameters lie at the head and the terminator at the end."""
+        view, at = self.view, 0
+        if not view.blocks or view.blocks[0][3]:
+            yield "the entry block is missing or has predecessors"
+            return
+        for number, (first, last, params, preds, _, flags) in enumerate(view.blocks):
+            if first != at or last <= first or last > len(view.nodes):
+                yield f"b{number} is [{first}, {last}) after node {at}"
+                return
+            at = last
+            self.block_of += [number] * (last - first)
+            if number and not preds:
+                yield f"b{number} has no predecessor"
+            param = IR_OPS["block_param"] if number else IR_OPS["param"]
+            for i in range(first, last):
+                op, _, _, _, _, c = view.nodes[i]
+                if (i < first + params) != (op == param) or (op == param and c != i - first):
+                    yield f"v{i} in b{number}: {op_name(op)} {c} among {params} parameters"
+                if is_terminator(op) != (i == last - 1):
+                    yield f"v{i} in b{number}: {op_name(op)} {'in the middle' if i < last - 1 else 'at the end'}"
+            if flags & LOOP_HEADER and view.nodes[first + params][0] != IR_OPS["poll"]:
+                yield f"b{number}: a loop header without poll"
+        if at != len(view.nodes):
+            yield f"{len(view.nodes) - at} nodes behind the last block"
+
+    def edges(self) -> Iterator[str]:
+        """Each edge belongs to one terminator; arguments fit the parameters; back edges lead to loop headers."""
+        view = self.view
+        preds = [0] * len(view.blocks)
+        used = [0] * len(view.edges)
+        for block in range(len(view.blocks)):
+            for edge in successors(view, block):
+                if edge >= len(view.edges):
+                    yield f"b{block}: edge {edge} does not exist"
+                    continue
+                used[edge] += 1
+                target, start, count = view.edges[edge]
+                if target >= len(view.blocks):
+                    yield f"b{block}: edge {edge} to b{target}, which does not exist"
+                    continue
+                preds[target] += 1
+                if target <= block and not view.blocks[target][5] & LOOP_HEADER:
+                    yield f"b{block}: a back edge to b{target}, which is no loop header"
+                yield from self.arguments(block, target, view.args[start : start + count])
+        yield from (f"edge {e} is used {n} times" for e, n in enumerate(used) if n != 1)
+        for number, found in enumerate(preds):
+            if found != view.blocks[number][3]:
+                yield f"b{number} says {view.blocks[number][3]} predecessors, has {found}"
+
+    def arguments(self, block: int, target: int, args: list[int]) -> Iterator[str]:
+        """The arguments of an edge."""
+        view = self.view
+        first, _, params = view.blocks[target][:3]
+        if len(args) != params:
+            yield f"b{block} to b{target}: {len(args)} arguments for {params} parameters"
+            return
+        for i, value in enumerate(args):
+            if value >= len(view.nodes):
+                yield f"b{block} to b{target}: argument v{value} does not exist"
+            elif view.nodes[value][1] != view.nodes[first + i][1]:
+                names = TYPE_NAMES[view.nodes[value][1]], TYPE_NAMES[view.nodes[first + i][1]]
+                yield f"b{block} to b{target}: argument v{value} is {names[0]}, the parameter {names[1]}"
+
+    def uses(self, index: int) -> list[int]:
+        """The operands of a node."""
+        node = self.view.nodes[index]
+        fields = operand_fields(node[0], node[2])
+        if fields is ARGS_LIST:
+            return self.view.args[node[4] : node[4] + node[5]]
+        return [node[3 + i] for i in fields if node[3 + i] != NOTHING]
+
+    def operands(self) -> Iterator[str]:
+        """Operands exist, are values, and have the types that the row wants."""
+        view = self.view
+        for index, (op, type_, _, a, _, c) in enumerate(view.nodes):
+            found = []
+            for value in self.uses(index):
+                if value >= len(view.nodes) or not (view.nodes[value][1] or op == IR_OPS["result"]):
+                    yield f"v{index}: operand v{value} is no value in {node_text(view, index)}"
+                    return
+                found.append(view.nodes[value][1])
+            wanted = self.wanted(op, type_)
+            if wanted is not None and not (
+                len(wanted) == len(found) and all(t in w for t, w in zip(found, wanted, strict=True))
+            ):
+                yield f"v{index}: operands of {node_text(view, index)} are {[TYPE_NAMES[t] for t in found]}"
+            if op == IR_OPS["return"] and found != view.result_types:
+                yield f"v{index}: returns {found}, the function's results are {view.result_types}"
+            if op == IR_OPS["result"] and index - a != c:
+                yield f"v{index}: result {c} does not follow its call v{a}"
+
+    def wanted(self, op: int, type_: int) -> list[tuple[int, ...]] | None:
+        """Possible types per operand; None where the row does not say."""
+        if op in (IR_OPS["br_if"], IR_OPS["br_table"]):
+            return [(1,)]
+        if op >= IR_OPS["nop"]:
+            return None
+        row = BY_ID[op]
+        if row.mnemonic == "select":
+            return [(type_,), (type_,), (1,)]
+        if row.check:
+            return None
+        return [LETTER_TYPES[letter] for letter in row.operands]
+
+    def dominance(self) -> Iterator[str]:
+        """Every use is dominated by its definition."""
+        view = self.view
+        idom = dominators(view)
+        children: list[list[int]] = [[] for _ in view.blocks]
+        for block in range(1, len(view.blocks)):
+            if idom[block] < 0:
+                yield f"b{block} cannot be reached"
+                return
+            children[idom[block]].append(block)
+        enter, leave = [0] * len(view.blocks), [0] * len(view.blocks)
+        clock, stack = 0, [(0, False)]
+        while stack:
+            block, done = stack.pop()
+            clock += 1
+            if done:
+                leave[block] = clock
+                continue
+            enter[block] = clock
+            stack.append((block, True))
+            stack += [(child, False) for child in children[block]]
+
+        def reaches(value: int, block: int, index: int) -> bool:
+            home = self.block_of[value]
+            if home == block:
+                return value < index
+            return enter[home] <= enter[block] and leave[block] <= leave[home]
+
+        for index in range(len(view.nodes)):
+            block = self.block_of[index]
+            for value in self.uses(index):
+                if not reaches(value, block, index):
+                    yield f"v{index} in b{block} uses v{value} of b{self.block_of[value]}, which does not dominate it"
+        for block in range(len(view.blocks)):
+            for edge in successors(view, block):
+                target, start, count = view.edges[edge]
+                for value in view.args[start : start + count]:
+                    if not reaches(value, block, view.blocks[block][1]):
+                        yield f"b{block} to b{target} passes v{value} of b{self.block_of[value]}, which does not dominate it"

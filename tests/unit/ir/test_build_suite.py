@@ -1,0 +1,55 @@
+"""The official suite with every function built, verified and evaluated as SSA."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from stratavm.module.wast_runner import format_report, run_script
+
+from tests.conftest import find_spec_tests
+from tests.spec.suite import expected_failures, scripts
+from tests.unit.ir.ssa_host import SsaHost
+
+QUICK = (
+    "block", "br", "br_if", "br_table", "call", "call_indirect", "fac", "func", "global", "if", "labels", "left-to-right",
+    "local_get", "local_set", "local_tee", "loop", "memory_grow", "nop", "return", "select", "stack", "switch", "table_get",
+    "unreachable", "unwind",
+)  # fmt: skip
+DIRECTORY = find_spec_tests()
+REST = [
+    name
+    for name in (scripts(DIRECTORY) if DIRECTORY else [])
+    if "/" not in name and name not in expected_failures("oracle") and name[:-5] not in QUICK
+]
+
+
+@pytest.fixture(autouse=True)
+def deep_recursion() -> Iterator[None]:
+    """The evaluator calls itself for guest calls; the suite goes two hundred deep."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(10_000)
+    yield
+    sys.setrecursionlimit(before)
+
+
+def check(path: Path) -> None:
+    """Every assertion holds."""
+    report = run_script(path, SsaHost(), name=path.name)
+    assert report.passed and not report.failed, format_report(report, limit=10)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_control_flow_scripts_hold_in_ssa_form(name: str, spec_dir: Path) -> None:
+    """Scripts about control, locals and calls."""
+    check(spec_dir / f"{name}.wast")
+
+
+@pytest.mark.slow
+def test_the_other_scripts_hold_in_ssa_form(spec_dir: Path) -> None:
+    """Everything else that the oracle passes as a whole."""
+    for name in REST:
+        report = run_script(spec_dir / name, SsaHost(), name=name)
+        assert not report.failed, format_report(report, limit=10)
