@@ -15,15 +15,16 @@ cdef enum Pseudo:
     P_CALL_BUILTIN     # U… D…; aux = builtin number; cc = CALL_* bits
     P_DIVIDE           # D quotient rax, D remainder rdx, U dividend rax, U divisor (late); cc = DIV_* bits
     P_SETCC            # D; cc
+    P_ZERO             # D xmm: +0.0
     P_SELECT           # D same as 1, U if false, U if true (register); cc
-    P_CLZ              # D (early), U register or slot: bsr sequence
+    P_CLZ              # D, U register: bsr sequence
     P_CTZ              # the same: bsf sequence
-    P_FBIT             # D same as 1, U; cc = 0 clear the sign (abs), 1 flip it (neg)
-    P_COPYSIGN         # D same as 1, U magnitude, U sign (late)
+    P_FBIT             # D same as 1, U; cc = 0 clear the sign (abs), 1 flip it (neg); aux = pool offset of the mask
+    P_COPYSIGN         # D same as 1, U magnitude, U sign (late); aux = pool offset of the mask
     P_FMIN             # D same as 1, U, U (late)
     P_FMAX
     P_U64_TO_FLOAT     # D xmm, U gpr, T gpr; width of the float
-    P_TRUNC            # D gpr, U xmm; cc = TRUNC_* bits; width of the float
+    P_TRUNC            # D gpr, U xmm; cc = TRUNC_* bits; width of the float; aux = pool offset of the bound
     P_VIA = 0x800      # + row number: r11 = [r14 + low half of imm]; the row with base r11, an index operand unless scale is 0xFF,
                        # disp, and the high half of imm as its immediate; with MI_TRAPS: aux = kind
 

@@ -1,0 +1,22 @@
+# Selection of arithmetic, comparisons and conversions.
+from libc.stdint cimport uint32_t
+from stratavm.codegen.x64.select_base cimport BaseSelector
+
+cdef class NumericSelector(BaseSelector):
+    cdef bint numeric(self, uint32_t n, uint32_t shape) except -1 nogil
+    cdef bint is_condition(self, uint32_t node) noexcept nogil
+    cdef uint32_t flags_of(self, uint32_t node) except? 0xFFFFFFFF nogil
+    cdef uint32_t condition(self, uint32_t node) except? 0xFFFFFFFF nogil
+    cdef int select(self, uint32_t n) except -1 nogil
+    cdef int alu(self, uint32_t n) except -1 nogil
+    cdef int multiply(self, uint32_t n) except -1 nogil
+    cdef int shift(self, uint32_t n) except -1 nogil
+    cdef int divide(self, uint32_t n) except -1 nogil
+    cdef bint divide_by_power(self, uint32_t n, uint32_t bits) except -1 nogil
+    cdef int unary(self, uint32_t n, uint32_t mop) except -1 nogil
+    cdef int count_zeros(self, uint32_t n) except -1 nogil
+    cdef int set_condition(self, uint32_t n) except -1 nogil
+    cdef int copy32(self, uint32_t n) except -1 nogil
+    cdef int float2(self, uint32_t n, uint32_t shape) except -1 nogil
+    cdef int from_int(self, uint32_t n) except -1 nogil
+    cdef int truncate(self, uint32_t n) except -1 nogil

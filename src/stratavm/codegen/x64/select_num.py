@@ -1,0 +1,432 @@
+"""Selection of arithmetic, comparisons and conversions: the code of each shape that ``rules_int`` and ``rules_float`` name."""
+# strata: hot
+import cython
+from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t, uint64_t
+from cython.cimports.stratavm.codegen.minst import (
+    C_FIXED,
+    C_REG,
+    C_SAME,
+    MI_EFFECT,
+    MI_FLAGS_DEF,
+    MI_FLAGS_USE,
+    MI_TRAPS,
+    NO_VREG,
+    R_DEF,
+    R_TEMP,
+    R_USE,
+    R_USE_LATE,
+)
+from cython.cimports.stratavm.codegen.x64._gen_encodings import (
+    CPU_BMI1,
+    CPU_BMI2,
+    CPU_LZCNT,
+    MOP_AND_RI,
+    MOP_CMOVCC_RR,
+    MOP_CMP_RI,
+    MOP_CMP_RR,
+    MOP_LZCNT_RR,
+    MOP_MOV_RR,
+    MOP_SHR_RI,
+    MOP_SUB_RR,
+    MOP_UCOMIS_RR,
+    RAX,
+    RDX,
+)
+from cython.cimports.stratavm.codegen.x64._gen_rules import (
+    RULE_CC,
+    RULE_EXTRA,
+    RULE_ROW,
+    RULE_ROW2,
+    RULE_ROW3,
+    RULE_SHAPE,
+    RULE_WIDTH,
+    S_ALU,
+    S_CLZ,
+    S_COMPARE,
+    S_COPY32,
+    S_DIVIDE,
+    S_EQZ,
+    S_FBIN,
+    S_FBIT,
+    S_FCOMPARE,
+    S_FPSEUDO2,
+    S_FROUND,
+    S_FROM_INT,
+    S_MOVE,
+    S_MUL,
+    S_REF_IS_NULL,
+    S_SELECT,
+    S_SHIFT,
+    S_TRUNC,
+    S_UNARY,
+)
+from cython.cimports.stratavm.codegen.x64.pseudo import (
+    CC_A,
+    CC_AE,
+    CC_B,
+    CC_BE,
+    CC_E,
+    CC_FEQ,
+    CC_G,
+    CC_GE,
+    CC_L,
+    CC_LE,
+    CC_NE,
+    DIV_MINUS_ONE,
+    DIV_REM,
+    DIV_SIGNED,
+    DIV_ZERO,
+    P_COPYSIGN,
+    P_DIVIDE,
+    P_SELECT,
+    P_SETCC,
+    P_TRUNC,
+    P_U64_TO_FLOAT,
+    TRUNC_64,
+    TRUNC_SAT,
+    TRUNC_UNSIGNED,
+)
+from cython.cimports.stratavm.ir.ssa import T_I64, Node
+from cython.cimports.stratavm.spec._gen_ops import N_OPS
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(check=False)
+def mirrored(cc: uint32_t) -> uint32_t:
+    """The condition that holds for (b, a) when ``cc`` holds for (a, b)."""
+    if cc == CC_L:
+        return CC_G
+    if cc == CC_G:
+        return CC_L
+    if cc == CC_LE:
+        return CC_GE
+    if cc == CC_GE:
+        return CC_LE
+    if cc == CC_B:
+        return CC_A
+    if cc == CC_A:
+        return CC_B
+    if cc == CC_BE:
+        return CC_AE
+    if cc == CC_AE:
+        return CC_BE
+    return cc
+
+
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(check=False)
+def log2_exact(bits: uint64_t) -> int32_t:
+    """The exponent of a power of two, or -1."""
+    if bits == 0 or bits & (bits - 1):
+        return -1
+    n: int32_t = 0
+    while bits > 1:
+        bits >>= 1
+        n += 1
+    return n
+
+
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(check=False)
+def trunc_bound(width: uint32_t, bits: uint32_t) -> uint64_t:
+    """The float that a conversion's slow path compares with or subtracts, as bits.
+
+    Signed: the least value in range (f64 to i32: the greatest below the range). Unsigned i64: 2**63. Unsigned i32: unused.
+    """
+    if bits & TRUNC_UNSIGNED:
+        return 0x5F000000 if width == 4 else 0x43E0000000000000
+    if bits & TRUNC_64:
+        return 0xDF000000 if width == 4 else 0xC3E0000000000000
+    return 0xCF000000 if width == 4 else 0xC1E0000000200000
+
+
+class NumericSelector(BaseSelector):
+    """Adds the numeric shapes."""
+
+    def numeric(self, n: uint32_t, shape: uint32_t) -> cython.bint:
+        """Select one node of these families; false if the shape belongs to another."""
+        if shape == S_ALU:
+            self.alu(n)
+        elif shape == S_COMPARE or shape == S_EQZ or shape == S_FCOMPARE or shape == S_REF_IS_NULL:
+            self.set_condition(n)
+        elif shape == S_SHIFT:
+            self.shift(n)
+        elif shape == S_MUL:
+            self.multiply(n)
+        elif shape == S_SELECT:
+            self.select(n)
+        elif shape == S_COPY32:
+            self.copy32(n)
+        elif shape == S_UNARY or shape == S_MOVE or shape == S_FROUND:
+            self.unary(n, RULE_ROW[self.ssa.nodes[n].op])
+        elif shape == S_DIVIDE:
+            self.divide(n)
+        elif shape == S_CLZ:
+            self.count_zeros(n)
+        elif shape == S_FBIN or shape == S_FPSEUDO2 or shape == S_FBIT:
+            self.float2(n, shape)
+        elif shape == S_FROM_INT:
+            self.from_int(n)
+        elif shape == S_TRUNC:
+            self.truncate(n)
+        else:
+            return False
+        return True
+
+    # ---- integers ------------------------------------------------------------------------------
+
+    def alu(self, n: uint32_t) -> cython.int:
+        """add, sub, and, or, xor."""
+        op: uint32_t = self.ssa.nodes[n].op
+        a: uint32_t = self.ssa.nodes[n].a
+        b: uint32_t = self.ssa.nodes[n].b
+        width: uint32_t = RULE_WIDTH[op]
+        imm: int64_t = 0
+        if RULE_ROW[op] != MOP_SUB_RR and self.is_const(a) and not self.is_const(b):
+            a, b = b, a
+        left: uint32_t = self.value(a)
+        if self.const_imm(b, width, cython.address(imm)):
+            self.row(RULE_ROW2[op], width, self.define(n), left, NO_VREG)
+            self.last().imm = imm
+            return 0
+        right: uint32_t = self.value(b)
+        return self.row(RULE_ROW[op], width, self.define(n), left, right)
+
+    def multiply(self, n: uint32_t) -> cython.int:
+        """A product; by a constant it needs no copy."""
+        op: uint32_t = self.ssa.nodes[n].op
+        a: uint32_t = self.ssa.nodes[n].a
+        b: uint32_t = self.ssa.nodes[n].b
+        width: uint32_t = RULE_WIDTH[op]
+        imm: int64_t = 0
+        if self.is_const(a) and not self.is_const(b):
+            a, b = b, a
+        left: uint32_t = self.value(a)
+        if self.const_imm(b, width, cython.address(imm)):
+            self.row(RULE_ROW2[op], width, self.define(n), left, NO_VREG)
+            self.last().imm = imm
+            return 0
+        right: uint32_t = self.value(b)
+        return self.row(RULE_ROW[op], width, self.define(n), left, right)
+
+    def shift(self, n: uint32_t) -> cython.int:
+        """Shifts and rotations: the processor takes the count modulo the width, as WebAssembly does."""
+        op: uint32_t = self.ssa.nodes[n].op
+        b: uint32_t = self.ssa.nodes[n].b
+        width: uint32_t = RULE_WIDTH[op]
+        left: uint32_t = self.value(self.ssa.nodes[n].a)
+        if self.is_const(b):
+            self.row(RULE_ROW2[op], width, self.define(n), left, NO_VREG)
+            self.last().imm = self.const_bits(b) & (width * 8 - 1)
+            return 0
+        count: uint32_t = self.value(b)
+        if RULE_ROW3[op] and self.plan.cpu >> CPU_BMI2 & 1:
+            return self.row(RULE_ROW3[op], width, self.define(n), left, count)
+        return self.row(RULE_ROW[op], width, self.define(n), left, count)
+
+    def divide(self, n: uint32_t) -> cython.int:
+        """Division; the pseudo operation tests what a constant divisor does not already answer."""
+        op: uint32_t = self.ssa.nodes[n].op
+        b: uint32_t = self.ssa.nodes[n].b
+        bits: uint32_t = RULE_EXTRA[op]
+        if self.is_const(b):
+            if self.divide_by_power(n, bits):
+                return 0
+            divisor: uint64_t = self.const_bits(b)
+            if divisor == 0:
+                bits |= DIV_ZERO
+            minus_one: uint64_t = 0xFFFFFFFF if RULE_WIDTH[op] == 4 else ~cython.cast(uint64_t, 0)
+            if bits & DIV_SIGNED and divisor == minus_one:
+                bits |= DIV_MINUS_ONE
+        else:
+            bits |= DIV_ZERO | (DIV_MINUS_ONE if bits & DIV_SIGNED else 0)
+        left: uint32_t = self.value(self.ssa.nodes[n].a)
+        right: uint32_t = self.value(b)
+        other: uint32_t = self.fresh(self.ssa.nodes[n].type)
+        result: uint32_t = self.define(n)
+        traps: uint32_t = MI_TRAPS if bits & (DIV_ZERO | DIV_MINUS_ONE) else 0
+        self.pseudo(P_DIVIDE, RULE_WIDTH[op], MI_EFFECT | MI_FLAGS_DEF | traps)
+        self.last().cc = bits
+        self.operand(other if bits & DIV_REM else result, R_DEF, C_FIXED, RAX)
+        self.operand(result if bits & DIV_REM else other, R_DEF, C_FIXED, RDX)
+        self.operand(left, R_USE, C_FIXED, RAX)
+        self.operand(right, R_USE_LATE, C_REG, 0)
+        return 0
+
+    def divide_by_power(self, n: uint32_t, bits: uint32_t) -> cython.bint:
+        """Unsigned division by a power of two is a shift, the remainder a mask that must fit an immediate."""
+        op: uint32_t = self.ssa.nodes[n].op
+        divisor: uint64_t = self.const_bits(self.ssa.nodes[n].b)
+        exponent: int32_t = log2_exact(divisor)
+        if bits & DIV_SIGNED or exponent < 0 or (bits & DIV_REM and divisor > 0x80000000):
+            return False
+        left: uint32_t = self.value(self.ssa.nodes[n].a)
+        self.row(MOP_AND_RI if bits & DIV_REM else MOP_SHR_RI, RULE_WIDTH[op], self.define(n), left, NO_VREG)
+        self.last().imm = cython.cast(int64_t, divisor - 1) if bits & DIV_REM else exponent
+        return True
+
+    def unary(self, n: uint32_t, mop: uint32_t) -> cython.int:
+        """One input, which may be in memory; a rounding mode goes along as the immediate."""
+        op: uint32_t = self.ssa.nodes[n].op
+        v: uint32_t = self.value(self.ssa.nodes[n].a)
+        self.row(mop, RULE_WIDTH[op], self.define(n), v, NO_VREG)
+        if RULE_SHAPE[op] == S_FROUND:
+            self.last().imm = RULE_EXTRA[op]
+        return 0
+
+    def count_zeros(self, n: uint32_t) -> cython.int:
+        """clz and ctz by the instruction of that purpose, or by a bit scan with a test for zero."""
+        op: uint32_t = self.ssa.nodes[n].op
+        needed: uint32_t = CPU_LZCNT if RULE_ROW[op] == MOP_LZCNT_RR else CPU_BMI1
+        if self.plan.cpu >> needed & 1:
+            return self.unary(n, RULE_ROW[op])
+        v: uint32_t = self.value(self.ssa.nodes[n].a)
+        self.pseudo(RULE_ROW2[op], RULE_WIDTH[op], MI_FLAGS_DEF)
+        self.operand(self.define(n), R_DEF, C_REG, 0)
+        return self.operand(v, R_USE, C_REG, 0)
+
+    def copy32(self, n: uint32_t) -> cython.int:
+        """A real 32-bit move, which zeroes the upper half: no MI_MOVE, coalescing must not delete it."""
+        v: uint32_t = self.value(self.ssa.nodes[n].a)
+        self.row(MOP_MOV_RR, 4, self.define(n), v, NO_VREG)
+        # The definition takes a register: a 32-bit store would leave the slot's upper half as it was.
+        self.m.operands[self.last().ops].constraint = C_REG
+        return 0
+
+    # ---- conditions ----------------------------------------------------------------------------
+
+    def is_condition(self, node: uint32_t) -> cython.bint:
+        """Whether the node is a comparison that can be left in the flags."""
+        op: uint32_t = self.ssa.nodes[node].op
+        if op >= N_OPS:
+            return False
+        shape: uint32_t = RULE_SHAPE[op]
+        return shape == S_COMPARE or shape == S_EQZ or shape == S_FCOMPARE or shape == S_REF_IS_NULL
+
+    def flags_of(self, node: uint32_t) -> uint32_t:
+        """Emit the comparison; returns the condition code that holds where it is true."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
+        shape: uint32_t = RULE_SHAPE[at.op]
+        cc: uint32_t = RULE_CC[at.op]
+        width: uint32_t = RULE_WIDTH[at.op]
+        a: uint32_t = at.a
+        b: uint32_t = at.b
+        left: uint32_t
+        right: uint32_t
+        imm: int64_t = 0
+        if shape == S_EQZ or shape == S_REF_IS_NULL:
+            self.row(MOP_CMP_RI, 8 if shape == S_REF_IS_NULL else width, self.value(a), NO_VREG, NO_VREG)
+            return CC_E
+        if shape == S_FCOMPARE:
+            if RULE_EXTRA[at.op]:
+                a, b = b, a
+            left = self.value(a)
+            right = self.value(b)
+            self.row(MOP_UCOMIS_RR, width, left, right, NO_VREG)
+            return cc
+        if self.is_const(a) and not self.is_const(b):
+            a, b = b, a
+            cc = mirrored(cc)
+        left = self.value(a)
+        if self.const_imm(b, width, cython.address(imm)):
+            self.row(MOP_CMP_RI, width, left, NO_VREG, NO_VREG)
+            self.last().imm = imm
+            return cc
+        right = self.value(b)
+        self.row(MOP_CMP_RR, width, left, right, NO_VREG)
+        return cc
+
+    def condition(self, node: uint32_t) -> uint32_t:
+        """Flags and condition code that hold where an i32 is not zero; a fused comparison is emitted here."""
+        if self.marks[node] & NODE_FUSED:
+            if RULE_SHAPE[self.ssa.nodes[node].op] == S_EQZ and self.marks[self.ssa.nodes[node].a] & NODE_FUSED:
+                return self.condition(self.ssa.nodes[node].a) ^ 1  # marked at most one deep
+            return self.flags_of(node)
+        self.row(MOP_CMP_RI, 4, self.value(node), NO_VREG, NO_VREG)
+        return CC_NE
+
+    def set_condition(self, n: uint32_t) -> cython.int:
+        """A comparison as a number."""
+        cc: uint32_t = self.flags_of(n)
+        self.pseudo(P_SETCC, 4, MI_FLAGS_USE)
+        self.last().cc = cc
+        return self.operand(self.define(n), R_DEF, C_REG, 0)
+
+    def select(self, n: uint32_t) -> cython.int:
+        """One of two values: a conditional move, or a short jump where there is none (floats, two-flag conditions)."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        type: uint32_t = at.type
+        c: uint32_t = at.c
+        taken: uint32_t = self.value(at.a)
+        otherwise: uint32_t = self.value(at.b)
+        cc: uint32_t = self.condition(c)
+        if class_of(type) == 0 and cc < CC_FEQ:
+            self.row(MOP_CMOVCC_RR, width_of(type), self.define(n), otherwise, taken)
+            self.last().cc = cc
+            return 0
+        self.pseudo(P_SELECT, width_of(type), MI_FLAGS_USE)
+        self.last().cc = cc
+        self.operand(self.define(n), R_DEF, C_SAME, 1)
+        self.operand(otherwise, R_USE, C_REG, 0)
+        return self.operand(taken, R_USE_LATE, C_REG, 0)
+
+    # ---- floats --------------------------------------------------------------------------------
+
+    def float2(self, n: uint32_t, shape: uint32_t) -> cython.int:
+        """Two-address operations: rows, and sequences that must not overwrite their second input early."""
+        op: uint32_t = self.ssa.nodes[n].op
+        width: uint32_t = RULE_WIDTH[op]
+        left: uint32_t = self.value(self.ssa.nodes[n].a)
+        if shape == S_FBIN:
+            right: uint32_t = self.value(self.ssa.nodes[n].b)
+            return self.row(RULE_ROW[op], width, self.define(n), left, right)
+        if shape == S_FPSEUDO2:
+            right = self.value(self.ssa.nodes[n].b)
+        sign: uint64_t = cython.cast(uint64_t, 1) << (width * 8 - 1)
+        mask: uint32_t = 0
+        if shape == S_FBIT or RULE_ROW[op] == P_COPYSIGN:
+            mask = self.pool(sign if RULE_EXTRA[op] else sign - 1)
+        self.pseudo(RULE_ROW[op], width, MI_FLAGS_DEF)
+        self.last().cc = RULE_EXTRA[op]
+        self.last().aux = mask
+        self.operand(self.define(n), R_DEF, C_SAME, 1)
+        self.operand(left, R_USE, C_REG, 0)
+        if shape == S_FPSEUDO2:
+            self.operand(right, R_USE_LATE, C_REG, 0)
+        return 0
+
+    def from_int(self, n: uint32_t) -> cython.int:
+        """Integers to floats. An unsigned i32 is a positive i64, read from a register (its slot may be narrower)."""
+        op: uint32_t = self.ssa.nodes[n].op
+        v: uint32_t = self.value(self.ssa.nodes[n].a)
+        if RULE_ROW[op] != P_U64_TO_FLOAT:
+            self.row(RULE_ROW[op], RULE_WIDTH[op], self.define(n), v, NO_VREG)
+            self.m.operands[self.last().ops + 1].constraint = C_REG
+            return 0
+        temporary: uint32_t = self.fresh(T_I64)
+        self.pseudo(P_U64_TO_FLOAT, RULE_WIDTH[op], MI_FLAGS_DEF)
+        self.operand(self.define(n), R_DEF, C_REG, 0)
+        self.operand(v, R_USE, C_REG, 0)
+        return self.operand(temporary, R_TEMP, C_REG, 0)
+
+    def truncate(self, n: uint32_t) -> cython.int:
+        """Floats to integers; the sequence knows the range and tells the two traps apart."""
+        op: uint32_t = self.ssa.nodes[n].op
+        v: uint32_t = self.value(self.ssa.nodes[n].a)
+        bits: uint32_t = RULE_EXTRA[op]
+        traps: uint32_t = 0 if bits & TRUNC_SAT else MI_TRAPS | MI_EFFECT
+        bound: uint32_t = self.pool(trunc_bound(RULE_WIDTH[op], bits))
+        self.pseudo(P_TRUNC, RULE_WIDTH[op], MI_FLAGS_DEF | traps)
+        self.last().cc = bits
+        self.last().aux = bound
+        self.operand(self.define(n), R_DEF, C_REG, 0)
+        return self.operand(v, R_USE, C_REG, 0)
