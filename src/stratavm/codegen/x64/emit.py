@@ -174,6 +174,8 @@ from stratavm.codegen.x64.regs import ALLOCATABLE
 SMALL_FRAME = cython.declare(uint32_t, 4096)  # below it the prologue compares rsp itself: the limit has a reserve
 MAX_FRAME = cython.declare(uint32_t, 0x4000000)
 GARBAGE = cython.declare(int64_t, 0x5EED0BADC0DE0BAD)
+U32_MAX = cython.declare(int64_t, 0xFFFFFFFF)
+I64_MAX = cython.declare(int64_t, 0x7FFFFFFFFFFFFFFF)
 SAVED_R14 = cython.declare(int32_t, -8)
 _ALLOCATABLE_MASK = cython.declare(uint32_t, sum(1 << n for n in ALLOCATABLE))
 
@@ -210,7 +212,7 @@ class Emitter:
         self.m = m
         self.b.clear()
         self.n_traps = self.n_returns = self.n_colds = self.n_tables = 0
-        self.position = 0xFFFFFFFF
+        self.position = NO_VREG
         self.layout_frame()
         self.first_label = self.b.label_block(m.n_blocks)
         self.prologue()
@@ -375,7 +377,7 @@ class Emitter:
 
     def via(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
         """A row whose base is a pointer in the context. The pointers never change, so r11 may still hold this one."""
-        cell: uint32_t = cython.cast(uint32_t, inst.imm & 0xFFFFFFFF)
+        cell: uint32_t = cython.cast(uint32_t, inst.imm)
         mem: Mem
         mem.base = R11
         mem.index = NO_REG
@@ -751,9 +753,9 @@ class Emitter:
         """Out of range: the least integer is already in place if signed; ``zero`` begins right behind."""
         b: CodeBuf = self.b
         wide: uint32_t = 8 if c.a & TRUNC_64 else 4
-        greatest: int64_t = -1 if wide == 8 else 0xFFFFFFFF
+        greatest: int64_t = -1 if wide == 8 else U32_MAX
         if not c.a & TRUNC_UNSIGNED:
-            greatest = 0x7FFFFFFFFFFFFFFF if wide == 8 else 0x7FFFFFFF
+            greatest = I64_MAX if wide == 8 else 0x7FFFFFFF
         emit_rr(b, MOP_PXOR_RR, 16, XMM15, XMM15)
         emit_rr(b, MOP_UCOMIS_RR, c.b, c.c >> 8, XMM15)
         emit_jcc(b, CC_B, zero if c.a & TRUNC_UNSIGNED else c.back)

@@ -102,7 +102,7 @@ class BaseSelector:
         v: uint32_t = self.fresh(type)
         if type == T_F32 or type == T_F64:
             if value == 0:
-                    self.pseudo(P_ZERO, 16, 0)
+                self.pseudo(P_ZERO, 16, 0)
                 self.operand(v, R_DEF, C_REG, 0)
                 return v
             at: uint32_t = self.pool(value)

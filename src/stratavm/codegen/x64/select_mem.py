@@ -83,6 +83,10 @@ if not cython.compiled:
 from stratavm.base.errors import Unsupported
 
 
+U32_MAX = cython.declare(uint64_t, 0xFFFFFFFF)
+TWO_31 = cython.declare(uint64_t, 0x80000000)
+
+
 class MemorySelector(NumericSelector):
     """Adds the shapes of ``rules_mem``, calls excepted."""
 
@@ -143,7 +147,7 @@ class MemorySelector(NumericSelector):
             return self.constant(self.const_bits(node) + addend, T_I64)
         index: uint32_t = self.value(node)
         total: uint32_t = self.fresh(T_I64)
-        if addend < 0x80000000:
+        if addend < TWO_31:
             self.row(MOP_LEA_RM, 8, total, NO_VREG, NO_VREG)
             row_address(self.m, index, NO_VREG, 0, cython.cast(int32_t, addend))
             return total
@@ -182,7 +186,7 @@ class MemorySelector(NumericSelector):
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         memarg: cython.pointer(MemArg) = cython.address(self.ssa.memargs[at.c])
         memory: cython.pointer(MemoryPlan) = cython.address(self.plan.memories[memarg.memory])
-        if memarg.memory >= self.plan.n_memories or memory.is64 or memarg.offset > 0xFFFFFFFF:
+        if memarg.memory >= self.plan.n_memories or memory.is64 or memarg.offset > U32_MAX:
             with cython.gil:
                 raise Unsupported("64-bit memory addresses", feature="memory64")
         flags: uint32_t = MI_TRAPS | MI_EFFECT
@@ -191,9 +195,9 @@ class MemorySelector(NumericSelector):
             flags = MI_EFFECT
         index: uint32_t = NO_VREG
         disp: int32_t = 0
-        if self.is_const(at.a) and self.const_bits(at.a) + memarg.offset < 0x80000000:
+        if self.is_const(at.a) and self.const_bits(at.a) + memarg.offset < TWO_31:
             disp = cython.cast(int32_t, self.const_bits(at.a) + memarg.offset)
-        elif memarg.offset < 0x80000000 and not self.is_const(at.a):
+        elif memarg.offset < TWO_31 and not self.is_const(at.a):
             index = self.value(at.a)
             disp = cython.cast(int32_t, memarg.offset)
         else:

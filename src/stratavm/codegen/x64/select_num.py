@@ -86,11 +86,21 @@ from cython.cimports.stratavm.codegen.x64.pseudo import (
     TRUNC_SAT,
     TRUNC_UNSIGNED,
 )
+from cython.cimports.stratavm.codegen.x64.select_base import NODE_FUSED, class_of, width_of
 from cython.cimports.stratavm.ir.ssa import T_I64, Node
 from cython.cimports.stratavm.spec._gen_ops import N_OPS
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+
+BOUND_F32_2_63 = cython.declare(uint64_t, 0x5F000000)
+BOUND_F64_2_63 = cython.declare(uint64_t, 0x43E0000000000000)
+BOUND_F32_MIN64 = cython.declare(uint64_t, 0xDF000000)
+BOUND_F64_MIN64 = cython.declare(uint64_t, 0xC3E0000000000000)
+BOUND_F32_MIN32 = cython.declare(uint64_t, 0xCF000000)
+BOUND_F64_BELOW32 = cython.declare(uint64_t, 0xC1E0000000200000)
+TWO_31 = cython.declare(uint64_t, 0x80000000)
 
 
 @cython.cfunc
@@ -143,10 +153,10 @@ def trunc_bound(width: uint32_t, bits: uint32_t) -> uint64_t:
     Signed: the least value in range (f64 to i32: the greatest below the range). Unsigned i64: 2**63. Unsigned i32: unused.
     """
     if bits & TRUNC_UNSIGNED:
-        return 0x5F000000 if width == 4 else 0x43E0000000000000
+        return BOUND_F32_2_63 if width == 4 else BOUND_F64_2_63
     if bits & TRUNC_64:
-        return 0xDF000000 if width == 4 else 0xC3E0000000000000
-    return 0xCF000000 if width == 4 else 0xC1E0000000200000
+        return BOUND_F32_MIN64 if width == 4 else BOUND_F64_MIN64
+    return BOUND_F32_MIN32 if width == 4 else BOUND_F64_BELOW32
 
 
 class NumericSelector(BaseSelector):
@@ -244,7 +254,7 @@ class NumericSelector(BaseSelector):
             divisor: uint64_t = self.const_bits(b)
             if divisor == 0:
                 bits |= DIV_ZERO
-            minus_one: uint64_t = 0xFFFFFFFF if RULE_WIDTH[op] == 4 else ~cython.cast(uint64_t, 0)
+            minus_one: uint64_t = ~cython.cast(uint64_t, 0) >> (64 - 8 * RULE_WIDTH[op])
             if bits & DIV_SIGNED and divisor == minus_one:
                 bits |= DIV_MINUS_ONE
         else:
@@ -267,7 +277,7 @@ class NumericSelector(BaseSelector):
         op: uint32_t = self.ssa.nodes[n].op
         divisor: uint64_t = self.const_bits(self.ssa.nodes[n].b)
         exponent: int32_t = log2_exact(divisor)
-        if bits & DIV_SIGNED or exponent < 0 or (bits & DIV_REM and divisor > 0x80000000):
+        if bits & DIV_SIGNED or exponent < 0 or (bits & DIV_REM and divisor > TWO_31):
             return False
         left: uint32_t = self.value(self.ssa.nodes[n].a)
         self.row(MOP_AND_RI if bits & DIV_REM else MOP_SHR_RI, RULE_WIDTH[op], self.define(n), left, NO_VREG)
