@@ -31,6 +31,8 @@ class Worker:
         self.selector = Selector()
         self.allocator = Allocator(allocator, registers)
         self.emitter = Emitter()
+        self.selector.attach(plan, self.ssa, self.machine)
+        self.emitter.attach(plan, self.ssa, self.machine)
 
     @property
     def input(self) -> Ssa:
@@ -44,16 +46,14 @@ class Worker:
 
     def generate(self):
         """Select, allocate and emit what is in ``input``, without the GIL; returns a ``Code``."""
-        self.selector.plan = self.plan
-        self.selector.ssa = self.ssa
-        self.selector.m = self.machine
         with cython.nogil:
-            self.selector.run_nogil()
+            self.selector.run()
             self.allocator.allocate(self.machine)
-            self.emitter.emit(self.plan, self.ssa, self.machine)
+            self.emitter.emit()
         return self.emitter.finish()
 
     def select_only(self) -> MCode:
         """Selection alone, for dumps."""
-        self.selector.run(self.plan, self.ssa, self.machine)
+        with cython.nogil:
+            self.selector.run()
         return self.machine

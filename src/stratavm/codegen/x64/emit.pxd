@@ -46,7 +46,7 @@ cdef class Emitter:
     cdef TableUse* tables
     cdef uint32_t n_tables, cap_tables
 
-    cdef int emit(self, ModulePlan plan, Ssa ssa, MCode m) except -1 nogil
+    cdef int emit(self) except -1 nogil
     cdef int layout_frame(self) except -1 nogil
     cdef int prologue(self) except -1 nogil
     cdef int poison_frame(self) except -1 nogil

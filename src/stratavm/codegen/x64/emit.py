@@ -1,10 +1,10 @@
+# strata: hot
 """Emission: machine IR whose operands have places, to bytes, trap table and position map. Owns frames and sequences.
 
 Frame, from rbp down: the saved r14 (8 bytes), spill slots, outgoing stack arguments and result cells at rsp. Rows go through
 the encoder; pseudo operations have their sequences here. Rare paths are collected and placed behind the body. r11 and xmm15 are
 scratch; r11 may hold a pointer of the context from one memory access to the next.
 """
-# strata: hot
 from array import array
 
 import cython
@@ -205,24 +205,27 @@ class Emitter:
         returns.frombytes(PyBytes_FromStringAndSize(cython.cast(cython.p_char, self.returns), self.n_returns * 8))
         return Code(self.b.to_bytes(), traps, returns, self.frame_bytes)
 
-    def emit(self, plan: ModulePlan, ssa: Ssa, m: MCode) -> cython.int:
-        """Fill the buffer and the tables."""
+    def attach(self, plan: ModulePlan, ssa: Ssa, m: MCode) -> None:
+        """Say what ``emit`` works on."""
         self.plan = plan
         self.ssa = ssa
         self.m = m
+
+    def emit(self) -> cython.int:
+        """Fill the buffer and the tables."""
         self.b.clear()
         self.n_traps = self.n_returns = self.n_colds = self.n_tables = 0
         self.position = NO_VREG
         self.layout_frame()
-        self.first_label = self.b.label_block(m.n_blocks)
+        self.first_label = self.b.label_block(self.m.n_blocks)
         self.prologue()
         move: uint32_t = 0
         number: uint32_t
-        for number in range(m.n_blocks):
+        for number in range(self.m.n_blocks):
             self.block(number, cython.address(move))
         self.cold_part()
         self.jump_tables()
-        return self.b.finish(m.constants, m.n_constants)
+        return self.b.finish(self.m.constants, self.m.n_constants)
 
     # ---- the frame -----------------------------------------------------------------------------
 
@@ -250,21 +253,20 @@ class Emitter:
 
     def prologue(self) -> cython.int:
         """Frame chain first, then the stack limit, which is also the poll, then the frame."""
-        b: CodeBuf = self.b
-        emit_r(b, MOP_PUSH_R, RBP)
-        emit_rr(b, MOP_MOV_RR, 8, RBP, RSP)
+        emit_r(self.b, MOP_PUSH_R, RBP)
+        emit_rr(self.b, MOP_MOV_RR, 8, RBP, RSP)
         label: uint32_t = self.cold(COLD_POLL, self.frame_bytes)
         if self.frame_bytes < SMALL_FRAME:
-            emit_rm(b, MOP_CMP_RM, 8, RSP, R15, EXEC_POLL_LIMIT)
+            emit_rm(self.b, MOP_CMP_RM, 8, RSP, R15, EXEC_POLL_LIMIT)
         else:
-            emit_rm(b, MOP_LEA_RM, 8, R11, RSP, -cython.cast(int32_t, self.frame_bytes))
-            emit_rm(b, MOP_CMP_RM, 8, R11, R15, EXEC_POLL_LIMIT)
-        emit_jcc(b, CC_B, label)
-        b.bind(self.colds[self.n_colds - 1].back)
+            emit_rm(self.b, MOP_LEA_RM, 8, R11, RSP, -cython.cast(int32_t, self.frame_bytes))
+            emit_rm(self.b, MOP_CMP_RM, 8, R11, R15, EXEC_POLL_LIMIT)
+        emit_jcc(self.b, CC_B, label)
+        self.b.bind(self.colds[self.n_colds - 1].back)
         if self.frame_bytes:
-            emit_ri(b, MOP_SUB_RI, 8, RSP, self.frame_bytes)
+            emit_ri(self.b, MOP_SUB_RI, 8, RSP, self.frame_bytes)
         if self.foreign:
-            emit_rm(b, MOP_MOV_MR, 8, R14, RBP, SAVED_R14)
+            emit_rm(self.b, MOP_MOV_MR, 8, R14, RBP, SAVED_R14)
         if self.plan.poison:
             self.poison_frame()
         return 0
@@ -404,39 +406,37 @@ class Emitter:
 
     def call(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
         """Calls of guest functions: through a slot, an imported FuncRec, or a table."""
-        b: CodeBuf = self.b
         self.held = NOTHING_HELD
         if inst.op == P_CALL:
-            emit_rm(b, MOP_MOV_RM, 8, R11, R14, VMCTX_SLOTS)
-            emit_m(b, MOP_CALL_M, R11, 8 * cython.cast(int32_t, inst.aux))
+            emit_rm(self.b, MOP_MOV_RM, 8, R11, R14, VMCTX_SLOTS)
+            emit_m(self.b, MOP_CALL_M, R11, 8 * cython.cast(int32_t, inst.aux))
             self.return_site()
         elif inst.op == P_CALL_IMPORT:
-            emit_rm(b, MOP_MOV_RM, 8, R11, R14, inst.aux)
+            emit_rm(self.b, MOP_MOV_RM, 8, R11, R14, inst.aux)
             self.leave_rec()
         else:
             self.call_indirect(inst)
         if inst.imm:
             # The callee popped its arguments; the frame keeps their room.
-            emit_ri(b, MOP_SUB_RI, 8, RSP, inst.imm)
+            emit_ri(self.b, MOP_SUB_RI, 8, RSP, inst.imm)
         if self.plan.poison:
             self.poison_registers(inst, ops)
         return 0
 
     def call_indirect(self, inst: cython.pointer(MInst)) -> cython.int:
         """r10 holds the index, which is in bounds. A null element faults at a small address; then types are compared."""
-        b: CodeBuf = self.b
         mem: Mem
         mem.base = R11
         mem.index = R10
         mem.scale = 3
         mem.disp = 0
-        emit_rm(b, MOP_MOV_RM, 8, R11, R14, inst.disp)
-        emit_row(b, MOP_MOV_RM, 8, 0, R11, 0, cython.address(mem), 0)
-        emit_rm(b, MOP_MOV_RM, 8, R10, R14, VMCTX_TYPE_IDS)
-        emit_rm(b, MOP_MOV_RM, 4, R10, R10, 4 * cython.cast(int32_t, inst.aux))
+        emit_rm(self.b, MOP_MOV_RM, 8, R11, R14, inst.disp)
+        emit_row(self.b, MOP_MOV_RM, 8, 0, R11, 0, cython.address(mem), 0)
+        emit_rm(self.b, MOP_MOV_RM, 8, R10, R14, VMCTX_TYPE_IDS)
+        emit_rm(self.b, MOP_MOV_RM, 4, R10, R10, 4 * cython.cast(int32_t, inst.aux))
         self.trap_site(TRAP_UNINITIALIZED_ELEMENT)
-        emit_rm(b, MOP_CMP_RM, 4, R10, R11, FUNCREC_TYPE_ID)
-        emit_jcc(b, CC_NE, self.cold(COLD_TRAP, TRAP_INDIRECT_CALL_MISMATCH))
+        emit_rm(self.b, MOP_CMP_RM, 4, R10, R11, FUNCREC_TYPE_ID)
+        emit_jcc(self.b, CC_NE, self.cold(COLD_TRAP, TRAP_INDIRECT_CALL_MISMATCH))
         return self.leave_rec()
 
     def leave_rec(self) -> cython.int:
@@ -448,18 +448,17 @@ class Emitter:
 
     def call_builtin(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
         """Operands are in rdx, rcx, r8, r9; a status other than 0 traps."""
-        b: CodeBuf = self.b
         self.held = NOTHING_HELD
         if inst.cc & CALL_HOST:
-            emit_rm(b, MOP_MOV_MR, 8, RSP, R15, EXEC_SAVED_SP)
-            emit_rm(b, MOP_MOV_MR, 8, RBP, R15, EXEC_SAVED_FP)
-        emit_rr(b, MOP_MOV_RR, 8, RDI, R15)
-        emit_rr(b, MOP_MOV_RR, 8, RSI, R14)
-        emit_m(b, MOP_CALL_M, R15, EXEC_BUILTINS + 8 * cython.cast(int32_t, inst.aux))
+            emit_rm(self.b, MOP_MOV_MR, 8, RSP, R15, EXEC_SAVED_SP)
+            emit_rm(self.b, MOP_MOV_MR, 8, RBP, R15, EXEC_SAVED_FP)
+        emit_rr(self.b, MOP_MOV_RR, 8, RDI, R15)
+        emit_rr(self.b, MOP_MOV_RR, 8, RSI, R14)
+        emit_m(self.b, MOP_CALL_M, R15, EXEC_BUILTINS + 8 * cython.cast(int32_t, inst.aux))
         self.return_site()
         if inst.cc & CALL_STATUS:
-            emit_rr(b, MOP_TEST_RR, 4, RAX, RAX)
-            emit_jcc(b, CC_NE, self.cold(COLD_STATUS, 0))
+            emit_rr(self.b, MOP_TEST_RR, 4, RAX, RAX)
+            emit_jcc(self.b, CC_NE, self.cold(COLD_STATUS, 0))
         if self.plan.poison:
             self.poison_registers(inst, ops)
         return 0
@@ -490,7 +489,6 @@ class Emitter:
 
     def branch_table(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand), block: uint32_t) -> cython.int:
         """Clamp the index to the default, which is the last entry; entries are offsets from the table."""
-        b: CodeBuf = self.b
         index: uint32_t = ops[1].loc
         n: uint32_t = self.n_tables
         vec_reserve(
@@ -499,22 +497,22 @@ class Emitter:
             n + 1,
             cython.sizeof(TableUse),
         )
-        self.tables[n].label = b.label()
+        self.tables[n].label = self.b.label()
         self.tables[n].block = block
         self.n_tables = n + 1
-        emit_rr(b, MOP_MOV_RR, 4, index, ops[0].loc)
-        emit_ri(b, MOP_MOV_RI, 4, R11, self.m.blocks[block].nedges - 1)
-        emit_rr(b, MOP_CMP_RR, 4, index, R11)
-        emit_row(b, MOP_CMOVCC_RR, 4, CC_A, index, R11, cython.NULL, 0)
-        emit_lea_label(b, R11, self.tables[n].label)
+        emit_rr(self.b, MOP_MOV_RR, 4, index, ops[0].loc)
+        emit_ri(self.b, MOP_MOV_RI, 4, R11, self.m.blocks[block].nedges - 1)
+        emit_rr(self.b, MOP_CMP_RR, 4, index, R11)
+        emit_row(self.b, MOP_CMOVCC_RR, 4, CC_A, index, R11, cython.NULL, 0)
+        emit_lea_label(self.b, R11, self.tables[n].label)
         mem: Mem
         mem.base = R11
         mem.index = cython.cast(uint8_t, index)
         mem.scale = 2
         mem.disp = 0
-        emit_row(b, MOP_MOVSXD_RM, 8, 0, index, 0, cython.address(mem), 0)
-        emit_rr(b, MOP_ADD_RR, 8, R11, index)
-        return emit_r(b, MOP_JMP_R, R11)
+        emit_row(self.b, MOP_MOVSXD_RM, 8, 0, index, 0, cython.address(mem), 0)
+        emit_rr(self.b, MOP_ADD_RR, 8, R11, index)
+        return emit_r(self.b, MOP_JMP_R, R11)
 
     def ret(self, inst: cython.pointer(MInst)) -> cython.int:
         """Take down the frame; the callee pops its stack arguments."""
@@ -529,45 +527,43 @@ class Emitter:
 
     def divide(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
         """rax by a register. Zero faults in the instruction itself; -1 is told apart because it would fault the same way."""
-        b: CodeBuf = self.b
         width: uint32_t = inst.width
         divisor: uint32_t = ops[3].loc
         bits: uint32_t = inst.cc
         done: uint32_t = 0
         if bits & DIV_MINUS_ONE:
-            emit_ri(b, MOP_CMP_RI, width, divisor, -1)
+            emit_ri(self.b, MOP_CMP_RI, width, divisor, -1)
             other: uint32_t = self.short_jump(CC_NE)
             if bits & DIV_REM:
-                emit_rr(b, MOP_XOR_RR, 4, RDX, RDX)
+                emit_rr(self.b, MOP_XOR_RR, 4, RDX, RDX)
                 done = self.short_jump(ALWAYS)
             else:
-                emit_ri(b, MOP_CMP_RI, width, RAX, 1)  # overflows for the least integer only
-                emit_jcc(b, CC_O, self.cold(COLD_TRAP, TRAP_INT_OVERFLOW))
+                emit_ri(self.b, MOP_CMP_RI, width, RAX, 1)  # overflows for the least integer only
+                emit_jcc(self.b, CC_O, self.cold(COLD_TRAP, TRAP_INT_OVERFLOW))
             self.land(other)
         if bits & DIV_SIGNED:
-            emit_row(b, MOP_CDQ, width, 0, 0, 0, cython.NULL, 0)
+            emit_row(self.b, MOP_CDQ, width, 0, 0, 0, cython.NULL, 0)
         else:
-            emit_rr(b, MOP_XOR_RR, 4, RDX, RDX)
+            emit_rr(self.b, MOP_XOR_RR, 4, RDX, RDX)
         if bits & DIV_ZERO:
             self.trap_site(TRAP_DIV_BY_ZERO)
-        emit_row(b, MOP_IDIV_R if bits & DIV_SIGNED else MOP_DIV_R, width, 0, 0, divisor, cython.NULL, 0)
+        emit_row(self.b, MOP_IDIV_R if bits & DIV_SIGNED else MOP_DIV_R, width, 0, 0, divisor, cython.NULL, 0)
         if done:
             self.land(done)
         return 0
 
     def set_condition(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
         """A condition as 0 or 1. Equality of floats also looks at the parity flag; ``mov`` leaves the flags alone."""
-        b: CodeBuf = self.b
         d: uint32_t = ops[0].loc
         cc: uint32_t = inst.cc
         if cc < CC_FEQ:
-            emit_row(b, MOP_SETCC_R, 1, cc, 0, d, cython.NULL, 0)
-            return emit_rr(b, MOP_MOVZX8_RR, 4, d, d)
+            emit_row(self.b, MOP_SETCC_R, 1, cc, 0, d, cython.NULL, 0)
+            return emit_rr(self.b, MOP_MOVZX8_RR, 4, d, d)
         self.held = NOTHING_HELD
-        emit_row(b, MOP_SETCC_R, 1, CC_NP if cc == CC_FEQ else CC_P, 0, R11, cython.NULL, 0)
-        emit_rr(b, MOP_MOVZX8_RR, 4, R11, R11)
-        emit_ri(b, MOP_MOV_RI, 4, d, 0 if cc == CC_FEQ else 1)
-        return emit_row(b, MOP_CMOVCC_RR, 4, CC_E, d, R11, cython.NULL, 0)
+        emit_row(self.b, MOP_SETCC_R, 1, CC_NP if cc == CC_FEQ else CC_P, 0, R11, cython.NULL, 0)
+        emit_rr(self.b, MOP_MOVZX8_RR, 4, R11, R11)
+        emit_ri(self.b, MOP_MOV_RI, 4, d, 0 if cc == CC_FEQ else 1)
+        return emit_row(self.b, MOP_CMOVCC_RR, 4, CC_E, d, R11, cython.NULL, 0)
 
     def select(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
         """Jump over a move."""
@@ -591,98 +587,93 @@ class Emitter:
 
     def scan(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
         """clz and ctz without lzcnt and tzcnt: a bit scan, whose result for zero is replaced."""
-        b: CodeBuf = self.b
         d: uint32_t = ops[0].loc
         bits: uint32_t = inst.width * 8
         clz: cython.bint = inst.op == P_CLZ
-        emit_ri(b, MOP_MOV_RI, 4, R11, 2 * bits - 1 if clz else bits)
-        emit_rr(b, MOP_BSR_RR if clz else MOP_BSF_RR, inst.width, d, ops[1].loc)
-        emit_row(b, MOP_CMOVCC_RR, inst.width, CC_E, d, R11, cython.NULL, 0)
+        emit_ri(self.b, MOP_MOV_RI, 4, R11, 2 * bits - 1 if clz else bits)
+        emit_rr(self.b, MOP_BSR_RR if clz else MOP_BSF_RR, inst.width, d, ops[1].loc)
+        emit_row(self.b, MOP_CMOVCC_RR, inst.width, CC_E, d, R11, cython.NULL, 0)
         if clz:
-            emit_ri(b, MOP_XOR_RI, inst.width, d, bits - 1)  # bits - 1 - position; (2 bits - 1) ^ (bits - 1) = bits
+            emit_ri(self.b, MOP_XOR_RI, inst.width, d, bits - 1)  # bits - 1 - position; (2 bits - 1) ^ (bits - 1) = bits
         return 0
 
     def sign_bits(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
         """abs, neg, copysign: bit operations with a mask, whatever the value is."""
-        b: CodeBuf = self.b
         d: uint32_t = ops[0].loc
         self.load_pool(inst.width, XMM15, inst.aux)
         if inst.op == P_FBIT:
-            return emit_rr(b, MOP_XORP_RR if inst.cc else MOP_ANDP_RR, inst.width, d, XMM15)
-        emit_rr(b, MOP_ANDP_RR, inst.width, d, XMM15)
-        emit_rr(b, MOP_ANDNP_RR, inst.width, XMM15, ops[2].loc)
-        return emit_rr(b, MOP_ORP_RR, inst.width, d, XMM15)
+            return emit_rr(self.b, MOP_XORP_RR if inst.cc else MOP_ANDP_RR, inst.width, d, XMM15)
+        emit_rr(self.b, MOP_ANDP_RR, inst.width, d, XMM15)
+        emit_rr(self.b, MOP_ANDNP_RR, inst.width, XMM15, ops[2].loc)
+        return emit_rr(self.b, MOP_ORP_RR, inst.width, d, XMM15)
 
     def minmax(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
         """The instruction is right for ordered different values; equal ones may differ in sign, NaN must win and be quiet."""
-        b: CodeBuf = self.b
         d: uint32_t = ops[0].loc
         other: uint32_t = ops[2].loc
         least: cython.bint = inst.op == P_FMIN
-        emit_rr(b, MOP_UCOMIS_RR, inst.width, d, other)
+        emit_rr(self.b, MOP_UCOMIS_RR, inst.width, d, other)
         unordered: uint32_t = self.short_jump(CC_P)
         different: uint32_t = self.short_jump(CC_NE)
-        emit_rr(b, MOP_ORP_RR if least else MOP_ANDP_RR, inst.width, d, other)
+        emit_rr(self.b, MOP_ORP_RR if least else MOP_ANDP_RR, inst.width, d, other)
         done: uint32_t = self.short_jump(ALWAYS)
         self.land(unordered)
-        emit_rr(b, MOP_FADD_RR, inst.width, d, other)
+        emit_rr(self.b, MOP_FADD_RR, inst.width, d, other)
         end: uint32_t = self.short_jump(ALWAYS)
         self.land(different)
-        emit_rr(b, MOP_FMIN_RR if least else MOP_FMAX_RR, inst.width, d, other)
+        emit_rr(self.b, MOP_FMIN_RR if least else MOP_FMAX_RR, inst.width, d, other)
         self.land(done)
         return self.land(end)
 
     def from_u64(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
         """Halve a large one, keeping its lowest bit sticky: doubling is exact, so the value is rounded once."""
-        b: CodeBuf = self.b
         mop: uint32_t = MOP_CVTSI2SS_RR if inst.width == 4 else MOP_CVTSI2SD_RR
         d: uint32_t = ops[0].loc
         source: uint32_t = ops[1].loc
         half: uint32_t = ops[2].loc
         self.held = NOTHING_HELD
-        emit_rr(b, MOP_TEST_RR, 8, source, source)
+        emit_rr(self.b, MOP_TEST_RR, 8, source, source)
         large: uint32_t = self.short_jump(CC_S)
-        emit_rr(b, mop, 8, d, source)
+        emit_rr(self.b, mop, 8, d, source)
         done: uint32_t = self.short_jump(ALWAYS)
         self.land(large)
-        emit_rr(b, MOP_MOV_RR, 8, half, source)
-        emit_rr(b, MOP_MOV_RR, 8, R11, source)
-        emit_ri(b, MOP_SHR_RI, 8, half, 1)
-        emit_ri(b, MOP_AND_RI, 4, R11, 1)
-        emit_rr(b, MOP_OR_RR, 8, half, R11)
-        emit_rr(b, mop, 8, d, half)
-        emit_rr(b, MOP_FADD_RR, inst.width, d, d)
+        emit_rr(self.b, MOP_MOV_RR, 8, half, source)
+        emit_rr(self.b, MOP_MOV_RR, 8, R11, source)
+        emit_ri(self.b, MOP_SHR_RI, 8, half, 1)
+        emit_ri(self.b, MOP_AND_RI, 4, R11, 1)
+        emit_rr(self.b, MOP_OR_RR, 8, half, R11)
+        emit_rr(self.b, mop, 8, d, half)
+        emit_rr(self.b, MOP_FADD_RR, inst.width, d, d)
         return self.land(done)
 
     def truncate(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
         """The common case: convert and see whether the result can be the processor's answer to a bad operand."""
-        b: CodeBuf = self.b
         bits: uint32_t = inst.cc
         d: uint32_t = ops[0].loc
         x: uint32_t = ops[1].loc
         convert: uint32_t = MOP_CVTTSS2SI_RR if inst.width == 4 else MOP_CVTTSD2SI_RR
         wide: uint32_t = 8 if bits & (TRUNC_64 | TRUNC_UNSIGNED) else 4
         cc: uint32_t
-        emit_rr(b, convert, wide, d, x)
+        emit_rr(self.b, convert, wide, d, x)
         if not bits & TRUNC_UNSIGNED:
-            emit_ri(b, MOP_CMP_RI, wide, d, 1)  # overflows for the least integer only
+            emit_ri(self.b, MOP_CMP_RI, wide, d, 1)  # overflows for the least integer only
             cc = CC_O
         elif bits & TRUNC_64:
-            emit_rr(b, MOP_TEST_RR, 8, d, d)
+            emit_rr(self.b, MOP_TEST_RR, 8, d, d)
             cc = CC_S
         else:
             self.held = NOTHING_HELD
-            emit_rr(b, MOP_MOV_RR, 8, R11, d)
-            emit_ri(b, MOP_SHR_RI, 8, R11, 32)
+            emit_rr(self.b, MOP_MOV_RR, 8, R11, d)
+            emit_ri(self.b, MOP_SHR_RI, 8, R11, 32)
             cc = CC_NE
         label: uint32_t = self.cold(COLD_TRUNC, bits)
         c: cython.pointer(Cold) = cython.address(self.colds[self.n_colds - 1])
         c.b = inst.width
         c.c = d | x << 8
         c.d = inst.aux
-        emit_jcc(b, cc, label)
+        emit_jcc(self.b, cc, label)
         self.held = NOTHING_HELD  # the slow path may use r11 and comes back here
-        return b.bind(c.back)
+        return self.b.bind(c.back)
 
     # ---- behind the body -----------------------------------------------------------------------
 
@@ -714,54 +705,52 @@ class Emitter:
 
     def cold_trunc(self, c: cython.pointer(Cold)) -> cython.int:
         """A result that may stand for a bad operand: NaN first, then the range."""
-        b: CodeBuf = self.b
         d: uint32_t = c.c & 0xFF
         x: uint32_t = c.c >> 8
-        nan: uint32_t = b.label()
-        outside: uint32_t = b.label()
-        emit_rr(b, MOP_UCOMIS_RR, c.b, x, x)
-        emit_jcc(b, CC_P, nan)
+        nan: uint32_t = self.b.label()
+        outside: uint32_t = self.b.label()
+        emit_rr(self.b, MOP_UCOMIS_RR, c.b, x, x)
+        emit_jcc(self.b, CC_P, nan)
         if c.a & TRUNC_UNSIGNED and c.a & TRUNC_64:
             # At least 2**63, or negative: the difference converts unless it is out of range too.
-            emit_rr(b, MOP_MOVF_RR, 8, XMM15, x)
-            emit_rm(b, MOP_FSUB_RM, c.b, XMM15, RIP, c.d)
-            emit_rr(b, MOP_CVTTSS2SI_RR if c.b == 4 else MOP_CVTTSD2SI_RR, 8, d, XMM15)
-            emit_rr(b, MOP_TEST_RR, 8, d, d)
-            emit_jcc(b, CC_S, outside)
-            emit_ri(b, MOP_MOV_RI, 8, R11, cython.cast(int64_t, cython.cast(uint64_t, 1) << 63))
-            emit_rr(b, MOP_XOR_RR, 8, d, R11)
-            emit_jmp(b, c.back)
+            emit_rr(self.b, MOP_MOVF_RR, 8, XMM15, x)
+            emit_rm(self.b, MOP_FSUB_RM, c.b, XMM15, RIP, c.d)
+            emit_rr(self.b, MOP_CVTTSS2SI_RR if c.b == 4 else MOP_CVTTSD2SI_RR, 8, d, XMM15)
+            emit_rr(self.b, MOP_TEST_RR, 8, d, d)
+            emit_jcc(self.b, CC_S, outside)
+            emit_ri(self.b, MOP_MOV_RI, 8, R11, cython.cast(int64_t, cython.cast(uint64_t, 1) << 63))
+            emit_rr(self.b, MOP_XOR_RR, 8, d, R11)
+            emit_jmp(self.b, c.back)
         elif not c.a & (TRUNC_UNSIGNED | TRUNC_SAT):
             # The least integer itself is in range; so is everything between it and the bound of the narrower type.
             exclusive: cython.bint = c.b == 8 and not c.a & TRUNC_64
-            emit_rm(b, MOP_UCOMIS_RM, c.b, x, RIP, c.d)
-            emit_jcc(b, CC_BE if exclusive else CC_B, outside)
-            emit_rr(b, MOP_PXOR_RR, 16, XMM15, XMM15)
-            emit_rr(b, MOP_UCOMIS_RR, c.b, x, XMM15)
-            emit_jcc(b, CC_A, outside)
-            emit_jmp(b, c.back)
-        b.bind(outside)
+            emit_rm(self.b, MOP_UCOMIS_RM, c.b, x, RIP, c.d)
+            emit_jcc(self.b, CC_BE if exclusive else CC_B, outside)
+            emit_rr(self.b, MOP_PXOR_RR, 16, XMM15, XMM15)
+            emit_rr(self.b, MOP_UCOMIS_RR, c.b, x, XMM15)
+            emit_jcc(self.b, CC_A, outside)
+            emit_jmp(self.b, c.back)
+        self.b.bind(outside)
         if c.a & TRUNC_SAT:
             self.saturate(c, nan)
-            emit_ri(b, MOP_MOV_RI, 4, d, 0)
-            return emit_jmp(b, c.back)
+            emit_ri(self.b, MOP_MOV_RI, 4, d, 0)
+            return emit_jmp(self.b, c.back)
         self.ud2(TRAP_INT_OVERFLOW)
-        b.bind(nan)
+        self.b.bind(nan)
         return self.ud2(TRAP_INVALID_CONVERSION)
 
     def saturate(self, c: cython.pointer(Cold), zero: uint32_t) -> cython.int:
         """Out of range: the least integer is already in place if signed; ``zero`` begins right behind."""
-        b: CodeBuf = self.b
         wide: uint32_t = 8 if c.a & TRUNC_64 else 4
         greatest: int64_t = -1 if wide == 8 else U32_MAX
         if not c.a & TRUNC_UNSIGNED:
             greatest = I64_MAX if wide == 8 else 0x7FFFFFFF
-        emit_rr(b, MOP_PXOR_RR, 16, XMM15, XMM15)
-        emit_rr(b, MOP_UCOMIS_RR, c.b, c.c >> 8, XMM15)
-        emit_jcc(b, CC_B, zero if c.a & TRUNC_UNSIGNED else c.back)
-        emit_ri(b, MOP_MOV_RI, wide, c.c & 0xFF, greatest)
-        emit_jmp(b, c.back)
-        return b.bind(zero)
+        emit_rr(self.b, MOP_PXOR_RR, 16, XMM15, XMM15)
+        emit_rr(self.b, MOP_UCOMIS_RR, c.b, c.c >> 8, XMM15)
+        emit_jcc(self.b, CC_B, zero if c.a & TRUNC_UNSIGNED else c.back)
+        emit_ri(self.b, MOP_MOV_RI, wide, c.c & 0xFF, greatest)
+        emit_jmp(self.b, c.back)
+        return self.b.bind(zero)
 
     def jump_tables(self) -> cython.int:
         """The tables of br_table: offsets of the targets from the table itself."""

@@ -14,8 +14,7 @@ cdef class Selector(MemorySelector):
     cdef uint32_t cap_stamped_by
     cdef uint32_t result_pointer   # register of the cells for further results
 
-    cpdef int run(self, ModulePlan plan, Ssa ssa, MCode m) except -1
-    cdef int run_nogil(self) except -1 nogil
+    cdef int run(self) except -1 nogil
     cdef int map_blocks(self) except -1 nogil
     cdef uint32_t edge_blocks(self, uint32_t node) noexcept nogil
     cdef int fuse(self, Block* block) noexcept nogil

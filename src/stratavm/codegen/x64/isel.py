@@ -1,9 +1,9 @@
+# strata: hot
 """Selection: SSA to x86-64 machine IR, block by block in order. Here: control flow and calls; values are in ``select_*``.
 
 Rules (``rules_*``) say which shape an opcode has; the order of instructions is that of the nodes, except that a comparison
 whose only user is a branch or select of its block is emitted there, as flags.
 """
-# strata: hot
 import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
@@ -23,6 +23,7 @@ from cython.cimports.stratavm.codegen.minst import (
     R_TEMP,
     R_USE,
     MBlock,
+    MCode,
     MEdge,
 )
 from cython.cimports.stratavm.codegen.x64._gen_encodings import (
@@ -51,7 +52,7 @@ from cython.cimports.stratavm.codegen.x64.pseudo import (
     P_TRAP,
 )
 from cython.cimports.stratavm.codegen.x64.select_base import NODE_FUSED, class_of, width_of
-from cython.cimports.stratavm.codegen.x64.target import IN_STACK, TypePlan, ValuePlace
+from cython.cimports.stratavm.codegen.x64.target import IN_STACK, ModulePlan, TypePlan, ValuePlace
 from cython.cimports.stratavm.ir.ssa import (
     IR_BLOCK_PARAM,
     IR_BR,
@@ -68,6 +69,7 @@ from cython.cimports.stratavm.ir.ssa import (
     Block,
     Edge,
     Node,
+    Ssa,
 )
 from cython.cimports.stratavm.runtime._gen_layout import TRAP_UNDEFINED_ELEMENT
 from cython.cimports.stratavm.spec._gen_ops import N_OPS, OF_CALLS, OF_READS, OF_TRAP, OF_WRITES
@@ -79,7 +81,6 @@ if not cython.compiled:
 from stratavm.base.errors import Unsupported
 
 
-@cython.final
 class Selector(MemorySelector):
     """Selects one function after another; reuses its arrays."""
 
@@ -95,17 +96,14 @@ class Selector(MemorySelector):
         free(self.stamps)
         free(self.stamped_by)
 
-    def run(self, plan: ModulePlan, ssa: Ssa, m: MCode) -> cython.int:
-        """Fill ``m`` from ``ssa``; runs without the GIL."""
+    def attach(self, plan: ModulePlan, ssa: Ssa, m: MCode) -> None:
+        """Say what ``run`` works on."""
         self.plan = plan
         self.ssa = ssa
         self.m = m
-        with cython.nogil:
-            self.run_nogil()
-        return 0
 
-    def run_nogil(self) -> cython.int:
-        """The whole selection."""
+    def run(self) -> cython.int:
+        """Fill ``m`` from ``ssa``."""
         self.prepare()
         self.result_pointer = NO_VREG
         if self.ssa.func >= self.plan.n_funcs or not self.plan.types[self.plan.func_types[self.ssa.func]].usable:
