@@ -91,6 +91,8 @@ def _value_type(data: bytes, at: int, end: int) -> tuple[t.ValType, int]:
     if first in (t.REF, t.REF_NULL):
         heap, behind = _heap_type(data, behind, end)
         return t.ref(heap, first == t.REF_NULL), behind
+    if first not in t.NUMBER_NAMES and first not in t.HEAP_NAMES:
+        raise DecodeError("malformed value type", offset=at, expected="a value type", found=f"{first:#x}")
     return (first if first in t.NUMBER_NAMES else t.ref(first)), behind
 
 
@@ -102,6 +104,8 @@ def _block_type(data: bytes, at: int, end: int) -> tuple[BlockType, int]:
         result, behind = _value_type(data, at, end)
         return BlockType(result=result), behind
     index, behind = read_sleb(data, at, 33, end)
+    if index < 0:
+        raise DecodeError("malformed block type", offset=at, expected="a type index", found=str(index))
     return BlockType(type_index=index), behind
 
 
@@ -115,7 +119,10 @@ def _memory_argument(data: bytes, at: int, end: int) -> tuple[MemArg, int]:
 
 
 def _catch(data: bytes, at: int, end: int) -> tuple[Catch, int]:
-    kind, at = read_uleb(data, at, 32, end)
+    kind, behind = read_uleb(data, at, 32, end)
+    if kind > 3:
+        raise DecodeError("malformed catch clause", offset=at, expected="a kind from 0 to 3", found=str(kind))
+    at = behind
     tag: int | None = None
     if kind < 2:
         tag, at = read_uleb(data, at, 32, end)

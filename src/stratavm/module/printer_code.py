@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from stratavm.base.errors import DecodeError
 from stratavm.module.instructions import BlockType, Catch, Instruction, MemArg
 from stratavm.module.model import Module
 from stratavm.module.parser_numbers import F32, F64, FloatFormat, OutOfRange, parse_float
@@ -132,16 +133,16 @@ class CodeText:
     # ---- flat ------------------------------------------------------------------------------------
 
     def flat(self, instructions: Iterable[Instruction], depth: int) -> list[str]:
-        """One line per instruction; the final ``end`` is left out."""
+        """One line per instruction; the final ``end`` must be there and is left out."""
         lines: list[str] = []
         for instruction in instructions:
             mnemonic = instruction.row.mnemonic
             if mnemonic == "end" and not self.labels:
-                break
+                return lines
             outer = depth + len(self.labels)
             text = self.spell(instruction)
             lines.append(indent(outer - (mnemonic in ("end", "else"))) + text)
-        return lines
+        raise DecodeError("END opcode expected")
 
     def inline(self, instructions: Iterable[Instruction]) -> str:
         """A constant expression on one line; folded where it is a single instruction."""
@@ -281,11 +282,13 @@ class Folder:
         for instruction in instructions:
             mnemonic = instruction.row.mnemonic
             if mnemonic == "end" and not self.open:
-                break
+                return self.nodes
             if mnemonic in OPENERS:
                 self._begin(instruction)
             elif mnemonic == "else":
-                self._arm("else")
+                if not self.open or not self.open[-1][0].head.startswith("if"):
+                    raise DecodeError("else without if", offset=instruction.offset)
+                self._arm()
             elif mnemonic == "end":
                 self.code.spell(instruction)
                 self._finish()
@@ -294,7 +297,7 @@ class Folder:
                 node = Node(self.code.spell(instruction), results=results)
                 node.children = self._take(operands)
                 self.nodes.append(node.close())
-        return self.nodes
+        raise DecodeError("END opcode expected")
 
     def _take(self, count: int) -> list[Node]:
         """Remove the nodes just before that leave one value each, at most ``count``."""
@@ -314,7 +317,7 @@ class Folder:
         self.open.append((node, self.nodes))
         self.nodes = []
 
-    def _arm(self, following: str) -> None:
+    def _arm(self) -> None:
         """Close an arm of the open ``if`` and open the next one."""
         node, _ = self.open[-1]
         word = "else" if any(c.head in ("then", "else") for c in node.children) else "then"
@@ -325,7 +328,7 @@ class Folder:
         """Close a block."""
         node, outer = self.open[-1]
         if node.head.startswith("if"):
-            self._arm("")
+            self._arm()
         else:
             node.children += self.nodes
         self.open.pop()

@@ -1,16 +1,19 @@
 """The printer: text and bytes say the same, flat and folded; listings; deep and large input."""
 
+from contextlib import suppress
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stratavm.base.errors import DecodeError, ResourceLimit
+from stratavm.base.errors import DecodeError, ResourceLimit, StrataError
 from stratavm.module.decode import decode
 from stratavm.module.encode import FunctionDraft, ModuleDraft, encode
 from stratavm.module.parser import parse_module, parse_wat_to_bytes
 from stratavm.module.parser_numbers import F32, F64, parse_float
 from stratavm.module.printer import disassemble, to_wat
 from stratavm.module.printer_code import float_text
+from stratavm.module.validate import validate
 from stratavm.module.wast import parse_script
 from stratavm.spec.features import FEATURES
 from stratavm.spec.types import I32, FuncType
@@ -148,3 +151,42 @@ def test_singles_print_and_parse_back(bits):
 def test_doubles_print_and_parse_back(bits):
     """NaN payloads and signs included."""
     assert parse_float(float_text(bits, F64), F64) == bits
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "05 0b",  # else without if
+        "02 40 05 0b 0b",  # else in a block
+        "02 40 0b",  # a block without end
+        "02 65 0b 0b",  # a block type that is no index
+        "1f 40 01 07 00 0b 0b",  # a catch clause of no kind
+        "fc ff 7f 0b",  # no opcode
+        "0e ff ff ff ff 0f 0b",  # a branch table longer than the body
+        "44 00 0b",  # half a constant
+    ],
+)
+def test_malformed_bodies_are_refused(body):
+    """The decoder does not look into bodies: the folding printer must not trip over them."""
+    draft = ModuleDraft()
+    draft.function(FuncType(), bytes.fromhex(body))
+    with pytest.raises(DecodeError):
+        to_wat(decode(encode(draft)), folded=True)
+
+
+BINARY = parse_wat_to_bytes(SAMPLE)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.integers(8, len(BINARY) - 1), st.integers(0, 255)), min_size=1, max_size=4))
+def test_damaged_modules_print_or_are_refused(changes):
+    """What the decoder lets through, the printer prints or refuses; a valid module prints so that it parses."""
+    damaged = bytearray(BINARY)
+    for at, byte in changes:
+        damaged[at] = byte
+    for folded in (False, True):
+        with suppress(StrataError):
+            module = decode(bytes(damaged), features=ALL)
+            text = to_wat(module, folded=folded)
+            validate(module, features=ALL)
+            assert to_wat(decode(parse_wat_to_bytes(text), features=ALL), folded=folded) == text
