@@ -17,7 +17,7 @@ from stratavm.runtime.instance import Instance
 from stratavm.runtime.memory import Memory, plan_of
 from stratavm.runtime.store import Store
 from stratavm.runtime.table import Table
-from stratavm.spec.types import CONCRETE, FUNC, REF, REF_NULL, GlobalType, Limits, MemoryType, TableType, ValType, heap, kind
+from stratavm.spec.matching import describe, extern_matches
 
 _CLASSES: Final = {"func": FuncRef, "memory": Memory, "table": Table, "global": Global}
 
@@ -79,52 +79,21 @@ def _check_import(store: Store, ids: tuple[int, ...], wanted: Import, given: Any
         assert wanted.type_index is not None
         fits = store.runtime.types.matches(given.type_id, ids[wanted.type_index])
     elif wanted.kind == "memory":
-        fits = _memory_fits(wanted.type, given.type)  # type: ignore[arg-type]
-        if fits and plan_of(wanted.type, plan) == "guard" and given.plan != "guard":  # type: ignore[arg-type]
-            raise LinkError(
-                f"incompatible import type for {where}: the code relies on guard pages, the memory has plan {given.plan}"
-            )
-    elif wanted.kind == "table":
-        fits = _table_fits(wanted.type, given.type)  # type: ignore[arg-type]
+        fits = extern_matches(given.type, wanted.type)
+        if fits and plan_of(wanted.type, plan) == "guard" and given.plan != "guard":
+            found = f"the code relies on guard pages, the memory has plan {given.plan}"
+            raise LinkError(f"incompatible import type for {where}: {found}")
     else:
-        fits = _global_fits(wanted.type, given.type)  # type: ignore[arg-type]
+        fits = extern_matches(given.type, wanted.type)
     if not fits:
-        raise LinkError(f"incompatible import type for {where}: expected {wanted.type}, found {given.type}")
+        raise LinkError(
+            f"incompatible import type for {where}: expected {describe(wanted.type)}, found {describe(given.type)}"
+        )
 
 
 def _describe(given: Any) -> str:
     found = next((kind for kind, cls in _CLASSES.items() if isinstance(given, cls)), None)
     return f"a {found}" if found else type(given).__name__
-
-
-def _limits_fit(wanted: Limits, given: Limits) -> bool:
-    if wanted.is64 != given.is64 or wanted.shared != given.shared or given.minimum < wanted.minimum:
-        return False
-    return wanted.maximum is None or (given.maximum is not None and given.maximum <= wanted.maximum)
-
-
-def _memory_fits(wanted: MemoryType, given: MemoryType) -> bool:
-    return wanted.page_shift == given.page_shift and _limits_fit(wanted.limits, given.limits)
-
-
-def _table_fits(wanted: TableType, given: TableType) -> bool:
-    return wanted.element == given.element and _limits_fit(wanted.limits, given.limits)
-
-
-def _global_fits(wanted: GlobalType, given: GlobalType) -> bool:
-    if wanted.mutable or given.mutable:
-        return wanted == given
-    return _value_fits(wanted.value, given.value)
-
-
-def _value_fits(wanted: ValType, given: ValType) -> bool:
-    """Subtyping of immutable globals: the same type, or a reference that is not null or of a concrete function type."""
-    if wanted == given:
-        return True
-    if kind(wanted) not in (REF, REF_NULL) or kind(given) not in (REF, REF_NULL):
-        return False
-    nullable_fits = kind(wanted) == REF_NULL or kind(given) == REF
-    return nullable_fits and (heap(wanted) == heap(given) or (heap(wanted) == FUNC and heap(given) >= CONCRETE))
 
 
 # ---- allocation ----

@@ -1,11 +1,15 @@
-"""Whether an external value may be imported where a type is wanted. Subtyping of values is equality here.
+"""Whether an external value may be imported where a type is wanted.
 
-Source: WebAssembly 3.0, section 3.3.12 (external types), as far as 2.0 needs it.
+Owns import matching for tables, memories and globals; concrete function types are compared by canonical id elsewhere.
+Source: WebAssembly 3.0, sections 3.3.3 (reference types) and 3.3.12 (external types).
 """
 
 from __future__ import annotations
 
 from stratavm.spec.types import (
+    CONCRETE,
+    FUNC,
+    REF_NULL,
     ExternType,
     FuncType,
     GlobalType,
@@ -13,6 +17,10 @@ from stratavm.spec.types import (
     MemoryType,
     TableType,
     TagType,
+    ValType,
+    heap,
+    is_ref,
+    kind,
     type_name,
 )
 
@@ -33,12 +41,24 @@ def limits_match(found: Limits, wanted: Limits) -> bool:
     return found.maximum is not None and found.maximum <= wanted.maximum
 
 
+def value_matches(found: ValType, wanted: ValType) -> bool:
+    """Subtyping of value types: the same type, or a reference that is not null or of a concrete function type."""
+    if found == wanted:
+        return True
+    if not (is_ref(found) and is_ref(wanted)) or (kind(found) == REF_NULL and kind(wanted) != REF_NULL):
+        return False
+    return heap(found) == heap(wanted) or (heap(wanted) == FUNC and heap(found) >= CONCRETE)
+
+
 def extern_matches(found: ExternType, wanted: ExternType) -> bool:
     """Whether a value of the found type satisfies an import of the wanted type."""
     if isinstance(found, TableType) and isinstance(wanted, TableType):
         return found.element == wanted.element and limits_match(found.limits, wanted.limits)
     if isinstance(found, MemoryType) and isinstance(wanted, MemoryType):
         return found.page_shift == wanted.page_shift and limits_match(found.limits, wanted.limits)
+    if isinstance(found, GlobalType) and isinstance(wanted, GlobalType):
+        immutable = not (found.mutable or wanted.mutable)  # a variable may be written through either type
+        return found == wanted or (immutable and value_matches(found.value, wanted.value))
     return found == wanted
 
 
@@ -47,7 +67,8 @@ def describe(type_: ExternType) -> str:
     match type_:
         case TableType() | MemoryType():
             most = "" if type_.limits.maximum is None else f" {type_.limits.maximum}"
-            return f"{extern_kind(type_)} {type_.limits.minimum}{most}"
+            element = f" {type_name(type_.element)}" if isinstance(type_, TableType) else ""
+            return f"{extern_kind(type_)} {type_.limits.minimum}{most}{element}"
         case GlobalType():
             return f"global {'mut ' if type_.mutable else ''}{type_name(type_.value)}"
         case TagType():

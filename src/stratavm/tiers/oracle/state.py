@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from stratavm.base.errors import LinkError, ResourceLimit, Trap
 from stratavm.module.model import ConstExpr, Data, Element, Import, Module
 from stratavm.spec.matching import describe, extern_kind, extern_matches
-from stratavm.spec.types import ExternType, FuncType, GlobalType, Limits, MemoryType, TableType, type_name
+from stratavm.spec.types import ExternType, FuncType, GlobalType, Limits, MemoryType, TableType
 from stratavm.tiers.oracle.machine import Budget, OracleLimits, Program
 
 MAX_MEMORY_BYTES = 1 << 32
@@ -295,8 +295,6 @@ def _check_import(found: ExternType, wanted: Import) -> None:
     if extern_kind(found) != wanted.kind or not extern_matches(found, wanted.type):
         where = f"{wanted.module}.{wanted.name}"
         message = f"incompatible import type for {where}: expected {describe(wanted.type)}, found {describe(found)}"
-        if isinstance(found, TableType) and isinstance(wanted.type, TableType):
-            message += f" ({type_name(wanted.type.element)}, {type_name(found.element)})"
         raise LinkError(message)
 
 
