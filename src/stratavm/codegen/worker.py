@@ -1,6 +1,8 @@
 """One compiling thread's arrays: SSA, machine IR, allocator, emitter, reused from function to function."""
 # strata: hot
 import cython
+from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.posix.time import CLOCK_MONOTONIC, clock_gettime, timespec
 from cython.cimports.stratavm.codegen.minst import MCode
 from cython.cimports.stratavm.codegen.regalloc.allocator import Allocator
 from cython.cimports.stratavm.codegen.x64.emit import Emitter
@@ -10,6 +12,22 @@ from cython.cimports.stratavm.ir.ssa import Ssa
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+from stratavm.codegen.minst import snapshot
+from stratavm.ir.from_wasm import build
+
+STAGES = ("build", "select", "allocate", "emit")
+"""Stages in the order of ``Worker.stages_ns``."""
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def now_ns() -> uint64_t:
+    """Monotonic time."""
+    t: timespec
+    clock_gettime(CLOCK_MONOTONIC, cython.address(t))
+    return cython.cast(uint64_t, t.tv_sec) * 1_000_000_000 + cython.cast(uint64_t, t.tv_nsec)
 
 
 @cython.final
@@ -23,6 +41,7 @@ class Worker:
     selector: Selector
     allocator: Allocator
     emitter: Emitter
+    spent: uint64_t[4]
 
     def __init__(self, plan: ModulePlan, allocator: str, registers=None) -> None:
         self.plan = plan
@@ -33,6 +52,7 @@ class Worker:
         self.emitter = Emitter()
         self.selector.attach(plan, self.ssa, self.machine)
         self.emitter.attach(plan, self.ssa, self.machine)
+        self.spent[0] = self.spent[1] = self.spent[2] = self.spent[3] = 0
 
     @property
     def input(self) -> Ssa:
@@ -40,20 +60,37 @@ class Worker:
         return self.ssa
 
     @property
-    def selected(self) -> MCode:
-        """The machine IR of the last function, with places after ``generate``."""
-        return self.machine
+    def stages_ns(self) -> tuple:
+        """Nanoseconds spent so far in each of ``STAGES``."""
+        return (self.spent[0], self.spent[1], self.spent[2], self.spent[3])
+
+    def compile(self, valid, defined_index: int):
+        """A defined function of a valid module as ``Code``."""
+        begin: uint64_t = now_ns()
+        build(valid, defined_index, self.ssa)
+        self.spent[0] += now_ns() - begin
+        return self.generate()
 
     def generate(self):
         """Select, allocate and emit what is in ``input``, without the GIL; returns a ``Code``."""
         with cython.nogil:
+            t0: uint64_t = now_ns()
             self.selector.run()
+            t1: uint64_t = now_ns()
             self.allocator.allocate(self.machine)
+            t2: uint64_t = now_ns()
             self.emitter.emit()
+            t3: uint64_t = now_ns()
+        self.spent[1] += t1 - t0
+        self.spent[2] += t2 - t1
+        self.spent[3] += t3 - t2
         return self.emitter.finish()
 
-    def select_only(self) -> MCode:
-        """Selection alone, for dumps."""
+    def machine_ir(self, allocated: bool):
+        """Machine IR of what is in ``input`` as plain values, before or after allocation."""
         with cython.nogil:
             self.selector.run()
-        return self.machine
+        if allocated:
+            with cython.nogil:
+                self.allocator.allocate(self.machine)
+        return snapshot(self.machine)

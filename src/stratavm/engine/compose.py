@@ -22,7 +22,9 @@ def compose(config: Config) -> Parts:
         from stratavm.tiers.oracle.tier import Oracle
 
         return Parts(Runtime(), Oracle())
+    from stratavm.codegen.compile import Options
     from stratavm.tiers.jit.tier import Jit, machine_stubs
+    from stratavm.tiers.oracle.tier import Oracle
 
-    options = {"allocator": config.allocator, "memory_plan": config.memory_plan}
-    return Parts(Runtime(machine_stubs()), Jit(strict=config.strict, **options))
+    options = Options(memory_plan=config.memory_plan, allocator=config.allocator)
+    return Parts(Runtime(machine_stubs()), Jit(Oracle(), config.strict, options, config.worker_threads))

@@ -1,0 +1,111 @@
+"""A valid function to machine code: the pipeline of level 0, per module. Owns workers; publishing is the tier's business."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from stratavm.codegen.code import Code
+from stratavm.codegen.regalloc.allocator import KINDS
+from stratavm.codegen.worker import STAGES, Worker
+from stratavm.codegen.x64.target import ModulePlan
+from stratavm.ir.from_wasm import build
+from stratavm.module.model import Module
+from stratavm.module.valid import ValidModule
+from stratavm.runtime.layout import PLAN_BOUNDED, PLAN_GUARD
+from stratavm.runtime.memory import plan_of
+
+KEPT_WORKERS: Final = 8
+"""Idle workers that a compiler keeps; each holds arrays as large as the largest function it met."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What changes the code of a module: part of the key of anything cached.
+
+    Attributes:
+        memory_plan: ``guard`` or ``bounded``, where the memory's type leaves the choice.
+        allocator: ``linear`` or ``naive``.
+        features: processor extensions to use; None means this machine's.
+        poison: fill dead registers and fresh slots with garbage (tests).
+    """
+
+    memory_plan: Literal["guard", "bounded"] = "guard"
+    allocator: str = "linear"
+    features: frozenset[str] | None = None
+    poison: bool = False
+
+
+DEFAULT: Final = Options()
+
+
+class ModuleCompiler:
+    """Compiles functions of one module, on any number of threads."""
+
+    def __init__(self, module: Module, options: Options = DEFAULT) -> None:
+        self.options = options
+        plans = [plan_of(memory, options.memory_plan) for memory in module.memory_types]
+        numbers = tuple(PLAN_GUARD if plan == "guard" else PLAN_BOUNDED for plan in plans)
+        self.plan = ModulePlan(module, numbers, options.features, options.poison)
+        self._idle: list[Worker] = []
+        self.stages_ns: dict[str, int] = dict.fromkeys(STAGES, 0)
+
+    @contextmanager
+    def worker(self) -> Iterator[Worker]:
+        """A worker for this thread: an idle one, or a new one. Never waits."""
+        try:
+            worker = self._idle.pop()
+        except IndexError:
+            worker = Worker(self.plan, self.options.allocator if self.options.allocator in KINDS else "naive")
+        before = worker.stages_ns
+        try:
+            yield worker
+        finally:
+            for stage, old, new in zip(STAGES, before, worker.stages_ns, strict=True):
+                self.stages_ns[stage] += new - old
+            if len(self._idle) < KEPT_WORKERS:
+                self._idle.append(worker)
+
+    def compile(self, valid: ValidModule, defined_index: int) -> Code:
+        """Machine code of a defined function.
+
+        Raises:
+            Unsupported: a row that the compiler does not know; the function can run on the oracle.
+            ResourceLimit: the function is beyond a documented limit.
+        """
+        with self.worker() as worker:
+            code: Code = worker.compile(valid, defined_index)
+        return code
+
+
+def compile_function(valid: ValidModule, defined_index: int, *, options: Options = DEFAULT) -> Code:
+    """Machine code of one function. To compile several of a module, keep a ``ModuleCompiler``."""
+    return ModuleCompiler(valid.module, options).compile(valid, defined_index)
+
+
+def dump_machine(
+    valid: ValidModule, defined_index: int, stage: str, *, allocator: str = "linear", memory_plan: Literal["guard", "bounded"] = "guard"
+) -> str:
+    """A stage of one function as text: ``minst`` (before allocation), ``ra`` (after) or ``asm``."""
+    compiler = ModuleCompiler(valid.module, Options(memory_plan, allocator))
+    with compiler.worker() as worker:
+        if stage == "asm":
+            return disassemble(worker.compile(valid, defined_index))
+        build(valid, defined_index, worker.input)
+        return str(worker.machine_ir(stage == "ra"))
+
+
+def disassemble(code: Code) -> str:
+    """Machine code as text, with its trap and return sites; plain hexadecimal where capstone is not installed."""
+    notes = {t.pc: f"  ; trap {t.kind} at {t.position:#x}" for t in code.trap_sites}
+    lines = [f"; {len(code)} bytes, frame {code.frame_bytes}"]
+    try:
+        import capstone
+    except ImportError:
+        lines += [code.code[i : i + 16].hex(" ") for i in range(0, len(code), 16)]
+        return "\n".join(lines) + "\n"
+    for at in capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64).disasm(code.code, 0):
+        lines.append(f"{at.address:6x}  {at.bytes.hex():<24} {at.mnemonic} {at.op_str}{notes.get(at.address, '')}".rstrip())
+    return "\n".join(lines) + "\n"

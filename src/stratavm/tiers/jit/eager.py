@@ -1,0 +1,60 @@
+"""Compiling a whole module now, on several threads: the work runs without the GIL, code is published in batches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Final
+
+from stratavm.base.errors import ResourceLimit, Unsupported
+from stratavm.codegen.code import Code
+from stratavm.codegen.stubtable import publish
+from stratavm.tiers.jit.lazy import LazyCode
+from stratavm.tiers.tier import CompileCosts
+
+BATCH: Final = 64
+"""Functions per task: pages of code are protected once per batch."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What a task compiled."""
+
+    indices: list[int] = field(default_factory=list)
+    codes: list[Code] = field(default_factory=list)
+    times_ns: dict[int, int] = field(default_factory=dict)
+
+
+def compile_batch(lazy: LazyCode, indices: Sequence[int]) -> Batch:
+    """Compile some functions and publish them together. Those that cannot be compiled are noted in ``lazy.fallbacks``."""
+    batch = Batch()
+    for index in indices:
+        begin = time.perf_counter_ns()
+        try:
+            code = lazy.code(index)
+        except (Unsupported, ResourceLimit):
+            continue
+        batch.times_ns[lazy.first + index] = time.perf_counter_ns() - begin
+        batch.indices.append(index)
+        batch.codes.append(code)
+    addresses = publish(lazy.owner, batch.codes, [lazy.first + i for i in batch.indices])
+    for index, code, address in zip(batch.indices, batch.codes, addresses, strict=True):
+        lazy.install(index, address, len(code))
+    return batch
+
+
+def compile_all(lazy: LazyCode, threads: int) -> CompileCosts:
+    """Compile what is not compiled yet. The bytes do not depend on the number of threads."""
+    before = dict(lazy.compiler.stages_ns)
+    missing = [i for i in range(len(lazy.valid.module.functions)) if i not in lazy.addresses]
+    parts = [missing[i : i + BATCH] for i in range(0, len(missing), BATCH)]
+    if threads <= 1 or len(parts) <= 1:
+        batches = [compile_batch(lazy, part) for part in parts]
+    else:
+        with ThreadPoolExecutor(threads, "strata-compile") as pool:
+            batches = list(pool.map(lambda part: compile_batch(lazy, part), parts))
+    times = {index: ns for batch in batches for index, ns in batch.times_ns.items()}
+    stages = {name: ns - before[name] for name, ns in lazy.compiler.stages_ns.items()}
+    return CompileCosts(times, stages, sum(len(code) for batch in batches for code in batch.codes))

@@ -1,0 +1,97 @@
+"""Code at the first call: who compiles what when, and how the result reaches every instance. No locks: races are harmless.
+
+A slot begins at a lazy stub, which calls ``compile_for`` through the runtime. Publishing is one release store per slot and
+FuncRec (``Instance.set_code``). Two threads that meet the same stub may both compile; the first result in the table wins.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+from stratavm.base.errors import ResourceLimit, Unsupported
+from stratavm.codegen.code import Code
+from stratavm.codegen.compile import ModuleCompiler
+from stratavm.codegen.execmem import CodeOwner
+from stratavm.codegen.stubtable import publish
+from stratavm.codegen.x64.stubs import LAZY_STUB_BYTES, lazy_stubs, oracle_stub
+from stratavm.module.valid import ValidModule
+from stratavm.tiers.tier import Tier, TierModule
+
+
+class LazyCode:
+    """A module's published code by defined index, and the instances that run it."""
+
+    def __init__(self, valid: ValidModule, compiler: ModuleCompiler, fallback: Tier | None) -> None:
+        self.valid = valid
+        self.compiler = compiler
+        self.fallbacks: dict[int, str] = {}
+        self.addresses: dict[int, int] = {}
+        self.code_bytes = 0
+        self.first = len(valid.module.imported_funcs)
+        self.owner = CodeOwner(valid.module.names.module or "module", valid.module.func_name)
+        self._fallback_tier = fallback
+        self._fallback: TierModule | None = None
+        self._stubs = 0
+        self._instances: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def attach(self, instance: Any) -> None:
+        """Make an instance callable."""
+        count = len(self.valid.module.functions)
+        if count == 0:
+            return
+        if not self._stubs:
+            [self._stubs] = publish(self.owner, [lazy_stubs(count)])
+        instance.set_lazy_code(self._stubs, LAZY_STUB_BYTES)
+        instance.compiler = self.compile_at_call
+        self._instances.add(instance)
+        for index, address in list(self.addresses.items()):
+            instance.set_code(index, address)
+        if self._fallback is not None:
+            self._fallback.attach(instance)
+
+    def compile_at_call(self, defined_index: int) -> int:
+        """The address of a function's code: what a lazy stub asks for."""
+        known = self.addresses.get(defined_index)
+        if known is not None:
+            return known
+        code = self.code(defined_index)
+        [address] = publish(self.owner, [code], [self.first + defined_index])
+        return self.install(defined_index, address, len(code))
+
+    def code(self, defined_index: int) -> Code:
+        """Compile a function, or make the stub that runs it on the fallback tier.
+
+        Raises:
+            Unsupported, ResourceLimit: it cannot be compiled and there is no fallback.
+        """
+        try:
+            return self.compiler.compile(self.valid, defined_index)
+        except (Unsupported, ResourceLimit) as error:
+            self.fallbacks[self.first + defined_index] = str(error)
+            if self._fallback_tier is None:
+                raise
+            self._attach_fallback()
+            return oracle_stub(self.valid.module.func_type(self.first + defined_index), defined_index)
+
+    def install(self, defined_index: int, address: int, size: int) -> int:
+        """Publish code to every instance; returns the address that won."""
+        won = self.addresses.setdefault(defined_index, address)
+        if won == address:
+            self.code_bytes += size
+        for instance in list(self._instances):
+            instance.set_code(defined_index, won)
+        return won
+
+    def _attach_fallback(self) -> None:
+        """Make every instance runnable on the fallback tier, at the first function that needs it."""
+        if self._fallback is None and self._fallback_tier is not None:
+            self._fallback = self._fallback_tier.load(self.valid)
+            for instance in list(self._instances):
+                self._fallback.attach(instance)
+
+    def close(self) -> None:
+        """Nothing new will be compiled; instances keep the owner of the code alive through this object."""
+        self._instances.clear()
+        if self._fallback is not None:
+            self._fallback.close()
