@@ -1,0 +1,72 @@
+"""Twice the input takes at most 2.6 times as long, in every stage, on shapes that are made to break it."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from stratavm.ir.from_wasm import build
+from stratavm.ir.ssa import Ssa
+from stratavm.module.decode import decode
+from stratavm.module.validate import validate
+
+from tests.scaling.shapes import SHAPES, WIDE, Shape
+
+pytestmark = [pytest.mark.scaling, pytest.mark.trace_slow]
+FACTOR = 2.6
+ROUNDS = 5
+ATTEMPTS = 3
+"""Other processes disturb the clock: a shape that scales passes one of three attempts, one that does not passes none."""
+
+
+def seconds(action: Callable[[], Any]) -> float:
+    """Median of a few runs, in processor time of this thread."""
+    found = []
+    for _ in range(ROUNDS):
+        start = time.thread_time()
+        action()
+        found.append(time.thread_time() - start)
+    return statistics.median(found)
+
+
+def check(stage: Callable[[bytes], Callable[[], Any]], shape: Shape, n: int) -> None:
+    """The stage scales on the shape."""
+    small, large = stage(shape(n)), stage(shape(2 * n))
+    factors = []
+    for _ in range(ATTEMPTS):
+        factors.append(seconds(large) / seconds(small))
+        if factors[-1] < FACTOR:
+            return
+    pytest.fail(f"time(2N)/time(N) = {min(factors):.2f} at N = {n}")
+
+
+def decoding(data: bytes) -> Callable[[], Any]:
+    """Decode and validate."""
+    return lambda: validate(decode(data), threads=1)
+
+
+def building(data: bytes) -> Callable[[], Any]:
+    """SSA of every function."""
+    valid = validate(decode(data), threads=1)
+    ssa = Ssa()
+
+    def action() -> None:
+        for index in range(len(valid.bodies)):
+            build(valid, index, ssa)
+
+    return action
+
+
+@pytest.mark.parametrize("name", [*SHAPES, *WIDE])
+def test_decoding_and_validation_scale(name: str) -> None:
+    """Decode, validate."""
+    check(decoding, *(SHAPES | WIDE)[name])
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_building_scales(name: str) -> None:
+    """WebAssembly to SSA."""
+    check(building, *SHAPES[name])
