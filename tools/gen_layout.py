@@ -1,5 +1,5 @@
-"""Writes ``runtime/_gen_layout.pxd``: the native structs of ``runtime/layout.py`` as C structs, their offsets, and the numbers
-of builtins, trap kinds and pending bits as compile-time constants."""
+"""Writes ``runtime/_gen_layout.pxd``: the native structs of ``runtime/layout.py`` as C structs, their offsets,
+and the numbers of builtins, trap kinds and pending bits as compile-time constants."""
 
 from __future__ import annotations
 

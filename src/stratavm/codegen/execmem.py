@@ -1,7 +1,9 @@
-"""The code arena: one private reservation, written once, executable before it is published. Owns no meaning of the code."""
+"""The code arena: one private reservation, written once, executable before it is published. Gives code no meaning."""
+
 # strata: hot
 # Chunks of 64 KiB belong to one owner; concurrent compilers of one owner write into different runs of chunks. Pages go
-# RW -> RX when a batch is published and never back, so a batch costs whole pages: publish many functions at once if you can.
+# RW -> RX when a batch is published and never back, so a batch costs whole pages: publish many functions at once if you
+# can.
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free, malloc, realloc
@@ -323,11 +325,7 @@ def fill(
         n_positions += sources[i].n_positions
     recs: cython.pointer(CodeRec) = cython.cast(
         cython.pointer(CodeRec),
-        malloc(
-            n * cython.sizeof(CodeRec)
-            + n_traps * cython.sizeof(TrapEntry)
-            + n_positions * cython.sizeof(PosEntry)
-        ),
+        malloc(n * cython.sizeof(CodeRec) + n_traps * cython.sizeof(TrapEntry) + n_positions * cython.sizeof(PosEntry)),
     )
     if recs == cython.NULL:
         status[0] = PUBLISH_NO_MEMORY

@@ -1,4 +1,5 @@
-"""The builtins that act on instances: lazy compilation, the oracle, growth, bulk operations. Fills the builtin table."""
+"""Builtins that act on instances: lazy compilation, the oracle, growth, bulk operations. Fills the builtin table."""
+
 # strata: hot
 # Leaf builtins check bounds first and then run; sizes are 64-bit, so a 32-bit index plus a 32-bit count cannot wrap.
 import cython
@@ -28,11 +29,17 @@ from cython.cimports.stratavm.runtime._gen_layout import (
     VMContext,
 )
 from cython.cimports.stratavm.runtime.func import cell_widths, fill_cells, read_cells
-from cython.cimports.stratavm.runtime.instance import DataSegment, ElementSegment, Instance, Segments, memory_at, table_at
+from cython.cimports.stratavm.runtime.instance import (
+    DataSegment,
+    ElementSegment,
+    Instance,
+    Segments,
+    memory_at,
+    table_at,
+)
 from cython.cimports.stratavm.runtime.store import Store, builtin_table, regain_gil
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
-from stratavm.runtime import host as _host  # fills in host_call
 from stratavm.runtime.builtins import BUILTINS
 
 if not cython.compiled:
@@ -46,8 +53,7 @@ FAILED = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 
 @cython.cfunc
 @cython.exceptval(check=False)
-@cython.linetrace(False)
-@cython.profile(False)
+@cython.linetrace(False)  # the GIL may be released here
 def leave_guest() -> cython.pointer(ThreadBlock):
     block: cython.pointer(ThreadBlock) = current_block()
     regain_gil(block)
@@ -80,8 +86,7 @@ def compile_function(context: cython.pointer(ExecContext), vm: cython.pointer(VM
 
 @cython.cfunc
 @cython.exceptval(check=False)
-@cython.linetrace(False)
-@cython.profile(False)
+@cython.linetrace(False)  # the GIL may be released here
 def lazy_compile(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), index: uint64_t) -> uint64_t:
     block: cython.pointer(ThreadBlock) = leave_guest()
     address: uint64_t = compile_function(context, vm, index & 0xFFFFFFFF)
@@ -117,8 +122,7 @@ def run_oracle(
 
 @cython.cfunc
 @cython.exceptval(check=False)
-@cython.linetrace(False)
-@cython.profile(False)
+@cython.linetrace(False)  # the GIL may be released here
 def oracle_call(
     context: cython.pointer(ExecContext),
     vm: cython.pointer(VMContext),
@@ -133,7 +137,9 @@ def oracle_call(
 
 @cython.cfunc
 @cython.exceptval(check=False)
-def grow(vm: cython.pointer(VMContext), which: uint64_t, delta: uint64_t, table: cython.bint, raw: uint64_t) -> uint64_t:
+def grow(
+    vm: cython.pointer(VMContext), which: uint64_t, delta: uint64_t, table: cython.bint, raw: uint64_t
+) -> uint64_t:
     """Grow a memory or a table; what the limiter raises comes out at the next poll."""
     instance: Instance = instance_of(vm)
     store: Store = instance.store
@@ -148,8 +154,7 @@ def grow(vm: cython.pointer(VMContext), which: uint64_t, delta: uint64_t, table:
 
 @cython.cfunc
 @cython.exceptval(check=False)
-@cython.linetrace(False)
-@cython.profile(False)
+@cython.linetrace(False)  # the GIL may be released here
 def memory_grow(
     context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), memory: uint64_t, delta: uint64_t
 ) -> uint64_t:
@@ -161,8 +166,7 @@ def memory_grow(
 
 @cython.cfunc
 @cython.exceptval(check=False)
-@cython.linetrace(False)
-@cython.profile(False)
+@cython.linetrace(False)  # the GIL may be released here
 def table_grow(
     context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), table: uint64_t, raw: uint64_t, delta: uint64_t
 ) -> uint64_t:
@@ -178,8 +182,6 @@ def table_grow(
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-@cython.linetrace(False)
-@cython.profile(False)
 def memory_copy(
     context: cython.pointer(ExecContext),
     vm: cython.pointer(VMContext),
@@ -199,8 +201,6 @@ def memory_copy(
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-@cython.linetrace(False)
-@cython.profile(False)
 def memory_fill(
     context: cython.pointer(ExecContext),
     vm: cython.pointer(VMContext),
@@ -219,8 +219,6 @@ def memory_fill(
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-@cython.linetrace(False)
-@cython.profile(False)
 def memory_init(
     context: cython.pointer(ExecContext),
     vm: cython.pointer(VMContext),
@@ -242,8 +240,6 @@ def memory_init(
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-@cython.linetrace(False)
-@cython.profile(False)
 def data_drop(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), segment: uint64_t) -> uint32_t:
     segments: cython.pointer(Segments) = cython.cast(cython.pointer(Segments), vm.segments)
     segments.data[cython.cast(uint32_t, segment)].size = 0
@@ -253,8 +249,6 @@ def data_drop(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-@cython.linetrace(False)
-@cython.profile(False)
 def table_copy(
     context: cython.pointer(ExecContext),
     vm: cython.pointer(VMContext),
@@ -274,8 +268,6 @@ def table_copy(
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-@cython.linetrace(False)
-@cython.profile(False)
 def table_init(
     context: cython.pointer(ExecContext),
     vm: cython.pointer(VMContext),
@@ -297,8 +289,6 @@ def table_init(
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-@cython.linetrace(False)
-@cython.profile(False)
 def table_fill(
     context: cython.pointer(ExecContext),
     vm: cython.pointer(VMContext),
@@ -319,8 +309,6 @@ def table_fill(
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-@cython.linetrace(False)
-@cython.profile(False)
 def elem_drop(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), segment: uint64_t) -> uint32_t:
     segments: cython.pointer(Segments) = cython.cast(cython.pointer(Segments), vm.segments)
     segments.elements[cython.cast(uint32_t, segment)].size = 0
@@ -329,9 +317,8 @@ def elem_drop(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext
 
 def check() -> None:
     """Raise RuntimeError unless every declared builtin has an implementation."""
-    i: cython.int
     missing: list = [BUILTINS[i].name for i in range(N_BUILTINS) if builtin_table[i] == cython.NULL]
-    if missing or N_BUILTINS != len(BUILTINS):
+    if missing or len(BUILTINS) != N_BUILTINS:
         raise RuntimeError(f"builtins without an implementation: {missing}")
 
 

@@ -1,9 +1,11 @@
 """Builtins: what compiled code may call. Declared here once; numbers index ``ExecContext.builtins``.
 
-All use the C calling convention with (exec, vmctx, …operands) in rdi, rsi, rdx, rcx, r8, r9; further operands do not occur.
-*leaf*: noexcept nogil, little stack, no Python, no lock, no poll. *host*: may take the GIL and run Python; compiled code stores
-SP and FP into the ExecContext before the call. ``returns``: ``status`` = 0 or a trap kind code (compiled code stores it to
-``exec.trap_code`` and raises a *dynamic* trap when non-zero), ``value`` = a 64-bit result that cannot fail.
+All use the C calling convention with (exec, vmctx, …operands) in rdi, rsi, rdx, rcx, r8, r9; further operands
+do not occur.
+*leaf*: noexcept nogil, little stack, no Python, no lock, no poll. *host*: may take the GIL and run Python;
+compiled code stores SP and FP into the ExecContext before the call. ``returns``: ``status`` = 0 or a trap kind
+code (compiled code stores it to ``exec.trap_code`` and raises a *dynamic* trap when non-zero), ``value`` = a
+64-bit result that cannot fail.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""The map from a program counter to its function, trap and wasm position. Knows nothing of how code gets there."""
+# cython: linetrace=False
 # strata: hot
+"""The map from a program counter to its function, trap and wasm position. Knows nothing of how code gets there."""
+
 import weakref
 
 import cython
@@ -16,8 +18,6 @@ owners: "weakref.WeakValueDictionary[int, object]" = weakref.WeakValueDictionary
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-@cython.linetrace(False)
-@cython.profile(False)
 def find_code(pc: uint64_t) -> cython.pointer(CodeRec):
     """The function that holds ``pc``, or NULL. Async-signal-safe."""
     if arena_base == 0 or pc < arena_base or pc - arena_base >= ARENA_BYTES:
@@ -47,8 +47,6 @@ def find_code(pc: uint64_t) -> cython.pointer(CodeRec):
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-@cython.linetrace(False)
-@cython.profile(False)
 def find_trap(rec: cython.pointer(CodeRec), pc: uint64_t) -> cython.pointer(TrapEntry):
     """The trap table's entry for exactly ``pc``, or NULL. Async-signal-safe."""
     at: uint32_t = cython.cast(uint32_t, pc - rec.start)
@@ -69,10 +67,9 @@ def find_trap(rec: cython.pointer(CodeRec), pc: uint64_t) -> cython.pointer(Trap
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-@cython.linetrace(False)
-@cython.profile(False)
 def find_position(rec: cython.pointer(CodeRec), pc: uint64_t) -> uint32_t:
-    """The wasm offset of a trapping instruction, or of the call whose last byte is at ``pc``. NO_POSITION if unknown."""
+    """The wasm offset of a trapping instruction, or of the call whose last byte is at ``pc``. NO_POSITION if
+    unknown."""
     trap: cython.pointer(TrapEntry) = find_trap(rec, pc)
     if trap != cython.NULL:
         return trap.offset

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stratavm.runtime import builtin_calls as _builtin_calls  # fills the builtin table before any store exists
+from stratavm.runtime import builtin_calls, host  # noqa: F401 - both fill the builtin table before any store exists
 from stratavm.runtime.stubs import Stubs
 from stratavm.runtime.typeids import TypeIds
 
@@ -18,4 +18,4 @@ class Runtime:
     def __init__(self, stubs: Stubs | None = None) -> None:
         self.types = TypeIds()
         self.stubs = stubs
-        _builtin_calls.check()
+        builtin_calls.check()

@@ -1,10 +1,10 @@
 """Functions as the host sees them: call with raw bits, through the array entry or on the oracle."""
+
 # strata: hot
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
-from cython.cimports.libc.string import memset
-from cython.cimports.stratavm.runtime._gen_layout import TRAP_HOST_EXCEPTION, FuncRec
+from cython.cimports.stratavm.runtime._gen_layout import TRAP_HOST_EXCEPTION
 from cython.cimports.stratavm.runtime.store import Entry, Store, run_entry
 
 from stratavm.base.errors import Closed, InstancePoisoned
@@ -73,7 +73,8 @@ def read_cells(cells: cython.pointer(uint64_t), widths: bytes) -> list:
 
 @cython.cclass
 class FuncRef:
-    """A function of a store. ``raw`` is its funcref bits, ``type`` its FuncType, ``instance`` None for a host function."""
+    """A function of a store. ``raw`` is its funcref bits, ``type`` its FuncType, ``instance`` None for a host
+    function."""
 
     @property
     def raw(self) -> int:

@@ -1,4 +1,5 @@
 """Global variables: a cell of raw bits, on its own or inside an instance's VMContext."""
+
 # strata: hot
 import cython
 from cython.cimports.libc.stdint import uint64_t

@@ -1,4 +1,5 @@
 """Host functions: Python callables on raw bits, callable from guests. Owns the way from machine code into Python."""
+
 # strata: hot
 import cython
 from cython.cimports.cpython.ref import PyObject
@@ -64,7 +65,6 @@ class HostFunction(FuncRef):
 
     def call_raw(self, args: list) -> list:
         """Call the Python function, with the same checks as a call from a guest."""
-        cells: uint64_t[2]
         self.store.check_access()
         if len(args) != len(self.params):
             raise TypeError(f"host function {self.label}: expected {len(self.params)} values, got {len(args)}")
@@ -79,7 +79,9 @@ class HostFunction(FuncRef):
 
 @cython.cfunc
 @cython.exceptval(check=False)
-def call_python(context: cython.pointer(ExecContext), host: cython.pointer(HostFunc), cells: cython.pointer(uint64_t)) -> uint32_t:
+def call_python(
+    context: cython.pointer(ExecContext), host: cython.pointer(HostFunc), cells: cython.pointer(uint64_t)
+) -> uint32_t:
     """Run the Python function. Whatever it raises is kept and comes out of the outermost call unchanged."""
     function: HostFunction = cython.cast(HostFunction, cython.cast(cython.pointer(PyObject), host.callable))
     store: Store = cython.cast(Store, cython.cast(cython.pointer(PyObject), context.store))
@@ -105,8 +107,9 @@ def call_python(context: cython.pointer(ExecContext), host: cython.pointer(HostF
 @cython.cfunc
 @cython.exceptval(check=False)
 @cython.linetrace(False)
-@cython.profile(False)
-def host_call(context: cython.pointer(ExecContext), host: cython.pointer(HostFunc), cells: cython.pointer(uint64_t)) -> uint32_t:
+def host_call(
+    context: cython.pointer(ExecContext), host: cython.pointer(HostFunc), cells: cython.pointer(uint64_t)
+) -> uint32_t:
     """Builtin ``host_call``."""
     block: cython.pointer(ThreadBlock) = current_block()
     status: uint32_t

@@ -1,4 +1,5 @@
 """Instances: the VMContext and FuncRecs of one module in one store. Who fills in what is decided by ``link``."""
+
 # strata: hot
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
@@ -56,14 +57,15 @@ class Instance:
         """The context, slots, FuncRecs, type ids and segment tables, all zero but for what links them."""
         module: object = self.module
         i: uint32_t
-        ids: list = []
         self.vm = cython.cast(cython.pointer(VMContext), calloc(1, self.layout.size))
         if self.vm == cython.NULL:
             raise MemoryError("no memory for an instance")
         self.vm.slots = cython.cast(cython.pp_void, calloc(self.n_defined + 1, 8))
         self.vm.func_recs = cython.cast(cython.pointer(FuncRec), calloc(self.n_defined + 1, cython.sizeof(FuncRec)))
         self.vm.type_ids = cython.cast(cython.pointer(uint32_t), calloc(len(type_ids) + 1, 4))
-        self.seg.data = cython.cast(cython.pointer(DataSegment), calloc(len(module.datas) + 1, cython.sizeof(DataSegment)))
+        self.seg.data = cython.cast(
+            cython.pointer(DataSegment), calloc(len(module.datas) + 1, cython.sizeof(DataSegment))
+        )
         self.seg.elements = cython.cast(
             cython.pointer(ElementSegment), calloc(len(module.elements) + 1, cython.sizeof(ElementSegment))
         )
@@ -114,7 +116,9 @@ class Instance:
 
     def add_memory(self, memory: Memory) -> None:
         """The next memory of the index space."""
-        at: cython.pp_void = cython.cast(cython.pp_void, self.cell(self.layout.memories + MEM_CELL * len(self.memories)))
+        at: cython.pp_void = cython.cast(
+            cython.pp_void, self.cell(self.layout.memories + MEM_CELL * len(self.memories))
+        )
         at[0] = memory.d.base
         at[1] = cython.address(memory.d)
         if not self.memories:
@@ -131,7 +135,9 @@ class Instance:
 
     def add_imported_global(self, variable: Global) -> None:
         """The next global, an imported one: the cell points to its owner's."""
-        at: cython.pp_void = cython.cast(cython.pp_void, self.cell(self.layout.globals + GLOBAL_CELL * len(self.globals)))
+        at: cython.pp_void = cython.cast(
+            cython.pp_void, self.cell(self.layout.globals + GLOBAL_CELL * len(self.globals))
+        )
         at[0] = variable.cell
         self.globals.append(variable)
 
@@ -219,7 +225,9 @@ class Instance:
         if index < self.n_imported_funcs:
             imported = self.imported_funcs[index]
             return imported.raw
-        return cython.cast(uint64_t, cython.address(self.vm.func_recs[cython.cast(uint32_t, index - self.n_imported_funcs)]))
+        return cython.cast(
+            uint64_t, cython.address(self.vm.func_recs[cython.cast(uint32_t, index - self.n_imported_funcs)])
+        )
 
     def function_of(self, address: int) -> FuncRef:
         """The FuncRef for one of our FuncRecs; made once per function by ``Store.function_at``."""

@@ -1,7 +1,8 @@
 """The native structs that compiled code, entry stubs and Cython share: declared here once, everything else derived.
 
-``make gen`` writes ``_gen_layout.pxd`` (C structs and offset constants) from these rows. Every field is eight bytes unless its
-type says otherwise; offsets are the sum of the sizes before. Reasons: design notes "runtime" sections 1-4.
+``make gen`` writes ``_gen_layout.pxd`` (C structs and offset constants) from these rows. Every field is eight
+bytes unless its type says otherwise; offsets are the sum of the sizes before. Reasons: design notes "runtime"
+sections 1-4.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 SIZES: Final = {"u8": 1, "u32": 4, "i32": 4, "u64": 8, "ptr": 8}
 
 ARG_CELL: Final = 16
-"""Bytes per value in an argument buffer of an array entry (a v128 fits; smaller values sit in the low bytes, zero-extended)."""
+"""Bytes per value in an argument buffer of an array entry (a v128 fits; smaller values sit in the low bytes,
+zero-extended)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,11 @@ FUNC_REC: Final = Struct(
         Field("vmctx", "ptr", "r14 of the callee: a VMContext or a HostFunc"),
         Field("type_id", "u32", "engine-wide canonical type id"),
         Field("func", "u32", "function index within its instance"),
-        Field("array_entry", "ptr", "u32 entry(FuncRec*, ExecContext*, cells*) under the C convention: 0 = ok, 1 = trapped"),
+        Field(
+            "array_entry",
+            "ptr",
+            "u32 entry(FuncRec*, ExecContext*, cells*) under the C convention: 0 = ok, 1 = trapped",
+        ),
     ),
 )
 
@@ -187,8 +193,8 @@ GLOBAL_CELL: Final = 16
 class VMLayout:
     """Offsets from r14 of the module-dependent region; a pure function of the module.
 
-    Order: memories {base, MemDef*}, tables {base, TableDef*}, globals (own: the value; imported: a pointer to the owner's
-    cell), imported functions (FuncRec pointers).
+    Order: memories {base, MemDef*}, tables {base, TableDef*}, globals (own: the value; imported: a pointer to
+    the owner's cell), imported functions (FuncRec pointers).
     """
 
     n_memories: int

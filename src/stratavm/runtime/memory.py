@@ -1,7 +1,8 @@
 """Linear memories: address space reserved once, so that the base never moves; growth changes protections only."""
+
 # strata: hot
-# Plans: *guard* reserves 8 GiB + 64 KiB, so that no 32-bit base plus 32-bit offset leaves the reservation and the MMU checks
-# bounds; *bounded* reserves the maximum, and compiled code compares with MemDef.bytes.
+# Plans: *guard* reserves 8 GiB + 64 KiB, so that no 32-bit base plus 32-bit offset leaves the reservation and
+# the MMU checks bounds; *bounded* reserves the maximum, and compiled code compares with MemDef.bytes.
 import cython
 from cython.cimports.cpython.buffer import PyBuffer_FillInfo
 from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
@@ -19,7 +20,7 @@ from cython.cimports.posix.mman import (
     mprotect,
     munmap,
 )
-from cython.cimports.stratavm.runtime._gen_layout import PLAN_BOUNDED, PLAN_GUARD, MemDef
+from cython.cimports.stratavm.runtime._gen_layout import PLAN_BOUNDED, PLAN_GUARD
 from cython.cimports.stratavm.runtime.store import Store
 
 from stratavm.base.errors import ResourceLimit, Trap
@@ -56,7 +57,8 @@ class Memory:
         top: object = min(address_pages if limits.maximum is None else limits.maximum, address_pages, cap)
         if limits.minimum > top:
             raise ResourceLimit(
-                f"a memory of {limits.minimum} pages of {1 << shift} bytes is over the limit of {top}", limit="memory_bytes"
+                f"a memory of {limits.minimum} pages of {1 << shift} bytes is over the limit of {top}",
+                limit="memory_bytes",
             )
         self.store = store
         self.declared = type

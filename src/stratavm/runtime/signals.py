@@ -1,7 +1,10 @@
-"""The fault handlers: a fault of guest code becomes a trap of the innermost activation; every other one is handed on."""
+# cython: linetrace=False
 # strata: hot
-# Reasons: design notes "runtime" section 6. The handler runs on the alternate stack, takes no lock, allocates nothing and
-# touches no Python object.
+"""The fault handlers: a fault of guest code becomes a trap of the innermost activation; every other one is
+handed on."""
+
+# Reasons: design notes "runtime" section 6. The handler runs on the alternate stack, takes no lock, allocates
+# nothing and touches no Python object.
 import cython
 from cython.cimports.libc.signal import SIG_DFL, SIG_IGN, SIGBUS, SIGFPE, SIGILL, SIGSEGV
 from cython.cimports.libc.stdint import uint32_t, uint64_t
@@ -49,8 +52,6 @@ installs = cython.declare(uint32_t, 0)
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-@cython.linetrace(False)
-@cython.profile(False)
 def walk_frames(act: cython.pointer(Activation), fp: uint64_t, sp: uint64_t) -> cython.void:
     """Follow the frame-pointer chain from the trap up to the entry stub, noting return addresses."""
     n: uint32_t = 0
@@ -67,8 +68,6 @@ def walk_frames(act: cython.pointer(Activation), fp: uint64_t, sp: uint64_t) -> 
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-@cython.linetrace(False)
-@cython.profile(False)
 def trap_here(block: cython.pointer(ThreadBlock), info: cython.pointer(siginfo_t), uc: cython.p_void) -> cython.bint:
     """Turn a fault at a trap-table entry into a trap; False if this one is not ours."""
     act: cython.pointer(Activation) = block.activation
@@ -93,8 +92,6 @@ def trap_here(block: cython.pointer(ThreadBlock), info: cython.pointer(siginfo_t
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-@cython.linetrace(False)
-@cython.profile(False)
 def die(sig: cython.int, repeats: cython.bint) -> cython.void:
     """Leave the signal to its default action: it comes again by itself (a fault) or is raised again."""
     action: sigaction_t
@@ -108,8 +105,6 @@ def die(sig: cython.int, repeats: cython.bint) -> cython.void:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-@cython.linetrace(False)
-@cython.profile(False)
 def hand_on(sig: cython.int, info: cython.pointer(siginfo_t), uc: cython.p_void) -> cython.void:
     """Do what would have happened without us."""
     old: cython.pointer(sigaction_t) = cython.address(old_actions[sig])
@@ -125,8 +120,8 @@ def hand_on(sig: cython.int, info: cython.pointer(siginfo_t), uc: cython.p_void)
         cython.cast(handler3_t, old.sa_sigaction)(sig, info, uc)
     else:
         cython.cast(handler1_t, old.sa_handler)(sig)
-    # A handler that has raised the signal again (faulthandler does) wants the process to end. Delivering it to us and from
-    # us to that handler would go round for ever.
+    # A handler that has raised the signal again (faulthandler does) wants the process to end. Delivering it to
+    # us and from us to that handler would go round for ever.
     if sigpending(cython.address(waiting)) == 0 and sigismember(cython.address(waiting), sig) == 1:
         die(sig, True)
 
@@ -134,16 +129,14 @@ def hand_on(sig: cython.int, info: cython.pointer(siginfo_t), uc: cython.p_void)
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-@cython.linetrace(False)
-@cython.profile(False)
 def on_fault(sig: cython.int, info: cython.pointer(siginfo_t), uc: cython.p_void) -> cython.void:
     """The handler of all four signals."""
     block: cython.pointer(ThreadBlock) = current_block()
     if block != cython.NULL:
         if info.si_code > 0 and trap_here(block, info, uc):
             return
-        # Another handler in front of us took a guest's fault, reported it and raised it again: the fault itself repeats
-        # as soon as this returns, and then it reaches us.
+        # Another handler in front of us took a guest's fault, reported it and raised it again: the fault
+        # itself repeats as soon as this returns, and then it reaches us.
         if info.si_code == SI_TKILL and info.si_pid == getpid() and block.in_guest:
             return
     hand_on(sig, info, uc)

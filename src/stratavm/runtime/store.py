@@ -1,5 +1,10 @@
 """The store: who is inside, how a call enters and leaves, interrupts and deadlines, handles of Python objects."""
+
 # strata: hot
+import bisect
+import weakref
+from operator import itemgetter
+
 import cython
 from cython.cimports.cpython.ref import PyObject
 from cython.cimports.libc.stdint import uint32_t, uint64_t
@@ -39,19 +44,15 @@ from cython.cimports.stratavm.runtime.signals import ensure_handlers
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block, thread_block, threads_lock
 from cython.cimports.stratavm.runtime.ticker import wake_ticker
 
-import bisect
-import weakref
-from operator import itemgetter
-
 from stratavm.base.errors import (
     TRAP_KINDS,
     Closed,
     DeadlineExceeded,
+    GuestFrame,
     Interrupted,
     ResourceLimit,
     StackOverflow,
     StoreBusy,
-    GuestFrame,
     StrataError,
     Trap,
 )
@@ -105,8 +106,9 @@ def request(context: cython.pointer(ExecContext), bits: uint32_t) -> cython.void
 class Store:
     """A world of instances that can see each other, occupied by one thread at a time.
 
-    ``runtime`` is the engine-wide part (types and stubs). ``on_abort="keep"`` leaves instances usable after an interrupt or
-    a deadline; the default poisons them. Everything made in a store lives until the store is closed or unreachable.
+    ``runtime`` is the engine-wide part (types and stubs). ``on_abort="keep"`` leaves instances usable after an
+    interrupt or a deadline; the default poisons them. Everything made in a store lives until the store is
+    closed or unreachable.
     """
 
     def __cinit__(self, *args: object, **kwargs: object):
@@ -156,7 +158,8 @@ class Store:
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def enter(self, entry: cython.pointer(Entry)) -> cython.int:
-        """Push an activation; the caller must ``leave``. Raises StoreBusy, Closed, StackOverflow and pushes nothing."""
+        """Push an activation; the caller must ``leave``. Raises StoreBusy, Closed, StackOverflow and pushes
+        nothing."""
         block: cython.pointer(ThreadBlock) = thread_block()
         context: cython.pointer(ExecContext) = self.exec
         act: cython.pointer(Activation) = cython.address(entry.act)
@@ -213,9 +216,9 @@ class Store:
         self.aborted = False
         context.deadline_ns = self.deadline
         # A call into this store from a host function of another one must not outlive that one's deadline.
-        if outer != cython.NULL and outer.deadline_ns != 0:
-            if context.deadline_ns == 0 or outer.deadline_ns < context.deadline_ns:
-                context.deadline_ns = outer.deadline_ns
+        limit: uint64_t = 0 if outer == cython.NULL else outer.deadline_ns
+        if limit != 0 and (context.deadline_ns == 0 or limit < context.deadline_ns):
+            context.deadline_ns = limit
         if context.deadline_ns != 0 and now_ns() >= context.deadline_ns:
             request(context, PENDING_DEADLINE)
         return 0
@@ -273,7 +276,8 @@ class Store:
         return StrataError(f"a guest call ended with the unknown trap kind {kind}")
 
     def fail(self, error: BaseException) -> None:
-        """Keep ``error``: the running guest is left with it at its next poll, and it comes out of the call unchanged."""
+        """Keep ``error``: the running guest is left with it at its next poll, and it comes out of the call
+        unchanged."""
         self.in_flight = error
         self.exec.exception = cython.cast(cython.p_void, error)
         request(self.exec, PENDING_SIGNAL)
@@ -281,7 +285,8 @@ class Store:
     # ---- from other threads ----
 
     def interrupt(self) -> bool:
-        """Stop the running call with ``Interrupted`` at its next poll, from any thread. False if no call is running."""
+        """Stop the running call with ``Interrupted`` at its next poll, from any thread. False if no call is
+        running."""
         if self.exec.occupant == 0:
             return False
         request(self.exec, PENDING_INTERRUPT)
@@ -466,7 +471,6 @@ def guest_frames(act: cython.pointer(Activation)) -> tuple:
 @cython.cfunc
 @cython.exceptval(check=False)
 @cython.linetrace(False)
-@cython.profile(False)
 def poll_status(context: cython.pointer(ExecContext), in_machine_code: cython.bint) -> uint32_t:
     """The slow path of a poll: 0 to go on, or a trap kind. May release the GIL on behalf of machine code.
 
@@ -506,8 +510,9 @@ def past_deadline(context: cython.pointer(ExecContext)) -> cython.bint:
 @cython.cfunc
 @cython.exceptval(check=False)
 @cython.linetrace(False)
-@cython.profile(False)
-def tick(context: cython.pointer(ExecContext), block: cython.pointer(ThreadBlock), in_machine_code: cython.bint) -> uint32_t:
+def tick(
+    context: cython.pointer(ExecContext), block: cython.pointer(ThreadBlock), in_machine_code: cython.bint
+) -> uint32_t:
     """The call has run for a whole period: handle signals (main thread), then run on without the GIL."""
     now: uint64_t = now_ns()
     if block.is_main and (block.tstate == cython.NULL or now - block.checked_ns >= SIGNAL_PERIOD_NS):
@@ -551,7 +556,6 @@ def signals_are_quiet(context: cython.pointer(ExecContext)) -> cython.bint:
 @cython.cfunc
 @cython.exceptval(check=False)
 @cython.linetrace(False)
-@cython.profile(False)
 def poll_builtin(context: cython.pointer(ExecContext), vmctx: cython.p_void) -> uint32_t:
     """Builtin ``poll``."""
     return poll_status(context, True)

@@ -1,4 +1,6 @@
-"""Tables of raw references: FuncRec addresses or externref handles. The maximum is reserved, so the base never moves."""
+"""Tables of raw references: FuncRec addresses or externref handles. The maximum is reserved, so the base never
+moves."""
+
 # strata: hot
 import cython
 from cython.cimports.libc.stdint import uint64_t
@@ -15,7 +17,6 @@ from cython.cimports.posix.mman import (
     mprotect,
     munmap,
 )
-from cython.cimports.stratavm.runtime._gen_layout import TableDef
 from cython.cimports.stratavm.runtime.store import Store
 
 from stratavm.base.errors import ResourceLimit, Trap
@@ -41,7 +42,9 @@ class Table:
         cap: object = store.limits.table_elements
         top: object = cap if limits.maximum is None else min(limits.maximum, cap)
         if limits.minimum > top:
-            raise ResourceLimit(f"a table of {limits.minimum} elements is over the limit of {top}", limit="table_elements")
+            raise ResourceLimit(
+                f"a table of {limits.minimum} elements is over the limit of {top}", limit="table_elements"
+            )
         self.store = store
         self.declared = type
         self.holds_handles = heap(type.element) in (EXTERN, NOEXTERN)
@@ -87,7 +90,9 @@ class Table:
         i: uint64_t
         if self.reserved and wanted > self.committed:
             if mprotect(
-                cython.cast(cython.p_char, self.d.base) + self.committed, wanted - self.committed, PROT_READ | PROT_WRITE
+                cython.cast(cython.p_char, self.d.base) + self.committed,
+                wanted - self.committed,
+                PROT_READ | PROT_WRITE,
             ):
                 return 1
             self.committed = wanted

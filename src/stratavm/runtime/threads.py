@@ -1,4 +1,5 @@
 """Thread blocks: one per OS thread that ever entered a guest, with its stack bounds and alternate signal stack."""
+
 # strata: hot
 import threading
 
@@ -50,7 +51,6 @@ alt_stacks = cython.declare(uint64_t, 0)
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.linetrace(False)
-@cython.profile(False)
 def current_block() -> cython.pointer(ThreadBlock):
     """This thread's block or NULL. Async-signal-safe: the key is one of the process's first 32."""
     return cython.cast(cython.pointer(ThreadBlock), pthread_getspecific(block_key))
@@ -125,9 +125,7 @@ def take_alt_stack(block: cython.pointer(ThreadBlock)) -> cython.int:
         return 1
     if not stack.ss_flags & SS_DISABLE and stack.ss_size >= 65536:
         return 0
-    memory: cython.p_void = mmap(
-        cython.NULL, wanted, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0
-    )
+    memory: cython.p_void = mmap(cython.NULL, wanted, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
     if memory == MAP_FAILED:
         return 1
     stack.ss_sp = memory
@@ -146,7 +144,6 @@ def take_alt_stack(block: cython.pointer(ThreadBlock)) -> cython.int:
 @cython.nogil
 @cython.exceptval(check=False)
 @cython.linetrace(False)
-@cython.profile(False)
 def drop_block(memory: cython.p_void) -> cython.void:
     """The destructor of the thread's key: runs as the thread ends, without Python."""
     global first_block

@@ -1,5 +1,8 @@
-"""The ticker: one native thread that asks long-running calls to poll, and sets their deadlines off. Parked when idle."""
+# cython: linetrace=False
 # strata: hot
+"""The ticker: one native thread that asks long-running calls to poll, and sets their deadlines off. Parked
+when idle."""
+
 import sys
 
 import cython
@@ -57,10 +60,9 @@ wake = cython.declare(pthread_cond_t)
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-@cython.linetrace(False)
-@cython.profile(False)
 def look(tick: cython.bint) -> cython.bint:
-    """Visit every thread that runs a guest; with ``tick``, ask those whose call ran the whole period. False if none runs."""
+    """Visit every thread that runs a guest; with ``tick``, ask those whose call ran the whole period. False if
+    none runs."""
     block: cython.pointer(ThreadBlock)
     context: cython.pointer(ExecContext)
     bits: uint32_t
@@ -89,8 +91,6 @@ def look(tick: cython.bint) -> cython.bint:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-@cython.linetrace(False)
-@cython.profile(False)
 def run(unused: cython.p_void) -> cython.p_void:
     """The thread. Never touches Python."""
     global state, ticks

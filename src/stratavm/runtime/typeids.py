@@ -27,8 +27,9 @@ Key = tuple[object, ...]
 class TypeIds:
     """Canonical ids of type definitions. An id, once given, stays; ids count from 1.
 
-    Two recursion groups are the same type iff they have the same structure, references inside the group counted from its
-    start and references outside replaced by canonical ids (specification 3.0, section 3.1.2, "rolling").
+    Two recursion groups are the same type iff they have the same structure, references inside the group
+    counted from its start and references outside replaced by canonical ids (specification 3.0, section 3.1.2,
+    "rolling").
     """
 
     def __init__(self) -> None:

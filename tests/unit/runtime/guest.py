@@ -17,6 +17,7 @@ from stratavm.runtime.host import HostFunction
 from stratavm.runtime.limits import StoreLimits
 from stratavm.runtime.link import instantiate
 from stratavm.runtime.store import Store
+from stratavm.spec.features import FEATURES
 from stratavm.spec.types import I32, I64, FuncType
 
 PROLOGUE = bytes.fromhex("55 48 89 E5")
@@ -129,16 +130,23 @@ def store(limits: StoreLimits | None = None, **options: Any) -> Store:
     return Store(runtime(), limits, **options)
 
 
-parse = lru_cache(maxsize=256)(parse_module)
+@lru_cache(maxsize=256)
+def parse(wat: str) -> Any:
+    """The model of a text module, with every proposal on."""
+    return parse_module(wat, features=frozenset(FEATURES))
 
 
-def make(wat: str, guests: list[Guest], imports: tuple[Any, ...] = (), where: Store | None = None, **options: Any) -> Any:
+def make(
+    wat: str, guests: list[Guest], imports: tuple[Any, ...] = (), where: Store | None = None, **options: Any
+) -> Any:
     """An instance of a text module whose functions' bodies are replaced by hand-written ones."""
     where = where or store()
     return instantiate(where, SimpleNamespace(module=parse(wat)), Tier(guests), imports, **options)
 
 
-def host(where: Store, function: Any, params: tuple[int, ...] = (I32,), results: tuple[int, ...] = (I32,)) -> HostFunction:
+def host(
+    where: Store, function: Any, params: tuple[int, ...] = (I32,), results: tuple[int, ...] = (I32,)
+) -> HostFunction:
     """A host function on raw bits."""
     return HostFunction(where, FuncType(params, results), function, getattr(function, "__name__", "host"))
 

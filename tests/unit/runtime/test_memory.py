@@ -35,7 +35,9 @@ def test_growth_keeps_the_base_and_the_content(plan):
 
 
 @pytest.mark.parametrize("plan", ["guard", "bounded"])
-@pytest.mark.parametrize(("address", "count"), [(PAGE, 1), (PAGE - 1, 2), (1 << 64, 0), (0, PAGE + 1), (-1, 1), (0, -1)])
+@pytest.mark.parametrize(
+    ("address", "count"), [(PAGE, 1), (PAGE - 1, 2), (1 << 64, 0), (0, PAGE + 1), (-1, 1), (0, -1)]
+)
 def test_access_outside_traps(plan, address, count):
     """Reads and writes check the whole range first."""
     m = memory(plan=plan)

@@ -1,4 +1,5 @@
-"""Claims about the process around us: faulthandler, foreign faults, fork, threads that end. Each runs in its own process."""
+"""Claims about the process around us: faulthandler, foreign faults, fork, threads that end. Each runs in its
+own process."""
 
 import os
 import signal
@@ -31,7 +32,9 @@ def bad_access():
 def run(code: str, timeout: int = 60) -> subprocess.CompletedProcess[str]:
     """A fresh interpreter."""
     env = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
-    return subprocess.run([sys.executable, "-c", PRELUDE + code], env=env, capture_output=True, text=True, timeout=timeout)
+    return subprocess.run(
+        [sys.executable, "-c", PRELUDE + code], env=env, capture_output=True, text=True, timeout=timeout
+    )
 
 
 def prints(code: str) -> str:
@@ -80,8 +83,8 @@ def test_a_real_fault_inside_a_host_function_kills():
     code = """
 store = guest.store()
 imported = guest.host(store, lambda args: bad_access())
-call = guest.make('(module (import "e" "f" (func (param i32) (result i32))) (func (param i32) (result i32) unreachable))',
-    [guest.call_import(guest.IMPORTED_FUNC)], (imported,), store).callee(1)
+text = '(module (import "e" "f" (func (param i32) (result i32))) (func (param i32) (result i32) unreachable))'
+call = guest.make(text, [guest.call_import(guest.IMPORTED_FUNC)], (imported,), store).callee(1)
 call.call_raw([1])
 """
     assert run(code).returncode == -signal.SIGSEGV
@@ -99,7 +102,12 @@ def test_signals_sent_by_people_kill(name):
 
 def test_an_ignored_signal_stays_ignored():
     """SIG_IGN before us."""
-    code = "signal.signal(signal.SIGFPE, signal.SIG_IGN); f = trapper(); os.kill(os.getpid(), signal.SIGFPE); print(traps(f))"
+    code = """
+signal.signal(signal.SIGFPE, signal.SIG_IGN)
+f = trapper()
+os.kill(os.getpid(), signal.SIGFPE)
+print(traps(f))
+"""
     assert prints(code) == "memory_out_of_bounds"
 
 

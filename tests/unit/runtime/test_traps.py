@@ -78,7 +78,9 @@ def test_traps_on_many_threads_at_once():
     def work() -> None:
         try:
             div = guest.make("(module (func (param i32 i32) (result i32) unreachable))", [guest.div()]).callee(0)
-            load = guest.make("(module (memory 1) (func (param i32) (result i32) unreachable))", [guest.load()]).callee(0)
+            load = guest.make("(module (memory 1) (func (param i32) (result i32) unreachable))", [guest.load()]).callee(
+                0
+            )
             deep = guest.make("(module (func unreachable))", [guest.recurse()]).callee(0)
             for i in range(200):
                 for function, args, wanted in (

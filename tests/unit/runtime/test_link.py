@@ -1,0 +1,231 @@
+"""Claims about instantiation: which imports fit, the order of things, what remains after a failure."""
+
+import pytest
+
+from stratavm.base.errors import LinkError, ResourceLimit, Trap
+from stratavm.runtime.globals import Global
+from stratavm.runtime.limits import StoreLimits
+from stratavm.runtime.memory import Memory
+from stratavm.runtime.table import Table
+from stratavm.runtime.typeids import TypeIds
+from stratavm.spec.types import EXTERNREF, F64, FUNCREF, I32, I64, FuncType, GlobalType, Limits, MemoryType, TableType
+
+from . import guest
+
+
+def link(wat, *imports, where=None, guests=(), **options):
+    """Instantiate a text module without functions of its own, or with hand-written ones."""
+    return guest.make(wat, list(guests), imports, where, **options)
+
+
+def things(store):
+    """One object of each kind: a memory of 2..4 pages, a table of 3..5, an immutable and a mutable global, a
+    function."""
+    return {
+        "memory": Memory(store, MemoryType(Limits(2, 4))),
+        "table": Table(store, TableType(FUNCREF, Limits(3, 5))),
+        "const": Global(store, GlobalType(I32), 1),
+        "var": Global(store, GlobalType(I32, True), 1),
+        "func": guest.host(store, lambda args: args),
+    }
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given", "fits"),
+    [
+        ("(memory 1)", "memory", True),
+        ("(memory 2 4)", "memory", True),
+        ("(memory 3)", "memory", False),
+        ("(memory 1 3)", "memory", False),
+        ("(memory 1)", "table", False),
+        ("(table 3 funcref)", "table", True),
+        ("(table 1 9 funcref)", "table", True),
+        ("(table 4 funcref)", "table", False),
+        ("(table 1 4 funcref)", "table", False),
+        ("(table 1 externref)", "table", False),
+        ("(global i32)", "const", True),
+        ("(global (mut i32))", "var", True),
+        ("(global (mut i32))", "const", False),
+        ("(global i32)", "var", False),
+        ("(global i64)", "const", False),
+        ("(func (param i32) (result i32))", "func", True),
+        ("(func (param i32))", "func", False),
+        ("(func (param i64) (result i32))", "func", False),
+        ("(func)", "memory", False),
+        ("(global i32)", "func", False),
+    ],
+)
+def test_imports_are_matched_as_the_specification_says(wanted, given, fits):
+    """Limits, element types, mutability, signatures, kinds."""
+    store = guest.store()
+    text = f'(module (import "m" "x" {wanted}))'
+    if fits:
+        link(text, things(store)[given], where=store)
+        return
+    with pytest.raises(LinkError, match=r"incompatible import type for m\.x"):
+        link(text, things(store)[given], where=store)
+
+
+def test_the_present_size_counts():
+    """A memory that has grown satisfies a larger minimum."""
+    store = guest.store()
+    memory = things(store)["memory"]
+    memory.grow(1)
+    link('(module (import "m" "x" (memory 3 4)))', memory, where=store)
+
+
+def test_missing_and_foreign_imports():
+    """Too few, or of another store."""
+    with pytest.raises(LinkError, match="unknown import"):
+        link('(module (import "m" "x" (memory 1)))')
+    with pytest.raises(LinkError, match="another store"):
+        link('(module (import "m" "x" (memory 1)))', things(guest.store())["memory"])
+
+
+def test_code_for_guard_pages_refuses_a_bounded_memory():
+    """It would read outside; the other way round is safe."""
+    store = guest.store()
+    bounded = Memory(store, MemoryType(Limits(1, 1)), "bounded")
+    guarded = Memory(store, MemoryType(Limits(1, 1)), "guard")
+    text = '(module (import "m" "x" (memory 1)))'
+    with pytest.raises(LinkError, match="guard pages"):
+        link(text, bounded, where=store)
+    link(text, bounded, where=store, memory_plan="bounded")
+    link(text, guarded, where=store, memory_plan="bounded")
+
+
+def test_globals_are_initialised_by_constant_expressions():
+    """Constants of all types, extended arithmetic, earlier globals, references."""
+    instance = link(
+        """(module (global i32 (i32.const -1)) (global i64 (i64.const -2)) (global f32 (f32.const 1.5))
+        (global f64 (f64.const -0)) (global i32 (i32.mul (i32.add (global.get 0) (i32.const 3)) (i32.const 5)))
+        (global i64 (i64.sub (i64.const 1) (i64.const 2))) (global externref (ref.null extern))
+        (global funcref (ref.func 0)) (func unreachable))""",
+        guests=[guest.unreachable()],
+    )
+    bits = [g.bits for g in instance.globals]
+    assert bits[:7] == [0xFFFFFFFF, (1 << 64) - 2, 0x3FC00000, 1 << 63, 10, (1 << 64) - 1, 0]
+    assert bits[7] == instance.func_ref(0)
+
+
+def test_active_segments_are_copied_and_dropped():
+    """Passive ones stay; declared ones are dropped."""
+    instance = link(
+        """(module (memory 1) (table 4 funcref) (data (i32.const 1) "ab") (data "cd") (func unreachable)
+        (elem (i32.const 1) func 0 0) (elem func 0) (elem declare func 0))""",
+        guests=[guest.unreachable()],
+    )
+    ref = instance.func_ref(0)
+    assert instance.memories[0].read(0, 4) == b"\0ab\0"
+    assert [instance.tables[0].get(i) for i in range(4)] == [0, ref, ref, 0]
+    assert [instance.data_segment(i) for i in range(2)] == [b"", b"cd"]
+    assert [instance.elem_segment(i) for i in range(3)] == [[], [ref], []]
+    instance.drop_data(1)
+    instance.drop_elem(1)
+    assert (instance.data_segment(1), instance.elem_segment(1)) == (b"", [])
+
+
+def test_what_was_done_before_a_failing_segment_remains():
+    """As the specification says: earlier segments are in place, also in imported objects; the failing one
+    wrote nothing."""
+    store = guest.store()
+    memory = things(store)["memory"]
+    text = """(module (import "m" "x" (memory 1)) (data (i32.const 0) "first") (data (i32.const 0x1ffff) "ab")
+      (data (i32.const 8) "never"))"""
+    with pytest.raises(Trap, match="out of bounds memory access"):
+        link(text, memory, where=store)
+    assert memory.read(0, 16) == b"first" + b"\0" * 11
+    assert memory.read(0x1FFFF, 1) == b"\0"
+
+
+def test_an_element_outside_traps_before_data_is_written():
+    """Element segments come first."""
+    store = guest.store()
+    memory = things(store)["memory"]
+    with pytest.raises(Trap, match="out of bounds table access"):
+        link(
+            '(module (import "m" "x" (memory 1)) (table 1 funcref) (elem (i32.const 2) func) (data (i32.const 0) "x"))',
+            memory,
+            where=store,
+        )
+    assert memory.read(0, 1) == b"\0"
+
+
+def test_the_start_function_runs_last():
+    """It sees segments; its trap comes out; functions put into an imported table stay callable."""
+    store = guest.store()
+    table = Table(store, TableType(FUNCREF, Limits(1)))
+    text = '(module (import "m" "x" (table 1 funcref)) (func unreachable) (elem (i32.const 0) 0) (start 0))'
+    with pytest.raises(Trap, match="unreachable"):
+        link(text, table, where=store, guests=[guest.unreachable()])
+    with pytest.raises(Trap, match="unreachable"):
+        store.function_at(table.get(0)).call_raw([])
+
+
+def test_created_is_called_before_guest_code():
+    """So that host functions know their instance when the start function runs."""
+    store = guest.store()
+    order = []
+    imported = guest.host(store, lambda args: order.append("host") or [], (), ())
+    text = '(module (import "m" "x" (func)) (func unreachable) (start 1))'
+    body = guest.call_import(guest.IMPORTED_FUNC)
+    link(text, imported, where=store, guests=[body], created=lambda instance: order.append("created"))
+    assert order == ["created", "host"]
+
+
+def test_table_initialisers_fill_the_table():
+    """A table with an initial element."""
+    instance = link("(module (table 3 funcref (ref.func 0)) (func unreachable))", guests=[guest.unreachable()])
+    assert [instance.tables[0].get(i) for i in range(3)] == [instance.func_ref(0)] * 3
+
+
+def test_instances_have_a_limit():
+    """A store is not a bottomless pit."""
+    store = guest.store(StoreLimits(instances=2))
+    link("(module)", where=store)
+    link("(module)", where=store)
+    with pytest.raises(ResourceLimit) as caught:
+        link("(module)", where=store)
+    assert caught.value.limit == "instances"
+
+
+def test_re_exported_imports_are_the_same_objects():
+    """A function imported and exported again is the function itself."""
+    store = guest.store()
+    have = things(store)
+    text = """(module (import "m" "f" (func (param i32) (result i32))) (import "m" "m" (memory 1))
+      (export "f" (func 0)) (export "m" (memory 0)))"""
+    instance = link(text, have["func"], have["memory"], where=store)
+    assert instance.export("func", 0) is have["func"]
+    assert instance.export("memory", 0) is have["memory"]
+    assert instance.func_ref(0) == have["func"].raw
+
+
+def test_equal_types_have_equal_ids_in_all_modules():
+    """And different ones do not; a host function's type is one of them."""
+    ids = TypeIds()
+    first = ids.of_module(
+        guest.parse("(module (type (func (param i32))) (type (func (result i64))) (type (func (param i32))))")
+    )
+    second = ids.of_module(guest.parse("(module (type (func (result i64))) (type (func (param f64))))"))
+    assert first[0] == first[2]
+    assert second[0] == first[1]
+    assert len({*first, *second}) == 3
+    assert ids.of_func(FuncType((I32,))) == first[0]
+    assert ids.of_func(FuncType((), (I64,))) == first[1]
+    assert ids.of_func(FuncType((F64, EXTERNREF))) not in {*first, *second}
+    assert 0 not in first
+
+
+def test_recursive_types_are_equal_by_structure():
+    """Groups that refer to themselves, and subtypes."""
+    ids = TypeIds()
+    text = "(module (type (func)) (rec (type $a (func (param (ref null $a)))) (type (func (result (ref $a))))) {})"
+    one = ids.of_module(guest.parse(text.format("")))
+    two = ids.of_module(guest.parse("(module " + text.format("")[len("(module (type (func))") :]))
+    assert one[1:] == two
+    sub = ids.of_module(guest.parse("(module (type $s (sub (func))) (type $t (sub $s (func))) (type (func)))"))
+    assert ids.matches(sub[1], sub[0])
+    assert not ids.matches(sub[0], sub[1])
+    assert sub[2] == one[0]
+    assert sub[2] != sub[0]
