@@ -20,6 +20,9 @@ LISTS: Final = Path(__file__).parents[1] / "expected_failures"
 HOSTS: Final[dict[str, Callable[[], WastHost]]] = {
     "oracle": lambda: EngineHost(Config(tier="oracle")),
     "oracle-reference": OracleHost,
+    "jit0": lambda: EngineHost(Config(strict=True)),
+    "jit0-naive": lambda: EngineHost(Config(strict=True, allocator="naive")),
+    "jit0-bounded": lambda: EngineHost(Config(strict=True, memory_plan="bounded")),
 }
 """Tier → a fresh host for one script. What follows a dash is a variant with the same list: ``oracle-reference`` is the
 oracle over its own state in plain Python, where no native code takes part."""

@@ -2,7 +2,7 @@
 (module
   (memory 1)
   (func $init
-    (f64.store (i32.const 0) (f64.const 0)) (f64.store (i32.const 48) (f64.const 39.47))
+    (memory.fill (i32.const 0) (i32.const 0) (i32.const 48)) (f64.store (i32.const 48) (f64.const 39.47))
     (f64.store (i32.const 64) (f64.const 4.84)) (f64.store (i32.const 72) (f64.const -1.16)) (f64.store (i32.const 80) (f64.const -0.10))
     (f64.store (i32.const 88) (f64.const 0.60)) (f64.store (i32.const 96) (f64.const 2.81)) (f64.store (i32.const 104) (f64.const -0.02))
     (f64.store (i32.const 112) (f64.const 0.037))
