@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ class Options:
         memory_plan: ``guard`` or ``bounded``, where the memory's type leaves the choice.
         allocator: ``linear`` or ``naive``.
         features: processor extensions to use; None means this machine's.
-        poison: fill dead registers and fresh slots with garbage (tests).
+        poison: fill dead registers and fresh slots with garbage (tests; also ``STRATA_POISON=1``).
     """
 
     memory_plan: Literal["guard", "bounded"] = "guard"
@@ -48,7 +49,8 @@ class ModuleCompiler:
         self.options = options
         plans = [plan_of(memory, options.memory_plan) for memory in module.memory_types]
         numbers = tuple(PLAN_GUARD if plan == "guard" else PLAN_BOUNDED for plan in plans)
-        self.plan = ModulePlan(module, numbers, options.features, options.poison)
+        poison = options.poison or os.environ.get("STRATA_POISON") == "1"
+        self.plan = ModulePlan(module, numbers, options.features, poison)
         self._idle: list[Worker] = []
         self.stages_ns: dict[str, int] = dict.fromkeys(STAGES, 0)
 
