@@ -14,8 +14,18 @@ from stratavm.spec.record import Imm, Row
 
 END_OPCODE: Final = 0x0B
 BLOCKS: Final = frozenset({"block", "loop", "if", "try_table", "try"})
-U32_IMMS: Final = frozenset({"local", "global", "func", "table", "elem", "data", "memory", "type", "tag", "label", "field", "u32"})
-FIXED_BYTES: Final[dict[str, int]] = {"f32": 4, "f64": 8, "v128": 16, "lanes16": 16, "lane": 1, "castflags": 1, "zero": 1}
+U32_IMMS: Final = frozenset(
+    {"local", "global", "func", "table", "elem", "data", "memory", "type", "tag", "label", "field", "u32"}
+)
+FIXED_BYTES: Final[dict[str, int]] = {
+    "f32": 4,
+    "f64": 8,
+    "v128": 16,
+    "lanes16": 16,
+    "lane": 1,
+    "castflags": 1,
+    "zero": 1,
+}
 
 
 def skip_expression(data: bytes, at: int, end: int, limits: Limits) -> int:
@@ -45,7 +55,9 @@ def _instruction(data: bytes, at: int, end: int) -> tuple[Row, int]:
         code, behind = read_uleb(data, behind, 32, end)
     row = BY_CODE.get((prefix, code))
     if row is None:
-        raise DecodeError(f"illegal opcode {prefix:02x} {code:02x}" if prefix else f"illegal opcode {code:02x}", offset=at)
+        raise DecodeError(
+            f"illegal opcode {prefix:02x} {code:02x}" if prefix else f"illegal opcode {code:02x}", offset=at
+        )
     return row, behind
 
 

@@ -1,6 +1,7 @@
 """The decoder: a binary module to ``Module``. Strict, linear in sections and functions; never looks at instructions
 of bodies (the walk does), and delimits constant expressions only. Section 5.5 of the specification.
 """
+
 # strata: hot
 import cython
 from cython.cimports.cpython.object import PyObject_GenericSetAttr
@@ -467,7 +468,9 @@ class Decoder:
             total += count
             runs.append((count, val_type(r)))
             if total > most:
-                raise ModuleLimit("too many locals", limit="locals", offset=at, expected=f"at most {most}", found=str(total))
+                raise ModuleLimit(
+                    "too many locals", limit="locals", offset=at, expected=f"at most {most}", found=str(total)
+                )
         return tuple(runs)
 
     @cython.cfunc
@@ -478,7 +481,7 @@ class Decoder:
                 "function and code section have inconsistent lengths", f"{len(self.type_indices)} bodies",
                 str(len(self.body_starts)),
             )  # fmt: skip
-        parts = zip(self.type_indices, self.body_starts, self.body_ends, self.local_types)
+        parts = zip(self.type_indices, self.body_starts, self.body_ends, self.local_types, strict=True)
         return tuple([new_function(index, start, end, runs) for index, start, end, runs in parts])
 
     @cython.cfunc

@@ -1,5 +1,8 @@
 """The name section: debug names by index, read leniently. A broken subsection is left out, never an error."""
+
 # strata: hot
+from contextlib import suppress
+
 import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.stratavm.base.leb import bytes_t
@@ -51,21 +54,17 @@ def read_names(data: bytes, limits: object) -> object:
     r: Reader = Reader(data, frozenset(), limits)
     end: bytes_t = r.end
     found: dict = {}
-    try:
+    with suppress(DecodeError):
         while r.left():
             section: cython.int = r.byte()
             size: cython.Py_ssize_t = r.u32()
             if size > r.left():
                 break
             r.end = r.at + size
-            try:
+            with suppress(DecodeError):  # names are for people: what cannot be read is left out
                 subsection(r, section, found)
-            except DecodeError:
-                pass  # names are for people: what cannot be read is left out
             r.at = r.end
             r.end = end
-    except DecodeError:
-        pass
     return Names(**found)
 
 

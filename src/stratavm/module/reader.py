@@ -1,4 +1,5 @@
 """The reader: a bounded position in a module's bytes, and the primitives of the binary format. Knows no section."""
+
 # strata: hot
 import cython
 from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize
@@ -137,7 +138,9 @@ class Reader:
             self.fail(END + ": length out of bounds", f"{value} {what}", f"{self.left()} bytes", at)
         allowed = getattr(self.limits, limit)
         if value > allowed:
-            raise ModuleLimit(f"too many {what}", limit=limit, offset=at, expected=f"at most {allowed}", found=str(value))
+            raise ModuleLimit(
+                f"too many {what}", limit=limit, offset=at, expected=f"at most {allowed}", found=str(value)
+            )
         return value
 
     @cython.cfunc

@@ -2,6 +2,7 @@
 
 What a proposal adds is refused here by name unless the proposal is enabled.
 """
+
 # strata: hot
 import cython
 from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t

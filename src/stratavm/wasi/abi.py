@@ -152,6 +152,8 @@ SIZES: Final = {
 }  # fmt: skip
 """Sizes by the witx definition, held against the layouts by a test."""
 
+NO_RIGHTS: Final = Rights(0)
+NO_FLAGS: Final = Fdflags(0)
 ALL_RIGHTS: Final = Rights((1 << 30) - 1)
 FILE_RIGHTS: Final = (
     Rights.FD_DATASYNC | Rights.FD_READ | Rights.FD_SEEK | Rights.FD_FDSTAT_SET_FLAGS | Rights.FD_SYNC | Rights.FD_TELL

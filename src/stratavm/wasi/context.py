@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
-from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS, Rights
+from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS, NO_RIGHTS, Rights
 from stratavm.wasi.clock import Clock, SystemClock
 from stratavm.wasi.descriptor import Descriptor, Directory
-from stratavm.wasi.errno import Errno, WasiError
+from stratavm.wasi.errno import Errno, WasiError, call_host
 from stratavm.wasi.quotas import Quotas
 from stratavm.wasi.streams import Sink, Source, sink, source
 
@@ -74,7 +74,9 @@ class Wasi:
         self.random_bytes: Callable[[int], bytes] = os.urandom if seed is None else random.Random(seed).randbytes
         preopens, sockets = list(preopens), list(sockets)
         if 3 + len(preopens) + len(sockets) > self.quotas.descriptors:
-            raise ValueError(f"{3 + len(preopens) + len(sockets)} descriptors to begin with: over the quota of descriptors")
+            raise ValueError(
+                f"{3 + len(preopens) + len(sockets)} descriptors to begin with: over the quota of descriptors"
+            )
         with ExitStack() as undo:
             undo.callback(self.close)
             self.insert(source(stdin, 0, self.wait))
@@ -97,7 +99,7 @@ class Wasi:
         self.table[number] = descriptor
         return number
 
-    def get(self, fd: int, rights: Rights = Rights(0)) -> Descriptor:
+    def get(self, fd: int, rights: Rights = NO_RIGHTS) -> Descriptor:
         """The descriptor of a number, with the rights that the call needs."""
         found = self.table.get(fd)
         if found is None:
@@ -156,7 +158,7 @@ class Wasi:
     def pause(self) -> None:
         """Let the host interrupt a wait."""
         if self.checkpoint is not None:
-            self.checkpoint()
+            call_host(self.checkpoint)
 
     def sleep(self, ns: int) -> None:
         """Let time pass on the guest's clock."""
@@ -228,5 +230,3 @@ def _socket(given: socket.socket, wait: Callable[[int, bool], None]) -> Descript
     from stratavm.wasi.sockets import Socket
 
     return Socket(given, wait)
-
-

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno as host
+from collections.abc import Callable
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
 
 
 class Errno(IntEnum):
@@ -95,6 +98,22 @@ class WasiError(Exception):
     def __init__(self, errno: Errno) -> None:
         self.errno = errno
         super().__init__(errno.name)
+
+
+class HostRaised(Exception):
+    """Carries an exception that the host's own code raised past the translation of errors, which it must not meet."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+        super().__init__()
+
+
+def call_host(function: Callable[..., T], *arguments: Any) -> T:
+    """Call a function that the host program gave; what it raises comes out unchanged, be it an ``OSError``."""
+    try:
+        return function(*arguments)
+    except (OSError, OverflowError, MemoryError) as error:
+        raise HostRaised(error) from None
 
 
 SPELLED_OTHERWISE: Final = {"E2BIG": Errno.TOOBIG, "EOPNOTSUPP": Errno.NOTSUP, "EWOULDBLOCK": Errno.AGAIN}

@@ -258,10 +258,9 @@ class HostDirectory(Directory):
         self.changing()
         other.changing()
         target = _same_kind(other)
-        if path.endswith(b"/"):
-            raise WasiError(Errno.PERM if self.path_stat(path, True).filetype == Filetype.DIRECTORY else Errno.NOTDIR)
 
         def act(parent: int, name: bytes) -> None:
+            os.stat(name, dir_fd=parent, follow_symlinks=False)  # what is not there is reported before the new name is
             target._on_entry(
                 new_path,
                 lambda to, new: os.link(name, new, src_dir_fd=parent, dst_dir_fd=to, follow_symlinks=False),
@@ -277,14 +276,15 @@ class HostDirectory(Directory):
         other.changing()
         target = _same_kind(other)
 
+        slashed = path.endswith(b"/") or new_path.endswith(b"/")
+
         def act(parent: int, name: bytes) -> None:
-            if path.endswith(b"/") and not is_directory(parent, name):
-                raise WasiError(Errno.NOTDIR)
-            if new_path.endswith(b"/") and not is_directory(parent, name):
-                raise WasiError(Errno.NOTDIR)
-            target._on_entry(
-                new_path, lambda to, new: os.rename(name, new, src_dir_fd=parent, dst_dir_fd=to), dots=Errno.BUSY
-            )
+            def move(to: int, new: bytes) -> None:
+                if slashed and not is_directory(parent, name):
+                    raise WasiError(Errno.NOTDIR)
+                os.rename(name, new, src_dir_fd=parent, dst_dir_fd=to)
+
+            target._on_entry(new_path, move, dots=Errno.BUSY)
 
         self._on_entry(path, act, dots=Errno.BUSY)
 

@@ -373,6 +373,8 @@ class MemoryDirectory(Directory):
                 raise WasiError(Errno.PERM)
             stack.pop()
             return stack[-1]
+        if len(name) > NAME_BYTES:
+            raise WasiError(Errno.NAMETOOLONG)
         return stack[-1].children.get(name)
 
     def open(self, path: bytes, how: Opening) -> Descriptor:
@@ -484,9 +486,9 @@ class MemoryDirectory(Directory):
         other.changing()
         target = self._same_tree(other)
         node = self._walk(path, follow).found()
+        place = target._new(new_path, slash=Errno.NOENT)
         if node.is_directory:
             raise WasiError(Errno.PERM)
-        place = target._new(new_path, slash=Errno.NOENT)
         assert place.name is not None
         self.tree.may_attach(place.parent, place.name)
         self.tree.attach(place.parent, place.name, node)
@@ -497,8 +499,8 @@ class MemoryDirectory(Directory):
         other.changing()
         target = self._same_tree(other)
         old = self._entry(path, Errno.BUSY)
-        node = old.found()
         new = target._entry(new_path, Errno.BUSY)
+        node = old.found()
         if new.slashed and not node.is_directory:
             raise WasiError(Errno.NOTDIR)
         if new.node is node:

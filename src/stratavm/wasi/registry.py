@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from stratavm.spec.types import I32, I64, FuncType, ValType
-from stratavm.wasi.errno import Errno, WasiError, from_os_error
+from stratavm.wasi.errno import Errno, HostRaised, WasiError, from_os_error
 from stratavm.wasi.guest import Guest, GuestMemory
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def _guarded(body: Body) -> Callable[..., int]:
             ctx.enter()
             with memory.view() as view:
                 body(ctx, Guest(view, ctx.quotas.list_items), *arguments)
+        except HostRaised as raised:
+            raise raised.error from None
         except WasiError as error:
             return error.errno.value
         except OSError as error:

@@ -56,7 +56,9 @@ def openat2(root: int, path: bytes, flags: int, mode: int) -> int:
     how = _OpenHow(flags | os.O_CLOEXEC, mode if flags & os.O_CREAT else 0, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS)
     size = ctypes.c_size_t(ctypes.sizeof(how))
     while True:
-        fd = int(_syscall(ctypes.c_long(SYS_OPENAT2), ctypes.c_int(root), ctypes.c_char_p(path), ctypes.byref(how), size))
+        fd = int(
+            _syscall(ctypes.c_long(SYS_OPENAT2), ctypes.c_int(root), ctypes.c_char_p(path), ctypes.byref(how), size)
+        )
         if fd >= 0:
             return fd
         number = ctypes.get_errno()

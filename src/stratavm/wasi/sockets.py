@@ -6,7 +6,7 @@ import socket
 from collections.abc import Sequence
 from typing import ClassVar
 
-from stratavm.wasi.abi import SOCKET_RIGHTS, Fdflags, Filetype, Rights
+from stratavm.wasi.abi import NO_FLAGS, SOCKET_RIGHTS, Fdflags, Filetype, Rights
 from stratavm.wasi.descriptor import Descriptor
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.streams import Wait, bytes_waiting
@@ -17,7 +17,7 @@ class Socket(Descriptor):
 
     default_rights: ClassVar[Rights] = SOCKET_RIGHTS
 
-    def __init__(self, given: socket.socket, wait: Wait, flags: Fdflags = Fdflags(0)) -> None:
+    def __init__(self, given: socket.socket, wait: Wait, flags: Fdflags = NO_FLAGS) -> None:
         super().__init__()
         self.socket, self._wait, self.flags = given, wait, flags
         self.filetype = Filetype.SOCKET_DGRAM if given.type == socket.SOCK_DGRAM else Filetype.SOCKET_STREAM

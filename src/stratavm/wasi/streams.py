@@ -14,13 +14,15 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 from stratavm.wasi.abi import STREAM_RIGHTS, Fdflags, Filetype, Rights
 from stratavm.wasi.descriptor import Descriptor, Stat
-from stratavm.wasi.errno import Errno, WasiError
+from stratavm.wasi.errno import Errno, WasiError, call_host
 
 Wait: TypeAlias = Callable[[int, bool], None]
 """Waits until a host descriptor is readable (or writable), letting the host interrupt."""
 
-Source: TypeAlias = "Literal['inherit'] | None | bytes | bytearray | str | os.PathLike[str] | io.IOBase | Callable[[int], bytes]"
-Sink: TypeAlias = "Literal['inherit'] | None | bytearray | str | os.PathLike[str] | io.IOBase | Callable[[bytes], Any]"
+Path: TypeAlias = str | os.PathLike[str]
+Source: TypeAlias = Literal["inherit"] | Path | bytes | bytearray | io.IOBase | Callable[[int], bytes] | None
+Sink: TypeAlias = Literal["inherit"] | Path | bytearray | io.IOBase | Callable[[bytes], Any] | None
+"""What a standard stream may be made of; None is an empty input, or an output that is discarded."""
 
 
 class Stream(Descriptor):
@@ -118,7 +120,7 @@ class CallableSource(Stream):
         """Ask for as much as the first buffer holds."""
         if not buffers:
             return 0
-        data = self._function(buffers[0].nbytes)
+        data = call_host(self._function, buffers[0].nbytes)
         if len(data) > buffers[0].nbytes:
             raise ValueError(f"the input callable returned {len(data)} bytes, asked for at most {buffers[0].nbytes}")
         buffers[0][: len(data)] = data
@@ -135,7 +137,7 @@ class CallableSink(Stream):
     def write(self, buffers: Sequence[memoryview]) -> int:
         """Hand over each write as one ``bytes``."""
         data = b"".join(buffers)
-        self._function(data)
+        call_host(self._function, data)
         return len(data)
 
 

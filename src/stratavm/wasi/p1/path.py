@@ -138,7 +138,9 @@ def path_remove_directory(ctx: Wasi, guest: Guest, fd: int, path: int, length: i
 
 
 @PREVIEW1.function("path_rename", "iiiiii->i")
-def path_rename(ctx: Wasi, guest: Guest, fd: int, path: int, length: int, to: int, new_path: int, new_length: int) -> None:
+def path_rename(
+    ctx: Wasi, guest: Guest, fd: int, path: int, length: int, to: int, new_path: int, new_length: int
+) -> None:
     """Rename or move a file or directory."""
     source = ctx.directory(fd, Rights.PATH_RENAME_SOURCE)
     target = ctx.directory(to, Rights.PATH_RENAME_TARGET)

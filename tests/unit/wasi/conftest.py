@@ -1,0 +1,51 @@
+"""Guests over the three kinds of directory: the host's by either resolver, and in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stratavm.wasi import MemoryTree, Wasi
+from stratavm.wasi.hostfs import HostDirectory
+from stratavm.wasi.resolve import KernelResolver, WalkResolver
+from tests.unit.wasi.guest import Guest
+
+RESOLVERS = {"openat2": KernelResolver, "walk": WalkResolver}
+
+
+def use_resolver(ctx: Wasi, name: str, root: Path) -> None:
+    """Make every pre-opened host directory of a context resolve in one way."""
+    for descriptor in ctx.table.values():
+        if isinstance(descriptor, HostDirectory):
+            if name == "openat2" and not KernelResolver.works_on(descriptor.fd):
+                pytest.skip("no openat2 here")
+            descriptor.resolver = RESOLVERS[name]()
+
+
+@pytest.fixture(params=["openat2", "walk"])
+def resolver(request: pytest.FixtureRequest) -> str:
+    """Each of the two resolvers of host paths."""
+    return str(request.param)
+
+
+@pytest.fixture
+def host(resolver: str, tmp_path: Path) -> Iterator[Guest]:
+    """A guest with ``tmp_path/root`` as descriptor 3."""
+    root = tmp_path / "root"
+    root.mkdir()
+    with Wasi(preopens=[(root, "/")]) as ctx:
+        use_resolver(ctx, resolver, root)
+        yield Guest(ctx)
+
+
+@pytest.fixture(params=["openat2", "walk", "memory"])
+def guest(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Guest]:
+    """A guest with an empty writable directory as descriptor 3, of each kind."""
+    root = tmp_path / "root"
+    root.mkdir()
+    origin = MemoryTree() if request.param == "memory" else root
+    with Wasi(preopens=[(origin, "/")]) as ctx:
+        use_resolver(ctx, request.param, root)
+        yield Guest(ctx)

@@ -1,0 +1,185 @@
+"""Quotas end in error numbers, and what is given back counts again."""
+
+import os
+import random
+
+import pytest
+
+from stratavm.base.errors import ExitError
+from stratavm.wasi import FixedClock, MemoryTree, Quotas, Wasi
+from stratavm.wasi.abi import Oflags, Rights
+from stratavm.wasi.errno import Errno
+from stratavm.wasi.p1 import functions
+from tests.unit.wasi.guest import DATA, OUT, RW, FakeMemory, Guest
+
+
+def test_descriptors_are_limited_and_nothing_is_created_over_the_limit(tmp_path):
+    """MFILE, and the file does not exist; a closed one makes room."""
+    with Wasi(preopens=[(tmp_path, "/")], quotas=Quotas(descriptors=6)) as ctx:
+        guest = Guest(ctx)
+        first = guest.create("a")
+        guest.create("b")
+        assert guest.try_open("c", Oflags.CREAT, RW) is Errno.MFILE
+        assert sorted(os.listdir(tmp_path)) == ["a", "b"]
+        guest.ok("fd_close", first)
+        guest.create("c")
+        for _ in range(50):
+            assert guest.try_open("a") is Errno.MFILE
+
+
+def test_opening_and_closing_for_ever_leaks_no_host_descriptor(tmp_path):
+    """Failures included."""
+    with Wasi(preopens=[(tmp_path, "/")]) as ctx:
+        guest = Guest(ctx)
+        guest.create("file")
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(50):
+            guest.ok("fd_close", guest.open("file"))
+            guest.try_open("file/x")
+            guest.try_open("nothing/x", Oflags.CREAT)
+            guest.try_open("file", Oflags.CREAT | Oflags.EXCL)
+            guest.rename("file", "nothing/x")
+            guest.link("file", "file")
+        assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_closing_the_context_closes_everything(tmp_path):
+    """Files, directories and streams that were opened for it."""
+    before = len(os.listdir("/proc/self/fd"))
+    with Wasi(preopens=[(tmp_path, "/"), (tmp_path, "/b")], stdout=tmp_path / "out") as ctx:
+        guest = Guest(ctx)
+        guest.create("a")
+        guest.open(".", Oflags.DIRECTORY)
+        assert len(os.listdir("/proc/self/fd")) > before
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_context_that_fails_to_begin_leaves_nothing_open(tmp_path):
+    """The second directory does not exist."""
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(FileNotFoundError):
+        Wasi(preopens=[(tmp_path, "/"), (tmp_path / "nothing", "/x")])
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_written_bytes_are_limited(tmp_path):
+    """Over files and streams together."""
+    with Wasi(preopens=[(tmp_path, "/")], stdout=bytearray(), quotas=Quotas(written_bytes=10)) as ctx:
+        guest = Guest(ctx)
+        fd = guest.create("file", b"12345")
+        assert guest.write(1, b"123") == 3
+        assert guest.try_write(fd, b"123", "fd_pwrite", 0) is Errno.NOSPC
+        assert guest.call("fd_allocate", fd, 0, 3) is Errno.NOSPC
+        assert guest.write(1, b"12") == 2
+        assert guest.try_write(1, b"1") is Errno.NOSPC
+
+
+def memory_guest(limit: int) -> tuple[Guest, MemoryTree]:
+    """A guest over a bounded tree."""
+    tree = MemoryTree(limit_bytes=limit)
+    return Guest(Wasi(preopens=[(tree, "/")])), tree
+
+
+def test_memory_is_limited_and_given_back(guest):
+    """Content, names and nodes count; what is deleted and closed does not."""
+    del guest
+    guest, tree = memory_guest(4096)
+    fd = guest.create("file", bytes(3000))
+    assert guest.try_write(fd, bytes(1000)) is Errno.NOSPC
+    assert guest.call("fd_filestat_set_size", fd, 1 << 40) is Errno.NOSPC
+    assert guest.call("fd_allocate", fd, 0, 1 << 20) is Errno.NOSPC
+    guest.ok("fd_filestat_set_size", fd, 10)
+    guest.create("other", bytes(3000))
+    for fd in (4, 5):
+        guest.ok("fd_close", fd)
+    for name in ("file", "other"):
+        assert guest.path("path_unlink_file", 3, name) is Errno.SUCCESS
+    assert tree.used_bytes == 0
+
+
+def test_files_that_are_deleted_but_open_still_count():
+    """Unlinking does not hide memory: a guest that keeps descriptors keeps paying."""
+    guest, tree = memory_guest(100_000)
+    for index in range(100):
+        fd = guest.open(f"f{index}", Oflags.CREAT, RW) if tree.used_bytes < 60_000 else None
+        if fd is None:
+            break
+        guest.try_write(fd, bytes(20_000))
+        guest.path("path_unlink_file", 3, f"f{index}")
+    assert 60_000 <= tree.used_bytes <= 100_000
+    guest.ctx.close()
+    assert tree.used_bytes == 0
+
+
+@pytest.mark.parametrize("kind", ["empty files", "directories", "links", "hard links", "nested"])
+def test_nodes_without_content_are_not_free(kind):
+    """A loop of creations ends in NOSPC, soon."""
+    guest, tree = memory_guest(20_000)
+    if kind == "hard links":
+        guest.create("f")
+    path = ""
+    for index in range(10_000):
+        path = f"{path}d/" if kind == "nested" else f"n{index}"
+        if kind == "empty files":
+            error = guest.try_open(path, Oflags.CREAT, RW)
+            if error is Errno.SUCCESS:
+                guest.ok("fd_close", guest.u32())
+        elif kind == "links":
+            error = guest.symlink("x" * 100, path)
+        elif kind == "hard links":
+            error = guest.link("f", path)
+        else:
+            error = guest.path("path_create_directory", 3, path)
+        if error is not Errno.SUCCESS:
+            break
+    assert error in (Errno.NOSPC, Errno.NAMETOOLONG)
+    assert tree.used_bytes <= 20_000
+
+
+def test_a_failed_move_loses_nothing():
+    """NOSPC for the longer name leaves the file where it was."""
+    guest, tree = memory_guest(256 + 20)
+    guest.create("a", b"x")
+    assert guest.rename("a", "n" * 200) is Errno.NOSPC
+    assert tree.list() == ["a"] and tree.read("a") == b"x"
+
+
+def test_large_directories_are_not_read_whole(tmp_path):
+    """OVERFLOW over the quota of entries, on the host and in memory."""
+    for index in range(20):
+        (tmp_path / f"f{index}").touch()
+    tree = MemoryTree({f"f{i}": b"" for i in range(20)})
+    with Wasi(preopens=[(tmp_path, "/"), (tree, "/m")], quotas=Quotas(directory_entries=10)) as ctx:
+        for fd in (3, 4):
+            assert Guest(ctx).call("fd_readdir", fd, DATA, 4096, 0, OUT) is Errno.OVERFLOW
+
+
+NOT_RANDOM = {"proc_exit"}
+INTERESTING = [0, 1, 2, 3, 4, 5, 8, 0x10, 0x1000, 0x1FFF8, 0x1FFFF, 0x20000, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF]
+WIDE = [*INTERESTING, 1 << 62, (1 << 63) - 1, 1 << 63, (1 << 64) - 1]
+
+
+@pytest.mark.parametrize("name", sorted(functions()))
+def test_any_arguments_end_in_an_error_number(name, tmp_path):
+    """No exception, no hang: 300 calls with extreme numbers, over a tree in memory and one on disk."""
+    rng = random.Random(name)
+    function = functions()[name]
+    params = function.signature.partition("->")[0]
+    quotas = Quotas(descriptors=32, memory_bytes=1 << 20, written_bytes=1 << 20)
+    (tmp_path / "a").write_bytes(b"hello")
+    tree = MemoryTree({"a": b"hello", "d/x": b""})
+    with Wasi(args=["a"], env={"A": "b"}, stdin=b"in", stdout=bytearray(), preopens=[(tree, "/"), (tmp_path, "/h")],
+              quotas=quotas, clock=FixedClock(), seed=1) as ctx:  # fmt: skip
+        memory = FakeMemory()
+        guest = Guest(ctx)
+        guest.open("a", 0, RW)
+        guest.open("a", 0, Rights.FD_READ, fd=4)
+        for _ in range(300):
+            memory.data[:] = bytes(rng.choice(b"\0\0\0\1\2ad/.") for _ in range(64)) * 2048
+            arguments = [rng.choice(INTERESTING if p == "i" else WIDE) for p in params]
+            if name in NOT_RANDOM:
+                with pytest.raises(ExitError):
+                    function.call(ctx, memory, *arguments)
+                continue
+            Errno(function.call(ctx, memory, *arguments))
+            assert len(memory.data) == 0x20000
