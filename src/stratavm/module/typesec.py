@@ -1,7 +1,5 @@
-"""Binary types to type objects: value types, the type section's definitions, limits. Section 5.3 of the specification.
-
-What a proposal adds is refused here by name unless the proposal is enabled.
-"""
+"""Binary types to type objects: value types, type definitions, limits (section 5.3). What a proposal adds is refused
+by name unless the proposal is enabled."""
 
 # strata: hot
 import cython
