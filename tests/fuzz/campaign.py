@@ -34,7 +34,7 @@ def _tiers(seed: int) -> str:
 
 
 def _body_tiers(seed: int) -> str:
-    return oracles.check_tiers(generators.body_mutant(seed), _engines(), seed)
+    return oracles.check_tiers(generators.fuelled_body_mutant(seed), _engines(), seed)
 
 
 CAMPAIGNS: Final[dict[str, Callable[[int], str]]] = {

@@ -1,7 +1,7 @@
 """Modules from seeds. The same seed gives the same bytes, whatever ran before.
 
 - ``smith``: valid modules that terminate, from wasm-smith (deterministic in its input);
-- ``mutant``: byte mutations of a corpus, most of them malformed or invalid;
+- ``mutant``: mutations of a corpus: bytes anywhere, most of them malformed or invalid, or instructions as below;
 - ``body_mutant``: instructions of one function body replaced by others of the same shape, most of them still valid.
 """
 
@@ -43,9 +43,15 @@ def smith(seed: int) -> bytes:
     return result.stdout  # empty for the rare input that makes no module
 
 
+BYTES_SHARE: Final = 0.4
+"""Share of mutants that are mutated without regard to the format; the others get past the validator more often."""
+
+
 def mutant(seed: int) -> bytes:
-    """A module of the corpus with one to four byte mutations anywhere."""
+    """A module of the corpus with one to four byte mutations anywhere, or with changed instructions."""
     rng = random.Random(seed)
+    if rng.random() > BYTES_SHARE:
+        return _change_instructions(rng, bytearray(rng.choice(corpus())))
     data = bytearray(rng.choice(corpus()))
     for _ in range(rng.randint(1, 4)):
         _mutate(rng, data)
@@ -55,11 +61,17 @@ def mutant(seed: int) -> bytes:
 def body_mutant(seed: int) -> bytes:
     """A module of the corpus with one to three instructions of a body changed into others of the same length and shape."""
     rng = random.Random(seed)
-    data = bytearray(rng.choice(corpus()))
-    functions = decode(bytes(data)).functions
-    if not functions:
-        return bytes(data)
-    body = rng.choice(functions)
+    return _change_instructions(rng, bytearray(rng.choice(corpus())))
+
+
+def fuelled_body_mutant(seed: int) -> bytes:
+    """As ``body_mutant``, of modules that carry fuel: nearly all of them still stop."""
+    rng = random.Random(seed)
+    return _change_instructions(rng, bytearray(rng.choice(_smiths())))
+
+
+def _change_instructions(rng: random.Random, data: bytearray) -> bytes:
+    body = rng.choice(decode(bytes(data)).functions)
     for _ in range(rng.randint(1, 3)):
         at = rng.randrange(body.start, body.end)
         twins = _twins().get(data[at])
@@ -72,9 +84,13 @@ def body_mutant(seed: int) -> bytes:
 
 @cache
 def corpus() -> Sequence[bytes]:
-    """Small valid modules: our kernels and sixty from wasm-smith."""
-    ours = [parse_module(path.read_text()).binary for path in sorted(KERNELS.glob("*.wat"))]
-    return ours + [module for module in map(smith, range(60)) if module]
+    """Small valid modules with code: our kernels and some from wasm-smith."""
+    return [*(parse_module(path.read_text()).binary for path in sorted(KERNELS.glob("*.wat"))), *_smiths()]
+
+
+@cache
+def _smiths() -> Sequence[bytes]:
+    return [module for module in map(smith, range(120)) if module and decode(module).functions]
 
 
 def _mutate(rng: random.Random, data: bytearray) -> None:
