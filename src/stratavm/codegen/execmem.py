@@ -41,11 +41,13 @@ if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 PAGE = cython.declare(uint64_t, 4096)
+MAX_FUNCTION = 256 << 20
 ALIGN = cython.declare(uint64_t, 32)  # function starts: half a cache line
 arena_lock = cython.declare(pthread_mutex_t)
 chunk_used = cython.declare(uint8_t[32768])
 next_chunk = cython.declare(uint32_t, 0)  # where the search for free chunks begins
 chunks_in_use = cython.declare(uint32_t, 0)
+chunk_limit = cython.declare(uint32_t, codemap.N_CHUNKS)  # how many may be in use at once
 last_serial = cython.declare(uint64_t, 0)
 
 
@@ -85,6 +87,8 @@ def reserve_arena() -> cython.int:
 def take_chunks(count: uint32_t) -> cython.int:
     """First of ``count`` consecutive free chunks, now taken; -1 if there are none. Caller holds the lock."""
     global next_chunk, chunks_in_use
+    if chunks_in_use + count > chunk_limit:
+        return -1
     start: uint32_t
     run: uint32_t = 0
     i: uint32_t
@@ -365,8 +369,8 @@ def set_source(source: cython.pointer(CodeSource), item: tuple) -> cython.int:
     code: bytes = item[0]
     traps: bytes = item[1]
     positions: bytes = item[2]
-    if not 0 < len(code) < 1 << 30:
-        raise ValueError(f"a function's code has {len(code)} bytes, expected 1 to 2**30")
+    if not 0 < len(code) <= MAX_FUNCTION:
+        raise ValueError(f"a function's code has {len(code)} bytes, expected 1 to {MAX_FUNCTION}")
     source.code = cython.cast(cython.pointer(uint8_t), cython.cast(cython.p_char, code))
     source.size = len(code)
     source.func = codemap.NO_FUNC if item[3] is None else item[3]
@@ -402,7 +406,8 @@ def check_published(status: cython.int) -> None:
     if status == PUBLISH_NO_MEMORY:
         raise MemoryError("no memory for the tables of compiled code")
     if status == PUBLISH_ARENA_FULL:
-        raise ResourceLimit("the code arena of 2 GiB is full", limit="code memory")
+        used: int = chunks_in_use * codemap.CHUNK_BYTES
+        raise ResourceLimit(f"code takes {used} bytes, too much for more of it", limit="code memory")
     if status == PUBLISH_PROTECT:
         raise ResourceLimit("the kernel refused to change the protection of code pages", limit="vm.max_map_count")
 
@@ -410,6 +415,12 @@ def check_published(status: cython.int) -> None:
 def owner_of(serial: int) -> CodeOwner | None:
     """The living owner with that serial."""
     return codemap_module.owners.get(serial)
+
+
+def limit_arena(size: int | None) -> None:
+    """Let code take at most ``size`` bytes of this process, or the whole arena again."""
+    global chunk_limit
+    chunk_limit = min(codemap.N_CHUNKS, codemap.N_CHUNKS if size is None else size >> codemap.CHUNK_SHIFT)
 
 
 def arena_usage() -> dict[str, int]:

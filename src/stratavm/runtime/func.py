@@ -1,6 +1,8 @@
 """Functions as the host sees them: call with raw bits, through the array entry or on the oracle."""
 
 # strata: hot
+import operator
+
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
@@ -36,15 +38,17 @@ def fill_cells(store: Store, cells: cython.pointer(uint64_t), values: object, wi
     n: cython.Py_ssize_t = len(widths)
     width: uint8_t
     word: uint64_t
-    if len(values) != n:
-        raise TypeError(f"expected {n} values, got {len(values)}")
+    items: tuple = tuple(values)  # a snapshot: __index__ of an element may run anything
+    if len(items) != n:
+        raise TypeError(f"expected {n} values, got {len(items)}")
     for i in range(n):
         width = cython.cast(uint8_t, cython.cast(cython.p_char, widths)[i])
         if width == 16:
-            cells[2 * i] = cython.cast(uint64_t, values[i] & 0xFFFFFFFFFFFFFFFF)
-            cells[2 * i + 1] = cython.cast(uint64_t, values[i] >> 64)
+            wide: object = operator.index(items[i])
+            cells[2 * i] = wide & 0xFFFFFFFFFFFFFFFF
+            cells[2 * i + 1] = wide >> 64
             continue
-        word = values[i]
+        word = operator.index(items[i])
         if width == 4 and word > 0xFFFFFFFF:
             raise OverflowError(f"{word:#x} does not fit 32 bits")
         if width == FUNCREF_WIDTH and word != 0:

@@ -184,9 +184,12 @@ class Store:
         set_limit(context, block.limit)
         block.in_guest = 0
         block.running = context
-        if entry.outermost:
-            block.calls += 1
-            wake_ticker()
+        block.calls += entry.outermost
+        try:
+            wake_ticker()  # also in a nested call: after a fork inside a host function there is no ticker
+        except BaseException:
+            self.leave(entry)
+            raise
         return 0
 
     @cython.cfunc
@@ -572,11 +575,18 @@ def run_entry(store: Store, rec: cython.pointer(FuncRec), cells: cython.p_void) 
     trapped = cython.cast(array_entry_t, rec.array_entry)(rec, store.exec, cells)
     regain_gil(entry.block)
     entry.block.in_guest = 0
-    if trapped:
-        error: object = store.trap_error(cython.address(entry))
+    error: object = None
+    try:
+        if trapped:
+            error = store.trap_error(cython.address(entry))
+        elif store.in_flight is not None:  # a limiter failed after the guest's last poll
+            error = store.in_flight
+            store.in_flight = None
+            and_32(cython.address(store.exec.pending), ~cython.cast(uint32_t, PENDING_SIGNAL))
+    finally:
         store.leave(cython.address(entry))
+    if error is not None:
         raise error
-    store.leave(cython.address(entry))
     return 0
 
 

@@ -1,0 +1,174 @@
+"""Claims about builtins, called from machine code as the compiler calls them."""
+
+import pytest
+
+from stratavm.base.errors import TRAPS_BY_NAME, Trap
+from stratavm.runtime.limits import StoreLimits
+
+from . import guest
+
+PAGE = 65536
+OOB = TRAPS_BY_NAME["memory_out_of_bounds"].code
+TABLE_OOB = TRAPS_BY_NAME["table_out_of_bounds"].code
+NAMES = (
+    "memory_copy", "memory_fill", "memory_init", "data_drop", "table_copy", "table_fill", "table_init", "elem_drop",
+    "memory_grow", "table_grow",
+)  # fmt: skip
+
+
+@pytest.fixture
+def calls():
+    """(instance, {name: function of four operands}) of a module with two memories, tables and segments of each kind."""
+    return make()
+
+
+def make(limits=None):
+    functions = "".join(f"(func {guest.WIDE} unreachable)" for _ in NAMES)
+    text = f"""(module (memory 1 2) (memory 1 1) (table 4 8 externref) (table 4 4 externref)
+      (data "hello") (data "") (elem externref (ref.null extern) (ref.null extern)) {functions})"""
+    instance = guest.make(text, [guest.builtin(n) for n in NAMES], (), guest.store(limits))
+    functions = {n: instance.callee(i).call_raw for i, n in enumerate(NAMES)}
+    return instance, lambda name, *args: functions[name]([*args, *[0] * (4 - len(args))])[0]
+
+
+def test_memory_copy_moves_overlapping_ranges_both_ways(calls):
+    """As if through a buffer; across memories as well."""
+    instance, call = calls
+    memory = instance.memories[0]
+    memory.write(0, b"abcdef")
+    assert call("memory_copy", 0, 2, 0, 4) == 0
+    assert memory.read(0, 6) == b"ababcd"
+    assert call("memory_copy", 0, 0, 2, 4) == 0
+    assert memory.read(0, 6) == b"abcdcd"
+    assert call("memory_copy", 1, PAGE - 3, 0, 3) == 0
+    assert instance.memories[1].read(PAGE - 3, 3) == b"abc"
+    assert call("memory_copy", 1 << 32, 8, PAGE - 3, 3) == 0
+    assert memory.read(8, 3) == b"abc"
+
+
+@pytest.mark.parametrize(
+    ("dst", "src", "n"),
+    [(PAGE, 0, 1), (0, PAGE, 1), (PAGE - 1, 0, 2), (0, 0xFFFFFFFF, 0xFFFFFFFF), (0xFFFFFFFF, 0, 0), (0, PAGE + 1, 0)],
+)
+def test_bulk_operations_check_before_they_write(calls, dst, src, n):
+    """Out of bounds by either end: the trap's code, and nothing written."""
+    instance, call = calls
+    instance.memories[0].write(PAGE - 1, b"x")
+    assert call("memory_copy", 0, dst, src, n) == OOB
+    assert instance.memories[0].read(PAGE - 1, 1) == b"x"
+
+
+def test_memory_fill(calls):
+    """The low byte, up to the last one."""
+    instance, call = calls
+    assert call("memory_fill", 0, PAGE - 2, 0x1234567F, 2) == 0
+    assert instance.memories[0].read(PAGE - 3, 3) == b"\0\x7f\x7f"
+    assert call("memory_fill", 0, PAGE, 1, 0) == 0
+    assert call("memory_fill", 0, PAGE, 1, 1) == OOB
+    assert call("memory_fill", 0, PAGE + 1, 1, 0) == OOB
+
+
+def test_memory_init_and_data_drop(calls):
+    """A dropped segment has no bytes; none are fine."""
+    instance, call = calls
+    assert call("memory_init", 0, 10, 1, 4) == 0
+    assert instance.memories[0].read(10, 4) == b"ello"
+    assert call("memory_init", 0, 10, 1, 5) == OOB
+    assert call("memory_init", 1 << 32, PAGE - 5, 0, 5) == 0
+    assert instance.memories[1].read(PAGE - 5, 5) == b"hello"
+    assert call("data_drop", 0) == 0
+    assert call("memory_init", 0, 0, 0, 1) == OOB
+    assert call("memory_init", 0, 0, 0, 0) == 0
+    assert call("memory_init", 1, PAGE, 0, 0) == 0
+
+
+def test_table_operations(calls):
+    """Fill, copy, init, drop, with the same care for bounds."""
+    instance, call = calls
+    first, second = instance.tables
+    assert call("table_fill", 0, 1, 77, 3) == 0
+    assert [first.get(i) for i in range(4)] == [0, 77, 77, 77]
+    assert call("table_copy", 1, 0, 1, 2) == 0
+    assert [second.get(i) for i in range(4)] == [77, 77, 0, 0]
+    assert call("table_init", 0, 2, 0, 2) == 0
+    assert [first.get(i) for i in range(4)] == [0, 77, 0, 0]
+    for bad in (("table_fill", 0, 2, 1, 3), ("table_copy", 0, 3, 0, 2), ("table_init", 0, 0, 1, 2)):
+        assert call(*bad) == TABLE_OOB
+    assert call("elem_drop", 0) == 0
+    assert call("table_init", 0, 0, 0, 1) == TABLE_OOB
+    assert call("table_init", 0, 4, 0, 0) == 0
+
+
+def test_growth_from_inside(calls):
+    """Old sizes, or -1."""
+    instance, call = calls
+    assert call("memory_grow", 0, 1) == 1
+    assert call("memory_grow", 0, 1) == 0xFFFFFFFF
+    assert len(instance.memories[0]) == 2 * PAGE
+    assert call("table_grow", 0, 5, 4) == 4
+    assert instance.tables[0].get(7) == 5
+    assert call("table_grow", 0, 5, 1) == 0xFFFFFFFF
+
+
+def test_what_a_limiter_raises_comes_out_of_the_call():
+    """Though growth itself cannot fail: here at the return, elsewhere at the next poll."""
+
+    def limiter(kind, now, wanted):
+        raise LookupError(kind)
+
+    instance, call = make(StoreLimits(limiter=limiter))
+    for _ in range(2):
+        with pytest.raises(LookupError, match="memory"):
+            call("memory_grow", 0, 1)
+    assert call("memory_fill", 0, 0, 1, 1) == 0
+    assert len(instance.memories[0]) == PAGE
+
+
+def test_the_oracle_runs_functions_that_are_not_compiled():
+    """Through the builtin, with arguments and results in cells; its traps and exceptions come out."""
+    from stratavm.codegen.x64.stubs import oracle_stub
+    from stratavm.spec.types import F64, I32, FuncType
+
+    class Program:
+        def call(self, index, args):
+            if args[0] == 0:
+                raise Trap("div_by_zero")
+            return [args[1], index * 100 + args[0]]
+
+    code = oracle_stub(FuncType((I32, F64), (F64, I32)), 0)
+    body = guest.Guest(code.code, [tuple(t) for t in code.trap_sites])
+    instance = guest.make("(module (func (param i32 f64) (result f64 i32) unreachable))", [body])
+    instance.oracle = Program()
+    call = instance.callee(0)
+    assert call.call_raw([7, 1 << 63]) == [1 << 63, 7]
+    with pytest.raises(Trap, match="integer divide by zero"):
+        call.call_raw([0, 0])
+
+
+def test_functions_are_compiled_at_their_first_call():
+    """The lazy stub keeps the arguments; a compiler's exception comes out; the second call goes straight on."""
+    from stratavm.codegen.x64.stubs import LAZY_STUB_BYTES, lazy_stubs
+
+    asked = []
+    text = "(module (func (param i32 i32) (result i32) unreachable) (func (param i32 i32) (result i32) unreachable))"
+    instance = guest.make(text, [guest.div(), guest.div()])
+    ready = instance.slot(1)
+    code = lazy_stubs(2)
+    [stubs] = instance.code.owner.publish_many([(code.code, code.traps.tobytes(), code.returns.tobytes(), None)])
+    instance.set_lazy_code(stubs, LAZY_STUB_BYTES)
+
+    def compiler(index):
+        asked.append(index)
+        if len(asked) == 1:
+            raise LookupError("not yet")
+        instance.set_code(index, ready)
+        return ready
+
+    instance.compiler = compiler
+    call = instance.callee(1)
+    with pytest.raises(LookupError):
+        call.call_raw([12, 3])
+    assert call.call_raw([12, 3]) == [4]
+    assert call.call_raw([12, 4]) == [3]
+    assert asked == [1, 1]
+    assert instance.slot(0) == stubs
