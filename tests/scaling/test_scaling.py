@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from stratavm.codegen.compile import ModuleCompiler
 from stratavm.ir.from_wasm import build
 from stratavm.ir.ssa import Ssa
 from stratavm.module.decode import decode
@@ -60,6 +61,19 @@ def building(data: bytes) -> Callable[[], Any]:
     return action
 
 
+def compiling(data: bytes) -> Callable[[], Any]:
+    """Machine code of every function; the arrays have their size already."""
+    valid = validate(decode(data), threads=1)
+    compiler = ModuleCompiler(valid.module)
+
+    def action() -> None:
+        for index in range(len(valid.bodies)):
+            compiler.compile(valid, index)
+
+    action()
+    return action
+
+
 @pytest.mark.parametrize("name", [*SHAPES, *WIDE])
 def test_decoding_and_validation_scale(name: str) -> None:
     """Decode, validate."""
@@ -70,3 +84,9 @@ def test_decoding_and_validation_scale(name: str) -> None:
 def test_building_scales(name: str) -> None:
     """WebAssembly to SSA."""
     check(building, *SHAPES[name])
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_compiling_scales(name: str) -> None:
+    """WebAssembly to machine code, level 0."""
+    check(compiling, *SHAPES[name])
