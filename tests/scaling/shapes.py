@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from stratavm.base.leb import sleb, uleb
 from stratavm.module.encode import DataDraft, FunctionDraft, ModuleDraft, encode
 from stratavm.module.model import ConstExpr, Export
-from stratavm.spec.types import I32, FuncType, MemoryType, Limits, RecGroup, SubType
+from stratavm.spec.types import I32, FuncType, Limits, MemoryType, RecGroup, SubType
 
 Shape = Callable[[int], bytes]
 
@@ -94,7 +94,9 @@ def nested_loops(n: int) -> bytes:
 def table_fan_out(n: int) -> bytes:
     """A table with as many distinct targets as entries, and a result on every edge."""
     n = min(n, 60_000)
-    return module([BLOCK_I32 * n + const(7) + get(0) + br_table(range(n)) + (END + const(1) + ADD) * (n - 1) + END + DROP])
+    return module(
+        [BLOCK_I32 * n + const(7) + get(0) + br_table(range(n)) + (END + const(1) + ADD) * (n - 1) + END + DROP]
+    )
 
 
 def switch_in_loop(n: int) -> bytes:

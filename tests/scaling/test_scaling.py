@@ -8,19 +8,19 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from stratavm.codegen.compile import ModuleCompiler
 from stratavm.ir.from_wasm import build
 from stratavm.ir.ssa import Ssa
 from stratavm.module.decode import decode
 from stratavm.module.validate import validate
-
 from tests.scaling.shapes import SHAPES, WIDE, Shape
 
 pytestmark = [pytest.mark.scaling, pytest.mark.trace_slow]
 FACTOR = 2.6
 ROUNDS = 5
 ATTEMPTS = 3
-"""Other processes disturb the clock: a shape that scales passes one of three attempts, one that does not passes none."""
+"""Other processes disturb the clock: what scales passes one of three attempts, what does not passes none."""
 
 
 def seconds(action: Callable[[], Any]) -> float:

@@ -12,7 +12,6 @@ from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.vec import vec_reserve
 from cython.cimports.stratavm.ir.ssa import (
     BF_LOOP_HEADER,
-    Block,
     IR_BLOCK_PARAM,
     IR_BR,
     IR_BR_IF,
@@ -28,6 +27,7 @@ from cython.cimports.stratavm.ir.ssa import (
     NO_VALUE,
     T_NONE,
     T_V128,
+    Block,
 )
 from cython.cimports.stratavm.module.valid import VB_COMPLEX, LoopFact, TypeFact
 from cython.cimports.stratavm.spec._gen_ops import OP_CALL, OP_CALL_INDIRECT
@@ -134,7 +134,9 @@ class Builder:
     def refuse(self, op):
         with cython.gil:
             row = BY_ID[op]
-            raise Unsupported(f"{self.position():#x}: the compiler does not know {row.mnemonic} yet", feature=row.feature)
+            raise Unsupported(
+                f"{self.position():#x}: the compiler does not know {row.mnemonic} yet", feature=row.feature
+            )
 
     # ---- start and end of a body ---------------------------------------------------------------
 
@@ -160,7 +162,9 @@ class Builder:
             self.ssa.result_type(value_type(at.results[i]))
         self.ssa.block(0, 0)
         for i in range(body.n_params):
-            self.locals[i] = self.ssa.node(IR_PARAM, value_type(at.params[i]), 0, NO_VALUE, NO_VALUE, i, self.position())
+            self.locals[i] = self.ssa.node(
+                IR_PARAM, value_type(at.params[i]), 0, NO_VALUE, NO_VALUE, i, self.position()
+            )
         self.ssa.n_params = self.ssa.blocks[0].params = body.n_params
         self.zero_locals()
         return self.enter(BK_FUNC, at.params, 0, at.results, at.n_results)
@@ -193,8 +197,12 @@ class Builder:
         word: cython.size_t = cython.sizeof(uint32_t)
         vec_reserve(cython.cast(cython.pp_void, cython.address(self.locals)), cython.address(self.cap_locals), n, word)
         vec_reserve(cython.cast(cython.pp_void, cython.address(self.stamps)), cython.address(self.cap_stamps), n, word)
-        vec_reserve(cython.cast(cython.pp_void, cython.address(self.current)), cython.address(self.cap_current), n, word)
-        vec_reserve(cython.cast(cython.pp_void, cython.address(self.touched)), cython.address(self.cap_touched), n, word)
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.current)), cython.address(self.cap_current), n, word
+        )
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.touched)), cython.address(self.cap_touched), n, word
+        )
         if n != 0:
             memset(self.stamps, 0, n * word)
         if self.cap_seen < n or self.joins > (cython.cast(uint32_t, 1) << 30):

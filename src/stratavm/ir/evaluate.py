@@ -60,7 +60,7 @@ class Evaluation:
             incoming = [self.values[v] for v in self.view.args[start : start + count]]
             block = target
 
-    def terminator(self, node: NodeFields) -> int | list[int]:
+    def terminator(self, node: NodeFields) -> Any:
         """The edge to follow, or the results."""
         op, _, _, a, b, c = node
         name = NAMES.get(op)

@@ -6,7 +6,7 @@ evaluator and tests read.
 """
 
 import cython
-from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
+from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.stratavm.base.vec import vec_reserve
 
@@ -64,9 +64,17 @@ class Ssa:
         n: uint32_t = self.n_nodes
         at: cython.pointer(Node)
         if n >= self.cap_nodes or n >= self.cap_positions:
-            vec_reserve(cython.cast(cython.pp_void, cython.address(self.nodes)), cython.address(self.cap_nodes), n + 1, cython.sizeof(Node))
             vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.positions)), cython.address(self.cap_positions), n + 1, cython.sizeof(uint32_t)
+                cython.cast(cython.pp_void, cython.address(self.nodes)),
+                cython.address(self.cap_nodes),
+                n + 1,
+                cython.sizeof(Node),
+            )
+            vec_reserve(
+                cython.cast(cython.pp_void, cython.address(self.positions)),
+                cython.address(self.cap_positions),
+                n + 1,
+                cython.sizeof(uint32_t),
             )
         at = cython.address(self.nodes[n])
         at.op = op
@@ -84,7 +92,10 @@ class Ssa:
         at: cython.pointer(Block)
         if n >= self.cap_blocks:
             vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.blocks)), cython.address(self.cap_blocks), n + 1, cython.sizeof(Block)
+                cython.cast(cython.pp_void, cython.address(self.blocks)),
+                cython.address(self.cap_blocks),
+                n + 1,
+                cython.sizeof(Block),
             )
         if n != 0:
             self.blocks[n - 1].last = self.n_nodes
@@ -102,7 +113,12 @@ class Ssa:
         n: uint32_t = self.n_edges
         at: cython.pointer(Edge)
         if n >= self.cap_edges:
-            vec_reserve(cython.cast(cython.pp_void, cython.address(self.edges)), cython.address(self.cap_edges), n + 1, cython.sizeof(Edge))
+            vec_reserve(
+                cython.cast(cython.pp_void, cython.address(self.edges)),
+                cython.address(self.cap_edges),
+                n + 1,
+                cython.sizeof(Edge),
+            )
         at = cython.address(self.edges[n])
         at.target = target
         at.args = args
@@ -115,7 +131,10 @@ class Ssa:
         n: uint32_t = self.n_args
         if n >= self.cap_args:
             vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.args)), cython.address(self.cap_args), n + 1, cython.sizeof(uint32_t)
+                cython.cast(cython.pp_void, cython.address(self.args)),
+                cython.address(self.cap_args),
+                n + 1,
+                cython.sizeof(uint32_t),
             )
         self.args[n] = value
         self.n_args = n + 1
@@ -126,7 +145,10 @@ class Ssa:
         at: cython.pointer(MemArg)
         if n >= self.cap_memargs:
             vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.memargs)), cython.address(self.cap_memargs), n + 1, cython.sizeof(MemArg)
+                cython.cast(cython.pp_void, cython.address(self.memargs)),
+                cython.address(self.cap_memargs),
+                n + 1,
+                cython.sizeof(MemArg),
             )
         at = cython.address(self.memargs[n])
         at.offset = offset
@@ -136,7 +158,9 @@ class Ssa:
         return n
 
     def use_counts(self):
-        counts: cython.pointer(uint32_t) = cython.cast(cython.pointer(uint32_t), calloc(self.n_nodes + 1, cython.sizeof(uint32_t)))
+        counts: cython.pointer(uint32_t) = cython.cast(
+            cython.pointer(uint32_t), calloc(self.n_nodes + 1, cython.sizeof(uint32_t))
+        )
         i: uint32_t
         k: uint32_t
         if counts == cython.NULL:
@@ -233,7 +257,10 @@ class Ssa:
     def constant(self, word):
         n: uint32_t = self.n_constants
         vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.constants)), cython.address(self.cap_constants), n + 1, cython.sizeof(uint64_t)
+            cython.cast(cython.pp_void, cython.address(self.constants)),
+            cython.address(self.cap_constants),
+            n + 1,
+            cython.sizeof(uint64_t),
         )
         self.constants[n] = word
         self.n_constants = n + 1
@@ -242,7 +269,10 @@ class Ssa:
     def result_type(self, type):
         n: uint32_t = self.n_results
         vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.result_types)), cython.address(self.cap_results), n + 1, cython.sizeof(uint8_t)
+            cython.cast(cython.pp_void, cython.address(self.result_types)),
+            cython.address(self.cap_results),
+            n + 1,
+            cython.sizeof(uint8_t),
         )
         self.result_types[n] = type
         self.n_results = n + 1

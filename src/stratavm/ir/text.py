@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from stratavm.base.errors import TRAP_KINDS
 from stratavm.ir.operands import ARGS_LIST, operand_fields
 from stratavm.ir.ssa import IR_OPS, NOTHING, TYPE_NAMES, Ssa
 from stratavm.ir.view import NodeFields, SsaView
 from stratavm.spec.index import BY_ID
-from stratavm.base.errors import TRAP_KINDS
 
 NAMES: dict[int, str] = {number: name for name, number in IR_OPS.items()}
 LOOP_HEADER = 1

@@ -333,7 +333,9 @@ def fault_error(checker: Checker) -> Exception:
         feature = list(FEATURES)[found]
         if not FEATURES[feature].ready:
             return Unsupported(f"{offset:#x} (func {func}): {mnemonic} needs the proposal {feature}", feature=feature)
-        return ValidationError(f"needs the proposal {feature}, which is switched off", offset=offset, func=func, op=mnemonic)
+        return ValidationError(
+            f"needs the proposal {feature}, which is switched off", offset=offset, func=func, op=mnemonic
+        )
     kind, message = FAULTS[fault]
     expected, got = describe(fault, checker.expected, found)
     if kind is DecodeError:

@@ -99,7 +99,9 @@ class Constants:
             if stack[-2:] != [wanted, wanted]:
                 found = " ".join(map(T.type_name, stack[-2:])) or "nothing"
                 name = T.type_name(wanted)
-                raise ValidationError("type mismatch", offset=offset, op=mnemonic, expected=f"{name} {name}", found=found)
+                raise ValidationError(
+                    "type mismatch", offset=offset, op=mnemonic, expected=f"{name} {name}", found=found
+                )
             stack.pop()
             return at
         if row is not None and mnemonic in LATER and row.feature not in self.features:
@@ -113,7 +115,9 @@ class Constants:
             raise ValidationError(f"unknown global {index}", offset=offset, op="global.get", expected=f"below {known}")
         found = self.module.global_types[index]
         if found.mutable:
-            raise ValidationError("constant expression required", offset=offset, op="global.get", found="a mutable global")
+            raise ValidationError(
+                "constant expression required", offset=offset, op="global.get", found="a mutable global"
+            )
         return found.value
 
     def _need(self, feature: str, what: str, offset: int) -> None:

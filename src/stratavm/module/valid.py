@@ -1,6 +1,5 @@
 # strata: hot
-"""A validated module's facts in C arrays. Owns their memory and type matching; the checks are ``validate``'s and the walk's.
-"""
+"""A validated module's facts in C arrays. Owns their memory and type matching; the checks are ``validate``'s and the walk's."""
 
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
@@ -73,7 +72,9 @@ class Context:
         k: uint32_t
         at: cython.pointer(TypeFact)
         types = self.module.types
-        wanted = sum(len(t.composite.params) + len(t.composite.results) for t in types if isinstance(t.composite, T.FuncType))
+        wanted = sum(
+            len(t.composite.params) + len(t.composite.results) for t in types if isinstance(t.composite, T.FuncType)
+        )
         self.n_types = len(types)
         self.types = cython.cast(cython.pointer(TypeFact), _array(self.n_types, cython.sizeof(TypeFact)))
         self.pool = cython.cast(cython.pointer(uint32_t), _array(wanted, cython.sizeof(uint32_t)))

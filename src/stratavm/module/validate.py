@@ -67,7 +67,7 @@ def canonical_types(module: Module) -> list[int]:
     for group in module.rec_groups:
         first = len(canonical)
 
-        def normal(t: T.ValType, first: int = first) -> object:
+        def normal(t: T.ValType, first: int = first, canonical: list[int] = canonical) -> object:
             index = T.heap(t) - T.CONCRETE
             if not T.is_ref(t) or index < 0:
                 return t
@@ -119,7 +119,11 @@ class _ModuleChecks:
                 raise ValidationError(f"unknown type {heap - T.CONCRETE}", expected=f"below {self.n_types}")
             exceptional = heap in (T.EXN, T.NOEXN)
             abstract = heap < T.CONCRETE and heap not in (T.FUNC, T.EXTERN)
-            need("exceptions" if exceptional else "gc" if abstract else "function-references", self.features, T.type_name(t))
+            need(
+                "exceptions" if exceptional else "gc" if abstract else "function-references",
+                self.features,
+                T.type_name(t),
+            )
 
     def value_types(self, types: Iterable[T.ValType]) -> None:
         """Every one of them, each once."""
@@ -254,9 +258,11 @@ class _ModuleChecks:
         for segment in module.elements:
             self._element(segment, constants)
         for data in module.datas:
-            if data.mode == "active":
+            if data.offset is not None:
                 if data.memory >= len(module.memory_types):
-                    raise ValidationError(f"unknown memory {data.memory}", offset=data.offset.offset if data.offset else 0)
+                    raise ValidationError(
+                        f"unknown memory {data.memory}", offset=data.offset.offset if data.offset else 0
+                    )
                 is64 = module.memory_types[data.memory].limits.is64
                 assert data.offset is not None
                 constants.check(data.offset, T.I64 if is64 else T.I32, everything)

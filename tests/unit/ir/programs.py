@@ -1,4 +1,4 @@
-"""Random functions that are all control flow and locals: what breaks an SSA builder. Valid by construction, and they end.
+"""Random functions, all control flow and locals: what breaks an SSA builder. Valid by construction, and they end.
 
 Every back edge first takes one from a local that no other instruction sets and leaves the loop at zero. Every few
 instructions the function adds a local into its checksum, so that a wrong value shows.
@@ -103,7 +103,9 @@ class Generator:
             self.emit(f"(local.{self.rng.choice(('set', 'tee'))} {self.local()})")
             return height - self.out[-1].startswith("(local.set"), False
         if choice < 0.52:
-            self.emit(f"(local.set {SUM} (i32.add (i32.mul (local.get {SUM}) (i32.const 31)) (local.get {self.local()})))")
+            self.emit(
+                f"(local.set {SUM} (i32.add (i32.mul (local.get {SUM}) (i32.const 31)) (local.get {self.local()})))"
+            )
             return height, False
         if choice < 0.74 and depth < 6 and self.size < 150:
             return self.frame(height, depth), False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from stratavm.base.errors import StackOverflow
 from stratavm.ir.evaluate import evaluate
@@ -21,7 +22,7 @@ MAX_DEPTH = 220
 class SsaProgram(state.Program):
     """Calls go to the evaluator; constant expressions stay with the oracle."""
 
-    valids: dict[int, ValidModule] = {}  # by identity of the module, which the value keeps alive
+    valids: ClassVar[dict[int, ValidModule]] = {}  # by identity of the module, which the value keeps alive
     depth = 0
 
     def call(self, defined_index: int, args: list[int]) -> list[int]:

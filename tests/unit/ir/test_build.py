@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from stratavm.base.errors import ResourceLimit, Trap, Unsupported
 from stratavm.ir.evaluate import OutOfFuel, evaluate
 from stratavm.ir.from_wasm import build
@@ -16,7 +17,6 @@ from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from stratavm.spec.features import READY
 from stratavm.tiers.oracle.state import Store, instantiate
-
 from tests.unit.ir.programs import program
 from tests.unit.ir.ssa_host import SsaHost
 
@@ -157,7 +157,9 @@ def test_an_if_without_else_passes_its_parameters_on() -> None:
 
 def test_every_loop_header_polls_and_knows_its_depth() -> None:
     """A poll behind the parameters; depth counts loops only."""
-    view = view_of("(module (func (local i32) (loop (block (loop (local.set 0 (i32.const 1)) (br_if 0 (local.get 0)))))))")
+    view = view_of(
+        "(module (func (local i32) (loop (block (loop (local.set 0 (i32.const 1)) (br_if 0 (local.get 0)))))))"
+    )
     headers = [block for block in view.blocks if block[5] & 1]
     assert [block[4] for block in headers] == [1, 2]
     assert all(view.nodes[first + n][0] == 0x8006 for first, _, n, *_ in headers)
@@ -184,7 +186,10 @@ def test_a_row_of_a_missing_proposal_is_refused_by_name() -> None:
 
 def test_the_text_is_stable() -> None:
     """The printer's form is a golden format."""
-    text = "(module (memory 1) (func (param i32) (result i32) (i32.load offset=8 (i32.add (local.get 0) (i32.const 70000)))))"
+    text = (
+        "(module (memory 1) (func (param i32) (result i32) "
+        "(i32.load offset=8 (i32.add (local.get 0) (i32.const 70000)))))"
+    )
     assert print_ssa(view_of(text)) == (
         "func 0 -> [i32] {\n"
         "b0(v0:i32): ; preds 0, depth 0\n"
@@ -207,7 +212,8 @@ def test_a_view_survives_the_arrays() -> None:
 def test_the_verifier_sees_broken_forms() -> None:
     """A use before its definition, a wrong argument count, a missing terminator, a wrong type."""
     good = view_of(
-        "(module (func (param i32) (result i32) (local i32) (loop (br_if 0 (local.tee 1 (i32.sub (local.get 1) (local.get 0))))) (local.get 1)))"
+        "(module (func (param i32) (result i32) (local i32)"
+        "(loop (br_if 0 (local.tee 1 (i32.sub (local.get 1) (local.get 0))))) (local.get 1)))"
     )
     verify(good)
 
@@ -262,7 +268,15 @@ def test_random_control_flow_means_the_same_in_ssa_form(seed: int) -> None:
 def test_the_generator_makes_every_shape() -> None:
     """A generator that stopped making loops with results would let the test above pass for nothing."""
     texts = [program(seed) for seed in range(200)]
-    for needle in ("loop (param i32)", "br_table", "(br_if", "else", "(return)", "(drop (i32.add))", "(result i32 i32)"):
+    for needle in (
+        "loop (param i32)",
+        "br_table",
+        "(br_if",
+        "else",
+        "(return)",
+        "(drop (i32.add))",
+        "(result i32 i32)",
+    ):
         assert sum(needle in text for text in texts) > 5, needle
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from stratavm.base.errors import DecodeError, Unsupported, ValidationError
 from stratavm.module.model import Module
 from stratavm.module.parser import parse_module
@@ -47,6 +48,9 @@ def test_facts_count_locals_stack_and_depth() -> None:
     assert not body.calls and body.unsupported is None
 
 
+ALIGNMENT = "alignment must not be larger than natural"
+
+
 @pytest.mark.parametrize(
     ("body", "message", "op", "expected", "found"),
     [
@@ -57,7 +61,13 @@ def test_facts_count_locals_stack_and_depth() -> None:
         ("call 9", "unknown function 9", "call", "below 1", "9"),
         ("br 3", "unknown label 3", "br", "below 1", "3"),
         ("i32.const 1", "type mismatch", "end", "0 value(s) at the end of the block", "1"),
-        ("i32.const 0 i32.load align=8 drop", "alignment must not be larger than natural", "i32.load", "at most 2**2", "2**3"),
+        (
+            "i32.const 0 i32.load align=8 drop",
+            "alignment must not be larger than natural",
+            "i32.load",
+            "at most 2**2",
+            "2**3",
+        ),
         ("ref.func 0 drop", "undeclared function reference", "ref.func", "", "0x0"),
     ],
 )
@@ -99,7 +109,9 @@ def test_a_module_error_has_the_words_of_the_specification(text: str, message: s
 
 def test_extended_constants_are_typed() -> None:
     """``add`` on constants is constant; on another type a mismatch."""
-    validate(parse_module("(module (global $a i32 (i32.const 1)) (global i32 (i32.add (global.get $a) (i32.const 2))))"))
+    validate(
+        parse_module("(module (global $a i32 (i32.const 1)) (global i32 (i32.add (global.get $a) (i32.const 2))))")
+    )
     with pytest.raises(ValidationError, match="type mismatch"):
         validate(parse_module("(module (global i32 (i32.add (i64.const 1) (i32.const 2))))"))
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from stratavm.base.errors import DecodeError, ModuleError, Unsupported, ValidationError
 from stratavm.module.decode import decode
 from stratavm.module.parser import parse_module
 from stratavm.module.valid import ValidModule
 from stratavm.module.validate import validate
-
 from tests.unit.module.wast_forms import assertion, binary, forms
 
 FEW = 40
@@ -29,7 +29,7 @@ def scripts(spec_dir: Path) -> list[tuple[str, str]]:
 
 
 def test_invalid_modules_fail_with_the_words_of_the_suite(spec_dir: Path) -> None:
-    """Every ``assert_invalid`` is refused as invalid, with the expected message, or for a proposal that is not there."""
+    """Every ``assert_invalid`` is refused with the expected message, or for a proposal that is not there."""
     wrong, checked = [], 0
     for name, form in scripts(spec_dir):
         if not form.startswith("(assert_invalid"):

@@ -48,7 +48,7 @@ def binary(module: str) -> bytes | None:
             if quoted[at] != "\\":
                 out += quoted[at].encode()
                 at += 1
-            elif quoted[at + 1] in 'tnr"\'\\':
+            elif quoted[at + 1] in "tnr\"'\\":
                 out += {"t": b"\t", "n": b"\n", "r": b"\r", '"': b'"', "'": b"'", "\\": b"\\"}[quoted[at + 1]]
                 at += 2
             else:
