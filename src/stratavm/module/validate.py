@@ -260,11 +260,8 @@ class _ModuleChecks:
         for data in module.datas:
             if data.offset is not None:
                 if data.memory >= len(module.memory_types):
-                    raise ValidationError(
-                        f"unknown memory {data.memory}", offset=data.offset.offset if data.offset else 0
-                    )
+                    raise ValidationError(f"unknown memory {data.memory}", offset=data.offset.offset)
                 is64 = module.memory_types[data.memory].limits.is64
-                assert data.offset is not None
                 constants.check(data.offset, T.I64 if is64 else T.I32, everything)
 
     def _element(self, segment: Element, constants: Constants) -> None:
