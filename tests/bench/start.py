@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -67,8 +68,11 @@ def _row(name: str, path: Path, arguments: list[str], expected: str, folder: Pat
         "wasmtime, cached image": [*theirs, str(image), str(path), *arguments],
     }
 
+    # Installed packages have their byte code cached; so shall both here, whatever this shell says.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+
     def runner(command: list[str]) -> None:
-        result = subprocess.run(command, capture_output=True, text=True, check=True)
+        result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
         if result.stdout != expected:
             raise AssertionError(f"{name}: expected {expected!r}, got {result.stdout!r}")
 

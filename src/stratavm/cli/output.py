@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json as _json
 import sys
 from collections.abc import Iterable, Iterator
@@ -18,12 +19,15 @@ HINTS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (errors.ParseError, "fix the text at the place named"),
     (errors.ValidationError, "the producer of this module has a bug; `strata dump --stage decode -f N FILE` shows the code"),
     (errors.Unsupported, "the support table in README.md lists what is ready"),
-    (errors.LinkError, "`strata info FILE` lists the imports; `strata run` provides wasi_snapshot_preview1"),
+    (errors.LinkError, "`strata info FILE` lists imports and exports; `strata run` provides wasi_snapshot_preview1"),
     (errors.DeadlineExceeded, "raise --timeout"),
     (errors.ResourceLimit, "raise the limit that is named, or give the guest less to do"),
     (errors.StackOverflow, "the guest recursed too deeply"),
     (FileNotFoundError, "check the path"),
 )
+
+FRAMES: Final = 16
+"""Lines of a trap's backtrace that are printed."""
 
 
 def failure(error: BaseException, *, json: bool = False) -> int:
@@ -34,9 +38,15 @@ def failure(error: BaseException, *, json: bool = False) -> int:
     else:
         hint = next((text for kind, text in HINTS if isinstance(error, kind)), "")
         print(f"strata: {one_line(error)}" + (f" (hint: {hint})" if hint else ""), file=sys.stderr)
-        for frame in getattr(error, "frames", ())[:16]:
-            print(f"    at {frame}", file=sys.stderr)
+        _print_frames(getattr(error, "frames", ()))
     return code
+
+
+def _print_frames(frames: tuple[object, ...]) -> None:
+    """The guest's frames, innermost first; what recursion repeats stands once."""
+    for text, run in itertools.islice(itertools.groupby(map(str, frames)), FRAMES):
+        count = sum(1 for _ in run)
+        print(f"    in {text}" + (f" ({count} times)" if count > 1 else ""), file=sys.stderr)
 
 
 def exit_code(error: BaseException) -> int:

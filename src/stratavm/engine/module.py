@@ -50,7 +50,7 @@ class Module:
             assert origin.text is not None
             self.model = parse_module(origin.text)
         self.valid: ValidModule = validate(self.model, config.features, config.worker_threads)
-        self.code: TierModule = self.engine.tier.load(self.valid)
+        self.code: TierModule = self.engine.tier.load(self.valid, self.name)
 
     @classmethod
     def from_model(cls, model: Model, engine: Engine | None = None) -> Module:
@@ -60,7 +60,7 @@ class Module:
         self.name = model.names.module or "module"
         self.model = model
         self.valid = validate(model, self.engine.config.features, self.engine.config.worker_threads)
-        self.code = self.engine.tier.load(self.valid)
+        self.code = self.engine.tier.load(self.valid, self.name)
         return self
 
     @property

@@ -46,11 +46,11 @@ def _valid(module: Module, index: int) -> str:
 def _ssa(module: Module, index: int) -> str:
     from stratavm.ir.from_wasm import build
     from stratavm.ir.ssa import Ssa
-    from stratavm.ir.text import to_text
+    from stratavm.ir.text import print_ssa
 
     ssa = Ssa()
     build(module.valid, index - len(module.model.imported_funcs), ssa)
-    return to_text(ssa)
+    return print_ssa(ssa)
 
 
 def _machine(stage: str) -> Callable[[Module, int], str]:

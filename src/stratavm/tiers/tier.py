@@ -42,8 +42,8 @@ class Tier(Protocol):
     def name(self) -> str:
         """``jit0``, ``oracle`` …"""
 
-    def load(self, valid: ValidModule) -> TierModule:
-        """Prepare a valid module; nothing is compiled yet.
+    def load(self, valid: ValidModule, name: str = "") -> TierModule:
+        """Prepare a valid module; nothing is compiled yet. ``name`` stands in backtraces where the module has none.
 
         Raises:
             Unsupported: the tier is strict and some function cannot be compiled by it.

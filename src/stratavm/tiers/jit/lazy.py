@@ -22,14 +22,14 @@ from stratavm.tiers.tier import Tier, TierModule
 class LazyCode:
     """A module's published code by defined index, and the instances that run it."""
 
-    def __init__(self, valid: ValidModule, compiler: ModuleCompiler, fallback: Tier | None) -> None:
+    def __init__(self, valid: ValidModule, compiler: ModuleCompiler, fallback: Tier | None, name: str = "") -> None:
         self.valid = valid
         self.compiler = compiler
         self.fallbacks: dict[int, str] = {}
         self.addresses: dict[int, int] = {}
         self.code_bytes = 0
         self.first = len(valid.module.imported_funcs)
-        self.owner = CodeOwner(valid.module.names.module or "module", valid.module.func_name)
+        self.owner = CodeOwner(valid.module.names.module or name or "module", valid.module.func_name)
         self._fallback_tier = fallback
         self._fallback: TierModule | None = None
         self._stubs = 0

@@ -22,9 +22,9 @@ def machine_stubs() -> StubTable:
 class JitModule:
     """A module's machine code, shared by its instances."""
 
-    def __init__(self, valid: ValidModule, options: Options, fallback: Tier | None) -> None:
+    def __init__(self, valid: ValidModule, options: Options, fallback: Tier | None, name: str = "") -> None:
         self.valid = valid
-        self.lazy = LazyCode(valid, ModuleCompiler(valid.module, options), fallback)
+        self.lazy = LazyCode(valid, ModuleCompiler(valid.module, options), fallback, name)
 
     @property
     def fallbacks(self) -> Mapping[int, str]:
@@ -59,9 +59,9 @@ class Jit:
     threads: int = 1
     name: str = "jit0"
 
-    def load(self, valid: ValidModule) -> JitModule:
+    def load(self, valid: ValidModule, name: str = "") -> JitModule:
         """Prepare a valid module; only a strict tier compiles it now."""
-        module = JitModule(valid, self.options, None if self.strict else self.fallback)
+        module = JitModule(valid, self.options, None if self.strict else self.fallback, name)
         if self.strict:
             module.compile_all(self.threads)
             for index, reason in sorted(module.fallbacks.items()):

@@ -42,6 +42,6 @@ class Oracle:
     limits: OracleLimits = field(default_factory=OracleLimits)
     name: str = "oracle"
 
-    def load(self, valid: ValidModule) -> OracleModule:
+    def load(self, valid: ValidModule, name: str = "") -> OracleModule:
         """Prepare a valid module."""
         return OracleModule(valid, Budget(self.limits))
