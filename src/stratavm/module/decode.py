@@ -397,7 +397,7 @@ class Decoder:
             elif r.byte():
                 r.fail("malformed element kind", "0", "", r.offset() - 1)
         if flags & 4:
-            exprs: tuple = tuple([self.expression() for _ in range(r.count(2, "element_items", "elements"))])
+            exprs: tuple = tuple([self.expression() for _ in range(r.count(1, "element_items", "elements"))])
             return Element(mode, type_, (), exprs, table, offset)
         funcs: tuple = tuple([r.u32() for _ in range(r.count(1, "element_items", "elements"))])
         return Element(mode, type_, funcs, None, table, offset)
@@ -520,18 +520,17 @@ class Decoder:
         return Names()
 
 
-def decode(data: bytes, *, features: frozenset = READY, limits: object = DEFAULT_LIMITS) -> Module:
-    """Decode a binary module.
+def decode(data: object, *, features: frozenset = READY, limits: object = DEFAULT_LIMITS) -> Module:
+    """Decode a binary module, given as bytes or whatever has a buffer (which is copied).
 
     ``features`` are the names of the proposals that it may use; ``limits`` bounds what it may contain. Raises
     ``DecodeError`` (malformed), ``ModuleLimit`` (over a limit), ``Unsupported`` (a proposal that is not enabled) and
     ``ValidationError`` (an import of an unknown type).
     """
-    if not isinstance(data, bytes):
-        data = bytes(memoryview(data))
-    if len(data) > limits.module_bytes:
+    binary: bytes = data if isinstance(data, bytes) else bytes(memoryview(data))
+    if len(binary) > limits.module_bytes:
         raise ModuleLimit(
             "module too large", limit="module_bytes", expected=f"at most {limits.module_bytes} bytes",
-            found=f"{len(data)} bytes",
+            found=f"{len(binary)} bytes",
         )  # fmt: skip
-    return cython.cast(Decoder, Decoder(data, frozenset(features), limits)).module()
+    return cython.cast(Decoder, Decoder(binary, frozenset(features), limits)).module()
