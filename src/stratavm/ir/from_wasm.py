@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
+
 from stratavm.ir._gen_build_walk import BuildWalk
+from stratavm.ir.prune import Pruner
 from stratavm.ir.ssa import Ssa
+from stratavm.ir.verify import verify
 from stratavm.module.valid import ValidModule
 
+CHECKS = int(os.environ.get("STRATA_CHECK") or 0)
+"""The level of self-checks that the environment asks for; from 2 on, every SSA form is verified."""
 KEPT_WALKS = 8
 """Scratch objects that a module keeps between compilations: about the threads that compile at once."""
 
 
-def build(valid: ValidModule, defined_index: int, ssa: Ssa) -> None:
+def build(valid: ValidModule, defined_index: int, ssa: Ssa, *, prune: bool = True) -> None:
     """Fill ``ssa`` with a defined function. Threads may build at once, each with an ``Ssa`` of its own.
+
+    ``prune`` removes the values that nothing needs; without it the form is as the walk made it.
 
     Raises ``Unsupported`` for a row that the compiler does not know, ``ResourceLimit`` for a body whose SSA form would
     be out of proportion to its size.
@@ -19,9 +27,13 @@ def build(valid: ValidModule, defined_index: int, ssa: Ssa) -> None:
     if not 0 <= defined_index < len(valid.bodies):
         raise IndexError(f"defined function {defined_index} of {len(valid.bodies)}")
     try:
-        walk = valid.spare.pop()
+        walk, pruner = valid.spare.pop()
     except IndexError:
-        walk = BuildWalk(valid.context, valid.bodies)
+        walk, pruner = BuildWalk(valid.context, valid.bodies), Pruner()
     walk.build(defined_index, ssa)
+    if prune:
+        pruner.run(ssa)
+    if CHECKS >= 2:
+        verify(ssa)
     if len(valid.spare) < KEPT_WALKS:
-        valid.spare.append(walk)
+        valid.spare.append((walk, pruner))

@@ -21,10 +21,10 @@ from tests.unit.ir.programs import program
 from tests.unit.ir.ssa_host import SsaHost
 
 
-def view_of(text: str, index: int = 0) -> SsaView:
+def view_of(text: str, index: int = 0, prune: bool = True) -> SsaView:
     """A function's verified SSA form."""
     ssa = Ssa()
-    build(validate(parse_module(text)), index, ssa)
+    build(validate(parse_module(text)), index, ssa, prune=prune)
     verify(ssa)
     return ssa.dump()
 
@@ -155,6 +155,26 @@ def test_an_if_without_else_passes_its_parameters_on() -> None:
     assert run(text, 1) == [8]
 
 
+def test_values_that_nothing_needs_are_pruned() -> None:
+    """A loop-carried local that is never read, pure arithmetic, a parameter of a join: gone. What may trap stays."""
+    text = """(module (memory 1) (func (param i32) (result i32) (local i32 i32)
+      (loop $l
+        (local.set 1 (i32.add (local.get 1) (i32.const 3)))
+        (drop (i32.load (i32.const 8)))
+        (drop (i32.div_u (local.get 0) (i32.const 3)))
+        (drop (i32.mul (local.get 0) (i32.const 3)))
+        (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+      (if (local.get 0) (then (local.set 2 (i32.const 9))))
+      (local.get 0)))"""
+    assert params(view_of(text, prune=False)) == [1, 2, 0, 0, 1]
+    pruned = view_of(text)
+    assert params(pruned) == [1, 1, 0, 0, 0]
+    printed = print_ssa(pruned)
+    assert "i32.load" in printed and "i32.div_u" in printed
+    assert "i32.mul" not in printed and "i32.add" not in printed
+    assert run(text, 3) == [0]
+
+
 def test_every_loop_header_polls_and_knows_its_depth() -> None:
     """A poll behind the parameters; depth counts loops only."""
     view = view_of(
@@ -251,11 +271,12 @@ def outcome(action):  # type: ignore[no-untyped-def]
 def compare(text: str) -> None:
     """Oracle and evaluator agree on a random program for several arguments."""
     module = parse_module(text)
-    view = view_of(text)
+    views = view_of(text), view_of(text, prune=False)
     for args in ([0, 0], [1, 2], [3, 1], [7, 0xFFFFFFFF]):
         oracle = outcome(lambda a=args: instantiate(Store(), module).functions[0].call_raw(list(a)))
-        found = outcome(lambda a=args: evaluate(view, instantiate(Store(), module), list(a)))
-        assert found == oracle, (args, text)
+        for view in views:
+            found = outcome(lambda a=args, v=view: evaluate(v, instantiate(Store(), module), list(a)))
+            assert found == oracle, (args, text)
 
 
 @given(st.integers(0, 1 << 48))

@@ -1,0 +1,30 @@
+# Dead values: see prune.py.
+cimport cython
+from libc.stdint cimport uint8_t, uint32_t
+
+from stratavm.ir.ssa cimport Node, Ssa
+
+@cython.final
+cdef class Pruner:
+    cdef uint8_t* live         # by node
+    cdef uint32_t* moved       # by node: its new index
+    cdef uint32_t* pending     # live nodes whose operands are not marked yet
+    cdef uint32_t* home        # by node: block of a block parameter
+    cdef uint32_t* incoming    # by block: first edge that leads there
+    cdef uint32_t* following   # by edge: the next with the same target
+    cdef uint8_t* rewritten    # by entry of args: the list that starts here is done
+    cdef uint32_t cap_live, cap_moved, cap_pending, cap_home, cap_incoming, cap_following, cap_rewritten
+    cdef uint32_t n_pending
+    cdef uint32_t cursor       # the walk's node
+    cdef Ssa ssa
+
+    cdef int prune(self) except -1 nogil
+    cdef int reserve(self) except -1 nogil
+    cdef int link_edges(self) noexcept nogil
+    cdef int mark(self, uint32_t value) noexcept nogil
+    cdef int mark_backwards(self) noexcept nogil
+    cdef int mark_operands(self, uint32_t index) noexcept nogil
+    cdef int compact(self) noexcept nogil
+    cdef uint32_t count_params(self, uint32_t first, uint32_t params) noexcept nogil
+    cdef int rename(self, Node* node) noexcept nogil
+    cdef int rewrite_edges(self) noexcept nogil
