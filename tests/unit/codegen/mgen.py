@@ -15,6 +15,7 @@ from stratavm.codegen.mfunc import (
     NO_VREG,
     REG,
     SAME,
+    SLOT,
     TEMP,
     TERMINATOR,
     USE,
@@ -220,6 +221,24 @@ class Generator:
         self.emit(WORK, 0, [Operand(d, DEF, SAME, 1), Operand(a, USE, REG), Operand(b, USE_LATE, REG)])
         env.append(d)
 
+    def do_slot(self, env: list[int]) -> None:
+        """An operand that must be in memory."""
+        self.emit(WORK, 16, [Operand(self.pick(env, "g"), USE, SLOT), Operand(self.pick(env, "x"), USE, ANY)])
+
+    def do_fixed_temp(self, env: list[int]) -> None:
+        """A clobbered register beside a two-address result that is tied to a fixed input."""
+        a, b, d, t = self.pick(env, "g"), self.pick(env, "g"), self.vreg("g"), self.vreg("g")
+        ops = [Operand(d, DEF, SAME, 1), Operand(a, USE, FIXED, RDX), Operand(t, TEMP, FIXED, RAX)]
+        self.emit(WORK, 0, [*ops, Operand(b, USE, ANY)])
+        env.append(d)
+
+    def do_fixed_late(self, env: list[int]) -> None:
+        """A fixed input that lives through, and a fixed early result."""
+        a, b, d = self.pick(env, "g"), self.pick(env, "g"), self.vreg("g")
+        ops = [Operand(d, DEF_EARLY, FIXED, RAX), Operand(a, USE_LATE, FIXED, RCX), Operand(b, USE, REG)]
+        self.emit(WORK, 0, ops)
+        env.append(d)
+
     # -- control flow
 
     def body(self, env: list[int], nesting: int) -> None:
@@ -248,7 +267,10 @@ class Generator:
     def branch(self, env: list[int], nesting: int) -> None:
         """if / else with a join that has parameters."""
         if_block = len(self.f.blocks) - 1
-        self.emit(BRANCH, TERMINATOR, [Operand(self.pick(env, "g"), USE, REG)] if self.random.random() < 0.5 else [])
+        operands = [Operand(self.pick(env, "g"), USE, REG)] if self.random.random() < 0.6 else []
+        if operands and self.random.random() < 0.5:
+            operands.append(Operand(self.vreg("g"), TEMP, REG))
+        self.emit(BRANCH, TERMINATOR, operands)
         params = self.params()
         exits = []
         for arm in range(2):

@@ -1,7 +1,10 @@
 # The one interface of register allocation: machine IR in, operand locations and sequential moves out.
 from libc.stdint cimport uint8_t, uint32_t
 from stratavm.codegen.minst cimport MCode, MInst, MOperand
+from stratavm.codegen.regalloc.intervals cimport Intervals
+from stratavm.codegen.regalloc.linear cimport LinearScan
 from stratavm.codegen.regalloc.moves cimport ParallelMove
+from stratavm.codegen.regalloc.rewrite cimport Rewriter
 
 cdef enum AllocatorKind:
     ALLOC_NAIVE = 0     # everything in slots
@@ -11,13 +14,19 @@ cdef class Allocator:
     # Work arrays of one worker, reused between functions.
     cdef readonly uint32_t registers     # mask over locations 0-31 that may hold values
     cdef readonly uint32_t kind          # AllocatorKind
+    cdef readonly uint32_t fallbacks     # functions that linear scan gave up, since the object was made
+    cdef readonly bint checked
     cdef ParallelMove moves
+    cdef Intervals intervals
+    cdef LinearScan scan
+    cdef Rewriter rewriter
     cdef uint32_t* slot_of               # by virtual register: its spill slot
     cdef uint32_t cap_slot_of
     cdef uint32_t* fresh                 # by virtual register: where the instruction just before has left it
     cdef uint32_t cap_fresh
     cdef int allocate(self, MCode m) except -1 nogil
     cdef int prepare(self, MCode m) except -1 nogil
+    cdef int allocate_linear(self, MCode m) except -1 nogil
 
 cdef inline bint is_use(uint32_t role) noexcept nogil:
     return role == 0 or role == 2      # R_USE, R_USE_LATE

@@ -9,17 +9,21 @@ from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.vec import vec_reserve
 from cython.cimports.stratavm.codegen.minst import NO_LOC, MCode
+from cython.cimports.stratavm.codegen.regalloc.intervals import Intervals
+from cython.cimports.stratavm.codegen.regalloc.linear import LinearScan
 from cython.cimports.stratavm.codegen.regalloc.moves import ParallelMove
 from cython.cimports.stratavm.codegen.regalloc.naive import allocate_naive
+from cython.cimports.stratavm.codegen.regalloc.rewrite import Rewriter
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 from stratavm.codegen.mfunc import MFunction
 from stratavm.codegen.minst import build, snapshot
+from stratavm.codegen.regalloc.checker import check
 from stratavm.codegen.x64.regs import ALLOCATABLE, STARVED
 
-KINDS = {"naive": ALLOC_NAIVE}
+KINDS = {"naive": ALLOC_NAIVE, "linear": ALLOC_LINEAR}
 """Allocators by name."""
 
 
@@ -32,14 +36,19 @@ def register_mask() -> int:
 
 
 class Allocator:
-    """Work arrays of one worker. Not shared between threads."""
+    """Work arrays of one worker, not shared between threads. ``STRATA_CHECK=2``: every result goes through the checker."""
 
-    def __init__(self, kind: str = "naive", registers: int | None = None) -> None:
+    def __init__(self, kind: str = "linear", registers: int | None = None) -> None:
         if kind not in KINDS:
             raise ValueError(f"allocator {kind!r}: expected one of {', '.join(KINDS)}")
         self.kind = KINDS[kind]
         self.registers = register_mask() if registers is None else registers
         self.moves = ParallelMove()
+        self.intervals = Intervals()
+        self.scan = LinearScan(self.intervals)
+        self.rewriter = Rewriter(self.moves)
+        self.fallbacks = 0
+        self.checked = os.environ.get("STRATA_CHECK", "0") >= "2"
 
     def __dealloc__(self):
         free(self.slot_of)
@@ -63,14 +72,31 @@ class Allocator:
     def allocate(self, m: MCode) -> cython.int:
         """Give every operand a place, and write the moves between places."""
         self.prepare(m)
-        allocate_naive(self, m)
+        if self.kind != ALLOC_LINEAR or not self.allocate_linear(m):
+            allocate_naive(self, m)
         m.n_slots += m.n_slots & 1
+        if self.checked:
+            with cython.gil:
+                check(snapshot(m), self.registers)
         return 0
+
+    def allocate_linear(self, m: MCode) -> cython.int:
+        """1 where linear scan did it; 0 leaves a clean start to the naive allocator."""
+        if self.intervals.build(m) and self.scan.run(m, self.registers):
+            if self.rewriter.run(m, self.intervals, self.slot_of, self.registers):
+                return 1
+        self.fallbacks += 1
+        self.moves.discard()
+        self.prepare(m)
+        return 0
+
+    def on(self, f: MFunction) -> MFunction:
+        """Allocate plain machine IR (tests, tools)."""
+        m: MCode = build(f)
+        self.allocate(m)
+        return snapshot(m)
 
 
 def allocate_function(f: MFunction, kind: str = "linear", registers: int | None = None) -> MFunction:
-    """Allocate plain machine IR (tests, tools)."""
-    a: Allocator = Allocator(kind, registers)
-    m: MCode = build(f)
-    a.allocate(m)
-    return snapshot(m)
+    """Allocate plain machine IR with a fresh allocator (tests, tools)."""
+    return Allocator(kind, registers).on(f)

@@ -26,6 +26,7 @@ cdef class ParallelMove:
     cdef uint32_t spare        # slot pair that holds a 16-byte value of a cycle; NO_LOC until needed
 
     cdef int start(self, MCode m) except -1 nogil       # once per function, when n_slots is known (upper bound)
+    cdef int discard(self) noexcept nogil
     cdef int add(self, uint32_t src, uint32_t dst, uint32_t vreg) except -1 nogil
     cdef int resolve(self, MCode m, uint32_t at) except -1 nogil  # append the sequence to m.moves; empty again
     cdef int _emit(self, MCode m, uint32_t at, uint32_t src, uint32_t dst, uint32_t vreg) except -1 nogil

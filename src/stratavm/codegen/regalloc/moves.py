@@ -27,7 +27,8 @@ class ParallelMove:
         free(self.ready)
 
     def start(self, m: MCode) -> cython.int:
-        """Make room for the places of a function. All counters are zero between uses."""
+        """Make room for the places of a function; what an abandoned function left is dropped."""
+        self.discard()
         wanted: uint32_t = PLACE_SLOTS + m.n_slots + 2
         old: uint32_t = self.cap_reads
         size: cython.size_t = cython.sizeof(uint32_t)
@@ -44,8 +45,17 @@ class ParallelMove:
         self.spare = NO_LOC
         return 0
 
+    def discard(self) -> cython.int:
+        """Empty the set; all counters are zero again."""
+        i: uint32_t
+        for i in range(self.n):
+            self.reads[place_of(self.items[i].src)] = 0
+            self.writer[place_of(self.items[i].dst)] = 0
+        self.n = 0
+        return 0
+
     def add(self, src: uint32_t, dst: uint32_t, vreg: uint32_t) -> cython.int:
-        """One more move of the set; a destination occurs once."""
+        """One more move of the set. A destination has one source; the same move twice is one."""
         if src == dst:
             return 0
         if self.n == self.cap:
@@ -55,7 +65,10 @@ class ParallelMove:
                 self.n + 1,
                 cython.sizeof(PendingMove),
             )
-        if place_of(src) >= self.cap_reads or place_of(dst) >= self.cap_writer or self.writer[place_of(dst)]:
+        known: cython.bint = place_of(src) < self.cap_reads and place_of(dst) < self.cap_writer
+        if known and self.writer[place_of(dst)] and self.items[self.writer[place_of(dst)] - 1].src == src:
+            return 0
+        if not known or self.writer[place_of(dst)]:
             with cython.gil:
                 raise AssertionError(f"move of v{vreg} from {src:#x} to {dst:#x}: unknown place, or written twice")
         item: cython.pointer(PendingMove) = cython.address(self.items[self.n])

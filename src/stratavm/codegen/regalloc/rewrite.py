@@ -1,0 +1,562 @@
+# strata: hot
+"""Second half of level 0 allocation: gives every operand its place once each value has a register or a slot.
+
+A value with a home register is always there. A value without one is stored to its slot once, where it is defined, so the
+slot is right everywhere; registers that are free hold *copies*, which live until something else wants the register, to the
+end of the block (or on into a block that only falls in from it), or to the next call. An instruction that needs more
+registers than are free evicts a home value to its slot for one instruction.
+
+Everything that must happen between two instructions — results to their homes, evicted values back, loads for the next —
+is one parallel move, so ``_source`` asks where a value is *before* it.
+"""
+
+import cython
+from cython.cimports.libc.stdint import uint32_t
+from cython.cimports.libc.stdlib import free
+from cython.cimports.libc.string import memchr, memset
+from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.codegen.minst import (
+    C_ANY,
+    C_FIXED,
+    C_SAME,
+    C_SLOT,
+    LOC_SLOT,
+    MI_CALL,
+    NO_LOC,
+    NO_VREG,
+    R_TEMP,
+    R_USE_LATE,
+    RC_XMM,
+    MBlock,
+    MCode,
+    MEdge,
+    MInst,
+    MOperand,
+)
+from cython.cimports.stratavm.codegen.regalloc.allocator import holds_early, holds_late, is_def, is_use
+from cython.cimports.stratavm.codegen.regalloc.intervals import NO_REGISTER, Interval, Intervals
+from cython.cimports.stratavm.codegen.regalloc.moves import ParallelMove, place_of
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+cython.declare(GPRS=uint32_t, XMMS=uint32_t)
+GPRS = 0xFFFF
+XMMS = 0xFFFF0000
+
+OperandPtr = cython.typedef(cython.pointer(MOperand))
+
+
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(check=False)
+def bit(reg: uint32_t) -> uint32_t:
+    """The mask of one register."""
+    return cython.cast(uint32_t, 1) << reg
+
+
+class Rewriter:
+    """State while walking one function; arrays reused."""
+
+    def __dealloc__(self):
+        free(self.freed)
+        free(self.narrow)
+        free(self.wide)
+        free(self.post)
+
+    def __init__(self, moves: ParallelMove) -> None:
+        self.moves = moves
+
+    def run(self, m: MCode, t: Intervals, slot_of: cython.pointer(uint32_t), registers: uint32_t) -> cython.int:
+        """Rewrite a function. 0 where an instruction cannot be served (the caller then starts over with slots)."""
+        number: uint32_t
+        size: cython.size_t = cython.sizeof(uint32_t)
+        if self.m is not m:
+            with cython.gil:
+                self.m = m
+        self.items = t.items
+        self.slot_of = slot_of
+        self.registers = registers
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.freed)), cython.address(self.cap_freed), m.n_insts, size
+        )
+        memset(self.freed, 0xFF, m.n_insts * size)
+        self.n_narrow = self.n_wide = self.n_slots = self.n_post = 0
+        self.occupied = self.dying = self.copies = self.evicted = self.evicting = 0
+        self.turn = 0
+        self.failed = False
+        m.n_slots = 2 * m.n_vregs + 4
+        self.moves.start(m)
+        if memchr(m.vwidth, 16, m.n_vregs) != cython.NULL:
+            self.moves.spare = LOC_SLOT  # 16-byte values in a cycle wait there
+            self.n_slots = 2
+        for number in range(m.n_blocks):
+            self._block(t, number)
+            if self.failed:
+                return 0
+        m.n_slots = self.n_slots
+        return 1
+
+    def _block(self, t: Intervals, number: uint32_t) -> cython.int:
+        """One block; home registers whose values end at its terminator become free."""
+        b: cython.pointer(MBlock) = cython.address(self.m.blocks[number])
+        at: uint32_t
+        reg: uint32_t
+        self._enter(t, number)
+        for at in range(b.first, b.last):
+            self._inst(at, b)
+            if self.failed:
+                return 0
+        for reg in range(32):
+            if self.occupied >> reg & 1 and self.items[self.holder[reg]].end < 2 * b.last:
+                self.occupied &= ~bit(reg)
+        return 0
+
+    def _enter(self, t: Intervals, number: uint32_t) -> cython.int:
+        """Copies survive only from the block that alone leads here, just before; parameters with homes are in them."""
+        b: cython.pointer(MBlock) = cython.address(self.m.blocks[number])
+        k: uint32_t
+        v: uint32_t
+        reg: uint32_t
+        falls: cython.bint = False
+        if number and t.preds[number] == 1 and b.nparams == 0:
+            before: cython.pointer(MBlock) = cython.address(self.m.blocks[number - 1])
+            for k in range(before.nedges):
+                if self.m.edges[before.edges + k].target == number:
+                    falls = True
+        if not falls:
+            while self.copies:
+                for reg in range(32):
+                    if self.copies >> reg & 1:
+                        self._forget_copy(reg)
+        for k in range(b.nparams):
+            v = self.m.block_params[b.params + k]
+            if self.items[v].home < 32:
+                self.occupied |= bit(self.items[v].home)
+                self.holder[self.items[v].home] = v
+        return 0
+
+    # ---- one instruction -----------------------------------------------------------------------
+
+    def _inst(self, at: uint32_t, b: cython.pointer(MBlock)) -> cython.int:
+        """Places for the operands, and everything that moves before it."""
+        inst: cython.pointer(MInst) = cython.address(self.m.insts[at])
+        ops: OperandPtr = self.m.operands + inst.ops
+        n: uint32_t = inst.nops
+        if at:
+            self._release(at - 1)
+        self.at = at
+        self.is_last = at == b.last - 1
+        self.early = self.late = self.loaded = self.dying = self.evicting = 0
+        self._given(ops, n)
+        self._tied(ops, n)
+        self._others(ops, n)
+        if self.is_last:
+            self._edge(b)
+        if self.failed:
+            return 0
+        self._settle(b, self.is_last and b.nedges == 1 and self.m.edges[b.edges].nargs != 0)
+        return self._after(inst, ops)
+
+    def _given(self, ops: OperandPtr, n: uint32_t) -> cython.int:
+        """Operands whose place is settled: fixed registers, homes, demanded slots. First what is claimed, then loads."""
+        k: uint32_t
+        o: OperandPtr
+        for k in range(n):
+            o = cython.address(ops[k])
+            o.loc = NO_LOC
+            if o.constraint == C_FIXED:
+                o.loc = o.reg
+                if o.reg < 32:
+                    self._claim(o.reg, (EARLY if holds_early(o.role) else 0) | (LATE if holds_late(o.role) else 0))
+            elif o.role != R_TEMP:
+                self._given_value(o)
+        for k in range(n):
+            o = cython.address(ops[k])
+            if o.constraint == C_FIXED and o.reg < 32:
+                self._given_fixed(o)
+        return 0
+
+    def _given_value(self, o: OperandPtr) -> cython.int:
+        """An operand that is not fixed, where its value has a home."""
+        item: cython.pointer(Interval) = cython.address(self.items[o.vreg])
+        if o.constraint == C_SLOT:
+            o.loc = self._slot(o.vreg)
+            return 0
+        if item.home >= 32:
+            return 0
+        if is_use(o.role):
+            o.loc = item.home
+            self._claim(item.home, BOTH if o.role == R_USE_LATE else EARLY)
+            if item.end == 2 * self.at:
+                self.dying |= bit(item.home)
+        elif o.constraint != C_SAME:
+            o.loc = item.home
+            self._claim(item.home, (EARLY if holds_early(o.role) else 0) | LATE)
+            if holds_early(o.role):
+                self._forget_copy(item.home)
+        return 0
+
+    def _given_fixed(self, o: OperandPtr) -> cython.int:
+        """Load a fixed input; a register written early loses its copy."""
+        if not is_use(o.role):
+            if holds_early(o.role):
+                self._forget_copy(o.reg)
+            return 0
+        if o.vreg == NO_VREG:
+            return 0
+        item: cython.pointer(Interval) = cython.address(self.items[o.vreg])
+        if item.home < 32 and item.end == 2 * self.at:
+            self.dying |= bit(item.home)
+        if item.home != o.reg:
+            self._load(o.vreg, o.reg)
+        return 0
+
+    def _tied(self, ops: OperandPtr, n: uint32_t) -> cython.int:
+        """Two-address operands: the input is brought to where the result will be."""
+        k: uint32_t
+        x: uint32_t
+        for k in range(n):
+            o: OperandPtr = cython.address(ops[k])
+            if o.constraint != C_SAME:
+                continue
+            t: OperandPtr = cython.address(ops[o.reg])
+            if t.constraint == C_FIXED:
+                o.loc = t.loc
+                self._claim(o.loc, LATE)
+                continue
+            x = self._tied_place(o.vreg, t.vreg)
+            if x >= 32:
+                return 0
+            self._claim(x, BOTH)
+            o.loc = t.loc = x
+            if self.items[t.vreg].home != x:
+                self._load(t.vreg, x)
+        return 0
+
+    def _tied_place(self, d: uint32_t, u: uint32_t) -> uint32_t:
+        """The home of the result, or the register of an input that ends here, or any."""
+        item: cython.pointer(Interval) = cython.address(self.items[u])
+        if self.items[d].home < 32:
+            return self.items[d].home
+        if item.home < 32:
+            if item.end == 2 * self.at and not self.late >> item.home & 1:
+                return item.home
+        elif item.cached != NO_REGISTER and item.end == 2 * self.at:
+            if not (self.late | self.early) >> item.cached & 1:
+                return item.cached
+        return self._pick(self.m.vclass[d], BOTH)
+
+    def _others(self, ops: OperandPtr, n: uint32_t) -> cython.int:
+        """The rest. What is needed early and late is chosen first; then reads and writes do not concern each other."""
+        k: uint32_t
+        o: OperandPtr
+        for k in range(n):
+            o = cython.address(ops[k])
+            if o.loc == NO_LOC and holds_early(o.role) and holds_late(o.role):
+                if o.role == R_USE_LATE:
+                    self._read(o, BOTH)
+                else:
+                    self._choose(o, BOTH)
+        for k in range(n):
+            o = cython.address(ops[k])
+            if o.loc == NO_LOC:
+                if is_use(o.role):
+                    self._read(o, EARLY)
+                else:
+                    self._choose(o, LATE)
+        return 0
+
+    def _read(self, o: OperandPtr, moment: uint32_t) -> cython.int:
+        """An input that lives in a slot: its copy, the slot itself, or a load."""
+        copy: uint32_t = self.items[o.vreg].cached
+        if copy != NO_REGISTER and not (moment == BOTH and self.late >> copy & 1):
+            o.loc = copy
+            self._claim(copy, moment)
+            return 0
+        if o.constraint == C_ANY:
+            o.loc = self._slot(o.vreg)
+            return 0
+        self._choose(o, moment)
+        if o.loc < 32:
+            self._load(o.vreg, o.loc)
+        return 0
+
+    def _choose(self, o: OperandPtr, moment: uint32_t) -> cython.int:
+        """Any register for an operand."""
+        o.loc = self._pick(self.m.vclass[o.vreg], moment)
+        if o.loc < 32:
+            self._claim(o.loc, moment)
+        return 0
+
+    def _edge(self, b: cython.pointer(MBlock)) -> cython.int:
+        """Arguments of the only edge to where the parameters live."""
+        k: uint32_t
+        dst: uint32_t
+        if b.nedges != 1:
+            return 0
+        e: cython.pointer(MEdge) = cython.address(self.m.edges[b.edges])
+        for k in range(e.nargs):
+            param: uint32_t = self.m.block_params[self.m.blocks[e.target].params + k]
+            if self.items[param].weight == 0:
+                continue
+            dst = self.items[param].home
+            if dst >= 32:
+                dst = self._slot(param)
+            self.moves.add(self._source(self.m.edge_args[e.args + k]), dst, self.m.edge_args[e.args + k])
+        return 0
+
+    def _settle(self, b: cython.pointer(MBlock), passing: cython.bint) -> cython.int:
+        """Complete the parallel move before the instruction: earlier results and evicted values go home.
+
+        Where arguments are passed (``passing``), some of that is needless and would clash with the arguments.
+        """
+        k: uint32_t
+        reg: uint32_t
+        back: uint32_t = self.evicted & ~self.evicting
+        for k in range(self.n_post):
+            if not (passing and self._is_idle(self.post[k].vreg, self.post[k].dst)):
+                self.moves.add(self.post[k].src, self.post[k].dst, self.post[k].vreg)
+        if back:
+            for reg in range(32):
+                if back >> reg & 1 and not (passing and self._is_idle(self.holder[reg], reg)):
+                    self.moves.add(self._slot(self.holder[reg]), reg, self.holder[reg])
+        self.moves.resolve(self.m, self.at)
+        for k in range(self.n_post):
+            self.items[self.post[k].vreg].fresh = NO_LOC
+        self.n_post = 0
+        if back:
+            for reg in range(32):
+                if back >> reg & 1:
+                    self.items[self.holder[reg]].fresh = NO_LOC
+        self.evicted = self.evicting
+        return 0
+
+    def _ends(self, vreg: uint32_t) -> cython.bint:
+        """Whether the value's life ends at the instruction at hand."""
+        return self.items[vreg].end <= 2 * self.at + 1
+
+    def _is_idle(self, vreg: uint32_t, dst: uint32_t) -> cython.bint:
+        """Whether a value need not go home where arguments are passed (such a terminator has no operands).
+
+        It is only passed on (an end by loop extent is odd), or an argument goes to its home: on this way it is dead.
+        """
+        return self.items[vreg].end <= 2 * self.at or self.moves.writer[place_of(dst)] != 0
+
+    # ---- behind the instruction ----------------------------------------------------------------
+
+    def _after(self, inst: cython.pointer(MInst), ops: OperandPtr) -> cython.int:
+        """Registers that the instruction freed, destroyed and filled."""
+        k: uint32_t
+        v: uint32_t
+        reg: uint32_t
+        doomed: uint32_t = self.late
+        for k in range(inst.nops):
+            o: OperandPtr = cython.address(ops[k])
+            if is_use(o.role) and o.vreg != NO_VREG:
+                v = o.vreg
+                reg = self.items[v].home
+                if reg < 32 and self._ends(v) and self.holder[reg] == v:
+                    self.occupied &= ~bit(reg)
+                    self.evicted &= ~bit(reg)
+                reg = o.loc
+                if o.role == R_USE_LATE and reg < 32:
+                    doomed &= ~bit(reg)
+                if self.items[v].cached != NO_REGISTER and self._ends(v):
+                    self._forget_copy(self.items[v].cached)
+        if inst.flags & MI_CALL:
+            doomed = 0xFFFFFFFF
+        doomed &= self.copies
+        if doomed:
+            for reg in range(32):
+                if doomed >> reg & 1:
+                    self._forget_copy(reg)
+        return self._results(ops, inst.nops)
+
+    def _results(self, ops: OperandPtr, n: uint32_t) -> cython.int:
+        """Results go to their homes or slots before the next instruction; what goes to a slot leaves a copy."""
+        k: uint32_t
+        o: OperandPtr
+        item: cython.pointer(Interval)
+        for k in range(n):
+            o = cython.address(ops[k])
+            if o.vreg == NO_VREG or not is_def(o.role):
+                continue
+            item = cython.address(self.items[o.vreg])
+            if item.home < 32:
+                self._forget_copy(item.home)
+                self.occupied |= bit(item.home)
+                self.holder[item.home] = o.vreg
+                if o.loc != item.home:
+                    self._post(o.loc, item.home, o.vreg)
+        for k in range(n):
+            o = cython.address(ops[k])
+            if o.vreg == NO_VREG or not is_def(o.role) or o.loc & LOC_SLOT:
+                continue
+            item = cython.address(self.items[o.vreg])
+            if item.home >= 32 and item.weight:
+                self._post(o.loc, self._slot(o.vreg), o.vreg)
+                self._note_copy(o.vreg, o.loc)
+        return 0
+
+    def _post(self, src: uint32_t, dst: uint32_t, vreg: uint32_t) -> cython.int:
+        """Queue a move for the next gap; until then the value is at ``src``."""
+        if self.n_post == self.cap_post:
+            vec_reserve(
+                cython.cast(cython.pp_void, cython.address(self.post)),
+                cython.address(self.cap_post),
+                self.n_post + 1,
+                cython.sizeof(PostMove),
+            )
+        self.post[self.n_post].src = src
+        self.post[self.n_post].dst = dst
+        self.post[self.n_post].vreg = vreg
+        self.n_post += 1
+        self.items[vreg].fresh = src
+        return 0
+
+    # ---- registers -----------------------------------------------------------------------------
+
+    def _claim(self, reg: uint32_t, moment: uint32_t) -> cython.int:
+        """An operand of the instruction at hand is there."""
+        if moment & EARLY:
+            self.early |= bit(reg)
+        if moment & LATE:
+            self.late |= bit(reg)
+        return 0
+
+    def _pick(self, rclass: uint32_t, moment: uint32_t) -> uint32_t:
+        """A register for an operand: a free one, else one with a copy, else one whose value is or gets evicted."""
+        busy: uint32_t = (self.early if moment & EARLY else 0) | (self.late if moment & LATE else 0)
+        usable: uint32_t = self.registers & (XMMS if rclass == RC_XMM else GPRS) & ~busy
+        taken: uint32_t = self.occupied if moment & EARLY else self.occupied & ~self.dying
+        candidates: uint32_t = usable & ~taken & ~self.copies
+        reg: uint32_t
+        if candidates == 0:
+            candidates = usable & ~taken
+        if candidates == 0:
+            candidates = usable & self.evicting
+        if candidates == 0:
+            candidates = usable & self.evicted & ~self.early  # one that is read now goes home first
+            if candidates == 0 or self.is_last:
+                return self._evict(usable & taken)
+            candidates &= ~candidates + 1
+            self.evicting |= candidates
+        self.turn = (self.turn + 1) & 31
+        reg = self.turn
+        while not candidates >> reg & 1:
+            reg = (reg + 1) & 31
+        self.turn = reg
+        self._forget_copy(reg)
+        return reg
+
+    def _evict(self, candidates: uint32_t) -> uint32_t:
+        """Move the value of some register to its slot for this instruction. Impossible at a terminator."""
+        reg: uint32_t
+        v: uint32_t
+        for reg in range(32):
+            if candidates >> reg & 1 and not self.is_last and not (self.evicted | self.evicting) >> reg & 1:
+                v = self.holder[reg]
+                if self.items[v].fresh == NO_LOC:
+                    self.moves.add(reg, self._slot(v), v)
+                    self.evicting |= bit(reg)
+                    self.items[v].fresh = self._slot(v)
+                    return reg
+        self.failed = True
+        return NO_LOC - 1
+
+    def _load(self, vreg: uint32_t, reg: uint32_t) -> cython.int:
+        """Copy a value to a register before the instruction."""
+        source: uint32_t = self._source(vreg)
+        if self.copies >> reg & 1 and self.copied[reg] == vreg and not self.loaded >> reg & 1 and source == reg:
+            return 0
+        self.moves.add(source, reg, vreg)
+        self._forget_copy(reg)
+        self.loaded |= bit(reg)
+        if self.items[vreg].home >= 32:
+            self._note_copy(vreg, reg)
+        return 0
+
+    def _source(self, vreg: uint32_t) -> uint32_t:
+        """Where a value can be read before the coming moves."""
+        item: cython.pointer(Interval) = cython.address(self.items[vreg])
+        if item.fresh != NO_LOC:
+            return item.fresh
+        if item.home < 32:
+            return item.home
+        if item.cached != NO_REGISTER and not self.loaded >> item.cached & 1:
+            return item.cached
+        return self._slot(vreg)
+
+    def _forget_copy(self, reg: uint32_t) -> cython.int:
+        """The register holds no copy any more."""
+        if self.copies >> reg & 1:
+            self.copies &= ~bit(reg)
+            self.items[self.copied[reg]].cached = NO_REGISTER
+        return 0
+
+    def _note_copy(self, vreg: uint32_t, reg: uint32_t) -> cython.int:
+        """The register holds a copy of a value that lives in a slot, if it may keep it."""
+        if self.items[vreg].cached == NO_REGISTER and self.registers >> reg & 1:
+            if not (self.occupied | self.evicting) >> reg & 1:
+                self._forget_copy(reg)
+                self.copies |= bit(reg)
+                self.copied[reg] = vreg
+                self.items[vreg].cached = reg
+        return 0
+
+    # ---- slots ---------------------------------------------------------------------------------
+
+    def _slot(self, vreg: uint32_t) -> uint32_t:
+        """The slot of a value; taken now if it has none yet, free again behind the last instruction that needs it."""
+        slot: uint32_t = self.slot_of[vreg]
+        end: uint32_t = self.items[vreg].end >> 1
+        if slot != NO_LOC:
+            return slot
+        if self.m.vwidth[vreg] == 16:
+            if self.n_wide:
+                self.n_wide -= 1
+                slot = self.wide[self.n_wide]
+            else:
+                self.n_slots += self.n_slots & 1
+                slot = LOC_SLOT | self.n_slots
+                self.n_slots += 2
+        elif self.n_narrow:
+            self.n_narrow -= 1
+            slot = self.narrow[self.n_narrow]
+        else:
+            slot = LOC_SLOT | self.n_slots
+            self.n_slots += 1
+        self.slot_of[vreg] = slot
+        if end < self.at:
+            end = self.at
+        self.items[vreg].next = self.freed[end]
+        self.freed[end] = vreg
+        return slot
+
+    def _release(self, at: uint32_t) -> cython.int:
+        """Slots of values that ended at an instruction."""
+        v: uint32_t = self.freed[at]
+        size: cython.size_t = cython.sizeof(uint32_t)
+        while v != NO_VREG:
+            if self.m.vwidth[v] == 16:
+                vec_reserve(
+                    cython.cast(cython.pp_void, cython.address(self.wide)),
+                    cython.address(self.cap_wide),
+                    self.n_wide + 1,
+                    size,
+                )
+                self.wide[self.n_wide] = self.slot_of[v]
+                self.n_wide += 1
+            else:
+                vec_reserve(
+                    cython.cast(cython.pp_void, cython.address(self.narrow)),
+                    cython.address(self.cap_narrow),
+                    self.n_narrow + 1,
+                    size,
+                )
+                self.narrow[self.n_narrow] = self.slot_of[v]
+                self.n_narrow += 1
+            v = self.items[v].next
+        return 0
