@@ -1,0 +1,48 @@
+"""Every Python example of the README and the docs is run, as a reader would paste it; every shell example names real options."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+from stratavm.cli.main import COMMANDS
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs/tour").glob("*.md")), *sorted((ROOT / "docs/how-to").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
+
+
+def blocks(language: str) -> list[object]:
+    """(page, line, text) of each block of a language."""
+    found = []
+    for page in PAGES:
+        text = page.read_text()
+        for match in BLOCK.finditer(text):
+            if match[1] == language:
+                line = text.count("\n", 0, match.start()) + 2
+                found.append(pytest.param(match[2], id=f"{page.relative_to(ROOT)}:{line}"))
+    return found
+
+
+@pytest.mark.parametrize("source", blocks("python"))
+def test_a_python_example_runs(source, tmp_path, monkeypatch):
+    """In an empty folder and a fresh namespace; its own assertions are the check."""
+    monkeypatch.chdir(tmp_path)
+    exec(compile(source, "<example>", "exec"), {"__name__": "__example__"})
+
+
+@pytest.mark.parametrize("source", blocks("shell"))
+def test_a_shell_example_names_options_that_exist(source):
+    """Each ``strata`` line parses up to the guest's own arguments."""
+    for line in source.splitlines():
+        words = line.split("#")[0].replace("$ ", "").split()
+        if words[:1] != ["strata"] or len(words) < 2:
+            continue
+        assert words[1] in COMMANDS, line
+        parser = argparse.ArgumentParser()
+        importlib.import_module(COMMANDS[words[1]][0]).configure(parser)
+        parser.parse_args(words[2:])
