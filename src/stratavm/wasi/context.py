@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
-from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS, NO_RIGHTS, Rights
+from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS
 from stratavm.wasi.clock import Clock, SystemClock
 from stratavm.wasi.descriptor import Descriptor, Directory
 from stratavm.wasi.errno import Errno, WasiError, call_host
@@ -99,7 +99,7 @@ class Wasi:
         self.table[number] = descriptor
         return number
 
-    def get(self, fd: int, rights: Rights = NO_RIGHTS) -> Descriptor:
+    def get(self, fd: int, rights: int = 0) -> Descriptor:
         """The descriptor of a number, with the rights that the call needs."""
         found = self.table.get(fd)
         if found is None:
@@ -107,7 +107,7 @@ class Wasi:
         found.require(rights)
         return found
 
-    def directory(self, fd: int, rights: Rights) -> Directory:
+    def directory(self, fd: int, rights: int) -> Directory:
         """The directory of a number; NOTDIR for anything else."""
         found = self.get(fd)
         if not isinstance(found, Directory):

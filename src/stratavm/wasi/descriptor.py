@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Final, NamedTuple, NoReturn
 
-from stratavm.wasi.abi import ALL_RIGHTS, Fdflags, Filetype, Oflags, Rights, Whence
+from stratavm.wasi.abi import ALL_RIGHTS, Fdflags, Filetype, Rights, Whence
 from stratavm.wasi.errno import Errno, WasiError
 
 Times = tuple[int | None, int | None]
@@ -42,8 +42,8 @@ class Entry(NamedTuple):
 class Opening(NamedTuple):
     """How ``path_open`` wants a file."""
 
-    oflags: Oflags
-    flags: Fdflags
+    oflags: int
+    flags: int
     follow: bool
     read: bool
     write: bool
@@ -57,16 +57,16 @@ class Descriptor:
     """
 
     filetype: Filetype = Filetype.UNKNOWN
-    default_rights: ClassVar[Rights] = ALL_RIGHTS
-    flags: Fdflags = Fdflags(0)
+    default_rights: ClassVar[int] = ALL_RIGHTS
+    flags: int = 0
     preopen: bytes | None = None
     read_only: bool = False
 
     def __init__(self) -> None:
         self.rights = self.default_rights
-        self.inheriting = Rights(0)
+        self.inheriting = 0
 
-    def require(self, right: Rights) -> None:
+    def require(self, right: int) -> None:
         """Refuse where a right is missing."""
         missing = right & ~self.rights
         if missing:
@@ -113,7 +113,7 @@ class Descriptor:
         """Set timestamps."""
         self._refuse(Errno.INVAL)
 
-    def set_flags(self, flags: Fdflags) -> None:
+    def set_flags(self, flags: int) -> None:
         """Change the flags that can change: APPEND and NONBLOCK."""
         if (flags ^ self.flags) & ~(Fdflags.APPEND | Fdflags.NONBLOCK):
             raise WasiError(Errno.NOTSUP)

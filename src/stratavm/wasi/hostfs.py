@@ -11,7 +11,7 @@ import stat
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Final, TypeVar
 
-from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS, Fdflags, Filetype, Oflags, Rights, Whence
+from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS, Fdflags, Filetype, Oflags, Whence
 from stratavm.wasi.descriptor import Descriptor, Directory, Entry, Opening, Stat, Times
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.resolve import MAX_LINKS, OPEN_ALWAYS, Resolver, in_parent, parted, resolver_for
@@ -55,9 +55,9 @@ class HostFile(Descriptor):
     """A regular file of the host."""
 
     filetype = Filetype.REGULAR_FILE
-    default_rights: ClassVar[Rights] = FILE_RIGHTS
+    default_rights: ClassVar[int] = FILE_RIGHTS
 
-    def __init__(self, fd: int, flags: Fdflags, read_only: bool = False) -> None:
+    def __init__(self, fd: int, flags: int, read_only: bool = False) -> None:
         super().__init__()
         self.fd, self.flags, self.read_only = fd, flags, read_only
 
@@ -97,7 +97,7 @@ class HostFile(Descriptor):
         """Set timestamps."""
         os.utime(self.fd, ns=utime_ns(times, os.fstat(self.fd)))
 
-    def set_flags(self, flags: Fdflags) -> None:
+    def set_flags(self, flags: int) -> None:
         """APPEND goes to the host; NONBLOCK means nothing for a file."""
         super().set_flags(flags)
         old = fcntl.fcntl(self.fd, fcntl.F_GETFL)
@@ -124,7 +124,7 @@ class HostFile(Descriptor):
 class HostDirectory(Directory):
     """A directory of the host."""
 
-    default_rights: ClassVar[Rights] = DIRECTORY_RIGHTS
+    default_rights: ClassVar[int] = DIRECTORY_RIGHTS
 
     def __init__(self, fd: int, resolver: Resolver, read_only: bool = False) -> None:
         super().__init__()

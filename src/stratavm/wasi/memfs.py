@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import ClassVar, Final
 
-from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS, Fdflags, Filetype, Oflags, Rights, Whence
+from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS, Fdflags, Filetype, Oflags, Whence
 from stratavm.wasi.descriptor import Descriptor, Directory, Entry, Opening, Stat, Times
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.quotas import Quotas
@@ -203,9 +203,9 @@ class MemoryFile(Descriptor):
     """A regular file in memory."""
 
     filetype = Filetype.REGULAR_FILE
-    default_rights: ClassVar[Rights] = FILE_RIGHTS
+    default_rights: ClassVar[int] = FILE_RIGHTS
 
-    def __init__(self, tree: MemoryTree, node: Node, flags: Fdflags, read_only: bool) -> None:
+    def __init__(self, tree: MemoryTree, node: Node, flags: int, read_only: bool) -> None:
         super().__init__()
         self.tree, self.node, self.flags, self.read_only = tree, node, flags, read_only
         self.position = 0
@@ -308,7 +308,7 @@ class Place:
 class MemoryDirectory(Directory):
     """A directory in memory. Paths are walked with a stack, so ``..`` never leaves it."""
 
-    default_rights: ClassVar[Rights] = DIRECTORY_RIGHTS
+    default_rights: ClassVar[int] = DIRECTORY_RIGHTS
 
     def __init__(self, tree: MemoryTree, node: Node, read_only: bool = False) -> None:
         super().__init__()

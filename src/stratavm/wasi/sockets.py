@@ -6,7 +6,7 @@ import socket
 from collections.abc import Sequence
 from typing import ClassVar
 
-from stratavm.wasi.abi import NO_FLAGS, SOCKET_RIGHTS, Fdflags, Filetype, Rights
+from stratavm.wasi.abi import SOCKET_RIGHTS, Fdflags, Filetype, Rights
 from stratavm.wasi.descriptor import Descriptor
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.streams import Wait, bytes_waiting
@@ -15,14 +15,14 @@ from stratavm.wasi.streams import Wait, bytes_waiting
 class Socket(Descriptor):
     """A socket of the host. Waiting is done by ``wait``, which the host can interrupt; the calls never block."""
 
-    default_rights: ClassVar[Rights] = SOCKET_RIGHTS
+    default_rights: ClassVar[int] = SOCKET_RIGHTS
 
-    def __init__(self, given: socket.socket, wait: Wait, flags: Fdflags = NO_FLAGS) -> None:
+    def __init__(self, given: socket.socket, wait: Wait, flags: int = 0) -> None:
         super().__init__()
         self.socket, self._wait, self.flags = given, wait, flags
         self.filetype = Filetype.SOCKET_DGRAM if given.type == socket.SOCK_DGRAM else Filetype.SOCKET_STREAM
 
-    def require(self, right: Rights) -> None:
+    def require(self, right: int) -> None:
         """As elsewhere, but a socket cannot seek."""
         if right & (Rights.FD_SEEK | Rights.FD_TELL):
             raise WasiError(Errno.SPIPE)
@@ -51,7 +51,7 @@ class Socket(Descriptor):
         """Send what fits."""
         return self.socket.sendmsg(list(buffers), (), self._ready(True) | socket.MSG_NOSIGNAL)
 
-    def accept(self, flags: Fdflags) -> Socket:
+    def accept(self, flags: int) -> Socket:
         """The next connection of a listening socket."""
         if not self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             raise WasiError(Errno.INVAL)

@@ -28,9 +28,9 @@ Sink: TypeAlias = Literal["inherit"] | Path | bytearray | io.IOBase | Callable[[
 class Stream(Descriptor):
     """A descriptor without a position."""
 
-    default_rights: ClassVar[Rights] = STREAM_RIGHTS | Rights.FD_READ | Rights.FD_WRITE
+    default_rights: ClassVar[int] = STREAM_RIGHTS | Rights.FD_READ | Rights.FD_WRITE
 
-    def require(self, right: Rights) -> None:
+    def require(self, right: int) -> None:
         """As elsewhere, but seeking on a stream is the error that POSIX gives for it."""
         if right & (Rights.FD_SEEK | Rights.FD_TELL | Rights.FD_ALLOCATE | Rights.FD_ADVISE):
             raise WasiError(Errno.SPIPE)

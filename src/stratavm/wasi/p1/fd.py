@@ -9,7 +9,6 @@ from stratavm.wasi.abi import (
     FILESTAT,
     FILESTAT_UNSTABLE,
     PRESTAT,
-    Fdflags,
     Fstflags,
     Rights,
     Whence,
@@ -37,7 +36,7 @@ def times_of(ctx: Wasi, atim: int, mtim: int, flags: int) -> Times:
     """The timestamps that the flags choose."""
     if flags >> 4 or flags & 3 == 3 or flags & 12 == 12:
         raise WasiError(Errno.INVAL)
-    chosen = Fstflags(flags)
+    chosen = flags
     now = ctx.clock.realtime_ns() if chosen & (Fstflags.ATIM_NOW | Fstflags.MTIM_NOW) else 0
     return (
         atim if chosen & Fstflags.ATIM else now if chosen & Fstflags.ATIM_NOW else None,
@@ -103,7 +102,7 @@ def fd_fdstat_set_flags(ctx: Wasi, guest: Guest, fd: int, flags: int) -> None:
     descriptor = ctx.get(fd, Rights.FD_FDSTAT_SET_FLAGS)
     if flags >> 5:
         raise WasiError(Errno.INVAL)
-    descriptor.set_flags(Fdflags(flags))
+    descriptor.set_flags(flags)
 
 
 @PREVIEW1.function("fd_fdstat_set_rights", "iII->i")
@@ -112,7 +111,7 @@ def fd_fdstat_set_rights(ctx: Wasi, guest: Guest, fd: int, base: int, inheriting
     descriptor = ctx.get(fd)
     if base & ~descriptor.rights or inheriting & ~descriptor.inheriting:
         raise WasiError(Errno.NOTCAPABLE)
-    descriptor.rights, descriptor.inheriting = Rights(base), Rights(inheriting)
+    descriptor.rights, descriptor.inheriting = base, inheriting
 
 
 @PREVIEW1.function("fd_filestat_get", "ii->i")

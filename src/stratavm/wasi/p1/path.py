@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from stratavm.wasi.abi import FILESTAT_UNSTABLE, SYMLINK_FOLLOW, Fdflags, Oflags, Rights
+from stratavm.wasi.abi import FILESTAT_UNSTABLE, SYMLINK_FOLLOW, Oflags, Rights
 from stratavm.wasi.context import Wasi
 from stratavm.wasi.descriptor import Opening, Stat
 from stratavm.wasi.errno import Errno, WasiError
@@ -93,7 +93,7 @@ def path_open(
     directory = ctx.directory(fd, Rights.PATH_OPEN)
     if oflags >> 4 or fdflags >> 5:
         raise WasiError(Errno.INVAL)
-    how = _opening(flags, Oflags(oflags), Fdflags(fdflags), Rights(rights & directory.inheriting))
+    how = _opening(flags, oflags, fdflags, rights & directory.inheriting)
     if how.oflags & Oflags.CREAT:
         directory.require(Rights.PATH_CREATE_FILE)
     if how.oflags & Oflags.TRUNC:
@@ -104,12 +104,12 @@ def path_open(
         raise WasiError(Errno.MFILE)  # before anything is created
     opened = directory.open(name, how)
     opened.rights = directory.inheriting & opened.default_rights
-    opened.rights &= ~((Rights(0) if how.read else Rights.FD_READ) | (Rights(0) if how.write else WRITING))
+    opened.rights &= ~((0 if how.read else Rights.FD_READ) | (0 if how.write else WRITING))
     opened.inheriting = directory.inheriting
     guest.write_u32(out, ctx.insert(opened))
 
 
-def _opening(flags: int, oflags: Oflags, fdflags: Fdflags, rights: Rights) -> Opening:
+def _opening(flags: int, oflags: int, fdflags: int, rights: int) -> Opening:
     """What the arguments ask for. A directory is never opened for writing."""
     if oflags & Oflags.DIRECTORY:
         if oflags & (Oflags.CREAT | Oflags.EXCL | Oflags.TRUNC):

@@ -20,7 +20,7 @@ from stratavm.wasi.registry import PREVIEW1
 from stratavm.wasi.sockets import Socket
 
 
-def _socket(ctx: Wasi, fd: int, rights: Rights) -> Socket:
+def _socket(ctx: Wasi, fd: int, rights: int) -> Socket:
     """The socket of a number; NOTSOCK for anything else."""
     found = ctx.get(fd)
     if not isinstance(found, Socket):
@@ -38,7 +38,7 @@ def sock_accept(ctx: Wasi, guest: Guest, fd: int, flags: int, out: int) -> None:
     guest.check(out, 4)
     if len(ctx.table) >= ctx.quotas.descriptors:
         raise WasiError(Errno.MFILE)
-    guest.write_u32(out, ctx.insert(listener.accept(Fdflags(flags))))
+    guest.write_u32(out, ctx.insert(listener.accept(flags)))
 
 
 @PREVIEW1.function("sock_recv", "iiiiii->i")
