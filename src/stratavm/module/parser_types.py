@@ -72,7 +72,7 @@ class TypeParser(Cursor):
             element = self._field_type()
             self.expect(")")
             return t.ArrayType(element)
-        raise self.unexpected("(func …), (struct …) or (array …)")
+        raise self.unexpected("(func …), (struct …) or (array …)", self.i + (self.toks[self.i] == "("))
 
     def _struct_fields(self) -> list[t.FieldType]:
         """Take ``(field …)*`` and the closing ``)`` of the struct."""

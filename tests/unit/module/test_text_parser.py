@@ -11,6 +11,7 @@ from stratavm.base.errors import ParseError, StrataError, Unsupported
 from stratavm.module.lexer import RESERVED, tokenize
 from stratavm.module.parser import parse_module, parse_wat_to_bytes
 from stratavm.module.parser_numbers import F32, F64, OutOfRange, parse_float, parse_integer
+from stratavm.spec.features import FEATURES
 from stratavm.spec.types import FUNCREF, I32, I64, FuncType
 
 
@@ -336,3 +337,106 @@ def test_random_text_raises_nothing_but_our_errors(text):
     """Any text at all."""
     with suppress(StrataError):
         parse_module(text)
+
+
+# ---- 3.0: what the decoder may refuse, the parser can already spell ----------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("(v128.const i16x8 1 -1 0 0 0 0 0 0x8000)", "fd0c 0100ffff 00000000 00000000 00000080"),
+        ("(v128.const f32x4 1 nan -0 0x1p-149)", "fd0c 0000803f 0000c07f 00000080 01000000"),
+        ("(v128.load8_lane 3 (local.get 0) (local.get 0))", "2000 2000 fd54000003"),
+        ("(v128.load8_lane 0 offset=1 3 (local.get 0) (local.get 0))", "2000 2000 fd54000103"),
+        ("(i8x16.shuffle 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 31)", "fd0d 000102030405060708090a0b0c0d0e1f"),
+        ("(ref.test (ref null $s)) (ref.cast (ref any))", "fb1501 fb166e"),
+        ("(block $b (br_on_cast $b (ref null any) (ref $s)))", "0240 fb1801006e01 0b"),
+        ("(struct.get $s $y)", "fb020101"),
+        ("(array.new_fixed $s 3)", "fb080103"),
+        ("(try_table (catch $e 0) (catch_all_ref 1))", "1f40 02 000000 0301 0b"),
+        ("(return_call_indirect 1 (type $f))", "130001"),
+        ("(i64.atomic.rmw8.add_u (local.get 0)) (atomic.fence)", "2000 fe220000 fe0300"),
+        ("(memory.init 1 $d)", "fc080001"),
+        ("(block (result (ref null $s) i32))", "0202 0b"),
+        ("(block (result (ref $s)))", "026401 0b"),
+    ],
+)
+def test_instructions_of_later_proposals(text, expected):
+    """Rows know them, so the text does."""
+    module = parse_module(
+        f'(type $f (func)) (type $s (struct (field $x i32) (field $y (mut i8)))) (tag $e) (data $d "")(func {text})',
+        features=frozenset(FEATURES),
+    )
+    first = module.functions[0]
+    assert module.binary[first.start : first.end - 1] == bytes.fromhex(expected)
+
+
+def test_subtypes_and_recursion_groups():
+    """Supertypes, finality, forward references within a group."""
+    module = parse_module(
+        """(type $a (sub (struct))) (rec (type $b (sub final $a (struct (field (ref null $c))))) (type $c (array i16)))
+           (tag (import "m" "t") (param i32)) (table $t i64 1 2 (ref null $a)) (memory i64 1 (pagesize 1)) (table 1 funcref (ref.null func))
+           (global (ref i31) (ref.i31 (i32.const 1)))""",
+        features=frozenset(FEATURES),
+    )
+    assert [len(g.types) for g in module.rec_groups] == [1, 2, 1]
+    assert [(t.final, t.supers) for t in module.types] == [(False, ()), (True, (0,)), (True, ()), (True, ())]
+    assert module.tables[0].type.limits.is64 and module.memories[0].page_shift == 0
+    assert module.tables[1].init is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("(type (struct (field $x i32) (field $x i32)))", "duplicate field $x"),
+        ("(type (foo))", "unknown operator foo"),
+        ("(type (func)) (func (struct.get 0 $x))", "unknown field $x"),
+        ("(memory 1 (pagesize 3))", "invalid custom page size"),
+        ("(func (v128.const i32x4 1 2 3))", "wrong number of lane literals"),
+        ("(func (v128.const i8x4 1 2 3))", "unknown operator i8x4"),
+        ("(func (i8x16.extract_lane_s 256))", "i8 constant out of range"),
+        ("(func (i32.load offset=0x1_0000_0000_0000_0000))", "i64 constant out of range"),
+        ("(func (i32.load offset=x))", "unknown operator offset=x"),
+        ("(func (ref.null))", "unexpected token"),
+        ("(func (memory.init))", "unexpected token"),
+        ("(table 1 i32)", "unexpected token"),
+        ("(table funcref)", "unexpected token"),
+        ("(elem (ref func))", ""),
+        ('(import "a" "b" (thing))', "unknown operator thing"),
+        ('(export "a" (thing))', "unknown operator thing"),
+        ("(elem declare)", "unexpected token"),
+        ("(elem $x)", "unexpected token"),
+        ("(func (local $x))", "unexpected token"),
+        ("(func (local $x i32 i64))", "unexpected token"),
+        ("(func (result i32) (param i32))", "unexpected token"),
+        ("(foo)", "unknown operator foo"),
+        ("foo", "unknown operator foo"),
+        ('(func (@custom "x"))', "misplaced @custom annotation"),
+        ("(func (@name 3))", "@name annotation: unexpected token"),
+        ('(func (@name "\\ff"))', "@name annotation: malformed UTF-8 encoding"),
+        ('(func (nop (@name "x")))', "misplaced @name annotation"),
+        ("(@custom)", "@custom annotation: missing section name"),
+        ('(@custom "x" (near func))', "@custom annotation: malformed placement"),
+        ('(@custom "x" (after func "y"))', "@custom annotation: unexpected token"),
+        ('(@custom "x" (after thing))', "@custom annotation: malformed section kind"),
+        ('(@custom "x" y)', "@custom annotation: unexpected token"),
+    ],
+)
+def test_more_malformed_texts_are_named(text, message):
+    """Types, immediates, fields and annotations."""
+    if message:
+        assert error(text).message == message
+    else:
+        parse_wat_to_bytes(text)
+
+
+def test_annotations_become_custom_sections_and_names():
+    """Placed where they say; a name annotation wins over an identifier."""
+    module = parse_module(
+        '(module $m (@name "M!") (@custom "a" (before global) "x" "y") (@custom "b") (func $f (@name "λ")) '
+        "(global i32 (i32.const 0)))"
+    )
+    assert [(c.name, c.data, c.after) for c in module.customs][:1] == [("a", b"xy", 3)]
+    assert [c.name for c in module.customs] == ["a", "b", "name"]
+    assert (module.names.module, module.names.funcs) == ("M!", {0: "λ"})
