@@ -2,6 +2,7 @@
 
 # strata: hot
 import bisect
+import os
 import weakref
 from operator import itemgetter
 
@@ -17,6 +18,7 @@ from cython.cimports.stratavm.runtime._gen_layout import (
     PENDING_DEADLINE,
     PENDING_INTERRUPT,
     PENDING_SIGNAL,
+    PENDING_SWAP,
     PENDING_TICK,
     TRAP_DEADLINE,
     TRAP_HOST_EXCEPTION,
@@ -65,6 +67,8 @@ if not cython.compiled:
 first_of = itemgetter(0)
 NEVER = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 STICKY = cython.declare(uint32_t, PENDING_INTERRUPT | PENDING_DEADLINE)
+# STRATA_POLL=always takes the slow path at every poll, to test that it changes nothing: a bit that stays and means nothing.
+FORCED = cython.declare(uint32_t, PENDING_SWAP if os.environ.get("STRATA_POLL") == "always" else 0)
 SIGNAL_PERIOD_NS = cython.declare(uint64_t, 100_000_000)
 
 _ERRORS = {TRAP_STACK_OVERFLOW: StackOverflow, TRAP_INTERRUPTED: Interrupted, TRAP_DEADLINE: DeadlineExceeded}
@@ -211,9 +215,8 @@ class Store:
         context: cython.pointer(ExecContext) = self.exec
         outer: cython.pointer(ExecContext) = block.running
         and_32(cython.address(context.pending), 0)
-        if self.forced:
-            or_32(cython.address(context.pending), self.forced)
-            self.forced = 0
+        or_32(cython.address(context.pending), self.forced | FORCED)
+        self.forced = 0
         context.occupant = block.serial
         context.thread = block
         self.aborted = False
@@ -483,11 +486,11 @@ def poll_status(context: cython.pointer(ExecContext), in_machine_code: cython.bi
     bits: uint32_t
     store_64(cython.address(context.poll_limit), context.real_limit)
     fence()
-    bits = and_32(cython.address(context.pending), STICKY)
+    bits = and_32(cython.address(context.pending), STICKY | FORCED)
     if bits & PENDING_DEADLINE and not past_deadline(context):
         and_32(cython.address(context.pending), ~cython.cast(uint32_t, PENDING_DEADLINE))
         bits &= ~cython.cast(uint32_t, PENDING_DEADLINE)
-    if bits & STICKY:
+    if bits & (STICKY | FORCED):
         store_64(cython.address(context.poll_limit), NEVER)
     if in_machine_code and context.saved_sp < context.real_limit:
         return TRAP_STACK_OVERFLOW
