@@ -59,6 +59,10 @@ class Memory:
         """Grow; returns the old size in pages, or -1 if it cannot grow so far."""
         return int(self.native.grow(pages))
 
+    def poll(self) -> None:
+        """For host functions that wait: raise what is pending for the running call, such as its deadline."""
+        self.store.native.poll()
+
     @property
     def size_pages(self) -> int:
         """Size in pages."""

@@ -15,6 +15,7 @@ from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS
 from stratavm.wasi.clock import Clock, SystemClock
 from stratavm.wasi.descriptor import Descriptor, Directory
 from stratavm.wasi.errno import Errno, WasiError, call_host
+from stratavm.wasi.guest import GuestMemory
 from stratavm.wasi.quotas import Quotas
 from stratavm.wasi.streams import Sink, Source, sink, source
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 SLICE_S: Final = 0.05
 """How long a waiting call sleeps before it lets the host interrupt it."""
+
+LONGEST_SLEEP_NS: Final = 1 << 60
+"""What one call of the host's sleep is asked for at most: 36 years."""
 
 Preopen: TypeAlias = "tuple[object, str] | tuple[object, str, bool]"
 """(host path or ``MemoryTree``, guest path[, read only])."""
@@ -42,7 +46,8 @@ class Wasi:
         clock: the source of time; ``FixedClock`` makes runs reproducible.
         seed: makes ``random_get`` reproducible (and predictable: for tests only).
         quotas: what it may use.
-        checkpoint: called now and then while a call waits; may raise to end the wait, such as on a deadline.
+        checkpoint: called now and then while a call waits; may raise to end the wait. (Deadlines and interrupts of the
+            store end it without that.)
 
     Use it as a context manager, or ``close`` it: open files are closed with it.
     """
@@ -68,6 +73,7 @@ class Wasi:
         self.quotas = quotas or Quotas()
         self.checkpoint = checkpoint
         self.closed = False
+        self._poll: Callable[[], None] | None = None
         self.table: dict[int, Descriptor] = {}
         self._free: list[int] = []
         self._written = 0
@@ -134,10 +140,11 @@ class Wasi:
 
     # ---- quotas, time, interruption ---------------------------------------------------------------
 
-    def enter(self) -> None:
+    def enter(self, memory: GuestMemory) -> None:
         """Every call passes here."""
         if self.closed:
             raise WasiError(Errno.BADF)
+        self._poll = getattr(memory, "poll", None)
 
     def may_write(self, size: int) -> None:
         """NOSPC unless so many bytes may still be written."""
@@ -152,17 +159,25 @@ class Wasi:
         """Wait until a host descriptor is ready, in slices in which the host may interrupt."""
         poller = select.poll()
         poller.register(fd, select.POLLOUT if write else select.POLLIN)
-        while not poller.poll(SLICE_S * 1000 if self.checkpoint else None):
+        while not poller.poll(SLICE_S * 1000 if self.interruptible else None):
             self.pause()
 
     def pause(self) -> None:
         """Let the host interrupt a wait."""
         if self.checkpoint is not None:
             call_host(self.checkpoint)
+        if self._poll is not None:
+            call_host(self._poll)
+
+    @property
+    def interruptible(self) -> bool:
+        """Whether a wait must be cut in slices, since someone may want to end it."""
+        return self.checkpoint is not None or self._poll is not None
 
     def sleep(self, ns: int) -> None:
         """Let time pass on the guest's clock."""
-        slice_ns = int(SLICE_S * 1e9) if self.checkpoint else 3_600_000_000_000
+        slice_ns = int(SLICE_S * 1e9) if self.interruptible and not self.clock.virtual else max(ns, 1)
+        slice_ns = min(slice_ns, LONGEST_SLEEP_NS)
         while ns > 0:
             step = min(ns, slice_ns)
             self.clock.sleep(step)

@@ -13,7 +13,10 @@ from stratavm.wasi.errno import Errno, WasiError
 
 
 class GuestMemory(Protocol):
-    """What a WASI function needs of the caller's memory."""
+    """What a WASI function needs of the caller's memory.
+
+    One that also has ``poll()`` is asked now and then while a call waits; it may raise to end the wait.
+    """
 
     def view(self) -> memoryview:
         """A writable view of all bytes, fresh at each call."""

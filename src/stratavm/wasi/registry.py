@@ -55,7 +55,7 @@ def _guarded(body: Body) -> Callable[..., int]:
 
     def call(ctx: Wasi, memory: GuestMemory, *arguments: Any) -> int:
         try:
-            ctx.enter()
+            ctx.enter(memory)
             with memory.view() as view:
                 body(ctx, Guest(view, ctx.quotas.list_items), *arguments)
         except HostRaised as raised:
