@@ -6,7 +6,6 @@ from stratavm.codegen.x64 import rules_float, rules_int, rules_mem
 from stratavm.codegen.x64.encodings import MOP
 from stratavm.codegen.x64.rules import CONDITIONS, SHAPES, Rule
 from stratavm.spec.index import BY_ID
-
 from tools import gen_ops
 from tools.gen import ROOT, write
 

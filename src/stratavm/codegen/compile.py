@@ -88,7 +88,12 @@ def compile_function(valid: ValidModule, defined_index: int, *, options: Options
 
 
 def dump_machine(
-    valid: ValidModule, defined_index: int, stage: str, *, allocator: str = "linear", memory_plan: Literal["guard", "bounded"] = "guard"
+    valid: ValidModule,
+    defined_index: int,
+    stage: str,
+    *,
+    allocator: str = "linear",
+    memory_plan: Literal["guard", "bounded"] = "guard",
 ) -> str:
     """A stage of one function as text: ``minst`` (before allocation), ``ra`` (after) or ``asm``."""
     compiler = ModuleCompiler(valid.module, Options(memory_plan, allocator))
@@ -109,5 +114,7 @@ def disassemble(code: Code) -> str:
         lines += [code.code[i : i + 16].hex(" ") for i in range(0, len(code), 16)]
         return "\n".join(lines) + "\n"
     for at in capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64).disasm(code.code, 0):
-        lines.append(f"{at.address:6x}  {at.bytes.hex():<24} {at.mnemonic} {at.op_str}{notes.get(at.address, '')}".rstrip())
+        lines.append(
+            f"{at.address:6x}  {at.bytes.hex():<24} {at.mnemonic} {at.op_str}{notes.get(at.address, '')}".rstrip()
+        )
     return "\n".join(lines) + "\n"

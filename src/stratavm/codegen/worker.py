@@ -1,4 +1,5 @@
 """One compiling thread's arrays: SSA, machine IR, allocator, emitter, reused from function to function."""
+
 # strata: hot
 import cython
 from cython.cimports.libc.stdint import uint64_t

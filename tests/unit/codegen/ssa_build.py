@@ -13,7 +13,6 @@ from stratavm.module.model import Function, Module
 from stratavm.runtime import layout
 from stratavm.spec.index import IDS
 from stratavm.spec.types import F32, F64, I32, I64, FuncType, RecGroup, SubType
-
 from tests.unit.codegen.native import Place, World
 
 LETTER = {"i": I32, "I": I64, "f": F32, "F": F64}
@@ -54,7 +53,9 @@ class Draft:
         self._params(len(found))
         return found
 
-    def node(self, op: int, type_: int | None, a: int = NOTHING, b: int = NOTHING, c: int = NOTHING, flags: int = 0) -> int:
+    def node(
+        self, op: int, type_: int | None, a: int = NOTHING, b: int = NOTHING, c: int = NOTHING, flags: int = 0
+    ) -> int:
         """One node; its position is its number plus 1000."""
         self.view.nodes.append((op, 0 if type_ is None else value_type(type_), flags, a, b, c))
         self.view.positions.append(len(self.view.nodes) + 999)
@@ -121,7 +122,9 @@ class Draft:
         self.close()
 
 
-def compile_draft(draft: Draft, plan: ModulePlan | None = None, allocator: str = "naive", registers: int | None = None) -> Code:
+def compile_draft(
+    draft: Draft, plan: ModulePlan | None = None, allocator: str = "naive", registers: int | None = None
+) -> Code:
     """Machine code of a draft; its module has just this function unless a plan is given."""
     worker = Worker(plan or ModulePlan(module_of(draft.type)), allocator, registers)
     worker.input.load(draft.view)

@@ -9,7 +9,6 @@ import pytest
 from stratavm.base.errors import StackOverflow, Trap
 from stratavm.spec.concrete import evaluate
 from stratavm.spec.index import BY_MNEMONIC
-
 from tests.unit.codegen.jit import outcome
 from tests.unit.codegen.test_isel_numeric import EDGES, LETTER
 
@@ -157,7 +156,7 @@ def test_values_survive_calls(jit):
         total = f"(f64.add {total} {as_double})"
     e = jit(
         f"""(module (import "e" "h" (func $h)) (table funcref (elem $n)) (func $n)
-        (func (export "f") (param {' '.join(t for t, _ in names)}) (result f64)
+        (func (export "f") (param {" ".join(t for t, _ in names)}) (result f64)
           (call $n) (call $h) (call_indirect (i32.const 0)) {total}))""",
         {"e": {"h": lambda: None}},
     ).exports
@@ -205,7 +204,11 @@ def test_arithmetic_traps_with_the_right_kind(jit, op):
     """Division by zero, the one overflow, NaN and out of range, for every edge operand in registers and as constants."""
     operands, result = BY_MNEMONIC[op].signature.split("->")
     types = [LETTER[c] for c in operands]
-    pairs = [(a,) for a in EDGES[types[0]]] if len(types) == 1 else [(a, b) for a in EDGES[types[0]] for b in EDGES[types[1]]]
+    pairs = (
+        [(a,) for a in EDGES[types[0]]]
+        if len(types) == 1
+        else [(a, b) for a in EDGES[types[0]] for b in EDGES[types[1]]]
+    )
     rng = random.Random(op)
     kinds: dict[tuple[int, ...], str] = {}
     for pair in pairs:
@@ -214,9 +217,13 @@ def test_arithmetic_traps_with_the_right_kind(jit, op):
         except Trap as trap:
             kinds[pair] = trap.kind
     chosen = rng.sample(sorted(kinds), min(12, len(kinds)))
-    assert {kinds[p] for p in kinds} >= set(BY_MNEMONIC[op].traps) - {"int_overflow" if op.endswith("_u") and "div" in op else ""}
+    assert {kinds[p] for p in kinds} >= set(BY_MNEMONIC[op].traps) - {
+        "int_overflow" if op.endswith("_u") and "div" in op else ""
+    }
     named = " ".join(f"(local.get {i})" for i in range(len(types)))
-    source = f'(func (export "f") (param {" ".join(NAMES[c] for c in operands)}) (result {NAMES[result]}) ({op} {named}))'
+    source = (
+        f'(func (export "f") (param {" ".join(NAMES[c] for c in operands)}) (result {NAMES[result]}) ({op} {named}))'
+    )
     if operands[0] in "iI":
         for n, (a, b) in enumerate(chosen):
             t = NAMES[operands[0]]

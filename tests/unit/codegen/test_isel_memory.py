@@ -31,9 +31,7 @@ def test_a_load_reaches_exactly_the_last_byte(jit, op):
     width, type_ = WIDTHS[op], op.partition(".")[0]
     functions = []
     for i, offset in enumerate(OFFSETS):
-        functions.append(
-            f'(func (export "r{i}") (param i32) (result {type_}) ({op} offset={offset} (local.get 0)))'
-        )
+        functions.append(f'(func (export "r{i}") (param i32) (result {type_}) ({op} offset={offset} (local.get 0)))')
         functions += [
             f'(func (export "c{i}_{index}") (result {type_}) ({op} offset={offset} (i32.const {index})))'
             for index in INDICES
@@ -53,7 +51,9 @@ def test_a_store_reaches_exactly_the_last_byte(jit, op):
     one = "1.5" if type_[0] == "f" else "-2"
     functions = []
     for i, offset in enumerate(OFFSETS):
-        functions.append(f'(func (export "r{i}") (param i32 {type_}) ({op} offset={offset} (local.get 0) (local.get 1)))')
+        functions.append(
+            f'(func (export "r{i}") (param i32 {type_}) ({op} offset={offset} (local.get 0) (local.get 1)))'
+        )
         functions.append(
             f'(func (export "k{i}") (param i32) ({op} offset={offset} (local.get 0) ({type_}.const {one})))'
         )
@@ -76,9 +76,7 @@ def test_a_store_reaches_exactly_the_last_byte(jit, op):
 def test_loads_extend_as_their_names_say(jit):
     """Sign and zero extension from every width, at the last bytes of memory."""
     names = [op for op in WIDTHS if op[0] == "i"]
-    functions = [
-        f'(func (export "{op}") (param i32) (result {op[:3]}) ({op} (local.get 0)))' for op in names
-    ]
+    functions = [f'(func (export "{op}") (param i32) (result {op[:3]}) ({op} (local.get 0)))' for op in names]
     instance = jit(f'(module (memory (export "m") 1) {"".join(functions)})')
     for pattern in (bytes(range(0x81, 0x89)), bytes(range(0x71, 0x79)), b"\xff" * 8):
         instance.exports.m[PAGE - 8 : PAGE] = pattern
@@ -171,7 +169,13 @@ def test_bulk_operations(jit):
     assert bytes(e.m[0:6]) == b"bcdee\0"
     e.fill(2, 0x1FF, 2)
     assert bytes(e.m[0:6]) == b"bc\xff\xffe\0"
-    for call in ((e.copy, PAGE - 1, 0, 2), (e.copy, 0, PAGE - 1, 2), (e.fill, PAGE, 1, 1), (e.init, 0, 5, 2), (e.fill, -1, 1, -1)):
+    for call in (
+        (e.copy, PAGE - 1, 0, 2),
+        (e.copy, 0, PAGE - 1, 2),
+        (e.fill, PAGE, 1, 1),
+        (e.init, 0, 5, 2),
+        (e.fill, -1, 1, -1),
+    ):
         assert outcome(*call) == OOB
     assert outcome(e.fill, PAGE, 1, 0) is None
     e.drop()
@@ -190,7 +194,7 @@ def test_globals_own_and_imported(jit):
     imports = {"e": {t: exporter.exports[t] for t in types}}
     body = "".join(f'(import "e" "{t}" (global ${t} (mut {t})))' for t in types)
     body += "".join(
-        f'(global $o{t} (mut {t}) ({t}.const 1))'
+        f"(global $o{t} (mut {t}) ({t}.const 1))"
         f'(func (export "get_{t}") (result {t} {t}) (global.get ${t}) (global.get $o{t}))'
         f'(func (export "set_{t}") (param {t}) (global.set ${t} (local.get 0)) (global.set $o{t} (local.get 0)))'
         for t in types

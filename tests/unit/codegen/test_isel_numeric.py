@@ -6,6 +6,7 @@ import itertools
 import random
 
 import pytest
+
 from stratavm.base.errors import Trap
 from stratavm.codegen.x64 import rules_float, rules_int
 from stratavm.codegen.x64.regs import ALLOCATABLE, STARVED
@@ -13,7 +14,6 @@ from stratavm.codegen.x64.target import ModulePlan, host_features
 from stratavm.spec.concrete import evaluate
 from stratavm.spec.index import BY_MNEMONIC
 from stratavm.spec.types import F32, F64, I32, I64, FuncType
-
 from tests.unit.codegen.ssa_build import LETTER, Draft, Runner, compile_draft, module_of
 
 INTS = [0, 1, 2, 3, 7, 8, 31, 32, 33, 63, 64, 127, 128, 255, 256, 0x7FFF, 0x8000, 0xFFFF, 0x12345678]
@@ -78,7 +78,9 @@ def check(op: str, operands: tuple[int, ...], got: int) -> None:
     expected = meaning(op, operands)
     assert expected is not None
     exact = any(word in op for word in EXACT)
-    assert same(got, expected, signature(op)[1], exact), f"{op} {[hex(v) for v in operands]}: {got:#x}, expected {expected:#x}"
+    assert same(got, expected, signature(op)[1], exact), (
+        f"{op} {[hex(v) for v in operands]}: {got:#x}, expected {expected:#x}"
+    )
 
 
 def arguments_function(op: str) -> Draft:
@@ -183,7 +185,9 @@ def test_a_comparison_fused_into_a_branch_and_a_select(op, negations):
             assert got == expected[0 if meaning(op, operands) else 1], [hex(v) for v in operands]
 
 
-@pytest.mark.parametrize("op", ["i32.clz", "i64.clz", "i32.ctz", "i64.ctz", "i32.shl", "i64.shr_s", "i64.shr_u", "i32.shr_u"])
+@pytest.mark.parametrize(
+    "op", ["i32.clz", "i64.clz", "i32.ctz", "i64.ctz", "i32.shl", "i64.shr_s", "i64.shr_u", "i32.shr_u"]
+)
 def test_a_processor_without_the_extensions(op):
     """x86-64-v2 alone: bit scans and shifts by cl."""
     draft, runner = arguments_function(op), Runner()

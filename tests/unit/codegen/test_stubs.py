@@ -4,12 +4,12 @@ import ctypes
 import random
 
 import pytest
+
 from stratavm.base.errors import TRAPS_BY_NAME, ResourceLimit
 from stratavm.codegen.x64 import abi, stubs
 from stratavm.codegen.x64.encoder import assemble
 from stratavm.runtime import layout
 from stratavm.spec.types import EXTERNREF, F32, F64, FUNCREF, I32, I64, FuncType
-
 from tests.unit.codegen.native import World
 
 KINDS = (I32, I64, F32, F64, FUNCREF, EXTERNREF)
@@ -35,7 +35,15 @@ def test_values_cross_the_boundary_unchanged(seed):
     world, seen = World(), []
 
     def host_call(exec_, vmctx, cells):
-        seen.append((exec_, vmctx, cells % 16, list(cells_of(cells, len(params))[::2]), list(cells_of(cells, len(params))[1::2])))
+        seen.append(
+            (
+                exec_,
+                vmctx,
+                cells % 16,
+                list(cells_of(cells, len(params))[::2]),
+                list(cells_of(cells, len(params))[1::2]),
+            )
+        )
         cells_of(cells, max(len(results), 1))[: 2 * len(results) : 2] = answers
         return 0
 

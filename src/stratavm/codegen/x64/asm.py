@@ -25,7 +25,14 @@ class Asm:
         self._returns = array("I")
 
     def ins(
-        self, row: str, *registers: str, width: int = 8, base: str | None = None, disp: int = 0, imm: int = 0, cc: str = "o"
+        self,
+        row: str,
+        *registers: str,
+        width: int = 8,
+        base: str | None = None,
+        disp: int = 0,
+        imm: int = 0,
+        cc: str = "o",
     ) -> None:
         """One instruction: the registers as an assembler lists them, and the address ``[base + disp]`` of memory rows."""
         if width not in _ROWS[row].widths:

@@ -5,6 +5,7 @@ Frame, from rbp down: the saved r14 (8 bytes), spill slots, outgoing stack argum
 the encoder; pseudo operations have their sequences here. Rare paths are collected and placed behind the body. r11 and xmm15 are
 scratch; r11 may hold a pointer of the context from one memory access to the next.
 """
+
 from array import array
 
 import cython
@@ -80,7 +81,6 @@ from cython.cimports.stratavm.codegen.x64._gen_encodings import (
 )
 from cython.cimports.stratavm.codegen.x64.encoder import (
     NO_REG,
-    Frame,
     Mem,
     emit_0,
     emit_inst,
@@ -594,7 +594,9 @@ class Emitter:
         emit_rr(self.b, MOP_BSR_RR if clz else MOP_BSF_RR, inst.width, d, ops[1].loc)
         emit_row(self.b, MOP_CMOVCC_RR, inst.width, CC_E, d, R11, cython.NULL, 0)
         if clz:
-            emit_ri(self.b, MOP_XOR_RI, inst.width, d, bits - 1)  # bits - 1 - position; (2 bits - 1) ^ (bits - 1) = bits
+            emit_ri(
+                self.b, MOP_XOR_RI, inst.width, d, bits - 1
+            )  # bits - 1 - position; (2 bits - 1) ^ (bits - 1) = bits
         return 0
 
     def sign_bits(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
@@ -764,7 +766,9 @@ class Emitter:
             for k in range(block.nedges):
                 # A field is relative to its own end: count back to the table's start.
                 self.b.rel32(
-                    self.first_label + self.m.edges[block.edges + k].target, FIX_LABEL, -4 * (cython.cast(int32_t, k) + 1)
+                    self.first_label + self.m.edges[block.edges + k].target,
+                    FIX_LABEL,
+                    -4 * (cython.cast(int32_t, k) + 1),
                 )
         return 0
 
@@ -792,9 +796,7 @@ class Emitter:
     def trap_site(self, kind: uint32_t) -> cython.int:
         """The next instruction may fault: it means a trap of this kind."""
         n: uint32_t = self.n_traps
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.traps)), cython.address(self.cap_traps), n + 1, 12
-        )
+        vec_reserve(cython.cast(cython.pp_void, cython.address(self.traps)), cython.address(self.cap_traps), n + 1, 12)
         self.traps[3 * n] = self.b.n
         self.traps[3 * n + 1] = kind
         self.traps[3 * n + 2] = self.position

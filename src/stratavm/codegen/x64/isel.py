@@ -4,6 +4,7 @@
 Rules (``rules_*``) say which shape an opcode has; the order of instructions is that of the nodes, except that a comparison
 whose only user is a branch or select of its block is emitted there, as flags.
 """
+
 import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
@@ -308,7 +309,13 @@ class Selector(MemorySelector):
             at = cython.address(self.ssa.nodes[i])
             place = cython.address(self.plan.places[type.first + at.c])
             if place.reg == IN_STACK and self.uses[i]:
-                self.row(MOP_MOVF_RM if class_of(at.type) else MOP_MOV_RM, width_of(at.type), self.define(i), NO_VREG, NO_VREG)
+                self.row(
+                    MOP_MOVF_RM if class_of(at.type) else MOP_MOV_RM,
+                    width_of(at.type),
+                    self.define(i),
+                    NO_VREG,
+                    NO_VREG,
+                )
                 self.on_base(RBP, 16 + place.offset)
         return 0
 

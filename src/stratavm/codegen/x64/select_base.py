@@ -1,4 +1,5 @@
 """The part of selection that every family uses: virtual registers, constants, appending instructions."""
+
 # strata: hot
 import cython
 from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t, uint64_t

@@ -1,4 +1,5 @@
 """Selection of what touches the instance: memories, tables, globals, references, and the builtins behind bulk operations."""
+
 # strata: hot
 import cython
 from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint32_t, uint64_t
@@ -81,7 +82,6 @@ if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 from stratavm.base.errors import Unsupported
-
 
 U32_MAX = cython.declare(uint64_t, 0xFFFFFFFF)
 TWO_31 = cython.declare(uint64_t, 0x80000000)

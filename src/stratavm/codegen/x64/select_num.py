@@ -1,4 +1,5 @@
 """Selection of arithmetic, comparisons and conversions: the code of each shape that ``rules_int`` and ``rules_float`` name."""
+
 # strata: hot
 import cython
 from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t, uint64_t
@@ -50,8 +51,8 @@ from cython.cimports.stratavm.codegen.x64._gen_rules import (
     S_FBIT,
     S_FCOMPARE,
     S_FPSEUDO2,
-    S_FROUND,
     S_FROM_INT,
+    S_FROUND,
     S_MOVE,
     S_MUL,
     S_REF_IS_NULL,

@@ -1,4 +1,5 @@
 """The target as selection sees it: the processor's extensions, and a module's types and context offsets as C arrays."""
+
 # strata: hot
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t

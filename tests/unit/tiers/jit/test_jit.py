@@ -214,7 +214,9 @@ def test_a_tier_without_fallback_raises_at_the_call(monkeypatch):
 
 def test_options_change_the_code():
     """Bounded memory, poison and the processor's extensions are part of what a compilation is."""
-    source = '(module (memory 1) (func (param i32) (result i32) (call 0 (i32.load (i32.shl (local.get 0) (local.get 0))))))'
+    source = (
+        "(module (memory 1) (func (param i32) (result i32) (call 0 (i32.load (i32.shl (local.get 0) (local.get 0))))))"
+    )
     valid = validate(parse_module(source))
     variants = (
         Options(),
