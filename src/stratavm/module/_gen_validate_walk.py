@@ -9,7 +9,7 @@ from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t
 from cython.cimports.stratavm.base.leb import leb_s32, leb_s33, leb_s64, leb_u32, leb_u64
 from cython.cimports.stratavm.module.checker import (
     F_ALIGN, F_ARITY, F_DATA, F_DATA_COUNT, F_ELEM, F_ELSE, F_END, F_FEATURE, F_FUNC, F_GLOBAL, F_ILLEGAL, F_IMMUTABLE,
-    F_LABEL, F_LOCAL, F_MEMOP, F_MEMORY, F_NOT_FUNC, F_NOT_FUNCREF, F_NUMBERS, F_OFFSET, F_REFERENCE, F_TABLE, F_TYPE,
+    F_LABEL, F_LOCAL, F_MEMOP, F_MEMORY, F_NOT_FUNC, F_NOT_FUNCREF, F_NUMBERS, F_OFFSET, F_REFERENCE, F_TABLE, F_TARGETS, F_TYPE,
     F_TYPE_INDEX, F_UNDECLARED, F_VALTYPE, F_VALUES, FK_ELSE, FK_IF, FK_LOOP, NOTHING, Checker, Frame,
     natural_alignment,
 )
@@ -380,6 +380,8 @@ class ValidateWalk(Checker):
         arity: uint32_t = 0
         if self.leb != 0:
             return self.fail(self.leb, NOTHING, NOTHING)
+        if count > self.context.max_targets:
+            return self.fail(F_TARGETS, self.context.max_targets, count)
         if self.pop(P_I32):
             return 1
         self.tables += 1

@@ -48,7 +48,7 @@ cdef enum Fault:  # rows of `checker.FAULTS`
     F_NOT_FUNC = 29
     F_NOT_FUNCREF = 30
     F_NUMBERS = 31
-    F_ZERO = 32
+    F_TARGETS = 32
 
 cdef struct Frame:
     const uint32_t* params

@@ -8,7 +8,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.stratavm.base.vec import vec_reserve
-from cython.cimports.stratavm.module.valid import NO_INDEX, VB_COMPLEX, VB_LOOPS, TypeFact
+from cython.cimports.stratavm.module.valid import VB_COMPLEX, VB_LOOPS, TypeFact
 from cython.cimports.stratavm.spec._gen_ops import (
     FEAT_EXCEPTIONS,
     FEAT_FUNCTION_REFERENCES,
@@ -18,7 +18,7 @@ from cython.cimports.stratavm.spec._gen_ops import (
     FEAT_SIMD,
 )
 
-from stratavm.base.errors import DecodeError, Unsupported, ValidationError
+from stratavm.base.errors import DecodeError, ModuleLimit, Unsupported, ValidationError
 from stratavm.base.leb import LEB_MESSAGES
 from stratavm.spec import types as T
 from stratavm.spec.features import FEATURES
@@ -76,7 +76,6 @@ class Checker:
         self.generation += 1
         body.first_loop = chunk.n_loops
         body.n_loops = body.max_stack = body.max_depth = body.flags = 0
-        body.unsupported = NO_INDEX
         at: cython.pointer(TypeFact) = cython.address(self.context.types[body.type_index])
         for i in range(n):
             self.local_types[i] = at.params[i]
@@ -278,7 +277,6 @@ FAULTS = {
     F_DATA_COUNT: (DecodeError, "data count section required"),
     F_MEMOP: (DecodeError, "malformed memop flags"),
     F_VALTYPE: (DecodeError, "malformed value type"),
-    F_ZERO: (DecodeError, "zero byte expected"),
     F_TYPE: (ValidationError, "type mismatch"),
     F_VALUES: (ValidationError, "type mismatch"),
     F_NUMBERS: (ValidationError, "type mismatch"),
@@ -335,6 +333,11 @@ def fault_error(checker: Checker) -> Exception:
             return Unsupported(f"{offset:#x} (func {func}): {mnemonic} needs the proposal {feature}", feature=feature)
         return ValidationError(
             f"needs the proposal {feature}, which is switched off", offset=offset, func=func, op=mnemonic
+        )
+    if fault == F_TARGETS:
+        wanted = f"at most {checker.expected} targets"
+        return ModuleLimit(
+            "br_table too large", limit="br_table_targets", offset=offset, expected=wanted, found=f"{found}"
         )
     kind, message = FAULTS[fault]
     expected, got = describe(fault, checker.expected, found)

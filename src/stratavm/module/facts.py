@@ -21,7 +21,5 @@ class BodyFacts:
     loops: tuple[tuple[int, ...], ...]
     """Per loop, in order: the locals assigned inside."""
     calls: bool
-    unsupported: int | None
-    """Id of the first row that the SSA builder does not know."""
     complex: bool
     """The lists of assigned locals outgrew their budget."""

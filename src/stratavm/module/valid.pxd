@@ -33,7 +33,6 @@ cdef struct LocalRun:
     uint32_t type
 
 cdef enum BodyFlag:
-    VB_UNSUPPORTED = 1         # holds a row that ir/from_wasm does not know; `unsupported` is the first one's id
     VB_CALLS = 2
     VB_LOOPS = 4
     VB_COMPLEX = 8             # the lists of assigned locals outgrew their budget and are missing
@@ -53,7 +52,6 @@ cdef struct ValidBody:
     uint32_t first_loop
     uint32_t n_loops
     uint32_t flags
-    uint32_t unsupported
 
 cdef struct LoopFact:
     uint32_t first             # in Chunk.assigned
@@ -89,6 +87,7 @@ cdef class Context:
     cdef uint32_t n_elems
     cdef uint32_t n_datas
     cdef bint has_data_count
+    cdef uint32_t max_targets  # of a br_table, the default not counted
     cdef uint32_t singles[128] # packed value type by its one byte: block types point here
 
     cdef bint matches(self, uint32_t found, uint32_t expected) noexcept nogil

@@ -47,11 +47,12 @@ def _array(count: cython.size_t, size: cython.size_t) -> cython.p_void:
 class Context:
     """The specification's context C: what a body may refer to. The module's own checks ran before."""
 
-    def __cinit__(self, module, features, canonical):
+    def __cinit__(self, module, features, canonical, max_targets):
         self.module = module
         self.binary = cython.cast(cython.pointer(cython.const[uint8_t]), cython.cast(cython.p_char, module.binary))
         self.binary_size = len(module.binary)
         self.features = feature_mask(features)
+        self.max_targets = max_targets
         self._take_types(canonical)
         self._take_spaces()
 
@@ -232,7 +233,6 @@ class Bodies:
                 runs += 1
             at.n_runs = runs - at.first_run
             at.n_locals = cython.cast(uint32_t, total)
-            at.unsupported = NO_INDEX
 
     def __dealloc__(self):
         i: uint32_t
@@ -286,7 +286,6 @@ class Bodies:
             max_depth=at.max_depth,
             loops=tuple(loops),
             calls=bool(at.flags & VB_CALLS),
-            unsupported=None if at.unsupported == NO_INDEX else at.unsupported,
             complex=bool(at.flags & VB_COMPLEX),
         )
 

@@ -15,6 +15,7 @@ from stratavm.base.errors import ModuleError, Unsupported, ValidationError
 from stratavm.module._gen_validate_walk import ValidateWalk
 from stratavm.module.checker import fault_error
 from stratavm.module.constant import Constants
+from stratavm.module.limits import DEFAULT_LIMITS, Limits
 from stratavm.module.model import Element, Module
 from stratavm.module.valid import Bodies, Context, ValidModule
 from stratavm.spec import types as T
@@ -29,7 +30,9 @@ MAX_PAGES_64: Final = 1 << 48
 MAX_ELEMENTS: Final = (1 << 32) - 1
 
 
-def validate(module: Module, features: frozenset[str] = READY, threads: int = 0) -> ValidModule:
+def validate(
+    module: Module, features: frozenset[str] = READY, threads: int = 0, *, limits: Limits = DEFAULT_LIMITS
+) -> ValidModule:
     """Check a decoded module. ``threads`` 0 means as many as there are cores; the result never depends on it.
 
     Raises ``ValidationError`` for the first fault (lowest function index), ``Unsupported`` for a proposal that Strata
@@ -40,7 +43,7 @@ def validate(module: Module, features: frozenset[str] = READY, threads: int = 0)
     checks.imports()
     checks.spaces()
     checks.functions()
-    context = Context(module, features, canonical)
+    context = Context(module, features, canonical, limits.br_table_targets)
     constants = Constants(module, context, features)
     checks.constants(constants)
     checks.exports()

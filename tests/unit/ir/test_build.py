@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -299,6 +301,22 @@ def test_the_generator_makes_every_shape() -> None:
         "(result i32 i32)",
     ):
         assert sum(needle in text for text in texts) > 5, needle
+
+
+def test_threads_build_the_same_as_one() -> None:
+    """Many functions at once, each thread with an ``Ssa`` of its own: the same forms."""
+    functions = "".join(program(seed)[len("(module ") : -1].replace('(export "f") ', "") for seed in range(120))
+    valid = validate(parse_module(f"(module {functions})"))
+
+    def one(index: int) -> SsaView:
+        ssa = Ssa()
+        build(valid, index, ssa)
+        return ssa.dump()
+
+    expected = [one(i) for i in range(120)]
+    with ThreadPoolExecutor(3) as pool:
+        for _ in range(3):
+            assert list(pool.map(one, range(120))) == expected
 
 
 def test_an_endless_evaluation_runs_out_of_fuel() -> None:

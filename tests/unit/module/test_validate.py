@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from stratavm.base.errors import DecodeError, Unsupported, ValidationError
+from stratavm.base.errors import DecodeError, ModuleLimit, Unsupported, ValidationError
+from stratavm.module.limits import Limits
 from stratavm.module.model import Module
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
@@ -45,7 +46,7 @@ def test_facts_count_locals_stack_and_depth() -> None:
              (block (block (drop (i32.add (i32.const 1) (i32.add (i32.const 2) (i32.const 3))))))))"""
     )
     assert (body.n_params, body.n_locals, body.max_stack, body.max_depth) == (1, 4, 3, 3)
-    assert not body.calls and body.unsupported is None
+    assert not body.calls and not body.complex
 
 
 ALIGNMENT = "alignment must not be larger than natural"
@@ -105,6 +106,15 @@ def test_a_module_error_has_the_words_of_the_specification(text: str, message: s
     with pytest.raises(Exception) as caught:
         validate(parse_module(text))
     assert message in str(caught.value)
+
+
+def test_a_br_table_has_a_limit() -> None:
+    """The limit is the validator's, because only it reads bodies."""
+    module = parse_module("(module (func (br_table 0 0 0 (i32.const 0))))")
+    validate(module, limits=Limits(br_table_targets=2))
+    with pytest.raises(ModuleLimit) as caught:
+        validate(module, limits=Limits(br_table_targets=1))
+    assert caught.value.limit == "br_table_targets"
 
 
 def test_extended_constants_are_typed() -> None:
