@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from stratavm.wasi.clock import Clock, FixedClock, SystemClock
-from stratavm.wasi.context import Wasi
 from stratavm.wasi.memfs import MemoryTree
 from stratavm.wasi.quotas import Quotas
+from stratavm.wasi.world import Wasi
 
 __all__ = ["Clock", "FixedClock", "MemoryTree", "Quotas", "SystemClock", "Wasi"]

@@ -1,26 +1,19 @@
-"""``Wasi``: a guest's world. Owns the descriptor table, the settings and the quotas; the functions are in ``p1``."""
+"""``Context``: what WASI functions work on. Owns the descriptor table, quotas, time and waiting; the functions are in
+``p1``, and what a program may be given is in ``world``."""
 
 from __future__ import annotations
 
 import heapq
-import os
-import random
 import select
-import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Final, Self, TypeAlias
+from typing import Final
 
-from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS
-from stratavm.wasi.clock import Clock, SystemClock
+from stratavm.wasi.clock import Clock
 from stratavm.wasi.descriptor import Descriptor, Directory
 from stratavm.wasi.errno import Errno, WasiError, call_host
 from stratavm.wasi.guest import GuestMemory
 from stratavm.wasi.quotas import Quotas
-from stratavm.wasi.streams import Sink, Source, sink, source
-
-if TYPE_CHECKING:
-    from stratavm.engine.host import HostSpec
 
 SLICE_S: Final = 0.05
 """How long a waiting call sleeps before it lets the host interrupt it."""
@@ -28,71 +21,30 @@ SLICE_S: Final = 0.05
 LONGEST_SLEEP_NS: Final = 1 << 60
 """What one call of the host's sleep is asked for at most: 36 years."""
 
-Preopen: TypeAlias = "tuple[object, str] | tuple[object, str, bool]"
-"""(host path or ``MemoryTree``, guest path[, read only])."""
 
+class Context:
+    """The state behind one guest's calls.
 
-class Wasi:
-    """What a guest sees of the world: nothing but what is given here.
-
-    Args:
-        args: the guest's arguments, the program's name first.
-        env: its environment variables.
-        preopens: directories: ``(host path or MemoryTree, guest path)`` with an optional third item ``read_only``.
-        stdin: ``"inherit"``, a path, bytes, a binary file, ``callable(most) -> bytes``, or None (empty).
-        stdout: ``"inherit"``, a path, a bytearray that grows, a binary file, ``callable(bytes)``, or None (discarded).
-        stderr: as ``stdout``.
-        sockets: connected or listening sockets; their descriptors follow the directories'.
-        clock: the source of time; ``FixedClock`` makes runs reproducible.
-        seed: makes ``random_get`` reproducible (and predictable: for tests only).
-        quotas: what it may use.
-        checkpoint: called now and then while a call waits; may raise to end the wait. (Deadlines and interrupts of the
-            store end it without that.)
-
-    Use it as a context manager, or ``close`` it: open files are closed with it.
+    Attributes: ``args`` and ``environ`` are C strings; ``random_bytes`` makes as many bytes as it is asked for.
     """
 
     def __init__(
         self,
-        args: Sequence[str] = (),
-        env: Mapping[str, str] | None = None,
-        preopens: Iterable[Preopen] = (),
-        stdin: Source = None,
-        stdout: Sink = None,
-        stderr: Sink = None,
-        *,
-        sockets: Iterable[socket.socket] = (),
-        clock: Clock | None = None,
-        seed: int | None = None,
-        quotas: Quotas | None = None,
+        args: list[bytes],
+        environ: list[bytes],
+        clock: Clock,
+        random_bytes: Callable[[int], bytes],
+        quotas: Quotas,
         checkpoint: Callable[[], None] | None = None,
     ) -> None:
-        self.args = [_c_string(a, "argument") for a in args]
-        self.environ = [_variable(k, v) for k, v in (env or {}).items()]
-        self.clock: Clock = clock or SystemClock()
-        self.quotas = quotas or Quotas()
+        self.args, self.environ = args, environ
+        self.clock, self.random_bytes, self.quotas = clock, random_bytes, quotas
         self.checkpoint = checkpoint
         self.closed = False
-        self._poll: Callable[[], None] | None = None
         self.table: dict[int, Descriptor] = {}
+        self._poll: Callable[[], None] | None = None
         self._free: list[int] = []
         self._written = 0
-        self.random_bytes: Callable[[int], bytes] = os.urandom if seed is None else random.Random(seed).randbytes
-        preopens, sockets = list(preopens), list(sockets)
-        if 3 + len(preopens) + len(sockets) > self.quotas.descriptors:
-            raise ValueError(
-                f"{3 + len(preopens) + len(sockets)} descriptors to begin with: over the quota of descriptors"
-            )
-        with ExitStack() as undo:
-            undo.callback(self.close)
-            self.insert(source(stdin, 0, self.wait))
-            self.insert(sink(stdout, 1, self.wait))
-            self.insert(sink(stderr, 2, self.wait))
-            for preopen in preopens:
-                self.insert(_directory(preopen, self.quotas))
-            for given in sockets:
-                self.insert(_socket(given, self.wait))
-            undo.pop_all()
 
     # ---- descriptors ------------------------------------------------------------------------------
 
@@ -184,14 +136,6 @@ class Wasi:
             ns -= step
             self.pause()
 
-    # ---- for the host -----------------------------------------------------------------------------
-
-    def namespaces(self) -> dict[str, dict[str, HostSpec]]:
-        """Host functions by import module and name, bound to this context."""
-        from stratavm.wasi.p1 import imports
-
-        return {name: imports(self, name) for name in ("wasi_snapshot_preview1", "wasi_unstable")}
-
     def close(self) -> None:
         """Close every descriptor; may be called twice."""
         self.closed = True
@@ -199,49 +143,3 @@ class Wasi:
         with ExitStack() as stack:
             for descriptor in table.values():
                 stack.callback(descriptor.close)
-
-    def __enter__(self) -> Self:
-        """Enter."""
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        """Close."""
-        self.close()
-
-
-def _c_string(text: str, what: str) -> bytes:
-    """UTF-8 with a NUL at the end."""
-    if "\0" in text:
-        raise ValueError(f"an {what} cannot contain NUL: {text!r}")
-    return text.encode(errors="surrogateescape") + b"\0"
-
-
-def _variable(name: str, value: str) -> bytes:
-    """``NAME=value`` as a C string."""
-    if not name or "=" in name:
-        raise ValueError(f"not a name of an environment variable: {name!r}")
-    return _c_string(f"{name}={value}", "environment variable")
-
-
-def _directory(preopen: Preopen, quotas: Quotas) -> Directory:
-    """The descriptor of a pre-opened directory."""
-    from stratavm.wasi.hostfs import open_host_directory
-    from stratavm.wasi.memfs import MemoryTree
-
-    origin, guest, read_only = (*preopen, False)[:3]
-    if isinstance(origin, MemoryTree):
-        directory: Directory = origin.open_root(quotas)
-    else:
-        directory = open_host_directory(origin)
-    directory.read_only = bool(read_only)
-    directory.preopen = _c_string(guest, "path")[:-1]
-    directory.rights = DIRECTORY_RIGHTS
-    directory.inheriting = DIRECTORY_RIGHTS | FILE_RIGHTS
-    return directory
-
-
-def _socket(given: socket.socket, wait: Callable[[int, bool], None]) -> Descriptor:
-    """The descriptor of a socket that the host hands in."""
-    from stratavm.wasi.sockets import Socket
-
-    return Socket(given, wait)

@@ -11,7 +11,7 @@ from stratavm.wasi.errno import Errno, HostRaised, WasiError, from_os_error
 from stratavm.wasi.guest import Guest, GuestMemory
 
 if TYPE_CHECKING:
-    from stratavm.wasi.context import Wasi
+    from stratavm.wasi.context import Context
 
 Body: TypeAlias = Callable[..., None]
 """``body(ctx, guest, *ints)``: returns on success, raises ``WasiError`` or ``OSError`` otherwise."""
@@ -53,7 +53,7 @@ class Registry(dict[str, Function]):
 def _guarded(body: Body) -> Callable[..., int]:
     """The body as a function from context, memory and integers to an error number."""
 
-    def call(ctx: Wasi, memory: GuestMemory, *arguments: Any) -> int:
+    def call(ctx: Context, memory: GuestMemory, *arguments: Any) -> int:
         try:
             ctx.enter(memory)
             with memory.view() as view:

@@ -17,7 +17,7 @@ RESOLVERS = {"openat2": KernelResolver, "walk": WalkResolver}
 
 def use_resolver(ctx: Wasi, name: str, root: Path) -> None:
     """Make every pre-opened host directory of a context resolve in one way."""
-    for descriptor in ctx.table.values():
+    for descriptor in ctx._context.table.values():
         if isinstance(descriptor, HostDirectory):
             if name == "openat2" and not KernelResolver.works_on(descriptor.fd):
                 pytest.skip("no openat2 here")

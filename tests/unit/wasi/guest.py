@@ -7,6 +7,7 @@ from typing import Any
 
 from stratavm.wasi import Wasi, abi
 from stratavm.wasi.abi import Fdflags, Oflags, Rights
+from stratavm.wasi.context import Context
 from stratavm.wasi.errno import Errno
 from stratavm.wasi.p1 import functions
 
@@ -27,8 +28,9 @@ class FakeMemory:
 class Guest:
     """Calls WASI functions of a context; ``ok`` wants success, ``fails`` returns the error."""
 
-    def __init__(self, ctx: Wasi, namespace: str = "wasi_snapshot_preview1") -> None:
-        self.ctx, self.memory = ctx, FakeMemory()
+    def __init__(self, ctx: Wasi | Context, namespace: str = "wasi_snapshot_preview1") -> None:
+        self.ctx = ctx._context if isinstance(ctx, Wasi) else ctx
+        self.memory = FakeMemory()
         self.functions = functions(namespace)
 
     def call(self, name: str, *arguments: int) -> Errno:

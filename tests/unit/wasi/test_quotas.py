@@ -179,7 +179,7 @@ def test_any_arguments_end_in_an_error_number(name, tmp_path):
             arguments = [rng.choice(INTERESTING if p == "i" else WIDE) for p in params]
             if name in NOT_RANDOM:
                 with pytest.raises(ExitError):
-                    function.call(ctx, memory, *arguments)
+                    function.call(guest.ctx, memory, *arguments)
                 continue
-            Errno(function.call(ctx, memory, *arguments))
+            Errno(function.call(guest.ctx, memory, *arguments))
             assert len(memory.data) == 0x20000

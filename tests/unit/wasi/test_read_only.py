@@ -20,7 +20,7 @@ def world(request, tmp_path):
         with Wasi(preopens=[(tree, "/ro", True), (tree, "/free")]) as ctx:
             guest = Guest(ctx)
             for fd, name in ((RO, "ro"), (FREE, "free")):
-                ctx.table[fd].node = tree.root.children[name.encode()]
+                guest.ctx.table[fd].node = tree.root.children[name.encode()]
             yield guest, lambda: {p: tree.read(f"ro/{p}") for p in FILES} | {"names": tree.list("ro")}
         return
     for path, content in FILES.items():

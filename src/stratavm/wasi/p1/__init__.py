@@ -10,7 +10,7 @@ from stratavm.wasi.registry import PREVIEW1, UNSTABLE, Function
 
 if TYPE_CHECKING:
     from stratavm.engine.host import HostSpec
-    from stratavm.wasi.context import Wasi
+    from stratavm.wasi.context import Context
 
 NAMESPACES = ("wasi_snapshot_preview1", "wasi_unstable")
 
@@ -25,7 +25,7 @@ def functions(namespace: str = "wasi_snapshot_preview1") -> dict[str, Function]:
     return dict(PREVIEW1)
 
 
-def imports(ctx: Wasi, namespace: str = "wasi_snapshot_preview1") -> dict[str, HostSpec]:
+def imports(ctx: Context, namespace: str = "wasi_snapshot_preview1") -> dict[str, HostSpec]:
     """Host functions by name, bound to a context."""
     from stratavm.engine.host import HostSpec
 

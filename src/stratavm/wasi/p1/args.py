@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stratavm.wasi.context import Wasi
+from stratavm.wasi.context import Context
 from stratavm.wasi.guest import Guest
 from stratavm.wasi.registry import PREVIEW1
 
@@ -27,12 +27,12 @@ def write_sizes(guest: Guest, strings: Sequence[bytes], count: int, size: int) -
 
 
 @PREVIEW1.function("args_get", "ii->i")
-def args_get(ctx: Wasi, guest: Guest, argv: int, argv_buf: int) -> None:
+def args_get(ctx: Context, guest: Guest, argv: int, argv_buf: int) -> None:
     """Write the arguments and pointers to them."""
     write_strings(guest, ctx.args, argv, argv_buf)
 
 
 @PREVIEW1.function("args_sizes_get", "ii->i")
-def args_sizes_get(ctx: Wasi, guest: Guest, argc: int, argv_buf_size: int) -> None:
+def args_sizes_get(ctx: Context, guest: Guest, argc: int, argv_buf_size: int) -> None:
     """Write the number of arguments and the bytes they take."""
     write_sizes(guest, ctx.args, argc, argv_buf_size)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from stratavm.wasi.abi import Clockid
-from stratavm.wasi.context import Wasi
+from stratavm.wasi.context import Context
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.guest import Guest
 from stratavm.wasi.registry import PREVIEW1
 
 
-def read_clock(ctx: Wasi, clock: int) -> int:
+def read_clock(ctx: Context, clock: int) -> int:
     """A clock's time; INVAL for one that does not exist."""
     match clock:
         case Clockid.REALTIME:
@@ -22,7 +22,7 @@ def read_clock(ctx: Wasi, clock: int) -> int:
 
 
 @PREVIEW1.function("clock_res_get", "ii->i")
-def clock_res_get(ctx: Wasi, guest: Guest, clock: int, out: int) -> None:
+def clock_res_get(ctx: Context, guest: Guest, clock: int, out: int) -> None:
     """Write a clock's resolution."""
     if clock > Clockid.THREAD_CPUTIME_ID:
         raise WasiError(Errno.INVAL)
@@ -30,6 +30,6 @@ def clock_res_get(ctx: Wasi, guest: Guest, clock: int, out: int) -> None:
 
 
 @PREVIEW1.function("clock_time_get", "iIi->i")
-def clock_time_get(ctx: Wasi, guest: Guest, clock: int, precision: int, out: int) -> None:
+def clock_time_get(ctx: Context, guest: Guest, clock: int, precision: int, out: int) -> None:
     """Write a clock's time; the precision is a wish that costs nothing to exceed."""
     guest.write_u64(out, read_clock(ctx, clock))

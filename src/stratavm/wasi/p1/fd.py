@@ -13,7 +13,7 @@ from stratavm.wasi.abi import (
     Rights,
     Whence,
 )
-from stratavm.wasi.context import Wasi
+from stratavm.wasi.context import Context
 from stratavm.wasi.descriptor import Stat, Times
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.guest import Guest
@@ -32,7 +32,7 @@ def offset_of(value: int) -> int:
     return value
 
 
-def times_of(ctx: Wasi, atim: int, mtim: int, flags: int) -> Times:
+def times_of(ctx: Context, atim: int, mtim: int, flags: int) -> Times:
     """The timestamps that the flags choose."""
     if flags >> 4 or flags & 3 == 3 or flags & 12 == 12:
         raise WasiError(Errno.INVAL)
@@ -50,7 +50,7 @@ def write_stat(guest: Guest, pointer: int, stat: Stat) -> None:
 
 
 @PREVIEW1.function("fd_advise", "iIIi->i")
-def fd_advise(ctx: Wasi, guest: Guest, fd: int, offset: int, length: int, advice: int) -> None:
+def fd_advise(ctx: Context, guest: Guest, fd: int, offset: int, length: int, advice: int) -> None:
     """Tell how a file will be used."""
     descriptor = ctx.get(fd, Rights.FD_ADVISE)
     if advice >= ADVICES:
@@ -59,7 +59,7 @@ def fd_advise(ctx: Wasi, guest: Guest, fd: int, offset: int, length: int, advice
 
 
 @PREVIEW1.function("fd_allocate", "iII->i")
-def fd_allocate(ctx: Wasi, guest: Guest, fd: int, offset: int, length: int) -> None:
+def fd_allocate(ctx: Context, guest: Guest, fd: int, offset: int, length: int) -> None:
     """Make sure that a range of a file exists."""
     descriptor = ctx.get(fd, Rights.FD_ALLOCATE)
     if length == 0:
@@ -72,32 +72,32 @@ def fd_allocate(ctx: Wasi, guest: Guest, fd: int, offset: int, length: int) -> N
 
 
 @PREVIEW1.function("fd_close", "i->i")
-def fd_close(ctx: Wasi, guest: Guest, fd: int) -> None:
+def fd_close(ctx: Context, guest: Guest, fd: int) -> None:
     """Close."""
     ctx.remove(fd)
 
 
 @PREVIEW1.function("fd_datasync", "i->i")
-def fd_datasync(ctx: Wasi, guest: Guest, fd: int) -> None:
+def fd_datasync(ctx: Context, guest: Guest, fd: int) -> None:
     """Write the data through."""
     ctx.get(fd, Rights.FD_DATASYNC).sync(data_only=True)
 
 
 @PREVIEW1.function("fd_sync", "i->i")
-def fd_sync(ctx: Wasi, guest: Guest, fd: int) -> None:
+def fd_sync(ctx: Context, guest: Guest, fd: int) -> None:
     """Write data and attributes through."""
     ctx.get(fd, Rights.FD_SYNC).sync(data_only=False)
 
 
 @PREVIEW1.function("fd_fdstat_get", "ii->i")
-def fd_fdstat_get(ctx: Wasi, guest: Guest, fd: int, out: int) -> None:
+def fd_fdstat_get(ctx: Context, guest: Guest, fd: int, out: int) -> None:
     """Write a descriptor's type, flags and rights."""
     d = ctx.get(fd)
     guest.write(FDSTAT, out, d.filetype, d.flags, d.rights, d.inheriting)
 
 
 @PREVIEW1.function("fd_fdstat_set_flags", "ii->i")
-def fd_fdstat_set_flags(ctx: Wasi, guest: Guest, fd: int, flags: int) -> None:
+def fd_fdstat_set_flags(ctx: Context, guest: Guest, fd: int, flags: int) -> None:
     """Change a descriptor's flags."""
     descriptor = ctx.get(fd, Rights.FD_FDSTAT_SET_FLAGS)
     if flags >> 5:
@@ -106,7 +106,7 @@ def fd_fdstat_set_flags(ctx: Wasi, guest: Guest, fd: int, flags: int) -> None:
 
 
 @PREVIEW1.function("fd_fdstat_set_rights", "iII->i")
-def fd_fdstat_set_rights(ctx: Wasi, guest: Guest, fd: int, base: int, inheriting: int) -> None:
+def fd_fdstat_set_rights(ctx: Context, guest: Guest, fd: int, base: int, inheriting: int) -> None:
     """Give rights up; they cannot be gained."""
     descriptor = ctx.get(fd)
     if base & ~descriptor.rights or inheriting & ~descriptor.inheriting:
@@ -115,13 +115,13 @@ def fd_fdstat_set_rights(ctx: Wasi, guest: Guest, fd: int, base: int, inheriting
 
 
 @PREVIEW1.function("fd_filestat_get", "ii->i")
-def fd_filestat_get(ctx: Wasi, guest: Guest, fd: int, out: int) -> None:
+def fd_filestat_get(ctx: Context, guest: Guest, fd: int, out: int) -> None:
     """Write a file's attributes."""
     write_stat(guest, out, ctx.get(fd, Rights.FD_FILESTAT_GET).stat())
 
 
 @UNSTABLE.function("fd_filestat_get", "ii->i")
-def fd_filestat_get_unstable(ctx: Wasi, guest: Guest, fd: int, out: int) -> None:
+def fd_filestat_get_unstable(ctx: Context, guest: Guest, fd: int, out: int) -> None:
     """The same, in the older layout."""
     guest.write(FILESTAT_UNSTABLE, out, *unstable_stat(ctx.get(fd, Rights.FD_FILESTAT_GET).stat()))
 
@@ -132,7 +132,7 @@ def unstable_stat(stat: Stat) -> Stat:
 
 
 @PREVIEW1.function("fd_filestat_set_size", "iI->i")
-def fd_filestat_set_size(ctx: Wasi, guest: Guest, fd: int, size: int) -> None:
+def fd_filestat_set_size(ctx: Context, guest: Guest, fd: int, size: int) -> None:
     """Truncate a file, or extend it with zeros."""
     descriptor = ctx.get(fd, Rights.FD_FILESTAT_SET_SIZE)
     descriptor.changing()
@@ -140,7 +140,7 @@ def fd_filestat_set_size(ctx: Wasi, guest: Guest, fd: int, size: int) -> None:
 
 
 @PREVIEW1.function("fd_filestat_set_times", "iIIi->i")
-def fd_filestat_set_times(ctx: Wasi, guest: Guest, fd: int, atim: int, mtim: int, flags: int) -> None:
+def fd_filestat_set_times(ctx: Context, guest: Guest, fd: int, atim: int, mtim: int, flags: int) -> None:
     """Set a file's timestamps."""
     descriptor = ctx.get(fd, Rights.FD_FILESTAT_SET_TIMES)
     times = times_of(ctx, atim, mtim, flags)
@@ -149,7 +149,7 @@ def fd_filestat_set_times(ctx: Wasi, guest: Guest, fd: int, atim: int, mtim: int
 
 
 @PREVIEW1.function("fd_read", "iiii->i")
-def fd_read(ctx: Wasi, guest: Guest, fd: int, iovs: int, count: int, out: int) -> None:
+def fd_read(ctx: Context, guest: Guest, fd: int, iovs: int, count: int, out: int) -> None:
     """Read at the position."""
     descriptor = ctx.get(fd, Rights.FD_READ)
     guest.check(out, 4)
@@ -157,7 +157,7 @@ def fd_read(ctx: Wasi, guest: Guest, fd: int, iovs: int, count: int, out: int) -
 
 
 @PREVIEW1.function("fd_pread", "iiiIi->i")
-def fd_pread(ctx: Wasi, guest: Guest, fd: int, iovs: int, count: int, offset: int, out: int) -> None:
+def fd_pread(ctx: Context, guest: Guest, fd: int, iovs: int, count: int, offset: int, out: int) -> None:
     """Read at an offset."""
     descriptor = ctx.get(fd, Rights.FD_READ | Rights.FD_SEEK)
     guest.check(out, 4)
@@ -165,7 +165,7 @@ def fd_pread(ctx: Wasi, guest: Guest, fd: int, iovs: int, count: int, offset: in
 
 
 @PREVIEW1.function("fd_write", "iiii->i")
-def fd_write(ctx: Wasi, guest: Guest, fd: int, iovs: int, count: int, out: int) -> None:
+def fd_write(ctx: Context, guest: Guest, fd: int, iovs: int, count: int, out: int) -> None:
     """Write at the position."""
     descriptor = ctx.get(fd, Rights.FD_WRITE)
     guest.check(out, 4)
@@ -177,7 +177,7 @@ def fd_write(ctx: Wasi, guest: Guest, fd: int, iovs: int, count: int, out: int) 
 
 
 @PREVIEW1.function("fd_pwrite", "iiiIi->i")
-def fd_pwrite(ctx: Wasi, guest: Guest, fd: int, iovs: int, count: int, offset: int, out: int) -> None:
+def fd_pwrite(ctx: Context, guest: Guest, fd: int, iovs: int, count: int, offset: int, out: int) -> None:
     """Write at an offset."""
     descriptor = ctx.get(fd, Rights.FD_WRITE | Rights.FD_SEEK)
     guest.check(out, 4)
@@ -191,13 +191,13 @@ def fd_pwrite(ctx: Wasi, guest: Guest, fd: int, iovs: int, count: int, offset: i
 
 
 @PREVIEW1.function("fd_prestat_get", "ii->i")
-def fd_prestat_get(ctx: Wasi, guest: Guest, fd: int, out: int) -> None:
+def fd_prestat_get(ctx: Context, guest: Guest, fd: int, out: int) -> None:
     """Write what kind of pre-opened thing a descriptor is: a directory, and the length of its name."""
     guest.write(PRESTAT, out, 0, len(_preopen(ctx, fd)))
 
 
 @PREVIEW1.function("fd_prestat_dir_name", "iii->i")
-def fd_prestat_dir_name(ctx: Wasi, guest: Guest, fd: int, path: int, length: int) -> None:
+def fd_prestat_dir_name(ctx: Context, guest: Guest, fd: int, path: int, length: int) -> None:
     """Write the name of a pre-opened directory."""
     name = _preopen(ctx, fd)
     if length < len(name):
@@ -205,7 +205,7 @@ def fd_prestat_dir_name(ctx: Wasi, guest: Guest, fd: int, path: int, length: int
     guest.bytes_at(path, len(name))[:] = name
 
 
-def _preopen(ctx: Wasi, fd: int) -> bytes:
+def _preopen(ctx: Context, fd: int) -> bytes:
     """The name of a pre-opened directory; BADF for any other descriptor, which ends the guest's search."""
     name = ctx.get(fd).preopen
     if name is None:
@@ -214,7 +214,7 @@ def _preopen(ctx: Wasi, fd: int) -> bytes:
 
 
 @PREVIEW1.function("fd_readdir", "iiiIi->i")
-def fd_readdir(ctx: Wasi, guest: Guest, fd: int, buffer: int, length: int, cookie: int, out: int) -> None:
+def fd_readdir(ctx: Context, guest: Guest, fd: int, buffer: int, length: int, cookie: int, out: int) -> None:
     """Write entries from a cookie on, the last one cut off where the buffer ends.
 
     A cookie is the number of entries before it in what the directory held at cookie 0, so it stays true.
@@ -237,24 +237,24 @@ def fd_readdir(ctx: Wasi, guest: Guest, fd: int, buffer: int, length: int, cooki
 
 
 @PREVIEW1.function("fd_renumber", "ii->i")
-def fd_renumber(ctx: Wasi, guest: Guest, fd: int, to: int) -> None:
+def fd_renumber(ctx: Context, guest: Guest, fd: int, to: int) -> None:
     """Move a descriptor onto another one."""
     ctx.renumber(fd, to)
 
 
 @PREVIEW1.function("fd_seek", "iIii->i")
-def fd_seek(ctx: Wasi, guest: Guest, fd: int, delta: int, whence: int, out: int) -> None:
+def fd_seek(ctx: Context, guest: Guest, fd: int, delta: int, whence: int, out: int) -> None:
     """Move the position and write the new one."""
     _seek(ctx, guest, fd, delta, whence, out)
 
 
 @UNSTABLE.function("fd_seek", "iIii->i")
-def fd_seek_unstable(ctx: Wasi, guest: Guest, fd: int, delta: int, whence: int, out: int) -> None:
+def fd_seek_unstable(ctx: Context, guest: Guest, fd: int, delta: int, whence: int, out: int) -> None:
     """The same, with the older numbers: current, end, start."""
     _seek(ctx, guest, fd, delta, {0: Whence.CUR, 1: Whence.END, 2: Whence.SET}.get(whence, whence), out)
 
 
-def _seek(ctx: Wasi, guest: Guest, fd: int, delta: int, whence: int, out: int) -> None:
+def _seek(ctx: Context, guest: Guest, fd: int, delta: int, whence: int, out: int) -> None:
     distance = signed64(delta)
     only_tells = distance == 0 and whence == Whence.CUR
     descriptor = ctx.get(fd, Rights.FD_TELL if only_tells else Rights.FD_SEEK)
@@ -265,7 +265,7 @@ def _seek(ctx: Wasi, guest: Guest, fd: int, delta: int, whence: int, out: int) -
 
 
 @PREVIEW1.function("fd_tell", "ii->i")
-def fd_tell(ctx: Wasi, guest: Guest, fd: int, out: int) -> None:
+def fd_tell(ctx: Context, guest: Guest, fd: int, out: int) -> None:
     """Write the position."""
     guest.check(out, 8)
     guest.write_u64(out, ctx.get(fd, Rights.FD_TELL).seek(0, Whence.CUR))

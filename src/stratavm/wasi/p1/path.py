@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from stratavm.wasi.abi import FILESTAT_UNSTABLE, SYMLINK_FOLLOW, Oflags, Rights
-from stratavm.wasi.context import Wasi
+from stratavm.wasi.context import Context
 from stratavm.wasi.descriptor import Opening, Stat
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.guest import Guest
@@ -15,7 +15,7 @@ from stratavm.wasi.registry import PREVIEW1, UNSTABLE
 WRITING: Final = Rights.FD_WRITE | Rights.FD_ALLOCATE | Rights.FD_FILESTAT_SET_SIZE | Rights.FD_DATASYNC
 
 
-def path_of(ctx: Wasi, guest: Guest, pointer: int, length: int) -> bytes:
+def path_of(ctx: Context, guest: Guest, pointer: int, length: int) -> bytes:
     """A path argument."""
     return guest.path(pointer, length, ctx.quotas.path_bytes)
 
@@ -28,31 +28,33 @@ def follows(flags: int) -> bool:
 
 
 @PREVIEW1.function("path_create_directory", "iii->i")
-def path_create_directory(ctx: Wasi, guest: Guest, fd: int, path: int, length: int) -> None:
+def path_create_directory(ctx: Context, guest: Guest, fd: int, path: int, length: int) -> None:
     """Create a directory."""
     ctx.directory(fd, Rights.PATH_CREATE_DIRECTORY).mkdir(path_of(ctx, guest, path, length))
 
 
 @PREVIEW1.function("path_filestat_get", "iiiii->i")
-def path_filestat_get(ctx: Wasi, guest: Guest, fd: int, flags: int, path: int, length: int, out: int) -> None:
+def path_filestat_get(ctx: Context, guest: Guest, fd: int, flags: int, path: int, length: int, out: int) -> None:
     """Write a file's attributes."""
     write_stat(guest, out, _stat(ctx, guest, fd, flags, path, length))
 
 
 @UNSTABLE.function("path_filestat_get", "iiiii->i")
-def path_filestat_get_unstable(ctx: Wasi, guest: Guest, fd: int, flags: int, path: int, length: int, out: int) -> None:
+def path_filestat_get_unstable(
+    ctx: Context, guest: Guest, fd: int, flags: int, path: int, length: int, out: int
+) -> None:
     """The same, in the older layout."""
     guest.write(FILESTAT_UNSTABLE, out, *unstable_stat(_stat(ctx, guest, fd, flags, path, length)))
 
 
-def _stat(ctx: Wasi, guest: Guest, fd: int, flags: int, path: int, length: int) -> Stat:
+def _stat(ctx: Context, guest: Guest, fd: int, flags: int, path: int, length: int) -> Stat:
     directory = ctx.directory(fd, Rights.PATH_FILESTAT_GET)
     return directory.path_stat(path_of(ctx, guest, path, length), follows(flags))
 
 
 @PREVIEW1.function("path_filestat_set_times", "iiiiIIi->i")
 def path_filestat_set_times(
-    ctx: Wasi, guest: Guest, fd: int, flags: int, path: int, length: int, atim: int, mtim: int, chosen: int
+    ctx: Context, guest: Guest, fd: int, flags: int, path: int, length: int, atim: int, mtim: int, chosen: int
 ) -> None:
     """Set a file's timestamps."""
     directory = ctx.directory(fd, Rights.PATH_FILESTAT_SET_TIMES)
@@ -62,7 +64,7 @@ def path_filestat_set_times(
 
 @PREVIEW1.function("path_link", "iiiiiii->i")
 def path_link(
-    ctx: Wasi, guest: Guest, fd: int, flags: int, path: int, length: int, to: int, new_path: int, new_length: int
+    ctx: Context, guest: Guest, fd: int, flags: int, path: int, length: int, to: int, new_path: int, new_length: int
 ) -> None:
     """Create a hard link."""
     source = ctx.directory(fd, Rights.PATH_LINK_SOURCE)
@@ -73,7 +75,7 @@ def path_link(
 
 @PREVIEW1.function("path_open", "iiiiiIIii->i")
 def path_open(
-    ctx: Wasi,
+    ctx: Context,
     guest: Guest,
     fd: int,
     flags: int,
@@ -120,7 +122,7 @@ def _opening(flags: int, oflags: int, fdflags: int, rights: int) -> Opening:
 
 @PREVIEW1.function("path_readlink", "iiiiii->i")
 def path_readlink(
-    ctx: Wasi, guest: Guest, fd: int, path: int, length: int, buffer: int, buffer_length: int, out: int
+    ctx: Context, guest: Guest, fd: int, path: int, length: int, buffer: int, buffer_length: int, out: int
 ) -> None:
     """Write a link's target, cut off where the buffer ends."""
     directory = ctx.directory(fd, Rights.PATH_READLINK)
@@ -132,14 +134,14 @@ def path_readlink(
 
 
 @PREVIEW1.function("path_remove_directory", "iii->i")
-def path_remove_directory(ctx: Wasi, guest: Guest, fd: int, path: int, length: int) -> None:
+def path_remove_directory(ctx: Context, guest: Guest, fd: int, path: int, length: int) -> None:
     """Remove an empty directory."""
     ctx.directory(fd, Rights.PATH_REMOVE_DIRECTORY).rmdir(path_of(ctx, guest, path, length))
 
 
 @PREVIEW1.function("path_rename", "iiiiii->i")
 def path_rename(
-    ctx: Wasi, guest: Guest, fd: int, path: int, length: int, to: int, new_path: int, new_length: int
+    ctx: Context, guest: Guest, fd: int, path: int, length: int, to: int, new_path: int, new_length: int
 ) -> None:
     """Rename or move a file or directory."""
     source = ctx.directory(fd, Rights.PATH_RENAME_SOURCE)
@@ -148,13 +150,13 @@ def path_rename(
 
 
 @PREVIEW1.function("path_symlink", "iiiii->i")
-def path_symlink(ctx: Wasi, guest: Guest, old: int, old_length: int, fd: int, path: int, length: int) -> None:
+def path_symlink(ctx: Context, guest: Guest, old: int, old_length: int, fd: int, path: int, length: int) -> None:
     """Create a symbolic link."""
     directory = ctx.directory(fd, Rights.PATH_SYMLINK)
     directory.symlink(path_of(ctx, guest, old, old_length), path_of(ctx, guest, path, length))
 
 
 @PREVIEW1.function("path_unlink_file", "iii->i")
-def path_unlink_file(ctx: Wasi, guest: Guest, fd: int, path: int, length: int) -> None:
+def path_unlink_file(ctx: Context, guest: Guest, fd: int, path: int, length: int) -> None:
     """Remove a file or link."""
     ctx.directory(fd, Rights.PATH_UNLINK_FILE).unlink(path_of(ctx, guest, path, length))

@@ -18,7 +18,7 @@ from stratavm.wasi.abi import (
     Eventtype,
     Rights,
 )
-from stratavm.wasi.context import SLICE_S, Wasi
+from stratavm.wasi.context import SLICE_S, Context
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.guest import Guest
 from stratavm.wasi.p1.clock import read_clock
@@ -40,7 +40,7 @@ class Event(NamedTuple):
 class Poll:
     """One ``poll_oneoff``: subscriptions sorted into clocks, descriptors to wait for, and what is already certain."""
 
-    def __init__(self, ctx: Wasi) -> None:
+    def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
         self.events: list[Event] = []
         self.timers: list[tuple[int, int]] = []
@@ -133,7 +133,7 @@ class Poll:
                 self.events.append(Event(userdata, 0, type_, nbytes, hangup))
 
 
-def _poll(ctx: Wasi, guest: Guest, layout: Struct, skip: int, subs: int, out: int, count: int, n_out: int) -> None:
+def _poll(ctx: Context, guest: Guest, layout: Struct, skip: int, subs: int, out: int, count: int, n_out: int) -> None:
     """Both versions: the older one's clock union begins with an identifier, which ``skip`` passes over."""
     if count == 0:
         raise WasiError(Errno.INVAL)
@@ -151,12 +151,12 @@ def _poll(ctx: Wasi, guest: Guest, layout: Struct, skip: int, subs: int, out: in
 
 
 @PREVIEW1.function("poll_oneoff", "iiii->i")
-def poll_oneoff(ctx: Wasi, guest: Guest, subs: int, out: int, count: int, n_out: int) -> None:
+def poll_oneoff(ctx: Context, guest: Guest, subs: int, out: int, count: int, n_out: int) -> None:
     """Wait for the first of several things to happen."""
     _poll(ctx, guest, SUBSCRIPTION, 0, subs, out, count, n_out)
 
 
 @UNSTABLE.function("poll_oneoff", "iiii->i")
-def poll_oneoff_unstable(ctx: Wasi, guest: Guest, subs: int, out: int, count: int, n_out: int) -> None:
+def poll_oneoff_unstable(ctx: Context, guest: Guest, subs: int, out: int, count: int, n_out: int) -> None:
     """The same, in the older layout."""
     _poll(ctx, guest, SUBSCRIPTION_UNSTABLE, 8, subs, out, count, n_out)

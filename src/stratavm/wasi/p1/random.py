@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from stratavm.wasi.context import Wasi
+from stratavm.wasi.context import Context
 from stratavm.wasi.guest import Guest
 from stratavm.wasi.registry import PREVIEW1
 
@@ -13,7 +13,7 @@ CHUNK: Final = 1 << 20
 
 
 @PREVIEW1.function("random_get", "ii->i")
-def random_get(ctx: Wasi, guest: Guest, buffer: int, length: int) -> None:
+def random_get(ctx: Context, guest: Guest, buffer: int, length: int) -> None:
     """Fill a buffer from the system's secure source, or from the seed."""
     target = guest.bytes_at(buffer, length)
     for start in range(0, length, CHUNK):

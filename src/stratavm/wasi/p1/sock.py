@@ -13,14 +13,14 @@ from stratavm.wasi.abi import (
     Fdflags,
     Rights,
 )
-from stratavm.wasi.context import Wasi
+from stratavm.wasi.context import Context
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.guest import Guest
 from stratavm.wasi.registry import PREVIEW1
 from stratavm.wasi.sockets import Socket
 
 
-def _socket(ctx: Wasi, fd: int, rights: int) -> Socket:
+def _socket(ctx: Context, fd: int, rights: int) -> Socket:
     """The socket of a number; NOTSOCK for anything else."""
     found = ctx.get(fd)
     if not isinstance(found, Socket):
@@ -30,7 +30,7 @@ def _socket(ctx: Wasi, fd: int, rights: int) -> Socket:
 
 
 @PREVIEW1.function("sock_accept", "iii->i")
-def sock_accept(ctx: Wasi, guest: Guest, fd: int, flags: int, out: int) -> None:
+def sock_accept(ctx: Context, guest: Guest, fd: int, flags: int, out: int) -> None:
     """Accept a connection."""
     listener = _socket(ctx, fd, Rights.SOCK_ACCEPT)
     if flags & ~Fdflags.NONBLOCK:
@@ -42,7 +42,7 @@ def sock_accept(ctx: Wasi, guest: Guest, fd: int, flags: int, out: int) -> None:
 
 
 @PREVIEW1.function("sock_recv", "iiiiii->i")
-def sock_recv(ctx: Wasi, guest: Guest, fd: int, iovs: int, count: int, flags: int, out: int, out_flags: int) -> None:
+def sock_recv(ctx: Context, guest: Guest, fd: int, iovs: int, count: int, flags: int, out: int, out_flags: int) -> None:
     """Receive."""
     found = _socket(ctx, fd, Rights.FD_READ)
     if flags & ~(RIFLAGS_PEEK | RIFLAGS_WAITALL):
@@ -73,7 +73,7 @@ def _fill(found: Socket, buffers: list[memoryview], size: int) -> int:
 
 
 @PREVIEW1.function("sock_send", "iiiii->i")
-def sock_send(ctx: Wasi, guest: Guest, fd: int, iovs: int, count: int, flags: int, out: int) -> None:
+def sock_send(ctx: Context, guest: Guest, fd: int, iovs: int, count: int, flags: int, out: int) -> None:
     """Send."""
     found = _socket(ctx, fd, Rights.FD_WRITE)
     if flags:
@@ -87,7 +87,7 @@ def sock_send(ctx: Wasi, guest: Guest, fd: int, iovs: int, count: int, flags: in
 
 
 @PREVIEW1.function("sock_shutdown", "ii->i")
-def sock_shutdown(ctx: Wasi, guest: Guest, fd: int, how: int) -> None:
+def sock_shutdown(ctx: Context, guest: Guest, fd: int, how: int) -> None:
     """End one or both directions."""
     found = _socket(ctx, fd, Rights.SOCK_SHUTDOWN)
     if not how or how & ~(SDFLAGS_READ | SDFLAGS_WRITE):

@@ -1,0 +1,131 @@
+"""``Wasi``: the world of one guest, as the program that embeds it describes it."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Self, TypeAlias
+
+from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS
+from stratavm.wasi.clock import Clock, SystemClock
+from stratavm.wasi.context import Context
+from stratavm.wasi.descriptor import Directory
+from stratavm.wasi.hostfs import open_host_directory
+from stratavm.wasi.memfs import MemoryTree
+from stratavm.wasi.p1 import NAMESPACES, imports
+from stratavm.wasi.quotas import Quotas
+from stratavm.wasi.sockets import Socket
+from stratavm.wasi.streams import Sink, Source, sink, source
+
+if TYPE_CHECKING:
+    from stratavm.engine.host import HostSpec
+
+Preopen: TypeAlias = "tuple[object, str] | tuple[object, str, bool]"
+"""(host path or ``MemoryTree``, guest path[, read only])."""
+
+
+class Wasi:
+    """What a guest sees of the world: nothing but what is given here.
+
+    Args:
+        args: the guest's arguments, the program's name first.
+        env: its environment variables.
+        preopens: directories: ``(host path or MemoryTree, guest path)`` with an optional third item ``read_only``.
+        stdin: ``"inherit"``, a path, bytes, a binary file, ``callable(most) -> bytes``, or None (empty).
+        stdout: ``"inherit"``, a path, a bytearray that grows, a binary file, ``callable(bytes)``, or None (discarded).
+        stderr: as ``stdout``.
+        sockets: connected or listening sockets; their descriptors follow the directories'.
+        clock: the source of time; ``FixedClock`` makes runs reproducible.
+        seed: makes ``random_get`` reproducible (and predictable: for tests only).
+        quotas: what it may use.
+        checkpoint: called now and then while a call waits; may raise to end the wait. (Deadlines and interrupts of the
+            store end it without that.)
+
+    Use it as a context manager, or ``close`` it: open files are closed with it.
+    """
+
+    def __init__(
+        self,
+        args: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        preopens: Iterable[Preopen] = (),
+        stdin: Source = None,
+        stdout: Sink = None,
+        stderr: Sink = None,
+        *,
+        sockets: Iterable[socket.socket] = (),
+        clock: Clock | None = None,
+        seed: int | None = None,
+        quotas: Quotas | None = None,
+        checkpoint: Callable[[], None] | None = None,
+    ) -> None:
+        quotas = quotas or Quotas()
+        preopens, sockets = list(preopens), list(sockets)
+        given = 3 + len(preopens) + len(sockets)
+        if given > quotas.descriptors:
+            raise ValueError(f"{given} descriptors to begin with, the quota is {quotas.descriptors}")
+        context = self._context = Context(
+            [_c_string(a, "argument") for a in args],
+            [_variable(k, v) for k, v in (env or {}).items()],
+            clock or SystemClock(),
+            os.urandom if seed is None else random.Random(seed).randbytes,
+            quotas,
+            checkpoint,
+        )
+        with ExitStack() as undo:
+            undo.callback(context.close)
+            context.insert(source(stdin, 0, context.wait))
+            context.insert(sink(stdout, 1, context.wait))
+            context.insert(sink(stderr, 2, context.wait))
+            for preopen in preopens:
+                context.insert(_directory(preopen, quotas))
+            for connection in sockets:
+                context.insert(Socket(connection, context.wait))
+            undo.pop_all()
+
+    def namespaces(self) -> dict[str, dict[str, HostSpec]]:
+        """Host functions by import module and name, bound to this world."""
+        return {name: imports(self._context, name) for name in NAMESPACES}
+
+    def close(self) -> None:
+        """Close every file; may be called twice. The guest's calls fail from then on."""
+        self._context.close()
+
+    def __enter__(self) -> Self:
+        """Enter."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Close."""
+        self.close()
+
+
+def _c_string(text: str, what: str) -> bytes:
+    """UTF-8 with a NUL at the end."""
+    if "\0" in text:
+        raise ValueError(f"an {what} cannot contain NUL: {text!r}")
+    return text.encode(errors="surrogateescape") + b"\0"
+
+
+def _variable(name: str, value: str) -> bytes:
+    """``NAME=value`` as a C string."""
+    if not name or "=" in name:
+        raise ValueError(f"not a name of an environment variable: {name!r}")
+    return _c_string(f"{name}={value}", "environment variable")
+
+
+def _directory(preopen: Preopen, quotas: Quotas) -> Directory:
+    """The descriptor of a pre-opened directory."""
+    origin, guest, read_only = (*preopen, False)[:3]
+    if isinstance(origin, MemoryTree):
+        directory: Directory = origin.open_root(quotas)
+    else:
+        directory = open_host_directory(origin)
+    directory.read_only = bool(read_only)
+    directory.preopen = _c_string(guest, "path")[:-1]
+    directory.rights = DIRECTORY_RIGHTS
+    directory.inheriting = DIRECTORY_RIGHTS | FILE_RIGHTS
+    return directory
