@@ -90,10 +90,15 @@ class Allocator:
         self.prepare(m)
         return 0
 
+    def run(self, m: MCode) -> None:
+        """Allocate, from Python; may be repeated."""
+        with cython.nogil:
+            self.allocate(m)
+
     def on(self, f: MFunction) -> MFunction:
         """Allocate plain machine IR (tests, tools)."""
         m: MCode = build(f)
-        self.allocate(m)
+        self.run(m)
         return snapshot(m)
 
 
