@@ -13,17 +13,19 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-from tests.bench import compiling, kernels, start
+from tests.bench import compiling, events, kernels, start
 from tests.bench.measure import Row, geometric_mean
 from tests.bench.peers import EPOCHS, OURS, WASMTIME
 
 ROOT: Final = Path(__file__).parents[2]
 TABLE: Final = ROOT / "docs" / "reference" / "benchmarks.md"
 RESULTS: Final = ROOT / "docs" / "reference" / "benchmarks.json"
+FRAMEWORKS: Final = ("blinker", "psygnal", "pyee", "pluggy", "dependency-injector", "wireup", "dishka", "diwire")
 SUITES: Final[dict[str, Callable[[int], Iterator[Row]]]] = {
     "start": start.measure,
     "compile": compiling.measure,
     "kernel": kernels.measure,
+    "events": events.measure,
 }
 
 
@@ -53,7 +55,7 @@ def main() -> int:
 
 def failures(rows: list[Row]) -> list[str]:
     """Thresholds that the issues state, where this run shows them broken."""
-    problems = []
+    problems = events.failures(rows)
     for row in rows:
         if row.suite == "start" and row.name.startswith("CPython") and row.values["strata"] > 600:
             problems.append(f"{row.name}: {row.values['strata']:.0f} ms, at most 600 ms")
@@ -78,7 +80,7 @@ def machine() -> dict[str, str]:
     """What was measured where."""
     cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if "model name" in line), "?")
     versions = {}
-    for package in ("wasmtime", "pywasm3"):
+    for package in ("wasmtime", "pywasm3", *FRAMEWORKS):
         try:
             versions[package] = version(package)
         except PackageNotFoundError:

@@ -1,0 +1,1 @@
+# Makes `events` a package for cimports.

@@ -1,0 +1,3 @@
+from collections.abc import Mapping
+
+def install_constructor(cls: type, defaults: Mapping[str, object], missing: object) -> bool: ...
