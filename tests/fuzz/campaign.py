@@ -9,6 +9,7 @@ from typing import Final
 
 from stratavm.engine import Config, Engine
 from tests.fuzz import generators, oracles
+from tests.fuzz.text import check_text
 
 
 @cache
@@ -37,11 +38,16 @@ def _body_tiers(seed: int) -> str:
     return oracles.check_tiers(generators.fuelled_body_mutant(seed), _engines(), seed)
 
 
+def _text(seed: int) -> str:
+    return check_text(generators.mutant(seed) if seed % 4 else generators.smith(seed), seed)
+
+
 CAMPAIGNS: Final[dict[str, Callable[[int], str]]] = {
     "bytes": _bytes,
     "bodies": _bodies,
     "tiers": _tiers,
     "body-tiers": _body_tiers,
+    "text": _text,
 }
 
 
