@@ -51,3 +51,11 @@ def test_generated_modules_do_the_same_on_every_engine(campaign, capsys):
     with capsys.disabled():
         print(f"\n{campaign}: {counts}")
     assert counts.get("ran", 0) > 75
+
+
+def test_text_and_bytes_say_the_same(capsys):
+    """Modules print to text that reads back as the same bytes; damaged text is refused with a typed error."""
+    counts = batch("text", 1, 300, seconds=110)
+    with capsys.disabled():
+        print(f"\ntext: {counts}")
+    assert counts.get("round-trip", 0) > 100
