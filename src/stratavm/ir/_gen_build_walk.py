@@ -34,6 +34,7 @@ class BuildWalk(Builder):
     results: cython.pointer(cython.const[uint32_t])  # of that block type, or of a label
     n_params: uint32_t
     n_results: uint32_t
+
     def build(self, index: uint32_t, ssa: Ssa) -> None:
         """Build the SSA form of a defined function, without the GIL."""
         self.ssa = ssa
@@ -90,6 +91,7 @@ class BuildWalk(Builder):
         self.params, self.n_params = at.params, at.n_params
         self.results, self.n_results = at.results, at.n_results
         return 0
+
     # ---- structured control --------------------------------------------------------------------
 
     @cython.cfunc
@@ -104,6 +106,7 @@ class BuildWalk(Builder):
         if kind == BK_LOOP:
             return self.enter_loop(self.params, self.n_params, self.results, self.n_results)
         return self.enter(BK_BLOCK, self.params, self.n_params, self.results, self.n_results)
+
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(-1)
@@ -151,6 +154,7 @@ class BuildWalk(Builder):
         type: uint32_t = self.index()
         table: uint32_t = self.index()
         return self.emit_call(type, type, table, 1)
+
     # ---- the rest of the polymorphic rows ------------------------------------------------------
 
     @cython.cfunc
@@ -265,7 +269,9 @@ class BuildWalk(Builder):
             self.sp -= 2
             self.emit(self.op, T_NONE, self.values[self.sp], self.values[self.sp + 1], memory)
             return 0
-        self.values[self.sp - 1] = self.emit(self.op, OP_SIGNATURE[self.op] & 15, self.values[self.sp - 1], NO_VALUE, memory)
+        self.values[self.sp - 1] = self.emit(
+            self.op, OP_SIGNATURE[self.op] & 15, self.values[self.sp - 1], NO_VALUE, memory
+        )
         return 0
 
     # ---- code that no live edge reaches ----------------------------------------------------
@@ -428,13 +434,23 @@ class BuildWalk(Builder):
             return self.call_indirect()
         if op == OP_SELECT or op == OP_SELECT_T:
             return self.select()
-        if op == OP_TABLE_GET or op == OP_TABLE_SET or op == OP_TABLE_SIZE or op == OP_TABLE_GROW or op == OP_TABLE_FILL:
+        if (
+            op == OP_TABLE_GET
+            or op == OP_TABLE_SET
+            or op == OP_TABLE_SIZE
+            or op == OP_TABLE_GROW
+            or op == OP_TABLE_FILL
+        ):
             return self.table_access()
         if op == OP_TABLE_INIT or op == OP_TABLE_COPY or op == OP_ELEM_DROP:
             return self.bulk_table()
         if (
-            op == OP_MEMORY_SIZE or op == OP_MEMORY_GROW or op == OP_MEMORY_INIT or op == OP_MEMORY_COPY
-            or op == OP_MEMORY_FILL or op == OP_DATA_DROP
+            op == OP_MEMORY_SIZE
+            or op == OP_MEMORY_GROW
+            or op == OP_MEMORY_INIT
+            or op == OP_MEMORY_COPY
+            or op == OP_MEMORY_FILL
+            or op == OP_DATA_DROP
         ):
             return self.bulk_memory()
         if op == OP_REF_NULL or op == OP_REF_IS_NULL or op == OP_REF_FUNC:

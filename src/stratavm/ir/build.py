@@ -1,5 +1,5 @@
 # strata: hot
-"""The cold half of the building walk: frames, joins, locals, edges. How locals are followed is written in ``build.pxd``.
+"""The cold half of the building walk: frames, joins, locals, edges. ``build.pxd`` says how locals are followed.
 
 No recursion, and time linear in the body but for what the SSA form itself needs: edges times the values that differ. A
 budget bounds that product; a body over it is a ``ResourceLimit``, which the tier answers with the oracle.

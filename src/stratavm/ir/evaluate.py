@@ -1,5 +1,5 @@
-"""An evaluator of the SSA form in plain Python: the domain of numbers run on nodes. For differential tests of the builder
-and of every pass: same instance, same arguments, same results and traps as the oracle.
+"""An evaluator of the SSA form in plain Python: the domain of numbers run on nodes. For differential tests of the
+builder and of every pass: same instance, same arguments, same results and traps as the oracle.
 
 It works over any instance that the oracle works over; calls go through the callee's ``call_raw``.
 """

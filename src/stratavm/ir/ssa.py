@@ -218,7 +218,9 @@ class Ssa:
             ],
             edges=[(self.edges[i].target, self.edges[i].args, self.edges[i].nargs) for i in range(self.n_edges)],
             args=[self.args[i] for i in range(self.n_args)],
-            memargs=[(self.memargs[i].offset, self.memargs[i].memory, self.memargs[i].align) for i in range(self.n_memargs)],
+            memargs=[
+                (self.memargs[i].offset, self.memargs[i].memory, self.memargs[i].align) for i in range(self.n_memargs)
+            ],
             constants=[self.constants[i] for i in range(self.n_constants)],
             result_types=[self.result_types[i] for i in range(self.n_results)],
         )  # fmt: skip
@@ -235,7 +237,7 @@ class Ssa:
         for fields, position in zip(view.nodes, view.positions, strict=True):
             op, type, flags, a, b, c = fields
             self.node(op, type, flags, a, b, c, position)
-        for first, last, params, preds, depth, flags in view.blocks:
+        for first, _, params, preds, depth, flags in view.blocks:
             number = self.block(depth, flags)
             self.blocks[number].first = first
             self.blocks[number].params = params

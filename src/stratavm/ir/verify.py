@@ -1,7 +1,7 @@
 """Checks that an SSA form is well-formed. Used under ``STRATA_CHECK`` 2 and in tests, after the builder and every pass.
 
-Structure of blocks, edges and terminators; types of operands; every use dominated by its definition. Linear time but for
-the fixpoint of the dominators, which takes two rounds on the reducible graphs that WebAssembly gives.
+Structure of blocks, edges and terminators; types of operands; every use dominated by its definition. Linear time but
+for the fixpoint of the dominators, which takes two rounds on the reducible graphs that WebAssembly gives.
 """
 
 from __future__ import annotations
@@ -244,4 +244,5 @@ class _Check:
                 target, start, count = view.edges[edge]
                 for value in view.args[start : start + count]:
                     if not reaches(value, block, view.blocks[block][1]):
-                        yield f"b{block} to b{target} passes v{value} of b{self.block_of[value]}, which does not dominate it"
+                        home = self.block_of[value]
+                        yield f"b{block} to b{target} passes v{value} of b{home}, which does not dominate it"

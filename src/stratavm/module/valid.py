@@ -1,5 +1,5 @@
 # strata: hot
-"""A validated module's facts in C arrays. Owns their memory and type matching; the checks are ``validate``'s and the walk's."""
+"""A validated module's facts in C arrays. Owns their memory and type matching; ``validate`` and the walk check."""
 
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t

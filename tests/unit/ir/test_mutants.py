@@ -15,7 +15,6 @@ from stratavm.module.model import Module
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from stratavm.tiers.oracle.state import Store, instantiate
-
 from tests.unit.ir.programs import program
 
 MUTANTS = 3000
