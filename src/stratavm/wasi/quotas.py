@@ -14,6 +14,7 @@ class Quotas:
         list_items: entries of an iovec or subscription list (INVAL).
         path_bytes: length of a path (NAMETOOLONG).
         written_bytes: bytes that may be written to files and streams in total (NOSPC).
+        captured_bytes: bytes that a ``bytearray`` given as output may hold (NOSPC).
         memory_bytes: content, names and nodes of all in-memory directories (NOSPC).
         directory_entries: entries that one reading of a directory holds (OVERFLOW).
     """
@@ -22,5 +23,6 @@ class Quotas:
     list_items: int = 1024
     path_bytes: int = 4096
     written_bytes: int = 1 << 40
+    captured_bytes: int = 64 << 20
     memory_bytes: int = 256 << 20
     directory_entries: int = 1_000_000

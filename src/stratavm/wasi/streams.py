@@ -141,6 +141,23 @@ class CallableSink(Stream):
         return len(data)
 
 
+class Capture(Stream):
+    """Output into a bytearray, which may not grow over its quota."""
+
+    def __init__(self, into: bytearray, limit_bytes: int) -> None:
+        super().__init__()
+        self._into, self._limit = into, limit_bytes
+
+    def write(self, buffers: Sequence[memoryview]) -> int:
+        """Append."""
+        if len(self._into) + sum(b.nbytes for b in buffers) > self._limit:
+            raise WasiError(Errno.NOSPC)
+        before = len(self._into)
+        for buffer in buffers:
+            self._into += buffer
+        return len(self._into) - before
+
+
 def _discard(data: bytes) -> None:
     """Where output goes that nobody wants."""
 
@@ -165,14 +182,14 @@ def source(value: Source, number: int, wait: Wait) -> Stream:
     return stream
 
 
-def sink(value: Sink, number: int, wait: Wait) -> Stream:
-    """The output stream that a setting describes; None discards."""
+def sink(value: Sink, number: int, wait: Wait, captured_bytes: int) -> Stream:
+    """The output stream that a setting describes; None discards. ``captured_bytes`` bounds a bytearray."""
     if value is None:
         stream: Stream = CallableSink(_discard)
     elif value == "inherit":
         stream = _inherited(number, wait)
     elif isinstance(value, bytearray):
-        stream = CallableSink(value.extend)
+        stream = Capture(value, captured_bytes)
     elif isinstance(value, str | os.PathLike):
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOCTTY
         stream = HostStream(os.open(value, flags, 0o666), wait, owned=True)

@@ -78,8 +78,8 @@ class Wasi:
         with ExitStack() as undo:
             undo.callback(context.close)
             context.insert(source(stdin, 0, context.wait))
-            context.insert(sink(stdout, 1, context.wait))
-            context.insert(sink(stderr, 2, context.wait))
+            context.insert(sink(stdout, 1, context.wait, quotas.captured_bytes))
+            context.insert(sink(stderr, 2, context.wait, quotas.captured_bytes))
             for preopen in preopens:
                 context.insert(_directory(preopen, quotas))
             for connection in sockets:

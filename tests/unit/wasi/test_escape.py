@@ -240,3 +240,13 @@ def test_moves_between_two_preopens_work_when_both_may_change(tmp_path, resolver
         assert guest.link("file", "hard", to=4) is Errno.SUCCESS
         assert guest.rename("file", "moved", to=4) is Errno.SUCCESS
     assert sorted(os.listdir(tmp_path / "b")) == ["hard", "moved"]
+
+
+def test_a_file_from_before_1970_has_time_zero(host, tmp_path):
+    """WASI's times are unsigned; the host's are not."""
+    (tmp_path / "root" / "old").touch()
+    os.utime(tmp_path / "root" / "old", (-5, -5))
+    assert host.stat("old")[5:7] == (0, 0)
+    fd = host.open("old", 0, RW)
+    host.ok("fd_filestat_set_times", fd, 7, 0, Fstflags.ATIM)
+    assert os.stat(tmp_path / "root" / "old").st_mtime == -5

@@ -74,6 +74,17 @@ def test_written_bytes_are_limited(tmp_path):
         assert guest.try_write(1, b"1") is Errno.NOSPC
 
 
+def test_captured_output_is_limited():
+    """A program that prints for ever does not fill the host's memory."""
+    out = bytearray(b"had")
+    with Wasi(stdout=out, quotas=Quotas(captured_bytes=8)) as ctx:
+        guest = Guest(ctx)
+        assert guest.write(1, b"1234") == 4
+        assert guest.try_write(1, b"12") is Errno.NOSPC
+        assert guest.write(1, b"5") == 1
+    assert out == b"had12345"
+
+
 def memory_guest(limit: int) -> tuple[Guest, MemoryTree]:
     """A guest over a bounded tree."""
     tree = MemoryTree(limit_bytes=limit)
