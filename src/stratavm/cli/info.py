@@ -9,6 +9,7 @@ from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.engine import Engine, Module
 from stratavm.engine.types import describe_extern
+from stratavm.module.custom import producers, target_features
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
         output.emit(facts)
         return 0
     output.table((name, value) for name, value in facts["counts"].items())
-    for title in ("imports", "exports", "customs"):
+    for title in ("imports", "exports", "customs", "producers", "target features"):
         print(f"\n{title}")
         output.table([("  " + row[0], *row[1:]) for row in facts[title]] or [("  (none)",)])
     return 0
@@ -52,4 +53,6 @@ def describe(module: Module) -> dict[str, Any]:
         "imports": [(f"{i.module}.{i.name}", i.kind, describe_extern(i.type)) for i in model.imports],
         "exports": [(e.name, e.kind, describe_extern(module.export_type(e))) for e in model.exports],
         "customs": [(c.name, f"{len(c.data)} bytes", f"at {c.offset:#x}") for c in model.customs],
+        "producers": [(field, *pair) for field, values in producers(model).items() for pair in values.items()],
+        "target features": list(target_features(model).items()),
     }

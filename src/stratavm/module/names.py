@@ -66,8 +66,3 @@ def read_names(data: bytes, limits: object) -> object:
             r.at = r.end
             r.end = end
     return Names(**found)
-
-
-def decode_names(data: bytes, limits: object) -> object:
-    """The names of a ``name`` section's content, for Python callers."""
-    return read_names(data, limits)
