@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json as _json
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -34,7 +33,7 @@ def failure(error: BaseException, *, json: bool = False) -> int:
     """Report an error and return the exit code for it."""
     code = exit_code(error)
     if json:
-        print(_json.dumps({"error": describe(error), "exit_code": code}))
+        print(_dumps({"error": describe(error), "exit_code": code}))
     else:
         hint = next((text for kind, text in HINTS if isinstance(error, kind)), "")
         print(f"strata: {one_line(error)}" + (f" (hint: {hint})" if hint else ""), file=sys.stderr)
@@ -82,7 +81,7 @@ def note(text: str) -> None:
 
 def emit(data: Any) -> None:
     """Data for programs, on standard output."""
-    print(_json.dumps(data, indent=2, default=str))
+    print(_dumps(data, indent=2))
 
 
 def table(rows: Iterable[Iterable[object]]) -> None:
@@ -106,6 +105,12 @@ def progress(title: str, total: int) -> Iterator[Any]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=total)
         yield lambda n=1: bar.advance(task, n)
+
+
+def _dumps(data: Any, indent: int | None = None) -> str:
+    import json
+
+    return json.dumps(data, indent=indent, default=str)
 
 
 def _words(name: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, TypeAlias
 
 from stratavm.base.errors import DecodeError, ParseError
@@ -39,8 +38,8 @@ def read_source(source: SourceLike) -> Source:
         return _from_bytes("<bytes>", bytes(source))
     if isinstance(source, str) and source.lstrip()[:1] in ("(", ";"):
         return Source("<text>", text=source)
-    path = Path(source)
-    return _from_bytes(str(path), path.read_bytes())
+    with open(source, "rb") as file:
+        return _from_bytes(os.fspath(source), file.read())
 
 
 def _from_bytes(name: str, data: bytes) -> Source:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from stratavm.base.errors import ModuleError, Unsupported, ValidationError
@@ -356,6 +355,8 @@ def _check_bodies(context: Context, bodies: Bodies, threads: int) -> None:
     if workers <= 1 or (threads == 0 and size < SERIAL_BYTES):
         drain()
     else:
+        from concurrent.futures import ThreadPoolExecutor  # 10 ms of imports that small modules need not pay
+
         with ThreadPoolExecutor(workers, "strata-validate") as pool:
             for future in [pool.submit(drain) for _ in range(workers)]:
                 future.result()

@@ -6,7 +6,6 @@ import resource
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Final, Literal
 
 GUARD_RESERVATION: Final = (8 << 30) + (64 << 10)
@@ -35,7 +34,8 @@ class StoreLimits:
 def max_map_count() -> int:
     """The kernel's limit on mappings of a process."""
     try:
-        return int(Path("/proc/sys/vm/max_map_count").read_text())
+        with open("/proc/sys/vm/max_map_count") as file:
+            return int(file.read())
     except (OSError, ValueError):
         return 65530
 

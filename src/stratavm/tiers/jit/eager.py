@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -53,6 +52,8 @@ def compile_all(lazy: LazyCode, threads: int) -> CompileCosts:
     if threads <= 1 or len(parts) <= 1:
         batches = [compile_batch(lazy, part) for part in parts]
     else:
+        from concurrent.futures import ThreadPoolExecutor  # 10 ms of imports that lazy compilation need not pay
+
         with ThreadPoolExecutor(threads, "strata-compile") as pool:
             batches = list(pool.map(lambda part: compile_batch(lazy, part), parts))
     times = {index: ns for batch in batches for index, ns in batch.times_ns.items()}
