@@ -54,7 +54,7 @@ def gate(name: str) -> Callable[[Gate], Gate]:
 
 def run(*command: str, **environment: str) -> tuple[int, str]:
     """Exit status and output of a tool of this interpreter's venv."""
-    env = os.environ | {"PYTHONPATH": "src"} | environment
+    env = os.environ | {"PYTHONPATH": f"src{os.pathsep}."} | environment
     done = subprocess.run(
         [sys.executable, *command],
         cwd=ROOT,
