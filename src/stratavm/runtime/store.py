@@ -568,16 +568,31 @@ def poll_builtin(context: cython.pointer(ExecContext), vmctx: cython.p_void) -> 
 
 
 @cython.cfunc
+@cython.exceptval(check=False)
+@cython.linetrace(False)  # the guest may come back without the GIL
+def run_guest(
+    context: cython.pointer(ExecContext),
+    block: cython.pointer(ThreadBlock),
+    rec: cython.pointer(FuncRec),
+    cells: cython.p_void,
+) -> uint32_t:
+    """Go to machine code and come back with the GIL; true after a trap."""
+    trapped: uint32_t
+    block.in_guest = 1
+    trapped = cython.cast(array_entry_t, rec.array_entry)(rec, context, cells)
+    regain_gil(block)
+    block.in_guest = 0
+    return trapped
+
+
+@cython.cfunc
 def run_entry(store: Store, rec: cython.pointer(FuncRec), cells: cython.p_void) -> cython.int:
     """Run a function through its array entry: arguments and results in ``cells``. Raises what the call ends with."""
     entry: Entry
     trapped: uint32_t
     store.enter(cython.address(entry))
     entry.act.rec = rec
-    entry.block.in_guest = 1
-    trapped = cython.cast(array_entry_t, rec.array_entry)(rec, store.exec, cells)
-    regain_gil(entry.block)
-    entry.block.in_guest = 0
+    trapped = run_guest(store.exec, entry.block, rec, cells)
     error: object = None
     try:
         if trapped:
