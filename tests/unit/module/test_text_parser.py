@@ -376,7 +376,8 @@ def test_subtypes_and_recursion_groups():
     """Supertypes, finality, forward references within a group."""
     module = parse_module(
         """(type $a (sub (struct))) (rec (type $b (sub final $a (struct (field (ref null $c))))) (type $c (array i16)))
-           (tag (import "m" "t") (param i32)) (table $t i64 1 2 (ref null $a)) (memory i64 1 (pagesize 1)) (table 1 funcref (ref.null func))
+           (tag (import "m" "t") (param i32))
+           (table $t i64 1 2 (ref null $a)) (memory i64 1 (pagesize 1)) (table 1 funcref (ref.null func))
            (global (ref i31) (ref.i31 (i32.const 1)))""",
         features=frozenset(FEATURES),
     )
