@@ -49,7 +49,7 @@ class Module:
 
             assert origin.text is not None
             self.model = parse_module(origin.text)
-        self.valid: ValidModule = validate(self.model, config.features, config.worker_threads)
+        self.valid: ValidModule = validate(self.model, config.features, config.threads)
         self.code: TierModule = self.engine.tier.load(self.valid, self.name)
 
     @classmethod
@@ -59,7 +59,7 @@ class Module:
         self.engine = engine or default_engine()
         self.name = model.names.module or "module"
         self.model = model
-        self.valid = validate(model, self.engine.config.features, self.engine.config.worker_threads)
+        self.valid = validate(model, self.engine.config.features, self.engine.config.threads)
         self.code = self.engine.tier.load(self.valid, self.name)
         return self
 
