@@ -195,6 +195,14 @@ def pragmas() -> Verdict:
     return Verdict(f"{len(found)} of {MAX_PRAGMAS}", tuple(found) if len(found) > MAX_PRAGMAS else ())
 
 
+@gate("counters")
+def counters() -> Verdict:
+    """What the compiler makes of the benchmark kernels did not grow by more than three per cent."""
+    status, output = run("-m", "tools.counters")
+    measured, *problems = output.strip().splitlines() or ["nothing"]
+    return Verdict(measured, tuple(problems) if status else ())
+
+
 @gate("docs")
 def docs() -> Verdict:
     """The documentation builds without a warning."""
