@@ -5,7 +5,7 @@
 # start; the join compares the snapshots and makes a parameter only where they differ. Nothing ever copies all locals.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from stratavm.ir.ssa cimport Ssa
+from stratavm.ir.ssa cimport IR_CONST, NO_VALUE, Node, Ssa
 from stratavm.module.valid cimport Bodies, Context, ValidBody
 
 cdef enum FrameKind:
@@ -59,6 +59,7 @@ cdef class Builder:
     cdef readonly Context context
     cdef readonly Bodies bodies
     cdef ValidBody* body
+    cdef const uint8_t* base   # of the module's bytes
     cdef Ssa ssa
     cdef const uint8_t* p
     cdef const uint8_t* end
@@ -135,3 +136,40 @@ cdef class Builder:
     cdef int compare_snapshots(self, BuildFrame* frame) except -1 nogil
     cdef int join_results(self, BuildFrame* frame, uint32_t block) except -1 nogil
     cdef int fill_edges(self, BuildFrame* frame, uint32_t block, uint32_t kept, uint32_t differing) except -1 nogil
+
+
+# The per-instruction part of the builder, inline for the generated walk.
+
+cdef inline uint32_t put_node(Builder b, uint16_t op, uint8_t type, uint32_t x, uint32_t y, uint32_t z) except? 0xFFFFFFFF nogil:
+    """`emit` without a call where there is room."""
+    cdef uint32_t n = b.ssa.n_nodes
+    cdef Node* at
+    if n >= b.ssa.cap_nodes or n >= b.ssa.cap_positions:
+        return b.emit(op, type, x, y, z)
+    at = &b.ssa.nodes[n]
+    at.op = op
+    at.type = type
+    at.flags = 0
+    at.a = x
+    at.b = y
+    at.c = z
+    b.ssa.positions[n] = <uint32_t>(b.at - b.base)
+    b.ssa.n_nodes = n + 1
+    return n
+
+cdef inline int put_value(Builder b, uint32_t value) noexcept nogil:
+    """Push a value. The main loop made room."""
+    b.values[b.sp] = value
+    b.sp += 1
+    return 0
+
+cdef inline uint32_t put_constant(Builder b, uint8_t type, uint64_t bits) except? 0xFFFFFFFF nogil:
+    """A constant's node."""
+    return put_node(b, IR_CONST, type, <uint32_t>bits, <uint32_t>(bits >> 32), NO_VALUE)
+
+cdef inline int put_local(Builder b, uint32_t local, uint32_t value) except -1 nogil:
+    """`set_local`; a call only where the log needs an entry."""
+    if b.n_frames > 1 and b.stamps[local] <= b.frames[b.n_frames - 1].log_start:
+        return b.set_local(local, value)
+    b.locals[local] = value
+    return 0

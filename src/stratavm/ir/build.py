@@ -75,7 +75,7 @@ class Builder:
     # ---- small things --------------------------------------------------------------------------
 
     def position(self):
-        return cython.cast(uint32_t, self.at - self.context.binary)
+        return cython.cast(uint32_t, self.at - self.base)
 
     def emit(self, op, type, a, b, c):
         return self.ssa.node(op, type, 0, a, b, c, self.position())
@@ -145,6 +145,7 @@ class Builder:
         i: uint32_t
         at: cython.pointer(TypeFact) = cython.address(self.context.types[body.type_index])
         self.body = body
+        self.base = self.context.binary
         self.p = self.at = self.context.binary + body.start
         self.end = self.context.binary + body.end
         self.sp = self.n_frames = self.n_log = self.n_pendings = self.n_stash = 0
