@@ -67,7 +67,8 @@ if not cython.compiled:
 first_of = itemgetter(0)
 NEVER = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 STICKY = cython.declare(uint32_t, PENDING_INTERRUPT | PENDING_DEADLINE)
-# STRATA_POLL=always takes the slow path at every poll, to test that it changes nothing: a bit that stays and means nothing.
+# STRATA_POLL=always takes the slow path at every poll, to test that it changes nothing: a bit that stays, without
+# a meaning.
 FORCED = cython.declare(uint32_t, PENDING_SWAP if os.environ.get("STRATA_POLL") == "always" else 0)
 SIGNAL_PERIOD_NS = cython.declare(uint64_t, 100_000_000)
 
