@@ -12,8 +12,6 @@ from stratavm.codegen.x64 import stubs
 from stratavm.runtime import builtins, layout
 from stratavm.spec.types import FuncType
 
-UD2 = b"\x0f\x0b"
-
 
 class Place:
     """Bytes at a stable address, optionally executable."""
@@ -46,10 +44,10 @@ class World:
         self.kept: list[object] = [self.exec, self.activation]
 
     def code(self, code: Code) -> int:
-        """Place code whose last trap site, an ``ud2`` at its very end, leaves the activation instead of faulting."""
+        """Place code whose last trap site, an ``hlt`` at its very end, leaves the activation instead of faulting."""
         content = code.code
-        if code.traps and code.trap_sites[-1].pc == len(content) - 2:
-            content = content[:-2] + stubs.trap_exit().code
+        if code.traps and code.trap_sites[-1].pc == len(content) - 1:
+            content = content[:-1] + stubs.trap_exit().code
         return self.place(content)
 
     def place(self, content: bytes) -> int:

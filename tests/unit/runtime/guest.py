@@ -54,7 +54,7 @@ def load() -> Guest:
 
 def unreachable() -> Guest:
     """() traps explicitly."""
-    return Guest(PROLOGUE + bytes.fromhex("0F 0B"), [(len(PROLOGUE), kind("unreachable"), 0x30)])
+    return Guest(PROLOGUE + bytes.fromhex("F4"), [(len(PROLOGUE), kind("unreachable"), 0x30)])
 
 
 def poll(frame: int = 16) -> bytes:

@@ -77,7 +77,7 @@ class Asm:
     def trap(self, kind: int) -> None:
         """An explicit trap."""
         self._traps.extend((len(self._code), kind, NO_POSITION))
-        self.ins("ud2")
+        self.ins("hlt")
 
     def returned(self) -> None:
         """Note the return address of the call just emitted."""

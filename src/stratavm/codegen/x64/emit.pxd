@@ -80,7 +80,7 @@ cdef class Emitter:
     cdef uint32_t cold(self, uint32_t kind, uint32_t a) except? 0xFFFFFFFF nogil
     cdef int trap_site(self, uint32_t kind) except -1 nogil
     cdef int return_site(self) except -1 nogil
-    cdef int ud2(self, uint32_t kind) except -1 nogil
+    cdef int explicit_trap(self, uint32_t kind) except -1 nogil
     cdef int load_pool(self, uint32_t width, uint32_t xmm, uint32_t offset) except -1 nogil
     cdef uint32_t short_jump(self, uint32_t cc) except? 0xFFFFFFFF nogil
     cdef int land(self, uint32_t jump) except -1 nogil

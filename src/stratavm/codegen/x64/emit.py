@@ -62,7 +62,7 @@ from cython.cimports.stratavm.codegen.x64._gen_encodings import (
     MOP_TEST_RR,
     MOP_UCOMIS_RM,
     MOP_UCOMIS_RR,
-    MOP_UD2,
+    MOP_HLT,
     MOP_XOR_RI,
     MOP_XOR_RR,
     MOP_XORP_RR,
@@ -369,7 +369,7 @@ class Emitter:
         if op == P_RET:
             return self.ret(inst)
         if op == P_TRAP:
-            return self.ud2(inst.aux)
+            return self.explicit_trap(inst.aux)
         if op == P_BR_TABLE:
             return self.branch_table(inst, ops, block)
         if op != P_PARAMS:
@@ -688,10 +688,10 @@ class Emitter:
             self.position = c.position
             self.b.bind(c.label)
             if c.kind == COLD_TRAP:
-                self.ud2(c.a)
+                self.explicit_trap(c.a)
             elif c.kind == COLD_STATUS:
                 emit_rm(self.b, MOP_MOV_MR, 4, RAX, R15, EXEC_TRAP_CODE)
-                self.ud2(TRAP_DYNAMIC)
+                self.explicit_trap(TRAP_DYNAMIC)
             elif c.kind == COLD_POLL:
                 self.cold_poll(cython.address(c))
             else:
@@ -737,9 +737,9 @@ class Emitter:
             self.saturate(c, nan)
             emit_ri(self.b, MOP_MOV_RI, 4, d, 0)
             return emit_jmp(self.b, c.back)
-        self.ud2(TRAP_INT_OVERFLOW)
+        self.explicit_trap(TRAP_INT_OVERFLOW)
         self.b.bind(nan)
-        return self.ud2(TRAP_INVALID_CONVERSION)
+        return self.explicit_trap(TRAP_INVALID_CONVERSION)
 
     def saturate(self, c: cython.pointer(Cold), zero: uint32_t) -> cython.int:
         """Out of range: the least integer is already in place if signed; ``zero`` begins right behind."""
@@ -814,10 +814,10 @@ class Emitter:
         self.n_returns = n + 1
         return 0
 
-    def ud2(self, kind: uint32_t) -> cython.int:
+    def explicit_trap(self, kind: uint32_t) -> cython.int:
         """An explicit trap."""
         self.trap_site(kind)
-        return emit_0(self.b, MOP_UD2)
+        return emit_0(self.b, MOP_HLT)
 
     def load_pool(self, width: uint32_t, xmm: uint32_t, offset: uint32_t) -> cython.int:
         """A float constant into an XMM register."""

@@ -27,7 +27,7 @@ cdef int emit_row(CodeBuf b, uint32_t mop, uint32_t width, uint32_t cc, uint32_t
 cdef int emit_rr(CodeBuf b, uint32_t mop, uint32_t width, uint32_t dst, uint32_t src) except -1 nogil
 cdef int emit_ri(CodeBuf b, uint32_t mop, uint32_t width, uint32_t reg, int64_t imm) except -1 nogil
 cdef int emit_r(CodeBuf b, uint32_t mop, uint32_t reg) except -1 nogil                  # push, pop, call, jmp
-cdef int emit_0(CodeBuf b, uint32_t mop) except -1 nogil                                # ret, ud2, int3
+cdef int emit_0(CodeBuf b, uint32_t mop) except -1 nogil                                # ret, hlt, int3
 cdef int emit_rm(CodeBuf b, uint32_t mop, uint32_t width, uint32_t reg, uint32_t base, int32_t disp) except -1 nogil  # _rm and _mr
 cdef int emit_mi(CodeBuf b, uint32_t mop, uint32_t width, uint32_t base, int32_t disp, int64_t imm) except -1 nogil
 cdef int emit_m(CodeBuf b, uint32_t mop, uint32_t base, int32_t disp) except -1 nogil   # call, jmp, push, pop

