@@ -333,3 +333,46 @@ def test_a_body_out_of_proportion_is_a_resource_limit() -> None:
     text = f"(module (func (local {'i32 ' * n}) {'(loop ' * n} {sets} {')' * n}))"
     with pytest.raises(ResourceLimit):
         view_of(text)
+
+
+def test_the_text_shows_every_shape_of_node() -> None:
+    """Calls, tables, bulk operations, branches, traps, references."""
+    text = """(module (memory 1) (table 4 funcref) (global (mut i64) (i64.const 0)) (type $t (func (param i32) (result i32)))
+      (elem declare func 0) (data $d "abc")
+      (func (param i32) (result i32)
+        (global.set 0 (i64.const 0x1_0000_0000))
+        (memory.fill (i32.const 1) (local.get 0) (i32.const 2))
+        (memory.init $d (i32.const 0) (i32.const 0) (i32.const 1))
+        (table.set (i32.const 0) (ref.func 0))
+        (drop (memory.grow (i32.const 1)))
+        (block (block (br_table 0 1 0 (local.get 0))) (unreachable))
+        (call_indirect (type $t) (select (i32.const 3) (i32.const 4) (local.get 0)) (i32.const 0))))"""
+    assert print_ssa(view_of(text)) == (
+        "func 0 -> [i32] {\n"
+        "b0(v0:i32): ; preds 0, depth 0\n"
+        "  v1:i64 = const 0x100000000\n"
+        "  global.set v1 [0]\n"
+        "  v3:i32 = const 1\n"
+        "  v4:i32 = const 2\n"
+        "  memory.fill v3 v0 v4 [0 0]\n"
+        "  v6:i32 = const 0\n"
+        "  v7:i32 = const 0\n"
+        "  v8:i32 = const 1\n"
+        "  memory.init v6 v7 v8 [0 0]\n"
+        "  v10:i32 = const 0\n"
+        "  v11:ref = ref.func [0]\n"
+        "  table.set v10 v11 [0]\n"
+        "  v13:i32 = const 1\n"
+        "  v14:i32 = memory.grow v13 [0]\n"
+        "  br_table v0 b1() b2() b1()\n"
+        "b1(): ; preds 2, depth 0\n"
+        "  trap unreachable\n"
+        "b2(): ; preds 1, depth 0\n"
+        "  v17:i32 = const 3\n"
+        "  v18:i32 = const 4\n"
+        "  v19:i32 = select v17 v18 v0\n"
+        "  v20:i32 = const 0\n"
+        "  v21:i32 = call_indirect v19 v20 [0 0]\n"
+        "  return v21\n"
+        "}\n"
+    )

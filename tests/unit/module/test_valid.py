@@ -1,0 +1,183 @@
+"""The facts of a module: which types match, which definitions are equivalent, what a body's facts say."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from stratavm.base.errors import Unsupported, ValidationError
+from stratavm.module.model import Module
+from stratavm.module.parser import parse_module
+from stratavm.module.valid import Context
+from stratavm.module.validate import canonical_types, validate
+from stratavm.spec import types as T
+from stratavm.spec.features import FEATURES, READY
+
+EVERYTHING = frozenset(FEATURES)
+C = T.CONCRETE
+FUNC_I32 = T.FuncType((T.I32,))
+POINT = T.StructType((T.FieldType(T.I32, True),))
+TYPES = Module(
+    b"",
+    rec_groups=(
+        T.RecGroup((T.SubType(FUNC_I32),)),  # 0
+        T.RecGroup((T.SubType(FUNC_I32),)),  # 1: the same as 0
+        T.RecGroup((T.SubType(POINT, final=False),)),  # 2
+        T.RecGroup((T.SubType(POINT, supers=(2,)),)),  # 3 <: 2
+        T.RecGroup((T.SubType(T.ArrayType(T.FieldType(T.I8))),)),  # 4
+        T.RecGroup((T.SubType(T.FuncType((T.ref(C + 5),))), T.SubType(FUNC_I32))),  # 5, 6
+        T.RecGroup((T.SubType(T.FuncType((T.ref(C + 7),))), T.SubType(FUNC_I32))),  # 7, 8: the same as 5, 6
+        T.RecGroup((T.SubType(T.FuncType((T.ref(C + 0),))),)),  # 9
+        T.RecGroup((T.SubType(T.FuncType((T.ref(C + 1),))),)),  # 10: the same as 9
+    ),
+)
+CHAINS = (
+    (T.NOFUNC, C + 0, T.FUNC),
+    (T.NOEXTERN, T.EXTERN),
+    (T.NOEXN, T.EXN),
+    (T.NONE, T.I31, T.EQ, T.ANY),
+    (T.NONE, C + 3, C + 2, T.STRUCT, T.EQ, T.ANY),
+    (T.NONE, C + 4, T.ARRAY, T.EQ, T.ANY),
+)
+"""Heap types, each a subtype of all that follow."""
+
+
+@pytest.fixture(scope="module")
+def context() -> Context:
+    """The facts of ``TYPES``."""
+    return Context(TYPES, EVERYTHING, canonical_types(TYPES), 10)
+
+
+def test_equivalent_definitions_have_one_number() -> None:
+    """Equality of types is equality of their recursion groups, not of their indices."""
+    canonical = canonical_types(TYPES)
+    same = {(a, b) for a, b in itertools.combinations(range(11), 2) if canonical[a] == canonical[b]}
+    assert same == {(0, 1), (5, 7), (6, 8), (9, 10)}
+
+
+def test_heap_types_match_along_their_chains_only(context: Context) -> None:
+    """A reference matches what lies above it, never what lies below or beside; nullability only widens."""
+    heaps = sorted({heap for chain in CHAINS for heap in chain})
+    above = {(a, b) for chain in CHAINS for i, a in enumerate(chain) for b in chain[i:]}
+    for a, b in itertools.product(heaps, heaps):
+        for null_a, null_b in itertools.product((True, False), repeat=2):
+            expected = (a, b) in above and (null_b or not null_a)
+            found = context.is_subtype(T.ref(a, null_a), T.ref(b, null_b))
+            assert found == expected, (T.type_name(T.ref(a, null_a)), T.type_name(T.ref(b, null_b)))
+
+
+def test_numbers_match_themselves_and_bottom_matches_all(context: Context) -> None:
+    """No conversion is implied."""
+    numbers = (T.I32, T.I64, T.F32, T.F64, T.V128)
+    for a, b in itertools.product(numbers, numbers):
+        assert context.is_subtype(a, b) == (a == b)
+    for t in (*numbers, T.FUNCREF, T.EXTERNREF):
+        assert context.is_subtype(T.BOTTOM, t)
+        assert not context.is_subtype(t, T.I32) or t == T.I32
+    assert context.is_subtype(T.ref(C + 0), T.ref(C + 1))
+    assert not context.is_subtype(T.ref(C + 99), T.FUNCREF)
+    assert not context.is_subtype(T.ref(C + 0), T.ref(C + 99))
+    assert not context.is_subtype(T.ref(T.NOFUNC), T.ref(C + 99))
+
+
+@pytest.mark.parametrize(
+    ("text", "feature"),
+    [
+        ("(module (memory 1) (memory 1))", "multi-memory"),
+        ("(module (memory i64 1))", "memory64"),
+        ("(module (table i64 1 funcref))", "memory64"),
+        ("(module (func (param v128)))", "simd"),
+        ("(module (func (local (ref null func)) (local (ref func))))", "function-references"),
+        ("(module (func (local anyref)))", "gc"),
+        ("(module (type (struct)))", "gc"),
+        ("(module (rec (type (func)) (type (func))))", "gc"),
+        ("(module (type (sub (func))))", "gc"),
+        ("(module (tag))", "exceptions"),
+        ("(module (memory 1 1 shared))", "threads"),
+        ("(module (func (block (result (ref func)) (unreachable)) (drop)))", "function-references"),
+        ("(module (func (block (result anyref) (unreachable)) (drop)))", "gc"),
+        ("(module (func (block (result exnref) (unreachable)) (drop)))", "exceptions"),
+        ("(module (func (block (result v128) (unreachable)) (drop)))", "simd"),
+        ("(module (func (select (result (ref func)) (unreachable)) (drop)))", "function-references"),
+        ("(module (func (drop (ref.null any))))", "gc"),
+        ("(module (type $t (func)) (func (drop (ref.null $t))))", "function-references"),
+        ("(module (global v128 (v128.const i32x4 1 2 3 4)))", "simd"),
+        ("(module (table 1 funcref (ref.null func)))", "function-references"),
+    ],
+)
+def test_what_needs_a_missing_proposal_names_it(text: str, feature: str) -> None:
+    """Types, definitions, immediates: from the decoder or from the validator."""
+    with pytest.raises(Unsupported) as caught:
+        validate(parse_module(text))
+    assert caught.value.feature == feature
+
+
+@pytest.mark.parametrize(
+    ("text", "feature"),
+    [
+        ("(module (func (drop (i32.add (i32x4.extract_lane 0 (v128.const i32x4 1 2 3 4)) (i32.const 1)))))", "simd"),
+        ("(module (type $s (struct)) (func (drop (struct.new $s))))", "gc"),
+        ("(module (tag) (func (throw 0)))", "exceptions"),
+    ],
+)
+def test_a_proposal_that_is_enabled_but_not_there_is_refused(text: str, feature: str) -> None:
+    """Asking for more than Strata has fails by name, at the instruction."""
+    with pytest.raises(Unsupported) as caught:
+        validate(parse_module(text), features=EVERYTHING)
+    assert caught.value.feature == feature
+
+
+@pytest.mark.parametrize(
+    ("text", "feature"),
+    [
+        ("(module (table 1 funcref) (table 1 funcref))", "reference-types"),
+        ("(module (func (result i32 i32) (unreachable)))", "multi-value"),
+        ("(module (type (func (param i32))) (func (i32.const 1) (block (type 0) (drop))))", "multi-value"),
+        ('(module (global (export "g") (mut i32) (i32.const 1)))', "mutable-globals"),
+        ('(module (import "m" "g" (global (mut i32))))', "mutable-globals"),
+        ("(module (global i32 (i32.add (i32.const 1) (i32.const 1))))", "extended-const"),
+        ("(module (memory 1) (func (memory.fill (i32.const 0) (i32.const 0) (i32.const 0))))", "bulk-memory"),
+        ("(module (func (param externref)))", "reference-types"),
+    ],
+)
+def test_a_ready_proposal_can_be_switched_off(text: str, feature: str) -> None:
+    """Valid with it, invalid without it, and the error says which."""
+    module = parse_module(text)
+    validate(module)
+    with pytest.raises(ValidationError, match=feature):
+        validate(module, features=READY - {feature})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("(module (memory 1 shared))", "shared memory must have maximum"),
+        ("(module (memory i64 0x1_0000_0000_0001))", "memory size must be at most 2\\*\\*48 pages"),
+        ("(module (table 5 3 funcref))", "size minimum must not be greater than maximum"),
+        ("(module (tag (result i32)))", "non-empty tag result type"),
+        ("(module (table 1 (ref func)))", "type mismatch"),
+        ("(module (func (param (ref 7))))", "unknown type 7"),
+        ("(module (global i32 (global.get 0)))", "unknown global 0"),
+        ("(module (global (mut i32) (i32.const 1)) (global i32 (global.get 0)))", "constant expression required"),
+        ("(module (global i32 (i32.const 1) (i32.const 2)))", "type mismatch"),
+        ("(module (global funcref (ref.func 3)))", "unknown function 3"),
+        ("(module (global funcref (ref.null extern)))", "type mismatch"),
+        ("(module (table 1 externref) (elem (i32.const 0) func))", "type mismatch"),
+        ("(module (elem func 4))", "unknown function 4"),
+        ('(module (export "t" (table 2)))', "unknown table 2"),
+        ('(module (export "f" (func 2)))', "unknown function 2"),
+    ],
+)
+def test_module_errors_with_every_proposal_enabled(text: str, message: str) -> None:
+    """Checks that only later proposals reach, and the rest of the module's own."""
+    with pytest.raises(ValidationError, match=message):
+        validate(parse_module(text, features=EVERYTHING), features=EVERYTHING)
+
+
+def test_facts_are_indexed_like_functions() -> None:
+    """Out of range is an IndexError, not a read of foreign memory."""
+    bodies = validate(parse_module("(module (func) (func))")).bodies
+    assert len(bodies) == 2 and bodies[1].func == 1
+    with pytest.raises(IndexError):
+        bodies[2]
