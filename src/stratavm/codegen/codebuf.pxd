@@ -1,5 +1,6 @@
 # A growable code buffer: bytes, labels, rip-relative fixups and the constant pool behind the code.
 # An emitter calls reserve() once per instruction and then put8/16/32/64, which do not check.
+cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
@@ -19,6 +20,7 @@ cdef struct Fixup:
     uint32_t base     # FIX_TABLE: the table's label; else the bytes of the instruction behind the field
     uint32_t kind
 
+@cython.final
 cdef class CodeBuf:
     cdef uint8_t* data
     cdef uint32_t n, cap

@@ -1,5 +1,6 @@
 # Machine IR between selection and emission: instructions over virtual registers with operand constraints. Target-neutral
 # in shape; `op` and register numbers belong to the target (codegen/x64). Allocators read operands and write `loc`.
+cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
@@ -78,6 +79,7 @@ cdef struct Move:
     uint32_t dst          # loc
     uint32_t vreg         # what is moved (its class and width)
 
+@cython.final
 cdef class MCode:
     # One function of machine IR, owned arrays, reused by clear().
     cdef MInst* insts

@@ -1,4 +1,5 @@
 # The one interface of register allocation: machine IR in, operand locations and sequential moves out.
+cimport cython
 from libc.stdint cimport uint8_t, uint32_t
 from stratavm.codegen.minst cimport MCode, MInst, MOperand
 from stratavm.codegen.regalloc.intervals cimport Intervals
@@ -10,6 +11,7 @@ cdef enum AllocatorKind:
     ALLOC_NAIVE = 0     # everything in slots
     ALLOC_LINEAR = 1    # level 0
 
+@cython.final
 cdef class Allocator:
     # Work arrays of one worker, reused between functions.
     cdef readonly uint32_t registers     # mask over locations 0-31 that may hold values
@@ -27,6 +29,9 @@ cdef class Allocator:
     cdef int allocate(self, MCode m) except -1 nogil
     cdef int prepare(self, MCode m) except -1 nogil
     cdef int allocate_linear(self, MCode m) except -1 nogil
+
+cdef extern from *:
+    uint32_t lowest_bit "__builtin_ctz"(uint32_t mask) noexcept nogil   # of a mask that is not empty
 
 cdef inline bint is_use(uint32_t role) noexcept nogil:
     return role == 0 or role == 2      # R_USE, R_USE_LATE

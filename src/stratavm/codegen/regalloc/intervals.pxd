@@ -1,4 +1,5 @@
 # One live interval per value, over positions: instruction i reads at 2i and writes at 2i+1.
+cimport cython
 from libc.stdint cimport uint8_t, uint32_t
 from stratavm.codegen.minst cimport MCode, MInst, MOperand
 
@@ -33,6 +34,7 @@ cdef struct OpenLoop:
     uint32_t end                # position of the last terminator
     uint32_t stop               # block behind it
 
+@cython.final
 cdef class Intervals:
     cdef Interval* items        # by value
     cdef uint32_t cap_items

@@ -1,4 +1,5 @@
 # Parallel moves: all sources are read before any destination is written.
+cimport cython
 from libc.stdint cimport uint32_t
 from stratavm.codegen.minst cimport MCode
 
@@ -15,6 +16,7 @@ cdef struct PendingMove:
     uint32_t vreg
     uint32_t done
 
+@cython.final
 cdef class ParallelMove:
     cdef PendingMove* items
     cdef uint32_t n, cap

@@ -16,7 +16,14 @@ from cython.cimports.stratavm.codegen.minst import (
     MInst,
     MOperand,
 )
-from cython.cimports.stratavm.codegen.regalloc.allocator import Allocator, holds_early, holds_late, is_def, is_use
+from cython.cimports.stratavm.codegen.regalloc.allocator import (
+    Allocator,
+    holds_early,
+    holds_late,
+    is_def,
+    is_use,
+    lowest_bit,
+)
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -52,17 +59,6 @@ def assign_slots(a: Allocator, m: MCode) -> cython.int:
             n += 1
     m.n_slots = n
     return 0
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def lowest(mask: uint32_t) -> uint32_t:
-    """Number of the lowest set bit of a mask that is not empty."""
-    n: uint32_t = 0
-    while not mask >> n & 1:
-        n += 1
-    return n
 
 
 @cython.cfunc
@@ -105,7 +101,7 @@ def take(a: Allocator, m: MCode, at: uint32_t, o: OperandPtr, busy: uint32_t) ->
     free: uint32_t = a.registers & ~busy & (XMMS if m.vclass[o.vreg] else GPRS)
     if free == 0:
         refuse(at, b"more operands than registers", a.registers)
-    o.loc = lowest(free)
+    o.loc = lowest_bit(free)
     return 0
 
 

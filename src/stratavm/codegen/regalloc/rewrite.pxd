@@ -1,4 +1,5 @@
 # Rewriting after linear scan: places of operands, loads, stores, copies in registers of values that live in slots.
+cimport cython
 from libc.stdint cimport uint32_t
 from stratavm.codegen.minst cimport MBlock, MCode, MInst, MOperand
 from stratavm.codegen.regalloc.intervals cimport Interval, Intervals
@@ -15,6 +16,7 @@ cdef struct PostMove:
     uint32_t dst
     uint32_t vreg
 
+@cython.final
 cdef class Rewriter:
     cdef MCode m
     cdef Interval* items

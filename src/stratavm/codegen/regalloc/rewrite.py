@@ -33,7 +33,7 @@ from cython.cimports.stratavm.codegen.minst import (
     MInst,
     MOperand,
 )
-from cython.cimports.stratavm.codegen.regalloc.allocator import holds_early, holds_late, is_def, is_use
+from cython.cimports.stratavm.codegen.regalloc.allocator import holds_early, holds_late, is_def, is_use, lowest_bit
 from cython.cimports.stratavm.codegen.regalloc.intervals import NO_REGISTER, Interval, Intervals
 from cython.cimports.stratavm.codegen.regalloc.moves import ParallelMove, place_of
 
@@ -108,8 +108,11 @@ class Rewriter:
             self._inst(at, b)
             if self.failed:
                 return 0
-        for reg in range(32):
-            if self.occupied >> reg & 1 and self.items[self.holder[reg]].end < 2 * b.last:
+        left: uint32_t = self.occupied
+        while left:
+            reg = lowest_bit(left)
+            left &= left - 1
+            if self.items[self.holder[reg]].end < 2 * b.last:
                 self.occupied &= ~bit(reg)
         return 0
 
@@ -118,7 +121,6 @@ class Rewriter:
         b: cython.pointer(MBlock) = cython.address(self.m.blocks[number])
         k: uint32_t
         v: uint32_t
-        reg: uint32_t
         falls: cython.bint = False
         if number and t.preds[number] == 1 and b.nparams == 0:
             before: cython.pointer(MBlock) = cython.address(self.m.blocks[number - 1])
@@ -127,9 +129,7 @@ class Rewriter:
                     falls = True
         if not falls:
             while self.copies:
-                for reg in range(32):
-                    if self.copies >> reg & 1:
-                        self._forget_copy(reg)
+                self._forget_copy(lowest_bit(self.copies))
         for k in range(b.nparams):
             v = self.m.block_params[b.params + k]
             if self.items[v].home < 32:
@@ -318,18 +318,19 @@ class Rewriter:
         for k in range(self.n_post):
             if not (passing and self._is_idle(self.post[k].vreg, self.post[k].dst)):
                 self.moves.add(self.post[k].src, self.post[k].dst, self.post[k].vreg)
-        if back:
-            for reg in range(32):
-                if back >> reg & 1 and not (passing and self._is_idle(self.holder[reg], reg)):
-                    self.moves.add(self._slot(self.holder[reg]), reg, self.holder[reg])
+        left: uint32_t = back
+        while left:
+            reg = lowest_bit(left)
+            left &= left - 1
+            if not (passing and self._is_idle(self.holder[reg], reg)):
+                self.moves.add(self._slot(self.holder[reg]), reg, self.holder[reg])
         self.moves.resolve(self.m, self.at)
         for k in range(self.n_post):
             self.items[self.post[k].vreg].fresh = NO_LOC
         self.n_post = 0
-        if back:
-            for reg in range(32):
-                if back >> reg & 1:
-                    self.items[self.holder[reg]].fresh = NO_LOC
+        while back:
+            self.items[self.holder[lowest_bit(back)]].fresh = NO_LOC
+            back &= back - 1
         self.evicted = self.evicting
         return 0
 
@@ -368,10 +369,9 @@ class Rewriter:
         if inst.flags & MI_CALL:
             doomed = 0xFFFFFFFF
         doomed &= self.copies
-        if doomed:
-            for reg in range(32):
-                if doomed >> reg & 1:
-                    self._forget_copy(reg)
+        while doomed:
+            self._forget_copy(lowest_bit(doomed))
+            doomed &= doomed - 1
         return self._results(ops, inst.nops)
 
     def _results(self, ops: OperandPtr, n: uint32_t) -> cython.int:
@@ -443,10 +443,8 @@ class Rewriter:
                 return self._evict(usable & taken)
             candidates &= ~candidates + 1
             self.evicting |= candidates
-        self.turn = (self.turn + 1) & 31
-        reg = self.turn
-        while not candidates >> reg & 1:
-            reg = (reg + 1) & 31
+        above: uint32_t = candidates & (cython.cast(uint32_t, 0xFFFFFFFE) << self.turn)
+        reg = lowest_bit(above if above else candidates)
         self.turn = reg
         self._forget_copy(reg)
         return reg
