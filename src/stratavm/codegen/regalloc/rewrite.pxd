@@ -10,6 +10,11 @@ cdef enum Moment:
     LATE = 2            # while it writes
     BOTH = 3
 
+cdef enum OperandKinds:
+    HAS_FIXED = 1
+    HAS_TIED = 2
+    HAS_OPEN = 4        # needs a register of the instruction's own
+
 cdef struct PostMove:
     # copies the result of the instruction before to where it lives
     uint32_t src
@@ -51,7 +56,8 @@ cdef class Rewriter:
     cdef int _block(self, Intervals t, uint32_t number) except -1 nogil
     cdef int _enter(self, Intervals t, uint32_t number) except -1 nogil
     cdef int _inst(self, uint32_t at, MBlock* b) except -1 nogil
-    cdef int _given(self, MOperand* ops, uint32_t n) except -1 nogil
+    cdef uint32_t _given(self, MOperand* ops, uint32_t n) except? 0xFFFFFFFF nogil
+    cdef int _load_fixed(self, MOperand* ops, uint32_t n) except -1 nogil
     cdef int _given_value(self, MOperand* o) except -1 nogil
     cdef int _given_fixed(self, MOperand* o) except -1 nogil
     cdef int _tied(self, MOperand* ops, uint32_t n) except -1 nogil

@@ -149,9 +149,13 @@ class Rewriter:
         self.at = at
         self.is_last = at == b.last - 1
         self.early = self.late = self.loaded = self.dying = self.evicting = 0
-        self._given(ops, n)
-        self._tied(ops, n)
-        self._others(ops, n)
+        kinds: uint32_t = self._given(ops, n)
+        if kinds & HAS_FIXED:
+            self._load_fixed(ops, n)
+        if kinds & HAS_TIED:
+            self._tied(ops, n)
+        if kinds & HAS_OPEN:
+            self._others(ops, n)
         if self.is_last:
             self._edge(b)
         if self.failed:
@@ -159,23 +163,33 @@ class Rewriter:
         self._settle(b, self.is_last and b.nedges == 1 and self.m.edges[b.edges].nargs != 0)
         return self._after(inst, ops)
 
-    def _given(self, ops: OperandPtr, n: uint32_t) -> cython.int:
-        """Operands whose place is settled: fixed registers, homes, demanded slots. First what is claimed, then loads."""
+    def _given(self, ops: OperandPtr, n: uint32_t) -> uint32_t:
+        """Operands whose place is settled: fixed registers, homes, demanded slots. Says what else there is to do."""
         k: uint32_t
-        o: OperandPtr
+        kinds: uint32_t = 0
         for k in range(n):
-            o = cython.address(ops[k])
+            o: OperandPtr = cython.address(ops[k])
             o.loc = NO_LOC
             if o.constraint == C_FIXED:
                 o.loc = o.reg
                 if o.reg < 32:
+                    kinds |= HAS_FIXED
                     self._claim(o.reg, (EARLY if holds_early(o.role) else 0) | (LATE if holds_late(o.role) else 0))
-            elif o.role != R_TEMP:
+                continue
+            if o.role != R_TEMP:
                 self._given_value(o)
+            if o.constraint == C_SAME:
+                kinds |= HAS_TIED
+            elif o.loc == NO_LOC:
+                kinds |= HAS_OPEN
+        return kinds
+
+    def _load_fixed(self, ops: OperandPtr, n: uint32_t) -> cython.int:
+        """Bring fixed inputs to their registers, once all claims are known."""
+        k: uint32_t
         for k in range(n):
-            o = cython.address(ops[k])
-            if o.constraint == C_FIXED and o.reg < 32:
-                self._given_fixed(o)
+            if ops[k].constraint == C_FIXED and ops[k].reg < 32:
+                self._given_fixed(cython.address(ops[k]))
         return 0
 
     def _given_value(self, o: OperandPtr) -> cython.int:
@@ -315,6 +329,9 @@ class Rewriter:
         k: uint32_t
         reg: uint32_t
         back: uint32_t = self.evicted & ~self.evicting
+        if self.n_post == 0 and back == 0 and self.moves.n == 0:
+            self.evicted = self.evicting
+            return 0
         for k in range(self.n_post):
             if not (passing and self._is_idle(self.post[k].vreg, self.post[k].dst)):
                 self.moves.add(self.post[k].src, self.post[k].dst, self.post[k].vreg)
