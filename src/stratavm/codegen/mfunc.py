@@ -43,6 +43,8 @@ class Operand:
     constraint: int
     reg: int = 0
     loc: int = NO_LOC
+    swaps: bool = False
+    """Tied definition: operands 1 and 2 may change places."""
 
     @property
     def reads(self) -> bool:
@@ -124,7 +126,7 @@ def operand_text(o: Operand) -> str:
     if o.constraint == FIXED:
         how = f"={name_of(o.reg)}"
     elif o.constraint == SAME:
-        how = f"same{o.reg}"
+        how = f"same{o.reg}{'~' if o.swaps else ''}"
     place = "" if o.loc == NO_LOC else f" @{place_name(o.loc)}"
     return f"{ROLES[o.role]} {vreg_name(o.vreg)} {how}{place}"
 
@@ -172,7 +174,7 @@ def read_operand(text: str) -> Operand:
     if how.startswith("="):
         return Operand(number, ROLES.index(role), FIXED, NUMBER[how[1:]])
     if how.startswith("same"):
-        return Operand(number, ROLES.index(role), SAME, int(how[4:]))
+        return Operand(number, ROLES.index(role), SAME, int(how[4:].rstrip("~")), swaps=how.endswith("~"))
     return Operand(number, ROLES.index(role), CONSTRAINTS.index(how))
 
 

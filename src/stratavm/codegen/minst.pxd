@@ -26,6 +26,9 @@ cdef enum Constraint:
     C_SAME = 3       # a def in the same location (register) as operand number `reg` of this instruction (two-address)
     C_SLOT = 4       # must be in its spill slot (rare: stack arguments)
 
+cdef enum OperandFlag:
+    OF_SWAP = 1      # on a tied definition (operand 0, C_SAME 1): operands 1 and 2 may change places
+
 cdef enum MFlag:
     MI_CALL = 1        # clobbers every allocatable register (no callee-saved): only slots survive
     MI_TERMINATOR = 2
@@ -41,7 +44,7 @@ cdef struct MOperand:
     uint8_t role
     uint8_t constraint
     uint8_t reg           # C_FIXED: register; C_SAME: operand number
-    uint8_t flags
+    uint8_t flags         # OperandFlag
     uint32_t loc          # result of allocation
 
 cdef struct MInst:

@@ -276,7 +276,7 @@ def _inst(m: MCode, i: cython.pointer(MInst)) -> object:
     operands = []
     for k in range(i.nops):
         o: cython.pointer(MOperand) = cython.address(m.operands[i.ops + k])
-        operands.append(Operand(o.vreg, o.role, o.constraint, o.reg, o.loc))
+        operands.append(Operand(o.vreg, o.role, o.constraint, o.reg, o.loc, (o.flags & OF_SWAP) != 0))
     return Inst(i.op, i.width, i.flags, operands, i.cc, i.imm, i.disp, i.scale, i.aux)
 
 
@@ -297,7 +297,8 @@ def build(f: MFunction) -> MCode:
             m.insts[n].scale = inst.scale
             m.insts[n].aux = inst.aux
             for o in inst.operands:
-                m.operand(o.vreg, o.role, o.constraint, o.reg)
+                at: uint32_t = m.operand(o.vreg, o.role, o.constraint, o.reg)
+                m.operands[at].flags = OF_SWAP if o.swaps else 0
         m.end_block()
         for edge in block.edges:
             m.edge(edge.target)

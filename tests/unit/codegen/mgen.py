@@ -138,7 +138,8 @@ class Generator:
         kind = self.kind()
         a, b, d = self.pick(env, kind), self.pick(env, kind), self.vreg(kind)
         how = REG if kind == "w" else ANY
-        self.emit(WORK, 0, [Operand(d, DEF, SAME, 1), Operand(a, USE, REG), Operand(b, USE, how)])
+        tied = Operand(d, DEF, SAME, 1, swaps=self.random.random() < 0.5)
+        self.emit(WORK, 0, [tied, Operand(a, USE, REG), Operand(b, USE, how)])
         env.append(d)
 
     def do_load(self, env: list[int]) -> None:

@@ -17,6 +17,7 @@ from cython.cimports.stratavm.codegen.minst import (
     MI_CALL,
     MI_MOVE,
     NO_VREG,
+    OF_SWAP,
     R_DEF_EARLY,
     R_TEMP,
     R_USE_LATE,
@@ -194,6 +195,8 @@ class Intervals:
                 self.items[o.vreg].flags |= IV_TIED
                 self._hint(o.vreg, ops[o.reg].vreg)
                 self._hint(ops[o.reg].vreg, o.vreg)
+                if o.flags & OF_SWAP and inst.nops > 2 and ops[2].vreg < m.n_vregs:
+                    self.items[o.vreg].next = ops[2].vreg
         if inst.flags & MI_MOVE and inst.nops == 2 and ops[1].vreg < m.n_vregs and ops[0].vreg < m.n_vregs:
             self._hint(ops[0].vreg, ops[1].vreg)
             self._hint(ops[1].vreg, ops[0].vreg)

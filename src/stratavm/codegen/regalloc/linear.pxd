@@ -24,6 +24,7 @@ cdef class LinearScan:
     cdef bint _no_event(self, uint32_t reg, uint32_t vreg, const Interval* item) noexcept nogil
     cdef uint32_t _hinted(self, uint32_t vreg, const Interval* item, uint32_t allowed) noexcept nogil
     cdef int _take(self, uint32_t reg, uint32_t vreg, Interval* item) noexcept nogil
+    cdef bint _yields(self, uint32_t vreg, uint32_t pos) noexcept nogil
     cdef int _place(self, uint32_t vreg, uint32_t rclass) noexcept nogil
     cdef uint32_t _cheapest(self, uint32_t allowed, uint32_t vreg, const Interval* item) noexcept nogil
     cdef bint _reserve(self, MCode m, uint32_t number) noexcept nogil

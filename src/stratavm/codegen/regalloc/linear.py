@@ -142,12 +142,18 @@ class LinearScan:
         self.holder[reg] = vreg
         return 0
 
+    def _yields(self, vreg: uint32_t, pos: uint32_t) -> cython.bint:
+        """Whether a value leaves its register at a position: a tied result may take its place."""
+        return self.items[vreg].home < 32 and self.items[vreg].end == pos
+
     def _place(self, vreg: uint32_t, rclass: uint32_t) -> cython.int:
         """A register for one value, maybe at the cost of another, or none."""
         item: cython.pointer(Interval) = cython.address(self.items[vreg])
         allowed: uint32_t = self.registers & (XMMS if rclass == RC_XMM else GPRS)
         first: uint32_t = 16 if rclass == RC_XMM else 0
         i: uint32_t
+        if item.next != NO_VREG and not self._yields(item.hint, item.start) and self._yields(item.next, item.start):
+            item.hint = item.next
         reg: uint32_t = self._hinted(vreg, item, allowed)
         if reg != NO_REGISTER:
             return self._take(reg, vreg, item)

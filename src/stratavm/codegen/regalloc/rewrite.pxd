@@ -57,6 +57,8 @@ cdef class Rewriter:
     cdef int _enter(self, Intervals t, uint32_t number) except -1 nogil
     cdef int _inst(self, uint32_t at, MBlock* b) except -1 nogil
     cdef uint32_t _given(self, MOperand* ops, uint32_t n) except? 0xFFFFFFFF nogil
+    cdef int _swap(self, MOperand* ops) noexcept nogil
+    cdef bint _yields(self, uint32_t vreg) noexcept nogil
     cdef int _load_fixed(self, MOperand* ops, uint32_t n) except -1 nogil
     cdef int _given_value(self, MOperand* o) except -1 nogil
     cdef int _given_fixed(self, MOperand* o) except -1 nogil

@@ -24,6 +24,7 @@ from cython.cimports.stratavm.codegen.minst import (
     MI_CALL,
     NO_LOC,
     NO_VREG,
+    OF_SWAP,
     R_TEMP,
     R_USE_LATE,
     RC_XMM,
@@ -180,9 +181,31 @@ class Rewriter:
                 self._given_value(o)
             if o.constraint == C_SAME:
                 kinds |= HAS_TIED
+                if o.flags & OF_SWAP and k == 0 and n > 2:
+                    self._swap(ops)
             elif o.loc == NO_LOC:
                 kinds |= HAS_OPEN
         return kinds
+
+    def _swap(self, ops: OperandPtr) -> cython.int:
+        """Let the two inputs of a commutative operation change places if that saves a move. They are not placed yet."""
+        u: uint32_t = ops[1].vreg
+        v: uint32_t = ops[2].vreg
+        if ops[1].constraint == C_FIXED or ops[2].constraint == C_FIXED or u == v:
+            return 0
+        if self.items[ops[0].vreg].home < 32:
+            if self.items[ops[0].vreg].hint != v:
+                return 0
+        elif self._yields(u) or not self._yields(v):
+            return 0
+        ops[1].vreg = v
+        ops[2].vreg = u
+        return 0
+
+    def _yields(self, vreg: uint32_t) -> cython.bint:
+        """Whether the value is in a register and ends at the instruction at hand."""
+        item: cython.pointer(Interval) = cython.address(self.items[vreg])
+        return item.end == 2 * self.at and (item.home < 32 or item.cached != NO_REGISTER)
 
     def _load_fixed(self, ops: OperandPtr, n: uint32_t) -> cython.int:
         """Bring fixed inputs to their registers, once all claims are known."""

@@ -17,6 +17,7 @@ from cython.cimports.stratavm.codegen.minst import (
     C_ANY,
     C_FIXED,
     C_REG,
+    C_SAME,
     LOC_SLOT,
     MI_EFFECT,
     MI_FLAGS_DEF,
@@ -24,13 +25,16 @@ from cython.cimports.stratavm.codegen.minst import (
     MI_MOVE,
     NO_LOC,
     NO_VREG,
+    OF_SWAP,
     R_USE,
+    RC_GPR,
     MCode,
     MInst,
     MOperand,
 )
 from cython.cimports.stratavm.codegen.x64._gen_encodings import (
     ENC_F_CC,
+    ENC_F_COMMUTES,
     ENC_F_EFFECT,
     ENC_F_FLAGS_DEF,
     ENC_F_FLAGS_USE,
@@ -580,6 +584,8 @@ def row_inst(
         if values[i] >= m.n_vregs:
             refuse(mop, b"operand is no virtual register", i)
         m.operand(values[i], row.operands[i].role, row.operands[i].constraint, row.operands[i].reg)
+    if row.flags & ENC_F_COMMUTES and row.operands[0].constraint == C_SAME and row.operands[0].rclass == RC_GPR:
+        m.operands[m.insts[n].ops].flags |= OF_SWAP  # not for floats: which NaN comes out depends on the order
     return n
 
 
