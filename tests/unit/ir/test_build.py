@@ -337,7 +337,8 @@ def test_a_body_out_of_proportion_is_a_resource_limit() -> None:
 
 def test_the_text_shows_every_shape_of_node() -> None:
     """Calls, tables, bulk operations, branches, traps, references."""
-    text = """(module (memory 1) (table 4 funcref) (global (mut i64) (i64.const 0)) (type $t (func (param i32) (result i32)))
+    text = """(module (memory 1) (table 4 funcref) (global (mut i64) (i64.const 0))
+      (type $t (func (param i32) (result i32)))
       (elem declare func 0) (data $d "abc")
       (func (param i32) (result i32)
         (global.set 0 (i64.const 0x1_0000_0000))
