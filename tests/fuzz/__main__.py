@@ -52,7 +52,10 @@ def _campaign(name: str, seed: int, seconds: float) -> int:
                     print(f"{name}: {line}", flush=True)
                     problems += 1
             if result.returncode < 0 or (result.returncode and "finding" not in result.stdout):
-                print(f"{name}: CRASH {result.returncode} after {_last(result.stdout)}\n{result.stderr[-2000:]}", flush=True)
+                print(
+                    f"{name}: CRASH {result.returncode} after {_last(result.stdout)}\n{result.stderr[-2000:]}",
+                    flush=True,
+                )
                 problems += 1
         seed += BATCH
     print(f"{name}: seeds {first}..{seed - 1}: {dict(counts)}, {problems} findings", flush=True)

@@ -62,7 +62,9 @@ def run_seeds(name: str, first: int, count: int) -> int:
             print(f"finding seed {seed}: {finding}", flush=True)
             counts["findings"] += 1
         except Exception as error:
-            print(f"finding seed {seed}: untyped {type(error).__name__}: {' '.join(str(error).split())[:300]}", flush=True)
+            print(
+                f"finding seed {seed}: untyped {type(error).__name__}: {' '.join(str(error).split())[:300]}", flush=True
+            )
             counts["findings"] += 1
     for what, number in counts.items():
         print(f"count {what} {number}")

@@ -115,7 +115,9 @@ def test_quickjs_evaluates(tmp_path):
 
 def test_cpython_runs_python():
     """CPython 3.12 itself, 26 MB of it."""
-    code = "import sys; print(sys.version_info[:2], sum(i * i for i in range(1000)), f'{2 ** 0.5:.6f}', sorted('strata'))"
+    code = (
+        "import sys; print(sys.version_info[:2], sum(i * i for i in range(1000)), f'{2 ** 0.5:.6f}', sorted('strata'))"
+    )
     result = strata("run", "--tier", "jit0", program("python.wasm"), "-c", code)
     assert result.returncode == 0, result.stderr
     assert result.stdout == "(3, 12) 332833500 1.414214 ['a', 'a', 'r', 's', 't', 't']\n"

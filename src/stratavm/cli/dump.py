@@ -12,7 +12,9 @@ from stratavm.engine.stages import STAGES, dump_stage
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("module", metavar="FILE", help="a module, binary or text")
-    parser.add_argument("--stage", choices=tuple(STAGES), default="decode", help="; ".join(f"{k}: {v}" for k, v in STAGES.items()))
+    parser.add_argument(
+        "--stage", choices=tuple(STAGES), default="decode", help="; ".join(f"{k}: {v}" for k, v in STAGES.items())
+    )
     parser.add_argument("-f", "--func", metavar="N", required=True, help="function index (imports count), or its name")
     common.add_tier(parser)
 

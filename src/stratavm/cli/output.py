@@ -16,7 +16,10 @@ REPORTED: Final = (errors.StrataError, OSError, ValueError, TypeError, OverflowE
 HINTS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (errors.DecodeError, "the file is damaged or not WebAssembly; `strata info FILE` shows how far it reads"),
     (errors.ParseError, "fix the text at the place named"),
-    (errors.ValidationError, "the producer of this module has a bug; `strata dump --stage decode -f N FILE` shows the code"),
+    (
+        errors.ValidationError,
+        "the producer of this module has a bug; `strata dump --stage decode -f N FILE` shows the code",
+    ),
     (errors.Unsupported, "the support table in README.md lists what is ready"),
     (errors.LinkError, "`strata info FILE` lists imports and exports; `strata run` provides wasi_snapshot_preview1"),
     (errors.DeadlineExceeded, "raise --timeout"),

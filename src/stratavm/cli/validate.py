@@ -25,7 +25,9 @@ def run(options: argparse.Namespace) -> int:
             verdicts.append((name, _problem(engine, name)))
             advance()
     if options.json:
-        output.emit([{"file": n, "valid": p is None, **({"error": output.describe(p)} if p else {})} for n, p in verdicts])
+        output.emit(
+            [{"file": n, "valid": p is None, **({"error": output.describe(p)} if p else {})} for n, p in verdicts]
+        )
     else:
         for name, problem in verdicts:
             print(f"{name}: {'valid' if problem is None else output.one_line(problem)}")

@@ -38,6 +38,7 @@ class StubTable:
 def publish(owner: CodeOwner, codes: list[Code], funcs: list[int | None] | None = None) -> list[int]:
     """Publish finished code in one batch; ``funcs`` are function indices, None for stubs. Returns the addresses."""
     indices = funcs or [None] * len(codes)
-    return owner.publish_many(
+    addresses: list[int] = owner.publish_many(
         [(c.code, c.traps.tobytes(), c.returns.tobytes(), f) for c, f in zip(codes, indices, strict=True)]
     )
+    return addresses

@@ -18,7 +18,7 @@ from stratavm.spec.types import FuncType
 
 if TYPE_CHECKING:
     from stratavm.engine.instance import Instance
-    from stratavm.engine.memory import Memory
+    from stratavm.engine.objects import Memory
 
 RawHost = Callable[[list[int]], list[int]]
 

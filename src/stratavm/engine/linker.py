@@ -64,8 +64,13 @@ class Linker:
             caller.bind(Instance(store, module, native))
 
         native = instantiate(
-            store.native, module.valid, module.code, imports, name=module.name,
-            memory_plan=self.engine.config.memory_plan, created=created,
+            store.native,
+            module.valid,
+            module.code,
+            imports,
+            name=module.name,
+            memory_plan=self.engine.config.memory_plan,
+            created=created,
         )
         instance = caller.instance
         assert instance.native is native

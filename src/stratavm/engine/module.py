@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -83,13 +84,13 @@ class Module:
         model = self.model
         if export.kind == "func":
             return model.func_type(export.index)
-        spaces = {
+        spaces: dict[str, Sequence[ExternType]] = {
             "table": model.table_types,
             "memory": model.memory_types,
             "global": model.global_types,
             "tag": model.tag_types,
         }
-        return spaces[export.kind][export.index]  # type: ignore[no-any-return]
+        return spaces[export.kind][export.index]
 
     def compile_all(self) -> CompileReport:
         """Compile every function now instead of at its first call.
