@@ -99,7 +99,14 @@ class ValidationError(ModuleError):
     """
 
     def __init__(
-        self, message: str, *, offset: int = 0, func: int | None = None, op: str = "", expected: str = "", found: str = ""
+        self,
+        message: str,
+        *,
+        offset: int = 0,
+        func: int | None = None,
+        op: str = "",
+        expected: str = "",
+        found: str = "",
     ) -> None:
         self.message, self.offset, self.func, self.op = message, offset, func, op
         self.expected, self.found = expected, found
@@ -195,5 +202,7 @@ class Closed(StrataError):
 
 def _locate(where: str, message: str, expected: str, found: str) -> str:
     """``where: message, expected X, found Y`` with what is known."""
-    tail = ", ".join(part for part in (f"expected {expected}" if expected else "", f"found {found}" if found else "") if part)
+    tail = ", ".join(
+        part for part in (f"expected {expected}" if expected else "", f"found {found}" if found else "") if part
+    )
     return f"{where}: {message}" + (f" ({tail})" if tail else "")
