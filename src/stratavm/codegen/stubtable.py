@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 from stratavm.codegen.code import Code
 from stratavm.codegen.execmem import CodeOwner
 from stratavm.codegen.x64 import stubs
@@ -15,7 +13,6 @@ class StubTable:
 
     def __init__(self) -> None:
         self._owner = CodeOwner("stubs")
-        self._lock = threading.Lock()
         self._array_entries: dict[FuncType, int] = {}
         self._host_entries: dict[FuncType, int] = {}
         self.trap_exit, self.poll_stub = publish(self._owner, [stubs.trap_exit(), stubs.poll_stub()])
@@ -29,10 +26,9 @@ class StubTable:
         return self._host_entries.get(type) or self._add(self._host_entries, type, stubs.host_stub(type))
 
     def _add(self, known: dict[FuncType, int], type: FuncType, code: Code) -> int:
-        with self._lock:
-            if type not in known:
-                [known[type]] = publish(self._owner, [code])
-            return known[type]
+        # No lock, which a fork could leave locked: two threads may both publish, and one page is wasted.
+        [address] = publish(self._owner, [code])
+        return known.setdefault(type, address)
 
 
 def publish(owner: CodeOwner, codes: list[Code], funcs: list[int | None] | None = None) -> list[int]:

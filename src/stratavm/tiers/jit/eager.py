@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -27,7 +29,7 @@ class Batch:
 
 
 def compile_batch(lazy: LazyCode, indices: Sequence[int]) -> Batch:
-    """Compile some functions and publish them together. Those that cannot be compiled are noted in ``lazy.fallbacks``."""
+    """Compile some functions and publish them together; ``lazy.fallbacks`` notes those that cannot be compiled."""
     batch = Batch()
     for index in indices:
         begin = time.perf_counter_ns()
@@ -44,6 +46,32 @@ def compile_batch(lazy: LazyCode, indices: Sequence[int]) -> Batch:
     return batch
 
 
+def compile_parts(lazy: LazyCode, parts: Sequence[Sequence[int]], threads: int) -> list[Batch]:
+    """Compile batches on so many threads; what one of them raises is raised here.
+
+    Plain threads: an executor would be imported here, and a fork during an import leaves the child with its lock.
+    """
+    batches: dict[int, Batch] = {}
+    errors: list[BaseException] = []
+    numbers = itertools.count()
+
+    def work() -> None:
+        try:
+            while not errors and (number := next(numbers)) < len(parts):
+                batches[number] = compile_batch(lazy, parts[number])
+        except BaseException as error:
+            errors.append(error)
+
+    workers = [threading.Thread(target=work, name=f"strata-compile-{i}") for i in range(min(threads, len(parts)))]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    if errors:
+        raise errors[0]
+    return [batches[number] for number in range(len(parts))]
+
+
 def compile_all(lazy: LazyCode, threads: int) -> CompileCosts:
     """Compile what is not compiled yet. The bytes do not depend on the number of threads."""
     before = dict(lazy.compiler.stages_ns)
@@ -52,10 +80,7 @@ def compile_all(lazy: LazyCode, threads: int) -> CompileCosts:
     if threads <= 1 or len(parts) <= 1:
         batches = [compile_batch(lazy, part) for part in parts]
     else:
-        from concurrent.futures import ThreadPoolExecutor  # 10 ms of imports that lazy compilation need not pay
-
-        with ThreadPoolExecutor(threads, "strata-compile") as pool:
-            batches = list(pool.map(lambda part: compile_batch(lazy, part), parts))
+        batches = compile_parts(lazy, parts, threads)
     times = {index: ns for batch in batches for index, ns in batch.times_ns.items()}
     stages = {name: ns - before[name] for name, ns in lazy.compiler.stages_ns.items()}
     return CompileCosts(times, stages, sum(len(code) for batch in batches for code in batch.codes))
