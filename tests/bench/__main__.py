@@ -78,7 +78,8 @@ def summary(rows: list[Row]) -> dict[str, float]:
 
 def machine() -> dict[str, str]:
     """What was measured where."""
-    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if "model name" in line), "?")
+    with open("/proc/cpuinfo") as lines:
+        cpu = next((line.split(":")[1].strip() for line in lines if "model name" in line), "?")
     versions = {}
     for package in ("wasmtime", "pywasm3", *FRAMEWORKS):
         try:

@@ -1,4 +1,6 @@
-"""Every Python example of the README and the docs is run, as a reader would paste it; every shell example names real options."""
+"""Every Python example of the README and the docs is run, as a reader would paste it; every shell example names
+real options.
+"""
 
 from __future__ import annotations
 

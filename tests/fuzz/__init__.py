@@ -1,1 +1,3 @@
-"""Fuzzing: generators make modules from seeds, oracles judge what Strata does with them. Every finding names its seed."""
+"""Fuzzing: generators make modules from seeds, oracles judge what Strata does with them. Every finding names
+its seed.
+"""

@@ -1,4 +1,6 @@
-"""``make fuzz``: seeds through generators and oracles, in a child process that may crash without taking the campaign down."""
+"""``make fuzz``: seeds through generators and oracles, in a child process that may crash without taking the
+campaign down.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Campaigns: a generator and an oracle each. ``run_seeds`` is what a batch does, in a child process or inside a test."""
+"""Campaigns: a generator and an oracle each. ``run_seeds`` is what a batch does, in a child process or inside a
+test.
+"""
 
 from __future__ import annotations
 

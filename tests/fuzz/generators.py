@@ -59,7 +59,9 @@ def mutant(seed: int) -> bytes:
 
 
 def body_mutant(seed: int) -> bytes:
-    """A module of the corpus with one to three instructions of a body changed into others of the same length and shape."""
+    """A module of the corpus with one to three instructions of a body changed into others of the same length
+    and shape.
+    """
     rng = random.Random(seed)
     return _change_instructions(rng, bytearray(rng.choice(corpus())))
 

@@ -1,4 +1,6 @@
-"""Judges: what must hold for any bytes, and for any valid module. They raise ``Finding`` or return how far the module got."""
+"""Judges: what must hold for any bytes, and for any valid module. They raise ``Finding`` or return how far the
+module got.
+"""
 
 from __future__ import annotations
 

@@ -37,7 +37,9 @@ def test_ten_thousand_mutants_neither_crash_nor_hang(capsys):
 @pytest.mark.slow
 @pytest.mark.timeout(660)
 def test_mutated_bodies_that_validate_compile(capsys):
-    """Instructions exchanged for others of the same shape: at least 3,000 modules still validate, and all of those compile."""
+    """Instructions exchanged for others of the same shape: at least 3,000 modules still validate, and all of
+    those compile.
+    """
     counts = batch("bodies", 1, MUTANTS)
     with capsys.disabled():
         print(f"\n{MUTANTS} mutated bodies: {counts}")

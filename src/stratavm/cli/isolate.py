@@ -1,9 +1,11 @@
 """``strata run --isolate``: the guest in a process of its own, with resource limits and a system-call filter.
 
-A second wall behind the sandbox: should a bug of the compiler let a guest run its own machine code, the process can start no
+A second wall behind the sandbox: should a bug of the compiler let a guest run its own machine code, the process
+can start no
 program, open no socket, trace nobody and load nothing into the kernel. It is no replacement for a container.
 
-The child is this command again; it applies the limits to itself after it has read its options and before it reads the module.
+The child is this command again; it applies the limits to itself after it has read its options and before it reads
+the module.
 """
 
 from __future__ import annotations

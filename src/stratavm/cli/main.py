@@ -1,6 +1,7 @@
 """The ``strata`` command: finds the subcommand, and turns every failure into one line with a hint.
 
-Subcommands live one to a module, with a ``configure(parser)`` and a ``run(options) -> exit code``; they are imported when chosen,
+Subcommands live one to a module, with a ``configure(parser)`` and a ``run(options) -> exit code``; they are
+imported when chosen,
 so that ``strata run`` starts fast.
 """
 
@@ -32,7 +33,9 @@ EXIT_TRAP: Final = 134
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code (0 good, 1 error, 2 usage, 124 time-out, 130 Ctrl-C, 134 trap, or the guest's)."""
+    """Run the command; returns its exit code (0 good, 1 error, 2 usage, 124 time-out, 130 Ctrl-C, 134 trap, or
+    the guest's).
+    """
     # Decoding a large module makes a hundred thousand objects and no garbage.
     gc.set_threshold(100_000, 20, 100)
     arguments = list(sys.argv[1:] if argv is None else argv)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Func:
     """A WebAssembly or host function of a store; call it like a Python function.
 
-    Integers come back signed; several results come back as a tuple. What the call ends with (``Trap``, an exception of a
+    Integers come back signed; several results come back as a tuple. What the call ends with (``Trap``, an
+    exception of a
     host function, ``KeyboardInterrupt``) is raised unchanged.
     """
 

@@ -82,7 +82,8 @@ class Linker:
             item = self._items[wanted.module, wanted.name]
         except KeyError:
             raise LinkError(
-                f"unknown import {wanted.module}.{wanted.name}: {wanted.kind} {describe_extern(wanted.type)} is not defined"
+                f"unknown import {wanted.module}.{wanted.name}: "
+                f"{wanted.kind} {describe_extern(wanted.type)} is not defined"
             ) from None
         if isinstance(item, (Func, Memory, Table, Global)):
             if item.store is not store:
@@ -102,7 +103,8 @@ def _host(item: Any, wanted: Import, store: Store, caller: Caller) -> tuple[RawH
     if isinstance(item, HostSpec):
         if isinstance(wanted.type, FuncType) and wanted.type != item.type:
             raise LinkError(
-                f"incompatible import type for {name}: expected {signature('', wanted.type)}, found {signature('', item.type)}"
+                f"incompatible import type for {name}: "
+                f"expected {signature('', wanted.type)}, found {signature('', item.type)}"
             )
         return raw_spec(item, caller), item.type
     if not callable(item):

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 class Memory:
-    """A linear memory. ``view()`` is a writable ``memoryview`` without a copy; ``read`` and ``write`` copy, with checks."""
+    """A linear memory. ``view()`` is a writable ``memoryview`` without a copy; ``read`` and ``write`` copy,
+    with checks.
+    """
 
     __slots__ = ("__weakref__", "native", "store")
 
