@@ -1,0 +1,1 @@
+# Makes `di` a package for cimports.

@@ -1,0 +1,20 @@
+"""Dependency injection: ``Services`` registers and checks, ``Container`` and ``Scope`` resolve. Knows nothing of WebAssembly."""
+
+from __future__ import annotations
+
+from stratavm.base.di.container import Container, StartTimeout
+from stratavm.base.di.core import AsyncRequired, ResolveError, Scope, UnknownService
+from stratavm.base.di.hints import Named
+from stratavm.base.di.services import Services, WiringError
+
+__all__ = [
+    "AsyncRequired",
+    "Container",
+    "Named",
+    "ResolveError",
+    "Scope",
+    "Services",
+    "StartTimeout",
+    "UnknownService",
+    "WiringError",
+]

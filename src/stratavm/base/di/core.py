@@ -1,0 +1,560 @@
+# strata: hot
+"""What a container does at run time: look a plan up, return what is built, build what is not, exactly once.
+
+A hit takes no lock. What may happen once is decided by ``dict.setdefault``, which no thread can come between.
+"""
+
+import cython
+from cython.cimports.cpython.pythread import PyThread_get_thread_ident
+
+import threading
+
+from stratavm.base.errors import Closed, StrataError
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+
+class ResolveError(StrataError):
+    """A service cannot be had here and now."""
+
+
+class AsyncRequired(ResolveError):
+    """Building or cleaning up needs ``await``: use ``aget`` and ``aclose``."""
+
+
+class UnknownService(ResolveError, LookupError):
+    """Nothing provides this."""
+
+
+class _Unset:
+    """The value of what is not built yet."""
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: object = cython.declare(object, _Unset())
+unset: object = UNSET  # for Python
+EMPTY = cython.declare(dict, {})
+waiting: dict = cython.declare(dict, {})  # task or thread -> the Pending it waits for
+make_event: object = threading.Event  # replaced by deterministic schedulers
+
+
+@cython.final
+@cython.cclass
+class Plan:
+    """How one service is made and where it is kept. Built by ``Services.build``, never changed after."""
+
+    def __init__(
+        self,
+        key: object,
+        name: str,
+        factory: object,
+        keywords: object,
+        level: int,
+        slot: int,
+        transient: bool,
+        is_async: bool,
+        is_generator: bool,
+    ):
+        self.key = key
+        self.name = name
+        self.factory = factory
+        self.keywords = keywords
+        self.level = level
+        self.slot = slot
+        self.transient = transient
+        self.is_async = is_async
+        self.is_generator = is_generator
+        self.needs_async = is_async
+        self.needs = ()
+        self.value = UNSET
+
+    def forget(self) -> None:
+        """Drop a singleton's value."""
+        self.value = UNSET
+
+    def preset(self, value: object) -> None:
+        """Give a singleton its value before anybody asks."""
+        self.value = value
+
+    def call(self, arguments: list) -> object:
+        """Call the factory with arguments in the order of ``needs``."""
+        if self.keywords is None:
+            return self.factory(*arguments)
+        split: cython.Py_ssize_t = len(arguments) - len(self.keywords)
+        return self.factory(*arguments[:split], **dict(zip(self.keywords, arguments[split:])))
+
+    def __repr__(self) -> str:
+        return f"<Plan of {self.name}>"
+
+
+@cython.final
+@cython.freelist(8)
+@cython.cclass
+class Pending:
+    """A build under way, and who waits for its end."""
+
+    def finish(self, error: object) -> None:
+        """The build has ended: wake everybody. An ``Exception`` is everybody's; after any other a waiter builds anew."""
+        self.error = error if isinstance(error, Exception) else None
+        self.done = True
+        if self.event is not None:
+            self.event.set()
+        if self.futures is not None:
+            futures, self.futures = self.futures, None
+            for future in futures:
+                wake(future)
+
+    def add(self, future: object) -> None:
+        """Wake this future at the end."""
+        made: list = [future]
+        if self.done:
+            wake(future)
+        elif self.futures is None:
+            self.futures = made
+        else:
+            self.futures.append(future)
+
+    def watch(self, waiter: object, name: str) -> None:
+        """Note that ``waiter`` waits; raises ResolveError where that would never end."""
+        at: Pending = self
+        step: cython.int
+        waiting[waiter] = self
+        for step in range(10_000):
+            if at.owner == waiter:
+                waiting.pop(waiter, None)
+                raise ResolveError(f"{name} is being built by whoever asks for it: its construction depends on itself")
+            following: object = waiting.get(at.owner)
+            if following is None or at.done:
+                return
+            at = following
+
+    def unwatch(self, waiter: object) -> None:
+        """The wait is over."""
+        waiting.pop(waiter, None)
+
+    def wait(self, name: str) -> None:
+        """Block this thread until the end; raises the build's error."""
+        me: object = PyThread_get_thread_ident()
+        if self.thread == me and self.owner != me:
+            raise AsyncRequired(f"{name} is being built by a task of this thread: `await` it")
+        self.watch(me, name)
+        try:
+            if self.event is None:
+                made: object = make_event()
+                if self.event is None:  # no thread comes between this test and the assignment
+                    self.event = made
+            if not self.done:
+                self.event.wait()
+        finally:
+            self.unwatch(me)
+        if self.error is not None:
+            raise self.error
+
+
+def wake(future: object) -> None:
+    """Resolve a future of any loop from any thread."""
+    loop: object = future.get_loop()
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(settle, future)
+
+
+def settle(future: object) -> None:
+    """Resolve a future that may have been cancelled."""
+    if not future.done():
+        future.set_result(None)
+
+
+@cython.freelist(8)
+@cython.cclass
+class Scope:
+    """A place that keeps services while it is open; the container is the outermost one.
+
+    ``scope[T]`` and ``scope.get(T)`` resolve, ``await scope.aget(T)`` also what is async. Closing cleans up in reverse order.
+    """
+
+    def __init__(self, plans: dict, levels: tuple, sizes: tuple):
+        self.plans = plans
+        self.levels = levels
+        self.sizes = sizes
+        self.cache = []
+
+    # ---- resolving ----
+
+    def __getitem__(self, key: object) -> object:
+        found: object = self.plans.get(key)
+        if found is None:
+            return self.miss(key, None)
+        plan: Plan = cython.cast(Plan, found)
+        if plan.value is not UNSET:
+            return plan.value
+        return resolve(self, plan)
+
+    def get(self, key: object, name: object = None) -> object:
+        """The service for a type, by name where it has one.
+
+        Raises:
+            UnknownService: nothing provides it.
+            AsyncRequired: it is not built yet, and building it takes ``await``.
+            Closed: this scope, or the one that keeps the service, was closed.
+        """
+        found: object = self.plans.get(key if name is None else (key, name))
+        if found is None:
+            return self.miss(key, name)
+        plan: Plan = cython.cast(Plan, found)
+        if plan.value is not UNSET:
+            return plan.value
+        return resolve(self, plan)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.plans
+
+    def plan_of(self, key: object) -> Plan:
+        """The plan for a key; raises as ``get``."""
+        found: object = self.plans.get(key)
+        return self.miss(key, None) if found is None else found
+
+    @cython.cfunc
+    def miss(self, key: object, name: object) -> object:
+        if self.closed:
+            raise Closed("the scope is closed")
+        shown: object = getattr(key, "__qualname__", None) or repr(key)
+        raise UnknownService(f"nothing provides {shown}{'' if name is None else f' named {name!r}'}")
+
+    @cython.cfunc
+    def home(self, plan: Plan) -> Scope:
+        """The scope that keeps the plan's value; it may be closed."""
+        at: Scope = self
+        while at.level > plan.level:
+            at = at.parent
+        if at.level < plan.level:
+            raise ResolveError(
+                f"{plan.name} lives in a {self.levels[plan.level]} scope; this is a {self.levels[self.level]} scope"
+            )
+        return at
+
+    @cython.cfunc
+    def once(self, plan: Plan) -> object:
+        """Build a value that is kept, unless somebody else does: then wait."""
+        mine: Pending
+        first: Pending
+        found: object
+        while True:
+            found = self.peek(plan)
+            if found is not UNSET:
+                return found
+            mine = Pending.__new__(Pending)
+            mine.thread = mine.owner = PyThread_get_thread_ident()
+            first = self.begin(plan, mine)
+            if first is mine:
+                break
+            if first is not None:
+                first.wait(plan.name)
+        try:
+            found = self.keep(plan, make(self, plan))
+        except BaseException as error:
+            self.release(mine, error)
+            raise
+        self.release(mine, None)
+        return found
+
+    @cython.cfunc
+    def begin(self, plan: Plan, mine: Pending) -> Pending:
+        """The build under way, which is ``mine`` if there was none; None if it has been built. No thread comes in between."""
+        at: Pending = self.building
+        if self.closed or (plan.value if plan.slot < 0 else self.cache[plan.slot]) is not UNSET:
+            return None
+        while at is not None:
+            if at.plan is plan:
+                return at
+            at = at.older
+        mine.plan = plan
+        mine.older = self.building
+        self.building = mine
+        return mine
+
+    def peek(self, plan: Plan) -> object:
+        """The value that this scope, the plan's home, keeps, or UNSET; raises Closed."""
+        if self.closed or plan.retired:
+            raise Closed(f"{plan.name}: the {self.levels[self.level]} scope that keeps it is closed")
+        return plan.value if plan.slot < 0 else self.cache[plan.slot]
+
+    def claim(self, plan: Plan, owner: object) -> tuple:
+        """For tasks: (whether the caller is to build now, its own build or the one to wait for, or None to look again)."""
+        mine: Pending = Pending.__new__(Pending)
+        mine.owner = owner
+        mine.thread = PyThread_get_thread_ident()
+        first: Pending = self.begin(plan, mine)
+        return first is mine, first
+
+    def release(self, mine: Pending, error: object) -> None:
+        """The build has ended."""
+        at: Pending = self.building
+        if at is mine:
+            self.building = mine.older
+        else:
+            while at is not None and at.older is not mine:
+                at = at.older
+            if at is not None:
+                at.older = mine.older
+        mine.finish(error)
+
+    @cython.cfunc
+    def keep(self, plan: Plan, value: object) -> object:
+        if self.closed or plan.retired:
+            raise Closed(f"{plan.name}: the scope was closed while it was built")
+        if plan.slot < 0:
+            plan.value = value
+        else:
+            self.cache[plan.slot] = value
+        return value
+
+    def store(self, plan: Plan, value: object) -> None:
+        """Keep a built value; raises Closed."""
+        self.keep(plan, value)
+
+    def home_of(self, plan: Plan) -> Scope:
+        """The scope that keeps the plan's value."""
+        return self.home(plan)
+
+    def resolve_plan(self, plan: Plan) -> object:
+        """The value of a plan that needs no ``await``."""
+        return resolve(self, plan)
+
+    def add_cleanup(self, generator: object) -> bool:
+        """Resume this generator when the scope closes; false when it is closed already."""
+        made: list = []
+        if self.closed:
+            return False
+        if self.cleanups is None:
+            self.cleanups = made
+        self.cleanups.append(generator)
+        return True
+
+    # ---- scopes ----
+
+    def scope(self, level: object = None, values: object = None) -> Scope:
+        """Open a scope inside this one.
+
+        Args:
+            level: its name; the next level where absent. Levels between are opened and closed with it.
+            values: what ``Services.given`` declared, by key.
+        """
+        target: cython.int = self.level + 1
+        last: cython.int = len(self.levels) - 1
+        if self.closed:
+            raise Closed("the scope is closed")
+        if level is not None and level != self.levels[target if target <= last else last]:
+            target = self.levels.index(level) if level in self.levels else 0
+        if target <= self.level or target > last:
+            raise ResolveError(
+                f"no scope {level or ''!r} in a {self.levels[self.level]} scope; levels: {', '.join(self.levels)}"
+            )
+        at: Scope = self
+        inner: Scope
+        while at.level < target:
+            inner = Scope.__new__(Scope)
+            inner.plans = at.plans
+            inner.levels = at.levels
+            inner.sizes = at.sizes
+            inner.level = at.level + 1
+            inner.parent = at
+            inner.owns_parent = at is not self
+            inner.cache = [UNSET] * cython.cast(object, at.sizes[inner.level])
+            at = inner
+        if values is not None:
+            at.give(values)
+        return at
+
+    def give(self, values: dict) -> None:
+        """Put in what the opener of this scope supplies."""
+        plan: Plan
+        for key, value in values.items():
+            found: object = self.plans.get(key)
+            if found is None:
+                self.miss(key, None)
+            plan = found
+            if self.closed or plan.level != self.level or plan.slot < 0 or not isinstance(plan.factory, Given):
+                raise ResolveError(f"{plan.name} is not declared as given to a {self.levels[self.level]} scope")
+            self.cache[plan.slot] = value
+
+    def shut(self) -> list:
+        """Close, and hand out the generators that must be resumed, newest first."""
+        if self.closed:
+            return []
+        self.closed = True
+        cleanups: object = self.cleanups
+        self.cleanups = None
+        if self.level == 0:
+            for plan in self.plans.values():
+                cython.cast(Plan, plan).value = UNSET
+        self.cache = None
+        self.plans = EMPTY
+        if cleanups is None:
+            return []
+        return cleanups[::-1]
+
+    @property
+    def outer(self) -> object:
+        """The scope that was opened on the way to this one and closes with it, or None."""
+        return self.parent if self.owns_parent else None
+
+    def close(self) -> None:
+        """Close, and clean up in reverse order; may be called twice.
+
+        Raises:
+            AsyncRequired: something has to be cleaned up with ``await``; nothing was closed.
+            ExceptionGroup: clean-ups failed; all of them ran.
+        """
+        if self.closed:
+            return
+        if self.cleanups:
+            for each in self.cleanups:
+                if hasattr(each, "__anext__"):
+                    raise AsyncRequired(f"{each.__qualname__} cleans up with `await`: use `await scope.aclose()`")
+            try:
+                raise_all(run_cleanups(self.shut()))
+            finally:
+                if self.owns_parent:
+                    self.parent.close()
+            return
+        self.shut()
+        if self.owns_parent:
+            self.parent.close()
+
+    # ---- async: the work is in asynchronous.py ----
+
+    def aget(self, key: object, name: object = None) -> object:
+        """Await this to have a service whose construction takes ``await``; built once, as with ``get``."""
+        from stratavm.base.di.asynchronous import resolve_async
+
+        found: object = self.plans.get(key if name is None else (key, name))
+        return resolve_async(self, self.miss(key, name) if found is None else found)
+
+    def aclose(self) -> object:
+        """Await this to close where clean-ups take ``await``; as ``close`` otherwise."""
+        from stratavm.base.di.asynchronous import close_async
+
+        return close_async(self)
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *exception: object):
+        await self.aclose()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def replace_plans(self, plans: dict, cleanups: list) -> tuple:
+        """Swap the plans of a container, for overrides; returns the old plans and clean-ups."""
+        old: tuple = (self.plans, self.cleanups)
+        self.plans = plans
+        self.cleanups = cleanups
+        return old
+
+    @property
+    def all_plans(self) -> dict:
+        """Plans by key; empty when closed."""
+        return self.plans
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.levels[self.level]}{', closed' if self.closed else ''}>"
+
+
+class Given:
+    """The factory of what the opener of a scope supplies: calling it means that it was not supplied."""
+
+    def __init__(self, name: str, level: str) -> None:
+        self.name, self.level = name, level
+
+    def __call__(self) -> object:
+        raise ResolveError(f"{self.name} was not given when the {self.level} scope was opened")
+
+
+@cython.cfunc
+def resolve(scope: Scope, plan: Plan) -> object:
+    """The value of a plan as seen from a scope."""
+    value: object
+    at: Scope = scope
+    if plan.value is not UNSET:
+        return plan.value
+    if plan.transient:
+        return make(scope, plan)
+    if plan.level != scope.level:
+        at = scope.home(plan)
+    if plan.slot >= 0 and not at.closed:
+        value = at.cache[plan.slot]
+        if value is not UNSET:
+            return value
+    return at.once(plan)
+
+
+@cython.cfunc
+def make(scope: Scope, plan: Plan) -> object:
+    """Call the factory with what it needs."""
+    needs: tuple = plan.needs
+    count: cython.Py_ssize_t = len(needs)
+    made: object
+    if plan.is_async:
+        raise AsyncRequired(f"{plan.name} is built with `await`: use `await scope.aget(...)`")
+    if plan.keywords is not None or count > 4:
+        made = plan.call([resolve(scope, cython.cast(Plan, need)) for need in needs])
+    elif count == 0:
+        made = plan.factory()
+    elif count == 1:
+        made = plan.factory(resolve(scope, cython.cast(Plan, needs[0])))
+    elif count == 2:
+        made = plan.factory(resolve(scope, cython.cast(Plan, needs[0])), resolve(scope, cython.cast(Plan, needs[1])))
+    elif count == 3:
+        made = plan.factory(
+            resolve(scope, cython.cast(Plan, needs[0])), resolve(scope, cython.cast(Plan, needs[1])),
+            resolve(scope, cython.cast(Plan, needs[2])),
+        )  # fmt: skip
+    else:
+        made = plan.factory(
+            resolve(scope, cython.cast(Plan, needs[0])), resolve(scope, cython.cast(Plan, needs[1])),
+            resolve(scope, cython.cast(Plan, needs[2])), resolve(scope, cython.cast(Plan, needs[3])),
+        )  # fmt: skip
+    return enter_generator(scope, plan, made) if plan.is_generator else made
+
+
+@cython.cfunc
+def enter_generator(scope: Scope, plan: Plan, generator: object) -> object:
+    """Run a generator to its value, and note its clean-up."""
+    value: object = next(generator, UNSET)
+    if value is UNSET:
+        raise ResolveError(f"the generator of {plan.name} ended without yielding")
+    if not scope.add_cleanup(generator):
+        raise_all(run_cleanups([generator]))
+        raise Closed(f"{plan.name}: the scope was closed while it was built")
+    return value
+
+
+def run_cleanups(generators: list) -> list:
+    """Resume generators, each to its end, all of them whatever they raise; returns the errors."""
+    errors: list = []
+    for generator in generators:
+        try:
+            if next(generator, UNSET) is not UNSET:
+                generator.close()
+                errors.append(
+                    ResolveError(f"{generator.__qualname__} yielded twice: expected one value, then the clean-up")
+                )
+        except BaseException as error:
+            errors.append(error)
+    return errors
+
+
+def raise_all(errors: list) -> None:
+    """Raise what clean-ups raised: an interrupt alone, else a group."""
+    for error in errors:
+        if not isinstance(error, Exception):
+            raise error
+    if errors:
+        raise ExceptionGroup("cleaning up failed", errors)
