@@ -55,6 +55,7 @@ last_serial = cython.declare(uint64_t, 0)
 @cython.nogil
 @cython.exceptval(check=False)
 def lock_arena() -> cython.void:
+    """Before a fork, and around every change of the chunks."""
     pthread_mutex_lock(cython.address(arena_lock))
 
 
@@ -62,6 +63,7 @@ def lock_arena() -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 def unlock_arena() -> cython.void:
+    """After it, in parent and child."""
     pthread_mutex_unlock(cython.address(arena_lock))
 
 
@@ -109,6 +111,7 @@ def take_chunks(count: uint32_t) -> cython.int:
 @cython.nogil
 @cython.exceptval(check=False)
 def chunk_address(chunk: uint32_t) -> uint64_t:
+    """Where a chunk begins."""
     return codemap.arena_base + (cython.cast(uint64_t, chunk) << codemap.CHUNK_SHIFT)
 
 
@@ -116,6 +119,7 @@ def chunk_address(chunk: uint32_t) -> uint64_t:
 @cython.nogil
 @cython.exceptval(check=False)
 def batch_bytes(sources: cython.pointer(CodeSource), n: uint32_t) -> uint64_t:
+    """Bytes that a batch takes, alignment included."""
     total: uint64_t = 0
     i: uint32_t
     for i in range(n):

@@ -55,6 +55,7 @@ FAILED = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 @cython.exceptval(check=False)
 @cython.linetrace(False)  # the GIL may be released here
 def leave_guest() -> cython.pointer(ThreadBlock):
+    """The thread is in the host from now on and has the GIL."""
     block: cython.pointer(ThreadBlock) = current_block()
     regain_gil(block)
     block.in_guest = 0
@@ -63,6 +64,7 @@ def leave_guest() -> cython.pointer(ThreadBlock):
 
 @cython.cfunc
 def instance_of(vm: cython.pointer(VMContext)) -> object:
+    """The Instance behind a context."""
     return cython.cast(object, cython.cast(cython.pointer(PyObject), vm.instance))
 
 
@@ -88,6 +90,7 @@ def compile_function(context: cython.pointer(ExecContext), vm: cython.pointer(VM
 @cython.exceptval(check=False)
 @cython.linetrace(False)  # the GIL may be released here
 def lazy_compile(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), index: uint64_t) -> uint64_t:
+    """Builtin ``lazy_compile``."""
     block: cython.pointer(ThreadBlock) = leave_guest()
     address: uint64_t = compile_function(context, vm, index & 0xFFFFFFFF)
     block.in_guest = 1
@@ -129,6 +132,7 @@ def oracle_call(
     index: uint64_t,
     cells: cython.pointer(uint64_t),
 ) -> uint32_t:
+    """Builtin ``oracle_call``."""
     block: cython.pointer(ThreadBlock) = leave_guest()
     status: uint32_t = run_oracle(context, vm, index & 0xFFFFFFFF, cells)
     block.in_guest = 1
@@ -158,6 +162,7 @@ def grow(
 def memory_grow(
     context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), memory: uint64_t, delta: uint64_t
 ) -> uint64_t:
+    """Builtin ``memory_grow``."""
     block: cython.pointer(ThreadBlock) = leave_guest()
     old: uint64_t = grow(vm, memory & 0xFFFFFFFF, delta, False, 0)
     block.in_guest = 1
@@ -170,6 +175,7 @@ def memory_grow(
 def table_grow(
     context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), table: uint64_t, raw: uint64_t, delta: uint64_t
 ) -> uint64_t:
+    """Builtin ``table_grow``."""
     block: cython.pointer(ThreadBlock) = leave_guest()
     old: uint64_t = grow(vm, table & 0xFFFFFFFF, delta, True, raw)
     block.in_guest = 1
@@ -190,6 +196,7 @@ def memory_copy(
     src: uint64_t,
     n: uint64_t,
 ) -> uint32_t:
+    """Builtin ``memory_copy``."""
     to: cython.pointer(MemDef) = memory_at(vm, cython.cast(uint32_t, memories))
     origin: cython.pointer(MemDef) = memory_at(vm, cython.cast(uint32_t, memories >> 32))
     if n > to.bytes or dst > to.bytes - n or n > origin.bytes or src > origin.bytes - n:
@@ -209,6 +216,7 @@ def memory_fill(
     byte: uint64_t,
     n: uint64_t,
 ) -> uint32_t:
+    """Builtin ``memory_fill``."""
     to: cython.pointer(MemDef) = memory_at(vm, cython.cast(uint32_t, memory))
     if n > to.bytes or dst > to.bytes - n:
         return TRAP_MEMORY_OUT_OF_BOUNDS
@@ -227,6 +235,7 @@ def memory_init(
     src: uint64_t,
     n: uint64_t,
 ) -> uint32_t:
+    """Builtin ``memory_init``."""
     to: cython.pointer(MemDef) = memory_at(vm, cython.cast(uint32_t, segment_memory >> 32))
     segments: cython.pointer(Segments) = cython.cast(cython.pointer(Segments), vm.segments)
     segment: cython.pointer(DataSegment) = cython.address(segments.data[cython.cast(uint32_t, segment_memory)])
@@ -241,6 +250,7 @@ def memory_init(
 @cython.nogil
 @cython.exceptval(check=False)
 def data_drop(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), segment: uint64_t) -> uint32_t:
+    """Builtin ``data_drop``."""
     segments: cython.pointer(Segments) = cython.cast(cython.pointer(Segments), vm.segments)
     segments.data[cython.cast(uint32_t, segment)].size = 0
     return 0
@@ -257,6 +267,7 @@ def table_copy(
     src: uint64_t,
     n: uint64_t,
 ) -> uint32_t:
+    """Builtin ``table_copy``."""
     to: cython.pointer(TableDef) = table_at(vm, cython.cast(uint32_t, tables))
     origin: cython.pointer(TableDef) = table_at(vm, cython.cast(uint32_t, tables >> 32))
     if n > to.length or dst > to.length - n or n > origin.length or src > origin.length - n:
@@ -276,6 +287,7 @@ def table_init(
     src: uint64_t,
     n: uint64_t,
 ) -> uint32_t:
+    """Builtin ``table_init``."""
     to: cython.pointer(TableDef) = table_at(vm, cython.cast(uint32_t, segment_table >> 32))
     segments: cython.pointer(Segments) = cython.cast(cython.pointer(Segments), vm.segments)
     segment: cython.pointer(ElementSegment) = cython.address(segments.elements[cython.cast(uint32_t, segment_table)])
@@ -297,6 +309,7 @@ def table_fill(
     raw: uint64_t,
     n: uint64_t,
 ) -> uint32_t:
+    """Builtin ``table_fill``."""
     to: cython.pointer(TableDef) = table_at(vm, cython.cast(uint32_t, table))
     i: uint64_t
     if n > to.length or dst > to.length - n:
@@ -310,6 +323,7 @@ def table_fill(
 @cython.nogil
 @cython.exceptval(check=False)
 def elem_drop(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), segment: uint64_t) -> uint32_t:
+    """Builtin ``elem_drop``."""
     segments: cython.pointer(Segments) = cython.cast(cython.pointer(Segments), vm.segments)
     segments.elements[cython.cast(uint32_t, segment)].size = 0
     return 0

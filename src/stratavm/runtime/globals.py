@@ -57,6 +57,7 @@ class Global:
 
 @cython.cfunc
 def prepare(variable: Global, store: Store, type: object) -> cython.int:
+    """What a global knows of its type."""
     marked: object = cell_widths((type.value,))[0]
     variable.store = store
     variable.type = type

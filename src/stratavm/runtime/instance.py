@@ -110,6 +110,7 @@ class Instance:
     @cython.nogil
     @cython.exceptval(check=False)
     def cell(self, offset: uint64_t) -> cython.p_char:
+        """An address inside the VMContext."""
         return cython.cast(cython.p_char, self.vm) + offset
 
     # ---- building, in index order ----
@@ -278,6 +279,7 @@ class Instance:
     @cython.cfunc
     @cython.exceptval(0xFFFFFFFF, check=True)
     def segment(self, index: object, count: uint32_t) -> uint32_t:
+        """A checked segment index."""
         if not 0 <= index < count:
             raise IndexError(f"segment {index} of {count}")
         return index

@@ -106,6 +106,7 @@ class Memory:
     @cython.nogil
     @cython.exceptval(check=False)
     def inside(self, address: uint64_t, count: uint64_t) -> cython.bint:
+        """Whether a range lies inside of the memory."""
         return count <= self.d.bytes and address <= self.d.bytes - count
 
     # ---- size ----

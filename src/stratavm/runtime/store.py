@@ -200,6 +200,7 @@ class Store:
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def check_may_enter(self, block: cython.pointer(ThreadBlock)) -> cython.int:
+        """Raise whatever keeps this thread out."""
         if self.closed:
             raise Closed("the store is closed")
         if self.exec.occupant != 0 and self.exec.occupant != block.serial:
@@ -213,6 +214,7 @@ class Store:
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def occupy(self, block: cython.pointer(ThreadBlock)) -> cython.int:
+        """The outermost call begins: this thread is the occupant, nothing is pending but a deadline that has passed."""
         context: cython.pointer(ExecContext) = self.exec
         outer: cython.pointer(ExecContext) = block.running
         and_32(cython.address(context.pending), 0)
@@ -538,6 +540,7 @@ def tick(
 @cython.cfunc
 @cython.exceptval(check=False)
 def mark_aborted(context: cython.pointer(ExecContext)) -> cython.void:
+    """The call ends midway: what it ran in may be inconsistent."""
     cython.cast(Store, context.store).aborted = True
 
 

@@ -81,6 +81,7 @@ def thread_block() -> cython.pointer(ThreadBlock):
 @cython.nogil
 @cython.exceptval(check=False)
 def link_block(block: cython.pointer(ThreadBlock)) -> cython.void:
+    """Into the list of living blocks. Caller holds the lock."""
     global first_block
     block.prev = cython.NULL
     block.next = first_block
@@ -170,6 +171,7 @@ def drop_block(memory: cython.p_void) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 def before_fork() -> cython.void:
+    """Nobody holds the lock in the child."""
     pthread_mutex_lock(cython.address(threads_lock))
 
 
@@ -177,6 +179,7 @@ def before_fork() -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 def after_fork_in_parent() -> cython.void:
+    """The lock is free again."""
     pthread_mutex_unlock(cython.address(threads_lock))
 
 
@@ -197,6 +200,7 @@ def after_fork_in_child() -> cython.void:
 
 @cython.cfunc
 def prepare() -> cython.int:
+    """Make the key and the lock; called once, at import."""
     if pthread_key_create(cython.address(block_key), drop_block) != 0:
         raise ResourceLimit("no thread-specific key is left", limit="pthread keys")
     pthread_mutex_init(cython.address(threads_lock), cython.NULL)

@@ -165,12 +165,14 @@ def wake_ticker() -> cython.int:
 @cython.nogil
 @cython.exceptval(check=False)
 def set_ticking() -> cython.void:
+    """Leave the park. Caller holds the lock."""
     global state
     state = TICKING
 
 
 @cython.cfunc
 def update_period() -> cython.int:
+    """Follow Python's switch interval."""
     global period_ns
     period_ns = max(100_000, min(1_000_000_000, int(sys.getswitchinterval() * 1e9)))
     return 0
@@ -180,6 +182,7 @@ def update_period() -> cython.int:
 @cython.nogil
 @cython.exceptval(check=False)
 def before_fork() -> cython.void:
+    """Nobody holds the lock in the child."""
     pthread_mutex_lock(cython.address(lock))
 
 
@@ -187,6 +190,7 @@ def before_fork() -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 def after_fork_in_parent() -> cython.void:
+    """The lock is free again."""
     pthread_mutex_unlock(cython.address(lock))
 
 
