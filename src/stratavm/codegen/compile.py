@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from stratavm.codegen.code import Code
-from stratavm.codegen.regalloc.allocator import KINDS
 from stratavm.codegen.worker import STAGES, Worker
 from stratavm.codegen.x64.target import ModulePlan
 from stratavm.ir.from_wasm import build
@@ -60,7 +59,7 @@ class ModuleCompiler:
         try:
             worker = self._idle.pop()
         except IndexError:
-            worker = Worker(self.plan, self.options.allocator if self.options.allocator in KINDS else "naive")
+            worker = Worker(self.plan, self.options.allocator)
         before = worker.stages_ns
         try:
             yield worker

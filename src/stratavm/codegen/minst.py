@@ -10,7 +10,6 @@ if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 from stratavm.base.errors import ResourceLimit
-from stratavm.codegen.mfunc import Block, Edge, Inst, MFunction, Operand
 
 cython.declare(SHARING_WINDOW=uint32_t, MAX_POOL_WORDS=uint32_t)
 SHARING_WINDOW = 32  # words of the constant pool that are searched for an equal one
@@ -244,8 +243,10 @@ class MCode:
 # ---- to and from plain Python values -----------------------------------------------------------
 
 
-def snapshot(m: MCode) -> MFunction:
+def snapshot(m: MCode):
     """A copy as plain values, with whatever places and moves there are."""
+    from stratavm.codegen.mfunc import Block, Edge, MFunction  # a tool's module: compiling does without
+
     f = MFunction(slots=m.n_slots)
     i: uint32_t
     k: uint32_t
@@ -272,6 +273,8 @@ def _args(m: MCode, e: cython.pointer(MEdge)) -> list:
 
 @cython.cfunc
 def _inst(m: MCode, i: cython.pointer(MInst)) -> object:
+    from stratavm.codegen.mfunc import Inst, Operand
+
     k: uint32_t
     operands = []
     for k in range(i.nops):
@@ -280,7 +283,7 @@ def _inst(m: MCode, i: cython.pointer(MInst)) -> object:
     return Inst(i.op, i.width, i.flags, operands, i.cc, i.imm, i.disp, i.scale, i.aux)
 
 
-def build(f: MFunction) -> MCode:
+def build(f) -> MCode:
     """The arrays of a function given as plain values."""
     m: MCode = MCode()
     for rclass, width in f.vregs:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from array import array
 
 from stratavm.codegen.code import NO_POSITION, Code
+from stratavm.codegen.x64._gen_mops import MOPS
 from stratavm.codegen.x64.encoder import assemble
-from stratavm.codegen.x64.encodings import ROWS, SAME
 from stratavm.codegen.x64.regs import CONDITIONS, NUMBER
 
-_ROWS = {row.name: row for row in ROWS}
 _JUMP = 5
 _INT3 = 0xCC
 
@@ -35,12 +34,12 @@ class Asm:
         cc: str = "o",
     ) -> None:
         """One instruction: the registers as an assembler lists them, and the address ``[base + disp]`` of memory rows."""
-        if width not in _ROWS[row].widths:
+        _, widths, tied = MOPS[row]
+        if not widths & width:
             raise ValueError(f"{row} has no width {width}")
         locations = [NUMBER[r] for r in registers]
-        operands = _ROWS[row].operands
-        if operands and operands[0].constraint == SAME:
-            locations.insert(operands[0].reg, locations[0])  # a two-address form names its first input twice
+        if tied:
+            locations.insert(tied, locations[0])  # a two-address form names its first input twice
         self._code += assemble(
             row,
             width,

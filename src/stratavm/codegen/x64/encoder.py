@@ -72,7 +72,7 @@ from cython.cimports.stratavm.codegen.x64._gen_encodings import (
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
-from stratavm.codegen.x64.encodings import ROWS
+from stratavm.codegen.x64._gen_mops import MOPS
 
 RowPtr = cython.typedef(cython.pointer(cython.const[EncRow]))
 MemPtr = cython.typedef(cython.pointer(cython.const[Mem]))
@@ -84,7 +84,7 @@ MemPtr = cython.typedef(cython.pointer(cython.const[Mem]))
 def refuse(mop: uint32_t, reason: cython.p_char, value: int64_t) -> cython.int:
     """An instruction that selection or allocation got wrong: never emitted."""
     with cython.gil:
-        name = ROWS[mop - 1].name if 0 < mop < MOP_END else f"operation {mop}"
+        name = next((n for n, row in MOPS.items() if row[0] == mop), f"operation {mop}")
         raise AssertionError(f"{name}: {reason.decode()} ({value:#x})")
 
 
@@ -639,7 +639,7 @@ def assemble(
         ops[i].loc = places[i]
     for i in range(len(pool)):
         words[i] = pool[i]
-    inst.op = 1 + [row.name for row in ROWS].index(name)
+    inst.op = MOPS[name][0]
     inst.width = width
     inst.cc = cc
     inst.flags = 0

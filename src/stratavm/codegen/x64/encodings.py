@@ -49,7 +49,6 @@ IMM_NONE, IMM_8, IMM_WIDTH, IMM_32, IMM_MOV, IMM_16 = range(6)
 NO_OPERAND: Final = 0xFF
 
 F_RM8, F_CC, F_PLUS_R, F_VEX, F_FLAGS_DEF, F_FLAGS_USE, F_EFFECT, F_COMMUTES = (1 << n for n in range(8))
-CPU_FEATURES: Final = ("", "sse41", "popcnt", "lzcnt", "bmi1", "bmi2")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ if not cython.compiled:
 
 from stratavm.base.errors import ResourceLimit, Unsupported
 from stratavm.codegen.x64 import abi
-from stratavm.codegen.x64.encodings import CPU_FEATURES
+from stratavm.codegen.x64.regs import CPU_FEATURES
 from stratavm.runtime.layout import GLOBAL_CELL, MEM_CELL, PLAN_GUARD, TABLE_CELL, VMCTX, vm_layout
 from stratavm.spec import types
 

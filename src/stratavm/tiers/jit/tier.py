@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stratavm.base.errors import Unsupported
-from stratavm.codegen.compile import ModuleCompiler, Options
+from stratavm.codegen.compile import DEFAULT, ModuleCompiler, Options
 from stratavm.codegen.stubtable import StubTable
 from stratavm.module.valid import ValidModule
 from stratavm.tiers.jit.eager import compile_all
@@ -49,13 +49,13 @@ class Jit:
     """The default tier.
 
     Attributes:
-        fallback: runs functions that the compiler refuses; None makes them an error.
+        fallback: the tier of functions that the compiler refuses; None makes them an error.
         strict: refuse such functions even so; then modules are compiled at load.
     """
 
     fallback: Tier | None = None
     strict: bool = False
-    options: Options = Options()
+    options: Options = DEFAULT
     threads: int = 1
     name: str = "jit0"
 
