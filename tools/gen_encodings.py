@@ -91,7 +91,7 @@ def names_text() -> str:
         "MOPS: Final[dict[str, tuple[int, int, int]]] = {",
         *(f'    "{row.name}": ({MOP[row.name]}, {sum(row.widths)}, {tied(row)}),' for row in ROWS),
         "}",
-        '"""Row by name: its number, the sum of its operand widths, the operand that the definition is tied to (0 = none)."""',
+        '"""Row by name: number, sum of its operand widths, operand that the definition is tied to (0 = none)."""',
     ]
     return "\n".join(lines) + "\n"
 

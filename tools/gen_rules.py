@@ -1,4 +1,6 @@
-"""Generate ``codegen/x64/_gen_rules.pxd``: the selection rules as C tables by op id, and the enumeration of their shapes."""
+"""Generate ``codegen/x64/_gen_rules.pxd``: the selection rules as C tables by op id, and the enumeration of their
+shapes.
+"""
 
 import re
 

@@ -1,4 +1,6 @@
-"""Finished machine code: bytes and the tables that belong to them. Position-independent; publishing it is the runtime's business."""
+"""Finished machine code: bytes and the tables that belong to them. Position-independent; publishing it is the runtime's
+business.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ NO_POSITION = 0xFFFFFFFF
 
 
 class TrapSite(NamedTuple):
-    """An instruction that may fault: its offset in the code, the trap kind's number, where it stands in the wasm binary."""
+    """An instruction that may fault: its offset in the code, the trap kind's number, where it stands in the wasm binary.
+    """
 
     pc: int
     kind: int
@@ -33,8 +36,8 @@ def _words() -> array[int]:
 class Code:
     """One function or stub.
 
-    ``traps`` holds three words per faulting instruction (offset, kind, position), ``returns`` two per call (offset of the
-    return address, position); both sorted by offset.
+    ``traps`` holds three words per faulting instruction (offset, kind, position), ``returns`` two per call (offset of
+    the return address, position); both sorted by offset.
     """
 
     code: bytes

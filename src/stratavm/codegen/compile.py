@@ -1,4 +1,6 @@
-"""A valid function to machine code: the pipeline of level 0, per module. Owns workers; publishing is the tier's business."""
+"""A valid function to machine code: the pipeline of level 0, per module. Owns workers; publishing is the tier's
+business.
+"""
 
 from __future__ import annotations
 

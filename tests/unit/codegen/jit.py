@@ -1,4 +1,6 @@
-"""Modules on the jit in the variants that catch miscompiles: both plans, few registers, garbage in dead registers and slots."""
+"""Modules on the jit in the variants that catch miscompiles: both plans, few registers, garbage in dead registers and
+slots.
+"""
 
 from __future__ import annotations
 

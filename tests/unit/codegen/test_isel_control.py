@@ -171,7 +171,8 @@ def test_indirect_calls_check_in_order(jit):
         (func (export "ok") (param i32) (result i32) (call_indirect (result i32) (local.get 0))))"""
     ).exports
     assert [outcome(e.f, i) for i in (0, 1, 2, 3, -1)] == [
-        "indirect_call_mismatch", "uninitialized_element", "uninitialized_element", "undefined_element", "undefined_element",
+        "indirect_call_mismatch", "uninitialized_element", "uninitialized_element", "undefined_element",
+        "undefined_element",
     ]  # fmt: skip
     assert [outcome(e.ok, i) for i in (0, 1, 3)] == [5, "uninitialized_element", "undefined_element"]
 
@@ -225,7 +226,7 @@ def test_arithmetic_traps_with_the_right_kind(jit, op):
         f'(func (export "f") (param {" ".join(NAMES[c] for c in operands)}) (result {NAMES[result]}) ({op} {named}))'
     )
     if operands[0] in "iI":
-        for n, (a, b) in enumerate(chosen):
+        for n, (_, b) in enumerate(chosen):
             t = NAMES[operands[0]]
             source += f'(func (export "k{n}") (param {t}) (result {t}) ({op} (local.get 0) ({t}.const {b})))'
     e = jit(f"(module {source})").exports
@@ -244,7 +245,8 @@ def test_deep_recursion_overflows_and_recovers(jit):
     e = jit(
         f"""(module
         (func $down (export "down") (param i32) (result i32)
-          (if (result i32) (local.get 0) (then (i32.add (i32.const 1) (call $down (i32.sub (local.get 0) (i32.const 1)))))
+          (if (result i32) (local.get 0) (then (i32.add (i32.const 1) (call $down (i32.sub (local.get 0) (i32.const
+          1)))))
             (else (i32.const 0))))
         (func $wide (param i32 {many}) (result i64)
           (if (result i64) (local.get 0)
@@ -269,7 +271,8 @@ def test_a_host_exception_leaves_the_guest_unchanged(jit):
 
     e = jit(
         """(module (import "e" "fail" (func $f (param i32))) (global $g (export "g") (mut i32) (i32.const 0))
-        (func $deep (param i32) (if (local.get 0) (then (call $deep (i32.sub (local.get 0) (i32.const 1)))) (else (call $f (i32.const 42)))))
+        (func $deep (param i32) (if (local.get 0) (then (call $deep (i32.sub (local.get 0) (i32.const 1)))) (else
+        (call $f (i32.const 42)))))
         (func (export "f") (global.set $g (i32.const 1)) (call $deep (i32.const 50)) (global.set $g (i32.const 2))))""",
         {"e": {"fail": fail}},
     ).exports

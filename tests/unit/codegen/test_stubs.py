@@ -26,7 +26,9 @@ def cells_of(pointer: int, count: int):
 
 @pytest.mark.parametrize("seed", range(60))
 def test_values_cross_the_boundary_unchanged(seed):
-    """Entry stub → guest convention → host stub → cells → back, for signatures with values in registers and on the stack."""
+    """Entry stub → guest convention → host stub → cells → back, for signatures with values in registers and on the
+    stack.
+    """
     rng = random.Random(seed)
     params = tuple(rng.choices(KINDS, k=rng.randrange(0, 30)))
     results = tuple(rng.choices(KINDS, k=rng.randrange(0, 30)))

@@ -179,4 +179,4 @@ MOPS: Final[dict[str, tuple[int, int, int]]] = {
     "cvtsd2ss_rr": (172, 8, 0),
     "cvtsd2ss_rm": (173, 8, 0),
 }
-"""Row by name: its number, the sum of its operand widths, the operand that the definition is tied to (0 = none)."""
+"""Row by name: number, sum of its operand widths, operand that the definition is tied to (0 = none)."""

@@ -1,16 +1,17 @@
 """The guest calling convention on x86-64: where every argument and result of a function type lives. Data, no code.
 
-Registers with a fixed role: rsp, rbp (frame chain), r15 = ExecContext, r14 = VMContext of the running instance (of a host
-function: its HostFunc). r11 and xmm15 are scratch of the emitter and of stubs. Nothing is callee-saved.
+Registers with a fixed role: rsp, rbp (frame chain), r15 = ExecContext, r14 = VMContext of the running instance (of a
+host function: its HostFunc). r11 and xmm15 are scratch of the emitter and of stubs. Nothing is callee-saved.
 
-* Parameters: integers and references 1-6 in rax rcx rdx rsi rdi r8, floats (and v128) 1-8 in xmm0-7, counted separately in
-  parameter order. Every other parameter has an 8-byte stack cell (v128: 16, aligned), in parameter order from [rsp] before the
-  call. The area is rounded up to 16 bytes and **popped by the callee**; so rsp is a multiple of 16 at every call.
-* Results: the same sequence of registers. Every other result has a cell, laid out like parameters', in an area whose address
-  the *caller* passes in **r9**. r9 is meaningful only for types with such results. The callee may write the cells at any time;
-  on return r9 holds nothing. A tail call passes r9 on.
-* An i32 is zero-extended in a register and in a cell, an f32 is the low four bytes (the upper ones are arbitrary in registers
-  and in stack cells, zero in the 16-byte cells of an array entry).
+* Parameters: integers and references 1-6 in rax rcx rdx rsi rdi r8, floats (and v128) 1-8 in xmm0-7, counted
+  separately in parameter order. Every other parameter has an 8-byte stack cell (v128: 16, aligned), in parameter
+  order from [rsp] before the call. The area is rounded up to 16 bytes and **popped by the callee**; so rsp is a
+  multiple of 16 at every call.
+* Results: the same sequence of registers. Every other result has a cell, laid out like parameters', in an area whose
+  address the *caller* passes in **r9**. r9 is meaningful only for types with such results. The callee may write the
+  cells at any time; on return r9 holds nothing. A tail call passes r9 on.
+* An i32 is zero-extended in a register and in a cell, an f32 is the low four bytes (the upper ones are arbitrary in
+  registers and in stack cells, zero in the 16-byte cells of an array entry).
 * Flags, all other registers and all stack below rsp are clobbered. The direction flag is clear.
 """
 
@@ -39,7 +40,9 @@ Class: TypeAlias = Literal["int", "float"]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where one value lives: a register (0-15 general, 16-31 XMM), or a stack cell at ``offset`` when ``register`` is None."""
+    """Where one value lives: a register (0-15 general, 16-31 XMM), or a stack cell at ``offset`` when ``register`` is
+    None.
+    """
 
     type: ValType
     register: int | None
@@ -53,7 +56,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A function type, assigned. ``stack_bytes``: the area the callee pops. ``result_bytes``: the area behind r9, 0 = none."""
+    """A function type, assigned. ``stack_bytes``: the area the callee pops. ``result_bytes``: the area behind r9, 0 =
+    none.
+    """
 
     params: tuple[Place, ...]
     results: tuple[Place, ...]

@@ -1,9 +1,9 @@
 # strata: hot
 """Emission: machine IR whose operands have places, to bytes, trap table and position map. Owns frames and sequences.
 
-Frame, from rbp down: the saved r14 (8 bytes), spill slots, outgoing stack arguments and result cells at rsp. Rows go through
-the encoder; pseudo operations have their sequences here. Rare paths are collected and placed behind the body. r11 and xmm15 are
-scratch; r11 may hold a pointer of the context from one memory access to the next.
+Frame, from rbp down: the saved r14 (8 bytes), spill slots, outgoing stack arguments and result cells at rsp. Rows go
+through the encoder; pseudo operations have their sequences here. Rare paths are collected and placed behind the body.
+r11 and xmm15 are scratch; r11 may hold a pointer of the context from one memory access to the next.
 """
 
 from array import array
@@ -526,7 +526,9 @@ class Emitter:
     # ---- sequences of values -------------------------------------------------------------------
 
     def divide(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
-        """rax by a register. Zero faults in the instruction itself; -1 is told apart because it would fault the same way."""
+        """rax by a register. Zero faults in the instruction itself; -1 is told apart because it would fault the same
+        way.
+        """
         width: uint32_t = inst.width
         divisor: uint32_t = ops[3].loc
         bits: uint32_t = inst.cc
@@ -610,7 +612,9 @@ class Emitter:
         return emit_rr(self.b, MOP_ORP_RR, inst.width, d, XMM15)
 
     def minmax(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
-        """The instruction is right for ordered different values; equal ones may differ in sign, NaN must win and be quiet."""
+        """The instruction is right for ordered different values; equal ones may differ in sign, NaN must win and be
+        quiet.
+        """
         d: uint32_t = ops[0].loc
         other: uint32_t = ops[2].loc
         least: cython.bint = inst.op == P_FMIN

@@ -1,4 +1,6 @@
-"""The x86-64 encoder: rows of ``encodings.py`` and their operands to bytes. Knows no instruction by name, only shapes."""
+"""The x86-64 encoder: rows of ``encodings.py`` and their operands to bytes. Knows no instruction by name, only
+shapes.
+"""
 
 # strata: hot
 import cython

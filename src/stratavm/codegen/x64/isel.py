@@ -1,8 +1,9 @@
 # strata: hot
-"""Selection: SSA to x86-64 machine IR, block by block in order. Here: control flow and calls; values are in ``select_*``.
+"""Selection: SSA to x86-64 machine IR, block by block in order. Here: control flow and calls; values are in
+``select_*``.
 
-Rules (``rules_*``) say which shape an opcode has; the order of instructions is that of the nodes, except that a comparison
-whose only user is a branch or select of its block is emitted there, as flags.
+Rules (``rules_*``) say which shape an opcode has; the order of instructions is that of the nodes, except that a
+comparison whose only user is a branch or select of its block is emitted there, as flags.
 """
 
 import cython

@@ -1,4 +1,6 @@
-"""What a selection rule is. The families declare rows of data; ``make gen`` bakes them; ``isel`` has the code of each shape."""
+"""What a selection rule is. The families declare rows of data; ``make gen`` bakes them; ``isel`` has the code of each
+shape.
+"""
 
 from __future__ import annotations
 

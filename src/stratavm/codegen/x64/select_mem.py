@@ -1,4 +1,6 @@
-"""Selection of what touches the instance: memories, tables, globals, references, and the builtins behind bulk operations."""
+"""Selection of what touches the instance: memories, tables, globals, references, and the builtins behind bulk
+operations.
+"""
 
 # strata: hot
 import cython

@@ -1,4 +1,6 @@
-"""Selection of arithmetic, comparisons and conversions: the code of each shape that ``rules_int`` and ``rules_float`` name."""
+"""Selection of arithmetic, comparisons and conversions: the code of each shape that ``rules_int`` and ``rules_float``
+name.
+"""
 
 # strata: hot
 import cython
@@ -151,7 +153,8 @@ def log2_exact(bits: uint64_t) -> int32_t:
 def trunc_bound(width: uint32_t, bits: uint32_t) -> uint64_t:
     """The float that a conversion's slow path compares with or subtracts, as bits.
 
-    Signed: the least value in range (f64 to i32: the greatest below the range). Unsigned i64: 2**63. Unsigned i32: unused.
+    Signed: the least value in range (f64 to i32: the greatest below the range). Unsigned i64: 2**63. Unsigned i32:
+    unused.
     """
     if bits & TRUNC_UNSIGNED:
         return BOUND_F32_2_63 if width == 4 else BOUND_F64_2_63

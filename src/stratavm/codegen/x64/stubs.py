@@ -1,8 +1,9 @@
-"""The machine code between the host and guest code: entries, exits and detours. Owns their bytes, not where they are placed.
+"""The machine code between the host and guest code: entries, exits and detours. Owns their bytes, not where they are
+placed.
 
-Every stub is position-independent, keeps the frame chain (``push rbp; mov rbp, rsp`` first) and follows ``abi.py``. Stack of an
-activation, seen from ``Activation.entry_sp``: the cells pointer, r15, r14, r13, r12, rbx, rbp, the host's return address; entry
-stubs build it and the trap exit takes it down.
+Every stub is position-independent, keeps the frame chain (``push rbp; mov rbp, rsp`` first) and follows ``abi.py``.
+Stack of an activation, seen from ``Activation.entry_sp``: the cells pointer, r15, r14, r13, r12, rbx, rbp, the host's
+return address; entry stubs build it and the trap exit takes it down.
 """
 
 from __future__ import annotations
@@ -200,7 +201,9 @@ def _call_with_cells(type_: FuncType, builtin: str, index: int | None) -> Code:
 
 @lru_cache(maxsize=1024)
 def host_stub(type_: FuncType) -> Code:
-    """``FuncRec.code`` of a host function: r14 = its HostFunc; arguments and results travel in cells through ``host_call``."""
+    """``FuncRec.code`` of a host function: r14 = its HostFunc; arguments and results travel in cells through
+    ``host_call``.
+    """
     return _call_with_cells(type_, "host_call", None)
 
 
@@ -238,7 +241,8 @@ def _lazy_entry(index: int, common: int) -> bytes:
 
 @lru_cache(maxsize=64)
 def lazy_stubs(count: int) -> Code:
-    """A block of ``count`` entries, one per defined function, that compile the function at its first call and continue in it.
+    """A block of ``count`` entries, one per defined function, that compile the function at its first call and continue
+    in it.
 
     Entry *i* begins at ``i * LAZY_STUB_BYTES``; the common part follows them.
     """
@@ -270,7 +274,9 @@ def lazy_stubs(count: int) -> Code:
 
 @lru_cache(maxsize=1)
 def poll_stub() -> Code:
-    """The slow path of every poll, called with all registers live; r11 = the lowest stack address the caller wants to use."""
+    """The slow path of every poll, called with all registers live; r11 = the lowest stack address the caller wants to
+    use.
+    """
     a = Asm()
     frame = _area_bytes(_ALL)
     a.ins("push_r", "rbp")

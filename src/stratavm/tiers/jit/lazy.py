@@ -1,7 +1,7 @@
 """Code at the first call: who compiles what when, and how the result reaches every instance. No locks: races are fine.
 
-A slot begins at a lazy stub, which calls ``compile_at_call`` through the runtime. Publishing is one release store per slot
-and FuncRec (``Instance.set_code``). Two threads that meet the same stub may both compile; the first result wins.
+A slot begins at a lazy stub, which calls ``compile_at_call`` through the runtime. Publishing is one release store per
+slot and FuncRec (``Instance.set_code``). Two threads that meet the same stub may both compile; the first result wins.
 """
 
 from __future__ import annotations
