@@ -1,4 +1,4 @@
-"""Runs stubs and compiled code in this process without the runtime: executable memory and native structs through ctypes."""
+"""Runs stubs and compiled code without the runtime: executable memory and native structs through ctypes."""
 
 from __future__ import annotations
 

@@ -202,7 +202,7 @@ TRAPPING = [
 
 @pytest.mark.parametrize("op", TRAPPING)
 def test_arithmetic_traps_with_the_right_kind(jit, op):
-    """Division by zero, the one overflow, NaN and out of range, for every edge operand in registers and as constants."""
+    """Division by zero, the one overflow, NaN and out of range, for edge operands in registers and as constants."""
     operands, result = BY_MNEMONIC[op].signature.split("->")
     types = [LETTER[c] for c in operands]
     pairs = (
@@ -239,7 +239,7 @@ def test_arithmetic_traps_with_the_right_kind(jit, op):
 
 
 def test_deep_recursion_overflows_and_recovers(jit):
-    """A typed error at the limit, from small and large frames and with stack arguments, and the instance still works."""
+    """A typed error at the limit, from small and large frames and with stack arguments; the instance still works."""
     many = " ".join("i64" for _ in range(40))
     rest = " ".join(f"(local.get {i})" for i in range(1, 41))
     e = jit(

@@ -35,7 +35,7 @@ MOPS: Final[dict[str, tuple[int, int, int]]] = {
     "push_m": (28, 8, 0),
     "pop_m": (29, 8, 0),
     "push_i": (30, 8, 0),
-    "ud2": (31, 8, 0),
+    "hlt": (31, 8, 0),
     "int3": (32, 8, 0),
     "mfence": (33, 8, 0),
     "add_rr": (34, 15, 1),

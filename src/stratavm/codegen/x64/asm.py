@@ -33,7 +33,7 @@ class Asm:
         imm: int = 0,
         cc: str = "o",
     ) -> None:
-        """One instruction: the registers as an assembler lists them, and the address ``[base + disp]`` of memory rows."""
+        """One instruction: registers as an assembler lists them, and the address ``[base + disp]`` of memory rows."""
         _, widths, tied = MOPS[row]
         if not widths & width:
             raise ValueError(f"{row} has no width {width}")

@@ -424,7 +424,7 @@ class Emitter:
         return 0
 
     def call_indirect(self, inst: cython.pointer(MInst)) -> cython.int:
-        """r10 holds the index, which is in bounds. A null element faults at a small address; then types are compared."""
+        """r10 holds the index, which is in bounds. A null element faults at a small address; types come last."""
         mem: Mem
         mem.base = R11
         mem.index = R10

@@ -50,7 +50,7 @@ SHAPES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How one opcode is selected: a shape and its parameters. ``row``… name rows of ``encodings`` or pseudo operations."""
+    """How one opcode is selected: a shape and its parameters. ``row``… name rows or pseudo operations."""
 
     op: str
     shape: str

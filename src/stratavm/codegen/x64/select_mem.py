@@ -184,7 +184,7 @@ class MemorySelector(NumericSelector):
         return self.access(n, RULE_ROW[at.op], self.value(at.b), False, 0)
 
     def access(self, n: uint32_t, mop: uint32_t, value: uint32_t, has_imm: cython.bint, imm: int64_t) -> cython.int:
-        """The access itself: base from the context, index zero-extended, static offset as displacement where it fits."""
+        """The access itself: base from the context, index zero-extended, static offset as displacement if it fits."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         memarg: cython.pointer(MemArg) = cython.address(self.ssa.memargs[at.c])
         memory: cython.pointer(MemoryPlan) = cython.address(self.plan.memories[memarg.memory])

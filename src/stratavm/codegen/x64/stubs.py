@@ -147,7 +147,7 @@ def _return_to_host(a: Asm) -> None:
 
 @lru_cache(maxsize=1)
 def trap_exit() -> Code:
-    """Leaves the innermost activation with 1. Entered by a jump (from a signal handler), r15 = ExecContext, any stack."""
+    """Leaves the innermost activation with 1. Entered by a jump from a signal handler: r15 = ExecContext, any stack."""
     a = Asm()
     a.ins("mov_rm", "r11", base="r15", disp=_EXEC["activation"])
     a.ins("mov_rm", "rsp", base="r11", disp=_ENTRY_SP)

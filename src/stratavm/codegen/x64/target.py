@@ -49,7 +49,7 @@ class ModulePlan:
     """A module's types, functions and context offsets. Immutable once made."""
 
     def __init__(self, module, plans=(), features=None, poison: bool = False) -> None:
-        """``plans``: PLAN_GUARD or PLAN_BOUNDED per memory (guard where missing); ``features``: None = this machine's."""
+        """``plans``: PLAN_GUARD or PLAN_BOUNDED per memory (or guard); ``features``: None = this machine's."""
         self.features = host_features() if features is None else frozenset(features)
         missing = REQUIRED - self.features
         if missing:

@@ -1,4 +1,4 @@
-"""Claims about the jit tier: when code is made, that it is the same every time, what happens where it cannot be made."""
+"""Claims about the jit tier: when code is made, that it is always the same, what happens where it cannot be made."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_nothing_is_compiled_before_its_first_call(monkeypatch):
 
 @pytest.mark.parametrize("allocator", ["linear", "naive"])
 def test_the_same_input_gives_the_same_bytes(allocator):
-    """Five times, in shuffled order, by reused workers and by fresh ones, on several threads: code and tables are equal."""
+    """Five times, in shuffled order, by reused and by fresh workers, on several threads: code and tables are equal."""
     valid = validate(parse_module(many_functions()))
     options = Options(allocator=allocator)
     reference = [ModuleCompiler(valid.module, options).compile(valid, i) for i in range(COUNT)]
