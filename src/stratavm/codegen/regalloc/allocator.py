@@ -18,7 +18,6 @@ from cython.cimports.stratavm.codegen.regalloc.rewrite import Rewriter
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
-from stratavm.codegen.mfunc import MFunction
 from stratavm.codegen.minst import build, snapshot
 from stratavm.codegen.regalloc.checker import check
 from stratavm.codegen.x64.regs import ALLOCATABLE, STARVED
@@ -95,13 +94,13 @@ class Allocator:
         with cython.nogil:
             self.allocate(m)
 
-    def on(self, f: MFunction) -> MFunction:
+    def on(self, f):
         """Allocate plain machine IR (tests, tools)."""
         m: MCode = build(f)
         self.run(m)
         return snapshot(m)
 
 
-def allocate_function(f: MFunction, kind: str = "linear", registers: int | None = None) -> MFunction:
+def allocate_function(f, kind: str = "linear", registers: int | None = None):
     """Allocate plain machine IR with a fresh allocator (tests, tools)."""
     return Allocator(kind, registers).on(f)
