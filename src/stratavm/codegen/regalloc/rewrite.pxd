@@ -21,6 +21,17 @@ cdef struct PostMove:
     uint32_t dst
     uint32_t vreg
 
+cdef enum:
+    NO_COPIES = 0xFFFFFFFE      # for state_of: nothing is common
+    NO_STATE = 0xFFFFFFFF       # no edge was seen
+    MAX_STATES = 4096           # records in use at a time; beyond, copies end with their block
+
+cdef struct CopyState:
+    # copies at the head of a block that is still to come
+    uint32_t copies
+    uint32_t next               # in the list of free records
+    uint32_t[32] copied
+
 @cython.final
 cdef class Rewriter:
     cdef MCode m
@@ -37,6 +48,11 @@ cdef class Rewriter:
     cdef uint32_t n_slots
     cdef PostMove* post
     cdef uint32_t n_post, cap_post
+    cdef CopyState* states
+    cdef uint32_t n_states, cap_states, free_state
+    cdef uint32_t* state_of         # by block: its record, NO_COPIES or NO_STATE
+    cdef uint32_t cap_state_of
+    cdef bint falls                 # the next block has no other way in than the end of this one
     # registers, as masks
     cdef uint32_t occupied          # by values whose home they are
     cdef uint32_t dying             # of those: values read for the last time by the instruction at hand
@@ -54,7 +70,10 @@ cdef class Rewriter:
 
     cdef int run(self, MCode m, Intervals t, uint32_t* slot_of, uint32_t registers) except -1 nogil
     cdef int _block(self, Intervals t, uint32_t number) except -1 nogil
-    cdef int _enter(self, Intervals t, uint32_t number) except -1 nogil
+    cdef int _enter(self, uint32_t number) except -1 nogil
+    cdef int _leave(self, Intervals t, uint32_t number) except -1 nogil
+    cdef int _merge(self, uint32_t target) except -1 nogil
+    cdef uint32_t _new_state(self) except? 0xFFFFFFFF nogil
     cdef int _inst(self, uint32_t at, MBlock* b) except -1 nogil
     cdef uint32_t _given(self, MOperand* ops, uint32_t n) except? 0xFFFFFFFF nogil
     cdef int _swap(self, MOperand* ops) noexcept nogil

@@ -2,8 +2,8 @@
 """Second half of level 0 allocation: gives every operand its place once each value has a register or a slot.
 
 A value with a home register is always there. A value without one is stored to its slot once, where it is defined, so the
-slot is right everywhere; registers that are free hold *copies*, which live until something else wants the register, to the
-end of the block (or on into a block that only falls in from it), or to the next call. An instruction that needs more
+slot is right everywhere; registers that are free hold *copies*, which live until something else wants the register or to the
+next call, and into blocks where every way in (none of them backward) brings the same copy. An instruction that needs more
 registers than are free evicts a home value to its slot for one instruction.
 
 Everything that must happen between two instructions — results to their homes, evicted values back, loads for the next —
@@ -13,7 +13,7 @@ is one parallel move, so ``_source`` asks where a value is *before* it.
 import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
-from cython.cimports.libc.string import memchr, memset
+from cython.cimports.libc.string import memchr, memcpy, memset
 from cython.cimports.stratavm.base.vec import vec_reserve
 from cython.cimports.stratavm.codegen.minst import (
     C_ANY,
@@ -65,6 +65,8 @@ class Rewriter:
         free(self.narrow)
         free(self.wide)
         free(self.post)
+        free(self.states)
+        free(self.state_of)
 
     def __init__(self, moves: ParallelMove) -> None:
         self.moves = moves
@@ -85,6 +87,16 @@ class Rewriter:
         memset(self.freed, 0xFF, m.n_insts * size)
         self.n_narrow = self.n_wide = self.n_slots = self.n_post = 0
         self.occupied = self.dying = self.copies = self.evicted = self.evicting = 0
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.state_of)),
+            cython.address(self.cap_state_of),
+            m.n_blocks,
+            size,
+        )
+        memset(self.state_of, 0xFF, m.n_blocks * size)
+        self.n_states = 0
+        self.free_state = NO_STATE
+        self.falls = False
         self.turn = 0
         self.failed = False
         m.n_slots = 2 * m.n_vregs + 4
@@ -104,7 +116,7 @@ class Rewriter:
         b: cython.pointer(MBlock) = cython.address(self.m.blocks[number])
         at: uint32_t
         reg: uint32_t
-        self._enter(t, number)
+        self._enter(number)
         for at in range(b.first, b.last):
             self._inst(at, b)
             if self.failed:
@@ -115,28 +127,91 @@ class Rewriter:
             left &= left - 1
             if self.items[self.holder[reg]].end < 2 * b.last:
                 self.occupied &= ~bit(reg)
-        return 0
+        return self._leave(t, number)
 
-    def _enter(self, t: Intervals, number: uint32_t) -> cython.int:
-        """Copies survive only from the block that alone leads here, just before; parameters with homes are in them."""
+    def _enter(self, number: uint32_t) -> cython.int:
+        """Parameters with homes are in them; copies that every way here brings along are kept."""
         b: cython.pointer(MBlock) = cython.address(self.m.blocks[number])
         k: uint32_t
         v: uint32_t
-        falls: cython.bint = False
-        if number and t.preds[number] == 1 and b.nparams == 0:
-            before: cython.pointer(MBlock) = cython.address(self.m.blocks[number - 1])
-            for k in range(before.nedges):
-                if self.m.edges[before.edges + k].target == number:
-                    falls = True
-        if not falls:
-            while self.copies:
-                self._forget_copy(lowest_bit(self.copies))
+        reg: uint32_t
         for k in range(b.nparams):
             v = self.m.block_params[b.params + k]
             if self.items[v].home < 32:
                 self.occupied |= bit(self.items[v].home)
                 self.holder[self.items[v].home] = v
+        if self.falls:
+            return 0
+        while self.copies:
+            self._forget_copy(lowest_bit(self.copies))
+        k = self.state_of[number]
+        if k >= NO_COPIES:
+            return 0
+        left: uint32_t = self.states[k].copies & ~self.occupied
+        while left:
+            reg = lowest_bit(left)
+            left &= left - 1
+            if self.items[self.states[k].copied[reg]].end >= 2 * b.first:
+                self._note_copy(self.states[k].copied[reg], reg)
+        self.states[k].next = self.free_state
+        self.free_state = k
         return 0
+
+    def _leave(self, t: Intervals, number: uint32_t) -> cython.int:
+        """Tell the successors further on which copies they find. At a loop header there are none."""
+        b: cython.pointer(MBlock) = cython.address(self.m.blocks[number])
+        k: uint32_t
+        target: uint32_t
+        self.falls = False
+        for k in range(b.nedges):
+            target = self.m.edges[b.edges + k].target
+            if target <= number or t.loop_stop[target]:
+                continue
+            if target == number + 1 and t.preds[target] == 1:
+                self.falls = True
+            else:
+                self._merge(target)
+        return 0
+
+    def _merge(self, target: uint32_t) -> cython.int:
+        """The copies of a block yet to come: what is common to the edges into it so far."""
+        k: uint32_t = self.state_of[target]
+        reg: uint32_t
+        left: uint32_t
+        if k == NO_COPIES:
+            return 0
+        if k == NO_STATE:
+            self.state_of[target] = NO_COPIES
+            if self.copies == 0 or (self.free_state == NO_STATE and self.n_states >= MAX_STATES):
+                return 0
+            k = self._new_state()
+            self.state_of[target] = k
+            self.states[k].copies = self.copies
+            memcpy(self.states[k].copied, self.copied, cython.sizeof(self.copied))
+            return 0
+        left = self.states[k].copies = self.states[k].copies & self.copies
+        while left:
+            reg = lowest_bit(left)
+            left &= left - 1
+            if self.states[k].copied[reg] != self.copied[reg]:
+                self.states[k].copies &= ~bit(reg)
+        return 0
+
+    def _new_state(self) -> uint32_t:
+        """A record for one block; given back when the block is entered."""
+        k: uint32_t = self.free_state
+        if k != NO_STATE:
+            self.free_state = self.states[k].next
+            return k
+        k = self.n_states
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.states)),
+            cython.address(self.cap_states),
+            k + 1,
+            cython.sizeof(CopyState),
+        )
+        self.n_states = k + 1
+        return k
 
     # ---- one instruction -----------------------------------------------------------------------
 
@@ -339,7 +414,9 @@ class Rewriter:
             if self.items[param].weight == 0:
                 continue
             dst = self.items[param].home
-            if dst >= 32:
+            if dst < 32:
+                self._claim(dst, LATE)
+            else:
                 dst = self._slot(param)
             self.moves.add(self._source(self.m.edge_args[e.args + k]), dst, self.m.edge_args[e.args + k])
         return 0
