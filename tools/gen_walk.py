@@ -1,4 +1,4 @@
-"""Generate the two walks over a function body from ``module/walk.py.in``.
+"""Generate the two walks over a function body from ``module/walk.py.in`` and its second part, ``walk_rows.py.in``.
 
 The source is Python with two names that are known here: ``if VALIDATE:`` and ``if BUILD:`` blocks are kept in one
 specialisation and dropped in the other.
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from tools.gen import ROOT, write
 
-SOURCE = "src/stratavm/module/walk.py.in"
+SOURCES = ("src/stratavm/module/walk.py.in", "src/stratavm/module/walk_rows.py.in")
+"""One class, in two files to read."""
 FLAGS = ("VALIDATE", "BUILD")
 
 
@@ -72,7 +73,7 @@ def specialise(lines: list[str], flag: str) -> list[str]:
 
 def main() -> None:
     """Write both walks."""
-    source = (ROOT / SOURCE).read_text().splitlines()
+    source = "\n".join((ROOT / path).read_text() for path in SOURCES).splitlines()
     for walk in WALKS:
         text = "\n".join(specialise(source, walk.flag)) + "\n"
         base = walk.base.rpartition(".")[2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import statistics
 import time
 from collections.abc import Callable
@@ -24,12 +25,17 @@ ATTEMPTS = 3
 
 
 def seconds(action: Callable[[], Any]) -> float:
-    """Median of a few runs, in processor time of this thread."""
+    """Median of a few runs, in processor time of this thread, without the rounds of Python's collector."""
     found = []
-    for _ in range(ROUNDS):
-        start = time.thread_time()
-        action()
-        found.append(time.thread_time() - start)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(ROUNDS):
+            start = time.thread_time()
+            action()
+            found.append(time.thread_time() - start)
+    finally:
+        gc.enable()
     return statistics.median(found)
 
 

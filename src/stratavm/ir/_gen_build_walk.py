@@ -153,7 +153,188 @@ class BuildWalk(Builder):
         type: uint32_t = self.index()
         table: uint32_t = self.index()
         return self.emit_call(type, type, table, 1)
-    # ---- the rest of the polymorphic rows ------------------------------------------------------
+    # ---- code that no live edge reaches ----------------------------------------------------
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def skip_types(self) -> cython.int:
+        """Pass over a vector of value types."""
+        count: uint32_t = self.index()
+        while count > 0:
+            self.skip_type()
+            count -= 1
+        return 0
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def skip_type(self) -> cython.int:
+        """Pass over a value type or a block type."""
+        byte: uint8_t = self.p[0]
+        leb_s33(cython.address(self.p), self.end, cython.address(self.leb))
+        if byte == 0x63 or byte == 0x64:
+            leb_s33(cython.address(self.p), self.end, cython.address(self.leb))
+        return 0
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def skip_immediates(self, imms: uint32_t) -> cython.int:
+        """Pass over the immediates of a row."""
+        kind: uint32_t
+        count: uint32_t
+        while imms != 0:
+            kind = imms & 0xFF
+            imms >>= 8
+            if kind == IMM_BLOCKTYPE:
+                self.skip_type()
+            elif kind == IMM_VALTYPES:
+                self.skip_types()
+            elif kind == IMM_F32:
+                self.p += 4
+            elif kind == IMM_F64:
+                self.p += 8
+            elif kind == IMM_V128 or kind == IMM_LANES16:
+                self.p += 16
+            elif kind == IMM_LANE or kind == IMM_CASTFLAGS or kind == IMM_ZERO:
+                self.p += 1
+            elif kind == IMM_LABELS:
+                count = self.index()
+                while count > 0:
+                    self.index()
+                    count -= 1
+                self.index()
+            elif kind == IMM_MEMARG:
+                if self.index() & 0x40:
+                    self.index()
+                leb_u64(cython.address(self.p), self.end, cython.address(self.leb))
+            else:
+                leb_s64(cython.address(self.p), self.end, cython.address(self.leb))
+        return 0
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def skip_dead(self) -> cython.int:
+        """Pass over instructions up to the frame's own ``else`` or ``end``. Nested frames are counted, nothing is built."""
+        depth: uint32_t = 0
+        op: uint32_t
+        before: cython.pointer(cython.const[uint8_t])
+        while self.p < self.end:
+            before = self.p
+            self.p += 1
+            op = OP_BY_BYTE[before[0]] if before[0] < 0xFB else self.prefixed(before[0])
+            if op == OP_END or op == OP_ELSE:
+                if depth == 0:
+                    self.p = before
+                    break
+                if op == OP_END:
+                    depth -= 1
+            elif op == OP_BLOCK or op == OP_LOOP or op == OP_IF:
+                depth += 1
+                if op == OP_LOOP:
+                    self.loop += 1
+            self.skip_immediates(OP_IMMS[op])
+        return 0
+
+    # ---- the loop ------------------------------------------------------------------------------
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(-1)
+    def rare(self) -> cython.int:
+        """Rows outside the loop's own switch."""
+        op: uint32_t = self.op
+        if op == OP_RETURN:
+            return self.emit_return()
+        if op == OP_UNREACHABLE:
+            return self.emit_unreachable()
+        if op == OP_NOP:
+            return 0
+        if op == OP_RETURN_CALL:
+            return self.call()
+        if op == OP_CALL_INDIRECT or op == OP_RETURN_CALL_INDIRECT:
+            return self.call_indirect()
+        if op == OP_SELECT or op == OP_SELECT_T:
+            return self.select()
+        if op == OP_TABLE_GET or op == OP_TABLE_SET or op == OP_TABLE_SIZE or op == OP_TABLE_GROW or op == OP_TABLE_FILL:
+            return self.table_access()
+        if op == OP_TABLE_INIT or op == OP_TABLE_COPY or op == OP_ELEM_DROP:
+            return self.bulk_table()
+        if (
+            op == OP_MEMORY_SIZE or op == OP_MEMORY_GROW or op == OP_MEMORY_INIT or op == OP_MEMORY_COPY
+            or op == OP_MEMORY_FILL or op == OP_DATA_DROP
+        ):
+            return self.bulk_memory()
+        if op == OP_REF_NULL or op == OP_REF_IS_NULL or op == OP_REF_FUNC:
+            return self.reference()
+        return self.refuse(op)
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(-1)
+    def run(self) -> cython.int:
+        """Walk from the first instruction to the end of the function."""
+        op: uint32_t
+        byte: uint8_t
+        while True:
+            if not self.live:
+                self.skip_dead()
+            self.at = self.p
+            byte = self.p[0]
+            self.p += 1
+            op = OP_BY_BYTE[byte] if byte < 0xFB else self.prefixed(byte)
+            self.op = op
+            if self.sp + 16 > self.cap_values:
+                self.grow(64)
+            if op == OP_LOCAL_GET or op == OP_LOCAL_SET or op == OP_LOCAL_TEE:
+                if self.local_access():
+                    return 1
+            elif op == OP_I32_CONST or op == OP_I64_CONST or op == OP_F32_CONST or op == OP_F64_CONST:
+                if self.constant_op():
+                    return 1
+            elif OP_ACCESS[op] and byte < 0xFB:
+                if self.memory_access():
+                    return 1
+            elif op == OP_GLOBAL_GET or op == OP_GLOBAL_SET:
+                if self.global_access():
+                    return 1
+            elif op == OP_CALL:
+                if self.call():
+                    return 1
+            elif op == OP_BLOCK:
+                if self.block(1):
+                    return 1
+            elif op == OP_LOOP:
+                if self.block(2):
+                    return 1
+            elif op == OP_IF:
+                if self.block(3):
+                    return 1
+            elif op == OP_ELSE:
+                if self.else_arm():
+                    return 1
+            elif op == OP_END:
+                if self.end_block():
+                    return 1
+                if self.n_frames == 0:
+                    return self.finish()
+            elif op == OP_BR or op == OP_BR_IF:
+                if self.branch():
+                    return 1
+            elif op == OP_BR_TABLE:
+                if self.branch_table():
+                    return 1
+            elif op == OP_DROP:
+                self.sp -= 1
+            elif OP_POPS[op] != 255 and OP_IMMS[op] == 0 and op != OP_NOP:
+                if self.plain():
+                    return 1
+            elif self.rare():
+                return 1
+
+    # ---- rows: immediates, operands, results; control flow and calls are in walk.py.in -----------
 
     @cython.cfunc
     @cython.nogil
@@ -271,93 +452,6 @@ class BuildWalk(Builder):
         self.values[self.sp - 1] = put_node(self, self.op, OP_SIGNATURE[self.op] & 15, self.values[self.sp - 1], NO_VALUE, memory)
         return 0
 
-    # ---- code that no live edge reaches ----------------------------------------------------
-
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
-    def skip_types(self) -> cython.int:
-        """Pass over a vector of value types."""
-        count: uint32_t = self.index()
-        while count > 0:
-            self.skip_type()
-            count -= 1
-        return 0
-
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
-    def skip_type(self) -> cython.int:
-        """Pass over a value type or a block type."""
-        byte: uint8_t = self.p[0]
-        leb_s33(cython.address(self.p), self.end, cython.address(self.leb))
-        if byte == 0x63 or byte == 0x64:
-            leb_s33(cython.address(self.p), self.end, cython.address(self.leb))
-        return 0
-
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
-    def skip_immediates(self, imms: uint32_t) -> cython.int:
-        """Pass over the immediates of a row."""
-        kind: uint32_t
-        count: uint32_t
-        while imms != 0:
-            kind = imms & 0xFF
-            imms >>= 8
-            if kind == IMM_BLOCKTYPE:
-                self.skip_type()
-            elif kind == IMM_VALTYPES:
-                self.skip_types()
-            elif kind == IMM_F32:
-                self.p += 4
-            elif kind == IMM_F64:
-                self.p += 8
-            elif kind == IMM_V128 or kind == IMM_LANES16:
-                self.p += 16
-            elif kind == IMM_LANE or kind == IMM_CASTFLAGS or kind == IMM_ZERO:
-                self.p += 1
-            elif kind == IMM_LABELS:
-                count = self.index()
-                while count > 0:
-                    self.index()
-                    count -= 1
-                self.index()
-            elif kind == IMM_MEMARG:
-                if self.index() & 0x40:
-                    self.index()
-                leb_u64(cython.address(self.p), self.end, cython.address(self.leb))
-            else:
-                leb_s64(cython.address(self.p), self.end, cython.address(self.leb))
-        return 0
-
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
-    def skip_dead(self) -> cython.int:
-        """Pass over instructions up to the frame's own ``else`` or ``end``. Nested frames are counted, nothing is built."""
-        depth: uint32_t = 0
-        op: uint32_t
-        before: cython.pointer(cython.const[uint8_t])
-        while self.p < self.end:
-            before = self.p
-            self.p += 1
-            op = OP_BY_BYTE[before[0]] if before[0] < 0xFB else self.prefixed(before[0])
-            if op == OP_END or op == OP_ELSE:
-                if depth == 0:
-                    self.p = before
-                    break
-                if op == OP_END:
-                    depth -= 1
-            elif op == OP_BLOCK or op == OP_LOOP or op == OP_IF:
-                depth += 1
-                if op == OP_LOOP:
-                    self.loop += 1
-            self.skip_immediates(OP_IMMS[op])
-        return 0
-
-    # ---- the loop ------------------------------------------------------------------------------
-
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(-1)
@@ -412,97 +506,3 @@ class BuildWalk(Builder):
         if self.op == OP_LOCAL_SET:
             self.sp -= 1
         return 0
-
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(-1)
-    def rare(self) -> cython.int:
-        """Rows outside the loop's own switch."""
-        op: uint32_t = self.op
-        if op == OP_RETURN:
-            return self.emit_return()
-        if op == OP_UNREACHABLE:
-            return self.emit_unreachable()
-        if op == OP_NOP:
-            return 0
-        if op == OP_RETURN_CALL:
-            return self.call()
-        if op == OP_CALL_INDIRECT or op == OP_RETURN_CALL_INDIRECT:
-            return self.call_indirect()
-        if op == OP_SELECT or op == OP_SELECT_T:
-            return self.select()
-        if op == OP_TABLE_GET or op == OP_TABLE_SET or op == OP_TABLE_SIZE or op == OP_TABLE_GROW or op == OP_TABLE_FILL:
-            return self.table_access()
-        if op == OP_TABLE_INIT or op == OP_TABLE_COPY or op == OP_ELEM_DROP:
-            return self.bulk_table()
-        if (
-            op == OP_MEMORY_SIZE or op == OP_MEMORY_GROW or op == OP_MEMORY_INIT or op == OP_MEMORY_COPY
-            or op == OP_MEMORY_FILL or op == OP_DATA_DROP
-        ):
-            return self.bulk_memory()
-        if op == OP_REF_NULL or op == OP_REF_IS_NULL or op == OP_REF_FUNC:
-            return self.reference()
-        return self.refuse(op)
-
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(-1)
-    def run(self) -> cython.int:
-        """Walk from the first instruction to the end of the function."""
-        op: uint32_t
-        byte: uint8_t
-        while True:
-            if not self.live:
-                self.skip_dead()
-            self.at = self.p
-            byte = self.p[0]
-            self.p += 1
-            op = OP_BY_BYTE[byte] if byte < 0xFB else self.prefixed(byte)
-            self.op = op
-            if self.sp + 16 > self.cap_values:
-                self.grow(64)
-            if op == OP_LOCAL_GET or op == OP_LOCAL_SET or op == OP_LOCAL_TEE:
-                if self.local_access():
-                    return 1
-            elif op == OP_I32_CONST or op == OP_I64_CONST or op == OP_F32_CONST or op == OP_F64_CONST:
-                if self.constant_op():
-                    return 1
-            elif OP_ACCESS[op] and byte < 0xFB:
-                if self.memory_access():
-                    return 1
-            elif op == OP_GLOBAL_GET or op == OP_GLOBAL_SET:
-                if self.global_access():
-                    return 1
-            elif op == OP_CALL:
-                if self.call():
-                    return 1
-            elif op == OP_BLOCK:
-                if self.block(1):
-                    return 1
-            elif op == OP_LOOP:
-                if self.block(2):
-                    return 1
-            elif op == OP_IF:
-                if self.block(3):
-                    return 1
-            elif op == OP_ELSE:
-                if self.else_arm():
-                    return 1
-            elif op == OP_END:
-                if self.end_block():
-                    return 1
-                if self.n_frames == 0:
-                    return self.finish()
-            elif op == OP_BR or op == OP_BR_IF:
-                if self.branch():
-                    return 1
-            elif op == OP_BR_TABLE:
-                if self.branch_table():
-                    return 1
-            elif op == OP_DROP:
-                self.sp -= 1
-            elif OP_POPS[op] != 255 and OP_IMMS[op] == 0 and op != OP_NOP:
-                if self.plain():
-                    return 1
-            elif self.rare():
-                return 1

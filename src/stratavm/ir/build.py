@@ -39,8 +39,10 @@ if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 TRAP_UNREACHABLE = cython.declare(uint32_t, TRAPS_BY_NAME["unreachable"].code)
+# Units of work are words copied: edge arguments, snapshots, results of calls. Programs need at most two per byte.
 WORK_FLOOR = cython.declare(uint64_t, 1 << 20)
-WORK_PER_BYTE = cython.declare(uint64_t, 100)
+WORK_PER_BYTE = cython.declare(uint64_t, 16)
+WORK_LIMIT = cython.declare(uint64_t, 1 << 25)
 
 
 @cython.cfunc
@@ -91,6 +93,7 @@ class Builder:
         return 0
 
     def grow(self, more):
+        """Room for ``more`` values: the validator limited the stack."""
         return vec_reserve(
             cython.cast(cython.pp_void, cython.address(self.values)),
             cython.address(self.cap_values),
@@ -154,6 +157,8 @@ class Builder:
         self.live = True
         self.work = 0
         self.budget = WORK_FLOOR + WORK_PER_BYTE * (body.end - body.start)
+        if self.budget > WORK_LIMIT:
+            self.budget = WORK_LIMIT
         self.ssa.clear()
         if body.flags & VB_COMPLEX:
             return refuse_size(body.func)
@@ -574,6 +579,7 @@ class Builder:
         if self.op != OP_CALL and self.op != OP_CALL_INDIRECT:
             self.live = False
             return 0
+        self.spend(at.n_results)
         self.grow(at.n_results + 16)
         for i in range(at.n_results):
             if i == 0:

@@ -9,7 +9,7 @@ from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t
 from cython.cimports.stratavm.base.leb import leb_s32, leb_s33, leb_s64, leb_u32, leb_u64
 from cython.cimports.stratavm.module.checker import (
     F_ALIGN, F_ARITY, F_DATA, F_DATA_COUNT, F_ELEM, F_ELSE, F_END, F_FEATURE, F_FUNC, F_GLOBAL, F_ILLEGAL, F_IMMUTABLE,
-    F_LABEL, F_LOCAL, F_MEMOP, F_MEMORY, F_NOT_FUNC, F_NOT_FUNCREF, F_NUMBERS, F_OFFSET, F_REFERENCE, F_TABLE, F_TARGETS, F_TYPE,
+    F_LABEL, F_LOCAL, F_MEMOP, F_MEMORY, F_NOT_FUNC, F_NOT_FUNCREF, F_NUMBERS, F_OFFSET, F_REFERENCE, F_STACK, F_TABLE, F_TARGETS, F_TYPE,
     F_TYPE_INDEX, F_UNDECLARED, F_VALTYPE, F_VALUES, FK_ELSE, FK_IF, FK_LOOP, NOTHING, Checker, Frame,
     natural_alignment,
 )
@@ -453,8 +453,117 @@ class ValidateWalk(Checker):
                 return 1
         self.unreachable()
         return 0
+    # ---- the loop ------------------------------------------------------------------------------
 
-    # ---- the rest of the polymorphic rows ------------------------------------------------------
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(-1)
+    def rare(self) -> cython.int:
+        """Rows outside the loop's own switch."""
+        op: uint32_t = self.op
+        if op == OP_RETURN:
+            if self.pop_list(self.frames[0].results, self.frames[0].n_results):
+                return 1
+            self.unreachable()
+            return 0
+        if op == OP_UNREACHABLE:
+            self.unreachable()
+            return 0
+        if op == OP_NOP:
+            return 0
+        if op == OP_RETURN_CALL:
+            return self.call()
+        if op == OP_CALL_INDIRECT or op == OP_RETURN_CALL_INDIRECT:
+            return self.call_indirect()
+        if op == OP_SELECT or op == OP_SELECT_T:
+            return self.select()
+        if op == OP_TABLE_GET or op == OP_TABLE_SET or op == OP_TABLE_SIZE or op == OP_TABLE_GROW or op == OP_TABLE_FILL:
+            return self.table_access()
+        if op == OP_TABLE_INIT or op == OP_TABLE_COPY or op == OP_ELEM_DROP:
+            return self.bulk_table()
+        if (
+            op == OP_MEMORY_SIZE or op == OP_MEMORY_GROW or op == OP_MEMORY_INIT or op == OP_MEMORY_COPY
+            or op == OP_MEMORY_FILL or op == OP_DATA_DROP
+        ):
+            return self.bulk_memory()
+        if op == OP_REF_NULL or op == OP_REF_IS_NULL or op == OP_REF_FUNC:
+            return self.reference()
+        return self.fail(F_FEATURE, 0, OP_FEATURE[op])
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(-1)
+    def run(self) -> cython.int:
+        """Walk from the first instruction to the end of the function."""
+        op: uint32_t
+        byte: uint8_t
+        while True:
+            if self.p >= self.end:
+                return self.fail(F_END, NOTHING, NOTHING)
+            self.at = self.p
+            byte = self.p[0]
+            self.p += 1
+            op = OP_BY_BYTE[byte] if byte < 0xFB else self.prefixed(byte)
+            self.op = op
+            if op == NO_OP:
+                if self.leb != 0:
+                    return self.fail(self.leb, NOTHING, NOTHING)
+                return self.fail(F_ILLEGAL, NOTHING, byte)
+            if not self.context.features >> OP_FEATURE[op] & 1:
+                return self.fail(F_FEATURE, 0, OP_FEATURE[op])
+            if self.sp > self.body.max_stack:
+                self.body.max_stack = self.sp
+                if self.sp > self.context.max_stack:
+                    return self.fail(F_STACK, self.context.max_stack, NOTHING)
+            if self.sp + 16 > self.cap_values:
+                self.grow(64)
+            if op == OP_LOCAL_GET or op == OP_LOCAL_SET or op == OP_LOCAL_TEE:
+                if self.local_access():
+                    return 1
+            elif op == OP_I32_CONST or op == OP_I64_CONST or op == OP_F32_CONST or op == OP_F64_CONST:
+                if self.constant_op():
+                    return 1
+            elif OP_ACCESS[op] and byte < 0xFB:
+                if self.memory_access():
+                    return 1
+            elif op == OP_GLOBAL_GET or op == OP_GLOBAL_SET:
+                if self.global_access():
+                    return 1
+            elif op == OP_CALL:
+                if self.call():
+                    return 1
+            elif op == OP_BLOCK:
+                if self.block(1):
+                    return 1
+            elif op == OP_LOOP:
+                if self.block(2):
+                    return 1
+            elif op == OP_IF:
+                if self.block(3):
+                    return 1
+            elif op == OP_ELSE:
+                if self.else_arm():
+                    return 1
+            elif op == OP_END:
+                if self.end_block():
+                    return 1
+                if self.n_frames == 0:
+                    return self.finish()
+            elif op == OP_BR or op == OP_BR_IF:
+                if self.branch():
+                    return 1
+            elif op == OP_BR_TABLE:
+                if self.branch_table():
+                    return 1
+            elif op == OP_DROP:
+                if self.pop_any():
+                    return 1
+            elif OP_POPS[op] != 255 and OP_IMMS[op] == 0 and op != OP_NOP:
+                if self.plain():
+                    return 1
+            elif self.rare():
+                return 1
+
+    # ---- rows: immediates, operands, results; control flow and calls are in walk.py.in -----------
 
     @cython.cfunc
     @cython.nogil
@@ -641,8 +750,6 @@ class ValidateWalk(Checker):
                 return 1
             return 0
         return self.pop(address) or self.push(0x80 - (OP_SIGNATURE[self.op] & 15))
-    # ---- the loop ------------------------------------------------------------------------------
-
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(-1)
@@ -699,108 +806,3 @@ class ValidateWalk(Checker):
         if self.op == OP_LOCAL_TEE:
             self.push(type)
         return 0
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(-1)
-    def rare(self) -> cython.int:
-        """Rows outside the loop's own switch."""
-        op: uint32_t = self.op
-        if op == OP_RETURN:
-            if self.pop_list(self.frames[0].results, self.frames[0].n_results):
-                return 1
-            self.unreachable()
-            return 0
-        if op == OP_UNREACHABLE:
-            self.unreachable()
-            return 0
-        if op == OP_NOP:
-            return 0
-        if op == OP_RETURN_CALL:
-            return self.call()
-        if op == OP_CALL_INDIRECT or op == OP_RETURN_CALL_INDIRECT:
-            return self.call_indirect()
-        if op == OP_SELECT or op == OP_SELECT_T:
-            return self.select()
-        if op == OP_TABLE_GET or op == OP_TABLE_SET or op == OP_TABLE_SIZE or op == OP_TABLE_GROW or op == OP_TABLE_FILL:
-            return self.table_access()
-        if op == OP_TABLE_INIT or op == OP_TABLE_COPY or op == OP_ELEM_DROP:
-            return self.bulk_table()
-        if (
-            op == OP_MEMORY_SIZE or op == OP_MEMORY_GROW or op == OP_MEMORY_INIT or op == OP_MEMORY_COPY
-            or op == OP_MEMORY_FILL or op == OP_DATA_DROP
-        ):
-            return self.bulk_memory()
-        if op == OP_REF_NULL or op == OP_REF_IS_NULL or op == OP_REF_FUNC:
-            return self.reference()
-        return self.fail(F_FEATURE, 0, OP_FEATURE[op])
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(-1)
-    def run(self) -> cython.int:
-        """Walk from the first instruction to the end of the function."""
-        op: uint32_t
-        byte: uint8_t
-        while True:
-            if self.p >= self.end:
-                return self.fail(F_END, NOTHING, NOTHING)
-            self.at = self.p
-            byte = self.p[0]
-            self.p += 1
-            op = OP_BY_BYTE[byte] if byte < 0xFB else self.prefixed(byte)
-            self.op = op
-            if op == NO_OP:
-                if self.leb != 0:
-                    return self.fail(self.leb, NOTHING, NOTHING)
-                return self.fail(F_ILLEGAL, NOTHING, byte)
-            if not self.context.features >> OP_FEATURE[op] & 1:
-                return self.fail(F_FEATURE, 0, OP_FEATURE[op])
-            if self.sp > self.body.max_stack:
-                self.body.max_stack = self.sp
-            if self.sp + 16 > self.cap_values:
-                self.grow(64)
-            if op == OP_LOCAL_GET or op == OP_LOCAL_SET or op == OP_LOCAL_TEE:
-                if self.local_access():
-                    return 1
-            elif op == OP_I32_CONST or op == OP_I64_CONST or op == OP_F32_CONST or op == OP_F64_CONST:
-                if self.constant_op():
-                    return 1
-            elif OP_ACCESS[op] and byte < 0xFB:
-                if self.memory_access():
-                    return 1
-            elif op == OP_GLOBAL_GET or op == OP_GLOBAL_SET:
-                if self.global_access():
-                    return 1
-            elif op == OP_CALL:
-                if self.call():
-                    return 1
-            elif op == OP_BLOCK:
-                if self.block(1):
-                    return 1
-            elif op == OP_LOOP:
-                if self.block(2):
-                    return 1
-            elif op == OP_IF:
-                if self.block(3):
-                    return 1
-            elif op == OP_ELSE:
-                if self.else_arm():
-                    return 1
-            elif op == OP_END:
-                if self.end_block():
-                    return 1
-                if self.n_frames == 0:
-                    return self.finish()
-            elif op == OP_BR or op == OP_BR_IF:
-                if self.branch():
-                    return 1
-            elif op == OP_BR_TABLE:
-                if self.branch_table():
-                    return 1
-            elif op == OP_DROP:
-                if self.pop_any():
-                    return 1
-            elif OP_POPS[op] != 255 and OP_IMMS[op] == 0 and op != OP_NOP:
-                if self.plain():
-                    return 1
-            elif self.rare():
-                return 1

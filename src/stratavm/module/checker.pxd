@@ -49,6 +49,7 @@ cdef enum Fault:  # rows of `checker.FAULTS`
     F_NOT_FUNCREF = 30
     F_NUMBERS = 31
     F_TARGETS = 32
+    F_STACK = 33
 
 cdef struct Frame:
     const uint32_t* params

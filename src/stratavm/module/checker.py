@@ -30,8 +30,9 @@ if not cython.compiled:
 T_FUNCREF = cython.declare(uint32_t, T.FUNCREF)
 T_EXTERNREF = cython.declare(uint32_t, T.EXTERNREF)
 
-ASSIGNED_PER_BYTE = cython.declare(uint64_t, 64)
-ASSIGNED_FLOOR = cython.declare(uint64_t, 1 << 16)
+# Entries in the lists of assigned locals of one body. Programs stay below 0.1 per byte; hostile ones could multiply.
+ASSIGNED_PER_BYTE = cython.declare(uint64_t, 1)
+ASSIGNED_FLOOR = cython.declare(uint64_t, 256)
 
 
 @cython.cclass
@@ -86,7 +87,7 @@ class Checker:
         return self.enter(FK_FUNC, at.params, 0, at.results, at.n_results)
 
     def grow(self, more):
-        """Room for ``more`` values."""
+        """Room for ``more`` values. The walk checks the stack's limit between instructions."""
         if cython.cast(uint64_t, self.sp) + more >= NOTHING:
             with cython.gil:
                 raise MemoryError("the operand stack outgrew its index type")
@@ -334,6 +335,9 @@ def fault_error(checker: Checker) -> Exception:
         return ValidationError(
             f"needs the proposal {feature}, which is switched off", offset=offset, func=func, op=mnemonic
         )
+    if fault == F_STACK:
+        wanted = f"at most {checker.expected} values"
+        return ModuleLimit("operand stack too high", limit="operand_stack", offset=offset, expected=wanted)
     if fault == F_TARGETS:
         wanted = f"at most {checker.expected} targets"
         return ModuleLimit(

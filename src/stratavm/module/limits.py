@@ -11,7 +11,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The decoder enforces all but the last four, which are the validator's and the runtime's."""
+    """The decoder enforces all but the last five, which are the validator's and the runtime's."""
 
     module_bytes: int = 1 << 30
     types: int = 1_000_000
@@ -37,6 +37,7 @@ class Limits:
     memory_pages: int = 65_536
     subtype_depth: int = 63
     br_table_targets: int = 65_520
+    operand_stack: int = 1_000_000
 
 
 DEFAULT_LIMITS: Final = Limits()

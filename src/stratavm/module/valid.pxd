@@ -87,6 +87,7 @@ cdef class Context:
     cdef uint32_t n_elems
     cdef uint32_t n_datas
     cdef bint has_data_count
+    cdef uint32_t max_stack    # operands of one body
     cdef uint32_t max_targets  # of a br_table, the default not counted
     cdef uint32_t singles[128] # packed value type by its one byte: block types point here
 

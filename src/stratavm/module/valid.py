@@ -47,12 +47,13 @@ def _array(count: cython.size_t, size: cython.size_t) -> cython.p_void:
 class Context:
     """The specification's context C: what a body may refer to. The module's own checks ran before."""
 
-    def __cinit__(self, module, features, canonical, max_targets):
+    def __cinit__(self, module, features, canonical, limits):
         self.module = module
         self.binary = cython.cast(cython.pointer(cython.const[uint8_t]), cython.cast(cython.p_char, module.binary))
         self.binary_size = len(module.binary)
         self.features = feature_mask(features)
-        self.max_targets = max_targets
+        self.max_targets = limits.br_table_targets
+        self.max_stack = limits.operand_stack
         self._take_types(canonical)
         self._take_spaces()
 

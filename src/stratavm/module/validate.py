@@ -42,7 +42,7 @@ def validate(
     checks.imports()
     checks.spaces()
     checks.functions()
-    context = Context(module, features, canonical, limits.br_table_targets)
+    context = Context(module, features, canonical, limits)
     constants = Constants(module, context, features)
     checks.constants(constants)
     checks.exports()

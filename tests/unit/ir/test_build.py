@@ -326,6 +326,14 @@ def test_an_endless_evaluation_runs_out_of_fuel() -> None:
         evaluate(view_of(text), instantiate(Store(), parse_module(text)), [], fuel=1000)
 
 
+def test_exits_times_locals_is_a_resource_limit() -> None:
+    """A branch after each of thousands of assignments to as many locals: every edge would carry them all."""
+    n = 4000
+    body = "".join(f"(local.set {i + 1} (local.get 0)) (br_if 0 (local.get 0))" for i in range(n))
+    with pytest.raises(ResourceLimit):
+        view_of(f"(module (func (param i32) (local {'i32 ' * n}) (block {body})))")
+
+
 def test_a_body_out_of_proportion_is_a_resource_limit() -> None:
     """Loops nested in loops around thousands of assignments need their product in parameters: refused, not endured."""
     n = 2000

@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from stratavm.base.errors import Unsupported, ValidationError
+from stratavm.module.limits import DEFAULT_LIMITS
 from stratavm.module.model import Module
 from stratavm.module.parser import parse_module
 from stratavm.module.valid import Context
@@ -46,7 +47,7 @@ CHAINS = (
 @pytest.fixture(scope="module")
 def context() -> Context:
     """The facts of ``TYPES``."""
-    return Context(TYPES, EVERYTHING, canonical_types(TYPES), 10)
+    return Context(TYPES, EVERYTHING, canonical_types(TYPES), DEFAULT_LIMITS)
 
 
 def test_equivalent_definitions_have_one_number() -> None:

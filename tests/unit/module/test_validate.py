@@ -117,6 +117,14 @@ def test_a_br_table_has_a_limit() -> None:
     assert caught.value.limit == "br_table_targets"
 
 
+def test_the_operand_stack_has_a_limit() -> None:
+    """A call of two bytes may push a thousand values: the stack's height is bounded, not only the body's size."""
+    text = f"(module (func $f (result {'i32 ' * 1000}) (unreachable)) (func {'(call $f)' * 1100} (unreachable)))"
+    with pytest.raises(ModuleLimit) as caught:
+        validate(parse_module(text))
+    assert caught.value.limit == "operand_stack"
+
+
 def test_extended_constants_are_typed() -> None:
     """``add`` on constants is constant; on another type a mismatch."""
     validate(
