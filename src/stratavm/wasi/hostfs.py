@@ -330,8 +330,7 @@ class HostDirectory(Directory):
 def open_flags(how: Opening) -> int:
     """The host's flags. Linux truncates with O_RDONLY too: whether TRUNC is allowed was asked before."""
     flags = OPEN_ALWAYS | (0 if how.follow else os.O_NOFOLLOW)
-    if how.oflags & Oflags.DIRECTORY:
-        return flags | os.O_DIRECTORY
+    flags |= os.O_DIRECTORY if how.oflags & Oflags.DIRECTORY else 0
     flags |= os.O_RDWR if how.read and how.write else os.O_WRONLY if how.write else os.O_RDONLY
     for bit, host in ((Oflags.CREAT, os.O_CREAT), (Oflags.EXCL, os.O_EXCL), (Oflags.TRUNC, os.O_TRUNC)):
         flags |= host if how.oflags & bit else 0

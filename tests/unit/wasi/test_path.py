@@ -56,7 +56,7 @@ def test_resolution(tree, path, expected):
         ("dir", Oflags.CREAT, RW, True, Errno.ISDIR),
         ("dir", 0, RW, True, Errno.ISDIR),
         ("dir", Oflags.TRUNC, Rights.FD_READ, True, Errno.ISDIR),
-        ("dir", Oflags.DIRECTORY, RW, True, Errno.SUCCESS),
+        ("dir", Oflags.DIRECTORY, RW, True, Errno.ISDIR),
         ("dirlink", Oflags.DIRECTORY, 0, True, Errno.SUCCESS),
         ("dirlink", Oflags.DIRECTORY, 0, False, Errno.NOTDIR),
         ("dirlink/", Oflags.DIRECTORY, 0, False, Errno.SUCCESS),

@@ -96,4 +96,4 @@ def test_reading_works_and_creat_of_what_exists_too(world):
     assert guest.read(guest.open("file", Oflags.CREAT)) == b"hello"
     assert guest.read(guest.open("inner", fd=sub(guest))) == b"inner"
     assert guest.try_open("file", Oflags.CREAT | Oflags.EXCL) is Errno.EXIST
-    assert guest.try_open("dir", Oflags.DIRECTORY, RW) is Errno.SUCCESS
+    assert guest.try_open("dir", Oflags.DIRECTORY, Rights.FD_READ) is Errno.SUCCESS

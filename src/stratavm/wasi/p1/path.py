@@ -112,12 +112,11 @@ def path_open(
 
 
 def _opening(flags: int, oflags: int, fdflags: int, rights: int) -> Opening:
-    """What the arguments ask for. A directory is never opened for writing."""
-    if oflags & Oflags.DIRECTORY:
-        if oflags & (Oflags.CREAT | Oflags.EXCL | Oflags.TRUNC):
-            raise WasiError(Errno.INVAL)
-        return Opening(oflags, fdflags, follows(flags), True, False)
-    return Opening(oflags, fdflags, follows(flags), bool(rights & Rights.FD_READ), bool(rights & Rights.FD_WRITE))
+    """What the arguments ask for. A directory opens for reading whatever the rights; for writing it is ISDIR later."""
+    if oflags & Oflags.DIRECTORY and oflags & (Oflags.CREAT | Oflags.EXCL | Oflags.TRUNC):
+        raise WasiError(Errno.INVAL)
+    read = bool(rights & Rights.FD_READ or oflags & Oflags.DIRECTORY)
+    return Opening(oflags, fdflags, follows(flags), read, bool(rights & Rights.FD_WRITE))
 
 
 @PREVIEW1.function("path_readlink", "iiiiii->i")
