@@ -1,6 +1,8 @@
+# cython: linetrace=False
+# strata: hot
 """The code arena: one private reservation, written once, executable before it is published. Gives code no meaning."""
 
-# strata: hot
+# Not traced: a trace function needs the GIL, and most of this runs without it but with the arena's lock.
 # Chunks of 64 KiB belong to one owner; concurrent compilers of one owner write into different runs of chunks. Pages go
 # RW -> RX when a batch is published and never back, so a batch costs whole pages: publish many functions at once if you
 # can.
