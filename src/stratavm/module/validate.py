@@ -13,7 +13,7 @@ from typing import Final
 from stratavm.base.errors import ModuleError, Unsupported, ValidationError
 from stratavm.module._gen_validate_walk import ValidateWalk
 from stratavm.module.checker import fault_error
-from stratavm.module.constant import Constants
+from stratavm.module.constant import ONE_CONSTANT, Constants
 from stratavm.module.limits import DEFAULT_LIMITS, Limits
 from stratavm.module.model import Element, Module
 from stratavm.module.valid import Bodies, Context, ValidModule
@@ -24,6 +24,7 @@ CHUNK_BYTES: Final = 128 * 1024
 """Code per unit of work; the facts depend on it, never on the number of threads."""
 SERIAL_BYTES: Final = 256 * 1024
 """Below this, threads cost more than they bring."""
+I32_CONST: Final = 0x41
 MAX_PAGES: Final = 1 << 16
 MAX_PAGES_64: Final = 1 << 48
 MAX_ELEMENTS: Final = (1 << 32) - 1
@@ -259,8 +260,12 @@ class _ModuleChecks:
                 raise ValidationError("type mismatch", expected="an initialiser", found="none")
         for segment in module.elements:
             self._element(segment, constants)
+        plain = ONE_CONSTANT.fullmatch if module.memory_types and not module.memory_types[0].limits.is64 else None
         for data in module.datas:
             if data.offset is not None:
+                code = data.offset.code
+                if plain and code[0] == I32_CONST and not data.memory and plain(code):
+                    continue  # tens of thousands in some programs
                 if data.memory >= len(module.memory_types):
                     raise ValidationError(f"unknown memory {data.memory}", offset=data.offset.offset)
                 is64 = module.memory_types[data.memory].limits.is64
