@@ -1,7 +1,7 @@
 """Strata: a WebAssembly virtual machine for Python, written in Python."""
 
 try:
-    from stratavm import _build
+    import stratavm._build as _build
 except ModuleNotFoundError:  # an installed wheel: only a source checkout has the guard
     pass
 else:
