@@ -45,6 +45,8 @@ cdef class Emitter:
     cdef uint32_t n_colds, cap_colds
     cdef TableUse* tables
     cdef uint32_t n_tables, cap_tables
+    cdef uint32_t* final           # by block: where a jump to it goes
+    cdef uint32_t cap_final
 
     cdef int emit(self) except -1 nogil
     cdef int layout_frame(self) except -1 nogil
@@ -60,6 +62,10 @@ cdef class Emitter:
     cdef int call_indirect(self, MInst* inst) except -1 nogil
     cdef int call_builtin(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef int leave_rec(self) except -1 nogil
+    cdef int thread_jumps(self) except -1 nogil
+    cdef uint32_t next_block(self, uint32_t block) noexcept nogil
+    cdef bint is_near(self, uint32_t label) noexcept nogil
+    cdef int jump_if(self, uint32_t cc, uint32_t target) except -1 nogil
     cdef int jump_to(self, uint32_t target, uint32_t following) except -1 nogil
     cdef int branch(self, MInst* inst, uint32_t block) except -1 nogil
     cdef int branch_table(self, MInst* inst, MOperand* ops, uint32_t block) except -1 nogil

@@ -171,6 +171,7 @@ from stratavm.base.errors import ResourceLimit
 from stratavm.codegen.code import Code
 from stratavm.codegen.x64.regs import ALLOCATABLE
 
+MAX_HOPS = cython.declare(uint32_t, 8)
 SMALL_FRAME = cython.declare(uint32_t, 4096)  # below it the prologue compares rsp itself: the limit has a reserve
 MAX_FRAME = cython.declare(uint32_t, 0x4000000)
 GARBAGE = cython.declare(int64_t, 0x5EED0BADC0DE0BAD)
@@ -188,6 +189,8 @@ class Emitter:
         self.traps = self.returns = cython.NULL
         self.colds = cython.NULL
         self.tables = cython.NULL
+        self.final = cython.NULL
+        self.cap_final = 0
         self.cap_traps = self.cap_returns = self.cap_colds = self.cap_tables = 0
         self.n_traps = self.n_returns = self.n_colds = self.n_tables = 0
 
@@ -196,6 +199,7 @@ class Emitter:
         free(self.returns)
         free(self.colds)
         free(self.tables)
+        free(self.final)
 
     def finish(self):
         """The function just emitted, as a ``Code``."""
@@ -217,6 +221,7 @@ class Emitter:
         self.n_traps = self.n_returns = self.n_colds = self.n_tables = 0
         self.position = NO_VREG
         self.layout_frame()
+        self.thread_jumps()
         self.first_label = self.b.label_block(self.m.n_blocks)
         self.prologue()
         move: uint32_t = 0
@@ -300,6 +305,8 @@ class Emitter:
         block: cython.pointer(MBlock) = cython.address(self.m.blocks[number])
         mv: cython.pointer(Move)
         i: uint32_t
+        if self.final[number] != number:
+            return 0
         self.b.bind(self.first_label + number)
         self.held = NOTHING_HELD
         for i in range(block.first, block.last):
@@ -352,7 +359,7 @@ class Emitter:
         """Jumps, calls, traps, polls."""
         op: uint32_t = inst.op
         if op == P_JMP:
-            return self.jump_to(self.m.edges[self.m.blocks[block].edges].target, block + 1)
+            return self.jump_to(self.m.edges[self.m.blocks[block].edges].target, self.next_block(block))
         if op == P_JCC:
             return self.branch(inst, block)
         if op == P_CALL or op == P_CALL_IMPORT or op == P_CALL_INDIRECT:
@@ -465,27 +472,87 @@ class Emitter:
 
     # ---- jumps ---------------------------------------------------------------------------------
 
+    def thread_jumps(self) -> cython.int:
+        """Blocks that only jump on are left out: ``final`` says where a jump to a block really goes."""
+        n: uint32_t = self.m.n_blocks
+        b: uint32_t
+        t: uint32_t
+        hops: uint32_t
+        move: uint32_t = 0
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.final)),
+            cython.address(self.cap_final),
+            n + 1,
+            cython.sizeof(uint32_t),
+        )
+        for b in range(n):
+            block: cython.pointer(MBlock) = cython.address(self.m.blocks[b])
+            while move < self.m.n_moves and self.m.moves[move].at < block.first:
+                move += 1
+            self.final[b] = b
+            if b and block.last == block.first + 1 and self.m.insts[block.first].op == P_JMP:
+                if move == self.m.n_moves or self.m.moves[move].at != block.first:
+                    self.final[b] = self.m.edges[block.edges].target
+        for b in range(n):
+            t = self.final[b]
+            for hops in range(MAX_HOPS):
+                if self.final[t] == t:
+                    break
+                t = self.final[t]
+            self.final[b] = t
+        for b in range(n):  # the end of a chain that is too long, or a circle, is emitted after all
+            self.final[self.final[b]] = self.final[b]
+        return 0
+
+    def next_block(self, block: uint32_t) -> uint32_t:
+        """The block that will be emitted behind this one."""
+        following: uint32_t = block + 1
+        while following < self.m.n_blocks and self.final[following] != following:
+            following += 1
+        return following
+
     def jump_to(self, target: uint32_t, following: uint32_t) -> cython.int:
-        """Jump to a block unless it comes next."""
+        """Jump to a block unless it comes next; two bytes if it is close behind."""
+        target = self.final[target]
         if target == following:
             return 0
-        return emit_jmp(self.b, self.first_label + target)
+        label: uint32_t = self.first_label + target
+        if self.is_near(label):
+            self.short_jump(ALWAYS)
+            self.b.data[self.b.n - 1] = cython.cast(uint8_t, self.b.labels[label] - self.b.n)
+            return 0
+        return emit_jmp(self.b, label)
+
+    def jump_if(self, cc: uint32_t, target: uint32_t) -> cython.int:
+        """Jump to a block on a condition."""
+        label: uint32_t = self.first_label + self.final[target]
+        if self.is_near(label):
+            self.short_jump(cc)
+            self.b.data[self.b.n - 1] = cython.cast(uint8_t, self.b.labels[label] - self.b.n)
+            return 0
+        return emit_jcc(self.b, cc, label)
+
+    def is_near(self, label: uint32_t) -> cython.bint:
+        """Whether a label is bound and within reach of a two-byte jump from here."""
+        at: uint32_t = self.b.labels[label]
+        return at <= self.b.n and self.b.n + 2 - at <= 128
 
     def branch(self, inst: cython.pointer(MInst), block: uint32_t) -> cython.int:
         """A conditional jump; conditions of two flags take two."""
         taken: uint32_t = self.m.edges[self.m.blocks[block].edges].target
         otherwise: uint32_t = self.m.edges[self.m.blocks[block].edges + 1].target
+        following: uint32_t = self.next_block(block)
         cc: uint32_t = inst.cc
         if cc == CC_FEQ:
-            emit_jcc(self.b, CC_P, self.first_label + otherwise)
+            self.jump_if(CC_P, otherwise)
             cc = CC_E
         elif cc == CC_FNE:
-            emit_jcc(self.b, CC_P, self.first_label + taken)
+            self.jump_if(CC_P, taken)
             cc = CC_NE
-        if taken == block + 1:
-            return emit_jcc(self.b, cc ^ 1, self.first_label + otherwise)
-        emit_jcc(self.b, cc, self.first_label + taken)
-        return self.jump_to(otherwise, block + 1)
+        if self.final[taken] == following:
+            return self.jump_if(cc ^ 1, otherwise)
+        self.jump_if(cc, taken)
+        return self.jump_to(otherwise, following)
 
     def branch_table(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand), block: uint32_t) -> cython.int:
         """Clamp the index to the default, which is the last entry; entries are offsets from the table."""
@@ -770,7 +837,7 @@ class Emitter:
             for k in range(block.nedges):
                 # A field is relative to its own end: count back to the table's start.
                 self.b.rel32(
-                    self.first_label + self.m.edges[block.edges + k].target,
+                    self.first_label + self.final[self.m.edges[block.edges + k].target],
                     FIX_LABEL,
                     -4 * (cython.cast(int32_t, k) + 1),
                 )
