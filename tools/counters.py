@@ -14,7 +14,7 @@ from pathlib import Path
 import capstone
 
 from stratavm.codegen.compile import ModuleCompiler, Options
-from stratavm.codegen.x64.encodings import CPU_FEATURES
+from stratavm.codegen.x64.regs import CPU_FEATURES
 from stratavm.ir.from_wasm import build
 from stratavm.ir.ssa import Ssa
 from stratavm.module.parser import parse_module
