@@ -8,10 +8,11 @@ import cython
 from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t
 from cython.cimports.stratavm.base.leb import leb_s32, leb_s33, leb_s64, leb_u32, leb_u64
 from cython.cimports.stratavm.ir.build import (
-    BK_BLOCK, BK_IF, BK_LOOP, Builder, put_constant, put_local, put_node, put_value, value_type,
+    BK_BLOCK, Builder, put_constant, put_local, put_node, put_value, value_type,
 )
 from cython.cimports.stratavm.ir.ssa import NO_VALUE, T_I32, T_NONE, T_REF, Ssa
 from cython.cimports.stratavm.module.valid import TypeFact
+from cython.cimports.stratavm.module._gen_walk_kinds import *
 from cython.cimports.stratavm.spec._gen_ops import *
 from cython.cimports.stratavm.spec._gen_optables import *
 
@@ -97,13 +98,14 @@ class BuildWalk(Builder):
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(-1)
-    def block(self, kind: cython.int) -> cython.int:
+    def block(self) -> cython.int:
         """``block``, ``loop``, ``if``."""
+        op: uint32_t = self.op
         self.block_type()
-        if kind == BK_IF:
+        if op == OP_IF:
             self.sp -= 1
             return self.enter_if(self.values[self.sp], self.params, self.n_params, self.results, self.n_results)
-        if kind == BK_LOOP:
+        if op == OP_LOOP:
             return self.enter_loop(self.params, self.n_params, self.results, self.n_results)
         return self.enter(BK_BLOCK, self.params, self.n_params, self.results, self.n_results)
     @cython.cfunc
@@ -243,33 +245,9 @@ class BuildWalk(Builder):
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(-1)
-    def rare(self) -> cython.int:
-        """Rows outside the loop's own switch."""
-        op: uint32_t = self.op
-        if op == OP_RETURN:
-            return self.emit_return()
-        if op == OP_UNREACHABLE:
-            return self.emit_unreachable()
-        if op == OP_NOP:
-            return 0
-        if op == OP_RETURN_CALL:
-            return self.call()
-        if op == OP_CALL_INDIRECT or op == OP_RETURN_CALL_INDIRECT:
-            return self.call_indirect()
-        if op == OP_SELECT or op == OP_SELECT_T:
-            return self.select()
-        if op == OP_TABLE_GET or op == OP_TABLE_SET or op == OP_TABLE_SIZE or op == OP_TABLE_GROW or op == OP_TABLE_FILL:
-            return self.table_access()
-        if op == OP_TABLE_INIT or op == OP_TABLE_COPY or op == OP_ELEM_DROP:
-            return self.bulk_table()
-        if (
-            op == OP_MEMORY_SIZE or op == OP_MEMORY_GROW or op == OP_MEMORY_INIT or op == OP_MEMORY_COPY
-            or op == OP_MEMORY_FILL or op == OP_DATA_DROP
-        ):
-            return self.bulk_memory()
-        if op == OP_REF_NULL or op == OP_REF_IS_NULL or op == OP_REF_FUNC:
-            return self.reference()
-        return self.refuse(op)
+    def give_back(self) -> cython.int:
+        """``return``."""
+        return self.emit_return()
 
     @cython.cfunc
     @cython.nogil
@@ -277,6 +255,7 @@ class BuildWalk(Builder):
     def run(self) -> cython.int:
         """Walk from the first instruction to the end of the function."""
         op: uint32_t
+        kind: uint32_t
         byte: uint8_t
         while True:
             if not self.live:
@@ -288,51 +267,69 @@ class BuildWalk(Builder):
             self.op = op
             if self.sp + 16 > self.cap_values:
                 self.grow(64)
-            if op == OP_LOCAL_GET or op == OP_LOCAL_SET or op == OP_LOCAL_TEE:
+            kind = WALK_KINDS[op]
+            if kind == WK_PLAIN:
+                if self.plain():
+                    return 1
+            elif kind == WK_LOCAL:
                 if self.local_access():
                     return 1
-            elif op == OP_I32_CONST or op == OP_I64_CONST or op == OP_F32_CONST or op == OP_F64_CONST:
+            elif kind == WK_CONST:
                 if self.constant_op():
                     return 1
-            elif OP_ACCESS[op] and byte < 0xFB:
+            elif kind == WK_ACCESS:
                 if self.memory_access():
                     return 1
-            elif op == OP_GLOBAL_GET or op == OP_GLOBAL_SET:
+            elif kind == WK_GLOBAL:
                 if self.global_access():
                     return 1
-            elif op == OP_CALL:
-                if self.call():
+            elif kind == WK_BLOCK:
+                if self.block():
                     return 1
-            elif op == OP_BLOCK:
-                if self.block(1):
-                    return 1
-            elif op == OP_LOOP:
-                if self.block(2):
-                    return 1
-            elif op == OP_IF:
-                if self.block(3):
-                    return 1
-            elif op == OP_ELSE:
+            elif kind == WK_ELSE:
                 if self.else_arm():
                     return 1
-            elif op == OP_END:
+            elif kind == WK_END:
                 if self.end_block():
                     return 1
                 if self.n_frames == 0:
                     return self.finish()
-            elif op == OP_BR or op == OP_BR_IF:
+            elif kind == WK_BRANCH:
                 if self.branch():
                     return 1
-            elif op == OP_BR_TABLE:
+            elif kind == WK_BR_TABLE:
                 if self.branch_table():
                     return 1
-            elif op == OP_DROP:
-                self.sp -= 1
-            elif OP_POPS[op] != 255 and OP_IMMS[op] == 0 and op != OP_NOP:
-                if self.plain():
+            elif kind == WK_CALL:
+                if self.call():
                     return 1
-            elif self.rare():
-                return 1
+            elif kind == WK_CALL_INDIRECT:
+                if self.call_indirect():
+                    return 1
+            elif kind == WK_RETURN:
+                if self.give_back():
+                    return 1
+            elif kind == WK_UNREACHABLE:
+                self.emit_unreachable()
+            elif kind == WK_DROP:
+                self.sp -= 1
+            elif kind == WK_SELECT:
+                if self.select():
+                    return 1
+            elif kind == WK_MEMORY:
+                if self.bulk_memory():
+                    return 1
+            elif kind == WK_TABLE:
+                if self.table_access():
+                    return 1
+            elif kind == WK_BULK_TABLE:
+                if self.bulk_table():
+                    return 1
+            elif kind == WK_REFERENCE:
+                if self.reference():
+                    return 1
+            elif kind == WK_UNKNOWN:
+                return self.refuse(op)
 
     # ---- rows: immediates, operands, results; control flow and calls are in walk.py.in -----------
 

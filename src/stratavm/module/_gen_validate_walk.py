@@ -10,10 +10,11 @@ from cython.cimports.stratavm.base.leb import leb_s32, leb_s33, leb_s64, leb_u32
 from cython.cimports.stratavm.module.checker import (
     F_ALIGN, F_ARITY, F_DATA, F_DATA_COUNT, F_ELEM, F_ELSE, F_END, F_FEATURE, F_FUNC, F_GLOBAL, F_ILLEGAL, F_IMMUTABLE,
     F_LABEL, F_LOCAL, F_MEMOP, F_MEMORY, F_NOT_FUNC, F_NOT_FUNCREF, F_NUMBERS, F_OFFSET, F_REFERENCE, F_STACK, F_TABLE, F_TARGETS, F_TYPE,
-    F_TYPE_INDEX, F_UNDECLARED, F_VALTYPE, F_VALUES, FK_ELSE, FK_IF, FK_LOOP, NOTHING, Checker, Frame,
+    F_TYPE_INDEX, F_UNDECLARED, F_VALTYPE, F_VALUES, FK_BLOCK, FK_ELSE, FK_IF, FK_LOOP, NOTHING, Checker, Frame,
     natural_alignment,
 )
 from cython.cimports.stratavm.module.valid import TK_FUNC, VB_CALLS, Chunk, TypeFact
+from cython.cimports.stratavm.module._gen_walk_kinds import *
 from cython.cimports.stratavm.spec._gen_ops import *
 from cython.cimports.stratavm.spec._gen_optables import *
 
@@ -278,15 +279,22 @@ class ValidateWalk(Checker):
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(-1)
-    def block(self, kind: cython.int) -> cython.int:
+    def block(self) -> cython.int:
         """``block``, ``loop``, ``if``."""
+        op: uint32_t = self.op
         if self.block_type():
             return 1
-        if kind == FK_IF and self.pop(P_I32):
+        if op == OP_IF and self.pop(P_I32):
             return 1
         if self.pop_list(self.params, self.n_params):
             return 1
-        return self.enter(kind, self.params, self.n_params, self.results, self.n_results)
+        return self.enter(
+            FK_IF if op == OP_IF else FK_LOOP if op == OP_LOOP else FK_BLOCK,
+            self.params,
+            self.n_params,
+            self.results,
+            self.n_results,
+        )
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(-1)
@@ -458,43 +466,19 @@ class ValidateWalk(Checker):
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(-1)
-    def rare(self) -> cython.int:
-        """Rows outside the loop's own switch."""
-        op: uint32_t = self.op
-        if op == OP_RETURN:
-            if self.pop_list(self.frames[0].results, self.frames[0].n_results):
-                return 1
-            self.unreachable()
-            return 0
-        if op == OP_UNREACHABLE:
-            self.unreachable()
-            return 0
-        if op == OP_NOP:
-            return 0
-        if op == OP_RETURN_CALL:
-            return self.call()
-        if op == OP_CALL_INDIRECT or op == OP_RETURN_CALL_INDIRECT:
-            return self.call_indirect()
-        if op == OP_SELECT or op == OP_SELECT_T:
-            return self.select()
-        if op == OP_TABLE_GET or op == OP_TABLE_SET or op == OP_TABLE_SIZE or op == OP_TABLE_GROW or op == OP_TABLE_FILL:
-            return self.table_access()
-        if op == OP_TABLE_INIT or op == OP_TABLE_COPY or op == OP_ELEM_DROP:
-            return self.bulk_table()
-        if (
-            op == OP_MEMORY_SIZE or op == OP_MEMORY_GROW or op == OP_MEMORY_INIT or op == OP_MEMORY_COPY
-            or op == OP_MEMORY_FILL or op == OP_DATA_DROP
-        ):
-            return self.bulk_memory()
-        if op == OP_REF_NULL or op == OP_REF_IS_NULL or op == OP_REF_FUNC:
-            return self.reference()
-        return self.fail(F_FEATURE, 0, OP_FEATURE[op])
+    def give_back(self) -> cython.int:
+        """``return``."""
+        if self.pop_list(self.frames[0].results, self.frames[0].n_results):
+            return 1
+        self.unreachable()
+        return 0
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(-1)
     def run(self) -> cython.int:
         """Walk from the first instruction to the end of the function."""
         op: uint32_t
+        kind: uint32_t
         byte: uint8_t
         while True:
             if self.p >= self.end:
@@ -516,53 +500,70 @@ class ValidateWalk(Checker):
                     return self.fail(F_STACK, self.context.max_stack, NOTHING)
             if self.sp + 16 > self.cap_values:
                 self.grow(64)
-            if op == OP_LOCAL_GET or op == OP_LOCAL_SET or op == OP_LOCAL_TEE:
+            kind = WALK_KINDS[op]
+            if kind == WK_PLAIN:
+                if self.plain():
+                    return 1
+            elif kind == WK_LOCAL:
                 if self.local_access():
                     return 1
-            elif op == OP_I32_CONST or op == OP_I64_CONST or op == OP_F32_CONST or op == OP_F64_CONST:
+            elif kind == WK_CONST:
                 if self.constant_op():
                     return 1
-            elif OP_ACCESS[op] and byte < 0xFB:
+            elif kind == WK_ACCESS:
                 if self.memory_access():
                     return 1
-            elif op == OP_GLOBAL_GET or op == OP_GLOBAL_SET:
+            elif kind == WK_GLOBAL:
                 if self.global_access():
                     return 1
-            elif op == OP_CALL:
-                if self.call():
+            elif kind == WK_BLOCK:
+                if self.block():
                     return 1
-            elif op == OP_BLOCK:
-                if self.block(1):
-                    return 1
-            elif op == OP_LOOP:
-                if self.block(2):
-                    return 1
-            elif op == OP_IF:
-                if self.block(3):
-                    return 1
-            elif op == OP_ELSE:
+            elif kind == WK_ELSE:
                 if self.else_arm():
                     return 1
-            elif op == OP_END:
+            elif kind == WK_END:
                 if self.end_block():
                     return 1
                 if self.n_frames == 0:
                     return self.finish()
-            elif op == OP_BR or op == OP_BR_IF:
+            elif kind == WK_BRANCH:
                 if self.branch():
                     return 1
-            elif op == OP_BR_TABLE:
+            elif kind == WK_BR_TABLE:
                 if self.branch_table():
                     return 1
-            elif op == OP_DROP:
+            elif kind == WK_CALL:
+                if self.call():
+                    return 1
+            elif kind == WK_CALL_INDIRECT:
+                if self.call_indirect():
+                    return 1
+            elif kind == WK_RETURN:
+                if self.give_back():
+                    return 1
+            elif kind == WK_UNREACHABLE:
+                self.unreachable()
+            elif kind == WK_DROP:
                 if self.pop_any():
                     return 1
-            elif OP_POPS[op] != 255 and OP_IMMS[op] == 0 and op != OP_NOP:
-                if self.plain():
+            elif kind == WK_SELECT:
+                if self.select():
                     return 1
-            elif self.rare():
-                return 1
-
+            elif kind == WK_MEMORY:
+                if self.bulk_memory():
+                    return 1
+            elif kind == WK_TABLE:
+                if self.table_access():
+                    return 1
+            elif kind == WK_BULK_TABLE:
+                if self.bulk_table():
+                    return 1
+            elif kind == WK_REFERENCE:
+                if self.reference():
+                    return 1
+            elif kind == WK_UNKNOWN:
+                return self.fail(F_FEATURE, 0, OP_FEATURE[op])
     # ---- rows: immediates, operands, results; control flow and calls are in walk.py.in -----------
 
     @cython.cfunc
