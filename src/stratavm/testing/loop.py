@@ -1,0 +1,174 @@
+"""An asyncio event loop whose order and time a seed decides: the same seed, the same run. Nothing really sleeps."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import random
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar, TypeVarTuple
+
+from stratavm.base.errors import StrataError
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+class Stuck(StrataError):
+    """Every task or thread waits for another one: a deadlock."""
+
+
+class SeededLoop(asyncio.BaseEventLoop):
+    """Runs ready callbacks in an order drawn from a seed; when none is ready, time jumps to the next timer.
+
+    There is no I/O, no threads and no subprocesses: code under test gets fakes for those.
+
+    Args:
+        seed: decides the order.
+        most_steps: callbacks that a run may take before it counts as endless.
+    """
+
+    _runs = _ended = False  # the base class asks before they are set
+
+    def __init__(self, seed: int = 0, most_steps: int = 100_000) -> None:
+        super().__init__()
+        self._random = random.Random(seed)
+        self._turn: list[asyncio.Handle] = []
+        self._later: list[asyncio.TimerHandle] = []
+        self._now = 0.0
+        self._left = most_steps
+        self._errors: list[dict[str, Any]] = []
+
+    # ---- time and callbacks ----
+
+    def time(self) -> float:
+        """Seconds since the loop was made, by its own clock."""
+        return self._now
+
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        """Run it at one of the next turns."""
+        handle = asyncio.Handle(callback, args, self, context)
+        self._turn.append(handle)
+        return handle
+
+    def call_soon_threadsafe(
+        self,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.Handle:
+        """As ``call_soon``: there are no threads."""
+        return self.call_soon(callback, *args, context=context)
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Run it after so many seconds."""
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Run it at a time."""
+        handle = asyncio.TimerHandle(when, callback, args, self, context)
+        self._later.append(handle)
+        return handle
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """asyncio tells of cancelled timers; they are skipped when their time comes."""
+
+    def _step(self) -> None:
+        self._turn = [h for h in self._turn if not h.cancelled()]
+        if not self._turn:
+            self._later = [t for t in self._later if not t.cancelled()]
+            if not self._later:
+                raise Stuck("every task waits, and no timer is set")
+            self._now = max(self._now, min(t.when() for t in self._later))
+            self._turn += [t for t in self._later if t.when() <= self._now]
+            self._later = [t for t in self._later if t.when() > self._now]
+        self._left -= 1
+        if self._left < 0:
+            raise Stuck("the run takes more steps than allowed")
+        self._turn.pop(self._random.randrange(len(self._turn)))._run()
+
+    # ---- running ----
+
+    def run_until_complete(self, future: Any) -> Any:
+        """Run until a coroutine or future is done; returns its result.
+
+        Raises:
+            Stuck: nothing can go on.
+        """
+        task = asyncio.ensure_future(future, loop=self)
+        before = asyncio._get_running_loop()
+        asyncio._set_running_loop(self)
+        self._runs = True
+        try:
+            while not task.done():
+                self._step()
+        finally:
+            self._runs = False
+            asyncio._set_running_loop(before)
+        return task.result()
+
+    def is_running(self) -> bool:
+        """Whether it runs now."""
+        return self._runs
+
+    def is_closed(self) -> bool:
+        """Whether it was closed."""
+        return self._ended
+
+    def close(self) -> None:
+        """End it."""
+        self._ended = True
+
+    def get_debug(self) -> bool:
+        """Never in debug mode."""
+        return False
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """A future of this loop."""
+        return asyncio.Future(loop=self)
+
+    def create_task(self, coro: Any, *, name: object = None, context: contextvars.Context | None = None) -> Any:
+        """A task of this loop."""
+        return asyncio.Task(coro, loop=self, name=None if name is None else str(name), context=context)
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Keep what went wrong outside any task: ``errors``."""
+        self._errors.append(context)
+
+    def default_exception_handler(self, context: dict[str, Any]) -> None:
+        """As ``call_exception_handler``."""
+        self._errors.append(context)
+
+    @property
+    def errors(self) -> list[dict[str, Any]]:
+        """What went wrong outside any task: contexts as asyncio describes them."""
+        return self._errors
+
+
+def run_seeded(main: Callable[[], Coroutine[Any, Any, T]], seed: int) -> T:
+    """Run a coroutine function under one schedule; a failure names the seed."""
+    loop = SeededLoop(seed)
+    try:
+        result: T = loop.run_until_complete(main())
+        if loop.errors:
+            raise AssertionError(f"errors outside tasks: {loop.errors}")
+        return result
+    except BaseException as error:
+        error.add_note(f"with seed {seed}")
+        raise
+    finally:
+        loop.close()
