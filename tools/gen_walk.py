@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from stratavm.spec.index import BY_ID
 from stratavm.spec.record import Row
-
 from tools.gen import ROOT, write
 from tools.gen_ops import table
 
