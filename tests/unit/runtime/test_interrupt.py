@@ -1,7 +1,5 @@
 """Claims about polls: interrupts, deadlines, signals, and the GIL under a running guest."""
 
-import os
-import signal
 import sys
 import threading
 import time
@@ -12,6 +10,7 @@ from stratavm.base.errors import DeadlineExceeded, InstancePoisoned, Interrupted
 from stratavm.runtime.ticker import ticker_status
 
 from . import guest
+from .test_process import prints
 
 SPIN = "(module (memory 1) (func unreachable))"
 
@@ -125,36 +124,46 @@ def test_swallowing_an_interrupt_does_not_save_the_outer_call():
     assert len(caught) == 1
 
 
+SIGNALS = """
+store = guest.store()
+instance = guest.make("(module (func unreachable))", [guest.spin()], (), store)
+spin = instance.callee(0)
+def after(seconds, number):
+    thread = threading.Timer(seconds, lambda: os.kill(os.getpid(), number))
+    thread.start()
+    return thread
+"""
+
+
 def test_ctrl_c_ends_an_endless_loop():
     """KeyboardInterrupt comes out of the call; the signal arrives while the guest runs without the GIL."""
-    _, instance, spin = spinner()
-    thread = after(0.1, lambda: os.kill(os.getpid(), signal.SIGINT))
-    with pytest.raises(KeyboardInterrupt):
-        spin.call_raw([])
-    thread.join()
-    assert instance.poisoned
+    code = """
+thread = after(0.1, signal.SIGINT)
+try:
+    spin.call_raw([])
+except KeyboardInterrupt:
+    print("ended", instance.poisoned)
+thread.join()
+"""
+    assert prints(SIGNALS + code) == "ended True"
 
 
 def test_a_signal_handler_that_returns_lets_the_guest_go_on():
     """Any Python handler runs during the call; one that raises ends it with its exception."""
-    spin = spinner()[2]
-    seen = []
-
-    def handler(number, frame):
-        seen.append(number)
-        if len(seen) == 2:
-            raise LookupError("enough")
-
-    before = signal.signal(signal.SIGUSR1, handler)
-    try:
-        threads = [after(t, lambda: os.kill(os.getpid(), signal.SIGUSR1)) for t in (0.1, 0.4)]
-        with pytest.raises(LookupError):
-            spin.call_raw([])
-    finally:
-        signal.signal(signal.SIGUSR1, before)
-        for thread in threads:
-            thread.join()
-    assert len(seen) == 2
+    code = """
+seen = []
+def handler(number, frame):
+    seen.append(number)
+    if len(seen) == 2:
+        raise LookupError("enough")
+signal.signal(signal.SIGUSR1, handler)
+threads = [after(seconds, signal.SIGUSR1) for seconds in (0.1, 0.4)]
+try:
+    spin.call_raw([])
+except LookupError as error:
+    print(error, len(seen))
+"""
+    assert prints(SIGNALS + code) == "enough 2"
 
 
 def test_two_guests_and_a_python_thread_run_at_the_same_time():
