@@ -281,10 +281,17 @@ def compare(text: str) -> None:
             assert found == oracle, (args, text)
 
 
+@pytest.mark.trace_slow
 @given(st.integers(0, 1 << 48))
 @settings(max_examples=300, deadline=None)
 def test_random_control_flow_means_the_same_in_ssa_form(seed: int) -> None:
     """Programs of frames, branches, locals and dead code."""
+    compare(program(seed))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_few_random_programs_mean_the_same_in_ssa_form(seed: int) -> None:
+    """The same with fixed seeds, few enough for the slowest build."""
     compare(program(seed))
 
 

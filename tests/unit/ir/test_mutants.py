@@ -6,6 +6,8 @@ import random
 from collections import Counter
 from dataclasses import replace
 
+import pytest
+
 from stratavm.base.errors import ModuleError, ResourceLimit, StrataError, Trap
 from stratavm.ir.evaluate import OutOfFuel, evaluate
 from stratavm.ir.from_wasm import build
@@ -81,6 +83,7 @@ def check(mutant: Module) -> str:
     return "same"
 
 
+@pytest.mark.trace_slow
 def test_mutants_are_refused_or_mean_the_same() -> None:
     """Bytes of a body changed at random, thousands of times: no crash, no wrong result."""
     rng = random.Random(20)

@@ -71,6 +71,7 @@ def body_bytes(seed: int) -> bytes:
     return encode(draft)
 
 
+@pytest.mark.trace_slow
 @pytest.mark.parametrize("generator", [mutant, body_mutant, body_bytes])
 def test_wasmtime_judges_the_same(generator: Callable[[int], bytes], witness: Callable[[bytes], str]) -> None:
     """Mutants of real modules, of their bodies, and of random control flow."""
