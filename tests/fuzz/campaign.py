@@ -11,6 +11,7 @@ from typing import Final
 
 from stratavm.engine import Config, Engine
 from tests.fuzz import generators, oracles
+from tests.fuzz.accept import check_accept
 from tests.fuzz.text import check_text
 
 
@@ -44,12 +45,17 @@ def _text(seed: int) -> str:
     return check_text(generators.mutant(seed) if seed % 4 else generators.smith(seed), seed)
 
 
+def _accept(seed: int) -> str:
+    return check_accept(generators.mutant(seed) if seed % 2 else generators.body_mutant(seed))
+
+
 CAMPAIGNS: Final[dict[str, Callable[[int], str]]] = {
     "bytes": _bytes,
     "bodies": _bodies,
     "tiers": _tiers,
     "body-tiers": _body_tiers,
     "text": _text,
+    "accept": _accept,
 }
 
 

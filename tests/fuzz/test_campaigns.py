@@ -61,3 +61,11 @@ def test_text_and_bytes_say_the_same(capsys):
     with capsys.disabled():
         print(f"\ntext: {counts}")
     assert counts.get("round-trip", 0) > 100
+
+
+def test_another_engine_accepts_the_same_modules(capsys):
+    """Mutants are valid for both or for neither."""
+    counts = batch("accept", 1, 4000, seconds=110)
+    with capsys.disabled():
+        print(f"\naccept: {counts}")
+    assert counts.get("valid", 0) > 300 and counts.get("invalid", 0) > 300

@@ -1,0 +1,57 @@
+"""An oracle for the front end: another engine's decoder and validator accept exactly the modules that ours do."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+import wasmtime
+
+from stratavm.base.errors import StrataError, Unsupported
+from stratavm.module.decode import decode
+from stratavm.module.validate import validate
+from tests.fuzz.oracles import Finding
+
+OFF: Final = (
+    "simd", "relaxed_simd", "tail_call", "multi_memory", "memory64", "threads", "function_references", "gc", "exceptions",
+    "wide_arithmetic", "custom_page_sizes",
+)  # fmt: skip
+"""Proposals that Strata does not have."""
+OLDER_RULES: Final = ("locally defined global",)
+"""Why the other engine refuses what version 3.0 allows: it ties this to the gc proposal."""
+
+
+@cache
+def _engine() -> wasmtime.Engine:
+    config = wasmtime.Config()
+    for name in OFF:
+        setattr(config, f"wasm_{name}", False)
+    return wasmtime.Engine(config)
+
+
+def _theirs(data: bytes) -> str:
+    """Why the other engine refuses a module; empty where it accepts it."""
+    try:
+        wasmtime.Module.validate(_engine(), data)
+    except wasmtime.WasmtimeError as error:
+        return str(error).splitlines()[-1] or "refused"
+    return ""
+
+
+def _ours(data: bytes) -> StrataError | None:
+    """Why Strata refuses a module; None where it accepts it."""
+    try:
+        validate(decode(data))
+    except StrataError as error:
+        return error
+    return None
+
+
+def check_accept(data: bytes) -> str:
+    """``valid``, ``invalid`` or ``newer``; a finding where the two disagree."""
+    ours, theirs = _ours(data), _theirs(data)
+    if (ours is None) == (not theirs):
+        return "invalid" if theirs else "valid"
+    if any(reason in theirs for reason in OLDER_RULES) or isinstance(ours, Unsupported):
+        return "newer"
+    raise Finding(f"Strata: {ours or 'valid'}; wasmtime: {theirs or 'valid'}; {data.hex()[:2000]}")
