@@ -94,7 +94,7 @@ class Block:
 
 @dataclass(slots=True)
 class MFunction:
-    """One function. ``vregs``: class (0 general, 1 XMM) and width of each; ``moves``: (before instruction, src, dst, vreg)."""
+    """A function. ``vregs``: class (0 general, 1 XMM), width; ``moves``: (before instruction, src, dst, vreg)."""
 
     vregs: list[tuple[int, int]] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)

@@ -35,7 +35,7 @@ def register_mask() -> int:
 
 
 class Allocator:
-    """Work arrays of one worker, not shared between threads. ``STRATA_CHECK=2``: every result goes through the checker."""
+    """Work arrays of one worker, not shared by threads. ``STRATA_CHECK=2``: every result goes through the checker."""
 
     def __init__(self, kind: str = "linear", registers: int | None = None) -> None:
         if kind not in KINDS:
@@ -81,9 +81,9 @@ class Allocator:
 
     def allocate_linear(self, m: MCode) -> cython.int:
         """1 where linear scan did it; 0 leaves a clean start to the naive allocator."""
-        if self.intervals.build(m) and self.scan.run(m, self.registers):
-            if self.rewriter.run(m, self.intervals, self.slot_of, self.registers):
-                return 1
+        done: cython.bint = self.intervals.build(m) and self.scan.run(m, self.registers)
+        if done and self.rewriter.run(m, self.intervals, self.slot_of, self.registers):
+            return 1
         self.fallbacks += 1
         self.moves.discard()
         self.prepare(m)

@@ -17,7 +17,6 @@ from stratavm.codegen.mfunc import (
     MOVE,
     NO_LOC,
     NO_VREG,
-    REG,
     SAME,
     SLOT,
     TEMP,

@@ -1,8 +1,8 @@
 # strata: hot
-"""Live intervals by block order and loop extents: no bit sets, no iteration; linear in operands (times log of loop depth).
+"""Live intervals by block order and loop extents: no bit sets, no iteration; linear but for the log of loop depth.
 
-A value that is alive at a loop's header lives to the loop's end. With loops as nested ranges of blocks that is exact
-enough: wherever control goes back, it goes back to a header, and what is alive there was extended over the whole range.
+A value that is alive at a loop's header lives to the loop's end. With loops as nested ranges of blocks that is enough:
+wherever control goes back, it goes back to a header, and what is alive there was extended over the whole range.
 """
 
 import cython
@@ -77,7 +77,7 @@ class Intervals:
         return 1
 
     def _find_loops(self, m: MCode) -> cython.int:
-        """Ranges of blocks from each target of a backward edge; made to nest: an outer one swallows what it overlaps."""
+        """Block ranges from each target of a backward edge; made to nest: an outer one swallows what it overlaps."""
         n: uint32_t = m.n_blocks
         size: cython.size_t = cython.sizeof(uint32_t)
         number: uint32_t
@@ -230,7 +230,7 @@ class Intervals:
         return 1
 
     def _use(self, vreg: uint32_t, pos: uint32_t, weight: uint32_t) -> cython.int:
-        """The value is read: it lives to here, or to the end of the outermost loop that does not contain its definition."""
+        """The value is read: it lives to here, or to the end of the outermost loop without its definition."""
         item: cython.pointer(Interval) = cython.address(self.items[vreg])
         if item.start == NO_POS:
             return 0

@@ -1,9 +1,9 @@
 # strata: hot
-"""Level 0 allocation: linear scan over whole-life intervals. Decides who gets which register; ``rewrite`` does the rest.
+"""Level 0 allocation: linear scan over whole-life intervals. Decides who gets a register; ``rewrite`` does the rest.
 
-A value that lives across a call, or that finds no register free for all of its life (fixed operands of others count as
-taken), lives in its slot. When registers run out, the value with the fewest weighted uses per position goes to its slot.
-Work per value is bounded by the number of registers times a constant.
+A value that lives across a call, or that finds no register free for all of its life (fixed operands of others count
+as taken), lives in its slot. When registers run out, the value with the fewest weighted uses per position goes to its
+slot. Work per value is bounded by the number of registers times a constant.
 """
 
 import cython
@@ -101,9 +101,11 @@ class LinearScan:
         self.cursor[reg] = e
         while e != NO_EVENT and self.events[e].pos <= item.end:
             event: cython.pointer(Event) = cython.address(self.events[e])
-            if event.pos >= item.start and event.vreg != vreg:
-                if not (item.flags & IV_TIED and event.pos == item.start and event.vreg == item.hint):
-                    return False
+            mine: cython.bint = event.vreg == vreg
+            if item.flags & IV_TIED and event.pos == item.start and event.vreg == item.hint:
+                mine = True
+            if event.pos >= item.start and not mine:
+                return False
             n += 1
             if n > MAX_EVENTS:
                 return False
@@ -112,21 +114,20 @@ class LinearScan:
 
     def _fits(self, reg: uint32_t, vreg: uint32_t, item: cython.pointer(cython.const[Interval])) -> cython.bint:
         """Whether the register is free for the whole interval. A tied value may follow its partner in place."""
-        if self.until[reg] >= item.start:
-            if self.until[reg] != item.start or not item.flags & IV_TIED or self.holder[reg] != item.hint:
-                return False
+        follows: cython.bint = item.flags & IV_TIED and self.until[reg] == item.start and self.holder[reg] == item.hint
+        if self.until[reg] >= item.start and not follows:
+            return False
         return self._no_event(reg, vreg, item)
 
     def _hinted(self, vreg: uint32_t, item: cython.pointer(cython.const[Interval]), allowed: uint32_t) -> uint32_t:
         """A register that saves a move and fits, or NO_REGISTER."""
         reg: uint32_t = item.wanted
         other: uint32_t = item.hint
-        hop: uint32_t
+        hops: uint32_t = 0
         if reg != NO_REGISTER and allowed >> reg & 1 and self._fits(reg, vreg, item):
             return reg
-        for hop in range(2):
-            if other == NO_VREG:
-                break
+        while other != NO_VREG and hops < 2:
+            hops += 1
             reg = self.items[other].home
             if reg == NO_LOC:
                 reg = self.items[other].wanted
@@ -178,11 +179,11 @@ class LinearScan:
             if not allowed >> reg & 1 or self.holder[reg] == NO_VREG or self.until[reg] < item.start:
                 continue
             other: cython.pointer(cython.const[Interval]) = cython.address(self.items[self.holder[reg]])
-            if cython.cast(uint64_t, other.weight) * length < weight * (other.end - other.start + 1):
-                if self._no_event(reg, vreg, item):
-                    best = reg
-                    weight = other.weight
-                    length = other.end - other.start + 1
+            cheaper: cython.bint = cython.cast(uint64_t, other.weight) * length < weight * (other.end - other.start + 1)
+            if cheaper and self._no_event(reg, vreg, item):
+                best = reg
+                weight = other.weight
+                length = other.end - other.start + 1
         return best
 
     def _reserve(self, m: MCode, number: uint32_t) -> cython.bint:

@@ -17,7 +17,7 @@ class ParallelMove:
     """A set of moves with the same position, collected by ``add`` and put in order by ``resolve``.
 
     A slot-to-slot move passes through r11 (16 bytes: xmm15). A cycle is broken by holding one value: in the scratch
-    register of its class when no move of the cycle needs that for passing, else in xmm15, or (16 bytes) in a spare slot.
+    register of its class if no move of the cycle passes through it, else in xmm15, or (16 bytes) in a spare slot.
     """
 
     def __dealloc__(self):

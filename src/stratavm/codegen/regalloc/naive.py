@@ -205,9 +205,8 @@ def allocate_naive(a: Allocator, m: MCode) -> cython.int:
             ops: OperandPtr = m.operands + m.insts[at].ops
             place_operands(a, m, at, ops)
             for k in range(m.insts[at].nops):
-                if is_use(ops[k].role) and ops[k].vreg != NO_VREG:
-                    if not ops[k].loc & LOC_SLOT:
-                        a.moves.add(source_of(a, ops[k].vreg), ops[k].loc, ops[k].vreg)
+                if is_use(ops[k].role) and ops[k].vreg != NO_VREG and not ops[k].loc & LOC_SLOT:
+                    a.moves.add(source_of(a, ops[k].vreg), ops[k].loc, ops[k].vreg)
             if at == block.last - 1:
                 edge_moves(a, m, number)
             stores(a, m, at, block.first)

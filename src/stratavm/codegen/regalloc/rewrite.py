@@ -1,12 +1,12 @@
 # strata: hot
 """Second half of level 0 allocation: gives every operand its place once each value has a register or a slot.
 
-A value with a home register is always there. A value without one is stored to its slot once, where it is defined, so the
-slot is right everywhere; registers that are free hold *copies*, which live until something else wants the register or to the
-next call, and into blocks where every way in (none of them backward) brings the same copy. An instruction that needs more
-registers than are free evicts a home value to its slot for one instruction.
+A value with a home register is always there. A value without one is stored to its slot once, where it is defined, so
+the slot is right everywhere; registers that are free hold *copies*, which live until something else wants the register
+or to the next call, and into blocks where every way in (none of them backward) brings the same copy. An instruction
+that needs more registers than are free evicts a home value to its slot for one instruction.
 
-Everything that must happen between two instructions — results to their homes, evicted values back, loads for the next —
+Everything that must happen between two instructions (results to their homes, evicted values back, loads for the next)
 is one parallel move, so ``_source`` asks where a value is *before* it.
 """
 
@@ -355,9 +355,8 @@ class Rewriter:
         if item.home < 32:
             if item.end == 2 * self.at and not self.late >> item.home & 1:
                 return item.home
-        elif item.cached != NO_REGISTER and item.end == 2 * self.at:
-            if not (self.late | self.early) >> item.cached & 1:
-                return item.cached
+        elif self._yields(u) and not (self.late | self.early) >> item.cached & 1:
+            return item.cached
         return self._pick(self.m.vclass[d], BOTH)
 
     def _others(self, ops: OperandPtr, n: uint32_t) -> cython.int:
@@ -613,12 +612,12 @@ class Rewriter:
 
     def _note_copy(self, vreg: uint32_t, reg: uint32_t) -> cython.int:
         """The register holds a copy of a value that lives in a slot, if it may keep it."""
-        if self.items[vreg].cached == NO_REGISTER and self.registers >> reg & 1:
-            if not (self.occupied | self.evicting) >> reg & 1:
-                self._forget_copy(reg)
-                self.copies |= bit(reg)
-                self.copied[reg] = vreg
-                self.items[vreg].cached = reg
+        keeps: cython.bint = self.registers & ~(self.occupied | self.evicting) & bit(reg) != 0
+        if keeps and self.items[vreg].cached == NO_REGISTER:
+            self._forget_copy(reg)
+            self.copies |= bit(reg)
+            self.copied[reg] = vreg
+            self.items[vreg].cached = reg
         return 0
 
     # ---- slots ---------------------------------------------------------------------------------
