@@ -13,8 +13,8 @@ from stratavm.module.validate import validate
 from tests.fuzz.oracles import Finding
 
 OFF: Final = (
-    "simd", "relaxed_simd", "tail_call", "multi_memory", "memory64", "threads", "function_references", "gc", "exceptions",
-    "wide_arithmetic", "custom_page_sizes",
+    "simd", "relaxed_simd", "tail_call", "multi_memory", "memory64", "threads", "function_references", "gc",
+    "exceptions", "wide_arithmetic", "custom_page_sizes",
 )  # fmt: skip
 """Proposals that Strata does not have."""
 OLDER_RULES: Final = ("locally defined global",)

@@ -245,13 +245,16 @@ class MemoryFile(Descriptor):
         return self._store(buffers, len(self.node.content) if self.flags & Fdflags.APPEND else offset)
 
     def _store(self, buffers: Sequence[memoryview], offset: int) -> int:
-        data = b"".join(buffers)
-        if data:
-            if offset + len(data) > len(self.node.content):
-                self.tree.resize(self.node, offset + len(data))
-            self.node.content[offset : offset + len(data)] = data
+        end = offset + sum(b.nbytes for b in buffers)
+        if end > offset:
+            if end > len(self.node.content):
+                self.tree.resize(self.node, end)
+            at = offset
+            for buffer in buffers:
+                self.node.content[at : at + buffer.nbytes] = buffer
+                at += buffer.nbytes
             self.node.mtim = self.node.ctim = self.tree.now_ns()
-        return len(data)
+        return end - offset
 
     def seek(self, delta: int, whence: Whence) -> int:
         """Move the position."""

@@ -9,12 +9,15 @@ import os
 import stat
 import struct
 import termios
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Literal, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from stratavm.wasi.abi import STREAM_RIGHTS, Fdflags, Filetype, Rights
 from stratavm.wasi.descriptor import Descriptor, Stat
 from stratavm.wasi.errno import Errno, WasiError, call_host
+
+LARGEST_COPY: Final = 1 << 20
+"""Bytes that one write copies at most: guests write the rest by another call, as with a pipe."""
 
 Wait: TypeAlias = Callable[[int, bool], None]
 """Waits until a host descriptor is readable (or writable), letting the host interrupt."""
@@ -127,6 +130,13 @@ class CallableSource(Stream):
         return len(data)
 
 
+def _first(buffers: Sequence[memoryview], size: int) -> Iterator[memoryview]:
+    """The buffers, up to so many bytes."""
+    for buffer in buffers:
+        yield buffer[:size]
+        size = max(size - buffer.nbytes, 0)
+
+
 class CallableSink(Stream):
     """Output to a callable that gets bytes."""
 
@@ -135,8 +145,8 @@ class CallableSink(Stream):
         self._function = function
 
     def write(self, buffers: Sequence[memoryview]) -> int:
-        """Hand over each write as one ``bytes``."""
-        data = b"".join(buffers)
+        """Hand over each write as one ``bytes``; one that is very large, in part."""
+        data = b"".join(_first(buffers, LARGEST_COPY))
         call_host(self._function, data)
         return len(data)
 

@@ -209,3 +209,23 @@ def test_too_many_preopens_are_the_host_s_mistake(tmp_path):
     """ValueError, not an error number."""
     with pytest.raises(ValueError, match="quota"):
         Wasi(preopens=[(tmp_path, "/")], quotas=Quotas(descriptors=3))
+
+
+def test_a_very_large_write_to_a_callable_is_taken_in_part():
+    """No call copies more than a mebibyte at a time; the guest writes the rest, as with a pipe."""
+    pieces: list[bytes] = []
+    guest = Guest(Wasi(stdout=pieces.append))
+    guest.memory.data.extend(bytes(1 << 20))
+    guest.ok("fd_write", 1, *guest.iovec((DATA, 3), (0, 1 << 20)), OUT)
+    assert guest.u32() == len(pieces[0]) == 1 << 20
+
+
+def test_a_large_request_for_random_bytes_can_be_interrupted():
+    """Between chunks."""
+
+    def stop() -> None:
+        raise TimeoutError
+
+    guest = Guest(Wasi(checkpoint=stop, seed=1))
+    with pytest.raises(TimeoutError):
+        guest.call("random_get", 0, 0x20000)

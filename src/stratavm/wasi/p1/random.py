@@ -9,7 +9,7 @@ from stratavm.wasi.guest import Guest
 from stratavm.wasi.registry import PREVIEW1
 
 CHUNK: Final = 1 << 20
-"""Bytes made at a time, so that a large request costs no large allocation."""
+"""Bytes made at a time, so that a large request costs no large allocation and can be interrupted."""
 
 
 @PREVIEW1.function("random_get", "ii->i")
@@ -19,3 +19,4 @@ def random_get(ctx: Context, guest: Guest, buffer: int, length: int) -> None:
     for start in range(0, length, CHUNK):
         piece = target[start : start + CHUNK]
         piece[:] = ctx.random_bytes(piece.nbytes)
+        ctx.pause()
