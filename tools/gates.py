@@ -5,6 +5,7 @@ All of them run even when one fails, and each line of the summary says what was 
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import os
@@ -27,7 +28,7 @@ MAX_DUPLICATION_PERCENT = 5.0
 MAX_PRAGMAS = 20
 MIN_COVERAGE_PERCENT = 90.0
 UNTRACEABLE = re.compile(r"^# cython: linetrace=False", re.MULTILINE)  # runs inside signal handlers
-CYTHON_CHECKS = ["F401", "F403", "F405", "F821", "F841", "F842", "SIM109"]  # ruff rules
+CYTHON_CHECKS = ["F401", "F403", "F405", "F821", "F841", "F842", "SIM102", "SIM109", "B007"]  # ruff rules
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")  # split, or this line would match
 
 
@@ -174,12 +175,27 @@ def types() -> Verdict:
     return tool(measured, "-m", "mypy", "--config-file", str(config), *map(str, files))
 
 
+def c_functions(path: Path) -> set[int]:
+    """Lines of the functions of a file that exist for C only."""
+    nodes = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.FunctionDef)]
+    return {n.lineno for n in nodes if any(ast.unparse(d) == "cython.cfunc" for d in n.decorator_list)}
+
+
 @gate("docstrings")
 def docstrings() -> Verdict:
-    """Every public name is documented."""
-    status, output = run("-m", "interrogate", "-vv", "--omit-covered-files", "src", "tools")
-    missed = [row for row in output.splitlines() if "MISSED" in row or "(module)" in row]
-    return Verdict("interrogate, 100 %", tuple(missed) if status else ())
+    """Every name that Python can see is documented; interrogate does not know ``@cython.cfunc``."""
+    _, output = run("-m", "interrogate", "-vv", "--omit-covered-files", "src", "tools")
+    missed, path, exempt = [], ROOT, set()
+    for row in output.splitlines():
+        if found := re.match(r"\| (\S+\.py) \(module\)", row):
+            path = ROOT / found[1]
+            exempt = c_functions(path)
+        if (found := re.match(r"\| (\S+) \(L(\d+)\).*MISSED", row)) and int(found[2]) not in exempt:
+            missed.append(f"{path.relative_to(ROOT)}:{found[2]}: {found[1]}")
+        elif "(module)" in row and "MISSED" in row:
+            missed.append(f"{path.relative_to(ROOT)}: module")
+    status = "" if "RESULT" in output else "interrogate did not run"
+    return Verdict("interrogate, 100 % of what Python can see", tuple(missed + [status] * bool(status)))
 
 
 @gate("generated")
