@@ -77,17 +77,21 @@ class Builder:
     # ---- small things --------------------------------------------------------------------------
 
     def position(self):
+        """Offset of the instruction that is being read, in the binary."""
         return cython.cast(uint32_t, self.at - self.base)
 
     def emit(self, op, type, a, b, c):
+        """Append a node that belongs to the present instruction."""
         return self.ssa.node(op, type, 0, a, b, c, self.position())
 
     def constant(self, type, bits):
+        """Append a constant of up to 64 bits."""
         return self.ssa.node(
             IR_CONST, type, 0, cython.cast(uint32_t, bits), cython.cast(uint32_t, bits >> 32), NO_VALUE, self.position()
         )
 
     def push(self, value):
+        """Push a value; ``grow`` made room."""
         self.values[self.sp] = value
         self.sp += 1
         return 0
@@ -113,12 +117,14 @@ class Builder:
         return self.ssa.node(op, type, NF_WIDE, NO_VALUE, start, n, self.position())
 
     def spend(self, units):
+        """Count work; refuse a body whose SSA form is out of proportion to it."""
         self.work += units
         if self.work > self.budget:
             return refuse_size(self.body.func)
         return 0
 
     def stash_put(self, word):
+        """Keep a word until its frame ends; returns its index."""
         n: uint32_t = self.n_stash
         if n >= self.cap_stash:
             vec_reserve(
@@ -132,9 +138,11 @@ class Builder:
         return n
 
     def next_block(self):
+        """Open the next block at the present loop depth."""
         return self.ssa.block(self.loop_depth, 0)
 
     def refuse(self, op):
+        """Raise ``Unsupported`` for a row that the compiler does not know."""
         with cython.gil:
             row = BY_ID[op]
             raise Unsupported(
@@ -232,6 +240,7 @@ class Builder:
     # ---- locals --------------------------------------------------------------------------------
 
     def set_local(self, local, value):
+        """Bind a local, and log the old value once for each frame."""
         at: cython.pointer(Change)
         if self.n_frames > 1 and self.stamps[local] <= self.frames[self.n_frames - 1].log_start:
             if self.n_log >= self.cap_log:
@@ -505,6 +514,7 @@ class Builder:
         return self.pending_edge(self.add_pending(frame, self.sp - frame.n_results))
 
     def branch_to(self, depth):
+        """An unconditional branch; what follows is dead."""
         edge: uint32_t
         if depth == self.n_frames - 1:
             return self.emit_return()
@@ -514,6 +524,7 @@ class Builder:
         return 0
 
     def branch_if(self, condition, depth):
+        """A conditional branch, and the block that runs where it is not taken."""
         taken: uint32_t = self.edge_to(depth)
         other: uint32_t = self.ssa.edge(self.ssa.n_blocks, self.ssa.n_args, 0)
         self.emit(IR_BR_IF, T_NONE, condition, taken, other)
@@ -521,6 +532,7 @@ class Builder:
         return 0
 
     def open_table(self, index):
+        """Begin a ``br_table``: its index, and where its edges start."""
         self.tables += 1
         self.table_index = index
         self.table_first = self.ssa.n_edges
@@ -547,6 +559,7 @@ class Builder:
         return 0
 
     def close_table(self, count):
+        """End a ``br_table`` of ``count`` edges; what follows is dead."""
         self.emit(IR_BR_TABLE, T_NONE, self.table_index, self.table_first, count)
         self.live = False
         return 0
@@ -563,6 +576,7 @@ class Builder:
         return 0
 
     def emit_unreachable(self):
+        """A trap; what follows is dead."""
         self.emit(IR_TRAP, T_NONE, NO_VALUE, NO_VALUE, TRAP_UNREACHABLE)
         self.live = False
         return 0

@@ -55,12 +55,14 @@ class Ssa:
         free(self.result_types)
 
     def clear(self):
+        """Empty, for the next function; the arrays keep their size."""
         self.n_nodes = self.n_blocks = self.n_edges = self.n_args = 0
         self.n_memargs = self.n_constants = self.n_results = self.n_params = 0
         self.func = self.type_index = 0
         return 0
 
     def node(self, op, type, flags, a, b, c, position):
+        """Append a node to the open block; returns its index, which is its value."""
         n: uint32_t = self.n_nodes
         at: cython.pointer(Node)
         if n >= self.cap_nodes or n >= self.cap_positions:
@@ -88,6 +90,7 @@ class Ssa:
         return n
 
     def block(self, depth, flags):
+        """Open a block after the last node; returns its index."""
         n: uint32_t = self.n_blocks
         at: cython.pointer(Block)
         if n >= self.cap_blocks:
@@ -110,6 +113,7 @@ class Ssa:
         return n
 
     def edge(self, target, args, nargs):
+        """Append an edge to ``target`` with ``nargs`` arguments from index ``args``; returns its index."""
         n: uint32_t = self.n_edges
         at: cython.pointer(Edge)
         if n >= self.cap_edges:
@@ -128,6 +132,7 @@ class Ssa:
         return n
 
     def arg(self, value):
+        """Append one word to the arguments; returns its index."""
         n: uint32_t = self.n_args
         if n >= self.cap_args:
             vec_reserve(
@@ -141,6 +146,7 @@ class Ssa:
         return n
 
     def memarg(self, offset, memory, align):
+        """Append a memory immediate; returns its index."""
         n: uint32_t = self.n_memargs
         at: cython.pointer(MemArg)
         if n >= self.cap_memargs:
@@ -158,6 +164,7 @@ class Ssa:
         return n
 
     def use_counts(self):
+        """How often each node is used; the caller frees the array."""
         counts: cython.pointer(uint32_t) = cython.cast(
             cython.pointer(uint32_t), calloc(self.n_nodes + 1, cython.sizeof(uint32_t))
         )
@@ -257,6 +264,7 @@ class Ssa:
         self.n_params = view.n_params
 
     def constant(self, word):
+        """Append a word of a vector constant; returns its index."""
         n: uint32_t = self.n_constants
         vec_reserve(
             cython.cast(cython.pp_void, cython.address(self.constants)),
@@ -269,6 +277,7 @@ class Ssa:
         return n
 
     def result_type(self, type):
+        """Append the type of a result of the function."""
         n: uint32_t = self.n_results
         vec_reserve(
             cython.cast(cython.pp_void, cython.address(self.result_types)),

@@ -133,6 +133,7 @@ class Context:
         self.has_data_count = module.data_count is not None
 
     def matches(self, found, expected):
+        """Whether a value of type ``found`` may stand where ``expected`` is wanted."""
         if found == expected or found == T_BOTTOM:
             return True
         kind: uint32_t = expected & 0xFF
@@ -144,6 +145,7 @@ class Context:
         return self.heap_matches(found >> 8, expected >> 8)
 
     def heap_matches(self, found, expected):
+        """The same for heap types."""
         index: uint32_t
         kind: uint32_t
         wanted: uint32_t

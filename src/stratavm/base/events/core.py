@@ -46,6 +46,7 @@ class Event:
 
     @property
     def source(self) -> str:
+        """Who emitted it, as ``label-number``; empty where nothing is labelled."""
         return "" if self.label is None else f"{self.label}-{self.number}"
 
     def stamp(self, source: str, sequence: int) -> None:
