@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stratavm.base.errors import LinkError
-from stratavm.engine.values import References, from_raw, results_to_raw
 from stratavm.spec.types import FuncType
 
 if TYPE_CHECKING:
@@ -74,19 +73,6 @@ def raw_spec(spec: HostSpec, caller: Caller) -> RawHost:
     def call(raws: list[int]) -> list[int]:
         result = function(caller.memory, *raws)
         return [result] if has_result else []  # type: ignore[list-item]
-
-    return call
-
-
-def raw_callable(function: Callable[..., Any], name: str, type_: FuncType, refs: References, caller: Caller) -> RawHost:
-    """A plain callable as a function on raw bits."""
-    params = type_.params
-    wants = wants_caller(function)
-
-    def call(raws: list[int]) -> list[int]:
-        values = [from_raw(t, raw, refs) for t, raw in zip(params, raws, strict=True)]
-        result = function(caller, *values) if wants else function(*values)
-        return results_to_raw(name, type_, result, refs)
 
     return call
 

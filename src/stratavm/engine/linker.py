@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 from stratavm.base.errors import LinkError
 from stratavm.engine.engine import Engine, default_engine
 from stratavm.engine.func import Func
-from stratavm.engine.host import Caller, HostSpec, RawHost, raw_callable, raw_spec
+from stratavm.engine.host import Caller, HostSpec, raw_spec
+from stratavm.engine.hostcall import TypedHost
 from stratavm.engine.instance import Instance
 from stratavm.engine.module import Module
 from stratavm.engine.objects import Global, Memory, Table
@@ -89,25 +90,22 @@ class Linker:
             if item.store is not store:
                 raise LinkError(f"{wanted.module}.{wanted.name} belongs to another store")
             return item.native
-        raw, type_ = _host(item, wanted, store, caller)
+        if not isinstance(item, HostSpec) and not callable(item):
+            raise LinkError(f"{wanted.module}.{wanted.name} is defined as a {type(item).__name__}, which cannot be imported")
         if not isinstance(wanted.type, FuncType):
             raise LinkError(
                 f"incompatible import type for {wanted.module}.{wanted.name}: "
                 f"expected {describe_extern(wanted.type)}, found a function"
             )
-        return HostFunction(store.native, type_, raw, f"{wanted.module}.{wanted.name}")
+        return _host(item, f"{wanted.module}.{wanted.name}", wanted.type, store, caller)
 
 
-def _host(item: Any, wanted: Import, store: Store, caller: Caller) -> tuple[RawHost, FuncType]:
-    name = f"{wanted.module}.{wanted.name}"
-    if isinstance(item, HostSpec):
-        if isinstance(wanted.type, FuncType) and wanted.type != item.type:
-            raise LinkError(
-                f"incompatible import type for {name}: "
-                f"expected {signature('', wanted.type)}, found {signature('', item.type)}"
-            )
-        return raw_spec(item, caller), item.type
-    if not callable(item):
-        raise LinkError(f"{name} is defined as a {type(item).__name__}, which cannot be imported")
-    type_ = wanted.type if isinstance(wanted.type, FuncType) else FuncType()
-    return raw_callable(item, name, type_, store, caller), type_
+def _host(item: Any, name: str, wanted: FuncType, store: Store, caller: Caller) -> HostFunction:
+    """A host function for an import."""
+    if not isinstance(item, HostSpec):
+        return TypedHost(store, wanted, item, name, caller)
+    if wanted != item.type:
+        raise LinkError(
+            f"incompatible import type for {name}: expected {signature('', wanted)}, found {signature('', item.type)}"
+        )
+    return HostFunction(store.native, item.type, raw_spec(item, caller), name)

@@ -1,7 +1,8 @@
 """Python values ↔ raw bits, one function each way. The rules of the boundary live here and nowhere else.
 
 Integers: signed and unsigned ranges are accepted (−2³¹ … 2³²−1 for i32), results are signed. Floats: anything with
-``__float__``; f32 is rounded to nearest. funcref: a ``Func`` or None. externref: any object; None is null.
+``__float__``; f32 is rounded to nearest. v128: 16 bytes, little-endian. funcref: a ``Func`` or None. externref: any object;
+None is null.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ from stratavm.spec.types import (
     FUNCREF,
     I32,
     I64,
+    REF,
+    V128,
     FuncType,
     ValType,
     heap,
+    kind,
     type_name,
 )
 
@@ -63,6 +67,10 @@ def to_raw(type_: ValType, value: Any, refs: References) -> int:
         return int(_U64.unpack(_F64.pack(_number(value, "f64")))[0])
     if type_ == F32:
         return f32_bits(_number(value, "f32"))
+    if type_ == V128:
+        return _vector(value)
+    if kind(type_) == REF and value is None:
+        raise TypeError(f"expected {type_name(type_)}, got None")
     if heap(type_) == EXTERN:
         return refs.extern_to_raw(value)
     if heap(type_) == FUNC:
@@ -80,6 +88,8 @@ def from_raw(type_: ValType, raw: int, refs: References) -> Any:
         return _F64.unpack(_U64.pack(raw))[0]
     if type_ == F32:
         return _F32.unpack(_U32.pack(raw & 0xFFFF_FFFF))[0]
+    if type_ == V128:
+        return raw.to_bytes(16, "little")
     if heap(type_) == EXTERN:
         return refs.extern_from_raw(raw)
     if heap(type_) == FUNC:
@@ -158,6 +168,15 @@ def _integer(value: Any, bits: int, name: str) -> int:
     if not -(1 << (bits - 1)) <= number < 1 << bits:
         raise OverflowError(f"{number} does not fit {name}")
     return number & ((1 << bits) - 1)
+
+
+def _vector(value: Any) -> int:
+    if not isinstance(value, (bytes, bytearray, memoryview)):
+        raise TypeError(f"expected 16 bytes (v128), got {type(value).__name__}")
+    data = bytes(value)
+    if len(data) != 16:
+        raise TypeError(f"expected 16 bytes (v128), got {len(data)}")
+    return int.from_bytes(data, "little")
 
 
 def _number(value: Any, name: str) -> float:

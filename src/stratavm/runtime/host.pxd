@@ -1,5 +1,6 @@
 # Host functions: Python callables with a FuncRec.
 cimport cython
+from libc.stdint cimport uint64_t
 from stratavm.runtime._gen_layout cimport FuncRec, HostFunc
 from stratavm.runtime.func cimport FuncRef
 
@@ -9,3 +10,4 @@ cdef class HostFunction(FuncRef):
     cdef HostFunc own_host
     cdef object function
     cdef object label
+    cdef int invoke(self, uint64_t* cells) except -1

@@ -70,6 +70,14 @@ class HostFunction(FuncRef):
             raise TypeError(f"host function {self.label}: expected {len(self.params)} values, got {len(args)}")
         return self.checked(self.function(list(args)))
 
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def invoke(self, cells: cython.pointer(uint64_t)) -> cython.int:
+        """Run it: arguments and results in cells. Subclasses convert in their own way."""
+        results: object = self.function(read_cells(cells, self.params))
+        fill_cells(self.store, cells, self.checked(results), self.results)
+        return 0
+
     def checked(self, results: object) -> list:
         """The function's results if they are as many as its type says."""
         if not isinstance(results, list) or len(results) != len(self.results):
@@ -91,11 +99,7 @@ def call_python(
     try:
         if stack_pointer() + 65536 < context.real_limit:
             raise StackOverflow(detail=f"in a call of host function {function.label}")
-        results: object = function.function(read_cells(cells, function.params))
-        if len(function.results) == 1 and isinstance(results, list):
-            fill_cells(store, cells, results, function.results)
-        else:
-            fill_cells(store, cells, function.checked(results), function.results)
+        function.invoke(cells)
     except BaseException as error:
         store.in_flight = error
         status = TRAP_HOST_EXCEPTION

@@ -26,7 +26,9 @@ cdef class Store:
     cdef list handles                 # externref handle - 1 -> object
     cdef list free_handles
     cdef dict handle_of               # id(object) -> handle
+    cdef Py_ssize_t n_handles         # in use
     cdef Py_ssize_t collect_at
+    cdef uint32_t pinned              # > 0: the boundary holds handles that no guest holds yet
     cdef readonly bint closed
     cdef readonly bint keep_on_abort
     cdef bint aborted                 # the call under way was abandoned midway, not trapped
@@ -37,9 +39,13 @@ cdef class Store:
     cdef readonly uint32_t n_tables
     cdef object __weakref__
 
-    cdef int check_may_enter(self, ThreadBlock* block) except -1
-    cdef int occupy(self, ThreadBlock* block) except -1
     cdef int enter(self, Entry* entry) except -1
+    cdef int wake(self, Entry* entry) except -1
+    cdef int refuse(self, ThreadBlock* block) except -1
+    cdef void occupy(self, ThreadBlock* block) noexcept
+    cdef void occupy_slowly(self, ThreadBlock* block) noexcept
+    cdef void settle(self) noexcept
+    cpdef object collect_handles(self)
     cdef void leave(self, Entry* entry) noexcept
     cdef int check_access(self) except -1
     cdef object trap_error(self, Entry* entry)

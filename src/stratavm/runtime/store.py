@@ -34,6 +34,7 @@ from cython.cimports.stratavm.runtime.native import (
     array_entry_t,
     fence,
     load_32,
+    load_64,
     now_ns,
     or_32,
     pthread_mutex_lock,
@@ -44,7 +45,7 @@ from cython.cimports.stratavm.runtime.native import (
 from cython.cimports.stratavm.runtime.python import PyErr_CheckSignals, PyEval_RestoreThread, PyEval_SaveThread
 from cython.cimports.stratavm.runtime.signals import ensure_handlers
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block, thread_block, threads_lock
-from cython.cimports.stratavm.runtime.ticker import wake_ticker
+from cython.cimports.stratavm.runtime.ticker import TICKER_TICKS, ticker_state, wake_ticker
 
 from stratavm.base.errors import (
     TRAP_KINDS,
@@ -92,10 +93,19 @@ def regain_gil(block: cython.pointer(ThreadBlock)) -> cython.void:
 def set_limit(context: cython.pointer(ExecContext), limit: uint64_t) -> cython.void:
     """The owner's half of the interrupt protocol: set the limit, then look again whether something is pending."""
     context.real_limit = limit
-    store_64(cython.address(context.poll_limit), limit)
-    fence()
+    store_64(cython.address(context.poll_limit), limit)  # sequentially consistent: no fence is needed
     if load_32(cython.address(context.pending)):
         store_64(cython.address(context.poll_limit), NEVER)
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def aim(context: cython.pointer(ExecContext), limit: uint64_t) -> cython.void:
+    """``set_limit``, without a barrier where both limits stand already: what is not written overwrites no request."""
+    if context.real_limit != limit or load_64(cython.address(context.poll_limit)) != limit:
+        set_limit(context, limit)
 
 
 @cython.cfunc
@@ -165,12 +175,20 @@ class Store:
     def enter(self, entry: cython.pointer(Entry)) -> cython.int:
         """Push an activation; the caller must ``leave``. Raises StoreBusy, Closed, StackOverflow and pushes
         nothing."""
-        block: cython.pointer(ThreadBlock) = thread_block()
+        block: cython.pointer(ThreadBlock) = current_block()
         context: cython.pointer(ExecContext) = self.exec
         act: cython.pointer(Activation) = cython.address(entry.act)
-        self.check_may_enter(block)
-        entry.block = block
+        if block == cython.NULL:
+            block = thread_block()
         entry.outermost = context.occupant == 0
+        if (
+            self.closed
+            or not (entry.outermost or context.occupant == block.serial)
+            or not (self.bound_to == 0 or self.bound_to == block.serial)
+            or stack_pointer() < block.limit
+        ):
+            return self.refuse(block)
+        entry.block = block
         if entry.outermost:
             self.occupy(block)
         act.prev = block.activation
@@ -186,12 +204,20 @@ class Store:
         entry.prev_in_guest = block.in_guest
         context.activation = act
         block.activation = act
-        set_limit(context, block.limit)
+        aim(context, block.limit)
         block.in_guest = 0
-        block.running = context
         block.calls += entry.outermost
+        # A full barrier: the ticker, which parks, sees this thread running, or this thread sees it parked.
+        store_64(cython.address(block.running), cython.cast(uint64_t, context))
+        # Also in a nested call: after a fork inside a host function there is no ticker.
+        return 0 if load_32(cython.address(ticker_state)) == TICKER_TICKS else self.wake(entry)
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def wake(self, entry: cython.pointer(Entry)) -> cython.int:
+        """Wake the ticker, or undo the entry."""
         try:
-            wake_ticker()  # also in a nested call: after a fork inside a host function there is no ticker
+            wake_ticker()
         except BaseException:
             self.leave(entry)
             raise
@@ -199,30 +225,38 @@ class Store:
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
-    def check_may_enter(self, block: cython.pointer(ThreadBlock)) -> cython.int:
-        """Raise whatever keeps this thread out."""
+    def refuse(self, block: cython.pointer(ThreadBlock)) -> cython.int:
+        """Say why a thread may not enter."""
         if self.closed:
             raise Closed("the store is closed")
         if self.exec.occupant != 0 and self.exec.occupant != block.serial:
             raise StoreBusy("another thread is inside this store")
         if self.bound_to != 0 and self.bound_to != block.serial:
             raise StoreBusy("this store is bound to the thread that created it")
-        if stack_pointer() < block.limit:
-            raise StackOverflow(detail="calls between guest and host are nested too deeply")
-        return 0
+        raise StackOverflow(detail="calls between guest and host are nested too deeply")
 
     @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def occupy(self, block: cython.pointer(ThreadBlock)) -> cython.int:
-        """The outermost call begins: this thread is the occupant, nothing is pending but a deadline that has passed."""
+    @cython.inline
+    @cython.exceptval(check=False)
+    def occupy(self, block: cython.pointer(ThreadBlock)) -> cython.void:
+        """The outermost call begins: this thread is the occupant, and most often that is all."""
+        context: cython.pointer(ExecContext) = self.exec
+        context.occupant = block.serial
+        context.thread = block
+        self.aborted = False
+        pending: uint32_t = self.forced | FORCED | load_32(cython.address(context.pending))
+        if pending or self.deadline or block.running != cython.NULL:
+            self.occupy_slowly(block)
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def occupy_slowly(self, block: cython.pointer(ThreadBlock)) -> cython.void:
+        """Forget what was pending for the call before, and take over deadlines."""
         context: cython.pointer(ExecContext) = self.exec
         outer: cython.pointer(ExecContext) = block.running
         and_32(cython.address(context.pending), 0)
         or_32(cython.address(context.pending), self.forced | FORCED)
         self.forced = 0
-        context.occupant = block.serial
-        context.thread = block
-        self.aborted = False
         context.deadline_ns = self.deadline
         # A call into this store from a host function of another one must not outlive that one's deadline.
         limit: uint64_t = 0 if outer == cython.NULL else outer.deadline_ns
@@ -230,7 +264,6 @@ class Store:
             context.deadline_ns = limit
         if context.deadline_ns != 0 and now_ns() >= context.deadline_ns:
             request(context, PENDING_DEADLINE)
-        return 0
 
     @cython.cfunc
     @cython.exceptval(check=False)
@@ -242,13 +275,14 @@ class Store:
         block.in_guest = entry.prev_in_guest
         block.activation = entry.act.prev
         context.activation = cython.cast(cython.pointer(Activation), entry.act.prev_exec)
-        set_limit(context, entry.act.prev_limit)
         if entry.outermost:
+            # The limits stay as they are: most often the next call comes from the same thread.
             context.thread = cython.NULL
             context.deadline_ns = 0
             context.occupant = 0
-            if len(self.handles) - len(self.free_handles) > self.collect_at:
-                self.collect_handles()
+            self.settle()
+        else:
+            aim(context, entry.act.prev_limit)
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
@@ -348,6 +382,7 @@ class Store:
         self.handles.clear()
         self.free_handles.clear()
         self.handle_of.clear()
+        self.n_handles = 0
 
     def count(self, kind: str) -> None:
         """Account for a new memory, table or instance; raises ResourceLimit."""
@@ -409,6 +444,7 @@ class Store:
             self.handles.append(thing)
             found = len(self.handles)
         self.handle_of[id(thing)] = found
+        self.n_handles += 1
         return found
 
     def object_of(self, handle: int) -> object:
@@ -425,11 +461,18 @@ class Store:
 
     def gc(self) -> int:
         """Let go of Python objects that no table or global holds; the number let go. Not while a call is inside."""
-        if self.exec.occupant != 0:
+        if self.exec.occupant != 0 or self.pinned:
             raise StoreBusy("handles are collected between calls only")
         return self.collect_handles()
 
-    def collect_handles(self) -> int:
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def settle(self) -> cython.void:
+        """Collect handles where there are many and nobody is inside."""
+        if self.exec.occupant == 0 and self.n_handles > self.collect_at and self.pinned == 0:
+            self.collect_handles()
+
+    def collect_handles(self) -> object:
         """Free every handle that no root holds. Guest frames hold none between calls."""
         held: set = set()
         for root in list(self.roots):
@@ -442,7 +485,8 @@ class Store:
         for h in gone:
             self.handles[h - 1] = None
         self.free_handles.extend(gone)
-        self.collect_at = max(1024, 2 * (len(self.handles) - len(self.free_handles)))
+        self.n_handles -= len(gone)
+        self.collect_at = max(1024, 2 * self.n_handles)
         dropped.clear()  # finalisers run last, when the tables are consistent again
         return len(gone)
 
@@ -590,6 +634,22 @@ def run_guest(
 
 
 @cython.cfunc
+def end_of_call(store: Store, entry: cython.pointer(Entry), trapped: uint32_t) -> cython.int:
+    """Leave a call that did not simply return; raises what it ended with."""
+    error: object = None
+    try:
+        if trapped:
+            error = store.trap_error(entry)
+        else:  # a limiter failed after the guest's last poll
+            error = store.in_flight
+            store.in_flight = None
+            and_32(cython.address(store.exec.pending), ~cython.cast(uint32_t, PENDING_SIGNAL))
+    finally:
+        store.leave(entry)
+    raise error
+
+
+@cython.cfunc
 def run_entry(store: Store, rec: cython.pointer(FuncRec), cells: cython.p_void) -> cython.int:
     """Run a function through its array entry: arguments and results in ``cells``. Raises what the call ends with."""
     entry: Entry
@@ -597,18 +657,9 @@ def run_entry(store: Store, rec: cython.pointer(FuncRec), cells: cython.p_void) 
     store.enter(cython.address(entry))
     entry.act.rec = rec
     trapped = run_guest(store.exec, entry.block, rec, cells)
-    error: object = None
-    try:
-        if trapped:
-            error = store.trap_error(cython.address(entry))
-        elif store.in_flight is not None:  # a limiter failed after the guest's last poll
-            error = store.in_flight
-            store.in_flight = None
-            and_32(cython.address(store.exec.pending), ~cython.cast(uint32_t, PENDING_SIGNAL))
-    finally:
-        store.leave(cython.address(entry))
-    if error is not None:
-        raise error
+    if trapped or store.in_flight is not None:
+        return end_of_call(store, cython.address(entry), trapped)
+    store.leave(cython.address(entry))
     return 0
 
 

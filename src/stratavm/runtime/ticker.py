@@ -45,11 +45,9 @@ if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 ABSENT = cython.declare(uint32_t, 0)
-TICKING = cython.declare(uint32_t, 1)
 PARKED = cython.declare(uint32_t, 2)
 IDLE_TICKS = cython.declare(uint32_t, 20)  # without a running call before the ticker parks
 
-state = cython.declare(uint32_t, 0)
 period_ns = cython.declare(uint64_t, 5_000_000)
 ticks = cython.declare(uint64_t, 0)
 starts = cython.declare(uint32_t, 0)
@@ -93,7 +91,7 @@ def look(tick: cython.bint) -> cython.bint:
 @cython.exceptval(check=False)
 def run(unused: cython.p_void) -> cython.p_void:
     """The thread. Never touches Python."""
-    global state, ticks
+    global ticker_state, ticks
     everything: sigset_t
     pause: timespec
     idle: uint32_t = 0
@@ -108,12 +106,12 @@ def run(unused: cython.p_void) -> cython.p_void:
         if idle < IDLE_TICKS:
             continue
         pthread_mutex_lock(cython.address(lock))
-        state = PARKED
+        ticker_state = PARKED
         fence()
         # A thread that entered before it could see PARKED is seen here; one that enters later wakes us.
         if look(False):
-            state = TICKING
-        while state == PARKED:
+            ticker_state = TICKER_TICKS
+        while ticker_state == PARKED:
             pthread_cond_wait(cython.address(wake), cython.address(lock))
         pthread_mutex_unlock(cython.address(lock))
         idle = 0
@@ -125,7 +123,7 @@ def run(unused: cython.p_void) -> cython.p_void:
 @cython.exceptval(check=False)
 def start() -> cython.int:
     """Create the thread. Caller holds the lock."""
-    global state, starts
+    global ticker_state, starts
     thread: pthread_t
     attributes: pthread_attr_t
     failed: cython.int
@@ -136,7 +134,7 @@ def start() -> cython.int:
     if failed:
         return 1
     pthread_detach(thread)
-    state = TICKING
+    ticker_state = TICKER_TICKS
     starts += 1
     return 0
 
@@ -146,13 +144,13 @@ def wake_ticker() -> cython.int:
     """Called with ``running`` set, at every outermost entry: make sure that the ticker ticks."""
     failed: cython.int = 0
     fence()
-    if load_32(cython.address(state)) == TICKING:
+    if load_32(cython.address(ticker_state)) == TICKER_TICKS:
         return 0
     update_period()
     pthread_mutex_lock(cython.address(lock))
-    if state == ABSENT:
+    if ticker_state == ABSENT:
         failed = start()
-    elif state == PARKED:
+    elif ticker_state == PARKED:
         set_ticking()
         pthread_cond_signal(cython.address(wake))
     pthread_mutex_unlock(cython.address(lock))
@@ -166,8 +164,8 @@ def wake_ticker() -> cython.int:
 @cython.exceptval(check=False)
 def set_ticking() -> cython.void:
     """Leave the park. Caller holds the lock."""
-    global state
-    state = TICKING
+    global ticker_state
+    ticker_state = TICKER_TICKS
 
 
 @cython.cfunc
@@ -199,8 +197,8 @@ def after_fork_in_parent() -> cython.void:
 @cython.exceptval(check=False)
 def after_fork_in_child() -> cython.void:
     """The child has no ticker until it enters a guest."""
-    global state
-    state = ABSENT
+    global ticker_state
+    ticker_state = ABSENT
     pthread_mutex_init(cython.address(lock), cython.NULL)
     pthread_cond_init(cython.address(wake), cython.NULL)
 
@@ -213,4 +211,4 @@ pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child)
 def ticker_status() -> dict[str, int | str]:
     """State, ticks so far, threads started so far, period."""
     names: tuple = ("absent", "ticking", "parked")
-    return {"state": names[state], "ticks": ticks, "starts": starts, "period_ns": period_ns}
+    return {"state": names[ticker_state], "ticks": ticks, "starts": starts, "period_ns": period_ns}

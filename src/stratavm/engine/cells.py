@@ -1,0 +1,117 @@
+# strata: hot
+"""Numbers between Python objects and cells, the quick way. ``values`` owns the rules; what is not plain goes there.
+
+A signature is a string of codes, one per value: ``i`` i32, ``l`` i64, ``f`` f32, ``d`` f64, ``-`` anything else.
+"""
+
+import cython
+from cython.cimports.cpython.ref import PyObject
+from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t, uint64_t
+from cython.cimports.stratavm.engine.python import (
+    PyErr_Clear,
+    PyErr_Occurred,
+    PyFloat_AS_DOUBLE,
+    PyFloat_CheckExact,
+    PyFloat_FromDouble,
+    PyLong_AsLongLongAndOverflow,
+    PyLong_AsUnsignedLongLong,
+    PyLong_Check,
+    PyLong_FromLong,
+    PyLong_FromLongLong,
+)
+
+from stratavm.spec.types import F32, F64, I32, I64
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+CODES = {I32: "i", I64: "l", F32: "f", F64: "d"}
+
+
+def codes_of(types: tuple) -> bytes:
+    """The code string of a list of value types."""
+    return "".join([CODES.get(t, "-") for t in types]).encode()
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def unbox(
+    codes: cython.p_const_char,
+    n: cython.Py_ssize_t,
+    values: cython.pointer(cython.pointer(PyObject)),
+    cells: cython.pointer(uint64_t),
+) -> cython.bint:
+    """Fill cells with plain numbers: ints (and subclasses) in range, floats. True where a value is anything else;
+    nothing has run then, and the caller starts again with the rules of ``values``."""
+    i: cython.Py_ssize_t
+    code: cython.char
+    value: cython.pointer(PyObject)
+    number: cython.longlong
+    overflow: cython.int = 0
+    single: cython.float
+    for i in range(n):
+        code = codes[i]
+        value = values[i]
+        if code == ord("i"):
+            if not PyLong_Check(value):
+                return True
+            number = PyLong_AsLongLongAndOverflow(value, cython.address(overflow))
+            if overflow or number < -0x80000000 or number > 0xFFFFFFFF:
+                return True
+            cells[2 * i] = cython.cast(uint32_t, number)
+        elif code == ord("l"):
+            if not PyLong_Check(value):
+                return True
+            number = PyLong_AsLongLongAndOverflow(value, cython.address(overflow))
+            cells[2 * i] = cython.cast(uint64_t, number)
+            if overflow and (overflow < 0 or upper_half(value, cython.address(cells[2 * i]))):
+                return True
+        elif not PyFloat_CheckExact(value):
+            return True
+        elif code == ord("d"):
+            cython.cast(cython.p_double, cython.address(cells[2 * i]))[0] = PyFloat_AS_DOUBLE(value)
+        elif code == ord("f"):
+            single = cython.cast(cython.float, PyFloat_AS_DOUBLE(value))
+            cells[2 * i] = cython.cast(cython.pointer(uint32_t), cython.address(single))[0]
+        else:
+            return True
+        cells[2 * i + 1] = 0
+    return False
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def upper_half(value: cython.pointer(PyObject), cell: cython.pointer(uint64_t)) -> cython.bint:
+    """An int of 2⁶³ … 2⁶⁴ − 1; true if it is larger."""
+    cell[0] = PyLong_AsUnsignedLongLong(value)
+    if PyErr_Occurred() != cython.NULL:
+        PyErr_Clear()
+        return True
+    return False
+
+
+@cython.cfunc
+def box(code: cython.char, cell: cython.pointer(uint64_t)) -> object:
+    """The number in a cell, ints signed."""
+    if code == ord("i"):
+        return PyLong_FromLong(cython.cast(int32_t, cell[0]))
+    if code == ord("l"):
+        return PyLong_FromLongLong(cython.cast(int64_t, cell[0]))
+    if code == ord("d"):
+        return PyFloat_FromDouble(cython.cast(cython.p_double, cell)[0])
+    return PyFloat_FromDouble(cython.cast(cython.p_float, cell)[0])
+
+
+def unboxed(types: tuple, values: tuple) -> object:
+    """The raw bits that the quick path makes of values, or None where it leaves them to ``values``; for tests."""
+    cells: uint64_t[32]
+    items: cython.pointer(PyObject)[16]
+    codes: bytes = codes_of(types)
+    i: cython.Py_ssize_t
+    if len(values) != len(codes) or len(values) > 16:
+        raise ValueError(f"{len(values)} values for {len(codes)} types")
+    for i in range(len(values)):
+        items[i] = cython.cast(cython.pointer(PyObject), values[i])
+    if unbox(codes, len(codes), items, cells):
+        return None
+    return [cells[2 * i] for i in range(len(codes))]

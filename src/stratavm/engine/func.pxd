@@ -1,0 +1,29 @@
+# Functions as Python calls them.
+cimport cython
+from cpython.ref cimport PyObject
+from libc.stdint cimport uint64_t
+from stratavm.runtime._gen_layout cimport FuncRec
+from stratavm.runtime.func cimport FuncRef
+from stratavm.runtime.instance cimport Instance
+from stratavm.runtime.store cimport Store
+
+ctypedef PyObject* (*vectorcall_t)(PyObject*, PyObject**, size_t, PyObject*) noexcept
+ctypedef object (*call_t)(Func, PyObject**, size_t, PyObject*)
+
+@cython.final
+@cython.no_gc_clear  # cycles pass through the dicts of stores and exports, which are cleared
+cdef class Func:
+    cdef vectorcall_t vectorcall      # what CPython jumps to
+    cdef FuncRec* rec
+    cdef Store inner                  # the runtime's store
+    cdef Instance instance            # None: not a guest's function
+    cdef bytes params                 # codes, see ``cells``
+    cdef bytes results
+    cdef Py_ssize_t n_params          # -1 where the quick path does not apply
+    cdef Py_ssize_t n_results
+    cdef readonly object store
+    cdef readonly FuncRef native
+    cdef object __weakref__
+    cdef object call_slowly(self, tuple values, object keywords)
+
+cdef object call_quickly(Func self, PyObject** args, size_t nargsf, PyObject* keywords)

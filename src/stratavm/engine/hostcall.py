@@ -1,0 +1,122 @@
+# strata: hot
+"""Host functions on Python values: what turns a plain callable into a function that guests call.
+
+Plain numbers go straight from cells to an argument vector and back; references, and results that are not plain, go
+through ``values``.
+"""
+
+import cython
+from cython.cimports.cpython.ref import Py_INCREF, PyObject
+from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.stratavm.engine.cells import ARGUMENT_SLOTS, MAX_CELLS, box, unbox
+from cython.cimports.stratavm.engine.python import (
+    PY_VECTORCALL_ARGUMENTS_OFFSET,
+    Py_DECREF,
+    PyObject_Vectorcall,
+    PyTuple_CheckExact,
+    PyTuple_GET_ITEM,
+    PyTuple_GET_SIZE,
+)
+from cython.cimports.stratavm.runtime.func import fill_cells, read_cells
+from cython.cimports.stratavm.runtime.host import HostFunction
+
+from stratavm.engine.cells import codes_of
+from stratavm.engine.host import wants_caller
+from stratavm.engine.values import from_raw, results_to_raw
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+
+@cython.cclass
+class TypedHost(HostFunction):
+    """A plain callable as a function of a store; values are converted as the type says."""
+
+    def __init__(self, store: object, type: object, function: object, name: str, caller: object):
+        HostFunction.__init__(self, store.native, type, function, name)
+        self.refs = store
+        self.caller = caller if wants_caller(function) else None
+        self.param_codes = codes_of(type.params)
+        self.result_codes = codes_of(type.results)
+        self.quick = (
+            b"-" not in self.param_codes + self.result_codes
+            and max(len(type.params), len(type.results)) <= MAX_CELLS
+        )
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def invoke(self, cells: cython.pointer(uint64_t)) -> cython.int:
+        """Run it: arguments and results in cells."""
+        if self.quick:
+            return run_quickly(self, cells)
+        fill_cells(self.store, cells, self.run(read_cells(cells, self.params)), self.results)
+        return 0
+
+    @cython.cfunc
+    def run(self, raws: list) -> object:
+        """Run it by the rules of ``values``: raw bits in and out."""
+        values: list = [from_raw(t, raw, self.refs) for t, raw in zip(self.type.params, raws)]
+        if self.caller is not None:
+            values.insert(0, self.caller)
+        return results_to_raw(self.label, self.type, self.function(*values), self.refs)
+
+    def call_raw(self, args: list) -> list:
+        """Call it from Python with raw bits."""
+        self.store.check_access()
+        if len(args) != len(self.params):
+            raise TypeError(f"host function {self.label}: expected {len(self.params)} values, got {len(args)}")
+        return self.run(list(args))
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def run_quickly(self: TypedHost, cells: cython.pointer(uint64_t)) -> cython.int:
+    """Numbers only."""
+    items: cython.pointer(PyObject)[ARGUMENT_SLOTS]
+    arguments: cython.pointer(cython.pointer(PyObject)) = items + 1  # the callee may use the place before them
+    i: cython.Py_ssize_t
+    n: cython.Py_ssize_t = len(self.param_codes)
+    first: cython.Py_ssize_t = 0
+    codes: cython.p_char = self.param_codes
+    answer: cython.pointer(PyObject)
+    if self.caller is not None:
+        arguments[0] = cython.cast(cython.pointer(PyObject), self.caller)
+        first = 1
+    for i in range(n):
+        value: object = box(codes[i], cells + 2 * i)  # fails only without memory, and leaks then what came before
+        Py_INCREF(value)
+        arguments[first + i] = cython.cast(cython.pointer(PyObject), value)
+    answer = PyObject_Vectorcall(
+        cython.cast(cython.pointer(PyObject), self.function),
+        arguments,
+        cython.cast(cython.size_t, first + n) | PY_VECTORCALL_ARGUMENTS_OFFSET,
+        cython.NULL,
+    )
+    for i in range(n):
+        Py_DECREF(arguments[first + i])
+    if answer == cython.NULL:
+        return -1
+    result: object = cython.cast(object, answer)
+    Py_DECREF(answer)
+    return take_result(self, result, cells)
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def take_result(self: TypedHost, result: object, cells: cython.pointer(uint64_t)) -> cython.int:
+    """Put what the callable returned into cells."""
+    i: cython.Py_ssize_t
+    n: cython.Py_ssize_t = len(self.result_codes)
+    answer: cython.pointer(PyObject) = cython.cast(cython.pointer(PyObject), result)
+    items: cython.pointer(PyObject)[MAX_CELLS]
+    if n == 0 and result is None:
+        return 0
+    if n == 1 and not unbox(self.result_codes, 1, cython.address(answer), cells):
+        return 0
+    if n > 1 and PyTuple_CheckExact(answer) and PyTuple_GET_SIZE(answer) == n:
+        for i in range(n):
+            items[i] = PyTuple_GET_ITEM(answer, i)
+        if not unbox(self.result_codes, n, items, cells):
+            return 0
+    fill_cells(self.store, cells, results_to_raw(self.label, self.type, result, self.refs), self.results)
+    return 0

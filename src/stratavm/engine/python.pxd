@@ -1,0 +1,34 @@
+# The C API of CPython as the boundary uses it: borrowed and new references as plain pointers, no hidden counting.
+from cpython.ref cimport PyObject
+
+ctypedef PyObject* (*ternary_t)(PyObject*, PyObject*, PyObject*) noexcept
+
+cdef extern from "Python.h":
+    ctypedef struct PyTypeObject:
+        Py_ssize_t tp_vectorcall_offset
+        unsigned long tp_flags
+        ternary_t tp_call
+        Py_ssize_t tp_basicsize
+    unsigned long Py_TPFLAGS_HAVE_VECTORCALL
+    unsigned long Py_TPFLAGS_BASETYPE
+    size_t PY_VECTORCALL_ARGUMENTS_OFFSET
+    void PyType_Modified(PyTypeObject*)
+    PyObject* PyVectorcall_Call(PyObject*, PyObject*, PyObject*) noexcept
+    PyObject* PyObject_Vectorcall(PyObject*, PyObject**, size_t, PyObject*) noexcept
+
+    bint PyLong_Check(PyObject*) noexcept
+    bint PyFloat_CheckExact(PyObject*) noexcept
+    bint PyTuple_CheckExact(PyObject*) noexcept
+    long long PyLong_AsLongLongAndOverflow(PyObject*, int*) noexcept
+    unsigned long long PyLong_AsUnsignedLongLong(PyObject*) noexcept
+    double PyFloat_AS_DOUBLE(PyObject*) noexcept
+    Py_ssize_t PyTuple_GET_SIZE(PyObject*) noexcept
+    PyObject* PyTuple_GET_ITEM(PyObject*, Py_ssize_t) noexcept
+    object PyLong_FromLong(long)
+    object PyLong_FromLongLong(long long)
+    object PyFloat_FromDouble(double)
+    PyObject* PyErr_Occurred() noexcept
+    void PyErr_Clear() noexcept
+    void Py_DECREF(PyObject*) noexcept
+    void Py_XDECREF(PyObject*) noexcept
+    PyObject* Py_None
