@@ -39,8 +39,7 @@ class TypedHost(HostFunction):
         self.param_codes = codes_of(type.params)
         self.result_codes = codes_of(type.results)
         self.quick = (
-            b"-" not in self.param_codes + self.result_codes
-            and max(len(type.params), len(type.results)) <= MAX_CELLS
+            b"-" not in self.param_codes + self.result_codes and max(len(type.params), len(type.results)) <= MAX_CELLS
         )
 
     @cython.cfunc
@@ -55,7 +54,7 @@ class TypedHost(HostFunction):
     @cython.cfunc
     def run(self, raws: list) -> object:
         """Run it by the rules of ``values``: raw bits in and out."""
-        values: list = [from_raw(t, raw, self.refs) for t, raw in zip(self.type.params, raws)]
+        values: list = [from_raw(t, raw, self.refs) for t, raw in zip(self.type.params, raws, strict=True)]
         if self.caller is not None:
             values.insert(0, self.caller)
         return results_to_raw(self.label, self.type, self.function(*values), self.refs)

@@ -91,7 +91,9 @@ class Linker:
                 raise LinkError(f"{wanted.module}.{wanted.name} belongs to another store")
             return item.native
         if not isinstance(item, HostSpec) and not callable(item):
-            raise LinkError(f"{wanted.module}.{wanted.name} is defined as a {type(item).__name__}, which cannot be imported")
+            raise LinkError(
+                f"{wanted.module}.{wanted.name} is defined as a {type(item).__name__}, which cannot be imported"
+            )
         if not isinstance(wanted.type, FuncType):
             raise LinkError(
                 f"incompatible import type for {wanted.module}.{wanted.name}: "

@@ -1,8 +1,8 @@
 """Python values ↔ raw bits, one function each way. The rules of the boundary live here and nowhere else.
 
-Integers: signed and unsigned ranges are accepted (−2³¹ … 2³²−1 for i32), results are signed. Floats: anything with
-``__float__``; f32 is rounded to nearest. v128: 16 bytes, little-endian. funcref: a ``Func`` or None. externref: any object;
-None is null.
+Integers: signed and unsigned ranges are accepted (−2³¹ … 2³²−1 for i32), results are signed. Floats: anything
+with ``__float__``; f32 is rounded to nearest. v128: 16 bytes, little-endian. funcref: a ``Func`` or None.
+externref: any object; None is null.
 """
 
 from __future__ import annotations
