@@ -129,6 +129,25 @@ def batch_bytes(sources: cython.pointer(CodeSource), n: uint32_t) -> uint64_t:
     return total
 
 
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def release_chunks(run: cython.pointer(ChunkRun)) -> cython.void:
+    """Forget what lies in a run's chunks and make them free. Caller holds the lock."""
+    global chunks_in_use
+    i: uint32_t
+    base: cython.p_void = cython.cast(cython.p_void, chunk_address(run.first))
+    size: cython.size_t = cython.cast(cython.size_t, run.count) << codemap.CHUNK_SHIFT
+    madvise(base, size, MADV_DONTNEED)
+    # Chunks whose protection cannot be taken back stay retired: reusing them would expose old code.
+    usable: cython.bint = mprotect(base, size, PROT_NONE) == 0
+    for i in range(run.first, run.first + run.count):
+        store_ptr(cython.address(codemap.chunk_blocks[i]), cython.NULL)
+        chunk_used[i] = 0 if usable else 1
+    if usable:
+        chunks_in_use -= run.count
+
+
 @cython.final
 @cython.cclass
 class CodeOwner:
@@ -144,22 +163,12 @@ class CodeOwner:
 
     def __dealloc__(self):
         """Give every chunk back. Nothing can run here any more: instances, functions and activations hold the owner."""
-        global chunks_in_use
         run: cython.pointer(ChunkRun) = self.runs
         gone: cython.pointer(ChunkRun)
         i: uint32_t
         lock_arena()
         while run != cython.NULL:
-            base: cython.p_void = cython.cast(cython.p_void, chunk_address(run.first))
-            size: cython.size_t = cython.cast(cython.size_t, run.count) << codemap.CHUNK_SHIFT
-            madvise(base, size, MADV_DONTNEED)
-            # Chunks whose protection cannot be taken back stay retired: reusing them would expose old code.
-            usable: cython.bint = mprotect(base, size, PROT_NONE) == 0
-            for i in range(run.first, run.first + run.count):
-                store_ptr(cython.address(codemap.chunk_blocks[i]), cython.NULL)
-                chunk_used[i] = 0 if usable else 1
-            if usable:
-                chunks_in_use -= run.count
+            release_chunks(run)
             gone = run
             run = run.next
             free(gone)
@@ -212,6 +221,12 @@ class CodeOwner:
         run.count = count
         run.at = chunk_address(run.first)
         run.end = run.at + (cython.cast(uint64_t, count) << codemap.CHUNK_SHIFT)
+        # Writable at once, not batch by batch: what is not published yet is not executable either.
+        if mprotect(cython.cast(cython.p_void, run.at), run.end - run.at, PROT_READ | PROT_WRITE) != 0:
+            release_chunks(run)
+            free(run)
+            status[0] = PUBLISH_PROTECT
+            return cython.NULL
         run.busy = True
         run.next = self.runs
         self.runs = run
@@ -342,10 +357,6 @@ def fill(
         return cython.NULL
     traps: cython.pointer(TrapEntry) = cython.cast(cython.pointer(TrapEntry), recs + n)
     positions: cython.pointer(PosEntry) = cython.cast(cython.pointer(PosEntry), traps + n_traps)
-    if mprotect(page, used, PROT_READ | PROT_WRITE) != 0:
-        free(recs)
-        status[0] = PUBLISH_PROTECT
-        return cython.NULL
     for i in range(n):
         memcpy(cython.cast(cython.p_void, at), sources[i].code, sources[i].size)
         addresses[i] = at

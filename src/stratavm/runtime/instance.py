@@ -4,6 +4,7 @@
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.libc.string import memcpy
 from cython.cimports.stratavm.runtime._gen_layout import (
     GLOBAL_CELL,
     MAGIC_VMCTX,
@@ -20,13 +21,36 @@ from cython.cimports.stratavm.runtime.native import store_ptr
 from cython.cimports.stratavm.runtime.store import Store
 from cython.cimports.stratavm.runtime.table import Table
 
-from stratavm.base.errors import StoreBusy
+from stratavm.base.errors import StoreBusy, Trap
 from stratavm.runtime.layout import vm_layout
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 assert cython.sizeof(VMContext) == VMCTX_SIZE
+
+
+@cython.cfunc
+def plain_offset(code: bytes, value: cython.pointer(uint64_t)) -> cython.bint:
+    """The value of ``i32.const n; end`` as an unsigned number; False for every other expression."""
+    first: cython.p_char = code
+    n: cython.Py_ssize_t = len(code)
+    at: cython.Py_ssize_t
+    bits: uint64_t = 0
+    shift: uint32_t = 0
+    byte: uint8_t = 0
+    if n < 3 or n > 7 or cython.cast(uint8_t, first[0]) != 0x41 or cython.cast(uint8_t, first[n - 1]) != 0x0B:
+        return False
+    for at in range(1, n - 1):
+        byte = cython.cast(uint8_t, first[at])
+        bits |= cython.cast(uint64_t, byte & 0x7F) << shift
+        shift += 7
+        if (byte < 0x80) != (at == n - 2):
+            return False
+    if byte & 0x40:
+        bits |= ~cython.cast(uint64_t, 0) << shift
+    value[0] = bits & 0xFFFFFFFF
+    return True
 
 
 @cython.cclass
@@ -159,13 +183,41 @@ class Instance:
         at[0] = function.rec
         self.imported_funcs.append(function)
 
-    def set_data(self, index: int, data: bytes, start: int, end: int) -> None:
-        """A data segment: a range of ``data``, which stays alive with the instance."""
-        first: cython.p_char = data
-        at: uint64_t = start
-        self.keep = data  # every segment of a module lies in the same binary
-        self.seg.data[index].start = cython.cast(cython.pointer(uint8_t), first + at)
-        self.seg.data[index].size = end - start
+    def set_datas(self) -> None:
+        """The data segments: ranges of the module's binary, which stays alive with the instance."""
+        binary: bytes = self.module.binary
+        first: cython.p_char = binary
+        segment: cython.pointer(DataSegment) = self.seg.data
+        start: uint64_t
+        self.keep = binary
+        for data in self.module.datas:
+            start = data.start
+            segment.start = cython.cast(cython.pointer(uint8_t), first + start)
+            segment.size = data.end - start
+            segment += 1
+
+    def copy_active_datas(self, evaluate: object) -> None:
+        """Copy active data segments into their memories, in order, and drop each.
+
+        Native, since large programs have tens of thousands; ``evaluate(expression, instance)`` is asked for offsets that
+        are no plain constants. Traps at the first that does not fit.
+        """
+        i: uint32_t = 0
+        at: uint64_t = 0
+        memory: Memory
+        segment: cython.pointer(DataSegment)
+        for data in self.module.datas:
+            if data.mode == "active":
+                memory = self.memories[data.memory]
+                if not plain_offset(data.offset.code, cython.address(at)):
+                    at = evaluate(data.offset, self)
+                segment = cython.address(self.seg.data[i])
+                if not memory.inside(at, segment.size):
+                    detail: str = f"data segment {i} at {at:#x} of {memory.d.bytes:#x} bytes"
+                    raise Trap("memory_out_of_bounds", detail=detail)
+                memcpy(memory.d.base + at, segment.start, segment.size)
+                segment.size = 0
+            i += 1
 
     def set_element(self, index: int, items: list) -> None:
         """An element segment: raw references."""

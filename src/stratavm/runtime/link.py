@@ -117,8 +117,7 @@ def _allocate(instance: Instance, module: Module, imports: Sequence[Any], plan: 
     for table in module.tables:
         raw = 0 if table.init is None else evaluate(table.init, instance)
         instance.add_table(Table(instance.store, table.type, raw))
-    for i, data in enumerate(module.datas):
-        instance.set_data(i, module.binary, data.start, data.end)
+    instance.set_datas()
     for i, element in enumerate(module.elements):
         instance.set_element(i, _items(element, instance))
 
@@ -139,14 +138,7 @@ def _run_segments(instance: Instance, module: Module) -> None:
             _init_table(instance, i, element)
         if element.mode != "passive":
             instance.drop_elem(i)
-    for i, data in enumerate(module.datas):
-        if data.mode == "active":
-            memory = instance.memories[data.memory]
-            at = _offset(data.offset, instance)
-            if at + data.end - data.start > len(memory):
-                raise Trap("memory_out_of_bounds", detail=f"data segment {i} at {at:#x} of {len(memory):#x} bytes")
-            memory.write(at, memoryview(module.binary)[data.start : data.end])
-            instance.drop_data(i)
+    instance.copy_active_datas(evaluate)
 
 
 def _init_table(instance: Instance, index: int, element: Element) -> None:
