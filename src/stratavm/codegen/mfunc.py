@@ -4,7 +4,7 @@
     block 0 depth 0 flags 0 ()
       mov_ri.8 [imm=7]  def v0 reg @rax
       add_rr.8 [fd]  def v1 same1 @rcx, use v0 reg @rcx, use v2 any @[3]
-      1025.8 [term]
+      jmp.8 [term]
       edge 1 (v1)
     moves
       before 1: v0 rax -> rcx
@@ -18,6 +18,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from stratavm.codegen.x64._gen_pseudo import PSEUDO
 from stratavm.codegen.x64.encodings import MOP, ROWS
 from stratavm.codegen.x64.regs import NUMBER, name_of
 
@@ -131,9 +132,26 @@ def operand_text(o: Operand) -> str:
     return f"{ROLES[o.role]} {vreg_name(o.vreg)} {how}{place}"
 
 
+_PSEUDO_NAMES = {number: name for name, number in PSEUDO.items()}
+
+
+def op_name(op: int) -> str:
+    """A row's name, a pseudo operation's (``jcc``), or both (``via.mov_rm``: behind a pointer of the context)."""
+    if op >= PSEUDO["via"]:
+        return f"via.{op_name(op - PSEUDO['via'])}"
+    return ROWS[op - 1].name if 0 < op <= len(ROWS) else _PSEUDO_NAMES.get(op, str(op))
+
+
+def op_number(name: str) -> int:
+    """The number of a name that ``op_name`` gave."""
+    if name.startswith("via."):
+        return PSEUDO["via"] + op_number(name[4:])
+    return int(name) if name.isdigit() else PSEUDO[name] if name in PSEUDO else MOP[name]
+
+
 def inst_text(i: Inst) -> str:
     """One instruction."""
-    name = ROWS[i.op - 1].name if 0 < i.op <= len(ROWS) else str(i.op)
+    name = op_name(i.op)
     notes = [word for word, bit in FLAGS.items() if i.flags & bit]
     notes += [f"{k}={v}" for k in ("cc", "imm", "disp", "aux") if (v := getattr(i, k))]
     notes += [f"scale={i.scale}"] if i.scale != 0xFF else []
@@ -159,7 +177,7 @@ def dump(f: MFunction) -> str:
 
 _BLOCK = re.compile(r"block \d+ depth (\d+) flags (\d+) \((.*)\)")
 _EDGE = re.compile(r"edge (\d+) \((.*)\)")
-_INST = re.compile(r"(\w+)\.(\d+) \[(.*?)\]\s*(.*)")
+_INST = re.compile(r"([\w.]+)\.(\d+) \[(.*?)\]\s*(.*)")
 
 
 def read_vregs(text: str) -> list[int]:
@@ -181,7 +199,7 @@ def read_operand(text: str) -> Operand:
 def read_inst(match: re.Match[str]) -> Inst:
     """One instruction."""
     name, width, notes, operands = match.groups()
-    inst = Inst(int(name) if name.isdigit() else MOP[name], int(width))
+    inst = Inst(op_number(name), int(width))
     for note in notes.split():
         key, _, value = note.partition("=")
         if value:

@@ -207,3 +207,17 @@ def test_the_extensions_matter():
         draft = arguments_function(op)
         old = ModulePlan(module_of(draft.type), features={"sse41", "popcnt"})
         assert compile_draft(draft).code != compile_draft(draft, old).code
+
+
+def test_machine_ir_has_readable_names_that_can_be_read_back():
+    """Every row, pseudo operation and row behind a context pointer; no two share a name."""
+    from stratavm.codegen.mfunc import op_name, op_number
+    from stratavm.codegen.x64._gen_pseudo import PSEUDO
+    from stratavm.codegen.x64.encodings import MOP
+
+    numbers = [*MOP.values(), *(n for name, n in PSEUDO.items() if name != "via")]
+    numbers += [PSEUDO["via"] + n for n in MOP.values()]
+    names = [op_name(n) for n in numbers]
+    assert [op_number(name) for name in names] == numbers
+    assert len(set(names)) == len(names)
+    assert {"jcc", "call_indirect", "via.mov_rm", "add_rr"} <= set(names)

@@ -129,7 +129,7 @@ from cython.cimports.stratavm.codegen.x64.pseudo import (
     P_JMP,
     P_PARAMS,
     P_POLL,
-    P_RET,
+    P_RETURN,
     P_SELECT,
     P_SETCC,
     P_TRAP,
@@ -373,7 +373,7 @@ class Emitter:
             emit_rm(self.b, MOP_CMP_RM, 8, RSP, R15, EXEC_POLL_LIMIT)
             emit_jcc(self.b, CC_B, self.cold(COLD_POLL, 0))
             return self.b.bind(self.colds[self.n_colds - 1].back)
-        if op == P_RET:
+        if op == P_RETURN:
             return self.ret(inst)
         if op == P_TRAP:
             return self.explicit_trap(inst.aux)

@@ -50,7 +50,7 @@ from cython.cimports.stratavm.codegen.x64.pseudo import (
     P_JMP,
     P_PARAMS,
     P_POLL,
-    P_RET,
+    P_RETURN,
     P_TRAP,
 )
 from cython.cimports.stratavm.codegen.x64.select_base import NODE_FUSED, class_of, width_of
@@ -443,7 +443,7 @@ class Selector(MemorySelector):
                 values[count] = v
                 regs[count] = place.reg
                 count += 1
-        self.pseudo(P_RET, 0, MI_TERMINATOR | MI_EXIT | MI_EFFECT)
+        self.pseudo(P_RETURN, 0, MI_TERMINATOR | MI_EXIT | MI_EFFECT)
         self.last().imm = type.stack_bytes
         for i in range(count):
             self.operand(values[i], R_USE, C_FIXED, regs[i])

@@ -5,7 +5,7 @@ cdef enum Pseudo:
     P_JMP              # edges[0]
     P_JCC              # cc; edges[0] if it holds, else edges[1]
     P_BR_TABLE         # U index (register), T; one edge per entry, the last is the default
-    P_RET              # U… results (fixed)
+    P_RETURN           # U… results (fixed)
     P_TRAP             # aux = kind: unconditional, ends the block
     P_TRAP_IF          # cc, aux = kind
     P_POLL             # loop header
