@@ -1,0 +1,1 @@
+"""Passes over the SSA form: each named, each switched by a flag, each checked against the evaluator."""

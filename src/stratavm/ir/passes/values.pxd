@@ -1,0 +1,66 @@
+# Value numbering with folding and load forwarding: see values.py.
+cimport cython
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from stratavm.ir.ssa cimport Node, Ssa
+
+cdef struct Entry:            # a value that is known: `op` on these operands gives `value`
+    uint16_t op
+    uint8_t type
+    uint32_t a
+    uint32_t b
+    uint32_t c
+    uint32_t epoch            # of memory or globals; 0 for what depends on neither
+    uint32_t value
+    uint32_t block            # where it was computed: valid in the blocks that this one dominates
+    uint32_t next
+
+@cython.final
+cdef class Values:
+    cdef Ssa ssa              # input
+    cdef Ssa out
+    cdef uint32_t* moved      # by input node: its value in the output
+    cdef uint32_t* dominator  # by block: the immediate one
+    cdef uint32_t* number     # by block: preorder number in the dominator tree
+    cdef uint32_t* size       # by block: blocks it dominates
+    cdef uint32_t* only       # by block: its one predecessor, or NO_VALUE
+    cdef uint32_t* memory     # by block: memory epoch at its end
+    cdef uint32_t* globals    # by block: globals epoch at its end
+    cdef uint32_t* heads      # hash table
+    cdef Entry* entries
+    cdef uint8_t* rewritten   # by entry of args
+    cdef uint32_t cap_moved, cap_dominator, cap_number, cap_size, cap_only, cap_memory, cap_globals, cap_heads, cap_entries
+    cdef uint32_t cap_rewritten
+    cdef uint32_t n_entries, mask
+    cdef uint32_t epochs      # epochs given out
+    cdef uint32_t now_memory, now_globals
+    cdef uint32_t block
+    cdef uint32_t position
+    cdef uint32_t flags       # VF_*
+    cdef public uint64_t folded, shared, loads   # counts since creation: for the ablation rows
+
+    cdef int simplify(self) except -1 nogil
+    cdef int reserve(self) except -1 nogil
+    cdef int copy_tables(self) except -1 nogil
+    cdef int dominators(self) noexcept nogil
+    cdef uint32_t meet(self, uint32_t a, uint32_t b) noexcept nogil
+    cdef bint dominates(self, uint32_t a, uint32_t b) noexcept nogil
+    cdef int enter_block(self, uint32_t block) noexcept nogil
+    cdef uint32_t rewrite(self, uint32_t index) except? 0xFFFFFFFF nogil
+    cdef uint32_t pure(self, Node* node) except? 0xFFFFFFFF nogil
+    cdef uint32_t load(self, Node* node) except? 0xFFFFFFFF nogil
+    cdef uint32_t effect(self, Node* node) except? 0xFFFFFFFF nogil
+    cdef int map_operands(self, Node* node) noexcept nogil
+    cdef int64_t identity(self, Node* node) except -1 nogil       # a value, or NONE
+    cdef int64_t identity_const(self, Node* node, uint64_t c) except -1 nogil
+    cdef int64_t negated(self, Node* node, Node* inner) noexcept nogil
+    cdef int visit(self, uint32_t block, uint32_t edge) noexcept nogil
+    cdef int order(self, Node* node) noexcept nogil
+    cdef int branch(self, Node* node) noexcept nogil
+    cdef bint is_const(self, uint32_t value, uint64_t* bits) noexcept nogil
+    cdef uint32_t constant(self, uint8_t type, uint64_t bits) except? 0xFFFFFFFF nogil
+    cdef uint32_t emit(self, Node* node) except? 0xFFFFFFFF nogil
+    cdef uint32_t find(self, uint16_t op, uint8_t type, uint32_t a, uint32_t b, uint32_t c, uint32_t epoch) noexcept nogil
+    cdef int learn(self, uint16_t op, uint8_t type, uint32_t a, uint32_t b, uint32_t c, uint32_t epoch, uint32_t value) except -1 nogil
+    cdef uint32_t hash(self, uint16_t op, uint32_t a, uint32_t b, uint32_t c, uint32_t epoch) noexcept nogil
+    cdef int finish_edges(self) noexcept nogil

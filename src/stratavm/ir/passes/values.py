@@ -1,0 +1,708 @@
+# strata: hot
+"""Value numbering: one walk that folds constants, applies identities, shares what was computed before, and forwards loads.
+
+The walk streams the input into a new form. A value is shared where the block that computed it dominates; what reads memory
+or globals carries an *epoch*, which every write, call and poll ends, so that a load is shared or fed from a store only where
+nothing can have come between. A trapping operation may be shared: its twin has trapped already, or will not. Nothing moves.
+The hash buckets are bounded (``PROBES``), so that the pass is linear. Sources: Click, "Global code motion, global value
+numbering" (1995) for the idea; the effects rules are in the idea page on effects.
+"""
+
+import cython
+from cython.cimports.libc.stdint import int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from cython.cimports.libc.stdlib import free
+from cython.cimports.libc.string import memcpy, memset
+from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.ir.passes.fold import fold
+from cython.cimports.stratavm.ir.ssa import (
+    BF_LOOP_HEADER,
+    IR_BR,
+    IR_BR_IF,
+    IR_BR_TABLE,
+    IR_CONST,
+    IR_POLL,
+    NO_VALUE,
+    OPERAND_A,
+    OPERAND_B,
+    OPERAND_C,
+    OPERANDS_LIST,
+    T_I64,
+    Edge,
+    MemArg,
+    Node,
+    operand_kinds,
+)
+from cython.cimports.stratavm.spec._gen_ops import (
+    OF_CALLS,
+    OF_CONTROL,
+    OF_LOAD,
+    OF_READS,
+    OF_STORE,
+    OF_WRITES,
+    OP_F32_LOAD,
+    OP_F32_STORE,
+    OP_F64_LOAD,
+    OP_F64_STORE,
+    OP_GLOBAL_GET,
+    OP_GLOBAL_SET,
+    OP_I32_ADD,
+    OP_I32_AND,
+    OP_I32_DIV_U,
+    OP_I32_EQ,
+    OP_I32_EQZ,
+    OP_I32_LOAD,
+    OP_I32_LOAD8_U,
+    OP_I32_LOAD16_U,
+    OP_I32_MUL,
+    OP_I32_NE,
+    OP_I32_OR,
+    OP_I32_REM_U,
+    OP_I32_ROTR,
+    OP_I32_SHL,
+    OP_I32_SHR_U,
+    OP_I32_STORE,
+    OP_I32_SUB,
+    OP_I32_WRAP_I64,
+    OP_I32_XOR,
+    OP_I64_ADD,
+    OP_I64_EQ,
+    OP_I64_EQZ,
+    OP_I64_EXTEND_I32_S,
+    OP_I64_EXTEND_I32_U,
+    OP_I64_GE_U,
+    OP_I64_LOAD,
+    OP_I64_ROTR,
+    OP_I64_STORE,
+    OP_MEMORY_SIZE,
+    OP_SELECT,
+    OP_SELECT_T,
+)
+from cython.cimports.stratavm.spec._gen_optables import OP_FLAGS
+
+from stratavm.ir.prune import Pruner
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+PROBES = cython.declare(cython.int, 12)
+"""Entries of a bucket that are looked at: the newest ones."""
+NONE = cython.declare(int64_t, -2)
+"""No identity applies."""
+VF_FOLD = cython.declare(uint32_t, 1)
+VF_SHARE = cython.declare(uint32_t, 2)
+VF_LOADS = cython.declare(uint32_t, 4)
+
+SWITCHES = {"fold": 1, "share": 2, "loads": 4}
+"""What can be switched off alone, for ablation and for finding a culprit."""
+ONES32 = cython.declare(uint64_t, 0xFFFFFFFF)
+ONES64 = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
+ARITHMETIC = cython.declare(uint32_t, 18)
+"""Distance from an i32 operation of arithmetic to its i64 twin (i32.clz … i32.rotr)."""
+COMPARISON = cython.declare(uint32_t, 11)
+"""Distance from i32.eqz … i32.ge_u to their i64 twins."""
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def log2_of(bits: uint64_t) -> cython.int:
+    """k for 2**k, else -1."""
+    k: cython.int = 0
+    if bits == 0 or bits & (bits - 1):
+        return -1
+    while bits > 1:
+        bits >>= 1
+        k += 1
+    return k
+
+
+@cython.final
+@cython.cclass
+class Values:
+    """Scratch memory of the pass, reused from function to function."""
+
+    def __init__(self, switches: object = ("fold", "share", "loads")) -> None:
+        self.flags = 0
+        for name in switches:
+            self.flags |= SWITCHES[name]
+
+    def __dealloc__(self):
+        free(self.moved)
+        free(self.dominator)
+        free(self.number)
+        free(self.size)
+        free(self.only)
+        free(self.memory)
+        free(self.globals)
+        free(self.heads)
+        free(self.entries)
+        free(self.rewritten)
+
+    def run(self, ssa: Ssa, out: Ssa) -> None:
+        """Simplify ``ssa`` into ``out``, without the GIL."""
+        self.ssa = ssa
+        self.out = out
+        with cython.nogil:
+            self.simplify()
+
+    def simplify(self):
+        """The pass."""
+        block: uint32_t
+        i: uint32_t
+        self.copy_tables()
+        self.reserve()
+        self.dominators()
+        for block in range(self.ssa.n_blocks):
+            self.out.block(self.ssa.blocks[block].depth, self.ssa.blocks[block].flags)
+            self.out.blocks[block].params = self.ssa.blocks[block].params
+            self.out.blocks[block].preds = self.ssa.blocks[block].preds
+            self.enter_block(block)
+            for i in range(self.ssa.blocks[block].first, self.ssa.blocks[block].last):
+                self.moved[i] = self.rewrite(i)
+            self.memory[block] = self.now_memory
+            self.globals[block] = self.now_globals
+        if self.out.n_blocks:
+            self.out.blocks[self.out.n_blocks - 1].last = self.out.n_nodes
+        self.finish_edges()
+        return 0
+
+    # ---- tables ----
+
+    def copy_tables(self):
+        """What stays as it is: edges, argument lists (rewritten in place later), memory arguments, constants."""
+        i: uint32_t
+        self.out.clear()
+        self.out.func = self.ssa.func
+        self.out.type_index = self.ssa.type_index
+        self.out.n_params = self.ssa.n_params
+        for i in range(self.ssa.n_edges):
+            self.out.edge(self.ssa.edges[i].target, self.ssa.edges[i].args, self.ssa.edges[i].nargs)
+        for i in range(self.ssa.n_args):
+            self.out.arg(self.ssa.args[i])
+        for i in range(self.ssa.n_memargs):
+            self.out.memarg(self.ssa.memargs[i].offset, self.ssa.memargs[i].memory, self.ssa.memargs[i].align)
+        for i in range(self.ssa.n_constants):
+            self.out.constant(self.ssa.constants[i])
+        for i in range(self.ssa.n_results):
+            self.out.result_type(self.ssa.result_types[i])
+        return 0
+
+    def reserve(self):
+        """Room for the function; an empty hash table."""
+        nodes: uint32_t = self.ssa.n_nodes + 1
+        blocks: uint32_t = self.ssa.n_blocks + 1
+        word: cython.size_t = cython.sizeof(uint32_t)
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.moved)), cython.address(self.cap_moved), nodes, word
+        )
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.dominator)),
+            cython.address(self.cap_dominator),
+            blocks,
+            word,
+        )
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.number)), cython.address(self.cap_number), blocks, word
+        )
+        vec_reserve(cython.cast(cython.pp_void, cython.address(self.size)), cython.address(self.cap_size), blocks, word)
+        vec_reserve(cython.cast(cython.pp_void, cython.address(self.only)), cython.address(self.cap_only), blocks, word)
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.memory)), cython.address(self.cap_memory), blocks, word
+        )
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.globals)), cython.address(self.cap_globals), blocks, word
+        )
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.rewritten)),
+            cython.address(self.cap_rewritten),
+            self.ssa.n_args + 1,
+            1,
+        )
+        self.mask = 15
+        while self.mask < nodes:
+            self.mask = self.mask * 2 + 1
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.heads)),
+            cython.address(self.cap_heads),
+            self.mask + 1,
+            word,
+        )
+        memset(self.heads, 0xFF, (self.mask + 1) * word)
+        memset(self.rewritten, 0, self.ssa.n_args + 1)
+        self.n_entries = 0
+        self.epochs = 0
+        return 0
+
+    def dominators(self):
+        """Immediate dominators, the numbering of their tree, and single predecessors.
+
+        Blocks lie in an order in which only back edges lead backwards, and the graph is reducible, so that back edges
+        do not matter and one walk is enough (Cooper, Harvey, Kennedy, "A simple, fast dominance algorithm").
+        """
+        block: uint32_t
+        first: uint32_t
+        count: uint32_t
+        k: uint32_t
+        target: uint32_t
+        node: cython.pointer(Node)
+        for block in range(self.ssa.n_blocks):
+            self.dominator[block] = NO_VALUE
+            self.only[block] = NO_VALUE
+            self.size[block] = 1
+        self.dominator[0] = 0
+        for block in range(self.ssa.n_blocks):
+            if self.dominator[block] == NO_VALUE:
+                self.dominator[block] = 0  # unreachable: nothing is shared with it
+                continue
+            node = cython.address(self.ssa.nodes[self.ssa.blocks[block].last - 1])
+            first = node.c
+            count = 1 if node.op == IR_BR else 0
+            if node.op == IR_BR_IF:
+                first = node.b
+                count = 1
+                self.visit(block, node.c)
+            elif node.op == IR_BR_TABLE:
+                first = node.b
+                count = node.c
+            for k in range(first, first + count):
+                self.visit(block, k)
+        k = self.ssa.n_blocks
+        while k > 1:
+            k -= 1
+            self.size[self.dominator[k]] += self.size[k]
+        self.number[0] = 0
+        self.moved[0] = 1  # by block, borrowed: the next free number among the children
+        for block in range(1, self.ssa.n_blocks):
+            target = self.dominator[block]
+            self.number[block] = self.moved[target]
+            self.moved[target] += self.size[block]
+            self.moved[block] = self.number[block] + 1
+        return 0
+
+    def visit(self, block, edge):
+        """An edge out of a reachable block."""
+        target: uint32_t = self.ssa.edges[edge].target
+        if target <= block:
+            return 0
+        if self.dominator[target] == NO_VALUE:
+            self.dominator[target] = block
+            self.only[target] = block
+        else:
+            self.dominator[target] = self.meet(self.dominator[target], block)
+            if self.only[target] != block:
+                self.only[target] = NO_VALUE
+        return 0
+
+    def meet(self, a, b):
+        """The closest common dominator: dominators have lower numbers."""
+        while a != b:
+            if a > b:
+                a = self.dominator[a]
+            else:
+                b = self.dominator[b]
+        return a
+
+    def dominates(self, a, b):
+        """Whether every way to ``b`` leads through ``a``."""
+        return self.number[a] <= self.number[b] < self.number[a] + self.size[a]
+
+    def enter_block(self, block):
+        """Epochs go on from a single predecessor; a join or a loop begins new ones."""
+        only: uint32_t = self.only[block]
+        self.block = block
+        if only != NO_VALUE and not self.ssa.blocks[block].flags & BF_LOOP_HEADER:
+            self.now_memory = self.memory[only]
+            self.now_globals = self.globals[only]
+        else:
+            self.epochs += 2
+            self.now_memory = self.epochs - 1
+            self.now_globals = self.epochs
+        return 0
+
+    # ---- nodes ----
+
+    def rewrite(self, index):
+        """Put an input node, or what stands for it, into the output; its value there."""
+        node: Node = self.ssa.nodes[index]
+        flags: uint32_t
+        self.position = self.ssa.positions[index]
+        self.map_operands(cython.address(node))
+        if node.op >= 0x8000:
+            if node.op == IR_CONST:
+                return self.constant(node.type, node.a | cython.cast(uint64_t, node.b) << 32)
+            if node.op == IR_POLL:
+                return self.effect(cython.address(node))
+            if node.op == IR_BR_IF:
+                self.branch(cython.address(node))
+            return self.emit(cython.address(node))
+        flags = OP_FLAGS[node.op]
+        if flags & OF_LOAD or node.op == OP_GLOBAL_GET or node.op == OP_MEMORY_SIZE:
+            return self.load(cython.address(node))
+        if flags & (OF_WRITES | OF_CALLS | OF_STORE | OF_CONTROL):
+            return self.effect(cython.address(node))
+        if flags & OF_READS:
+            return self.emit(cython.address(node))
+        return self.pure(cython.address(node))
+
+    def map_operands(self, node):
+        """Operands become output values; a list is rewritten in place."""
+        kinds: cython.int = operand_kinds(node.op, node.flags)
+        i: uint32_t
+        if kinds & OPERANDS_LIST:
+            for i in range(node.b, node.b + node.c):
+                self.out.args[i] = self.moved[self.ssa.args[i]]
+            return 0
+        if kinds & OPERAND_A and node.a != NO_VALUE:
+            node.a = self.moved[node.a]
+        if kinds & OPERAND_B and node.b != NO_VALUE:
+            node.b = self.moved[node.b]
+        if kinds & OPERAND_C and node.c != NO_VALUE:
+            node.c = self.moved[node.c]
+        return 0
+
+    def emit(self, node):
+        """Append a node as it is."""
+        return self.out.node(node.op, node.type, node.flags, node.a, node.b, node.c, self.position)
+
+    def pure(self, node):
+        """A node without effect: fold it, find it, or compute it."""
+        value: uint32_t
+        equal: int64_t
+        if self.flags & VF_FOLD:
+            self.order(node)
+            equal = self.identity(node)
+            if equal != NONE:
+                self.folded += 1
+                return cython.cast(uint32_t, equal)
+        if not self.flags & VF_SHARE:
+            return self.emit(node)
+        value = self.find(node.op, node.type, node.a, node.b, node.c, 0)
+        if value != NO_VALUE:
+            self.shared += 1
+            return value
+        value = self.emit(node)
+        self.learn(node.op, node.type, node.a, node.b, node.c, 0, value)
+        return value
+
+    def load(self, node):
+        """What reads memory or globals: known since the last write, or read now."""
+        value: uint32_t
+        a: uint32_t = 0
+        b: uint32_t = 0
+        c: uint32_t = node.c
+        epoch: uint32_t = self.now_globals if node.op == OP_GLOBAL_GET else self.now_memory
+        where: cython.pointer(MemArg)
+        if not self.flags & VF_LOADS:
+            return self.emit(node)
+        if OP_FLAGS[node.op] & OF_LOAD:
+            where = cython.address(self.ssa.memargs[node.c])
+            if where.offset >> 32:
+                return self.emit(node)
+            a = node.a
+            b = cython.cast(uint32_t, where.offset)
+            c = where.memory
+        value = self.find(node.op, node.type, a, b, c, epoch)
+        if value != NO_VALUE:
+            self.loads += 1
+            return value
+        value = self.emit(node)
+        self.learn(node.op, node.type, a, b, c, epoch, value)
+        return value
+
+    def effect(self, node):
+        """What writes, calls or polls: ends epochs; a whole store and a global.set tell what a load will find."""
+        value: uint32_t = self.emit(node)
+        load: uint16_t = 0
+        where: cython.pointer(MemArg)
+        self.epochs += 2
+        if node.op == OP_GLOBAL_SET:
+            self.now_globals = self.epochs
+            if self.flags & VF_LOADS:
+                self.learn(OP_GLOBAL_GET, self.out.nodes[node.a].type, 0, 0, node.c, self.now_globals, node.a)
+            return value
+        self.now_memory = self.epochs - 1
+        if node.op < 0x8000 and OP_FLAGS[node.op] & OF_STORE:
+            if node.op == OP_I32_STORE:
+                load = OP_I32_LOAD
+            elif node.op == OP_I64_STORE:
+                load = OP_I64_LOAD
+            elif node.op == OP_F32_STORE:
+                load = OP_F32_LOAD
+            elif node.op == OP_F64_STORE:
+                load = OP_F64_LOAD
+            where = cython.address(self.ssa.memargs[node.c])
+            if load and self.flags & VF_LOADS and not where.offset >> 32:
+                self.learn(
+                    load,
+                    self.out.nodes[node.b].type,
+                    node.a,
+                    cython.cast(uint32_t, where.offset),
+                    where.memory,
+                    self.now_memory,
+                    node.b,
+                )
+            return value
+        self.now_globals = self.epochs
+        return value
+
+    def branch(self, node):
+        """``br_if (x == 0)`` is ``br_if x`` with its edges exchanged; ``x != 0`` is ``x`` for an i32."""
+        condition: Node
+        bits: uint64_t = 0
+        edge: uint32_t
+        turns: cython.int
+        if not self.flags & VF_FOLD:
+            return 0
+        for turns in range(8):
+            condition = self.out.nodes[node.a]
+            if condition.op == OP_I32_EQZ:
+                edge = node.b
+                node.b = node.c
+                node.c = edge
+                node.a = condition.a
+            elif condition.op == OP_I32_NE and self.is_const(condition.b, cython.address(bits)) and bits == 0:
+                node.a = condition.a
+            else:
+                return 0
+        return 0
+
+    # ---- folding ----
+
+    def is_const(self, value, bits):
+        """Whether an output value is a constant, and its raw bits."""
+        node: cython.pointer(Node)
+        if value == NO_VALUE:
+            return False
+        node = cython.address(self.out.nodes[value])
+        if node.op != IR_CONST:
+            return False
+        bits[0] = node.a | cython.cast(uint64_t, node.b) << 32
+        return True
+
+    def constant(self, type, bits):
+        """A constant, shared within its block only: selection makes it again where it is used."""
+        low: uint32_t = cython.cast(uint32_t, bits)
+        high: uint32_t = cython.cast(uint32_t, bits >> 32)
+        value: uint32_t = self.find(IR_CONST, type, low, high, self.block, 0)
+        if value != NO_VALUE and self.flags & VF_SHARE:
+            return value
+        value = self.out.node(IR_CONST, type, 0, low, high, NO_VALUE, self.position)
+        self.learn(IR_CONST, type, low, high, self.block, 0, value)
+        return value
+
+    def order(self, node):
+        """Commutative integer operations: a constant goes right, else the older value left."""
+        op: uint32_t = node.op
+        bits: uint64_t = 0
+        value: uint32_t
+        if op >= OP_I64_ADD and op <= OP_I64_ROTR:
+            op -= ARITHMETIC
+        elif op >= OP_I64_EQZ and op <= OP_I64_GE_U:
+            op -= COMPARISON
+        if (
+            op == OP_I32_ADD
+            or op == OP_I32_MUL
+            or op == OP_I32_AND
+            or op == OP_I32_OR
+            or op == OP_I32_XOR
+            or op == OP_I32_EQ
+            or op == OP_I32_NE
+        ):
+            if self.is_const(node.b, cython.address(bits)):
+                return 0
+            if self.is_const(node.a, cython.address(bits)) or node.a > node.b:
+                value = node.a
+                node.a = node.b
+                node.b = value
+        return 0
+
+    def identity(self, node):
+        """The value that a pure node is equal to, or ``NONE``. May change the node into a cheaper one."""
+        a: uint64_t = 0
+        b: uint64_t = 0
+        result: uint64_t = 0
+        inner: cython.pointer(Node)
+        op: uint32_t = node.op
+        if op == OP_SELECT or op == OP_SELECT_T:
+            if node.a == node.b:
+                return node.a
+            if self.is_const(node.c, cython.address(a)):
+                return node.a if a else node.b
+            return NONE
+        if node.a == NO_VALUE or op > OP_I64_EXTEND_I32_U + 64:
+            return NONE
+        if self.is_const(node.a, cython.address(a)):
+            if node.b == NO_VALUE or operand_kinds(node.op, node.flags) == OPERAND_A:
+                if fold(node.op, a, 0, cython.address(result)):
+                    return self.constant(node.type, result)
+                return NONE
+            if self.is_const(node.b, cython.address(b)) and fold(node.op, a, b, cython.address(result)):
+                return self.constant(node.type, result)
+        if operand_kinds(node.op, node.flags) == OPERAND_A:
+            inner = cython.address(self.out.nodes[node.a])
+            if op == OP_I32_WRAP_I64 and (inner.op == OP_I64_EXTEND_I32_U or inner.op == OP_I64_EXTEND_I32_S):
+                return inner.a
+            if op == OP_I32_EQZ and OP_I32_EQ <= inner.op <= OP_I64_GE_U and inner.op != OP_I64_EQZ:
+                return self.negated(node, inner)
+            return NONE
+        if self.is_const(node.b, cython.address(b)):
+            return self.identity_const(node, b)
+        if node.a == node.b:
+            if op >= OP_I64_ADD and op <= OP_I64_ROTR:
+                op -= ARITHMETIC
+            if op == OP_I32_SUB or op == OP_I32_XOR:
+                return self.constant(node.type, 0)
+            if op == OP_I32_AND or op == OP_I32_OR:
+                return node.a
+        return NONE
+
+    def negated(self, node, inner):
+        """``eqz (a < b)`` becomes ``a >= b``: the node changes, nothing is known yet."""
+        base: uint32_t = OP_I64_EQ if inner.op >= OP_I64_EQ else OP_I32_EQ
+        kind: uint32_t = inner.op - base
+        # eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u
+        other: uint32_t = kind ^ 1 if kind < 2 else (kind + 6 if kind < 4 else kind + 2 if kind < 6 else kind - 2)
+        if kind >= 8:
+            other = kind - 6
+        node.op = base + other
+        node.a = inner.a
+        node.b = inner.b
+        return NONE
+
+    def identity_const(self, node, c):
+        """Identities with a constant on the right."""
+        op: uint32_t = node.op
+        wide: cython.bint = node.type == T_I64
+        ones: uint64_t = ONES64 if wide else ONES32
+        distance: uint32_t = ARITHMETIC if wide else 0
+        inner: cython.pointer(Node)
+        bits: uint64_t = 0
+        k: cython.int
+        if op >= OP_I64_ADD and op <= OP_I64_ROTR:
+            op -= ARITHMETIC
+        elif not OP_I32_ADD <= op <= OP_I32_ROTR:
+            if (op == OP_I32_EQ or op == OP_I64_EQ) and c == 0:
+                node.op = OP_I32_EQZ if op == OP_I32_EQ else OP_I64_EQZ
+                node.b = NO_VALUE
+            return NONE
+        inner = cython.address(self.out.nodes[node.a])
+        if c == 0:
+            if op == OP_I32_MUL or op == OP_I32_AND:
+                return node.b
+            if op == OP_I32_ADD or op == OP_I32_SUB or op == OP_I32_OR or op == OP_I32_XOR or op >= OP_I32_SHL:
+                return node.a
+            return NONE
+        if op == OP_I32_AND and c == ones:
+            return node.a
+        if op == OP_I32_OR and c == ones:
+            return node.b
+        if op == OP_I32_AND and not wide:
+            if (inner.op == OP_I32_LOAD8_U and c & 0xFF == 0xFF) or (inner.op == OP_I32_LOAD16_U and c & 0xFFFF == 0xFFFF):
+                return node.a
+        if op == OP_I32_AND and wide and inner.op == OP_I64_EXTEND_I32_U and c == ONES32:
+            return node.a
+        if op == OP_I32_SUB:  # x - c is x + -c: one form to find again
+            node.op = OP_I32_ADD + distance
+            node.b = self.constant(node.type, (0 - c) & ones)
+            return self.identity_const(node, (0 - c) & ones)
+        if op == OP_I32_ADD and inner.op == node.op and self.is_const(inner.b, cython.address(bits)):
+            node.a = inner.a
+            bits = (bits + c) & ones
+            if bits == 0:
+                return node.a
+            node.b = self.constant(node.type, bits)
+            return NONE
+        k = log2_of(c)
+        if op == OP_I32_MUL and c == 1:
+            return node.a
+        if op == OP_I32_MUL and k > 0:
+            node.op = OP_I32_SHL + distance
+            node.b = self.constant(node.type, k)
+        elif op == OP_I32_DIV_U and k >= 0:
+            if k == 0:
+                return node.a
+            node.op = OP_I32_SHR_U + distance
+            node.b = self.constant(node.type, k)
+        elif op == OP_I32_REM_U and k >= 0:
+            if k == 0:
+                return self.constant(node.type, 0)
+            node.op = OP_I32_AND + distance
+            node.b = self.constant(node.type, c - 1)
+        return NONE
+
+    # ---- the table ----
+
+    def hash(self, op, a, b, c, epoch):
+        """A bucket number."""
+        h: uint64_t = op * cython.cast(uint64_t, 0x9E3779B97F4A7C15)
+        h = (h ^ a) * cython.cast(uint64_t, 0xFF51AFD7ED558CCD)
+        h = (h ^ (h >> 32) ^ b) * cython.cast(uint64_t, 0xC4CEB9FE1A85EC53)
+        h = (h ^ (h >> 32) ^ c ^ cython.cast(uint64_t, epoch) << 20) * cython.cast(uint64_t, 0x9E3779B97F4A7C15)
+        return cython.cast(uint32_t, h >> 32) & self.mask
+
+    def find(self, op, type, a, b, c, epoch):
+        """The value of an operation where it is known here, or ``NO_VALUE``."""
+        at: uint32_t = self.heads[self.hash(op, a, b, c, epoch)]
+        entry: cython.pointer(Entry)
+        probes: cython.int
+        for probes in range(PROBES):
+            if at == NO_VALUE:
+                return NO_VALUE
+            entry = cython.address(self.entries[at])
+            if (
+                entry.op == op
+                and entry.type == type
+                and entry.a == a
+                and entry.b == b
+                and entry.c == c
+                and entry.epoch == epoch
+                and self.dominates(entry.block, self.block)
+            ):
+                return entry.value
+            at = entry.next
+        return NO_VALUE
+
+    def learn(self, op, type, a, b, c, epoch, value):
+        """An operation's value is known from here on."""
+        slot: uint32_t = self.hash(op, a, b, c, epoch)
+        entry: cython.pointer(Entry)
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.entries)),
+            cython.address(self.cap_entries),
+            self.n_entries + 1,
+            cython.sizeof(Entry),
+        )
+        entry = cython.address(self.entries[self.n_entries])
+        entry.op = op
+        entry.type = type
+        entry.a = a
+        entry.b = b
+        entry.c = c
+        entry.epoch = epoch
+        entry.value = value
+        entry.block = self.block
+        entry.next = self.heads[slot]
+        self.heads[slot] = self.n_entries
+        self.n_entries += 1
+        return 0
+
+    def finish_edges(self):
+        """Arguments of edges, once every value is known. A list that edges of one table share is rewritten once."""
+        i: uint32_t
+        k: uint32_t
+        edge: cython.pointer(Edge)
+        for i in range(self.out.n_edges):
+            edge = cython.address(self.out.edges[i])
+            if edge.nargs == 0 or self.rewritten[edge.args]:
+                continue
+            self.rewritten[edge.args] = 1
+            for k in range(edge.args, edge.args + edge.nargs):
+                self.out.args[k] = self.moved[self.ssa.args[k]]
+        return 0
+
+
+def simplify(ssa: Ssa, out: Ssa, switches: object = ("fold", "share", "loads")) -> None:
+    """Run the pass and remove what it left dead: for tests; the compiler keeps a ``Values`` and a ``Pruner``."""
+    Values(switches).run(ssa, out)
+    Pruner().run(out)
