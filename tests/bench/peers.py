@@ -62,6 +62,7 @@ EPOCHS: Final = "wasmtime+epochs"
 OURS: Final = "strata jit0"
 ENGINES: Final[tuple[Engine, ...]] = (
     Engine(OURS, _strata()),
+    Engine("strata jit1", _strata(tier="jit1")),
     Engine("strata jit0 naive", _strata(allocator="naive")),
     Engine("strata jit0 bounded", _strata(memory_plan="bounded")),
     Engine(WASMTIME, _wasmtime(epochs=False)),

@@ -133,5 +133,6 @@ def engines(**options: Any) -> dict[str, Engine]:
         "oracle": Engine(Config(tier="oracle")),
         "jit0": Engine(Config(strict=True, **options)),
         "jit0 naive": Engine(Config(strict=True, allocator="naive", **options)),
+        "jit1": Engine(Config(tier="jit1", strict=True, **options)),
         "jit0 bounded": Engine(Config(strict=True, memory_plan="bounded", **options)),
     }

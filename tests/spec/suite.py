@@ -23,6 +23,7 @@ HOSTS: Final[dict[str, Callable[[], WastHost]]] = {
     "jit0": lambda: EngineHost(Config(strict=True)),
     "jit0-naive": lambda: EngineHost(Config(strict=True, allocator="naive")),
     "jit0-bounded": lambda: EngineHost(Config(strict=True, memory_plan="bounded")),
+    "jit1": lambda: EngineHost(Config(tier="jit1", strict=True)),
 }
 """Tier → a fresh host for one script. What follows a dash is a variant with the same list: ``oracle-reference`` is the
 oracle over its own state in plain Python, where no native code takes part."""

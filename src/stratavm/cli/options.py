@@ -29,7 +29,7 @@ def config(options: argparse.Namespace) -> Config:
     """The engine's configuration; naming a native tier makes it strict."""
     return Config(
         tier=options.tier or "jit0",
-        strict=options.tier == "jit0",
+        strict=options.tier in ("jit0", "jit1"),
         allocator=options.allocator,
         memory_plan=options.memory_plan,
         max_memory_bytes=getattr(options, "max_memory", None),

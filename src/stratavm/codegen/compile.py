@@ -13,7 +13,7 @@ from typing import Final, Literal
 from stratavm.codegen.code import Code
 from stratavm.codegen.worker import STAGES, Worker
 from stratavm.codegen.x64.target import ModulePlan
-from stratavm.ir.from_wasm import build
+from stratavm.ir.pipeline import Pipeline
 from stratavm.module.model import Module
 from stratavm.module.valid import ValidModule
 from stratavm.runtime.layout import PLAN_BOUNDED, PLAN_GUARD
@@ -31,11 +31,13 @@ class Options:
         memory_plan: ``guard`` or ``bounded``, where the memory's type leaves the choice.
         allocator: ``linear`` or ``naive``.
         features: processor extensions to use; None means this machine's.
+        passes: passes of the SSA form to run (``ir.pipeline``); none at level 0.
         poison: fill dead registers and fresh slots with garbage (tests; also ``STRATA_POISON=1``).
     """
 
     memory_plan: Literal["guard", "bounded"] = "guard"
     allocator: str = "linear"
+    passes: tuple[str, ...] = ()
     features: frozenset[str] | None = None
     poison: bool = False
 
@@ -61,7 +63,8 @@ class ModuleCompiler:
         try:
             worker = self._idle.pop()
         except IndexError:
-            worker = Worker(self.plan, self.options.allocator)
+            pipeline = Pipeline(self.options.passes) if self.options.passes else None
+            worker = Worker(self.plan, self.options.allocator, pipeline=pipeline)
         before = worker.stages_ns
         try:
             yield worker
@@ -95,13 +98,14 @@ def dump_machine(
     *,
     allocator: str = "linear",
     memory_plan: Literal["guard", "bounded"] = "guard",
+    passes: tuple[str, ...] = (),
 ) -> str:
     """A stage of one function as text: ``minst`` (before allocation), ``ra`` (after) or ``asm``."""
-    compiler = ModuleCompiler(valid.module, Options(memory_plan, allocator))
+    compiler = ModuleCompiler(valid.module, Options(memory_plan, allocator, passes))
     with compiler.worker() as worker:
         if stage == "asm":
             return disassemble(worker.compile(valid, defined_index))
-        build(valid, defined_index, worker.input)
+        worker.build(valid, defined_index)
         return str(worker.machine_ir(stage == "ra"))
 
 

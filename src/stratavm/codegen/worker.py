@@ -3,6 +3,7 @@
 # strata: hot
 import cython
 from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.libc.string import memset
 from cython.cimports.posix.time import CLOCK_MONOTONIC, clock_gettime, timespec
 from cython.cimports.stratavm.codegen.minst import MCode
 from cython.cimports.stratavm.codegen.regalloc.allocator import Allocator
@@ -17,7 +18,7 @@ if not cython.compiled:
 from stratavm.codegen.minst import snapshot
 from stratavm.ir.from_wasm import build
 
-STAGES = ("build", "select", "allocate", "emit")
+STAGES = ("build", "optimise", "select", "allocate", "emit")
 """Stages in the order of ``Worker.stages_ns``."""
 
 
@@ -42,18 +43,22 @@ class Worker:
     selector: Selector
     allocator: Allocator
     emitter: Emitter
-    spent: uint64_t[4]
+    front: Ssa
+    pipeline: object
+    spent: uint64_t[5]
 
-    def __init__(self, plan: ModulePlan, allocator: str, registers=None) -> None:
+    def __init__(self, plan: ModulePlan, allocator: str, registers=None, pipeline=None) -> None:
         self.plan = plan
         self.ssa = Ssa()
+        self.front = self.ssa if pipeline is None else Ssa()
+        self.pipeline = pipeline
         self.machine = MCode()
         self.selector = Selector()
         self.allocator = Allocator(allocator, registers)
         self.emitter = Emitter()
         self.selector.attach(plan, self.ssa, self.machine)
         self.emitter.attach(plan, self.ssa, self.machine)
-        self.spent[0] = self.spent[1] = self.spent[2] = self.spent[3] = 0
+        memset(self.spent, 0, cython.sizeof(self.spent))
 
     @property
     def input(self) -> Ssa:
@@ -63,14 +68,22 @@ class Worker:
     @property
     def stages_ns(self) -> tuple:
         """Nanoseconds spent so far in each of ``STAGES``."""
-        return (self.spent[0], self.spent[1], self.spent[2], self.spent[3])
+        return (self.spent[0], self.spent[1], self.spent[2], self.spent[3], self.spent[4])
 
     def compile(self, valid, defined_index: int):
         """A defined function of a valid module as ``Code``."""
-        begin: uint64_t = now_ns()
-        build(valid, defined_index, self.ssa)
-        self.spent[0] += now_ns() - begin
+        self.build(valid, defined_index)
         return self.generate()
+
+    def build(self, valid, defined_index: int) -> None:
+        """Fill ``input`` with a function, optimised if the worker has a pipeline."""
+        begin: uint64_t = now_ns()
+        build(valid, defined_index, self.front)
+        built: uint64_t = now_ns()
+        self.spent[0] += built - begin
+        if self.pipeline is not None:
+            self.pipeline.run(self.front, self.ssa)
+            self.spent[1] += now_ns() - built
 
     def generate(self):
         """Select, allocate and emit what is in ``input``, without the GIL; returns a ``Code``."""
@@ -82,9 +95,9 @@ class Worker:
             t2: uint64_t = now_ns()
             self.emitter.emit()
             t3: uint64_t = now_ns()
-        self.spent[1] += t1 - t0
-        self.spent[2] += t2 - t1
-        self.spent[3] += t3 - t2
+        self.spent[2] += t1 - t0
+        self.spent[3] += t2 - t1
+        self.spent[4] += t3 - t2
         return self.emitter.finish()
 
     def machine_ir(self, allocated: bool):

@@ -36,5 +36,5 @@ def compose(config: Config) -> Parts:
     from stratavm.codegen.compile import Options
     from stratavm.tiers.jit.tier import Jit, machine_stubs
 
-    options = Options(memory_plan=config.memory_plan, allocator=config.allocator)
-    return Parts(Runtime(machine_stubs()), Jit(OracleOnDemand(), config.strict, options, config.worker_threads))
+    options = Options(memory_plan=config.memory_plan, allocator=config.allocator, passes=config.ssa_passes)
+    return Parts(Runtime(machine_stubs()), Jit(OracleOnDemand(), config.strict, options, config.worker_threads, config.tier))

@@ -9,8 +9,8 @@ from typing import Final, Literal, TypeAlias
 from stratavm.module.limits import DEFAULT_LIMITS, Limits
 from stratavm.spec.features import FEATURES, READY
 
-TierName: TypeAlias = Literal["jit0", "oracle"]
-TIERS: Final[tuple[TierName, ...]] = ("jit0", "oracle")
+TierName: TypeAlias = Literal["jit0", "jit1", "oracle"]
+TIERS: Final[tuple[TierName, ...]] = ("jit0", "jit1", "oracle")
 MemoryPlan: TypeAlias = Literal["guard", "bounded"]
 Allocator: TypeAlias = Literal["linear", "naive"]
 
@@ -20,7 +20,8 @@ class Config:
     """Options of an engine.
 
     Attributes:
-        tier: ``jit0`` compiles each function at its first call; ``oracle`` interprets (slow, the reference).
+        tier: ``jit0`` compiles each function at its first call; ``jit1`` does so with optimising passes; ``oracle``
+            interprets (slow, the reference).
         strict: refuse a module with a function that ``tier`` cannot compile instead of running it on the oracle.
         features: names of the proposals that modules may use (``stratavm.spec.features``).
         limits: limits on what a module may contain.
@@ -28,6 +29,7 @@ class Config:
         code.
         max_memory_bytes: cap on each linear memory, or None.
         allocator: register allocator of ``jit0``.
+        passes: passes that ``jit1`` runs (``stratavm.ir.pipeline.PASSES``); None means all.
         threads: threads that validate and compile; 0 = one per core.
     """
 
@@ -38,6 +40,7 @@ class Config:
     memory_plan: MemoryPlan = "guard"
     max_memory_bytes: int | None = None
     allocator: Allocator = "linear"
+    passes: tuple[str, ...] | None = None
     threads: int = 0
 
     def __post_init__(self) -> None:
@@ -51,6 +54,15 @@ class Config:
             raise ValueError(f"max_memory_bytes must not be negative, got {self.max_memory_bytes}")
         if self.threads < 0:
             raise ValueError(f"threads must not be negative, got {self.threads}")
+
+    @property
+    def ssa_passes(self) -> tuple[str, ...]:
+        """The passes of the SSA form that the tier runs."""
+        if self.tier != "jit1":
+            return ()
+        from stratavm.ir.pipeline import LEVELS
+
+        return LEVELS[1] if self.passes is None else self.passes
 
     @property
     def worker_threads(self) -> int:

@@ -12,6 +12,7 @@ STAGES: Final[dict[str, str]] = {
     "decode": "instructions as text",
     "valid": "what validation found out about the body",
     "ssa": "the SSA form",
+    "opt": "the SSA form after the passes of level 1",
     "minst": "machine instructions over virtual registers",
     "ra": "machine instructions after register allocation",
     "asm": "machine code (disassembled if capstone is installed)",
@@ -53,13 +54,25 @@ def _ssa(module: Module, index: int) -> str:
     return print_ssa(ssa)
 
 
+def _opt(module: Module, index: int) -> str:
+    from stratavm.ir.from_wasm import build
+    from stratavm.ir.pipeline import LEVELS, Pipeline
+    from stratavm.ir.ssa import Ssa
+    from stratavm.ir.text import print_ssa
+
+    ssa, out = Ssa(), Ssa()
+    build(module.valid, index - len(module.model.imported_funcs), ssa)
+    Pipeline(module.engine.config.ssa_passes or LEVELS[1]).run(ssa, out)
+    return print_ssa(out)
+
+
 def _machine(stage: str) -> Callable[[Module, int], str]:
     def show(module: Module, index: int) -> str:
         from stratavm.codegen.compile import dump_machine
 
         config = module.engine.config
         defined = index - len(module.model.imported_funcs)
-        return dump_machine(module.valid, defined, stage, allocator=config.allocator, memory_plan=config.memory_plan)
+        return dump_machine(module.valid, defined, stage, allocator=config.allocator, memory_plan=config.memory_plan, passes=config.ssa_passes)
 
     return show
 
@@ -68,6 +81,7 @@ _PRINTERS: Final[dict[str, Callable[[Module, int], str]]] = {
     "decode": _decode,
     "valid": _valid,
     "ssa": _ssa,
+    "opt": _opt,
     "minst": _machine("minst"),
     "ra": _machine("ra"),
     "asm": _machine("asm"),

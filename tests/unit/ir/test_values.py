@@ -1,0 +1,150 @@
+"""The first pass of level 1: folding against the oracle's arithmetic, what is shared, what must not be."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from stratavm.ir.from_wasm import build
+from stratavm.ir.passes.fold import fold_bits
+from stratavm.ir.pipeline import PASSES, Pipeline
+from stratavm.ir.ssa import Ssa
+from stratavm.ir.text import print_ssa
+from stratavm.ir.verify import verify
+from stratavm.module.parser import parse_module
+from stratavm.module.validate import validate
+from stratavm.spec.concrete import evaluate
+from stratavm.spec.index import BY_ID, row_id
+from stratavm.spec.record import ROWS
+
+SAMPLES = {
+    "i": (0, 1, 2, 5, 31, 32, 33, 0x7F, 0x80, 0xFF, 0x8000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF),
+    "I": (0, 1, 3, 63, 64, 0x80, 0xFFFF, 0x80000000, 0xFFFFFFFF, 1 << 32, (1 << 63) - 1, 1 << 63, (1 << 64) - 1),
+}
+FOLDABLE = [
+    row
+    for row in ROWS.values()
+    if row.semantics is not None
+    and row.signature
+    and set(row.signature) <= set("iI->")
+    and not row.imms
+    and not row.traps
+]
+
+
+@pytest.mark.parametrize("row", FOLDABLE, ids=lambda row: row.mnemonic)
+def test_folding_agrees_with_the_oracle(row):
+    """Every integer operation that cannot trap, on all pairs of samples; one that is not folded says so."""
+    operands = row.signature.split("->")[0]
+    for values in itertools.product(*(SAMPLES[letter] for letter in operands)):
+        folded = fold_bits(row_id(row), *values)
+        if folded is not None:
+            assert folded == evaluate(row, *values), (row.mnemonic, values)
+
+
+def test_most_operations_are_folded():
+    """The test before must not pass because nothing is."""
+    assert sum(fold_bits(row_id(row), *(1 for _ in row.signature.split("->")[0])) is not None for row in FOLDABLE) >= 45
+
+
+def optimised(text: str, passes: tuple[str, ...] = tuple(PASSES)) -> str:
+    """The function's SSA form after the passes, verified."""
+    ssa, out = Ssa(), Ssa()
+    build(validate(parse_module(text)), 0, ssa)
+    Pipeline(passes).run(ssa, out)
+    verify(out)
+    return print_ssa(out)
+
+
+def body(code: str, head: str = "(param i32 i32) (result i32)") -> str:
+    """A module with a memory, a global and one function."""
+    return f"(module (memory 1) (global $g (mut i32) (i32.const 0)) (func {head} {code}) (func $f))"
+
+
+@pytest.mark.parametrize(
+    ("code", "left"),
+    [
+        ("(i32.add (i32.const 2) (i32.const 3))", "const 5"),
+        ("(i32.add (local.get 0) (i32.const 0))", "return v0"),
+        ("(i32.sub (local.get 0) (local.get 0))", "const 0"),
+        ("(i32.mul (local.get 0) (i32.const 8))", "i32.shl"),
+        ("(i32.div_u (local.get 0) (i32.const 16))", "i32.shr_u"),
+        ("(i32.rem_u (local.get 0) (i32.const 16))", "i32.and"),
+        ("(i32.add (i32.add (local.get 0) (i32.const 3)) (i32.const 4))", "const 7"),
+        ("(i32.eqz (i32.lt_s (local.get 0) (local.get 1)))", "i32.ge_s"),
+        ("(i32.wrap_i64 (i64.extend_i32_s (local.get 0)))", "return v0"),
+        ("(select (local.get 0) (local.get 1) (i32.const 1))", "return v0"),
+    ],
+)
+def test_an_identity_applies(code, left):
+    """What is left of the expression."""
+    assert left in optimised(body(code))
+
+
+def test_the_same_value_is_computed_once():
+    """Also with its operands exchanged, and in blocks that the first dominates."""
+    product, twin = "(i32.mul (local.get 0) (local.get 1))", "(i32.mul (local.get 1) (local.get 0))"
+    text = optimised(
+        body(
+            f"(local $x i32) (local.set $x {product})"
+            f"(i32.add (local.get $x) (if (result i32) (local.get 0) (then {twin}) (else (i32.add {product} {twin}))))"
+        )
+    )
+    assert text.count("i32.mul") == 1
+
+
+def test_a_value_of_one_arm_is_not_shared_with_the_other():
+    """Dominance: each arm computes its own."""
+    text = optimised(
+        body(
+            "(if (result i32) (local.get 0) (then (i32.xor (local.get 0) (local.get 1))) (else (i32.xor (local.get 0) (local.get 1))))"
+        )
+    )
+    assert text.count("i32.xor") == 2
+
+
+@pytest.mark.parametrize(
+    ("between", "loads"),
+    [
+        ("", 1),
+        ("(i32.store (local.get 1) (i32.const 7))", 2),
+        ("(i32.store8 (i32.const 9) (i32.const 7))", 2),
+        ("(call $f)", 2),
+        ("(drop (memory.grow (i32.const 0)))", 2),
+        ("(memory.fill (i32.const 0) (i32.const 0) (i32.const 1))", 2),
+        ("(global.set $g (i32.const 1))", 1),
+        ("(loop)", 2),
+    ],
+)
+def test_a_load_is_shared_only_where_nothing_can_have_written(between, loads):
+    """Stores, calls, growth, bulk operations and polls end what is known of memory; a global.set does not."""
+    code = f"(local $x i32) (local.set $x (i32.load (local.get 0))) {between} (i32.add (local.get $x) (i32.load (local.get 0)))"
+    assert optimised(body(code)).count("i32.load") == loads
+
+
+def test_a_load_takes_the_value_that_was_just_stored():
+    """A whole store of the same address and width; a narrower one does not tell."""
+    whole = "(i32.store offset=4 (local.get 0) (local.get 1)) (i32.load offset=4 (local.get 0))"
+    assert "i32.load" not in optimised(body(whole))
+    narrow = "(i32.store8 (local.get 0) (local.get 1)) (i32.load8_u (local.get 0))"
+    assert "i32.load8_u" in optimised(body(narrow))
+
+
+def test_a_dead_load_stays_since_it_may_trap():
+    """Sharing removes a twin; it never removes the first."""
+    assert optimised(body("(drop (i32.load (local.get 0))) (i32.const 1)")).count("i32.load") == 1
+
+
+def test_a_switched_off_pass_does_nothing():
+    """Each name works alone: what the others do is left."""
+    code = "(i32.add (i32.load (i32.const 8)) (i32.load (i32.const 8))) (drop (i32.add (i32.const 1) (i32.const 2)))"
+    assert optimised(body(code), ("fold",)).count("i32.load") == 2
+    assert optimised(body(code), ("loads", "share")).count("i32.load") == 1
+    with pytest.raises(ValueError, match="unknown passes: nothing"):
+        Pipeline(("nothing",))
+
+
+def test_rows_of_the_table_exist():
+    """The enumeration that the pass was compiled against is the present one."""
+    assert BY_ID[row_id(ROWS["i32.add"])].mnemonic == "i32.add"
