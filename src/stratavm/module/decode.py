@@ -8,7 +8,7 @@ from cython.cimports.cpython.object import PyObject_GenericSetAttr
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.stratavm.base.leb import bytes_t
 from cython.cimports.stratavm.module.names import read_names
-from cython.cimports.stratavm.module.reader import Reader
+from cython.cimports.stratavm.module.reader import PyObject_GC_UnTrack, Reader
 from cython.cimports.stratavm.module.typesec import (
     global_type,
     memory_type,
@@ -51,11 +51,16 @@ FUNCREF = 0x63 | 0x70 << 8
 HEADER_BYTES = 8
 
 
+# A large module has 24,000 data segments with their offsets, and 11,000 functions. Three things make those cheap: no
+# ``__init__`` (a frozen dataclass's costs ten times as much), slots set directly, and no work for the cyclic collector,
+# which a burst of objects sets off again and again: these hold numbers, bytes and each other, and never form a cycle.
+
+
 @cython.cfunc
 def new_const(code: bytes, offset: object, lone_i32: object) -> object:
-    """A ``ConstExpr``; like the two below it sets slots directly, since a large module has 24,000 of them and the
-    frozen dataclass's ``__init__`` costs ten times as much."""
+    """A ``ConstExpr``."""
     made: object = ConstExpr.__new__(ConstExpr)
+    PyObject_GC_UnTrack(made)
     PyObject_GenericSetAttr(made, "code", code)
     PyObject_GenericSetAttr(made, "offset", offset)
     PyObject_GenericSetAttr(made, "lone_i32", lone_i32)
@@ -66,6 +71,7 @@ def new_const(code: bytes, offset: object, lone_i32: object) -> object:
 def new_data(mode: str, start: object, end: object, memory: object, offset: object) -> object:
     """A ``Data``."""
     made: object = Data.__new__(Data)
+    PyObject_GC_UnTrack(made)
     PyObject_GenericSetAttr(made, "mode", mode)
     PyObject_GenericSetAttr(made, "start", start)
     PyObject_GenericSetAttr(made, "end", end)
@@ -78,6 +84,7 @@ def new_data(mode: str, start: object, end: object, memory: object, offset: obje
 def new_function(index: object, start: object, end: object, runs: tuple) -> object:
     """A ``Function``."""
     made: object = Function.__new__(Function)
+    PyObject_GC_UnTrack(made)
     PyObject_GenericSetAttr(made, "type_index", index)
     PyObject_GenericSetAttr(made, "start", start)
     PyObject_GenericSetAttr(made, "end", end)

@@ -2,6 +2,9 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from stratavm.base.leb cimport bytes_t
 
+cdef extern from "Python.h":
+    void PyObject_GC_UnTrack(object thing)
+
 cdef class Reader:
     cdef readonly bytes data
     cdef readonly object limits

@@ -1,5 +1,6 @@
 """The decoder on hostile, broken and large input: errors with positions, limits before allocations, lenient names."""
 
+import gc
 import random
 import time
 
@@ -235,3 +236,15 @@ def test_other_kinds_of_bytes_are_taken():
     binary = rich()
     assert decode(bytearray(binary), features=ALL) == decode(memoryview(binary), features=ALL)
     assert decode(bytearray(binary), features=ALL).exports == (Export("f", "func", 1),)
+
+
+def test_what_a_large_module_has_many_of_costs_the_collector_nothing():
+    """Functions, data segments and constant expressions are not tracked, and die by their counts."""
+    binary = rich()
+    module = decode(binary, features=ALL)
+    many = [*module.functions, *module.datas, module.datas[0].offset, module.globals[0].init]
+    assert not any(map(gc.is_tracked, many))
+    function = module.functions[0]
+    del module, many
+    gc.collect()
+    assert binary[function.start : function.end] == b"\x20\0\x0b"
