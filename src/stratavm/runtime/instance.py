@@ -199,14 +199,14 @@ class Instance:
     def copy_active_datas(self, evaluate: object) -> None:
         """Copy active data segments into their memories, in order, and drop each.
 
-        Native, since large programs have tens of thousands; ``evaluate(expression, instance)`` is asked for offsets that
-        are no plain constants. Traps at the first that does not fit.
+        Native, since large programs have tens of thousands; ``evaluate(expression, instance)`` is asked for offsets
+        that are no plain constants. Traps at the first that does not fit.
         """
-        i: uint32_t = 0
+        i: uint32_t
         at: uint64_t = 0
         memory: Memory
         segment: cython.pointer(DataSegment)
-        for data in self.module.datas:
+        for i, data in enumerate(self.module.datas):
             if data.mode == "active":
                 memory = self.memories[data.memory]
                 if not plain_offset(data.offset.code, cython.address(at)):
@@ -217,7 +217,6 @@ class Instance:
                     raise Trap("memory_out_of_bounds", detail=detail)
                 memcpy(memory.d.base + at, segment.start, segment.size)
                 segment.size = 0
-            i += 1
 
     def set_element(self, index: int, items: list) -> None:
         """An element segment: raw references."""
