@@ -1,6 +1,7 @@
 """Write the public API, one line for each name, so that a change of it shows in review.
 
-Public is what ``stratavm._EXPORTS`` names, and the public members of those classes. Signatures are read from the source: nothing has to be built.
+Public is what ``stratavm._EXPORTS`` names, and the public members of those classes. Signatures are read
+from the source: nothing has to be built.
 """
 
 from __future__ import annotations

@@ -53,9 +53,9 @@ def imported_packages_of_pxd(path: Path) -> set[str]:
     return imported_packages(pxd) if pxd.is_file() else set()
 
 
-def main() -> int:
-    """Print both trees; the exit status says whether every figure is low enough."""
-    figures = measure()
+def main(arguments: list[str]) -> int:
+    """Print both trees; the exit status says whether the figures are low enough (``lines``, ``edges``: only those)."""
+    figures = {k: v for k, v in measure().items() if not arguments or arguments[0] in k}
     for name, here in figures.items():
         change = 100 * (here / ORIGIN[name] - 1)
         print(f"{name:18} {here:8.2f}   origin {ORIGIN[name]:8.2f}   {change:+.0f} %")
@@ -63,4 +63,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
