@@ -12,7 +12,7 @@ STAMP := $(VENV)/.strata-stamp
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv build demo test quick check coverage gen bless bench fuzz docs accept wheel clean
+.PHONY: help venv build demo test quick check coverage gen bless bench fuzz torture docs accept wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,9 @@ bench: build ## benchmarks; non-zero when a stated threshold fails
 fuzz: ## fuzz the checked build (ARGS="--seconds 60 --seed 1")
 	@$(MAKE) build STRATA_BUILD=checked
 	$(RUN) -m tests.fuzz $(ARGS)
+
+torture: build ## threads, traps, signals, forks, collections (ARGS="--seconds 600 --seed 1")
+	$(RUN) -m tests.torture $(ARGS)
 
 docs: build ## build the documentation (strict)
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
