@@ -9,6 +9,7 @@ from cython.cimports.stratavm.codegen.codebuf import (
     FIX_LABEL,
     FIX_POOL,
     MAX_INST_BYTES,
+    NO_LABEL,
     CodeBuf,
     put8,
     put16,
@@ -490,16 +491,38 @@ def emit_m(b: CodeBuf, mop: uint32_t, base: uint32_t, disp: int32_t) -> cython.i
     return emit_mi(b, mop, 8, base, disp, 0)
 
 
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(check=False)
+def short_back(b: CodeBuf, label: uint32_t) -> int64_t:
+    """Distance of a two-byte jump to a label that is bound and near; 0 where it must be the long form."""
+    if label >= b.n_labels or b.labels[label] == NO_LABEL:
+        return 0
+    distance: int64_t = cython.cast(int64_t, b.labels[label]) - (b.n + 2)
+    return distance if distance >= -128 else 0
+
+
 def emit_jmp(b: CodeBuf, label: uint32_t) -> cython.int:
-    """Jump to a label."""
+    """Jump to a label: two bytes if it is bound and near, else five."""
     b.reserve(MAX_INST_BYTES)
+    distance: int64_t = short_back(b, label)
+    if distance:
+        put8(b, 0xEB)
+        put8(b, cython.cast(uint8_t, distance))
+        return 0
     put8(b, 0xE9)
     return b.rel32(label, FIX_LABEL, 0)
 
 
 def emit_jcc(b: CodeBuf, cc: uint32_t, label: uint32_t) -> cython.int:
-    """Jump to a label on a condition."""
+    """Jump to a label on a condition: two bytes if it is bound and near, else six."""
     b.reserve(MAX_INST_BYTES)
+    distance: int64_t = short_back(b, label)
+    if distance:
+        put8(b, 0x70 | cc & 15)
+        put8(b, cython.cast(uint8_t, distance))
+        return 0
     put8(b, 0x0F)
     put8(b, 0x80 | cc & 15)
     return b.rel32(label, FIX_LABEL, 0)
@@ -657,4 +680,37 @@ def assemble(
     buf: CodeBuf = CodeBuf()
     emit_inst(buf, cython.address(inst), ops, cython.address(frame))
     buf.finish(words, len(pool))
+    return buf.to_bytes()
+
+
+def jumps(gap: int, condition: int | None, backward: bool) -> bytes:
+    """A jump over ``gap`` one-byte instructions, to a label behind or before it (tests)."""
+    buf: CodeBuf = CodeBuf()
+    label: uint32_t = buf.label()
+    filler: uint32_t = gap
+    if backward:
+        buf.bind(label)
+    else:
+        filler = 0
+    while filler:
+        emit_nop(buf, 1)
+        filler -= 1
+    if condition is None:
+        emit_jmp(buf, label)
+    else:
+        emit_jcc(buf, condition, label)
+    if not backward:
+        filler = gap
+        while filler:
+            emit_nop(buf, 1)
+            filler -= 1
+        buf.bind(label)
+    buf.finish(cython.NULL, 0)
+    return buf.to_bytes()
+
+
+def padding(size: int) -> bytes:
+    """What ``emit_nop`` makes (tests)."""
+    buf: CodeBuf = CodeBuf()
+    emit_nop(buf, size)
     return buf.to_bytes()
