@@ -13,8 +13,7 @@ NO_POSITION = 0xFFFFFFFF
 
 
 class TrapSite(NamedTuple):
-    """An instruction that may fault: its offset in the code, the trap kind's number, its place in the wasm binary.
-    """
+    """An instruction that may fault: its offset in the code, the trap kind's number, its place in the wasm binary."""
 
     pc: int
     kind: int

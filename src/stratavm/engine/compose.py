@@ -37,4 +37,6 @@ def compose(config: Config) -> Parts:
     from stratavm.tiers.jit.tier import Jit, machine_stubs
 
     options = Options(memory_plan=config.memory_plan, allocator=config.allocator, passes=config.ssa_passes)
-    return Parts(Runtime(machine_stubs()), Jit(OracleOnDemand(), config.strict, options, config.worker_threads, config.tier))
+    return Parts(
+        Runtime(machine_stubs()), Jit(OracleOnDemand(), config.strict, options, config.worker_threads, config.tier)
+    )

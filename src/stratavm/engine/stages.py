@@ -72,7 +72,14 @@ def _machine(stage: str) -> Callable[[Module, int], str]:
 
         config = module.engine.config
         defined = index - len(module.model.imported_funcs)
-        return dump_machine(module.valid, defined, stage, allocator=config.allocator, memory_plan=config.memory_plan, passes=config.ssa_passes)
+        return dump_machine(
+            module.valid,
+            defined,
+            stage,
+            allocator=config.allocator,
+            memory_plan=config.memory_plan,
+            passes=config.ssa_passes,
+        )
 
     return show
 

@@ -598,7 +598,9 @@ class Values:
         if op == OP_I32_OR and c == ones:
             return node.b
         if op == OP_I32_AND and not wide:
-            if (inner.op == OP_I32_LOAD8_U and c & 0xFF == 0xFF) or (inner.op == OP_I32_LOAD16_U and c & 0xFFFF == 0xFFFF):
+            if (inner.op == OP_I32_LOAD8_U and c & 0xFF == 0xFF) or (
+                inner.op == OP_I32_LOAD16_U and c & 0xFFFF == 0xFFFF
+            ):
                 return node.a
         if op == OP_I32_AND and wide and inner.op == OP_I64_EXTEND_I32_U and c == ONES32:
             return node.a
