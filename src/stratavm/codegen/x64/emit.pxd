@@ -22,7 +22,6 @@ cdef class Emitter(ValueEmitter):
     cdef int leave_rec(self) except -1 nogil
     cdef int thread_jumps(self) except -1 nogil
     cdef uint32_t next_block(self, uint32_t block) noexcept nogil
-    cdef bint is_near(self, uint32_t label) noexcept nogil
     cdef int jump_if(self, uint32_t cc, uint32_t target) except -1 nogil
     cdef int jump_to(self, uint32_t target, uint32_t following) except -1 nogil
     cdef int branch(self, MInst* inst, uint32_t block) except -1 nogil

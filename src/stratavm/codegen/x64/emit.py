@@ -45,7 +45,6 @@ from cython.cimports.stratavm.codegen.x64._gen_encodings import (
     RSP,
 )
 from cython.cimports.stratavm.codegen.x64.emit_values import (
-    ALWAYS,
     COLD_POLL,
     COLD_STATUS,
     COLD_TRAP,
@@ -453,30 +452,15 @@ class Emitter(ValueEmitter):
         return following
 
     def jump_to(self, target: uint32_t, following: uint32_t) -> cython.int:
-        """Jump to a block unless it comes next; two bytes if it is close behind."""
+        """Jump to a block unless it comes next."""
         target = self.final[target]
         if target == following:
             return 0
-        label: uint32_t = self.first_label + target
-        if self.is_near(label):
-            self.short_jump(ALWAYS)
-            self.b.data[self.b.n - 1] = cython.cast(uint8_t, self.b.labels[label] - self.b.n)
-            return 0
-        return emit_jmp(self.b, label)
+        return emit_jmp(self.b, self.first_label + target)
 
     def jump_if(self, cc: uint32_t, target: uint32_t) -> cython.int:
         """Jump to a block on a condition."""
-        label: uint32_t = self.first_label + self.final[target]
-        if self.is_near(label):
-            self.short_jump(cc)
-            self.b.data[self.b.n - 1] = cython.cast(uint8_t, self.b.labels[label] - self.b.n)
-            return 0
-        return emit_jcc(self.b, cc, label)
-
-    def is_near(self, label: uint32_t) -> cython.bint:
-        """Whether a label is bound and within reach of a two-byte jump from here."""
-        at: uint32_t = self.b.labels[label]
-        return at <= self.b.n and self.b.n + 2 - at <= 128
+        return emit_jcc(self.b, cc, self.first_label + self.final[target])
 
     def branch(self, inst: cython.pointer(MInst), block: uint32_t) -> cython.int:
         """A conditional jump; conditions of two flags take two."""
