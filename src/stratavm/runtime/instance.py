@@ -250,6 +250,11 @@ class Instance:
             self.vm.slots[i] = cython.cast(cython.p_void, base + i * step)
             self.vm.func_recs[i].code = self.vm.slots[i]
 
+    def runs(self, func: int, address: int) -> bool:
+        """Whether function ``func`` is ours and its code lies at ``address``."""
+        own: object = func - self.n_imported_funcs
+        return 0 <= own < self.n_defined and self.slot(own) == address
+
     @property
     def vmctx(self) -> int:
         """Address of the VMContext."""

@@ -153,6 +153,13 @@ class Memory:
             return -1
         return -1 if self.commit(size) else old
 
+    def where(self, address: int) -> str | None:
+        """What a machine address means here; None if it lies outside the reservation."""
+        base: object = cython.cast(uint64_t, self.d.base)
+        if not base <= address < base + self.d.reserved:
+            return None
+        return f"at {address - base:#x}, the memory has {self.d.bytes:#x} bytes"
+
     # ---- access ----
 
     def __getbuffer__(self, buffer: cython.pointer(Py_buffer), flags: cython.int):

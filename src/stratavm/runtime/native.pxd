@@ -19,6 +19,7 @@ cdef extern from * nogil:
     #include <unistd.h>
     #include <pthread.h>
     #include <sys/auxv.h>
+    #include <sys/resource.h>
     #include <sys/syscall.h>
     #ifndef AT_MINSIGSTKSZ
     #define AT_MINSIGSTKSZ 51
@@ -90,6 +91,11 @@ cdef extern from * nogil:
     unsigned long getauxval(unsigned long)
     unsigned long AT_MINSIGSTKSZ
     int getpid()
+    ctypedef struct rlimit "struct rlimit":
+        unsigned long rlim_cur
+        unsigned long rlim_max
+    int RLIMIT_STACK
+    int getrlimit(int, rlimit*)
 
     ctypedef unsigned long pthread_t
     ctypedef unsigned int pthread_key_t

@@ -23,12 +23,14 @@ from cython.cimports.stratavm.runtime._gen_layout import (
     TRAP_DEADLINE,
     TRAP_HOST_EXCEPTION,
     TRAP_INTERRUPTED,
+    TRAP_MEMORY_OUT_OF_BOUNDS,
     TRAP_STACK_OVERFLOW,
     Activation,
     ExecContext,
     FuncRec,
     VMContext,
 )
+from cython.cimports.stratavm.runtime.codemap import NO_FUNC, CodeRec, find_code
 from cython.cimports.stratavm.runtime.native import (
     and_32,
     array_entry_t,
@@ -307,6 +309,7 @@ class Store:
         if self.aborted and not self.keep_on_abort:
             poison(cython.cast(cython.p_void, cython.cast(cython.pointer(FuncRec), entry.act.rec).vmctx))
             poison(entry.act.vmctx)
+            poison_between(self, cython.address(entry.act))
         if entry.outermost:
             self.aborted = False
         if kind == TRAP_HOST_EXCEPTION and error is not None:
@@ -315,7 +318,7 @@ class Store:
         if kind in _ERRORS:
             return _ERRORS[kind](frames)
         if 0 < kind < len(TRAP_KINDS):
-            return Trap(TRAP_KINDS[kind].name, frames)
+            return Trap(TRAP_KINDS[kind].name, frames, fault_detail(cython.address(entry.act)))
         return StrataError(f"a guest call ended with the unknown trap kind {kind}")
 
     def fail(self, error: BaseException) -> None:
@@ -500,6 +503,41 @@ def poison(vmctx: cython.p_void) -> cython.int:
         )
         instance.poison()
     return 0
+
+
+@cython.cfunc
+def poison_between(store: Store, act: cython.pointer(Activation)) -> cython.int:
+    """Poison the instances between the first and the last of a call chain.
+
+    A frame tells its function, not its instance: where no poisoned instance can have made it, all that can are
+    poisoned.
+    """
+    i: uint32_t
+    rec: cython.pointer(CodeRec)
+    for i in range(act.n_frames):
+        rec = find_code(act.frames[i] - 1)
+        if rec != cython.NULL and rec.func != NO_FUNC:
+            able: list = [instance for instance in store.instances if instance.runs(rec.func, rec.start)]
+            if not any(instance.poisoned for instance in able):
+                for instance in able:
+                    instance.poison()
+    return 0
+
+
+@cython.cfunc
+def fault_detail(act: cython.pointer(Activation)) -> str:
+    """Where a memory fault hit, if it was one."""
+    vm: cython.pointer(VMContext) = cython.cast(cython.pointer(VMContext), act.vmctx)
+    if act.trap_kind != TRAP_MEMORY_OUT_OF_BOUNDS or act.fault_address == 0 or vm == cython.NULL:
+        return ""
+    if vm.magic != MAGIC_VMCTX:
+        return ""
+    instance: object = cython.cast(object, cython.cast(cython.pointer(PyObject), vm.instance))
+    for memory in instance.memories:
+        found: object = memory.where(act.fault_address)
+        if found is not None:
+            return found
+    return ""
 
 
 @cython.cfunc

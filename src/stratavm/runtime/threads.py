@@ -18,9 +18,11 @@ from cython.cimports.posix.mman import (
 from cython.cimports.posix.signal import sigaltstack, stack_t
 from cython.cimports.stratavm.runtime.native import (
     AT_MINSIGSTKSZ,
+    RLIMIT_STACK,
     SS_DISABLE,
     add_64,
     getauxval,
+    getrlimit,
     pthread_atfork,
     pthread_attr_destroy,
     pthread_attr_getstack,
@@ -33,6 +35,7 @@ from cython.cimports.stratavm.runtime.native import (
     pthread_mutex_unlock,
     pthread_self,
     pthread_setspecific,
+    rlimit,
     stack_pointer,
 )
 
@@ -99,13 +102,14 @@ def find_stack(block: cython.pointer(ThreadBlock)) -> cython.int:
     low: cython.p_void = cython.NULL
     size: cython.size_t = 0
     reserve: uint64_t = RESERVE
-    if pthread_getattr_np(pthread_self(), cython.address(attributes)) != 0:
+    if pthread_getattr_np(pthread_self(), cython.address(attributes)) == 0:
+        pthread_attr_getstack(cython.address(attributes), cython.address(low), cython.address(size))
+        pthread_attr_destroy(cython.address(attributes))
+        block.stack_low = cython.cast(uint64_t, low)
+        block.stack_high = block.stack_low + size
+    elif not guess_stack(block):
         return 1
-    pthread_attr_getstack(cython.address(attributes), cython.address(low), cython.address(size))
-    pthread_attr_destroy(cython.address(attributes))
-    block.stack_low = cython.cast(uint64_t, low)
-    block.stack_high = block.stack_low + size
-    if size > MAX_STACK:
+    if block.stack_high - block.stack_low > MAX_STACK:
         block.stack_low = block.stack_high - MAX_STACK
     if not block.stack_low < stack_pointer() < block.stack_high:
         return 1
@@ -113,6 +117,20 @@ def find_stack(block: cython.pointer(ThreadBlock)) -> cython.int:
         reserve = (block.stack_high - block.stack_low) // 2
     block.limit = block.stack_low + reserve
     return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def guess_stack(block: cython.pointer(ThreadBlock)) -> cython.bint:
+    """Bounds of the main thread's stack where a sandbox hides /proc: at least half of the limit is surely below us."""
+    limits: rlimit
+    if getrlimit(RLIMIT_STACK, cython.address(limits)) != 0:
+        return False
+    size: uint64_t = limits.rlim_cur if limits.rlim_cur < MAX_STACK else MAX_STACK
+    block.stack_high = stack_pointer() + 4096
+    block.stack_low = block.stack_high - size // 2
+    return True
 
 
 @cython.cfunc

@@ -59,6 +59,23 @@ def test_an_interrupted_instance_is_poisoned_and_its_store_is_not():
     assert other.call_raw([6, 3]) == [2]
 
 
+def test_instances_in_the_middle_of_a_chain_are_poisoned_too():
+    """First, last, and what called in between; a sibling that took no part is not."""
+    where = guest.store()
+    last = guest.make(SPIN, [guest.spin()], (), where)
+    text = '(module (import "e" "f" (func)) (func unreachable))'
+    chain = [last.callee(0)]
+    for _ in range(3):
+        chain.append(guest.make(text, [guest.call_import(guest.IMPORTED_FUNC)], (chain[-1],), where).callee(1))
+    sibling = guest.make(text, [guest.call_import(guest.IMPORTED_FUNC)], (chain[0],), where)
+    thread = after(0.05, where.interrupt)
+    with pytest.raises(Interrupted):
+        chain[-1].call_raw([])
+    thread.join()
+    assert [function.instance.poisoned for function in chain] == [True] * 4
+    assert not sibling.poisoned
+
+
 def test_on_abort_keep_leaves_the_instance_usable():
     """The owner says that it knows what it does."""
     where, instance, spin = spinner(on_abort="keep")

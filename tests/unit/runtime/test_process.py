@@ -225,3 +225,21 @@ for _ in range(50):
 print(len(seen))
 """
     assert prints(code) == "50"
+
+
+def test_guests_run_where_proc_cannot_be_read():
+    """The C library then cannot tell the main thread's stack: half of the limit is used, and overflow still traps."""
+    code = """
+import resource
+deep = guest.make("(module (func unreachable))", [guest.recurse()]).callee(0)
+f = trapper()
+resource.setrlimit(resource.RLIMIT_NOFILE, (0, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+kinds = [traps(f)]
+try:
+    deep.call_raw([])
+except StackOverflow as error:
+    kinds.append(error.kind)
+left = threads.stack_left()
+print(kinds, 1 << 20 < left < 4 << 20)
+"""
+    assert prints(code) == "['memory_out_of_bounds', 'stack_overflow'] True"
