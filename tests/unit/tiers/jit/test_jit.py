@@ -95,7 +95,7 @@ def test_eager_and_lazy_code_do_the_same():
     report = eager.compile_all()
     assert report.functions == COUNT
     assert report.code_bytes > 0
-    assert set(report.stages) == {"build", "select", "allocate", "emit"}
+    assert set(report.stages) >= {"build", "select", "allocate", "emit"}
     assert eager.compile_all().functions == 0
     instances = [instantiate(m) for m in (eager, lazy, oracle)]
     for i in (0, 1, 2, 50, COUNT - 1):
