@@ -7,8 +7,9 @@ from stratavm.engine.host import Caller, HostSpec
 from stratavm.engine.instance import Instance
 from stratavm.engine.linker import Linker
 from stratavm.engine.load import load
+from stratavm.engine.memory import Memory
 from stratavm.engine.module import Module
-from stratavm.engine.objects import Global, Memory, Table
+from stratavm.engine.objects import Global, Table
 from stratavm.engine.store import Store
 
 __all__ = [

@@ -19,7 +19,7 @@ from stratavm.spec.types import FuncType
 
 if TYPE_CHECKING:
     from stratavm.engine.instance import Instance
-    from stratavm.engine.objects import Memory
+    from stratavm.engine.memory import Memory
 
 RawHost = Callable[[list[int]], list[int]]
 

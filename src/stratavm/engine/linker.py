@@ -11,8 +11,9 @@ from stratavm.engine.func import Func
 from stratavm.engine.host import Caller, HostSpec, raw_spec
 from stratavm.engine.hostcall import TypedHost
 from stratavm.engine.instance import Instance
+from stratavm.engine.memory import Memory
 from stratavm.engine.module import Module
-from stratavm.engine.objects import Global, Memory, Table
+from stratavm.engine.objects import Global, Table
 from stratavm.engine.store import Store
 from stratavm.engine.types import describe_extern
 from stratavm.engine.values import signature

@@ -1,88 +1,20 @@
-"""Memories, tables and globals as Python sees them: thin covers over the runtime's objects that convert values."""
+"""Tables and globals as Python sees them: thin covers over the runtime's objects that convert values."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from stratavm.engine.func import Func
+from stratavm.engine.memory import Memory
 from stratavm.engine.values import from_raw, to_raw
-from stratavm.spec.types import GlobalType, Limits, MemoryType, TableType, type_name
+from stratavm.runtime.func import FuncRef
+from stratavm.runtime.globals import Global as NativeGlobal
+from stratavm.runtime.memory import Memory as NativeMemory
+from stratavm.runtime.table import Table as NativeTable
+from stratavm.spec.types import GlobalType, Limits, TableType, type_name
 
 if TYPE_CHECKING:
     from stratavm.engine.store import Store
-
-
-class Memory:
-    """A linear memory. ``view()`` is a writable ``memoryview`` without a copy; ``read`` and ``write`` copy,
-    with checks.
-    """
-
-    __slots__ = ("__weakref__", "native", "store")
-
-    def __init__(self, store: Store, native: Any) -> None:
-        self.store = store
-        self.native = native
-
-    @classmethod
-    def new(cls, store: Store, minimum: int, maximum: int | None = None) -> Memory:
-        """A memory of ``minimum`` pages of 64 KiB that may grow to ``maximum``."""
-        from stratavm.runtime.memory import Memory as NativeMemory
-
-        plan = store.engine.config.memory_plan
-        return cls(store, NativeMemory(store.native, MemoryType(Limits(minimum, maximum)), plan=plan))
-
-    @property
-    def type(self) -> MemoryType:
-        """Its type."""
-        type_: MemoryType = self.native.type
-        return type_
-
-    def view(self) -> memoryview:
-        """All of it, writable, without a copy; a later growth leaves the view at its old size."""
-        return memoryview(self.native)
-
-    def read(self, address: int, count: int) -> bytes:
-        """Copy ``count`` bytes out.
-
-        Raises:
-            Trap: the range is not inside the memory.
-        """
-        return bytes(self.native.read(address, count))
-
-    def write(self, address: int, data: bytes | bytearray | memoryview) -> None:
-        """Copy bytes in, all or nothing.
-
-        Raises:
-            Trap: the range is not inside the memory.
-        """
-        self.native.write(address, data)
-
-    def grow(self, pages: int) -> int:
-        """Grow; returns the old size in pages, or -1 if it cannot grow so far."""
-        return int(self.native.grow(pages))
-
-    def poll(self) -> None:
-        """For host functions that wait: raise what is pending for the running call, such as its deadline."""
-        self.store.native.poll()
-
-    @property
-    def size_pages(self) -> int:
-        """Size in pages."""
-        return int(self.native.size_pages)
-
-    def __len__(self) -> int:
-        return len(self.native)
-
-    def __getitem__(self, index: int | slice) -> Any:
-        if isinstance(index, slice):
-            return self.view()[index]
-        return self.native[index]
-
-    def __setitem__(self, index: int | slice, value: Any) -> None:
-        self.view()[index] = value
-
-    def __repr__(self) -> str:
-        return f"<Memory {self.size_pages} pages>"
 
 
 class Table:
@@ -97,8 +29,6 @@ class Table:
     @classmethod
     def new(cls, store: Store, element: int, minimum: int, maximum: int | None = None) -> Table:
         """A table of ``minimum`` null elements of a reference type (``FUNCREF``, ``EXTERNREF``)."""
-        from stratavm.runtime.table import Table as NativeTable
-
         return cls(store, NativeTable(store.native, TableType(element, Limits(minimum, maximum))))
 
     @property
@@ -141,8 +71,6 @@ class Global:
     @classmethod
     def new(cls, store: Store, type_: int, value: Any, *, mutable: bool = False) -> Global:
         """A global of a value type (``I32`` … ``EXTERNREF``)."""
-        from stratavm.runtime.globals import Global as NativeGlobal
-
         return cls(store, NativeGlobal(store.native, GlobalType(type_, mutable), to_raw(type_, value, store)))
 
     @property
@@ -173,14 +101,10 @@ class Global:
 
 def wrap(store: Store, native: Any) -> Func | Memory | Table | Global:
     """The public object for a runtime object."""
-    from stratavm.runtime.globals import Global as NativeGlobal
-    from stratavm.runtime.memory import Memory as NativeMemory
-    from stratavm.runtime.table import Table as NativeTable
-
+    if isinstance(native, FuncRef):
+        return Func(store, native)
     if isinstance(native, NativeMemory):
         return Memory(store, native)
     if isinstance(native, NativeTable):
         return Table(store, native)
-    if isinstance(native, NativeGlobal):
-        return Global(store, native)
-    return Func(store, native)
+    return Global(store, native)

@@ -8,6 +8,7 @@ sections 1-4.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ TABLE_CELL: Final = 16
 GLOBAL_CELL: Final = 16
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class VMLayout:
     """Offsets from r14 of the module-dependent region; a pure function of the module.
 
@@ -203,27 +204,27 @@ class VMLayout:
     n_imported_globals: int
     n_imported_funcs: int
 
-    @property
+    @cached_property
     def memories(self) -> int:
         """Offset of the first memory cell: base at +0, MemDef pointer at +8."""
         return VMCTX.size
 
-    @property
+    @cached_property
     def tables(self) -> int:
         """Offset of the first table cell: base at +0, TableDef pointer at +8."""
         return self.memories + MEM_CELL * self.n_memories
 
-    @property
+    @cached_property
     def globals(self) -> int:
         """Offset of the first global cell (index space order)."""
         return self.tables + TABLE_CELL * self.n_tables
 
-    @property
+    @cached_property
     def imported_funcs(self) -> int:
         """Offset of the first imported function's FuncRec pointer."""
         return self.globals + GLOBAL_CELL * self.n_globals
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Bytes of the whole VMContext."""
         return -(-(self.imported_funcs + 8 * self.n_imported_funcs) // 64) * 64
@@ -231,10 +232,13 @@ class VMLayout:
 
 def vm_layout(module: Module) -> VMLayout:
     """The layout of a module's VMContext."""
-    return VMLayout(
-        n_memories=len(module.memory_types),
-        n_tables=len(module.table_types),
-        n_globals=len(module.global_types),
-        n_imported_globals=sum(i.kind == "global" for i in module.imports),
-        n_imported_funcs=len(module.imported_funcs),
+    return _layout_of(
+        len(module.memory_types),
+        len(module.table_types),
+        len(module.global_types),
+        len(module.global_types) - len(module.globals),
+        len(module.imported_funcs),
     )
+
+
+_layout_of = lru_cache(maxsize=256)(VMLayout)
