@@ -152,6 +152,7 @@ def after(seconds, number):
 """
 
 
+@pytest.mark.trace_slow
 def test_ctrl_c_ends_an_endless_loop():
     """KeyboardInterrupt comes out of the call; the signal arrives while the guest runs without the GIL."""
     code = """

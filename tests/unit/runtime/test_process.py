@@ -174,6 +174,7 @@ print(code, thread.is_alive())
     assert prints(code) == "7 False"
 
 
+@pytest.mark.trace_slow
 def test_fork_while_other_threads_publish_code():
     """The arena's lock is free in the child: both sides publish and run."""
     code = """
