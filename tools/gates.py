@@ -15,10 +15,8 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tools import build
 
@@ -26,8 +24,6 @@ ROOT = Path(__file__).resolve().parents[1]
 HARD_LINES, SOFT_LINES = 1000, 700
 MAX_DUPLICATION_PERCENT = 5.0
 MAX_PRAGMAS = 20
-MIN_COVERAGE_PERCENT = 90.0
-UNTRACEABLE = re.compile(r"^# cython: linetrace=False", re.MULTILINE)  # runs inside signal handlers
 CYTHON_CHECKS = ["F401", "F403", "F405", "F821", "F841", "F842", "SIM102", "SIM109", "B007"]  # ruff rules
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")  # split, or this line would match
 
@@ -39,6 +35,8 @@ class Verdict:
     measured: str
     problems: tuple[str, ...] = ()
 
+
+ON_DEMAND = ("coverage",)  # slow: a target of its own
 
 Gate = Callable[[], Verdict]
 GATES: dict[str, Gate] = {}
@@ -220,85 +218,27 @@ def counters() -> Verdict:
     return Verdict(measured, tuple(problems) if status else ())
 
 
+@gate("coverage")
+def coverage() -> Verdict:
+    """Line coverage in the trace build, every hot module included."""
+    from tools import trace_coverage
+
+    measured, problems = trace_coverage.measure()
+    return Verdict(measured, tuple(problems))
+
+
 @gate("docs")
 def docs() -> Verdict:
     """The documentation builds without a warning."""
     return tool("mkdocs --strict", "-m", "mkdocs", "build", "--strict", "-q", "-d", "build/site")
 
 
-IN_CHILDREN = ("tests/programs", "tests/fuzz")  # run the command in processes of its own: nothing to measure
-NO_TESTS_CHOSEN = 5  # pytest's exit status
-
-
-def run_traced(folder: Path) -> str:
-    """Run one folder of tests under coverage; what went wrong, empty if nothing."""
-    name = str(folder.relative_to(ROOT))
-    log = ROOT / "build/coverage" / (name.replace("/", "-") + ".log")
-    log.parent.mkdir(exist_ok=True)
-    command = ["-m", "coverage", "run", "-m", "pytest", "-m", "not slow and not trace_slow", "--timeout=300"]
-    started = time.perf_counter()
-    tests = [str(p.relative_to(ROOT)) for p in sorted(folder.glob("test_*.py"))]
-    status, output = run(*command, "-v", "--durations=5", *tests, STRATA_BUILD="trace")
-    log.write_text(output)
-    print(f"  {name}: {time.perf_counter() - started:.0f} s, {output.strip().splitlines()[-1].strip('= ')}", flush=True)
-    problem = f"{name}: exit status {status} in the trace build, see {log.relative_to(ROOT)}"
-    return problem if status not in (0, NO_TESTS_CHOSEN) else ""
-
-
-def measure_coverage() -> tuple[list[str], dict[str, Any]]:
-    """Failures and coverage.py's report of the tests in the trace build; the usual build is put back.
-
-    Each folder of tests is a process of its own: a crash costs one folder, and two run at a time.
-    """
-    for old in ROOT.glob(".coverage*"):
-        old.unlink()
-    report = ROOT / "build/coverage.json"
-    report.unlink(missing_ok=True)
-    folders = sorted({p.parent for p in tracked("tests/*/test_*.py")} - {ROOT / name for name in IN_CHILDREN})
-    try:
-        status, output = run("-m", "tools.build", STRATA_BUILD="trace")
-        if status:
-            return [output], {}
-        with ThreadPoolExecutor(build.JOBS) as pool:
-            problems = [problem for problem in pool.map(run_traced, folders) if problem]
-        run("-m", "coverage", "combine")
-        print(run("-m", "coverage", "report")[1])
-        run("-m", "coverage", "json", "-q", "-o", str(report))
-    finally:
-        run("-m", "tools.build")
-    return problems, json.loads(report.read_text()) if report.is_file() else {}
-
-
-def coverage() -> Verdict:
-    """Line coverage in the trace build, every hot module included. Not part of the default run."""
-    problems, report = measure_coverage()
-    if not report:
-        return Verdict("no report", (*problems, "coverage.py wrote no report"))
-    totals, files = report["totals"], report["files"]
-    lines = 100 * totals["covered_lines"] / totals["num_statements"]
-    branches = 100 * totals["covered_branches"] / max(1, totals["num_branches"])
-    hot = build.discover(ROOT)
-    silent = [m for m in hot if UNTRACEABLE.search(m.source.read_text())]
-    problems += [
-        f"hot module missing from the report: {m.name}"
-        for m in hot
-        if m not in silent
-        and not files.get(str(m.source.relative_to(ROOT)), {}).get("summary", {}).get("num_statements")
-    ]
-    if lines < MIN_COVERAGE_PERCENT:
-        problems.append(f"line coverage {lines:.1f} % is below {MIN_COVERAGE_PERCENT} %")
-    names = ", ".join(m.name for m in silent) or "none"
-    measured = f"{lines:.1f} % of {totals['num_statements']} lines, {branches:.1f} % of branches"
-    return Verdict(f"{measured}; {len(hot)} hot modules, of which cannot be traced: {names}", tuple(problems))
-
-
 def main(names: list[str]) -> int:
-    """Run the named gates (all but coverage by default); the exit status says if one failed."""
-    available = GATES | {"coverage": coverage}
+    """Run the named gates (by default all but the slow ones); the exit status says if one failed."""
     failed = []
-    for name in names or GATES:
+    for name in names or [name for name in GATES if name not in ON_DEMAND]:
         started = time.perf_counter()
-        verdict = available[name]()
+        verdict = GATES[name]()
         mark = "FAIL" if verdict.problems else "ok"
         print(f"{mark:4} {name:12} {verdict.measured}  ({time.perf_counter() - started:.1f} s)")
         for problem in verdict.problems:
