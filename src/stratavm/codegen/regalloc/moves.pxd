@@ -23,11 +23,14 @@ cdef class ParallelMove:
     cdef uint32_t* reads       # by place: pending moves that read it
     cdef uint32_t* writer      # by place: 1 + the pending move that writes it
     cdef uint32_t cap_reads, cap_writer
+    cdef uint32_t places       # a place from here on is a mistake
     cdef uint32_t* ready
     cdef uint32_t n_ready, cap_ready
     cdef uint32_t spare        # slot pair that holds a 16-byte value of a cycle; NO_LOC until needed
 
     cdef int start(self, MCode m) except -1 nogil       # once per function, when n_slots is known (upper bound)
+    cdef int _room(self, uint32_t place) except -1 nogil
+    cdef bint writes(self, uint32_t dst) noexcept nogil # whether a move of the set goes there
     cdef int discard(self) noexcept nogil
     cdef int add(self, uint32_t src, uint32_t dst, uint32_t vreg) except -1 nogil
     cdef int resolve(self, MCode m, uint32_t at) except -1 nogil  # append the sequence to m.moves; empty again

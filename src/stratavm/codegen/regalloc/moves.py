@@ -27,22 +27,27 @@ class ParallelMove:
         free(self.ready)
 
     def start(self, m: MCode) -> cython.int:
-        """Make room for the places of a function; what an abandoned function left is dropped."""
+        """Prepare for a function with at most ``m.n_slots`` slots; what an abandoned function left is dropped."""
         self.discard()
-        wanted: uint32_t = PLACE_SLOTS + m.n_slots + 2
+        self.places = PLACE_SLOTS + m.n_slots
+        self.spare = NO_LOC
+        return self._room(PLACE_SLOTS)
+
+    def _room(self, place: uint32_t) -> cython.int:
+        """Tables by place reach this one. All counters are zero between uses."""
         old: uint32_t = self.cap_reads
         size: cython.size_t = cython.sizeof(uint32_t)
+        if place < self.cap_reads and place < self.cap_writer:
+            return 0
         vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.reads)), cython.address(self.cap_reads), wanted, size
+            cython.cast(cython.pp_void, cython.address(self.reads)), cython.address(self.cap_reads), place + 1, size
         )
         memset(self.reads + old, 0, (self.cap_reads - old) * size)
         old = self.cap_writer
         vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.writer)), cython.address(self.cap_writer), wanted, size
+            cython.cast(cython.pp_void, cython.address(self.writer)), cython.address(self.cap_writer), place + 1, size
         )
         memset(self.writer + old, 0, (self.cap_writer - old) * size)
-        self.n = 0
-        self.spare = NO_LOC
         return 0
 
     def discard(self) -> cython.int:
@@ -53,6 +58,10 @@ class ParallelMove:
             self.writer[place_of(self.items[i].dst)] = 0
         self.n = 0
         return 0
+
+    def writes(self, dst: uint32_t) -> cython.bint:
+        """Whether a pending move writes this place."""
+        return place_of(dst) < self.cap_writer and self.writer[place_of(dst)] != 0
 
     def add(self, src: uint32_t, dst: uint32_t, vreg: uint32_t) -> cython.int:
         """One more move of the set. A destination has one source; the same move twice is one."""
@@ -65,7 +74,9 @@ class ParallelMove:
                 self.n + 1,
                 cython.sizeof(PendingMove),
             )
-        known: cython.bint = place_of(src) < self.cap_reads and place_of(dst) < self.cap_writer
+        known: cython.bint = place_of(src) < self.places and place_of(dst) < self.places
+        if known:
+            self._room(place_of(src) if place_of(src) > place_of(dst) else place_of(dst))
         if known and self.writer[place_of(dst)] and self.items[self.writer[place_of(dst)] - 1].src == src:
             return 0
         if not known or self.writer[place_of(dst)]:

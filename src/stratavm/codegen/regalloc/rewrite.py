@@ -36,7 +36,7 @@ from cython.cimports.stratavm.codegen.minst import (
 )
 from cython.cimports.stratavm.codegen.regalloc.allocator import holds_early, holds_late, is_def, is_use, lowest_bit
 from cython.cimports.stratavm.codegen.regalloc.intervals import NO_REGISTER, Interval, Intervals
-from cython.cimports.stratavm.codegen.regalloc.moves import ParallelMove, place_of
+from cython.cimports.stratavm.codegen.regalloc.moves import ParallelMove
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -459,7 +459,7 @@ class Rewriter:
 
         It is only passed on (an end by loop extent is odd), or an argument goes to its home: on this way it is dead.
         """
-        return self.items[vreg].end <= 2 * self.at or self.moves.writer[place_of(dst)] != 0
+        return self.items[vreg].end <= 2 * self.at or self.moves.writes(dst)
 
     # ---- behind the instruction ----------------------------------------------------------------
 
