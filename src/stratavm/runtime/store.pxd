@@ -26,6 +26,7 @@ cdef class Store:
     cdef list handles                 # externref handle - 1 -> object
     cdef list free_handles
     cdef dict handle_of               # id(object) -> handle
+    cdef set suspects                 # handles that no root held at the last collection
     cdef Py_ssize_t n_handles         # in use
     cdef Py_ssize_t collect_at
     cdef uint32_t pinned              # > 0: the boundary holds handles that no guest holds yet

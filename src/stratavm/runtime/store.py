@@ -156,6 +156,7 @@ class Store:
         self.handles = []
         self.free_handles = []
         self.handle_of = {}
+        self.suspects = set()
         self.collect_at = 1024
         self.keep_on_abort = on_abort == "keep"
         self.bound_to = thread_block().serial if thread_bound else 0
@@ -385,6 +386,7 @@ class Store:
         self.handles.clear()
         self.free_handles.clear()
         self.handle_of.clear()
+        self.suspects.clear()
         self.n_handles = 0
 
     def count(self, kind: str) -> None:
@@ -437,6 +439,7 @@ class Store:
             return 0
         found: object = self.handle_of.get(id(thing))
         if found is not None:
+            self.suspects.discard(found)
             return found
         if self.free_handles:
             found = self.free_handles.pop()
@@ -466,6 +469,7 @@ class Store:
         """Let go of Python objects that no table or global holds; the number let go. Not while a call is inside."""
         if self.exec.occupant != 0 or self.pinned:
             raise StoreBusy("handles are collected between calls only")
+        self.collect_handles()
         return self.collect_handles()
 
     @cython.cfunc
@@ -476,18 +480,22 @@ class Store:
             self.collect_handles()
 
     def collect_handles(self) -> object:
-        """Free every handle that no root holds. Guest frames hold none between calls."""
+        """Free the handles that no root held at the last collection either; guest frames hold none between calls.
+
+        The second look is for raw results of the call that has just ended: the caller has yet to ask for the objects.
+        """
         held: set = set()
         for root in list(self.roots):
             held.update(root.held_handles())
         free: set = set(self.free_handles)
-        gone: list = [h for h in range(1, len(self.handles) + 1) if h not in held and h not in free]
-        for h in gone:
-            del self.handle_of[id(self.handles[h - 1])]
+        unheld: set = {h for h in range(1, len(self.handles) + 1) if h not in held and h not in free}
+        gone: set = unheld & self.suspects
+        self.suspects = unheld - gone
         dropped: list = [self.handles[h - 1] for h in gone]
         for h in gone:
+            del self.handle_of[id(self.handles[h - 1])]
             self.handles[h - 1] = None
-        self.free_handles.extend(gone)
+        self.free_handles.extend(sorted(gone, reverse=True))
         self.n_handles -= len(gone)
         self.collect_at = max(1024, 2 * self.n_handles)
         dropped.clear()  # finalisers run last, when the tables are consistent again
