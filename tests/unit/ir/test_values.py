@@ -98,7 +98,8 @@ def test_a_value_of_one_arm_is_not_shared_with_the_other():
     """Dominance: each arm computes its own."""
     text = optimised(
         body(
-            "(if (result i32) (local.get 0) (then (i32.xor (local.get 0) (local.get 1))) (else (i32.xor (local.get 0) (local.get 1))))"
+            "(if (result i32) (local.get 0)"
+            "(then (i32.xor (local.get 0) (local.get 1))) (else (i32.xor (local.get 0) (local.get 1))))"
         )
     )
     assert text.count("i32.xor") == 2
@@ -119,7 +120,8 @@ def test_a_value_of_one_arm_is_not_shared_with_the_other():
 )
 def test_a_load_is_shared_only_where_nothing_can_have_written(between, loads):
     """Stores, calls, growth, bulk operations and polls end what is known of memory; a global.set does not."""
-    code = f"(local $x i32) (local.set $x (i32.load (local.get 0))) {between} (i32.add (local.get $x) (i32.load (local.get 0)))"
+    load = "(i32.load (local.get 0))"
+    code = f"(local $x i32) (local.set $x {load}) {between} (i32.add (local.get $x) {load})"
     assert optimised(body(code)).count("i32.load") == loads
 
 

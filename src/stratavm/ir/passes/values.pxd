@@ -2,6 +2,7 @@
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from stratavm.ir.passes.identities cimport Identities
 from stratavm.ir.ssa cimport Node, Ssa
 
 cdef struct Entry:            # a value that is known: `op` on these operands gives `value`
@@ -16,9 +17,8 @@ cdef struct Entry:            # a value that is known: `op` on these operands gi
     uint32_t next
 
 @cython.final
-cdef class Values:
+cdef class Values(Identities):
     cdef Ssa ssa              # input
-    cdef Ssa out
     cdef uint32_t* moved      # by input node: its value in the output
     cdef uint32_t* dominator  # by block: the immediate one
     cdef uint32_t* number     # by block: preorder number in the dominator tree
@@ -35,8 +35,10 @@ cdef class Values:
     cdef uint32_t epochs      # epochs given out
     cdef uint32_t now_memory, now_globals
     cdef uint32_t block
-    cdef uint32_t position
     cdef uint32_t flags       # VF_*
+    cdef public uint64_t budget               # rewrites allowed in a function: for finding a culprit
+    cdef readonly uint64_t spent              # rewrites of the last run
+    cdef uint32_t index, last_kind, last_node
     cdef public uint64_t folded, shared, loads   # counts since creation: for the ablation rows
 
     cdef int simplify(self) except -1 nogil
@@ -51,16 +53,11 @@ cdef class Values:
     cdef uint32_t load(self, Node* node) except? 0xFFFFFFFF nogil
     cdef uint32_t effect(self, Node* node) except? 0xFFFFFFFF nogil
     cdef int map_operands(self, Node* node) noexcept nogil
-    cdef int64_t identity(self, Node* node) except -1 nogil       # a value, or NONE
-    cdef int64_t identity_const(self, Node* node, uint64_t c) except -1 nogil
-    cdef int64_t negated(self, Node* node, Node* inner) noexcept nogil
     cdef int visit(self, uint32_t block, uint32_t edge) noexcept nogil
-    cdef int order(self, Node* node) noexcept nogil
-    cdef int branch(self, Node* node) noexcept nogil
-    cdef bint is_const(self, uint32_t value, uint64_t* bits) noexcept nogil
-    cdef uint32_t constant(self, uint8_t type, uint64_t bits) except? 0xFFFFFFFF nogil
     cdef uint32_t emit(self, Node* node) except? 0xFFFFFFFF nogil
     cdef uint32_t find(self, uint16_t op, uint8_t type, uint32_t a, uint32_t b, uint32_t c, uint32_t epoch) noexcept nogil
     cdef int learn(self, uint16_t op, uint8_t type, uint32_t a, uint32_t b, uint32_t c, uint32_t epoch, uint32_t value) except -1 nogil
     cdef uint32_t hash(self, uint16_t op, uint32_t a, uint32_t b, uint32_t c, uint32_t epoch) noexcept nogil
+    cdef int rewrote(self, uint32_t kind) noexcept nogil
+    cdef int64_t reduce(self, Node* node) except -1 nogil
     cdef int finish_edges(self) noexcept nogil

@@ -1,19 +1,19 @@
 # strata: hot
-"""Value numbering: one walk that folds constants, applies identities, shares what was computed before, and forwards loads.
+"""Value numbering: one walk that folds constants, applies identities, shares what was computed, and forwards loads.
 
-The walk streams the input into a new form. A value is shared where the block that computed it dominates; what reads memory
-or globals carries an *epoch*, which every write, call and poll ends, so that a load is shared or fed from a store only where
-nothing can have come between. A trapping operation may be shared: its twin has trapped already, or will not. Nothing moves.
-The hash buckets are bounded (``PROBES``), so that the pass is linear. Sources: Click, "Global code motion, global value
-numbering" (1995) for the idea; the effects rules are in the idea page on effects.
+The walk streams the input into a new form. A value is shared where the block that computed it dominates; what reads
+memory or globals carries an *epoch*, which every write, call and poll ends, so that a load is shared or fed from a store
+only where nothing can have come between. A trapping operation may be shared: its twin has trapped already, or will not.
+Nothing moves. The hash buckets are bounded (``PROBES``), so that the pass is linear. Sources: Click, "Global code
+motion, global value numbering" (1995) for the idea; the effects rules are in the idea page on effects.
 """
 
 import cython
-from cython.cimports.libc.stdint import int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from cython.cimports.libc.stdint import int64_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
-from cython.cimports.libc.string import memcpy, memset
+from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.vec import vec_reserve
-from cython.cimports.stratavm.ir.passes.fold import fold
+from cython.cimports.stratavm.ir.passes.identities import NONE, Identities
 from cython.cimports.stratavm.ir.ssa import (
     BF_LOOP_HEADER,
     IR_BR,
@@ -26,7 +26,6 @@ from cython.cimports.stratavm.ir.ssa import (
     OPERAND_B,
     OPERAND_C,
     OPERANDS_LIST,
-    T_I64,
     Edge,
     MemArg,
     Node,
@@ -45,37 +44,13 @@ from cython.cimports.stratavm.spec._gen_ops import (
     OP_F64_STORE,
     OP_GLOBAL_GET,
     OP_GLOBAL_SET,
-    OP_I32_ADD,
-    OP_I32_AND,
-    OP_I32_DIV_U,
-    OP_I32_EQ,
-    OP_I32_EQZ,
     OP_I32_LOAD,
-    OP_I32_LOAD8_U,
-    OP_I32_LOAD16_U,
-    OP_I32_MUL,
-    OP_I32_NE,
-    OP_I32_OR,
-    OP_I32_REM_U,
+    OP_I32_ROTL,
     OP_I32_ROTR,
-    OP_I32_SHL,
-    OP_I32_SHR_U,
     OP_I32_STORE,
-    OP_I32_SUB,
-    OP_I32_WRAP_I64,
-    OP_I32_XOR,
-    OP_I64_ADD,
-    OP_I64_EQ,
-    OP_I64_EQZ,
-    OP_I64_EXTEND_I32_S,
-    OP_I64_EXTEND_I32_U,
-    OP_I64_GE_U,
     OP_I64_LOAD,
-    OP_I64_ROTR,
     OP_I64_STORE,
     OP_MEMORY_SIZE,
-    OP_SELECT,
-    OP_SELECT_T,
 )
 from cython.cimports.stratavm.spec._gen_optables import OP_FLAGS
 
@@ -86,44 +61,39 @@ if not cython.compiled:
 
 PROBES = cython.declare(cython.int, 12)
 """Entries of a bucket that are looked at: the newest ones."""
-NONE = cython.declare(int64_t, -2)
-"""No identity applies."""
 VF_FOLD = cython.declare(uint32_t, 1)
 VF_SHARE = cython.declare(uint32_t, 2)
 VF_LOADS = cython.declare(uint32_t, 4)
 
-SWITCHES = {"fold": 1, "share": 2, "loads": 4}
-"""What can be switched off alone, for ablation and for finding a culprit."""
-ONES32 = cython.declare(uint64_t, 0xFFFFFFFF)
-ONES64 = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
-ARITHMETIC = cython.declare(uint32_t, 18)
-"""Distance from an i32 operation of arithmetic to its i64 twin (i32.clz … i32.rotr)."""
-COMPARISON = cython.declare(uint32_t, 11)
-"""Distance from i32.eqz … i32.ge_u to their i64 twins."""
+VF_WRONG = cython.declare(uint32_t, 8)
+REDUCTIONS = cython.declare(cython.int, 6)
+"""Identities applied to one node, one after the other."""
+
+SWITCHES = {"fold": 1, "share": 2, "loads": 4, "wrong": 8}
+"""What can be switched off alone, for ablation and for finding a culprit. ``wrong`` is for the tests of the bisection:
+it turns rotations the other way, and no configuration can name it."""
+KINDS = {number: name for name, number in SWITCHES.items()}
+UNLIMITED = 0xFFFFFFFFFFFFFFFF
+"""A budget that no function uses up."""
 
 
 @cython.cfunc
 @cython.inline
 @cython.nogil
 @cython.exceptval(check=False)
-def log2_of(bits: uint64_t) -> cython.int:
-    """k for 2**k, else -1."""
-    k: cython.int = 0
-    if bits == 0 or bits & (bits - 1):
-        return -1
-    while bits > 1:
-        bits >>= 1
-        k += 1
-    return k
+def same(a: cython.pointer(Node), b: cython.pointer(Node)) -> cython.bint:
+    """Whether two nodes are equal."""
+    return a.op == b.op and a.a == b.a and a.b == b.b and a.c == b.c
 
 
 @cython.final
 @cython.cclass
-class Values:
+class Values(Identities):
     """Scratch memory of the pass, reused from function to function."""
 
     def __init__(self, switches: object = ("fold", "share", "loads")) -> None:
         self.flags = 0
+        self.budget = UNLIMITED
         for name in switches:
             self.flags |= SWITCHES[name]
 
@@ -143,8 +113,15 @@ class Values:
         """Simplify ``ssa`` into ``out``, without the GIL."""
         self.ssa = ssa
         self.out = out
+        self.spent = 0
+        self.last_node = NO_VALUE
         with cython.nogil:
             self.simplify()
+
+    @property
+    def last(self) -> tuple[str, int]:
+        """Kind and input node of the last rewrite of the last run: with a budget, the one that used it up."""
+        return ("", -1) if self.last_node == NO_VALUE else (KINDS[self.last_kind], self.last_node)
 
     def simplify(self):
         """The pass."""
@@ -326,6 +303,7 @@ class Values:
         """Put an input node, or what stands for it, into the output; its value there."""
         node: Node = self.ssa.nodes[index]
         flags: uint32_t
+        self.index = index
         self.position = self.ssa.positions[index]
         self.map_operands(cython.address(node))
         if node.op >= 0x8000:
@@ -333,8 +311,14 @@ class Values:
                 return self.constant(node.type, node.a | cython.cast(uint64_t, node.b) << 32)
             if node.op == IR_POLL:
                 return self.effect(cython.address(node))
-            if node.op == IR_BR_IF:
-                self.branch(cython.address(node))
+            if (
+                node.op == IR_BR_IF
+                and self.flags & VF_FOLD
+                and self.spent < self.budget
+                and self.branch(cython.address(node))
+            ):
+                self.folded += 1
+                self.rewrote(VF_FOLD)
             return self.emit(cython.address(node))
         flags = OP_FLAGS[node.op]
         if flags & OF_LOAD or node.op == OP_GLOBAL_GET or node.op == OP_MEMORY_SIZE:
@@ -365,25 +349,55 @@ class Values:
         """Append a node as it is."""
         return self.out.node(node.op, node.type, node.flags, node.a, node.b, node.c, self.position)
 
+    def rewrote(self, kind):
+        """Count a rewrite against the budget; remember which it was."""
+        self.spent += 1
+        self.last_kind = kind
+        self.last_node = self.index
+        return 0
+
     def pure(self, node):
         """A node without effect: fold it, find it, or compute it."""
         value: uint32_t
         equal: int64_t
-        if self.flags & VF_FOLD:
-            self.order(node)
-            equal = self.identity(node)
+        if self.flags & VF_FOLD and self.spent < self.budget:
+            equal = self.reduce(node)
             if equal != NONE:
-                self.folded += 1
                 return cython.cast(uint32_t, equal)
-        if not self.flags & VF_SHARE:
+        if not self.flags & VF_SHARE or self.spent >= self.budget:
             return self.emit(node)
         value = self.find(node.op, node.type, node.a, node.b, node.c, 0)
         if value != NO_VALUE:
             self.shared += 1
+            self.rewrote(VF_SHARE)
             return value
         value = self.emit(node)
         self.learn(node.op, node.type, node.a, node.b, node.c, 0, value)
         return value
+
+    def reduce(self, node):
+        """Apply identities until none applies, a bounded number of times."""
+        before: Node
+        equal: int64_t
+        changed: cython.bint = False
+        turns: cython.int
+        if self.flags & VF_WRONG and node.op == OP_I32_ROTL:
+            node.op = OP_I32_ROTR
+            self.rewrote(VF_WRONG)
+            return NONE
+        for turns in range(REDUCTIONS):
+            before = node[0]
+            self.order(node)
+            equal = self.identity(node)
+            if equal == NONE and same(cython.address(before), node):
+                break
+            changed = True
+            if equal != NONE:
+                break
+        if changed:
+            self.folded += 1
+            self.rewrote(VF_FOLD)
+        return equal
 
     def load(self, node):
         """What reads memory or globals: known since the last write, or read now."""
@@ -393,7 +407,7 @@ class Values:
         c: uint32_t = node.c
         epoch: uint32_t = self.now_globals if node.op == OP_GLOBAL_GET else self.now_memory
         where: cython.pointer(MemArg)
-        if not self.flags & VF_LOADS:
+        if not self.flags & VF_LOADS or self.spent >= self.budget:
             return self.emit(node)
         if OP_FLAGS[node.op] & OF_LOAD:
             where = cython.address(self.ssa.memargs[node.c])
@@ -405,6 +419,7 @@ class Values:
         value = self.find(node.op, node.type, a, b, c, epoch)
         if value != NO_VALUE:
             self.loads += 1
+            self.rewrote(VF_LOADS)
             return value
         value = self.emit(node)
         self.learn(node.op, node.type, a, b, c, epoch, value)
@@ -446,39 +461,16 @@ class Values:
         self.now_globals = self.epochs
         return value
 
-    def branch(self, node):
-        """``br_if (x == 0)`` is ``br_if x`` with its edges exchanged; ``x != 0`` is ``x`` for an i32."""
-        condition: Node
-        bits: uint64_t = 0
-        edge: uint32_t
-        turns: cython.int
-        if not self.flags & VF_FOLD:
-            return 0
-        for turns in range(8):
-            condition = self.out.nodes[node.a]
-            if condition.op == OP_I32_EQZ:
-                edge = node.b
-                node.b = node.c
-                node.c = edge
-                node.a = condition.a
-            elif condition.op == OP_I32_NE and self.is_const(condition.b, cython.address(bits)) and bits == 0:
-                node.a = condition.a
-            else:
-                return 0
-        return 0
+    # ---- what the identities build ----
 
-    # ---- folding ----
-
-    def is_const(self, value, bits):
-        """Whether an output value is a constant, and its raw bits."""
-        node: cython.pointer(Node)
-        if value == NO_VALUE:
-            return False
-        node = cython.address(self.out.nodes[value])
-        if node.op != IR_CONST:
-            return False
-        bits[0] = node.a | cython.cast(uint64_t, node.b) << 32
-        return True
+    def make(self, op, type, a, b):
+        """A pure node that an identity needs: known already, or computed here. No identity is applied to it."""
+        value: uint32_t = self.find(op, type, a, b, NO_VALUE, 0)
+        if value != NO_VALUE and self.flags & VF_SHARE:
+            return value
+        value = self.out.node(op, type, 0, a, b, NO_VALUE, self.position)
+        self.learn(op, type, a, b, NO_VALUE, 0, value)
+        return value
 
     def constant(self, type, bits):
         """A constant, shared within its block only: selection makes it again where it is used."""
@@ -490,148 +482,6 @@ class Values:
         value = self.out.node(IR_CONST, type, 0, low, high, NO_VALUE, self.position)
         self.learn(IR_CONST, type, low, high, self.block, 0, value)
         return value
-
-    def order(self, node):
-        """Commutative integer operations: a constant goes right, else the older value left."""
-        op: uint32_t = node.op
-        bits: uint64_t = 0
-        value: uint32_t
-        if op >= OP_I64_ADD and op <= OP_I64_ROTR:
-            op -= ARITHMETIC
-        elif op >= OP_I64_EQZ and op <= OP_I64_GE_U:
-            op -= COMPARISON
-        if (
-            op == OP_I32_ADD
-            or op == OP_I32_MUL
-            or op == OP_I32_AND
-            or op == OP_I32_OR
-            or op == OP_I32_XOR
-            or op == OP_I32_EQ
-            or op == OP_I32_NE
-        ):
-            if self.is_const(node.b, cython.address(bits)):
-                return 0
-            if self.is_const(node.a, cython.address(bits)) or node.a > node.b:
-                value = node.a
-                node.a = node.b
-                node.b = value
-        return 0
-
-    def identity(self, node):
-        """The value that a pure node is equal to, or ``NONE``. May change the node into a cheaper one."""
-        a: uint64_t = 0
-        b: uint64_t = 0
-        result: uint64_t = 0
-        inner: cython.pointer(Node)
-        op: uint32_t = node.op
-        if op == OP_SELECT or op == OP_SELECT_T:
-            if node.a == node.b:
-                return node.a
-            if self.is_const(node.c, cython.address(a)):
-                return node.a if a else node.b
-            return NONE
-        if node.a == NO_VALUE or op > OP_I64_EXTEND_I32_U + 64:
-            return NONE
-        if self.is_const(node.a, cython.address(a)):
-            if node.b == NO_VALUE or operand_kinds(node.op, node.flags) == OPERAND_A:
-                if fold(node.op, a, 0, cython.address(result)):
-                    return self.constant(node.type, result)
-                return NONE
-            if self.is_const(node.b, cython.address(b)) and fold(node.op, a, b, cython.address(result)):
-                return self.constant(node.type, result)
-        if operand_kinds(node.op, node.flags) == OPERAND_A:
-            inner = cython.address(self.out.nodes[node.a])
-            if op == OP_I32_WRAP_I64 and (inner.op == OP_I64_EXTEND_I32_U or inner.op == OP_I64_EXTEND_I32_S):
-                return inner.a
-            if op == OP_I32_EQZ and OP_I32_EQ <= inner.op <= OP_I64_GE_U and inner.op != OP_I64_EQZ:
-                return self.negated(node, inner)
-            return NONE
-        if self.is_const(node.b, cython.address(b)):
-            return self.identity_const(node, b)
-        if node.a == node.b:
-            if op >= OP_I64_ADD and op <= OP_I64_ROTR:
-                op -= ARITHMETIC
-            if op == OP_I32_SUB or op == OP_I32_XOR:
-                return self.constant(node.type, 0)
-            if op == OP_I32_AND or op == OP_I32_OR:
-                return node.a
-        return NONE
-
-    def negated(self, node, inner):
-        """``eqz (a < b)`` becomes ``a >= b``: the node changes, nothing is known yet."""
-        base: uint32_t = OP_I64_EQ if inner.op >= OP_I64_EQ else OP_I32_EQ
-        kind: uint32_t = inner.op - base
-        # eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u
-        other: uint32_t = kind ^ 1 if kind < 2 else (kind + 6 if kind < 4 else kind + 2 if kind < 6 else kind - 2)
-        if kind >= 8:
-            other = kind - 6
-        node.op = base + other
-        node.a = inner.a
-        node.b = inner.b
-        return NONE
-
-    def identity_const(self, node, c):
-        """Identities with a constant on the right."""
-        op: uint32_t = node.op
-        wide: cython.bint = node.type == T_I64
-        ones: uint64_t = ONES64 if wide else ONES32
-        distance: uint32_t = ARITHMETIC if wide else 0
-        inner: cython.pointer(Node)
-        bits: uint64_t = 0
-        k: cython.int
-        if op >= OP_I64_ADD and op <= OP_I64_ROTR:
-            op -= ARITHMETIC
-        elif not OP_I32_ADD <= op <= OP_I32_ROTR:
-            if (op == OP_I32_EQ or op == OP_I64_EQ) and c == 0:
-                node.op = OP_I32_EQZ if op == OP_I32_EQ else OP_I64_EQZ
-                node.b = NO_VALUE
-            return NONE
-        inner = cython.address(self.out.nodes[node.a])
-        if c == 0:
-            if op == OP_I32_MUL or op == OP_I32_AND:
-                return node.b
-            if op == OP_I32_ADD or op == OP_I32_SUB or op == OP_I32_OR or op == OP_I32_XOR or op >= OP_I32_SHL:
-                return node.a
-            return NONE
-        if op == OP_I32_AND and c == ones:
-            return node.a
-        if op == OP_I32_OR and c == ones:
-            return node.b
-        if op == OP_I32_AND and not wide:
-            if (inner.op == OP_I32_LOAD8_U and c & 0xFF == 0xFF) or (
-                inner.op == OP_I32_LOAD16_U and c & 0xFFFF == 0xFFFF
-            ):
-                return node.a
-        if op == OP_I32_AND and wide and inner.op == OP_I64_EXTEND_I32_U and c == ONES32:
-            return node.a
-        if op == OP_I32_SUB:  # x - c is x + -c: one form to find again
-            node.op = OP_I32_ADD + distance
-            node.b = self.constant(node.type, (0 - c) & ones)
-            return self.identity_const(node, (0 - c) & ones)
-        if op == OP_I32_ADD and inner.op == node.op and self.is_const(inner.b, cython.address(bits)):
-            node.a = inner.a
-            bits = (bits + c) & ones
-            if bits == 0:
-                return node.a
-            node.b = self.constant(node.type, bits)
-            return NONE
-        k = log2_of(c)
-        if op == OP_I32_MUL and c == 1:
-            return node.a
-        if op == OP_I32_MUL and k > 0:
-            node.op = OP_I32_SHL + distance
-            node.b = self.constant(node.type, k)
-        elif op == OP_I32_DIV_U and k >= 0:
-            if k == 0:
-                return node.a
-            node.op = OP_I32_SHR_U + distance
-            node.b = self.constant(node.type, k)
-        elif op == OP_I32_REM_U and k >= 0:
-            if k == 0:
-                return self.constant(node.type, 0)
-            node.op = OP_I32_AND + distance
-            node.b = self.constant(node.type, c - 1)
-        return NONE
 
     # ---- the table ----
 

@@ -1,0 +1,101 @@
+"""A straight-line function in SSA form as Z3 terms: what it computes, for all arguments at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import z3
+
+from stratavm.ir.ssa import IR_OPS
+from stratavm.ir.view import SsaView
+from stratavm.spec.domain import WIDTHS, bound_type
+from stratavm.spec.index import BY_ID
+
+NAMES = {number: name for name, number in IR_OPS.items()}
+TYPE_BITS = {1: 32, 2: 64}
+
+
+class Terms:
+    """The domain of bit-vector terms; conditions are boolean terms, traps are collected."""
+
+    def __init__(self, type_: str, traps: list[Any]) -> None:
+        self.bits, self.traps = WIDTHS[type_], traps
+
+    def const(self, value: int, to: str = "") -> Any:
+        return z3.BitVecVal(value, WIDTHS[to] if to else self.bits)
+
+    def trap_if(self, c: Any, kind: str) -> None:
+        self.traps.append(c)
+
+    def sext(self, a: Any, width: int) -> Any:
+        return z3.SignExt(self.bits - width, z3.Extract(width - 1, 0, a))
+
+    def bool_(self, c: Any) -> Any:
+        return z3.If(c, z3.BitVecVal(1, 32), z3.BitVecVal(0, 32))
+
+    def count(self, name: str, a: Any) -> Any:
+        """A count of bits: a function of which only the range is known; no rule knows more."""
+        sort = z3.BitVecSort(self.bits)
+        value = z3.Function(f"{name}{self.bits}", sort, sort)(a)
+        return z3.If(z3.ULE(value, self.bits), value, z3.BitVecVal(self.bits, self.bits))
+
+    def popcnt(self, a: Any) -> Any:
+        return self.count("popcnt", a)
+
+    def clz(self, a: Any) -> Any:
+        return self.count("clz", a)
+
+    def ctz(self, a: Any) -> Any:
+        return self.count("ctz", a)
+
+    add = staticmethod(lambda a, b: a + b)
+    sub = staticmethod(lambda a, b: a - b)
+    mul = staticmethod(lambda a, b: a * b)
+    and_ = staticmethod(lambda a, b: a & b)
+    or_ = staticmethod(lambda a, b: a | b)
+    xor = staticmethod(lambda a, b: a ^ b)
+    shl = staticmethod(lambda a, b: a << b)
+    shr_s = staticmethod(lambda a, b: a >> b)
+    shr_u = staticmethod(z3.LShR)
+    div_s = staticmethod(lambda a, b: a / b)
+    div_u = staticmethod(z3.UDiv)
+    rem_s = staticmethod(z3.SRem)
+    rem_u = staticmethod(z3.URem)
+    eq = staticmethod(lambda a, b: a == b)
+    lt_s = staticmethod(lambda a, b: a < b)
+    lt_u = staticmethod(z3.ULT)
+    not_ = staticmethod(z3.Not)
+    both = staticmethod(z3.And)
+    either = staticmethod(z3.Or)
+    select = staticmethod(z3.If)
+    wrap = staticmethod(lambda a: z3.Extract(31, 0, a))
+    widen_s = staticmethod(lambda a: z3.SignExt(32, a))
+    widen_u = staticmethod(lambda a: z3.ZeroExt(32, a))
+
+
+def terms(view: SsaView) -> tuple[list[Any], Any]:
+    """The results of a function of one block, and when it traps."""
+    assert len(view.blocks) == 1
+    values: list[Any] = []
+    traps: list[Any] = []
+    for op, type_, _flags, a, b, c in view.nodes:
+        name = NAMES.get(op)
+        if name == "param":
+            values.append(z3.BitVec(f"p{c}", TYPE_BITS[type_]))
+        elif name == "const":
+            values.append(z3.BitVecVal(a | b << 32, TYPE_BITS[type_]))
+        elif name == "return":
+            return [values[v] for v in view.args[b : b + c]], z3.Or(*traps) if traps else z3.BoolVal(False)
+        elif BY_ID[op].mnemonic == "select":
+            values.append(z3.If(values[c] != 0, values[a], values[b]))
+        elif (access := BY_ID[op].access) is not None:  # any value of its width, the same in both forms
+            bits = TYPE_BITS[type_] - 8 * access.bytes
+            memory = z3.Function(f"memory{access.bytes}", z3.BitVecSort(32), z3.BitVecSort(8 * access.bytes))
+            raw = memory(values[a])
+            values.append((z3.SignExt if access.signed else z3.ZeroExt)(bits, raw) if bits else raw)
+        else:
+            row = BY_ID[op]
+            assert row.semantics is not None
+            domain: Any = Terms(bound_type(row), traps)
+            values.append(row.semantics(domain, *(values[v] for v in (a, b, c)[: len(row.operands)])))
+    raise AssertionError("the block does not return")
