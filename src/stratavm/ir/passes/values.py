@@ -2,7 +2,7 @@
 """Value numbering: one walk that folds constants, applies identities, shares what was computed, and forwards loads.
 
 The walk streams the input into a new form. A value is shared where the block that computed it dominates; what reads
-memory or globals carries an *epoch*, which every write, call and poll ends, so that a load is shared or fed from a store
+memory or globals carries an *epoch*, which every write, call and poll ends, so that a load is shared or fed by a store
 only where nothing can have come between. A trapping operation may be shared: its twin has trapped already, or will not.
 Nothing moves. The hash buckets are bounded (``PROBES``), so that the pass is linear. Sources: Click, "Global code
 motion, global value numbering" (1995) for the idea; the effects rules are in the idea page on effects.
