@@ -24,6 +24,7 @@ from cython.cimports.posix.mman import (
     mmap,
     mprotect,
 )
+from cython.cimports.posix.unistd import _SC_PAGESIZE, sysconf
 from cython.cimports.stratavm.runtime import codemap
 from cython.cimports.stratavm.runtime.codemap import CodeBlock, CodeRec, PosEntry, TrapEntry
 from cython.cimports.stratavm.runtime.native import (
@@ -38,11 +39,12 @@ from cython.cimports.stratavm.runtime.native import (
 
 from stratavm.base.errors import ResourceLimit
 from stratavm.runtime import codemap as codemap_module
+from stratavm.runtime.limits import name_the_limit
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
-PAGE = cython.declare(uint64_t, 4096)
+PAGE = cython.declare(uint64_t, sysconf(_SC_PAGESIZE))
 MAX_FUNCTION = 256 << 20
 ALIGN = cython.declare(uint64_t, 32)  # function starts: half a cache line
 arena_lock = cython.declare(pthread_mutex_t)
@@ -78,7 +80,7 @@ def reserve_arena() -> cython.int:
         cython.NULL, codemap.ARENA_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0
     )
     if base == MAP_FAILED:
-        raise ResourceLimit("cannot reserve 2 GiB of address space for code", limit="address space")
+        raise ResourceLimit("cannot reserve 2 GiB of address space for code", limit=name_the_limit())
     pthread_mutex_init(cython.address(arena_lock), cython.NULL)
     pthread_atfork(lock_arena, unlock_arena, unlock_arena)
     codemap.arena_base = cython.cast(uint64_t, base)

@@ -20,6 +20,7 @@ from cython.cimports.posix.mman import (
     mprotect,
     munmap,
 )
+from cython.cimports.posix.unistd import _SC_PAGESIZE, sysconf
 from cython.cimports.stratavm.runtime._gen_layout import PLAN_BOUNDED, PLAN_GUARD
 from cython.cimports.stratavm.runtime.store import Store
 
@@ -30,7 +31,7 @@ from stratavm.spec.types import Limits, MemoryType
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
-HOST_PAGE = cython.declare(uint64_t, 4096)
+HOST_PAGE = cython.declare(uint64_t, sysconf(_SC_PAGESIZE))
 PLANS = {"guard": PLAN_GUARD, "bounded": PLAN_BOUNDED}
 
 
@@ -190,7 +191,7 @@ class Memory:
     def write(self, address: int, data: object) -> None:
         """Copy bytes in, all or nothing; traps unless the range is inside."""
         self.store.check_access()
-        source: bytes = bytes(data)
+        source: bytes = bytes(memoryview(data))  # a number is no data
         count: uint64_t = len(source)
         if address < 0 or address + count > self.d.bytes:
             raise self.out_of_bounds(address, count)

@@ -17,6 +17,7 @@ from cython.cimports.posix.mman import (
     mprotect,
     munmap,
 )
+from cython.cimports.posix.unistd import _SC_PAGESIZE, sysconf
 from cython.cimports.stratavm.runtime.store import Store
 
 from stratavm.base.errors import ResourceLimit, Trap
@@ -28,7 +29,7 @@ if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 HEAP_ELEMENTS = cython.declare(uint64_t, 8192)  # tables up to this maximum lie on the heap
-HOST_PAGE = cython.declare(uint64_t, 4096)
+HOST_PAGE = cython.declare(uint64_t, sysconf(_SC_PAGESIZE))
 
 
 @cython.cclass

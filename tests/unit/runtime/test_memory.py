@@ -68,6 +68,17 @@ def test_integers_are_little_endian():
         m[PAGE]
 
 
+def test_only_bytes_can_be_written():
+    """A number is not so many zero bytes; views of the memory itself are copied first."""
+    m = memory()
+    for bad in (5, "text", None, [1, 2]):
+        with pytest.raises(TypeError):
+            m.write(0, bad)
+    m.write(0, bytearray(b"abcdef"))
+    m.write(2, m.view()[:4])
+    assert m.read(0, 6) == b"ababcd"
+
+
 def test_a_view_outlives_growth_and_the_memory_object():
     """It keeps its size and the pages under it."""
     m = memory()

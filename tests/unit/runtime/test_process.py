@@ -244,3 +244,44 @@ left = threads.stack_left()
 print(kinds, 1 << 20 < left < 4 << 20)
 """
     assert prints(code) == "['memory_out_of_bounds', 'stack_overflow'] True"
+
+
+def test_wasmtime_in_the_same_process():
+    """Both handle faults: in either order, alternating, with real faults still killing."""
+    pytest.importorskip("wasmtime")
+    code = """
+import wasmtime
+def other():
+    engine = wasmtime.Engine()
+    store = wasmtime.Store(engine)
+    text = '(module (memory 1) (func (export "f") (param i32) (result i32) local.get 0 i32.load))'
+    call = wasmtime.Instance(store, wasmtime.Module(engine, text), []).exports(store)["f"]
+    def run():
+        try: call(store, 65536)
+        except wasmtime.Trap as error: return "theirs"
+    return run
+if FIRST == "us": f = trapper(); g = other()
+else: g = other(); f = trapper()
+print([traps(f), g(), traps(f), g(), traps(trapper()), g()], flush=True)
+bad_access()
+"""
+    for first in ("us", "them"):
+        done = run(f"FIRST = {first!r}\n" + code)
+        assert done.stdout.strip() == str(["memory_out_of_bounds", "theirs"] * 3), done.stderr
+        assert done.returncode in (-signal.SIGSEGV, -signal.SIGABRT)
+
+
+def test_a_small_address_space_is_a_named_limit():
+    """RLIMIT_AS, as sandboxes set it: too small for guard pages, enough for the bounded plan."""
+    code = """
+import resource
+from stratavm.runtime.memory import Memory
+from stratavm.spec.types import Limits, MemoryType
+store = guest.store()
+resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
+try:
+    Memory(store, MemoryType(Limits(1, 2)))
+except ResourceLimit as error:
+    print(error.limit, Memory(store, MemoryType(Limits(1, 2)), "bounded").size_pages)
+"""
+    assert prints(code) == "RLIMIT_AS 1"
