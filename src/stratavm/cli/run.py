@@ -52,7 +52,7 @@ def run_here(options: argparse.Namespace) -> int:
     """Run the program in this process."""
     source = sys.stdin.buffer.read() if options.module == "-" else options.module
     module = Module(source, engine=Engine(common.config(options)))
-    with Store(module.engine) as store, wasi(options) as context:
+    with Store(module.engine) as store, wasi(options, module.engine) as context:
         linker = Linker(module.engine)
         linker.define_namespaces(context.namespaces())
         try:
@@ -61,7 +61,7 @@ def run_here(options: argparse.Namespace) -> int:
             return stop.code & 0xFF
 
 
-def wasi(options: argparse.Namespace) -> Wasi:
+def wasi(options: argparse.Namespace, engine: Engine) -> Wasi:
     """The guest's world, from the options."""
     return Wasi(
         args=(os.path.basename(options.module), *_guest_arguments(options)),
@@ -70,6 +70,7 @@ def wasi(options: argparse.Namespace) -> Wasi:
         stdin=options.stdin if options.stdin is not None else "inherit",
         stdout="inherit",
         stderr="inherit",
+        engine=engine,
     )
 
 

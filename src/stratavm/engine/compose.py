@@ -1,20 +1,20 @@
-"""The one composition root: which parts make up an engine of a given configuration."""
+"""The one composition root: which services make up an engine of a given configuration, wired by the container."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final
 
+from stratavm.base.di import Container, Services
+from stratavm.base.events import Bus, ListenerFailed
 from stratavm.engine.config import Config
+from stratavm.engine.ports import GrowthLimiter, Logger, NoLimiter, PythonLogger
 from stratavm.module.valid import ValidModule
 from stratavm.runtime.core import Runtime
-from stratavm.tiers.tier import Tier, TierModule
+from stratavm.tiers.tier import CompileExecutor, Tier, TierModule
 
-
-class Parts(NamedTuple):
-    """What an engine is made of: the runtime that its stores share, and the tier that runs functions."""
-
-    runtime: Runtime
-    tier: Tier
+Replacements = Mapping[Any, Any]
+LEVELS: Final = ("engine", "guest")
 
 
 class OracleOnDemand:
@@ -29,14 +29,58 @@ class OracleOnDemand:
         return Oracle().load(valid, name)
 
 
-def compose(config: Config) -> Parts:
-    """The parts for a configuration."""
+def services(config: Config) -> Services:
+    """What an engine is made of, by type."""
+    box = Services(LEVELS).value(Config, config)
+    box.singleton(Bus, make_bus).singleton(Logger, PythonLogger).singleton(GrowthLimiter, NoLimiter)
     if config.tier == "oracle":
-        return Parts(Runtime(), OracleOnDemand())
+        return box.singleton(Runtime, make_runtime).singleton(Tier, OracleOnDemand)
+    box.singleton(CompileExecutor, make_executor)
+    return box.singleton(Runtime, make_native_runtime).singleton(Tier, make_jit)
+
+
+def compose(config: Config, replaced: Replacements | None = None) -> Container:
+    """The container of an engine. What is replaced is used as it is; other types are added for the layers above."""
+    box = services(config)
+    for key, value in (replaced or {}).items():
+        if key in box:
+            box.replace(key, lambda value=value: value)
+        else:
+            box.value(key, value)
+    return box.build()
+
+
+def make_bus(logger: Logger) -> Bus:
+    """A bus whose failing listeners are logged."""
+    bus = Bus()
+    bus.subscribe(ListenerFailed, lambda e: logger.warning(f"event listener {e.listener}, {e.event}: {e.error}"))
+    return bus
+
+
+def make_runtime(bus: Bus) -> Runtime:
+    """A runtime without machine code."""
+    return Runtime(bus=bus)
+
+
+def make_native_runtime(bus: Bus) -> Runtime:
+    """A runtime with the stubs of this processor."""
+    from stratavm.tiers.jit.tier import machine_stubs
+
+    return Runtime(machine_stubs(), bus)
+
+
+def make_executor() -> CompileExecutor:
+    """Threads for the time of a compilation."""
+    from stratavm.tiers.jit.eager import ThreadExecutor
+
+    return ThreadExecutor()
+
+
+def make_jit(config: Config, bus: Bus, executor: CompileExecutor, runtime: Runtime) -> Tier:
+    """Our compiler. The runtime comes first: its events have the first numbers in the ring."""
     from stratavm.codegen.compile import Options
-    from stratavm.tiers.jit.tier import Jit, machine_stubs
+    from stratavm.tiers.jit.tier import Jit
 
     options = Options(memory_plan=config.memory_plan, allocator=config.allocator, passes=config.ssa_passes)
-    return Parts(
-        Runtime(machine_stubs()), Jit(OracleOnDemand(), config.strict, options, config.worker_threads, config.tier)
-    )
+    fallback = OracleOnDemand()
+    return Jit(fallback, config.strict, options, config.worker_threads, config.tier, bus=bus, executor=executor)

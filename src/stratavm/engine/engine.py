@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from stratavm.engine.compose import compose
+from stratavm.base.di import Container
+from stratavm.base.events import Bus
+from stratavm.engine.compose import Replacements, compose
 from stratavm.engine.config import Config
+from stratavm.engine.events import EngineCreated
+from stratavm.engine.ports import GrowthLimiter, NoLimiter
 from stratavm.runtime.core import Runtime
 from stratavm.runtime.limits import StoreLimits
 from stratavm.tiers.tier import Tier
@@ -17,21 +21,37 @@ class Engine:
 
     Args:
         config: options; keyword arguments change single ones: ``Engine(tier="oracle")``.
+        services: services of the host to use instead of the usual ones, by type: ``{Clock: FixedClock()}``.
+
+    Attributes:
+        services: the container that the engine was wired with.
+        bus: where its events go: ``engine.bus.subscribe(Trapped, print)``.
     """
 
-    __slots__ = ("config", "runtime", "tier")
+    __slots__ = ("bus", "config", "runtime", "services", "source", "tier")
 
     config: Config
+    services: Container
+    bus: Bus
     runtime: Runtime
     tier: Tier
 
-    def __init__(self, config: Config | None = None, **changes: Any) -> None:
+    def __init__(self, config: Config | None = None, *, services: Replacements | None = None, **changes: Any) -> None:
         self.config = (config or Config()).having(**changes)
-        self.runtime, self.tier = compose(self.config)
+        self.services = compose(self.config, services)
+        self.bus = self.services[Bus]
+        self.source = self.bus.source("engine")
+        self.runtime = self.services[Runtime]
+        self.tier = self.services.get(Tier)
+        if self.source.hears(EngineCreated):  # a bus that was given may have listeners already
+            self.source.emit(EngineCreated(self.config.tier, self.config.memory_plan))
 
     def store_limits(self, limits: StoreLimits | None = None) -> StoreLimits:
         """The limits of a store: those given, and this engine's cap on memories."""
         chosen = limits or StoreLimits()
+        limiter = self.services.get(GrowthLimiter)
+        if chosen.limiter is None and not isinstance(limiter, NoLimiter):
+            chosen = replace(chosen, limiter=limiter.allows)
         cap = self.config.max_memory_bytes
         return chosen if cap is None else replace(chosen, memory_bytes=min(cap, chosen.memory_bytes))
 

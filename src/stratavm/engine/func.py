@@ -25,6 +25,7 @@ from cython.cimports.stratavm.runtime.func import FuncRef
 from cython.cimports.stratavm.runtime.store import run_entry
 
 from stratavm.engine.cells import codes_of
+from stratavm.engine.events import HostFunctionCreated
 from stratavm.engine.host import Caller
 from stratavm.engine.values import arguments_to_raw, results_from_raw, signature
 from stratavm.spec.types import FuncType, type_name
@@ -67,7 +68,10 @@ class Func:
     def from_callable(store: object, type_: object, function: object) -> Func:
         """A host function of the given type, to define in a linker or to put into a table."""
         name: object = getattr(function, "__name__", "host")
-        return Func(store, TypedHost(store, type_, function, name, Caller()))
+        made: Func = Func(store, TypedHost(store, type_, function, name, Caller()))
+        if store.source.hears(HostFunctionCreated):
+            store.source.emit(HostFunctionCreated(name, signature("", type_)))
+        return made
 
     def __call__(self, *arguments: object, **keywords: object) -> object:
         """Call it."""

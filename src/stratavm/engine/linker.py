@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from stratavm.base.errors import LinkError
 from stratavm.engine.engine import Engine, default_engine
+from stratavm.engine.events import ImportDefined, InstanceCreated, InstantiationFailed, describe, report_failure
 from stratavm.engine.func import Func
 from stratavm.engine.host import Caller, HostSpec, raw_spec
 from stratavm.engine.hostcall import TypedHost
@@ -39,6 +40,9 @@ class Linker:
     def define(self, module: str, name: str, item: Importable) -> None:
         """Offer ``item`` as ``module.name``; a later definition replaces an earlier one."""
         self._items[module, name] = item
+        source = self.engine.source
+        if source.hears(ImportDefined):
+            source.emit(ImportDefined(module, name, type(item).__name__))
 
     def define_namespaces(self, namespaces: Namespaces) -> None:
         """Offer everything in ``{module: {name: item}}``; an ``Instance`` may stand for its exports."""
@@ -59,6 +63,20 @@ class Linker:
             Trap: an initialiser or the start function trapped.
             ResourceLimit: the store's limits do not allow it.
         """
+        try:
+            instance = self._instantiate(store, module)
+        except BaseException as error:
+            if store.source.hears(InstantiationFailed):
+                store.source.emit(InstantiationFailed(module.name, describe(error)))
+            report_failure(store.source, f"{module.name} (start)", error)
+            raise
+        if store.source.hears(InstanceCreated):
+            store.source.emit(InstanceCreated(instance.native.number, module.name))
+        else:
+            store.bus.drain()
+        return instance
+
+    def _instantiate(self, store: Store, module: Module) -> Instance:
         caller = Caller()
         imports = [self._resolve(store, wanted, caller) for wanted in module.model.imports]
 

@@ -1,6 +1,7 @@
 # Linear memories as Python sees them.
 cimport cython
 from libc.stdint cimport uint64_t
+from stratavm.base.events.core cimport Channel
 from stratavm.runtime.memory cimport Memory as NativeMemory
 from stratavm.runtime.store cimport Store
 
@@ -9,6 +10,7 @@ from stratavm.runtime.store cimport Store
 cdef class Memory:
     cdef Store inner                  # the runtime's store
     cdef NativeMemory m
+    cdef Channel written              # of the event that a copy into it is
     cdef object whole                 # a memoryview of all of it, made again when the size has changed
     cdef uint64_t whole_bytes
     cdef readonly object store

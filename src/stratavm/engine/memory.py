@@ -19,6 +19,7 @@ from cython.cimports.libc.string import memchr, memmove
 from cython.cimports.stratavm.runtime.memory import Memory as NativeMemory
 
 from stratavm.base.errors import Closed
+from stratavm.engine.events import MemoryWritten, reporting
 from stratavm.runtime import memory as native_module
 from stratavm.spec.types import Limits, MemoryType
 
@@ -37,12 +38,14 @@ class Memory:
         self.store = store
         self.m = native
         self.inner = native.store
+        self.written = store.bus.channel(MemoryWritten)
 
     @staticmethod
     def new(store: object, minimum: int, maximum: int | None = None) -> Memory:
         """A memory of ``minimum`` pages of 64 KiB that may grow to ``maximum``."""
         type_: object = MemoryType(Limits(minimum, maximum))
-        return Memory(store, native_module.Memory(store.native, type_, plan=store.engine.config.memory_plan))
+        with reporting(store, "memory"):
+            return Memory(store, native_module.Memory(store.native, type_, plan=store.engine.config.memory_plan))
 
     @property
     def native(self) -> NativeMemory:
@@ -61,7 +64,8 @@ class Memory:
 
     def grow(self, pages: int) -> int:
         """Grow; returns the old size in pages, or -1 if it cannot grow so far."""
-        return self.m.grow(pages)
+        with reporting(self.store, "memory.grow"):
+            return self.m.grow(pages)
 
     def poll(self) -> None:
         """For host functions that wait: raise what is pending for the running call, such as its deadline."""
@@ -171,8 +175,11 @@ class Memory:
         try:
             at: cython.Py_ssize_t = self.place(address, source.len)
             memmove(self.m.d.base + at, source.buf, source.len)
+            count: cython.Py_ssize_t = source.len
         finally:
             PyBuffer_Release(cython.address(source))
+        if self.written.heard:
+            self.written.post(MemoryWritten(self.m.number, at, count), self.inner.source)
 
     def unpack(self, format: str, address: int) -> tuple:
         """Read a C structure: ``memory.unpack("<IHH", address)``; see the ``struct`` module."""

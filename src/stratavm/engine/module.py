@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from stratavm.base.errors import Unsupported
+from stratavm.base.errors import StrataError, Unsupported
 from stratavm.engine.engine import Engine, default_engine
+from stratavm.engine.events import ModuleCompiled, ModuleLoaded, ModuleRefused, describe
 from stratavm.engine.report import CompileReport
-from stratavm.engine.source import SourceLike, read_source
+from stratavm.engine.source import Source, SourceLike, read_source
 from stratavm.module.decode import decode
 from stratavm.module.model import Export, Import
 from stratavm.module.model import Module as Model
@@ -42,16 +43,32 @@ class Module:
         self.engine = engine or default_engine()
         origin = read_source(source)
         self.name = os.path.basename(origin.name)
+        try:
+            self._prepare(self._model_of(origin))
+        except StrataError as error:
+            if self.engine.source.hears(ModuleRefused):
+                self.engine.source.emit(ModuleRefused(self.name, describe(error)))
+            raise
+
+    def _model_of(self, origin: Source) -> Model:
+        """Decode or parse."""
         config = self.engine.config
         if origin.binary is not None:
-            self.model: Model = decode(origin.binary, features=config.features, limits=config.limits)
-        else:
-            from stratavm.module.parser import parse_module
+            model: Model = decode(origin.binary, features=config.features, limits=config.limits)
+            return model
+        from stratavm.module.parser import parse_module
 
-            assert origin.text is not None
-            self.model = parse_module(origin.text)
-        self.valid: ValidModule = validate(self.model, config.features, config.threads)
-        self.code: TierModule = self.engine.tier.load(self.valid, self.name)
+        assert origin.text is not None
+        return parse_module(origin.text)
+
+    def _prepare(self, model: Model) -> None:
+        """Validate, and hand over to the tier."""
+        engine = self.engine
+        self.model = model
+        self.valid: ValidModule = validate(model, engine.config.features, engine.config.threads)
+        self.code: TierModule = engine.tier.load(self.valid, self.name)
+        if engine.source.hears(ModuleLoaded):
+            engine.source.emit(ModuleLoaded(self.name, len(model.functions), len(model.binary)))
 
     @classmethod
     def from_model(cls, model: Model, engine: Engine | None = None) -> Module:
@@ -59,9 +76,7 @@ class Module:
         self = cls.__new__(cls)
         self.engine = engine or default_engine()
         self.name = model.names.module or "module"
-        self.model = model
-        self.valid = validate(model, self.engine.config.features, self.engine.config.threads)
-        self.code = self.engine.tier.load(self.valid, self.name)
+        self._prepare(model)
         return self
 
     @property
@@ -106,6 +121,10 @@ class Module:
         if fallbacks and self.engine.config.strict:
             index, name, reason = fallbacks[0]
             raise Unsupported(f"{len(fallbacks)} functions cannot be compiled, first {index} ({name}): {reason}")
+        if self.engine.source.hears(ModuleCompiled):
+            self.engine.source.emit(ModuleCompiled(self.name, len(costs.times_ns), costs.code_bytes))
+        else:
+            self.engine.bus.drain()
         bodies = self.model.functions
         return CompileReport(
             functions=len(costs.times_ns),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from stratavm.engine.events import GlobalCreated, GlobalSet, TableElementSet, reporting
 from stratavm.engine.func import Func
 from stratavm.engine.memory import Memory
 from stratavm.engine.values import from_raw, to_raw
@@ -45,10 +46,14 @@ class Table:
 
     def __setitem__(self, index: int, value: Any) -> None:
         self.native.set(self._index(index), to_raw(self.type.element, value, self.store))
+        source = self.store.source
+        if source.hears(TableElementSet):
+            source.emit(TableElementSet(self.native.number, index))
 
     def grow(self, delta: int, value: Any = None) -> int:
         """Grow by ``delta`` elements of ``value``; returns the old length, or -1 if it cannot grow so far."""
-        return int(self.native.grow(delta, to_raw(self.type.element, value, self.store)))
+        with reporting(self.store, "table.grow"):
+            return int(self.native.grow(delta, to_raw(self.type.element, value, self.store)))
 
     def _index(self, index: int) -> int:
         if not 0 <= index < len(self):
@@ -89,6 +94,9 @@ class Global:
         if not self.type.mutable:
             raise AttributeError("an immutable global cannot be set")
         self.native.bits = to_raw(self.type.value, value, self.store)
+        source = self.store.source
+        if source.hears(GlobalSet):
+            source.emit(GlobalSet(type_name(self.type.value), self.bits))
 
     @property
     def bits(self) -> int:

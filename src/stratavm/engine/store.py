@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
+from stratavm.base.events import Bus, Source
 from stratavm.engine.engine import Engine, default_engine
+from stratavm.engine.events import StoreCreated, report_failure
 from stratavm.runtime.limits import StoreLimits
 from stratavm.runtime.store import Store as NativeStore
 
@@ -22,7 +25,7 @@ class Store:
         on_abort: ``poison`` makes an instance unusable when a call of it was interrupted midway, ``keep`` does not.
     """
 
-    __slots__ = ("__weakref__", "engine", "native")
+    __slots__ = ("__weakref__", "bus", "engine", "native", "source")
 
     def __init__(
         self,
@@ -36,10 +39,17 @@ class Store:
         self.native = NativeStore(
             self.engine.runtime, self.engine.store_limits(limits), thread_bound=thread_bound, on_abort=on_abort
         )
+        self.bus: Bus = self.engine.bus
+        self.source: Source = self.native.source
+        self.native.reporter = partial(report_failure, self.source)
+        if self.source.hears(StoreCreated):
+            self.source.emit(StoreCreated(thread_bound, on_abort))
 
     def interrupt(self) -> bool:
         """Stop the running call with ``Interrupted`` at its next poll, from any thread; False if none is running."""
-        return bool(self.native.interrupt())
+        running = bool(self.native.interrupt())
+        self.bus.drain()
+        return running
 
     @contextmanager
     def deadline(self, seconds: float | None) -> Iterator[None]:
@@ -48,10 +58,12 @@ class Store:
             yield
             return
         self.native.set_deadline(seconds)
+        self.bus.drain()
         try:
             yield
         finally:
             self.native.set_deadline(None)
+            self.bus.drain()
 
     @property
     def busy(self) -> bool:
@@ -60,7 +72,9 @@ class Store:
 
     def gc(self) -> int:
         """Let go of Python objects that no guest holds any more; returns how many."""
-        return int(self.native.gc())
+        gone = int(self.native.gc())
+        self.bus.drain()
+        return gone
 
     def close(self) -> None:
         """Let everything go; objects of the store raise ``Closed`` from then on.
@@ -69,6 +83,7 @@ class Store:
             StoreBusy: a call is inside.
         """
         self.native.close()
+        self.bus.drain()
 
     def __enter__(self) -> Self:
         return self

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from stratavm.runtime import builtin_calls, host  # noqa: F401 - both fill the builtin table before any store exists
+from stratavm.base.events import Bus
+from stratavm.runtime import builtin_calls, events, host  # noqa: F401 - both fill the builtin table before any store exists
 from stratavm.runtime.stubs import Stubs
 from stratavm.runtime.typeids import TypeIds
 
@@ -10,12 +11,15 @@ from stratavm.runtime.typeids import TypeIds
 class Runtime:
     """The engine-wide part of the runtime.
 
-    Attributes: ``types`` gives canonical type ids; ``stubs`` is None where no machine code runs (the oracle alone).
+    Attributes: ``types`` gives canonical type ids; ``stubs`` is None where no machine code runs (the oracle alone);
+    ``bus`` is where the events of its stores go.
     """
 
-    __slots__ = ("stubs", "types")
+    __slots__ = ("bus", "stubs", "types")
 
-    def __init__(self, stubs: Stubs | None = None) -> None:
+    def __init__(self, stubs: Stubs | None = None, bus: Bus | None = None) -> None:
         self.types = TypeIds()
         self.stubs = stubs
+        self.bus = bus or Bus()
+        events.register(self.bus)
         builtin_calls.check()

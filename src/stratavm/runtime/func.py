@@ -7,7 +7,7 @@ import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.stratavm.runtime._gen_layout import TRAP_HOST_EXCEPTION
-from cython.cimports.stratavm.runtime.store import Entry, Store, run_entry
+from cython.cimports.stratavm.runtime.store import Entry, Store, deliver_events, run_entry
 
 from stratavm.base.errors import Closed, InstancePoisoned
 from stratavm.spec.types import FUNC, REF, REF_NULL, heap, kind
@@ -133,13 +133,25 @@ class FuncRef:
             fill_cells(store, checked, args, self.params)
         store.enter(cython.address(entry))
         entry.act.rec = self.rec
+        results: list = []
+        failure: object = None
         try:
-            return self.instance.oracle.call(self.rec.func - self.instance.n_imported_funcs, list(args))
-        finally:
+            results = self.instance.oracle.call(self.rec.func - self.instance.n_imported_funcs, list(args))
+        except BaseException as error:
+            failure = error
+        try:
             if store.aborted:
                 entry.act.trap_kind = TRAP_HOST_EXCEPTION
                 store.trap_error(cython.address(entry))
+        finally:
             store.leave(cython.address(entry))
+        if failure is not None:
+            store.report(self.rec, failure, entry.outermost)
+            raise failure
+        if entry.outermost:
+            store.reported = None
+            deliver_events(store)
+        return results
 
     @cython.cfunc
     def run_native(self, args: list) -> list:

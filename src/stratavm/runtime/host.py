@@ -13,7 +13,7 @@ from cython.cimports.stratavm.runtime._gen_layout import (
 )
 from cython.cimports.stratavm.runtime.func import FuncRef, cell_widths, fill_cells, read_cells
 from cython.cimports.stratavm.runtime.native import stack_pointer
-from cython.cimports.stratavm.runtime.store import Store, builtin_table, regain_gil
+from cython.cimports.stratavm.runtime.store import Store, builtin_table, deliver_events, regain_gil
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
 from stratavm.base.errors import StackOverflow
@@ -99,6 +99,7 @@ def call_python(
     try:
         if stack_pointer() + 65536 < context.real_limit:
             raise StackOverflow(detail=f"in a call of host function {function.label}")
+        deliver_events(store)
         function.invoke(cells)
     except BaseException as error:
         store.in_flight = error

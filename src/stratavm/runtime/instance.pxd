@@ -25,6 +25,7 @@ cdef class Instance:
     cdef VMContext* vm
     cdef Segments seg
     cdef readonly Store store
+    cdef readonly Py_ssize_t number      # among the instances of its store
     cdef readonly object module          # the model
     cdef readonly object code            # what the tier attached: keeps machine code alive
     cdef readonly object name

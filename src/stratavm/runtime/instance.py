@@ -16,6 +16,7 @@ from cython.cimports.stratavm.runtime._gen_layout import (
 )
 from cython.cimports.stratavm.runtime.func import FuncRef, cell_widths
 from cython.cimports.stratavm.runtime.globals import Global, global_at
+from cython.cimports.stratavm.runtime.kinds import KIND_INSTANCE_CLOSED, KIND_INSTANCE_POISONED
 from cython.cimports.stratavm.runtime.memory import Memory
 from cython.cimports.stratavm.runtime.native import store_ptr
 from cython.cimports.stratavm.runtime.store import Store
@@ -73,6 +74,7 @@ class Instance:
         self.n_imported_funcs = len(module.imported_funcs)
         self.n_defined = len(module.functions)
         self.allocate(store.runtime.types.of_module(module))
+        self.number = len(store.instances)
         store.instances.append(self)
         if self.n_defined:
             store.keep(self, cython.cast(uint64_t, self.vm.func_recs), self.n_defined)
@@ -348,12 +350,16 @@ class Instance:
 
     def poison(self) -> None:
         """Mark it: a call was abandoned midway."""
+        if not self.poisoned:
+            self.store.note(KIND_INSTANCE_POISONED, self.number, 0, 0)
         self.poisoned = True
 
     def close(self) -> None:
         """Refuse further calls from the host."""
         if self.store.busy:
             raise StoreBusy("an instance cannot be closed while a call is inside its store")
+        if not self.closed:
+            self.store.note(KIND_INSTANCE_CLOSED, self.number, 0, 0)
         self.closed = True
 
     def __repr__(self) -> str:

@@ -10,6 +10,7 @@ cdef class Memory:
     cdef readonly Store store
     cdef object declared             # MemoryType as declared
     cdef readonly Py_ssize_t exports # living buffers
+    cdef readonly uint32_t number    # among the memories of its store
     cdef uint64_t committed          # readable and writable bytes, whole host pages
     cdef object __weakref__
     cdef bint inside(self, uint64_t address, uint64_t count) noexcept nogil

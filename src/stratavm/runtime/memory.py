@@ -22,6 +22,7 @@ from cython.cimports.posix.mman import (
 )
 from cython.cimports.posix.unistd import _SC_PAGESIZE, sysconf
 from cython.cimports.stratavm.runtime._gen_layout import PLAN_BOUNDED, PLAN_GUARD
+from cython.cimports.stratavm.runtime.kinds import KIND_MEMORY_CREATED, KIND_MEMORY_GROWN, KIND_MEMORY_REFUSED
 from cython.cimports.stratavm.runtime.store import Store
 
 from stratavm.base.errors import ResourceLimit, Trap
@@ -71,9 +72,11 @@ class Memory:
         self.d.flags = (1 if limits.shared else 0) | (2 if limits.is64 else 0)
         self.d.memory = cython.cast(cython.p_void, self)
         store.count("memories")
+        self.number = store.n_memories - 1
         self.reserve()
         if self.commit(limits.minimum << shift):
             raise ResourceLimit("the kernel gives no memory for a new linear memory", limit=name_the_limit())
+        store.note(KIND_MEMORY_CREATED, self.number, self.d.bytes >> shift, 0)
 
     def reserve(self) -> None:
         """Reserve the address space. One host page is the least, so that the base is always valid."""
@@ -147,12 +150,16 @@ class Memory:
         self.store.check_access()
         old: object = self.d.bytes >> self.d.page_shift
         size: object = (old + delta) << self.d.page_shift
-        if delta < 0 or size > self.d.max_bytes:
+        if delta < 0 or size > self.d.max_bytes or not self.may_grow(size) or self.commit(size):
+            self.store.note(KIND_MEMORY_REFUSED, self.number, old, min(max(delta, -1), 1 << 62))
             return -1
+        self.store.note(KIND_MEMORY_GROWN, self.number, old, old + delta)
+        return old
+
+    def may_grow(self, size: int) -> bool:
+        """Ask the limiter."""
         limiter: object = self.store.limits.limiter
-        if limiter is not None and not limiter("memory", self.d.bytes, size):
-            return -1
-        return -1 if self.commit(size) else old
+        return limiter is None or limiter("memory", self.d.bytes, size)
 
     def where(self, address: int) -> str | None:
         """What a machine address means here; None if it lies outside the reservation."""

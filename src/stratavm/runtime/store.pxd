@@ -1,6 +1,8 @@
 # The store: one ExecContext, its occupant, and everything that lives as long as it.
 cimport cython
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from stratavm.base.events.core cimport Bus, Source
+from stratavm.base.events.ring cimport Ring
 from stratavm.runtime._gen_layout cimport Activation, ExecContext, FuncRec
 from stratavm.runtime.threads cimport ThreadBlock
 
@@ -38,6 +40,10 @@ cdef class Store:
     cdef uint32_t forced              # pending bits for the next call
     cdef readonly uint32_t n_memories
     cdef readonly uint32_t n_tables
+    cdef readonly Source source       # of the events of this store, or None
+    cdef Ring* ring                   # of its bus, or NULL
+    cdef public object reporter       # reporter(name of the function, error): the engine's; must not hold this store
+    cdef object reported              # the error that the reporter saw last
     cdef object __weakref__
 
     cdef int enter(self, Entry* entry) except -1
@@ -49,7 +55,15 @@ cdef class Store:
     cpdef object collect_handles(self)
     cdef void leave(self, Entry* entry) noexcept
     cdef int check_access(self) except -1
+    cdef void note(self, uint32_t kind, int64_t a, int64_t b, int64_t c) noexcept
     cdef object trap_error(self, Entry* entry)
+    cdef int report(self, FuncRec* rec, object error, bint outermost) except -1
+    cpdef object deliver(self)
+
+cdef inline int deliver_events(Store store) except -1:
+    if store.ring != NULL and (store.ring.head != store.ring.tail or store.ring.overflow != NULL):
+        store.deliver()
+    return 0
 
 cdef int run_entry(Store store, FuncRec* rec, void* cells) except? -1
 cdef void regain_gil(ThreadBlock* block) noexcept nogil

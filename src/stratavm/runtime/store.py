@@ -10,6 +10,7 @@ import cython
 from cython.cimports.cpython.ref import PyObject
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.stratavm.base.events.ring import ring_record
 from cython.cimports.stratavm.runtime._gen_layout import (
     BUILTIN_POLL,
     FUNCREC_SIZE,
@@ -31,6 +32,12 @@ from cython.cimports.stratavm.runtime._gen_layout import (
     VMContext,
 )
 from cython.cimports.stratavm.runtime.codemap import NO_FUNC, CodeRec, find_code
+from cython.cimports.stratavm.runtime.kinds import (
+    KIND_DEADLINE_SET,
+    KIND_HANDLES_COLLECTED,
+    KIND_INTERRUPT_REQUESTED,
+    KIND_STORE_CLOSED,
+)
 from cython.cimports.stratavm.runtime.native import (
     and_32,
     array_entry_t,
@@ -148,6 +155,9 @@ class Store:
         if on_abort not in ("poison", "keep"):
             raise ValueError(f"on_abort={on_abort!r}: expected 'poison' or 'keep'")
         self.runtime = runtime
+        if runtime is not None:
+            self.source = runtime.bus.source("store")
+            self.ring = self.source.bus.ring
         self.limits = StoreLimits() if limits is None else limits
         self.instances = []
         self.ranges = []
@@ -288,6 +298,31 @@ class Store:
             aim(context, entry.act.prev_limit)
 
     @cython.cfunc
+    @cython.exceptval(check=False)
+    def note(self, kind: uint32_t, a: int64_t, b: int64_t, c: int64_t) -> cython.void:
+        """Record an event; the engine delivers it at the next boundary."""
+        if self.ring != cython.NULL:
+            ring_record(self.ring, self.source.cell, kind, a, b, c, 0)
+
+    @cython.ccall
+    def deliver(self) -> object:
+        """Deliver what was recorded: at entries of host functions, and when the outermost call has ended."""
+        if self.source is not None:
+            self.source.bus.drain()
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def report(self, rec: cython.pointer(FuncRec), error: object, outermost: cython.bint) -> cython.int:
+        """Tell the engine that a call ended with this error; once, though it passes through several calls."""
+        is_new: cython.bint = error is not self.reported
+        self.reported = None if outermost else error
+        if is_new and self.reporter is not None:
+            self.reporter("" if rec == cython.NULL else self.function_at(cython.cast(uint64_t, rec)).name, error)
+        elif outermost:
+            deliver_events(self)
+        return 0
+
+    @cython.cfunc
     @cython.exceptval(-1, check=False)
     def check_access(self) -> cython.int:
         """Raise StoreBusy if another thread is inside; for what the host does to memories, tables and globals."""
@@ -337,6 +372,7 @@ class Store:
         if self.exec.occupant == 0:
             return False
         request(self.exec, PENDING_INTERRUPT)
+        self.note(KIND_INTERRUPT_REQUESTED, 0, 0, 0)
         return True
 
     def request_tick(self) -> None:
@@ -349,6 +385,7 @@ class Store:
         self.deadline = 0 if seconds is None else now_ns() + cython.cast(uint64_t, max(0.0, seconds) * 1e9)
         if self.exec.occupant != 0:
             self.exec.deadline_ns = self.deadline
+        self.note(KIND_DEADLINE_SET, -1 if seconds is None else min(int(max(0.0, seconds) * 1e9), 1 << 62), 0, 0)
 
     def poll(self) -> None:
         """What compiled code does at its polls, for guests that run without machine code: raises what is pending."""
@@ -379,6 +416,8 @@ class Store:
         """Let everything go. Objects of the store raise ``Closed`` from now on."""
         if self.exec.occupant != 0:
             raise StoreBusy("a store cannot be closed while a call is inside")
+        if not self.closed:
+            self.note(KIND_STORE_CLOSED, 0, 0, 0)
         self.closed = True
         self.instances.clear()
         self.ranges.clear()
@@ -498,6 +537,7 @@ class Store:
         self.free_handles.extend(sorted(gone, reverse=True))
         self.n_handles -= len(gone)
         self.collect_at = max(1024, 2 * self.n_handles)
+        self.note(KIND_HANDLES_COLLECTED, len(gone), 0, 0)
         dropped.clear()  # finalisers run last, when the tables are consistent again
         return len(gone)
 
@@ -692,6 +732,7 @@ def end_of_call(store: Store, entry: cython.pointer(Entry), trapped: uint32_t) -
             and_32(cython.address(store.exec.pending), ~cython.cast(uint32_t, PENDING_SIGNAL))
     finally:
         store.leave(entry)
+    store.report(cython.cast(cython.pointer(FuncRec), entry.act.rec), error, entry.outermost)
     raise error
 
 
@@ -706,6 +747,10 @@ def run_entry(store: Store, rec: cython.pointer(FuncRec), cells: cython.p_void) 
     if trapped or store.in_flight is not None:
         return end_of_call(store, cython.address(entry), trapped)
     store.leave(cython.address(entry))
+    if entry.outermost:
+        if store.reported is not None:
+            store.reported = None
+        deliver_events(store)
     return 0
 
 

@@ -1,6 +1,6 @@
 # Tables.
 cimport cython
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from stratavm.runtime._gen_layout cimport TableDef
 from stratavm.runtime.store cimport Store
 
@@ -9,6 +9,7 @@ cdef class Table:
     cdef TableDef d
     cdef readonly Store store
     cdef object declared
+    cdef readonly uint32_t number    # among the tables of its store
     cdef uint64_t reserved           # bytes of address space, 0 = on the heap
     cdef uint64_t committed
     cdef readonly bint holds_handles

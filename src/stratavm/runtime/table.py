@@ -18,6 +18,7 @@ from cython.cimports.posix.mman import (
     munmap,
 )
 from cython.cimports.posix.unistd import _SC_PAGESIZE, sysconf
+from cython.cimports.stratavm.runtime.kinds import KIND_TABLE_CREATED, KIND_TABLE_GROWN, KIND_TABLE_REFUSED
 from cython.cimports.stratavm.runtime.store import Store
 
 from stratavm.base.errors import ResourceLimit, Trap
@@ -54,11 +55,13 @@ class Table:
         self.d.table = cython.cast(cython.p_void, self)
         self.check_raw(raw)
         store.count("tables")
+        self.number = store.n_tables - 1
         self.reserve()
         if self.resize(limits.minimum, raw):
             raise ResourceLimit("the kernel gives no memory for a new table", limit=name_the_limit())
         if self.holds_handles:
             store.add_root(self)
+        store.note(KIND_TABLE_CREATED, self.number, self.d.length, 0)
 
     def reserve(self) -> None:
         """Take the address space of the maximum."""
@@ -158,12 +161,17 @@ class Table:
         self.store.check_access()
         self.check_raw(raw)
         old: object = self.d.length
-        if delta < 0 or old + delta > self.d.max_length:
+        size: object = old + delta
+        if delta < 0 or size > self.d.max_length or not self.may_grow(size) or self.resize(size, raw):
+            self.store.note(KIND_TABLE_REFUSED, self.number, old, min(max(delta, -1), 1 << 62))
             return -1
+        self.store.note(KIND_TABLE_GROWN, self.number, old, size)
+        return old
+
+    def may_grow(self, size: int) -> bool:
+        """Ask the limiter."""
         limiter: object = self.store.limits.limiter
-        if limiter is not None and not limiter("table", old, old + delta):
-            return -1
-        return -1 if self.resize(old + delta, raw) else old
+        return limiter is None or limiter("table", self.d.length, size)
 
     def held_handles(self) -> set:
         """The externref handles that the table holds."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,6 +16,16 @@ class CompileCosts:
     times_ns: Mapping[int, int] = field(default_factory=dict)
     stages_ns: Mapping[str, int] = field(default_factory=dict)
     code_bytes: int = 0
+
+
+class CompileExecutor(Protocol):
+    """Runs compile jobs. An embedder replaces it to use a pool of its own."""
+
+    def run(self, work: Callable[[], None], threads: int) -> None:
+        """Call ``work`` on up to ``threads`` threads at once, once at least; return when every call has ended.
+
+        Every call takes jobs until none is left; what it raises is kept by the caller.
+        """
 
 
 class TierModule(Protocol):

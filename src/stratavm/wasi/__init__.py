@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from stratavm.wasi.clock import Clock, FixedClock, SystemClock
 from stratavm.wasi.memfs import MemoryTree
+from stratavm.wasi.ports import FileSystem, RandomSource, Sockets
 from stratavm.wasi.quotas import Quotas
 from stratavm.wasi.world import Wasi
 
-__all__ = ["Clock", "FixedClock", "MemoryTree", "Quotas", "SystemClock", "Wasi"]
+__all__ = [
+    "Clock",
+    "FileSystem",
+    "FixedClock",
+    "MemoryTree",
+    "Quotas",
+    "RandomSource",
+    "Sockets",
+    "SystemClock",
+    "Wasi",
+]

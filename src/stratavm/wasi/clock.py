@@ -3,33 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
 
-
-class Clock(Protocol):
-    """A source of time, in nanoseconds. ``virtual`` time passes only by ``sleep``."""
-
-    virtual: bool
-
-    def realtime_ns(self) -> int:
-        """Since 1970."""
-        ...
-
-    def monotonic_ns(self) -> int:
-        """Since an arbitrary moment."""
-        ...
-
-    def cpu_ns(self) -> int:
-        """Processor time used."""
-        ...
-
-    def resolution_ns(self) -> int:
-        """The smallest step."""
-        ...
-
-    def sleep(self, ns: int) -> None:
-        """Let so much time pass."""
-        ...
+from stratavm.engine.ports import Clock as Clock
 
 
 class SystemClock:

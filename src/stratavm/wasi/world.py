@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import random
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self, TypeAlias
 
+from stratavm.wasi import ports
 from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS
-from stratavm.wasi.clock import Clock, SystemClock
+from stratavm.wasi.clock import Clock
 from stratavm.wasi.context import Context
 from stratavm.wasi.descriptor import Directory
-from stratavm.wasi.hostfs import open_host_directory
+from stratavm.wasi.events import WorldClosed, WorldOpened
 from stratavm.wasi.memfs import MemoryTree
 from stratavm.wasi.p1 import NAMESPACES, imports
 from stratavm.wasi.quotas import Quotas
@@ -21,6 +21,7 @@ from stratavm.wasi.sockets import Socket
 from stratavm.wasi.streams import Sink, Source, sink, source
 
 if TYPE_CHECKING:
+    from stratavm.engine.engine import Engine
     from stratavm.engine.host import HostSpec
 
 Preopen: TypeAlias = "tuple[object, str] | tuple[object, str, bool]"
@@ -43,6 +44,8 @@ class Wasi:
         quotas: what it may use.
         checkpoint: called now and then while a call waits; may raise to end the wait. (Deadlines and interrupts of the
             store end it without that.)
+        engine: where services that are not given here come from (clock, random bytes, file system, sockets), and
+            where the world's events go.
 
     Use it as a context manager, or ``close`` it: open files are closed with it.
     """
@@ -61,30 +64,35 @@ class Wasi:
         seed: int | None = None,
         quotas: Quotas | None = None,
         checkpoint: Callable[[], None] | None = None,
+        engine: Engine | None = None,
     ) -> None:
         quotas = quotas or Quotas()
-        preopens, sockets = list(preopens), list(sockets)
+        preopens, sockets = list(preopens), ports.service(engine, ports.Sockets).admit(sockets)
         given = 3 + len(preopens) + len(sockets)
         if given > quotas.descriptors:
             raise ValueError(f"{given} descriptors to begin with, the quota is {quotas.descriptors}")
         context = self._context = Context(
             [_c_string(a, "argument") for a in args],
             [_variable(k, v) for k, v in (env or {}).items()],
-            clock or SystemClock(),
-            os.urandom if seed is None else random.Random(seed).randbytes,
+            clock or ports.service(engine, ports.Clock),
+            ports.service(engine, ports.RandomSource).random_bytes if seed is None else random.Random(seed).randbytes,
             quotas,
             checkpoint,
         )
+        files = ports.service(engine, ports.FileSystem)
+        self._source = None if engine is None else engine.bus.source("wasi")
         with ExitStack() as undo:
             undo.callback(context.close)
             context.insert(source(stdin, 0, context.wait))
             context.insert(sink(stdout, 1, context.wait, quotas.captured_bytes))
             context.insert(sink(stderr, 2, context.wait, quotas.captured_bytes))
             for preopen in preopens:
-                context.insert(_directory(preopen, quotas))
+                context.insert(_directory(preopen, quotas, files))
             for connection in sockets:
                 context.insert(Socket(connection, context.wait))
             undo.pop_all()
+        if self._source is not None and self._source.hears(WorldOpened):
+            self._source.emit(WorldOpened(len(args), len(env or {}), len(preopens), len(sockets)))
 
     def namespaces(self) -> dict[str, dict[str, HostSpec]]:
         """Host functions by import module and name, bound to this world."""
@@ -92,7 +100,10 @@ class Wasi:
 
     def close(self) -> None:
         """Close every file; may be called twice. The guest's calls fail from then on."""
+        was_open = not self._context.closed
         self._context.close()
+        if was_open and self._source is not None and self._source.hears(WorldClosed):
+            self._source.emit(WorldClosed())
 
     def __enter__(self) -> Self:
         """Enter."""
@@ -117,13 +128,13 @@ def _variable(name: str, value: str) -> bytes:
     return _c_string(f"{name}={value}", "environment variable")
 
 
-def _directory(preopen: Preopen, quotas: Quotas) -> Directory:
+def _directory(preopen: Preopen, quotas: Quotas, files: ports.FileSystem) -> Directory:
     """The descriptor of a pre-opened directory."""
     origin, guest, read_only = (*preopen, False)[:3]
     if isinstance(origin, MemoryTree):
         directory: Directory = origin.open_root(quotas)
     else:
-        directory = open_host_directory(origin)
+        directory = files.open_directory(origin)
     directory.read_only = bool(read_only)
     directory.preopen = _c_string(guest, "path")[:-1]
     directory.rights = DIRECTORY_RIGHTS

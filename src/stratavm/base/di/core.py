@@ -4,10 +4,10 @@
 A hit takes no lock. What may happen once is decided by ``dict.setdefault``, which no thread can come between.
 """
 
+import threading
+
 import cython
 from cython.cimports.cpython.pythread import PyThread_get_thread_ident
-
-import threading
 
 from stratavm.base.errors import Closed, StrataError
 
@@ -84,7 +84,7 @@ class Plan:
         if self.keywords is None:
             return self.factory(*arguments)
         split: cython.Py_ssize_t = len(arguments) - len(self.keywords)
-        return self.factory(*arguments[:split], **dict(zip(self.keywords, arguments[split:])))
+        return self.factory(*arguments[:split], **dict(zip(self.keywords, arguments[split:], strict=True)))
 
     def __repr__(self) -> str:
         return f"<Plan of {self.name}>"
@@ -97,7 +97,7 @@ class Pending:
     """A build under way, and who waits for its end."""
 
     def finish(self, error: object) -> None:
-        """The build has ended: wake everybody. An ``Exception`` is everybody's; after any other a waiter builds anew."""
+        """The build has ended: wake everybody. An ``Exception`` is theirs too; after any other a waiter builds anew."""
         self.error = error if isinstance(error, Exception) else None
         self.done = True
         if self.event is not None:
@@ -172,7 +172,8 @@ def settle(future: object) -> None:
 class Scope:
     """A place that keeps services while it is open; the container is the outermost one.
 
-    ``scope[T]`` and ``scope.get(T)`` resolve, ``await scope.aget(T)`` also what is async. Closing cleans up in reverse order.
+    ``scope[T]`` and ``scope.get(T)`` resolve, ``await scope.aget(T)`` also what is async. Closing cleans up in
+    reverse order.
     """
 
     def __init__(self, plans: dict, levels: tuple, sizes: tuple):
@@ -262,7 +263,7 @@ class Scope:
 
     @cython.cfunc
     def begin(self, plan: Plan, mine: Pending) -> Pending:
-        """The build under way, which is ``mine`` if there was none; None if it has been built. No thread comes in between."""
+        """The build under way, ``mine`` if there was none; None if it has been built. No thread comes in between."""
         at: Pending = self.building
         if self.closed or (plan.value if plan.slot < 0 else self.cache[plan.slot]) is not UNSET:
             return None
@@ -282,7 +283,7 @@ class Scope:
         return plan.value if plan.slot < 0 else self.cache[plan.slot]
 
     def claim(self, plan: Plan, owner: object) -> tuple:
-        """For tasks: (whether the caller is to build now, its own build or the one to wait for, or None to look again)."""
+        """For tasks: (whether the caller builds now, its own build or the one to wait for, or None to look again)."""
         mine: Pending = Pending.__new__(Pending)
         mine.owner = owner
         mine.thread = PyThread_get_thread_ident()

@@ -1,9 +1,13 @@
 # strata: hot
 """Typed events: one channel for each class, listeners by type, a ring for code that must not call Python.
 
-An event is a fact in the past tense, emitted after the change is made. Emission calls the listeners on the emitting thread; what
-they emit is queued behind. Async listeners are in ``listening``, files in ``recording``.
+An event is a fact in the past tense, emitted after the change is made. Emission calls the listeners on the emitting
+thread; what they emit is queued behind. Async listeners are in ``listening``, files in ``recording``.
 """
+
+import sys
+import traceback
+import weakref
 
 import cython
 from cython.cimports.cpython.ref import Py_INCREF, Py_XDECREF, PyObject
@@ -12,10 +16,6 @@ from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.stratavm.base.events.atomics import increment, load, store, take
 from cython.cimports.stratavm.base.events.native import Delivery, delivery
 from cython.cimports.stratavm.base.events.ring import Cell, Overflow, Record, Ring, free_ring, new_ring, ring_record
-
-import sys
-import traceback
-import weakref
 
 from stratavm.base.errors import StrataError
 
@@ -330,9 +330,9 @@ class Bus:
         self.channel_of(type(event)).post(event, self.origin)
 
     def ask(self, question: Event) -> None:
-        """Put a question before an action; a listener vetoes by raising. Only events with ``is_question`` are asked, not emitted.
+        """Put a question before an action; a listener vetoes by raising. Only events with ``is_question`` are asked.
 
-        Every listener is asked, also after a veto. An exception of any other kind counts as a veto: the action is not taken.
+        Every listener is asked, also after a veto. Whatever it raises counts as a veto: the action is not taken.
 
         Raises:
             Vetoed: with the first reason.
@@ -388,7 +388,7 @@ class Bus:
 
         Args:
             type_: the event class; ``Event`` means all.
-            listener: the callable. Its ``Exception`` becomes ``ListenerFailed``; others come out of the outermost ``emit``.
+            listener: the callable. Its ``Exception`` becomes ``ListenerFailed``; others come out of ``emit``.
             where: a condition on the event; the listener is not called where it is false.
             weak: hold the listener (for a bound method: its object) weakly; the subscription ends with it.
             name: how failures name the listener.
@@ -490,24 +490,35 @@ class Bus:
         """Records that found the ring full."""
         return 0 if self.ring == cython.NULL else load(cython.address(self.ring.dropped))
 
+    @property
+    def pending(self) -> bool:
+        """Whether the ring holds records."""
+        return self.ring != cython.NULL and (self.ring.head != self.ring.tail or self.ring.overflow != cython.NULL)
+
     def drain(self) -> int:
         """Deliver what the ring holds; host boundaries and every ``emit`` do it. Returns the number of events."""
         if self.ring == cython.NULL or self.draining:
             return 0
         self.draining = True
         kept: object = None
+        count: cython.Py_ssize_t = 0
         try:
-            batch: list = self.take_records()
-            for event in batch:
-                try:
-                    self.channel_of(type(event)).post(event, self.origin)
-                except BaseException as error:
-                    kept = kept or error
+            # Listeners may bring about more records; those beyond the limit wait for the next boundary.
+            while self.pending and count < MAX_NESTED:
+                batch: list = self.take_records()
+                if not batch:  # another thread is writing the first one
+                    break
+                count += len(batch)
+                for event in batch:
+                    try:
+                        self.channel_of(type(event)).post(event, self.origin)
+                    except BaseException as error:
+                        kept = kept or error
         finally:
             self.draining = False
         if kept is not None:
             raise kept
-        return len(batch)
+        return count
 
     @cython.cfunc
     def take_records(self) -> list:

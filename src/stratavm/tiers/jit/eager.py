@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,7 +13,7 @@ from stratavm.base.errors import ResourceLimit, Unsupported
 from stratavm.codegen.code import Code
 from stratavm.codegen.stubtable import publish
 from stratavm.tiers.jit.lazy import LazyCode
-from stratavm.tiers.tier import CompileCosts
+from stratavm.tiers.tier import CompileCosts, CompileExecutor
 
 BATCH: Final = 64
 """Functions per task: pages of code are protected once per batch."""
@@ -37,7 +37,8 @@ def compile_batch(lazy: LazyCode, indices: Sequence[int]) -> Batch:
             code = lazy.code(index)
         except (Unsupported, ResourceLimit):
             continue
-        batch.times_ns[lazy.first + index] = time.perf_counter_ns() - begin
+        batch.times_ns[lazy.first + index] = ns = time.perf_counter_ns() - begin
+        lazy.report_compiled(index, ns)
         batch.indices.append(index)
         batch.codes.append(code)
     addresses = publish(lazy.owner, batch.codes, [lazy.first + i for i in batch.indices])
@@ -46,11 +47,25 @@ def compile_batch(lazy: LazyCode, indices: Sequence[int]) -> Batch:
     return batch
 
 
-def compile_parts(lazy: LazyCode, parts: Sequence[Sequence[int]], threads: int) -> list[Batch]:
-    """Compile batches on so many threads; what one of them raises is raised here.
+class ThreadExecutor:
+    """Threads for the time of one compilation.
 
-    Plain threads: an executor would be imported here, and a fork during an import leaves the child with its lock.
+    Plain ones: a pool would be imported here, and a fork during an import leaves the child with its lock.
     """
+
+    def run(self, work: Callable[[], None], threads: int) -> None:
+        """Call ``work`` on so many threads at once; returns when all have ended."""
+        workers = [threading.Thread(target=work, name=f"strata-compile-{i}") for i in range(threads)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+
+
+def compile_parts(
+    lazy: LazyCode, parts: Sequence[Sequence[int]], threads: int, executor: CompileExecutor
+) -> list[Batch]:
+    """Compile batches on so many threads; what one of them raises is raised here."""
     batches: dict[int, Batch] = {}
     errors: list[BaseException] = []
     numbers = itertools.count()
@@ -62,17 +77,13 @@ def compile_parts(lazy: LazyCode, parts: Sequence[Sequence[int]], threads: int) 
         except BaseException as error:
             errors.append(error)
 
-    workers = [threading.Thread(target=work, name=f"strata-compile-{i}") for i in range(min(threads, len(parts)))]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    executor.run(work, min(threads, len(parts)))
     if errors:
         raise errors[0]
     return [batches[number] for number in range(len(parts))]
 
 
-def compile_all(lazy: LazyCode, threads: int) -> CompileCosts:
+def compile_all(lazy: LazyCode, threads: int, executor: CompileExecutor) -> CompileCosts:
     """Compile what is not compiled yet. The bytes do not depend on the number of threads."""
     before = dict(lazy.compiler.stages_ns)
     missing = [i for i in range(len(lazy.valid.module.functions)) if i not in lazy.addresses]
@@ -80,7 +91,7 @@ def compile_all(lazy: LazyCode, threads: int) -> CompileCosts:
     if threads <= 1 or len(parts) <= 1:
         batches = [compile_batch(lazy, part) for part in parts]
     else:
-        batches = compile_parts(lazy, parts, threads)
+        batches = compile_parts(lazy, parts, threads, executor)
     times = {index: ns for batch in batches for index, ns in batch.times_ns.items()}
     stages = {name: ns - before[name] for name, ns in lazy.compiler.stages_ns.items()}
     return CompileCosts(times, stages, sum(len(code) for batch in batches for code in batch.codes))

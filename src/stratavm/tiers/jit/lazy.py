@@ -6,6 +6,7 @@ slot and FuncRec (``Instance.set_code``). Two threads that meet the same stub ma
 
 from __future__ import annotations
 
+import time
 import weakref
 from typing import Any
 
@@ -16,13 +17,21 @@ from stratavm.codegen.execmem import CodeOwner
 from stratavm.codegen.stubtable import publish
 from stratavm.codegen.x64.stubs import LAZY_STUB_BYTES, lazy_stubs, oracle_stub
 from stratavm.module.valid import ValidModule
+from stratavm.tiers.events import CompileRecorder
 from stratavm.tiers.tier import Tier, TierModule
 
 
 class LazyCode:
     """A module's published code by defined index, and the instances that run it."""
 
-    def __init__(self, valid: ValidModule, compiler: ModuleCompiler, fallback: Tier | None, name: str = "") -> None:
+    def __init__(
+        self,
+        valid: ValidModule,
+        compiler: ModuleCompiler,
+        fallback: Tier | None,
+        name: str = "",
+        recorder: CompileRecorder | None = None,
+    ) -> None:
         self.valid = valid
         self.compiler = compiler
         self.fallbacks: dict[int, str] = {}
@@ -31,6 +40,7 @@ class LazyCode:
         self.first = len(valid.module.imported_funcs)
         self.owner = CodeOwner(valid.module.names.module or name or "module", valid.module.func_name)
         self._fallback_tier = fallback
+        self._recorder = recorder
         self._fallback: TierModule | None = None
         self._stubs = 0
         self._instances: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -55,9 +65,19 @@ class LazyCode:
         known = self.addresses.get(defined_index)
         if known is not None:
             return known
+        begin = time.perf_counter_ns()
         code = self.code(defined_index)
+        self.report_compiled(defined_index, time.perf_counter_ns() - begin)
         [address] = publish(self.owner, [code], [self.first + defined_index])
         return self.install(defined_index, address, len(code))
+
+    def report_compiled(self, defined_index: int, ns: int) -> None:
+        """Record that a function was compiled, or that it fell back."""
+        if self._recorder is not None:
+            if self.first + defined_index in self.fallbacks:
+                self._recorder.fell_back(self.first + defined_index)
+            else:
+                self._recorder.compiled(self.first + defined_index, ns)
 
     def code(self, defined_index: int) -> Code:
         """Compile a function, or make the stub that runs it on the fallback tier.

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stratavm.base.errors import Unsupported
+from stratavm.base.events import Bus
 from stratavm.codegen.compile import DEFAULT, ModuleCompiler, Options
 from stratavm.codegen.stubtable import StubTable
 from stratavm.module.valid import ValidModule
-from stratavm.tiers.jit.eager import compile_all
+from stratavm.tiers.events import CompileRecorder
+from stratavm.tiers.jit.eager import ThreadExecutor, compile_all
 from stratavm.tiers.jit.lazy import LazyCode
-from stratavm.tiers.tier import CompileCosts, Tier
+from stratavm.tiers.tier import CompileCosts, CompileExecutor, Tier
 
 
 def machine_stubs() -> StubTable:
@@ -22,9 +24,18 @@ def machine_stubs() -> StubTable:
 class JitModule:
     """A module's machine code, shared by its instances."""
 
-    def __init__(self, valid: ValidModule, options: Options, fallback: Tier | None, name: str = "") -> None:
+    def __init__(
+        self,
+        valid: ValidModule,
+        options: Options,
+        fallback: Tier | None,
+        name: str = "",
+        recorder: CompileRecorder | None = None,
+        executor: CompileExecutor | None = None,
+    ) -> None:
         self.valid = valid
-        self.lazy = LazyCode(valid, ModuleCompiler(valid.module, options), fallback, name)
+        self.lazy = LazyCode(valid, ModuleCompiler(valid.module, options), fallback, name, recorder)
+        self.executor = executor or ThreadExecutor()
 
     @property
     def fallbacks(self) -> Mapping[int, str]:
@@ -37,7 +48,7 @@ class JitModule:
 
     def compile_all(self, threads: int) -> CompileCosts:
         """Compile every function that is not compiled yet."""
-        return compile_all(self.lazy, threads)
+        return compile_all(self.lazy, threads, self.executor)
 
     def close(self) -> None:
         """Forget the code; its memory is given back when no instance holds it."""
@@ -51,6 +62,7 @@ class Jit:
     Attributes:
         fallback: the tier of functions that the compiler refuses; None makes them an error.
         strict: refuse such functions even so; then modules are compiled at load.
+        bus: where compilations are reported; ``executor``: what compiles many functions at once.
     """
 
     fallback: Tier | None = None
@@ -58,10 +70,14 @@ class Jit:
     options: Options = DEFAULT
     threads: int = 1
     name: str = "jit0"
+    bus: Bus | None = None
+    executor: CompileExecutor | None = None
 
     def load(self, valid: ValidModule, name: str = "") -> JitModule:
         """Prepare a valid module; only a strict tier compiles it now."""
-        module = JitModule(valid, self.options, None if self.strict else self.fallback, name)
+        recorder = CompileRecorder.of(self.bus) if self.bus is not None else None
+        fallback = None if self.strict else self.fallback
+        module = JitModule(valid, self.options, fallback, name, recorder, self.executor)
         if self.strict:
             module.compile_all(self.threads)
             for index, reason in sorted(module.fallbacks.items()):

@@ -1,0 +1,191 @@
+"""Events of the engine: what the host does to engines, modules, stores and what is in them, and how calls end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from stratavm.base.errors import ExitError, ResourceLimit, Trap
+from stratavm.base.events import Event, Source, event
+
+if TYPE_CHECKING:
+    from stratavm.engine.store import Store
+
+
+@event
+class EngineCreated(Event):
+    """An engine was composed."""
+
+    never_drop = True
+    tier: str
+    memory_plan: str
+
+
+@event
+class ModuleLoaded(Event):
+    """A module was decoded and validated."""
+
+    name: str
+    functions: int
+    bytes: int
+
+
+@event
+class ModuleRefused(Event):
+    """A module is malformed, invalid, unsupported or too large."""
+
+    name: str
+    error: str
+
+
+@event
+class ModuleCompiled(Event):
+    """Every function of a module was compiled."""
+
+    name: str
+    functions: int
+    code_bytes: int
+
+
+@event
+class StoreCreated(Event):
+    """A store was made; the source is the store."""
+
+    never_drop = True
+    thread_bound: bool
+    on_abort: str
+
+
+@event
+class ImportDefined(Event):
+    """A linker offers something from now on."""
+
+    module: str
+    name: str
+    kind: str
+
+
+@event
+class InstanceCreated(Event):
+    """A module was instantiated; its start function has run. ``instance`` is its number in the store."""
+
+    never_drop = True
+    instance: int
+    module: str
+
+
+@event
+class InstantiationFailed(Event):
+    """A module could not be linked, allocated or initialised."""
+
+    module: str
+    error: str
+
+
+@event
+class HostFunctionCreated(Event):
+    """A host function was made apart from an import."""
+
+    name: str
+    type: str
+
+
+@event
+class GlobalCreated(Event):
+    """The host made a global."""
+
+    type: str
+    mutable: bool
+    bits: int
+
+
+@event
+class GlobalSet(Event):
+    """The host set a global."""
+
+    type: str
+    bits: int
+
+
+@event
+class MemoryWritten(Event):
+    """The host copied bytes into a memory."""
+
+    memory: int
+    address: int
+    count: int
+
+
+@event
+class TableElementSet(Event):
+    """The host set an element of a table."""
+
+    table: int
+    index: int
+
+
+@event
+class Trapped(Event):
+    """A call ended with a trap; ``frames`` are the guest's, innermost first."""
+
+    function: str
+    kind: str
+    frames: tuple[str, ...]
+
+
+@event
+class LimitReached(Event):
+    """An operation was refused by a limit."""
+
+    limit: str
+    message: str
+
+
+@event
+class GuestExited(Event):
+    """The guest ended itself with an exit code."""
+
+    function: str
+    code: int
+
+
+@event
+class CallFailed(Event):
+    """A call ended with another exception: of a host function, an interrupt of Python, a busy or closed store."""
+
+    function: str
+    error: str
+
+
+def report_failure(source: Source, where: str, error: BaseException) -> None:
+    """Emit how a call or an operation on a store ended badly. The exception itself goes on."""
+    made: Event
+    if isinstance(error, Trap):
+        made = Trapped(where, error.kind, tuple(map(str, error.frames)))
+    elif isinstance(error, ResourceLimit):
+        made = LimitReached(error.limit, str(error))
+    elif isinstance(error, ExitError):
+        made = GuestExited(where, error.code)
+    else:
+        made = CallFailed(where, describe(error))
+    if source.hears(type(made)):
+        source.emit(made)
+    else:
+        source.bus.drain()
+
+
+@contextmanager
+def reporting(store: Store, what: str) -> Iterator[None]:
+    """Deliver what the runtime recorded in this block; a failure is an event too."""
+    try:
+        yield
+    except BaseException as error:
+        report_failure(store.source, what, error)
+        raise
+    store.bus.drain()
+
+
+def describe(error: BaseException) -> str:
+    """An exception in one line."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,0 +1,132 @@
+"""Events of the runtime. They happen inside guests as well, so they are recorded and delivered at the next boundary.
+
+The source of each is its store; memories, tables and instances are numbered by their order in it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stratavm.base.events import Bus, Event, event
+
+
+@event
+class MemoryCreated(Event):
+    """A linear memory was made, by the host or for an instance."""
+
+    memory: int
+    pages: int
+
+
+@event
+class MemoryGrown(Event):
+    """A memory grew, by the host or by its guest. Sizes are in pages."""
+
+    memory: int
+    before: int
+    after: int
+
+
+@event
+class MemoryGrowthRefused(Event):
+    """A memory of ``pages`` pages was not grown by ``delta``: its maximum, a limit, the limiter or the kernel."""
+
+    memory: int
+    pages: int
+    delta: int
+
+
+@event
+class TableCreated(Event):
+    """A table was made, by the host or for an instance."""
+
+    table: int
+    size: int
+
+
+@event
+class TableGrown(Event):
+    """A table grew, by the host or by its guest."""
+
+    table: int
+    before: int
+    after: int
+
+
+@event
+class TableGrowthRefused(Event):
+    """A table of ``size`` elements was not grown by ``delta``."""
+
+    table: int
+    size: int
+    delta: int
+
+
+@event
+class InstancePoisoned(Event):
+    """A call of an instance was abandoned midway: it is not usable any more."""
+
+    never_drop = True
+    instance: int
+
+
+@event
+class InstanceClosed(Event):
+    """An instance refuses calls from the host from now on."""
+
+    never_drop = True
+    instance: int
+
+
+@event
+class HandlesCollected(Event):
+    """Python objects that no guest holds any more were let go."""
+
+    count: int
+
+
+@event
+class InterruptRequested(Event):
+    """The running call was asked to stop at its next poll."""
+
+
+@event
+class DeadlineSet(Event):
+    """Calls end ``after_ns`` from now on; -1 if there is no deadline any more."""
+
+    after_ns: int
+
+
+@event
+class StoreClosed(Event):
+    """A store let everything go."""
+
+    never_drop = True
+
+
+# In the order of the kinds in runtime/kinds.pxd.
+RECORDED: Final[tuple[type[Event], ...]] = (
+    MemoryCreated,
+    MemoryGrown,
+    MemoryGrowthRefused,
+    TableCreated,
+    TableGrown,
+    TableGrowthRefused,
+    InstancePoisoned,
+    InstanceClosed,
+    HandlesCollected,
+    InterruptRequested,
+    DeadlineSet,
+    StoreClosed,
+)
+
+
+def register(bus: Bus) -> None:
+    """Give the runtime's events their numbers in a bus's ring. Must come before any other kind of that bus.
+
+    Raises:
+        ValueError: the ring has other kinds already.
+    """
+    for number, cls in enumerate(RECORDED):
+        if bus.kind(cls) != number:
+            raise ValueError(f"{cls.__name__} must be kind {number} of its bus: register the runtime's kinds first")

@@ -1,0 +1,14 @@
+# Kinds of the runtime's events in the ring of its bus: positions in RECORDED of events.py, which a test compares.
+cdef enum RuntimeKind:
+    KIND_MEMORY_CREATED = 0
+    KIND_MEMORY_GROWN
+    KIND_MEMORY_REFUSED
+    KIND_TABLE_CREATED
+    KIND_TABLE_GROWN
+    KIND_TABLE_REFUSED
+    KIND_INSTANCE_POISONED
+    KIND_INSTANCE_CLOSED
+    KIND_HANDLES_COLLECTED
+    KIND_INTERRUPT_REQUESTED
+    KIND_DEADLINE_SET
+    KIND_STORE_CLOSED
