@@ -30,7 +30,8 @@ class Table:
     @classmethod
     def new(cls, store: Store, element: int, minimum: int, maximum: int | None = None) -> Table:
         """A table of ``minimum`` null elements of a reference type (``FUNCREF``, ``EXTERNREF``)."""
-        return cls(store, NativeTable(store.native, TableType(element, Limits(minimum, maximum))))
+        with reporting(store, "table"):
+            return cls(store, NativeTable(store.native, TableType(element, Limits(minimum, maximum))))
 
     @property
     def type(self) -> TableType:
@@ -76,7 +77,10 @@ class Global:
     @classmethod
     def new(cls, store: Store, type_: int, value: Any, *, mutable: bool = False) -> Global:
         """A global of a value type (``I32`` … ``EXTERNREF``)."""
-        return cls(store, NativeGlobal(store.native, GlobalType(type_, mutable), to_raw(type_, value, store)))
+        made = cls(store, NativeGlobal(store.native, GlobalType(type_, mutable), to_raw(type_, value, store)))
+        if store.source.hears(GlobalCreated):
+            store.source.emit(GlobalCreated(type_name(type_), mutable, made.bits))
+        return made
 
     @property
     def type(self) -> GlobalType:

@@ -89,6 +89,8 @@ EXEMPT = {
     "Memory.__init__": COVER,
     "Table.__init__": COVER,
     "Linker.__init__": "an empty table of names; each definition emits",
+    "Memory.__delitem__": "raises: bytes cannot be deleted",
+    "Memory.no_index": READS,
     "Memory.poll": "raises what is pending already; the call's end emits",
     "Memory.read": READS,
     "Memory.read_cstring": READS,
@@ -137,7 +139,7 @@ def test_every_public_operation_is_accounted_for():
     assert len(found) > 50
     assert found - EMITS.keys() - EXEMPT.keys() == set(), "these emit nothing, and nobody wrote down why"
     # A compiled class has its constructor and call as slots: they are driven though `inspect` does not list them.
-    assert (EMITS.keys() | EXEMPT.keys()) - found <= {"Func.__init__", "Func.__call__"}
+    assert (EMITS.keys() | EXEMPT.keys()) - found <= {"Func.__init__", "Func.__call__", "Memory.__init__"}
     assert not EMITS.keys() & EXEMPT.keys()
     assert all(len(reason) > 10 for reason in EXEMPT.values())
 

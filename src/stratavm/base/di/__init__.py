@@ -1,4 +1,4 @@
-"""Dependency injection: ``Services`` registers and checks, ``Container`` and ``Scope`` resolve. Knows nothing of WebAssembly."""
+"""Dependency injection: ``Services`` registers and checks, ``Container`` and ``Scope`` resolve."""
 
 from __future__ import annotations
 

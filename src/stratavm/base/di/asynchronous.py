@@ -1,4 +1,7 @@
-"""Resolving and closing where factories or clean-ups are async. A build belongs to the task that began it: cancelled, it hands over."""
+"""Resolving and closing where factories or clean-ups are async.
+
+A build belongs to the task that began it; cancelled, it hands over.
+"""
 
 from __future__ import annotations
 

@@ -90,7 +90,8 @@ def _leaks(providers: Providers, levels: tuple[str, ...]) -> Iterator[str]:
         for path in _paths_through_transients(provider, providers):
             if path[-1].level > provider.level and not path[-1].transient:
                 shown = " → ".join(p.name for p in path)
-                yield f"{shown}: kept in the {levels[provider.level]} scope, it would outlive a {levels[path[-1].level]} scope"
+                inner, outer = levels[path[-1].level], levels[provider.level]
+                yield f"{shown}: kept in the {outer} scope, it would outlive a {inner} scope"
 
 
 def _paths_through_transients(provider: Provider, providers: Providers) -> Iterator[list[Provider]]:

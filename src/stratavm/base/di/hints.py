@@ -19,7 +19,7 @@ class Named:
 
 
 class Need(NamedTuple):
-    """A parameter of a factory: its name, the key it asks for, whether it is passed by keyword, whether it has a default."""
+    """A parameter of a factory: its name, the key it asks for, whether it is passed by keyword, has a default."""
 
     parameter: str
     key: Key
@@ -59,7 +59,7 @@ def show(key: Any) -> str:
 
 def shape_of(factory: Callable[..., Any]) -> Shape:
     """Async or not, generator or not."""
-    code = factory if inspect.isroutine(factory) or isinstance(factory, type) else getattr(factory, "__call__", factory)
+    code = factory if inspect.isroutine(factory) or isinstance(factory, type) else type(factory).__call__
     if inspect.isasyncgenfunction(code):
         return Shape(True, True)
     if inspect.isgeneratorfunction(code):

@@ -73,8 +73,8 @@ class Services:
 
         Args:
             key: the type it is asked by. Alone it may be the class to make, or a function whose result type says it.
-            factory: a class, function, coroutine function, or a (async) generator function that yields the value once and
-                cleans up after it. Its parameters are resolved by their annotations.
+            factory: a class, function, coroutine function, or a (async) generator function that yields the value
+                once and cleans up after it. Its parameters are resolved by their annotations.
             name: tells several of a type apart; parameters ask by ``Annotated[T, Named("x")]``.
             eager: see above.
         """

@@ -1,7 +1,7 @@
 # strata: hot
 """Fast construction of frozen event classes: the call of the class writes its slots, where a dataclass calls Python.
 
-Only what ``@event`` declares is constructed so; a call that does not fit goes to the dataclass, which says what is wrong.
+Only what ``@event`` declares is constructed so; a call that does not fit goes to the dataclass, which says why.
 """
 
 import cython

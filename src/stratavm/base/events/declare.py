@@ -19,7 +19,7 @@ CLASSES: Final[dict[str, type]] = {}
 def event(cls: type[E]) -> type[E]:
     """Make a subclass of ``Event`` a frozen dataclass with slots, and register it.
 
-    Fields are plain data (numbers, text, bytes, None, tuples of one of them), so that every event can be recorded and replayed.
+    Fields are plain data (numbers, text, bytes, None, tuples of one of them), so that every event can be recorded.
 
     Raises:
         TypeError: a field is of another type, or the class is no Event.
@@ -63,7 +63,7 @@ class ListenerFailed(Event):
     """A listener raised an Exception; the other listeners were called all the same.
 
     Attributes:
-        listener: its name, ``event``: the class of the event, ``error``: type and message, ``traceback``: as Python prints it.
+        listener: its name, ``event``: the class of the event, ``error``: type and message, ``traceback``: in full.
     """
 
     listener: str

@@ -1,4 +1,4 @@
-"""Recordings: events to a file of JSON lines and back. The format has a version; a file from elsewhere is checked, not trusted."""
+"""Recordings: events to a file of JSON lines and back. The format has a version; files are checked, not trusted."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Recorder:
     """
 
     def __init__(self, bus: Bus, path: str | PathLike[str], type_: type = Event) -> None:
-        self._file = Path(path).open("w", encoding="utf-8")
+        self._file = Path(path).open("w", encoding="utf-8")  # noqa: SIM115 - closed by close()
         self._file.write(json.dumps({"format": FORMAT, "version": VERSION}) + "\n")
         self._subscription = bus.subscribe(type_, self._write, name=f"recorder of {path}")
         self.count = 0
@@ -76,7 +76,7 @@ def encode(event: Event) -> str:
 
 
 def read(path: str | PathLike[str]) -> Iterator[Event]:
-    """The events of a recording, with their recorded origin. Their classes must be imported: the file cannot name code to load.
+    """The events of a recording, with their recorded origin. Their classes must be imported: a file loads no code.
 
     Raises:
         RecordingError: not a recording, of another version, or an event that does not fit its class.
