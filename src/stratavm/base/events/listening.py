@@ -171,7 +171,8 @@ def listen(
         group: owns the worker.
         capacity: events that may wait. Life-cycle events are taken beyond it, and never dropped.
         overflow: what a full queue does: ``drop_oldest``; ``block`` the emitting thread (an emitter on the
-            listener's own loop uses ``await emit(bus, event)``); ``fail``, which drops the new event and emits ``ListenerFailed``.
+            listener's own loop uses ``await emit(bus, event)``); ``fail``, which drops the new event and emits
+            ``ListenerFailed``.
         block_timeout_s: how long ``block`` waits before it fails.
         name, where: as in ``Bus.subscribe``.
     """
