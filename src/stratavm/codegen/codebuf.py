@@ -88,12 +88,13 @@ class CodeBuf:
     def rel32(self, target: uint32_t, kind: uint32_t, base: uint32_t) -> cython.int:
         """Emit a 32-bit field to be patched by ``finish``; see ``Fixup``."""
         self.reserve(4)
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.fixups)),
-            cython.address(self.cap_fixups),
-            self.n_fixups + 1,
-            cython.sizeof(Fixup),
-        )
+        if self.n_fixups == self.cap_fixups:
+            vec_reserve(
+                cython.cast(cython.pp_void, cython.address(self.fixups)),
+                cython.address(self.cap_fixups),
+                self.n_fixups + 1,
+                cython.sizeof(Fixup),
+            )
         fix: cython.pointer(Fixup) = cython.address(self.fixups[self.n_fixups])
         fix.at = self.n
         fix.target = target

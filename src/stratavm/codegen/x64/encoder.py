@@ -77,6 +77,7 @@ if not cython.compiled:
 
 from stratavm.codegen.x64._gen_mops import MOPS
 
+BytePtr = cython.typedef(cython.pointer(uint8_t))
 RowPtr = cython.typedef(cython.pointer(cython.const[EncRow]))
 MemPtr = cython.typedef(cython.pointer(cython.const[Mem]))
 
@@ -106,19 +107,20 @@ def check_imm(mop: uint32_t, imm: int64_t, size: uint32_t, signed_only: cython.b
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(-1)
-def put_imm(b: CodeBuf, mop: uint32_t, row: RowPtr, width: uint32_t, imm: int64_t) -> cython.int:
-    """The immediate behind an instruction, at its full size."""
+def put_imm(p: BytePtr, mop: uint32_t, row: RowPtr, width: uint32_t, imm: int64_t) -> cython.int:
+    """The immediate behind an instruction, at its full size, which is returned."""
     kind: uint32_t = row.imm
     if kind == ENC_IMM_8 or (kind == ENC_IMM_WIDTH and width == 1):
         check_imm(mop, imm, 1, False)
-        put8(b, cython.cast(uint8_t, imm))
-    elif kind == ENC_IMM_16 or (kind == ENC_IMM_WIDTH and width == 2):
+        p[0] = cython.cast(uint8_t, imm)
+        return 1
+    if kind == ENC_IMM_16 or (kind == ENC_IMM_WIDTH and width == 2):
         check_imm(mop, imm, 2, False)
-        put16(b, cython.cast(uint16_t, imm))
-    else:
-        check_imm(mop, imm, 4, kind == ENC_IMM_32 or width == 8)
-        put32(b, cython.cast(uint32_t, imm))
-    return 0
+        cython.cast(cython.pointer(uint16_t), p)[0] = cython.cast(uint16_t, imm)
+        return 2
+    check_imm(mop, imm, 4, kind == ENC_IMM_32 or width == 8)
+    cython.cast(cython.pointer(uint32_t), p)[0] = cython.cast(uint32_t, imm)
+    return 4
 
 
 @cython.cfunc
@@ -137,44 +139,53 @@ def fits_short(imm: int64_t, width: uint32_t) -> cython.bint:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(-1)
-def put_address(b: CodeBuf, mop: uint32_t, field: uint32_t, mem: MemPtr, trailing: uint32_t) -> cython.int:
-    """ModRM, SIB and displacement of a memory operand; ``field`` is ModRM.reg, ``trailing`` the bytes behind."""
+def put_pool_address(b: CodeBuf, mop: uint32_t, field: uint32_t, mem: MemPtr, trailing: uint32_t) -> cython.int:
+    """ModRM and a rip-relative field for a constant, ``trailing`` bytes before the instruction's end."""
+    if mem.disp < 0 or mem.index != NO_REG:
+        refuse(mop, b"address in the constant pool", mem.disp)
+    put8(b, field << 3 | 5)
+    return b.rel32(mem.disp, FIX_POOL, trailing)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1)
+def put_address(p: BytePtr, mop: uint32_t, field: uint32_t, mem: MemPtr) -> cython.int:
+    """ModRM, SIB and displacement of a memory operand; ``field`` is ModRM.reg. Returns their size."""
     base: uint32_t = mem.base
     low: uint32_t = base & 7
-    mod: uint32_t
-    if base == RIP:
-        if mem.disp < 0 or mem.index != NO_REG:
-            refuse(mop, b"address in the constant pool", mem.disp)
-        put8(b, field << 3 | 5)
-        b.rel32(mem.disp, FIX_POOL, trailing)
-        return 0
+    disp: int32_t = mem.disp
+    size: cython.int = 1
+    mod: uint32_t = 2
     if mem.index != NO_REG and (mem.index >= 16 or mem.index == RSP or mem.scale > 3):
         refuse(mop, b"index register or scale", mem.index)
-    if base == NO_REG:
-        put8(b, field << 3 | 4)
-        put8(b, mem.scale << 6 | (mem.index & 7) << 3 | 5 if mem.index != NO_REG else 0x25)
-        put32(b, cython.cast(uint32_t, mem.disp))
-        return 0
     if base >= 16:
-        refuse(mop, b"base register", base)
-    if mem.disp == 0 and low != 5:
+        if base != NO_REG:
+            refuse(mop, b"base register", base)
+        p[0] = field << 3 | 4
+        p[1] = mem.scale << 6 | (mem.index & 7) << 3 | 5 if mem.index != NO_REG else 0x25
+        cython.cast(cython.pointer(int32_t), p + 2)[0] = disp
+        return 6
+    if disp == 0 and low != 5:
         mod = 0
-    elif -128 <= mem.disp < 128:
+    elif -128 <= disp < 128:
         mod = 1
-    else:
-        mod = 2
     if mem.index != NO_REG:
-        put8(b, mod << 6 | field << 3 | 4)
-        put8(b, mem.scale << 6 | (mem.index & 7) << 3 | low)
+        p[0] = mod << 6 | field << 3 | 4
+        p[1] = mem.scale << 6 | (mem.index & 7) << 3 | low
+        size = 2
     else:
-        put8(b, mod << 6 | field << 3 | low)
+        p[0] = mod << 6 | field << 3 | low
         if low == RSP:
-            put8(b, 0x24)
+            p[1] = 0x24
+            size = 2
     if mod == 1:
-        put8(b, cython.cast(uint8_t, mem.disp))
-    elif mod == 2:
-        put32(b, cython.cast(uint32_t, mem.disp))
-    return 0
+        p[size] = cython.cast(uint8_t, disp)
+        return size + 1
+    if mod == 2:
+        cython.cast(cython.pointer(int32_t), p + size)[0] = disp
+        return size + 4
+    return size
 
 
 @cython.cfunc
@@ -203,14 +214,14 @@ def put_mov_imm(b: CodeBuf, width: uint32_t, reg: uint32_t, imm: int64_t) -> cyt
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def put_vex(b: CodeBuf, row: RowPtr, width: uint32_t, rex: uint32_t, vvvv: uint32_t) -> cython.void:
+def put_vex(p: BytePtr, row: RowPtr, width: uint32_t, rex: uint32_t, vvvv: uint32_t) -> cython.void:
     """The three-byte VEX prefix; ``rex`` holds R, X and B as in REX."""
     pp: uint32_t = 0
     if row.prefix:
         pp = 1 if row.prefix == 0x66 else 2 if row.prefix == 0xF3 else 3
-    put8(b, 0xC4)
-    put8(b, (~rex & 7) << 5 | row.escape)
-    put8(b, (0x80 if width == 8 else 0) | (~vvvv & 15) << 3 | pp)
+    p[0] = 0xC4
+    p[1] = (~rex & 7) << 5 | row.escape
+    p[2] = (0x80 if width == 8 else 0) | (~vvvv & 15) << 3 | pp
 
 
 @cython.cfunc
@@ -245,6 +256,7 @@ def encode(
     byte_registers: cython.bint = False
     short: cython.bint = False
     trailing: uint32_t = 0
+    p: BytePtr = b.data + b.n  # a local: stores through it would otherwise reload the buffer's fields
     if row.imm == ENC_IMM_MOV:
         return put_mov_imm(b, width, target, imm)
     if mem != cython.NULL:
@@ -258,7 +270,8 @@ def encode(
         if width == 8:
             rex |= 8
         elif width == 2:
-            put8(b, 0x66)
+            p[0] = 0x66
+            p += 1
         elif width == 1:
             opcode -= 1
             byte_registers = (row.reg != ENC_NO_OPERAND and field >= 4) or (mem == cython.NULL and target >= 4)
@@ -278,28 +291,41 @@ def encode(
                 opcode = row.short_opcode
         trailing = 1 if short or row.imm == ENC_IMM_8 else width if row.imm == ENC_IMM_WIDTH and width < 4 else 4
     if flags & ENC_F_VEX:
-        put_vex(b, row, width, rex & 7, vvvv & 15)
+        put_vex(p, row, width, rex & 7, vvvv & 15)
+        p += 3
     else:
         if prefix:
-            put8(b, prefix)
+            p[0] = prefix
+            p += 1
         if rex or byte_registers:
-            put8(b, 0x40 | rex)
+            p[0] = 0x40 | rex
+            p += 1
         if row.escape:
-            put8(b, 0x0F)
+            p[0] = 0x0F
+            p += 1
             if row.escape > 1:
-                put8(b, 0x38 if row.escape == 2 else 0x3A)
+                p[0] = 0x38 if row.escape == 2 else 0x3A
+                p += 1
     if flags & ENC_F_PLUS_R:
         opcode |= target & 7
-    put8(b, opcode)
+    p[0] = opcode
+    p += 1
     if row.modrm:
-        if mem != cython.NULL:
-            put_address(b, mop, field & 7, mem, trailing)
+        if mem == cython.NULL:
+            p[0] = 0xC0 | (field & 7) << 3 | target & 7
+            p += 1
+        elif mem.base != RIP:
+            p += put_address(p, mop, field & 7, mem)
         else:
-            put8(b, 0xC0 | (field & 7) << 3 | target & 7)
+            b.n = cython.cast(uint32_t, p - b.data)
+            put_pool_address(b, mop, field & 7, mem, trailing)
+            p = b.data + b.n
     if short:
-        put8(b, cython.cast(uint8_t, imm))
+        p[0] = cython.cast(uint8_t, imm)
+        p += 1
     elif row.imm != ENC_IMM_NONE:
-        put_imm(b, mop, row, width, imm)
+        p += put_imm(p, mop, row, width, imm)
+    b.n = cython.cast(uint32_t, p - b.data)
     return 0
 
 
