@@ -13,6 +13,7 @@ import stratavm
 from stratavm.base.errors import LinkError, ModuleError, ResourceLimit, StackOverflow, Trap
 from stratavm.engine import Config, Engine, Instance, Module, Store
 from stratavm.engine.linker import Linker
+from stratavm.ir.pipeline import PASSES
 from stratavm.spec.types import F32, F64, I32, I64, FuncType, GlobalType, ValType
 
 Reached = Literal["rejected", "valid", "compiled", "ran"]
@@ -128,11 +129,18 @@ def _state(module: Module, instance: Instance) -> Iterator[tuple[Any, ...]]:
 
 
 def engines(**options: Any) -> dict[str, Engine]:
-    """The engines that are compared: the oracle first, then each flag of the compiler."""
+    """The engines that are compared: the oracle first, then each flag of the compiler flipped."""
+    without = {
+        f"jit1 without {name}": Engine(
+            Config(tier="jit1", strict=True, passes=tuple(p for p in PASSES if p != name), **options)
+        )
+        for name in PASSES
+    }
     return {
         "oracle": Engine(Config(tier="oracle")),
         "jit0": Engine(Config(strict=True, **options)),
         "jit0 naive": Engine(Config(strict=True, allocator="naive", **options)),
         "jit1": Engine(Config(tier="jit1", strict=True, **options)),
+        **without,
         "jit0 bounded": Engine(Config(strict=True, memory_plan="bounded", **options)),
     }

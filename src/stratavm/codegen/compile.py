@@ -14,6 +14,7 @@ from stratavm.codegen.code import Code
 from stratavm.codegen.worker import STAGES, Worker
 from stratavm.codegen.x64.target import ModulePlan
 from stratavm.ir.pipeline import Pipeline
+from stratavm.ir.scope import EVERYWHERE, Scope
 from stratavm.module.model import Module
 from stratavm.module.valid import ValidModule
 from stratavm.runtime.layout import PLAN_BOUNDED, PLAN_GUARD
@@ -32,6 +33,7 @@ class Options:
         allocator: ``linear`` or ``naive``.
         features: processor extensions to use; None means this machine's.
         passes: passes of the SSA form to run (``ir.pipeline``); none at level 0.
+        scope: where the passes may act, to find a wrong rewrite.
         poison: fill dead registers and fresh slots with garbage (tests; also ``STRATA_POISON=1``).
     """
 
@@ -39,6 +41,7 @@ class Options:
     allocator: str = "linear"
     passes: tuple[str, ...] = ()
     features: frozenset[str] | None = None
+    scope: Scope = EVERYWHERE
     poison: bool = False
 
 
@@ -63,7 +66,7 @@ class ModuleCompiler:
         try:
             worker = self._idle.pop()
         except IndexError:
-            pipeline = Pipeline(self.options.passes) if self.options.passes else None
+            pipeline = Pipeline(self.options.passes, self.options.scope) if self.options.passes else None
             worker = Worker(self.plan, self.options.allocator, pipeline=pipeline)
         before = worker.stages_ns
         try:

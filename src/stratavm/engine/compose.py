@@ -9,6 +9,7 @@ from stratavm.base.di import Container, Services
 from stratavm.base.events import Bus, ListenerFailed
 from stratavm.engine.config import Config
 from stratavm.engine.ports import GrowthLimiter, Logger, NoLimiter, PythonLogger
+from stratavm.ir.scope import EVERYWHERE, Scope
 from stratavm.module.valid import ValidModule
 from stratavm.runtime.core import Runtime
 from stratavm.tiers.tier import CompileExecutor, Tier, TierModule
@@ -35,7 +36,7 @@ def services(config: Config) -> Services:
     box.singleton(Bus, make_bus).singleton(Logger, PythonLogger).singleton(GrowthLimiter, NoLimiter)
     if config.tier == "oracle":
         return box.singleton(Runtime, make_runtime).singleton(Tier, OracleOnDemand)
-    box.singleton(CompileExecutor, make_executor)
+    box.value(Scope, EVERYWHERE).singleton(CompileExecutor, make_executor)
     return box.singleton(Runtime, make_native_runtime).singleton(Tier, make_jit)
 
 
@@ -76,11 +77,11 @@ def make_executor() -> CompileExecutor:
     return ThreadExecutor()
 
 
-def make_jit(config: Config, bus: Bus, executor: CompileExecutor, runtime: Runtime) -> Tier:
+def make_jit(config: Config, scope: Scope, bus: Bus, executor: CompileExecutor, runtime: Runtime) -> Tier:
     """Our compiler. The runtime comes first: its events have the first numbers in the ring."""
     from stratavm.codegen.compile import Options
     from stratavm.tiers.jit.tier import Jit
 
-    options = Options(memory_plan=config.memory_plan, allocator=config.allocator, passes=config.ssa_passes)
+    options = Options(memory_plan=config.memory_plan, allocator=config.allocator, passes=config.ssa_passes, scope=scope)
     fallback = OracleOnDemand()
     return Jit(fallback, config.strict, options, config.worker_threads, config.tier, bus=bus, executor=executor)

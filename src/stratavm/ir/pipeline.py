@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import Final
+from typing import Final, Protocol
 
 from stratavm.ir.passes.values import Values
 from stratavm.ir.prune import Pruner
+from stratavm.ir.scope import EVERYWHERE, Scope
 from stratavm.ir.ssa import Ssa
 
 PASSES: Final[dict[str, str]] = {
@@ -20,22 +21,70 @@ LEVELS: Final[dict[int, tuple[str, ...]]] = {0: (), 1: tuple(PASSES)}
 CHECKS: Final = int(os.environ.get("STRATA_CHECK") or 0)
 
 
+class Stage(Protocol):
+    """One walk over the function: one pass, or several that share the walk."""
+
+    budget: int
+
+    @property
+    def spent(self) -> int:
+        """Rewrites of the last run."""
+
+    @property
+    def last(self) -> tuple[str, int]:
+        """The pass and the input node of the last rewrite of the last run."""
+
+    def run(self, ssa: Ssa, out: Ssa) -> None:
+        """Make the output from the input."""
+
+
 class Pipeline:
     """Runs a choice of passes; keeps their scratch memory, so one object serves one thread."""
 
-    def __init__(self, passes: tuple[str, ...]) -> None:
+    def __init__(self, passes: tuple[str, ...], scope: Scope = EVERYWHERE) -> None:
         unknown = set(passes) - PASSES.keys()
         if unknown:
             raise ValueError(f"unknown passes: {', '.join(sorted(unknown))}; there are {', '.join(PASSES)}")
         self.passes = passes
-        self._values = Values(passes)
+        self.scope = scope
+        self.stages: list[Stage] = [Values(passes)]
         self._pruner = Pruner()
+        self._spare = [Ssa() for _ in range(min(len(self.stages) - 1, 2))]
 
     def run(self, ssa: Ssa, out: Ssa) -> None:
         """Optimise ``ssa`` into ``out``, without the GIL; under ``STRATA_CHECK`` 2 the result is verified."""
-        self._values.run(ssa, out)
+        budget = self.scope.budget(ssa.func)
+        last = len(self.stages) - 1
+        for number, stage in enumerate(self.stages):
+            target = out if number == last else self._spare[number % 2]
+            stage.budget = budget
+            stage.run(ssa, target)
+            budget -= stage.spent
+            ssa = target
         self._pruner.run(out)
         if CHECKS >= 2:
             from stratavm.ir.verify import verify
 
             verify(out)
+
+    @property
+    def spent(self) -> int:
+        """Rewrites of the last run."""
+        return sum(stage.spent for stage in self.stages)
+
+    def blame(self, ssa: Ssa, rewrites: int) -> tuple[str, Ssa, int]:
+        """The pass of the rewrite that uses up a budget, its input, and the node there.
+
+        Raises:
+            ValueError: the function has fewer rewrites.
+        """
+        for stage in self.stages:
+            out = Ssa()
+            stage.budget = rewrites
+            stage.run(ssa, out)
+            if stage.spent >= rewrites:
+                name, node = stage.last
+                return name, ssa, node
+            rewrites -= stage.spent
+            ssa = out
+        raise ValueError(f"{rewrites} rewrites more than there are")

@@ -55,6 +55,7 @@ from cython.cimports.stratavm.spec._gen_ops import (
 from cython.cimports.stratavm.spec._gen_optables import OP_FLAGS
 
 from stratavm.ir.prune import Pruner
+from stratavm.ir.scope import UNLIMITED
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -73,8 +74,6 @@ SWITCHES = {"fold": 1, "share": 2, "loads": 4, "wrong": 8}
 """What can be switched off alone, for ablation and for finding a culprit. ``wrong`` is for the tests of the bisection:
 it turns rotations the other way, and no configuration can name it."""
 KINDS = {number: name for name, number in SWITCHES.items()}
-UNLIMITED = 0xFFFFFFFFFFFFFFFF
-"""A budget that no function uses up."""
 
 
 @cython.cfunc

@@ -1,0 +1,112 @@
+"""``strata bisect``: which rewrite of the optimiser makes a program go wrong."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+from collections.abc import Hashable, Iterator
+from dataclasses import asdict
+from typing import Final
+
+from stratavm.base.errors import ExitError, LinkError, StrataError
+from stratavm.cli import options as common
+from stratavm.cli import output
+from stratavm.engine import Config, Instance, Linker, Module, Store
+from stratavm.engine.bisect import Culprit, bisect
+from stratavm.engine.values import parse_argument
+from stratavm.spec.types import F32, F64, I32, I64, GlobalType
+from stratavm.wasi import FixedClock, Wasi
+
+FOUND: Final = 1
+"""Exit code when something is wrong; 0 when all is well."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("module", metavar="APP", help="app.wasm or app.wat")
+    parser.add_argument("arguments", metavar="ARGS", nargs=argparse.REMAINDER, help="the guest's arguments")
+    parser.add_argument("--invoke", metavar="EXPORT", help="call this export with ARGS; else the program's _start runs")
+    parser.add_argument("--stdin", metavar="FILE", help="the guest's standard input")
+    parser.add_argument("--timeout", type=common.seconds, default=60.0, metavar="S", help="seconds for each run")
+    parser.add_argument("--passes", metavar="A,B", help="passes to look at, in their order (default: all)")
+    parser.add_argument(
+        "--reference", choices=("oracle", "jit0"), default="oracle", help="what is right: jit0 where oracle is too slow"
+    )
+    common.add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Search; print the culprit."""
+    passes = None if options.passes is None else tuple(options.passes.split(","))
+    culprit = bisect(
+        options.module, lambda module: observe(module, options), Config(tier="jit1", passes=passes), options.reference
+    )
+    if options.json:
+        output.emit({"culprit": None if culprit is None else {k: _plain(v) for k, v in asdict(culprit).items()}})
+    else:
+        print("no difference" if culprit is None else describe(culprit))
+    return 0 if culprit is None else FOUND
+
+
+def describe(culprit: Culprit) -> str:
+    """The culprit in a few lines."""
+    seen = f"expected {culprit.expected!r}\nfound    {culprit.found!r}"
+    if not culprit.name:
+        return f"wrong without any pass: selection or allocation is to blame ({culprit.runs} runs)\n{seen}"
+    return (
+        f"pass {culprit.name}, function {culprit.func} ({culprit.func_name}), "
+        f"rewrite {culprit.rewrite} of {culprit.rewrites}, at {culprit.offset:#x}:\n"
+        f"    {culprit.node}\n({culprit.runs} runs)\n{seen}"
+    )
+
+
+def observe(module: Module, options: argparse.Namespace) -> Hashable:
+    """Run the program in a world that is the same each time; what was seen of it."""
+    out = bytearray()
+    arguments = options.arguments[1:] if options.arguments[:1] == ["--"] else options.arguments
+    world = Wasi(
+        args=(os.path.basename(options.module), *arguments),
+        stdin=options.stdin,
+        stdout=out,
+        stderr=out,
+        clock=FixedClock(),
+        seed=0,
+    )
+    with Store(module.engine) as store, world:
+        linker = Linker(module.engine)
+        linker.define_namespaces(world.namespaces())
+        with store.deadline(options.timeout):
+            instance = linker.instantiate(store, module)
+            outcome = _call(instance, options.invoke, arguments)
+        return outcome, bytes(out), tuple(_state(module, instance))
+
+
+def _call(instance: Instance, name: str | None, texts: list[str]) -> Hashable:
+    """Call the export, or run the program: results, a trap, or an exit code."""
+    function = instance.exports.get(name or "_start")
+    if not callable(function):
+        raise LinkError(f"the module exports no function {name or '_start'!r}")
+    types = function.type.params
+    if name is not None and len(texts) != len(types):
+        raise ValueError(f"{name} takes {len(types)} arguments, got {len(texts)}")
+    values = [parse_argument(t, text) for t, text in zip(types, texts, strict=True)] if name is not None else []
+    try:
+        return repr(function(*values))
+    except ExitError as stop:
+        return "exit", stop.code
+    except StrataError as error:
+        return output.one_line(error)
+
+
+def _state(module: Module, instance: Instance) -> Iterator[Hashable]:
+    """Exported memories and numeric globals."""
+    for export in module.exports:
+        if export.kind == "memory":
+            yield export.name, hashlib.sha256(bytes(instance.exports[export.name].view())).hexdigest()
+        elif isinstance(type_ := module.export_type(export), GlobalType) and type_.value in (I32, I64, F32, F64):
+            yield export.name, instance.exports[export.name].bits
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, str | int) else repr(value)

@@ -1,0 +1,121 @@
+"""Finding a wrong rewrite of the optimiser: first the pass, then the function, then the one rewrite.
+
+A program is run again and again, each time with a larger or smaller part of the optimiser at work; what it does is
+compared with what the oracle does. Each question halves what is left, so that a module of a thousand functions with a
+million rewrites takes about thirty runs. The method is that of LLVM's ``opt-bisect-limit``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+from stratavm.engine.config import Config, TierName
+from stratavm.engine.engine import Engine
+from stratavm.engine.module import Module
+from stratavm.engine.source import SourceLike
+from stratavm.ir.from_wasm import build
+from stratavm.ir.pipeline import Pipeline
+from stratavm.ir.scope import EVERYWHERE, Scope
+from stratavm.ir.ssa import Ssa
+from stratavm.ir.text import node_text
+
+Observe = Callable[[Module], Hashable]
+"""Runs the program from a module, and says what was seen of it: results, traps, output."""
+
+
+@dataclass(frozen=True, slots=True)
+class Culprit:
+    """The first wrong rewrite.
+
+    Attributes:
+        name: the pass; empty when the code is wrong without any pass (then selection or allocation is to blame).
+        func: index of the function, with its name.
+        func_name: its name.
+        rewrite: number of the rewrite in the function, from 1, of so many.
+        rewrites: how many there are.
+        node: the node before the rewrite, as text.
+        offset: the byte offset in the module that the node comes from.
+        expected: what the reference did.
+        found: what the wrong program does.
+        runs: how often the program ran.
+    """
+
+    name: str
+    func: int
+    func_name: str
+    rewrite: int
+    rewrites: int
+    node: str
+    offset: int
+    expected: Hashable
+    found: Hashable
+    runs: int
+
+
+class _Search:
+    """One search: the program, and what it should do."""
+
+    def __init__(self, source: SourceLike, observe: Observe, config: Config, reference: TierName) -> None:
+        self.source, self.observe, self.config = source, observe, config.having(strict=False)
+        self.runs = 1
+        self.module = Module(source, engine=Engine(Config(tier=reference, features=config.features)))
+        self.expected = observe(self.module)
+
+    def find(self) -> Culprit | None:
+        """The culprit, or None if the program does what it should."""
+        found, passes = self.run(self.config.ssa_passes), self.config.ssa_passes
+        if found == self.expected:
+            return None
+        plain = self.run(())
+        if plain != self.expected:
+            return Culprit("", -1, "", 0, 0, "", 0, self.expected, plain, self.runs)
+        count = next(k for k in range(1, len(passes) + 1) if self.wrong(passes[:k]))
+        passes = passes[:count]
+        model = self.module.model
+        imported = len(model.imported_funcs)
+        func = first_wrong(imported, len(model.func_type_indices), lambda n: self.wrong(passes, Scope(n))) - 1
+        pipeline, ssa = Pipeline(passes), Ssa()
+        build(self.module.valid, func - imported, ssa)
+        pipeline.run(ssa, Ssa())
+        total = pipeline.spent
+        number = first_wrong(0, total, lambda n: self.wrong(passes, Scope(func, n)))
+        name, before, node = pipeline.blame(ssa, number)
+        view = before.dump()
+        text, offset = node_text(view, node), view.positions[node]
+        return Culprit(name, func, model.func_name(func), number, total, text, offset, self.expected, found, self.runs)
+
+    def wrong(self, passes: tuple[str, ...], scope: Scope = EVERYWHERE) -> bool:
+        """Whether the program does something else with these passes."""
+        return self.run(passes, scope) != self.expected
+
+    def run(self, passes: tuple[str, ...], scope: Scope = EVERYWHERE) -> Hashable:
+        """What the program does with these passes."""
+        engine = Engine(self.config.having(tier="jit1", passes=passes), services={Scope: scope})
+        self.runs += 1
+        return self.observe(Module(self.source, engine=engine))
+
+
+def first_wrong(good: int, bad: int, wrong: Callable[[int], bool]) -> int:
+    """A number that is wrong while the one before it is right; ``good`` is known to be right, ``bad`` to be wrong."""
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        if wrong(middle):
+            bad = middle
+        else:
+            good = middle
+    return bad
+
+
+def bisect(
+    source: SourceLike, observe: Observe, config: Config | None = None, reference: TierName = "oracle"
+) -> Culprit | None:
+    """Find the first rewrite of the optimiser that changes what a program does; None if nothing does.
+
+    Args:
+        source: the module.
+        observe: runs the program; it must do the same each time.
+        config: options, the passes among them.
+        reference: the tier that is right.
+    """
+    return _Search(source, observe, config or Config(tier="jit1"), reference).find()

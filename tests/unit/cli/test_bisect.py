@@ -1,0 +1,80 @@
+"""``strata bisect``: a rewrite that a test plants is found among right ones, in one of many functions."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from stratavm.cli.main import main
+from stratavm.engine.bisect import first_wrong
+from stratavm.ir import pipeline
+
+FILLER = "\n".join(
+    f"(func $f{i} (param i32) (result i32) (i32.mul (local.get 0) (i32.const {2**i})))" for i in range(9)
+)
+MODULE = f"""(module (memory (export "memory") 1) {FILLER}
+  (func $turn (param i32) (result i32)
+    (local.set 0 (i32.add (local.get 0) (i32.const 0)))
+    (local.set 0 (i32.mul (local.get 0) (i32.const 4)))
+    (i32.rotl (local.get 0) (i32.add (i32.const 3) (i32.const 2))))
+  (func (export "run") (param i32) (result i32)
+    (i32.store (i32.const 0) (call $f3 (local.get 0)))
+    (i32.add (call $f2 (local.get 0)) (call $turn (local.get 0))))
+  (func (export "_start") (if (i32.ne (call $turn (i32.const 1)) (i32.const 128)) (then unreachable))))"""
+
+
+@pytest.fixture
+def module(tmp_path):
+    """A module in a file."""
+    path = tmp_path / "m.wat"
+    path.write_text(MODULE)
+    return str(path)
+
+
+@pytest.fixture
+def planted(monkeypatch):
+    """A pass that turns rotations the other way, which only a test can name."""
+    monkeypatch.setitem(pipeline.PASSES, "wrong", "planted")
+    return "--passes=fold,wrong,share"
+
+
+@pytest.mark.parametrize("reference", ["oracle", "jit0"])
+def test_the_planted_rewrite_is_found(module, planted, reference, capsys):
+    """Pass, function, rewrite, node and offset; the third rewrite of its function, not the first."""
+    code = main(["bisect", "--json", "--invoke=run", f"--reference={reference}", planted, module, "5"])
+    culprit = json.loads(capsys.readouterr().out)["culprit"]
+    assert code == 1
+    assert (culprit["name"], culprit["func"], culprit["func_name"]) == ("wrong", 9, "turn")
+    assert "i32.rotl" in culprit["node"]
+    assert 1 < culprit["rewrite"] <= culprit["rewrites"]
+    assert culprit["offset"] > 0
+    assert culprit["runs"] < 20
+
+
+def test_a_program_is_bisected_by_what_it_does(module, planted, capsys):
+    """Without an export to call, ``_start`` runs: here the wrong rewrite makes it trap."""
+    assert main(["bisect", planted, module]) == 1
+    text = capsys.readouterr().out
+    assert text.startswith("pass wrong, function 9 (turn), rewrite ")
+    assert "unreachable" in text
+
+
+def test_no_difference_says_so(module, capsys):
+    """The real passes are right about this module."""
+    assert main(["bisect", "--invoke=run", module, "5"]) == 0
+    assert capsys.readouterr().out == "no difference\n"
+
+
+def test_the_planted_pass_cannot_be_named_outside_of_tests(module, capsys):
+    """It is not among the passes."""
+    assert main(["bisect", "--passes=wrong", "--invoke=run", module, "5"]) == 1
+    assert "unknown passes: wrong" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("good", [0, 3])
+@pytest.mark.parametrize("size", [1, 2, 9, 100])
+def test_the_search_ends_at_a_change(good, size):
+    """Wherever the first wrong number lies."""
+    for wrong in range(good + 1, good + size + 1):
+        assert first_wrong(good, good + size, lambda n, wrong=wrong: n >= wrong) == wrong
