@@ -115,7 +115,7 @@ class ValidationError(ModuleError):
 
 
 class Unsupported(ModuleError):
-    """A feature that this build or tier does not have; ``feature`` names the proposal, ``offset`` is where it is used."""
+    """A feature that this build or tier does not have; ``feature`` names the proposal, ``offset`` says where."""
 
     def __init__(self, message: str, *, feature: str = "", offset: int | None = None) -> None:
         self.feature, self.offset = feature, offset
@@ -145,8 +145,8 @@ class ModuleLimit(DecodeError, ResourceLimit):
 class Trap(StrataError):
     """WebAssembly trapped.
 
-    Attributes: ``kind`` is the name of a trap kind (``div_by_zero``), ``message`` the specification's words, ``frames`` the
-    guest frames, innermost first.
+    Attributes: ``kind`` is the name of a trap kind (``div_by_zero``), ``message`` the specification's words,
+    ``frames`` the guest frames, innermost first.
     """
 
     def __init__(self, kind: str, frames: tuple[object, ...] = (), detail: str = "") -> None:

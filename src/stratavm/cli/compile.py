@@ -28,7 +28,8 @@ def run(options: argparse.Namespace) -> int:
         return int(bool(report.fallbacks))
     rate = report.wasm_bytes / report.seconds / 1e6 if report.seconds else 0.0
     print(
-        f"{report.functions} functions, {report.wasm_bytes} bytes of wasm code -> {report.code_bytes} bytes of machine code "
+        f"{report.functions} functions, {report.wasm_bytes} bytes of wasm code -> "
+        f"{report.code_bytes} bytes of machine code "
         f"in {report.seconds * 1e3:.1f} ms ({rate:.1f} MB/s)"
     )
     if options.time:

@@ -10,7 +10,6 @@ from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from stratavm.runtime import layout
 from stratavm.spec.types import FuncType
-
 from tests.unit.codegen.native import World
 from tests.unit.codegen.ssa_build import Runner
 
@@ -18,8 +17,10 @@ EVERY_TIME = 2**64 - 1
 SOURCE = """(module (memory 1)
 (func $fib (param i32) (result i32)
   (if (result i32) (i32.lt_s (local.get 0) (i32.const 2)) (then (local.get 0))
-    (else (i32.add (call $fib (i32.sub (local.get 0) (i32.const 1))) (call $fib (i32.sub (local.get 0) (i32.const 2)))))))
-(func $busy (param i32 i64 i64 f64 f64 f32) (result i64 f64 f32) (local $a i64) (local $b i64) (local $x f64) (local $i i32)
+    (else (i32.add
+      (call $fib (i32.sub (local.get 0) (i32.const 1))) (call $fib (i32.sub (local.get 0) (i32.const 2)))))))
+(func $busy (param i32 i64 i64 f64 f64 f32) (result i64 f64 f32)
+  (local $a i64) (local $b i64) (local $x f64) (local $i i32)
   (local.set $a (i64.const 3)) (local.set $b (i64.const 5)) (local.set $x (f64.const 0.5))
   (loop $outer
     (local.set $i (i32.const 3))
