@@ -8,29 +8,43 @@ first and joins what they say of each source.
 from __future__ import annotations
 
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
-from Cython.Coverage import Plugin
+from Cython import Coverage
 
-UntypedPlugin: Any = Plugin
+UntypedPlugin: Any = Coverage.Plugin
+original_search: Any = Coverage._find_dep_file_path
 SRC = Path(__file__).resolve().parents[1] / "src"
+
+
+def find_source(c_file: str, name: str, relative_path_search: bool = False) -> str:
+    """Names in our C files are relative to ``src``; Cython's search takes them for the module's own ``.pxd``."""
+    path = SRC / name
+    return str(path) if path.is_file() else str(original_search(c_file, name, relative_path_search))
+
+
+Coverage._find_dep_file_path = find_source
 
 
 class WholeTreePlugin(UntypedPlugin):  # type: ignore[misc]
     """Answers for all sources of the checkout."""
 
     _read_everything = False
+    _lock = RLock()  # threads meet new files at the same time
 
     def file_tracer(self, filename: str) -> Any:
         """A ``.pxd`` may be the first file that runs; a module finds its own C file."""
-        if filename.endswith(".pxd"):
-            self.read_everything()
-        return super().file_tracer(filename)
+        with self._lock:
+            if filename.endswith(".pxd"):
+                self.read_everything()
+            return super().file_tracer(filename)
 
     def file_reporter(self, filename: str) -> Any:
         """What the C files together know of a source."""
-        self.read_everything()
-        return super().file_reporter(filename)
+        with self._lock:
+            self.read_everything()
+            return super().file_reporter(filename)
 
     def read_everything(self) -> None:
         """Parse each C file once; executable lines of a source are the union over all of them."""

@@ -1,3 +1,4 @@
+# cython: linetrace=False
 """Thread blocks: one per OS thread that ever entered a guest, with its stack bounds and alternate signal stack."""
 
 # strata: hot
@@ -53,7 +54,6 @@ alt_stacks = cython.declare(uint64_t, 0)
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-@cython.linetrace(False)
 def current_block() -> cython.pointer(ThreadBlock):
     """This thread's block or NULL. Async-signal-safe: the key is one of the process's first 32."""
     return cython.cast(cython.pointer(ThreadBlock), pthread_getspecific(block_key))
@@ -162,7 +162,6 @@ def take_alt_stack(block: cython.pointer(ThreadBlock)) -> cython.int:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-@cython.linetrace(False)
 def drop_block(memory: cython.p_void) -> cython.void:
     """The destructor of the thread's key: runs as the thread ends, without Python."""
     global first_block
