@@ -15,6 +15,7 @@ from cython.cimports.stratavm.runtime.func import FuncRef, cell_widths, fill_cel
 from cython.cimports.stratavm.runtime.native import stack_pointer
 from cython.cimports.stratavm.runtime.store import Store, builtin_table, deliver_events, regain_gil
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
+from cython.cimports.stratavm.runtime.ticker import TICKER_TICKS, ticker_state, wake_ticker
 
 from stratavm.base.errors import StackOverflow
 
@@ -101,6 +102,8 @@ def call_python(
             raise StackOverflow(detail=f"in a call of host function {function.label}")
         deliver_events(store)
         function.invoke(cells)
+        if ticker_state != TICKER_TICKS:  # it has forked, and is the child
+            wake_ticker()
     except BaseException as error:
         store.in_flight = error
         status = TRAP_HOST_EXCEPTION

@@ -147,6 +147,30 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     assert prints(code) == "7"
 
 
+def test_a_child_made_by_a_host_function_goes_on_with_the_call():
+    """It returns into the guest, whose deadline still holds there."""
+    code = """
+store = guest.store(on_abort="keep")
+children = []
+def fork(args):
+    children.append(os.fork())
+    return []
+body = guest.call_import(guest.IMPORTED_FUNC)
+spin = guest.spin().code[len(guest.PROLOGUE):]
+loop = guest.Guest(body.code[:-2] + spin, [], body.returns)
+text = '(module (import "e" "f" (func)) (func unreachable))'
+call = guest.make(text, [loop], (guest.host(store, fork, (), ()),), store).callee(1)
+store.set_deadline(0.3)
+try:
+    call.call_raw([])
+except DeadlineExceeded:
+    if children[0] == 0:
+        os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]))
+"""
+    assert prints(code) == "7"
+
+
 def test_after_a_fork_stores_of_threads_that_are_gone_are_dead():
     """The child finds a store busy whose occupant does not exist there; other stores work; memory is private."""
     code = """
