@@ -77,11 +77,18 @@ def test_an_event_is_frozen_compares_by_value_and_takes_keywords():
 
 
 @pytest.mark.parametrize(
-    ("args", "named"), [((), {}), ((1, "a", 2), {}), ((1,), {"pages": 2}), ((1,), {"other": 2}), ((), {"name": "x"})]
+    ("args", "named", "words"),
+    [
+        ((), {}, "needs pages"),
+        ((1, "a", 2), {}, "2 fields pages, name: 3 values"),
+        ((1,), {"pages": 2}, "got pages twice"),
+        ((1,), {"other": 2}, "no field 'other', only pages, name"),
+        ((), {"name": "x"}, "needs pages"),
+    ],
 )
-def test_a_wrong_call_of_an_event_class_says_what_is_wrong(args, named):
-    """The dataclass's own message."""
-    with pytest.raises(TypeError, match=r"__init__\(\)"):
+def test_a_wrong_call_of_an_event_class_says_what_is_wrong(args, named, words):
+    """What was given, what is missing."""
+    with pytest.raises(TypeError, match=words):
         Grown(*args, **named)
 
 
@@ -113,6 +120,32 @@ def test_fields_of_events_are_plain_data():
 
     with pytest.raises(TypeError, match="no subclass"):
         event(int)
+    with pytest.raises(TypeError, match="constructor of their own"):
+
+        @event
+        class Own(Event):
+            def __init__(self, a): ...
+
+    with pytest.raises(TypeError, match="17 fields"):
+        event(type("Wide", (Event,), {"__annotations__": {f"a{i}": "int" for i in range(17)}}))
+
+
+def test_events_are_values():
+    """Pickled and copied by value; nothing can be deleted; a class without fields is constructed without values."""
+    import copy
+    import pickle
+
+    made = Grown(3, "m")
+    assert pickle.loads(pickle.dumps(made)) == copy.deepcopy(made) == made
+    assert type.__call__(Grown, 3, name="m") == made == type.__call__(Grown, name="m", pages=3), "the ordinary way"
+    for args in ((), (1,) * 3, (1,) * 70):
+        with pytest.raises(TypeError):
+            type.__call__(Grown, *args)
+    with pytest.raises(AttributeError, match="frozen"):
+        del made.name
+    assert Event() == Event() and made != 3
+    with pytest.raises(TypeError):
+        Event(1)
 
 
 # ---- delivery ----

@@ -1,8 +1,5 @@
 # strata: hot
-"""Fast construction of frozen event classes: the call of the class writes its slots, where a dataclass calls Python.
-
-Only what ``@event`` declares is constructed so; a call that does not fit goes to the dataclass, which says why.
-"""
+"""Construction of event classes: the call of the class writes its slots, without a call of Python."""
 
 import cython
 from cython.cimports.cpython.ref import Py_INCREF, PyObject
@@ -10,17 +7,17 @@ from cython.cimports.stratavm.base.events.core import Event
 from cython.cimports.stratavm.base.events.types import (
     PyTypeObject,
     PyVectorcall_NARGS,
-    call_type,
     set_slot,
     slot_offset,
     type_modified,
 )
 
+from stratavm.base.events.core import fillers, layouts
+
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 MAX_FIELDS = cython.declare(cython.int, 16)
-layouts: dict = cython.declare(dict, {})  # class -> Layout; classes of events live as long as the program
 nothing = cython.declare(tuple, ())
 
 
@@ -74,16 +71,22 @@ def construct(
 
 
 @cython.cfunc
-def by_dataclass(
+def refuse(
     type_: object, arguments: cython.pointer(cython.pointer(PyObject)), given: cython.int, keywords: object
 ) -> object:
-    """The ordinary way, for the error that it raises."""
-    i: cython.int
-    named: dict = {}
-    if keywords is not None:
-        for i in range(cython.cast(cython.int, len(keywords))):
-            named[keywords[i]] = cython.cast(object, arguments[given + i])
-    return call_type(type_, tuple([cython.cast(object, arguments[i]) for i in range(given)]), named)
+    """The TypeError for arguments that do not fit."""
+    layout: Layout = cython.cast(Layout, layouts[type_])
+    name: str = type_.__name__
+    if given > layout.count:
+        return TypeError(f"{name}() has the {layout.count} fields {', '.join(layout.names)}: {given} values were given")
+    for keyword in keywords or ():
+        if keyword not in layout.names:
+            return TypeError(f"{name}() has no field {keyword!r}, only {', '.join(layout.names)}")
+        if layout.names.index(keyword) < given:
+            return TypeError(f"{name}() got {keyword} twice")
+    named: tuple = layout.names[:given] + (keywords or ())
+    missing: list = [n for n, d in zip(layout.names, layout.defaults, strict=True) if d is ... and n not in named]
+    return TypeError(f"{name}() needs {', '.join(missing)}")
 
 
 @cython.cfunc
@@ -91,7 +94,9 @@ def call(
     type_: object, arguments: cython.pointer(cython.pointer(PyObject)), given: cython.int, keywords: object
 ) -> object:
     made: object = construct(type_, arguments, given, keywords)
-    return by_dataclass(type_, arguments, given, keywords) if made is None else made
+    if made is None:
+        raise refuse(type_, arguments, given, keywords)
+    return made
 
 
 @cython.cfunc
@@ -110,27 +115,50 @@ def vectorcall(
     return cython.cast(cython.pointer(PyObject), made)
 
 
-def install_constructor(cls: type, defaults: dict, missing: object) -> bool:
-    """Give a dataclass with slots, a subclass of Event, the fast constructor; false where it must keep its own.
+def fill(made: Event, values: tuple, named: dict) -> None:
+    """Set the fields of an instance that was not made by ``vectorcall``."""
+    layout: Layout = cython.cast(Layout, layouts[type(made)])
+    arguments: cython.pointer(PyObject)[64]
+    count: cython.int = len(values)
+    i: cython.int
+    keywords: tuple = tuple(named)
+    given: tuple = (*values, *named.values())
+    if len(given) > 64:
+        raise TypeError(f"{type(made).__name__}() has {layout.count} fields: {len(given)} values were given")
+    for i in range(cython.cast(cython.int, len(given))):
+        arguments[i] = cython.cast(cython.pointer(PyObject), given[i])
+    other: object = call(type(made), arguments, count, keywords if keywords else None)
+    for i in range(layout.count):
+        value: object = getattr(other, layout.names[i])
+        set_slot(made, layout.offsets[i], cython.cast(cython.pointer(PyObject), value))
+
+
+def install_constructor(cls: type, defaults: dict, missing: object) -> None:
+    """Give a subclass of Event whose fields are slots its constructor.
 
     Args:
-        cls: the class. One with ``__post_init__`` or ``__new__`` of its own is left alone.
+        cls: the class.
         defaults: default by field, in order; ``missing`` where a field has none.
         missing: see there.
+
+    Raises:
+        TypeError: it constructs itself in its own way, or has too many fields.
     """
     layout: Layout = Layout.__new__(Layout)
     i: cython.int
-    special: object = hasattr(cls, "__post_init__") or cls.__new__ is not Event.__new__ or type(cls) is not type
-    if special or len(defaults) > MAX_FIELDS:
-        return False
+    if cls.__new__ is not Event.__new__ or cls.__init__ is not Event.__init__ or type(cls) is not type:
+        raise TypeError(f"{cls.__name__}: events have no constructor of their own")
+    if len(defaults) > MAX_FIELDS:
+        raise TypeError(f"{cls.__name__} has {len(defaults)} fields, an event at most {MAX_FIELDS}")
     layout.names = tuple(defaults)
     layout.defaults = tuple([... if value is missing else value for value in defaults.values()])
     layout.count = len(defaults)
     for i in range(layout.count):
         layout.offsets[i] = slot_offset(getattr(cls, layout.names[i]))
         if layout.offsets[i] < 0:
-            return False
+            raise TypeError(f"{cls.__name__}.{layout.names[i]} is no slot")
     layouts[cls] = layout
+    if not fillers:
+        fillers.append(fill)
     cython.cast(cython.pointer(PyTypeObject), cls).tp_vectorcall = vectorcall
     type_modified(cython.cast(cython.pointer(PyTypeObject), cls))
-    return True

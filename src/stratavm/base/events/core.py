@@ -11,7 +11,7 @@ import weakref
 
 import cython
 from cython.cimports.cpython.ref import Py_INCREF, Py_XDECREF, PyObject
-from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
+from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.stratavm.base.events.atomics import increment, load, store, take
 from cython.cimports.stratavm.base.events.native import Delivery, delivery
@@ -27,6 +27,8 @@ MAX_KINDS = cython.declare(uint32_t, 64)
 labels: list = []  # label of a source by its number in Cell.identity
 label_numbers: dict = {}
 failure_classes: list = []  # ListenerFailed, once it exists: it is an Event itself
+layouts: dict = {}  # class -> Layout: of construct.py, as the next
+fillers: list = []
 NUMBER_BITS = cython.declare(uint64_t, 48)
 
 
@@ -44,10 +46,45 @@ class Event:
     never_drop = False
     is_question = False
 
+    def __init__(self, *values: object, **named: object) -> None:
+        """Reached only by callers that pass the native constructor by, and by classes that ``@event`` has not made."""
+        if type(self) in layouts:
+            fillers[0](self, values, named)
+        elif values or named:
+            raise TypeError(f"{type(self).__name__} has no fields: declare it with @event")
+
     @property
     def source(self) -> str:
         """Who emitted it, as ``label-number``; empty where nothing is labelled."""
         return "" if self.label is None else f"{self.label}-{self.number}"
+
+    # ---- a frozen value ----
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__}.{name} cannot be set: events are frozen")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__}.{name} cannot be deleted: events are frozen")
+
+    def values(self) -> tuple:
+        """The fields' values, in order."""
+        return tuple([getattr(self, name) for name in getattr(type(self), "__match_args__", ())])
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return self.values() == cython.cast(Event, other).values()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.values()))
+
+    def __reduce__(self):
+        return type(self), self.values()
+
+    def __repr__(self) -> str:
+        names: object = getattr(type(self), "__match_args__", ())
+        shown: list = [f"{name}={value!r}" for name, value in zip(names, self.values(), strict=True)]
+        return f"{type(self).__qualname__}({', '.join(shown)})"
 
     def stamp(self, source: str, sequence: int) -> None:
         """Give an event that was read from a recording its origin.
@@ -548,9 +585,19 @@ class Bus:
     @cython.cfunc
     def event_of(self, record: cython.pointer(Record)) -> object:
         type_: object = self.kinds[record.kind]
-        i: cython.Py_ssize_t
-        values: list = [record.values[i] for i in range(len(type_.__match_args__))]
-        made: Event = type_(*values)
+        values: cython.pointer(int64_t) = record.values
+        count: object = len(type_.__match_args__)
+        made: Event
+        if count == 0:  # written out: Cython calls natively only where it sees how many arguments there are
+            made = type_()
+        elif count == 1:
+            made = type_(values[0])
+        elif count == 2:
+            made = type_(values[0], values[1])
+        elif count == 3:
+            made = type_(values[0], values[1], values[2])
+        else:
+            made = type_(values[0], values[1], values[2], values[3])
         made.label = labels[record.source >> NUMBER_BITS]
         made.number = record.source & ((cython.cast(uint64_t, 1) << NUMBER_BITS) - 1)
         made.sequence = record.sequence

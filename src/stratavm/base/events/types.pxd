@@ -12,7 +12,6 @@ cdef extern from *:
     }
     #define strata_set_slot(thing, offset, value) \\
         do { PyObject *v_ = (value); Py_INCREF(v_); *(PyObject **)((char *)(thing) + (offset)) = v_; } while (0)
-    #define strata_call_type(type, args, kwargs) (PyType_Type.tp_call((PyObject *)(type), (args), (kwargs)))
     """
     ctypedef PyObject* (*constructor_t "vectorcallfunc")(PyObject*, PyObject**, size_t, PyObject*) except? NULL
     ctypedef struct PyTypeObject:
@@ -20,6 +19,5 @@ cdef extern from *:
         object (*tp_new)(PyTypeObject*, object, PyObject*)
     Py_ssize_t slot_offset "strata_slot_offset"(object)
     void set_slot "strata_set_slot"(object, Py_ssize_t, PyObject*)
-    object call_type "strata_call_type"(object, object, object)
     void type_modified "PyType_Modified"(PyTypeObject*)
     Py_ssize_t PyVectorcall_NARGS(size_t)
