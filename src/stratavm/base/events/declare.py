@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar, dataclass_transform
+import inspect
+from collections.abc import Callable
+from typing import Final, TypeVar, dataclass_transform
 
 from stratavm.base.events.construct import install_constructor
 from stratavm.base.events.core import Event, failure_classes
@@ -29,7 +31,7 @@ def event(cls: type[E]) -> type[E]:
     """
     if not issubclass(cls, Event):
         raise TypeError(f"{cls.__name__} is declared as an event, but is no subclass of Event")
-    own: dict[str, object] = cls.__dict__.get("__annotations__", {})
+    own = inspect.get_annotations(cls)
     for name, annotation in own.items():
         if type_name(annotation) not in PLAIN + PLAIN_TUPLES:
             raise TypeError(f"{cls.__name__}.{name}: expected plain data, found {type_name(annotation)}")
@@ -38,7 +40,8 @@ def event(cls: type[E]) -> type[E]:
     body = {k: v for k, v in cls.__dict__.items() if k not in own and k not in ("__dict__", "__weakref__")}
     body |= {"__slots__": tuple(n for n in own if n not in inherited), "__match_args__": tuple(declared)}
     body["__qualname__"] = cls.__qualname__
-    made: type[E] = type(cls)(cls.__name__, cls.__bases__, body)
+    metaclass: Callable[..., type[E]] = type(cls)
+    made = metaclass(cls.__name__, cls.__bases__, body)
     install_constructor(made, {name: default for name, (_, default) in declared.items()}, MISSING)
     FIELDS[made] = declared
     CLASSES[class_name(made)] = made
