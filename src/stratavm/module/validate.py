@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from stratavm.base.errors import ModuleError, Unsupported, ValidationError
@@ -360,10 +361,26 @@ def _check_bodies(context: Context, bodies: Bodies, threads: int) -> None:
     if workers <= 1 or (threads == 0 and size < SERIAL_BYTES):
         drain()
     else:
-        from concurrent.futures import ThreadPoolExecutor  # 10 ms of imports that small modules need not pay
-
-        with ThreadPoolExecutor(workers, "strata-validate") as pool:
-            for future in [pool.submit(drain) for _ in range(workers)]:
-                future.result()
+        _on_threads(drain, workers)
     if faults:
         raise faults[min(faults)]
+
+
+def _on_threads(work: Callable[[], None], count: int) -> None:
+    """Run ``work`` on this thread and ``count - 1`` others; the first exception comes out."""
+    errors: list[BaseException] = []
+
+    def guarded() -> None:
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+
+    others = [threading.Thread(target=guarded, name=f"strata-validate-{i}") for i in range(count - 1)]
+    for other in others:
+        other.start()
+    guarded()
+    for other in others:
+        other.join()
+    if errors:
+        raise errors[0]

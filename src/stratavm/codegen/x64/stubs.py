@@ -8,8 +8,8 @@ return address; entry stubs build it and the trap exit takes it down.
 
 from __future__ import annotations
 
+from array import array
 from functools import lru_cache
-from struct import Struct
 from typing import Final
 
 from stratavm.base.errors import TRAPS_BY_NAME
@@ -24,7 +24,8 @@ SAVED: Final = ("rbx", "r12", "r13", "r14", "r15")
 LAZY_STUB_BYTES: Final = 16
 """Size of one lazy stub: stub *i* of a block starts at ``i * LAZY_STUB_BYTES``."""
 MAX_LAZY_STUBS: Final = 1_000_000
-_LAZY_ENTRY = Struct("<HIBi5s")
+_LAZY_ENTRY: Final = bytes.fromhex("41bb00000000 e900000000 cccccccccc")
+"""``mov r11d, index; jmp common``, padded; the numbers are at 2 and at 7."""
 CELL: Final = layout.ARG_CELL
 
 _EXEC = {f.name: layout.EXEC.offset(f.name) for f in layout.EXEC.fields}
@@ -233,10 +234,16 @@ _ALL = (
 )
 
 
-def _lazy_entry(index: int, common: int) -> bytes:
-    """``mov r11d, index; jmp common``, padded: written out, since a large module has tens of thousands."""
-    after_jump = index * LAZY_STUB_BYTES + 11
-    return _LAZY_ENTRY.pack(0xBB41, index, 0xE9, common - after_jump, b"\xcc" * 5)
+def _lazy_entries(count: int, common: int) -> bytes:
+    """Every entry, byte lane by byte lane: a large module has tens of thousands."""
+    entries = bytearray(_LAZY_ENTRY * count)
+    first = common - 11  # a jump counts from its end, 11 bytes into the entry
+    jumps = array("i", range(first, first - count * LAZY_STUB_BYTES, -LAZY_STUB_BYTES))
+    for at, numbers in ((2, array("I", range(count))), (7, jumps)):
+        lanes = numbers.tobytes()
+        for lane in range(4):
+            entries[at + lane :: LAZY_STUB_BYTES] = lanes[lane::4]
+    return bytes(entries)
 
 
 @lru_cache(maxsize=64)
@@ -250,7 +257,7 @@ def lazy_stubs(count: int) -> Code:
         raise ValueError(f"{count} lazy stubs, the limit is {MAX_LAZY_STUBS}")
     a = Asm()
     common = count * LAZY_STUB_BYTES
-    a.append(b"".join(_lazy_entry(i, common) for i in range(count)))
+    a.append(_lazy_entries(count, common))
     frame = _area_bytes(_ARGUMENTS)
     a.ins("push_r", "rbp")
     a.ins("mov_rr", "rbp", "rsp")

@@ -43,7 +43,8 @@ class LazyCode:
         self._recorder = recorder
         self._fallback: TierModule | None = None
         self._stubs = 0
-        self._instances: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._instances: list[weakref.ref[Any]] = []
+        self._prune_at = 16
 
     def attach(self, instance: Any) -> None:
         """Make an instance callable."""
@@ -54,11 +55,18 @@ class LazyCode:
             [self._stubs] = publish(self.owner, [lazy_stubs(count)])
         instance.set_lazy_code(self._stubs, LAZY_STUB_BYTES)
         instance.compiler = self.compile_at_call
-        self._instances.add(instance)
+        self._remember(instance)
         for index, address in list(self.addresses.items()):
             instance.set_code(index, address)
         if self._fallback is not None:
             self._fallback.attach(instance)
+
+    def _remember(self, instance: Any) -> None:
+        """Add an instance to those that new code is published to; forget the dead now and then."""
+        if len(self._instances) >= self._prune_at:
+            self._instances = [r for r in self._instances if r() is not None]
+            self._prune_at = max(16, 2 * len(self._instances))
+        self._instances.append(weakref.ref(instance))
 
     def compile_at_call(self, defined_index: int) -> int:
         """The address of a function's code: what a lazy stub asks for."""
@@ -99,16 +107,20 @@ class LazyCode:
         won = self.addresses.setdefault(defined_index, address)
         if won == address:
             self.code_bytes += size
-        for instance in list(self._instances):
-            instance.set_code(defined_index, won)
+        for reference in self._instances:
+            instance = reference()
+            if instance is not None:
+                instance.set_code(defined_index, won)
         return won
 
     def _attach_fallback(self) -> None:
         """Make every instance runnable on the fallback tier, at the first function that needs it."""
         if self._fallback is None and self._fallback_tier is not None:
             self._fallback = self._fallback_tier.load(self.valid)
-            for instance in list(self._instances):
-                self._fallback.attach(instance)
+            for reference in self._instances:
+                instance = reference()
+                if instance is not None:
+                    self._fallback.attach(instance)
 
     def close(self) -> None:
         """Nothing new will be compiled; instances keep the owner of the code alive through this object."""
