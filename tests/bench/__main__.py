@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-from tests.bench import compiling, di, events, kernels, start
+from tests.bench import boundary, compiling, di, events, kernels, start
 from tests.bench.measure import Row, geometric_mean
 from tests.bench.peers import EPOCHS, OURS, WASMTIME
 
@@ -27,6 +27,7 @@ SUITES: Final[dict[str, Callable[[int], Iterator[Row]]]] = {
     "kernel": kernels.measure,
     "events": events.measure,
     "di": di.measure,
+    "boundary": boundary.measure,
 }
 
 
@@ -56,7 +57,7 @@ def main() -> int:
 
 def failures(rows: list[Row]) -> list[str]:
     """Thresholds that the issues state, where this run shows them broken."""
-    problems = events.failures(rows) + di.failures(rows)
+    problems = events.failures(rows) + di.failures(rows) + boundary.failures(rows)
     for row in rows:
         if row.suite == "start" and row.name.startswith("CPython") and row.values["strata"] > 600:
             problems.append(f"{row.name}: {row.values['strata']:.0f} ms, at most 600 ms")

@@ -28,7 +28,7 @@ class Engine:
         bus: where its events go: ``engine.bus.subscribe(Trapped, print)``.
     """
 
-    __slots__ = ("bus", "config", "runtime", "services", "source", "tier")
+    __slots__ = ("_default_limits", "bus", "config", "runtime", "services", "source", "tier")
 
     config: Config
     services: Container
@@ -43,17 +43,24 @@ class Engine:
         self.source = self.bus.source("engine")
         self.runtime = self.services[Runtime]
         self.tier = self.services.get(Tier)
+        self._default_limits: StoreLimits | None = None
         if self.source.hears(EngineCreated):  # a bus that was given may have listeners already
             self.source.emit(EngineCreated(self.config.tier, self.config.memory_plan))
 
     def store_limits(self, limits: StoreLimits | None = None) -> StoreLimits:
         """The limits of a store: those given, and this engine's cap on memories."""
-        chosen = limits or StoreLimits()
+        if limits is not None:
+            return self._completed(limits)
+        if self._default_limits is None:
+            self._default_limits = self._completed(StoreLimits())
+        return self._default_limits
+
+    def _completed(self, limits: StoreLimits) -> StoreLimits:
         limiter = self.services.get(GrowthLimiter)
-        if chosen.limiter is None and not isinstance(limiter, NoLimiter):
-            chosen = replace(chosen, limiter=limiter.allows)
+        if limits.limiter is None and not isinstance(limiter, NoLimiter):
+            limits = replace(limits, limiter=limiter.allows)
         cap = self.config.max_memory_bytes
-        return chosen if cap is None else replace(chosen, memory_bytes=min(cap, chosen.memory_bytes))
+        return limits if cap is None else replace(limits, memory_bytes=min(cap, limits.memory_bytes))
 
     def __repr__(self) -> str:
         return f"Engine(tier={self.config.tier!r})"

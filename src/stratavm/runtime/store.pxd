@@ -22,7 +22,7 @@ cdef class Store:
     cdef readonly object limits
     cdef readonly list instances      # strong: a funcref is a raw address into one of them
     cdef list ranges                  # (first, end, owner) of FuncRecs, sorted; strong: owners live as long as the store
-    cdef object roots                 # weak set of tables and globals that may hold handles
+    cdef object roots                 # weak set of tables and globals that may hold handles, or None
     cdef dict functions               # FuncRec address -> FuncRef
     cdef object in_flight             # a host exception on its way out
     cdef list handles                 # externref handle - 1 -> object

@@ -162,7 +162,7 @@ class Store:
         self.instances = []
         self.ranges = []
         self.functions = {}
-        self.roots = weakref.WeakSet()
+        self.roots = None
         self.handles = []
         self.free_handles = []
         self.handle_of = {}
@@ -430,14 +430,18 @@ class Store:
 
     def count(self, kind: str) -> None:
         """Account for a new memory, table or instance; raises ResourceLimit."""
-        limit: object = getattr(self.limits, kind)
-        now: object = {"memories": self.n_memories, "tables": self.n_tables, "instances": len(self.instances)}[kind]
+        limit: object
+        now: object
+        if kind == "memories":
+            now, limit = self.n_memories, self.limits.memories
+            self.n_memories += now < limit
+        elif kind == "tables":
+            now, limit = self.n_tables, self.limits.tables
+            self.n_tables += now < limit
+        else:
+            now, limit = len(self.instances), self.limits.instances
         if now >= limit:
             raise ResourceLimit(f"the store has {now} {kind}, its limit", limit=kind)
-        if kind == "memories":
-            self.n_memories += 1
-        elif kind == "tables":
-            self.n_tables += 1
 
     # ---- functions and handles ----
 
@@ -502,6 +506,8 @@ class Store:
 
     def add_root(self, holder: object) -> None:
         """A table or global that may hold handles: anything with ``held_handles()``."""
+        if self.roots is None:
+            self.roots = weakref.WeakSet()
         self.roots.add(holder)
 
     def gc(self) -> int:
@@ -524,7 +530,7 @@ class Store:
         The second look is for raw results of the call that has just ended: the caller has yet to ask for the objects.
         """
         held: set = set()
-        for root in list(self.roots):
+        for root in list(self.roots or ()):
             held.update(root.held_handles())
         free: set = set(self.free_handles)
         unheld: set = {h for h in range(1, len(self.handles) + 1) if h not in held and h not in free}

@@ -1,0 +1,162 @@
+"""The boundary with Python: calls, host calls, traps, memory, instances. Nanoseconds net of the loop."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, TypeAlias
+
+from tests.bench.measure import Row, per_call
+
+MODULE: Final = """(module
+  (import "e" "f" (func $f (param i32) (result i32)))
+  (memory (export "memory") 32)
+  (func (export "nop"))
+  (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
+  (func (export "six") (param i32 i64 f32 f64 i32 i64) (result f64) (local.get 3))
+  (func (export "two") (result i32 i32) (i32.const 1) (i32.const 2))
+  (func (export "trap") unreachable)
+  (func (export "host") (param i32)
+    (loop (drop (call $f (local.get 0))) (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))"""
+PLAIN: Final = '(module (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))'
+WITH_MEMORY: Final = """(module (memory (export "memory") 1) (data (i32.const 8) "hello")
+  (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))"""
+HOST_CALLS: Final = 1000
+MIB: Final = 1 << 20
+
+Statement: TypeAlias = "tuple[str, Mapping[str, Any]]"
+Column: TypeAlias = "dict[str, Statement]"
+LIMITS: Final[Mapping[str, float]] = {
+    "no arguments": 30, "add(i32, i32)": 40, "six mixed": 70, "host call": 60, "trap to exception": 6000,
+    "read 1 byte": 35, "slice of 1 MiB": 80, "instantiate": 10_000, "instantiate, memory": 30_000,
+}  # fmt: skip
+"""What issue 5 allows, in nanoseconds on a quiet machine."""
+
+
+def same(x: int) -> int:
+    """The host function."""
+    return x
+
+
+def caught(call: Callable[[], object]) -> None:
+    """A call that traps."""
+    try:
+        call()
+    except Exception:
+        return
+    raise AssertionError("no trap")
+
+
+def _strata() -> Column:
+    import stratavm
+
+    instance = stratavm.load(MODULE, imports={"e": {"f": same}})
+    exports = instance.exports
+    linker = stratavm.Linker()
+    modules = {name: stratavm.Module(text) for name, text in (("plain", PLAIN), ("memory", WITH_MEMORY))}
+    make = {name: lambda m=m: linker.instantiate(stratavm.Store(), m) for name, m in modules.items()}  # type: ignore[misc]
+    memory = {"m": exports.memory, "data": bytes(MIB)}
+    return {
+        "no arguments": ("f()", {"f": exports.nop}),
+        "add(i32, i32)": ("f(1, 2)", {"f": exports.add}),
+        "six mixed": ("f(1, 2, 3.0, 4.0, 5, 6)", {"f": exports.six}),
+        "two results": ("f()", {"f": exports.two}),
+        "host call": (f"f({HOST_CALLS})", {"f": exports.host}),
+        "trap to exception": ("t(f)", {"f": exports.trap, "t": caught}),
+        "read 1 byte": ("m[5]", memory),
+        "read 16 bytes": ("m.read(0, 16)", memory),
+        "slice of 1 MiB": (f"m[0:{MIB}]", memory),
+        "copy 1 MiB out": (f"m.read(0, {MIB})", memory),
+        "copy 1 MiB in": ("m.write(0, data)", memory),
+        "instantiate": ("make()", {"make": make["plain"]}),
+        "instantiate, memory": ("make()", {"make": make["memory"]}),
+    }
+
+
+def _wasmtime() -> Column:
+    import wasmtime
+
+    engine = wasmtime.Engine()
+    store = wasmtime.Store(engine)
+    i32 = wasmtime.ValType.i32()
+    host = wasmtime.Func(store, wasmtime.FuncType([i32], [i32]), same)
+    exports = wasmtime.Instance(store, wasmtime.Module(engine, MODULE), [host]).exports(store)
+    memory = {"m": exports["memory"], "s": store, "data": bytes(MIB)}
+    modules = {name: wasmtime.Module(engine, text) for name, text in (("plain", PLAIN), ("memory", WITH_MEMORY))}
+    make = {name: lambda m=m: wasmtime.Instance(wasmtime.Store(engine), m, []) for name, m in modules.items()}  # type: ignore[misc]
+
+    def f(name: str) -> dict[str, Any]:
+        return {"f": exports[name], "s": store}
+
+    trap = exports["trap"]
+    return {
+        "no arguments": ("f(s)", f("nop")),
+        "add(i32, i32)": ("f(s, 1, 2)", f("add")),
+        "six mixed": ("f(s, 1, 2, 3.0, 4.0, 5, 6)", f("six")),
+        "two results": ("f(s)", f("two")),
+        "host call": (f"f(s, {HOST_CALLS})", f("host")),
+        "trap to exception": ("t(f)", {"f": lambda: trap(store), "t": caught}),
+        "read 1 byte": ("m.read(s, 5, 6)", memory),
+        "read 16 bytes": ("m.read(s, 0, 16)", memory),
+        "copy 1 MiB out": (f"m.read(s, 0, {MIB})", memory),
+        "copy 1 MiB in": ("m.write(s, data)", memory),
+        "instantiate": ("make()", {"make": make["plain"]}),
+        "instantiate, memory": ("make()", {"make": make["memory"]}),
+    }
+
+
+def _wasm3() -> Column:
+    import wasm3
+
+    from stratavm.module.parser import parse_module
+
+    environment = wasm3.Environment()
+    runtime = environment.new_runtime(1 << 20)
+    module = environment.parse_module(parse_module(MODULE).binary)
+    runtime.load(module)
+    module.link_function("e", "f", "i(i)", same)
+    memory = {"m": runtime.get_memory(0)}
+    binaries = {name: parse_module(text).binary for name, text in (("plain", PLAIN), ("memory", WITH_MEMORY))}
+
+    def make(name: str) -> None:
+        new = environment.new_runtime(65536)
+        new.load(environment.parse_module(binaries[name]))
+
+    def f(name: str) -> dict[str, Any]:
+        return {"f": runtime.find_function(name)}
+
+    return {  # no traps: each one writes a backtrace to standard error
+        "no arguments": ("f()", f("nop")),
+        "add(i32, i32)": ("f(1, 2)", f("add")),
+        "six mixed": ("f(1, 2, 3.0, 4.0, 5, 6)", f("six")),
+        "two results": ("f()", f("two")),
+        "host call": (f"f({HOST_CALLS})", f("host")),
+        "read 1 byte": ("m[5]", memory),
+        "slice of 1 MiB": (f"m[0:{MIB}]", memory),
+        "instantiate": ("make('plain')", {"make": make}),
+        "instantiate, memory": ("make('memory')", {"make": make}),
+    }
+
+
+def measure(rounds: int) -> Iterator[Row]:
+    """One row per operation."""
+    columns = {"strata": _strata(), "wasmtime": _wasmtime(), "pywasm3": _wasm3()}
+    floor: Statement = ("f(1, 2)", {"f": operator.add})
+    for name in columns["strata"]:
+        statements = {engine: column[name] for engine, column in columns.items() if name in column}
+        statements["operator.add"] = floor
+        inner = HOST_CALLS if name == "host call" else 1
+        loops = 5 if inner > 1 else 50 if "MiB" in name and "copy" in name else 300
+        values = per_call(statements, rounds, loops)
+        del statements["operator.add"]
+        scaled = {e: v / (inner if e in statements else 1) for e, v in values.items()}
+        yield Row("boundary", name, "ns", scaled)
+
+
+def failures(rows: list[Row]) -> list[str]:
+    """Rows over what the issue allows."""
+    return [
+        f"{row.name}: {row.values['strata']:.0f} ns, at most {LIMITS[row.name]:.0f} ns"
+        for row in rows
+        if row.suite == "boundary" and row.name in LIMITS and row.values["strata"] > LIMITS[row.name]
+    ]
