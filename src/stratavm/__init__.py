@@ -9,6 +9,41 @@ else:
 
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False  # true for type checkers only, which read what follows
+if TYPE_CHECKING:
+    from stratavm.base.errors import Closed as Closed
+    from stratavm.base.errors import DeadlineExceeded as DeadlineExceeded
+    from stratavm.base.errors import DecodeError as DecodeError
+    from stratavm.base.errors import ExitError as ExitError
+    from stratavm.base.errors import InstanceBusy as InstanceBusy
+    from stratavm.base.errors import InstancePoisoned as InstancePoisoned
+    from stratavm.base.errors import Interrupted as Interrupted
+    from stratavm.base.errors import LinkError as LinkError
+    from stratavm.base.errors import ModuleError as ModuleError
+    from stratavm.base.errors import ParseError as ParseError
+    from stratavm.base.errors import ResourceLimit as ResourceLimit
+    from stratavm.base.errors import StackOverflow as StackOverflow
+    from stratavm.base.errors import StoreBusy as StoreBusy
+    from stratavm.base.errors import StrataError as StrataError
+    from stratavm.base.errors import Trap as Trap
+    from stratavm.base.errors import Unsupported as Unsupported
+    from stratavm.base.errors import ValidationError as ValidationError
+    from stratavm.engine import Caller as Caller
+    from stratavm.engine import Config as Config
+    from stratavm.engine import Engine as Engine
+    from stratavm.engine import Func as Func
+    from stratavm.engine import Global as Global
+    from stratavm.engine import HostSpec as HostSpec
+    from stratavm.engine import Instance as Instance
+    from stratavm.engine import Linker as Linker
+    from stratavm.engine import Memory as Memory
+    from stratavm.engine import Module as Module
+    from stratavm.engine import Store as Store
+    from stratavm.engine import Table as Table
+    from stratavm.engine.load import load as load
+    from stratavm.runtime.limits import StoreLimits as StoreLimits
+    from stratavm.wasi import Wasi as Wasi
+
 # Public name → where it lives; resolved at first use, so that `import stratavm` stays cheap.
 _EXPORTS: dict[str, str] = {
     **{

@@ -30,7 +30,8 @@ LIMITS: Final[Mapping[str, float]] = {
     "no arguments": 30, "add(i32, i32)": 40, "six mixed": 70, "host call": 60, "trap to exception": 6000,
     "read 1 byte": 35, "slice of 1 MiB": 80, "instantiate": 10_000, "instantiate, memory": 30_000,
 }  # fmt: skip
-"""What issue 5 allows, in nanoseconds on a quiet machine."""
+"""What issue 5 allows, in nanoseconds on a quiet machine: one on which ``operator.add`` takes ``QUIET_FLOOR_NS``."""
+QUIET_FLOOR_NS: Final = 8.5
 
 
 def same(x: int) -> int:
@@ -54,7 +55,13 @@ def _strata() -> Column:
     exports = instance.exports
     linker = stratavm.Linker()
     modules = {name: stratavm.Module(text) for name, text in (("plain", PLAIN), ("memory", WITH_MEMORY))}
-    make = {name: lambda m=m: linker.instantiate(stratavm.Store(), m) for name, m in modules.items()}  # type: ignore[misc]
+
+    def make(name: str) -> None:
+        with (
+            stratavm.Store() as store
+        ):  # closing it frees everything, as dropping the last reference does for the others
+            linker.instantiate(store, modules[name])
+
     memory = {"m": exports.memory, "data": bytes(MIB)}
     return {
         "no arguments": ("f()", {"f": exports.nop}),
@@ -68,8 +75,8 @@ def _strata() -> Column:
         "slice of 1 MiB": (f"m[0:{MIB}]", memory),
         "copy 1 MiB out": (f"m.read(0, {MIB})", memory),
         "copy 1 MiB in": ("m.write(0, data)", memory),
-        "instantiate": ("make()", {"make": make["plain"]}),
-        "instantiate, memory": ("make()", {"make": make["memory"]}),
+        "instantiate": ("make('plain')", {"make": make}),
+        "instantiate, memory": ("make('memory')", {"make": make}),
     }
 
 
@@ -154,9 +161,11 @@ def measure(rounds: int) -> Iterator[Row]:
 
 
 def failures(rows: list[Row]) -> list[str]:
-    """Rows over what the issue allows."""
+    """Rows over what the issue allows. On a machine that is slower, or busy, the allowance grows with the floor."""
+    ours = [row for row in rows if row.suite == "boundary"]
+    slower = max([1.0, *(row.values["operator.add"] / QUIET_FLOOR_NS for row in ours if row.name == "no arguments")])
     return [
-        f"{row.name}: {row.values['strata']:.0f} ns, at most {LIMITS[row.name]:.0f} ns"
-        for row in rows
-        if row.suite == "boundary" and row.name in LIMITS and row.values["strata"] > LIMITS[row.name]
+        f"{row.name}: {row.values['strata']:.0f} ns, at most {LIMITS[row.name]:.0f} ns × {slower:.2f}"
+        for row in ours
+        if row.name in LIMITS and row.values["strata"] > LIMITS[row.name] * slower
     ]

@@ -13,11 +13,11 @@ from cython.cimports.stratavm.engine.python import (
     PyFloat_AS_DOUBLE,
     PyFloat_CheckExact,
     PyFloat_FromDouble,
-    PyLong_AsLongLongAndOverflow,
     PyLong_AsUnsignedLongLong,
     PyLong_Check,
     PyLong_FromLong,
     PyLong_FromLongLong,
+    int_value,
 )
 
 from stratavm.spec.types import F32, F64, I32, I64
@@ -46,8 +46,7 @@ def unbox(
     i: cython.Py_ssize_t
     code: cython.char
     value: cython.pointer(PyObject)
-    number: cython.longlong
-    overflow: cython.int = 0
+    number: cython.longlong = 0
     single: cython.float
     for i in range(n):
         code = codes[i]
@@ -55,16 +54,15 @@ def unbox(
         if code == ord("i"):
             if not PyLong_Check(value):
                 return True
-            number = PyLong_AsLongLongAndOverflow(value, cython.address(overflow))
-            if overflow or number < -0x80000000 or number > 0xFFFFFFFF:
+            if int_value(value, cython.address(number)) or number < -0x80000000 or number > 0xFFFFFFFF:
                 return True
             cells[2 * i] = cython.cast(uint32_t, number)
         elif code == ord("l"):
             if not PyLong_Check(value):
                 return True
-            number = PyLong_AsLongLongAndOverflow(value, cython.address(overflow))
-            cells[2 * i] = cython.cast(uint64_t, number)
-            if overflow and (overflow < 0 or upper_half(value, cython.address(cells[2 * i]))):
+            if not int_value(value, cython.address(number)):
+                cells[2 * i] = cython.cast(uint64_t, number)
+            elif upper_half(value, cython.address(cells[2 * i])):
                 return True
         elif not PyFloat_CheckExact(value):
             return True
@@ -82,7 +80,7 @@ def unbox(
 @cython.cfunc
 @cython.exceptval(check=False)
 def upper_half(value: cython.pointer(PyObject), cell: cython.pointer(uint64_t)) -> cython.bint:
-    """An int of 2⁶³ … 2⁶⁴ − 1; true if it is larger."""
+    """An int of 2⁶³ … 2⁶⁴ − 1; true if it is another one."""
     cell[0] = PyLong_AsUnsignedLongLong(value)
     if PyErr_Occurred() != cython.NULL:
         PyErr_Clear()

@@ -10,7 +10,8 @@ leave, convert the results.
 import inspect
 
 import cython
-from cython.cimports.cpython.ref import PyObject
+from cython.cimports.cpython.ref import Py_INCREF, PyObject
+from cython.cimports.cpython.tuple import PyTuple_New, PyTuple_SET_ITEM
 from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.stratavm.engine.cells import CELL_WORDS, MAX_CELLS, box, unbox
 from cython.cimports.stratavm.engine.hostcall import TypedHost
@@ -157,10 +158,12 @@ def boxed_tuple(self: Func, cells: cython.pointer(uint64_t)) -> object:
     """Several results."""
     i: cython.Py_ssize_t
     codes: cython.p_char = self.results
-    values: list = []
+    values: tuple = PyTuple_New(self.n_results)
     for i in range(self.n_results):
-        values.append(box(codes[i], cells + 2 * i))
-    return tuple(values)
+        value: object = box(codes[i], cells + 2 * i)
+        Py_INCREF(value)
+        PyTuple_SET_ITEM(values, i, value)
+    return values
 
 
 @cython.cfunc

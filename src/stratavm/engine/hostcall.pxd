@@ -8,5 +8,4 @@ cdef class TypedHost(HostFunction):
     cdef object refs                  # the public store: references to objects and back
     cdef bytes param_codes            # see ``cells``
     cdef bytes result_codes
-    cdef bint quick
     cdef object run(self, list values)

@@ -18,7 +18,7 @@ from cython.cimports.stratavm.engine.python import (
     PyTuple_GET_SIZE,
 )
 from cython.cimports.stratavm.runtime.func import fill_cells, read_cells
-from cython.cimports.stratavm.runtime.host import HostFunction
+from cython.cimports.stratavm.runtime.host import HostFunction, as_run_cells, may_raise_t
 
 from stratavm.engine.cells import codes_of
 from stratavm.engine.host import wants_caller
@@ -38,18 +38,11 @@ class TypedHost(HostFunction):
         self.caller = caller if wants_caller(function) else None
         self.param_codes = codes_of(type.params)
         self.result_codes = codes_of(type.results)
-        self.quick = (
-            b"-" not in self.param_codes + self.result_codes and max(len(type.params), len(type.results)) <= MAX_CELLS
-        )
-
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def invoke(self, cells: cython.pointer(uint64_t)) -> cython.int:
-        """Run it: arguments and results in cells."""
-        if self.quick:
-            return run_quickly(self, cells)
-        fill_cells(self.store, cells, self.run(read_cells(cells, self.params)), self.results)
-        return 0
+        plain: object = b"-" not in self.param_codes + self.result_codes
+        if plain and max(len(type.params), len(type.results)) <= MAX_CELLS:
+            self.run_cells = as_run_cells(cython.cast(may_raise_t, run_quickly))
+        else:
+            self.run_cells = as_run_cells(cython.cast(may_raise_t, run_slowly))
 
     @cython.cfunc
     def run(self, raws: list) -> object:
@@ -65,6 +58,14 @@ class TypedHost(HostFunction):
         if len(args) != len(self.params):
             raise TypeError(f"host function {self.label}: expected {len(self.params)} values, got {len(args)}")
         return self.run(list(args))
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def run_slowly(self: TypedHost, cells: cython.pointer(uint64_t)) -> cython.int:
+    """Anything that ``values`` converts."""
+    fill_cells(self.store, cells, self.run(read_cells(cells, self.params)), self.results)
+    return 0
 
 
 @cython.cfunc

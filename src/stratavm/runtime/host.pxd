@@ -4,10 +4,16 @@ from libc.stdint cimport uint64_t
 from stratavm.runtime._gen_layout cimport FuncRec, HostFunc
 from stratavm.runtime.func cimport FuncRef
 
+# Runs it: arguments and results in cells. -1 with an error set is a failure; no exception machinery of Cython's.
+ctypedef int (*run_cells_t)(HostFunction, uint64_t*) noexcept
+ctypedef int (*may_raise_t)(HostFunction, uint64_t*) except -1
+
 @cython.no_gc_clear  # cycles end in the lists and dicts of the Store, which are cleared
 cdef class HostFunction(FuncRef):
     cdef FuncRec own_rec
     cdef HostFunc own_host
     cdef object function
     cdef object label
-    cdef int invoke(self, uint64_t* cells) except -1
+    cdef run_cells_t run_cells        # set by the class that converts
+
+cdef run_cells_t as_run_cells(may_raise_t function) noexcept

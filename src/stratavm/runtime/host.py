@@ -4,6 +4,7 @@
 import cython
 from cython.cimports.cpython.ref import PyObject
 from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.stratavm.base.events.ring import Ring
 from cython.cimports.stratavm.runtime._gen_layout import (
     BUILTIN_HOST_CALL,
     MAGIC_HOST,
@@ -13,7 +14,7 @@ from cython.cimports.stratavm.runtime._gen_layout import (
 )
 from cython.cimports.stratavm.runtime.func import FuncRef, cell_widths, fill_cells, read_cells
 from cython.cimports.stratavm.runtime.native import stack_pointer
-from cython.cimports.stratavm.runtime.store import Store, builtin_table, deliver_events, regain_gil
+from cython.cimports.stratavm.runtime.store import Store, builtin_table, regain_gil
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 from cython.cimports.stratavm.runtime.ticker import TICKER_TICKS, ticker_state, wake_ticker
 
@@ -36,6 +37,7 @@ class HostFunction(FuncRef):
         self.label = name
         self.params = cell_widths(type.params)
         self.results = cell_widths(type.results)
+        self.run_cells = as_run_cells(run_lists)
         self.rec = cython.address(self.own_rec)
         self.own_host.magic = MAGIC_HOST
         self.own_host.callable = cython.cast(cython.p_void, self)
@@ -71,14 +73,6 @@ class HostFunction(FuncRef):
             raise TypeError(f"host function {self.label}: expected {len(self.params)} values, got {len(args)}")
         return self.checked(self.function(list(args)))
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def invoke(self, cells: cython.pointer(uint64_t)) -> cython.int:
-        """Run it: arguments and results in cells. Subclasses convert in their own way."""
-        results: object = self.function(read_cells(cells, self.params))
-        fill_cells(self.store, cells, self.checked(results), self.results)
-        return 0
-
     def checked(self, results: object) -> list:
         """The function's results if they are as many as its type says."""
         if not isinstance(results, list) or len(results) != len(self.results):
@@ -87,26 +81,92 @@ class HostFunction(FuncRef):
 
 
 @cython.cfunc
+@cython.exceptval(-1, check=False)
+def run_lists(self: HostFunction, cells: cython.pointer(uint64_t)) -> cython.int:
+    """Run the Python function on lists of raw bits."""
+    results: object = self.function(read_cells(cells, self.params))
+    fill_cells(self.store, cells, self.checked(results), self.results)
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def as_run_cells(function: may_raise_t) -> run_cells_t:
+    """The same function to a caller that looks at the error itself."""
+    return cython.cast(run_cells_t, function)
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def raise_what_is_set() -> cython.int:
+    """For the code below: a C function has failed."""
+    return -1
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def keep_error(function: HostFunction, overflow: cython.bint) -> cython.int:
+    """Keep what was raised: it comes out of the outermost call unchanged."""
+    try:
+        if overflow:
+            raise StackOverflow(detail=f"in a call of host function {function.label}")
+        raise_what_is_set()
+    except BaseException as error:
+        function.store.in_flight = error
+    return TRAP_HOST_EXCEPTION
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def deliver_first(function: HostFunction) -> cython.int:
+    """Deliver the events that the guest recorded. Non-zero: a listener's exception is kept."""
+    ring: cython.pointer(Ring) = function.store.ring
+    if ring == cython.NULL or (ring.head == ring.tail and ring.overflow == cython.NULL):
+        return 0
+    return deliver_or_keep(function)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def deliver_or_keep(function: HostFunction) -> cython.int:
+    """``deliver_first`` where there are events."""
+    try:
+        function.store.deliver()
+    except BaseException as error:
+        function.store.in_flight = error
+        return 1
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def wake_or_keep(function: HostFunction) -> uint32_t:
+    """Give a forked child a ticker: 0, or the trap kind."""
+    try:
+        wake_ticker()
+    except BaseException as error:
+        function.store.in_flight = error
+        return TRAP_HOST_EXCEPTION
+    return 0
+
+
+@cython.cfunc
 @cython.exceptval(check=False)
 def call_python(
-    context: cython.pointer(ExecContext), host: cython.pointer(HostFunc), cells: cython.pointer(uint64_t)
+    context: cython.pointer(ExecContext), function: HostFunction, cells: cython.pointer(uint64_t)
 ) -> uint32_t:
-    """Run the Python function. Whatever it raises is kept and comes out of the outermost call unchanged."""
-    function: HostFunction = cython.cast(HostFunction, cython.cast(cython.pointer(PyObject), host.callable))
-    store: Store = cython.cast(Store, cython.cast(cython.pointer(PyObject), context.store))
+    """Run the Python function: 0, or the trap kind."""
     saved_sp: uint64_t = context.saved_sp
     saved_fp: uint64_t = context.saved_fp
     status: uint32_t = 0
-    try:
-        if stack_pointer() + 65536 < context.real_limit:
-            raise StackOverflow(detail=f"in a call of host function {function.label}")
-        deliver_events(store)
-        function.invoke(cells)
-        if ticker_state != TICKER_TICKS:  # it has forked, and is the child
-            wake_ticker()
-    except BaseException as error:
-        store.in_flight = error
+    overflow: cython.bint = stack_pointer() + 65536 < context.real_limit
+    if not overflow and deliver_first(function) != 0:
         status = TRAP_HOST_EXCEPTION
+    elif overflow or function.run_cells(function, cells) != 0:
+        status = keep_error(function, overflow)
+    elif ticker_state != TICKER_TICKS:  # it has forked, and is the child
+        status = wake_or_keep(function)
     context.saved_sp = saved_sp
     context.saved_fp = saved_fp
     return status
@@ -121,9 +181,12 @@ def host_call(
     """Builtin ``host_call``."""
     block: cython.pointer(ThreadBlock) = current_block()
     status: uint32_t
-    regain_gil(block)
+    if block.tstate != cython.NULL:
+        regain_gil(block)
     block.in_guest = 0
-    status = call_python(context, host, cells)
+    status = call_python(
+        context, cython.cast(HostFunction, cython.cast(cython.pointer(PyObject), host.callable)), cells
+    )
     block.in_guest = 1
     return status
 

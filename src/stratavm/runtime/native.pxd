@@ -33,8 +33,21 @@ cdef extern from * nogil:
     #define strata_add_64(p, v) __atomic_add_fetch((uint64_t *)(p), (uint64_t)(v), __ATOMIC_SEQ_CST)
     #define strata_load_ptr(p) __atomic_load_n((void **)(p), __ATOMIC_ACQUIRE)
     #define strata_store_ptr(p, v) __atomic_store_n((void **)(p), (void *)(v), __ATOMIC_RELEASE)
+    #define strata_store_relaxed(p, v) __atomic_store_n((void **)(p), (void *)(v), __ATOMIC_RELAXED)
+    #define strata_compiler_fence() __atomic_signal_fence(__ATOMIC_SEQ_CST)
     #define strata_fence() __atomic_thread_fence(__ATOMIC_SEQ_CST)
     #define strata_stack_pointer() ((uint64_t)(uintptr_t)__builtin_frame_address(0))
+
+    /* A barrier on every running thread of this process, so that hot paths need none of their own. Non-zero where the
+       kernel has none (before 4.14, or refused by a filter). Each process registers once. */
+    #define STRATA_MEMBARRIER_EXPEDITED (1 << 3)
+    #define STRATA_MEMBARRIER_REGISTER (1 << 4)
+    static inline int strata_register_barrier(void) {
+        return (int)syscall(__NR_membarrier, STRATA_MEMBARRIER_REGISTER, 0, 0);
+    }
+    static inline int strata_barrier_everywhere(void) {
+        return (int)syscall(__NR_membarrier, STRATA_MEMBARRIER_EXPEDITED, 0, 0);
+    }
 
     static inline uint64_t strata_now_ns(void) {
         struct timespec t;
@@ -70,6 +83,10 @@ cdef extern from * nogil:
     uint64_t add_64 "strata_add_64"(void*, uint64_t)
     void* load_ptr "strata_load_ptr"(void*)
     void store_ptr "strata_store_ptr"(void*, void*)
+    void store_relaxed "strata_store_relaxed"(void*, void*)
+    void compiler_fence "strata_compiler_fence"()
+    int register_barrier "strata_register_barrier"()
+    int barrier_everywhere "strata_barrier_everywhere"()
     void fence "strata_fence"()
     uint64_t stack_pointer "strata_stack_pointer"()
     uint64_t now_ns "strata_now_ns"()

@@ -41,6 +41,7 @@ from cython.cimports.stratavm.runtime.kinds import (
 from cython.cimports.stratavm.runtime.native import (
     and_32,
     array_entry_t,
+    compiler_fence,
     fence,
     load_32,
     load_64,
@@ -50,6 +51,7 @@ from cython.cimports.stratavm.runtime.native import (
     pthread_mutex_unlock,
     stack_pointer,
     store_64,
+    store_relaxed,
 )
 from cython.cimports.stratavm.runtime.python import PyErr_CheckSignals, PyEval_RestoreThread, PyEval_SaveThread
 from cython.cimports.stratavm.runtime.signals import ensure_handlers
@@ -220,8 +222,10 @@ class Store:
         aim(context, block.limit)
         block.in_guest = 0
         block.calls += entry.outermost
-        # A full barrier: the ticker, which parks, sees this thread running, or this thread sees it parked.
-        store_64(cython.address(block.running), cython.cast(uint64_t, context))
+        # Either the ticker, before it parks, sees this thread running, or this thread sees it parked: the ticker runs a
+        # barrier on every thread, so that none is needed here.
+        store_relaxed(cython.address(block.running), context)
+        compiler_fence()
         # Also in a nested call: after a fork inside a host function there is no ticker.
         return 0 if load_32(cython.address(ticker_state)) == TICKER_TICKS else self.wake(entry)
 
@@ -293,7 +297,8 @@ class Store:
             context.thread = cython.NULL
             context.deadline_ns = 0
             context.occupant = 0
-            self.settle()
+            if self.n_handles > self.collect_at:
+                self.settle()
         else:
             aim(context, entry.act.prev_limit)
 

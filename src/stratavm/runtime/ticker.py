@@ -12,7 +12,7 @@ from cython.cimports.posix.time import nanosleep, timespec
 from cython.cimports.stratavm.runtime._gen_layout import PENDING_DEADLINE, PENDING_TICK, ExecContext
 from cython.cimports.stratavm.runtime.native import (
     SIG_BLOCK,
-    fence,
+    barrier_everywhere,
     load_32,
     load_ptr,
     now_ns,
@@ -34,6 +34,7 @@ from cython.cimports.stratavm.runtime.native import (
     pthread_mutex_unlock,
     pthread_sigmask,
     pthread_t,
+    register_barrier,
     sigfillset,
     store_64,
 )
@@ -107,9 +108,9 @@ def run(unused: cython.p_void) -> cython.p_void:
             continue
         pthread_mutex_lock(cython.address(lock))
         ticker_state = PARKED
-        fence()
-        # A thread that entered before it could see PARKED is seen here; one that enters later wakes us.
-        if look(False):
+        # A thread that entered before it could see PARKED is seen here; one that enters later wakes us. Without the
+        # barrier that this needs (an old kernel, a filter) the ticker never parks.
+        if barrier_everywhere() != 0 or look(False):
             ticker_state = TICKER_TICKS
         while ticker_state == PARKED:
             pthread_cond_wait(cython.address(wake), cython.address(lock))
@@ -127,6 +128,7 @@ def start() -> cython.int:
     thread: pthread_t
     attributes: pthread_attr_t
     failed: cython.int
+    register_barrier()
     pthread_attr_init(cython.address(attributes))
     pthread_attr_setstacksize(cython.address(attributes), 256 << 10)
     failed = pthread_create(cython.address(thread), cython.address(attributes), run, cython.NULL)
@@ -141,9 +143,8 @@ def start() -> cython.int:
 
 @cython.cfunc
 def wake_ticker() -> cython.int:
-    """Called with ``running`` set, at every outermost entry: make sure that the ticker ticks."""
+    """Called with ``running`` set, by an entry that does not see the ticker tick: start it or wake it."""
     failed: cython.int = 0
-    fence()
     if load_32(cython.address(ticker_state)) == TICKER_TICKS:
         return 0
     update_period()

@@ -1,0 +1,55 @@
+"""Type stubs of a module's exports: what type checkers and editors need to know about ``import app``."""
+
+from __future__ import annotations
+
+import keyword
+from typing import Final
+
+from stratavm.engine.module import Module
+from stratavm.engine.types import describe_extern
+from stratavm.engine.values import signature
+from stratavm.spec.types import F32, F64, FUNC, I32, I64, V128, FuncType, ValType, heap, is_ref
+
+HEADER: Final = '''"""{name}: exports of a WebAssembly module. Written by ``strata stubs``."""
+
+from typing import Any
+
+from stratavm import Func, Global, Instance, Memory, Table
+
+__wasm__: Instance
+'''
+_NUMBERS: Final = {I32: "int", I64: "int", F32: "float", F64: "float", V128: "bytes"}
+_CLASSES: Final = {"memory": "Memory", "table": "Table", "global": "Global"}
+
+
+def type_stub(module: Module) -> str:
+    """The text of a ``.pyi`` file. Exports whose names are no Python names are listed in a comment."""
+    lines, others = [HEADER.format(name=module.name)], []
+    for export in module.exports:
+        if not export.name.isidentifier() or keyword.iskeyword(export.name):
+            others.append(f"#   {export.name!a}: {describe_extern(module.export_type(export))}")
+            continue
+        type_ = module.export_type(export)
+        if isinstance(type_, FuncType):
+            lines.append(_function(export.name, type_))
+        else:
+            lines.append(f"{export.name}: {_CLASSES.get(export.kind, 'Any')}  # {describe_extern(type_)}")
+    if others:
+        lines += ["", "# Use getattr for:", *others]
+    return "\n".join(lines) + "\n"
+
+
+def _function(name: str, type_: FuncType) -> str:
+    parameters = [f"p{i}: {python_type(t)}" for i, t in enumerate(type_.params)]
+    if parameters:
+        parameters.append("/")
+    results = [python_type(t) for t in type_.results]
+    returned = "None" if not results else results[0] if len(results) == 1 else f"tuple[{', '.join(results)}]"
+    return f"def {name}({', '.join(parameters)}) -> {returned}: ...  # {signature(name, type_)}"
+
+
+def python_type(type_: ValType) -> str:
+    """The Python type of values of a WebAssembly type, as an annotation."""
+    if type_ in _NUMBERS:
+        return _NUMBERS[type_]
+    return "Func | None" if is_ref(type_) and heap(type_) == FUNC else "Any"
