@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from stratavm.codegen.code import Code
-from stratavm.codegen.worker import STAGES, Worker
+from stratavm.codegen.worker import MACHINE_PASSES, STAGES, Worker
 from stratavm.codegen.x64.target import ModulePlan
 from stratavm.ir.pipeline import Pipeline
 from stratavm.ir.scope import EVERYWHERE, Scope
@@ -33,6 +33,7 @@ class Options:
         allocator: ``linear`` or ``naive``.
         features: processor extensions to use; None means this machine's.
         passes: passes of the SSA form to run (``ir.pipeline``); none at level 0.
+        machine: passes of the machine level to run (``MACHINE_PASSES``); none at level 0.
         scope: where the passes may act, to find a wrong rewrite.
         poison: fill dead registers and fresh slots with garbage (tests; also ``STRATA_POISON=1``).
     """
@@ -40,12 +41,15 @@ class Options:
     memory_plan: Literal["guard", "bounded"] = "guard"
     allocator: str = "linear"
     passes: tuple[str, ...] = ()
+    machine: tuple[str, ...] = ()
     features: frozenset[str] | None = None
     scope: Scope = EVERYWHERE
     poison: bool = False
 
 
 DEFAULT: Final = Options()
+MACHINE_LEVELS: Final[dict[int, tuple[str, ...]]] = {0: (), 1: tuple(MACHINE_PASSES)}
+"""The passes of the machine level that each level runs."""
 
 
 class ModuleCompiler:
@@ -67,7 +71,7 @@ class ModuleCompiler:
             worker = self._idle.pop()
         except IndexError:
             pipeline = Pipeline(self.options.passes, self.options.scope) if self.options.passes else None
-            worker = Worker(self.plan, self.options.allocator, pipeline=pipeline)
+            worker = Worker(self.plan, self.options.allocator, pipeline=pipeline, machine=self.options.machine)
         before = worker.stages_ns
         try:
             yield worker
@@ -102,9 +106,10 @@ def dump_machine(
     allocator: str = "linear",
     memory_plan: Literal["guard", "bounded"] = "guard",
     passes: tuple[str, ...] = (),
+    machine: tuple[str, ...] = (),
 ) -> str:
     """A stage of one function as text: ``minst`` (before allocation), ``ra`` (after) or ``asm``."""
-    compiler = ModuleCompiler(valid.module, Options(memory_plan, allocator, passes))
+    compiler = ModuleCompiler(valid.module, Options(memory_plan, allocator, passes, machine))
     with compiler.worker() as worker:
         if stage == "asm":
             return disassemble(worker.compile(valid, defined_index))

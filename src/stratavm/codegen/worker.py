@@ -7,6 +7,7 @@ from cython.cimports.libc.string import memset
 from cython.cimports.posix.time import CLOCK_MONOTONIC, clock_gettime, timespec
 from cython.cimports.stratavm.codegen.minst import MCode
 from cython.cimports.stratavm.codegen.regalloc.allocator import Allocator
+from cython.cimports.stratavm.codegen.schedule import Scheduler
 from cython.cimports.stratavm.codegen.x64.emit import Emitter
 from cython.cimports.stratavm.codegen.x64.isel import Selector
 from cython.cimports.stratavm.codegen.x64.target import ModulePlan
@@ -18,8 +19,13 @@ if not cython.compiled:
 from stratavm.codegen.minst import snapshot
 from stratavm.ir.from_wasm import build
 
-STAGES = ("build", "optimise", "select", "allocate", "emit")
+STAGES = ("build", "optimise", "select", "schedule", "allocate", "emit")
 """Stages in the order of ``Worker.stages_ns``."""
+MACHINE_PASSES = {
+    "fold-loads": "a load with one use becomes its user's memory operand",
+    "schedule": "instructions between two effects in an order that waits less",
+}
+"""Passes of the machine level by name; level 1 runs all, level 0 none."""
 
 
 @cython.cfunc
@@ -45,9 +51,15 @@ class Worker:
     emitter: Emitter
     front: Ssa
     pipeline: object
-    spent: uint64_t[5]
+    scheduler: Scheduler
+    scheduling: cython.bint
+    spent: uint64_t[6]
 
-    def __init__(self, plan: ModulePlan, allocator: str, registers=None, pipeline=None) -> None:
+    def __init__(self, plan: ModulePlan, allocator: str, registers=None, pipeline=None, machine=()) -> None:
+        """``machine``: names of ``MACHINE_PASSES`` to run."""
+        unknown = set(machine) - MACHINE_PASSES.keys()
+        if unknown:
+            raise ValueError(f"unknown passes: {', '.join(sorted(unknown))}; there are {', '.join(MACHINE_PASSES)}")
         self.plan = plan
         self.ssa = Ssa()
         self.front = self.ssa if pipeline is None else Ssa()
@@ -56,7 +68,10 @@ class Worker:
         self.selector = Selector()
         self.allocator = Allocator(allocator, registers)
         self.emitter = Emitter()
-        self.selector.attach(plan, self.ssa, self.machine)
+        self.scheduler = Scheduler()
+        self.scheduler.attach(self.machine)
+        self.scheduling = "schedule" in machine
+        self.selector.attach(plan, self.ssa, self.machine, "fold-loads" in machine)
         self.emitter.attach(plan, self.ssa, self.machine)
         memset(self.spent, 0, cython.sizeof(self.spent))
 
@@ -68,7 +83,7 @@ class Worker:
     @property
     def stages_ns(self) -> tuple:
         """Nanoseconds spent so far in each of ``STAGES``."""
-        return (self.spent[0], self.spent[1], self.spent[2], self.spent[3], self.spent[4])
+        return tuple([self.spent[i] for i in range(6)])
 
     def compile(self, valid, defined_index: int):
         """A defined function of a valid module as ``Code``."""
@@ -91,19 +106,25 @@ class Worker:
             t0: uint64_t = now_ns()
             self.selector.run()
             t1: uint64_t = now_ns()
-            self.allocator.allocate(self.machine)
+            if self.scheduling:
+                self.scheduler.run()
             t2: uint64_t = now_ns()
-            self.emitter.emit()
+            self.allocator.allocate(self.machine)
             t3: uint64_t = now_ns()
+            self.emitter.emit()
+            t4: uint64_t = now_ns()
         self.spent[2] += t1 - t0
         self.spent[3] += t2 - t1
         self.spent[4] += t3 - t2
+        self.spent[5] += t4 - t3
         return self.emitter.finish()
 
     def machine_ir(self, allocated: bool):
         """Machine IR of what is in ``input`` as plain values, before or after allocation."""
         with cython.nogil:
             self.selector.run()
+            if self.scheduling:
+                self.scheduler.run()
         if allocated:
             with cython.nogil:
                 self.allocator.allocate(self.machine)

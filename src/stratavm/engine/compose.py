@@ -82,6 +82,12 @@ def make_jit(config: Config, scope: Scope, bus: Bus, executor: CompileExecutor, 
     from stratavm.codegen.compile import Options
     from stratavm.tiers.jit.tier import Jit
 
-    options = Options(memory_plan=config.memory_plan, allocator=config.allocator, passes=config.ssa_passes, scope=scope)
+    options = Options(
+        memory_plan=config.memory_plan,
+        allocator=config.allocator,
+        passes=config.ssa_passes,
+        machine=config.codegen_passes,
+        scope=scope,
+    )
     fallback = OracleOnDemand()
     return Jit(fallback, config.strict, options, config.worker_threads, config.tier, bus=bus, executor=executor)

@@ -30,6 +30,8 @@ class Config:
         max_memory_bytes: cap on each linear memory, or None.
         allocator: register allocator of ``jit0``.
         passes: passes that ``jit1`` runs (``stratavm.ir.pipeline.PASSES``); None means all.
+        machine_passes: passes of the machine level that ``jit1`` runs (``codegen.worker.MACHINE_PASSES``); None
+            means all.
         threads: threads that validate and compile; 0 = one per core.
     """
 
@@ -41,6 +43,7 @@ class Config:
     max_memory_bytes: int | None = None
     allocator: Allocator = "linear"
     passes: tuple[str, ...] | None = None
+    machine_passes: tuple[str, ...] | None = None
     threads: int = 0
 
     def __post_init__(self) -> None:
@@ -63,6 +66,15 @@ class Config:
         from stratavm.ir.pipeline import LEVELS
 
         return LEVELS[1] if self.passes is None else self.passes
+
+    @property
+    def codegen_passes(self) -> tuple[str, ...]:
+        """The passes of the machine level that the tier runs."""
+        if self.tier != "jit1":
+            return ()
+        from stratavm.codegen.compile import MACHINE_LEVELS
+
+        return MACHINE_LEVELS[1] if self.machine_passes is None else self.machine_passes
 
     @property
     def worker_threads(self) -> int:

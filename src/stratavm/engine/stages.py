@@ -79,6 +79,7 @@ def _machine(stage: str) -> Callable[[Module, int], str]:
             allocator=config.allocator,
             memory_plan=config.memory_plan,
             passes=config.ssa_passes,
+            machine=config.codegen_passes,
         )
 
     return show

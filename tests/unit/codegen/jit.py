@@ -25,6 +25,7 @@ class Variant(NamedTuple):
     allocator: Literal["linear", "naive"] = "linear"
     starved: bool = False
     poison: bool = False
+    tier: Literal["jit0", "jit1"] = "jit0"
 
     def activate(self, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Instance]:
         """A strict ``load`` for this variant."""
@@ -32,7 +33,7 @@ class Variant(NamedTuple):
             monkeypatch.setenv("STRATA_REGS", "4")
         if self.poison:
             monkeypatch.setenv("STRATA_POISON", "1")
-        config = Config(strict=True, memory_plan=self.memory_plan, allocator=self.allocator)
+        config = Config(tier=self.tier, strict=True, memory_plan=self.memory_plan, allocator=self.allocator)
 
         def load_strictly(source: str, imports: Any = None, store: Store | None = None) -> Instance:
             return load(source, imports, store=store or Store(Engine(config)))
@@ -44,6 +45,8 @@ VARIANTS = (
     Variant("guard"),
     Variant("bounded", "bounded"),
     Variant("naive", allocator="naive"),
+    Variant("jit1", tier="jit1"),
+    Variant("jit1-bounded", "bounded", starved=True, poison=True, tier="jit1"),
     Variant("starved", starved=True, poison=True),
     Variant("naive-starved", "bounded", "naive", starved=True, poison=True),
 )

@@ -53,7 +53,7 @@ from cython.cimports.stratavm.codegen.x64.pseudo import (
     P_RETURN,
     P_TRAP,
 )
-from cython.cimports.stratavm.codegen.x64.select_base import NODE_FUSED, class_of, width_of
+from cython.cimports.stratavm.codegen.x64.select_base import NODE_FOLDED, NODE_FUSED, class_of, width_of
 from cython.cimports.stratavm.codegen.x64.target import IN_STACK, ModulePlan, TypePlan, ValuePlace
 from cython.cimports.stratavm.ir.ssa import (
     IR_BLOCK_PARAM,
@@ -98,8 +98,9 @@ class Selector(MemorySelector):
         free(self.stamps)
         free(self.stamped_by)
 
-    def attach(self, plan: ModulePlan, ssa: Ssa, m: MCode) -> None:
-        """Say what ``run`` works on."""
+    def attach(self, plan: ModulePlan, ssa: Ssa, m: MCode, folding: bool = False) -> None:
+        """Say what ``run`` works on, and whether loads become operands."""
+        self.folding = folding
         self.plan = plan
         self.ssa = ssa
         self.m = m
@@ -115,6 +116,8 @@ class Selector(MemorySelector):
         i: uint32_t
         for i in range(self.ssa.n_blocks):
             self.fuse(cython.address(self.ssa.blocks[i]))
+            if self.folding:
+                self.fold_block(self.ssa.blocks[i].first, self.ssa.blocks[i].last)
         for i in range(self.ssa.n_blocks):
             self.body(i)
         return 0
@@ -277,7 +280,7 @@ class Selector(MemorySelector):
         """An operation that is a row."""
         op: uint32_t = self.ssa.nodes[n].op
         shape: uint32_t = RULE_SHAPE[op]
-        if self.marks[n] & NODE_FUSED:
+        if self.marks[n] & (NODE_FUSED | NODE_FOLDED):
             return 0
         if self.uses[n] == 0 and not OP_FLAGS[op] & (OF_TRAP | OF_CALLS | OF_WRITES | OF_READS):
             return 0

@@ -6,6 +6,7 @@ from stratavm.ir.ssa cimport Node, Ssa
 
 cdef enum:
     NODE_FUSED = 1        # a comparison that its only user, a branch or select of the same block, makes into flags
+    NODE_FOLDED = 2       # a load that its only user, an operation of the same block, reads from memory itself
     ANY_WIDTH = 0
 
 cdef class BaseSelector:
@@ -18,6 +19,7 @@ cdef class BaseSelector:
     cdef uint32_t cap_marks
     cdef uint32_t* uses        # use counts by node
     cdef uint32_t at           # the node being selected
+    cdef bint folding          # fold loads into their users (level 1)
 
     cdef int prepare(self) except -1 nogil
     cdef uint32_t define(self, uint32_t node) except? 0xFFFFFFFF nogil

@@ -30,6 +30,7 @@ class BaseSelector:
         self.marks = cython.NULL
         self.uses = cython.NULL
         self.cap_vregs = self.cap_marks = self.at = 0
+        self.folding = False
 
     def __dealloc__(self):
         free(self.vregs)

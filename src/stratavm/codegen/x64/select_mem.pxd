@@ -13,6 +13,7 @@ cdef class MemorySelector(NumericSelector):
     cdef int check_bounds(self, uint32_t address, MemArg* memarg, uint32_t bytes) except -1 nogil
     cdef int load(self, uint32_t n) except -1 nogil
     cdef int store(self, uint32_t n) except -1 nogil
+    cdef uint32_t address(self, uint32_t n, uint32_t* index, int32_t* disp) except? 0xFFFFFFFF nogil
     cdef int access(self, uint32_t n, uint32_t mop, uint32_t value, bint has_imm, int64_t imm) except -1 nogil
     cdef int global_access(self, uint32_t n, bint write) except -1 nogil
     cdef int table_access(self, uint32_t n, bint write) except -1 nogil

@@ -8,6 +8,7 @@ from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint32_t, uin
 from cython.cimports.stratavm.codegen.minst import (
     C_FIXED,
     C_REG,
+    C_SAME,
     MI_CALL,
     MI_EFFECT,
     MI_FLAGS_DEF,
@@ -18,6 +19,8 @@ from cython.cimports.stratavm.codegen.minst import (
     R_USE,
 )
 from cython.cimports.stratavm.codegen.x64._gen_encodings import (
+    ENC_F_FLAGS_DEF,
+    ENC_ROWS,
     MOP_ADD_RI,
     MOP_ADD_RR,
     MOP_CMP_RM,
@@ -183,8 +186,8 @@ class MemorySelector(NumericSelector):
             return self.access(n, MOP_MOV_MI, NO_VREG, True, imm)
         return self.access(n, RULE_ROW[at.op], self.value(at.b), False, 0)
 
-    def access(self, n: uint32_t, mop: uint32_t, value: uint32_t, has_imm: cython.bint, imm: int64_t) -> cython.int:
-        """The access itself: base from the context, index zero-extended, static offset as displacement if it fits."""
+    def address(self, n: uint32_t, index: cython.pointer(uint32_t), disp: cython.pointer(int32_t)) -> uint32_t:
+        """Where an access goes: index zero-extended, static offset as displacement if it fits; returns its flags."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         memarg: cython.pointer(MemArg) = cython.address(self.ssa.memargs[at.c])
         memory: cython.pointer(MemoryPlan) = cython.address(self.plan.memories[memarg.memory])
@@ -195,16 +198,24 @@ class MemorySelector(NumericSelector):
         if memory.plan == PLAN_BOUNDED:
             self.check_bounds(at.a, memarg, RULE_EXTRA[at.op])
             flags = MI_EFFECT
+        index[0] = NO_VREG
+        disp[0] = 0
+        if self.is_const(at.a) and self.const_bits(at.a) + memarg.offset < TWO_31:
+            disp[0] = cython.cast(int32_t, self.const_bits(at.a) + memarg.offset)
+        elif memarg.offset < TWO_31 and not self.is_const(at.a):
+            index[0] = self.value(at.a)
+            disp[0] = cython.cast(int32_t, memarg.offset)
+        else:
+            index[0] = self.sum64(at.a, memarg.offset)
+        return flags
+
+    def access(self, n: uint32_t, mop: uint32_t, value: uint32_t, has_imm: cython.bint, imm: int64_t) -> cython.int:
+        """The access itself, on a base from the context."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         index: uint32_t = NO_VREG
         disp: int32_t = 0
-        if self.is_const(at.a) and self.const_bits(at.a) + memarg.offset < TWO_31:
-            disp = cython.cast(int32_t, self.const_bits(at.a) + memarg.offset)
-        elif memarg.offset < TWO_31 and not self.is_const(at.a):
-            index = self.value(at.a)
-            disp = cython.cast(int32_t, memarg.offset)
-        else:
-            index = self.sum64(at.a, memarg.offset)
-        self.via(mop, RULE_WIDTH[at.op], memory.cell, flags)
+        flags: uint32_t = self.address(n, cython.address(index), cython.address(disp))
+        self.via(mop, RULE_WIDTH[at.op], self.plan.memories[self.ssa.memargs[at.c].memory].cell, flags)
         self.last().aux = TRAP_MEMORY_OUT_OF_BOUNDS
         if has_imm:
             self.last().imm |= imm << 32
@@ -212,6 +223,24 @@ class MemorySelector(NumericSelector):
             self.operand(value, R_USE, C_REG, 0)
         else:
             self.operand(self.define(n), R_DEF, C_REG, 0)
+        return self.via_address(index, 0, disp)
+
+    def folded(self, load: uint32_t, mop: uint32_t, width: uint32_t, result: uint32_t, left: uint32_t) -> cython.int:
+        """An operation whose right operand is a load; it traps where the load stands in the source."""
+        user: uint32_t = self.at
+        self.at = load
+        index: uint32_t = NO_VREG
+        disp: int32_t = 0
+        flags: uint32_t = self.address(load, cython.address(index), cython.address(disp))
+        if ENC_ROWS[mop].flags & ENC_F_FLAGS_DEF:
+            flags |= MI_FLAGS_DEF
+        memory: uint32_t = self.ssa.memargs[self.ssa.nodes[load].c].memory
+        self.via(mop, width, self.plan.memories[memory].cell, flags)
+        self.last().aux = TRAP_MEMORY_OUT_OF_BOUNDS
+        self.at = user
+        if result != NO_VREG:
+            self.operand(result, R_DEF, C_SAME, 1)
+        self.operand(left, R_USE, C_REG, 0)
         return self.via_address(index, 0, disp)
 
     # ---- globals, tables, sizes ----------------------------------------------------------------

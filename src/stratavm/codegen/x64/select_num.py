@@ -23,14 +23,23 @@ from cython.cimports.stratavm.codegen.x64._gen_encodings import (
     CPU_BMI1,
     CPU_BMI2,
     CPU_LZCNT,
+    MOP_ADD_RM,
+    MOP_ADD_RR,
     MOP_AND_RI,
     MOP_CMOVCC_RR,
     MOP_CMP_RI,
+    MOP_CMP_RM,
     MOP_CMP_RR,
+    MOP_FADD_RM,
+    MOP_FADD_RR,
+    MOP_IMUL_RM,
     MOP_LZCNT_RR,
+    MOP_MOV_RM,
     MOP_MOV_RR,
+    MOP_MOVF_RM,
     MOP_SHR_RI,
     MOP_SUB_RR,
+    MOP_UCOMIS_RM,
     MOP_UCOMIS_RR,
     RAX,
     RDX,
@@ -55,6 +64,7 @@ from cython.cimports.stratavm.codegen.x64._gen_rules import (
     S_FPSEUDO2,
     S_FROM_INT,
     S_FROUND,
+    S_LOAD,
     S_MOVE,
     S_MUL,
     S_REF_IS_NULL,
@@ -89,9 +99,10 @@ from cython.cimports.stratavm.codegen.x64.pseudo import (
     TRUNC_SAT,
     TRUNC_UNSIGNED,
 )
-from cython.cimports.stratavm.codegen.x64.select_base import NODE_FUSED, class_of, width_of
-from cython.cimports.stratavm.ir.ssa import T_I64, Node
-from cython.cimports.stratavm.spec._gen_ops import N_OPS
+from cython.cimports.stratavm.codegen.x64.select_base import NODE_FOLDED, NODE_FUSED, class_of, width_of
+from cython.cimports.stratavm.ir.ssa import IR_BR_IF, IR_POLL, T_I64, Node
+from cython.cimports.stratavm.spec._gen_ops import N_OPS, OF_CALLS, OF_TRAP, OF_WRITES
+from cython.cimports.stratavm.spec._gen_optables import OP_FLAGS
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -196,6 +207,74 @@ class NumericSelector(BaseSelector):
             return False
         return True
 
+    # ---- loads as memory operands (level 1) ----------------------------------------------------
+
+    def fold_block(self, first: uint32_t, last: uint32_t) -> cython.int:
+        """Mark the loads of a block that their only user takes from memory.
+
+        A load moves down to its user, so nothing in between may trap, write, call or poll: it must be the newest such
+        node where its user is emitted. The user then takes its place.
+        """
+        barrier: uint32_t = NO_VREG
+        i: uint32_t
+        for i in range(first, last):
+            at: cython.pointer(Node) = cython.address(self.ssa.nodes[i])
+            condition: uint32_t = NO_VREG
+            if at.op == IR_BR_IF:
+                condition = at.a
+            elif at.op == IR_POLL:
+                barrier = i
+            elif at.op >= N_OPS or self.marks[i] & NODE_FUSED:
+                continue
+            elif RULE_SHAPE[at.op] == S_SELECT:
+                condition = at.c if self.uses[i] else NO_VREG
+            elif OP_FLAGS[at.op] & (OF_TRAP | OF_CALLS | OF_WRITES) or (self.uses[i] and self.fold_operand(i, barrier)):
+                barrier = i
+            if condition == NO_VREG or not self.marks[condition] & NODE_FUSED:
+                continue
+            if (
+                RULE_SHAPE[self.ssa.nodes[condition].op] == S_EQZ
+                and self.marks[self.ssa.nodes[condition].a] & NODE_FUSED
+            ):
+                condition = self.ssa.nodes[condition].a
+            if self.fold_operand(condition, barrier):
+                barrier = i
+        return 0
+
+    def fold_operand(self, n: uint32_t, barrier: uint32_t) -> cython.bint:
+        """Mark the load in ``barrier`` if it can be the memory operand of ``n``."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        shape: uint32_t = RULE_SHAPE[at.op]
+        right: uint32_t
+        if barrier == NO_VREG or not self.fits(barrier, RULE_WIDTH[at.op]):
+            return False
+        if shape == S_ALU or shape == S_MUL or shape == S_COMPARE:
+            if self.is_const(at.a) or self.is_const(at.b):
+                return False  # the immediate takes the place
+            right = at.b
+            if at.a == barrier and RULE_ROW[at.op] != MOP_SUB_RR:
+                right = at.a
+        elif shape == S_FBIN or shape == S_FCOMPARE:  # operands stay in order: which NaN comes out depends on it
+            right = at.a if shape == S_FCOMPARE and RULE_EXTRA[at.op] else at.b
+        else:
+            return False
+        if right != barrier:
+            return False
+        self.marks[barrier] |= NODE_FOLDED
+        return True
+
+    def fits(self, load: uint32_t, width: uint32_t) -> cython.bint:
+        """Whether a node is a load with one use that reads exactly as many bytes as the operand has."""
+        op: uint32_t = self.ssa.nodes[load].op
+        if op >= N_OPS or RULE_SHAPE[op] != S_LOAD or self.uses[load] != 1 or RULE_EXTRA[op] != width:
+            return False
+        return RULE_WIDTH[op] == width and (RULE_ROW[op] == MOP_MOV_RM or RULE_ROW[op] == MOP_MOVF_RM)
+
+    def folded(self, load: uint32_t, mop: uint32_t, width: uint32_t, result: uint32_t, left: uint32_t) -> cython.int:
+        """An operation whose right operand is a folded load: what knows memories overrides this."""
+        with cython.gil:
+            raise AssertionError(f"node {load} was folded without a memory")
+
     # ---- integers ------------------------------------------------------------------------------
 
     def alu(self, n: uint32_t) -> cython.int:
@@ -207,11 +286,15 @@ class NumericSelector(BaseSelector):
         imm: int64_t = 0
         if RULE_ROW[op] != MOP_SUB_RR and self.is_const(a) and not self.is_const(b):
             a, b = b, a
+        if self.marks[a] & NODE_FOLDED:
+            a, b = b, a
         left: uint32_t = self.value(a)
         if self.const_imm(b, width, cython.address(imm)):
             self.row(RULE_ROW2[op], width, self.define(n), left, NO_VREG)
             self.last().imm = imm
             return 0
+        if self.marks[b] & NODE_FOLDED:
+            return self.folded(b, RULE_ROW[op] + (MOP_ADD_RM - MOP_ADD_RR), width, self.define(n), left)
         right: uint32_t = self.value(b)
         return self.row(RULE_ROW[op], width, self.define(n), left, right)
 
@@ -224,11 +307,15 @@ class NumericSelector(BaseSelector):
         imm: int64_t = 0
         if self.is_const(a) and not self.is_const(b):
             a, b = b, a
+        if self.marks[a] & NODE_FOLDED:
+            a, b = b, a
         left: uint32_t = self.value(a)
         if self.const_imm(b, width, cython.address(imm)):
             self.row(RULE_ROW2[op], width, self.define(n), left, NO_VREG)
             self.last().imm = imm
             return 0
+        if self.marks[b] & NODE_FOLDED:
+            return self.folded(b, MOP_IMUL_RM, width, self.define(n), left)
         right: uint32_t = self.value(b)
         return self.row(RULE_ROW[op], width, self.define(n), left, right)
 
@@ -344,16 +431,25 @@ class NumericSelector(BaseSelector):
             if RULE_EXTRA[at.op]:
                 a, b = b, a
             left = self.value(a)
+            if self.marks[b] & NODE_FOLDED:
+                self.folded(b, MOP_UCOMIS_RM, width, NO_VREG, left)
+                return cc
             right = self.value(b)
             self.row(MOP_UCOMIS_RR, width, left, right, NO_VREG)
             return cc
         if self.is_const(a) and not self.is_const(b):
             a, b = b, a
             cc = mirrored(cc)
+        if self.marks[a] & NODE_FOLDED:
+            a, b = b, a
+            cc = mirrored(cc)
         left = self.value(a)
         if self.const_imm(b, width, cython.address(imm)):
             self.row(MOP_CMP_RI, width, left, NO_VREG, NO_VREG)
             self.last().imm = imm
+            return cc
+        if self.marks[b] & NODE_FOLDED:
+            self.folded(b, MOP_CMP_RM, width, NO_VREG, left)
             return cc
         right = self.value(b)
         self.row(MOP_CMP_RR, width, left, right, NO_VREG)
@@ -401,6 +497,9 @@ class NumericSelector(BaseSelector):
         width: uint32_t = RULE_WIDTH[op]
         left: uint32_t = self.value(self.ssa.nodes[n].a)
         if shape == S_FBIN:
+            if self.marks[self.ssa.nodes[n].b] & NODE_FOLDED:
+                mop: uint32_t = RULE_ROW[op] + (MOP_FADD_RM - MOP_FADD_RR)
+                return self.folded(self.ssa.nodes[n].b, mop, width, self.define(n), left)
             right: uint32_t = self.value(self.ssa.nodes[n].b)
             return self.row(RULE_ROW[op], width, self.define(n), left, right)
         if shape == S_FPSEUDO2:
