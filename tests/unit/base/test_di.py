@@ -487,6 +487,16 @@ def test_an_override_lasts_as_long_as_its_block():
     assert log == ["fake", before.clock]
 
 
+def test_an_override_needs_no_clean_ups():
+    """A container that has nothing to clean up can be overridden, also twice, one in the other."""
+    container = standard().build()
+    with container.override({Clock: "one"}):
+        with container.override({Clock: "two"}):
+            assert container[Engine].clock == "two"
+        assert container[Engine].clock == "one"
+    assert isinstance(container[Engine].clock, Clock)
+
+
 def test_build_takes_overrides():
     """For tests that build their own container."""
     assert standard().build(overrides={Clock: "fake"})[Engine].clock == "fake"

@@ -125,7 +125,7 @@ class Override:
         self._saved: Any = None
 
     def __enter__(self) -> Container:
-        self._saved = self._container.replace_plans(self._inside.all_plans, [])
+        self._saved = self._container.replace_plans(self._inside.all_plans, None)
         return self._container
 
     def _restore(self) -> list[Any]:
@@ -133,7 +133,7 @@ class Override:
         for plan in plans.values():
             plan.retired = True
             plan.forget()
-        return list(reversed(cleanups))
+        return list(reversed(cleanups or []))
 
     def __exit__(self, *exception: object) -> None:
         raise_all(run_cleanups(self._restore()))

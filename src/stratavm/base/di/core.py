@@ -452,8 +452,8 @@ class Scope:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def replace_plans(self, plans: dict, cleanups: list) -> tuple:
-        """Swap the plans of a container, for overrides; returns the old plans and clean-ups."""
+    def replace_plans(self, plans: dict, cleanups: object) -> tuple:
+        """Swap the plans of a container, for overrides; returns the old plans and clean-ups (None: none yet)."""
         old: tuple = (self.plans, self.cleanups)
         self.plans = plans
         self.cleanups = cleanups
