@@ -76,6 +76,15 @@ class InstanceCreated(Event):
 
 
 @event
+class InstanceClosed(Event):
+    """An instance refuses calls of the host from now on. ``instance`` is its number in the store."""
+
+    never_drop = True
+    instance: int
+    module: str
+
+
+@event
 class InstantiationFailed(Event):
     """A module could not be linked, allocated or initialised."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
+from stratavm.engine.events import InstanceClosed
 from stratavm.engine.exports import Exports
 from stratavm.engine.objects import wrap
 
@@ -18,6 +19,8 @@ class Instance:
     Attributes:
         exports: functions, memories, tables and globals by name, as attributes and as a mapping.
         module, store: what it was made of and where it lives.
+
+    In a ``with`` statement it is closed at the end.
     """
 
     __slots__ = ("__weakref__", "exports", "module", "native", "store")
@@ -27,6 +30,25 @@ class Instance:
         self.module = module
         self.native = native
         self.exports = Exports({e.name: wrap(store, native.export(e.kind, e.index)) for e in module.model.exports})
+
+    def close(self) -> None:
+        """Refuse further calls: they raise ``Closed``. What other guests hold of it stays usable for them.
+
+        Raises:
+            StoreBusy: a call is inside the store.
+        """
+        was_open = not self.native.closed
+        self.native.close()
+        if was_open and self.store.source.hears(InstanceClosed):
+            self.store.source.emit(InstanceClosed(self.native.number, self.module.name))
+
+    def __enter__(self) -> Self:
+        """Enter."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Close."""
+        self.close()
 
     def __repr__(self) -> str:
         return f"<Instance of {self.module.name}: {self.exports!r}>"

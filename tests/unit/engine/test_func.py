@@ -261,6 +261,16 @@ def test_a_closed_store_refuses_calls(exports):
     assert repr(add) == "<Func add(i32, i32) -> i32>"
 
 
+def test_an_instance_is_closed_at_the_end_of_its_block():
+    """Its functions raise then; the store and its other instances go on."""
+    with stratavm.load(MODULE) as instance:
+        add = instance.exports.add
+        assert add(1, 2) == 3
+    with pytest.raises(Closed, match="instance"):
+        add(1, 2)
+    assert stratavm.load(MODULE, store=instance.store).exports.add(1, 2) == 3
+
+
 def test_a_trap_leaves_the_function_usable(exports):
     """Traps come as exceptions and leave no activation behind."""
     for _ in range(100):

@@ -34,7 +34,20 @@ def folder(tmp_path, monkeypatch):
     for name in set(sys.modules) - before:
         if getattr(sys.modules[name], "__file__", None) and str(tmp_path) in str(sys.modules[name].__file__):
             del sys.modules[name]
+
+
+def test_the_finder_is_there_once_and_can_go(folder):
+    """``install`` twice is once; after ``uninstall`` nothing is found."""
+    (folder / "app_u.wat").write_text("(module)")
+    importer.install()
+    assert sum(isinstance(f, importer.WasmFinder) for f in sys.meta_path) == 1
     importer.uninstall()
+    try:
+        with pytest.raises(ModuleNotFoundError):
+            importlib.import_module("app_u")
+    finally:
+        importer.install()
+    assert importlib.import_module("app_u").__file__ == str(folder / "app_u.wat")
 
 
 def test_a_wasm_file_is_imported_like_a_python_file(folder):
