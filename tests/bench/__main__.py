@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-from tests.bench import boundary, compiling, di, events, kernels, start
+from tests.bench import ablation_machine, boundary, compiling, di, events, kernels, start
 from tests.bench.measure import Row, geometric_mean
 from tests.bench.peers import EPOCHS, OURS, WASMTIME
 
@@ -28,6 +28,7 @@ SUITES: Final[dict[str, Callable[[int], Iterator[Row]]]] = {
     "events": events.measure,
     "di": di.measure,
     "boundary": boundary.measure,
+    "ablation-machine": ablation_machine.measure,
 }
 
 

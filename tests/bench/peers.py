@@ -17,7 +17,9 @@ class Engine:
     prepare: Callable[[str], Run]
 
 
-def _strata(**options: Any) -> Callable[[str], Run]:
+def strata(**options: Any) -> Callable[[str], Run]:
+    """Ours, with these options of ``Config``."""
+
     def prepare(text: str) -> Run:
         import stratavm
 
@@ -61,10 +63,10 @@ WASMTIME: Final = "wasmtime"
 EPOCHS: Final = "wasmtime+epochs"
 OURS: Final = "strata jit0"
 ENGINES: Final[tuple[Engine, ...]] = (
-    Engine(OURS, _strata()),
-    Engine("strata jit1", _strata(tier="jit1")),
-    Engine("strata jit0 naive", _strata(allocator="naive")),
-    Engine("strata jit0 bounded", _strata(memory_plan="bounded")),
+    Engine(OURS, strata()),
+    Engine("strata jit1", strata(tier="jit1")),
+    Engine("strata jit0 naive", strata(allocator="naive")),
+    Engine("strata jit0 bounded", strata(memory_plan="bounded")),
     Engine(WASMTIME, _wasmtime(epochs=False)),
     Engine(EPOCHS, _wasmtime(epochs=True)),
     Engine("pywasm3", _wasm3),

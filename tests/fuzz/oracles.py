@@ -141,6 +141,7 @@ def engines(**options: Any) -> dict[str, Engine]:
         "jit0": Engine(Config(strict=True, **options)),
         "jit0 naive": Engine(Config(strict=True, allocator="naive", **options)),
         "jit1": Engine(Config(tier="jit1", strict=True, **options)),
+        "jit1 machine passes": Engine(Config(tier="jit1", strict=True, passes=(), memory_plan="bounded", **options)),
         **without,
         "jit0 bounded": Engine(Config(strict=True, memory_plan="bounded", **options)),
     }

@@ -253,6 +253,12 @@ class Scheduler:
         for k in range(self.n_units):
             self.order[k] = k
         before = self.evaluate()
+        longest: uint32_t = (last - begin - 1) // ISSUE_WIDTH
+        for k in range(self.n_units):
+            if self.units[k].height > longest:
+                longest = self.units[k].height
+        if before <= longest:
+            return 0  # no order is shorter than the longest way
         before_peak[0] = self.peak[0] if self.peak[0] > LIMIT_GPR else LIMIT_GPR
         before_peak[1] = self.peak[1] if self.peak[1] > LIMIT_XMM else LIMIT_XMM
         self.search()

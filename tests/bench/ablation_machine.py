@@ -1,0 +1,25 @@
+"""Suite ``ablation-machine``: each kernel at level 1 as it is, and with each machine pass off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from stratavm.codegen.worker import MACHINE_PASSES
+from tests.bench.kernels import measure as kernels
+from tests.bench.measure import Row
+from tests.bench.peers import Engine, strata
+
+ALL: Final = "all"
+OFF: Final = tuple(
+    Engine(f"no {off}", strata(tier="jit1", machine_passes=tuple(name for name in MACHINE_PASSES if name != off)))
+    for off in MACHINE_PASSES
+)
+NONE: Final = Engine("none", strata(tier="jit1", machine_passes=()))
+ENGINES: Final = (Engine(ALL, strata(tier="jit1")), *OFF, NONE)
+
+
+def measure(rounds: int) -> Iterator[Row]:
+    """One row per kernel: median milliseconds with everything, without each pass, and without all of them."""
+    for row in kernels(rounds, ENGINES):
+        yield Row("ablation", f"machine: {row.name}", row.unit, row.values)
