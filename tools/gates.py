@@ -6,7 +6,6 @@ All of them run even when one fails, and each line of the summary says what was 
 from __future__ import annotations
 
 import ast
-import io
 import json
 import os
 import re
@@ -18,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import build
+from tools import build, duplication
 
 ROOT = Path(__file__).resolve().parents[1]
 HARD_LINES, SOFT_LINES = 1000, 700
@@ -118,21 +117,12 @@ def sizes() -> Verdict:
 
 
 @gate("duplication")
-def duplication() -> Verdict:
-    """Repeated code, as pylint's similarity checker counts it, generated files left out."""
-    from pylint.checkers.symilar import Symilar
-
-    checker = Symilar(min_lines=6, ignore_comments=True, ignore_docstrings=True, ignore_imports=True)
-    for path in tracked("src/*.py", "tools/*.py", "tests/*.py"):
-        if not is_generated(path):
-            checker.append_stream(str(path.relative_to(ROOT)), io.StringIO(path.read_text()))
-    total = sum(len(lines.real_lines) for lines in checker.linesets)
-    pairs = checker._compute_sims()
-    repeated = sum(count * (len(places) - 1) for count, places in pairs)
-    percent = 100 * repeated / total
+def duplicated() -> Verdict:
+    """Repeated code in sources, tools and tests, generated files left out."""
+    percent, runs = duplication.measure(p for p in tracked("*.py") if not is_generated(p))
     listing = [
-        f"{count} lines: " + ", ".join(f"{p[0].name}:{p[1] + 1}" for p in sorted(places, key=str))
-        for count, places in pairs
+        f"{length} lines: " + ", ".join(f"{path.relative_to(ROOT)}:{line}" for path, line in places)
+        for length, *places in runs[:20]
     ]
     return Verdict(f"{percent:.2f} %", tuple(listing) if percent >= MAX_DUPLICATION_PERCENT else ())
 

@@ -30,9 +30,9 @@ def test_repeated_code_fails(tree):
     """Two files that are the same are half duplicated."""
     text = "".join(f"def f{i}(a, b):\n    return a * {i} + b\n\n" for i in range(20))
     (tree / "src/a.py").write_text(text)
-    assert gates.duplication().problems == ()
+    assert gates.duplicated().problems == ()
     (tree / "src/b.py").write_text(text)
-    assert gates.duplication().problems
+    assert gates.duplicated().problems
 
 
 @pytest.mark.parametrize("word", ["TO" + "DO", "FIX" + "ME", "XX" + "X"])
