@@ -383,6 +383,7 @@ def test_a_bus_with_listeners_is_collected():
     assert reference() is None
 
 
+@pytest.mark.trace_slow  # that build gives up the GIL between any two lines of a hot module
 def test_threads_that_subscribe_and_emit_lose_nothing(bus):
     """Copy-on-write lists under contention: at the end nobody listens, and every own event was heard."""
     interval = sys.getswitchinterval()
