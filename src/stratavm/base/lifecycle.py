@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
+from stratavm.base.di import Container
+from stratavm.base.di.hints import show
 from stratavm.base.errors import StrataError
 from stratavm.base.events import Bus, Event, event
 
@@ -354,6 +357,47 @@ class Lifecycle:
         service = self._services[name]
         if self._states[name] is State.STOPPED and all(self._states[n] is State.RUNNING for n in service.needs):
             await self._bring_up(name)
+
+
+def services_of(container: Container) -> list[Service]:
+    """Services for what a container provides as singletons that have coroutine methods ``start`` and ``stop``.
+
+    They are built here. One needs another if it is made from it, directly or through services that are not started.
+    ``healthy()`` and ``restart`` are used where they exist.
+    """
+    needs = container.needs()
+    found = {}
+    for key in needs:
+        plan = container.plan_of(key)
+        if plan.transient or plan.level:
+            continue
+        value = container[key]
+        if inspect.iscoroutinefunction(getattr(value, "start", None)):
+            if inspect.iscoroutinefunction(getattr(value, "stop", None)):
+                found[key] = value
+    return [
+        Service(
+            show(key),
+            value.start,
+            value.stop,
+            needs=tuple(show(k) for k in found if k in _reachable(needs, key)),
+            health=getattr(value, "healthy", None),
+            restart=getattr(value, "restart", None),
+        )
+        for key, value in found.items()
+    ]
+
+
+def _reachable(needs: Mapping[Any, tuple[Any, ...]], key: Any) -> set[Any]:
+    """Everything that a key needs, directly or not."""
+    found: set[Any] = set()
+    pending = list(needs[key])
+    while pending:
+        at = pending.pop()
+        if at not in found:
+            found.add(at)
+            pending += needs.get(at, ())
+    return found
 
 
 def order(services: dict[str, Service]) -> list[list[str]]:

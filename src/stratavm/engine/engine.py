@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 from stratavm.base.di import Container
 from stratavm.base.events import Bus
 from stratavm.engine.compose import Replacements, compose
 from stratavm.engine.config import Config
-from stratavm.engine.events import EngineCreated
+from stratavm.engine.events import EngineClosed, EngineCreated
 from stratavm.engine.ports import GrowthLimiter, NoLimiter
 from stratavm.runtime.core import Runtime
 from stratavm.runtime.limits import StoreLimits
 from stratavm.tiers.tier import Tier
+
+if TYPE_CHECKING:
+    from stratavm.base.lifecycle import Lifecycle
 
 
 class Engine:
@@ -61,6 +65,31 @@ class Engine:
             limits = replace(limits, limiter=limiter.allows)
         cap = self.config.max_memory_bytes
         return limits if cap is None else replace(limits, memory_bytes=min(cap, limits.memory_bytes))
+
+    def close(self) -> None:
+        """Clean the engine's services up; may be called twice. Stores that are open go on, no new ones can be made."""
+        if not self.services.closed:
+            self.services.close()
+            if self.source.hears(EngineClosed):
+                self.source.emit(EngineClosed())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def lifecycle(self) -> Lifecycle:
+        """The life cycle of those services that have coroutine methods ``start`` and ``stop``, in the order of their needs.
+
+        ``async with engine.lifecycle():`` starts them, watches those that have ``healthy``, and stops them. Their
+        ``restart``, where they have one, says how often and when they are started again.
+        """
+        from stratavm.base.lifecycle import Lifecycle, services_of
+
+        return Lifecycle(services_of(self.services), self.bus)
 
     def __repr__(self) -> str:
         return f"Engine(tier={self.config.tier!r})"

@@ -23,6 +23,13 @@ class EngineCreated(Event):
 
 
 @event
+class EngineClosed(Event):
+    """An engine's services were cleaned up."""
+
+    never_drop = True
+
+
+@event
 class ModuleLoaded(Event):
     """A module was decoded and validated."""
 

@@ -486,6 +486,47 @@ def test_many_threads_record_and_one_drains(heard):
         assert [e.sequence for e in heard if e.source == f"worker-{number}"] == list(range(1, 2001))
 
 
+def test_threads_without_the_gil_record_at_once(heard):
+    """Four writers that really run in parallel, two threads that drain: each record is delivered once."""
+    bus = Bus(ring_capacity=256)
+    small, vital = bus.kind(Shrunk), bus.kind(Ended)
+    bus.subscribe(Event, heard.append)
+    sources = [bus.source("worker") for _ in range(4)]
+    kinds = [small, small, vital, vital]
+    recorded = [0] * 4
+
+    def write(i):
+        for _ in range(20):
+            recorded[i] += bus.record_many(sources[i], kinds[i], 500)
+
+    writers = [threading.Thread(target=write, args=(i,)) for i in range(4)]
+
+    def drain():
+        while any(t.is_alive() for t in writers):
+            bus.drain()
+
+    drainers = [threading.Thread(target=drain) for _ in range(2)]
+    for thread in (*writers, *drainers):
+        thread.start()
+    for thread in (*writers, *drainers):
+        thread.join()
+    bus.drain()
+    assert recorded[2:] == [10_000] * 2, "what may not be dropped found room"
+    assert sum(recorded) == len(heard) and bus.dropped == 40_000 - len(heard)
+    for i, source in enumerate(sources):
+        numbers = [e.sequence for e in heard if e.source == f"worker-{source.number}"]
+        assert sorted(numbers) == list(range(1, recorded[i] + 1))
+
+
+def test_draining_inside_a_delivery_does_not_reverse_the_order(bus, heard):
+    """A listener that drains, and many records at once: in order, without recursion."""
+    kind, source = bus.kind(Shrunk), bus.source("worker")
+    bus.subscribe(Shrunk, lambda e: (bus.drain(), heard.append(e.pages)))
+    bus.record_many(source, kind, 4000)
+    source.emit(Shrunk(4000))
+    assert heard == list(range(4001))
+
+
 def test_a_kind_has_few_fields_and_a_known_number(bus):
     """Wrong kinds are refused."""
 

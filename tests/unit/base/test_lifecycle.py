@@ -5,6 +5,7 @@ import contextlib
 
 import pytest
 
+from stratavm.base.di import Services
 from stratavm.base.events import Bus
 from stratavm.base.lifecycle import (
     EDGES,
@@ -22,6 +23,7 @@ from stratavm.base.lifecycle import (
     State,
     dependents,
     order,
+    services_of,
 )
 from stratavm.testing import EventRecorder, run_seeded
 
@@ -334,3 +336,36 @@ def test_cancelling_the_start_stops_what_ran():
         assert world.recorder.one(ServiceStarted).service == "a" == world.recorder.one(ServiceStopped).service
 
     run_seeded(main, 8)
+
+
+def test_services_of_a_container_need_each_other_as_they_are_made():
+    """Through services that are not started as well; health and restart are taken over."""
+
+    class Database:
+        restart = Restart(first_s=1)
+
+        async def start(self): ...
+
+        async def stop(self): ...
+
+        async def healthy(self):
+            return True
+
+    class Table:
+        def __init__(self, database: Database) -> None: ...
+
+    class Server:
+        def __init__(self, table: Table) -> None: ...
+
+        async def start(self): ...
+
+        async def stop(self): ...
+
+    class Job:
+        def __init__(self, server: Server) -> None: ...
+
+    container = Services().singleton(Server).singleton(Table).singleton(Database).transient(Job).scoped(World).build()
+    server, database = services_of(container)
+    assert (server.name, server.needs, server.health) == ("Server", ("Database",), None)
+    assert (database.name, database.needs, database.restart) == ("Database", (), Restart(first_s=1))
+    assert asyncio.run(database.health())

@@ -36,6 +36,8 @@ SPECIAL = ("__init__", "__call__", "__setitem__", "__delitem__", "__enter__", "_
 # Operation → event classes that it emits. Driven below, one by one.
 EMITS = {
     "Engine.__init__": {"EngineCreated"},
+    "Engine.close": {"EngineClosed"},
+    "Engine.__exit__": {"EngineClosed"},
     "Module.__init__": {"ModuleLoaded"},
     "Module.from_model": {"ModuleLoaded"},
     "Module.compile_all": {"ModuleCompiled", "FunctionCompiled"},
@@ -84,6 +86,8 @@ EXEMPT = {
     "StoreLimits.__init__": "a frozen value",
     "StoreLimits.__setattr__": "frozen: raises",
     "StoreLimits.__delattr__": "frozen: raises",
+    "Engine.__enter__": "returns itself",
+    "Engine.lifecycle": "makes an object whose start and stop emit every edge",
     "Engine.store_limits": READS,
     "Func.__init__": COVER,
     "Global.__init__": COVER,
@@ -180,6 +184,8 @@ def drive(world, operation):
     I = FuncType((I32,), (I32,))  # noqa: E741
     same_bus = {Bus: engine.bus}
     drivers = {
+        "Engine.close": engine.close,
+        "Engine.__exit__": lambda: engine.__exit__(None, None, None),
         "Engine.__init__": lambda: stratavm.Engine(services=same_bus),
         "Module.__init__": lambda: stratavm.Module(GUEST, engine=engine),
         "Module.from_model": lambda: stratavm.Module.from_model(world.module.model, engine),
@@ -432,6 +438,45 @@ def test_one_registration_replaces_one_service():
         stratavm.Wasi(sockets=[mine], engine=engine)
     clock.advance(2)
     assert clock.monotonic_ns() == 2_000_000_000
+
+
+def test_the_services_of_an_engine_have_a_life_cycle():
+    """Those that can be started are, in the order of their needs; each edge is an event on the engine's bus."""
+    import asyncio
+
+    from stratavm.base.lifecycle import LifecycleEvent
+    from stratavm.engine.ports import Logger
+    from stratavm.testing import ListLogger
+
+    class Pool:
+        """A service of an embedder."""
+
+        async def start(self):
+            log.append("start pool")
+
+        async def stop(self):
+            log.append("stop pool")
+
+    class Remote(ListLogger):
+        """A logger that must be started: the bus is made from it."""
+
+        async def start(self):
+            log.append("start logger")
+
+        async def stop(self):
+            log.append("stop logger")
+
+    async def main():
+        with stratavm.Engine(services={Logger: Remote(), Pool: Pool()}) as engine:
+            recorder = EventRecorder(engine.bus, LifecycleEvent)
+            async with engine.lifecycle():
+                log.append("running")
+            return {e.service for e in recorder.events}, recorder.names
+
+    log = []
+    services, names = asyncio.run(main())
+    assert sorted(log[:2]) == ["start logger", "start pool"] and log[2] == "running" and len(log) == 5
+    assert services == {"Logger", "Pool"} and names.count("ServiceStopped") == 2
 
 
 def test_the_graph_of_an_engine_is_printed():

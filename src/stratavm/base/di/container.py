@@ -93,7 +93,14 @@ class Container(Scope):
         """
         return Override(self, self._services.build(overrides=overrides, asynchronous=self._asynchronous))
 
-    # ---- for people ----
+    # ---- the graph ----
+
+    def needs(self) -> dict[Key, tuple[Key, ...]]:
+        """What each service is made from, by key, in order of registration."""
+        return {
+            key: tuple(n.key for n in provider.needs if n.key in self._providers and n.key != key)
+            for key, provider in self._providers.items()
+        }
 
     def graph(self) -> str:
         """Every service with its lifetime, its factory, and what it needs."""

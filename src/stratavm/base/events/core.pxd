@@ -44,12 +44,14 @@ cdef class Bus:
     cdef list kinds               # event class by kind
     cdef readonly list async_listeners    # of listening.py
     cdef uint32_t ring_capacity
-    cdef bint draining
+    cdef list backlog             # events that are next, before those in the ring
     cdef uint64_t version
     cdef uint64_t serial
     cdef readonly uint64_t failures
     cdef Channel channel_of(self, object type_)
     cdef object fail(self, Subscription listener, Event event, object error)
     cdef object change(self, object type_, object added, object removed)
-    cdef list take_records(self)
+    cdef object take_event(self)
+    cdef object take_record(self)
+    cdef object fill_backlog(self)
     cdef object event_of(self, Record* record)

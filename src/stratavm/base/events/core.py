@@ -225,17 +225,20 @@ class Channel:
     @cython.cfunc
     def post(self, event: Event, source: Source) -> object:
         """Number the event and deliver it, or queue it when this thread is delivering already."""
-        here: cython.pointer(Delivery)
+        here: cython.pointer(Delivery) = delivery()
         bus: Bus = self.bus
         if not self.heard:
             return None
-        if bus.ring != cython.NULL and bus.ring.head != bus.ring.tail and not bus.draining:
+        if (
+            bus.ring != cython.NULL
+            and bus.ring.head != bus.ring.tail
+            and here.draining != cython.cast(cython.p_void, bus)
+        ):
             bus.drain()
         if event.sequence == 0:
             event.label = source.label
             event.number = source.cell.identity & ((cython.cast(uint64_t, 1) << NUMBER_BITS) - 1)
             event.sequence = increment(cython.address(source.cell.last))
-        here = delivery()
         if here.depth:
             return enqueue(here, self, event)
         here.depth = 1
@@ -343,6 +346,7 @@ class Bus:
         self.numbers = {}
         self.kinds = []
         self.async_listeners = []
+        self.backlog = []
         self.ring_capacity = ring_capacity
         self.origin = Source(self, "bus", 0)
 
@@ -522,6 +526,19 @@ class Bus:
             raise ValueError(f"{kind} is no kind of this bus")
         return ring_record(self.ring, source.cell, kind, a, b, c, d) != 0
 
+    def record_many(self, source: Source, kind: int, count: int) -> int:
+        """Record events with the values 0, 1, … without the GIL, for tests of the ring; how many found room."""
+        i: int64_t
+        most: int64_t = count
+        recorded: int64_t = 0
+        number: uint32_t = kind
+        ring: cython.pointer(Ring) = self.ring
+        cell: cython.pointer(Cell) = source.cell
+        with cython.nogil:
+            for i in range(most):
+                recorded += ring_record(ring, cell, number, i, 0, 0, 0)
+        return recorded
+
     @property
     def dropped(self) -> int:
         """Records that found the ring full."""
@@ -530,57 +547,82 @@ class Bus:
     @property
     def pending(self) -> bool:
         """Whether the ring holds records."""
-        return self.ring != cython.NULL and (self.ring.head != self.ring.tail or self.ring.overflow != cython.NULL)
+        return self.ring != cython.NULL and (
+            self.ring.head != self.ring.tail or self.ring.overflow != cython.NULL or len(self.backlog) > 0
+        )
 
     def drain(self) -> int:
-        """Deliver what the ring holds; host boundaries and every ``emit`` do it. Returns the number of events."""
-        if self.ring == cython.NULL or self.draining:
-            return 0
-        self.draining = True
+        """Deliver what the ring holds; host boundaries and every ``emit`` do it. Returns the number of events.
+
+        Several threads may drain at once: each record is delivered once, by one of them. The order among threads is open.
+        """
+        here: cython.pointer(Delivery) = delivery()
+        outer: cython.p_void = here.draining
         kept: object = None
         count: cython.Py_ssize_t = 0
+        if not self.pending or outer == cython.cast(cython.p_void, self):
+            return 0
+        here.draining = cython.cast(cython.p_void, self)
         try:
-            # Listeners may bring about more records; those beyond the limit wait for the next boundary.
-            while self.pending and count < MAX_NESTED:
-                batch: list = self.take_records()
-                if not batch:  # another thread is writing the first one
+            while (
+                count < MAX_NESTED
+            ):  # listeners may bring about more; beyond the limit they wait for the next boundary
+                event: object = self.take_event()
+                if event is None:
                     break
-                count += len(batch)
-                for event in batch:
-                    try:
-                        self.channel_of(type(event)).post(event, self.origin)
-                    except BaseException as error:
-                        kept = kept or error
+                count += 1
+                try:
+                    self.channel_of(type(event)).post(event, self.origin)
+                except BaseException as error:
+                    kept = kept or error
         finally:
-            self.draining = False
+            here.draining = outer
         if kept is not None:
             raise kept
         return count
 
     @cython.cfunc
-    def take_records(self) -> list:
-        """Turn records into events; in each source's order."""
-        batch: list = []
+    def take_event(self) -> object:
+        """The next record as an event, or None."""
+        if not self.backlog and self.ring.overflow != cython.NULL:
+            self.fill_backlog()
+        if self.backlog:
+            return self.backlog.pop(0)
+        return self.take_record()
+
+    @cython.cfunc
+    def take_record(self) -> object:
+        """The oldest record of the ring as an event, or None. It is copied and given up before any Python runs."""
         ring: cython.pointer(Ring) = self.ring
-        record: cython.pointer(Record)
+        at: uint64_t = ring.tail
+        record: cython.pointer(Record) = cython.address(ring.records[at & ring.mask])
+        copy: Record
+        if load(cython.address(record.turn)) != at + 1:
+            return None
+        copy = record[0]
+        ring.tail = at + 1
+        store(cython.address(record.turn), at + ring.mask + 1)
+        return self.event_of(cython.address(copy))
+
+    @cython.cfunc
+    def fill_backlog(self) -> object:
+        """Put records that found the ring full in order with those that are in it."""
         node: cython.pointer(Overflow)
         following: cython.pointer(Overflow)
+        found: list = []
+        node = cython.cast(cython.pointer(Overflow), take(cython.address(self.ring.overflow)))
+        while node != cython.NULL:
+            found.append(self.event_of(cython.address(node.record)))
+            following = node.next
+            free(node)
+            node = following
         while True:
-            record = cython.address(ring.records[ring.tail & ring.mask])
-            if load(cython.address(record.turn)) != ring.tail + 1:
+            event: object = self.take_record()
+            if event is None:
                 break
-            batch.append(self.event_of(record))
-            store(cython.address(record.turn), ring.tail + ring.mask + 1)
-            ring.tail += 1
-        node = cython.cast(cython.pointer(Overflow), take(cython.address(ring.overflow)))
-        if node != cython.NULL:
-            while node != cython.NULL:
-                batch.append(self.event_of(cython.address(node.record)))
-                following = node.next
-                free(node)
-                node = following
-            batch.sort(key=sequence_of)
-        return batch
+            found.append(event)
+        found.sort(key=sequence_of)
+        self.backlog.extend(found)
 
     @cython.cfunc
     def event_of(self, record: cython.pointer(Record)) -> object:

@@ -7,7 +7,7 @@ cdef extern from * nogil:
     #include <stdint.h>
     #include <Python.h>
 
-    typedef struct { uint32_t depth; uint32_t queued; PyObject *queue; } strata_delivery_t;
+    typedef struct { uint32_t depth; uint32_t queued; PyObject *queue; void *draining; } strata_delivery_t;
     static __thread strata_delivery_t strata_delivery;
     #define strata_delivery_here() (&strata_delivery)
     """
@@ -15,4 +15,5 @@ cdef extern from * nogil:
         uint32_t depth            # 1 while this thread is delivering
         uint32_t queued           # nested emissions of the outermost one so far
         PyObject* queue           # list of (channel, event), owned; NULL while there is none
+        void* draining            # the bus whose ring this thread empties, or NULL
     Delivery* delivery "strata_delivery_here"()
