@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import Final, Protocol
 
-from stratavm.ir.passes.values import Values
+from stratavm.ir.passes.licm import Licm
+from stratavm.ir.passes.values import SWITCHES, Values
 from stratavm.ir.prune import Pruner
 from stratavm.ir.scope import EVERYWHERE, Scope
 from stratavm.ir.ssa import Ssa
@@ -14,6 +15,7 @@ PASSES: Final[dict[str, str]] = {
     "fold": "constants, identities, cheaper operations, branches on negations",
     "share": "value numbering: what was computed before is not computed again",
     "loads": "loads and global.get that nothing can have changed; values just stored",
+    "licm": "what a loop computes from values of outside is computed before it",
 }
 """Passes of the SSA form by name."""
 LEVELS: Final[dict[int, tuple[str, ...]]] = {0: (), 1: tuple(PASSES)}
@@ -47,7 +49,9 @@ class Pipeline:
             raise ValueError(f"unknown passes: {', '.join(sorted(unknown))}; there are {', '.join(PASSES)}")
         self.passes = passes
         self.scope = scope
-        self.stages: list[Stage] = [Values(passes)]
+        self.stages: list[Stage] = [Values(p for p in passes if p in SWITCHES)]
+        if "licm" in passes:
+            self.stages.append(Licm())
         self._pruner = Pruner()
         self._spare = [Ssa() for _ in range(min(len(self.stages) - 1, 2))]
 

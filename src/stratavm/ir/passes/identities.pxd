@@ -1,15 +1,13 @@
 # Identities of integer operations: see identities.py.
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from stratavm.ir.ssa cimport Node, Ssa
+from stratavm.ir.passes.stream cimport Stream
+from stratavm.ir.ssa cimport Node
 
 cdef enum:
     NONE = -2                 # no identity applies (a value is never negative)
 
-cdef class Identities:
-    cdef Ssa out              # the form under construction; operands are values of it
-    cdef uint32_t position    # of the node at hand
-
+cdef class Identities(Stream):
     cdef uint32_t make(self, uint16_t op, uint8_t type, uint32_t a, uint32_t b) except? 0xFFFFFFFF nogil
     cdef uint32_t constant(self, uint8_t type, uint64_t bits) except? 0xFFFFFFFF nogil
     cdef bint is_const(self, uint32_t value, uint64_t* bits) noexcept nogil

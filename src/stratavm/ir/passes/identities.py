@@ -10,6 +10,7 @@ Montgomery, "Division by invariant integers using multiplication" (1994).
 import cython
 from cython.cimports.libc.stdint import uint16_t, uint32_t, uint64_t
 from cython.cimports.stratavm.ir.passes.fold import fold
+from cython.cimports.stratavm.ir.passes.stream import Stream
 from cython.cimports.stratavm.ir.ssa import IR_CONST, NO_VALUE, OPERAND_A, T_I32, T_I64, Node, operand_kinds
 from cython.cimports.stratavm.spec._gen_ops import (
     OP_I32_ADD,
@@ -148,7 +149,7 @@ def sign_from(op: uint16_t) -> cython.int:
 
 
 @cython.cclass
-class Identities:
+class Identities(Stream):
     """The rules. A pass derives from this and says how nodes are made."""
 
     def make(self, op, type, a, b):

@@ -18,8 +18,6 @@ cdef struct Entry:            # a value that is known: `op` on these operands gi
 
 @cython.final
 cdef class Values(Identities):
-    cdef Ssa ssa              # input
-    cdef uint32_t* moved      # by input node: its value in the output
     cdef uint32_t* dominator  # by block: the immediate one
     cdef uint32_t* number     # by block: preorder number in the dominator tree
     cdef uint32_t* size       # by block: blocks it dominates
@@ -28,22 +26,16 @@ cdef class Values(Identities):
     cdef uint32_t* globals    # by block: globals epoch at its end
     cdef uint32_t* heads      # hash table
     cdef Entry* entries
-    cdef uint8_t* rewritten   # by entry of args
-    cdef uint32_t cap_moved, cap_dominator, cap_number, cap_size, cap_only, cap_memory, cap_globals, cap_heads, cap_entries
-    cdef uint32_t cap_rewritten
+    cdef uint32_t cap_dominator, cap_number, cap_size, cap_only, cap_memory, cap_globals, cap_heads, cap_entries
     cdef uint32_t n_entries, mask
     cdef uint32_t epochs      # epochs given out
     cdef uint32_t now_memory, now_globals
     cdef uint32_t block
     cdef uint32_t flags       # VF_*
-    cdef public uint64_t budget               # rewrites allowed in a function: for finding a culprit
-    cdef readonly uint64_t spent              # rewrites of the last run
-    cdef uint32_t index, last_kind, last_node
     cdef public uint64_t folded, shared, loads   # counts since creation: for the ablation rows
 
     cdef int simplify(self) except -1 nogil
     cdef int reserve(self) except -1 nogil
-    cdef int copy_tables(self) except -1 nogil
     cdef int dominators(self) noexcept nogil
     cdef uint32_t meet(self, uint32_t a, uint32_t b) noexcept nogil
     cdef bint dominates(self, uint32_t a, uint32_t b) noexcept nogil
@@ -52,12 +44,8 @@ cdef class Values(Identities):
     cdef uint32_t pure(self, Node* node) except? 0xFFFFFFFF nogil
     cdef uint32_t load(self, Node* node) except? 0xFFFFFFFF nogil
     cdef uint32_t effect(self, Node* node) except? 0xFFFFFFFF nogil
-    cdef int map_operands(self, Node* node) noexcept nogil
     cdef int visit(self, uint32_t block, uint32_t edge) noexcept nogil
-    cdef uint32_t emit(self, Node* node) except? 0xFFFFFFFF nogil
     cdef uint32_t find(self, uint16_t op, uint8_t type, uint32_t a, uint32_t b, uint32_t c, uint32_t epoch) noexcept nogil
     cdef int learn(self, uint16_t op, uint8_t type, uint32_t a, uint32_t b, uint32_t c, uint32_t epoch, uint32_t value) except -1 nogil
     cdef uint32_t hash(self, uint16_t op, uint32_t a, uint32_t b, uint32_t c, uint32_t epoch) noexcept nogil
-    cdef int rewrote(self, uint32_t kind) noexcept nogil
     cdef int64_t reduce(self, Node* node) except -1 nogil
-    cdef int finish_edges(self) noexcept nogil

@@ -22,14 +22,8 @@ from cython.cimports.stratavm.ir.ssa import (
     IR_CONST,
     IR_POLL,
     NO_VALUE,
-    OPERAND_A,
-    OPERAND_B,
-    OPERAND_C,
-    OPERANDS_LIST,
-    Edge,
     MemArg,
     Node,
-    operand_kinds,
 )
 from cython.cimports.stratavm.spec._gen_ops import (
     OF_CALLS,
@@ -97,7 +91,6 @@ class Values(Identities):
             self.flags |= SWITCHES[name]
 
     def __dealloc__(self):
-        free(self.moved)
         free(self.dominator)
         free(self.number)
         free(self.size)
@@ -106,14 +99,11 @@ class Values(Identities):
         free(self.globals)
         free(self.heads)
         free(self.entries)
-        free(self.rewritten)
 
     def run(self, ssa: Ssa, out: Ssa) -> None:
         """Simplify ``ssa`` into ``out``, without the GIL."""
         self.ssa = ssa
         self.out = out
-        self.spent = 0
-        self.last_node = NO_VALUE
         with cython.nogil:
             self.simplify()
 
@@ -126,7 +116,7 @@ class Values(Identities):
         """The pass."""
         block: uint32_t
         i: uint32_t
-        self.copy_tables()
+        self.begin()
         self.reserve()
         self.dominators()
         for block in range(self.ssa.n_blocks):
@@ -143,35 +133,11 @@ class Values(Identities):
         self.finish_edges()
         return 0
 
-    # ---- tables ----
-
-    def copy_tables(self):
-        """What stays as it is: edges, argument lists (rewritten in place later), memory arguments, constants."""
-        i: uint32_t
-        self.out.clear()
-        self.out.func = self.ssa.func
-        self.out.type_index = self.ssa.type_index
-        self.out.n_params = self.ssa.n_params
-        for i in range(self.ssa.n_edges):
-            self.out.edge(self.ssa.edges[i].target, self.ssa.edges[i].args, self.ssa.edges[i].nargs)
-        for i in range(self.ssa.n_args):
-            self.out.arg(self.ssa.args[i])
-        for i in range(self.ssa.n_memargs):
-            self.out.memarg(self.ssa.memargs[i].offset, self.ssa.memargs[i].memory, self.ssa.memargs[i].align)
-        for i in range(self.ssa.n_constants):
-            self.out.constant(self.ssa.constants[i])
-        for i in range(self.ssa.n_results):
-            self.out.result_type(self.ssa.result_types[i])
-        return 0
-
     def reserve(self):
         """Room for the function; an empty hash table."""
         nodes: uint32_t = self.ssa.n_nodes + 1
         blocks: uint32_t = self.ssa.n_blocks + 1
         word: cython.size_t = cython.sizeof(uint32_t)
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.moved)), cython.address(self.cap_moved), nodes, word
-        )
         vec_reserve(
             cython.cast(cython.pp_void, cython.address(self.dominator)),
             cython.address(self.cap_dominator),
@@ -189,12 +155,6 @@ class Values(Identities):
         vec_reserve(
             cython.cast(cython.pp_void, cython.address(self.globals)), cython.address(self.cap_globals), blocks, word
         )
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.rewritten)),
-            cython.address(self.cap_rewritten),
-            self.ssa.n_args + 1,
-            1,
-        )
         self.mask = 15
         while self.mask < nodes:
             self.mask = self.mask * 2 + 1
@@ -205,7 +165,6 @@ class Values(Identities):
             word,
         )
         memset(self.heads, 0xFF, (self.mask + 1) * word)
-        memset(self.rewritten, 0, self.ssa.n_args + 1)
         self.n_entries = 0
         self.epochs = 0
         return 0
@@ -327,33 +286,6 @@ class Values(Identities):
         if flags & OF_READS:
             return self.emit(cython.address(node))
         return self.pure(cython.address(node))
-
-    def map_operands(self, node):
-        """Operands become output values; a list is rewritten in place."""
-        kinds: cython.int = operand_kinds(node.op, node.flags)
-        i: uint32_t
-        if kinds & OPERANDS_LIST:
-            for i in range(node.b, node.b + node.c):
-                self.out.args[i] = self.moved[self.ssa.args[i]]
-            return 0
-        if kinds & OPERAND_A and node.a != NO_VALUE:
-            node.a = self.moved[node.a]
-        if kinds & OPERAND_B and node.b != NO_VALUE:
-            node.b = self.moved[node.b]
-        if kinds & OPERAND_C and node.c != NO_VALUE:
-            node.c = self.moved[node.c]
-        return 0
-
-    def emit(self, node):
-        """Append a node as it is."""
-        return self.out.node(node.op, node.type, node.flags, node.a, node.b, node.c, self.position)
-
-    def rewrote(self, kind):
-        """Count a rewrite against the budget; remember which it was."""
-        self.spent += 1
-        self.last_kind = kind
-        self.last_node = self.index
-        return 0
 
     def pure(self, node):
         """A node without effect: fold it, find it, or compute it."""
@@ -536,20 +468,6 @@ class Values(Identities):
         entry.next = self.heads[slot]
         self.heads[slot] = self.n_entries
         self.n_entries += 1
-        return 0
-
-    def finish_edges(self):
-        """Arguments of edges, once every value is known. A list that edges of one table share is rewritten once."""
-        i: uint32_t
-        k: uint32_t
-        edge: cython.pointer(Edge)
-        for i in range(self.out.n_edges):
-            edge = cython.address(self.out.edges[i])
-            if edge.nargs == 0 or self.rewritten[edge.args]:
-                continue
-            self.rewritten[edge.args] = 1
-            for k in range(edge.args, edge.args + edge.nargs):
-                self.out.args[k] = self.moved[self.ssa.args[k]]
         return 0
 
 

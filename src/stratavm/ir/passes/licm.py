@@ -1,0 +1,315 @@
+# strata: hot
+"""Loop-invariant code motion: what a loop computes again and again from values of outside is computed before it.
+
+Only pure nodes that cannot trap move: a loop polls in its header, and no load moves across a poll (the idea page on
+effects). They move to the *entry* of the loop, its one forward predecessor, where that ends in a plain branch; so they
+run at most once more than before. A node moves out of several loops at once. Each loop has room for a few such values,
+since every one occupies a register throughout: costly operations may use all of it, cheap ones half. Comparisons stay,
+since selection fuses them with the branch that follows. Two walks, linear. Loops are found from the order of blocks:
+WebAssembly is structured, so that a loop is the run of blocks from its header on that lie at least as deep.
+"""
+
+import cython
+from cython.cimports.libc.stdint import uint32_t
+from cython.cimports.libc.stdlib import free
+from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.ir.ssa import (
+    BF_LOOP_HEADER,
+    IR_BR,
+    IR_BR_IF,
+    IR_BR_TABLE,
+    IR_CONST,
+    IR_CONST_V128,
+    NO_VALUE,
+    OPERAND_A,
+    OPERAND_B,
+    OPERAND_C,
+    OPERANDS_LIST,
+    Node,
+    operand_kinds,
+)
+from cython.cimports.stratavm.spec._gen_ops import (
+    OF_CALLS,
+    OF_CONTROL,
+    OF_LOAD,
+    OF_READS,
+    OF_STORE,
+    OF_TRAP,
+    OF_WRITES,
+    OP_F64_GE,
+    OP_I32_ADD,
+    OP_I32_AND,
+    OP_I32_EQZ,
+    OP_I32_EXTEND8_S,
+    OP_I32_ROTR,
+    OP_I32_SUB,
+    OP_I32_WRAP_I64,
+    OP_I64_ADD,
+    OP_I64_AND,
+    OP_I64_EXTEND32_S,
+    OP_I64_EXTEND_I32_S,
+    OP_I64_EXTEND_I32_U,
+    OP_I64_ROTR,
+    OP_I64_SUB,
+)
+from cython.cimports.stratavm.spec._gen_optables import OP_FLAGS
+
+from stratavm.ir.prune import Pruner
+from stratavm.ir.scope import UNLIMITED
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+ROOM = cython.declare(uint32_t, 6)
+"""Values that a loop may have computed before it."""
+CHEAP_ROOM = cython.declare(uint32_t, 3)
+"""Room that operations of one cycle leave to costlier ones."""
+EFFECTS = cython.declare(uint32_t, OF_TRAP | OF_LOAD | OF_STORE | OF_READS | OF_WRITES | OF_CALLS | OF_CONTROL)
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def constant(op: uint32_t) -> cython.bint:
+    """Whether a node is made again wherever it is used, so that it costs no register."""
+    return op == IR_CONST or op == IR_CONST_V128
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def movable(node: cython.pointer(Node)) -> cython.bint:
+    """Whether a node may run earlier and more often: no effect, no trap; and gains from it."""
+    if node.op >= 0x8000:
+        return constant(node.op)
+    if OP_FLAGS[node.op] & EFFECTS or operand_kinds(node.op, node.flags) & OPERANDS_LIST:
+        return False
+    return not OP_I32_EQZ <= node.op <= OP_F64_GE
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def cheap(op: uint32_t) -> cython.bint:
+    """Whether an operation takes one cycle."""
+    return (
+        (OP_I32_ADD <= op <= OP_I32_SUB)
+        or (OP_I64_ADD <= op <= OP_I64_SUB)
+        or (OP_I32_AND <= op <= OP_I32_ROTR)
+        or (OP_I64_AND <= op <= OP_I64_ROTR)
+        or (OP_I32_EXTEND8_S <= op <= OP_I64_EXTEND32_S)
+        or op == OP_I32_WRAP_I64
+        or op == OP_I64_EXTEND_I32_S
+        or op == OP_I64_EXTEND_I32_U
+    )
+
+
+@cython.final
+@cython.cclass
+class Licm(Stream):
+    """Scratch memory of the pass, reused from function to function."""
+
+    def __init__(self) -> None:
+        self.budget = UNLIMITED
+
+    def __dealloc__(self):
+        free(self.place)
+        free(self.loop)
+        free(self.outer)
+        free(self.entry)
+        free(self.room)
+        free(self.first)
+        free(self.tail)
+        free(self.next)
+
+    def run(self, ssa: Ssa, out: Ssa) -> None:
+        """Move invariants of ``ssa`` out of its loops, into ``out``, without the GIL."""
+        self.ssa = ssa
+        self.out = out
+        with cython.nogil:
+            self.hoist()
+
+    @property
+    def last(self) -> tuple[str, int]:
+        """Pass and input node of the last rewrite of the last run."""
+        return ("", -1) if self.last_node == NO_VALUE else ("licm", self.last_node)
+
+    def hoist(self):
+        """The pass."""
+        block: uint32_t
+        self.begin()
+        self.reserve()
+        self.loops()
+        for block in range(self.ssa.n_blocks):
+            self.choose(block)
+        self.rebuild()
+        self.finish_edges()
+        return 0
+
+    def reserve(self):
+        """Room for the function; nothing moves yet."""
+        nodes: uint32_t = self.ssa.n_nodes + 1
+        blocks: uint32_t = self.ssa.n_blocks + 1
+        word: cython.size_t = cython.sizeof(uint32_t)
+        i: uint32_t
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.place)), cython.address(self.cap_place), nodes, word
+        )
+        vec_reserve(cython.cast(cython.pp_void, cython.address(self.next)), cython.address(self.cap_next), nodes, word)
+        vec_reserve(cython.cast(cython.pp_void, cython.address(self.loop)), cython.address(self.cap_loop), blocks, word)
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.outer)), cython.address(self.cap_outer), blocks, word
+        )
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.entry)), cython.address(self.cap_entry), blocks, word
+        )
+        vec_reserve(cython.cast(cython.pp_void, cython.address(self.room)), cython.address(self.cap_room), blocks, word)
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.first)), cython.address(self.cap_first), blocks, word
+        )
+        vec_reserve(cython.cast(cython.pp_void, cython.address(self.tail)), cython.address(self.cap_tail), blocks, word)
+        for i in range(self.ssa.n_blocks):
+            self.loop[i] = NO_VALUE
+            self.outer[i] = NO_VALUE
+            self.entry[i] = NO_VALUE
+            self.room[i] = ROOM
+            self.first[i] = NO_VALUE
+        return 0
+
+    def loops(self):
+        """The loops, and the block before each: its one forward predecessor, if that only leads there."""
+        block: uint32_t
+        edge: uint32_t
+        current: uint32_t = NO_VALUE
+        depth: uint32_t
+        header: cython.bint
+        node: cython.pointer(Node)
+        for block in range(self.ssa.n_blocks):
+            depth = self.ssa.blocks[block].depth
+            header = (self.ssa.blocks[block].flags & BF_LOOP_HEADER) != 0
+            while current != NO_VALUE and (
+                depth < self.ssa.blocks[current].depth or (header and depth == self.ssa.blocks[current].depth)
+            ):
+                current = self.outer[current]
+            if header:
+                self.outer[block] = current
+                current = block
+            self.loop[block] = current
+            node = cython.address(self.ssa.nodes[self.ssa.blocks[block].last - 1])
+            if node.op == IR_BR:
+                self.arrive(block, node.c, True)
+            elif node.op == IR_BR_IF:
+                self.arrive(block, node.b, False)
+                self.arrive(block, node.c, False)
+            elif node.op == IR_BR_TABLE:
+                for edge in range(node.b, node.b + node.c):
+                    self.arrive(block, edge, False)
+        return 0
+
+    def arrive(self, block, edge, only):
+        """An edge: the first forward one into a header may come from its entry; a second or a choice undoes it."""
+        target: uint32_t = self.ssa.edges[edge].target
+        if target <= block or not self.ssa.blocks[target].flags & BF_LOOP_HEADER:
+            return 0
+        self.entry[target] = block if only and self.entry[target] == NO_VALUE else target
+        return 0
+
+    def choose(self, block):
+        """Decide where each node of a block is computed."""
+        i: uint32_t
+        at: uint32_t
+        node: cython.pointer(Node)
+        for i in range(self.ssa.blocks[block].first, self.ssa.blocks[block].last):
+            self.place[i] = block
+            node = cython.address(self.ssa.nodes[i])
+            if self.loop[block] == NO_VALUE or self.spent >= self.budget or not movable(node):
+                continue
+            at = self.target(node, block)
+            if at != block:
+                self.move(i, at)
+        return 0
+
+    def target(self, node, block):
+        """The outermost block that a node may move to: its operands are there, and each loop has room."""
+        farthest: uint32_t = self.farthest(node)
+        header: uint32_t = self.loop[block]
+        free_: cython.bint = constant(node.op)
+        need: uint32_t = CHEAP_ROOM if cheap(node.op) else 0
+        while header != NO_VALUE:
+            # the entry of a header that has none is the header itself, or nothing where it cannot be reached
+            if self.entry[header] >= header or header <= farthest and farthest != NO_VALUE:
+                break
+            if not free_:
+                if self.room[header] <= need:
+                    break
+                self.room[header] -= 1
+            block = self.entry[header]
+            header = self.loop[block]
+        return block
+
+    def farthest(self, node):
+        """The last block that computes an operand; ``NO_VALUE`` without operands."""
+        kinds: cython.int = operand_kinds(node.op, node.flags)
+        block: uint32_t = NO_VALUE
+        if kinds & OPERAND_A and node.a != NO_VALUE:
+            block = self.place[node.a]
+        if kinds & OPERAND_B and node.b != NO_VALUE and (block == NO_VALUE or self.place[node.b] > block):
+            block = self.place[node.b]
+        if kinds & OPERAND_C and node.c != NO_VALUE and (block == NO_VALUE or self.place[node.c] > block):
+            block = self.place[node.c]
+        return block
+
+    def move(self, i, block):
+        """Append a node to those that move to the end of a block."""
+        self.place[i] = block
+        self.next[i] = NO_VALUE
+        if self.first[block] == NO_VALUE:
+            self.first[block] = i
+        else:
+            self.next[self.tail[block]] = i
+        self.tail[block] = i
+        if not constant(self.ssa.nodes[i].op):
+            self.index = i
+            self.hoisted += 1
+            self.rewrote(0)
+        return 0
+
+    def rebuild(self):
+        """Write the output: what stays in its order, what arrived before the terminator."""
+        block: uint32_t
+        i: uint32_t
+        end: uint32_t
+        arrived: uint32_t
+        for block in range(self.ssa.n_blocks):
+            self.out.block(self.ssa.blocks[block].depth, self.ssa.blocks[block].flags)
+            self.out.blocks[block].params = self.ssa.blocks[block].params
+            self.out.blocks[block].preds = self.ssa.blocks[block].preds
+            end = self.ssa.blocks[block].last - 1
+            for i in range(self.ssa.blocks[block].first, end):
+                if self.place[i] == block:
+                    self.copy(i)
+            arrived = self.first[block]
+            while arrived != NO_VALUE:
+                self.copy(arrived)
+                arrived = self.next[arrived]
+            self.copy(end)
+        if self.out.n_blocks:
+            self.out.blocks[self.out.n_blocks - 1].last = self.out.n_nodes
+        return 0
+
+    def copy(self, i):
+        """Put a node into the output."""
+        node: Node = self.ssa.nodes[i]
+        self.position = self.ssa.positions[i]
+        self.map_operands(cython.address(node))
+        self.moved[i] = self.emit(cython.address(node))
+        return 0
+
+
+def hoist(ssa: Ssa, out: Ssa) -> None:
+    """Run the pass and remove what it left dead: for tests; the compiler keeps a ``Licm`` and a ``Pruner``."""
+    Licm().run(ssa, out)
+    Pruner().run(out)

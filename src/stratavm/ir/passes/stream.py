@@ -1,0 +1,108 @@
+# strata: hot
+"""What passes that stream one SSA form into another have in common: copied tables, forwarding, a budget of rewrites."""
+
+import cython
+from cython.cimports.libc.stdint import uint32_t
+from cython.cimports.libc.stdlib import free
+from cython.cimports.libc.string import memset
+from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.ir.ssa import (
+    NO_VALUE,
+    OPERAND_A,
+    OPERAND_B,
+    OPERAND_C,
+    OPERANDS_LIST,
+    Edge,
+    operand_kinds,
+)
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+
+@cython.cclass
+class Stream:
+    """The base of a pass."""
+
+    def __dealloc__(self):
+        free(self.moved)
+        free(self.rewritten)
+
+    def begin(self):
+        """An output with the input's tables, and room for the forwarding."""
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.moved)),
+            cython.address(self.cap_moved),
+            self.ssa.n_nodes + 1,
+            cython.sizeof(uint32_t),
+        )
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.rewritten)),
+            cython.address(self.cap_rewritten),
+            self.ssa.n_args + 1,
+            1,
+        )
+        memset(self.rewritten, 0, self.ssa.n_args + 1)
+        self.spent = 0
+        self.last_node = NO_VALUE
+        return self.copy_tables()
+
+    def copy_tables(self):
+        """What stays as it is: edges, argument lists (rewritten in place later), memory arguments, constants."""
+        i: uint32_t
+        self.out.clear()
+        self.out.func = self.ssa.func
+        self.out.type_index = self.ssa.type_index
+        self.out.n_params = self.ssa.n_params
+        for i in range(self.ssa.n_edges):
+            self.out.edge(self.ssa.edges[i].target, self.ssa.edges[i].args, self.ssa.edges[i].nargs)
+        for i in range(self.ssa.n_args):
+            self.out.arg(self.ssa.args[i])
+        for i in range(self.ssa.n_memargs):
+            self.out.memarg(self.ssa.memargs[i].offset, self.ssa.memargs[i].memory, self.ssa.memargs[i].align)
+        for i in range(self.ssa.n_constants):
+            self.out.constant(self.ssa.constants[i])
+        for i in range(self.ssa.n_results):
+            self.out.result_type(self.ssa.result_types[i])
+        return 0
+
+    def map_operands(self, node):
+        """Operands become output values; a list is rewritten in place."""
+        kinds: cython.int = operand_kinds(node.op, node.flags)
+        i: uint32_t
+        if kinds & OPERANDS_LIST:
+            for i in range(node.b, node.b + node.c):
+                self.out.args[i] = self.moved[self.ssa.args[i]]
+            return 0
+        if kinds & OPERAND_A and node.a != NO_VALUE:
+            node.a = self.moved[node.a]
+        if kinds & OPERAND_B and node.b != NO_VALUE:
+            node.b = self.moved[node.b]
+        if kinds & OPERAND_C and node.c != NO_VALUE:
+            node.c = self.moved[node.c]
+        return 0
+
+    def emit(self, node):
+        """Append a node as it is."""
+        return self.out.node(node.op, node.type, node.flags, node.a, node.b, node.c, self.position)
+
+    def rewrote(self, kind):
+        """Count a rewrite against the budget; remember which it was."""
+        self.spent += 1
+        self.last_kind = kind
+        self.last_node = self.index
+        return 0
+
+    def finish_edges(self):
+        """Arguments of edges, once every value is known. A list that edges of one table share is rewritten once."""
+        i: uint32_t
+        k: uint32_t
+        edge: cython.pointer(Edge)
+        for i in range(self.out.n_edges):
+            edge = cython.address(self.out.edges[i])
+            if edge.nargs == 0 or self.rewritten[edge.args]:
+                continue
+            self.rewritten[edge.args] = 1
+            for k in range(edge.args, edge.args + edge.nargs):
+                self.out.args[k] = self.moved[self.ssa.args[k]]
+        return 0
