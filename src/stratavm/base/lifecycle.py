@@ -371,10 +371,9 @@ def services_of(container: Container) -> list[Service]:
         plan = container.plan_of(key)
         if plan.transient or plan.level:
             continue
-        value = container[key]
-        if inspect.iscoroutinefunction(getattr(value, "start", None)):
-            if inspect.iscoroutinefunction(getattr(value, "stop", None)):
-                found[key] = value
+        value = container.resolve_plan(plan)
+        if all(inspect.iscoroutinefunction(getattr(value, name, None)) for name in ("start", "stop")):
+            found[key] = value
     return [
         Service(
             show(key),

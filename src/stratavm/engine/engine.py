@@ -82,10 +82,10 @@ class Engine:
         self.close()
 
     def lifecycle(self) -> Lifecycle:
-        """The life cycle of those services that have coroutine methods ``start`` and ``stop``, in the order of their needs.
+        """The life cycle of those services that have coroutine methods ``start`` and ``stop``.
 
-        ``async with engine.lifecycle():`` starts them, watches those that have ``healthy``, and stops them. Their
-        ``restart``, where they have one, says how often and when they are started again.
+        ``async with engine.lifecycle():`` starts them in the order of their needs, watches those that have
+        ``healthy``, and stops them. Their ``restart``, where they have one, says when they are started again.
         """
         from stratavm.base.lifecycle import Lifecycle, services_of
 

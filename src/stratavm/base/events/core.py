@@ -554,7 +554,7 @@ class Bus:
     def drain(self) -> int:
         """Deliver what the ring holds; host boundaries and every ``emit`` do it. Returns the number of events.
 
-        Several threads may drain at once: each record is delivered once, by one of them. The order among threads is open.
+        Several threads may drain at once: each record is delivered once, by one of them, in no order among threads.
         """
         here: cython.pointer(Delivery) = delivery()
         outer: cython.p_void = here.draining
