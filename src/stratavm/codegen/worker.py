@@ -23,6 +23,8 @@ STAGES = ("build", "optimise", "select", "schedule", "allocate", "emit")
 """Stages in the order of ``Worker.stages_ns``."""
 MACHINE_PASSES = {
     "fold-loads": "a load with one use becomes its user's memory operand",
+    "lea": "the sum of a value and a shifted one is one address computation",
+    "zero": "zero is a register xor itself",
     "schedule": "instructions between two effects in an order that waits less",
 }
 """Passes of the machine level by name; level 1 runs all, level 0 none."""
@@ -71,7 +73,7 @@ class Worker:
         self.scheduler = Scheduler()
         self.scheduler.attach(self.machine)
         self.scheduling = "schedule" in machine
-        self.selector.attach(plan, self.ssa, self.machine, "fold-loads" in machine)
+        self.selector.attach(plan, self.ssa, self.machine, machine)
         self.emitter.attach(plan, self.ssa, self.machine)
         memset(self.spent, 0, cython.sizeof(self.spent))
 

@@ -34,6 +34,7 @@ from cython.cimports.stratavm.codegen.x64._gen_encodings import (
     MOP_RET_I,
     MOP_SUB_RI,
     MOP_TEST_RR,
+    MOP_XOR_RR,
     R10,
     R11,
     R14,
@@ -278,6 +279,8 @@ class Emitter(ValueEmitter):
             return self.set_condition(inst, ops)
         if op == P_SELECT:
             return self.select(inst, ops)
+        if op == P_ZERO and ops[0].loc < 16:
+            return emit_rr(self.b, MOP_XOR_RR, 4, ops[0].loc, ops[0].loc)
         if op == P_ZERO:
             return emit_rr(self.b, MOP_PXOR_RR, 16, ops[0].loc, ops[0].loc)
         if op == P_DIVIDE:

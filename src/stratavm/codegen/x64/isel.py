@@ -98,9 +98,11 @@ class Selector(MemorySelector):
         free(self.stamps)
         free(self.stamped_by)
 
-    def attach(self, plan: ModulePlan, ssa: Ssa, m: MCode, folding: bool = False) -> None:
-        """Say what ``run`` works on, and whether loads become operands."""
-        self.folding = folding
+    def attach(self, plan: ModulePlan, ssa: Ssa, m: MCode, machine=()) -> None:
+        """Say what ``run`` works on, and which passes of the machine level take part (``worker.MACHINE_PASSES``)."""
+        self.folding = "fold-loads" in machine
+        self.leas = "lea" in machine
+        self.zeroing = "zero" in machine
         self.plan = plan
         self.ssa = ssa
         self.m = m
@@ -116,7 +118,7 @@ class Selector(MemorySelector):
         i: uint32_t
         for i in range(self.ssa.n_blocks):
             self.fuse(cython.address(self.ssa.blocks[i]))
-            if self.folding:
+            if self.folding or self.leas:
                 self.fold_block(self.ssa.blocks[i].first, self.ssa.blocks[i].last)
         for i in range(self.ssa.n_blocks):
             self.body(i)

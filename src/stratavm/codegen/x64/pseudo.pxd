@@ -15,7 +15,7 @@ cdef enum Pseudo:
     P_CALL_BUILTIN     # U… D…; aux = builtin number; cc = CALL_* bits
     P_DIVIDE           # D quotient rax, D remainder rdx, U dividend rax, U divisor (late); cc = DIV_* bits
     P_SETCC            # D; cc
-    P_ZERO             # D xmm: +0.0
+    P_ZERO             # D xmm: +0.0; or D gpr: 0, which sets flags
     P_SELECT           # D same as 1, U if false, U if true (register); cc
     P_CLZ              # D, U register: bsr sequence
     P_CTZ              # the same: bsf sequence

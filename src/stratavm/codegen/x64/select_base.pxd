@@ -6,7 +6,7 @@ from stratavm.ir.ssa cimport Node, Ssa
 
 cdef enum:
     NODE_FUSED = 1        # a comparison that its only user, a branch or select of the same block, makes into flags
-    NODE_FOLDED = 2       # a load that its only user, an operation of the same block, reads from memory itself
+    NODE_FOLDED = 2       # a load or shift that its only user, an operation of the same block, does itself
     ANY_WIDTH = 0
 
 cdef class BaseSelector:
@@ -20,6 +20,8 @@ cdef class BaseSelector:
     cdef uint32_t* uses        # use counts by node
     cdef uint32_t at           # the node being selected
     cdef bint folding          # fold loads into their users (level 1)
+    cdef bint leas             # additions of shifted values are addresses (level 1)
+    cdef bint zeroing          # zero is xor of a register with itself (level 1)
 
     cdef int prepare(self) except -1 nogil
     cdef uint32_t define(self, uint32_t node) except? 0xFFFFFFFF nogil

@@ -6,7 +6,7 @@ from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.vec import vec_reserve
-from cython.cimports.stratavm.codegen.minst import C_REG, NO_VREG, R_DEF, MInst
+from cython.cimports.stratavm.codegen.minst import C_REG, MI_FLAGS_DEF, NO_VREG, R_DEF, MInst
 from cython.cimports.stratavm.codegen.x64._gen_encodings import MOP_MOV_RI, MOP_MOVF_RM, RIP
 from cython.cimports.stratavm.codegen.x64.encoder import row_address_reg, row_inst
 from cython.cimports.stratavm.codegen.x64.pseudo import P_ZERO
@@ -30,7 +30,7 @@ class BaseSelector:
         self.marks = cython.NULL
         self.uses = cython.NULL
         self.cap_vregs = self.cap_marks = self.at = 0
-        self.folding = False
+        self.folding = self.leas = self.zeroing = False
 
     def __dealloc__(self):
         free(self.vregs)
@@ -110,6 +110,10 @@ class BaseSelector:
             at: uint32_t = self.pool(value)
             self.row(MOP_MOVF_RM, width_of(type), v, NO_VREG, NO_VREG)
             row_address_reg(self.m, RIP, NO_VREG, 0, at)
+            return v
+        if value == 0 and self.zeroing:  # constants are loaded before what sets flags, never behind it
+            self.pseudo(P_ZERO, width_of(type), MI_FLAGS_DEF)
+            self.operand(v, R_DEF, C_REG, 0)
             return v
         self.row(MOP_MOV_RI, width_of(type), v, NO_VREG, NO_VREG)
         self.last().imm = cython.cast(int64_t, value)

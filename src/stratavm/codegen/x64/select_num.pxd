@@ -9,6 +9,8 @@ cdef class NumericSelector(BaseSelector):
     cdef uint32_t condition(self, uint32_t node) except? 0xFFFFFFFF nogil
     cdef int select(self, uint32_t n) except -1 nogil
     cdef int fold_block(self, uint32_t first, uint32_t last) noexcept nogil
+    cdef bint fold_shift(self, uint32_t n, uint32_t first) noexcept nogil
+    cdef int scaled_sum(self, uint32_t n, uint32_t shifted, uint32_t base) except -1 nogil
     cdef bint fold_operand(self, uint32_t n, uint32_t barrier) noexcept nogil
     cdef bint fits(self, uint32_t load, uint32_t width) noexcept nogil
     cdef int folded(self, uint32_t load, uint32_t mop, uint32_t width, uint32_t result, uint32_t left) except -1 nogil

@@ -33,10 +33,12 @@ from cython.cimports.stratavm.codegen.x64._gen_encodings import (
     MOP_FADD_RM,
     MOP_FADD_RR,
     MOP_IMUL_RM,
+    MOP_LEA_RM,
     MOP_LZCNT_RR,
     MOP_MOV_RM,
     MOP_MOV_RR,
     MOP_MOVF_RM,
+    MOP_SHL_RC,
     MOP_SHR_RI,
     MOP_SUB_RR,
     MOP_UCOMIS_RM,
@@ -73,6 +75,7 @@ from cython.cimports.stratavm.codegen.x64._gen_rules import (
     S_TRUNC,
     S_UNARY,
 )
+from cython.cimports.stratavm.codegen.x64.encoder import row_address
 from cython.cimports.stratavm.codegen.x64.pseudo import (
     CC_A,
     CC_AE,
@@ -230,6 +233,8 @@ class NumericSelector(BaseSelector):
                 condition = at.c if self.uses[i] else NO_VREG
             elif OP_FLAGS[at.op] & (OF_TRAP | OF_CALLS | OF_WRITES) or (self.uses[i] and self.fold_operand(i, barrier)):
                 barrier = i
+            elif self.leas and self.uses[i]:
+                self.fold_shift(i, first)
             if condition == NO_VREG or not self.marks[condition] & NODE_FUSED:
                 continue
             if (
@@ -246,7 +251,7 @@ class NumericSelector(BaseSelector):
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         shape: uint32_t = RULE_SHAPE[at.op]
         right: uint32_t
-        if barrier == NO_VREG or not self.fits(barrier, RULE_WIDTH[at.op]):
+        if not self.folding or barrier == NO_VREG or not self.fits(barrier, RULE_WIDTH[at.op]):
             return False
         if shape == S_ALU or shape == S_MUL or shape == S_COMPARE:
             if self.is_const(at.a) or self.is_const(at.b):
@@ -262,6 +267,32 @@ class NumericSelector(BaseSelector):
             return False
         self.marks[barrier] |= NODE_FOLDED
         return True
+
+    def fold_shift(self, n: uint32_t, first: uint32_t) -> cython.bint:
+        """Mark a left shift by 1, 2 or 3 whose only user is this addition: together they are an address."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        if RULE_SHAPE[at.op] != S_ALU or RULE_ROW[at.op] != MOP_ADD_RR or self.is_const(at.a) or self.is_const(at.b):
+            return False
+        k: uint32_t
+        for k in range(2):
+            shifted: uint32_t = at.a if k else at.b
+            s: cython.pointer(Node) = cython.address(self.ssa.nodes[shifted])
+            if shifted < first or s.op >= N_OPS or self.uses[shifted] != 1 or RULE_SHAPE[s.op] != S_SHIFT:
+                continue
+            if RULE_ROW[s.op] == MOP_SHL_RC and self.is_const(s.b):
+                count: uint64_t = self.const_bits(s.b) & (RULE_WIDTH[s.op] * 8 - 1)
+                if 1 <= count <= 3:
+                    self.marks[shifted] |= NODE_FOLDED
+                    return True
+        return False
+
+    def scaled_sum(self, n: uint32_t, shifted: uint32_t, base: uint32_t) -> cython.int:
+        """An addition whose right operand is a folded shift."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[shifted])
+        left: uint32_t = self.value(base)
+        index: uint32_t = self.value(at.a)
+        self.row(MOP_LEA_RM, RULE_WIDTH[at.op], self.define(n), NO_VREG, NO_VREG)
+        return row_address(self.m, left, index, self.const_bits(at.b) & 3, 0)
 
     def fits(self, load: uint32_t, width: uint32_t) -> cython.bint:
         """Whether a node is a load with one use that reads exactly as many bytes as the operand has."""
@@ -288,6 +319,8 @@ class NumericSelector(BaseSelector):
             a, b = b, a
         if self.marks[a] & NODE_FOLDED:
             a, b = b, a
+        if self.marks[b] & NODE_FOLDED and RULE_SHAPE[self.ssa.nodes[b].op] == S_SHIFT:
+            return self.scaled_sum(n, b, a)
         left: uint32_t = self.value(a)
         if self.const_imm(b, width, cython.address(imm)):
             self.row(RULE_ROW2[op], width, self.define(n), left, NO_VREG)

@@ -1,0 +1,73 @@
+"""Claims about the small passes of the machine level: scaled sums as addresses, zero by xor."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from stratavm.codegen.compile import dump_machine
+from stratavm.engine import Config, Engine, Module
+from stratavm.engine.load import load
+from stratavm.engine.store import Store
+
+VALUES = (0, 1, -1, 7, 2**31 - 1, -(2**31), 0x40000001)
+
+
+def compiled(text: str, *passes: str, stage: str = "minst") -> str:
+    """A stage of the module's only function under these passes."""
+    module = Module(text, engine=Engine(Config(tier="jit1", strict=True, passes=(), machine_passes=passes)))
+    return dump_machine(module.valid, 0, stage, machine=passes)
+
+
+def run(text: str, *passes: str):
+    """The exported function ``f``."""
+    config = Config(tier="jit1", strict=True, passes=(), machine_passes=passes)
+    return load(text, store=Store(Engine(config))).exports["f"]
+
+
+def scaled(t: str, count: int, right: bool) -> str:
+    shift = f"({t}.shl (local.get 1) ({t}.const {count}))"
+    operands = f"(local.get 0) {shift}" if right else f"{shift} (local.get 0)"
+    return f'(module (func (export "f") (param {t} {t}) (result {t}) ({t}.add {operands})))'
+
+
+@pytest.mark.parametrize("right", [False, True])
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 31, 33, 35, 66])
+@pytest.mark.parametrize("t", ["i32", "i64"])
+def test_a_scaled_sum_wraps_as_the_two_operations_do(t, count, right):
+    """Counts are taken modulo the width; 1 to 3 become one lea; results equal those of shift and addition."""
+    text, bits = scaled(t, count, right), int(t[1:])
+    function = run(text, "lea")
+    for a in VALUES:
+        for b in VALUES:
+            total = (a + (b << count % bits)) & (1 << bits) - 1
+            assert function(a, b) == (total - (1 << bits) if total >> bits - 1 else total), (a, b)
+    assert ("lea_rm" in compiled(text, "lea")) == (1 <= count % bits <= 3)
+    assert "shl" in compiled(text) and "lea" not in compiled(text)
+
+
+def test_a_shift_with_another_use_stays():
+    """The shifted value is needed anyway: a lea would compute it twice."""
+    text = """(module (func (export "f") (param i32 i32) (result i32) (local $s i32)
+      (i32.xor (i32.add (local.get 0) (local.tee $s (i32.shl (local.get 1) (i32.const 2)))) (local.get $s))))"""
+    assert "lea" not in compiled(text, "lea")
+    assert run(text, "lea")(5, 3) == (5 + 12) ^ 12
+
+
+def test_zero_is_xor_and_never_stands_between_flags_and_their_reader():
+    """Zero as an argument, in both arms of a select and on both edges of a branch, whichever way the comparison goes."""
+    text = """(module (func (export "f") (param i32 i32) (result i32)
+      (i32.add
+        (select (i32.const 0) (local.get 0) (i32.lt_s (local.get 0) (local.get 1)))
+        (i32.add
+          (select (local.get 1) (i32.const 0) (i32.gt_u (local.get 0) (local.get 1)))
+          (if (result i32) (i32.eq (local.get 0) (local.get 1)) (then (i32.const 0)) (else (i32.const 100)))))))"""
+    assert "xor" in compiled(text, "zero", stage="asm")
+    machine = compiled(text, "zero").splitlines()
+    for before, after in pairwise(machine):
+        assert not (" zero." in before and (" jcc." in after or "cmov" in after)), (before, after)
+    with_xor, plain = run(text, "zero", "schedule"), run(text)
+    for a in VALUES:
+        for b in VALUES:
+            assert with_xor(a, b) == plain(a, b), (a, b)
