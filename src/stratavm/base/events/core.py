@@ -14,7 +14,7 @@ from cython.cimports.cpython.ref import Py_INCREF, Py_XDECREF, PyObject
 from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.stratavm.base.events.atomics import increment, load, store, take
-from cython.cimports.stratavm.base.events.native import Delivery, delivery
+from cython.cimports.stratavm.base.events.native import Delivery, call_one, delivery
 from cython.cimports.stratavm.base.events.ring import Cell, Overflow, Record, Ring, free_ring, new_ring, ring_record
 
 from stratavm.base.errors import StrataError
@@ -325,7 +325,7 @@ def call_from(listeners: tuple, event: Event, at: cython.pointer(cython.Py_ssize
         listener = cython.cast(Subscription, listeners[at[0]])
         at[0] += 1
         if listener.plain:
-            listener.call(event)
+            call_one(listener.call, event)
         else:
             listener.call_checked(event)
     return 0
