@@ -77,6 +77,9 @@ class Linker:
         return instance
 
     def _instantiate(self, store: Store, module: Module) -> Instance:
+        if module.engine is not store.engine:
+            # Its code relies on the memory plan, type ids and stubs of its engine: with others it leaves the sandbox.
+            raise LinkError(f"module {module.name} and the store belong to different engines")
         caller = Caller()
         imports = [self._resolve(store, wanted, caller) for wanted in module.model.imports]
 
@@ -89,7 +92,7 @@ class Linker:
             module.code,
             imports,
             name=module.name,
-            memory_plan=self.engine.config.memory_plan,
+            memory_plan=store.engine.config.memory_plan,
             created=created,
         )
         instance = caller.instance

@@ -169,9 +169,10 @@ class Table:
         return old
 
     def may_grow(self, size: int) -> bool:
-        """Ask the limiter."""
+        """Ask the limiter. It may run anything: where the table has grown meanwhile, ``size`` would shrink it."""
         limiter: object = self.store.limits.limiter
-        return limiter is None or limiter("table", self.d.length, size)
+        now: object = self.d.length
+        return limiter is None or (limiter("table", now, size) and self.d.length == now)
 
     def held_handles(self) -> set:
         """The externref handles that the table holds."""
