@@ -27,10 +27,11 @@ RawHost = Callable[[list[int]], list[int]]
 class Caller:
     """The instance on whose behalf a host function runs: the one that was linked with it."""
 
-    __slots__ = ("_instance",)
+    __slots__ = ("_instance", "_memory")
 
     def __init__(self) -> None:
         self._instance: Instance | None = None
+        self._memory: Memory | None = None
 
     def bind(self, instance: Instance) -> None:
         """Set the instance; called once by the linker, before any guest code runs."""
@@ -46,10 +47,12 @@ class Caller:
     @property
     def memory(self) -> Memory:
         """The calling instance's exported memory."""
-        memory = self.instance.exports.get("memory")
-        if memory is None or not hasattr(memory, "view"):
-            raise LinkError("the calling module exports no memory named 'memory'")
-        return memory  # type: ignore[no-any-return]
+        if self._memory is None:  # asked for at every WASI call
+            memory = self.instance.exports.get("memory")
+            if memory is None or not hasattr(memory, "view"):
+                raise LinkError("the calling module exports no memory named 'memory'")
+            self._memory = memory
+        return self._memory
 
 
 @dataclass(frozen=True, slots=True)
