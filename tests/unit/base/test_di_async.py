@@ -299,3 +299,25 @@ def test_overrides_and_transients_work_with_await():
         assert log == ["cache", "cache", "clock"]
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_an_async_generator_must_yield_once(count):
+    """Not never, not twice."""
+
+    async def clock() -> AsyncIterator[Clock]:
+        for _ in range(count):
+            yield Clock()
+
+    async def main():
+        container = Services().singleton(clock).build(asynchronous=True)
+        if count == 0:
+            with pytest.raises(ResolveError, match="without yielding"):
+                await container.aget(Clock)
+            return
+        await container.aget(Clock)
+        with pytest.raises(ExceptionGroup) as caught:
+            await container.aclose()
+        assert "yielded twice" in str(caught.value.exceptions[0])
+
+    asyncio.run(main())

@@ -411,6 +411,27 @@ def test_threads_that_subscribe_and_emit_lose_nothing(bus):
     assert not errors and not bus.hears(Grown)
 
 
+def test_a_listener_that_blocks_holds_up_only_its_own_emitter(bus, heard):
+    """There is no lock: another thread emits, and is heard, meanwhile."""
+    entered, release = threading.Event(), threading.Event()
+
+    def block(event):
+        if event.pages == 1:
+            entered.set()
+            assert release.wait(10)
+
+    bus.subscribe(Grown, block)
+    bus.subscribe(Grown, heard.append)
+    thread = threading.Thread(target=bus.emit, args=(Grown(1),))
+    thread.start()
+    assert entered.wait(10)
+    bus.emit(Grown(2))
+    assert heard == [Grown(2)]
+    release.set()
+    thread.join(10)
+    assert heard == [Grown(2), Grown(1)]
+
+
 # ---- the ring ----
 
 

@@ -369,3 +369,43 @@ def test_services_of_a_container_need_each_other_as_they_are_made():
     assert (server.name, server.needs, server.health) == ("Server", ("Database",), None)
     assert (database.name, database.needs, database.restart) == ("Database", (), Restart(first_s=1))
     assert asyncio.run(database.health())
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_cancelling_the_stop_does_not_interrupt_it(seed):
+    """Everything is stopped, and then the cancellation comes out."""
+
+    async def main():
+        world = diamond()
+        lifecycle = world.lifecycle()
+        await lifecycle.start()
+        task = asyncio.create_task(lifecycle.stop())
+        for _ in range(3):
+            await asyncio.sleep(0.006)
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert all(lifecycle.state(name) is State.STOPPED for name in "abcd")
+
+    run_seeded(main, seed)
+
+
+def test_a_stop_that_fails_does_not_keep_the_others_from_stopping():
+    """The failures come out together, and the service counts as failed."""
+
+    async def main():
+        world = World()
+
+        async def fail():
+            raise OSError("stuck")
+
+        world.service("a")
+        world.service("b", "a", stop=fail)
+        lifecycle = world.lifecycle()
+        await lifecycle.start()
+        with pytest.raises(LifecycleError, match="did not stop: stuck"):
+            await lifecycle.stop()
+        assert (lifecycle.state("a"), lifecycle.state("b")) == (State.STOPPED, State.FAILED)
+        await lifecycle.stop()
+
+    run_seeded(main, 9)

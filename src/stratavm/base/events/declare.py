@@ -65,12 +65,6 @@ def field_types(cls: type) -> dict[str, str]:
     return {name: type_ for name, (type_, _) in FIELDS[cls].items()}
 
 
-def registered(package: str) -> list[type[Event]]:
-    """Event classes declared so far in a package, by module and name."""
-    found = {cls for cls in CLASSES.values() if f"{cls.__module__}.".startswith(f"{package}.")}
-    return sorted(found, key=class_name)
-
-
 @event
 class ListenerFailed(Event):
     """A listener raised an Exception; the other listeners were called all the same.
