@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Final, Protocol
 
+from stratavm.ir.passes.cfg import Cfg
 from stratavm.ir.passes.licm import Licm
 from stratavm.ir.passes.values import SWITCHES, Values
 from stratavm.ir.prune import Pruner
@@ -12,6 +13,7 @@ from stratavm.ir.scope import EVERYWHERE, Scope
 from stratavm.ir.ssa import Ssa
 
 PASSES: Final[dict[str, str]] = {
+    "cfg": "decided branches, empty and joined blocks, block parameters that are always the same value",
     "fold": "constants, identities, cheaper operations, branches on negations",
     "share": "value numbering: what was computed before is not computed again",
     "loads": "loads and global.get that nothing can have changed; values just stored",
@@ -50,6 +52,8 @@ class Pipeline:
         self.passes = passes
         self.scope = scope
         self.stages: list[Stage] = [Values(p for p in passes if p in SWITCHES)]
+        if "cfg" in passes:
+            self.stages.insert(0, Cfg())
         if "licm" in passes:
             self.stages.append(Licm())
         self._pruner = Pruner()

@@ -1,0 +1,452 @@
+# strata: hot
+"""Simplification of the control-flow graph, and of the parameters of blocks.
+
+Branches on constants are decided; an edge to a block that only branches on goes to where that leads; what cannot be
+reached goes away; a block that has one predecessor, which leads nowhere else, is joined to it. A parameter that has the
+same value on every edge is that value: also where the edge of a loop brings the parameter itself, and where each edge
+brings an equal constant. An edge into a loop is not threaded: the block before a loop is where invariants go.
+
+Everything is decided on the input (rounds over the parameters are bounded), then written in one walk. Linear.
+"""
+
+import cython
+from cython.cimports.libc.stdint import uint32_t
+from cython.cimports.libc.stdlib import free
+from cython.cimports.libc.string import memset
+from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.ir.ssa import (
+    BF_LOOP_HEADER,
+    IR_BR,
+    IR_BR_IF,
+    IR_BR_TABLE,
+    IR_CONST,
+    IR_POLL,
+    NO_VALUE,
+    Edge,
+    Node,
+)
+
+from stratavm.ir.prune import Pruner
+from stratavm.ir.scope import UNLIMITED
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+MANY = cython.declare(uint32_t, 0xFFFFFFFE)
+"""Different values arrive at a parameter."""
+ROUNDS = cython.declare(cython.int, 3)
+"""Looks at the parameters: each can find those that became plain by the one before."""
+HOPS = cython.declare(cython.int, 8)
+"""Empty blocks that an edge is led through."""
+
+
+@cython.final
+@cython.cclass
+class Cfg(Stream):
+    """Scratch memory of the pass, reused from function to function."""
+
+    def __init__(self) -> None:
+        self.budget = UNLIMITED
+
+    def __dealloc__(self):
+        free(self.taken)
+        free(self.lead)
+        free(self.incoming)
+        free(self.source)
+        free(self.number)
+        free(self.old)
+        free(self.kept)
+        free(self.live)
+        free(self.merged)
+        free(self.forward)
+        free(self.seen)
+
+    def run(self, ssa: Ssa, out: Ssa) -> None:
+        """Simplify ``ssa`` into ``out``, without the GIL."""
+        self.ssa = ssa
+        self.out = out
+        with cython.nogil:
+            self.simplify()
+
+    @property
+    def last(self) -> tuple[str, int]:
+        """Pass and input node of the last rewrite of the last run."""
+        return ("", -1) if self.last_node == NO_VALUE else ("cfg", self.last_node)
+
+    def simplify(self):
+        """The pass."""
+        turns: cython.int
+        self.begin()
+        self.out.n_edges = 0
+        self.reserve()
+        self.decide()
+        for turns in range(ROUNDS):
+            self.changed = False
+            self.gather()
+            self.settle()
+            if not self.changed:
+                break
+        self.join()
+        self.rebuild()
+        self.arguments()
+        return 0
+
+    def reserve(self):
+        """Room for the function; nothing is known yet."""
+        nodes: uint32_t = self.ssa.n_nodes + 1
+        blocks: uint32_t = self.ssa.n_blocks + 1
+        word: cython.size_t = cython.sizeof(uint32_t)
+        i: uint32_t
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.taken)), cython.address(self.cap_taken), blocks, word
+        )
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.incoming)), cython.address(self.cap_incoming), blocks, word
+        )
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.source)), cython.address(self.cap_source), blocks, word
+        )
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.number)), cython.address(self.cap_number), blocks, word
+        )
+        vec_reserve(cython.cast(cython.pp_void, cython.address(self.old)), cython.address(self.cap_old), blocks, word)
+        vec_reserve(cython.cast(cython.pp_void, cython.address(self.kept)), cython.address(self.cap_kept), blocks, word)
+        vec_reserve(cython.cast(cython.pp_void, cython.address(self.live)), cython.address(self.cap_live), blocks, 1)
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.merged)), cython.address(self.cap_merged), blocks, 1
+        )
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.forward)), cython.address(self.cap_forward), nodes, word
+        )
+        vec_reserve(cython.cast(cython.pp_void, cython.address(self.seen)), cython.address(self.cap_seen), nodes, word)
+        vec_reserve(
+            cython.cast(cython.pp_void, cython.address(self.lead)),
+            cython.address(self.cap_lead),
+            self.ssa.n_edges + 1,
+            word,
+        )
+        for i in range(self.ssa.n_edges):
+            self.lead[i] = i
+        memset(self.live, 0, blocks)
+        memset(self.merged, 0, blocks)
+        memset(self.incoming, 0, blocks * word)
+        for i in range(self.ssa.n_blocks):
+            self.taken[i] = NO_VALUE
+            self.kept[i] = self.ssa.blocks[i].params
+        for i in range(self.ssa.n_nodes):
+            self.forward[i] = i
+        return 0
+
+    # ---- edges ----
+
+    def edges_of(self, block):
+        """Edges that leave a block, decided branches considered."""
+        node: cython.pointer(Node) = cython.address(self.ssa.nodes[self.ssa.blocks[block].last - 1])
+        if node.op == IR_BR or self.taken[block] != NO_VALUE:
+            return 1
+        if node.op == IR_BR_IF:
+            return 2
+        return node.c if node.op == IR_BR_TABLE else 0
+
+    def edge_of(self, block, k):
+        """One of them."""
+        node: cython.pointer(Node) = cython.address(self.ssa.nodes[self.ssa.blocks[block].last - 1])
+        if self.taken[block] != NO_VALUE:
+            return self.taken[block]
+        if node.op == IR_BR:
+            return node.c
+        if node.op == IR_BR_IF:
+            return node.b if k == 0 else node.c
+        return node.b + k
+
+    def empty(self, block):
+        """Whether a block only leads on: without arguments, which would need a place, and not into a loop."""
+        at: cython.pointer(Node)
+        edge: cython.pointer(Edge)
+        if self.ssa.blocks[block].last - self.ssa.blocks[block].first != 1:
+            return False
+        at = cython.address(self.ssa.nodes[self.ssa.blocks[block].first])
+        if at.op != IR_BR:
+            return False
+        edge = cython.address(self.ssa.edges[at.c])
+        return edge.nargs == 0 and edge.target > block and not self.ssa.blocks[edge.target].flags & BF_LOOP_HEADER
+
+    def follow(self, edge):
+        """The edge that an edge amounts to, led through empty blocks."""
+        hops: cython.int
+        target: uint32_t
+        for hops in range(HOPS):
+            target = self.ssa.edges[edge].target
+            if not self.empty(target):
+                break
+            edge = self.ssa.nodes[self.ssa.blocks[target].first].c
+        return edge
+
+    def decide(self):
+        """Which branches are decided, what is reached, and from where."""
+        block: uint32_t
+        k: uint32_t
+        edge: uint32_t
+        target: uint32_t
+        self.live[0] = 1
+        for block in range(self.ssa.n_blocks):
+            if not self.live[block]:
+                continue
+            self.index = self.ssa.blocks[block].last - 1
+            self.branch(block)
+            for k in range(self.edges_of(block)):
+                edge = self.edge_of(block, k)
+                if self.spent < self.budget:
+                    self.lead[edge] = self.follow(edge)
+                    if self.lead[edge] != edge:
+                        self.threaded += 1
+                        self.rewrote(0)
+                target = self.ssa.edges[self.lead[edge]].target
+                self.live[target] = 1
+                self.incoming[target] += 1
+                self.source[target] = block
+        return 0
+
+    def branch(self, block):
+        """Decide a branch on a constant, and one whose ways lead to the same place."""
+        node: cython.pointer(Node) = cython.address(self.ssa.nodes[self.index])
+        condition: cython.pointer(Node)
+        if (node.op != IR_BR_IF and node.op != IR_BR_TABLE) or self.spent >= self.budget:
+            return 0
+        condition = cython.address(self.ssa.nodes[node.a])
+        if node.op == IR_BR_IF and condition.op == IR_CONST:
+            self.taken[block] = node.b if condition.a else node.c
+        elif node.op == IR_BR_TABLE and condition.op == IR_CONST:
+            self.taken[block] = node.b + min(condition.a, node.c - 1)
+        elif (
+            node.op == IR_BR_IF
+            and self.ssa.edges[self.follow(node.b)].target == self.ssa.edges[self.follow(node.c)].target
+            and self.ssa.edges[self.follow(node.b)].nargs == 0
+        ):
+            self.taken[block] = node.b
+        else:
+            return 0
+        self.branches += 1
+        self.rewrote(0)
+        return 0
+
+    # ---- parameters ----
+
+    def value_of(self, value):
+        """What a value is known to be."""
+        while self.forward[value] != value:
+            value = self.forward[value]
+        return value
+
+    def equal(self, a, b):
+        """Whether two values are the same: one value, or equal constants."""
+        x: cython.pointer(Node) = cython.address(self.ssa.nodes[a])
+        y: cython.pointer(Node) = cython.address(self.ssa.nodes[b])
+        return a == b or (x.op == IR_CONST and y.op == IR_CONST and x.type == y.type and x.a == y.a and x.b == y.b)
+
+    def gather(self):
+        """The one value that arrives at each parameter, if it is one."""
+        block: uint32_t
+        k: uint32_t
+        i: uint32_t
+        first: uint32_t
+        value: uint32_t
+        edge: cython.pointer(Edge)
+        for block in range(1, self.ssa.n_blocks):
+            for i in range(self.ssa.blocks[block].first, self.ssa.blocks[block].first + self.ssa.blocks[block].params):
+                self.seen[i] = NO_VALUE
+        for block in range(self.ssa.n_blocks):
+            if not self.live[block]:
+                continue
+            for k in range(self.edges_of(block)):
+                edge = cython.address(self.ssa.edges[self.lead[self.edge_of(block, k)]])
+                first = self.ssa.blocks[edge.target].first
+                for i in range(edge.nargs):
+                    value = self.value_of(self.ssa.args[edge.args + i])
+                    if value == first + i or self.seen[first + i] == MANY:
+                        continue
+                    if self.seen[first + i] == NO_VALUE:
+                        self.seen[first + i] = value
+                    elif not self.equal(self.seen[first + i], value):
+                        self.seen[first + i] = MANY
+        return 0
+
+    def settle(self):
+        """A parameter at which one value arrives is that value."""
+        block: uint32_t
+        i: uint32_t
+        value: uint32_t
+        for block in range(1, self.ssa.n_blocks):
+            if not self.live[block]:
+                continue
+            for i in range(self.ssa.blocks[block].first, self.ssa.blocks[block].first + self.ssa.blocks[block].params):
+                if self.spent >= self.budget:
+                    return 0
+                if self.forward[i] != i or self.seen[i] == NO_VALUE or self.seen[i] == MANY:
+                    continue
+                value = self.value_of(self.seen[i])
+                if value == i:
+                    continue
+                self.forward[i] = value
+                self.kept[block] -= 1
+                self.params += 1
+                self.changed = True
+                self.index = i
+                self.rewrote(0)
+        return 0
+
+    def join(self):
+        """Number the blocks that stay; find those that continue the one before."""
+        block: uint32_t
+        before: uint32_t = NO_VALUE
+        count: uint32_t = 0
+        for block in range(self.ssa.n_blocks):
+            if not self.live[block]:
+                continue
+            if (
+                before != NO_VALUE
+                and self.incoming[block] == 1
+                and self.source[block] == before
+                and self.edges_of(before) == 1
+                and self.kept[block] == 0
+                and not self.ssa.blocks[block].flags & BF_LOOP_HEADER
+                and self.ssa.blocks[block].depth == self.ssa.blocks[before].depth
+                and self.spent < self.budget
+            ):
+                self.merged[block] = 1
+                self.joined += 1
+                self.index = self.ssa.blocks[block].first
+                self.rewrote(0)
+            else:
+                self.number[block] = count
+                self.old[count] = block
+                count += 1
+            before = block
+        return 0
+
+    # ---- the output ----
+
+    def rebuild(self):
+        """Write what stays."""
+        block: uint32_t
+        before: uint32_t = NO_VALUE
+        for block in range(self.ssa.n_blocks):
+            if not self.live[block]:
+                continue
+            if before != NO_VALUE and not self.merged[block]:
+                self.terminator(before)
+            if not self.merged[block]:
+                self.out.block(self.ssa.blocks[block].depth, self.ssa.blocks[block].flags)
+                self.out.blocks[self.out.n_blocks - 1].params = self.kept[block]
+                self.out.blocks[self.out.n_blocks - 1].preds = self.incoming[block]
+            self.head(block)
+            self.body(block)
+            before = block
+        self.terminator(before)
+        self.out.blocks[self.out.n_blocks - 1].last = self.out.n_nodes
+        return 0
+
+    def head(self, block):
+        """Parameters that stay, a loop's poll, then parameters that are constants: here they dominate all uses."""
+        i: uint32_t
+        position: uint32_t = 0
+        value: uint32_t
+        node: cython.pointer(Node)
+        first: uint32_t = self.ssa.blocks[block].first
+        for i in range(first, first + self.ssa.blocks[block].params):
+            if self.forward[i] == i:
+                node = cython.address(self.ssa.nodes[i])
+                self.moved[i] = self.out.node(node.op, node.type, 0, node.a, node.b, position, self.ssa.positions[i])
+                position += 1
+        i = first + self.ssa.blocks[block].params
+        if self.ssa.nodes[i].op == IR_POLL:
+            self.copy(i)
+        for i in range(first, first + self.ssa.blocks[block].params):
+            if self.forward[i] != i:
+                value = self.value_of(i)
+                node = cython.address(self.ssa.nodes[value])
+                if node.op == IR_CONST:
+                    self.moved[i] = self.out.node(
+                        IR_CONST, node.type, 0, node.a, node.b, node.c, self.ssa.positions[value]
+                    )
+                else:
+                    self.moved[i] = self.moved[value]
+        return 0
+
+    def body(self, block):
+        """Nodes between the parameters and the terminator."""
+        i: uint32_t
+        first: uint32_t = self.ssa.blocks[block].first + self.ssa.blocks[block].params
+        for i in range(first, self.ssa.blocks[block].last - 1):
+            if i != first or self.ssa.nodes[i].op != IR_POLL:
+                self.copy(i)
+        return 0
+
+    def copy(self, i):
+        """A node as it is."""
+        node: Node = self.ssa.nodes[i]
+        self.position = self.ssa.positions[i]
+        self.map_operands(cython.address(node))
+        self.moved[i] = self.emit(cython.address(node))
+        return 0
+
+    def terminator(self, block):
+        """The end of a block: its edges are written now, one behind the other."""
+        i: uint32_t = self.ssa.blocks[block].last - 1
+        node: Node = self.ssa.nodes[i]
+        k: uint32_t
+        first: uint32_t
+        self.position = self.ssa.positions[i]
+        if self.taken[block] != NO_VALUE:
+            node.op = IR_BR
+            node.flags = 0
+            node.a = NO_VALUE
+            node.b = NO_VALUE
+            node.c = self.put_edge(self.taken[block])
+        else:
+            self.map_operands(cython.address(node))
+            if node.op == IR_BR:
+                node.c = self.put_edge(node.c)
+            elif node.op == IR_BR_IF:
+                node.b = self.put_edge(node.b)
+                node.c = self.put_edge(node.c)
+            elif node.op == IR_BR_TABLE:
+                first = self.out.n_edges
+                for k in range(node.b, node.b + node.c):
+                    self.put_edge(k)
+                node.b = first
+        self.moved[i] = self.emit(cython.address(node))
+        return 0
+
+    def put_edge(self, edge):
+        """An edge of the output; its arguments are rewritten at the end."""
+        at: cython.pointer(Edge) = cython.address(self.ssa.edges[self.lead[edge]])
+        return self.out.edge(self.number[at.target], at.args, self.kept[at.target])
+
+    def arguments(self):
+        """Arguments of the edges: those of parameters that stay. A list that edges share has one target."""
+        e: uint32_t
+        i: uint32_t
+        to: uint32_t
+        block: uint32_t
+        first: uint32_t
+        edge: cython.pointer(Edge)
+        for e in range(self.out.n_edges):
+            edge = cython.address(self.out.edges[e])
+            block = self.old[edge.target]
+            if self.ssa.blocks[block].params == 0 or self.rewritten[edge.args]:
+                continue
+            self.rewritten[edge.args] = 1
+            first = self.ssa.blocks[block].first
+            to = edge.args
+            for i in range(self.ssa.blocks[block].params):
+                if self.forward[first + i] == first + i:
+                    self.out.args[to] = self.moved[self.ssa.args[edge.args + i]]
+                    to += 1
+        return 0
+
+
+def simplify(ssa: Ssa, out: Ssa) -> None:
+    """Run the pass and remove what it left dead: for tests; the compiler keeps a ``Cfg`` and a ``Pruner``."""
+    Cfg().run(ssa, out)
+    Pruner().run(out)
