@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from stratavm.base.errors import ExitError, ResourceLimit, Trap
 from stratavm.base.events import Event, Source, event
@@ -176,19 +176,24 @@ class CallFailed(Event):
 
 def report_failure(source: Source, where: str, error: BaseException) -> None:
     """Emit how a call or an operation on a store ended badly. The exception itself goes on."""
-    made: Event
-    if isinstance(error, Trap):
-        made = Trapped(where, error.kind, tuple(map(str, error.frames)))
-    elif isinstance(error, ResourceLimit):
-        made = LimitReached(error.limit, str(error))
-    elif isinstance(error, ExitError):
-        made = GuestExited(where, error.code)
-    else:
-        made = CallFailed(where, describe(error))
-    if source.hears(type(made)):
-        source.emit(made)
-    else:
+    kind = next((event for cls, event in _ENDS if isinstance(error, cls)), CallFailed)
+    if not source.hears(kind):  # traps are cheap as long as nobody listens
         source.bus.drain()
+    elif isinstance(error, Trap):
+        source.emit(Trapped(where, error.kind, tuple(map(str, error.frames))))
+    elif isinstance(error, ResourceLimit):
+        source.emit(LimitReached(error.limit, str(error)))
+    elif isinstance(error, ExitError):
+        source.emit(GuestExited(where, error.code))
+    else:
+        source.emit(CallFailed(where, describe(error)))
+
+
+_ENDS: Final[tuple[tuple[type[BaseException], type[Event]], ...]] = (
+    (Trap, Trapped),
+    (ResourceLimit, LimitReached),
+    (ExitError, GuestExited),
+)
 
 
 @contextmanager
