@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-from tests.bench import ablation, ablation_machine, boundary, compiling, di, events, kernels, start
+from tests.bench import ablation, ablation_machine, baselines, boundary, compiling, di, events, kernels, start
 from tests.bench.measure import Row, geometric_mean
 from tests.bench.peers import EPOCHS, OURS, WASMTIME
 
@@ -25,6 +25,7 @@ SUITES: Final[dict[str, Callable[[int], Iterator[Row]]]] = {
     "start": start.measure,
     "compile": compiling.measure,
     "kernel": kernels.measure,
+    "baselines": baselines.measure,
     "ablation": ablation.measure,
     "events": events.measure,
     "di": di.measure,

@@ -107,6 +107,11 @@ class Module:
         }
         return spaces[export.kind][export.index]
 
+    @property
+    def code_bytes(self) -> int:
+        """Bytes of machine code compiled so far."""
+        return self.code.code_bytes
+
     def compile_all(self) -> CompileReport:
         """Compile every function now instead of at its first call.
 

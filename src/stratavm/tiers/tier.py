@@ -35,6 +35,10 @@ class TierModule(Protocol):
     def fallbacks(self) -> Mapping[int, str]:
         """Function index → why it runs on the oracle; known only for functions that were compiled or tried."""
 
+    @property
+    def code_bytes(self) -> int:
+        """Bytes of machine code published so far."""
+
     def attach(self, instance: Any) -> None:
         """Make a runtime instance callable: fill its code slots and FuncRecs, before any of its code runs."""
 

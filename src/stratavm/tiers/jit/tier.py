@@ -42,6 +42,11 @@ class JitModule:
         """Function index → why it runs on the fallback tier; known for functions that were compiled or tried."""
         return self.lazy.fallbacks
 
+    @property
+    def code_bytes(self) -> int:
+        """Bytes of machine code published so far, stubs not counted."""
+        return self.lazy.code_bytes
+
     def attach(self, instance: object) -> None:
         """Point the instance's slots at code that exists, and at lazy stubs elsewhere."""
         self.lazy.attach(instance)

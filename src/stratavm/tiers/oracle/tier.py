@@ -23,6 +23,11 @@ class OracleModule:
         """None: every function runs where it should."""
         return {}
 
+    @property
+    def code_bytes(self) -> int:
+        """No machine code."""
+        return 0
+
     def attach(self, instance: InstanceLike) -> None:
         """Give an instance its program; functions are bound at their first call."""
         instance.oracle = Program(instance, self.budget)

@@ -1,0 +1,77 @@
+"""What lazy compilation, linear scan and the passes buy on real programs, against our own flags (ADR-0006).
+
+Each program runs to its end in a process of its own; the child reports its time, its machine code and its peak memory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Final
+
+from tests.bench.measure import Row
+from tools import programs
+
+CHILD: Final = """
+import json, resource, sys, time
+begin = time.perf_counter()
+import stratavm
+path, tier, allocator, eager, *rest = sys.argv[1:]
+module = stratavm.Module(path, engine=stratavm.Engine(tier=tier, allocator=allocator, threads=1))
+if eager == "eager":
+    module.compile_all()
+linker = stratavm.Linker(module.engine)
+output = bytearray()
+with stratavm.Store(module.engine) as store, stratavm.Wasi(args=["guest", *rest], stdout=output) as wasi:
+    linker.define_namespaces(wasi.namespaces())
+    try:
+        linker.instantiate(store, module).exports["_start"]()
+    except stratavm.ExitError as stop:
+        assert stop.code == 0, stop
+seconds = time.perf_counter() - begin
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+code = module.code_bytes
+print(json.dumps({"ms": seconds * 1e3, "peak": peak / 1e6, "code": code / 1e6, "output": len(output)}))
+"""
+PROGRAMS: Final[dict[str, list[str]]] = {
+    "icepll.wasm": ["-i", "12", "-o", "48"],
+    "boolector.wasm": ["--help"],
+    "resvg.wasm": ["--help"],
+    "quickjs.wasm": ["-e", "console.log([3, 1, 2].sort().join())"],
+    "python.wasm": ["-c", "print(sorted('strata'))"],
+}
+VARIANTS: Final[dict[str, tuple[str, str, str]]] = {
+    "lazy jit0": ("jit0", "linear", "lazy"),
+    "lazy jit1": ("jit1", "linear", "lazy"),
+    "eager jit1": ("jit1", "linear", "eager"),
+    "eager jit0 naive": ("jit0", "naive", "eager"),
+}
+UNITS: Final[dict[str, str]] = {"ms": "ms", "peak": "MB at the peak", "code": "MB of code"}
+
+
+def measure(rounds: int) -> Iterator[Row]:
+    """Three rows per program: time to its end, peak memory, machine code; medians by variant."""
+    for name, arguments in PROGRAMS.items():
+        path = programs.find(name)
+        if path is None:
+            continue
+        samples: dict[str, list[dict[str, float]]] = {variant: [] for variant in VARIANTS}
+        for _ in range(max(3, rounds // 2)):
+            for variant, options in VARIANTS.items():
+                samples[variant].append(_child([str(path), *options, *arguments]))
+        for what, unit in UNITS.items():
+            values = {v: sorted(s[what] for s in rows)[len(rows) // 2] for v, rows in samples.items()}
+            yield Row("baselines", f"{name.removesuffix('.wasm')} {what}", unit, values)
+
+
+def _child(arguments: list[str]) -> dict[str, float]:
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, "-c", CHILD, *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    found: dict[str, float] = json.loads(result.stdout.splitlines()[-1])
+    if not found["output"]:
+        raise AssertionError(f"{arguments}: the program printed nothing")
+    return found
