@@ -25,6 +25,7 @@ MACHINE_PASSES = {
     "fold-loads": "a load with one use becomes its user's memory operand",
     "lea": "the sum of a value and a shifted one is one address computation",
     "zero": "zero is a register xor itself",
+    "align": "innermost loops begin at multiples of 32 bytes",
     "schedule": "instructions between two effects in an order that waits less",
 }
 """Passes of the machine level by name; level 1 runs all, level 0 none."""
@@ -74,7 +75,7 @@ class Worker:
         self.scheduler.attach(self.machine)
         self.scheduling = "schedule" in machine
         self.selector.attach(plan, self.ssa, self.machine, machine)
-        self.emitter.attach(plan, self.ssa, self.machine)
+        self.emitter.attach(plan, self.ssa, self.machine, "align" in machine)
         memset(self.spent, 0, cython.sizeof(self.spent))
 
     @property

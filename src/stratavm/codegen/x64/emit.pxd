@@ -6,11 +6,14 @@ from stratavm.codegen.x64.target cimport ModulePlan
 from stratavm.ir.ssa cimport Ssa
 
 cdef class Emitter(ValueEmitter):
+    cdef bint aligning             # innermost loops begin at a multiple of LOOP_ALIGN (level 1)
+
     cdef int emit(self) except -1 nogil
     cdef int layout_frame(self) except -1 nogil
     cdef int prologue(self) except -1 nogil
     cdef int poison_frame(self) except -1 nogil
     cdef int poison_registers(self, MInst* inst, MOperand* ops) except -1 nogil
+    cdef bint innermost(self, uint32_t number) noexcept nogil
     cdef int block(self, uint32_t number, uint32_t* move) except -1 nogil
     cdef int instruction(self, uint32_t number, uint32_t block) except -1 nogil
     cdef int pseudo(self, MInst* inst, MOperand* ops, uint32_t block) except -1 nogil

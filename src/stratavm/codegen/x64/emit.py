@@ -63,6 +63,7 @@ from cython.cimports.stratavm.codegen.x64.encoder import (
     emit_lea_label,
     emit_m,
     emit_move,
+    emit_nop,
     emit_r,
     emit_ri,
     emit_rm,
@@ -106,7 +107,7 @@ from cython.cimports.stratavm.codegen.x64.pseudo import (
     P_ZERO,
 )
 from cython.cimports.stratavm.codegen.x64.target import ModulePlan
-from cython.cimports.stratavm.ir.ssa import Ssa
+from cython.cimports.stratavm.ir.ssa import BF_LOOP_HEADER, Ssa
 from cython.cimports.stratavm.runtime._gen_layout import (
     EXEC_BUILTINS,
     EXEC_POLL_LIMIT,
@@ -136,6 +137,7 @@ SMALL_FRAME = cython.declare(uint32_t, 4096)  # below it the prologue compares r
 MAX_FRAME = cython.declare(uint32_t, 0x4000000)
 GARBAGE = cython.declare(int64_t, 0x5EED0BADC0DE0BAD)
 SAVED_R14 = cython.declare(int32_t, -8)
+LOOP_ALIGN = cython.declare(uint32_t, 32)  # no more than the alignment of functions
 _ALLOCATABLE_MASK = cython.declare(uint32_t, sum(1 << n for n in ALLOCATABLE))
 
 
@@ -150,8 +152,9 @@ class Emitter(ValueEmitter):
         returns.frombytes(PyBytes_FromStringAndSize(cython.cast(cython.p_char, self.returns), self.n_returns * 8))
         return Code(self.b.to_bytes(), traps, returns, self.frame_bytes)
 
-    def attach(self, plan: ModulePlan, ssa: Ssa, m: MCode) -> None:
-        """Say what ``emit`` works on."""
+    def attach(self, plan: ModulePlan, ssa: Ssa, m: MCode, aligning: bool = False) -> None:
+        """Say what ``emit`` works on, and whether innermost loops are aligned."""
+        self.aligning = aligning
         self.plan = plan
         self.ssa = ssa
         self.m = m
@@ -241,6 +244,16 @@ class Emitter(ValueEmitter):
 
     # ---- blocks and instructions ---------------------------------------------------------------
 
+    def innermost(self, number: uint32_t) -> cython.bint:
+        """Whether the block heads a loop without another in it: the next header is no deeper."""
+        if not self.m.blocks[number].flags & BF_LOOP_HEADER:
+            return False
+        i: uint32_t
+        for i in range(number + 1, self.m.n_blocks):
+            if self.m.blocks[i].flags & BF_LOOP_HEADER:
+                return self.m.blocks[i].depth <= self.m.blocks[number].depth
+        return True
+
     def block(self, number: uint32_t, move: cython.pointer(uint32_t)) -> cython.int:
         """One block: moves before each instruction, then the instruction."""
         block: cython.pointer(MBlock) = cython.address(self.m.blocks[number])
@@ -248,6 +261,8 @@ class Emitter(ValueEmitter):
         i: uint32_t
         if self.final[number] != number:
             return 0
+        if self.aligning and self.innermost(number):
+            emit_nop(self.b, -self.b.n & (LOOP_ALIGN - 1))
         self.b.bind(self.first_label + number)
         self.held = NOTHING_HELD
         for i in range(block.first, block.last):
