@@ -184,3 +184,50 @@ def test_externrefs_live_exactly_as_long_as_a_guest_holds_them():
     assert [exports.take(i) for i in range(4)] == [["table", i] for i in range(4)]
     assert exports.g.value == ["global"]
     assert store.gc() <= 50
+
+
+class First(Exception):
+    """What a limiter raises."""
+
+
+@pytest.mark.parametrize("then", ["host", "trap", "nothing"])
+@worlds.every_config
+def test_what_a_limiter_raises_ends_that_call_and_no_other(config, then):
+    """Whatever the guest does next, its caller gets the limiter's exception; the caller's own guest goes on."""
+    instruction = {"host": "(call $h)", "trap": "unreachable", "nothing": "nop"}[then]
+    text = f"""(module (import "m" "h" (func $h)) (import "m" "n" (func $n)) (memory 1)
+      (func (export "inner") (drop (memory.grow (i32.const 1))) {instruction})
+      (func (export "outer") (result i32) (local i32) (call $n)
+        (loop (br_if 0 (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (i32.const 10))))
+        (local.get 0)))"""
+    caught, ran = [], []
+
+    def limiter(kind, now, wanted):
+        raise First
+
+    def calls_the_guest():
+        with pytest.raises(First) as error:
+            exports.inner()
+        caught.append(error)
+
+    store = Store(worlds.engine(config), limits=StoreLimits(limiter=limiter))
+    host = {"h": lambda: ran.append(1), "n": calls_the_guest}
+    exports = worlds.instance(text, config, {"m": host}, store).exports
+    assert exports.outer() == 10
+    with pytest.raises(First):
+        exports.inner()
+    assert (len(caught), ran) == (1, [])
+
+
+def test_a_table_of_a_closed_store_says_so():
+    """Its functions are gone: reading or setting one is Closed, and never a crash."""
+    store = Store(worlds.engine("jit0"))
+    exports = worlds.instance(GROWING, store=store).exports
+    table, function = exports.t, exports.size
+    table[0] = function
+    store.close()
+    gc.collect()
+    with pytest.raises(Closed):
+        assert table[0] is None
+    with pytest.raises(Closed):
+        table[0] = function

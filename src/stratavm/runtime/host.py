@@ -161,6 +161,8 @@ def call_python(
     saved_fp: uint64_t = context.saved_fp
     status: uint32_t = 0
     overflow: cython.bint = stack_pointer() + 65536 < context.real_limit
+    if function.store.in_flight is not None:  # a limiter failed since the guest's last poll: nothing may run first
+        return TRAP_HOST_EXCEPTION
     if not overflow and deliver_first(function) != 0:
         status = TRAP_HOST_EXCEPTION
     elif overflow or function.run_cells(function, cells) != 0:

@@ -347,13 +347,15 @@ class Store:
         error: object = self.in_flight
         self.in_flight = None
         self.exec.exception = cython.NULL
+        # The guest may have trapped before it met what a limiter raised: the callers of this call have no part in it.
+        and_32(cython.address(self.exec.pending), ~cython.cast(uint32_t, PENDING_SIGNAL))
         if self.aborted and not self.keep_on_abort:
             poison(cython.cast(cython.p_void, cython.cast(cython.pointer(FuncRec), entry.act.rec).vmctx))
             poison(entry.act.vmctx)
             poison_between(self, cython.address(entry.act))
         if entry.outermost:
             self.aborted = False
-        if kind == TRAP_HOST_EXCEPTION and error is not None:
+        if error is not None:
             return error
         frames: tuple = guest_frames(cython.address(entry.act))
         if kind in _ERRORS:
@@ -466,7 +468,9 @@ class Store:
         return owner if address < end and (address - start) % FUNCREC_SIZE == 0 else None
 
     def check_function(self, address: int) -> None:
-        """Raise ValueError unless the bits are a funcref of this store: guests would jump through them."""
+        """Raise ValueError, or Closed, unless the bits are a funcref of this store: guests would jump through them."""
+        if self.closed:
+            raise Closed("the store is closed")
         if address not in self.functions and self.owner_of(address) is None:
             raise ValueError(f"{address:#x} is no function reference of this store")
 
