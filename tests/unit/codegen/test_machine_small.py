@@ -56,7 +56,7 @@ def test_a_shift_with_another_use_stays():
 
 
 def test_zero_is_xor_and_never_stands_between_flags_and_their_reader():
-    """Zero as an argument, in both arms of a select and on both edges of a branch, whichever way the comparison goes."""
+    """Zero in both arms of a select and on an edge of a branch, whichever way the comparison goes."""
     text = """(module (func (export "f") (param i32 i32) (result i32)
       (i32.add
         (select (i32.const 0) (local.get 0) (i32.lt_s (local.get 0) (local.get 1)))
@@ -88,8 +88,8 @@ def backward_targets(asm: str) -> set[int]:
     found = set()
     for line in asm.splitlines()[1:]:
         address, _, mnemonic, *operands = line.split()
-        if mnemonic[0] == "j" and mnemonic != "jmp" and operands[0].startswith("0x") and int(operands[0], 16) < int(address, 16):
-            found.add(int(operands[0], 16))
+        if mnemonic[0] == "j" and mnemonic != "jmp" and (target := int(operands[0], 16)) < int(address, 16):
+            found.add(target)
     return found
 
 

@@ -277,7 +277,13 @@ class NumericSelector(BaseSelector):
         for k in range(2):
             shifted: uint32_t = at.a if k else at.b
             s: cython.pointer(Node) = cython.address(self.ssa.nodes[shifted])
-            if shifted < first or shifted >= n or s.op >= N_OPS or self.uses[shifted] != 1 or RULE_SHAPE[s.op] != S_SHIFT:
+            if (
+                shifted < first
+                or shifted >= n
+                or s.op >= N_OPS
+                or self.uses[shifted] != 1
+                or RULE_SHAPE[s.op] != S_SHIFT
+            ):
                 continue
             if RULE_ROW[s.op] == MOP_SHL_RC and self.is_const(s.b):
                 count: uint64_t = self.const_bits(s.b) & (RULE_WIDTH[s.op] * 8 - 1)
