@@ -54,6 +54,8 @@ def describe(culprit: Culprit) -> str:
     seen = f"expected {culprit.expected!r}\nfound    {culprit.found!r}"
     if not culprit.name:
         return f"wrong without any pass: selection or allocation is to blame ({culprit.runs} runs)\n{seen}"
+    if culprit.func < 0:
+        return f"pass {culprit.name} of the machine level ({culprit.runs} runs)\n{seen}"
     return (
         f"pass {culprit.name}, function {culprit.func} ({culprit.func_name}), "
         f"rewrite {culprit.rewrite} of {culprit.rewrites}, at {culprit.offset:#x}:\n"

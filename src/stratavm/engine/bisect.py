@@ -30,7 +30,7 @@ class Culprit:
 
     Attributes:
         name: the pass; empty when the code is wrong without any pass (then selection or allocation is to blame).
-        func: index of the function, with its name.
+        func: index of the function; -1 for a pass of the machine level, which is named without function and node.
         func_name: its name.
         rewrite: number of the rewrite in the function, from 1, of so many.
         rewrites: how many there are.
@@ -57,7 +57,7 @@ class _Search:
     """One search: the program, and what it should do."""
 
     def __init__(self, source: SourceLike, observe: Observe, config: Config, reference: TierName) -> None:
-        self.source, self.observe, self.config = source, observe, config.having(strict=False)
+        self.source, self.observe, self.config = source, observe, config.having(strict=False, tier="jit1")
         self.runs = 1
         self.module = Module(source, engine=Engine(Config(tier=reference, features=config.features)))
         self.expected = observe(self.module)
@@ -69,7 +69,7 @@ class _Search:
             return None
         plain = self.run(())
         if plain != self.expected:
-            return Culprit("", -1, "", 0, 0, "", 0, self.expected, plain, self.runs)
+            return Culprit(self.machine_pass(), -1, "", 0, 0, "", 0, self.expected, plain, self.runs)
         count = next(k for k in range(1, len(passes) + 1) if self.wrong(passes[:k]))
         passes = passes[:count]
         model = self.module.model
@@ -84,6 +84,18 @@ class _Search:
         view = before.dump()
         text, offset = node_text(view, node), view.positions[node]
         return Culprit(name, func, model.func_name(func), number, total, text, offset, self.expected, found, self.runs)
+
+    def machine_pass(self) -> str:
+        """The pass of the machine level that makes a program wrong without SSA passes; empty: selection is wrong."""
+        names, config = self.config.codegen_passes, self.config
+        try:
+            for count in range(len(names) + 1):
+                self.config = config.having(machine_passes=names[:count])
+                if self.wrong(()):
+                    return names[count - 1] if count else ""
+        finally:
+            self.config = config
+        return ""
 
     def wrong(self, passes: tuple[str, ...], scope: Scope = EVERYWHERE) -> bool:
         """Whether the program does something else with these passes."""

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from stratavm.cli.main import main
-from stratavm.engine.bisect import first_wrong
+from stratavm.codegen.compile import MACHINE_LEVELS
+from stratavm.engine.bisect import bisect, first_wrong
 from stratavm.ir import pipeline
 
 FILLER = "\n".join(
@@ -70,6 +71,21 @@ def test_the_planted_pass_cannot_be_named_outside_of_tests(module, capsys):
     """It is not among the passes."""
     assert main(["bisect", "--passes=wrong", "--invoke=run", module, "5"]) == 1
     assert "unknown passes: wrong" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", MACHINE_LEVELS[1])
+def test_a_pass_of_the_machine_level_is_named(module, name):
+    """Here a program that goes wrong whenever that pass runs; there is no function to name."""
+    culprit = bisect(module, lambda m: name in m.engine.config.codegen_passes)
+    assert culprit is not None
+    assert (culprit.name, culprit.func) == (name, -1)
+
+
+def test_what_is_wrong_without_any_pass_has_no_name(module):
+    """Then selection or allocation is to blame."""
+    culprit = bisect(module, lambda m: m.engine.config.tier == "jit1")
+    assert culprit is not None
+    assert culprit.name == ""
 
 
 @pytest.mark.parametrize("good", [0, 3])

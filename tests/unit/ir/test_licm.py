@@ -84,10 +84,16 @@ def test_a_loop_keeps_room_for_its_own_registers():
     """Ten invariants: a few leave."""
     terms = "(i32.const 0)"
     for i in range(10):
-        invariant = f"(i32.clz (i32.rotl (local.get $m) (i32.const {i})))"
+        invariant = f"(i32.popcnt (i32.mul (local.get $m) (i32.const {i + 5})))"
         terms = f"(i32.xor {terms} (i32.mul (local.get $i) {invariant}))"
     blocks, _ = optimised(loop(terms))
-    assert 1 <= blocks[1].count("i32.clz") + blocks[1].count("i32.rotl") <= 6
+    assert blocks[1].count("i32.popcnt") + blocks[1].count("i32.mul") == 6
+
+
+def test_an_operation_of_one_cycle_stays():
+    """A register through the whole loop would cost more."""
+    blocks, _ = optimised(loop("(i32.xor (local.get $n) (local.get $m))"))
+    assert "i32.xor" not in blocks[1]
 
 
 def test_a_budget_stops_it():
