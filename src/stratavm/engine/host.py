@@ -89,4 +89,8 @@ def wants_caller(function: Callable[..., Any]) -> bool:
     if not parameters:
         return False
     first = parameters[0]
-    return first.name == "caller" or first.annotation in (Caller, "Caller")
+    wanted = first.annotation
+    spelled = (
+        isinstance(wanted, str) and wanted.rpartition(".")[2] == "Caller"
+    )  # ``from __future__ import annotations``
+    return first.name == "caller" or wanted is Caller or spelled

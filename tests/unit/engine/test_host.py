@@ -99,6 +99,17 @@ def test_the_caller_comes_first():
     run = run_with(named)
     assert run(1) == 2 and seen[0].exports.run == run
 
+    def annotated(x: stratavm.Caller, y: int) -> int:
+        return y + (x.instance is seen[-1])
+
+    def spelled(x: "stratavm.Caller", y: int) -> int:
+        return annotated(x, y)
+
+    for function in (annotated, spelled):
+        assert run_with(function)(1) == 1  # another instance
+    with pytest.raises(TypeError, match="missing 1 required positional argument"):
+        run_with(lambda x, y: x)(1)
+
 
 def test_calls_leave_reference_counts_alone():
     """Arguments, results and the callable itself."""
