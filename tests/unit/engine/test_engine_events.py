@@ -5,6 +5,7 @@ this test until it emits, or somebody writes down why it does not.
 """
 
 import contextlib
+import gc
 import inspect
 import socket
 
@@ -297,6 +298,17 @@ def test_the_numbers_of_kinds_are_those_of_the_native_side():
     other.kind(runtime_events.StoreClosed)
     with pytest.raises(ValueError, match="must be kind 0"):
         runtime_events.register(other)
+
+
+def test_a_store_that_is_forgotten_is_closed_too():
+    """Deallocation only records; the event is delivered at the next boundary."""
+    engine = stratavm.Engine()
+    with EventRecorder(engine.bus, runtime_events.StoreClosed) as recorder:
+        stratavm.Store(engine)
+        gc.collect()
+        assert recorder.events == []
+        stratavm.Store(engine).close()
+    assert [e.source for e in recorder.events] == ["store-1", "store-2"]
 
 
 # ---- listeners that misbehave ----
