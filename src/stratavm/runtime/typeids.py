@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from stratavm.base.errors import ResourceLimit
 from stratavm.module.model import Module
 from stratavm.spec.types import (
@@ -33,8 +35,8 @@ class TypeIds:
     """
 
     def __init__(self) -> None:
-        self._groups: dict[Key, int] = {}
-        self._next = 1
+        self._groups: dict[Key, tuple[int, ...]] = {}
+        self._numbers = itertools.count(1)
         self._supers: dict[int, tuple[int, ...]] = {}
         self._modules: dict[int, tuple[Module, tuple[int, ...]]] = {}
 
@@ -69,19 +71,23 @@ class TypeIds:
         return False
 
     def _intern(self, types: tuple[SubType, ...], ids: list[int]) -> None:
-        """Append the ids of a group's types to the ids of the module's earlier types."""
+        """Append the ids of a group's types to the ids of the module's earlier types.
+
+        Threads may intern at once, and without a lock, which a fork could leave held: no number is given out twice,
+        and the first of two equal groups wins in one atomic step, when its supertypes are known already.
+        """
         start = len(ids)
         key = tuple(_sub_key(t, ids, start) for t in types)
-        base = self._groups.get(key)
-        if base is None:
-            if self._next + len(types) > MAX_IDS:
-                raise ResourceLimit(f"the engine knows {self._next} types, its limit", limit="types")
-            base = self._groups[key] = self._next
-            self._next += len(types)
-            for i, t in enumerate(types):
+        known = self._groups.get(key)
+        if known is None:
+            made = tuple(next(self._numbers) for _ in types)
+            if made and made[-1] > MAX_IDS:
+                raise ResourceLimit(f"the engine knows {MAX_IDS} types, its limit", limit="types")
+            for number, t in zip(made, types, strict=True):
                 if t.supers:
-                    self._supers[base + i] = tuple(s - start + base if s >= start else ids[s] for s in t.supers)
-        ids.extend(range(base, base + len(types)))
+                    self._supers[number] = tuple(made[s - start] if s >= start else ids[s] for s in t.supers)
+            known = self._groups.setdefault(key, made)
+        ids.extend(known)
 
 
 def _index_key(index: int, ids: list[int], start: int) -> Key:
