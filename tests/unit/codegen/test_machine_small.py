@@ -56,7 +56,7 @@ def test_a_shift_with_another_use_stays():
 
 
 def test_zero_is_xor_and_never_stands_between_flags_and_their_reader():
-    """Zero in both arms of a select and on an edge of a branch, whichever way the comparison goes."""
+    """Zero in both arms of a select and on an edge of a branch, whichever way it compares."""
     text = """(module (func (export "f") (param i32 i32) (result i32)
       (i32.add
         (select (i32.const 0) (local.get 0) (i32.lt_s (local.get 0) (local.get 1)))

@@ -353,9 +353,7 @@ class Identities(Stream):
             return node.a
         if self.width_of(node.a) < keep:
             return node.a
-        if have and OP_I32_EXTEND8_S <= inner.op <= OP_I64_EXTEND32_S:
-            node.a = inner.a
-        elif (
+        if (have and OP_I32_EXTEND8_S <= inner.op <= OP_I64_EXTEND32_S) or (
             narrow(inner.op) == OP_I32_AND
             and self.is_const(inner.b, cython.address(bits))
             and bits & low_bits(keep) == low_bits(keep)

@@ -238,7 +238,7 @@ class Licm(Stream):
         free_: cython.bint = constant(node.op)
         while header != NO_VALUE:
             # the entry of a header that has none is the header itself, or nothing where it cannot be reached
-            if self.entry[header] >= header or header <= farthest and farthest != NO_VALUE:
+            if self.entry[header] >= header or (header <= farthest and farthest != NO_VALUE):
                 break
             if not free_:
                 if self.room[header] == 0:
