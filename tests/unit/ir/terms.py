@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import z3
@@ -18,14 +19,15 @@ TYPE_BITS = {1: 32, 2: 64}
 class Terms:
     """The domain of bit-vector terms; conditions are boolean terms, traps are collected."""
 
-    def __init__(self, type_: str, traps: list[Any]) -> None:
-        self.bits, self.traps = WIDTHS[type_], traps
+    def __init__(self, type_: str, traps: dict[str, list[Any]] | None = None) -> None:
+        self.bits = WIDTHS[type_]
+        self.traps = {} if traps is None else traps
 
     def const(self, value: int, to: str = "") -> Any:
         return z3.BitVecVal(value, WIDTHS[to] if to else self.bits)
 
     def trap_if(self, c: Any, kind: str) -> None:
-        self.traps.append(c)
+        self.traps.setdefault(kind, []).append(c)
 
     def sext(self, a: Any, width: int) -> Any:
         return z3.SignExt(self.bits - width, z3.Extract(width - 1, 0, a))
@@ -77,7 +79,7 @@ def terms(view: SsaView) -> tuple[list[Any], Any]:
     """The results of a function of one block, and when it traps."""
     assert len(view.blocks) == 1
     values: list[Any] = []
-    traps: list[Any] = []
+    traps: dict[str, list[Any]] = {}
     for op, type_, _flags, a, b, c in view.nodes:
         name = NAMES.get(op)
         if name == "param":
@@ -85,7 +87,7 @@ def terms(view: SsaView) -> tuple[list[Any], Any]:
         elif name == "const":
             values.append(z3.BitVecVal(a | b << 32, TYPE_BITS[type_]))
         elif name == "return":
-            return [values[v] for v in view.args[b : b + c]], z3.Or(*traps) if traps else z3.BoolVal(False)
+            return [values[v] for v in view.args[b : b + c]], z3.Or(False, *chain.from_iterable(traps.values()))
         elif BY_ID[op].mnemonic == "select":
             values.append(z3.If(values[c] != 0, values[a], values[b]))
         elif (access := BY_ID[op].access) is not None:  # any value of its width, the same in both forms

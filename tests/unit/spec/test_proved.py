@@ -4,48 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from stratavm.spec.domain import WIDTHS
 from stratavm.spec.index import BY_MNEMONIC
 
-z3 = pytest.importorskip("z3")
+pytest.importorskip("z3")
 
+import z3
 
-class Terms:
-    """The domain of bit-vector terms; conditions are boolean terms, traps are collected."""
-
-    def __init__(self, type_: str) -> None:
-        self.type, self.bits = type_, WIDTHS[type_]
-        self.traps: dict[str, list] = {}
-
-    def const(self, value, to=""):
-        return z3.BitVecVal(value, WIDTHS[to] if to else self.bits)
-
-    def trap_if(self, c, kind):
-        self.traps.setdefault(kind, []).append(c)
-
-    def sext(self, a, width):
-        return z3.SignExt(self.bits - width, z3.Extract(width - 1, 0, a))
-
-    def bool_(self, c):
-        return z3.If(c, z3.BitVecVal(1, 32), z3.BitVecVal(0, 32))
-
-    add = staticmethod(lambda a, b: a + b)
-    sub = staticmethod(lambda a, b: a - b)
-    and_ = staticmethod(lambda a, b: a & b)
-    or_ = staticmethod(lambda a, b: a | b)
-    shl = staticmethod(lambda a, b: a << b)
-    shr_s = staticmethod(lambda a, b: a >> b)
-    shr_u = staticmethod(z3.LShR)
-    div_s = staticmethod(lambda a, b: a / b)
-    rem_s = staticmethod(z3.SRem)
-    eq = staticmethod(lambda a, b: a == b)
-    lt_s = staticmethod(lambda a, b: a < b)
-    lt_u = staticmethod(z3.ULT)
-    not_ = staticmethod(z3.Not)
-    both = staticmethod(z3.And)
-    wrap = staticmethod(lambda a: z3.Extract(31, 0, a))
-    widen_s = staticmethod(lambda a: z3.SignExt(32, a))
-    widen_u = staticmethod(lambda a: z3.ZeroExt(32, a))
+from tests.unit.ir.terms import Terms
 
 
 def meaning(mnemonic: str):
