@@ -178,8 +178,8 @@ class Store:
         ensure_handlers()
 
     def __dealloc__(self):
-        # Forgotten instead of closed: recorded here, delivered by whoever comes next. In a cycle of garbage the source may
-        # have lost its bus already, and the ring with it.
+        # Forgotten instead of closed: recorded here, delivered by whoever comes next. In a cycle of garbage the source
+        # may have lost its bus already, and the ring with it.
         if not self.closed and self.source is not None and self.source.bus is not None:
             ring_record(self.source.bus.ring, self.source.cell, KIND_STORE_CLOSED, 0, 0, 0, 0)
         # The ticker reads running contexts under this lock, and might just have seen this one.
