@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from stratavm.base.di import Container, Services
 from stratavm.base.events import Bus, ListenerFailed
+from stratavm.engine.cache import ModuleCache, NoModuleCache
 from stratavm.engine.config import Config
 from stratavm.engine.ports import GrowthLimiter, Logger, NoLimiter, PythonLogger
 from stratavm.ir.scope import EVERYWHERE, Scope
@@ -34,6 +35,7 @@ def services(config: Config) -> Services:
     """What an engine is made of, by type."""
     box = Services(LEVELS).value(Config, config)
     box.singleton(Bus, make_bus).singleton(Logger, PythonLogger).singleton(GrowthLimiter, NoLimiter)
+    box.singleton(ModuleCache, NoModuleCache)
     if config.tier == "oracle":
         return box.singleton(Runtime, make_runtime).singleton(Tier, OracleOnDemand)
     box.value(Scope, EVERYWHERE).singleton(CompileExecutor, make_executor)

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from stratavm.base.errors import StrataError, Unsupported
+from stratavm.engine.cache import LoadedModule, ModuleCache
 from stratavm.engine.engine import Engine, default_engine
 from stratavm.engine.events import ModuleCompiled, ModuleLoaded, ModuleRefused, describe
 from stratavm.engine.report import CompileReport
@@ -44,11 +45,21 @@ class Module:
         origin = read_source(source)
         self.name = os.path.basename(origin.name)
         try:
-            self._prepare(self._model_of(origin))
+            self._load(origin)
         except StrataError as error:
             if self.engine.source.hears(ModuleRefused):
                 self.engine.source.emit(ModuleRefused(self.name, describe(error)))
             raise
+
+    def _load(self, origin: Source) -> None:
+        """Take a binary from the engine's cache, or decode, validate and offer it to the cache."""
+        cache = self.engine.services.get(ModuleCache)
+        known = None if origin.binary is None else cache.find(origin.binary)
+        if known is not None:
+            self._use(known)
+            return
+        self._prepare(self._model_of(origin))
+        cache.keep(self._loaded)
 
     def _model_of(self, origin: Source) -> Model:
         """Decode or parse."""
@@ -63,12 +74,19 @@ class Module:
 
     def _prepare(self, model: Model) -> None:
         """Validate, and hand over to the tier."""
-        engine = self.engine
-        self.model = model
-        self.valid: ValidModule = validate(model, engine.config.features, engine.config.threads)
-        self.code: TierModule = engine.tier.load(self.valid, self.name)
-        if engine.source.hears(ModuleLoaded):
-            engine.source.emit(ModuleLoaded(self.name, len(model.functions), len(model.binary)))
+        config = self.engine.config
+        valid = validate(model, config.features, config.threads)
+        self._use(LoadedModule(model, valid, self.engine.tier.load(valid, self.name)))
+
+    def _use(self, loaded: LoadedModule) -> None:
+        """Become a module of what was loaded."""
+        self._loaded = loaded
+        self.model: Model = loaded.model
+        self.valid: ValidModule = loaded.valid
+        self.code: TierModule = loaded.code
+        source = self.engine.source
+        if source.hears(ModuleLoaded):
+            source.emit(ModuleLoaded(self.name, len(self.model.functions), len(self.model.binary)))
 
     @classmethod
     def from_model(cls, model: Model, engine: Engine | None = None) -> Module:

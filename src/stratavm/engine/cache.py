@@ -1,0 +1,68 @@
+"""What an engine remembers of binaries that it has seen: decoded, validated, with the code compiled so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+from weakref import ref
+
+from stratavm.module.model import Module as Model
+from stratavm.module.valid import ValidModule
+from stratavm.tiers.tier import TierModule
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class LoadedModule:
+    """A binary after loading. Immutable but for the code, which grows as functions are compiled."""
+
+    model: Model
+    valid: ValidModule
+    code: TierModule
+
+
+class ModuleCache(Protocol):
+    """Finds what an engine has loaded before. An engine asks with the whole binary, so that no digest is trusted."""
+
+    def find(self, binary: bytes) -> LoadedModule | None:
+        """What was kept for exactly these bytes, or None."""
+        ...
+
+    def keep(self, loaded: LoadedModule) -> None:
+        """A binary (``loaded.model.binary``) was loaded."""
+        ...
+
+
+class NoModuleCache:
+    """Keeps nothing: every ``Module`` is loaded anew and has code of its own."""
+
+    def find(self, binary: bytes) -> LoadedModule | None:
+        """Nothing."""
+        return None
+
+    def keep(self, loaded: LoadedModule) -> None:
+        """Not kept."""
+
+
+class SharedModuleCache:
+    """Modules of the same bytes share their code, for as long as one of them lives.
+
+    Entries are found by length and compared byte by byte; the cache itself keeps nothing alive. It serves one engine:
+    what it shares was validated for that engine's features and compiled with its options.
+    """
+
+    def __init__(self) -> None:
+        self._by_length: dict[int, list[ref[LoadedModule]]] = {}
+
+    def find(self, binary: bytes) -> LoadedModule | None:
+        """A living entry of the same bytes."""
+        for reference in self._by_length.get(len(binary), ()):
+            loaded = reference()
+            if loaded is not None and loaded.model.binary == binary:
+                return loaded
+        return None
+
+    def keep(self, loaded: LoadedModule) -> None:
+        """Remember an entry; the dead of the same length are forgotten."""
+        length = len(loaded.model.binary)
+        living = [r for r in self._by_length.get(length, ()) if r() is not None]
+        self._by_length[length] = [*living, ref(loaded)]
