@@ -83,7 +83,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
             pages += reference_pages()
         pages.sort(key=lambda page: not page.endswith("/index.md"))
         nav.append({title: pages})
-    nav.append({"Acceptance": "acceptance.md"})
+    nav += [{"Acceptance": "acceptance.md"}, {"Fuzz log": "fuzz-log.md"}]
     config.nav = nav
     return config
 
