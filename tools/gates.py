@@ -9,11 +9,14 @@ import ast
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,18 +55,34 @@ def gate(name: str) -> Callable[[Gate], Gate]:
     return register
 
 
-def run(*command: str, **environment: str) -> tuple[int, str]:
-    """Exit status and output of a tool of this interpreter's venv."""
+def run(*command: str, seconds: float = 900, **environment: str) -> tuple[int, str]:
+    """Exit status and output of a tool of this interpreter's venv; it and its children end after so many seconds.
+
+    The output is a file: a pipe would stay open as long as any forgotten grandchild lives.
+    """
     env = os.environ | {"PYTHONPATH": f"src{os.pathsep}."} | environment
-    done = subprocess.run(
-        [sys.executable, *command],
-        cwd=ROOT,
-        env=env,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    return done.returncode, done.stdout
+    with tempfile.TemporaryFile("w+", errors="replace") as output:
+        tool = subprocess.Popen(
+            [sys.executable, *command],
+            cwd=ROOT,
+            env=env,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            status: int | str = tool.wait(seconds)
+        except subprocess.TimeoutExpired:
+            status = f"did not end within {seconds:.0f} s"
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(tool.pid, signal.SIGKILL)
+            tool.wait()
+        output.seek(0)
+        text = output.read()
+    if isinstance(status, str):
+        return -signal.SIGKILL, f"{text}\n{' '.join(command)} {status}\n"
+    return status, text
 
 
 def tool(measured: str, *command: str, **environment: str) -> Verdict:

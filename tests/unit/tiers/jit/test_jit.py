@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import threading
 
 import pytest
@@ -125,6 +126,7 @@ def test_threads_race_to_compile_the_same_functions():
     assert wrong == []
 
 
+@pytest.mark.trace_slow  # coverage.py takes a lock of its own, which a child may inherit taken
 def test_a_child_compiles_and_runs_after_fork_during_compilation():
     """fork() while another thread compiles: both processes compile the rest and get the oracle's answers."""
     source = many_functions()
@@ -142,6 +144,8 @@ def test_a_child_compiles_and_runs_after_fork_during_compilation():
         thread.start()
         child = os.fork()
         if child == 0:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)  # a child that hangs must not outlive the test
+            signal.alarm(60)
             try:
                 good = answers() == expected
             except BaseException:
