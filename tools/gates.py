@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 HARD_LINES, SOFT_LINES = 1000, 700
 MAX_DUPLICATION_PERCENT = 5.0
 MAX_PRAGMAS = 20
+TOOL_SECONDS = 900
 MAX_UNTRACED = 30  # where the trace build may not call Python: signal handlers, held locks, no GIL
 CYTHON_CHECKS = ["F401", "F403", "F405", "F821", "F841", "F842", "SIM102", "SIM109", "B007"]  # ruff rules
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")  # split, or this line would match
@@ -55,8 +56,8 @@ def gate(name: str) -> Callable[[Gate], Gate]:
     return register
 
 
-def run(*command: str, seconds: float = 900, **environment: str) -> tuple[int, str]:
-    """Exit status and output of a tool of this interpreter's venv; it and its children end after so many seconds.
+def run(*command: str, **environment: str) -> tuple[int, str]:
+    """Exit status and output of a tool of this interpreter's venv; it and its children end after ``TOOL_SECONDS``.
 
     The output is a file: a pipe would stay open as long as any forgotten grandchild lives.
     """
@@ -71,9 +72,9 @@ def run(*command: str, seconds: float = 900, **environment: str) -> tuple[int, s
             start_new_session=True,
         )
         try:
-            status: int | str = tool.wait(seconds)
+            status: int | str = tool.wait(TOOL_SECONDS)
         except subprocess.TimeoutExpired:
-            status = f"did not end within {seconds:.0f} s"
+            status = f"did not end within {TOOL_SECONDS} s"
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(tool.pid, signal.SIGKILL)
