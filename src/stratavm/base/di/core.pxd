@@ -16,14 +16,15 @@ cdef class Plan:
     cdef object value                 # of a singleton; UNSET before it is built, and always for others
 
 cdef class Pending:
-    cdef readonly object owner        # the task that builds, else the thread's identity
-    cdef readonly object thread
+    cdef object task                  # that builds, or None: then the thread does
+    cdef unsigned long thread         # its identity
     cdef readonly bint done
     cdef readonly object error        # what every waiter raises; None if built or handed over
     cdef object event                 # what threads wait for, made by the first of them
     cdef list futures                 # what tasks wait for
     cdef Plan plan
     cdef Pending older                # the build that was under way in the same scope when this one began
+    cdef object owner(self)
 
 cdef class Scope:
     cdef dict plans                   # key -> Plan; empty when closed, so that a hit needs no test

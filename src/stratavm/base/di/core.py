@@ -117,16 +117,22 @@ class Pending:
         else:
             self.futures.append(future)
 
+    @cython.cfunc
+    def owner(self) -> object:
+        """Who builds: the task, else the thread's identity; made an object only where somebody waits."""
+        return self.thread if self.task is None else self.task
+
     def watch(self, waiter: object, name: str) -> None:
         """Note that ``waiter`` waits; raises ResolveError where that would never end."""
         at: Pending = self
         step: cython.int
         waiting[waiter] = self
         for step in range(10_000):
-            if at.owner == waiter:
+            owner: object = at.owner()
+            if owner == waiter:
                 waiting.pop(waiter, None)
                 raise ResolveError(f"{name} is being built by whoever asks for it: its construction depends on itself")
-            following: object = waiting.get(at.owner)
+            following: object = waiting.get(owner)
             if following is None or at.done:
                 return
             at = following
@@ -137,8 +143,9 @@ class Pending:
 
     def wait(self, name: str) -> None:
         """Block this thread until the end; raises the build's error."""
-        me: object = PyThread_get_thread_ident()
-        if self.thread == me and self.owner != me:
+        thread: cython.ulong = PyThread_get_thread_ident()
+        me: object = thread
+        if self.thread == thread and self.task is not None:
             raise AsyncRequired(f"{name} is being built by a task of this thread: `await` it")
         self.watch(me, name)
         try:
@@ -247,7 +254,7 @@ class Scope:
             if found is not UNSET:
                 return found
             mine = Pending.__new__(Pending)
-            mine.thread = mine.owner = PyThread_get_thread_ident()
+            mine.thread = PyThread_get_thread_ident()
             first = self.begin(plan, mine)
             if first is mine:
                 break
@@ -285,7 +292,7 @@ class Scope:
     def claim(self, plan: Plan, owner: object) -> tuple:
         """For tasks: (whether the caller builds now, its own build or the one to wait for, or None to look again)."""
         mine: Pending = Pending.__new__(Pending)
-        mine.owner = owner
+        mine.task = owner
         mine.thread = PyThread_get_thread_ident()
         first: Pending = self.begin(plan, mine)
         return first is mine, first
@@ -363,7 +370,7 @@ class Scope:
             inner.level = at.level + 1
             inner.parent = at
             inner.owns_parent = at is not self
-            inner.cache = [UNSET] * cython.cast(object, at.sizes[inner.level])
+            inner.cache = fresh_cache(at.sizes[inner.level])
             at = inner
         if values is not None:
             at.give(values)
@@ -449,7 +456,7 @@ class Scope:
     def __enter__(self):
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, kind: object = None, error: object = None, traceback: object = None) -> None:
         self.close()
 
     def replace_plans(self, plans: dict, cleanups: object) -> tuple:
@@ -479,6 +486,14 @@ class Given:
 
 
 @cython.cfunc
+def fresh_cache(size: cython.Py_ssize_t) -> list:
+    """So many slots, all UNSET."""
+    if size == 1:  # the commonest, without a loop
+        return [UNSET]
+    return [UNSET] * size
+
+
+@cython.cfunc
 def resolve(scope: Scope, plan: Plan) -> object:
     """The value of a plan as seen from a scope."""
     value: object
@@ -497,6 +512,16 @@ def resolve(scope: Scope, plan: Plan) -> object:
 
 
 @cython.cfunc
+@cython.inline
+def held(scope: Scope, need: object) -> object:
+    """As ``resolve``, with the commonest case, a singleton that is built, at the caller."""
+    plan: Plan = cython.cast(Plan, need)
+    if plan.value is not UNSET:
+        return plan.value
+    return resolve(scope, plan)
+
+
+@cython.cfunc
 def make(scope: Scope, plan: Plan) -> object:
     """Call the factory with what it needs."""
     needs: tuple = plan.needs
@@ -505,23 +530,17 @@ def make(scope: Scope, plan: Plan) -> object:
     if plan.is_async:
         raise AsyncRequired(f"{plan.name} is built with `await`: use `await scope.aget(...)`")
     if plan.keywords is not None or count > 4:
-        made = plan.call([resolve(scope, cython.cast(Plan, need)) for need in needs])
+        made = plan.call([held(scope, need) for need in needs])
     elif count == 0:
         made = plan.factory()
     elif count == 1:
-        made = plan.factory(resolve(scope, cython.cast(Plan, needs[0])))
+        made = plan.factory(held(scope, needs[0]))
     elif count == 2:
-        made = plan.factory(resolve(scope, cython.cast(Plan, needs[0])), resolve(scope, cython.cast(Plan, needs[1])))
+        made = plan.factory(held(scope, needs[0]), held(scope, needs[1]))
     elif count == 3:
-        made = plan.factory(
-            resolve(scope, cython.cast(Plan, needs[0])), resolve(scope, cython.cast(Plan, needs[1])),
-            resolve(scope, cython.cast(Plan, needs[2])),
-        )  # fmt: skip
+        made = plan.factory(held(scope, needs[0]), held(scope, needs[1]), held(scope, needs[2]))
     else:
-        made = plan.factory(
-            resolve(scope, cython.cast(Plan, needs[0])), resolve(scope, cython.cast(Plan, needs[1])),
-            resolve(scope, cython.cast(Plan, needs[2])), resolve(scope, cython.cast(Plan, needs[3])),
-        )  # fmt: skip
+        made = plan.factory(held(scope, needs[0]), held(scope, needs[1]), held(scope, needs[2]), held(scope, needs[3]))
     return enter_generator(scope, plan, made) if plan.is_generator else made
 
 
