@@ -108,13 +108,13 @@ def dump_machine(
     passes: tuple[str, ...] = (),
     machine: tuple[str, ...] = (),
 ) -> str:
-    """A stage of one function as text: ``minst`` (before allocation), ``ra`` (after) or ``asm``."""
+    """A stage of one function as text: one of ``worker.MACHINE_STAGES``, or ``asm``."""
     compiler = ModuleCompiler(valid.module, Options(memory_plan, allocator, passes, machine))
     with compiler.worker() as worker:
         if stage == "asm":
             return disassemble(worker.compile(valid, defined_index))
         worker.build(valid, defined_index)
-        return str(worker.machine_ir(stage == "ra"))
+        return str(worker.machine_ir(stage))
 
 
 def disassemble(code: Code) -> str:

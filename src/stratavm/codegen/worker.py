@@ -21,6 +21,8 @@ from stratavm.ir.from_wasm import build
 
 STAGES = ("build", "optimise", "select", "schedule", "allocate", "emit")
 """Stages in the order of ``Worker.stages_ns``."""
+MACHINE_STAGES = ("minst", "sched", "ra")
+"""What ``Worker.machine_ir`` shows: after selection, after scheduling, after allocation."""
 MACHINE_PASSES = {
     "fold-loads": "a load with one use becomes its user's memory operand",
     "lea": "the sum of a value and a shifted one is one address computation",
@@ -122,13 +124,13 @@ class Worker:
         self.spent[5] += t4 - t3
         return self.emitter.finish()
 
-    def machine_ir(self, allocated: bool):
-        """Machine IR of what is in ``input`` as plain values, before or after allocation."""
+    def machine_ir(self, stage: str):
+        """Machine IR of what is in ``input`` as plain values, as a stage of ``MACHINE_STAGES`` leaves it."""
+        reached: cython.int = MACHINE_STAGES.index(stage)
         with cython.nogil:
             self.selector.run()
-            if self.scheduling:
+            if self.scheduling and reached >= 1:
                 self.scheduler.run()
-        if allocated:
-            with cython.nogil:
+            if reached >= 2:
                 self.allocator.allocate(self.machine)
         return snapshot(self.machine)

@@ -14,6 +14,7 @@ STAGES: Final[dict[str, str]] = {
     "ssa": "the SSA form",
     "opt": "the SSA form after the passes of level 1",
     "minst": "machine instructions over virtual registers",
+    "sched": "the same after scheduling (level 1)",
     "ra": "machine instructions after register allocation",
     "asm": "machine code (disassembled if capstone is installed)",
 }
@@ -91,6 +92,7 @@ _PRINTERS: Final[dict[str, Callable[[Module, int], str]]] = {
     "ssa": _ssa,
     "opt": _opt,
     "minst": _machine("minst"),
+    "sched": _machine("sched"),
     "ra": _machine("ra"),
     "asm": _machine("asm"),
 }

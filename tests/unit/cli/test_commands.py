@@ -140,7 +140,7 @@ def test_info_describes_a_module(strata, math):
     assert facts["name"] == "math"
 
 
-@pytest.mark.parametrize("stage", ["decode", "valid", "ssa", "minst", "ra", "asm"])
+@pytest.mark.parametrize("stage", ["decode", "valid", "ssa", "opt", "minst", "sched", "ra", "asm"])
 def test_dump_prints_each_stage(strata, math, stage):
     """By index or by name."""
     code, out, _ = strata("dump", "--stage", stage, "-f", "add", math)

@@ -1,0 +1,1 @@
+"""Small modules with the compiler's stages written beside them."""
