@@ -108,7 +108,8 @@ class Global:
         return int(self.native.bits)
 
     def __repr__(self) -> str:
-        return f"<Global {'mut ' if self.type.mutable else ''}{type_name(self.type.value)} = {self.value!r}>"
+        value = "?" if self.store.native.closed else repr(self.value)
+        return f"<Global {'mut ' if self.type.mutable else ''}{type_name(self.type.value)} = {value}>"
 
 
 def wrap(store: Store, native: Any) -> Func | Memory | Table | Global:

@@ -52,7 +52,7 @@ class Global:
         return {self.cell[0]} if self.cell[0] else set()
 
     def __repr__(self) -> str:
-        return f"<global {self.bits:#x}>"
+        return "<global of a closed store>" if self.store.closed else f"<global {self.bits:#x}>"
 
 
 @cython.cfunc

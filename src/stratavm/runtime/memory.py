@@ -43,6 +43,7 @@ def plan_of(type: MemoryType, wanted: str) -> str:
     return wanted if not type.limits.is64 and type.page_shift == 16 else "bounded"
 
 
+@cython.no_gc_clear  # __dealloc__ uses the store; in the .pxd the directive has no effect
 @cython.cclass
 class Memory:
     """A linear memory of a store. Supports the buffer protocol; growth leaves older views at their old size."""
@@ -72,7 +73,8 @@ class Memory:
         self.d.flags = (1 if limits.shared else 0) | (2 if limits.is64 else 0)
         self.d.memory = cython.cast(cython.p_void, self)
         store.count("memories")
-        self.number = store.n_memories - 1
+        self.counted = True
+        self.number = store.made_memories - 1
         self.reserve()
         if self.commit(limits.minimum << shift):
             raise ResourceLimit("the kernel gives no memory for a new linear memory", limit=name_the_limit())
@@ -90,6 +92,8 @@ class Memory:
         self.d.reserved = size
 
     def __dealloc__(self):
+        if self.counted:
+            self.store.n_memories -= 1
         if self.d.base != cython.NULL:
             munmap(self.d.base, self.d.reserved)
 

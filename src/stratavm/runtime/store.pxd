@@ -39,8 +39,10 @@ cdef class Store:
     cdef uint64_t bound_to            # serial of the one thread that may enter, 0 = any
     cdef uint64_t deadline            # own deadline, CLOCK_MONOTONIC ns, 0 = none
     cdef uint32_t forced              # pending bits for the next call
-    cdef readonly uint32_t n_memories
+    cdef readonly uint32_t n_memories # living ones: what the limits count
     cdef readonly uint32_t n_tables
+    cdef uint32_t made_memories       # ever made: what they are numbered by
+    cdef uint32_t made_tables
     cdef readonly Source source       # of the events of this store, or None
     cdef Ring* ring                   # of its bus, or NULL
     cdef public object reporter       # reporter(name of the function, error): the engine's; must not hold this store
@@ -56,6 +58,8 @@ cdef class Store:
     cpdef object collect_handles(self)
     cdef void leave(self, Entry* entry) noexcept
     cdef int check_access(self) except -1
+    cdef int check_thread(self) except -1
+    cdef int has_room(self, str kind, Py_ssize_t now, object limit) except -1
     cdef void note(self, uint32_t kind, int64_t a, int64_t b, int64_t c) noexcept
     cdef object trap_error(self, Entry* entry)
     cdef int report(self, FuncRec* rec, object error, bint outermost) except -1

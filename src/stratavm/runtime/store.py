@@ -334,7 +334,16 @@ class Store:
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def check_access(self) -> cython.int:
-        """Raise StoreBusy if another thread is inside; for what the host does to memories, tables and globals."""
+        """Raise Closed, or StoreBusy if another thread is inside; for what the host does to memories, tables and
+        globals."""
+        if self.closed:
+            raise Closed("the store is closed")
+        return self.check_thread()
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def check_thread(self) -> cython.int:
+        """Raise StoreBusy if another thread is inside."""
         block: cython.pointer(ThreadBlock)
         if self.exec.occupant != 0:
             block = current_block()
@@ -392,7 +401,7 @@ class Store:
 
     def set_deadline(self, seconds: float | None) -> None:
         """End calls that still run ``seconds`` from now with ``DeadlineExceeded``; None takes the deadline away."""
-        self.check_access()
+        self.check_thread()
         self.deadline = 0 if seconds is None else now_ns() + cython.cast(uint64_t, max(0.0, seconds) * 1e9)
         if self.exec.occupant != 0:
             self.exec.deadline_ns = self.deadline
@@ -440,19 +449,27 @@ class Store:
         self.n_handles = 0
 
     def count(self, kind: str) -> None:
-        """Account for a new memory, table or instance; raises ResourceLimit."""
-        limit: object
-        now: object
+        """Room for one more memory, table or instance; raises ResourceLimit, or Closed."""
+        if self.closed:
+            raise Closed("the store is closed")
         if kind == "memories":
-            now, limit = self.n_memories, self.limits.memories
-            self.n_memories += now < limit
+            self.has_room(kind, self.n_memories, self.limits.memories)
+            self.n_memories += 1
+            self.made_memories += 1
         elif kind == "tables":
-            now, limit = self.n_tables, self.limits.tables
-            self.n_tables += now < limit
+            self.has_room(kind, self.n_tables, self.limits.tables)
+            self.n_tables += 1
+            self.made_tables += 1
         else:
-            now, limit = len(self.instances), self.limits.instances
+            self.has_room(kind, len(self.instances), self.limits.instances)
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def has_room(self, kind: str, now: cython.Py_ssize_t, limit: object) -> cython.int:
+        """Raise ResourceLimit where there are as many as there may be."""
         if now >= limit:
             raise ResourceLimit(f"the store has {now} {kind}, its limit", limit=kind)
+        return 0
 
     # ---- functions and handles ----
 
@@ -461,6 +478,8 @@ class Store:
 
         The owner answers ``function_of(address)``.
         """
+        if self.closed:
+            raise Closed("the store is closed")
         bisect.insort(self.ranges, (address, address + count * FUNCREC_SIZE, thing), key=first_of)
 
     def owner_of(self, address: int) -> object:

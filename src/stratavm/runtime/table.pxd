@@ -4,7 +4,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from stratavm.runtime._gen_layout cimport TableDef
 from stratavm.runtime.store cimport Store
 
-@cython.no_gc_clear  # cycles end in the lists and dicts of the Store, which are cleared
+
 cdef class Table:
     cdef TableDef d
     cdef readonly Store store
@@ -12,6 +12,7 @@ cdef class Table:
     cdef readonly uint32_t number    # among the tables of its store
     cdef uint64_t reserved           # bytes of address space, 0 = on the heap
     cdef uint64_t committed
+    cdef bint counted                # among the living tables of its store
     cdef readonly bint holds_handles
     cdef readonly bint holds_functions
     cdef object __weakref__

@@ -33,6 +33,7 @@ HEAP_ELEMENTS = cython.declare(uint64_t, 8192)  # tables up to this maximum lie 
 HOST_PAGE = cython.declare(uint64_t, sysconf(_SC_PAGESIZE))
 
 
+@cython.no_gc_clear  # __dealloc__ uses the store; in the .pxd the directive has no effect
 @cython.cclass
 class Table:
     """A table of a store. Elements are raw bits; 0 is null. What they refer to lives as long as the store."""
@@ -55,7 +56,8 @@ class Table:
         self.d.table = cython.cast(cython.p_void, self)
         self.check_raw(raw)
         store.count("tables")
-        self.number = store.n_tables - 1
+        self.counted = True
+        self.number = store.made_tables - 1
         self.reserve()
         if self.resize(limits.minimum, raw):
             raise ResourceLimit("the kernel gives no memory for a new table", limit=name_the_limit())
@@ -80,6 +82,8 @@ class Table:
         self.d.base = cython.cast(cython.pointer(uint64_t), base)
 
     def __dealloc__(self):
+        if self.counted:
+            self.store.n_tables -= 1
         if self.reserved:
             munmap(self.d.base, self.reserved)
         else:

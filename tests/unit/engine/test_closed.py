@@ -1,0 +1,111 @@
+"""Claims about what a closed store refuses, and about what the limits of a store count."""
+
+import gc
+
+import pytest
+
+import stratavm
+from stratavm import Closed, Global, Linker, Memory, ResourceLimit, Store, StoreLimits, Table
+from stratavm.spec.types import FUNCREF, I32, FuncType
+from stratavm.testing import ModuleBuilder
+
+GUEST = ModuleBuilder().memory(1, 3).table(2, 4).global_("level", "i32", 5).build()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda e: e.level.value,
+        lambda e: setattr(e.level, "value", 1),
+        lambda e: e.level.bits,
+        lambda e: e.table.grow(1),
+        lambda e: e.table[0],
+        lambda e: e.table.__setitem__(0, None),
+        lambda e: e.memory.grow(1),
+        lambda e: e.memory[0],
+        lambda e: e.memory.read(0, 1),
+        lambda e: e.memory.native.read(0, 1),
+        lambda e: e.memory.native.write(0, b"x"),
+        lambda e: e.memory.native.grow(1),
+    ],
+)
+def test_what_belongs_to_a_closed_store_says_so(use):
+    """Globals and tables as well as memories and functions."""
+    instance = stratavm.load(GUEST)
+    exports = instance.exports
+    use(exports)
+    instance.store.close()
+    with pytest.raises(Closed):
+        use(exports)
+
+
+def test_nothing_is_made_in_a_closed_store():
+    """Neither memories nor instances nor host functions."""
+    store = Store()
+    store.close()
+    for make in (
+        lambda: Memory.new(store, 1),
+        lambda: Table.new(store, FUNCREF, 1),
+        lambda: Global.new(store, I32, 1),
+        lambda: stratavm.Func.from_callable(store, FuncType((), ()), print),
+        lambda: Linker().instantiate(store, stratavm.Module(GUEST)),
+    ):
+        with pytest.raises(Closed):
+            make()
+
+
+def test_objects_of_a_closed_store_have_a_repr():
+    """It raises nothing."""
+    instance = stratavm.load(GUEST)
+    level = instance.exports.level
+    shown = repr(level), repr(level.native)
+    instance.store.close()
+    assert shown == ("<Global mut i32 = 5>", "<global 0x5>")
+    assert (repr(level), repr(level.native)) == ("<Global mut i32 = ?>", "<global of a closed store>")
+    assert "Table 2" in repr(instance.exports.table) and "Memory" in repr(instance.exports.memory)
+
+
+def test_a_deadline_ends_with_its_block_although_the_store_was_closed_in_it():
+    """The end of the block changes nothing that is gone."""
+    store = Store()
+    with store.deadline(5):
+        store.close()
+
+
+def test_the_limits_of_a_store_count_what_lives():
+    """Memories and tables that nobody refers to any more make room; those that live do not."""
+    store = Store(limits=StoreLimits(memories=2, tables=2))
+    for _ in range(10):
+        Memory.new(store, 1)
+        Table.new(store, FUNCREF, 1)
+    kept = Memory.new(store, 1), Memory.new(store, 1), Table.new(store, FUNCREF, 1), Table.new(store, FUNCREF, 1)
+    for make in (lambda: Memory.new(store, 1), lambda: Table.new(store, FUNCREF, 1)):
+        with pytest.raises(ResourceLimit, match="2 "):
+            make()
+    assert kept[1].native.number == 11, "numbers are not used twice: events tell memories apart by them"
+    del kept
+    gc.collect()
+    Memory.new(store, 1)
+
+
+def test_what_could_not_be_made_is_not_counted():
+    """A memory that the kernel or a limit refuses takes no place for ever."""
+    store = Store(stratavm.Engine(max_memory_bytes=1 << 16), limits=StoreLimits(memories=1, tables=1))
+    for _ in range(3):
+        with pytest.raises(ResourceLimit):
+            Memory.new(store, 2)
+        with pytest.raises(ResourceLimit):
+            Table.new(store, FUNCREF, 20_000_000)
+    Memory.new(store, 1)
+    Table.new(store, FUNCREF, 1)
+
+
+def test_a_store_in_a_cycle_of_garbage_is_counted_in_to_the_end():
+    """The collector clears what is in a cycle in any order; memories and tables still find their store."""
+    slots = {name: getattr(type(None), name) for name in ("__getattribute__", "__setattr__", "__hash__", "__repr__")}
+    for _ in range(20):
+        instance = stratavm.load(GUEST)
+        instance.store.native.reporter = instance.exports  # store → exports → functions and memories → store
+        del instance
+        gc.collect()
+    assert hasattr(None, "__class__") and all(getattr(type(None), name) == slot for name, slot in slots.items())
