@@ -95,7 +95,9 @@ class ParseError(ModuleError):
 class ValidationError(ModuleError):
     """The module is well-formed but invalid.
 
-    Attributes: ``offset`` in the binary, ``func`` the function index (or None), ``op`` the instruction's mnemonic.
+    Attributes: ``offset`` in the binary, ``func`` the function index (or None), ``op`` the instruction's mnemonic,
+    ``item`` what outside of function bodies is wrong, such as ``("export", 2)``, else None. ``line`` and ``column``
+    count from 1 where the module came as text, else they are 0.
     """
 
     def __init__(
@@ -110,16 +112,45 @@ class ValidationError(ModuleError):
     ) -> None:
         self.message, self.offset, self.func, self.op = message, offset, func, op
         self.expected, self.found = expected, found
-        where = f"{offset:#x}" if func is None else f"{offset:#x} (func {func})"
-        super().__init__(_locate(where, f"{op}: {message}" if op else message, expected, found))
+        self.item: tuple[str, int | None] | None = None
+        self.line = self.column = 0
+        super().__init__(self._text())
+
+    def locate(
+        self,
+        *,
+        item: tuple[str, int | None] | None = None,
+        offset: int | None = None,
+        line: int | None = None,
+        column: int | None = None,
+    ) -> None:
+        """Say more precisely where; what is absent stays."""
+        self.item = self.item if item is None else item
+        self.offset = self.offset if offset is None else offset
+        self.line = self.line if line is None else line
+        self.column = self.column if column is None else column
+        self.args = (self._text(),)
+
+    def _text(self) -> str:
+        where = f"{self.line}:{self.column}" if self.line else f"{self.offset:#x}"
+        if self.func is not None:
+            where += f" (func {self.func})"
+        elif self.item is not None:
+            where += f" ({_item(self.item)})"
+        return _locate(where, f"{self.op}: {self.message}" if self.op else self.message, self.expected, self.found)
 
 
 class Unsupported(ModuleError):
     """A feature that this build or tier does not have; ``feature`` names the proposal, ``offset`` says where."""
 
     def __init__(self, message: str, *, feature: str = "", offset: int | None = None) -> None:
-        self.feature, self.offset = feature, offset
+        self.message, self.feature, self.offset = message, feature, offset
         super().__init__(message if offset is None else _locate(f"{offset:#x}", message, "", ""))
+
+    def locate(self, *, item: tuple[str, int | None], offset: int) -> None:
+        """Say where."""
+        self.offset = offset
+        self.args = (_locate(f"{offset:#x} ({_item(item)})", self.message, "", ""),)
 
 
 class LinkError(StrataError):
@@ -206,3 +237,9 @@ def _locate(where: str, message: str, expected: str, found: str) -> str:
         part for part in (f"expected {expected}" if expected else "", f"found {found}" if found else "") if part
     )
     return f"{where}: {message}" + (f" ({tail})" if tail else "")
+
+
+def _item(item: tuple[str, int | None]) -> str:
+    """``export 2``, or ``start``, of which there is one."""
+    kind, index = item
+    return kind if index is None else f"{kind} {index}"

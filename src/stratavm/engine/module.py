@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from stratavm.base.errors import StrataError, Unsupported
+from stratavm.base.errors import StrataError, Unsupported, ValidationError
 from stratavm.engine.cache import LoadedModule, ModuleCache
 from stratavm.engine.engine import Engine, default_engine
 from stratavm.engine.events import ModuleCompiled, ModuleLoaded, ModuleRefused, describe
@@ -58,7 +58,15 @@ class Module:
         if known is not None:
             self._use(known)
             return
-        self._prepare(self._model_of(origin))
+        model = self._model_of(origin)
+        try:
+            self._prepare(model)
+        except ValidationError as error:
+            if origin.text is not None:
+                from stratavm.module.wat_places import locate_in_text
+
+                locate_in_text(error, origin.text, model)
+            raise
         cache.keep(self._loaded)
 
     def _model_of(self, origin: Source) -> Model:

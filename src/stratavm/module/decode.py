@@ -118,6 +118,7 @@ class Decoder:
     customs: list
     imported_tables: cython.int
     imported_memories: cython.int
+    places: list  # (section, offset) of every item, or None: they are wanted only for an error
 
     def __cinit__(self, data: bytes, features: frozenset, limits: object):
         self.data = data
@@ -127,6 +128,14 @@ class Decoder:
         self.tables, self.memories, self.tags, self.globals, self.exports = [], [], [], [], []
         self.elements, self.datas, self.customs = [], [], []
         self.body_starts, self.body_ends, self.local_types = [], [], []
+
+    @cython.cfunc
+    @cython.inline
+    @cython.exceptval(check=False)
+    def note(self, section: cython.int) -> cython.void:
+        """An item of a section begins here."""
+        if self.places is not None:
+            self.places.append((section, self.r.offset()))
 
     @cython.cfunc
     def module(self) -> object:
@@ -194,6 +203,7 @@ class Decoder:
             return self.import_section()
         if section == 3:
             for _ in range(r.count(1, "functions", "functions")):
+                self.note(3)
                 self.type_indices.append(r.u32())
         elif section == 4:
             return self.table_section()
@@ -201,26 +211,32 @@ class Decoder:
             return self.memory_section()
         elif section == 6:
             for _ in range(r.count(3, "globals", "globals")):
+                self.note(6)
                 type_ = global_type(r)
                 self.globals.append(Global(type_, self.expression()))
         elif section == 7:
             return self.export_section()
         elif section == 8:
+            self.note(8)
             self.start = r.u32()
         elif section == 9:
             for _ in range(r.count(2, "elements", "element segments")):
+                self.note(9)
                 self.elements.append(self.element())
         elif section == 10:
             return self.code_section()
         elif section == 11:
             for _ in range(r.count(2, "datas", "data segments")):
+                self.note(11)
                 self.datas.append(self.segment())
         elif section == 12:
+            self.note(12)
             r.need("bulk-memory", "data count section")
             self.data_count = r.u32()
         else:
             r.need("exceptions", "tag section")
             for _ in range(r.count(2, "tags", "tags")):
+                self.note(13)
                 self.tags.append(self.tag())
         return 0
 
@@ -242,6 +258,7 @@ class Decoder:
         """Recursion groups; the limit counts the types in them."""
         r: Reader = self.r
         for _ in range(r.count(1, "types", "types")):
+            self.note(1)
             group = rec_group(r)
             self.rec_groups.append(group)
             self.types.extend(group.types)
@@ -278,6 +295,7 @@ class Decoder:
         at: cython.Py_ssize_t
         kind: cython.int
         for _ in range(r.count(3, "imports", "imports")):
+            self.note(2)
             module: str = r.name()
             name: str = r.name()
             index: object = None
@@ -322,6 +340,7 @@ class Decoder:
         """Tables, with an initial value where one is given."""
         r: Reader = self.r
         for _ in range(r.count(2, "tables", "tables")):
+            self.note(4)
             if r.peek() != 0x40:
                 self.tables.append(Table(table_type(r)))
                 continue
@@ -339,6 +358,7 @@ class Decoder:
         """Memory types."""
         r: Reader = self.r
         for _ in range(r.count(1, "memories", "memories")):
+            self.note(5)
             self.memories.append(memory_type(r))
         return self.plurals()
 
@@ -349,6 +369,7 @@ class Decoder:
         r: Reader = self.r
         kind: cython.int
         for _ in range(r.count(3, "exports", "exports")):
+            self.note(7)
             name: str = r.name()
             kind = r.byte()
             if kind > 4:
@@ -541,3 +562,11 @@ def decode(data: object, *, features: frozenset = READY, limits: object = DEFAUL
             found=f"{len(binary)} bytes",
         )  # fmt: skip
     return cython.cast(Decoder, Decoder(binary, frozenset(features), limits)).module()
+
+
+def item_places(data: bytes, features: frozenset, limits: object) -> list:
+    """Where the items of all sections begin, as (section, offset) in order, of a binary that ``decode`` accepts."""
+    decoder: Decoder = Decoder(data, features, limits)
+    decoder.places = []
+    decoder.module()
+    return decoder.places

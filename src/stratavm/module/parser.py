@@ -100,9 +100,7 @@ class ModuleParser(CodeParser):
             raise self.unexpected("a module field")
         self.i = start
         while self.accept("("):
-            keyword = self.toks[self.i]
-            self.i += 1
-            FIELDS[keyword](self)
+            self.take_field(self.toks[self.i])
         draft = self.draft
         if self.source.annotations:
             self._annotations(start)
@@ -112,6 +110,11 @@ class ModuleParser(CodeParser):
         names = self._names()
         draft.names = names if names != Names() else None
         return draft
+
+    def take_field(self, keyword: str) -> None:
+        """Take one field from its keyword on."""
+        self.i += 1
+        FIELDS[keyword](self)
 
     def _annotations(self, start: int) -> None:
         """Take what the annotations of the module say; ``start`` is its first field's token."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from stratavm.base.errors import ModuleError, Unsupported, ValidationError
@@ -16,7 +16,8 @@ from stratavm.module._gen_validate_walk import ValidateWalk
 from stratavm.module.checker import fault_error
 from stratavm.module.constant import ONE_CONSTANT, Constants
 from stratavm.module.limits import DEFAULT_LIMITS, Limits
-from stratavm.module.model import Element, Module
+from stratavm.module.model import Element, ExternKind, Module
+from stratavm.module.places import Item, item_of, item_offset
 from stratavm.module.valid import Bodies, Context, ValidModule
 from stratavm.spec import types as T
 from stratavm.spec.features import FEATURES, READY
@@ -40,15 +41,20 @@ def validate(
     does not have, and ``DecodeError`` where the instructions of a body are malformed.
     """
     checks = _ModuleChecks(module, features)
-    canonical = checks.types()
-    checks.imports()
-    checks.spaces()
-    checks.functions()
-    context = Context(module, features, canonical, limits)
-    constants = Constants(module, context, features)
-    checks.constants(constants)
-    checks.exports()
-    checks.start()
+    try:
+        canonical = checks.types()
+        checks.imports()
+        checks.spaces()
+        checks.functions()
+        context = Context(module, features, canonical, limits)
+        constants = Constants(module, context, features)
+        checks.constants(constants)
+        checks.exports()
+        checks.start()
+    except (ValidationError, Unsupported) as error:
+        item = checks.item if checks.entry is None else item_of(module, *checks.entry)
+        error.locate(item=item, offset=error.offset or item_offset(module, item, features, limits))
+        raise
     context.declare(checks.declared | constants.functions)
     bodies = Bodies(module, context)
     _check_bodies(context, bodies, threads)
@@ -107,6 +113,8 @@ class _ModuleChecks:
         self.module, self.features = module, features
         self.n_types = len(module.types)
         self.declared: set[int] = set()
+        self.item: Item = ("type", 0)  # what is being checked, for errors
+        self.entry: tuple[ExternKind, int] | None = None  # or an entry of an index space, imported or defined
 
     # ---- types -----------------------------------------------------------------------------
 
@@ -129,27 +137,31 @@ class _ModuleChecks:
                 T.type_name(t),
             )
 
-    def value_types(self, types: Iterable[T.ValType]) -> None:
-        """Every one of them, each once."""
-        for t in set(types):
-            self.value_type(t)
+    def value_types(self, kind: str, types: Sequence[Iterable[T.ValType]]) -> None:
+        """The types that each item of a kind mentions; those of tens of thousands of functions are few."""
+        for t in {t for mentioned in types for t in mentioned}:
+            try:
+                self.value_type(t)
+            except ModuleError:
+                self.item = kind, next(i for i, mentioned in enumerate(types) if t in mentioned)
+                raise
 
     def types(self) -> list[int]:
         """Type definitions; returns their canonical numbers."""
-        self.index_offset = 0
-        seen: set[T.ValType] = set()
+        mentioned: list[tuple[T.ValType, ...]] = []
         for group in self.module.rec_groups:
-            end = self.index_offset + len(group.types)
+            self.item = "type", len(mentioned)
+            end = len(mentioned) + len(group.types)
             if len(group.types) != 1:
                 need("gc", self.features, "a recursion group")
             for sub in group.types:
-                self._definition(sub, end, seen)
-            self.index_offset = end
-        self.value_types(seen)
+                self.item = "type", len(mentioned)
+                mentioned.append(self._definition(sub, end))
+        self.value_types("type", mentioned)
         return canonical_types(self.module)
 
-    def _definition(self, sub: T.SubType, end: int, seen: set[T.ValType]) -> None:
-        """One type definition: refers only to what is defined up to its group's end."""
+    def _definition(self, sub: T.SubType, end: int) -> tuple[T.ValType, ...]:
+        """One type definition: refers only to what is defined up to its group's end. Returns the types in it."""
         composite = sub.composite
         if not isinstance(composite, T.FuncType):
             need("gc", self.features, "a struct or array type")
@@ -167,7 +179,7 @@ class _ModuleChecks:
         for index in sub.supers:
             if index >= end:
                 raise ValidationError(f"unknown type {index}", expected=f"below {end}")
-        seen.update(mentioned)
+        return mentioned
 
     def func_type(self, index: int) -> T.FuncType:
         """The function type at a type index."""
@@ -182,7 +194,8 @@ class _ModuleChecks:
 
     def imports(self) -> None:
         """Imports."""
-        for item in self.module.imports:
+        for i, item in enumerate(self.module.imports):
+            self.item = "import", i
             if item.kind in ("func", "tag"):
                 self.func_type(-1 if item.type_index is None else item.type_index)
             elif item.kind == "global" and isinstance(item.type, T.GlobalType) and item.type.mutable:
@@ -191,22 +204,30 @@ class _ModuleChecks:
     def spaces(self) -> None:
         """Tables, memories, globals, tags: their types."""
         module = self.module
-        if len(module.table_types) > 1:
-            need("reference-types", self.features, "multiple tables")
-        for table in module.table_types:
+        for i, table in enumerate(module.table_types):
+            self.entry = "table", i
+            if i:
+                need("reference-types", self.features, "multiple tables")
             self.value_type(table.element)
             self.limits(table.limits, MAX_ELEMENTS, "table size must be at most 2^32-1", "table")
             if table.limits.is64:
                 need("memory64", self.features, "a 64-bit table")
-        if len(module.memory_types) > 1:
-            need("multi-memory", self.features, "multiple memories")
-        for memory in module.memory_types:
+        for i, memory in enumerate(module.memory_types):
+            self.entry = "memory", i
+            if i:
+                need("multi-memory", self.features, "multiple memories")
             self.memory(memory)
-        self.value_types(g.value for g in module.global_types)
-        for tag in module.tag_types:
+        self.entry = None
+        self.value_types(
+            "import", [(i.type.value,) if isinstance(i.type, T.GlobalType) else () for i in module.imports]
+        )
+        self.value_types("global", [(g.type.value,) for g in module.globals])
+        for i, tag in enumerate(module.tag_types):
+            self.entry = "tag", i
             need("exceptions", self.features, "a tag")
             if tag.type.results:
                 raise ValidationError("non-empty tag result type", found=str(tag.type))
+        self.entry = None
 
     def limits(self, limits: T.Limits, most: int, message: str, what: str) -> None:
         """Size limits of a table or memory."""
@@ -238,9 +259,15 @@ class _ModuleChecks:
 
     def functions(self) -> None:
         """Type indices and local types of defined functions."""
-        for index in {f.type_index for f in self.module.functions}:
-            self.func_type(index)
-        self.value_types({run[1] for f in self.module.functions for run in f.locals})
+        functions = self.module.functions
+        for index in {f.type_index for f in functions}:
+            try:
+                self.func_type(index)
+            except ModuleError:
+                self.item = "function", next(i for i, f in enumerate(functions) if f.type_index == index)
+                raise
+        self.value_types("function", [[run[1] for run in f.locals] for f in functions])
+        self.item = "data count", None
         if self.module.datas and self.module.data_count not in (None, len(self.module.datas)):
             raise ValidationError("data count and data section have inconsistent lengths")
 
@@ -251,22 +278,26 @@ class _ModuleChecks:
         module = self.module
         imported = len(module.global_types) - len(module.globals)
         for i, variable in enumerate(module.globals):
+            self.item = "global", i
             constants.check(variable.init, variable.type.value, imported + i)
         everything = len(module.global_types)
-        for table in module.tables:
+        for i, table in enumerate(module.tables):
+            self.item = "table", i
             if table.init is not None:
                 need("function-references", self.features, "a table initialiser")
                 constants.check(table.init, table.type.element, everything)
             elif T.kind(table.type.element) == T.REF:
                 raise ValidationError("type mismatch", expected="an initialiser", found="none")
-        for segment in module.elements:
+        for i, segment in enumerate(module.elements):
+            self.item = "element segment", i
             self._element(segment, constants)
         plain = ONE_CONSTANT.fullmatch if module.memory_types and not module.memory_types[0].limits.is64 else None
-        for data in module.datas:
+        for i, data in enumerate(module.datas):
             if data.offset is not None:
                 code = data.offset.code
                 if plain and code[0] == I32_CONST and not data.memory and plain(code):
                     continue  # tens of thousands in some programs
+                self.item = "data segment", i
                 if data.memory >= len(module.memory_types):
                     raise ValidationError(f"unknown memory {data.memory}", offset=data.offset.offset)
                 is64 = module.memory_types[data.memory].limits.is64
@@ -314,7 +345,8 @@ class _ModuleChecks:
         }
         words = {"func": "function"}
         names: set[str] = set()
-        for export in module.exports:
+        for i, export in enumerate(module.exports):
+            self.item = "export", i
             if export.name in names:
                 raise ValidationError("duplicate export name", found=repr(export.name))
             names.add(export.name)
@@ -334,11 +366,12 @@ class _ModuleChecks:
         index = self.module.start
         if index is None:
             return
+        self.item = "start", None
         if index >= len(self.module.func_type_indices):
             raise ValidationError(f"unknown function {index}", expected=f"below {len(self.module.func_type_indices)}")
         found = self.module.func_type(index)
         if found != T.FuncType():
-            raise ValidationError("start function", func=index, expected=str(T.FuncType()), found=str(found))
+            raise ValidationError("start function", expected=str(T.FuncType()), found=str(found))
 
 
 def _check_bodies(context: Context, bodies: Bodies, threads: int) -> None:
