@@ -13,7 +13,19 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-from tests.bench import ablation, ablation_machine, baselines, boundary, compiling, di, events, kernels, start
+from tests.bench import (
+    ablation,
+    ablation_machine,
+    baselines,
+    boundary,
+    compiling,
+    di,
+    events,
+    intervals,
+    kernels,
+    start,
+)
+from tests.bench.intervals import summarise
 from tests.bench.measure import Row, geometric_mean
 from tests.bench.peers import EPOCHS, OURS, WASMTIME
 
@@ -39,7 +51,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--only", choices=tuple(SUITES), help="one suite")
     parser.add_argument("--rounds", type=int, default=7, help="rounds per row; the median counts")
-    parser.add_argument("--write", action="store_true", help="write the docs table and the JSON")
+    parser.add_argument("--write", action="store_true", help="write the docs table and the JSON; suites not run stay")
     options = parser.parse_args()
     rows = []
     for name, suite in SUITES.items():
@@ -47,15 +59,26 @@ def main() -> int:
             for row in suite(options.rounds):
                 print(_line(row), flush=True)
                 rows.append(row)
+    for what, mean, (low, high) in summarise(rows):
+        print(f"{what}: {mean:.3f} ({low:.3f} to {high:.3f})")
+    problems = failures(rows)
+    if options.write:
+        rows = merged(rows)
     facts = {"date": str(date.today()), "machine": machine(), "rounds": options.rounds, "summary": summary(rows)}
     print(json.dumps(facts, indent=2))
     if options.write:
         RESULTS.write_text(json.dumps({**facts, "rows": [asdict(r) for r in rows]}, indent=1) + "\n")
         TABLE.write_text(render(rows, facts))
-    problems = failures(rows)
     for problem in problems:
         print(f"FAILED: {problem}", file=sys.stderr)
     return int(bool(problems))
+
+
+def merged(rows: list[Row]) -> list[Row]:
+    """These rows, and those of the suites that this run left out, as they were written before."""
+    ran = {row.suite for row in rows}
+    before = [Row(**row) for row in json.loads(RESULTS.read_text())["rows"]] if RESULTS.exists() else []
+    return [*(row for row in before if row.suite not in ran), *rows]
 
 
 def failures(rows: list[Row]) -> list[str]:
@@ -110,6 +133,7 @@ def render(rows: list[Row], facts: dict[str, object]) -> str:
                 for r in chosen
             ]
             lines += [""]
+    lines += intervals.render(rows)
     lines += ["## Geometric means of the kernels", ""]
     lines += [f"- {key}: {value}" for key, value in facts["summary"].items()]  # type: ignore[attr-defined]
     return "\n".join(lines) + "\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from stratavm.codegen.worker import MACHINE_PASSES
@@ -22,4 +23,4 @@ ENGINES: Final = (Engine(ALL, strata(tier="jit1")), *OFF, NONE)
 def measure(rounds: int) -> Iterator[Row]:
     """One row per kernel: median milliseconds with everything, without each pass, and without all of them."""
     for row in kernels(rounds, ENGINES):
-        yield Row("ablation", f"machine: {row.name}", row.unit, row.values)
+        yield replace(row, suite="ablation-machine")

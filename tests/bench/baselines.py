@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from typing import Final
 
-from tests.bench.measure import Row
+from tests.bench.measure import Row, row_of
 from tools import programs
 
 CHILD: Final = """
@@ -60,12 +60,12 @@ def measure(rounds: int) -> Iterator[Row]:
         if path is None:
             continue
         samples: dict[str, list[dict[str, float]]] = {variant: [] for variant in VARIANTS}
-        for _ in range(max(3, rounds // 2)):
+        for _ in range(max(6, rounds)):  # fewer than six have no interval of 95 %
             for variant, options in VARIANTS.items():
                 samples[variant].append(_child([str(path), *options, *arguments]))
         for what, unit in UNITS.items():
-            values = {v: sorted(s[what] for s in rows)[len(rows) // 2] for v, rows in samples.items()}
-            yield Row("baselines", f"{name.removesuffix('.wasm')} {what}", unit, values)
+            found = {variant: [s[what] for s in rows] for variant, rows in samples.items()}
+            yield row_of("baselines", f"{name.removesuffix('.wasm')} {what}", unit, found)
 
 
 def _child(arguments: list[str]) -> dict[str, float]:

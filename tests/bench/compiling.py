@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from tests.bench.measure import Row, interleaved
+from tests.bench.measure import Row, interleaved, row_of
 from tools import programs
 
 MODULES: Final = ("icepll.wasm", "resvg.wasm", "boolector.wasm")
 
 
 def measure(rounds: int) -> Iterator[Row]:
-    """One row per program: MB/s by engine, validation included; and ours by allocator."""
+    """One row per program: MB/s by engine, validation included; and ours by allocator and level."""
     for name in MODULES:
         path = programs.find(name)
         if path is not None:
@@ -30,13 +30,15 @@ def _row(name: str, path: Path, rounds: int) -> Row:
     module = stratavm.Module(data)
     code_bytes = sum(f.end - f.start for f in module.model.functions)
 
-    def ours(allocator: str) -> None:
-        config = stratavm.Config(threads=1, allocator=allocator)  # type: ignore[arg-type]
+    def ours(**options: Any) -> None:
+        config = stratavm.Config(threads=1, **options)
         stratavm.Module(data, engine=stratavm.Engine(config)).compile_all()
 
     runs = {
-        "strata jit0": lambda: ours("linear"),
-        "strata jit0 naive": lambda: ours("naive"),
+        "strata jit0": lambda: ours(),
+        "strata jit0 naive": lambda: ours(allocator="naive"),
+        "strata jit1": lambda: ours(tier="jit1"),
         "wasmtime (all cores)": lambda: wasmtime.Module(engine, data),
     }
-    return Row("compile", name, "MB/s", {k: code_bytes / s / 1e6 for k, s in interleaved(runs, rounds).items()})
+    samples = interleaved(runs, rounds)
+    return row_of("compile", name, "MB/s", {k: [code_bytes / s / 1e6 for s in found] for k, found in samples.items()})

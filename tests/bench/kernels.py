@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from tests.bench.measure import Row, interleaved
+from tests.bench.measure import Row, interleaved, row_of
 from tests.bench.peers import ENGINES, Engine
 
 FOLDER: Final = Path(__file__).parent / "kernels"
@@ -41,4 +41,4 @@ def measure(rounds: int, engines: tuple[Engine, ...] = ENGINES) -> Iterator[Row]
             runs[engine.name] = lambda run=run, size=size: run(size)
         if len({repr(a) for a in answers.values()}) != 1:
             raise AssertionError(f"{name}: the engines disagree: {answers}")
-        yield Row("kernel", name, "ms", {k: s * 1e3 for k, s in interleaved(runs, rounds).items()})
+        yield row_of("kernel", name, "ms", interleaved(runs, rounds, 1e3))

@@ -7,19 +7,20 @@ import math
 import statistics
 import time
 import timeit
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a table: a median by engine."""
+    """One line of a table: a median by engine, and what it is the median of, round by round, where that is kept."""
 
     suite: str
     name: str
     unit: str
     values: Mapping[str, float]
+    samples: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def ratio(self, ours: str, theirs: str) -> float | None:
         """How many times ``theirs`` we need; None where either is missing."""
@@ -28,8 +29,13 @@ class Row:
         return self.values[ours] / self.values[theirs]
 
 
-def interleaved(runs: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
-    """Median seconds of each, over rounds that run all of them in turn."""
+def row_of(suite: str, name: str, unit: str, samples: Mapping[str, Sequence[float]]) -> Row:
+    """A row of medians."""
+    return Row(suite, name, unit, {k: statistics.median(s) for k, s in samples.items()}, samples)
+
+
+def interleaved(runs: Mapping[str, Callable[[], Any]], rounds: int, scale: float = 1.0) -> dict[str, list[float]]:
+    """Seconds of each, times ``scale``, over rounds that run all of them in turn."""
     samples: dict[str, list[float]] = {name: [] for name in runs}
     gc.collect()
     gc.disable()
@@ -38,10 +44,10 @@ def interleaved(runs: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str,
             for name, run in runs.items():
                 begin = time.perf_counter()
                 run()
-                samples[name].append(time.perf_counter() - begin)
+                samples[name].append((time.perf_counter() - begin) * scale)
     finally:
         gc.enable()
-    return {name: statistics.median(s) for name, s in samples.items()}
+    return samples
 
 
 def geometric_mean(values: Iterable[float]) -> float:

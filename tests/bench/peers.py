@@ -66,6 +66,7 @@ ENGINES: Final[tuple[Engine, ...]] = (
     Engine(OURS, strata()),
     Engine("strata jit1", strata(tier="jit1")),
     Engine("strata jit0 naive", strata(allocator="naive")),
+    Engine("strata jit1 naive", strata(tier="jit1", allocator="naive")),
     Engine("strata jit0 bounded", strata(memory_plan="bounded")),
     Engine(WASMTIME, _wasmtime(epochs=False)),
     Engine(EPOCHS, _wasmtime(epochs=True)),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from tests.bench.measure import Row, interleaved
+from tests.bench.measure import Row, interleaved, row_of
 from tools import programs
 
 HELLO: Final = """(module
@@ -77,4 +77,4 @@ def _row(name: str, path: Path, arguments: list[str], expected: str, folder: Pat
             raise AssertionError(f"{name}: expected {expected!r}, got {result.stdout!r}")
 
     runs = {engine: lambda command=command: runner(command) for engine, command in commands.items()}
-    return Row("start", name, "ms", {k: s * 1e3 for k, s in interleaved(runs, rounds).items()})
+    return row_of("start", name, "ms", interleaved(runs, rounds, 1e3))

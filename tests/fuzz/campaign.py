@@ -4,6 +4,7 @@ test.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from functools import cache
@@ -57,23 +58,54 @@ CAMPAIGNS: Final[dict[str, Callable[[int], str]]] = {
     "text": _text,
     "accept": _accept,
 }
+SHARES: Final[dict[str, int]] = {"bytes": 1, "bodies": 1, "tiers": 8, "body-tiers": 8, "text": 1, "accept": 1}
+"""How the time of a run is divided: most of it goes to comparing what generated modules do under every flag."""
+
+
+class Tally:
+    """Runs seeds of campaigns and prints, for the process that listens, what became of them."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, str]] = Counter()
+
+    def run(self, name: str, seed: int) -> None:
+        """One seed. It is printed before it runs, so that a crash names it."""
+        print(f"seed {name} {seed}", flush=True)
+        try:
+            self.counts[name, CAMPAIGNS[name](seed)] += 1
+        except oracles.Finding as finding:
+            self._found(name, seed, str(finding))
+        except Exception as error:
+            self._found(name, seed, f"untyped {type(error).__name__}: {' '.join(str(error).split())[:300]}")
+
+    def _found(self, name: str, seed: int, what: str) -> None:
+        print(f"finding {name} seed {seed}: {what}", flush=True)
+        self.counts[name, "findings"] += 1
+
+    def finish(self) -> int:
+        """Print the counts; 1 if there was a finding."""
+        for (name, what), number in self.counts.items():
+            print(f"count {name} {what} {number}", flush=True)
+        return int(any(what == "findings" for _, what in self.counts))
 
 
 def run_seeds(name: str, first: int, count: int) -> int:
-    """Print each seed before it runs (so that a crash names it), then the counts; 1 if there was a finding."""
-    counts: Counter[str] = Counter()
+    """So many seeds of one campaign; 1 if there was a finding."""
+    tally = Tally()
     for seed in range(first, first + count):
-        print(f"seed {seed}", flush=True)
-        try:
-            counts[CAMPAIGNS[name](seed)] += 1
-        except oracles.Finding as finding:
-            print(f"finding seed {seed}: {finding}", flush=True)
-            counts["findings"] += 1
-        except Exception as error:
-            print(
-                f"finding seed {seed}: untyped {type(error).__name__}: {' '.join(str(error).split())[:300]}", flush=True
-            )
-            counts["findings"] += 1
-    for what, number in counts.items():
-        print(f"count {what} {number}")
-    return int(counts["findings"] > 0)
+        tally.run(name, seed)
+    return tally.finish()
+
+
+def run_shares(names: list[str], first: int, seconds: float) -> int:
+    """Seeds from ``first`` on of each campaign, as long as the time lasts, divided by ``SHARES``."""
+    tally = Tally()
+    spent = dict.fromkeys(names, 0.0)
+    seeds = dict.fromkeys(names, first)
+    begin = time.monotonic()
+    while (now := time.monotonic()) - begin < seconds:
+        name = min(names, key=lambda n: spent[n] / SHARES[n])
+        tally.run(name, seeds[name])
+        seeds[name] += 1
+        spent[name] += time.monotonic() - now
+    return tally.finish()

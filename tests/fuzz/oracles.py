@@ -7,13 +7,18 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable, Iterator
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import stratavm
 from stratavm.base.errors import LinkError, ModuleError, ResourceLimit, StackOverflow, Trap
-from stratavm.engine import Config, Engine, Instance, Module, Store
+from stratavm.codegen.worker import MACHINE_PASSES
+from stratavm.engine import Config, Engine, Module, Store
+from stratavm.engine.config import Allocator, MemoryPlan
+from stratavm.engine.instance import Instance
 from stratavm.engine.linker import Linker
 from stratavm.ir.pipeline import PASSES
+from stratavm.module.decode import decode
+from stratavm.module.model import Module as Model
 from stratavm.spec.types import F32, F64, I32, I64, FuncType, GlobalType, ValType
 
 Reached = Literal["rejected", "valid", "compiled", "ran"]
@@ -42,8 +47,9 @@ def check_bytes(data: bytes, engine: Engine) -> Reached:
 def check_tiers(data: bytes, engines: dict[str, Engine], seed: int) -> Reached:
     """A valid module: every engine does the same with it, and leaves the same state."""
     try:
-        histories = {name: list(history(data, engine, seed)) for name, engine in engines.items()}
-    except ModuleError:
+        model = decode(data)
+        histories = {name: list(history(model, engine, seed)) for name, engine in engines.items()}
+    except (ModuleError, ResourceLimit):
         return "rejected"
     (first, expected), *others = histories.items()
     for name, found in others:
@@ -60,9 +66,9 @@ def compare(first: str, expected: list[Any], name: str, found: list[Any]) -> Non
             raise Finding(f"step {step}: {first} {a!r}, {name} {b!r}")
 
 
-def history(data: bytes, engine: Engine, seed: int) -> Iterator[tuple[Any, ...]]:
+def history(model: Model, engine: Engine, seed: int) -> Iterator[tuple[Any, ...]]:
     """Instantiate, call exports with fixed pseudo-random arguments, and say what was seen at every step."""
-    module = Module(data, engine=engine)
+    module = Module.from_model(model, engine)
     rng = random.Random(seed)
     with Store(engine) as store:
         outcome, instance = _attempt(store, lambda: Linker(engine).instantiate(store, module))
@@ -120,7 +126,7 @@ def _attempt(store: Store, action: Callable[[], Any]) -> tuple[Any, Any]:
 def _state(module: Module, instance: Instance) -> Iterator[tuple[Any, ...]]:
     for export in module.exports:
         if export.kind == "memory":
-            yield "memory", hashlib.sha256(bytes(instance.exports[export.name].view())).hexdigest()
+            yield "memory", hashlib.sha256(instance.exports[export.name].view()).digest()
         elif export.kind == "global":
             type_ = module.export_type(export)
             assert isinstance(type_, GlobalType)
@@ -128,20 +134,21 @@ def _state(module: Module, instance: Instance) -> Iterator[tuple[Any, ...]]:
                 yield export.name, instance.exports[export.name].bits
 
 
-def engines(**options: Any) -> dict[str, Engine]:
-    """The engines that are compared: the oracle first, then each flag of the compiler flipped."""
-    without = {
-        f"jit1 without {name}": Engine(
-            Config(tier="jit1", strict=True, passes=tuple(p for p in PASSES if p != name), **options)
-        )
-        for name in PASSES
-    }
-    return {
-        "oracle": Engine(Config(tier="oracle")),
-        "jit0": Engine(Config(strict=True, **options)),
-        "jit0 naive": Engine(Config(strict=True, allocator="naive", **options)),
-        "jit1": Engine(Config(tier="jit1", strict=True, **options)),
-        "jit1 machine passes": Engine(Config(tier="jit1", strict=True, passes=(), memory_plan="bounded", **options)),
-        **without,
-        "jit0 bounded": Engine(Config(strict=True, memory_plan="bounded", **options)),
-    }
+def variants() -> dict[str, Config]:
+    """What is compared: the oracle first, both levels, and each flag of the compiler flipped."""
+    jit0 = Config(strict=True, threads=1)
+    jit1 = jit0.having(tier="jit1")
+    found = {"oracle": Config(tier="oracle", threads=1), "jit0": jit0, "jit1": jit1}
+    for name, level in (("jit0", jit0), ("jit1", jit1)):
+        found |= {f"{name} {a}": level.having(allocator=a) for a in get_args(Allocator) if a != level.allocator}
+        found |= {f"{name} {p}": level.having(memory_plan=p) for p in get_args(MemoryPlan) if p != level.memory_plan}
+    for off in PASSES:
+        found[f"jit1 without {off}"] = jit1.having(passes=tuple(p for p in PASSES if p != off))
+    for off in MACHINE_PASSES:
+        found[f"jit1 without {off}"] = jit1.having(machine_passes=tuple(p for p in MACHINE_PASSES if p != off))
+    return found | {"jit1 machine passes": jit1.having(passes=(), memory_plan="bounded")}
+
+
+def engines() -> dict[str, Engine]:
+    """An engine for each variant."""
+    return {name: Engine(config) for name, config in variants().items()}

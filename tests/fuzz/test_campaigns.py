@@ -5,8 +5,18 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
+from itertools import count
+from typing import get_args
 
 import pytest
+
+from stratavm.codegen.worker import MACHINE_PASSES
+from stratavm.engine.config import Allocator, MemoryPlan
+from stratavm.ir.pipeline import PASSES
+from tests.fuzz import campaign
+from tests.fuzz.__main__ import ENVIRONMENTS, Report, schedule, work
+from tests.fuzz.oracles import Finding, variants
 
 MUTANTS = 10_000
 MUST_COMPILE = 3_000
@@ -20,7 +30,7 @@ def batch(campaign: str, first: int, count: int, seconds: int = 600) -> dict[str
     findings = [line for line in lines if line.startswith("finding")]
     assert not findings, findings[:5]
     assert result.returncode == 0, f"died after {lines[-1] if lines else 'the start'}: {result.stderr[-2000:]}"
-    return {what: int(n) for what, n in re.findall(r"^count (\S+) (\d+)$", result.stdout, re.M)}
+    return {what: int(n) for what, n in re.findall(r"^count \S+ (\S+) (\d+)$", result.stdout, re.M)}
 
 
 @pytest.mark.slow
@@ -69,3 +79,78 @@ def test_another_engine_accepts_the_same_modules(capsys):
     with capsys.disabled():
         print(f"\naccept: {counts}")
     assert counts.get("valid", 0) > 300 and counts.get("invalid", 0) > 300
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 3])
+def test_every_environment_gets_its_share_of_all_processes(jobs):
+    """Laid end to end over the processes, each of which works all the time."""
+    plans = schedule(jobs, 60)
+    assert [sum(seconds for seconds, _ in plan) for plan in plans] == pytest.approx([60] * jobs)
+    for share, switches in ENVIRONMENTS:
+        spent = sum(seconds for plan in plans for seconds, found in plan if found == switches)
+        assert spent == pytest.approx(share * jobs * 60)
+
+
+def test_a_child_that_dies_is_a_finding_and_the_next_goes_on(monkeypatch, capsys):
+    """The last seed is named with its environment; findings and counts of the others are added up."""
+    answers = iter(
+        [
+            subprocess.CompletedProcess([], -11, "seed tiers 7\n", "core dumped"),
+            subprocess.TimeoutExpired([], 1, b"seed bytes 100001\n"),
+            subprocess.CompletedProcess([], 1, "finding tiers seed 9: wrong\ncount tiers ran 5\n", ""),
+        ]
+    )
+    commands = []
+    clock = count(0.0, 1.0)
+
+    def run(command, **options):
+        commands.append((command[-2:], options["env"]["STRATA_POLL"]))
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    report = Report()
+    work(["tiers"], count(1, 100_000), [(4.0, {"STRATA_POLL": "always"})], report)
+    assert [command[0] for command, _ in commands] == ["1", "100001", "200001"]
+    assert {poll for _, poll in commands} == {"always"}
+    assert report.counts == {"tiers ran": 5}
+    assert [problem.split("\n")[0] for problem in report.problems] == [
+        "CRASH -11 after seed tiers 7 STRATA_POLL=always",
+        "HANG after seed bytes 100001 STRATA_POLL=always",
+        "finding tiers seed 9: wrong STRATA_POLL=always",
+    ]
+    assert capsys.readouterr().out.count("STRATA_POLL") == 3
+
+
+def test_time_is_divided_by_shares(monkeypatch, capsys):
+    """A campaign with eight shares runs eight times as many seeds of equal length; a finding shows in the exit code."""
+    now = [0.0]
+
+    def costs_a_second(seed):
+        now[0] += 1
+        if seed == 103:
+            raise Finding("wrong")
+        return "ran"
+
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(campaign, "CAMPAIGNS", {"bytes": costs_a_second, "tiers": costs_a_second})
+    assert campaign.run_shares(["bytes", "tiers"], 100, 90) == 1
+    out = capsys.readouterr().out
+    assert "finding bytes seed 103: wrong" in out and "finding tiers seed 103: wrong" in out
+    assert "count bytes ran 9\n" in out and "count tiers ran 79\n" in out
+
+
+def test_variants_flip_every_flag():
+    """Each pass of either level is off in one of them; each allocator and plan is there at both levels."""
+    found = variants()
+    for name in (*PASSES, *MACHINE_PASSES):
+        off = found[f"jit1 without {name}"]
+        assert name not in off.ssa_passes + off.codegen_passes
+        assert len(off.ssa_passes) + len(off.codegen_passes) == len(PASSES) + len(MACHINE_PASSES) - 1
+    for tier in ("jit0", "jit1"):
+        mine = [config for config in found.values() if config.tier == tier]
+        assert {config.allocator for config in mine} == set(get_args(Allocator))
+        assert {config.memory_plan for config in mine} == set(get_args(MemoryPlan))

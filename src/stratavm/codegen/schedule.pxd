@@ -1,6 +1,6 @@
 # The instruction scheduler of level 1: between selection and allocation.
 from libc.stdint cimport int32_t, uint8_t, uint32_t
-from stratavm.codegen.minst cimport MCode, MInst
+from stratavm.codegen.minst cimport MBlock, MCode, MInst
 from stratavm.codegen.regalloc.intervals cimport Intervals
 
 cdef enum:
@@ -54,12 +54,14 @@ cdef class Scheduler:
     cdef int32_t[2] pressure
     cdef int32_t[2] peak
     cdef MCode m
+    cdef uint32_t depth        # blocks in fewer loops stay as they are
     cdef uint32_t begin, end   # the window
     cdef uint32_t stop         # behind its block
     cdef readonly uint32_t windows   # looked at since creation
     cdef readonly uint32_t moved     # of these, changed
 
     cdef int run(self) except -1 nogil
+    cdef bint worthwhile(self, MBlock* block) noexcept nogil
     cdef int count_live(self) except -1 nogil
     cdef uint32_t unit_end(self, uint32_t at) noexcept nogil
     cdef uint32_t flags_end(self, uint32_t begin) noexcept nogil

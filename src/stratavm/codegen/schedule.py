@@ -1,9 +1,10 @@
 # strata: hot
 """List scheduling of machine IR inside windows without effects, before registers are allocated.
 
-A window is a run of at most 256 instructions that neither write memory nor trap, call, poll or end a block; reads of
-memory may stand in it and keep their order among themselves, so that the first trap stays the first. What belongs
-together moves together as a *unit*: flags and all that reads them, a constant and the instruction behind it.
+Only blocks inside loops are looked at. A window is a run of at most 256 instructions that neither write memory nor
+trap, call, poll or end a block; reads of memory may stand in it and keep their order among themselves, so that the
+first trap stays the first. What belongs together moves together as a *unit*: flags and all that reads them, a constant
+and the instruction behind it.
 
 Units are placed one by one, the one on the longest way to the window's end first, unless it would take more than the
 class's registers less two. The new order is kept only if the model (in-order issue, four per cycle, ports and latencies
@@ -54,6 +55,10 @@ ISSUE_WIDTH = cython.declare(uint32_t, 4)
 MAX_CONSTANTS = cython.declare(uint32_t, 4)
 LIMIT_GPR = cython.declare(int32_t, 11 - 2)
 LIMIT_XMM = cython.declare(int32_t, 15 - 2)
+SHORTEST = cython.declare(uint32_t, 8)
+"""Instructions of a block that may gain something; most blocks of loops are shorter."""
+LOOPS = cython.declare(uint32_t, 1)
+"""Only loops are worth the time: what runs once gains nothing that could be measured (ADR-0006)."""
 
 
 @cython.cfunc
@@ -113,19 +118,27 @@ class Scheduler:
         free(self.values)
         free(self.live)
 
-    def attach(self, m: MCode) -> None:
-        """Say what ``run`` works on."""
+    def attach(self, m: MCode, depth: uint32_t = LOOPS) -> None:
+        """Say what ``run`` works on: blocks inside of so many loops or more."""
         self.m = m
+        self.depth = depth
 
-    def schedule(self, m: MCode) -> None:
-        """``attach`` and ``run``: for tests."""
-        self.attach(m)
+    def schedule(self, m: MCode, depth: uint32_t = 0) -> None:
+        """``attach`` and ``run``: for tests, which look at every block."""
+        self.attach(m, depth)
         with cython.nogil:
             self.run()
 
+    def worthwhile(self, block: cython.pointer(MBlock)) -> cython.bint:
+        """Whether a block may have a window that runs often enough."""
+        return block.depth >= self.depth and block.last - block.first >= SHORTEST
+
     def run(self) -> cython.int:
-        """Reorder every window of a function. A function that linear allocation refuses stays as it is."""
-        if not self.intervals.build(self.m):
+        """Reorder windows of a function. A function that linear allocation refuses stays as it is."""
+        i: uint32_t = 0
+        while i < self.m.n_blocks and not self.worthwhile(cython.address(self.m.blocks[i])):
+            i += 1
+        if i == self.m.n_blocks or not self.intervals.build(self.m):
             return 0
         vec_reserve(
             cython.cast(cython.pp_void, cython.address(self.values)),
@@ -136,12 +149,13 @@ class Scheduler:
         memset(self.values, 0, self.m.n_vregs * cython.sizeof(ValueState))
         self.number = 0
         self.count_live()
-        i: uint32_t
         at: uint32_t
         end: uint32_t
         begin: uint32_t
         for i in range(self.m.n_blocks):
             b: cython.pointer(MBlock) = cython.address(self.m.blocks[i])
+            if not self.worthwhile(b):
+                continue
             self.stop = b.last
             at = b.first
             while at < b.last:

@@ -1,0 +1,61 @@
+"""Claims about the intervals: what they cover, and that they come from rounds and not from medians."""
+
+from __future__ import annotations
+
+import random
+import statistics
+
+import pytest
+
+from tests.bench.intervals import COMPARISONS, mean_interval, median_interval, ratios, render, summarise
+from tests.bench.measure import Row, geometric_mean, row_of
+
+
+def test_order_statistics_are_those_of_the_tables():
+    """Five values are too few for 95 %; of six all are needed, of nine and ten the second from each end."""
+    assert median_interval(range(5)) is None
+    assert median_interval(range(6)) == (0, 5)
+    assert median_interval(range(8)) == (0, 7)
+    assert median_interval([5, 3, 8, 1, 2, 7, 6, 4, 0]) == (1, 7)
+    assert median_interval(range(20)) == (5, 14)
+
+
+def test_an_interval_covers_the_median_as_often_as_it_says():
+    """2,000 samples of a skewed distribution with a known median."""
+    rng = random.Random(1)
+    hits = 0
+    for _ in range(2000):
+        low, high = median_interval([rng.lognormvariate(0, 1) for _ in range(15)])
+        hits += low <= 1 <= high
+    assert 0.95 <= hits / 2000 <= 0.98
+
+
+def test_the_bootstrap_covers_a_mean_of_medians():
+    """Twelve rows with medians around 2: the interval is narrow, holds the truth, and is the same each time."""
+    rng = random.Random(2)
+    rows = [[2 * rng.lognormvariate(0, 0.05) for _ in range(11)] for _ in range(12)]
+    low, high = mean_interval(rows, draws=500)
+    assert (low, high) == mean_interval(rows, draws=500)
+    assert low < geometric_mean(map(statistics.median, rows)) < high
+    assert low < 2 < high and high - low < 0.1
+
+
+def test_a_ratio_is_taken_within_its_round():
+    """A round that is twice as slow for both changes nothing."""
+    row = row_of("kernel", "fib", "ms", {"a": [1.0, 2.0, 1.0], "b": [2.0, 4.0, 2.0]})
+    assert row.values == {"a": 1.0, "b": 2.0}
+    assert ratios(row, "a", "b") == [0.5] * 3
+    with pytest.raises(ValueError, match="longer"):
+        ratios(Row("kernel", "fib", "ms", {}, {"a": (1.0,), "b": (1.0, 2.0)}), "a", "b")
+
+
+def test_the_page_shows_every_comparison_that_was_measured():
+    """And no other; each kernel has its own line."""
+    samples = {"strata jit1": [1.0, 1.1, 1.2, 1.0, 1.1, 1.0], "wasmtime": [1.0] * 6, "strata jit0": [2.0] * 6}
+    rows = [row_of("kernel", name, "ms", samples) for name in ("fib", "sieve")]
+    found = {what: mean for what, mean, _ in summarise(rows)}
+    assert found.keys() == {c.what for c in COMPARISONS if {c.ours, c.theirs} <= samples.keys() and c.suite == "kernel"}
+    assert found["level 0 / wasmtime"] == pytest.approx(2)
+    text = "\n".join(render(rows))
+    assert "| sieve | 1.050 | 1.000 – 1.200 | 2.000 | 2.000 – 2.000 |" in text
+    assert not render([])
