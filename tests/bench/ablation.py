@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
 
 from stratavm.ir.pipeline import PASSES
 from tests.bench import kernels
@@ -15,32 +17,45 @@ ALL = "all passes"
 NONE = "no pass"
 
 
-def engines() -> tuple[Engine, ...]:
+FOLDER: Final = Path(__file__).parent / "passes"
+MADE_FOR: Final[dict[str, tuple[int, dict[str, Any]]]] = {"helpers": (2_000_000, {})}
+"""Kernels that one pass was made for, beside the twelve: size, and options of the engine."""
+
+
+def engines(**options: Any) -> tuple[Engine, ...]:
     """Level 1 whole, without each pass, and without any."""
     without = tuple(
-        Engine(f"without {name}", strata(tier="jit1", passes=tuple(p for p in PASSES if p != name))) for name in PASSES
+        Engine(f"without {name}", strata(tier="jit1", passes=tuple(p for p in PASSES if p != name), **options))
+        for name in PASSES
     )
-    return (Engine(ALL, strata(tier="jit1")), *without, Engine(NONE, strata(tier="jit1", passes=())))
+    return (
+        Engine(ALL, strata(tier="jit1", **options)),
+        *without,
+        Engine(NONE, strata(tier="jit1", passes=(), **options)),
+    )
+
+
+def row(name: str, text: str, size: int, rounds: int, **options: Any) -> Row:
+    """The best milliseconds of many interleaved runs, since noise only ever adds to a small effect."""
+    runs = {engine.name: engine.prepare(text) for engine in engines(**options)}
+    if len({repr(run(size)) for run in runs.values()}) != 1:
+        raise AssertionError(f"{name}: a pass changes the result; `strata bisect` finds it")
+    best = dict.fromkeys(runs, math.inf)
+    for _ in range(rounds * 2):
+        for engine, run in runs.items():
+            begin = time.perf_counter()
+            run(size)
+            best[engine] = min(best[engine], (time.perf_counter() - begin) * 1e3)
+    return Row("ablation", name, "ms", best)
 
 
 def measure(rounds: int) -> Iterator[Row]:
-    """One row per kernel: the best milliseconds of many interleaved runs, since noise only ever adds to a small effect.
-
-    The last row is the geometric mean of the ratios to all passes.
-    """
+    """One row per kernel; the geometric mean of the twelve kernels' ratios; then the kernels of single passes."""
     rows = []
     for name, size in kernels.SIZES.items():
-        text = (kernels.FOLDER / f"{name}.wat").read_text()
-        runs = {engine.name: engine.prepare(text) for engine in engines()}
-        if len({repr(run(size)) for run in runs.values()}) != 1:
-            raise AssertionError(f"{name}: a pass changes the result; `strata bisect` finds it")
-        best = dict.fromkeys(runs, math.inf)
-        for _ in range(rounds * 2):
-            for engine, run in runs.items():
-                begin = time.perf_counter()
-                run(size)
-                best[engine] = min(best[engine], (time.perf_counter() - begin) * 1e3)
-        rows.append(Row("ablation", name, "ms", best))
+        rows.append(row(name, (kernels.FOLDER / f"{name}.wat").read_text(), size, rounds))
         yield rows[-1]
     means = {name: geometric_mean(r.values[name] / r.values[ALL] for r in rows) for name in rows[0].values}
     yield Row("ablation", "mean of ratios", "×", means)
+    for name, (size, options) in MADE_FOR.items():
+        yield row(name, (FOLDER / f"{name}.wat").read_text(), size, rounds, **options)

@@ -35,6 +35,11 @@ def const(value: int) -> bytes:
     return b"\x41" + sleb(value)
 
 
+def call(func: int) -> bytes:
+    """``call``."""
+    return b"\x10" + uleb(func)
+
+
 def br(depth: int) -> bytes:
     """``br``."""
     return b"\x0c" + uleb(depth)
@@ -148,6 +153,12 @@ def many_functions(n: int) -> bytes:
     return module([get(0) + const(1) + ADD + DROP] * n)
 
 
+def small_calls(n: int) -> bytes:
+    """One function that calls as many small ones, in a loop; each calls the one before."""
+    small = [get(0) + br_if(0)] + [get(0) + IF + get(0) + call(i) + END for i in range(n - 1)]
+    return module([*small, LOOP + b"".join(get(0) + call(i) for i in range(n)) + END])
+
+
 def many_types(n: int) -> bytes:
     """Types, all different."""
     found = [FuncType(tuple(I32 - (i >> bit & 1) for bit in range(17))) for i in range(n)]
@@ -182,6 +193,7 @@ SHAPES: dict[str, tuple[Shape, int]] = {
         (many_exits, 20_000),
         (dead_nests, 30_000),
         (many_functions, 10_000),
+        (small_calls, 5_000),
     )
 }
 """Shape and the smaller of the two sizes that are compared."""

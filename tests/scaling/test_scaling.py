@@ -12,6 +12,7 @@ import pytest
 
 from stratavm.codegen.compile import ModuleCompiler
 from stratavm.ir.from_wasm import build
+from stratavm.ir.pipeline import LEVELS, Pipeline
 from stratavm.ir.ssa import Ssa
 from stratavm.module.decode import decode
 from stratavm.module.validate import validate
@@ -80,6 +81,23 @@ def compiling(data: bytes) -> Callable[[], Any]:
     return action
 
 
+def optimising(data: bytes) -> Callable[[], Any]:
+    """The passes of level 1 over every function; small functions to inline are built anew each time."""
+    valid = validate(decode(data), threads=1)
+    forms = [Ssa() for _ in range(len(valid.bodies))]
+    for index, ssa in enumerate(forms):
+        build(valid, index, ssa)
+    pipeline, out = Pipeline(LEVELS[1]), Ssa()
+
+    def action() -> None:
+        valid.callees = None
+        for ssa in forms:
+            pipeline.run(ssa, out, valid)
+
+    action()
+    return action
+
+
 @pytest.mark.parametrize("name", [*SHAPES, *WIDE])
 def test_decoding_and_validation_scale(name: str) -> None:
     """Decode, validate."""
@@ -96,3 +114,9 @@ def test_building_scales(name: str) -> None:
 def test_compiling_scales(name: str) -> None:
     """WebAssembly to machine code, level 0."""
     check(compiling, *SHAPES[name])
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_optimising_scales(name: str) -> None:
+    """SSA to SSA, all passes of level 1."""
+    check(optimising, *SHAPES[name])

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 NO_POSITION = 0xFFFFFFFF
 """Stands for "no position in the binary" in the tables (stubs)."""
+INLINED = 0x80000000
+"""The bit of a position that stands in inlined code."""
 
 
 class TrapSite(NamedTuple):
@@ -36,13 +38,16 @@ class Code:
     """One function or stub.
 
     ``traps`` holds three words per faulting instruction (offset, kind, position), ``returns`` two per call (offset of
-    the return address, position); both sorted by offset.
+    the return address, position); both sorted by offset. A position with the highest bit stands in inlined code: the
+    rest of it is an index into ``sites``, three words each (function index, position there, position of the call that
+    was inlined).
     """
 
     code: bytes
     traps: array[int] = field(default_factory=_words)
     returns: array[int] = field(default_factory=_words)
     frame_bytes: int = 0
+    sites: array[int] = field(default_factory=_words)
 
     def __len__(self) -> int:
         return len(self.code)
@@ -58,3 +63,7 @@ class Code:
         """The position map as tuples."""
         t = self.returns
         return tuple(ReturnSite(*t[i : i + 2]) for i in range(0, len(t), 2))
+
+    def offset_of(self, position: int) -> int:
+        """The byte offset in the module that a position of the tables stands for: of the innermost function."""
+        return position if position < INLINED or position == NO_POSITION else self.sites[3 * (position - INLINED) + 1]

@@ -119,7 +119,7 @@ def dump_machine(
 
 def disassemble(code: Code) -> str:
     """Machine code as text, with its trap and return sites; plain hexadecimal where capstone is not installed."""
-    notes = {t.pc: f"  ; trap {t.kind} at {t.position:#x}" for t in code.trap_sites}
+    notes = {t.pc: f"  ; trap {t.kind} at {code.offset_of(t.position):#x}" for t in code.trap_sites}
     lines = [f"; {len(code)} bytes, frame {code.frame_bytes}"]
     try:
         import capstone

@@ -1,6 +1,6 @@
 # Code memory. A CodeOwner's code lives until the owner dies; bytes are written once, before they can be executed.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from stratavm.runtime.codemap cimport CodeBlock, CodeRec, PosEntry, TrapEntry
+from stratavm.runtime.codemap cimport CodeBlock, CodeRec, PosEntry, SiteEntry, TrapEntry
 
 cdef struct CodeSource:       # one function to publish; the tables are copied
     const uint8_t* code
@@ -10,6 +10,8 @@ cdef struct CodeSource:       # one function to publish; the tables are copied
     const PosEntry* positions
     uint32_t n_traps
     uint32_t n_positions
+    const SiteEntry* sites
+    uint32_t n_sites
 
 cdef struct ChunkRun:         # consecutive chunks of one owner, filled from the left
     ChunkRun* next            # in the owner's list of all runs

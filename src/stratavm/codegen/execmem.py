@@ -26,7 +26,7 @@ from cython.cimports.posix.mman import (
 )
 from cython.cimports.posix.unistd import _SC_PAGESIZE, sysconf
 from cython.cimports.stratavm.runtime import codemap
-from cython.cimports.stratavm.runtime.codemap import CodeBlock, CodeRec, PosEntry, TrapEntry
+from cython.cimports.stratavm.runtime.codemap import CodeBlock, CodeRec, PosEntry, SiteEntry, TrapEntry
 from cython.cimports.stratavm.runtime.native import (
     add_64,
     pthread_atfork,
@@ -306,8 +306,12 @@ class CodeOwner:
         return self.publish_many([(code, traps, positions, func)])[0]
 
     def publish_many(self, functions: object) -> list[int]:
-        """Publish a batch of ``(code, traps, positions, func)``; returns the addresses. Cheaper than one by one."""
-        batch: list = [(bytes(c), pack_traps(t), pack_positions(p), f) for c, t, p, f in functions]
+        """Publish a batch of ``(code, traps, positions, func)``, each with the sites of inlined code as native entries
+        if it has any; returns the addresses. Cheaper than one by one."""
+        batch: list = [
+            (bytes(c), pack_traps(t), pack_positions(p), f, sites[0] if sites else b"")
+            for c, t, p, f, *sites in functions
+        ]
         n: uint32_t = len(batch)
         sources: cython.pointer(CodeSource)
         addresses: cython.pointer(uint64_t)
@@ -344,21 +348,29 @@ def fill(
     """Copy code and tables and turn the pages from RW to RX. The records and all tables are one allocation."""
     n_traps: uint64_t = 0
     n_positions: uint64_t = 0
+    n_sites: uint64_t = 0
     at: uint64_t = start
     i: uint32_t
     page: cython.p_void = cython.cast(cython.p_void, start)
     for i in range(n):
         n_traps += sources[i].n_traps
         n_positions += sources[i].n_positions
+        n_sites += sources[i].n_sites
     recs: cython.pointer(CodeRec) = cython.cast(
         cython.pointer(CodeRec),
-        malloc(n * cython.sizeof(CodeRec) + n_traps * cython.sizeof(TrapEntry) + n_positions * cython.sizeof(PosEntry)),
+        malloc(
+            n * cython.sizeof(CodeRec)
+            + n_traps * cython.sizeof(TrapEntry)
+            + n_positions * cython.sizeof(PosEntry)
+            + n_sites * cython.sizeof(SiteEntry)
+        ),
     )
     if recs == cython.NULL:
         status[0] = PUBLISH_NO_MEMORY
         return cython.NULL
     traps: cython.pointer(TrapEntry) = cython.cast(cython.pointer(TrapEntry), recs + n)
     positions: cython.pointer(PosEntry) = cython.cast(cython.pointer(PosEntry), traps + n_traps)
+    sites: cython.pointer(SiteEntry) = cython.cast(cython.pointer(SiteEntry), positions + n_positions)
     for i in range(n):
         memcpy(cython.cast(cython.p_void, at), sources[i].code, sources[i].size)
         addresses[i] = at
@@ -370,8 +382,12 @@ def fill(
         recs[i].positions = positions
         recs[i].n_traps = sources[i].n_traps
         recs[i].n_positions = sources[i].n_positions
+        recs[i].sites = sites
+        recs[i].n_sites = sources[i].n_sites
         memcpy(traps, sources[i].traps, sources[i].n_traps * cython.sizeof(TrapEntry))
         memcpy(positions, sources[i].positions, sources[i].n_positions * cython.sizeof(PosEntry))
+        memcpy(sites, sources[i].sites, sources[i].n_sites * cython.sizeof(SiteEntry))
+        sites += sources[i].n_sites
         traps += sources[i].n_traps
         positions += sources[i].n_positions
         at += (sources[i].size + ALIGN - 1) & ~(ALIGN - 1)
@@ -388,6 +404,7 @@ def set_source(source: cython.pointer(CodeSource), item: tuple) -> cython.int:
     code: bytes = item[0]
     traps: bytes = item[1]
     positions: bytes = item[2]
+    sites: bytes = item[4]
     if not 0 < len(code) <= MAX_FUNCTION:
         raise ValueError(f"a function's code has {len(code)} bytes, expected 1 to {MAX_FUNCTION}")
     source.code = cython.cast(cython.pointer(uint8_t), cython.cast(cython.p_char, code))
@@ -397,6 +414,8 @@ def set_source(source: cython.pointer(CodeSource), item: tuple) -> cython.int:
     source.n_traps = len(traps) // cython.sizeof(TrapEntry)
     source.positions = cython.cast(cython.pointer(PosEntry), cython.cast(cython.p_char, positions))
     source.n_positions = len(positions) // cython.sizeof(PosEntry)
+    source.sites = cython.cast(cython.pointer(SiteEntry), cython.cast(cython.p_char, sites))
+    source.n_sites = len(sites) // cython.sizeof(SiteEntry)
     return 0
 
 

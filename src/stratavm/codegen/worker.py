@@ -102,7 +102,7 @@ class Worker:
         built: uint64_t = now_ns()
         self.spent[0] += built - begin
         if self.pipeline is not None:
-            self.pipeline.run(self.front, self.ssa)
+            self.pipeline.run(self.front, self.ssa, valid)
             self.spent[1] += now_ns() - built
 
     def generate(self):

@@ -77,12 +77,12 @@ class _Search:
         func = first_wrong(imported, len(model.func_type_indices), lambda n: self.wrong(passes, Scope(n))) - 1
         pipeline, ssa = Pipeline(passes), Ssa()
         build(self.module.valid, func - imported, ssa)
-        pipeline.run(ssa, Ssa())
+        pipeline.run(ssa, Ssa(), self.module.valid)
         total = pipeline.spent
         number = first_wrong(0, total, lambda n: self.wrong(passes, Scope(func, n)))
-        name, before, node = pipeline.blame(ssa, number)
+        name, before, node = pipeline.blame(ssa, number, self.module.valid)
         view = before.dump()
-        text, offset = node_text(view, node), view.positions[node]
+        text, offset = node_text(view, node), view.offset_of(node)
         return Culprit(name, func, model.func_name(func), number, total, text, offset, self.expected, found, self.runs)
 
     def machine_pass(self) -> str:

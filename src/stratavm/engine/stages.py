@@ -63,7 +63,7 @@ def _opt(module: Module, index: int) -> str:
 
     ssa, out = Ssa(), Ssa()
     build(module.valid, index - len(module.model.imported_funcs), ssa)
-    Pipeline(module.engine.config.ssa_passes or LEVELS[1]).run(ssa, out)
+    Pipeline(module.engine.config.ssa_passes or LEVELS[1]).run(ssa, out, module.valid)
     return print_ssa(out)
 
 

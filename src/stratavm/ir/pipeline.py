@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 from typing import Final, Protocol
 
+from stratavm.ir.callees import LEVELS as INLINE_LEVELS
+from stratavm.ir.callees import Callees
 from stratavm.ir.passes.cfg import Cfg
+from stratavm.ir.passes.inline import Inline
 from stratavm.ir.passes.licm import Licm
 from stratavm.ir.passes.values import SWITCHES, Values
 from stratavm.ir.prune import Pruner
 from stratavm.ir.scope import EVERYWHERE, Scope
 from stratavm.ir.ssa import Ssa
+from stratavm.module.valid import ValidModule
 
 PASSES: Final[dict[str, str]] = {
+    "inline": "small functions take the place of calls",
     "cfg": "decided branches, empty and joined blocks, block parameters that are always the same value",
     "fold": "constants, identities, cheaper operations, branches on negations",
     "share": "value numbering: what was computed before is not computed again",
@@ -56,14 +61,20 @@ class Pipeline:
             self.stages.insert(0, Cfg())
         if "licm" in passes:
             self.stages.append(Licm())
+        self._inline = Inline() if "inline" in passes else None
         self._pruner = Pruner()
-        self._spare = [Ssa() for _ in range(min(len(self.stages) - 1, 2))]
+        self._spare = [Ssa(), Ssa()]
 
-    def run(self, ssa: Ssa, out: Ssa) -> None:
-        """Optimise ``ssa`` into ``out``, without the GIL; under ``STRATA_CHECK`` 2 the result is verified."""
+    def run(self, ssa: Ssa, out: Ssa, valid: ValidModule | None = None) -> None:
+        """Optimise ``ssa`` into ``out``, without the GIL; under ``STRATA_CHECK`` 2 the result is verified.
+
+        Args:
+            valid: the module of the function; ``inline`` needs it.
+        """
         budget = self.scope.budget(ssa.func)
-        last = len(self.stages) - 1
-        for number, stage in enumerate(self.stages):
+        stages = self._plan(ssa, valid)
+        last = len(stages) - 1
+        for number, stage in enumerate(stages):
             target = out if number == last else self._spare[number % 2]
             stage.budget = budget
             stage.run(ssa, target)
@@ -75,18 +86,28 @@ class Pipeline:
 
             verify(out)
 
+    def _plan(self, ssa: Ssa, valid: ValidModule | None) -> list[Stage]:
+        """The stages for a function: most have no call to inline, and are not copied for nothing."""
+        if self._inline is None:
+            return self.stages
+        if valid is None:
+            raise ValueError("inlining needs the module of the function")
+        found = self._inline.prepare(ssa, Callees.of(valid), INLINE_LEVELS)
+        return [self._inline, *self.stages] if found else self.stages
+
     @property
     def spent(self) -> int:
         """Rewrites of the last run."""
-        return sum(stage.spent for stage in self.stages)
+        inlined = self._inline.spent if self._inline else 0
+        return inlined + sum(stage.spent for stage in self.stages)
 
-    def blame(self, ssa: Ssa, rewrites: int) -> tuple[str, Ssa, int]:
+    def blame(self, ssa: Ssa, rewrites: int, valid: ValidModule | None = None) -> tuple[str, Ssa, int]:
         """The pass of the rewrite that uses up a budget, its input, and the node there.
 
         Raises:
             ValueError: the function has fewer rewrites.
         """
-        for stage in self.stages:
+        for stage in self._plan(ssa, valid):
             out = Ssa()
             stage.budget = rewrites
             stage.run(ssa, out)

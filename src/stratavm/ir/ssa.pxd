@@ -86,6 +86,15 @@ cdef struct Edge:
     uint32_t nargs        # == blocks[target].params
     uint32_t flags
 
+# A position is a byte offset of the module; or, of a node that was inlined, SITE_FLAG + an index into `sites`.
+cdef enum:
+    SITE_FLAG = 0x80000000
+
+cdef struct Site:
+    uint32_t func         # the function that the node is from
+    uint32_t offset       # its byte offset
+    uint32_t caller       # position of the call that was inlined: an offset in the function around, or a site
+
 cdef struct MemArg:
     uint64_t offset
     uint32_t memory
@@ -97,7 +106,9 @@ cdef class Ssa:
     cdef public uint32_t func                 # function index
     cdef public uint32_t type_index
     cdef Node* nodes
-    cdef uint32_t* positions           # wasm byte offset of each node (same length as nodes)
+    cdef uint32_t* positions           # where each node is from (same length as nodes): see SITE_FLAG
+    cdef Site* sites
+    cdef uint32_t n_sites, cap_sites
     cdef uint32_t n_nodes, cap_nodes, cap_positions
     cdef Block* blocks
     cdef uint32_t n_blocks, cap_blocks
@@ -121,6 +132,7 @@ cdef class Ssa:
     cdef uint32_t memarg(self, uint64_t offset, uint32_t memory, uint32_t align) except? 0xFFFFFFFF nogil
     cdef uint32_t constant(self, uint64_t word) except? 0xFFFFFFFF nogil
     cdef int result_type(self, uint8_t type) except -1 nogil
+    cdef uint32_t site(self, uint32_t func, uint32_t offset, uint32_t caller) except? 0xFFFFFFFF nogil  # a position
     cdef int _count_node(self, Node* at, uint32_t* counts) noexcept nogil
     cdef uint32_t* use_counts(self) except NULL nogil  # fresh malloc'd array, the caller frees it
 

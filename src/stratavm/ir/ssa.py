@@ -53,11 +53,12 @@ class Ssa:
         free(self.memargs)
         free(self.constants)
         free(self.result_types)
+        free(self.sites)
 
     def clear(self):
         """Empty, for the next function; the arrays keep their size."""
         self.n_nodes = self.n_blocks = self.n_edges = self.n_args = 0
-        self.n_memargs = self.n_constants = self.n_results = self.n_params = 0
+        self.n_memargs = self.n_constants = self.n_results = self.n_params = self.n_sites = 0
         self.func = self.type_index = 0
         return 0
 
@@ -230,7 +231,12 @@ class Ssa:
             ],
             constants=[self.constants[i] for i in range(self.n_constants)],
             result_types=[self.result_types[i] for i in range(self.n_results)],
+            sites=[(self.sites[i].func, self.sites[i].offset, self.sites[i].caller) for i in range(self.n_sites)],
         )  # fmt: skip
+
+    def origins(self) -> set:
+        """Indices of the functions that were inlined."""
+        return {self.sites[i].func for i in range(self.n_sites)}
 
     def counts(self) -> tuple[int, int, int]:
         """Nodes, blocks and entries of the side array of operands."""
@@ -261,6 +267,8 @@ class Ssa:
             self.constant(word)
         for type in view.result_types:
             self.result_type(type)
+        for func, offset, caller in view.sites:
+            self.site(func, offset, caller)
         self.n_params = view.n_params
 
     def constant(self, word):
@@ -288,6 +296,24 @@ class Ssa:
         self.result_types[n] = type
         self.n_results = n + 1
         return 0
+
+    def site(self, func, offset, caller):
+        """Append where an inlined node is from; returns it as a position."""
+        n: uint32_t = self.n_sites
+        at: cython.pointer(Site)
+        if n >= self.cap_sites:
+            vec_reserve(
+                cython.cast(cython.pp_void, cython.address(self.sites)),
+                cython.address(self.cap_sites),
+                n + 1,
+                cython.sizeof(Site),
+            )
+        at = cython.address(self.sites[n])
+        at.func = func
+        at.offset = offset
+        at.caller = caller
+        self.n_sites = n + 1
+        return SITE_FLAG | n
 
 
 def operand_mask(op: int, flags: int) -> int:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 NodeFields: TypeAlias = tuple[int, int, int, int, int, int]
 """op, type, flags, a, b, c."""
 BlockFields: TypeAlias = tuple[int, int, int, int, int, int]
 """first, last, params, preds, depth, flags."""
+
+
+SITE: Final = 0x80000000
+"""The bit of a position that is an index of a site (``SITE_FLAG``)."""
 
 
 @dataclass(slots=True)
@@ -28,3 +32,10 @@ class SsaView:
     """offset, memory, align."""
     constants: list[int] = field(default_factory=list)
     result_types: list[int] = field(default_factory=list)
+    sites: list[tuple[int, int, int]] = field(default_factory=list)
+    """func, offset, caller: where inlined nodes are from."""
+
+    def offset_of(self, node: int) -> int:
+        """The byte offset in the module that a node comes from, be it inlined or not."""
+        position = self.positions[node]
+        return self.sites[position & ~SITE][1] if position & SITE else position

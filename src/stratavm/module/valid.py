@@ -304,3 +304,4 @@ class ValidModule:
         self.bodies = bodies
         self.features = features
         self.spare = []
+        self.callees = None

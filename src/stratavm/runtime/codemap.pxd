@@ -6,6 +6,7 @@ cdef enum:
     CHUNK_BYTES = 65536
     ARENA_BYTES = 0x80000000
     N_CHUNKS = 32768
+    SITE_BIT = 0x80000000
     NO_FUNC = 0xFFFFFFFF      # CodeRec.func of a stub: it is no guest frame
 
 cdef struct TrapEntry:        # sorted by pc
@@ -17,6 +18,11 @@ cdef struct PosEntry:         # sorted by pc: calls
     uint32_t pc               # offset of the return address
     uint32_t offset
 
+cdef struct SiteEntry:        # where inlined code is from; an offset with SITE_BIT is an index of one
+    uint32_t func
+    uint32_t offset
+    uint32_t caller           # offset of the inlined call in the function around it
+
 cdef struct CodeRec:          # one function; immutable once published
     uint64_t start
     uint32_t size
@@ -26,6 +32,8 @@ cdef struct CodeRec:          # one function; immutable once published
     PosEntry* positions
     uint32_t n_traps
     uint32_t n_positions
+    SiteEntry* sites
+    uint32_t n_sites
 
 cdef struct CodeBlock:        # what one publication put into one chunk; immutable once linked
     CodeBlock* next           # the publication before it

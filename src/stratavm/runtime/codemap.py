@@ -88,10 +88,24 @@ def find_position(rec: cython.pointer(CodeRec), pc: uint64_t) -> uint32_t:
     return 0xFFFFFFFF
 
 
-def describe(pc: int) -> tuple[int, int, int] | None:
-    """``(owner serial, function index, wasm offset)`` of a program counter; None for stubs and foreign addresses."""
+def frames_at(pc: int) -> "tuple[int, list[tuple[int, int]]] | None":
+    """The owner's serial, and function index and wasm offset of each guest frame at a program counter, the innermost
+    first: more than one in inlined code. None for stubs and foreign addresses."""
     rec: cython.pointer(CodeRec) = find_code(pc)
     if rec == cython.NULL or rec.func == NO_FUNC:
         return None
     position: uint32_t = find_position(rec, pc)
-    return rec.owner, rec.func, 0 if position == 0xFFFFFFFF else position
+    site: cython.pointer(SiteEntry)
+    frames: list = []
+    while position & SITE_BIT and (position & ~cython.cast(uint32_t, SITE_BIT)) < rec.n_sites:
+        site = cython.address(rec.sites[position & ~cython.cast(uint32_t, SITE_BIT)])
+        frames.append((site.func, site.offset))
+        position = site.caller
+    frames.append((rec.func, 0 if position == 0xFFFFFFFF else position))
+    return rec.owner, frames
+
+
+def describe(pc: int) -> tuple[int, int, int] | None:
+    """``(owner serial, function index, wasm offset)`` of a program counter; None for stubs and foreign addresses."""
+    found: object = frames_at(pc)
+    return None if found is None else (found[0], *found[1][0])

@@ -16,6 +16,7 @@ from cython.cimports.stratavm.runtime._gen_layout import (
     FUNCREC_SIZE,
     MAGIC_VMCTX,
     MAX_BUILTINS,
+    MAX_TRAP_FRAMES,
     PENDING_DEADLINE,
     PENDING_INTERRUPT,
     PENDING_SIGNAL,
@@ -635,14 +636,14 @@ def guest_frames(act: cython.pointer(Activation)) -> tuple:
     for i in range(act.n_frames):
         pcs.append(act.frames[i] - 1)  # inside the call instruction, not behind it
     for pc in pcs:
-        found: object = codemap.describe(pc)
+        found: object = codemap.frames_at(pc)
         if found is not None:
-            serial, func, offset = found
-            owner: object = codemap.owners.get(serial)
+            owner: object = codemap.owners.get(found[0])
             label: object = None if owner is None else owner.label
-            name: str = f"func[{func}]" if label is None else label(func)
-            frames.append(GuestFrame(func, name, offset, "" if owner is None else owner.name))
-    return tuple(frames)
+            for func, offset in found[1]:
+                name: str = f"func[{func}]" if label is None else label(func)
+                frames.append(GuestFrame(func, name, offset, "" if owner is None else owner.name))
+    return tuple(frames[:MAX_TRAP_FRAMES])
 
 
 @cython.cfunc

@@ -1,6 +1,7 @@
 """Claims about code memory: what is published is executable, findable, never writable, and given back."""
 
 import gc
+import struct
 import threading
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from stratavm.base.errors import ResourceLimit
 from stratavm.codegen.execmem import CodeOwner, arena_usage, limit_arena, owner_of
-from stratavm.runtime.codemap import describe
+from stratavm.runtime.codemap import describe, frames_at
 
 RET = b"\xc3"
 
@@ -32,6 +33,18 @@ def test_published_code_is_executable_and_not_writable():
     other = owner.publish(RET)
     assert other != address
     assert protection(address) == protection(other) == "r-xp"
+
+
+def test_an_address_in_inlined_code_leads_to_every_level():
+    """Sites hang together; what no site explains is not followed."""
+    owner = CodeOwner("m")
+    sites = struct.pack("=6I", 9, 70, 100, 8, 60, 0x80000000)
+    traps = [(4, 1, 0x80000001), (8, 1, 0x80000000), (9, 1, 0x80000007)]
+    [code] = owner.publish_many([(b"\x90" * 12, traps, [], 5, sites)])
+    assert frames_at(code + 4) == (owner.serial, [(8, 60), (9, 70), (5, 100)])
+    assert describe(code + 4) == (owner.serial, 8, 60)
+    assert frames_at(code + 8) == (owner.serial, [(9, 70), (5, 100)])
+    assert len(frames_at(code + 9)[1]) == 1
 
 
 def test_an_address_leads_to_function_and_position():

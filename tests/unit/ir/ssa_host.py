@@ -8,6 +8,7 @@ from typing import ClassVar
 from stratavm.base.errors import StackOverflow
 from stratavm.ir.evaluate import evaluate
 from stratavm.ir.from_wasm import build
+from stratavm.ir.pipeline import Pipeline
 from stratavm.ir.ssa import Ssa
 from stratavm.ir.verify import verify
 from stratavm.ir.view import SsaView
@@ -24,6 +25,8 @@ class SsaProgram(state.Program):
 
     valids: ClassVar[dict[int, ValidModule]] = {}  # by identity of the module, which the value keeps alive
     depth = 0
+    passes: ClassVar[tuple[str, ...]] = ()
+    """What the optimiser does before the evaluation."""
 
     def call(self, defined_index: int, args: list[int]) -> list[int]:
         """Build, verify, evaluate."""
@@ -39,8 +42,11 @@ class SsaProgram(state.Program):
         """A function's verified SSA form."""
         views = self.__dict__.setdefault("views", {})
         if defined_index not in views:
-            ssa = Ssa()
-            build(self.valids[id(self.instance.module)], defined_index, ssa)
+            ssa, valid = Ssa(), self.valids[id(self.instance.module)]
+            build(valid, defined_index, ssa)
+            if self.passes:
+                plain, ssa = ssa, Ssa()
+                Pipeline(self.passes).run(plain, ssa, valid)
             views[defined_index] = ssa.dump()
             verify(views[defined_index])
         return views[defined_index]

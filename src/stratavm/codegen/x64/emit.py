@@ -107,7 +107,7 @@ from cython.cimports.stratavm.codegen.x64.pseudo import (
     P_ZERO,
 )
 from cython.cimports.stratavm.codegen.x64.target import ModulePlan
-from cython.cimports.stratavm.ir.ssa import BF_LOOP_HEADER, Ssa
+from cython.cimports.stratavm.ir.ssa import BF_LOOP_HEADER, Site, Ssa
 from cython.cimports.stratavm.runtime._gen_layout import (
     EXEC_BUILTINS,
     EXEC_POLL_LIMIT,
@@ -150,7 +150,14 @@ class Emitter(ValueEmitter):
         traps.frombytes(PyBytes_FromStringAndSize(cython.cast(cython.p_char, self.traps), self.n_traps * 12))
         returns = array("I")
         returns.frombytes(PyBytes_FromStringAndSize(cython.cast(cython.p_char, self.returns), self.n_returns * 8))
-        return Code(self.b.to_bytes(), traps, returns, self.frame_bytes)
+        sites = array("I")
+        if self.ssa.n_sites:
+            sites.frombytes(
+                PyBytes_FromStringAndSize(
+                    cython.cast(cython.p_char, self.ssa.sites), self.ssa.n_sites * cython.sizeof(Site)
+                )
+            )
+        return Code(self.b.to_bytes(), traps, returns, self.frame_bytes, sites)
 
     def attach(self, plan: ModulePlan, ssa: Ssa, m: MCode, aligning: bool = False) -> None:
         """Say what ``emit`` works on, and whether innermost loops are aligned."""

@@ -64,6 +64,8 @@ class Stream:
             self.out.constant(self.ssa.constants[i])
         for i in range(self.ssa.n_results):
             self.out.result_type(self.ssa.result_types[i])
+        for i in range(self.ssa.n_sites):
+            self.out.site(self.ssa.sites[i].func, self.ssa.sites[i].offset, self.ssa.sites[i].caller)
         return 0
 
     def map_operands(self, node):
@@ -94,11 +96,12 @@ class Stream:
         return 0
 
     def finish_edges(self):
-        """Arguments of edges, once every value is known. A list that edges of one table share is rewritten once."""
+        """Arguments of the input's edges, once every value is known. A list that edges of one table share is
+        rewritten once."""
         i: uint32_t
         k: uint32_t
         edge: cython.pointer(Edge)
-        for i in range(self.out.n_edges):
+        for i in range(self.ssa.n_edges):
             edge = cython.address(self.out.edges[i])
             if edge.nargs == 0 or self.rewritten[edge.args]:
                 continue

@@ -2,6 +2,7 @@
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from stratavm.ir.passes.dominance cimport Dominance
 from stratavm.ir.passes.identities cimport Identities
 from stratavm.ir.ssa cimport Node, Ssa
 
@@ -18,15 +19,12 @@ cdef struct Entry:            # a value that is known: `op` on these operands gi
 
 @cython.final
 cdef class Values(Identities):
-    cdef uint32_t* dominator  # by block: the immediate one
-    cdef uint32_t* number     # by block: preorder number in the dominator tree
-    cdef uint32_t* size       # by block: blocks it dominates
-    cdef uint32_t* only       # by block: its one predecessor, or NO_VALUE
+    cdef Dominance tree
     cdef uint32_t* memory     # by block: memory epoch at its end
     cdef uint32_t* globals    # by block: globals epoch at its end
     cdef uint32_t* heads      # hash table
     cdef Entry* entries
-    cdef uint32_t cap_dominator, cap_number, cap_size, cap_only, cap_memory, cap_globals, cap_heads, cap_entries
+    cdef uint32_t cap_memory, cap_globals, cap_heads, cap_entries
     cdef uint32_t n_entries, mask
     cdef uint32_t epochs      # epochs given out
     cdef uint32_t now_memory, now_globals
@@ -36,15 +34,11 @@ cdef class Values(Identities):
 
     cdef int simplify(self) except -1 nogil
     cdef int reserve(self) except -1 nogil
-    cdef int dominators(self) noexcept nogil
-    cdef uint32_t meet(self, uint32_t a, uint32_t b) noexcept nogil
-    cdef bint dominates(self, uint32_t a, uint32_t b) noexcept nogil
     cdef int enter_block(self, uint32_t block) noexcept nogil
     cdef uint32_t rewrite(self, uint32_t index) except? 0xFFFFFFFF nogil
     cdef uint32_t pure(self, Node* node) except? 0xFFFFFFFF nogil
     cdef uint32_t load(self, Node* node) except? 0xFFFFFFFF nogil
     cdef uint32_t effect(self, Node* node) except? 0xFFFFFFFF nogil
-    cdef int visit(self, uint32_t block, uint32_t edge) noexcept nogil
     cdef uint32_t find(self, uint16_t op, uint8_t type, uint32_t a, uint32_t b, uint32_t c, uint32_t epoch) noexcept nogil
     cdef int learn(self, uint16_t op, uint8_t type, uint32_t a, uint32_t b, uint32_t c, uint32_t epoch, uint32_t value) except -1 nogil
     cdef uint32_t hash(self, uint16_t op, uint32_t a, uint32_t b, uint32_t c, uint32_t epoch) noexcept nogil

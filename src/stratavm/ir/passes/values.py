@@ -13,12 +13,11 @@ from cython.cimports.libc.stdint import int64_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.ir.passes.dominance import Dominance
 from cython.cimports.stratavm.ir.passes.identities import NONE, Identities
 from cython.cimports.stratavm.ir.ssa import (
     BF_LOOP_HEADER,
-    IR_BR,
     IR_BR_IF,
-    IR_BR_TABLE,
     IR_CONST,
     IR_POLL,
     NO_VALUE,
@@ -87,14 +86,11 @@ class Values(Identities):
     def __init__(self, switches: object = ("fold", "share", "loads")) -> None:
         self.flags = 0
         self.budget = UNLIMITED
+        self.tree = Dominance()
         for name in switches:
             self.flags |= SWITCHES[name]
 
     def __dealloc__(self):
-        free(self.dominator)
-        free(self.number)
-        free(self.size)
-        free(self.only)
         free(self.memory)
         free(self.globals)
         free(self.heads)
@@ -118,7 +114,7 @@ class Values(Identities):
         i: uint32_t
         self.begin()
         self.reserve()
-        self.dominators()
+        self.tree.find(self.ssa)
         for block in range(self.ssa.n_blocks):
             self.out.block(self.ssa.blocks[block].depth, self.ssa.blocks[block].flags)
             self.out.blocks[block].params = self.ssa.blocks[block].params
@@ -139,17 +135,6 @@ class Values(Identities):
         blocks: uint32_t = self.ssa.n_blocks + 1
         word: cython.size_t = cython.sizeof(uint32_t)
         vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.dominator)),
-            cython.address(self.cap_dominator),
-            blocks,
-            word,
-        )
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.number)), cython.address(self.cap_number), blocks, word
-        )
-        vec_reserve(cython.cast(cython.pp_void, cython.address(self.size)), cython.address(self.cap_size), blocks, word)
-        vec_reserve(cython.cast(cython.pp_void, cython.address(self.only)), cython.address(self.cap_only), blocks, word)
-        vec_reserve(
             cython.cast(cython.pp_void, cython.address(self.memory)), cython.address(self.cap_memory), blocks, word
         )
         vec_reserve(
@@ -169,82 +154,9 @@ class Values(Identities):
         self.epochs = 0
         return 0
 
-    def dominators(self):
-        """Immediate dominators, the numbering of their tree, and single predecessors.
-
-        Blocks lie in an order in which only back edges lead backwards, and the graph is reducible, so that back edges
-        do not matter and one walk is enough (Cooper, Harvey, Kennedy, "A simple, fast dominance algorithm").
-        """
-        block: uint32_t
-        first: uint32_t
-        count: uint32_t
-        k: uint32_t
-        target: uint32_t
-        node: cython.pointer(Node)
-        for block in range(self.ssa.n_blocks):
-            self.dominator[block] = NO_VALUE
-            self.only[block] = NO_VALUE
-            self.size[block] = 1
-        self.dominator[0] = 0
-        for block in range(self.ssa.n_blocks):
-            if self.dominator[block] == NO_VALUE:
-                self.dominator[block] = 0  # unreachable: nothing is shared with it
-                continue
-            node = cython.address(self.ssa.nodes[self.ssa.blocks[block].last - 1])
-            first = node.c
-            count = 1 if node.op == IR_BR else 0
-            if node.op == IR_BR_IF:
-                first = node.b
-                count = 1
-                self.visit(block, node.c)
-            elif node.op == IR_BR_TABLE:
-                first = node.b
-                count = node.c
-            for k in range(first, first + count):
-                self.visit(block, k)
-        k = self.ssa.n_blocks
-        while k > 1:
-            k -= 1
-            self.size[self.dominator[k]] += self.size[k]
-        self.number[0] = 0
-        self.moved[0] = 1  # by block, borrowed: the next free number among the children
-        for block in range(1, self.ssa.n_blocks):
-            target = self.dominator[block]
-            self.number[block] = self.moved[target]
-            self.moved[target] += self.size[block]
-            self.moved[block] = self.number[block] + 1
-        return 0
-
-    def visit(self, block, edge):
-        """An edge out of a reachable block."""
-        target: uint32_t = self.ssa.edges[edge].target
-        if target <= block:
-            return 0
-        if self.dominator[target] == NO_VALUE:
-            self.dominator[target] = block
-            self.only[target] = block
-        else:
-            self.dominator[target] = self.meet(self.dominator[target], block)
-            if self.only[target] != block:
-                self.only[target] = NO_VALUE
-        return 0
-
-    def meet(self, a, b):
-        """The closest common dominator: dominators have lower numbers."""
-        while a != b:
-            if a > b:
-                a = self.dominator[a]
-            else:
-                b = self.dominator[b]
-        return a
-
-    def dominates(self, a, b):
-        """Whether every way to ``b`` leads through ``a``."""
-        return self.number[a] <= self.number[b] < self.number[a] + self.size[a]
-
     def enter_block(self, block):
         """Epochs go on from a single predecessor; a join or a loop begins new ones."""
-        only: uint32_t = self.only[block]
+        only: uint32_t = self.tree.only[block]
         self.block = block
         if only != NO_VALUE and not self.ssa.blocks[block].flags & BF_LOOP_HEADER:
             self.now_memory = self.memory[only]
@@ -440,7 +352,7 @@ class Values(Identities):
                 and entry.b == b
                 and entry.c == c
                 and entry.epoch == epoch
-                and self.dominates(entry.block, self.block)
+                and self.tree.dominates(entry.block, self.block)
             ):
                 return entry.value
             at = entry.next
