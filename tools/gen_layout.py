@@ -14,6 +14,7 @@ PREFIX = {
     "VMContext": "VMCTX",
     "FuncRec": "FUNCREC",
     "HostFunc": "HOSTFUNC",
+    "CallGate": "CALLGATE",
     "MemDef": "MEMDEF",
     "TableDef": "TABLEDEF",
 }
@@ -28,6 +29,8 @@ POINTEES = {
     ("VMContext", "mem0_base"): "char*",
     ("VMContext", "mem0_def"): "MemDef*",
     ("VMContext", "func_recs"): "FuncRec*",
+    ("CallGate", "exec"): "ExecContext*",
+    ("CallGate", "rec"): "FuncRec*",
     ("MemDef", "base"): "char*",
     ("TableDef", "base"): "uint64_t*",
 }

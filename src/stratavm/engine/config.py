@@ -12,6 +12,7 @@ from stratavm.spec.features import FEATURES, READY
 TierName: TypeAlias = Literal["jit0", "jit1", "oracle"]
 TIERS: Final[tuple[TierName, ...]] = ("jit0", "jit1", "oracle")
 MemoryPlan: TypeAlias = Literal["guard", "bounded"]
+Calls: TypeAlias = Literal["machine", "generic"]
 Allocator: TypeAlias = Literal["linear", "naive"]
 
 
@@ -32,6 +33,8 @@ class Config:
         passes: passes that ``jit1`` runs (``stratavm.ir.pipeline.PASSES``); None means all.
         machine_passes: passes of the machine level that ``jit1`` runs (``codegen.worker.MACHINE_PASSES``); None
             means all.
+        calls: ``machine`` gives functions that Python calls often machine code of their own for that, ``generic`` does
+            not.
         threads: threads that validate and compile; 0 = one per core.
     """
 
@@ -44,11 +47,13 @@ class Config:
     allocator: Allocator = "linear"
     passes: tuple[str, ...] | None = None
     machine_passes: tuple[str, ...] | None = None
+    calls: Calls = "machine"
     threads: int = 0
 
     def __post_init__(self) -> None:
         _one_of("tier", self.tier, TIERS)
         _one_of("memory_plan", self.memory_plan, ("guard", "bounded"))
+        _one_of("calls", self.calls, ("machine", "generic"))
         _one_of("allocator", self.allocator, ("linear", "naive"))
         unknown = self.features - FEATURES.keys()
         if unknown:

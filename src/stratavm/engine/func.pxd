@@ -1,19 +1,24 @@
 # Functions as Python calls them.
 cimport cython
 from cpython.ref cimport PyObject
-from libc.stdint cimport uint64_t
-from stratavm.runtime._gen_layout cimport FuncRec
+from libc.stdint cimport uint32_t, uint64_t
+from stratavm.runtime._gen_layout cimport CallGate, FuncRec
 from stratavm.runtime.func cimport FuncRef
 from stratavm.runtime.instance cimport Instance
-from stratavm.runtime.store cimport Store
+from stratavm.runtime.store cimport Entry, Store
 
 ctypedef PyObject* (*vectorcall_t)(PyObject*, PyObject**, size_t, PyObject*) noexcept
 ctypedef object (*call_t)(Func, PyObject**, size_t, PyObject*)
+ctypedef object (*end_t)(Func, Entry*, uint64_t*, uint32_t)
+ctypedef PyObject* (*raw_end_t)(PyObject*, Entry*, uint64_t*, uint32_t) noexcept
+ctypedef object (*results_t)(Func, uint64_t*)
 
 @cython.final
 @cython.no_gc_clear  # cycles pass through the dicts of stores and exports, which are cleared
 cdef class Func:
     cdef vectorcall_t vectorcall      # what CPython jumps to
+    cdef CallGate gate                # what its machine code reads
+    cdef uint32_t cold                # calls until there is machine code; 0: never, or there is
     cdef FuncRec* rec
     cdef Store inner                  # the runtime's store
     cdef Instance instance            # None: not a guest's function
@@ -25,5 +30,7 @@ cdef class Func:
     cdef readonly FuncRef native
     cdef object __weakref__
     cdef object call_slowly(self, tuple values, object keywords)
+    cdef int warm(self) except -1
 
+cdef object call_cold(Func self, PyObject** args, size_t nargsf, PyObject* keywords)
 cdef object call_quickly(Func self, PyObject** args, size_t nargsf, PyObject* keywords)

@@ -1,8 +1,10 @@
 # strata: hot
 """Functions as Python calls them: a final class whose objects carry their own vectorcall pointer.
 
-The quick path takes plain numbers from the argument vector into cells and runs the array entry; everything else
-(references, ``__index__``, wrong arguments, the oracle) goes through ``values``, which owns the rules and the words.
+Three paths, each leaving to the next what is unusual. A function that is called often gets machine code of its own
+(``codegen.x64.pycall``): plain numbers, an outermost call. The quick path takes numbers from the argument vector into
+cells and runs the array entry. Everything else (references, ``__index__``, wrong arguments, the oracle) goes through
+``values``, which owns the rules and the words.
 Order: convert all arguments (``__index__`` may run anything), see whether the instance is usable, enter, call,
 leave, convert the results.
 """
@@ -12,7 +14,7 @@ import inspect
 import cython
 from cython.cimports.cpython.ref import Py_INCREF, PyObject
 from cython.cimports.cpython.tuple import PyTuple_New, PyTuple_SET_ITEM
-from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.stratavm.engine.cells import CELL_WORDS, MAX_CELLS, box, unbox
 from cython.cimports.stratavm.engine.hostcall import TypedHost
 from cython.cimports.stratavm.engine.python import (
@@ -23,16 +25,23 @@ from cython.cimports.stratavm.engine.python import (
     PyVectorcall_Call,
 )
 from cython.cimports.stratavm.runtime.func import FuncRef
-from cython.cimports.stratavm.runtime.store import run_entry
+from cython.cimports.stratavm.runtime.store import Entry, end_machine_call, regain_gil, run_entry
+from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
+from stratavm.base.errors import ResourceLimit
+from stratavm.engine import pyfacts
 from stratavm.engine.cells import codes_of
 from stratavm.engine.events import HostFunctionCreated
 from stratavm.engine.host import Caller
 from stratavm.engine.values import arguments_to_raw, results_from_raw, signature
+from stratavm.runtime.stubs import PythonFacts
 from stratavm.spec.types import FuncType, type_name
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+
+WARM = cython.declare(uint32_t, 64)  # calls after which a function gets machine code: making it takes a millisecond
 
 
 @cython.cclass
@@ -62,8 +71,12 @@ class Func:
             or b"-" in self.params + self.results
         ):
             self.n_params = -1
-        quick: call_t = call_quickly
-        self.vectorcall = cython.cast(vectorcall_t, quick)
+        else:
+            self.gate.exec = self.inner.exec
+            self.gate.rec = self.rec
+            self.cold = WARM
+        first: call_t = call_cold if self.cold else call_quickly
+        self.vectorcall = cython.cast(vectorcall_t, first)
 
     @staticmethod
     def from_callable(store: object, type_: object, function: object) -> Func:
@@ -91,6 +104,35 @@ class Func:
         finally:
             self.inner.pinned -= 1
             self.inner.settle()
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def warm(self) -> cython.int:
+        """Give the function machine code, or the quick path for good where there is none."""
+        quick: call_t = call_quickly
+        entry: object = 0
+        self.cold = 0
+        if FACTS is not None and self.store.engine.config.calls == "machine":
+            try:
+                entry, landing = self.inner.runtime.stubs.python_entry(self.native.type, FACTS)
+                self.gate.landing = cython.cast(cython.p_void, cython.cast(uint64_t, landing))
+            except (ResourceLimit, MemoryError):
+                pass  # code memory is full: what has room in it goes on, and so does this
+        self.vectorcall = cython.cast(vectorcall_t, quick)
+        if entry:
+            self.vectorcall = cython.cast(vectorcall_t, cython.cast(uint64_t, entry))
+        return 0
+
+    @property
+    def path(self) -> str:
+        """How a call goes at present: ``machine`` (code of its own), ``cold`` (called too rarely for that so far),
+        ``quick`` (compiled, generic), ``slow`` (by the rules of ``values``: references, vectors, the oracle)."""
+        quick: call_t = call_quickly
+        if self.n_params < 0:
+            return "slow"
+        if self.cold:
+            return "cold"
+        return "quick" if self.vectorcall == cython.cast(vectorcall_t, quick) else "machine"
 
     def call_raw(self, raws: list) -> list:
         """Call with raw bits in unsigned integers and get raw bits back; for tools and tests."""
@@ -129,13 +171,27 @@ class Func:
 
 
 @cython.cfunc
+def call_cold(
+    self: Func,
+    args: cython.pointer(cython.pointer(PyObject)),
+    nargsf: cython.size_t,
+    keywords: cython.pointer(PyObject),
+) -> object:
+    """The vectorcall function of the first calls."""
+    self.cold -= 1
+    if self.cold == 0:
+        self.warm()
+    return call_quickly(self, args, nargsf, keywords)
+
+
+@cython.cfunc
 def call_quickly(
     self: Func,
     args: cython.pointer(cython.pointer(PyObject)),
     nargsf: cython.size_t,
     keywords: cython.pointer(PyObject),
 ) -> object:
-    """The vectorcall function."""
+    """The vectorcall function of functions without machine code of their own."""
     cells: uint64_t[CELL_WORDS]
     n: cython.Py_ssize_t = nargsf & ~PY_VECTORCALL_ARGUMENTS_OFFSET
     if (
@@ -146,11 +202,44 @@ def call_quickly(
     ):
         return call_with_objects(self, args, n, keywords)
     run_entry(self.inner, self.rec, cells)
+    return boxed(self, cells)
+
+
+@cython.cfunc
+@cython.inline
+def boxed(self: Func, cells: cython.pointer(uint64_t)) -> object:
+    """The results of a call."""
     if self.n_results == 0:
         return None
     if self.n_results == 1:
         return box(cython.cast(cython.p_char, self.results)[0], cells)
     return boxed_tuple(self, cells)
+
+
+@cython.cfunc
+def end_with_gil(
+    self: Func, entry: cython.pointer(Entry), cells: cython.pointer(uint64_t), trapped: uint32_t
+) -> object:
+    """``finish``, once there is the GIL again."""
+    end_machine_call(self.inner, self.rec, entry, trapped)
+    return boxed(self, cells)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+@cython.linetrace(False)  # the guest may come back without the GIL
+def finish(
+    self: cython.pointer(PyObject),
+    entry: cython.pointer(Entry),
+    cells: cython.pointer(uint64_t),
+    trapped: uint32_t,
+) -> cython.pointer(PyObject):
+    """Where machine code goes when a guest has come back and there is more to do than to return."""
+    block: cython.pointer(ThreadBlock) = current_block()
+    end: end_t = end_with_gil
+    regain_gil(block)
+    block.in_guest = 0
+    return cython.cast(raw_end_t, end)(self, entry, cells, trapped)
 
 
 @cython.cfunc
@@ -211,3 +300,26 @@ def enable_vectorcall() -> cython.int:
 
 
 enable_vectorcall()
+
+
+def python_facts() -> PythonFacts:
+    """Everything that machine code of calls relies on, in this process."""
+    nowhere: cython.p_void = cython.NULL
+    quick: call_t = call_quickly
+    several: results_t = boxed_tuple
+    last: raw_end_t = finish
+    return PythonFacts(
+        gate_at=cython.cast(cython.Py_ssize_t, cython.address(cython.cast(Func, nowhere).gate)),
+        entry_bytes=cython.sizeof(Entry),
+        call_generic=cython.cast(uint64_t, cython.cast(cython.p_void, quick)),
+        finish=cython.cast(uint64_t, cython.cast(cython.p_void, last)),
+        results=cython.cast(uint64_t, cython.cast(cython.p_void, several)),
+        **pyfacts.python_layout(),
+        **pyfacts.runtime_layout(),
+    )
+
+
+COMPLAINTS = tuple(pyfacts.complaints(pyfacts.python_layout()))
+"""Why no function gets machine code of its own in this process; empty where functions do."""
+FACTS = None if COMPLAINTS else python_facts()
+pyfacts.report(list(COMPLAINTS))

@@ -6,6 +6,7 @@ cdef struct Activation
 cdef struct VMContext
 cdef struct FuncRec
 cdef struct HostFunc
+cdef struct CallGate
 cdef struct MemDef
 cdef struct TableDef
 
@@ -13,7 +14,7 @@ cdef struct ExecContext:  # One per store; register r15.
     uint64_t poll_limit  # +0: stack limit compared in every prologue and loop; MAX = something is pending
     uint64_t real_limit  # +8: the true stack limit of the running activation
     uint32_t pending  # +16: bits: why poll_limit is MAX
-    uint32_t trap_code  # +20: trap kind of a 'dynamic' trap raised by a builtin's status
+    uint32_t attention  # +20: behind pending: calls take the long way in and out, see Store.attend
     Activation* activation  # +24: innermost Activation
     uint64_t saved_sp  # +32: guest SP at the last exit to the host
     uint64_t saved_fp  # +40: guest FP (rbp) at the last exit to the host
@@ -27,13 +28,16 @@ cdef struct ExecContext:  # One per store; register r15.
     uint64_t deadline_ns  # +104: CLOCK_MONOTONIC time at which the ticker sets the deadline bit; 0 = none
     uint64_t entered_ns  # +112: when the outermost activation began; used by the ticker
     void* poll_stub  # +120: machine code of the poll's slow path (codegen/x64/stubs.py: poll_stub)
-    void* builtins[64]  # +128: addresses of builtins, see runtime/builtins.py
+    void* ring  # +128: the Ring of the engine's bus: events to deliver when a call has ended; or NULL
+    uint32_t trap_code  # +136: trap kind of a 'dynamic' trap raised by a builtin's status
+    uint32_t unused  # +140: padding
+    void* builtins[64]  # +144: addresses of builtins, see runtime/builtins.py
 
 cdef enum:
     EXEC_POLL_LIMIT = 0x0
     EXEC_REAL_LIMIT = 0x8
     EXEC_PENDING = 0x10
-    EXEC_TRAP_CODE = 0x14
+    EXEC_ATTENTION = 0x14
     EXEC_ACTIVATION = 0x18
     EXEC_SAVED_SP = 0x20
     EXEC_SAVED_FP = 0x28
@@ -47,8 +51,11 @@ cdef enum:
     EXEC_DEADLINE_NS = 0x68
     EXEC_ENTERED_NS = 0x70
     EXEC_POLL_STUB = 0x78
-    EXEC_BUILTINS = 0x80
-    EXEC_SIZE = 0x280
+    EXEC_RING = 0x80
+    EXEC_TRAP_CODE = 0x88
+    EXEC_UNUSED = 0x8c
+    EXEC_BUILTINS = 0x90
+    EXEC_SIZE = 0x290
 
 cdef struct Activation:  # One per entry from the host into a guest; lives on the C stack of the caller.
     Activation* prev  # +0: the activation below on this thread
@@ -88,7 +95,7 @@ cdef struct VMContext:  # Head of an instance's context; register r14. A module-
     char* mem0_base  # +40: base address of memory 0 (never moves)
     MemDef* mem0_def  # +48: MemDef of memory 0
     FuncRec* func_recs  # +56: FuncRec array by DEFINED function index
-    uint64_t flags  # +64: reserved
+    uint64_t unusable  # +64: non-zero: closed or poisoned, the host may not call
     void* segments  # +72: Segments: data and element segments, for builtins
 
 cdef enum:
@@ -100,7 +107,7 @@ cdef enum:
     VMCTX_MEM0_BASE = 0x28
     VMCTX_MEM0_DEF = 0x30
     VMCTX_FUNC_RECS = 0x38
-    VMCTX_FLAGS = 0x40
+    VMCTX_UNUSABLE = 0x40
     VMCTX_SEGMENTS = 0x48
     VMCTX_SIZE = 0x50
 
@@ -133,6 +140,18 @@ cdef enum:
     HOSTFUNC_N_RESULTS = 0x14
     HOSTFUNC_FLAGS = 0x18
     HOSTFUNC_SIZE = 0x20
+
+cdef struct CallGate:  # Part of a public Func: what the machine code of its vectorcall reads.
+    ExecContext* exec  # +0: ExecContext of the store
+    FuncRec* rec  # +8: FuncRec of a guest function
+    void* landing  # +16: where the trap exit continues in that machine code
+    uint8_t _pad[8]
+
+cdef enum:
+    CALLGATE_EXEC = 0x0
+    CALLGATE_REC = 0x8
+    CALLGATE_LANDING = 0x10
+    CALLGATE_SIZE = 0x20
 
 cdef struct MemDef:  # A linear memory.
     char* base  # +0: first byte

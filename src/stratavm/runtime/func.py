@@ -150,6 +150,7 @@ class FuncRef:
             raise failure
         if entry.outermost:
             store.reported = None
+            store.attend()
             deliver_events(store)
         return results
 

@@ -353,6 +353,7 @@ class Instance:
         if not self.poisoned:
             self.store.note(KIND_INSTANCE_POISONED, self.number, 0, 0)
         self.poisoned = True
+        self.vm.unusable = 1
 
     def close(self) -> None:
         """Refuse further calls from the host."""
@@ -361,6 +362,7 @@ class Instance:
         if not self.closed:
             self.store.note(KIND_INSTANCE_CLOSED, self.number, 0, 0)
         self.closed = True
+        self.vm.unusable = 1
 
     def __repr__(self) -> str:
         return f"<instance of {self.name or 'a module'}>"

@@ -69,7 +69,7 @@ EXEC: Final = Struct(
         Field("poll_limit", "u64", "stack limit compared in every prologue and loop; MAX = something is pending"),
         Field("real_limit", "u64", "the true stack limit of the running activation"),
         Field("pending", "u32", "bits: why poll_limit is MAX"),
-        Field("trap_code", "u32", "trap kind of a 'dynamic' trap raised by a builtin's status"),
+        Field("attention", "u32", "behind pending: calls take the long way in and out, see Store.attend"),
         Field("activation", "ptr", "innermost Activation"),
         Field("saved_sp", "u64", "guest SP at the last exit to the host"),
         Field("saved_fp", "u64", "guest FP (rbp) at the last exit to the host"),
@@ -83,6 +83,9 @@ EXEC: Final = Struct(
         Field("deadline_ns", "u64", "CLOCK_MONOTONIC time at which the ticker sets the deadline bit; 0 = none"),
         Field("entered_ns", "u64", "when the outermost activation began; used by the ticker"),
         Field("poll_stub", "ptr", "machine code of the poll's slow path (codegen/x64/stubs.py: poll_stub)"),
+        Field("ring", "ptr", "the Ring of the engine's bus: events to deliver when a call has ended; or NULL"),
+        Field("trap_code", "u32", "trap kind of a 'dynamic' trap raised by a builtin's status"),
+        Field("unused", "u32", "padding"),
         Field("builtins", "ptr", "addresses of builtins, see runtime/builtins.py", MAX_BUILTINS),
     ),
 )
@@ -118,7 +121,7 @@ VMCTX: Final = Struct(
         Field("mem0_base", "ptr", "base address of memory 0 (never moves)"),
         Field("mem0_def", "ptr", "MemDef of memory 0"),
         Field("func_recs", "ptr", "FuncRec array by DEFINED function index"),
-        Field("flags", "u64", "reserved"),
+        Field("unusable", "u64", "non-zero: closed or poisoned, the host may not call"),
         Field("segments", "ptr", "Segments: data and element segments, for builtins"),
     ),
 )
@@ -151,6 +154,16 @@ HOST_FUNC: Final = Struct(
     ),
 )
 
+CALL_GATE: Final = Struct(
+    "CallGate",
+    "Part of a public Func: what the machine code of its vectorcall reads.",
+    (
+        Field("exec", "ptr", "ExecContext of the store"),
+        Field("rec", "ptr", "FuncRec of a guest function"),
+        Field("landing", "ptr", "where the trap exit continues in that machine code"),
+    ),
+)
+
 MEM_DEF: Final = Struct(
     "MemDef",
     "A linear memory.",
@@ -177,7 +190,7 @@ TABLE_DEF: Final = Struct(
     ),
 )
 
-STRUCTS: Final = (EXEC, ACTIVATION, VMCTX, FUNC_REC, HOST_FUNC, MEM_DEF, TABLE_DEF)
+STRUCTS: Final = (EXEC, ACTIVATION, VMCTX, FUNC_REC, HOST_FUNC, CALL_GATE, MEM_DEF, TABLE_DEF)
 
 MAGIC_VMCTX: Final = 0x564D4358
 MAGIC_HOST: Final = 0x484F5354

@@ -50,6 +50,7 @@ cdef class Store:
     cdef object __weakref__
 
     cdef int enter(self, Entry* entry) except -1
+    cdef void attend(self) noexcept
     cdef int wake(self, Entry* entry) except -1
     cdef int refuse(self, ThreadBlock* block) except -1
     cdef void occupy(self, ThreadBlock* block) noexcept
@@ -71,4 +72,5 @@ cdef inline int deliver_events(Store store) except -1:
     return 0
 
 cdef int run_entry(Store store, FuncRec* rec, void* cells) except? -1
+cdef int end_machine_call(Store store, FuncRec* rec, Entry* entry, uint32_t trapped) except? -1
 cdef void regain_gil(ThreadBlock* block) noexcept nogil

@@ -161,6 +161,7 @@ class Store:
         if runtime is not None:
             self.source = runtime.bus.source("store")
             self.ring = self.source.bus.ring
+            self.exec.ring = self.ring
         self.limits = StoreLimits() if limits is None else limits
         self.instances = []
         self.ranges = []
@@ -176,6 +177,7 @@ class Store:
         if runtime is not None and runtime.stubs is not None:
             self.exec.trap_exit = cython.cast(cython.p_void, cython.cast(uint64_t, runtime.stubs.trap_exit))
             self.exec.poll_stub = cython.cast(cython.p_void, cython.cast(uint64_t, runtime.stubs.poll_stub))
+        self.attend()
         ensure_handlers()
 
     def __dealloc__(self):
@@ -235,6 +237,20 @@ class Store:
         return 0 if load_32(cython.address(ticker_state)) == TICKER_TICKS else self.wake(entry)
 
     @cython.cfunc
+    @cython.exceptval(check=False)
+    def attend(self) -> cython.void:
+        """Say in the context whether calls must take the long way in and out; after every change of one of these."""
+        self.exec.attention = (
+            self.closed
+            or self.aborted
+            or self.bound_to != 0
+            or self.deadline != 0
+            or (self.forced | FORCED) != 0
+            or self.reported is not None
+            or self.n_handles > self.collect_at
+        )
+
+    @cython.cfunc
     @cython.exceptval(-1, check=False)
     def wake(self, entry: cython.pointer(Entry)) -> cython.int:
         """Wake the ticker, or undo the entry."""
@@ -265,7 +281,9 @@ class Store:
         context: cython.pointer(ExecContext) = self.exec
         context.occupant = block.serial
         context.thread = block
-        self.aborted = False
+        if self.aborted:
+            self.aborted = False
+            self.attend()
         pending: uint32_t = self.forced | FORCED | load_32(cython.address(context.pending))
         if pending or self.deadline or block.running != cython.NULL:
             self.occupy_slowly(block)
@@ -279,6 +297,7 @@ class Store:
         and_32(cython.address(context.pending), 0)
         or_32(cython.address(context.pending), self.forced | FORCED)
         self.forced = 0
+        self.attend()
         context.deadline_ns = self.deadline
         # A call into this store from a host function of another one must not outlive that one's deadline.
         limit: uint64_t = 0 if outer == cython.NULL else outer.deadline_ns
@@ -326,6 +345,7 @@ class Store:
         """Tell the engine that a call ended with this error; once, though it passes through several calls."""
         is_new: cython.bint = error is not self.reported
         self.reported = None if outermost else error
+        self.attend()
         if is_new and self.reporter is not None:
             self.reporter("" if rec == cython.NULL else self.function_at(cython.cast(uint64_t, rec)).name, error)
         elif outermost:
@@ -369,6 +389,7 @@ class Store:
             poison_between(self, cython.address(entry.act))
         if entry.outermost:
             self.aborted = False
+            self.attend()
         if error is not None:
             return error
         frames: tuple = guest_frames(cython.address(entry.act))
@@ -399,6 +420,7 @@ class Store:
     def request_tick(self) -> None:
         """Make the next call meet a tick at its first poll; for tests."""
         self.forced = PENDING_TICK
+        self.attend()
 
     def set_deadline(self, seconds: float | None) -> None:
         """End calls that still run ``seconds`` from now with ``DeadlineExceeded``; None takes the deadline away."""
@@ -406,6 +428,7 @@ class Store:
         self.deadline = 0 if seconds is None else now_ns() + cython.cast(uint64_t, max(0.0, seconds) * 1e9)
         if self.exec.occupant != 0:
             self.exec.deadline_ns = self.deadline
+        self.attend()
         self.note(KIND_DEADLINE_SET, -1 if seconds is None else min(int(max(0.0, seconds) * 1e9), 1 << 62), 0, 0)
 
     def poll(self) -> None:
@@ -440,6 +463,7 @@ class Store:
         if not self.closed:
             self.note(KIND_STORE_CLOSED, 0, 0, 0)
         self.closed = True
+        self.attend()
         self.instances.clear()
         self.ranges.clear()
         self.functions.clear()
@@ -527,6 +551,8 @@ class Store:
             found = len(self.handles)
         self.handle_of[id(thing)] = found
         self.n_handles += 1
+        if self.n_handles > self.collect_at:
+            self.attend()
         return found
 
     def object_of(self, handle: int) -> object:
@@ -576,6 +602,7 @@ class Store:
         self.free_handles.extend(sorted(gone, reverse=True))
         self.n_handles -= len(gone)
         self.collect_at = max(1024, 2 * self.n_handles)
+        self.attend()
         self.note(KIND_HANDLES_COLLECTED, len(gone), 0, 0)
         dropped.clear()  # finalisers run last, when the tables are consistent again
         return len(gone)
@@ -711,6 +738,7 @@ def tick(
 def mark_aborted(context: cython.pointer(ExecContext)) -> cython.void:
     """The call ends midway: what it ran in may be inconsistent."""
     cython.cast(Store, context.store).aborted = True
+    cython.cast(Store, context.store).attend()
 
 
 @cython.cfunc
@@ -725,6 +753,7 @@ def signals_are_quiet(context: cython.pointer(ExecContext)) -> cython.bint:
     except BaseException as error:
         store.in_flight = error
         store.aborted = True
+        store.attend()
         return False
     finally:
         context.saved_sp = saved_sp
@@ -776,21 +805,42 @@ def end_of_call(store: Store, entry: cython.pointer(Entry), trapped: uint32_t) -
 
 
 @cython.cfunc
-def run_entry(store: Store, rec: cython.pointer(FuncRec), cells: cython.p_void) -> cython.int:
-    """Run a function through its array entry: arguments and results in ``cells``. Raises what the call ends with."""
-    entry: Entry
-    trapped: uint32_t
-    store.enter(cython.address(entry))
-    entry.act.rec = rec
-    trapped = run_guest(store.exec, entry.block, rec, cells)
+@cython.inline
+def end_entry(store: Store, entry: cython.pointer(Entry), trapped: uint32_t) -> cython.int:
+    """Leave a call that came back from machine code; raises what it ended with."""
     if trapped or store.in_flight is not None:
-        return end_of_call(store, cython.address(entry), trapped)
-    store.leave(cython.address(entry))
+        return end_of_call(store, entry, trapped)
+    store.leave(entry)
     if entry.outermost:
         if store.reported is not None:
             store.reported = None
+            store.attend()
         deliver_events(store)
     return 0
+
+
+@cython.cfunc
+def end_machine_call(
+    store: Store, rec: cython.pointer(FuncRec), entry: cython.pointer(Entry), trapped: uint32_t
+) -> cython.int:
+    """``end_entry`` for machine code that entered by itself: an outermost call on a thread that ran no other."""
+    entry.act.prev = cython.NULL
+    entry.act.prev_exec = cython.NULL
+    entry.act.rec = rec
+    entry.block = current_block()
+    entry.prev_running = cython.NULL
+    entry.prev_in_guest = 0
+    entry.outermost = True
+    return end_entry(store, entry, trapped)
+
+
+@cython.cfunc
+def run_entry(store: Store, rec: cython.pointer(FuncRec), cells: cython.p_void) -> cython.int:
+    """Run a function through its array entry: arguments and results in ``cells``. Raises what the call ends with."""
+    entry: Entry
+    store.enter(cython.address(entry))
+    entry.act.rec = rec
+    return end_entry(store, cython.address(entry), run_guest(store.exec, entry.block, rec, cells))
 
 
 builtin_table[BUILTIN_POLL] = cython.cast(cython.p_void, poll_builtin)

@@ -3,9 +3,54 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from stratavm.spec.types import FuncType
+
+
+@dataclass(frozen=True, slots=True)
+class PythonFacts:
+    """What the machine code of a call from Python must know of this interpreter and of the boundary's objects.
+
+    Names that end in ``_at`` are byte offsets in an object or struct, the others addresses; all of them come from the
+    C compiler or from the running process, none is written down. ``small_ints`` is the address of the int -5 where the
+    small ints lie in a row, ``small_int_bytes`` their distance. ``tagged``: ints carry a tag of sign and length
+    (CPython 3.12) instead of a signed length. ``immortal``: small ints and None are not counted (3.12).
+    """
+
+    type_at: int
+    refcount_at: int
+    int_head_at: int
+    int_digit_at: int
+    float_value_at: int
+    int_type: int
+    float_type: int
+    none: int
+    small_ints: int
+    small_int_bytes: int
+    tagged: bool
+    immortal: bool
+    from_int: int
+    from_float: int
+    gate_at: int
+    entry_bytes: int
+    call_generic: int
+    finish: int
+    results: int
+    ticker_state: int
+    ticks: int
+    tls: int
+    block_serial_at: int
+    block_limit_at: int
+    block_activation_at: int
+    block_running_at: int
+    block_calls_at: int
+    block_in_guest_at: int
+    block_tstate_at: int
+    ring_head_at: int
+    ring_tail_at: int
+    ring_overflow_at: int
 
 
 class Stubs(Protocol):
@@ -22,6 +67,11 @@ class Stubs(Protocol):
     the arguments into cells, stores SP and FP to the ExecContext, calls builtin ``host_call(exec, HostFunc*,
     cells)`` and unpacks the results; a status other than 0 goes to ``exec.trap_code`` and raises a *dynamic* trap.
 
+    *Python entry*: the vectorcall of a public ``Func`` of a guest function with numbers only. It does what unboxing,
+    an outermost entry, the array entry, leaving and boxing do, as long as nothing is unusual; else it continues in
+    ``PythonFacts.call_generic``, having done nothing. What ends unusually (a trap, an event) goes to
+    ``PythonFacts.finish``.
+
     *Poll stub*: what every poll calls when ``poll_limit`` says so; saves all registers and calls builtin
     ``poll``, with the lowest address that the caller wants to use as ``saved_sp``.
     """
@@ -35,4 +85,8 @@ class Stubs(Protocol):
 
     def host_entry(self, type: FuncType) -> int:
         """Address of the host entry for a function type."""
+        ...
+
+    def python_entry(self, type: FuncType, facts: PythonFacts) -> tuple[int, int]:
+        """Address of the Python entry for a function type, and where in it the trap exit continues."""
         ...

@@ -1,5 +1,5 @@
 # The thread block: what the runtime knows of one OS thread.
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from stratavm.runtime._gen_layout cimport Activation, ExecContext
 from stratavm.runtime.native cimport pthread_key_t, pthread_mutex_t
 
@@ -24,6 +24,25 @@ cdef struct ThreadBlock:
 cdef pthread_key_t block_key
 cdef pthread_mutex_t threads_lock
 cdef ThreadBlock* first_block
+cdef int64_t block_at         # distance of this thread's pointer to its block from the thread pointer
 
-cdef ThreadBlock* current_block() noexcept nogil
+cdef extern from * nogil:
+    """
+    #include <stdint.h>
+    static inline void *strata_thread_local(int64_t distance) {
+        void *value;
+    #if defined(__x86_64__)
+        __asm__ volatile("movq %%fs:(%1), %0" : "=r"(value) : "r"(distance));
+    #else
+        value = *(void *volatile *)((char *)__builtin_thread_pointer() + distance);
+    #endif
+        return value;
+    }
+    """
+    void* thread_local "strata_thread_local"(int64_t)
+
+# This thread's block or NULL. Async-signal-safe.
+cdef inline ThreadBlock* current_block() noexcept nogil:
+    return <ThreadBlock*>thread_local(block_at)
+
 cdef ThreadBlock* thread_block() except? NULL

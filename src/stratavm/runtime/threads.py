@@ -29,7 +29,6 @@ from cython.cimports.stratavm.runtime.native import (
     pthread_attr_getstack,
     pthread_attr_t,
     pthread_getattr_np,
-    pthread_getspecific,
     pthread_key_create,
     pthread_mutex_init,
     pthread_mutex_lock,
@@ -39,6 +38,7 @@ from cython.cimports.stratavm.runtime.native import (
     rlimit,
     stack_pointer,
 )
+from cython.cimports.stratavm.runtime.tls import block_distance, set_block
 
 from stratavm.base.errors import ResourceLimit
 
@@ -49,14 +49,6 @@ RESERVE = cython.declare(uint64_t, 512 << 10)  # of a thread's stack, kept for C
 MAX_STACK = cython.declare(uint64_t, 64 << 20)  # what an "unlimited" stack counts as: below lie other mappings
 last_serial = cython.declare(uint64_t, 0)
 alt_stacks = cython.declare(uint64_t, 0)
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def current_block() -> cython.pointer(ThreadBlock):
-    """This thread's block or NULL. Async-signal-safe: the key is one of the process's first 32."""
-    return cython.cast(cython.pointer(ThreadBlock), pthread_getspecific(block_key))
 
 
 @cython.cfunc
@@ -76,7 +68,8 @@ def thread_block() -> cython.pointer(ThreadBlock):
     pthread_mutex_lock(cython.address(threads_lock))
     link_block(block)
     pthread_mutex_unlock(cython.address(threads_lock))
-    pthread_setspecific(block_key, block)
+    pthread_setspecific(block_key, block)  # for its destructor alone
+    set_block(block)
     return block
 
 
@@ -167,6 +160,7 @@ def drop_block(memory: cython.p_void) -> cython.void:
     global first_block
     block: cython.pointer(ThreadBlock) = cython.cast(cython.pointer(ThreadBlock), memory)
     stack: stack_t
+    set_block(cython.NULL)
     pthread_mutex_lock(cython.address(threads_lock))
     if block.prev != cython.NULL:
         block.prev.next = block.next
@@ -218,6 +212,8 @@ def after_fork_in_child() -> cython.void:
 @cython.cfunc
 def prepare() -> cython.int:
     """Make the key and the lock; called once, at import."""
+    global block_at
+    block_at = block_distance()
     if pthread_key_create(cython.address(block_key), drop_block) != 0:
         raise ResourceLimit("no thread-specific key is left", limit="pthread keys")
     pthread_mutex_init(cython.address(threads_lock), cython.NULL)
@@ -226,6 +222,29 @@ def prepare() -> cython.int:
 
 
 prepare()
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def distance(field: cython.p_void) -> cython.Py_ssize_t:
+    """The offset of a field, given its address in a struct at 0."""
+    return cython.cast(cython.Py_ssize_t, field)
+
+
+def block_offsets() -> dict[str, int]:
+    """Where the fields of a thread block lie that the machine code of a call uses, and ``tls``: the distance of the
+    pointer to this thread's block from the thread pointer."""
+    nowhere: cython.pointer(ThreadBlock) = cython.NULL
+    return {
+        "tls": block_at,
+        "serial": distance(cython.address(nowhere.serial)),
+        "limit": distance(cython.address(nowhere.limit)),
+        "activation": distance(cython.address(nowhere.activation)),
+        "running": distance(cython.address(nowhere.running)),
+        "calls": distance(cython.address(nowhere.calls)),
+        "in_guest": distance(cython.address(nowhere.in_guest)),
+        "tstate": distance(cython.address(nowhere.tstate)),
+    }
 
 
 def thread_serial() -> int:

@@ -65,6 +65,10 @@ class Asm:
         """The label means this place."""
         self._labels[name] = len(self._code)
 
+    def here(self) -> int:
+        """The offset of this place."""
+        return len(self._code)
+
     def align(self, size: int) -> None:
         """Fill with traps up to a multiple of ``size``."""
         self._code += bytes([_INT3]) * (-len(self._code) % size)

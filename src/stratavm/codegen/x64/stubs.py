@@ -28,7 +28,8 @@ _LAZY_ENTRY: Final = bytes.fromhex("41bb00000000 e900000000 cccccccccc")
 """``mov r11d, index; jmp common``, padded; the numbers are at 2 and at 7."""
 CELL: Final = layout.ARG_CELL
 
-_EXEC = {f.name: layout.EXEC.offset(f.name) for f in layout.EXEC.fields}
+EXEC_AT: Final = {f.name: layout.EXEC.offset(f.name) for f in layout.EXEC.fields}
+"""Offsets of an ExecContext, by field."""
 _ENTRY_SP = layout.ACTIVATION.offset("entry_sp")
 _REC_CODE, _REC_VMCTX = layout.FUNC_REC.offset("code"), layout.FUNC_REC.offset("vmctx")
 
@@ -39,13 +40,13 @@ def _up16(n: int) -> int:
 
 def _builtin(a: Asm, name: str) -> None:
     """Call a builtin of exec; its operands stand in registers, rsp is a multiple of 16."""
-    a.ins("call_m", base="r15", disp=_EXEC["builtins"] + 8 * builtins.NUMBERS[name])
+    a.ins("call_m", base="r15", disp=EXEC_AT["builtins"] + 8 * builtins.NUMBERS[name])
 
 
 def _leave_guest(a: Asm) -> None:
     """Store SP and FP for the host, and load the first two operands of a builtin."""
-    a.ins("mov_mr", "rsp", base="r15", disp=_EXEC["saved_sp"])
-    a.ins("mov_mr", "rbp", base="r15", disp=_EXEC["saved_fp"])
+    a.ins("mov_mr", "rsp", base="r15", disp=EXEC_AT["saved_sp"])
+    a.ins("mov_mr", "rbp", base="r15", disp=EXEC_AT["saved_fp"])
     a.ins("mov_rr", "rdi", "r15")
     a.ins("mov_rr", "rsi", "r14")
 
@@ -59,7 +60,7 @@ def _trap_unless_zero(a: Asm) -> str:
 def _dynamic_trap(a: Asm, label: str) -> None:
     """The landing of ``_trap_unless_zero``: hand the status over and fault."""
     a.label(label)
-    a.ins("mov_mr", "rax", width=4, base="r15", disp=_EXEC["trap_code"])
+    a.ins("mov_mr", "rax", width=4, base="r15", disp=EXEC_AT["trap_code"])
     a.trap(TRAPS_BY_NAME["dynamic"].code)
 
 
@@ -75,7 +76,7 @@ def _load(a: Asm, place: abi.Place, base: str, disp: int) -> None:
         a.ins("mov_rm", register, width=place.width, base=base, disp=disp)
 
 
-def _store(a: Asm, place: abi.Place, base: str, disp: int) -> None:
+def store_place(a: Asm, place: abi.Place, base: str, disp: int) -> None:
     """The place's register into a 16-byte cell, zero-extended."""
     assert place.register is not None
     register = abi.name(place.register)
@@ -89,7 +90,7 @@ def _store(a: Asm, place: abi.Place, base: str, disp: int) -> None:
         a.ins("mov_mr", register, width=8, base=base, disp=disp)
 
 
-def _copy(a: Asm, place: abi.Place, source: tuple[str, int], target: tuple[str, int]) -> None:
+def copy_place(a: Asm, place: abi.Place, source: tuple[str, int], target: tuple[str, int]) -> None:
     """A value between memory cells of any two kinds, through the scratch registers, zero-extended to eight bytes."""
     if place.type == V128:
         a.ins("movups_rm", "xmm15", width=16, base=source[0], disp=source[1])
@@ -112,14 +113,14 @@ def entry_stub(type_: FuncType) -> Code:
     a.ins("mov_rm", "r14", base="rdi", disp=_REC_VMCTX)
     a.ins("mov_rm", "rbx", base="rdi", disp=_REC_CODE)
     a.ins("mov_rr", "r12", "rdx")
-    a.ins("mov_rm", "r11", base="r15", disp=_EXEC["activation"])
+    a.ins("mov_rm", "r11", base="r15", disp=EXEC_AT["activation"])
     a.ins("mov_mr", "rsp", base="r11", disp=_ENTRY_SP)
     area = signature.stack_bytes + signature.result_bytes
     if area:
         a.ins("sub_ri", "rsp", imm=area)
     for i, place in enumerate(signature.params):
         if place.register is None:
-            _copy(a, place, ("r12", CELL * i), ("rsp", place.offset))
+            copy_place(a, place, ("r12", CELL * i), ("rsp", place.offset))
         else:
             _load(a, place, "r12", CELL * i)
     if signature.result_bytes:
@@ -130,9 +131,9 @@ def entry_stub(type_: FuncType) -> Code:
     a.ins("mov_rm", "r12", base="rbp", disp=-8 * (len(SAVED) + 1))
     for i, place in enumerate(signature.results):
         if place.register is None:
-            _copy(a, place, ("rsp", place.offset), ("r12", CELL * i))
+            copy_place(a, place, ("rsp", place.offset), ("r12", CELL * i))
         else:
-            _store(a, place, "r12", CELL * i)
+            store_place(a, place, "r12", CELL * i)
     a.ins("lea_rm", "rsp", base="rbp", disp=-8 * len(SAVED))
     a.ins("xor_rr", "rax", "rax", width=4)
     _return_to_host(a)
@@ -150,7 +151,7 @@ def _return_to_host(a: Asm) -> None:
 def trap_exit() -> Code:
     """Leaves the innermost activation with 1. Entered by a jump from a signal handler: r15 = ExecContext, any stack."""
     a = Asm()
-    a.ins("mov_rm", "r11", base="r15", disp=_EXEC["activation"])
+    a.ins("mov_rm", "r11", base="r15", disp=EXEC_AT["activation"])
     a.ins("mov_rm", "rsp", base="r11", disp=_ENTRY_SP)
     a.ins("add_ri", "rsp", imm=8)
     a.ins("mov_ri", "rax", width=4, imm=1)
@@ -171,9 +172,9 @@ def _call_with_cells(type_: FuncType, builtin: str, index: int | None) -> Code:
         a.ins("mov_mr", "r9", base="rbp", disp=-8)
     for i, place in enumerate(signature.params):
         if place.register is None:
-            _copy(a, place, ("rbp", 16 + place.offset), ("rsp", CELL * i))
+            copy_place(a, place, ("rbp", 16 + place.offset), ("rsp", CELL * i))
         else:
-            _store(a, place, "rsp", CELL * i)
+            store_place(a, place, "rsp", CELL * i)
     _leave_guest(a)
     if index is None:
         a.ins("mov_rr", "rdx", "rsp")
@@ -187,7 +188,7 @@ def _call_with_cells(type_: FuncType, builtin: str, index: int | None) -> Code:
         a.ins("mov_rm", "r9", base="rbp", disp=-8)
     for i, place in enumerate(signature.results):
         if place.register is None:
-            _copy(a, place, ("rsp", CELL * i), ("r9", place.offset))
+            copy_place(a, place, ("rsp", CELL * i), ("r9", place.offset))
         else:
             _load(a, place, "rsp", CELL * i)
     a.ins("mov_rr", "rsp", "rbp")
@@ -294,7 +295,7 @@ def poll_stub() -> Code:
     a.ins("cmp_rr", "r11", "rsp")
     a.ins("cmovcc_rr", "r11", "rsp", cc="a")
     _leave_guest(a)
-    a.ins("mov_mr", "r11", base="r15", disp=_EXEC["saved_sp"])
+    a.ins("mov_mr", "r11", base="r15", disp=EXEC_AT["saved_sp"])
     _builtin(a, "poll")
     a.returned()
     trap = _trap_unless_zero(a)

@@ -1,0 +1,76 @@
+"""Run the tests of the boundary under every supported CPython that is found: `make versions`.
+
+What calls from Python take for granted of CPython's objects is checked by tests, once per version. Each version gets
+a virtual environment and a copy of the checkout under ``build/versions``, so the checkout's own build stays as it is.
+Interpreters are looked for on ``PATH`` and under ``$PYENV_ROOT`` (``~/.pyenv``); a version that is not found is named
+and passed over, unless it is given as an argument.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+VERSIONS = ("3.11", "3.12", "3.13")
+TESTS = ("tests/unit/engine", "tests/unit/runtime", "tests/unit/codegen/test_pycall.py")
+PARTS = ("src", "tests", "tools", "pyproject.toml", "README.md", "Makefile")
+NEEDED = ("rich", "cython", "setuptools", "pytest", "pytest-timeout", "hypothesis", "capstone", "numpy")
+
+
+def find(version: str) -> str | None:
+    """An interpreter of that version."""
+    found = shutil.which(f"python{version}")
+    if found is not None and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0:
+        return found
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    return next((str(p) for p in sorted(root.glob(f"versions/{version}.*/bin/python{version}"))), None)
+
+
+def copy(tree: Path) -> None:
+    """The sources of this checkout, without what was built from them."""
+    shutil.rmtree(tree, ignore_errors=True)
+    tree.mkdir(parents=True)
+    for part in PARTS:
+        if (ROOT / part).is_dir():
+            shutil.copytree(ROOT / part, tree / part, ignore=shutil.ignore_patterns("*.so", "__pycache__", "_built*"))
+        else:
+            shutil.copy(ROOT / part, tree / part)
+
+
+def check(version: str, interpreter: str) -> bool:
+    """Build and test under one interpreter."""
+    place = ROOT / "build" / "versions" / version
+    python = place / "venv" / "bin" / "python"
+    if not python.exists():
+        subprocess.run([interpreter, "-m", "venv", str(place / "venv")], check=True)
+    pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    subprocess.run([*pip, "-c", str(ROOT / "tools/constraints.txt"), *NEEDED], check=True)
+    tree = place / "tree"
+    copy(tree)
+    clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    subprocess.run([str(python), "-m", "tools.build"], cwd=tree, env=clean, check=True)
+    tests = [str(python), "-m", "pytest", "-q", *TESTS]
+    return subprocess.run(tests, cwd=tree, env=clean | {"PYTHONPATH": "src"}, check=False).returncode == 0
+
+
+def main(wanted: list[str]) -> int:
+    """Every version that is found, or those given; the exit status."""
+    results = {}
+    for version in wanted or VERSIONS:
+        interpreter = find(version)
+        print(f"== Python {version}: {interpreter or 'not found'}", flush=True)
+        if interpreter is not None:
+            results[version] = check(version, interpreter)
+        elif wanted:
+            results[version] = False
+    for version, passed in results.items():
+        print(f"Python {version}: {'passed' if passed else 'FAILED'}")
+    return 0 if results and all(results.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
