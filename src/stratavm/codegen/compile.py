@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from stratavm.base.errors import TRAP_KINDS
 from stratavm.codegen.code import Code
 from stratavm.codegen.worker import MACHINE_PASSES, STAGES, Worker
 from stratavm.codegen.x64.target import ModulePlan
@@ -119,7 +120,7 @@ def dump_machine(
 
 def disassemble(code: Code) -> str:
     """Machine code as text, with its trap and return sites; plain hexadecimal where capstone is not installed."""
-    notes = {t.pc: f"  ; trap {t.kind} at {code.offset_of(t.position):#x}" for t in code.trap_sites}
+    notes = {t.pc: f"  ; trap {TRAP_KINDS[t.kind].name} at {code.offset_of(t.position):#x}" for t in code.trap_sites}
     lines = [f"; {len(code)} bytes, frame {code.frame_bytes}"]
     try:
         import capstone
