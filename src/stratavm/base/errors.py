@@ -5,7 +5,8 @@ Errors teach: what happened, where, what was expected and what was found.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from typing import Final, NamedTuple, TypeAlias
 
 
 class TrapKind(NamedTuple):
@@ -59,6 +60,9 @@ class GuestFrame(NamedTuple):
     def __str__(self) -> str:
         where = f"{self.module}!{self.name}" if self.module else self.name
         return f"{where} at {self.offset:#x}"
+
+
+Frames: TypeAlias = "tuple[GuestFrame, ...] | Callable[[], tuple[GuestFrame, ...]]"
 
 
 class StrataError(Exception):
@@ -177,33 +181,44 @@ class Trap(StrataError):
     """WebAssembly trapped.
 
     Attributes: ``kind`` is the name of a trap kind (``div_by_zero``), ``message`` the specification's words,
-    ``frames`` the guest frames, innermost first.
+    ``frames`` the guest frames, innermost first (found out when they are first asked for).
     """
 
-    def __init__(self, kind: str, frames: tuple[object, ...] = (), detail: str = "") -> None:
-        self.kind, self.frames = kind, frames
+    def __init__(self, kind: str, frames: Frames = (), detail: str = "") -> None:
+        self.kind, self._frames = kind, frames
         self.message = TRAPS_BY_NAME[kind].message
         super().__init__(f"{self.message}: {detail}" if detail else self.message)
+
+    @property
+    def frames(self) -> tuple[GuestFrame, ...]:
+        """The guest frames, innermost first."""
+        if not isinstance(self._frames, tuple):
+            self._frames = self._frames()
+        return self._frames
+
+    @frames.setter
+    def frames(self, frames: tuple[GuestFrame, ...]) -> None:
+        self._frames = frames
 
 
 class StackOverflow(Trap):
     """The guest's stack budget is used up."""
 
-    def __init__(self, frames: tuple[object, ...] = (), detail: str = "") -> None:
+    def __init__(self, frames: Frames = (), detail: str = "") -> None:
         super().__init__("stack_overflow", frames, detail)
 
 
 class Interrupted(Trap):
     """``Store.interrupt()`` stopped the guest."""
 
-    def __init__(self, frames: tuple[object, ...] = (), detail: str = "") -> None:
+    def __init__(self, frames: Frames = (), detail: str = "") -> None:
         super().__init__("interrupted", frames, detail)
 
 
 class DeadlineExceeded(Trap):
     """The call ran past its deadline."""
 
-    def __init__(self, frames: tuple[object, ...] = (), detail: str = "") -> None:
+    def __init__(self, frames: Frames = (), detail: str = "") -> None:
         super().__init__("deadline", frames, detail)
 
 

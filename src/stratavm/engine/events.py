@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from stratavm.base.errors import ExitError, ResourceLimit, Trap
 from stratavm.base.events import Event, Source, event
@@ -174,12 +174,25 @@ class CallFailed(Event):
     error: str
 
 
-def report_failure(source: Source, where: str, error: BaseException) -> None:
+class Named(Protocol):
+    """A function of the runtime: its name takes looking up."""
+
+    @property
+    def name(self) -> str:
+        """Debug name."""
+        ...
+
+
+def report_failure(source: Source, what: str | Named, error: BaseException) -> None:
     """Emit how a call or an operation on a store ended badly. The exception itself goes on."""
-    kind = next((event for cls, event in _ENDS if isinstance(error, cls)), CallFailed)
+    kind: type[Event] = Trapped  # most often; and a generator would take as long as the rest
+    if not isinstance(error, Trap):
+        kind = next((event for cls, event in _ENDS if isinstance(error, cls)), CallFailed)
     if not source.hears(kind):  # traps are cheap as long as nobody listens
         source.bus.drain()
-    elif isinstance(error, Trap):
+        return
+    where = what if isinstance(what, str) else what.name
+    if isinstance(error, Trap):
         source.emit(Trapped(where, error.kind, tuple(map(str, error.frames))))
     elif isinstance(error, ResourceLimit):
         source.emit(LimitReached(error.limit, str(error)))
@@ -190,7 +203,6 @@ def report_failure(source: Source, where: str, error: BaseException) -> None:
 
 
 _ENDS: Final[tuple[tuple[type[BaseException], type[Event]], ...]] = (
-    (Trap, Trapped),
     (ResourceLimit, LimitReached),
     (ExitError, GuestExited),
 )

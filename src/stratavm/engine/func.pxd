@@ -9,9 +9,9 @@ from stratavm.runtime.store cimport Entry, Store
 
 ctypedef PyObject* (*vectorcall_t)(PyObject*, PyObject**, size_t, PyObject*) noexcept
 ctypedef object (*call_t)(Func, PyObject**, size_t, PyObject*)
-ctypedef object (*end_t)(Func, Entry*, uint64_t*, uint32_t)
 ctypedef PyObject* (*raw_end_t)(PyObject*, Entry*, uint64_t*, uint32_t) noexcept
 ctypedef object (*results_t)(Func, uint64_t*)
+ctypedef PyObject* (*raw_results_t)(PyObject*, uint64_t*) noexcept
 
 @cython.final
 @cython.no_gc_clear  # cycles pass through the dicts of stores and exports, which are cleared

@@ -217,15 +217,6 @@ def boxed(self: Func, cells: cython.pointer(uint64_t)) -> object:
 
 
 @cython.cfunc
-def end_with_gil(
-    self: Func, entry: cython.pointer(Entry), cells: cython.pointer(uint64_t), trapped: uint32_t
-) -> object:
-    """``finish``, once there is the GIL again."""
-    end_machine_call(self.inner, self.rec, entry, trapped)
-    return boxed(self, cells)
-
-
-@cython.cfunc
 @cython.exceptval(check=False)
 @cython.linetrace(False)  # the guest may come back without the GIL
 def finish(
@@ -236,10 +227,13 @@ def finish(
 ) -> cython.pointer(PyObject):
     """Where machine code goes when a guest has come back and there is more to do than to return."""
     block: cython.pointer(ThreadBlock) = current_block()
-    end: end_t = end_with_gil
+    box_results: results_t = boxed
     regain_gil(block)
     block.in_guest = 0
-    return cython.cast(raw_end_t, end)(self, entry, cells, trapped)
+    function: Func = cython.cast(Func, self)
+    if end_machine_call(function.inner, function.rec, entry, trapped) != 0:
+        return cython.NULL
+    return cython.cast(raw_results_t, box_results)(self, cells)
 
 
 @cython.cfunc

@@ -66,11 +66,20 @@ cdef class Store:
     cdef int report(self, FuncRec* rec, object error, bint outermost) except -1
     cpdef object deliver(self)
 
+# Functions that raise, and the same for callers that look at the error themselves: no frame of theirs in tracebacks.
+ctypedef int (*end_of_call_t)(Store, Entry*, uint32_t) except -1
+ctypedef int (*raw_end_of_call_t)(Store, Entry*, uint32_t) noexcept
+ctypedef int (*after_call_t)(Store) except -1
+ctypedef int (*raw_after_call_t)(Store) noexcept
+
+cdef inline bint has_events(Store store) noexcept:
+    return store.ring != NULL and (store.ring.head != store.ring.tail or store.ring.overflow != NULL)
+
 cdef inline int deliver_events(Store store) except -1:
-    if store.ring != NULL and (store.ring.head != store.ring.tail or store.ring.overflow != NULL):
+    if has_events(store):
         store.deliver()
     return 0
 
 cdef int run_entry(Store store, FuncRec* rec, void* cells) except? -1
-cdef int end_machine_call(Store store, FuncRec* rec, Entry* entry, uint32_t trapped) except? -1
+cdef int end_machine_call(Store store, FuncRec* rec, Entry* entry, uint32_t trapped) noexcept
 cdef void regain_gil(ThreadBlock* block) noexcept nogil

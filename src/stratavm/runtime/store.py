@@ -4,6 +4,7 @@
 import bisect
 import os
 import weakref
+from functools import partial
 from operator import itemgetter
 
 import cython
@@ -54,7 +55,12 @@ from cython.cimports.stratavm.runtime.native import (
     store_64,
     store_relaxed,
 )
-from cython.cimports.stratavm.runtime.python import PyErr_CheckSignals, PyEval_RestoreThread, PyEval_SaveThread
+from cython.cimports.stratavm.runtime.python import (
+    PyErr_CheckSignals,
+    PyErr_SetObject,
+    PyEval_RestoreThread,
+    PyEval_SaveThread,
+)
 from cython.cimports.stratavm.runtime.signals import ensure_handlers
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block, thread_block, threads_lock
 from cython.cimports.stratavm.runtime.ticker import TICKER_TICKS, ticker_state, wake_ticker
@@ -347,7 +353,7 @@ class Store:
         self.reported = None if outermost else error
         self.attend()
         if is_new and self.reporter is not None:
-            self.reporter("" if rec == cython.NULL else self.function_at(cython.cast(uint64_t, rec)).name, error)
+            self.reporter("" if rec == cython.NULL else self.function_at(cython.cast(uint64_t, rec)), error)
         elif outermost:
             deliver_events(self)
         return 0
@@ -392,7 +398,7 @@ class Store:
             self.attend()
         if error is not None:
             return error
-        frames: tuple = guest_frames(cython.address(entry.act))
+        frames: object = guest_frames(cython.address(entry.act))
         if kind in _ERRORS:
             return _ERRORS[kind](frames)
         if 0 < kind < len(TRAP_KINDS):
@@ -655,21 +661,39 @@ def fault_detail(act: cython.pointer(Activation)) -> str:
 
 
 @cython.cfunc
-def guest_frames(act: cython.pointer(Activation)) -> tuple:
-    """The frames of a trapped activation, innermost first; stubs are left out."""
+def guest_frames(act: cython.pointer(Activation)) -> object:
+    """What finds out the frames of a trapped activation, innermost first; stubs are left out.
+
+    Most traps are caught without a look at them. The owners of their code are kept, so that it stays what it is.
+    """
     i: uint32_t
-    pcs: list = [act.trap_pc] if act.trap_pc and act.entry_sp else []
-    frames: list = []
+    sites: list = []
+    if act.trap_pc and act.entry_sp:
+        add_site(sites, act.trap_pc)
     for i in range(act.n_frames):
-        pcs.append(act.frames[i] - 1)  # inside the call instruction, not behind it
-    for pc in pcs:
+        add_site(sites, act.frames[i] - 1)  # inside the call instruction, not behind it
+    return partial(frames_of, sites) if sites else ()
+
+
+@cython.cfunc
+def add_site(sites: list, pc: uint64_t) -> cython.int:
+    """Add the owner of the code at a program counter, and that, unless it is a stub's."""
+    rec: cython.pointer(CodeRec) = find_code(pc)
+    if rec != cython.NULL and rec.func != NO_FUNC:
+        sites.append((codemap.owners.get(rec.owner), pc))
+    return 0
+
+
+def frames_of(sites: list[tuple[object, int]]) -> tuple[GuestFrame, ...]:
+    """Frames of (owner of the code, program counter), those of inlined calls included."""
+    frames: list = []
+    for owner, pc in sites:
         found: object = codemap.frames_at(pc)
-        if found is not None:
-            owner: object = codemap.owners.get(found[0])
-            label: object = None if owner is None else owner.label
+        if owner is not None and found is not None:
+            label: object = owner.label
             for func, offset in found[1]:
                 name: str = f"func[{func}]" if label is None else label(func)
-                frames.append(GuestFrame(func, name, offset, "" if owner is None else owner.name))
+                frames.append(GuestFrame(func, name, offset, owner.name))
     return tuple(frames[:MAX_TRAP_FRAMES])
 
 
@@ -788,6 +812,7 @@ def run_guest(
 
 
 @cython.cfunc
+@cython.exceptval(-1, check=False)
 def end_of_call(store: Store, entry: cython.pointer(Entry), trapped: uint32_t) -> cython.int:
     """Leave a call that did not simply return; raises what it ended with."""
     error: object = None
@@ -801,25 +826,40 @@ def end_of_call(store: Store, entry: cython.pointer(Entry), trapped: uint32_t) -
     finally:
         store.leave(entry)
     store.report(cython.cast(cython.pointer(FuncRec), entry.act.rec), error, entry.outermost)
-    raise error
+    # Not by ``raise``, which would add a frame of ours to the traceback: no reader wants it, and it takes its time.
+    PyErr_SetObject(type(error), error)
+    return -1
 
 
 @cython.cfunc
 @cython.inline
+@cython.exceptval(check=False)
 def end_entry(store: Store, entry: cython.pointer(Entry), trapped: uint32_t) -> cython.int:
-    """Leave a call that came back from machine code; raises what it ended with."""
+    """Leave a call that came back from machine code: 0, or -1 with what it ended with set as the error."""
     if trapped or store.in_flight is not None:
-        return end_of_call(store, entry, trapped)
+        unlucky: end_of_call_t = end_of_call
+        return cython.cast(raw_end_of_call_t, unlucky)(store, entry, trapped)
     store.leave(entry)
     if entry.outermost:
         if store.reported is not None:
             store.reported = None
             store.attend()
-        deliver_events(store)
+        if has_events(store):
+            lucky: after_call_t = after_call
+            return cython.cast(raw_after_call_t, lucky)(store)
     return 0
 
 
 @cython.cfunc
+@cython.exceptval(-1, check=False)
+def after_call(store: Store) -> cython.int:
+    """Deliver what a call has recorded."""
+    store.deliver()
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
 def end_machine_call(
     store: Store, rec: cython.pointer(FuncRec), entry: cython.pointer(Entry), trapped: uint32_t
 ) -> cython.int:
@@ -840,7 +880,8 @@ def run_entry(store: Store, rec: cython.pointer(FuncRec), cells: cython.p_void) 
     entry: Entry
     store.enter(cython.address(entry))
     entry.act.rec = rec
-    return end_entry(store, cython.address(entry), run_guest(store.exec, entry.block, rec, cells))
+    trapped: uint32_t = run_guest(store.exec, entry.block, rec, cells)
+    return end_entry(store, cython.address(entry), trapped)
 
 
 builtin_table[BUILTIN_POLL] = cython.cast(cython.p_void, poll_builtin)

@@ -398,3 +398,27 @@ def test_without_code_memory_calls_stay_generic():
         assert function.path == "quick"
     finally:
         execmem.limit_arena(None)
+
+
+# ---- what a trap costs, and brings ----
+
+
+@pytest.mark.parametrize("calls", ["machine", "generic"])
+def test_a_trap_knows_its_frames_when_everything_else_is_gone(calls):
+    """They are found out late, so the exception keeps the code; its traceback has no frames of the machinery."""
+    source = """(module (func $inner (param i32) (result i32) (i32.div_s (i32.const 1) (local.get 0)))
+      (func (export "outer") (param i32) (result i32) (i32.add (i32.const 1) (call $inner (local.get 0)))))"""
+    instance = stratavm.load(source, calls=calls)
+    outer = instance.exports.outer
+    for _ in range(CALLS):
+        outer(1)
+    assert outer.path == ("machine" if calls == "machine" else "quick")
+    with pytest.raises(stratavm.Trap) as caught:
+        outer(0)
+    names = [entry.name for entry in caught.traceback]
+    assert names[0] == "test_a_trap_knows_its_frames_when_everything_else_is_gone"
+    assert len(names) == (1 if calls == "machine" else 2)
+    error = caught.value
+    del instance, outer, caught
+    gc.collect()
+    assert [f.name for f in error.frames] == ["inner", "outer"] and error.frames is error.frames
