@@ -26,6 +26,7 @@ ENVIRONMENTS: Final[tuple[tuple[float, dict[str, str]], ...]] = (
 )
 """Share of the time, and what the environment switches on: every poll taken, few registers and garbage in the dead
 ones, every form and every allocation verified."""
+START: Final = "the start"
 HANG_SECONDS: Final = 60
 """No seed takes so long."""
 SEEDS_PER_CHILD: Final = 100_000
@@ -131,11 +132,13 @@ def work(names: list[str], firsts: count[int], plan: Plan, report: Report) -> No
             if result.returncode < 0 or (result.returncode and "finding" not in result.stdout):
                 last = _last(result.stdout)
                 report.problem(f"CRASH {result.returncode} after {last}{switched}\n{result.stderr[-2000:]}")
+                if last == START:
+                    return  # it does not start at all: so would the next
 
 
 def _last(text: str | bytes | None) -> str:
     lines = (text.decode() if isinstance(text, bytes) else text or "").splitlines()
-    return next((line for line in reversed(lines) if line.startswith("seed ")), "the start")
+    return next((line for line in reversed(lines) if line.startswith("seed ")), START)
 
 
 if __name__ == "__main__":

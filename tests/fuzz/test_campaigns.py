@@ -92,12 +92,13 @@ def test_every_environment_gets_its_share_of_all_processes(jobs):
 
 
 def test_a_child_that_dies_is_a_finding_and_the_next_goes_on(monkeypatch, capsys):
-    """The last seed is named with its environment; findings and counts of the others are added up."""
+    """The last seed is named with its environment; counts are added up; a child that cannot start is the last."""
     answers = iter(
         [
             subprocess.CompletedProcess([], -11, "seed tiers 7\n", "core dumped"),
             subprocess.TimeoutExpired([], 1, b"seed bytes 100001\n"),
             subprocess.CompletedProcess([], 1, "finding tiers seed 9: wrong\ncount tiers ran 5\n", ""),
+            subprocess.CompletedProcess([], 1, "", "no module"),
         ]
     )
     commands = []
@@ -113,16 +114,17 @@ def test_a_child_that_dies_is_a_finding_and_the_next_goes_on(monkeypatch, capsys
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     report = Report()
-    work(["tiers"], count(1, 100_000), [(4.0, {"STRATA_POLL": "always"})], report)
-    assert [command[0] for command, _ in commands] == ["1", "100001", "200001"]
+    work(["tiers"], count(1, 100_000), [(40.0, {"STRATA_POLL": "always"})], report)
+    assert [command[0] for command, _ in commands] == ["1", "100001", "200001", "300001"]
     assert {poll for _, poll in commands} == {"always"}
     assert report.counts == {"tiers ran": 5}
     assert [problem.split("\n")[0] for problem in report.problems] == [
         "CRASH -11 after seed tiers 7 STRATA_POLL=always",
         "HANG after seed bytes 100001 STRATA_POLL=always",
         "finding tiers seed 9: wrong STRATA_POLL=always",
+        "CRASH 1 after the start STRATA_POLL=always",
     ]
-    assert capsys.readouterr().out.count("STRATA_POLL") == 3
+    assert capsys.readouterr().out.count("STRATA_POLL") == 4
 
 
 def test_time_is_divided_by_shares(monkeypatch, capsys):

@@ -1,20 +1,27 @@
-"""Rewrite the lists of expected failures: ``python -m tests.spec oracle …``."""
+"""Rewrite the lists of expected failures: ``python -m tests.spec oracle …``; ``--compare`` compares with them."""
 
 import sys
 
 from stratavm.module.wast_runner import run_script
 from tests.conftest import find_spec_tests
-from tests.spec.suite import HOSTS, observed, scripts, write_list
+from tests.spec.suite import HOSTS, Expected, expected_failures, observed, scripts, write_list
 
 
-def main(tiers: list[str]) -> None:
-    """Run everything on each tier and write down what failed."""
+def main(arguments: list[str]) -> None:
+    """Run everything on each tier and write down what failed, or say what failed otherwise than written."""
     directory = find_spec_tests()
     if directory is None:
         raise SystemExit("official test suite not found: set STRATA_SPEC_TESTS to its directory")
+    comparing, tiers = "--compare" in arguments, [a for a in arguments if not a.startswith("-")]
     for tier in tiers or sorted({name.partition("-")[0] for name in HOSTS}):
         reports = {name: run_script(directory / name, HOSTS[tier](), name=name) for name in scripts(directory)}
-        print(write_list(tier, {name: observed(report) for name, report in reports.items()}))
+        found = {name: observed(report) for name, report in reports.items()}
+        if comparing:
+            expected = expected_failures(tier)
+            if wrong := [name for name in found if found[name] != expected.get(name, Expected())]:
+                raise SystemExit(f"{tier} differs from its list in {', '.join(wrong)}")
+        else:
+            print(write_list(tier, found))
         totals = [sum(getattr(r, kind) for r in reports.values()) for kind in ("passed", "failed", "skipped")]
         print("{} passed, {} failed, {} skipped".format(*totals))
 

@@ -24,6 +24,8 @@ HOSTS: Final[dict[str, Callable[[], WastHost]]] = {
     "jit0-naive": lambda: EngineHost(Config(strict=True, allocator="naive")),
     "jit0-bounded": lambda: EngineHost(Config(strict=True, memory_plan="bounded")),
     "jit1": lambda: EngineHost(Config(tier="jit1", strict=True)),
+    "jit1-naive": lambda: EngineHost(Config(tier="jit1", strict=True, allocator="naive")),
+    "jit1-bounded": lambda: EngineHost(Config(tier="jit1", strict=True, memory_plan="bounded")),
 }
 """Tier → a fresh host for one script. What follows a dash is a variant with the same list: ``oracle-reference`` is the
 oracle over its own state in plain Python, where no native code takes part."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from stratavm.module.wast_runner import format_report, run_script
@@ -30,6 +34,24 @@ def test_every_expected_failure_names_a_proposal_that_is_missing(tier):
         assert expected.failures > 0, script
         assert expected.proposals, script
         assert set(expected.proposals) <= FEATURES.keys() - READY, script
+
+
+HARSH = {"STRATA_CHECK": "2", "STRATA_REGS": "4", "STRATA_POISON": "1", "STRATA_POLL": "always"}
+"""Every form and allocation verified, few registers, garbage in the dead ones, every poll taken."""
+
+
+@pytest.mark.trace_slow
+def test_the_whole_suite_under_harsh_conditions(spec_dir, root):
+    """Level 1 in a process where everything is verified and nothing is easy: the same lists hold."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.spec", "--compare", "jit1"],
+        env={**os.environ, **HARSH, "STRATA_SPEC_TESTS": str(spec_dir), "PYTHONPATH": f"{root / 'src'}:{root}"},
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert int(done.stdout.split()[0]) > 30_000
 
 
 def test_the_suite_is_large_enough_to_mean_something(spec_dir):
