@@ -62,6 +62,9 @@ class ModuleCompiler:
         numbers = tuple(PLAN_GUARD if plan == "guard" else PLAN_BOUNDED for plan in plans)
         poison = options.poison or os.environ.get("STRATA_POISON") == "1"
         self.plan = ModulePlan(module, numbers, options.features, poison)
+        checked = PLAN_BOUNDED in numbers or options.scope is not EVERYWHERE
+        # Where every memory has a guard there are no checks; but a search counts the rewrites of all passes.
+        self.passes = tuple(name for name in options.passes if name != "checks" or checked)
         self._idle: list[Worker] = []
         self.stages_ns: dict[str, int] = dict.fromkeys(STAGES, 0)
 
@@ -71,7 +74,7 @@ class ModuleCompiler:
         try:
             worker = self._idle.pop()
         except IndexError:
-            pipeline = Pipeline(self.options.passes, self.options.scope) if self.options.passes else None
+            pipeline = Pipeline(self.passes, self.options.scope) if self.passes else None
             worker = Worker(self.plan, self.options.allocator, pipeline=pipeline, machine=self.options.machine)
         before = worker.stages_ns
         try:

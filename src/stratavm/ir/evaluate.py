@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from stratavm.base.errors import TRAP_KINDS, StrataError, Trap
 from stratavm.ir.ssa import IR_OPS, Ssa
+from stratavm.ir.text import CHECKED
 from stratavm.ir.view import NodeFields, SsaView
 from stratavm.spec.concrete import DOMAINS
 from stratavm.spec.domain import bound_type
@@ -100,11 +101,13 @@ class Evaluation:
 
     def access(self, row: Row, node: NodeFields) -> Any:
         """A load or store."""
-        _, _, _, a, b, c = node
+        _, _, flags, a, b, c = node
         offset, index, _ = self.view.memargs[c]
         memory, access = self.instance.memories[index], row.access
         assert access is not None
         address = self.values[a] + offset
+        if flags & CHECKED and address + access.bytes > len(memory):
+            raise AssertionError(f"{row.mnemonic} at {address:#x} is marked as checked, the memory ends before")
         if access.store:
             memory.write(address, (self.values[b] & (1 << 8 * access.bytes) - 1).to_bytes(access.bytes, "little"))
             return POISON

@@ -22,6 +22,7 @@ PASSES: Final[dict[str, str]] = {
     "fold": "constants, identities, cheaper operations, branches on negations",
     "share": "value numbering: what was computed before is not computed again",
     "loads": "loads and global.get that nothing can have changed; values just stored",
+    "checks": "bounds of a memory that an earlier access of the same address proved (bounded plan)",
     "licm": "what a loop computes from values of outside is computed before it",
 }
 """Passes of the SSA form by name."""

@@ -59,6 +59,7 @@ cdef enum IrOp:
 
 cdef enum NodeFlag:  # Node.flags
     NF_WIDE = 1
+    NF_CHECKED = 2        # of a load or store: an access that dominates it proved that it is within the memory
 
 cdef enum BlockFlag:
     BF_LOOP_HEADER = 1

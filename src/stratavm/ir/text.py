@@ -10,6 +10,8 @@ from stratavm.spec.index import BY_ID
 
 NAMES: dict[int, str] = {number: name for name, number in IR_OPS.items()}
 LOOP_HEADER = 1
+CHECKED = 2
+"""``NF_CHECKED``: an access whose bounds another one proved."""
 
 
 def op_name(op: int) -> str:
@@ -77,6 +79,7 @@ def _operands(view: SsaView, node: NodeFields) -> list[str]:
     if name is None and BY_ID[op].access is not None:
         offset, memory, _ = view.memargs[c]
         words.append(f"[{offset}{f' memory {memory}' if memory else ''}]")
+        words += ["checked"] * (flags & CHECKED != 0)
     elif c != NOTHING and 2 not in fields:
         words.append(f"[{c}]")
     return words

@@ -70,7 +70,7 @@ from cython.cimports.stratavm.codegen.x64.pseudo import (
 )
 from cython.cimports.stratavm.codegen.x64.select_base import class_of, width_of
 from cython.cimports.stratavm.codegen.x64.target import MemoryPlan
-from cython.cimports.stratavm.ir.ssa import T_I64, MemArg, Node
+from cython.cimports.stratavm.ir.ssa import NF_CHECKED, T_I64, MemArg, Node
 from cython.cimports.stratavm.runtime._gen_layout import (
     BUILTIN_MEMORY_GROW,
     BUILTIN_TABLE_GROW,
@@ -171,6 +171,20 @@ class MemorySelector(NumericSelector):
         self.via_address(NO_VREG, 0, MEMDEF_BYTES)
         return self.trap_if(CC_A, TRAP_MEMORY_OUT_OF_BOUNDS)
 
+    def inside(
+        self,
+        address: uint32_t,
+        memarg: cython.pointer(MemArg),
+        memory: cython.pointer(MemoryPlan),
+        bytes: uint32_t,
+    ) -> cython.bint:
+        """Whether a constant address lies in the memory's declared minimum: no instance has less."""
+        return (
+            self.is_const(address)
+            and self.const_bits(address) <= U32_MAX
+            and self.const_bits(address) + memarg.offset + bytes <= memory.min_bytes
+        )
+
     def load(self, n: uint32_t) -> cython.int:
         """Every scalar load."""
         return self.access(n, RULE_ROW[self.ssa.nodes[n].op], NO_VREG, False, 0)
@@ -196,7 +210,8 @@ class MemorySelector(NumericSelector):
                 raise Unsupported("64-bit memory addresses", feature="memory64")
         flags: uint32_t = MI_TRAPS | MI_EFFECT
         if memory.plan == PLAN_BOUNDED:
-            self.check_bounds(at.a, memarg, RULE_EXTRA[at.op])
+            if not at.flags & NF_CHECKED and not self.inside(at.a, memarg, memory, RULE_EXTRA[at.op]):
+                self.check_bounds(at.a, memarg, RULE_EXTRA[at.op])
             flags = MI_EFFECT
         index[0] = NO_VREG
         disp[0] = 0

@@ -22,6 +22,7 @@ cdef struct MemoryPlan:
     uint32_t plan         # PLAN_GUARD or PLAN_BOUNDED
     uint32_t page_shift
     uint32_t is64
+    uint64_t min_bytes    # no instance's memory is smaller
 
 cdef class ModulePlan:
     cdef TypePlan* types

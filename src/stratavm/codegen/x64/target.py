@@ -141,3 +141,4 @@ class ModulePlan:
             at.plan = plans[i] if i < len(plans) else PLAN_GUARD
             at.page_shift = m.page_shift
             at.is64 = m.limits.is64
+            at.min_bytes = cython.cast(uint64_t, m.limits.minimum) << m.page_shift

@@ -30,7 +30,7 @@ cdef class Values(Identities):
     cdef uint32_t now_memory, now_globals
     cdef uint32_t block
     cdef uint32_t flags       # VF_*
-    cdef public uint64_t folded, shared, loads   # counts since creation: for the ablation rows
+    cdef public uint64_t folded, shared, loads, checks   # counts since creation: for the ablation rows
 
     cdef int simplify(self) except -1 nogil
     cdef int reserve(self) except -1 nogil
@@ -38,6 +38,8 @@ cdef class Values(Identities):
     cdef uint32_t rewrite(self, uint32_t index) except? 0xFFFFFFFF nogil
     cdef uint32_t pure(self, Node* node) except? 0xFFFFFFFF nogil
     cdef uint32_t load(self, Node* node) except? 0xFFFFFFFF nogil
+    cdef uint32_t access(self, Node* node) except? 0xFFFFFFFF nogil
+    cdef int check(self, Node* node) except -1 nogil
     cdef uint32_t effect(self, Node* node) except? 0xFFFFFFFF nogil
     cdef uint32_t find(self, uint16_t op, uint8_t type, uint32_t a, uint32_t b, uint32_t c, uint32_t epoch) noexcept nogil
     cdef int learn(self, uint16_t op, uint8_t type, uint32_t a, uint32_t b, uint32_t c, uint32_t epoch, uint32_t value) except -1 nogil

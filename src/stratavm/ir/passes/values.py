@@ -19,7 +19,9 @@ from cython.cimports.stratavm.ir.ssa import (
     BF_LOOP_HEADER,
     IR_BR_IF,
     IR_CONST,
+    IR_NOP,
     IR_POLL,
+    NF_CHECKED,
     NO_VALUE,
     MemArg,
     Node,
@@ -45,7 +47,7 @@ from cython.cimports.stratavm.spec._gen_ops import (
     OP_I64_STORE,
     OP_MEMORY_SIZE,
 )
-from cython.cimports.stratavm.spec._gen_optables import OP_FLAGS
+from cython.cimports.stratavm.spec._gen_optables import OP_ACCESS, OP_FLAGS
 
 from stratavm.ir.prune import Pruner
 from stratavm.ir.scope import UNLIMITED
@@ -58,12 +60,12 @@ PROBES = cython.declare(cython.int, 12)
 VF_FOLD = cython.declare(uint32_t, 1)
 VF_SHARE = cython.declare(uint32_t, 2)
 VF_LOADS = cython.declare(uint32_t, 4)
-
 VF_WRONG = cython.declare(uint32_t, 8)
+VF_CHECKS = cython.declare(uint32_t, 16)
 REDUCTIONS = cython.declare(cython.int, 6)
 """Identities applied to one node, one after the other."""
 
-SWITCHES = {"fold": 1, "share": 2, "loads": 4, "wrong": 8}
+SWITCHES = {"fold": 1, "share": 2, "loads": 4, "wrong": 8, "checks": 16}
 """What can be switched off alone, for ablation and for finding a culprit. ``wrong`` is for the tests of the bisection:
 it turns rotations the other way, and no configuration can name it."""
 KINDS = {number: name for name, number in SWITCHES.items()}
@@ -251,11 +253,11 @@ class Values(Identities):
         epoch: uint32_t = self.now_globals if node.op == OP_GLOBAL_GET else self.now_memory
         where: cython.pointer(MemArg)
         if not self.flags & VF_LOADS or self.spent >= self.budget:
-            return self.emit(node)
+            return self.access(node)
         if OP_FLAGS[node.op] & OF_LOAD:
             where = cython.address(self.ssa.memargs[node.c])
             if where.offset >> 32:
-                return self.emit(node)
+                return self.access(node)
             a = node.a
             b = cython.cast(uint32_t, where.offset)
             c = where.memory
@@ -264,13 +266,13 @@ class Values(Identities):
             self.loads += 1
             self.rewrote(VF_LOADS)
             return value
-        value = self.emit(node)
+        value = self.access(node)
         self.learn(node.op, node.type, a, b, c, epoch, value)
         return value
 
     def effect(self, node):
         """What writes, calls or polls: ends epochs; a whole store and a global.set tell what a load will find."""
-        value: uint32_t = self.emit(node)
+        value: uint32_t = self.access(node)
         load: uint16_t = 0
         where: cython.pointer(MemArg)
         self.epochs += 2
@@ -303,6 +305,40 @@ class Values(Identities):
             return value
         self.now_globals = self.epochs
         return value
+
+    def access(self, node):
+        """Emit what loads, stores or acts. An access that cannot be out of bounds any more is marked: memories only
+        grow, so that a check that passed holds for good, across calls and polls too."""
+        if self.flags & VF_CHECKS and node.op < 0x8000 and OP_FLAGS[node.op] & (OF_LOAD | OF_STORE):
+            self.check(node)
+        return self.emit(node)
+
+    def check(self, node):
+        """Find an access of the same base that reaches at least as far; without one, this is what others find."""
+        where: cython.pointer(MemArg) = cython.address(self.ssa.memargs[node.c])
+        end: uint64_t = where.offset + OP_ACCESS[node.op]
+        entry: cython.pointer(Entry)
+        probes: cython.int
+        at: uint32_t
+        if where.offset >> 32 or end >> 32:
+            return 0
+        at = self.heads[self.hash(IR_NOP, node.a, 0, where.memory, 0)]
+        for probes in range(PROBES):
+            if at == NO_VALUE or self.spent >= self.budget:
+                break
+            entry = cython.address(self.entries[at])
+            if (
+                entry.op == IR_NOP
+                and entry.a == node.a
+                and entry.c == where.memory
+                and entry.value >= end
+                and self.tree.dominates(entry.block, self.block)
+            ):
+                node.flags |= NF_CHECKED
+                self.checks += 1
+                return self.rewrote(VF_CHECKS)
+            at = entry.next
+        return self.learn(IR_NOP, 0, node.a, 0, where.memory, 0, cython.cast(uint32_t, end))
 
     # ---- what the identities build ----
 
