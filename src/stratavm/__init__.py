@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False  # true for type checkers only, which read what follows
 if TYPE_CHECKING:
+    from stratavm.base.errors import AllocatorFault as AllocatorFault
     from stratavm.base.errors import Closed as Closed
     from stratavm.base.errors import DeadlineExceeded as DeadlineExceeded
     from stratavm.base.errors import DecodeError as DecodeError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from stratavm.base.errors import LinkError as LinkError
     from stratavm.base.errors import ModuleError as ModuleError
     from stratavm.base.errors import ParseError as ParseError
+    from stratavm.base.errors import PoolExhausted as PoolExhausted
     from stratavm.base.errors import ResourceLimit as ResourceLimit
     from stratavm.base.errors import StackOverflow as StackOverflow
     from stratavm.base.errors import StoreBusy as StoreBusy
@@ -35,12 +37,14 @@ if TYPE_CHECKING:
     from stratavm.engine import Global as Global
     from stratavm.engine import HostSpec as HostSpec
     from stratavm.engine import Instance as Instance
+    from stratavm.engine import InstancePre as InstancePre
     from stratavm.engine import Linker as Linker
     from stratavm.engine import Memory as Memory
     from stratavm.engine import Module as Module
     from stratavm.engine import Store as Store
     from stratavm.engine import Table as Table
     from stratavm.engine.load import load as load
+    from stratavm.runtime.limits import PoolConfig as PoolConfig
     from stratavm.runtime.limits import StoreLimits as StoreLimits
     from stratavm.wasi import Wasi as Wasi
 
@@ -56,6 +60,7 @@ _EXPORTS: dict[str, str] = {
             "Global",
             "HostSpec",
             "Instance",
+            "InstancePre",
             "Linker",
             "Memory",
             "Module",
@@ -67,6 +72,7 @@ _EXPORTS: dict[str, str] = {
     **{
         name: f"stratavm.base.errors.{name}"
         for name in (
+            "AllocatorFault",
             "Closed",
             "DeadlineExceeded",
             "DecodeError",
@@ -77,6 +83,7 @@ _EXPORTS: dict[str, str] = {
             "LinkError",
             "ModuleError",
             "ParseError",
+            "PoolExhausted",
             "ResourceLimit",
             "StackOverflow",
             "StoreBusy",
@@ -86,6 +93,7 @@ _EXPORTS: dict[str, str] = {
             "ValidationError",
         )
     },
+    "PoolConfig": "stratavm.runtime.limits.PoolConfig",
     "StoreLimits": "stratavm.runtime.limits.StoreLimits",
     "Wasi": "stratavm.wasi.Wasi",
 }

@@ -169,6 +169,14 @@ class ResourceLimit(StrataError):
         super().__init__(message)
 
 
+class PoolExhausted(ResourceLimit):
+    """Every slot of the engine's pool of memories is in use."""
+
+
+class AllocatorFault(StrataError):
+    """A memory allocator of the embedder broke its contract: what it gave would not keep guests inside."""
+
+
 class ModuleLimit(DecodeError, ResourceLimit):
     """A module is over a limit of the decoder; ``limit`` names the field of ``module.limits.Limits``."""
 

@@ -5,6 +5,7 @@ from stratavm.engine.engine import Engine
 from stratavm.engine.func import Func
 from stratavm.engine.host import Caller, HostSpec
 from stratavm.engine.instance import Instance
+from stratavm.engine.instance_pre import InstancePre
 from stratavm.engine.linker import Linker
 from stratavm.engine.load import load
 from stratavm.engine.memory import Memory
@@ -20,6 +21,7 @@ __all__ = [
     "Global",
     "HostSpec",
     "Instance",
+    "InstancePre",
     "Linker",
     "Memory",
     "Module",

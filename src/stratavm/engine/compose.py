@@ -12,6 +12,7 @@ from stratavm.engine.config import Config
 from stratavm.engine.ports import GrowthLimiter, Logger, NoLimiter, PythonLogger
 from stratavm.ir.scope import EVERYWHERE, Scope
 from stratavm.module.valid import ValidModule
+from stratavm.runtime.allocator import MappedMemories, MemoryAllocator
 from stratavm.runtime.core import Runtime
 from stratavm.tiers.tier import CompileExecutor, Tier, TierModule
 
@@ -35,7 +36,7 @@ def services(config: Config) -> Services:
     """What an engine is made of, by type."""
     box = Services(LEVELS).value(Config, config)
     box.singleton(Bus, make_bus).singleton(Logger, PythonLogger).singleton(GrowthLimiter, NoLimiter)
-    box.singleton(ModuleCache, NoModuleCache)
+    box.singleton(ModuleCache, NoModuleCache).singleton(MemoryAllocator, make_allocator)
     if config.tier == "oracle":
         return box.singleton(Runtime, make_runtime).singleton(Tier, OracleOnDemand)
     box.value(Scope, EVERYWHERE).singleton(CompileExecutor, make_executor)
@@ -60,16 +61,26 @@ def make_bus(logger: Logger) -> Bus:
     return bus
 
 
-def make_runtime(bus: Bus) -> Runtime:
+def make_allocator(config: Config, bus: Bus) -> MemoryAllocator:
+    """A mapping for each memory, or a pool of slots."""
+    if config.pool is None:
+        return MappedMemories()
+    from stratavm.runtime.pool import Pool
+
+    pool: MemoryAllocator = Pool(config.pool, config.memory_plan == "guard", bus)
+    return pool
+
+
+def make_runtime(bus: Bus, allocator: MemoryAllocator) -> Runtime:
     """A runtime without machine code."""
-    return Runtime(bus=bus)
+    return Runtime(None, bus, allocator)
 
 
-def make_native_runtime(bus: Bus) -> Runtime:
+def make_native_runtime(bus: Bus, allocator: MemoryAllocator) -> Runtime:
     """A runtime with the stubs of this processor."""
     from stratavm.tiers.jit.tier import machine_stubs
 
-    return Runtime(machine_stubs(), bus)
+    return Runtime(machine_stubs(), bus, allocator)
 
 
 def make_executor() -> CompileExecutor:

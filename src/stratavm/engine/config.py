@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
 from stratavm.module.limits import DEFAULT_LIMITS, Limits
+from stratavm.runtime.limits import PoolConfig
 from stratavm.spec.features import FEATURES, READY
 
 TierName: TypeAlias = Literal["jit0", "jit1", "oracle"]
@@ -29,6 +30,9 @@ class Config:
         memory_plan: ``guard`` lets the MMU check bounds (8 GiB of address space per memory), ``bounded`` checks in
         code.
         max_memory_bytes: cap on each linear memory, or None.
+        pool: reserve slots for linear memories beforehand; None maps each memory when it is made.
+        memory_images: lay data segments out in a file that instances map, where it pays (from the second instance of
+            a module on).
         allocator: register allocator of ``jit0``.
         passes: passes that ``jit1`` runs (``stratavm.ir.pipeline.PASSES``); None means all.
         machine_passes: passes of the machine level that ``jit1`` runs (``codegen.worker.MACHINE_PASSES``); None
@@ -49,6 +53,8 @@ class Config:
     machine_passes: tuple[str, ...] | None = None
     calls: Calls = "machine"
     threads: int = 0
+    pool: PoolConfig | None = None
+    memory_images: bool = True
 
     def __post_init__(self) -> None:
         _one_of("tier", self.tier, TIERS)

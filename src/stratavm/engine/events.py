@@ -56,6 +56,24 @@ class ModuleCompiled(Event):
 
 
 @event
+class ImageLaidOut(Event):
+    """A memory's data segments were laid out for instances to map: ``bytes`` of them, in ``runs`` mappings."""
+
+    module: str
+    memory: int
+    runs: int
+    bytes: int
+
+
+@event
+class ImageRefused(Event):
+    """The kernel gives no file for an image: instances of the module copy their data segments."""
+
+    module: str
+    error: str
+
+
+@event
 class StoreCreated(Event):
     """A store was made; the source is the store."""
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from stratavm.base.errors import LinkError
 from stratavm.engine.engine import Engine, default_engine
-from stratavm.engine.events import ImportDefined, InstanceCreated, InstantiationFailed, describe, report_failure
+from stratavm.engine.events import ImportDefined
 from stratavm.engine.func import Func
 from stratavm.engine.host import Caller, HostSpec, raw_spec
 from stratavm.engine.hostcall import TypedHost
 from stratavm.engine.instance import Instance
+from stratavm.engine.instance_pre import Binder, InstancePre, reporting_start
 from stratavm.engine.memory import Memory
 from stratavm.engine.module import Module
 from stratavm.engine.objects import Global, Table
@@ -20,7 +22,7 @@ from stratavm.engine.types import describe_extern
 from stratavm.engine.values import signature
 from stratavm.module.model import Import
 from stratavm.runtime.host import HostFunction
-from stratavm.runtime.link import instantiate
+from stratavm.runtime.link import check_import
 from stratavm.spec.types import FuncType
 
 Importable: TypeAlias = "Func | Memory | Table | Global | HostSpec | Callable[..., Any]"
@@ -63,73 +65,93 @@ class Linker:
             Trap: an initialiser or the start function trapped.
             ResourceLimit: the store's limits do not allow it.
         """
-        try:
-            instance = self._instantiate(store, module)
-        except BaseException as error:
-            if store.source.hears(InstantiationFailed):
-                store.source.emit(InstantiationFailed(module.name, describe(error)))
-            report_failure(store.source, f"{module.name} (start)", error)
-            raise
-        if store.source.hears(InstanceCreated):
-            store.source.emit(InstanceCreated(instance.native.number, module.name))
-        else:
-            store.bus.drain()
-        return instance
+        with reporting_start(store, module):
+            return InstancePre(module, self._resolved(module)).start(store)
 
-    def _instantiate(self, store: Store, module: Module) -> Instance:
-        if module.engine is not store.engine:
-            # Its code relies on the memory plan, type ids and stubs of its engine: with others it leaves the sandbox.
-            raise LinkError(f"module {module.name} and the store belong to different engines")
-        caller = Caller()
-        imports = [self._resolve(store, wanted, caller) for wanted in module.model.imports]
+    def instantiate_pre(self, module: Module) -> InstancePre:
+        """Resolve and check a module's imports once, for any number of instances in any stores of its engine.
 
-        def created(native: Any) -> None:
-            caller.bind(Instance(store, module, native))
+        Later definitions do not change it. Where it pays, data segments are laid out for instances to map.
 
-        native = instantiate(
-            store.native,
-            module.valid,
-            module.code,
-            imports,
-            name=module.name,
-            memory_plan=store.engine.config.memory_plan,
-            created=created,
-        )
-        instance = caller.instance
-        assert instance.native is native
-        return instance
+        Raises:
+            LinkError: an import is missing or of another type, or the linker and the module differ in their engine.
+        """
+        if module.engine is not self.engine:
+            raise LinkError(f"module {module.name} and the linker belong to different engines")
+        pre = InstancePre(module, self._resolved(module))
+        module.images(at_once=True)
+        return pre
 
-    def _resolve(self, store: Store, wanted: Import, caller: Caller) -> Any:
-        """The runtime object for one import."""
+    def _resolved(self, module: Module) -> list[Binder]:
+        """How to get each import in a store."""
+        return [self._resolve(module, wanted) for wanted in module.model.imports]
+
+    def _resolve(self, module: Module, wanted: Import) -> Binder:
+        """One import: looked up, and checked as far as no store is needed."""
+        where = f"{wanted.module}.{wanted.name}"
         try:
             item = self._items[wanted.module, wanted.name]
         except KeyError:
             raise LinkError(
-                f"unknown import {wanted.module}.{wanted.name}: "
-                f"{wanted.kind} {describe_extern(wanted.type)} is not defined"
+                f"unknown import {where}: {wanted.kind} {describe_extern(wanted.type)} is not defined"
             ) from None
         if isinstance(item, (Func, Memory, Table, Global)):
-            if item.store is not store:
-                raise LinkError(f"{wanted.module}.{wanted.name} belongs to another store")
-            return item.native
+            return _Owned.checked(module, wanted, item)
         if not isinstance(item, HostSpec) and not callable(item):
-            raise LinkError(
-                f"{wanted.module}.{wanted.name} is defined as a {type(item).__name__}, which cannot be imported"
-            )
+            raise LinkError(f"{where} is defined as a {type(item).__name__}, which cannot be imported")
         if not isinstance(wanted.type, FuncType):
             raise LinkError(
-                f"incompatible import type for {wanted.module}.{wanted.name}: "
-                f"expected {describe_extern(wanted.type)}, found a function"
+                f"incompatible import type for {where}: expected {describe_extern(wanted.type)}, found a function"
             )
-        return _host(item, f"{wanted.module}.{wanted.name}", wanted.type, store, caller)
+        if not isinstance(item, HostSpec):
+            return _Host(where, wanted.type, item)
+        if wanted.type != item.type:
+            expected, found = signature("", wanted.type), signature("", item.type)
+            raise LinkError(f"incompatible import type for {where}: expected {expected}, found {found}")
+        return _Spec(where, item)
 
 
-def _host(item: Any, name: str, wanted: FuncType, store: Store, caller: Caller) -> HostFunction:
-    """A host function for an import."""
-    if not isinstance(item, HostSpec):
-        return TypedHost(store, wanted, item, name, caller)
-    if wanted != item.type:
-        raise LinkError(
-            f"incompatible import type for {name}: expected {signature('', wanted)}, found {signature('', item.type)}"
-        )
-    return HostFunction(store.native, item.type, raw_spec(item, caller), name)
+@dataclass(frozen=True, slots=True)
+class _Owned:
+    """An object of a store, for instances in that store."""
+
+    where: str
+    item: Func | Memory | Table | Global
+
+    @classmethod
+    def checked(cls, module: Module, wanted: Import, item: Func | Memory | Table | Global) -> _Owned:
+        """One whose type fits now."""
+        if module.engine is item.store.engine:
+            check_import(item.store.native, module.model, wanted, item.native, module.engine.config.memory_plan)
+        return cls(f"{wanted.module}.{wanted.name}", item)
+
+    def bind(self, store: Store, caller: Caller) -> Any:
+        """The runtime's object; its type is checked again by the runtime, since sizes change."""
+        if self.item.store is not store:
+            raise LinkError(f"{self.where} belongs to another store")
+        return self.item.native
+
+
+@dataclass(frozen=True, slots=True)
+class _Host:
+    """A Python callable, for instances in every store."""
+
+    where: str
+    type: FuncType
+    function: Callable[..., Any]
+
+    def bind(self, store: Store, caller: Caller) -> Any:
+        """A host function of the store."""
+        return TypedHost(store, self.type, self.function, self.where, caller)
+
+
+@dataclass(frozen=True, slots=True)
+class _Spec:
+    """A ``HostSpec``, for instances in every store."""
+
+    where: str
+    spec: HostSpec
+
+    def bind(self, store: Store, caller: Caller) -> Any:
+        """A host function of the store."""
+        return HostFunction(store.native, self.spec.type, raw_spec(self.spec, caller), self.where)

@@ -144,12 +144,12 @@ class Memory:
     @cython.exceptval(-1, check=False)
     def place(self, address: object, count: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """The offset of ``count`` bytes; traps unless they are inside."""
-        at: uint64_t
-        check(self)
-        if count < 0 or address < 0 or address > self.m.d.bytes:
-            raise self.m.out_of_bounds(address, count)
-        at = address
-        if cython.cast(uint64_t, count) > self.m.d.bytes - at:
+        at: uint64_t = 0
+        outside: cython.bint = count < 0 or address < 0 or address > self.m.d.bytes
+        if not outside:
+            at = address
+        check(self)  # last: the address may have been an object that ran anything
+        if outside or not self.m.inside(at, count):
             raise self.m.out_of_bounds(address, count)
         return at
 
@@ -199,10 +199,10 @@ class Memory:
             Trap: there is no zero byte.
             UnicodeDecodeError: it is not text of that encoding.
         """
-        at: cython.Py_ssize_t = self.place(address, 0)
+        most: uint64_t = self.m.d.bytes if limit is None else min(max(0, limit), self.m.d.bytes)
+        at: uint64_t = self.place(address, 0)
         start: cython.p_char = self.m.d.base + at
-        left: object = len(self) - address
-        size: cython.size_t = left if limit is None or limit > left else max(0, limit)
+        size: cython.size_t = min(most, self.m.d.bytes - at)
         end: cython.p_char = cython.cast(cython.p_char, memchr(start, 0, size))
         if end == cython.NULL:
             raise self.m.out_of_bounds(address, size + 1)

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 from stratavm.base.errors import StrataError, Unsupported, ValidationError
 from stratavm.engine.cache import LoadedModule, ModuleCache
 from stratavm.engine.engine import Engine, default_engine
-from stratavm.engine.events import ModuleCompiled, ModuleLoaded, ModuleRefused, describe
+from stratavm.engine.events import (
+    ImageLaidOut,
+    ImageRefused,
+    ModuleCompiled,
+    ModuleLoaded,
+    ModuleRefused,
+    describe,
+)
 from stratavm.engine.report import CompileReport
 from stratavm.engine.source import Source, SourceLike, read_source
 from stratavm.module.decode import decode
@@ -19,6 +26,7 @@ from stratavm.module.model import Export, Import
 from stratavm.module.model import Module as Model
 from stratavm.module.valid import ValidModule
 from stratavm.module.validate import validate
+from stratavm.runtime.image import NO_IMAGES, Images, make_images
 from stratavm.spec.types import ExternType
 
 if TYPE_CHECKING:
@@ -92,6 +100,8 @@ class Module:
         self.model: Model = loaded.model
         self.valid: ValidModule = loaded.valid
         self.code: TierModule = loaded.code
+        self._images: Images | None = None
+        self._uses = 0
         source = self.engine.source
         if source.hears(ModuleLoaded):
             source.emit(ModuleLoaded(self.name, len(self.model.functions), len(self.model.binary)))
@@ -132,6 +142,32 @@ class Module:
             "tag": model.tag_types,
         }
         return spaces[export.kind][export.index]
+
+    def images(self, *, at_once: bool = False) -> Images:
+        """What memories of the module's instances begin with: laid out at the second instance, or ``at_once``."""
+        if self._images is None:
+            self._uses += 1
+            if not self.engine.config.memory_images:
+                self._images = NO_IMAGES
+            elif at_once or self._uses > 1:
+                self._images = self._lay_out()
+            else:
+                return NO_IMAGES
+        return self._images
+
+    def _lay_out(self) -> Images:
+        """Write the images; data segments are copied as ever where the kernel gives no files."""
+        source = self.engine.source
+        try:
+            images = make_images(self.model)
+        except OSError as error:
+            if source.hears(ImageRefused):
+                source.emit(ImageRefused(self.name, describe(error)))
+            return NO_IMAGES
+        for memory, image in images.by_memory.items():
+            if source.hears(ImageLaidOut):
+                source.emit(ImageLaidOut(self.name, memory, len(image.runs), sum(size for _, size, _ in image.runs)))
+        return images
 
     @property
     def code_bytes(self) -> int:

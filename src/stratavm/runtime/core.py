@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stratavm.base.events import Bus
 from stratavm.runtime import builtin_calls, events, host  # noqa: F401 - both fill the builtin table before any store exists
+from stratavm.runtime.allocator import MappedMemories, MemoryAllocator
 from stratavm.runtime.stubs import Stubs
 from stratavm.runtime.typeids import TypeIds
 
@@ -12,12 +13,15 @@ class Runtime:
     """The engine-wide part of the runtime.
 
     Attributes: ``types`` gives canonical type ids; ``stubs`` is None where no machine code runs (the oracle alone);
-    ``bus`` is where the events of its stores go.
+    ``bus`` is where the events of its stores go; ``allocator`` gives memories their address space.
     """
 
-    __slots__ = ("bus", "stubs", "types")
+    __slots__ = ("allocator", "bus", "stubs", "types")
 
-    def __init__(self, stubs: Stubs | None = None, bus: Bus | None = None) -> None:
+    def __init__(
+        self, stubs: Stubs | None = None, bus: Bus | None = None, allocator: MemoryAllocator | None = None
+    ) -> None:
+        self.allocator = allocator or MappedMemories()
         self.types = TypeIds()
         self.stubs = stubs
         self.bus = bus or Bus()

@@ -104,6 +104,39 @@ class StoreClosed(Event):
     never_drop = True
 
 
+@event
+class SlotTaken(Event):
+    """A memory got a slot of the engine's pool; ``in_use`` slots have a memory now."""
+
+    slot: int
+    in_use: int
+
+
+@event
+class SlotReturned(Event):
+    """Nobody uses a slot's memory any more: it was wiped, and is free."""
+
+    slot: int
+    in_use: int
+
+
+@event
+class SlotRetired(Event):
+    """A slot could not be wiped: it is never used again. ``left`` slots remain."""
+
+    never_drop = True
+    slot: int
+    left: int
+
+
+@event
+class PoolRanOut(Event):
+    """All slots were in use when a memory was made: it was ``mapped`` outside of the pool, or (0) refused."""
+
+    slots: int
+    mapped: int
+
+
 # In the order of the kinds in runtime/kinds.pxd.
 RECORDED: Final[tuple[type[Event], ...]] = (
     MemoryCreated,

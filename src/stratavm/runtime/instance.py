@@ -198,19 +198,24 @@ class Instance:
             segment.size = data.end - start
             segment += 1
 
-    def copy_active_datas(self, evaluate: object) -> None:
+    def copy_active_datas(self, evaluate: object, covered: int = 0) -> None:
         """Copy active data segments into their memories, in order, and drop each.
 
         Native, since large programs have tens of thousands; ``evaluate(expression, instance)`` is asked for offsets
-        that are no plain constants. Traps at the first that does not fit.
+        that are no plain constants. The first ``covered`` are there already in memories that show an image. Traps at
+        the first that does not fit.
         """
         i: uint32_t
         at: uint64_t = 0
+        upto: uint32_t = covered
         memory: Memory
         segment: cython.pointer(DataSegment)
         for i, data in enumerate(self.module.datas):
             if data.mode == "active":
                 memory = self.memories[data.memory]
+                if memory.shows and i < upto:
+                    self.seg.data[i].size = 0
+                    continue
                 if not plain_offset(data.offset.code, cython.address(at)):
                     at = evaluate(data.offset, self)
                 segment = cython.address(self.seg.data[i])
@@ -363,6 +368,16 @@ class Instance:
             self.store.note(KIND_INSTANCE_CLOSED, self.number, 0, 0)
         self.closed = True
         self.vm.unusable = 1
+
+    def let_go(self) -> None:
+        """The store is closed: give memories back now, and end the cycles through host functions that know us."""
+        memory: Memory
+        for memory in self.memories:
+            memory.let_go()
+        self.imported_funcs.clear()
+        self.globals.clear()  # each has its cell in us
+        self.oracle = None
+        self.compiler = None
 
     def __repr__(self) -> str:
         return f"<instance of {self.name or 'a module'}>"

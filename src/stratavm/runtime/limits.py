@@ -30,6 +30,30 @@ class StoreLimits:
     limiter: Callable[[Literal["memory", "table"], int, int], bool] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PoolConfig:
+    """Slots for linear memories, reserved when the engine is made.
+
+    Attributes:
+        memories: how many memories may live at once, in all stores of the engine.
+        max_memory_bytes: the most that each may have: a larger minimum does not instantiate, growth beyond fails.
+        when_exhausted: ``error`` raises ``PoolExhausted``; ``map`` maps further memories as an engine without a pool
+            does. Both emit ``PoolRanOut``.
+    """
+
+    memories: int = 100
+    max_memory_bytes: int = 4 << 30
+    when_exhausted: Literal["error", "map"] = "error"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.memories <= 16_000:
+            raise ValueError(f"memories must be 1..16000, got {self.memories}")
+        if not 0 < self.max_memory_bytes <= ADDRESS_SPACE:
+            raise ValueError(f"max_memory_bytes must be 1..{ADDRESS_SPACE}, got {self.max_memory_bytes}")
+        if self.when_exhausted not in ("error", "map"):
+            raise ValueError(f"when_exhausted must be error or map, got {self.when_exhausted!r}")
+
+
 @lru_cache(maxsize=1)
 def max_map_count() -> int:
     """The kernel's limit on mappings of a process."""

@@ -13,6 +13,7 @@ from stratavm.module.model import ConstExpr, Element, Import, Module
 from stratavm.runtime.constexpr import evaluate
 from stratavm.runtime.func import FuncRef
 from stratavm.runtime.globals import Global
+from stratavm.runtime.image import NO_IMAGES, Images
 from stratavm.runtime.instance import Instance
 from stratavm.runtime.memory import Memory, plan_of
 from stratavm.runtime.store import Store
@@ -30,6 +31,7 @@ def instantiate(
     *,
     name: str = "",
     memory_plan: str = "guard",
+    images: Images = NO_IMAGES,
     created: Callable[[Instance], None] | None = None,
 ) -> Instance:
     """Make an instance of a valid module.
@@ -39,6 +41,7 @@ def instantiate(
         code: the tier's module; ``code.attach(instance)`` fills the slots.
         imports: one runtime object per import, in the module's order.
         memory_plan: the plan that the module's code was compiled for: ``guard`` or ``bounded``.
+        images: what its memories begin with, where they can show it; data segments are copied otherwise.
         created: called with the instance before any guest code runs.
 
     Raises:
@@ -53,17 +56,30 @@ def instantiate(
     for wanted, given in zip(module.imports, imports, strict=True):
         _check_import(store, ids, wanted, given, memory_plan)
     instance = Instance(store, module, code, name)
-    _allocate(instance, module, imports, memory_plan)
+    try:
+        _allocate(instance, module, imports, memory_plan, images)
+    except BaseException:
+        store.forget(instance)  # nothing refers to it yet, and it would take a place for ever
+        raise
     code.attach(instance)
     if created is not None:
         created(instance)
-    _run_segments(instance, module)
+    _run_segments(instance, module, images)
     if module.start is not None:
         instance.callee(module.start).call_raw([])
     return instance
 
 
 # ---- imports ----
+
+
+def check_import(store: Store, module: Module, wanted: Import, given: Any, plan: str) -> None:
+    """Whether an object fits an import of a module in a store.
+
+    Raises:
+        LinkError: it does not.
+    """
+    _check_import(store, store.runtime.types.of_module(module), wanted, given, plan)
 
 
 def _check_import(store: Store, ids: tuple[int, ...], wanted: Import, given: Any, plan: str) -> None:
@@ -99,7 +115,7 @@ def _describe(given: Any) -> str:
 # ---- allocation ----
 
 
-def _allocate(instance: Instance, module: Module, imports: Sequence[Any], plan: str) -> None:
+def _allocate(instance: Instance, module: Module, imports: Sequence[Any], plan: str, images: Images) -> None:
     """Fill the index spaces: imports first, then what the module defines."""
     for wanted, given in zip(module.imports, imports, strict=True):
         if wanted.kind == "func":
@@ -111,7 +127,7 @@ def _allocate(instance: Instance, module: Module, imports: Sequence[Any], plan: 
         else:
             instance.add_imported_global(given)
     for memory in module.memories:
-        instance.add_memory(Memory(instance.store, memory, plan))
+        instance.add_memory(Memory(instance.store, memory, plan, images.by_memory.get(len(instance.memories))))
     for variable in module.globals:
         instance.add_global(variable.type, evaluate(variable.init, instance))
     for table in module.tables:
@@ -131,14 +147,20 @@ def _items(element: Element, instance: Instance) -> list[int]:
 # ---- initialisation ----
 
 
-def _run_segments(instance: Instance, module: Module) -> None:
+def _run_segments(instance: Instance, module: Module, images: Images) -> None:
     """Active segments in order, element segments first; each is dropped once it is in place."""
-    for i, element in enumerate(module.elements):
-        if element.mode == "active":
-            _init_table(instance, i, element)
-        if element.mode != "passive":
-            instance.drop_elem(i)
-    instance.copy_active_datas(evaluate)
+    try:
+        for i, element in enumerate(module.elements):
+            if element.mode == "active":
+                _init_table(instance, i, element)
+            if element.mode != "passive":
+                instance.drop_elem(i)
+    except BaseException:
+        # Functions that are in an imported table already must not see data segments: those come later.
+        for memory in images.by_memory:
+            instance.memories[memory].withdraw()
+        raise
+    instance.copy_active_datas(evaluate, images.covered)
 
 
 def _init_table(instance: Instance, index: int, element: Element) -> None:

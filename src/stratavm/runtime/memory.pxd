@@ -2,6 +2,7 @@
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 from stratavm.runtime._gen_layout cimport MemDef
+from stratavm.runtime.region cimport Region
 from stratavm.runtime.store cimport Store
 
 
@@ -11,8 +12,11 @@ cdef class Memory:
     cdef object declared             # MemoryType as declared
     cdef readonly Py_ssize_t exports # living buffers
     cdef readonly uint32_t number    # among the memories of its store
-    cdef uint64_t committed          # readable and writable bytes, whole host pages
+    cdef readonly Region region      # its address space
+    cdef readonly bint shows         # its region shows the image of its data segments
     cdef bint counted                # among the living memories of its store
     cdef object __weakref__
     cdef bint inside(self, uint64_t address, uint64_t count) noexcept nogil
-    cdef int commit(self, uint64_t size) noexcept nogil
+    cdef int commit(self, uint64_t size) except -1
+    cdef int reserve(self, uint64_t size, object image) except -1
+    cpdef object let_go(self)

@@ -8,31 +8,20 @@ from cython.cimports.cpython.buffer import PyBuffer_FillInfo
 from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memcpy
-from cython.cimports.posix.mman import (
-    MAP_ANONYMOUS,
-    MAP_FAILED,
-    MAP_NORESERVE,
-    MAP_PRIVATE,
-    PROT_NONE,
-    PROT_READ,
-    PROT_WRITE,
-    mmap,
-    mprotect,
-    munmap,
-)
-from cython.cimports.posix.unistd import _SC_PAGESIZE, sysconf
 from cython.cimports.stratavm.runtime._gen_layout import PLAN_BOUNDED, PLAN_GUARD
 from cython.cimports.stratavm.runtime.kinds import KIND_MEMORY_CREATED, KIND_MEMORY_GROWN, KIND_MEMORY_REFUSED
+from cython.cimports.stratavm.runtime.region import HOST_PAGE, Region
 from cython.cimports.stratavm.runtime.store import Store
 
-from stratavm.base.errors import ResourceLimit, Trap
+from stratavm.base.errors import AllocatorFault, ResourceLimit, Trap
+from stratavm.runtime.allocator import checked
 from stratavm.runtime.limits import GUARD_RESERVATION, name_the_limit
 from stratavm.spec.types import Limits, MemoryType
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
-HOST_PAGE = cython.declare(uint64_t, sysconf(_SC_PAGESIZE))
+NOWHERE = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 PLANS = {"guard": PLAN_GUARD, "bounded": PLAN_BOUNDED}
 
 
@@ -48,7 +37,7 @@ def plan_of(type: MemoryType, wanted: str) -> str:
 class Memory:
     """A linear memory of a store. Supports the buffer protocol; growth leaves older views at their old size."""
 
-    def __init__(self, store: Store, type: object, plan: str = "guard"):
+    def __init__(self, store: Store, type: object, plan: str = "guard", image: object = None):
         if self.store is not None:
             raise TypeError("a memory is initialised once")
         limits: object = type.limits
@@ -75,38 +64,66 @@ class Memory:
         store.count("memories")
         self.counted = True
         self.number = store.made_memories - 1
-        self.reserve()
-        if self.commit(limits.minimum << shift):
-            raise ResourceLimit("the kernel gives no memory for a new linear memory", limit=name_the_limit())
+        self.reserve(limits.minimum << shift, image)
         store.note(KIND_MEMORY_CREATED, self.number, self.d.bytes >> shift, 0)
 
-    def reserve(self) -> None:
-        """Reserve the address space. One host page is the least, so that the base is always valid."""
-        size: uint64_t = GUARD_RESERVATION
-        if self.d.plan == PLAN_BOUNDED:
-            size = (self.d.max_bytes + HOST_PAGE) & ~(HOST_PAGE - 1)
-        base: cython.p_void = mmap(cython.NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-        if base == MAP_FAILED:
-            raise ResourceLimit(f"cannot reserve {size} bytes of address space for a memory", limit=name_the_limit())
-        self.d.base = cython.cast(cython.p_char, base)
-        self.d.reserved = size
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def reserve(self, size: uint64_t, image: object) -> cython.int:
+        """Get the address space, and what it shows at first."""
+        # One host page is the least, so that the base is always valid.
+        wanted: uint64_t = (self.d.max_bytes + HOST_PAGE) & ~(HOST_PAGE - 1)
+        guard: cython.bint = self.d.plan == PLAN_GUARD
+        serial: uint64_t = 0 if image is None else image.serial
+        given: object = self.store.runtime.allocator.allocate(
+            GUARD_RESERVATION if guard else wanted, size, guard, serial
+        )
+        region: Region = checked(given, GUARD_RESERVATION if guard else wanted)
+        region.take()
+        if guard and region.reserved < GUARD_RESERVATION:
+            raise AllocatorFault(f"code relies on {GUARD_RESERVATION} bytes of guarded address space")
+        self.region = region
+        self.d.base = region.base
+        self.d.reserved = region.reserved
+        self.d.max_bytes = min(self.d.max_bytes, region.most)
+        if size > self.d.max_bytes or self.commit(size):
+            raise ResourceLimit("the kernel gives no memory for a new linear memory", limit=name_the_limit())
+        if image is not None:
+            self.shows = region.show(image)
+            if self.shows:
+                for at, content in image.pieces:
+                    self.write(at, content)
+        return 0
 
     def __dealloc__(self):
         if self.counted:
             self.store.n_memories -= 1
-        if self.d.base != cython.NULL:
-            munmap(self.d.base, self.d.reserved)
+
+    @cython.ccall
+    def let_go(self) -> object:
+        """The store is closed: give the address space back now, unless a view of it lives."""
+        if self.exports == 0 and self.store.closed:
+            self.d.bytes = 0
+            self.d.max_bytes = 0
+            self.d.base = cython.NULL
+            self.region = None
+
+    def withdraw(self) -> None:
+        """Take back what the image shows: the memory is as if no data segment had been copied yet.
+
+        Raises:
+            ResourceLimit: the kernel refuses.
+        """
+        if self.shows:
+            self.region.conceal()
+            self.shows = False
 
     @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
+    @cython.exceptval(-1, check=False)
     def commit(self, size: uint64_t) -> cython.int:
-        """Make the first ``size`` bytes usable. 1 if the kernel refuses."""
-        wanted: uint64_t = (size + HOST_PAGE - 1) & ~(HOST_PAGE - 1)
-        if wanted > self.committed:
-            if mprotect(self.d.base + self.committed, wanted - self.committed, PROT_READ | PROT_WRITE) != 0:
-                return 1
-            self.committed = wanted
+        """Make the first ``size`` bytes usable. 1 if the kernel, or the allocator, refuses."""
+        if not self.region.commit(size):
+            return 1
         self.d.bytes = size
         return 0
 
@@ -194,20 +211,28 @@ class Memory:
 
     def read(self, address: int, count: int) -> bytes:
         """Copy ``count`` bytes out; traps unless the range is inside."""
-        self.store.check_access()
         if address < 0 or count < 0 or address + count > self.d.bytes:
+            self.store.check_access()
             raise self.out_of_bounds(address, count)
         start: uint64_t = address
-        return PyBytes_FromStringAndSize(self.d.base + start, count)
+        size: uint64_t = count
+        # Last, since the numbers may have been objects that ran anything.
+        self.store.check_access()
+        if not self.inside(start, size):
+            raise self.out_of_bounds(address, count)
+        return PyBytes_FromStringAndSize(self.d.base + start, size)
 
     def write(self, address: int, data: object) -> None:
         """Copy bytes in, all or nothing; traps unless the range is inside."""
-        self.store.check_access()
         source: bytes = bytes(memoryview(data))  # a number is no data
         count: uint64_t = len(source)
         if address < 0 or address + count > self.d.bytes:
+            self.store.check_access()
             raise self.out_of_bounds(address, count)
         start: uint64_t = address
+        self.store.check_access()
+        if not self.inside(start, count):
+            raise self.out_of_bounds(address, count)
         memcpy(self.d.base + start, cython.cast(cython.p_char, source), count)
 
     def load(self, address: int, width: int) -> int:
@@ -219,10 +244,10 @@ class Memory:
         self.write(address, value.to_bytes(width, "little"))
 
     def __getitem__(self, index: int) -> int:
+        at: uint64_t = index if 0 <= index < self.d.bytes else NOWHERE
         self.store.check_access()
-        if index < 0 or index >= self.d.bytes:
+        if at >= self.d.bytes:
             raise IndexError(f"memory index {index} out of range 0..{self.d.bytes}")
-        at: uint64_t = index
         return cython.cast(uint8_t, self.d.base[at])
 
     def __repr__(self) -> str:

@@ -470,6 +470,8 @@ class Store:
             self.note(KIND_STORE_CLOSED, 0, 0, 0)
         self.closed = True
         self.attend()
+        for instance in self.instances:
+            instance.let_go()
         self.instances.clear()
         self.ranges.clear()
         self.functions.clear()
@@ -512,6 +514,12 @@ class Store:
         if self.closed:
             raise Closed("the store is closed")
         bisect.insort(self.ranges, (address, address + count * FUNCREC_SIZE, thing), key=first_of)
+
+    def forget(self, thing: object) -> None:
+        """Keep an instance no longer that could not be made: nothing refers to its functions yet."""
+        if thing in self.instances:
+            self.instances.remove(thing)
+        self.ranges[:] = [r for r in self.ranges if r[2] is not thing]
 
     def owner_of(self, address: int) -> object:
         """The Instance or HostFunction whose FuncRec lies at ``address``, or None."""

@@ -1,0 +1,167 @@
+"""Images of initial memories: active data segments laid out once per module, in a sealed file that instances map.
+
+A mapping is private: pages are shared until an instance writes to one, and then copied by the kernel. Owns which
+segments an image covers; mapping is the region's business.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import os
+import weakref
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from stratavm.module.model import Data, Module
+
+PAGE: Final = os.sysconf("SC_PAGESIZE")
+MAX_RUNS: Final = 8
+"""Mappings per memory: a process has 65,530."""
+MAX_GAP: Final = 16
+"""Pages without data that a run may hold, rather than being split: a mapping costs more than they do."""
+WORTH_PAGES: Final = 8
+"""Runs of fewer pages are copied: a mapping costs a system call, and the first write to each page a copy anyway."""
+
+Runs = tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class MemoryImage:
+    """What a memory begins with.
+
+    Attributes:
+        serial: its number; never used again in this process.
+        descriptor: of the sealed file; closed with the image. Mappings live on without it.
+        runs: (offset in the memory, bytes, offset in the file) of what is mapped; whole host pages.
+        pieces: (offset in the memory, bytes) of what is copied instead.
+        end: where the last run ends.
+    """
+
+    serial: int
+    descriptor: int
+    runs: Runs
+    pieces: tuple[tuple[int, bytes], ...]
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """The images of a module.
+
+    Attributes:
+        covered: so many of its first data segments are in them; those that follow are copied one by one.
+        by_memory: image by memory index; only memories of the module's own, never shared ones.
+    """
+
+    covered: int = 0
+    by_memory: Mapping[int, MemoryImage] = field(default_factory=dict)
+
+
+NO_IMAGES: Final = Images()
+_serials = itertools.count(1)
+
+
+def plain_offset(data: Data) -> int | None:
+    """The offset of an active segment if it is a plain ``i32.const``."""
+    return None if data.offset is None else data.offset.lone_i32
+
+
+def coverable(module: Module) -> tuple[int, dict[int, list[tuple[int, bytes]]]]:
+    """How many leading data segments need no evaluation and surely fit, and what they write, by memory.
+
+    Later ones are left alone although they may be as plain: an earlier one that does not fit must trap first.
+    """
+    imported = len(module.memory_types) - len(module.memories)
+    writes: dict[int, list[tuple[int, bytes]]] = {}
+    for number, data in enumerate(module.datas):
+        if data.mode != "active":
+            continue
+        type_ = module.memory_types[data.memory]
+        at = plain_offset(data)
+        size = data.end - data.start
+        plain = data.memory >= imported and not type_.limits.shared and type_.page_shift == 16
+        if at is None or not plain or at + size > type_.limits.minimum << type_.page_shift:
+            return number, writes
+        if size:
+            writes.setdefault(data.memory, []).append((at, module.binary[data.start : data.end]))
+    return len(module.datas), writes
+
+
+def make_images(module: Module) -> Images:
+    """The images of a module; ``NO_IMAGES`` where copying its segments is as quick.
+
+    Raises:
+        OSError: the process may have no more files, or no memory files at all.
+    """
+    covered, writes = coverable(module)
+    images = {}
+    for memory, written in writes.items():
+        if sum(len(content) for _, content in written) >= WORTH_PAGES * PAGE // 2:
+            runs = _runs(_pages(written))
+            if any(len(content) >= WORTH_PAGES * PAGE for _, content in runs):
+                images[memory] = _image(runs)
+    return Images(covered, images) if images else NO_IMAGES
+
+
+def _pages(writes: Iterable[tuple[int, bytes]]) -> dict[int, bytearray]:
+    """What the pages hold after all writes, by page number."""
+    pages: dict[int, bytearray] = {}
+    for at, content in writes:
+        position = 0
+        while position < len(content):
+            page, offset = divmod(at + position, PAGE)
+            step = min(PAGE - offset, len(content) - position)
+            pages.setdefault(page, bytearray(PAGE))[offset : offset + step] = content[position : position + step]
+            position += step
+    return pages
+
+
+def _runs(pages: Mapping[int, bytearray]) -> list[tuple[int, bytes]]:
+    """Neighbouring pages together: (offset in the memory, content)."""
+    runs: list[tuple[int, bytearray]] = []
+    for page in sorted(pages):
+        if runs and page * PAGE - (runs[-1][0] + len(runs[-1][1])) <= MAX_GAP * PAGE:
+            start, content = runs[-1]
+            content.extend(bytes(page * PAGE - start - len(content)))
+            content.extend(pages[page])
+        else:
+            runs.append((page * PAGE, bytearray(pages[page])))
+    return [(start, bytes(content)) for start, content in runs]
+
+
+def _image(runs_of_pages: list[tuple[int, bytes]]) -> MemoryImage:
+    """Write and seal a file."""
+    largest = sorted((r for r in runs_of_pages if len(r[1]) >= WORTH_PAGES * PAGE), key=lambda r: -len(r[1]))[:MAX_RUNS]
+    mapped = sorted(largest)
+    descriptor = sealed_file([content for _, content in mapped])
+    behind = itertools.accumulate((len(content) for _, content in mapped), initial=0)
+    runs = tuple((start, len(content), at) for (start, content), at in zip(mapped, behind, strict=False))
+    image = MemoryImage(
+        next(_serials),
+        descriptor,
+        runs,
+        tuple(r for r in runs_of_pages if r not in mapped),
+        max(start + size for start, size, _ in runs),
+    )
+    weakref.finalize(image, os.close, descriptor).atexit = False
+    return image
+
+
+SEALS: Final = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+
+
+def sealed_file(parts: Iterable[bytes]) -> int:
+    """A descriptor of an anonymous file with this content, which nobody can change any more, whatever he does."""
+    descriptor = os.memfd_create("strata-image", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        for part in parts:
+            rest = memoryview(part)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, SEALS)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor

@@ -1,0 +1,189 @@
+# strata: hot
+"""Pooled slots: address space for many memories reserved at once, and what a tenant left wiped before the next one.
+
+A slot keeps its protections and the image that it shows, so that the next memory of the same module needs no system
+call at all; giving it back costs one, and the pages that were written.
+"""
+
+import cython
+from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.posix.mman import (
+    MADV_DONTNEED,
+    MAP_ANONYMOUS,
+    MAP_FAILED,
+    MAP_NORESERVE,
+    MAP_PRIVATE,
+    PROT_NONE,
+    madvise,
+    mmap,
+    mprotect,
+    munmap,
+)
+from cython.cimports.stratavm.base.events.ring import ring_record
+from cython.cimports.stratavm.runtime.region import HOST_PAGE, Region, adopt
+
+from stratavm.base.errors import PoolExhausted, ResourceLimit
+from stratavm.runtime import events
+from stratavm.runtime.limits import GUARD_RESERVATION, name_the_limit
+from stratavm.runtime.region import whole_pages
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+LOOK_BACK = cython.declare(uint32_t, 64)  # free slots that are searched for one that shows the wanted image
+
+
+@cython.no_gc_clear  # slots are given back in deallocation
+@cython.cclass
+class Pool:
+    """An allocator of linear memories with a fixed number of slots; a port like any other (``allocator``).
+
+    Args:
+        config: a ``PoolConfig``.
+        guard: slots with guard pages behind 4 GiB, for code that leaves bounds to the MMU.
+        bus: where its events go.
+
+    Raises:
+        ResourceLimit: there is not so much address space.
+    """
+
+    def __init__(self, config: object, guard: cython.bint, bus: object):
+        i: uint32_t
+        if self.base != cython.NULL:
+            raise TypeError("a pool is initialised once")
+        self.memory_bytes = config.max_memory_bytes
+        self.slot_bytes = GUARD_RESERVATION if guard else whole_pages(self.memory_bytes) + HOST_PAGE
+        self.guard = guard
+        self.maps_more = config.when_exhausted == "map"
+        events.register(bus)
+        self.source = bus.source("pool")
+        self.kind_taken = bus.kind(events.SlotTaken)
+        self.kind_returned = bus.kind(events.SlotReturned)
+        self.kind_retired = bus.kind(events.SlotRetired)
+        self.kind_exhausted = bus.kind(events.PoolRanOut)
+        count: uint32_t = config.memories
+        self.states = cython.cast(cython.pointer(SlotState), calloc(count, cython.sizeof(SlotState)))
+        self.free = cython.cast(cython.pointer(uint32_t), calloc(count, cython.sizeof(uint32_t)))
+        if self.states == cython.NULL or self.free == cython.NULL:
+            raise MemoryError("no memory for a pool")
+        size: object = count * self.slot_bytes
+        if size > 1 << 47:
+            raise ResourceLimit(
+                f"a pool of {count} memories needs {size} bytes of address space", limit="address space"
+            )
+        base: cython.p_void = mmap(
+            cython.NULL, count * self.slot_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0
+        )
+        if base == MAP_FAILED:
+            raise ResourceLimit(f"cannot reserve {size} bytes of address space for a pool", limit=name_the_limit())
+        self.base = cython.cast(cython.p_char, base)
+        self.count = self.n_free = count
+        for i in range(count):
+            self.free[i] = count - 1 - i
+
+    def __dealloc__(self):
+        free(self.states)
+        free(self.free)
+        if self.base != cython.NULL:
+            munmap(self.base, self.count * self.slot_bytes)
+
+    @property
+    def in_use(self) -> int:
+        """Slots with a tenant."""
+        return self.count - self.n_free - self.retired
+
+    def allocate(self, reserve: int, size: int, guard: bool, image: int = 0) -> Region:
+        """A free slot, one that shows ``image`` if there is one; all in it is zero, or the image.
+
+        Raises:
+            PoolExhausted: there is none, and the pool may not map more.
+            ResourceLimit: the memory is larger than a slot.
+        """
+        if size > self.memory_bytes or (guard and not self.guard):
+            raise ResourceLimit(
+                f"a memory of {size} bytes does not fit into a slot of {self.memory_bytes}", limit="max_memory_bytes"
+            )
+        if self.n_free == 0:
+            self.note(self.kind_exhausted, self.count, self.maps_more)
+            if self.maps_more:
+                return Region(reserve)
+            raise PoolExhausted(f"all {self.count} slots of the pool are in use", limit="pool memories")
+        slot: Slot = Slot(self, self.pick(image))
+        slot.prepare(size, image)
+        return slot
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def pick(self, image: uint64_t) -> uint32_t:
+        """Take a slot off the stack: the last one given back that shows the image, else the last one."""
+        at: uint32_t = self.n_free - 1
+        i: uint32_t = 0
+        while i < LOOK_BACK and i < self.n_free:
+            if self.states[self.free[self.n_free - 1 - i]].image == image:
+                at = self.n_free - 1 - i
+                break
+            i += 1
+        number: uint32_t = self.free[at]
+        self.n_free -= 1
+        self.free[at] = self.free[self.n_free]
+        return number
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def give_back(self, number: uint32_t, region: Region) -> cython.void:
+        """Wipe a slot, by dropping the pages that its tenant wrote. What cannot be wiped is never used again."""
+        if region.committed and madvise(region.base, region.committed, MADV_DONTNEED) != 0 and region.hide():
+            # Locked pages are not dropped, and there is no memory for fresh ones.
+            mprotect(region.base, region.committed, PROT_NONE)
+            self.retired += 1
+            self.note(self.kind_retired, number, self.count - self.retired)
+            return
+        self.states[number].committed = region.committed
+        self.states[number].image = region.image
+        self.free[self.n_free] = number
+        self.n_free += 1
+        self.note(self.kind_returned, number, self.count - self.n_free - self.retired)
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def note(self, kind: uint32_t, a: uint64_t, b: uint64_t) -> cython.void:
+        """Record an event. In a cycle of garbage the source may have lost its bus already."""
+        if self.source is not None and self.source.bus is not None:
+            ring_record(self.source.bus.ring, self.source.cell, kind, a, b, 0, 0)
+
+    def __repr__(self) -> str:
+        return f"<Pool of {self.count} memories, {self.in_use} in use>"
+
+
+@cython.no_gc_clear  # deallocation gives it back
+@cython.cclass
+class Slot(Region):
+    """The address space of one tenant; back in the pool with the last reference to the memory and its views."""
+
+    def __init__(self, pool: Pool, number: int):
+        self.number = number
+        adopt(self, cython.cast(uint64_t, pool.base) + self.number * pool.slot_bytes, pool.slot_bytes)
+        self.committed = pool.states[self.number].committed
+        self.image = pool.states[self.number].image
+        self.most = pool.memory_bytes
+        self.pool = pool
+        pool.note(pool.kind_taken, self.number, pool.count - pool.n_free - pool.retired)
+
+    def prepare(self, size: uint64_t, image: uint64_t) -> None:
+        """Make it what a new memory expects: nothing is reachable behind its size, and no other image is shown."""
+        wanted: uint64_t = whole_pages(size)
+        failed: cython.bint = False
+        if self.image and self.image != image:
+            failed = self.hide() != 0
+        elif self.committed > wanted:  # grown, or larger: its guard pages come back
+            failed = mprotect(self.base + wanted, self.committed - wanted, PROT_NONE) != 0
+            if not failed:
+                self.committed = wanted
+        if failed:
+            raise ResourceLimit("the kernel refuses to prepare a slot", limit=name_the_limit())
+
+    def __dealloc__(self):
+        if self.pool is not None:
+            self.pool.give_back(self.number, self)

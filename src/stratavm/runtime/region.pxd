@@ -1,0 +1,23 @@
+# Address space of linear memories.
+from libc.stdint cimport uint64_t
+
+cdef uint64_t HOST_PAGE
+
+cdef class Region:
+    cdef char* base
+    cdef readonly uint64_t reserved    # bytes of address space from base on, this memory's alone
+    cdef readonly uint64_t committed   # readable and writable bytes, whole host pages
+    cdef readonly uint64_t most        # bytes that a memory may have here
+    cdef readonly uint64_t image       # serial of the image that is mapped, 0 = none
+    cdef bint mapped                   # base is a mapping of our own, to be unmapped
+    cdef readonly bint taken           # a memory uses it
+    cpdef bint commit(self, uint64_t size) except -1
+    cpdef bint show(self, object image) except -1
+    cdef int map_runs(self, object image) except -1
+    cdef int protect(self, uint64_t size) noexcept nogil
+    cdef int hide(self) noexcept nogil
+
+cdef int adopt(Region region, uint64_t address, uint64_t reserved) except -1
+
+cdef class Foreign(Region):
+    pass

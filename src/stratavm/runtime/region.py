@@ -1,0 +1,202 @@
+"""Address space of linear memories: reserved once, committed from the start on, so that a base never moves."""
+
+# strata: hot
+import cython
+from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.libc.string import memcmp
+from cython.cimports.posix.mman import (
+    MAP_ANONYMOUS,
+    MAP_FAILED,
+    MAP_FIXED,
+    MAP_NORESERVE,
+    MAP_PRIVATE,
+    PROT_NONE,
+    PROT_READ,
+    PROT_WRITE,
+    mmap,
+    mprotect,
+    munmap,
+)
+from cython.cimports.posix.unistd import _SC_PAGESIZE, sysconf
+
+from stratavm.base.errors import ResourceLimit
+from stratavm.runtime.limits import name_the_limit
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+HOST_PAGE = sysconf(_SC_PAGESIZE)
+
+
+def whole_pages(size: int) -> int:
+    """``size`` bytes rounded up to host pages."""
+    page: object = HOST_PAGE
+    return -(-size // page) * page
+
+
+@cython.no_gc_clear
+@cython.cclass
+class Region:
+    """Address space of one memory: mapped here, and unmapped with the last reference to the memory and its views.
+
+    Bytes behind ``committed`` can be neither read nor written; committed bytes that nobody wrote are those of the
+    image that is shown, else zero.
+    """
+
+    def __init__(self, size: int):
+        if self.base != cython.NULL:
+            raise TypeError("a region is initialised once")
+        wanted: uint64_t = whole_pages(size)
+        base: cython.p_void = mmap(cython.NULL, wanted, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        if base == MAP_FAILED:
+            raise ResourceLimit(f"cannot reserve {size} bytes of address space for a memory", limit=name_the_limit())
+        self.base = cython.cast(cython.p_char, base)
+        self.reserved = self.most = wanted
+        self.mapped = True
+
+    def __dealloc__(self):
+        if self.mapped:
+            munmap(self.base, self.reserved)
+
+    @property
+    def address(self) -> int:
+        """Where it begins."""
+        return cython.cast(uint64_t, self.base)
+
+    def take(self) -> None:
+        """A memory begins to use it: only one may.
+
+        Raises:
+            ValueError: another does already.
+        """
+        if self.taken:
+            raise ValueError("two memories cannot have one region")
+        self.taken = True
+
+    @cython.ccall
+    @cython.exceptval(-1, check=False)
+    def commit(self, size: uint64_t) -> cython.bint:
+        """Make the first ``size`` bytes, rounded up to host pages, usable. False if the kernel refuses."""
+        if size > self.reserved:
+            return False
+        return self.protect(size) == 0
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def protect(self, size: uint64_t) -> cython.int:
+        """``commit`` without the check: 0 = done."""
+        wanted: uint64_t = (size + HOST_PAGE - 1) & ~(HOST_PAGE - 1)
+        if wanted > self.committed:
+            if mprotect(self.base + self.committed, wanted - self.committed, PROT_READ | PROT_WRITE) != 0:
+                return 1
+            self.committed = wanted
+        return 0
+
+    @cython.ccall
+    @cython.exceptval(-1, check=False)
+    def show(self, image: object) -> cython.bint:
+        """Map an image into the committed bytes: private copies of its pages, made at the first write.
+
+        False where the kernel has no more mappings to give: nothing is shown then, and the bytes are zero.
+        """
+        if self.image == image.serial:
+            return True
+        if self.image or image.end > self.committed:
+            raise ValueError("an image is shown by a committed region that shows none")
+        if self.map_runs(image):
+            self.conceal()
+            return False
+        self.image = image.serial
+        return True
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def map_runs(self, image: object) -> cython.int:
+        """Map the parts of an image. 1 if the kernel refuses one."""
+        offset: uint64_t
+        size: uint64_t
+        behind: uint64_t
+        descriptor: cython.int = image.descriptor
+        for offset, size, behind in image.runs:
+            if (
+                mmap(
+                    self.base + offset,
+                    size,
+                    PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE,
+                    descriptor,
+                    behind,
+                )
+                == MAP_FAILED
+            ):
+                return 1
+        return 0
+
+    def conceal(self) -> None:
+        """Show no image any more: every committed byte is zero.
+
+        Raises:
+            ResourceLimit: the kernel refuses.
+        """
+        size: uint64_t = self.committed
+        if self.hide() or self.protect(size):
+            raise ResourceLimit("the kernel gives no zeroed pages", limit=name_the_limit())
+
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(check=False)
+    def hide(self) -> cython.int:
+        """Put unreachable, zeroed pages in the place of all that is committed. 1 if the kernel refuses."""
+        if (
+            self.committed
+            and mmap(
+                self.base,
+                self.committed,
+                PROT_NONE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
+                -1,
+                0,
+            )
+            == MAP_FAILED
+        ):
+            return 1
+        self.committed = 0
+        self.image = 0
+        return 0
+
+
+def all_zero(address: int, size: int) -> bool:
+    """Whether so many bytes of this process, which must be readable, are zero."""
+    at: cython.p_char = cython.cast(cython.p_char, cython.cast(uint64_t, address))
+    n: uint64_t = size
+    return n == 0 or (at[0] == 0 and memcmp(at, at + 1, n - 1) == 0)
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def adopt(region: Region, address: uint64_t, reserved: uint64_t) -> cython.int:
+    """Cover address space that somebody else reserved, and gives back."""
+    if region.base != cython.NULL:
+        raise TypeError("a region is initialised once")
+    region.base = cython.cast(cython.p_char, address)
+    region.reserved = region.most = reserved
+    return 0
+
+
+@cython.cclass
+class Foreign(Region):
+    """Address space of an allocator of an embedder; ``allocator`` checks what it gives."""
+
+    def __init__(self, address: int, reserved: int):
+        adopt(self, address, reserved)
+
+    def note(self, committed: int) -> None:
+        """So many bytes are committed now."""
+        self.committed = committed
+
+    @cython.ccall
+    @cython.exceptval(-1, check=False)
+    def show(self, image: object) -> cython.bint:
+        """Never: its pages are not ours to map over."""
+        return False

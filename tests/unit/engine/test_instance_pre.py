@@ -1,0 +1,171 @@
+"""Claims about modules whose imports are resolved once."""
+
+import gc
+import threading
+import weakref
+
+import pytest
+
+import stratavm
+from stratavm import Caller, Engine, HostSpec, InstancePre, Linker, LinkError, Module, Store
+from stratavm.spec.types import I32, FuncType
+from stratavm.testing import EventRecorder, ModuleBuilder
+
+RUN = "local.get 0 call $double call $where i32.add call $spec"
+GUEST = (
+    ModuleBuilder()
+    .imported("e", "double", "i32 -> i32")
+    .imported("e", "where", "-> i32")
+    .imported("e", "spec", "i32 -> i32")
+    .memory(1)
+    .global_("level", "i32", 5)
+    .func("run", "i32 -> i32", RUN)
+    .build()
+)
+
+
+def where(caller: Caller) -> int:
+    """Reads a global of the instance that asks."""
+    return caller.instance.exports.level.value
+
+
+def linker_of(engine):
+    """A linker that defines everything on itself, and nothing in a store."""
+    linker = Linker(engine)
+    linker.define("e", "double", lambda x: 2 * x)
+    linker.define("e", "where", where)
+    linker.define("e", "spec", HostSpec(FuncType((I32,), (I32,)), lambda memory, x: x + memory.native.number))
+    return linker
+
+
+def test_one_serves_many_stores():
+    """Each instance has its own host functions, caller and memory."""
+    engine = Engine()
+    pre = linker_of(engine).instantiate_pre(Module(GUEST, engine=engine))
+    assert isinstance(pre, InstancePre) and repr(pre).startswith("<InstancePre of")
+    stores = [Store(engine) for _ in range(3)]
+    for level, store in enumerate(stores):
+        for number in range(2):
+            instance = pre.instantiate(store)
+            instance.exports.level.value = 100 * level
+            assert instance.exports.run(4) == 8 + 100 * level + number
+
+
+def test_imports_are_resolved_once():
+    """Later definitions, also missing ones, change nothing."""
+    engine = Engine()
+    linker = linker_of(engine)
+    pre = linker.instantiate_pre(Module(GUEST, engine=engine))
+    linker.define("e", "double", lambda x: 1 / 0)
+    assert pre.instantiate(Store(engine)).exports.run(4) == 13
+
+
+def test_what_does_not_fit_is_refused_before_any_store():
+    """Missing, of another kind, of another type, no import at all."""
+    engine = Engine()
+    module = Module(GUEST, engine=engine)
+    for change, words in (
+        (lambda linker: linker.define("e", "double", 3), "defined as a int"),
+        (lambda linker: linker.define("e", "spec", HostSpec(FuncType((), ()), print)), "expected .*i32.* found"),
+        (lambda linker: linker._items.clear(), "unknown import e.double"),
+    ):
+        linker = linker_of(engine)
+        change(linker)
+        with pytest.raises(LinkError, match=words):
+            linker.instantiate_pre(module)
+    memory = Module('(module (import "e" "double" (memory 1)))', engine=engine)
+    with pytest.raises(LinkError, match="found a function"):
+        linker_of(engine).instantiate_pre(memory)
+
+
+def test_objects_of_a_store_serve_that_store():
+    """Elsewhere they are refused, by name."""
+    engine = Engine()
+    store, other = Store(engine), Store(engine)
+    module = Module('(module (import "e" "m" (memory 1)) (export "m" (memory 0)))', engine=engine)
+    linker = Linker(engine)
+    linker.define("e", "m", stratavm.Memory.new(store, 1))
+    pre = linker.instantiate_pre(module)
+    assert len(pre.instantiate(store).exports.m) == 65536
+    with pytest.raises(LinkError, match=r"e\.m belongs to another store"):
+        pre.instantiate(other)
+    too_small = Linker(engine)
+    too_small.define("e", "m", stratavm.Memory.new(store, 0))
+    with pytest.raises(LinkError, match="incompatible import type"):
+        too_small.instantiate_pre(module)
+
+
+def test_engines_are_not_mixed():
+    """Code relies on the types and stubs of its engine."""
+    a, b = Engine(), Engine()
+    with pytest.raises(LinkError, match="different engines"):
+        linker_of(a).instantiate_pre(Module(GUEST, engine=b))
+    with pytest.raises(LinkError, match="different engines"):
+        linker_of(a).instantiate_pre(Module(GUEST, engine=a)).instantiate(Store(b))
+
+
+def test_failures_are_events():
+    """As those of a linker are; success too."""
+    engine = Engine()
+    pre = linker_of(engine).instantiate_pre(Module(GUEST, engine=engine))
+    with EventRecorder(engine.bus) as recorder:
+        pre.instantiate(Store(engine))
+        with pytest.raises(stratavm.ResourceLimit):
+            pre.instantiate(Store(engine, limits=stratavm.StoreLimits(memories=0)))
+    names = [n for n in recorder.names if n in ("InstanceCreated", "InstantiationFailed", "LimitReached")]
+    assert names == ["InstanceCreated", "InstantiationFailed", "LimitReached"]
+
+
+def test_threads_may_share_one():
+    """Every thread has its own store."""
+    engine = Engine()
+    pre = linker_of(engine).instantiate_pre(Module(GUEST, engine=engine))
+    results = []
+
+    def work():
+        with Store(engine) as store:
+            results.append([pre.instantiate(store).exports.run(i) for i in range(20)])
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert results == [[2 * i + 5 + i for i in range(20)]] * 8
+
+
+def test_a_closed_store_lets_its_host_functions_go():
+    """Without the collector: the cycle host function → caller → instance → host function ends with the store."""
+    engine = Engine()
+    linker, pre = linker_of(engine), None
+
+    class Double:
+        """A callable that can be watched."""
+
+        def __call__(self, x):
+            return 2 * x
+
+    linker.define("e", "double", Double())
+    pre = linker.instantiate_pre(Module(GUEST, engine=engine))
+    gc.disable()
+    try:
+        with Store(engine) as store:
+            instance = pre.instantiate(store)
+            native = weakref.ref(instance.native)
+            assert instance.exports.run(1) == 7
+        del instance, store
+        assert native() is None
+    finally:
+        gc.enable()
+
+
+def test_a_failed_allocation_takes_no_place_in_the_store():
+    """What the limits refuse is forgotten, functions and all."""
+    engine = Engine()
+    store = Store(engine, limits=stratavm.StoreLimits(memories=1, instances=2))
+    pre = linker_of(engine).instantiate_pre(Module(GUEST, engine=engine))
+    first = pre.instantiate(store)
+    for _ in range(5):
+        with pytest.raises(stratavm.ResourceLimit, match="memories"):
+            pre.instantiate(store)
+    assert store.native.instances == [first.native] and first.exports.run(1) == 7

@@ -1,0 +1,311 @@
+"""Claims about pooled slots: reused, wiped, limited, heard."""
+
+import gc
+import os
+import resource
+import threading
+from pathlib import Path
+
+import pytest
+
+import stratavm
+from stratavm import Linker, Module, PoolConfig, PoolExhausted, ResourceLimit, Store
+from stratavm.runtime import events
+from stratavm.testing import EventRecorder, ModuleBuilder
+
+PAGE = 1 << 16
+SECRET = b"the secret of a tenant"
+TENANT = (
+    ModuleBuilder()
+    .memory(2, 8, data=b"initial")
+    .table(4, 8, functions=("peek",))
+    .global_("level", "i32", 5)
+    .func("peek", "i32 -> i32", "local.get 0 i32.load8_u")
+    .func("poke", "i32 i32 ->", "local.get 0 local.get 1 i32.store8")
+    .func("grow", "i32 -> i32", "local.get 0 memory.grow")
+    .build()
+)
+IMAGE = ModuleBuilder().memory(4, 8, data=bytes(range(1, 251)) * 600).build()
+
+
+def engine(memories=1, **options):
+    """An engine with a pool."""
+    pool = PoolConfig(memories, **{k: options.pop(k) for k in ("max_memory_bytes", "when_exhausted") if k in options})
+    return stratavm.Engine(pool=pool, **options)
+
+
+def slot_of(instance):
+    """The number of the slot that its memory has."""
+    return instance.exports.memory.native.region.number
+
+
+@pytest.mark.parametrize("plan", ["guard", "bounded"])
+def test_nothing_of_a_tenant_is_left_for_the_next(plan):
+    """Memory, also what it had grown by, table and globals: all as the module says, over and over."""
+    e = engine(memory_plan=plan, max_memory_bytes=8 * PAGE)
+    module, other = Module(TENANT, engine=e), Module(IMAGE, engine=e)
+    for turn in range(4):
+        for m in (module, other):
+            with Store(e) as store:
+                instance = Linker(e).instantiate(store, m)
+                memory = instance.exports.memory
+                begin = b"initial" if m is module else bytes(range(1, 251)) * 600
+                assert memory.read(0, len(memory)) == begin.ljust(len(memory), b"\0"), turn
+                assert memory.grow(1 + turn) in (2, 4)
+                assert not any(memory.read(len(memory) - PAGE, PAGE))
+                for at in range(0, len(memory) - 64, PAGE // 4):
+                    memory.write(at, SECRET)
+                if m is module:
+                    assert instance.exports.level.value == 5 and instance.exports.table[1] is None
+                    instance.exports.level.value = 9
+                    instance.exports.table[1] = instance.exports.peek
+                    assert slot_of(instance) == 0
+
+
+def test_what_a_tenant_grew_by_is_out_of_bounds_for_the_next():
+    """The guard pages come back: for reads of the host, and for those that only the MMU checks."""
+    e = engine()
+    module = Module(TENANT, engine=e)
+    with Store(e) as store:
+        exports = Linker(e).instantiate(store, module).exports
+        assert exports.grow(6) == 2 and exports.peek(8 * PAGE - 1) == 0
+    with Store(e) as store:
+        exports = Linker(e).instantiate(store, module).exports
+        assert exports.peek(2 * PAGE - 1) == 0
+        for at in (2 * PAGE, 8 * PAGE - 1, 0xFFFFFFFF):
+            with pytest.raises(stratavm.Trap, match="out of bounds"):
+                exports.peek(at)
+
+
+def test_an_exhausted_pool_says_so_and_recovers():
+    """A typed error and an event; the store that was refused is as good as before."""
+    e = engine(2)
+    recorder = EventRecorder(e.bus)
+    module = Module(TENANT, engine=e)
+    pre = Linker(e).instantiate_pre(module)
+    a, b, c = Store(e), Store(e), Store(e)
+    pre.instantiate(a), pre.instantiate(b)
+    for _ in range(3):
+        with pytest.raises(PoolExhausted, match="all 2 slots") as caught:
+            pre.instantiate(c)
+        assert caught.value.limit == "pool memories" and isinstance(caught.value, ResourceLimit)
+    assert c.native.instances == []
+    a.close()
+    assert pre.instantiate(c).exports.peek(0) == ord("i")
+    b.close()
+    c.close()
+    assert recorder.of(events.PoolRanOut) == [events.PoolRanOut(2, 0)] * 3
+    assert [(e.slot, e.in_use) for e in recorder.of(events.SlotTaken)] == [(0, 1), (1, 2), (0, 2)]
+    assert [(e.slot, e.in_use) for e in recorder.of(events.SlotReturned)] == [(0, 1), (1, 1), (0, 0)]
+    assert {e.source for e in recorder.of(events.SlotTaken)} == {"pool-1"}
+    assert {e.limit for e in recorder.events if type(e).__name__ == "LimitReached"} == {"pool memories"}
+
+
+def test_an_exhausted_pool_may_map_more():
+    """Where it was told to, and the event says so."""
+    e = engine(1, when_exhausted="map")
+    recorder = EventRecorder(e.bus, events.PoolRanOut)
+    module = Module(TENANT, engine=e)
+    instances = [Linker(e).instantiate(Store(e), module) for _ in range(3)]
+    assert [i.exports.peek(0) for i in instances] == [ord("i")] * 3
+    assert recorder.events == [events.PoolRanOut(1, 1)] * 2
+
+
+@pytest.mark.parametrize("plan", ["guard", "bounded"])
+def test_the_size_of_a_slot_is_a_limit(plan):
+    """A larger minimum does not instantiate; growth beyond fails with -1."""
+    e = engine(memory_plan=plan, max_memory_bytes=3 * PAGE)
+    module = Module(TENANT, engine=e)
+    with Store(e) as store:
+        exports = Linker(e).instantiate(store, module).exports
+        assert (exports.grow(2), exports.grow(1), exports.grow(1)) == (-1, 2, -1)
+        exports.poke(3 * PAGE - 1, 7)
+        with pytest.raises(stratavm.Trap):
+            exports.peek(3 * PAGE)
+    with Store(e) as store, pytest.raises(ResourceLimit, match="does not fit into a slot"):
+        Linker(e).instantiate(store, Module(IMAGE, engine=e))
+
+
+def test_a_slot_with_a_living_view_is_not_given_to_anybody():
+    """Not even when its store was closed: the view shows what it showed."""
+    e = engine(1)
+    module = Module(TENANT, engine=e)
+    store = Store(e)
+    memory = Linker(e).instantiate(store, module).exports.memory
+    memory.write(0, SECRET)
+    view = memory.view()
+    store.close()
+    del memory
+    gc.collect()
+    with pytest.raises(PoolExhausted):
+        Linker(e).instantiate(Store(e), module)
+    assert bytes(view[: len(SECRET)]) == SECRET
+    del view
+    gc.collect()
+    assert Linker(e).instantiate(Store(e), module).exports.memory.read(0, 9) == b"initial\0\0"
+
+
+def test_a_closed_store_gives_slots_back_although_its_objects_live():
+    """Instances that the program still holds keep none: their memories have no bytes any more."""
+    e = engine(1)
+    module = Module(TENANT, engine=e)
+    kept = []
+    for _ in range(5):
+        with Store(e) as store:
+            kept.append(Linker(e).instantiate(store, module))
+    for instance in kept:
+        assert len(instance.exports.memory) == 0 and "0 pages" in repr(instance.exports.memory)
+        for use in (instance.exports.memory.view, lambda i=instance: i.exports.memory.read(0, 1)):
+            with pytest.raises(stratavm.Closed):
+                use()
+
+
+class ClosesTheStore:
+    """A number that closes a store when it is asked for its value, or compared."""
+
+    def __init__(self, store):
+        self.store = store
+
+    def __index__(self):
+        self.store.close()
+        return 70_000
+
+    def __lt__(self, other):
+        return self.__index__() < other
+
+    def __gt__(self, other):
+        return self.__index__() > other
+
+    def __add__(self, other):
+        return self.__index__() + other
+
+
+@pytest.mark.parametrize(
+    "use", [lambda m, at: m.read(at, 4), lambda m, at: m.write(at, b"abcd"), lambda m, at: m.read_cstring(at)]
+)
+@pytest.mark.parametrize("side", ["public", "native"])
+def test_closing_the_store_in_the_middle_of_an_access_is_safe(use, side):
+    """The address may be an object that runs anything; the bytes are gone by then."""
+    instance = stratavm.load(TENANT)
+    address = ClosesTheStore(instance.store)
+    memory = instance.exports.memory if side == "public" else instance.exports.memory.native
+    with pytest.raises((stratavm.Closed, AttributeError)):  # the native side has no read_cstring
+        use(memory, address)
+    assert instance.store.native.closed or not hasattr(memory, "read_cstring")
+
+
+def test_slots_are_wiped_although_pages_are_locked():
+    """MADV_DONTNEED refuses locked pages: they are replaced."""
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    e = engine(1)
+    module = Module(TENANT, engine=e)
+    store = Store(e)
+    memory = Linker(e).instantiate(store, module).exports.memory
+    memory.write(0, SECRET)
+    if libc.mlock(ctypes.c_void_p(memory.native.address), ctypes.c_size_t(4096)):
+        pytest.skip("this process may lock no memory")
+    store.close()
+    again = Linker(e).instantiate(Store(e), module).exports.memory
+    assert again.read(0, PAGE) == b"initial".ljust(PAGE, b"\0")
+
+
+def test_a_slot_remembers_the_image_that_it_shows():
+    """The next instance of the same module gets it, and maps nothing."""
+    e = engine(3)
+    with_image, plain = Module(IMAGE, engine=e), Module(TENANT, engine=e)
+    image, other = Linker(e).instantiate_pre(with_image), Linker(e).instantiate_pre(plain)
+    serial = next(iter(with_image.images().by_memory.values())).serial
+    with Store(e) as store:
+        slot = slot_of(image.instantiate(store))
+        rest = slot_of(other.instantiate(store))
+    for _ in range(3):
+        with Store(e) as store:
+            instance = image.instantiate(store)
+            assert (slot_of(instance), instance.exports.memory.native.region.image) == (slot, serial)
+            assert slot_of(other.instantiate(store)) == rest
+
+
+def test_the_options_of_a_pool_are_checked():
+    """When they are made, and when there is no room for it."""
+    for bad in ({"memories": 0}, {"memories": 1 << 20}, {"max_memory_bytes": 0}, {"when_exhausted": "wait"}):
+        with pytest.raises(ValueError, match=next(iter(bad))):
+            PoolConfig(**bad)
+    with pytest.raises(ResourceLimit, match="address space"):
+        engine(16_000, memory_plan="bounded", max_memory_bytes=1 << 40)
+
+
+def test_a_pool_is_shared_by_threads():
+    """Each has its own stores; nobody sees another's bytes, and all slots come back."""
+    e = engine(8)
+    pre = Linker(e).instantiate_pre(Module(TENANT, engine=e))
+    failures = []
+
+    def work(number):
+        mark = bytes([number]) * 64
+        try:
+            for _ in range(50):
+                with Store(e) as store:
+                    memory = pre.instantiate(store).exports.memory
+                    assert memory.read(0, 80) == b"initial".ljust(80, b"\0")
+                    memory.write(0, mark)
+                    assert memory.read(0, 64) == mark
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(i + 1,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert failures == [] and not any(thread.is_alive() for thread in threads)
+    assert e.runtime.allocator.in_use == 0
+
+
+def test_parent_and_child_of_a_fork_do_not_share_slots():
+    """Memory is private: what one writes after the fork the other does not see, in the same slot."""
+    e = engine(1)
+    pre = Linker(e).instantiate_pre(Module(TENANT, engine=e))
+    read, write = os.pipe()
+    with Store(e) as store:
+        memory = pre.instantiate(store).exports.memory
+        child = os.fork()
+        if child == 0:
+            memory.write(0, SECRET)
+            store.close()
+            with Store(e) as mine:
+                os.write(write, pre.instantiate(mine).exports.memory.read(0, 9))
+            os._exit(0)
+        os.close(write)
+        with os.fdopen(read, "rb") as pipe:
+            assert pipe.read() == b"initial\0\0"
+        os.waitpid(child, 0)
+        assert memory.read(0, 9) == b"initial\0\0"
+
+
+def test_ten_thousand_tenants_leave_nothing_behind():
+    """Resident memory, mappings and descriptors stay flat, with and without an image."""
+    e = engine(2)
+    pres = [Linker(e).instantiate_pre(Module(code, engine=e)) for code in (TENANT, IMAGE)]
+
+    def tenants(count):
+        for i in range(count):
+            with Store(e) as store:
+                pres[i % 2].instantiate(store).exports.memory.write(PAGE, SECRET)
+
+    def used():
+        gc.collect()
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return (
+            pages * resource.getpagesize(),
+            len(os.listdir("/proc/self/fd")),
+            len(Path("/proc/self/maps").read_text()),
+        )
+
+    tenants(1000)
+    before = used()
+    tenants(9000)
+    after = used()
+    assert after[0] - before[0] < 4 << 20 and after[1] == before[1] and abs(after[2] - before[2]) < 2000
+    assert e.runtime.allocator.in_use == 0
