@@ -101,6 +101,7 @@ def table_text() -> str:
         ("uint16_t", "OP_FLAGS", flags),
         ("uint32_t", "OP_TRAPS", traps),
         ("uint8_t", "OP_ACCESS", lambda r: r.access.bytes if r.access else 0),
+        ("uint8_t", "OP_FUEL", lambda r: r.fuel),
         ("uint8_t", "OP_FEATURE", lambda r: list(FEATURES).index(r.feature)),
     )
     tables += [table(ctype, name, map(value, BY_ID)) for ctype, name, value in columns]
@@ -111,7 +112,7 @@ def table_text() -> str:
             "# Tables by op id (OP_BY_*: by opcode). OP_POPS and OP_PUSHES are 255 where the row's check decides.",
             "# OP_SIGNATURE: nibbles, result lowest, then operands as pushed: 1 i32, 2 i64, 3 f32, 4 f64, 5 v128,",
             "# 7 address (the memory's or table's index type). OP_IMMS: bytes of IMM_*, the first lowest.",
-            "# OP_TRAPS: a bit per trap kind code. OP_ACCESS: bytes moved by a load or store.",
+            "# OP_TRAPS: a bit per trap kind code. OP_ACCESS: bytes moved by a load or store. OP_FUEL: units of fuel.",
             "from libc.stdint cimport uint8_t, uint16_t, uint32_t",
             "",
             "cdef enum:",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from stratavm.base.errors import Interrupted as Interrupted
     from stratavm.base.errors import LinkError as LinkError
     from stratavm.base.errors import ModuleError as ModuleError
+    from stratavm.base.errors import OutOfFuel as OutOfFuel
     from stratavm.base.errors import ParseError as ParseError
     from stratavm.base.errors import PoolExhausted as PoolExhausted
     from stratavm.base.errors import ResourceLimit as ResourceLimit
@@ -82,6 +83,7 @@ _EXPORTS: dict[str, str] = {
             "Interrupted",
             "LinkError",
             "ModuleError",
+            "OutOfFuel",
             "ParseError",
             "PoolExhausted",
             "ResourceLimit",

@@ -230,6 +230,13 @@ class DeadlineExceeded(Trap):
         super().__init__("deadline", frames, detail)
 
 
+class OutOfFuel(Trap):
+    """The store's fuel does not pay for the next basic block, or for a bulk operation of this size."""
+
+    def __init__(self, frames: tuple[object, ...] = (), detail: str = "") -> None:
+        super().__init__("out_of_fuel", frames, detail)
+
+
 class ExitError(StrataError):
     """The guest called ``proc_exit``; ``code`` is its exit code."""
 

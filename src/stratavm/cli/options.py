@@ -33,6 +33,7 @@ def config(options: argparse.Namespace) -> Config:
         allocator=options.allocator,
         memory_plan=options.memory_plan,
         max_memory_bytes=getattr(options, "max_memory", None),
+        fuel=getattr(options, "fuel", None) is not None,
     )
 
 
@@ -42,6 +43,13 @@ def size(text: str) -> int:
     if match is None:
         raise argparse.ArgumentTypeError(f"expected a size such as 64M, got {text!r}")
     return int(match[1]) * SIZES[match[2]]
+
+
+def units(text: str) -> int:
+    """A number of units of fuel, 0 to 2**63 - 1."""
+    if not text.isascii() or not text.isdecimal() or int(text) >> 63:
+        raise argparse.ArgumentTypeError(f"expected a number of units, got {text!r}")
+    return int(text)
 
 
 def seconds(text: str) -> float:

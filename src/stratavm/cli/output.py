@@ -23,6 +23,7 @@ HINTS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (errors.Unsupported, "the support table in README.md lists what is ready"),
     (errors.LinkError, "`strata info FILE` lists imports and exports; `strata run` provides wasi_snapshot_preview1"),
     (errors.DeadlineExceeded, "raise --timeout"),
+    (errors.OutOfFuel, "raise --fuel"),
     (errors.ResourceLimit, "raise the limit that is named, or give the guest less to do"),
     (errors.StackOverflow, "the guest recursed too deeply"),
     (FileNotFoundError, "check the path"),

@@ -29,6 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--env", action="append", default=[], metavar="K=V", help="set an environment variable (repeatable)"
     )
     parser.add_argument("--stdin", metavar="FILE", help="the guest's standard input")
+    parser.add_argument(
+        "--fuel", type=common.units, metavar="N", help="stop the guest after N operators (units of fuel)"
+    )
     parser.add_argument("--timeout", type=common.seconds, metavar="S", help="stop the guest after so many seconds")
     parser.add_argument("--max-memory", type=common.size, metavar="BYTES", help="cap on the guest's memory, e.g. 256M")
     parser.add_argument("--invoke", metavar="EXPORT", help="call this export with ARGS and print its results")
@@ -52,7 +55,7 @@ def run_here(options: argparse.Namespace) -> int:
     """Run the program in this process."""
     source = sys.stdin.buffer.read() if options.module == "-" else options.module
     module = Module(source, engine=Engine(common.config(options)))
-    with Store(module.engine) as store, wasi(options, module.engine) as context:
+    with Store(module.engine, fuel=options.fuel) as store, wasi(options, module.engine) as context:
         linker = Linker(module.engine)
         linker.define_namespaces(context.namespaces())
         try:

@@ -36,6 +36,7 @@ class Options:
         passes: passes of the SSA form to run (``ir.pipeline``); none at level 0.
         machine: passes of the machine level to run (``MACHINE_PASSES``); none at level 0.
         scope: where the passes may act, to find a wrong rewrite.
+        fuel: charge fuel in every basic block.
         poison: fill dead registers and fresh slots with garbage (tests; also ``STRATA_POISON=1``).
     """
 
@@ -45,6 +46,7 @@ class Options:
     machine: tuple[str, ...] = ()
     features: frozenset[str] | None = None
     scope: Scope = EVERYWHERE
+    fuel: bool = False
     poison: bool = False
 
 
@@ -74,8 +76,9 @@ class ModuleCompiler:
         try:
             worker = self._idle.pop()
         except IndexError:
-            pipeline = Pipeline(self.passes, self.options.scope) if self.passes else None
-            worker = Worker(self.plan, self.options.allocator, pipeline=pipeline, machine=self.options.machine)
+            options = self.options
+            pipeline = Pipeline(self.passes, options.scope, options.fuel) if self.passes else None
+            worker = Worker(self.plan, options.allocator, pipeline=pipeline, machine=options.machine, fuel=options.fuel)
         before = worker.stages_ns
         try:
             yield worker
@@ -111,9 +114,10 @@ def dump_machine(
     memory_plan: Literal["guard", "bounded"] = "guard",
     passes: tuple[str, ...] = (),
     machine: tuple[str, ...] = (),
+    fuel: bool = False,
 ) -> str:
     """A stage of one function as text: one of ``worker.MACHINE_STAGES``, or ``asm``."""
-    compiler = ModuleCompiler(valid.module, Options(memory_plan, allocator, passes, machine))
+    compiler = ModuleCompiler(valid.module, Options(memory_plan, allocator, passes, machine, fuel=fuel))
     with compiler.worker() as worker:
         if stage == "asm":
             return disassemble(worker.compile(valid, defined_index))

@@ -58,14 +58,16 @@ class Worker:
     pipeline: object
     scheduler: Scheduler
     scheduling: cython.bint
+    fuel: cython.bint
     spent: uint64_t[6]
 
-    def __init__(self, plan: ModulePlan, allocator: str, registers=None, pipeline=None, machine=()) -> None:
-        """``machine``: names of ``MACHINE_PASSES`` to run."""
+    def __init__(self, plan: ModulePlan, allocator: str, registers=None, pipeline=None, machine=(), fuel=False) -> None:
+        """``machine``: names of ``MACHINE_PASSES`` to run; ``fuel``: whether to charge it."""
         unknown = set(machine) - MACHINE_PASSES.keys()
         if unknown:
             raise ValueError(f"unknown passes: {', '.join(sorted(unknown))}; there are {', '.join(MACHINE_PASSES)}")
         self.plan = plan
+        self.fuel = fuel
         self.ssa = Ssa()
         self.front = self.ssa if pipeline is None else Ssa()
         self.pipeline = pipeline
@@ -98,7 +100,7 @@ class Worker:
     def build(self, valid, defined_index: int) -> None:
         """Fill ``input`` with a function, optimised if the worker has a pipeline."""
         begin: uint64_t = now_ns()
-        build(valid, defined_index, self.front)
+        build(valid, defined_index, self.front, fuel=self.fuel)
         built: uint64_t = now_ns()
         self.spent[0] += built - begin
         if self.pipeline is not None:

@@ -75,8 +75,8 @@ class _Search:
         model = self.module.model
         imported = len(model.imported_funcs)
         func = first_wrong(imported, len(model.func_type_indices), lambda n: self.wrong(passes, Scope(n))) - 1
-        pipeline, ssa = Pipeline(passes), Ssa()
-        build(self.module.valid, func - imported, ssa)
+        pipeline, ssa = Pipeline(passes, fuel=self.module.engine.config.fuel), Ssa()
+        build(self.module.valid, func - imported, ssa, fuel=pipeline.fuel)
         pipeline.run(ssa, Ssa(), self.module.valid)
         total = pipeline.spent
         number = first_wrong(0, total, lambda n: self.wrong(passes, Scope(func, n)))

@@ -25,11 +25,14 @@ class OracleOnDemand:
 
     name = "oracle"
 
+    def __init__(self, fuel: bool = False) -> None:
+        self.fuel = fuel
+
     def load(self, valid: ValidModule, name: str = "") -> TierModule:
         """Prepare a valid module."""
         from stratavm.tiers.oracle.tier import Oracle
 
-        return Oracle().load(valid, name)
+        return Oracle(fuel=self.fuel).load(valid, name)
 
 
 def services(config: Config) -> Services:
@@ -38,7 +41,7 @@ def services(config: Config) -> Services:
     box.singleton(Bus, make_bus).singleton(Logger, PythonLogger).singleton(GrowthLimiter, NoLimiter)
     box.singleton(ModuleCache, NoModuleCache).singleton(MemoryAllocator, make_allocator)
     if config.tier == "oracle":
-        return box.singleton(Runtime, make_runtime).singleton(Tier, OracleOnDemand)
+        return box.singleton(Runtime, make_runtime).singleton(Tier, lambda: OracleOnDemand(config.fuel))
     box.value(Scope, EVERYWHERE).singleton(CompileExecutor, make_executor)
     return box.singleton(Runtime, make_native_runtime).singleton(Tier, make_jit)
 
@@ -101,6 +104,7 @@ def make_jit(config: Config, scope: Scope, bus: Bus, executor: CompileExecutor, 
         passes=config.ssa_passes,
         machine=config.codegen_passes,
         scope=scope,
+        fuel=config.fuel,
     )
-    fallback = OracleOnDemand()
+    fallback = OracleOnDemand(config.fuel)
     return Jit(fallback, config.strict, options, config.worker_threads, config.tier, bus=bus, executor=executor)

@@ -39,6 +39,8 @@ class Config:
             means all.
         calls: ``machine`` gives functions that Python calls often machine code of their own for that, ``generic`` does
             not.
+        fuel: count what guests execute, the same on every tier, and stop them when ``Store.fuel`` is used up. Costs
+            run time; off, it costs nothing.
         threads: threads that validate and compile; 0 = one per core.
     """
 
@@ -52,6 +54,7 @@ class Config:
     passes: tuple[str, ...] | None = None
     machine_passes: tuple[str, ...] | None = None
     calls: Calls = "machine"
+    fuel: bool = False
     threads: int = 0
     pool: PoolConfig | None = None
     memory_images: bool = True

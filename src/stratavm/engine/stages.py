@@ -51,7 +51,7 @@ def _ssa(module: Module, index: int) -> str:
     from stratavm.ir.text import print_ssa
 
     ssa = Ssa()
-    build(module.valid, index - len(module.model.imported_funcs), ssa)
+    build(module.valid, index - len(module.model.imported_funcs), ssa, fuel=module.engine.config.fuel)
     return print_ssa(ssa)
 
 
@@ -62,8 +62,9 @@ def _opt(module: Module, index: int) -> str:
     from stratavm.ir.text import print_ssa
 
     ssa, out = Ssa(), Ssa()
-    build(module.valid, index - len(module.model.imported_funcs), ssa)
-    Pipeline(module.engine.config.ssa_passes or LEVELS[1]).run(ssa, out, module.valid)
+    build(module.valid, index - len(module.model.imported_funcs), ssa, fuel=module.engine.config.fuel)
+    config = module.engine.config
+    Pipeline(config.ssa_passes or LEVELS[1], fuel=config.fuel).run(ssa, out, module.valid)
     return print_ssa(out)
 
 
@@ -81,6 +82,7 @@ def _machine(stage: str) -> Callable[[Module, int], str]:
             memory_plan=config.memory_plan,
             passes=config.ssa_passes,
             machine=config.codegen_passes,
+            fuel=config.fuel,
         )
 
     return show

@@ -22,6 +22,7 @@ class Store:
         engine: the engine; a shared default where absent.
         limits: what the store may hold; the engine's cap on memories applies as well.
         thread_bound: refuse every thread but the one that made the store (else threads may take turns).
+        fuel: what the guests may use, on an engine with ``Config(fuel=True)``; see ``fuel``.
         on_abort: ``poison`` makes an instance unusable when a call of it was interrupted midway, ``keep`` does not.
     """
 
@@ -34,11 +35,18 @@ class Store:
         limits: StoreLimits | None = None,
         thread_bound: bool = False,
         on_abort: str = "poison",
+        fuel: int | None = None,
     ) -> None:
         self.engine = engine or default_engine()
         self.native = NativeStore(
-            self.engine.runtime, self.engine.store_limits(limits), thread_bound=thread_bound, on_abort=on_abort
+            self.engine.runtime,
+            self.engine.store_limits(limits),
+            thread_bound=thread_bound,
+            on_abort=on_abort,
+            fuel=self.engine.config.fuel,
         )
+        if fuel is not None:
+            self.native.set_fuel(fuel)
         self.bus: Bus = self.engine.bus
         self.source: Source = self.native.source
         self.native.reporter = partial(report_failure, self.source)
@@ -64,6 +72,34 @@ class Store:
         finally:
             self.native.set_deadline(None)
             self.bus.drain()
+
+    @property
+    def fuel(self) -> int | None:
+        """What guests may still use; None where the engine does not count fuel (``Config(fuel=True)``).
+
+        Every basic block costs the number of its operators before it runs (``nop block loop else end drop`` are free);
+        bulk operations cost one more unit per eight bytes or per table element. The cost does
+        not depend on tier or options. Where fuel does not suffice the call ends with ``OutOfFuel``, and what is left
+        stays. A new store has none. Host functions may set it, too.
+
+        Raises:
+            ValueError: on setting: the engine does not count fuel, or the number is below 0 or beyond 63 bits.
+            StoreBusy: on setting: another thread is inside.
+        """
+        return self.native.fuel  # type: ignore[no-any-return]
+
+    @fuel.setter
+    def fuel(self, units: int) -> None:
+        self.native.set_fuel(units)
+
+    def add_fuel(self, units: int) -> None:
+        """Give guests more fuel, or take some back with a negative number. Raises as setting ``fuel`` does."""
+        self.native.set_fuel((self.native.fuel or 0) + units)
+
+    @property
+    def fuel_used(self) -> int | None:
+        """What guests have used since the store was made; None where the engine does not count fuel."""
+        return self.native.fuel_used  # type: ignore[no-any-return]
 
     @property
     def busy(self) -> bool:

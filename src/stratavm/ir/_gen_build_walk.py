@@ -37,9 +37,10 @@ class BuildWalk(Builder):
     results: cython.pointer(cython.const[uint32_t])  # of that block type, or of a label
     n_params: uint32_t
     n_results: uint32_t
-    def build(self, index: uint32_t, ssa: Ssa) -> None:
-        """Build the SSA form of a defined function, without the GIL."""
+    def build(self, index: uint32_t, ssa: Ssa, fuel: bool) -> None:
+        """Build the SSA form of a defined function, without the GIL; with ``fuel``, charge every basic block."""
         self.ssa = ssa
+        self.fuel = fuel
         with cython.nogil:
             self.begin(cython.address(self.bodies.items[index]))
             self.run()
@@ -267,6 +268,7 @@ class BuildWalk(Builder):
             self.op = op
             if self.sp + 16 > self.cap_values:
                 self.grow(64)
+            self.cost += OP_FUEL[op]
             kind = WALK_KINDS[op]
             if kind == WK_PLAIN:
                 if self.plain():

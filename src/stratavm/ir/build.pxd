@@ -90,6 +90,9 @@ cdef class Builder:
     cdef uint32_t tables       # br_tables so far
     cdef uint32_t table_index
     cdef uint32_t table_first
+    cdef bint fuel             # whether to charge fuel
+    cdef uint32_t charge       # IR_FUEL of the present basic block, or NO_VALUE
+    cdef uint32_t cost         # of its operators so far
     cdef uint64_t work
     cdef uint64_t budget
 
@@ -115,6 +118,8 @@ cdef class Builder:
     cdef int close_table(self, uint32_t count) except -1 nogil
     cdef int emit_return(self) except -1 nogil
     cdef int emit_unreachable(self) except -1 nogil
+    cdef int next_charge(self) except -1 nogil
+    cdef int close_charge(self) noexcept nogil
     cdef int refuse(self, uint32_t op) except -1 nogil
 
     cdef int spend(self, uint64_t units) except -1 nogil

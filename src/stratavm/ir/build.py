@@ -18,6 +18,8 @@ from cython.cimports.stratavm.ir.ssa import (
     IR_BR_TABLE,
     IR_CONST,
     IR_CONST_V128,
+    IR_FUEL,
+    IR_NOP,
     IR_PARAM,
     IR_POLL,
     IR_RESULT,
@@ -181,7 +183,31 @@ class Builder:
             )
         self.ssa.n_params = self.ssa.blocks[0].params = body.n_params
         self.zero_locals()
+        self.charge = NO_VALUE
+        self.cost = 0
+        self.next_charge()
         return self.enter(BK_FUNC, at.params, 0, at.results, at.n_results)
+
+    def next_charge(self):
+        """A basic block of WebAssembly begins: at the function's start, in a loop or an arm of an ``if``, behind the
+        ``end`` of anything but a loop, and behind a ``br_if``. What blocks are does not depend on what is reached.
+        """
+        if not self.fuel:
+            return 0
+        self.close_charge()
+        if self.live:
+            self.charge = self.emit(IR_FUEL, T_NONE, NO_VALUE, NO_VALUE, 0)
+        return 0
+
+    def close_charge(self):
+        """A basic block of WebAssembly has ended: say what it costs where it began."""
+        if self.charge != NO_VALUE:
+            if self.cost == 0:
+                self.ssa.nodes[self.charge].op = IR_NOP
+            self.ssa.nodes[self.charge].c = self.cost
+        self.charge = NO_VALUE
+        self.cost = 0
+        return 0
 
     def zero_locals(self):
         """Declared locals start as the zero of their type, one node per type."""
@@ -234,6 +260,7 @@ class Builder:
         """After the function's last ``end``."""
         if self.live:
             self.emit_return()
+        self.close_charge()
         self.ssa.blocks[self.ssa.n_blocks - 1].last = self.ssa.n_nodes
         return 0
 
@@ -354,7 +381,7 @@ class Builder:
                 self.emit(IR_BLOCK_PARAM, self.ssa.nodes[self.locals[local]].type, NO_VALUE, NO_VALUE, n_params + i),
             )
         self.emit(IR_POLL, T_NONE, NO_VALUE, NO_VALUE, NO_VALUE)
-        return 0
+        return self.next_charge()
 
     def enter_if(self, condition, params, n_params, results, n_results):
         """A branch on the condition; the parameters are kept for the other arm."""
@@ -371,7 +398,7 @@ class Builder:
         frame.else_edge = self.ssa.edge(NO_VALUE, self.ssa.n_args, 0)
         self.emit(IR_BR_IF, T_NONE, condition, then, frame.else_edge)
         self.ssa.blocks[self.next_block()].preds = 1
-        return 0
+        return self.next_charge()
 
     def else_arm(self):
         """The other arm starts from the state at the ``if``."""
@@ -390,7 +417,7 @@ class Builder:
         frame.else_edge = NO_VALUE
         frame.kind = BK_ELSE
         self.live = True
-        return 0
+        return self.next_charge()
 
     def fall_through(self, frame):
         """End the block with a branch to the frame's end."""
@@ -424,7 +451,8 @@ class Builder:
             block = cython.address(self.ssa.blocks[self.ssa.n_blocks - 1])
             if self.live and block.first == self.ssa.n_nodes:
                 block.depth = self.loop_depth
-        return 0
+            return 0
+        return self.next_charge()
 
     def forget(self, start):
         """Drop the log from ``start``: the function's own frame keeps none."""
@@ -529,7 +557,7 @@ class Builder:
         other: uint32_t = self.ssa.edge(self.ssa.n_blocks, self.ssa.n_args, 0)
         self.emit(IR_BR_IF, T_NONE, condition, taken, other)
         self.ssa.blocks[self.next_block()].preds = 1
-        return 0
+        return self.next_charge()
 
     def open_table(self, index):
         """Begin a ``br_table``: its index, and where its edges start."""
@@ -631,7 +659,7 @@ class Builder:
             self.set_local(self.touched[i], self.seen[self.touched[i]].value)
         self.sp = frame.height + frame.n_results
         self.live = True
-        return 0
+        return self.next_charge()
 
     def compare_snapshots(self, frame):
         """Set the locals on which all edges agree; leave those that differ in ``touched``.

@@ -22,21 +22,22 @@ class Callees:
     What a function becomes depends on the module alone: whoever asks first, every thread gets the same.
     """
 
-    def __init__(self, valid: ValidModule) -> None:
+    def __init__(self, valid: ValidModule, fuel: bool = False) -> None:
         module = valid.module
         self.bodies: Bodies = valid.bodies
         self.imported = len(module.imported_funcs)
         self._usable = len(module.binary) < MAX_BINARY and not any(m.limits.is64 for m in module.memory_types)
         self._valid = valid
+        self._fuel = fuel
         self._known: dict[tuple[int, int], Ssa | None] = {}
 
     @classmethod
-    def of(cls, valid: ValidModule) -> Callees:
-        """The module's own; made at the first question."""
+    def of(cls, valid: ValidModule, fuel: bool = False) -> Callees:
+        """The module's own, with or without charges of fuel; made at the first question."""
         if valid.callees is None:
-            valid.callees = cls(valid)
-        callees: Callees = valid.callees
-        return callees
+            valid.callees = {}
+        callees: Callees | None = valid.callees.get(fuel)
+        return valid.callees.setdefault(fuel, cls(valid, fuel)) if callees is None else callees
 
     def template(self, func: int, depth: int, caller: int) -> Ssa | None:
         """A function to put in the place of its call.
@@ -71,7 +72,7 @@ class Callees:
 
         ssa = Ssa()
         try:
-            build(self._valid, func - self.imported, ssa)
+            build(self._valid, func - self.imported, ssa, fuel=self._fuel)
         except (Unsupported, ResourceLimit):
             return None
         return None if template_size(ssa) is None else ssa

@@ -25,18 +25,18 @@ POISON: Final = None
 """The value of a node that was not evaluated: arithmetic on it fails loudly."""
 
 
-class OutOfFuel(StrataError):
+class OutOfSteps(StrataError):
     """The evaluation took more steps than allowed."""
 
 
 @dataclass(slots=True)
 class Evaluation:
-    """One activation. ``fuel`` bounds the nodes evaluated."""
+    """One activation. ``steps`` bounds the nodes evaluated."""
 
     view: SsaView
     instance: Any
     args: list[int]
-    fuel: int = 1_000_000
+    steps: int = 1_000_000
     values: list[Any] = field(default_factory=list)
 
     def run(self) -> list[int]:
@@ -49,11 +49,11 @@ class Evaluation:
                 raise AssertionError(f"block {block} has {n_params} parameters, the edge brings {len(incoming)}")
             self.values[first : first + n_params] = incoming
             for index in range(first + n_params, last - 1):
-                self.fuel -= 1
+                self.steps -= 1
                 self.values[index] = self.node(self.view.nodes[index])
-            if self.fuel <= 0:
-                raise OutOfFuel("the evaluator's fuel is used up")
-            self.fuel -= 1
+            if self.steps <= 0:
+                raise OutOfSteps("the evaluator's steps are used up")
+            self.steps -= 1
             edge = self.terminator(self.view.nodes[last - 1])
             if isinstance(edge, list):
                 return edge
@@ -85,6 +85,9 @@ class Evaluation:
             return a | b << 32
         if name == "result":
             return self.values[a][c]
+        if name == "fuel":
+            self.instance.charge(c)
+            return POISON
         if name in ("nop", "poll"):
             return POISON
         if name is not None:
@@ -121,10 +124,10 @@ class Evaluation:
         return [self.values[v] for v in args[b : b + n]], args[b + n], args[b + n + 1]
 
 
-def evaluate(ssa: Ssa | SsaView, instance: Any, args: list[int], fuel: int = 1_000_000) -> list[int]:
+def evaluate(ssa: Ssa | SsaView, instance: Any, args: list[int], steps: int = 1_000_000) -> list[int]:
     """Run a function in SSA form on raw bits."""
     view = ssa.dump() if isinstance(ssa, Ssa) else ssa
-    return Evaluation(view, instance, args, fuel).run()
+    return Evaluation(view, instance, args, steps).run()
 
 
 class _Results(int):

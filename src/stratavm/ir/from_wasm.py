@@ -16,10 +16,11 @@ KEPT_WALKS = 8
 """Scratch objects that a module keeps between compilations: about the threads that compile at once."""
 
 
-def build(valid: ValidModule, defined_index: int, ssa: Ssa, *, prune: bool = True) -> None:
+def build(valid: ValidModule, defined_index: int, ssa: Ssa, *, prune: bool = True, fuel: bool = False) -> None:
     """Fill ``ssa`` with a defined function. Threads may build at once, each with an ``Ssa`` of its own.
 
-    ``prune`` removes the values that nothing needs; without it the form is as the walk made it.
+    ``prune`` removes the values that nothing needs; without it the form is as the walk made it. With ``fuel``, every
+    basic block of WebAssembly begins with its charge.
 
     Raises ``Unsupported`` for a row that the compiler does not know, ``ResourceLimit`` for a body whose SSA form would
     be out of proportion to its size.
@@ -30,7 +31,7 @@ def build(valid: ValidModule, defined_index: int, ssa: Ssa, *, prune: bool = Tru
         walk, pruner = valid.spare.pop()
     except IndexError:
         walk, pruner = BuildWalk(valid.context, valid.bodies), Pruner()
-    walk.build(defined_index, ssa)
+    walk.build(defined_index, ssa, fuel)
     if prune:
         pruner.run(ssa)
     if CHECKS >= 2:

@@ -49,14 +49,18 @@ class Stage(Protocol):
 
 
 class Pipeline:
-    """Runs a choice of passes; keeps their scratch memory, so one object serves one thread."""
+    """Runs a choice of passes; keeps their scratch memory, so one object serves one thread.
 
-    def __init__(self, passes: tuple[str, ...], scope: Scope = EVERYWHERE) -> None:
+    ``fuel``: whether its functions charge it, which those that are inlined must do as well.
+    """
+
+    def __init__(self, passes: tuple[str, ...], scope: Scope = EVERYWHERE, fuel: bool = False) -> None:
         unknown = set(passes) - PASSES.keys()
         if unknown:
             raise ValueError(f"unknown passes: {', '.join(sorted(unknown))}; there are {', '.join(PASSES)}")
         self.passes = passes
         self.scope = scope
+        self.fuel = fuel
         self.stages: list[Stage] = [Values(p for p in passes if p in SWITCHES)]
         if "cfg" in passes:
             self.stages.insert(0, Cfg())
@@ -93,7 +97,7 @@ class Pipeline:
             return self.stages
         if valid is None:
             raise ValueError("inlining needs the module of the function")
-        found = self._inline.prepare(ssa, Callees.of(valid), INLINE_LEVELS)
+        found = self._inline.prepare(ssa, Callees.of(valid, self.fuel), INLINE_LEVELS)
         return [self._inline, *self.stages] if found else self.stages
 
     @property

@@ -22,6 +22,8 @@
 #                IR_BR_TABLE (a = index i32, b = first edge, c = number of edges; the last is the default; one edge block per distinct
 #                target is made by isel), IR_RETURN (b = start in args, c = n), IR_TRAP (c = trap kind code; unreachable is IR_TRAP),
 #                IR_INVOKE (reserved: a = call node before it, b = normal edge, c = exceptional edge)
+#   Fuel (only where asked for): IR_FUEL once per basic block of WebAssembly, where it begins. It stays in its place: what
+#                it charges must not depend on passes.
 #   Polls: IR_POLL first in every loop header after the block parameters. The prologue polls by itself.
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -49,6 +51,7 @@ cdef enum IrOp:
     IR_CONST_V128 = 0x8004  # a = index of two words in constants
     IR_RESULT = 0x8005
     IR_POLL = 0x8006
+    IR_FUEL = 0x8007      # c = units to take: traps with out_of_fuel, without taking any, if fewer are left
     IR_BR = 0x8010        # terminators from here to IR_LAST_TERMINATOR
     IR_BR_IF = 0x8011
     IR_BR_TABLE = 0x8012

@@ -23,6 +23,7 @@ IR_OPS = {
     "const_v128": IR_CONST_V128,
     "result": IR_RESULT,
     "poll": IR_POLL,
+    "fuel": IR_FUEL,
     "br": IR_BR,
     "br_if": IR_BR_IF,
     "br_table": IR_BR_TABLE,

@@ -19,7 +19,7 @@ cdef struct ExecContext:  # One per store; register r15.
     uint64_t saved_sp  # +32: guest SP at the last exit to the host
     uint64_t saved_fp  # +40: guest FP (rbp) at the last exit to the host
     void* trap_exit  # +48: machine code that leaves the activation with a trap
-    uint64_t fuel  # +56: fuel left (reserved)
+    uint64_t fuel  # +56: units of fuel left; MAX = not counted
     uint64_t satb  # +64: GC barrier flag (reserved)
     uint64_t occupant  # +72: serial of the thread inside, 0 = free
     void* thread  # +80: ThreadBlock of the occupant

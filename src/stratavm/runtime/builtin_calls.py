@@ -1,11 +1,11 @@
 """Builtins that act on instances: lazy compilation, the oracle, growth, bulk operations. Fills the builtin table."""
 
 # strata: hot
-# Leaf builtins check bounds first and then run; sizes are 64-bit, so a 32-bit index plus a 32-bit count cannot wrap.
+# Bulk operations check bounds first and then run; sizes are 64-bit, so a 32-bit index plus a 32-bit count cannot wrap.
 import cython
 from cython.cimports.cpython.ref import PyObject
 from cython.cimports.libc.stdint import uint32_t, uint64_t
-from cython.cimports.libc.string import memcpy, memmove, memset
+from cython.cimports.libc.string import memmove, memset
 from cython.cimports.stratavm.runtime._gen_layout import (
     BUILTIN_DATA_DROP,
     BUILTIN_ELEM_DROP,
@@ -22,6 +22,7 @@ from cython.cimports.stratavm.runtime._gen_layout import (
     N_BUILTINS,
     TRAP_HOST_EXCEPTION,
     TRAP_MEMORY_OUT_OF_BOUNDS,
+    TRAP_OUT_OF_FUEL,
     TRAP_TABLE_OUT_OF_BOUNDS,
     ExecContext,
     MemDef,
@@ -37,15 +38,20 @@ from cython.cimports.stratavm.runtime.instance import (
     memory_at,
     table_at,
 )
-from cython.cimports.stratavm.runtime.store import Store, builtin_table, regain_gil
+from cython.cimports.stratavm.runtime.native import load_64
+from cython.cimports.stratavm.runtime.store import Store, builtin_table, poll_status, regain_gil
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
 from stratavm.runtime.builtins import BUILTINS
+from stratavm.spec.record import BULK_FUEL_SHIFT
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 FAILED = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
+NEVER = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)  # poll_limit while something is pending
+NO_FUEL = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
+FUEL_SHIFT = cython.declare(uint64_t, BULK_FUEL_SHIFT)
 
 
 # ---- host builtins: between these two functions the thread is in the host and holds the GIL ----
@@ -182,12 +188,65 @@ def table_grow(
     return old
 
 
-# ---- leaf builtins ----
+# ---- bulk operations: bounds, then fuel, then the work, with polls between its parts ----
+#
+# What a poll may do in between is safe: memories and tables never move or shrink, segments are dropped but not freed.
+# A call that is stopped there is abandoned midway, which poisons its instance.
+
+CHUNK = cython.declare(uint64_t, 1 << 20)  # bytes between two polls: well under a millisecond
 
 
 @cython.cfunc
+@cython.inline
 @cython.nogil
 @cython.exceptval(check=False)
+def take_fuel(context: cython.pointer(ExecContext), units: uint64_t) -> cython.bint:
+    """Charge a bulk operation; false if the fuel does not suffice, and then none is taken."""
+    if context.fuel == NO_FUEL:
+        return True
+    if units > context.fuel:
+        return False
+    context.fuel -= units
+    return True
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def rest(context: cython.pointer(ExecContext)) -> uint32_t:
+    """The poll between two parts: 0, or why the guest has to stop."""
+    if load_64(cython.address(context.poll_limit)) != NEVER:
+        return 0
+    return poll_status(context, True)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+@cython.linetrace(False)  # a poll may release the GIL
+def move_bytes(context: cython.pointer(ExecContext), to: cython.p_char, origin: cython.p_char, n: uint64_t) -> uint32_t:
+    """``memmove`` in parts, from the end that is overwritten last: 0 or a trap kind."""
+    status: uint32_t
+    done: uint64_t = 0
+    backwards: cython.bint = cython.cast(uint64_t, origin) < cython.cast(uint64_t, to)
+    while n - done > CHUNK:
+        if backwards:
+            memmove(to + (n - done - CHUNK), origin + (n - done - CHUNK), CHUNK)
+        else:
+            memmove(to + done, origin + done, CHUNK)
+        done += CHUNK
+        status = rest(context)
+        if status:
+            return status
+    if backwards:
+        memmove(to, origin, n - done)
+    else:
+        memmove(to + done, origin + done, n - done)
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+@cython.linetrace(False)
 def memory_copy(
     context: cython.pointer(ExecContext),
     vm: cython.pointer(VMContext),
@@ -201,13 +260,16 @@ def memory_copy(
     origin: cython.pointer(MemDef) = memory_at(vm, cython.cast(uint32_t, memories >> 32))
     if n > to.bytes or dst > to.bytes - n or n > origin.bytes or src > origin.bytes - n:
         return TRAP_MEMORY_OUT_OF_BOUNDS
-    memmove(to.base + dst, origin.base + src, n)
-    return 0
+    if not take_fuel(context, n >> FUEL_SHIFT):
+        return TRAP_OUT_OF_FUEL
+    return move_bytes(
+        context, cython.cast(cython.p_char, to.base + dst), cython.cast(cython.p_char, origin.base + src), n
+    )
 
 
 @cython.cfunc
-@cython.nogil
 @cython.exceptval(check=False)
+@cython.linetrace(False)
 def memory_fill(
     context: cython.pointer(ExecContext),
     vm: cython.pointer(VMContext),
@@ -218,15 +280,25 @@ def memory_fill(
 ) -> uint32_t:
     """Builtin ``memory_fill``."""
     to: cython.pointer(MemDef) = memory_at(vm, cython.cast(uint32_t, memory))
+    status: uint32_t
+    done: uint64_t = 0
     if n > to.bytes or dst > to.bytes - n:
         return TRAP_MEMORY_OUT_OF_BOUNDS
-    memset(to.base + dst, cython.cast(cython.int, byte & 0xFF), n)
+    if not take_fuel(context, n >> FUEL_SHIFT):
+        return TRAP_OUT_OF_FUEL
+    while n - done > CHUNK:
+        memset(to.base + dst + done, cython.cast(cython.int, byte & 0xFF), CHUNK)
+        done += CHUNK
+        status = rest(context)
+        if status:
+            return status
+    memset(to.base + dst + done, cython.cast(cython.int, byte & 0xFF), n - done)
     return 0
 
 
 @cython.cfunc
-@cython.nogil
 @cython.exceptval(check=False)
+@cython.linetrace(False)
 def memory_init(
     context: cython.pointer(ExecContext),
     vm: cython.pointer(VMContext),
@@ -241,9 +313,13 @@ def memory_init(
     segment: cython.pointer(DataSegment) = cython.address(segments.data[cython.cast(uint32_t, segment_memory)])
     if n > to.bytes or dst > to.bytes - n or n > segment.size or src > segment.size - n:
         return TRAP_MEMORY_OUT_OF_BOUNDS
-    if n:
-        memcpy(to.base + dst, segment.start + src, n)
-    return 0
+    if not take_fuel(context, n >> FUEL_SHIFT):
+        return TRAP_OUT_OF_FUEL
+    if n == 0:
+        return 0
+    return move_bytes(
+        context, cython.cast(cython.p_char, to.base + dst), cython.cast(cython.p_char, segment.start + src), n
+    )
 
 
 @cython.cfunc
@@ -257,8 +333,8 @@ def data_drop(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext
 
 
 @cython.cfunc
-@cython.nogil
 @cython.exceptval(check=False)
+@cython.linetrace(False)
 def table_copy(
     context: cython.pointer(ExecContext),
     vm: cython.pointer(VMContext),
@@ -272,13 +348,16 @@ def table_copy(
     origin: cython.pointer(TableDef) = table_at(vm, cython.cast(uint32_t, tables >> 32))
     if n > to.length or dst > to.length - n or n > origin.length or src > origin.length - n:
         return TRAP_TABLE_OUT_OF_BOUNDS
-    memmove(to.base + dst, origin.base + src, 8 * n)
-    return 0
+    if not take_fuel(context, n):
+        return TRAP_OUT_OF_FUEL
+    return move_bytes(
+        context, cython.cast(cython.p_char, to.base + dst), cython.cast(cython.p_char, origin.base + src), 8 * n
+    )
 
 
 @cython.cfunc
-@cython.nogil
 @cython.exceptval(check=False)
+@cython.linetrace(False)
 def table_init(
     context: cython.pointer(ExecContext),
     vm: cython.pointer(VMContext),
@@ -293,14 +372,18 @@ def table_init(
     segment: cython.pointer(ElementSegment) = cython.address(segments.elements[cython.cast(uint32_t, segment_table)])
     if n > to.length or dst > to.length - n or n > segment.size or src > segment.size - n:
         return TRAP_TABLE_OUT_OF_BOUNDS
-    if n:
-        memcpy(to.base + dst, segment.items + src, 8 * n)
-    return 0
+    if not take_fuel(context, n):
+        return TRAP_OUT_OF_FUEL
+    if n == 0:
+        return 0
+    return move_bytes(
+        context, cython.cast(cython.p_char, to.base + dst), cython.cast(cython.p_char, segment.items + src), 8 * n
+    )
 
 
 @cython.cfunc
-@cython.nogil
 @cython.exceptval(check=False)
+@cython.linetrace(False)
 def table_fill(
     context: cython.pointer(ExecContext),
     vm: cython.pointer(VMContext),
@@ -312,9 +395,16 @@ def table_fill(
     """Builtin ``table_fill``."""
     to: cython.pointer(TableDef) = table_at(vm, cython.cast(uint32_t, table))
     i: uint64_t
+    status: uint32_t
     if n > to.length or dst > to.length - n:
         return TRAP_TABLE_OUT_OF_BOUNDS
+    if not take_fuel(context, n):
+        return TRAP_OUT_OF_FUEL
     for i in range(n):
+        if i & (CHUNK - 1) == CHUNK - 1:
+            status = rest(context)
+            if status:
+                return status
         to.base[dst + i] = raw
     return 0
 

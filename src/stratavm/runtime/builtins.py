@@ -2,7 +2,7 @@
 
 All use the C calling convention with (exec, vmctx, …operands) in rdi, rsi, rdx, rcx, r8, r9; further operands
 do not occur.
-*leaf*: noexcept nogil, little stack, no Python, no lock, no poll. *host*: may take the GIL and run Python;
+*leaf*: noexcept nogil, little stack, no Python, no lock, no poll. *host*: may take the GIL and run Python, or poll;
 compiled code stores SP and FP into the ExecContext before the call. ``returns``: ``status`` = 0 or a trap kind
 code (compiled code stores it to ``exec.trap_code`` and raises a *dynamic* trap when non-zero), ``value`` = a
 64-bit result that cannot fail.
@@ -32,13 +32,13 @@ BUILTINS: Final[tuple[Builtin, ...]] = (
     Builtin("poll", "host", (), "status", "slow path of the poll; also tells a real stack overflow"),
     Builtin("memory_grow", "host", ("memory", "delta"), "value", "old size in pages or -1 (as u64)"),
     Builtin("table_grow", "host", ("table", "init", "delta"), "value", "old length or -1 (as u64)"),
-    Builtin("memory_copy", "leaf", ("memories", "dst", "src", "n"), "status", "memories = dst index | src index << 32"),
-    Builtin("memory_fill", "leaf", ("memory", "dst", "byte", "n"), "status", "memset"),
-    Builtin("memory_init", "leaf", ("segment_memory", "dst", "src", "n"), "status", "segment | memory << 32"),
+    Builtin("memory_copy", "host", ("memories", "dst", "src", "n"), "status", "memories = dst index | src index << 32"),
+    Builtin("memory_fill", "host", ("memory", "dst", "byte", "n"), "status", "memset"),
+    Builtin("memory_init", "host", ("segment_memory", "dst", "src", "n"), "status", "segment | memory << 32"),
     Builtin("data_drop", "leaf", ("segment",), "status", "always 0"),
-    Builtin("table_copy", "leaf", ("tables", "dst", "src", "n"), "status", "dst index | src index << 32"),
-    Builtin("table_init", "leaf", ("segment_table", "dst", "src", "n"), "status", "segment | table << 32"),
-    Builtin("table_fill", "leaf", ("table", "dst", "value", "n"), "status", ""),
+    Builtin("table_copy", "host", ("tables", "dst", "src", "n"), "status", "dst index | src index << 32"),
+    Builtin("table_init", "host", ("segment_table", "dst", "src", "n"), "status", "segment | table << 32"),
+    Builtin("table_fill", "host", ("table", "dst", "value", "n"), "status", ""),
     Builtin("elem_drop", "leaf", ("segment",), "status", "always 0"),
 )
 NUMBERS: Final[dict[str, int]] = {b.name: i for i, b in enumerate(BUILTINS)}

@@ -347,6 +347,10 @@ class Instance:
             raise IndexError(f"segment {index} of {count}")
         return index
 
+    def charge(self, units: int) -> None:
+        """Take fuel of the store's; raises OutOfFuel."""
+        self.store.charge(units)
+
     def poll(self) -> None:
         """Raise what is pending for the store."""
         self.store.poll()

@@ -74,7 +74,7 @@ EXEC: Final = Struct(
         Field("saved_sp", "u64", "guest SP at the last exit to the host"),
         Field("saved_fp", "u64", "guest FP (rbp) at the last exit to the host"),
         Field("trap_exit", "ptr", "machine code that leaves the activation with a trap"),
-        Field("fuel", "u64", "fuel left (reserved)"),
+        Field("fuel", "u64", "units of fuel left; MAX = not counted"),
         Field("satb", "u64", "GC barrier flag (reserved)"),
         Field("occupant", "u64", "serial of the thread inside, 0 = free"),
         Field("thread", "ptr", "ThreadBlock of the occupant"),

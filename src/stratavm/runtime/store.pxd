@@ -39,6 +39,7 @@ cdef class Store:
     cdef uint64_t bound_to            # serial of the one thread that may enter, 0 = any
     cdef uint64_t deadline            # own deadline, CLOCK_MONOTONIC ns, 0 = none
     cdef uint32_t forced              # pending bits for the next call
+    cdef object fuel_given            # units that the host has given so far; a Python int, which cannot overflow
     cdef readonly uint32_t n_memories # living ones: what the limits count
     cdef readonly uint32_t n_tables
     cdef uint32_t made_memories       # ever made: what they are numbered by
@@ -82,4 +83,6 @@ cdef inline int deliver_events(Store store) except -1:
 
 cdef int run_entry(Store store, FuncRec* rec, void* cells) except? -1
 cdef int end_machine_call(Store store, FuncRec* rec, Entry* entry, uint32_t trapped) noexcept
+cdef int end_machine_call(Store store, FuncRec* rec, Entry* entry, uint32_t trapped) except? -1
+cdef uint32_t poll_status(ExecContext* context, bint in_machine_code) noexcept
 cdef void regain_gil(ThreadBlock* block) noexcept nogil

@@ -27,6 +27,7 @@ from cython.cimports.stratavm.runtime._gen_layout import (
     TRAP_HOST_EXCEPTION,
     TRAP_INTERRUPTED,
     TRAP_MEMORY_OUT_OF_BOUNDS,
+    TRAP_OUT_OF_FUEL,
     TRAP_STACK_OVERFLOW,
     Activation,
     ExecContext,
@@ -71,6 +72,7 @@ from stratavm.base.errors import (
     DeadlineExceeded,
     GuestFrame,
     Interrupted,
+    OutOfFuel,
     ResourceLimit,
     StackOverflow,
     StoreBusy,
@@ -91,7 +93,14 @@ STICKY = cython.declare(uint32_t, PENDING_INTERRUPT | PENDING_DEADLINE)
 FORCED = cython.declare(uint32_t, PENDING_SWAP if os.environ.get("STRATA_POLL") == "always" else 0)
 SIGNAL_PERIOD_NS = cython.declare(uint64_t, 100_000_000)
 
-_ERRORS = {TRAP_STACK_OVERFLOW: StackOverflow, TRAP_INTERRUPTED: Interrupted, TRAP_DEADLINE: DeadlineExceeded}
+NO_FUEL = 0xFFFFFFFFFFFFFFFF  # exec.fuel where fuel is not counted
+MAX_FUEL = (1 << 63) - 1
+_ERRORS = {
+    TRAP_STACK_OVERFLOW: StackOverflow,
+    TRAP_INTERRUPTED: Interrupted,
+    TRAP_DEADLINE: DeadlineExceeded,
+    TRAP_OUT_OF_FUEL: OutOfFuel,
+}
 
 
 @cython.cfunc
@@ -160,9 +169,11 @@ class Store:
         *,
         thread_bound: cython.bint = False,
         on_abort: str = "poison",
+        fuel: cython.bint = False,
     ):
         if on_abort not in ("poison", "keep"):
             raise ValueError(f"on_abort={on_abort!r}: expected 'poison' or 'keep'")
+        self.exec.fuel = 0 if fuel else NO_FUEL
         self.runtime = runtime
         if runtime is not None:
             self.source = runtime.bus.source("store")
@@ -178,6 +189,7 @@ class Store:
         self.handle_of = {}
         self.suspects = set()
         self.collect_at = 1024
+        self.fuel_given = 0
         self.keep_on_abort = on_abort == "keep"
         self.bound_to = thread_block().serial if thread_bound else 0
         if runtime is not None and runtime.stubs is not None:
@@ -449,6 +461,36 @@ class Store:
             raise error
         if status:
             raise _ERRORS[status]()
+
+    # ---- fuel ----
+
+    @property
+    def fuel(self) -> object:
+        """Units left, or None where fuel is not counted."""
+        return None if self.exec.fuel == NO_FUEL else self.exec.fuel
+
+    @property
+    def fuel_used(self) -> object:
+        """Units that guests have used since the store was made, or None where fuel is not counted."""
+        return None if self.exec.fuel == NO_FUEL else self.fuel_given - self.exec.fuel
+
+    def set_fuel(self, units: object) -> None:
+        """Set what is left. ValueError where fuel is not counted, and for units below 0 or beyond 63 bits."""
+        self.check_access()
+        if self.exec.fuel == NO_FUEL:
+            raise ValueError("this engine does not count fuel: make it with Config(fuel=True)")
+        if not 0 <= units <= MAX_FUEL:
+            raise ValueError(f"fuel is between 0 and {MAX_FUEL}, got {units}")
+        left: uint64_t = units
+        self.fuel_given += units - self.exec.fuel
+        self.exec.fuel = left
+
+    def charge(self, units: object) -> None:
+        """Take fuel for a guest that runs without machine code. OutOfFuel, and nothing is taken, if less is left."""
+        if self.exec.fuel != NO_FUEL:
+            if units > self.exec.fuel:
+                raise OutOfFuel()
+            self.exec.fuel -= cython.cast(uint64_t, units)
 
     @property
     def busy(self) -> bool:

@@ -85,10 +85,20 @@ class Row:
         return self.signature.partition("->")[2]
 
     @property
+    def fuel(self) -> int:
+        """Units that running it costs; what bulk operations cost by their size comes on top."""
+        return 0 if self.mnemonic in FREE else 1
+
+    @property
     def symbol(self) -> str:
         """Name in generated enums: ``OP_I32_ADD``."""
         return "OP_" + self.mnemonic.upper().replace(".", "_")
 
+
+FREE: Final = frozenset({"nop", "block", "loop", "else", "end", "drop"})
+"""Rows that cost no fuel: they only say how code is nested, or do nothing."""
+BULK_FUEL_SHIFT: Final = 3
+"""Bulk operations on memories cost one unit per ``1 << BULK_FUEL_SHIFT`` bytes, those on tables one per element."""
 
 ROWS: Final[dict[str, Row]] = {}
 """Every row by mnemonic, in order of declaration; filled by importing ``stratavm.spec.ops``."""

@@ -34,7 +34,7 @@ class SsaProgram(state.Program):
             raise StackOverflow()
         SsaProgram.depth += 1
         try:
-            return [int(v) for v in evaluate(self.view(defined_index), self.instance, args, fuel=3_000_000)]
+            return [int(v) for v in evaluate(self.view(defined_index), self.instance, args, steps=3_000_000)]
         finally:
             SsaProgram.depth -= 1
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stratavm.base.errors import ResourceLimit, Trap, Unsupported
-from stratavm.ir.evaluate import OutOfFuel, evaluate
+from stratavm.ir.evaluate import OutOfSteps, evaluate
 from stratavm.ir.from_wasm import build
 from stratavm.ir.ssa import Ssa
 from stratavm.ir.text import print_ssa
@@ -329,8 +329,8 @@ def test_threads_build_the_same_as_one() -> None:
 def test_an_endless_evaluation_runs_out_of_fuel() -> None:
     """The evaluator always comes back."""
     text = "(module (func (loop (br 0))))"
-    with pytest.raises(OutOfFuel):
-        evaluate(view_of(text), instantiate(Store(), parse_module(text)), [], fuel=1000)
+    with pytest.raises(OutOfSteps):
+        evaluate(view_of(text), instantiate(Store(), parse_module(text)), [], steps=1000)
 
 
 def test_exits_times_locals_is_a_resource_limit() -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from stratavm.base.errors import ModuleError, ResourceLimit, StrataError, Trap
-from stratavm.ir.evaluate import OutOfFuel, evaluate
+from stratavm.ir.evaluate import OutOfSteps, evaluate
 from stratavm.ir.from_wasm import build
 from stratavm.ir.ssa import Ssa
 from stratavm.ir.verify import verify
@@ -58,7 +58,7 @@ def outcome(action):  # type: ignore[no-untyped-def]
         return action()
     except Trap as trap:
         return trap.kind
-    except (OutOfFuel, Stopped):
+    except (OutOfSteps, Stopped):
         return None
 
 
@@ -76,7 +76,7 @@ def check(mutant: Module) -> str:
     verify(ssa)
     args = [3, 1]
     oracle = outcome(lambda: instantiate(Store(poll=stop), mutant).functions[0].call_raw(list(args)))
-    found = outcome(lambda: evaluate(ssa, instantiate(Store(), mutant), list(args), fuel=300_000))
+    found = outcome(lambda: evaluate(ssa, instantiate(Store(), mutant), list(args), steps=300_000))
     if oracle is None or found is None:
         return "endless"
     assert found == oracle, mutant.binary[mutant.functions[0].start :].hex()

@@ -194,3 +194,17 @@ def test_any_arguments_end_in_an_error_number(name, tmp_path):
                 continue
             Errno(function.call(guest.ctx, memory, *arguments))
             assert len(memory.data) == 0x20000
+
+
+def test_growing_a_file_by_its_size_counts_as_writing(tmp_path):
+    """NOSPC over the quota, on the host and in memory; what a file had, and shrinking, cost nothing."""
+    for root in (tmp_path, MemoryTree()):
+        with Wasi(preopens=[(root, "/")], quotas=Quotas(written_bytes=1000)) as ctx:
+            guest = Guest(ctx)
+            fd = guest.create("file")
+            guest.ok("fd_filestat_set_size", fd, 600)
+            guest.ok("fd_filestat_set_size", fd, 100)
+            guest.ok("fd_filestat_set_size", fd, 500)
+            assert guest.call("fd_filestat_set_size", fd, 501) is Errno.NOSPC
+            assert guest.call("fd_filestat_set_size", fd, 1 << 40) is Errno.NOSPC
+            guest.ok("fd_filestat_set_size", fd, 0)

@@ -14,6 +14,7 @@ from cython.cimports.stratavm.base.vec import vec_reserve
 from cython.cimports.stratavm.codegen.codebuf import FIX_LABEL
 from cython.cimports.stratavm.codegen.minst import MI_TRAPS, NO_VREG, R_DEF, MBlock, MCode, MInst, MOperand, Move
 from cython.cimports.stratavm.codegen.x64._gen_encodings import (
+    MOP_ADD_MI,
     MOP_ADD_RR,
     MOP_CALL_M,
     MOP_CMOVCC_RR,
@@ -32,6 +33,7 @@ from cython.cimports.stratavm.codegen.x64._gen_encodings import (
     MOP_PXOR_RR,
     MOP_RET,
     MOP_RET_I,
+    MOP_SUB_MI,
     MOP_SUB_RI,
     MOP_TEST_RR,
     MOP_XOR_RR,
@@ -46,6 +48,7 @@ from cython.cimports.stratavm.codegen.x64._gen_encodings import (
     RSP,
 )
 from cython.cimports.stratavm.codegen.x64.emit_values import (
+    COLD_FUEL,
     COLD_POLL,
     COLD_STATUS,
     COLD_TRAP,
@@ -62,6 +65,7 @@ from cython.cimports.stratavm.codegen.x64.encoder import (
     emit_jmp,
     emit_lea_label,
     emit_m,
+    emit_mi,
     emit_move,
     emit_nop,
     emit_r,
@@ -92,6 +96,7 @@ from cython.cimports.stratavm.codegen.x64.pseudo import (
     P_FBIT,
     P_FMAX,
     P_FMIN,
+    P_FUEL,
     P_JCC,
     P_JMP,
     P_PARAMS,
@@ -110,6 +115,7 @@ from cython.cimports.stratavm.codegen.x64.target import ModulePlan
 from cython.cimports.stratavm.ir.ssa import BF_LOOP_HEADER, Site, Ssa
 from cython.cimports.stratavm.runtime._gen_layout import (
     EXEC_BUILTINS,
+    EXEC_FUEL,
     EXEC_POLL_LIMIT,
     EXEC_POLL_STUB,
     EXEC_SAVED_FP,
@@ -120,6 +126,7 @@ from cython.cimports.stratavm.runtime._gen_layout import (
     FUNCREC_VMCTX,
     TRAP_DYNAMIC,
     TRAP_INDIRECT_CALL_MISMATCH,
+    TRAP_OUT_OF_FUEL,
     TRAP_UNINITIALIZED_ELEMENT,
     VMCTX_SLOTS,
     VMCTX_TYPE_IDS,
@@ -338,6 +345,9 @@ class Emitter(ValueEmitter):
             emit_rm(self.b, MOP_CMP_RM, 8, RSP, R15, EXEC_POLL_LIMIT)
             emit_jcc(self.b, CC_B, self.cold(COLD_POLL, 0))
             return self.b.bind(self.colds[self.n_colds - 1].back)
+        if op == P_FUEL:
+            emit_mi(self.b, MOP_SUB_MI, 8, R15, EXEC_FUEL, inst.imm)
+            return emit_jcc(self.b, CC_B, self.cold(COLD_FUEL, cython.cast(uint32_t, inst.imm)))
         if op == P_RETURN:
             return self.ret(inst)
         if op == P_TRAP:
@@ -557,6 +567,9 @@ class Emitter(ValueEmitter):
                 self.explicit_trap(TRAP_DYNAMIC)
             elif c.kind == COLD_POLL:
                 self.cold_poll(cython.address(c))
+            elif c.kind == COLD_FUEL:
+                emit_mi(self.b, MOP_ADD_MI, 8, R15, EXEC_FUEL, c.a)
+                self.explicit_trap(TRAP_OUT_OF_FUEL)
             else:
                 self.cold_trunc(cython.address(c))
         return 0

@@ -6,6 +6,8 @@ Rules (``rules_*``) say which shape an opcode has; the order of instructions is 
 comparison whose only user is a branch or select of its block is emitted there, as flags.
 """
 
+import os
+
 import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
@@ -17,6 +19,7 @@ from cython.cimports.stratavm.codegen.minst import (
     MI_CALL,
     MI_EFFECT,
     MI_EXIT,
+    MI_FLAGS_DEF,
     MI_FLAGS_USE,
     MI_TERMINATOR,
     MI_TRAPS,
@@ -46,6 +49,7 @@ from cython.cimports.stratavm.codegen.x64.pseudo import (
     P_CALL,
     P_CALL_IMPORT,
     P_CALL_INDIRECT,
+    P_FUEL,
     P_JCC,
     P_JMP,
     P_PARAMS,
@@ -61,6 +65,7 @@ from cython.cimports.stratavm.ir.ssa import (
     IR_BR_IF,
     IR_BR_TABLE,
     IR_CONST,
+    IR_FUEL,
     IR_NOP,
     IR_PARAM,
     IR_POLL,
@@ -73,7 +78,7 @@ from cython.cimports.stratavm.ir.ssa import (
     Node,
     Ssa,
 )
-from cython.cimports.stratavm.runtime._gen_layout import TRAP_UNDEFINED_ELEMENT
+from cython.cimports.stratavm.runtime._gen_layout import TRAP_OUT_OF_FUEL, TRAP_UNDEFINED_ELEMENT
 from cython.cimports.stratavm.spec._gen_ops import N_OPS, OF_CALLS, OF_READS, OF_TRAP, OF_WRITES
 from cython.cimports.stratavm.spec._gen_optables import OP_FLAGS
 
@@ -81,6 +86,9 @@ if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 from stratavm.base.errors import Unsupported
+
+# STRATA_POLL=never leaves the polls of loops out, to measure what they cost: such code cannot be stopped.
+POLLS = cython.declare(cython.bint, os.environ.get("STRATA_POLL") != "never")
 
 
 class Selector(MemorySelector):
@@ -260,7 +268,12 @@ class Selector(MemorySelector):
             if op < N_OPS:
                 self.node(i)
             elif op == IR_POLL:
-                self.pseudo(P_POLL, 0, MI_EFFECT)
+                if POLLS:
+                    self.pseudo(P_POLL, 0, MI_EFFECT)
+            elif op == IR_FUEL:
+                self.pseudo(P_FUEL, 0, MI_TRAPS | MI_EFFECT | MI_FLAGS_DEF)
+                self.last().imm = self.ssa.nodes[i].c
+                self.last().aux = TRAP_OUT_OF_FUEL
             elif op == IR_BR:
                 self.jump(self.ssa.nodes[i].c)
                 self.close_block()

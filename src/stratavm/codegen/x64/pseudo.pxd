@@ -9,6 +9,7 @@ cdef enum Pseudo:
     P_TRAP             # aux = kind: unconditional, ends the block
     P_TRAP_IF          # cc, aux = kind
     P_POLL             # loop header
+    P_FUEL             # imm = units to take from exec.fuel, which traps, unchanged, if it has fewer
     P_CALL             # U… D… (fixed); aux = defined function index; imm = bytes of stack arguments
     P_CALL_IMPORT      # the same; aux = offset of the FuncRec pointer in the VMContext
     P_CALL_INDIRECT    # the same; the first use is the index in r10; aux = type index; disp = offset of the table's base

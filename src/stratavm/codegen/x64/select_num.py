@@ -103,7 +103,7 @@ from cython.cimports.stratavm.codegen.x64.pseudo import (
     TRUNC_UNSIGNED,
 )
 from cython.cimports.stratavm.codegen.x64.select_base import NODE_FOLDED, NODE_FUSED, class_of, width_of
-from cython.cimports.stratavm.ir.ssa import IR_BR_IF, IR_POLL, T_I64, Node
+from cython.cimports.stratavm.ir.ssa import IR_BR_IF, IR_FUEL, IR_POLL, T_I64, Node
 from cython.cimports.stratavm.spec._gen_ops import N_OPS, OF_CALLS, OF_TRAP, OF_WRITES
 from cython.cimports.stratavm.spec._gen_optables import OP_FLAGS
 
@@ -225,7 +225,7 @@ class NumericSelector(BaseSelector):
             condition: uint32_t = NO_VREG
             if at.op == IR_BR_IF:
                 condition = at.a
-            elif at.op == IR_POLL:
+            elif at.op == IR_POLL or at.op == IR_FUEL:
                 barrier = i
             elif at.op >= N_OPS or self.marks[i] & NODE_FUSED:
                 continue

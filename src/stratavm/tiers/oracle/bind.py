@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 from stratavm.base.errors import Trap
 from stratavm.spec.concrete import DOMAINS
 from stratavm.spec.domain import bound_type
-from stratavm.spec.record import Row
+from stratavm.spec.record import BULK_FUEL_SHIFT, Row
 from stratavm.tiers.oracle.flatten import Jump, Op
 from stratavm.tiers.oracle.protocols import Callee, InstanceLike, MemoryLike, TableLike
 
@@ -104,6 +104,15 @@ def _memory_grow(op: Op, instance: InstanceLike) -> Step:
     return memory_grow
 
 
+def _fuel(op: Op, instance: InstanceLike) -> Step:
+    cost = op.imms[0]
+
+    def fuel(stack: list[int], locals_: list[int]) -> None:
+        instance.charge(cost)
+
+    return fuel
+
+
 def _memory_init(op: Op, instance: InstanceLike) -> Step:
     segment, memory = op.imms[0], instance.memories[op.imms[1]]
 
@@ -113,6 +122,7 @@ def _memory_init(op: Op, instance: InstanceLike) -> Step:
         if source + count > len(data):
             raise Trap("memory_out_of_bounds", detail=f"data segment {segment} has {len(data)} bytes")
         _within(memory, target, count)
+        instance.charge(count >> BULK_FUEL_SHIFT)
         memory.write(target, bytes(data[source : source + count]))
 
     return memory_init
@@ -132,6 +142,7 @@ def _memory_copy(op: Op, instance: InstanceLike) -> Step:
         count, source, target = stack.pop(), stack.pop(), stack.pop()
         _within(from_, source, count)
         _within(to, target, count)
+        instance.charge(count >> BULK_FUEL_SHIFT)
         to.write(target, from_.read(source, count))
 
     return memory_copy
@@ -143,6 +154,7 @@ def _memory_fill(op: Op, instance: InstanceLike) -> Step:
     def memory_fill(stack: list[int], locals_: list[int]) -> None:
         count, value, target = stack.pop(), stack.pop(), stack.pop()
         _within(memory, target, count)
+        instance.charge(count >> BULK_FUEL_SHIFT)
         memory.write(target, bytes((value & 0xFF,)) * count)
 
     return memory_fill
@@ -204,6 +216,7 @@ def _table_fill(op: Op, instance: InstanceLike) -> Step:
     def table_fill(stack: list[int], locals_: list[int]) -> None:
         count, raw, index = stack.pop(), stack.pop(), stack.pop()
         _inside(table, index, count)
+        instance.charge(count)
         for i in range(index, index + count):
             table.set(i, raw)
 
@@ -217,6 +230,7 @@ def _table_copy(op: Op, instance: InstanceLike) -> Step:
         count, source, target = stack.pop(), stack.pop(), stack.pop()
         _inside(from_, source, count)
         _inside(to, target, count)
+        instance.charge(count)
         for i, raw in enumerate([from_.get(source + i) for i in range(count)]):
             to.set(target + i, raw)
 
@@ -232,6 +246,7 @@ def _table_init(op: Op, instance: InstanceLike) -> Step:
         if source + count > len(elements):
             raise Trap("table_out_of_bounds", detail=f"element segment {segment} has {len(elements)} elements")
         _inside(table, target, count)
+        instance.charge(count)
         for i in range(count):
             table.set(target + i, elements[source + i])
 
@@ -425,6 +440,7 @@ def _call_indirect(op: Op, instance: InstanceLike) -> Step:
 
 
 _BINDERS: Final[dict[str, Callable[[Op, InstanceLike], Step]]] = {
+    "fuel": _fuel,
     "memory.size": _memory_size,
     "memory.grow": _memory_grow,
     "memory.init": _memory_init,

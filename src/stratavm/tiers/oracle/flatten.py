@@ -37,7 +37,9 @@ class Jump(NamedTuple):
 
 
 class Op(NamedTuple):
-    """One operation. ``name`` is the row's mnemonic, or ``br_unless`` (an if's jump over its first sequence)."""
+    """One operation. ``name`` is the row's mnemonic, ``br_unless`` (an if's jump over its first sequence), or ``fuel``
+    (a basic block's charge, before it runs).
+    """
 
     name: str
     row: Row
@@ -139,7 +141,10 @@ _NET = {
 
 @dataclass(slots=True)
 class _Flattener:
-    """One pass over a body. ``dead`` counts open blocks since code became unreachable, 0 while it is live."""
+    """One pass over a body. ``dead`` counts open blocks since code became unreachable, 0 while it is live.
+
+    ``charge`` is where the basic block at hand is charged if fuel is counted, ``cost`` that of its operators so far.
+    """
 
     module: Module
     code: bytes
@@ -149,10 +154,14 @@ class _Flattener:
     height: int = 0
     max_height: int = 0
     dead: int = 0
+    fuel: bool = False
+    charge: int = -1
+    cost: int = 0
 
     def run(self, at: int, results: int) -> Flat:
         """From ``at`` to the end that closes the body."""
         self.blocks.append(_Block("func", Label(results, 0), 0, results))
+        self.next_charge(BY_CODE[0, 0x01], at)
         while self.blocks:
             position = at
             row, at = self.read_row(at)
@@ -160,6 +169,8 @@ class _Flattener:
             for kind in row.imms:
                 value, at = _read_immediate(kind, self.code, at)
                 imms.append(value)
+            if not self.dead:
+                self.cost += row.fuel
             if self.dead:
                 self.skip(row, position)
             elif row.control:
@@ -185,6 +196,26 @@ class _Flattener:
     def emit(self, name: str, row: Row, imms: tuple[Any, ...], position: int) -> None:
         """Append an operation."""
         self.ops.append(Op(name, row, imms, self.base + position))
+
+    def next_charge(self, row: Row, position: int) -> None:
+        """A basic block begins: at the function's start, in a loop or an arm of an ``if``, behind the ``end`` of
+        anything but a loop, and behind a ``br_if``.
+        """
+        if self.fuel:
+            self.settle()
+            self.charge = len(self.ops)
+            self.emit("fuel", row, (), position)
+
+    def leave(self) -> None:
+        """What follows is unreachable. It may look live behind the next ``end``, but no block that runs pays for it."""
+        self.settle()
+        self.dead = 1
+
+    def settle(self) -> None:
+        """A basic block ended: say what it costs where it began."""
+        if self.charge >= 0:
+            self.ops[self.charge] = self.ops[self.charge]._replace(imms=(self.cost,))
+        self.charge, self.cost = -1, 0
 
     def move(self, net: int) -> None:
         """Change the operand height."""
@@ -228,17 +259,18 @@ class _Flattener:
                 self.close(row, position)
             case "br":
                 self.emit("br", row, (self.jump(imms[0]),), position)
-                self.dead = 1
+                self.leave()
             case "br_if":
                 self.move(-1)
                 self.emit("br_if", row, (self.jump(imms[0]),), position)
+                self.next_charge(row, position)
             case "br_table":
                 self.move(-1)
                 self.emit("br_table", row, tuple(self.jump(depth) for depth in imms[0]), position)
-                self.dead = 1
+                self.leave()
             case "return" | "unreachable":
                 self.emit(row.mnemonic, row, (), position)
-                self.dead = 1
+                self.leave()
             case _:
                 self.call(row, imms, position)
 
@@ -265,6 +297,8 @@ class _Flattener:
         height = self.height - params
         label = Label(params, height, len(self.ops)) if row.mnemonic == "loop" else Label(results, height)
         self.blocks.append(_Block(row.mnemonic, label, params, results, otherwise))
+        if row.mnemonic != "block":
+            self.next_charge(row, position)
 
     def otherwise(self, row: Row, position: int, live: bool) -> None:
         """Between the two sequences of an if."""
@@ -275,6 +309,7 @@ class _Flattener:
         block.otherwise.pc = len(self.ops)
         block.otherwise = None
         self.height, self.dead = block.label.height + block.params, 0
+        self.next_charge(row, position)
 
     def close(self, row: Row, position: int) -> None:
         """End the innermost block, or the body."""
@@ -286,13 +321,19 @@ class _Flattener:
         if block.opcode != "loop":
             block.label.pc = len(self.ops)
         if block.opcode == "func":
+            self.settle()
             self.emit("return", row, (), position)
+        elif block.opcode != "loop":
+            self.next_charge(row, position)
 
 
-def flatten(module: Module, function: Function) -> Flat:
-    """A defined function's body; raises ``Unsupported`` where it needs a proposal that is not ready."""
+def flatten(module: Module, function: Function, fuel: bool = False) -> Flat:
+    """A defined function's body, with charges if ``fuel`` is counted.
+
+    Raises ``Unsupported`` where it needs a proposal that is not ready.
+    """
     results = len(module.types[function.type_index].composite.results)  # type: ignore[union-attr]
-    return _Flattener(module, module.binary, 0).run(function.start, results)
+    return _Flattener(module, module.binary, 0, fuel=fuel).run(function.start, results)
 
 
 def flatten_constant(module: Module, code: bytes, offset: int) -> Flat:

@@ -72,6 +72,7 @@ class Program:
 
     instance: InstanceLike
     budget: Budget
+    fuel: bool = False
     codes: dict[int, Code] = field(default_factory=dict)
 
     def code(self, defined_index: int) -> Code:
@@ -86,7 +87,7 @@ class Program:
         function = module.functions[defined_index]
         index = len(module.imported_funcs) + defined_index
         type_ = module.func_type(index)
-        flat = flatten(module, function)
+        flat = flatten(module, function, self.fuel)
         zeros = [0] * sum(count for count, _ in function.locals)
         size = len(type_.params) + len(zeros) + flat.max_height
         return Code(index, self._steps(flat), flat, zeros, len(type_.results), size, self)

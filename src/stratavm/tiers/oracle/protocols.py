@@ -113,5 +113,8 @@ class InstanceLike(Protocol):
     def drop_elem(self, index: int) -> None:
         """Empty an element segment."""
 
+    def charge(self, units: int) -> None:
+        """Take fuel where it is counted; raises ``OutOfFuel``, and takes none, if fewer units are left."""
+
     def poll(self) -> None:
         """Called now and then while guest code runs; may raise to stop it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from stratavm.base.errors import LinkError, ResourceLimit, Trap
+from stratavm.base.errors import LinkError, OutOfFuel, ResourceLimit, Trap
 from stratavm.module.model import ConstExpr, Data, Element, Import, Module
 from stratavm.spec.matching import describe, extern_kind, extern_matches
 from stratavm.spec.types import ExternType, FuncType, GlobalType, Limits, MemoryType, TableType
@@ -167,9 +167,13 @@ class Store:
     Args:
         limits: the stack that guest code may use.
         poll: called now and then while guest code runs; may raise to stop it.
+        fuel: what its guests may use; None does not count it.
     """
 
-    def __init__(self, limits: OracleLimits | None = None, poll: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, limits: OracleLimits | None = None, poll: Callable[[], None] | None = None, fuel: int | None = None
+    ) -> None:
+        self.fuel = fuel
         self.budget = Budget(limits or OracleLimits())
         self.poll = poll
         self.functions: list[AnyFunction] = []
@@ -196,7 +200,7 @@ class Instance:
         self.elements: list[Sequence[int]] = []
         self.datas: list[bytes | memoryview] = []
         self.exports: dict[str, Extern] = {}
-        self.program = self.oracle = Program(self, store.budget)
+        self.program = self.oracle = Program(self, store.budget, store.fuel is not None)
 
     def callee(self, index: int) -> AnyFunction:
         """A function by function index."""
@@ -225,6 +229,13 @@ class Instance:
     def drop_elem(self, index: int) -> None:
         """Empty an element segment."""
         self.elements[index] = ()
+
+    def charge(self, units: int) -> None:
+        """Take fuel of the store's."""
+        if self.store.fuel is not None:
+            if units > self.store.fuel:
+                raise OutOfFuel()
+            self.store.fuel -= units
 
     def poll(self) -> None:
         """Give the store's hook a chance to stop the guest."""

@@ -17,6 +17,7 @@ class OracleModule:
 
     valid: ValidModule
     budget: Budget
+    fuel: bool = False
 
     @property
     def fallbacks(self) -> Mapping[int, str]:
@@ -30,7 +31,7 @@ class OracleModule:
 
     def attach(self, instance: InstanceLike) -> None:
         """Give an instance its program; functions are bound at their first call."""
-        instance.oracle = Program(instance, self.budget)
+        instance.oracle = Program(instance, self.budget, self.fuel)
 
     def compile_all(self, threads: int) -> CompileCosts:
         """There is nothing to compile."""
@@ -42,11 +43,12 @@ class OracleModule:
 
 @dataclass(frozen=True, slots=True)
 class Oracle:
-    """The reference tier."""
+    """The reference tier. ``fuel``: whether its programs charge it."""
 
     limits: OracleLimits = field(default_factory=OracleLimits)
     name: str = "oracle"
+    fuel: bool = False
 
     def load(self, valid: ValidModule, name: str = "") -> OracleModule:
         """Prepare a valid module."""
-        return OracleModule(valid, Budget(self.limits))
+        return OracleModule(valid, Budget(self.limits), self.fuel)

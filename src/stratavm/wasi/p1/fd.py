@@ -136,7 +136,10 @@ def fd_filestat_set_size(ctx: Context, guest: Guest, fd: int, size: int) -> None
     """Truncate a file, or extend it with zeros."""
     descriptor = ctx.get(fd, Rights.FD_FILESTAT_SET_SIZE)
     descriptor.changing()
-    descriptor.set_size(offset_of(size))
+    growth = max(0, offset_of(size) - descriptor.stat().size)
+    ctx.may_write(growth)
+    descriptor.set_size(size)
+    ctx.wrote(growth)
 
 
 @PREVIEW1.function("fd_filestat_set_times", "iIIi->i")
