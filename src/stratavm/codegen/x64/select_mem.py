@@ -378,4 +378,4 @@ class MemorySelector(NumericSelector):
         x: uint64_t = self.ssa.args[at.b + at.c]
         y: uint64_t = self.ssa.args[at.b + at.c + 1]
         values[0] = self.constant(x | y << 32, T_I64)
-        return self.builtin(RULE_EXTRA[at.op], NO_VREG, values, 4, CALL_STATUS)
+        return self.builtin(RULE_EXTRA[at.op], NO_VREG, values, 4, CALL_STATUS | CALL_HOST)

@@ -1,0 +1,118 @@
+"""Claims about bulk operations of many bytes: whatever stops a guest comes out within milliseconds, and what such an
+operation does is the same as in one piece.
+"""
+
+import _thread
+import random
+import threading
+import time
+
+import pytest
+
+from stratavm import DeadlineExceeded, Engine, Interrupted, Linker, Module, Store
+
+PAGES = 0x8000
+"""Two GiB: seconds of page faults, were nobody to poll."""
+BIG = f"""(module
+  (memory (export "memory") {PAGES})
+  (table $t (export "table") 9000000 funcref)
+  (func (export "fill") (loop (memory.fill (i32.const 0) (i32.const 1) (i32.const {PAGES * 65536 - 1})) (br 0)))
+  (func (export "copy")
+    (loop (memory.copy (i32.const {PAGES * 32768}) (i32.const 0) (i32.const {PAGES * 32768 - 1})) (br 0)))
+  (func (export "table_fill") (loop (table.fill $t (i32.const 0) (ref.null func) (i32.const 9000000)) (br 0)))
+  (func (export "table_copy")
+    (loop (table.copy $t $t (i32.const 0) (i32.const 1) (i32.const 8999999)) (br 0))))
+"""
+NAMES = ("fill", "copy", "table_fill", "table_copy")
+SLOW_MACHINE = 20  # times the 10 ms that are promised: other processes run here, too
+
+
+@pytest.fixture(scope="module")
+def module():
+    """Compiled once."""
+    return Module(BIG, engine=Engine(strict=True))
+
+
+def instance_of(module):
+    """A store and an instance."""
+    store = Store(module.engine)
+    return store, Linker(module.engine).instantiate(store, module)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_deadline_ends_a_bulk_operation(module, name):
+    """Soon after its time, though one operation takes longer than that."""
+    store, instance = instance_of(module)
+    with store:
+        begin = time.monotonic()
+        with store.deadline(0.05), pytest.raises(DeadlineExceeded) as caught:
+            instance.exports[name]()
+        assert time.monotonic() - begin < 0.05 + 0.01 * SLOW_MACHINE
+        assert caught.value.frames[0].name == name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_interrupt_ends_a_bulk_operation(module, name):
+    """From another thread."""
+    store, instance = instance_of(module)
+    asked = []
+
+    def stop():
+        asked.append(time.monotonic())
+        store.interrupt()
+
+    with store:
+        timer = threading.Timer(0.05, stop)
+        timer.start()
+        with pytest.raises(Interrupted):
+            instance.exports[name]()
+        late = time.monotonic() - asked[0]
+        timer.join(10)
+        assert late < 0.01 * SLOW_MACHINE
+
+
+def test_ctrl_c_ends_a_bulk_operation(module):
+    """KeyboardInterrupt, within the period in which signals are looked for (100 ms)."""
+    store, instance = instance_of(module)
+    asked = []
+
+    def press():
+        asked.append(time.monotonic())
+        _thread.interrupt_main()
+
+    with store:
+        timer = threading.Timer(0.05, press)
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            instance.exports.fill()
+        late = time.monotonic() - asked[0]
+        timer.join(10)
+        assert late < 0.1 + 0.01 * SLOW_MACHINE
+
+
+COPY = """(module (memory (export "memory") 160)
+  (func (export "copy") (param i32 i32 i32) (memory.copy (local.get 0) (local.get 1) (local.get 2)))
+  (func (export "fill") (param i32 i32 i32) (memory.fill (local.get 0) (local.get 1) (local.get 2))))
+"""
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_copy_in_parts_is_a_copy(seed):
+    """Ranges of several MiB that overlap either way, against Python's slices."""
+    rng = random.Random(seed)
+    with Store(Engine(strict=True)) as store:
+        instance = Linker(store.engine).instantiate(store, Module(COPY, engine=store.engine))
+        memory = instance.exports.memory
+        size = len(memory)
+        expected = bytearray(rng.randbytes(size))
+        memory.write(0, bytes(expected))
+        for _ in range(4):
+            count = rng.choice((0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, rng.randrange(size)))
+            source, target = rng.randrange(size - count + 1), rng.randrange(size - count + 1)
+            if rng.random() < 0.5:
+                target = max(0, min(size - count, source + rng.choice((-5, -1, 1, 7, 1 << 20))))
+            instance.exports.copy(target, source, count)
+            expected[target : target + count] = expected[source : source + count]
+            instance.exports.fill(source, 7, count // 2)
+            expected[source : source + count // 2] = b"\x07" * (count // 2)
+            assert memory.read(0, size) == expected
