@@ -1,4 +1,4 @@
-"""Suite ``ablation-machine``: each kernel at level 1 as it is, and with each machine pass off."""
+"""Suite ``ablation-machine``: each kernel at level 1 as it is, with each machine pass off, and without splitting."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ OFF: Final = tuple(
     Engine(f"no {off}", strata(tier="jit1", machine_passes=tuple(name for name in MACHINE_PASSES if name != off)))
     for off in MACHINE_PASSES
 )
+SIMPLE: Final = Engine("no splitting", strata(tier="jit1", allocator="linear"))
+"""The allocator of level 0: what splitting values buys."""
 NONE: Final = Engine("none", strata(tier="jit1", machine_passes=()))
-ENGINES: Final = (Engine(ALL, strata(tier="jit1")), *OFF, NONE)
+ENGINES: Final = (Engine(ALL, strata(tier="jit1")), *OFF, SIMPLE, NONE)
 
 
 def measure(rounds: int) -> Iterator[Row]:

@@ -6,7 +6,7 @@ import argparse
 import re
 from typing import Final
 
-from stratavm.engine.config import TIERS, Config
+from stratavm.engine.config import ALLOCATORS, TIERS, Config
 
 SIZES: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
@@ -14,7 +14,7 @@ SIZES: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 def add_tier(parser: argparse.ArgumentParser) -> None:
     """``--tier``, ``--allocator`` and ``--memory-plan``."""
     parser.add_argument("--tier", choices=TIERS, help="how to run: our compiler (default), or the slow reference")
-    parser.add_argument("--allocator", choices=("linear", "naive"), default="linear", help="register allocator")
+    parser.add_argument("--allocator", choices=ALLOCATORS, help="register allocator")
     parser.add_argument(
         "--memory-plan", choices=("guard", "bounded"), default="guard", help="bounds checks by the MMU or in code"
     )

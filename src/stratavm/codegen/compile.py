@@ -31,7 +31,7 @@ class Options:
 
     Attributes:
         memory_plan: ``guard`` or ``bounded``, where the memory's type leaves the choice.
-        allocator: ``linear`` or ``naive``.
+        allocator: ``linear``, ``splitting`` or ``naive``.
         features: processor extensions to use; None means this machine's.
         passes: passes of the SSA form to run (``ir.pipeline``); none at level 0.
         machine: passes of the machine level to run (``MACHINE_PASSES``); none at level 0.

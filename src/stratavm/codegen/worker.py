@@ -78,7 +78,7 @@ class Worker:
         self.scheduler = Scheduler()
         self.scheduler.attach(self.machine)
         self.scheduling = "schedule" in machine
-        self.selector.attach(plan, self.ssa, self.machine, machine)
+        self.selector.attach(plan, self.ssa, self.machine, machine, allocator == "splitting")
         self.emitter.attach(plan, self.ssa, self.machine, "align" in machine)
         memset(self.spent, 0, cython.sizeof(self.spent))
 

@@ -100,7 +100,7 @@ def make_jit(config: Config, scope: Scope, bus: Bus, executor: CompileExecutor, 
 
     options = Options(
         memory_plan=config.memory_plan,
-        allocator=config.allocator,
+        allocator=config.register_allocator,
         passes=config.ssa_passes,
         machine=config.codegen_passes,
         scope=scope,

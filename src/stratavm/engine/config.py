@@ -14,7 +14,8 @@ TierName: TypeAlias = Literal["jit0", "jit1", "oracle"]
 TIERS: Final[tuple[TierName, ...]] = ("jit0", "jit1", "oracle")
 MemoryPlan: TypeAlias = Literal["guard", "bounded"]
 Calls: TypeAlias = Literal["machine", "generic"]
-Allocator: TypeAlias = Literal["linear", "naive"]
+Allocator: TypeAlias = Literal["linear", "splitting", "naive"]
+ALLOCATORS: Final[tuple[Allocator, ...]] = ("linear", "splitting", "naive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,8 @@ class Config:
         pool: reserve slots for linear memories beforehand; None maps each memory when it is made.
         memory_images: lay data segments out in a file that instances map, where it pays (from the second instance of
             a module on).
-        allocator: register allocator of ``jit0``.
+        allocator: register allocator: ``linear`` (one place per value), ``splitting`` (values change places around
+            calls and loops) or ``naive`` (all in memory); None means ``splitting`` for ``jit1``, else ``linear``.
         passes: passes that ``jit1`` runs (``stratavm.ir.pipeline.PASSES``); None means all.
         machine_passes: passes of the machine level that ``jit1`` runs (``codegen.worker.MACHINE_PASSES``); None
             means all.
@@ -50,7 +52,7 @@ class Config:
     limits: Limits = DEFAULT_LIMITS
     memory_plan: MemoryPlan = "guard"
     max_memory_bytes: int | None = None
-    allocator: Allocator = "linear"
+    allocator: Allocator | None = None
     passes: tuple[str, ...] | None = None
     machine_passes: tuple[str, ...] | None = None
     calls: Calls = "machine"
@@ -63,7 +65,8 @@ class Config:
         _one_of("tier", self.tier, TIERS)
         _one_of("memory_plan", self.memory_plan, ("guard", "bounded"))
         _one_of("calls", self.calls, ("machine", "generic"))
-        _one_of("allocator", self.allocator, ("linear", "naive"))
+        if self.allocator is not None:
+            _one_of("allocator", self.allocator, ALLOCATORS)
         unknown = self.features - FEATURES.keys()
         if unknown:
             raise ValueError(f"unknown features: {', '.join(sorted(unknown))}")
@@ -89,6 +92,11 @@ class Config:
         from stratavm.codegen.compile import MACHINE_LEVELS
 
         return MACHINE_LEVELS[1] if self.machine_passes is None else self.machine_passes
+
+    @property
+    def register_allocator(self) -> Allocator:
+        """The register allocator that the tier runs."""
+        return self.allocator or ("splitting" if self.tier == "jit1" else "linear")
 
     @property
     def worker_threads(self) -> int:

@@ -78,7 +78,7 @@ def _machine(stage: str) -> Callable[[Module, int], str]:
             module.valid,
             defined,
             stage,
-            allocator=config.allocator,
+            allocator=config.register_allocator,
             memory_plan=config.memory_plan,
             passes=config.ssa_passes,
             machine=config.codegen_passes,

@@ -22,7 +22,7 @@ class Variant(NamedTuple):
 
     name: str
     memory_plan: Literal["guard", "bounded"] = "guard"
-    allocator: Literal["linear", "naive"] = "linear"
+    allocator: Literal["linear", "splitting", "naive"] | None = None
     starved: bool = False
     poison: bool = False
     tier: Literal["jit0", "jit1"] = "jit0"
@@ -47,6 +47,7 @@ VARIANTS = (
     Variant("naive", allocator="naive"),
     Variant("jit1", tier="jit1"),
     Variant("jit1-bounded", "bounded", starved=True, poison=True, tier="jit1"),
+    Variant("splitting", allocator="splitting", starved=True),
     Variant("starved", starved=True, poison=True),
     Variant("naive-starved", "bounded", "naive", starved=True, poison=True),
 )

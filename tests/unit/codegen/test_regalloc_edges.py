@@ -253,4 +253,4 @@ def test_the_checker_names_what_is_wrong(change, reason):
 
 def test_kinds_are_named():
     """Configuration and command line offer exactly these."""
-    assert set(module.KINDS) == {"linear", "naive"}
+    assert set(module.KINDS) == {"linear", "splitting", "naive"}

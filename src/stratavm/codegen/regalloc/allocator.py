@@ -8,12 +8,15 @@ from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.vec import vec_reserve
-from cython.cimports.stratavm.codegen.minst import NO_LOC, MCode
+from cython.cimports.stratavm.codegen.minst import MCode
 from cython.cimports.stratavm.codegen.regalloc.intervals import Intervals
 from cython.cimports.stratavm.codegen.regalloc.linear import LinearScan
 from cython.cimports.stratavm.codegen.regalloc.moves import ParallelMove
 from cython.cimports.stratavm.codegen.regalloc.naive import allocate_naive
+from cython.cimports.stratavm.codegen.regalloc.ranges import Ranges
+from cython.cimports.stratavm.codegen.regalloc.resolve import Resolver
 from cython.cimports.stratavm.codegen.regalloc.rewrite import Rewriter
+from cython.cimports.stratavm.codegen.regalloc.splitting import SplittingScan
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -22,7 +25,7 @@ from stratavm.codegen.minst import build, snapshot
 from stratavm.codegen.regalloc.checker import check
 from stratavm.codegen.x64.regs import ALLOCATABLE, STARVED
 
-KINDS = {"naive": ALLOC_NAIVE, "linear": ALLOC_LINEAR}
+KINDS = {"naive": ALLOC_NAIVE, "linear": ALLOC_LINEAR, "splitting": ALLOC_SPLITTING}
 """Allocators by name."""
 
 
@@ -46,7 +49,10 @@ class Allocator:
         self.intervals = Intervals()
         self.scan = LinearScan(self.intervals)
         self.rewriter = Rewriter(self.moves)
-        self.fallbacks = 0
+        self.ranges = Ranges()
+        self.splitting = SplittingScan()
+        self.resolver = Resolver(self.moves)
+        self.fallbacks = self.simpler = 0
         self.checked = os.environ.get("STRATA_CHECK", "0") >= "2"
 
     def __dealloc__(self):
@@ -71,7 +77,8 @@ class Allocator:
     def allocate(self, m: MCode) -> cython.int:
         """Give every operand a place, and write the moves between places."""
         self.prepare(m)
-        if self.kind != ALLOC_LINEAR or not self.allocate_linear(m):
+        done: cython.bint = self.kind == ALLOC_SPLITTING and self.allocate_splitting(m)
+        if not done and (self.kind == ALLOC_NAIVE or not self.allocate_linear(m)):
             allocate_naive(self, m)
         m.n_slots += m.n_slots & 1
         if self.checked:
@@ -85,6 +92,16 @@ class Allocator:
         if done and self.rewriter.run(m, self.intervals, self.slot_of, self.registers):
             return 1
         self.fallbacks += 1
+        self.moves.discard()
+        self.prepare(m)
+        return 0
+
+    def allocate_splitting(self, m: MCode) -> cython.int:
+        """1 where the splitting scan did it; 0 leaves a clean start to level 0's."""
+        done: cython.bint = self.ranges.build(m) and self.splitting.run(m, self.ranges, self.registers)
+        if done and self.resolver.run(m, self.ranges):
+            return 1
+        self.simpler += 1
         self.moves.discard()
         self.prepare(m)
         return 0

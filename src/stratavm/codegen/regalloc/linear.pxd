@@ -1,8 +1,10 @@
 # Linear scan: each value gets one register for all of its life, or lives in a slot.
 cimport cython
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from stratavm.codegen.minst cimport MCode
 from stratavm.codegen.regalloc.intervals cimport Event, Interval, Intervals
+
+cdef uint8_t[32] PREFERENCE    # registers in the order in which they are taken
 
 @cython.final
 cdef class LinearScan:

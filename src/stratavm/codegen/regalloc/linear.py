@@ -7,7 +7,7 @@ slot. Work per value is bounded by the number of registers times a constant.
 """
 
 import cython
-from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
+from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.vec import vec_reserve
@@ -27,7 +27,7 @@ from cython.cimports.stratavm.codegen.regalloc.intervals import (
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
-cython.declare(GPRS=uint32_t, XMMS=uint32_t, MAX_EVENTS=uint32_t, MAX_POINT_WEIGHT=uint32_t, PREFERENCE=uint8_t[32])
+cython.declare(GPRS=uint32_t, XMMS=uint32_t, MAX_EVENTS=uint32_t, MAX_POINT_WEIGHT=uint32_t)
 GPRS = 0xFFFF
 XMMS = 0xFFFF0000
 MAX_POINT_WEIGHT = 1 << 30

@@ -12,10 +12,12 @@ cdef class Selector(MemorySelector):
     cdef uint32_t cap_stamps
     cdef uint32_t* stamped_by      # per SSA block: the br_table (its node + 1) that set the stamp
     cdef uint32_t cap_stamped_by
+    cdef bint split_edges          # whether edges from branches to joins have blocks
     cdef uint32_t result_pointer   # register of the cells for further results
 
     cdef int run(self) except -1 nogil
     cdef int map_blocks(self) except -1 nogil
+    cdef bint has_block(self, uint32_t edge) noexcept nogil
     cdef uint32_t edge_blocks(self, uint32_t node) noexcept nogil
     cdef int fuse(self, Block* block) noexcept nogil
     cdef int mark(self, Block* block, uint32_t node) noexcept nogil

@@ -106,8 +106,12 @@ class Selector(MemorySelector):
         free(self.stamps)
         free(self.stamped_by)
 
-    def attach(self, plan: ModulePlan, ssa: Ssa, m: MCode, machine=()) -> None:
-        """Say what ``run`` works on, and which passes of the machine level take part (``worker.MACHINE_PASSES``)."""
+    def attach(self, plan: ModulePlan, ssa: Ssa, m: MCode, machine=(), split_edges: bool = False) -> None:
+        """Say what ``run`` works on, and which passes of the machine level take part (``worker.MACHINE_PASSES``).
+
+        ``split_edges``: a block on each edge from a branch to a join, where an allocator may move values.
+        """
+        self.split_edges = split_edges
         self.folding = "fold-loads" in machine
         self.leas = "lea" in machine
         self.zeroing = "zero" in machine
@@ -168,21 +172,26 @@ class Selector(MemorySelector):
         return 0
 
     def edge_blocks(self, node: uint32_t) -> uint32_t:
-        """How many edge blocks a terminator needs: one per distinct target that takes arguments."""
+        """How many edge blocks a terminator needs."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
         count: uint32_t = 0
         i: uint32_t
         edge: cython.pointer(Edge)
         if at.op == IR_BR_IF:
-            count += self.ssa.edges[at.b].nargs != 0
-            count += self.ssa.edges[at.c].nargs != 0
+            count += self.has_block(at.b)
+            count += self.has_block(at.c)
         elif at.op == IR_BR_TABLE:
             for i in range(at.c):
                 edge = cython.address(self.ssa.edges[at.b + i])
-                if edge.nargs and self.stamped_by[edge.target] != node + 1:
+                if self.has_block(at.b + i) and self.stamped_by[edge.target] != node + 1:
                     self.stamped_by[edge.target] = node + 1
                     count += 1
         return count
+
+    def has_block(self, edge: uint32_t) -> cython.bint:
+        """Whether an edge of a branch has a block of its own (a ``br_table`` has one per distinct target)."""
+        e: cython.pointer(Edge) = cython.address(self.ssa.edges[edge])
+        return e.nargs != 0 or (self.split_edges and self.ssa.blocks[e.target].preds > 1)
 
     def fuse(self, block: cython.pointer(Block)) -> cython.int:
         """Mark the comparisons of a block that their only user turns into a conditional instruction."""
@@ -374,7 +383,7 @@ class Selector(MemorySelector):
 
     def edge_target(self, edge: uint32_t, following: cython.pointer(uint32_t)) -> uint32_t:
         """Where a conditional branch goes: its target, or a new edge block that will pass the arguments."""
-        if self.ssa.edges[edge].nargs == 0:
+        if not self.has_block(edge):
             return self.block_map[self.ssa.edges[edge].target]
         following[0] += 1
         return following[0] - 1
@@ -394,14 +403,14 @@ class Selector(MemorySelector):
         edges[0] = at.b
         edges[1] = at.c
         for i in range(2):
-            if self.ssa.edges[edges[i]].nargs:
+            if self.has_block(edges[i]):
                 self.open_block(self.ssa.blocks[number].depth, 0)
                 self.jump(edges[i])
                 self.close_block()
         return 0
 
     def branch_table(self, n: uint32_t, number: uint32_t) -> cython.int:
-        """A jump table: an edge per entry, an edge block per distinct target that takes arguments."""
+        """A jump table: an edge per entry, an edge block per distinct target that has one."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         index: uint32_t = self.value(at.a)
         scratch: uint32_t = self.fresh(T_I64)
@@ -411,7 +420,7 @@ class Selector(MemorySelector):
         i: uint32_t
         for i in range(at.c):
             target = self.ssa.edges[at.b + i].target
-            if self.ssa.edges[at.b + i].nargs and self.stamped_by[target] == n + 1:
+            if self.has_block(at.b + i) and self.stamped_by[target] == n + 1:
                 self.add_edge(self.stamps[target])
                 continue
             self.add_edge(self.edge_target(at.b + i, cython.address(following)))
@@ -423,7 +432,7 @@ class Selector(MemorySelector):
         self.close_block()
         for i in range(at.c):
             target = self.ssa.edges[at.b + i].target
-            if self.ssa.edges[at.b + i].nargs and self.stamps[target] == first:
+            if self.has_block(at.b + i) and self.stamps[target] == first:
                 first += 1
                 self.open_block(self.ssa.blocks[number].depth, 0)
                 self.jump(at.b + i)
