@@ -46,8 +46,8 @@ PROGRAMS: Final[dict[str, list[str]]] = {
 }
 VARIANTS: Final[dict[str, tuple[str, str, str]]] = {
     "lazy jit0": ("jit0", "linear", "lazy"),
-    "lazy jit1": ("jit1", "linear", "lazy"),
-    "eager jit1": ("jit1", "linear", "eager"),
+    "lazy jit1": ("jit1", "splitting", "lazy"),
+    "eager jit1": ("jit1", "splitting", "eager"),
     "eager jit0 naive": ("jit0", "naive", "eager"),
 }
 UNITS: Final[dict[str, str]] = {"ms": "ms", "peak": "MB at the peak", "code": "MB of code"}

@@ -6,7 +6,7 @@ The head is the comments at the top: ``;;! key: words``; the others say what the
   ``ra`` (allocated) and ``asm``;
 - ``passes``, ``machine``: passes of the SSA form and of the machine level; none where absent, all of a level where it
   says ``level 1``;
-- ``plan``: ``guard`` or ``bounded``; ``allocator``: ``linear`` or ``naive``;
+- ``plan``: ``guard`` or ``bounded``; ``allocator``: ``linear``, ``splitting`` or ``naive``;
 - ``cpu``: extensions besides the required ones; without it there are none, whatever this machine has;
 - ``run``: ``NAME ARGUMENTS => RESULTS``, or ``=> trap KIND``: what the exported function does on every tier.
 """

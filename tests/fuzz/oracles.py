@@ -159,7 +159,9 @@ def variants() -> dict[str, Config]:
     jit1 = jit0.having(tier="jit1")
     found = {"oracle": Config(tier="oracle", threads=1), "jit0": jit0, "jit1": jit1}
     for name, level in (("jit0", jit0), ("jit1", jit1)):
-        found |= {f"{name} {a}": level.having(allocator=a) for a in get_args(Allocator) if a != level.register_allocator}
+        found |= {
+            f"{name} {a}": level.having(allocator=a) for a in get_args(Allocator) if a != level.register_allocator
+        }
         found |= {f"{name} {p}": level.having(memory_plan=p) for p in get_args(MemoryPlan) if p != level.memory_plan}
     for off in PASSES:
         found[f"jit1 without {off}"] = jit1.having(passes=tuple(p for p in PASSES if p != off))
