@@ -52,11 +52,36 @@ def caught(call: Callable[[], object]) -> None:
     raise AssertionError("no trap")
 
 
+def spec_same(memory: object, x: int) -> int:
+    """The host function in the form that WASI uses."""
+    return x
+
+
+def _calls(**options: Any) -> Column:
+    """Calls alone, with or without machine code of their own."""
+    import stratavm
+    from stratavm.spec.types import I32, FuncType
+
+    exports = stratavm.load(MODULE, imports={"e": {"f": same}}, **options).exports
+    spec = stratavm.HostSpec(FuncType((I32,), (I32,)), spec_same)
+    return {
+        "no arguments": ("f()", {"f": exports.nop}),
+        "add(i32, i32)": ("f(1, 2)", {"f": exports.add}),
+        "six mixed": ("f(1, 2, 3.0, 4.0, 5, 6)", {"f": exports.six}),
+        "two results": ("f()", {"f": exports.two}),
+        "host call": (f"f({HOST_CALLS})", {"f": exports.host}),
+        "host call, HostSpec": (
+            f"f({HOST_CALLS})",
+            {"f": stratavm.load(MODULE, imports={"e": {"f": spec}}, **options).exports.host},
+        ),
+        "trap to exception": ("t(f)", {"f": exports.trap, "t": caught}),
+    }
+
+
 def _strata() -> Column:
     import stratavm
 
-    instance = stratavm.load(MODULE, imports={"e": {"f": same}})
-    exports = instance.exports
+    exports = stratavm.load(MODULE, imports={"e": {"f": same}}).exports
     linker = stratavm.Linker()
     modules = {name: stratavm.Module(text) for name, text in (("plain", PLAIN), ("memory", WITH_MEMORY))}
 
@@ -68,12 +93,7 @@ def _strata() -> Column:
 
     memory = {"m": exports.memory, "data": bytes(MIB)}
     return {
-        "no arguments": ("f()", {"f": exports.nop}),
-        "add(i32, i32)": ("f(1, 2)", {"f": exports.add}),
-        "six mixed": ("f(1, 2, 3.0, 4.0, 5, 6)", {"f": exports.six}),
-        "two results": ("f()", {"f": exports.two}),
-        "host call": (f"f({HOST_CALLS})", {"f": exports.host}),
-        "trap to exception": ("t(f)", {"f": exports.trap, "t": caught}),
+        **_calls(),
         "read 1 byte": ("m[5]", memory),
         "read 16 bytes": ("m.read(0, 16)", memory),
         "slice of 1 MiB": (f"m[0:{MIB}]", memory),
@@ -151,10 +171,15 @@ def _wasm3() -> Column:
 
 def measure(rounds: int) -> Iterator[Row]:
     """One row per operation. What takes nanoseconds is repeated more often: a cold start must not count."""
-    columns = {"strata": _strata(), "wasmtime": _wasmtime(), "pywasm3": _wasm3()}
+    columns = {
+        "strata": _strata(),
+        "generic calls": _calls(calls="generic"),
+        "wasmtime": _wasmtime(),
+        "pywasm3": _wasm3(),
+    }
     floor: Statement = ("f(1, 2)", {"f": operator.add})
     for name in columns["strata"]:
-        inner = HOST_CALLS if name == "host call" else 1
+        inner = HOST_CALLS if name.startswith("host call") else 1
         statements = {engine: column[name] for engine, column in columns.items() if name in column}
         if name in SLOW:
             values = per_call(statements, rounds, 60) | per_call({"operator.add": floor}, rounds)

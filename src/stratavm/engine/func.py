@@ -41,7 +41,7 @@ if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 
-WARM = cython.declare(uint32_t, 64)  # calls after which a function gets machine code: making it takes a millisecond
+WARM = cython.declare(uint32_t, 64)  # calls after which a function gets machine code: making it takes 0.2 ms
 
 
 @cython.cclass

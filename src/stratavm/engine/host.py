@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from stratavm.engine.instance import Instance
     from stratavm.engine.memory import Memory
 
-RawHost = Callable[[list[int]], list[int]]
-
 
 class Caller:
     """The instance on whose behalf a host function runs: the one that was linked with it."""
@@ -66,18 +64,6 @@ class HostSpec:
 
     type: FuncType
     function: Callable[..., int | None]
-
-
-def raw_spec(spec: HostSpec, caller: Caller) -> RawHost:
-    """A ``HostSpec`` as a function on raw bits."""
-    function = spec.function
-    has_result = bool(spec.type.results)
-
-    def call(raws: list[int]) -> list[int]:
-        result = function(caller.memory, *raws)
-        return [result] if has_result else []  # type: ignore[list-item]
-
-    return call
 
 
 def wants_caller(function: Callable[..., Any]) -> bool:

@@ -9,3 +9,10 @@ cdef class TypedHost(HostFunction):
     cdef bytes param_codes            # see ``cells``
     cdef bytes result_codes
     cdef object run(self, list values)
+
+@cython.no_gc_clear  # as above
+cdef class SpecHost(HostFunction):
+    cdef object caller                # whose memory it works on
+    cdef object memory                # that memory, once it was asked for
+    cdef bytes codes                  # of the parameters
+    cdef object first(self)

@@ -2,24 +2,27 @@
 """Host functions on Python values: what turns a plain callable into a function that guests call.
 
 Plain numbers go straight from cells to an argument vector and back; references, and results that are not plain, go
-through ``values``.
+through ``values``. A ``HostSpec`` gets the caller's memory and unsigned integers the same way.
 """
 
 import cython
 from cython.cimports.cpython.ref import Py_INCREF, PyObject
-from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.stratavm.engine.cells import ARGUMENT_SLOTS, MAX_CELLS, box, unbox
 from cython.cimports.stratavm.engine.python import (
     PY_VECTORCALL_ARGUMENTS_OFFSET,
     Py_DECREF,
+    PyLong_Check,
     PyObject_Vectorcall,
     PyTuple_CheckExact,
     PyTuple_GET_ITEM,
     PyTuple_GET_SIZE,
+    int_value,
 )
 from cython.cimports.stratavm.runtime.func import fill_cells, read_cells
 from cython.cimports.stratavm.runtime.host import HostFunction, as_run_cells, may_raise_t
 
+from stratavm.base.errors import LinkError
 from stratavm.engine.cells import codes_of
 from stratavm.engine.host import wants_caller
 from stratavm.engine.values import from_raw, results_to_raw
@@ -60,6 +63,82 @@ class TypedHost(HostFunction):
         return self.run(list(args))
 
 
+@cython.cclass
+class SpecHost(HostFunction):
+    """A ``HostSpec`` as a function of a store: the caller's memory and unsigned integers in, one of those out."""
+
+    def __init__(self, store: object, spec: object, name: str, caller: object):
+        type: object = spec.type
+        codes: bytes = codes_of(type.params)
+        if (codes + codes_of(type.results)).strip(b"il") or len(codes) >= MAX_CELLS or len(type.results) > 1:
+            raise LinkError(f"host function {name}: a HostSpec takes and returns integers, not {type}")
+        HostFunction.__init__(self, store.native, type, spec.function, name)
+        self.caller = caller
+        self.codes = codes
+        self.run_cells = as_run_cells(cython.cast(may_raise_t, run_spec))
+
+    @cython.cfunc
+    def first(self) -> object:
+        """The caller's memory."""
+        if self.memory is None:
+            self.memory = self.caller.memory
+        return self.memory
+
+    def call_raw(self, args: list) -> list:
+        """Call it from Python with raw bits."""
+        self.store.check_access()
+        if len(args) != len(self.params):
+            raise TypeError(f"host function {self.label}: expected {len(self.params)} values, got {len(args)}")
+        result: object = self.function(self.first(), *args)
+        return [result] if self.results else []
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def run_spec(self: SpecHost, cells: cython.pointer(uint64_t)) -> cython.int:
+    """Memory and unsigned integers in, at most one of those out."""
+    items: cython.pointer(PyObject)[ARGUMENT_SLOTS]
+    i: cython.Py_ssize_t
+    n: cython.Py_ssize_t = len(self.codes)
+    codes: cython.p_char = self.codes
+    number: cython.longlong = 0
+    answer: cython.pointer(PyObject)
+    memory: object = self.first()
+    items[1] = cython.cast(cython.pointer(PyObject), memory)
+    for i in range(n):
+        # Fails only without memory, and leaks then what came before.
+        value: object = cython.cast(uint32_t, cells[2 * i]) if codes[i] == ord("i") else cells[2 * i]
+        Py_INCREF(value)
+        items[2 + i] = cython.cast(cython.pointer(PyObject), value)
+    answer = call_vector(self.function, items + 1, 1 + n)
+    for i in range(n):
+        Py_DECREF(items[2 + i])
+    if answer == cython.NULL:
+        return -1
+    result: object = cython.cast(object, answer)
+    Py_DECREF(answer)
+    if not self.results:
+        return 0
+    if PyLong_Check(answer) and not int_value(answer, cython.address(number)) and 0 <= number <= 0xFFFFFFFF:
+        cells[0] = number
+        return 0
+    fill_cells(self.store, cells, (result,), self.results)
+    return 0
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def call_vector(
+    function: object, arguments: cython.pointer(cython.pointer(PyObject)), n: cython.size_t
+) -> cython.pointer(PyObject):
+    """Call with ``n`` arguments; the place before them is free for the callee. NULL with an error set, or a new
+    reference."""
+    return PyObject_Vectorcall(
+        cython.cast(cython.pointer(PyObject), function), arguments, n | PY_VECTORCALL_ARGUMENTS_OFFSET, cython.NULL
+    )
+
+
 @cython.cfunc
 @cython.exceptval(-1, check=False)
 def run_slowly(self: TypedHost, cells: cython.pointer(uint64_t)) -> cython.int:
@@ -86,12 +165,7 @@ def run_quickly(self: TypedHost, cells: cython.pointer(uint64_t)) -> cython.int:
         value: object = box(codes[i], cells + 2 * i)  # fails only without memory, and leaks then what came before
         Py_INCREF(value)
         arguments[first + i] = cython.cast(cython.pointer(PyObject), value)
-    answer = PyObject_Vectorcall(
-        cython.cast(cython.pointer(PyObject), self.function),
-        arguments,
-        cython.cast(cython.size_t, first + n) | PY_VECTORCALL_ARGUMENTS_OFFSET,
-        cython.NULL,
-    )
+    answer = call_vector(self.function, arguments, first + n)
     for i in range(n):
         Py_DECREF(arguments[first + i])
     if answer == cython.NULL:

@@ -10,8 +10,8 @@ from stratavm.base.errors import LinkError
 from stratavm.engine.engine import Engine, default_engine
 from stratavm.engine.events import ImportDefined
 from stratavm.engine.func import Func
-from stratavm.engine.host import Caller, HostSpec, raw_spec
-from stratavm.engine.hostcall import TypedHost
+from stratavm.engine.host import Caller, HostSpec
+from stratavm.engine.hostcall import SpecHost, TypedHost
 from stratavm.engine.instance import Instance
 from stratavm.engine.instance_pre import Binder, InstancePre, reporting_start
 from stratavm.engine.memory import Memory
@@ -21,7 +21,6 @@ from stratavm.engine.store import Store
 from stratavm.engine.types import describe_extern
 from stratavm.engine.values import signature
 from stratavm.module.model import Import
-from stratavm.runtime.host import HostFunction
 from stratavm.runtime.link import check_import
 from stratavm.spec.types import FuncType
 
@@ -154,4 +153,4 @@ class _Spec:
 
     def bind(self, store: Store, caller: Caller) -> Any:
         """A host function of the store."""
-        return HostFunction(store.native, self.spec.type, raw_spec(self.spec, caller), self.where)
+        return SpecHost(store, self.spec, self.where, caller)

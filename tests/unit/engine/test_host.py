@@ -8,6 +8,7 @@ import pytest
 
 import stratavm
 from stratavm.base.errors import LinkError
+from stratavm.spec.types import F64, I32, I64, FuncType, type_name
 
 KINDS = ("i32", "i64", "f32", "f64", "externref", "funcref")
 ECHO = "".join(
@@ -132,3 +133,87 @@ def test_what_cannot_be_imported_is_refused():
         run_with(3)
     with pytest.raises(LinkError, match=r"expected memory .* found a function"):
         stratavm.load('(module (import "e" "f" (memory 1)))', imports={"e": {"f": print}})
+
+
+def spec_guest(type_, function):
+    """A guest that passes its arguments on to a ``HostSpec``."""
+    params = " ".join(map(type_name, type_.params))
+    results = " ".join(map(type_name, type_.results))
+    gets = " ".join(f"(local.get {i})" for i in range(len(type_.params)))
+    source = f"""(module (import "e" "f" (func $f (param {params}) (result {results}))) (memory (export "memory") 1)
+      (func (export "f") (param {params}) (result {results}) (call $f {gets})))"""
+    return stratavm.load(source, imports={"e": {"f": stratavm.HostSpec(type_, function)}}).exports
+
+
+def test_a_spec_gets_the_memory_and_unsigned_integers():
+    """Both widths, at their edges; the result is unsigned as well."""
+    seen = []
+
+    def function(memory, a, b, c):
+        seen.append((memory, a, b, c))
+        return b
+
+    exports = spec_guest(FuncType((I32, I64, I32), (I64,)), function)
+    values = (0, -1, 1 << 31, (1 << 32) - 1, 5)
+    for value in values:
+        assert exports.f(value, value, -1) == value
+    assert all(memory is seen[0][0] for memory, *_ in seen) and len(seen[0][0]) == 65536
+    assert [s[1:] for s in seen] == [(v & 0xFFFFFFFF, v & ((1 << 64) - 1), 0xFFFFFFFF) for v in values]
+
+
+def test_a_spec_without_a_result_may_return_anything():
+    """It is not looked at."""
+    assert spec_guest(FuncType((), ()), lambda memory: "ignored").f() is None
+
+
+@pytest.mark.parametrize(
+    ("result", "error", "message"),
+    [
+        (1 << 32, OverflowError, "0x100000000 does not fit 32 bits"),
+        (-1, OverflowError, "negative"),
+        (1 << 64, OverflowError, "too "),
+        (None, TypeError, "integer"),
+        (1.5, TypeError, "integer"),
+    ],
+)
+def test_what_a_spec_returns_is_checked(result, error, message):
+    """An unsigned integer of the result's width, or an error; bools and what has ``__index__`` are integers."""
+    exports = spec_guest(FuncType((I32,), (I32,)), lambda memory, a: result if a else True)
+    with pytest.raises(error, match=message):
+        exports.f(1)
+    assert exports.f(0) == 1
+
+
+def test_a_spec_of_other_types_or_without_memory_is_refused():
+    """At linking, and at the first call."""
+    with pytest.raises(LinkError, match=r"e\.f: a HostSpec takes and returns integers, not"):
+        spec_guest(FuncType((F64,), ()), print)
+    source = '(module (import "e" "f" (func $f)) (func (export "g") (call $f)))'
+    exports = stratavm.load(source, imports={"e": {"f": stratavm.HostSpec(FuncType((), ()), print)}}).exports
+    with pytest.raises(LinkError, match="exports no memory"):
+        exports.g()
+
+
+def test_calls_of_a_spec_count_exactly():
+    """Arguments, results and the memory, after a thousand calls, failing ones too."""
+    big = 1 << 20
+
+    def function(memory, a):
+        if a == 7:
+            raise LookupError
+        return big
+
+    exports = spec_guest(FuncType((I32,), (I32,)), function)
+
+    def calls():
+        for i in range(1000):
+            if i % 3:
+                exports.f(big)
+            else:
+                with pytest.raises(LookupError):
+                    exports.f(7)
+
+    calls()
+    before = [sys.getrefcount(w) for w in (big, function, exports.memory)]
+    calls()
+    assert [sys.getrefcount(w) for w in (big, function, exports.memory)] == before

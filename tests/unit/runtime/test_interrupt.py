@@ -156,6 +156,7 @@ def after(seconds, number):
 def test_ctrl_c_ends_an_endless_loop():
     """KeyboardInterrupt comes out of the call; the signal arrives while the guest runs without the GIL."""
     code = """
+signal.signal(signal.SIGINT, signal.default_int_handler)  # nohup and jobs in the background come with it ignored
 thread = after(0.1, signal.SIGINT)
 try:
     spin.call_raw([])
