@@ -92,6 +92,11 @@ class Worker:
         """Nanoseconds spent so far in each of ``STAGES``."""
         return tuple([self.spent[i] for i in range(6)])
 
+    @property
+    def retreats(self) -> tuple:
+        """Functions that level 1's allocator left to level 0's, and that level 0's left to the naive one."""
+        return self.allocator.simpler, self.allocator.fallbacks
+
     def compile(self, valid, defined_index: int):
         """A defined function of a valid module as ``Code``."""
         self.build(valid, defined_index)

@@ -580,7 +580,7 @@ class SplittingScan:
         return NONE
 
     def _early(self, c: uint32_t, use: uint32_t, start: uint32_t) -> uint32_t:
-        """Where a way that makes no call meets the one behind the last call before a use, or NONE.
+        """The next block behind the last call before a use that a way without a call leads to, or NONE.
 
         On that way the value is in its register still: the other one, which may be seldom gone, pays the reload.
         """
@@ -599,18 +599,20 @@ class SplittingScan:
         for steps in range(MAX_STEPS):
             if block > last:
                 return NONE
-            if self.t.only_pred[block] == MANY and self.t.first_pred[block] < first:
+            if self.t.first_pred[block] < first:
                 return 4 * self.m.blocks[block].first
             block += 1
         return NONE
 
     def _reload(self, c: uint32_t, use: uint32_t, start: uint32_t) -> uint32_t:
-        """Before a use: at the head of the outermost loop around it, of its block where ways meet, or just before."""
+        """Before a use: at the head of the outermost loop around it, of its block where a way from before the part comes in
+        (the value may be in a register there), or just before."""
         pos: uint32_t = self.t.uses[use].pos
         loop: uint32_t = self._outermost(pos, start)
         block: uint32_t = self.t.block_of[pos >> 2]
         if loop != NONE and self.t.loops[loop].start > start:
             return self.t.loops[loop].start
         if 4 * self.m.blocks[block].first > start and self.t.only_pred[block] == MANY:
-            return 4 * self.m.blocks[block].first
+            if self.t.first_pred[block] < self.t.block_of[self.t.children[c].start >> 2]:
+                return 4 * self.m.blocks[block].first
         return (pos & ~cython.cast(uint32_t, 3)) + READS
