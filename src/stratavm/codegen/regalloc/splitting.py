@@ -605,8 +605,11 @@ class SplittingScan:
         return NONE
 
     def _reload(self, c: uint32_t, use: uint32_t, start: uint32_t) -> uint32_t:
-        """Before a use: at the head of the outermost loop around it, of its block where a way from before the part comes in
-        (the value may be in a register there), or just before."""
+        """Where to load a value again for a use.
+
+        At the head of the outermost loop around it; or of its block, where a way from before the part comes in (the
+        value may be in a register there); or just before.
+        """
         pos: uint32_t = self.t.uses[use].pos
         loop: uint32_t = self._outermost(pos, start)
         block: uint32_t = self.t.block_of[pos >> 2]
