@@ -20,9 +20,9 @@ from tests.fuzz.campaign import CAMPAIGNS, run_seeds, run_shares
 
 ENVIRONMENTS: Final[tuple[tuple[float, dict[str, str]], ...]] = (
     (0.50, {}),
-    (0.20, {"STRATA_POLL": "always"}),
+    (0.25, {"STRATA_POLL": "always"}),
     (0.15, {"STRATA_REGS": "4", "STRATA_POISON": "1"}),
-    (0.15, {"STRATA_CHECK": "2"}),
+    (0.10, {"STRATA_CHECK": "2"}),
 )
 """Share of the time, and what the environment switches on: every poll taken, few registers and garbage in the dead
 ones, every form and every allocation verified."""

@@ -58,7 +58,7 @@ CAMPAIGNS: Final[dict[str, Callable[[int], str]]] = {
     "text": _text,
     "accept": _accept,
 }
-SHARES: Final[dict[str, int]] = {"bytes": 1, "bodies": 1, "tiers": 8, "body-tiers": 8, "text": 1, "accept": 1}
+SHARES: Final[dict[str, int]] = {"bytes": 1, "bodies": 1, "tiers": 12, "body-tiers": 12, "text": 1, "accept": 1}
 """How the time of a run is divided: most of it goes to comparing what generated modules do under every flag."""
 
 

@@ -128,7 +128,7 @@ def test_a_child_that_dies_is_a_finding_and_the_next_goes_on(monkeypatch, capsys
 
 
 def test_time_is_divided_by_shares(monkeypatch, capsys):
-    """A campaign with eight shares runs eight times as many seeds of equal length; a finding shows in the exit code."""
+    """A campaign with twelve shares runs twelve times as many seeds; a finding shows in the exit code."""
     now = [0.0]
 
     def costs_a_second(seed):
@@ -139,10 +139,10 @@ def test_time_is_divided_by_shares(monkeypatch, capsys):
 
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr(campaign, "CAMPAIGNS", {"bytes": costs_a_second, "tiers": costs_a_second})
-    assert campaign.run_shares(["bytes", "tiers"], 100, 90) == 1
+    assert campaign.run_shares(["bytes", "tiers"], 100, 130) == 1
     out = capsys.readouterr().out
     assert "finding bytes seed 103: wrong" in out and "finding tiers seed 103: wrong" in out
-    assert "count bytes ran 9\n" in out and "count tiers ran 79\n" in out
+    assert "count bytes ran 9\n" in out and "count tiers ran 119\n" in out
 
 
 def test_variants_flip_every_flag():

@@ -18,6 +18,7 @@ Shape = Callable[[int], bytes]
 BLOCK, LOOP, IF, ELSE, END = b"\x02\x40", b"\x03\x40", b"\x04\x40", b"\x05", b"\x0b"
 BLOCK_I32 = b"\x02\x7f"
 DROP, ADD, RETURN, UNREACHABLE = b"\x1a", b"\x6a", b"\x0f", b"\x00"
+MUL, XOR, LOAD, STORE = b"\x6c", b"\x73", b"\x28\x02\x00", b"\x36\x02\x00"
 
 
 def get(x: int) -> bytes:
@@ -60,13 +61,14 @@ def types(*found: FuncType) -> list[RecGroup]:
     return [RecGroup((SubType(t),)) for t in found]
 
 
-def module(bodies: Sequence[bytes], n_locals: int = 0, extra: Sequence[FuncType] = ()) -> bytes:
+def module(bodies: Sequence[bytes], n_locals: int = 0, extra: Sequence[FuncType] = (), memory: bool = False) -> bytes:
     """Functions of type [i32] -> [] with i32 locals; ``extra`` types come after that one."""
     locals_ = ((n_locals, I32),) if n_locals else ()
     return encode(
         ModuleDraft(
             rec_groups=types(FuncType((I32,)), *extra),
             functions=[FunctionDraft(0, body + END, locals_) for body in bodies],
+            memories=[MemoryType(Limits(1))] if memory else [],
         )
     )
 
@@ -177,6 +179,67 @@ def many_datas(n: int) -> bytes:
     return encode(ModuleDraft(memories=[MemoryType(Limits(16))], datas=datas))
 
 
+def constants_in_nest(n: int) -> bytes:
+    """Loops in loops, and as many constants in the innermost: each could move out of all of them."""
+    work = b"".join(get(1) + const(i) + XOR + set_(1) for i in range(n))
+    return module([LOOP * n + work + (get(1) + br_if(0) + END) * n], 1)
+
+
+def products_in_nest(n: int) -> bytes:
+    """Loops in loops, and as many invariant products in the innermost."""
+    work = b"".join(get(0) + const(2 * i + 3) + MUL + get(1) + XOR + set_(1) for i in range(n))
+    return module([LOOP * n + work + (get(1) + br_if(0) + END) * n], 1)
+
+
+def loops_in_a_row(n: int) -> bytes:
+    """One loop after another, with an invariant each."""
+    one = LOOP + get(0) + get(0) + MUL + get(1) + XOR + set_(1) + get(1) + br_if(0) + END
+    return module([one * n], 1)
+
+
+def chained_constants(n: int) -> bytes:
+    """Additions of constants, each to the sum before: all are one."""
+    return module([get(0) + (const(3) + ADD) * n + set_(1)], 1)
+
+
+def products(n: int) -> bytes:
+    """Products, half of them computed before."""
+    return module([b"".join(get(0) + const(i // 2 * 2 + 3) + MUL + set_(1) + get(1) + br_if(0) for i in range(n))], 1)
+
+
+def stores_and_loads(n: int) -> bytes:
+    """Each store ends what is known of memory, and the loads ask for it at one address."""
+    one = get(0) + LOAD + set_(1) + get(0) + get(1) + STORE + get(0) + LOAD + set_(1)
+    return module([one * n], 1, memory=True)
+
+
+def loads(n: int) -> bytes:
+    """Loads at as many addresses, twice."""
+    once = b"".join(get(0) + b"\x28\x02" + uleb(4 * i) + get(1) + XOR + set_(1) for i in range(n // 2))
+    return module([once * 2 + get(1) + br_if(0)], 1, memory=True)
+
+
+def busy_loop(n: int) -> bytes:
+    """One loop without effects, full of products and sums: what a scheduler may reorder."""
+    work = b"".join(get(1 + i % 4) + get(1 + (i + 1) % 4) + MUL + get(0) + ADD + set_(1 + i % 4) for i in range(n))
+    return module([LOOP + work + get(1) + br_if(0) + END], 4)
+
+
+def decided_branches(n: int) -> bytes:
+    """Branches on constants around assignments."""
+    return module([b"".join(BLOCK + const(i & 1) + br_if(0) + get(0) + set_(1) + END for i in range(n))], 1)
+
+
+def same_call(n: int) -> bytes:
+    """Calls of one small function."""
+    return module([(get(0) + call(1)) * n, get(0) + const(1) + ADD + DROP])
+
+
+def call_chain(n: int) -> bytes:
+    """Each function only calls the next."""
+    return module([*(get(0) + call(i + 1) for i in range(n)), get(0) + DROP])
+
+
 SHAPES: dict[str, tuple[Shape, int]] = {
     shape.__name__: (shape, n)
     for shape, n in (
@@ -197,6 +260,23 @@ SHAPES: dict[str, tuple[Shape, int]] = {
     )
 }
 """Shape and the smaller of the two sizes that are compared."""
+OPTIMISED: dict[str, tuple[Shape, int]] = {
+    shape.__name__: (shape, n)
+    for shape, n in (
+        (constants_in_nest, 3_000),
+        (products_in_nest, 3_000),
+        (loops_in_a_row, 8_000),
+        (chained_constants, 20_000),
+        (products, 5_000),
+        (stores_and_loads, 10_000),
+        (loads, 8_000),
+        (busy_loop, 5_000),
+        (decided_branches, 10_000),
+        (same_call, 10_000),
+        (call_chain, 2_000),
+    )
+}
+"""What the passes of level 1 have to work on."""
 WIDE: dict[str, tuple[Shape, int]] = {
     "many_types": (many_types, 10_000),
     "many_exports": (many_exports, 20_000),

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,39 +13,10 @@ from stratavm.ir.pipeline import LEVELS, Pipeline
 from stratavm.ir.ssa import Ssa
 from stratavm.module.decode import decode
 from stratavm.module.validate import validate
-from tests.scaling.shapes import SHAPES, WIDE, Shape
+from tests.scaling.measure import check
+from tests.scaling.shapes import SHAPES, WIDE
 
 pytestmark = [pytest.mark.scaling, pytest.mark.trace_slow]
-FACTOR = 2.6
-ROUNDS = 5
-ATTEMPTS = 3
-"""Other processes disturb the clock: what scales passes one of three attempts, what does not passes none."""
-
-
-def seconds(action: Callable[[], Any]) -> float:
-    """Median of a few runs, in processor time of this thread, without the rounds of Python's collector."""
-    found = []
-    gc.collect()
-    gc.disable()
-    try:
-        for _ in range(ROUNDS):
-            start = time.thread_time()
-            action()
-            found.append(time.thread_time() - start)
-    finally:
-        gc.enable()
-    return statistics.median(found)
-
-
-def check(stage: Callable[[bytes], Callable[[], Any]], shape: Shape, n: int) -> None:
-    """The stage scales on the shape."""
-    small, large = stage(shape(n)), stage(shape(2 * n))
-    factors = []
-    for _ in range(ATTEMPTS):
-        factors.append(seconds(large) / seconds(small))
-        if factors[-1] < FACTOR:
-            return
-    pytest.fail(f"time(2N)/time(N) = {min(factors):.2f} at N = {n}")
 
 
 def decoding(data: bytes) -> Callable[[], Any]:

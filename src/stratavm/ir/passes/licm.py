@@ -63,6 +63,8 @@ if not cython.compiled:
 
 ROOM = cython.declare(uint32_t, 6)
 """Values that a loop may have computed before it."""
+DEPTH = cython.declare(uint32_t, 16)
+"""Loops that a node leaves at once, at most: a thousand constants inside a thousand loops are work of a million."""
 EFFECTS = cython.declare(uint32_t, OF_TRAP | OF_LOAD | OF_STORE | OF_READS | OF_WRITES | OF_CALLS | OF_CONTROL)
 
 
@@ -236,7 +238,9 @@ class Licm(Stream):
         farthest: uint32_t = self.farthest(node)
         header: uint32_t = self.loop[block]
         free_: cython.bint = constant(node.op)
-        while header != NO_VALUE:
+        left: uint32_t = DEPTH
+        while header != NO_VALUE and left:
+            left -= 1
             # the entry of a header that has none is the header itself, or nothing where it cannot be reached
             if self.entry[header] >= header or (header <= farthest and farthest != NO_VALUE):
                 break

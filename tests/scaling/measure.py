@@ -1,0 +1,44 @@
+"""time(2N)/time(N) of a stage on a shape."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import pytest
+
+from tests.scaling.shapes import Shape
+
+FACTOR: Final = 2.6
+ROUNDS: Final = 5
+ATTEMPTS: Final = 3
+"""Other processes disturb the clock: what scales passes one of three attempts, what does not passes none."""
+
+
+def seconds(action: Callable[[], Any]) -> float:
+    """Median of a few runs, in processor time of this thread, without the rounds of Python's collector."""
+    found = []
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(ROUNDS):
+            start = time.thread_time()
+            action()
+            found.append(time.thread_time() - start)
+    finally:
+        gc.enable()
+    return statistics.median(found)
+
+
+def check(stage: Callable[[bytes], Callable[[], Any]], shape: Shape, n: int) -> None:
+    """The stage scales on the shape."""
+    small, large = stage(shape(n)), stage(shape(2 * n))
+    factors = []
+    for _ in range(ATTEMPTS):
+        factors.append(seconds(large) / seconds(small))
+        if factors[-1] < FACTOR:
+            return
+    pytest.fail(f"time(2N)/time(N) = {min(factors):.2f} at N = {n}")

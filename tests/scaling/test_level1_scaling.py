@@ -1,0 +1,79 @@
+"""Twice the input takes at most 2.6 times as long in each pass of level 1, and in level 1 as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import pytest
+
+from stratavm.codegen.compile import MACHINE_LEVELS, ModuleCompiler, Options
+from stratavm.codegen.worker import MACHINE_PASSES
+from stratavm.ir.from_wasm import build
+from stratavm.ir.pipeline import LEVELS, PASSES, Pipeline
+from stratavm.ir.ssa import Ssa
+from stratavm.module.decode import decode
+from stratavm.module.validate import validate
+from tests.scaling.measure import check
+from tests.scaling.shapes import OPTIMISED, SHAPES
+
+pytestmark = [pytest.mark.scaling, pytest.mark.trace_slow]
+ALL: Final = SHAPES | OPTIMISED
+
+
+def optimising(name: str) -> Callable[[bytes], Callable[[], Any]]:
+    """One pass over every function, on forms that were built before."""
+
+    def stage(data: bytes) -> Callable[[], Any]:
+        valid = validate(decode(data), threads=1)
+        forms = []
+        for index in range(len(valid.bodies)):
+            forms.append(Ssa())
+            build(valid, index, forms[-1])
+        pipeline, out = Pipeline((name,)), Ssa()
+
+        def action() -> None:
+            for form in forms:
+                pipeline.run(form, out, valid)
+
+        action()
+        return action
+
+    return stage
+
+
+def compiling(options: Options) -> Callable[[bytes], Callable[[], Any]]:
+    """Machine code of every function; the arrays have their size already."""
+
+    def stage(data: bytes) -> Callable[[], Any]:
+        valid = validate(decode(data), threads=1)
+        compiler = ModuleCompiler(valid.module, options)
+
+        def action() -> None:
+            for index in range(len(valid.bodies)):
+                compiler.compile(valid, index)
+
+        action()
+        return action
+
+    return stage
+
+
+@pytest.mark.parametrize("shape", OPTIMISED)
+@pytest.mark.parametrize("name", PASSES)
+def test_a_pass_scales(name: str, shape: str) -> None:
+    """Alone, on what gives it work."""
+    check(optimising(name), *ALL[shape])
+
+
+@pytest.mark.parametrize("shape", OPTIMISED)
+@pytest.mark.parametrize("name", MACHINE_PASSES)
+def test_a_pass_of_the_machine_level_scales(name: str, shape: str) -> None:
+    """With selection, allocation and emission of level 0 around it."""
+    check(compiling(Options(machine=(name,))), *ALL[shape])
+
+
+@pytest.mark.parametrize("shape", ALL)
+def test_level_1_scales(shape: str) -> None:
+    """All passes, WebAssembly to machine code."""
+    check(compiling(Options(passes=LEVELS[1], machine=MACHINE_LEVELS[1])), *ALL[shape])
