@@ -154,5 +154,5 @@ def test_variants_flip_every_flag():
         assert len(off.ssa_passes) + len(off.codegen_passes) == len(PASSES) + len(MACHINE_PASSES) - 1
     for tier in ("jit0", "jit1"):
         mine = [config for config in found.values() if config.tier == tier]
-        assert {config.allocator for config in mine} == set(get_args(Allocator))
+        assert {config.register_allocator for config in mine} == set(get_args(Allocator))
         assert {config.memory_plan for config in mine} == set(get_args(MemoryPlan))
