@@ -32,8 +32,8 @@ class Config:
         code.
         max_memory_bytes: cap on each linear memory, or None.
         pool: reserve slots for linear memories beforehand; None maps each memory when it is made.
-        memory_images: lay data segments out in a file that instances map, where it pays (from the second instance of
-            a module on).
+        memory_images: lay data segments out in a file that instances map copy-on-write, from the second instance
+            of a module on.
         allocator: register allocator: ``linear`` (one place per value), ``splitting`` (values change places around
             calls and loops) or ``naive`` (all in memory); None means ``splitting`` for ``jit1``, else ``linear``.
         passes: passes that ``jit1`` runs (``stratavm.ir.pipeline.PASSES``); None means all.

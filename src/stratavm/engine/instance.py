@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from stratavm.engine.events import InstanceClosed
 from stratavm.engine.exports import Exports
-from stratavm.engine.objects import wrap
 
 if TYPE_CHECKING:
     from stratavm.engine.module import Module
@@ -29,7 +28,7 @@ class Instance:
         self.store = store
         self.module = module
         self.native = native
-        self.exports = Exports({e.name: wrap(store, native.export(e.kind, e.index)) for e in module.model.exports})
+        self.exports = Exports(store, native, module.export_index)
 
     def close(self) -> None:
         """Refuse further calls: they raise ``Closed``. What other guests hold of it stays usable for them.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from stratavm.base.errors import LinkError
@@ -48,8 +47,11 @@ class InstancePre:
             Trap: an initialiser or the start function trapped.
             ResourceLimit: a limit does not allow it; ``PoolExhausted`` where the engine's pool has no slot.
         """
-        with reporting_start(store, self.module):
+        try:
             return self.start(store)
+        except BaseException as error:
+            report_start(store, self.module, error)
+            raise
 
     def start(self, store: Store) -> Instance:
         """``instantiate`` without a report of failures."""
@@ -80,13 +82,8 @@ class InstancePre:
         return f"<InstancePre of {self.module.name}>"
 
 
-@contextmanager
-def reporting_start(store: Store, module: Module) -> Iterator[None]:
-    """Tell of an instantiation that fails in this block."""
-    try:
-        yield
-    except BaseException as error:
-        if store.source.hears(InstantiationFailed):
-            store.source.emit(InstantiationFailed(module.name, describe(error)))
-        report_failure(store.source, f"{module.name} (start)", error)
-        raise
+def report_start(store: Store, module: Module, error: BaseException) -> None:
+    """Tell of an instantiation that failed."""
+    if store.source.hears(InstantiationFailed):
+        store.source.emit(InstantiationFailed(module.name, describe(error)))
+    report_failure(store.source, f"{module.name} (start)", error)

@@ -13,7 +13,7 @@ from stratavm.engine.func import Func
 from stratavm.engine.host import Caller, HostSpec
 from stratavm.engine.hostcall import SpecHost, TypedHost
 from stratavm.engine.instance import Instance
-from stratavm.engine.instance_pre import Binder, InstancePre, reporting_start
+from stratavm.engine.instance_pre import Binder, InstancePre, report_start
 from stratavm.engine.memory import Memory
 from stratavm.engine.module import Module
 from stratavm.engine.objects import Global, Table
@@ -64,8 +64,11 @@ class Linker:
             Trap: an initialiser or the start function trapped.
             ResourceLimit: the store's limits do not allow it.
         """
-        with reporting_start(store, module):
+        try:
             return InstancePre(module, self._resolved(module)).start(store)
+        except BaseException as error:
+            report_start(store, module, error)
+            raise
 
     def instantiate_pre(self, module: Module) -> InstancePre:
         """Resolve and check a module's imports once, for any number of instances in any stores of its engine.

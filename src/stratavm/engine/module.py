@@ -126,6 +126,11 @@ class Module:
         return self.model.exports
 
     @cached_property
+    def export_index(self) -> dict[str, tuple[str, int]]:
+        """Kind and index of each export by name."""
+        return {e.name: (e.kind, e.index) for e in self.model.exports}
+
+    @cached_property
     def custom_sections(self) -> dict[str, bytes]:
         """Custom sections by name (the first of each)."""
         return {c.name: c.data for c in reversed(self.model.customs)}

@@ -6,9 +6,11 @@ segments an image covers; mapping is the region's business.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import itertools
 import os
+import resource
 import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,8 +23,8 @@ MAX_RUNS: Final = 8
 """Mappings per memory: a process has 65,530."""
 MAX_GAP: Final = 16
 """Pages without data that a run may hold, rather than being split: a mapping costs more than they do."""
-WORTH_PAGES: Final = 8
-"""Runs of fewer pages are copied: a mapping costs a system call, and the first write to each page a copy anyway."""
+MAX_SHARE: Final = 4
+"""Images take at most one in so many of the files that the process may have open."""
 
 Runs = tuple[tuple[int, int, int], ...]
 
@@ -61,6 +63,7 @@ class Images:
 
 NO_IMAGES: Final = Images()
 _serials = itertools.count(1)
+_living: weakref.WeakSet[MemoryImage] = weakref.WeakSet()
 
 
 def plain_offset(data: Data) -> int | None:
@@ -90,7 +93,10 @@ def coverable(module: Module) -> tuple[int, dict[int, list[tuple[int, bytes]]]]:
 
 
 def make_images(module: Module) -> Images:
-    """The images of a module; ``NO_IMAGES`` where copying its segments is as quick.
+    """The images of a module; ``NO_IMAGES`` where there is nothing to show.
+
+    It pays from the first page on: a mapping costs one system call, a copy the first touch of every page, and that is
+    several times as much. Only a guest that goes on to write to all of its pages would be a little faster with copies.
 
     Raises:
         OSError: the process may have no more files, or no memory files at all.
@@ -98,10 +104,7 @@ def make_images(module: Module) -> Images:
     covered, writes = coverable(module)
     images = {}
     for memory, written in writes.items():
-        if sum(len(content) for _, content in written) >= WORTH_PAGES * PAGE // 2:
-            runs = _runs(_pages(written))
-            if any(len(content) >= WORTH_PAGES * PAGE for _, content in runs):
-                images[memory] = _image(runs)
+        images[memory] = _image(_runs(_pages(written)))
     return Images(covered, images) if images else NO_IMAGES
 
 
@@ -133,8 +136,9 @@ def _runs(pages: Mapping[int, bytearray]) -> list[tuple[int, bytes]]:
 
 def _image(runs_of_pages: list[tuple[int, bytes]]) -> MemoryImage:
     """Write and seal a file."""
-    largest = sorted((r for r in runs_of_pages if len(r[1]) >= WORTH_PAGES * PAGE), key=lambda r: -len(r[1]))[:MAX_RUNS]
-    mapped = sorted(largest)
+    if len(_living) * MAX_SHARE >= resource.getrlimit(resource.RLIMIT_NOFILE)[0]:
+        raise OSError(errno.EMFILE, f"{len(_living)} images are open, one in {MAX_SHARE} of the files of this process")
+    mapped = sorted(sorted(runs_of_pages, key=lambda r: -len(r[1]))[:MAX_RUNS])
     descriptor = sealed_file([content for _, content in mapped])
     behind = itertools.accumulate((len(content) for _, content in mapped), initial=0)
     runs = tuple((start, len(content), at) for (start, content), at in zip(mapped, behind, strict=False))
@@ -145,6 +149,7 @@ def _image(runs_of_pages: list[tuple[int, bytes]]) -> MemoryImage:
         tuple(r for r in runs_of_pages if r not in mapped),
         max(start + size for start, size, _ in runs),
     )
+    _living.add(image)
     weakref.finalize(image, os.close, descriptor).atexit = False
     return image
 

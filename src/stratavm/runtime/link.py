@@ -52,9 +52,10 @@ def instantiate(
     module: Module = valid.module
     if len(imports) != len(module.imports):
         raise LinkError(f"unknown import: expected {len(module.imports)} imports, found {len(imports)}")
-    ids = store.runtime.types.of_module(module)
-    for wanted, given in zip(module.imports, imports, strict=True):
-        _check_import(store, ids, wanted, given, memory_plan)
+    if imports:
+        ids = store.runtime.types.of_module(module)
+        for wanted, given in zip(module.imports, imports, strict=True):
+            _check_import(store, ids, wanted, given, memory_plan)
     instance = Instance(store, module, code, name)
     try:
         _allocate(instance, module, imports, memory_plan, images)
@@ -149,6 +150,9 @@ def _items(element: Element, instance: Instance) -> list[int]:
 
 def _run_segments(instance: Instance, module: Module, images: Images) -> None:
     """Active segments in order, element segments first; each is dropped once it is in place."""
+    if not module.elements:
+        instance.copy_active_datas(evaluate, images.covered)
+        return
     try:
         for i, element in enumerate(module.elements):
             if element.mode == "active":

@@ -10,6 +10,7 @@ from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memcpy
 from cython.cimports.stratavm.runtime._gen_layout import PLAN_BOUNDED, PLAN_GUARD
 from cython.cimports.stratavm.runtime.kinds import KIND_MEMORY_CREATED, KIND_MEMORY_GROWN, KIND_MEMORY_REFUSED
+from cython.cimports.stratavm.runtime.pool import Pool
 from cython.cimports.stratavm.runtime.region import HOST_PAGE, Region
 from cython.cimports.stratavm.runtime.store import Store
 
@@ -21,6 +22,7 @@ from stratavm.spec.types import Limits, MemoryType
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
+GUARD_BYTES = cython.declare(uint64_t, GUARD_RESERVATION)
 NOWHERE = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 PLANS = {"guard": PLAN_GUARD, "bounded": PLAN_BOUNDED}
 
@@ -75,13 +77,17 @@ class Memory:
         wanted: uint64_t = (self.d.max_bytes + HOST_PAGE) & ~(HOST_PAGE - 1)
         guard: cython.bint = self.d.plan == PLAN_GUARD
         serial: uint64_t = 0 if image is None else image.serial
-        given: object = self.store.runtime.allocator.allocate(
-            GUARD_RESERVATION if guard else wanted, size, guard, serial
-        )
-        region: Region = checked(given, GUARD_RESERVATION if guard else wanted)
+        if guard:
+            wanted = GUARD_BYTES
+        allocator: object = self.store.runtime.allocator
+        region: Region
+        if isinstance(allocator, Pool):
+            region = cython.cast(Pool, allocator).allocate(wanted, size, guard, serial)
+        else:
+            region = checked(allocator.allocate(wanted, size, guard, serial), wanted)
         region.take()
-        if guard and region.reserved < GUARD_RESERVATION:
-            raise AllocatorFault(f"code relies on {GUARD_RESERVATION} bytes of guarded address space")
+        if region.reserved < GUARD_BYTES and guard:
+            raise AllocatorFault(f"code relies on {GUARD_BYTES} bytes of guarded address space")
         self.region = region
         self.d.base = region.base
         self.d.reserved = region.reserved

@@ -23,6 +23,7 @@ cdef class Pool:
     cdef uint32_t kind_returned
     cdef uint32_t kind_retired
     cdef uint32_t kind_exhausted
+    cpdef Region allocate(self, uint64_t reserve, uint64_t size, bint guard, uint64_t image=*)
     cdef uint32_t pick(self, uint64_t image) noexcept nogil
     cdef void give_back(self, uint32_t number, Region region) noexcept
     cdef void note(self, uint32_t kind, uint64_t a, uint64_t b) noexcept
@@ -30,3 +31,6 @@ cdef class Pool:
 cdef class Slot(Region):
     cdef Pool pool
     cdef readonly uint32_t number
+    cdef int prepare(self, uint64_t size, uint64_t image) except -1
+
+cdef int occupy(Slot slot, Pool pool, uint32_t number) except -1

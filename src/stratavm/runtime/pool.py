@@ -93,7 +93,8 @@ class Pool:
         """Slots with a tenant."""
         return self.count - self.n_free - self.retired
 
-    def allocate(self, reserve: int, size: int, guard: bool, image: int = 0) -> Region:
+    @cython.ccall
+    def allocate(self, reserve: uint64_t, size: uint64_t, guard: cython.bint, image: uint64_t = 0) -> Region:
         """A free slot, one that shows ``image`` if there is one; all in it is zero, or the image.
 
         Raises:
@@ -109,7 +110,8 @@ class Pool:
             if self.maps_more:
                 return Region(reserve)
             raise PoolExhausted(f"all {self.count} slots of the pool are in use", limit="pool memories")
-        slot: Slot = Slot(self, self.pick(image))
+        slot: Slot = Slot.__new__(Slot)
+        occupy(slot, self, self.pick(image))
         slot.prepare(size, image)
         return slot
 
@@ -162,18 +164,14 @@ class Pool:
 class Slot(Region):
     """The address space of one tenant; back in the pool with the last reference to the memory and its views."""
 
-    def __init__(self, pool: Pool, number: int):
-        self.number = number
-        adopt(self, cython.cast(uint64_t, pool.base) + self.number * pool.slot_bytes, pool.slot_bytes)
-        self.committed = pool.states[self.number].committed
-        self.image = pool.states[self.number].image
-        self.most = pool.memory_bytes
-        self.pool = pool
-        pool.note(pool.kind_taken, self.number, pool.count - pool.n_free - pool.retired)
+    def __init__(self):
+        raise TypeError("a pool makes its slots")
 
-    def prepare(self, size: uint64_t, image: uint64_t) -> None:
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def prepare(self, size: uint64_t, image: uint64_t) -> cython.int:
         """Make it what a new memory expects: nothing is reachable behind its size, and no other image is shown."""
-        wanted: uint64_t = whole_pages(size)
+        wanted: uint64_t = (size + HOST_PAGE - 1) & ~(HOST_PAGE - 1)
         failed: cython.bint = False
         if self.image and self.image != image:
             failed = self.hide() != 0
@@ -183,7 +181,22 @@ class Slot(Region):
                 self.committed = wanted
         if failed:
             raise ResourceLimit("the kernel refuses to prepare a slot", limit=name_the_limit())
+        return 0
 
     def __dealloc__(self):
         if self.pool is not None:
             self.pool.give_back(self.number, self)
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def occupy(slot: Slot, pool: Pool, number: uint32_t) -> cython.int:
+    """Make an object for a slot that was taken."""
+    adopt(slot, cython.cast(uint64_t, pool.base) + number * pool.slot_bytes, pool.slot_bytes)
+    slot.number = number
+    slot.committed = pool.states[number].committed
+    slot.image = pool.states[number].image
+    slot.most = pool.memory_bytes
+    slot.pool = pool
+    pool.note(pool.kind_taken, number, pool.count - pool.n_free - pool.retired)
+    return 0

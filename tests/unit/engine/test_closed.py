@@ -57,12 +57,13 @@ def test_nothing_is_made_in_a_closed_store():
 def test_objects_of_a_closed_store_have_a_repr():
     """It raises nothing."""
     instance = stratavm.load(GUEST)
-    level = instance.exports.level
+    level, table, memory = instance.exports.level, instance.exports.table, instance.exports.memory
     shown = repr(level), repr(level.native)
     instance.store.close()
     assert shown == ("<Global mut i32 = 5>", "<global 0x5>")
     assert (repr(level), repr(level.native)) == ("<Global mut i32 = ?>", "<global of a closed store>")
-    assert "Table 2" in repr(instance.exports.table) and "Memory" in repr(instance.exports.memory)
+    assert "Table 2" in repr(table) and "Memory" in repr(memory)
+    assert repr(instance.exports) == "<exports: memory, table, level>" and "nothing" not in instance.exports
 
 
 def test_a_deadline_ends_with_its_block_although_the_store_was_closed_in_it():

@@ -116,6 +116,7 @@ EXEMPT = {
     "Memory.__setitem__": "an item or slice of the view: writes through views cannot be seen, as stores of guests",
     "Memory.view": "hands out the bytes themselves: writes through it cannot be seen, as stores of guests",
     "Module.custom_sections": READS,
+    "Module.export_index": READS,
     "Module.export_type": READS,
     "Store.__enter__": "returns itself",
     "Store.extern_from_raw": READS,

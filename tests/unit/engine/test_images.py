@@ -164,17 +164,21 @@ def test_a_failing_element_segment_leaves_memory_untouched(pool):
         store.close()
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        '(memory (export "memory") 2) (data (i32.const 0) "small")',
-        '(memory (export "memory") 2)' + "".join(f'(data (i32.const {i * HOST}) "x")' for i in range(20)),
-    ],
-)
-def test_little_data_is_copied(text):
-    """A mapping would cost more."""
-    (first, a), (second, b) = contents(text)
-    assert not first and not second and a == b
+def test_a_module_without_data_has_no_image():
+    """Nor has one whose data is elsewhere."""
+    for text in ("(memory 1)", '(memory 1) (data "passive")', '(import "m" "m" (memory 1)) (data (i32.const 0) "a")'):
+        assert module(text).images(at_once=True) is NO_IMAGES
+
+
+def test_images_leave_files_for_the_program(monkeypatch):
+    """They take a quarter of what the process may have open; then segments are copied."""
+    kept = make_images(module('(memory 1) (data (i32.const 0) "a")').model)
+    monkeypatch.setattr(images.resource, "getrlimit", lambda which: (images.MAX_SHARE, 4096))
+    made = module('(memory (export "memory") 1) (data (i32.const 0) "a")')
+    with EventRecorder(made.engine.bus, ImageRefused) as recorder:
+        memory = Linker(made.engine).instantiate_pre(made).instantiate(Store(made.engine)).exports.memory
+    assert memory.read(0, 2) == b"a\0" and not memory.native.shows and kept.by_memory
+    assert "one in 4 of the files" in recorder.events[0].error
 
 
 def test_scattered_data_takes_few_mappings():
