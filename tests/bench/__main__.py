@@ -23,6 +23,7 @@ from tests.bench import (
     events,
     intervals,
     kernels,
+    limits,
     start,
 )
 from tests.bench.intervals import summarise
@@ -43,6 +44,7 @@ SUITES: Final[dict[str, Callable[[int], Iterator[Row]]]] = {
     "di": di.measure,
     "boundary": boundary.measure,
     "ablation-machine": ablation_machine.measure,
+    "limits": limits.measure,
 }
 
 
@@ -83,7 +85,7 @@ def merged(rows: list[Row]) -> list[Row]:
 
 def failures(rows: list[Row]) -> list[str]:
     """Thresholds that the issues state, where this run shows them broken."""
-    problems = events.failures(rows) + di.failures(rows) + boundary.failures(rows)
+    problems = events.failures(rows) + di.failures(rows) + boundary.failures(rows) + limits.failures(rows)
     for row in rows:
         if row.suite == "start" and row.name.startswith("CPython") and row.values["strata"] > 600:
             problems.append(f"{row.name}: {row.values['strata']:.0f} ms, at most 600 ms")

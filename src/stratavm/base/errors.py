@@ -233,7 +233,7 @@ class DeadlineExceeded(Trap):
 class OutOfFuel(Trap):
     """The store's fuel does not pay for the next basic block, or for a bulk operation of this size."""
 
-    def __init__(self, frames: tuple[object, ...] = (), detail: str = "") -> None:
+    def __init__(self, frames: Frames = (), detail: str = "") -> None:
         super().__init__("out_of_fuel", frames, detail)
 
 

@@ -13,6 +13,10 @@ GUARD_RESERVATION: Final = (8 << 30) + (64 << 10)
 ADDRESS_SPACE: Final = 1 << 47
 
 
+MIN_STACK: Final = 16 << 10
+"""The least that a guest can do anything with."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoreLimits:
     """What a store may hold. ``limiter(kind, now, wanted)`` may refuse a growth that the numbers allow."""
@@ -28,6 +32,15 @@ class StoreLimits:
     bounded_reservation: int = 4 << 30
     """Address space of a bounded-plan memory without a maximum."""
     limiter: Callable[[Literal["memory", "table"], int, int], bool] | None = None
+    admit: Callable[[Literal["instances", "memories", "tables"], int], bool] | None = None
+    """``admit(kind, now)`` may refuse one more of what the numbers allow: then there is none, and ``ResourceLimit``."""
+    stack_bytes: int | None = None
+    """Stack that the guests of one outermost call may use in compiled code, nested calls included; None: what the
+    thread has. Beyond it the call ends with ``StackOverflow``."""
+
+    def __post_init__(self) -> None:
+        if self.stack_bytes is not None and self.stack_bytes < MIN_STACK:
+            raise ValueError(f"stack_bytes must be at least {MIN_STACK}, got {self.stack_bytes}")
 
 
 @dataclass(frozen=True, slots=True)

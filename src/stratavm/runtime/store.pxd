@@ -37,6 +37,8 @@ cdef class Store:
     cdef readonly bint keep_on_abort
     cdef bint aborted                 # the call under way was abandoned midway, not trapped
     cdef uint64_t bound_to            # serial of the one thread that may enter, 0 = any
+    cdef uint64_t stack_bytes         # the guests' stack budget, 0 = what the thread has
+    cdef uint64_t stack_limit         # lowest SP of the call under way, if there is a budget
     cdef uint64_t deadline            # own deadline, CLOCK_MONOTONIC ns, 0 = none
     cdef uint32_t forced              # pending bits for the next call
     cdef object fuel_given            # units that the host has given so far; a Python int, which cannot overflow
@@ -54,6 +56,7 @@ cdef class Store:
     cdef void attend(self) noexcept
     cdef int wake(self, Entry* entry) except -1
     cdef int refuse(self, ThreadBlock* block) except -1
+    cdef uint64_t budget(self, ThreadBlock* block, bint outermost) noexcept
     cdef void occupy(self, ThreadBlock* block) noexcept
     cdef void occupy_slowly(self, ThreadBlock* block) noexcept
     cdef void settle(self) noexcept

@@ -111,7 +111,10 @@ def regain_gil(block: cython.pointer(ThreadBlock)) -> cython.void:
     state: cython.p_void = block.tstate
     if state != cython.NULL:
         block.tstate = cython.NULL
+        begin: uint64_t = now_ns()
         PyEval_RestoreThread(state)
+        block.gained_ns = now_ns()
+        block.waited_ns = block.gained_ns - begin
 
 
 @cython.cfunc
@@ -180,6 +183,7 @@ class Store:
             self.ring = self.source.bus.ring
             self.exec.ring = self.ring
         self.limits = StoreLimits() if limits is None else limits
+        self.stack_bytes = self.limits.stack_bytes or 0
         self.instances = []
         self.ranges = []
         self.functions = {}
@@ -244,7 +248,7 @@ class Store:
         entry.prev_in_guest = block.in_guest
         context.activation = act
         block.activation = act
-        aim(context, block.limit)
+        aim(context, self.budget(block, entry.outermost) if self.stack_bytes else block.limit)
         block.in_guest = 0
         block.calls += entry.outermost
         # Either the ticker, before it parks, sees this thread running, or this thread sees it parked: the ticker runs a
@@ -256,6 +260,15 @@ class Store:
 
     @cython.cfunc
     @cython.exceptval(check=False)
+    def budget(self, block: cython.pointer(ThreadBlock), outermost: cython.bint) -> uint64_t:
+        """The limit of guests with a stack budget: it begins at the outermost call, and its nested calls share it."""
+        here: uint64_t = stack_pointer()
+        if outermost:
+            self.stack_limit = here - self.stack_bytes if here - block.limit > self.stack_bytes else block.limit
+        return self.stack_limit
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
     def attend(self) -> cython.void:
         """Say in the context whether calls must take the long way in and out; after every change of one of these."""
         self.exec.attention = (
@@ -263,6 +276,7 @@ class Store:
             or self.aborted
             or self.bound_to != 0
             or self.deadline != 0
+            or self.stack_bytes != 0
             or (self.forced | FORCED) != 0
             or self.reported is not None
             or self.n_handles > self.collect_at
@@ -525,6 +539,10 @@ class Store:
 
     def count(self, kind: str) -> None:
         """Room for one more memory, table or instance; raises ResourceLimit, or Closed."""
+        if self.limits.admit is not None and not self.closed:
+            held: object = {"memories": self.n_memories, "tables": self.n_tables}.get(kind, len(self.instances))
+            if not self.limits.admit(kind, held):
+                raise ResourceLimit(f"one more of the {kind} was not admitted; the store has {held}", limit=kind)
         if self.closed:
             raise Closed("the store is closed")
         if kind == "memories":
@@ -792,7 +810,11 @@ def past_deadline(context: cython.pointer(ExecContext)) -> cython.bint:
 def tick(
     context: cython.pointer(ExecContext), block: cython.pointer(ThreadBlock), in_machine_code: cython.bint
 ) -> uint32_t:
-    """The call has run for a whole period: handle signals (main thread), then run on without the GIL."""
+    """The call has run for a whole period: handle signals (main thread), then run on without the GIL.
+
+    A guest that calls the host often takes the GIL back soon, and has waited for a switch interval then, or longer. It
+    keeps the GIL for half as long again as it waited, so that it stays below twice its time beside a busy thread.
+    """
     now: uint64_t = now_ns()
     if block.is_main and (block.tstate == cython.NULL or now - block.checked_ns >= SIGNAL_PERIOD_NS):
         # Taking the GIL back beside a busy thread takes a switch interval, so not at every tick.
@@ -802,7 +824,11 @@ def tick(
         if not signals_are_quiet(context):
             return TRAP_HOST_EXCEPTION
         block.in_guest = in_machine_code
-    if in_machine_code and block.tstate == cython.NULL:
+    if (
+        in_machine_code
+        and block.tstate == cython.NULL
+        and now - block.gained_ns >= block.waited_ns + block.waited_ns // 2
+    ):
         block.tstate = PyEval_SaveThread()
     return 0
 

@@ -16,6 +16,8 @@ cdef struct ThreadBlock:
     uint32_t is_main          # Python's main thread: signals are handled here
     void* tstate              # the thread state while a poll has released the GIL, else NULL
     uint64_t checked_ns       # when this thread last looked for signals
+    uint64_t gained_ns        # when it last took the GIL back
+    uint64_t waited_ns        # how long it waited for that
     void* alt_stack
     size_t alt_size
     ThreadBlock* next         # list of living blocks, under threads_lock

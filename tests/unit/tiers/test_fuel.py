@@ -15,6 +15,7 @@ OPTIONS = {
     "jit0": {"strict": True},
     "naive": {"strict": True, "allocator": "naive", "memory_plan": "bounded"},
     "jit1": {"tier": "jit1", "strict": True},
+    "jit1 bounded": {"tier": "jit1", "strict": True, "memory_plan": "bounded"},
     "jit1 without passes": {"tier": "jit1", "strict": True, "passes": (), "machine_passes": ()},
     **{
         f"jit1 without {name}": {"tier": "jit1", "strict": True, "passes": tuple(p for p in PASSES if p != name)}
