@@ -20,6 +20,7 @@ NONE = "no pass"
 FOLDER: Final = Path(__file__).parent / "passes"
 MADE_FOR: Final[dict[str, tuple[int, dict[str, Any]]]] = {
     "helpers": (2_000_000, {}),
+    "divisions": (100_000, {}),
     "bounds": (3_000_000, {"memory_plan": "bounded"}),
 }
 """Kernels that one pass was made for, beside the twelve: size, and options of the engine."""

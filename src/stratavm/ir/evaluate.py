@@ -21,6 +21,7 @@ from stratavm.spec.record import Row
 
 NAMES: Final[dict[int, str]] = {number: name for name, number in IR_OPS.items()}
 MASK32: Final = 0xFFFF_FFFF
+MASK64: Final = 0xFFFF_FFFF_FFFF_FFFF
 POISON: Final = None
 """The value of a node that was not evaluated: arithmetic on it fails loudly."""
 
@@ -88,6 +89,9 @@ class Evaluation:
         if name == "fuel":
             self.instance.charge(c)
             return POISON
+        if name in ("mulhi_u", "mulhi_s"):
+            left, right = (v - (v >> 63 << 64) if name == "mulhi_s" else v for v in (self.values[a], self.values[b]))
+            return left * right >> 64 & MASK64
         if name in ("nop", "poll"):
             return POISON
         if name is not None:

@@ -15,6 +15,8 @@ from cython.cimports.stratavm.ir.ssa import (
     IR_BLOCK_PARAM,
     IR_CONST,
     IR_CONST_V128,
+    IR_MULHI_S,
+    IR_MULHI_U,
     IR_NOP,
     NO_VALUE,
     OPERAND_A,
@@ -40,7 +42,14 @@ def acts(op: uint32_t) -> cython.bint:
     """Whether a node must stay though nothing uses it. Results of calls stay: they lie directly behind their call."""
     if op < 0x8000:
         return (OP_FLAGS[op] & (OF_TRAP | OF_WRITES | OF_CALLS | OF_CONTROL)) != 0
-    return op != IR_BLOCK_PARAM and op != IR_CONST and op != IR_CONST_V128 and op != IR_NOP
+    return not (
+        op == IR_BLOCK_PARAM
+        or op == IR_CONST
+        or op == IR_CONST_V128
+        or op == IR_NOP
+        or op == IR_MULHI_U
+        or op == IR_MULHI_S
+    )
 
 
 @cython.final

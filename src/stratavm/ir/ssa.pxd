@@ -18,6 +18,7 @@
 #                       callee index value.   return_call*: as call, terminators.
 #   multi-value results: the call node itself is result 0 (type T_NONE when there is none); further ones are IR_RESULT
 #                       nodes (a = call node, c = 1, 2, …) directly behind the call.
+#   IR_MULHI_U, IR_MULHI_S   a, b = i64 operands
 #   terminators: IR_BR (c = edge), IR_BR_IF (a = condition i32, b = edge when non-zero, c = edge when zero),
 #                IR_BR_TABLE (a = index i32, b = first edge, c = number of edges; the last is the default; one edge block per distinct
 #                target is made by isel), IR_RETURN (b = start in args, c = n), IR_TRAP (c = trap kind code; unreachable is IR_TRAP),
@@ -52,6 +53,8 @@ cdef enum IrOp:
     IR_RESULT = 0x8005
     IR_POLL = 0x8006
     IR_FUEL = 0x8007      # c = units to take: traps with out_of_fuel, without taking any, if fewer are left
+    IR_MULHI_U = 0x8008   # the upper half of the product of two i64: what divisions by constants need
+    IR_MULHI_S = 0x8009
     IR_BR = 0x8010        # terminators from here to IR_LAST_TERMINATOR
     IR_BR_IF = 0x8011
     IR_BR_TABLE = 0x8012
@@ -155,6 +158,8 @@ cdef inline int operand_kinds(uint16_t op, uint8_t flags) noexcept nogil:
     if op >= 0x8000:
         if op == IR_RESULT or op == IR_BR_IF or op == IR_BR_TABLE or op == IR_INVOKE:
             return OPERAND_A
+        if op == IR_MULHI_U or op == IR_MULHI_S:
+            return OPERAND_A | OPERAND_B
         return 0
     if OP_POPS[op] != 255:
         return (1 << OP_POPS[op]) - 1

@@ -24,6 +24,8 @@ IR_OPS = {
     "result": IR_RESULT,
     "poll": IR_POLL,
     "fuel": IR_FUEL,
+    "mulhi_u": IR_MULHI_U,
+    "mulhi_s": IR_MULHI_S,
     "br": IR_BR,
     "br_if": IR_BR_IF,
     "br_table": IR_BR_TABLE,

@@ -66,6 +66,8 @@ from cython.cimports.stratavm.ir.ssa import (
     IR_BR_TABLE,
     IR_CONST,
     IR_FUEL,
+    IR_MULHI_S,
+    IR_MULHI_U,
     IR_NOP,
     IR_PARAM,
     IR_POLL,
@@ -276,6 +278,8 @@ class Selector(MemorySelector):
             op = self.ssa.nodes[i].op
             if op < N_OPS:
                 self.node(i)
+            elif op == IR_MULHI_U or op == IR_MULHI_S:
+                self.high_product(i, op == IR_MULHI_S)
             elif op == IR_POLL:
                 if POLLS:
                     self.pseudo(P_POLL, 0, MI_EFFECT)

@@ -16,6 +16,7 @@ cdef class NumericSelector(BaseSelector):
     cdef int folded(self, uint32_t load, uint32_t mop, uint32_t width, uint32_t result, uint32_t left) except -1 nogil
     cdef int alu(self, uint32_t n) except -1 nogil
     cdef int multiply(self, uint32_t n) except -1 nogil
+    cdef int high_product(self, uint32_t n, bint is_signed) except -1 nogil
     cdef int shift(self, uint32_t n) except -1 nogil
     cdef int divide(self, uint32_t n) except -1 nogil
     cdef bint divide_by_power(self, uint32_t n, uint32_t bits) except -1 nogil

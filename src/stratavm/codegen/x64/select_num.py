@@ -32,12 +32,14 @@ from cython.cimports.stratavm.codegen.x64._gen_encodings import (
     MOP_CMP_RR,
     MOP_FADD_RM,
     MOP_FADD_RR,
+    MOP_IMUL_R,
     MOP_IMUL_RM,
     MOP_LEA_RM,
     MOP_LZCNT_RR,
     MOP_MOV_RM,
     MOP_MOV_RR,
     MOP_MOVF_RM,
+    MOP_MUL_R,
     MOP_SHL_RC,
     MOP_SHR_RI,
     MOP_SUB_RR,
@@ -75,7 +77,7 @@ from cython.cimports.stratavm.codegen.x64._gen_rules import (
     S_TRUNC,
     S_UNARY,
 )
-from cython.cimports.stratavm.codegen.x64.encoder import row_address
+from cython.cimports.stratavm.codegen.x64.encoder import row_address, row_inst
 from cython.cimports.stratavm.codegen.x64.pseudo import (
     CC_A,
     CC_AE,
@@ -357,6 +359,17 @@ class NumericSelector(BaseSelector):
             return self.folded(b, MOP_IMUL_RM, width, self.define(n), left)
         right: uint32_t = self.value(b)
         return self.row(RULE_ROW[op], width, self.define(n), left, right)
+
+    def high_product(self, n: uint32_t, is_signed: cython.bint) -> cython.int:
+        """The upper half of a product of i64: rdx of the widening multiplication."""
+        if self.uses[n] == 0:
+            return 0
+        left: uint32_t = self.value(self.ssa.nodes[n].a)
+        right: uint32_t = self.value(self.ssa.nodes[n].b)
+        low: uint32_t = self.fresh(T_I64)
+        row_inst(self.m, MOP_IMUL_R if is_signed else MOP_MUL_R, 8, low, self.define(n), left, right, NO_VREG)
+        self.last().node = self.at
+        return 0
 
     def shift(self, n: uint32_t) -> cython.int:
         """Shifts and rotations: the processor takes the count modulo the width, as WebAssembly does."""

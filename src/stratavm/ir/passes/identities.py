@@ -11,7 +11,17 @@ import cython
 from cython.cimports.libc.stdint import uint16_t, uint32_t, uint64_t
 from cython.cimports.stratavm.ir.passes.fold import fold
 from cython.cimports.stratavm.ir.passes.stream import Stream
-from cython.cimports.stratavm.ir.ssa import IR_CONST, NO_VALUE, OPERAND_A, T_I32, T_I64, Node, operand_kinds
+from cython.cimports.stratavm.ir.ssa import (
+    IR_CONST,
+    IR_MULHI_S,
+    IR_MULHI_U,
+    NO_VALUE,
+    OPERAND_A,
+    T_I32,
+    T_I64,
+    Node,
+    operand_kinds,
+)
 from cython.cimports.stratavm.spec._gen_ops import (
     OP_I32_ADD,
     OP_I32_AND,
@@ -41,6 +51,7 @@ from cython.cimports.stratavm.spec._gen_ops import (
     OP_I32_SUB,
     OP_I32_WRAP_I64,
     OP_I32_XOR,
+    OP_I64_ADD,
     OP_I64_CLZ,
     OP_I64_EQ,
     OP_I64_EQZ,
@@ -62,6 +73,7 @@ from cython.cimports.stratavm.spec._gen_ops import (
     OP_I64_ROTR,
     OP_I64_SHR_S,
     OP_I64_SHR_U,
+    OP_I64_SUB,
     OP_SELECT,
     OP_SELECT_T,
 )
@@ -146,6 +158,25 @@ def sign_from(op: uint16_t) -> cython.int:
     if op == OP_I64_EXTEND32_S or op == OP_I64_LOAD32_S or op == OP_I64_EXTEND_I32_S:
         return 32
     return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def divide_shifted(high: uint64_t, c: uint64_t, rest: cython.pointer(uint64_t)) -> uint64_t:
+    """``high * 2**64 // c`` and the remainder, for ``high < c``: bit by bit, since C divides 64 bits only."""
+    quotient: uint64_t = 0
+    step: cython.int
+    carry: uint64_t
+    for step in range(64):
+        carry = high >> 63
+        high <<= 1
+        quotient <<= 1
+        if carry or high >= c:
+            high -= c
+            quotient |= 1
+    rest[0] = high
+    return quotient
 
 
 @cython.cclass
@@ -427,6 +458,10 @@ class Identities(Stream):
                 node.op = OP_I32_SUB + wide
                 node.b = node.a
                 node.a = self.constant(node.type, 0)
+            elif self.strong and (c == 3 or c == 5 or c == 9):  # one address computation instead of three cycles
+                self.reduced = True
+                node.op = OP_I32_ADD + wide
+                node.b = self.make(OP_I32_SHL + wide, node.type, node.a, self.constant(node.type, log2_of(c - 1)))
             elif inner.op == node.op and self.is_const(inner.b, cython.address(bits)):
                 node.a = inner.a
                 node.b = self.constant(node.type, (bits * c) & ones)
@@ -548,10 +583,11 @@ class Identities(Stream):
     # ---- divisions ----
 
     def divided(self, node, c):
-        """Division by a constant: shifts and masks for powers of two, a wide multiplication for an i32 otherwise."""
+        """Division by a constant: shifts and masks for powers of two, else a multiplication that is twice as wide."""
         op: uint32_t = narrow(node.op)
         wide: uint32_t = node.op - op
         k: cython.int = log2_of(c)
+        signed: cython.bint = op == OP_I32_DIV_S or op == OP_I32_REM_S
         whole: uint32_t
         if c == 0:
             return NONE  # traps
@@ -565,28 +601,105 @@ class Identities(Stream):
             node.op = OP_I32_AND + wide
             node.b = self.constant(node.type, c - 1)
             return NONE
-        if op == OP_I32_DIV_S or op == OP_I32_REM_S:
-            if c >> (63 if wide else 31):
-                return NONE  # by a negative number: rare
-            if k > 0:
-                whole = self.quotient_power(node, k)
-            elif wide:
-                return NONE
-            else:
-                whole = self.quotient_signed(node.a, cython.cast(uint32_t, c))
-        elif wide:
+        if signed and c >> (63 if wide else 31):
+            return self.divided_by_negative(node, c) if self.strong else NONE
+        if wide and k <= 0 and not self.strong:
             return NONE
-        else:
-            whole = self.quotient_unsigned(node.a, cython.cast(uint32_t, c))
+        self.reduced = self.reduced or (wide != 0 and k <= 0)
+        whole = self.quotient(node, c, k)
         if op == OP_I32_DIV_S or op == OP_I32_DIV_U:
             return whole
         if k > 0:
             whole = self.make(OP_I32_SHL + wide, node.type, whole, self.constant(node.type, k))
         else:
-            whole = self.make(OP_I32_MUL, T_I32, whole, node.b)
+            whole = self.make(OP_I32_MUL + wide, node.type, whole, node.b)
         node.op = OP_I32_SUB + wide
         node.b = whole
         return NONE
+
+    def divided_by_negative(self, node, c):
+        """x / -c is -(x / c), and the remainder is that by c. By -1 a quotient may trap; the least integer is its own
+        opposite."""
+        op: uint32_t = narrow(node.op)
+        wide: uint32_t = node.op - op
+        ones: uint64_t = ONES64 if wide else ONES32
+        opposite: uint64_t = (0 - c) & ones
+        if c == opposite or (c == ones and op == OP_I32_DIV_S):
+            return NONE
+        self.reduced = True
+        if c == ones:
+            return self.constant(node.type, 0)
+        node.b = self.constant(node.type, opposite)
+        if op == OP_I32_REM_S:
+            return NONE  # the rules for c come next
+        node.b = self.quotient(node, opposite, log2_of(opposite))
+        node.a = self.constant(node.type, 0)
+        node.op = OP_I32_SUB + wide
+        return NONE
+
+    def quotient(self, node, c, k):
+        """x / c for a c above 1, of which ``k`` is the logarithm if it has one; signed ones are positive."""
+        signed: cython.bint = narrow(node.op) == OP_I32_DIV_S or narrow(node.op) == OP_I32_REM_S
+        if signed and k > 0:
+            return self.quotient_power(node, k)
+        if node.type == T_I64:
+            return self.quotient_signed64(node.a, c) if signed else self.quotient_unsigned64(node.a, c)
+        if signed:
+            return self.quotient_signed(node.a, cython.cast(uint32_t, c))
+        return self.quotient_unsigned(node.a, cython.cast(uint32_t, c))
+
+    def quotient_unsigned64(self, x, c):
+        """x / c: the upper half of x times a factor of 64 bits; where it needs 65, x is added without its carry."""
+        s: cython.int = length_of(c)
+        rest: uint64_t = 0
+        low: uint64_t
+        high: uint64_t
+        upper: uint32_t
+        half: uint32_t
+        if c >> 63:
+            upper = self.make(OP_I64_GE_U, T_I32, x, self.constant(T_I64, c))
+            return self.make(OP_I64_EXTEND_I32_U, T_I64, upper, NO_VALUE)
+        # factors from floor(2**(64+s) / c) to floor((2**(64+s) + 2**s) / c) are exact enough; both have 65 bits
+        low = divide_shifted((cython.cast(uint64_t, 1) << s) - c, c, cython.address(rest))
+        high = low + (rest + (cython.cast(uint64_t, 1) << s)) // c
+        if high < low or low >> 1 == high >> 1:
+            upper = self.make(IR_MULHI_U, T_I64, x, self.constant(T_I64, low + 1))
+            half = self.make(OP_I64_SUB, T_I64, x, upper)
+            half = self.make(OP_I64_SHR_U, T_I64, half, self.constant(T_I64, 1))
+            upper = self.make(OP_I64_ADD, T_I64, half, upper)
+        else:
+            low = low >> 1 | cython.cast(uint64_t, 1) << 63
+            high = high >> 1 | cython.cast(uint64_t, 1) << 63
+            s -= 1
+            while s > 0 and low >> 1 < high >> 1:
+                low >>= 1
+                high >>= 1
+                s -= 1
+            upper = self.make(IR_MULHI_U, T_I64, x, self.constant(T_I64, high))
+            s += 1
+        return upper if s == 1 else self.make(OP_I64_SHR_U, T_I64, upper, self.constant(T_I64, s - 1))
+
+    def quotient_signed64(self, x, c):
+        """x / c: the upper half of x times a factor; one of 64 bits counts as negative, so x is added; one more if
+        x < 0."""
+        s: cython.int = length_of(c) - 1
+        rest: uint64_t = 0
+        # factors from floor(2**(64+s) / c) to floor((2**(64+s) + 2**(s+1)) / c) are exact enough
+        low: uint64_t = divide_shifted(cython.cast(uint64_t, 1) << s, c, cython.address(rest))
+        high: uint64_t = low + (rest + (cython.cast(uint64_t, 2) << s)) // c
+        upper: uint32_t
+        sign: uint32_t
+        while s > 0 and low >> 1 < high >> 1:
+            low >>= 1
+            high >>= 1
+            s -= 1
+        upper = self.make(IR_MULHI_S, T_I64, x, self.constant(T_I64, high))
+        if high >> 63:
+            upper = self.make(OP_I64_ADD, T_I64, upper, x)
+        if s > 0:
+            upper = self.make(OP_I64_SHR_S, T_I64, upper, self.constant(T_I64, s))
+        sign = self.make(OP_I64_SHR_U, T_I64, x, self.constant(T_I64, 63))
+        return self.make(OP_I64_ADD, T_I64, upper, sign)
 
     def quotient_power(self, node, k):
         """x / 2**k towards zero: 2**k - 1 is added to a negative x before the shift."""

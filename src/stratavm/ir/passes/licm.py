@@ -21,6 +21,8 @@ from cython.cimports.stratavm.ir.ssa import (
     IR_BR_TABLE,
     IR_CONST,
     IR_CONST_V128,
+    IR_MULHI_S,
+    IR_MULHI_U,
     NO_VALUE,
     OPERAND_A,
     OPERAND_B,
@@ -102,7 +104,7 @@ def cheap(op: uint32_t) -> cython.bint:
 def movable(node: cython.pointer(Node)) -> cython.bint:
     """Whether a node may run earlier and more often: no effect, no trap; and gains from it."""
     if node.op >= 0x8000:
-        return constant(node.op)
+        return constant(node.op) or node.op == IR_MULHI_U or node.op == IR_MULHI_S
     if OP_FLAGS[node.op] & EFFECTS or operand_kinds(node.op, node.flags) & OPERANDS_LIST:
         return False
     return not OP_I32_EQZ <= node.op <= OP_F64_GE and not cheap(node.op)

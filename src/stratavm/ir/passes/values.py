@@ -62,10 +62,11 @@ VF_SHARE = cython.declare(uint32_t, 2)
 VF_LOADS = cython.declare(uint32_t, 4)
 VF_WRONG = cython.declare(uint32_t, 8)
 VF_CHECKS = cython.declare(uint32_t, 16)
+VF_STRENGTH = cython.declare(uint32_t, 32)
 REDUCTIONS = cython.declare(cython.int, 6)
 """Identities applied to one node, one after the other."""
 
-SWITCHES = {"fold": 1, "share": 2, "loads": 4, "wrong": 8, "checks": 16}
+SWITCHES = {"fold": 1, "share": 2, "loads": 4, "wrong": 8, "checks": 16, "strength": 32}
 """What can be switched off alone, for ablation and for finding a culprit. ``wrong`` is for the tests of the bisection:
 it turns rotations the other way, and no configuration can name it."""
 KINDS = {number: name for name, number in SWITCHES.items()}
@@ -91,6 +92,7 @@ class Values(Identities):
         self.tree = Dominance()
         for name in switches:
             self.flags |= SWITCHES[name]
+        self.strong = (self.flags & VF_STRENGTH) != 0
 
     def __dealloc__(self):
         free(self.memory)
@@ -225,6 +227,7 @@ class Values(Identities):
         before: Node
         equal: int64_t
         changed: cython.bint = False
+        self.reduced = False
         turns: cython.int
         if self.flags & VF_WRONG and node.op == OP_I32_ROTL:
             node.op = OP_I32_ROTR
@@ -241,7 +244,7 @@ class Values(Identities):
                 break
         if changed:
             self.folded += 1
-            self.rewrote(VF_FOLD)
+            self.rewrote(VF_STRENGTH if self.reduced else VF_FOLD)
         return equal
 
     def load(self, node):
