@@ -7,5 +7,10 @@ cdef enum:
     CELL_WORDS = 32           # two words for each
     ARGUMENT_SLOTS = 18       # a free place that callees may use, the caller, and the values
 
+# A function that returns a new reference, as C and as Cython see it.
+ctypedef PyObject* (*new_number_t)(char, uint64_t*) noexcept
+ctypedef object (*box_t)(char, uint64_t*)
+
 cdef bint unbox(const char* codes, Py_ssize_t n, PyObject** values, uint64_t* cells) noexcept
 cdef object box(char code, uint64_t* cell)
+cdef PyObject* new_number(char code, uint64_t* cell) noexcept   # the same, NULL with an error set

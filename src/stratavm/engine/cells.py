@@ -15,6 +15,7 @@ from cython.cimports.stratavm.engine.python import (
     PyFloat_FromDouble,
     PyLong_AsUnsignedLongLong,
     PyLong_Check,
+    PyLong_CheckExact,
     PyLong_FromLong,
     PyLong_FromLongLong,
     int_value,
@@ -25,6 +26,7 @@ from stratavm.spec.types import F32, F64, I32, I64
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
+EXACT = cython.declare(cython.longlong, 1 << 53)  # every int up to here is a double
 CODES = {I32: "i", I64: "l", F32: "f", F64: "d"}
 
 
@@ -41,13 +43,16 @@ def unbox(
     values: cython.pointer(cython.pointer(PyObject)),
     cells: cython.pointer(uint64_t),
 ) -> cython.bint:
-    """Fill cells with plain numbers: ints (and subclasses) in range, floats. True where a value is anything else;
-    nothing has run then, and the caller starts again with the rules of ``values``."""
+    """Fill cells with plain numbers: ints (and subclasses) in range, floats, ints for floats.
+
+    True where a value is anything else; nothing has run then, and the caller starts again with the rules of ``values``.
+    """
     i: cython.Py_ssize_t
     code: cython.char
     value: cython.pointer(PyObject)
     number: cython.longlong = 0
     single: cython.float
+    real: cython.double
     for i in range(n):
         code = codes[i]
         value = values[i]
@@ -64,15 +69,22 @@ def unbox(
                 cells[2 * i] = cython.cast(uint64_t, number)
             elif upper_half(value, cython.address(cells[2 * i])):
                 return True
-        elif not PyFloat_CheckExact(value):
+        elif code != ord("d") and code != ord("f"):
             return True
-        elif code == ord("d"):
-            cython.cast(cython.p_double, cython.address(cells[2 * i]))[0] = PyFloat_AS_DOUBLE(value)
-        elif code == ord("f"):
-            single = cython.cast(cython.float, PyFloat_AS_DOUBLE(value))
-            cells[2 * i] = cython.cast(cython.pointer(uint32_t), cython.address(single))[0]
         else:
-            return True
+            if PyFloat_CheckExact(value):
+                real = PyFloat_AS_DOUBLE(value)
+            elif (
+                PyLong_CheckExact(value) and not int_value(value, cython.address(number)) and -EXACT <= number <= EXACT
+            ):
+                real = cython.cast(cython.double, number)
+            else:
+                return True
+            if code == ord("d"):
+                cython.cast(cython.p_double, cython.address(cells[2 * i]))[0] = real
+            else:
+                single = cython.cast(cython.float, real)
+                cells[2 * i] = cython.cast(cython.pointer(uint32_t), cython.address(single))[0]
         cells[2 * i + 1] = 0
     return False
 
@@ -91,6 +103,14 @@ def upper_half(value: cython.pointer(PyObject), cell: cython.pointer(uint64_t)) 
 @cython.cfunc
 def box(code: cython.char, cell: cython.pointer(uint64_t)) -> object:
     """The number in a cell, ints signed."""
+    made: new_number_t = new_number
+    return cython.cast(box_t, made)(code, cell)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def new_number(code: cython.char, cell: cython.pointer(uint64_t)) -> cython.pointer(PyObject):
+    """``box`` for callers that count references themselves."""
     if code == ord("i"):
         return PyLong_FromLong(cython.cast(int32_t, cell[0]))
     if code == ord("l"):

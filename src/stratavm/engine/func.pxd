@@ -11,6 +11,7 @@ ctypedef PyObject* (*vectorcall_t)(PyObject*, PyObject**, size_t, PyObject*) noe
 ctypedef object (*call_t)(Func, PyObject**, size_t, PyObject*)
 ctypedef PyObject* (*raw_end_t)(PyObject*, Entry*, uint64_t*, uint32_t) noexcept
 ctypedef object (*results_t)(Func, uint64_t*)
+ctypedef bint (*unbox_t)(const char*, Py_ssize_t, PyObject**, uint64_t*) noexcept
 ctypedef PyObject* (*raw_results_t)(PyObject*, uint64_t*) noexcept
 
 @cython.final

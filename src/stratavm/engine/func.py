@@ -74,6 +74,7 @@ class Func:
         else:
             self.gate.exec = self.inner.exec
             self.gate.rec = self.rec
+            self.gate.codes = cython.cast(cython.p_void, cython.cast(cython.p_char, self.params))
             self.cold = WARM
         first: call_t = call_cold if self.cold else call_quickly
         self.vectorcall = cython.cast(vectorcall_t, first)
@@ -300,11 +301,13 @@ def python_facts() -> PythonFacts:
     """Everything that machine code of calls relies on, in this process."""
     nowhere: cython.p_void = cython.NULL
     quick: call_t = call_quickly
+    numbers: unbox_t = unbox
     several: results_t = boxed_tuple
     last: raw_end_t = finish
     return PythonFacts(
         gate_at=cython.cast(cython.Py_ssize_t, cython.address(cython.cast(Func, nowhere).gate)),
         entry_bytes=cython.sizeof(Entry),
+        unbox=cython.cast(uint64_t, cython.cast(cython.p_void, numbers)),
         call_generic=cython.cast(uint64_t, cython.cast(cython.p_void, quick)),
         finish=cython.cast(uint64_t, cython.cast(cython.p_void, last)),
         results=cython.cast(uint64_t, cython.cast(cython.p_void, several)),

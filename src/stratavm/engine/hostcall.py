@@ -6,13 +6,16 @@ through ``values``. A ``HostSpec`` gets the caller's memory and unsigned integer
 """
 
 import cython
-from cython.cimports.cpython.ref import Py_INCREF, PyObject
+from cython.cimports.cpython.ref import PyObject
 from cython.cimports.libc.stdint import uint32_t, uint64_t
-from cython.cimports.stratavm.engine.cells import ARGUMENT_SLOTS, MAX_CELLS, box, unbox
+from cython.cimports.stratavm.engine.cells import ARGUMENT_SLOTS, MAX_CELLS, new_number, unbox
 from cython.cimports.stratavm.engine.python import (
     PY_VECTORCALL_ARGUMENTS_OFFSET,
     Py_DECREF,
+    Py_None,
     PyLong_Check,
+    PyLong_FromLongLong,
+    PyLong_FromUnsignedLongLong,
     PyObject_Vectorcall,
     PyTuple_CheckExact,
     PyTuple_GET_ITEM,
@@ -41,6 +44,9 @@ class TypedHost(HostFunction):
         self.caller = caller if wants_caller(function) else None
         self.param_codes = codes_of(type.params)
         self.result_codes = codes_of(type.results)
+        self.codes = self.param_codes
+        self.n_params = len(self.param_codes)
+        self.n_results = len(self.result_codes)
         plain: object = b"-" not in self.param_codes + self.result_codes
         if plain and max(len(type.params), len(type.results)) <= MAX_CELLS:
             self.run_cells = as_run_cells(cython.cast(may_raise_t, run_quickly))
@@ -75,6 +81,9 @@ class SpecHost(HostFunction):
         HostFunction.__init__(self, store.native, type, spec.function, name)
         self.caller = caller
         self.codes = codes
+        self.letters = self.codes
+        self.n_params = len(codes)
+        self.n_results = len(type.results)
         self.run_cells = as_run_cells(cython.cast(may_raise_t, run_spec))
 
     @cython.cfunc
@@ -99,30 +108,53 @@ def run_spec(self: SpecHost, cells: cython.pointer(uint64_t)) -> cython.int:
     """Memory and unsigned integers in, at most one of those out."""
     items: cython.pointer(PyObject)[ARGUMENT_SLOTS]
     i: cython.Py_ssize_t
-    n: cython.Py_ssize_t = len(self.codes)
-    codes: cython.p_char = self.codes
-    number: cython.longlong = 0
+    n: cython.Py_ssize_t = self.n_params
+    word: uint64_t
     answer: cython.pointer(PyObject)
+    status: cython.int = -1
     memory: object = self.first()
     items[1] = cython.cast(cython.pointer(PyObject), memory)
     for i in range(n):
-        # Fails only without memory, and leaks then what came before.
-        value: object = cython.cast(uint32_t, cells[2 * i]) if codes[i] == ord("i") else cells[2 * i]
-        Py_INCREF(value)
-        items[2 + i] = cython.cast(cython.pointer(PyObject), value)
-    answer = call_vector(self.function, items + 1, 1 + n)
+        word = cells[2 * i]
+        if self.letters[i] == ord("i"):
+            word = cython.cast(uint32_t, word)
+        if word >> 63:
+            items[2 + i] = PyLong_FromUnsignedLongLong(word)
+        else:  # the quicker one
+            items[2 + i] = PyLong_FromLongLong(word)
+        if items[2 + i] == cython.NULL:
+            n = i
+            break
+    else:
+        answer = call_vector(self.function, items + 1, 1 + n)
+        if answer != cython.NULL:
+            status = take_unsigned(self, answer, cells)
+            Py_DECREF(answer)
     for i in range(n):
         Py_DECREF(items[2 + i])
-    if answer == cython.NULL:
-        return -1
-    result: object = cython.cast(object, answer)
-    Py_DECREF(answer)
-    if not self.results:
+    return status
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def take_unsigned(self: SpecHost, answer: cython.pointer(PyObject), cells: cython.pointer(uint64_t)) -> cython.int:
+    """Put what the function of a ``HostSpec`` returned into a cell."""
+    number: cython.longlong = 0
+    taker: take_word_t = take_word
+    if self.n_results == 0:
         return 0
     if PyLong_Check(answer) and not int_value(answer, cython.address(number)) and 0 <= number <= 0xFFFFFFFF:
         cells[0] = number
         return 0
-    fill_cells(self.store, cells, (result,), self.results)
+    return cython.cast(raw_take_word_t, taker)(self, answer, cells)
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def take_word(self: SpecHost, answer: cython.pointer(PyObject), cells: cython.pointer(uint64_t)) -> cython.int:
+    """``take_unsigned`` by the rules of raw bits."""
+    fill_cells(self.store, cells, (cython.cast(object, answer),), self.results)
     return 0
 
 
@@ -154,39 +186,49 @@ def run_quickly(self: TypedHost, cells: cython.pointer(uint64_t)) -> cython.int:
     items: cython.pointer(PyObject)[ARGUMENT_SLOTS]
     arguments: cython.pointer(cython.pointer(PyObject)) = items + 1  # the callee may use the place before them
     i: cython.Py_ssize_t
-    n: cython.Py_ssize_t = len(self.param_codes)
+    n: cython.Py_ssize_t = self.n_params
     first: cython.Py_ssize_t = 0
-    codes: cython.p_char = self.param_codes
     answer: cython.pointer(PyObject)
+    status: cython.int = -1
     if self.caller is not None:
         arguments[0] = cython.cast(cython.pointer(PyObject), self.caller)
         first = 1
     for i in range(n):
-        value: object = box(codes[i], cells + 2 * i)  # fails only without memory, and leaks then what came before
-        Py_INCREF(value)
-        arguments[first + i] = cython.cast(cython.pointer(PyObject), value)
-    answer = call_vector(self.function, arguments, first + n)
+        arguments[first + i] = new_number(self.codes[i], cells + 2 * i)
+        if arguments[first + i] == cython.NULL:
+            n = i
+            break
+    else:
+        answer = call_vector(self.function, arguments, first + n)
+        if answer != cython.NULL:
+            status = take_number(self, answer, cells)
+            Py_DECREF(answer)
     for i in range(n):
         Py_DECREF(arguments[first + i])
-    if answer == cython.NULL:
-        return -1
-    result: object = cython.cast(object, answer)
-    Py_DECREF(answer)
-    return take_result(self, result, cells)
+    return status
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def take_number(self: TypedHost, answer: cython.pointer(PyObject), cells: cython.pointer(uint64_t)) -> cython.int:
+    """``take_result``, the usual cases."""
+    taker: take_t = take_result
+    if self.n_results == 0 and answer == Py_None:
+        return 0
+    if self.n_results == 1 and not unbox(self.result_codes, 1, cython.address(answer), cells):
+        return 0
+    return cython.cast(raw_take_t, taker)(self, answer, cells)
 
 
 @cython.cfunc
 @cython.exceptval(-1, check=False)
-def take_result(self: TypedHost, result: object, cells: cython.pointer(uint64_t)) -> cython.int:
+def take_result(self: TypedHost, answer: cython.pointer(PyObject), cells: cython.pointer(uint64_t)) -> cython.int:
     """Put what the callable returned into cells."""
     i: cython.Py_ssize_t
-    n: cython.Py_ssize_t = len(self.result_codes)
-    answer: cython.pointer(PyObject) = cython.cast(cython.pointer(PyObject), result)
+    n: cython.Py_ssize_t = self.n_results
     items: cython.pointer(PyObject)[MAX_CELLS]
-    if n == 0 and result is None:
-        return 0
-    if n == 1 and not unbox(self.result_codes, 1, cython.address(answer), cells):
-        return 0
+    result: object = cython.cast(object, answer)
     if n > 1 and PyTuple_CheckExact(answer) and PyTuple_GET_SIZE(answer) == n:
         for i in range(n):
             items[i] = PyTuple_GET_ITEM(answer, i)

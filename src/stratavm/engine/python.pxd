@@ -40,15 +40,17 @@ cdef extern from "Python.h":
     PyObject* PyObject_Vectorcall(PyObject*, PyObject**, size_t, PyObject*) noexcept
 
     bint PyLong_Check(PyObject*) noexcept
+    bint PyLong_CheckExact(PyObject*) noexcept
     bint PyFloat_CheckExact(PyObject*) noexcept
     bint PyTuple_CheckExact(PyObject*) noexcept
     unsigned long long PyLong_AsUnsignedLongLong(PyObject*) noexcept
     double PyFloat_AS_DOUBLE(PyObject*) noexcept
     Py_ssize_t PyTuple_GET_SIZE(PyObject*) noexcept
     PyObject* PyTuple_GET_ITEM(PyObject*, Py_ssize_t) noexcept
-    object PyLong_FromLong(long)
-    object PyLong_FromLongLong(long long)
-    object PyFloat_FromDouble(double)
+    PyObject* PyLong_FromLong(long) noexcept
+    PyObject* PyLong_FromLongLong(long long) noexcept
+    PyObject* PyLong_FromUnsignedLongLong(unsigned long long) noexcept
+    PyObject* PyFloat_FromDouble(double) noexcept
     PyObject* PyErr_Occurred() noexcept
     void PyErr_Clear() noexcept
     void Py_DECREF(PyObject*) noexcept

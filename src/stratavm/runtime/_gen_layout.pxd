@@ -145,12 +145,13 @@ cdef struct CallGate:  # Part of a public Func: what the machine code of its vec
     ExecContext* exec  # +0: ExecContext of the store
     FuncRec* rec  # +8: FuncRec of a guest function
     void* landing  # +16: where the trap exit continues in that machine code
-    uint8_t _pad[8]
+    void* codes  # +24: codes of the parameters, see engine/cells.py
 
 cdef enum:
     CALLGATE_EXEC = 0x0
     CALLGATE_REC = 0x8
     CALLGATE_LANDING = 0x10
+    CALLGATE_CODES = 0x18
     CALLGATE_SIZE = 0x20
 
 cdef struct MemDef:  # A linear memory.

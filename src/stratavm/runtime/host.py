@@ -13,7 +13,7 @@ from cython.cimports.stratavm.runtime._gen_layout import (
     HostFunc,
 )
 from cython.cimports.stratavm.runtime.func import FuncRef, cell_widths, fill_cells, read_cells
-from cython.cimports.stratavm.runtime.native import stack_pointer
+from cython.cimports.stratavm.runtime.native import load_64, stack_pointer
 from cython.cimports.stratavm.runtime.store import Store, builtin_table, regain_gil
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 from cython.cimports.stratavm.runtime.ticker import TICKER_TICKS, ticker_state, wake_ticker
@@ -157,8 +157,9 @@ def call_python(
     context: cython.pointer(ExecContext), function: HostFunction, cells: cython.pointer(uint64_t)
 ) -> uint32_t:
     """Run the Python function: 0, or the trap kind."""
-    saved_sp: uint64_t = context.saved_sp
-    saved_fp: uint64_t = context.saved_fp
+    # One by one, as the stub has just stored them: read as a pair of them they would wait for the cache.
+    saved_sp: uint64_t = load_64(cython.address(context.saved_sp))
+    saved_fp: uint64_t = load_64(cython.address(context.saved_fp))
     status: uint32_t = 0
     overflow: cython.bint = stack_pointer() + 65536 < context.real_limit
     if function.store.in_flight is not None:  # a limiter failed since the guest's last poll: nothing may run first

@@ -161,6 +161,7 @@ CALL_GATE: Final = Struct(
         Field("exec", "ptr", "ExecContext of the store"),
         Field("rec", "ptr", "FuncRec of a guest function"),
         Field("landing", "ptr", "where the trap exit continues in that machine code"),
+        Field("codes", "ptr", "codes of the parameters, see engine/cells.py"),
     ),
 )
 

@@ -35,6 +35,7 @@ class PythonFacts:
     from_float: int
     gate_at: int
     entry_bytes: int
+    unbox: int
     call_generic: int
     finish: int
     results: int

@@ -18,8 +18,8 @@ SIGNATURES = [
 def facts(**changes: object) -> PythonFacts:
     """Facts of no real process: every address and offset is another."""
     values = {f.name: 8 * i for i, f in enumerate(fields(PythonFacts))}
-    addresses = ("int_type", "float_type", "none", "small_ints", "from_int", "from_float", "call_generic", "finish",
-                 "results", "ticker_state")  # fmt: skip
+    addresses = ("int_type", "float_type", "none", "small_ints", "from_int", "from_float", "unbox",
+                 "call_generic", "finish", "results", "ticker_state")  # fmt: skip
     values |= {name: 0x7F00_0000_0000 + 0x1_0000 * i for i, name in enumerate(addresses)}
     return PythonFacts(**(values | {"tls": -40, "entry_bytes": 1200, "tagged": False, "immortal": False} | changes))
 

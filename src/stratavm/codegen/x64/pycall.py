@@ -1,8 +1,9 @@
 """The machine code that CPython calls: the vectorcall of a guest function, made per signature.
 
 One piece of code does what ``engine.cells.unbox``, ``Store.enter``, the array entry, ``Store.leave`` and
-``engine.cells.box`` do one after the other, for the usual case alone: plain ints of one digit and floats, an
-outermost call, nothing pending. Numbers go from Python objects straight into the registers of the guest convention.
+``engine.cells.box`` do one after the other, for the usual case alone: plain numbers, an outermost call, nothing
+pending. Floats and ints of one digit go from objects straight into the registers of the guest convention; with other
+ints among the arguments all of them go through ``unbox`` and cells.
 
 Whatever else it meets before the guest has run, it leaves to the generic path, which starts from the beginning; so
 the rules and the words of errors stay there. What it meets afterwards (a trap, an event to deliver, a released GIL) it
@@ -73,8 +74,9 @@ class _PythonEntry:
         self.signature = abi.assign(type_)
         self.a = Asm()
         self.unusual: list[str] = []
+        self.other: list[str] = []
         self.finish: list[str] = []
-        self.cells = _FUNC - CELL * max(1, len(type_.results))
+        self.cells = _FUNC - CELL * max(1, len(type_.results), len(type_.params))
         self.entry = self.cells - facts.entry_bytes
         area = self.signature.stack_bytes + self.signature.result_bytes
         self.bottom = -(-(_EXIT_BYTES - self.entry + area) // 16) * -16
@@ -92,6 +94,7 @@ class _PythonEntry:
         a.ins("mov_rr", "rbx", "rdi")
         a.ins("mov_rr", "r12", "rsi")
         self._unbox()
+        unboxed = a.here()
         undo = self._may_enter()
         self._enter()
         a.ins("call_m", base="r10", disp=_REC["code"])
@@ -99,6 +102,9 @@ class _PythonEntry:
         self._leave()
         self._box()
         # Cold parts.
+        if self.other:
+            self._unbox_in_c()
+            a.jump_to_offset(unboxed)
         a.label(undo)
         a.ins("mov_mi", base="r13", disp=facts.block_running_at, imm=0)
         self._place(self.unusual)
@@ -164,7 +170,7 @@ class _PythonEntry:
         for i, place in enumerate(self.signature.params):
             a.ins("mov_rm", "r10", base="r12", disp=8 * i)
             a.ins("cmp_rm", "r13" if abi.is_float(place.type) else "r11", base="r10", disp=facts.type_at)
-            self._refuse("ne")
+            self.other.append(a.jump("ne"))
             (self._float if abi.is_float(place.type) else self._int)(place)
 
     def _int(self, place: abi.Place) -> None:
@@ -174,14 +180,14 @@ class _PythonEntry:
         a.ins("mov_rm", "r9", base="r10", disp=facts.int_head_at)
         if facts.tagged:
             a.ins("cmp_ri", "r9", imm=_ONE_DIGIT)
-            self._refuse("ae")
+            self.other.append(a.jump("ae"))
             a.ins("and_ri", "r9", width=4, imm=_SIGN)
             a.ins("neg_r", "r9")
             a.ins("add_ri", "r9", imm=1)
         else:
             a.ins("lea_rm", "r14", base="r9", disp=1)
             a.ins("cmp_ri", "r14", imm=2)
-            self._refuse("a")
+            self.other.append(a.jump("a"))
         a.ins("mov_rm", target, width=4, base="r10", disp=facts.int_digit_at)
         a.ins("imul_rr", target, "r9", width=4 if place.type == I32 else 8)
         if place.register is None:
@@ -195,6 +201,25 @@ class _PythonEntry:
         a.ins(row, target, width=8, base="r10", disp=facts.float_value_at)
         if place.register is None:
             a.ins("movf_mr", target, width=8, base="rsp", disp=place.offset)
+
+    def _unbox_in_c(self) -> None:
+        """Arguments to cells by ``engine.cells.unbox``, which runs nothing, and from there to their places."""
+        a, facts = self.a, self.facts
+        self._place(self.other)
+        a.ins("mov_rm", "rdi", base="rbx", disp=facts.gate_at + _GATE["codes"])
+        a.ins("mov_ri", "rsi", width=4, imm=len(self.type.params))
+        a.ins("mov_rr", "rdx", "r12")
+        a.ins("lea_rm", "rcx", base="rbp", disp=self.cells)
+        a.ins("mov_ri", "r11", imm=facts.unbox)
+        a.ins("call_r", "r11")
+        a.ins("test_rr", "rax", "rax", width=4)
+        self._refuse("ne")
+        for i, place in enumerate(self.signature.params):
+            source = self.cells + CELL * i
+            if place.register is None:
+                stubs.copy_place(a, place, ("rbp", source), ("rsp", place.offset))
+            else:
+                stubs.load_place(a, place, "rbp", source)
 
     # ---- entering ----
 

@@ -64,7 +64,7 @@ def _dynamic_trap(a: Asm, label: str) -> None:
     a.trap(TRAPS_BY_NAME["dynamic"].code)
 
 
-def _load(a: Asm, place: abi.Place, base: str, disp: int) -> None:
+def load_place(a: Asm, place: abi.Place, base: str, disp: int) -> None:
     """A cell or stack cell into the place's register."""
     assert place.register is not None
     register = abi.name(place.register)
@@ -122,7 +122,7 @@ def entry_stub(type_: FuncType) -> Code:
         if place.register is None:
             copy_place(a, place, ("r12", CELL * i), ("rsp", place.offset))
         else:
-            _load(a, place, "r12", CELL * i)
+            load_place(a, place, "r12", CELL * i)
     if signature.result_bytes:
         a.ins("lea_rm", "r9", base="rsp", disp=signature.stack_bytes)
     a.ins("call_r", "rbx")
@@ -190,7 +190,7 @@ def _call_with_cells(type_: FuncType, builtin: str, index: int | None) -> Code:
         if place.register is None:
             copy_place(a, place, ("rsp", CELL * i), ("r9", place.offset))
         else:
-            _load(a, place, "rsp", CELL * i)
+            load_place(a, place, "rsp", CELL * i)
     a.ins("mov_rr", "rsp", "rbp")
     a.ins("pop_r", "rbp")
     if signature.stack_bytes:
