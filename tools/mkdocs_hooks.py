@@ -21,6 +21,7 @@ from stratavm.spec import index
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src/stratavm"
 SECTIONS = {
+    "Tutorial": "tutorial",
     "Tour": "tour",
     "How to": "how-to",
     "Ideas": "ideas",

@@ -37,6 +37,18 @@ def test_a_python_example_runs(source, tmp_path, monkeypatch):
     exec(compile(source, "<example>", "exec"), {"__name__": "__example__"})
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs/tutorial").glob("*.md")), ids=lambda page: page.name)
+def test_a_tutorial_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
+    """Its steps follow each other in one namespace."""
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "__main__"}  # dataclasses look their module up
+    text = page.read_text()
+    for match in BLOCK.finditer(text):
+        if match[1] == "python":  # line numbers of tracebacks are those of the page
+            source = "\n" * (text.count("\n", 0, match.start()) + 1) + match[2]
+            exec(compile(source, str(page), "exec"), names)
+
+
 @pytest.mark.parametrize("source", blocks("shell"))
 def test_a_shell_example_names_options_that_exist(source):
     """Each ``strata`` line parses up to the guest's own arguments."""
