@@ -9,6 +9,7 @@ from stratavm.base.errors import LinkError
 from stratavm.engine.events import InstanceCreated, InstantiationFailed, describe, report_failure
 from stratavm.engine.host import Caller
 from stratavm.engine.instance import Instance
+from stratavm.runtime.layout import vm_layout
 from stratavm.runtime.link import instantiate
 
 if TYPE_CHECKING:
@@ -33,11 +34,12 @@ class InstancePre:
         module: what it instantiates.
     """
 
-    __slots__ = ("_binders", "module")
+    __slots__ = ("_binders", "_layout", "module")
 
     def __init__(self, module: Module, binders: Sequence[Binder]) -> None:
         self.module = module
         self._binders = tuple(binders)
+        self._layout = vm_layout(module.model)
 
     def instantiate(self, store: Store) -> Instance:
         """Make an instance: allocate, run initialisers, then the start function.
@@ -68,6 +70,7 @@ class InstancePre:
             name=module.name,
             memory_plan=store.engine.config.memory_plan,
             images=module.images(),
+            layout=self._layout,
             created=lambda native: caller.bind(Instance(store, module, native)),
         )
         instance = caller.instance

@@ -58,7 +58,9 @@ def plain_offset(code: bytes, value: cython.pointer(uint64_t)) -> cython.bint:
 class Instance:
     """A module's code with its own state, as the native world sees it. Index spaces list imports first."""
 
-    def __init__(self, store: Store, module: object, code: object, name: str = ""):
+    def __init__(
+        self, store: Store, module: object, code: object, name: str = "", layout: object = None, ids: object = None
+    ):
         if self.store is not None:
             raise TypeError("an instance is initialised once")
         store.count("instances")
@@ -66,14 +68,14 @@ class Instance:
         self.module = module
         self.code = code
         self.name = name
-        self.layout = vm_layout(module)
+        self.layout = layout or vm_layout(module)
         self.memories = []
         self.tables = []
         self.globals = []
         self.imported_funcs = []
         self.n_imported_funcs = len(module.imported_funcs)
         self.n_defined = len(module.functions)
-        self.allocate(store.runtime.types.of_module(module))
+        self.allocate(ids or store.runtime.types.of_module(module))
         self.number = len(store.instances)
         store.instances.append(self)
         if self.n_defined:

@@ -1,12 +1,13 @@
+# strata: hot
 """Instantiation in the specification's order: check imports, allocate, initialise, attach code, run segments and start.
 
 Source: WebAssembly 3.0, section 4.7.3. Owns which import fits which type; resolving names is the caller's business.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any
+
+import cython
 
 from stratavm.base.errors import LinkError, Trap
 from stratavm.module.model import ConstExpr, Element, Import, Module
@@ -20,7 +21,10 @@ from stratavm.runtime.store import Store
 from stratavm.runtime.table import Table
 from stratavm.spec.matching import describe, extern_matches
 
-_CLASSES: Final = {"func": FuncRef, "memory": Memory, "table": Table, "global": Global}
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+_CLASSES = {"func": FuncRef, "memory": Memory, "table": Table, "global": Global}
 
 
 def instantiate(
@@ -32,6 +36,7 @@ def instantiate(
     name: str = "",
     memory_plan: str = "guard",
     images: Images = NO_IMAGES,
+    layout: Any = None,
     created: Callable[[Instance], None] | None = None,
 ) -> Instance:
     """Make an instance of a valid module.
@@ -42,6 +47,7 @@ def instantiate(
         imports: one runtime object per import, in the module's order.
         memory_plan: the plan that the module's code was compiled for: ``guard`` or ``bounded``.
         images: what its memories begin with, where they can show it; data segments are copied otherwise.
+        layout: ``vm_layout(valid.module)``, where the caller keeps it.
         created: called with the instance before any guest code runs.
 
     Raises:
@@ -52,11 +58,11 @@ def instantiate(
     module: Module = valid.module
     if len(imports) != len(module.imports):
         raise LinkError(f"unknown import: expected {len(module.imports)} imports, found {len(imports)}")
+    ids = store.runtime.types.of_module(module)
     if imports:
-        ids = store.runtime.types.of_module(module)
         for wanted, given in zip(module.imports, imports, strict=True):
             _check_import(store, ids, wanted, given, memory_plan)
-    instance = Instance(store, module, code, name)
+    instance = Instance(store, module, code, name, layout, ids)
     try:
         _allocate(instance, module, imports, memory_plan, images)
     except BaseException:

@@ -573,7 +573,12 @@ class Store:
         """
         if self.closed:
             raise Closed("the store is closed")
-        bisect.insort(self.ranges, (address, address + count * FUNCREC_SIZE, thing), key=first_of)
+        entry: tuple = (address, address + count * FUNCREC_SIZE, thing)
+        n: cython.Py_ssize_t = len(self.ranges)
+        if n == 0 or self.ranges[n - 1][0] < address:
+            self.ranges.append(entry)
+        else:
+            bisect.insort(self.ranges, entry, key=first_of)
 
     def forget(self, thing: object) -> None:
         """Keep an instance no longer that could not be made: nothing refers to its functions yet."""
