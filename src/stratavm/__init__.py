@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from stratavm.base.errors import Trap as Trap
     from stratavm.base.errors import Unsupported as Unsupported
     from stratavm.base.errors import ValidationError as ValidationError
+    from stratavm.base.lifecycle import Restart as Restart
     from stratavm.engine import Caller as Caller
     from stratavm.engine import Config as Config
     from stratavm.engine import Engine as Engine
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from stratavm.engine import Store as Store
     from stratavm.engine import Table as Table
     from stratavm.engine.load import load as load
+    from stratavm.engine.recovery import Recovering as Recovering
     from stratavm.runtime.limits import PoolConfig as PoolConfig
     from stratavm.runtime.limits import StoreLimits as StoreLimits
     from stratavm.wasi import Wasi as Wasi
@@ -96,6 +98,8 @@ _EXPORTS: dict[str, str] = {
         )
     },
     "PoolConfig": "stratavm.runtime.limits.PoolConfig",
+    "Recovering": "stratavm.engine.recovery.Recovering",
+    "Restart": "stratavm.base.lifecycle.Restart",
     "StoreLimits": "stratavm.runtime.limits.StoreLimits",
     "Wasi": "stratavm.wasi.Wasi",
 }

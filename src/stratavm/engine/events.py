@@ -118,6 +118,24 @@ class InstantiationFailed(Event):
 
 
 @event
+class InstanceReplaced(Event):
+    """``Recovering`` gave an instance up, after an error of this type; the ``number``-th that it gave up."""
+
+    error: str
+    number: int
+
+
+@event
+class CallRetried(Event):
+    """``Recovering`` calls a function again after so many failures, ``delay_s`` seconds later."""
+
+    function: str
+    error: str
+    failures: int
+    delay_s: float
+
+
+@event
 class HostFunctionCreated(Event):
     """A host function was made apart from an import."""
 

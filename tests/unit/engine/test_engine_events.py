@@ -8,6 +8,7 @@ import contextlib
 import gc
 import inspect
 import socket
+from functools import partial
 
 import pytest
 
@@ -55,6 +56,7 @@ EMITS = {
     "Linker.define_namespaces": {"ImportDefined"},
     "Linker.instantiate": {"InstanceCreated", "MemoryCreated", "TableCreated"},
     "InstancePre.instantiate": {"InstanceCreated", "MemoryCreated", "TableCreated"},
+    "Recovering.call": {"InstanceReplaced", "CallRetried", "StoreClosed"},
     "load": {"StoreCreated", "ModuleLoaded", "InstanceCreated"},
     "Func.from_callable": {"HostFunctionCreated"},
     "Func.__call__": {"FunctionCompiled"},
@@ -106,6 +108,14 @@ EXEMPT = {
     "Table.__init__": COVER,
     "Store.fuel": "a number that host functions may change at every call; running out of it is reported as a trap",
     "Store.add_fuel": "the same number as Store.fuel",
+    "Recovering.__init__": "holds nothing yet; the first call makes an instance, which emits",
+    "Recovering.__enter__": "returns itself",
+    "Recovering.__exit__": "closes a store, which emits; nothing where there is none",
+    "Recovering.close": "closes a store, which emits; nothing where there is none",
+    "Restart.__init__": "a frozen value",
+    "Restart.__setattr__": "frozen: raises",
+    "Restart.__delattr__": "frozen: raises",
+    "Restart.delay_s": READS,
     "Linker.__init__": "an empty table of names; each definition emits",
     "Memory.__delitem__": "raises: bytes cannot be deleted",
     "Memory.no_index": READS,
@@ -190,6 +200,18 @@ def interrupt(world):
         world.exports.call()
 
 
+def recover(engine):
+    """A call that traps twice."""
+    with contextlib.suppress(stratavm.Trap):
+        make = partial(fresh, engine, '(module (func (export "f") unreachable))')
+        stratavm.Recovering(make, restart=stratavm.Restart(first_s=0.0, attempts=1)).call("f")
+
+
+def fresh(engine, text):
+    """An instance in a store of its own."""
+    return stratavm.load(text, store=stratavm.Store(engine))
+
+
 def drive(world, operation):
     """Do it."""
     store, exports, engine = world.store, world.exports, world.engine
@@ -230,6 +252,7 @@ def drive(world, operation):
         "Wasi.__init__": lambda: stratavm.Wasi(engine=engine),
         "Wasi.close": lambda: stratavm.Wasi(engine=engine).close(),
         "Wasi.__exit__": lambda: stratavm.Wasi(engine=engine).__exit__(None, None, None),
+        "Recovering.call": lambda: recover(engine),
         "load": lambda: stratavm.load(GUEST, {"env": {"hook": print}}, store=stratavm.Store(engine)),
     }
     drivers[operation]()
