@@ -7,7 +7,6 @@ import json
 import platform
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,9 +20,9 @@ from tests.bench import (
     compiling,
     di,
     events,
-    intervals,
     kernels,
     limits,
+    page,
     start,
 )
 from tests.bench.intervals import summarise
@@ -64,23 +63,15 @@ def main() -> int:
     for what, mean, (low, high) in summarise(rows):
         print(f"{what}: {mean:.3f} ({low:.3f} to {high:.3f})")
     problems = failures(rows)
+    facts = {**machine(), "date": str(date.today()), "rounds": str(options.rounds)}
+    print(json.dumps({**facts, **summary(rows)}, indent=2))
     if options.write:
-        rows = merged(rows)
-    facts = {"date": str(date.today()), "machine": machine(), "rounds": options.rounds, "summary": summary(rows)}
-    print(json.dumps(facts, indent=2))
-    if options.write:
-        RESULTS.write_text(json.dumps({**facts, "rows": [asdict(r) for r in rows]}, indent=1) + "\n")
-        TABLE.write_text(render(rows, facts))
+        results = page.Results.read(RESULTS).updated(rows, facts)
+        results.write(RESULTS)
+        TABLE.write_text(page.render(results, list(SUITES), summary(results.rows)))
     for problem in problems:
         print(f"FAILED: {problem}", file=sys.stderr)
     return int(bool(problems))
-
-
-def merged(rows: list[Row]) -> list[Row]:
-    """These rows, and those of the suites that this run left out, as they were written before."""
-    ran = {row.suite for row in rows}
-    before = [Row(**row) for row in json.loads(RESULTS.read_text())["rows"]] if RESULTS.exists() else []
-    return [*(row for row in before if row.suite not in ran), *rows]
 
 
 def failures(rows: list[Row]) -> list[str]:
@@ -117,28 +108,6 @@ def machine() -> dict[str, str]:
         except PackageNotFoundError:
             versions[package] = "not installed"
     return {"cpu": cpu, "kernel": platform.release(), "python": platform.python_version(), **versions}
-
-
-def render(rows: list[Row], facts: dict[str, object]) -> str:
-    """The docs page."""
-    lines = ["# Benchmarks", "", "Written by `make bench ARGS=--write`. Medians of interleaved rounds in one run.", ""]
-    lines += [f"- {key}: {value}" for key, value in facts["machine"].items()]  # type: ignore[attr-defined]
-    lines += [f"- date: {facts['date']}, rounds: {facts['rounds']}", ""]
-    for suite in SUITES:
-        chosen = [r for r in rows if r.suite == suite]
-        if chosen:
-            engines = list(chosen[0].values)
-            lines += [f"## {suite} ({chosen[0].unit})", "", "| | " + " | ".join(engines) + " |"]
-            lines += ["|---|" + "---:|" * len(engines)]
-            lines += [
-                f"| {r.name} | " + " | ".join(f"{r.values[e]:.2f}" if e in r.values else "–" for e in engines) + " |"
-                for r in chosen
-            ]
-            lines += [""]
-    lines += intervals.render(rows)
-    lines += ["## Geometric means of the kernels", ""]
-    lines += [f"- {key}: {value}" for key, value in facts["summary"].items()]  # type: ignore[attr-defined]
-    return "\n".join(lines) + "\n"
 
 
 def _line(row: Row) -> str:

@@ -39,7 +39,7 @@ COMPARISONS: Final = (
     Comparison("level 1 / wasmtime with epochs", "kernel", "strata jit1", "wasmtime+epochs"),
     Comparison("JIT-2: level 1 without the scheduler / with it", "ablation-machine", "no schedule", "all"),
     Comparison("JIT-3: time of programs, lazy level 0 / eager level 1", "baselines", "lazy jit0", "eager jit1", " ms"),
-    Comparison("JIT-4: level 1, linear scan / naive allocator", "kernel", "strata jit1", "strata jit1 naive"),
+    Comparison("JIT-4: level 1 / level 1 with the naive allocator", "kernel", "strata jit1", "strata jit1 naive"),
     Comparison("JIT-4: level 1 / level 0", "kernel", "strata jit1", "strata jit0"),
     Comparison("JIT-5: peak memory, lazy / eager naive", "baselines", "lazy jit0", "eager jit0 naive", " peak"),
     Comparison("JIT-5: machine code, lazy / eager naive", "baselines", "lazy jit0", "eager jit0 naive", " code"),

@@ -1,10 +1,11 @@
-"""Run time of twelve kinds of work, each engine in the same run, interleaved, medians.
+"""Processor time of twelve kinds of work, each engine in the same run, interleaved, medians.
 
 A kernel's result is compared between engines: a fast wrong answer is a failure, not a row.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -41,4 +42,4 @@ def measure(rounds: int, engines: tuple[Engine, ...] = ENGINES) -> Iterator[Row]
             runs[engine.name] = lambda run=run, size=size: run(size)
         if len({repr(a) for a in answers.values()}) != 1:
             raise AssertionError(f"{name}: the engines disagree: {answers}")
-        yield row_of("kernel", name, "ms", interleaved(runs, rounds, 1e3))
+        yield row_of("kernel", name, "ms", interleaved(runs, rounds, 1e3, time.thread_time))

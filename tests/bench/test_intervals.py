@@ -7,8 +7,10 @@ import statistics
 
 import pytest
 
+from tests.bench import page
 from tests.bench.intervals import COMPARISONS, mean_interval, median_interval, ratios, render, summarise
 from tests.bench.measure import Row, geometric_mean, row_of
+from tests.bench.page import Results
 
 
 def test_order_statistics_are_those_of_the_tables():
@@ -59,3 +61,18 @@ def test_the_page_shows_every_comparison_that_was_measured():
     text = "\n".join(render(rows))
     assert "| sieve | 1.050 | 1.000 – 1.200 | 2.000 | 2.000 – 2.000 |" in text
     assert not render([])
+
+
+def test_a_run_replaces_its_suites_and_keeps_the_others(tmp_path):
+    """Each suite stays with the facts of its run; what is written is what is read."""
+    path = tmp_path / "results.json"
+    first = Results.read(path).updated(
+        [Row("start", "hello", "ms", {"a": 1.0}), Row("kernel", "fib", "ms", {"a": 2.0})], {"cpu": "old"}
+    )
+    first.write(path)
+    second = Results.read(path).updated([row_of("kernel", "fib", "ms", {"a": [3.0, 3.0]})], {"cpu": "new"})
+    assert second.runs == {"start": {"cpu": "old"}, "kernel": {"cpu": "new"}}
+    text = page.render(second, ["start", "kernel"], {"a / b": 1.5})
+    assert "## start (ms)\n\ncpu old\n\n| | a |\n|---|---:|\n| hello | 1.00 |" in text
+    assert "cpu new\n\n| | a |\n|---|---:|\n| fib | 3.00 |" in text
+    assert text.endswith("- a / b: 1.5\n")

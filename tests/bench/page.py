@@ -1,0 +1,68 @@
+"""What was measured, when and where: JSON for programs, a page for readers. A run replaces the suites that it ran."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from tests.bench import intervals
+from tests.bench.measure import Row
+
+Facts = dict[str, str]
+"""Processor, kernel, versions, date, rounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Rows, and the facts of the run that each suite comes from."""
+
+    rows: list[Row] = field(default_factory=list)
+    runs: dict[str, Facts] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path) -> Results:
+        """What a file holds; nothing where there is none."""
+        if not path.exists():
+            return cls()
+        found = json.loads(path.read_text())
+        return cls([Row(**row) for row in found["rows"]], found["runs"])
+
+    def write(self, path: Path) -> None:
+        """Replace the file."""
+        path.write_text(json.dumps({"runs": self.runs, "rows": [asdict(row) for row in self.rows]}, indent=1) + "\n")
+
+    def updated(self, rows: Sequence[Row], facts: Facts) -> Results:
+        """With the suites of these rows measured anew, and the others as they were."""
+        ran = {row.suite for row in rows}
+        return Results(
+            [*(row for row in self.rows if row.suite not in ran), *rows], {**self.runs, **dict.fromkeys(ran, facts)}
+        )
+
+
+def render(results: Results, suites: Sequence[str], summary: Mapping[str, float]) -> str:
+    """The docs page."""
+    lines = ["# Benchmarks", "", "Written by `make bench ARGS=--write`. Medians of interleaved rounds in one run.", ""]
+    for suite in suites:
+        lines += _suite(suite, [row for row in results.rows if row.suite == suite], results.runs.get(suite, {}))
+    lines += intervals.render(results.rows)
+    lines += ["## Geometric means of the kernels", ""]
+    lines += [f"- {key}: {value}" for key, value in summary.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _suite(suite: str, rows: Sequence[Row], facts: Facts) -> Iterator[str]:
+    """Heading, circumstances and table of a suite."""
+    if not rows:
+        return
+    engines = list(rows[0].values)
+    yield from (f"## {suite} ({rows[0].unit})", "")
+    yield from (", ".join(f"{key} {value}" for key, value in facts.items()), "")
+    yield "| | " + " | ".join(engines) + " |"
+    yield "|---|" + "---:|" * len(engines)
+    for row in rows:
+        yield (
+            f"| {row.name} | " + " | ".join(f"{row.values[e]:.2f}" if e in row.values else "–" for e in engines) + " |"
+        )
+    yield ""
