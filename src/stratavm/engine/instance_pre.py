@@ -61,20 +61,19 @@ class InstancePre:
         if module.engine is not store.engine:
             # Its code relies on the memory plan, type ids and stubs of its engine: with others it leaves the sandbox.
             raise LinkError(f"module {module.name} and the store belong to different engines")
-        caller = Caller()
+        caller = Caller() if self._binders else None
         native = instantiate(
             store.native,
             module.valid,
             module.code,
-            [binder.bind(store, caller) for binder in self._binders],
+            [] if caller is None else [binder.bind(store, caller) for binder in self._binders],
             name=module.name,
             memory_plan=store.engine.config.memory_plan,
             images=module.images(),
             layout=self._layout,
-            created=lambda native: caller.bind(Instance(store, module, native)),
+            created=None if caller is None else lambda native: caller.bind(Instance(store, module, native)),
         )
-        instance = caller.instance
-        assert instance.native is native
+        instance = Instance(store, module, native) if caller is None else caller.instance
         if store.source.hears(InstanceCreated):
             store.source.emit(InstanceCreated(native.number, module.name))
         else:

@@ -104,8 +104,10 @@ class Region:
             return True
         if self.image or image.end > self.committed:
             raise ValueError("an image is shown by a committed region that shows none")
-        if self.map_runs(image):
-            self.conceal()
+        mapped: cython.int = self.map_runs(image)
+        if mapped < len(image.runs):
+            if mapped:
+                self.conceal()
             return False
         self.image = image.serial
         return True
@@ -113,25 +115,19 @@ class Region:
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def map_runs(self, image: object) -> cython.int:
-        """Map the parts of an image. 1 if the kernel refuses one."""
+        """Map the parts of an image, up to the first that the kernel refuses; how many."""
+        mapped: cython.int = 0
         offset: uint64_t
         size: uint64_t
         behind: uint64_t
+        rights: cython.int = PROT_READ | PROT_WRITE
+        flags: cython.int = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE
         descriptor: cython.int = image.descriptor
         for offset, size, behind in image.runs:
-            if (
-                mmap(
-                    self.base + offset,
-                    size,
-                    PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE,
-                    descriptor,
-                    behind,
-                )
-                == MAP_FAILED
-            ):
-                return 1
-        return 0
+            if mmap(self.base + offset, size, rights, flags, descriptor, behind) == MAP_FAILED:
+                break
+            mapped += 1
+        return mapped
 
     def conceal(self) -> None:
         """Show no image any more: every committed byte is zero.

@@ -3,6 +3,8 @@
 import gc
 import os
 import resource
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 import stratavm
 from stratavm import Linker, Module, PoolConfig, PoolExhausted, ResourceLimit, Store
 from stratavm.runtime import events
+from stratavm.runtime.limits import max_map_count
 from stratavm.testing import EventRecorder, ModuleBuilder
 
 PAGE = 1 << 16
@@ -310,3 +313,60 @@ def test_ten_thousand_tenants_leave_nothing_behind():
     after = used()
     assert after[0] - before[0] < 4 << 20 and after[1] == before[1] and abs(after[2] - before[2]) < 2000
     assert e.runtime.allocator.in_use == 0
+
+
+WITHOUT_MAPPINGS = """
+import ctypes, os, stratavm
+from stratavm.runtime import events
+from stratavm.runtime.limits import max_map_count
+from stratavm.runtime.limits import max_map_count
+from stratavm.testing import EventRecorder
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+
+def use_up_mappings():
+    size = 4096 * 2 * max_map_count()
+    base = libc.mmap(None, size, 0, 0x4022, -1, 0)
+    for at in range(base, base + size, 8192):
+        if libc.mprotect(at, 4096, 1):
+            break
+    rights = 1
+    while libc.mmap(None, 4096, rights, 0x22, -1, 0) != 2**64 - 1:
+        rights ^= 1  # neighbours of other rights stay mappings of their own
+
+e = stratavm.Engine(pool=stratavm.PoolConfig(2))
+recorder = EventRecorder(e.bus)
+module = stratavm.Module('(module (memory (export "memory") 1) (data (i32.const 0) "initial"))', engine=e)
+pre = stratavm.Linker(e).instantiate_pre(module)
+plain = stratavm.Linker(e).instantiate_pre(stratavm.Module('(module (memory (export "memory") 1))', engine=e))
+first, second = stratavm.Store(e), stratavm.Store(e)
+memory = plain.instantiate(first).exports.memory
+with second:
+    plain.instantiate(second)  # its pages are usable already when there are no more mappings
+memory.write(0, b"secret")
+locked = libc.mlock(ctypes.c_void_p(memory.native.address), ctypes.c_size_t(65536)) == 0
+use_up_mappings()
+with stratavm.Store(e) as store:  # the image cannot be shown: its bytes are copied
+    copied = pre.instantiate(store).exports.memory
+    print(copied.read(0, 8), copied.native.shows)
+first.close()  # locked pages cannot be dropped, and there is no mapping to put in their place
+print(locked, [event.left for event in recorder.of(events.SlotRetired)])
+with stratavm.Store(e) as store:
+    print(plain.instantiate(store).exports.memory.read(0, 8), e.runtime.allocator.retired)
+"""
+
+
+def test_a_process_without_mappings_copies_images_and_retires_what_it_cannot_wipe():
+    """Nothing is shown twice, nothing leaks; the slot that keeps a secret is never used again."""
+    if max_map_count() > 100_000:
+        pytest.skip("this kernel allows too many mappings")
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_MAPPINGS], capture_output=True, text=True, timeout=60, env=os.environ
+    )
+    assert done.returncode == 0, done.stderr
+    copied, retired, again = done.stdout.splitlines()
+    assert copied == r"b'initial\x00' False"
+    if retired.startswith("True"):
+        assert (retired, again) == ("True [1]", r"b'\x00\x00\x00\x00\x00\x00\x00\x00' 1")
