@@ -202,6 +202,67 @@ def parameters(n: int) -> MFunction:
     return b.f
 
 
+def calls_in_loops(n: int) -> MFunction:
+    """n loops one after another, with a call in one of two ways; 30 values alive everywhere, some used in each."""
+    b = Builder()
+    b.open()
+    values = [b.define() for _ in range(30)]
+    b.jump(1)
+    for i in range(n):
+        at = b.here() + 1
+        b.open()
+        b.emit(Operand(values[i % 30], USE, REG), Operand(values[(i * 7) % 30], USE, ANY))
+        b.jump(at + 1, at + 2)
+        b.open()
+        b.emit(flags=CALL)
+        b.jump(at + 3)
+        b.open()
+        b.jump(at + 3)
+        b.open()
+        b.emit(Operand(values[(i * 11) % 30], USE, REG))
+        b.jump(at + 4, at + 5)
+        b.open()
+        b.jump(at)
+        b.open()
+        b.jump(at + 6)
+    b.open()
+    for v in values:
+        b.emit(Operand(v, USE, ANY))
+    b.jump()
+    return b.f
+
+
+def pressure(n: int) -> MFunction:
+    """One block in which 40 values take turns in the registers."""
+    b = Builder()
+    b.open()
+    values = [b.define() for _ in range(40)]
+    for i in range(n):
+        b.emit(Operand(values[i % 40], USE, REG), Operand(values[(i * 7) % 40], USE, REG))
+    b.jump()
+    return b.f
+
+
+def switches(n: int) -> MFunction:
+    """n switches of eight ways over 20 values that live across the call of each."""
+    b = Builder()
+    b.open()
+    values = [b.define() for _ in range(20)]
+    b.emit(flags=CALL)
+    for i in range(n):
+        at = b.here()
+        b.jump(*(at + 1 + k for k in range(8)))
+        for k in range(8):
+            b.open()
+            b.emit(Operand(values[(i + k) % 20], USE, REG), flags=CALL if k == i % 8 else 0)
+            b.jump(at + 9)
+        b.open()
+    for v in values:
+        b.emit(Operand(v, USE, ANY))
+    b.jump()
+    return b.f
+
+
 SHAPES: Final[tuple[tuple[Callable[[int], MFunction], int], ...]] = (
     (live_values, 100_000),
     (long_block, 100_000),
@@ -211,6 +272,9 @@ SHAPES: Final[tuple[tuple[Callable[[int], MFunction], int], ...]] = (
     (fixed_operands, 20_000),
     (wide_switch, 50_000),
     (parameters, 20_000),
+    (calls_in_loops, 4_000),
+    (pressure, 60_000),
+    (switches, 4_000),
 )
 
 

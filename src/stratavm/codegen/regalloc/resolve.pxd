@@ -43,12 +43,14 @@ cdef class Resolver:
     cdef uint32_t* stores           # values to be stored in the next gap
     cdef uint32_t n_stores, cap_stores
     cdef uint32_t n_slots
+    cdef uint64_t budget            # work left
     cdef bint failed
 
     cdef int run(self, MCode m, Ranges t) except -1 nogil       # 1 = done, 0 = give up
     cdef int _reserve(self, MCode m, Ranges t) except -1 nogil
     cdef int _list_changes(self) except -1 nogil
     cdef int _list_crossings(self) except -1 nogil
+    cdef bint _spend(self, uint64_t units) noexcept nogil
     cdef int _cross(self, uint64_t* bits, uint32_t pos) except -1 nogil
     cdef int _weigh(self) except -1 nogil
     cdef int _count(self, uint32_t vreg, uint32_t depth) noexcept nogil

@@ -46,12 +46,15 @@ if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 MAX_WEIGHT_DEPTH = cython.declare(uint32_t, 6)
+cython.declare(WORK_PER_INST=uint64_t, WORK_BASE=uint64_t)
+WORK_PER_INST = 128  # units of work on values that cross blocks, per instruction
+WORK_BASE = 1 << 21
 
 OperandPtr = cython.typedef(cython.pointer(MOperand))
 
 
 class Resolver:
-    """Work arrays, reused between functions."""
+    """Work arrays, reused between functions. Work on edges and memory for crossings are bounded."""
 
     def __init__(self, moves: ParallelMove) -> None:
         self.moves = moves
@@ -85,7 +88,8 @@ class Resolver:
             self.n_slots = 2
         self._list_changes()
         self._list_crossings()
-        self._weigh()
+        if not self.failed:
+            self._weigh()
         if self.failed:
             return 0
         self._give_slots()
@@ -112,7 +116,16 @@ class Resolver:
         memset(self.freed, 0xFF, (m.n_insts + 1) * size)
         self.n_crossings = self.n_changes = self.n_narrow = self.n_wide = self.n_stores = self.n_slots = 0
         self.failed = False
+        self.budget = WORK_BASE + WORK_PER_INST * m.n_insts
         return 0
+
+    def _spend(self, units: uint64_t) -> cython.bint:
+        """Account for work on blocks and edges; False, and the function is given up, where too much was done."""
+        if self.budget < units:
+            self.failed = True
+            return False
+        self.budget -= units
+        return True
 
     # ---- where parts meet ----------------------------------------------------------------------
 
@@ -165,6 +178,8 @@ class Resolver:
                 for w in range(words):
                     self.live[w] |= source[w]
             self._cross(self.live, 4 * (b.last - 1) if self._moves_on(number) else 4 * b.last - 1)
+            if not self._spend(self.n_crossings - self.heads[number]):
+                return 0
         self.heads[self.m.n_blocks] = self.n_crossings
         for k in range(self.t.n_order):
             self.t.values[self.t.order[k]].at = self.t.values[self.t.order[k]].child
@@ -264,6 +279,8 @@ class Resolver:
         k: uint32_t
         x: uint32_t
         y: uint32_t
+        if not self._spend(self.heads[source + 1] - i + self.tails[target] - self.heads[target]):
+            return 0
         for k in range(self.heads[target], self.tails[target]):
             while i < self.heads[source + 1] and (
                 self.t.values[self.crossings[i].vreg].number < self.t.values[self.crossings[k].vreg].number
@@ -364,6 +381,8 @@ class Resolver:
         before: uint32_t = self.t.only_pred[number]
         if before < MANY and not self._moves_on(before):
             self._edges(before, number, True)
+            if self.failed:
+                return 0
             self.moves.resolve(self.m, b.first)
         for k in range(b.nparams):
             self._note_store(self.m.block_params[b.params + k])
