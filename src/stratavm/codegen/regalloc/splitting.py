@@ -533,19 +533,22 @@ class SplittingScan:
     def _spill(self, c: uint32_t, start: uint32_t, early: cython.bint) -> cython.int:
         """The part lives in its slot up to the first use behind ``start`` that is worth a register."""
         part: cython.pointer(Child) = cython.address(self.t.children[c])
-        pos: uint32_t = NONE
-        use: uint32_t
-        part.place = IN_SLOT
         v: cython.pointer(Value) = cython.address(self.t.values[part.vreg])
-        v.flags |= V_SLOT
-        use = self._worthy(c, start, cython.address(pos), early)
-        if use == NONE:
-            return 0
-        if pos <= part.start or pos <= start:
+        pos: uint32_t = NONE
+        use: uint32_t = self._worthy(c, start, cython.address(pos), early)
+        rest: uint32_t = c
+        if use == NONE or pos > part.start:
+            part.place = IN_SLOT
+            v.flags |= V_SLOT
+            if use == NONE:
+                return 0
+            if pos <= start:
+                return self._fail()
+            rest = self.t.split(c, pos)
+            if rest == NONE:
+                return 0
+        elif part.start <= self.pos:  # it would come back at once, for ever
             return self._fail()
-        rest: uint32_t = self.t.split(c, pos)
-        if rest == NONE:
-            return 0
         part = cython.address(self.t.children[rest])
         if use == MANY:
             part.flags |= CH_EARLY
