@@ -200,6 +200,7 @@ CHUNK = cython.declare(uint64_t, 1 << 20)  # bytes between two polls: well under
 @cython.inline
 @cython.nogil
 @cython.exceptval(check=False)
+@cython.linetrace(False)  # guests may run without the GIL
 def take_fuel(context: cython.pointer(ExecContext), units: uint64_t) -> cython.bint:
     """Charge a bulk operation; false if the fuel does not suffice, and then none is taken."""
     if context.fuel == NO_FUEL:
@@ -213,6 +214,7 @@ def take_fuel(context: cython.pointer(ExecContext), units: uint64_t) -> cython.b
 @cython.cfunc
 @cython.inline
 @cython.exceptval(check=False)
+@cython.linetrace(False)
 def rest(context: cython.pointer(ExecContext)) -> uint32_t:
     """The poll between two parts: 0, or why the guest has to stop."""
     if load_64(cython.address(context.poll_limit)) != NEVER:
