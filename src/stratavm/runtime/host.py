@@ -13,6 +13,7 @@ from cython.cimports.stratavm.runtime._gen_layout import (
     HostFunc,
 )
 from cython.cimports.stratavm.runtime.func import FuncRef, cell_widths, fill_cells, read_cells
+from cython.cimports.stratavm.runtime.greenlets import current_greenlet, greenlet_here
 from cython.cimports.stratavm.runtime.native import load_64, stack_pointer
 from cython.cimports.stratavm.runtime.store import Store, builtin_table, regain_gil
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
@@ -187,9 +188,13 @@ def host_call(
     if block.tstate != cython.NULL:
         regain_gil(block)
     block.in_guest = 0
+    outer: cython.p_void = block.greenlet
+    if current_greenlet is not None:
+        block.greenlet = greenlet_here()
     status = call_python(
         context, cython.cast(HostFunction, cython.cast(cython.pointer(PyObject), host.callable)), cells
     )
+    block.greenlet = outer
     block.in_guest = 1
     return status
 

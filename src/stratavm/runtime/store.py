@@ -35,6 +35,7 @@ from cython.cimports.stratavm.runtime._gen_layout import (
     VMContext,
 )
 from cython.cimports.stratavm.runtime.codemap import NO_FUNC, CodeRec, find_code
+from cython.cimports.stratavm.runtime.greenlets import in_other_greenlet, notice_greenlets
 from cython.cimports.stratavm.runtime.kinds import (
     KIND_DEADLINE_SET,
     KIND_HANDLES_COLLECTED,
@@ -200,6 +201,7 @@ class Store:
             self.exec.trap_exit = cython.cast(cython.p_void, cython.cast(uint64_t, runtime.stubs.trap_exit))
             self.exec.poll_stub = cython.cast(cython.p_void, cython.cast(uint64_t, runtime.stubs.poll_stub))
         self.attend()
+        notice_greenlets()
         ensure_handlers()
 
     def __dealloc__(self):
@@ -230,6 +232,7 @@ class Store:
             or not (entry.outermost or context.occupant == block.serial)
             or not (self.bound_to == 0 or self.bound_to == block.serial)
             or stack_pointer() < block.limit
+            or (block.activation != cython.NULL and in_other_greenlet(block))
         ):
             return self.refuse(block)
         entry.block = block
@@ -303,6 +306,8 @@ class Store:
             raise StoreBusy("another thread is inside this store")
         if self.bound_to != 0 and self.bound_to != block.serial:
             raise StoreBusy("this store is bound to the thread that created it")
+        if block.activation != cython.NULL and in_other_greenlet(block):
+            raise StoreBusy("a guest waits in another greenlet of this thread: calls must end in the order of a stack")
         raise StackOverflow(detail="calls between guest and host are nested too deeply")
 
     @cython.cfunc

@@ -18,6 +18,7 @@ cdef struct ThreadBlock:
     uint64_t checked_ns       # when this thread last looked for signals
     uint64_t gained_ns        # when it last took the GIL back
     uint64_t waited_ns        # how long it waited for that
+    void* greenlet            # where its innermost host call runs, if greenlets are in use; only compared
     void* alt_stack
     size_t alt_size
     ThreadBlock* next         # list of living blocks, under threads_lock

@@ -1,0 +1,50 @@
+# strata: hot
+"""Greenlets move parts of the C stack away, and with them the activations of guests: those must stay a stack.
+
+Owns the knowledge of who uses greenlets and which one runs. Host calls note theirs in the thread block; a store that is
+entered while one waits asks ``in_other_greenlet``.
+"""
+
+import sys
+
+import cython
+from cython.cimports.stratavm.runtime.threads import ThreadBlock
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+current_greenlet = None
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def notice_greenlets() -> cython.int:
+    """Look whether somebody has imported ``greenlet``, or gevent, which does."""
+    global current_greenlet
+    current_greenlet = getattr(sys.modules.get("greenlet"), "getcurrent", None)
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def greenlet_here() -> cython.p_void:
+    """Identity of the running greenlet; it lives as long as a call is suspended in it. NULL without greenlets."""
+    if current_greenlet is None:
+        return cython.NULL
+    here: object = current_greenlet()
+    return cython.cast(cython.p_void, here)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def in_other_greenlet(block: cython.pointer(ThreadBlock)) -> cython.bint:
+    """Whether this thread's innermost host call runs in another greenlet than this code.
+
+    A host call from before ``greenlet`` was noticed has run in the thread's first greenlet, which has no parent.
+    """
+    notice_greenlets()
+    if current_greenlet is None:
+        return False
+    if block.greenlet == cython.NULL:
+        return current_greenlet().parent is not None
+    return block.greenlet != greenlet_here()
