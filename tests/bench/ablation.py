@@ -40,16 +40,17 @@ def engines(**options: Any) -> tuple[Engine, ...]:
 
 
 def row(name: str, text: str, size: int, rounds: int, **options: Any) -> Row:
-    """The best milliseconds of many interleaved runs, since noise only ever adds to a small effect."""
+    """The best milliseconds of many interleaved runs, since noise only ever adds to a small effect; in
+    processor time of this thread, which other processes disturb less."""
     runs = {engine.name: engine.prepare(text) for engine in engines(**options)}
     if len({repr(run(size)) for run in runs.values()}) != 1:
         raise AssertionError(f"{name}: a pass changes the result; `strata bisect` finds it")
     best = dict.fromkeys(runs, math.inf)
     for _ in range(rounds * 2):
         for engine, run in runs.items():
-            begin = time.perf_counter()
+            begin = time.thread_time()
             run(size)
-            best[engine] = min(best[engine], (time.perf_counter() - begin) * 1e3)
+            best[engine] = min(best[engine], (time.thread_time() - begin) * 1e3)
     return Row("ablation", name, "ms", best)
 
 

@@ -10,6 +10,7 @@ from stratavm.ir.callees import Callees
 from stratavm.ir.passes.cfg import Cfg
 from stratavm.ir.passes.inline import Inline
 from stratavm.ir.passes.licm import Licm
+from stratavm.ir.passes.unroll import Unroll
 from stratavm.ir.passes.values import SWITCHES, Values
 from stratavm.ir.prune import Pruner
 from stratavm.ir.scope import EVERYWHERE, Scope
@@ -25,6 +26,7 @@ PASSES: Final[dict[str, str]] = {
     "loads": "loads and global.get that nothing can have changed; values just stored",
     "checks": "bounds of a memory that an earlier access of the same address proved (bounded plan)",
     "licm": "what a loop computes from values of outside is computed before it",
+    "unroll": "small loops stand two or four times behind themselves, and poll once",
 }
 """Passes of the SSA form by name."""
 LEVELS: Final[dict[int, tuple[str, ...]]] = {0: (), 1: tuple(PASSES)}
@@ -67,6 +69,8 @@ class Pipeline:
             self.stages.insert(0, Cfg())
         if "licm" in passes:
             self.stages.append(Licm())
+        if "unroll" in passes:
+            self.stages.append(Unroll())
         self._inline = Inline() if "inline" in passes else None
         self._pruner = Pruner()
         self._spare = [Ssa(), Ssa()]
