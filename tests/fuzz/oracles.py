@@ -21,6 +21,7 @@ from stratavm.ir.pipeline import PASSES
 from stratavm.module.decode import decode
 from stratavm.module.valid import ValidModule
 from stratavm.module.validate import validate
+from stratavm.runtime.limits import PoolConfig
 from stratavm.spec.types import F32, F64, I32, I64, FuncType, GlobalType, ValType
 from stratavm.tiers.tier import Tier
 
@@ -163,6 +164,7 @@ def variants() -> dict[str, Config]:
             f"{name} {a}": level.having(allocator=a) for a in get_args(Allocator) if a != level.register_allocator
         }
         found |= {f"{name} {p}": level.having(memory_plan=p) for p in get_args(MemoryPlan) if p != level.memory_plan}
+    found["jit0 pooled"] = jit0.having(pool=PoolConfig(8, when_exhausted="map"), memory_images="always")
     for off in PASSES:
         found[f"jit1 without {off}"] = jit1.having(passes=tuple(p for p in PASSES if p != off))
     for off in MACHINE_PASSES:

@@ -14,15 +14,18 @@ from typing import Final, NamedTuple
 from stratavm.engine.config import Config
 from stratavm.engine.script import EngineHost
 from stratavm.module.wast_runner import Report, WastHost
+from stratavm.runtime.limits import PoolConfig
 from stratavm.tiers.oracle.wast import OracleHost
 
 LISTS: Final = Path(__file__).parents[1] / "expected_failures"
+POOL: Final = PoolConfig(32, when_exhausted="map")
 HOSTS: Final[dict[str, Callable[[], WastHost]]] = {
     "oracle": lambda: EngineHost(Config(tier="oracle")),
     "oracle-reference": OracleHost,
     "jit0": lambda: EngineHost(Config(strict=True)),
     "jit0-naive": lambda: EngineHost(Config(strict=True, allocator="naive")),
     "jit0-bounded": lambda: EngineHost(Config(strict=True, memory_plan="bounded")),
+    "jit0-pooled": lambda: EngineHost(Config(strict=True, pool=POOL, memory_images="always")),
     "jit1": lambda: EngineHost(Config(tier="jit1", strict=True)),
     "jit1-naive": lambda: EngineHost(Config(tier="jit1", strict=True, allocator="naive")),
     "jit1-bounded": lambda: EngineHost(Config(tier="jit1", strict=True, memory_plan="bounded")),

@@ -14,6 +14,7 @@ TierName: TypeAlias = Literal["jit0", "jit1", "oracle"]
 TIERS: Final[tuple[TierName, ...]] = ("jit0", "jit1", "oracle")
 MemoryPlan: TypeAlias = Literal["guard", "bounded"]
 Calls: TypeAlias = Literal["machine", "generic"]
+MemoryImages: TypeAlias = Literal["again", "always", "never"]
 Allocator: TypeAlias = Literal["linear", "splitting", "naive"]
 ALLOCATORS: Final[tuple[Allocator, ...]] = ("linear", "splitting", "naive")
 
@@ -32,8 +33,8 @@ class Config:
         code.
         max_memory_bytes: cap on each linear memory, or None.
         pool: reserve slots for linear memories beforehand; None maps each memory when it is made.
-        memory_images: lay data segments out in a file that instances map copy-on-write, from the second instance
-            of a module on.
+        memory_images: lay data segments out in a file that instances map copy-on-write: ``again`` at a module's second
+            instance, ``always`` at its first (``instantiate_pre`` does so too), or ``never``.
         allocator: register allocator: ``linear`` (one place per value), ``splitting`` (values change places around
             calls and loops) or ``naive`` (all in memory); None means ``splitting`` for ``jit1``, else ``linear``.
         passes: passes that ``jit1`` runs (``stratavm.ir.pipeline.PASSES``); None means all.
@@ -59,11 +60,12 @@ class Config:
     fuel: bool = False
     threads: int = 0
     pool: PoolConfig | None = None
-    memory_images: bool = True
+    memory_images: MemoryImages = "again"
 
     def __post_init__(self) -> None:
         _one_of("tier", self.tier, TIERS)
         _one_of("memory_plan", self.memory_plan, ("guard", "bounded"))
+        _one_of("memory_images", self.memory_images, ("again", "always", "never"))
         _one_of("calls", self.calls, ("machine", "generic"))
         if self.allocator is not None:
             _one_of("allocator", self.allocator, ALLOCATORS)

@@ -152,9 +152,10 @@ class Module:
         """What memories of the module's instances begin with: laid out at the second instance, or ``at_once``."""
         if self._images is None:
             self._uses += 1
-            if not self.engine.config.memory_images:
+            when = self.engine.config.memory_images
+            if when == "never":
                 self._images = NO_IMAGES
-            elif at_once or self._uses > 1:
+            elif at_once or self._uses > 1 or when == "always":
                 self._images = self._lay_out()
             else:
                 return NO_IMAGES

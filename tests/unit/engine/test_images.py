@@ -203,7 +203,8 @@ def test_images_are_heard_of_and_can_be_turned_off():
         instance(made)
         instance(made)
     assert [(e.memory, e.runs, e.bytes) for e in recorder.events] == [(0, 1, 12 * HOST)]
-    assert module(text, memory_images=False).images(at_once=True) is NO_IMAGES
+    assert instance(module(text, memory_images="always")).exports.memory.native.shows
+    assert module(text, memory_images="never").images(at_once=True) is NO_IMAGES
 
 
 def test_without_files_segments_are_copied_and_the_event_says_why(monkeypatch):
