@@ -322,6 +322,48 @@ def test_an_aborted_instance_is_poisoned():
         id_(1)
 
 
+WIDE = f"""(module (import "e" "f" (func $f (param i64))) (memory 1 1)
+  (func (export "all") (param {"i64 " * 9}{"f32 " * 9}) (result {"i64 " * 9}{"f32 " * 9})
+    {" ".join(f"(local.get {i})" for i in range(18))})
+  (func (export "wide") (param {"i64 " * 8}{"f32 " * 8}) (result {"i64 " * 8}{"f32 " * 8})
+    (call $f (local.get 0)) (drop (memory.grow (i32.const 1)))
+    (drop (i64.div_s (i64.const 1) (local.get 7)))
+    {" ".join(f"(local.get {i})" for i in range(16))})
+  (func (export "f32") (param f32) (result f32) (drop (memory.grow (i32.const 1))) (local.get 0))
+  (func (export "f64") (param f64) (result f64) (drop (memory.grow (i32.const 1))) (local.get 0))
+  (func (export "none") (drop (memory.grow (i32.const 1)))))"""
+
+
+def test_unusual_ends_of_wide_calls():
+    """Stack arguments and results: events to deliver, a trap, an exception, and the usual end, many times."""
+
+    def host(x: int) -> None:
+        if x == 13:
+            raise LookupError
+
+    instance = stratavm.load(WIDE, imports={"e": {"f": host}})
+    exports = instance.exports
+    arguments = [*range(1, 8), 1 << 40, *(i + 0.5 for i in range(8))]
+    wide = warm(exports.wide, *arguments)
+    assert exports["all"].path == "slow"  # beyond what any quick path takes
+    warm(exports.f32, 0.5)
+    warm(exports.f64, 0.5)
+    warm(exports.none)
+    heard: list[MemoryGrowthRefused] = []
+    for listening in (False, True):
+        if listening:
+            instance.store.bus.subscribe(MemoryGrowthRefused, heard.append)
+        for _ in range(20):
+            assert wide(*arguments) == tuple(arguments)
+            assert (exports.f32(1.25), exports.f64(0.1), exports.none()) == (1.25, 0.1, None)
+            with pytest.raises(stratavm.Trap, match="divide"):
+                wide(*arguments[:7], 0, *arguments[8:])
+            with pytest.raises(LookupError):
+                wide(13, *arguments[1:])
+    assert len(heard) == 20 * 5 and not instance.store.busy
+    assert exports["all"](*range(9), *([0.5] * 9)) == (*range(9), *([0.5] * 9))
+
+
 # ---- what is taken for granted of CPython ----
 
 
