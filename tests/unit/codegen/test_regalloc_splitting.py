@@ -280,3 +280,16 @@ def test_selection_gives_it_nothing_that_it_refuses(path):
         for index in range(len(valid.bodies)):
             worker.compile(valid, index)
         assert worker.retreats == (0, 0)
+
+
+def test_an_operation_on_one_value_twice_reads_one_register():
+    """v0 + v0, its last use, needs no copy; v1 lives on, and is copied once."""
+    done = run("""
+        vregs g8 g8 g8
+        block 0 depth 0 flags 0 ()
+          1100.8 [] def v0 reg
+          1100.8 [] def v1 same1~, use v0 reg, use v0 any
+          1100.8 [] def v2 same1~, use v1 reg, use v1 reg
+          1027.8 [term exit] use v1 any, use v2 any
+    """)
+    assert len(done.moves) == 1

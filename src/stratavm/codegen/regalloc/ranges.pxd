@@ -156,6 +156,8 @@ cdef enum:
 cdef extern from *:
     uint32_t lowest_of "__builtin_ctzll"(uint64_t mask) noexcept nogil   # of a mask that is not empty
 
+cdef uint32_t twin_of(MOperand* ops, uint32_t n, uint32_t k) noexcept nogil
+
 cdef inline int grow(void* items, uint32_t* capacity, uint32_t needed, size_t size) except -1 nogil:
     # `items`: the address of a pointer to items of `size` bytes
     return vec_reserve(<void**>items, capacity, needed, size)

@@ -14,6 +14,7 @@ from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.codegen.minst import (
     C_ANY,
     C_FIXED,
+    C_REG,
     C_SAME,
     C_SLOT,
     MI_CALL,
@@ -37,8 +38,7 @@ from cython.cimports.stratavm.codegen.regalloc.intervals import Intervals
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
-cython.declare(MAX_TIED=uint32_t, WORK_PER_INST=uint64_t, WORK_BASE=uint64_t)
-MAX_TIED = 64
+cython.declare(WORK_PER_INST=uint64_t, WORK_BASE=uint64_t)
 WORK_PER_INST = 64  # units of work on liveness per instruction
 WORK_BASE = 1 << 20
 
@@ -47,16 +47,21 @@ OperandPtr = cython.typedef(cython.pointer(MOperand))
 
 @cython.cfunc
 @cython.nogil
-@cython.inline
 @cython.exceptval(check=False)
-def tied_inputs(ops: OperandPtr, n: uint32_t) -> uint64_t:
-    """Which operands are inputs that a result is tied to, as a mask."""
-    k: uint32_t
-    mask: uint64_t = 0
-    for k in range(n):
-        if ops[k].constraint == C_SAME:
-            mask |= cython.cast(uint64_t, 1) << ops[k].reg
-    return mask
+def twin_of(ops: OperandPtr, n: uint32_t, k: uint32_t) -> uint32_t:
+    """The input that a result is tied to, where operand ``k`` is it or reads the same value beside it; else NONE.
+
+    Both then read the result's register, which holds the value while the instruction reads.
+    """
+    j: uint32_t
+    t: uint32_t
+    for j in range(n):
+        if ops[j].constraint != C_SAME:
+            continue
+        t = ops[j].reg
+        if t == k or (ops[k].role == R_USE and ops[k].constraint <= C_REG and ops[k].vreg == ops[t].vreg):
+            return t
+    return NONE
 
 
 class Ranges:
@@ -199,7 +204,7 @@ class Ranges:
                 if fixed and self.values[o.vreg].wanted == NO_REG:
                     self.values[o.vreg].wanted = o.reg
                 continue
-            if o.constraint == C_SAME and (o.reg >= inst.nops or o.reg >= MAX_TIED or not is_use(ops[o.reg].role)):
+            if o.constraint == C_SAME and (o.reg >= inst.nops or not is_use(ops[o.reg].role)):
                 return 0
             if o.constraint == C_SLOT:
                 return 0
@@ -376,12 +381,10 @@ class Ranges:
         k: uint32_t
         n: uint32_t = inst.nops
         pos: uint32_t = 4 * at
-        tied: uint64_t
         o: OperandPtr
         if n > 2 and ops[0].constraint == C_SAME and ops[0].flags & OF_SWAP:
             self._swap(ops, at, number)
         self._definitions(inst, ops, at)
-        tied = tied_inputs(ops, n)
         for k in range(n):
             o = cython.address(ops[k])
             if not is_use(o.role):
@@ -390,7 +393,7 @@ class Ranges:
                 self._claim(o.reg, pos + READS, pos + READS + (2 if o.role == R_USE_LATE else 1), o.vreg)
             if o.vreg == NO_VREG:
                 continue
-            if o.constraint == C_FIXED or (k < MAX_TIED and tied >> k & 1):
+            if o.constraint == C_FIXED or twin_of(ops, n, k) != NONE:
                 self._use(o.vreg, pos, U_GAP, number)
             elif o.constraint == C_SLOT:
                 self._use(o.vreg, pos + READS, U_GAP, number)

@@ -40,6 +40,7 @@ from cython.cimports.stratavm.codegen.regalloc.ranges import (
     Value,
     grow,
     lowest_of,
+    twin_of,
 )
 
 if not cython.compiled:
@@ -455,17 +456,16 @@ class Resolver:
         inst: cython.pointer(MInst) = cython.address(self.m.insts[at])
         ops: OperandPtr = self.m.operands + inst.ops
         k: uint32_t
-        j: uint32_t
-        tied: cython.bint
+        twin: uint32_t
         o: OperandPtr
         for k in range(inst.nops):
             o = cython.address(ops[k])
             if o.constraint == C_FIXED or o.constraint == C_SLOT or o.constraint == C_SAME or o.vreg == NO_VREG:
                 continue
-            tied = False
-            for j in range(inst.nops):
-                tied = tied or (ops[j].constraint == C_SAME and ops[j].reg == k)
-            if not tied:
+            twin = twin_of(ops, inst.nops, k) if is_use(o.role) else cython.cast(uint32_t, NONE)
+            if twin != NONE:
+                o.loc = ops[twin].loc
+            else:
                 self._place(o, 4 * at + (WRITES if o.role == R_DEF else READS))
         for k in range(inst.nops):
             if is_def(ops[k].role) and ops[k].vreg != NO_VREG:
