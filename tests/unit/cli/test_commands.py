@@ -236,3 +236,22 @@ def test_the_wall_refuses_what_a_guest_never_needs():
     assert problems == "[]", done.stderr
     assert attempts == ["refused"] * 3
     assert limits == f"0 {3 + isolate.CPU_SLACK_SECONDS}"
+
+
+@pytest.mark.parametrize("tier", ["jit0", "jit1", "oracle"])
+def test_run_stops_a_guest_without_fuel(strata, math, tier):
+    """A trap with its frames and a hint; enough fuel changes nothing."""
+    code, out, err = strata("run", "--tier", tier, "--fuel", "1000", "--invoke", "spin", math)
+    assert (code, out) == (134, "")
+    assert "all fuel consumed" in err
+    assert "raise --fuel" in err
+    assert "spin" in err
+    assert strata("run", "--tier", tier, "--fuel", "4", "--invoke", "add", math, "1", "2") == (0, "3\n", "")
+
+
+@pytest.mark.parametrize("units", ["-1", "many", "1e3", str(1 << 63)])
+def test_fuel_is_a_number(strata, math, units):
+    """Anything else is a usage error."""
+    with pytest.raises(SystemExit) as caught:
+        strata("run", "--fuel", units, math)
+    assert caught.value.code == 2
