@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from stratavm.base.errors import Trap
+from stratavm.codegen.compile import ModuleCompiler, Options
 from stratavm.engine import Config, Engine, Module, Store
 from stratavm.engine.linker import Linker
 from stratavm.ir.callees import Callees
@@ -223,3 +224,16 @@ def test_endless_mutual_recursion_overflows_the_stack():
             instance.exports["run"]()
     assert caught.value.kind == "stack_overflow"
     assert len(caught.value.frames) == 128
+
+
+def test_code_does_not_depend_on_who_asks_first():
+    """Small functions are built once and shared; forwards or backwards, bytes and tables are the same."""
+    for seed in range(12):
+        module = parse_module(small_functions.module(seed))
+        found = []
+        for order in (1, -1):
+            valid = validate(module)
+            compiler = ModuleCompiler(module, Options(passes=tuple(PASSES)))
+            codes = {i: compiler.compile(valid, i) for i in list(range(len(valid.bodies)))[::order]}
+            found.append([(c.code, c.traps, c.returns, c.sites) for _, c in sorted(codes.items())])
+        assert found[0] == found[1], seed
