@@ -338,8 +338,11 @@ class MemoryDirectory(Directory):
         own = [Entry(dots, self.node.ino, Filetype.DIRECTORY) for dots in (b".", b"..")]
         return own + [Entry(name, node.ino, node.filetype) for name, node in self.node.children.items()]
 
-    def _walk(self, path: bytes, follow: bool) -> Place:
-        """Resolve a path; a link in the last place is followed where asked, or where a slash follows it."""
+    def _walk(self, path: bytes, follow: bool, creating: bool = False) -> Place:
+        """Resolve a path; a link in the last place is followed where asked, or where a slash follows it.
+
+        ISDIR where something is to be created and a link in the last place leads to a name with a slash behind it.
+        """
         pending, stack, links = split(path), [self.node], 0
         slashed = pending[0] == b""
         if slashed:
@@ -354,7 +357,10 @@ class MemoryDirectory(Directory):
                 if links > MAX_LINKS:
                     raise WasiError(Errno.LOOP)
                 target = split(bytes(node.content))
-                slashed = slashed or (not pending and target[0] == b"")
+                if not pending and target[0] == b"":
+                    if creating:
+                        raise WasiError(Errno.ISDIR)
+                    slashed = True
                 pending.extend(t for t in target if t)
                 continue
             if not pending:
@@ -388,7 +394,7 @@ class MemoryDirectory(Directory):
         if creating and path.endswith(b"/"):
             raise WasiError(Errno.ISDIR)
         exclusive = creating and bool(how.oflags & Oflags.EXCL)
-        place = self._walk(path, how.follow and not exclusive)
+        place = self._walk(path, how.follow and not exclusive, creating)
         if place.node is None and creating and place.name is not None:
             self.changing()
             if place.slashed:

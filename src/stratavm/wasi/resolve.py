@@ -178,6 +178,8 @@ class _Walk:
             return False
         target = _link_target(name, self.stack[-1])
         if target is not None:
+            if flags & os.O_CREAT and target.endswith(b"/"):
+                raise WasiError(Errno.ISDIR)
             self._splice(target)
         return target is not None
 

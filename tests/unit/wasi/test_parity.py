@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from stratavm.wasi import MemoryTree, Wasi
@@ -95,6 +95,7 @@ def snapshot(guest: Guest, fd: int = 3) -> dict:
 @pytest.mark.parametrize("resolver", ["openat2", "walk"])
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(operations=st.lists(OPERATION, max_size=12))
+@example([("symlink", "a/", "a"), ("open", "a", (Oflags.CREAT, RW), True)])
 def test_memory_and_host_agree(resolver, operations):
     """Errors, attributes and content, step by step."""
     root = Path(tempfile.mkdtemp())
