@@ -15,7 +15,6 @@ ctypedef bint (*unbox_t)(const char*, Py_ssize_t, PyObject**, uint64_t*) noexcep
 ctypedef PyObject* (*raw_results_t)(PyObject*, uint64_t*) noexcept
 
 @cython.final
-@cython.no_gc_clear  # cycles pass through the dicts of stores and exports, which are cleared
 cdef class Func:
     cdef vectorcall_t vectorcall      # what CPython jumps to
     cdef CallGate gate                # what its machine code reads

@@ -1,10 +1,8 @@
 # Host functions on Python values.
-cimport cython
 from cpython.ref cimport PyObject
 from libc.stdint cimport uint64_t
 from stratavm.runtime.host cimport HostFunction
 
-@cython.no_gc_clear  # cycles end in the lists and dicts of the Store, which are cleared
 cdef class TypedHost(HostFunction):
     cdef object caller                # passed first where the callable wants it, else None
     cdef object refs                  # the public store: references to objects and back
@@ -15,7 +13,6 @@ cdef class TypedHost(HostFunction):
     cdef Py_ssize_t n_results
     cdef object run(self, list values)
 
-@cython.no_gc_clear  # as above
 cdef class SpecHost(HostFunction):
     cdef object caller                # whose memory it works on
     cdef object memory                # that memory, once it was asked for

@@ -6,7 +6,6 @@ from stratavm.runtime.memory cimport Memory as NativeMemory
 from stratavm.runtime.store cimport Store
 
 @cython.final
-@cython.no_gc_clear  # cycles pass through the dicts of stores and exports, which are cleared
 cdef class Memory:
     cdef Store inner                  # the runtime's store
     cdef NativeMemory m

@@ -1,10 +1,8 @@
 # Functions as the host sees them.
-cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 from stratavm.runtime._gen_layout cimport FuncRec
 from stratavm.runtime.store cimport Store
 
-@cython.no_gc_clear  # cycles end in the lists and dicts of the Store, which are cleared
 cdef class FuncRef:
     cdef FuncRec* rec
     cdef readonly Store store

@@ -1,9 +1,7 @@
 # Global variables.
-cimport cython
 from libc.stdint cimport uint64_t
 from stratavm.runtime.store cimport Store
 
-@cython.no_gc_clear  # cycles end in the lists and dicts of the Store, which are cleared
 cdef class Global:
     cdef uint64_t own[2]
     cdef uint64_t* cell              # own, or inside the VMContext of `owner`

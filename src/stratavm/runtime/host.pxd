@@ -1,5 +1,4 @@
 # Host functions: Python callables with a FuncRec.
-cimport cython
 from libc.stdint cimport uint64_t
 from stratavm.runtime._gen_layout cimport FuncRec, HostFunc
 from stratavm.runtime.func cimport FuncRef
@@ -8,7 +7,6 @@ from stratavm.runtime.func cimport FuncRef
 ctypedef int (*run_cells_t)(HostFunction, uint64_t*) noexcept
 ctypedef int (*may_raise_t)(HostFunction, uint64_t*) except -1
 
-@cython.no_gc_clear  # cycles end in the lists and dicts of the Store, which are cleared
 cdef class HostFunction(FuncRef):
     cdef FuncRec own_rec
     cdef HostFunc own_host

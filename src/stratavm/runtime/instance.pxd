@@ -1,5 +1,4 @@
 # Instances: a VMContext and everything it points to.
-cimport cython
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from stratavm.runtime._gen_layout cimport FuncRec, MemDef, TableDef, VMContext
 from stratavm.runtime.store cimport Store
@@ -20,7 +19,6 @@ cdef struct Segments:                # VMContext.segments: what leaf builtins ne
     uint32_t n_memories
     uint32_t n_tables
 
-@cython.no_gc_clear  # cycles end in the lists and dicts of the Store, which are cleared
 cdef class Instance:
     cdef VMContext* vm
     cdef Segments seg

@@ -16,7 +16,6 @@ cdef struct Entry:            # an entry into the store, on the C stack of the c
 cdef void* builtin_table[64]  # filled by runtime/builtin_calls at import
 
 @cython.final
-@cython.no_gc_clear  # cycles end in the lists and dicts of the Store, which are cleared
 cdef class Store:
     cdef ExecContext* exec
     cdef readonly object runtime

@@ -6,7 +6,8 @@ It is the oracle's arithmetic and the constant folder's. Floats are computed wit
   + - * / and sqrt, because 53 >= 2 * 24 + 2 (S. Figueroa, "When is double rounding innocuous?", 1995); sums,
   differences and products that are subnormal in binary32 are exact in binary64 before that one rounding.
 - Every NaN that an operation makes is the positive canonical one. The specification always allows it; hardware may
-  propagate payloads instead, so differential tests compare NaNs as a class.
+  propagate payloads instead, so differential tests compare NaNs as a class. ``promote`` and ``demote`` do as processors
+  do, since generators of programs that canonicalise NaNs leave those two alone: sign and payload stay, made quiet.
 - ``fneg``, ``fabs``, ``fcopysign`` and ``reinterpret`` work on bits and keep NaNs as they are.
 """
 
@@ -332,11 +333,17 @@ class Floats(Numbers):
 
     def promote(self, a: int, to: str) -> int:
         """See ``prims``."""
-        return f64_bits(self.value(a))
+        x = self.value(a)
+        if x != x:
+            return a >> 31 << 63 | CANONICAL_NAN["f64"] | (a & 0x7F_FFFF) << 29
+        return f64_bits(x)
 
     def demote(self, a: int, to: str) -> int:
         """See ``prims``."""
-        return f32_bits(self.value(a))
+        x = self.value(a)
+        if x != x:
+            return a >> 63 << 31 | CANONICAL_NAN["f32"] | a >> 29 & 0x7F_FFFF
+        return f32_bits(x)
 
     def to_int_s(self, a: int, to: str) -> int:
         """See ``prims``; anything for values that the semantic function has excluded."""

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import stratavm
 from stratavm.base.errors import Trap
 from stratavm.spec.concrete import CANONICAL_NAN, DOMAINS, evaluate, f32_bits, f32_value, int_to_f32
 from stratavm.spec.domain import WIDTHS, Domain, bound_type
@@ -162,10 +163,10 @@ def test_floats_agree_with_numpy(a, b, x, y):
             if p != q and u[0] != v[0]:
                 assert same_float(t, run(f"{t}.min", p, q), np.minimum(u, v))
                 assert same_float(t, run(f"{t}.max", p, q), np.maximum(u, v))
-        assert same_float("f32", run("f32.demote_f64", x), np.array([x], np.uint64).view(np.float64).astype(np.float32))
-        assert same_float(
-            "f64", run("f64.promote_f32", a), np.array([a], np.uint32).view(np.float32).astype(np.float64)
-        )
+        narrow = np.array([x], np.uint64).view(np.float64).astype(np.float32)
+        assert run("f32.demote_f64", x) == int(narrow.view(np.uint32)[0])
+        wide = np.array([a], np.uint32).view(np.float32).astype(np.float64)
+        assert run("f64.promote_f32", a) == int(wide.view(np.uint64)[0])
 
 
 @given(st.integers(0, (1 << 24) - 1), st.integers(0, (1 << 24) - 1), st.integers(1, 60), st.integers(1, 60))
@@ -196,6 +197,22 @@ def test_bit_operations_keep_a_signalling_nan():
     assert run("f32.neg", snan) == 0x7FA0_0001 and run("f32.abs", snan) == 0x7FA0_0001
     assert run("f32.copysign", 0x7FA0_0001, 1 << 31) == snan
     assert run("i32.reinterpret_f32", snan) == run("f32.reinterpret_i32", snan) == snan
+
+
+@pytest.mark.parametrize("sign", [0, 1])
+@pytest.mark.parametrize("payload", [0x40_0000, 0x00_0001, 0x7F_FFFF, 0x5A_5A5A])
+def test_nans_of_other_widths_keep_sign_and_payload(sign, payload):
+    """As the processor's own conversions do it, so that every tier agrees to the bit."""
+    single = sign << 31 | 0x7F80_0000 | payload
+    double = run("f64.promote_f32", single)
+    assert double == sign << 63 | 0x7FF8 << 48 | payload << 29
+    assert run("f32.demote_f64", double) == single | 0x40_0000
+    exports = stratavm.load(
+        """(module (func (export "up") (param f32) (result f64) (f64.promote_f32 (local.get 0)))
+        (func (export "down") (param f64) (result f32) (f32.demote_f64 (local.get 0))))"""
+    ).exports
+    assert exports.up.call_raw([single]) == [double]
+    assert exports.down.call_raw([double | 1]) == [single | 0x40_0000]
 
 
 def test_rounding_keeps_the_sign_of_zero():
