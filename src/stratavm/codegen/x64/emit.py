@@ -14,12 +14,15 @@ from cython.cimports.stratavm.base.vec import vec_reserve
 from cython.cimports.stratavm.codegen.codebuf import FIX_LABEL
 from cython.cimports.stratavm.codegen.minst import MI_TRAPS, NO_VREG, R_DEF, MBlock, MCode, MInst, MOperand, Move
 from cython.cimports.stratavm.codegen.x64._gen_encodings import (
+    ENC_F_MERGES,
+    ENC_ROWS,
     MOP_ADD_MI,
     MOP_ADD_RR,
     MOP_CALL_M,
     MOP_CMOVCC_RR,
     MOP_CMP_RM,
     MOP_CMP_RR,
+    MOP_END,
     MOP_JMP_R,
     MOP_LEA_RM,
     MOP_MOV_MR,
@@ -299,6 +302,8 @@ class Emitter(ValueEmitter):
             return self.via(inst, ops)
         if inst.op >= P_PARAMS:
             return self.pseudo(inst, ops, block)
+        if inst.op < MOP_END and ENC_ROWS[inst.op].flags & ENC_F_MERGES and (inst.nops < 2 or ops[1].loc != ops[0].loc):
+            self.forget(ops[0].loc)
         return emit_inst(self.b, inst, ops, cython.address(self.frame))
 
     def pseudo(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand), block: uint32_t) -> cython.int:

@@ -59,6 +59,7 @@ cdef class ValueEmitter:
     cdef int scan(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef int sign_bits(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef int minmax(self, MInst* inst, MOperand* ops) except -1 nogil
+    cdef int forget(self, uint32_t xmm) except -1 nogil
     cdef int from_u64(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef int truncate(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef int cold_trunc(self, Cold* c) except -1 nogil

@@ -289,6 +289,11 @@ class ValueEmitter:
         self.land(done)
         return self.land(end)
 
+    def forget(self, xmm: uint32_t) -> cython.int:
+        """Clear a register whose upper half the next instruction keeps: else that waits for whoever wrote it last, in
+        a loop for the round before."""
+        return emit_rr(self.b, MOP_XORP_RR, 4, xmm, xmm)
+
     def from_u64(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
         """Halve a large one, keeping its lowest bit sticky: doubling is exact, so the value is rounded once."""
         mop: uint32_t = MOP_CVTSI2SS_RR if inst.width == 4 else MOP_CVTSI2SD_RR
@@ -296,6 +301,7 @@ class ValueEmitter:
         source: uint32_t = ops[1].loc
         half: uint32_t = ops[2].loc
         self.held = NOTHING_HELD
+        self.forget(d)
         emit_rr(self.b, MOP_TEST_RR, 8, source, source)
         large: uint32_t = self.short_jump(CC_S)
         emit_rr(self.b, mop, 8, d, source)

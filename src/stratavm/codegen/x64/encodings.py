@@ -48,7 +48,7 @@ IMM_NONE, IMM_8, IMM_WIDTH, IMM_32, IMM_MOV, IMM_16 = range(6)
 """Size of the immediate: WIDTH = 1, 2, 4, 4 bytes; MOV = the shortest form of a register load."""
 NO_OPERAND: Final = 0xFF
 
-F_RM8, F_CC, F_PLUS_R, F_VEX, F_FLAGS_DEF, F_FLAGS_USE, F_EFFECT, F_COMMUTES = (1 << n for n in range(8))
+F_RM8, F_CC, F_PLUS_R, F_VEX, F_FLAGS_DEF, F_FLAGS_USE, F_EFFECT, F_COMMUTES, F_MERGES = (1 << n for n in range(9))
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +198,7 @@ def _convert(name: str, prefix: int, opcode: int, dst: Operand, src: str) -> lis
     into = "0:w" if dst.rclass == GPR else "0:x"
     use = A if src == "w" else AX
     register = "1:w" if src == "w" else "1:x"
-    base = partial(Row, opcode=opcode, escape=1, prefix=prefix, reg=0)
+    base = partial(Row, opcode=opcode, escape=1, prefix=prefix, reg=0, flags=F_MERGES if dst.rclass == XMM else 0)
     base = partial(base, wmode=W_INT if integer else W_NONE, widths=(4, 8) if integer else (8,))
     return [
         base(f"{name}_rr", name, (into, register), (dst, use), rm=1),
@@ -372,16 +372,17 @@ def _float() -> list[Row]:
         rows += _float2(name, opcode, swap)
     one = partial(Row, escape=1, reg=0)
     rows += [
-        one("fsqrt_rr", "sqrt{s}", ("0:x", "1:x"), (DX, AX), 0x51, rm=1, wmode=W_SCALAR),
-        one("fsqrt_rm", "sqrt{s}", ("0:x", "m:w"), (DX,), 0x51, mem=True, wmode=W_SCALAR),
+        one("fsqrt_rr", "sqrt{s}", ("0:x", "1:x"), (DX, AX), 0x51, rm=1, wmode=W_SCALAR, flags=F_MERGES),
+        one("fsqrt_rm", "sqrt{s}", ("0:x", "m:w"), (DX,), 0x51, mem=True, wmode=W_SCALAR, flags=F_MERGES),
         one("ucomis_rr", "ucomis{d}", ("0:x", "1:x"), (UX, AX), 0x2E, rm=1, wmode=W_PACKED, flags=FLAGS),
         one("ucomis_rm", "ucomis{d}", ("0:x", "m:w"), (UX,), 0x2E, mem=True, wmode=W_PACKED, flags=FLAGS),
         one("cmps_rri", "cmp{s}", ("0:x", "2:x", "i"), (DX_SAME, UX, AX), 0xC2, rm=2, wmode=W_SCALAR, imm=IMM_8),
     ]
     for width, opcode in ((4, 0x0A), (8, 0x0B)):
         base = partial(
-            Row, opcode=opcode, escape=3, prefix=0x66, reg=0, wmode=W_NONE, widths=(width,), imm=IMM_8, cpu="sse41"
-        )
+            Row, opcode=opcode, escape=3, prefix=0x66, reg=0, wmode=W_NONE, widths=(width,), imm=IMM_8, cpu="sse41",
+            flags=F_MERGES,
+        )  # fmt: skip
         name = f"rounds{'s' if width == 4 else 'd'}"
         rows += [
             base(f"{name}_rri", name, ("0:x", "1:x", "i"), (DX, AX), rm=1),
