@@ -1,6 +1,7 @@
 """Fixtures that every test may use."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ from tools import programs
 # A loaded machine is no bug, and a failure in CI must come back at the next run.
 settings.register_profile("strata", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("strata")
+
+# A job in the background, as CI may be, comes with Ctrl-C ignored, and so would its children: tests press it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parents[1]
 
