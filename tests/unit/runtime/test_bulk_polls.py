@@ -71,6 +71,7 @@ def test_an_interrupt_ends_a_bulk_operation(module, name):
         assert late < 0.01 * SLOW_MACHINE
 
 
+@pytest.mark.trace_slow  # a handler that runs inside the tracer loses what it raises
 def test_ctrl_c_ends_a_bulk_operation(module):
     """KeyboardInterrupt, within the period in which signals are looked for (100 ms)."""
     store, instance = instance_of(module)
