@@ -66,12 +66,13 @@ def measure(rounds: int) -> Iterator[Row]:
     for name, means in (("polls", polls), ("fuel", fuels)):
         yield Row("limits", f"{name}: mean of ratios", "×", {**means, BOTH: geometric_mean(means.values())})
     ticks = [_child("long", {}, "0.005")["ms"] for _ in range(max(3, rounds // 2))]
+    still = [_child("long", {"STRATA_POLL": "never"}, "0.005")["ms"] for _ in range(max(3, rounds // 2))]
     quiet = [_child("long", {}, "1")["ms"] for _ in range(max(3, rounds // 2))]
     yield Row(
         "limits",
         f"{HOST_CALLS} host calls beside a busy thread",
         "ms",
-        {"ticks": _middle(ticks), "no ticks": _middle(quiet)},
+        {"ticks": _middle(ticks), "no ticks": _middle(still), "other thread never asks": _middle(quiet)},
     )
 
 
