@@ -2,7 +2,7 @@
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport free, realloc
 
-cdef inline int vec_reserve(void** items, uint32_t* capacity, uint32_t needed, size_t item_size) except -1 nogil:
+cdef inline int vec_reserve "strata_vec_reserve"(void** items, uint32_t* capacity, uint32_t needed, size_t item_size) except -1 nogil:
     """Make room for ``needed`` items of ``item_size`` bytes. ``capacity`` counts items."""
     cdef size_t wanted, limit
     cdef void* grown
@@ -24,3 +24,11 @@ cdef inline int vec_reserve(void** items, uint32_t* capacity, uint32_t needed, s
     items[0] = grown
     capacity[0] = <uint32_t>wanted
     return 0
+
+cdef extern from *:
+    """
+    #define STRATA_VEC_ROOM(items, capacity, needed) \\
+        strata_vec_reserve((void **)&(items), &(capacity), (needed), sizeof(*(items)))
+    """
+    # `vec_reserve` for the pointer `items` and its uint32_t `capacity`, both by name: C knows what the items are.
+    int vec_room "STRATA_VEC_ROOM"(void* items, uint32_t capacity, uint32_t needed) except -1 nogil

@@ -6,7 +6,7 @@ from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
 from cython.cimports.libc.stdint import int32_t, uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memcpy, memset
-from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.base.vec import vec_room
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -51,9 +51,7 @@ class CodeBuf:
                     f"the machine code of one function exceeds {MAX_CODE_BYTES} bytes", limit="code_bytes"
                 )
         if self.n + size > self.cap:
-            vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.data)), cython.address(self.cap), self.n + size, 1
-            )
+            vec_room(self.data, self.cap, self.n + size)
         return 0
 
     def label(self) -> uint32_t:
@@ -66,12 +64,7 @@ class CodeBuf:
         if count >= NO_LABEL - first:
             with cython.gil:
                 raise ResourceLimit("too many labels in one function", limit="labels")
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.labels)),
-            cython.address(self.cap_labels),
-            first + count,
-            cython.sizeof(uint32_t),
-        )
+        vec_room(self.labels, self.cap_labels, first + count)
         if count:
             memset(cython.address(self.labels[first]), 0xFF, count * cython.sizeof(uint32_t))
         self.n_labels += count
@@ -89,12 +82,7 @@ class CodeBuf:
         """Emit a 32-bit field to be patched by ``finish``; see ``Fixup``."""
         self.reserve(4)
         if self.n_fixups == self.cap_fixups:
-            vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.fixups)),
-                cython.address(self.cap_fixups),
-                self.n_fixups + 1,
-                cython.sizeof(Fixup),
-            )
+            vec_room(self.fixups, self.cap_fixups, self.n_fixups + 1)
         fix: cython.pointer(Fixup) = cython.address(self.fixups[self.n_fixups])
         fix.at = self.n
         fix.target = target

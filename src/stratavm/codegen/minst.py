@@ -4,7 +4,7 @@
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
-from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.base.vec import vec_room
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -42,12 +42,8 @@ class MCode:
         """A new virtual register: its class, and the bytes that a move or spill of it copies."""
         n: uint32_t = self.n_vregs
         if n == self.cap_vclass or n == self.cap_vwidth:
-            vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.vclass)), cython.address(self.cap_vclass), n + 1, 1
-            )
-            vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.vwidth)), cython.address(self.cap_vwidth), n + 1, 1
-            )
+            vec_room(self.vclass, self.cap_vclass, n + 1)
+            vec_room(self.vwidth, self.cap_vwidth, n + 1)
         self.vclass[n] = rclass
         self.vwidth[n] = width
         self.n_vregs = n + 1
@@ -57,12 +53,7 @@ class MCode:
         """Append an instruction without operands; returns its number. No cc, immediate, address or origin yet."""
         n: uint32_t = self.n_insts
         if n == self.cap_insts:
-            vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.insts)),
-                cython.address(self.cap_insts),
-                n + 1,
-                cython.sizeof(MInst),
-            )
+            vec_room(self.insts, self.cap_insts, n + 1)
         m: cython.pointer(MInst) = cython.address(self.insts[n])
         m.op = op
         m.width = width
@@ -82,12 +73,7 @@ class MCode:
         """Append an operand to the newest instruction; returns its index in ``operands``."""
         n: uint32_t = self.n_operands
         if n == self.cap_operands:
-            vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.operands)),
-                cython.address(self.cap_operands),
-                n + 1,
-                cython.sizeof(MOperand),
-            )
+            vec_room(self.operands, self.cap_operands, n + 1)
         m: cython.pointer(MInst) = cython.address(self.insts[self.n_insts - 1])
         if m.nops == 0xFF:
             with cython.gil:
@@ -107,12 +93,7 @@ class MCode:
         """Start a block at the next instruction; returns its number."""
         n: uint32_t = self.n_blocks
         if n == self.cap_blocks:
-            vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.blocks)),
-                cython.address(self.cap_blocks),
-                n + 1,
-                cython.sizeof(MBlock),
-            )
+            vec_room(self.blocks, self.cap_blocks, n + 1)
         b: cython.pointer(MBlock) = cython.address(self.blocks[n])
         b.first = b.last = self.n_insts
         b.params = self.n_block_params
@@ -132,12 +113,7 @@ class MCode:
         """Add a parameter to the newest block."""
         n: uint32_t = self.n_block_params
         if n == self.cap_block_params:
-            vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.block_params)),
-                cython.address(self.cap_block_params),
-                n + 1,
-                cython.sizeof(uint32_t),
-            )
+            vec_room(self.block_params, self.cap_block_params, n + 1)
         self.block_params[n] = vreg
         self.blocks[self.n_blocks - 1].nparams += 1
         self.n_block_params = n + 1
@@ -147,12 +123,7 @@ class MCode:
         """Add a successor to the newest block; returns the number of the edge."""
         n: uint32_t = self.n_edges
         if n == self.cap_edges:
-            vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.edges)),
-                cython.address(self.cap_edges),
-                n + 1,
-                cython.sizeof(MEdge),
-            )
+            vec_room(self.edges, self.cap_edges, n + 1)
         e: cython.pointer(MEdge) = cython.address(self.edges[n])
         e.target = target
         e.args = self.n_edge_args
@@ -165,12 +136,7 @@ class MCode:
         """Add an argument to the newest edge."""
         n: uint32_t = self.n_edge_args
         if n == self.cap_edge_args:
-            vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.edge_args)),
-                cython.address(self.cap_edge_args),
-                n + 1,
-                cython.sizeof(uint32_t),
-            )
+            vec_room(self.edge_args, self.cap_edge_args, n + 1)
         self.edge_args[n] = vreg
         self.edges[self.n_edges - 1].nargs += 1
         self.n_edge_args = n + 1
@@ -180,12 +146,7 @@ class MCode:
         """Append a move (allocators only; in order of ``at``)."""
         n: uint32_t = self.n_moves
         if n == self.cap_moves:
-            vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.moves)),
-                cython.address(self.cap_moves),
-                n + 1,
-                cython.sizeof(Move),
-            )
+            vec_room(self.moves, self.cap_moves, n + 1)
         m: cython.pointer(Move) = cython.address(self.moves[n])
         m.at = at
         m.src = src
@@ -228,12 +189,7 @@ class MCode:
         return n * 8
 
     def _constant_room(self, count: uint32_t) -> cython.int:
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.constants)),
-            cython.address(self.cap_constants),
-            self.n_constants + count,
-            cython.sizeof(uint64_t),
-        )
+        vec_room(self.constants, self.cap_constants, self.n_constants + count)
         if self.n_constants > MAX_POOL_WORDS:
             with cython.gil:
                 raise ResourceLimit("the constant pool of one function is too large", limit="constants")

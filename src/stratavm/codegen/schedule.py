@@ -15,7 +15,7 @@ import cython
 from cython.cimports.libc.stdint import int32_t, uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
-from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.codegen.minst import (
     C_SAME,
     MI_CALL,
@@ -140,12 +140,7 @@ class Scheduler:
             i += 1
         if i == self.m.n_blocks or not self.intervals.build(self.m):
             return 0
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.values)),
-            cython.address(self.cap_values),
-            self.m.n_vregs + 1,
-            cython.sizeof(ValueState),
-        )
+        vec_room(self.values, self.cap_values, self.m.n_vregs + 1)
         memset(self.values, 0, self.m.n_vregs * cython.sizeof(ValueState))
         self.number = 0
         self.count_live()
@@ -178,12 +173,7 @@ class Scheduler:
         v: uint32_t
         first: uint32_t
         last: uint32_t
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.live)),
-            cython.address(self.cap_live),
-            2 * n + 4,
-            cython.sizeof(int32_t),
-        )
+        vec_room(self.live, self.cap_live, 2 * n + 4)
         memset(self.live, 0, (2 * n + 4) * cython.sizeof(int32_t))
         for v in range(self.m.n_vregs):
             if self.intervals.items[v].start == NO_POS:

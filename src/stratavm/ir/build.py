@@ -9,7 +9,7 @@ import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memset
-from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.ssa import (
     BF_LOOP_HEADER,
     IR_BLOCK_PARAM,
@@ -100,12 +100,7 @@ class Builder:
 
     def grow(self, more):
         """Room for ``more`` values: the validator limited the stack."""
-        return vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.values)),
-            cython.address(self.cap_values),
-            self.sp + more,
-            cython.sizeof(uint32_t),
-        )
+        return vec_room(self.values, self.cap_values, self.sp + more)
 
     def wide(self, op, type, n, x, y):
         """A node whose operands, the top ``n`` values, and two raw immediates lie among the arguments."""
@@ -129,12 +124,7 @@ class Builder:
         """Keep a word until its frame ends; returns its index."""
         n: uint32_t = self.n_stash
         if n >= self.cap_stash:
-            vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.stash)),
-                cython.address(self.cap_stash),
-                n + 1,
-                cython.sizeof(uint32_t),
-            )
+            vec_room(self.stash, self.cap_stash, n + 1)
         self.stash[n] = word
         self.n_stash = n + 1
         return n
@@ -235,14 +225,10 @@ class Builder:
     def room_for_locals(self, n):
         """The arrays by local; no entry of theirs survives from the body before."""
         word: cython.size_t = cython.sizeof(uint32_t)
-        vec_reserve(cython.cast(cython.pp_void, cython.address(self.locals)), cython.address(self.cap_locals), n, word)
-        vec_reserve(cython.cast(cython.pp_void, cython.address(self.stamps)), cython.address(self.cap_stamps), n, word)
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.current)), cython.address(self.cap_current), n, word
-        )
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.touched)), cython.address(self.cap_touched), n, word
-        )
+        vec_room(self.locals, self.cap_locals, n)
+        vec_room(self.stamps, self.cap_stamps, n)
+        vec_room(self.current, self.cap_current, n)
+        vec_room(self.touched, self.cap_touched, n)
         if n != 0:
             memset(self.stamps, 0, n * word)
         if self.cap_seen < n or self.joins > (cython.cast(uint32_t, 1) << 30):
@@ -271,12 +257,7 @@ class Builder:
         at: cython.pointer(Change)
         if self.n_frames > 1 and self.stamps[local] <= self.frames[self.n_frames - 1].log_start:
             if self.n_log >= self.cap_log:
-                vec_reserve(
-                    cython.cast(cython.pp_void, cython.address(self.log)),
-                    cython.address(self.cap_log),
-                    self.n_log + 1,
-                    cython.sizeof(Change),
-                )
+                vec_room(self.log, self.cap_log, self.n_log + 1)
             at = cython.address(self.log[self.n_log])
             at.local = local
             at.before = self.locals[local]
@@ -334,12 +315,7 @@ class Builder:
         """Push a frame; its parameters are the top of the stack."""
         at: cython.pointer(BuildFrame)
         if self.n_frames >= self.cap_frames:
-            vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.frames)),
-                cython.address(self.cap_frames),
-                self.n_frames + 1,
-                cython.sizeof(BuildFrame),
-            )
+            vec_room(self.frames, self.cap_frames, self.n_frames + 1)
         at = cython.address(self.frames[self.n_frames])
         at.params, at.n_params = params, n_params
         at.results, at.n_results = results, n_results
@@ -468,12 +444,7 @@ class Builder:
         """A new branch to the frame's end, without values, snapshot or edge."""
         n: uint32_t = self.n_pendings
         at: cython.pointer(Pending)
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.pendings)),
-            cython.address(self.cap_pendings),
-            n + 1,
-            cython.sizeof(Pending),
-        )
+        vec_room(self.pendings, self.cap_pendings, n + 1)
         at = cython.address(self.pendings[n])
         at.next = at.edge = NO_VALUE
         at.values = at.snapshot = self.n_stash

@@ -10,7 +10,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
-from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.ssa import (
     IR_BLOCK_PARAM,
     IR_CONST,
@@ -87,33 +87,13 @@ class Pruner:
     def reserve(self):
         """Room for the function, marks cleared."""
         nodes: uint32_t = self.ssa.n_nodes
-        word: cython.size_t = cython.sizeof(uint32_t)
-        vec_reserve(cython.cast(cython.pp_void, cython.address(self.live)), cython.address(self.cap_live), nodes, 1)
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.moved)), cython.address(self.cap_moved), nodes, word
-        )
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.pending)), cython.address(self.cap_pending), nodes, word
-        )
-        vec_reserve(cython.cast(cython.pp_void, cython.address(self.home)), cython.address(self.cap_home), nodes, word)
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.incoming)),
-            cython.address(self.cap_incoming),
-            self.ssa.n_blocks,
-            word,
-        )
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.following)),
-            cython.address(self.cap_following),
-            self.ssa.n_edges + 1,
-            word,
-        )
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.rewritten)),
-            cython.address(self.cap_rewritten),
-            self.ssa.n_args + 1,
-            1,
-        )
+        vec_room(self.live, self.cap_live, nodes)
+        vec_room(self.moved, self.cap_moved, nodes)
+        vec_room(self.pending, self.cap_pending, nodes)
+        vec_room(self.home, self.cap_home, nodes)
+        vec_room(self.incoming, self.cap_incoming, self.ssa.n_blocks)
+        vec_room(self.following, self.cap_following, self.ssa.n_edges + 1)
+        vec_room(self.rewritten, self.cap_rewritten, self.ssa.n_args + 1)
         memset(self.live, 0, nodes)
         memset(self.rewritten, 0, self.ssa.n_args + 1)
         self.n_pending = 0

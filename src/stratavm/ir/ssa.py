@@ -8,7 +8,7 @@ evaluator and tests read.
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
-from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.base.vec import vec_room
 
 from stratavm.ir.view import SsaView
 
@@ -70,18 +70,8 @@ class Ssa:
         n: uint32_t = self.n_nodes
         at: cython.pointer(Node)
         if n >= self.cap_nodes or n >= self.cap_positions:
-            vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.nodes)),
-                cython.address(self.cap_nodes),
-                n + 1,
-                cython.sizeof(Node),
-            )
-            vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.positions)),
-                cython.address(self.cap_positions),
-                n + 1,
-                cython.sizeof(uint32_t),
-            )
+            vec_room(self.nodes, self.cap_nodes, n + 1)
+            vec_room(self.positions, self.cap_positions, n + 1)
         at = cython.address(self.nodes[n])
         at.op = op
         at.type = type
@@ -98,12 +88,7 @@ class Ssa:
         n: uint32_t = self.n_blocks
         at: cython.pointer(Block)
         if n >= self.cap_blocks:
-            vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.blocks)),
-                cython.address(self.cap_blocks),
-                n + 1,
-                cython.sizeof(Block),
-            )
+            vec_room(self.blocks, self.cap_blocks, n + 1)
         if n != 0:
             self.blocks[n - 1].last = self.n_nodes
         at = cython.address(self.blocks[n])
@@ -121,12 +106,7 @@ class Ssa:
         n: uint32_t = self.n_edges
         at: cython.pointer(Edge)
         if n >= self.cap_edges:
-            vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.edges)),
-                cython.address(self.cap_edges),
-                n + 1,
-                cython.sizeof(Edge),
-            )
+            vec_room(self.edges, self.cap_edges, n + 1)
         at = cython.address(self.edges[n])
         at.target = target
         at.args = args
@@ -139,12 +119,7 @@ class Ssa:
         """Append one word to the arguments; returns its index."""
         n: uint32_t = self.n_args
         if n >= self.cap_args:
-            vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.args)),
-                cython.address(self.cap_args),
-                n + 1,
-                cython.sizeof(uint32_t),
-            )
+            vec_room(self.args, self.cap_args, n + 1)
         self.args[n] = value
         self.n_args = n + 1
         return n
@@ -154,12 +129,7 @@ class Ssa:
         n: uint32_t = self.n_memargs
         at: cython.pointer(MemArg)
         if n >= self.cap_memargs:
-            vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.memargs)),
-                cython.address(self.cap_memargs),
-                n + 1,
-                cython.sizeof(MemArg),
-            )
+            vec_room(self.memargs, self.cap_memargs, n + 1)
         at = cython.address(self.memargs[n])
         at.offset = offset
         at.memory = memory
@@ -277,12 +247,7 @@ class Ssa:
     def constant(self, word):
         """Append a word of a vector constant; returns its index."""
         n: uint32_t = self.n_constants
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.constants)),
-            cython.address(self.cap_constants),
-            n + 1,
-            cython.sizeof(uint64_t),
-        )
+        vec_room(self.constants, self.cap_constants, n + 1)
         self.constants[n] = word
         self.n_constants = n + 1
         return n
@@ -290,12 +255,7 @@ class Ssa:
     def result_type(self, type):
         """Append the type of a result of the function."""
         n: uint32_t = self.n_results
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.result_types)),
-            cython.address(self.cap_results),
-            n + 1,
-            cython.sizeof(uint8_t),
-        )
+        vec_room(self.result_types, self.cap_results, n + 1)
         self.result_types[n] = type
         self.n_results = n + 1
         return 0
@@ -305,12 +265,7 @@ class Ssa:
         n: uint32_t = self.n_sites
         at: cython.pointer(Site)
         if n >= self.cap_sites:
-            vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.sites)),
-                cython.address(self.cap_sites),
-                n + 1,
-                cython.sizeof(Site),
-            )
+            vec_room(self.sites, self.cap_sites, n + 1)
         at = cython.address(self.sites[n])
         at.func = func
         at.offset = offset

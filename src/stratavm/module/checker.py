@@ -7,7 +7,7 @@ Faults are numbers while the GIL is released; ``fault_error`` turns one into the
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
-from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.module.valid import VB_COMPLEX, VB_LOOPS, TypeFact
 from cython.cimports.stratavm.spec._gen_ops import (
     FEAT_EXCEPTIONS,
@@ -91,24 +91,14 @@ class Checker:
         if cython.cast(uint64_t, self.sp) + more >= NOTHING:
             with cython.gil:
                 raise MemoryError("the operand stack outgrew its index type")
-        return vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.values)),
-            cython.address(self.cap_values),
-            self.sp + more,
-            cython.sizeof(uint32_t),
-        )
+        return vec_room(self.values, self.cap_values, self.sp + more)
 
     def enter(self, kind, params, n_params, results, n_results):
         """Push a frame; its parameters are popped already and pushed again here."""
         i: uint32_t
         at: cython.pointer(Frame)
         if self.n_frames >= self.cap_frames:
-            vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.frames)),
-                cython.address(self.cap_frames),
-                self.n_frames + 1,
-                cython.sizeof(Frame),
-            )
+            vec_room(self.frames, self.cap_frames, self.n_frames + 1)
         if self.n_frames != 0:
             self.frames[self.n_frames - 1].polymorphic = self.polymorphic
         at = cython.address(self.frames[self.n_frames])
@@ -166,12 +156,7 @@ class Checker:
     def open_loop(self, frame):
         """Number the loop and begin its part of the log."""
         chunk = self.chunk
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(chunk.loops)),
-            cython.address(chunk.cap_loops),
-            chunk.n_loops + 1,
-            cython.sizeof(chunk.loops[0]),
-        )
+        vec_room(chunk.loops, chunk.cap_loops, chunk.n_loops + 1)
         chunk.loops[chunk.n_loops].first = 0
         chunk.loops[chunk.n_loops].count = 0
         frame.loop = chunk.n_loops
@@ -198,12 +183,7 @@ class Checker:
         base: uint64_t = self.generation << 32
         if mark > base + self.loop_start or self.body.flags & VB_COMPLEX:
             return 0
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.log)),
-            cython.address(self.cap_log),
-            self.n_log + 1,
-            cython.sizeof(Assignment),
-        )
+        vec_room(self.log, self.cap_log, self.n_log + 1)
         at = cython.address(self.log[self.n_log])
         at.local = local
         at.before = mark
@@ -228,12 +208,7 @@ class Checker:
         if self.body.flags & VB_COMPLEX:
             self.n_log = start
             return 0
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(chunk.assigned)),
-            cython.address(chunk.cap_assigned),
-            chunk.n_assigned + count,
-            cython.sizeof(uint32_t),
-        )
+        vec_room(chunk.assigned, chunk.cap_assigned, chunk.n_assigned + count)
         chunk.loops[frame.loop].first = chunk.n_assigned
         chunk.loops[frame.loop].count = count
         for i in range(start, self.n_log):

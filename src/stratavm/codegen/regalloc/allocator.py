@@ -7,7 +7,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
-from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.codegen.minst import MCode
 from cython.cimports.stratavm.codegen.regalloc.intervals import Intervals
 from cython.cimports.stratavm.codegen.regalloc.linear import LinearScan
@@ -65,10 +65,8 @@ class Allocator:
         n: uint32_t = m.n_vregs
         m.n_moves = 0
         m.n_slots = 0
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.slot_of)), cython.address(self.cap_slot_of), n, size
-        )
-        vec_reserve(cython.cast(cython.pp_void, cython.address(self.fresh)), cython.address(self.cap_fresh), n, size)
+        vec_room(self.slot_of, self.cap_slot_of, n)
+        vec_room(self.fresh, self.cap_fresh, n)
         if n:
             memset(self.slot_of, 0xFF, n * size)
             memset(self.fresh, 0xFF, n * size)

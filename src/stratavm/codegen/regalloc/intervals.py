@@ -9,7 +9,7 @@ import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
-from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.codegen.minst import (
     C_FIXED,
     C_SAME,
@@ -58,9 +58,7 @@ class Intervals:
         v: uint32_t
         if m.n_insts > MAX_LINEAR_INSTS or m.n_vregs >= ORDER_BLOCK or m.n_blocks >= ORDER_BLOCK:
             return 0
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.items)), cython.address(self.cap_items), m.n_vregs, size
-        )
+        vec_room(self.items, self.cap_items, m.n_vregs)
         if m.n_vregs:
             memset(self.items, 0xFF, m.n_vregs * size)
         for v in range(m.n_vregs):
@@ -83,16 +81,9 @@ class Intervals:
         number: uint32_t
         k: uint32_t
         stop: uint32_t
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.loop_stop)), cython.address(self.cap_loop_stop), n, size
-        )
-        vec_reserve(cython.cast(cython.pp_void, cython.address(self.preds)), cython.address(self.cap_preds), n, size)
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.loops)),
-            cython.address(self.cap_loops),
-            n,
-            cython.sizeof(OpenLoop),
-        )
+        vec_room(self.loop_stop, self.cap_loop_stop, n)
+        vec_room(self.preds, self.cap_preds, n)
+        vec_room(self.loops, self.cap_loops, n)
         memset(self.loop_stop, 0, n * size)
         memset(self.preds, 0, n * size)
         for number in range(n):
@@ -154,12 +145,7 @@ class Intervals:
         k: uint32_t
         o: OperandPtr
         if inst.flags & MI_CALL:
-            vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.calls)),
-                cython.address(self.cap_calls),
-                self.n_calls + 1,
-                cython.sizeof(uint32_t),
-            )
+            vec_room(self.calls, self.cap_calls, self.n_calls + 1)
             self.calls[self.n_calls] = pos
             self.n_calls += 1
         for k in range(inst.nops):
@@ -264,12 +250,7 @@ class Intervals:
     def _append(self, entry: uint32_t) -> cython.int:
         """One more entry of the order."""
         if self.n_order == self.cap_order:
-            vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.order)),
-                cython.address(self.cap_order),
-                self.n_order + 1,
-                cython.sizeof(uint32_t),
-            )
+            vec_room(self.order, self.cap_order, self.n_order + 1)
         self.order[self.n_order] = entry
         self.n_order += 1
         return 0
@@ -278,12 +259,7 @@ class Intervals:
         """A fixed operand claims a register at a position."""
         n: uint32_t = self.n_events
         if n == self.cap_events:
-            vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.events)),
-                cython.address(self.cap_events),
-                n + 1,
-                cython.sizeof(Event),
-            )
+            vec_room(self.events, self.cap_events, n + 1)
         self.events[n].pos = pos
         self.events[n].vreg = vreg
         self.events[n].next = NO_EVENT

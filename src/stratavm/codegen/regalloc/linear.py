@@ -10,7 +10,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
-from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.codegen.minst import NO_LOC, NO_VREG, RC_XMM, MBlock, MCode, MInst, MOperand
 from cython.cimports.stratavm.codegen.regalloc.intervals import (
     IV_SLOT,
@@ -57,12 +57,7 @@ class LinearScan:
         self.registers = registers
         self.next_call = 0
         self.spilled = 0
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.reserved)),
-            cython.address(self.cap_reserved),
-            m.n_blocks,
-            cython.sizeof(uint32_t),
-        )
+        vec_room(self.reserved, self.cap_reserved, m.n_blocks)
         memset(self.reserved, 0, m.n_blocks * cython.sizeof(uint32_t))
         for i in range(32):
             self.until[i] = 0

@@ -5,7 +5,7 @@ import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
-from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.codegen.minst import LOC_SLOT, NO_LOC, RC_GPR, MCode
 from cython.cimports.stratavm.codegen.x64._gen_encodings import R11, XMM15
 
@@ -39,14 +39,10 @@ class ParallelMove:
         size: cython.size_t = cython.sizeof(uint32_t)
         if place < self.cap_reads and place < self.cap_writer:
             return 0
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.reads)), cython.address(self.cap_reads), place + 1, size
-        )
+        vec_room(self.reads, self.cap_reads, place + 1)
         memset(self.reads + old, 0, (self.cap_reads - old) * size)
         old = self.cap_writer
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.writer)), cython.address(self.cap_writer), place + 1, size
-        )
+        vec_room(self.writer, self.cap_writer, place + 1)
         memset(self.writer + old, 0, (self.cap_writer - old) * size)
         return 0
 
@@ -68,12 +64,7 @@ class ParallelMove:
         if src == dst:
             return 0
         if self.n == self.cap:
-            vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.items)),
-                cython.address(self.cap),
-                self.n + 1,
-                cython.sizeof(PendingMove),
-            )
+            vec_room(self.items, self.cap, self.n + 1)
         known: cython.bint = place_of(src) < self.places and place_of(dst) < self.places
         if known:
             self._room(place_of(src) if place_of(src) > place_of(dst) else place_of(dst))
@@ -99,12 +90,7 @@ class ParallelMove:
         item: cython.pointer(PendingMove)
         if self.n == 0:
             return 0
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.ready)),
-            cython.address(self.cap_ready),
-            self.n,
-            cython.sizeof(uint32_t),
-        )
+        vec_room(self.ready, self.cap_ready, self.n)
         self.n_ready = 0
         for i in range(self.n):
             if self.reads[place_of(self.items[i].dst)] == 0:

@@ -14,7 +14,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memchr, memcpy, memset
-from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.codegen.minst import (
     C_ANY,
     C_FIXED,
@@ -81,18 +81,11 @@ class Rewriter:
         self.items = t.items
         self.slot_of = slot_of
         self.registers = registers
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.freed)), cython.address(self.cap_freed), m.n_insts, size
-        )
+        vec_room(self.freed, self.cap_freed, m.n_insts)
         memset(self.freed, 0xFF, m.n_insts * size)
         self.n_narrow = self.n_wide = self.n_slots = self.n_post = 0
         self.occupied = self.dying = self.copies = self.evicted = self.evicting = 0
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.state_of)),
-            cython.address(self.cap_state_of),
-            m.n_blocks,
-            size,
-        )
+        vec_room(self.state_of, self.cap_state_of, m.n_blocks)
         memset(self.state_of, 0xFF, m.n_blocks * size)
         self.n_states = 0
         self.free_state = NO_STATE
@@ -204,12 +197,7 @@ class Rewriter:
             self.free_state = self.states[k].next
             return k
         k = self.n_states
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.states)),
-            cython.address(self.cap_states),
-            k + 1,
-            cython.sizeof(CopyState),
-        )
+        vec_room(self.states, self.cap_states, k + 1)
         self.n_states = k + 1
         return k
 
@@ -519,12 +507,7 @@ class Rewriter:
     def _post(self, src: uint32_t, dst: uint32_t, vreg: uint32_t) -> cython.int:
         """Queue a move for the next gap; until then the value is at ``src``."""
         if self.n_post == self.cap_post:
-            vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.post)),
-                cython.address(self.cap_post),
-                self.n_post + 1,
-                cython.sizeof(PostMove),
-            )
+            vec_room(self.post, self.cap_post, self.n_post + 1)
         self.post[self.n_post].src = src
         self.post[self.n_post].dst = dst
         self.post[self.n_post].vreg = vreg
@@ -652,24 +635,13 @@ class Rewriter:
     def _release(self, at: uint32_t) -> cython.int:
         """Slots of values that ended at an instruction."""
         v: uint32_t = self.freed[at]
-        size: cython.size_t = cython.sizeof(uint32_t)
         while v != NO_VREG:
             if self.m.vwidth[v] == 16:
-                vec_reserve(
-                    cython.cast(cython.pp_void, cython.address(self.wide)),
-                    cython.address(self.cap_wide),
-                    self.n_wide + 1,
-                    size,
-                )
+                vec_room(self.wide, self.cap_wide, self.n_wide + 1)
                 self.wide[self.n_wide] = self.slot_of[v]
                 self.n_wide += 1
             else:
-                vec_reserve(
-                    cython.cast(cython.pp_void, cython.address(self.narrow)),
-                    cython.address(self.cap_narrow),
-                    self.n_narrow + 1,
-                    size,
-                )
+                vec_room(self.narrow, self.cap_narrow, self.n_narrow + 1)
                 self.narrow[self.n_narrow] = self.slot_of[v]
                 self.n_narrow += 1
             v = self.items[v].next

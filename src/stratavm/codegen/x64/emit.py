@@ -10,7 +10,7 @@ from array import array
 import cython
 from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
 from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.codegen.codebuf import FIX_LABEL
 from cython.cimports.stratavm.codegen.minst import MI_TRAPS, NO_VREG, R_DEF, MBlock, MCode, MInst, MOperand, Move
 from cython.cimports.stratavm.codegen.x64._gen_encodings import (
@@ -459,12 +459,7 @@ class Emitter(ValueEmitter):
         t: uint32_t
         hops: uint32_t
         move: uint32_t = 0
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.final)),
-            cython.address(self.cap_final),
-            n + 1,
-            cython.sizeof(uint32_t),
-        )
+        vec_room(self.final, self.cap_final, n + 1)
         for b in range(n):
             block: cython.pointer(MBlock) = cython.address(self.m.blocks[b])
             while move < self.m.n_moves and self.m.moves[move].at < block.first:
@@ -523,12 +518,7 @@ class Emitter(ValueEmitter):
         """Clamp the index to the default, which is the last entry; entries are offsets from the table."""
         index: uint32_t = ops[1].loc
         n: uint32_t = self.n_tables
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.tables)),
-            cython.address(self.cap_tables),
-            n + 1,
-            cython.sizeof(TableUse),
-        )
+        vec_room(self.tables, self.cap_tables, n + 1)
         self.tables[n].label = self.b.label()
         self.tables[n].block = block
         self.n_tables = n + 1

@@ -7,7 +7,7 @@ r11 and xmm15 are scratch; r11 may hold a pointer of the context from one memory
 import cython
 from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
-from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.codegen.codebuf import CodeBuf, put8
 from cython.cimports.stratavm.codegen.minst import MInst, MOperand
 from cython.cimports.stratavm.codegen.x64._gen_encodings import (
@@ -120,12 +120,7 @@ class ValueEmitter:
     def cold(self, kind: uint32_t, a: uint32_t) -> uint32_t:
         """Ask for a rare path; returns the label where it begins. The caller binds ``back`` where it should return."""
         n: uint32_t = self.n_colds
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.colds)),
-            cython.address(self.cap_colds),
-            n + 1,
-            cython.sizeof(Cold),
-        )
+        vec_room(self.colds, self.cap_colds, n + 1)
         first: uint32_t = self.b.label_block(2)
         c: cython.pointer(Cold) = cython.address(self.colds[n])
         c.kind = kind
@@ -139,7 +134,7 @@ class ValueEmitter:
     def trap_site(self, kind: uint32_t) -> cython.int:
         """The next instruction may fault: it means a trap of this kind."""
         n: uint32_t = self.n_traps
-        vec_reserve(cython.cast(cython.pp_void, cython.address(self.traps)), cython.address(self.cap_traps), n + 1, 12)
+        vec_room(self.traps, self.cap_traps, 3 * n + 3)
         self.traps[3 * n] = self.b.n
         self.traps[3 * n + 1] = kind
         self.traps[3 * n + 2] = self.position
@@ -149,9 +144,7 @@ class ValueEmitter:
     def return_site(self) -> cython.int:
         """The instruction before was a call."""
         n: uint32_t = self.n_returns
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.returns)), cython.address(self.cap_returns), n + 1, 8
-        )
+        vec_room(self.returns, self.cap_returns, 2 * n + 2)
         self.returns[2 * n] = self.b.n
         self.returns[2 * n + 1] = self.position
         self.n_returns = n + 1

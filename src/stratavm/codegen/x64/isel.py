@@ -12,7 +12,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
-from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.codegen.minst import (
     C_FIXED,
     C_REG,
@@ -143,24 +143,9 @@ class Selector(MemorySelector):
     def map_blocks(self) -> cython.int:
         """Number the machine blocks: each SSA block is followed by the edge blocks that its terminator needs."""
         n: uint32_t = self.ssa.n_blocks
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.block_map)),
-            cython.address(self.cap_block_map),
-            n + 1,
-            cython.sizeof(uint32_t),
-        )
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.stamps)),
-            cython.address(self.cap_stamps),
-            n + 1,
-            cython.sizeof(uint32_t),
-        )
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.stamped_by)),
-            cython.address(self.cap_stamped_by),
-            n + 1,
-            cython.sizeof(uint32_t),
-        )
+        vec_room(self.block_map, self.cap_block_map, n + 1)
+        vec_room(self.stamps, self.cap_stamps, n + 1)
+        vec_room(self.stamped_by, self.cap_stamped_by, n + 1)
         memset(self.stamped_by, 0, cython.cast(cython.size_t, n) * cython.sizeof(uint32_t))
         number: uint32_t = 0
         i: uint32_t
@@ -222,12 +207,7 @@ class Selector(MemorySelector):
     def open_block(self, depth: uint32_t, flags: uint32_t) -> cython.int:
         """Begin the next machine block."""
         n: uint32_t = self.m.n_blocks
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.m.blocks)),
-            cython.address(self.m.cap_blocks),
-            n + 1,
-            cython.sizeof(MBlock),
-        )
+        vec_room(self.m.blocks, self.m.cap_blocks, n + 1)
         block: cython.pointer(MBlock) = cython.address(self.m.blocks[n])
         block.first = self.m.n_insts
         block.last = self.m.n_insts
@@ -250,12 +230,7 @@ class Selector(MemorySelector):
     def add_edge(self, target: uint32_t) -> cython.int:
         """An edge of the newest block, without arguments yet."""
         n: uint32_t = self.m.n_edges
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.m.edges)),
-            cython.address(self.m.cap_edges),
-            n + 1,
-            cython.sizeof(MEdge),
-        )
+        vec_room(self.m.edges, self.m.cap_edges, n + 1)
         self.m.edges[n].target = target
         self.m.edges[n].args = self.m.n_edge_args
         self.m.edges[n].nargs = 0
@@ -354,12 +329,7 @@ class Selector(MemorySelector):
     def block_params(self, block: cython.pointer(Block)) -> cython.int:
         """The block's parameters as virtual registers."""
         n: uint32_t = self.m.n_block_params
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.m.block_params)),
-            cython.address(self.m.cap_block_params),
-            n + block.params + 1,
-            cython.sizeof(uint32_t),
-        )
+        vec_room(self.m.block_params, self.m.cap_block_params, n + block.params + 1)
         i: uint32_t
         for i in range(block.params):
             self.m.block_params[n + i] = self.define(block.first + i)
@@ -371,12 +341,7 @@ class Selector(MemorySelector):
         """An unconditional branch with its arguments."""
         e: cython.pointer(Edge) = cython.address(self.ssa.edges[edge])
         first: uint32_t = self.m.n_edge_args
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.m.edge_args)),
-            cython.address(self.m.cap_edge_args),
-            first + e.nargs + 1,
-            cython.sizeof(uint32_t),
-        )
+        vec_room(self.m.edge_args, self.m.cap_edge_args, first + e.nargs + 1)
         i: uint32_t
         for i in range(e.nargs):
             self.m.edge_args[first + i] = self.value(self.ssa.args[e.args + i])

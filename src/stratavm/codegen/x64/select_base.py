@@ -5,7 +5,7 @@ import cython
 from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
-from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.codegen.minst import C_REG, MI_FLAGS_DEF, NO_VREG, R_DEF, MInst
 from cython.cimports.stratavm.codegen.x64._gen_encodings import MOP_MOV_RI, MOP_MOVF_RM, RIP
 from cython.cimports.stratavm.codegen.x64.encoder import row_address_reg, row_inst
@@ -43,13 +43,8 @@ class BaseSelector:
         free(self.uses)
         self.uses = cython.NULL
         self.uses = self.ssa.use_counts()
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.vregs)),
-            cython.address(self.cap_vregs),
-            n + 1,
-            cython.sizeof(uint32_t),
-        )
-        vec_reserve(cython.cast(cython.pp_void, cython.address(self.marks)), cython.address(self.cap_marks), n + 1, 1)
+        vec_room(self.vregs, self.cap_vregs, n + 1)
+        vec_room(self.marks, self.cap_marks, n + 1)
         memset(self.vregs, 0xFF, cython.cast(cython.size_t, n) * cython.sizeof(uint32_t))
         memset(self.marks, 0, n)
         self.m.clear()
@@ -127,12 +122,7 @@ class BaseSelector:
             if self.m.constants[i] == word:
                 return i * 8
             i += 1
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.m.constants)),
-            cython.address(self.m.cap_constants),
-            n + 1,
-            cython.sizeof(uint64_t),
-        )
+        vec_room(self.m.constants, self.m.cap_constants, n + 1)
         self.m.constants[n] = word
         self.m.n_constants = n + 1
         return n * 8

@@ -13,7 +13,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
-from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.ssa import (
     BF_LOOP_HEADER,
     IR_BR,
@@ -97,34 +97,17 @@ class Cfg(Stream):
         blocks: uint32_t = self.ssa.n_blocks + 1
         word: cython.size_t = cython.sizeof(uint32_t)
         i: uint32_t
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.taken)), cython.address(self.cap_taken), blocks, word
-        )
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.incoming)), cython.address(self.cap_incoming), blocks, word
-        )
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.source)), cython.address(self.cap_source), blocks, word
-        )
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.number)), cython.address(self.cap_number), blocks, word
-        )
-        vec_reserve(cython.cast(cython.pp_void, cython.address(self.old)), cython.address(self.cap_old), blocks, word)
-        vec_reserve(cython.cast(cython.pp_void, cython.address(self.kept)), cython.address(self.cap_kept), blocks, word)
-        vec_reserve(cython.cast(cython.pp_void, cython.address(self.live)), cython.address(self.cap_live), blocks, 1)
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.merged)), cython.address(self.cap_merged), blocks, 1
-        )
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.forward)), cython.address(self.cap_forward), nodes, word
-        )
-        vec_reserve(cython.cast(cython.pp_void, cython.address(self.seen)), cython.address(self.cap_seen), nodes, word)
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.lead)),
-            cython.address(self.cap_lead),
-            self.ssa.n_edges + 1,
-            word,
-        )
+        vec_room(self.taken, self.cap_taken, blocks)
+        vec_room(self.incoming, self.cap_incoming, blocks)
+        vec_room(self.source, self.cap_source, blocks)
+        vec_room(self.number, self.cap_number, blocks)
+        vec_room(self.old, self.cap_old, blocks)
+        vec_room(self.kept, self.cap_kept, blocks)
+        vec_room(self.live, self.cap_live, blocks)
+        vec_room(self.merged, self.cap_merged, blocks)
+        vec_room(self.forward, self.cap_forward, nodes)
+        vec_room(self.seen, self.cap_seen, nodes)
+        vec_room(self.lead, self.cap_lead, self.ssa.n_edges + 1)
         for i in range(self.ssa.n_edges):
             self.lead[i] = i
         memset(self.live, 0, blocks)

@@ -10,7 +10,7 @@ step by step it is quadratic for a chain of blocks with an exit each.
 import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
-from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.ssa import IR_BR, IR_BR_IF, IR_BR_TABLE, NO_VALUE, Node, Ssa
 
 if not cython.compiled:
@@ -48,28 +48,13 @@ class Dominance:
 
     def reserve(self, blocks):
         """Room for the function."""
-        word: cython.size_t = cython.sizeof(uint32_t)
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.dominator)),
-            cython.address(self.cap_dominator),
-            blocks,
-            word,
-        )
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.depth)), cython.address(self.cap_depth), blocks, word
-        )
-        vec_reserve(cython.cast(cython.pp_void, cython.address(self.jump)), cython.address(self.cap_jump), blocks, word)
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.number)), cython.address(self.cap_number), blocks, word
-        )
-        vec_reserve(cython.cast(cython.pp_void, cython.address(self.size)), cython.address(self.cap_size), blocks, word)
-        vec_reserve(cython.cast(cython.pp_void, cython.address(self.only)), cython.address(self.cap_only), blocks, word)
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.free_number)),
-            cython.address(self.cap_free_number),
-            blocks,
-            word,
-        )
+        vec_room(self.dominator, self.cap_dominator, blocks)
+        vec_room(self.depth, self.cap_depth, blocks)
+        vec_room(self.jump, self.cap_jump, blocks)
+        vec_room(self.number, self.cap_number, blocks)
+        vec_room(self.size, self.cap_size, blocks)
+        vec_room(self.only, self.cap_only, blocks)
+        vec_room(self.free_number, self.cap_free_number, blocks)
         return 0
 
     def settle(self, block):

@@ -14,7 +14,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
-from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.ssa import (
     IR_BLOCK_PARAM,
     IR_BR,
@@ -173,12 +173,7 @@ class Inline(Stream):
         """Remember where the parts of a small function lie."""
         n: uint32_t = self.n_callees
         at: cython.pointer(Callee)
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.callees)),
-            cython.address(self.cap_callees),
-            n + 1,
-            cython.sizeof(Callee),
-        )
+        vec_room(self.callees, self.cap_callees, n + 1)
         at = cython.address(self.callees[n])
         at.func = ssa.func
         at.size = size_of(ssa)
@@ -204,12 +199,7 @@ class Inline(Stream):
         """Mark a call that is inlined."""
         word: cython.size_t = cython.sizeof(uint32_t)
         if self.n_chosen == 0:
-            vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.choice)),
-                cython.address(self.cap_choice),
-                ssa.n_nodes + 1,
-                word,
-            )
+            vec_room(self.choice, self.cap_choice, ssa.n_nodes + 1)
             memset(self.choice, 0xFF, (ssa.n_nodes + 1) * word)
         self.choice[node] = number
         self.n_chosen += 1
@@ -235,12 +225,7 @@ class Inline(Stream):
         i: uint32_t
         self.begin()
         self.pasted = NO_VALUE
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.start)),
-            cython.address(self.cap_start),
-            self.ssa.n_blocks + 1,
-            cython.sizeof(uint32_t),
-        )
+        vec_room(self.start, self.cap_start, self.ssa.n_blocks + 1)
         for block in range(self.ssa.n_blocks):
             self.start[block] = self.out.block(self.ssa.blocks[block].depth, self.ssa.blocks[block].flags)
             self.out.blocks[self.start[block]].params = self.ssa.blocks[block].params
@@ -300,19 +285,8 @@ class Inline(Stream):
     def paste_tables(self, callee):
         """Room for the callee's values; its edges, whose arguments follow later; its memory arguments."""
         i: uint32_t
-        word: cython.size_t = cython.sizeof(uint32_t)
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.inner)),
-            cython.address(self.cap_inner),
-            callee.n_nodes + 1,
-            word,
-        )
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.outcome)),
-            cython.address(self.cap_outcome),
-            callee.n_results + 1,
-            word,
-        )
+        vec_room(self.inner, self.cap_inner, callee.n_nodes + 1)
+        vec_room(self.outcome, self.cap_outcome, callee.n_results + 1)
         self.first_edge = self.out.n_edges
         self.first_memarg = self.out.n_memargs
         for i in range(callee.n_edges):

@@ -13,7 +13,7 @@ WebAssembly is structured, so that a loop is the run of blocks from its header o
 import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
-from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.ssa import (
     BF_LOOP_HEADER,
     IR_BR,
@@ -156,24 +156,15 @@ class Licm(Stream):
         """Room for the function; nothing moves yet."""
         nodes: uint32_t = self.ssa.n_nodes + 1
         blocks: uint32_t = self.ssa.n_blocks + 1
-        word: cython.size_t = cython.sizeof(uint32_t)
         i: uint32_t
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.place)), cython.address(self.cap_place), nodes, word
-        )
-        vec_reserve(cython.cast(cython.pp_void, cython.address(self.next)), cython.address(self.cap_next), nodes, word)
-        vec_reserve(cython.cast(cython.pp_void, cython.address(self.loop)), cython.address(self.cap_loop), blocks, word)
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.outer)), cython.address(self.cap_outer), blocks, word
-        )
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.entry)), cython.address(self.cap_entry), blocks, word
-        )
-        vec_reserve(cython.cast(cython.pp_void, cython.address(self.room)), cython.address(self.cap_room), blocks, word)
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.first)), cython.address(self.cap_first), blocks, word
-        )
-        vec_reserve(cython.cast(cython.pp_void, cython.address(self.tail)), cython.address(self.cap_tail), blocks, word)
+        vec_room(self.place, self.cap_place, nodes)
+        vec_room(self.next, self.cap_next, nodes)
+        vec_room(self.loop, self.cap_loop, blocks)
+        vec_room(self.outer, self.cap_outer, blocks)
+        vec_room(self.entry, self.cap_entry, blocks)
+        vec_room(self.room, self.cap_room, blocks)
+        vec_room(self.first, self.cap_first, blocks)
+        vec_room(self.tail, self.cap_tail, blocks)
         for i in range(self.ssa.n_blocks):
             self.loop[i] = NO_VALUE
             self.outer[i] = NO_VALUE

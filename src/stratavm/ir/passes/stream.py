@@ -5,7 +5,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
-from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.ssa import (
     NO_VALUE,
     OPERAND_A,
@@ -30,18 +30,8 @@ class Stream:
 
     def begin(self):
         """An output with the input's tables, and room for the forwarding."""
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.moved)),
-            cython.address(self.cap_moved),
-            self.ssa.n_nodes + 1,
-            cython.sizeof(uint32_t),
-        )
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.rewritten)),
-            cython.address(self.cap_rewritten),
-            self.ssa.n_args + 1,
-            1,
-        )
+        vec_room(self.moved, self.cap_moved, self.ssa.n_nodes + 1)
+        vec_room(self.rewritten, self.cap_rewritten, self.ssa.n_args + 1)
         memset(self.rewritten, 0, self.ssa.n_args + 1)
         self.spent = 0
         self.last_node = NO_VALUE

@@ -11,7 +11,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
-from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.ssa import (
     BF_LOOP_HEADER,
     IR_BLOCK_PARAM,
@@ -113,26 +113,14 @@ class Unroll(Stream):
         nodes: uint32_t = self.ssa.n_nodes + 1
         blocks: uint32_t = self.ssa.n_blocks + 1
         word: cython.size_t = cython.sizeof(uint32_t)
-        vec_reserve(cython.cast(cython.pp_void, cython.address(self.loop)), cython.address(self.cap_loop), blocks, word)
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.number)), cython.address(self.cap_number), blocks, word
-        )
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.added)), cython.address(self.cap_added), blocks, word
-        )
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.arrivals)), cython.address(self.cap_arrivals), blocks, word
-        )
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.following)), cython.address(self.cap_following), nodes, word
-        )
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.escapes)), cython.address(self.cap_escapes), nodes, 1
-        )
-        vec_reserve(cython.cast(cython.pp_void, cython.address(self.home)), cython.address(self.cap_home), nodes, word)
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.inner)), cython.address(self.cap_inner), nodes, word
-        )
+        vec_room(self.loop, self.cap_loop, blocks)
+        vec_room(self.number, self.cap_number, blocks)
+        vec_room(self.added, self.cap_added, blocks)
+        vec_room(self.arrivals, self.cap_arrivals, blocks)
+        vec_room(self.following, self.cap_following, nodes)
+        vec_room(self.escapes, self.cap_escapes, nodes)
+        vec_room(self.home, self.cap_home, nodes)
+        vec_room(self.inner, self.cap_inner, nodes)
         memset(self.loop, 0xFF, blocks * word)
         memset(self.added, 0xFF, blocks * word)
         memset(self.arrivals, 0, blocks * word)
@@ -166,12 +154,7 @@ class Unroll(Stream):
                 end < self.ssa.n_blocks and self.ssa.blocks[end].depth > self.ssa.blocks[block].depth
             ):
                 continue
-            vec_reserve(
-                cython.cast(cython.pp_void, cython.address(self.loops)),
-                cython.address(self.cap_loops),
-                self.n_loops + 1,
-                cython.sizeof(Loop),
-            )
+            vec_room(self.loops, self.cap_loops, self.n_loops + 1)
             loop = cython.address(self.loops[self.n_loops])
             loop.first = block
             loop.end = end

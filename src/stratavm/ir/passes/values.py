@@ -12,7 +12,7 @@ import cython
 from cython.cimports.libc.stdint import int64_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
-from cython.cimports.stratavm.base.vec import vec_reserve
+from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.passes.dominance import Dominance
 from cython.cimports.stratavm.ir.passes.identities import NONE, Identities
 from cython.cimports.stratavm.ir.ssa import (
@@ -138,21 +138,12 @@ class Values(Identities):
         nodes: uint32_t = self.ssa.n_nodes + 1
         blocks: uint32_t = self.ssa.n_blocks + 1
         word: cython.size_t = cython.sizeof(uint32_t)
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.memory)), cython.address(self.cap_memory), blocks, word
-        )
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.globals)), cython.address(self.cap_globals), blocks, word
-        )
+        vec_room(self.memory, self.cap_memory, blocks)
+        vec_room(self.globals, self.cap_globals, blocks)
         self.mask = 15
         while self.mask < nodes:
             self.mask = self.mask * 2 + 1
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.heads)),
-            cython.address(self.cap_heads),
-            self.mask + 1,
-            word,
-        )
+        vec_room(self.heads, self.cap_heads, self.mask + 1)
         memset(self.heads, 0xFF, (self.mask + 1) * word)
         self.n_entries = 0
         self.epochs = 0
@@ -401,12 +392,7 @@ class Values(Identities):
         """An operation's value is known from here on."""
         slot: uint32_t = self.hash(op, a, b, c, epoch)
         entry: cython.pointer(Entry)
-        vec_reserve(
-            cython.cast(cython.pp_void, cython.address(self.entries)),
-            cython.address(self.cap_entries),
-            self.n_entries + 1,
-            cython.sizeof(Entry),
-        )
+        vec_room(self.entries, self.cap_entries, self.n_entries + 1)
         entry = cython.address(self.entries[self.n_entries])
         entry.op = op
         entry.type = type
