@@ -19,13 +19,10 @@ from cython.cimports.stratavm.ir.ssa import (
     IR_MULHI_U,
     IR_NOP,
     NO_VALUE,
-    OPERAND_A,
-    OPERAND_B,
-    OPERAND_C,
-    OPERANDS_LIST,
     Edge,
     Node,
-    operand_kinds,
+    map_values,
+    operands_of,
 )
 from cython.cimports.stratavm.spec._gen_ops import OF_CALLS, OF_CONTROL, OF_TRAP, OF_WRITES
 from cython.cimports.stratavm.spec._gen_optables import OP_FLAGS
@@ -138,7 +135,7 @@ class Pruner:
     def mark_operands(self, index):
         """What a live node uses is live; a parameter uses its argument on every edge."""
         node: cython.pointer(Node) = cython.address(self.ssa.nodes[index])
-        kinds: cython.int
+        values: cython.pointer(uint32_t) = cython.NULL
         edge: uint32_t
         i: uint32_t
         if node.op == IR_BLOCK_PARAM:
@@ -147,33 +144,16 @@ class Pruner:
                 self.mark(self.ssa.args[self.ssa.edges[edge].args + node.c])
                 edge = self.following[edge]
             return 0
-        kinds = operand_kinds(node.op, node.flags)
-        if kinds & OPERANDS_LIST:
-            for i in range(node.b, node.b + node.c):
-                self.mark(self.ssa.args[i])
-            return 0
-        if kinds & OPERAND_A and node.a != NO_VALUE:
-            self.mark(node.a)
-        if kinds & OPERAND_B and node.b != NO_VALUE:
-            self.mark(node.b)
-        if kinds & OPERAND_C and node.c != NO_VALUE:
-            self.mark(node.c)
+        for i in range(operands_of(node, self.ssa.args, cython.address(values))):
+            if values[i] != NO_VALUE:
+                self.mark(values[i])
         return 0
 
     def rename(self, node):
         """Give a node's operands their new indices: definitions come before uses, so they have them already."""
-        kinds: cython.int = operand_kinds(node.op, node.flags)
-        i: uint32_t
-        if kinds & OPERANDS_LIST:
-            for i in range(node.b, node.b + node.c):
-                self.ssa.args[i] = self.moved[self.ssa.args[i]]
-            return 0
-        if kinds & OPERAND_A and node.a != NO_VALUE:
-            node.a = self.moved[node.a]
-        if kinds & OPERAND_B and node.b != NO_VALUE:
-            node.b = self.moved[node.b]
-        if kinds & OPERAND_C and node.c != NO_VALUE:
-            node.c = self.moved[node.c]
+        values: cython.pointer(uint32_t) = cython.NULL
+        n: uint32_t = operands_of(node, self.ssa.args, cython.address(values))
+        map_values(values, n, self.moved)
         return 0
 
     def compact(self):

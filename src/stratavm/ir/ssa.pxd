@@ -144,29 +144,48 @@ cdef class Ssa:
     cdef uint32_t* use_counts(self) except NULL nogil  # fresh malloc'd array, the caller frees it
 
 
-# Which fields of a node hold values. The last flag: the operands are args[b .. b + c).
+# A node's operands: its first fields (one that it does without holds NO_VALUE), or a list in `args`.
 cdef enum:
-    OPERAND_A = 1
-    OPERAND_B = 2
-    OPERAND_C = 4
-    OPERANDS_LIST = 8
+    OPERANDS_LIST = 8         # the operands are args[b .. b + c)
 
-cdef inline int operand_kinds(uint16_t op, uint8_t flags) noexcept nogil:
-    """The operand fields of a node; a field that may be unused holds NO_VALUE then."""
+cdef inline uint32_t operand_count(uint16_t op, uint8_t flags) noexcept nogil:
+    """How many of the fields `a`, `b` and `c` are operands, or OPERANDS_LIST."""
     if flags & NF_WIDE or op == IR_RETURN:
         return OPERANDS_LIST
     if op >= 0x8000:
         if op == IR_RESULT or op == IR_BR_IF or op == IR_BR_TABLE or op == IR_INVOKE:
-            return OPERAND_A
-        if op == IR_MULHI_U or op == IR_MULHI_S:
-            return OPERAND_A | OPERAND_B
-        return 0
+            return 1
+        return 2 if op == IR_MULHI_U or op == IR_MULHI_S else 0
     if OP_POPS[op] != 255:
-        return (1 << OP_POPS[op]) - 1
+        return OP_POPS[op]
     if op == OP_SELECT or op == OP_SELECT_T:
-        return OPERAND_A | OPERAND_B | OPERAND_C
+        return 3
     if op == OP_TABLE_SET:
-        return OPERAND_A | OPERAND_B
-    if op == OP_GLOBAL_SET or op == OP_TABLE_GET or op == OP_REF_IS_NULL:
-        return OPERAND_A
-    return 0
+        return 2
+    return 1 if op == OP_GLOBAL_SET or op == OP_TABLE_GET or op == OP_REF_IS_NULL else 0
+
+cdef inline uint32_t operands_of(Node* node, uint32_t* args, uint32_t** values) noexcept nogil:
+    """Where a node's operands stand, and how many there are; each may be NO_VALUE."""
+    cdef uint32_t n = operand_count(node.op, node.flags)
+    values[0] = &node.a
+    if n == OPERANDS_LIST:
+        values[0] = args + node.b
+        n = node.c
+    return n
+
+cdef inline void map_values(uint32_t* values, uint32_t n, uint32_t* moved) noexcept nogil:
+    """Replace values by what they became."""
+    cdef uint32_t k
+    for k in range(n):
+        if values[k] != NO_VALUE:
+            values[k] = moved[values[k]]
+
+# for licm and unroll
+cdef enum:
+    OPERAND_A = 1
+    OPERAND_B = 2
+    OPERAND_C = 4
+
+cdef inline int operand_kinds(uint16_t op, uint8_t flags) noexcept nogil:
+    cdef uint32_t n = operand_count(op, flags)
+    return OPERANDS_LIST if n == OPERANDS_LIST else (1 << n) - 1

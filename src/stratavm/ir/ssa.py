@@ -159,18 +159,11 @@ class Ssa:
     @cython.exceptval(check=False)
     def _count_node(self, at: cython.pointer(Node), counts: cython.pointer(uint32_t)) -> cython.int:
         """Count a node's direct operands: edges are counted apart."""
-        kinds: cython.int = operand_kinds(at.op, at.flags)
+        values: cython.pointer(uint32_t) = cython.NULL
         k: uint32_t
-        if kinds & OPERANDS_LIST:
-            for k in range(at.c):
-                counts[self.args[at.b + k]] += 1
-            return 0
-        if kinds & OPERAND_A and at.a != NO_VALUE:
-            counts[at.a] += 1
-        if kinds & OPERAND_B and at.b != NO_VALUE:
-            counts[at.b] += 1
-        if kinds & OPERAND_C and at.c != NO_VALUE:
-            counts[at.c] += 1
+        for k in range(operands_of(at, self.args, cython.address(values))):
+            if values[k] != NO_VALUE:
+                counts[values[k]] += 1
         return 0
 
     # ---- for the printer, the verifier, the evaluator and tests -------------------------------
@@ -274,6 +267,6 @@ class Ssa:
         return SITE_FLAG | n
 
 
-def operand_mask(op: int, flags: int) -> int:
-    """``operand_kinds`` for Python."""
-    return operand_kinds(op, flags)
+def count_operands(op: int, flags: int) -> int:
+    """``operand_count`` for Python."""
+    return operand_count(op, flags)

@@ -23,7 +23,6 @@ cdef class Cfg(Stream):
     cdef bint changed
     cdef public uint64_t branches, threaded, params, joined   # counts since creation: for the ablation rows
 
-    cdef int simplify(self) except -1 nogil
     cdef int reserve(self) except -1 nogil
     cdef int decide(self) noexcept nogil
     cdef int branch(self, uint32_t block) noexcept nogil

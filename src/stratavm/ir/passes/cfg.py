@@ -27,7 +27,6 @@ from cython.cimports.stratavm.ir.ssa import (
 )
 
 from stratavm.ir.prune import Pruner
-from stratavm.ir.scope import UNLIMITED
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -46,7 +45,7 @@ class Cfg(Stream):
     """Scratch memory of the pass, reused from function to function."""
 
     def __init__(self) -> None:
-        self.budget = UNLIMITED
+        super().__init__({0: "cfg"})
 
     def __dealloc__(self):
         free(self.taken)
@@ -61,19 +60,10 @@ class Cfg(Stream):
         free(self.forward)
         free(self.seen)
 
-    def run(self, ssa: Ssa, out: Ssa) -> None:
-        """Simplify ``ssa`` into ``out``, without the GIL."""
-        self.ssa = ssa
-        self.out = out
-        with cython.nogil:
-            self.simplify()
-
-    @property
-    def last(self) -> tuple[str, int]:
-        """Pass and input node of the last rewrite of the last run."""
-        return ("", -1) if self.last_node == NO_VALUE else ("cfg", self.last_node)
-
-    def simplify(self):
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(-1, check=False)
+    def apply(self) -> cython.int:
         """The pass."""
         turns: cython.int
         self.begin()

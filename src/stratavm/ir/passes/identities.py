@@ -16,11 +16,10 @@ from cython.cimports.stratavm.ir.ssa import (
     IR_MULHI_S,
     IR_MULHI_U,
     NO_VALUE,
-    OPERAND_A,
     T_I32,
     T_I64,
     Node,
-    operand_kinds,
+    operand_count,
 )
 from cython.cimports.stratavm.spec._gen_ops import (
     OP_I32_ADD,
@@ -293,7 +292,7 @@ class Identities(Stream):
             return self.select(node)
         if node.a == NO_VALUE or node.op > OP_I64_EXTEND32_S:
             return NONE
-        if operand_kinds(node.op, node.flags) == OPERAND_A:
+        if operand_count(node.op, node.flags) == 1:
             if self.is_const(node.a, cython.address(a)):
                 if fold(node.op, a, 0, cython.address(result)):
                     return self.constant(node.type, result)

@@ -39,7 +39,6 @@ cdef class Inline(Stream):
     cdef uint32_t callee_of(self, Ssa ssa, Node* node, object source, int depth, dict known) except? 0xFFFFFFFF
     cdef int add_callee(self, Ssa ssa) except -1
     cdef int choose(self, Ssa ssa, uint32_t node, uint32_t number) except -1
-    cdef int inline_calls(self) except -1 nogil
     cdef int copy(self, uint32_t i) except -1 nogil
     cdef int paste(self, uint32_t call, Callee* callee) except -1 nogil
     cdef int paste_tables(self, Callee* callee) except -1 nogil

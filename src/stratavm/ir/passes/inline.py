@@ -27,9 +27,6 @@ from cython.cimports.stratavm.ir.ssa import (
     IR_RETURN,
     IR_TRAP,
     NO_VALUE,
-    OPERAND_A,
-    OPERAND_B,
-    OPERAND_C,
     OPERANDS_LIST,
     SITE_FLAG,
     T_NONE,
@@ -38,7 +35,8 @@ from cython.cimports.stratavm.ir.ssa import (
     Node,
     Site,
     Ssa,
-    operand_kinds,
+    map_values,
+    operand_count,
 )
 from cython.cimports.stratavm.module.valid import Bodies
 from cython.cimports.stratavm.spec._gen_ops import (
@@ -49,8 +47,6 @@ from cython.cimports.stratavm.spec._gen_ops import (
     OP_RETURN_CALL_INDIRECT,
 )
 from cython.cimports.stratavm.spec._gen_optables import OP_FLAGS
-
-from stratavm.ir.scope import UNLIMITED
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -107,7 +103,7 @@ class Inline(Stream):
     """Scratch memory of the pass, reused from function to function."""
 
     def __init__(self) -> None:
-        self.budget = UNLIMITED
+        super().__init__({0: "inline"})
         self.kept = []
 
     def __dealloc__(self):
@@ -207,19 +203,10 @@ class Inline(Stream):
 
     # ---- the pass ------------------------------------------------------------------------------
 
-    def run(self, ssa: Ssa, out: Ssa) -> None:
-        """Put what ``prepare`` chose into its places, without the GIL."""
-        self.ssa = ssa
-        self.out = out
-        with cython.nogil:
-            self.inline_calls()
-
-    @property
-    def last(self) -> tuple[str, int]:
-        """Pass and input node of the last rewrite of the last run."""
-        return ("", -1) if self.last_node == NO_VALUE else ("inline", self.last_node)
-
-    def inline_calls(self):
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(-1, check=False)
+    def apply(self) -> cython.int:
         """Stream the input into the output."""
         block: uint32_t
         i: uint32_t
@@ -319,10 +306,10 @@ class Inline(Stream):
 
     def paste_operands(self, callee, node):
         """Operands of a callee's node become output values; a list gets a place of its own."""
-        kinds: cython.int = operand_kinds(node.op, node.flags)
+        n: uint32_t = operand_count(node.op, node.flags)
         i: uint32_t
         start: uint32_t
-        if kinds & OPERANDS_LIST:
+        if n == OPERANDS_LIST:
             start = self.out.n_args
             for i in range(node.b, node.b + node.c):
                 self.out.arg(self.inner[callee.args[i]])
@@ -331,12 +318,7 @@ class Inline(Stream):
                 self.out.arg(callee.args[node.b + node.c + 1])
             node.b = start
             return 0
-        if kinds & OPERAND_A and node.a != NO_VALUE:
-            node.a = self.inner[node.a]
-        if kinds & OPERAND_B and node.b != NO_VALUE:
-            node.b = self.inner[node.b]
-        if kinds & OPERAND_C and node.c != NO_VALUE:
-            node.c = self.inner[node.c]
+        map_values(cython.address(node.a), n, self.inner)
         return 0
 
     def paste_return(self, callee, node):

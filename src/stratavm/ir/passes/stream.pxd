@@ -14,7 +14,9 @@ cdef class Stream:
     cdef public uint64_t budget               # rewrites allowed in a function: for finding a culprit
     cdef readonly uint64_t spent              # rewrites of the last run
     cdef uint32_t last_kind, last_node
+    cdef dict kinds           # name of a rewrite by its number
 
+    cdef int apply(self) except -1 nogil
     cdef int begin(self) except -1 nogil
     cdef int copy_tables(self) except -1 nogil
     cdef int map_operands(self, Node* node) noexcept nogil

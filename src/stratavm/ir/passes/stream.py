@@ -8,13 +8,14 @@ from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.ssa import (
     NO_VALUE,
-    OPERAND_A,
-    OPERAND_B,
-    OPERAND_C,
     OPERANDS_LIST,
     Edge,
-    operand_kinds,
+    Ssa,
+    map_values,
+    operand_count,
 )
+
+from stratavm.ir.scope import UNLIMITED
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -22,11 +23,32 @@ if not cython.compiled:
 
 @cython.cclass
 class Stream:
-    """The base of a pass."""
+    """The base of a pass, which says in ``apply`` what it does; ``kinds`` names its rewrites by number."""
+
+    def __init__(self, kinds: dict) -> None:
+        self.kinds = kinds
+        self.budget = UNLIMITED
 
     def __dealloc__(self):
         free(self.moved)
         free(self.rewritten)
+
+    def run(self, ssa: Ssa, out: Ssa) -> None:
+        """Rewrite ``ssa`` into ``out``, without the GIL."""
+        self.ssa = ssa
+        self.out = out
+        with cython.nogil:
+            self.apply()
+
+    @property
+    def last(self) -> tuple[str, int]:
+        """Kind and input node of the last rewrite of the last run: with a budget, the one that used it up."""
+        return ("", -1) if self.last_node == NO_VALUE else (self.kinds[self.last_kind], self.last_node)
+
+    def apply(self):
+        """The pass: every class has its own."""
+        with cython.gil:
+            raise NotImplementedError
 
     def begin(self):
         """An output with the input's tables, and room for the forwarding."""
@@ -60,18 +82,13 @@ class Stream:
 
     def map_operands(self, node):
         """Operands become output values; a list is rewritten in place."""
-        kinds: cython.int = operand_kinds(node.op, node.flags)
+        n: uint32_t = operand_count(node.op, node.flags)
         i: uint32_t
-        if kinds & OPERANDS_LIST:
+        if n == OPERANDS_LIST:
             for i in range(node.b, node.b + node.c):
                 self.out.args[i] = self.moved[self.ssa.args[i]]
             return 0
-        if kinds & OPERAND_A and node.a != NO_VALUE:
-            node.a = self.moved[node.a]
-        if kinds & OPERAND_B and node.b != NO_VALUE:
-            node.b = self.moved[node.b]
-        if kinds & OPERAND_C and node.c != NO_VALUE:
-            node.c = self.moved[node.c]
+        map_values(cython.address(node.a), n, self.moved)
         return 0
 
     def emit(self, node):

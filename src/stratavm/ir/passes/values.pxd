@@ -32,7 +32,6 @@ cdef class Values(Identities):
     cdef uint32_t flags       # VF_*
     cdef public uint64_t folded, shared, loads, checks   # counts since creation: for the ablation rows
 
-    cdef int simplify(self) except -1 nogil
     cdef int reserve(self) except -1 nogil
     cdef int enter_block(self, uint32_t block) noexcept nogil
     cdef uint32_t rewrite(self, uint32_t index) except? 0xFFFFFFFF nogil

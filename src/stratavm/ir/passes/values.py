@@ -50,7 +50,6 @@ from cython.cimports.stratavm.spec._gen_ops import (
 from cython.cimports.stratavm.spec._gen_optables import OP_ACCESS, OP_FLAGS
 
 from stratavm.ir.prune import Pruner
-from stratavm.ir.scope import UNLIMITED
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -87,8 +86,8 @@ class Values(Identities):
     """Scratch memory of the pass, reused from function to function."""
 
     def __init__(self, switches: object = ("fold", "share", "loads")) -> None:
+        super().__init__(KINDS)
         self.flags = 0
-        self.budget = UNLIMITED
         self.tree = Dominance()
         for name in switches:
             self.flags |= SWITCHES[name]
@@ -100,19 +99,10 @@ class Values(Identities):
         free(self.heads)
         free(self.entries)
 
-    def run(self, ssa: Ssa, out: Ssa) -> None:
-        """Simplify ``ssa`` into ``out``, without the GIL."""
-        self.ssa = ssa
-        self.out = out
-        with cython.nogil:
-            self.simplify()
-
-    @property
-    def last(self) -> tuple[str, int]:
-        """Kind and input node of the last rewrite of the last run: with a budget, the one that used it up."""
-        return ("", -1) if self.last_node == NO_VALUE else (KINDS[self.last_kind], self.last_node)
-
-    def simplify(self):
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(-1, check=False)
+    def apply(self) -> cython.int:
         """The pass."""
         block: uint32_t
         i: uint32_t
