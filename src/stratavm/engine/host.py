@@ -36,6 +36,11 @@ class Caller:
         self._instance = instance
 
     @property
+    def bound(self) -> bool:
+        """Whether the instance is known."""
+        return self._instance is not None
+
+    @property
     def instance(self) -> Instance:
         """The calling instance."""
         if self._instance is None:

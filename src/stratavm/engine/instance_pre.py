@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from stratavm.base.errors import LinkError
 from stratavm.engine.events import InstanceCreated, InstantiationFailed, describe, report_failure
@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 
 class Binder(Protocol):
-    """An import that was resolved: gives the runtime's object for it in a store."""
+    """An import that was resolved: gives the runtime's object for it in a store.
+
+    Attributes:
+        makes: whether ``bind`` makes a new object, for one instance alone.
+    """
+
+    makes: ClassVar[bool]
 
     def bind(self, store: Store, caller: Caller) -> Any:
         """The object. LinkError where it belongs to another store."""
@@ -62,17 +68,28 @@ class InstancePre:
             # Its code relies on the memory plan, type ids and stubs of its engine: with others it leaves the sandbox.
             raise LinkError(f"module {module.name} and the store belong to different engines")
         caller = Caller() if self._binders else None
-        native = instantiate(
-            store.native,
-            module.valid,
-            module.code,
-            [] if caller is None else [binder.bind(store, caller) for binder in self._binders],
-            name=module.name,
-            memory_plan=store.engine.config.memory_plan,
-            images=module.images(),
-            layout=self._layout,
-            created=None if caller is None else lambda native: caller.bind(Instance(store, module, native)),
-        )
+        imports: list[Any] = []
+        try:
+            for binder in self._binders:
+                assert caller is not None
+                imports.append(binder.bind(store, caller))
+            native = instantiate(
+                store.native,
+                module.valid,
+                module.code,
+                imports,
+                name=module.name,
+                memory_plan=store.engine.config.memory_plan,
+                images=module.images(),
+                layout=self._layout,
+                created=None if caller is None else lambda native: caller.bind(Instance(store, module, native)),
+            )
+        except BaseException:
+            if caller is not None and not caller.bound:  # no guest has seen what was made for it
+                for binder, made in zip(self._binders, imports, strict=False):
+                    if binder.makes:
+                        store.native.forget(made)
+            raise
         instance = Instance(store, module, native) if caller is None else caller.instance
         if store.source.hears(InstanceCreated):
             store.source.emit(InstanceCreated(native.number, module.name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from stratavm.base.errors import LinkError
 from stratavm.engine.engine import Engine, default_engine
@@ -117,6 +117,7 @@ class Linker:
 class _Owned:
     """An object of a store, for instances in that store."""
 
+    makes: ClassVar[bool] = False
     where: str
     item: Func | Memory | Table | Global
 
@@ -138,6 +139,7 @@ class _Owned:
 class _Host:
     """A Python callable, for instances in every store."""
 
+    makes: ClassVar[bool] = True
     where: str
     type: FuncType
     function: Callable[..., Any]
@@ -151,6 +153,7 @@ class _Host:
 class _Spec:
     """A ``HostSpec``, for instances in every store."""
 
+    makes: ClassVar[bool] = True
     where: str
     spec: HostSpec
 

@@ -150,7 +150,7 @@ def oracle_call(
 def grow(
     vm: cython.pointer(VMContext), which: uint64_t, delta: uint64_t, table: cython.bint, raw: uint64_t
 ) -> uint64_t:
-    """Grow a memory or a table; what the limiter raises comes out at the next poll."""
+    """Grow a memory or a table; what the limiter, or a poll, raises comes out at the next poll."""
     instance: Instance = instance_of(vm)
     store: Store = instance.store
     old: object
@@ -158,6 +158,8 @@ def grow(
         old = instance.tables[which].grow(delta, raw) if table else instance.memories[which].grow(delta)
         return FAILED if old < 0 else old
     except BaseException as error:
+        if store.aborted and not store.keep_on_abort:  # the guest may return without another poll
+            instance.poison()
         store.fail(error)
         return FAILED
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stratavm.base.events import Bus
-from stratavm.runtime import builtin_calls, events, host  # noqa: F401 - both fill the builtin table before any store exists
+from stratavm.runtime import builtin_calls, events, host, signals  # noqa: F401 - two fill the builtin table before any store exists
 from stratavm.runtime.allocator import MappedMemories, MemoryAllocator
 from stratavm.runtime.stubs import Stubs
 from stratavm.runtime.typeids import TypeIds
@@ -27,3 +27,4 @@ class Runtime:
         self.bus = bus or Bus()
         events.register(self.bus)
         builtin_calls.check()
+        signals.install()

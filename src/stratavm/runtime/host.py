@@ -51,7 +51,7 @@ class HostFunction(FuncRef):
             self.own_rec.array_entry = cython.cast(
                 cython.p_void, cython.cast(uint64_t, store.runtime.stubs.array_entry(type))
             )
-        store.keep(self, self.raw, 1)
+        store.keep(self)
 
     @property
     def name(self) -> str:
@@ -62,6 +62,10 @@ class HostFunction(FuncRef):
     def guest(self) -> None:
         """None: no tier runs a host function."""
         return None
+
+    def records(self) -> tuple:
+        """Where its FuncRec lies, and that it is one."""
+        return self.raw, 1
 
     def function_of(self, address: int) -> FuncRef:
         """Itself."""

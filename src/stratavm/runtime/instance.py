@@ -78,8 +78,6 @@ class Instance:
         self.allocate(ids or store.runtime.types.of_module(module))
         self.number = len(store.instances)
         store.instances.append(self)
-        if self.n_defined:
-            store.keep(self, cython.cast(uint64_t, self.vm.func_recs), self.n_defined)
 
     def allocate(self, type_ids: tuple) -> None:
         """The context, slots, FuncRecs, type ids and segment tables, all zero but for what links them."""
@@ -294,6 +292,10 @@ class Instance:
         return cython.cast(
             uint64_t, cython.address(self.vm.func_recs[cython.cast(uint32_t, index - self.n_imported_funcs)])
         )
+
+    def records(self) -> tuple:
+        """Where our FuncRecs lie, and how many."""
+        return cython.cast(uint64_t, self.vm.func_recs), self.n_defined
 
     def function_of(self, address: int) -> FuncRef:
         """The FuncRef for one of our FuncRecs; made once per function by ``Store.function_at``."""

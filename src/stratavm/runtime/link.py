@@ -65,10 +65,10 @@ def instantiate(
     instance = Instance(store, module, code, name, layout, ids)
     try:
         _allocate(instance, module, imports, memory_plan, images)
+        code.attach(instance)
     except BaseException:
         store.forget(instance)  # nothing refers to it yet, and it would take a place for ever
         raise
-    code.attach(instance)
     if created is not None:
         created(instance)
     _run_segments(instance, module, images)

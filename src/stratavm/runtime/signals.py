@@ -45,7 +45,6 @@ if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 old_actions = cython.declare(sigaction_t[32])
-signals = cython.declare(cython.int[4])
 installs = cython.declare(uint32_t, 0)
 
 
@@ -143,35 +142,50 @@ def on_fault(sig: cython.int, info: cython.pointer(siginfo_t), uc: cython.p_void
 
 
 @cython.cfunc
-def ensure_handlers() -> cython.int:
-    """Install the handlers, or install them again where somebody replaced them. Called when a store is created."""
+@cython.exceptval(-1, check=False)
+def ensure_handler(number: cython.int) -> cython.int:
+    """Install the handler of a signal, or install it again where somebody replaced it: 1 if it was not in place."""
     global installs
     action: sigaction_t
     now: sigaction_t
-    i: cython.int
-    for i in range(4):
-        if sigaction(signals[i], cython.NULL, cython.address(now)) != 0:
-            raise OSError(f"cannot read the handler of signal {signals[i]}")
-        if cython.cast(cython.p_void, now.sa_sigaction) == cython.cast(cython.p_void, on_fault):
-            continue
-        memset(cython.address(action), 0, cython.sizeof(action))
-        action.sa_sigaction = on_fault
-        action.sa_flags = SA_SIGINFO | SA_ONSTACK
-        sigemptyset(cython.address(action.sa_mask))
-        old_actions[signals[i]] = now  # before ours can run
-        if sigaction(signals[i], cython.address(action), cython.NULL) != 0:
-            raise OSError(f"cannot install a handler for signal {signals[i]}")
-        installs += 1
+    if sigaction(number, cython.NULL, cython.address(now)) != 0:
+        raise OSError(f"cannot read the handler of signal {number}")
+    if cython.cast(cython.p_void, now.sa_sigaction) == cython.cast(cython.p_void, on_fault):
+        return 0
+    memset(cython.address(action), 0, cython.sizeof(action))
+    action.sa_sigaction = on_fault
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK
+    sigemptyset(cython.address(action.sa_mask))
+    old_actions[number] = now  # before ours can run
+    if sigaction(number, cython.address(action), cython.NULL) != 0:
+        raise OSError(f"cannot install a handler for signal {number}")
+    installs += 1
+    return 1
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def ensure_first_handler() -> cython.int:
+    """Look at the handler of SIGSEGV, and at the others only where that one was replaced. At every new store.
+
+    A look costs a system call. What takes over faults (faulthandler, the handlers of another runtime) takes that one
+    with the others; a handler that somebody sets for another signal alone is seen by ``ensure_handlers``.
+    """
+    return ensure_handlers() if ensure_handler(SIGSEGV) else 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def ensure_handlers() -> cython.int:
+    """Look at all four: when an engine is made, and when guests run again after a pause (``wake_ticker``)."""
+    ensure_handler(SIGSEGV)
+    ensure_handler(SIGBUS)
+    ensure_handler(SIGFPE)
+    ensure_handler(SIGILL)
     return 0
 
 
-signals[0] = SIGSEGV
-signals[1] = SIGBUS
-signals[2] = SIGFPE
-signals[3] = SIGILL
-
-
 def install() -> int:
-    """Install or re-install; the number of handlers put in place so far."""
+    """Look at all four now; the number of handlers put in place so far."""
     ensure_handlers()
     return installs

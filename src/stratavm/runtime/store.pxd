@@ -4,6 +4,8 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from stratavm.base.events.core cimport Bus, Source
 from stratavm.base.events.ring cimport Ring
 from stratavm.runtime._gen_layout cimport Activation, ExecContext, FuncRec
+from stratavm.runtime.funcindex cimport FuncIndex
+from stratavm.runtime.handles cimport Handles
 from stratavm.runtime.threads cimport ThreadBlock
 
 cdef struct Entry:            # an entry into the store, on the C stack of the caller
@@ -21,16 +23,14 @@ cdef class Store:
     cdef readonly object runtime
     cdef readonly object limits
     cdef readonly list instances      # strong: a funcref is a raw address into one of them
-    cdef list ranges                  # (first, end, owner) of FuncRecs, sorted; strong: owners live as long as the store
-    cdef object roots                 # weak set of tables and globals that may hold handles, or None
-    cdef dict functions               # FuncRec address -> FuncRef
+    cdef list hosts                   # host functions, or None; strong, for the same reason
+    cdef FuncIndex index              # of both, or None
+    cdef Py_ssize_t n_indexed         # so many instances, and host functions, are in it
+    cdef Py_ssize_t hosts_indexed
+    cdef dict functions               # FuncRec address -> FuncRef, or None
     cdef object in_flight             # a host exception on its way out
-    cdef list handles                 # externref handle - 1 -> object
-    cdef list free_handles
-    cdef dict handle_of               # id(object) -> handle
-    cdef set suspects                 # handles that no root held at the last collection
-    cdef Py_ssize_t n_handles         # in use
-    cdef Py_ssize_t collect_at
+    cdef Handles handles              # or None
+    cdef bint crowded                 # so many handles that a collection is due
     cdef uint32_t pinned              # > 0: the boundary holds handles that no guest holds yet
     cdef readonly bint closed
     cdef readonly bint keep_on_abort
@@ -58,6 +58,8 @@ cdef class Store:
     cdef uint64_t budget(self, ThreadBlock* block, bint outermost) noexcept
     cdef void occupy(self, ThreadBlock* block) noexcept
     cdef void occupy_slowly(self, ThreadBlock* block) noexcept
+    cdef object owner_of(self, object address)
+    cdef Handles all_handles(self)
     cdef void settle(self) noexcept
     cpdef object collect_handles(self)
     cdef void leave(self, Entry* entry) noexcept

@@ -1,23 +1,15 @@
-"""The store: who is inside, how a call enters and leaves, interrupts and deadlines, handles of Python objects."""
+"""The store: who is inside, how a call enters and leaves, interrupts and deadlines, what lives as long as it."""
 
 # strata: hot
-import bisect
 import os
-import weakref
-from functools import partial
-from operator import itemgetter
 
 import cython
-from cython.cimports.cpython.ref import PyObject
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.stratavm.base.events.ring import ring_record
 from cython.cimports.stratavm.runtime._gen_layout import (
     BUILTIN_POLL,
-    FUNCREC_SIZE,
-    MAGIC_VMCTX,
     MAX_BUILTINS,
-    MAX_TRAP_FRAMES,
     PENDING_DEADLINE,
     PENDING_INTERRUPT,
     PENDING_SIGNAL,
@@ -26,16 +18,15 @@ from cython.cimports.stratavm.runtime._gen_layout import (
     TRAP_DEADLINE,
     TRAP_HOST_EXCEPTION,
     TRAP_INTERRUPTED,
-    TRAP_MEMORY_OUT_OF_BOUNDS,
     TRAP_OUT_OF_FUEL,
     TRAP_STACK_OVERFLOW,
     Activation,
     ExecContext,
     FuncRec,
-    VMContext,
 )
-from cython.cimports.stratavm.runtime.codemap import NO_FUNC, CodeRec, find_code
+from cython.cimports.stratavm.runtime.funcindex import FuncIndex
 from cython.cimports.stratavm.runtime.greenlets import in_other_greenlet, notice_greenlets
+from cython.cimports.stratavm.runtime.handles import Handles
 from cython.cimports.stratavm.runtime.kinds import (
     KIND_DEADLINE_SET,
     KIND_HANDLES_COLLECTED,
@@ -63,15 +54,15 @@ from cython.cimports.stratavm.runtime.python import (
     PyEval_RestoreThread,
     PyEval_SaveThread,
 )
-from cython.cimports.stratavm.runtime.signals import ensure_handlers
+from cython.cimports.stratavm.runtime.signals import ensure_first_handler
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block, thread_block, threads_lock
 from cython.cimports.stratavm.runtime.ticker import TICKER_TICKS, ticker_state, wake_ticker
+from cython.cimports.stratavm.runtime.trapped import fault_detail, guest_frames, poison, poison_between
 
 from stratavm.base.errors import (
     TRAP_KINDS,
     Closed,
     DeadlineExceeded,
-    GuestFrame,
     Interrupted,
     OutOfFuel,
     ResourceLimit,
@@ -80,13 +71,11 @@ from stratavm.base.errors import (
     StrataError,
     Trap,
 )
-from stratavm.runtime import codemap
 from stratavm.runtime.limits import StoreLimits
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
-first_of = itemgetter(0)
 NEVER = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 STICKY = cython.declare(uint32_t, PENDING_INTERRUPT | PENDING_DEADLINE)
 # STRATA_POLL=always takes the slow path at every poll, to test that it changes nothing: a bit that stays, without
@@ -186,14 +175,6 @@ class Store:
         self.limits = StoreLimits() if limits is None else limits
         self.stack_bytes = self.limits.stack_bytes or 0
         self.instances = []
-        self.ranges = []
-        self.functions = {}
-        self.roots = None
-        self.handles = []
-        self.free_handles = []
-        self.handle_of = {}
-        self.suspects = set()
-        self.collect_at = 1024
         self.fuel_given = 0
         self.keep_on_abort = on_abort == "keep"
         self.bound_to = thread_block().serial if thread_bound else 0
@@ -202,7 +183,7 @@ class Store:
             self.exec.poll_stub = cython.cast(cython.p_void, cython.cast(uint64_t, runtime.stubs.poll_stub))
         self.attend()
         notice_greenlets()
-        ensure_handlers()
+        ensure_first_handler()
 
     def __dealloc__(self):
         # Forgotten instead of closed: recorded here, delivered by whoever comes next. In a cycle of garbage the source
@@ -282,7 +263,7 @@ class Store:
             or self.stack_bytes != 0
             or (self.forced | FORCED) != 0
             or self.reported is not None
-            or self.n_handles > self.collect_at
+            or self.crowded
         )
 
     @cython.cfunc
@@ -358,7 +339,7 @@ class Store:
             context.thread = cython.NULL
             context.deadline_ns = 0
             context.occupant = 0
-            if self.n_handles > self.collect_at:
+            if self.crowded:
                 self.settle()
         else:
             aim(context, entry.act.prev_limit)
@@ -423,7 +404,7 @@ class Store:
         if self.aborted and not self.keep_on_abort:
             poison(cython.cast(cython.p_void, cython.cast(cython.pointer(FuncRec), entry.act.rec).vmctx))
             poison(entry.act.vmctx)
-            poison_between(self, cython.address(entry.act))
+            poison_between(self.instances, cython.address(entry.act))
         if entry.outermost:
             self.aborted = False
             self.attend()
@@ -534,13 +515,11 @@ class Store:
         for instance in self.instances:
             instance.let_go()
         self.instances.clear()
-        self.ranges.clear()
-        self.functions.clear()
-        self.handles.clear()
-        self.free_handles.clear()
-        self.handle_of.clear()
-        self.suspects.clear()
-        self.n_handles = 0
+        self.hosts = None
+        self.index = None
+        self.functions = None
+        self.handles = None
+        self.crowded = False
 
     def count(self, kind: str) -> None:
         """Room for one more memory, table or instance; raises ResourceLimit, or Closed."""
@@ -569,89 +548,90 @@ class Store:
             raise ResourceLimit(f"the store has {now} {kind}, its limit", limit=kind)
         return 0
 
-    # ---- functions and handles ----
+    # ---- functions ----
 
-    def keep(self, thing: object, address: int, count: int) -> None:
-        """Keep the owner of ``count`` FuncRecs at ``address`` alive as long as the store: guests hold raw addresses.
+    def keep(self, host: object) -> None:
+        """Keep a host function alive as long as the store: guests hold raw addresses.
 
-        The owner answers ``function_of(address)``.
+        It answers ``records()`` and ``function_of(address)``, as instances do.
         """
         if self.closed:
             raise Closed("the store is closed")
-        entry: tuple = (address, address + count * FUNCREC_SIZE, thing)
-        n: cython.Py_ssize_t = len(self.ranges)
-        if n == 0 or self.ranges[n - 1][0] < address:
-            self.ranges.append(entry)
-        else:
-            bisect.insort(self.ranges, entry, key=first_of)
+        if self.hosts is None:
+            self.hosts = []
+        self.hosts.append(host)
 
-    def forget(self, thing: object) -> None:
-        """Keep an instance no longer that could not be made: nothing refers to its functions yet."""
-        if thing in self.instances:
-            self.instances.remove(thing)
-        self.ranges[:] = [r for r in self.ranges if r[2] is not thing]
+    def forget(self, owner: object) -> None:
+        """Keep an instance or a host function no longer to whose functions nothing refers: no guest ever saw it."""
+        for kept in (self.instances, self.hosts or []):
+            for at in range(len(kept) - 1, -1, -1):
+                if kept[at] is owner:
+                    del kept[at]
+        self.index = None
+        self.functions = None
 
-    def owner_of(self, address: int) -> object:
-        """The Instance or HostFunction whose FuncRec lies at ``address``, or None."""
-        at: object = bisect.bisect_right(self.ranges, address, key=first_of) - 1
-        if at < 0:
-            return None
-        start, end, owner = self.ranges[at]
-        return owner if address < end and (address - start) % FUNCREC_SIZE == 0 else None
+    @cython.cfunc
+    def owner_of(self, address: object) -> object:
+        """The instance or host function whose FuncRec lies at ``address``, or None."""
+        if self.index is None:
+            self.index = FuncIndex()
+            self.n_indexed = self.hosts_indexed = 0
+        while self.n_indexed < len(self.instances):
+            self.index.add(self.instances[self.n_indexed])
+            self.n_indexed += 1
+        while self.hosts is not None and self.hosts_indexed < len(self.hosts):
+            self.index.add(self.hosts[self.hosts_indexed])
+            self.hosts_indexed += 1
+        return self.index.owner_of(address)
 
     def check_function(self, address: int) -> None:
         """Raise ValueError, or Closed, unless the bits are a funcref of this store: guests would jump through them."""
         if self.closed:
             raise Closed("the store is closed")
-        if address not in self.functions and self.owner_of(address) is None:
+        if self.functions is not None and address in self.functions:
+            return
+        if self.owner_of(address) is None:
             raise ValueError(f"{address:#x} is no function reference of this store")
 
     def function_at(self, address: int) -> object:
         """The function whose FuncRec lies at ``address``: a raw funcref of this store; None for 0."""
         if address == 0:
             return None
-        found: object = self.functions.get(address)
+        found: object = None if self.functions is None else self.functions.get(address)
         if found is None:
             self.check_function(address)
             found = self.owner_of(address).function_of(address)
+            if self.functions is None:
+                self.functions = {}
             self.functions[address] = found
         return found
+
+    # ---- handles ----
+
+    @cython.cfunc
+    def all_handles(self) -> Handles:
+        """The table of handles, made when the first is needed."""
+        if self.handles is None:
+            self.handles = Handles()
+        return self.handles
 
     def handle(self, thing: object) -> int:
         """The externref handle of a Python object; 0 for None."""
         if thing is None:
             return 0
-        found: object = self.handle_of.get(id(thing))
-        if found is not None:
-            self.suspects.discard(found)
-            return found
-        if self.free_handles:
-            found = self.free_handles.pop()
-            self.handles[found - 1] = thing
-        else:
-            if len(self.handles) >= self.limits.handles:
-                raise ResourceLimit(f"guests hold {len(self.handles)} Python objects, the limit", limit="handles")
-            self.handles.append(thing)
-            found = len(self.handles)
-        self.handle_of[id(thing)] = found
-        self.n_handles += 1
-        if self.n_handles > self.collect_at:
+        found: object = self.all_handles().handle(thing, self.limits.handles)
+        if self.handles.crowded() and not self.crowded:
+            self.crowded = True
             self.attend()
         return found
 
     def object_of(self, handle: int) -> object:
         """The Python object behind an externref handle; None for 0."""
-        if handle == 0:
-            return None
-        if not 0 < handle <= len(self.handles):
-            raise ValueError(f"{handle} is no externref handle of this store")
-        return self.handles[handle - 1]
+        return None if handle == 0 else self.all_handles().thing(handle)
 
     def add_root(self, holder: object) -> None:
         """A table or global that may hold handles: anything with ``held_handles()``."""
-        if self.roots is None:
-            self.roots = weakref.WeakSet()
-        self.roots.add(holder)
+        self.all_handles().add_root(holder)
 
     def gc(self) -> int:
         """Let go of Python objects that no table or global holds; the number let go. Not while a call is inside."""
@@ -664,115 +644,19 @@ class Store:
     @cython.exceptval(check=False)
     def settle(self) -> cython.void:
         """Collect handles where there are many and nobody is inside."""
-        if self.exec.occupant == 0 and self.n_handles > self.collect_at and self.pinned == 0:
+        if self.exec.occupant == 0 and self.crowded and self.pinned == 0:
             self.collect_handles()
 
     def collect_handles(self) -> object:
-        """Free the handles that no root held at the last collection either; guest frames hold none between calls.
-
-        The second look is for raw results of the call that has just ended: the caller has yet to ask for the objects.
-        """
-        held: set = set()
-        for root in list(self.roots or ()):
-            held.update(root.held_handles())
-        free: set = set(self.free_handles)
-        unheld: set = {h for h in range(1, len(self.handles) + 1) if h not in held and h not in free}
-        gone: set = unheld & self.suspects
-        self.suspects = unheld - gone
-        dropped: list = [self.handles[h - 1] for h in gone]
-        for h in gone:
-            del self.handle_of[id(self.handles[h - 1])]
-            self.handles[h - 1] = None
-        self.free_handles.extend(sorted(gone, reverse=True))
-        self.n_handles -= len(gone)
-        self.collect_at = max(1024, 2 * self.n_handles)
+        """Free the handles that no root held at the last collection either; guest frames hold none between calls."""
+        handles: Handles = self.all_handles()
+        dropped: list = handles.collect()
+        gone: object = len(dropped)
+        self.crowded = handles.crowded()
         self.attend()
-        self.note(KIND_HANDLES_COLLECTED, len(gone), 0, 0)
+        self.note(KIND_HANDLES_COLLECTED, gone, 0, 0)
         dropped.clear()  # finalisers run last, when the tables are consistent again
-        return len(gone)
-
-
-@cython.cfunc
-def poison(vmctx: cython.p_void) -> cython.int:
-    """Mark the instance of a context as abandoned midway; host contexts and NULL are passed over."""
-    if vmctx != cython.NULL and cython.cast(cython.pointer(uint64_t), vmctx)[0] == MAGIC_VMCTX:
-        instance: object = cython.cast(
-            object, cython.cast(cython.pointer(PyObject), cython.cast(cython.pointer(VMContext), vmctx).instance)
-        )
-        instance.poison()
-    return 0
-
-
-@cython.cfunc
-def poison_between(store: Store, act: cython.pointer(Activation)) -> cython.int:
-    """Poison the instances between the first and the last of a call chain.
-
-    A frame tells its function, not its instance: where no poisoned instance can have made it, all that can are
-    poisoned.
-    """
-    i: uint32_t
-    rec: cython.pointer(CodeRec)
-    for i in range(act.n_frames):
-        rec = find_code(act.frames[i] - 1)
-        if rec != cython.NULL and rec.func != NO_FUNC:
-            able: list = [instance for instance in store.instances if instance.runs(rec.func, rec.start)]
-            if not any(instance.poisoned for instance in able):
-                for instance in able:
-                    instance.poison()
-    return 0
-
-
-@cython.cfunc
-def fault_detail(act: cython.pointer(Activation)) -> str:
-    """Where a memory fault hit, if it was one."""
-    vm: cython.pointer(VMContext) = cython.cast(cython.pointer(VMContext), act.vmctx)
-    if act.trap_kind != TRAP_MEMORY_OUT_OF_BOUNDS or act.fault_address == 0 or vm == cython.NULL:
-        return ""
-    if vm.magic != MAGIC_VMCTX:
-        return ""
-    instance: object = cython.cast(object, cython.cast(cython.pointer(PyObject), vm.instance))
-    for memory in instance.memories:
-        found: object = memory.where(act.fault_address)
-        if found is not None:
-            return found
-    return ""
-
-
-@cython.cfunc
-def guest_frames(act: cython.pointer(Activation)) -> object:
-    """What finds out the frames of a trapped activation, innermost first; stubs are left out.
-
-    Most traps are caught without a look at them. The owners of their code are kept, so that it stays what it is.
-    """
-    i: uint32_t
-    sites: list = []
-    if act.trap_pc and act.entry_sp:
-        add_site(sites, act.trap_pc)
-    for i in range(act.n_frames):
-        add_site(sites, act.frames[i] - 1)  # inside the call instruction, not behind it
-    return partial(frames_of, sites) if sites else ()
-
-
-@cython.cfunc
-def add_site(sites: list, pc: uint64_t) -> cython.int:
-    """Add the owner of the code at a program counter, and that, unless it is a stub's."""
-    rec: cython.pointer(CodeRec) = find_code(pc)
-    if rec != cython.NULL and rec.func != NO_FUNC:
-        sites.append((codemap.owners.get(rec.owner), pc))
-    return 0
-
-
-def frames_of(sites: list[tuple[object, int]]) -> tuple[GuestFrame, ...]:
-    """Frames of (owner of the code, program counter), those of inlined calls included."""
-    frames: list = []
-    for owner, pc in sites:
-        found: object = codemap.frames_at(pc)
-        if owner is not None and found is not None:
-            label: object = owner.label
-            for func, offset in found[1]:
-                name: str = f"func[{func}]" if label is None else label(func)
-                frames.append(GuestFrame(func, name, offset, owner.name))
-    return tuple(frames[:MAX_TRAP_FRAMES])
+        return gone
 
 
 @cython.cfunc

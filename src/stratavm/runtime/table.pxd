@@ -16,4 +16,4 @@ cdef class Table:
     cdef readonly bint holds_handles
     cdef readonly bint holds_functions
     cdef object __weakref__
-    cdef int resize(self, uint64_t length, uint64_t raw) noexcept nogil
+    cdef int resize(self, uint64_t length, uint64_t raw) except -1

@@ -30,6 +30,7 @@ if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 HEAP_ELEMENTS = cython.declare(uint64_t, 8192)  # tables up to this maximum lie on the heap
+POLL_MASK = cython.declare(uint64_t, (1 << 17) - 1)  # new elements between two polls: one MiB, see ADR-0009
 HOST_PAGE = cython.declare(uint64_t, sysconf(_SC_PAGESIZE))
 
 
@@ -90,11 +91,15 @@ class Table:
             free(self.d.base)
 
     @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
+    @cython.exceptval(-1, check=False)
     def resize(self, length: uint64_t, raw: uint64_t) -> cython.int:
-        """Grow to ``length`` elements, new ones ``raw``. 1 if the kernel refuses."""
+        """Grow to ``length`` elements, new ones ``raw``. 1 if the kernel refuses, or somebody else has grown it
+        meanwhile.
+
+        Nobody sees elements before the length says so: a call that is abandoned in the middle has grown nothing.
+        """
         wanted: uint64_t = (length * 8 + HOST_PAGE - 1) & ~(HOST_PAGE - 1)
+        old: uint64_t = self.d.length
         i: uint64_t
         if self.reserved and wanted > self.committed:
             if mprotect(
@@ -105,8 +110,12 @@ class Table:
                 return 1
             self.committed = wanted
         if raw:
-            for i in range(self.d.length, length):
+            for i in range(old, length):
                 self.d.base[i] = raw
+                if (i - old) & POLL_MASK == POLL_MASK and self.store.busy:
+                    self.store.poll()  # raises what ends the call; may run a signal handler, and that anything
+                    if self.d.length != old:
+                        return 1
         self.d.length = length
         return 0
 

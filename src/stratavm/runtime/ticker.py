@@ -38,6 +38,7 @@ from cython.cimports.stratavm.runtime.native import (
     sigfillset,
     store_64,
 )
+from cython.cimports.stratavm.runtime.signals import ensure_handlers
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, first_block, threads_lock
 
 from stratavm.base.errors import ResourceLimit
@@ -143,10 +144,14 @@ def start() -> cython.int:
 
 @cython.cfunc
 def wake_ticker() -> cython.int:
-    """Called with ``running`` set, by an entry that does not see the ticker tick: start it or wake it."""
+    """Called with ``running`` set, by an entry that does not see the ticker tick: start it or wake it.
+
+    It is where guests run again after a pause, and so the place to see whether somebody took over faults meanwhile.
+    """
     failed: cython.int = 0
     if load_32(cython.address(ticker_state)) == TICKER_TICKS:
         return 0
+    ensure_handlers()
     update_period()
     pthread_mutex_lock(cython.address(lock))
     if ticker_state == ABSENT:

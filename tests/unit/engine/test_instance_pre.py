@@ -8,7 +8,7 @@ import pytest
 
 import stratavm
 from stratavm import Caller, Engine, HostSpec, InstancePre, Linker, LinkError, Module, Store
-from stratavm.spec.types import I32, FuncType
+from stratavm.spec.types import FUNCREF, I32, FuncType
 from stratavm.testing import EventRecorder, ModuleBuilder
 
 RUN = "local.get 0 call $double call $where i32.add call $spec"
@@ -169,3 +169,68 @@ def test_a_failed_allocation_takes_no_place_in_the_store():
         with pytest.raises(stratavm.ResourceLimit, match="memories"):
             pre.instantiate(store)
     assert store.native.instances == [first.native] and first.exports.run(1) == 7
+
+
+class Watched:
+    """A callable that can be watched."""
+
+    def __call__(self, x):
+        return 2 * x
+
+
+def watched_pre(engine, text=GUEST):
+    """An InstancePre whose import is a new callable, and a weak reference to that."""
+    function = Watched()
+    linker = linker_of(engine)
+    linker.define("e", "double", function)
+    return linker.instantiate_pre(Module(text, engine=engine)), weakref.ref(function)
+
+
+def test_a_failed_allocation_lets_its_host_functions_go():
+    """Nothing refers to them: neither the store nor anything else keeps them until it is closed."""
+    engine = Engine()
+    store = Store(engine, limits=stratavm.StoreLimits(memories=0))
+    pre, function = watched_pre(engine)
+    for _ in range(3):
+        with pytest.raises(stratavm.ResourceLimit, match="memories"):
+            pre.instantiate(store)
+    del pre
+    gc.collect()
+    assert function() is None and not store.native.closed
+
+
+def test_an_import_of_another_store_lets_the_other_imports_go():
+    """The link failed midway: what was made for it until then is released."""
+    engine = Engine()
+    text = """(module (import "e" "double" (func (param i32) (result i32))) (import "e" "level" (global (mut i32))))"""
+    function = Watched()
+    linker, elsewhere, store = Linker(engine), Store(engine), Store(engine)
+    linker.define("e", "double", function)
+    linker.define("e", "level", stratavm.Global.new(elsewhere, I32, 1, mutable=True))
+    pre = linker.instantiate_pre(Module(text, engine=engine))
+    with pytest.raises(stratavm.LinkError, match="another store"):
+        pre.instantiate(store)
+    function = weakref.ref(function)
+    del pre, linker
+    gc.collect()
+    assert function() is None
+
+
+def test_host_functions_of_a_start_that_trapped_stay():
+    """The instance may be in a table by then, and calls them: it is not a failed allocation."""
+    engine = Engine()
+    text = """(module (import "e" "double" (func $double (param i32) (result i32)))
+      (import "e" "table" (table 1 funcref))
+      (elem (i32.const 0) func $call) (func $call (result i32) (call $double (i32.const 21)))
+      (func $start unreachable) (start $start))"""
+    function = Watched()
+    store, linker = Store(engine), Linker(engine)
+    table = stratavm.Table.new(store, FUNCREF, 1)
+    linker.define("e", "double", function)
+    linker.define("e", "table", table)
+    with pytest.raises(stratavm.Trap):
+        linker.instantiate(store, Module(text, engine=engine))
+    function = weakref.ref(function)
+    del linker
+    gc.collect()
+    assert function() is not None and table[0]() == 42

@@ -4,12 +4,13 @@ operation does is the same as in one piece.
 
 import _thread
 import random
+import signal
 import threading
 import time
 
 import pytest
 
-from stratavm import DeadlineExceeded, Engine, Interrupted, Linker, Module, Store
+from stratavm import DeadlineExceeded, Engine, InstancePoisoned, Interrupted, Linker, Module, Store, StoreLimits, load
 
 PAGES = 0x8000
 """Two GiB: seconds of page faults, were nobody to poll."""
@@ -117,3 +118,61 @@ def test_a_copy_in_parts_is_a_copy(seed):
             instance.exports.fill(source, 7, count // 2)
             expected[source : source + count // 2] = b"\x07" * (count // 2)
             assert memory.read(0, size) == expected
+
+
+GROW = """(module (import "e" "stop" (func $stop))
+  (table $t (export "table") 1 funcref) (elem declare func $f) (func $f)
+  (func (export "grow") (result i32) (call $stop) (table.grow $t (ref.func $f) (i32.const 9000000))))
+"""
+
+
+def interrupted(store):
+    """Ask the running call to end."""
+    assert store.interrupt()
+
+
+def late(store):
+    """Wait until the deadline of a store has passed."""
+    store.native.set_deadline(0.001)
+    time.sleep(0.01)
+
+
+@pytest.mark.parametrize("tier", ["jit0", "oracle"])
+@pytest.mark.parametrize(("stop", "error"), [(interrupted, Interrupted), (late, DeadlineExceeded)])
+def test_a_growth_of_a_table_ends_midway(tier, stop, error):
+    """The table has its old length then, and the instance is poisoned, as after every call that was abandoned."""
+    store = Store(Engine(tier=tier))
+    linker = Linker(store.engine)
+    linker.define("e", "stop", lambda: stop(store))
+    instance = linker.instantiate(store, Module(GROW, engine=store.engine))
+    with pytest.raises(error):
+        instance.exports.grow()
+    assert len(instance.exports.table) == 1
+    with pytest.raises(InstancePoisoned):
+        instance.exports.grow()
+
+
+def grown_from_a_handler():
+    """What a guest got for its growth during which a signal handler grew the same table, and the length then."""
+    many = 40_000_000  # several ticks, even where memory is fast
+    store = Store(Engine(), limits=StoreLimits(table_elements=2 * many))
+    text = GROW.replace("(call $stop)", "").replace("9000000", str(many))
+    instance = load(text, store=store, imports={"e": {"stop": print}})
+    table = instance.exports.table
+    before = signal.signal(signal.SIGALRM, lambda *_: table.grow(3))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.002)
+        with store:
+            return instance.exports.grow(), len(table), many
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_what_grows_a_table_while_it_grows_wins():
+    """The elements of a signal handler stay, and the guest's growth is refused."""
+    for _ in range(10):
+        grown, length, many = grown_from_a_handler()
+        if grown == -1:
+            break
+        assert (grown, length) in ((1, many + 1), (4, many + 4))  # the signal came too late, or too early
+    assert (grown, length) == (-1, 4)

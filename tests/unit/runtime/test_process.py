@@ -123,6 +123,25 @@ print(traps(f), len(seen))
     assert prints(code) == "memory_out_of_bounds 1"
 
 
+@pytest.mark.parametrize("again", ["while ticker.ticker_status()['state'] != 'parked': time.sleep(0.01)", "Runtime()"])
+def test_a_handler_for_one_signal_alone_is_replaced_after_a_pause(again):
+    """Python's would return to the division for ever. A new engine, and a call after a pause, look at all four."""
+    code = f"""
+from stratavm.runtime.core import Runtime
+wat = "(module (func (param i32 i32) (result i32) unreachable))"
+divide = guest.make(wat, [guest.div()]).callee(0)
+assert divide.call_raw([6, 3]) == [2]
+signal.signal(signal.SIGFPE, lambda number, frame: None)
+{again}
+signal.alarm(20)  # its default action: the end
+try:
+    divide.call_raw([1, 0])
+except Trap as error:
+    print(error.kind)
+"""
+    assert prints(code) == "div_by_zero"
+
+
 def test_a_forked_child_runs_guests_with_its_own_ticker():
     """Code, memories and handlers are there; the ticker starts anew; the parent's go on."""
     code = """

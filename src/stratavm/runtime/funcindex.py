@@ -1,0 +1,39 @@
+"""Which addresses are functions of a store: raw funcrefs that come from outside are checked here before a guest may
+see them."""
+
+# strata: hot
+import bisect
+from operator import itemgetter
+
+import cython
+from cython.cimports.stratavm.runtime._gen_layout import FUNCREC_SIZE
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+first_of = itemgetter(0)
+
+
+@cython.final
+@cython.cclass
+class FuncIndex:
+    """Sorted ranges of FuncRecs with their owners, instances and host functions; made when the first is looked up."""
+
+    def __cinit__(self):
+        self.ranges = []
+
+    @cython.cfunc
+    def add(self, owner: object) -> object:
+        """Add an owner: ``records()`` says where its FuncRecs lie, and how many."""
+        address, count = owner.records()
+        if count:
+            bisect.insort(self.ranges, (address, address + count * FUNCREC_SIZE, owner), key=first_of)
+
+    @cython.cfunc
+    def owner_of(self, address: object) -> object:
+        """The owner of the FuncRec at an address, or None."""
+        at: object = bisect.bisect_right(self.ranges, address, key=first_of) - 1
+        if at < 0:
+            return None
+        start, end, owner = self.ranges[at]
+        return owner if address < end and (address - start) % FUNCREC_SIZE == 0 else None

@@ -1,0 +1,17 @@
+# Handles of Python objects.
+cimport cython
+
+@cython.final
+cdef class Handles:
+    cdef list things                 # handle - 1 -> object
+    cdef list free                   # handles to give out again
+    cdef dict numbers                # id(object) -> handle
+    cdef set suspects                # handles that no root held at the last collection
+    cdef object roots                # weak set of tables and globals that may hold handles, or None
+    cdef Py_ssize_t used
+    cdef Py_ssize_t collect_at
+    cdef object handle(self, object thing, object limit)
+    cdef object thing(self, object handle)
+    cdef object add_root(self, object holder)
+    cdef bint crowded(self) noexcept
+    cdef list collect(self)

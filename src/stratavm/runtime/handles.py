@@ -1,0 +1,88 @@
+"""Handles: Python objects that the guests of a store hold as externref, by number. Who may call when is the store's
+business."""
+
+# strata: hot
+import weakref
+
+import cython
+
+from stratavm.base.errors import ResourceLimit
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+FEW = cython.declare(cython.Py_ssize_t, 1024)  # handles that are never worth a collection
+
+
+@cython.final
+@cython.cclass
+class Handles:
+    """The objects by handle - 1, and the tables and globals that may hold handles."""
+
+    def __cinit__(self):
+        self.things = []
+        self.free = []
+        self.numbers = {}
+        self.suspects = set()
+        self.collect_at = FEW
+
+    @cython.cfunc
+    def handle(self, thing: object, limit: object) -> object:
+        """The handle of an object. ResourceLimit beyond ``limit`` of them."""
+        found: object = self.numbers.get(id(thing))
+        if found is not None:
+            self.suspects.discard(found)
+            return found
+        if self.free:
+            found = self.free.pop()
+            self.things[found - 1] = thing
+        else:
+            if len(self.things) >= limit:
+                raise ResourceLimit(f"guests hold {len(self.things)} Python objects, the limit", limit="handles")
+            self.things.append(thing)
+            found = len(self.things)
+        self.numbers[id(thing)] = found
+        self.used += 1
+        return found
+
+    @cython.cfunc
+    def thing(self, handle: object) -> object:
+        """The object behind a handle."""
+        if not 0 < handle <= len(self.things):
+            raise ValueError(f"{handle} is no externref handle of this store")
+        return self.things[handle - 1]
+
+    @cython.cfunc
+    def add_root(self, holder: object) -> object:
+        """A table or global that may hold handles: anything with ``held_handles()``."""
+        if self.roots is None:
+            self.roots = weakref.WeakSet()
+        self.roots.add(holder)
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def crowded(self) -> cython.bint:
+        """Whether there are so many that a collection is due."""
+        return self.used > self.collect_at
+
+    @cython.cfunc
+    def collect(self) -> list:
+        """Free the handles that no root held at the last collection either; the objects, for the caller to drop last.
+
+        The second look is for raw results of the call that has just ended: the caller has yet to ask for the objects.
+        """
+        held: set = set()
+        for root in list(self.roots or ()):
+            held.update(root.held_handles())
+        free: set = set(self.free)
+        unheld: set = {h for h in range(1, len(self.things) + 1) if h not in held and h not in free}
+        gone: set = unheld & self.suspects
+        self.suspects = unheld - gone
+        dropped: list = [self.things[h - 1] for h in gone]
+        for h in gone:
+            del self.numbers[id(self.things[h - 1])]
+            self.things[h - 1] = None
+        self.free.extend(sorted(gone, reverse=True))
+        self.used -= len(gone)
+        self.collect_at = max(FEW, 2 * self.used)
+        return dropped

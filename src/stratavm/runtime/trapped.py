@@ -1,0 +1,105 @@
+"""What is known of an activation that trapped: the instances it leaves behind, where a fault hit, the frames."""
+
+# strata: hot
+from functools import partial
+
+import cython
+from cython.cimports.cpython.ref import PyObject
+from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.stratavm.runtime._gen_layout import (
+    MAGIC_VMCTX,
+    MAX_TRAP_FRAMES,
+    TRAP_MEMORY_OUT_OF_BOUNDS,
+    Activation,
+    VMContext,
+)
+from cython.cimports.stratavm.runtime.codemap import NO_FUNC, CodeRec, find_code
+
+from stratavm.base.errors import GuestFrame
+from stratavm.runtime import codemap
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+
+@cython.cfunc
+def poison(vmctx: cython.p_void) -> cython.int:
+    """Mark the instance of a context as abandoned midway; host contexts and NULL are passed over."""
+    if vmctx != cython.NULL and cython.cast(cython.pointer(uint64_t), vmctx)[0] == MAGIC_VMCTX:
+        instance: object = cython.cast(
+            object, cython.cast(cython.pointer(PyObject), cython.cast(cython.pointer(VMContext), vmctx).instance)
+        )
+        instance.poison()
+    return 0
+
+
+@cython.cfunc
+def poison_between(instances: list, act: cython.pointer(Activation)) -> cython.int:
+    """Poison those of a store's instances that lie between the first and the last of a call chain.
+
+    A frame tells its function, not its instance: where no poisoned instance can have made it, all that can are
+    poisoned.
+    """
+    i: uint32_t
+    rec: cython.pointer(CodeRec)
+    for i in range(act.n_frames):
+        rec = find_code(act.frames[i] - 1)
+        if rec != cython.NULL and rec.func != NO_FUNC:
+            able: list = [instance for instance in instances if instance.runs(rec.func, rec.start)]
+            if not any(instance.poisoned for instance in able):
+                for instance in able:
+                    instance.poison()
+    return 0
+
+
+@cython.cfunc
+def fault_detail(act: cython.pointer(Activation)) -> str:
+    """Where a memory fault hit, if it was one."""
+    vm: cython.pointer(VMContext) = cython.cast(cython.pointer(VMContext), act.vmctx)
+    if act.trap_kind != TRAP_MEMORY_OUT_OF_BOUNDS or act.fault_address == 0 or vm == cython.NULL:
+        return ""
+    if vm.magic != MAGIC_VMCTX:
+        return ""
+    instance: object = cython.cast(object, cython.cast(cython.pointer(PyObject), vm.instance))
+    for memory in instance.memories:
+        found: object = memory.where(act.fault_address)
+        if found is not None:
+            return found
+    return ""
+
+
+@cython.cfunc
+def guest_frames(act: cython.pointer(Activation)) -> object:
+    """What finds out the frames of a trapped activation, innermost first; stubs are left out.
+
+    Most traps are caught without a look at them. The owners of their code are kept, so that it stays what it is.
+    """
+    i: uint32_t
+    sites: list = []
+    if act.trap_pc and act.entry_sp:
+        add_site(sites, act.trap_pc)
+    for i in range(act.n_frames):
+        add_site(sites, act.frames[i] - 1)  # inside the call instruction, not behind it
+    return partial(frames_of, sites) if sites else ()
+
+
+@cython.cfunc
+def add_site(sites: list, pc: uint64_t) -> cython.int:
+    """Add the owner of the code at a program counter, and that, unless it is a stub's."""
+    rec: cython.pointer(CodeRec) = find_code(pc)
+    if rec != cython.NULL and rec.func != NO_FUNC:
+        sites.append((codemap.owners.get(rec.owner), pc))
+    return 0
+
+
+def frames_of(sites: list[tuple[object, int]]) -> tuple[GuestFrame, ...]:
+    """Frames of (owner of the code, program counter), those of inlined calls included."""
+    frames: list = []
+    for owner, pc in sites:
+        found: object = codemap.frames_at(pc)
+        if owner is not None and found is not None:
+            label: object = owner.label
+            for func, offset in found[1]:
+                name: str = f"func[{func}]" if label is None else label(func)
+                frames.append(GuestFrame(func, name, offset, owner.name))
+    return tuple(frames[:MAX_TRAP_FRAMES])
