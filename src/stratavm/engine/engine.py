@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
+from stratavm.base.closing import Closing
 from stratavm.base.di import Container
 from stratavm.base.events import Bus
 from stratavm.engine.compose import Replacements, compose
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stratavm.base.lifecycle import Lifecycle
 
 
-class Engine:
+class Engine(Closing):
     """What modules, stores and instances have in common.
 
     Args:
@@ -72,14 +72,6 @@ class Engine:
             self.services.close()
             if self.source.hears(EngineClosed):
                 self.source.emit(EngineClosed())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def lifecycle(self) -> Lifecycle:
         """The life cycle of those services that have coroutine methods ``start`` and ``stop``.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
+from stratavm.base.closing import Closing
 from stratavm.engine.events import InstanceClosed
 from stratavm.engine.exports import Exports
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from stratavm.engine.store import Store
 
 
-class Instance:
+class Instance(Closing):
     """An instance of a module in a store.
 
     Attributes:
@@ -40,14 +41,6 @@ class Instance:
         self.native.close()
         if was_open and self.store.source.hears(InstanceClosed):
             self.store.source.emit(InstanceClosed(self.native.number, self.module.name))
-
-    def __enter__(self) -> Self:
-        """Enter."""
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        """Close."""
-        self.close()
 
     def __repr__(self) -> str:
         return f"<Instance of {self.module.name}: {self.exports!r}>"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
+from stratavm.base.closing import Closing
 from stratavm.base.errors import Closed, Interrupted, OutOfFuel, ResourceLimit, Trap
 from stratavm.engine.events import CallRetried, InstanceReplaced
 
@@ -29,7 +29,7 @@ def worth_retrying(error: Exception) -> bool:
     return isinstance(error, (Trap, ResourceLimit, OSError, MemoryError)) and not isinstance(error, POINTLESS)
 
 
-class Recovering:
+class Recovering(Closing):
     """Calls of a guest that survive failures: after each, a fresh instance gets the next call, or the same one again.
 
     Nothing that the guest kept in its memory survives: use it for guests whose calls stand for themselves, and retry
@@ -132,11 +132,3 @@ class Recovering:
         instance, self._instance = self._instance, None
         if instance is not None:
             instance.store.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

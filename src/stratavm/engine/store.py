@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from stratavm.base.closing import Closing
 from stratavm.base.events import Bus, Source
 from stratavm.engine.engine import Engine, default_engine
 from stratavm.engine.events import StoreCreated, report_failure
@@ -15,7 +15,7 @@ from stratavm.runtime.limits import StoreLimits
 from stratavm.runtime.store import Store as NativeStore
 
 
-class Store:
+class Store(Closing):
     """A world of instances.
 
     Args:
@@ -120,14 +120,6 @@ class Store:
         """
         self.native.close()
         self.bus.drain()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<Store {'busy' if self.busy else 'idle'}>"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
+from stratavm.base.closing import Closing
 from stratavm.base.events import Bus, Event
 
 E = TypeVar("E", bound=Event)
 
 
-class EventRecorder:
+class EventRecorder(Closing):
     """Keeps every event of a bus while it is open; a context manager.
 
     Args:
@@ -45,11 +45,3 @@ class EventRecorder:
     def close(self) -> None:
         """Stop."""
         self._subscription.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -6,8 +6,9 @@ import random
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Self, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
+from stratavm.base.closing import Closing
 from stratavm.wasi import ports
 from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS
 from stratavm.wasi.clock import Clock
@@ -28,7 +29,7 @@ Preopen: TypeAlias = "tuple[object, str] | tuple[object, str, bool]"
 """(host path or ``MemoryTree``, guest path[, read only])."""
 
 
-class Wasi:
+class Wasi(Closing):
     """What a guest sees of the world: nothing but what is given here.
 
     Args:
@@ -104,14 +105,6 @@ class Wasi:
         self._context.close()
         if was_open and self._source is not None and self._source.hears(WorldClosed):
             self._source.emit(WorldClosed())
-
-    def __enter__(self) -> Self:
-        """Enter."""
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        """Close."""
-        self.close()
 
 
 def _c_string(text: str, what: str) -> bytes:

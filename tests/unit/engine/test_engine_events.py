@@ -8,6 +8,7 @@ import contextlib
 import gc
 import inspect
 import socket
+from collections import ChainMap
 from functools import partial
 
 import pytest
@@ -151,8 +152,9 @@ def operations():
 
 
 def members(cls):
-    """Public methods, settable properties, and special methods that a class defines itself."""
-    for name, value in vars(cls).items():
+    """Public methods, settable properties, and special methods that a class or a base of ours defines."""
+    ours = [vars(base) for base in cls.__mro__ if base.__module__.startswith("stratavm.")]
+    for name, value in ChainMap(*ours).items():
         if name.startswith("_") and name not in SPECIAL:
             continue
         if isinstance(value, property) or inspect.isgetsetdescriptor(value):

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
+from stratavm.base.closing import Closing
 from stratavm.base.errors import StrataError
 from stratavm.base.events.core import Bus, Event
 from stratavm.base.events.declare import CLASSES, class_name, field_types
@@ -34,7 +34,7 @@ class RecordingError(StrataError):
         super().__init__(f"line {line}: {message}")
 
 
-class Recorder:
+class Recorder(Closing):
     """Writes every event of a bus to a file until it is closed; a context manager.
 
     Args:
@@ -57,14 +57,6 @@ class Recorder:
         """Stop and close the file; may be called twice."""
         self._subscription.close()
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def encode(event: Event) -> str:
