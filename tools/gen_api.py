@@ -13,6 +13,7 @@ import griffe
 
 import stratavm
 from tools import gen
+from tools.griffe_data import DataClasses
 
 SNAPSHOT = "tests/arch/_gen_public_api.txt"
 SRC = Path(gen.ROOT) / "src"
@@ -55,7 +56,8 @@ def find(package: griffe.Object, place: str) -> griffe.Object | None:
 
 def main() -> None:
     """Write the snapshot."""
-    package = griffe.load("stratavm", search_paths=[SRC], allow_inspection=False)
+    extensions = griffe.load_extensions(DataClasses())
+    package = griffe.load("stratavm", search_paths=[SRC], allow_inspection=False, extensions=extensions)
     assert isinstance(package, griffe.Object)
     found: list[str] = []
     for name, place in sorted(stratavm._EXPORTS.items()):

@@ -2,6 +2,6 @@
 
 import sys
 
-from stratavm.cli.main import main
+from stratavm.cli.main import command
 
-sys.exit(main())
+sys.exit(command())

@@ -6,11 +6,11 @@ import asyncio
 import inspect
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
+from stratavm.base.data import dataclass
 from stratavm.base.di import Container
 from stratavm.base.di.hints import show
 from stratavm.base.errors import StrataError

@@ -1,5 +1,5 @@
 """The strata command."""
 
-from stratavm.cli.main import main
+from stratavm.cli.main import command, main
 
-__all__ = ["main"]
+__all__ = ["command", "main"]

@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from stratavm.cli import output
@@ -58,18 +59,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         return output.failure(error, json=getattr(options, "json", False))
 
 
+def command() -> int:
+    """``main`` in a process of its own, which ends with it."""
+    code = main()
+    # Python looks through every object several times when it ends, for garbage that the system takes back anyway.
+    gc.freeze()
+    return code
+
+
 def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="strata", description="Run WebAssembly: fast, carefully checked.", allow_abbrev=False
-    )
+    if arguments and arguments[0] in COMMANDS:  # only the one parser that is needed
+        name, *rest = arguments
+        module, summary = COMMANDS[name]
+        parser = _parser(f"strata {name}", summary.capitalize() + ".")
+        importlib.import_module(module).configure(parser)
+        return parser.parse_args(rest, argparse.Namespace(command=name))
+    parser = _parser("strata", "Run WebAssembly: fast, carefully checked.")
     parser.add_argument("--version", action="version", version=f"strata {_version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    chosen = next((a for a in arguments if not a.startswith("-")), None)
-    for name, (module, summary) in COMMANDS.items():
-        sub = commands.add_parser(name, help=summary, description=summary.capitalize() + ".", allow_abbrev=False)
-        if name == chosen:
-            importlib.import_module(module).configure(sub)
+    for name, (_, summary) in COMMANDS.items():
+        commands.add_parser(name, help=summary)
     return parser.parse_args(arguments)
+
+
+def _parser(program: str, description: str) -> argparse.ArgumentParser:
+    # Without a width, argparse asks ``shutil``, which imports three kinds of compression to answer.
+    shape = partial(argparse.HelpFormatter, width=int(os.environ.get("COLUMNS") or 80) - 2)
+    return argparse.ArgumentParser(program, description=description, formatter_class=shape, allow_abbrev=False)
 
 
 def _version() -> str:

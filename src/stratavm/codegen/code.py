@@ -5,8 +5,9 @@ business.
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from stratavm.base.data import dataclass, field
 
 NO_POSITION = 0xFFFFFFFF
 """Stands for "no position in the binary" in the tables (stubs)."""

@@ -15,9 +15,9 @@ A place is a register name or ``[slot]``; it and the moves are there only after 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import Final
 
+from stratavm.base.data import dataclass, field
 from stratavm.codegen.x64._gen_pseudo import PSEUDO
 from stratavm.codegen.x64.encodings import MOP, ROWS
 from stratavm.codegen.x64.regs import NUMBER, name_of

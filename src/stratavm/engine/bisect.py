@@ -8,8 +8,8 @@ million rewrites takes about thirty runs. The method is that of LLVM's ``opt-bis
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 
+from stratavm.base.data import dataclass
 from stratavm.engine.config import Config, TierName
 from stratavm.engine.engine import Engine
 from stratavm.engine.module import Module

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 from weakref import ref
 
+from stratavm.base.data import dataclass
 from stratavm.module.model import Module as Model
 from stratavm.module.valid import ValidModule
 from stratavm.tiers.tier import TierModule

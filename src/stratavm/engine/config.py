@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
+from stratavm.base.data import dataclass, replace
 from stratavm.module.limits import DEFAULT_LIMITS, Limits
 from stratavm.runtime.limits import PoolConfig
 from stratavm.spec.features import FEATURES, READY

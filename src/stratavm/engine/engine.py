@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from stratavm.base.closing import Closing
+from stratavm.base.data import replace
 from stratavm.base.di import Container
 from stratavm.base.events import Bus
 from stratavm.engine.compose import Replacements, compose

@@ -9,8 +9,6 @@ Order: convert all arguments (``__index__`` may run anything), see whether the i
 leave, convert the results.
 """
 
-import inspect
-
 import cython
 from cython.cimports.cpython.ref import Py_INCREF, PyObject
 from cython.cimports.cpython.tuple import PyTuple_New, PyTuple_SET_ITEM
@@ -156,7 +154,7 @@ class Func:
         raise AttributeError(f"'Func' object has no attribute {attribute!r}")
 
     @property
-    def __signature__(self) -> inspect.Signature:
+    def __signature__(self) -> object:
         return python_signature(self.native.type)
 
     def __eq__(self, other: object) -> bool:
@@ -267,8 +265,10 @@ def call_with_objects(
     return self.call_slowly(tuple(values), named)
 
 
-def python_signature(type_: object) -> inspect.Signature:
+def python_signature(type_: object) -> object:
     """Positional parameters annotated with the names of WebAssembly types."""
+    import inspect  # slow to import
+
     kind: object = inspect.Parameter.POSITIONAL_ONLY
     parameters: list = [inspect.Parameter(f"p{i}", kind, annotation=type_name(t)) for i, t in enumerate(type_.params)]
     results: list = [type_name(t) for t in type_.results]

@@ -9,11 +9,10 @@ the caller's memory, and unsigned integers.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from stratavm.base.data import dataclass
 from stratavm.base.errors import LinkError
 from stratavm.spec.types import FuncType
 
@@ -73,6 +72,8 @@ class HostSpec:
 
 def wants_caller(function: Callable[..., Any]) -> bool:
     """Whether the first parameter is named ``caller`` or annotated ``Caller``."""
+    import inspect  # slow to import; WASI's functions state their types
+
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):  # a built-in without a signature

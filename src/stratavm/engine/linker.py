@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
+from stratavm.base.data import dataclass
 from stratavm.base.errors import LinkError
 from stratavm.engine.engine import Engine, default_engine
 from stratavm.engine.events import ImportDefined

@@ -8,9 +8,9 @@ visible character (or a comment) is WAT, every other ``str`` and every ``PathLik
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from stratavm.base.data import dataclass
 from stratavm.base.errors import DecodeError, ParseError
 
 MAGIC: Final = b"\0asm"

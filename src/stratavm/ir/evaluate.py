@@ -7,9 +7,9 @@ It works over any instance that the oracle works over; calls go through the call
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Final
 
+from stratavm.base.data import dataclass, field
 from stratavm.base.errors import TRAP_KINDS, StrataError, Trap
 from stratavm.ir.ssa import IR_OPS, Ssa
 from stratavm.ir.text import CHECKED

@@ -7,7 +7,6 @@ import os
 from stratavm.ir._gen_build_walk import BuildWalk
 from stratavm.ir.prune import Pruner
 from stratavm.ir.ssa import Ssa
-from stratavm.ir.verify import verify
 from stratavm.module.valid import ValidModule
 
 CHECKS = int(os.environ.get("STRATA_CHECK") or 0)
@@ -35,6 +34,8 @@ def build(valid: ValidModule, defined_index: int, ssa: Ssa, *, prune: bool = Tru
     if prune:
         pruner.run(ssa)
     if CHECKS >= 2:
+        from stratavm.ir.verify import verify  # a tool's module
+
         verify(ssa)
     if len(valid.spare) < KEPT_WALKS:
         valid.spare.append((walk, pruner))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from stratavm.base.data import dataclass
 
 UNLIMITED: Final = 0xFFFF_FFFF_FFFF_FFFF
 """A budget of rewrites that no function uses up."""

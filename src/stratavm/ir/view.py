@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final, TypeAlias
+
+from stratavm.base.data import dataclass, field
 
 NodeFields: TypeAlias = tuple[int, int, int, int, int, int]
 """op, type, flags, a, b, c."""

@@ -7,9 +7,9 @@ the result. That is what the text parser needs (an invalid module must reach the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
+from stratavm.base.data import dataclass, field
 from stratavm.base.leb import sleb, uleb
 from stratavm.module.model import ConstExpr, Custom, Element, Export, Global, Import, Module, Names, Table
 from stratavm.spec.types import (

@@ -5,8 +5,9 @@ The defaults are those of the WebAssembly JavaScript interface (section 9, "Limi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from stratavm.base.data import dataclass
 
 
 @dataclass(frozen=True, slots=True)

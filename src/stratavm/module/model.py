@@ -7,10 +7,10 @@ where they lie. Source: WebAssembly 3.0, section 2.5.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, TypeAlias
 
+from stratavm.base.data import dataclass, field
 from stratavm.spec.types import (
     ExternType,
     FuncType,

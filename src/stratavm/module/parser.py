@@ -8,9 +8,9 @@ Source: WebAssembly 3.0, section 6.6 (modules).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from stratavm.base.data import dataclass, field
 from stratavm.base.leb import uleb
 from stratavm.module.decode import decode
 from stratavm.module.encode import DataDraft, FunctionDraft, ModuleDraft, encode

@@ -6,9 +6,9 @@ Opcodes and their immediates come from the rows; only block structure is spelled
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from stratavm.base.data import dataclass
 from stratavm.base.errors import Unsupported
 from stratavm.base.leb import sleb, uleb
 from stratavm.module.encode import heap_type, val_type, vector

@@ -6,9 +6,9 @@ Everything here is a loop over tokens or a table; nothing recurses, so the nesti
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Final
 
+from stratavm.base.data import dataclass, field
 from stratavm.base.errors import ParseError
 from stratavm.module.lexer import RESERVED, Tokens, string_bytes
 from stratavm.module.parser_numbers import OutOfRange, is_number, parse_natural

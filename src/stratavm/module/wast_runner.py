@@ -7,10 +7,10 @@ counts as failed, so that no script passes by doing nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
+from stratavm.base.data import dataclass, field
 from stratavm.base.errors import (
     DecodeError,
     LinkError,

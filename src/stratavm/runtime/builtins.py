@@ -10,8 +10,9 @@ code (compiled code stores it to ``exec.trap_code`` and raises a *dynamic* trap 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from stratavm.base.data import dataclass
 
 
 @dataclass(frozen=True, slots=True)

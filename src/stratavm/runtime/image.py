@@ -13,9 +13,9 @@ import os
 import resource
 import weakref
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
+from stratavm.base.data import dataclass, field
 from stratavm.module.model import Data, Module
 
 PAGE: Final = os.sysconf("SC_PAGESIZE")

@@ -7,9 +7,10 @@ sections 1-4.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Final
+
+from stratavm.base.data import dataclass
 
 if TYPE_CHECKING:
     from stratavm.module.model import Module

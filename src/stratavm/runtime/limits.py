@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
+
+from stratavm.base.data import dataclass
 
 GUARD_RESERVATION: Final = (8 << 30) + (64 << 10)
 """Address space of a guard-plan memory: every 32-bit base + 32-bit offset + width stays inside."""

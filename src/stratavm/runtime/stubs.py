@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
+from stratavm.base.data import dataclass
 from stratavm.spec.types import FuncType
 
 

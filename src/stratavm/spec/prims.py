@@ -10,8 +10,9 @@ primitive may return anything afterwards.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from stratavm.base.data import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ a ``check`` name that the walk implements (``select``, ``local.get``, ``call`` â
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
+
+from stratavm.base.data import dataclass, field
 
 Semantics: TypeAlias = Callable[..., Any]
 Declare: TypeAlias = Callable[[Semantics], Semantics]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from stratavm.base.data import dataclass
 from stratavm.base.events import Bus, Event, Source, event
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from stratavm.base.data import dataclass, field
 from stratavm.module.valid import ValidModule
 
 

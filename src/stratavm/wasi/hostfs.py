@@ -14,7 +14,8 @@ from typing import ClassVar, Final, TypeVar
 from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS, Fdflags, Filetype, Oflags, Whence
 from stratavm.wasi.descriptor import Descriptor, Directory, Entry, Opening, Stat, Times
 from stratavm.wasi.errno import Errno, WasiError
-from stratavm.wasi.resolve import MAX_LINKS, OPEN_ALWAYS, Resolver, in_parent, parted, resolver_for
+from stratavm.wasi.openat2 import resolver_for
+from stratavm.wasi.resolve import MAX_LINKS, OPEN_ALWAYS, Resolver, in_parent, parted
 
 T = TypeVar("T")
 

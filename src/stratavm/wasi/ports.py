@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -17,6 +16,8 @@ from stratavm.wasi.clock import SystemClock
 from stratavm.wasi.descriptor import Directory
 
 if TYPE_CHECKING:
+    import socket
+
     from stratavm.engine.engine import Engine
 
 T = TypeVar("T")

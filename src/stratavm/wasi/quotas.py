@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from stratavm.base.data import dataclass
 
 
 @dataclass(frozen=True, slots=True)

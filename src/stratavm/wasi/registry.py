@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from stratavm.base.data import dataclass
 from stratavm.spec.types import I32, I64, FuncType, ValType
 from stratavm.wasi.errno import Errno, HostRaised, WasiError, from_os_error
 from stratavm.wasi.guest import Guest, GuestMemory

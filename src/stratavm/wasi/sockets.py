@@ -35,14 +35,15 @@ class Socket(Descriptor):
 
     def read(self, buffers: Sequence[memoryview]) -> int:
         """Receive."""
-        return self.receive(buffers, 0)[0]
+        return self.receive(buffers)[0]
 
     def write(self, buffers: Sequence[memoryview]) -> int:
         """Send."""
         return self.send(buffers)
 
-    def receive(self, buffers: Sequence[memoryview], flags: int) -> tuple[int, bool]:
-        """Receive: (number of bytes, whether a datagram was cut off)."""
+    def receive(self, buffers: Sequence[memoryview], peek: bool = False) -> tuple[int, bool]:
+        """Receive, or with ``peek`` only look: (number of bytes, whether a datagram was cut off)."""
+        flags = socket.MSG_PEEK * peek
         flags |= self._ready(False) if buffers else socket.MSG_DONTWAIT
         size, _, flags_out, _ = self.socket.recvmsg_into(list(buffers), 0, flags)
         return size, bool(flags_out & socket.MSG_TRUNC)

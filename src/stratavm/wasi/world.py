@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, TypeAlias
@@ -13,15 +11,16 @@ from stratavm.wasi import ports
 from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS
 from stratavm.wasi.clock import Clock
 from stratavm.wasi.context import Context
-from stratavm.wasi.descriptor import Directory
+from stratavm.wasi.descriptor import Descriptor, Directory
 from stratavm.wasi.events import WorldClosed, WorldOpened
 from stratavm.wasi.memfs import MemoryTree
 from stratavm.wasi.p1 import NAMESPACES, imports
 from stratavm.wasi.quotas import Quotas
-from stratavm.wasi.sockets import Socket
-from stratavm.wasi.streams import Sink, Source, sink, source
+from stratavm.wasi.streams import Sink, Source, Wait, sink, source
 
 if TYPE_CHECKING:
+    import socket
+
     from stratavm.engine.engine import Engine
     from stratavm.engine.host import HostSpec
 
@@ -76,7 +75,7 @@ class Wasi(Closing):
             [_c_string(a, "argument") for a in args],
             [_variable(k, v) for k, v in (env or {}).items()],
             clock or ports.service(engine, ports.Clock),
-            ports.service(engine, ports.RandomSource).random_bytes if seed is None else random.Random(seed).randbytes,
+            ports.service(engine, ports.RandomSource).random_bytes if seed is None else _seeded(seed),
             quotas,
             checkpoint,
         )
@@ -90,7 +89,7 @@ class Wasi(Closing):
             for preopen in preopens:
                 context.insert(_directory(preopen, quotas, files))
             for connection in sockets:
-                context.insert(Socket(connection, context.wait))
+                context.insert(_socket(connection, context.wait))
             undo.pop_all()
         if self._source is not None and self._source.hears(WorldOpened):
             self._source.emit(WorldOpened(len(args), len(env or {}), len(preopens), len(sockets)))
@@ -119,6 +118,18 @@ def _variable(name: str, value: str) -> bytes:
     if not name or "=" in name:
         raise ValueError(f"not a name of an environment variable: {name!r}")
     return _c_string(f"{name}={value}", "environment variable")
+
+
+def _seeded(seed: int) -> Callable[[int], bytes]:
+    import random  # here, for few use it and it is slow to import
+
+    return random.Random(seed).randbytes
+
+
+def _socket(connection: socket.socket, wait: Wait) -> Descriptor:
+    from stratavm.wasi.sockets import Socket  # here, for few use it and ``socket`` is slow to import
+
+    return Socket(connection, wait)
 
 
 def _directory(preopen: Preopen, quotas: Quotas, files: ports.FileSystem) -> Directory:

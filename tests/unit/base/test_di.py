@@ -663,3 +663,26 @@ def test_two_threads_that_wait_for_each_other_are_told():
     for thread in threads:
         thread.join(10)
     assert [type(r) for r in results] == [ResolveError] * 2
+
+
+def test_parameters_are_read_as_inspect_reads_them():
+    """Functions and classes that are read off directly give what ``inspect`` gives."""
+    import inspect
+
+    from stratavm.base.di.hints import parameters_of
+
+    class Plain:
+        """No constructor."""
+
+    def many(a, /, b, c=1, *rest, d, e=2, **named):
+        local = a, b
+        return local, c, rest, d, e, named
+
+    for factory in (Plain, many, lambda: 1, lambda x, *, y=3: x, lambda x=1, /, y=2: x):
+        stars = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        wanted = [
+            (p.name, p.kind is p.POSITIONAL_ONLY, p.kind is p.KEYWORD_ONLY, p.default is not p.empty)
+            for p in inspect.signature(factory).parameters.values()
+            if p.kind not in stars
+        ]
+        assert [tuple(p) for p in parameters_of(factory)] == wanted

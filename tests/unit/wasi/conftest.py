@@ -9,7 +9,8 @@ import pytest
 
 from stratavm.wasi import MemoryTree, Wasi
 from stratavm.wasi.hostfs import HostDirectory
-from stratavm.wasi.resolve import KernelResolver, WalkResolver
+from stratavm.wasi.openat2 import KernelResolver
+from stratavm.wasi.resolve import WalkResolver
 from tests.unit.wasi.guest import Guest
 
 RESOLVERS = {"openat2": KernelResolver, "walk": WalkResolver}

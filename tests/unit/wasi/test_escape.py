@@ -12,7 +12,8 @@ import pytest
 from stratavm.wasi import MemoryTree, Wasi
 from stratavm.wasi.abi import Fstflags, Oflags, Rights
 from stratavm.wasi.errno import Errno, WasiError
-from stratavm.wasi.resolve import KernelResolver, WalkResolver, resolver_for
+from stratavm.wasi.openat2 import KernelResolver, resolver_for
+from stratavm.wasi.resolve import WalkResolver
 from tests.unit.wasi.conftest import use_resolver
 from tests.unit.wasi.guest import OUT, RW, Guest
 
@@ -186,7 +187,7 @@ def test_without_openat2_the_walk_is_used(tmp_path, monkeypatch, missing):
     def refuse(*_: object) -> int:
         raise OSError(missing, "no")
 
-    monkeypatch.setattr("stratavm.wasi.resolve.openat2", refuse)
+    monkeypatch.setattr("stratavm.wasi.openat2.openat2", refuse)
     root = os.open(tmp_path, os.O_RDONLY)
     assert isinstance(resolver_for(root), WalkResolver)
     os.close(root)
@@ -201,7 +202,7 @@ def test_a_lost_race_in_the_kernel_is_retried_and_then_walked(tmp_path, monkeypa
         raise OSError(errno.EAGAIN, "again")
 
     (tmp_path / "file").write_text("x")
-    monkeypatch.setattr("stratavm.wasi.resolve.openat2", again)
+    monkeypatch.setattr("stratavm.wasi.openat2.openat2", again)
     root = os.open(tmp_path, os.O_RDONLY)
     os.close(KernelResolver().open(root, b"file", os.O_RDONLY))
     assert 1 < len(calls) < 100

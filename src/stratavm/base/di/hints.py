@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
-from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple, TypeAlias, get_args, get_origin, get_type_hints
+from types import FunctionType
+from typing import Annotated, Any, Final, NamedTuple, TypeAlias, get_args, get_origin, get_type_hints
+
+from stratavm.base.data import dataclass
 
 Key: TypeAlias = "type[Any] | tuple[type[Any], str]"
+CO_GENERATOR: Final = 0x20
+CO_COROUTINE: Final = 0x80
+CO_ASYNC_GENERATOR: Final = 0x200
+"""Flags of a code object, as ``inspect`` has them."""
 YIELDS = (Iterator, Generator, AsyncIterator, AsyncGenerator)
 
 
@@ -26,6 +31,15 @@ class Need(NamedTuple):
     by_keyword: bool
     optional: bool
     fault: str = ""
+
+
+class Parameter(NamedTuple):
+    """A parameter as it is written; those with stars are not among them."""
+
+    name: str
+    positional_only: bool
+    keyword_only: bool
+    optional: bool
 
 
 class Shape(NamedTuple):
@@ -59,7 +73,16 @@ def show(key: Any) -> str:
 
 def shape_of(factory: Callable[..., Any]) -> Shape:
     """Async or not, generator or not."""
-    code = factory if inspect.isroutine(factory) or isinstance(factory, type) else type(factory).__call__
+    if isinstance(factory, type):
+        return Shape(False, False)
+    if isinstance(factory, FunctionType):
+        flags = factory.__code__.co_flags
+        return Shape(
+            bool(flags & (CO_COROUTINE | CO_ASYNC_GENERATOR)), bool(flags & (CO_GENERATOR | CO_ASYNC_GENERATOR))
+        )
+    import inspect
+
+    code = factory if inspect.isroutine(factory) else type(factory).__call__
     if inspect.isasyncgenfunction(code):
         return Shape(True, True)
     if inspect.isgeneratorfunction(code):
@@ -81,9 +104,8 @@ def provides_of(factory: Any) -> Any:
 
 def needs_of(factory: Callable[..., Any]) -> tuple[Need, ...]:
     """The parameters of a factory. A fault is kept in the need, so that ``build`` reports all of them at once."""
-    try:
-        parameters = list(inspect.signature(factory).parameters.values())
-    except (TypeError, ValueError):  # a built-in that does not tell: called without arguments
+    parameters = parameters_of(factory)
+    if not parameters:
         return ()
     described: Any = factory
     if isinstance(factory, type):
@@ -93,19 +115,47 @@ def needs_of(factory: Callable[..., Any]) -> tuple[Need, ...]:
         fault = ""
     except Exception as error:
         hints, fault = {}, f"its annotations cannot be read: {error}"
-    return tuple(
-        _need(parameter, hints.get(parameter.name), fault)
-        for parameter in parameters
-        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-    )
+    return tuple(_need(parameter, hints.get(parameter.name), fault) for parameter in parameters)
 
 
-def _need(parameter: inspect.Parameter, hint: Any, fault: str) -> Need:
-    optional = parameter.default is not parameter.empty
-    if hint is None and not optional and not fault:
+def parameters_of(factory: Callable[..., Any]) -> list[Parameter]:
+    """What a factory can be given by position or name; nothing for a built-in that does not tell.
+
+    Plain functions and classes without a constructor, which most are, are read off directly: ``inspect`` takes as long
+    to import as the rest of the container takes to be built.
+    """
+    made: Any = factory
+    if isinstance(factory, type) and made.__init__ is object.__init__ and made.__new__ is object.__new__:
+        return []
+    if isinstance(factory, FunctionType) and not factory.__dict__:  # else it may wrap another, or state a signature
+        return _read_off(factory)
+    import inspect
+
+    try:
+        found = list(inspect.signature(factory).parameters.values())
+    except (TypeError, ValueError):
+        return []
+    return [
+        Parameter(p.name, p.kind is p.POSITIONAL_ONLY, p.kind is p.KEYWORD_ONLY, p.default is not p.empty)
+        for p in found
+        if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+
+
+def _read_off(function: FunctionType) -> list[Parameter]:
+    code = function.__code__
+    first_default = code.co_argcount - len(function.__defaults__ or ())
+    found = []
+    for i, name in enumerate(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]):
+        by_keyword = i >= code.co_argcount
+        optional = name in (function.__kwdefaults__ or ()) if by_keyword else i >= first_default
+        found.append(Parameter(name, i < code.co_posonlyargcount, by_keyword, optional))
+    return found
+
+
+def _need(parameter: Parameter, hint: Any, fault: str) -> Need:
+    if hint is None and not parameter.optional and not fault:
         fault = f"its parameter {parameter.name} has no annotation"
     # After a parameter that is left out, positions no longer fit: pass by keyword whatever has a default.
-    by_keyword = parameter.kind is parameter.KEYWORD_ONLY or (
-        optional and parameter.kind is not parameter.POSITIONAL_ONLY
-    )
-    return Need(parameter.name, key_of(hint), by_keyword, optional, "" if optional else fault)
+    by_keyword = parameter.keyword_only or (parameter.optional and not parameter.positional_only)
+    return Need(parameter.name, key_of(hint), by_keyword, parameter.optional, "" if parameter.optional else fault)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
+from stratavm.base.data import dataclass, field, replace
 from stratavm.base.di.check import problems_of
 from stratavm.base.di.container import Container
 from stratavm.base.di.core import Given, Plan

@@ -6,7 +6,6 @@ thread; what they emit is queued behind. Async listeners are in ``listening``, f
 """
 
 import sys
-import traceback
 import weakref
 
 import cython
@@ -494,6 +493,8 @@ class Bus:
         if isinstance(event, failed) or not self.channel_of(failed).heard or delivery().queued >= 2 * MAX_NESTED:
             sys.unraisablehook(Unraisable(error, f"Exception ignored in the event listener {listener.name}", listener))
             return None
+        import traceback  # rarely needed, and slow to import
+
         text: str = "".join(traceback.format_exception(error))
         report: object = failed(listener.name, type(event).__qualname__, f"{type(error).__name__}: {error}", text)
         self.channel_of(failed).post(report, self.origin)

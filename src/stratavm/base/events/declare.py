@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Final, TypeVar, dataclass_transform
 
@@ -31,7 +30,7 @@ def event(cls: type[E]) -> type[E]:
     """
     if not issubclass(cls, Event):
         raise TypeError(f"{cls.__name__} is declared as an event, but is no subclass of Event")
-    own = inspect.get_annotations(cls)
+    own = cls.__annotations__
     for name, annotation in own.items():
         if type_name(annotation) not in PLAIN + PLAIN_TUPLES:
             raise TypeError(f"{cls.__name__}.{name}: expected plain data, found {type_name(annotation)}")

@@ -22,7 +22,6 @@ if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 from stratavm.codegen.minst import build, snapshot
-from stratavm.codegen.regalloc.checker import check
 from stratavm.codegen.x64.regs import ALLOCATABLE, STARVED
 
 KINDS = {"naive": ALLOC_NAIVE, "linear": ALLOC_LINEAR, "splitting": ALLOC_SPLITTING}
@@ -81,6 +80,8 @@ class Allocator:
         m.n_slots += m.n_slots & 1
         if self.checked:
             with cython.gil:
+                from stratavm.codegen.regalloc.checker import check  # a tool's module
+
                 check(snapshot(m), self.registers)
         return 0
 

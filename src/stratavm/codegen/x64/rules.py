@@ -4,8 +4,9 @@ shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from stratavm.base.data import dataclass
 
 SHAPES: Final = (
     "none",  # no rule: Unsupported

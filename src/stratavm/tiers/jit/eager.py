@@ -6,9 +6,9 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
+from stratavm.base.data import dataclass, field
 from stratavm.base.errors import ResourceLimit, Unsupported
 from stratavm.codegen.code import Code
 from stratavm.codegen.stubtable import publish

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from stratavm.base.data import dataclass
 from stratavm.base.errors import Unsupported
 from stratavm.base.events import Bus
 from stratavm.codegen.compile import DEFAULT, ModuleCompiler, Options

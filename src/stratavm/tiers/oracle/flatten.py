@@ -6,9 +6,9 @@ heights are tracked to know what a branch keeps and drops, and nothing is checke
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from stratavm.base.data import dataclass, field
 from stratavm.base.errors import Unsupported
 from stratavm.base.leb import read_sleb, read_uleb
 from stratavm.module.model import Function, Module

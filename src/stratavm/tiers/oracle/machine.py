@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import threading
-from dataclasses import dataclass, field
 from typing import Final
 
+from stratavm.base.data import dataclass, field
 from stratavm.base.errors import GuestFrame, StackOverflow, Trap
 from stratavm.module.model import ConstExpr
 from stratavm.tiers.oracle.bind import RETURN, Step, bind

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
+from stratavm.base.data import dataclass, field
 from stratavm.module.valid import ValidModule
 from stratavm.tiers.oracle.machine import Budget, OracleLimits, Program
 from stratavm.tiers.oracle.protocols import InstanceLike

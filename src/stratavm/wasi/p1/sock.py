@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+from typing import TYPE_CHECKING, cast
 
 from stratavm.wasi.abi import (
     RIFLAGS_PEEK,
@@ -11,22 +11,25 @@ from stratavm.wasi.abi import (
     SDFLAGS_READ,
     SDFLAGS_WRITE,
     Fdflags,
+    Filetype,
     Rights,
 )
 from stratavm.wasi.context import Context
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.guest import Guest
 from stratavm.wasi.registry import PREVIEW1
-from stratavm.wasi.sockets import Socket
+
+if TYPE_CHECKING:
+    from stratavm.wasi.sockets import Socket
 
 
 def _socket(ctx: Context, fd: int, rights: int) -> Socket:
     """The socket of a number; NOTSOCK for anything else."""
     found = ctx.get(fd)
-    if not isinstance(found, Socket):
+    if found.filetype not in (Filetype.SOCKET_DGRAM, Filetype.SOCKET_STREAM):
         raise WasiError(Errno.NOTSOCK)
     found.require(rights)
-    return found
+    return cast("Socket", found)
 
 
 @PREVIEW1.function("sock_accept", "iii->i")
@@ -50,7 +53,7 @@ def sock_recv(ctx: Context, guest: Guest, fd: int, iovs: int, count: int, flags:
     guest.check(out, 4)
     guest.check(out_flags, 2)
     buffers = guest.iovecs(iovs, count)
-    size, truncated = found.receive(buffers, socket.MSG_PEEK if flags & RIFLAGS_PEEK else 0)
+    size, truncated = found.receive(buffers, peek=bool(flags & RIFLAGS_PEEK))
     if flags & RIFLAGS_WAITALL and not flags & RIFLAGS_PEEK:
         size += _fill(found, buffers, size)
     guest.write_u32(out, size)
@@ -65,7 +68,7 @@ def _fill(found: Socket, buffers: list[memoryview], size: int) -> int:
         for buffer in buffers:
             rest.append(buffer[min(before, buffer.nbytes) :])
             before = max(before - buffer.nbytes, 0)
-        more = found.receive([b for b in rest if b.nbytes], 0)[0] if any(b.nbytes for b in rest) else 0
+        more = found.receive([b for b in rest if b.nbytes])[0] if any(b.nbytes for b in rest) else 0
         if not more:
             break
         size += more

@@ -1,0 +1,78 @@
+"""What ``strata run`` imports: a process that prints hello does nothing else for most of its time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+import stratavm
+
+STANDARD = (
+    "argparse, array, bisect, collections.abc, contextlib, enum, errno, fcntl, functools, gc, heapq, "
+    "importlib.util, itertools, locale, math, os, re, resource, runpy, select, signal, "
+    "stat, struct, termios, threading, typing, weakref"
+)
+"""Of the standard library it may import these, and what they import themselves."""
+
+APART = (
+    "stratavm.cli.isolate",
+    "stratavm.codegen.mfunc",
+    "stratavm.codegen.regalloc.checker",
+    "stratavm.codegen.x64.encodings",
+    "stratavm.engine.recovery",
+    "stratavm.ir.text",
+    "stratavm.ir.verify",
+    "stratavm.module.lexer",
+    "stratavm.module.parser",
+    "stratavm.module.printer",
+    "stratavm.testing",
+    "stratavm.tiers.oracle",
+    "stratavm.wasi.hostfs",
+    "stratavm.wasi.openat2",
+    "stratavm.wasi.sockets",
+)
+"""Modules (with what is below them) for text, for tools, or for what this program does not use."""
+
+LIST = "import sys; print(*sorted(sys.modules))"
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory):
+    """The modules that the run of a binary program leaves, and that a process has anyway."""
+    program = tmp_path_factory.mktemp("start") / "hello.wasm"
+    program.write_bytes(stratavm.Module('(module (func (export "_start")))').model.binary)
+    run = f"from stratavm.cli import main; import sys; code = main(['run', {str(program)!r}]); {LIST}; sys.exit(code)"
+    # Checks that are switched on need the tools.
+    plain = {k: v for k, v in os.environ.items() if not k.startswith("STRATA_CHECK") and not k.startswith("COV")}
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=plain
+        ).stdout.split()
+        for code in (run, f"import {STANDARD}; {LIST}")
+    ]
+    return set(outputs[0]), set(outputs[1])
+
+
+def test_standard_library(imported):
+    """Nothing of the standard library is imported that is slow to import and seldom used."""
+    loaded, expected = imported
+    assert "stratavm.engine.engine" in loaded
+    foreign = {n for n in loaded - expected if not n.startswith(("stratavm", "_", "__"))}
+    assert foreign & sys.stdlib_module_names == set()
+
+
+@pytest.mark.parametrize("name", APART)
+def test_layers(imported, name):
+    """A layer that the program does not need is not imported."""
+    loaded, _ = imported
+    assert [n for n in loaded if n == name or n.startswith(name + ".")] == []
+
+
+def test_that_the_list_is_of_modules():
+    """A module of the list that is renamed must be renamed here."""
+    import importlib.util
+
+    assert [name for name in APART if importlib.util.find_spec(name) is None] == []
