@@ -39,6 +39,10 @@ cdef enum DivBit:
     DIV_MINUS_ONE = 4  # the divisor may be -1
     DIV_ZERO = 8       # the divisor may be 0
 
+cdef enum Rotation:    # of a rule for shifts
+    ROT_LEFT = 1
+    ROT_RIGHT = 2
+
 cdef enum TruncBit:
     TRUNC_64 = 1       # to i64
     TRUNC_UNSIGNED = 2

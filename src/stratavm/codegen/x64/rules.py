@@ -12,7 +12,7 @@ SHAPES: Final = (
     "none",  # no rule: Unsupported
     "alu",  # two-address with register, slot or immediate on the right: row _rr, row2 _ri
     "mul",
-    "shift",  # row: count in cl, row2: immediate, row3: three-operand BMI2 form (0 = none)
+    "shift",  # row: count in cl, row2: immediate, row3: BMI2 form that leaves its input; extra: ROT_*
     "divide",  # extra: DIV_*
     "unary",  # D, U: row
     "clz",  # row when the CPU has it, else row2 (a pseudo operation); cpu in extra

@@ -13,6 +13,7 @@ _COMPARES = {
     "le_s": "le", "le_u": "be", "ge_s": "ge", "ge_u": "ae",
 }  # fmt: skip
 _SHIFTS = {"shl": "shl", "shr_s": "sar", "shr_u": "shr", "rotl": "rol", "rotr": "ror"}
+_ROTATIONS = {"rol": 1, "ror": 2}
 _DIV_SIGNED, _DIV_REM = 1, 2
 _DIVISIONS = {"div_s": _DIV_SIGNED, "div_u": 0, "rem_s": _DIV_SIGNED | _DIV_REM, "rem_u": _DIV_REM}
 
@@ -23,8 +24,8 @@ def _rules() -> Iterator[Rule]:
             yield Rule(f"{t}.{name}", "alu", f"{name}_rr", f"{name}_ri", width=width)
         yield Rule(f"{t}.mul", "mul", "imul_rr", "imul_rri", width=width)
         for name, asm in _SHIFTS.items():
-            bmi = {"shl": "shlx_rrr", "sar": "sarx_rrr", "shr": "shrx_rrr"}.get(asm, "")
-            yield Rule(f"{t}.{name}", "shift", f"{asm}_rc", f"{asm}_ri", bmi, width=width)
+            bmi = "rorx_rri" if asm in _ROTATIONS else f"{asm}x_rrr"
+            yield Rule(f"{t}.{name}", "shift", f"{asm}_rc", f"{asm}_ri", bmi, width=width, extra=_ROTATIONS.get(asm, 0))
         for name, bits in _DIVISIONS.items():
             yield Rule(f"{t}.{name}", "divide", width=width, extra=bits)
         for name, cc in _COMPARES.items():

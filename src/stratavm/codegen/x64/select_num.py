@@ -100,6 +100,7 @@ from cython.cimports.stratavm.codegen.x64.pseudo import (
     P_SETCC,
     P_TRUNC,
     P_U64_TO_FLOAT,
+    ROT_LEFT,
     TRUNC_64,
     TRUNC_SAT,
     TRUNC_UNSIGNED,
@@ -376,15 +377,22 @@ class NumericSelector(BaseSelector):
         op: uint32_t = self.ssa.nodes[n].op
         b: uint32_t = self.ssa.nodes[n].b
         width: uint32_t = RULE_WIDTH[op]
+        rotation: uint32_t = RULE_EXTRA[op]
         left: uint32_t = self.value(self.ssa.nodes[n].a)
+        bmi2: cython.bint = self.plan.cpu >> CPU_BMI2 & 1
         if self.is_const(b):
-            self.row(RULE_ROW2[op], width, self.define(n), left, NO_VREG)
-            self.last().imm = self.const_bits(b) & (width * 8 - 1)
+            mask: uint64_t = width * 8 - 1
+            by: uint64_t = self.const_bits(b)
+            if rotation and bmi2 and self.uses[self.ssa.nodes[n].a] > 1:  # the input lives on: longer code, but no copy
+                self.row(RULE_ROW3[op], width, self.define(n), left, NO_VREG)
+                by = mask + 1 - (by & mask) if rotation == ROT_LEFT else by
+            else:
+                self.row(RULE_ROW2[op], width, self.define(n), left, NO_VREG)
+            self.last().imm = by & mask
             return 0
         count: uint32_t = self.value(b)
-        if RULE_ROW3[op] and self.plan.cpu >> CPU_BMI2 & 1:
-            return self.row(RULE_ROW3[op], width, self.define(n), left, count)
-        return self.row(RULE_ROW[op], width, self.define(n), left, count)
+        row: uint32_t = RULE_ROW3[op] if bmi2 and not rotation else RULE_ROW[op]
+        return self.row(row, width, self.define(n), left, count)
 
     def divide(self, n: uint32_t) -> cython.int:
         """Division; the pseudo operation tests what a constant divisor does not already answer."""
