@@ -21,9 +21,7 @@ def _compiler() -> Engine:
     return Engine(Config(threads=1))
 
 
-@cache
-def _engines() -> dict[str, Engine]:
-    return oracles.engines()
+_engines = cache(oracles.engines)
 
 
 def _bytes(seed: int) -> str:
@@ -42,6 +40,10 @@ def _body_tiers(seed: int) -> str:
     return oracles.check_tiers(generators.fuelled_body_mutant(seed), _engines(), seed)
 
 
+def _fuel(seed: int) -> str:
+    return oracles.check_tiers(generators.smith(seed), _engines(fuel=True), seed)
+
+
 def _text(seed: int) -> str:
     return check_text(generators.mutant(seed) if seed % 4 else generators.smith(seed), seed)
 
@@ -55,10 +57,19 @@ CAMPAIGNS: Final[dict[str, Callable[[int], str]]] = {
     "bodies": _bodies,
     "tiers": _tiers,
     "body-tiers": _body_tiers,
+    "fuel": _fuel,
     "text": _text,
     "accept": _accept,
 }
-SHARES: Final[dict[str, int]] = {"bytes": 1, "bodies": 1, "tiers": 12, "body-tiers": 12, "text": 1, "accept": 1}
+SHARES: Final[dict[str, int]] = {
+    "bytes": 1,
+    "bodies": 1,
+    "tiers": 12,
+    "body-tiers": 12,
+    "fuel": 2,
+    "text": 1,
+    "accept": 1,
+}
 """How the time of a run is divided: most of it goes to comparing what generated modules do under every flag."""
 
 

@@ -28,6 +28,8 @@ from stratavm.tiers.tier import Tier
 Reached = Literal["rejected", "valid", "compiled", "ran"]
 SECONDS: Final = 1.0
 CALLS: Final = 8
+QUOTAS: Final = (0, 30, 300, 3000, 10**9)
+"""Fuel of a store, where it is counted."""
 INTERESTING: Final = (0, 1, 2, 7, 31, 32, 63, 64, 255, 65535, 65536, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 FLOATS: Final = (0.0, -0.0, 1.0, -1.5, 0.1, 1e10, -1e20, 2.0**31, 2.0**32, 2.0**63, 5e-324, float("inf"), float("-inf"))
 
@@ -90,9 +92,9 @@ def history(valid: ValidModule, engine: Engine, seed: int) -> Iterator[tuple[Any
     cache.tier, cache.valid = engine.tier, valid
     module = Module(valid.module.binary, engine)
     rng = random.Random(seed)
-    with Store(engine) as store:
+    with Store(engine, fuel=rng.choice(QUOTAS) if engine.config.fuel else None) as store:
         outcome, instance = _attempt(store, lambda: Linker(engine).instantiate(store, module))
-        yield "instantiate", outcome if instance is None else "ok"
+        yield "instantiate", store.fuel, outcome if instance is None else "ok"
         if instance is None:
             return
         functions = [e for e in module.exports if e.kind == "func"]
@@ -105,7 +107,7 @@ def history(valid: ValidModule, engine: Engine, seed: int) -> Iterator[tuple[Any
             outcome, _result = _attempt(store, lambda f=function, a=arguments: f.call_raw(a))
             if isinstance(outcome, tuple):
                 outcome = tuple(map(comparable, type_.results, outcome))
-            yield export.name, tuple(arguments), outcome
+            yield export.name, tuple(arguments), store.fuel, outcome
             if outcome == "gave up":
                 return
         yield from _state(module, instance)
@@ -172,6 +174,7 @@ def variants() -> dict[str, Config]:
     return found | {"jit1 machine passes": jit1.having(passes=(), memory_plan="bounded")}
 
 
-def engines() -> dict[str, Engine]:
+def engines(fuel: bool = False) -> dict[str, Engine]:
     """An engine for each variant, which ``history`` may use."""
-    return {name: Engine(config, services={ModuleCache: Validated()}) for name, config in variants().items()}
+    configs = {name: config.having(fuel=fuel) for name, config in variants().items()}
+    return {name: Engine(config, services={ModuleCache: Validated()}) for name, config in configs.items()}

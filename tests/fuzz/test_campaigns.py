@@ -56,9 +56,10 @@ def test_mutated_bodies_that_validate_compile(capsys):
     assert counts.get("compiled", 0) + counts.get("valid", 0) >= MUST_COMPILE
 
 
-@pytest.mark.parametrize("campaign", ["tiers", "body-tiers"])
+@pytest.mark.parametrize("campaign", ["tiers", "body-tiers", "fuel"])
 def test_generated_modules_do_the_same_on_every_engine(campaign, capsys):
-    """wasm-smith's modules on the oracle and on the compiler under each flag: same results, same traps, same memory."""
+    """wasm-smith's modules on the oracle and on the compiler under each flag: same results, same traps, same memory,
+    and where fuel is counted, the same left after every call."""
     counts = batch(campaign, 1, 150, seconds=110)
     with capsys.disabled():
         print(f"\n{campaign}: {counts}")
