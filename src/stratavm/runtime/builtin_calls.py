@@ -30,6 +30,7 @@ from cython.cimports.stratavm.runtime._gen_layout import (
     VMContext,
 )
 from cython.cimports.stratavm.runtime.func import cell_widths, fill_cells, read_cells
+from cython.cimports.stratavm.runtime.gil import leave_guest
 from cython.cimports.stratavm.runtime.instance import (
     DataSegment,
     ElementSegment,
@@ -39,7 +40,7 @@ from cython.cimports.stratavm.runtime.instance import (
     table_at,
 )
 from cython.cimports.stratavm.runtime.native import load_64
-from cython.cimports.stratavm.runtime.store import Store, builtin_table, poll_status, regain_gil
+from cython.cimports.stratavm.runtime.store import Store, builtin_table, poll_status
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
 from stratavm.runtime.builtins import BUILTINS
@@ -54,18 +55,7 @@ NO_FUEL = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 FUEL_SHIFT = cython.declare(uint64_t, BULK_FUEL_SHIFT)
 
 
-# ---- host builtins: between these two functions the thread is in the host and holds the GIL ----
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-@cython.linetrace(False)  # the GIL may be released here
-def leave_guest() -> cython.pointer(ThreadBlock):
-    """The thread is in the host from now on and has the GIL."""
-    block: cython.pointer(ThreadBlock) = current_block()
-    regain_gil(block)
-    block.in_guest = 0
-    return block
+# ---- host builtins: between `leave_guest` and `in_guest = 1` the thread is in the host and holds the GIL ----
 
 
 @cython.cfunc
@@ -97,7 +87,8 @@ def compile_function(context: cython.pointer(ExecContext), vm: cython.pointer(VM
 @cython.linetrace(False)  # the GIL may be released here
 def lazy_compile(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), index: uint64_t) -> uint64_t:
     """Builtin ``lazy_compile``."""
-    block: cython.pointer(ThreadBlock) = leave_guest()
+    block: cython.pointer(ThreadBlock) = current_block()
+    leave_guest(block)
     address: uint64_t = compile_function(context, vm, index & 0xFFFFFFFF)
     block.in_guest = 1
     return address
@@ -139,7 +130,8 @@ def oracle_call(
     cells: cython.pointer(uint64_t),
 ) -> uint32_t:
     """Builtin ``oracle_call``."""
-    block: cython.pointer(ThreadBlock) = leave_guest()
+    block: cython.pointer(ThreadBlock) = current_block()
+    leave_guest(block)
     status: uint32_t = run_oracle(context, vm, index & 0xFFFFFFFF, cells)
     block.in_guest = 1
     return status
@@ -171,7 +163,8 @@ def memory_grow(
     context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), memory: uint64_t, delta: uint64_t
 ) -> uint64_t:
     """Builtin ``memory_grow``."""
-    block: cython.pointer(ThreadBlock) = leave_guest()
+    block: cython.pointer(ThreadBlock) = current_block()
+    leave_guest(block)
     old: uint64_t = grow(vm, memory & 0xFFFFFFFF, delta, False, 0)
     block.in_guest = 1
     return old
@@ -184,7 +177,8 @@ def table_grow(
     context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), table: uint64_t, raw: uint64_t, delta: uint64_t
 ) -> uint64_t:
     """Builtin ``table_grow``."""
-    block: cython.pointer(ThreadBlock) = leave_guest()
+    block: cython.pointer(ThreadBlock) = current_block()
+    leave_guest(block)
     old: uint64_t = grow(vm, table & 0xFFFFFFFF, delta, True, raw)
     block.in_guest = 1
     return old

@@ -13,9 +13,10 @@ from cython.cimports.stratavm.runtime._gen_layout import (
     HostFunc,
 )
 from cython.cimports.stratavm.runtime.func import FuncRef, cell_widths, fill_cells, read_cells
+from cython.cimports.stratavm.runtime.gil import leave_guest
 from cython.cimports.stratavm.runtime.greenlets import current_greenlet, greenlet_here
 from cython.cimports.stratavm.runtime.native import load_64, stack_pointer
-from cython.cimports.stratavm.runtime.store import Store, builtin_table, regain_gil
+from cython.cimports.stratavm.runtime.store import Store, builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 from cython.cimports.stratavm.runtime.ticker import TICKER_TICKS, ticker_state, wake_ticker
 
@@ -189,9 +190,7 @@ def host_call(
     """Builtin ``host_call``."""
     block: cython.pointer(ThreadBlock) = current_block()
     status: uint32_t
-    if block.tstate != cython.NULL:
-        regain_gil(block)
-    block.in_guest = 0
+    leave_guest(block)
     outer: cython.p_void = block.greenlet
     if current_greenlet is not None:
         block.greenlet = greenlet_here()

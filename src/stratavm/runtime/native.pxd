@@ -49,11 +49,13 @@ cdef extern from * nogil:
         return (int)syscall(__NR_membarrier, STRATA_MEMBARRIER_EXPEDITED, 0, 0);
     }
 
-    static inline uint64_t strata_now_ns(void) {
+    static inline uint64_t strata_clock_ns(clockid_t clock) {
         struct timespec t;
-        clock_gettime(CLOCK_MONOTONIC, &t);
+        clock_gettime(clock, &t);
         return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
     }
+    #define strata_now_ns() strata_clock_ns(CLOCK_MONOTONIC)
+    #define strata_thread_cpu_ns() strata_clock_ns(CLOCK_THREAD_CPUTIME_ID)
 
     #if defined(__x86_64__)
     #define STRATA_GREG(uc, r) (((ucontext_t *)(uc))->uc_mcontext.gregs[r])
@@ -90,6 +92,7 @@ cdef extern from * nogil:
     void fence "strata_fence"()
     uint64_t stack_pointer "strata_stack_pointer"()
     uint64_t now_ns "strata_now_ns"()
+    uint64_t thread_cpu_ns "strata_thread_cpu_ns"()
 
     uint64_t uc_pc "strata_uc_pc"(void*)
     uint64_t uc_sp "strata_uc_sp"(void*)

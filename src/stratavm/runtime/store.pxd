@@ -88,4 +88,3 @@ cdef inline int deliver_events(Store store) except -1:
 cdef int run_entry(Store store, FuncRec* rec, void* cells) except? -1
 cdef int end_machine_call(Store store, FuncRec* rec, Entry* entry, uint32_t trapped) noexcept
 cdef uint32_t poll_status(ExecContext* context, bint in_machine_code) noexcept
-cdef void regain_gil(ThreadBlock* block) noexcept nogil

@@ -25,6 +25,7 @@ from cython.cimports.stratavm.runtime._gen_layout import (
     FuncRec,
 )
 from cython.cimports.stratavm.runtime.funcindex import FuncIndex
+from cython.cimports.stratavm.runtime.gil import let_python_run, regain_gil, release_if_it_pays, signals_are_due
 from cython.cimports.stratavm.runtime.greenlets import in_other_greenlet, notice_greenlets
 from cython.cimports.stratavm.runtime.handles import Handles
 from cython.cimports.stratavm.runtime.kinds import (
@@ -48,12 +49,7 @@ from cython.cimports.stratavm.runtime.native import (
     store_64,
     store_relaxed,
 )
-from cython.cimports.stratavm.runtime.python import (
-    PyErr_CheckSignals,
-    PyErr_SetObject,
-    PyEval_RestoreThread,
-    PyEval_SaveThread,
-)
+from cython.cimports.stratavm.runtime.python import PyErr_SetObject
 from cython.cimports.stratavm.runtime.signals import ensure_first_handler
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block, thread_block, threads_lock
 from cython.cimports.stratavm.runtime.ticker import TICKER_TICKS, ticker_state, wake_ticker
@@ -81,7 +77,6 @@ STICKY = cython.declare(uint32_t, PENDING_INTERRUPT | PENDING_DEADLINE)
 # STRATA_POLL=always takes the slow path at every poll, to test that it changes nothing: a bit that stays, without
 # a meaning.
 FORCED = cython.declare(uint32_t, PENDING_SWAP if os.environ.get("STRATA_POLL") == "always" else 0)
-SIGNAL_PERIOD_NS = cython.declare(uint64_t, 100_000_000)
 
 NO_FUEL = 0xFFFFFFFFFFFFFFFF  # exec.fuel where fuel is not counted
 MAX_FUEL = (1 << 63) - 1
@@ -91,20 +86,6 @@ _ERRORS = {
     TRAP_DEADLINE: DeadlineExceeded,
     TRAP_OUT_OF_FUEL: OutOfFuel,
 }
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def regain_gil(block: cython.pointer(ThreadBlock)) -> cython.void:
-    """Take the GIL back if a poll has released it."""
-    state: cython.p_void = block.tstate
-    if state != cython.NULL:
-        block.tstate = cython.NULL
-        begin: uint64_t = now_ns()
-        PyEval_RestoreThread(state)
-        block.gained_ns = now_ns()
-        block.waited_ns = block.gained_ns - begin
 
 
 @cython.cfunc
@@ -704,26 +685,17 @@ def past_deadline(context: cython.pointer(ExecContext)) -> cython.bint:
 def tick(
     context: cython.pointer(ExecContext), block: cython.pointer(ThreadBlock), in_machine_code: cython.bint
 ) -> uint32_t:
-    """The call has run for a whole period: handle signals (main thread), then run on without the GIL.
-
-    A guest that calls the host often takes the GIL back soon, and has waited for a switch interval then, or longer. It
-    keeps the GIL for half as long again as it waited, so that it stays below twice its time beside a busy thread.
-    """
-    now: uint64_t = now_ns()
-    if block.is_main and (block.tstate == cython.NULL or now - block.checked_ns >= SIGNAL_PERIOD_NS):
-        # Taking the GIL back beside a busy thread takes a switch interval, so not at every tick.
-        block.checked_ns = now
+    """The call has run for a whole period: let Python do what is due, then run on without the GIL if that pays."""
+    if block.tstate != cython.NULL:
+        if not signals_are_due(block):
+            return 0
         regain_gil(block)
-        block.in_guest = 0
-        if not signals_are_quiet(context):
-            return TRAP_HOST_EXCEPTION
-        block.in_guest = in_machine_code
-    if (
-        in_machine_code
-        and block.tstate == cython.NULL
-        and now - block.gained_ns >= block.waited_ns + block.waited_ns // 2
-    ):
-        block.tstate = PyEval_SaveThread()
+    block.in_guest = 0
+    if not python_is_quiet(context, block):
+        return TRAP_HOST_EXCEPTION
+    block.in_guest = in_machine_code
+    if in_machine_code:
+        release_if_it_pays(block)
     return 0
 
 
@@ -737,13 +709,13 @@ def mark_aborted(context: cython.pointer(ExecContext)) -> cython.void:
 
 @cython.cfunc
 @cython.exceptval(check=False)
-def signals_are_quiet(context: cython.pointer(ExecContext)) -> cython.bint:
-    """Run Python's signal handlers. What they raise (KeyboardInterrupt) is kept for the end of the call."""
+def python_is_quiet(context: cython.pointer(ExecContext), block: cython.pointer(ThreadBlock)) -> cython.bint:
+    """Run what Python has to run. What that raises (KeyboardInterrupt) is kept for the end of the call."""
     store: Store = cython.cast(Store, context.store)
     saved_sp: uint64_t = context.saved_sp
     saved_fp: uint64_t = context.saved_fp
     try:
-        PyErr_CheckSignals()
+        let_python_run(block)
     except BaseException as error:
         store.in_flight = error
         store.aborted = True

@@ -16,8 +16,12 @@ cdef struct ThreadBlock:
     uint32_t is_main          # Python's main thread: signals are handled here
     void* tstate              # the thread state while a poll has released the GIL, else NULL
     uint64_t checked_ns       # when this thread last looked for signals
-    uint64_t gained_ns        # when it last took the GIL back
-    uint64_t waited_ns        # how long it waited for that
+    uint64_t waited_ns        # how long it waits for the GIL, by what it saw last
+    uint64_t host_calls       # calls so far by its guests of what needs the GIL
+    uint64_t worked_ticks     # ticks so far that came after work, not after waiting
+    uint64_t ticked_host_calls  # `host_calls` at the last of them
+    uint64_t ticked_cpu_ns    # this thread's processor time then
+    uint64_t releases         # how often a tick has released the GIL
     void* greenlet            # where its innermost host call runs, if greenlets are in use; only compared
     void* alt_stack
     size_t alt_size

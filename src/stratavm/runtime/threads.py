@@ -47,6 +47,7 @@ if not cython.compiled:
 
 RESERVE = cython.declare(uint64_t, 512 << 10)  # of a thread's stack, kept for CPython and C helpers
 MAX_STACK = cython.declare(uint64_t, 64 << 20)  # what an "unlimited" stack counts as: below lie other mappings
+WAIT_NS = cython.declare(uint64_t, 5_000_000)  # for the GIL, beside a busy thread: what a new thread expects
 last_serial = cython.declare(uint64_t, 0)
 alt_stacks = cython.declare(uint64_t, 0)
 
@@ -61,6 +62,7 @@ def thread_block() -> cython.pointer(ThreadBlock):
     if block == cython.NULL:
         raise MemoryError("no memory for a thread block")
     block.serial = add_64(cython.address(last_serial), 1)
+    block.waited_ns = WAIT_NS
     block.is_main = threading.get_ident() == threading.main_thread().ident
     if find_stack(block) or take_alt_stack(block):
         free(block)

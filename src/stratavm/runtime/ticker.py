@@ -50,7 +50,7 @@ ABSENT = cython.declare(uint32_t, 0)
 PARKED = cython.declare(uint32_t, 2)
 IDLE_TICKS = cython.declare(uint32_t, 20)  # without a running call before the ticker parks
 
-period_ns = cython.declare(uint64_t, 5_000_000)
+period_ns = 5_000_000  # until the first wake
 ticks = cython.declare(uint64_t, 0)
 starts = cython.declare(uint32_t, 0)
 lock = cython.declare(pthread_mutex_t)

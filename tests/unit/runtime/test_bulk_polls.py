@@ -1,8 +1,9 @@
-"""Claims about bulk operations of many bytes: whatever stops a guest comes out within milliseconds, and what such an
-operation does is the same as in one piece.
+"""Claims about bulk operations of many bytes: whatever stops a guest stops them midway, and what such an operation does
+is the same as in one piece.
 """
 
 import _thread
+import contextlib
 import random
 import signal
 import threading
@@ -14,82 +15,91 @@ from stratavm import DeadlineExceeded, Engine, InstancePoisoned, Interrupted, Li
 
 PAGES = 0x8000
 """Two GiB: seconds of page faults, were nobody to poll."""
+OPERATIONS = {
+    "fill": f"(memory.fill (i32.const 0) (i32.const 1) (i32.const {PAGES * 65536 - 1}))",
+    "copy": f"(memory.copy (i32.const {PAGES * 32768}) (i32.const 0) (i32.const {PAGES * 32768 - 1}))",
+    "table_fill": "(table.fill $t (i32.const 0) (ref.null func) (i32.const 9000000))",
+    "table_copy": "(table.copy $t $t (i32.const 0) (i32.const 1) (i32.const 8999999))",
+}
 BIG = f"""(module
   (memory (export "memory") {PAGES})
   (table $t (export "table") 9000000 funcref)
-  (func (export "fill") (loop (memory.fill (i32.const 0) (i32.const 1) (i32.const {PAGES * 65536 - 1})) (br 0)))
-  (func (export "copy")
-    (loop (memory.copy (i32.const {PAGES * 32768}) (i32.const 0) (i32.const {PAGES * 32768 - 1})) (br 0)))
-  (func (export "table_fill") (loop (table.fill $t (i32.const 0) (ref.null func) (i32.const 9000000)) (br 0)))
-  (func (export "table_copy")
-    (loop (table.copy $t $t (i32.const 0) (i32.const 1) (i32.const 8999999)) (br 0))))
+  {"".join(f'(func (export "{name}") {operation * 20})' for name, operation in OPERATIONS.items())})
 """
-NAMES = ("fill", "copy", "table_fill", "table_copy")
-SLOW_MACHINE = 20  # times the 10 ms that are promised: other processes run here, too
+TRIES = 5  # the machine may keep the ticker waiting until all is done
 
 
 @pytest.fixture(scope="module")
 def module():
-    """Compiled once."""
+    """Compiled once. Its functions poll when they begin and inside of operations, nowhere else."""
     return Module(BIG, engine=Engine(strict=True))
 
 
-def instance_of(module):
-    """A store and an instance."""
-    store = Store(module.engine)
-    return store, Linker(module.engine).instantiate(store, module)
+@pytest.fixture
+def instance(module):
+    """In a store of its own, which is closed."""
+    with Store(module.engine) as store:
+        yield Linker(module.engine).instantiate(store, module)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_deadline_ends_a_bulk_operation(module, name):
-    """Soon after its time, though one operation takes longer than that."""
-    store, instance = instance_of(module)
-    with store:
-        begin = time.monotonic()
-        with store.deadline(0.05), pytest.raises(DeadlineExceeded) as caught:
-            instance.exports[name]()
-        assert time.monotonic() - begin < 0.05 + 0.01 * SLOW_MACHINE
-        assert caught.value.frames[0].name == name
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_deadline_ends_a_bulk_operation(instance, name):
+    """It passes while the operations of the function run."""
+    for _ in range(TRIES):
+        try:
+            with instance.store.deadline(0.001):
+                instance.exports[name]()
+        except DeadlineExceeded as error:
+            assert error.frames[0].name == name
+            return
+    pytest.fail("no operation was stopped midway")
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_an_interrupt_ends_a_bulk_operation(module, name):
-    """From another thread."""
-    store, instance = instance_of(module)
-    asked = []
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_interrupt_ends_a_bulk_operation(instance, name):
+    """From another thread, which gets the GIL because the operation has let go of it."""
+    ended = threading.Event()
 
     def stop():
-        asked.append(time.monotonic())
-        store.interrupt()
+        while not ended.is_set():
+            instance.store.interrupt()  # False outside of a call
 
-    with store:
-        timer = threading.Timer(0.05, stop)
-        timer.start()
+    thread = threading.Thread(target=stop)
+    thread.start()
+    try:
         with pytest.raises(Interrupted):
-            instance.exports[name]()
-        late = time.monotonic() - asked[0]
-        timer.join(10)
-        assert late < 0.01 * SLOW_MACHINE
+            for _ in range(TRIES):
+                instance.exports[name]()
+    finally:
+        ended.set()
+        thread.join(10)
 
 
 @pytest.mark.trace_slow  # a handler that runs inside the tracer loses what it raises
-def test_ctrl_c_ends_a_bulk_operation(module):
-    """KeyboardInterrupt, within the period in which signals are looked for (100 ms)."""
-    store, instance = instance_of(module)
-    asked = []
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_ctrl_c_ends_a_bulk_operation(instance, name):
+    """KeyboardInterrupt comes out of the call, which poisons the instance; behind the call it would not."""
+    ended = threading.Event()
 
     def press():
-        asked.append(time.monotonic())
+        while not ended.is_set() and not instance.store.busy:
+            pass
         _thread.interrupt_main()
 
-    with store:
-        timer = threading.Timer(0.05, press)
-        timer.start()
+    for _ in range(TRIES):
+        thread = threading.Thread(target=press)
+        thread.start()
         with pytest.raises(KeyboardInterrupt):
-            instance.exports.fill()
-        late = time.monotonic() - asked[0]
-        timer.join(10)
-        assert late < 0.1 + 0.01 * SLOW_MACHINE
+            instance.exports[name]()
+            ended.set()
+            thread.join(10)
+        thread.join(10)
+        ended.clear()
+        with contextlib.suppress(InstancePoisoned):
+            instance.exports[name]()
+            continue
+        return
+    pytest.fail("no operation was stopped midway")
 
 
 COPY = """(module (memory (export "memory") 160)

@@ -1,0 +1,84 @@
+# cython: linetrace=False
+# strata: hot
+"""When a running guest has the GIL: what happens to it at a tick, and at the calls that need it.
+
+Owns the policy, which numbers of the thread block decide; who asks for ticks is the ticker's business. The idea page on
+traps and polls has the policy as a table.
+"""
+
+import cython
+from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.stratavm.runtime.native import now_ns, thread_cpu_ns
+from cython.cimports.stratavm.runtime.python import PyEval_RestoreThread, PyEval_SaveThread
+from cython.cimports.stratavm.runtime.threads import ThreadBlock, thread_block
+from cython.cimports.stratavm.runtime.ticker import period_ns
+
+from stratavm.runtime.breath import breathe
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+MAX_SIGNAL_PERIOD_NS = cython.declare(uint64_t, 100_000_000)
+SIGNAL_SHARE = cython.declare(uint64_t, 20)  # at most one part in so many of its time a guest waits to look for signals
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def regain_gil(block: cython.pointer(ThreadBlock)) -> cython.void:
+    """Take the GIL back if a tick has released it."""
+    state: cython.p_void = block.tstate
+    if state != cython.NULL:
+        block.tstate = cython.NULL
+        begin: uint64_t = now_ns()
+        PyEval_RestoreThread(state)
+        block.waited_ns = now_ns() - begin
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def let_python_run(block: cython.pointer(ThreadBlock)) -> cython.int:
+    """With the GIL: do what the interpreter does between two instructions of Python code. Raises what that raises."""
+    begin: uint64_t = now_ns()
+    block.checked_ns = begin
+    # Others may have had their turn in host functions, which is not seen here: what is known is forgotten slowly.
+    block.waited_ns -= block.waited_ns >> 3
+    breathe()
+    block.waited_ns = max(block.waited_ns, now_ns() - begin)
+    return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def signals_are_due(block: cython.pointer(ThreadBlock)) -> cython.bint:
+    """Without the GIL: whether to take it back to look for signals, which only the main thread handles."""
+    pause: uint64_t = min(SIGNAL_SHARE * block.waited_ns, MAX_SIGNAL_PERIOD_NS)
+    return block.is_main and now_ns() - block.checked_ns >= pause
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def release_if_it_pays(block: cython.pointer(ThreadBlock)) -> cython.void:
+    """Let go of the GIL, unless the guest would soon need it back and wait longer for it than it ran without it.
+
+    A tick that came while the thread waited says nothing about the guest: it counts after half a period of work.
+    """
+    cpu_ns: uint64_t = thread_cpu_ns()
+    calls: uint64_t = block.host_calls - block.ticked_host_calls
+    if cpu_ns - block.ticked_cpu_ns < period_ns // 2:
+        return
+    block.worked_ticks += 1
+    block.ticked_cpu_ns = cpu_ns
+    block.ticked_host_calls = block.host_calls
+    if block.waited_ns * calls <= period_ns:
+        block.releases += 1
+        block.tstate = PyEval_SaveThread()
+
+
+def gil_status() -> dict[str, int]:
+    """Of the calling thread: ``releases`` of the GIL by its guests, ``host_calls`` (all that need the GIL), and the
+    ``worked_ticks`` after which it was decided whether to release it."""
+    block: cython.pointer(ThreadBlock) = thread_block()
+    return {"releases": block.releases, "host_calls": block.host_calls, "worked_ticks": block.worked_ticks}
