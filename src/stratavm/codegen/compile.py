@@ -68,7 +68,7 @@ class ModuleCompiler:
         # Where every memory has a guard there are no checks; but a search counts the rewrites of all passes.
         self.passes = tuple(name for name in options.passes if name != "checks" or checked)
         self._idle: list[Worker] = []
-        self.stages_ns: dict[str, int] = dict.fromkeys(STAGES, 0)
+        self._retired_ns = (0,) * len(STAGES)
 
     @contextmanager
     def worker(self) -> Iterator[Worker]:
@@ -79,25 +79,36 @@ class ModuleCompiler:
             options = self.options
             pipeline = Pipeline(self.passes, options.scope, options.fuel) if self.passes else None
             worker = Worker(self.plan, options.allocator, pipeline=pipeline, machine=options.machine, fuel=options.fuel)
-        before = worker.stages_ns
         try:
             yield worker
         finally:
-            for stage, old, new in zip(STAGES, before, worker.stages_ns, strict=True):
-                self.stages_ns[stage] += new - old
             if len(self._idle) < KEPT_WORKERS:
                 self._idle.append(worker)
+            else:
+                self._retired_ns = _sums([self._retired_ns, worker.stages_ns])
 
-    def compile(self, valid: ValidModule, defined_index: int) -> Code:
-        """Machine code of a defined function.
+    @property
+    def stages_ns(self) -> dict[str, int]:
+        """Nanoseconds that each stage took so far, in the workers that are idle now and in those that are gone."""
+        spent = _sums([self._retired_ns, *(worker.stages_ns for worker in list(self._idle))])
+        return dict(zip(STAGES, spent, strict=True))
+
+    def compile(self, valid: ValidModule, defined_index: int, worker: Worker | None = None) -> Code:
+        """Machine code of a defined function, by a worker that the caller took, or by any.
 
         Raises:
             Unsupported: a row that the compiler does not know; the function can run on the oracle.
             ResourceLimit: the function is beyond a documented limit.
         """
-        with self.worker() as worker:
-            code: Code = worker.compile(valid, defined_index)
+        if worker is None:
+            with self.worker() as worker:
+                return self.compile(valid, defined_index, worker)
+        code: Code = worker.compile(valid, defined_index)
         return code
+
+
+def _sums(rows: list[tuple[int, ...]]) -> tuple[int, ...]:
+    return tuple(map(sum, zip(*rows, strict=True)))
 
 
 def compile_function(valid: ValidModule, defined_index: int, *, options: Options = DEFAULT) -> Code:

@@ -14,7 +14,7 @@ from typing import Final
 from stratavm.base.errors import ModuleError, Unsupported, ValidationError
 from stratavm.module._gen_validate_walk import ValidateWalk
 from stratavm.module.checker import fault_error
-from stratavm.module.constant import ONE_CONSTANT, Constants
+from stratavm.module.constant import Constants
 from stratavm.module.limits import DEFAULT_LIMITS, Limits
 from stratavm.module.model import Element, ExternKind, Module
 from stratavm.module.places import Item, item_of, item_offset
@@ -26,7 +26,6 @@ CHUNK_BYTES: Final = 128 * 1024
 """Code per unit of work; the facts depend on it, never on the number of threads."""
 SERIAL_BYTES: Final = 256 * 1024
 """Below this, threads cost more than they bring."""
-I32_CONST: Final = 0x41
 MAX_PAGES: Final = 1 << 16
 MAX_PAGES_64: Final = 1 << 48
 MAX_ELEMENTS: Final = (1 << 32) - 1
@@ -291,11 +290,10 @@ class _ModuleChecks:
         for i, segment in enumerate(module.elements):
             self.item = "element segment", i
             self._element(segment, constants)
-        plain = ONE_CONSTANT.fullmatch if module.memory_types and not module.memory_types[0].limits.is64 else None
+        plain = bool(module.memory_types) and not module.memory_types[0].limits.is64
         for i, data in enumerate(module.datas):
             if data.offset is not None:
-                code = data.offset.code
-                if plain and code[0] == I32_CONST and not data.memory and plain(code):
+                if plain and data.offset.lone_i32 is not None and not data.memory:
                     continue  # tens of thousands in some programs
                 self.item = "data segment", i
                 if data.memory >= len(module.memory_types):

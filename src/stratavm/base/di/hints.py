@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from types import FunctionType
 from typing import Annotated, Any, Final, NamedTuple, TypeAlias, get_args, get_origin, get_type_hints
+from weakref import WeakKeyDictionary
 
 from stratavm.base.data import dataclass
 
@@ -102,8 +103,23 @@ def provides_of(factory: Any) -> Any:
     return key_of(result)
 
 
+KNOWN: Final[WeakKeyDictionary[FunctionType, tuple[Need, ...]]] = WeakKeyDictionary()
+"""What functions need: annotations that are text are compiled each time they are asked for."""
+
+
 def needs_of(factory: Callable[..., Any]) -> tuple[Need, ...]:
     """The parameters of a factory. A fault is kept in the need, so that ``build`` reports all of them at once."""
+    if not isinstance(factory, FunctionType):
+        return _needs(factory)
+    found = KNOWN.get(factory)
+    if found is None:
+        found = _needs(factory)
+        if not any(need.fault for need in found):  # a name that is missing now may come
+            KNOWN[factory] = found
+    return found
+
+
+def _needs(factory: Callable[..., Any]) -> tuple[Need, ...]:
     parameters = parameters_of(factory)
     if not parameters:
         return ()

@@ -1,6 +1,8 @@
 """The target as selection sees it: the processor's extensions, and a module's types and context offsets as C arrays."""
 
 # strata: hot
+from functools import cache
+
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t
 from cython.cimports.libc.stdlib import calloc, free
@@ -23,6 +25,7 @@ _FIXED_REACH = 1 << 30
 _MEM0 = VMCTX.offset("mem0_base")
 
 
+@cache  # a virtual machine stops for every question to the processor
 def host_features() -> frozenset[str]:
     """Names of the processor extensions of this machine that the compiler can use."""
     bits: cython.uint = strata_cpu()

@@ -31,16 +31,17 @@ class Batch:
 def compile_batch(lazy: LazyCode, indices: Sequence[int]) -> Batch:
     """Compile some functions and publish them together; ``lazy.fallbacks`` notes those that cannot be compiled."""
     batch = Batch()
-    for index in indices:
-        begin = time.perf_counter_ns()
-        try:
-            code = lazy.code(index)
-        except (Unsupported, ResourceLimit):
-            continue
-        batch.times_ns[lazy.first + index] = ns = time.perf_counter_ns() - begin
-        lazy.report_compiled(index, ns)
-        batch.indices.append(index)
-        batch.codes.append(code)
+    with lazy.compiler.worker() as worker:
+        for index in indices:
+            begin = time.perf_counter_ns()
+            try:
+                code = lazy.code(index, worker)
+            except (Unsupported, ResourceLimit):
+                continue
+            batch.times_ns[lazy.first + index] = ns = time.perf_counter_ns() - begin
+            lazy.report_compiled(index, ns)
+            batch.indices.append(index)
+            batch.codes.append(code)
     addresses = publish(lazy.owner, batch.codes, [lazy.first + i for i in batch.indices])
     for index, code, address in zip(batch.indices, batch.codes, addresses, strict=True):
         lazy.install(index, address, len(code))
@@ -85,7 +86,7 @@ def compile_parts(
 
 def compile_all(lazy: LazyCode, threads: int, executor: CompileExecutor) -> CompileCosts:
     """Compile what is not compiled yet. The bytes do not depend on the number of threads."""
-    before = dict(lazy.compiler.stages_ns)
+    before = lazy.compiler.stages_ns
     missing = [i for i in range(len(lazy.valid.module.functions)) if i not in lazy.addresses]
     parts = [missing[i : i + BATCH] for i in range(0, len(missing), BATCH)]
     if threads <= 1 or len(parts) <= 1:

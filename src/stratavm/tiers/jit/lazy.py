@@ -15,6 +15,7 @@ from stratavm.codegen.code import Code
 from stratavm.codegen.compile import ModuleCompiler
 from stratavm.codegen.execmem import CodeOwner
 from stratavm.codegen.stubtable import publish
+from stratavm.codegen.worker import Worker
 from stratavm.codegen.x64.stubs import LAZY_STUB_BYTES, lazy_stubs, oracle_stub
 from stratavm.module.valid import ValidModule
 from stratavm.tiers.events import CompileRecorder
@@ -74,7 +75,8 @@ class LazyCode:
         if known is not None:
             return known
         begin = time.perf_counter_ns()
-        code = self.code(defined_index)
+        with self.compiler.worker() as worker:
+            code = self.code(defined_index, worker)
         self.report_compiled(defined_index, time.perf_counter_ns() - begin)
         [address] = publish(self.owner, [code], [self.first + defined_index])
         return self.install(defined_index, address, len(code))
@@ -87,14 +89,14 @@ class LazyCode:
             else:
                 self._recorder.compiled(self.first + defined_index, ns)
 
-    def code(self, defined_index: int) -> Code:
-        """Compile a function, or make the stub that runs it on the fallback tier.
+    def code(self, defined_index: int, worker: Worker) -> Code:
+        """Compile a function with a worker of the compiler, or make the stub that runs it on the fallback tier.
 
         Raises:
             Unsupported, ResourceLimit: it cannot be compiled and there is no fallback.
         """
         try:
-            return self.compiler.compile(self.valid, defined_index)
+            return self.compiler.compile(self.valid, defined_index, worker)
         except (Unsupported, ResourceLimit) as error:
             self.fallbacks[self.first + defined_index] = str(error)
             if self._fallback_tier is None:

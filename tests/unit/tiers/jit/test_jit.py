@@ -50,7 +50,7 @@ def test_nothing_is_compiled_before_its_first_call(monkeypatch):
     """A call compiles the functions that it reaches, once, and all instances of the module share them."""
     compiled = []
     original = lazy_module.LazyCode.code
-    monkeypatch.setattr(lazy_module.LazyCode, "code", lambda self, i: compiled.append(i) or original(self, i))
+    monkeypatch.setattr(lazy_module.LazyCode, "code", lambda self, i, w: compiled.append(i) or original(self, i, w))
     module = Module(
         """(module (func $a (export "a") (result i32) (call $b)) (func $b (result i32) (i32.const 3))
         (func (export "c") (result i32) (i32.const 4)))"""
@@ -162,10 +162,10 @@ class Refusal:
     def __init__(self, monkeypatch, refused: set[int]) -> None:
         original = ModuleCompiler.compile
 
-        def compile(self, valid, index):
+        def compile(self, valid, index, worker=None):
             if index in refused:
                 raise Unsupported("no rule for this row", feature="imaginary")
-            return original(self, valid, index)
+            return original(self, valid, index, worker)
 
         monkeypatch.setattr(ModuleCompiler, "compile", compile)
 
