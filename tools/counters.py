@@ -64,9 +64,9 @@ def count(path: Path, options: Options) -> Counts:
     for index in range(len(valid.bodies)):
         ssa = Ssa()
         build(valid, index, ssa)
-        if options.passes:
+        if compiler.passes:
             optimised = Ssa()
-            Pipeline(options.passes).run(ssa, optimised, valid)
+            Pipeline(compiler.passes).run(ssa, optimised, valid)
             ssa = optimised
         code = compiler.compile(valid, index)
         instructions = list(machine.disasm(code.code, 0))

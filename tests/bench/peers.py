@@ -68,6 +68,7 @@ ENGINES: Final[tuple[Engine, ...]] = (
     Engine("strata jit0 naive", strata(allocator="naive")),
     Engine("strata jit1 naive", strata(tier="jit1", allocator="naive")),
     Engine("strata jit0 bounded", strata(memory_plan="bounded")),
+    Engine("strata jit1 bounded", strata(tier="jit1", memory_plan="bounded")),
     Engine(WASMTIME, _wasmtime(epochs=False)),
     Engine(EPOCHS, _wasmtime(epochs=True)),
     Engine("pywasm3", _wasm3),

@@ -17,7 +17,7 @@ from stratavm.engine.cache import LoadedModule, ModuleCache, NoModuleCache
 from stratavm.engine.config import Allocator, MemoryPlan
 from stratavm.engine.instance import Instance
 from stratavm.engine.linker import Linker
-from stratavm.ir.pipeline import PASSES
+from stratavm.ir.pipeline import FOR_CHECKS, PASSES
 from stratavm.module.decode import decode
 from stratavm.module.valid import ValidModule
 from stratavm.module.validate import validate
@@ -168,7 +168,8 @@ def variants() -> dict[str, Config]:
         found |= {f"{name} {p}": level.having(memory_plan=p) for p in get_args(MemoryPlan) if p != level.memory_plan}
     found["jit0 pooled"] = jit0.having(pool=PoolConfig(8, when_exhausted="map"), memory_images="always")
     for off in PASSES:
-        found[f"jit1 without {off}"] = jit1.having(passes=tuple(p for p in PASSES if p != off))
+        level = jit1.having(memory_plan="bounded") if off in FOR_CHECKS else jit1
+        found[f"jit1 without {off}"] = level.having(passes=tuple(p for p in PASSES if p != off))
     for off in MACHINE_PASSES:
         found[f"jit1 without {off}"] = jit1.having(machine_passes=tuple(p for p in MACHINE_PASSES if p != off))
     return found | {"jit1 machine passes": jit1.having(passes=(), memory_plan="bounded")}

@@ -18,7 +18,7 @@ Shape = Callable[[int], bytes]
 BLOCK, LOOP, IF, ELSE, END = b"\x02\x40", b"\x03\x40", b"\x04\x40", b"\x05", b"\x0b"
 BLOCK_I32 = b"\x02\x7f"
 DROP, ADD, RETURN, UNREACHABLE = b"\x1a", b"\x6a", b"\x0f", b"\x00"
-MUL, XOR, LOAD, STORE = b"\x6c", b"\x73", b"\x28\x02\x00", b"\x36\x02\x00"
+MUL, XOR, LOAD, STORE, LT_U = b"\x6c", b"\x73", b"\x28\x02\x00", b"\x36\x02\x00", b"\x49"
 
 
 def get(x: int) -> bytes:
@@ -197,6 +197,12 @@ def loops_in_a_row(n: int) -> bytes:
     return module([one * n], 1)
 
 
+def counted_loops(n: int) -> bytes:
+    """One loop over an array after another."""
+    count = get(1) + const(1) + ADD + set_(1) + get(1) + get(0) + LT_U + br_if(0)
+    return module([(LOOP + get(1) + get(1) + STORE + count + END) * n], 1, memory=True)
+
+
 def chained_constants(n: int) -> bytes:
     """Additions of constants, each to the sum before: all are one."""
     return module([get(0) + (const(3) + ADD) * n + set_(1)], 1)
@@ -266,6 +272,7 @@ OPTIMISED: dict[str, tuple[Shape, int]] = {
         (constants_in_nest, 3_000),
         (products_in_nest, 3_000),
         (loops_in_a_row, 8_000),
+        (counted_loops, 4_000),
         (chained_constants, 20_000),
         (products, 5_000),
         (stores_and_loads, 10_000),

@@ -14,7 +14,7 @@ from stratavm.base.errors import TRAP_KINDS
 from stratavm.codegen.code import Code
 from stratavm.codegen.worker import MACHINE_PASSES, STAGES, Worker
 from stratavm.codegen.x64.target import ModulePlan
-from stratavm.ir.pipeline import Pipeline
+from stratavm.ir.pipeline import FOR_CHECKS, Pipeline
 from stratavm.ir.scope import EVERYWHERE, Scope
 from stratavm.module.model import Module
 from stratavm.module.valid import ValidModule
@@ -66,7 +66,7 @@ class ModuleCompiler:
         self.plan = ModulePlan(module, numbers, options.features, poison)
         checked = PLAN_BOUNDED in numbers or options.scope is not EVERYWHERE
         # Where every memory has a guard there are no checks; but a search counts the rewrites of all passes.
-        self.passes = tuple(name for name in options.passes if name != "checks" or checked)
+        self.passes = tuple(name for name in options.passes if name not in FOR_CHECKS or checked)
         self._idle: list[Worker] = []
         self._retired_ns = (0,) * len(STAGES)
 

@@ -92,6 +92,8 @@ class Evaluation:
         if name in ("mulhi_u", "mulhi_s"):
             left, right = (v - (v >> 63 << 64) if name == "mulhi_s" else v for v in (self.values[a], self.values[b]))
             return left * right >> 64 & MASK64
+        if name == "memory_bytes":
+            return len(self.instance.memories[c])
         if name in ("nop", "poll"):
             return POISON
         if name is not None:

@@ -12,6 +12,7 @@ from stratavm.ir.passes.inline import Inline
 from stratavm.ir.passes.licm import Licm
 from stratavm.ir.passes.unroll import Unroll
 from stratavm.ir.passes.values import SWITCHES, Values
+from stratavm.ir.passes.versions import Versions
 from stratavm.ir.prune import Pruner
 from stratavm.ir.scope import EVERYWHERE, Scope
 from stratavm.ir.ssa import Ssa
@@ -26,11 +27,14 @@ PASSES: Final[dict[str, str]] = {
     "loads": "loads and global.get that nothing can have changed; values just stored",
     "checks": "bounds of a memory that an earlier access of the same address proved (bounded plan)",
     "licm": "what a loop computes from values of outside is computed before it",
+    "versions": "small loops have a version without checks of bounds, chosen before them (bounded plan)",
     "unroll": "small loops stand two or four times behind themselves, and poll once",
 }
 """Passes of the SSA form by name."""
 LEVELS: Final[dict[int, tuple[str, ...]]] = {0: (), 1: tuple(PASSES)}
 """What each level runs."""
+FOR_CHECKS: Final = frozenset({"checks", "versions"})
+"""Those that only do something about checks of bounds."""
 CHECKS: Final = int(os.environ.get("STRATA_CHECK") or 0)
 
 
@@ -69,6 +73,8 @@ class Pipeline:
             self.stages.insert(0, Cfg())
         if "licm" in passes:
             self.stages.append(Licm())
+        if "versions" in passes:
+            self.stages.append(Versions())
         if "unroll" in passes:
             self.stages.append(Unroll())
         self._inline = Inline() if "inline" in passes else None

@@ -15,6 +15,7 @@ from cython.cimports.stratavm.ir.ssa import (
     IR_BLOCK_PARAM,
     IR_CONST,
     IR_CONST_V128,
+    IR_MEMORY_BYTES,
     IR_MULHI_S,
     IR_MULHI_U,
     IR_NOP,
@@ -46,6 +47,7 @@ def acts(op: uint32_t) -> cython.bint:
         or op == IR_NOP
         or op == IR_MULHI_U
         or op == IR_MULHI_S
+        or op == IR_MEMORY_BYTES
     )
 
 

@@ -25,7 +25,9 @@
 #                IR_INVOKE (reserved: a = call node before it, b = normal edge, c = exceptional edge)
 #   Fuel (only where asked for): IR_FUEL once per basic block of WebAssembly, where it begins. It stays in its place: what
 #                it charges must not depend on passes.
-#   Polls: IR_POLL first in every loop header after the block parameters. The prologue polls by itself.
+#   Polls: IR_POLL first in every loop header after the block parameters. The prologue polls by itself. Where the loop keeps
+#                a global in a value (pass promote): a = the value, c = the global, which holds it while others run; the poll
+#                is what it holds afterwards.
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
@@ -55,6 +57,7 @@ cdef enum IrOp:
     IR_FUEL = 0x8007      # c = units to take: traps with out_of_fuel, without taking any, if fewer are left
     IR_MULHI_U = 0x8008   # the upper half of the product of two i64: what divisions by constants need
     IR_MULHI_S = 0x8009
+    IR_MEMORY_BYTES = 0x800A  # c = memory: its present size, i64
     IR_BR = 0x8010        # terminators from here to IR_LAST_TERMINATOR
     IR_BR_IF = 0x8011
     IR_BR_TABLE = 0x8012
@@ -70,6 +73,7 @@ cdef enum NodeFlag:  # Node.flags
 cdef enum BlockFlag:
     BF_LOOP_HEADER = 1
     BF_UNREACHABLE = 2    # kept for numbering; has no nodes but IR_TRAP
+    BF_COLD = 4           # hardly ever runs, so that code is not spent on it
 
 cdef struct Node:
     uint16_t op
@@ -153,7 +157,7 @@ cdef inline uint32_t operand_count(uint16_t op, uint8_t flags) noexcept nogil:
     if flags & NF_WIDE or op == IR_RETURN:
         return OPERANDS_LIST
     if op >= 0x8000:
-        if op == IR_RESULT or op == IR_BR_IF or op == IR_BR_TABLE or op == IR_INVOKE:
+        if op == IR_RESULT or op == IR_BR_IF or op == IR_BR_TABLE or op == IR_INVOKE or op == IR_POLL:
             return 1
         return 2 if op == IR_MULHI_U or op == IR_MULHI_S else 0
     if OP_POPS[op] != 255:
@@ -179,13 +183,3 @@ cdef inline void map_values(uint32_t* values, uint32_t n, uint32_t* moved) noexc
     for k in range(n):
         if values[k] != NO_VALUE:
             values[k] = moved[values[k]]
-
-# for licm and unroll
-cdef enum:
-    OPERAND_A = 1
-    OPERAND_B = 2
-    OPERAND_C = 4
-
-cdef inline int operand_kinds(uint16_t op, uint8_t flags) noexcept nogil:
-    cdef uint32_t n = operand_count(op, flags)
-    return OPERANDS_LIST if n == OPERANDS_LIST else (1 << n) - 1

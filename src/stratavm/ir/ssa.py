@@ -26,6 +26,7 @@ IR_OPS = {
     "fuel": IR_FUEL,
     "mulhi_u": IR_MULHI_U,
     "mulhi_s": IR_MULHI_S,
+    "memory_bytes": IR_MEMORY_BYTES,
     "br": IR_BR,
     "br_if": IR_BR_IF,
     "br_table": IR_BR_TABLE,

@@ -10,6 +10,7 @@ from stratavm.spec.index import BY_ID
 
 NAMES: dict[int, str] = {number: name for name, number in IR_OPS.items()}
 LOOP_HEADER = 1
+COLD = 4
 CHECKED = 2
 """``NF_CHECKED``: an access whose bounds another one proved."""
 
@@ -33,7 +34,7 @@ def _block(view: SsaView, number: int, block: tuple[int, int, int, int, int, int
     """A block's header and nodes."""
     first, last, n_params, preds, depth, flags = block
     params = ", ".join(f"v{first + i}:{TYPE_NAMES[view.nodes[first + i][1]]}" for i in range(n_params))
-    loop = " loop" if flags & LOOP_HEADER else ""
+    loop = (" loop" if flags & LOOP_HEADER else "") + (" cold" if flags & COLD else "")
     lines = [f"b{number}({params}):{loop} ; preds {preds}, depth {depth}"]
     return lines + [f"  {node_text(view, i)}" for i in range(first + n_params, last)]
 

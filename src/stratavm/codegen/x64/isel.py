@@ -66,6 +66,7 @@ from cython.cimports.stratavm.ir.ssa import (
     IR_BR_TABLE,
     IR_CONST,
     IR_FUEL,
+    IR_MEMORY_BYTES,
     IR_MULHI_S,
     IR_MULHI_U,
     IR_NOP,
@@ -255,6 +256,8 @@ class Selector(MemorySelector):
                 self.node(i)
             elif op == IR_MULHI_U or op == IR_MULHI_S:
                 self.high_product(i, op == IR_MULHI_S)
+            elif op == IR_MEMORY_BYTES:
+                self.memory_bytes(self.ssa.nodes[i].c, self.define(i))
             elif op == IR_POLL:
                 if POLLS:
                     self.pseudo(P_POLL, 0, MI_EFFECT)

@@ -307,11 +307,12 @@ class MemorySelector(NumericSelector):
         """table.size, or memory.size in pages."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         size: uint32_t = self.fresh(T_I64)
-        cell: uint32_t = (self.plan.tables + 16 * at.c if table else self.plan.memories[at.c].cell) + 8
-        self.via(MOP_MOV_RM, 8, cell, MI_EFFECT)
-        self.operand(size, R_DEF, C_REG, 0)
-        self.via_address(NO_VREG, 0, TABLEDEF_LENGTH if table else MEMDEF_BYTES)
-        if not table:
+        if table:
+            self.via(MOP_MOV_RM, 8, self.plan.tables + 16 * at.c + 8, MI_EFFECT)
+            self.operand(size, R_DEF, C_REG, 0)
+            self.via_address(NO_VREG, 0, TABLEDEF_LENGTH)
+        else:
+            self.memory_bytes(at.c, size)
             pages: uint32_t = self.fresh(T_I64)
             self.row(MOP_SHR_RI, 8, pages, size, NO_VREG)
             self.last().imm = self.plan.memories[at.c].page_shift
@@ -319,6 +320,12 @@ class MemorySelector(NumericSelector):
         self.row(MOP_MOV_RR, width_of(at.type), self.define(n), size, NO_VREG)
         self.m.operands[self.last().ops].constraint = C_REG
         return 0
+
+    def memory_bytes(self, memory: uint32_t, size: uint32_t) -> cython.int:
+        """The present size of a memory."""
+        self.via(MOP_MOV_RM, 8, self.plan.memories[memory].cell + 8, MI_EFFECT)
+        self.operand(size, R_DEF, C_REG, 0)
+        return self.via_address(NO_VREG, 0, MEMDEF_BYTES)
 
     def func_ref(self, n: uint32_t) -> cython.int:
         """ref.func: the address of the FuncRec."""

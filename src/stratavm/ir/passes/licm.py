@@ -16,20 +16,15 @@ from cython.cimports.libc.stdlib import free
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.ssa import (
     BF_LOOP_HEADER,
-    IR_BR,
-    IR_BR_IF,
-    IR_BR_TABLE,
     IR_CONST,
     IR_CONST_V128,
     IR_MULHI_S,
     IR_MULHI_U,
     NO_VALUE,
-    OPERAND_A,
-    OPERAND_B,
-    OPERAND_C,
     OPERANDS_LIST,
     Node,
-    operand_kinds,
+    operand_count,
+    operands_of,
 )
 from cython.cimports.stratavm.spec._gen_ops import (
     OF_CALLS,
@@ -58,7 +53,6 @@ from cython.cimports.stratavm.spec._gen_ops import (
 from cython.cimports.stratavm.spec._gen_optables import OP_FLAGS
 
 from stratavm.ir.prune import Pruner
-from stratavm.ir.scope import UNLIMITED
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -105,46 +99,37 @@ def movable(node: cython.pointer(Node)) -> cython.bint:
     """Whether a node may run earlier and more often: no effect, no trap; and gains from it."""
     if node.op >= 0x8000:
         return constant(node.op) or node.op == IR_MULHI_U or node.op == IR_MULHI_S
-    if OP_FLAGS[node.op] & EFFECTS or operand_kinds(node.op, node.flags) & OPERANDS_LIST:
+    if OP_FLAGS[node.op] & EFFECTS or operand_count(node.op, node.flags) == OPERANDS_LIST:
         return False
     return not OP_I32_EQZ <= node.op <= OP_F64_GE and not cheap(node.op)
 
 
 @cython.final
 @cython.cclass
-class Licm(Stream):
+class Licm(Loops):
     """Scratch memory of the pass, reused from function to function."""
 
     def __init__(self) -> None:
-        self.budget = UNLIMITED
+        super().__init__({0: "licm"})
 
     def __dealloc__(self):
         free(self.place)
         free(self.loop)
         free(self.outer)
-        free(self.entry)
         free(self.room)
         free(self.first)
         free(self.tail)
         free(self.next)
 
-    def run(self, ssa: Ssa, out: Ssa) -> None:
-        """Move invariants of ``ssa`` out of its loops, into ``out``, without the GIL."""
-        self.ssa = ssa
-        self.out = out
-        with cython.nogil:
-            self.hoist()
-
-    @property
-    def last(self) -> tuple[str, int]:
-        """Pass and input node of the last rewrite of the last run."""
-        return ("", -1) if self.last_node == NO_VALUE else ("licm", self.last_node)
-
-    def hoist(self):
+    @cython.cfunc
+    @cython.nogil
+    @cython.exceptval(-1, check=False)
+    def apply(self) -> cython.int:
         """The pass."""
         block: uint32_t
         self.begin()
         self.reserve()
+        self.find_entries()
         self.loops()
         for block in range(self.ssa.n_blocks):
             self.choose(block)
@@ -161,26 +146,22 @@ class Licm(Stream):
         vec_room(self.next, self.cap_next, nodes)
         vec_room(self.loop, self.cap_loop, blocks)
         vec_room(self.outer, self.cap_outer, blocks)
-        vec_room(self.entry, self.cap_entry, blocks)
         vec_room(self.room, self.cap_room, blocks)
         vec_room(self.first, self.cap_first, blocks)
         vec_room(self.tail, self.cap_tail, blocks)
         for i in range(self.ssa.n_blocks):
             self.loop[i] = NO_VALUE
             self.outer[i] = NO_VALUE
-            self.entry[i] = NO_VALUE
             self.room[i] = ROOM
             self.first[i] = NO_VALUE
         return 0
 
     def loops(self):
-        """The loops, and the block before each: its one forward predecessor, if that only leads there."""
+        """The loops, and the next ones around them."""
         block: uint32_t
-        edge: uint32_t
         current: uint32_t = NO_VALUE
         depth: uint32_t
         header: cython.bint
-        node: cython.pointer(Node)
         for block in range(self.ssa.n_blocks):
             depth = self.ssa.blocks[block].depth
             header = (self.ssa.blocks[block].flags & BF_LOOP_HEADER) != 0
@@ -192,23 +173,6 @@ class Licm(Stream):
                 self.outer[block] = current
                 current = block
             self.loop[block] = current
-            node = cython.address(self.ssa.nodes[self.ssa.blocks[block].last - 1])
-            if node.op == IR_BR:
-                self.arrive(block, node.c, True)
-            elif node.op == IR_BR_IF:
-                self.arrive(block, node.b, False)
-                self.arrive(block, node.c, False)
-            elif node.op == IR_BR_TABLE:
-                for edge in range(node.b, node.b + node.c):
-                    self.arrive(block, edge, False)
-        return 0
-
-    def arrive(self, block, edge, only):
-        """An edge: the first forward one into a header may come from its entry; a second or a choice undoes it."""
-        target: uint32_t = self.ssa.edges[edge].target
-        if target <= block or not self.ssa.blocks[target].flags & BF_LOOP_HEADER:
-            return 0
-        self.entry[target] = block if only and self.entry[target] == NO_VALUE else target
         return 0
 
     def choose(self, block):
@@ -234,8 +198,7 @@ class Licm(Stream):
         left: uint32_t = DEPTH
         while header != NO_VALUE and left:
             left -= 1
-            # the entry of a header that has none is the header itself, or nothing where it cannot be reached
-            if self.entry[header] >= header or (header <= farthest and farthest != NO_VALUE):
+            if not self.has_entry(header) or (header <= farthest and farthest != NO_VALUE):
                 break
             if not free_:
                 if self.room[header] == 0:
@@ -247,14 +210,12 @@ class Licm(Stream):
 
     def farthest(self, node):
         """The last block that computes an operand; ``NO_VALUE`` without operands."""
-        kinds: cython.int = operand_kinds(node.op, node.flags)
+        values: cython.pointer(uint32_t) = cython.NULL
         block: uint32_t = NO_VALUE
-        if kinds & OPERAND_A and node.a != NO_VALUE:
-            block = self.place[node.a]
-        if kinds & OPERAND_B and node.b != NO_VALUE and (block == NO_VALUE or self.place[node.b] > block):
-            block = self.place[node.b]
-        if kinds & OPERAND_C and node.c != NO_VALUE and (block == NO_VALUE or self.place[node.c] > block):
-            block = self.place[node.c]
+        k: uint32_t
+        for k in range(operands_of(node, self.ssa.args, cython.address(values))):
+            if values[k] != NO_VALUE and (block == NO_VALUE or self.place[values[k]] > block):
+                block = self.place[values[k]]
         return block
 
     def move(self, i, block):

@@ -2,183 +2,57 @@
 """Unrolling: a small innermost loop stands several times behind itself, and polls once for all of them.
 
 The copies are whole: each keeps its exits, so that no count has to be known. A branch back to the header leads to the
-next copy, from the last one to the header. What is saved is the poll and the jump of all copies but one. A value that
-is used behind the loop has several versions now, so that the block behind gets a parameter for it; where that needs
-more than one such block, the loop stays as it is. Linear: innermost loops do not overlap, and the function may double.
+next copy, from the last one to the header. What is saved is the poll and the jump of all copies but one.
 """
 
 import cython
 from cython.cimports.libc.stdint import uint32_t
-from cython.cimports.libc.stdlib import free
-from cython.cimports.libc.string import memset
-from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.ssa import (
-    BF_LOOP_HEADER,
+    BF_COLD,
     IR_BLOCK_PARAM,
-    IR_BR,
-    IR_BR_IF,
-    IR_BR_TABLE,
     IR_CONST,
     IR_CONST_V128,
     IR_FUEL,
     IR_POLL,
-    IR_RETURN,
-    NO_VALUE,
-    OPERAND_A,
-    OPERAND_B,
-    OPERAND_C,
-    OPERANDS_LIST,
-    Edge,
     Node,
     Ssa,
-    operand_kinds,
 )
 from cython.cimports.stratavm.spec._gen_ops import OF_CALLS, OF_CONTROL
 from cython.cimports.stratavm.spec._gen_optables import OP_FLAGS
 
 from stratavm.ir.prune import Pruner
-from stratavm.ir.scope import UNLIMITED
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
-MAX_BLOCKS = cython.declare(uint32_t, 6)
 FOUR = cython.declare(uint32_t, 10)
 """Nodes of a loop that is copied to four."""
 TWO = cython.declare(uint32_t, 20)
 """Nodes of a loop that is copied to two."""
-GROWTH = cython.declare(uint32_t, 200)
-"""Nodes that any function may grow by; it may also double."""
 
 
 @cython.final
 @cython.cclass
-class Unroll(Stream):
+class Unroll(Copies):
     """Scratch memory of the pass, reused from function to function."""
 
     def __init__(self) -> None:
-        self.budget = UNLIMITED
-
-    def __dealloc__(self):
-        free(self.loops)
-        free(self.loop)
-        free(self.number)
-        free(self.added)
-        free(self.arrivals)
-        free(self.following)
-        free(self.escapes)
-        free(self.home)
-        free(self.inner)
-
-    def run(self, ssa: Ssa, out: Ssa) -> None:
-        """Unroll loops of ``ssa``, into ``out``, without the GIL."""
-        self.ssa = ssa
-        self.out = out
-        with cython.nogil:
-            self.unroll_loops()
+        super().__init__({0: "unroll"})
+        self.chained = True
 
     @property
-    def last(self) -> tuple[str, int]:
-        """Pass and input node of the last rewrite of the last run."""
-        return ("", -1) if self.last_node == NO_VALUE else ("unroll", self.last_node)
-
-    def unroll_loops(self):
-        """The pass."""
-        block: uint32_t = 0
-        copy: uint32_t
-        self.begin()
-        self.reserve()
-        self.find_loops()
-        self.find_escapes()
-        self.settle()
-        while block < self.ssa.n_blocks:
-            self.at = cython.NULL
-            self.copy = 0
-            if self.loop[block] != NO_VALUE and self.loops[self.loop[block]].copies > 1:
-                self.at = cython.address(self.loops[self.loop[block]])
-                for copy in range(self.at.copies):
-                    self.copy = copy
-                    for block in range(self.at.first, self.at.end):
-                        self.put_block(block)
-                block = self.at.end
-            else:
-                self.put_block(block)
-                block += 1
-        if self.out.n_blocks:
-            self.out.blocks[self.out.n_blocks - 1].last = self.out.n_nodes
-        return self.count_preds()
-
-    def reserve(self):
-        """Room for the function; nothing is known yet."""
-        nodes: uint32_t = self.ssa.n_nodes + 1
-        blocks: uint32_t = self.ssa.n_blocks + 1
-        word: cython.size_t = cython.sizeof(uint32_t)
-        vec_room(self.loop, self.cap_loop, blocks)
-        vec_room(self.number, self.cap_number, blocks)
-        vec_room(self.added, self.cap_added, blocks)
-        vec_room(self.arrivals, self.cap_arrivals, blocks)
-        vec_room(self.following, self.cap_following, nodes)
-        vec_room(self.escapes, self.cap_escapes, nodes)
-        vec_room(self.home, self.cap_home, nodes)
-        vec_room(self.inner, self.cap_inner, nodes)
-        memset(self.loop, 0xFF, blocks * word)
-        memset(self.added, 0xFF, blocks * word)
-        memset(self.arrivals, 0, blocks * word)
-        memset(self.home, 0xFF, nodes * word)
-        memset(self.escapes, 0, nodes)
-        self.n_loops = 0
-        return 0
-
-    # ---- which loops ---------------------------------------------------------------------------
-
-    def find_loops(self):
-        """Innermost loops that are small: WebAssembly is structured, so that a loop is the run of blocks from its
-        header on that lie at least as deep."""
-        block: uint32_t
-        end: uint32_t
-        i: uint32_t
-        room: uint32_t = GROWTH + self.ssa.n_nodes
-        loop: cython.pointer(Loop)
-        for block in range(self.ssa.n_blocks):
-            if not self.ssa.blocks[block].flags & BF_LOOP_HEADER:
-                continue
-            end = block + 1
-            while (
-                end < self.ssa.n_blocks
-                and end - block <= MAX_BLOCKS
-                and self.ssa.blocks[end].depth >= self.ssa.blocks[block].depth
-                and not self.ssa.blocks[end].flags & BF_LOOP_HEADER
-            ):
-                end += 1
-            if end - block > MAX_BLOCKS or (
-                end < self.ssa.n_blocks and self.ssa.blocks[end].depth > self.ssa.blocks[block].depth
-            ):
-                continue
-            vec_room(self.loops, self.cap_loops, self.n_loops + 1)
-            loop = cython.address(self.loops[self.n_loops])
-            loop.first = block
-            loop.end = end
-            loop.low = self.ssa.blocks[block].first
-            loop.high = self.ssa.blocks[end - 1].last
-            loop.escaped = NO_VALUE
-            loop.n_escaped = 0
-            loop.copies = self.copies_of(loop)
-            if loop.copies == 1 or (loop.high - loop.low) * (loop.copies - 1) > room:
-                continue
-            room -= (loop.high - loop.low) * (loop.copies - 1)
-            for i in range(block, end):
-                self.loop[i] = self.n_loops
-            for i in range(loop.low, loop.high):
-                self.home[i] = self.n_loops
-            self.n_loops += 1
-            self.exits(self.n_loops - 1)
-        return 0
+    def unrolled(self) -> int:
+        """Loops since creation: for the ablation rows."""
+        return self.copied
 
     def copies_of(self, loop):
-        """How often a loop should stand: by its size; a call costs more than what is saved."""
+        """How often a loop should stand: by its size; a call costs more than what is saved, and so does code for what
+        hardly ever happens."""
         i: uint32_t
         size: uint32_t = 0
         node: cython.pointer(Node)
+        if self.ssa.blocks[loop.first].flags & BF_COLD:
+            return 1
         for i in range(loop.low, loop.high):
             node = cython.address(self.ssa.nodes[i])
             if node.op < 0x8000 and OP_FLAGS[node.op] & (OF_CALLS | OF_CONTROL):
@@ -192,276 +66,6 @@ class Unroll(Stream):
             ):
                 size += 1
         return 4 if size <= FOUR else 2 if size <= TWO else 1
-
-    def exits(self, number):
-        """Where a loop leads to: one block, none, or several (0, where no edge leads)."""
-        loop: cython.pointer(Loop) = cython.address(self.loops[number])
-        block: uint32_t
-        k: uint32_t
-        target: uint32_t
-        again: cython.bint = False
-        node: cython.pointer(Node)
-        loop.exit = NO_VALUE
-        for block in range(loop.first, loop.end):
-            node = cython.address(self.ssa.nodes[self.ssa.blocks[block].last - 1])
-            for k in range(self.edge_count(node)):
-                target = self.ssa.edges[self.edge_of(node, k)].target
-                again = again or target == loop.first
-                if loop.first <= target < loop.end:
-                    continue
-                if loop.exit == NO_VALUE:
-                    loop.exit = target
-                    self.arrivals[target] = 0  # counts for one loop at a time
-                if loop.exit == target:
-                    self.arrivals[target] += 1
-                else:
-                    loop.exit = 0
-        if loop.exit != NO_VALUE and loop.exit != 0 and self.arrivals[loop.exit] != self.ssa.blocks[loop.exit].preds:
-            loop.exit = 0  # others come there too
-        if not again:
-            loop.copies = 1  # nothing leads back
-        return 0
-
-    def find_escapes(self):
-        """Values of loops that are used outside."""
-        block: uint32_t
-        i: uint32_t
-        k: uint32_t
-        edge: cython.pointer(Edge)
-        node: cython.pointer(Node)
-        if self.n_loops == 0:
-            return 0
-        for block in range(self.ssa.n_blocks):
-            for i in range(self.ssa.blocks[block].first, self.ssa.blocks[block].last):
-                self.used_by(cython.address(self.ssa.nodes[i]), self.loop[block])
-            node = cython.address(self.ssa.nodes[self.ssa.blocks[block].last - 1])
-            for k in range(self.edge_count(node)):
-                edge = cython.address(self.ssa.edges[self.edge_of(node, k)])
-                for i in range(edge.args, edge.args + edge.nargs):
-                    self.used(self.ssa.args[i], self.loop[block])
-        return 0
-
-    def used_by(self, node, loop):
-        """The operands of a node in a loop, or outside of all."""
-        kinds: cython.int = operand_kinds(node.op, node.flags)
-        i: uint32_t
-        if kinds & OPERANDS_LIST:
-            for i in range(node.b, node.b + node.c):
-                self.used(self.ssa.args[i], loop)
-            return 0
-        if kinds & OPERAND_A and node.a != NO_VALUE:
-            self.used(node.a, loop)
-        if kinds & OPERAND_B and node.b != NO_VALUE:
-            self.used(node.b, loop)
-        if kinds & OPERAND_C and node.c != NO_VALUE:
-            self.used(node.c, loop)
-        return 0
-
-    def used(self, value, loop):
-        """A value is used in a loop, or outside of all."""
-        at: cython.pointer(Loop)
-        if self.home[value] == NO_VALUE or self.home[value] == loop or self.escapes[value]:
-            return 0
-        at = cython.address(self.loops[self.home[value]])
-        self.escapes[value] = 1
-        self.following[value] = at.escaped
-        at.escaped = value
-        at.n_escaped += 1
-        return 0
-
-    def settle(self):
-        """Give up the loops whose values no single block behind can take; number the blocks of the output."""
-        i: uint32_t
-        block: uint32_t = 0
-        number: uint32_t = 0
-        loop: cython.pointer(Loop)
-        for i in range(self.n_loops):
-            loop = cython.address(self.loops[i])
-            homeless: cython.bint = loop.n_escaped != 0 and (loop.exit == 0 or loop.exit == NO_VALUE)
-            if loop.copies == 1 or self.spent >= self.budget or homeless:
-                loop.copies = 1
-                continue
-            if loop.n_escaped:
-                self.added[loop.exit] = i
-            self.index = loop.low
-            self.unrolled += 1
-            self.rewrote(0)
-        for block in range(self.ssa.n_blocks):
-            self.number[block] = number
-            number += 1
-            if self.loop[block] != NO_VALUE and self.loops[self.loop[block]].end == block + 1:
-                loop = cython.address(self.loops[self.loop[block]])
-                number += (loop.end - loop.first) * (loop.copies - 1)
-        return 0
-
-    # ---- edges of a terminator -----------------------------------------------------------------
-
-    def edge_count(self, node):
-        """How many there are."""
-        if node.op == IR_BR:
-            return 1
-        if node.op == IR_BR_IF:
-            return 2
-        return node.c if node.op == IR_BR_TABLE else 0
-
-    def edge_of(self, node, k):
-        """One of them."""
-        if node.op == IR_BR:
-            return node.c
-        if node.op == IR_BR_IF:
-            return node.b if k == 0 else node.c
-        return node.b + k
-
-    # ---- the output ----------------------------------------------------------------------------
-
-    def put_block(self, block):
-        """A block, or the present copy of it."""
-        i: uint32_t
-        params: uint32_t = self.ssa.blocks[block].first + self.ssa.blocks[block].params
-        flags: uint32_t = self.ssa.blocks[block].flags
-        number: uint32_t = self.out.block(
-            self.ssa.blocks[block].depth, flags & ~cython.cast(uint32_t, BF_LOOP_HEADER) if self.copy else flags
-        )
-        self.out.blocks[number].params = self.ssa.blocks[block].params
-        for i in range(self.ssa.blocks[block].first, params):
-            self.put_node(i)
-        if self.added[block] != NO_VALUE:
-            self.put_added(block)
-        for i in range(params, self.ssa.blocks[block].last):
-            if self.copy == 0 or self.ssa.nodes[i].op != IR_POLL:
-                self.put_node(i)
-        return 0
-
-    def put_added(self, block):
-        """Parameters for the values that escape from the loop before; from here on they are these."""
-        loop: cython.pointer(Loop) = cython.address(self.loops[self.added[block]])
-        number: uint32_t = self.out.n_blocks - 1
-        value: uint32_t = loop.escaped
-        while value != NO_VALUE:
-            self.moved[value] = self.out.node(
-                IR_BLOCK_PARAM,
-                self.ssa.nodes[value].type,
-                0,
-                NO_VALUE,
-                NO_VALUE,
-                self.out.blocks[number].params,
-                self.ssa.positions[value],
-            )
-            self.out.blocks[number].params = self.out.blocks[number].params + 1
-            value = self.following[value]
-        return 0
-
-    def put_node(self, i):
-        """A node with its operands in the present copy."""
-        node: Node = self.ssa.nodes[i]
-        value: uint32_t
-        self.position = self.ssa.positions[i]
-        self.operands(cython.address(node))
-        if node.op == IR_BR or node.op == IR_BR_IF or node.op == IR_BR_TABLE:
-            self.terminator(cython.address(node))
-        value = self.emit(cython.address(node))
-        if self.copy == 0:
-            self.moved[i] = value
-        if self.at != cython.NULL:
-            self.inner[i] = value
-        return 0
-
-    def value_of(self, value):
-        """What a value is in the present copy."""
-        if self.at != cython.NULL and self.at.low <= value < self.at.high:
-            return self.inner[value]
-        return self.moved[value]
-
-    def operands(self, node):
-        """Operands become output values; the copies have lists of their own."""
-        kinds: cython.int = operand_kinds(node.op, node.flags)
-        i: uint32_t
-        start: uint32_t
-        if kinds & OPERANDS_LIST:
-            if self.copy == 0:
-                for i in range(node.b, node.b + node.c):
-                    self.out.args[i] = self.value_of(self.ssa.args[i])
-                return 0
-            start = self.out.n_args
-            for i in range(node.b, node.b + node.c):
-                self.out.arg(self.value_of(self.ssa.args[i]))
-            if node.op != IR_RETURN:  # two immediates follow the operands
-                self.out.arg(self.ssa.args[node.b + node.c])
-                self.out.arg(self.ssa.args[node.b + node.c + 1])
-            node.b = start
-            return 0
-        if kinds & OPERAND_A and node.a != NO_VALUE:
-            node.a = self.value_of(node.a)
-        if kinds & OPERAND_B and node.b != NO_VALUE:
-            node.b = self.value_of(node.b)
-        if kinds & OPERAND_C and node.c != NO_VALUE:
-            node.c = self.value_of(node.c)
-        return 0
-
-    def terminator(self, node):
-        """The edges of a branch: in the first copy those of the input, in others new ones."""
-        k: uint32_t
-        first: uint32_t = self.out.n_edges
-        if node.op == IR_BR:
-            node.c = self.put_edge(node.c)
-        elif node.op == IR_BR_IF:
-            node.b = self.put_edge(node.b)
-            node.c = self.put_edge(node.c)
-        else:
-            for k in range(node.b, node.b + node.c):
-                self.put_edge(k)
-            if self.copy:
-                node.b = first
-        return 0
-
-    def put_edge(self, edge):
-        """An edge with its arguments: definitions come before uses, so that all are known."""
-        at: cython.pointer(Edge) = cython.address(self.ssa.edges[edge])
-        adds: cython.bint = self.added[at.target] != NO_VALUE
-        i: uint32_t
-        start: uint32_t = at.args
-        count: uint32_t = at.nargs
-        value: uint32_t
-        if self.copy or adds:
-            start = self.out.n_args
-            for i in range(at.args, at.args + at.nargs):
-                self.out.arg(self.value_of(self.ssa.args[i]))
-            if adds:
-                value = self.loops[self.added[at.target]].escaped
-                while value != NO_VALUE:
-                    self.out.arg(self.value_of(value))
-                    count += 1
-                    value = self.following[value]
-        else:
-            for i in range(at.args, at.args + at.nargs):
-                self.out.args[i] = self.value_of(self.ssa.args[i])
-        if self.copy:
-            return self.out.edge(self.target_of(at.target), start, count)
-        self.out.edges[edge].target = self.target_of(at.target)
-        self.out.edges[edge].args = start
-        self.out.edges[edge].nargs = count
-        return edge
-
-    def target_of(self, block):
-        """Where an edge leads: in a loop to the same copy, back to the header to the next one."""
-        blocks: uint32_t
-        if self.at == cython.NULL or block < self.at.first or block >= self.at.end:
-            return self.number[block]
-        blocks = self.at.end - self.at.first
-        if block != self.at.first:
-            return self.number[block] + self.copy * blocks
-        return self.number[block] + (self.copy + 1) * blocks if self.copy + 1 < self.at.copies else self.number[block]
-
-    def count_preds(self):
-        """Predecessors of each block."""
-        i: uint32_t
-        target: uint32_t
-        for i in range(self.out.n_blocks):
-            self.out.blocks[i].preds = 0
-        for i in range(self.out.n_edges):
-            target = self.out.edges[i].target
-            self.out.blocks[target].preds = self.out.blocks[target].preds + 1
-        return 0
 
 
 def unroll(ssa: Ssa, out: Ssa) -> None:
