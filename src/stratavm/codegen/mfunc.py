@@ -9,7 +9,8 @@
     moves
       before 1: v0 rax -> rcx
 
-A place is a register name or ``[slot]``; it and the moves are there only after allocation.
+A place is a register name, ``[slot]``, or ``=n`` where the value is not kept: instruction n computes it again. Places
+and moves are there only after allocation.
 """
 
 from __future__ import annotations
@@ -25,13 +26,26 @@ from stratavm.codegen.x64.regs import NUMBER, name_of
 NO_VREG: Final = 0xFFFFFFFF
 NO_LOC: Final = 0xFFFFFFFF
 LOC_SLOT: Final = 0x80000000
+LOC_REMAT: Final = 0x40000000
 
 ROLES: Final = ("use", "def", "late", "early", "temp")
 CONSTRAINTS: Final = ("any", "reg", "fixed", "same", "slot")
 USE, DEF, USE_LATE, DEF_EARLY, TEMP = range(5)
 ANY, REG, FIXED, SAME, SLOT = range(5)
-FLAGS: Final = {"call": 1, "term": 2, "move": 4, "traps": 8, "effect": 16, "fd": 32, "fu": 64, "exit": 128}
+FLAGS: Final = {
+    "call": 1,
+    "term": 2,
+    "move": 4,
+    "traps": 8,
+    "effect": 16,
+    "fd": 32,
+    "fu": 64,
+    "exit": 128,
+    "remat": 256,
+    "home": 512,
+}
 CALL, TERMINATOR, MOVE = FLAGS["call"], FLAGS["term"], FLAGS["move"]
+REMAT, HOME = FLAGS["remat"], FLAGS["home"]
 CLASSES: Final = "gx"
 
 
@@ -110,10 +124,14 @@ class MFunction:
 
 
 def place_name(loc: int) -> str:
-    """``rax``, ``[3]`` or ``?``."""
+    """``rax``, ``[3]``, ``=7`` or ``?``."""
     if loc == NO_LOC:
         return "?"
-    return f"[{loc - LOC_SLOT}]" if loc & LOC_SLOT else name_of(loc) if loc <= NUMBER["rip"] else f"?{loc:#x}"
+    if loc & LOC_SLOT:
+        return f"[{loc - LOC_SLOT}]"
+    if loc & LOC_REMAT:
+        return f"={loc - LOC_REMAT}"
+    return name_of(loc) if loc <= NUMBER["rip"] else f"?{loc:#x}"
 
 
 def vreg_name(vreg: int) -> str:

@@ -7,6 +7,7 @@ cdef enum:
     NO_VREG = 0xFFFFFFFF
     NO_LOC = 0xFFFFFFFF
     LOC_SLOT = 0x80000000   # loc = LOC_SLOT | spill slot number (8-byte units); else loc = physical register 0-15 GPR, 16-31 XMM
+    LOC_REMAT = 0x40000000  # loc = LOC_REMAT | number of an instruction with MI_REMAT: not kept, computed again where wanted
 
 cdef enum RegClass:
     RC_GPR = 0
@@ -38,6 +39,8 @@ cdef enum MFlag:
     MI_FLAGS_DEF = 32  # writes the condition flags
     MI_FLAGS_USE = 64  # reads them; allocators insert no flag-clobbering code between (mov does not)
     MI_EXIT = 128      # leaves the function: return, trap, tail call
+    MI_REMAT = 256     # may be computed again anywhere behind: operands[0] = def, no value read, no effect
+    MI_HOME = 512      # the same, and it is a load of what is never written: an operand C_ANY may be read there
 
 cdef struct MOperand:
     uint32_t vreg

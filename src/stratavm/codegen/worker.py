@@ -27,6 +27,8 @@ MACHINE_PASSES = {
     "fold-loads": "a load with one use becomes its user's memory operand",
     "lea": "the sum of a value and a shifted one is one address computation",
     "zero": "zero is a register xor itself",
+    "remat": "constants and fixed pointers are computed where they are wanted, never stored (splitting allocator)",
+    "pointers": "bases of memories and tables stay in registers (splitting allocator)",
     "align": "innermost loops begin at multiples of 32 bytes",
     "schedule": "instructions between two effects in an order that waits less",
 }

@@ -10,10 +10,13 @@ from stratavm.codegen.mfunc import (
     DEF,
     DEF_EARLY,
     FIXED,
+    HOME,
+    LOC_REMAT,
     LOC_SLOT,
     MOVE,
     NO_VREG,
     REG,
+    REMAT,
     SAME,
     SLOT,
     TEMP,
@@ -129,9 +132,18 @@ class Generator:
                 "cross",
                 "pin",
                 "late",
+                "number",
+                "number",
             ]
         )
         getattr(self, f"do_{shape}")(env)
+
+    def do_number(self, env: list[int]) -> None:
+        """What can be computed again: a number, or a load by a register that never changes."""
+        d, load = self.vreg(self.random.choice("ggx")), self.random.random() < 0.5
+        base = [Operand(NO_VREG, USE, FIXED, R14)] if load else []
+        self.emit(WORK, REMAT | (HOME if load else 0), [Operand(d, DEF, REG), *base])
+        env.append(d)
 
     def do_alu(self, env: list[int]) -> None:
         """Two-address."""
@@ -356,6 +368,8 @@ class Machine:
         for _, src, dst, vreg in self.moves.get(at, ()):
             width = self.f.vregs[vreg][1]
             values = [self.cells.get(c) for c in self.halves(src, width)]
+            if not src & LOC_SLOT and src & LOC_REMAT and dst & LOC_SLOT:
+                self.poison(R11, XMM15)
             self.cells.update(zip(self.halves(dst, width), values, strict=True))
         for o in inst.operands:
             if o.reads and o.vreg != NO_VREG:
@@ -364,13 +378,20 @@ class Machine:
                     raise WrongValue(f"instruction {at} reads v{o.vreg}: {found}, not {self.values[o.vreg]}")
         result = self.values[inst.operands[1].vreg] if inst.flags & MOVE else None
         doomed = range(32) if inst.flags & CALL else [R11, XMM15, *(o.loc for o in inst.operands if o.role == TEMP)]
-        for loc in doomed:
-            self.cells[loc, 0] = self.cells[loc, 1] = "poison"
+        self.poison(*doomed)
         for o in inst.operands:
             if o.defines and o.vreg != NO_VREG:
                 width = self.f.vregs[o.vreg][1]
                 self.values[o.vreg] = result or self.token(o.vreg, width)
                 self.cells.update(zip(self.halves(o.loc, width), self.values[o.vreg], strict=True))
+        if inst.flags & REMAT:
+            value = self.values[inst.operands[0].vreg]
+            self.cells.update(zip(self.halves(LOC_REMAT | at, 8 * len(value)), value, strict=True))
+
+    def poison(self, *registers: int) -> None:
+        """Nobody may read these any more."""
+        for loc in registers:
+            self.cells[loc, 0] = self.cells[loc, 1] = "poison"
 
     def run(self, blocks: int = 200) -> None:
         """A random walk from the entry."""

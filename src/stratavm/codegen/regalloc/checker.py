@@ -2,7 +2,8 @@
 
 Symbolic execution to a fixed point (as regalloc2's checker): a state maps each place to the values it is known to hold;
 moves copy, definitions overwrite, calls forget registers, joins intersect. A block argument makes every place that
-holds the argument hold the parameter too, so the checker need not know where an allocator puts parameters.
+holds the argument hold the parameter too, so the checker need not know where an allocator puts parameters. What can be
+computed again has a place of its own, which its definition fills and nothing destroys; a move from there recomputes.
 """
 
 from __future__ import annotations
@@ -13,10 +14,15 @@ from stratavm.codegen.mfunc import (
     ANY,
     CALL,
     FIXED,
+    FLAGS,
+    HOME,
+    LOC_REMAT,
     LOC_SLOT,
     MOVE,
     NO_LOC,
     NO_VREG,
+    REG,
+    REMAT,
     SAME,
     SLOT,
     TEMP,
@@ -31,10 +37,20 @@ from stratavm.codegen.mfunc import (
     operand_text,
     place_name,
 )
-from stratavm.codegen.x64.regs import NUMBER, SCRATCH_GPR, SCRATCH_XMM, XMM_BASE
+from stratavm.codegen.x64.regs import (
+    CONTEXT_REGISTERS,
+    FRAME_REGISTERS,
+    NUMBER,
+    RIP,
+    SCRATCH_GPR,
+    SCRATCH_XMM,
+    XMM_BASE,
+)
 
 SCRATCH = frozenset((NUMBER[SCRATCH_GPR], NUMBER[SCRATCH_XMM]))
+CONSTANT = frozenset((RIP, *(NUMBER[name] for name in (*CONTEXT_REGISTERS, *FRAME_REGISTERS))))
 REGISTERS = 32
+NOT_KEPT = LOC_REMAT | LOC_SLOT
 MAX_DUMP = 4000
 
 
@@ -111,8 +127,30 @@ class State:
 # ---- constraints of single instructions --------------------------------------------------------
 
 
-def check_place(f: MFunction, at: int, o: Operand, registers: int, ops: list[Operand]) -> None:
+def check_again(f: MFunction, at: int, inst: Inst) -> None:
+    """What is marked to be computed again depends on nothing, does nothing else, and defines one value."""
+    first, *others = inst.operands
+    free = FLAGS["remat"] | FLAGS["home"] | FLAGS["fd"]
+    if inst.flags & ~free or not first.defines or first.constraint != REG or first.vreg == NO_VREG:
+        raise AllocationError(f, at, f"{inst_text(inst)}: cannot be computed again")
+    if any(o.vreg != NO_VREG or o.constraint != FIXED or not o.reads or o.reg not in CONSTANT for o in others):
+        raise AllocationError(f, at, f"{inst_text(inst)}: reads what may change")
+
+
+def check_unkept(f: MFunction, at: int, o: Operand, insts: list[Inst]) -> None:
+    """An operand whose value is in no register and no slot: its own definition, or a load instead of the operand."""
+    source = insts[o.loc - LOC_REMAT] if o.loc - LOC_REMAT < len(insts) else None
+    if source is None or not source.flags & REMAT:
+        raise AllocationError(f, at, f"{operand_text(o)}: no instruction that can be repeated")
+    if o.defines and source is not insts[at]:
+        raise AllocationError(f, at, f"{operand_text(o)}: not its own instruction")
+    if o.role == TEMP or (o.reads and (o.constraint != ANY or o.role != USE or not source.flags & HOME)):
+        raise AllocationError(f, at, f"{operand_text(o)}: must be in a register")
+
+
+def check_place(f: MFunction, at: int, o: Operand, registers: int, insts: list[Inst]) -> None:
     """The place of one operand fits its constraint and class."""
+    ops = insts[at].operands
 
     def fail(reason: str) -> None:
         raise AllocationError(f, at, f"{operand_text(o)}: {reason}")
@@ -126,6 +164,9 @@ def check_place(f: MFunction, at: int, o: Operand, registers: int, ops: list[Ope
     if o.vreg == NO_VREG:
         fail("only a fixed operand may be without a value")
     rclass, width = f.vregs[o.vreg]
+    if o.loc & NOT_KEPT == LOC_REMAT:
+        check_unkept(f, at, o, insts)
+        return
     if o.loc & LOC_SLOT:
         slot = o.loc - LOC_SLOT
         if o.constraint not in (ANY, SLOT) or o.role == TEMP:
@@ -152,7 +193,7 @@ def check_conflicts(f: MFunction, at: int, ops: list[Operand]) -> None:
             if o.vreg == NO_VREG and o.reg not in range(REGISTERS):
                 continue
             alive = o.role != 1 if early else o.role != USE
-            if not alive or o.loc & LOC_SLOT:
+            if not alive or o.loc & NOT_KEPT:
                 continue
             other = taken.get(o.loc)
             if other is not None and not (early and o.reads and other.reads and o.vreg == other.vreg):
@@ -201,7 +242,7 @@ def liveness(f: MFunction) -> list[int]:
 def run_moves(f: MFunction, state: State, at: int, moves: list[tuple[int, int, int]]) -> None:
     """Moves before an instruction."""
     for src, dst, vreg in moves:
-        if src & dst & LOC_SLOT or NO_LOC in (src, dst):
+        if src & dst & LOC_SLOT or NO_LOC in (src, dst) or dst & NOT_KEPT == LOC_REMAT:
             raise AllocationError(f, at, f"move {place_name(src)} -> {place_name(dst)}: no such instruction")
         width = max(8, f.vregs[vreg][1])
         if width == 16 and (src < XMM_BASE or dst < XMM_BASE):
@@ -210,6 +251,9 @@ def run_moves(f: MFunction, state: State, at: int, moves: list[tuple[int, int, i
             if loc & LOC_SLOT and loc - LOC_SLOT + width // 16 >= f.slots:
                 raise AllocationError(f, at, f"move to or from {place_name(loc)}: the frame has {f.slots} slots")
         values = {v for v in state.held.get(src, ()) if f.vregs[v][1] <= width}
+        if src & NOT_KEPT == LOC_REMAT and dst & LOC_SLOT:
+            for loc in SCRATCH:  # it may pass through one
+                state.forget(loc)
         state.overwrite(dst, values, width)
 
 
@@ -235,6 +279,8 @@ def run_inst(f: MFunction, state: State, at: int, inst: Inst) -> None:
             state.drop_value(o.vreg)
             copied.discard(o.vreg)
             state.overwrite(o.loc, {o.vreg} | copied, f.vregs[o.vreg][1])
+    if inst.flags & REMAT:
+        state.overwrite(LOC_REMAT | at, {ops[0].vreg}, f.vregs[ops[0].vreg][1])
 
 
 def pass_arguments(state: State, target: Block, args: list[int]) -> State:
@@ -259,11 +305,13 @@ def check_shape(f: MFunction, registers: int) -> dict[int, list[tuple[int, int, 
             raise AllocationError(f, at, "moves are not sorted")
         last = at
         moves.setdefault(at, []).append((src, dst, vreg))
-    for block in f.blocks:
-        for at, inst in enumerate(block.insts, block.first):
-            for o in inst.operands:
-                check_place(f, at, o, registers, inst.operands)
-            check_conflicts(f, at, inst.operands)
+    insts = [inst for block in f.blocks for inst in block.insts]
+    for at, inst in enumerate(insts):
+        if inst.flags & REMAT:
+            check_again(f, at, inst)
+        for o in inst.operands:
+            check_place(f, at, o, registers, insts)
+        check_conflicts(f, at, inst.operands)
     return moves
 
 

@@ -1,14 +1,17 @@
 # Parallel moves: all sources are read before any destination is written.
 cimport cython
 from libc.stdint cimport uint32_t
-from stratavm.codegen.minst cimport MCode
+from stratavm.codegen.minst cimport LOC_REMAT, LOC_SLOT, MCode
 
 cdef enum:
-    PLACE_SLOTS = 32    # index of slot 0 in tables by place: registers come first
+    PLACE_REMAT = 32    # index in tables by place of all that is computed again: nobody writes there
+    PLACE_SLOTS = 33    # index of slot 0: registers come first
 
 cdef inline uint32_t place_of(uint32_t loc) noexcept nogil:
     # dense index of a location
-    return loc if loc < PLACE_SLOTS else (loc & 0x7FFFFFFF) + PLACE_SLOTS
+    if loc & LOC_SLOT:
+        return (loc & 0x7FFFFFFF) + PLACE_SLOTS
+    return PLACE_REMAT if loc & LOC_REMAT else loc
 
 cdef struct PendingMove:
     uint32_t src

@@ -8,7 +8,7 @@ from stratavm.codegen.regalloc.intervals cimport Intervals
 cdef enum:
     NONE = 0xFFFFFFFF           # no index, no position
     NO_REG = 0xFF
-    IN_SLOT = 0xFE              # where a child lives: registers are 0-31
+    IN_SLOT = 0xFE              # where a child lives: registers are 0-31; what is computed again lives nowhere
     READS = 1                   # offsets of positions
     WRITES = 2
     MAX_LIVE_WORDS = 1 << 20    # 64 Mbit of liveness; beyond, level 0's allocator does it
@@ -20,12 +20,13 @@ cdef enum UseKind:
     U_MUST = 0                  # a register, whatever it costs
     U_SHOULD = 1                # a register, or the slot as a memory operand
     U_LOOP = 2                  # no operand: the end of a loop at whose head the value is wanted again
-    U_GAP = 3                   # moved from wherever it is
+    U_GAP = 3                   # moved from wherever it is; what can be computed again is, and needs not live to there
 
 cdef enum ValueFlag:
     V_FIXED = 1                 # defined in the fixed register `fixed`
     V_SLOT = 2                  # some part of it lives in its slot
     V_STORED = 4                # stored once, behind its definition
+    V_HOME = 8                  # computed again by a load, which an operand can do itself
 
 cdef enum ChildFlag:
     CH_FORCED = 1               # begins while an instruction writes: in its slot at least to the next gap
@@ -65,6 +66,7 @@ cdef struct Value:
     uint32_t hint               # whose register saves a move: tied or copied
     uint32_t kin                # the same over an edge
     uint32_t slot
+    uint32_t remat              # LOC_REMAT | the instruction that computes it again, or NONE
     uint64_t spill_weight       # moves to the slot, by loop depth
     uint32_t spills
     uint8_t fixed
@@ -131,7 +133,7 @@ cdef class Ranges:
     cdef int _meet(self, MCode m, uint32_t number) except -1 nogil
     cdef int _see(self, MCode m, uint32_t at, uint32_t number) except -1 nogil
     cdef int _see_definition(self, uint32_t vreg, uint32_t pos, uint32_t number) except -1 nogil
-    cdef int _see_use(self, uint32_t vreg, uint32_t number) except -1 nogil
+    cdef int _see_use(self, uint32_t vreg, uint32_t number, bint moved) except -1 nogil
     cdef int _see_edges(self, MCode m, uint32_t number) except -1 nogil
     cdef int _backward(self, MCode m) except -1 nogil
     cdef int _block(self, MCode m, uint32_t number) except -1 nogil

@@ -17,8 +17,11 @@ from cython.cimports.stratavm.codegen.minst import (
     C_REG,
     C_SAME,
     C_SLOT,
+    LOC_REMAT,
     MI_CALL,
+    MI_HOME,
     MI_MOVE,
+    MI_REMAT,
     NO_VREG,
     OF_SWAP,
     R_DEF,
@@ -199,7 +202,9 @@ class Ranges:
                     return 0
                 continue
             if is_use(o.role):
-                if not self._see_use(o.vreg, number):
+                if o.constraint == C_SLOT and o.vreg < m.n_vregs:
+                    self.values[o.vreg].remat = NONE
+                if not self._see_use(o.vreg, number, fixed):
                     return 0
                 if fixed and self.values[o.vreg].wanted == NO_REG:
                     self.values[o.vreg].wanted = o.reg
@@ -226,6 +231,9 @@ class Ranges:
             self.values[ops[0].vreg].hint = ops[1].vreg
             if self.values[ops[1].vreg].kin == NONE:
                 self.values[ops[1].vreg].kin = ops[0].vreg
+        if inst.flags & MI_REMAT:
+            self.values[ops[0].vreg].remat = LOC_REMAT | at
+            self.values[ops[0].vreg].flags |= V_STORED | (V_HOME if inst.flags & MI_HOME else 0)
         return 1
 
     def _see_definition(self, vreg: uint32_t, pos: uint32_t, number: uint32_t) -> cython.int:
@@ -239,12 +247,12 @@ class Ranges:
         self.n_order += 1
         return 1
 
-    def _see_use(self, vreg: uint32_t, number: uint32_t) -> cython.int:
-        """A value is read, maybe in another block than its own."""
+    def _see_use(self, vreg: uint32_t, number: uint32_t, moved: cython.bint) -> cython.int:
+        """A value is read, maybe in another block than its own. What is moved anyway may be computed there instead."""
         if vreg >= self.m.n_vregs or self.values[vreg].start == NONE:
             return 0
         v: cython.pointer(Value) = cython.address(self.values[vreg])
-        if v.block != number and v.number == NONE:
+        if v.block != number and v.number == NONE and not (moved and v.remat != NONE):
             v.number = self.n_numbers
             grow(
                 cython.address(self.vregs),
@@ -272,7 +280,7 @@ class Ranges:
             for j in range(e.nargs):
                 arg: uint32_t = m.edge_args[e.args + j]
                 param: uint32_t = m.block_params[m.blocks[e.target].params + j]
-                if param >= m.n_vregs or not self._see_use(arg, number):
+                if param >= m.n_vregs or not self._see_use(arg, number, True):
                     return 0
                 if self.values[param].kin == NONE:
                     self.values[param].kin = arg
@@ -402,7 +410,8 @@ class Ranges:
                 self._use(o.vreg, pos + WRITES, U_MUST, number)
                 self._use(o.vreg, pos + READS, U_MUST, number)
             else:
-                self._use(o.vreg, pos + READS, U_SHOULD if o.constraint == C_ANY else U_MUST, number)
+                at_home: cython.bint = self.values[o.vreg].remat == NONE or self.values[o.vreg].flags & V_HOME != 0
+                self._use(o.vreg, pos + READS, U_SHOULD if o.constraint == C_ANY and at_home else U_MUST, number)
         return 1
 
     def _definitions(self, inst: cython.pointer(MInst), ops: OperandPtr, at: uint32_t) -> cython.int:
@@ -436,10 +445,12 @@ class Ranges:
                 self._insert(o.vreg, pos + READS, U_MUST)
             else:
                 start = pos + (READS if o.role == R_DEF_EARLY or o.constraint == C_SAME else WRITES)
+                kind: uint32_t = U_MUST if self.values[o.vreg].remat == NONE else U_GAP
                 if self.values[o.vreg].range == NONE:
                     self._range(o.vreg, start, pos + 3)
-                    self._insert(o.vreg, pos + WRITES, U_MUST)
-                self._define(o.vreg, start, U_MUST)
+                    if kind == U_MUST:
+                        self._insert(o.vreg, pos + WRITES, U_MUST)
+                self._define(o.vreg, start, kind)
         return 0
 
     def _define(self, vreg: uint32_t, pos: uint32_t, kind: uint32_t) -> cython.int:
@@ -541,6 +552,8 @@ class Ranges:
         loop: uint32_t = self.loop_of[number]
         outer: uint32_t[MAX_MARKED_LOOPS]
         n: uint32_t = 0
+        if kind == U_GAP and v.remat != NONE:
+            return 0  # computed where it is moved to
         while loop != NONE and n < MAX_MARKED_LOOPS and v.start < self.loops[loop].start:
             if self.loops[loop].end > first:
                 break

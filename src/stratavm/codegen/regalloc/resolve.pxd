@@ -70,4 +70,5 @@ cdef class Resolver:
     cdef int _goes_on(self, uint32_t before, uint32_t after) except -1 nogil
     cdef uint32_t _part(self, uint32_t vreg, uint32_t pos) noexcept nogil
     cdef uint32_t _where(self, uint32_t child) noexcept nogil
+    cdef uint32_t _source(self, uint32_t vreg, uint32_t pos) noexcept nogil
     cdef uint32_t _loc(self, uint32_t vreg, uint32_t pos) noexcept nogil

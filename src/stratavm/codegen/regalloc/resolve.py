@@ -12,9 +12,11 @@ from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memchr, memset
 from cython.cimports.stratavm.codegen.minst import (
+    C_ANY,
     C_FIXED,
     C_SAME,
     C_SLOT,
+    LOC_REMAT,
     LOC_SLOT,
     NO_LOC,
     NO_VREG,
@@ -33,6 +35,7 @@ from cython.cimports.stratavm.codegen.regalloc.ranges import (
     MANY,
     NONE,
     READS,
+    V_HOME,
     V_SLOT,
     V_STORED,
     WRITES,
@@ -221,7 +224,10 @@ class Resolver:
     def _where(self, child: uint32_t) -> uint32_t:
         """Register or slot of a part."""
         place: uint32_t = self.t.children[child].place
-        return place if place != IN_SLOT else self.t.values[self.t.children[child].vreg].slot
+        v: cython.pointer(Value) = cython.address(self.t.values[self.t.children[child].vreg])
+        if place != IN_SLOT:
+            return place
+        return v.slot if v.remat == NONE else v.remat
 
     def _loc(self, vreg: uint32_t, pos: uint32_t) -> uint32_t:
         """Where a value is at a position of the instruction at hand or the gap before it."""
@@ -232,6 +238,10 @@ class Resolver:
         while self.t.children[c].end <= pos and self.t.children[c].next != NONE:
             c = self.t.children[c].next
         return self._where(c)
+
+    def _source(self, vreg: uint32_t, pos: uint32_t) -> uint32_t:
+        """Where a value is moved from in the gap before the instruction at hand; what can be computed again is."""
+        return self._loc(vreg, pos) if self.t.values[vreg].remat == NONE else self.t.values[vreg].remat
 
     # ---- where to store ------------------------------------------------------------------------
 
@@ -321,7 +331,7 @@ class Resolver:
         done: uint32_t = 0
         for i in range(self.t.n_order):
             v: cython.pointer(Value) = cython.address(self.t.values[self.t.order[i]])
-            if not v.flags & V_SLOT or v.child == NONE:
+            if not v.flags & V_SLOT or v.child == NONE or v.remat != NONE:
                 continue
             while done < v.start >> 2:
                 self._release(done)
@@ -436,7 +446,7 @@ class Resolver:
             if o.constraint == C_FIXED:
                 o.loc = o.reg
                 if is_use(o.role) and o.vreg != NO_VREG and o.reg < 32:
-                    self.moves.add(self._loc(o.vreg, pos), o.reg, o.vreg)
+                    self.moves.add(self._source(o.vreg, pos), o.reg, o.vreg)
             elif o.constraint == C_SAME:
                 t: OperandPtr = cython.address(ops[o.reg])
                 if t.constraint == C_FIXED:
@@ -446,7 +456,7 @@ class Resolver:
                 if o.loc >= 32:
                     self.failed = True
                     return 0
-                self.moves.add(self._loc(t.vreg, pos), t.loc, t.vreg)
+                self.moves.add(self._source(t.vreg, pos), t.loc, t.vreg)
             elif o.constraint == C_SLOT:
                 o.loc = self.t.values[o.vreg].slot
         return 0
@@ -475,8 +485,11 @@ class Resolver:
     def _place(self, o: OperandPtr, pos: uint32_t) -> cython.int:
         """The place of an operand that asks for a register, or for anything."""
         o.loc = self._loc(o.vreg, pos)
-        if o.loc >= 32 and (o.constraint != 0 or o.loc == NO_LOC or not is_use(o.role)):
-            self.failed = True
+        in_memory: cython.bint = o.constraint == C_ANY and is_use(o.role) and o.loc != NO_LOC
+        if o.loc & LOC_SLOT:
+            self.failed = self.failed or not in_memory
+        elif o.loc & LOC_REMAT and o.role != R_DEF:
+            self.failed = self.failed or not in_memory or not self.t.values[o.vreg].flags & V_HOME
         if o.role == R_USE_LATE and self._loc(o.vreg, pos + 1) != o.loc:
             self.failed = True
         return 0
@@ -484,7 +497,7 @@ class Resolver:
     def _note_store(self, vreg: uint32_t) -> cython.int:
         """The value may have to be stored in the gap behind its definition."""
         v: cython.pointer(Value) = cython.address(self.t.values[vreg])
-        if not v.flags & V_STORED or v.child == NONE or self.t.children[v.child].place == IN_SLOT:
+        if not v.flags & V_STORED or v.remat != NONE or v.child == NONE or self.t.children[v.child].place == IN_SLOT:
             return 0
         grow(cython.address(self.stores), cython.address(self.cap_stores), self.n_stores + 1, cython.sizeof(uint32_t))
         self.stores[self.n_stores] = vreg
@@ -504,5 +517,5 @@ class Resolver:
                 continue
             arg = self.m.edge_args[e.args + k]
             self._part(arg, 4 * (b.last - 1))
-            self.moves.add(self._loc(arg, 4 * (b.last - 1)), self._where(self.t.values[param].child), arg)
+            self.moves.add(self._source(arg, 4 * (b.last - 1)), self._where(self.t.values[param].child), arg)
         return 0

@@ -32,6 +32,7 @@ cdef class SplittingScan:
     cdef uint32_t _pop(self) noexcept nogil
     cdef int _fail(self) noexcept nogil
     cdef int _process(self, uint32_t c) except -1 nogil
+    cdef bint _waits(self, uint32_t need, uint32_t start) noexcept nogil
     cdef int _preset(self, uint32_t c) except -1 nogil
     cdef uint32_t _after_last_use(self, uint32_t c, uint32_t call) noexcept nogil
     cdef uint32_t _call(self, uint32_t c) noexcept nogil

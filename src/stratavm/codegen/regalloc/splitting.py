@@ -31,6 +31,7 @@ from cython.cimports.stratavm.codegen.regalloc.ranges import (
     Claim,
     Range,
     Ranges,
+    Use,
     Value,
     grow,
 )
@@ -41,6 +42,8 @@ if not cython.compiled:
 cython.declare(GPRS=uint32_t, XMMS=uint32_t)
 GPRS = 0xFFFF
 XMMS = 0xFFFF0000
+SINK_DISTANCE = cython.declare(uint32_t, 4 * 8)
+"""Positions: what can be computed again and is used no sooner is not computed at its definition, but for the use."""
 
 
 class SplittingScan:
@@ -141,6 +144,8 @@ class SplittingScan:
         limit: uint32_t = part.end
         if need == NONE or self.t.uses[need].pos >= (limit if call == NONE else call):
             return self._spill(c, part.start, False)
+        if v.remat != NONE and part.start == v.start and self._waits(need, part.start):
+            return self._spill(c, part.start, False)
         if call != NONE:
             limit = self._after_last_use(c, call)
         reg: uint32_t = self._hinted(c, allowed, limit)
@@ -159,6 +164,13 @@ class SplittingScan:
         if call != NONE:
             return self._cut_at_call(c, call if call < self.free_until[reg] else self.free_until[reg])
         return 0
+
+    def _waits(self, need: uint32_t, start: uint32_t) -> cython.bint:
+        """Whether what can be computed again is not worth a register at its definition: one operand reads it at its
+        home, or it is used later.
+        """
+        use: cython.pointer(Use) = cython.address(self.t.uses[need])
+        return use.pos > start + SINK_DISTANCE or (use.kind == U_SHOULD and use.next == NONE)
 
     def _preset(self, c: uint32_t) -> cython.int:
         """A result in its fixed register: there to the next gap, then wherever there is room."""

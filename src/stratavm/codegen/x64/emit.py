@@ -12,7 +12,24 @@ from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
 from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.codegen.codebuf import FIX_LABEL
-from cython.cimports.stratavm.codegen.minst import MI_TRAPS, NO_VREG, R_DEF, MBlock, MCode, MInst, MOperand, Move
+from cython.cimports.stratavm.codegen.minst import (
+    LOC_REMAT,
+    LOC_SLOT,
+    MI_CALL,
+    MI_FLAGS_DEF,
+    MI_FLAGS_USE,
+    MI_REMAT,
+    MI_TERMINATOR,
+    MI_TRAPS,
+    NO_VREG,
+    R_DEF,
+    RC_XMM,
+    MBlock,
+    MCode,
+    MInst,
+    MOperand,
+    Move,
+)
 from cython.cimports.stratavm.codegen.x64._gen_encodings import (
     ENC_F_MERGES,
     ENC_ROWS,
@@ -25,6 +42,7 @@ from cython.cimports.stratavm.codegen.x64._gen_encodings import (
     MOP_END,
     MOP_JMP_R,
     MOP_LEA_RM,
+    MOP_MOV_MI,
     MOP_MOV_MR,
     MOP_MOV_RI,
     MOP_MOV_RM,
@@ -49,6 +67,7 @@ from cython.cimports.stratavm.codegen.x64._gen_encodings import (
     RDI,
     RSI,
     RSP,
+    XMM15,
 )
 from cython.cimports.stratavm.codegen.x64.emit_values import (
     COLD_FUEL,
@@ -147,6 +166,7 @@ SMALL_FRAME = cython.declare(uint32_t, 4096)  # below it the prologue compares r
 MAX_FRAME = cython.declare(uint32_t, 0x4000000)
 GARBAGE = cython.declare(int64_t, 0x5EED0BADC0DE0BAD)
 SAVED_R14 = cython.declare(int32_t, -8)
+FLAGS_REACH = cython.declare(uint32_t, 16)  # instructions looked at for one that reads flags; beyond, they are spared
 LOOP_ALIGN = cython.declare(uint32_t, 32)  # no more than the alignment of functions
 _ALLOCATABLE_MASK = cython.declare(uint32_t, sum(1 << n for n in ALLOCATABLE))
 
@@ -214,6 +234,8 @@ class Emitter(ValueEmitter):
             bytes = 0
         self.frame_bytes = cython.cast(uint32_t, bytes)
         self.frame.base = RBP
+        self.frame.insts = self.m.insts
+        self.frame.operands = self.m.operands
         self.frame.slots = SAVED_R14 - 8 * cython.cast(int32_t, self.m.n_slots)
         return 0
 
@@ -285,17 +307,58 @@ class Emitter(ValueEmitter):
         for i in range(block.first, block.last):
             while move[0] < self.m.n_moves and self.m.moves[move[0]].at == i:
                 mv = cython.address(self.m.moves[move[0]])
-                emit_move(self.b, mv.src, mv.dst, self.m.vwidth[mv.vreg], cython.address(self.frame))
+                if mv.src & (LOC_SLOT | LOC_REMAT) == LOC_REMAT:
+                    self.again(mv.src & ~cython.cast(uint32_t, LOC_REMAT), mv.dst, i, block.last)
+                else:
+                    emit_move(self.b, mv.src, mv.dst, self.m.vwidth[mv.vreg], cython.address(self.frame))
                 if mv.dst == R11:
                     self.held = NOTHING_HELD
                 move[0] += 1
             self.instruction(i, number)
         return 0
 
+    def again(self, number: uint32_t, dst: uint32_t, at: uint32_t, last: uint32_t) -> cython.int:
+        """Compute the value of an instruction once more, before instruction ``at`` of a block that ends at ``last``."""
+        inst: cython.pointer(MInst) = cython.address(self.m.insts[number])
+        o: cython.pointer(MOperand) = self.m.operands + inst.ops
+        place: uint32_t = dst
+        if dst & LOC_SLOT:
+            number_only: cython.bint = inst.op == MOP_MOV_RI or (inst.op == P_ZERO and self.m.vwidth[o.vreg] < 16)
+            if number_only and 0 <= inst.imm <= 0x7FFFFFFF:
+                at_slot: int32_t = self.frame.slots + 8 * cython.cast(int32_t, dst & ~cython.cast(uint32_t, LOC_SLOT))
+                return emit_mi(self.b, MOP_MOV_MI, 8, RBP, at_slot, inst.imm)
+            place = XMM15 if self.m.vclass[o.vreg] == RC_XMM else R11
+            self.held = NOTHING_HELD
+        if inst.op == P_ZERO and place < 16 and self.flags_live(at, last):
+            emit_ri(self.b, MOP_MOV_RI, 4, place, 0)
+        else:
+            kept: uint32_t = o.loc
+            o.loc = place
+            if inst.op >= P_PARAMS:
+                self.pseudo(inst, o, 0)
+            else:
+                emit_inst(self.b, inst, o, cython.address(self.frame))
+            o.loc = kept
+        if place == dst:
+            return 0
+        return emit_move(self.b, place, dst, self.m.vwidth[o.vreg], cython.address(self.frame))
+
+    def flags_live(self, at: uint32_t, last: uint32_t) -> cython.bint:
+        """Whether an instruction from ``at`` on may read flags that were set before it."""
+        k: uint32_t
+        for k in range(at, last if last < at + FLAGS_REACH else at + FLAGS_REACH):
+            if self.m.insts[k].flags & MI_FLAGS_USE:
+                return True
+            if self.m.insts[k].flags & (MI_FLAGS_DEF | MI_CALL | MI_TERMINATOR):
+                return False
+        return last > at + FLAGS_REACH
+
     def instruction(self, number: uint32_t, block: uint32_t) -> cython.int:
-        """A row by the encoder, anything else by its sequence."""
+        """A row by the encoder, anything else by its sequence; what is only computed where it is wanted is left out."""
         inst: cython.pointer(MInst) = cython.address(self.m.insts[number])
         ops: cython.pointer(MOperand) = self.m.operands + inst.ops
+        if inst.flags & MI_REMAT and ops[0].loc & LOC_REMAT:
+            return 0
         if inst.node != NO_VREG:
             self.position = self.ssa.positions[inst.node]
         if inst.op >= P_VIA:
@@ -365,25 +428,31 @@ class Emitter(ValueEmitter):
         return 0
 
     def via(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
-        """A row whose base is a pointer in the context. The pointers never change, so r11 may still hold this one."""
+        """A row whose base is a pointer in the context: in a register if its last operand is, else in r11, which may
+        hold it still, for the pointers never change.
+        """
         cell: uint32_t = cython.cast(uint32_t, inst.imm)
         mem: Mem
         mem.base = R11
         mem.index = NO_REG
         mem.scale = 0
         mem.disp = inst.disp
+        n: uint32_t = ENC_ROWS[inst.op - P_VIA].nops
         if inst.scale != 0xFF:
-            mem.index = cython.cast(uint8_t, ops[inst.nops - 1].loc)
+            mem.index = cython.cast(uint8_t, ops[n].loc)
             mem.scale = inst.scale
-            if ops[inst.nops - 1].loc >= 16:
+            if ops[n].loc >= 16:
                 with cython.gil:
-                    raise AssertionError(f"index of node {inst.node} is at {ops[inst.nops - 1].loc:#x}")
-        if self.held != cell:
+                    raise AssertionError(f"index of node {inst.node} is at {ops[n].loc:#x}")
+            n += 1
+        if inst.nops > n and ops[n].loc < 16:
+            mem.base = cython.cast(uint8_t, ops[n].loc)
+        elif self.held != cell:
             emit_rm(self.b, MOP_MOV_RM, 8, R11, R14, cell)
             self.held = cell
         if inst.flags & MI_TRAPS:
             self.trap_site(inst.aux)
-        reg: uint32_t = ops[0].loc if inst.nops else 0
+        reg: uint32_t = ops[0].loc if ENC_ROWS[inst.op - P_VIA].nops else 0
         if reg >= 32:
             with cython.gil:
                 raise AssertionError(f"operand of node {inst.node} is at {reg:#x}, not in a register")

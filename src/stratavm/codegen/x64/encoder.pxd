@@ -13,9 +13,11 @@ cdef struct Mem:
     int32_t disp
 
 cdef struct Frame:
-    # where spill slot n is: [base + slots + 8 n]
+    # where operands in memory are: spill slot n at [base + slots + 8 n], what is computed again where its load reads
     uint8_t base
     int32_t slots
+    const MInst* insts            # where LOC_REMAT | n leads
+    const MOperand* operands
 
 # ---- whole machine instructions, as the allocator left them
 cdef int emit_inst(CodeBuf b, const MInst* inst, const MOperand* ops, const Frame* frame) except -1 nogil

@@ -21,10 +21,12 @@ from cython.cimports.stratavm.codegen.minst import (
     C_FIXED,
     C_REG,
     C_SAME,
+    LOC_REMAT,
     LOC_SLOT,
     MI_EFFECT,
     MI_FLAGS_DEF,
     MI_FLAGS_USE,
+    MI_HOME,
     MI_MOVE,
     NO_LOC,
     NO_VREG,
@@ -336,24 +338,6 @@ def encode(
 @cython.nogil
 @cython.inline
 @cython.exceptval(-1)
-def slot_address(
-    mop: uint32_t, loc: uint32_t, frame: cython.pointer(cython.const[Frame]), mem: cython.pointer(Mem)
-) -> cython.int:
-    """The address of a spill slot."""
-    at: int64_t = frame.slots + 8 * cython.cast(int64_t, loc & ~cython.cast(uint32_t, LOC_SLOT))
-    if loc == NO_LOC or at > 0x7FFFFFFF:
-        refuse(mop, b"operand without a place, or a frame too large", loc)
-    mem.base = frame.base
-    mem.index = NO_REG
-    mem.scale = 0
-    mem.disp = cython.cast(int32_t, at)
-    return 0
-
-
-@cython.cfunc
-@cython.nogil
-@cython.inline
-@cython.exceptval(-1)
 def check_register(mop: uint32_t, loc: uint32_t, rclass: uint32_t) -> cython.int:
     """The operand is in a register of its class."""
     if loc >> 4 != rclass:
@@ -378,6 +362,29 @@ def read_address(
         check_register(inst.op, op[1].loc, 0)
         mem.index = cython.cast(uint8_t, op[1].loc)
         mem.scale = inst.scale
+    return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(-1)
+def slot_address(
+    mop: uint32_t, loc: uint32_t, frame: cython.pointer(cython.const[Frame]), mem: cython.pointer(Mem)
+) -> cython.int:
+    """The address of a spill slot, or where a load that computes a value again reads."""
+    if loc & (LOC_SLOT | LOC_REMAT) == LOC_REMAT:
+        load: cython.pointer(cython.const[MInst]) = frame.insts + (loc & ~cython.cast(uint32_t, LOC_REMAT))
+        if not load.flags & MI_HOME:
+            refuse(mop, b"operand without a place in memory", loc)
+        return read_address(load, frame.operands + load.ops + 1, mem)
+    at: int64_t = frame.slots + 8 * cython.cast(int64_t, loc & ~cython.cast(uint32_t, LOC_SLOT))
+    if loc == NO_LOC or at > 0x7FFFFFFF:
+        refuse(mop, b"operand without a place, or a frame too large", loc)
+    mem.base = frame.base
+    mem.index = NO_REG
+    mem.scale = 0
+    mem.disp = cython.cast(int32_t, at)
     return 0
 
 
@@ -409,7 +416,7 @@ def emit_inst(
         address = cython.address(mem)
     elif row.rm != ENC_NO_OPERAND:
         rm = ops[row.rm].loc
-        if rm & LOC_SLOT:
+        if rm & (LOC_SLOT | LOC_REMAT):
             if row.operands[row.rm].constraint != C_ANY:
                 refuse(mop, b"operand must be in a register", row.rm)
             slot_address(mop, rm, frame, cython.address(mem))
@@ -433,7 +440,7 @@ def emit_move(
     """A move between places of one value, 16 bytes or 8: an i32 is zero-extended everywhere, and a slot has 8 bytes."""
     mem: Mem
     wide: cython.bint = width == 16
-    if src & LOC_SLOT:
+    if src & (LOC_SLOT | LOC_REMAT):
         slot_address(MOP_MOV_RM, src, frame, cython.address(mem))
         if dst < 16:
             return encode(b, MOP_MOV_RM, 8, 0, dst, 0, 0, cython.address(mem), 0)
@@ -703,6 +710,8 @@ def assemble(
     inst.aux = 0
     frame.base = 5
     frame.slots = 0
+    frame.insts = cython.NULL
+    frame.operands = cython.NULL
     buf: CodeBuf = CodeBuf()
     emit_inst(buf, cython.address(inst), ops, cython.address(frame))
     buf.finish(words, len(pool))

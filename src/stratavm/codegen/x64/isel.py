@@ -118,6 +118,8 @@ class Selector(MemorySelector):
         self.folding = "fold-loads" in machine
         self.leas = "lea" in machine
         self.zeroing = "zero" in machine
+        self.again = "remat" in machine
+        self.keeping = split_edges and "pointers" in machine
         self.plan = plan
         self.ssa = ssa
         self.m = m
@@ -126,6 +128,7 @@ class Selector(MemorySelector):
         """Fill ``m`` from ``ssa``."""
         self.prepare()
         self.result_pointer = NO_VREG
+        self.n_pointers = 0
         if self.ssa.func >= self.plan.n_funcs or not self.plan.types[self.plan.func_types[self.ssa.func]].usable:
             with cython.gil:
                 raise Unsupported("a function whose type no call can have", feature="simd")
@@ -137,7 +140,7 @@ class Selector(MemorySelector):
                 self.fold_block(self.ssa.blocks[i].first, self.ssa.blocks[i].last)
         for i in range(self.ssa.n_blocks):
             self.body(i)
-        return 0
+        return self.place_early()
 
     # ---- blocks and edges ----------------------------------------------------------------------
 

@@ -22,6 +22,9 @@ cdef class BaseSelector:
     cdef bint folding          # fold loads into their users (level 1)
     cdef bint leas             # additions of shifted values are addresses (level 1)
     cdef bint zeroing          # zero is xor of a register with itself (level 1)
+    cdef bint again            # say what the allocator may compute again (level 1)
+    cdef MInst* early          # instructions for the head of the function
+    cdef uint32_t n_early, cap_early
 
     cdef int prepare(self) except -1 nogil
     cdef uint32_t define(self, uint32_t node) except? 0xFFFFFFFF nogil
@@ -29,6 +32,9 @@ cdef class BaseSelector:
     cdef uint32_t value(self, uint32_t node) except? 0xFFFFFFFF nogil
     cdef uint32_t constant(self, uint64_t value, uint32_t type) except? 0xFFFFFFFF nogil
     cdef uint32_t pool(self, uint64_t word) except? 0xFFFFFFFF nogil
+    cdef int repeatable(self, uint32_t flags) noexcept nogil
+    cdef int advance(self) except -1 nogil
+    cdef int place_early(self) except -1 nogil
     cdef bint is_const(self, uint32_t node) noexcept nogil
     cdef uint64_t const_bits(self, uint32_t node) noexcept nogil
     cdef bint const_imm(self, uint32_t node, uint32_t width, int64_t* imm) noexcept nogil

@@ -4,9 +4,18 @@
 import cython
 from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
-from cython.cimports.libc.string import memset
+from cython.cimports.libc.string import memcpy, memmove, memset
 from cython.cimports.stratavm.base.vec import vec_room
-from cython.cimports.stratavm.codegen.minst import C_REG, MI_FLAGS_DEF, NO_VREG, R_DEF, MInst
+from cython.cimports.stratavm.codegen.minst import (
+    C_REG,
+    MI_FLAGS_DEF,
+    MI_HOME,
+    MI_REMAT,
+    NO_VREG,
+    R_DEF,
+    MBlock,
+    MInst,
+)
 from cython.cimports.stratavm.codegen.x64._gen_encodings import MOP_MOV_RI, MOP_MOVF_RM, RIP
 from cython.cimports.stratavm.codegen.x64.encoder import row_address_reg, row_inst
 from cython.cimports.stratavm.codegen.x64.pseudo import P_ZERO
@@ -30,12 +39,15 @@ class BaseSelector:
         self.marks = cython.NULL
         self.uses = cython.NULL
         self.cap_vregs = self.cap_marks = self.at = 0
-        self.folding = self.leas = self.zeroing = False
+        self.folding = self.leas = self.zeroing = self.again = False
+        self.early = cython.NULL
+        self.n_early = self.cap_early = 0
 
     def __dealloc__(self):
         free(self.vregs)
         free(self.marks)
         free(self.uses)
+        free(self.early)
 
     def prepare(self) -> cython.int:
         """Forget the function before; count the uses of this one."""
@@ -48,6 +60,7 @@ class BaseSelector:
         memset(self.vregs, 0xFF, cython.cast(cython.size_t, n) * cython.sizeof(uint32_t))
         memset(self.marks, 0, n)
         self.m.clear()
+        self.n_early = 0
         return 0
 
     def fresh(self, type: uint32_t) -> uint32_t:
@@ -101,18 +114,54 @@ class BaseSelector:
             if value == 0:
                 self.pseudo(P_ZERO, 16, 0)
                 self.operand(v, R_DEF, C_REG, 0)
+                self.repeatable(MI_REMAT)
                 return v
             at: uint32_t = self.pool(value)
             self.row(MOP_MOVF_RM, width_of(type), v, NO_VREG, NO_VREG)
             row_address_reg(self.m, RIP, NO_VREG, 0, at)
+            self.repeatable(MI_REMAT | MI_HOME)
             return v
         if value == 0 and self.zeroing:  # constants are loaded before what sets flags, never behind it
             self.pseudo(P_ZERO, width_of(type), MI_FLAGS_DEF)
             self.operand(v, R_DEF, C_REG, 0)
-            return v
-        self.row(MOP_MOV_RI, width_of(type), v, NO_VREG, NO_VREG)
-        self.last().imm = cython.cast(int64_t, value)
+        else:
+            self.row(MOP_MOV_RI, width_of(type), v, NO_VREG, NO_VREG)
+            self.last().imm = cython.cast(int64_t, value)
+        self.repeatable(MI_REMAT)
         return v
+
+    def repeatable(self, flags: uint32_t) -> cython.int:
+        """The newest instruction may be left out, and computed where its value is wanted."""
+        if self.again:
+            self.last().flags |= flags
+        return 0
+
+    def advance(self) -> cython.int:
+        """Take the newest instruction away; ``place_early`` puts it at the head of the function."""
+        n: uint32_t = self.n_early
+        vec_room(self.early, self.cap_early, n + 1)
+        self.early[n] = self.last()[0]
+        self.n_early = n + 1
+        self.m.n_insts -= 1
+        return 0
+
+    def place_early(self) -> cython.int:
+        """Insert what ``advance`` took, behind the parameters."""
+        n: uint32_t = self.n_early
+        i: uint32_t
+        if n == 0:
+            return 0
+        vec_room(self.m.insts, self.m.cap_insts, self.m.n_insts + n)
+        first: cython.pointer(MInst) = self.m.insts + 1
+        memmove(first + n, first, (self.m.n_insts - 1) * cython.sizeof(MInst))
+        memcpy(first, self.early, n * cython.sizeof(MInst))
+        self.m.n_insts += n
+        for i in range(self.m.n_blocks):
+            block: cython.pointer(MBlock) = cython.address(self.m.blocks[i])
+            block.last += n
+            if i:
+                block.first += n
+        return 0
 
     def pool(self, word: uint64_t) -> uint32_t:
         """Byte offset of a constant in the pool; recent ones are shared."""

@@ -4,7 +4,16 @@ from stratavm.codegen.x64.select_num cimport NumericSelector
 from stratavm.codegen.x64.target cimport MemoryPlan
 from stratavm.ir.ssa cimport MemArg
 
+cdef enum:
+    MAX_POINTERS = 4           # of the context that a function may keep in registers
+
 cdef class MemorySelector(NumericSelector):
+    cdef bint keeping          # pointers of the context may stay in registers (level 1)
+    cdef uint32_t n_pointers
+    cdef uint32_t[4] cells     # where each is in the context
+    cdef uint32_t[4] pointers  # and its register
+    cdef uint32_t base         # the one that the instruction at hand goes by, or NO_VREG
+    cdef uint32_t pointer(self, uint32_t cell) except? 0xFFFFFFFF nogil
     cdef bint memory(self, uint32_t n, uint32_t shape) except -1 nogil
     cdef int via(self, uint32_t mop, uint32_t width, uint32_t cell, uint32_t flags) except -1 nogil
     cdef int via_address(self, uint32_t index, uint32_t scale, int32_t disp) except -1 nogil

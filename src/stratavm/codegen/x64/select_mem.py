@@ -6,6 +6,7 @@ operations.
 import cython
 from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from cython.cimports.stratavm.codegen.minst import (
+    C_ANY,
     C_FIXED,
     C_REG,
     C_SAME,
@@ -13,6 +14,8 @@ from cython.cimports.stratavm.codegen.minst import (
     MI_EFFECT,
     MI_FLAGS_DEF,
     MI_FLAGS_USE,
+    MI_HOME,
+    MI_REMAT,
     MI_TRAPS,
     NO_VREG,
     R_DEF,
@@ -127,17 +130,42 @@ class MemorySelector(NumericSelector):
 
     def via(self, mop: uint32_t, width: uint32_t, cell: uint32_t, flags: uint32_t) -> cython.int:
         """A row whose base is the pointer in the context at ``cell``; register operands, then via_address, follow."""
+        self.base = self.pointer(cell)
         self.pseudo(P_VIA + mop, width, flags)
         self.last().imm = cell
         return 0
 
     def via_address(self, index: uint32_t, scale: uint32_t, disp: int32_t) -> cython.int:
-        """The rest of the address: an index register (NO_VREG: none) and the displacement."""
+        """The rest of the address: an index register (NO_VREG: none), the displacement, and the pointer if it has a
+        register.
+        """
         self.last().disp = disp
         if index != NO_VREG:
             self.last().scale = scale
             self.operand(index, R_USE, C_REG, 0)
+        if self.base != NO_VREG:
+            self.operand(self.base, R_USE, C_ANY, 0)
         return 0
+
+    def pointer(self, cell: uint32_t) -> uint32_t:
+        """The register of a pointer of the context, which never changes; NO_VREG where the access loads it itself."""
+        n: uint32_t = self.n_pointers
+        i: uint32_t
+        if not self.keeping:
+            return NO_VREG
+        for i in range(n):
+            if self.cells[i] == cell:
+                return self.pointers[i]
+        if n == MAX_POINTERS:
+            return NO_VREG
+        self.cells[n] = cell
+        self.pointers[n] = self.fresh(T_I64)
+        self.row(MOP_MOV_RM, 8, self.pointers[n], NO_VREG, NO_VREG)
+        self.on_base(R14, cell)
+        self.repeatable(MI_REMAT | MI_HOME)
+        self.advance()
+        self.n_pointers = n + 1
+        return self.pointers[n]
 
     def trap_if(self, cc: uint32_t, kind: uint32_t) -> cython.int:
         """Trap where a condition holds."""
@@ -333,10 +361,12 @@ class MemorySelector(NumericSelector):
         imported: uint32_t = self.plan.n_imported_funcs
         if at.c < imported:
             self.row(MOP_MOV_RM, 8, self.define(n), NO_VREG, NO_VREG)
-            return self.on_base(R14, self.plan.imported_funcs + 8 * at.c)
+            self.on_base(R14, self.plan.imported_funcs + 8 * at.c)
+            return self.repeatable(MI_REMAT | MI_HOME)
         records: uint32_t = self.fresh(T_I64)
         self.row(MOP_MOV_RM, 8, records, NO_VREG, NO_VREG)
         self.on_base(R14, VMCTX_FUNC_RECS)
+        self.repeatable(MI_REMAT | MI_HOME)
         self.row(MOP_ADD_RI, 8, self.define(n), records, NO_VREG)
         self.last().imm = cython.cast(int64_t, at.c - imported) * FUNCREC_SIZE
         return 0
