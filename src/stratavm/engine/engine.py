@@ -14,6 +14,7 @@ from stratavm.engine.events import EngineClosed, EngineCreated
 from stratavm.engine.ports import GrowthLimiter, NoLimiter
 from stratavm.runtime.core import Runtime
 from stratavm.runtime.limits import StoreLimits
+from stratavm.runtime.template import StoreTemplate
 from stratavm.tiers.tier import Tier
 
 if TYPE_CHECKING:
@@ -30,9 +31,10 @@ class Engine(Closing):
     Attributes:
         services: the container that the engine was wired with.
         bus: where its events go: ``engine.bus.subscribe(Trapped, print)``.
+        template: what stores without limits of their own have in common.
     """
 
-    __slots__ = ("_default_limits", "bus", "config", "runtime", "services", "source", "tier")
+    __slots__ = ("bus", "config", "runtime", "services", "source", "template", "tier")
 
     config: Config
     services: Container
@@ -47,17 +49,13 @@ class Engine(Closing):
         self.source = self.bus.source("engine")
         self.runtime = self.services[Runtime]
         self.tier = self.services.get(Tier)
-        self._default_limits: StoreLimits | None = None
+        self.template: StoreTemplate = self.template_for(StoreLimits())
         if self.source.hears(EngineCreated):  # a bus that was given may have listeners already
             self.source.emit(EngineCreated(self.config.tier, self.config.memory_plan))
 
-    def store_limits(self, limits: StoreLimits | None = None) -> StoreLimits:
-        """The limits of a store: those given, and this engine's cap on memories."""
-        if limits is not None:
-            return self._completed(limits)
-        if self._default_limits is None:
-            self._default_limits = self._completed(StoreLimits())
-        return self._default_limits
+    def template_for(self, limits: StoreLimits) -> StoreTemplate:
+        """What stores with these limits, and this engine's cap on memories, have in common."""
+        return StoreTemplate(self.runtime, self._completed(limits), self.config.fuel)
 
     def _completed(self, limits: StoreLimits) -> StoreLimits:
         limiter = self.services.get(GrowthLimiter)

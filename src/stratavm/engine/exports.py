@@ -36,6 +36,9 @@ class Exports(Mapping[str, Any]):
         return made
 
     def __getattr__(self, name: str) -> Any:
+        made = self._made.get(name)
+        if made is not None:
+            return made
         try:
             return self[name]
         except KeyError:

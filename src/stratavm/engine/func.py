@@ -22,7 +22,7 @@ from cython.cimports.stratavm.engine.python import (
     PyTypeObject,
     PyVectorcall_Call,
 )
-from cython.cimports.stratavm.runtime.func import FuncRef
+from cython.cimports.stratavm.runtime.func import FuncRef, Shape
 from cython.cimports.stratavm.runtime.gil import regain_gil
 from cython.cimports.stratavm.runtime.store import Entry, end_machine_call, run_entry
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
@@ -59,8 +59,14 @@ class Func:
         self.rec = native.rec
         self.inner = native.store
         self.instance = native.instance
-        self.params = codes_of(type.params)
-        self.results = codes_of(type.results)
+        shape: Shape = native.shape
+        if shape is not None and shape.codes is not None:
+            self.params, self.results = shape.codes
+        else:
+            self.params = codes_of(type.params)
+            self.results = codes_of(type.results)
+            if shape is not None:
+                shape.codes = (self.params, self.results)
         self.n_results = len(self.results)
         self.n_params = len(self.params)
         if (

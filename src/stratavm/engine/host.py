@@ -10,7 +10,7 @@ the caller's memory, and unsigned integers.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from stratavm.base.data import dataclass
 from stratavm.base.errors import LinkError
@@ -19,6 +19,7 @@ from stratavm.spec.types import FuncType
 if TYPE_CHECKING:
     from stratavm.engine.instance import Instance
     from stratavm.engine.memory import Memory
+    from stratavm.engine.store import Store
 
 
 class Caller:
@@ -55,6 +56,20 @@ class Caller:
                 raise LinkError("the calling module exports no memory named 'memory'")
             self._memory = memory
         return self._memory
+
+
+class Binder(Protocol):
+    """An import that was resolved: gives the runtime's object for it in a store.
+
+    Attributes:
+        makes: whether ``bind`` makes a new object, for one instance alone.
+    """
+
+    makes: ClassVar[bool]
+
+    def bind(self, store: Store, caller: Caller) -> Any:
+        """The object. LinkError where it belongs to another store."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,19 @@
 """An instance: a module's code with its own state."""
 
-from __future__ import annotations
+# strata: hot
+import cython
+from cython.cimports.stratavm.engine.store import Store
+from cython.cimports.stratavm.runtime.instance import Instance as NativeInstance
 
-from typing import TYPE_CHECKING, Any
-
-from stratavm.base.closing import Closing
 from stratavm.engine.events import InstanceClosed
 from stratavm.engine.exports import Exports
 
-if TYPE_CHECKING:
-    from stratavm.engine.module import Module
-    from stratavm.engine.store import Store
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 
-class Instance(Closing):
+@cython.cclass
+class Instance:
     """An instance of a module in a store.
 
     Attributes:
@@ -23,13 +23,24 @@ class Instance(Closing):
     In a ``with`` statement it is closed at the end.
     """
 
-    __slots__ = ("__weakref__", "exports", "module", "native", "store")
+    def __init__(self, store: Store, module: object, native: NativeInstance):
+        self.begin(store, module, native)
 
-    def __init__(self, store: Store, module: Module, native: Any) -> None:
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def begin(self, store: Store, module: object, native: NativeInstance) -> cython.int:
+        """Become the cover of a runtime instance."""
         self.store = store
         self.module = module
         self.native = native
-        self.exports = Exports(store, native, module.export_index)
+        return 0
+
+    @property
+    def exports(self) -> Exports:
+        """Functions, memories, tables and globals by name."""
+        if self.made is None:
+            self.made = Exports(self.store, self.native, self.module.export_index)
+        return self.made
 
     def close(self) -> None:
         """Refuse further calls: they raise ``Closed``. What other guests hold of it stays usable for them.
@@ -37,10 +48,16 @@ class Instance(Closing):
         Raises:
             StoreBusy: a call is inside the store.
         """
-        was_open = not self.native.closed
-        self.native.close()
-        if was_open and self.store.source.hears(InstanceClosed):
+        was_open: cython.bint = not self.native.closed
+        self.native.shut()
+        if was_open and self.store.bus.channel_of(InstanceClosed).heard:
             self.store.source.emit(InstanceClosed(self.native.number, self.module.name))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
     def __repr__(self) -> str:
         return f"<Instance of {self.module.name}: {self.exports!r}>"

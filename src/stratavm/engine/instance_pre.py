@@ -1,35 +1,21 @@
 """A module whose imports are resolved: what is left to do for each instance, and nothing else."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+# strata: hot
+import cython
+from cython.cimports.stratavm.engine.instance import Instance
+from cython.cimports.stratavm.engine.store import Store
+from cython.cimports.stratavm.runtime.link import build
+from cython.cimports.stratavm.runtime.store import deliver_events
 
 from stratavm.base.errors import LinkError
 from stratavm.engine.events import InstanceCreated, InstantiationFailed, describe, report_failure
 from stratavm.engine.host import Caller
-from stratavm.engine.instance import Instance
-from stratavm.runtime.layout import vm_layout
-from stratavm.runtime.link import instantiate
 
-if TYPE_CHECKING:
-    from stratavm.engine.module import Module
-    from stratavm.engine.store import Store
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 
-class Binder(Protocol):
-    """An import that was resolved: gives the runtime's object for it in a store.
-
-    Attributes:
-        makes: whether ``bind`` makes a new object, for one instance alone.
-    """
-
-    makes: ClassVar[bool]
-
-    def bind(self, store: Store, caller: Caller) -> Any:
-        """The object. LinkError where it belongs to another store."""
-
-
+@cython.cclass
 class InstancePre:
     """A module with its imports resolved and checked: ``linker.instantiate_pre(module)`` makes it.
 
@@ -40,12 +26,13 @@ class InstancePre:
         module: what it instantiates.
     """
 
-    __slots__ = ("_binders", "_layout", "module")
-
-    def __init__(self, module: Module, binders: Sequence[Binder]) -> None:
+    def __cinit__(self, module: object, binders: object, images: object = None):
         self.module = module
-        self._binders = tuple(binders)
-        self._layout = vm_layout(module.model)
+        self.engine = module.engine
+        self.binders = tuple(binders)
+        self.blueprint = module.blueprint
+        self.images = images
+        self.created = module.engine.bus.channel(InstanceCreated)
 
     def instantiate(self, store: Store) -> Instance:
         """Make an instance: allocate, run initialisers, then the start function.
@@ -56,52 +43,60 @@ class InstancePre:
             ResourceLimit: a limit does not allow it; ``PoolExhausted`` where the engine's pool has no slot.
         """
         try:
-            return self.start(store)
+            return self.begin(store)
         except BaseException as error:
             report_start(store, self.module, error)
             raise
 
     def start(self, store: Store) -> Instance:
         """``instantiate`` without a report of failures."""
-        module = self.module
-        if module.engine is not store.engine:
+        return self.begin(store)
+
+    @cython.cfunc
+    def begin(self, store: Store) -> Instance:
+        """``start`` for compiled callers."""
+        instance: Instance
+        if self.engine is not store.engine:
             # Its code relies on the memory plan, type ids and stubs of its engine: with others it leaves the sandbox.
-            raise LinkError(f"module {module.name} and the store belong to different engines")
-        caller = Caller() if self._binders else None
-        imports: list[Any] = []
+            raise LinkError(f"module {self.module.name} and the store belong to different engines")
+        if self.binders:
+            instance = self._link(store)
+        else:
+            instance = Instance.__new__(Instance)
+            instance.begin(store, self.module, build(store.native, self.blueprint, (), self.begins(), None))
+        if self.created.heard:
+            store.source.emit(InstanceCreated(instance.native.number, self.module.name))
+        else:
+            deliver_events(store.native)
+        return instance
+
+    @cython.cfunc
+    def begins(self) -> object:
+        """What memories begin with."""
+        return self.module.images() if self.images is None else self.images
+
+    def _link(self, store: Store) -> Instance:
+        """Make an instance with its imports. What was made for it is released where no guest has seen it."""
+        caller: object = Caller()
+        imports: list = []
+        created: object = lambda native: caller.bind(Instance(store, self.module, native))  # noqa: E731
         try:
-            for binder in self._binders:
-                assert caller is not None
+            for binder in self.binders:
                 imports.append(binder.bind(store, caller))
-            native = instantiate(
-                store.native,
-                module.valid,
-                module.code,
-                imports,
-                name=module.name,
-                memory_plan=store.engine.config.memory_plan,
-                images=module.images(),
-                layout=self._layout,
-                created=None if caller is None else lambda native: caller.bind(Instance(store, module, native)),
-            )
+            build(store.native, self.blueprint, imports, self.begins(), created)
         except BaseException:
-            if caller is not None and not caller.bound:  # no guest has seen what was made for it
-                for binder, made in zip(self._binders, imports, strict=False):
+            if not caller.bound:
+                for binder, made in zip(self.binders, imports):  # noqa: B905 - as many as were made
                     if binder.makes:
                         store.native.forget(made)
             raise
-        instance = Instance(store, module, native) if caller is None else caller.instance
-        if store.source.hears(InstanceCreated):
-            store.source.emit(InstanceCreated(native.number, module.name))
-        else:
-            store.bus.drain()
-        return instance
+        return caller.instance
 
     def __repr__(self) -> str:
         return f"<InstancePre of {self.module.name}>"
 
 
-def report_start(store: Store, module: Module, error: BaseException) -> None:
+def report_start(store: Store, module: object, error: BaseException) -> None:
     """Tell of an instantiation that failed."""
     if store.source.hears(InstantiationFailed):
         store.source.emit(InstantiationFailed(module.name, describe(error)))

@@ -10,10 +10,10 @@ from stratavm.base.errors import LinkError
 from stratavm.engine.engine import Engine, default_engine
 from stratavm.engine.events import ImportDefined
 from stratavm.engine.func import Func
-from stratavm.engine.host import Caller, HostSpec
+from stratavm.engine.host import Binder, Caller, HostSpec
 from stratavm.engine.hostcall import SpecHost, TypedHost
 from stratavm.engine.instance import Instance
-from stratavm.engine.instance_pre import Binder, InstancePre, report_start
+from stratavm.engine.instance_pre import InstancePre, report_start
 from stratavm.engine.memory import Memory
 from stratavm.engine.module import Module
 from stratavm.engine.objects import Global, Table
@@ -80,9 +80,7 @@ class Linker:
         """
         if module.engine is not self.engine:
             raise LinkError(f"module {module.name} and the linker belong to different engines")
-        pre = InstancePre(module, self._resolved(module))
-        module.images(at_once=True)
-        return pre
+        return InstancePre(module, self._resolved(module), module.images(at_once=True))
 
     def _resolved(self, module: Module) -> list[Binder]:
         """How to get each import in a store."""

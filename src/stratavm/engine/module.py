@@ -26,6 +26,7 @@ from stratavm.module.model import Export, Import
 from stratavm.module.model import Module as Model
 from stratavm.module.valid import ValidModule
 from stratavm.module.validate import validate
+from stratavm.runtime.blueprint import Blueprint
 from stratavm.runtime.image import NO_IMAGES, Images, make_images
 from stratavm.spec.types import ExternType
 
@@ -129,6 +130,12 @@ class Module:
     def export_index(self) -> dict[str, tuple[str, int]]:
         """Kind and index of each export by name."""
         return {e.name: (e.kind, e.index) for e in self.model.exports}
+
+    @cached_property
+    def blueprint(self) -> Blueprint:
+        """What its instances have in common."""
+        engine = self.engine
+        return Blueprint(self.model, self.code, engine.runtime, self.name, engine.config.memory_plan)
 
     @cached_property
     def custom_sections(self) -> dict[str, bytes]:

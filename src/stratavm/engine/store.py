@@ -1,21 +1,22 @@
+# strata: hot
 """The store: a world of instances that can see each other, entered by one thread at a time."""
 
-from __future__ import annotations
+from contextlib import AbstractContextManager, contextmanager
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from typing import Any
+import cython
+from cython.cimports.stratavm.runtime.store import Store as NativeStore
+from cython.cimports.stratavm.runtime.store import deliver_events
+from cython.cimports.stratavm.runtime.template import StoreTemplate
 
-from stratavm.base.closing import Closing
-from stratavm.base.events import Bus, Source
-from stratavm.engine.engine import Engine, default_engine
+from stratavm.engine import engine as engines
 from stratavm.engine.events import StoreCreated, report_failure
-from stratavm.runtime.limits import StoreLimits
-from stratavm.runtime.store import Store as NativeStore
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 
-class Store(Closing):
+@cython.cclass
+class Store:
     """A world of instances.
 
     Args:
@@ -26,52 +27,40 @@ class Store(Closing):
         on_abort: ``poison`` makes an instance unusable when a call of it was interrupted midway, ``keep`` does not.
     """
 
-    __slots__ = ("__weakref__", "bus", "engine", "native", "source")
-
     def __init__(
         self,
-        engine: Engine | None = None,
+        engine: object = None,
         *,
-        limits: StoreLimits | None = None,
-        thread_bound: bool = False,
+        limits: object = None,
+        thread_bound: cython.bint = False,
         on_abort: str = "poison",
-        fuel: int | None = None,
-    ) -> None:
-        self.engine = engine or default_engine()
-        self.native = NativeStore(
-            self.engine.runtime,
-            self.engine.store_limits(limits),
-            thread_bound=thread_bound,
-            on_abort=on_abort,
-            fuel=self.engine.config.fuel,
-        )
+        fuel: object = None,
+    ):
+        template: StoreTemplate
+        native: NativeStore = NativeStore.__new__(NativeStore)
+        if self.native is not None:
+            raise TypeError("a store is initialised once")
+        self.engine = engines.default_engine() if engine is None else engine
+        template = self.engine.template if limits is None else self.engine.template_for(limits)
+        native.begin(template, thread_bound, on_abort)
         if fuel is not None:
-            self.native.set_fuel(fuel)
-        self.bus: Bus = self.engine.bus
-        self.source: Source = self.native.source
-        self.native.reporter = partial(report_failure, self.source)
-        if self.source.hears(StoreCreated):
+            native.set_fuel(fuel)
+        native.reporter = report_failure
+        self.native = native
+        self.bus = template.bus
+        self.source = native.source
+        if self.bus.channel_of(StoreCreated).heard:
             self.source.emit(StoreCreated(thread_bound, on_abort))
 
     def interrupt(self) -> bool:
         """Stop the running call with ``Interrupted`` at its next poll, from any thread; False if none is running."""
         running = bool(self.native.interrupt())
-        self.bus.drain()
+        deliver_events(self.native)
         return running
 
-    @contextmanager
-    def deadline(self, seconds: float | None) -> Iterator[None]:
+    def deadline(self, seconds: float | None) -> AbstractContextManager[None]:
         """End calls in this block with ``DeadlineExceeded`` once ``seconds`` have passed; None sets no deadline."""
-        if seconds is None:
-            yield
-            return
-        self.native.set_deadline(seconds)
-        self.bus.drain()
-        try:
-            yield
-        finally:
-            self.native.set_deadline(None)
-            self.bus.drain()
+        return until(self, seconds)
 
     @property
     def fuel(self) -> int | None:
@@ -86,7 +75,7 @@ class Store(Closing):
             ValueError: on setting: the engine does not count fuel, or the number is below 0 or beyond 63 bits.
             StoreBusy: on setting: another thread is inside.
         """
-        return self.native.fuel  # type: ignore[no-any-return]
+        return self.native.fuel
 
     @fuel.setter
     def fuel(self, units: int) -> None:
@@ -99,7 +88,7 @@ class Store(Closing):
     @property
     def fuel_used(self) -> int | None:
         """What guests have used since the store was made; None where the engine does not count fuel."""
-        return self.native.fuel_used  # type: ignore[no-any-return]
+        return self.native.fuel_used
 
     @property
     def busy(self) -> bool:
@@ -109,7 +98,7 @@ class Store(Closing):
     def gc(self) -> int:
         """Let go of Python objects that no guest holds any more; returns how many."""
         gone = int(self.native.gc())
-        self.bus.drain()
+        deliver_events(self.native)
         return gone
 
     def close(self) -> None:
@@ -118,15 +107,22 @@ class Store(Closing):
         Raises:
             StoreBusy: a call is inside.
         """
-        self.native.close()
-        self.bus.drain()
+        self.native.shut()
+        deliver_events(self.native)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self.native.shut()
+        deliver_events(self.native)
 
     def __repr__(self) -> str:
         return f"<Store {'busy' if self.busy else 'idle'}>"
 
     # ---- references, for the boundary ----
 
-    def func_to_raw(self, value: Any) -> int:
+    def func_to_raw(self, value: object) -> int:
         """Raw bits of a ``Func`` of this store; None is 0."""
         from stratavm.engine.func import Func
 
@@ -138,16 +134,31 @@ class Store(Closing):
             raise TypeError(f"{value!r} belongs to another store")
         return int(value.native.raw)
 
-    def func_from_raw(self, raw: int) -> Any:
+    def func_from_raw(self, raw: int) -> object:
         """The ``Func`` behind raw bits; 0 is None."""
         from stratavm.engine.func import Func
 
         return None if raw == 0 else Func(self, self.native.function_at(raw))
 
-    def extern_to_raw(self, value: Any) -> int:
+    def extern_to_raw(self, value: object) -> int:
         """A handle for any object; None is 0."""
         return int(self.native.handle(value))
 
-    def extern_from_raw(self, raw: int) -> Any:
+    def extern_from_raw(self, raw: int) -> object:
         """The object behind a handle; 0 is None."""
         return self.native.object_of(raw)
+
+
+@contextmanager
+def until(store: Store, seconds: float | None):
+    """The block of ``Store.deadline``."""
+    if seconds is None:
+        yield
+        return
+    store.native.set_deadline(seconds)
+    deliver_events(store.native)
+    try:
+        yield
+    finally:
+        store.native.set_deadline(None)
+        deliver_events(store.native)

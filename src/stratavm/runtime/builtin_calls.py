@@ -29,18 +29,13 @@ from cython.cimports.stratavm.runtime._gen_layout import (
     TableDef,
     VMContext,
 )
+from cython.cimports.stratavm.runtime.blueprint import DataSegment, ElementSegment, Segments
 from cython.cimports.stratavm.runtime.func import cell_widths, fill_cells, read_cells
 from cython.cimports.stratavm.runtime.gil import leave_guest
-from cython.cimports.stratavm.runtime.instance import (
-    DataSegment,
-    ElementSegment,
-    Instance,
-    Segments,
-    memory_at,
-    table_at,
-)
+from cython.cimports.stratavm.runtime.instance import Instance, memory_at, table_at
 from cython.cimports.stratavm.runtime.native import load_64
-from cython.cimports.stratavm.runtime.store import Store, builtin_table, poll_status
+from cython.cimports.stratavm.runtime.store import Store, poll_status
+from cython.cimports.stratavm.runtime.template import builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
 from stratavm.runtime.builtins import BUILTINS

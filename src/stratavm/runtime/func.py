@@ -76,6 +76,11 @@ def read_cells(cells: cython.pointer(uint64_t), widths: bytes) -> list:
 
 
 @cython.cclass
+class Shape:
+    """A function type, as calls through the array entry need it; one for all instances of a module."""
+
+
+@cython.cclass
 class FuncRef:
     """A function of a store. ``raw`` is its funcref bits, ``type`` its FuncType, ``instance`` None for a host
     function."""

@@ -16,7 +16,8 @@ from cython.cimports.stratavm.runtime.func import FuncRef, cell_widths, fill_cel
 from cython.cimports.stratavm.runtime.gil import leave_guest
 from cython.cimports.stratavm.runtime.greenlets import current_greenlet, greenlet_here
 from cython.cimports.stratavm.runtime.native import load_64, stack_pointer
-from cython.cimports.stratavm.runtime.store import Store, builtin_table
+from cython.cimports.stratavm.runtime.store import Store
+from cython.cimports.stratavm.runtime.template import builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 from cython.cimports.stratavm.runtime.ticker import TICKER_TICKS, ticker_state, wake_ticker
 

@@ -58,7 +58,7 @@ class Images:
     """
 
     covered: int = 0
-    by_memory: Mapping[int, MemoryImage] = field(default_factory=dict)
+    by_memory: dict[int, MemoryImage] = field(default_factory=dict)
 
 
 NO_IMAGES: Final = Images()

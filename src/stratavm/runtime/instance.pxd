@@ -1,33 +1,22 @@
 # Instances: a VMContext and everything it points to.
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+cimport cython
+from libc.stdint cimport uint32_t, uint64_t
 from stratavm.runtime._gen_layout cimport FuncRec, MemDef, TableDef, VMContext
+from stratavm.runtime.blueprint cimport Blueprint, Segments
 from stratavm.runtime.store cimport Store
 
-cdef struct DataSegment:
-    const uint8_t* start
-    uint64_t size                    # 0 once dropped
-
-cdef struct ElementSegment:
-    uint64_t* items
-    uint64_t size                    # 0 once dropped
-
-cdef struct Segments:                # VMContext.segments: what leaf builtins need besides the context
-    DataSegment* data
-    ElementSegment* elements
-    uint32_t n_data
-    uint32_t n_elements
-    uint32_t n_memories
-    uint32_t n_tables
+@cython.final
+cdef class CodeTable:
+    cdef void** codes
+    cdef readonly uint32_t count
+    cdef void* first                     # the newest of its living instances; they leave the list as they die
 
 cdef class Instance:
     cdef VMContext* vm
     cdef Segments seg
     cdef readonly Store store
     cdef readonly Py_ssize_t number      # among the instances of its store
-    cdef readonly object module          # the model
-    cdef readonly object code            # what the tier attached: keeps machine code alive
-    cdef readonly object name
-    cdef readonly object layout          # VMLayout
+    cdef readonly Blueprint blueprint
     cdef readonly list memories
     cdef readonly list tables
     cdef readonly list globals
@@ -36,10 +25,16 @@ cdef class Instance:
     cdef readonly uint32_t n_defined
     cdef public object oracle            # the oracle's program for this instance
     cdef public object compiler          # defined index -> code address, for lazy stubs
+    cdef void* table                     # owned: the CodeTable where its code comes from, or NULL; holds no objects
+    cdef void* prev_peer                 # borrowed: other instances of the table, or NULL
+    cdef void* next_peer
     cdef readonly bint closed
     cdef readonly bint poisoned
-    cdef object keep                     # buffers that native structs point into
     cdef object __weakref__
+    cdef int begin(self, Store store, Blueprint blueprint) except -1
+    cdef int shut(self) except -1
+    cdef int copy_active_datas(self, object evaluate, uint32_t covered) except -1
+    cpdef object let_go(self)
     cdef char* cell(self, uint64_t offset) noexcept nogil
     cdef uint32_t segment(self, object index, uint32_t count) except? 0xFFFFFFFF
 

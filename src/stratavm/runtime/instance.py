@@ -2,19 +2,19 @@
 
 # strata: hot
 import cython
-from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
-from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF
+from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.stdlib import calloc, free, malloc
 from cython.cimports.libc.string import memcpy
 from cython.cimports.stratavm.runtime._gen_layout import (
     GLOBAL_CELL,
-    MAGIC_VMCTX,
     MEM_CELL,
     TABLE_CELL,
-    VMCTX_SIZE,
     FuncRec,
     VMContext,
 )
-from cython.cimports.stratavm.runtime.func import FuncRef, cell_widths
+from cython.cimports.stratavm.runtime.blueprint import ActiveData, Blueprint, DataSegment, ElementSegment
+from cython.cimports.stratavm.runtime.func import FuncRef, Shape
 from cython.cimports.stratavm.runtime.globals import Global, global_at
 from cython.cimports.stratavm.runtime.kinds import KIND_INSTANCE_CLOSED, KIND_INSTANCE_POISONED
 from cython.cimports.stratavm.runtime.memory import Memory
@@ -22,114 +22,166 @@ from cython.cimports.stratavm.runtime.native import store_ptr
 from cython.cimports.stratavm.runtime.store import Store
 from cython.cimports.stratavm.runtime.table import Table
 
-from stratavm.base.errors import StoreBusy, Trap
-from stratavm.runtime.layout import vm_layout
+from stratavm.base.errors import Closed, StoreBusy, Trap
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
-assert cython.sizeof(VMContext) == VMCTX_SIZE
+
+@cython.cclass
+class CodeTable:
+    """Code addresses of a module's functions by defined index: what new instances begin with."""
+
+    def __cinit__(self, count: uint32_t):
+        self.codes = cython.cast(cython.pp_void, calloc(count + 1, cython.sizeof(cython.p_void)))
+        if self.codes == cython.NULL:
+            raise MemoryError("no memory for a table of code")
+        self.count = count
+
+    def __dealloc__(self):
+        free(self.codes)
+
+    def fill(self, first: uint64_t, stride: uint64_t) -> None:
+        """Let functions without code begin at their lazy stub: stub i lies at ``first + i * stride``."""
+        i: uint32_t
+        for i in range(self.count):
+            if self.codes[i] == cython.NULL:
+                self.codes[i] = cython.cast(cython.p_void, first + i * stride)
+
+    def attach(self, instance: Instance, compiler: object) -> None:
+        """Publish all of it to a new instance, and from now on what ``publish`` gets. ``compiler`` answers lazy stubs.
+
+        Raises:
+            ValueError: the instance has another number of functions.
+        """
+        i: uint32_t
+        if self.count != instance.n_defined or instance.table != cython.NULL:
+            raise ValueError(f"code of {self.count} functions for an instance of {instance.n_defined}")
+        instance.compiler = compiler
+        for i in range(self.count):
+            instance.vm.slots[i] = self.codes[i]
+            instance.vm.func_recs[i].code = self.codes[i]
+        # Not an attribute: the collector would take it away from an instance that is still in the list.
+        Py_INCREF(self)
+        instance.table = cython.cast(cython.p_void, self)
+        instance.next_peer = self.first
+        if self.first != cython.NULL:
+            cython.cast(Instance, self.first).prev_peer = cython.cast(cython.p_void, instance)
+        self.first = cython.cast(cython.p_void, instance)
+
+    def publish(self, defined_index: int, address: int) -> None:
+        """Replace a function's code, in every living instance too."""
+        if not 0 <= defined_index < self.count:
+            raise IndexError(f"function {defined_index} of {self.count}")
+        code: cython.p_void = cython.cast(cython.p_void, cython.cast(uint64_t, address))
+        at: uint32_t = defined_index
+        peer: cython.p_void = self.first
+        self.codes[at] = code
+        while peer != cython.NULL:
+            store_ptr(cython.address(cython.cast(Instance, peer).vm.slots[at]), code)
+            store_ptr(cython.address(cython.cast(Instance, peer).vm.func_recs[at].code), code)
+            peer = cython.cast(Instance, peer).next_peer
+
+    def instances(self) -> list:
+        """Those that are alive; the collector may be about to clear others."""
+        found: list = []
+        peer: cython.p_void = self.first
+        while peer != cython.NULL:
+            if cython.cast(Instance, peer).store is not None and cython.cast(Instance, peer).blueprint is not None:
+                found.append(cython.cast(Instance, peer))
+            peer = cython.cast(Instance, peer).next_peer
+        return found
 
 
 @cython.cfunc
-def plain_offset(code: bytes, value: cython.pointer(uint64_t)) -> cython.bint:
-    """The value of ``i32.const n; end`` as an unsigned number; False for every other expression."""
-    first: cython.p_char = code
-    n: cython.Py_ssize_t = len(code)
-    at: cython.Py_ssize_t
-    bits: uint64_t = 0
-    shift: uint32_t = 0
-    byte: uint8_t = 0
-    if n < 3 or n > 7 or cython.cast(uint8_t, first[0]) != 0x41 or cython.cast(uint8_t, first[n - 1]) != 0x0B:
-        return False
-    for at in range(1, n - 1):
-        byte = cython.cast(uint8_t, first[at])
-        bits |= cython.cast(uint64_t, byte & 0x7F) << shift
-        shift += 7
-        if (byte < 0x80) != (at == n - 2):
-            return False
-    if byte & 0x40:
-        bits |= ~cython.cast(uint64_t, 0) << shift
-    value[0] = bits & 0xFFFFFFFF
-    return True
+@cython.exceptval(check=False)
+def leave_table(instance: Instance) -> cython.void:
+    """Take an instance that dies out of the list of those that code is published to, and let the table go."""
+    table: CodeTable = cython.cast(CodeTable, instance.table)
+    Py_DECREF(table)
+    if instance.prev_peer != cython.NULL:
+        cython.cast(Instance, instance.prev_peer).next_peer = instance.next_peer
+    else:
+        table.first = instance.next_peer
+    if instance.next_peer != cython.NULL:
+        cython.cast(Instance, instance.next_peer).prev_peer = instance.prev_peer
+
+
+NOTHING: list = []  # an index space without entries; never added to
 
 
 @cython.cclass
 class Instance:
     """A module's code with its own state, as the native world sees it. Index spaces list imports first."""
 
-    def __init__(
-        self, store: Store, module: object, code: object, name: str = "", layout: object = None, ids: object = None
-    ):
+    def __init__(self):
+        raise TypeError("instances are made by runtime.link")
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def begin(self, store: Store, blueprint: Blueprint) -> cython.int:
+        """Become an instance in a store: a copy of the blueprint's bytes, linked with itself."""
+        i: uint32_t
+        base: cython.p_char
         if self.store is not None:
             raise TypeError("an instance is initialised once")
-        store.count("instances")
+        store.count_instance()
+        base = cython.cast(cython.p_char, malloc(blueprint.size))
+        if base == cython.NULL:
+            raise MemoryError("no memory for an instance")
+        memcpy(base, blueprint.template, blueprint.size)
+        self.vm = cython.cast(cython.pointer(VMContext), base)
         self.store = store
-        self.module = module
-        self.code = code
-        self.name = name
-        self.layout = layout or vm_layout(module)
-        self.memories = []
-        self.tables = []
-        self.globals = []
-        self.imported_funcs = []
-        self.n_imported_funcs = len(module.imported_funcs)
-        self.n_defined = len(module.functions)
-        self.allocate(ids or store.runtime.types.of_module(module))
-        self.number = len(store.instances)
-        store.instances.append(self)
-
-    def allocate(self, type_ids: tuple) -> None:
-        """The context, slots, FuncRecs, type ids and segment tables, all zero but for what links them."""
-        module: object = self.module
-        i: uint32_t
-        self.vm = cython.cast(cython.pointer(VMContext), calloc(1, self.layout.size))
-        if self.vm == cython.NULL:
-            raise MemoryError("no memory for an instance")
-        self.vm.slots = cython.cast(cython.pp_void, calloc(self.n_defined + 1, 8))
-        self.vm.func_recs = cython.cast(cython.pointer(FuncRec), calloc(self.n_defined + 1, cython.sizeof(FuncRec)))
-        self.vm.type_ids = cython.cast(cython.pointer(uint32_t), calloc(len(type_ids) + 1, 4))
-        self.seg.data = cython.cast(
-            cython.pointer(DataSegment), calloc(len(module.datas) + 1, cython.sizeof(DataSegment))
-        )
-        self.seg.elements = cython.cast(
-            cython.pointer(ElementSegment), calloc(len(module.elements) + 1, cython.sizeof(ElementSegment))
-        )
-        if (
-            self.vm.slots == cython.NULL
-            or self.vm.func_recs == cython.NULL
-            or self.vm.type_ids == cython.NULL
-            or self.seg.data == cython.NULL
-            or self.seg.elements == cython.NULL
-        ):
-            raise MemoryError("no memory for an instance")
-        self.vm.magic = MAGIC_VMCTX
-        self.vm.exec = self.store.exec
+        self.blueprint = blueprint
+        self.n_imported_funcs = blueprint.n_imported_funcs
+        self.n_defined = blueprint.n_defined
+        self.seg = blueprint.counts
+        self.seg.data = cython.cast(cython.pointer(DataSegment), base + blueprint.datas)
+        self.seg.elements = cython.cast(cython.pointer(ElementSegment), base + blueprint.elements)
+        self.vm.exec = store.exec
         self.vm.instance = cython.cast(cython.p_void, self)
+        self.vm.slots = cython.cast(cython.pp_void, base + blueprint.slots)
+        self.vm.func_recs = cython.cast(cython.pointer(FuncRec), base + blueprint.func_recs)
+        self.vm.type_ids = cython.cast(cython.pointer(uint32_t), base + blueprint.type_ids)
         self.vm.segments = cython.address(self.seg)
-        self.seg.n_data = len(module.datas)
-        self.seg.n_elements = len(module.elements)
-        self.seg.n_memories = self.layout.n_memories
-        self.seg.n_tables = self.layout.n_tables
-        for i in range(len(type_ids)):
-            self.vm.type_ids[i] = type_ids[i]
         for i in range(self.n_defined):
             self.vm.func_recs[i].vmctx = self.vm
-            self.vm.func_recs[i].type_id = type_ids[module.functions[i].type_index]
-            self.vm.func_recs[i].func = self.n_imported_funcs + i
+        self.memories = [] if self.seg.n_memories else NOTHING
+        self.tables = [] if self.seg.n_tables else NOTHING
+        self.globals = [] if blueprint.n_globals else NOTHING
+        self.imported_funcs = [] if self.n_imported_funcs else NOTHING
+        self.number = len(store.instances)
+        store.instances.append(self)
+        return 0
+
+    @property
+    def module(self) -> object:
+        """The model."""
+        return self.blueprint.module
+
+    @property
+    def code(self) -> object:
+        """What the tier made of it."""
+        return self.blueprint.code
+
+    @property
+    def name(self) -> str:
+        """The module's name."""
+        return self.blueprint.name
+
+    @property
+    def layout(self) -> object:
+        """Where everything lies in the context."""
+        return self.blueprint.layout
 
     def __dealloc__(self):
         i: uint32_t
         if self.vm == cython.NULL:
             return
-        free(self.vm.slots)
-        free(self.vm.func_recs)
-        free(self.vm.type_ids)
-        free(self.seg.data)
-        if self.seg.elements != cython.NULL:
-            for i in range(self.seg.n_elements):
-                free(self.seg.elements[i].items)
-        free(self.seg.elements)
+        if self.table != cython.NULL:
+            leave_table(self)
+        for i in range(self.seg.n_elements):
+            free(self.seg.elements[i].items)
         free(self.vm)
 
     @cython.cfunc
@@ -185,45 +237,33 @@ class Instance:
         at[0] = function.rec
         self.imported_funcs.append(function)
 
-    def set_datas(self) -> None:
-        """The data segments: ranges of the module's binary, which stays alive with the instance."""
-        binary: bytes = self.module.binary
-        first: cython.p_char = binary
-        segment: cython.pointer(DataSegment) = self.seg.data
-        start: uint64_t
-        self.keep = binary
-        for data in self.module.datas:
-            start = data.start
-            segment.start = cython.cast(cython.pointer(uint8_t), first + start)
-            segment.size = data.end - start
-            segment += 1
-
-    def copy_active_datas(self, evaluate: object, covered: int = 0) -> None:
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def copy_active_datas(self, evaluate: object, covered: uint32_t) -> cython.int:
         """Copy active data segments into their memories, in order, and drop each.
 
-        Native, since large programs have tens of thousands; ``evaluate(expression, instance)`` is asked for offsets
-        that are no plain constants. The first ``covered`` are there already in memories that show an image. Traps at
-        the first that does not fit.
+        ``evaluate(expression, instance)`` is asked for offsets that are no plain constants. The first ``covered`` are
+        there already in memories that show an image. Traps at the first that does not fit.
         """
         i: uint32_t
-        at: uint64_t = 0
-        upto: uint32_t = covered
+        at: uint64_t
         memory: Memory
+        how: cython.pointer(ActiveData)
         segment: cython.pointer(DataSegment)
-        for i, data in enumerate(self.module.datas):
-            if data.mode == "active":
-                memory = self.memories[data.memory]
-                if memory.shows and i < upto:
-                    self.seg.data[i].size = 0
-                    continue
-                if not plain_offset(data.offset.code, cython.address(at)):
-                    at = evaluate(data.offset, self)
-                segment = cython.address(self.seg.data[i])
+        for i in range(self.seg.n_data):
+            how = cython.address(self.blueprint.active[i])
+            if not how.active:
+                continue
+            memory = self.memories[how.memory]
+            segment = cython.address(self.seg.data[i])
+            if not (memory.shows and i < covered):
+                at = how.offset if how.plain else evaluate(self.blueprint.module.datas[i].offset, self)
                 if not memory.inside(at, segment.size):
                     detail: str = f"data segment {i} at {at:#x} of {memory.d.bytes:#x} bytes"
                     raise Trap("memory_out_of_bounds", detail=detail)
                 memcpy(memory.d.base + at, segment.start, segment.size)
-                segment.size = 0
+            segment.size = 0
+        return 0
 
     def set_element(self, index: int, items: list) -> None:
         """An element segment: raw references."""
@@ -248,15 +288,6 @@ class Instance:
         store_ptr(cython.address(self.vm.slots[at]), code)
         store_ptr(cython.address(self.vm.func_recs[at].code), code)
 
-    def set_lazy_code(self, first: int, stride: int) -> None:
-        """Point every function at its lazy stub: stub i lies at ``first + i * stride``."""
-        i: uint32_t
-        base: uint64_t = first
-        step: uint64_t = stride
-        for i in range(self.n_defined):
-            self.vm.slots[i] = cython.cast(cython.p_void, base + i * step)
-            self.vm.func_recs[i].code = self.vm.slots[i]
-
     def runs(self, func: int, address: int) -> bool:
         """Whether function ``func`` is ours and its code lies at ``address``."""
         own: object = func - self.n_imported_funcs
@@ -279,7 +310,9 @@ class Instance:
         """A function by function index."""
         if index < self.n_imported_funcs:
             return self.imported_funcs[index]
-        return self.store.function_at(self.func_ref(index))
+        if self.store.closed:
+            raise Closed("the store is closed")
+        return self.store.own_function(self.func_ref(index), self)
 
     def func_ref(self, index: int) -> int:
         """The raw funcref of a function by function index."""
@@ -301,16 +334,16 @@ class Instance:
         """The FuncRef for one of our FuncRecs; made once per function by ``Store.function_at``."""
         function: FuncRef = FuncRef.__new__(FuncRef)
         rec: cython.pointer(FuncRec) = cython.cast(cython.pointer(FuncRec), cython.cast(uint64_t, address))
-        type: object = self.module.func_type(rec.func)
-        stubs: object = self.store.runtime.stubs
+        shape: Shape = self.blueprint.shape_of(rec.func - self.n_imported_funcs, self.store.template.stubs)
         function.rec = rec
         function.store = self.store
         function.instance = self
-        function.type = type
-        function.params = cell_widths(type.params)
-        function.results = cell_widths(type.results)
-        if stubs is not None and rec.code != cython.NULL:
-            rec.array_entry = cython.cast(cython.p_void, cython.cast(uint64_t, stubs.array_entry(type)))
+        function.shape = shape
+        function.type = shape.type
+        function.params = shape.params
+        function.results = shape.results
+        if rec.code != cython.NULL:
+            rec.array_entry = shape.array_entry
         return function
 
     def resolve_func(self, raw: int) -> FuncRef:
@@ -370,14 +403,22 @@ class Instance:
 
     def close(self) -> None:
         """Refuse further calls from the host."""
+        self.shut()
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def shut(self) -> cython.int:
+        """``close`` for compiled callers."""
         if self.store.busy:
             raise StoreBusy("an instance cannot be closed while a call is inside its store")
         if not self.closed:
             self.store.note(KIND_INSTANCE_CLOSED, self.number, 0, 0)
         self.closed = True
         self.vm.unusable = 1
+        return 0
 
-    def let_go(self) -> None:
+    @cython.ccall
+    def let_go(self) -> object:
         """The store is closed: give memories back now, and end the cycles through host functions that know us."""
         memory: Memory
         for memory in self.memories:

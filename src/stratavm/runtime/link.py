@@ -8,6 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import cython
+from cython.cimports.stratavm.runtime.blueprint import Blueprint
+from cython.cimports.stratavm.runtime.instance import Instance
+from cython.cimports.stratavm.runtime.memory import Memory
+from cython.cimports.stratavm.runtime.store import Store
 
 from stratavm.base.errors import LinkError, Trap
 from stratavm.module.model import ConstExpr, Element, Import, Module
@@ -15,9 +19,7 @@ from stratavm.runtime.constexpr import evaluate
 from stratavm.runtime.func import FuncRef
 from stratavm.runtime.globals import Global
 from stratavm.runtime.image import NO_IMAGES, Images
-from stratavm.runtime.instance import Instance
-from stratavm.runtime.memory import Memory, plan_of
-from stratavm.runtime.store import Store
+from stratavm.runtime.memory import plan_of
 from stratavm.runtime.table import Table
 from stratavm.spec.matching import describe, extern_matches
 
@@ -29,25 +31,18 @@ _CLASSES = {"func": FuncRef, "memory": Memory, "table": Table, "global": Global}
 
 def instantiate(
     store: Store,
-    valid: Any,
-    code: Any,
-    imports: Sequence[Any],
+    blueprint: Blueprint,
+    imports: Sequence[Any] = (),
     *,
-    name: str = "",
-    memory_plan: str = "guard",
     images: Images = NO_IMAGES,
-    layout: Any = None,
     created: Callable[[Instance], None] | None = None,
 ) -> Instance:
     """Make an instance of a valid module.
 
     Args:
-        valid: the valid module (``.module`` is its model).
-        code: the tier's module; ``code.attach(instance)`` fills the slots.
+        blueprint: of the module, for the runtime of the store.
         imports: one runtime object per import, in the module's order.
-        memory_plan: the plan that the module's code was compiled for: ``guard`` or ``bounded``.
         images: what its memories begin with, where they can show it; data segments are copied otherwise.
-        layout: ``vm_layout(valid.module)``, where the caller keeps it.
         created: called with the instance before any guest code runs.
 
     Raises:
@@ -55,25 +50,32 @@ def instantiate(
         ResourceLimit: the store's limits or the process's budgets do not allow it.
         Trap: a segment does not fit, or the start function trapped. Effects until then remain.
     """
-    module: Module = valid.module
-    if len(imports) != len(module.imports):
-        raise LinkError(f"unknown import: expected {len(module.imports)} imports, found {len(imports)}")
-    ids = store.runtime.types.of_module(module)
-    if imports:
-        for wanted, given in zip(module.imports, imports, strict=True):
-            _check_import(store, ids, wanted, given, memory_plan)
-    instance = Instance(store, module, code, name, layout, ids)
+    return build(store, blueprint, imports, images, created)
+
+
+@cython.cfunc
+def build(store: Store, blueprint: Blueprint, imports: object, images: object, created: object) -> Instance:
+    """``instantiate`` for compiled callers."""
+    if len(imports) != len(blueprint.imports):
+        raise LinkError(f"unknown import: expected {len(blueprint.imports)} imports, found {len(imports)}")
+    for wanted, given in zip(blueprint.imports, imports, strict=True) if imports else ():
+        _check_import(store, blueprint.ids, wanted, given, blueprint.plan)
+    instance: Instance = Instance.__new__(Instance)
     try:
-        _allocate(instance, module, imports, memory_plan, images)
-        code.attach(instance)
+        instance.begin(store, blueprint)
+        _allocate(instance, blueprint, imports, images)
+        blueprint.attach(instance)
     except BaseException:
         store.forget(instance)  # nothing refers to it yet, and it would take a place for ever
         raise
     if created is not None:
         created(instance)
-    _run_segments(instance, module, images)
-    if module.start is not None:
-        instance.callee(module.start).call_raw([])
+    if blueprint.segments:
+        _init_tables(instance, blueprint.segments, images)
+    if blueprint.counts.n_data:
+        instance.copy_active_datas(evaluate, images.covered)
+    if blueprint.start is not None:
+        instance.callee(blueprint.start).call_raw([])
     return instance
 
 
@@ -122,9 +124,12 @@ def _describe(given: Any) -> str:
 # ---- allocation ----
 
 
-def _allocate(instance: Instance, module: Module, imports: Sequence[Any], plan: str, images: Images) -> None:
+@cython.cfunc
+def _allocate(instance: Instance, blueprint: Blueprint, imports: object, images: object) -> object:
     """Fill the index spaces: imports first, then what the module defines."""
-    for wanted, given in zip(module.imports, imports, strict=True):
+    memory: Memory
+    shown: dict = images.by_memory
+    for wanted, given in zip(blueprint.imports, imports, strict=True) if imports else ():
         if wanted.kind == "func":
             instance.add_imported_func(given)
         elif wanted.kind == "memory":
@@ -133,15 +138,16 @@ def _allocate(instance: Instance, module: Module, imports: Sequence[Any], plan: 
             instance.add_table(given)
         else:
             instance.add_imported_global(given)
-    for memory in module.memories:
-        instance.add_memory(Memory(instance.store, memory, plan, images.by_memory.get(len(instance.memories))))
-    for variable in module.globals:
+    for spec in blueprint.memories:
+        memory = Memory.__new__(Memory)
+        memory.begin(instance.store, spec, shown.get(len(instance.memories)))
+        instance.add_memory(memory)
+    for variable in blueprint.globals:
         instance.add_global(variable.type, evaluate(variable.init, instance))
-    for table in module.tables:
-        raw = 0 if table.init is None else evaluate(table.init, instance)
+    for table in blueprint.tables:
+        raw: object = 0 if table.init is None else evaluate(table.init, instance)
         instance.add_table(Table(instance.store, table.type, raw))
-    instance.set_datas()
-    for i, element in enumerate(module.elements):
+    for i, element in enumerate(blueprint.segments) if blueprint.segments else ():
         instance.set_element(i, _items(element, instance))
 
 
@@ -154,13 +160,10 @@ def _items(element: Element, instance: Instance) -> list[int]:
 # ---- initialisation ----
 
 
-def _run_segments(instance: Instance, module: Module, images: Images) -> None:
-    """Active segments in order, element segments first; each is dropped once it is in place."""
-    if not module.elements:
-        instance.copy_active_datas(evaluate, images.covered)
-        return
+def _init_tables(instance: Instance, segments: Sequence[Element], images: Images) -> None:
+    """Active element segments in order; each is dropped once it is in place."""
     try:
-        for i, element in enumerate(module.elements):
+        for i, element in enumerate(segments):
             if element.mode == "active":
                 _init_table(instance, i, element)
             if element.mode != "passive":
@@ -170,7 +173,6 @@ def _run_segments(instance: Instance, module: Module, images: Images) -> None:
         for memory in images.by_memory:
             instance.memories[memory].withdraw()
         raise
-    instance.copy_active_datas(evaluate, images.covered)
 
 
 def _init_table(instance: Instance, index: int, element: Element) -> None:

@@ -6,16 +6,27 @@ from stratavm.runtime.region cimport Region
 from stratavm.runtime.store cimport Store
 
 
+@cython.final
+cdef class MemorySpec:
+    cdef object declared             # MemoryType as declared
+    cdef uint32_t shift              # log2 of the page size
+    cdef uint32_t plan
+    cdef uint64_t flags
+    cdef uint64_t minimum            # pages
+    cdef uint64_t maximum            # pages that it declares, or that its addresses reach
+    cdef bint bounded                # it declares a maximum
+
 cdef class Memory:
     cdef MemDef d
     cdef readonly Store store
-    cdef object declared             # MemoryType as declared
+    cdef MemorySpec spec
     cdef readonly Py_ssize_t exports # living buffers
     cdef readonly uint32_t number    # among the memories of its store
     cdef readonly Region region      # its address space
     cdef readonly bint shows         # its region shows the image of its data segments
     cdef bint counted                # among the living memories of its store
     cdef object __weakref__
+    cdef int begin(self, Store store, MemorySpec spec, object image) except -1
     cdef bint inside(self, uint64_t address, uint64_t count) noexcept nogil
     cdef int commit(self, uint64_t size) except -1
     cdef int reserve(self, uint64_t size, object image) except -1

@@ -34,40 +34,60 @@ def plan_of(type: MemoryType, wanted: str) -> str:
     return wanted if not type.limits.is64 and type.page_shift == 16 else "bounded"
 
 
+@cython.cclass
+class MemorySpec:
+    """What all memories of a type under a plan have in common."""
+
+    def __cinit__(self, type: object, plan: str):
+        limits: object = type.limits
+        one: object = 1
+        address_bits: object = 64 if limits.is64 else 32
+        pages: object = (one << address_bits) >> type.page_shift
+        self.declared = type
+        self.shift = type.page_shift
+        self.plan = PLANS[plan_of(type, plan)]
+        self.flags = (1 if limits.shared else 0) | (2 if limits.is64 else 0)
+        self.minimum = min(limits.minimum, one << 63)
+        self.bounded = limits.maximum is not None
+        self.maximum = min(pages if limits.maximum is None else min(limits.maximum, pages), one << 63)
+
+
 @cython.no_gc_clear  # __dealloc__ uses the store; in the .pxd the directive has no effect
 @cython.cclass
 class Memory:
     """A linear memory of a store. Supports the buffer protocol; growth leaves older views at their old size."""
 
     def __init__(self, store: Store, type: object, plan: str = "guard", image: object = None):
+        self.begin(store, MemorySpec(type, plan), image)
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def begin(self, store: Store, spec: MemorySpec, image: object) -> cython.int:
+        """Become a memory of a store. ResourceLimit where its limits, or the kernel, do not allow it."""
         if self.store is not None:
             raise TypeError("a memory is initialised once")
-        limits: object = type.limits
-        shift: uint32_t = type.page_shift
-        address_bits: object = 64 if limits.is64 else 32
-        one: object = 1
-        address_pages: object = (one << address_bits) >> shift
-        cap: object = store.limits.memory_bytes >> shift
-        top: object = min(address_pages if limits.maximum is None else limits.maximum, address_pages, cap)
-        if limits.minimum > top:
+        shift: uint32_t = spec.shift
+        top: uint64_t = min(spec.maximum, store.template.memory_bytes >> shift)
+        if spec.minimum > top:
             raise ResourceLimit(
-                f"a memory of {limits.minimum} pages of {1 << shift} bytes is over the limit of {top}",
+                f"a memory of {spec.minimum} pages of {1 << shift} bytes is over the limit of {top}",
                 limit="memory_bytes",
             )
         self.store = store
-        self.declared = type
+        self.spec = spec
+        if spec.plan == PLAN_BOUNDED and not spec.bounded:
+            top = max(spec.minimum, min(top, store.template.bounded_reservation >> shift))
         self.d.page_shift = shift
-        self.d.plan = PLANS[plan_of(type, plan)]
-        if self.d.plan == PLAN_BOUNDED and limits.maximum is None:
-            top = max(limits.minimum, min(top, store.limits.bounded_reservation >> shift))
+        self.d.plan = spec.plan
+        self.d.flags = spec.flags
         self.d.max_bytes = top << shift
-        self.d.flags = (1 if limits.shared else 0) | (2 if limits.is64 else 0)
         self.d.memory = cython.cast(cython.p_void, self)
-        store.count("memories")
+        store.count_memory()
         self.counted = True
         self.number = store.made_memories - 1
-        self.reserve(limits.minimum << shift, image)
+        self.reserve(spec.minimum << shift, image)
         store.note(KIND_MEMORY_CREATED, self.number, self.d.bytes >> shift, 0)
+        return 0
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
@@ -79,7 +99,7 @@ class Memory:
         serial: uint64_t = 0 if image is None else image.serial
         if guard:
             wanted = GUARD_BYTES
-        allocator: object = self.store.runtime.allocator
+        allocator: object = self.store.template.allocator
         region: Region
         if isinstance(allocator, Pool):
             region = cython.cast(Pool, allocator).allocate(wanted, size, guard, serial)
@@ -145,7 +165,7 @@ class Memory:
     @property
     def type(self) -> MemoryType:
         """Its type, with the present size as the minimum (what an importer is checked against)."""
-        t: object = self.declared
+        t: object = self.spec.declared
         limits: object = Limits(self.size_pages, t.limits.maximum, t.limits.is64, t.limits.shared)
         return MemoryType(limits, t.page_shift)
 
@@ -185,7 +205,7 @@ class Memory:
 
     def may_grow(self, size: int) -> bool:
         """Ask the limiter. It may run anything: where the memory has grown meanwhile, ``size`` would shrink it."""
-        limiter: object = self.store.limits.limiter
+        limiter: object = self.store.template.limits.limiter
         now: object = self.d.bytes
         return limiter is None or (limiter("memory", now, size) and self.d.bytes == now)
 

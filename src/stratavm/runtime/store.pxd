@@ -1,11 +1,12 @@
 # The store: one ExecContext, its occupant, and everything that lives as long as it.
 cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from stratavm.base.events.core cimport Bus, Source
+from stratavm.base.events.core cimport Source
 from stratavm.base.events.ring cimport Ring
 from stratavm.runtime._gen_layout cimport Activation, ExecContext, FuncRec
 from stratavm.runtime.funcindex cimport FuncIndex
 from stratavm.runtime.handles cimport Handles
+from stratavm.runtime.template cimport StoreTemplate
 from stratavm.runtime.threads cimport ThreadBlock
 
 cdef struct Entry:            # an entry into the store, on the C stack of the caller
@@ -15,13 +16,10 @@ cdef struct Entry:            # an entry into the store, on the C stack of the c
     uint32_t prev_in_guest
     bint outermost
 
-cdef void* builtin_table[64]  # filled by runtime/builtin_calls at import
-
 @cython.final
 cdef class Store:
     cdef ExecContext* exec
-    cdef readonly object runtime
-    cdef readonly object limits
+    cdef readonly StoreTemplate template
     cdef readonly list instances      # strong: a funcref is a raw address into one of them
     cdef list hosts                   # host functions, or None; strong, for the same reason
     cdef FuncIndex index              # of both, or None
@@ -47,7 +45,7 @@ cdef class Store:
     cdef uint32_t made_tables
     cdef readonly Source source       # of the events of this store, or None
     cdef Ring* ring                   # of its bus, or NULL
-    cdef public object reporter       # reporter(name of the function, error): the engine's; must not hold this store
+    cdef public object reporter       # reporter(source, function or its name, error): the engine's; not to hold this store
     cdef object reported              # the error that the reporter saw last
     cdef object __weakref__
 
@@ -59,13 +57,19 @@ cdef class Store:
     cdef void occupy(self, ThreadBlock* block) noexcept
     cdef void occupy_slowly(self, ThreadBlock* block) noexcept
     cdef object owner_of(self, object address)
+    cdef object own_function(self, uint64_t address, object owner)
     cdef Handles all_handles(self)
     cdef void settle(self) noexcept
     cpdef object collect_handles(self)
     cdef void leave(self, Entry* entry) noexcept
     cdef int check_access(self) except -1
     cdef int check_thread(self) except -1
-    cdef int has_room(self, str kind, Py_ssize_t now, object limit) except -1
+    cdef int begin(self, StoreTemplate template, bint thread_bound, str on_abort) except -1
+    cdef int shut(self) except -1
+    cdef int admit(self, str kind, Py_ssize_t now, Py_ssize_t limit) except -1
+    cdef int count_instance(self) except -1
+    cdef int count_memory(self) except -1
+    cdef int count_table(self) except -1
     cdef void note(self, uint32_t kind, int64_t a, int64_t b, int64_t c) noexcept
     cdef object trap_error(self, Entry* entry)
     cdef int report(self, FuncRec* rec, object error, bint outermost) except -1

@@ -5,11 +5,11 @@ import os
 
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
-from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.libc.stdlib import free, malloc
+from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.stratavm.base.events.ring import ring_record
 from cython.cimports.stratavm.runtime._gen_layout import (
     BUILTIN_POLL,
-    MAX_BUILTINS,
     PENDING_DEADLINE,
     PENDING_INTERRUPT,
     PENDING_SIGNAL,
@@ -51,6 +51,7 @@ from cython.cimports.stratavm.runtime.native import (
 )
 from cython.cimports.stratavm.runtime.python import PyErr_SetObject
 from cython.cimports.stratavm.runtime.signals import ensure_first_handler
+from cython.cimports.stratavm.runtime.template import NO_FUEL, StoreTemplate, builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block, thread_block, threads_lock
 from cython.cimports.stratavm.runtime.ticker import TICKER_TICKS, ticker_state, wake_ticker
 from cython.cimports.stratavm.runtime.trapped import fault_detail, guest_frames, poison, poison_between
@@ -78,7 +79,6 @@ STICKY = cython.declare(uint32_t, PENDING_INTERRUPT | PENDING_DEADLINE)
 # a meaning.
 FORCED = cython.declare(uint32_t, PENDING_SWAP if os.environ.get("STRATA_POLL") == "always" else 0)
 
-NO_FUEL = 0xFFFFFFFFFFFFFFFF  # exec.fuel where fuel is not counted
 MAX_FUEL = (1 << 63) - 1
 _ERRORS = {
     TRAP_STACK_OVERFLOW: StackOverflow,
@@ -122,19 +122,16 @@ def request(context: cython.pointer(ExecContext), bits: uint32_t) -> cython.void
 class Store:
     """A world of instances that can see each other, occupied by one thread at a time.
 
-    ``runtime`` is the engine-wide part (types and stubs). ``on_abort="keep"`` leaves instances usable after an
-    interrupt or a deadline; the default poisons them. Everything made in a store lives until the store is
-    closed or unreachable.
+    ``on_abort="keep"`` leaves instances usable after an interrupt or a deadline; the default poisons them. Everything
+    made in a store lives until the store is closed or unreachable.
     """
 
-    def __cinit__(self, *args: object, **kwargs: object):
-        i: cython.int
-        self.exec = cython.cast(cython.pointer(ExecContext), calloc(1, cython.sizeof(ExecContext)))
+    def __cinit__(self):
+        self.exec = cython.cast(cython.pointer(ExecContext), malloc(cython.sizeof(ExecContext)))
         if self.exec == cython.NULL:
             raise MemoryError("no memory for an execution context")
-        for i in range(MAX_BUILTINS):
-            self.exec.builtins[i] = builtin_table[i]
-        self.exec.store = cython.cast(cython.p_void, self)
+        memset(self.exec, 0, cython.sizeof(ExecContext))
+        self.instances = []
 
     def __init__(
         self,
@@ -145,26 +142,40 @@ class Store:
         on_abort: str = "poison",
         fuel: cython.bint = False,
     ):
-        if on_abort not in ("poison", "keep"):
+        self.begin(StoreTemplate(runtime, limits, fuel), thread_bound, on_abort)
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def begin(self, template: StoreTemplate, thread_bound: cython.bint, on_abort: str) -> cython.int:
+        """Become a store of a kind. ValueError for a wrong ``on_abort``."""
+        if self.template is not None:
+            raise TypeError("a store is initialised once")
+        if on_abort != "poison" and on_abort != "keep":
             raise ValueError(f"on_abort={on_abort!r}: expected 'poison' or 'keep'")
-        self.exec.fuel = 0 if fuel else NO_FUEL
-        self.runtime = runtime
-        if runtime is not None:
-            self.source = runtime.bus.source("store")
-            self.ring = self.source.bus.ring
-            self.exec.ring = self.ring
-        self.limits = StoreLimits() if limits is None else limits
-        self.stack_bytes = self.limits.stack_bytes or 0
-        self.instances = []
-        self.fuel_given = 0
         self.keep_on_abort = on_abort == "keep"
         self.bound_to = thread_block().serial if thread_bound else 0
-        if runtime is not None and runtime.stubs is not None:
-            self.exec.trap_exit = cython.cast(cython.p_void, cython.cast(uint64_t, runtime.stubs.trap_exit))
-            self.exec.poll_stub = cython.cast(cython.p_void, cython.cast(uint64_t, runtime.stubs.poll_stub))
+        memcpy(self.exec, cython.address(template.exec), cython.sizeof(ExecContext))
+        self.exec.store = cython.cast(cython.p_void, self)
+        self.template = template
+        self.stack_bytes = template.stack_bytes
+        if template.bus is not None:
+            self.source = template.bus.source("store")
+            self.ring = template.bus.ring
+        self.fuel_given = 0
         self.attend()
         notice_greenlets()
         ensure_first_handler()
+        return 0
+
+    @property
+    def runtime(self) -> object:
+        """The engine-wide part."""
+        return self.template.runtime
+
+    @property
+    def limits(self) -> StoreLimits:
+        """What it may hold."""
+        return self.template.limits
 
     def __dealloc__(self):
         # Forgotten instead of closed: recorded here, delivered by whoever comes next. In a cycle of garbage the source
@@ -346,7 +357,8 @@ class Store:
         self.reported = None if outermost else error
         self.attend()
         if is_new and self.reporter is not None:
-            self.reporter("" if rec == cython.NULL else self.function_at(cython.cast(uint64_t, rec)), error)
+            what: object = "" if rec == cython.NULL else self.function_at(cython.cast(uint64_t, rec))
+            self.reporter(self.source, what, error)
         elif outermost:
             deliver_events(self)
         return 0
@@ -487,6 +499,12 @@ class Store:
 
     def close(self) -> None:
         """Let everything go. Objects of the store raise ``Closed`` from now on."""
+        self.shut()
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def shut(self) -> cython.int:
+        """``close`` for compiled callers."""
         if self.exec.occupant != 0:
             raise StoreBusy("a store cannot be closed while a call is inside")
         if not self.closed:
@@ -501,32 +519,42 @@ class Store:
         self.functions = None
         self.handles = None
         self.crowded = False
-
-    def count(self, kind: str) -> None:
-        """Room for one more memory, table or instance; raises ResourceLimit, or Closed."""
-        if self.limits.admit is not None and not self.closed:
-            held: object = {"memories": self.n_memories, "tables": self.n_tables}.get(kind, len(self.instances))
-            if not self.limits.admit(kind, held):
-                raise ResourceLimit(f"one more of the {kind} was not admitted; the store has {held}", limit=kind)
-        if self.closed:
-            raise Closed("the store is closed")
-        if kind == "memories":
-            self.has_room(kind, self.n_memories, self.limits.memories)
-            self.n_memories += 1
-            self.made_memories += 1
-        elif kind == "tables":
-            self.has_room(kind, self.n_tables, self.limits.tables)
-            self.n_tables += 1
-            self.made_tables += 1
-        else:
-            self.has_room(kind, len(self.instances), self.limits.instances)
+        return 0
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
-    def has_room(self, kind: str, now: cython.Py_ssize_t, limit: object) -> cython.int:
-        """Raise ResourceLimit where there are as many as there may be."""
+    def admit(self, kind: str, now: cython.Py_ssize_t, limit: cython.Py_ssize_t) -> cython.int:
+        """Room for one more memory, table or instance; raises ResourceLimit, or Closed."""
+        if self.template.admit is not None and not self.closed and not self.template.admit(kind, now):
+            raise ResourceLimit(f"one more of the {kind} was not admitted; the store has {now}", limit=kind)
+        if self.closed:
+            raise Closed("the store is closed")
         if now >= limit:
             raise ResourceLimit(f"the store has {now} {kind}, its limit", limit=kind)
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def count_instance(self) -> cython.int:
+        """Room for one more instance."""
+        return self.admit("instances", len(self.instances), self.template.max_instances)
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def count_memory(self) -> cython.int:
+        """One more memory."""
+        self.admit("memories", self.n_memories, self.template.max_memories)
+        self.n_memories += 1
+        self.made_memories += 1
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def count_table(self) -> cython.int:
+        """One more table."""
+        self.admit("tables", self.n_tables, self.template.max_tables)
+        self.n_tables += 1
+        self.made_tables += 1
         return 0
 
     # ---- functions ----
@@ -587,6 +615,19 @@ class Store:
             self.functions[address] = found
         return found
 
+    @cython.cfunc
+    def own_function(self, address: uint64_t, owner: object) -> object:
+        """``function_at`` for an address that is known to belong to an instance."""
+        found: object = None
+        if self.functions is None:
+            self.functions = {}
+        else:
+            found = self.functions.get(address)
+        if found is None:
+            found = owner.function_of(address)
+            self.functions[address] = found
+        return found
+
     # ---- handles ----
 
     @cython.cfunc
@@ -600,7 +641,7 @@ class Store:
         """The externref handle of a Python object; 0 for None."""
         if thing is None:
             return 0
-        found: object = self.all_handles().handle(thing, self.limits.handles)
+        found: object = self.all_handles().handle(thing, self.template.limits.handles)
         if self.handles.crowded() and not self.crowded:
             self.crowded = True
             self.attend()

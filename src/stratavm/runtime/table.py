@@ -56,7 +56,7 @@ class Table:
         self.d.max_length = top
         self.d.table = cython.cast(cython.p_void, self)
         self.check_raw(raw)
-        store.count("tables")
+        store.count_table()
         self.counted = True
         self.number = store.made_tables - 1
         self.reserve()

@@ -96,7 +96,7 @@ EXEMPT = {
     "StoreLimits.__delattr__": "frozen: raises",
     "Engine.__enter__": "returns itself",
     "Engine.lifecycle": "makes an object whose start and stop emit every edge",
-    "Engine.store_limits": READS,
+    "Engine.template_for": READS,
     "Func.__init__": COVER,
     "Global.__init__": COVER,
     "Instance.__enter__": "returns itself",
@@ -126,6 +126,7 @@ EXEMPT = {
     "Memory.unpack": READS,
     "Memory.__setitem__": "an item or slice of the view: writes through views cannot be seen, as stores of guests",
     "Memory.view": "hands out the bytes themselves: writes through it cannot be seen, as stores of guests",
+    "Module.blueprint": "works out what instances have in common; each of them emits",
     "Module.custom_sections": READS,
     "Module.export_index": READS,
     "Module.export_type": READS,
@@ -169,8 +170,10 @@ def test_every_public_operation_is_accounted_for():
     found = operations()
     assert len(found) > 50
     assert found - EMITS.keys() - EXEMPT.keys() == set(), "these emit nothing, and nobody wrote down why"
-    # A compiled class has its constructor and call as slots: they are driven though `inspect` does not list them.
-    assert (EMITS.keys() | EXEMPT.keys()) - found <= {"Func.__init__", "Func.__call__", "Memory.__init__"}
+    # A compiled class has its constructor and call as slots, and nobody can tell whether its properties may be set:
+    # they are driven, or excused, though `inspect` does not list them.
+    compiled = {f"{name}.__init__" for name in ("Func", "Instance", "InstancePre", "Memory", "Store")}
+    assert (EMITS.keys() | EXEMPT.keys()) - found <= compiled | {"Func.__call__", "Store.fuel"}
     assert not EMITS.keys() & EXEMPT.keys()
     assert all(len(reason) > 10 for reason in EXEMPT.values())
 

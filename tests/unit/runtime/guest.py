@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from types import SimpleNamespace
 from typing import Any
 
 from stratavm.base.errors import TRAPS_BY_NAME
@@ -12,6 +11,7 @@ from stratavm.codegen.execmem import CodeOwner
 from stratavm.codegen.stubtable import StubTable
 from stratavm.module.parser import parse_module
 from stratavm.runtime import layout
+from stratavm.runtime.blueprint import Blueprint
 from stratavm.runtime.core import Runtime
 from stratavm.runtime.host import HostFunction
 from stratavm.runtime.limits import StoreLimits
@@ -137,11 +137,17 @@ def parse(wat: str) -> Any:
 
 
 def make(
-    wat: str, guests: list[Guest], imports: tuple[Any, ...] = (), where: Store | None = None, **options: Any
+    wat: str,
+    guests: list[Guest],
+    imports: tuple[Any, ...] = (),
+    where: Store | None = None,
+    plan: str = "guard",
+    **options: Any,
 ) -> Any:
     """An instance of a text module whose functions' bodies are replaced by hand-written ones."""
     where = where or store()
-    return instantiate(where, SimpleNamespace(module=parse(wat)), Tier(guests), imports, **options)
+    blueprint = Blueprint(parse(wat), Tier(guests), where.runtime, plan=plan)
+    return instantiate(where, blueprint, imports, **options)
 
 
 def host(

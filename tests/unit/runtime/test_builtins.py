@@ -148,6 +148,7 @@ def test_the_oracle_runs_functions_that_are_not_compiled():
 def test_functions_are_compiled_at_their_first_call():
     """The lazy stub keeps the arguments; a compiler's exception comes out; the second call goes straight on."""
     from stratavm.codegen.x64.stubs import LAZY_STUB_BYTES, lazy_stubs
+    from stratavm.runtime.instance import CodeTable
 
     asked = []
     text = "(module (func (param i32 i32) (result i32) unreachable) (func (param i32 i32) (result i32) unreachable))"
@@ -155,7 +156,8 @@ def test_functions_are_compiled_at_their_first_call():
     ready = instance.slot(1)
     code = lazy_stubs(2)
     [stubs] = instance.code.owner.publish_many([(code.code, code.traps.tobytes(), code.returns.tobytes(), None)])
-    instance.set_lazy_code(stubs, LAZY_STUB_BYTES)
+    table = CodeTable(2)
+    table.fill(stubs, LAZY_STUB_BYTES)
 
     def compiler(index):
         asked.append(index)
@@ -164,7 +166,7 @@ def test_functions_are_compiled_at_their_first_call():
         instance.set_code(index, ready)
         return ready
 
-    instance.compiler = compiler
+    table.attach(instance, compiler)
     call = instance.callee(1)
     with pytest.raises(LookupError):
         call.call_raw([12, 3])

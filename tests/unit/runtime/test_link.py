@@ -90,8 +90,8 @@ def test_code_for_guard_pages_refuses_a_bounded_memory():
     text = '(module (import "m" "x" (memory 1)))'
     with pytest.raises(LinkError, match="guard pages"):
         link(text, bounded, where=store)
-    link(text, bounded, where=store, memory_plan="bounded")
-    link(text, guarded, where=store, memory_plan="bounded")
+    link(text, bounded, where=store, plan="bounded")
+    link(text, guarded, where=store, plan="bounded")
 
 
 def test_globals_are_initialised_by_constant_expressions():

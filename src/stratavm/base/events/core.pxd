@@ -10,7 +10,8 @@ cdef class Event:
 cdef class Source:
     cdef readonly Bus bus
     cdef readonly str label
-    cdef Cell* cell
+    cdef Cell own
+    cdef Cell* cell               # its own, for code that knows no Python objects
     cpdef object emit(self, Event event)
 
 cdef class Subscription:
@@ -48,6 +49,7 @@ cdef class Bus:
     cdef uint64_t version
     cdef uint64_t serial
     cdef readonly uint64_t failures
+    cpdef Source source(self, str label)
     cdef Channel channel_of(self, object type_)
     cdef object fail(self, Subscription listener, Event event, object error)
     cdef object change(self, object type_, object added, object removed)

@@ -11,7 +11,7 @@ import weakref
 import cython
 from cython.cimports.cpython.ref import Py_INCREF, Py_XDECREF, PyObject
 from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t
-from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.libc.stdlib import free
 from cython.cimports.stratavm.base.events.atomics import increment, load, store, take
 from cython.cimports.stratavm.base.events.native import Delivery, call_one, delivery
 from cython.cimports.stratavm.base.events.ring import Cell, Overflow, Record, Ring, free_ring, new_ring, ring_record
@@ -104,16 +104,8 @@ class Event:
 class Source:
     """Somebody who emits: gives every event its number. Made by ``Bus.source``."""
 
-    def __cinit__(self, bus: Bus, label: str, number: uint64_t):
-        self.cell = cython.cast(cython.pointer(Cell), calloc(1, cython.sizeof(Cell)))
-        if self.cell == cython.NULL:
-            raise MemoryError("no memory for a source of events")
-        self.bus = bus
-        self.label = label
-        self.cell.identity = (cython.cast(uint64_t, label_number(label)) << NUMBER_BITS) | number
-
-    def __dealloc__(self):
-        free(self.cell)
+    def __cinit__(self):
+        self.cell = cython.address(self.own)
 
     @property
     def number(self) -> int:
@@ -136,6 +128,16 @@ class Source:
 
     def __repr__(self) -> str:
         return f"<Source {self.label}-{self.number}>"
+
+
+@cython.cfunc
+def source_of(bus: Bus, label: str, number: uint64_t) -> Source:
+    """A source of a bus."""
+    source: Source = Source.__new__(Source)
+    source.bus = bus
+    source.label = label
+    source.cell.identity = (cython.cast(uint64_t, label_number(label)) << NUMBER_BITS) | number
+    return source
 
 
 @cython.final
@@ -347,7 +349,7 @@ class Bus:
         self.async_listeners = []
         self.backlog = []
         self.ring_capacity = ring_capacity
-        self.origin = Source(self, "bus", 0)
+        self.origin = source_of(self, "bus", 0)
 
     def __dealloc__(self):
         free_ring(self.ring)
@@ -389,12 +391,14 @@ class Bus:
         if reason is not None:
             raise Vetoed(f"{question!r} was vetoed: {reason}") from reason
 
+    @cython.ccall
     def source(self, label: str) -> Source:
         """A new source, numbered among those of its label."""
-        if not is_label(label):
+        before: object = self.numbers.get(label, 0)
+        if before == 0 and not is_label(label):
             raise ValueError(f"expected a label of letters, digits and underscores, found {label!r}")
-        self.numbers[label] = number = self.numbers.get(label, 0) + 1
-        return Source(self, label, number)
+        self.numbers[label] = number = before + 1
+        return source_of(self, label, number)
 
     @cython.cfunc
     def channel_of(self, type_: object) -> Channel:

@@ -1,13 +1,12 @@
 """Code at the first call: who compiles what when, and how the result reaches every instance. No locks: races are fine.
 
 A slot begins at a lazy stub, which calls ``compile_at_call`` through the runtime. Publishing is one release store per
-slot and FuncRec (``Instance.set_code``). Two threads that meet the same stub may both compile; the first result wins.
+slot and FuncRec (``CodeTable.publish``). Two threads that meet the same stub may both compile; the first result wins.
 """
 
 from __future__ import annotations
 
 import time
-import weakref
 from typing import Any
 
 from stratavm.base.errors import ResourceLimit, Unsupported
@@ -18,6 +17,7 @@ from stratavm.codegen.stubtable import publish
 from stratavm.codegen.worker import Worker
 from stratavm.codegen.x64.stubs import LAZY_STUB_BYTES, lazy_stubs, oracle_stub
 from stratavm.module.valid import ValidModule
+from stratavm.runtime.instance import CodeTable
 from stratavm.tiers.events import CompileRecorder
 from stratavm.tiers.tier import Tier, TierModule
 
@@ -44,30 +44,18 @@ class LazyCode:
         self._recorder = recorder
         self._fallback: TierModule | None = None
         self._stubs = 0
-        self._instances: list[weakref.ref[Any]] = []
-        self._prune_at = 16
+        self.table = CodeTable(len(valid.module.functions))
 
     def attach(self, instance: Any) -> None:
         """Make an instance callable."""
-        count = len(self.valid.module.functions)
-        if count == 0:
+        if self.table.count == 0:
             return
         if not self._stubs:
-            [self._stubs] = publish(self.owner, [lazy_stubs(count)])
-        instance.set_lazy_code(self._stubs, LAZY_STUB_BYTES)
-        instance.compiler = self.compile_at_call
-        self._remember(instance)
-        for index, address in list(self.addresses.items()):
-            instance.set_code(index, address)
+            [self._stubs] = publish(self.owner, [lazy_stubs(self.table.count)])
+            self.table.fill(self._stubs, LAZY_STUB_BYTES)
+        self.table.attach(instance, self.compile_at_call)
         if self._fallback is not None:
             self._fallback.attach(instance)
-
-    def _remember(self, instance: Any) -> None:
-        """Add an instance to those that new code is published to; forget the dead now and then."""
-        if len(self._instances) >= self._prune_at:
-            self._instances = [r for r in self._instances if r() is not None]
-            self._prune_at = max(16, 2 * len(self._instances))
-        self._instances.append(weakref.ref(instance))
 
     def compile_at_call(self, defined_index: int) -> int:
         """The address of a function's code: what a lazy stub asks for."""
@@ -109,23 +97,17 @@ class LazyCode:
         won = self.addresses.setdefault(defined_index, address)
         if won == address:
             self.code_bytes += size
-        for reference in self._instances:
-            instance = reference()
-            if instance is not None:
-                instance.set_code(defined_index, won)
+        self.table.publish(defined_index, won)
         return won
 
     def _attach_fallback(self) -> None:
         """Make every instance runnable on the fallback tier, at the first function that needs it."""
         if self._fallback is None and self._fallback_tier is not None:
             self._fallback = self._fallback_tier.load(self.valid)
-            for reference in self._instances:
-                instance = reference()
-                if instance is not None:
-                    self._fallback.attach(instance)
+            for instance in self.table.instances():
+                self._fallback.attach(instance)
 
     def close(self) -> None:
         """Nothing new will be compiled; instances keep the owner of the code alive through this object."""
-        self._instances.clear()
         if self._fallback is not None:
             self._fallback.close()

@@ -1,0 +1,16 @@
+from typing import Any, Self
+
+from stratavm.engine.exports import Exports
+from stratavm.engine.module import Module
+from stratavm.engine.store import Store
+
+class Instance:
+    store: Store
+    module: Module
+    native: Any
+    def __init__(self, store: Store, module: Module, native: Any) -> None: ...
+    @property
+    def exports(self) -> Exports: ...
+    def close(self) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *exception: object) -> None: ...

@@ -1,0 +1,17 @@
+# Modules whose imports are resolved.
+cimport cython
+from stratavm.base.events.core cimport Channel
+from stratavm.engine.instance cimport Instance
+from stratavm.engine.store cimport Store
+from stratavm.runtime.blueprint cimport Blueprint
+
+@cython.final
+cdef class InstancePre:
+    cdef readonly object module
+    cdef object engine
+    cdef tuple binders                # Binders, one for each import
+    cdef Blueprint blueprint
+    cdef object images                # what memories begin with; None: the module knows
+    cdef Channel created              # of the event that an instance was made
+    cdef Instance begin(self, Store store)
+    cdef object begins(self)

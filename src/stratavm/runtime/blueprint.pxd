@@ -1,0 +1,58 @@
+# What the instances of a module have in common.
+cimport cython
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from stratavm.runtime.func cimport Shape
+
+cdef struct DataSegment:
+    const uint8_t* start
+    uint64_t size                    # 0 once dropped
+
+cdef struct ElementSegment:
+    uint64_t* items
+    uint64_t size                    # 0 once dropped
+
+cdef struct Segments:                # VMContext.segments: what leaf builtins need besides the context
+    DataSegment* data
+    ElementSegment* elements
+    uint32_t n_data
+    uint32_t n_elements
+    uint32_t n_memories
+    uint32_t n_tables
+
+cdef struct ActiveData:              # how a data segment is initialised
+    bint active
+    bint plain                       # its offset is a constant
+    uint32_t memory
+    uint64_t offset
+
+@cython.final
+cdef class Blueprint:
+    cdef char* template              # VMContext, slots, FuncRecs, type ids and segments of an instance that is all zero
+    cdef uint64_t size
+    cdef uint64_t slots              # offsets in it
+    cdef uint64_t func_recs
+    cdef uint64_t type_ids
+    cdef uint64_t datas
+    cdef uint64_t elements
+    cdef ActiveData* active
+    cdef Segments counts             # without the pointers
+    cdef uint32_t n_defined
+    cdef uint32_t n_imported_funcs
+    cdef readonly object module      # the model
+    cdef readonly object code        # what the tier made: keeps machine code alive
+    cdef readonly str name
+    cdef readonly str plan           # of memories
+    cdef readonly object layout      # VMLayout
+    cdef readonly tuple ids          # canonical type ids by type index
+    cdef object attach               # of the code
+    cdef uint32_t n_globals
+    cdef tuple memories              # MemorySpecs of its own memories
+    cdef tuple imports               # these as in the model
+    cdef tuple globals
+    cdef tuple tables
+    cdef tuple segments
+    cdef object start
+    cdef list shapes                 # Shape of each defined function, once asked for
+    cdef int place(self) except -1
+    cdef int fill(self) except -1
+    cdef Shape shape_of(self, uint32_t defined_index, object stubs)

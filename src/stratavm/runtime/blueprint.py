@@ -1,0 +1,125 @@
+# strata: hot
+"""Blueprints: what all instances of a module in an engine have in common, worked out once.
+
+An instance begins as a copy of the blueprint's bytes; what is left to do then is to link what differs.
+"""
+
+import cython
+from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
+from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.stratavm.runtime._gen_layout import MAGIC_VMCTX, VMCTX_SIZE, FuncRec, VMContext
+from cython.cimports.stratavm.runtime.func import Shape
+from cython.cimports.stratavm.runtime.memory import MemorySpec
+
+from stratavm.runtime.func import cell_widths
+from stratavm.runtime.layout import vm_layout
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+assert cython.sizeof(VMContext) == VMCTX_SIZE
+
+
+@cython.cclass
+class Blueprint:
+    """A module as its instances see it.
+
+    Args:
+        module: the model; its binary lives as long as an instance.
+        code: the tier's module.
+        runtime: the engine-wide part, for type ids.
+        name: the module's, for messages.
+        plan: of memories: ``guard`` or ``bounded``.
+    """
+
+    def __cinit__(self, module: object, code: object, runtime: object, name: str = "", plan: str = "guard"):
+        self.module = module
+        self.code = code
+        self.name = name
+        self.plan = plan
+        self.layout = vm_layout(module)
+        self.ids = runtime.types.of_module(module)
+        self.n_imported_funcs = len(module.imported_funcs)
+        self.n_defined = len(module.functions)
+        self.counts.n_data = len(module.datas)
+        self.counts.n_elements = len(module.elements)
+        self.counts.n_memories = self.layout.n_memories
+        self.counts.n_tables = self.layout.n_tables
+        self.memories = tuple([MemorySpec(type, plan) for type in module.memories])
+        self.attach = code.attach
+        self.n_globals = self.layout.n_globals
+        self.imports = tuple(module.imports)
+        self.globals = tuple(module.globals)
+        self.tables = tuple(module.tables)
+        self.segments = tuple(module.elements)
+        self.start = module.start
+        self.shapes = [None] * self.n_defined
+        self.place()
+        self.fill()
+
+    def __dealloc__(self):
+        free(self.template)
+        free(self.active)
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def place(self) -> cython.int:
+        """Where everything lies: the context first, what needs the least alignment last."""
+        self.slots = self.layout.size
+        self.func_recs = self.slots + 8 * cython.cast(uint64_t, self.n_defined)
+        self.datas = self.func_recs + cython.sizeof(FuncRec) * cython.cast(uint64_t, self.n_defined)
+        self.elements = self.datas + cython.sizeof(DataSegment) * cython.cast(uint64_t, self.counts.n_data)
+        self.type_ids = self.elements + cython.sizeof(ElementSegment) * cython.cast(uint64_t, self.counts.n_elements)
+        self.size = self.type_ids + 4 * cython.cast(uint64_t, len(self.ids))
+        self.template = cython.cast(cython.p_char, calloc(1, self.size))
+        self.active = cython.cast(cython.pointer(ActiveData), calloc(self.counts.n_data + 1, cython.sizeof(ActiveData)))
+        if self.template == cython.NULL or self.active == cython.NULL:
+            raise MemoryError("no memory for a module's instances")
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def fill(self) -> cython.int:
+        """Everything that holds no address of an instance."""
+        i: uint32_t
+        start: uint64_t
+        binary: bytes = self.module.binary
+        first: cython.p_char = binary
+        recs: cython.pointer(FuncRec) = cython.cast(cython.pointer(FuncRec), self.template + self.func_recs)
+        datas: cython.pointer(DataSegment) = cython.cast(cython.pointer(DataSegment), self.template + self.datas)
+        numbers: cython.pointer(uint32_t) = cython.cast(cython.pointer(uint32_t), self.template + self.type_ids)
+        cython.cast(cython.pointer(VMContext), self.template).magic = MAGIC_VMCTX
+        for i in range(len(self.ids)):
+            numbers[i] = self.ids[i]
+        for i, function in enumerate(self.module.functions):
+            recs[i].type_id = self.ids[function.type_index]
+            recs[i].func = self.n_imported_funcs + i
+        for i, data in enumerate(self.module.datas):
+            start = data.start
+            datas[i].start = cython.cast(cython.pointer(uint8_t), first + start)
+            datas[i].size = data.end - start
+            if data.mode == "active":
+                self.active[i].active = True
+                self.active[i].memory = data.memory
+                self.active[i].plain = data.offset.lone_i32 is not None
+                if self.active[i].plain:
+                    self.active[i].offset = data.offset.lone_i32
+        return 0
+
+    @cython.cfunc
+    def shape_of(self, defined_index: uint32_t, stubs: object) -> Shape:
+        """What calls of a function need to know of its type."""
+        shape: Shape = self.shapes[defined_index]
+        if shape is None:
+            type: object = self.module.func_type(self.n_imported_funcs + defined_index)
+            shape = Shape.__new__(Shape)
+            shape.type = type
+            shape.params = cell_widths(type.params)
+            shape.results = cell_widths(type.results)
+            if stubs is not None:
+                shape.array_entry = cython.cast(cython.p_void, cython.cast(uint64_t, stubs.array_entry(type)))
+            self.shapes[defined_index] = shape
+        return shape
+
+    def __repr__(self) -> str:
+        return f"<blueprint of {self.name or 'a module'}: {self.size} bytes an instance>"

@@ -1,0 +1,24 @@
+# Templates of stores.
+cimport cython
+from libc.stdint cimport uint64_t
+from stratavm.base.events.core cimport Bus
+from stratavm.runtime._gen_layout cimport ExecContext
+
+cdef void* builtin_table[64]         # filled by runtime/builtin_calls and others at import
+cdef uint64_t NO_FUEL                # exec.fuel where fuel is not counted
+
+@cython.final
+cdef class StoreTemplate:
+    cdef ExecContext exec             # what a new one begins with
+    cdef readonly object runtime
+    cdef readonly object limits       # StoreLimits
+    cdef object allocator             # of the runtime
+    cdef object stubs                 # of the runtime, or None
+    cdef Bus bus                      # or None
+    cdef object admit                 # of the limits, as the numbers below
+    cdef Py_ssize_t max_instances
+    cdef Py_ssize_t max_memories
+    cdef Py_ssize_t max_tables
+    cdef uint64_t memory_bytes
+    cdef uint64_t bounded_reservation
+    cdef uint64_t stack_bytes

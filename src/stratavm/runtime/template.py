@@ -1,0 +1,52 @@
+"""What the stores of an engine with the same limits have in common: worked out once, copied into each."""
+
+# strata: hot
+import cython
+from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.stratavm.runtime._gen_layout import MAX_BUILTINS
+
+from stratavm.runtime.limits import StoreLimits
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+NO_FUEL = 0xFFFFFFFFFFFFFFFF
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def as_count(number: object) -> cython.Py_ssize_t:
+    """A limit as a native number: what is larger than one is no limit."""
+    return max(0, min(number, 1 << 62))
+
+
+@cython.cclass
+class StoreTemplate:
+    """What the stores of an engine with the same limits have in common, as native numbers: made once.
+
+    ``runtime`` is the engine-wide part (types and stubs), ``fuel`` whether it is counted.
+    """
+
+    def __cinit__(self, runtime: object, limits: object = None, fuel: cython.bint = False):
+        i: cython.int
+        self.runtime = runtime
+        self.limits = StoreLimits() if limits is None else limits
+        self.admit = self.limits.admit
+        self.max_instances = as_count(self.limits.instances)
+        self.max_memories = as_count(self.limits.memories)
+        self.max_tables = as_count(self.limits.tables)
+        self.memory_bytes = as_count(self.limits.memory_bytes)
+        self.bounded_reservation = as_count(self.limits.bounded_reservation)
+        self.stack_bytes = self.limits.stack_bytes or 0
+        self.exec.fuel = 0 if fuel else NO_FUEL
+        for i in range(MAX_BUILTINS):
+            self.exec.builtins[i] = builtin_table[i]
+        if runtime is None:
+            return
+        self.allocator = runtime.allocator
+        self.stubs = runtime.stubs
+        self.bus = runtime.bus
+        self.exec.ring = self.bus.ring
+        if runtime.stubs is not None:
+            self.exec.trap_exit = cython.cast(cython.p_void, cython.cast(uint64_t, runtime.stubs.trap_exit))
+            self.exec.poll_stub = cython.cast(cython.p_void, cython.cast(uint64_t, runtime.stubs.poll_stub))
