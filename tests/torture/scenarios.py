@@ -308,6 +308,109 @@ def views_and_growth(random: Random, seconds: float) -> int:
     return repeat(seconds, round_)
 
 
+POOLED: Final = GUEST.replace("(table $t", '(data (i32.const 100) "initial") (data (i32.const 65000) "tail") (table $t')
+INITIAL: Final = bytes(100) + b"initial" + bytes(65000 - 107) + b"tail" + bytes(65536 - 65004)
+SLOTS: Final = 4
+
+
+class _Tenancy:
+    """Stores of many threads in the slots of a small pool; views of some outlive their stores."""
+
+    def __init__(self, seed: int) -> None:
+        self.engine = stratavm.Engine(pool=stratavm.PoolConfig(SLOTS, max_memory_bytes=8 << 16))
+        linker = stratavm.Linker(self.engine)
+        linker.define("e", "f", self.host)
+        self.pre = linker.instantiate_pre(stratavm.Module(POOLED, engine=self.engine))
+        self.seed, self.refused, self.ends = seed, 0, set[str]()
+
+    @staticmethod
+    def host(caller: stratavm.Caller, x: int) -> int:
+        """What a guest calls: nobody closes the store from inside."""
+        try:
+            caller.instance.store.close()
+        except StoreBusy:
+            return x
+        raise AssertionError("closed inside a call")
+
+    def threads(self, count: int) -> None:
+        """Tenants one after the other on each of some threads; afterwards every slot is free."""
+        self.seed += count
+        together(*(lambda n=n: self.tenants(Random(self.seed + n)) for n in range(count)))  # type: ignore[misc]
+        gc.collect()
+        with stratavm.Store(self.engine):  # what was given back is told at the next boundary
+            assert self.engine.runtime.allocator.in_use == 0  # type: ignore[attr-defined]
+
+    def tenants(self, chance: Random) -> None:
+        """A few tenants; now and then a view is kept for a while."""
+        kept: list[memoryview] = []
+        for _ in range(20):
+            try:
+                kept.extend(self.tenant(chance))
+            except stratavm.PoolExhausted:
+                self.refused += 1
+                kept.clear()
+                time.sleep(0)
+            if chance.random() < 0.3:
+                kept.clear()
+
+    def tenant(self, chance: Random) -> list[memoryview]:
+        """One: it finds everything as the module says, leaves a mess behind, and ends in some way."""
+        store = stratavm.Store(self.engine)
+        guest = self.pre.instantiate(store)
+        memory, exports = guest.exports.memory, guest.exports
+        assert memory.read(0, len(memory)) == INITIAL
+        assert exports.g.value == 0 and exports.table[1] is None and not store.busy
+        for _ in range(chance.randrange(20)):
+            memory.write(chance.randrange(65536 - 8), b"a secret")
+        exports.g.value = 7
+        exports.keep(object())
+        if chance.random() < 0.3:
+            assert exports.grow(chance.randrange(1, 7)) == 1
+            exports.fill(255, len(memory))
+        how = chance.choice(("close", "close twice", "drop", "view", "trap", "deadline", "interrupt", "call"))
+        self.ends.add(how)
+        return self.end(how, store, guest, chance)
+
+    def end(self, how: str, store: stratavm.Store, guest: stratavm.Instance, chance: Random) -> list[memoryview]:
+        """How a tenant leaves."""
+        exports, views = guest.exports, list[memoryview]()
+        if how == "view":
+            views.append(exports.memory.view())
+        elif how == "trap":
+            with contextlib.suppress(Trap):
+                exports.load(-1)
+        elif how == "deadline":
+            with contextlib.suppress(DeadlineExceeded), store.deadline(chance.random() * 2e-3):
+                exports.loop()
+        elif how == "interrupt":
+            timer = threading.Timer(chance.random() * 2e-3, self.stop, [store])
+            timer.start()
+            with contextlib.suppress(Interrupted):
+                exports.loop()
+            timer.join()
+        elif how == "call":
+            assert exports.call(5) == 5
+        if how != "drop":
+            store.close()
+        if how == "close twice":
+            store.close()
+        return views
+
+    @staticmethod
+    def stop(store: stratavm.Store) -> None:
+        """Interrupt until a call is inside."""
+        while not store.interrupt():
+            time.sleep(1e-4)
+
+
+def pooled_tenants(random: Random, seconds: float) -> int:
+    """Many tenants of few slots on several threads: none sees what another one left, however that ended."""
+    tenancy = _Tenancy(random.randrange(1 << 30))
+    rounds = repeat(seconds, lambda: tenancy.threads(6))
+    assert tenancy.refused and len(tenancy.ends) == 8, (tenancy.refused, tenancy.ends)
+    return rounds
+
+
 def ping_pong(random: Random, seconds: float) -> int:
     """Guest and Python calling each other end in an exception, whatever the recursion limit."""
 
@@ -422,7 +525,7 @@ SCENARIOS: Final[dict[str, Callable[[Random, float], int]]] = {
     f.__name__: f
     for f in (
         threads_own_stores, threads_one_store, traps, host_exceptions, interrupts, deadlines, signal_storm,
-        instance_churn, views_and_growth, ping_pong, collections, first_calls, forks, exit_inside,
+        instance_churn, views_and_growth, pooled_tenants, ping_pong, collections, first_calls, forks, exit_inside,
     )
 }  # fmt: skip
 

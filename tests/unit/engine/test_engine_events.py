@@ -182,7 +182,7 @@ class World:
     """An engine with an instance, and what it emitted since it was ready."""
 
     def __init__(self, tier="jit0"):
-        self.engine = stratavm.Engine(tier=tier)
+        self.engine = self.engine_of(tier)
         self.recorder = EventRecorder(self.engine.bus)
         self.module = stratavm.Module(GUEST, engine=self.engine)
         self.store = stratavm.Store(self.engine)
@@ -192,6 +192,10 @@ class World:
         self.instance = self.linker.instantiate(self.store, self.module)
         self.exports = self.instance.exports
         self.recorder.clear()
+
+    def engine_of(self, tier):
+        """The engine."""
+        return stratavm.Engine(tier=tier)
 
     def call_hook(self):
         """What the guest's import does: whatever a test puts in place."""
@@ -269,6 +273,60 @@ def test_the_operation_emits(operation):
     world = World()
     drive(world, operation)
     assert EMITS[operation] <= set(world.recorder.names), world.recorder.events
+
+
+class PooledWorld(World):
+    """One whose engine has a pool with two slots; its own instance has one of them."""
+
+    def engine_of(self, tier):
+        """An engine with a pool."""
+        return stratavm.Engine(tier=tier, pool=stratavm.PoolConfig(2))
+
+
+def exhaust(world):
+    """Make more memories than there are slots."""
+    with contextlib.suppress(stratavm.PoolExhausted):
+        for _ in range(2):
+            world.linker.instantiate(world.store, world.module)
+
+
+# Operation with a pool → what it emits besides; ``SlotRetired`` needs a process without mappings: see test_pool.
+POOLED = {
+    "InstancePre.instantiate": {"SlotTaken"},
+    "Linker.instantiate": {"SlotTaken"},
+    "Memory.new": {"SlotTaken"},
+    "Recovering.call": {"SlotTaken", "SlotReturned"},
+    "Store.close": {"SlotReturned"},
+    "Store.__exit__": {"SlotReturned"},
+}
+
+
+@pytest.mark.parametrize("operation", sorted(POOLED))
+def test_the_operation_on_an_engine_with_a_pool_emits_more(operation):
+    """Slots that change hands; everything else as without a pool."""
+    world = PooledWorld()
+    memory = '(module (memory 1) (func (export "f") unreachable))'
+    if operation == "Recovering.call":
+        make = partial(fresh, world.engine, memory)
+        with contextlib.suppress(stratavm.Trap):
+            stratavm.Recovering(make, restart=stratavm.Restart(first_s=0.0, attempts=1)).call("f")
+    else:
+        drive(world, operation)
+    world.engine.bus.drain()
+    assert EMITS[operation] | POOLED[operation] <= set(world.recorder.names), world.recorder.events
+
+
+def test_every_event_of_a_pool_is_accounted_for():
+    """Those above, exhaustion, and retirement, which has a test of its own."""
+    world = PooledWorld()
+    exhaust(world)
+    assert "PoolRanOut" in world.recorder.names
+    ours = {
+        c.__name__
+        for c in vars(runtime_events).values()
+        if isinstance(c, type) and "slot" in getattr(c, "__match_args__", ())
+    }
+    assert ours == set().union(*POOLED.values()) - {"PoolRanOut"} | {"SlotRetired"}
 
 
 # ---- what happens inside guests, and how calls end ----
