@@ -26,6 +26,7 @@ MACHINE_STAGES = ("minst", "sched", "ra")
 MACHINE_PASSES = {
     "fold-loads": "a load with one use becomes its user's memory operand",
     "lea": "the sum of a value and a shifted one is one address computation",
+    "bits": "x & ~y, x & (x - 1) and x & -x are one instruction each, where the processor has BMI1",
     "zero": "zero is a register xor itself",
     "remat": "constants and fixed pointers are computed where they are wanted, never stored (splitting allocator)",
     "pointers": "bases of memories and tables stay in registers (splitting allocator)",

@@ -355,6 +355,9 @@ def _bmi() -> list[Row]:
             cpu="bmi2",
         ),
     ]
+    lowest = partial(Row, syntax=("0:w", "1:w"), operands=(D, A), opcode=0xF3, escape=2, rm=1, vvvv=0, cpu="bmi1")
+    for name, digit in (("blsr", 1), ("blsi", 3)):
+        rows.append(lowest(f"{name}_rr", name, digit=digit, flags=F_VEX | FLAGS))
     for name, prefix in (("shlx", 0x66), ("sarx", 0xF3), ("shrx", 0xF2)):
         syntax = ("0:w", "1:w", "2:w")
         rows.append(

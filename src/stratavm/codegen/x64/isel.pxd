@@ -21,6 +21,7 @@ cdef class Selector(MemorySelector):
     cdef uint32_t edge_blocks(self, uint32_t node) noexcept nogil
     cdef int fuse(self, Block* block) noexcept nogil
     cdef int mark(self, Block* block, uint32_t node) noexcept nogil
+    cdef int mark_mask(self, Block* block, uint32_t node) noexcept nogil
     cdef int open_block(self, uint32_t depth, uint32_t flags) except -1 nogil
     cdef int close_block(self) except -1 nogil
     cdef int add_edge(self, uint32_t target) except -1 nogil

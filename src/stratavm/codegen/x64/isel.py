@@ -32,6 +32,8 @@ from cython.cimports.stratavm.codegen.minst import (
     MEdge,
 )
 from cython.cimports.stratavm.codegen.x64._gen_encodings import (
+    CPU_BMI1,
+    MOP_AND_RR,
     MOP_LEA_RM,
     MOP_MOV_MR,
     MOP_MOV_RM,
@@ -42,7 +44,14 @@ from cython.cimports.stratavm.codegen.x64._gen_encodings import (
     RBP,
     RSP,
 )
-from cython.cimports.stratavm.codegen.x64._gen_rules import RULE_SHAPE, S_CALL, S_CALL_INDIRECT, S_EQZ, S_SELECT
+from cython.cimports.stratavm.codegen.x64._gen_rules import (
+    RULE_ROW,
+    RULE_SHAPE,
+    S_CALL,
+    S_CALL_INDIRECT,
+    S_EQZ,
+    S_SELECT,
+)
 from cython.cimports.stratavm.codegen.x64.encoder import row_address
 from cython.cimports.stratavm.codegen.x64.pseudo import (
     P_BR_TABLE,
@@ -117,6 +126,7 @@ class Selector(MemorySelector):
         self.split_edges = split_edges
         self.folding = "fold-loads" in machine
         self.leas = "lea" in machine
+        self.tricks = "bits" in machine and (plan.cpu >> CPU_BMI1 & 1) != 0
         self.zeroing = "zero" in machine
         self.again = "remat" in machine
         self.keeping = split_edges and "pointers" in machine
@@ -136,7 +146,7 @@ class Selector(MemorySelector):
         i: uint32_t
         for i in range(self.ssa.n_blocks):
             self.fuse(cython.address(self.ssa.blocks[i]))
-            if self.folding or self.leas:
+            if self.folding or self.leas or self.tricks:
                 self.fold_block(self.ssa.blocks[i].first, self.ssa.blocks[i].last)
         for i in range(self.ssa.n_blocks):
             self.body(i)
@@ -197,15 +207,29 @@ class Selector(MemorySelector):
         return 0
 
     def mark(self, block: cython.pointer(Block), node: uint32_t) -> cython.int:
-        """Mark a condition, and the comparison that it negates; never deeper, so that nothing recurses on the input."""
-        if self.uses[node] != 1 or node < block.first or node >= block.last or not self.is_condition(node):
+        """Mark a condition, and the comparison that it negates or the mask that it tests; never deeper, so that nothing
+        recurses on the input."""
+        if self.uses[node] != 1 or node < block.first or node >= block.last:
             return 0
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
+        if not self.is_condition(node):
+            return self.mark_mask(block, node)
         self.marks[node] |= NODE_FUSED
-        inner: uint32_t = self.ssa.nodes[node].a
-        if RULE_SHAPE[self.ssa.nodes[node].op] != S_EQZ or self.uses[inner] != 1 or inner < block.first:
+        if self.is_zero_test(at):
+            return self.mark_mask(block, at.b if self.is_const(at.a) else at.a)
+        if RULE_SHAPE[at.op] != S_EQZ:
             return 0
-        if self.is_condition(inner) and RULE_SHAPE[self.ssa.nodes[inner].op] != S_EQZ:
-            self.marks[inner] |= NODE_FUSED
+        if not self.is_condition(at.a):
+            return self.mark_mask(block, at.a)
+        if self.uses[at.a] == 1 and at.a >= block.first and RULE_SHAPE[self.ssa.nodes[at.a].op] != S_EQZ:
+            self.marks[at.a] |= NODE_FUSED
+        return 0
+
+    def mark_mask(self, block: cython.pointer(Block), node: uint32_t) -> cython.int:
+        """Mark an ``and`` that nothing but a comparison with zero uses."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
+        if self.uses[node] == 1 and node >= block.first and at.op < N_OPS and RULE_ROW[at.op] == MOP_AND_RR:
+            self.marks[node] |= NODE_FUSED
         return 0
 
     def open_block(self, depth: uint32_t, flags: uint32_t) -> cython.int:

@@ -39,7 +39,7 @@ class BaseSelector:
         self.marks = cython.NULL
         self.uses = cython.NULL
         self.cap_vregs = self.cap_marks = self.at = 0
-        self.folding = self.leas = self.zeroing = self.again = False
+        self.folding = self.leas = self.tricks = self.zeroing = self.again = False
         self.early = cython.NULL
         self.n_early = self.cap_early = 0
 

@@ -26,6 +26,10 @@ from cython.cimports.stratavm.codegen.x64._gen_encodings import (
     MOP_ADD_RM,
     MOP_ADD_RR,
     MOP_AND_RI,
+    MOP_AND_RR,
+    MOP_ANDN_RRR,
+    MOP_BLSI_RR,
+    MOP_BLSR_RR,
     MOP_CMOVCC_RR,
     MOP_CMP_RI,
     MOP_CMP_RM,
@@ -43,8 +47,12 @@ from cython.cimports.stratavm.codegen.x64._gen_encodings import (
     MOP_SHL_RC,
     MOP_SHR_RI,
     MOP_SUB_RR,
+    MOP_TEST_MR,
+    MOP_TEST_RI,
+    MOP_TEST_RR,
     MOP_UCOMIS_RM,
     MOP_UCOMIS_RR,
+    MOP_XOR_RR,
     RAX,
     RDX,
 )
@@ -236,8 +244,8 @@ class NumericSelector(BaseSelector):
                 condition = at.c if self.uses[i] else NO_VREG
             elif OP_FLAGS[at.op] & (OF_TRAP | OF_CALLS | OF_WRITES) or (self.uses[i] and self.fold_operand(i, barrier)):
                 barrier = i
-            elif self.leas and self.uses[i]:
-                self.fold_shift(i, first)
+            elif self.uses[i] and RULE_SHAPE[at.op] == S_ALU and not (self.leas and self.fold_shift(i, first)):
+                self.fold_trick(i, first)
             if condition == NO_VREG or not self.marks[condition] & NODE_FUSED:
                 continue
             if (
@@ -274,26 +282,59 @@ class NumericSelector(BaseSelector):
     def fold_shift(self, n: uint32_t, first: uint32_t) -> cython.bint:
         """Mark a left shift by 1, 2 or 3 whose only user is this addition: together they are an address."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
-        if RULE_SHAPE[at.op] != S_ALU or RULE_ROW[at.op] != MOP_ADD_RR or self.is_const(at.a) or self.is_const(at.b):
+        if RULE_ROW[at.op] != MOP_ADD_RR or self.is_const(at.a) or self.is_const(at.b):
             return False
         k: uint32_t
         for k in range(2):
             shifted: uint32_t = at.a if k else at.b
             s: cython.pointer(Node) = cython.address(self.ssa.nodes[shifted])
-            if (
-                shifted < first
-                or shifted >= n
-                or s.op >= N_OPS
-                or self.uses[shifted] != 1
-                or RULE_SHAPE[s.op] != S_SHIFT
-            ):
-                continue
-            if RULE_ROW[s.op] == MOP_SHL_RC and self.is_const(s.b):
+            if self.is_inner(shifted, n, first, S_SHIFT) and RULE_ROW[s.op] == MOP_SHL_RC and self.is_const(s.b):
                 count: uint64_t = self.const_bits(s.b) & (RULE_WIDTH[s.op] * 8 - 1)
                 if 1 <= count <= 3:
                     self.marks[shifted] |= NODE_FOLDED
                     return True
         return False
+
+    def is_inner(self, inner: uint32_t, n: uint32_t, first: uint32_t, shape: uint32_t) -> cython.bint:
+        """Whether an operand of ``n`` has this shape, no other user, and stands before it in its block."""
+        op: uint32_t = self.ssa.nodes[inner].op
+        return first <= inner < n and op < N_OPS and self.uses[inner] == 1 and RULE_SHAPE[op] == shape
+
+    def fold_trick(self, n: uint32_t, first: uint32_t) -> cython.bint:
+        """Mark the inner operation of x & ~y, x & (x - 1) or x & -x, if nothing else uses it."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        if not self.tricks or RULE_ROW[at.op] != MOP_AND_RR or self.is_const(at.a) or self.is_const(at.b):
+            return False
+        k: uint32_t
+        for k in range(2):
+            inner: uint32_t = at.a if k else at.b
+            other: uint32_t = at.b if k else at.a
+            if self.is_inner(inner, n, first, S_ALU) and self.trick(inner, other):
+                self.marks[inner] |= NODE_FOLDED
+                return True
+        return False
+
+    def trick(self, inner: uint32_t, other: uint32_t) -> uint32_t:
+        """The row for ``other & inner``, or 0."""
+        s: cython.pointer(Node) = cython.address(self.ssa.nodes[inner])
+        row: uint32_t = RULE_ROW[s.op]
+        minus_one: uint64_t = ~cython.cast(uint64_t, 0) >> (64 - 8 * RULE_WIDTH[s.op])
+        if row == MOP_XOR_RR and self.is_const(s.b) and self.const_bits(s.b) == minus_one:
+            return MOP_ANDN_RRR
+        if row == MOP_ADD_RR and self.is_const(s.b) and self.const_bits(s.b) == minus_one and s.a == other:
+            return MOP_BLSR_RR
+        if row == MOP_SUB_RR and self.is_const(s.b) and self.const_bits(s.b) == 1 and s.a == other:
+            return MOP_BLSR_RR
+        if row == MOP_SUB_RR and self.is_const(s.a) and self.const_bits(s.a) == 0 and s.b == other:
+            return MOP_BLSI_RR
+        return 0
+
+    def tricked(self, n: uint32_t, inner: uint32_t, other: uint32_t) -> cython.int:
+        """``other & inner`` in one instruction."""
+        mop: uint32_t = self.trick(inner, other)
+        left: uint32_t = self.value(self.ssa.nodes[inner].a if mop == MOP_ANDN_RRR else other)
+        right: uint32_t = self.value(other) if mop == MOP_ANDN_RRR else NO_VREG
+        return self.row(mop, RULE_WIDTH[self.ssa.nodes[n].op], self.define(n), left, right)
 
     def scaled_sum(self, n: uint32_t, shifted: uint32_t, base: uint32_t) -> cython.int:
         """An addition whose right operand is a folded shift."""
@@ -330,6 +371,8 @@ class NumericSelector(BaseSelector):
             a, b = b, a
         if self.marks[b] & NODE_FOLDED and RULE_SHAPE[self.ssa.nodes[b].op] == S_SHIFT:
             return self.scaled_sum(n, b, a)
+        if self.marks[b] & NODE_FOLDED and RULE_SHAPE[self.ssa.nodes[b].op] == S_ALU:
+            return self.tricked(n, b, a)
         left: uint32_t = self.value(a)
         if self.const_imm(b, width, cython.address(imm)):
             self.row(RULE_ROW2[op], width, self.define(n), left, NO_VREG)
@@ -473,6 +516,33 @@ class NumericSelector(BaseSelector):
         shape: uint32_t = RULE_SHAPE[op]
         return shape == S_COMPARE or shape == S_EQZ or shape == S_FCOMPARE or shape == S_REF_IS_NULL
 
+    def is_zero_test(self, at: cython.pointer(Node)) -> cython.bint:
+        """Whether a node is a comparison for (in)equality with a constant zero."""
+        if RULE_SHAPE[at.op] != S_COMPARE or (RULE_CC[at.op] != CC_E and RULE_CC[at.op] != CC_NE):
+            return False
+        return (self.is_const(at.b) and self.const_bits(at.b) == 0) or (
+            self.is_const(at.a) and self.const_bits(at.a) == 0 and not self.is_const(at.b)
+        )
+
+    def against_zero(self, node: uint32_t, width: uint32_t) -> cython.int:
+        """Flags of a value compared with zero: ``test``, if it is a fused ``and``."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
+        if not self.marks[node] & NODE_FUSED:
+            return self.row(MOP_CMP_RI, width, self.value(node), NO_VREG, NO_VREG)
+        a: uint32_t = at.a
+        b: uint32_t = at.b
+        imm: int64_t = 0
+        if self.marks[a] & NODE_FOLDED or self.is_const(a):
+            a, b = b, a
+        left: uint32_t = self.value(a)
+        if self.const_imm(b, width, cython.address(imm)):
+            self.row(MOP_TEST_RI, 1 if 0 <= imm < 128 else width, left, NO_VREG, NO_VREG)
+            self.last().imm = imm
+            return 0
+        if self.marks[b] & NODE_FOLDED:
+            return self.folded(b, MOP_TEST_MR, width, NO_VREG, left)
+        return self.row(MOP_TEST_RR, width, left, self.value(b), NO_VREG)
+
     def flags_of(self, node: uint32_t) -> uint32_t:
         """Emit the comparison; returns the condition code that holds where it is true."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
@@ -485,7 +555,7 @@ class NumericSelector(BaseSelector):
         right: uint32_t
         imm: int64_t = 0
         if shape == S_EQZ or shape == S_REF_IS_NULL:
-            self.row(MOP_CMP_RI, 8 if shape == S_REF_IS_NULL else width, self.value(a), NO_VREG, NO_VREG)
+            self.against_zero(a, 8 if shape == S_REF_IS_NULL else width)
             return CC_E
         if shape == S_FCOMPARE:
             if RULE_EXTRA[at.op]:
@@ -503,6 +573,9 @@ class NumericSelector(BaseSelector):
         if self.marks[a] & NODE_FOLDED:
             a, b = b, a
             cc = mirrored(cc)
+        if self.marks[a] & NODE_FUSED:
+            self.against_zero(a, width)
+            return cc
         left = self.value(a)
         if self.const_imm(b, width, cython.address(imm)):
             self.row(MOP_CMP_RI, width, left, NO_VREG, NO_VREG)
@@ -517,11 +590,16 @@ class NumericSelector(BaseSelector):
 
     def condition(self, node: uint32_t) -> uint32_t:
         """Flags and condition code that hold where an i32 is not zero; a fused comparison is emitted here."""
-        if self.marks[node] & NODE_FUSED:
-            if RULE_SHAPE[self.ssa.nodes[node].op] == S_EQZ and self.marks[self.ssa.nodes[node].a] & NODE_FUSED:
-                return self.condition(self.ssa.nodes[node].a) ^ 1  # marked at most one deep
+        if self.marks[node] & NODE_FUSED and self.is_condition(node):
+            inner: uint32_t = self.ssa.nodes[node].a
+            if (
+                RULE_SHAPE[self.ssa.nodes[node].op] == S_EQZ
+                and self.marks[inner] & NODE_FUSED
+                and self.is_condition(inner)
+            ):
+                return self.condition(inner) ^ 1  # marked at most one deep
             return self.flags_of(node)
-        self.row(MOP_CMP_RI, 4, self.value(node), NO_VREG, NO_VREG)
+        self.against_zero(node, 4)
         return CC_NE
 
     def set_condition(self, n: uint32_t) -> cython.int:

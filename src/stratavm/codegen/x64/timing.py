@@ -39,6 +39,7 @@ _BY_STEM: Final[dict[str, Timing]] = {
     "cmovcc": Timing(1, _SHIFTS), "cdq": Timing(1), "xchg": Timing(2), "movzx8": Timing(1), "movzx16": Timing(1),
     "movsx8": Timing(1), "movsx16": Timing(1), "movsxd": Timing(1), "bsf": Timing(3, P1), "bsr": Timing(3, P1),
     "tzcnt": Timing(3, P1), "lzcnt": Timing(3, P1), "popcnt": Timing(3, P1), "andn": Timing(1, P1 | P5),
+    "blsr": Timing(1, P1 | P5), "blsi": Timing(1, P1 | P5),
     "bextr": Timing(2, _SHIFTS), "rorx": Timing(1, _SHIFTS), "shlx": Timing(1, _SHIFTS), "sarx": Timing(1, _SHIFTS),
     "shrx": Timing(1, _SHIFTS), "fadd": Timing(4, _FLOAT), "fmul": Timing(4, _FLOAT), "fsub": Timing(4, _FLOAT),
     "fmin": Timing(4, _FLOAT), "fmax": Timing(4, _FLOAT), "fdiv": Timing(14, P0, 4), "fsqrt": Timing(18, P0, 6),
