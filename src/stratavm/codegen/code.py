@@ -4,10 +4,10 @@ business.
 
 from __future__ import annotations
 
-from array import array
+from struct import iter_unpack, unpack_from
 from typing import NamedTuple
 
-from stratavm.base.data import dataclass, field
+from stratavm.base.data import dataclass
 
 NO_POSITION = 0xFFFFFFFF
 """Stands for "no position in the binary" in the tables (stubs)."""
@@ -30,25 +30,21 @@ class ReturnSite(NamedTuple):
     position: int
 
 
-def _words() -> array[int]:
-    return array("I")
-
-
 @dataclass(frozen=True, slots=True)
 class Code:
     """One function or stub.
 
-    ``traps`` holds three words per faulting instruction (offset, kind, position), ``returns`` two per call (offset of
-    the return address, position); both sorted by offset. A position with the highest bit stands in inlined code: the
-    rest of it is an index into ``sites``, three words each (function index, position there, position of the call that
-    was inlined).
+    The tables are 32-bit words in the order of the machine. ``traps`` holds three per faulting instruction (offset,
+    kind, position), ``returns`` two per call (offset of the return address, position); both sorted by offset. A
+    position with the highest bit stands in inlined code: the rest of it is an index into ``sites``, three words each
+    (function index, position there, position of the call that was inlined).
     """
 
     code: bytes
-    traps: array[int] = field(default_factory=_words)
-    returns: array[int] = field(default_factory=_words)
+    traps: bytes = b""
+    returns: bytes = b""
     frame_bytes: int = 0
-    sites: array[int] = field(default_factory=_words)
+    sites: bytes = b""
 
     def __len__(self) -> int:
         return len(self.code)
@@ -56,15 +52,16 @@ class Code:
     @property
     def trap_sites(self) -> tuple[TrapSite, ...]:
         """The trap table as tuples."""
-        t = self.traps
-        return tuple(TrapSite(*t[i : i + 3]) for i in range(0, len(t), 3))
+        return tuple(map(TrapSite._make, iter_unpack("=3I", self.traps)))
 
     @property
     def return_sites(self) -> tuple[ReturnSite, ...]:
         """The position map as tuples."""
-        t = self.returns
-        return tuple(ReturnSite(*t[i : i + 2]) for i in range(0, len(t), 2))
+        return tuple(map(ReturnSite._make, iter_unpack("=2I", self.returns)))
 
     def offset_of(self, position: int) -> int:
         """The byte offset in the module that a position of the tables stands for: of the innermost function."""
-        return position if position < INLINED or position == NO_POSITION else self.sites[3 * (position - INLINED) + 1]
+        if position < INLINED or position == NO_POSITION:
+            return position
+        offset: int = unpack_from("=I", self.sites, 12 * (position - INLINED) + 4)[0]
+        return offset

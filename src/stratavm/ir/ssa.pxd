@@ -31,8 +31,7 @@
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from stratavm.spec._gen_ops cimport OP_GLOBAL_SET, OP_REF_IS_NULL, OP_SELECT, OP_SELECT_T, OP_TABLE_GET, OP_TABLE_SET
-from stratavm.spec._gen_optables cimport OP_POPS
+from stratavm.spec._gen_optables cimport OP_OPERANDS
 
 cdef enum:
     NO_VALUE = 0xFFFFFFFF
@@ -136,6 +135,7 @@ cdef class Ssa:
     cdef uint32_t n_params
 
     cdef int clear(self) except -1 nogil
+    cdef int copy_tables(self, Ssa other) except -1 nogil
     cdef uint32_t node(self, uint16_t op, uint8_t type, uint8_t flags, uint32_t a, uint32_t b, uint32_t c, uint32_t position) except? 0xFFFFFFFF nogil
     cdef uint32_t block(self, uint32_t depth, uint32_t flags) except? 0xFFFFFFFF nogil
     cdef uint32_t edge(self, uint32_t target, uint32_t args, uint32_t nargs) except? 0xFFFFFFFF nogil
@@ -156,17 +156,11 @@ cdef inline uint32_t operand_count(uint16_t op, uint8_t flags) noexcept nogil:
     """How many of the fields `a`, `b` and `c` are operands, or OPERANDS_LIST."""
     if flags & NF_WIDE or op == IR_RETURN:
         return OPERANDS_LIST
-    if op >= 0x8000:
-        if op == IR_RESULT or op == IR_BR_IF or op == IR_BR_TABLE or op == IR_INVOKE or op == IR_POLL:
-            return 1
-        return 2 if op == IR_MULHI_U or op == IR_MULHI_S else 0
-    if OP_POPS[op] != 255:
-        return OP_POPS[op]
-    if op == OP_SELECT or op == OP_SELECT_T:
-        return 3
-    if op == OP_TABLE_SET:
-        return 2
-    return 1 if op == OP_GLOBAL_SET or op == OP_TABLE_GET or op == OP_REF_IS_NULL else 0
+    if op < 0x8000:
+        return OP_OPERANDS[op]
+    if op == IR_RESULT or op == IR_BR_IF or op == IR_BR_TABLE or op == IR_INVOKE or op == IR_POLL:
+        return 1
+    return 2 if op == IR_MULHI_U or op == IR_MULHI_S else 0
 
 cdef inline uint32_t operands_of(Node* node, uint32_t* args, uint32_t** values) noexcept nogil:
     """Where a node's operands stand, and how many there are; each may be NO_VALUE."""

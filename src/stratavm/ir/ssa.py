@@ -8,6 +8,7 @@ evaluator and tests read.
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.libc.string import memcpy
 from cython.cimports.stratavm.base.vec import vec_room
 
 from stratavm.ir.view import SsaView
@@ -43,6 +44,16 @@ NOTHING: int = 0xFFFFFFFF
 """``NO_VALUE`` for Python."""
 
 
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def copy_bytes(to: cython.p_void, source: cython.p_void, size: cython.size_t) -> cython.void:
+    """``memcpy``, also of nothing to nowhere."""
+    if size != 0:
+        memcpy(to, source, size)
+
+
 @cython.final
 @cython.cclass
 class Ssa:
@@ -64,6 +75,31 @@ class Ssa:
         self.n_nodes = self.n_blocks = self.n_edges = self.n_args = 0
         self.n_memargs = self.n_constants = self.n_results = self.n_params = self.n_sites = 0
         self.func = self.type_index = 0
+        return 0
+
+    def copy_tables(self, other):
+        """After ``clear``: all that another form has besides nodes and blocks."""
+        self.func = other.func
+        self.type_index = other.type_index
+        self.n_params = other.n_params
+        vec_room(self.edges, self.cap_edges, other.n_edges)
+        vec_room(self.args, self.cap_args, other.n_args)
+        vec_room(self.memargs, self.cap_memargs, other.n_memargs)
+        vec_room(self.constants, self.cap_constants, other.n_constants)
+        vec_room(self.result_types, self.cap_results, other.n_results)
+        vec_room(self.sites, self.cap_sites, other.n_sites)
+        copy_bytes(self.edges, other.edges, other.n_edges * cython.sizeof(Edge))
+        copy_bytes(self.args, other.args, other.n_args * cython.sizeof(uint32_t))
+        copy_bytes(self.memargs, other.memargs, other.n_memargs * cython.sizeof(MemArg))
+        copy_bytes(self.constants, other.constants, other.n_constants * cython.sizeof(uint64_t))
+        copy_bytes(self.result_types, other.result_types, other.n_results)
+        copy_bytes(self.sites, other.sites, other.n_sites * cython.sizeof(Site))
+        self.n_edges = other.n_edges
+        self.n_args = other.n_args
+        self.n_memargs = other.n_memargs
+        self.n_constants = other.n_constants
+        self.n_results = other.n_results
+        self.n_sites = other.n_sites
         return 0
 
     def node(self, op, type, flags, a, b, c, position):

@@ -155,7 +155,7 @@ def test_functions_are_compiled_at_their_first_call():
     instance = guest.make(text, [guest.div(), guest.div()])
     ready = instance.slot(1)
     code = lazy_stubs(2)
-    [stubs] = instance.code.owner.publish_many([(code.code, code.traps.tobytes(), code.returns.tobytes(), None)])
+    [stubs] = instance.code.owner.publish_many([(code.code, code.traps, code.returns, None)])
     table = CodeTable(2)
     table.fill(stubs, LAZY_STUB_BYTES)
 

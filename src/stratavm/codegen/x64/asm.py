@@ -90,4 +90,4 @@ class Asm:
         """The code; every label must have its place."""
         for end, name in self._jumps:
             self._code[end - 4 : end] = (self._labels[name] - end).to_bytes(4, "little", signed=True)
-        return Code(bytes(self._code), self._traps, self._returns, frame_bytes)
+        return Code(bytes(self._code), self._traps.tobytes(), self._returns.tobytes(), frame_bytes)

@@ -5,8 +5,6 @@ Frame, from rbp down: the saved r14 (8 bytes), spill slots, outgoing stack argum
 through the encoder, pseudo operations have sequences. Rare paths are placed behind the body, jump tables behind them.
 """
 
-from array import array
-
 import cython
 from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
 from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint32_t, uint64_t
@@ -176,18 +174,15 @@ class Emitter(ValueEmitter):
 
     def finish(self):
         """The function just emitted, as a ``Code``."""
-        traps = array("I")
-        traps.frombytes(PyBytes_FromStringAndSize(cython.cast(cython.p_char, self.traps), self.n_traps * 12))
-        returns = array("I")
-        returns.frombytes(PyBytes_FromStringAndSize(cython.cast(cython.p_char, self.returns), self.n_returns * 8))
-        sites = array("I")
-        if self.ssa.n_sites:
-            sites.frombytes(
-                PyBytes_FromStringAndSize(
-                    cython.cast(cython.p_char, self.ssa.sites), self.ssa.n_sites * cython.sizeof(Site)
-                )
-            )
-        return Code(self.b.to_bytes(), traps, returns, self.frame_bytes, sites)
+        return Code(
+            self.b.to_bytes(),
+            PyBytes_FromStringAndSize(cython.cast(cython.p_char, self.traps), self.n_traps * 12),
+            PyBytes_FromStringAndSize(cython.cast(cython.p_char, self.returns), self.n_returns * 8),
+            self.frame_bytes,
+            PyBytes_FromStringAndSize(
+                cython.cast(cython.p_char, self.ssa.sites), self.ssa.n_sites * cython.sizeof(Site)
+            ),
+        )
 
     def attach(self, plan: ModulePlan, ssa: Ssa, m: MCode, aligning: bool = False) -> None:
         """Say what ``emit`` works on, and whether innermost loops are aligned."""

@@ -60,25 +60,9 @@ class Stream:
         return self.copy_tables()
 
     def copy_tables(self):
-        """What stays as it is: edges, argument lists (rewritten in place later), memory arguments, constants."""
-        i: uint32_t
+        """What stays as it is, but for arguments, which are rewritten in place later."""
         self.out.clear()
-        self.out.func = self.ssa.func
-        self.out.type_index = self.ssa.type_index
-        self.out.n_params = self.ssa.n_params
-        for i in range(self.ssa.n_edges):
-            self.out.edge(self.ssa.edges[i].target, self.ssa.edges[i].args, self.ssa.edges[i].nargs)
-        for i in range(self.ssa.n_args):
-            self.out.arg(self.ssa.args[i])
-        for i in range(self.ssa.n_memargs):
-            self.out.memarg(self.ssa.memargs[i].offset, self.ssa.memargs[i].memory, self.ssa.memargs[i].align)
-        for i in range(self.ssa.n_constants):
-            self.out.constant(self.ssa.constants[i])
-        for i in range(self.ssa.n_results):
-            self.out.result_type(self.ssa.result_types[i])
-        for i in range(self.ssa.n_sites):
-            self.out.site(self.ssa.sites[i].func, self.ssa.sites[i].offset, self.ssa.sites[i].caller)
-        return 0
+        return self.out.copy_tables(self.ssa)
 
     def map_operands(self, node):
         """Operands become output values; a list is rewritten in place."""
