@@ -46,7 +46,7 @@ if not cython.compiled:
 
 PAGE = cython.declare(uint64_t, sysconf(_SC_PAGESIZE))
 MAX_FUNCTION = 256 << 20
-ALIGN = cython.declare(uint64_t, 32)  # function starts: half a cache line
+ALIGN = cython.declare(uint64_t, 64)  # function starts: a line of the cache
 arena_lock = cython.declare(pthread_mutex_t)
 chunk_used = cython.declare(uint8_t[32768])
 next_chunk = cython.declare(uint32_t, 0)  # where the search for free chunks begins

@@ -100,3 +100,28 @@ def test_the_innermost_loop_begins_at_a_multiple_of_32_bytes():
     assert not [t for t in backward_targets(plain) if t % 32 == 0], "the example is aligned by chance: change it"
     assert "nop" in aligned and "nop" not in plain
     assert run(NESTED, "align")(9) == run(NESTED)(9) == sum(i * j for i in range(9) for j in range(1, 10))
+
+
+DISPATCH = """(module (memory 1) (func (export "f") (param i32) (result i32) (local $acc i32)
+  (loop $next
+    (block $out
+      (block $add (block $double
+        (br_table $double $add (i32.and (local.get 0) (i32.const 1))))
+        (local.set $acc (i32.mul (local.get $acc) (i32.const 2))) (br $out))
+      (local.set $acc (i32.add (local.get $acc) (local.get 0))))
+    (br_if $next (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+  (local.get $acc)))"""
+
+
+@pytest.mark.parametrize("passes", [(), ("align",)], ids=["level 0", "align"])
+def test_a_loop_that_begins_with_a_br_table_begins_with_a_line_of_the_cache(passes):
+    """On both levels: the indirect jump of an interpreter's loop is predicted badly where its block crosses a line."""
+    machine = compiled(DISPATCH, *passes, stage="asm")
+    entry = machine.index("nop")
+    assert machine.index("jmp r11") > entry
+    header = next(line for line in machine[entry:].splitlines() if "cmp rsp" in line)
+    assert int(header.split()[0], 16) == 64
+    expected = 0
+    for n in range(9, 0, -1):
+        expected = expected + n if n % 2 else expected * 2
+    assert run(DISPATCH, *passes)(9) == expected

@@ -192,3 +192,16 @@ def test_without_fuel_the_code_does_not_count():
     for stage in ("ssa", "minst"):
         assert "fuel" not in dump_stage(plain, 2, stage)
     assert "fuel" in dump_stage(counting, 2, "ssa")
+
+
+def test_a_charge_stores_nothing_where_fuel_does_not_suffice():
+    """A load, a subtraction, the way out, then the store: a subtraction in memory would have to be undone."""
+    from stratavm.engine.stages import dump_stage
+
+    lines = dump_stage(Module(STEPS, engine=Engine(fuel=True)), 2, "asm").splitlines()
+    words = [line.split()[2:4] for line in lines if not line.startswith(";")]
+    charges = [words[i : i + 4] for i, word in enumerate(words) if word == ["sub", "r11,"]]
+    assert len(charges) == 3
+    for charge in charges:
+        assert [word[0] for word in charge[:3]] == ["sub", "jb", "mov"]
+    assert not any(word == ["sub", "qword"] for word in words)

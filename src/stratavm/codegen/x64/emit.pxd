@@ -14,6 +14,7 @@ cdef class Emitter(ValueEmitter):
     cdef int poison_frame(self) except -1 nogil
     cdef int poison_registers(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef bint innermost(self, uint32_t number) noexcept nogil
+    cdef bint dispatches(self, uint32_t number) noexcept nogil
     cdef int block(self, uint32_t number, uint32_t* move) except -1 nogil
     cdef int again(self, uint32_t number, uint32_t dst, uint32_t at, uint32_t last) except -1 nogil
     cdef bint flags_live(self, uint32_t at, uint32_t last) noexcept nogil

@@ -11,7 +11,6 @@ cdef enum ColdKind:
     COLD_STATUS = 1      # eax holds the trap kind
     COLD_POLL = 2        # a = bytes below rsp that the function wants
     COLD_TRUNC = 3       # a = TRUNC_* bits, b = width, c = destination | source << 8, d = pool offset of the bound
-    COLD_FUEL = 4        # a = units to give back: trap
 
 cdef struct Cold:
     uint32_t kind
