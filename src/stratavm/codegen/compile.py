@@ -14,7 +14,6 @@ from stratavm.base.errors import TRAP_KINDS
 from stratavm.codegen.code import Code
 from stratavm.codegen.worker import MACHINE_PASSES, STAGES, Worker
 from stratavm.codegen.x64.target import ModulePlan
-from stratavm.ir.pipeline import FOR_CHECKS, Pipeline
 from stratavm.ir.scope import EVERYWHERE, Scope
 from stratavm.module.model import Module
 from stratavm.module.valid import ValidModule
@@ -65,8 +64,14 @@ class ModuleCompiler:
         poison = options.poison or os.environ.get("STRATA_POISON") == "1"
         self.plan = ModulePlan(module, numbers, options.features, poison)
         checked = PLAN_BOUNDED in numbers or options.scope is not EVERYWHERE
-        # Where every memory has a guard there are no checks; but a search counts the rewrites of all passes.
-        self.passes = tuple(name for name in options.passes if name not in FOR_CHECKS or checked)
+        self.passes = options.passes
+        if options.passes:
+            from stratavm.ir.pipeline import (
+                FOR_CHECKS,
+            )  # here and below: level 0 does without a dozen modules of passes
+
+            # Where every memory has a guard there are no checks; but a search counts the rewrites of all passes.
+            self.passes = tuple(name for name in options.passes if name not in FOR_CHECKS or checked)
         self._idle: list[Worker] = []
         self._retired_ns = (0,) * len(STAGES)
 
@@ -76,9 +81,7 @@ class ModuleCompiler:
         try:
             worker = self._idle.pop()
         except IndexError:
-            options = self.options
-            pipeline = Pipeline(self.passes, options.scope, options.fuel) if self.passes else None
-            worker = Worker(self.plan, options.allocator, pipeline=pipeline, machine=options.machine, fuel=options.fuel)
+            worker = self._new_worker()
         try:
             yield worker
         finally:
@@ -86,6 +89,14 @@ class ModuleCompiler:
                 self._idle.append(worker)
             else:
                 self._retired_ns = _sums([self._retired_ns, worker.stages_ns])
+
+    def _new_worker(self) -> Worker:
+        options, pipeline = self.options, None
+        if self.passes:
+            from stratavm.ir.pipeline import Pipeline
+
+            pipeline = Pipeline(self.passes, options.scope, options.fuel)
+        return Worker(self.plan, options.allocator, pipeline=pipeline, machine=options.machine, fuel=options.fuel)
 
     @property
     def stages_ns(self) -> dict[str, int]:

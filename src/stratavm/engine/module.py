@@ -140,7 +140,7 @@ class Module:
     @cached_property
     def custom_sections(self) -> dict[str, bytes]:
         """Custom sections by name (the first of each)."""
-        return {c.name: c.data for c in reversed(self.model.customs)}
+        return {c.name: bytes(c.data) for c in reversed(self.model.customs)}
 
     def export_type(self, export: Export) -> ExternType:
         """The type of an export."""

@@ -45,7 +45,7 @@ class _Cursor:
 
 def section(module: Module, name: str) -> bytes:
     """The content of the first custom section of a name; empty where there is none."""
-    return next((c.data for c in module.customs if c.name == name), b"")
+    return next((bytes(c.data) for c in module.customs if c.name == name), b"")
 
 
 def producers(module: Module) -> dict[str, dict[str, str]]:

@@ -249,7 +249,8 @@ class Decoder:
         at: cython.Py_ssize_t = r.offset()
         if len(self.customs) >= self.limits.customs:
             raise ModuleLimit("too many custom sections", limit="customs", offset=at)
-        self.customs.append(Custom(name, r.take(r.left()), at, before))
+        r.skip(r.left())
+        self.customs.append(Custom(name, memoryview(r.data)[at : r.offset()], at, before))
         return 0
 
     @cython.cfunc
@@ -544,7 +545,7 @@ class Decoder:
         """The first name section, as far as it can be read."""
         for custom in self.customs:
             if custom.name == "name":
-                return read_names(custom.data, self.limits)
+                return read_names(bytes(custom.data), self.limits)
         return Names()
 
 

@@ -115,10 +115,13 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Custom:
-    """A custom section, kept as it came. ``after`` is the id of the section before it (0 at the start)."""
+    """A custom section, kept as it came. ``after`` is the id of the section before it (0 at the start).
+
+    The decoder's ``data`` is a view of the binary: half of a large program may be debug information.
+    """
 
     name: str
-    data: bytes
+    data: bytes | memoryview
     offset: int
     after: int = 0
 

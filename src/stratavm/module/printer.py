@@ -307,7 +307,7 @@ class ModulePrinter:
     def _custom(self, custom: Custom, skeleton: bool) -> str:
         """A custom section, as an annotation."""
         place = "before first" if custom.after == 0 else f"after {SECTION_NAMES[custom.after]}"
-        data = f"(; {len(custom.data)} bytes ;)" if skeleton else string_text(custom.data)
+        data = f"(; {len(custom.data)} bytes ;)" if skeleton else string_text(bytes(custom.data))
         return f"(@custom {name_text(custom.name)} ({place}) {data})"
 
     # ---- one function ----------------------------------------------------------------------------

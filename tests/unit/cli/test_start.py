@@ -23,6 +23,8 @@ APART = (
     "stratavm.codegen.regalloc.checker",
     "stratavm.codegen.x64.encodings",
     "stratavm.engine.recovery",
+    "stratavm.ir.passes",
+    "stratavm.ir.pipeline",
     "stratavm.ir.text",
     "stratavm.ir.verify",
     "stratavm.module.lexer",
