@@ -17,6 +17,7 @@ from typing import Final
 
 from stratavm.base.data import dataclass, field
 from stratavm.module.model import Data, Module
+from stratavm.runtime.wipe import Original
 
 PAGE: Final = os.sysconf("SC_PAGESIZE")
 MAX_RUNS: Final = 8
@@ -39,6 +40,7 @@ class MemoryImage:
         runs: (offset in the memory, bytes, offset in the file) of what is mapped; whole host pages.
         pieces: (offset in the memory, bytes) of what is copied instead.
         end: where the last run ends.
+        original: the runs, to write them back from.
     """
 
     serial: int
@@ -46,6 +48,7 @@ class MemoryImage:
     runs: Runs
     pieces: tuple[tuple[int, bytes], ...]
     end: int
+    original: Original
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +145,18 @@ def _image(runs_of_pages: list[tuple[int, bytes]]) -> MemoryImage:
     descriptor = sealed_file([content for _, content in mapped])
     behind = itertools.accumulate((len(content) for _, content in mapped), initial=0)
     runs = tuple((start, len(content), at) for (start, content), at in zip(mapped, behind, strict=False))
+    try:
+        original = Original(descriptor, runs)
+    except BaseException:
+        os.close(descriptor)
+        raise
     image = MemoryImage(
         next(_serials),
         descriptor,
         runs,
         tuple(r for r in runs_of_pages if r not in mapped),
         max(start + size for start, size, _ in runs),
+        original,
     )
     _living.add(image)
     weakref.finalize(image, os.close, descriptor).atexit = False

@@ -6,12 +6,14 @@ from stratavm.runtime.region cimport Region
 cdef struct SlotState:              # what outlives a tenant
     uint64_t committed
     uint64_t image
+    void* original                  # owned: the Original of the image, or NULL
 
 cdef class Pool:
     cdef char* base
     cdef readonly uint64_t slot_bytes
     cdef readonly uint64_t memory_bytes  # the most that a memory may have
     cdef SlotState* states
+    cdef readonly uint64_t keep_pages
     cdef uint32_t* free                  # numbers of free slots, the last returned on top
     cdef readonly uint32_t count
     cdef readonly uint32_t n_free
@@ -25,6 +27,7 @@ cdef class Pool:
     cdef uint32_t kind_exhausted
     cpdef Region allocate(self, uint64_t reserve, uint64_t size, bint guard, uint64_t image=*)
     cdef uint32_t pick(self, uint64_t image) noexcept nogil
+    cdef void remember(self, uint32_t number, Region region) noexcept
     cdef void give_back(self, uint32_t number, Region region) noexcept
     cdef void note(self, uint32_t kind, uint64_t a, uint64_t b) noexcept
 

@@ -6,6 +6,7 @@ call at all; giving it back costs one, and the pages that were written.
 """
 
 import cython
+from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.posix.mman import (
@@ -22,11 +23,13 @@ from cython.cimports.posix.mman import (
 )
 from cython.cimports.stratavm.base.events.ring import ring_record
 from cython.cimports.stratavm.runtime.region import HOST_PAGE, Region, adopt
+from cython.cimports.stratavm.runtime.wipe import Original, wipe
 
 from stratavm.base.errors import PoolExhausted, ResourceLimit
 from stratavm.runtime import events
 from stratavm.runtime.limits import GUARD_RESERVATION, name_the_limit
 from stratavm.runtime.region import whole_pages
+from stratavm.runtime.wipe import prepare
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -56,6 +59,7 @@ class Pool:
         self.slot_bytes = GUARD_RESERVATION if guard else whole_pages(self.memory_bytes) + HOST_PAGE
         self.guard = guard
         self.maps_more = config.when_exhausted == "map"
+        self.keep_pages = config.keep_pages if prepare() else 0
         events.register(bus)
         self.source = bus.source("pool")
         self.kind_taken = bus.kind(events.SlotTaken)
@@ -83,6 +87,10 @@ class Pool:
             self.free[i] = count - 1 - i
 
     def __dealloc__(self):
+        i: uint32_t
+        for i in range(self.count):
+            if self.states[i].original != cython.NULL:
+                Py_DECREF(cython.cast(object, cython.cast(cython.pointer(PyObject), self.states[i].original)))
         free(self.states)
         free(self.free)
         if self.base != cython.NULL:
@@ -135,18 +143,38 @@ class Pool:
     @cython.cfunc
     @cython.exceptval(check=False)
     def give_back(self, number: uint32_t, region: Region) -> cython.void:
-        """Wipe a slot, by dropping the pages that its tenant wrote. What cannot be wiped is never used again."""
-        if region.committed and madvise(region.base, region.committed, MADV_DONTNEED) != 0 and region.hide():
+        """Wipe a slot: few written pages are overwritten, more dropped. Where neither works it is never used again."""
+        original: Original = region.original if region.image else None
+        if (
+            region.committed
+            and not (self.keep_pages and wipe(region.base, region.committed, original, self.keep_pages))
+            and madvise(region.base, region.committed, MADV_DONTNEED) != 0
+            and region.hide()
+        ):
             # Locked pages are not dropped, and there is no memory for fresh ones.
             mprotect(region.base, region.committed, PROT_NONE)
             self.retired += 1
             self.note(self.kind_retired, number, self.count - self.retired)
             return
-        self.states[number].committed = region.committed
-        self.states[number].image = region.image
+        self.remember(number, region)
         self.free[self.n_free] = number
         self.n_free += 1
         self.note(self.kind_returned, number, self.count - self.n_free - self.retired)
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def remember(self, number: uint32_t, region: Region) -> cython.void:
+        """What the next tenant finds. No list of Python's: the collector empties those of a pool that is garbage."""
+        state: cython.pointer(SlotState) = cython.address(self.states[number])
+        before: cython.p_void = state.original
+        state.committed = region.committed
+        state.image = region.image
+        state.original = cython.NULL
+        if region.image and region.original is not None:
+            Py_INCREF(region.original)
+            state.original = cython.cast(cython.p_void, region.original)
+        if before != cython.NULL:
+            Py_DECREF(cython.cast(object, cython.cast(cython.pointer(PyObject), before)))
 
     @cython.cfunc
     @cython.exceptval(check=False)
@@ -196,6 +224,8 @@ def occupy(slot: Slot, pool: Pool, number: uint32_t) -> cython.int:
     slot.number = number
     slot.committed = pool.states[number].committed
     slot.image = pool.states[number].image
+    if pool.states[number].original != cython.NULL:
+        slot.original = cython.cast(object, cython.cast(cython.pointer(PyObject), pool.states[number].original))
     slot.most = pool.memory_bytes
     slot.pool = pool
     pool.note(pool.kind_taken, number, pool.count - pool.n_free - pool.retired)

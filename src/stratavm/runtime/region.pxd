@@ -9,6 +9,7 @@ cdef class Region:
     cdef readonly uint64_t committed   # readable and writable bytes, whole host pages
     cdef readonly uint64_t most        # bytes that a memory may have here
     cdef readonly uint64_t image       # serial of the image that is mapped, 0 = none
+    cdef object original               # its Original, for wiping; of no meaning where image is 0
     cdef bint mapped                   # base is a mapping of our own, to be unmapped
     cdef readonly bint taken           # a memory uses it
     cpdef bint commit(self, uint64_t size) except -1

@@ -110,6 +110,7 @@ class Region:
                 self.conceal()
             return False
         self.image = image.serial
+        self.original = image.original
         return True
 
     @cython.cfunc

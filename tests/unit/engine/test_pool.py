@@ -33,7 +33,8 @@ IMAGE = ModuleBuilder().memory(4, 8, data=bytes(range(1, 251)) * 600).build()
 
 def engine(memories=1, **options):
     """An engine with a pool."""
-    pool = PoolConfig(memories, **{k: options.pop(k) for k in ("max_memory_bytes", "when_exhausted") if k in options})
+    names = ("max_memory_bytes", "when_exhausted", "keep_pages")
+    pool = PoolConfig(memories, **{k: options.pop(k) for k in names if k in options})
     return stratavm.Engine(pool=pool, **options)
 
 
@@ -42,10 +43,11 @@ def slot_of(instance):
     return instance.exports.memory.native.region.number
 
 
+@pytest.mark.parametrize("keep", [0, 2, 32, 1 << 20])
 @pytest.mark.parametrize("plan", ["guard", "bounded"])
-def test_nothing_of_a_tenant_is_left_for_the_next(plan):
+def test_nothing_of_a_tenant_is_left_for_the_next(plan, keep):
     """Memory, also what it had grown by, table and globals: all as the module says, over and over."""
-    e = engine(memory_plan=plan, max_memory_bytes=8 * PAGE)
+    e = engine(memory_plan=plan, max_memory_bytes=8 * PAGE, keep_pages=keep)
     module, other = Module(TENANT, engine=e), Module(IMAGE, engine=e)
     for turn in range(4):
         for m in (module, other):
@@ -63,6 +65,61 @@ def test_nothing_of_a_tenant_is_left_for_the_next(plan):
                     instance.exports.level.value = 9
                     instance.exports.table[1] = instance.exports.peek
                     assert slot_of(instance) == 0
+
+
+SPREAD = "".join(f'(data (i32.const {5 * PAGE * i // 4 + 7}) "part {i}")' for i in range(20))
+"""Data in more places than an image has mappings: some is copied."""
+
+
+@pytest.mark.parametrize("step", [4096, 8192, 3 * 4096 + 5, PAGE])
+def test_a_slot_is_as_its_image_says_whatever_was_written(step):
+    """Few pages or many, in one piece or in more pieces than the kernel names at once; also after another module."""
+    e = engine(keep_pages=1 << 20)
+    modules = [Module(f'(module (memory (export "memory") 26) {data})', engine=e) for data in (SPREAD, "")]
+    pres = [Linker(e).instantiate_pre(module) for module in modules]
+    with stratavm.Store(stratavm.Engine(memory_images="never")) as store:
+        plain = Linker(store.engine).instantiate(store, Module(modules[0].model.binary, engine=store.engine))
+        expected = [plain.exports.memory.read(0, 26 * PAGE), bytes(26 * PAGE)]
+    for turn in (0, 0, 1, 0, 1, 1, 0):
+        with Store(e) as store:
+            memory = pres[turn].instantiate(store).exports.memory
+            assert memory.read(0, len(memory)) == expected[turn]
+            for at in range(0, len(memory) - 8, step):
+                memory.write(at, b"a secret")
+
+
+def resident(address, count):
+    """Which host pages from an address on the process has in memory."""
+    import ctypes
+
+    pages = (ctypes.c_ubyte * count)()
+    assert ctypes.CDLL(None).mincore(ctypes.c_void_p(address), ctypes.c_size_t(4096 * count), pages) == 0
+    return [page & 1 for page in pages]
+
+
+@pytest.mark.parametrize(("keep", "written", "left"), [(0, 1, 0), (4, 3, 3), (4, 5, 0)])
+def test_few_written_pages_stay_with_the_slot(keep, written, left):
+    """Where the kernel tells which they are; others go back to the system."""
+    e = engine(keep_pages=keep)
+    module = Module('(module (memory (export "memory") 1))', engine=e)
+    with Store(e) as store:
+        memory = Linker(e).instantiate(store, module).exports.memory
+        address = memory.native.address
+        for page in range(written):
+            memory.write(2 * 4096 * page, SECRET)
+    assert sum(resident(address, 16)) == (left if e.runtime.allocator.keep_pages else 0)
+
+
+def test_a_pool_that_is_garbage_gives_its_slots_back_in_any_order():
+    """The collector may have emptied Python's containers by then."""
+    for _ in range(20):
+        e = engine(3)
+        pre = Linker(e).instantiate_pre(Module(IMAGE, engine=e))
+        cycle = [e, [pre.instantiate(Store(e)).exports.memory for _ in range(3)]]
+        cycle.append(cycle)
+        cycle[1][0].write(0, SECRET)
+        del e, pre, cycle
+        gc.collect()
 
 
 def test_what_a_tenant_grew_by_is_out_of_bounds_for_the_next():
@@ -198,18 +255,19 @@ def test_closing_the_store_in_the_middle_of_an_access_is_safe(use, side):
     assert instance.store.native.closed or not hasattr(memory, "read_cstring")
 
 
-def test_slots_are_wiped_although_pages_are_locked():
-    """MADV_DONTNEED refuses locked pages: they are replaced."""
+@pytest.mark.parametrize("keep", [0, 32])
+def test_slots_are_wiped_although_pages_are_locked(keep):
+    """MADV_DONTNEED refuses locked pages: they are replaced, or overwritten."""
     import ctypes
 
     libc = ctypes.CDLL(None, use_errno=True)
-    e = engine(1)
+    e = engine(1, keep_pages=keep)
     module = Module(TENANT, engine=e)
     store = Store(e)
     memory = Linker(e).instantiate(store, module).exports.memory
     memory.write(0, SECRET)
-    if libc.mlock(ctypes.c_void_p(memory.native.address), ctypes.c_size_t(4096)):
-        pytest.skip("this process may lock no memory")
+    locked = libc.mlock(ctypes.c_void_p(memory.native.address), ctypes.c_size_t(4096)) == 0
+    assert locked, "every process may lock 64 KiB, unless somebody has taken RLIMIT_MEMLOCK away"
     store.close()
     again = Linker(e).instantiate(Store(e), module).exports.memory
     assert again.read(0, PAGE) == b"initial".ljust(PAGE, b"\0")
@@ -233,7 +291,13 @@ def test_a_slot_remembers_the_image_that_it_shows():
 
 def test_the_options_of_a_pool_are_checked():
     """When they are made, and when there is no room for it."""
-    for bad in ({"memories": 0}, {"memories": 1 << 20}, {"max_memory_bytes": 0}, {"when_exhausted": "wait"}):
+    for bad in (
+        {"memories": 0},
+        {"memories": 1 << 20},
+        {"max_memory_bytes": 0},
+        {"when_exhausted": "wait"},
+        {"keep_pages": -1},
+    ):
         with pytest.raises(ValueError, match=next(iter(bad))):
             PoolConfig(**bad)
     with pytest.raises(ResourceLimit, match="address space"):
@@ -319,7 +383,6 @@ WITHOUT_MAPPINGS = """
 import ctypes, os, stratavm
 from stratavm.runtime import events
 from stratavm.runtime.limits import max_map_count
-from stratavm.runtime.limits import max_map_count
 from stratavm.testing import EventRecorder
 libc = ctypes.CDLL(None)
 libc.mmap.restype = ctypes.c_void_p
@@ -336,7 +399,7 @@ def use_up_mappings():
     while libc.mmap(None, 4096, rights, 0x22, -1, 0) != 2**64 - 1:
         rights ^= 1  # neighbours of other rights stay mappings of their own
 
-e = stratavm.Engine(pool=stratavm.PoolConfig(2))
+e = stratavm.Engine(pool=stratavm.PoolConfig(2, keep_pages=0))
 recorder = EventRecorder(e.bus)
 module = stratavm.Module('(module (memory (export "memory") 1) (data (i32.const 0) "initial"))', engine=e)
 pre = stratavm.Linker(e).instantiate_pre(module)
@@ -360,13 +423,12 @@ with stratavm.Store(e) as store:
 
 def test_a_process_without_mappings_copies_images_and_retires_what_it_cannot_wipe():
     """Nothing is shown twice, nothing leaks; the slot that keeps a secret is never used again."""
-    if max_map_count() > 100_000:
-        pytest.skip("this kernel allows too many mappings")
+    if max_map_count() > 2_000_000:  # distributions set 65,530 or 1,048,576
+        pytest.skip("to use up so many mappings takes minutes and gigabytes of kernel memory")
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_MAPPINGS], capture_output=True, text=True, timeout=60, env=os.environ
     )
     assert done.returncode == 0, done.stderr
     copied, retired, again = done.stdout.splitlines()
     assert copied == r"b'initial\x00' False"
-    if retired.startswith("True"):
-        assert (retired, again) == ("True [1]", r"b'\x00\x00\x00\x00\x00\x00\x00\x00' 1")
+    assert (retired, again) == ("True [1]", r"b'\x00\x00\x00\x00\x00\x00\x00\x00' 1")
