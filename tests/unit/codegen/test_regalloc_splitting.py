@@ -173,20 +173,6 @@ def test_a_counted_loop_needs_no_moves():
     assert done.slots == 0
 
 
-def test_a_commutative_operation_reuses_the_input_that_ends():
-    """As at level 0; but what the loop needs again does not end."""
-    done = run("""
-        vregs g8 g8 g8
-        block 0 depth 0 flags 0 ()
-          1100.8 [] def v0 reg
-          1100.8 [] def v1 reg
-          1100.8 [] def v2 same1~, use v0 reg, use v1 any
-          1100.8 [] use v0 reg, use v2 reg
-          1027.8 [term exit]
-    """)
-    assert done.moves == []
-
-
 def test_a_register_is_used_in_the_hole_of_another_value():
     """v0 is not alive on the first way: with all registers full on both, nothing needs a slot."""
     first = "\n".join(f"1100.8 [] def v{v} reg" for v in (4, 5, 6, 7))

@@ -1,7 +1,6 @@
 # Live ranges with holes. Instruction i has four positions: 4i the gap before it (moves), 4i+1 it reads, 4i+2 it writes.
 cimport cython
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from stratavm.base.vec cimport vec_reserve
 from stratavm.codegen.minst cimport MBlock, MCode, MEdge, MInst, MOperand
 from stratavm.codegen.regalloc.intervals cimport Intervals
 
@@ -159,7 +158,3 @@ cdef extern from *:
     uint32_t lowest_of "__builtin_ctzll"(uint64_t mask) noexcept nogil   # of a mask that is not empty
 
 cdef uint32_t twin_of(MOperand* ops, uint32_t n, uint32_t k) noexcept nogil
-
-cdef inline int grow(void* items, uint32_t* capacity, uint32_t needed, size_t size) except -1 nogil:
-    # `items`: the address of a pointer to items of `size` bytes
-    return vec_reserve(<void**>items, capacity, needed, size)

@@ -11,6 +11,7 @@ import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
+from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.codegen.minst import (
     C_ANY,
     C_FIXED,
@@ -106,19 +107,19 @@ class Ranges:
         """Tables by value and block have room and are empty."""
         v: uint32_t
         size: cython.size_t = cython.sizeof(uint32_t)
-        grow(cython.address(self.values), cython.address(self.cap_values), m.n_vregs + 1, cython.sizeof(Value))
+        vec_room(self.values, self.cap_values, m.n_vregs + 1)
         memset(self.values, 0xFF, m.n_vregs * cython.sizeof(Value))
         for v in range(m.n_vregs):
             self.values[v].flags = 0
             self.values[v].spills = 0
             self.values[v].spill_weight = 0
-        grow(cython.address(self.loop_of), cython.address(self.cap_loop_of), m.n_blocks, size)
-        grow(cython.address(self.only_pred), cython.address(self.cap_only_pred), m.n_blocks, size)
+        vec_room(self.loop_of, self.cap_loop_of, m.n_blocks)
+        vec_room(self.only_pred, self.cap_only_pred, m.n_blocks)
         memset(self.only_pred, 0xFF, m.n_blocks * size)
-        grow(cython.address(self.first_pred), cython.address(self.cap_first_pred), m.n_blocks, size)
+        vec_room(self.first_pred, self.cap_first_pred, m.n_blocks)
         memset(self.first_pred, 0xFF, m.n_blocks * size)
-        grow(cython.address(self.block_of), cython.address(self.cap_block_of), m.n_insts + 1, size)
-        grow(cython.address(self.loops), cython.address(self.cap_loops), m.n_blocks, cython.sizeof(Loop))
+        vec_room(self.block_of, self.cap_block_of, m.n_insts + 1)
+        vec_room(self.loops, self.cap_loops, m.n_blocks)
         memset(self.first_claim, 0xFF, 32 * size)
         self.n_ranges = self.n_uses = self.n_children = self.n_claims = self.n_calls = self.n_order = 0
         self.n_loops = self.n_numbers = 0
@@ -186,12 +187,7 @@ class Ranges:
         fixed: cython.bint
         o: OperandPtr
         if inst.flags & MI_CALL:
-            grow(
-                cython.address(self.calls),
-                cython.address(self.cap_calls),
-                self.n_calls + 1,
-                cython.sizeof(uint32_t),
-            )
+            vec_room(self.calls, self.cap_calls, self.n_calls + 1)
             self.calls[self.n_calls] = 4 * at + WRITES
             self.n_calls += 1
         for k in range(inst.nops):
@@ -242,7 +238,7 @@ class Ranges:
             return 0
         self.values[vreg].start = pos
         self.values[vreg].block = number
-        grow(cython.address(self.order), cython.address(self.cap_order), self.n_order + 1, cython.sizeof(uint32_t))
+        vec_room(self.order, self.cap_order, self.n_order + 1)
         self.order[self.n_order] = vreg
         self.n_order += 1
         return 1
@@ -254,12 +250,7 @@ class Ranges:
         v: cython.pointer(Value) = cython.address(self.values[vreg])
         if v.block != number and v.number == NONE and not (moved and v.remat != NONE):
             v.number = self.n_numbers
-            grow(
-                cython.address(self.vregs),
-                cython.address(self.cap_vregs),
-                self.n_numbers + 1,
-                cython.sizeof(uint32_t),
-            )
+            vec_room(self.vregs, self.cap_vregs, self.n_numbers + 1)
             self.vregs[self.n_numbers] = vreg
             self.n_numbers += 1
         return 1
@@ -301,13 +292,8 @@ class Ranges:
         total = cython.cast(uint64_t, self.words) * m.n_blocks
         if total > MAX_LIVE_WORDS:
             return 0
-        grow(
-            cython.address(self.live_in),
-            cython.address(self.cap_live_in),
-            cython.cast(uint32_t, total) + 1,
-            cython.sizeof(uint64_t),
-        )
-        grow(cython.address(self.live), cython.address(self.cap_live), self.words + 1, cython.sizeof(uint64_t))
+        vec_room(self.live_in, self.cap_live_in, cython.cast(uint32_t, total) + 1)
+        vec_room(self.live, self.cap_live, self.words + 1)
         while number:
             number -= 1
             if not self._block(m, number):
@@ -537,7 +523,7 @@ class Ranges:
                     self.ranges[r].next = follower.next
             return 0
         r = self.n_ranges
-        grow(cython.address(self.ranges), cython.address(self.cap_ranges), r + 1, cython.sizeof(Range))
+        vec_room(self.ranges, self.cap_ranges, r + 1)
         self.ranges[r].start = start
         self.ranges[r].end = end
         self.ranges[r].next = v.range
@@ -582,7 +568,7 @@ class Ranges:
             if kind < self.uses[following].kind:
                 self.uses[following].kind = kind
             return 0
-        grow(cython.address(self.uses), cython.address(self.cap_uses), n + 1, cython.sizeof(Use))
+        vec_room(self.uses, self.cap_uses, n + 1)
         self.uses[n].pos = pos
         self.uses[n].kind = kind
         self.uses[n].next = following
@@ -599,7 +585,7 @@ class Ranges:
         if reg >= 32:
             return 0
         head: uint32_t = self.first_claim[reg]
-        grow(cython.address(self.claims), cython.address(self.cap_claims), n + 1, cython.sizeof(Claim))
+        vec_room(self.claims, self.cap_claims, n + 1)
         self.claims[n].start = start
         self.claims[n].end = end
         self.claims[n].vreg = vreg
@@ -617,7 +603,7 @@ class Ranges:
     def child(self, vreg: uint32_t, range: uint32_t, use: uint32_t, end: uint32_t) -> uint32_t:
         """A new part of a value's life."""
         n: uint32_t = self.n_children
-        grow(cython.address(self.children), cython.address(self.cap_children), n + 1, cython.sizeof(Child))
+        vec_room(self.children, self.cap_children, n + 1)
         c: cython.pointer(Child) = cython.address(self.children[n])
         c.vreg = vreg
         c.range = range
@@ -648,7 +634,7 @@ class Ranges:
         rest = r
         if self.ranges[r].start < pos:
             rest = self.n_ranges
-            grow(cython.address(self.ranges), cython.address(self.cap_ranges), rest + 1, cython.sizeof(Range))
+            vec_room(self.ranges, self.cap_ranges, rest + 1)
             self.ranges[rest].start = pos
             self.ranges[rest].end = self.ranges[r].end
             self.ranges[rest].next = self.ranges[r].next
@@ -658,7 +644,7 @@ class Ranges:
             self.n_ranges = rest + 1
         elif before == NONE:  # in a hole in front of all ranges that still matter
             before = self.n_ranges
-            grow(cython.address(self.ranges), cython.address(self.cap_ranges), before + 1, cython.sizeof(Range))
+            vec_room(self.ranges, self.cap_ranges, before + 1)
             self.ranges[before].start = self.ranges[before].end = pos
             self.ranges[before].next = NONE
             old.range = before

@@ -11,6 +11,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memchr, memset
+from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.codegen.minst import (
     C_ANY,
     C_FIXED,
@@ -41,7 +42,6 @@ from cython.cimports.stratavm.codegen.regalloc.ranges import (
     WRITES,
     Ranges,
     Value,
-    grow,
     lowest_of,
     twin_of,
 )
@@ -108,14 +108,14 @@ class Resolver:
         """Tables have room and are empty."""
         size: cython.size_t = cython.sizeof(uint32_t)
         wide: cython.size_t = cython.sizeof(uint64_t)
-        grow(cython.address(self.many), cython.address(self.cap_many), t.words + 1, wide)
-        grow(cython.address(self.live), cython.address(self.cap_live), t.words + 1, wide)
+        vec_room(self.many, self.cap_many, t.words + 1)
+        vec_room(self.live, self.cap_live, t.words + 1)
         memset(self.many, 0, t.words * wide)
-        grow(cython.address(self.heads), cython.address(self.cap_heads), m.n_blocks + 1, size)
-        grow(cython.address(self.tails), cython.address(self.cap_tails), m.n_blocks + 1, size)
-        grow(cython.address(self.change_at), cython.address(self.cap_change_at), m.n_insts + 1, size)
-        grow(cython.address(self.freed), cython.address(self.cap_freed), m.n_insts + 1, size)
-        grow(cython.address(self.chain), cython.address(self.cap_chain), m.n_vregs + 1, size)
+        vec_room(self.heads, self.cap_heads, m.n_blocks + 1)
+        vec_room(self.tails, self.cap_tails, m.n_blocks + 1)
+        vec_room(self.change_at, self.cap_change_at, m.n_insts + 1)
+        vec_room(self.freed, self.cap_freed, m.n_insts + 1)
+        vec_room(self.chain, self.cap_chain, m.n_vregs + 1)
         memset(self.change_at, 0xFF, m.n_insts * size)
         memset(self.freed, 0xFF, (m.n_insts + 1) * size)
         self.n_crossings = self.n_changes = self.n_narrow = self.n_wide = self.n_stores = self.n_slots = 0
@@ -149,12 +149,7 @@ class Resolver:
             while self.t.children[c].next != NONE:
                 n = self.t.children[c].next
                 if self.t.children[n].start & 3 and self.t.children[c].end == self.t.children[n].start:
-                    grow(
-                        cython.address(self.changes),
-                        cython.address(self.cap_changes),
-                        self.n_changes + 1,
-                        cython.sizeof(Change),
-                    )
+                    vec_room(self.changes, self.cap_changes, self.n_changes + 1)
                     at = self.t.children[n].start >> 2
                     self.changes[self.n_changes].child = c
                     self.changes[self.n_changes].next = self.change_at[at]
@@ -196,12 +191,7 @@ class Resolver:
         for w in range(self.t.words):
             left = bits[w] & self.many[w]
             while left:
-                grow(
-                    cython.address(self.crossings),
-                    cython.address(self.cap_crossings),
-                    self.n_crossings + 1,
-                    cython.sizeof(Crossing),
-                )
+                vec_room(self.crossings, self.cap_crossings, self.n_crossings + 1)
                 crossing: cython.pointer(Crossing) = cython.address(self.crossings[self.n_crossings])
                 crossing.vreg = self.t.vregs[64 * w + lowest_of(left)]
                 crossing.child = self._part(crossing.vreg, pos)
@@ -369,14 +359,13 @@ class Resolver:
     def _release(self, at: uint32_t) -> cython.int:
         """Slots of values that ended at an instruction."""
         v: uint32_t = self.freed[at]
-        size: cython.size_t = cython.sizeof(uint32_t)
         while v != NONE:
             if self.m.vwidth[v] == 16:
-                grow(cython.address(self.wide), cython.address(self.cap_wide), self.n_wide + 1, size)
+                vec_room(self.wide, self.cap_wide, self.n_wide + 1)
                 self.wide[self.n_wide] = self.t.values[v].slot
                 self.n_wide += 1
             else:
-                grow(cython.address(self.narrow), cython.address(self.cap_narrow), self.n_narrow + 1, size)
+                vec_room(self.narrow, self.cap_narrow, self.n_narrow + 1)
                 self.narrow[self.n_narrow] = self.t.values[v].slot
                 self.n_narrow += 1
             v = self.chain[v]
@@ -499,7 +488,7 @@ class Resolver:
         v: cython.pointer(Value) = cython.address(self.t.values[vreg])
         if not v.flags & V_STORED or v.remat != NONE or v.child == NONE or self.t.children[v.child].place == IN_SLOT:
             return 0
-        grow(cython.address(self.stores), cython.address(self.cap_stores), self.n_stores + 1, cython.sizeof(uint32_t))
+        vec_room(self.stores, self.cap_stores, self.n_stores + 1)
         self.stores[self.n_stores] = vreg
         self.n_stores += 1
         return 0

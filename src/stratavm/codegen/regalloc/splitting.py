@@ -10,6 +10,7 @@ the loops that do not use the value: to the loop's header, so that they happen o
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t
 from cython.cimports.libc.stdlib import free
+from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.codegen.minst import NO_VREG, RC_XMM, MCode
 from cython.cimports.stratavm.codegen.regalloc.linear import PREFERENCE
 from cython.cimports.stratavm.codegen.regalloc.ranges import (
@@ -33,7 +34,6 @@ from cython.cimports.stratavm.codegen.regalloc.ranges import (
     Ranges,
     Use,
     Value,
-    grow,
 )
 
 if not cython.compiled:
@@ -97,7 +97,7 @@ class SplittingScan:
         i: uint32_t = self.n_heap
         if self.t.children[c].start < self.pos:
             return self._fail()
-        grow(cython.address(self.heap), cython.address(self.cap_heap), i + 1, cython.sizeof(uint32_t))
+        vec_room(self.heap, self.cap_heap, i + 1)
         self.n_heap = i + 1
         while i and self._before(c, self.heap[(i - 1) >> 1]):
             self.heap[i] = self.heap[(i - 1) >> 1]
