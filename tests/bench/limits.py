@@ -27,9 +27,7 @@ COLUMNS: Final[dict[str, tuple[dict[str, str], bool]]] = {
 """Variables of the environment, and whether fuel is counted."""
 TIERS: Final = ("jit0", "jit1")
 BOTH: Final = "both"
-"""The thresholds hold for the mean over both tiers: ``dispatch`` takes its time or half of it depending on where its
-code lies, in either column, and that is not what polls cost.
-"""
+"""The mean over both tiers, for which the thresholds hold; each tier's stands beside it."""
 FUEL_LIMIT: Final = 1.25
 POLL_LIMIT: Final = 1.05
 TICK_LIMIT: Final = 2.0

@@ -53,15 +53,19 @@ def render(results: Results, suites: Sequence[str], summary: Mapping[str, float]
 
 
 def _suite(suite: str, rows: Sequence[Row], facts: Facts) -> Iterator[str]:
-    """Heading, circumstances and table of a suite."""
+    """Heading, circumstances and tables of a suite: rows with further columns begin a new one."""
     if not rows:
         return
-    engines = list(rows[0].values)
     yield from (f"## {suite} ({rows[0].unit})", "")
     yield from (", ".join(f"{key} {value}" for key, value in facts.items()), "")
-    yield "| | " + " | ".join(engines) + " |"
-    yield "|---|" + "---:|" * len(engines)
+    engines: list[str] = []
     for row in rows:
+        if not engines or not row.values.keys() <= set(engines):
+            if engines:
+                yield ""
+            engines = list(row.values)
+            yield f"| {row.unit} | " + " | ".join(engines) + " |"
+            yield "|---|" + "---:|" * len(engines)
         yield (
             f"| {row.name} | " + " | ".join(f"{row.values[e]:.2f}" if e in row.values else "–" for e in engines) + " |"
         )

@@ -38,12 +38,19 @@ def regain_gil(block: cython.pointer(ThreadBlock)) -> cython.void:
 @cython.cfunc
 @cython.exceptval(-1, check=False)
 def let_python_run(block: cython.pointer(ThreadBlock)) -> cython.int:
-    """With the GIL: do what the interpreter does between two instructions of Python code. Raises what that raises."""
+    """With the GIL: do what the interpreter does between two instructions of Python code. Raises what that raises.
+
+    Where Python has no room for one more call, it is left for the next tick.
+    """
     begin: uint64_t = now_ns()
     block.checked_ns = begin
     # Others may have had their turn in host functions, which is not seen here: what is known is forgotten slowly.
     block.waited_ns -= block.waited_ns >> 3
-    breathe()
+    try:
+        breathe()
+    except RecursionError as error:
+        if error.__traceback__.tb_next is not None:  # of what ran, not of the call
+            raise
     block.waited_ns = max(block.waited_ns, now_ns() - begin)
     return 0
 

@@ -305,7 +305,8 @@ class Store:
         context: cython.pointer(ExecContext) = self.exec
         outer: cython.pointer(ExecContext) = block.running
         and_32(cython.address(context.pending), 0)
-        or_32(cython.address(context.pending), self.forced | FORCED)
+        if self.forced | FORCED:
+            request(context, self.forced | FORCED)
         self.forced = 0
         self.attend()
         context.deadline_ns = self.deadline

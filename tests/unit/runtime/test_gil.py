@@ -113,3 +113,21 @@ def test_an_exception_sent_to_a_thread_ends_its_guest():
     assert ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(LookupError)) == 1
     thread.join(60)
     assert ended == [LookupError]
+
+
+def test_a_tick_where_python_cannot_call_anything_more_is_left_out():
+    """At the recursion limit there is no room for what a tick calls, and the guest is not to blame."""
+    compute = exports_with(abs).compute
+    tick = compute.store.native.request_tick
+    begun, ended = [], []
+
+    def dive():
+        begun.append(tick())
+        compute(1)
+        ended.append(1)
+        dive()
+
+    with pytest.raises(RecursionError):
+        dive()
+    assert len(ended) == len(begun) > 100
+    compute(1)

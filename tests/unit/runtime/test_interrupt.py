@@ -7,6 +7,7 @@ import time
 import pytest
 
 from stratavm.base.errors import DeadlineExceeded, InstancePoisoned, Interrupted
+from stratavm.runtime import gil
 from stratavm.runtime.ticker import ticker_status
 
 from . import guest
@@ -205,18 +206,41 @@ def test_two_guests_and_a_python_thread_run_at_the_same_time():
     assert not any(t.is_alive() for t in threads)
 
 
-def test_polling_does_not_change_what_a_guest_computes():
-    """Registers survive forced polls: a nested call, an interrupt bit and a tick in between."""
+def polling_div(where):
+    """A division behind a poll."""
+    body = guest.Guest(
+        guest.PROLOGUE + guest.poll() + bytes.fromhex("31 D2 F7 F1") + guest.EPILOGUE,
+        [(4 + len(guest.poll()) + 2, guest.kind("div_by_zero"), 0)],
+    )
+    return guest.make("(module (func (param i32 i32) (result i32) unreachable))", [body], (), where).callee(0)
+
+
+def test_polling_does_not_change_what_a_guest_computes(monkeypatch):
+    """Registers survive a tick at each call, which lets Python run in between."""
+    ticks = []
+    monkeypatch.setattr(gil, "breathe", lambda: ticks.append(1))
     where = guest.store()
-    div = guest.make("(module (func (param i32 i32) (result i32) unreachable))", [
-        guest.Guest(
-            guest.PROLOGUE + guest.poll() + bytes.fromhex("31 D2 F7 F1") + guest.EPILOGUE,
-            [(4 + len(guest.poll()) + 2, guest.kind("div_by_zero"), 0)],
-        )
-    ], (), where).callee(0)  # fmt: skip
+    div = polling_div(where)
     for i in range(1, 2000):
         where.request_tick()
         assert div.call_raw([1000 * i, i]) == [1000]
+        assert len(ticks) >= i
+
+
+def test_a_recursion_error_of_a_signal_handler_is_not_left_out():
+    """It is an exception like any other."""
+    code = """
+def handler(number, frame):
+    handler(number, frame)
+signal.signal(signal.SIGUSR1, handler)
+thread = after(0.1, signal.SIGUSR1)
+try:
+    spin.call_raw([])
+except RecursionError:
+    print("ended", instance.poisoned)
+thread.join()
+"""
+    assert prints(SIGNALS + code) == "ended True"
 
 
 def test_the_ticker_parks_when_nothing_runs():
