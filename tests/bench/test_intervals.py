@@ -73,6 +73,18 @@ def test_a_run_replaces_its_suites_and_keeps_the_others(tmp_path):
     second = Results.read(path).updated([row_of("kernel", "fib", "ms", {"a": [3.0, 3.0]})], {"cpu": "new"})
     assert second.runs == {"start": {"cpu": "old"}, "kernel": {"cpu": "new"}}
     text = page.render(second, ["start", "kernel"], {"a / b": 1.5})
-    assert "## start (ms)\n\ncpu old\n\n| | a |\n|---|---:|\n| hello | 1.00 |" in text
-    assert "cpu new\n\n| | a |\n|---|---:|\n| fib | 3.00 |" in text
+    assert "## start (ms)\n\ncpu old\n\n| ms | a |\n|---|---:|\n| hello | 1.00 |" in text
+    assert "cpu new\n\n| ms | a |\n|---|---:|\n| fib | 3.00 |" in text
     assert text.endswith("- a / b: 1.5\n")
+
+
+def test_rows_with_further_columns_begin_a_table_of_their_own():
+    """No figure is left out; a row with fewer columns stays where it is."""
+    rows = [
+        Row("limits", "fib", "ms", {"polls": 1.0, "fuel": 2.0}),
+        Row("limits", "sieve", "ms", {"polls": 3.0}),
+        Row("limits", "mean", "×", {"jit0": 1.25}),
+    ]
+    text = page.render(Results(rows), ["limits"], {})
+    assert "| ms | polls | fuel |\n|---|---:|---:|\n| fib | 1.00 | 2.00 |\n| sieve | 3.00 | – |\n\n" in text
+    assert "| × | jit0 |\n|---|---:|\n| mean | 1.25 |\n" in text
