@@ -22,6 +22,7 @@ MADE_FOR: Final[dict[str, tuple[int, dict[str, Any]]]] = {
     "helpers": (2_000_000, {}),
     "divisions": (100_000, {}),
     "bounds": (3_000_000, {"memory_plan": "bounded"}),
+    "globals": (2_000_000, {}),
 }
 """Kernels that one pass was made for, beside the twelve: size, and options of the engine."""
 BOUNDED: Final = ("crc32", "matmul", "sha256", "sieve")

@@ -56,6 +56,7 @@ def _ssa(module: Module, index: int) -> str:
 
 
 def _opt(module: Module, index: int) -> str:
+    from stratavm.codegen.compile import ModuleCompiler, Options
     from stratavm.ir.from_wasm import build
     from stratavm.ir.pipeline import LEVELS, Pipeline
     from stratavm.ir.ssa import Ssa
@@ -64,7 +65,8 @@ def _opt(module: Module, index: int) -> str:
     ssa, out = Ssa(), Ssa()
     build(module.valid, index - len(module.model.imported_funcs), ssa, fuel=module.engine.config.fuel)
     config = module.engine.config
-    Pipeline(config.ssa_passes or LEVELS[1], fuel=config.fuel).run(ssa, out, module.valid)
+    options = Options(config.memory_plan, passes=config.ssa_passes or LEVELS[1])
+    Pipeline(ModuleCompiler(module.model, options).passes, fuel=config.fuel).run(ssa, out, module.valid)
     return print_ssa(out)
 
 

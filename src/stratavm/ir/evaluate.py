@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from stratavm.base.data import dataclass, field
 from stratavm.base.errors import TRAP_KINDS, StrataError, Trap
-from stratavm.ir.ssa import IR_OPS, Ssa
+from stratavm.ir.ssa import IR_OPS, NOTHING, Ssa
 from stratavm.ir.text import CHECKED
 from stratavm.ir.view import NodeFields, SsaView
 from stratavm.spec.concrete import DOMAINS
@@ -94,7 +94,12 @@ class Evaluation:
             return left * right >> 64 & MASK64
         if name == "memory_bytes":
             return len(self.instance.memories[c])
-        if name in ("nop", "poll"):
+        if name == "poll":
+            if a != NOTHING:
+                self.instance.globals[c].bits = int(self.values[a])
+            self.others_run()
+            return self.instance.globals[c].bits if a != NOTHING else POISON
+        if name == "nop":
             return POISON
         if name is not None:
             raise AssertionError(f"{name} in the middle of a block")
@@ -107,6 +112,9 @@ class Evaluation:
         assert row.semantics is not None, row
         operands = [self.values[v] for v in (a, b, c)[: len(row.operands)]]
         return row.semantics(DOMAINS[bound_type(row)], *operands)
+
+    def others_run(self) -> None:
+        """What happens at a poll: nothing, where a test does not say otherwise."""
 
     def access(self, row: Row, node: NodeFields) -> Any:
         """A load or store."""

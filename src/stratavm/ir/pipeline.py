@@ -10,6 +10,7 @@ from stratavm.ir.callees import Callees
 from stratavm.ir.passes.cfg import Cfg
 from stratavm.ir.passes.inline import Inline
 from stratavm.ir.passes.licm import Licm
+from stratavm.ir.passes.promote import Promote
 from stratavm.ir.passes.unroll import Unroll
 from stratavm.ir.passes.values import SWITCHES, Values
 from stratavm.ir.passes.versions import Versions
@@ -27,6 +28,7 @@ PASSES: Final[dict[str, str]] = {
     "loads": "loads and global.get that nothing can have changed; values just stored",
     "checks": "bounds of a memory that an earlier access of the same address proved (bounded plan)",
     "licm": "what a loop computes from values of outside is computed before it",
+    "promote": "a global that a small loop sets stays in a register through it",
     "versions": "small loops have a version without checks of bounds, chosen before them (bounded plan)",
     "unroll": "small loops stand two or four times behind themselves, and poll once",
 }
@@ -73,11 +75,15 @@ class Pipeline:
             self.stages.insert(0, Cfg())
         if "licm" in passes:
             self.stages.append(Licm())
+        self._promote = Promote() if "promote" in passes else None
+        if self._promote is not None:
+            self.stages.append(self._promote)
         if "versions" in passes:
             self.stages.append(Versions())
         if "unroll" in passes:
             self.stages.append(Unroll())
         self._inline = Inline() if "inline" in passes else None
+        self._ran: list[Stage] = []
         self._pruner = Pruner()
         self._spare = [Ssa(), Ssa()]
 
@@ -88,7 +94,7 @@ class Pipeline:
             valid: the module of the function; ``inline`` needs it.
         """
         budget = self.scope.budget(ssa.func)
-        stages = self._plan(ssa, valid)
+        stages = self._ran = self._plan(ssa, valid)
         last = len(stages) - 1
         for number, stage in enumerate(stages):
             target = out if number == last else self._spare[number % 2]
@@ -103,19 +109,21 @@ class Pipeline:
             verify(out)
 
     def _plan(self, ssa: Ssa, valid: ValidModule | None) -> list[Stage]:
-        """The stages for a function: most have no call to inline, and are not copied for nothing."""
+        """The stages for a function: most have no call to inline and no global to keep; they are not copied for it."""
+        stages = self.stages
+        if self._promote is not None and not self._promote.wants(ssa):
+            stages = [stage for stage in stages if stage is not self._promote]
         if self._inline is None:
-            return self.stages
+            return stages
         if valid is None:
             raise ValueError("inlining needs the module of the function")
         found = self._inline.prepare(ssa, Callees.of(valid, self.fuel), INLINE_LEVELS)
-        return [self._inline, *self.stages] if found else self.stages
+        return [self._inline, *self.stages] if found else stages  # what is inlined may set globals
 
     @property
     def spent(self) -> int:
         """Rewrites of the last run."""
-        inlined = self._inline.spent if self._inline else 0
-        return inlined + sum(stage.spent for stage in self.stages)
+        return sum(stage.spent for stage in self._ran)
 
     def blame(self, ssa: Ssa, rewrites: int, valid: ValidModule | None = None) -> tuple[str, Ssa, int]:
         """The pass of the rewrite that uses up a budget, its input, and the node there.

@@ -34,5 +34,7 @@ cdef class Emitter(ValueEmitter):
     cdef int branch_table(self, MInst* inst, MOperand* ops, uint32_t block) except -1 nogil
     cdef int ret(self, MInst* inst) except -1 nogil
     cdef int cold_part(self) except -1 nogil
+    cdef int poll(self, MInst* inst, MOperand* ops) except -1 nogil
+    cdef int cold_global(self, Cold* c, bint load) except -1 nogil
     cdef int cold_poll(self, Cold* c) except -1 nogil
     cdef int jump_tables(self) except -1 nogil

@@ -44,6 +44,8 @@ from cython.cimports.stratavm.codegen.x64._gen_encodings import (
     MOP_MOV_RI,
     MOP_MOV_RM,
     MOP_MOV_RR,
+    MOP_MOVF_MR,
+    MOP_MOVF_RM,
     MOP_MOVG2X_RR,
     MOP_MOVSXD_RM,
     MOP_POP_R,
@@ -127,6 +129,8 @@ from cython.cimports.stratavm.codegen.x64.pseudo import (
     P_U64_TO_FLOAT,
     P_VIA,
     P_ZERO,
+    POLL_FLOAT,
+    POLL_IMPORTED,
 )
 from cython.cimports.stratavm.codegen.x64.target import ModulePlan
 from cython.cimports.stratavm.ir.ssa import BF_LOOP_HEADER, Site, Ssa
@@ -412,10 +416,7 @@ class Emitter(ValueEmitter):
         if op == P_TRAP_IF:
             return emit_jcc(self.b, inst.cc, self.cold(COLD_TRAP, inst.aux))
         if op == P_POLL:
-            self.held = NOTHING_HELD
-            emit_rm(self.b, MOP_CMP_RM, 8, RSP, R15, EXEC_POLL_LIMIT)
-            emit_jcc(self.b, CC_B, self.cold(COLD_POLL, 0))
-            return self.b.bind(self.colds[self.n_colds - 1].back)
+            return self.poll(inst, ops)
         if op == P_FUEL:
             # Not `sub` on memory: processors that rename memory (Zen) do so for plain loads and stores only, and the
             # counter is one long chain. Nothing is stored where fuel does not suffice.
@@ -643,11 +644,38 @@ class Emitter(ValueEmitter):
                 self.cold_trunc(cython.address(c))
         return 0
 
+    def poll(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
+        """A comparison, and what the rare path must know of a global that the loop keeps in a register."""
+        self.held = NOTHING_HELD
+        emit_rm(self.b, MOP_CMP_RM, 8, RSP, R15, EXEC_POLL_LIMIT)
+        emit_jcc(self.b, CC_B, self.cold(COLD_POLL, 0))
+        c: cython.pointer(Cold) = cython.address(self.colds[self.n_colds - 1])
+        if inst.nops:
+            c.b = cython.cast(uint32_t, inst.width) << 8 | inst.cc
+            c.c = ops[0].loc
+            c.d = inst.aux
+        return self.b.bind(c.back)
+
+    def cold_global(self, c: cython.pointer(Cold), load: cython.bint) -> cython.int:
+        """Move the value that a poll names from or to its global."""
+        mop: uint32_t = MOP_MOV_RM if load else MOP_MOV_MR
+        if c.b & POLL_FLOAT:
+            mop = MOP_MOVF_RM if load else MOP_MOVF_MR
+        if c.b & POLL_IMPORTED:
+            emit_rm(self.b, MOP_MOV_RM, 8, R11, R14, c.d)
+            return emit_rm(self.b, mop, c.b >> 8, c.c, R11, 0)
+        return emit_rm(self.b, mop, c.b >> 8, c.c, R14, c.d)
+
     def cold_poll(self, c: cython.pointer(Cold)) -> cython.int:
-        """The shared stub keeps every register; r11 tells it how far down the function wants to go."""
+        """The shared stub keeps every register; r11 tells it how far down the function wants to go. A global that is
+        in a register is in its place while others run, and may be another afterwards."""
+        if c.b:
+            self.cold_global(c, False)
         emit_rm(self.b, MOP_LEA_RM, 8, R11, RSP, -cython.cast(int32_t, c.a))
         emit_m(self.b, MOP_CALL_M, R15, EXEC_POLL_STUB)
         self.return_site()
+        if c.b:
+            self.cold_global(c, True)
         return emit_jmp(self.b, c.back)
 
     def jump_tables(self) -> cython.int:

@@ -128,6 +128,7 @@ class ValueEmitter:
         c.back = first + 1
         c.position = self.position
         c.a = a
+        c.b = 0
         self.n_colds = n + 1
         return first
 

@@ -16,6 +16,7 @@ from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.codegen.minst import (
     C_FIXED,
     C_REG,
+    C_SAME,
     MI_CALL,
     MI_EFFECT,
     MI_EXIT,
@@ -65,6 +66,8 @@ from cython.cimports.stratavm.codegen.x64.pseudo import (
     P_POLL,
     P_RETURN,
     P_TRAP,
+    POLL_FLOAT,
+    POLL_IMPORTED,
 )
 from cython.cimports.stratavm.codegen.x64.select_base import NODE_FOLDED, NODE_FUSED, class_of, width_of
 from cython.cimports.stratavm.codegen.x64.target import IN_STACK, ModulePlan, TypePlan, ValuePlace
@@ -84,6 +87,7 @@ from cython.cimports.stratavm.ir.ssa import (
     IR_RESULT,
     IR_RETURN,
     IR_TRAP,
+    NO_VALUE,
     T_I64,
     Block,
     Edge,
@@ -286,8 +290,7 @@ class Selector(MemorySelector):
             elif op == IR_MEMORY_BYTES:
                 self.memory_bytes(self.ssa.nodes[i].c, self.define(i))
             elif op == IR_POLL:
-                if POLLS:
-                    self.pseudo(P_POLL, 0, MI_EFFECT)
+                self.poll(i)
             elif op == IR_FUEL:
                 self.pseudo(P_FUEL, 0, MI_TRAPS | MI_EFFECT | MI_FLAGS_DEF)
                 self.last().imm = self.ssa.nodes[i].c
@@ -355,6 +358,24 @@ class Selector(MemorySelector):
                 )
                 self.on_base(RBP, 16 + place.offset)
         return 0
+
+    def poll(self, n: uint32_t) -> cython.int:
+        """Where others run; the value that is a global's meanwhile stays in one register."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        if at.a == NO_VALUE:
+            return self.pseudo(P_POLL, 0, MI_EFFECT) if POLLS else 0
+        if not POLLS:
+            self.vregs[n] = self.value(at.a)
+            return 0
+        result: uint32_t = self.define(n)
+        value: uint32_t = self.value(at.a)
+        self.pseudo(P_POLL, width_of(at.type), MI_EFFECT)
+        self.last().cc = (POLL_FLOAT if class_of(at.type) else 0) | (
+            POLL_IMPORTED if at.c < self.plan.n_imported_globals else 0
+        )
+        self.last().aux = self.plan.globals + 16 * at.c
+        self.operand(result, R_DEF, C_SAME, 1)
+        return self.operand(value, R_USE, C_REG, 0)
 
     def block_params(self, block: cython.pointer(Block)) -> cython.int:
         """The block's parameters as virtual registers."""

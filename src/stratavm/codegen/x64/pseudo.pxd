@@ -8,7 +8,7 @@ cdef enum Pseudo:
     P_RETURN           # U… results (fixed)
     P_TRAP             # aux = kind: unconditional, ends the block
     P_TRAP_IF          # cc, aux = kind
-    P_POLL             # loop header
+    P_POLL             # loop header; D, U the same: value of a global meanwhile; cc = POLL_* bits; aux = its cell in the VMContext
     P_FUEL             # imm = units to take from exec.fuel, which traps, unchanged, if it has fewer
     P_CALL             # U… D… (fixed); aux = defined function index; imm = bytes of stack arguments
     P_CALL_IMPORT      # the same; aux = offset of the FuncRec pointer in the VMContext
@@ -32,6 +32,10 @@ cdef enum Pseudo:
 cdef enum CallBit:
     CALL_HOST = 1      # store SP and FP first
     CALL_STATUS = 2    # eax is a status: trap unless 0
+
+cdef enum PollBit:
+    POLL_FLOAT = 1     # the value is in an xmm register
+    POLL_IMPORTED = 2  # the cell holds a pointer to the global
 
 cdef enum DivBit:
     DIV_SIGNED = 1

@@ -20,14 +20,13 @@ cdef class Copies(Loops):
     cdef uint32_t* loop       # by block: index of the innermost loop that may be unrolled, or NO_VALUE
     cdef uint32_t* number     # by block: its number in the output; of a loop, that of the first copy
     cdef uint32_t* added      # by block: the loop whose escaping values become its parameters, or NO_VALUE
-    cdef uint32_t* arrivals   # by block: edges from the loop at hand
     cdef uint32_t* following  # by node: the next value that escapes from the same loop
     cdef uint8_t* escapes     # by node: it is used outside of its loop
     cdef uint32_t* home       # by node: its loop, or NO_VALUE
     cdef uint32_t* inner      # by node of the loop at hand: its value in the present copy
     cdef uint8_t* marks       # by node: flags that it gets in the first copy
     cdef uint32_t n_loops
-    cdef uint32_t cap_loops, cap_loop, cap_number, cap_added, cap_arrivals, cap_following, cap_escapes, cap_home, cap_inner
+    cdef uint32_t cap_loops, cap_loop, cap_number, cap_added, cap_following, cap_escapes, cap_home, cap_inner
     cdef uint32_t cap_marks
     cdef Loop* at             # the loop at hand; NULL outside
     cdef uint32_t copy        # which copy

@@ -45,7 +45,6 @@ class Copies(Loops):
         free(self.loop)
         free(self.number)
         free(self.added)
-        free(self.arrivals)
         free(self.following)
         free(self.escapes)
         free(self.home)
@@ -90,7 +89,6 @@ class Copies(Loops):
         vec_room(self.loop, self.cap_loop, blocks)
         vec_room(self.number, self.cap_number, blocks)
         vec_room(self.added, self.cap_added, blocks)
-        vec_room(self.arrivals, self.cap_arrivals, blocks)
         vec_room(self.following, self.cap_following, nodes)
         vec_room(self.escapes, self.cap_escapes, nodes)
         vec_room(self.home, self.cap_home, nodes)
@@ -99,7 +97,6 @@ class Copies(Loops):
         memset(self.marks, 0, nodes)
         memset(self.loop, 0xFF, blocks * word)
         memset(self.added, 0xFF, blocks * word)
-        memset(self.arrivals, 0, blocks * word)
         memset(self.home, 0xFF, nodes * word)
         memset(self.escapes, 0, nodes)
         self.n_loops = 0
@@ -145,32 +142,18 @@ class Copies(Loops):
         return 1
 
     def exits(self, number):
-        """Where a loop leads to: one block, none, or several (0, where no edge leads)."""
+        """Where a loop leads to; one that does not lead back is not copied."""
         loop: cython.pointer(Loop) = cython.address(self.loops[number])
         block: uint32_t
         k: uint32_t
-        target: uint32_t
-        again: cython.bint = False
         node: cython.pointer(Node)
-        loop.exit = NO_VALUE
+        loop.exit = self.exit_of(loop.first, loop.end)
         for block in range(loop.first, loop.end):
             node = cython.address(self.ssa.nodes[self.ssa.blocks[block].last - 1])
             for k in range(self.edge_count(node)):
-                target = self.ssa.edges[self.edge_of(node, k)].target
-                again = again or target == loop.first
-                if loop.first <= target < loop.end:
-                    continue
-                if loop.exit == NO_VALUE:
-                    loop.exit = target
-                    self.arrivals[target] = 0  # counts for one loop at a time
-                if loop.exit == target:
-                    self.arrivals[target] += 1
-                else:
-                    loop.exit = 0
-        if loop.exit != NO_VALUE and loop.exit != 0 and self.arrivals[loop.exit] != self.ssa.blocks[loop.exit].preds:
-            loop.exit = 0  # others come there too
-        if not again:
-            loop.copies = 1  # nothing leads back
+                if self.ssa.edges[self.edge_of(node, k)].target == loop.first:
+                    return 0
+        loop.copies = 1  # nothing leads back
         return 0
 
     def find_escapes(self):
@@ -257,6 +240,8 @@ class Copies(Loops):
         for i in range(params, self.ssa.blocks[block].last):
             if self.copy == 0 or not self.chained or self.ssa.nodes[i].op != IR_POLL:
                 self.put_node(i)
+            elif self.ssa.nodes[i].a != NO_VALUE:
+                self.inner[i] = self.value_of(self.ssa.nodes[i].a)  # nobody else ran
         return 0
 
     def put_added(self, block):

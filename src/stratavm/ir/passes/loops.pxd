@@ -13,4 +13,5 @@ cdef class Loops(Stream):
     cdef int find_entries(self) except -1 nogil
     cdef bint has_entry(self, uint32_t header) noexcept nogil
     cdef uint32_t loop_end(self, uint32_t header, uint32_t most) noexcept nogil
+    cdef uint32_t exit_of(self, uint32_t first, uint32_t end) noexcept nogil
     cdef int count_preds(self) noexcept nogil

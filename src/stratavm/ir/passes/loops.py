@@ -74,6 +74,27 @@ class Loops(Stream):
             return header
         return end
 
+    def exit_of(self, first, end):
+        """The one block that the blocks [first, end) lead to, if nothing else leads there; ``NO_VALUE`` where they lead
+        nowhere, 0, where no edge leads, otherwise."""
+        block: uint32_t
+        k: uint32_t
+        target: uint32_t
+        found: uint32_t = NO_VALUE
+        arrivals: uint32_t = 0
+        node: cython.pointer(Node)
+        for block in range(first, end):
+            node = cython.address(self.ssa.nodes[self.ssa.blocks[block].last - 1])
+            for k in range(self.edge_count(node)):
+                target = self.ssa.edges[self.edge_of(node, k)].target
+                if first <= target < end:
+                    continue
+                if found != NO_VALUE and found != target:
+                    return 0
+                found = target
+                arrivals += 1
+        return found if found == NO_VALUE or arrivals == self.ssa.blocks[found].preds else 0
+
     def count_preds(self):
         """Predecessors of each block of the output."""
         i: uint32_t
