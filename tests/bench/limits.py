@@ -53,7 +53,7 @@ def measure(rounds: int) -> Iterator[Row]:
     fuels: dict[str, float] = {}
     for tier in TIERS:
         best: dict[str, dict[str, float]] = {name: {} for name in COLUMNS}
-        for _ in range(max(2, rounds // 3)):
+        for _ in range(max(2, rounds)):
             for name, (variables, fuel) in COLUMNS.items():
                 for kernel, ms in _child("kernels", variables, tier, str(int(fuel))).items():
                     best[name][kernel] = min(ms, best[name].get(kernel, math.inf))
