@@ -7,7 +7,7 @@ from stratavm.codegen.regalloc.ranges cimport Child, Ranges, Value
 
 cdef struct Crossing:
     # a value that lives in several parts, where a block begins or ends
-    uint32_t vreg
+    uint32_t number             # of the value
     uint32_t child
 
 cdef struct Change:

@@ -193,8 +193,8 @@ class Resolver:
             while left:
                 vec_room(self.crossings, self.cap_crossings, self.n_crossings + 1)
                 crossing: cython.pointer(Crossing) = cython.address(self.crossings[self.n_crossings])
-                crossing.vreg = self.t.vregs[64 * w + lowest_of(left)]
-                crossing.child = self._part(crossing.vreg, pos)
+                crossing.number = 64 * w + lowest_of(left)
+                crossing.child = self._part(self.t.vregs[crossing.number], pos)
                 self.n_crossings += 1
                 left &= left - 1
         return 0
@@ -277,17 +277,16 @@ class Resolver:
     def _edges(self, source: uint32_t, target: uint32_t, emit: cython.bint) -> cython.int:
         """Moves (or the weight of stores) of values whose parts differ at the ends of an edge."""
         i: uint32_t = self.tails[source]
+        last: uint32_t = self.heads[source + 1]
         k: uint32_t
         x: uint32_t
         y: uint32_t
-        if not self._spend(self.heads[source + 1] - i + self.tails[target] - self.heads[target]):
+        if not self._spend(last - i + self.tails[target] - self.heads[target]):
             return 0
         for k in range(self.heads[target], self.tails[target]):
-            while i < self.heads[source + 1] and (
-                self.t.values[self.crossings[i].vreg].number < self.t.values[self.crossings[k].vreg].number
-            ):
+            while i < last and self.crossings[i].number < self.crossings[k].number:
                 i += 1
-            if i == self.heads[source + 1] or self.crossings[i].vreg != self.crossings[k].vreg:
+            if i == last or self.crossings[i].number != self.crossings[k].number:
                 self.failed = True
                 return 0
             x = self.crossings[i].child
@@ -299,7 +298,7 @@ class Resolver:
             elif self.t.children[x].place < 32 and self.t.children[y].place == IN_SLOT:
                 x = self._depth(source)
                 y = self._depth(target)
-                self._count(self.crossings[i].vreg, x if x < y else y)
+                self._count(self.t.vregs[self.crossings[i].number], x if x < y else y)
         return 0
 
     def _goes_on(self, before: uint32_t, after: uint32_t) -> cython.int:
