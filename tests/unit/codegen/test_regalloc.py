@@ -80,12 +80,13 @@ def corrupt(f, rng):
     return bad
 
 
-def test_the_checker_sees_what_execution_sees():
+@pytest.mark.parametrize("kind", ["naive", "splitting"])
+def test_the_checker_sees_what_execution_sees(kind):
     """Whenever a broken allocation reads a wrong value on some path, the checker had refused it."""
     rng = random.Random(7)
     wrong = 0
     for seed in range(300):
-        good = allocate_function(generate(seed % 40, size=50, wide=False), "naive", SETS["all"])
+        good = allocate_function(generate(seed % 40, size=50, wide=False), kind, SETS["all"])
         bad = corrupt(good, rng)
         try:
             for walk in range(8):
