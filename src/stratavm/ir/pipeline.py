@@ -56,6 +56,9 @@ class Stage(Protocol):
     def run(self, ssa: Ssa, out: Ssa) -> None:
         """Make the output from the input."""
 
+    def rewrite(self, ssa: Ssa, out: Ssa) -> Ssa:
+        """The same, but where there is nothing to do the input is returned, and the output is of no use."""
+
 
 class Pipeline:
     """Runs a choice of passes; keeps their scratch memory, so one object serves one thread.
@@ -75,17 +78,15 @@ class Pipeline:
             self.stages.insert(0, Cfg())
         if "licm" in passes:
             self.stages.append(Licm())
-        self._promote = Promote() if "promote" in passes else None
-        if self._promote is not None:
-            self.stages.append(self._promote)
+        if "promote" in passes:
+            self.stages.append(Promote())
         if "versions" in passes:
             self.stages.append(Versions())
         if "unroll" in passes:
             self.stages.append(Unroll())
         self._inline = Inline() if "inline" in passes else None
-        self._ran: list[Stage] = []
         self._pruner = Pruner()
-        self._spare = [Ssa(), Ssa()]
+        self._spare = Ssa()
 
     def run(self, ssa: Ssa, out: Ssa, valid: ValidModule | None = None) -> None:
         """Optimise ``ssa`` into ``out``, without the GIL; under ``STRATA_CHECK`` 2 the result is verified.
@@ -94,14 +95,12 @@ class Pipeline:
             valid: the module of the function; ``inline`` needs it.
         """
         budget = self.scope.budget(ssa.func)
-        stages = self._ran = self._plan(ssa, valid)
-        last = len(stages) - 1
-        for number, stage in enumerate(stages):
-            target = out if number == last else self._spare[number % 2]
+        for stage in self._plan(ssa, valid):
             stage.budget = budget
-            stage.run(ssa, target)
+            ssa = stage.rewrite(ssa, self._spare if ssa is out else out)
             budget -= stage.spent
-            ssa = target
+        if ssa is not out:
+            out.assign(ssa)
         self._pruner.run(out)
         if CHECKS >= 2:
             from stratavm.ir.verify import verify
@@ -109,21 +108,19 @@ class Pipeline:
             verify(out)
 
     def _plan(self, ssa: Ssa, valid: ValidModule | None) -> list[Stage]:
-        """The stages for a function: most have no call to inline and no global to keep; they are not copied for it."""
-        stages = self.stages
-        if self._promote is not None and not self._promote.wants(ssa):
-            stages = [stage for stage in stages if stage is not self._promote]
+        """The stages for a function: most have no call to inline, and are not copied for nothing."""
         if self._inline is None:
-            return stages
+            return self.stages
         if valid is None:
             raise ValueError("inlining needs the module of the function")
         found = self._inline.prepare(ssa, Callees.of(valid, self.fuel), INLINE_LEVELS)
-        return [self._inline, *self.stages] if found else stages  # what is inlined may set globals
+        return [self._inline, *self.stages] if found else self.stages
 
     @property
     def spent(self) -> int:
         """Rewrites of the last run."""
-        return sum(stage.spent for stage in self._ran)
+        inlined = self._inline.spent if self._inline else 0
+        return inlined + sum(stage.spent for stage in self.stages)
 
     def blame(self, ssa: Ssa, rewrites: int, valid: ValidModule | None = None) -> tuple[str, Ssa, int]:
         """The pass of the rewrite that uses up a budget, its input, and the node there.

@@ -102,6 +102,19 @@ class Ssa:
         self.n_sites = other.n_sites
         return 0
 
+    def assign(self, other: Ssa) -> None:
+        """Become a copy of another form."""
+        self.clear()
+        self.copy_tables(other)
+        vec_room(self.nodes, self.cap_nodes, other.n_nodes)
+        vec_room(self.positions, self.cap_positions, other.n_nodes)
+        vec_room(self.blocks, self.cap_blocks, other.n_blocks)
+        copy_bytes(self.nodes, other.nodes, other.n_nodes * cython.sizeof(Node))
+        copy_bytes(self.positions, other.positions, other.n_nodes * cython.sizeof(uint32_t))
+        copy_bytes(self.blocks, other.blocks, other.n_blocks * cython.sizeof(Block))
+        self.n_nodes = other.n_nodes
+        self.n_blocks = other.n_blocks
+
     def node(self, op, type, flags, a, b, c, position):
         """Append a node to the open block; returns its index, which is its value."""
         n: uint32_t = self.n_nodes

@@ -7,6 +7,7 @@ import pytest
 from stratavm.ir.evaluate import evaluate
 from stratavm.ir.from_wasm import build
 from stratavm.ir.passes.licm import Licm
+from stratavm.ir.passes.unroll import Unroll
 from stratavm.ir.pipeline import Pipeline
 from stratavm.ir.ssa import Ssa
 from stratavm.ir.text import node_text, print_ssa
@@ -94,6 +95,32 @@ def test_an_operation_of_one_cycle_stays():
     """A register through the whole loop would cost more."""
     blocks, _ = optimised(loop("(i32.xor (local.get $n) (local.get $m))"))
     assert "i32.xor" not in blocks[1]
+
+
+@pytest.mark.parametrize("make", [Licm, Unroll])
+@pytest.mark.parametrize(
+    "code", ["(i32.popcnt (local.get $n))", loop("(i32.xor (local.get $n) (call 0 (local.get $m) (local.get $i)))")]
+)
+def test_without_anything_to_do_the_input_is_the_result(make, code):
+    """``rewrite`` gives it back, ``run`` copies it; a function without loops is not even looked through."""
+    ssa, out = Ssa(), Ssa()
+    build(validate(parse_module(f"(module (func {HEAD} {code}))")), 0, ssa)
+    stage = make()
+    stage.budget = 0  # such a loop may well be unrolled
+    before = ssa.dump()
+    assert stage.rewrite(ssa, out) is ssa
+    stage.run(ssa, out)
+    assert out.dump() == before == ssa.dump()
+    assert (stage.spent, stage.last) == (0, ("", -1))
+
+
+def test_with_something_to_do_the_output_is_the_result():
+    """And the input stays as it was."""
+    ssa, out = Ssa(), Ssa()
+    build(validate(parse_module(f"(module (func {HEAD} {loop('(i32.mul (local.get $n) (local.get $m))')}))")), 0, ssa)
+    before = ssa.dump()
+    assert Licm().rewrite(ssa, out) is out
+    assert ssa.dump() == before != out.dump()
 
 
 def test_a_budget_stops_it():

@@ -11,6 +11,7 @@ from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.ir.passes.stream import UNCHANGED
 from cython.cimports.stratavm.ir.ssa import (
     BF_COLD,
     BF_LOOP_HEADER,
@@ -58,12 +59,16 @@ class Copies(Loops):
         """The pass."""
         block: uint32_t = 0
         copy: uint32_t
+        if self.loopless():
+            return UNCHANGED
         self.begin()
         self.reserve()
         self.find_entries()
         self.find_loops()
         self.find_escapes()
         self.settle()
+        if self.spent == 0:
+            return UNCHANGED
         while block < self.ssa.n_blocks:
             self.at = cython.NULL
             self.copy = 0

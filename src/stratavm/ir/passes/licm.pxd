@@ -14,6 +14,7 @@ cdef class Licm(Loops):
     cdef uint32_t* first      # by block: first node that moves to its end, or NO_VALUE
     cdef uint32_t* tail       # by block: last one
     cdef uint32_t* next       # by node: the next one that moves to the same block
+    cdef bint moving          # there are such nodes
     cdef uint32_t cap_place, cap_loop, cap_outer, cap_room, cap_first, cap_tail, cap_next
     cdef public uint64_t hoisted              # count since creation: for the ablation rows
 

@@ -14,6 +14,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.ir.passes.stream import UNCHANGED
 from cython.cimports.stratavm.ir.ssa import (
     BF_LOOP_HEADER,
     IR_CONST,
@@ -127,18 +128,23 @@ class Licm(Loops):
     def apply(self) -> cython.int:
         """The pass."""
         block: uint32_t
+        if self.loopless():
+            return UNCHANGED
         self.begin()
         self.reserve()
         self.find_entries()
         self.loops()
         for block in range(self.ssa.n_blocks):
             self.choose(block)
+        if not self.moving:
+            return UNCHANGED
         self.rebuild()
         self.finish_edges()
         return 0
 
     def reserve(self):
         """Room for the function; nothing moves yet."""
+        self.moving = False
         nodes: uint32_t = self.ssa.n_nodes + 1
         blocks: uint32_t = self.ssa.n_blocks + 1
         i: uint32_t
@@ -220,6 +226,7 @@ class Licm(Loops):
 
     def move(self, i, block):
         """Append a node to those that move to the end of a block."""
+        self.moving = True
         self.place[i] = block
         self.next[i] = NO_VALUE
         if self.first[block] == NO_VALUE:

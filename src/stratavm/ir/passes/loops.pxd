@@ -8,6 +8,7 @@ cdef class Loops(Stream):
     cdef uint32_t* entry      # by header: the block before the loop; the header itself or NO_VALUE where there is none
     cdef uint32_t cap_entry
 
+    cdef bint loopless(self) noexcept nogil
     cdef uint32_t edge_count(self, Node* node) noexcept nogil
     cdef uint32_t edge_of(self, Node* node, uint32_t k) noexcept nogil
     cdef int find_entries(self) except -1 nogil

@@ -19,6 +19,16 @@ class Loops(Stream):
     def __dealloc__(self):
         free(self.entry)
 
+    def loopless(self):
+        """Whether the function has no loop at all, like most: then the pass is done."""
+        block: uint32_t
+        flags: uint32_t = 0
+        self.spent = 0
+        self.last_node = NO_VALUE
+        for block in range(self.ssa.n_blocks):
+            flags |= self.ssa.blocks[block].flags
+        return not flags & BF_LOOP_HEADER
+
     def edge_count(self, node):
         """How many edges a terminator has."""
         if node.op == IR_BR:

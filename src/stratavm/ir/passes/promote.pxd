@@ -27,6 +27,7 @@ cdef class Promote(Loops):
     cdef uint32_t value       # of the global, where the walk is
     cdef public uint64_t promoted             # count since creation: for the ablation rows
 
+    cdef bint sets(self) noexcept nogil
     cdef int reserve(self) except -1 nogil
     cdef int find(self) except -1 nogil
     cdef bint suits(self, Kept* kept, bint* quiet) noexcept nogil

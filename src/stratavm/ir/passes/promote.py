@@ -13,6 +13,7 @@ from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.ir.passes.stream import UNCHANGED
 from cython.cimports.stratavm.ir.ssa import (
     BF_LOOP_HEADER,
     IR_BLOCK_PARAM,
@@ -78,23 +79,14 @@ class Promote(Loops):
         free(self.meets)
         free(self.dead)
 
-    def wants(self, ssa: Ssa) -> bool:
-        """Whether a loop sets a global; few functions have such a loop, and others need not be copied."""
-        block: uint32_t
-        i: uint32_t
-        for block in range(ssa.n_blocks):
-            if ssa.blocks[block].depth:
-                for i in range(ssa.blocks[block].first, ssa.blocks[block].last):
-                    if ssa.nodes[i].op == OP_GLOBAL_SET:
-                        return True
-        return False
-
     @cython.cfunc
     @cython.nogil
     @cython.exceptval(-1, check=False)
     def apply(self) -> cython.int:
         """The pass."""
         block: uint32_t
+        if self.loopless() or not self.sets():
+            return UNCHANGED
         self.begin()
         self.reserve()
         self.find_entries()
@@ -104,6 +96,17 @@ class Promote(Loops):
         if self.out.n_blocks:
             self.out.blocks[self.out.n_blocks - 1].last = self.out.n_nodes
         return 0
+
+    def sets(self):
+        """Whether a loop sets a global: in few functions one does."""
+        block: uint32_t
+        i: uint32_t
+        for block in range(self.ssa.n_blocks):
+            if self.ssa.blocks[block].depth:
+                for i in range(self.ssa.blocks[block].first, self.ssa.blocks[block].last):
+                    if self.ssa.nodes[i].op == OP_GLOBAL_SET:
+                        return True
+        return False
 
     def reserve(self):
         """Room for the function; nothing is kept yet."""

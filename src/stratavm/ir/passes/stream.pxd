@@ -3,6 +3,9 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from stratavm.ir.ssa cimport Node, Ssa
 
+cdef enum:
+    UNCHANGED = 1             # what `apply` returns where it left `out` alone
+
 cdef class Stream:
     cdef Ssa ssa              # input
     cdef Ssa out              # the form under construction

@@ -35,10 +35,18 @@ class Stream:
 
     def run(self, ssa: Ssa, out: Ssa) -> None:
         """Rewrite ``ssa`` into ``out``, without the GIL."""
+        if self.rewrite(ssa, out) is ssa:
+            out.assign(ssa)
+
+    def rewrite(self, ssa: Ssa, out: Ssa) -> Ssa:
+        """Rewrite ``ssa`` into ``out``, without the GIL. Returns the one with the result: ``ssa`` where there was
+        nothing to do; then ``out`` holds nothing of use."""
+        unchanged: cython.bint
         self.ssa = ssa
         self.out = out
         with cython.nogil:
-            self.apply()
+            unchanged = self.apply() == UNCHANGED
+        return ssa if unchanged else out
 
     @property
     def last(self) -> tuple[str, int]:
@@ -46,7 +54,7 @@ class Stream:
         return ("", -1) if self.last_node == NO_VALUE else (self.kinds[self.last_kind], self.last_node)
 
     def apply(self):
-        """The pass: every class has its own."""
+        """The pass: every class has its own. Returns UNCHANGED, or 0 after filling ``out``."""
         with cython.gil:
             raise NotImplementedError
 
