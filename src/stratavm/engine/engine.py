@@ -31,10 +31,10 @@ class Engine(Closing):
     Attributes:
         services: the container that the engine was wired with.
         bus: where its events go: ``engine.bus.subscribe(Trapped, print)``.
-        template: what stores without limits of their own have in common.
+        template: what stores without limits of their own have in common; None once the engine is closed.
     """
 
-    __slots__ = ("bus", "config", "runtime", "services", "source", "template", "tier")
+    __slots__ = ("_last", "bus", "config", "runtime", "services", "source", "template", "tier")
 
     config: Config
     services: Container
@@ -49,13 +49,24 @@ class Engine(Closing):
         self.source = self.bus.source("engine")
         self.runtime = self.services[Runtime]
         self.tier = self.services.get(Tier)
-        self.template: StoreTemplate = self.template_for(StoreLimits())
+        self._last: tuple[StoreLimits | None, StoreTemplate | None] = None, None
+        self.template: StoreTemplate | None = self.template_for(StoreLimits())
         if self.source.hears(EngineCreated):  # a bus that was given may have listeners already
             self.source.emit(EngineCreated(self.config.tier, self.config.memory_plan))
 
     def template_for(self, limits: StoreLimits) -> StoreTemplate:
-        """What stores with these limits, and this engine's cap on memories, have in common."""
-        return StoreTemplate(self.runtime, self._completed(limits), self.config.fuel)
+        """What stores with these limits, and this engine's cap on memories, have in common.
+
+        Raises:
+            Closed: the engine is closed.
+        """
+        given, template = self._last
+        if given is not limits:
+            template = StoreTemplate(self.runtime, self._completed(limits), self.config.fuel)
+            if limits.limiter is None and limits.admit is None:  # callables are not kept alive here
+                self._last = limits, template
+        assert template is not None
+        return template
 
     def _completed(self, limits: StoreLimits) -> StoreLimits:
         limiter = self.services.get(GrowthLimiter)
@@ -67,6 +78,8 @@ class Engine(Closing):
     def close(self) -> None:
         """Clean the engine's services up; may be called twice. Stores that are open go on, no new ones can be made."""
         if not self.services.closed:
+            self.template = None
+            self._last = None, None
             self.services.close()
             if self.source.hears(EngineClosed):
                 self.source.emit(EngineClosed())

@@ -14,7 +14,7 @@ from cython.cimports.cpython.ref import Py_INCREF, PyObject
 from cython.cimports.cpython.tuple import PyTuple_New, PyTuple_SET_ITEM
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.stratavm.engine.cells import CELL_WORDS, MAX_CELLS, box, unbox
-from cython.cimports.stratavm.engine.hostcall import TypedHost
+from cython.cimports.stratavm.engine.hostcall import TypedHost, codes_of_shape
 from cython.cimports.stratavm.engine.python import (
     PY_VECTORCALL_ARGUMENTS_OFFSET,
     Py_TPFLAGS_HAVE_VECTORCALL,
@@ -22,14 +22,13 @@ from cython.cimports.stratavm.engine.python import (
     PyTypeObject,
     PyVectorcall_Call,
 )
-from cython.cimports.stratavm.runtime.func import FuncRef, Shape
+from cython.cimports.stratavm.runtime.func import FuncRef
 from cython.cimports.stratavm.runtime.gil import regain_gil
 from cython.cimports.stratavm.runtime.store import Entry, end_machine_call, run_entry
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
 from stratavm.base.errors import ResourceLimit
 from stratavm.engine import pyfacts
-from stratavm.engine.cells import codes_of
 from stratavm.engine.events import HostFunctionCreated
 from stratavm.engine.host import Caller
 from stratavm.engine.values import arguments_to_raw, results_from_raw, signature
@@ -53,20 +52,12 @@ class Func:
     """
 
     def __cinit__(self, store: object, native: FuncRef):
-        type: object = native.type
         self.store = store
         self.native = native
         self.rec = native.rec
         self.inner = native.store
         self.instance = native.instance
-        shape: Shape = native.shape
-        if shape is not None and shape.codes is not None:
-            self.params, self.results = shape.codes
-        else:
-            self.params = codes_of(type.params)
-            self.results = codes_of(type.results)
-            if shape is not None:
-                shape.codes = (self.params, self.results)
+        self.params, self.results = codes_of_shape(native.shape)
         self.n_results = len(self.results)
         self.n_params = len(self.params)
         if (

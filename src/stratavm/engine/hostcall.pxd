@@ -1,7 +1,16 @@
 # Host functions on Python values.
 from cpython.ref cimport PyObject
 from libc.stdint cimport uint64_t
-from stratavm.runtime.host cimport HostFunction
+from stratavm.runtime.func cimport Shape
+from stratavm.runtime.host cimport HostFunction, HostShape
+
+cdef class Offered:
+    cdef readonly bint makes          # a new object at each ``bind``
+    cdef object where
+    cdef object function
+    cdef HostShape shape
+    cdef bint is_spec
+    cdef bint wants                   # the caller, as its first argument
 
 cdef class TypedHost(HostFunction):
     cdef object caller                # passed first where the callable wants it, else None
@@ -12,6 +21,7 @@ cdef class TypedHost(HostFunction):
     cdef Py_ssize_t n_params
     cdef Py_ssize_t n_results
     cdef object run(self, list values)
+    cdef int fit(self, object store, HostShape shape, object function, object name, object caller) except -1
 
 cdef class SpecHost(HostFunction):
     cdef object caller                # whose memory it works on
@@ -21,8 +31,11 @@ cdef class SpecHost(HostFunction):
     cdef Py_ssize_t n_params
     cdef Py_ssize_t n_results
     cdef object first(self)
+    cdef int fit(self, object store, HostShape shape, object function, object name, object caller) except -1
 
 ctypedef int (*take_t)(TypedHost, PyObject*, uint64_t*) except -1
 ctypedef int (*raw_take_t)(TypedHost, PyObject*, uint64_t*) noexcept
 ctypedef int (*take_word_t)(SpecHost, PyObject*, uint64_t*) except -1
 ctypedef int (*raw_take_word_t)(SpecHost, PyObject*, uint64_t*) noexcept
+
+cdef tuple codes_of_shape(Shape shape)

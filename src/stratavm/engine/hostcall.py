@@ -22,16 +22,65 @@ from cython.cimports.stratavm.engine.python import (
     PyTuple_GET_SIZE,
     int_value,
 )
-from cython.cimports.stratavm.runtime.func import fill_cells, read_cells
-from cython.cimports.stratavm.runtime.host import HostFunction, as_run_cells, may_raise_t
+from cython.cimports.stratavm.runtime.func import Shape, fill_cells, read_cells
+from cython.cimports.stratavm.runtime.host import HostFunction, HostShape, as_run_cells, may_raise_t
 
 from stratavm.base.errors import LinkError
 from stratavm.engine.cells import codes_of
-from stratavm.engine.host import wants_caller
+from stratavm.engine.host import HostSpec, wants_caller
 from stratavm.engine.values import from_raw, results_to_raw
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+
+@cython.cfunc
+def codes_of_shape(shape: Shape) -> tuple:
+    """Codes of parameters and results, see ``cells``."""
+    if shape.codes is None:
+        shape.codes = (codes_of(shape.type.params), codes_of(shape.type.results))
+    return shape.codes
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def check_spec(shape: HostShape, name: object) -> cython.int:
+    """LinkError unless a ``HostSpec`` may have this type."""
+    params, results = codes_of_shape(shape)
+    if (params + results).strip(b"il") or len(params) >= MAX_CELLS or len(results) > 1:
+        raise LinkError(f"host function {name}: a HostSpec takes and returns integers, not {shape.type}")
+    return 0
+
+
+@cython.cclass
+class Offered:
+    """A Python callable or a ``HostSpec``, for instances in every store of an engine: a ``Binder``.
+
+    What does not depend on the store is found out here, once: the type's numbers, stubs, whether it wants the caller.
+    """
+
+    def __cinit__(self, runtime: object, where: str, type: object, item: object):
+        self.makes = True
+        self.where = where
+        self.is_spec = isinstance(item, HostSpec)
+        self.function = item.function if self.is_spec else item
+        self.shape = HostShape(runtime, type)
+        if self.is_spec:
+            check_spec(self.shape, where)
+        else:
+            self.wants = wants_caller(item)
+
+    def bind(self, store: object, caller: object) -> HostFunction:
+        """A host function of the store."""
+        typed: TypedHost
+        spec: SpecHost
+        if self.is_spec:
+            spec = SpecHost.__new__(SpecHost)
+            spec.fit(store, self.shape, self.function, self.where, caller)
+            return spec
+        typed = TypedHost.__new__(TypedHost)
+        typed.fit(store, self.shape, self.function, self.where, caller if self.wants else None)
+        return typed
 
 
 @cython.cclass
@@ -39,19 +88,26 @@ class TypedHost(HostFunction):
     """A plain callable as a function of a store; values are converted as the type says."""
 
     def __init__(self, store: object, type: object, function: object, name: str, caller: object):
-        HostFunction.__init__(self, store.native, type, function, name)
+        shape: HostShape = HostShape(store.native.runtime, type)
+        self.fit(store, shape, function, name, caller if wants_caller(function) else None)
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def fit(self, store: object, shape: HostShape, function: object, name: object, caller: object) -> cython.int:
+        """Become the callable in a store; ``caller`` is passed first unless it is None."""
+        self.become(store.native, shape, function, name)
         self.refs = store
-        self.caller = caller if wants_caller(function) else None
-        self.param_codes = codes_of(type.params)
-        self.result_codes = codes_of(type.results)
+        self.caller = caller
+        self.param_codes, self.result_codes = codes_of_shape(shape)
         self.codes = self.param_codes
         self.n_params = len(self.param_codes)
         self.n_results = len(self.result_codes)
-        plain: object = b"-" not in self.param_codes + self.result_codes
-        if plain and max(len(type.params), len(type.results)) <= MAX_CELLS:
+        plain: cython.bint = b"-" not in self.param_codes and b"-" not in self.result_codes
+        if plain and max(self.n_params, self.n_results) <= MAX_CELLS:
             self.run_cells = as_run_cells(cython.cast(may_raise_t, run_quickly))
         else:
             self.run_cells = as_run_cells(cython.cast(may_raise_t, run_slowly))
+        return 0
 
     @cython.cfunc
     def run(self, raws: list) -> object:
@@ -74,17 +130,22 @@ class SpecHost(HostFunction):
     """A ``HostSpec`` as a function of a store: the caller's memory and unsigned integers in, one of those out."""
 
     def __init__(self, store: object, spec: object, name: str, caller: object):
-        type: object = spec.type
-        codes: bytes = codes_of(type.params)
-        if (codes + codes_of(type.results)).strip(b"il") or len(codes) >= MAX_CELLS or len(type.results) > 1:
-            raise LinkError(f"host function {name}: a HostSpec takes and returns integers, not {type}")
-        HostFunction.__init__(self, store.native, type, spec.function, name)
+        shape: HostShape = HostShape(store.native.runtime, spec.type)
+        check_spec(shape, name)
+        self.fit(store, shape, spec.function, name, caller)
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def fit(self, store: object, shape: HostShape, function: object, name: object, caller: object) -> cython.int:
+        """Become the function of a spec in a store."""
+        self.become(store.native, shape, function, name)
         self.caller = caller
-        self.codes = codes
+        self.codes = codes_of_shape(shape)[0]
         self.letters = self.codes
-        self.n_params = len(codes)
-        self.n_results = len(type.results)
+        self.n_params = len(self.codes)
+        self.n_results = len(shape.results)
         self.run_cells = as_run_cells(cython.cast(may_raise_t, run_spec))
+        return 0
 
     @cython.cfunc
     def first(self) -> object:

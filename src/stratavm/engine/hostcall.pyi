@@ -1,10 +1,16 @@
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from stratavm.engine.host import Caller, HostSpec
 from stratavm.engine.store import Store
+from stratavm.runtime.core import Runtime
 from stratavm.runtime.host import HostFunction
 from stratavm.spec.types import FuncType
+
+class Offered:
+    makes: ClassVar[bool]
+    def __init__(self, runtime: Runtime, where: str, type: FuncType, item: Callable[..., Any] | HostSpec) -> None: ...
+    def bind(self, store: Store, caller: Caller) -> HostFunction: ...
 
 class TypedHost(HostFunction):
     def __init__(

@@ -11,7 +11,7 @@ from stratavm.engine.engine import Engine, default_engine
 from stratavm.engine.events import ImportDefined
 from stratavm.engine.func import Func
 from stratavm.engine.host import Binder, Caller, HostSpec
-from stratavm.engine.hostcall import SpecHost, TypedHost
+from stratavm.engine.hostcall import Offered
 from stratavm.engine.instance import Instance
 from stratavm.engine.instance_pre import InstancePre, report_start
 from stratavm.engine.memory import Memory
@@ -103,12 +103,10 @@ class Linker:
             raise LinkError(
                 f"incompatible import type for {where}: expected {describe_extern(wanted.type)}, found a function"
             )
-        if not isinstance(item, HostSpec):
-            return _Host(where, wanted.type, item)
-        if wanted.type != item.type:
+        if isinstance(item, HostSpec) and wanted.type != item.type:
             expected, found = signature("", wanted.type), signature("", item.type)
             raise LinkError(f"incompatible import type for {where}: expected {expected}, found {found}")
-        return _Spec(where, item)
+        return Offered(module.engine.runtime, where, wanted.type, item)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,30 +129,3 @@ class _Owned:
         if self.item.store is not store:
             raise LinkError(f"{self.where} belongs to another store")
         return self.item.native
-
-
-@dataclass(frozen=True, slots=True)
-class _Host:
-    """A Python callable, for instances in every store."""
-
-    makes: ClassVar[bool] = True
-    where: str
-    type: FuncType
-    function: Callable[..., Any]
-
-    def bind(self, store: Store, caller: Caller) -> Any:
-        """A host function of the store."""
-        return TypedHost(store, self.type, self.function, self.where, caller)
-
-
-@dataclass(frozen=True, slots=True)
-class _Spec:
-    """A ``HostSpec``, for instances in every store."""
-
-    makes: ClassVar[bool] = True
-    where: str
-    spec: HostSpec
-
-    def bind(self, store: Store, caller: Caller) -> Any:
-        """A host function of the store."""
-        return SpecHost(store, self.spec, self.where, caller)

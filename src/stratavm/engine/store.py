@@ -8,6 +8,7 @@ from cython.cimports.stratavm.runtime.store import Store as NativeStore
 from cython.cimports.stratavm.runtime.store import deliver_events
 from cython.cimports.stratavm.runtime.template import StoreTemplate
 
+from stratavm.base.errors import Closed
 from stratavm.engine import engine as engines
 from stratavm.engine.events import StoreCreated, report_failure
 
@@ -42,6 +43,8 @@ class Store:
             raise TypeError("a store is initialised once")
         self.engine = engines.default_engine() if engine is None else engine
         template = self.engine.template if limits is None else self.engine.template_for(limits)
+        if template is None:
+            raise Closed("the engine is closed")
         native.begin(template, thread_bound, on_abort)
         if fuel is not None:
             native.set_fuel(fuel)

@@ -48,6 +48,7 @@ cdef class Blueprint:
     cdef uint32_t n_globals
     cdef tuple memories              # MemorySpecs of its own memories
     cdef tuple imports               # these as in the model
+    cdef tuple import_ids            # type id of each import that is a function, else 0
     cdef tuple globals
     cdef tuple tables
     cdef tuple segments

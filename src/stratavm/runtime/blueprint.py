@@ -49,6 +49,7 @@ class Blueprint:
         self.attach = code.attach
         self.n_globals = self.layout.n_globals
         self.imports = tuple(module.imports)
+        self.import_ids = tuple([0 if i.type_index is None else self.ids[i.type_index] for i in module.imports])
         self.globals = tuple(module.globals)
         self.tables = tuple(module.tables)
         self.segments = tuple(module.elements)

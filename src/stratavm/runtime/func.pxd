@@ -1,10 +1,8 @@
 # Functions as the host sees them.
-cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 from stratavm.runtime._gen_layout cimport FuncRec
 from stratavm.runtime.store cimport Store
 
-@cython.final
 cdef class Shape:
     cdef readonly object type        # FuncType
     cdef bytes params                # cell widths, see ``func``
@@ -16,7 +14,7 @@ cdef class FuncRef:
     cdef FuncRec* rec
     cdef readonly Store store
     cdef readonly object type         # FuncType
-    cdef Shape shape                  # of a guest function, else None
+    cdef Shape shape                  # or None
     cdef readonly object instance     # Instance of a guest function, else None
     cdef bytes params                 # cell width of each parameter: 4, 8, 16, or 9 for a funcref
     cdef bytes results

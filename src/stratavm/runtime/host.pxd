@@ -1,11 +1,16 @@
 # Host functions: Python callables with a FuncRec.
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from stratavm.runtime._gen_layout cimport FuncRec, HostFunc
-from stratavm.runtime.func cimport FuncRef
+from stratavm.runtime.func cimport FuncRef, Shape
+from stratavm.runtime.store cimport Store
 
 # Runs it: arguments and results in cells. -1 with an error set is a failure; no exception machinery of Cython's.
 ctypedef int (*run_cells_t)(HostFunction, uint64_t*) noexcept
 ctypedef int (*may_raise_t)(HostFunction, uint64_t*) except -1
+
+cdef class HostShape(Shape):
+    cdef uint32_t type_id
+    cdef void* code                   # its entry under the guest calling convention, or NULL
 
 cdef class HostFunction(FuncRef):
     cdef FuncRec own_rec
@@ -13,5 +18,6 @@ cdef class HostFunction(FuncRef):
     cdef object function
     cdef object label
     cdef run_cells_t run_cells        # set by the class that converts
+    cdef int become(self, Store store, HostShape shape, object function, object label) except -1
 
 cdef run_cells_t as_run_cells(may_raise_t function) noexcept

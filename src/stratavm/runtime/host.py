@@ -12,7 +12,7 @@ from cython.cimports.stratavm.runtime._gen_layout import (
     ExecContext,
     HostFunc,
 )
-from cython.cimports.stratavm.runtime.func import FuncRef, cell_widths, fill_cells, read_cells
+from cython.cimports.stratavm.runtime.func import FuncRef, Shape, cell_widths, fill_cells, read_cells
 from cython.cimports.stratavm.runtime.gil import leave_guest
 from cython.cimports.stratavm.runtime.greenlets import current_greenlet, greenlet_here
 from cython.cimports.stratavm.runtime.native import load_64, stack_pointer
@@ -28,32 +28,52 @@ if not cython.compiled:
 
 
 @cython.cclass
+class HostShape(Shape):
+    """A function type as the host functions of an engine need it."""
+
+    def __cinit__(self, runtime: object, type: object):
+        stubs: object = runtime.stubs
+        self.type = type
+        self.params = cell_widths(type.params)
+        self.results = cell_widths(type.results)
+        self.type_id = runtime.types.of_func(type)
+        if stubs is not None:
+            self.code = cython.cast(cython.p_void, cython.cast(uint64_t, stubs.host_entry(type)))
+            self.array_entry = cython.cast(cython.p_void, cython.cast(uint64_t, stubs.array_entry(type)))
+
+
+@cython.cclass
 class HostFunction(FuncRef):
     """A Python callable as a function of a store: ``function(list of raw bits) -> list of raw bits``."""
 
     def __init__(self, store: Store, type: object, function: object, name: str = "host"):
+        self.become(store, HostShape(store.runtime, type), function, name)
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def become(self, store: Store, shape: HostShape, function: object, label: object) -> cython.int:
+        """Become a function of a store. TypeError unless it can be called."""
         if not callable(function):
-            raise TypeError(f"host function {name}: expected a callable, got {type.__class__.__name__}")
+            raise TypeError(f"host function {label}: expected a callable, got {function.__class__.__name__}")
         self.store = store
-        self.type = type
+        self.shape = shape
+        self.type = shape.type
         self.function = function
-        self.label = name
-        self.params = cell_widths(type.params)
-        self.results = cell_widths(type.results)
+        self.label = label
+        self.params = shape.params
+        self.results = shape.results
         self.run_cells = as_run_cells(run_lists)
         self.rec = cython.address(self.own_rec)
         self.own_host.magic = MAGIC_HOST
         self.own_host.callable = cython.cast(cython.p_void, self)
-        self.own_host.n_params = len(type.params)
-        self.own_host.n_results = len(type.results)
+        self.own_host.n_params = len(shape.params)
+        self.own_host.n_results = len(shape.results)
         self.own_rec.vmctx = cython.address(self.own_host)
-        self.own_rec.type_id = store.runtime.types.of_func(type)
-        if store.runtime.stubs is not None:
-            self.own_rec.code = cython.cast(cython.p_void, cython.cast(uint64_t, store.runtime.stubs.host_entry(type)))
-            self.own_rec.array_entry = cython.cast(
-                cython.p_void, cython.cast(uint64_t, store.runtime.stubs.array_entry(type))
-            )
+        self.own_rec.type_id = shape.type_id
+        self.own_rec.code = shape.code
+        self.own_rec.array_entry = shape.array_entry
         store.keep(self)
+        return 0
 
     @property
     def name(self) -> str:

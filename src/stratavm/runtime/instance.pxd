@@ -3,6 +3,8 @@ cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 from stratavm.runtime._gen_layout cimport FuncRec, MemDef, TableDef, VMContext
 from stratavm.runtime.blueprint cimport Blueprint, Segments
+from stratavm.runtime.func cimport FuncRef
+from stratavm.runtime.memory cimport Memory
 from stratavm.runtime.store cimport Store
 
 @cython.final
@@ -35,6 +37,8 @@ cdef class Instance:
     cdef int shut(self) except -1
     cdef int copy_active_datas(self, object evaluate, uint32_t covered) except -1
     cpdef object let_go(self)
+    cpdef object add_memory(self, Memory memory)
+    cpdef object add_imported_func(self, FuncRef function)
     cdef char* cell(self, uint64_t offset) noexcept nogil
     cdef uint32_t segment(self, object index, uint32_t count) except? 0xFFFFFFFF
 

@@ -193,7 +193,8 @@ class Instance:
 
     # ---- building, in index order ----
 
-    def add_memory(self, memory: Memory) -> None:
+    @cython.ccall
+    def add_memory(self, memory: Memory) -> object:
         """The next memory of the index space."""
         at: cython.pp_void = cython.cast(
             cython.pp_void, self.cell(self.layout.memories + MEM_CELL * len(self.memories))
@@ -229,7 +230,8 @@ class Instance:
         variable.bits = bits
         self.globals.append(variable)
 
-    def add_imported_func(self, function: FuncRef) -> None:
+    @cython.ccall
+    def add_imported_func(self, function: FuncRef) -> object:
         """The next imported function."""
         at: cython.pp_void = cython.cast(
             cython.pp_void, self.cell(self.layout.imported_funcs + 8 * len(self.imported_funcs))

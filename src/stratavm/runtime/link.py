@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import cython
+from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.stratavm.runtime.blueprint import Blueprint
+from cython.cimports.stratavm.runtime.func import FuncRef
 from cython.cimports.stratavm.runtime.instance import Instance
 from cython.cimports.stratavm.runtime.memory import Memory
 from cython.cimports.stratavm.runtime.store import Store
@@ -16,7 +18,6 @@ from cython.cimports.stratavm.runtime.store import Store
 from stratavm.base.errors import LinkError, Trap
 from stratavm.module.model import ConstExpr, Element, Import, Module
 from stratavm.runtime.constexpr import evaluate
-from stratavm.runtime.func import FuncRef
 from stratavm.runtime.globals import Global
 from stratavm.runtime.image import NO_IMAGES, Images
 from stratavm.runtime.memory import plan_of
@@ -58,8 +59,9 @@ def build(store: Store, blueprint: Blueprint, imports: object, images: object, c
     """``instantiate`` for compiled callers."""
     if len(imports) != len(blueprint.imports):
         raise LinkError(f"unknown import: expected {len(blueprint.imports)} imports, found {len(imports)}")
-    for wanted, given in zip(blueprint.imports, imports, strict=True) if imports else ():
-        _check_import(store, blueprint.ids, wanted, given, blueprint.plan)
+    for i in range(len(blueprint.imports)):
+        if not _is_function(store, imports[i], blueprint.import_ids[i]):
+            _check_import(store, blueprint.ids, blueprint.imports[i], imports[i], blueprint.plan)
     instance: Instance = Instance.__new__(Instance)
     try:
         instance.begin(store, blueprint)
@@ -80,6 +82,18 @@ def build(store: Store, blueprint: Blueprint, imports: object, images: object, c
 
 
 # ---- imports ----
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _is_function(store: Store, given: object, type_id: uint64_t) -> cython.bint:
+    """Whether an object is a function of the store and of exactly this type; 0 is the id of none."""
+    return (
+        isinstance(given, FuncRef)
+        and cython.cast(FuncRef, given).store is store
+        and cython.cast(FuncRef, given).rec.type_id == type_id
+    )
 
 
 def check_import(store: Store, module: Module, wanted: Import, given: Any, plan: str) -> None:
@@ -130,7 +144,7 @@ def _allocate(instance: Instance, blueprint: Blueprint, imports: object, images:
     memory: Memory
     shown: dict = images.by_memory
     for wanted, given in zip(blueprint.imports, imports, strict=True) if imports else ():
-        if wanted.kind == "func":
+        if isinstance(given, FuncRef):
             instance.add_imported_func(given)
         elif wanted.kind == "memory":
             instance.add_memory(given)

@@ -56,6 +56,7 @@ cdef class Store:
     cdef uint64_t budget(self, ThreadBlock* block, bint outermost) noexcept
     cdef void occupy(self, ThreadBlock* block) noexcept
     cdef void occupy_slowly(self, ThreadBlock* block) noexcept
+    cdef int keep(self, object host) except -1
     cdef object owner_of(self, object address)
     cdef object own_function(self, uint64_t address, object owner)
     cdef Handles all_handles(self)

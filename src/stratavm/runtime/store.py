@@ -560,7 +560,9 @@ class Store:
 
     # ---- functions ----
 
-    def keep(self, host: object) -> None:
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def keep(self, host: object) -> cython.int:
         """Keep a host function alive as long as the store: guests hold raw addresses.
 
         It answers ``records()`` and ``function_of(address)``, as instances do.
@@ -570,6 +572,7 @@ class Store:
         if self.hosts is None:
             self.hosts = []
         self.hosts.append(host)
+        return 0
 
     def forget(self, owner: object) -> None:
         """Keep an instance or a host function no longer to whose functions nothing refers: no guest ever saw it."""

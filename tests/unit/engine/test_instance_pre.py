@@ -171,6 +171,32 @@ def test_a_failed_allocation_takes_no_place_in_the_store():
     assert store.native.instances == [first.native] and first.exports.run(1) == 7
 
 
+def test_a_closed_engine_makes_no_stores():
+    """Neither with limits nor without; stores that are open go on."""
+    engine, limits = Engine(), stratavm.StoreLimits(memories=1)
+    pre = linker_of(engine).instantiate_pre(Module(GUEST, engine=engine))
+    store, other = Store(engine), Store(engine, limits=limits)
+    engine.close()
+    for options in ({}, {"limits": limits}, {"limits": stratavm.StoreLimits()}):
+        with pytest.raises(stratavm.Closed):
+            Store(engine, **options)
+    assert pre.instantiate(store).exports.run(1) == pre.instantiate(other).exports.run(1) == 7
+
+
+def test_stores_with_the_same_limits_share_what_they_have_in_common():
+    """And others do not: every store has the limits that it was given."""
+    engine = Engine(max_memory_bytes=1 << 20)
+    few, many = stratavm.StoreLimits(memories=1), stratavm.StoreLimits(memories=2, memory_bytes=1 << 16)
+    for limits in (few, many, few, many, many, None):
+        native = Store(engine, limits=limits).native
+        assert native.limits.memories == (10_000 if limits is None else limits.memories)
+        assert native.limits.memory_bytes == (1 << 16 if limits is many else 1 << 20)
+    refuses = [Store(engine, limits=stratavm.StoreLimits(admit=lambda kind, now: False)) for _ in range(2)]
+    for store in refuses:
+        with pytest.raises(stratavm.ResourceLimit, match="not admitted"):
+            stratavm.Memory.new(store, 1)
+
+
 class Watched:
     """A callable that can be watched."""
 
