@@ -71,12 +71,12 @@ def test_a_pass_scales(name: str, shape: str) -> None:
 @pytest.mark.parametrize("shape", MACHINE)
 @pytest.mark.parametrize("name", MACHINE_PASSES)
 def test_a_pass_of_the_machine_level_scales(name: str, shape: str) -> None:
-    """With selection, allocation and emission of level 0 around it."""
-    check(compiling(Options(machine=(name,))), *ALL[shape])
+    """With selection and emission of level 0 around it, and the allocator of level 1."""
+    check(compiling(Options(allocator="splitting", machine=(name,))), *ALL[shape])
 
 
 @pytest.mark.parametrize("shape", ALL)
 def test_level_1_scales(shape: str) -> None:
     """All passes, WebAssembly to machine code; half the sizes of level 0, for more work."""
     make, n = ALL[shape]
-    check(compiling(Options(passes=LEVELS[1], machine=MACHINE_LEVELS[1])), make, n // 2)
+    check(compiling(Options(allocator="splitting", passes=LEVELS[1], machine=MACHINE_LEVELS[1])), make, n // 2)
