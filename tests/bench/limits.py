@@ -1,6 +1,7 @@
 """What it costs that a guest can be stopped: fuel, polls, and the GIL that a long guest gives up for other threads.
 
 Everything runs in child processes: whether code polls, and how often the ticker ticks, is decided when they start.
+``python -m tests.bench.limits beside`` and ``… signals`` measure more closely what threads do to each other.
 """
 
 from __future__ import annotations
@@ -8,11 +9,14 @@ from __future__ import annotations
 import json
 import math
 import os
+import random
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, Final
 
 from tests.bench import kernels
@@ -34,6 +38,7 @@ TICK_LIMIT: Final = 2.0
 HOST_CALLS: Final = 1_000
 WORK: Final = 40_000
 """Rounds of a loop between two host calls: some 50 µs, so that a call of all takes many switch intervals."""
+FILL: Final = "(memory.fill (i32.const 0) (i32.const 1) (i32.const 500000000))"
 LONG: Final = """(module
   (import "env" "f" (func $f (param i32) (result i32)))
   (func (export "run") (param $calls i32) (param $work i32) (result i32) (local $i i32) (local $x i32)
@@ -126,30 +131,110 @@ def _kernels(tier: str, fuel: str) -> dict[str, float]:
     return found
 
 
-def _long(interval: str) -> dict[str, float]:
-    """Wall time of the long guest beside a thread that runs Python; the ticker's period is the switch interval."""
+def _guest(function: Callable[[int], int]) -> Any:
+    """``run(calls, work)`` of a new instance of the long guest, compiled."""
     import stratavm
 
-    sys.setswitchinterval(float(interval))
     linker = stratavm.Linker()
-    linker.define("env", "f", lambda x: x)
+    linker.define("env", "f", function)
     run: Any = linker.instantiate(stratavm.Store(linker.engine), stratavm.Module(LONG)).exports.run
     run(1, 1)  # compiles, which gives the GIL up
-    stop: list[int] = []
+    return run
 
-    def busy() -> None:
-        while not stop:
+
+@contextmanager
+def _busy() -> Iterator[list[int]]:
+    """Beside a thread that runs Python all the time; in the end the list holds its rounds."""
+    rounds: list[int] = []
+    stop = threading.Event()
+
+    def turn() -> None:
+        count = 0
+        while not stop.is_set():
             sum(range(100))
+            count += 1
+        rounds.append(count)
 
-    thread = threading.Thread(target=busy, daemon=True)
+    thread = threading.Thread(target=turn, daemon=True)
     thread.start()
-    begin = time.perf_counter()
-    run(HOST_CALLS, WORK)
-    took = time.perf_counter() - begin
-    stop.append(1)
-    thread.join(10)
+    try:
+        yield rounds
+    finally:
+        stop.set()
+        thread.join(10)
+
+
+def _long(interval: str) -> dict[str, float]:
+    """Wall time of the long guest beside a thread that runs Python; the ticker's period is the switch interval."""
+    sys.setswitchinterval(float(interval))
+    run = _guest(lambda x: x)
+    with _busy():
+        begin = time.perf_counter()
+        run(HOST_CALLS, WORK)
+        took = time.perf_counter() - begin
     return {"ms": took * 1e3}
 
 
+def _beside() -> dict[str, dict[str, float]]:
+    """Best wall times of the long guest by how often it calls what: alone, beside a busy thread, beside another one."""
+    table = {}
+    functions: dict[str, Callable[[int], int]] = {"Python": lambda x: x, "C": abs}
+    for microseconds, name in ((45, "Python"), (45, "C"), (2_000, "Python"), (20_000, "Python"), (100_000, "Python")):
+        function = functions[name]
+        calls, work = max(1, 40_000 // microseconds), WORK * microseconds // 45
+        best: dict[str, float] = dict.fromkeys(("alone", "beside a busy thread", "two at once"), math.inf)
+        for _ in range(7):
+            run, second = _guest(function), _guest(function)
+            begin = time.perf_counter()
+            run(calls, work)
+            best["alone"] = min(best["alone"], (time.perf_counter() - begin) * 1e3)
+            with _busy() as rounds:
+                begin = time.perf_counter()
+                run(calls, work)
+                took = (time.perf_counter() - begin) * 1e3
+            if took < best["beside a busy thread"]:
+                best |= {"beside a busy thread": took, "rounds of that one per ms": rounds[0] / took}
+            thread = threading.Thread(target=second, args=(calls, work))
+            begin = time.perf_counter()
+            thread.start()
+            run(calls, work)
+            thread.join()
+            best["two at once"] = min(best["two at once"], (time.perf_counter() - begin) * 1e3)
+        table[f"{microseconds} us, {name}"] = {what: round(value, 1) for what, value in best.items()}
+    return table
+
+
+def _signals() -> dict[str, list[float]]:
+    """Milliseconds from a signal to KeyboardInterrupt out of an endless loop, and out of ``memory.fill``; sorted."""
+    import stratavm
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    found: dict[str, list[float]] = {}
+    for beside in (nullcontext, _busy):
+        for name, text in {"loop": "(loop (br 0))", "fill": f"(loop {FILL} (br 0))"}.items():
+            late = found.setdefault(f"{name}, {'alone' if beside is nullcontext else 'busy thread'}", [])
+            while len(late) < 15:
+                sent: list[float] = []
+
+                def press(sent: list[float] = sent) -> None:
+                    time.sleep(0.15 + random.random() / 10)
+                    sent.append(time.perf_counter())
+                    os.kill(os.getpid(), signal.SIGINT)
+
+                with stratavm.Store() as store, beside():
+                    source = f'(module (memory 8192) (func (export "f") {text}))'
+                    function = stratavm.load(source, store=store).exports.f
+                    thread = threading.Thread(target=press)
+                    thread.start()
+                    try:
+                        function()
+                    except KeyboardInterrupt:
+                        late.append(round((time.perf_counter() - sent[0]) * 1e3, 1))
+                    thread.join()
+            late.sort()
+    return found
+
+
 if __name__ == "__main__":
-    print(json.dumps({"kernels": _kernels, "long": _long}[sys.argv[1]](*sys.argv[2:])))
+    parts = {"kernels": _kernels, "long": _long, "beside": _beside, "signals": _signals}
+    print(json.dumps(parts[sys.argv[1]](*sys.argv[2:]), indent=1))
