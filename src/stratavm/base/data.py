@@ -1,18 +1,21 @@
 """Data classes that start quickly: the part of ``dataclasses`` that this package uses, with the same meaning.
 
 The standard decorator compiles up to six functions for every class while a module is imported, used or not; for the
-eighty classes of ``strata run`` that was a third of the start. Here the constructor is compiled when the first instance
-is made, and everything else is shared. ``dataclasses.fields``, ``asdict`` and ``replace`` work on these classes too.
+eighty classes of ``strata run`` that was a third of the start. Here the constructor is compiled when a few instances
+were made, and everything else is shared. ``dataclasses.fields``, ``asdict`` and ``replace`` work on these classes too.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 MISSING: Final = object()
+FEW: Final = 12
+"""Instances of a class that are made before its constructor is compiled."""
 
 
 class Field:
@@ -27,6 +30,15 @@ class Field:
         self.repr = repr
         self.type: Any = None
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether there is no default."""
+        return self.default is MISSING and self.default_factory is MISSING
+
+    def value(self) -> Any:
+        """The default."""
+        return self.default_factory() if self.default is MISSING else self.default
+
 
 class Lazy:
     """A class attribute that is computed when it is first asked for, by name, in the class that has it."""
@@ -40,8 +52,40 @@ class Lazy:
     def __get__(self, instance: Any, owner: type) -> Any:
         value = self.make(self.made)
         setattr(self.made, self.name, value)
-        bind = getattr(value, "__get__", None)
-        return value if bind is None else bind(instance, owner)
+        return value
+
+
+class Constructor:
+    """``__init__`` of a class until it is worth compiling, which takes as long as twenty instances made here."""
+
+    def __init__(self, made: Any) -> None:
+        self.made = made
+        self.left = FEW
+        made.__init__ = self
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            return self.compiled()
+        return partial(self.fill if self.left > 0 else self.compiled(), instance)
+
+    def compiled(self) -> Any:
+        """The real one, which takes the place of this."""
+        init = self.made.__init__ = _init(self.made)
+        return init
+
+    def fill(self, instance: Any, /, *values: Any, **named: Any) -> None:
+        """Set the fields of an instance as the real one would."""
+        self.left -= 1
+        fields: dict[str, Field] = self.made.__fields__
+        found = dict(zip(fields, values, strict=False)) | named
+        missing = fields.keys() - found.keys()
+        if len(values) + len(named) + len(missing) != len(fields) or any(fields[name].is_needed for name in missing):
+            self.compiled()(instance, *values, **named)  # says what is wrong
+            return
+        for name, field in fields.items():
+            object.__setattr__(instance, name, found[name] if name in found else field.value())
+        if hasattr(instance, "__post_init__"):
+            instance.__post_init__()
 
 
 def make_field(
@@ -74,7 +118,7 @@ def make_class(
     for name, method in _methods(fields, frozen, slots, eq).items():
         if name not in cls.__dict__:
             setattr(cls, name, method)
-    Lazy(_init, cls, "__init__")
+    Constructor(cls)
     Lazy(_signature, cls, "__signature__")
     Lazy(_standard_fields, cls, "__dataclass_fields__")
     return cls

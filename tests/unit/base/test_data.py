@@ -59,6 +59,9 @@ ACTS = {
     "by position": lambda c: repr(c(1, 3, ["a"], "b")),
     "by name": lambda c: repr(c(x=1, tags=["a"])),
     "too few": lambda c: c(),
+    "too many": lambda c: c(1, 2, [], "", 5),
+    "unknown": lambda c: c(1, z=2),
+    "twice": lambda c: c(1, x=2),
     "post init": lambda c: c(-1),
     "equal": lambda c: (c(1) == c(1, note="other"), c(1) == c(2), c(1) == (1, 2, [], ""), c(1) != c(1)),
     "hash": lambda c: hash(c(1, tags=())) == hash(c(1, tags=(), note="other")),
@@ -85,7 +88,7 @@ ACTS = {
 def test_same_as_standard(pair, act):
     """Each thing one can do gives or raises the same, before and after the constructor was made."""
     ours, standard = pair
-    for _ in range(2):
+    for _ in range(data.FEW + 1):
         assert told(ours, ACTS[act]) == told(standard, ACTS[act])
         ours(1), standard(1)
 
