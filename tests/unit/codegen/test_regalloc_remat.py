@@ -1,6 +1,7 @@
 """Claims about values that level 1's allocator computes again instead of storing them."""
 
 import copy
+import re
 
 import pytest
 
@@ -257,14 +258,15 @@ def test_numbers_in_slots_and_registers_are_whole(t, value):
 
 
 def test_a_zero_computed_between_flags_and_their_reader_leaves_the_flags():
-    """The argument of an edge is zeroed behind the comparison that decides it: by mov there, by xor elsewhere."""
+    """What a select takes otherwise is zeroed behind its comparison: by mov there, by xor elsewhere."""
     text = """(module (func (export "f") (param i32 i32) (result i32) (local $v i32)
       (block $out
         (loop $next
-          (local.set $v (select (i32.const 0) (local.get 1) (i32.lt_s (local.get 0) (local.get 1))))
+          (local.set $v (select (local.get 1) (i32.const 0) (i32.lt_s (local.get 0) (local.get 1))))
           (br_if $out (i32.lt_s (local.get 0) (local.get 1)))
           (br_if $next (i32.gt_s (local.tee 0 (i32.sub (local.get 0) (i32.const 3))) (i32.const 0)))))
       (i32.add (local.get $v) (local.get 0))))"""
+    assert re.search(r"cmp .*\n.* mov \w+, 0\n", assembly(text, ("zero", *PASSES)))
     engines = [Engine(Config(tier="jit1", machine_passes=m)) for m in ((), MACHINE_LEVELS[1], ("zero", *PASSES))]
     functions = [load(text, store=Store(e)).exports["f"] for e in engines]
     for a in (-5, 0, 3, 4, 100):
