@@ -6,7 +6,9 @@ from stratavm.runtime.host cimport HostFunction, HostShape
 
 cdef class Offered:
     cdef readonly bint makes          # a new object at each ``bind``
+    cdef object runtime
     cdef object where
+    cdef object item                  # what was defined
     cdef object function
     cdef HostShape shape
     cdef bint is_spec

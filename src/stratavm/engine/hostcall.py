@@ -61,7 +61,9 @@ class Offered:
 
     def __cinit__(self, runtime: object, where: str, type: object, item: object):
         self.makes = True
+        self.runtime = runtime
         self.where = where
+        self.item = item
         self.is_spec = isinstance(item, HostSpec)
         self.function = item.function if self.is_spec else item
         self.shape = HostShape(runtime, type)
@@ -69,6 +71,10 @@ class Offered:
             check_spec(self.shape, where)
         else:
             self.wants = wants_caller(item)
+
+    def fits(self, runtime: object, type: object, item: object) -> bool:
+        """Whether it was made of these."""
+        return self.runtime is runtime and self.item is item and self.shape.type == type
 
     def bind(self, store: object, caller: object) -> HostFunction:
         """A host function of the store."""

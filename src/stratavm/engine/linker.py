@@ -37,10 +37,12 @@ class Linker:
     def __init__(self, engine: Engine | None = None) -> None:
         self.engine = engine or default_engine()
         self._items: dict[tuple[str, str], Any] = {}
+        self._offered: dict[tuple[str, str], Offered] = {}
 
     def define(self, module: str, name: str, item: Importable) -> None:
         """Offer ``item`` as ``module.name``; a later definition replaces an earlier one."""
         self._items[module, name] = item
+        self._offered.pop((module, name), None)
         source = self.engine.source
         if source.hears(ImportDefined):
             source.emit(ImportDefined(module, name, type(item).__name__))
@@ -106,7 +108,17 @@ class Linker:
         if isinstance(item, HostSpec) and wanted.type != item.type:
             expected, found = signature("", wanted.type), signature("", item.type)
             raise LinkError(f"incompatible import type for {where}: expected {expected}, found {found}")
-        return Offered(module.engine.runtime, where, wanted.type, item)
+        return self._offer(module, wanted, wanted.type, item)
+
+    def _offer(self, module: Module, wanted: Import, type_: FuncType, item: Callable[..., Any] | HostSpec) -> Offered:
+        """What makes the host function in a store; kept for the next module that wants it, most often the same."""
+        name = wanted.module, wanted.name
+        known = self._offered.get(name)
+        if known is None or not known.fits(module.engine.runtime, type_, item):
+            known = Offered(module.engine.runtime, f"{wanted.module}.{wanted.name}", type_, item)
+            if self._items.get(name) is item:
+                self._offered[name] = known
+        return known
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,10 @@ if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 
+traits: dict = {}
+"""Cell width, and whether it holds handles, by value type: asked for at every global of every instance."""
+
+
 @cython.cclass
 class Global:
     """A global variable of a store. ``bits`` is its value as raw bits."""
@@ -58,12 +62,18 @@ class Global:
 @cython.cfunc
 def prepare(variable: Global, store: Store, type: object) -> cython.int:
     """What a global knows of its type."""
-    marked: object = cell_widths((type.value,))[0]
+    value: object = type.value
+    marked: object = traits.get(value)
+    if marked is None:
+        holds_handles: object = is_ref(value) and heap(value) in (EXTERN, NOEXTERN)
+        if len(traits) >= 4096:  # a cache: modules may have any number of reference types
+            traits.clear()
+        traits[value] = marked = (cell_widths((value,))[0], holds_handles)
     variable.store = store
     variable.type = type
-    variable.holds_functions = marked == 9
-    variable.width = 8 if marked == 9 else marked
-    variable.holds_handles = is_ref(type.value) and heap(type.value) in (EXTERN, NOEXTERN)
+    variable.holds_functions = marked[0] == 9
+    variable.width = 8 if marked[0] == 9 else marked[0]
+    variable.holds_handles = marked[1]
     if variable.holds_handles:
         store.add_root(variable)
     return 0

@@ -1,6 +1,7 @@
 """Claims about modules whose imports are resolved once."""
 
 import gc
+import inspect
 import threading
 import weakref
 
@@ -169,6 +170,36 @@ def test_a_failed_allocation_takes_no_place_in_the_store():
         with pytest.raises(stratavm.ResourceLimit, match="memories"):
             pre.instantiate(store)
     assert store.native.instances == [first.native] and first.exports.run(1) == 7
+
+
+def test_a_linker_asks_a_callable_once_what_it_wants():
+    """However many modules import it; a new definition is asked anew, and so is another type."""
+    asked = []
+
+    class Asked:
+        """Says when its signature is looked at."""
+
+        def __init__(self, factor):
+            self.factor = factor
+
+        @property
+        def __signature__(self):
+            asked.append(self.factor)
+            return inspect.signature(lambda x: x)
+
+        def __call__(self, x):
+            return self.factor * x
+
+    engine = Engine()
+    linker = Linker(engine)
+    guest = """(module (import "e" "f" (func $f (param {0}) (result {0})))
+      (func (export "run") (param {0}) (result {0}) (call $f (local.get 0))))"""
+    modules = [Module(guest.format(t), engine=engine) for t in ("i32", "i32", "i64")]
+    for factor, expected in ((2, [2, 2]), (3, [2, 2, 3, 3])):
+        linker.define("e", "f", Asked(factor))
+        for module in (modules[0], modules[1], modules[0], modules[2]):
+            assert linker.instantiate(Store(engine), module).exports.run(1 << 20) == factor << 20
+        assert asked == expected
 
 
 def test_a_closed_engine_makes_no_stores():

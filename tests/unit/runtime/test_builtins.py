@@ -174,3 +174,34 @@ def test_functions_are_compiled_at_their_first_call():
     assert call.call_raw([12, 4]) == [3]
     assert asked == [1, 1]
     assert instance.slot(0) == stubs
+
+
+def test_new_code_reaches_the_living_instances_only():
+    """Those that died have left the list, in any order; those of another number of functions are refused."""
+    import gc
+
+    from stratavm.runtime.instance import CodeTable
+
+    table = CodeTable(1)
+    table.fill(0x1000, 16)
+    alive = [guest.make("(module (func (param i32 i32) (result i32) unreachable))", [guest.div()]) for _ in range(6)]
+    for instance in alive:
+        table.attach(instance, None)
+        with pytest.raises(ValueError, match="1 functions"):
+            table.attach(instance, None)
+    assert table.instances() == alive[::-1] and {i.slot(0) for i in alive} == {0x1000}
+    for gone in (5, 0, 2):
+        del alive[gone]
+        del instance
+        gc.collect()
+        instance = alive[-1]
+        assert table.instances() == alive[::-1]
+        table.publish(0, 0x2000 + gone)
+        assert {i.slot(0) for i in alive} == {0x2000 + gone}
+    with pytest.raises(IndexError):
+        table.publish(1, 0)
+    del table, instance
+    assert {i.slot(0) for i in alive} == {0x2002}
+    with pytest.raises(ValueError, match="for an instance of 2"):
+        two = "(module (func (param i32 i32) (result i32) unreachable) (func unreachable))"
+        CodeTable(1).attach(guest.make(two, [guest.div()]), None)
