@@ -1,10 +1,11 @@
 """What the compiler makes of the benchmark kernels, in counts that no other process can disturb.
 
-IR nodes, instructions, accesses to the frame (spills and reloads), moves between registers and code
-bytes of every kernel, with a fixed set of processor features: at level 0, at level 1, and at level 1
+IR nodes, instructions, accesses to the frame (spills and reloads), loads of pointers from the context,
+moves between registers and code bytes of every kernel, with a fixed set of processor features: at level 0, at level 1, and at level 1
 with the allocator of level 0, which shows what splitting values buys. ``tests/bench/counters.json``
 holds the accepted counts: a growth of more than three per cent fails; counts under 30 may grow by one.
-``--write`` accepts the present ones.
+``--write`` accepts the present ones. Of a program, ``FILE [N [PASS,...]]`` prints the counts of each Nth
+function at level 1, with all passes of the machine level and without these.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from stratavm.codegen.x64.regs import CPU_FEATURES
 from stratavm.ir.from_wasm import build
 from stratavm.ir.pipeline import LEVELS, Pipeline
 from stratavm.ir.ssa import Ssa
+from stratavm.module.decode import decode
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 
@@ -53,15 +55,21 @@ def is_register_move(instruction: capstone.CsInsn) -> bool:
     return instruction.mnemonic in MOVES and all(o.type == capstone.x86.X86_OP_REG for o in instruction.operands)
 
 
-def count(path: Path, options: Options) -> Counts:
-    """The counts of all functions of one kernel."""
-    module = parse_module(path.read_text())
+def is_context_load(instruction: capstone.CsInsn) -> bool:
+    """Whether it loads from the instance's context: pointers, mostly."""
+    return instruction.mnemonic == "mov" and "[r14 + " in instruction.op_str.partition(", ")[2]
+
+
+def count(path: Path, options: Options, every: int = 1) -> Counts:
+    """The counts of the functions of a kernel or program, or of some of them."""
+    data = path.read_bytes()
+    module = decode(data) if data[:4] == b"\0asm" else parse_module(data)
     valid = validate(module)
     compiler = ModuleCompiler(module, options)
     machine = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
     machine.detail = True
-    total = dict.fromkeys(("nodes", "instructions", "frame accesses", "moves", "code bytes"), 0)
-    for index in range(len(valid.bodies)):
+    total = dict.fromkeys(("nodes", "instructions", "frame accesses", "context loads", "moves", "code bytes"), 0)
+    for index in range(0, len(valid.bodies), every):
         ssa = Ssa()
         build(valid, index, ssa)
         if compiler.passes:
@@ -73,6 +81,7 @@ def count(path: Path, options: Options) -> Counts:
         total["nodes"] += len(ssa.dump().nodes)
         total["instructions"] += len(instructions)
         total["frame accesses"] += sum(map(is_frame_access, instructions))
+        total["context loads"] += sum(map(is_context_load, instructions))
         total["moves"] += sum(map(is_register_move, instructions))
         total["code bytes"] += len(code)
     return total
@@ -89,8 +98,18 @@ def compare(now: dict[str, Counts], accepted: dict[str, Counts]) -> list[str]:
     return problems
 
 
+def show(path: str, every: str = "1", without: str = "") -> int:
+    """Print the counts of a program."""
+    kept = tuple(name for name in LEVEL_1.machine if name not in without.split(","))
+    for machine in dict.fromkeys((LEVEL_1.machine, kept)):
+        print(count(Path(path), replace(LEVEL_1, machine=machine), int(every)))
+    return 0
+
+
 def main(arguments: list[str]) -> int:
-    """Compare with the accepted counts, or accept the present ones."""
+    """Compare with the accepted counts, accept the present ones, or show a program's."""
+    if arguments and arguments != ["--write"]:
+        return show(*arguments)
     kernels = sorted(KERNELS.glob("*.wat"))
     now = {path.stem + name: count(path, options) for name, options in OPTIONS.items() for path in kernels}
     if "--write" in arguments:
