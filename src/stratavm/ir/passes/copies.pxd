@@ -40,6 +40,7 @@ cdef class Copies(Loops):
     cdef int used(self, uint32_t value, uint32_t loop) noexcept nogil
     cdef int used_by(self, Node* node, uint32_t loop) noexcept nogil
     cdef int settle(self) noexcept nogil
+    cdef int put_choice(self, uint32_t number) except -1 nogil
     cdef int put_block(self, uint32_t block) except -1 nogil
     cdef int put_node(self, uint32_t i) except -1 nogil
     cdef int put_added(self, uint32_t block) except -1 nogil

@@ -73,6 +73,7 @@ class Copies(Loops):
             self.at = cython.NULL
             self.copy = 0
             if self.loop[block] != NO_VALUE and self.loops[self.loop[block]].copies > 1:
+                self.put_choice(self.loop[block])
                 self.at = cython.address(self.loops[self.loop[block]])
                 for copy in range(self.at.copies):
                     self.copy = copy
@@ -219,6 +220,9 @@ class Copies(Loops):
             self.copied += 1
             self.rewrote(0)
         for block in range(self.ssa.n_blocks):
+            if self.loop[block] != NO_VALUE and not self.chained:
+                loop = cython.address(self.loops[self.loop[block]])
+                number += loop.first == block and loop.copies > 1
             self.number[block] = number
             number += 1
             if self.loop[block] != NO_VALUE and self.loops[self.loop[block]].end == block + 1:
@@ -227,6 +231,10 @@ class Copies(Loops):
         return 0
 
     # ---- the output ----------------------------------------------------------------------------
+
+    def put_choice(self, number):
+        """Copies that are not chained have a block before them, which chooses one."""
+        return 0
 
     def put_block(self, block):
         """A block, or the present copy of it."""

@@ -14,7 +14,7 @@ cdef struct Need:             # an address of a loop's accesses
     uint64_t end              # the farthest of offset + bytes
 
 cdef struct Counted:          # what bounds the rounds of a loop, and what must hold before it
-    uint32_t counter          # a parameter of the header; NO_VALUE where the rounds are not counted
+    uint32_t counter          # a parameter of the header
     uint32_t back             # the edge that leads back
     uint32_t into             # the edge that leads in
     uint32_t step             # what each round adds to the counter
@@ -55,7 +55,8 @@ cdef class Versions(Copies):
     cdef int bound_of_operation(self, Node* node, int depth) except -1 nogil
     cdef int guard(self) except -1 nogil
     cdef int guard_counter(self) except -1 nogil
-    cdef int guard_below(self, uint32_t start, uint32_t limit) except -1 nogil
+    cdef uint32_t is_long(self) except? 0xFFFFFFFF nogil
+    cdef uint32_t put_way(self, uint32_t target) except? 0xFFFFFFFF nogil
     cdef int guard_multiple(self, uint32_t value) except -1 nogil
     cdef int require(self, uint16_t op, uint32_t a, uint32_t b) except -1 nogil
     cdef uint32_t put(self, uint16_t op, uint32_t a, uint32_t b) except? 0xFFFFFFFF nogil

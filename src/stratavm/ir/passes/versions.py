@@ -1,10 +1,10 @@
 # strata: hot
-"""Bounds checks out of loops: a small innermost loop gets a version without them, chosen by one comparison before it.
+"""Bounds checks out of loops: a small innermost loop gets a version without them, chosen before it.
 
 A check cannot move out of a loop: its trap would come before the effects of the rounds before it, and before polls. So
-the loop stands twice. Before it the highest address of each access is computed in 64 bits; where all lie within the
-memory, which can only grow, no check is missed in the first version. Elsewhere the second one runs, which is the loop
-as it was, and traps where it would.
+the loop stands twice. Before it, where it is long enough, the highest address of each access is computed in 64 bits; if
+all lie within the memory, which can only grow, no check is missed in the first version. Else the second one runs, which
+is the loop as it was, and traps where it would.
 
 An address is bounded from its parts: every operation here gives at most the sum, product or shift of the bounds of its
 operands, wherever 32 bits wrap. A counter is bounded by the test that every way back to the header passes: it is what
@@ -26,6 +26,7 @@ from cython.cimports.stratavm.ir.ssa import (
     NO_VALUE,
     T_I32,
     T_I64,
+    T_NONE,
     Edge,
     MemArg,
     Node,
@@ -58,11 +59,9 @@ from cython.cimports.stratavm.spec._gen_ops import (
     OP_I64_LE_U,
     OP_I64_LT_U,
     OP_I64_MUL,
-    OP_I64_NE,
     OP_I64_SHL,
     OP_I64_SHR_U,
     OP_I64_SUB,
-    OP_SELECT,
 )
 from cython.cimports.stratavm.spec._gen_optables import OP_ACCESS, OP_FLAGS
 
@@ -76,6 +75,8 @@ MOST = cython.declare(uint32_t, 80)
 DEPTH = cython.declare(cython.int, 5)
 """Operations between an address and what bounds it."""
 TWO_31 = cython.declare(uint64_t, 0x8000_0000)
+SHORT = cython.declare(uint32_t, 8)
+"""Rounds that do not pay for the choice."""
 BITS = cython.declare(cython.int, 62)
 """Of a bound to which an offset below 2**31 can be added, and another bound."""
 PRODUCT = cython.declare(cython.int, 64)
@@ -152,12 +153,11 @@ class Versions(Copies):
         self.select(self.n_loops, loop)
         self.now.n_needs = 0
         self.now.rounds = False
-        self.now.counter = NO_VALUE
-        self.building = False
         if loop.high - loop.low > MOST or not self.has_entry(loop.first):
             return 1
         if not self.count(loop):
-            self.now.counter = NO_VALUE
+            return 1
+        self.building = False
         for i in range(loop.low, loop.high):
             node = cython.address(self.ssa.nodes[i])
             if (
@@ -167,6 +167,7 @@ class Versions(Copies):
                 and self.cover(node)
             ):
                 self.marks[i] = NF_CHECKED
+        self.building = True
         return 2 if self.now.n_needs else 1
 
     def select(self, number, loop):
@@ -350,8 +351,6 @@ class Versions(Copies):
         """A counter, or what grows with it."""
         step: uint32_t
         bits: cython.int
-        if self.now.counter == NO_VALUE:
-            return 0
         if value == self.now.counter:
             self.term = self.highest
             return 34
@@ -400,9 +399,8 @@ class Versions(Copies):
     # ---- the choice before the loop ------------------------------------------------------------
 
     def terminator(self, node):
-        """The branch into a loop that has two versions chooses one; they get the same arguments."""
-        i: uint32_t
-        start: uint32_t
+        """The branch into a loop that has two versions: to the choice between them if there are rounds enough to pay
+        for it."""
         number: uint32_t = NO_VALUE
         edge: cython.pointer(Edge)
         loop: cython.pointer(Loop)
@@ -413,18 +411,44 @@ class Versions(Copies):
             return 0
         loop = cython.address(self.loops[number])
         self.select(number, loop)
-        self.building = True
-        self.guard()
-        edge = cython.address(self.out.edges[node.c])
-        number = edge.target + loop.end - loop.first
-        start = self.out.n_args
-        for i in range(edge.args, edge.args + edge.nargs):
-            self.out.arg(self.out.args[i])
         node.op = IR_BR_IF
-        node.a = self.holds
-        node.b = node.c
-        node.c = self.out.edge(number, start, self.out.edges[node.c].nargs)
+        node.a = self.is_long()
+        node.b = self.out.edge(self.number[loop.first] - 1, self.out.n_args, 0)
+        edge = cython.address(self.out.edges[node.c])
+        edge.target += loop.end - loop.first
         return 0
+
+    def is_long(self):
+        """Whether a loop has more than a few rounds, which also says that its counter begins before the limit."""
+        start: uint32_t = self.wide(self.start_of(self.now.counter))
+        few: uint32_t = self.number_of(cython.cast(uint64_t, SHORT) << max(self.now.shift, 0))
+        limit: uint32_t = start
+        if self.now.relation != COUNT_DOWN:
+            limit = self.wide(self.now.limit)
+            few = self.put(OP_I64_ADD, start, few)
+        return self.out.node(OP_I64_GT_U, T_I32, 0, limit, few, NO_VALUE, self.position)
+
+    def put_choice(self, number):
+        """The block before two versions of a loop: it passes the arguments on to one of them."""
+        loop: cython.pointer(Loop) = cython.address(self.loops[number])
+        entry: uint32_t = self.entry[loop.first]
+        fast: uint32_t
+        self.out.block(self.ssa.blocks[entry].depth, 0)
+        self.position = self.ssa.positions[self.ssa.blocks[entry].last - 1]
+        self.select(number, loop)
+        self.guard()
+        fast = self.put_way(self.number[loop.first])
+        self.put_way(self.number[loop.first] + loop.end - loop.first)
+        return self.out.node(IR_BR_IF, T_NONE, 0, self.holds, fast, fast + 1, self.position)
+
+    def put_way(self, target):
+        """An edge with the arguments of the edge into the loop."""
+        edge: cython.pointer(Edge) = cython.address(self.ssa.edges[self.now.into])
+        start: uint32_t = self.out.n_args
+        i: uint32_t
+        for i in range(edge.args, edge.args + edge.nargs):
+            self.out.arg(self.moved[self.ssa.args[i]])
+        return self.out.edge(target, start, edge.nargs)
 
     def guard(self):
         """Whether every address that is bounded lies within its memory."""
@@ -432,8 +456,7 @@ class Versions(Copies):
         need: cython.pointer(Need)
         bytes: uint32_t = 0
         self.holds = NO_VALUE
-        if self.now.counter != NO_VALUE:
-            self.guard_counter()
+        self.guard_counter()
         for i in range(self.now.n_needs):
             need = cython.address(self.now.needs[i])
             self.bound(need.address, DEPTH)
@@ -444,44 +467,27 @@ class Versions(Copies):
         return 0
 
     def guard_counter(self):
-        """The highest value of the counter, the number of ways back, and what must hold for both."""
+        """The highest value of the counter, how often the loop goes back at most, and what must hold for both. The
+        counter begins before the limit: ``is_long`` said so."""
         start: uint32_t = self.wide(self.start_of(self.now.counter))
-        limit: uint32_t
+        step: uint32_t
         if self.now.relation == COUNT_DOWN:
             self.highest = start
             self.last_round = self.put(OP_I64_SHR_U, start, self.number_of(self.now.shift))
-            if not self.now.early:  # the first round is not tested before it
-                self.require(OP_I64_NE, start, self.number_of(0))
-                self.last_round = self.put(OP_I64_SUB, self.last_round, self.number_of(1))
             return self.guard_multiple(start)
-        limit = self.wide(self.now.limit)
-        if self.now.relation != COUNT_UNLIKE:
-            return self.guard_below(start, limit)
-        self.require(OP_I64_LE_U if self.now.early else OP_I64_LT_U, start, limit)
-        self.guard_multiple(self.put(OP_I64_SUB, limit, start))
-        self.highest = limit if self.now.early else self.put(OP_I64_SUB, limit, self.number_of(1))
-        self.last_round = self.put(
-            OP_I64_SHR_U, self.put(OP_I64_SUB, self.highest, start), self.number_of(self.now.shift)
-        )
-        return 0
-
-    def guard_below(self, start, limit):
-        """The counter is what it began with, or has passed the test; the step after an early test comes on top. It is
-        the greater of start + 1 and limit, less 1, since a limit of 0 must not become the highest number."""
-        step: uint32_t = self.wide(self.now.step)
-        first: uint32_t = start
-        if self.now.early:
-            limit = self.put(OP_I64_ADD, limit, step)
-        if self.now.relation == COUNT_BELOW:
-            first = self.put(OP_I64_ADD, start, self.number_of(1))
-        greater: uint32_t = self.out.node(OP_I64_GT_U, T_I32, 0, first, limit, NO_VALUE, self.position)
-        self.highest = self.out.node(OP_SELECT, T_I64, 0, first, limit, greater, self.position)
-        if self.now.relation == COUNT_BELOW:
-            self.highest = self.put(OP_I64_SUB, self.highest, self.number_of(1))
-        if self.now.is_signed or self.now.rounds:
-            # the step leads to no sign and to no smaller number
-            step = self.put(OP_I64_ADD, self.highest, step)
-            self.require(OP_I64_LT_U, step, self.number_of(TWO_31 if self.now.is_signed else TWO_31 * 2))
+        self.highest = self.wide(self.now.limit)
+        if self.now.relation == COUNT_UNLIKE:
+            self.guard_multiple(self.put(OP_I64_SUB, self.highest, start))
+        else:
+            step = self.wide(self.now.step)
+            if self.now.early:  # the step comes after the test
+                self.highest = self.put(OP_I64_ADD, self.highest, step)
+            if self.now.relation == COUNT_BELOW:
+                self.highest = self.put(OP_I64_SUB, self.highest, self.number_of(1))
+            if self.now.is_signed or self.now.rounds:
+                # the step leads to no sign and to no smaller number
+                step = self.put(OP_I64_ADD, self.highest, step)
+                self.require(OP_I64_LT_U, step, self.number_of(TWO_31 if self.now.is_signed else TWO_31 * 2))
         if self.now.rounds:
             self.last_round = self.put(
                 OP_I64_SHR_U, self.put(OP_I64_SUB, self.highest, start), self.number_of(self.now.shift)
