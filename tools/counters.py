@@ -1,9 +1,10 @@
 """What the compiler makes of the benchmark kernels, in counts that no other process can disturb.
 
 IR nodes, instructions, accesses to the frame (spills and reloads), loads of pointers from the context,
-moves between registers and code bytes of every kernel, with a fixed set of processor features: at level 0, at level 1, and at level 1
-with the allocator of level 0, which shows what splitting values buys. ``tests/bench/counters.json``
-holds the accepted counts: a growth of more than three per cent fails; counts under 30 may grow by one.
+moves between registers and code bytes of every kernel, with a fixed set of processor features: at
+level 0, at level 1, and at level 1 with the allocator of level 0, which shows what splitting values
+buys. ``tests/bench/counters.json`` holds the accepted counts: a growth of more than three per cent
+fails; counts under 30 may grow by one.
 ``--write`` accepts the present ones. Of a program, ``FILE [N [PASS,...]]`` prints the counts of each Nth
 function at level 1, with all passes of the machine level and without these.
 """
