@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+import signal
 from types import SimpleNamespace
 
 import pytest
 
+import stratavm
 from stratavm.base.errors import Trap
 from stratavm.codegen.compile import ModuleCompiler, Options
 from stratavm.codegen.x64 import stubs
+from stratavm.engine.stages import dump_stage
 from stratavm.ir.evaluate import Evaluation
 from stratavm.ir.from_wasm import build
 from stratavm.ir.passes.promote import Promote
@@ -246,3 +249,41 @@ def test_others_see_and_set_it_at_every_poll(monkeypatch, starved, allocator, im
     assert histories[0] == histories[1]
     assert len(histories[0][2]) == 9
     assert len(set(histories[0][2])) > 2
+
+
+COUNTING = f"""(module (global $g (export "g") (mut i32) (i32.const 0))
+  (func (export "run") (loop $l {put(f"(i32.add {G} (i32.const 1))")} (br_if $l (i32.ge_s {G} (i32.const 0))))))"""
+
+
+@pytest.fixture
+def counting():
+    """An instance that counts in a global which its loop keeps, until that is negative."""
+    assert " = poll v" in dump_stage(stratavm.Module(COUNTING, engine=stratavm.Engine(tier="jit1")), 0, "opt")
+    return stratavm.load(COUNTING, config=stratavm.Config(tier="jit1", strict=True))
+
+
+def test_a_signal_handler_sees_and_sets_the_global(counting):
+    """It runs at a poll, in the middle of the loop, and what it sets ends it."""
+    seen = []
+
+    def handler(*_: object) -> None:
+        seen.append(counting.exports.g.value)
+        counting.exports.g.value = -5
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.005)
+        counting.exports.run()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert len(seen) == 1
+    assert seen[0] > 0
+    assert counting.exports.g.value == -4
+
+
+def test_a_deadline_leaves_the_global_as_it_was_in_the_loop(counting):
+    """The instance can be looked at afterwards."""
+    with pytest.raises(stratavm.DeadlineExceeded), counting.store.deadline(0.005):
+        counting.exports.run()
+    assert counting.exports.g.value > 0
