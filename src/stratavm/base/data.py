@@ -13,7 +13,15 @@ from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
-MISSING: Final = object()
+
+class Missing:
+    """The type of ``MISSING``, which signatures show as the default of a parameter whose field has a factory."""
+
+    def __repr__(self) -> str:
+        return "<factory>"
+
+
+MISSING: Final = Missing()
 FEW: Final = 12
 """Instances of a class that are made before its constructor is compiled."""
 
@@ -137,7 +145,7 @@ def _field(value: Any, type_: Any) -> Field:
 
 def _methods(fields: dict[str, Field], frozen: bool, slots: bool, eq: bool) -> dict[str, Any]:
     """What a class gets unless it defines it itself."""
-    methods: dict[str, Any] = {"__repr__": _repr, "__match_args__": tuple(fields)}
+    methods: dict[str, Any] = {"__repr__": _repr, "__match_args__": tuple(fields), "__replace__": make_changed}
     if eq:
         compared = [name for name, f in fields.items() if f.compare]
         methods |= _equality(attrgetter(*compared) if compared else lambda self: (), frozen)
