@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -28,11 +26,9 @@ from stratavm.codegen.minst import build
 from stratavm.codegen.regalloc.allocator import KINDS, Allocator, allocate_function
 from stratavm.codegen.regalloc.checker import check
 from stratavm.codegen.x64.regs import ALLOCATABLE, STARVED
+from tests.scaling.measure import grows_linearly
 
 pytestmark = [pytest.mark.scaling, pytest.mark.trace_slow]
-FACTOR: Final = 2.6
-ROUNDS: Final = 5
-ATTEMPTS: Final = 3
 WORK, JUMP = 1100, 1025
 RAX, RCX = 0, 1
 
@@ -278,30 +274,13 @@ SHAPES: Final[tuple[tuple[Callable[[int], MFunction], int], ...]] = (
 )
 
 
-def seconds(allocator: Allocator, f: MFunction) -> float:
-    """Median processor time of a few runs."""
-    m = build(f)
-    found = []
-    for _ in range(ROUNDS):
-        start = time.thread_time()
-        allocator.run(m)
-        found.append(time.thread_time() - start)
-    return statistics.median(found)
-
-
 @pytest.mark.parametrize("kind", sorted(KINDS))
 @pytest.mark.parametrize(("shape", "n"), SHAPES, ids=lambda p: getattr(p, "__name__", ""))
 def test_allocation_is_linear(shape, n, kind):
     """And linear scan does not give any of these to the naive allocator."""
     allocator = Allocator(kind)
-    small, large = shape(n // 2), shape(n)
-    factors = []
-    for _ in range(ATTEMPTS):
-        factors.append(seconds(allocator, large) / seconds(allocator, small))
-        if factors[-1] < FACTOR:
-            break
-    else:
-        pytest.fail(f"time(2N)/time(N) = {min(factors):.2f}")
+    small, large = build(shape(n // 2)), build(shape(n))
+    grows_linearly(lambda: allocator.run(small), lambda: allocator.run(large))
     assert allocator.fallbacks == 0
 
 
