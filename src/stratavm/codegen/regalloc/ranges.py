@@ -227,7 +227,7 @@ class Ranges:
             self.values[ops[0].vreg].hint = ops[1].vreg
             if self.values[ops[1].vreg].kin == NONE:
                 self.values[ops[1].vreg].kin = ops[0].vreg
-        if inst.flags & MI_REMAT:
+        if inst.flags & MI_REMAT and inst.nops and is_def(ops[0].role) and ops[0].vreg < m.n_vregs:
             self.values[ops[0].vreg].remat = LOC_REMAT | at
             self.values[ops[0].vreg].flags |= V_STORED | (V_HOME if inst.flags & MI_HOME else 0)
         return 1
