@@ -48,19 +48,16 @@ class Field:
         return self.default_factory() if self.default is MISSING else self.default
 
 
-class Lazy:
-    """A class attribute that is computed when it is first asked for, by name, in the class that has it."""
+class StandardFields:
+    """``__dataclass_fields__`` of a class, made when a function of ``dataclasses`` asks for it."""
 
-    def __init__(self, make: Callable[[type], Any], made: type, name: str) -> None:
-        self.make = make
+    def __init__(self, made: Any) -> None:
         self.made = made
-        self.name = name
-        setattr(made, name, self)
+        made.__dataclass_fields__ = self
 
     def __get__(self, instance: Any, owner: type) -> Any:
-        value = self.make(self.made)
-        setattr(self.made, self.name, value)
-        return value
+        fields = self.made.__dataclass_fields__ = _standard_fields(self.made)
+        return fields
 
 
 class Constructor:
@@ -72,9 +69,10 @@ class Constructor:
         made.__init__ = self
 
     def __get__(self, instance: Any, owner: type) -> Any:
-        if instance is None:
-            return self.compiled()
-        return partial(self.fill if self.left > 0 else self.compiled(), instance)
+        if self.left > 0 and isinstance(instance, self.made):
+            return partial(self.fill, instance)
+        init = self.compiled()  # ``inspect`` asks too: without an instance, or with one of another class
+        return init if instance is None else init.__get__(instance)
 
     def compiled(self) -> Any:
         """The real one, which takes the place of this."""
@@ -127,8 +125,7 @@ def make_class(
         if name not in cls.__dict__:
             setattr(cls, name, method)
     Constructor(cls)
-    Lazy(_signature, cls, "__signature__")
-    Lazy(_standard_fields, cls, "__dataclass_fields__")
+    StandardFields(cls)
     return cls
 
 
@@ -230,13 +227,6 @@ def _get_state(self: Any) -> list[Any]:
 def _set_state(self: Any, state: list[Any]) -> None:
     for name, value in zip(self.__fields__, state, strict=True):
         object.__setattr__(self, name, value)
-
-
-def _signature(made: Any) -> Any:
-    """For ``inspect.signature``."""
-    import inspect
-
-    return inspect.signature(made.__init__.__get__(made))
 
 
 def _standard_fields(made: Any) -> Any:

@@ -117,6 +117,29 @@ def test_inheritance():
     assert hash(Derived(1)) == hash(Derived(1, 7))
 
 
+def test_a_subclass_and_a_callable_instance_have_their_own_signature():
+    """What is known of the constructor says nothing of them."""
+
+    @data.dataclass(frozen=True)
+    class Callable_:
+        """With a method that makes its instances callable."""
+
+        a: int
+
+        def __call__(self, b: str) -> None: ...
+
+    class Own(Callable_):
+        """With a constructor of its own."""
+
+        def __init__(self, c: float) -> None:
+            super().__init__(int(c))
+
+    assert list(inspect.signature(Callable_).parameters) == ["a"]
+    assert list(inspect.signature(Callable_(1)).parameters) == ["b"]
+    assert list(inspect.signature(Own).parameters) == ["c"]
+    assert Own(2.5).a == 2
+
+
 def test_pickle():
     """A frozen class with slots goes through pickle."""
     assert pickle.loads(pickle.dumps(Derived(3, 4))) == Derived(3, 4)
