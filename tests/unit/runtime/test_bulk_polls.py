@@ -178,6 +178,7 @@ def grown_from_a_handler():
         signal.signal(signal.SIGALRM, before)
 
 
+@pytest.mark.trace_slow  # forty million elements, a line at a time
 def test_what_grows_a_table_while_it_grows_wins():
     """The elements of a signal handler stay, and the guest's growth is refused."""
     for _ in range(10):

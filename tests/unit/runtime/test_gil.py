@@ -94,6 +94,7 @@ def test_a_guest_that_talks_for_ever_starves_nobody(function):
     thread.join(60)
 
 
+@pytest.mark.trace_slow  # what comes inside the tracer is lost
 def test_an_exception_sent_to_a_thread_ends_its_guest():
     """As it would end Python code, also where the host functions are in C."""
     exports = exports_with(abs)
@@ -115,6 +116,7 @@ def test_an_exception_sent_to_a_thread_ends_its_guest():
     assert ended == [LookupError]
 
 
+@pytest.mark.trace_slow  # at the recursion limit the tracer itself has no room
 def test_a_tick_where_python_cannot_call_anything_more_is_left_out():
     """At the recursion limit there is no room for what a tick calls, and the guest is not to blame."""
     compute = exports_with(abs).compute
