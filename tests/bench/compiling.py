@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,14 +30,14 @@ def _row(name: str, path: Path, rounds: int) -> Row:
     module = stratavm.Module(data)
     code_bytes = sum(f.end - f.start for f in module.model.functions)
 
-    def ours(**options: Any) -> None:
-        config = stratavm.Config(threads=1, **options)
-        stratavm.Module(data, engine=stratavm.Engine(config)).compile_all()
+    def ours(**options: Any) -> Callable[[], object]:
+        engine = stratavm.Engine(stratavm.Config(threads=1, **options))
+        return lambda: stratavm.Module(data, engine=engine).compile_all()
 
-    runs = {
-        "strata jit0": lambda: ours(),
-        "strata jit0 naive": lambda: ours(allocator="naive"),
-        "strata jit1": lambda: ours(tier="jit1"),
+    runs: dict[str, Callable[[], object]] = {
+        "strata jit0": ours(),
+        "strata jit0 naive": ours(allocator="naive"),
+        "strata jit1": ours(tier="jit1"),
         "wasmtime (all cores)": lambda: wasmtime.Module(engine, data),
     }
     samples = interleaved(runs, rounds)
