@@ -418,7 +418,7 @@ class Emitter(ValueEmitter):
         if op == P_POLL:
             return self.poll(inst, ops)
         if op == P_FUEL:
-            # Not `sub` on memory: processors that rename memory (Zen) do so for plain loads and stores only, and the
+            # Not `sub` on memory: on Zen 4 a chain of those takes four times as long as plain loads and stores, and the
             # counter is one long chain. Nothing is stored where fuel does not suffice.
             self.held = NOTHING_HELD
             emit_rm(self.b, MOP_MOV_RM, 8, R11, R15, EXEC_FUEL)
