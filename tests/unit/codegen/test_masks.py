@@ -134,3 +134,23 @@ def test_a_mask_that_is_used_again_is_computed():
     text = machine(source, set())
     assert "and_rr" in text
     assert "test_" not in text
+
+
+@pytest.mark.parametrize("t", ["i32", "i64"])
+@pytest.mark.parametrize("op", ["add", "sub", "and", "or", "xor", "mul", "shl"])
+def test_results_compared_with_zero(op, t):
+    """The zero flag of an operation serves for (in)equality alone; the result is used again, or is not."""
+    functions = ""
+    for condition in (
+        "{t}.eqz {r}",
+        *(f"{{t}}.{compare} {{r}} ({{t}}.const 0)" for compare in ("ne", "lt_s", "gt_s", "gt_u", "le_u")),
+    ):
+        text = f"({condition})".format(t=t, r="(local.get 2)")
+        for operands in ("(local.get 0) (local.get 1)", f"(local.get 0) ({t}.const 1)"):
+            result = f"(local.set 2 ({t}.{op} {operands}))"
+            functions += f"""
+              (func (param {t} {t}) (result {t}) (local {t}) {result}
+                (if (result {t}) {text} (then (local.get 2)) (else ({t}.const 77))))
+              (func (param {t} {t}) (result {t}) (local {t}) {result}
+                (select ({t}.const 5) ({t}.add (local.get 2) (local.get 0)) {text}))"""
+    agree(module(functions), VALUES if t == "i32" else (*VALUES, *LONG))

@@ -17,6 +17,7 @@ cdef class Emitter(ValueEmitter):
     cdef bint dispatches(self, uint32_t number) noexcept nogil
     cdef int block(self, uint32_t number, uint32_t* move) except -1 nogil
     cdef int again(self, uint32_t number, uint32_t dst, uint32_t at, uint32_t last) except -1 nogil
+    cdef bint in_flags(self, uint32_t at, uint32_t last) noexcept nogil
     cdef bint flags_live(self, uint32_t at, uint32_t last) noexcept nogil
     cdef int instruction(self, uint32_t number, uint32_t block) except -1 nogil
     cdef int pseudo(self, MInst* inst, MOperand* ops, uint32_t block) except -1 nogil

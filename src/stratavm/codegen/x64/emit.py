@@ -30,10 +30,12 @@ from cython.cimports.stratavm.codegen.minst import (
 )
 from cython.cimports.stratavm.codegen.x64._gen_encodings import (
     ENC_F_MERGES,
+    ENC_F_RESULT,
     ENC_ROWS,
     MOP_ADD_RR,
     MOP_CALL_M,
     MOP_CMOVCC_RR,
+    MOP_CMP_RI,
     MOP_CMP_RM,
     MOP_CMP_RR,
     MOP_END,
@@ -312,6 +314,13 @@ class Emitter(ValueEmitter):
         self.b.bind(self.first_label + number)
         self.held = NOTHING_HELD
         for i in range(block.first, block.last):
+            if (
+                self.m.insts[i].op == MOP_CMP_RI
+                and i > block.first
+                and (move[0] == self.m.n_moves or self.m.moves[move[0]].at != i)
+                and self.in_flags(i, block.last)
+            ):
+                continue
             while move[0] < self.m.n_moves and self.m.moves[move[0]].at == i:
                 mv = cython.address(self.m.moves[move[0]])
                 if mv.src & (LOC_SLOT | LOC_REMAT) == LOC_REMAT:
@@ -349,6 +358,25 @@ class Emitter(ValueEmitter):
         if place == dst:
             return 0
         return emit_move(self.b, place, dst, self.m.vwidth[o.vreg], cython.address(self.frame))
+
+    def in_flags(self, at: uint32_t, last: uint32_t) -> cython.bint:
+        """Whether the instruction before a comparison with zero left its outcome in the zero flag, and no other flag is
+        asked for."""
+        inst: cython.pointer(MInst) = cython.address(self.m.insts[at])
+        before: cython.pointer(MInst) = cython.address(self.m.insts[at - 1])
+        loc: uint32_t = self.m.operands[inst.ops].loc
+        if inst.imm or before.op >= MOP_END or not ENC_ROWS[before.op].flags & ENC_F_RESULT:
+            return False
+        if before.width != inst.width or self.m.operands[before.ops].loc != loc or loc >= 16:
+            return False
+        k: uint32_t
+        for k in range(at + 1, last if last < at + FLAGS_REACH else at + FLAGS_REACH):
+            inst = cython.address(self.m.insts[k])
+            if inst.flags & MI_FLAGS_USE and inst.cc != CC_E and inst.cc != CC_NE:
+                return False
+            if inst.flags & (MI_FLAGS_DEF | MI_CALL | MI_TERMINATOR):
+                return True
+        return False
 
     def flags_live(self, at: uint32_t, last: uint32_t) -> cython.bint:
         """Whether an instruction from ``at`` on may read flags that were set before it."""

@@ -48,7 +48,9 @@ IMM_NONE, IMM_8, IMM_WIDTH, IMM_32, IMM_MOV, IMM_16 = range(6)
 """Size of the immediate: WIDTH = 1, 2, 4, 4 bytes; MOV = the shortest form of a register load."""
 NO_OPERAND: Final = 0xFF
 
-F_RM8, F_CC, F_PLUS_R, F_VEX, F_FLAGS_DEF, F_FLAGS_USE, F_EFFECT, F_COMMUTES, F_MERGES = (1 << n for n in range(9))
+F_RM8, F_CC, F_PLUS_R, F_VEX, F_FLAGS_DEF, F_FLAGS_USE, F_EFFECT, F_COMMUTES = (1 << n for n in range(8))
+F_MERGES, F_RESULT = 1 << 8, 1 << 9
+"""MERGES: keeps the upper half of its result's register. RESULT: the zero flag tells whether operand 0 became zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +121,12 @@ def _alu(name: str, number: int, flags: int = FLAGS) -> list[Row]:
     two = (U, A) if cmp else (D_SAME, U, A)
     one = (A,) if cmp else (D_SAME, U)
     last = len(two) - 1
+    result = flags | (0 if cmp else F_RESULT)
     return [
-        Row(f"{name}_rr", name, ("0:w", f"{last}:w"), two, op + 3, reg=0, rm=last, widths=INTS, flags=flags),
+        Row(f"{name}_rr", name, ("0:w", f"{last}:w"), two, op + 3, reg=0, rm=last, widths=INTS, flags=result),
         Row(f"{name}_ri", name, ("0:w", "i"), one, 0x81, digit=number, rm=0, widths=INTS, imm=IMM_WIDTH,
-            short=0x83, flags=flags),
-        Row(f"{name}_rm", name, ("0:w", "m:w"), (*one[:-1], U), op + 3, reg=0, mem=True, widths=INTS, flags=flags),
+            short=0x83, flags=result),
+        Row(f"{name}_rm", name, ("0:w", "m:w"), (*one[:-1], U), op + 3, reg=0, mem=True, widths=INTS, flags=result),
         Row(f"{name}_mr", name, ("m:w", "0:w"), (U,), op + 1, reg=0, mem=True, widths=INTS, flags=flags | F_EFFECT),
         Row(f"{name}_mi", name, ("m:w", "i"), (), 0x81, digit=number, mem=True, widths=INTS, imm=IMM_WIDTH,
             short=0x83, flags=flags | F_EFFECT),
