@@ -64,7 +64,7 @@ def main() -> int:
     parser.add_argument(
         "--batch", nargs=3, metavar=("CAMPAIGN", "FIRST", "COUNT"), help="run these seeds in this process"
     )
-    parser.add_argument("--child", nargs=2, metavar=("FIRST", "SECONDS"), help=argparse.SUPPRESS)
+    parser.add_argument("--child", nargs=2, metavar=("FIRST", "END"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     names = [options.only] if options.only else list(CAMPAIGNS)
     if options.batch:
@@ -119,7 +119,7 @@ def work(names: list[str], firsts: count[int], plan: Plan, report: Report) -> No
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             only = ["--only", names[0]] if len(names) == 1 else []
-            command = [sys.executable, "-m", "tests.fuzz", *only, "--child", str(next(firsts)), str(left)]
+            command = [sys.executable, "-m", "tests.fuzz", *only, "--child", str(next(firsts)), str(end)]
             environment = {**os.environ, **switches}
             try:
                 result = subprocess.run(

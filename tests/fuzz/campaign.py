@@ -108,13 +108,12 @@ def run_seeds(name: str, first: int, count: int) -> int:
     return tally.finish()
 
 
-def run_shares(names: list[str], first: int, seconds: float) -> int:
-    """Seeds from ``first`` on of each campaign, as long as the time lasts, divided by ``SHARES``."""
+def run_shares(names: list[str], first: int, end: float) -> int:
+    """Seeds from ``first`` on of each campaign, until the monotonic clock says ``end``, time divided by ``SHARES``."""
     tally = Tally()
     spent = dict.fromkeys(names, 0.0)
     seeds = dict.fromkeys(names, first)
-    begin = time.monotonic()
-    while (now := time.monotonic()) - begin < seconds:
+    while (now := time.monotonic()) < end:
         name = min(names, key=lambda n: spent[n] / SHARES[n])
         tally.run(name, seeds[name])
         seeds[name] += 1
