@@ -154,7 +154,4 @@ cdef class Ranges:
 cdef enum:
     MANY = 0xFFFFFFFE           # for only_pred
 
-cdef extern from *:
-    uint32_t lowest_of "__builtin_ctzll"(uint64_t mask) noexcept nogil   # of a mask that is not empty
-
 cdef uint32_t twin_of(MOperand* ops, uint32_t n, uint32_t k) noexcept nogil

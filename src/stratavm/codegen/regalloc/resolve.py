@@ -11,6 +11,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memchr, memset
+from cython.cimports.stratavm.base.bits import lowest_of
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.codegen.minst import (
     C_ANY,
@@ -42,7 +43,6 @@ from cython.cimports.stratavm.codegen.regalloc.ranges import (
     WRITES,
     Ranges,
     Value,
-    lowest_of,
     twin_of,
 )
 

@@ -5,6 +5,7 @@ name.
 # strata: hot
 import cython
 from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t, uint64_t
+from cython.cimports.stratavm.base.bits import log2_exact
 from cython.cimports.stratavm.codegen.minst import (
     C_FIXED,
     C_REG,
@@ -154,21 +155,6 @@ def mirrored(cc: uint32_t) -> uint32_t:
     if cc == CC_AE:
         return CC_BE
     return cc
-
-
-@cython.cfunc
-@cython.nogil
-@cython.inline
-@cython.exceptval(check=False)
-def log2_exact(bits: uint64_t) -> int32_t:
-    """The exponent of a power of two, or -1."""
-    if bits == 0 or bits & (bits - 1):
-        return -1
-    n: int32_t = 0
-    while bits > 1:
-        bits >>= 1
-        n += 1
-    return n
 
 
 @cython.cfunc

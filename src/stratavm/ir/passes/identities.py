@@ -9,6 +9,7 @@ Montgomery, "Division by invariant integers using multiplication" (1994).
 
 import cython
 from cython.cimports.libc.stdint import uint16_t, uint32_t, uint64_t
+from cython.cimports.stratavm.base.bits import log2_exact
 from cython.cimports.stratavm.ir.passes.fold import fold
 from cython.cimports.stratavm.ir.passes.stream import Stream
 from cython.cimports.stratavm.ir.ssa import (
@@ -93,21 +94,6 @@ GT_U = cython.declare(cython.int, 5)
 LE_U = cython.declare(cython.int, 7)
 GE_U = cython.declare(cython.int, 9)
 """Kinds of comparison: places behind ``eq``."""
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def log2_of(bits: uint64_t) -> cython.int:
-    """k for 2**k, else -1."""
-    k: cython.int = 0
-    if bits == 0 or bits & (bits - 1):
-        return -1
-    while bits > 1:
-        bits >>= 1
-        k += 1
-    return k
 
 
 @cython.cfunc
@@ -445,7 +431,7 @@ class Identities(Stream):
         bits: uint64_t = 0
         k: cython.int
         if op == OP_I32_MUL:
-            k = log2_of(c)
+            k = log2_exact(c)
             if c == 0:
                 return node.b
             if k == 0:
@@ -460,7 +446,7 @@ class Identities(Stream):
             elif self.strong and (c == 3 or c == 5 or c == 9):  # one address computation instead of three cycles
                 self.reduced = True
                 node.op = OP_I32_ADD + wide
-                node.b = self.make(OP_I32_SHL + wide, node.type, node.a, self.constant(node.type, log2_of(c - 1)))
+                node.b = self.make(OP_I32_SHL + wide, node.type, node.a, self.constant(node.type, log2_exact(c - 1)))
             elif inner.op == node.op and self.is_const(inner.b, cython.address(bits)):
                 node.a = inner.a
                 node.b = self.constant(node.type, (bits * c) & ones)
@@ -585,7 +571,7 @@ class Identities(Stream):
         """Division by a constant: shifts and masks for powers of two, else a multiplication that is twice as wide."""
         op: uint32_t = narrow(node.op)
         wide: uint32_t = node.op - op
-        k: cython.int = log2_of(c)
+        k: cython.int = log2_exact(c)
         signed: cython.bint = op == OP_I32_DIV_S or op == OP_I32_REM_S
         whole: uint32_t
         if c == 0:
@@ -631,7 +617,7 @@ class Identities(Stream):
         node.b = self.constant(node.type, opposite)
         if op == OP_I32_REM_S:
             return NONE  # the rules for c come next
-        node.b = self.quotient(node, opposite, log2_of(opposite))
+        node.b = self.quotient(node, opposite, log2_exact(opposite))
         node.a = self.constant(node.type, 0)
         node.op = OP_I32_SUB + wide
         return NONE

@@ -15,6 +15,7 @@ rounds allows. Linear: the depth of addresses and their number are bounded.
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
+from cython.cimports.stratavm.base.bits import bits_of, log2_exact
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.passes.fold import fold
 from cython.cimports.stratavm.ir.ssa import (
@@ -85,28 +86,6 @@ COUNT_BELOW = cython.declare(cython.int, 1)
 COUNT_UP_TO = cython.declare(cython.int, 2)
 COUNT_UNLIKE = cython.declare(cython.int, 3)
 COUNT_DOWN = cython.declare(cython.int, 4)
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def bits_of(value: uint64_t) -> cython.int:
-    """How many bits a number has; 0 has one."""
-    bits: cython.int = 1
-    while value > 1:
-        value >>= 1
-        bits += 1
-    return bits
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def power(value: uint32_t) -> cython.int:
-    """The logarithm of a power of two, or -1."""
-    return bits_of(value) - 1 if value != 0 and value & (value - 1) == 0 else -1
 
 
 @cython.cfunc
@@ -289,7 +268,7 @@ class Versions(Copies):
             if self.now.step == NO_VALUE:
                 return False
             known = self.constant_of(self.now.step, cython.address(step))
-            self.now.shift = power(step) if known else -1
+            self.now.shift = log2_exact(step) if known else -1
             if self.now.relation != COUNT_UNLIKE:
                 return step < TWO_31 if known else not self.now.is_signed
             if self.now.limit != NO_VALUE and not (
@@ -298,7 +277,7 @@ class Versions(Copies):
                 return self.now.shift >= 0
             known = known and self.constant_of(self.now.step, cython.address(step))
             self.now.relation = COUNT_DOWN
-            self.now.shift = power(0 - step) if known else -1
+            self.now.shift = log2_exact(cython.cast(uint32_t, 0 - step)) if known else -1
             return self.now.shift >= 0
         return False
 
