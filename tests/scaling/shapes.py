@@ -116,12 +116,12 @@ def switch_in_loop(n: int) -> bytes:
 
 def one_block(n: int) -> bytes:
     """One long chain of additions."""
-    return module([get(0) + (get(0) + ADD) * n + DROP])
+    return module([get(0) + (get(0) + ADD) * n + br_if(0)])
 
 
 def live_values(n: int) -> bytes:
     """Everything is computed before anything is used."""
-    return module([b"".join(get(0) + const(i) + ADD for i in range(n)) + ADD * (n - 1) + DROP])
+    return module([b"".join(get(0) + const(i) + ADD for i in range(n)) + ADD * (n - 1) + br_if(0)])
 
 
 def wide_calls(n: int) -> bytes:
@@ -205,7 +205,7 @@ def counted_loops(n: int) -> bytes:
 
 def chained_constants(n: int) -> bytes:
     """Additions of constants, each to the sum before: all are one."""
-    return module([get(0) + (const(3) + ADD) * n + set_(1)], 1)
+    return module([get(0) + (const(3) + ADD) * n + set_(1) + get(1) + br_if(0)], 1)
 
 
 def products(n: int) -> bytes:
@@ -287,5 +287,5 @@ OPTIMISED: dict[str, tuple[Shape, int]] = {
 WIDE: dict[str, tuple[Shape, int]] = {
     "many_types": (many_types, 10_000),
     "many_exports": (many_exports, 20_000),
-    "many_datas": (many_datas, 20_000),
+    "many_datas": (many_datas, 5_000),
 }

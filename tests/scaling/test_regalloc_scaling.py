@@ -26,7 +26,7 @@ from stratavm.codegen.minst import build
 from stratavm.codegen.regalloc.allocator import KINDS, Allocator, allocate_function
 from stratavm.codegen.regalloc.checker import check
 from stratavm.codegen.x64.regs import ALLOCATABLE, STARVED
-from tests.scaling.measure import grows_linearly
+from tests.scaling import measure
 
 pytestmark = [pytest.mark.scaling, pytest.mark.trace_slow]
 WORK, JUMP = 1100, 1025
@@ -279,8 +279,12 @@ SHAPES: Final[tuple[tuple[Callable[[int], MFunction], int], ...]] = (
 def test_allocation_is_linear(shape, n, kind):
     """And linear scan does not give any of these to the naive allocator."""
     allocator = Allocator(kind)
-    small, large = build(shape(n // 2)), build(shape(n))
-    grows_linearly(lambda: allocator.run(small), lambda: allocator.run(large))
+
+    def allocating(f: MFunction) -> Callable[[], None]:
+        built = build(f)
+        return lambda: allocator.run(built)
+
+    measure.check(allocating, shape, n // 2)
     assert allocator.fallbacks == 0
 
 
