@@ -16,7 +16,7 @@ def test_linear_work_passes() -> None:
 
 def test_quadratic_work_does_not() -> None:
     """A sum over n times n."""
-    with pytest.raises(pytest.fail.Exception, match="time.2N./time.N. = "):
+    with pytest.raises(pytest.fail.Exception, match=r"time.2N./time.N. = "):
         check(lambda n: lambda: sum(range(n * n)), lambda n: n, 100)
 
 
