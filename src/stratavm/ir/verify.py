@@ -29,7 +29,7 @@ def verify(ssa: Ssa | SsaView) -> None:
     """Raise ``SsaError`` with every fault found (at most 20)."""
     view = ssa.dump() if isinstance(ssa, Ssa) else ssa
     check = _Check(view)
-    for part in (check.structure, check.edges, check.operands, check.dominance):
+    for part in (check.structure, check.edges, check.loops, check.operands, check.dominance):
         check.faults += list(_first(part()))
         if check.faults:
             break
@@ -150,6 +150,24 @@ class _Check:
         for number, found in enumerate(preds):
             if found != view.blocks[number][3]:
                 yield f"b{number} says {view.blocks[number][3]} predecessors, has {found}"
+
+    def loops(self) -> Iterator[str]:
+        """A loop is a run of blocks from its header on that lie at least as deep; edges into it lead to its header, and
+        to that from behind it none. Passes and allocators rest on this."""
+        blocks = self.view.blocks
+        ends, homes, around = [len(blocks)] * len(blocks), [-1] * len(blocks), list[int]()
+        for number, (*_, depth, flags) in enumerate(blocks):
+            while around and depth < blocks[around[-1]][4] + (flags & LOOP_HEADER):
+                ends[around.pop()] = number
+            homes[number] = around[-1] if around else -1
+            if flags & LOOP_HEADER:
+                around.append(number)
+        for block in range(len(blocks)):
+            for edge in successors(self.view, block):
+                target = self.view.edges[edge][0]
+                home = target if block >= target else homes[target]
+                if home >= 0 and not home <= block < ends[home]:
+                    yield f"b{block}: an edge to b{target} enters the loop b{home} to b{ends[home] - 1} from outside"
 
     def arguments(self, block: int, target: int, args: list[int]) -> Iterator[str]:
         """The arguments of an edge."""

@@ -262,6 +262,21 @@ def test_the_verifier_sees_broken_forms() -> None:
             verify(view)
 
 
+@pytest.mark.parametrize("lifted", [2, 3, 4, 5])
+def test_the_verifier_sees_edges_into_loops(lifted: int) -> None:
+    """A block of a loop that lies less deep ends the loop before it: what leads on, and back, comes from outside."""
+    view = view_of(
+        "(module (func (param i32)"
+        "(loop (if (local.get 0) (then (loop (br_if 0 (local.get 0)))))"
+        "(br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))"
+    )
+    verify(view)
+    first, last, params, preds, _, flags = view.blocks[lifted]
+    view.blocks[lifted] = (first, last, params, preds, 0, flags)
+    with pytest.raises(SsaError, match="enters the loop .* from outside"):
+        verify(view)
+
+
 def outcome(action):  # type: ignore[no-untyped-def]
     """A result, or the kind of a trap."""
     try:
