@@ -273,7 +273,7 @@ def test_the_verifier_sees_edges_into_loops(lifted: int) -> None:
     verify(view)
     first, last, params, preds, _, flags = view.blocks[lifted]
     view.blocks[lifted] = (first, last, params, preds, 0, flags)
-    with pytest.raises(SsaError, match="enters the loop .* from outside"):
+    with pytest.raises(SsaError, match=r"enters the loop .* from outside"):
         verify(view)
 
 
