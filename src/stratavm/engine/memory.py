@@ -37,6 +37,7 @@ class Memory:
     def __cinit__(self, store: object, native: NativeMemory):
         self.store = store
         self.m = native
+        native.written = True  # from now on, or sooner or later
         self.inner = native.store
         self.written = store.bus.channel(MemoryWritten)
 

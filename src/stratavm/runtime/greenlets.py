@@ -5,9 +5,8 @@ Owns the knowledge of who uses greenlets and which one runs. Host calls note the
 entered while one waits asks ``in_other_greenlet``.
 """
 
-import sys
-
 import cython
+from cython.cimports.cpython.module import PyImport_GetModuleDict
 from cython.cimports.stratavm.runtime.threads import ThreadBlock
 
 if not cython.compiled:
@@ -21,7 +20,9 @@ current_greenlet = None
 def notice_greenlets() -> cython.int:
     """Look whether somebody has imported ``greenlet``, or gevent, which does."""
     global current_greenlet
-    current_greenlet = getattr(sys.modules.get("greenlet"), "getcurrent", None)
+    modules: dict = cython.cast(dict, PyImport_GetModuleDict())
+    found: object = modules.get("greenlet")
+    current_greenlet = None if found is None else getattr(found, "getcurrent", None)
     return 0
 
 

@@ -5,7 +5,7 @@ from stratavm.runtime._gen_layout cimport FuncRec, MemDef, TableDef, VMContext
 from stratavm.runtime.blueprint cimport Blueprint, Segments
 from stratavm.runtime.func cimport FuncRef
 from stratavm.runtime.memory cimport Memory
-from stratavm.runtime.store cimport Store
+from stratavm.runtime.store cimport Resident, Store
 
 @cython.final
 cdef class CodeTable:
@@ -13,7 +13,7 @@ cdef class CodeTable:
     cdef readonly uint32_t count
     cdef void* first                     # the newest of its living instances; they leave the list as they die
 
-cdef class Instance:
+cdef class Instance(Resident):
     cdef VMContext* vm
     cdef Segments seg
     cdef readonly Store store
@@ -36,7 +36,6 @@ cdef class Instance:
     cdef int begin(self, Store store, Blueprint blueprint) except -1
     cdef int shut(self) except -1
     cdef int copy_active_datas(self, object evaluate, uint32_t covered) except -1
-    cpdef object let_go(self)
     cpdef object add_memory(self, Memory memory)
     cpdef object add_imported_func(self, FuncRef function)
     cdef char* cell(self, uint64_t offset) noexcept nogil

@@ -19,7 +19,7 @@ from cython.cimports.stratavm.runtime.globals import Global, global_at
 from cython.cimports.stratavm.runtime.kinds import KIND_INSTANCE_CLOSED, KIND_INSTANCE_POISONED
 from cython.cimports.stratavm.runtime.memory import Memory
 from cython.cimports.stratavm.runtime.native import store_ptr
-from cython.cimports.stratavm.runtime.store import Store
+from cython.cimports.stratavm.runtime.store import Resident, Store
 from cython.cimports.stratavm.runtime.table import Table
 
 from stratavm.base.errors import Closed, StoreBusy, Trap
@@ -111,7 +111,7 @@ NOTHING: list = []  # an index space without entries; never added to
 
 
 @cython.cclass
-class Instance:
+class Instance(Resident):
     """A module's code with its own state, as the native world sees it. Index spaces list imports first."""
 
     def __init__(self):
@@ -263,6 +263,7 @@ class Instance:
                 if not memory.inside(at, segment.size):
                     detail: str = f"data segment {i} at {at:#x} of {memory.d.bytes:#x} bytes"
                     raise Trap("memory_out_of_bounds", detail=detail)
+                memory.written = True
                 memcpy(memory.d.base + at, segment.start, segment.size)
             segment.size = 0
         return 0
@@ -419,16 +420,20 @@ class Instance:
         self.vm.unusable = 1
         return 0
 
-    @cython.ccall
-    def let_go(self) -> object:
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def let_go(self) -> cython.int:
         """The store is closed: give memories back now, and end the cycles through host functions that know us."""
         memory: Memory
         for memory in self.memories:
             memory.let_go()
-        self.imported_funcs.clear()
-        self.globals.clear()  # each has its cell in us
+        if self.imported_funcs:
+            self.imported_funcs.clear()
+        if self.globals:
+            self.globals.clear()  # each has its cell in us
         self.oracle = None
         self.compiler = None
+        return 0
 
     def __repr__(self) -> str:
         return f"<instance of {self.name or 'a module'}>"

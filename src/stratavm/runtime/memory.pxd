@@ -24,10 +24,12 @@ cdef class Memory:
     cdef readonly uint32_t number    # among the memories of its store
     cdef readonly Region region      # its address space
     cdef readonly bint shows         # its region shows the image of its data segments
+    cdef bint written                # the host may have written to it, or may do so at any time; guests need not say
     cdef bint counted                # among the living memories of its store
     cdef object __weakref__
     cdef int begin(self, Store store, MemorySpec spec, object image) except -1
     cdef bint inside(self, uint64_t address, uint64_t count) noexcept nogil
     cdef int commit(self, uint64_t size) except -1
     cdef int reserve(self, uint64_t size, object image) except -1
-    cpdef object let_go(self)
+    cdef int let_go(self) except -1
+    cdef void judge(self) noexcept

@@ -12,7 +12,7 @@ from cython.cimports.stratavm.runtime._gen_layout import PLAN_BOUNDED, PLAN_GUAR
 from cython.cimports.stratavm.runtime.kinds import KIND_MEMORY_CREATED, KIND_MEMORY_GROWN, KIND_MEMORY_REFUSED
 from cython.cimports.stratavm.runtime.pool import Pool
 from cython.cimports.stratavm.runtime.region import HOST_PAGE, Region
-from cython.cimports.stratavm.runtime.store import Store
+from cython.cimports.stratavm.runtime.store import Store, was_entered
 
 from stratavm.base.errors import AllocatorFault, ResourceLimit, Trap
 from stratavm.runtime.allocator import checked
@@ -124,15 +124,26 @@ class Memory:
     def __dealloc__(self):
         if self.counted:
             self.store.n_memories -= 1
+            self.judge()
 
-    @cython.ccall
-    def let_go(self) -> object:
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def let_go(self) -> cython.int:
         """The store is closed: give the address space back now, unless a view of it lives."""
         if self.exports == 0 and self.store.closed:
             self.d.bytes = 0
             self.d.max_bytes = 0
             self.d.base = cython.NULL
+            self.judge()
             self.region = None
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def judge(self) -> cython.void:
+        """Tell the region, which is about to go, whether anybody can have written to it."""
+        if self.region is not None:
+            self.region.untouched = not (self.written or was_entered(self.store))
 
     def withdraw(self) -> None:
         """Take back what the image shows: the memory is as if no data segment had been copied yet.
@@ -182,11 +193,13 @@ class Memory:
     @property
     def address(self) -> int:
         """Base address; for tests and tiers."""
+        self.written = True
         return cython.cast(uint64_t, self.d.base)
 
     @property
     def definition(self) -> int:
         """Address of the MemDef."""
+        self.written = True
         return cython.cast(uint64_t, cython.address(self.d))
 
     def __len__(self) -> int:
@@ -220,6 +233,7 @@ class Memory:
 
     def __getbuffer__(self, buffer: cython.pointer(Py_buffer), flags: cython.int):
         self.store.check_access()
+        self.written = True
         PyBuffer_FillInfo(buffer, self, self.d.base, self.d.bytes, 0, flags)
         self.exports += 1
 
@@ -259,6 +273,7 @@ class Memory:
         self.store.check_access()
         if not self.inside(start, count):
             raise self.out_of_bounds(address, count)
+        self.written = True
         memcpy(self.d.base + start, cython.cast(cython.p_char, source), count)
 
     def load(self, address: int, width: int) -> int:

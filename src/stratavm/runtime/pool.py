@@ -143,10 +143,14 @@ class Pool:
     @cython.cfunc
     @cython.exceptval(check=False)
     def give_back(self, number: uint32_t, region: Region) -> cython.void:
-        """Wipe a slot: few written pages are overwritten, more dropped. Where neither works it is never used again."""
+        """Wipe a slot: few written pages are overwritten, more dropped. Where neither works it is never used again.
+
+        One that nobody can have written to is not looked at.
+        """
         original: Original = region.original if region.image else None
         if (
             region.committed
+            and not region.untouched
             and not (self.keep_pages and wipe(region.base, region.committed, original, self.keep_pages))
             and madvise(region.base, region.committed, MADV_DONTNEED) != 0
             and region.hide()

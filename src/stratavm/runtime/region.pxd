@@ -11,7 +11,9 @@ cdef class Region:
     cdef readonly uint64_t image       # serial of the image that is mapped, 0 = none
     cdef object original               # its Original, for wiping; of no meaning where image is 0
     cdef bint mapped                   # base is a mapping of our own, to be unmapped
+    cdef bint untouched                # all committed bytes are zero, or the image: nobody can have written to them
     cdef readonly bint taken           # a memory uses it
+    cpdef int take(self) except -1
     cpdef bint commit(self, uint64_t size) except -1
     cpdef bint show(self, object image) except -1
     cdef int map_runs(self, object image) except -1

@@ -63,7 +63,9 @@ class Region:
         """Where it begins."""
         return cython.cast(uint64_t, self.base)
 
-    def take(self) -> None:
+    @cython.ccall
+    @cython.exceptval(-1, check=False)
+    def take(self) -> cython.int:
         """A memory begins to use it: only one may.
 
         Raises:
@@ -72,6 +74,7 @@ class Region:
         if self.taken:
             raise ValueError("two memories cannot have one region")
         self.taken = True
+        return 0
 
     @cython.ccall
     @cython.exceptval(-1, check=False)

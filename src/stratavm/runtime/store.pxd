@@ -16,6 +16,9 @@ cdef struct Entry:            # an entry into the store, on the C stack of the c
     uint32_t prev_in_guest
     bint outermost
 
+cdef class Resident:
+    cdef int let_go(self) except -1
+
 @cython.final
 cdef class Store:
     cdef ExecContext* exec
@@ -84,6 +87,9 @@ ctypedef int (*raw_after_call_t)(Store) noexcept
 
 cdef inline bint has_events(Store store) noexcept:
     return store.ring != NULL and (store.ring.head != store.ring.tail or store.ring.overflow != NULL)
+
+cdef inline bint was_entered(Store store) noexcept:
+    return store.exec.real_limit != 0  # the first call sets it, and none takes it back
 
 cdef inline int deliver_events(Store store) except -1:
     if has_events(store):

@@ -49,7 +49,7 @@ from cython.cimports.stratavm.runtime.native import (
     store_64,
     store_relaxed,
 )
-from cython.cimports.stratavm.runtime.python import PyErr_SetObject
+from cython.cimports.stratavm.runtime.python import PyErr_SetObject, PyList_SetSlice
 from cython.cimports.stratavm.runtime.signals import ensure_first_handler
 from cython.cimports.stratavm.runtime.template import NO_FUEL, StoreTemplate, builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block, thread_block, threads_lock
@@ -116,6 +116,17 @@ def request(context: cython.pointer(ExecContext), bits: uint32_t) -> cython.void
     """The requester's half, from any thread."""
     or_32(cython.address(context.pending), bits)
     store_64(cython.address(context.poll_limit), NEVER)
+
+
+@cython.cclass
+class Resident:
+    """What a store keeps a list of, and tells when it closes: an instance."""
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def let_go(self) -> cython.int:
+        """The store is closed."""
+        raise NotImplementedError
 
 
 @cython.cclass
@@ -512,9 +523,10 @@ class Store:
             self.note(KIND_STORE_CLOSED, 0, 0, 0)
         self.closed = True
         self.attend()
-        for instance in self.instances:
-            instance.let_go()
-        self.instances.clear()
+        resident: Resident
+        for resident in self.instances:
+            resident.let_go()
+        PyList_SetSlice(self.instances, 0, len(self.instances), cython.NULL)
         self.hosts = None
         self.index = None
         self.functions = None

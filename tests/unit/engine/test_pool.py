@@ -67,6 +67,128 @@ def test_nothing_of_a_tenant_is_left_for_the_next(plan, keep):
                     assert slot_of(instance) == 0
 
 
+def python_copies(memory):
+    """Through the cover."""
+    memory.write(5, SECRET)
+
+
+def python_item(memory):
+    """Byte by byte."""
+    for at, byte in enumerate(SECRET):
+        memory[5 + at] = byte
+
+
+def python_slice(memory):
+    """Through the view that slices are."""
+    memory[5 : 5 + len(SECRET)] = SECRET
+
+
+def native_copies(memory):
+    """Below the cover."""
+    memory.native.write(5, SECRET)
+
+
+def native_view(memory):
+    """Below the cover, without a copy."""
+    memory.native.view()[5 : 5 + len(SECRET)] = SECRET
+
+
+def address(memory):
+    """Somebody who knows where it lies."""
+    import ctypes
+
+    ctypes.memmove(memory.native.address + 5, SECRET, len(SECRET))
+
+
+WRITERS = (python_copies, python_item, python_slice, native_copies, native_view, address)
+
+
+class Bare:
+    """A memory that Python has no cover for: what ``native`` says is the first that is asked of it."""
+
+    def __init__(self, instance):
+        self.native = instance.native.memories[0]
+
+
+def next_tenant(pre, store):
+    """What another instance finds in the slot."""
+    store.close()
+    with Store(pre.module.engine) as after:
+        instance = pre.instantiate(after)
+        assert slot_of(instance) == 0
+        return instance.exports.memory.read(0, PAGE)
+
+
+@pytest.mark.parametrize("keep", [0, 32])
+@pytest.mark.parametrize("data", ["", '(data (i32.const 1) "initial")'], ids=["zeros", "image"])
+@pytest.mark.parametrize("write", WRITERS, ids=lambda w: w.__name__)
+def test_a_slot_that_only_the_host_wrote_to_is_wiped(write, data, keep):
+    """No guest ran: a slot is left alone only if nobody in Python can have written to it either."""
+    e = engine(keep_pages=keep)
+    pre = Linker(e).instantiate_pre(Module(f'(module (memory (export "memory") 1) {data})', engine=e))
+    store = Store(e)
+    instance = pre.instantiate(store)
+    write(instance.exports.memory if write.__name__.startswith("python") else Bare(instance))
+    del instance  # and the view of a slice with it
+    assert next_tenant(pre, store) == (b"\0initial" if data else b"").ljust(PAGE, b"\0")
+
+
+GUESTS = {
+    "export": ('(func (export "run") (i32.store (i32.const 9) (i32.const -1)))', "run"),
+    "start": ("(func $s (i32.store (i32.const 9) (i32.const -1))) (start $s)", None),
+    "segment": ('(global $g i32 (i32.const 9)) (data (global.get $g) "secret")', None),
+    "trap": ('(func (export "run") (i32.store (i32.const 9) (i32.const -1)) unreachable)', "run"),
+}
+
+
+@pytest.mark.parametrize("keep", [0, 32])
+@pytest.mark.parametrize("tier", ["jit0", "oracle"])
+@pytest.mark.parametrize("what", GUESTS)
+def test_a_slot_that_only_a_guest_wrote_to_is_wiped(what, tier, keep):
+    """By a call, the start function, or a segment that is copied; a module without either is the next tenant."""
+    e = engine(keep_pages=keep, tier=tier)
+    body, run = GUESTS[what]
+    plain = Linker(e).instantiate_pre(Module('(module (memory (export "memory") 1))', engine=e))
+    store = Store(e)
+    instance = Linker(e).instantiate(store, Module(f"(module (memory 1) {body})", engine=e))
+    if run is not None:
+        try:
+            instance.exports[run]()
+        except stratavm.Trap:
+            assert what == "trap"
+    assert next_tenant(plain, store) == bytes(PAGE)
+
+
+def test_a_slot_is_wiped_where_a_guest_of_another_instance_wrote_to_it():
+    """The memory's own instance never ran; its memory is imported, or a host function of the store writes."""
+    e = engine()
+    pre = Linker(e).instantiate_pre(Module('(module (memory (export "memory") 1))', engine=e))
+    writer = '(module (import "m" "memory" (memory 1)) (func (export "run") (i32.store (i32.const 9) (i32.const -1))))'
+    store = Store(e)
+    linker = Linker(e)
+    linker.define_instance("m", pre.instantiate(store))
+    linker.instantiate(store, Module(writer, engine=e)).exports.run()
+    del linker
+    assert next_tenant(pre, store) == bytes(PAGE)
+
+
+@pytest.mark.parametrize("closes", [True, False])
+def test_a_slot_is_wiped_where_a_view_is_written_to_after_its_store_has_gone(closes):
+    """The view keeps the slot; when it goes, what was written through it goes as well."""
+    e = engine()
+    pre = Linker(e).instantiate_pre(Module('(module (memory (export "memory") 1))', engine=e))
+    store = Store(e)
+    view = pre.instantiate(store).native.memories[0].view()
+    if closes:
+        store.close()
+    del store
+    gc.collect()
+    view[: len(SECRET)] = SECRET
+    del view
+    gc.collect()
+    assert next_tenant(pre, Store(e)) == bytes(PAGE)
+
+
 SPREAD = "".join(f'(data (i32.const {5 * PAGE * i // 4 + 7}) "part {i}")' for i in range(20))
 """Data in more places than an image has mappings: some is copied."""
 
