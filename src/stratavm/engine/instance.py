@@ -12,6 +12,7 @@ if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 
+@cython.freelist(8)
 @cython.cclass
 class Instance:
     """An instance of a module in a store.

@@ -16,6 +16,7 @@ if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 
+@cython.freelist(8)
 @cython.cclass
 class Store:
     """A world of instances.

@@ -25,6 +25,16 @@ cdef struct ActiveData:              # how a data segment is initialised
     uint32_t memory
     uint64_t offset
 
+cdef struct ElementPlan:             # how an element segment is initialised
+    bint active
+    bint kept                        # passive: not dropped at once
+    bint plain                       # its elements are functions, by index
+    bint placed                      # its offset is a constant
+    uint32_t table
+    uint32_t first                   # where its function indices begin among all, and how many they are
+    uint32_t count
+    uint64_t offset
+
 @cython.final
 cdef class Blueprint:
     cdef char* template              # VMContext, slots, FuncRecs, type ids and segments of an instance that is all zero
@@ -34,7 +44,13 @@ cdef class Blueprint:
     cdef uint64_t type_ids
     cdef uint64_t datas
     cdef uint64_t elements
+    cdef uint64_t memory_cells       # and in VMContext
+    cdef uint64_t table_cells
+    cdef uint64_t global_cells
+    cdef uint64_t imported_cells
     cdef ActiveData* active
+    cdef ElementPlan* plans          # of element segments
+    cdef uint32_t* indices           # of the functions in them
     cdef Segments counts             # without the pointers
     cdef uint32_t n_defined
     cdef uint32_t n_imported_funcs
@@ -45,15 +61,19 @@ cdef class Blueprint:
     cdef readonly object layout      # VMLayout
     cdef readonly tuple ids          # canonical type ids by type index
     cdef object attach               # of the code
+    cdef object code_table           # the CodeTable that it attached, if that is all it does, and its compiler
+    cdef object compiler
     cdef uint32_t n_globals
     cdef tuple memories              # MemorySpecs of its own memories
     cdef tuple imports               # these as in the model
     cdef tuple import_ids            # type id of each import that is a function, else 0
     cdef tuple globals
-    cdef tuple tables
+    cdef tuple tables                # TableSpecs of its own tables
+    cdef tuple table_inits           # and what their elements begin with, None for null
     cdef tuple segments
     cdef object start
     cdef list shapes                 # Shape of each defined function, once asked for
     cdef int place(self) except -1
     cdef int fill(self) except -1
+    cdef int plan_elements(self) except -1
     cdef Shape shape_of(self, uint32_t defined_index, object stubs)

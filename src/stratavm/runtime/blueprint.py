@@ -10,6 +10,7 @@ from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.stratavm.runtime._gen_layout import MAGIC_VMCTX, VMCTX_SIZE, FuncRec, VMContext
 from cython.cimports.stratavm.runtime.func import Shape
 from cython.cimports.stratavm.runtime.memory import MemorySpec
+from cython.cimports.stratavm.runtime.table import TableSpec
 
 from stratavm.runtime.func import cell_widths
 from stratavm.runtime.layout import vm_layout
@@ -51,21 +52,29 @@ class Blueprint:
         self.imports = tuple(module.imports)
         self.import_ids = tuple([0 if i.type_index is None else self.ids[i.type_index] for i in module.imports])
         self.globals = tuple(module.globals)
-        self.tables = tuple(module.tables)
+        self.tables = tuple([TableSpec(table.type) for table in module.tables])
+        self.table_inits = tuple([table.init for table in module.tables])
         self.segments = tuple(module.elements)
         self.start = module.start
         self.shapes = [None] * self.n_defined
         self.place()
         self.fill()
+        self.plan_elements()
 
     def __dealloc__(self):
         free(self.template)
         free(self.active)
+        free(self.plans)
+        free(self.indices)
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def place(self) -> cython.int:
         """Where everything lies: the context first, what needs the least alignment last."""
+        self.memory_cells = self.layout.memories
+        self.table_cells = self.layout.tables
+        self.global_cells = self.layout.globals
+        self.imported_cells = self.layout.imported_funcs
         self.slots = self.layout.size
         self.func_recs = self.slots + 8 * cython.cast(uint64_t, self.n_defined)
         self.datas = self.func_recs + cython.sizeof(FuncRec) * cython.cast(uint64_t, self.n_defined)
@@ -105,6 +114,36 @@ class Blueprint:
                 self.active[i].plain = data.offset.lone_i32 is not None
                 if self.active[i].plain:
                     self.active[i].offset = data.offset.lone_i32
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def plan_elements(self) -> cython.int:
+        """What is known of element segments; functions are known by index, and lie elsewhere in each instance."""
+        how: cython.pointer(ElementPlan)
+        at: uint32_t = 0
+        count: object = sum([0 if e.exprs is not None else len(e.funcs) for e in self.segments])
+        self.plans = cython.cast(
+            cython.pointer(ElementPlan), calloc(len(self.segments) + 1, cython.sizeof(ElementPlan))
+        )
+        self.indices = cython.cast(cython.pointer(uint32_t), calloc(count + 1, 4))
+        if self.plans == cython.NULL or self.indices == cython.NULL:
+            raise MemoryError("no memory for a module's instances")
+        for i, element in enumerate(self.segments):
+            how = cython.address(self.plans[i])
+            how.active = element.mode == "active"
+            how.kept = element.mode == "passive"
+            how.plain = element.exprs is None
+            how.table = element.table
+            if how.active and element.offset.lone_i32 is not None:
+                how.placed = True
+                how.offset = element.offset.lone_i32
+            if how.plain:
+                how.first = at
+                how.count = len(element.funcs)
+                for function in element.funcs:
+                    self.indices[at] = function
+                    at += 1
         return 0
 
     @cython.cfunc

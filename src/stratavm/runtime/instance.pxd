@@ -6,12 +6,17 @@ from stratavm.runtime.blueprint cimport Blueprint, Segments
 from stratavm.runtime.func cimport FuncRef
 from stratavm.runtime.memory cimport Memory
 from stratavm.runtime.store cimport Resident, Store
+from stratavm.runtime.table cimport Table
+
+cdef class Instance(Resident)
 
 @cython.final
 cdef class CodeTable:
     cdef void** codes
     cdef readonly uint32_t count
+    cdef public bint suffices            # all that an instance needs is to be attached to it
     cdef void* first                     # the newest of its living instances; they leave the list as they die
+    cpdef int attach(self, Instance instance, object compiler) except -1
 
 cdef class Instance(Resident):
     cdef VMContext* vm
@@ -36,7 +41,11 @@ cdef class Instance(Resident):
     cdef int begin(self, Store store, Blueprint blueprint) except -1
     cdef int shut(self) except -1
     cdef int copy_active_datas(self, object evaluate, uint32_t covered) except -1
-    cpdef object add_memory(self, Memory memory)
+    cdef int add_memory(self, Memory memory) except -1
+    cdef int add_table(self, Table table) except -1
+    cdef int set_element(self, uint32_t index, object evaluate) except -1
+    cdef uint64_t raw_of(self, uint32_t function) noexcept
+    cdef int init_tables(self, object evaluate) except -1
     cpdef object add_imported_func(self, FuncRef function)
     cdef char* cell(self, uint64_t offset) noexcept nogil
     cdef uint32_t segment(self, object index, uint32_t count) except? 0xFFFFFFFF

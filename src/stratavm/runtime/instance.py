@@ -13,7 +13,7 @@ from cython.cimports.stratavm.runtime._gen_layout import (
     FuncRec,
     VMContext,
 )
-from cython.cimports.stratavm.runtime.blueprint import ActiveData, Blueprint, DataSegment, ElementSegment
+from cython.cimports.stratavm.runtime.blueprint import ActiveData, Blueprint, DataSegment, ElementPlan, ElementSegment
 from cython.cimports.stratavm.runtime.func import FuncRef, Shape
 from cython.cimports.stratavm.runtime.globals import Global, global_at
 from cython.cimports.stratavm.runtime.kinds import KIND_INSTANCE_CLOSED, KIND_INSTANCE_POISONED
@@ -48,7 +48,9 @@ class CodeTable:
             if self.codes[i] == cython.NULL:
                 self.codes[i] = cython.cast(cython.p_void, first + i * stride)
 
-    def attach(self, instance: Instance, compiler: object) -> None:
+    @cython.ccall
+    @cython.exceptval(-1, check=False)
+    def attach(self, instance: Instance, compiler: object) -> cython.int:
         """Publish all of it to a new instance, and from now on what ``publish`` gets. ``compiler`` answers lazy stubs.
 
         Raises:
@@ -68,6 +70,7 @@ class CodeTable:
         if self.first != cython.NULL:
             cython.cast(Instance, self.first).prev_peer = cython.cast(cython.p_void, instance)
         self.first = cython.cast(cython.p_void, instance)
+        return 0
 
     def publish(self, defined_index: int, address: int) -> None:
         """Replace a function's code, in every living instance too."""
@@ -193,11 +196,12 @@ class Instance(Resident):
 
     # ---- building, in index order ----
 
-    @cython.ccall
-    def add_memory(self, memory: Memory) -> object:
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def add_memory(self, memory: Memory) -> cython.int:
         """The next memory of the index space."""
         at: cython.pp_void = cython.cast(
-            cython.pp_void, self.cell(self.layout.memories + MEM_CELL * len(self.memories))
+            cython.pp_void, self.cell(self.blueprint.memory_cells + MEM_CELL * len(self.memories))
         )
         at[0] = memory.d.base
         at[1] = cython.address(memory.d)
@@ -205,18 +209,24 @@ class Instance(Resident):
             self.vm.mem0_base = memory.d.base
             self.vm.mem0_def = cython.address(memory.d)
         self.memories.append(memory)
+        return 0
 
-    def add_table(self, table: Table) -> None:
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def add_table(self, table: Table) -> cython.int:
         """The next table."""
-        at: cython.pp_void = cython.cast(cython.pp_void, self.cell(self.layout.tables + TABLE_CELL * len(self.tables)))
+        at: cython.pp_void = cython.cast(
+            cython.pp_void, self.cell(self.blueprint.table_cells + TABLE_CELL * len(self.tables))
+        )
         at[0] = table.d.base
         at[1] = cython.address(table.d)
         self.tables.append(table)
+        return 0
 
     def add_imported_global(self, variable: Global) -> None:
         """The next global, an imported one: the cell points to its owner's."""
         at: cython.pp_void = cython.cast(
-            cython.pp_void, self.cell(self.layout.globals + GLOBAL_CELL * len(self.globals))
+            cython.pp_void, self.cell(self.blueprint.global_cells + GLOBAL_CELL * len(self.globals))
         )
         at[0] = variable.cell
         self.globals.append(variable)
@@ -224,7 +234,7 @@ class Instance(Resident):
     def add_global(self, type: object, bits: int) -> None:
         """The next global, one of our own."""
         cell: cython.pointer(uint64_t) = cython.cast(
-            cython.pointer(uint64_t), self.cell(self.layout.globals + GLOBAL_CELL * len(self.globals))
+            cython.pointer(uint64_t), self.cell(self.blueprint.global_cells + GLOBAL_CELL * len(self.globals))
         )
         variable: Global = global_at(self.store, type, self, cell)
         variable.bits = bits
@@ -234,7 +244,7 @@ class Instance(Resident):
     def add_imported_func(self, function: FuncRef) -> object:
         """The next imported function."""
         at: cython.pp_void = cython.cast(
-            cython.pp_void, self.cell(self.layout.imported_funcs + 8 * len(self.imported_funcs))
+            cython.pp_void, self.cell(self.blueprint.imported_cells + 8 * len(self.imported_funcs))
         )
         at[0] = function.rec
         self.imported_funcs.append(function)
@@ -268,17 +278,58 @@ class Instance(Resident):
             segment.size = 0
         return 0
 
-    def set_element(self, index: int, items: list) -> None:
-        """An element segment: raw references."""
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def set_element(self, index: uint32_t, evaluate: object) -> cython.int:
+        """An element segment: raw references, of functions by index or of what ``evaluate(expression, instance)``
+        says."""
         i: uint64_t
-        n: uint64_t = len(items)
+        how: cython.pointer(ElementPlan) = cython.address(self.blueprint.plans[index])
         segment: cython.pointer(ElementSegment) = cython.address(self.seg.elements[index])
+        items: list = []
+        if not how.plain:
+            items = [evaluate(expression, self) for expression in self.blueprint.segments[index].exprs]
+        n: uint64_t = how.count if how.plain else len(items)
         segment.items = cython.cast(cython.pointer(uint64_t), calloc(n + 1, 8))
         if segment.items == cython.NULL:
             raise MemoryError("no memory for an element segment")
         for i in range(n):
-            segment.items[i] = items[i]
+            segment.items[i] = self.raw_of(self.blueprint.indices[how.first + i]) if how.plain else items[i]
         segment.size = n
+        return 0
+
+    @cython.cfunc
+    @cython.inline
+    @cython.exceptval(check=False)
+    def raw_of(self, function: uint32_t) -> uint64_t:
+        """``func_ref`` for an index that is known to be one."""
+        if function < self.n_imported_funcs:
+            return cython.cast(uint64_t, cython.cast(FuncRef, self.imported_funcs[function]).rec)
+        return cython.cast(uint64_t, cython.address(self.vm.func_recs[function - self.n_imported_funcs]))
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def init_tables(self, evaluate: object) -> cython.int:
+        """Copy active element segments into their tables, in order, and drop each. Traps at the first that does not
+        fit."""
+        i: uint32_t
+        at: uint64_t
+        table: Table
+        how: cython.pointer(ElementPlan)
+        segment: cython.pointer(ElementSegment)
+        for i in range(self.seg.n_elements):
+            how = cython.address(self.blueprint.plans[i])
+            segment = cython.address(self.seg.elements[i])
+            if how.active:
+                table = self.tables[how.table]
+                at = how.offset if how.placed else evaluate(self.blueprint.segments[i].offset, self)
+                if segment.size > table.d.length or at > table.d.length - segment.size:
+                    detail: str = f"element segment {i} at {at} of {table.d.length} elements"
+                    raise Trap("table_out_of_bounds", detail=detail)
+                table.put(at, segment.items, segment.size)
+            if not how.kept:
+                segment.size = 0
+        return 0
 
     # ---- code, for tiers ----
 

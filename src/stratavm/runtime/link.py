@@ -8,25 +8,26 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import cython
-from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.stratavm.runtime.blueprint import Blueprint
 from cython.cimports.stratavm.runtime.func import FuncRef
-from cython.cimports.stratavm.runtime.instance import Instance
+from cython.cimports.stratavm.runtime.instance import CodeTable, Instance
 from cython.cimports.stratavm.runtime.memory import Memory
 from cython.cimports.stratavm.runtime.store import Store
+from cython.cimports.stratavm.runtime.table import Table
 
-from stratavm.base.errors import LinkError, Trap
-from stratavm.module.model import ConstExpr, Element, Import, Module
+from stratavm.base.errors import LinkError
+from stratavm.module.model import Import, Module
 from stratavm.runtime.constexpr import evaluate
 from stratavm.runtime.globals import Global
 from stratavm.runtime.image import NO_IMAGES, Images
 from stratavm.runtime.memory import plan_of
-from stratavm.runtime.table import Table
 from stratavm.spec.matching import describe, extern_matches
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
+NOTHING_SHOWN: dict = {}
 _CLASSES = {"func": FuncRef, "memory": Memory, "table": Table, "global": Global}
 
 
@@ -66,14 +67,14 @@ def build(store: Store, blueprint: Blueprint, imports: object, images: object, c
     try:
         instance.begin(store, blueprint)
         _allocate(instance, blueprint, imports, images)
-        blueprint.attach(instance)
+        _attach(instance, blueprint)
     except BaseException:
         store.forget(instance)  # nothing refers to it yet, and it would take a place for ever
         raise
     if created is not None:
         created(instance)
-    if blueprint.segments:
-        _init_tables(instance, blueprint.segments, images)
+    if blueprint.counts.n_elements:
+        _init_tables(instance, images)
     if blueprint.counts.n_data:
         instance.copy_active_datas(evaluate, images.covered)
     if blueprint.start is not None:
@@ -142,8 +143,12 @@ def _describe(given: Any) -> str:
 def _allocate(instance: Instance, blueprint: Blueprint, imports: object, images: object) -> object:
     """Fill the index spaces: imports first, then what the module defines."""
     memory: Memory
-    shown: dict = images.by_memory
-    for wanted, given in zip(blueprint.imports, imports, strict=True) if imports else ():
+    table: Table
+    shown: dict
+    at: cython.Py_ssize_t
+    i: uint32_t
+    for at in range(len(blueprint.imports)):
+        wanted, given = blueprint.imports[at], imports[at]
         if isinstance(given, FuncRef):
             instance.add_imported_func(given)
         elif wanted.kind == "memory":
@@ -152,52 +157,47 @@ def _allocate(instance: Instance, blueprint: Blueprint, imports: object, images:
             instance.add_table(given)
         else:
             instance.add_imported_global(given)
-    for spec in blueprint.memories:
-        memory = Memory.__new__(Memory)
-        memory.begin(instance.store, spec, shown.get(len(instance.memories)))
-        instance.add_memory(memory)
+    if blueprint.memories:
+        shown = NOTHING_SHOWN if images is NO_IMAGES else images.by_memory
+        for spec in blueprint.memories:
+            memory = Memory.__new__(Memory)
+            memory.begin(instance.store, spec, shown.get(len(instance.memories)) if shown else None)
+            instance.add_memory(memory)
     for variable in blueprint.globals:
         instance.add_global(variable.type, evaluate(variable.init, instance))
-    for table in blueprint.tables:
-        raw: object = 0 if table.init is None else evaluate(table.init, instance)
-        instance.add_table(Table(instance.store, table.type, raw))
-    for i, element in enumerate(blueprint.segments) if blueprint.segments else ():
-        instance.set_element(i, _items(element, instance))
+    for at in range(len(blueprint.tables)):
+        init: object = blueprint.table_inits[at]
+        table = Table.__new__(Table)
+        table.begin(instance.store, blueprint.tables[at], 0 if init is None else evaluate(init, instance))
+        instance.add_table(table)
+    for i in range(blueprint.counts.n_elements):
+        instance.set_element(i, evaluate)
 
 
-def _items(element: Element, instance: Instance) -> list[int]:
-    if element.exprs is None:
-        return [instance.func_ref(f) for f in element.funcs]
-    return [evaluate(e, instance) for e in element.exprs]
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def _attach(instance: Instance, blueprint: Blueprint) -> cython.int:
+    """Have the code make an instance callable; without it from the second one on, where its table is all there is to it."""
+    table: CodeTable = blueprint.code_table
+    if table is not None and table.suffices:
+        return table.attach(instance, blueprint.compiler)
+    blueprint.attach(instance)
+    if instance.table != cython.NULL:
+        blueprint.code_table = cython.cast(CodeTable, instance.table)
+        blueprint.compiler = instance.compiler
+    return 0
 
 
 # ---- initialisation ----
 
 
-def _init_tables(instance: Instance, segments: Sequence[Element], images: Images) -> None:
+@cython.cfunc
+def _init_tables(instance: Instance, images: object) -> object:
     """Active element segments in order; each is dropped once it is in place."""
     try:
-        for i, element in enumerate(segments):
-            if element.mode == "active":
-                _init_table(instance, i, element)
-            if element.mode != "passive":
-                instance.drop_elem(i)
+        instance.init_tables(evaluate)
     except BaseException:
         # Functions that are in an imported table already must not see data segments: those come later.
         for memory in images.by_memory:
             instance.memories[memory].withdraw()
         raise
-
-
-def _init_table(instance: Instance, index: int, element: Element) -> None:
-    table = instance.tables[element.table]
-    at = _offset(element.offset, instance)
-    items = instance.elem_segment(index)
-    if at + len(items) > len(table):
-        raise Trap("table_out_of_bounds", detail=f"element segment {index} at {at} of {len(table)} elements")
-    table.fill_from(at, items)
-
-
-def _offset(expression: ConstExpr | None, instance: Instance) -> int:
-    assert expression is not None
-    return evaluate(expression, instance)

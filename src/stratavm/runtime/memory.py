@@ -53,6 +53,7 @@ class MemorySpec:
 
 
 @cython.no_gc_clear  # __dealloc__ uses the store; in the .pxd the directive has no effect
+@cython.freelist(8)
 @cython.cclass
 class Memory:
     """A linear memory of a store. Supports the buffer protocol; growth leaves older views at their old size."""

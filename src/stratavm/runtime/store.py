@@ -129,6 +129,7 @@ class Resident:
         raise NotImplementedError
 
 
+@cython.freelist(8)
 @cython.cclass
 class Store:
     """A world of instances that can see each other, occupied by one thread at a time.

@@ -5,6 +5,14 @@ from stratavm.runtime._gen_layout cimport TableDef
 from stratavm.runtime.store cimport Store
 
 
+@cython.final
+cdef class TableSpec:
+    cdef object declared             # TableType as declared
+    cdef uint64_t minimum            # elements
+    cdef uint64_t maximum            # elements that it declares, if any
+    cdef bint holds_handles
+    cdef bint holds_functions
+
 cdef class Table:
     cdef TableDef d
     cdef readonly Store store
@@ -16,4 +24,8 @@ cdef class Table:
     cdef readonly bint holds_handles
     cdef readonly bint holds_functions
     cdef object __weakref__
+    cdef int begin(self, Store store, TableSpec spec, object raw) except -1
+    cdef int reserve(self) except -1
+    cdef int check_raw(self, object raw) except -1
+    cdef int put(self, uint64_t at, uint64_t* items, uint64_t count) except -1
     cdef int resize(self, uint64_t length, uint64_t raw) except -1

@@ -5,6 +5,7 @@ moves."""
 import cython
 from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.libc.string import memcpy
 from cython.cimports.posix.mman import (
     MAP_ANONYMOUS,
     MAP_FAILED,
@@ -29,9 +30,23 @@ from stratavm.spec.types import EXTERN, NOEXTERN, Limits, TableType, heap
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
+NOWHERE = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 HEAP_ELEMENTS = cython.declare(uint64_t, 8192)  # tables up to this maximum lie on the heap
 POLL_MASK = cython.declare(uint64_t, (1 << 17) - 1)  # new elements between two polls: one MiB, see ADR-0009
 HOST_PAGE = cython.declare(uint64_t, sysconf(_SC_PAGESIZE))
+
+
+@cython.cclass
+class TableSpec:
+    """What all tables of a type have in common."""
+
+    def __cinit__(self, type: object):
+        limits: object = type.limits
+        self.declared = type
+        self.minimum = min(limits.minimum, cython.cast(object, 1) << 63)
+        self.maximum = NOWHERE if limits.maximum is None else min(limits.maximum, cython.cast(object, 1) << 63)
+        self.holds_handles = heap(type.element) in (EXTERN, NOEXTERN)
+        self.holds_functions = cell_widths((type.element,)) == b"\x09"
 
 
 @cython.no_gc_clear  # __dealloc__ uses the store; in the .pxd the directive has no effect
@@ -40,19 +55,23 @@ class Table:
     """A table of a store. Elements are raw bits; 0 is null. What they refer to lives as long as the store."""
 
     def __init__(self, store: Store, type: object, raw: int = 0):
+        self.begin(store, TableSpec(type), raw)
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def begin(self, store: Store, spec: TableSpec, raw: object) -> cython.int:
+        """Become a table of a store. ResourceLimit where its limits, or the kernel, do not allow it."""
         if self.store is not None:
             raise TypeError("a table is initialised once")
-        limits: object = type.limits
-        cap: object = store.limits.table_elements
-        top: object = cap if limits.maximum is None else min(limits.maximum, cap)
-        if limits.minimum > top:
+        top: uint64_t = min(spec.maximum, store.template.table_elements)
+        if spec.minimum > top:
             raise ResourceLimit(
-                f"a table of {limits.minimum} elements is over the limit of {top}", limit="table_elements"
+                f"a table of {spec.minimum} elements is over the limit of {top}", limit="table_elements"
             )
         self.store = store
-        self.declared = type
-        self.holds_handles = heap(type.element) in (EXTERN, NOEXTERN)
-        self.holds_functions = cell_widths((type.element,)) == b"\x09"
+        self.declared = spec.declared
+        self.holds_handles = spec.holds_handles
+        self.holds_functions = spec.holds_functions
         self.d.max_length = top
         self.d.table = cython.cast(cython.p_void, self)
         self.check_raw(raw)
@@ -60,13 +79,16 @@ class Table:
         self.counted = True
         self.number = store.made_tables - 1
         self.reserve()
-        if self.resize(limits.minimum, raw):
+        if self.resize(spec.minimum, raw):
             raise ResourceLimit("the kernel gives no memory for a new table", limit=name_the_limit())
         if self.holds_handles:
             store.add_root(self)
         store.note(KIND_TABLE_CREATED, self.number, self.d.length, 0)
+        return 0
 
-    def reserve(self) -> None:
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def reserve(self) -> cython.int:
         """Take the address space of the maximum."""
         base: cython.p_void
         if self.d.max_length <= HEAP_ELEMENTS:
@@ -81,6 +103,7 @@ class Table:
                 self.reserved = 0
                 raise ResourceLimit("cannot reserve address space for a table", limit=name_the_limit())
         self.d.base = cython.cast(cython.pointer(uint64_t), base)
+        return 0
 
     def __dealloc__(self):
         if self.counted:
@@ -119,10 +142,13 @@ class Table:
         self.d.length = length
         return 0
 
-    def check_raw(self, raw: int) -> None:
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def check_raw(self, raw: object) -> cython.int:
         """Raise ValueError unless ``raw`` may be an element: guests jump through funcrefs."""
         if raw and self.holds_functions:
             self.store.check_function(raw)
+        return 0
 
     @property
     def type(self) -> TableType:
@@ -159,15 +185,13 @@ class Table:
         at: uint64_t = index
         self.d.base[at] = raw
 
-    def fill_from(self, index: int, items: list) -> None:
-        """Set consecutive elements; they are known to be references of this store."""
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def put(self, at: uint64_t, items: cython.pointer(uint64_t), count: uint64_t) -> cython.int:
+        """Set consecutive elements that lie inside; they are known to be references of this store."""
         self.store.check_access()
-        if index < 0 or index + len(items) > self.d.length:
-            raise self.out_of_bounds(index + len(items))
-        at: uint64_t = index
-        for raw in items:
-            self.d.base[at] = raw
-            at += 1
+        memcpy(self.d.base + at, items, 8 * count)
+        return 0
 
     def grow(self, delta: int, raw: int = 0) -> int:
         """Grow by ``delta`` elements of ``raw``: the old length, or -1."""

@@ -36,6 +36,7 @@ class StoreTemplate:
         self.max_memories = as_count(self.limits.memories)
         self.max_tables = as_count(self.limits.tables)
         self.memory_bytes = as_count(self.limits.memory_bytes)
+        self.table_elements = as_count(self.limits.table_elements)
         self.bounded_reservation = as_count(self.limits.bounded_reservation)
         self.stack_bytes = self.limits.stack_bytes or 0
         self.exec.fuel = 0 if fuel else NO_FUEL

@@ -110,3 +110,32 @@ def test_a_store_in_a_cycle_of_garbage_is_counted_in_to_the_end():
         del instance
         gc.collect()
     assert hasattr(None, "__class__") and all(getattr(type(None), name) == slot for name, slot in slots.items())
+
+
+def test_a_new_store_takes_nothing_over_from_one_that_is_gone():
+    """Objects are made where others were: nothing of their state may be left."""
+    engine = stratavm.Engine()
+    pre = stratavm.Linker(engine).instantiate_pre(stratavm.Module('(module (memory (export "m") 1))', engine=engine))
+    places = set()
+    for _ in range(3):
+        for spoil in (True, False):
+            store = stratavm.Store(engine, thread_bound=spoil, on_abort="keep" if spoil else "poison")
+            instance = pre.instantiate(store)
+            memory = instance.exports.m.native
+            state = (store.native.closed, store.native.keep_on_abort, instance.native.closed, instance.native.poisoned)
+            assert state == (False, spoil, False, False)
+            assert (store.native.n_memories, memory.number, memory.exports) == (1, 0, 0)
+            assert instance.native.number == 0 and store.native.object_of(0) is None
+            assert bytes(instance.exports.m[:4]) == bytes(4)
+            places.add(id(store.native))
+            if spoil:
+                instance.exports.m[0] = 1
+                store.native.handle(store)
+                instance.native.poison()
+                instance.close()
+                store.native.set_deadline(0)
+                store.native.request_tick()
+            store.close()
+            del store, instance, memory
+            gc.collect()
+    assert len(places) < 6  # at least one was made where another had been

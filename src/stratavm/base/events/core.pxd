@@ -39,7 +39,7 @@ cdef class Channel:
 cdef class Bus:
     cdef dict channels            # event class -> Channel
     cdef dict subscriptions       # class -> tuple of Subscription, in order of subscription
-    cdef dict numbers             # label -> number of its last source
+    cdef dict identities          # label -> identity of its last source
     cdef readonly Source origin   # the source of events that are emitted on the bus itself
     cdef Ring* ring
     cdef list kinds               # event class by kind

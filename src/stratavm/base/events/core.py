@@ -100,6 +100,7 @@ class Event:
 
 
 @cython.final
+@cython.freelist(8)
 @cython.cclass
 class Source:
     """Somebody who emits: gives every event its number. Made by ``Bus.source``."""
@@ -131,12 +132,12 @@ class Source:
 
 
 @cython.cfunc
-def source_of(bus: Bus, label: str, number: uint64_t) -> Source:
+def source_of(bus: Bus, label: str, identity: uint64_t) -> Source:
     """A source of a bus."""
     source: Source = Source.__new__(Source)
     source.bus = bus
     source.label = label
-    source.cell.identity = (cython.cast(uint64_t, label_number(label)) << NUMBER_BITS) | number
+    source.cell.identity = identity
     return source
 
 
@@ -344,12 +345,12 @@ class Bus:
     def __cinit__(self, ring_capacity: uint32_t = 4096):
         self.channels = {}
         self.subscriptions = {}
-        self.numbers = {}
+        self.identities = {}
         self.kinds = []
         self.async_listeners = []
         self.backlog = []
         self.ring_capacity = ring_capacity
-        self.origin = source_of(self, "bus", 0)
+        self.origin = source_of(self, "bus", identity_of("bus", 0))
 
     def __dealloc__(self):
         free_ring(self.ring)
@@ -394,11 +395,16 @@ class Bus:
     @cython.ccall
     def source(self, label: str) -> Source:
         """A new source, numbered among those of its label."""
-        before: object = self.numbers.get(label, 0)
-        if before == 0 and not is_label(label):
-            raise ValueError(f"expected a label of letters, digits and underscores, found {label!r}")
-        self.numbers[label] = number = before + 1
-        return source_of(self, label, number)
+        last: object = self.identities.get(label)
+        identity: uint64_t
+        if last is None:
+            if not is_label(label):
+                raise ValueError(f"expected a label of letters, digits and underscores, found {label!r}")
+            identity = identity_of(label, 1)
+        else:
+            identity = last + 1
+        self.identities[label] = identity
+        return source_of(self, label, identity)
 
     @cython.cfunc
     def channel_of(self, type_: object) -> Channel:
@@ -684,6 +690,13 @@ def serial_of(subscription: Subscription) -> int:
 def sequence_of(event: Event) -> int:
     """Sort key: the order within a source."""
     return event.sequence
+
+
+@cython.cfunc
+@cython.exceptval(0, check=True)
+def identity_of(label: str, number: uint64_t) -> uint64_t:
+    """The identity of the source of this label and number."""
+    return (cython.cast(uint64_t, label_number(label)) << NUMBER_BITS) | number
 
 
 @cython.cfunc

@@ -48,14 +48,13 @@ class LazyCode:
 
     def attach(self, instance: Any) -> None:
         """Make an instance callable."""
-        if self.table.count == 0:
-            return
-        if not self._stubs:
+        if self.table.count and not self._stubs:
             [self._stubs] = publish(self.owner, [lazy_stubs(self.table.count)])
             self.table.fill(self._stubs, LAZY_STUB_BYTES)
         self.table.attach(instance, self.compile_at_call)
         if self._fallback is not None:
             self._fallback.attach(instance)
+        self.table.suffices = self._fallback is None
 
     def compile_at_call(self, defined_index: int) -> int:
         """The address of a function's code: what a lazy stub asks for."""
@@ -104,6 +103,7 @@ class LazyCode:
         """Make every instance runnable on the fallback tier, at the first function that needs it."""
         if self._fallback is None and self._fallback_tier is not None:
             self._fallback = self._fallback_tier.load(self.valid)
+            self.table.suffices = False
             for instance in self.table.instances():
                 self._fallback.attach(instance)
 

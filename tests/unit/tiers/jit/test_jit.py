@@ -183,12 +183,13 @@ PAIR = """(module (memory (export "m") 1) (global $g (mut i32) (i32.const 0))
 
 @pytest.mark.parametrize("refused", [{0}, {1}, {0, 1}, {0, 1, 2, 3}])
 def test_what_the_compiler_refuses_runs_on_the_oracle(monkeypatch, refused):
-    """Native and interpreted functions call each other, share state, are counted and listed."""
+    """Native and interpreted functions call each other, share state, are counted and listed; also in an instance that
+    is made after the first refusal."""
     Refusal(monkeypatch, refused)
     module = Module(PAIR)
     first, second = instantiate(module), instantiate(module)
-    for instance in (first, second):
-        e = instance.exports
+    for instance in (first, second, None):
+        e = (instance or instantiate(module)).exports
         assert [e.even(10), e.even(7), e.odd(7), e.div(2)] == [1, 0, 1, 4]
         assert e.count() == 6 + 4 + 4
         assert bytes(e.m[0:11]) == bytes([7] * 8 + [0, 7, 0])
