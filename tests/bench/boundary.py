@@ -26,12 +26,13 @@ WITH_DATA: Final = f"""(module (memory (export "memory") 32) (data (i32.const 0)
 DIRTY: Final = """(module (memory (export "memory") 1) (data (i32.const 8) "hello")
   (func (export "nop"))
   (func (export "dirty") (i32.store (i32.const 0x2000) (i32.const 1))))"""
+WITH_TABLE: Final = "(module (table 8 8 funcref) (elem (i32.const 1) $f $f $f) (func $f))"
 HOST_CALLS: Final = 1000
 MIB: Final = 1 << 20
 
 MAKE: Final = (
-    "instantiate", "instantiate, memory", "instantiate, pooled memory", "pooled, first call", "pooled, one dirty page",
-    "pooled, one page given back", "instantiate, 1 MiB of data",
+    "instantiate", "instantiate, memory", "instantiate, table", "instantiate, pooled memory", "pooled, first call",
+    "pooled, one dirty page", "pooled, one page given back", "instantiate, 1 MiB of data",
 )  # fmt: skip
 SLOW: Final = ("trap to exception", "copy 1 MiB out", "copy 1 MiB in", *MAKE)
 """Operations that take microseconds everywhere."""
@@ -107,6 +108,7 @@ def _many() -> Column:
     pooled, data = prepare(WITH_MEMORY, pool=stratavm.PoolConfig(16)), prepare(WITH_DATA)
     called, dropped = (prepare(DIRTY, pool=stratavm.PoolConfig(16, keep_pages=n)) for n in (32, 0))
     return {
+        "instantiate, table": ("again(pre)", {"again": again, "pre": prepare(WITH_TABLE)}),
         "instantiate, pooled memory": ("again(pre)", {"again": again, "pre": pooled}),
         "pooled, first call": ("call(pre, 'nop')", {"call": call, "pre": called}),
         "pooled, one dirty page": ("call(pre, 'dirty')", {"call": call, "pre": called}),
@@ -194,6 +196,7 @@ def _wasmtime() -> Column:
         "copy 1 MiB in": ("m.write(s, data)", memory),
         "instantiate": ("make()", {"make": make["plain"]}),
         "instantiate, memory": ("make()", {"make": make["memory"]}),
+        "instantiate, table": ("make()", {"make": again(engine, WITH_TABLE)}),
         "instantiate, pooled memory": ("make()", {"make": again(_wasmtime_pool(), WITH_MEMORY)}),
         "pooled, first call": ("make()", {"make": again(_wasmtime_pool(), DIRTY, "nop")}),
         "pooled, one dirty page": ("make()", {"make": again(_wasmtime_pool(), DIRTY, "dirty")}),

@@ -177,7 +177,7 @@ def _allocate(instance: Instance, blueprint: Blueprint, imports: object, images:
 @cython.cfunc
 @cython.exceptval(-1, check=False)
 def _attach(instance: Instance, blueprint: Blueprint) -> cython.int:
-    """Have the code make an instance callable; without it from the second one on, where its table is all there is to it."""
+    """Have the code make an instance callable; without it from the second one on where its table is all."""
     table: CodeTable = blueprint.code_table
     if table is not None and table.suffices:
         return table.attach(instance, blueprint.compiler)
