@@ -35,6 +35,7 @@ cdef class Allocator:
     cdef uint32_t* fresh                 # by virtual register: where the instruction just before has left it
     cdef uint32_t cap_fresh
     cdef int allocate(self, MCode m) except -1 nogil
+    cdef int verify(self, MCode m) except -1
     cdef int prepare(self, MCode m) except -1 nogil
     cdef int allocate_linear(self, MCode m) except -1 nogil
     cdef int allocate_splitting(self, MCode m) except -1 nogil

@@ -80,9 +80,14 @@ class Allocator:
         m.n_slots += m.n_slots & 1
         if self.checked:
             with cython.gil:
-                from stratavm.codegen.regalloc.checker import check  # a tool's module
+                self.verify(m)
+        return 0
 
-                check(snapshot(m), self.registers)
+    def verify(self, m: MCode) -> cython.int:
+        """Send the result through the checker. Apart: a function with Python objects takes the GIL to return."""
+        from stratavm.codegen.regalloc.checker import check  # a tool's module
+
+        check(snapshot(m), self.registers)
         return 0
 
     def allocate_linear(self, m: MCode) -> cython.int:

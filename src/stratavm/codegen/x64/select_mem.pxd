@@ -13,7 +13,8 @@ cdef class MemorySelector(NumericSelector):
     cdef uint32_t[4] cells     # where each is in the context
     cdef uint32_t[4] pointers  # and its register
     cdef uint32_t base         # the one that the instruction at hand goes by, or NO_VREG
-    cdef uint32_t pointer(self, uint32_t cell) except? 0xFFFFFFFF nogil
+    # NO_VREG is an answer: were it the mark of an error, too, each one would ask for the GIL
+    cdef uint32_t pointer(self, uint32_t cell) except? 0xFFFFFFFE nogil
     cdef bint memory(self, uint32_t n, uint32_t shape) except -1 nogil
     cdef int via(self, uint32_t mop, uint32_t width, uint32_t cell, uint32_t flags) except -1 nogil
     cdef int via_address(self, uint32_t index, uint32_t scale, int32_t disp) except -1 nogil
