@@ -37,6 +37,7 @@ cdef class ParallelMove:
     cdef int discard(self) noexcept nogil
     cdef int add(self, uint32_t src, uint32_t dst, uint32_t vreg) except -1 nogil
     cdef int resolve(self, MCode m, uint32_t at) except -1 nogil  # append the sequence to m.moves; empty again
+    cdef int _refuse(self, uint32_t src, uint32_t dst, uint32_t vreg) except -1 nogil
     cdef int _emit(self, MCode m, uint32_t at, uint32_t src, uint32_t dst, uint32_t vreg) except -1 nogil
     cdef int _cycle(self, MCode m, uint32_t at, uint32_t first) except -1 nogil
     cdef uint32_t _hold(self, MCode m, uint32_t first) except? 0xFFFFFFFF nogil

@@ -61,35 +61,42 @@ class ParallelMove:
 
     def add(self, src: uint32_t, dst: uint32_t, vreg: uint32_t) -> cython.int:
         """One more move of the set. A destination has one source; the same move twice is one."""
+        read: uint32_t = place_of(src)
+        written: uint32_t = place_of(dst)
+        n: uint32_t = self.n
         if src == dst:
             return 0
-        if self.n == self.cap:
-            vec_room(self.items, self.cap, self.n + 1)
-        known: cython.bint = place_of(src) < self.places and place_of(dst) < self.places
-        if known:
-            self._room(place_of(src) if place_of(src) > place_of(dst) else place_of(dst))
-        if known and self.writer[place_of(dst)] and self.items[self.writer[place_of(dst)] - 1].src == src:
-            return 0
-        if not known or self.writer[place_of(dst)]:
-            with cython.gil:
-                raise AssertionError(f"move of v{vreg} from {src:#x} to {dst:#x}: unknown place, or written twice")
-        item: cython.pointer(PendingMove) = cython.address(self.items[self.n])
+        if read >= self.places or written >= self.places:
+            return self._refuse(src, dst, vreg)
+        if read >= self.cap_reads or written >= self.cap_writer:
+            self._room(read if read > written else written)
+        if self.writer[written]:
+            return 0 if self.items[self.writer[written] - 1].src == src else self._refuse(src, dst, vreg)
+        vec_room(self.items, self.cap, n + 1)
+        item: cython.pointer(PendingMove) = cython.address(self.items[n])
         item.src = src
         item.dst = dst
         item.vreg = vreg
         item.done = 0
-        self.n += 1
-        self.reads[place_of(src)] += 1
-        self.writer[place_of(dst)] = self.n
+        self.n = n + 1
+        self.reads[read] += 1
+        self.writer[written] = n + 1
         return 0
+
+    def _refuse(self, src: uint32_t, dst: uint32_t, vreg: uint32_t) -> cython.int:
+        """A move that the allocator got wrong. Apart, as the text would make ``add`` slow."""
+        with cython.gil:
+            raise AssertionError(f"move of v{vreg} from {src:#x} to {dst:#x}: unknown place, or written twice")
 
     def resolve(self, m: MCode, at: uint32_t) -> cython.int:
         """Append a sequence with the same effect to ``m.moves``; linear in the number of moves."""
         i: uint32_t
         place: uint32_t
         item: cython.pointer(PendingMove)
-        if self.n == 0:
-            return 0
+        if self.n == 1:  # nearly always
+            item = self.items
+            self.reads[place_of(item.src)] = self.writer[place_of(item.dst)] = self.n = 0
+            return self._emit(m, at, item.src, item.dst, item.vreg)
         vec_room(self.ready, self.cap_ready, self.n)
         self.n_ready = 0
         for i in range(self.n):

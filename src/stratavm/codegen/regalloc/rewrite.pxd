@@ -79,7 +79,6 @@ cdef class Rewriter:
     cdef int _swap(self, MOperand* ops) noexcept nogil
     cdef bint _yields(self, uint32_t vreg) noexcept nogil
     cdef int _load_fixed(self, MOperand* ops, uint32_t n) except -1 nogil
-    cdef int _given_value(self, MOperand* o) except -1 nogil
     cdef int _given_fixed(self, MOperand* o) except -1 nogil
     cdef int _tied(self, MOperand* ops, uint32_t n) except -1 nogil
     cdef uint32_t _tied_place(self, uint32_t d, uint32_t u) except? 0xFFFFFFFF nogil
@@ -88,7 +87,6 @@ cdef class Rewriter:
     cdef int _choose(self, MOperand* o, uint32_t moment) except -1 nogil
     cdef int _edge(self, MBlock* b) except -1 nogil
     cdef int _settle(self, MBlock* b, bint passing) except -1 nogil
-    cdef bint _ends(self, uint32_t vreg) noexcept nogil
     cdef bint _is_idle(self, uint32_t vreg, uint32_t dst) noexcept nogil
     cdef int _after(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef int _results(self, MOperand* ops, uint32_t n) except -1 nogil

@@ -208,7 +208,7 @@ class Rewriter:
         inst: cython.pointer(MInst) = cython.address(self.m.insts[at])
         ops: OperandPtr = self.m.operands + inst.ops
         n: uint32_t = inst.nops
-        if at:
+        if at and self.freed[at - 1] != NO_VREG:
             self._release(at - 1)
         self.at = at
         self.is_last = at == b.last - 1
@@ -224,13 +224,15 @@ class Rewriter:
             self._edge(b)
         if self.failed:
             return 0
-        self._settle(b, self.is_last and b.nedges == 1 and self.m.edges[b.edges].nargs != 0)
+        if self.moves.n or self.n_post or self.evicted or self.evicting:
+            self._settle(b, self.is_last and b.nedges == 1 and self.m.edges[b.edges].nargs != 0)
         return self._after(inst, ops)
 
     def _given(self, ops: OperandPtr, n: uint32_t) -> uint32_t:
         """Operands whose place is settled: fixed registers, homes, demanded slots. Says what else there is to do."""
         k: uint32_t
         kinds: uint32_t = 0
+        item: cython.pointer(Interval)
         for k in range(n):
             o: OperandPtr = cython.address(ops[k])
             o.loc = NO_LOC
@@ -241,7 +243,19 @@ class Rewriter:
                     self._claim(o.reg, (EARLY if holds_early(o.role) else 0) | (LATE if holds_late(o.role) else 0))
                 continue
             if o.role != R_TEMP:
-                self._given_value(o)
+                item = cython.address(self.items[o.vreg])
+                if o.constraint == C_SLOT:
+                    o.loc = self._slot(o.vreg)
+                elif item.home < 32 and is_use(o.role):
+                    o.loc = item.home
+                    self._claim(item.home, BOTH if o.role == R_USE_LATE else EARLY)
+                    if item.end == 2 * self.at:
+                        self.dying |= bit(item.home)
+                elif item.home < 32 and o.constraint != C_SAME:
+                    o.loc = item.home
+                    self._claim(item.home, (EARLY if holds_early(o.role) else 0) | LATE)
+                    if holds_early(o.role):
+                        self._forget_copy(item.home)
             if o.constraint == C_SAME:
                 kinds |= HAS_TIED
                 if o.flags & OF_SWAP and k == 0 and n > 2:
@@ -276,26 +290,6 @@ class Rewriter:
         for k in range(n):
             if ops[k].constraint == C_FIXED and ops[k].reg < 32:
                 self._given_fixed(cython.address(ops[k]))
-        return 0
-
-    def _given_value(self, o: OperandPtr) -> cython.int:
-        """An operand that is not fixed, where its value has a home."""
-        item: cython.pointer(Interval) = cython.address(self.items[o.vreg])
-        if o.constraint == C_SLOT:
-            o.loc = self._slot(o.vreg)
-            return 0
-        if item.home >= 32:
-            return 0
-        if is_use(o.role):
-            o.loc = item.home
-            self._claim(item.home, BOTH if o.role == R_USE_LATE else EARLY)
-            if item.end == 2 * self.at:
-                self.dying |= bit(item.home)
-        elif o.constraint != C_SAME:
-            o.loc = item.home
-            self._claim(item.home, (EARLY if holds_early(o.role) else 0) | LATE)
-            if holds_early(o.role):
-                self._forget_copy(item.home)
         return 0
 
     def _given_fixed(self, o: OperandPtr) -> cython.int:
@@ -416,9 +410,6 @@ class Rewriter:
         k: uint32_t
         reg: uint32_t
         back: uint32_t = self.evicted & ~self.evicting
-        if self.n_post == 0 and back == 0 and self.moves.n == 0:
-            self.evicted = self.evicting
-            return 0
         for k in range(self.n_post):
             if not (passing and self._is_idle(self.post[k].vreg, self.post[k].dst)):
                 self.moves.add(self.post[k].src, self.post[k].dst, self.post[k].vreg)
@@ -438,10 +429,6 @@ class Rewriter:
         self.evicted = self.evicting
         return 0
 
-    def _ends(self, vreg: uint32_t) -> cython.bint:
-        """Whether the value's life ends at the instruction at hand."""
-        return self.items[vreg].end <= 2 * self.at + 1
-
     def _is_idle(self, vreg: uint32_t, dst: uint32_t) -> cython.bint:
         """Whether a value need not go home where arguments are passed (such a terminator has no operands).
 
@@ -454,22 +441,21 @@ class Rewriter:
     def _after(self, inst: cython.pointer(MInst), ops: OperandPtr) -> cython.int:
         """Registers that the instruction freed, destroyed and filled."""
         k: uint32_t
-        v: uint32_t
-        reg: uint32_t
         doomed: uint32_t = self.late
         for k in range(inst.nops):
             o: OperandPtr = cython.address(ops[k])
-            if is_use(o.role) and o.vreg != NO_VREG:
-                v = o.vreg
-                reg = self.items[v].home
-                if reg < 32 and self._ends(v) and self.holder[reg] == v:
-                    self.occupied &= ~bit(reg)
-                    self.evicted &= ~bit(reg)
-                reg = o.loc
-                if o.role == R_USE_LATE and reg < 32:
-                    doomed &= ~bit(reg)
-                if self.items[v].cached != NO_REGISTER and self._ends(v):
-                    self._forget_copy(self.items[v].cached)
+            if not is_use(o.role) or o.vreg == NO_VREG:
+                continue
+            if o.role == R_USE_LATE and o.loc < 32:
+                doomed &= ~bit(o.loc)
+            item: cython.pointer(Interval) = cython.address(self.items[o.vreg])
+            if item.end > 2 * self.at + 1:
+                continue
+            if item.home < 32 and self.holder[item.home] == o.vreg:
+                self.occupied &= ~bit(item.home)
+                self.evicted &= ~bit(item.home)
+            if item.cached != NO_REGISTER:
+                self._forget_copy(item.cached)
         if inst.flags & MI_CALL:
             doomed = 0xFFFFFFFF
         doomed &= self.copies
@@ -494,20 +480,14 @@ class Rewriter:
                 self.holder[item.home] = o.vreg
                 if o.loc != item.home:
                     self._post(o.loc, item.home, o.vreg)
-        for k in range(n):
-            o = cython.address(ops[k])
-            if o.vreg == NO_VREG or not is_def(o.role) or o.loc & LOC_SLOT:
-                continue
-            item = cython.address(self.items[o.vreg])
-            if item.home >= 32 and item.weight:
+            elif item.weight and not o.loc & LOC_SLOT:
                 self._post(o.loc, self._slot(o.vreg), o.vreg)
                 self._note_copy(o.vreg, o.loc)
         return 0
 
     def _post(self, src: uint32_t, dst: uint32_t, vreg: uint32_t) -> cython.int:
         """Queue a move for the next gap; until then the value is at ``src``."""
-        if self.n_post == self.cap_post:
-            vec_room(self.post, self.cap_post, self.n_post + 1)
+        vec_room(self.post, self.cap_post, self.n_post + 1)
         self.post[self.n_post].src = src
         self.post[self.n_post].dst = dst
         self.post[self.n_post].vreg = vreg
