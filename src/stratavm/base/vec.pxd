@@ -28,7 +28,8 @@ cdef inline int vec_reserve "strata_vec_reserve"(void** items, uint32_t* capacit
 cdef extern from *:
     """
     #define STRATA_VEC_ROOM(items, capacity, needed) \\
-        strata_vec_reserve((void **)&(items), &(capacity), (needed), sizeof(*(items)))
+        ((needed) <= (capacity) ? 0 : strata_vec_reserve((void **)&(items), &(capacity), (needed), sizeof(*(items))))
     """
-    # `vec_reserve` for the pointer `items` and its uint32_t `capacity`, both by name: C knows what the items are.
+    # `vec_reserve` for the pointer `items` and its uint32_t `capacity`, both by name: C knows what the items are, and
+    # nothing is called where there is room.
     int vec_room "STRATA_VEC_ROOM"(void* items, uint32_t capacity, uint32_t needed) except -1 nogil

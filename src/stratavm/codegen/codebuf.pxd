@@ -31,7 +31,12 @@ cdef class CodeBuf:
     cdef uint32_t code_size    # bytes before the pool; set by finish()
 
     cdef int clear(self) except -1 nogil
-    cdef int reserve(self, uint32_t size) except -1 nogil
+    cdef int grow(self, uint32_t size) except -1 nogil
+
+    cdef inline int reserve(self, uint32_t size) except -1 nogil:
+        """Make room for ``size`` more bytes; the capacity never exceeds MAX_CODE_BYTES."""
+        return 0 if size <= self.cap - self.n else self.grow(size)
+
     cdef uint32_t label(self) except? 0xFFFFFFFF nogil       # a new label
     cdef uint32_t label_block(self, uint32_t count) except? 0xFFFFFFFF nogil  # `count` new labels; returns the first
     cdef int bind(self, uint32_t label) except -1 nogil      # here

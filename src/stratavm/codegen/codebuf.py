@@ -43,15 +43,16 @@ class CodeBuf:
         self.n = self.n_labels = self.n_fixups = self.code_size = 0
         return 0
 
-    def reserve(self, size: uint32_t) -> cython.int:
-        """Make room for ``size`` more bytes."""
+    def grow(self, size: uint32_t) -> cython.int:
+        """Make room for ``size`` more bytes, which there is not."""
         if size > MAX_CODE_BYTES - self.n:
             with cython.gil:
                 raise ResourceLimit(
                     f"the machine code of one function exceeds {MAX_CODE_BYTES} bytes", limit="code_bytes"
                 )
-        if self.n + size > self.cap:
-            vec_room(self.data, self.cap, self.n + size)
+        vec_room(self.data, self.cap, self.n + size)
+        if self.cap > MAX_CODE_BYTES:
+            self.cap = MAX_CODE_BYTES
         return 0
 
     def label(self) -> uint32_t:
@@ -81,8 +82,7 @@ class CodeBuf:
     def rel32(self, target: uint32_t, kind: uint32_t, base: uint32_t) -> cython.int:
         """Emit a 32-bit field to be patched by ``finish``; see ``Fixup``."""
         self.reserve(4)
-        if self.n_fixups == self.cap_fixups:
-            vec_room(self.fixups, self.cap_fixups, self.n_fixups + 1)
+        vec_room(self.fixups, self.cap_fixups, self.n_fixups + 1)
         fix: cython.pointer(Fixup) = cython.address(self.fixups[self.n_fixups])
         fix.at = self.n
         fix.target = target

@@ -114,8 +114,50 @@ cdef class MCode:
 
     cdef int clear(self) except -1 nogil
     cdef uint32_t vreg(self, uint8_t rclass, uint8_t width) except? 0xFFFFFFFF nogil
-    cdef uint32_t inst(self, uint16_t op, uint8_t width, uint16_t flags) except? 0xFFFFFFFF nogil   # operands follow by operand()
-    cdef uint32_t operand(self, uint32_t vreg, uint8_t role, uint8_t constraint, uint8_t reg) except? 0xFFFFFFFF nogil  # of the newest inst
+    cdef int inst_room(self) except -1 nogil
+    cdef int operand_room(self) except -1 nogil
+
+    cdef inline uint32_t inst(self, uint16_t op, uint8_t width, uint16_t flags) except? 0xFFFFFFFF nogil:
+        """Append an instruction without operands; returns its number. No cc, immediate, address or origin yet."""
+        cdef uint32_t n = self.n_insts
+        if n == self.cap_insts:
+            self.inst_room()
+        cdef MInst* m = &self.insts[n]
+        m.op = op
+        m.width = width
+        m.cc = 0
+        m.flags = flags
+        m.nops = 0
+        m.scale = 0xFF
+        m.ops = self.n_operands
+        m.node = NO_VREG
+        m.imm = 0
+        m.disp = 0
+        m.aux = 0
+        self.n_insts = n + 1
+        return n
+
+    cdef inline MInst* last(self) noexcept nogil:
+        """The newest instruction; the pointer dies with the next one."""
+        return &self.insts[self.n_insts - 1]
+
+    cdef inline uint32_t operand(self, uint32_t vreg, uint8_t role, uint8_t constraint, uint8_t reg) except? 0xFFFFFFFF nogil:
+        """Append an operand to the newest instruction; returns its index in ``operands``."""
+        cdef uint32_t n = self.n_operands
+        cdef MInst* m = self.last()
+        if n == self.cap_operands or m.nops == 0xFF:
+            self.operand_room()
+        cdef MOperand* o = &self.operands[n]
+        o.vreg = vreg
+        o.role = role
+        o.constraint = constraint
+        o.reg = reg
+        o.flags = 0
+        o.loc = NO_LOC
+        m.nops += 1
+        self.n_operands = n + 1
+        return n
+
     cdef uint32_t block(self, uint32_t depth, uint32_t flags) except? 0xFFFFFFFF nogil   # starts at the next instruction
     cdef int end_block(self) except -1 nogil                                              # the newest block ends here
     cdef int block_param(self, uint32_t vreg) except -1 nogil                             # of the newest block

@@ -41,59 +41,28 @@ class MCode:
     def vreg(self, rclass: uint8_t, width: uint8_t) -> uint32_t:
         """A new virtual register: its class, and the bytes that a move or spill of it copies."""
         n: uint32_t = self.n_vregs
-        if n == self.cap_vclass or n == self.cap_vwidth:
-            vec_room(self.vclass, self.cap_vclass, n + 1)
-            vec_room(self.vwidth, self.cap_vwidth, n + 1)
+        vec_room(self.vclass, self.cap_vclass, n + 1)
+        vec_room(self.vwidth, self.cap_vwidth, n + 1)
         self.vclass[n] = rclass
         self.vwidth[n] = width
         self.n_vregs = n + 1
         return n
 
-    def inst(self, op: uint16_t, width: uint8_t, flags: uint16_t) -> uint32_t:
-        """Append an instruction without operands; returns its number. No cc, immediate, address or origin yet."""
-        n: uint32_t = self.n_insts
-        if n == self.cap_insts:
-            vec_room(self.insts, self.cap_insts, n + 1)
-        m: cython.pointer(MInst) = cython.address(self.insts[n])
-        m.op = op
-        m.width = width
-        m.cc = 0
-        m.flags = flags
-        m.nops = 0
-        m.scale = 0xFF
-        m.ops = self.n_operands
-        m.node = NO_VREG
-        m.imm = 0
-        m.disp = 0
-        m.aux = 0
-        self.n_insts = n + 1
-        return n
+    def inst_room(self) -> cython.int:
+        """Room for one more instruction."""
+        return vec_room(self.insts, self.cap_insts, self.n_insts + 1)
 
-    def operand(self, vreg: uint32_t, role: uint8_t, constraint: uint8_t, reg: uint8_t) -> uint32_t:
-        """Append an operand to the newest instruction; returns its index in ``operands``."""
-        n: uint32_t = self.n_operands
-        if n == self.cap_operands:
-            vec_room(self.operands, self.cap_operands, n + 1)
-        m: cython.pointer(MInst) = cython.address(self.insts[self.n_insts - 1])
-        if m.nops == 0xFF:
+    def operand_room(self) -> cython.int:
+        """Room for one more operand of the newest instruction, which has a limit."""
+        if self.last().nops == 0xFF:
             with cython.gil:
                 raise ResourceLimit("an instruction has more than 255 operands", limit="operands")
-        o: cython.pointer(MOperand) = cython.address(self.operands[n])
-        o.vreg = vreg
-        o.role = role
-        o.constraint = constraint
-        o.reg = reg
-        o.flags = 0
-        o.loc = NO_LOC
-        m.nops += 1
-        self.n_operands = n + 1
-        return n
+        return vec_room(self.operands, self.cap_operands, self.n_operands + 1)
 
     def block(self, depth: uint32_t, flags: uint32_t) -> uint32_t:
         """Start a block at the next instruction; returns its number."""
         n: uint32_t = self.n_blocks
-        if n == self.cap_blocks:
-            vec_room(self.blocks, self.cap_blocks, n + 1)
+        vec_room(self.blocks, self.cap_blocks, n + 1)
         b: cython.pointer(MBlock) = cython.address(self.blocks[n])
         b.first = b.last = self.n_insts
         b.params = self.n_block_params
@@ -112,8 +81,7 @@ class MCode:
     def block_param(self, vreg: uint32_t) -> cython.int:
         """Add a parameter to the newest block."""
         n: uint32_t = self.n_block_params
-        if n == self.cap_block_params:
-            vec_room(self.block_params, self.cap_block_params, n + 1)
+        vec_room(self.block_params, self.cap_block_params, n + 1)
         self.block_params[n] = vreg
         self.blocks[self.n_blocks - 1].nparams += 1
         self.n_block_params = n + 1
@@ -122,8 +90,7 @@ class MCode:
     def edge(self, target: uint32_t) -> uint32_t:
         """Add a successor to the newest block; returns the number of the edge."""
         n: uint32_t = self.n_edges
-        if n == self.cap_edges:
-            vec_room(self.edges, self.cap_edges, n + 1)
+        vec_room(self.edges, self.cap_edges, n + 1)
         e: cython.pointer(MEdge) = cython.address(self.edges[n])
         e.target = target
         e.args = self.n_edge_args
@@ -135,8 +102,7 @@ class MCode:
     def edge_arg(self, vreg: uint32_t) -> cython.int:
         """Add an argument to the newest edge."""
         n: uint32_t = self.n_edge_args
-        if n == self.cap_edge_args:
-            vec_room(self.edge_args, self.cap_edge_args, n + 1)
+        vec_room(self.edge_args, self.cap_edge_args, n + 1)
         self.edge_args[n] = vreg
         self.edges[self.n_edges - 1].nargs += 1
         self.n_edge_args = n + 1
@@ -145,8 +111,7 @@ class MCode:
     def move(self, at: uint32_t, src: uint32_t, dst: uint32_t, vreg: uint32_t) -> cython.int:
         """Append a move (allocators only; in order of ``at``)."""
         n: uint32_t = self.n_moves
-        if n == self.cap_moves:
-            vec_room(self.moves, self.cap_moves, n + 1)
+        vec_room(self.moves, self.cap_moves, n + 1)
         m: cython.pointer(Move) = cython.address(self.moves[n])
         m.at = at
         m.src = src

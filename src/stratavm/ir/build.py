@@ -123,8 +123,7 @@ class Builder:
     def stash_put(self, word):
         """Keep a word until its frame ends; returns its index."""
         n: uint32_t = self.n_stash
-        if n >= self.cap_stash:
-            vec_room(self.stash, self.cap_stash, n + 1)
+        vec_room(self.stash, self.cap_stash, n + 1)
         self.stash[n] = word
         self.n_stash = n + 1
         return n
@@ -256,8 +255,7 @@ class Builder:
         """Bind a local, and log the old value once for each frame."""
         at: cython.pointer(Change)
         if self.n_frames > 1 and self.stamps[local] <= self.frames[self.n_frames - 1].log_start:
-            if self.n_log >= self.cap_log:
-                vec_room(self.log, self.cap_log, self.n_log + 1)
+            vec_room(self.log, self.cap_log, self.n_log + 1)
             at = cython.address(self.log[self.n_log])
             at.local = local
             at.before = self.locals[local]
@@ -314,8 +312,7 @@ class Builder:
     def enter(self, kind, params, n_params, results, n_results):
         """Push a frame; its parameters are the top of the stack."""
         at: cython.pointer(BuildFrame)
-        if self.n_frames >= self.cap_frames:
-            vec_room(self.frames, self.cap_frames, self.n_frames + 1)
+        vec_room(self.frames, self.cap_frames, self.n_frames + 1)
         at = cython.address(self.frames[self.n_frames])
         at.params, at.n_params = params, n_params
         at.results, at.n_results = results, n_results

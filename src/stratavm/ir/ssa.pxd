@@ -144,7 +144,6 @@ cdef class Ssa:
     cdef uint32_t constant(self, uint64_t word) except? 0xFFFFFFFF nogil
     cdef int result_type(self, uint8_t type) except -1 nogil
     cdef uint32_t site(self, uint32_t func, uint32_t offset, uint32_t caller) except? 0xFFFFFFFF nogil  # a position
-    cdef int _count_node(self, Node* at, uint32_t* counts) noexcept nogil
     cdef uint32_t* use_counts(self) except NULL nogil  # fresh malloc'd array, the caller frees it
 
 

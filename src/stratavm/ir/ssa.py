@@ -119,9 +119,8 @@ class Ssa:
         """Append a node to the open block; returns its index, which is its value."""
         n: uint32_t = self.n_nodes
         at: cython.pointer(Node)
-        if n >= self.cap_nodes or n >= self.cap_positions:
-            vec_room(self.nodes, self.cap_nodes, n + 1)
-            vec_room(self.positions, self.cap_positions, n + 1)
+        vec_room(self.nodes, self.cap_nodes, n + 1)
+        vec_room(self.positions, self.cap_positions, n + 1)
         at = cython.address(self.nodes[n])
         at.op = op
         at.type = type
@@ -137,8 +136,7 @@ class Ssa:
         """Open a block after the last node; returns its index."""
         n: uint32_t = self.n_blocks
         at: cython.pointer(Block)
-        if n >= self.cap_blocks:
-            vec_room(self.blocks, self.cap_blocks, n + 1)
+        vec_room(self.blocks, self.cap_blocks, n + 1)
         if n != 0:
             self.blocks[n - 1].last = self.n_nodes
         at = cython.address(self.blocks[n])
@@ -155,8 +153,7 @@ class Ssa:
         """Append an edge to ``target`` with ``nargs`` arguments from index ``args``; returns its index."""
         n: uint32_t = self.n_edges
         at: cython.pointer(Edge)
-        if n >= self.cap_edges:
-            vec_room(self.edges, self.cap_edges, n + 1)
+        vec_room(self.edges, self.cap_edges, n + 1)
         at = cython.address(self.edges[n])
         at.target = target
         at.args = args
@@ -168,8 +165,7 @@ class Ssa:
     def arg(self, value):
         """Append one word to the arguments; returns its index."""
         n: uint32_t = self.n_args
-        if n >= self.cap_args:
-            vec_room(self.args, self.cap_args, n + 1)
+        vec_room(self.args, self.cap_args, n + 1)
         self.args[n] = value
         self.n_args = n + 1
         return n
@@ -178,8 +174,7 @@ class Ssa:
         """Append a memory immediate; returns its index."""
         n: uint32_t = self.n_memargs
         at: cython.pointer(MemArg)
-        if n >= self.cap_memargs:
-            vec_room(self.memargs, self.cap_memargs, n + 1)
+        vec_room(self.memargs, self.cap_memargs, n + 1)
         at = cython.address(self.memargs[n])
         at.offset = offset
         at.memory = memory
@@ -198,23 +193,14 @@ class Ssa:
             with cython.gil:
                 raise MemoryError("out of memory in use_counts")
         for i in range(self.n_nodes):
-            self._count_node(cython.address(self.nodes[i]), counts)
+            values: cython.pointer(uint32_t) = cython.NULL
+            for k in range(operands_of(cython.address(self.nodes[i]), self.args, cython.address(values))):
+                if values[k] != NO_VALUE:
+                    counts[values[k]] += 1
         for i in range(self.n_edges):
             for k in range(self.edges[i].nargs):
                 counts[self.args[self.edges[i].args + k]] += 1
         return counts
-
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
-    def _count_node(self, at: cython.pointer(Node), counts: cython.pointer(uint32_t)) -> cython.int:
-        """Count a node's direct operands: edges are counted apart."""
-        values: cython.pointer(uint32_t) = cython.NULL
-        k: uint32_t
-        for k in range(operands_of(at, self.args, cython.address(values))):
-            if values[k] != NO_VALUE:
-                counts[values[k]] += 1
-        return 0
 
     # ---- for the printer, the verifier, the evaluator and tests -------------------------------
 
@@ -307,8 +293,7 @@ class Ssa:
         """Append where an inlined node is from; returns it as a position."""
         n: uint32_t = self.n_sites
         at: cython.pointer(Site)
-        if n >= self.cap_sites:
-            vec_room(self.sites, self.cap_sites, n + 1)
+        vec_room(self.sites, self.cap_sites, n + 1)
         at = cython.address(self.sites[n])
         at.func = func
         at.offset = offset

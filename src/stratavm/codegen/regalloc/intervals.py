@@ -249,8 +249,7 @@ class Intervals:
 
     def _append(self, entry: uint32_t) -> cython.int:
         """One more entry of the order."""
-        if self.n_order == self.cap_order:
-            vec_room(self.order, self.cap_order, self.n_order + 1)
+        vec_room(self.order, self.cap_order, self.n_order + 1)
         self.order[self.n_order] = entry
         self.n_order += 1
         return 0
@@ -258,8 +257,7 @@ class Intervals:
     def _event(self, reg: uint32_t, pos: uint32_t, vreg: uint32_t) -> cython.int:
         """A fixed operand claims a register at a position."""
         n: uint32_t = self.n_events
-        if n == self.cap_events:
-            vec_room(self.events, self.cap_events, n + 1)
+        vec_room(self.events, self.cap_events, n + 1)
         self.events[n].pos = pos
         self.events[n].vreg = vreg
         self.events[n].next = NO_EVENT

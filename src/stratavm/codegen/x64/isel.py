@@ -69,7 +69,7 @@ from cython.cimports.stratavm.codegen.x64.pseudo import (
     POLL_FLOAT,
     POLL_IMPORTED,
 )
-from cython.cimports.stratavm.codegen.x64.select_base import NODE_FOLDED, NODE_FUSED, class_of, width_of
+from cython.cimports.stratavm.codegen.x64.select_base import NODE_FOLDED, NODE_FUSED, class_of, is_const, width_of
 from cython.cimports.stratavm.codegen.x64.target import IN_STACK, ModulePlan, TypePlan, ValuePlace
 from cython.cimports.stratavm.ir.ssa import (
     IR_BLOCK_PARAM,
@@ -220,7 +220,7 @@ class Selector(MemorySelector):
             return self.mark_mask(block, node)
         self.marks[node] |= NODE_FUSED
         if self.is_zero_test(at):
-            return self.mark_mask(block, at.b if self.is_const(at.a) else at.a)
+            return self.mark_mask(block, at.b if is_const(self.ssa, at.a) else at.a)
         if RULE_SHAPE[at.op] != S_EQZ:
             return 0
         if not self.is_condition(at.a):
@@ -293,8 +293,8 @@ class Selector(MemorySelector):
                 self.poll(i)
             elif op == IR_FUEL:
                 self.pseudo(P_FUEL, 0, MI_TRAPS | MI_EFFECT | MI_FLAGS_DEF)
-                self.last().imm = self.ssa.nodes[i].c
-                self.last().aux = TRAP_OUT_OF_FUEL
+                self.m.last().imm = self.ssa.nodes[i].c
+                self.m.last().aux = TRAP_OUT_OF_FUEL
             elif op == IR_BR:
                 self.jump(self.ssa.nodes[i].c)
                 self.close_block()
@@ -306,7 +306,7 @@ class Selector(MemorySelector):
                 self.ret(i)
             elif op == IR_TRAP:
                 self.pseudo(P_TRAP, 0, MI_TRAPS | MI_EFFECT | MI_TERMINATOR | MI_EXIT)
-                self.last().aux = self.ssa.nodes[i].c
+                self.m.last().aux = self.ssa.nodes[i].c
                 self.close_block()
             elif op != IR_CONST and op != IR_PARAM and op != IR_BLOCK_PARAM and op != IR_RESULT and op != IR_NOP:
                 self.unsupported(op)
@@ -341,10 +341,10 @@ class Selector(MemorySelector):
                     raise AssertionError(f"parameter node {i} of function {self.ssa.func} is wrong")
             place = cython.address(self.plan.places[type.first + at.c])
             if place.reg != IN_STACK and self.uses[i]:
-                self.operand(self.define(i), R_DEF, C_FIXED, place.reg)
+                self.m.operand(self.define(i), R_DEF, C_FIXED, place.reg)
         if type.result_bytes:
             self.result_pointer = self.fresh(T_I64)
-            self.operand(self.result_pointer, R_DEF, C_FIXED, R9)
+            self.m.operand(self.result_pointer, R_DEF, C_FIXED, R9)
         for i in range(block.first, block.first + block.params):
             at = cython.address(self.ssa.nodes[i])
             place = cython.address(self.plan.places[type.first + at.c])
@@ -370,12 +370,12 @@ class Selector(MemorySelector):
         result: uint32_t = self.define(n)
         value: uint32_t = self.value(at.a)
         self.pseudo(P_POLL, width_of(at.type), MI_EFFECT)
-        self.last().cc = (POLL_FLOAT if class_of(at.type) else 0) | (
+        self.m.last().cc = (POLL_FLOAT if class_of(at.type) else 0) | (
             POLL_IMPORTED if at.c < self.plan.n_imported_globals else 0
         )
-        self.last().aux = self.plan.globals + 16 * at.c
-        self.operand(result, R_DEF, C_SAME, 1)
-        return self.operand(value, R_USE, C_REG, 0)
+        self.m.last().aux = self.plan.globals + 16 * at.c
+        self.m.operand(result, R_DEF, C_SAME, 1)
+        return self.m.operand(value, R_USE, C_REG, 0)
 
     def block_params(self, block: cython.pointer(Block)) -> cython.int:
         """The block's parameters as virtual registers."""
@@ -416,7 +416,7 @@ class Selector(MemorySelector):
         self.add_edge(self.edge_target(at.b, cython.address(following)))
         self.add_edge(self.edge_target(at.c, cython.address(following)))
         self.pseudo(P_JCC, 0, MI_TERMINATOR | MI_FLAGS_USE)
-        self.last().cc = cc
+        self.m.last().cc = cc
         self.close_block()
         i: uint32_t
         edges: uint32_t[2]
@@ -447,8 +447,8 @@ class Selector(MemorySelector):
             self.stamped_by[target] = n + 1
             self.stamps[target] = following - 1
         self.pseudo(P_BR_TABLE, 0, MI_TERMINATOR)
-        self.operand(index, R_USE, C_REG, 0)
-        self.operand(scratch, R_TEMP, C_REG, 0)
+        self.m.operand(index, R_USE, C_REG, 0)
+        self.m.operand(scratch, R_TEMP, C_REG, 0)
         self.close_block()
         for i in range(at.c):
             target = self.ssa.edges[at.b + i].target
@@ -491,9 +491,9 @@ class Selector(MemorySelector):
                 regs[count] = place.reg
                 count += 1
         self.pseudo(P_RETURN, 0, MI_TERMINATOR | MI_EXIT | MI_EFFECT)
-        self.last().imm = type.stack_bytes
+        self.m.last().imm = type.stack_bytes
         for i in range(count):
-            self.operand(values[i], R_USE, C_FIXED, regs[i])
+            self.m.operand(values[i], R_USE, C_FIXED, regs[i])
         return self.close_block()
 
     # ---- calls ---------------------------------------------------------------------------------
@@ -518,17 +518,17 @@ class Selector(MemorySelector):
         if not indirect:
             # The operands were appended to P_CALL by arguments(): now say whom.
             if x < self.plan.n_imported_funcs:
-                self.last().op = P_CALL_IMPORT
-                self.last().aux = self.plan.imported_funcs + 8 * x
+                self.m.last().op = P_CALL_IMPORT
+                self.m.last().aux = self.plan.imported_funcs + 8 * x
             else:
-                self.last().aux = x - self.plan.n_imported_funcs
+                self.m.last().aux = x - self.plan.n_imported_funcs
         else:
-            self.last().op = P_CALL_INDIRECT
-            self.last().flags |= MI_TRAPS
-            self.last().aux = type_index
-            self.last().disp = self.plan.tables + 16 * table
-            self.operand(index, R_USE, C_FIXED, R10)
-        self.last().imm = type.stack_bytes
+            self.m.last().op = P_CALL_INDIRECT
+            self.m.last().flags |= MI_TRAPS
+            self.m.last().aux = type_index
+            self.m.last().disp = self.plan.tables + 16 * table
+            self.m.operand(index, R_USE, C_FIXED, R10)
+        self.m.last().imm = type.stack_bytes
         self.call_results(n, type, True)
         return self.call_results(n, type, False)
 
@@ -565,7 +565,7 @@ class Selector(MemorySelector):
             count += 1
         self.pseudo(P_CALL, 0, MI_CALL | MI_EFFECT)
         for i in range(count):
-            self.operand(values[i], R_USE, C_FIXED, regs[i])
+            self.m.operand(values[i], R_USE, C_FIXED, regs[i])
         return 0
 
     def call_results(self, n: uint32_t, type: cython.pointer(TypePlan), in_registers: cython.bint) -> cython.int:
@@ -579,7 +579,7 @@ class Selector(MemorySelector):
             place = cython.address(self.plan.places[first + number])
             if self.uses[node] and (place.reg != IN_STACK) == in_registers:
                 if in_registers:
-                    self.operand(self.define(node), R_DEF, C_FIXED, place.reg)
+                    self.m.operand(self.define(node), R_DEF, C_FIXED, place.reg)
                 else:
                     mop: uint32_t = MOP_MOVF_RM if class_of(place.type) else MOP_MOV_RM
                     self.row(mop, width_of(place.type), self.define(node), NO_VREG, NO_VREG)

@@ -2,7 +2,8 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from stratavm.codegen.minst cimport MCode, MInst
 from stratavm.codegen.x64.target cimport ModulePlan
-from stratavm.ir.ssa cimport Node, Ssa
+from stratavm.ir.ssa cimport IR_CONST, Node, Ssa
+from stratavm.spec._gen_ops cimport OP_REF_NULL
 
 cdef enum:
     NODE_FUSED = 1        # a comparison that its only user, a branch or select of the same block, makes into flags
@@ -36,13 +37,10 @@ cdef class BaseSelector:
     cdef int repeatable(self, uint32_t flags) noexcept nogil
     cdef int advance(self) except -1 nogil
     cdef int place_early(self) except -1 nogil
-    cdef bint is_const(self, uint32_t node) noexcept nogil
     cdef uint64_t const_bits(self, uint32_t node) noexcept nogil
     cdef bint const_imm(self, uint32_t node, uint32_t width, int64_t* imm) noexcept nogil
     cdef int row(self, uint32_t mop, uint32_t width, uint32_t v0, uint32_t v1, uint32_t v2) except -1 nogil
-    cdef MInst* last(self) noexcept nogil
     cdef int pseudo(self, uint32_t op, uint32_t width, uint32_t flags) except -1 nogil
-    cdef int operand(self, uint32_t vreg, uint32_t role, uint32_t constraint, uint32_t reg) except -1 nogil
     cdef int on_base(self, uint32_t reg, int32_t disp) except -1 nogil
     cdef int unsupported(self, uint32_t op) except -1 nogil
 
@@ -51,3 +49,7 @@ cdef inline uint32_t class_of(uint32_t type) noexcept nogil:
 
 cdef inline uint32_t width_of(uint32_t type) noexcept nogil:
     return 4 if type == 1 or type == 3 else 16 if type == 5 else 8
+
+cdef inline bint is_const(Ssa ssa, uint32_t node) noexcept nogil:
+    # whether an operand is a constant
+    return ssa.nodes[node].op == IR_CONST or ssa.nodes[node].op == OP_REF_NULL

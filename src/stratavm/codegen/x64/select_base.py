@@ -19,7 +19,7 @@ from cython.cimports.stratavm.codegen.minst import (
 from cython.cimports.stratavm.codegen.x64._gen_encodings import MOP_MOV_RI, MOP_MOVF_RM, RIP
 from cython.cimports.stratavm.codegen.x64.encoder import row_address_reg, row_inst
 from cython.cimports.stratavm.codegen.x64.pseudo import P_ZERO
-from cython.cimports.stratavm.ir.ssa import IR_CONST, T_F32, T_F64, Node
+from cython.cimports.stratavm.ir.ssa import T_F32, T_F64, Node
 from cython.cimports.stratavm.spec._gen_ops import OP_REF_NULL
 
 if not cython.compiled:
@@ -77,14 +77,9 @@ class BaseSelector:
 
     def value(self, node: uint32_t) -> uint32_t:
         """The register that holds an operand; a constant is loaded anew at each use, so that none lives long."""
-        if self.is_const(node):
+        if is_const(self.ssa, node):
             return self.constant(self.const_bits(node), self.ssa.nodes[node].type)
         return self.define(node)
-
-    def is_const(self, node: uint32_t) -> cython.bint:
-        """Whether the operand is a constant."""
-        op: uint32_t = self.ssa.nodes[node].op
-        return op == IR_CONST or op == OP_REF_NULL
 
     def const_bits(self, node: uint32_t) -> uint64_t:
         """Raw bits of a constant, zero-extended."""
@@ -98,7 +93,7 @@ class BaseSelector:
     def const_imm(self, node: uint32_t, width: uint32_t, imm: cython.pointer(int64_t)) -> cython.bint:
         """Whether an operand is a constant that fits a sign-extended imm32 at this width; its value."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
-        if not self.is_const(node) or class_of(at.type):
+        if not is_const(self.ssa, node) or class_of(at.type):
             return False
         bits: int64_t = cython.cast(int64_t, self.const_bits(node))
         if width < 8:
@@ -113,7 +108,7 @@ class BaseSelector:
         if type == T_F32 or type == T_F64:
             if value == 0:
                 self.pseudo(P_ZERO, 16, 0)
-                self.operand(v, R_DEF, C_REG, 0)
+                self.m.operand(v, R_DEF, C_REG, 0)
                 self.repeatable(MI_REMAT)
                 return v
             at: uint32_t = self.pool(value)
@@ -123,24 +118,24 @@ class BaseSelector:
             return v
         if value == 0 and self.zeroing:  # constants are loaded before what sets flags, never behind it
             self.pseudo(P_ZERO, width_of(type), MI_FLAGS_DEF)
-            self.operand(v, R_DEF, C_REG, 0)
+            self.m.operand(v, R_DEF, C_REG, 0)
         else:
             self.row(MOP_MOV_RI, width_of(type), v, NO_VREG, NO_VREG)
-            self.last().imm = cython.cast(int64_t, value)
+            self.m.last().imm = cython.cast(int64_t, value)
         self.repeatable(MI_REMAT)
         return v
 
     def repeatable(self, flags: uint32_t) -> cython.int:
         """The newest instruction may be left out, and computed where its value is wanted."""
         if self.again:
-            self.last().flags |= flags
+            self.m.last().flags |= flags
         return 0
 
     def advance(self) -> cython.int:
         """Take the newest instruction away; ``place_early`` puts it at the head of the function."""
         n: uint32_t = self.n_early
         vec_room(self.early, self.cap_early, n + 1)
-        self.early[n] = self.last()[0]
+        self.early[n] = self.m.last()[0]
         self.n_early = n + 1
         self.m.n_insts -= 1
         return 0
@@ -176,25 +171,16 @@ class BaseSelector:
         self.m.n_constants = n + 1
         return n * 8
 
-    def last(self) -> cython.pointer(MInst):
-        """The newest instruction; the pointer dies with the next one."""
-        return cython.address(self.m.insts[self.m.n_insts - 1])
-
     def row(self, mop: uint32_t, width: uint32_t, v0: uint32_t, v1: uint32_t, v2: uint32_t) -> cython.int:
         """Append an instruction of a row, with the row's roles and constraints."""
         row_inst(self.m, mop, width, v0, v1, v2, NO_VREG, NO_VREG)
-        self.last().node = self.at
+        self.m.last().node = self.at
         return 0
 
     def pseudo(self, op: uint32_t, width: uint32_t, flags: uint32_t) -> cython.int:
         """Append a pseudo operation without operands."""
         self.m.inst(op, width, flags)
-        self.last().node = self.at
-        return 0
-
-    def operand(self, vreg: uint32_t, role: uint32_t, constraint: uint32_t, reg: uint32_t) -> cython.int:
-        """Add an operand to the newest instruction."""
-        self.m.operand(vreg, role, constraint, reg)
+        self.m.last().node = self.at
         return 0
 
     def on_base(self, reg: uint32_t, disp: int32_t) -> cython.int:

@@ -71,7 +71,7 @@ from cython.cimports.stratavm.codegen.x64.pseudo import (
     P_TRAP_IF,
     P_VIA,
 )
-from cython.cimports.stratavm.codegen.x64.select_base import class_of, width_of
+from cython.cimports.stratavm.codegen.x64.select_base import class_of, is_const, width_of
 from cython.cimports.stratavm.codegen.x64.target import MemoryPlan
 from cython.cimports.stratavm.ir.ssa import NF_CHECKED, T_I64, MemArg, Node
 from cython.cimports.stratavm.runtime._gen_layout import (
@@ -132,19 +132,19 @@ class MemorySelector(NumericSelector):
         """A row whose base is the pointer in the context at ``cell``; register operands, then via_address, follow."""
         self.base = self.pointer(cell)
         self.pseudo(P_VIA + mop, width, flags)
-        self.last().imm = cell
+        self.m.last().imm = cell
         return 0
 
     def via_address(self, index: uint32_t, scale: uint32_t, disp: int32_t) -> cython.int:
         """The rest of the address: an index register (NO_VREG: none), the displacement, and the pointer if it has a
         register.
         """
-        self.last().disp = disp
+        self.m.last().disp = disp
         if index != NO_VREG:
-            self.last().scale = scale
-            self.operand(index, R_USE, C_REG, 0)
+            self.m.last().scale = scale
+            self.m.operand(index, R_USE, C_REG, 0)
         if self.base != NO_VREG:
-            self.operand(self.base, R_USE, C_ANY, 0)
+            self.m.operand(self.base, R_USE, C_ANY, 0)
         return 0
 
     def pointer(self, cell: uint32_t) -> uint32_t:
@@ -170,13 +170,13 @@ class MemorySelector(NumericSelector):
     def trap_if(self, cc: uint32_t, kind: uint32_t) -> cython.int:
         """Trap where a condition holds."""
         self.pseudo(P_TRAP_IF, 0, MI_FLAGS_USE | MI_TRAPS | MI_EFFECT)
-        self.last().cc = cc
-        self.last().aux = kind
+        self.m.last().cc = cc
+        self.m.last().aux = kind
         return 0
 
     def sum64(self, node: uint32_t, addend: uint64_t) -> uint32_t:
         """An i32 address plus a number below 2**33, without wrapping."""
-        if self.is_const(node):
+        if is_const(self.ssa, node):
             return self.constant(self.const_bits(node) + addend, T_I64)
         index: uint32_t = self.value(node)
         total: uint32_t = self.fresh(T_I64)
@@ -186,7 +186,7 @@ class MemorySelector(NumericSelector):
             return total
         large: uint32_t = self.constant(addend, T_I64)
         self.row(MOP_ADD_RR, 8, total, large, index)
-        self.m.operands[self.last().ops + 2].constraint = C_REG
+        self.m.operands[self.m.last().ops + 2].constraint = C_REG
         return total
 
     # ---- linear memory -------------------------------------------------------------------------
@@ -195,7 +195,7 @@ class MemorySelector(NumericSelector):
         """The bounded plan: trap unless index + offset + width is within the memory."""
         end: uint32_t = self.sum64(address, memarg.offset + bytes)
         self.via(MOP_CMP_RM, 8, self.plan.memories[memarg.memory].cell + 8, MI_FLAGS_DEF)
-        self.operand(end, R_USE, C_REG, 0)
+        self.m.operand(end, R_USE, C_REG, 0)
         self.via_address(NO_VREG, 0, MEMDEF_BYTES)
         return self.trap_if(CC_A, TRAP_MEMORY_OUT_OF_BOUNDS)
 
@@ -208,7 +208,7 @@ class MemorySelector(NumericSelector):
     ) -> cython.bint:
         """Whether a constant address lies in the memory's declared minimum: no instance has less."""
         return (
-            self.is_const(address)
+            is_const(self.ssa, address)
             and self.const_bits(address) <= U32_MAX
             and self.const_bits(address) + memarg.offset + bytes <= memory.min_bytes
         )
@@ -243,9 +243,9 @@ class MemorySelector(NumericSelector):
             flags = MI_EFFECT
         index[0] = NO_VREG
         disp[0] = 0
-        if self.is_const(at.a) and self.const_bits(at.a) + memarg.offset < TWO_31:
+        if is_const(self.ssa, at.a) and self.const_bits(at.a) + memarg.offset < TWO_31:
             disp[0] = cython.cast(int32_t, self.const_bits(at.a) + memarg.offset)
-        elif memarg.offset < TWO_31 and not self.is_const(at.a):
+        elif memarg.offset < TWO_31 and not is_const(self.ssa, at.a):
             index[0] = self.value(at.a)
             disp[0] = cython.cast(int32_t, memarg.offset)
         else:
@@ -259,13 +259,13 @@ class MemorySelector(NumericSelector):
         disp: int32_t = 0
         flags: uint32_t = self.address(n, cython.address(index), cython.address(disp))
         self.via(mop, RULE_WIDTH[at.op], self.plan.memories[self.ssa.memargs[at.c].memory].cell, flags)
-        self.last().aux = TRAP_MEMORY_OUT_OF_BOUNDS
+        self.m.last().aux = TRAP_MEMORY_OUT_OF_BOUNDS
         if has_imm:
-            self.last().imm |= imm << 32
+            self.m.last().imm |= imm << 32
         elif value != NO_VREG:
-            self.operand(value, R_USE, C_REG, 0)
+            self.m.operand(value, R_USE, C_REG, 0)
         else:
-            self.operand(self.define(n), R_DEF, C_REG, 0)
+            self.m.operand(self.define(n), R_DEF, C_REG, 0)
         return self.via_address(index, 0, disp)
 
     def folded(self, load: uint32_t, mop: uint32_t, width: uint32_t, result: uint32_t, left: uint32_t) -> cython.int:
@@ -279,11 +279,11 @@ class MemorySelector(NumericSelector):
             flags |= MI_FLAGS_DEF
         memory: uint32_t = self.ssa.memargs[self.ssa.nodes[load].c].memory
         self.via(mop, width, self.plan.memories[memory].cell, flags)
-        self.last().aux = TRAP_MEMORY_OUT_OF_BOUNDS
+        self.m.last().aux = TRAP_MEMORY_OUT_OF_BOUNDS
         self.at = user
         if result != NO_VREG:
-            self.operand(result, R_DEF, C_SAME, 1)
-        self.operand(left, R_USE, C_REG, 0)
+            self.m.operand(result, R_DEF, C_SAME, 1)
+        self.m.operand(left, R_USE, C_REG, 0)
         return self.via_address(index, 0, disp)
 
     # ---- globals, tables, sizes ----------------------------------------------------------------
@@ -308,16 +308,16 @@ class MemorySelector(NumericSelector):
         cell: uint32_t = self.plan.globals + 16 * at.c
         if at.c < self.plan.n_imported_globals:
             self.via(mop, width, cell, MI_EFFECT)
-            self.operand(v, R_USE if write else R_DEF, C_REG, 0)
+            self.m.operand(v, R_USE if write else R_DEF, C_REG, 0)
             return self.via_address(NO_VREG, 0, 0)
         self.row(mop, width, v, NO_VREG, NO_VREG)
-        self.last().flags |= MI_EFFECT
+        self.m.last().flags |= MI_EFFECT
         return self.on_base(R14, cell)
 
     def table_bounds(self, index: uint32_t, table: uint32_t, kind: uint32_t) -> cython.int:
         """Trap unless the index is below the table's length."""
         self.via(MOP_CMP_RM, 8, self.plan.tables + 16 * table + 8, MI_FLAGS_DEF)
-        self.operand(index, R_USE, C_REG, 0)
+        self.m.operand(index, R_USE, C_REG, 0)
         self.via_address(NO_VREG, 0, TABLEDEF_LENGTH)
         return self.trap_if(CC_AE, kind)
 
@@ -328,7 +328,7 @@ class MemorySelector(NumericSelector):
         v: uint32_t = self.value(at.b) if write else self.define(n)
         self.table_bounds(index, at.c, TRAP_TABLE_OUT_OF_BOUNDS)
         self.via(MOP_MOV_MR if write else MOP_MOV_RM, 8, self.plan.tables + 16 * at.c, MI_EFFECT)
-        self.operand(v, R_USE if write else R_DEF, C_REG, 0)
+        self.m.operand(v, R_USE if write else R_DEF, C_REG, 0)
         return self.via_address(index, 3, 0)
 
     def size_of(self, n: uint32_t, table: cython.bint) -> cython.int:
@@ -337,22 +337,22 @@ class MemorySelector(NumericSelector):
         size: uint32_t = self.fresh(T_I64)
         if table:
             self.via(MOP_MOV_RM, 8, self.plan.tables + 16 * at.c + 8, MI_EFFECT)
-            self.operand(size, R_DEF, C_REG, 0)
+            self.m.operand(size, R_DEF, C_REG, 0)
             self.via_address(NO_VREG, 0, TABLEDEF_LENGTH)
         else:
             self.memory_bytes(at.c, size)
             pages: uint32_t = self.fresh(T_I64)
             self.row(MOP_SHR_RI, 8, pages, size, NO_VREG)
-            self.last().imm = self.plan.memories[at.c].page_shift
+            self.m.last().imm = self.plan.memories[at.c].page_shift
             size = pages
         self.row(MOP_MOV_RR, width_of(at.type), self.define(n), size, NO_VREG)
-        self.m.operands[self.last().ops].constraint = C_REG
+        self.m.operands[self.m.last().ops].constraint = C_REG
         return 0
 
     def memory_bytes(self, memory: uint32_t, size: uint32_t) -> cython.int:
         """The present size of a memory."""
         self.via(MOP_MOV_RM, 8, self.plan.memories[memory].cell + 8, MI_EFFECT)
-        self.operand(size, R_DEF, C_REG, 0)
+        self.m.operand(size, R_DEF, C_REG, 0)
         return self.via_address(NO_VREG, 0, MEMDEF_BYTES)
 
     def func_ref(self, n: uint32_t) -> cython.int:
@@ -368,7 +368,7 @@ class MemorySelector(NumericSelector):
         self.on_base(R14, VMCTX_FUNC_RECS)
         self.repeatable(MI_REMAT | MI_HOME)
         self.row(MOP_ADD_RI, 8, self.define(n), records, NO_VREG)
-        self.last().imm = cython.cast(int64_t, at.c - imported) * FUNCREC_SIZE
+        self.m.last().imm = cython.cast(int64_t, at.c - imported) * FUNCREC_SIZE
         return 0
 
     # ---- builtins ------------------------------------------------------------------------------
@@ -383,13 +383,13 @@ class MemorySelector(NumericSelector):
         places[2] = R8
         places[3] = R9
         self.pseudo(P_CALL_BUILTIN, 8, MI_CALL | MI_EFFECT)
-        self.last().aux = number
-        self.last().cc = bits
+        self.m.last().aux = number
+        self.m.last().cc = bits
         if result != NO_VREG:
-            self.operand(result, R_DEF, C_FIXED, RAX)
+            self.m.operand(result, R_DEF, C_FIXED, RAX)
         i: uint32_t
         for i in range(count):
-            self.operand(operands[i], R_USE, C_FIXED, places[i])
+            self.m.operand(operands[i], R_USE, C_FIXED, places[i])
         return 0
 
     def grow(self, n: uint32_t, number: uint32_t, which: uint64_t, first: uint32_t, second: uint32_t) -> cython.int:
@@ -402,7 +402,7 @@ class MemorySelector(NumericSelector):
         old: uint32_t = self.fresh(T_I64)
         self.builtin(number, old, values, 3 if second != NO_VREG else 2, CALL_HOST)
         self.row(MOP_MOV_RR, width_of(self.ssa.nodes[n].type), self.define(n), old, NO_VREG)
-        self.m.operands[self.last().ops].constraint = C_REG
+        self.m.operands[self.m.last().ops].constraint = C_REG
         return 0
 
     def bulk(self, n: uint32_t) -> cython.int:

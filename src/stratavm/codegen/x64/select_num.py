@@ -114,7 +114,7 @@ from cython.cimports.stratavm.codegen.x64.pseudo import (
     TRUNC_SAT,
     TRUNC_UNSIGNED,
 )
-from cython.cimports.stratavm.codegen.x64.select_base import NODE_FOLDED, NODE_FUSED, class_of, width_of
+from cython.cimports.stratavm.codegen.x64.select_base import NODE_FOLDED, NODE_FUSED, class_of, is_const, width_of
 from cython.cimports.stratavm.ir.ssa import IR_BR_IF, IR_FUEL, IR_POLL, T_I64, Node
 from cython.cimports.stratavm.spec._gen_ops import N_OPS, OF_CALLS, OF_TRAP, OF_WRITES
 from cython.cimports.stratavm.spec._gen_optables import OP_FLAGS
@@ -251,7 +251,7 @@ class NumericSelector(BaseSelector):
         if not self.folding or barrier == NO_VREG or not self.fits(barrier, RULE_WIDTH[at.op]):
             return False
         if shape == S_ALU or shape == S_MUL or shape == S_COMPARE:
-            if self.is_const(at.a) or self.is_const(at.b):
+            if is_const(self.ssa, at.a) or is_const(self.ssa, at.b):
                 return False  # the immediate takes the place
             right = at.b
             if at.a == barrier and RULE_ROW[at.op] != MOP_SUB_RR:
@@ -268,13 +268,13 @@ class NumericSelector(BaseSelector):
     def fold_shift(self, n: uint32_t, first: uint32_t) -> cython.bint:
         """Mark a left shift by 1, 2 or 3 whose only user is this addition: together they are an address."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
-        if RULE_ROW[at.op] != MOP_ADD_RR or self.is_const(at.a) or self.is_const(at.b):
+        if RULE_ROW[at.op] != MOP_ADD_RR or is_const(self.ssa, at.a) or is_const(self.ssa, at.b):
             return False
         k: uint32_t
         for k in range(2):
             shifted: uint32_t = at.a if k else at.b
             s: cython.pointer(Node) = cython.address(self.ssa.nodes[shifted])
-            if self.is_inner(shifted, n, first, S_SHIFT) and RULE_ROW[s.op] == MOP_SHL_RC and self.is_const(s.b):
+            if self.is_inner(shifted, n, first, S_SHIFT) and RULE_ROW[s.op] == MOP_SHL_RC and is_const(self.ssa, s.b):
                 count: uint64_t = self.const_bits(s.b) & (RULE_WIDTH[s.op] * 8 - 1)
                 if 1 <= count <= 3:
                     self.marks[shifted] |= NODE_FOLDED
@@ -289,7 +289,7 @@ class NumericSelector(BaseSelector):
     def fold_trick(self, n: uint32_t, first: uint32_t) -> cython.bint:
         """Mark the inner operation of x & ~y, x & (x - 1) or x & -x, if nothing else uses it."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
-        if not self.tricks or RULE_ROW[at.op] != MOP_AND_RR or self.is_const(at.a) or self.is_const(at.b):
+        if not self.tricks or RULE_ROW[at.op] != MOP_AND_RR or is_const(self.ssa, at.a) or is_const(self.ssa, at.b):
             return False
         k: uint32_t
         for k in range(2):
@@ -305,13 +305,13 @@ class NumericSelector(BaseSelector):
         s: cython.pointer(Node) = cython.address(self.ssa.nodes[inner])
         row: uint32_t = RULE_ROW[s.op]
         minus_one: uint64_t = ~cython.cast(uint64_t, 0) >> (64 - 8 * RULE_WIDTH[s.op])
-        if row == MOP_XOR_RR and self.is_const(s.b) and self.const_bits(s.b) == minus_one:
+        if row == MOP_XOR_RR and is_const(self.ssa, s.b) and self.const_bits(s.b) == minus_one:
             return MOP_ANDN_RRR
-        if row == MOP_ADD_RR and self.is_const(s.b) and self.const_bits(s.b) == minus_one and s.a == other:
+        if row == MOP_ADD_RR and is_const(self.ssa, s.b) and self.const_bits(s.b) == minus_one and s.a == other:
             return MOP_BLSR_RR
-        if row == MOP_SUB_RR and self.is_const(s.b) and self.const_bits(s.b) == 1 and s.a == other:
+        if row == MOP_SUB_RR and is_const(self.ssa, s.b) and self.const_bits(s.b) == 1 and s.a == other:
             return MOP_BLSR_RR
-        if row == MOP_SUB_RR and self.is_const(s.a) and self.const_bits(s.a) == 0 and s.b == other:
+        if row == MOP_SUB_RR and is_const(self.ssa, s.a) and self.const_bits(s.a) == 0 and s.b == other:
             return MOP_BLSI_RR
         return 0
 
@@ -351,7 +351,7 @@ class NumericSelector(BaseSelector):
         b: uint32_t = self.ssa.nodes[n].b
         width: uint32_t = RULE_WIDTH[op]
         imm: int64_t = 0
-        if RULE_ROW[op] != MOP_SUB_RR and self.is_const(a) and not self.is_const(b):
+        if RULE_ROW[op] != MOP_SUB_RR and is_const(self.ssa, a) and not is_const(self.ssa, b):
             a, b = b, a
         if self.marks[a] & NODE_FOLDED:
             a, b = b, a
@@ -362,7 +362,7 @@ class NumericSelector(BaseSelector):
         left: uint32_t = self.value(a)
         if self.const_imm(b, width, cython.address(imm)):
             self.row(RULE_ROW2[op], width, self.define(n), left, NO_VREG)
-            self.last().imm = imm
+            self.m.last().imm = imm
             return 0
         if self.marks[b] & NODE_FOLDED:
             return self.folded(b, RULE_ROW[op] + (MOP_ADD_RM - MOP_ADD_RR), width, self.define(n), left)
@@ -376,14 +376,14 @@ class NumericSelector(BaseSelector):
         b: uint32_t = self.ssa.nodes[n].b
         width: uint32_t = RULE_WIDTH[op]
         imm: int64_t = 0
-        if self.is_const(a) and not self.is_const(b):
+        if is_const(self.ssa, a) and not is_const(self.ssa, b):
             a, b = b, a
         if self.marks[a] & NODE_FOLDED:
             a, b = b, a
         left: uint32_t = self.value(a)
         if self.const_imm(b, width, cython.address(imm)):
             self.row(RULE_ROW2[op], width, self.define(n), left, NO_VREG)
-            self.last().imm = imm
+            self.m.last().imm = imm
             return 0
         if self.marks[b] & NODE_FOLDED:
             return self.folded(b, MOP_IMUL_RM, width, self.define(n), left)
@@ -398,7 +398,7 @@ class NumericSelector(BaseSelector):
         right: uint32_t = self.value(self.ssa.nodes[n].b)
         low: uint32_t = self.fresh(T_I64)
         row_inst(self.m, MOP_IMUL_R if is_signed else MOP_MUL_R, 8, low, self.define(n), left, right, NO_VREG)
-        self.last().node = self.at
+        self.m.last().node = self.at
         return 0
 
     def shift(self, n: uint32_t) -> cython.int:
@@ -409,7 +409,7 @@ class NumericSelector(BaseSelector):
         rotation: uint32_t = RULE_EXTRA[op]
         left: uint32_t = self.value(self.ssa.nodes[n].a)
         bmi2: cython.bint = self.plan.cpu >> CPU_BMI2 & 1
-        if self.is_const(b):
+        if is_const(self.ssa, b):
             mask: uint64_t = width * 8 - 1
             by: uint64_t = self.const_bits(b)
             if rotation and bmi2 and self.uses[self.ssa.nodes[n].a] > 1:  # the input lives on: longer code, but no copy
@@ -417,7 +417,7 @@ class NumericSelector(BaseSelector):
                 by = mask + 1 - (by & mask) if rotation == ROT_LEFT else by
             else:
                 self.row(RULE_ROW2[op], width, self.define(n), left, NO_VREG)
-            self.last().imm = by & mask
+            self.m.last().imm = by & mask
             return 0
         count: uint32_t = self.value(b)
         row: uint32_t = RULE_ROW3[op] if bmi2 and not rotation else RULE_ROW[op]
@@ -428,7 +428,7 @@ class NumericSelector(BaseSelector):
         op: uint32_t = self.ssa.nodes[n].op
         b: uint32_t = self.ssa.nodes[n].b
         bits: uint32_t = RULE_EXTRA[op]
-        if self.is_const(b):
+        if is_const(self.ssa, b):
             if self.divide_by_power(n, bits):
                 return 0
             divisor: uint64_t = self.const_bits(b)
@@ -445,11 +445,11 @@ class NumericSelector(BaseSelector):
         result: uint32_t = self.define(n)
         traps: uint32_t = MI_TRAPS if bits & (DIV_ZERO | DIV_MINUS_ONE) else 0
         self.pseudo(P_DIVIDE, RULE_WIDTH[op], MI_EFFECT | MI_FLAGS_DEF | traps)
-        self.last().cc = bits
-        self.operand(other if bits & DIV_REM else result, R_DEF, C_FIXED, RAX)
-        self.operand(result if bits & DIV_REM else other, R_DEF, C_FIXED, RDX)
-        self.operand(left, R_USE, C_FIXED, RAX)
-        self.operand(right, R_USE_LATE, C_REG, 0)
+        self.m.last().cc = bits
+        self.m.operand(other if bits & DIV_REM else result, R_DEF, C_FIXED, RAX)
+        self.m.operand(result if bits & DIV_REM else other, R_DEF, C_FIXED, RDX)
+        self.m.operand(left, R_USE, C_FIXED, RAX)
+        self.m.operand(right, R_USE_LATE, C_REG, 0)
         return 0
 
     def divide_by_power(self, n: uint32_t, bits: uint32_t) -> cython.bint:
@@ -461,7 +461,7 @@ class NumericSelector(BaseSelector):
             return False
         left: uint32_t = self.value(self.ssa.nodes[n].a)
         self.row(MOP_AND_RI if bits & DIV_REM else MOP_SHR_RI, RULE_WIDTH[op], self.define(n), left, NO_VREG)
-        self.last().imm = cython.cast(int64_t, divisor - 1) if bits & DIV_REM else exponent
+        self.m.last().imm = cython.cast(int64_t, divisor - 1) if bits & DIV_REM else exponent
         return True
 
     def unary(self, n: uint32_t, mop: uint32_t) -> cython.int:
@@ -470,7 +470,7 @@ class NumericSelector(BaseSelector):
         v: uint32_t = self.value(self.ssa.nodes[n].a)
         self.row(mop, RULE_WIDTH[op], self.define(n), v, NO_VREG)
         if RULE_SHAPE[op] == S_FROUND:
-            self.last().imm = RULE_EXTRA[op]
+            self.m.last().imm = RULE_EXTRA[op]
         return 0
 
     def count_zeros(self, n: uint32_t) -> cython.int:
@@ -481,15 +481,15 @@ class NumericSelector(BaseSelector):
             return self.unary(n, RULE_ROW[op])
         v: uint32_t = self.value(self.ssa.nodes[n].a)
         self.pseudo(RULE_ROW2[op], RULE_WIDTH[op], MI_FLAGS_DEF)
-        self.operand(self.define(n), R_DEF, C_REG, 0)
-        return self.operand(v, R_USE, C_REG, 0)
+        self.m.operand(self.define(n), R_DEF, C_REG, 0)
+        return self.m.operand(v, R_USE, C_REG, 0)
 
     def copy32(self, n: uint32_t) -> cython.int:
         """A real 32-bit move, which zeroes the upper half: no MI_MOVE, coalescing must not delete it."""
         v: uint32_t = self.value(self.ssa.nodes[n].a)
         self.row(MOP_MOV_RR, 4, self.define(n), v, NO_VREG)
         # The definition takes a register: a 32-bit store would leave the slot's upper half as it was.
-        self.m.operands[self.last().ops].constraint = C_REG
+        self.m.operands[self.m.last().ops].constraint = C_REG
         return 0
 
     # ---- conditions ----------------------------------------------------------------------------
@@ -506,8 +506,8 @@ class NumericSelector(BaseSelector):
         """Whether a node is a comparison for (in)equality with a constant zero."""
         if RULE_SHAPE[at.op] != S_COMPARE or (RULE_CC[at.op] != CC_E and RULE_CC[at.op] != CC_NE):
             return False
-        return (self.is_const(at.b) and self.const_bits(at.b) == 0) or (
-            self.is_const(at.a) and self.const_bits(at.a) == 0 and not self.is_const(at.b)
+        return (is_const(self.ssa, at.b) and self.const_bits(at.b) == 0) or (
+            is_const(self.ssa, at.a) and self.const_bits(at.a) == 0 and not is_const(self.ssa, at.b)
         )
 
     def against_zero(self, node: uint32_t, width: uint32_t) -> cython.int:
@@ -518,12 +518,12 @@ class NumericSelector(BaseSelector):
         a: uint32_t = at.a
         b: uint32_t = at.b
         imm: int64_t = 0
-        if self.marks[a] & NODE_FOLDED or self.is_const(a):
+        if self.marks[a] & NODE_FOLDED or is_const(self.ssa, a):
             a, b = b, a
         left: uint32_t = self.value(a)
         if self.const_imm(b, width, cython.address(imm)):
             self.row(MOP_TEST_RI, 1 if 0 <= imm < 128 else width, left, NO_VREG, NO_VREG)
-            self.last().imm = imm
+            self.m.last().imm = imm
             return 0
         if self.marks[b] & NODE_FOLDED:
             return self.folded(b, MOP_TEST_MR, width, NO_VREG, left)
@@ -553,7 +553,7 @@ class NumericSelector(BaseSelector):
             right = self.value(b)
             self.row(MOP_UCOMIS_RR, width, left, right, NO_VREG)
             return cc
-        if self.is_const(a) and not self.is_const(b):
+        if is_const(self.ssa, a) and not is_const(self.ssa, b):
             a, b = b, a
             cc = mirrored(cc)
         if self.marks[a] & NODE_FOLDED:
@@ -565,7 +565,7 @@ class NumericSelector(BaseSelector):
         left = self.value(a)
         if self.const_imm(b, width, cython.address(imm)):
             self.row(MOP_CMP_RI, width, left, NO_VREG, NO_VREG)
-            self.last().imm = imm
+            self.m.last().imm = imm
             return cc
         if self.marks[b] & NODE_FOLDED:
             self.folded(b, MOP_CMP_RM, width, NO_VREG, left)
@@ -592,8 +592,8 @@ class NumericSelector(BaseSelector):
         """A comparison as a number."""
         cc: uint32_t = self.flags_of(n)
         self.pseudo(P_SETCC, 4, MI_FLAGS_USE)
-        self.last().cc = cc
-        return self.operand(self.define(n), R_DEF, C_REG, 0)
+        self.m.last().cc = cc
+        return self.m.operand(self.define(n), R_DEF, C_REG, 0)
 
     def select(self, n: uint32_t) -> cython.int:
         """One of two values: a conditional move, or a short jump where there is none (floats, two-flag conditions)."""
@@ -605,13 +605,13 @@ class NumericSelector(BaseSelector):
         cc: uint32_t = self.condition(c)
         if class_of(type) == 0 and cc < CC_FEQ:
             self.row(MOP_CMOVCC_RR, width_of(type), self.define(n), otherwise, taken)
-            self.last().cc = cc
+            self.m.last().cc = cc
             return 0
         self.pseudo(P_SELECT, width_of(type), MI_FLAGS_USE)
-        self.last().cc = cc
-        self.operand(self.define(n), R_DEF, C_SAME, 1)
-        self.operand(otherwise, R_USE, C_REG, 0)
-        return self.operand(taken, R_USE_LATE, C_REG, 0)
+        self.m.last().cc = cc
+        self.m.operand(self.define(n), R_DEF, C_SAME, 1)
+        self.m.operand(otherwise, R_USE, C_REG, 0)
+        return self.m.operand(taken, R_USE_LATE, C_REG, 0)
 
     # ---- floats --------------------------------------------------------------------------------
 
@@ -633,12 +633,12 @@ class NumericSelector(BaseSelector):
         if shape == S_FBIT or RULE_ROW[op] == P_COPYSIGN:
             mask = self.pool(sign if RULE_EXTRA[op] else sign - 1)
         self.pseudo(RULE_ROW[op], width, MI_FLAGS_DEF)
-        self.last().cc = RULE_EXTRA[op]
-        self.last().aux = mask
-        self.operand(self.define(n), R_DEF, C_SAME, 1)
-        self.operand(left, R_USE, C_REG, 0)
+        self.m.last().cc = RULE_EXTRA[op]
+        self.m.last().aux = mask
+        self.m.operand(self.define(n), R_DEF, C_SAME, 1)
+        self.m.operand(left, R_USE, C_REG, 0)
         if shape == S_FPSEUDO2:
-            self.operand(right, R_USE_LATE, C_REG, 0)
+            self.m.operand(right, R_USE_LATE, C_REG, 0)
         return 0
 
     def from_int(self, n: uint32_t) -> cython.int:
@@ -647,13 +647,13 @@ class NumericSelector(BaseSelector):
         v: uint32_t = self.value(self.ssa.nodes[n].a)
         if RULE_ROW[op] != P_U64_TO_FLOAT:
             self.row(RULE_ROW[op], RULE_WIDTH[op], self.define(n), v, NO_VREG)
-            self.m.operands[self.last().ops + 1].constraint = C_REG
+            self.m.operands[self.m.last().ops + 1].constraint = C_REG
             return 0
         temporary: uint32_t = self.fresh(T_I64)
         self.pseudo(P_U64_TO_FLOAT, RULE_WIDTH[op], MI_FLAGS_DEF)
-        self.operand(self.define(n), R_DEF, C_REG, 0)
-        self.operand(v, R_USE, C_REG, 0)
-        return self.operand(temporary, R_TEMP, C_REG, 0)
+        self.m.operand(self.define(n), R_DEF, C_REG, 0)
+        self.m.operand(v, R_USE, C_REG, 0)
+        return self.m.operand(temporary, R_TEMP, C_REG, 0)
 
     def truncate(self, n: uint32_t) -> cython.int:
         """Floats to integers; the sequence knows the range and tells the two traps apart."""
@@ -663,7 +663,7 @@ class NumericSelector(BaseSelector):
         traps: uint32_t = 0 if bits & TRUNC_SAT else MI_TRAPS | MI_EFFECT
         bound: uint32_t = self.pool(trunc_bound(RULE_WIDTH[op], bits))
         self.pseudo(P_TRUNC, RULE_WIDTH[op], MI_FLAGS_DEF | traps)
-        self.last().cc = bits
-        self.last().aux = bound
-        self.operand(self.define(n), R_DEF, C_REG, 0)
-        return self.operand(v, R_USE, C_REG, 0)
+        self.m.last().cc = bits
+        self.m.last().aux = bound
+        self.m.operand(self.define(n), R_DEF, C_REG, 0)
+        return self.m.operand(v, R_USE, C_REG, 0)
