@@ -120,7 +120,8 @@ def _many() -> Column:
 def _strata() -> Column:
     import stratavm
 
-    exports = stratavm.load(MODULE, imports={"e": {"f": same}}).exports
+    instance = stratavm.load(MODULE, imports={"e": {"f": same}})
+    exports = instance.exports
     linker = stratavm.Linker()
     modules = {name: stratavm.Module(text) for name, text in (("plain", PLAIN), ("memory", WITH_MEMORY))}
 
@@ -138,6 +139,7 @@ def _strata() -> Column:
         "slice of 1 MiB": (f"m[0:{MIB}]", memory),
         "copy 1 MiB out": (f"m.read(0, {MIB})", memory),
         "copy 1 MiB in": ("m.write(0, data)", memory),
+        "look up an export": ("i.exports.nop", {"i": instance}),
         "instantiate": ("make('plain')", {"make": make}),
         "instantiate, memory": ("make('memory')", {"make": make}),
         **_many(),
@@ -165,7 +167,8 @@ def _wasmtime() -> Column:
     store = wasmtime.Store(engine)
     i32 = wasmtime.ValType.i32()
     host = wasmtime.Func(store, wasmtime.FuncType([i32], [i32]), same)
-    exports = wasmtime.Instance(store, wasmtime.Module(engine, MODULE), [host]).exports(store)
+    instance = wasmtime.Instance(store, wasmtime.Module(engine, MODULE), [host])
+    exports = instance.exports(store)
     memory = {"m": exports["memory"], "s": store, "data": bytes(MIB)}
     modules = {name: wasmtime.Module(engine, text) for name, text in (("plain", PLAIN), ("memory", WITH_MEMORY))}
     make = {name: lambda m=m: wasmtime.Instance(wasmtime.Store(engine), m, []) for name, m in modules.items()}  # type: ignore[misc]
@@ -194,6 +197,7 @@ def _wasmtime() -> Column:
         "read 16 bytes": ("m.read(s, 0, 16)", memory),
         "copy 1 MiB out": (f"m.read(s, 0, {MIB})", memory),
         "copy 1 MiB in": ("m.write(s, data)", memory),
+        "look up an export": ("i.exports(s)['nop']", {"i": instance, "s": store}),
         "instantiate": ("make()", {"make": make["plain"]}),
         "instantiate, memory": ("make()", {"make": make["memory"]}),
         "instantiate, table": ("make()", {"make": again(engine, WITH_TABLE)}),

@@ -1,61 +1,102 @@
 """An instance's exports: attributes and a mapping."""
 
-from __future__ import annotations
+# strata: hot
+from collections.abc import ItemsView, KeysView, Mapping, ValuesView
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+import cython
+from cython.cimports.cpython.object import PyObject_GenericGetAttr
+from cython.cimports.stratavm.engine.func import Func
+from cython.cimports.stratavm.engine.store import Store
+from cython.cimports.stratavm.runtime.instance import Instance as NativeInstance
 
 from stratavm.base.errors import Closed
 from stratavm.engine.objects import wrap
 
-if TYPE_CHECKING:
-    from stratavm.engine.store import Store
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+# Names of every mapping's, or object's, own: an export that is called so is an item only.
+OWN: frozenset = cython.declare(frozenset, frozenset())
 
 
-class Exports(Mapping[str, Any]):
+@cython.collection_type("mapping")
+@cython.final
+@cython.cclass
+class Exports:
     """Exports by name, in the module's order: ``exports.add`` or ``exports["add"]``.
 
     Their Python objects are made when they are first asked for, and stay the same from then on.
     """
 
-    __slots__ = ("_index", "_made", "_native", "_store")
+    __reversed__ = None  # no sequence, although it has items and a length
 
-    def __init__(self, store: Store, native: Any, index: Mapping[str, tuple[str, int]]) -> None:
-        self._store = store
-        self._native = native
-        self._index = index
-        self._made: dict[str, Any] = {}
+    def __cinit__(self, store: Store, native: NativeInstance, index: dict):
+        self.store = store
+        self.native = native
+        self.index = index
+        self.made = {}
 
-    def __getitem__(self, name: str) -> Any:
-        made = self._made.get(name)
+    @cython.cfunc
+    def find(self, name: object) -> object:
+        """The object of an export. KeyError where there is none, Closed where it is too late to make it."""
+        made: object = self.made.get(name)
         if made is None:
-            kind, index = self._index[name]
-            if self._store.native.closed:
+            kind, index = self.index[name]
+            if self.store.native.closed:
                 raise Closed("the store of these exports is closed")
-            made = self._made.setdefault(name, wrap(self._store, self._native.export(kind, index)))
+            if kind == "func":
+                made = Func(self.store, self.native.callee(index))
+            else:
+                made = wrap(self.store, self.native.export(kind, index))
+            made = self.made.setdefault(name, made)
         return made
 
-    def __getattr__(self, name: str) -> Any:
-        made = self._made.get(name)
-        if made is not None:
-            return made
-        try:
-            return self[name]
-        except KeyError:
-            known = ", ".join(list(self._index)[:8]) or "none"
-            raise AttributeError(f"no export named {name!r}; exports: {known}") from None
+    def __getitem__(self, name: str) -> object:
+        return self.find(name)
+
+    # Not ``__getattr__``: an error would be raised and dropped at each access.
+    def __getattribute__(self, name: str) -> object:
+        if name in OWN:
+            return PyObject_GenericGetAttr(self, name)
+        if name not in self.index:
+            known: str = ", ".join(list(self.index)[:8]) or "none"
+            raise AttributeError(f"no export named {name!r}; exports: {known}")
+        return self.find(name)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._index
+        return name in self.index
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._index)
+    def __iter__(self):
+        return iter(self.index)
 
     def __len__(self) -> int:
-        return len(self._index)
+        return len(self.index)
 
-    def __dir__(self) -> list[str]:
-        return [*self._index, "get", "items", "keys", "values"]
+    def __eq__(self, other: object) -> object:
+        return dict(self.items()) == dict(other.items()) if isinstance(other, Mapping) else NotImplemented
+
+    def get(self, name: str, default: object = None) -> object:
+        """An export, or ``default``."""
+        return self.find(name) if name in self.index else default
+
+    def keys(self) -> object:
+        """The names."""
+        return KeysView(self)
+
+    def items(self) -> object:
+        """Names and exports."""
+        return ItemsView(self)
+
+    def values(self) -> object:
+        """The exports."""
+        return ValuesView(self)
+
+    def __dir__(self) -> list:
+        return [*self.index, "get", "items", "keys", "values"]
 
     def __repr__(self) -> str:
-        return f"<exports: {', '.join(self._index) or 'none'}>"
+        return f"<exports: {', '.join(self.index) or 'none'}>"
+
+
+OWN = frozenset(dir(Exports))
+Mapping.register(Exports)

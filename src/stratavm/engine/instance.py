@@ -2,11 +2,11 @@
 
 # strata: hot
 import cython
+from cython.cimports.stratavm.engine.exports import Exports
 from cython.cimports.stratavm.engine.store import Store
 from cython.cimports.stratavm.runtime.instance import Instance as NativeInstance
 
 from stratavm.engine.events import InstanceClosed
-from stratavm.engine.exports import Exports
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")

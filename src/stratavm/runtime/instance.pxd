@@ -44,7 +44,10 @@ cdef class Instance(Resident):
     cdef int add_memory(self, Memory memory) except -1
     cdef int add_table(self, Table table) except -1
     cdef int set_element(self, uint32_t index, object evaluate) except -1
-    cdef uint64_t raw_of(self, uint32_t function) noexcept
+    cdef uint64_t raw_of(self, uint32_t function) except? 0
+    cdef uint64_t checked_ref(self, Py_ssize_t index) except? 0
+    cpdef FuncRef callee(self, Py_ssize_t index)
+    cpdef FuncRef function_of(self, uint64_t address)
     cdef int init_tables(self, object evaluate) except -1
     cpdef object add_imported_func(self, FuncRef function)
     cdef char* cell(self, uint64_t offset) noexcept nogil

@@ -300,7 +300,7 @@ class Instance(Resident):
 
     @cython.cfunc
     @cython.inline
-    @cython.exceptval(check=False)
+    @cython.exceptval(0, check=True)
     def raw_of(self, function: uint32_t) -> uint64_t:
         """``func_ref`` for an index that is known to be one."""
         if function < self.n_imported_funcs:
@@ -360,34 +360,42 @@ class Instance(Resident):
 
     # ---- what the host and the oracle use ----
 
-    def callee(self, index: int) -> FuncRef:
+    @cython.ccall
+    def callee(self, index: cython.Py_ssize_t) -> FuncRef:
         """A function by function index."""
-        if index < self.n_imported_funcs:
+        if 0 <= index < self.n_imported_funcs:
             return self.imported_funcs[index]
         if self.store.closed:
             raise Closed("the store is closed")
-        return self.store.own_function(self.func_ref(index), self)
+        address: uint64_t = self.checked_ref(index)
+        if self.store.functions is None:
+            self.store.functions = {}
+        found: FuncRef = self.store.functions.get(address)
+        if found is None:
+            self.store.functions[address] = found = self.function_of(address)
+        return found
 
     def func_ref(self, index: int) -> int:
         """The raw funcref of a function by function index."""
-        imported: FuncRef
+        return self.checked_ref(index)
+
+    @cython.cfunc
+    @cython.exceptval(0, check=True)
+    def checked_ref(self, index: cython.Py_ssize_t) -> uint64_t:
+        """``func_ref`` for compiled callers."""
         if not 0 <= index < self.n_imported_funcs + self.n_defined:
             raise IndexError(f"function {index} of {self.n_imported_funcs + self.n_defined}")
-        if index < self.n_imported_funcs:
-            imported = self.imported_funcs[index]
-            return imported.raw
-        return cython.cast(
-            uint64_t, cython.address(self.vm.func_recs[cython.cast(uint32_t, index - self.n_imported_funcs)])
-        )
+        return self.raw_of(index)
 
     def records(self) -> tuple:
         """Where our FuncRecs lie, and how many."""
         return cython.cast(uint64_t, self.vm.func_recs), self.n_defined
 
-    def function_of(self, address: int) -> FuncRef:
+    @cython.ccall
+    def function_of(self, address: uint64_t) -> FuncRef:
         """The FuncRef for one of our FuncRecs; made once per function by ``Store.function_at``."""
         function: FuncRef = FuncRef.__new__(FuncRef)
-        rec: cython.pointer(FuncRec) = cython.cast(cython.pointer(FuncRec), cython.cast(uint64_t, address))
+        rec: cython.pointer(FuncRec) = cython.cast(cython.pointer(FuncRec), address)
         shape: Shape = self.blueprint.shape_of(rec.func - self.n_imported_funcs, self.store.template.stubs)
         function.rec = rec
         function.store = self.store

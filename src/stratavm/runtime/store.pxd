@@ -61,7 +61,6 @@ cdef class Store:
     cdef void occupy_slowly(self, ThreadBlock* block) noexcept
     cdef int keep(self, object host) except -1
     cdef object owner_of(self, object address)
-    cdef object own_function(self, uint64_t address, object owner)
     cdef Handles all_handles(self)
     cdef void settle(self) noexcept
     cpdef object collect_handles(self)

@@ -632,19 +632,6 @@ class Store:
             self.functions[address] = found
         return found
 
-    @cython.cfunc
-    def own_function(self, address: uint64_t, owner: object) -> object:
-        """``function_at`` for an address that is known to belong to an instance."""
-        found: object = None
-        if self.functions is None:
-            self.functions = {}
-        else:
-            found = self.functions.get(address)
-        if found is None:
-            found = owner.function_of(address)
-            self.functions[address] = found
-        return found
-
     # ---- handles ----
 
     @cython.cfunc
