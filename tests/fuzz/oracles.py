@@ -6,32 +6,38 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from itertools import islice
 from typing import Any, Final, Literal, get_args
 
 import stratavm
+from stratavm.base.data import dataclass
 from stratavm.base.errors import LinkError, ModuleError, ResourceLimit, StackOverflow, Trap
-from stratavm.codegen.compile import ModuleCompiler
+from stratavm.base.events import Bus
 from stratavm.codegen.worker import MACHINE_PASSES
-from stratavm.engine import Config, Engine, Module, Store
+from stratavm.engine import Config, Engine, Global, Linker, Memory, Module, Store
 from stratavm.engine.cache import LoadedModule, ModuleCache, NoModuleCache
 from stratavm.engine.config import Allocator, MemoryPlan
-from stratavm.engine.instance import Instance
-from stratavm.engine.linker import Linker
 from stratavm.ir.pipeline import FOR_CHECKS, PASSES
 from stratavm.module.decode import decode
+from stratavm.module.model import Export
+from stratavm.module.model import Module as Model
 from stratavm.module.valid import ValidModule
 from stratavm.module.validate import validate
-from stratavm.runtime.limits import PoolConfig
-from stratavm.spec.types import F32, F64, I32, I64, FuncType, GlobalType, ValType
-from stratavm.tiers.jit.tier import Jit
-from stratavm.tiers.tier import Tier
+from stratavm.runtime.core import Runtime
+from stratavm.runtime.limits import PoolConfig, StoreLimits
+from stratavm.spec.types import F32, F64, FUNC, I32, I64, FuncType, ValType, heap
+from stratavm.tiers.jit.eager import compile_codes, publish_batch
+from stratavm.tiers.jit.tier import Jit, JitModule
+from stratavm.tiers.tier import TierModule
 
 Reached = Literal["rejected", "valid", "compiled", "ran"]
-SECONDS: Final = 1.0
-CALLS: Final = 6
-MEMORY_BYTES: Final = 4 << 20
-"""Memories may grow to so much: their contents are compared."""
+ORACLE_S: Final = 1.0
+PATIENCE_S: Final = 10.0
+"""How long a module may take on the oracle, and then, for what the oracle has finished, on a compiler."""
+ENDLESS: Final = ("stack", "time")
+"""Outcomes of what an engine did not finish: no stack or time was left."""
+CALLS: Final = 8
+LIMITS: Final = StoreLimits(memory_bytes=4 << 20, table_elements=4096)
+"""Memories and tables may grow to so much: their contents are compared."""
 QUOTAS: Final = (0, 30, 300, 3000, 10**9)
 """Fuel of a store, where it is counted."""
 INTERESTING: Final = (0, 1, 2, 7, 31, 32, 63, 64, 255, 65535, 65536, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
@@ -60,84 +66,116 @@ def check_tiers(data: bytes, engines: dict[str, Engine], seed: int) -> Reached:
     An engine whose machine code is, byte for byte, that of one that has run does not run it again; and none takes a
     step at which the first gave up.
     """
-    histories: dict[str, list[Any]] = {}
-    known: set[object] = set()
-    steps: int | None = None
     try:
         valid = validate(decode(data))
-        for name, engine in engines.items():
-            code = machine_code(valid, engine)
-            if code is None or code not in known:
-                histories[name] = found = list(islice(history(valid, engine, seed), steps))
-                known.add(code)
-                if steps is None:
-                    steps = len(found) - (found[-1][-1] == "gave up")
     except (ModuleError, ResourceLimit):
         return "rejected"
-    (first, expected), *others = histories.items()
-    for name, found in others:
-        compare(first, expected, name, found)
+    work = Work.of(valid.module, seed)
+    known: set[object] = set()
+    expected: list[Step] | None = None
+    for name, engine in engines.items():
+        code = load(valid, engine, known)
+        if code is None:
+            continue
+        loaded = LoadedModule(valid.module, valid, code)
+        if expected is None:
+            expected = [s for s in history(loaded, engine, work, ORACLE_S) if s[-1] not in ENDLESS]
+        else:
+            compare(expected, name, history(loaded, engine, work, PATIENCE_S))
     return "ran"
 
 
-def machine_code(valid: ValidModule, engine: Engine) -> object:
-    """What an engine makes of a module; None where that does not settle what happens: on the oracle, in a pool."""
-    if not isinstance(engine.tier, Jit) or engine.config.pool is not None:
+def load(valid: ValidModule, engine: Engine, known: set[object]) -> TierModule | None:
+    """A module's code, ready to run; None where it is known already. Code settles what happens, but in a pool."""
+    if not isinstance(engine.tier, Jit):
+        return engine.tier.load(valid)
+    module = JitModule(valid, engine.tier.options, None)
+    batch = compile_codes(module.lazy, range(len(valid.module.functions)))
+    if module.fallbacks:
+        raise Finding(f"valid, but cannot be compiled: {module.fallbacks}")
+    plan = engine.config.memory_plan if valid.module.memory_types else None
+    key = plan, engine.config.pool is None, tuple(batch.codes)
+    if key in known:
         return None
-    compiler = ModuleCompiler(valid.module, engine.tier.options)
-    with compiler.worker() as worker:
-        codes = [compiler.compile(valid, i, worker) for i in range(len(valid.module.functions))]
-    return engine.config.memory_plan, tuple(codes)
+    known.add(key)
+    publish_batch(module.lazy, batch)
+    return module
 
 
-def compare(first: str, expected: list[Any], name: str, found: list[Any]) -> None:
-    """Two histories agree as far as both go; a time-out or an exhausted stack ends the comparison."""
-    for step, (a, b) in enumerate(zip(expected, found, strict=False)):
-        if "gave up" in (a[-1], b[-1]):
+def compare(expected: list[Step], name: str, found: Iterator[Step]) -> None:
+    """An engine goes the expected steps. Where its stack is exhausted earlier the comparison ends: frames differ."""
+    for number, (wanted, step) in enumerate(zip(expected, found, strict=False)):
+        if step[-1] == "stack":
             return
-        if a != b:
-            raise Finding(f"step {step}: {first} {a!r}, {name} {b!r}")
+        if wanted != step:
+            raise Finding(f"step {number}: expected {wanted!r}, {name} {step!r}")
 
 
 class Validated(NoModuleCache):
-    """Gives an engine the form of a binary that another has validated: eighteen engines need not do it again each."""
+    """Gives an engine what was loaded for it: thirty engines need not validate the same binary."""
 
-    def __init__(self) -> None:
-        self.tier: Tier | None = None
-        self.valid: ValidModule | None = None
+    loaded: LoadedModule | None = None
 
     def find(self, binary: bytes) -> LoadedModule | None:
-        """The form at hand, with code of this engine's own."""
-        assert self.tier is not None and self.valid is not None
-        return LoadedModule(self.valid.module, self.valid, self.tier.load(self.valid, "fuzz"))
+        """What is at hand."""
+        return self.loaded
 
 
-def history(valid: ValidModule, engine: Engine, seed: int) -> Iterator[tuple[Any, ...]]:
-    """Instantiate, call exports with fixed pseudo-random arguments, and say what was seen at every step."""
-    cache = engine.services.get(ModuleCache)
-    assert isinstance(cache, Validated)
-    cache.tier, cache.valid = engine.tier, valid
-    module = Module(valid.module.binary, engine)
-    rng = random.Random(seed)
-    with Store(engine, fuel=rng.choice(QUOTAS) if engine.config.fuel else None) as store:
-        outcome, instance = _attempt(store, lambda: Linker(engine).instantiate(store, module))
-        yield "instantiate", store.fuel, outcome if instance is None else "ok"
-        if instance is None:
-            return
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is done with a module.
+
+    Attributes:
+        calls: export, type, and raw arguments.
+        state: exports that hold state.
+        fuel: of the store, where it is counted.
+    """
+
+    calls: tuple[tuple[str, FuncType, list[int]], ...]
+    state: tuple[Export, ...]
+    fuel: int
+
+    @classmethod
+    def of(cls, module: Model, seed: int) -> Work:
+        """Calls of exports with pseudo-random arguments."""
+        rng = random.Random(seed)
+        fuel = rng.choice(QUOTAS)
         functions = [e for e in module.exports if e.kind == "func"]
+        calls = []
         for _ in range(CALLS if functions else 0):
             export = rng.choice(functions)
-            type_ = module.export_type(export)
-            assert isinstance(type_, FuncType)
-            arguments = [argument(rng, t) for t in type_.params]
-            function = instance.exports[export.name]
-            outcome, _result = _attempt(store, lambda f=function, a=arguments: f.call_raw(a))
-            if isinstance(outcome, tuple):
-                outcome = tuple(map(comparable, type_.results, outcome))
-            yield export.name, tuple(arguments), store.fuel, outcome
-            if outcome == "gave up":
+            type_ = module.func_type(export.index)
+            calls.append((export.name, type_, [argument(rng, t) for t in type_.params]))
+        return cls(tuple(calls), tuple(e for e in module.exports if e.kind != "func"), fuel)
+
+
+Step = tuple[Any, ...]
+"""What was done, and what came of it."""
+
+
+def history(loaded: LoadedModule, engine: Engine, work: Work, seconds: float) -> Iterator[Step]:
+    """Instantiate, call exports, and say what was seen at every step; all of it within so many seconds."""
+    cache = engine.services.get(ModuleCache)
+    assert isinstance(cache, Validated)
+    cache.loaded = loaded
+    module = Module(loaded.model.binary, engine)
+    fuel = work.fuel if engine.config.fuel else None
+    with Store(engine, limits=LIMITS, fuel=fuel) as store, store.deadline(seconds):
+        outcome, instance = _attempt(lambda: Linker(engine).instantiate(store, module))
+        yield "instantiate", store.fuel, outcome
+        if instance is None:
+            return
+        exports = instance.exports
+        for name, type_, arguments in work.calls:
+            function = exports[name]
+            outcome, results = _attempt(lambda f=function, a=arguments: f.call_raw(a))
+            if results is not None:
+                outcome = [seen(store, t, raw) for t, raw in zip(type_.results, results, strict=True)]
+            yield name, arguments, store.fuel, outcome
+            if outcome in ENDLESS:
                 return
-        yield from _state(module, instance)
+        for export in work.state:
+            yield export.name, _state(store, exports[export.name])
 
 
 def argument(rng: random.Random, type_: ValType) -> int:
@@ -154,33 +192,36 @@ def argument(rng: random.Random, type_: ValType) -> int:
     return 0  # a null reference
 
 
-def comparable(type_: ValType, raw: int) -> int | str:
-    """Raw bits that mean the same on every engine: a reference is an address, so only whether it is null counts."""
-    return raw if type_ in (I32, I64, F32, F64) else "null" if raw == 0 else "a reference"
+def seen(store: Store, type_: ValType, raw: int) -> int | str | None:
+    """Raw bits that mean the same on every engine: a reference is an address, so it is the function that counts."""
+    if type_ in (I32, I64, F32, F64):
+        return raw
+    function = store.func_from_raw(raw) if heap(type_) == FUNC else None
+    return function and f"function {function.native.index}"
 
 
-def _attempt(store: Store, action: Callable[[], Any]) -> tuple[Any, Any]:
+def _attempt(action: Callable[[], Any]) -> tuple[Any, Any]:
     try:
-        with store.deadline(SECONDS):
-            result = action()
-    except (StackOverflow, stratavm.DeadlineExceeded):
-        return "gave up", None
+        return "ok", action()
+    except StackOverflow:
+        return "stack", None
+    except stratavm.DeadlineExceeded:
+        return "time", None
     except Trap as trap:
         return trap.kind, None
     except (LinkError, ResourceLimit) as error:
         return type(error).__name__, None
-    return tuple(result) if isinstance(result, list) else "ok", result
 
 
-def _state(module: Module, instance: Instance) -> Iterator[tuple[Any, ...]]:
-    for export in module.exports:
-        if export.kind == "memory":
-            yield "memory", hash(bytes(instance.exports[export.name].view()))
-        elif export.kind == "global":
-            type_ = module.export_type(export)
-            assert isinstance(type_, GlobalType)
-            if type_.value in (I32, I64, F32, F64):
-                yield export.name, instance.exports[export.name].bits
+def _state(store: Store, export: Any) -> Any:
+    """What a memory, a table or a global holds."""
+    if isinstance(export, Memory):
+        return hash(bytes(export.view()))
+    if isinstance(export, Global):
+        return seen(store, export.type.value, export.bits)
+    raws, element = list(map(export.native.get, range(len(export)))), export.type.element
+    names = {raw: seen(store, element, raw) for raw in set(raws)}
+    return [names[raw] for raw in raws]
 
 
 def variants() -> dict[str, Config]:
@@ -203,6 +244,13 @@ def variants() -> dict[str, Config]:
 
 
 def engines(fuel: bool = False) -> dict[str, Engine]:
-    """An engine for each variant, which ``history`` may use."""
-    configs = {n: config.having(fuel=fuel, max_memory_bytes=MEMORY_BYTES) for n, config in variants().items()}
-    return {name: Engine(config, services={ModuleCache: Validated()}) for name, config in configs.items()}
+    """An engine for each variant, which ``history`` may use. Those without a pool share what none of them changes:
+    stubs and numbers by function type.
+    """
+    made: dict[str, Engine] = {}
+    for name, config in variants().items():
+        services: dict[Any, Any] = {ModuleCache: Validated()}
+        if "jit0" in made and config.pool is None:
+            services |= {Bus: made["jit0"].bus, Runtime: made["jit0"].runtime}
+        made[name] = Engine(config.having(fuel=fuel), services=services)
+    return made

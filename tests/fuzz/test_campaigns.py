@@ -12,11 +12,14 @@ from typing import get_args
 import pytest
 
 from stratavm.codegen.worker import MACHINE_PASSES
+from stratavm.engine.cache import LoadedModule
 from stratavm.engine.config import Allocator, MemoryPlan
 from stratavm.ir.pipeline import PASSES
+from stratavm.module.parser import parse_module
+from stratavm.module.validate import validate
 from tests.fuzz import campaign
 from tests.fuzz.__main__ import ENVIRONMENTS, Report, schedule, work
-from tests.fuzz.oracles import Finding, variants
+from tests.fuzz.oracles import Finding, Work, compare, engines, history, load, variants
 
 MUTANTS = 10_000
 MUST_COMPILE = 3_000
@@ -157,3 +160,41 @@ def test_variants_flip_every_flag():
         mine = [config for config in found.values() if config.tier == tier]
         assert {config.register_allocator for config in mine} == set(get_args(Allocator))
         assert {config.memory_plan for config in mine} == set(get_args(MemoryPlan))
+
+
+STATEFUL = """(module (memory (export "m") 1) (table (export "t") 2 funcref)
+  (global (export "g") (mut i32) (i32.const 0)) (func $a) (func $b)
+  (elem declare func $a $b) (func (export "f") (result i32) %s))"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("(i32.const 1)", "(i32.const 2)"),
+        ("(i32.const 1)", "(unreachable)"),
+        ("(unreachable)", "(i32.div_s (i32.const 1) (i32.const 0))"),
+        ("(i32.store8 (i32.const 9) (i32.const 1)) (unreachable)", "(unreachable)"),
+        ("(global.set 0 (i32.const 1)) (i32.const 0)", "(i32.const 0)"),
+        ("(table.set 0 (i32.const 1) (ref.func $a)) (i32.const 0)", "(i32.const 0)"),
+        (
+            "(table.set 0 (i32.const 1) (ref.func $a)) (i32.const 0)",
+            "(table.set 0 (i32.const 1) (ref.func $b)) (i32.const 0)",
+        ),
+        ("(table.grow 0 (ref.null func) (i32.const 1))", "(table.size 0)"),
+        ("(i32.const 1)", "(loop (br 0)) (unreachable)"),
+    ],
+    ids=["result", "trap", "kind", "memory", "global", "null", "function", "length", "endless"],
+)
+def test_a_difference_of_any_kind_is_a_finding(right, wrong):
+    """Compilers are held against the oracle's results, traps, memories, globals and tables, and have to end."""
+    made = engines()
+
+    def steps(body, name):
+        valid = validate(parse_module(STATEFUL % body))
+        code = load(valid, made[name], set())
+        return history(LoadedModule(valid.module, valid, code), made[name], Work.of(valid.module, 1), 0.3)
+
+    expected = list(steps(right, "oracle"))
+    compare(expected, "jit0", steps(right, "jit0"))
+    with pytest.raises(Finding):
+        compare(expected, "jit0", steps(wrong, "jit0"))

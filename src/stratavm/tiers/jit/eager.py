@@ -28,8 +28,8 @@ class Batch:
     times_ns: dict[int, int] = field(default_factory=dict)
 
 
-def compile_batch(lazy: LazyCode, indices: Sequence[int]) -> Batch:
-    """Compile some functions and publish them together; ``lazy.fallbacks`` notes those that cannot be compiled."""
+def compile_codes(lazy: LazyCode, indices: Sequence[int]) -> Batch:
+    """Compile some functions; ``lazy.fallbacks`` notes those that cannot be compiled."""
     batch = Batch()
     with lazy.compiler.worker() as worker:
         for index in indices:
@@ -42,9 +42,20 @@ def compile_batch(lazy: LazyCode, indices: Sequence[int]) -> Batch:
             lazy.report_compiled(index, ns)
             batch.indices.append(index)
             batch.codes.append(code)
+    return batch
+
+
+def publish_batch(lazy: LazyCode, batch: Batch) -> None:
+    """Make a batch callable in every instance of its module."""
     addresses = publish(lazy.owner, batch.codes, [lazy.first + i for i in batch.indices])
     for index, code, address in zip(batch.indices, batch.codes, addresses, strict=True):
         lazy.install(index, address, len(code))
+
+
+def compile_batch(lazy: LazyCode, indices: Sequence[int]) -> Batch:
+    """Compile some functions and publish them together."""
+    batch = compile_codes(lazy, indices)
+    publish_batch(lazy, batch)
     return batch
 
 

@@ -48,7 +48,7 @@ class LazyCode:
 
     def attach(self, instance: Any) -> None:
         """Make an instance callable."""
-        if self.table.count and not self._stubs:
+        if len(self.addresses) < self.table.count and not self._stubs:
             [self._stubs] = publish(self.owner, [lazy_stubs(self.table.count)])
             self.table.fill(self._stubs, LAZY_STUB_BYTES)
         self.table.attach(instance, self.compile_at_call)
