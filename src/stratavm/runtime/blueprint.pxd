@@ -64,10 +64,12 @@ cdef class Blueprint:
     cdef object code_table           # the CodeTable that it attached, if that is all it does, and its compiler
     cdef object compiler
     cdef uint32_t n_globals
+    cdef uint32_t n_imported_globals
     cdef tuple memories              # MemorySpecs of its own memories
     cdef tuple imports               # these as in the model
     cdef tuple import_ids            # type id of each import that is a function, else 0
-    cdef tuple globals
+    cdef tuple globals               # of its own, as in the model
+    cdef tuple evaluated             # the numbers, among its own, of those whose value is no plain i32
     cdef tuple tables                # TableSpecs of its own tables
     cdef tuple table_inits           # and what their elements begin with, None for null
     cdef tuple segments

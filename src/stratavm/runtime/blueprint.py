@@ -49,9 +49,11 @@ class Blueprint:
         self.memories = tuple([MemorySpec(type, plan) for type in module.memories])
         self.attach = code.attach
         self.n_globals = self.layout.n_globals
+        self.n_imported_globals = self.layout.n_imported_globals
         self.imports = tuple(module.imports)
         self.import_ids = tuple([0 if i.type_index is None else self.ids[i.type_index] for i in module.imports])
         self.globals = tuple(module.globals)
+        self.evaluated = tuple([i for i, g in enumerate(module.globals) if g.init.lone_i32 is None])
         self.tables = tuple([TableSpec(table.type) for table in module.tables])
         self.table_inits = tuple([table.init for table in module.tables])
         self.segments = tuple(module.elements)
@@ -98,12 +100,16 @@ class Blueprint:
         recs: cython.pointer(FuncRec) = cython.cast(cython.pointer(FuncRec), self.template + self.func_recs)
         datas: cython.pointer(DataSegment) = cython.cast(cython.pointer(DataSegment), self.template + self.datas)
         numbers: cython.pointer(uint32_t) = cython.cast(cython.pointer(uint32_t), self.template + self.type_ids)
+        cells: cython.pointer(uint64_t) = cython.cast(cython.pointer(uint64_t), self.template + self.global_cells)
         cython.cast(cython.pointer(VMContext), self.template).magic = MAGIC_VMCTX
         for i in range(len(self.ids)):
             numbers[i] = self.ids[i]
         for i, function in enumerate(self.module.functions):
             recs[i].type_id = self.ids[function.type_index]
             recs[i].func = self.n_imported_funcs + i
+        for i, variable in enumerate(self.globals):
+            if variable.init.lone_i32 is not None:
+                cells[2 * (self.n_imported_globals + i)] = variable.init.lone_i32
         for i, data in enumerate(self.module.datas):
             start = data.start
             datas[i].start = cython.cast(cython.pointer(uint8_t), first + start)

@@ -4,6 +4,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from stratavm.runtime._gen_layout cimport FuncRec, MemDef, TableDef, VMContext
 from stratavm.runtime.blueprint cimport Blueprint, Segments
 from stratavm.runtime.func cimport FuncRef
+from stratavm.runtime.globals cimport Global
 from stratavm.runtime.memory cimport Memory
 from stratavm.runtime.store cimport Resident, Store
 from stratavm.runtime.table cimport Table
@@ -26,7 +27,7 @@ cdef class Instance(Resident):
     cdef readonly Blueprint blueprint
     cdef readonly list memories
     cdef readonly list tables
-    cdef readonly list globals
+    cdef list made_globals               # a Global each, or None as long as nobody in Python has asked for it
     cdef readonly list imported_funcs    # FuncRefs
     cdef readonly uint32_t n_imported_funcs
     cdef readonly uint32_t n_defined
@@ -42,6 +43,8 @@ cdef class Instance(Resident):
     cdef int shut(self) except -1
     cdef int copy_active_datas(self, object evaluate, uint32_t covered) except -1
     cdef int add_memory(self, Memory memory) except -1
+    cdef int import_global(self, uint32_t index, Global variable) except -1
+    cdef Global global_of(self, uint32_t index)
     cdef int add_table(self, Table table) except -1
     cdef int set_element(self, uint32_t index, object evaluate) except -1
     cdef uint64_t raw_of(self, uint32_t function) except? 0

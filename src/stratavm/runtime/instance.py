@@ -151,7 +151,7 @@ class Instance(Resident):
             self.vm.func_recs[i].vmctx = self.vm
         self.memories = [] if self.seg.n_memories else NOTHING
         self.tables = [] if self.seg.n_tables else NOTHING
-        self.globals = [] if blueprint.n_globals else NOTHING
+        self.made_globals = [None] * blueprint.n_globals if blueprint.n_globals else NOTHING
         self.imported_funcs = [] if self.n_imported_funcs else NOTHING
         self.number = len(store.instances)
         store.instances.append(self)
@@ -223,22 +223,42 @@ class Instance(Resident):
         self.tables.append(table)
         return 0
 
-    def add_imported_global(self, variable: Global) -> None:
-        """The next global, an imported one: the cell points to its owner's."""
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def import_global(self, index: uint32_t, variable: Global) -> cython.int:
+        """A global of another instance, or of the host: the cell points to its owner's."""
         at: cython.pp_void = cython.cast(
-            cython.pp_void, self.cell(self.blueprint.global_cells + GLOBAL_CELL * len(self.globals))
+            cython.pp_void, self.cell(self.blueprint.global_cells + GLOBAL_CELL * cython.cast(uint64_t, index))
         )
         at[0] = variable.cell
-        self.globals.append(variable)
+        self.made_globals[index] = variable
+        return 0
 
-    def add_global(self, type: object, bits: int) -> None:
-        """The next global, one of our own."""
-        cell: cython.pointer(uint64_t) = cython.cast(
-            cython.pointer(uint64_t), self.cell(self.blueprint.global_cells + GLOBAL_CELL * len(self.globals))
-        )
-        variable: Global = global_at(self.store, type, self, cell)
-        variable.bits = bits
-        self.globals.append(variable)
+    @cython.cfunc
+    def global_of(self, index: uint32_t) -> Global:
+        """A global by its index. Its value lies in our cell from the beginning; the object is made when needed."""
+        found: Global = self.made_globals[index]
+        if found is None:
+            type: object = self.blueprint.globals[index - self.blueprint.n_imported_globals].type
+            found = global_at(
+                self.store,
+                type,
+                self,
+                cython.cast(
+                    cython.pointer(uint64_t),
+                    self.cell(self.blueprint.global_cells + GLOBAL_CELL * cython.cast(uint64_t, index)),
+                ),
+            )
+            self.made_globals[index] = found
+        return found
+
+    @property
+    def globals(self) -> list:
+        """The index space of globals; empty once the store is closed."""
+        i: cython.Py_ssize_t
+        for i in range(len(self.made_globals)):
+            self.global_of(i)
+        return self.made_globals
 
     @cython.ccall
     def add_imported_func(self, function: FuncRef) -> object:
@@ -416,7 +436,9 @@ class Instance(Resident):
         """The runtime object for an entry of an index space: ``func``, ``table``, ``memory`` or ``global``."""
         if kind == "func":
             return self.callee(index)
-        return {"table": self.tables, "memory": self.memories, "global": self.globals}[kind][index]
+        if kind == "global":
+            return self.global_of(index)
+        return {"table": self.tables, "memory": self.memories}[kind][index]
 
     def data_segment(self, index: int) -> bytes:
         """The bytes of a data segment; empty once dropped."""
@@ -488,8 +510,8 @@ class Instance(Resident):
             memory.let_go()
         if self.imported_funcs:
             self.imported_funcs.clear()
-        if self.globals:
-            self.globals.clear()  # each has its cell in us
+        if self.made_globals:
+            self.made_globals.clear()  # each has its cell in us
         self.oracle = None
         self.compiler = None
         return 0

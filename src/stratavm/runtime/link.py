@@ -11,6 +11,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.stratavm.runtime.blueprint import Blueprint
 from cython.cimports.stratavm.runtime.func import FuncRef
+from cython.cimports.stratavm.runtime.globals import Global
 from cython.cimports.stratavm.runtime.instance import CodeTable, Instance
 from cython.cimports.stratavm.runtime.memory import Memory
 from cython.cimports.stratavm.runtime.store import Store
@@ -19,7 +20,6 @@ from cython.cimports.stratavm.runtime.table import Table
 from stratavm.base.errors import LinkError
 from stratavm.module.model import Import, Module
 from stratavm.runtime.constexpr import evaluate
-from stratavm.runtime.globals import Global
 from stratavm.runtime.image import NO_IMAGES, Images
 from stratavm.runtime.memory import plan_of
 from stratavm.spec.matching import describe, extern_matches
@@ -145,8 +145,10 @@ def _allocate(instance: Instance, blueprint: Blueprint, imports: object, images:
     memory: Memory
     table: Table
     shown: dict
+    variable: Global
     at: cython.Py_ssize_t
     i: uint32_t
+    n_globals: uint32_t = 0
     for at in range(len(blueprint.imports)):
         wanted, given = blueprint.imports[at], imports[at]
         if isinstance(given, FuncRef):
@@ -156,15 +158,17 @@ def _allocate(instance: Instance, blueprint: Blueprint, imports: object, images:
         elif wanted.kind == "table":
             instance.add_table(given)
         else:
-            instance.add_imported_global(given)
+            instance.import_global(n_globals, given)
+            n_globals += 1
     if blueprint.memories:
         shown = NOTHING_SHOWN if images is NO_IMAGES else images.by_memory
         for spec in blueprint.memories:
             memory = Memory.__new__(Memory)
             memory.begin(instance.store, spec, shown.get(len(instance.memories)) if shown else None)
             instance.add_memory(memory)
-    for variable in blueprint.globals:
-        instance.add_global(variable.type, evaluate(variable.init, instance))
+    for number in blueprint.evaluated:
+        variable = instance.global_of(blueprint.n_imported_globals + number)
+        variable.bits = evaluate(blueprint.globals[number].init, instance)
     for at in range(len(blueprint.tables)):
         init: object = blueprint.table_inits[at]
         table = Table.__new__(Table)

@@ -7,6 +7,7 @@ import pytest
 
 import stratavm
 from stratavm import Closed, Func, Global, Memory, Table
+from stratavm.spec.types import I32
 
 ALL = """(module (func (export "f") (result i32) (i32.const 1)) (memory (export "m") 1) (table (export "t") 1 funcref)
 (global (export "g") i32 (i32.const 4)))"""
@@ -92,3 +93,38 @@ def test_threads_that_ask_at_once_get_one_object():
         for thread in threads:
             thread.join()
         assert len(found) == 4 and all(a is b for row in found for a, b in zip(row, found[0], strict=True))
+
+
+GLOBALS = """(module (import "e" "g" (global $given (mut i32))) (import "e" "h" (global $fixed i32))
+(global $a (mut i32) (i32.const 5)) (global $ref (export "ref") (mut externref) (ref.null extern))
+(global $b (export "b") (mut i32) (i32.const 0x80000000)) (global $c (export "c") i32 (global.get $fixed))
+(global $d (export "d") (mut i64) (i64.const -7)) (export "a" (global $a)) (export "given" (global $given))
+(func (export "set") (param externref) (global.set $ref (local.get 0))
+  (global.set $a (i32.const 6)) (global.set $given (i32.const 8)))
+(func (export "look") (result externref) (global.get $ref)))"""
+
+
+@pytest.mark.parametrize("tier", ["jit0", "oracle"])
+def test_globals_have_their_values_whenever_python_asks(tier):
+    """Before and after guests changed them; one cell for guests and Python, own and imported."""
+    engine = stratavm.Engine(tier=tier)
+    store = stratavm.Store(engine)
+    linker = stratavm.Linker(engine)
+    given = Global.new(store, I32, 3, mutable=True)
+    linker.define("e", "g", given)
+    linker.define("e", "h", Global.new(store, I32, 40))
+    module = stratavm.Module(GLOBALS, engine=engine)
+    early, late = linker.instantiate(store, module).exports, linker.instantiate(store, module).exports
+    assert [early[n].value for n in ("a", "b", "c", "d", "ref", "given")] == [5, -(1 << 31), 40, -7, None, 3]
+    kept = early.a
+    thing = object()
+    for exports in (early, late):
+        exports.set(thing)
+    del thing
+    for _ in range(3):
+        store.gc()  # also in an instance whose reference nobody in Python has looked at
+    assert kept is early.a and kept.value == 6 and given.value == 8 == late.given.value
+    assert [late[n].value for n in ("a", "b", "c", "d")] == [6, -(1 << 31), 40, -7]
+    assert late.look() is early.look() is late.ref.value is early.ref.value is not None
+    late.a.value = 9
+    assert (late.a.value, early.a.value) == (9, 6)
