@@ -4,7 +4,8 @@ import sys
 
 from stratavm.module.wast_runner import run_script
 from tests.conftest import find_spec_tests
-from tests.spec.suite import HOSTS, Expected, expected_failures, observed, scripts, write_list
+from tests.spec.lists import Expected, expected_failures, write_list
+from tests.spec.suite import HOSTS, observed, scripts
 
 
 def main(arguments: list[str]) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from stratavm.module.wast_runner import format_report, run_script
 from tests.conftest import find_spec_tests
-from tests.spec.suite import Expected, expected_failures, observed, scripts
+from tests.spec.lists import Expected, expected_failures
+from tests.spec.suite import observed, scripts
 from tests.unit.ir.ssa_host import SsaHost
 
 QUICK = (

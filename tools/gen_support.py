@@ -1,0 +1,94 @@
+"""Write what is supported, from the registry of proposals, the lists of expected failures, which the official suite
+holds to the letter, and the declarations of WASI functions: docs/reference/support.md, and a table in README.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from stratavm.spec.features import FEATURES, Feature
+from tests.spec.lists import Expected, expected_failures, suite_size
+from tools import gen
+
+TIERS: Final = ("oracle", "jit0", "jit1")
+VERSIONS: Final = tuple(dict.fromkeys(f.since for f in FEATURES.values()))
+MARKED: Final = re.compile(r"(<!-- support: made by `make gen` -->\n).*?(<!-- end -->)", re.DOTALL)
+DECLARED: Final = re.compile(r'@PREVIEW1\.function\("(\w+)", "[^"]*"\)\ndef .*?"""(.*?)(?:"""|\n\n)', re.DOTALL)
+PAGE: Final = """# What is supported
+
+Written by `make gen` from the registry of proposals, the strict lists of expected failures (`tests/expected_failures`)
+and the declarations of WASI functions.
+
+## Proposals
+
+{suite}
+Under each tier: how many scripts have assertions that fail for want of the proposal, perhaps among others.
+
+| proposal | in version | what it is | {tiers} |
+|---|---|---|{rules}|
+{proposals}
+
+## WASI, preview 1
+
+| function | what it does |
+|---|---|
+{functions}
+"""
+
+
+def suite() -> str:
+    """What the lists say of each tier, in a sentence or, where tiers differ, in several."""
+    said: dict[str, list[str]] = {}
+    for tier in TIERS:
+        expected = expected_failures(tier)
+        failures = sum(e.failures for e in expected.values())
+        result = (
+            f"{suite_size(tier) - len(expected)} of the {suite_size(tier)} scripts of the official suite as a whole; the "
+            f"others need proposals that are refused, and {failures:,} of their assertions fail."
+        )
+        said.setdefault(result, []).append(f"`{tier}`")
+    return " ".join(f"{', '.join(tiers)} pass {result}" for result, tiers in said.items())
+
+
+def names(since: str, ready: bool) -> str:
+    """The proposals of a version that Strata has, or has not."""
+    return ", ".join(f.name for f in FEATURES.values() if f.since == since and f.ready is ready) or "–"
+
+
+def needing(feature: Feature, expected: dict[str, Expected]) -> str:
+    """What a tier's list says of a proposal."""
+    scripts = sum(feature.name in e.proposals for e in expected.values())
+    return "yes" if feature.ready and not scripts else f"no ({scripts})"
+
+
+def functions() -> Iterator[tuple[str, str]]:
+    """Name and first sentences of each WASI function."""
+    for path in sorted((gen.ROOT / "src/stratavm/wasi/p1").glob("*.py")):
+        for name, text in DECLARED.findall(path.read_text()):
+            yield name, " ".join(text.split()).replace("``", "`").replace("|", "\\|")
+
+
+def main() -> None:
+    """Write the page and the table in README."""
+    lists = [expected_failures(tier) for tier in TIERS]
+    declared = sorted(functions())
+    cells = [(f"`{f.name}`", f.since, f.doc, *(needing(f, expected) for expected in lists)) for f in FEATURES.values()]
+    page = PAGE.format(
+        suite=suite(),
+        tiers=" | ".join(TIERS),
+        rules="|".join("---" for _ in TIERS),
+        proposals="\n".join(f"| {' | '.join(row)} |" for row in cells),
+        functions="\n".join(f"| `{name}` | {text} |" for name, text in declared),
+    )
+    gen.write("docs/reference/support.md", page)
+    since = {"never": "in no version"}
+    rows = [f"| {since.get(v, v)} | {names(v, True)} | {names(v, False)} |" for v in VERSIONS]
+    rows.append(f"| WASI, preview 1 | all {len(declared)} functions | – |")
+    table = "\n".join(["| WebAssembly | has | refuses by name |", "|---|---|---|", *rows, "", suite(), ""])
+    readme = (gen.ROOT / "README.md").read_text()
+    made, found = MARKED.subn(lambda m: m[1] + table + m[2], readme)
+    if found != 1:
+        raise SystemExit("README.md has no place for the table of support")
+    gen.write("README.md", made)
