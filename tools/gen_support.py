@@ -45,8 +45,8 @@ def suite() -> str:
         expected = expected_failures(tier)
         failures = sum(e.failures for e in expected.values())
         result = (
-            f"{suite_size(tier) - len(expected)} of the {suite_size(tier)} scripts of the official suite as a whole; the "
-            f"others need proposals that are refused, and {failures:,} of their assertions fail."
+            f"{suite_size(tier) - len(expected)} of the {suite_size(tier)} scripts of the official suite as a whole; "
+            f"the others need proposals that are refused, and {failures:,} of their assertions fail."
         )
         said.setdefault(result, []).append(f"`{tier}`")
     return " ".join(f"{', '.join(tiers)} pass {result}" for result, tiers in said.items())
