@@ -150,7 +150,7 @@ class Pool:
         original: Original = region.original if region.image else None
         if (
             region.committed
-            and not region.untouched
+            and (region.told or not region.untouched)
             and not (self.keep_pages and wipe(region.base, region.committed, original, self.keep_pages))
             and madvise(region.base, region.committed, MADV_DONTNEED) != 0
             and region.hide()

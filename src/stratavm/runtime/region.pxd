@@ -11,7 +11,8 @@ cdef class Region:
     cdef readonly uint64_t image       # serial of the image that is mapped, 0 = none
     cdef object original               # its Original, for wiping; of no meaning where image is 0
     cdef bint mapped                   # base is a mapping of our own, to be unmapped
-    cdef bint untouched                # all committed bytes are zero, or the image: nobody can have written to them
+    cdef bint untouched                # its memory says: no guest, nor the host by its help, can have written to it
+    cdef bint told                     # somebody knows where it begins, and may write to it without any help
     cdef readonly bint taken           # a memory uses it
     cpdef int take(self) except -1
     cpdef bint commit(self, uint64_t size) except -1

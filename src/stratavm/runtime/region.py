@@ -61,6 +61,7 @@ class Region:
     @property
     def address(self) -> int:
         """Where it begins."""
+        self.told = True
         return cython.cast(uint64_t, self.base)
 
     @cython.ccall

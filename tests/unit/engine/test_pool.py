@@ -100,7 +100,14 @@ def address(memory):
     ctypes.memmove(memory.native.address + 5, SECRET, len(SECRET))
 
 
-WRITERS = (python_copies, python_item, python_slice, native_copies, native_view, address)
+def address_of_region(memory):
+    """The same, of the one who asked its address space."""
+    import ctypes
+
+    ctypes.memmove(memory.native.region.address + 5, SECRET, len(SECRET))
+
+
+WRITERS = (python_copies, python_item, python_slice, native_copies, native_view, address, address_of_region)
 
 
 class Bare:
