@@ -151,23 +151,16 @@ def put_pool_address(b: CodeBuf, mop: uint32_t, field: uint32_t, mem: MemPtr, tr
 
 @cython.cfunc
 @cython.nogil
-@cython.exceptval(-1)
-def put_address(p: BytePtr, mop: uint32_t, field: uint32_t, mem: MemPtr) -> cython.int:
-    """ModRM, SIB and displacement of a memory operand; ``field`` is ModRM.reg. Returns their size."""
-    base: uint32_t = mem.base
-    low: uint32_t = base & 7
+@cython.inline
+@cython.exceptval(check=False)
+def put_based(p: BytePtr, field: uint32_t, mem: MemPtr) -> cython.int:
+    """ModRM, SIB and displacement of a memory operand with a base register; ``field`` is ModRM.reg. Returns their
+    size.
+    """
+    low: uint32_t = mem.base & 7
     disp: int32_t = mem.disp
     size: cython.int = 1
     mod: uint32_t = 2
-    if mem.index != NO_REG and (mem.index >= 16 or mem.index == RSP or mem.scale > 3):
-        refuse(mop, b"index register or scale", mem.index)
-    if base >= 16:
-        if base != NO_REG:
-            refuse(mop, b"base register", base)
-        p[0] = field << 3 | 4
-        p[1] = mem.scale << 6 | (mem.index & 7) << 3 | 5 if mem.index != NO_REG else 0x25
-        cython.cast(cython.pointer(int32_t), p + 2)[0] = disp
-        return 6
     if disp == 0 and low != 5:
         mod = 0
     elif -128 <= disp < 128:
@@ -188,6 +181,23 @@ def put_address(p: BytePtr, mop: uint32_t, field: uint32_t, mem: MemPtr) -> cyth
         cython.cast(cython.pointer(int32_t), p + size)[0] = disp
         return size + 4
     return size
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1)
+def put_address(p: BytePtr, mop: uint32_t, field: uint32_t, mem: MemPtr) -> cython.int:
+    """The same with any memory operand, checked."""
+    if mem.index != NO_REG and (mem.index >= 16 or mem.index == RSP or mem.scale > 3):
+        refuse(mop, b"index register or scale", mem.index)
+    if mem.base < 16:
+        return put_based(p, field, mem)
+    if mem.base != NO_REG:
+        refuse(mop, b"base register", mem.base)
+    p[0] = field << 3 | 4
+    p[1] = mem.scale << 6 | (mem.index & 7) << 3 | 5 if mem.index != NO_REG else 0x25
+    cython.cast(cython.pointer(int32_t), p + 2)[0] = mem.disp
+    return 6
 
 
 @cython.cfunc
@@ -331,6 +341,27 @@ def encode(
     return 0
 
 
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1)
+def put_mov(b: CodeBuf, mop: uint32_t, reg: uint32_t, rm: uint32_t, mem: MemPtr) -> cython.int:
+    """``mov`` of 8 bytes between general registers, or with memory: nearly half of all instructions, in a third of the
+    steps of ``encode``.
+    """
+    if mem != cython.NULL and (mem.base >= 16 or mem.index != NO_REG):
+        return encode(b, mop, 8, 0, reg, 0, rm, mem, 0)
+    b.reserve(MAX_INST_BYTES)
+    p: BytePtr = b.data + b.n
+    p[0] = 0x48 | (reg & 8) >> 1 | (rm if mem == cython.NULL else mem.base) >> 3
+    p[1] = ENC_ROWS[mop].opcode
+    if mem == cython.NULL:
+        p[2] = 0xC0 | (reg & 7) << 3 | rm & 7
+        b.n += 3
+    else:
+        b.n += 2 + put_based(p + 2, reg & 7, mem)
+    return 0
+
+
 # ---- whole machine instructions ----------------------------------------------------------------
 
 
@@ -443,7 +474,7 @@ def emit_move(
     if src & (LOC_SLOT | LOC_REMAT):
         slot_address(MOP_MOV_RM, src, frame, cython.address(mem))
         if dst < 16:
-            return encode(b, MOP_MOV_RM, 8, 0, dst, 0, 0, cython.address(mem), 0)
+            return put_mov(b, MOP_MOV_RM, dst, 0, cython.address(mem))
         check_register(MOP_MOVF_RM, dst, 1)
         return encode(
             b, MOP_MOVUPS_RM if wide else MOP_MOVF_RM, 16 if wide else 8, 0, dst, 0, 0, cython.address(mem), 0
@@ -451,7 +482,7 @@ def emit_move(
     if dst & LOC_SLOT:
         slot_address(MOP_MOV_MR, dst, frame, cython.address(mem))
         if src < 16:
-            return encode(b, MOP_MOV_MR, 8, 0, src, 0, 0, cython.address(mem), 0)
+            return put_mov(b, MOP_MOV_MR, src, 0, cython.address(mem))
         check_register(MOP_MOVF_MR, src, 1)
         return encode(
             b, MOP_MOVUPS_MR if wide else MOP_MOVF_MR, 16 if wide else 8, 0, src, 0, 0, cython.address(mem), 0
@@ -459,7 +490,7 @@ def emit_move(
     if src >= 32 or dst >= 32:
         refuse(MOP_MOV_RR, b"move between unknown places", src)
     if src < 16 and dst < 16:
-        return encode(b, MOP_MOV_RR, 8, 0, dst, 0, src, cython.NULL, 0)
+        return put_mov(b, MOP_MOV_RR, dst, src, cython.NULL)
     if src >= 16 and dst >= 16:
         return encode(b, MOP_MOVF_RR, 8, 0, dst, 0, src, cython.NULL, 0)
     if src < 16:
@@ -506,6 +537,8 @@ def emit_rm(b: CodeBuf, mop: uint32_t, width: uint32_t, reg: uint32_t, base: uin
     mem.index = NO_REG
     mem.scale = 0
     mem.disp = disp
+    if width == 8 and (mop == MOP_MOV_RM or mop == MOP_MOV_MR):
+        return put_mov(b, mop, reg & 15, 0, cython.address(mem))
     return encode(b, mop, width, 0, reg, 0, 0, cython.address(mem), 0)
 
 
