@@ -2,11 +2,14 @@
 cimport cython
 from libc.stdint cimport uint8_t, uint32_t
 
-from stratavm.ir.ssa cimport Node, Ssa
+from stratavm.ir.ssa cimport Ssa
+
+cdef enum:
+    ACTS = 0x80000000          # live whether it is used or not
 
 @cython.final
 cdef class Pruner:
-    cdef uint8_t* live         # by node
+    cdef uint32_t* live        # by node: how often live nodes use it, and ACTS; 0 = dead
     cdef uint32_t* moved       # by node: its new index
     cdef uint32_t* pending     # live nodes whose operands are not marked yet
     cdef uint32_t* home        # by node: block of a block parameter
@@ -18,13 +21,19 @@ cdef class Pruner:
     cdef uint32_t cursor       # the walk's node
     cdef Ssa ssa
 
+    cdef inline int mark(self, uint32_t value) noexcept nogil:
+        """A value is used. One that the walk has passed already (it comes over a back edge) waits."""
+        if self.live[value] == 0 and value > self.cursor:
+            self.pending[self.n_pending] = value
+            self.n_pending += 1
+        self.live[value] += 1
+        return 0
+
     cdef int prune(self) except -1 nogil
     cdef int reserve(self) except -1 nogil
     cdef int link_edges(self) noexcept nogil
-    cdef int mark(self, uint32_t value) noexcept nogil
     cdef int mark_backwards(self) noexcept nogil
     cdef int mark_operands(self, uint32_t index) noexcept nogil
     cdef int compact(self) noexcept nogil
     cdef uint32_t count_params(self, uint32_t first, uint32_t params) noexcept nogil
-    cdef int rename(self, Node* node) noexcept nogil
     cdef int rewrite_edges(self) noexcept nogil

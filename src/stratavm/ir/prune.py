@@ -3,7 +3,7 @@
 
 The builder cannot know which locals are read later, so that two thirds of its join parameters are dead; each would cost
 a move on every edge. Linear: one mark from the nodes that act, one compaction in place. Loads and everything else that
-may trap stay.
+may trap stay. The marks count: how often each value is used is known afterwards (``Ssa.uses``).
 """
 
 import cython
@@ -93,7 +93,8 @@ class Pruner:
         vec_room(self.incoming, self.cap_incoming, self.ssa.n_blocks)
         vec_room(self.following, self.cap_following, self.ssa.n_edges + 1)
         vec_room(self.rewritten, self.cap_rewritten, self.ssa.n_args + 1)
-        memset(self.live, 0, nodes)
+        vec_room(self.ssa.uses, self.ssa.cap_uses, nodes)
+        memset(self.live, 0, nodes * cython.sizeof(uint32_t))
         memset(self.rewritten, 0, self.ssa.n_args + 1)
         self.n_pending = 0
         return 0
@@ -113,22 +114,14 @@ class Pruner:
             self.incoming[target] = i
         return 0
 
-    def mark(self, value):
-        """A value is used. One that the walk has passed already (it comes over a back edge) waits."""
-        if not self.live[value]:
-            self.live[value] = 1
-            if value > self.cursor:
-                self.pending[self.n_pending] = value
-                self.n_pending += 1
-        return 0
-
     def mark_backwards(self):
         """What acts is used, and what it uses: definitions come before uses, so that one walk backwards marks most."""
         i: uint32_t = self.ssa.n_nodes
         while i > 0:
             i -= 1
-            if self.live[i] or acts(self.ssa.nodes[i].op):
-                self.live[i] = 1
+            if acts(self.ssa.nodes[i].op):
+                self.live[i] |= ACTS
+            if self.live[i]:
                 self.cursor = i
                 self.mark_operands(i)
         self.cursor = 0
@@ -151,18 +144,22 @@ class Pruner:
                 self.mark(values[i])
         return 0
 
-    def rename(self, node):
-        """Give a node's operands their new indices: definitions come before uses, so they have them already."""
-        values: cython.pointer(uint32_t) = cython.NULL
-        n: uint32_t = operands_of(node, self.ssa.args, cython.address(values))
-        map_values(values, n, self.moved)
-        return 0
-
     def compact(self):
-        """Move the live nodes together. ``home`` holds the old first node of each block afterwards."""
+        """Move the live nodes together: definitions come before uses, so that operands have their new indices already.
+        ``home`` holds the old first node of each block afterwards.
+        """
+        live: cython.pointer(uint32_t) = self.live  # locals: what is stored could else be one of these fields
+        moved: cython.pointer(uint32_t) = self.moved
+        nodes: cython.pointer(Node) = self.ssa.nodes
+        positions: cython.pointer(uint32_t) = self.ssa.positions
+        uses: cython.pointer(uint32_t) = self.ssa.uses
+        args: cython.pointer(uint32_t) = self.ssa.args
+        values: cython.pointer(uint32_t) = cython.NULL
         block: uint32_t
         i: uint32_t
         to: uint32_t = 0
+        start: uint32_t
+        n: uint32_t
         params: uint32_t
         first: uint32_t
         last: uint32_t
@@ -170,23 +167,27 @@ class Pruner:
             first = self.ssa.blocks[block].first
             last = self.ssa.blocks[block].last
             params = self.ssa.blocks[block].params
-            self.ssa.blocks[block].first = to
+            self.ssa.blocks[block].first = start = to
             for i in range(first, last):
-                if not self.live[i]:
+                if live[i] == 0:
                     continue
-                self.ssa.nodes[to] = self.ssa.nodes[i]
-                self.ssa.positions[to] = self.ssa.positions[i]
-                self.moved[i] = to
-                if self.ssa.nodes[to].op == IR_BLOCK_PARAM:
-                    self.ssa.nodes[to].c = to - self.ssa.blocks[block].first
+                node: cython.pointer(Node) = nodes + to
+                node[0] = nodes[i]
+                positions[to] = positions[i]
+                uses[to] = live[i] & ~cython.cast(uint32_t, ACTS)
+                moved[i] = to
+                if node.op == IR_BLOCK_PARAM:
+                    node.c = to - start
                 else:
-                    self.rename(cython.address(self.ssa.nodes[to]))
+                    n = operands_of(node, args, cython.address(values))
+                    map_values(values, n, moved)
                 to += 1
             self.ssa.blocks[block].last = to
             self.home[block] = first  # a block has at least one node: home is long enough, and not read any more
             if block != 0:
                 self.ssa.blocks[block].params = self.count_params(first, params)
         self.ssa.n_nodes = to
+        self.ssa.counted = True
         return 0
 
     def count_params(self, first, params):
@@ -194,7 +195,7 @@ class Pruner:
         i: uint32_t
         count: uint32_t = 0
         for i in range(first, first + params):
-            count += self.live[i]
+            count += self.live[i] != 0
         return count
 
     def rewrite_edges(self):

@@ -120,6 +120,9 @@ cdef class Ssa:
     cdef Site* sites
     cdef uint32_t n_sites, cap_sites
     cdef uint32_t n_nodes, cap_nodes, cap_positions
+    cdef uint32_t* uses                # how often each node is used, over edges too, if they were counted
+    cdef uint32_t cap_uses
+    cdef readonly bint counted
     cdef Block* blocks
     cdef uint32_t n_blocks, cap_blocks
     cdef Edge* edges
@@ -144,7 +147,7 @@ cdef class Ssa:
     cdef uint32_t constant(self, uint64_t word) except? 0xFFFFFFFF nogil
     cdef int result_type(self, uint8_t type) except -1 nogil
     cdef uint32_t site(self, uint32_t func, uint32_t offset, uint32_t caller) except? 0xFFFFFFFF nogil  # a position
-    cdef uint32_t* use_counts(self) except NULL nogil  # fresh malloc'd array, the caller frees it
+    cdef int count_uses(self) except -1 nogil
 
 
 # A node's operands: its first fields (one that it does without holds NO_VALUE), or a list in `args`.

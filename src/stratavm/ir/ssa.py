@@ -7,8 +7,8 @@ evaluator and tests read.
 
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
-from cython.cimports.libc.stdlib import calloc, free
-from cython.cimports.libc.string import memcpy
+from cython.cimports.libc.stdlib import free
+from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.stratavm.base.vec import vec_room
 
 from stratavm.ir.view import SsaView
@@ -69,12 +69,14 @@ class Ssa:
         free(self.constants)
         free(self.result_types)
         free(self.sites)
+        free(self.uses)
 
     def clear(self):
         """Empty, for the next function; the arrays keep their size."""
         self.n_nodes = self.n_blocks = self.n_edges = self.n_args = 0
         self.n_memargs = self.n_constants = self.n_results = self.n_params = self.n_sites = 0
         self.func = self.type_index = 0
+        self.counted = False
         return 0
 
     def copy_tables(self, other):
@@ -182,25 +184,22 @@ class Ssa:
         self.n_memargs = n + 1
         return n
 
-    def use_counts(self):
-        """How often each node is used; the caller frees the array."""
-        counts: cython.pointer(uint32_t) = cython.cast(
-            cython.pointer(uint32_t), calloc(self.n_nodes + 1, cython.sizeof(uint32_t))
-        )
+    def count_uses(self):
+        """Fill ``uses`` of a form that the pruner did not see, which counts as it marks."""
         i: uint32_t
         k: uint32_t
-        if counts == cython.NULL:
-            with cython.gil:
-                raise MemoryError("out of memory in use_counts")
+        vec_room(self.uses, self.cap_uses, self.n_nodes)
+        memset(self.uses, 0, self.n_nodes * cython.sizeof(uint32_t))
         for i in range(self.n_nodes):
             values: cython.pointer(uint32_t) = cython.NULL
             for k in range(operands_of(cython.address(self.nodes[i]), self.args, cython.address(values))):
                 if values[k] != NO_VALUE:
-                    counts[values[k]] += 1
+                    self.uses[values[k]] += 1
         for i in range(self.n_edges):
             for k in range(self.edges[i].nargs):
-                counts[self.args[self.edges[i].args + k]] += 1
-        return counts
+                self.uses[self.args[self.edges[i].args + k]] += 1
+        self.counted = True
+        return 0
 
     # ---- for the printer, the verifier, the evaluator and tests -------------------------------
 
@@ -235,6 +234,11 @@ class Ssa:
             result_types=[self.result_types[i] for i in range(self.n_results)],
             sites=[(self.sites[i].func, self.sites[i].offset, self.sites[i].caller) for i in range(self.n_sites)],
         )  # fmt: skip
+
+    def use_counts(self) -> list:
+        """How often each node is used, if ``counted``."""
+        i: uint32_t
+        return [self.uses[i] for i in range(self.n_nodes)]
 
     def origins(self) -> set:
         """Indices of the functions that were inlined."""

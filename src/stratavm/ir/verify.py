@@ -33,6 +33,8 @@ def verify(ssa: Ssa | SsaView) -> None:
         check.faults += list(_first(part()))
         if check.faults:
             break
+    if not check.faults and isinstance(ssa, Ssa) and ssa.counted:
+        check.faults += _first(check.counts(ssa.use_counts()))
     if check.faults:
         raise SsaError(f"func {view.func}: " + "; ".join(check.faults))
 
@@ -190,6 +192,21 @@ class _Check:
         if fields is ARGS_LIST:
             return self.view.args[node[4] : node[4] + node[5]]
         return [node[3 + i] for i in fields if node[3 + i] != NOTHING]
+
+    def counts(self, kept: list[int]) -> Iterator[str]:
+        """The counts of uses that came with the form are right."""
+        view = self.view
+        found = [0] * len(view.nodes)
+        for index in range(len(view.nodes)):
+            for value in self.uses(index):
+                if value != NOTHING:
+                    found[value] += 1
+        for _, args, nargs in view.edges:
+            for value in view.args[args : args + nargs]:
+                found[value] += 1
+        for index, (is_, says) in enumerate(zip(found, kept, strict=True)):
+            if is_ != says:
+                yield f"v{index} is used {is_} times, counted {says}"
 
     def operands(self) -> Iterator[str]:
         """Operands exist, are values, and have the types that the row wants."""

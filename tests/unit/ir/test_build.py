@@ -12,7 +12,7 @@ from stratavm.base.errors import ResourceLimit, Trap, Unsupported
 from stratavm.ir.evaluate import OutOfSteps, evaluate
 from stratavm.ir.from_wasm import build
 from stratavm.ir.ssa import Ssa
-from stratavm.ir.text import print_ssa
+from stratavm.ir.text import node_text, print_ssa
 from stratavm.ir.verify import SsaError, verify
 from stratavm.ir.view import SsaView
 from stratavm.module.parser import parse_module
@@ -55,6 +55,26 @@ def test_loop_parameters_swap() -> None:
       (local.get 0) (local.get 1)))"""
     assert run(text, 7, 9, 3) == [9, 7]
     assert run(text, 7, 9, 4) == [7, 9]
+
+
+def test_the_pruner_counts_uses() -> None:
+    """Operands and arguments of edges count; what is dead uses nothing. The verifier counts again, everywhere."""
+    text = """(module (func (param i32 i32) (result i32) (local i32)
+      (local.set 2 (i32.mul (local.get 1) (local.get 1)))
+      (loop $l
+        (local.set 0 (i32.sub (local.get 0) (i32.const 1)))
+        (br_if $l (local.get 0)))
+      (i32.add (local.get 1) (local.get 1))))"""
+    ssa = Ssa()
+    build(validate(parse_module(text)), 0, ssa, prune=False)
+    assert not ssa.counted
+    build(validate(parse_module(text)), 0, ssa)
+    assert ssa.counted
+    verify(ssa)
+    texts = [node_text(ssa.dump(), i) for i in range(ssa.counts()[0])]
+    counts = {text.split(" = ")[-1]: n for text, n in zip(texts, ssa.use_counts(), strict=True)}
+    assert counts["param [0]"] == 1 and counts["param [1]"] == 2
+    assert [n for text, n in counts.items() if text.startswith("i32.sub")] == [2]
 
 
 def test_a_lost_copy_is_not_lost() -> None:

@@ -20,6 +20,7 @@ from cython.cimports.stratavm.codegen.minst import (
     OF_SWAP,
     R_DEF_EARLY,
     R_TEMP,
+    R_USE,
     R_USE_LATE,
     MBlock,
     MCode,
@@ -167,6 +168,8 @@ class Intervals:
                 self.items[o.vreg].flags |= IV_SLOT
         for k in range(inst.nops):
             o = cython.address(ops[k])
+            if o.role == R_USE:
+                continue
             if o.constraint == C_FIXED and o.reg < 32 and holds_late(o.role):
                 self._event(o.reg, pos + 1, o.vreg)
             if o.vreg == NO_VREG or not is_def(o.role):

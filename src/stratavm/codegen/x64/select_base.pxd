@@ -18,7 +18,7 @@ cdef class BaseSelector:
     cdef uint32_t cap_vregs
     cdef uint8_t* marks        # NODE_* by node
     cdef uint32_t cap_marks
-    cdef uint32_t* uses        # use counts by node
+    cdef uint32_t* uses        # of `ssa`
     cdef uint32_t at           # the node being selected
     cdef bint folding          # fold loads into their users (level 1)
     cdef bint leas             # additions of shifted values are addresses (level 1)

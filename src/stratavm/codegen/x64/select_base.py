@@ -46,15 +46,14 @@ class BaseSelector:
     def __dealloc__(self):
         free(self.vregs)
         free(self.marks)
-        free(self.uses)
         free(self.early)
 
     def prepare(self) -> cython.int:
-        """Forget the function before; count the uses of this one."""
+        """Forget the function before."""
         n: uint32_t = self.ssa.n_nodes
-        free(self.uses)
-        self.uses = cython.NULL
-        self.uses = self.ssa.use_counts()
+        if not self.ssa.counted:
+            self.ssa.count_uses()
+        self.uses = self.ssa.uses
         vec_room(self.vregs, self.cap_vregs, n + 1)
         vec_room(self.marks, self.cap_marks, n + 1)
         memset(self.vregs, 0xFF, cython.cast(cython.size_t, n) * cython.sizeof(uint32_t))
