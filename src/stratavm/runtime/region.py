@@ -26,6 +26,8 @@ if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 HOST_PAGE = sysconf(_SC_PAGESIZE)
+PART = cython.declare(uint64_t, 0xFFFF_FFFF_FFFF_FFFF)
+"""Serial of no image: parts of one are shown."""
 
 
 def whole_pages(size: int) -> int:
@@ -108,10 +110,12 @@ class Region:
             return True
         if self.image or image.end > self.committed:
             raise ValueError("an image is shown by a committed region that shows none")
+        self.image = PART  # until all of it is: what stops us leaves nothing that the next tenant takes for zeros
         mapped: cython.int = self.map_runs(image)
         if mapped < len(image.runs):
             if mapped:
                 self.conceal()
+            self.image = 0
             return False
         self.image = image.serial
         self.original = image.original

@@ -4,6 +4,7 @@ import fcntl
 import gc
 import mmap
 import os
+from types import SimpleNamespace
 
 import pytest
 
@@ -250,3 +251,23 @@ def test_a_region_shows_one_image_and_only_where_it_is_committed():
         region.show(second)
     region.conceal()
     assert (region.image, region.committed) == (0, PAGE) and region.show(second)
+
+
+def test_a_region_that_shows_part_of_an_image_says_so():
+    """Then the next tenant of a slot has it taken away, whatever stopped it."""
+    from stratavm.runtime.region import Region, all_zero
+
+    (image,) = make_images(module(f'(memory 2) (data (i32.const 0) "{BLOCK}")').model).by_memory.values()
+
+    def runs():
+        yield from image.runs
+        raise OSError(12, "stopped")
+
+    region = Region(4 * PAGE)
+    region.commit(2 * PAGE)
+    partly = SimpleNamespace(serial=image.serial, end=image.end, descriptor=image.descriptor, runs=runs())
+    with pytest.raises(OSError, match="stopped"):
+        region.show(partly)
+    assert region.image not in (0, image.serial)
+    region.conceal()
+    assert region.image == 0 and all_zero(region.address, 2 * PAGE)
