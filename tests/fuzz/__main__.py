@@ -80,7 +80,7 @@ def main() -> int:
     seconds, used = time.monotonic() - begin, processor_seconds() - used
     for what, number in sorted(report.counts.items()):
         print(f"{what}: {number}")
-    ran = sum(report.counts[f"{name} ran"] for name in ("tiers", "body-tiers", "fuel"))
+    ran = sum(report.counts[f"{name} ran"] for name in ("tiers", "body-tiers", "fuel", "programs"))
     print(
         f"{ran} modules on every variant: {60 * ran / seconds:.0f} a minute, {60 * ran / used:.0f} in a minute of one "
         f"processor; {options.jobs} processes, {seconds:.0f} s, {len(report.problems)} findings"

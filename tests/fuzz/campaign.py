@@ -13,6 +13,7 @@ from typing import Final
 from stratavm.engine import Config, Engine
 from tests.fuzz import generators, oracles
 from tests.fuzz.accept import check_accept
+from tests.fuzz.programs import program
 from tests.fuzz.text import check_text
 
 
@@ -44,6 +45,10 @@ def _fuel(seed: int) -> str:
     return oracles.check_tiers(generators.smith(seed), _engines(fuel=True), seed)
 
 
+def _programs(seed: int) -> str:
+    return oracles.check_tiers(program(seed), _engines(), seed)
+
+
 def _text(seed: int) -> str:
     return check_text(generators.mutant(seed) if seed % 4 else generators.smith(seed), seed)
 
@@ -58,6 +63,7 @@ CAMPAIGNS: Final[dict[str, Callable[[int], str]]] = {
     "tiers": _tiers,
     "body-tiers": _body_tiers,
     "fuel": _fuel,
+    "programs": _programs,
     "text": _text,
     "accept": _accept,
 }
@@ -67,6 +73,7 @@ SHARES: Final[dict[str, int]] = {
     "tiers": 12,
     "body-tiers": 12,
     "fuel": 2,
+    "programs": 20,
     "text": 1,
     "accept": 1,
 }

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import time
-from itertools import count
+from itertools import chain, count
 from typing import get_args
 
 import pytest
@@ -15,11 +15,14 @@ from stratavm.codegen.worker import MACHINE_PASSES
 from stratavm.engine.cache import LoadedModule
 from stratavm.engine.config import Allocator, MemoryPlan
 from stratavm.ir.pipeline import PASSES
+from stratavm.module.decode import decode
+from stratavm.module.instructions import read_instructions
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from tests.fuzz import campaign
 from tests.fuzz.__main__ import ENVIRONMENTS, Report, schedule, work
 from tests.fuzz.oracles import Finding, Work, compare, engines, history, load, variants
+from tests.fuzz.programs import LOADS, PURE, STORES, program
 
 MUTANTS = 10_000
 MUST_COMPILE = 3_000
@@ -59,14 +62,29 @@ def test_mutated_bodies_that_validate_compile(capsys):
     assert counts.get("compiled", 0) + counts.get("valid", 0) >= MUST_COMPILE
 
 
-@pytest.mark.parametrize("campaign", ["tiers", "body-tiers", "fuel"])
-def test_generated_modules_do_the_same_on_every_engine(campaign, capsys):
-    """wasm-smith's modules on the oracle and on the compiler under each flag: same results, same traps, same memory,
-    and where fuel is counted, the same left after every call."""
-    counts = batch(campaign, 1, 150, seconds=110)
+@pytest.mark.parametrize(("campaign", "number"), [("tiers", 150), ("body-tiers", 150), ("fuel", 150), ("programs", 60)])
+def test_generated_modules_do_the_same_on_every_engine(campaign, number, capsys):
+    """wasm-smith's modules and our programs, on the oracle and on the compiler under each flag: same results, traps and
+    memory, and where fuel is counted, the same left after every call."""
+    counts = batch(campaign, 1, number, seconds=110)
     with capsys.disabled():
         print(f"\n{campaign}: {counts}")
-    assert counts.get("ran", 0) > 75
+    assert counts.get("ran", 0) > number // 2
+
+
+def test_programs_come_from_their_seed_and_have_every_scalar_opcode():
+    """The same seed gives the same bytes; no operation, load or store is missing in a hundred programs."""
+    modules = [decode(program(seed)) for seed in range(100)]
+    assert [module.binary for module in modules[:9]] == [program(seed) for seed in range(9)]
+    found = {
+        instruction.row.mnemonic
+        for module in modules
+        for body in module.functions
+        for instruction in read_instructions(module.binary, body.start, body.end)
+    }
+    rows = [*chain(*PURE.values(), *LOADS.values()), *STORES]
+    assert len(rows) > 140
+    assert {row.mnemonic for row in rows} <= found
 
 
 def test_text_and_bytes_say_the_same(capsys):

@@ -1,0 +1,507 @@
+"""Programs that are aimed at the optimiser: they end, mostly without a trap, and what they compute is seen.
+
+All scalar opcodes come from the registry. Expressions, addresses and globals come again, across blocks, stores and
+calls of functions that write the same ones: what is shared, moved or forwarded wrongly changes a result. A function
+calls only earlier ones and runs through a bounded number of steps: loops count, and what is in them is paid for.
+
+The sign and payload of the NaN that arithmetic makes are not specified: it is made canonical before its bits matter.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import struct
+from collections.abc import Callable
+from itertools import chain
+from typing import Final
+
+from stratavm.base.leb import sleb, uleb
+from stratavm.module.encode import DataDraft, ModuleDraft, encode
+from stratavm.module.model import ConstExpr, Element, Export, Global, Table
+from stratavm.spec.features import READY
+from stratavm.spec.index import BY_ID, BY_MNEMONIC
+from stratavm.spec.record import Row
+from stratavm.spec.types import F32, F64, FUNCREF, I32, I64, FuncType, GlobalType, Limits, MemoryType, TableType
+from tests.fuzz.oracles import FLOATS, INTERESTING
+
+TYPES: Final = {"i": I32, "I": I64, "f": F32, "F": F64}
+"""Value types by their letter in signatures."""
+NAMES: Final = {"i": "i32", "I": "i64", "f": "f32", "F": "f64"}
+PAGE: Final = 1 << 16
+GLOBALS: Final = "iiIIfF"
+SLOTS: Final = 8
+"""Elements of the table; the last one is null."""
+VOID: Final = b"\x40"
+END: Final = b"\x0b"
+KEPT: Final = frozenset({"abs", "neg", "copysign", "promote", "demote", "convert", "reinterpret"})
+"""Float operations that keep the NaN they get, or never make one."""
+TO_BITS: Final = {
+    "i": ("i64.extend_i32_s",),
+    "I": (),
+    "f": ("i32.reinterpret_f32", "i64.extend_i32_u"),
+    "F": ("i64.reinterpret_f64",),
+}
+STEPS: Final = 1500
+"""What an exported function may take, roughly, with what it calls."""
+
+
+def _opcode(row: Row) -> bytes:
+    return bytes((row.prefix,)) + uleb(row.code) if row.prefix else bytes((row.code,))
+
+
+def code(mnemonic: str, *immediates: int) -> bytes:
+    """An instruction with unsigned immediates."""
+    return _opcode(BY_MNEMONIC[mnemonic]) + b"".join(map(uleb, immediates))
+
+
+def _scalar(row: Row) -> bool:
+    plain = row.feature in READY and "unaligned_atomic" not in row.traps
+    return plain and bool(row.signature) and set(row.operands + row.results) <= set("iIfFa")
+
+
+PURE: Final = {t: [r for r in BY_ID if r.semantics and _scalar(r) and r.results == t] for t in TYPES}
+LOADS: Final = {t: [r for r in BY_ID if r.access and _scalar(r) and r.results == t] for t in TYPES}
+STORES: Final = [r for r in BY_ID if r.access and _scalar(r) and not r.results]
+
+
+def _loose(row: Row) -> bool:
+    """Whether it makes any NaN of any NaN: neither the bits that it gets nor those that it gives are settled."""
+    return row.mnemonic.partition(".")[2].partition("_")[0] not in KEPT
+
+
+def constant(letter: str, value: float) -> bytes:
+    """A ``const`` instruction; integers are taken modulo their width."""
+    opcode = code(f"{NAMES[letter]}.const")
+    if letter in "fF":
+        return opcode + struct.pack("<f" if letter == "f" else "<d", value)
+    half = 1 << (31 if letter == "i" else 63)
+    return opcode + sleb((int(value) + half) % (2 * half) - half)
+
+
+class Body:
+    """Writes one function. Methods return code; statements leave the stack as it was, expressions push one value."""
+
+    def __init__(self, program: Program, params: str, results: str, budget: int) -> None:
+        self.program = program
+        self.rng = program.rng
+        self.results = results
+        self.locals = params + "".join(self.rng.choices("iIfF", k=2)) + "iIfFiIfF"
+        self.usable = [[i for i, have in enumerate(self.locals) if have == t] for t in TYPES]
+        self.params = len(params)
+        self.bases = [self.fresh("i") for _ in range(2)]
+        self.pool: dict[str, list[tuple[bytes, int]]] = {t: [] for t in TYPES}
+        self.places: list[tuple[bytes, int]] = []
+        self.counters: list[tuple[bytes, int]] = []
+        self.labels: list[bool] = []
+        self.weight = 1
+        self.cost = 0
+        self.budget = budget
+        self.accumulator = self.rng.randrange(len(GLOBALS))
+
+    def fresh(self, letter: str) -> int:
+        """A local that only its maker sets."""
+        self.locals += letter
+        return len(self.locals) - 1
+
+    def chance(self, share: float) -> bool:
+        """True so often."""
+        return self.rng.random() < share
+
+    def local(self, letter: str) -> int:
+        """A local that any statement may set."""
+        return self.rng.choice(self.usable["iIfF".index(letter)])
+
+    def affords(self, cost: int) -> bool:
+        """Pay for so many steps at this place, if they are left."""
+        if self.cost + self.weight * cost > self.budget:
+            return False
+        self.cost += self.weight * cost
+        return True
+
+    # ---- expressions ----
+
+    def expr(self, letter: str, depth: int = 3, loose: bool = False) -> bytes:
+        """A value; where ``loose``, the bits of a NaN may be any."""
+        if depth <= 0 or self.chance(0.12) or not self.affords(2):
+            return self.leaf(letter)
+        pool = self.pool[letter]
+        if pool and self.chance(0.3):
+            known, cost = self.rng.choice(pool[-5:])
+            return known if self.affords(cost) else self.leaf(letter)
+        before = self.cost
+        makers = (self.pure, self.load, self.choose, self.branch, self.call, self.tee)
+        (make,) = self.rng.choices(makers, (50, 22, 8, 8, 7, 5))
+        made = self.pure(letter, depth, loose) if make == self.pure else make(letter, depth)
+        if not loose:
+            pool.append((made, (self.cost - before) // self.weight + 1))
+        return made
+
+    def leaf(self, letter: str) -> bytes:
+        """A local, a global or a constant."""
+        choice = self.rng.random()
+        if choice < 0.5:
+            return code("local.get", self.local(letter))
+        if choice < 0.72:
+            return code("global.get", self.some_global(letter))
+        if choice < 0.75 and letter == "i":
+            return code("memory.size", 0)
+        if letter in "fF":
+            return constant(letter, self.rng.choice((*FLOATS[:5], *FLOATS[7:], math.nan)))
+        value = self.rng.choice(INTERESTING) if self.chance(0.6) else self.rng.randrange(-16, 17)
+        return constant(letter, value << self.rng.choice((0, 31, 32)) if letter == "I" and self.chance(0.3) else value)
+
+    def some_global(self, letter: str) -> int:
+        """A global of the type."""
+        return self.rng.choice([i for i, t in enumerate(GLOBALS) if t == letter])
+
+    def pure(self, letter: str, depth: int, loose: bool = False) -> bytes:
+        """An operation without effect on any operands; one that may trap has them guarded, mostly."""
+        row = self.rng.choice(PURE[letter])
+        operands = [self.expr(t, depth - 1, _loose(row)) for t in row.operands]
+        if row.traps and self.chance(0.9):
+            operands[-1] = self.guarded(row.operands[-1], operands[-1], depth)
+        made = b"".join(operands) + _opcode(row)
+        if letter in "iI" or loose or not _loose(row):
+            return made
+        scratch, name = self.fresh(letter), NAMES[letter]
+        again = code("local.get", scratch)
+        canonical = code("local.tee", scratch) + constant(letter, math.nan)
+        return made + canonical + again + again + code(f"{name}.eq") + code("select")
+
+    def guarded(self, letter: str, operand: bytes, depth: int) -> bytes:
+        """A divisor that is not zero; a float that fits into any integer."""
+        if letter in "fF":
+            small = self.expr("i", depth - 1) + constant("i", 0xFFFFF) + code("i32.and")
+            return small + code(f"{NAMES[letter]}.convert_i32_{self.rng.choice('su')}")
+        if self.chance(0.5):
+            return constant(letter, self.rng.choice((2, 3, 5, 7, 8, 10, 64, 100, 641, 1 << 20, 1 << 31, -3, -8, -1)))
+        return operand + constant(letter, 1) + code(f"{NAMES[letter]}.or")
+
+    def load(self, letter: str, depth: int) -> bytes:
+        """A load."""
+        return self.access(self.rng.choice(LOADS[letter]), depth)
+
+    def access(self, row: Row, depth: int) -> bytes:
+        """An access of a masked address, a counter, a place at the end of the memory, or one accessed before."""
+        assert row.access
+        if self.counters and self.chance(0.4):
+            address, top = self.scaled(*self.rng.choice(self.counters))
+            edge = PAGE - top - row.access.bytes + self.rng.choice((-1, 0, 0, 0, 1))
+            offset = max(edge, 0) if self.chance(0.4) else 0
+        elif self.places and self.chance(0.6):
+            address, offset = self.rng.choice(self.places[-3:])
+        else:
+            address, offset = self.address(depth), 0
+        if not offset and self.chance(0.3):
+            offset = self.rng.choice((0, 1, 2, 4, 7, 8, 16, 100, PAGE - 1024))
+        values = b"".join(self.expr(t, depth - 1) for t in row.operands[1:])
+        self.places.append((address, offset))
+        return address + values + _opcode(row) + b"\0" + uleb(offset)
+
+    def address(self, depth: int) -> bytes:
+        """Somewhere in the memory, nearly always."""
+        choice = self.rng.random()
+        if choice < 0.5:
+            return code("local.get", self.rng.choice(self.bases))
+        if choice < 0.65:
+            return constant(
+                "i", PAGE - self.rng.choice((1, 4, 8, 8, 9, 16, 16, 24, 1024)) - self.rng.choice((0, 8, 108))
+            )
+        return self.expr("i", depth - 1) + constant("i", self.rng.choice((0x1F, 0xFF, 0x3F8))) + code("i32.and")
+
+    def scaled(self, counter: bytes, top: int) -> tuple[bytes, int]:
+        """An address that grows with a counter, and the highest that it gets."""
+        choice, by = self.rng.randrange(4), self.rng.choice((2, 3, 4, 8, 12))
+        if choice == 0:
+            return counter + constant("i", by & 3) + code("i32.shl"), top << (by & 3)
+        if choice == 1:
+            return counter + constant("i", by) + code("i32.mul"), top * by
+        if choice == 2:
+            return counter + code("local.get", self.rng.choice(self.bases)) + code("i32.add"), top + 0x3FF
+        return counter, top
+
+    def choose(self, letter: str, depth: int) -> bytes:
+        """A ``select``, typed or not."""
+        operands = self.expr(letter, depth - 1) + self.expr(letter, depth - 1) + self.expr("i", depth - 1)
+        return operands + (code("select") if self.chance(0.5) else code("select_t", 1, TYPES[letter]))
+
+    def branch(self, letter: str, depth: int) -> bytes:
+        """A value from an ``if``, or from a block that a branch may leave with it."""
+        type_ = bytes((TYPES[letter],))
+        one, condition, other = self.expr(letter, depth - 1), self.expr("i", depth - 1), self.expr(letter, depth - 1)
+        if self.chance(0.5):
+            return condition + code("if") + type_ + one + code("else") + other + END
+        return code("block") + type_ + one + condition + code("br_if", 0) + code("drop") + other + END
+
+    def tee(self, letter: str, depth: int) -> bytes:
+        """A value that a local keeps."""
+        return self.expr(letter, depth - 1) + code("local.tee", self.local(letter))
+
+    def call(self, letter: str, depth: int) -> bytes:
+        """A call whose last result has the type, directly or through the table."""
+        found = [(i, f) for i, f in enumerate(self.program.made) if f[1][-1] == letter]
+        if not found:
+            return self.pure(letter, depth)
+        index, (params, results, cost) = self.rng.choice(found)
+        if not self.affords(cost):
+            return self.leaf(letter)
+        made = b"".join(self.expr(t, depth - 2) for t in params)
+        if (
+            index < self.program.helpers <= len(self.program.made)
+            and self.chance(0.3)
+            and self.affords(self.program.dearest)
+        ):
+            slot = constant("i", index) if self.chance(0.95) else self.expr("i", 1) + constant("i", 7) + code("i32.and")
+            made += slot + code("call_indirect", self.program.type_index(params, results), 0)
+        else:
+            made += code("call", index)
+        if len(results) == 1:
+            return made
+        keep = self.fresh(letter)
+        others = b"".join(code("local.set", self.local(t)) for t in reversed(results[:-1]))
+        return made + code("local.set", keep) + others + code("local.get", keep)
+
+    # ---- statements ----
+
+    def statements(self, number: int, depth: int) -> bytes:
+        """Some statements; deeper ones are simple."""
+        plain = (self.assign, self.store, self.accumulate, self.base, self.bulk, self.twice)
+        makers: tuple[Callable[[int], bytes], ...] = (
+            *plain, self.loop, self.fork, self.leave, self.switch, self.swap, self.finish,
+        )  # fmt: skip
+        weights = (16, 20, 12, 6, 3, 14, 14, 8, 6, 3, 3, 1)
+        out = b""
+        for _ in range(number):
+            if not self.affords(4):
+                break
+            (make,) = self.rng.choices(makers, weights) if depth < 4 else self.rng.choices(plain, weights[: len(plain)])
+            out += make(depth)
+        return out
+
+    def assign(self, depth: int) -> bytes:
+        """A local gets a value."""
+        letter = self.rng.choice("iiIIfF")
+        return self.expr(letter, 3 - self.in_loop) + code("local.set", self.local(letter))
+
+    @property
+    def in_loop(self) -> bool:
+        """Loops are small, so that the passes for small loops have work."""
+        return bool(self.counters)
+
+    def store(self, depth: int) -> bytes:
+        """A store; what it left is read at once, maybe, in any width."""
+        row = self.rng.choice(STORES)
+        made, letter = self.access(row, 3 - self.in_loop), row.operands[1]
+        if self.chance(0.6):
+            return made
+        address, offset = self.places[-1]
+        load = _opcode(self.rng.choice(LOADS[letter])) + b"\0" + uleb(offset)
+        return made + address + load + code("local.set", self.local(letter))
+
+    def twice(self, depth: int) -> bytes:
+        """What is read is read again, in another way maybe, after a call or a write: two locals keep both."""
+        letter = self.rng.choice("iiIIfF")
+        one, other = self.rng.sample(self.usable["iIfF".index(letter)], 2)
+        first = code("global.get", self.some_global(letter)) if self.chance(0.4) else self.load(letter, 2)
+        place = self.places[-1:]
+        writes = self.call("I", 2) + code("local.set", self.local("I")) if self.chance(0.5) else self.store(depth)
+        self.places += place
+        again = first if self.chance(0.6) else self.load(letter, 2)
+        return first + code("local.set", one) + writes + again + code("local.set", other)
+
+    def accumulate(self, depth: int) -> bytes:
+        """A global gets a new value, often from its old one."""
+        index = self.accumulator if self.chance(0.6) else self.rng.randrange(len(GLOBALS))
+        letter = GLOBALS[index]
+        value = self.expr(letter, 2)
+        if letter in "iI" and self.chance(0.6):
+            value = (
+                code("global.get", index) + value + code(f"{NAMES[letter]}.{self.rng.choice(('add', 'xor', 'sub'))}")
+            )
+        return value + code("global.set", index)
+
+    def base(self, depth: int) -> bytes:
+        """A base address is chosen: in the first KiB, or near the end."""
+        value = self.expr("i", 2) + constant("i", 0x3FF) + code("i32.and")
+        if self.chance(0.25):
+            value += constant("i", PAGE - 1024 - 128) + code("i32.add")
+        return value + code("local.set", self.rng.choice(self.bases))
+
+    def bulk(self, depth: int) -> bytes:
+        """Memory is filled, copied, initialised or grown, or a table slot is set."""
+
+        def masked(mask: int) -> bytes:
+            return self.expr("i", 1) + constant("i", mask) + code("i32.and")
+
+        choice = self.rng.randrange(5)
+        if choice == 0:
+            return masked(0x3FF) + self.expr("i", 1) + masked(0x3F) + code("memory.fill", 0)
+        if choice == 1:
+            return masked(0x3FF) + masked(0x3FF) + masked(0x3F) + code("memory.copy", 0, 0)
+        if choice == 2:
+            return masked(0x3FF) + masked(0xF) + masked(0xF) + code("memory.init", 0, 0)
+        if choice == 3:
+            return constant("i", self.rng.randrange(2)) + code("memory.grow", 0) + code("local.set", self.local("i"))
+        return (
+            constant("i", SLOTS - 1) + code("ref.func", self.rng.randrange(self.program.helpers)) + code("table.set", 0)
+        )
+
+    def inside(self, number: int, depth: int, breakable: bool = True) -> bytes:
+        """Statements inside one more frame."""
+        self.labels.append(breakable)
+        made = self.statements(number, depth + 1)
+        self.labels.pop()
+        return made
+
+    def fork(self, depth: int) -> bytes:
+        """An ``if``, with or without an ``else``."""
+        made = self.expr("i", 2) + code("if") + VOID + self.inside(self.rng.randint(1, 3), depth)
+        if self.chance(0.6):
+            made += code("else") + self.inside(self.rng.randint(1, 2), depth)
+        return made + END
+
+    def leave(self, depth: int) -> bytes:
+        """A block, or a branch out of one around."""
+        exits = [i for i, breakable in enumerate(reversed(self.labels)) if breakable]
+        if exits and self.chance(0.6):
+            return self.expr("i", 2) + code("br_if", self.rng.choice(exits))
+        return code("block") + VOID + self.inside(self.rng.randint(2, 4), depth) + END
+
+    def switch(self, depth: int) -> bytes:
+        """A ``br_table`` whose arms fall through, or leave."""
+        arms = self.rng.randint(2, 4)
+        targets = [self.rng.randrange(arms) for _ in range(self.rng.randint(1, 5))]
+        choice = self.expr("i", 2) + (constant("i", 3) + code("i32.and") if self.chance(0.7) else b"")
+        made = choice + code("br_table", len(targets), *targets, arms - 1)
+        for arm in range(arms):
+            self.labels += [True] * (arms - 1 - arm)
+            made = code("block") + VOID + made + END + self.statements(1, depth + 1)
+            if arm < arms - 1 and self.chance(0.5):
+                made += code("br", self.rng.randrange(arms - 1 - arm))
+            del self.labels[len(self.labels) - (arms - 1 - arm) :]
+        return made
+
+    def swap(self, depth: int) -> bytes:
+        """Values go through a block with parameters and results, and come out in other locals."""
+        a, b = self.rng.choices("iIfF", k=2)
+        x, y = self.local(a), self.local(b)
+        head = self.expr(a, 2) + self.expr(b, 2) + code("block") + sleb(self.program.type_index(a + b, b + a))
+        middle = code("local.set", y) + code("local.set", x) + self.inside(1, depth, breakable=False)
+        tail = code("local.get", y) + self.expr(a, 2) + END
+        return head + middle + tail + code("local.set", self.local(a)) + code("local.set", self.local(b))
+
+    def finish(self, depth: int) -> bytes:
+        """A return from anywhere, seldom taken."""
+        early = b"".join(self.expr(t, 2) for t in self.results) + code("return")
+        return self.expr("i", 2) + self.expr("i", 2) + code("i32.eq") + code("if") + VOID + early + END
+
+    def loop(self, depth: int) -> bytes:
+        """A loop that counts, up or down, with its test at the top or at the bottom."""
+        letter = self.rng.choice("iiiI")
+        name, counter, limit = NAMES[letter], self.fresh(letter), self.fresh(letter)
+        rounds, step = self.rng.randint(1, 16), self.rng.choice((1, 1, 1, 2, 4, 4, 8, 3))
+        if not self.affords(6 * (rounds + 1)):
+            return self.assign(depth)
+        up, early = self.chance(0.7), self.chance(0.4)
+        start = self.rng.choice((0, 0, 0, 1, 8, 1000)) if up else 0
+        bound = constant(letter, start + rounds * step if up else 0)
+        if up and self.chance(0.3):  # known only when it runs
+            rounds, step = max(rounds, 8), 1
+            some = self.expr(letter, 1) + constant(letter, 7) + code(f"{name}.and")
+            bound = some + constant(letter, start) + code(f"{name}.add")
+        begin = constant(letter, start if up else rounds * step) + code("local.set", counter)
+        begin += bound + code("local.set", limit)
+        if self.chance(0.6):
+            bound = code("local.get", limit)
+        get = code("local.get", counter)
+        as_address = get if letter == "i" else get + code("i32.wrap_i64")
+        self.weight *= rounds + 1
+        self.counters.append((as_address, start + (rounds - 1) * step if up else rounds * step))
+        self.labels += [True, False]
+        body = self.statements(self.rng.choice((1, 1, 2, 2, 4)), depth + 1 if self.chance(0.4) else 4)
+        del self.labels[-2:]
+        self.counters.pop()
+        self.weight //= rounds + 1
+        more = get + constant(letter, step) + code(f"{name}.{'add' if up else 'sub'}")
+        if early:
+            test = "ge_s ge_u" if up else "le_s eq"
+            head = get + bound + code(f"{name}.{self.rng.choice(test.split())}") + code("br_if", 1)
+            inner = head + body + more + code("local.set", counter) + code("br", 0)
+        else:
+            test = "lt_s lt_u" if up else "gt_s ne"
+            again = code(f"{name}.{self.rng.choice(test.split())}") + code("br_if", 0)
+            inner = body + more + code("local.tee", counter) + bound + again
+        return begin + code("block") + VOID + code("loop") + VOID + inner + END + END
+
+    def whole(self, statements: int) -> bytes:
+        """The function's code: results that depend on all locals come last."""
+        made = (self.accumulate(0) if self.chance(0.6) else self.base(0)) + self.statements(statements, 0)
+        last = b"".join(self.expr(t, 2) for t in self.results[1:])
+        if self.results[0] != "I":
+            return made + self.expr(self.results[0], 3) + last + END
+        made += constant("I", 0)
+        for index in sorted([*chain(*self.usable), *self.bases]):
+            letter = self.locals[index]
+            made += constant("I", 5) + code("i64.rotl") + code("local.get", index)
+            made += b"".join(map(code, TO_BITS[letter])) + code("i64.xor")
+        return made + last + END
+
+
+class Program:
+    """Writes one module: helpers that the table names, then functions that call what is before them."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.draft = ModuleDraft()
+        self.made: list[tuple[str, str, int]] = []
+        """Parameters, results and steps of each function so far."""
+        self.helpers = self.rng.randint(2, SLOTS - 1)
+
+    @property
+    def dearest(self) -> int:
+        """Steps of the longest helper."""
+        return max(cost for _, _, cost in self.made[: self.helpers])
+
+    def type_index(self, params: str, results: str) -> int:
+        """The index of a function type."""
+        return self.draft.type_index(_function_type(params, results))
+
+    def function(self, params: str, results: str, budget: int, statements: int, export: str | None) -> None:
+        """Append a function."""
+        body = Body(self, params, results, budget)
+        written = body.whole(statements)
+        locals_ = [(1, TYPES[t]) for t in body.locals[len(params) :]]
+        self.draft.function(_function_type(params, results), written, locals_, export)
+        self.made.append((params, results, body.cost + 10))
+
+    def module(self) -> bytes:
+        """The module."""
+        rng, draft = self.rng, self.draft
+        for _ in range(self.helpers):
+            params, result = rng.choices("iIfF", k=rng.randint(0, 3)), rng.choice("iIfF")
+            self.function("".join(params), result, rng.choice((12, 30, 200)), rng.choice((0, 1, 1, 3)), None)
+        for number in range(rng.randint(1, 3)):
+            params, more = rng.choices("iIfF", k=rng.randint(1, 4)), rng.choices("iIfF", k=rng.randint(0, 2))
+            self.function("".join(params), "I" + "".join(more), STEPS, rng.choice((3, 6, 10)), f"f{number}")
+        draft.memories.append(MemoryType(Limits(1, 3)))
+        draft.tables.append(Table(TableType(FUNCREF, Limits(SLOTS, SLOTS))))
+        zero = ConstExpr(constant("i", 0) + END)
+        draft.elements.append(Element("active", FUNCREF, tuple(range(self.helpers)), offset=zero))
+        for letter in GLOBALS:
+            value = ConstExpr(constant(letter, rng.randrange(-9, 100)) + END)
+            draft.globals.append(Global(GlobalType(TYPES[letter], True), value))
+        draft.exports += [Export(f"g{i}", "global", i) for i in range(len(GLOBALS))]
+        draft.exports += [Export("m", "memory", 0), Export("t", "table", 0)]
+        draft.datas = [DataDraft(rng.randbytes(64)), DataDraft(rng.randbytes(512), zero)]
+        draft.data_count = 2
+        return encode(draft)
+
+
+def _function_type(params: str, results: str) -> FuncType:
+    return FuncType(tuple(TYPES[t] for t in params), tuple(TYPES[t] for t in results))
+
+
+def program(seed: int) -> bytes:
+    """A module of functions that end, mostly without a trap."""
+    return Program(seed).module()
