@@ -29,6 +29,7 @@ TYPES: Final = {"i": I32, "I": I64, "f": F32, "F": F64}
 """Value types by their letter in signatures."""
 NAMES: Final = {"i": "i32", "I": "i64", "f": "f32", "F": "f64"}
 PAGE: Final = 1 << 16
+LETTERS: Final = "iIfF"
 GLOBALS: Final = "iiIIfF"
 SLOTS: Final = 8
 """Elements of the table; the last one is null."""
@@ -86,9 +87,8 @@ class Body:
         self.program = program
         self.rng = program.rng
         self.results = results
-        self.locals = params + "".join(self.rng.choices("iIfF", k=2)) + "iIfFiIfF"
+        self.locals = params + "".join(self.rng.choices(LETTERS, k=2)) + "iIfFiIfF"
         self.usable = [[i for i, have in enumerate(self.locals) if have == t] for t in TYPES]
-        self.params = len(params)
         self.bases = [self.fresh("i") for _ in range(2)]
         self.pool: dict[str, list[tuple[bytes, int]]] = {t: [] for t in TYPES}
         self.places: list[tuple[bytes, int]] = []
@@ -110,7 +110,7 @@ class Body:
 
     def local(self, letter: str) -> int:
         """A local that any statement may set."""
-        return self.rng.choice(self.usable["iIfF".index(letter)])
+        return self.rng.choice(self.usable[LETTERS.index(letter)])
 
     def affords(self, cost: int) -> bool:
         """Pay for so many steps at this place, if they are left."""
@@ -147,7 +147,7 @@ class Body:
         if choice < 0.75 and letter == "i":
             return code("memory.size", 0)
         if letter in "fF":
-            return constant(letter, self.rng.choice((*FLOATS[:5], *FLOATS[7:], math.nan)))
+            return constant(letter, self.rng.choice((*FLOATS, math.nan)))
         value = self.rng.choice(INTERESTING) if self.chance(0.6) else self.rng.randrange(-16, 17)
         return constant(letter, value << self.rng.choice((0, 31, 32)) if letter == "I" and self.chance(0.3) else value)
 
@@ -169,11 +169,14 @@ class Body:
         canonical = code("local.tee", scratch) + constant(letter, math.nan)
         return made + canonical + again + again + code(f"{name}.eq") + code("select")
 
+    def masked(self, mask: int, depth: int = 1, letter: str = "i") -> bytes:
+        """An integer of these bits."""
+        return self.expr(letter, depth) + constant(letter, mask) + code(f"{NAMES[letter]}.and")
+
     def guarded(self, letter: str, operand: bytes, depth: int) -> bytes:
         """A divisor that is not zero; a float that fits into any integer."""
         if letter in "fF":
-            small = self.expr("i", depth - 1) + constant("i", 0xFFFFF) + code("i32.and")
-            return small + code(f"{NAMES[letter]}.convert_i32_{self.rng.choice('su')}")
+            return self.masked(0xFFFFF, depth - 1) + code(f"{NAMES[letter]}.convert_i32_{self.rng.choice('su')}")
         if self.chance(0.5):
             return constant(letter, self.rng.choice((2, 3, 5, 7, 8, 10, 64, 100, 641, 1 << 20, 1 << 31, -3, -8, -1)))
         return operand + constant(letter, 1) + code(f"{NAMES[letter]}.or")
@@ -187,14 +190,14 @@ class Body:
         assert row.access
         if self.counters and self.chance(0.4):
             address, top = self.scaled(*self.rng.choice(self.counters))
-            edge = PAGE - top - row.access.bytes + self.rng.choice((-1, 0, 0, 0, 1))
+            edge = PAGE - top - row.access.bytes + self.rng.choice((-1, 0, 0, 0, 0, 0, 1))
             offset = max(edge, 0) if self.chance(0.4) else 0
         elif self.places and self.chance(0.6):
             address, offset = self.rng.choice(self.places[-3:])
         else:
             address, offset = self.address(depth), 0
         if not offset and self.chance(0.3):
-            offset = self.rng.choice((0, 1, 2, 4, 7, 8, 16, 100, PAGE - 1024))
+            offset = self.rng.choice((1, 2, 3, 4, 7, 8, 16, 100) if self.chance(0.95) else (PAGE - 1024, PAGE - 8))
         values = b"".join(self.expr(t, depth - 1) for t in row.operands[1:])
         self.places.append((address, offset))
         return address + values + _opcode(row) + b"\0" + uleb(offset)
@@ -204,11 +207,9 @@ class Body:
         choice = self.rng.random()
         if choice < 0.5:
             return code("local.get", self.rng.choice(self.bases))
-        if choice < 0.65:
-            return constant(
-                "i", PAGE - self.rng.choice((1, 4, 8, 8, 9, 16, 16, 24, 1024)) - self.rng.choice((0, 8, 108))
-            )
-        return self.expr("i", depth - 1) + constant("i", self.rng.choice((0x1F, 0xFF, 0x3F8))) + code("i32.and")
+        if choice < 0.6:
+            return constant("i", PAGE - self.rng.choice((4, 8, 8, 8, 9, 12, 16, 24, 116, 1024, 1032)))
+        return self.masked(self.rng.choice((0x1F, 0xFF, 0x3F8)), depth - 1)
 
     def scaled(self, counter: bytes, top: int) -> tuple[bytes, int]:
         """An address that grows with a counter, and the highest that it gets."""
@@ -247,12 +248,9 @@ class Body:
         if not self.affords(cost):
             return self.leaf(letter)
         made = b"".join(self.expr(t, depth - 2) for t in params)
-        if (
-            index < self.program.helpers <= len(self.program.made)
-            and self.chance(0.3)
-            and self.affords(self.program.dearest)
-        ):
-            slot = constant("i", index) if self.chance(0.95) else self.expr("i", 1) + constant("i", 7) + code("i32.and")
+        in_table = index < self.program.helpers <= len(self.program.made)  # but no helper calls what may call it
+        if in_table and self.chance(0.3) and self.affords(self.program.dearest):
+            slot = constant("i", index) if self.chance(0.95) else self.masked(SLOTS - 1)
             made += slot + code("call_indirect", self.program.type_index(params, results), 0)
         else:
             made += code("call", index)
@@ -302,7 +300,7 @@ class Body:
     def twice(self, depth: int) -> bytes:
         """What is read is read again, in another way maybe, after a call or a write: two locals keep both."""
         letter = self.rng.choice("iiIIfF")
-        one, other = self.rng.sample(self.usable["iIfF".index(letter)], 2)
+        one, other = self.rng.sample(self.usable[LETTERS.index(letter)], 2)
         first = code("global.get", self.some_global(letter)) if self.chance(0.4) else self.load(letter, 2)
         place = self.places[-1:]
         writes = self.call("I", 2) + code("local.set", self.local("I")) if self.chance(0.5) else self.store(depth)
@@ -316,36 +314,28 @@ class Body:
         letter = GLOBALS[index]
         value = self.expr(letter, 2)
         if letter in "iI" and self.chance(0.6):
-            value = (
-                code("global.get", index) + value + code(f"{NAMES[letter]}.{self.rng.choice(('add', 'xor', 'sub'))}")
-            )
+            operation = self.rng.choice(("add", "xor", "sub"))
+            value = code("global.get", index) + value + code(f"{NAMES[letter]}.{operation}")
         return value + code("global.set", index)
 
     def base(self, depth: int) -> bytes:
         """A base address is chosen: in the first KiB, or near the end."""
-        value = self.expr("i", 2) + constant("i", 0x3FF) + code("i32.and")
-        if self.chance(0.25):
+        value = self.masked(0x3FF, 2)
+        if self.chance(0.15):
             value += constant("i", PAGE - 1024 - 128) + code("i32.add")
         return value + code("local.set", self.rng.choice(self.bases))
 
     def bulk(self, depth: int) -> bytes:
         """Memory is filled, copied, initialised or grown, or a table slot is set."""
-
-        def masked(mask: int) -> bytes:
-            return self.expr("i", 1) + constant("i", mask) + code("i32.and")
-
-        choice = self.rng.randrange(5)
-        if choice == 0:
-            return masked(0x3FF) + self.expr("i", 1) + masked(0x3F) + code("memory.fill", 0)
-        if choice == 1:
-            return masked(0x3FF) + masked(0x3FF) + masked(0x3F) + code("memory.copy", 0, 0)
-        if choice == 2:
-            return masked(0x3FF) + masked(0xF) + masked(0xF) + code("memory.init", 0, 0)
-        if choice == 3:
-            return constant("i", self.rng.randrange(2)) + code("memory.grow", 0) + code("local.set", self.local("i"))
-        return (
-            constant("i", SLOTS - 1) + code("ref.func", self.rng.randrange(self.program.helpers)) + code("table.set", 0)
+        slot = constant("i", SLOTS - 1)
+        makers: tuple[Callable[[], bytes], ...] = (
+            lambda: self.masked(0x3FF) + self.expr("i", 1) + self.masked(0x3F) + code("memory.fill", 0),
+            lambda: self.masked(0x3FF) + self.masked(0x3FF) + self.masked(0x3F) + code("memory.copy", 0, 0),
+            lambda: self.masked(0x3FF) + self.masked(0xF) + self.masked(0xF) + code("memory.init", 0, 0),
+            lambda: self.masked(1) + code("memory.grow", 0) + code("local.set", self.local("i")),
+            lambda: slot + code("ref.func", self.rng.randrange(self.program.helpers)) + code("table.set", 0),
         )
+        return self.rng.choice(makers)()
 
     def inside(self, number: int, depth: int, breakable: bool = True) -> bytes:
         """Statements inside one more frame."""
@@ -372,7 +362,7 @@ class Body:
         """A ``br_table`` whose arms fall through, or leave."""
         arms = self.rng.randint(2, 4)
         targets = [self.rng.randrange(arms) for _ in range(self.rng.randint(1, 5))]
-        choice = self.expr("i", 2) + (constant("i", 3) + code("i32.and") if self.chance(0.7) else b"")
+        choice = self.masked(3, 2) if self.chance(0.7) else self.expr("i", 2)
         made = choice + code("br_table", len(targets), *targets, arms - 1)
         for arm in range(arms):
             self.labels += [True] * (arms - 1 - arm)
@@ -384,7 +374,7 @@ class Body:
 
     def swap(self, depth: int) -> bytes:
         """Values go through a block with parameters and results, and come out in other locals."""
-        a, b = self.rng.choices("iIfF", k=2)
+        a, b = self.rng.choices(LETTERS, k=2)
         x, y = self.local(a), self.local(b)
         head = self.expr(a, 2) + self.expr(b, 2) + code("block") + sleb(self.program.type_index(a + b, b + a))
         middle = code("local.set", y) + code("local.set", x) + self.inside(1, depth, breakable=False)
@@ -408,8 +398,7 @@ class Body:
         bound = constant(letter, start + rounds * step if up else 0)
         if up and self.chance(0.3):  # known only when it runs
             rounds, step = max(rounds, 8), 1
-            some = self.expr(letter, 1) + constant(letter, 7) + code(f"{name}.and")
-            bound = some + constant(letter, start) + code(f"{name}.add")
+            bound = self.masked(7, 1, letter) + constant(letter, start) + code(f"{name}.add")
         begin = constant(letter, start if up else rounds * step) + code("local.set", counter)
         begin += bound + code("local.set", limit)
         if self.chance(0.6):
@@ -479,10 +468,10 @@ class Program:
         """The module."""
         rng, draft = self.rng, self.draft
         for _ in range(self.helpers):
-            params, result = rng.choices("iIfF", k=rng.randint(0, 3)), rng.choice("iIfF")
+            params, result = rng.choices(LETTERS, k=rng.randint(0, 3)), rng.choice(LETTERS)
             self.function("".join(params), result, rng.choice((12, 30, 200)), rng.choice((0, 1, 1, 3)), None)
         for number in range(rng.randint(1, 3)):
-            params, more = rng.choices("iIfF", k=rng.randint(1, 4)), rng.choices("iIfF", k=rng.randint(0, 2))
+            params, more = rng.choices(LETTERS, k=rng.randint(1, 4)), rng.choices(LETTERS, k=rng.randint(0, 2))
             self.function("".join(params), "I" + "".join(more), STEPS, rng.choice((3, 6, 10)), f"f{number}")
         draft.memories.append(MemoryType(Limits(1, 3)))
         draft.tables.append(Table(TableType(FUNCREF, Limits(SLOTS, SLOTS))))
