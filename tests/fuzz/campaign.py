@@ -23,6 +23,8 @@ def _compiler() -> Engine:
 
 
 _engines = cache(oracles.engines)
+FUELLED: Final = 8
+"""One of so many programs runs where fuel is counted."""
 
 
 def _bytes(seed: int) -> str:
@@ -46,7 +48,7 @@ def _fuel(seed: int) -> str:
 
 
 def _programs(seed: int) -> str:
-    return oracles.check_tiers(program(seed), _engines(), seed)
+    return oracles.check_tiers(program(seed), _engines() if seed % FUELLED else _engines(fuel=True), seed)
 
 
 def _text(seed: int) -> str:
