@@ -110,6 +110,9 @@ def outcome(ssa: Ssa, arguments: tuple[int, int], size: int) -> tuple[object, by
          + "(local.set $q (i32.add (local.get $q) (i32.const 2)))"), 1),
         (loop(store() + "(call $f (i32.const 1))"), 1),  # memories only grow
         (loop(store() + "(drop (memory.grow (i32.const 0)))"), 1),
+        # two loops; what lies behind the way back is copied with the first, and leads to the second from each copy
+        (f"(loop $k {store()} {step()} (br_if $k (i32.lt_u {INDEX} {N})) {store('(i32.const 0)')})"
+         "(local.set $i (i32.const 0))" + loop(store()), 1),
         # the test is not passed on every way back
         (loop(store(), go=step() + f"(br_if $l {M})"), 0),
         (loop(store(), f"(i32.gt_u {INDEX} {N})"), 0),
