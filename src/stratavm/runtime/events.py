@@ -114,7 +114,7 @@ class SlotTaken(Event):
 
 @event
 class SlotReturned(Event):
-    """Nobody uses a slot's memory any more: it was wiped, and is free."""
+    """Nobody uses a slot's memory any more: nothing that a tenant wrote is left in it."""
 
     slot: int
     in_use: int
