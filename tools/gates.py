@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import build, duplication
+from tools import build, duplication, structure
 
 ROOT = Path(__file__).resolve().parents[1]
 HARD_LINES, SOFT_LINES = 1000, 700
@@ -40,6 +40,14 @@ class Verdict:
     problems: tuple[str, ...] = ()
 
 
+# The allocators share small inline functions; the command starts itself again in a process of its own.
+KNOWN_CIRCLES = {
+    "codegen.regalloc": {
+        f"stratavm.codegen.regalloc.{name}"
+        for name in ("allocator", "intervals", "linear", "naive", "ranges", "resolve", "rewrite", "splitting")
+    },
+    "cli": {"stratavm.cli.isolate", "stratavm.cli.run"},
+}
 ON_DEMAND = ("coverage",)  # slow: a target of its own
 
 Gate = Callable[[], Verdict]
@@ -116,6 +124,20 @@ def matches(pattern: re.Pattern[str], paths: list[Path]) -> Iterator[str]:
 def layers() -> Verdict:
     """Imports go down only (import-linter); cimports likewise (tests/arch/test_layers.py)."""
     return tool("import contracts", "-c", "from importlinter.cli import lint_imports_command as c; c()")
+
+
+@gate("circles")
+def circles() -> Verdict:
+    """No new circle of imports, lazy ones and cimports included; one that is gone leaves the list of known ones."""
+    return judge_circles(structure.circles(structure.read().loading()))
+
+
+def judge_circles(groups: list[list[str]]) -> Verdict:
+    """The verdict on groups of modules that load each other."""
+    known = {room: names for room, names in KNOWN_CIRCLES.items() if any(room in group[0] for group in groups)}
+    new = [" <-> ".join(group) for group in groups if not any(set(group) <= names for names in known.values())]
+    gone = [f"{room}: no circle any more, take it off the list" for room in KNOWN_CIRCLES if room not in known]
+    return Verdict(f"{sum(map(len, groups))} modules in {len(groups)} circles", (*new, *gone))
 
 
 @gate("sizes")

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from stratavm.base.di.core import Closed, Pending, Plan, ResolveError, Scope, raise_all, run_cleanups, unset
+from stratavm.base.di.faults import UNSET, ResolveError, raise_all, run_cleanups
+from stratavm.base.errors import Closed
+
+if TYPE_CHECKING:
+    from stratavm.base.di.core import Pending, Plan, Scope
 
 
 async def resolve_async(scope: Scope, plan: Plan) -> Any:
@@ -22,7 +26,7 @@ async def resolve_async(scope: Scope, plan: Plan) -> Any:
     task = asyncio.current_task()
     while True:
         value = home.peek(plan)
-        if value is not unset:
+        if value is not UNSET:
             return value
         is_mine, build = home.claim(plan, task)
         if is_mine:
@@ -84,7 +88,7 @@ async def clean(generators: list[Any]) -> list[BaseException]:
     for generator in generators:
         if isinstance(generator, AsyncGenerator):
             try:
-                if await anext(generator, unset) is not unset:
+                if await anext(generator, UNSET) is not UNSET:
                     await generator.aclose()
                     errors.append(ResolveError(f"{generator!r} yielded twice: expected one value, then the clean-up"))
             except BaseException as error:

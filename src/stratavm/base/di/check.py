@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from stratavm.base.di.hints import Key, show
-
-if TYPE_CHECKING:
-    from stratavm.base.di.services import Provider
+from stratavm.base.di.provider import Provider, target_of, used
 
 MAX_DEPTH: Final = 1000  # resolving is recursive
-Providers = Mapping[Key, "Provider"]
+Providers = Mapping[Key, Provider]
 
 
 def problems_of(providers: Providers, levels: tuple[str, ...], asynchronous: bool, sync: tuple[Any, ...]) -> list[str]:
@@ -25,8 +23,6 @@ def problems_of(providers: Providers, levels: tuple[str, ...], asynchronous: boo
 
 def edges(provider: Provider, providers: Providers) -> Iterator[Provider]:
     """The providers that one needs, in order."""
-    from stratavm.base.di.services import target_of, used
-
     for need in used(provider, providers):
         if need.key in providers:
             yield target_of(provider, need, providers)

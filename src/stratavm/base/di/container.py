@@ -6,11 +6,13 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from stratavm.base.di.core import Plan, ResolveError, Scope, raise_all, run_cleanups
+from stratavm.base.di.core import Plan, Scope
+from stratavm.base.di.faults import ResolveError, raise_all, run_cleanups
 from stratavm.base.di.hints import Key, show
+from stratavm.base.di.provider import Provider
 
 if TYPE_CHECKING:
-    from stratavm.base.di.services import Provider, Services
+    from stratavm.base.di.services import Services
 
 
 class StartTimeout(ResolveError):

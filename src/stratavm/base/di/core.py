@@ -9,33 +9,15 @@ import threading
 import cython
 from cython.cimports.cpython.pythread import PyThread_get_thread_ident
 
-from stratavm.base.errors import Closed, StrataError
+from stratavm.base.di.faults import UNSET as _UNSET
+from stratavm.base.di.faults import AsyncRequired, ResolveError, UnknownService, raise_all, run_cleanups
+from stratavm.base.errors import Closed
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 
-class ResolveError(StrataError):
-    """A service cannot be had here and now."""
-
-
-class AsyncRequired(ResolveError):
-    """Building or cleaning up needs ``await``: use ``aget`` and ``aclose``."""
-
-
-class UnknownService(ResolveError, LookupError):
-    """Nothing provides this."""
-
-
-class _Unset:
-    """The value of what is not built yet."""
-
-    def __repr__(self) -> str:
-        return "UNSET"
-
-
-UNSET: object = cython.declare(object, _Unset())
-unset: object = UNSET  # for Python
+UNSET: object = cython.declare(object, _UNSET)
 EMPTY = cython.declare(dict, {})
 waiting: dict = cython.declare(dict, {})  # task or thread -> the Pending it waits for
 make_event: object = threading.Event  # replaced by deterministic schedulers
@@ -554,27 +536,3 @@ def enter_generator(scope: Scope, plan: Plan, generator: object) -> object:
         raise_all(run_cleanups([generator]))
         raise Closed(f"{plan.name}: the scope was closed while it was built")
     return value
-
-
-def run_cleanups(generators: list) -> list:
-    """Resume generators, each to its end, all of them whatever they raise; returns the errors."""
-    errors: list = []
-    for generator in generators:
-        try:
-            if next(generator, UNSET) is not UNSET:
-                generator.close()
-                errors.append(
-                    ResolveError(f"{generator.__qualname__} yielded twice: expected one value, then the clean-up")
-                )
-        except BaseException as error:
-            errors.append(error)
-    return errors
-
-
-def raise_all(errors: list) -> None:
-    """Raise what clean-ups raised: an interrupt alone, else a group."""
-    for error in errors:
-        if not isinstance(error, Exception):
-            raise error
-    if errors:
-        raise ExceptionGroup("cleaning up failed", errors)

@@ -3,18 +3,12 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from stratavm.base.errors import Closed as Closed
-from stratavm.base.errors import StrataError
 
 T = TypeVar("T")
 
 # Keys are classes. They are typed as callables, since mypy accepts no protocol where `type[T]` is asked for.
 
-unset: object
 make_event: Callable[[], Any]
-
-class ResolveError(StrataError): ...
-class AsyncRequired(ResolveError): ...
-class UnknownService(ResolveError, LookupError): ...
 
 class Given:
     def __init__(self, name: str, level: str) -> None: ...
@@ -104,6 +98,3 @@ class Scope:
     def replace_plans(
         self, plans: dict[Any, Plan], cleanups: list[Any] | None
     ) -> tuple[dict[Any, Plan], list[Any] | None]: ...
-
-def run_cleanups(generators: list[Any]) -> list[BaseException]: ...
-def raise_all(errors: list[BaseException]) -> None: ...

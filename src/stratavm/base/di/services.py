@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Self
 
-from stratavm.base.data import dataclass, field, replace
+from stratavm.base.data import replace
 from stratavm.base.di.check import problems_of
 from stratavm.base.di.container import Container
 from stratavm.base.di.core import Given, Plan
-from stratavm.base.di.hints import Key, Need, Shape, key_of, named_key, needs_of, provides_of, shape_of, show
+from stratavm.base.di.hints import Key, key_of, named_key, needs_of, provides_of, shape_of, show
+from stratavm.base.di.provider import Provider, target_of, used
 from stratavm.base.errors import StrataError
 
 LEVELS: Final = ("app", "request")
@@ -21,34 +22,6 @@ class WiringError(StrataError):
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(("the services do not fit together:", *(f"  {p}" for p in self.problems))))
-
-
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """How one service is provided.
-
-    Attributes:
-        key: the type, or (type, name).
-        factory: the class or function that makes it.
-        level: number of the scope level that keeps it, 0 for singletons.
-        transient: made anew each time; ``eager``: built by ``Container.start``.
-        needs: what the factory takes; ``shape``: whether it is async, whether it is a generator.
-        decorates: the provider that this one wraps, or None.
-    """
-
-    key: Key
-    factory: Callable[..., Any]
-    level: int
-    transient: bool
-    eager: bool
-    needs: tuple[Need, ...]
-    shape: Shape
-    decorates: Provider | None = field(default=None, repr=False)
-
-    @property
-    def name(self) -> str:
-        """For messages."""
-        return show(self.key)
 
 
 class Services:
@@ -225,17 +198,6 @@ def freeze(providers: Mapping[Key, Provider], levels: int) -> tuple[dict[Key, Pl
             if not plan.needs_async and any(need.needs_async for need in plan.needs):
                 plan.needs_async = changed = True
     return plans, tuple(sizes)
-
-
-def used(provider: Provider, providers: Mapping[Key, Provider]) -> list[Need]:
-    """What is passed to the factory: parameters with a default are left out where nothing provides them."""
-    return [n for n in provider.needs if not n.optional or n.key in providers]
-
-
-def target_of(provider: Provider, need: Need, providers: Mapping[Key, Provider]) -> Provider:
-    """Who provides a need: a decorator's own key is what it wraps."""
-    wrapped = provider.decorates
-    return wrapped if wrapped is not None and need.key == provider.key else providers[need.key]
 
 
 def _call_name(factory: Callable[..., Any]) -> str:

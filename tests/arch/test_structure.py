@@ -1,0 +1,83 @@
+"""Claims about the tool that reads the structure of the code, on trees of a few lines."""
+
+import textwrap
+
+import pytest
+
+from tools import gates, structure
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Writes ``{dotted path: source}`` as a package and reads its structure."""
+
+    def write(**files):
+        for name, text in files.items():
+            stem, _, kind = name.rpartition("_")
+            path = tmp_path / "stratavm" / f"{stem.replace('__', '/')}.{kind}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(textwrap.dedent(text))
+        return structure.read(tmp_path)
+
+    return write
+
+
+def found_circles(tree):
+    """The circles of a structure, without the package's name."""
+    return [[name.removeprefix("stratavm.") for name in group] for group in structure.circles(tree.loading())]
+
+
+def test_a_circle_over_a_lazy_import_is_found(tree):
+    """What is imported inside a function is loaded all the same."""
+    seen = tree(
+        a__one_py="import stratavm.a.two\n", a__two_py="def f():\n    from stratavm.a import one\n    return one\n"
+    )
+    assert found_circles(seen) == [["a.one", "a.two"]]
+
+
+def test_a_circle_over_a_cimport_is_found(tree):
+    """In a ``.pxd`` and in pure mode."""
+    seen = tree(
+        a__one_pxd="from stratavm.a.two cimport Two\n",
+        a__one_py="",
+        a__two_py="from cython.cimports.stratavm.a.one import One\n",
+    )
+    assert found_circles(seen) == [["a.one", "a.two"]]
+
+
+def test_an_import_for_type_checkers_closes_no_circle_but_is_knowledge(tree):
+    """It loads nothing; contracts see it."""
+    seen = tree(
+        a__one_py="from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from stratavm.b import two\n",
+        b__two_py="from stratavm.a import one\n",
+    )
+    assert found_circles(seen) == []
+    assert ("stratavm.a.one", "stratavm.b.two", "typing") in {(e.source, e.target, e.kind) for e in seen.edges}
+
+
+def test_a_relative_import_counts(tree):
+    """As the absolute one that it stands for."""
+    seen = tree(a__one_py="from . import two\n", a__two_py="from .one import x\n")
+    assert found_circles(seen) == [["a.one", "a.two"]]
+
+
+def test_figures_of_a_chain(tree):
+    """Three modules in a row: three of six ordered pairs are reached; two edges leave a package."""
+    seen = tree(
+        a__one_py="from stratavm.b import two\n",
+        b__two_py="from stratavm.base import three\n",
+        base__three_py="x = 1\n",
+    )
+    numbers = structure.figures(seen)
+    assert numbers["modules in circles"] == 0
+    assert numbers["propagation cost"] == pytest.approx(0.5)
+    assert numbers["edges per module"] == pytest.approx(2 / 3)
+    assert numbers["edges per module without base"] == pytest.approx(1 / 3)
+
+
+def test_the_gate_fails_for_a_new_circle_and_for_one_that_is_gone():
+    """Both ways: the list of known circles may only shrink, and says what is true."""
+    known = [sorted(names) for names in gates.KNOWN_CIRCLES.values()]
+    assert gates.judge_circles(known).problems == ()
+    assert "stratavm.x <-> stratavm.y" in gates.judge_circles([*known, ["stratavm.x", "stratavm.y"]]).problems
+    assert gates.judge_circles(known[1:]).problems

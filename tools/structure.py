@@ -1,0 +1,244 @@
+"""Who knows whom: every import and cimport of the package, lazy ones included; circles, reach, rooms, contracts.
+
+A module is a ``.py`` with the ``.pxd`` beside it, or either alone. An edge is any import of another module, wherever
+it stands: at the top, in a function, in ``if TYPE_CHECKING`` (marked ``typing``: it loads nothing, so it closes no
+circle, but it is knowledge, so contracts see it).
+
+``python -m tools.structure [FIGURES|circles|edges FROM TO]`` prints what was found.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SRC = ROOT / "src"
+PACKAGE = "stratavm"
+CIMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+cimport\s+(?:\(([^)]*)\)|([^#\n]+))|cimport\s+([^#\n]+))", re.M)
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One module's knowledge of another.
+
+    Attributes:
+        source, target: dotted names.
+        kind: ``import`` (at the top), ``lazy`` (inside a function), ``typing``, or ``cimport``.
+        line: where it stands in the source's file.
+    """
+
+    source: str
+    target: str
+    kind: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """Modules, their lines, and their edges."""
+
+    lines: dict[str, int]
+    edges: tuple[Edge, ...]
+
+    def loading(self) -> dict[str, set[str]]:
+        """Who loads whom: all edges but those for type checkers."""
+        graph: dict[str, set[str]] = {name: set() for name in self.lines}
+        for edge in self.edges:
+            if edge.kind != "typing":
+                graph[edge.source].add(edge.target)
+        return graph
+
+
+def read(src: Path = SRC) -> Structure:
+    """The structure of a tree with a folder ``stratavm``."""
+    files = [p for p in (src / PACKAGE).rglob("*.p*") if p.suffix in (".py", ".pxd")]
+    names = {path: name_of(path, src) for path in sorted(files)}
+    known = set(names.values())
+    lines = dict.fromkeys(sorted(known), 0)
+    edges: set[Edge] = set()
+    for path, name in names.items():
+        text = path.read_text()
+        lines[name] += 0 if path.name.startswith("_gen_") else len(text.splitlines())
+        found = in_python(text, name, path) if path.suffix == ".py" else in_pxd(text)
+        for wanted, kind, line in found:
+            target = known_part(wanted, known)
+            if target and target != name:
+                edges.add(Edge(name, target, kind, line))
+    return Structure(lines, tuple(sorted(edges, key=lambda e: (e.source, e.target, e.line))))
+
+
+def name_of(path: Path, src: Path) -> str:
+    """Dotted name of a file."""
+    parts = path.relative_to(src).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def known_part(wanted: str, known: set[str]) -> str:
+    """The longest prefix of a dotted name that is a module here; empty for what is not ours."""
+    while wanted and wanted not in known:
+        wanted = wanted.rpartition(".")[0]
+    return wanted
+
+
+def in_pxd(text: str) -> Iterator[tuple[str, str, int]]:
+    """What a ``.pxd`` cimports."""
+    for match in CIMPORT.finditer(text):
+        base, many, one, plain = match.groups()
+        line = text.count("\n", 0, match.start()) + 1
+        for item in re.split(r"[,\n]", many or one or plain):
+            words = item.split("#")[0].split()
+            if words:
+                yield (f"{base}.{words[0]}" if base else words[0]), "cimport", line
+
+
+def in_python(text: str, name: str, path: Path) -> Iterator[tuple[str, str, int]]:
+    """What a ``.py`` imports and cimports, with the kind of each."""
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    pending: list[tuple[ast.AST, str]] = [(ast.parse(text), "import")]
+    while pending:
+        node, kind = pending.pop()
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield from (found(wanted, kind, node.lineno) for wanted in imported(node, package))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            kind = "lazy" if kind == "import" else kind
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            pending += [(child, "typing") for child in node.body]
+            pending += [(child, kind) for child in node.orelse]
+        else:
+            pending += [(child, kind) for child in ast.iter_child_nodes(node)]
+
+
+def imported(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[str]:
+    """Dotted names that a statement asks for."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+        return
+    base = node.module or ""
+    if node.level:
+        above = package.split(".")[: len(package.split(".")) - node.level + 1]
+        base = ".".join([*above, *([base] if base else [])])
+    yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def found(wanted: str, kind: str, line: int) -> tuple[str, str, int]:
+    """An import that goes to Cython's compiler is a cimport."""
+    if wanted.startswith("cython.cimports."):
+        return wanted.removeprefix("cython.cimports."), "cimport", line
+    return wanted, kind, line
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of modules that reach each other (Tarjan), the largest first."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    groups: list[list[str]] = []
+    for root in graph:
+        if root in index:
+            continue
+        work: list[tuple[str, Iterator[str]]] = [enter(root, graph, index, low, stack)]
+        while work:
+            node, rest = work[-1]
+            following = next(rest, None)
+            if following is None:
+                work.pop()
+                if work:
+                    low[work[-1][0]] = min(low[work[-1][0]], low[node])
+                if low[node] == index[node]:
+                    at = stack.index(node)
+                    groups.append(sorted(stack[at:]))
+                    del stack[at:]
+            elif following not in index:
+                work.append(enter(following, graph, index, low, stack))
+            elif following in stack:
+                low[node] = min(low[node], index[following])
+    return sorted((g for g in groups if len(g) > 1), key=len, reverse=True)
+
+
+def enter(
+    node: str, graph: dict[str, set[str]], index: dict[str, int], low: dict[str, int], stack: list[str]
+) -> tuple[str, Iterator[str]]:
+    """Number a module and put it on the stack."""
+    index[node] = low[node] = len(index)
+    stack.append(node)
+    return node, iter(sorted(graph[node]))
+
+
+def reach(graph: dict[str, set[str]], start: str) -> set[str]:
+    """Everything that a module loads in the end."""
+    seen: set[str] = set()
+    pending = [start]
+    while pending:
+        for target in graph[pending.pop()] - seen:
+            seen.add(target)
+            pending.append(target)
+    return seen - {start}
+
+
+def propagation(graph: dict[str, set[str]]) -> float:
+    """Share of ordered pairs of modules of which the first reaches the second."""
+    return sum(len(reach(graph, name)) for name in graph) / max(len(graph) * (len(graph) - 1), 1)
+
+
+def room_of(name: str, depth: int = 1) -> str:
+    """The package that a module stands in."""
+    return ".".join(name.split(".")[1 : 1 + depth]) if "." in name else name
+
+
+def crossing(structure: Structure, vocabulary: Iterable[str] = ()) -> float:
+    """Edges to other packages per module: each module counts each other package once; ``vocabulary`` is not counted."""
+    packages = {n.split(".")[1] for n in structure.lines if n.count(".") > 1} - set(vocabulary)
+    modules = [n for n in structure.lines if n.count(".") > 1 and structure.lines[n]]
+    pairs = {(e.source, room_of(e.target)) for e in structure.edges if room_of(e.target) != room_of(e.source)}
+    return sum(1 for source, room in pairs if room in packages and source in modules) / max(len(modules), 1)
+
+
+def rooms(structure: Structure) -> dict[str, float]:
+    """Share of the hand-written lines that each package has, the largest first."""
+    total = sum(structure.lines.values())
+    share: dict[str, float] = {}
+    for name, count in structure.lines.items():
+        share[room_of(name)] = share.get(room_of(name), 0.0) + count / total
+    return dict(sorted(share.items(), key=lambda item: -item[1]))
+
+
+def figures(structure: Structure) -> dict[str, float]:
+    """What the structure is judged by."""
+    graph = structure.loading()
+    return {
+        "modules": len(structure.lines),
+        "lines by hand": sum(structure.lines.values()),
+        "modules in circles": sum(map(len, circles(graph))),
+        "propagation cost": propagation(graph),
+        "edges per module": crossing(structure),
+        "edges per module without base": crossing(structure, ("base",)),
+        "largest room": max(rooms(structure).values()),
+    }
+
+
+def main(arguments: list[str]) -> int:
+    """Print figures, circles, or the edges between two rooms."""
+    src = Path(arguments.pop(0)) if arguments and Path(arguments[0]).is_dir() else SRC
+    structure = read(src)
+    if arguments[:1] == ["circles"]:
+        for group in circles(structure.loading()):
+            print(len(group), *group)
+    elif arguments[:1] == ["edges"]:
+        for edge in structure.edges:
+            if edge.source.startswith(arguments[1]) and edge.target.startswith(arguments[2]):
+                print(f"{edge.kind:8} {edge.source} -> {edge.target} (line {edge.line})")
+    else:
+        for name, value in figures(structure).items():
+            print(f"{name:30} {value:.3f}" if isinstance(value, float) else f"{name:30} {value}")
+        for name, part in rooms(structure).items():
+            print(f"  {name:28} {100 * part:5.1f} %")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
