@@ -1,0 +1,95 @@
+"""Words for people: text that is safe to print, a line of source with a caret under it, and names that are near."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from typing import Final
+
+NAME_CHARACTERS: Final = 200
+EXCERPT_COLUMNS: Final = 100
+BEFORE_CARET: Final = 60
+"""Columns that are kept to the left of a caret where a line is cut."""
+NEAR_CANDIDATES: Final = 10_000
+
+
+def printable(text: str, most: int = NAME_CHARACTERS) -> str:
+    """The text without what steers a terminal or hides what it says, and cut after ``most`` characters.
+
+    Control characters (C0, C1), bidirectional and other invisible marks, line separators, lone surrogates and
+    characters that Unicode does not define come out as escapes: ``\\x1b``, ``\\u202e``.
+    """
+    shown = text if len(text) <= most else text[:most] + "…"
+    return shown if shown.isprintable() else "".join(map(_one, shown))
+
+
+def _one(c: str) -> str:
+    """A character, or its escape."""
+    if c.isprintable():
+        return c
+    code = ord(c)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def excerpt(text: str, line: int, column: int) -> str:
+    """A line of a text with a caret below one of its characters; empty where there is no such line.
+
+    Args:
+        text: the whole text; its lines end with ``\\n``, ``\\r`` or ``\\r\\n``.
+        line: from 1.
+        column: in characters, from 1.
+
+    Tabs become two spaces, wide characters count double, what cannot be printed is escaped, long lines are cut.
+    """
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if not 1 <= line <= len(lines):
+        return ""
+    source, at = lines[line - 1], column - 1
+    begin = max(0, at - BEFORE_CARET) if at > EXCERPT_COLUMNS - 10 else 0
+    end = begin + EXCERPT_COLUMNS
+    before, after = ("".join(map(_shown, part)) for part in (source[begin:at], source[at:end]))
+    left = "…" if begin else ""
+    margin = f"{line:>5} | "
+    caret = " " * (len(margin) - 2) + "| " + " " * (columns(left) + columns(before)) + "^"
+    return f"{margin}{left}{before}{after}{'…' if end < len(source) else ''}\n{caret}"
+
+
+def _shown(c: str) -> str:
+    return "  " if c == "\t" else _one(c)
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal a printable text takes."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def nearest(name: str, known: Iterable[str], most: int = 3) -> list[str]:
+    """Those of the known names that somebody may have meant, the likeliest first."""
+    candidates = []
+    for candidate in known:
+        candidates.append(candidate)
+        if len(candidates) == NEAR_CANDIDATES:
+            break
+    if len(name) > NAME_CHARACTERS:
+        return []
+    lower = name.lower()
+    same = [c for c in candidates if c.lower() == lower or c.strip("_") == name.strip("_")]
+    from difflib import get_close_matches  # slow to import
+
+    close = get_close_matches(name, [c for c in candidates if len(c) <= NAME_CHARACTERS], most, 0.6)
+    return list(dict.fromkeys([*same, *close]))[:most]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """``; did you mean 'add'?``, or nothing where no known name is near."""
+    found = [repr(printable(candidate)) for candidate in nearest(name, known)]
+    return f"; did you mean {' or '.join(found)}?" if found else ""
+
+
+def some(names: Iterable[str], most: int = 8) -> str:
+    """Names in a row, ``none`` where there are none, and how many more there are than ``most``."""
+    all_of_them = list(names)
+    shown = ", ".join(printable(name) for name in all_of_them[:most]) or "none"
+    return shown + (f" and {len(all_of_them) - most} more" if len(all_of_them) > most else "")
