@@ -29,8 +29,8 @@ class Config:
         strict: refuse a module with a function that ``tier`` cannot compile instead of running it on the oracle.
         features: names of the proposals that modules may use (``stratavm.spec.features``).
         limits: limits on what a module may contain.
-        memory_plan: ``guard`` lets the MMU check bounds (8 GiB of address space per memory), ``bounded`` checks in
-        code.
+        memory_plan: ``guard`` lets the MMU check bounds (8 GiB of address space per memory), ``bounded`` checks
+            in code.
         max_memory_bytes: cap on each linear memory, or None.
         pool: reserve slots for linear memories beforehand; None maps each memory when it is made.
         memory_images: lay data segments out in a file that instances map copy-on-write: ``again`` at a module's second

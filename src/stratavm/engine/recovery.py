@@ -41,7 +41,8 @@ class Recovering(Closing):
         restart: how often a failed call is tried again, and after how long; its ``attempts`` count the tries behind
             the first. None: instances are replaced, calls are not repeated.
         retry: which errors are worth another try.
-        sleep, chance: the clock and the numbers from 0 to 1 behind the delays, for tests.
+        sleep: waits a number of seconds; tests give their own.
+        chance: numbers from 0 to 1 behind the jitter of the delays; tests give their own.
     """
 
     __slots__ = (

@@ -25,12 +25,9 @@ assert cython.sizeof(VMContext) == VMCTX_SIZE
 class Blueprint:
     """A module as its instances see it.
 
-    Args:
-        module: the model; its binary lives as long as an instance.
-        code: the tier's module.
-        runtime: the engine-wide part, for type ids.
-        name: the module's, for messages.
-        plan: of memories: ``guard`` or ``bounded``.
+    It is made of the model, whose binary lives as long as an instance; the tier's module (``code``); the engine-wide
+    ``runtime``, for type ids; the module's ``name``, for messages; and the ``plan`` of memories, ``guard`` or
+    ``bounded``.
     """
 
     def __cinit__(self, module: object, code: object, runtime: object, name: str = "", plan: str = "guard"):

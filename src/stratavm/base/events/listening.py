@@ -167,14 +167,17 @@ def listen(
     """Subscribe an async listener whose worker runs in ``group``; the group ends once it is closed.
 
     Args:
-        bus, type_, listener: as in ``Bus.subscribe``; the listener is a coroutine function.
+        bus: where the events come from.
+        type_: what is heard, as in ``Bus.subscribe``.
+        listener: a coroutine function of one event.
         group: owns the worker.
         capacity: events that may wait. Life-cycle events are taken beyond it, and never dropped.
         overflow: what a full queue does: ``drop_oldest``; ``block`` the emitting thread (an emitter on the
             listener's own loop uses ``await emit(bus, event)``); ``fail``, which drops the new event and emits
             ``ListenerFailed``.
         block_timeout_s: how long ``block`` waits before it fails.
-        name, where: as in ``Bus.subscribe``.
+        name: as in ``Bus.subscribe``.
+        where: as in ``Bus.subscribe``.
     """
     made = AsyncListener(bus, type_, listener, capacity, overflow, block_timeout_s, name, where)
     group.create_task(made.work(), name=f"listener {made.subscription.name}")

@@ -115,7 +115,7 @@ class Inline(Stream):
 
     # ---- what is inlined -----------------------------------------------------------------------
 
-    def prepare(self, ssa: Ssa, source, depth: int) -> bool:
+    def prepare(self, ssa: Ssa, source: object, depth: int) -> bool:
         """Choose the calls of a function that are inlined; false if there is none, so that ``run`` need not be called.
 
         Args:
