@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stratavm.wasi.capture import Capture
 from stratavm.wasi.clock import Clock, FixedClock, SystemClock
 from stratavm.wasi.memfs import MemoryTree
 from stratavm.wasi.ports import FileSystem, RandomSource, Sockets
@@ -9,6 +10,7 @@ from stratavm.wasi.quotas import Quotas
 from stratavm.wasi.world import Wasi
 
 __all__ = [
+    "Capture",
     "Clock",
     "FileSystem",
     "FixedClock",

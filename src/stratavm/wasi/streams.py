@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from stratavm.wasi.abi import STREAM_RIGHTS, Fdflags, Filetype, Rights
+from stratavm.wasi.capture import Capture
 from stratavm.wasi.descriptor import Descriptor, Stat
 from stratavm.wasi.errno import Errno, WasiError, call_host
 
@@ -24,7 +25,7 @@ Wait: TypeAlias = Callable[[int, bool], None]
 
 Path: TypeAlias = str | os.PathLike[str]
 Source: TypeAlias = Literal["inherit"] | Path | bytes | bytearray | io.IOBase | Callable[[int], bytes] | None
-Sink: TypeAlias = Literal["inherit"] | Path | bytearray | io.IOBase | Callable[[bytes], Any] | None
+Sink: TypeAlias = Literal["inherit"] | Path | bytearray | Capture | io.IOBase | Callable[[bytes], Any] | None
 """What a standard stream may be made of; None is an empty input, or an output that is discarded."""
 
 
@@ -151,7 +152,7 @@ class CallableSink(Stream):
         return len(data)
 
 
-class Capture(Stream):
+class ArraySink(Stream):
     """Output into a bytearray, which may not grow over its quota."""
 
     def __init__(self, into: bytearray, limit_bytes: int) -> None:
@@ -166,6 +167,23 @@ class Capture(Stream):
         for buffer in buffers:
             self._into += buffer
         return len(self._into) - before
+
+
+class CaptureSink(Stream):
+    """Output into a ``Capture``, which drops what is too much."""
+
+    def __init__(self, capture: Capture) -> None:
+        super().__init__()
+        self._capture = capture
+
+    def write(self, buffers: Sequence[memoryview]) -> int:
+        """Keep what fits; all of it counts as written."""
+        capture, size = self._capture, sum(b.nbytes for b in buffers)
+        room = max(capture.limit_bytes - len(capture.data), 0)
+        for piece in _first(buffers, room):
+            capture.data += piece
+        capture.truncated |= size > room
+        return size
 
 
 def _discard(data: bytes) -> None:
@@ -199,7 +217,9 @@ def sink(value: Sink, number: int, wait: Wait, captured_bytes: int) -> Stream:
     elif value == "inherit":
         stream = _inherited(number, wait)
     elif isinstance(value, bytearray):
-        stream = Capture(value, captured_bytes)
+        stream = ArraySink(value, captured_bytes)
+    elif isinstance(value, Capture):
+        stream = CaptureSink(value)
     elif isinstance(value, str | os.PathLike):
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOCTTY
         stream = HostStream(os.open(value, flags, 0o666), wait, owned=True)
@@ -208,7 +228,8 @@ def sink(value: Sink, number: int, wait: Wait, captured_bytes: int) -> Stream:
     elif callable(value):
         stream = CallableSink(value)
     else:
-        raise TypeError(f"expected 'inherit', a path, a bytearray, a binary file or a callable, got {value!r}")
+        wanted = "'inherit', a path, a bytearray, a Capture, a binary file or a callable"
+        raise TypeError(f"expected {wanted}, got {value!r}")
     stream.rights &= ~Rights.FD_READ
     return stream
 

@@ -36,7 +36,8 @@ class Wasi(Closing):
         env: its environment variables.
         preopens: directories: ``(host path or MemoryTree, guest path)`` with an optional third item ``read_only``.
         stdin: ``"inherit"``, a path, bytes, a binary file, ``callable(most) -> bytes``, or None (empty).
-        stdout: ``"inherit"``, a path, a bytearray that grows, a binary file, ``callable(bytes)``, or None (discarded).
+        stdout: ``"inherit"``, a path, a bytearray that grows, a ``Capture``, a binary file, ``callable(bytes)``, or
+            None (discarded).
         stderr: as ``stdout``.
         sockets: connected or listening sockets; their descriptors follow the directories'.
         clock: the source of time; ``FixedClock`` makes runs reproducible.
