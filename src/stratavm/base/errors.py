@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
+from stratavm.base.text import printable
+
 
 class TrapKind(NamedTuple):
     """A reason to trap: its number in native structs, its name, the specification's message."""
@@ -59,7 +61,7 @@ class GuestFrame(NamedTuple):
 
     def __str__(self) -> str:
         where = f"{self.module}!{self.name}" if self.module else self.name
-        return f"{where} at {self.offset:#x}"
+        return f"{printable(where)} at {self.offset:#x}"
 
 
 Frames: TypeAlias = "tuple[GuestFrame, ...] | Callable[[], tuple[GuestFrame, ...]]"
@@ -262,11 +264,11 @@ class Closed(StrataError):
 
 
 def _locate(where: str, message: str, expected: str, found: str) -> str:
-    """``where: message, expected X, found Y`` with what is known."""
+    """``where: message, expected X, found Y`` with what is known; parts may quote the module."""
     tail = ", ".join(
         part for part in (f"expected {expected}" if expected else "", f"found {found}" if found else "") if part
     )
-    return f"{where}: {message}" + (f" ({tail})" if tail else "")
+    return printable(f"{where}: {message}" + (f" ({tail})" if tail else ""))
 
 
 def _item(item: tuple[str, int | None]) -> str:

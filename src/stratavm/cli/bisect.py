@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Final
 
 from stratavm.base.errors import ExitError, LinkError, StrataError
+from stratavm.base.text import printable
 from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.engine import Config, Instance, Linker, Module, Store
@@ -57,7 +58,7 @@ def describe(culprit: Culprit) -> str:
     if culprit.func < 0:
         return f"pass {culprit.name} of the machine level ({culprit.runs} runs)\n{seen}"
     return (
-        f"pass {culprit.name}, function {culprit.func} ({culprit.func_name}), "
+        f"pass {culprit.name}, function {culprit.func} ({printable(culprit.func_name)}), "
         f"rewrite {culprit.rewrite} of {culprit.rewrites}, at {culprit.offset:#x}:\n"
         f"    {culprit.node}\n({culprit.runs} runs)\n{seen}"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from stratavm.base.text import printable
 from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.engine import Engine, Module
@@ -37,5 +38,5 @@ def run(options: argparse.Namespace) -> int:
         print("slowest functions")
         output.table((f"  {index}", name, f"{us:.0f} us") for index, name, us in report.slowest(options.top))
     for index, name, reason in report.fallbacks:
-        print(f"on the oracle: func {index} {name}: {reason}")
+        print(f"on the oracle: func {index} {printable(name)}: {printable(reason)}")
     return int(bool(report.fallbacks))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 from stratavm.base import errors
+from stratavm.base.text import printable
 
 REPORTED: Final = (errors.StrataError, OSError, ValueError, TypeError, OverflowError, MemoryError, RecursionError)
 """What the user can cause: printed as one line. Anything else is a bug and keeps its traceback."""
@@ -73,9 +75,9 @@ def describe(error: BaseException) -> dict[str, Any]:
 def one_line(error: BaseException) -> str:
     """``kind: message`` without line breaks."""
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+        return f"{error.strerror}: {printable(os.fsdecode(error.filename))}" if error.filename else error.strerror
     kind = "trap" if isinstance(error, errors.Trap) else _words(type(error).__name__)
-    return f"{kind}: {' '.join(str(error).split())}"
+    return printable(f"{kind}: {' '.join(str(error).split())}")
 
 
 def note(text: str) -> None:
@@ -89,8 +91,8 @@ def emit(data: Any) -> None:
 
 
 def table(rows: Iterable[Iterable[object]]) -> None:
-    """Rows in aligned columns."""
-    cells = [[str(cell) for cell in row] for row in rows]
+    """Rows in aligned columns; cells may be names of a module's."""
+    cells = [[printable(str(cell)) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)] if cells else []
     for row in cells:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -114,7 +116,8 @@ def progress(title: str, total: int) -> Iterator[Any]:
 def _dumps(data: Any, indent: int | None = None) -> str:
     import json
 
-    return json.dumps(data, indent=indent, default=str)
+    # It escapes what is not ASCII, and of the controls all but this one.
+    return json.dumps(data, indent=indent, default=str).replace("\x7f", "\\u007f")
 
 
 def _words(name: str) -> str:

@@ -8,6 +8,7 @@ import sys
 from typing import Any, Final
 
 from stratavm.base.errors import ExitError, LinkError
+from stratavm.base.text import printable
 from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.engine import Engine, Instance, Linker, Module, Store
@@ -84,10 +85,8 @@ def _execute(options: argparse.Namespace, linker: Linker, store: Store, module: 
             return _invoke(instance, options)
         entry = instance.exports.get(ENTRY)
         if entry is None:
-            callable_ = [n for n, e in instance.exports.items() if callable(e)]
-            raise LinkError(
-                f"the module exports no {ENTRY}; use --invoke with one of: {', '.join(callable_[:12]) or '(none)'}"
-            )
+            names = ", ".join([n for n, e in instance.exports.items() if callable(e)][:12])
+            raise LinkError(f"the module exports no {ENTRY}; use --invoke with one of: {printable(names) or '(none)'}")
         entry()
     return 0
 

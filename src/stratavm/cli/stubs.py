@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from stratavm.base.text import printable
 from stratavm.engine import Engine, Module
 from stratavm.engine.pyi import type_stub
 
@@ -23,5 +24,5 @@ def run(options: argparse.Namespace) -> int:
         return 0
     target = Path(options.output) if options.output else Path(options.module).with_suffix(".pyi")
     target.write_text(text)
-    print(f"wrote {target}")
+    print(f"wrote {printable(str(target))}")
     return 0

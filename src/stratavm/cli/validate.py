@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from stratavm.base.errors import ModuleError
+from stratavm.base.text import printable
 from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.engine import Engine, Module
@@ -30,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
         )
     else:
         for name, problem in verdicts:
-            print(f"{name}: {'valid' if problem is None else output.one_line(problem)}")
+            print(f"{printable(name)}: {'valid' if problem is None else output.one_line(problem)}")
     return int(any(problem is not None for _, problem in verdicts))
 
 

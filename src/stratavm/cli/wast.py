@@ -6,6 +6,7 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
+from stratavm.base.text import printable
 from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.engine.script import EngineHost
@@ -41,6 +42,6 @@ def run(options: argparse.Namespace) -> int:
 
 def _print_failures(report: Report) -> None:
     for failure in report.failures:
-        print(f"{report.name}:{failure}")
+        print(printable(f"{report.name}:{failure}"))
     for reason, count in report.skips.items():
-        print(f"{report.name}: {count} skipped: {reason}")
+        print(printable(f"{report.name}: {count} skipped: {reason}"))

@@ -10,6 +10,7 @@ from cython.cimports.stratavm.engine.store import Store
 from cython.cimports.stratavm.runtime.instance import Instance as NativeInstance
 
 from stratavm.base.errors import Closed
+from stratavm.base.text import printable
 from stratavm.engine.objects import wrap
 
 if not cython.compiled:
@@ -59,7 +60,7 @@ class Exports:
         if name in OWN:
             return PyObject_GenericGetAttr(self, name)
         if name not in self.index:
-            known: str = ", ".join(list(self.index)[:8]) or "none"
+            known: str = printable(", ".join(list(self.index)[:8])) or "none"
             raise AttributeError(f"no export named {name!r}; exports: {known}")
         return self.find(name)
 
@@ -95,7 +96,7 @@ class Exports:
         return [*self.index, "get", "items", "keys", "values"]
 
     def __repr__(self) -> str:
-        return f"<exports: {', '.join(self.index) or 'none'}>"
+        return f"<exports: {printable(', '.join(self.index)) or 'none'}>"
 
 
 OWN = frozenset(dir(Exports))

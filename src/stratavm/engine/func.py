@@ -28,6 +28,7 @@ from cython.cimports.stratavm.runtime.store import Entry, end_machine_call, run_
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
 from stratavm.base.errors import ResourceLimit
+from stratavm.base.text import printable
 from stratavm.engine import pyfacts
 from stratavm.engine.events import HostFunctionCreated
 from stratavm.engine.host import Caller
@@ -148,7 +149,7 @@ class Func:
 
     def __getattr__(self, attribute: str) -> str:
         if attribute in ("__name__", "__qualname__"):
-            return self.name
+            return printable(self.name)
         raise AttributeError(f"'Func' object has no attribute {attribute!r}")
 
     @property

@@ -6,6 +6,7 @@ from cython.cimports.stratavm.engine.exports import Exports
 from cython.cimports.stratavm.engine.store import Store
 from cython.cimports.stratavm.runtime.instance import Instance as NativeInstance
 
+from stratavm.base.text import printable
 from stratavm.engine.events import InstanceClosed
 
 if not cython.compiled:
@@ -61,4 +62,4 @@ class Instance:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Instance of {self.module.name}: {self.exports!r}>"
+        return f"<Instance of {printable(self.module.name)}: {self.exports!r}>"

@@ -8,6 +8,7 @@ from cython.cimports.stratavm.runtime.link import build
 from cython.cimports.stratavm.runtime.store import deliver_events
 
 from stratavm.base.errors import LinkError
+from stratavm.base.text import printable
 from stratavm.engine.events import InstanceCreated, InstantiationFailed, describe, report_failure
 from stratavm.engine.host import Caller
 
@@ -58,7 +59,7 @@ class InstancePre:
         instance: Instance
         if self.engine is not store.engine:
             # Its code relies on the memory plan, type ids and stubs of its engine: with others it leaves the sandbox.
-            raise LinkError(f"module {self.module.name} and the store belong to different engines")
+            raise LinkError(f"module {printable(self.module.name)} and the store belong to different engines")
         if self.binders:
             instance = self._link(store)
         else:
@@ -93,7 +94,7 @@ class InstancePre:
         return caller.instance
 
     def __repr__(self) -> str:
-        return f"<InstancePre of {self.module.name}>"
+        return f"<InstancePre of {printable(self.module.name)}>"
 
 
 def report_start(store: Store, module: object, error: BaseException) -> None:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from stratavm.base.data import dataclass
 from stratavm.base.errors import LinkError
+from stratavm.base.text import printable
 from stratavm.engine.engine import Engine, default_engine
 from stratavm.engine.events import ImportDefined
 from stratavm.engine.func import Func
@@ -81,7 +82,7 @@ class Linker:
             LinkError: an import is missing or of another type, or the linker and the module differ in their engine.
         """
         if module.engine is not self.engine:
-            raise LinkError(f"module {module.name} and the linker belong to different engines")
+            raise LinkError(f"module {printable(module.name)} and the linker belong to different engines")
         return InstancePre(module, self._resolved(module), module.images(at_once=True))
 
     def _resolved(self, module: Module) -> list[Binder]:
@@ -90,7 +91,7 @@ class Linker:
 
     def _resolve(self, module: Module, wanted: Import) -> Binder:
         """One import: looked up, and checked as far as no store is needed."""
-        where = f"{wanted.module}.{wanted.name}"
+        where = wanted.label
         try:
             item = self._items[wanted.module, wanted.name]
         except KeyError:
@@ -115,7 +116,7 @@ class Linker:
         name = wanted.module, wanted.name
         known = self._offered.get(name)
         if known is None or not known.fits(module.engine.runtime, type_, item):
-            known = Offered(module.engine.runtime, f"{wanted.module}.{wanted.name}", type_, item)
+            known = Offered(module.engine.runtime, wanted.label, type_, item)
             if self._items.get(name) is item:
                 self._offered[name] = known
         return known
@@ -134,7 +135,7 @@ class _Owned:
         """One whose type fits now."""
         if module.engine is item.store.engine:
             check_import(item.store.native, module.model, wanted, item.native, module.engine.config.memory_plan)
-        return cls(f"{wanted.module}.{wanted.name}", item)
+        return cls(wanted.label, item)
 
     def bind(self, store: Store, caller: Caller) -> Any:
         """The runtime's object; its type is checked again by the runtime, since sizes change."""

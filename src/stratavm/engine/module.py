@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from stratavm.base.errors import StrataError, Unsupported, ValidationError
+from stratavm.base.text import printable
 from stratavm.engine.cache import LoadedModule, ModuleCache
 from stratavm.engine.engine import Engine, default_engine
 from stratavm.engine.events import (
@@ -200,7 +201,9 @@ class Module:
         fallbacks = tuple((f, self.model.func_name(f), reason) for f, reason in sorted(self.code.fallbacks.items()))
         if fallbacks and self.engine.config.strict:
             index, name, reason = fallbacks[0]
-            raise Unsupported(f"{len(fallbacks)} functions cannot be compiled, first {index} ({name}): {reason}")
+            raise Unsupported(
+                f"{len(fallbacks)} functions cannot be compiled, first {index} ({printable(name)}): {reason}"
+            )
         if self.engine.source.hears(ModuleCompiled):
             self.engine.source.emit(ModuleCompiled(self.name, len(costs.times_ns), costs.code_bytes))
         else:
@@ -217,4 +220,6 @@ class Module:
         )
 
     def __repr__(self) -> str:
-        return f"<Module {self.name}: {len(self.model.functions)} functions, {len(self.model.exports)} exports>"
+        return (
+            f"<Module {printable(self.name)}: {len(self.model.functions)} functions, {len(self.model.exports)} exports>"
+        )

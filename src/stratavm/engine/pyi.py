@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 from typing import Final
 
+from stratavm.base.text import printable
 from stratavm.engine.module import Module
 from stratavm.engine.types import describe_extern
 from stratavm.engine.values import signature
@@ -24,7 +25,8 @@ _CLASSES: Final = {"memory": "Memory", "table": "Table", "global": "Global"}
 
 def type_stub(module: Module) -> str:
     """The text of a ``.pyi`` file. Exports whose names are no Python names are listed in a comment."""
-    lines, others = [HEADER.format(name=module.name)], []
+    name = printable(module.name).replace("\\", "\\\\").replace('"', '\\"')  # a file may be called anything
+    lines, others = [HEADER.format(name=name)], []
     for export in module.exports:
         if not export.name.isidentifier() or keyword.iskeyword(export.name):
             others.append(f"#   {export.name!a}: {describe_extern(module.export_type(export))}")

@@ -12,6 +12,7 @@ import operator
 import struct
 from typing import Any, Protocol
 
+from stratavm.base.text import printable
 from stratavm.spec.types import (
     EXTERN,
     EXTERNREF,
@@ -134,10 +135,10 @@ def results_to_raw(name: str, type_: FuncType, value: Any, refs: References) -> 
 
 
 def signature(name: str, type_: FuncType) -> str:
-    """``name(i32, i32) -> i64``."""
+    """``name(i32, i32) -> i64``; the name is a module's and is escaped."""
     results = ", ".join(map(type_name, type_.results))
     arrow = f" -> {results if len(type_.results) < 2 else f'({results})'}" if results else ""
-    return f"{name}({', '.join(map(type_name, type_.params))}){arrow}"
+    return f"{printable(name)}({', '.join(map(type_name, type_.params))}){arrow}"
 
 
 def parse_argument(type_: ValType, text: str) -> int | float | None:

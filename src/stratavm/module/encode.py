@@ -276,7 +276,7 @@ def import_(i: Import) -> bytes:
 def _index(i: Import) -> int:
     """The type index of an imported function or tag."""
     if i.type_index is None:
-        raise ValueError(f"import {i.module}.{i.name} has no type index")
+        raise ValueError(f"import {i.label} has no type index")
     return i.type_index
 
 

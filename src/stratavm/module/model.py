@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Literal, TypeAlias
 
 from stratavm.base.data import dataclass, field
+from stratavm.base.text import printable
 from stratavm.spec.types import (
     ExternType,
     FuncType,
@@ -35,6 +36,11 @@ class Import:
     kind: ExternKind
     type: ExternType
     type_index: int | None = None
+
+    @property
+    def label(self) -> str:
+        """``module.name`` for people: what does more than show is escaped."""
+        return printable(f"{self.module}.{self.name}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from stratavm.base.errors import DecodeError, ResourceLimit
+from stratavm.base.text import is_visible
 from stratavm.module.instructions import read_instructions
 from stratavm.module.model import ConstExpr, Custom, Data, Element, Function, Import, Module
 from stratavm.module.parser_annotations import SECTIONS
@@ -46,10 +47,8 @@ def identifier(name: str) -> str:
 
 
 def name_text(name: str) -> str:
-    """A name as a string literal: printable characters as they are."""
-    plain = "".join(
-        c if c.isprintable() and c not in '"\\' else "".join(f"\\{b:02x}" for b in c.encode()) for c in name
-    )
+    """A name as a string literal: visible characters as they are."""
+    plain = "".join(c if is_visible(c) and c not in '"\\' else "".join(f"\\{b:02x}" for b in c.encode()) for c in name)
     return f'"{plain}"'
 
 

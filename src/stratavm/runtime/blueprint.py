@@ -12,6 +12,7 @@ from cython.cimports.stratavm.runtime.func import Shape
 from cython.cimports.stratavm.runtime.memory import MemorySpec
 from cython.cimports.stratavm.runtime.table import TableSpec
 
+from stratavm.base.text import printable
 from stratavm.runtime.func import cell_widths
 from stratavm.runtime.layout import vm_layout
 
@@ -165,4 +166,4 @@ class Blueprint:
         return shape
 
     def __repr__(self) -> str:
-        return f"<blueprint of {self.name or 'a module'}: {self.size} bytes an instance>"
+        return f"<blueprint of {printable(self.name) or 'a module'}: {self.size} bytes an instance>"

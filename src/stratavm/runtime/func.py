@@ -10,6 +10,7 @@ from cython.cimports.stratavm.runtime._gen_layout import TRAP_HOST_EXCEPTION
 from cython.cimports.stratavm.runtime.store import Entry, Store, deliver_events, run_entry
 
 from stratavm.base.errors import Closed, InstancePoisoned
+from stratavm.base.text import printable
 from stratavm.spec.types import FUNC, REF, REF_NULL, heap, kind
 
 if not cython.compiled:
@@ -178,4 +179,4 @@ class FuncRef:
                 free(cells)
 
     def __repr__(self) -> str:
-        return f"<function {self.name or hex(self.raw)} {self.type}>"
+        return f"<function {printable(self.name) or hex(self.raw)} {self.type}>"

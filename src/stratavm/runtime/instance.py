@@ -23,6 +23,7 @@ from cython.cimports.stratavm.runtime.store import Resident, Store
 from cython.cimports.stratavm.runtime.table import Table
 
 from stratavm.base.errors import Closed, StoreBusy, Trap
+from stratavm.base.text import printable
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -517,4 +518,4 @@ class Instance(Resident):
         return 0
 
     def __repr__(self) -> str:
-        return f"<instance of {self.name or 'a module'}>"
+        return f"<instance of {printable(self.name) or 'a module'}>"

@@ -108,7 +108,7 @@ def check_import(store: Store, module: Module, wanted: Import, given: Any, plan:
 
 def _check_import(store: Store, ids: tuple[int, ...], wanted: Import, given: Any, plan: str) -> None:
     """Raise LinkError unless the object fits."""
-    where = f"{wanted.module}.{wanted.name}"
+    where = wanted.label
     if wanted.kind not in _CLASSES:
         raise LinkError(f"incompatible import type for {where}: a {wanted.kind} cannot be imported yet")
     if not isinstance(given, _CLASSES[wanted.kind]):

@@ -295,7 +295,7 @@ def _link(instance: Instance, imports: Mapping[str, Mapping[str, Extern]]) -> No
         try:
             found = imports[wanted.module][wanted.name]
         except KeyError:
-            where = f"{wanted.module}.{wanted.name}"
+            where = wanted.label
             raise LinkError(f"unknown import {where}: {describe(wanted.type)} is missing") from None
         _check_import(found.type, wanted)
         _SPACES[wanted.kind](instance).append(found)
@@ -304,7 +304,7 @@ def _link(instance: Instance, imports: Mapping[str, Mapping[str, Extern]]) -> No
 def _check_import(found: ExternType, wanted: Import) -> None:
     """Raise LinkError unless the types match."""
     if extern_kind(found) != wanted.kind or not extern_matches(found, wanted.type):
-        where = f"{wanted.module}.{wanted.name}"
+        where = wanted.label
         message = f"incompatible import type for {where}: expected {describe(wanted.type)}, found {describe(found)}"
         raise LinkError(message)
 
