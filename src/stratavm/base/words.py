@@ -1,4 +1,4 @@
-"""Words for people: text that is safe to print, a line of source with a caret under it, and names that are near."""
+"""Words for people: a line of source with a caret under it, and names that are near."""
 
 from __future__ import annotations
 
@@ -6,29 +6,13 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
+from stratavm.base.text import escape, is_visible, printable
+
 NAME_CHARACTERS: Final = 200
 EXCERPT_COLUMNS: Final = 100
 BEFORE_CARET: Final = 60
 """Columns that are kept to the left of a caret where a line is cut."""
 NEAR_CANDIDATES: Final = 10_000
-
-
-def printable(text: str, most: int = NAME_CHARACTERS) -> str:
-    """The text without what steers a terminal or hides what it says, and cut after ``most`` characters.
-
-    Control characters (C0, C1), bidirectional and other invisible marks, line separators, lone surrogates and
-    characters that Unicode does not define come out as escapes: ``\\x1b``, ``\\u202e``.
-    """
-    shown = text if len(text) <= most else text[:most] + "…"
-    return shown if shown.isprintable() else "".join(map(_one, shown))
-
-
-def _one(c: str) -> str:
-    """A character, or its escape."""
-    if c.isprintable():
-        return c
-    code = ord(c)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def excerpt(text: str, line: int, column: int) -> str:
@@ -55,7 +39,9 @@ def excerpt(text: str, line: int, column: int) -> str:
 
 
 def _shown(c: str) -> str:
-    return "  " if c == "\t" else _one(c)
+    if c == "\t":
+        return "  "
+    return c if is_visible(c) else escape(c)
 
 
 def columns(text: str) -> int:

@@ -4,23 +4,7 @@ import unicodedata
 
 import pytest
 
-from stratavm.base.words import columns, did_you_mean, excerpt, nearest, printable, some
-
-
-@pytest.mark.parametrize(
-    "c", ["\x00", "\x1b", "\x7f", "\x85", "\x9b", "\u202e", "\u2066", "\u200b", "\u2028", "\ud800"]
-)
-def test_what_steers_a_terminal_comes_out_as_an_escape(c):
-    """C0, C1, bidirectional marks, invisible ones, line separators and lone surrogates never reach the output."""
-    shown = printable(f"a{c}b")
-    assert c not in shown and shown.startswith("a\\") and shown.endswith("b")
-    shown.encode("utf-8")
-
-
-def test_what_can_be_read_stays_and_long_names_are_cut():
-    """Letters of any script stay as they are; a name of a megabyte does not fill the screen."""
-    assert printable("größe_漢字") == "größe_漢字"
-    assert len(printable("x" * 1_000_000)) == 201
+from stratavm.base.words import columns, did_you_mean, excerpt, nearest, some
 
 
 def caret_column(shown):
