@@ -58,9 +58,7 @@ class WasmLoader(importlib.abc.Loader):
         module.__dict__.update({k: v for k, v in instance.exports.items() if not (k[:2] == k[-2:] == "__")})
         module.__file__ = str(self.file)
         module.__dict__["__wasm__"] = instance
-        start = instance.exports.get("_initialize")
-        if start is not None:
-            start()
+        instance.initialize()
 
 
 def instantiate(file: Path) -> Instance:

@@ -8,5 +8,6 @@ cdef class Instance:
     cdef readonly object module
     cdef readonly NativeInstance native
     cdef Exports made                 # the exports, once asked for
+    cdef bint initialized
     cdef object __weakref__
     cdef int begin(self, Store store, object module, NativeInstance native) except -1

@@ -44,6 +44,22 @@ class Instance:
             self.made = Exports(self.store, self.native, self.module.export_index)
         return self.made
 
+    def initialize(self) -> bool:
+        """Call the export ``_initialize`` of a WASI reactor, before any other; once, however often asked.
+
+        Linking does not call it, since it may need what is set up only then. For any other module this does nothing.
+
+        Returns:
+            Whether it was called just now.
+        Raises:
+            Trap: it trapped. It is not called again.
+        """
+        if self.initialized or "_initialize" not in self.exports:
+            return False
+        self.initialized = True
+        self.exports["_initialize"]()
+        return True
+
     def close(self) -> None:
         """Refuse further calls: they raise ``Closed``. What other guests hold of it stays usable for them.
 
