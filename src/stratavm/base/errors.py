@@ -5,7 +5,7 @@ Errors teach: what happened, where, what was expected and what was found.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 from stratavm.base.text import printable
@@ -68,11 +68,20 @@ Frames: TypeAlias = "tuple[GuestFrame, ...] | Callable[[], tuple[GuestFrame, ...
 
 
 class StrataError(Exception):
-    """Base of every error that Strata itself raises."""
+    """Base of every error that Strata itself raises; ``hint`` says what to do about it, where something is known."""
+
+    hint: str = ""
 
 
 class ModuleError(StrataError):
-    """A module cannot be used: malformed, invalid, or over a limit."""
+    """A module cannot be used: malformed, invalid, or over a limit.
+
+    ``str(error)`` is a line that says where and what, then the line of source with a caret (``excerpt``, for modules
+    that came as text), then what to do (``hint``). ``message`` is the bare fault.
+    """
+
+    message: str = ""
+    excerpt: str = ""
 
 
 class DecodeError(ModuleError):
@@ -81,30 +90,84 @@ class DecodeError(ModuleError):
     Attributes: ``offset`` is the byte offset in the binary; ``expected`` and ``found`` say what went wrong.
     """
 
-    def __init__(self, message: str, *, offset: int = 0, expected: str = "", found: str = "") -> None:
-        self.message, self.offset, self.expected, self.found = message, offset, expected, found
-        super().__init__(_locate(f"{offset:#x}", message, expected, found))
+    def __init__(self, message: str, *, offset: int = 0, expected: str = "", found: str = "", hint: str = "") -> None:
+        self.message, self.offset, self.expected, self.found, self.hint = message, offset, expected, found, hint
+        super().__init__(_lines(_locate(f"{offset:#x}", message, expected, found), "", hint))
 
 
 class ParseError(ModuleError):
     """The text is malformed.
 
-    Attributes: ``line`` and ``column`` count from 1; ``expected`` and ``found`` say what went wrong.
+    Attributes: ``line`` and ``column`` count from 1; ``expected`` and ``found`` say what went wrong; ``excerpt`` is
+    the line with a caret.
     """
 
-    def __init__(self, message: str, *, line: int = 0, column: int = 0, expected: str = "", found: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        line: int = 0,
+        column: int = 0,
+        expected: str = "",
+        found: str = "",
+        excerpt: str = "",
+        hint: str = "",
+    ) -> None:
         self.message, self.line, self.column = message, line, column
-        self.expected, self.found = expected, found
-        super().__init__(_locate(f"{line}:{column}", message, expected, found))
+        self.expected, self.found, self.excerpt, self.hint = expected, found, excerpt, hint
+        super().__init__(_lines(_locate(f"{line}:{column}", message, expected, found), excerpt, hint))
 
 
-class ValidationError(ModuleError):
+class _Placed(ModuleError):
+    """What may be found to lie in an instruction or an item, and in a line of text, after it was raised."""
+
+    offset: int | None = None
+    func: int | None = None
+    op: str = ""
+    expected: str = ""
+    found: str = ""
+    item: tuple[str, int | None] | None = None
+    line: int = 0
+    column: int = 0
+
+    def locate(
+        self,
+        *,
+        item: tuple[str, int | None] | None = None,
+        offset: int | None = None,
+        line: int | None = None,
+        column: int | None = None,
+        excerpt: str | None = None,
+    ) -> None:
+        """Say more precisely where; what is absent stays."""
+        self.item = self.item if item is None else item
+        self.offset = self.offset if offset is None else offset
+        self.line = self.line if line is None else line
+        self.column = self.column if column is None else column
+        self.excerpt = self.excerpt if excerpt is None else excerpt
+        self.args = (self._text(),)
+
+    def _text(self) -> str:
+        message = f"{self.op}: {self.message}" if self.op else self.message
+        if not self.line and self.offset is None:
+            return _lines(printable(message), self.excerpt, self.hint)
+        where = f"{self.line}:{self.column}" if self.line else f"{self.offset:#x}"
+        if self.func is not None:
+            where += f" (func {self.func})"
+        elif self.item is not None:
+            where += f" ({_item(self.item)})"
+        return _lines(_locate(where, message, self.expected, self.found), self.excerpt, self.hint)
+
+
+class ValidationError(_Placed):
     """The module is well-formed but invalid.
 
     Attributes: ``offset`` in the binary, ``func`` the function index (or None), ``op`` the instruction's mnemonic,
     ``item`` what outside of function bodies is wrong, such as ``("export", 2)``, else None. ``line`` and ``column``
-    count from 1 where the module came as text, else they are 0.
+    count from 1 where the module came as text, else they are 0; ``excerpt`` is then the line with a caret.
     """
+
+    offset: int
 
     def __init__(
         self,
@@ -115,52 +178,45 @@ class ValidationError(ModuleError):
         op: str = "",
         expected: str = "",
         found: str = "",
+        hint: str = "",
     ) -> None:
         self.message, self.offset, self.func, self.op = message, offset, func, op
-        self.expected, self.found = expected, found
-        self.item: tuple[str, int | None] | None = None
-        self.line = self.column = 0
+        self.expected, self.found, self.hint = expected, found, hint
         super().__init__(self._text())
 
-    def locate(
+
+class Unsupported(_Placed):
+    """A feature that this build or tier does not have.
+
+    Attributes: ``feature`` names the proposal, ``hint`` tells what emits it and how to build without it; ``offset``,
+    ``func``, ``item``, ``line`` and ``column`` say where, as in ``ValidationError``.
+    """
+
+    def __init__(
         self,
+        message: str,
         *,
-        item: tuple[str, int | None] | None = None,
+        feature: str = "",
         offset: int | None = None,
-        line: int | None = None,
-        column: int | None = None,
+        func: int | None = None,
+        hint: str = "",
     ) -> None:
-        """Say more precisely where; what is absent stays."""
-        self.item = self.item if item is None else item
-        self.offset = self.offset if offset is None else offset
-        self.line = self.line if line is None else line
-        self.column = self.column if column is None else column
-        self.args = (self._text(),)
-
-    def _text(self) -> str:
-        where = f"{self.line}:{self.column}" if self.line else f"{self.offset:#x}"
-        if self.func is not None:
-            where += f" (func {self.func})"
-        elif self.item is not None:
-            where += f" ({_item(self.item)})"
-        return _locate(where, f"{self.op}: {self.message}" if self.op else self.message, self.expected, self.found)
-
-
-class Unsupported(ModuleError):
-    """A feature that this build or tier does not have; ``feature`` names the proposal, ``offset`` says where."""
-
-    def __init__(self, message: str, *, feature: str = "", offset: int | None = None) -> None:
-        self.message, self.feature, self.offset = message, feature, offset
-        super().__init__(message if offset is None else _locate(f"{offset:#x}", message, "", ""))
-
-    def locate(self, *, item: tuple[str, int | None], offset: int) -> None:
-        """Say where."""
-        self.offset = offset
-        self.args = (_locate(f"{offset:#x} ({_item(item)})", self.message, "", ""),)
+        self.message, self.feature, self.offset, self.func, self.hint = message, feature, offset, func, hint
+        super().__init__(self._text())
 
 
 class LinkError(StrataError):
-    """Imports do not fit: missing, or of another type."""
+    """Imports do not fit: missing, or of another type.
+
+    Attributes: ``problems`` has a sentence for each import that does not fit, by ``(module, name)``.
+    """
+
+    def __init__(
+        self, message: str = "", *, problems: Mapping[tuple[str, str], str] | None = None, hint: str = ""
+    ) -> None:
+        self.problems: dict[tuple[str, str], str] = dict(problems or {})
+        self.hint = hint
+        super().__init__(_lines(message, "", hint))
 
 
 class ResourceLimit(StrataError):
@@ -269,6 +325,12 @@ def _locate(where: str, message: str, expected: str, found: str) -> str:
         part for part in (f"expected {expected}" if expected else "", f"found {found}" if found else "") if part
     )
     return printable(f"{where}: {message}" + (f" ({tail})" if tail else ""))
+
+
+def _lines(text: str, excerpt: str, hint: str) -> str:
+    """What is known, one below the other."""
+    indented = "\n".join(f"  {line}" for line in hint.split("\n")) if hint else ""
+    return "\n".join(part for part in (text, excerpt, indented) if part)
 
 
 def _item(item: tuple[str, int | None]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
@@ -48,6 +47,8 @@ def columns(text: str) -> int:
     """How many columns of a terminal a printable text takes."""
     if text.isascii():
         return len(text)
+    import unicodedata  # slow to load, and wanted for an error only
+
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
@@ -61,17 +62,18 @@ def nearest(name: str, known: Iterable[str], most: int = 3) -> list[str]:
     if len(name) > NAME_CHARACTERS:
         return []
     lower = name.lower()
-    same = [c for c in candidates if c.lower() == lower or c.strip("_") == name.strip("_")]
-    from difflib import get_close_matches  # slow to import
+    same = sorted(c for c in candidates if c.lower() == lower or c.strip("_") == name.strip("_"))
+    from difflib import SequenceMatcher, get_close_matches  # slow to import
 
-    close = get_close_matches(name, [c for c in candidates if len(c) <= NAME_CHARACTERS], most, 0.6)
+    close = get_close_matches(name, [c for c in candidates if len(c) <= NAME_CHARACTERS], 2 * most, 0.6)
+    close.sort(key=lambda c: (-SequenceMatcher(None, c, name).ratio(), not c.startswith(name), c))
     return list(dict.fromkeys([*same, *close]))[:most]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """``; did you mean 'add'?``, or nothing where no known name is near."""
-    found = [repr(printable(candidate)) for candidate in nearest(name, known)]
-    return f"; did you mean {' or '.join(found)}?" if found else ""
+    """``did you mean 'add'?``, or nothing where no known name is near."""
+    found = [f"'{printable(candidate)}'" for candidate in nearest(name, known)]
+    return f"did you mean {' or '.join(found)}?" if found else ""
 
 
 def some(names: Iterable[str], most: int = 8) -> str:

@@ -41,8 +41,11 @@ def failure(error: BaseException, *, json: bool = False) -> int:
     if json:
         print(_dumps({"error": describe(error), "exit_code": code}))
     else:
-        hint = next((text for kind, text in HINTS if isinstance(error, kind)), "")
+        known = getattr(error, "hint", "")
+        hint = "" if known else next((text for kind, text in HINTS if isinstance(error, kind)), "")
         print(f"strata: {one_line(error)}" + (f" (hint: {hint})" if hint else ""), file=sys.stderr)
+        for line in _lines(error)[1:]:  # the line of source with its caret, what to do
+            print(f"  {line}", file=sys.stderr)
         _print_frames(getattr(error, "frames", ()))
     return code
 
@@ -77,7 +80,13 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {printable(os.fsdecode(error.filename))}" if error.filename else error.strerror
     kind = "trap" if isinstance(error, errors.Trap) else _words(type(error).__name__)
-    return printable(f"{kind}: {' '.join(str(error).split())}")
+    return printable(f"{kind}: {' '.join(_lines(error)[0].split())}")
+
+
+def _lines(error: BaseException) -> list[str]:
+    """An error's text; only our own errors are known to keep what a module says out of line breaks."""
+    text = str(error)
+    return text.split("\n") if isinstance(error, errors.StrataError) else [" ".join(text.split())]
 
 
 def note(text: str) -> None:

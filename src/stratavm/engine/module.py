@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from stratavm.base.errors import StrataError, Unsupported, ValidationError
+from stratavm.base.errors import DecodeError, StrataError, Unsupported, ValidationError
 from stratavm.base.text import printable
 from stratavm.engine.cache import LoadedModule, ModuleCache
 from stratavm.engine.engine import Engine, default_engine
@@ -71,7 +71,7 @@ class Module:
         model = self._model_of(origin)
         try:
             self._prepare(model)
-        except ValidationError as error:
+        except (ValidationError, Unsupported) as error:
             if origin.text is not None:
                 from stratavm.module.wat_places import locate_in_text
 
@@ -88,7 +88,14 @@ class Module:
         from stratavm.module.parser import parse_module
 
         assert origin.text is not None
-        return parse_module(origin.text)
+        try:
+            return parse_module(origin.text, features=config.features)
+        except (Unsupported, DecodeError) as error:
+            from stratavm.module.wat_places import refuse_in_text
+
+            if not getattr(error, "line", 0):
+                refuse_in_text(origin.text, config.features)
+            raise
 
     def _prepare(self, model: Model) -> None:
         """Validate, and hand over to the tier."""

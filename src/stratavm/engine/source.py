@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 from stratavm.base.data import dataclass
 from stratavm.base.errors import DecodeError, ParseError
+from stratavm.module.foreign import recognise
 
 MAGIC: Final = b"\0asm"
 
@@ -47,13 +48,16 @@ def _from_bytes(name: str, data: bytes) -> Source:
     if data[:4] == MAGIC:
         return Source(name, binary=data)
     if not data:
-        raise DecodeError("unexpected end", expected="a WebAssembly module", found="nothing")
+        hint = "it is empty: was the download or the build interrupted?"
+        raise DecodeError("unexpected end", expected="a WebAssembly module", found="nothing", hint=hint)
     if data.lstrip()[:1] not in (b"(", b";"):
-        # Neither a binary nor text: let the decoder say what is wrong with the magic number.
+        # Neither a binary nor text: let the decoder say what it is instead.
         return Source(name, binary=data)
     try:
         return Source(name, text=data.decode("utf-8"))
     except UnicodeDecodeError as error:
+        if recognise(data) is not None:  # zstd begins with a parenthesis
+            return Source(name, binary=data)
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - data.rfind(b"\n", 0, error.start)
         raise ParseError("malformed UTF-8 encoding", line=line, column=column, expected="UTF-8 text") from None

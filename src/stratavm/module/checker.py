@@ -21,7 +21,7 @@ from cython.cimports.stratavm.spec._gen_ops import (
 from stratavm.base.errors import DecodeError, ModuleLimit, Unsupported, ValidationError
 from stratavm.base.leb import LEB_MESSAGES
 from stratavm.spec import types as T
-from stratavm.spec.features import FEATURES
+from stratavm.spec.features import FEATURES, advice, refusal
 from stratavm.spec.index import BY_ID
 
 if not cython.compiled:
@@ -306,10 +306,10 @@ def fault_error(checker: Checker) -> Exception:
     if fault == F_FEATURE:
         feature = list(FEATURES)[found]
         if not FEATURES[feature].ready:
-            return Unsupported(f"{offset:#x} (func {func}): {mnemonic} needs the proposal {feature}", feature=feature)
-        return ValidationError(
-            f"needs the proposal {feature}, which is switched off", offset=offset, func=func, op=mnemonic
-        )
+            return Unsupported(
+                f"{mnemonic} {refusal(feature)}", feature=feature, offset=offset, func=func, hint=advice(feature)
+            )
+        return ValidationError(refusal(feature), offset=offset, func=func, op=mnemonic, hint=advice(feature))
     if fault == F_STACK:
         wanted = f"at most {checker.expected} values"
         return ModuleLimit("operand stack too high", limit="operand_stack", offset=offset, expected=wanted)

@@ -13,7 +13,7 @@ from stratavm.base.leb import read_sleb, read_uleb
 from stratavm.module.model import ConstExpr, Module
 from stratavm.module.valid import Context
 from stratavm.spec import types as T
-from stratavm.spec.features import FEATURES
+from stratavm.spec.features import FEATURES, advice, refusal
 from stratavm.spec.index import BY_CODE, PREFIXES
 from stratavm.spec.record import Row
 
@@ -125,5 +125,5 @@ class Constants:
         if feature in self.features:
             return
         if not FEATURES[feature].ready:
-            raise Unsupported(f"{offset:#x}: {what} needs the proposal {feature}", feature=feature)
-        raise ValidationError(f"needs the proposal {feature}, which is switched off", offset=offset, op=what)
+            raise Unsupported(f"{what} {refusal(feature)}", feature=feature, offset=offset, hint=advice(feature))
+        raise ValidationError(refusal(feature), offset=offset, op=what, hint=advice(feature))

@@ -18,8 +18,9 @@ from cython.cimports.stratavm.module.typesec import (
     val_type,
 )
 
-from stratavm.base.errors import ModuleLimit, ValidationError
+from stratavm.base.errors import DecodeError, ModuleLimit, ValidationError
 from stratavm.module.constexpr import skip_expression
+from stratavm.module.foreign import recognise
 from stratavm.module.limits import DEFAULT_LIMITS
 from stratavm.module.model import (
     ConstExpr,
@@ -90,6 +91,22 @@ def new_function(index: object, start: object, end: object, runs: tuple) -> obje
     PyObject_GenericSetAttr(made, "end", end)
     PyObject_GenericSetAttr(made, "locals", runs)
     return made
+
+
+def no_header(data: bytes) -> DecodeError:
+    """What is wrong with the magic number or the version; other formats are called by their name."""
+    at: int = 0 if data[:4] != b"\0asm" else 4
+    words: str = "unknown binary version" if at else "magic header not detected"
+    cut: str = "unexpected end: " if len(data) < at + 4 else ""
+    name, action = recognise(data) or ("", "")
+    found: str = data[at : at + 4].hex(" ") or "nothing"
+    return DecodeError(
+        cut + words + (f": this is {name}" if name else ""),
+        offset=at,
+        expected="01 00 00 00" if at else "00 61 73 6d",
+        found=found,
+        hint=action,
+    )
 
 
 @cython.cclass
@@ -165,13 +182,8 @@ class Decoder:
     @cython.exceptval(-1)
     def header(self) -> cython.int:
         """Magic number and version."""
-        data: bytes = self.data
-        if data[:4] != b"\0asm":
-            cut = "unexpected end: " if len(data) < 4 else ""
-            self.r.fail(cut + "magic header not detected", "00 61 73 6d", data[:4].hex(" "), 0)
-        if data[4:8] != b"\1\0\0\0":
-            cut = "unexpected end: " if len(data) < 8 else ""
-            self.r.fail(cut + "unknown binary version", "01 00 00 00", data[4:8].hex(" "), 4)
+        if self.data[:HEADER_BYTES] != b"\0asm\1\0\0\0":
+            raise no_header(self.data)
         return self.r.skip(HEADER_BYTES)
 
     @cython.cfunc

@@ -13,6 +13,7 @@ from typing import Final
 
 from stratavm.base.data import dataclass, field
 from stratavm.base.errors import ParseError
+from stratavm.base.words import excerpt
 
 _ID: Final = r"[0-9A-Za-z!#$%&'*+\-./:<=>?@\\^_`|~]"
 _STRING: Final = r'"(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*+"'
@@ -74,14 +75,16 @@ class Tokens:
         line = bisect_right(self._lines, offset)
         return line, offset - self._lines[line - 1] + 1
 
-    def error(self, index: int, message: str, expected: str = "", found: str = "") -> ParseError:
+    def error(self, index: int, message: str, expected: str = "", found: str = "", hint: str = "") -> ParseError:
         """A ParseError at the token ``index``."""
-        return self.error_at(self.offsets[index], message, expected, found)
+        return self.error_at(self.offsets[index], message, expected, found, hint)
 
-    def error_at(self, offset: int, message: str, expected: str = "", found: str = "") -> ParseError:
+    def error_at(self, offset: int, message: str, expected: str = "", found: str = "", hint: str = "") -> ParseError:
         """A ParseError at a character offset."""
         line, column = self.position(offset)
-        return ParseError(message, line=line, column=column, expected=expected, found=found)
+        shown = excerpt(self.text, line, column)
+        place = {"line": line, "column": column}
+        return ParseError(message, **place, expected=expected, found=found, excerpt=shown, hint=hint)
 
 
 def to_text(source: str | bytes) -> str:

@@ -11,11 +11,13 @@ from typing import Final, TypeAlias
 from stratavm.base.data import dataclass
 from stratavm.base.errors import Unsupported
 from stratavm.base.leb import sleb, uleb
+from stratavm.base.words import excerpt
 from stratavm.module.encode import heap_type, val_type, vector
 from stratavm.module.parser_cursor import KEYWORDS, Space, add_keywords
 from stratavm.module.parser_numbers import F32, F64, OutOfRange, parse_float, parse_integer, parse_natural
 from stratavm.module.parser_types import TypeParser, TypeTable
 from stratavm.spec import types as t
+from stratavm.spec.features import advice, refusal
 from stratavm.spec.index import BY_SPELLING
 from stratavm.spec.record import Row
 
@@ -241,11 +243,7 @@ class CodeParser(TypeParser):
         rows = BY_SPELLING.get(mnemonic)
         if rows is None or mnemonic == "end" or mnemonic == "else":
             if mnemonic in ABSENT:
-                line, column = self.source.position(self.source.offsets[self.i])
-                feature = ABSENT[mnemonic]
-                raise Unsupported(
-                    f"{line}:{column}: {mnemonic} needs {feature}, which has no rows here", feature=feature
-                )
+                raise self.absent(mnemonic)
             raise self.unexpected("an instruction")
         self.i += 1
         row = rows[0]
@@ -255,6 +253,14 @@ class CodeParser(TypeParser):
         if special is not None:
             return special(self, row)
         return opcode_bytes(row) + b"".join(IMMEDIATES[kind](self) for kind in row.imms)
+
+    def absent(self, mnemonic: str) -> Unsupported:
+        """An instruction of a proposal that has no rows."""
+        feature, source = ABSENT[mnemonic], self.source
+        line, column = source.position(source.offsets[self.i])
+        error = Unsupported(f"{mnemonic} {refusal(feature)}", feature=feature, hint=advice(feature))
+        error.locate(line=line, column=column, excerpt=excerpt(source.text, line, column))
+        return error
 
     # ---- immediates ----------------------------------------------------------------------------
 

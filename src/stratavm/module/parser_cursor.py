@@ -10,6 +10,7 @@ from typing import Final
 
 from stratavm.base.data import dataclass, field
 from stratavm.base.errors import ParseError
+from stratavm.base.words import did_you_mean
 from stratavm.module.lexer import RESERVED, Tokens, string_bytes
 from stratavm.module.parser_numbers import OutOfRange, is_number, parse_natural
 from stratavm.spec import types as t
@@ -71,8 +72,10 @@ class Cursor:
         shown = shown if len(shown) <= 60 else shown[:57] + "..."
         known = token in KEYWORDS or token[:1] in ("", "(", ")", '"', "$") or is_number(token)
         known = known or token.startswith(("offset=", "align="))
-        message = "unexpected token" if known else f"unknown operator {shown}"
-        return self.error(message, expected, shown or "the end of the text", at)
+        if not known:
+            near = did_you_mean(shown, KEYWORDS)
+            return self.source.error(at, f"unknown operator {shown}", expected, shown, near)
+        return self.error("unexpected token", expected, shown or "the end of the text", at)
 
     def accept(self, token: str) -> bool:
         """Take the next token if it is ``token``."""
@@ -148,7 +151,8 @@ class Cursor:
         if token[:1] == "$":
             index = space.ids.get(token)
             if index is None:
-                raise self.error(f"unknown {SPACE_WORDS[space.kind]} {token}")
+                near = did_you_mean(token, space.ids)
+                raise self.source.error(self.i, f"unknown {SPACE_WORDS[space.kind]} {token}", hint=near)
             self.i += 1
             return index
         return self.natural(32, f"an index or an identifier ({SPACE_WORDS[space.kind]})")

@@ -9,6 +9,7 @@ from cython.cimports.stratavm.base.leb import bytes_t, leb_s33, leb_slow, leb_u3
 
 from stratavm.base.errors import DecodeError, ModuleLimit, Unsupported
 from stratavm.base.leb import LEB_MESSAGES
+from stratavm.spec.features import advice, refusal
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -65,7 +66,7 @@ class Reader:
         """Raise unless a proposal is enabled."""
         if feature not in self.features:
             where = self.offset() if at < 0 else at
-            raise Unsupported(f"{what}: the proposal {feature} is not enabled", feature=feature, offset=where)
+            raise Unsupported(f"{what}: {refusal(feature)}", feature=feature, offset=where, hint=advice(feature))
         return 0
 
     @cython.cfunc

@@ -6,7 +6,9 @@ import cython
 from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.stratavm.module.reader import Reader
 
+from stratavm.base.errors import DecodeError
 from stratavm.base.leb import LEB_MESSAGES
+from stratavm.spec.features import advice, refusal
 from stratavm.spec.types import (
     ArrayType,
     FieldType,
@@ -209,8 +211,12 @@ def read_limits(r: Reader, memory: cython.bint) -> object:
         r.need("threads", "malformed limits flags: shared", at)
     if flags & 4:
         r.need("memory64", "malformed limits flags: 64-bit addresses", at)
-    if flags & 8 and "custom-page-sizes" not in r.features:  # no part of 3.0: the suite wants the flag refused
-        r.fail("malformed limits flags", "no custom page size (custom-page-sizes is not enabled)", hex(flags), at)
+    if flags & 8 and "custom-page-sizes" not in r.features:  # no part of 3.0: the suite wants it malformed
+        raise DecodeError(
+            f"malformed limits flags: a page size {refusal('custom-page-sizes')}",
+            offset=at,
+            hint=advice("custom-page-sizes"),
+        )
     minimum = r.u64()  # 64 bits wide for every address type; the validator checks the range
     if flags & 1:
         maximum = r.u64()

@@ -20,7 +20,7 @@ from stratavm.module.model import Element, ExternKind, Module
 from stratavm.module.places import Item, item_of, item_offset
 from stratavm.module.valid import Bodies, Context, ValidModule
 from stratavm.spec import types as T
-from stratavm.spec.features import FEATURES, READY
+from stratavm.spec.features import FEATURES, READY, advice, refusal
 
 CHUNK_BYTES: Final = 128 * 1024
 """Code per unit of work; the facts depend on it, never on the number of threads."""
@@ -65,8 +65,8 @@ def need(feature: str, features: frozenset[str], what: str) -> None:
     if feature in features:
         return
     if not FEATURES[feature].ready:
-        raise Unsupported(f"{what}: needs the proposal {feature}", feature=feature)
-    raise ValidationError(f"{what}: needs the proposal {feature}, which is switched off")
+        raise Unsupported(f"{what}: {refusal(feature)}", feature=feature, hint=advice(feature))
+    raise ValidationError(f"{what}: {refusal(feature)}", hint=advice(feature))
 
 
 def canonical_types(module: Module) -> list[int]:

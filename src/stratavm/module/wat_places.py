@@ -5,11 +5,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import Final
 
-from stratavm.base.errors import ValidationError
+from stratavm.base.errors import Unsupported, ValidationError
+from stratavm.base.words import excerpt
 from stratavm.module.lexer import Tokens, tokenize
 from stratavm.module.model import Module
-from stratavm.module.parser import ModuleParser
+from stratavm.module.parser import ModuleParser, parse_module
 from stratavm.module.parser_code import Frame
+from stratavm.module.validate import validate
+from stratavm.spec.features import FEATURES
 
 LISTS: Final = {
     "import": "imports", "table": "tables", "memory": "memories", "global": "globals", "export": "exports",
@@ -84,7 +87,7 @@ class MappingParser(ModuleParser):
         self.marks.append((before, at))
 
 
-def locate_in_text(error: ValidationError, text: str | bytes, module: Module) -> None:
+def locate_in_text(error: ValidationError | Unsupported, text: str | bytes, module: Module) -> None:
     """Give an error of a module that came as text its line and column, as near as can be found."""
     tokens = tokenize(text)
     parser = MappingParser(tokens, 2 if tokens.tokens[:2] == ["(", "module"] else 0)
@@ -96,14 +99,27 @@ def locate_in_text(error: ValidationError, text: str | bytes, module: Module) ->
     token = _token_of(error, parser, module)
     if token is not None:
         line, column = tokens.position(tokens.offsets[token])
-        error.locate(line=line, column=column)
+        error.locate(line=line, column=column, excerpt=excerpt(tokens.text, line, column))
 
 
-def _token_of(error: ValidationError, parser: MappingParser, module: Module) -> int | None:
+def refuse_in_text(text: str, features: frozenset[str]) -> None:
+    """Raise what validation says of a text whose binary the decoder refused: that error can be located.
+
+    A text yields a binary that is well-formed, but for proposals that are not enabled.
+    """
+    module = parse_module(text, features=frozenset(FEATURES))
+    try:
+        validate(module, features)
+    except (ValidationError, Unsupported) as error:
+        locate_in_text(error, text, module)
+        raise
+
+
+def _token_of(error: ValidationError | Unsupported, parser: MappingParser, module: Module) -> int | None:
     """The token that an error is about: of an instruction, else of its function or item."""
     if error.item is not None:
         return parser.items.get(error.item)
-    if error.func is None:
+    if error.func is None or error.offset is None:
         return None
     index = error.func - len(module.imported_funcs)
     at = error.offset - module.functions[index].start

@@ -1,4 +1,4 @@
-"""Proposals: one row each. What a module may use is a set of these."""
+"""Proposals: one row each. What a module may use is a set of these; a refusal says what to do about it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,21 @@ from stratavm.base.data import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A proposal: ``since`` is the core version that adopted it; ``ready`` says whether Strata has it."""
+    """A proposal.
+
+    Attributes:
+        since: the core version that adopted it.
+        ready: whether Strata has it.
+        emitted_by: which compilers use it, and which of their options make them.
+        avoid: how to build a module without it.
+    """
 
     name: str
     since: str
     ready: bool
     doc: str
+    emitted_by: str = ""
+    avoid: str = ""
 
 
 FEATURES: Final[dict[str, Feature]] = {
@@ -27,19 +36,84 @@ FEATURES: Final[dict[str, Feature]] = {
         Feature("multi-value", "2.0", True, "several results, block parameters"),
         Feature("reference-types", "2.0", True, "funcref, externref, several tables, table.get …"),
         Feature("bulk-memory", "2.0", True, "memory.copy, memory.fill, passive segments"),
-        Feature("simd", "2.0", False, "v128"),
+        Feature(
+            "simd", "2.0", False, "v128",
+            "clang and emscripten with -msimd128; rustc with -C target-feature=+simd128; asc --enable simd; .NET",
+            "leave that option out: clang and rustc do not set it; .NET: <WasmEnableSIMD>false</WasmEnableSIMD>",
+        ),
         Feature("extended-const", "3.0", True, "add, sub, mul in constant expressions"),
-        Feature("tail-call", "3.0", False, "return_call"),
-        Feature("function-references", "3.0", False, "typed function references"),
-        Feature("gc", "3.0", False, "structs, arrays, i31"),
-        Feature("exceptions", "3.0", False, "tags, try_table, throw"),
-        Feature("multi-memory", "3.0", False, "several memories"),
-        Feature("memory64", "3.0", False, "64-bit addresses"),
-        Feature("relaxed-simd", "3.0", False, "implementation-dependent SIMD"),
-        Feature("threads", "4.0", False, "shared memory and atomics"),
-        Feature("custom-page-sizes", "4.0", False, "pages of one byte"),
-        Feature("wide-arithmetic", "4.0", False, "128-bit addition and multiplication"),
-        Feature("legacy-exceptions", "never", False, "try, rethrow, delegate: the exceptions that came before 3.0"),
+        Feature(
+            "tail-call", "3.0", False, "return_call",
+            "clang with -mtail-call; rustc with -C target-feature=+tail-call; compilers of functional languages",
+            "clang: -mno-tail-call, and no __attribute__((musttail)); rustc: leave +tail-call out",
+        ),
+        Feature(
+            "function-references", "3.0", False, "typed function references",
+            "compilers that use garbage-collected types (see gc), and text written by hand",
+            "use funcref and call_indirect",
+        ),
+        Feature(
+            "gc", "3.0", False, "structs, arrays, i31",
+            "Kotlin/Wasm, dart compile wasm, wasm_of_ocaml, Scala.js and J2CL for WebAssembly",
+            "none of these can do without; C, C++, Rust, Zig, Go, TinyGo and AssemblyScript bring a heap of their own",
+        ),
+        Feature(
+            "exceptions", "3.0", False, "tags, try_table, throw",
+            "clang and emscripten with -fwasm-exceptions; setjmp in C with -mllvm -wasm-enable-sjlj; Kotlin/Wasm",
+            "C++: -fno-exceptions (emscripten's -fexceptions needs JavaScript); Rust: panic=abort; C: no setjmp",
+        ),
+        Feature(
+            "multi-memory", "3.0", False, "several memories",
+            "wasm-merge, for modules that have a memory each; text written by hand",
+            "wasm-opt --multi-memory-lowering makes one memory of them",
+        ),
+        Feature(
+            "memory64", "3.0", False, "64-bit addresses",
+            "clang --target=wasm64; emscripten -sMEMORY64; rustc --target wasm64-unknown-unknown",
+            "build for the wasm32 target of the same name",
+        ),
+        Feature(
+            "relaxed-simd", "3.0", False, "implementation-dependent SIMD",
+            "clang and emscripten with -mrelaxed-simd; rustc with -C target-feature=+relaxed-simd",
+            "leave that option out",
+        ),
+        Feature(
+            "threads", "4.0", False, "shared memory and atomics",
+            "clang and emscripten with -pthread or -matomics; rustc for wasm32-wasip1-threads; asc --enable threads",
+            "leave -pthread and -matomics out; Rust: --target wasm32-wasip1",
+        ),
+        Feature(
+            "custom-page-sizes", "4.0", False, "pages of one byte",
+            "text written by hand, and linkers that were asked for another page size",
+            "pages of 64 KiB, which are the default",
+        ),
+        Feature(
+            "wide-arithmetic", "4.0", False, "128-bit addition and multiplication",
+            "clang with -mwide-arithmetic; rustc with -C target-feature=+wide-arithmetic",
+            "leave that option out",
+        ),
+        Feature(
+            "legacy-exceptions", "never", False, "try, rethrow, delegate: the exceptions that came before 3.0",
+            "clang and emscripten with -fwasm-exceptions, in most of their versions",
+            "C++: -fno-exceptions (emscripten's -fexceptions needs JavaScript); C: no setjmp",
+        ),
     )
-}
+}  # fmt: skip
 READY: Final[frozenset[str]] = frozenset(f.name for f in FEATURES.values() if f.ready)
+
+
+def refusal(name: str) -> str:
+    """Why a proposal is refused, to stand behind what needs it."""
+    if FEATURES[name].ready:
+        return f"needs the proposal {name}, which is switched off"
+    return f"needs the proposal {name} ({FEATURES[name].doc}), which Strata does not have yet"
+
+
+def advice(name: str) -> str:
+    """What to do about a refused proposal, in lines; empty where nothing is known of it."""
+    feature = FEATURES.get(name)
+    if feature is None:
+        return ""
+    if feature.ready:
+        return f"leave Config.features at its default, or add {name!r} to it"
+    return f"comes from: {feature.emitted_by}\ninstead: {feature.avoid}"

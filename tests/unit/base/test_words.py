@@ -56,7 +56,7 @@ def test_near_names_are_found_and_far_ones_are_not_offered():
     assert nearest("ADD", ["add"]) == ["add"]
     assert nearest("_start", ["start"]) == ["start"]
     assert did_you_mean("zzz", ["add"]) == ""
-    assert did_you_mean("ad", ["add"]) == "; did you mean 'add'?"
+    assert did_you_mean("ad", ["add"]) == "did you mean 'add'?"
     assert nearest("x" * 10_000, ["x"]) == []
 
 

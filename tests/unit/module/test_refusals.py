@@ -1,0 +1,231 @@
+"""What cannot be run is refused by its name, with what to do; hints are followed here, to where they lead."""
+
+import gzip
+import shutil
+import subprocess
+
+import pytest
+
+from stratavm import Config, DecodeError, Engine, Module, ParseError, Unsupported, ValidationError
+from stratavm.module.decode import decode
+from stratavm.module.foreign import BEGINNINGS, recognise
+from stratavm.spec.features import FEATURES, READY, advice, refusal
+
+CORE = b"\0asm\1\0\0\0"
+COMPONENT = b"\0asm\x0d\0\1\0"
+ELF = b"\x7fELF\2\1\1"
+
+FOREIGN = {
+    "a component": COMPONENT,
+    "version 2": b"\0asm\2\0\0\0",
+    "the first 6 bytes": CORE[:6],
+    "the first 4 bytes": CORE[:4],
+    "gzip": gzip.compress(CORE),
+    "wasmtime": ELF + b"\xc8" + bytes(56),
+    "ELF": ELF + bytes(57),
+    "web page": b"\n<!DOCTYPE html><title>404</title>",
+    "zip": b"PK\x03\x04" + bytes(30),
+    "zstd": b"\x28\xb5\x2f\xfd" + bytes(9),
+    "Windows": b"MZ\x90\0",
+    "bitcode": b"BC\xc0\xde" + bytes(9),
+    "Git LFS": b"version https://git-lfs.github.com/spec/v1\noid sha256:0",
+    "base64": b"AGFzbQEAAAA=",
+    "hexadecimal": b"0061736d01000000",
+    "byte order mark": b"\xef\xbb\xbf(module)",
+    "text, but": "print('größe')".encode(),
+    "UTF-16": "(module)".encode("utf-16"),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_what_is_no_core_module_is_called_by_its_name(name):
+    """Components, images of another engine, compressed files, programs, web pages, text: named, with what to do."""
+    with pytest.raises(DecodeError, match=name) as caught:
+        Module(FOREIGN[name])
+    assert caught.value.hint and f"\n  {caught.value.hint.splitlines()[0]}" in str(caught.value)
+
+
+def test_bytes_that_could_be_anything_are_not_called_anything():
+    """Random bytes get the plain message."""
+    assert recognise(bytes(range(128, 160)) * 4) is None
+    assert recognise(CORE) is None
+    with pytest.raises(
+        DecodeError, match="magic header not detected \\(expected 00 61 73 6d, found 80 81 82 83"
+    ) as caught:
+        Module(bytes(range(128, 160)))
+    assert caught.value.hint == ""
+
+
+def test_nothing_at_all_says_so(tmp_path):
+    """An empty file, and empty bytes."""
+    (tmp_path / "empty.wasm").touch()
+    for source in (b"", tmp_path / "empty.wasm"):
+        with pytest.raises(DecodeError, match="found nothing") as caught:
+            Module(source)
+        assert "empty" in caught.value.hint
+
+
+def test_text_that_reaches_the_decoder_is_called_text():
+    """``decode`` takes binaries only, and says who takes text."""
+    with pytest.raises(DecodeError, match="a module in the text format"):
+        decode(b"(module)")
+
+
+def test_an_image_of_wasmtime_is_recognised_as_it_really_is():
+    """The image that wasmtime itself writes, not only our idea of it."""
+    wasmtime = pytest.importorskip("wasmtime")
+    image = bytes(wasmtime.Module(wasmtime.Engine(), CORE).serialize())
+    with pytest.raises(DecodeError, match="wasmtime has compiled"):
+        Module(image)
+
+
+def test_every_beginning_is_reached():
+    """No row of the table is shadowed by an earlier one."""
+    for beginning, name, _ in BEGINNINGS:
+        assert recognise(beginning + b"\0" * 40)[0] == name
+
+
+# ---- proposals ----
+
+USES = {
+    "simd": "(module (func (param v128)))",
+    "tail-call": "(module (func $f (return_call $f)))",
+    "function-references": "(module (type $t (func)) (func (param (ref $t))))",
+    "gc": "(module (type (struct (field i32))))",
+    "exceptions": "(module (tag $e) (func (throw $e)))",
+    "multi-memory": "(module (memory 1) (memory 1))",
+    "memory64": "(module (memory i64 1))",
+    "relaxed-simd": "(module (func (drop (i8x16.relaxed_swizzle (v128.const i64x2 0 0) (v128.const i64x2 0 0)))))",
+    "threads": "(module (memory 1 1 shared))",
+    "custom-page-sizes": "(module (memory 1 (pagesize 1)))",
+    "wide-arithmetic": "(module (func (drop (i64.add128 (i64.const 0) (i64.const 0) (i64.const 0) (i64.const 0)))))",
+    "legacy-exceptions": "(module (func (try (do) (catch_all))))",
+}
+
+
+def test_each_proposal_that_is_refused_has_a_module_here():
+    """The list above grows with the table."""
+    assert set(USES) == {f.name for f in FEATURES.values() if not f.ready}
+
+
+@pytest.mark.parametrize("name", USES)
+def test_a_refused_proposal_is_named_with_who_emits_it_and_how_to_do_without(name):
+    """Also where the module came as text: then with the line."""
+    feature = FEATURES[name]
+    assert feature.emitted_by and feature.avoid
+    with pytest.raises(Unsupported) as caught:
+        Module(USES[name])
+    shown = str(caught.value)
+    wanted = {"relaxed-simd": "simd"}.get(name, name)  # the vectors are met first
+    assert caught.value.feature in (name, wanted)
+    assert FEATURES[caught.value.feature].emitted_by in shown and FEATURES[caught.value.feature].avoid in shown
+    assert f"needs the proposal {caught.value.feature} (" in shown and "does not have yet" in shown
+    assert caught.value.line == 1 and "^" in caught.value.excerpt
+
+
+@pytest.mark.parametrize("name", [f for f in sorted(READY) if f not in ("mvp", "mutable-globals")])
+def test_switching_a_proposal_on_as_the_hint_says_makes_the_module_load(name):
+    """A proposal that Strata has, and that the embedder switched off: the hint leads out."""
+    text = {
+        "sign-extension": "(func (drop (i32.extend8_s (i32.const 0))))",
+        "saturating-float-to-int": "(func (drop (i32.trunc_sat_f32_s (f32.const 0))))",
+        "multi-value": "(func (result i32 i32) i32.const 1 i32.const 2)",
+        "reference-types": "(func (param externref))",
+        "bulk-memory": "(memory 1) (func (memory.fill (i32.const 0) (i32.const 0) (i32.const 0)))",
+        "extended-const": "(global i32 (i32.add (i32.const 1) (i32.const 2)))",
+    }[name]
+    with pytest.raises((Unsupported, ValidationError)) as caught:
+        Module(f"(module {text})", Engine(features=READY - {name}))
+    assert f"{refusal(name)}" in str(caught.value) and f"add {name!r}" in caught.value.hint
+    Module(f"(module {text})", Engine(Config(features=(READY - {name}) | {name})))
+
+
+def test_an_unknown_proposal_gets_no_advice():
+    """``x86-64-v2`` is a feature of processors, for one."""
+    assert advice("x86-64-v2") == ""
+
+
+CLANG = shutil.which("clang") or shutil.which("clang-14")
+BUILDS = {
+    "simd": (["-msimd128"], [], "typedef int v __attribute__((vector_size(16))); void f(v*a,v*b){*a=*a+*b;}"),
+    "simd again": (
+        ["-msimd128"],
+        ["-msimd128", "-mno-simd128"],
+        "void f(int*a,int*b){for(int i=0;i<64;i++)a[i]+=b[i];}",
+    ),
+    "tail-call": (["-mtail-call"], ["-mtail-call", "-mno-tail-call"], "int g(int); int f(int x){return g(x+1);}"),
+    "memory64": (["--target=wasm64"], [], "void f(int*a){*a=1;}"),
+}
+
+
+@pytest.mark.skipif(
+    CLANG is None or shutil.which("wasm-ld") is None and shutil.which("wasm-ld-14") is None, reason="no clang"
+)
+@pytest.mark.parametrize("name", BUILDS)
+def test_what_the_advice_says_of_clang_is_so(name, tmp_path):
+    """With the option that is blamed the module is refused for this proposal, without it the module loads."""
+    blamed, avoiding, source = BUILDS[name]
+    path = tmp_path / "f.c"
+    path.write_text(source)
+
+    def build(options):
+        out = tmp_path / "f.wasm"
+        linker = shutil.which("wasm-ld") or shutil.which("wasm-ld-14")
+        objects = tmp_path / "f.o"
+        command = [CLANG, "--target=wasm32", *options, "-O2", "-c", path, "-o", objects]
+        subprocess.run(command, check=True, capture_output=True)
+        wide = ["-mwasm64"] if "--target=wasm64" in options else []
+        link = [linker, *wide, "--no-entry", "--export-all", "--allow-undefined", objects, "-o", out]
+        subprocess.run(link, check=True, capture_output=True)
+        return out
+
+    with pytest.raises(Unsupported) as caught:
+        Module(build(blamed))
+    assert caught.value.feature == name.split()[0]
+    Module(build(avoiding))
+
+
+# ---- text ----
+
+
+def test_an_error_of_the_parser_shows_the_line_and_what_was_meant():
+    """Line, column, the line itself, a caret, and the instruction that is near."""
+    with pytest.raises(ParseError) as caught:
+        Module(
+            '(module\n\t(func (export "add") (param i32 i32) (result i32)\n    (i32.ad (local.get 0) (local.get 1))))'
+        )
+    shown = str(caught.value).split("\n")
+    assert shown[0] == "3:6: unknown operator i32.ad (expected an instruction, found i32.ad)"
+    assert shown[1:3] == ["    3 |     (i32.ad (local.get 0) (local.get 1))))", "      |      ^"]
+    assert shown[3].startswith("  did you mean 'i32.add'")
+
+
+def test_an_unknown_identifier_names_the_near_one():
+    """A call of a function that is spelled otherwise."""
+    with pytest.raises(ParseError, match=r"(?s)unknown function \$memcp.*did you mean '\$memcpy'\?"):
+        Module("(module (func $memcpy) (func (call $memcp)))")
+
+
+def test_an_error_of_the_lexer_shows_the_line():
+    """A string that does not end."""
+    with pytest.raises(ParseError, match="unclosed string") as caught:
+        Module('(module\n  (data "abc))')
+    assert caught.value.excerpt == '    2 |   (data "abc))\n      |         ^'
+
+
+def test_an_error_of_validation_in_text_shows_the_line():
+    """The instruction at fault, not only its offset in a binary that nobody has seen."""
+    with pytest.raises(ValidationError) as caught:
+        Module("(module\n  (func (result i32)\n    (i64.const 1)))")
+    assert caught.value.line == 3 and caught.value.excerpt.split("\n")[0] == "    3 |     (i64.const 1)))"
+    assert caught.value.excerpt in str(caught.value)
+
+
+def test_what_a_module_names_cannot_steer_the_terminal_through_an_error():
+    """Escape sequences in a text, and in the names of a binary."""
+    with pytest.raises(ParseError) as caught:
+        Module('(module (func) "\x9b2J" \u202e)')
+    assert "\x9b" not in str(caught.value) and "\u202e" not in str(caught.value)
+    with pytest.raises(ValidationError) as invalid:
+        Module('(module (func (export "\\1b[2J")) (func (export "\\1b[2J")))')
+    assert "\x1b" not in str(invalid.value)
