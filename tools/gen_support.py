@@ -30,6 +30,14 @@ Under each tier: how many scripts have assertions that fail for want of the prop
 |---|---|---|{rules}|
 {proposals}
 
+### Building without a proposal that is missing
+
+What an error says that refuses one of them.
+
+| proposal | comes from | instead |
+|---|---|---|
+{refused}
+
 ## WASI, preview 1
 
 | function | what it does |
@@ -63,6 +71,11 @@ def needing(feature: Feature, expected: dict[str, Expected]) -> str:
     return "yes" if feature.ready and not scripts else f"no ({scripts})"
 
 
+def plain(text: str) -> str:
+    """Text that Markdown leaves as it is."""
+    return text.replace("<", "&lt;").replace("_", "\\_")
+
+
 def functions() -> Iterator[tuple[str, str]]:
     """Name and first sentences of each WASI function."""
     for path in sorted((gen.ROOT / "src/stratavm/wasi/p1").glob("*.py")):
@@ -80,6 +93,9 @@ def main() -> None:
         tiers=" | ".join(TIERS),
         rules="|".join("---" for _ in TIERS),
         proposals="\n".join(f"| {' | '.join(row)} |" for row in cells),
+        refused="\n".join(
+            f"| `{f.name}` | {plain(f.emitted_by)} | {plain(f.avoid)} |" for f in FEATURES.values() if not f.ready
+        ),
         functions="\n".join(f"| `{name}` | {text} |" for name, text in declared),
     )
     gen.write("docs/reference/support.md", page)

@@ -159,7 +159,7 @@ BUILDS = {
 
 
 @pytest.mark.skipif(
-    CLANG is None or shutil.which("wasm-ld") is None and shutil.which("wasm-ld-14") is None, reason="no clang"
+    CLANG is None or (shutil.which("wasm-ld") is None and shutil.which("wasm-ld-14") is None), reason="no clang"
 )
 @pytest.mark.parametrize("name", BUILDS)
 def test_what_the_advice_says_of_clang_is_so(name, tmp_path):
