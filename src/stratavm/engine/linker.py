@@ -50,6 +50,7 @@ class Linker:
 
     def define_namespaces(self, namespaces: Namespaces) -> None:
         """Offer everything in ``{module: {name: item}}``; an ``Instance`` may stand for its exports."""
+        _check_namespaces(namespaces)
         for module, items in namespaces.items():
             exports = items.exports if isinstance(items, Instance) else items
             for name, item in exports.items():
@@ -87,28 +88,38 @@ class Linker:
 
     def _resolved(self, module: Module) -> list[Binder]:
         """How to get each import in a store."""
-        return [self._resolve(module, wanted) for wanted in module.model.imports]
+        try:
+            return [self._resolve(module, wanted) for wanted in module.model.imports]
+        except LinkError:
+            raise self._all_that_do_not_fit(module) from None
+
+    def _all_that_do_not_fit(self, module: Module) -> LinkError:
+        """An error for all imports, not only for the first that does not fit."""
+        from stratavm.engine.unresolved import Problem, link_error  # for an error only
+
+        problems = []
+        for wanted in module.model.imports:
+            try:
+                self._resolve(module, wanted)
+            except LinkError as error:
+                text = str(error).removeprefix(f"incompatible import type for {wanted.label}: ")
+                problems.append(Problem(wanted, text, (wanted.module, wanted.name) not in self._items))
+        return link_error(problems, len(module.model.imports), self._items)
 
     def _resolve(self, module: Module, wanted: Import) -> Binder:
         """One import: looked up, and checked as far as no store is needed."""
-        where = wanted.label
         try:
             item = self._items[wanted.module, wanted.name]
         except KeyError:
-            raise LinkError(
-                f"unknown import {where}: {wanted.kind} {describe_extern(wanted.type)} is not defined"
-            ) from None
+            raise LinkError(f"{wanted.kind} {describe_extern(wanted.type)} is not defined") from None
         if isinstance(item, (Func, Memory, Table, Global)):
             return _Owned.checked(module, wanted, item)
         if not isinstance(item, HostSpec) and not callable(item):
-            raise LinkError(f"{where} is defined as a {type(item).__name__}, which cannot be imported")
+            raise LinkError(f"it is defined as a {type(item).__name__}, which cannot be imported")
         if not isinstance(wanted.type, FuncType):
-            raise LinkError(
-                f"incompatible import type for {where}: expected {describe_extern(wanted.type)}, found a function"
-            )
+            raise LinkError(f"expected {describe_extern(wanted.type)}, found a function")
         if isinstance(item, HostSpec) and wanted.type != item.type:
-            expected, found = signature("", wanted.type), signature("", item.type)
-            raise LinkError(f"incompatible import type for {where}: expected {expected}, found {found}")
+            raise LinkError(f"expected {signature('', wanted.type)}, found {signature('', item.type)}")
         return self._offer(module, wanted, wanted.type, item)
 
     def _offer(self, module: Module, wanted: Import, type_: FuncType, item: Callable[..., Any] | HostSpec) -> Offered:
@@ -120,6 +131,22 @@ class Linker:
             if self._items.get(name) is item:
                 self._offered[name] = known
         return known
+
+
+def _check_namespaces(namespaces: object) -> None:
+    """TypeError unless it is ``{module: {name: item}}``."""
+    if not isinstance(namespaces, Mapping):
+        instead = f"{type(namespaces).__name__}.namespaces()" if hasattr(namespaces, "namespaces") else ""
+        raise TypeError(
+            f"imports must be {{module: {{name: item}}}}, got {type(namespaces).__name__}"
+            + (f"; pass {instead} of it" if instead else "")
+        )
+    for module, items in namespaces.items():
+        if not isinstance(items, (Mapping, Instance)):
+            raise TypeError(
+                f"imports[{module!r}] must be {{name: item}} or an Instance, got {type(items).__name__}"
+                + (f'; did you mean {{"env": {{{module!r}: …}}}}?' if callable(items) else "")
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,159 @@
+"""What to say of imports that do not fit: all of them at once, with near names and with who wrote the module."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Final
+
+from stratavm.base.data import dataclass
+from stratavm.base.errors import LinkError
+from stratavm.base.text import printable
+from stratavm.base.words import did_you_mean
+from stratavm.module.model import Import
+from stratavm.spec.types import I32, FuncType
+
+LISTED: Final = 40
+"""Imports that are listed; a module may have a million."""
+
+WASI: Final = "the guest is a WASI program: load(source, stratavm.Wasi(args=[…]).namespaces())"
+OBJECT: Final = "this is an object file or a dynamic library: link it, wasm-ld makes a module of it"
+BINDGEN: Final = (
+    "this needs the JavaScript that wasm-bindgen writes: build without wasm-bindgen, for wasm32-wasip1, "
+    'and export with #[no_mangle] extern "C"'
+)
+GO: Final = 'this needs the JavaScript of Go: build with GOOS=wasip1 GOARCH=wasm, or "tinygo build -target=wasip1"'
+EMSCRIPTEN: Final = (
+    "this needs the JavaScript that emscripten writes: link with -sSTANDALONE_WASM, and with --no-entry if there is "
+    "no main"
+)
+ASSEMBLYSCRIPT: Final = (
+    'AssemblyScript calls env.abort when it gives up: {"env": {"abort": lambda message, file, line, column: None}}, '
+    "or compile with `asc --use abort=`"
+)
+
+BY_MODULE: Final[dict[str, str]] = {
+    "wasi_snapshot_preview1": WASI,
+    "wasi_unstable": WASI,
+    "wasi": "threads of WASI are not supported: build for wasm32-wasip1 instead of wasm32-wasip1-threads",
+    "wbg": BINDGEN,
+    "__wbindgen_placeholder__": BINDGEN,
+    "__wbindgen_externref_xform__": BINDGEN,
+    "gojs": GO,
+    "go": GO,
+    "asyncify": "these are for `wasm-opt --asyncify`, which replaces them: run it on the module",
+    "GOT.mem": OBJECT,
+    "GOT.func": OBJECT,
+}
+BY_BEGINNING: Final[tuple[tuple[str, str], ...]] = (
+    ("wasi:", "this is the core module of a component: build for wasm32-wasip1 instead of wasm32-wasip2"),
+    ("__wbindgen", BINDGEN),
+)
+IN_ENV: Final[tuple[tuple[str, str], ...]] = (
+    ("__linear_memory", OBJECT),
+    ("__indirect_function_table", OBJECT),
+    ("__memory_base", OBJECT),
+    ("emscripten_", EMSCRIPTEN),
+    ("_emscripten_", EMSCRIPTEN),
+    ("__syscall_", EMSCRIPTEN),
+    ("__cxa_", EMSCRIPTEN),
+    ("invoke_", EMSCRIPTEN),
+    ("_embind_", EMSCRIPTEN),
+)
+"""Beginnings of names in ``env`` that tell who wrote the module."""
+DEFINE: Final = "define it"
+ABORT: Final = FuncType((I32, I32, I32, I32))
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An import that does not fit: ``unknown`` if nothing is defined for it; ``text`` says the rest."""
+
+    wanted: Import
+    text: str
+    unknown: bool = False
+
+
+def link_error(problems: list[Problem], imports: int, defined: Collection[tuple[str, str]]) -> LinkError:
+    """The error for imports that do not fit.
+
+    Args:
+        problems: in the module's order, one at least.
+        imports: how many imports the module has.
+        defined: what the linker has, by module and name.
+    """
+    first = problems[0]
+    words = "unknown import" if first.unknown else "incompatible import type"
+    texts = {(p.wanted.module, p.wanted.name): p.text for p in problems}
+    hint = "\n".join(_hints(problems, defined))
+    if len(problems) == 1:
+        separator = " " if first.unknown else " for "
+        return LinkError(f"{words}{separator}{first.wanted.label}: {first.text}", problems=texts, hint=hint)
+    lines = [f"{words}: {len(problems)} of {imports} imports do not fit"]
+    groups: dict[str, list[Problem]] = {}
+    for problem in problems[:LISTED]:
+        groups.setdefault(problem.wanted.module, []).append(problem)
+    for module, group in groups.items():
+        lines.append(f"  module {printable(module) or '(no name)'}")
+        lines += [f"    {printable(p.wanted.name)}: {p.text}" for p in group]
+    if len(problems) > LISTED:
+        lines.append(f"  and {len(problems) - LISTED} more")
+    return LinkError("\n".join(lines), problems=texts, hint=hint)
+
+
+def _hints(problems: list[Problem], defined: Collection[tuple[str, str]]) -> Iterator[str]:
+    """What to do, each piece of advice once."""
+    modules = {module for module, _ in defined}
+    said = set[str]()
+    for problem in [p for p in problems if p.unknown][:LISTED]:
+        for line in _hints_for(problem.wanted, defined, modules):
+            key = line.partition(":")[0] + problem.wanted.kind if line.startswith(DEFINE) else line
+            if key not in said:  # one example of a definition for each kind
+                said.add(key)
+                yield line
+
+
+def _hints_for(wanted: Import, defined: Collection[tuple[str, str]], modules: set[str]) -> Iterator[str]:
+    """What to do about one import that is not defined."""
+    if wanted.module in modules:
+        near = did_you_mean(wanted.name, (name for module, name in defined if module == wanted.module))
+        if near:
+            yield f"{wanted.label}: {near}"
+            return
+    elif near := did_you_mean(wanted.module, modules):
+        yield f"module {printable(wanted.module)}: {near}"
+        return
+    elsewhere = [module for module, name in defined if name == wanted.name and module != wanted.module]
+    if elsewhere:
+        yield f"{printable(wanted.name)} is defined, but in module {printable(elsewhere[0])}"
+        return
+    yield _origin(wanted) or _definition(wanted)
+
+
+def _origin(wanted: Import) -> str:
+    """What is known of those who import this."""
+    known = BY_MODULE.get(wanted.module, "")
+    if known:
+        return known
+    for beginning, hint in BY_BEGINNING:
+        if wanted.module.startswith(beginning):
+            return hint
+    if wanted.module == "env":
+        if wanted.name == "abort" and wanted.type == ABORT:
+            return ASSEMBLYSCRIPT
+        return next((hint for beginning, hint in IN_ENV if wanted.name.startswith(beginning)), "")
+    return ""
+
+
+def _definition(wanted: Import) -> str:
+    """How to define something of the kind."""
+    if wanted.kind == "func":
+        what = "any callable"
+    elif wanted.kind == "memory":
+        what = "stratavm.Memory.new(store, pages)"
+    elif wanted.kind == "table":
+        what = "stratavm.Table.new(store, type, elements)"
+    else:
+        what = "stratavm.Global.new(store, type, value)"
+    if not (wanted.module + wanted.name).isprintable():
+        return f"{DEFINE}: Linker.define(module, name, item); the item is {what}"
+    return f'{DEFINE}: {{"{wanted.module}": {{"{wanted.name}": …}}}} as imports; the item is {what}'

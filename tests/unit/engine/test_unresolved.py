@@ -1,0 +1,157 @@
+"""Imports that do not fit: all at once, grouped, with types and near names, and hints that lead out of the error."""
+
+import re
+
+import pytest
+
+import stratavm
+from stratavm import Engine, Global, Instance, Linker, LinkError, Memory, Module, Store, Table, Wasi, load
+from stratavm.engine.unresolved import BY_BEGINNING, BY_MODULE, IN_ENV, LISTED
+from stratavm.spec.types import FUNCREF, I32
+
+MANY = """(module
+  (import "env" "log" (func (param i32)))
+  (import "env" "memory" (memory 1 2))
+  (import "env" "good" (func))
+  (import "env" "limit" (global i32))
+  (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32))))"""
+
+
+def refused(text, imports=None, **options):
+    """The error of linking a text module."""
+    with pytest.raises(LinkError) as caught:
+        load(text, imports, **options)
+    return caught.value
+
+
+def test_all_imports_that_do_not_fit_are_named_at_once():
+    """Missing ones and those of another type, by module, with the types that are wanted."""
+    error = refused(MANY, {"env": {"logg": print, "memory": print, "good": print}})
+    assert list(error.problems) == [
+        ("env", "log"),
+        ("env", "memory"),
+        ("env", "limit"),
+        ("wasi_snapshot_preview1", "fd_write"),
+    ]
+    assert str(error).split("\n")[:7] == [
+        "unknown import: 4 of 5 imports do not fit",
+        "  module env",
+        "    log: func (i32) is not defined",
+        "    memory: expected memory 1..2 pages, found a function",
+        "    limit: global i32 is not defined",
+        "  module wasi_snapshot_preview1",
+        "    fd_write: func (i32, i32, i32, i32) -> i32 is not defined",
+    ]
+    assert "env.log: did you mean 'logg'?" in error.hint and "Wasi" in error.hint
+
+
+def test_instantiate_pre_says_the_same():
+    """It resolves imports before there is a store."""
+    engine = Engine()
+    with pytest.raises(LinkError, match="5 of 5 imports"):
+        Linker(engine).instantiate_pre(Module(MANY, engine))
+
+
+def test_one_import_makes_one_line():
+    """Then the hint."""
+    error = refused('(module (import "m" "f" (func (param i64))))')
+    assert str(error).split("\n")[0] == "unknown import m.f: func (i64) is not defined"
+
+
+def test_a_list_of_imports_ends_somewhere():
+    """A module with a thousand imports does not print them all, and they all are in ``problems``."""
+    text = "".join(f'(import "m" "f{i}" (func))' for i in range(300))
+    error = refused(f"(module {text})")
+    assert len(error.problems) == 300 and f"and {300 - LISTED} more" in str(error)
+    assert len(str(error).split("\n")) < LISTED + 10
+
+
+def test_names_of_imports_cannot_steer_the_terminal():
+    """In each form of the message, and in what hints say."""
+    name = "\\1b[2J\\c2\\9b\\e2\\80\\ae"
+    one = refused(f'(module (import "{name}" "{name}" (func)))')
+    two = refused(f'(module (import "{name}" "{name}" (func)) (import "{name}" "b" (func)))', {"x": {}})
+    for error in (one, two):
+        assert not re.search("[\x1b\x9b\u202e]", str(error))
+
+
+def test_near_names_of_modules_and_the_same_name_in_another_module():
+    """``evn`` for ``env``, and a name that is defined elsewhere."""
+    near = refused('(module (import "evn" "f" (func)))', {"env": {"f": print}})
+    assert "module evn: did you mean 'env'?" in near.hint
+    elsewhere = refused('(module (import "host_functions" "f" (func)))', {"env": {"f": print}})
+    assert elsewhere.hint == "f is defined, but in module env"
+
+
+def test_following_the_hint_for_wasi_links():
+    """The one line that it names, for both versions of preview 1."""
+    for module in ("wasi_snapshot_preview1", "wasi_unstable"):
+        text = f'(module (import "{module}" "sched_yield" (func (result i32))))'
+        error = refused(text)
+        call = re.search(r"load\(source, (stratavm\.Wasi\(.*?\)\.namespaces\(\))\)", error.hint)[1]
+        load(text, eval(call.replace("[…]", "[]"), {"stratavm": stratavm}))
+
+
+@pytest.mark.parametrize("kind", ["(func)", "(memory 1)", "(table 1 funcref)", "(global i32)"])
+def test_following_the_hint_for_a_definition_links(kind):
+    """For each kind of import what the hint names is what fits."""
+    text = f'(module (import "own" "thing" {kind}))'
+    store = Store()
+    error = refused(text, store=store)
+    pattern = r'define it: \{"own": \{"thing": …\}\} as imports; the item is (any callable|stratavm\.(\w+)\.new\(.*\))'
+    found = re.fullmatch(pattern, error.hint)
+    made = {
+        None: lambda: print,
+        "Memory": lambda: Memory.new(store, 1),
+        "Table": lambda: Table.new(store, FUNCREF, 1),
+        "Global": lambda: Global.new(store, I32, 5),
+    }[found[2]]()
+    assert isinstance(load(text, {"own": {"thing": made}}, store=store), Instance)
+
+
+def test_following_the_hint_for_assemblyscript_links():
+    """The function that it spells out."""
+    text = '(module (import "env" "abort" (func (param i32 i32 i32 i32))))'
+    error = refused(text)
+    given = re.search(r'\{"env".*\}\}', error.hint)[0]
+    load(text, eval(given))
+
+
+@pytest.mark.parametrize("module", sorted(BY_MODULE))
+def test_who_wrote_a_module_shows_in_what_it_imports(module):
+    """wasm-bindgen, Go, binaryen's asyncify, dynamic libraries: named with the way to build without."""
+    assert BY_MODULE[module] in refused(f'(module (import "{module}" "some_name" (func)))').hint
+
+
+@pytest.mark.parametrize("beginning", [b for b, _ in BY_BEGINNING])
+def test_who_wrote_a_module_shows_in_how_its_imports_begin(beginning):
+    """Modules of the component model have versions in their names."""
+    assert dict(BY_BEGINNING)[beginning] in refused(f'(module (import "{beginning}x@0.2.0" "f" (func)))').hint
+
+
+@pytest.mark.parametrize("name", [b for b, _ in IN_ENV])
+def test_emscripten_and_object_files_are_known_by_names_in_env(name):
+    """``env`` alone says nothing: any C program may import from it."""
+    assert dict(IN_ENV)[name] in refused(f'(module (import "env" "{name}" (func)))').hint
+    assert refused('(module (import "env" "mine" (func)))').hint.startswith("define it")
+
+
+def test_imports_of_another_shape_are_a_type_error_that_says_which():
+    """A world instead of its namespaces, and a function where a module's functions should be."""
+    with Wasi() as world:
+        with pytest.raises(TypeError, match=r"got Wasi; pass Wasi\.namespaces\(\) of it"):
+            load("(module)", world)
+        load("(module)", world.namespaces())
+    with pytest.raises(TypeError, match=r"imports\['log'\] must be .* did you mean \{\"env\": \{'log': …\}\}"):
+        load("(module)", {"log": print})
+
+
+def test_a_linker_that_failed_can_be_completed():
+    """The error leaves nothing behind."""
+    engine = Engine()
+    linker, store = Linker(engine), Store(engine)
+    module = Module('(module (import "m" "f" (func $f)) (export "f" (func $f)))', engine)
+    with pytest.raises(LinkError):
+        linker.instantiate(store, module)
+    linker.define("m", "f", lambda: None)
+    assert linker.instantiate(store, module).exports.f() is None
