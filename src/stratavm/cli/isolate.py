@@ -1,154 +1,105 @@
-"""``strata run --isolate``: the guest in a process of its own, with resource limits and a system-call filter.
+"""``strata run --isolate``: the guest in a process of its own, behind the wall of ``stratavm.sandbox``.
 
-A second wall behind the sandbox: should a bug of the compiler let a guest run its own machine code, the process
-can start no
-program, open no socket, trace nobody and load nothing into the kernel. It is no replacement for a container.
-
-The child is this command again; it applies the limits to itself after it has read its options and before it reads
-the module.
+The child applies the wall to itself after it has its options and before it reads the module. It dies with this
+process, however that ends; signals that ask this process to end are passed on.
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import os
-import platform
-import resource
 import signal
-import struct
 import subprocess
-import sys
-from typing import Final
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Final
 
 from stratavm.cli import output
+from stratavm.sandbox import privileges, process
+from stratavm.sandbox.wall import CPU_SLACK_SECONDS as CPU_SLACK_SECONDS
+from stratavm.sandbox.wall import GUEST_MEMORY_BYTES, Wall, raise_wall
 
-ISOLATED: Final = "STRATA_ISOLATED"
-
-# A guest memory reserves 8 GiB of address space and the code arena 2 GiB: RLIMIT_AS guards against run-away
-# reservations, the engine's own limits and RLIMIT_DATA against run-away memory.
-ADDRESS_SPACE: Final = 1 << 40
-DESCRIPTORS: Final = 256
-CPU_SLACK_SECONDS: Final = 5
-
-PR_SET_NO_NEW_PRIVS: Final = 38
-PR_SET_SECCOMP: Final = 22
-PR_SET_DUMPABLE: Final = 4
-SECCOMP_MODE_FILTER: Final = 2
-
-AUDIT_ARCH_X86_64: Final = 0xC000003E
-ALLOW: Final = 0x7FFF0000
-DENY: Final = 0x00050001  # SECCOMP_RET_ERRNO | EPERM
-NO_SUCH_CALL: Final = 0x00050026  # SECCOMP_RET_ERRNO | ENOSYS
-KILL: Final = 0x80000000
-X32_BIT: Final = 0x40000000
-
-REFUSED: Final[dict[str, int]] = {
-    "fork": 57, "vfork": 58, "execve": 59, "execveat": 322,
-    "ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311, "kcmp": 312, "pidfd_getfd": 438,
-    "socket": 41, "socketpair": 53, "connect": 42, "bind": 49, "listen": 50,
-    "kill": 62, "tkill": 200, "pidfd_send_signal": 424,
-    "mount": 165, "umount2": 166, "pivot_root": 155, "chroot": 161, "unshare": 272, "setns": 308, "move_mount": 429,
-    "open_tree": 428, "fsopen": 430, "fsmount": 432, "mount_setattr": 442,
-    "init_module": 175, "finit_module": 313, "delete_module": 176, "kexec_load": 246, "kexec_file_load": 320,
-    "reboot": 169, "swapon": 167, "swapoff": 168, "sethostname": 170, "setdomainname": 171, "acct": 163,
-    "bpf": 321, "perf_event_open": 298, "userfaultfd": 323, "io_uring_setup": 425, "io_uring_enter": 426,
-    "io_uring_register": 427, "keyctl": 250, "add_key": 248, "request_key": 249,
-    "setuid": 105, "setgid": 106, "setreuid": 113, "setregid": 114, "setgroups": 116, "setresuid": 117,
-    "setresgid": 119, "capset": 126, "personality": 135, "iopl": 172, "ioperm": 173, "mknod": 133, "mknodat": 259,
-    "open_by_handle_at": 304, "name_to_handle_at": 303, "settimeofday": 164, "clock_settime": 227, "adjtimex": 159,
-}  # fmt: skip
-"""System calls that a guest's process never needs (x86-64 numbers); they fail with EPERM."""
-
-CLONE3: Final = 435
-"""Its flags lie in memory, where a filter cannot look: "not there" makes the C library use ``clone``."""
-CLONE: Final = 56
-CLONE_THREAD: Final = 0x00010000
+EXIT_TIMEOUT: Final = 124
+GRACE_SECONDS: Final = 3.0
+"""How long after its time a child that does not end by itself is killed."""
+PASSED_ON: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def run_isolated(options: argparse.Namespace) -> int:
-    """In the parent: start the child and pass its exit code on. In the child: wall off, then run."""
-    if os.environ.pop(ISOLATED, "") == "1":
-        for problem in wall_off(options.timeout):
-            output.note(f"isolation is weaker here: {problem}")
-        from stratavm.cli.run import run_here
-
-        return run_here(options)
-    command = [sys.executable, "-m", "stratavm", *sys.argv[1:]]
-    child = subprocess.Popen(command, env={**os.environ, ISOLATED: "1"})
-    while True:
-        try:
-            code = child.wait()
-            break
-        except KeyboardInterrupt:
-            # The terminal sent it to the child as well; let the child finish its own way.
-            continue
-    if code == -signal.SIGXCPU:
-        output.note("the guest used up its processor time")
+    """Start the child, wait for it, and end as it ended; returns its exit code."""
+    variables = [text.partition("=")[0] for text in options.env]
+    with privileges.hidden():
+        child = process.start(f"{__name__}:inside", vars(options), variables=variables)
+        with passing_on(child):
+            code = attend(child, options.timeout)
+    if -code in PASSED_ON:  # a shell that waits must see the same as without a child
+        signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
     return code if code >= 0 else 128 - code
 
 
+def attend(child: subprocess.Popen[bytes], timeout: float | None) -> int:
+    """Wait for the child, and end it where it does not end in time."""
+    try:
+        code = child.wait(None if timeout is None else timeout + GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+        output.note("deadline exceeded: the process did not end in time (hint: raise --timeout)")
+        return EXIT_TIMEOUT
+    if code == -signal.SIGXCPU:
+        output.note("deadline exceeded: the guest used up its processor time (hint: raise --timeout)")
+        return EXIT_TIMEOUT
+    if code < 0 and -code not in PASSED_ON:
+        output.note(f"the guest's process was ended by {signal.Signals(-code).name}")
+    return code
+
+
+@contextmanager
+def passing_on(child: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Pass on to the child what asks this process to end; what is ignored stays ignored."""
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        child.send_signal(number)
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in PASSED_ON:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, pass_on)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def inside(data: dict[str, Any]) -> int:
+    """In the child: the wall, then the program."""
+    from stratavm.cli.main import perform
+    from stratavm.cli.run import run_here
+
+    options = argparse.Namespace(**data)
+    for problem in raise_wall(wall_of(options)):
+        output.note(f"isolation is weaker here: {problem}")
+    return perform(run_here, options)
+
+
+def wall_of(options: argparse.Namespace) -> Wall:
+    """What the options leave possible."""
+    from stratavm.cli.run import directory
+
+    readable = [path for path in (options.module, options.stdin) if path not in (None, "-")]
+    writable: list[str] = []
+    for text in options.dir:
+        host, _, read_only = directory(text)
+        (readable if read_only else writable).append(host)
+    memory = GUEST_MEMORY_BYTES if options.max_memory is None else options.max_memory
+    return Wall(options.timeout, memory, tuple(readable), tuple(writable))
+
+
 def wall_off(timeout: float | None) -> list[str]:
-    """Apply every limit to this process; returns what could not be applied."""
-    problems = limit_resources(timeout)
-    problems += filter_system_calls()
-    return problems
-
-
-def limit_resources(timeout: float | None) -> list[str]:
-    """Resource limits: core dumps, address space, descriptors, processes, processor time."""
-    limits = [
-        (resource.RLIMIT_CORE, 0, "core dumps"),
-        (resource.RLIMIT_AS, ADDRESS_SPACE, "address space"),
-        (resource.RLIMIT_NOFILE, DESCRIPTORS, "descriptors"),
-    ]
-    if timeout is not None:
-        limits.append((resource.RLIMIT_CPU, int(timeout) + CPU_SLACK_SECONDS, "processor time"))
-    problems = []
-    for which, wanted, name in limits:
-        hard = resource.getrlimit(which)[1]
-        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        try:
-            resource.setrlimit(which, (value, value))
-        except (OSError, ValueError) as error:
-            problems.append(f"no limit on {name} ({error})")
-    return problems
-
-
-def filter_system_calls() -> list[str]:
-    """Install the filter for good; returns why not, where the kernel has none."""
-    if platform.machine() != "x86_64":
-        return [f"no system-call filter for {platform.machine()}"]
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0):
-        return [f"no system-call filter (prctl: {os.strerror(ctypes.get_errno())})"]
-    program = filter_program()
-    code = ctypes.create_string_buffer(program, len(program))
-    header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
-    if libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.c_char_p(header), 0, 0):
-        return [f"no system-call filter (seccomp: {os.strerror(ctypes.get_errno())})"]
-    return []
-
-
-def filter_program() -> bytes:
-    """The filter as classic BPF: another ABI is killed, refused calls fail, ``clone`` may only make threads."""
-    load, equal, at_least, bit, give = 0x20, 0x15, 0x35, 0x45, 0x06
-    program = [
-        (load, 0, 0, 4),  # seccomp_data.arch
-        (equal, 1, 0, AUDIT_ARCH_X86_64),
-        (give, 0, 0, KILL),
-        (load, 0, 0, 0),  # seccomp_data.nr
-        (at_least, 0, 1, X32_BIT),
-        (give, 0, 0, KILL),
-        (equal, 0, 3, CLONE),
-        (load, 0, 0, 16),  # the low half of its first argument: flags
-        (bit, 1, 0, CLONE_THREAD),
-        (give, 0, 0, DENY),
-        (load, 0, 0, 0),
-        (equal, 0, 1, CLONE3),
-        (give, 0, 0, NO_SUCH_CALL),
-    ]
-    for number in sorted(REFUSED.values()):
-        program += [(equal, 0, 1, number), (give, 0, 0, DENY)]
-    program.append((give, 0, 0, ALLOW))
-    return b"".join(struct.pack("<HBBI", *instruction) for instruction in program)
+    """Shut this process in, with no path but Python's own; returns what could not be done."""
+    return raise_wall(Wall(timeout))

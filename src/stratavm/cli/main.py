@@ -13,7 +13,7 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -39,15 +39,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code (0 good, 1 error, 2 usage, 124 time-out, 130 Ctrl-C, 134 trap, or
     the guest's).
     """
-    # Decoding a large module makes a hundred thousand objects and no garbage.
-    gc.set_threshold(100_000, 20, 100)
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         options = _parse(arguments)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else EXIT_USAGE
+    return perform(importlib.import_module(COMMANDS[options.command][0]).run, options)
+
+
+def perform(command: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
+    """Run a command; returns its exit code, or that of the failure, which is reported."""
+    # Decoding a large module makes a hundred thousand objects and no garbage.
+    gc.set_threshold(100_000, 20, 100)
     try:
-        return int(importlib.import_module(COMMANDS[options.command][0]).run(options))
+        return command(options)
     except KeyboardInterrupt:
         output.note("interrupted")
         return 128 + signal.SIGINT

@@ -70,7 +70,7 @@ def wasi(options: argparse.Namespace, engine: Engine) -> Wasi:
     return Wasi(
         args=(os.path.basename(options.module), *_guest_arguments(options)),
         env=dict(_variable(text) for text in options.env),
-        preopens=[_directory(text) for text in options.dir],
+        preopens=[directory(text) for text in options.dir],
         stdin=options.stdin if options.stdin is not None else "inherit",
         stdout="inherit",
         stderr="inherit",
@@ -128,7 +128,7 @@ def _variable(text: str) -> tuple[str, str]:
     return name, value if equals else os.environ[name]
 
 
-def _directory(text: str) -> tuple[str, str, bool]:
+def directory(text: str) -> tuple[str, str, bool]:
     """(host path, guest path, read only) from ``HOST::GUEST[:ro]``; a lone ``HOST`` keeps its name."""
     read_only = text.endswith(":ro")
     host, separator, guest = text.removesuffix(":ro").partition("::")
