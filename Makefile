@@ -26,8 +26,8 @@ $(STAMP): pyproject.toml tools/constraints.txt tools/deps.py
 build: venv ## compile the hot modules that changed (STRATA_BUILD=opt|checked|trace)
 	@$(PY) -m tools.build
 
-demo: build ## build, then run a real program
-	$(RUN) -m tools.demo
+demo: ## from a fresh clone to real programs in a sandbox, installing no more than that takes
+	@VENV=$(VENV) $(PYTHON) -m tools.demo
 
 test: build ## run every test
 	$(RUN) -m pytest $(ARGS)

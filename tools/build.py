@@ -28,7 +28,7 @@ import sys
 import sysconfig
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -258,14 +258,16 @@ def compile_stale(root: Path, variant: Variant) -> list[HotModule]:
     missing = [m for m in modules if not m.artefact.is_file()]
     missing.sort(key=lambda m: -m.source.stat().st_size)
     if missing:
-        print(f"building {len(missing)} of {len(modules)} hot modules ({variant.name})", flush=True)
+        print(f"compiling {len(missing)} of {len(modules)} hot modules ({variant.name})", flush=True)
         with ProcessPoolExecutor(min(JOBS, len(missing))) as pool:
             jobs = {pool.submit(compile_module, m, variant, root): m for m in missing}
             failures = []
-            for job, module in jobs.items():
+            for done, job in enumerate(as_completed(jobs), 1):
+                module, place = jobs[job], f"[{done:{len(str(len(jobs)))}}/{len(jobs)}]"
                 try:
-                    print(f"  {module.name}  {job.result():.1f} s", flush=True)
+                    print(f"  {place} {module.name}  {job.result():.1f} s", flush=True)
                 except (SystemExit, subprocess.CalledProcessError) as error:
+                    print(f"  {place} {module.name}  FAILED", flush=True)
                     failures.append(f"{module.name}: {error}")
         if failures:
             raise SystemExit("build failed:\n  " + "\n  ".join(failures))

