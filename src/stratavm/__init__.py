@@ -111,8 +111,11 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'stratavm' has no attribute {name!r}")
     import importlib
 
+    from stratavm.base.importing import importing
+
     module, _, attribute = _EXPORTS[name].rpartition(".")
-    value = getattr(importlib.import_module(module), attribute)
+    with importing:
+        value = getattr(importlib.import_module(module), attribute)
     globals()[name] = value
     return value
 

@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 from stratavm.base.data import dataclass
 from stratavm.base.errors import TRAP_KINDS
+from stratavm.base.importing import importing
 from stratavm.codegen.code import Code
 from stratavm.codegen.worker import MACHINE_PASSES, STAGES, Worker
 from stratavm.codegen.x64.target import ModulePlan
@@ -66,9 +67,8 @@ class ModuleCompiler:
         checked = PLAN_BOUNDED in numbers or options.scope is not EVERYWHERE
         self.passes = options.passes
         if options.passes:
-            from stratavm.ir.pipeline import (
-                FOR_CHECKS,
-            )  # here and below: level 0 does without a dozen modules of passes
+            with importing:  # here and below: level 0 does without a dozen modules of passes
+                from stratavm.ir.pipeline import FOR_CHECKS
 
             # Where every memory has a guard there are no checks; but a search counts the rewrites of all passes.
             self.passes = tuple(name for name in options.passes if name not in FOR_CHECKS or checked)
@@ -93,7 +93,8 @@ class ModuleCompiler:
     def _new_worker(self) -> Worker:
         options, pipeline = self.options, None
         if self.passes:
-            from stratavm.ir.pipeline import Pipeline
+            with importing:
+                from stratavm.ir.pipeline import Pipeline
 
             pipeline = Pipeline(self.passes, options.scope, options.fuel)
         return Worker(self.plan, options.allocator, pipeline=pipeline, machine=options.machine, fuel=options.fuel)

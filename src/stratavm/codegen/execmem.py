@@ -6,6 +6,8 @@
 # Chunks of 64 KiB belong to one owner; concurrent compilers of one owner write into different runs of chunks. Pages go
 # RW -> RX when a batch is published and never back, so a batch costs whole pages: publish many functions at once if you
 # can.
+from struct import pack
+
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free, malloc, realloc
@@ -431,8 +433,6 @@ def pack_positions(positions: object) -> bytes:
 
 def pack_rows(rows: object, width: int) -> bytes:
     """Rows of ``width`` 32-bit numbers, sorted by the first."""
-    from struct import pack
-
     ordered = sorted(tuple(row) for row in rows)
     if any(len(row) != width for row in ordered):
         raise ValueError(f"a table row has not {width} numbers")

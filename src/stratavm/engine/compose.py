@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from stratavm.base.di import Container, Services
 from stratavm.base.events import Bus, ListenerFailed
+from stratavm.base.importing import importing
 from stratavm.engine.cache import ModuleCache, NoModuleCache
 from stratavm.engine.config import Config
 from stratavm.engine.ports import GrowthLimiter, Logger, NoLimiter, PythonLogger
@@ -30,7 +31,8 @@ class OracleOnDemand:
 
     def load(self, valid: ValidModule, name: str = "") -> TierModule:
         """Prepare a valid module."""
-        from stratavm.tiers.oracle.tier import Oracle
+        with importing:
+            from stratavm.tiers.oracle.tier import Oracle
 
         return Oracle(fuel=self.fuel).load(valid, name)
 
@@ -68,7 +70,8 @@ def make_allocator(config: Config, bus: Bus) -> MemoryAllocator:
     """A mapping for each memory, or a pool of slots."""
     if config.pool is None:
         return MappedMemories()
-    from stratavm.runtime.pool import Pool
+    with importing:
+        from stratavm.runtime.pool import Pool
 
     pool: MemoryAllocator = Pool(config.pool, config.memory_plan == "guard", bus)
     return pool
@@ -81,22 +84,25 @@ def make_runtime(bus: Bus, allocator: MemoryAllocator) -> Runtime:
 
 def make_native_runtime(bus: Bus, allocator: MemoryAllocator) -> Runtime:
     """A runtime with the stubs of this processor."""
-    from stratavm.tiers.jit.tier import machine_stubs
+    with importing:
+        from stratavm.tiers.jit.tier import machine_stubs
 
     return Runtime(machine_stubs(), bus, allocator)
 
 
 def make_executor() -> CompileExecutor:
     """Threads for the time of a compilation."""
-    from stratavm.tiers.jit.eager import ThreadExecutor
+    with importing:
+        from stratavm.tiers.jit.eager import ThreadExecutor
 
     return ThreadExecutor()
 
 
 def make_jit(config: Config, scope: Scope, bus: Bus, executor: CompileExecutor, runtime: Runtime) -> Tier:
     """Our compiler. The runtime comes first: its events have the first numbers in the ring."""
-    from stratavm.codegen.compile import Options
-    from stratavm.tiers.jit.tier import Jit
+    with importing:
+        from stratavm.codegen.compile import Options
+        from stratavm.tiers.jit.tier import Jit
 
     options = Options(
         memory_plan=config.memory_plan,

@@ -6,6 +6,7 @@ import os
 from typing import Final, Literal, TypeAlias
 
 from stratavm.base.data import dataclass, replace
+from stratavm.base.importing import importing
 from stratavm.module.limits import DEFAULT_LIMITS, Limits
 from stratavm.runtime.limits import PoolConfig
 from stratavm.spec.features import FEATURES, READY
@@ -82,7 +83,8 @@ class Config:
         """The passes of the SSA form that the tier runs."""
         if self.tier != "jit1":
             return ()
-        from stratavm.ir.pipeline import LEVELS
+        with importing:
+            from stratavm.ir.pipeline import LEVELS
 
         return LEVELS[1] if self.passes is None else self.passes
 
@@ -91,7 +93,8 @@ class Config:
         """The passes of the machine level that the tier runs."""
         if self.tier != "jit1":
             return ()
-        from stratavm.codegen.compile import MACHINE_LEVELS
+        with importing:
+            from stratavm.codegen.compile import MACHINE_LEVELS
 
         return MACHINE_LEVELS[1] if self.machine_passes is None else self.machine_passes
 

@@ -8,6 +8,7 @@ from stratavm.base.closing import Closing
 from stratavm.base.data import replace
 from stratavm.base.di import Container
 from stratavm.base.events import Bus
+from stratavm.base.importing import importing
 from stratavm.engine.compose import Replacements, compose
 from stratavm.engine.config import Config
 from stratavm.engine.events import EngineClosed, EngineCreated
@@ -90,7 +91,8 @@ class Engine(Closing):
         ``async with engine.lifecycle():`` starts them in the order of their needs, watches those that have
         ``healthy``, and stops them. Their ``restart``, where they have one, says when they are started again.
         """
-        from stratavm.base.lifecycle import Lifecycle, services_of
+        with importing:
+            from stratavm.base.lifecycle import Lifecycle, services_of
 
         return Lifecycle(services_of(self.services), self.bus)
 

@@ -28,6 +28,7 @@ from cython.cimports.stratavm.runtime.store import Entry, end_machine_call, run_
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
 from stratavm.base.errors import ResourceLimit
+from stratavm.base.importing import importing
 from stratavm.base.text import printable
 from stratavm.engine import pyfacts
 from stratavm.engine.events import HostFunctionCreated
@@ -266,7 +267,8 @@ def call_with_objects(
 
 def python_signature(type_: object) -> object:
     """Positional parameters annotated with the names of WebAssembly types."""
-    import inspect  # slow to import
+    with importing:
+        import inspect  # slow to import
 
     kind: object = inspect.Parameter.POSITIONAL_ONLY
     parameters: list = [inspect.Parameter(f"p{i}", kind, annotation=type_name(t)) for i, t in enumerate(type_.params)]

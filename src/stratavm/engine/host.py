@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from stratavm.base.data import dataclass
 from stratavm.base.errors import LinkError
+from stratavm.base.importing import importing
 from stratavm.spec.types import FuncType
 
 if TYPE_CHECKING:
@@ -87,7 +88,8 @@ class HostSpec:
 
 def wants_caller(function: Callable[..., Any]) -> bool:
     """Whether the first parameter is named ``caller`` or annotated ``Caller``."""
-    import inspect  # slow to import; WASI's functions state their types
+    with importing:
+        import inspect  # slow to import; WASI's functions state their types
 
     try:
         parameters = list(inspect.signature(function).parameters.values())

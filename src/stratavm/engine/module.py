@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING
 
+from stratavm.base.cached import cached
 from stratavm.base.errors import DecodeError, StrataError, Unsupported, ValidationError
+from stratavm.base.importing import importing
 from stratavm.base.text import printable
 from stratavm.engine.cache import LoadedModule, ModuleCache
 from stratavm.engine.engine import Engine, default_engine
@@ -73,7 +74,8 @@ class Module:
             self._prepare(model)
         except (ValidationError, Unsupported) as error:
             if origin.text is not None:
-                from stratavm.module.wat_places import locate_in_text
+                with importing:
+                    from stratavm.module.wat_places import locate_in_text
 
                 locate_in_text(error, origin.text, model)
             raise
@@ -85,13 +87,15 @@ class Module:
         if origin.binary is not None:
             model: Model = decode(origin.binary, features=config.features, limits=config.limits)
             return model
-        from stratavm.module.parser import parse_module
+        with importing:
+            from stratavm.module.parser import parse_module
 
         assert origin.text is not None
         try:
             return parse_module(origin.text, features=config.features)
         except (Unsupported, DecodeError) as error:
-            from stratavm.module.wat_places import refuse_in_text
+            with importing:
+                from stratavm.module.wat_places import refuse_in_text
 
             if not getattr(error, "line", 0):
                 refuse_in_text(origin.text, config.features)
@@ -134,18 +138,18 @@ class Module:
         """What the module offers: name, kind and index of each export."""
         return self.model.exports
 
-    @cached_property
+    @cached
     def export_index(self) -> dict[str, tuple[str, int]]:
         """Kind and index of each export by name."""
         return {e.name: (e.kind, e.index) for e in self.model.exports}
 
-    @cached_property
+    @cached
     def blueprint(self) -> Blueprint:
         """What its instances have in common."""
         engine = self.engine
         return Blueprint(self.model, self.code, engine.runtime, self.name, engine.config.memory_plan)
 
-    @cached_property
+    @cached
     def custom_sections(self) -> dict[str, bytes]:
         """Custom sections by name (the first of each)."""
         return {c.name: bytes(c.data) for c in reversed(self.model.customs)}

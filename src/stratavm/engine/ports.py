@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Literal, Protocol
 
+from stratavm.base.importing import importing
+
 
 class Logger(Protocol):
     """Where an engine complains."""
@@ -61,7 +63,8 @@ class PythonLogger:
 
     def warning(self, message: str) -> None:
         """Log it."""
-        import logging
+        with importing:
+            import logging
 
         logging.getLogger("stratavm").warning("%s", message)
 

@@ -8,6 +8,7 @@ machine code does it. Where anything differs the machine code is not used, and a
 
 import sys
 import warnings
+from struct import pack
 
 import cython
 from cython.cimports.cpython.ref import PyObject
@@ -123,8 +124,6 @@ def complaints(layout: dict, version: tuple = sys.version_info[:2]) -> list[str]
 @cython.cfunc
 def float_bits(number: object) -> object:
     """The bits of a float, spelled."""
-    from struct import pack
-
     return pack("<d", number).hex()
 
 

@@ -9,6 +9,7 @@ from cython.cimports.stratavm.runtime.store import deliver_events
 from cython.cimports.stratavm.runtime.template import StoreTemplate
 
 from stratavm.base.errors import Closed
+from stratavm.base.importing import importing
 from stratavm.engine import engine as engines
 from stratavm.engine.events import StoreCreated, report_failure
 
@@ -128,7 +129,8 @@ class Store:
 
     def func_to_raw(self, value: object) -> int:
         """Raw bits of a ``Func`` of this store; None is 0."""
-        from stratavm.engine.func import Func
+        with importing:
+            from stratavm.engine.func import Func
 
         if value is None:
             return 0
@@ -140,7 +142,8 @@ class Store:
 
     def func_from_raw(self, raw: int) -> object:
         """The ``Func`` behind raw bits; 0 is None."""
-        from stratavm.engine.func import Func
+        with importing:
+            from stratavm.engine.func import Func
 
         return None if raw == 0 else Func(self, self.native.function_at(raw))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from stratavm.base.errors import ResourceLimit, Unsupported
+from stratavm.base.importing import importing
 from stratavm.ir.passes.inline import Inline, template_size
 from stratavm.ir.prune import Pruner
 from stratavm.ir.ssa import Ssa
@@ -68,7 +69,8 @@ class Callees:
 
     def _plain(self, func: int) -> Ssa | None:
         """A function as it is, if it may be inlined."""
-        from stratavm.ir.from_wasm import build
+        with importing:
+            from stratavm.ir.from_wasm import build
 
         ssa = Ssa()
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from stratavm.base.importing import importing
 from stratavm.ir._gen_build_walk import BuildWalk
 from stratavm.ir.prune import Pruner
 from stratavm.ir.ssa import Ssa
@@ -34,7 +35,8 @@ def build(valid: ValidModule, defined_index: int, ssa: Ssa, *, prune: bool = Tru
     if prune:
         pruner.run(ssa)
     if CHECKS >= 2:
-        from stratavm.ir.verify import verify  # a tool's module
+        with importing:
+            from stratavm.ir.verify import verify  # a tool's module
 
         verify(ssa)
     if len(valid.spare) < KEPT_WALKS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Final, Protocol
 
+from stratavm.base.importing import importing
 from stratavm.ir.callees import LEVELS as INLINE_LEVELS
 from stratavm.ir.callees import Callees
 from stratavm.ir.passes.cfg import Cfg
@@ -103,7 +104,8 @@ class Pipeline:
             out.assign(ssa)
         self._pruner.run(out)
         if CHECKS >= 2:
-            from stratavm.ir.verify import verify
+            with importing:
+                from stratavm.ir.verify import verify
 
             verify(out)
 

@@ -7,9 +7,9 @@ where they lie. Source: WebAssembly 3.0, section 2.5.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Literal, TypeAlias
 
+from stratavm.base.cached import cached
 from stratavm.base.data import dataclass, field
 from stratavm.base.text import printable
 from stratavm.spec.types import (
@@ -174,7 +174,7 @@ class Module:
     customs: tuple[Custom, ...] = ()
     names: Names = field(default_factory=Names)
 
-    @cached_property
+    @cached
     def types(self) -> tuple[SubType, ...]:
         """Type definitions by type index (recursion groups flattened)."""
         return tuple(t for group in self.rec_groups for t in group.types)
@@ -182,12 +182,12 @@ class Module:
     def _imported(self, kind: ExternKind) -> tuple[Import, ...]:
         return tuple(i for i in self.imports if i.kind == kind)
 
-    @cached_property
+    @cached
     def imported_funcs(self) -> tuple[Import, ...]:
         """Imported functions: function indices 0 … n-1."""
         return self._imported("func")
 
-    @cached_property
+    @cached
     def func_type_indices(self) -> tuple[int, ...]:
         """Type index of every function, imports first."""
         first = tuple(-1 if i.type_index is None else i.type_index for i in self.imported_funcs)
@@ -199,24 +199,24 @@ class Module:
         assert isinstance(composite, FuncType)
         return composite
 
-    @cached_property
+    @cached
     def table_types(self) -> tuple[TableType, ...]:
         """Type of every table, imports first."""
         first = tuple(i.type for i in self._imported("table"))
         return first + tuple(t.type for t in self.tables)  # type: ignore[return-value]
 
-    @cached_property
+    @cached
     def memory_types(self) -> tuple[MemoryType, ...]:
         """Type of every memory, imports first."""
         return tuple(i.type for i in self._imported("memory")) + self.memories  # type: ignore[return-value]
 
-    @cached_property
+    @cached
     def global_types(self) -> tuple[GlobalType, ...]:
         """Type of every global, imports first."""
         first = tuple(i.type for i in self._imported("global"))
         return first + tuple(g.type for g in self.globals)  # type: ignore[return-value]
 
-    @cached_property
+    @cached
     def tag_types(self) -> tuple[TagType, ...]:
         """Type of every tag, imports first."""
         return tuple(i.type for i in self._imported("tag")) + self.tags  # type: ignore[return-value]
@@ -226,6 +226,6 @@ class Module:
         name = self.names.funcs.get(index)
         return name if name is not None else self._export_names.get(index, f"func[{index}]")
 
-    @cached_property
+    @cached
     def _export_names(self) -> dict[int, str]:
         return {e.index: e.name for e in reversed(self.exports) if e.kind == "func"}

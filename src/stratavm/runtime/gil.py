@@ -10,7 +10,7 @@ import cython
 from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.stratavm.runtime.native import now_ns, thread_cpu_ns
 from cython.cimports.stratavm.runtime.python import PyEval_RestoreThread, PyEval_SaveThread
-from cython.cimports.stratavm.runtime.threads import ThreadBlock, thread_block
+from cython.cimports.stratavm.runtime.threads import ThreadBlock, tend, thread_block
 from cython.cimports.stratavm.runtime.ticker import period_ns
 
 from stratavm.runtime.breath import breathe
@@ -43,6 +43,7 @@ def let_python_run(block: cython.pointer(ThreadBlock)) -> cython.int:
     Where Python has no room for one more call, it is left for the next tick.
     """
     begin: uint64_t = now_ns()
+    tend(block)
     block.checked_ns = begin
     # Others may have had their turn in host functions, which is not seen here: what is known is forgotten slowly.
     block.waited_ns -= block.waited_ns >> 3

@@ -7,9 +7,10 @@ sections 1-4.
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from stratavm.base.cached import cached
 from stratavm.base.data import dataclass
 
 if TYPE_CHECKING:
@@ -219,27 +220,27 @@ class VMLayout:
     n_imported_globals: int
     n_imported_funcs: int
 
-    @cached_property
+    @cached
     def memories(self) -> int:
         """Offset of the first memory cell: base at +0, MemDef pointer at +8."""
         return VMCTX.size
 
-    @cached_property
+    @cached
     def tables(self) -> int:
         """Offset of the first table cell: base at +0, TableDef pointer at +8."""
         return self.memories + MEM_CELL * self.n_memories
 
-    @cached_property
+    @cached
     def globals(self) -> int:
         """Offset of the first global cell (index space order)."""
         return self.tables + TABLE_CELL * self.n_tables
 
-    @cached_property
+    @cached
     def imported_funcs(self) -> int:
         """Offset of the first imported function's FuncRec pointer."""
         return self.globals + GLOBAL_CELL * self.n_globals
 
-    @cached_property
+    @cached
     def size(self) -> int:
         """Bytes of the whole VMContext."""
         return -(-(self.imported_funcs + 8 * self.n_imported_funcs) // 64) * 64

@@ -49,6 +49,25 @@ cdef extern from * nogil:
         return (int)syscall(__NR_membarrier, STRATA_MEMBARRIER_EXPEDITED, 0, 0);
     }
 
+    #define strata_gettid() ((int)syscall(__NR_gettid))
+
+    /* Unblock the signals of faults in this thread: one that is blocked when it happens ends the process. */
+    static inline void strata_unblock_faults(void) {
+        sigset_t faults;
+        sigemptyset(&faults);
+        sigaddset(&faults, SIGSEGV);
+        sigaddset(&faults, SIGBUS);
+        sigaddset(&faults, SIGFPE);
+        sigaddset(&faults, SIGILL);
+        pthread_sigmask(SIG_UNBLOCK, &faults, NULL);
+    }
+
+    /* Whether the 16 bytes at an unused address of a stack are there now, or can be added by the kernel: it is asked to
+       write to them, and answers where a store of our own would be a fault. */
+    static inline int strata_stack_reaches(uint64_t address) {
+        return syscall(__NR_clock_gettime, CLOCK_MONOTONIC, (void *)address) == 0;
+    }
+
     static inline uint64_t strata_clock_ns(clockid_t clock) {
         struct timespec t;
         clock_gettime(clock, &t);
@@ -111,6 +130,9 @@ cdef extern from * nogil:
     unsigned long getauxval(unsigned long)
     unsigned long AT_MINSIGSTKSZ
     int getpid()
+    int gettid "strata_gettid"()
+    void unblock_faults "strata_unblock_faults"()
+    int stack_reaches "strata_stack_reaches"(uint64_t)
     ctypedef struct rlimit "struct rlimit":
         unsigned long rlim_cur
         unsigned long rlim_max

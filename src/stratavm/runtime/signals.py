@@ -1,7 +1,7 @@
 # cython: linetrace=False
 # strata: hot
 """The fault handlers: a fault of guest code becomes a trap of the innermost activation; every other one is
-handed on."""
+handed on. Keeps them in front of who comes later."""
 
 # Reasons: design notes "runtime" section 6. The handler runs on the alternate stack, takes no lock, allocates
 # nothing and touches no Python object.
@@ -28,8 +28,10 @@ from cython.cimports.stratavm.runtime.codemap import CodeRec, TrapEntry, find_co
 from cython.cimports.stratavm.runtime.native import (
     SI_TKILL,
     getpid,
+    gettid,
     handler1_t,
     handler3_t,
+    now_ns,
     raise_signal,
     sigismember,
     sigpending,
@@ -39,13 +41,22 @@ from cython.cimports.stratavm.runtime.native import (
     uc_sp,
     uc_vmctx,
 )
-from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
+from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block, tend
+
+from stratavm.runtime.takeover import follow
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
-old_actions = cython.declare(sigaction_t[32])
+LOOK_NS = cython.declare(uint64_t, 1_000_000)  # between two looks at all four by new stores
+REPLACED = cython.declare(cython.int, 1)
+REFUSED = cython.declare(cython.int, 2)
+first_actions = cython.declare(sigaction_t[32])  # what was there before us
+old_actions = cython.declare(sigaction_t[32])  # what a fault that is not ours goes to: the first, or who came later
+was_installed = cython.declare(cython.int[32])
+handing = cython.declare(cython.int[32])  # by signal: the thread that is handing it on
 installs = cython.declare(uint32_t, 0)
+looked_ns = cython.declare(uint64_t, 0)
 
 
 @cython.cfunc
@@ -106,7 +117,12 @@ def die(sig: cython.int, repeats: cython.bint) -> cython.void:
 @cython.exceptval(check=False)
 def hand_on(sig: cython.int, info: cython.pointer(siginfo_t), uc: cython.p_void) -> cython.void:
     """Do what would have happened without us."""
+    me: cython.int = gettid()
+    outer: cython.int = handing[sig]
+    # Who came later and knows us may hand back what it gets from us: then it is the turn of who was there first.
     old: cython.pointer(sigaction_t) = cython.address(old_actions[sig])
+    if outer == me:
+        old = cython.address(first_actions[sig])
     waiting: sigset_t
     is_fault: cython.bint = info.si_code > 0
     handler: cython.p_void = cython.cast(cython.p_void, old.sa_handler)
@@ -115,10 +131,12 @@ def hand_on(sig: cython.int, info: cython.pointer(siginfo_t), uc: cython.p_void)
     if handler == cython.cast(cython.p_void, SIG_DFL) or handler == cython.cast(cython.p_void, SIG_IGN):
         die(sig, is_fault)
         return
+    handing[sig] = me
     if old.sa_flags & SA_SIGINFO:
         cython.cast(handler3_t, cython.cast(cython.p_void, old.sa_sigaction))(sig, info, uc)
     else:
         cython.cast(handler1_t, handler)(sig)
+    handing[sig] = outer
     # A handler that has raised the signal again (faulthandler does) wants the process to end. Delivering it to
     # us and from us to that handler would go round for ever.
     if sigpending(cython.address(waiting)) == 0 and sigismember(cython.address(waiting), sig) == 1:
@@ -142,50 +160,101 @@ def on_fault(sig: cython.int, info: cython.pointer(siginfo_t), uc: cython.p_void
 
 
 @cython.cfunc
-@cython.exceptval(-1, check=False)
-def ensure_handler(number: cython.int) -> cython.int:
-    """Install the handler of a signal, or install it again where somebody replaced it: 1 if it was not in place."""
+@cython.nogil
+@cython.exceptval(check=False)
+def ours(action: cython.pointer(sigaction_t)) -> cython.bint:
+    """Whether an action is our handler."""
+    return cython.cast(cython.p_void, action.sa_sigaction) == cython.cast(cython.p_void, on_fault)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def put_in_front(number: cython.int) -> cython.int:
+    """Install the handler of a signal, or install it again where somebody replaced it. 0 if it was in place, else
+    REPLACED or REFUSED."""
     global installs
     action: sigaction_t
     now: sigaction_t
     if sigaction(number, cython.NULL, cython.address(now)) != 0:
-        raise OSError(f"cannot read the handler of signal {number}")
-    if cython.cast(cython.p_void, now.sa_sigaction) == cython.cast(cython.p_void, on_fault):
+        return REFUSED
+    if ours(cython.address(now)):
         return 0
     memset(cython.address(action), 0, cython.sizeof(action))
     action.sa_sigaction = on_fault
     action.sa_flags = SA_SIGINFO | SA_ONSTACK
     sigemptyset(cython.address(action.sa_mask))
     old_actions[number] = now  # before ours can run
+    if not was_installed[number]:
+        first_actions[number] = now
+        was_installed[number] = 1
     if sigaction(number, cython.address(action), cython.NULL) != 0:
-        raise OSError(f"cannot install a handler for signal {number}")
+        return REFUSED
     installs += 1
-    return 1
+    return REPLACED
 
 
 @cython.cfunc
-@cython.exceptval(-1, check=False)
-def ensure_first_handler() -> cython.int:
-    """Look at the handler of SIGSEGV, and at the others only where that one was replaced. At every new store.
-
-    A look costs a system call. What takes over faults (faulthandler, the handlers of another runtime) takes that one
-    with the others; a handler that somebody sets for another signal alone is seen by ``ensure_handlers``.
-    """
-    return ensure_handlers() if ensure_handler(SIGSEGV) else 0
+@cython.nogil
+@cython.exceptval(check=False)
+def look_at_handlers() -> cython.int:
+    """Put all four in front, without raising: each tick does, from the ticker's thread. REFUSED if one could not be."""
+    global looked_ns
+    looked_ns = now_ns()
+    return (put_in_front(SIGSEGV) | put_in_front(SIGBUS) | put_in_front(SIGFPE) | put_in_front(SIGILL)) & REFUSED
 
 
 @cython.cfunc
 @cython.exceptval(-1, check=False)
 def ensure_handlers() -> cython.int:
-    """Look at all four: when an engine is made, and when guests run again after a pause (``wake_ticker``)."""
-    ensure_handler(SIGSEGV)
-    ensure_handler(SIGBUS)
-    ensure_handler(SIGFPE)
-    ensure_handler(SIGILL)
+    """Put all four in front: when an engine is made, and when guests run again after a pause (``wake_ticker``)."""
+    if look_at_handlers():
+        raise OSError("cannot install handlers for SIGSEGV, SIGBUS, SIGFPE and SIGILL, without which no guest may run")
     return 0
 
 
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def ensure_first_handler() -> cython.int:
+    """At every new store. A look costs a system call, so all four are looked at where the last look was a while ago or
+    somebody took over SIGSEGV, which who takes over faults always takes.
+    """
+    if put_in_front(SIGSEGV) or now_ns() - looked_ns >= LOOK_NS:
+        tend_this_thread()
+        return ensure_handlers()
+    return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def tend_this_thread() -> cython.void:
+    """See that this thread can take faults, if it ever entered a guest."""
+    block: cython.pointer(ThreadBlock) = current_block()
+    if block != cython.NULL:
+        tend(block)
+
+
+def look() -> None:
+    """After something in this thread may have replaced handlers, blocked signals or taken the signal stack away."""
+    if installs:
+        tend_this_thread()
+        ensure_handlers()
+
+
+def forget_faulthandler() -> None:
+    """``faulthandler`` is off, and its handlers would return from a fault that then repeats: not to be called again."""
+    number: cython.int
+    now: sigaction_t
+    for number in (SIGSEGV, SIGBUS, SIGFPE, SIGILL):
+        if sigaction(number, cython.NULL, cython.address(now)) == 0 and not ours(cython.address(now)):
+            first_actions[number] = now
+        old_actions[number] = first_actions[number]
+    look()
+
+
 def install() -> int:
-    """Look at all four now; the number of handlers put in place so far."""
+    """Put all four in front now, and follow those who could take them away; the number put in place so far."""
     ensure_handlers()
+    follow(look, forget_faulthandler)
     return installs

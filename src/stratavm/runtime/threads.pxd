@@ -53,3 +53,4 @@ cdef inline ThreadBlock* current_block() noexcept nogil:
     return <ThreadBlock*>thread_local(block_at)
 
 cdef ThreadBlock* thread_block() except? NULL
+cdef int tend(ThreadBlock* block) noexcept nogil

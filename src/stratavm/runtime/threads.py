@@ -23,7 +23,9 @@ from cython.cimports.stratavm.runtime.native import (
     SS_DISABLE,
     add_64,
     getauxval,
+    getpid,
     getrlimit,
+    gettid,
     pthread_atfork,
     pthread_attr_destroy,
     pthread_attr_getstack,
@@ -37,6 +39,8 @@ from cython.cimports.stratavm.runtime.native import (
     pthread_setspecific,
     rlimit,
     stack_pointer,
+    stack_reaches,
+    unblock_faults,
 )
 from cython.cimports.stratavm.runtime.tls import block_distance, set_block
 
@@ -64,7 +68,8 @@ def thread_block() -> cython.pointer(ThreadBlock):
     block.serial = add_64(cython.address(last_serial), 1)
     block.waited_ns = WAIT_NS
     block.is_main = threading.get_ident() == threading.main_thread().ident
-    if find_stack(block) or take_alt_stack(block):
+    if find_stack(block) or tend(block):
+        drop_alt_stack(block)
         free(block)
         raise ResourceLimit("cannot find this thread's stack or give it a signal stack", limit="memory")
     pthread_mutex_lock(cython.address(threads_lock))
@@ -106,12 +111,26 @@ def find_stack(block: cython.pointer(ThreadBlock)) -> cython.int:
         return 1
     if block.stack_high - block.stack_low > MAX_STACK:
         block.stack_low = block.stack_high - MAX_STACK
+    if gettid() == getpid():
+        grow_stack(block)
     if not block.stack_low < stack_pointer() < block.stack_high:
         return 1
     if reserve > (block.stack_high - block.stack_low) // 2:
         reserve = (block.stack_high - block.stack_low) // 2
     block.limit = block.stack_low + reserve
     return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def grow_stack(block: cython.pointer(ThreadBlock)) -> cython.void:
+    """Let the kernel add the whole main stack now, which takes addresses and one page: what it has added stays, while
+    RLIMIT_STACK, which it looks at when it adds, may shrink later. What it does not add is not counted on."""
+    low: uint64_t = block.stack_low + 4096
+    while low < block.stack_high and not stack_reaches(low):
+        low += ((block.stack_high - low) // 4 + 4095) & ~cython.cast(uint64_t, 4095)
+    block.stack_low = low
 
 
 @cython.cfunc
@@ -131,6 +150,16 @@ def guess_stack(block: cython.pointer(ThreadBlock)) -> cython.bint:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
+def tend(block: cython.pointer(ThreadBlock)) -> cython.int:
+    """See that this thread can take faults: no signal of theirs blocked, a signal stack. At its first entry, and then
+    at times: others may have changed it. 1 on failure."""
+    unblock_faults()
+    return take_alt_stack(block)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
 def take_alt_stack(block: cython.pointer(ThreadBlock)) -> cython.int:
     """Make sure that the thread has an alternate signal stack of 64 KiB or more. 1 on failure."""
     stack: stack_t
@@ -139,19 +168,31 @@ def take_alt_stack(block: cython.pointer(ThreadBlock)) -> cython.int:
         return 1
     if not stack.ss_flags & SS_DISABLE and stack.ss_size >= 65536:
         return 0
-    memory: cython.p_void = mmap(cython.NULL, wanted, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-    if memory == MAP_FAILED:
-        return 1
-    stack.ss_sp = memory
-    stack.ss_size = wanted
+    if block.alt_stack == cython.NULL:
+        memory: cython.p_void = mmap(cython.NULL, wanted, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        if memory == MAP_FAILED:
+            return 1
+        block.alt_stack = memory  # `drop_block` gives it back
+        block.alt_size = wanted
+        add_64(cython.address(alt_stacks), 1)
+    stack.ss_sp = block.alt_stack
+    stack.ss_size = block.alt_size
     stack.ss_flags = 0
-    if sigaltstack(cython.address(stack), cython.NULL) != 0:
-        munmap(memory, wanted)
-        return 1
-    block.alt_stack = memory
-    block.alt_size = wanted
-    add_64(cython.address(alt_stacks), 1)
-    return 0
+    return sigaltstack(cython.address(stack), cython.NULL) != 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def drop_alt_stack(block: cython.pointer(ThreadBlock)) -> cython.void:
+    """Give this thread's own signal stack back, if it has one."""
+    stack: stack_t
+    if block.alt_stack != cython.NULL:
+        if sigaltstack(cython.NULL, cython.address(stack)) == 0 and stack.ss_sp == block.alt_stack:
+            stack.ss_flags = SS_DISABLE
+            sigaltstack(cython.address(stack), cython.NULL)
+        munmap(block.alt_stack, block.alt_size)
+        add_64(cython.address(alt_stacks), -1)
 
 
 @cython.cfunc
@@ -161,7 +202,6 @@ def drop_block(memory: cython.p_void) -> cython.void:
     """The destructor of the thread's key: runs as the thread ends, without Python."""
     global first_block
     block: cython.pointer(ThreadBlock) = cython.cast(cython.pointer(ThreadBlock), memory)
-    stack: stack_t
     set_block(cython.NULL)
     pthread_mutex_lock(cython.address(threads_lock))
     if block.prev != cython.NULL:
@@ -171,12 +211,7 @@ def drop_block(memory: cython.p_void) -> cython.void:
     if block.next != cython.NULL:
         block.next.prev = block.prev
     pthread_mutex_unlock(cython.address(threads_lock))
-    if block.alt_stack != cython.NULL:
-        if sigaltstack(cython.NULL, cython.address(stack)) == 0 and stack.ss_sp == block.alt_stack:
-            stack.ss_flags = SS_DISABLE
-            sigaltstack(cython.address(stack), cython.NULL)
-        munmap(block.alt_stack, block.alt_size)
-        add_64(cython.address(alt_stacks), -1)
+    drop_alt_stack(block)
     free(block)
 
 

@@ -1,7 +1,7 @@
 # cython: linetrace=False
 # strata: hot
-"""The ticker: one native thread that asks long-running calls to poll, and sets their deadlines off. Parked
-when idle."""
+"""The ticker: one native thread that asks long-running calls to poll, sets their deadlines off, and sees whether the
+fault handlers are still in front. Parked when idle."""
 
 import sys
 
@@ -38,7 +38,7 @@ from cython.cimports.stratavm.runtime.native import (
     sigfillset,
     store_64,
 )
-from cython.cimports.stratavm.runtime.signals import ensure_handlers
+from cython.cimports.stratavm.runtime.signals import ensure_handlers, look_at_handlers
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, first_block, threads_lock
 
 from stratavm.base.errors import ResourceLimit
@@ -105,6 +105,7 @@ def run(unused: cython.p_void) -> cython.p_void:
         nanosleep(cython.address(pause), cython.NULL)
         ticks += 1
         idle = 0 if look(True) else idle + 1
+        look_at_handlers()
         if idle < IDLE_TICKS:
             continue
         pthread_mutex_lock(cython.address(lock))

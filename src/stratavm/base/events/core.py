@@ -17,6 +17,7 @@ from cython.cimports.stratavm.base.events.native import Delivery, call_one, deli
 from cython.cimports.stratavm.base.events.ring import Cell, Overflow, Record, Ring, free_ring, new_ring, ring_record
 
 from stratavm.base.errors import StrataError
+from stratavm.base.importing import importing
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -503,7 +504,8 @@ class Bus:
         if isinstance(event, failed) or not self.channel_of(failed).heard or delivery().queued >= 2 * MAX_NESTED:
             sys.unraisablehook(Unraisable(error, f"Exception ignored in the event listener {listener.name}", listener))
             return None
-        import traceback  # rarely needed, and slow to import
+        with importing:
+            import traceback  # rarely needed, and slow to import
 
         text: str = "".join(traceback.format_exception(error))
         report: object = failed(listener.name, type(event).__qualname__, f"{type(error).__name__}: {error}", text)
