@@ -8,6 +8,7 @@ import griffe
 
 OURS: Final = "stratavm.base.data.dataclass"
 """Our decorator."""
+griffe.stdlib_decorators["stratavm.base.cached.cached"] = griffe.stdlib_decorators["functools.cached_property"]
 
 
 class DataClasses(griffe.Extension):

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, TypeAlias
 
 from stratavm.base.data import dataclass
 from stratavm.base.errors import LinkError
+from stratavm.base.importing import importing
 from stratavm.base.text import printable
 from stratavm.engine.engine import Engine, default_engine
 from stratavm.engine.events import ImportDefined
@@ -95,7 +96,8 @@ class Linker:
 
     def _all_that_do_not_fit(self, module: Module) -> LinkError:
         """An error for all imports, not only for the first that does not fit."""
-        from stratavm.engine.unresolved import Problem, link_error  # for an error only
+        with importing:
+            from stratavm.engine.unresolved import Problem, link_error  # for an error only
 
         problems = []
         for wanted in module.model.imports:
