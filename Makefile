@@ -66,8 +66,8 @@ docs: build ## build the documentation (strict)
 accept: build ## regenerate docs/acceptance.md; non-zero if a row marked met no longer holds
 	$(RUN) -m tools.accept $(ARGS)
 
-wheel: venv ## a manylinux wheel in dist/
-	$(PY) -m tools.wheel
+wheel: venv ## a manylinux wheel in dist/ for each CPython found, tried in a fresh environment (ARGS="3.12")
+	$(PY) -m tools.wheel $(ARGS)
 
 clean: ## remove what the build made (not $(VENV))
 	python3 -m tools.build --clean

@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -57,19 +58,31 @@ def check(version: str, interpreter: str) -> bool:
     return subprocess.run(tests, cwd=tree, env=clean | {"PYTHONPATH": "src"}, check=False).returncode == 0
 
 
-def main(wanted: list[str]) -> int:
-    """Every version that is found, or those given; the exit status."""
+def each(wanted: list[str], task: Callable[[str, str], bool]) -> int:
+    """Do ``task(version, interpreter)`` for every version that is found, or those given; the exit status.
+
+    A task that raises has failed, and the other versions have their turn.
+    """
     results = {}
     for version in wanted or VERSIONS:
         interpreter = find(version)
         print(f"== Python {version}: {interpreter or 'not found'}", flush=True)
         if interpreter is not None:
-            results[version] = check(version, interpreter)
+            try:
+                results[version] = task(version, interpreter)
+            except (OSError, ValueError, subprocess.CalledProcessError) as error:
+                print(error, file=sys.stderr)
+                results[version] = False
         elif wanted:
             results[version] = False
     for version, passed in results.items():
         print(f"Python {version}: {'passed' if passed else 'FAILED'}")
     return 0 if results and all(results.values()) else 1
+
+
+def main(wanted: list[str]) -> int:
+    """Build and test under each."""
+    return each(wanted, check)
 
 
 if __name__ == "__main__":

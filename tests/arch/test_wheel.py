@@ -1,34 +1,20 @@
-"""Claim: the wheel installs into a fresh venv without a compiler, and runs WebAssembly there."""
+"""Claims about wheels: one for each Python, which installs without a compiler and runs WebAssembly.
+
+Here the Python of the tests has its turn; `make wheel` builds and tries all that are found.
+"""
 
 import subprocess
 import sys
-import venv
+import tomllib
+from pathlib import Path
 
 import pytest
 
-from tools import wheel
+from tools import versions, wheel
 
-HELLO = """(module
-  (import "wasi_snapshot_preview1" "fd_write"
-    (func $fd_write (param i32 i32 i32 i32) (result i32)))
-  (memory (export "memory") 1)
-  (data (i32.const 16) "hello from a wheel\\n")
-  (func (export "_start")
-    (i32.store (i32.const 0) (i32.const 16))
-    (i32.store (i32.const 4) (i32.const 19))
-    (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))
-"""
+ROOT = Path(__file__).resolve().parents[2]
+THIS = f"{sys.version_info[0]}.{sys.version_info[1]}"
 ADD = '(module (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))'
-
-
-def run(*command):
-    """Output of a command that must succeed, in an environment without our paths."""
-    env = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, env=env)
-    if "No matching distribution found for rich" in done.stderr:
-        pytest.skip("no package index to install `rich` from")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.mark.slow
@@ -36,21 +22,44 @@ def run(*command):
 @pytest.mark.timeout(900)
 def test_a_fresh_venv_installs_and_runs_the_wheel(tmp_path):
     """Both commands and the import work; the tag is manylinux; no guard and no C file is inside."""
-    built = wheel.main()
+    built = wheel.build(THIS, sys.executable)
     assert "manylinux" in built.name
     fresh = tmp_path / "venv"
-    venv.create(fresh, with_pip=True, symlinks=True)
-    python = fresh / "bin/python"
-    run(python, "-m", "pip", "install", "-q", built)
-    (tmp_path / "hello.wat").write_text(HELLO)
-    for command in ("strata", "stratavm"):
-        assert run(fresh / "bin" / command, "run", tmp_path / "hello.wat") == "hello from a wheel\n"
+    assert wheel.attempt(built, sys.executable, fresh).printed == "hello from a wheel\n"
+    other = [fresh / "bin/stratavm", "run", fresh / "hello.wat"]
+    assert subprocess.check_output(other, text=True) == "hello from a wheel\n"
     code = f"import stratavm; print(stratavm.load({ADD!r}).exports.add(1, 2), stratavm.__file__)"
-    total, place = run(python, "-c", code).split()
+    total, place = subprocess.check_output([fresh / "bin/python", "-I", "-c", code], text=True).split()
     assert total == "3"
     assert str(fresh) in place
-    installed = {
-        p.name for p in (fresh / f"lib/python{sys.version_info[0]}.{sys.version_info[1]}").rglob("stratavm/**/*")
-    }
+    installed = {p.name for p in (fresh / f"lib/python{THIS}").rglob("stratavm/**/*")}
     assert "_build.py" not in installed
     assert not any(name.endswith(".c") for name in installed)
+
+
+def test_each_supported_python_is_named_once():
+    """The versions that wheels are made and the boundary is tested for are those of the package's classifiers."""
+    classifiers = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["classifiers"]
+    named = [word.removeprefix("Programming Language :: Python :: ") for word in classifiers]
+    assert [word for word in named if word[0].isdigit()] == list(versions.VERSIONS)
+
+
+def test_one_version_that_fails_costs_no_other_its_turn(monkeypatch, capsys):
+    """The exit status says that one failed; one that was asked for and is not there has failed too."""
+    monkeypatch.setattr(versions, "find", lambda version: None if version == "3.13" else f"/python{version}")
+    turns = []
+
+    def task(version: str, interpreter: str) -> bool:
+        turns.append(interpreter)
+        if version == "3.11":
+            raise OSError("no space")
+        return True
+
+    assert versions.each([], task) == 1
+    assert turns == ["/python3.11", "/python3.12"]
+    printed = capsys.readouterr()
+    assert "Python 3.13: not found" in printed.out
+    assert "Python 3.11: FAILED" in printed.out
+    assert "no space" in printed.err
+    assert versions.each(["3.12"], task) == 0
+    assert versions.each(["3.12", "3.13"], task) == 1
