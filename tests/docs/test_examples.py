@@ -7,11 +7,13 @@ from __future__ import annotations
 import argparse
 import importlib
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from stratavm.cli.main import COMMANDS
+from tests.docs.guests import KEPT
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs/tour").glob("*.md")), *sorted((ROOT / "docs/how-to").glob("*.md"))]
@@ -32,7 +34,8 @@ def blocks(language: str) -> list[object]:
 
 @pytest.mark.parametrize("source", blocks("python"))
 def test_a_python_example_runs(source, tmp_path, monkeypatch):
-    """In an empty folder and a fresh namespace; its own assertions are the check."""
+    """In a folder with the docs' compiled guests, and a fresh namespace; its own assertions are the check."""
+    shutil.copytree(KEPT, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     exec(compile(source, "<example>", "exec"), {"__name__": "__example__"})
 
