@@ -68,7 +68,7 @@ def test_resvg_draws_what_wasmtime_draws(tmp_path):
     wasmtime = pytest.importorskip("wasmtime")
     (tmp_path / "a.svg").write_text(SVG)
     path = program("resvg.wasm")
-    result = strata("run", "--tier", "jit0", "--dir", f"{tmp_path}::/", path, "a.svg", "ours.png")
+    result = strata("run", "--tier", "jit0", "--dir", f"{tmp_path}::/::rw", path, "a.svg", "ours.png")
     assert result.returncode == 0, result.stderr
     engine = wasmtime.Engine()
     linker = wasmtime.Linker(engine)

@@ -14,15 +14,15 @@ _IGNORED: Final = (
 """What Python calls printable and no screen shows: Default_Ignorable_Code_Point outside of general category C."""
 
 
-def printable(text: str) -> str:
+def printable(text: str, most: int = LONGEST) -> str:
     """``text`` with everything that acts on a terminal, reorders, breaks lines or is invisible as an escape.
 
     Those are the C0 and C1 controls, bidirectional and zero-width characters, separators other than the space, lone
-    surrogates and unassigned characters: ``\\x1b``, ``\\u202e``, ``\\udcff``, ``\\U000e0001``. After ``LONGEST``
+    surrogates and unassigned characters: ``\\x1b``, ``\\u202e``, ``\\udcff``, ``\\U000e0001``. After ``most``
     characters it says how many are left out.
     """
-    if len(text) > LONGEST:
-        return f"{printable(text[:LONGEST])}… ({len(text) - LONGEST} more)"
+    if len(text) > most:
+        return f"{printable(text[:most], most)}… ({len(text) - most} more)"
     if text.isascii() and text.isprintable():
         return text
     return "".join(c if is_visible(c) else escape(c) for c in text)

@@ -9,13 +9,14 @@ from collections.abc import Hashable, Iterator
 from dataclasses import asdict
 from typing import Final
 
-from stratavm.base.errors import ExitError, LinkError, StrataError
+from stratavm.base.errors import ExitError, StrataError
 from stratavm.base.text import printable
 from stratavm.cli import options as common
 from stratavm.cli import output
+from stratavm.cli.invoke import guest_arguments, parse_call
+from stratavm.cli.source import module_source
 from stratavm.engine import Config, Instance, Linker, Module, Store
 from stratavm.engine.bisect import Culprit, bisect
-from stratavm.engine.values import parse_argument
 from stratavm.spec.types import F32, F64, I32, I64, GlobalType
 from stratavm.wasi import FixedClock, Wasi
 
@@ -23,9 +24,13 @@ FOUND: Final = 1
 """Exit code when something is wrong; 0 when all is well."""
 
 
+EXAMPLES: Final = """strata bisect --invoke run m.wat 5
+strata bisect --reference jit0 --passes fold,share app.wasm"""
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("module", metavar="APP", help="app.wasm or app.wat")
+    parser.add_argument("module", metavar="APP", help="app.wasm, app.wat, or - for standard input")
     parser.add_argument("arguments", metavar="ARGS", nargs=argparse.REMAINDER, help="the guest's arguments")
     parser.add_argument("--invoke", metavar="EXPORT", help="call this export with ARGS; else the program's _start runs")
     parser.add_argument("--stdin", metavar="FILE", help="the guest's standard input")
@@ -41,12 +46,15 @@ def run(options: argparse.Namespace) -> int:
     """Search; print the culprit."""
     passes = None if options.passes is None else tuple(options.passes.split(","))
     culprit = bisect(
-        options.module, lambda module: observe(module, options), Config(tier="jit1", passes=passes), options.reference
+        module_source(options.module),
+        lambda module: observe(module, options),
+        Config(tier="jit1", passes=passes),
+        options.reference,
     )
     if options.json:
         output.emit({"culprit": None if culprit is None else {k: _plain(v) for k, v in asdict(culprit).items()}})
     else:
-        print("no difference" if culprit is None else describe(culprit))
+        output.text(("no difference" if culprit is None else describe(culprit)) + "\n")
     return 0 if culprit is None else FOUND
 
 
@@ -67,7 +75,7 @@ def describe(culprit: Culprit) -> str:
 def observe(module: Module, options: argparse.Namespace) -> Hashable:
     """Run the program in a world that is the same each time; what was seen of it."""
     out = bytearray()
-    arguments = options.arguments[1:] if options.arguments[:1] == ["--"] else options.arguments
+    arguments = guest_arguments(options)
     world = Wasi(
         args=(os.path.basename(options.module), *arguments),
         stdin=options.stdin,
@@ -81,21 +89,16 @@ def observe(module: Module, options: argparse.Namespace) -> Hashable:
         linker.define_namespaces(world.namespaces())
         with store.deadline(options.timeout):
             instance = linker.instantiate(store, module)
-            outcome = _call(instance, options.invoke, arguments)
+            outcome = _call(module, instance, options.invoke, arguments)
         return outcome, bytes(out), tuple(_state(module, instance))
 
 
-def _call(instance: Instance, name: str | None, texts: list[str]) -> Hashable:
+def _call(module: Module, instance: Instance, name: str | None, texts: tuple[str, ...]) -> Hashable:
     """Call the export, or run the program: results, a trap, or an exit code."""
-    function = instance.exports.get(name or "_start")
-    if not callable(function):
-        raise LinkError(f"the module exports no function {name or '_start'!r}")
-    types = function.type.params
-    if name is not None and len(texts) != len(types):
-        raise ValueError(f"{name} takes {len(types)} arguments, got {len(texts)}")
-    values = [parse_argument(t, text) for t, text in zip(types, texts, strict=True)] if name is not None else []
+    values = parse_call(module, name or "_start", texts if name is not None else ())
     try:
-        return repr(function(*values))
+        instance.initialize()
+        return repr(instance.exports[name or "_start"](*values))
     except ExitError as stop:
         return "exit", stop.code
     except StrataError as error:

@@ -1,58 +1,142 @@
-"""``strata info``: what a module is made of."""
+"""``strata info``: what a file is made of, whether it can run or not."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import Any, Final
 
+from stratavm.base.errors import DecodeError, ModuleError
 from stratavm.cli import options as common
 from stratavm.cli import output
+from stratavm.cli.source import module_binary
 from stratavm.engine import Engine, Module
 from stratavm.engine.types import describe_extern
+from stratavm.module import model as m
 from stratavm.module.custom import producers, target_features
+from stratavm.module.needs import decode_anyway, proposals
+from stratavm.module.outline import Outline, outline
+from stratavm.spec.features import READY
+from stratavm.wasi.p1 import NAMESPACES, functions
+
+EXAMPLES: Final = """strata info app.wasm
+strata info --json app.wasm | jq .exports
+curl -s https://example.com/app.wasm | strata info -"""
+
+TABLES: Final = ("sections", "imports", "exports", "producers", "target features")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("module", metavar="FILE", help="a module, binary or text")
+    common.add_module(parser)
     common.add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Describe the module."""
-    facts = describe(Module(options.module, engine=Engine()))
+    """Describe the module or component."""
+    facts = describe(module_binary(options.module))
     if options.json:
         output.emit(facts)
         return 0
-    output.table((name, value) for name, value in facts["counts"].items())
-    for title in ("imports", "exports", "customs", "producers", "target features"):
-        print(f"\n{title}")
-        output.table([("  " + row[0], *row[1:]) for row in facts[title]] or [("  (none)",)])
+    output.line(f"{facts['kind']}{' ' + facts['name'] if facts['name'] else ''}", "title")
+    output.table((f"  {name}", value) for name, value in facts["counts"].items() if value)
+    if facts["proposals"]:
+        output.line(f"  proposals  {', '.join(facts['proposals'])}")
+    for title in TABLES:
+        if facts[title]:
+            output.line()
+            output.line(title, "title")
+            output.table(("  " + str(row[0]), *row[1:]) for row in facts[title])
+    for problem in facts["problems"]:
+        output.line()
+        output.line(problem, "error")
     return 0
 
 
-def describe(module: Module) -> dict[str, Any]:
-    """A module's facts as plain data."""
-    model = module.model
+def describe(binary: bytes) -> dict[str, Any]:
+    """A binary's facts as plain data.
+
+    Raises:
+        DecodeError: it is no WebAssembly at all.
+    """
+    found = outline(binary)
+    sections = [
+        (found.title(s), f"{s.end - s.content} bytes", f"at {s.start:#x}", *([s.name] if s.name else []))
+        for s in found.sections
+    ]
+    width = max(map(len, sections), default=0)
+    facts: dict[str, Any] = {
+        "kind": "component" if found.is_component else "module",
+        "name": "",
+        "counts": {"bytes": len(binary)},
+        "proposals": [],
+        "sections": [(*row, *[""] * (width - len(row))) for row in sections],
+        "imports": [], "exports": [], "producers": [], "target features": [], "missing imports": [],
+        "problems": [],
+    }  # fmt: skip
+    if found.is_component:
+        facts["problems"] = [output.one_line(_refusal(binary) or DecodeError("a component"))]
+        return facts
+    return facts | _module_facts(binary, found)
+
+
+def _module_facts(binary: bytes, found: Outline) -> dict[str, Any]:
+    """What is known of a core module only."""
+    model, damage = decode_anyway(binary)
+    refusal = damage or found.damage or _refusal(binary)
+    needed = proposals(binary)
+    missing = [i for i in model.imports if not (i.module in NAMESPACES and i.name in functions(i.module))]
+    problems = [] if refusal is None else [f"it cannot run: {output.one_line(refusal)}"]
+    unready = [name for name in needed if name not in READY]
+    if unready:
+        problems.append(f"Strata does not have yet: {', '.join(unready)}")
+    if missing:
+        problems.append(f"`strata run` does not offer {len(missing)} of its imports: give them with stratavm.load")
     return {
-        "name": model.names.module,
-        "counts": {
-            "bytes": len(model.binary),
-            "code bytes": sum(f.end - f.start for f in model.functions),
-            "data bytes": sum(d.end - d.start for d in model.datas),
-            "types": len(model.types),
-            "imports": len(model.imports),
-            "functions": len(model.functions),
-            "tables": len(model.tables),
-            "memories": len(model.memories),
-            "globals": len(model.globals),
-            "exports": len(model.exports),
-            "element segments": len(model.elements),
-            "data segments": len(model.datas),
-        },
-        "imports": [(f"{i.module}.{i.name}", i.kind, describe_extern(i.type)) for i in model.imports],
-        "exports": [(e.name, e.kind, describe_extern(module.export_type(e))) for e in model.exports],
-        "customs": [(c.name, f"{len(c.data)} bytes", f"at {c.offset:#x}") for c in model.customs],
+        "name": model.names.module or "",
+        "counts": {"bytes": len(binary)} | _counts(model),
+        "proposals": list(needed),
+        "imports": [(i.label, i.kind, describe_extern(i.type), _availability(i, missing)) for i in model.imports],
+        "exports": [(e.name, e.kind, _export_type(model, e)) for e in model.exports],
         "producers": [(field, *pair) for field, values in producers(model).items() for pair in values.items()],
         "target features": list(target_features(model).items()),
+        "missing imports": [[i.module, i.name] for i in missing],
+        "problems": problems,
     }
+
+
+def _counts(model: m.Module) -> dict[str, int]:
+    return {
+        "code bytes": sum(f.end - f.start for f in model.functions),
+        "data bytes": sum(d.end - d.start for d in model.datas),
+        "types": len(model.types),
+        "imports": len(model.imports),
+        "functions": len(model.functions),
+        "tables": len(model.tables),
+        "memories": len(model.memories),
+        "globals": len(model.globals),
+        "tags": len(model.tags),
+        "exports": len(model.exports),
+        "element segments": len(model.elements),
+        "data segments": len(model.datas),
+    }
+
+
+def _availability(wanted: m.Import, missing: list[m.Import]) -> str:
+    return "missing" if wanted in missing else "offered by strata run"
+
+
+def _export_type(model: m.Module, export: m.Export) -> str:
+    """The type of an export; empty where it names nothing that is there."""
+    try:
+        return describe_extern(model.export_type(export))
+    except (IndexError, AssertionError):
+        return ""
+
+
+def _refusal(binary: bytes) -> ModuleError | None:
+    """Why the module cannot be used, if so."""
+    try:
+        Module(binary, engine=Engine())
+    except ModuleError as error:
+        return error
+    return None

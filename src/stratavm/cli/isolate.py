@@ -29,9 +29,8 @@ PASSED_ON: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 def run_isolated(options: argparse.Namespace) -> int:
     """Start the child, wait for it, and end as it ended; returns its exit code."""
-    variables = [text.partition("=")[0] for text in options.env]
     with privileges.hidden():
-        child = process.start(f"{__name__}:inside", vars(options), variables=variables)
+        child = process.start(f"{__name__}:inside", vars(options))
         with passing_on(child):
             code = attend(child, options.timeout)
     if -code in PASSED_ON:  # a shell that waits must see the same as without a child
@@ -89,12 +88,9 @@ def inside(data: dict[str, Any]) -> int:
 
 def wall_of(options: argparse.Namespace) -> Wall:
     """What the options leave possible."""
-    from stratavm.cli.run import directory
-
     readable = [path for path in (options.module, options.stdin) if path not in (None, "-")]
     writable: list[str] = []
-    for text in options.dir:
-        host, _, read_only = directory(text)
+    for host, _, read_only in options.dir:
         (readable if read_only else writable).append(host)
     memory = GUEST_MEMORY_BYTES if options.max_memory is None else options.max_memory
     return Wall(options.timeout, memory, tuple(readable), tuple(writable))

@@ -1,8 +1,7 @@
 """The ``strata`` command: finds the subcommand, and turns every failure into one line with a hint.
 
-Subcommands live one to a module, with a ``configure(parser)`` and a ``run(options) -> exit code``; they are
-imported when chosen,
-so that ``strata run`` starts fast.
+Subcommands live one to a module, with ``EXAMPLES``, a ``configure(parser)`` and a ``run(options) -> exit code``; they
+are imported when chosen, so that ``strata run`` starts fast.
 """
 
 from __future__ import annotations
@@ -15,36 +14,68 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, NoReturn
 
+from stratavm.base.text import printable
 from stratavm.cli import output
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "run": ("stratavm.cli.run", "run a WASI program or call an export"),
     "validate": ("stratavm.cli.validate", "check that modules are valid"),
     "info": ("stratavm.cli.info", "show a module's imports, exports, sizes and features"),
+    "print": ("stratavm.cli.print", "print a module as text"),
+    "parse": ("stratavm.cli.parse", "turn a module's text into a binary"),
+    "strip": ("stratavm.cli.strip", "remove names, debug information and other custom sections"),
     "compile": ("stratavm.cli.compile", "compile every function and say what it cost"),
     "dump": ("stratavm.cli.dump", "print one stage of the pipeline for one function"),
     "bisect": ("stratavm.cli.bisect", "find the rewrite of the optimiser that makes a program go wrong"),
     "stubs": ("stratavm.cli.stubs", "write type stubs for a module that Python imports"),
     "wast": ("stratavm.cli.wast", "run WebAssembly test scripts"),
+    "completion": ("stratavm.cli.completion", "print a script that completes commands and options in a shell"),
 }
+EXAMPLES: Final = """strata app.wasm input.txt        the same as `strata run app.wasm input.txt`
+strata run --dir ./data::/data app.wasm
+strata info app.wasm
+strata COMMAND --help            options, and more examples"""
+
 EXIT_USAGE: Final = 2
-EXIT_ERROR: Final = 1
-EXIT_TRAP: Final = 134
-"""What a shell sees when a program aborts; other runners use it for traps too."""
+EXIT_BROKEN_PIPE: Final = 128 + signal.SIGPIPE
+EXIT_CODES: Final[tuple[tuple[str, str], ...]] = (
+    ("0", "done; with `run`, the guest ended or exited with 0"),
+    ("1", "an error; a line on standard error (with --json: data on standard output) says what, where, and what to do"),
+    ("2", "the command line is wrong"),
+    ("1 to 255", "with `run`: the guest exited with this code"),
+    ("124", "with `run`: the guest was stopped at --timeout"),
+    ("130", "interrupted (Ctrl-C)"),
+    ("134", "with `run`: the guest trapped, ran out of fuel or out of stack"),
+    ("141", "the reader of the output went away (`| head`)"),
+    ("128 + n", "with `run --isolate`: signal n ended the guest's process"),
+)
+"""What the shell sees."""
+TOP_LEVEL: Final = ("-h", "--help", "--version")
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong on one line, as all errors of the command."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with the exit code for usage."""
+        output.complain(
+            printable(f"{self.prog.removeprefix('strata').strip() or 'usage'}: {message}"), f"`{self.prog} --help`"
+        )
+        raise SystemExit(EXIT_USAGE)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code (0 good, 1 error, 2 usage, 124 time-out, 130 Ctrl-C, 134 trap, or
-    the guest's).
-    """
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    """Run the command; returns its exit code, one of ``EXIT_CODES``."""
     try:
-        options = _parse(arguments)
-    except SystemExit as stop:
+        options = _parse(list(sys.argv[1:] if argv is None else argv))
+        command = importlib.import_module(COMMANDS[options.command][0]).run
+    except SystemExit as stop:  # of argparse: help was shown, or a usage error
         return stop.code if isinstance(stop.code, int) else EXIT_USAGE
-    return perform(importlib.import_module(COMMANDS[options.command][0]).run, options)
+    except KeyboardInterrupt:
+        return _interrupted()
+    return perform(command, options)
 
 
 def perform(command: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
@@ -52,45 +83,100 @@ def perform(command: Callable[[argparse.Namespace], int], options: argparse.Name
     # Decoding a large module makes a hundred thousand objects and no garbage.
     gc.set_threshold(100_000, 20, 100)
     try:
-        return command(options)
+        code = command(options)
+        output.flush()
+        return code
     except KeyboardInterrupt:
-        output.note("interrupted")
-        return 128 + signal.SIGINT
-    except BrokenPipeError:
-        # The reader went away (| head): not an error, but Python must not try to flush at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        return _interrupted()
+    except BrokenPipeError:  # | head: nobody is there to be told
+        output.abandon()
+        return EXIT_BROKEN_PIPE
     except output.REPORTED as error:
         return output.failure(error, json=getattr(options, "json", False))
 
 
+def _interrupted() -> int:
+    output.note("interrupted")
+    return 128 + signal.SIGINT
+
+
 def command() -> int:
     """``main`` in a process of its own, which ends with it."""
+    _reserve_standard_descriptors()
     code = main()
     # Python looks through every object several times when it ends, for garbage that the system takes back anyway.
     gc.freeze()
     return code
 
 
+def _reserve_standard_descriptors() -> None:
+    """A file that is opened must not become the guest's standard output because the shell closed that (``>&-``)."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # Opened the other way round, so that reading and writing still fail as on a closed descriptor.
+            os.open(os.devnull, os.O_RDONLY if descriptor else os.O_WRONLY)
+
+
 def _parse(arguments: list[str]) -> argparse.Namespace:
-    if arguments and arguments[0] in COMMANDS:  # only the one parser that is needed
-        name, *rest = arguments
-        module, summary = COMMANDS[name]
-        parser = _parser(f"strata {name}", summary.capitalize() + ".")
-        importlib.import_module(module).configure(parser)
-        return parser.parse_args(rest, argparse.Namespace(command=name))
-    parser = _parser("strata", "Run WebAssembly: fast, carefully checked.")
+    if not arguments or arguments[0] in TOP_LEVEL:
+        return top_parser().parse_args(arguments)
+    name, rest = arguments[0], arguments[1:]
+    if name not in COMMANDS:
+        if not _is_program(name):
+            raise SystemExit(_unknown(name))
+        name, rest = "run", arguments
+    return command_parser(name).parse_args(rest, argparse.Namespace(command=name))
+
+
+def _is_program(word: str) -> bool:
+    """Whether the word where a command should be means a module to run, or begins the options of ``run``."""
+    return word.startswith("-") or os.sep in word or "." in word or os.path.isfile(word)
+
+
+def _unknown(word: str) -> int:
+    from stratavm.base.words import did_you_mean
+
+    near = did_you_mean(word, COMMANDS)
+    output.complain(
+        f"no command '{printable(word)}'" + (f": {near}" if near else ""),
+        "`strata --help` lists the commands; to run a file of this name, write ./FILE",
+    )
+    return EXIT_USAGE
+
+
+def command_parser(name: str) -> argparse.ArgumentParser:
+    """The parser of one command."""
+    module, summary = COMMANDS[name]
+    chosen = importlib.import_module(module)
+    parser = _parser(f"strata {name}", summary.capitalize() + ".", chosen.EXAMPLES)
+    chosen.configure(parser)
+    return parser
+
+
+def top_parser() -> argparse.ArgumentParser:
+    """The parser of the command itself, which knows the subcommands by name only."""
+    codes = "\n".join(f"  {code:<9} {meaning}" for code, meaning in EXIT_CODES)
+    parser = _parser("strata", "Run WebAssembly: fast, carefully checked.", EXAMPLES, f"\n\nexit codes:\n{codes}")
     parser.add_argument("--version", action="version", version=f"strata {_version()}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
     for name, (_, summary) in COMMANDS.items():
         commands.add_parser(name, help=summary)
-    return parser.parse_args(arguments)
+    return parser
 
 
-def _parser(program: str, description: str) -> argparse.ArgumentParser:
+def _parser(program: str, description: str, examples: str, more: str = "") -> Parser:
     # Without a width, argparse asks ``shutil``, which imports three kinds of compression to answer.
-    shape = partial(argparse.HelpFormatter, width=int(os.environ.get("COLUMNS") or 80) - 2)
-    return argparse.ArgumentParser(program, description=description, formatter_class=shape, allow_abbrev=False)
+    shape = partial(argparse.RawDescriptionHelpFormatter, width=int(os.environ.get("COLUMNS") or 80) - 2)
+    indented = "\n".join(f"  {line}" for line in examples.splitlines())
+    return Parser(
+        program,
+        description=description,
+        epilog=f"examples:\n{indented}{more}",
+        formatter_class=shape,
+        allow_abbrev=False,
+    )
 
 
 def _version() -> str:

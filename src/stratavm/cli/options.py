@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from typing import Final
 
 from stratavm.engine.config import ALLOCATORS, TIERS, Config
 
 SIZES: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+MODES: Final = {"ro": True, "rw": False}
+"""Whether a directory is read-only, by how its option ends."""
+
+
+def add_module(parser: argparse.ArgumentParser) -> None:
+    """The module that a command looks at."""
+    parser.add_argument("module", metavar="FILE", help="a module, binary or text; - is standard input")
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """``-o``."""
+    parser.add_argument("-o", "--output", metavar="FILE", help="where to write (default, and -: standard output)")
 
 
 def add_tier(parser: argparse.ArgumentParser) -> None:
     """``--tier``, ``--allocator`` and ``--memory-plan``."""
-    parser.add_argument("--tier", choices=TIERS, help="how to run: our compiler (default), or the slow reference")
+    parser.add_argument(
+        "--tier",
+        choices=TIERS,
+        help="how to run: jit0 compiles fast (default), jit1 optimises, oracle is the slow reference",
+    )
     parser.add_argument("--allocator", choices=ALLOCATORS, help="register allocator")
     parser.add_argument(
         "--memory-plan", choices=("guard", "bounded"), default="guard", help="bounds checks by the MMU or in code"
@@ -61,3 +78,25 @@ def seconds(text: str) -> float:
     if not 0 < value < 1e9:
         raise argparse.ArgumentTypeError(f"expected a positive number of seconds, got {text!r}")
     return value
+
+
+def directory(text: str) -> tuple[str, str, bool]:
+    """(host path, guest path, read-only) from ``HOST[::GUEST]`` and, at its end, ``::ro`` or ``::rw``.
+
+    Without either it is read-only. ``HOST::GUEST:ro``, as it was written before, is understood.
+    """
+    host, *rest = text.removesuffix(":ro").split("::") if re.search(r"[^:]:ro$", text) else text.split("::")
+    read_only = MODES[rest.pop()] if rest and rest[-1] in MODES else True
+    if not host or len(rest) > 1 or rest == [""]:
+        raise argparse.ArgumentTypeError(f"expected HOST::GUEST, HOST::GUEST::ro or HOST::GUEST::rw, got {text!r}")
+    return host, rest[0] if rest else host, read_only
+
+
+def variable(text: str) -> tuple[str, str]:
+    """``NAME=VALUE``, or ``NAME`` for the value that it has here."""
+    name, equals, value = text.partition("=")
+    if not name:
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE or NAME, got {text!r}")
+    if not equals and name not in os.environ:
+        raise argparse.ArgumentTypeError(f"{name} is not set here: give it a value with {name}=VALUE")
+    return name, value if equals else os.environ[name]

@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from stratavm.base import errors
 from stratavm.base.text import printable
+from stratavm.cli.style import is_coloured, paint
 
 REPORTED: Final = (errors.StrataError, OSError, ValueError, TypeError, OverflowError, MemoryError, RecursionError)
 """What the user can cause: printed as one line. Anything else is a bug and keeps its traceback."""
 
 HINTS: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (errors.ModuleLimit, "it takes a Config with larger limits, in Python, to load this"),
     (errors.DecodeError, "the file is damaged or not WebAssembly; `strata info FILE` shows how far it reads"),
     (errors.ParseError, "fix the text at the place named"),
     (
         errors.ValidationError,
-        "the producer of this module has a bug; `strata dump --stage decode -f N FILE` shows the code",
+        "the producer of this module has a bug; `strata dump -f N FILE` shows function N, `strata print` all",
     ),
-    (errors.Unsupported, "the support table in README.md lists what is ready"),
-    (errors.LinkError, "`strata info FILE` lists imports and exports; `strata run` provides wasi_snapshot_preview1"),
+    (errors.Unsupported, "`strata info FILE` lists the features that the module needs"),
+    (errors.LinkError, "`strata info FILE` lists imports and exports"),
     (errors.DeadlineExceeded, "raise --timeout"),
     (errors.OutOfFuel, "raise --fuel"),
-    (errors.ResourceLimit, "raise the limit that is named, or give the guest less to do"),
     (errors.StackOverflow, "the guest recursed too deeply"),
     (FileNotFoundError, "check the path"),
 )
 
+MAX_LINE: Final = 100_000
 FRAMES: Final = 16
 """Lines of a trap's backtrace that are printed."""
 
@@ -39,22 +42,42 @@ def failure(error: BaseException, *, json: bool = False) -> int:
     """Report an error and return the exit code for it."""
     code = exit_code(error)
     if json:
-        print(_dumps({"error": describe(error), "exit_code": code}))
-    else:
-        known = getattr(error, "hint", "")
-        hint = "" if known else next((text for kind, text in HINTS if isinstance(error, kind)), "")
-        print(f"strata: {one_line(error)}" + (f" (hint: {hint})" if hint else ""), file=sys.stderr)
-        for line in _lines(error)[1:]:  # the line of source with its caret, what to do
-            print(f"  {line}", file=sys.stderr)
-        _print_frames(getattr(error, "frames", ()))
+        try:
+            text(_dumps({"error": describe(error), "exit_code": code}) + "\n")
+            flush()
+            return code
+        except OSError as worse:  # standard output is what failed
+            error = worse
+    abandon_unless_writable()
+    complain(one_line(error), hint_for(error))
+    for more in _lines(error)[1:]:  # the line of source with its caret, what to do
+        print(f"  {printable(more, MAX_LINE)}", file=sys.stderr)
+    _print_frames(getattr(error, "frames", ()))
     return code
+
+
+def hint_for(error: BaseException) -> str:
+    """What to do about an error; empty where nothing is known, or the error says it itself."""
+    if getattr(error, "hint", ""):
+        return ""
+    return next((words for kind, words in HINTS if isinstance(error, kind)), "")
+
+
+def complain(message: str, hint: str = "") -> None:
+    """A line on standard error that says what went wrong, and what to do."""
+    if sys.stderr is None:
+        return
+    mark = paint("strata:", "error", sys.stderr)
+    advice = paint(f"(hint: {hint})", "hint", sys.stderr) if hint else ""
+    print(mark, message, *([advice] if advice else []), file=sys.stderr)
 
 
 def _print_frames(frames: tuple[object, ...]) -> None:
     """The guest's frames, innermost first; what recursion repeats stands once."""
-    for text, run in itertools.islice(itertools.groupby(map(str, frames)), FRAMES):
+    for frame, run in itertools.islice(itertools.groupby(map(str, frames)), FRAMES):
         count = sum(1 for _ in run)
-        print(f"    in {text}" + (f" ({count} times)" if count > 1 else ""), file=sys.stderr)
+        times = f" ({count} times)" if count > 1 else ""
+        print(paint(f"    in {frame}{times}", "quiet", sys.stderr), file=sys.stderr)
 
 
 def exit_code(error: BaseException) -> int:
@@ -79,8 +102,11 @@ def one_line(error: BaseException) -> str:
     """``kind: message`` without line breaks."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {printable(os.fsdecode(error.filename))}" if error.filename else error.strerror
+    message = " ".join(_lines(error)[0].split())
+    if type(error) in (ValueError, TypeError) and message:  # they say in words what is wrong with which argument
+        return printable(message)
     kind = "trap" if isinstance(error, errors.Trap) else _words(type(error).__name__)
-    return printable(f"{kind}: {' '.join(_lines(error)[0].split())}")
+    return printable(f"{kind}: {message}" if message else kind)
 
 
 def _lines(error: BaseException) -> list[str]:
@@ -89,14 +115,60 @@ def _lines(error: BaseException) -> list[str]:
     return text.split("\n") if isinstance(error, errors.StrataError) else [" ".join(text.split())]
 
 
-def note(text: str) -> None:
+def note(message: str) -> None:
     """A remark for people, on standard error."""
-    print(f"strata: {text}", file=sys.stderr)
+    print(f"strata: {message}", file=sys.stderr)
+
+
+def stream() -> TextIO:
+    """Standard output.
+
+    Raises:
+        OSError: the shell closed it.
+    """
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF), "standard output")
+    return sys.stdout
+
+
+def text(words: str) -> None:
+    """Text as it is, on standard output."""
+    stream().write(words)
+
+
+def line(words: str = "", style: str = "") -> None:
+    """A line on standard output, what is not visible escaped; ``style`` is one of ``stratavm.cli.style``."""
+    out, shown = stream(), printable(words, most=MAX_LINE)
+    out.write((paint(shown, style, out) if style else shown) + "\n")
+
+
+def flush() -> None:
+    """Write what is buffered, so that an error is ours to report.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def abandon() -> None:
+    """Give standard output up: Python must not try again at its end."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def abandon_unless_writable() -> None:
+    """Write what was said before an error; give up if that fails."""
+    try:
+        flush()
+    except OSError:
+        abandon()
 
 
 def emit(data: Any) -> None:
     """Data for programs, on standard output."""
-    print(_dumps(data, indent=2))
+    text(_dumps(data, indent=2) + "\n")
 
 
 def table(rows: Iterable[Iterable[object]]) -> None:
@@ -104,20 +176,21 @@ def table(rows: Iterable[Iterable[object]]) -> None:
     cells = [[printable(str(cell)) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)] if cells else []
     for row in cells:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Any]:
     """A progress bar on a terminal, nothing elsewhere; yields ``advance(n)``."""
-    if total < 2 or not sys.stderr.isatty():
+    if total < 2 or sys.stderr is None or not sys.stderr.isatty():
         yield lambda n=1: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True, no_color=not is_coloured(sys.stderr))
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(title, total=total)
         yield lambda n=1: bar.advance(task, n)
 

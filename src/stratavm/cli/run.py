@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from typing import Any, Final
 
 from stratavm.base.errors import ExitError, LinkError
-from stratavm.base.text import printable
 from stratavm.cli import options as common
 from stratavm.cli import output
-from stratavm.engine import Engine, Instance, Linker, Module, Store
-from stratavm.engine.values import parse_argument, signature
+from stratavm.cli.invoke import guest_arguments, parse_call
+from stratavm.cli.source import module_source
+from stratavm.engine import Engine, Linker, Module, Store
 from stratavm.wasi import Wasi
 
 ENTRY: Final = "_start"
 INITIALIZE: Final = "_initialize"
+
+
+EXAMPLES: Final = """strata run app.wasm input.txt             everything behind APP is the guest's
+strata run --dir ./data::/data app.wasm     the guest reads ./data as /data
+strata run --dir .::/work::rw --env HOME --env LANG=C app.wasm
+strata run --timeout 2 --fuel 100000000 --max-memory 64M app.wasm
+strata run --invoke add math.wat 1 2        call one export
+strata run --isolate --timeout 2 app.wasm   in a process of its own"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,12 +31,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("module", metavar="APP", help="app.wasm, app.wat, or - for standard input")
     parser.add_argument("arguments", metavar="ARGS", nargs=argparse.REMAINDER, help="the guest's arguments")
     parser.add_argument(
-        "--dir", action="append", default=[], metavar="HOST::GUEST[:ro]", help="give the guest a directory (repeatable)"
-    )
+        "--dir", action="append", default=[], type=common.directory, metavar="HOST[::GUEST][::ro|::rw]",
+        help="give the guest a directory, under another path, to read (default) or to write (repeatable)",
+    )  # fmt: skip
     parser.add_argument(
-        "--env", action="append", default=[], metavar="K=V", help="set an environment variable (repeatable)"
-    )
-    parser.add_argument("--stdin", metavar="FILE", help="the guest's standard input")
+        "--env", action="append", default=[], type=common.variable, metavar="NAME[=VALUE]",
+        help="set an environment variable; without a value it has the one that it has here (repeatable)",
+    )  # fmt: skip
+    parser.add_argument("--stdin", metavar="FILE", help="the guest's standard input (default, and -: this command's)")
     parser.add_argument(
         "--fuel", type=common.units, metavar="N", help="stop the guest after N operators (units of fuel)"
     )
@@ -54,8 +63,7 @@ def run(options: argparse.Namespace) -> int:
 
 def run_here(options: argparse.Namespace) -> int:
     """Run the program in this process."""
-    source = sys.stdin.buffer.read() if options.module == "-" else options.module
-    module = Module(source, engine=Engine(common.config(options)))
+    module = Module(module_source(options.module), engine=Engine(common.config(options)))
     with Store(module.engine, fuel=options.fuel) as store, wasi(options, module.engine) as context:
         linker = Linker(module.engine)
         linker.define_namespaces(context.namespaces())
@@ -68,10 +76,10 @@ def run_here(options: argparse.Namespace) -> int:
 def wasi(options: argparse.Namespace, engine: Engine) -> Wasi:
     """The guest's world, from the options."""
     return Wasi(
-        args=(os.path.basename(options.module), *_guest_arguments(options)),
-        env=dict(_variable(text) for text in options.env),
-        preopens=[directory(text) for text in options.dir],
-        stdin=options.stdin if options.stdin is not None else "inherit",
+        args=(os.path.basename(options.module), *guest_arguments(options)),
+        env=dict(options.env),
+        preopens=options.dir,
+        stdin="inherit" if options.stdin in (None, "-") else options.stdin,
         stdout="inherit",
         stderr="inherit",
         engine=engine,
@@ -79,32 +87,34 @@ def wasi(options: argparse.Namespace, engine: Engine) -> Wasi:
 
 
 def _execute(options: argparse.Namespace, linker: Linker, store: Store, module: Module) -> int:
+    """``_initialize`` if it is exported, then the export that was asked for, else ``_start``."""
+    name, values = options.invoke, []
+    if name is None:
+        _check_is_command(module)
+    else:
+        values = parse_call(module, name, guest_arguments(options))
     with store.deadline(options.timeout):
         instance = linker.instantiate(store, module)
-        if options.invoke is not None:
-            return _invoke(instance, options)
-        entry = instance.exports.get(ENTRY)
-        if entry is None:
-            names = ", ".join([n for n, e in instance.exports.items() if callable(e)][:12])
-            raise LinkError(f"the module exports no {ENTRY}; use --invoke with one of: {printable(names) or '(none)'}")
-        entry()
+        initialized = instance.initialize()
+        if name is None:
+            instance.exports[ENTRY]()
+        elif name != INITIALIZE or not initialized:
+            _print_result(instance.exports[name](*values), json=options.json)
     return 0
 
 
-def _invoke(instance: Instance, options: argparse.Namespace) -> int:
-    function = instance.exports.get(options.invoke)
-    if not callable(function):
-        raise LinkError(f"the module exports no function {options.invoke!r}")
-    initialize = instance.exports.get(INITIALIZE)
-    if callable(initialize):
-        initialize()
-    texts = _guest_arguments(options)
-    types = function.type.params
-    if len(texts) != len(types):
-        raise TypeError(f"{signature(options.invoke, function.type)} takes {len(types)} arguments, got {len(texts)}")
-    result = function(*(parse_argument(t, text) for t, text in zip(types, texts, strict=True)))
-    _print_result(result, json=options.json)
-    return 0
+def _check_is_command(module: Module) -> None:
+    """Refuse what has nothing to run, before anything of it runs."""
+    kinds = {name: kind for name, (kind, _) in module.export_index.items()}
+    if kinds.get(ENTRY) == "func":
+        return
+    from stratavm.base.words import some
+
+    functions = some([name for name, kind in kinds.items() if kind == "func" and name != INITIALIZE])
+    what = (
+        f"the module is a reactor: it exports no {ENTRY}" if INITIALIZE in kinds else f"the module exports no {ENTRY}"
+    )
+    raise LinkError(f"{what}; --invoke can call: {functions}")
 
 
 def _print_result(result: Any, *, json: bool) -> None:
@@ -113,25 +123,4 @@ def _print_result(result: Any, *, json: bool) -> None:
         output.emit({"results": values})
     else:
         for value in values:
-            print(value)
-
-
-def _guest_arguments(options: argparse.Namespace) -> tuple[str, ...]:
-    arguments: list[str] = options.arguments
-    return tuple(arguments[1:] if arguments[:1] == ["--"] else arguments)
-
-
-def _variable(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not name or (not equals and name not in os.environ):
-        raise ValueError(f"--env wants K=V or the name of a variable that is set, got {text!r}")
-    return name, value if equals else os.environ[name]
-
-
-def directory(text: str) -> tuple[str, str, bool]:
-    """(host path, guest path, read only) from ``HOST::GUEST[:ro]``; a lone ``HOST`` keeps its name."""
-    read_only = text.endswith(":ro")
-    host, separator, guest = text.removesuffix(":ro").partition("::")
-    if not host or (separator and not guest):
-        raise ValueError(f"--dir wants HOST::GUEST[:ro], got {text!r}")
-    return host, guest or host, read_only
+            output.line(str(value))

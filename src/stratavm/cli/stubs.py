@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Final
 
-from stratavm.base.text import printable
+from stratavm.cli import options as common
+from stratavm.cli import output
+from stratavm.cli.source import STANDARD, module_source, write
 from stratavm.engine import Engine, Module
 from stratavm.engine.pyi import type_stub
+
+EXAMPLES: Final = """strata stubs app.wasm          writes app.pyi
+strata stubs -o - app.wasm"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("module", metavar="FILE", help="a module, binary or text")
-    parser.add_argument("-o", "--output", metavar="FILE", help="where to write (default: beside the module; - prints)")
+    common.add_module(parser)
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="where to write (default: beside the module; - is standard output)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the ``.pyi`` file."""
-    text = type_stub(Module(options.module, engine=Engine()))
-    if options.output == "-":
-        print(text, end="")
-        return 0
-    target = Path(options.output) if options.output else Path(options.module).with_suffix(".pyi")
-    target.write_text(text)
-    print(f"wrote {printable(str(target))}")
+    text = type_stub(Module(module_source(options.module), engine=Engine()))
+    target = options.output
+    if target is None and options.module != STANDARD:
+        target = str(Path(options.module).with_suffix(".pyi"))
+    write(text, target)
+    if target not in (None, STANDARD):
+        output.line(f"wrote {target}")
     return 0

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from typing import Final
 
 from stratavm.base.errors import ModuleError
-from stratavm.base.text import printable
 from stratavm.cli import options as common
 from stratavm.cli import output
+from stratavm.cli.source import module_source
 from stratavm.engine import Engine, Module
+
+EXAMPLES: Final = """strata validate app.wasm lib.wat
+strata validate --json *.wasm"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("modules", metavar="FILE", nargs="+", help="modules, binary or text")
+    parser.add_argument("modules", metavar="FILE", nargs="+", help="modules, binary or text; - is standard input")
     common.add_json(parser)
 
 
@@ -31,13 +35,16 @@ def run(options: argparse.Namespace) -> int:
         )
     else:
         for name, problem in verdicts:
-            print(f"{printable(name)}: {'valid' if problem is None else output.one_line(problem)}")
+            if problem is None:
+                output.line(f"{name}: valid", "good")
+            else:
+                output.line(f"{name}: {output.one_line(problem)}", "error")
     return int(any(problem is not None for _, problem in verdicts))
 
 
 def _problem(engine: Engine, name: str) -> ModuleError | OSError | None:
     try:
-        Module(name, engine=engine)
+        Module(module_source(name), engine=engine)
     except (ModuleError, OSError) as error:
         return error
     return None

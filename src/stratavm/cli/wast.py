@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
-from stratavm.base.text import printable
 from stratavm.cli import options as common
 from stratavm.cli import output
+from stratavm.cli.source import STANDARD
 from stratavm.engine.script import EngineHost
 from stratavm.module.wast_runner import Report, run_script
+
+EXAMPLES: Final = """strata wast suite/*.wast
+strata wast -q --tier jit1 i32.wast"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("files", metavar="FILE", nargs="+", help="scripts (.wast)")
+    parser.add_argument("files", metavar="FILE", nargs="+", help="scripts (.wast); - is standard input")
     parser.add_argument("-q", "--quiet", action="store_true", help="only the last line")
     common.add_tier(parser)
     common.add_json(parser)
@@ -27,7 +32,9 @@ def run(options: argparse.Namespace) -> int:
     reports = []
     with output.progress("scripts", len(options.files)) as advance:
         for name in options.files:
-            reports.append(run_script(Path(name), EngineHost(config), name=name))
+            reports.append(
+                run_script(sys.stdin.buffer.read() if name == STANDARD else Path(name), EngineHost(config), name=name)
+            )
             advance()
     passed, failed, skipped = (sum(getattr(r, kind) for r in reports) for kind in ("passed", "failed", "skipped"))
     if options.json:
@@ -36,12 +43,12 @@ def run(options: argparse.Namespace) -> int:
     if not options.quiet:
         for report in reports:
             _print_failures(report)
-    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    output.line(f"{passed} passed, {failed} failed, {skipped} skipped", "error" if failed else "good")
     return int(failed > 0)
 
 
 def _print_failures(report: Report) -> None:
     for failure in report.failures:
-        print(printable(f"{report.name}:{failure}"))
+        output.line(f"{report.name}:{failure}")
     for reason, count in report.skips.items():
-        print(printable(f"{report.name}: {count} skipped: {reason}"))
+        output.line(f"{report.name}: {count} skipped: {reason}")

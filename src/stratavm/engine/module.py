@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from stratavm.base.cached import cached
@@ -53,7 +52,7 @@ class Module:
 
     def __init__(self, source: SourceLike, engine: Engine | None = None) -> None:
         self.engine = engine or default_engine()
-        origin = read_source(source)
+        origin = read_source(source, self.engine.config.limits.module_bytes)
         self.name = os.path.basename(origin.name)
         try:
             self._load(origin)
@@ -156,16 +155,7 @@ class Module:
 
     def export_type(self, export: Export) -> ExternType:
         """The type of an export."""
-        model = self.model
-        if export.kind == "func":
-            return model.func_type(export.index)
-        spaces: dict[str, Sequence[ExternType]] = {
-            "table": model.table_types,
-            "memory": model.memory_types,
-            "global": model.global_types,
-            "tag": model.tag_types,
-        }
-        return spaces[export.kind][export.index]
+        return self.model.export_type(export)
 
     def images(self, *, at_once: bool = False) -> Images:
         """What memories of the module's instances begin with: laid out at the second instance, or ``at_once``."""

@@ -11,8 +11,9 @@ import os
 from typing import Final, TypeAlias
 
 from stratavm.base.data import dataclass
-from stratavm.base.errors import DecodeError, ParseError
+from stratavm.base.errors import DecodeError, ModuleLimit, ParseError
 from stratavm.module.foreign import recognise
+from stratavm.module.limits import DEFAULT_LIMITS
 
 MAGIC: Final = b"\0asm"
 
@@ -28,20 +29,27 @@ class Source:
     text: str | None = None
 
 
-def read_source(source: SourceLike) -> Source:
-    """Fetch a module's bytes or text.
+def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> Source:
+    """Fetch a module's bytes or text, of a file no more than ``most`` bytes.
 
     Raises:
         OSError: the file cannot be read.
         ParseError: the text is not UTF-8.
         DecodeError: there is nothing at all.
+        ModuleLimit: the file is longer than ``most`` bytes.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _from_bytes("<bytes>", bytes(source))
     if isinstance(source, str) and source.lstrip()[:1] in ("(", ";"):
         return Source("<text>", text=source)
     with open(source, "rb") as file:
-        return _from_bytes(os.fspath(source), file.read())
+        size = os.fstat(file.fileno()).st_size  # 0 for what is no ordinary file, and may never end
+        data = file.read(most + 1) if size <= most else b""
+    if max(size, len(data)) > most:
+        raise ModuleLimit(
+            "module too large", limit="module_bytes", expected=f"at most {most} bytes", found=f"{size or 'more'}"
+        )
+    return _from_bytes(os.fspath(source), data)
 
 
 def _from_bytes(name: str, data: bytes) -> Source:

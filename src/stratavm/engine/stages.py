@@ -16,7 +16,7 @@ STAGES: Final[dict[str, str]] = {
     "minst": "machine instructions over virtual registers",
     "sched": "the same after scheduling (level 1)",
     "ra": "machine instructions after register allocation",
-    "asm": "machine code (disassembled if capstone is installed)",
+    "asm": "machine code (as instructions where capstone is installed)",
 }
 
 

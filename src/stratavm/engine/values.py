@@ -141,15 +141,27 @@ def signature(name: str, type_: FuncType) -> str:
     return f"{printable(name)}({', '.join(map(type_name, type_.params))}){arrow}"
 
 
-def parse_argument(type_: ValType, text: str) -> int | float | None:
-    """A command-line argument as a value of the type: ``42``, ``0xff``, ``1.5``, ``nan``, ``null``."""
-    if type_ in (I32, I64):
-        return int(text, 0)
-    if type_ in (F32, F64):
-        return float.fromhex(text) if "0x" in text.lower() else float(text)
-    if type_ in (FUNCREF, EXTERNREF) and text == "null":
-        return None
-    raise ValueError(f"cannot read {text!r} as {type_name(type_)}")
+def parse_argument(type_: ValType, text: str) -> int | float | bytes | None:
+    """A command-line argument as a value of the type: ``42``, ``0xff``, ``1.5``, ``nan``, ``null``; v128 as a number.
+
+    Raises:
+        ValueError: the text is no value of the type.
+        OverflowError: the number does not fit it.
+    """
+    try:
+        if type_ in (F32, F64):
+            return float.fromhex(text) if "0x" in text.lower() else float(text)
+        if type_ in (FUNCREF, EXTERNREF) and text == "null":
+            return None
+        number = int(text, 0) if type_ in (I32, I64, V128) else None
+    except ValueError:
+        number = None
+    if number is None:
+        raise ValueError(f"expected {type_name(type_)}, got {text!r}")
+    if type_ == V128:
+        return number.to_bytes(16, "little")
+    _integer(number, 32 if type_ == I32 else 64, type_name(type_))
+    return number
 
 
 def f32_bits(value: float) -> int:

@@ -221,6 +221,18 @@ class Module:
         """Type of every tag, imports first."""
         return tuple(i.type for i in self._imported("tag")) + self.tags  # type: ignore[return-value]
 
+    def export_type(self, export: Export) -> ExternType:
+        """The type of an export."""
+        if export.kind == "func":
+            return self.func_type(export.index)
+        spaces: dict[str, tuple[ExternType, ...]] = {
+            "table": self.table_types,
+            "memory": self.memory_types,
+            "global": self.global_types,
+            "tag": self.tag_types,
+        }
+        return spaces[export.kind][export.index]
+
     def func_name(self, index: int) -> str:
         """A function's debug name: from the name section, an export, or ``func[12]``."""
         name = self.names.funcs.get(index)

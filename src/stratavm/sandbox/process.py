@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import IO, Any, Final, TypeAlias
 
 KEPT: Final = (
-    "COLORTERM", "COLUMNS", "FORCE_COLOR", "HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "LINES", "NO_COLOR", "TERM",
-    "TZ",
+    "CLICOLOR_FORCE", "COLORTERM", "COLUMNS", "FORCE_COLOR", "HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "LINES",
+    "NO_COLOR", "TERM", "TZ",
 )  # fmt: skip
 """Variables that the process gets, with all whose names begin as in ``KEPT_FAMILIES``: none holds a secret."""
 KEPT_FAMILIES: Final = ("LC_", "PYTHON", "STRATA_")

@@ -109,6 +109,12 @@ def refusal(name: str) -> str:
     return f"needs the proposal {name} ({FEATURES[name].doc}), which Strata does not have yet"
 
 
+def refused_in(message: str) -> str:
+    """The proposal that a message of ``refusal`` names; empty where it is about something else."""
+    name = message.partition("needs the proposal ")[2].partition(" ")[0].rstrip(",")
+    return name if name in FEATURES else ""
+
+
 def advice(name: str) -> str:
     """What to do about a refused proposal, in lines; empty where nothing is known of it."""
     feature = FEATURES.get(name)

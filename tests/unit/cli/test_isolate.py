@@ -196,8 +196,14 @@ def test_the_parent_is_hidden_while_the_child_runs(program, capfd):
 
 
 def test_the_wall_follows_the_options(program):
-    """Folders are writable unless they say ``:ro``; the program and its input are readable."""
-    parsed = {"module": program, "stdin": "in", "dir": ["a::/a", "b::/b:ro"], "timeout": 2.0, "max_memory": 5}
+    """Folders are writable where they say ``::rw``; the program and its input are readable."""
+    parsed = {
+        "module": program,
+        "stdin": "in",
+        "dir": [("a", "/a", False), ("b", "/b", True)],
+        "timeout": 2.0,
+        "max_memory": 5,
+    }
     wall = isolate.wall_of(options.argparse.Namespace(**parsed))
     assert (wall.readable, wall.writable) == ((program, "in", "b"), ("a",))
     assert (wall.timeout, wall.memory_bytes) == (2.0, 5)

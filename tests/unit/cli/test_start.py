@@ -11,7 +11,7 @@ import pytest
 import stratavm
 
 STANDARD = (
-    "argparse, array, bisect, collections.abc, contextlib, enum, errno, fcntl, functools, gc, heapq, "
+    "argparse, array, bisect, collections.abc, contextlib, enum, errno, faulthandler, fcntl, functools, gc, heapq, "
     "importlib.util, itertools, locale, math, os, re, resource, runpy, select, signal, "
     "stat, struct, termios, threading, typing, weakref"
 )

@@ -1,0 +1,32 @@
+"""``strata print``: a module as text, whether it is valid or not."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Final
+
+from stratavm.cli import options as common
+from stratavm.cli.source import module_binary, write
+from stratavm.module.needs import decode_anyway
+from stratavm.module.printer import to_wat
+
+EXAMPLES: Final = """strata print app.wasm | less
+strata print --folded app.wasm -o app.wat
+strata print --skeleton app.wasm            types, imports and exports, without the code"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    common.add_module(parser)
+    common.add_output(parser)
+    parser.add_argument("--folded", action="store_true", help="instructions as nested expressions")
+    parser.add_argument("--skeleton", action="store_true", help="leave out function bodies and contents of segments")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the module."""
+    module, damage = decode_anyway(module_binary(options.module))
+    if damage is not None:
+        raise damage
+    write(to_wat(module, folded=options.folded, skeleton=options.skeleton), options.output)
+    return 0

@@ -1,0 +1,86 @@
+"""Files that the command reads and writes: ``-`` is standard input or output, whatever else stands there is a path."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+
+from stratavm.cli import output
+from stratavm.engine.source import read_source
+from stratavm.module.decode import decode
+from stratavm.module.encode import HEADER
+from stratavm.module.limits import DEFAULT_LIMITS
+from stratavm.module.outline import is_component
+
+STANDARD = "-"
+
+
+class FilePath:
+    """A path that is never taken for a module's text, whatever it begins with."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __fspath__(self) -> str:
+        return self.path
+
+
+def module_source(name: str) -> FilePath | bytes:
+    """What ``Module`` takes for a name on the command line.
+
+    Raises:
+        OSError: standard input is closed or cannot be read.
+    """
+    return _standard_input() if name == STANDARD else FilePath(name)
+
+
+def module_binary(name: str) -> bytes:
+    """A module's binary, unchecked: the file, or what its text says.
+
+    Raises:
+        OSError: it cannot be read.
+        ModuleError: the text is malformed, or it is neither.
+    """
+    source = read_source(module_source(name))
+    if source.text is not None:
+        from stratavm.module.parser import parse_wat_to_bytes
+
+        return parse_wat_to_bytes(source.text)
+    binary = source.binary or b""
+    if binary[:8] != HEADER and not is_component(binary):
+        decode(binary)  # says what it is instead
+    return binary
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF), "standard input")
+    if sys.stdin.isatty():
+        output.note("reading a module from the terminal; end it with Ctrl-D")
+    return sys.stdin.buffer.read(DEFAULT_LIMITS.module_bytes + 1)
+
+
+def write(data: bytes | str, name: str | None) -> None:
+    """Write to a file, or to standard output where the name is ``-`` or absent.
+
+    Raises:
+        OSError: it cannot be written.
+        ValueError: a binary would go to a terminal.
+    """
+    if name is None or name == STANDARD:
+        _write_out(data)
+        return
+    with open(name, "wb") as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+
+
+def _write_out(data: bytes | str) -> None:
+    if isinstance(data, str):
+        output.text(data)
+        return
+    stream = output.stream()
+    if stream.isatty():
+        raise ValueError("a binary is not for a terminal: write it to a file with -o FILE")
+    stream.flush()
+    stream.buffer.write(data)

@@ -1,0 +1,171 @@
+"""Files that are not what they should be, streams that are closed: one line and an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from stratavm.module.encode import HEADER
+from stratavm.module.limits import DEFAULT_LIMITS
+from stratavm.module.parser import parse_wat_to_bytes
+
+TEXT = '(module (func (export "_start")) (func (export "seven") (result i32) (i32.const 7)))'
+BINARY = parse_wat_to_bytes(TEXT)
+READERS = ("run", "validate", "info", "print", "parse", "strip", "compile", "stubs")
+
+
+@pytest.fixture
+def file(tmp_path):
+    """The path of a module."""
+    path = tmp_path / "app.wasm"
+    path.write_bytes(BINARY)
+    return str(path)
+
+
+def one_line(err: bytes) -> str:
+    """The only line of an error."""
+    text = err.decode()
+    assert text.startswith("strata: ") and text.count("\n") == 1, text
+    return text
+
+
+@pytest.mark.parametrize("data", [BINARY, TEXT.encode()], ids=["binary", "text"])
+@pytest.mark.parametrize("command", READERS)
+def test_a_module_comes_from_standard_input(process, command, data):
+    """``-`` stands for it wherever a module is taken; what is written goes to standard output."""
+    done = process(command, "-", input=data)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_dump_bisect_and_wast_read_standard_input(process):
+    """Also those that need more than a module."""
+    assert b"i32.const 7" in process("dump", "-f", "seven", "-", input=BINARY).stdout
+    assert process("bisect", "--invoke", "seven", "-", input=BINARY).stdout == b"no difference\n"
+    script = TEXT + '(assert_return (invoke "seven") (i32.const 7))'
+    assert process("wast", "-", input=script.encode()).stdout == b"1 passed, 0 failed, 0 skipped\n"
+
+
+@pytest.mark.parametrize("command", READERS)
+@pytest.mark.parametrize("kind", ["missing", "empty", "directory", "other"])
+def test_what_is_no_module_is_an_error(strata, tmp_path, command, kind):
+    """For every command that reads one."""
+    path = tmp_path / "x.wasm"
+    if kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "directory":
+        path.mkdir()
+    elif kind == "other":
+        path.write_bytes(b"\x7fELF" + bytes(100))
+    code, out, err = strata(command, str(path))
+    assert code == 1
+    assert {"missing": "No such file", "directory": "Is a directory"}.get(kind, "0x0") in out + err
+
+
+def test_a_file_beyond_the_limit_is_not_read(process, tmp_path):
+    """A terabyte of nothing is refused at once."""
+    path = tmp_path / "huge.wasm"
+    path.write_bytes(HEADER)
+    os.truncate(path, 1 << 40)
+    text = one_line(process("run", path).stderr)
+    assert "module too large" in text and str(DEFAULT_LIMITS.module_bytes) in text
+
+
+def test_names_need_not_be_text(process, tmp_path):
+    """A file's name and the guest's arguments are bytes; they are shown escaped."""
+    path = os.fsencode(tmp_path) + b"/\xff\x1b.wasm"
+    with open(path, "wb") as out:
+        out.write(BINARY)
+    assert process("run", path, b"\xfe").returncode == 0
+    shown = process("validate", path).stdout
+    assert b"\\udcff\\x1b.wasm: valid" in shown
+    assert b"\\udcfe" in process("run", b"\xfe.wasm").stderr
+
+
+@pytest.mark.parametrize("command", ["info", "print", "validate", "parse"])
+def test_a_reader_that_goes_away_is_no_error_to_tell(process, file, command):
+    """``| head``: silence, and the exit code of the signal that would have ended a program in C."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = process(command, file, stdout=writing)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
+
+
+@pytest.mark.parametrize("command", ["info", "print", "validate", "parse", "strip"])
+def test_a_full_device_is_one_line(process, file, command):
+    """Also where only the last flush finds out."""
+    with open("/dev/full", "wb") as full:
+        done = process(command, file, stdout=full)
+    assert done.returncode == 1
+    assert "No space left on device" in one_line(done.stderr)
+
+
+@pytest.mark.parametrize("command", ["info", "print", "validate", "parse", "completion"])
+def test_a_closed_standard_output_is_one_line(file, command):
+    """``>&-``."""
+    argument = "bash" if command == "completion" else file
+    shell = 'exec "$0" -m stratavm "$1" "$2" >&-'
+    done = subprocess.run(["sh", "-c", shell, sys.executable, command, argument], stderr=subprocess.PIPE, timeout=60)
+    assert done.returncode == 1
+    assert "Bad file descriptor: standard output" in one_line(done.stderr)
+
+
+def test_a_closed_standard_input_is_one_line(file):
+    """``<&-``."""
+    shell = 'exec "$0" -m stratavm run - <&-'
+    done = subprocess.run(["sh", "-c", shell, sys.executable], stderr=subprocess.PIPE, timeout=60)
+    assert done.returncode == 1
+    assert "standard input" in one_line(done.stderr)
+
+
+WRITES = """(module
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "path_open"
+    (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1) (data (i32.const 0) "\\10\\00\\00\\00\\03\\00\\00\\00") (data (i32.const 16) "hi\\n")
+  (func (export "_start") (call $exit (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))"""
+BADF = 8
+
+
+def test_a_guest_does_not_write_into_a_file_that_took_the_place_of_a_closed_output(tmp_path):
+    """The folder that is opened for it gets another number; its writes fail as they would without."""
+    (tmp_path / "app.wat").write_text(WRITES)
+    shell = 'exec "$0" -m stratavm run --dir "$1" "$2" >&-'
+    command = ["sh", "-c", shell, sys.executable, str(tmp_path), str(tmp_path / "app.wat")]
+    done = subprocess.run(command, stderr=subprocess.PIPE, timeout=60)
+    assert (done.returncode, done.stderr) == (BADF, b"")
+
+
+@pytest.mark.parametrize(("command", "arguments"), [("print", ()), ("parse", ()), ("strip", ()), ("stubs", ())])
+def test_an_output_that_cannot_be_written_is_one_line(process, file, tmp_path, command, arguments):
+    """A folder that is not there, and a folder in the place of the file."""
+    for target, words in ((tmp_path / "no" / "x", "No such file"), (tmp_path, "Is a directory")):
+        done = process(command, file, "-o", target, *arguments)
+        assert done.returncode == 1
+        assert words in one_line(done.stderr)
+
+
+def test_ctrl_c_while_a_module_is_read_is_one_line(tmp_path):
+    """Here it waits for a named pipe; the exit code is that of the signal."""
+    pipe = tmp_path / "pipe.wasm"
+    os.mkfifo(pipe)
+    child = subprocess.Popen([sys.executable, "-m", "stratavm", "run", str(pipe)], stderr=subprocess.PIPE)
+    with open(pipe, "wb"):  # opens when the command opens it to read
+        time.sleep(0.05)
+        child.send_signal(signal.SIGINT)
+        err = child.communicate(timeout=60)[1]
+    assert child.returncode == 128 + signal.SIGINT
+    assert err == b"strata: interrupted\n"
+
+
+@pytest.mark.parametrize("name", ["(app).wasm", ";x.wasm"])
+def test_a_path_is_never_taken_for_text(process, tmp_path, name):
+    """Whatever it begins with."""
+    (tmp_path / name).write_bytes(BINARY)
+    assert process("run", name, cwd=tmp_path).returncode == 0

@@ -1,0 +1,90 @@
+"""``strata info`` on what cannot run: invalid, damaged, of proposals that are not there, with imports nobody offers."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from stratavm.module.needs import proposals
+from stratavm.module.parser import parse_wat_to_bytes
+
+COMPONENT = b"\0asm\x0d\0\1\0" + b"\x01\x08\0asm\1\0\0\0" + b"\0\x05\x04name"
+PARTS = '(import "env" "log" (func (param i32))) (memory (export "m") 1) (func (export "f") %s)'
+
+
+@pytest.fixture
+def info(strata, tmp_path):
+    """What the command says of a binary: its text, and its data."""
+
+    def run(binary: bytes):
+        path = tmp_path / "x.wasm"
+        path.write_bytes(binary)
+        code, out, err = strata("info", str(path))
+        assert (code, err) == (0, "")
+        return out, json.loads(strata("info", "--json", str(path))[1])
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("body", "problem", "needed"),
+    [
+        ("(drop)", "type mismatch", []),
+        ("(drop (v128.const i32x4 0 0 0 0))", "proposal simd", ["simd"]),
+        ("(drop (i32.atomic.load (i32.const 0))) (drop (v128.const i32x4 0 0 0 0))", "proposal", ["simd", "threads"]),
+        ("(drop (i32.extend8_s (i32.const 0)))", None, ["sign-extension"]),
+    ],
+)
+def test_a_module_is_described_whether_it_can_run_or_not(info, body, problem, needed):
+    """Imports, exports, proposals; and why it cannot run."""
+    out, facts = info(parse_wat_to_bytes(f"(module {PARTS % body})"))
+    assert facts["kind"] == "module"
+    assert facts["proposals"] == needed
+    assert [row[0] for row in facts["imports"]] == ["env.log"]
+    assert [row[0] for row in facts["exports"]] == ["m", "f"]
+    assert facts["missing imports"] == [["env", "log"]]
+    assert any("cannot run" in p and problem in p for p in facts["problems"]) if problem else "cannot run" not in out
+    assert "does not offer 1 of its imports" in out
+
+
+@pytest.mark.parametrize("cut", [1, 10, 25])
+def test_a_damaged_module_is_described_as_far_as_it_reads(info, cut):
+    """Its first sections, and where it ends."""
+    binary = parse_wat_to_bytes(f"(module {PARTS % '(nop) (nop) (nop)'})")
+    _, facts = info(binary[:-cut])
+    assert any("cannot run" in p for p in facts["problems"])
+    assert facts["sections"]
+    assert [row[0] for row in facts["imports"]] == ["env.log"]
+
+
+def test_a_component_is_called_one(info):
+    """With its own kinds of sections."""
+    out, facts = info(COMPONENT)
+    assert out.startswith("component\n")
+    assert facts["sections"][0][0] == "core module"
+    assert "component" in facts["problems"][0]
+
+
+def test_what_is_no_webassembly_is_an_error(strata, tmp_path):
+    """It says what it is instead."""
+    (tmp_path / "x").write_bytes(b"\x1f\x8b" + bytes(50))
+    code, out, err = strata("info", str(tmp_path / "x"))
+    assert (code, out) == (1, "")
+    assert "gzip" in err
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("(module)", ()),
+        ("(module (func (result i32 i32) (i32.const 1) (i32.const 2)))", ("multi-value",)),
+        ("(module (memory 1) (memory 1))", ("multi-memory",)),
+        ("(module (memory i64 1) (func (return_call 0)))", ("tail-call", "memory64")),
+        ('(module (import "a" "b" (global (mut i32))))', ("mutable-globals",)),
+        ("(module (type (struct)) (func (drop (i32.const 1)) (drop)))", ("gc",)),
+    ],
+)
+def test_proposals_are_found(text, found):
+    """Ours and others', in types, imports and code; an invalid body ends the search, no more."""
+    assert proposals(parse_wat_to_bytes(text)) == found
