@@ -39,7 +39,7 @@ def test_a_program_of_the_suite_ends_as_it_says(program: Path, kind: str, tmp_pa
     described = program.with_suffix(".json")
     wanted = json.loads(described.read_text()) if described.exists() else {}
     root = wanted.get("root")
-    preopens = [(copied(program.parent / root, kind, tmp_path), "/")] if root else []
+    preopens = [(copied(program.parent / root, kind, tmp_path), "/", "rw")] if root else []
     out, err = bytearray(), bytearray()
     code = 0
     args = [program.name, *wanted.get("args", [])]

@@ -1,22 +1,34 @@
 """``Context``: what WASI functions work on. Owns the descriptor table, quotas, time and waiting; the functions are in
-``p1``, and what a program may be given is in ``world``."""
+``p1``, and what a program may be given is in ``world``.
+
+A world may be used, and closed, on several threads at once; every change of the table is one step.
+"""
 
 from __future__ import annotations
 
 import heapq
 import select
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import Final
+from itertools import count
+from typing import Final, TypeVar
 
+from stratavm.wasi.abi import Fdflags
+from stratavm.wasi.buffers import first, rest, size_of
 from stratavm.wasi.clock import Clock
 from stratavm.wasi.descriptor import Descriptor, Directory
 from stratavm.wasi.errno import Errno, WasiError, call_host
-from stratavm.wasi.guest import GuestMemory
-from stratavm.wasi.quotas import Quotas
+from stratavm.wasi.guest import Guest
+from stratavm.wasi.quotas import HOST_DESCRIPTORS, Quotas
+
+T = TypeVar("T")
 
 SLICE_S: Final = 0.05
-"""How long a waiting call sleeps before it lets the host interrupt it."""
+"""How long a waiting call sleeps before it looks whether someone wants to end it."""
+
+REFUSED_S: Final = 0.001
+"""How long it sleeps where something was said to be ready, and then was not."""
 
 LONGEST_SLEEP_NS: Final = 1 << 60
 """What one call of the host's sleep is asked for at most: 36 years."""
@@ -42,61 +54,118 @@ class Context:
         self.checkpoint = checkpoint
         self.closed = False
         self.table: dict[int, Descriptor] = {}
-        self._poll: Callable[[], None] | None = None
+        self._numbers = count()
         self._free: list[int] = []
+        self._opening: list[bool] = []
         self._written = 0
+        self._held = 0
 
     # ---- descriptors ------------------------------------------------------------------------------
 
     def insert(self, descriptor: Descriptor) -> int:
-        """Give a descriptor the lowest free number; MFILE over the quota (and the descriptor is closed)."""
-        if len(self.table) >= self.quotas.descriptors:
-            descriptor.close()
-            raise WasiError(Errno.MFILE)
-        number = heapq.heappop(self._free) if self._free else len(self.table)
+        """Give a descriptor the lowest free number; BADF in a closed world (and the descriptor is closed)."""
+        try:
+            number = heapq.heappop(self._free)
+        except IndexError:
+            number = next(self._numbers)
         self.table[number] = descriptor
+        if self.closed:
+            self.close()
+            raise WasiError(Errno.BADF)
         return number
 
-    def get(self, fd: int, rights: int = 0) -> Descriptor:
-        """The descriptor of a number, with the rights that the call needs."""
+    def open(self, on_host: bool, make: Callable[[], Descriptor]) -> int:
+        """The number of a descriptor that ``make`` opens; MFILE, before anything is opened, where there is no room."""
+        self._opening.append(on_host)
+        try:
+            if len(self.table) + len(self._opening) > self.quotas.descriptors:
+                raise WasiError(Errno.MFILE)
+            if on_host and not HOST_DESCRIPTORS.take():
+                raise WasiError(Errno.MFILE)
+            try:
+                descriptor = make()
+            except BaseException:
+                if on_host:
+                    HOST_DESCRIPTORS.give_back()
+                raise
+            descriptor.counted = on_host
+            return self.insert(descriptor)
+        finally:
+            self._opening.pop()
+
+    def get(self, guest: Guest, fd: int, rights: int = 0) -> Descriptor:
+        """The descriptor of a number, kept open until the guest's call ends, with the rights that the call needs."""
         found = self.table.get(fd)
         if found is None:
+            raise WasiError(Errno.BADF)
+        found.users.append(guest)  # first this, then another look: who takes it away looks at its users afterwards
+        guest.pins.append(found)
+        if self.table.get(fd) is not found:
             raise WasiError(Errno.BADF)
         found.require(rights)
         return found
 
-    def directory(self, fd: int, rights: int) -> Directory:
+    def directory(self, guest: Guest, fd: int, rights: int) -> Directory:
         """The directory of a number; NOTDIR for anything else."""
-        found = self.get(fd)
+        found = self.get(guest, fd)
         if not isinstance(found, Directory):
             raise WasiError(Errno.NOTDIR)
         found.require(rights)
         return found
 
+    def release(self, guest: Guest) -> None:
+        """The guest's call has ended: what was closed meanwhile is closed now."""
+        while guest.pins:
+            descriptor = guest.pins.pop()
+            if descriptor.leave(guest):
+                self._settle(descriptor)
+
     def remove(self, fd: int) -> None:
-        """Close a descriptor."""
+        """Take a number away, and close its descriptor unless another call uses it."""
         found = self.table.pop(fd, None)
         if found is None:
             raise WasiError(Errno.BADF)
         heapq.heappush(self._free, fd)
-        found.close()
+        self._retire(found)
 
-    def renumber(self, source_fd: int, target_fd: int) -> None:
+    def renumber(self, guest: Guest, source_fd: int, target_fd: int) -> None:
         """Move a descriptor onto another open one, which is closed."""
-        self.get(source_fd)
-        old = self.get(target_fd)
+        self.get(guest, source_fd)
+        old = self.get(guest, target_fd)
         if source_fd != target_fd:
-            self.table[target_fd] = self.table.pop(source_fd)
+            moved = self.table.pop(source_fd, None)
+            if moved is None:
+                raise WasiError(Errno.BADF)
+            self.table[target_fd] = moved
             heapq.heappush(self._free, source_fd)
-            old.close()
+            self._retire(old)
 
-    # ---- quotas, time, interruption ---------------------------------------------------------------
+    def _retire(self, descriptor: Descriptor) -> None:
+        if descriptor.retire():
+            self._settle(descriptor)
 
-    def enter(self, memory: GuestMemory) -> None:
-        """Every call passes here."""
-        if self.closed:
-            raise WasiError(Errno.BADF)
-        self._poll = getattr(memory, "poll", None)
+    def _settle(self, descriptor: Descriptor) -> None:
+        """Give back what a descriptor that was closed counted for."""
+        if descriptor.counted:
+            HOST_DESCRIPTORS.give_back()
+        self.refund(descriptor.held_bytes)
+
+    def close(self) -> None:
+        """Take every number away; may be called twice. What a call still uses is closed when that call ends, soon."""
+        self.closed = True
+        with ExitStack() as stack:  # all of them, although one fails
+            while self.table:
+                try:
+                    stack.callback(self._retire, self.table.popitem()[1])
+                except KeyError:  # emptied on another thread
+                    break
+
+    def __del__(self) -> None:
+        """A world that was dropped leaves nothing open."""
+        if not getattr(self, "closed", True):
+            self.close()
+
+    # ---- quotas -----------------------------------------------------------------------------------
 
     def may_write(self, size: int) -> None:
         """NOSPC unless so many bytes may still be written."""
@@ -107,39 +176,111 @@ class Context:
         """Count bytes that were written."""
         self._written += size
 
-    def wait(self, fd: int, write: bool) -> None:
-        """Wait until a host descriptor is ready, in slices in which the host may interrupt."""
-        poller = select.poll()
-        poller.register(fd, select.POLLOUT if write else select.POLLIN)
-        while not poller.poll(SLICE_S * 1000 if self.interruptible else None):
-            self.pause()
+    def charge(self, size: int) -> bool:
+        """Count memory of the host that descriptors hold, in bytes; False, and nothing counted, over the quota."""
+        if self._held + size > self.quotas.held_bytes:
+            return False
+        self._held += size
+        return True
 
-    def pause(self) -> None:
-        """Let the host interrupt a wait."""
+    def refund(self, size: int) -> None:
+        """So many bytes are held no more."""
+        self._held -= size
+
+    # ---- reading, writing, waiting ----------------------------------------------------------------
+
+    def read(
+        self, guest: Guest, descriptor: Descriptor, buffers: Sequence[memoryview], offset: int | None = None
+    ) -> int:
+        """Read at the position, or at an offset: until the buffers are full, or what there is."""
+        act = descriptor.read if offset is None else descriptor.pread
+        if size_of(buffers) <= descriptor.piece_bytes:
+            return self.patiently(guest, descriptor, False, act, buffers, *(() if offset is None else (offset,)))
+        return self._in_pieces(guest, descriptor, (False, act, buffers, offset))
+
+    def write(
+        self, guest: Guest, descriptor: Descriptor, buffers: Sequence[memoryview], offset: int | None = None
+    ) -> int:
+        """Write at the position, or at an offset; NOSPC over the quota of what may be written."""
+        size = size_of(buffers)
+        if self._written + size > self.quotas.written_bytes:
+            raise WasiError(Errno.NOSPC)
+        act = descriptor.write if offset is None else descriptor.pwrite
+        if size <= descriptor.piece_bytes and not descriptor.writes_whole:
+            written = self.patiently(guest, descriptor, True, act, buffers, *(() if offset is None else (offset,)))
+        else:
+            written = self._in_pieces(guest, descriptor, (True, act, buffers, offset))
+        self._written += written
+        return written
+
+    def _in_pieces(
+        self,
+        guest: Guest,
+        descriptor: Descriptor,
+        what: tuple[bool, Callable[..., int], Sequence[memoryview], int | None],
+    ) -> int:
+        """A large file in pieces, between which the host may interrupt, or a stream until all of it is written.
+
+        An error behind the first byte ends it without one: the next call meets it again, as with the kernel.
+        """
+        write, act, buffers, offset = what
+        total, done = size_of(buffers), 0
+        while True:
+            piece = first(rest(buffers, done), descriptor.piece_bytes)
+            at = () if offset is None else (offset + done,)
+            try:
+                moved = self.patiently(guest, descriptor, write, act, piece, *at)
+            except (WasiError, OSError):
+                if not done:
+                    raise
+                return done
+            done += moved
+            goes_on = descriptor.writes_whole and not descriptor.flags & Fdflags.NONBLOCK
+            if done >= total or not moved or (moved < size_of(piece) and not goes_on):
+                return done
+            self.pause(guest)
+
+    def patiently(
+        self, guest: Guest, descriptor: Descriptor, write: bool, act: Callable[..., T], *arguments: object
+    ) -> T:
+        """Act; where that would block, and the guest did not ask for NONBLOCK, wait and act again."""
+        ready = False
+        while True:
+            try:
+                return act(*arguments)
+            except BlockingIOError:
+                if descriptor.flags & Fdflags.NONBLOCK:
+                    raise
+            if ready:
+                time.sleep(REFUSED_S)
+            ready = self._ready(descriptor, select.POLLOUT if write else select.POLLIN)
+            self.pause(guest)
+            if descriptor.gone:
+                raise WasiError(Errno.BADF)
+
+    def _ready(self, descriptor: Descriptor, readiness: int) -> bool:
+        """Wait until a descriptor is ready, for a slice at most."""
+        host = descriptor.pollable()
+        if host is None:
+            return True
+        poller = select.poll()
+        poller.register(host, readiness)
+        return bool(poller.poll(SLICE_S * 1000))
+
+    def pause(self, guest: Guest) -> None:
+        """Let the host interrupt a wait; BADF in a world that was closed meanwhile."""
         if self.checkpoint is not None:
             call_host(self.checkpoint)
-        if self._poll is not None:
-            call_host(self._poll)
+        if guest.poll is not None:
+            call_host(guest.poll)
+        if self.closed:
+            raise WasiError(Errno.BADF)
 
-    @property
-    def interruptible(self) -> bool:
-        """Whether a wait must be cut in slices, since someone may want to end it."""
-        return self.checkpoint is not None or self._poll is not None
-
-    def sleep(self, ns: int) -> None:
+    def sleep(self, guest: Guest, ns: int) -> None:
         """Let time pass on the guest's clock."""
-        slice_ns = int(SLICE_S * 1e9) if self.interruptible and not self.clock.virtual else max(ns, 1)
-        slice_ns = min(slice_ns, LONGEST_SLEEP_NS)
+        slice_ns = LONGEST_SLEEP_NS if self.clock.virtual else int(SLICE_S * 1e9)
         while ns > 0:
             step = min(ns, slice_ns)
             self.clock.sleep(step)
             ns -= step
-            self.pause()
-
-    def close(self) -> None:
-        """Close every descriptor; may be called twice."""
-        self.closed = True
-        table, self.table = self.table, {}
-        with ExitStack() as stack:
-            for descriptor in table.values():
-                stack.callback(descriptor.close)
+            self.pause(guest)

@@ -5,7 +5,8 @@ A method that a kind of descriptor does not have refuses with the error number t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Generator, Sequence
 from typing import ClassVar, Final, NamedTuple, NoReturn
 
 from stratavm.wasi.abi import ALL_RIGHTS, Fdflags, Filetype, Rights, Whence
@@ -16,6 +17,12 @@ Times = tuple[int | None, int | None]
 
 BAD_FILE_RIGHTS: Final = Rights.FD_READ | Rights.FD_WRITE | Rights.FD_SEEK | Rights.FD_TELL
 """Rights whose absence POSIX knows as EBADF: the descriptor was not opened for that."""
+
+
+NO_PIECES: Final = 1 << 32
+"""More than any call moves."""
+FILE_PIECE: Final = 16 << 20
+"""Bytes of a file that are read or written at a time: disks and memory do that in milliseconds."""
 
 
 class Stat(NamedTuple):
@@ -39,6 +46,23 @@ class Entry(NamedTuple):
     filetype: Filetype
 
 
+class Listing:
+    """The entries of a directory as a guest reads them.
+
+    Attributes: ``records`` in the layout of preview 1; ``starts`` says where the record behind each cookie begins.
+    """
+
+    records: bytearray
+    starts: array[int]
+
+    def behind(self, cookie: int, size: int) -> bytearray:
+        """So many bytes from a cookie on, or what there is."""
+        if cookie >= len(self.starts):
+            return bytearray()
+        start = self.starts[cookie]
+        return self.records[start : start + size]
+
+
 class Opening(NamedTuple):
     """How ``path_open`` wants a file."""
 
@@ -50,21 +74,58 @@ class Opening(NamedTuple):
 
 
 class Descriptor:
-    """An open file, stream, socket or directory.
+    """An open file, stream, socket or directory. Its methods never wait: ``BlockingIOError`` says that they would.
+
+    A call that uses a descriptor stands in ``users`` until it ends, and only what has no number any more and no user is
+    closed: nobody acts on a number of the host's that was given back, whoever closes, on whatever thread.
 
     Attributes: ``flags`` are the guest's; ``rights`` and ``inheriting`` can only shrink; ``preopen`` is the guest's
-    name of a pre-opened directory. ``read_only`` refuses every change, whatever the rights say.
+    name of a pre-opened directory. ``read_only`` refuses every change, whatever the rights say. ``gone`` is set when
+    the last number was taken away; ``counted`` says that it is one of those that guests opened on the host;
+    ``held_bytes`` is what it holds of the host's memory, as it was charged.
     """
 
     filetype: Filetype = Filetype.UNKNOWN
     default_rights: ClassVar[int] = ALL_RIGHTS
+    on_host: ClassVar[bool] = False
+    """Whether it takes a descriptor of the host's process."""
+    piece_bytes: int = NO_PIECES
+    """How much is read or written between two looks at whether the host wants to interrupt."""
+    writes_whole: bool = False
+    """Whether a write that may wait goes on until everything is written."""
     flags: int = 0
     preopen: bytes | None = None
     read_only: bool = False
+    gone: bool = False
+    counted: bool = False
+    held_bytes: int = 0
 
     def __init__(self) -> None:
         self.rights = self.default_rights
         self.inheriting = 0
+        self.users: list[object] = []
+        self._open = [True]
+
+    def leave(self, user: object) -> bool:
+        """A call has ended; returns whether this closed the descriptor."""
+        self.users.remove(user)
+        return self.gone and self._end()
+
+    def retire(self) -> bool:
+        """Close it as soon as no call uses it; returns whether this did. It has no number any more."""
+        self.gone = True
+        return self._end()
+
+    def _end(self) -> bool:
+        """Close it unless someone uses it, once. (Lists change in one step under the interpreter's lock.)"""
+        if self.users:
+            return False
+        try:
+            self._open.pop()
+        except IndexError:
+            return False
+        self.close()
+        return True
 
     def require(self, right: int) -> None:
         """Refuse where a right is missing."""
@@ -125,7 +186,7 @@ class Descriptor:
     def advise(self, offset: int, length: int, advice: int) -> None:
         """Advice on access; ignored by default."""
 
-    def pollable(self, write: bool) -> int | None:
+    def pollable(self) -> int | None:
         """A host descriptor that tells readiness; None means always ready."""
         return None
 
@@ -144,15 +205,15 @@ class Directory(Descriptor):
     """An open directory: operations on paths beneath it, which can never leave it."""
 
     filetype = Filetype.DIRECTORY
-    cursor: list[Entry] | None = None
+    cursor: Listing | None = None
     """What ``fd_readdir`` saw at cookie 0, so that cookies stay true while the directory changes."""
 
     def read(self, buffers: Sequence[memoryview]) -> int:
         """Directories are read by ``fd_readdir``."""
         self._refuse(Errno.ISDIR)
 
-    def entries(self, limit: int) -> list[Entry]:
-        """All entries, ``.`` and ``..`` first; OVERFLOW over the limit."""
+    def entries(self) -> Generator[Entry, None, None]:
+        """All entries, ``.`` and ``..`` first."""
         raise NotImplementedError
 
     def open(self, path: bytes, how: Opening) -> Descriptor:

@@ -5,11 +5,15 @@ Pointers and lengths are unsigned 32-bit integers; Python's integers do not wrap
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from struct import Struct
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from stratavm.wasi.abi import IOVEC, U32, U64
 from stratavm.wasi.errno import Errno, WasiError
+
+if TYPE_CHECKING:
+    from stratavm.wasi.descriptor import Descriptor
 
 
 class GuestMemory(Protocol):
@@ -24,14 +28,21 @@ class GuestMemory(Protocol):
 
 
 class Guest:
-    """A view of guest memory for the time of one call."""
+    """What one call has: a view of the caller's memory, what may end its waiting, and the descriptors that it uses.
 
-    __slots__ = ("limit_items", "size", "view")
+    Attributes:
+        poll: asked now and then while the call waits; None where nobody wants to end it.
+        pins: what ``Context.get`` gave out, open until the call ends.
+    """
 
-    def __init__(self, view: memoryview, limit_items: int) -> None:
+    __slots__ = ("limit_items", "pins", "poll", "size", "view")
+
+    def __init__(self, view: memoryview, limit_items: int, poll: Callable[[], None] | None = None) -> None:
         self.view = view
         self.size = view.nbytes
         self.limit_items = limit_items
+        self.poll = poll
+        self.pins: list[Descriptor] = []
 
     def bytes_at(self, pointer: int, length: int) -> memoryview:
         """A range of memory, or FAULT."""

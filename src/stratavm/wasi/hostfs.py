@@ -8,11 +8,11 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import ClassVar, Final, TypeVar
 
 from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS, Fdflags, Filetype, Oflags, Whence
-from stratavm.wasi.descriptor import Descriptor, Directory, Entry, Opening, Stat, Times
+from stratavm.wasi.descriptor import FILE_PIECE, Descriptor, Directory, Entry, Opening, Stat, Times
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.openat2 import resolver_for
 from stratavm.wasi.resolve import MAX_LINKS, OPEN_ALWAYS, Resolver, in_parent, parted
@@ -56,6 +56,8 @@ class HostFile(Descriptor):
     """A regular file of the host."""
 
     filetype = Filetype.REGULAR_FILE
+    on_host = True
+    piece_bytes = FILE_PIECE
     default_rights: ClassVar[int] = FILE_RIGHTS
 
     def __init__(self, fd: int, flags: int, read_only: bool = False) -> None:
@@ -125,6 +127,7 @@ class HostFile(Descriptor):
 class HostDirectory(Directory):
     """A directory of the host."""
 
+    on_host = True
     default_rights: ClassVar[int] = DIRECTORY_RIGHTS
 
     def __init__(self, fd: int, resolver: Resolver, read_only: bool = False) -> None:
@@ -148,21 +151,24 @@ class HostDirectory(Directory):
         """Close."""
         os.close(self.fd)
 
-    def entries(self, limit: int) -> list[Entry]:
+    def entries(self) -> Generator[Entry, None, None]:
         """All entries. ``..`` has the directory's own inode: the one above is nobody's business. Names that are not
         UTF-8 are left out, since no path can name them."""
         own = os.fstat(self.fd).st_ino
-        found = [Entry(b".", own, Filetype.DIRECTORY), Entry(b"..", own, Filetype.DIRECTORY)]
-        with os.scandir(self.fd) as scan:
-            for item in scan:
-                if len(found) >= limit:
-                    raise WasiError(Errno.OVERFLOW)
-                try:
-                    name = item.name.encode()
-                except UnicodeEncodeError:
-                    continue
-                found.append(Entry(name, item.inode(), _entry_type(item)))
-        return found
+        yield Entry(b".", own, Filetype.DIRECTORY)
+        yield Entry(b"..", own, Filetype.DIRECTORY)
+        # Opened anew, since a listing has a position, which listings on other threads would move.
+        fd = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.fd)
+        try:
+            with os.scandir(fd) as scan:
+                for item in scan:
+                    try:
+                        name = item.name.encode()
+                    except UnicodeEncodeError:
+                        continue
+                    yield Entry(name, item.inode(), _entry_type(item))
+        finally:
+            os.close(fd)
 
     # ---- paths --------------------------------------------------------------------------------------
 

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from itertools import count
 from typing import ClassVar, Final
 
 from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS, Fdflags, Filetype, Oflags, Whence
-from stratavm.wasi.descriptor import Descriptor, Directory, Entry, Opening, Stat, Times
+from stratavm.wasi.descriptor import FILE_PIECE, Descriptor, Directory, Entry, Opening, Stat, Times
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.quotas import Quotas
 from stratavm.wasi.resolve import MAX_LINKS, split
@@ -52,7 +52,7 @@ class Node:
 
 
 class MemoryTree:
-    """A tree of files in memory. Give it to ``Wasi(preopens=[(tree, "/work")])``.
+    """A tree of files in memory. Give it to ``Wasi(preopens={tree: "/work"})``.
 
     Args:
         files: content by path, for a start; directories are made as needed.
@@ -203,6 +203,7 @@ class MemoryFile(Descriptor):
     """A regular file in memory."""
 
     filetype = Filetype.REGULAR_FILE
+    piece_bytes = FILE_PIECE
     default_rights: ClassVar[int] = FILE_RIGHTS
 
     def __init__(self, tree: MemoryTree, node: Node, flags: int, read_only: bool) -> None:
@@ -331,12 +332,12 @@ class MemoryDirectory(Directory):
         self.changing()
         self.node.set_times(times, self.tree.now_ns())
 
-    def entries(self, limit: int) -> list[Entry]:
+    def entries(self) -> Generator[Entry, None, None]:
         """All entries; ``..`` has the directory's own inode, as on the host."""
-        if len(self.node.children) + 2 > limit:
-            raise WasiError(Errno.OVERFLOW)
-        own = [Entry(dots, self.node.ino, Filetype.DIRECTORY) for dots in (b".", b"..")]
-        return own + [Entry(name, node.ino, node.filetype) for name, node in self.node.children.items()]
+        yield Entry(b".", self.node.ino, Filetype.DIRECTORY)
+        yield Entry(b"..", self.node.ino, Filetype.DIRECTORY)
+        for name, node in list(self.node.children.items()):
+            yield Entry(name, node.ino, node.filetype)
 
     def _walk(self, path: bytes, follow: bool, creating: bool = False) -> Place:
         """Resolve a path; a link in the last place is followed where asked, or where a slash follows it.

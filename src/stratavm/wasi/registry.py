@@ -55,9 +55,15 @@ def _guarded(body: Body) -> Callable[..., int]:
 
     def call(ctx: Context, memory: GuestMemory, *arguments: Any) -> int:
         try:
-            ctx.enter(memory)
+            if ctx.closed:
+                return Errno.BADF.value
             with memory.view() as view:
-                body(ctx, Guest(view, ctx.quotas.list_items), *arguments)
+                guest = Guest(view, ctx.quotas.list_items, getattr(memory, "poll", None))
+                try:
+                    body(ctx, guest, *arguments)
+                finally:
+                    if guest.pins:
+                        ctx.release(guest)
         except HostRaised as raised:
             raise raised.error from None
         except WasiError as error:

@@ -1,25 +1,51 @@
-"""Sockets that the host hands in: a guest can accept, receive, send and shut down, and make none."""
+"""Sockets that the host hands in: a guest can accept, receive, send and shut down, and make none itself."""
 
 from __future__ import annotations
 
+import os
 import socket
+import threading
 from collections.abc import Sequence
 from typing import ClassVar
 
-from stratavm.wasi.abi import SOCKET_RIGHTS, Fdflags, Filetype, Rights
+from stratavm.wasi.abi import SOCKET_RIGHTS, Filetype, Rights
+from stratavm.wasi.channel import bytes_waiting, duplicate
 from stratavm.wasi.descriptor import Descriptor
 from stratavm.wasi.errno import Errno, WasiError
-from stratavm.wasi.streams import Wait, bytes_waiting
+
+_accepting = threading.Lock()
+
+
+def _new_lock() -> None:
+    """Who held the lock is not there in a child."""
+    global _accepting
+    _accepting = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_new_lock)
+
+
+def own_socket(fd: int) -> socket.socket:
+    """A socket object on a duplicate, which waits for nothing by itself and changes no flag of the host's socket."""
+    own = socket.socket(fileno=duplicate(fd))
+    if own.gettimeout():  # a default for new sockets, which does not block then, but makes Python wait
+        own.settimeout(0)
+    return own
 
 
 class Socket(Descriptor):
-    """A socket of the host. Waiting is done by ``wait``, which the host can interrupt; the calls never block."""
+    """A socket of the host, by a descriptor of its own. The calls never block.
+
+    Args:
+        given: what the host handed in; closed together with the guest's.
+    """
 
     default_rights: ClassVar[int] = SOCKET_RIGHTS
+    on_host = True
 
-    def __init__(self, given: socket.socket, wait: Wait, flags: int = 0) -> None:
+    def __init__(self, given: socket.socket, flags: int = 0) -> None:
         super().__init__()
-        self.socket, self._wait, self.flags = given, wait, flags
+        self.given, self.socket, self.flags = given, own_socket(given.fileno()), flags
         self.filetype = Filetype.SOCKET_DGRAM if given.type == socket.SOCK_DGRAM else Filetype.SOCKET_STREAM
 
     def require(self, right: int) -> None:
@@ -27,11 +53,6 @@ class Socket(Descriptor):
         if right & (Rights.FD_SEEK | Rights.FD_TELL):
             raise WasiError(Errno.SPIPE)
         super().require(right)
-
-    def _ready(self, write: bool) -> int:
-        if not self.flags & Fdflags.NONBLOCK:
-            self._wait(self.socket.fileno(), write)
-        return socket.MSG_DONTWAIT
 
     def read(self, buffers: Sequence[memoryview]) -> int:
         """Receive."""
@@ -43,33 +64,37 @@ class Socket(Descriptor):
 
     def receive(self, buffers: Sequence[memoryview], peek: bool = False) -> tuple[int, bool]:
         """Receive, or with ``peek`` only look: (number of bytes, whether a datagram was cut off)."""
-        flags = socket.MSG_PEEK * peek
-        flags |= self._ready(False) if buffers else socket.MSG_DONTWAIT
+        flags = socket.MSG_DONTWAIT | socket.MSG_PEEK * peek
         size, _, flags_out, _ = self.socket.recvmsg_into(list(buffers), 0, flags)
         return size, bool(flags_out & socket.MSG_TRUNC)
 
     def send(self, buffers: Sequence[memoryview]) -> int:
         """Send what fits."""
-        return self.socket.sendmsg(list(buffers), (), self._ready(True) | socket.MSG_NOSIGNAL)
+        return self.socket.sendmsg(list(buffers), (), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
     def accept(self, flags: int) -> Socket:
-        """The next connection of a listening socket."""
+        """The next connection of a listening socket.
+
+        No flag of the call says that it must not block: the socket is told for the time of it.
+        """
         if not self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             raise WasiError(Errno.INVAL)
-        self._ready(False)
-        timeout = self.socket.gettimeout()
-        self.socket.setblocking(False)
-        try:
-            return Socket(self.socket.accept()[0], self._wait, flags)
-        finally:
-            self.socket.settimeout(timeout)
+        with _accepting:
+            blocking = os.get_blocking(self.socket.fileno())
+            os.set_blocking(self.socket.fileno(), False)
+            try:
+                connection = self.socket.accept()[0]
+            finally:
+                os.set_blocking(self.socket.fileno(), blocking)
+        with connection:
+            return Socket(connection, flags)
 
     def shutdown(self, read: bool, write: bool) -> None:
         """End one or both directions."""
         self.socket.shutdown(socket.SHUT_RDWR if read and write else socket.SHUT_RD if read else socket.SHUT_WR)
 
-    def pollable(self, write: bool) -> int | None:
-        """The host's descriptor."""
+    def pollable(self) -> int | None:
+        """The descriptor of its own."""
         return self.socket.fileno()
 
     def available(self) -> int:
@@ -77,5 +102,6 @@ class Socket(Descriptor):
         return bytes_waiting(self.socket.fileno())
 
     def close(self) -> None:
-        """Close."""
+        """Close both."""
         self.socket.close()
+        self.given.close()

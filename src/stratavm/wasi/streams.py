@@ -3,29 +3,41 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import io
 import os
-import stat
-import struct
-import termios
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar, Final, Literal, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Final, Literal, Protocol, TypeAlias
 
-from stratavm.wasi.abi import STREAM_RIGHTS, Fdflags, Filetype, Rights
+from stratavm.wasi.abi import STREAM_RIGHTS, Filetype, Rights
+from stratavm.wasi.buffers import first, size_of
 from stratavm.wasi.capture import Capture
-from stratavm.wasi.descriptor import Descriptor, Stat
+from stratavm.wasi.channel import bytes_waiting, channel_of
+from stratavm.wasi.descriptor import FILE_PIECE, NO_PIECES, Descriptor, Stat
 from stratavm.wasi.errno import Errno, WasiError, call_host
 
 LARGEST_COPY: Final = 1 << 20
 """Bytes that one write copies at most: guests write the rest by another call, as with a pipe."""
+INHERIT: Final = "inherit"
 
-Wait: TypeAlias = Callable[[int, bool], None]
-"""Waits until a host descriptor is readable (or writable), letting the host interrupt."""
+Charge: TypeAlias = Callable[[int], bool]
+"""Counts bytes of the host's memory; False, and nothing counted, where that is too much."""
+
+
+class HasFileno(Protocol):
+    """A binary file, socket or anything else that stands for a descriptor of the host."""
+
+    def fileno(self) -> int:
+        """Its number."""
+        ...
+
 
 Path: TypeAlias = str | os.PathLike[str]
-Source: TypeAlias = Literal["inherit"] | Path | bytes | bytearray | io.IOBase | Callable[[int], bytes] | None
-Sink: TypeAlias = Literal["inherit"] | Path | bytearray | Capture | io.IOBase | Callable[[bytes], Any] | None
+Source: TypeAlias = (
+    Literal["inherit"] | Path | bytes | bytearray | memoryview | io.IOBase | HasFileno | Callable[[int], bytes] | None
+)
+Sink: TypeAlias = (
+    Literal["inherit"] | Path | bytearray | Capture | io.IOBase | HasFileno | Callable[[bytes], Any] | None
+)
 """What a standard stream may be made of; None is an empty input, or an output that is discarded."""
 
 
@@ -42,50 +54,38 @@ class Stream(Descriptor):
 
 
 class HostStream(Stream):
-    """A stream on a descriptor of the host; ``owned`` ones are closed with it."""
+    """A stream on what a descriptor of the host is open on, by a descriptor of its own."""
 
-    def __init__(self, fd: int, wait: Wait, *, owned: bool = False) -> None:
+    on_host = True
+
+    def __init__(self, fd: int, *, write: bool) -> None:
         super().__init__()
-        self.fd, self._wait, self._owned = fd, wait, owned
-        mode = os.fstat(fd).st_mode
         # A character device that is no terminal (/dev/null) would make the guest's isatty() lie.
         self.filetype = Filetype.CHARACTER_DEVICE if os.isatty(fd) else Filetype.UNKNOWN
-        self._may_block = not stat.S_ISREG(mode)
+        self.channel = channel_of(fd, write=write)
+        self.fd = self.channel.fd
+        self.writes_whole = self.channel.may_block
+        self.piece_bytes = NO_PIECES if self.channel.may_block else FILE_PIECE
 
     def read(self, buffers: Sequence[memoryview]) -> int:
-        """Read what there is; waits for the first byte unless the guest asked for NONBLOCK."""
-        self._ready(write=False)
-        return os.readv(self.fd, buffers) if buffers else 0
+        """Read what there is."""
+        return self.channel.read(buffers) if buffers else 0
 
     def write(self, buffers: Sequence[memoryview]) -> int:
-        """Write what fits; waits for room unless the guest asked for NONBLOCK."""
-        self._ready(write=True)
-        return os.writev(self.fd, buffers) if buffers else 0
+        """Write what fits."""
+        return self.channel.write(buffers) if buffers else 0
 
-    def _ready(self, *, write: bool) -> None:
-        if self._may_block and not self.flags & Fdflags.NONBLOCK:
-            self._wait(self.fd, write)
-
-    def pollable(self, write: bool) -> int | None:
-        """The host's descriptor; a regular file is always ready."""
-        return self.fd if self._may_block else None
+    def pollable(self) -> int | None:
+        """The channel's descriptor; a regular file is always ready."""
+        return self.fd if self.channel.may_block else None
 
     def available(self) -> int:
         """Bytes waiting in a pipe or terminal."""
         return bytes_waiting(self.fd)
 
     def close(self) -> None:
-        """Close what was opened here; the host's own streams stay open."""
-        if self._owned:
-            os.close(self.fd)
-
-
-def bytes_waiting(fd: int) -> int:
-    """What FIONREAD says, 0 where it says nothing."""
-    try:
-        return int(struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0\0\0\0"))[0])
-    except OSError:
-        return 0
+        """Close the channel; what the host has open stays so."""
+        self.channel.close()
 
 
 class BytesSource(Stream):
@@ -131,13 +131,6 @@ class CallableSource(Stream):
         return len(data)
 
 
-def _first(buffers: Sequence[memoryview], size: int) -> Iterator[memoryview]:
-    """The buffers, up to so many bytes."""
-    for buffer in buffers:
-        yield buffer[:size]
-        size = max(size - buffer.nbytes, 0)
-
-
 class CallableSink(Stream):
     """Output to a callable that gets bytes."""
 
@@ -147,7 +140,7 @@ class CallableSink(Stream):
 
     def write(self, buffers: Sequence[memoryview]) -> int:
         """Hand over each write as one ``bytes``; one that is very large, in part."""
-        data = b"".join(_first(buffers, LARGEST_COPY))
+        data = b"".join(first(buffers, LARGEST_COPY))
         call_host(self._function, data)
         return len(data)
 
@@ -155,34 +148,38 @@ class CallableSink(Stream):
 class ArraySink(Stream):
     """Output into a bytearray, which may not grow over its quota."""
 
-    def __init__(self, into: bytearray, limit_bytes: int) -> None:
+    def __init__(self, into: bytearray, limit_bytes: int, charge: Charge) -> None:
         super().__init__()
-        self._into, self._limit = into, limit_bytes
+        self._into, self._limit, self._charge = into, limit_bytes, charge
 
     def write(self, buffers: Sequence[memoryview]) -> int:
         """Append."""
-        if len(self._into) + sum(b.nbytes for b in buffers) > self._limit:
+        size = size_of(buffers)
+        if len(self._into) + size > self._limit or not self._charge(size):
             raise WasiError(Errno.NOSPC)
-        before = len(self._into)
+        self.held_bytes += size
         for buffer in buffers:
             self._into += buffer
-        return len(self._into) - before
+        return size
 
 
 class CaptureSink(Stream):
     """Output into a ``Capture``, which drops what is too much."""
 
-    def __init__(self, capture: Capture) -> None:
+    def __init__(self, capture: Capture, charge: Charge) -> None:
         super().__init__()
-        self._capture = capture
+        self._capture, self._charge = capture, charge
 
     def write(self, buffers: Sequence[memoryview]) -> int:
         """Keep what fits; all of it counts as written."""
-        capture, size = self._capture, sum(b.nbytes for b in buffers)
-        room = max(capture.limit_bytes - len(capture.data), 0)
-        for piece in _first(buffers, room):
+        capture, size = self._capture, size_of(buffers)
+        kept = min(size, max(capture.limit_bytes - len(capture.data), 0))
+        if not self._charge(kept):
+            kept = 0
+        self.held_bytes += kept
+        for piece in first(buffers, kept):
             capture.data += piece
-        capture.truncated |= size > room
+        capture.truncated |= size > kept
         return size
 
 
@@ -190,66 +187,96 @@ def _discard(data: bytes) -> None:
     """Where output goes that nobody wants."""
 
 
-def source(value: Source, number: int, wait: Wait) -> Stream:
-    """The input stream that a setting describes; None is an empty one."""
+def source(value: Source) -> Stream:
+    """The standard input that a setting describes; None is an empty one."""
     if value is None:
         stream: Stream = BytesSource(b"")
-    elif value == "inherit":
-        stream = _inherited(number, wait)
-    elif isinstance(value, bytes | bytearray):
+    elif isinstance(value, bytes | bytearray | memoryview):
         stream = BytesSource(bytes(value))
     elif isinstance(value, str | os.PathLike):
-        stream = HostStream(os.open(value, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY), wait, owned=True)
+        stream = _inherited(0, write=False) if value == INHERIT else _from_path(value)
+    elif (fd := _fileno(value, "stdin")) is not None:
+        stream = HostStream(fd, write=False)
     elif isinstance(value, io.IOBase):
-        stream = HostStream(value.fileno(), wait) if _has_fileno(value) else CallableSource(value.read)
+        stream = CallableSource(value.read)
     elif callable(value):
         stream = CallableSource(value)
     else:
-        raise TypeError(f"expected 'inherit', a path, bytes, a binary file or a callable, got {value!r}")
+        raise TypeError(f"stdin: expected 'inherit', a path, bytes, a binary file or a callable, got {value!r}")
     stream.rights &= ~Rights.FD_WRITE
     return stream
 
 
-def sink(value: Sink, number: int, wait: Wait, captured_bytes: int) -> Stream:
-    """The output stream that a setting describes; None discards. ``captured_bytes`` bounds a bytearray."""
+def sink(value: Sink, number: int, captured_bytes: int, charge: Charge) -> Stream:
+    """The output stream 1 or 2 that a setting describes; None discards. ``captured_bytes`` bounds a bytearray."""
+    name = ("stdin", "stdout", "stderr")[number]
     if value is None:
         stream: Stream = CallableSink(_discard)
-    elif value == "inherit":
-        stream = _inherited(number, wait)
     elif isinstance(value, bytearray):
-        stream = ArraySink(value, captured_bytes)
+        stream = ArraySink(value, captured_bytes, charge)
     elif isinstance(value, Capture):
-        stream = CaptureSink(value)
+        stream = CaptureSink(value, charge)
     elif isinstance(value, str | os.PathLike):
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOCTTY
-        stream = HostStream(os.open(value, flags, 0o666), wait, owned=True)
+        stream = _inherited(number, write=True) if value == INHERIT else _to_path(value)
+    elif (fd := _fileno(value, name)) is not None:
+        if isinstance(value, io.IOBase):
+            value.flush()  # what the host wrote before comes first
+        stream = HostStream(fd, write=True)
     elif isinstance(value, io.IOBase):
-        stream = HostStream(value.fileno(), wait) if _has_fileno(value) else CallableSink(value.write)
+        stream = CallableSink(value.write)
     elif callable(value):
         stream = CallableSink(value)
     else:
         wanted = "'inherit', a path, a bytearray, a Capture, a binary file or a callable"
-        raise TypeError(f"expected {wanted}, got {value!r}")
+        raise TypeError(f"{name}: expected {wanted}, got {value!r}")
     stream.rights &= ~Rights.FD_READ
     return stream
 
 
-def _inherited(number: int, wait: Wait) -> Stream:
+def _from_path(path: Path) -> Stream:
+    """Input from a file; one that is not there may have been meant as the input itself."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY)
+    except (FileNotFoundError, ValueError, OSError) as error:
+        if isinstance(path, os.PathLike) or not isinstance(error, FileNotFoundError | ValueError):
+            raise
+        hint = (
+            f"stdin={path[:40]!r} names a file that cannot be opened; text that is the input itself is given as bytes"
+        )
+        raise FileNotFoundError(errno.ENOENT, f"{hint}: stdin=text.encode()", path) from None
+    return _own(fd, write=False)
+
+
+def _to_path(path: Path) -> Stream:
+    """Output to a file, made or emptied."""
+    return _own(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOCTTY, 0o666), write=True)
+
+
+def _own(fd: int, *, write: bool) -> Stream:
+    """A stream on a descriptor that was opened for it."""
+    try:
+        return HostStream(fd, write=write)
+    finally:
+        os.close(fd)
+
+
+def _inherited(number: int, *, write: bool) -> Stream:
     """A stream of the host process; one that the host has closed is a bad descriptor for the guest too."""
     try:
-        return HostStream(number, wait)
+        return HostStream(number, write=write)
     except OSError as error:
         if error.errno != errno.EBADF:
             raise
         return Stream()
 
 
-def _has_fileno(file: io.IOBase) -> bool:
-    """Whether a file object stands for a descriptor; text files are refused."""
+def _fileno(file: Any, name: str) -> int | None:
+    """The host's descriptor that an object stands for, if any; text files are refused."""
     if isinstance(file, io.TextIOBase):
-        raise TypeError("a guest's streams carry bytes: give the binary file (text.buffer)")
+        raise TypeError(f"{name}: a guest's streams carry bytes: give the binary file (text.buffer)")
+    if not hasattr(file, "fileno"):
+        return None
     try:
-        file.fileno()
+        return int(file.fileno())
     except OSError:
-        return False
-    return True
+        return None

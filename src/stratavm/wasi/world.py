@@ -4,28 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from stratavm.base.closing import Closing
-from stratavm.wasi import ports
+from stratavm.wasi import given, ports
 from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS
 from stratavm.wasi.clock import Clock
 from stratavm.wasi.context import Context
 from stratavm.wasi.descriptor import Descriptor, Directory
 from stratavm.wasi.events import WorldClosed, WorldOpened
+from stratavm.wasi.given import Preopens
 from stratavm.wasi.memfs import MemoryTree
 from stratavm.wasi.p1 import NAMESPACES, imports
 from stratavm.wasi.quotas import Quotas
-from stratavm.wasi.streams import Sink, Source, Wait, sink, source
+from stratavm.wasi.streams import Sink, Source, sink, source
 
 if TYPE_CHECKING:
     import socket
 
     from stratavm.engine.engine import Engine
     from stratavm.engine.host import HostSpec
-
-Preopen: TypeAlias = "tuple[object, str] | tuple[object, str, bool]"
-"""(host path or ``MemoryTree``, guest path[, read only])."""
 
 
 class Wasi(Closing):
@@ -34,7 +32,9 @@ class Wasi(Closing):
     Args:
         args: the guest's arguments, the program's name first.
         env: its environment variables.
-        preopens: directories: ``(host path or MemoryTree, guest path)`` with an optional third item ``read_only``.
+        preopens: directories: a mapping from the host's path (or a ``MemoryTree``) to the guest's, or pairs of them. A
+            folder of the host is read-only unless the mode says ``"rw"``: ``{"data": ("/data", "rw")}`` or
+            ``[("data", "/data", "rw")]``. A ``MemoryTree`` is writable unless it says ``"ro"``.
         stdin: ``"inherit"``, a path, bytes, a binary file, ``callable(most) -> bytes``, or None (empty).
         stdout: ``"inherit"``, a path, a bytearray that grows, a ``Capture``, a binary file, ``callable(bytes)``, or
             None (discarded).
@@ -55,7 +55,7 @@ class Wasi(Closing):
         self,
         args: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
-        preopens: Iterable[Preopen] = (),
+        preopens: Preopens = (),
         stdin: Source = None,
         stdout: Sink = None,
         stderr: Sink = None,
@@ -67,33 +67,34 @@ class Wasi(Closing):
         checkpoint: Callable[[], None] | None = None,
         engine: Engine | None = None,
     ) -> None:
-        quotas = quotas or Quotas()
-        preopens, sockets = list(preopens), ports.service(engine, ports.Sockets).admit(sockets)
-        given = 3 + len(preopens) + len(sockets)
-        if given > quotas.descriptors:
-            raise ValueError(f"{given} descriptors to begin with, the quota is {quotas.descriptors}")
+        quotas, engine = given.quotas(quotas), given.engine(engine)
+        folders, sockets = given.preopens(preopens), given.sockets(sockets)
+        sockets = ports.service(engine, ports.Sockets).admit(sockets)
+        count = 3 + len(folders) + len(sockets)
+        if count > quotas.descriptors:
+            raise ValueError(f"{count} descriptors to begin with, the quota is {quotas.descriptors}")
         context = self._context = Context(
-            [_c_string(a, "argument") for a in args],
-            [_variable(k, v) for k, v in (env or {}).items()],
-            clock or ports.service(engine, ports.Clock),
-            ports.service(engine, ports.RandomSource).random_bytes if seed is None else _seeded(seed),
+            given.arguments(args),
+            given.environment(env),
+            given.clock(clock) or ports.service(engine, ports.Clock),
+            _random_bytes(given.seed(seed), engine),
             quotas,
-            checkpoint,
+            given.checkpoint(checkpoint),
         )
         files = ports.service(engine, ports.FileSystem)
         self._source = None if engine is None else engine.bus.source("wasi")
         with ExitStack() as undo:
             undo.callback(context.close)
-            context.insert(source(stdin, 0, context.wait))
-            context.insert(sink(stdout, 1, context.wait, quotas.captured_bytes))
-            context.insert(sink(stderr, 2, context.wait, quotas.captured_bytes))
-            for preopen in preopens:
-                context.insert(_directory(preopen, quotas, files))
+            context.insert(source(stdin))
+            context.insert(sink(stdout, 1, quotas.captured_bytes, context.charge))
+            context.insert(sink(stderr, 2, quotas.captured_bytes, context.charge))
+            for folder in folders:
+                context.insert(_directory(folder, quotas, files))
             for connection in sockets:
-                context.insert(_socket(connection, context.wait))
+                context.insert(_socket(connection))
             undo.pop_all()
         if self._source is not None and self._source.hears(WorldOpened):
-            self._source.emit(WorldOpened(len(args), len(env or {}), len(preopens), len(sockets)))
+            self._source.emit(WorldOpened(len(context.args), len(context.environ), len(folders), len(sockets)))
 
     def namespaces(self) -> dict[str, dict[str, HostSpec]]:
         """Host functions by import module and name, bound to this world."""
@@ -107,41 +108,30 @@ class Wasi(Closing):
             self._source.emit(WorldClosed())
 
 
-def _c_string(text: str, what: str) -> bytes:
-    """UTF-8 with a NUL at the end."""
-    if "\0" in text:
-        raise ValueError(f"an {what} cannot contain NUL: {text!r}")
-    return text.encode(errors="surrogateescape") + b"\0"
-
-
-def _variable(name: str, value: str) -> bytes:
-    """``NAME=value`` as a C string."""
-    if not name or "=" in name:
-        raise ValueError(f"not a name of an environment variable: {name!r}")
-    return _c_string(f"{name}={value}", "environment variable")
-
-
-def _seeded(seed: int) -> Callable[[int], bytes]:
+def _random_bytes(seed: int | None, engine: Engine | None) -> Callable[[int], bytes]:
+    """The engine's source, or a reproducible one."""
+    if seed is None:
+        return ports.service(engine, ports.RandomSource).random_bytes
     import random  # here, for few use it and it is slow to import
 
     return random.Random(seed).randbytes
 
 
-def _socket(connection: socket.socket, wait: Wait) -> Descriptor:
+def _socket(connection: socket.socket) -> Descriptor:
     from stratavm.wasi.sockets import Socket  # here, for few use it and ``socket`` is slow to import
 
-    return Socket(connection, wait)
+    return Socket(connection)
 
 
-def _directory(preopen: Preopen, quotas: Quotas, files: ports.FileSystem) -> Directory:
+def _directory(preopen: given.Preopen, quotas: Quotas, files: ports.FileSystem) -> Directory:
     """The descriptor of a pre-opened directory."""
-    origin, guest, read_only = (*preopen, False)[:3]
+    origin, guest, read_only = preopen
     if isinstance(origin, MemoryTree):
         directory: Directory = origin.open_root(quotas)
     else:
         directory = files.open_directory(origin)
-    directory.read_only = bool(read_only)
-    directory.preopen = _c_string(guest, "path")[:-1]
+    directory.read_only = read_only
+    directory.preopen = given.c_string(guest, "the guest's path")[:-1]
     directory.rights = DIRECTORY_RIGHTS
     directory.inheriting = DIRECTORY_RIGHTS | FILE_RIGHTS
     return directory

@@ -36,7 +36,7 @@ def host(resolver: str, tmp_path: Path) -> Iterator[Guest]:
     """A guest with ``tmp_path/root`` as descriptor 3."""
     root = tmp_path / "root"
     root.mkdir()
-    with Wasi(preopens=[(root, "/")]) as ctx:
+    with Wasi(preopens=[(root, "/", "rw")]) as ctx:
         use_resolver(ctx, resolver, root)
         yield Guest(ctx)
 
@@ -47,6 +47,6 @@ def guest(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Guest]:
     root = tmp_path / "root"
     root.mkdir()
     origin = MemoryTree() if request.param == "memory" else root
-    with Wasi(preopens=[(origin, "/")]) as ctx:
+    with Wasi(preopens=[(origin, "/", "rw")]) as ctx:
         use_resolver(ctx, request.param, root)
         yield Guest(ctx)

@@ -208,7 +208,7 @@ def test_a_closed_context_does_nothing_more():
 def test_too_many_preopens_are_the_host_s_mistake(tmp_path):
     """ValueError, not an error number."""
     with pytest.raises(ValueError, match="quota"):
-        Wasi(preopens=[(tmp_path, "/")], quotas=Quotas(descriptors=3))
+        Wasi(preopens=[(tmp_path, "/", "rw")], quotas=Quotas(descriptors=3))
 
 
 def test_a_very_large_write_to_a_callable_is_taken_in_part():

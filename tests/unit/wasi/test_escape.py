@@ -221,7 +221,7 @@ def test_links_and_moves_stay_between_directories_of_one_kind(tmp_path, resolver
     """From the host to memory is EXDEV, and needs a copy that the guest makes itself."""
     (tmp_path / "root").mkdir()
     tree = MemoryTree({"a": b"x"})
-    with Wasi(preopens=[(tmp_path / "root", "/"), (tree, "/m"), (MemoryTree(), "/n")]) as ctx:
+    with Wasi(preopens=[(tmp_path / "root", "/", "rw"), (tree, "/m"), (MemoryTree(), "/n")]) as ctx:
         use_resolver(ctx, resolver, tmp_path)
         guest = Guest(ctx)
         guest.create("file")
@@ -234,7 +234,7 @@ def test_moves_between_two_preopens_work_when_both_may_change(tmp_path, resolver
     """Two capabilities, one call."""
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-    with Wasi(preopens=[(tmp_path / "a", "/a"), (tmp_path / "b", "/b")]) as ctx:
+    with Wasi(preopens=[(tmp_path / "a", "/a", "rw"), (tmp_path / "b", "/b", "rw")]) as ctx:
         use_resolver(ctx, resolver, tmp_path)
         guest = Guest(ctx)
         guest.create("file", b"x")

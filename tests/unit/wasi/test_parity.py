@@ -100,7 +100,7 @@ def test_memory_and_host_agree(resolver, operations):
     """Errors, attributes and content, step by step."""
     root = Path(tempfile.mkdtemp())
     try:
-        with Wasi(preopens=[(root, "/")]) as real, Wasi(preopens=[(MemoryTree(), "/")]) as memory:
+        with Wasi(preopens=[(root, "/", "rw")]) as real, Wasi(preopens=[(MemoryTree(), "/")]) as memory:
             use_resolver(real, resolver, root)
             host, mine = Guest(real), Guest(memory)
             for operation in operations:

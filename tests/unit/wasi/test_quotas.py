@@ -15,7 +15,7 @@ from tests.unit.wasi.guest import DATA, OUT, RW, FakeMemory, Guest
 
 def test_descriptors_are_limited_and_nothing_is_created_over_the_limit(tmp_path):
     """MFILE, and the file does not exist; a closed one makes room."""
-    with Wasi(preopens=[(tmp_path, "/")], quotas=Quotas(descriptors=6)) as ctx:
+    with Wasi(preopens=[(tmp_path, "/", "rw")], quotas=Quotas(descriptors=6)) as ctx:
         guest = Guest(ctx)
         first = guest.create("a")
         guest.create("b")
@@ -29,7 +29,7 @@ def test_descriptors_are_limited_and_nothing_is_created_over_the_limit(tmp_path)
 
 def test_opening_and_closing_for_ever_leaks_no_host_descriptor(tmp_path):
     """Failures included."""
-    with Wasi(preopens=[(tmp_path, "/")]) as ctx:
+    with Wasi(preopens=[(tmp_path, "/", "rw")]) as ctx:
         guest = Guest(ctx)
         guest.create("file")
         before = len(os.listdir("/proc/self/fd"))
@@ -46,7 +46,7 @@ def test_opening_and_closing_for_ever_leaks_no_host_descriptor(tmp_path):
 def test_closing_the_context_closes_everything(tmp_path):
     """Files, directories and streams that were opened for it."""
     before = len(os.listdir("/proc/self/fd"))
-    with Wasi(preopens=[(tmp_path, "/"), (tmp_path, "/b")], stdout=tmp_path / "out") as ctx:
+    with Wasi(preopens=[(tmp_path, "/", "rw"), (tmp_path, "/b", "rw")], stdout=tmp_path / "out") as ctx:
         guest = Guest(ctx)
         guest.create("a")
         guest.open(".", Oflags.DIRECTORY)
@@ -58,13 +58,13 @@ def test_a_context_that_fails_to_begin_leaves_nothing_open(tmp_path):
     """The second directory does not exist."""
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(FileNotFoundError):
-        Wasi(preopens=[(tmp_path, "/"), (tmp_path / "nothing", "/x")])
+        Wasi(preopens=[(tmp_path, "/", "rw"), (tmp_path / "nothing", "/x", "rw")])
     assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_written_bytes_are_limited(tmp_path):
     """Over files and streams together."""
-    with Wasi(preopens=[(tmp_path, "/")], stdout=bytearray(), quotas=Quotas(written_bytes=10)) as ctx:
+    with Wasi(preopens=[(tmp_path, "/", "rw")], stdout=bytearray(), quotas=Quotas(written_bytes=10)) as ctx:
         guest = Guest(ctx)
         fd = guest.create("file", b"12345")
         assert guest.write(1, b"123") == 3
@@ -160,7 +160,7 @@ def test_large_directories_are_not_read_whole(tmp_path):
     for index in range(20):
         (tmp_path / f"f{index}").touch()
     tree = MemoryTree({f"f{i}": b"" for i in range(20)})
-    with Wasi(preopens=[(tmp_path, "/"), (tree, "/m")], quotas=Quotas(directory_entries=10)) as ctx:
+    with Wasi(preopens=[(tmp_path, "/", "rw"), (tree, "/m")], quotas=Quotas(directory_entries=10)) as ctx:
         for fd in (3, 4):
             assert Guest(ctx).call("fd_readdir", fd, DATA, 4096, 0, OUT) is Errno.OVERFLOW
 
@@ -179,8 +179,9 @@ def test_any_arguments_end_in_an_error_number(name, tmp_path):
     quotas = Quotas(descriptors=32, memory_bytes=1 << 20, written_bytes=1 << 20)
     (tmp_path / "a").write_bytes(b"hello")
     tree = MemoryTree({"a": b"hello", "d/x": b""})
-    with Wasi(args=["a"], env={"A": "b"}, stdin=b"in", stdout=bytearray(), preopens=[(tree, "/"), (tmp_path, "/h")],
-              quotas=quotas, clock=FixedClock(), seed=1) as ctx:  # fmt: skip
+    with Wasi(args=["a"], env={"A": "b"}, stdin=b"in", stdout=bytearray(),
+              preopens=[(tree, "/"), (tmp_path, "/h", "rw")], quotas=quotas,
+              clock=FixedClock(), seed=1) as ctx:  # fmt: skip
         memory = FakeMemory()
         guest = Guest(ctx)
         guest.open("a", 0, RW)
@@ -199,7 +200,7 @@ def test_any_arguments_end_in_an_error_number(name, tmp_path):
 def test_growing_a_file_by_its_size_counts_as_writing(tmp_path):
     """NOSPC over the quota, on the host and in memory; what a file had, and shrinking, cost nothing."""
     for root in (tmp_path, MemoryTree()):
-        with Wasi(preopens=[(root, "/")], quotas=Quotas(written_bytes=1000)) as ctx:
+        with Wasi(preopens=[(root, "/", "rw")], quotas=Quotas(written_bytes=1000)) as ctx:
             guest = Guest(ctx)
             fd = guest.create("file")
             guest.ok("fd_filestat_set_size", fd, 600)

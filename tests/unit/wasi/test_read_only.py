@@ -28,7 +28,7 @@ def world(request, tmp_path):
         (tmp_path / "ro" / path).write_bytes(content)
     (tmp_path / "free").mkdir()
     (tmp_path / "free" / "mine").write_bytes(b"mine")
-    with Wasi(preopens=[(tmp_path / "ro", "/ro", True), (tmp_path / "free", "/free")]) as ctx:
+    with Wasi(preopens=[(tmp_path / "ro", "/ro"), (tmp_path / "free", "/free", "rw")]) as ctx:
         use_resolver(ctx, request.param, tmp_path)
         ro = tmp_path / "ro"
         yield (

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from stratavm.wasi.abi import (
     ADVICES,
-    DIRENT,
     FDSTAT,
     FILESTAT,
     FILESTAT_UNSTABLE,
@@ -13,11 +14,16 @@ from stratavm.wasi.abi import (
     Rights,
     Whence,
 )
+from stratavm.wasi.buffers import size_of
 from stratavm.wasi.context import Context
 from stratavm.wasi.descriptor import Stat, Times
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.guest import Guest
+from stratavm.wasi.listing import renew
 from stratavm.wasi.registry import PREVIEW1, UNSTABLE
+
+ALLOCATED_AT_ONCE: Final = 64 << 20
+"""Bytes of a file that are reserved between two looks at whether the host wants to interrupt."""
 
 
 def signed64(value: int) -> int:
@@ -52,7 +58,7 @@ def write_stat(guest: Guest, pointer: int, stat: Stat) -> None:
 @PREVIEW1.function("fd_advise", "iIIi->i")
 def fd_advise(ctx: Context, guest: Guest, fd: int, offset: int, length: int, advice: int) -> None:
     """Tell how a file will be used."""
-    descriptor = ctx.get(fd, Rights.FD_ADVISE)
+    descriptor = ctx.get(guest, fd, Rights.FD_ADVISE)
     if advice >= ADVICES:
         raise WasiError(Errno.INVAL)
     descriptor.advise(offset_of(offset), offset_of(length), advice)
@@ -61,14 +67,18 @@ def fd_advise(ctx: Context, guest: Guest, fd: int, offset: int, length: int, adv
 @PREVIEW1.function("fd_allocate", "iII->i")
 def fd_allocate(ctx: Context, guest: Guest, fd: int, offset: int, length: int) -> None:
     """Make sure that a range of a file exists."""
-    descriptor = ctx.get(fd, Rights.FD_ALLOCATE)
+    descriptor = ctx.get(guest, fd, Rights.FD_ALLOCATE)
     if length == 0:
         raise WasiError(Errno.INVAL)
     offset_of(offset + length)
     descriptor.changing()
     ctx.may_write(length)
-    descriptor.allocate(offset, length)
-    ctx.wrote(length)
+    for start in range(offset, offset + length, ALLOCATED_AT_ONCE):
+        if start > offset:
+            ctx.pause(guest)
+        piece = min(ALLOCATED_AT_ONCE, offset + length - start)
+        descriptor.allocate(start, piece)
+        ctx.wrote(piece)
 
 
 @PREVIEW1.function("fd_close", "i->i")
@@ -80,26 +90,26 @@ def fd_close(ctx: Context, guest: Guest, fd: int) -> None:
 @PREVIEW1.function("fd_datasync", "i->i")
 def fd_datasync(ctx: Context, guest: Guest, fd: int) -> None:
     """Write the data through."""
-    ctx.get(fd, Rights.FD_DATASYNC).sync(data_only=True)
+    ctx.get(guest, fd, Rights.FD_DATASYNC).sync(data_only=True)
 
 
 @PREVIEW1.function("fd_sync", "i->i")
 def fd_sync(ctx: Context, guest: Guest, fd: int) -> None:
     """Write data and attributes through."""
-    ctx.get(fd, Rights.FD_SYNC).sync(data_only=False)
+    ctx.get(guest, fd, Rights.FD_SYNC).sync(data_only=False)
 
 
 @PREVIEW1.function("fd_fdstat_get", "ii->i")
 def fd_fdstat_get(ctx: Context, guest: Guest, fd: int, out: int) -> None:
     """Write a descriptor's type, flags and rights."""
-    d = ctx.get(fd)
+    d = ctx.get(guest, fd)
     guest.write(FDSTAT, out, d.filetype, d.flags, d.rights, d.inheriting)
 
 
 @PREVIEW1.function("fd_fdstat_set_flags", "ii->i")
 def fd_fdstat_set_flags(ctx: Context, guest: Guest, fd: int, flags: int) -> None:
     """Change a descriptor's flags."""
-    descriptor = ctx.get(fd, Rights.FD_FDSTAT_SET_FLAGS)
+    descriptor = ctx.get(guest, fd, Rights.FD_FDSTAT_SET_FLAGS)
     if flags >> 5:
         raise WasiError(Errno.INVAL)
     descriptor.set_flags(flags)
@@ -108,7 +118,7 @@ def fd_fdstat_set_flags(ctx: Context, guest: Guest, fd: int, flags: int) -> None
 @PREVIEW1.function("fd_fdstat_set_rights", "iII->i")
 def fd_fdstat_set_rights(ctx: Context, guest: Guest, fd: int, base: int, inheriting: int) -> None:
     """Give rights up; they cannot be gained."""
-    descriptor = ctx.get(fd)
+    descriptor = ctx.get(guest, fd)
     if base & ~descriptor.rights or inheriting & ~descriptor.inheriting:
         raise WasiError(Errno.NOTCAPABLE)
     descriptor.rights, descriptor.inheriting = base, inheriting
@@ -117,13 +127,13 @@ def fd_fdstat_set_rights(ctx: Context, guest: Guest, fd: int, base: int, inherit
 @PREVIEW1.function("fd_filestat_get", "ii->i")
 def fd_filestat_get(ctx: Context, guest: Guest, fd: int, out: int) -> None:
     """Write a file's attributes."""
-    write_stat(guest, out, ctx.get(fd, Rights.FD_FILESTAT_GET).stat())
+    write_stat(guest, out, ctx.get(guest, fd, Rights.FD_FILESTAT_GET).stat())
 
 
 @UNSTABLE.function("fd_filestat_get", "ii->i")
 def fd_filestat_get_unstable(ctx: Context, guest: Guest, fd: int, out: int) -> None:
     """The same, in the older layout."""
-    guest.write(FILESTAT_UNSTABLE, out, *unstable_stat(ctx.get(fd, Rights.FD_FILESTAT_GET).stat()))
+    guest.write(FILESTAT_UNSTABLE, out, *unstable_stat(ctx.get(guest, fd, Rights.FD_FILESTAT_GET).stat()))
 
 
 def unstable_stat(stat: Stat) -> Stat:
@@ -134,7 +144,7 @@ def unstable_stat(stat: Stat) -> Stat:
 @PREVIEW1.function("fd_filestat_set_size", "iI->i")
 def fd_filestat_set_size(ctx: Context, guest: Guest, fd: int, size: int) -> None:
     """Truncate a file, or extend it with zeros."""
-    descriptor = ctx.get(fd, Rights.FD_FILESTAT_SET_SIZE)
+    descriptor = ctx.get(guest, fd, Rights.FD_FILESTAT_SET_SIZE)
     descriptor.changing()
     growth = max(0, offset_of(size) - descriptor.stat().size)
     ctx.may_write(growth)
@@ -145,7 +155,7 @@ def fd_filestat_set_size(ctx: Context, guest: Guest, fd: int, size: int) -> None
 @PREVIEW1.function("fd_filestat_set_times", "iIIi->i")
 def fd_filestat_set_times(ctx: Context, guest: Guest, fd: int, atim: int, mtim: int, flags: int) -> None:
     """Set a file's timestamps."""
-    descriptor = ctx.get(fd, Rights.FD_FILESTAT_SET_TIMES)
+    descriptor = ctx.get(guest, fd, Rights.FD_FILESTAT_SET_TIMES)
     times = times_of(ctx, atim, mtim, flags)
     descriptor.changing()
     descriptor.set_times(times)
@@ -154,63 +164,55 @@ def fd_filestat_set_times(ctx: Context, guest: Guest, fd: int, atim: int, mtim: 
 @PREVIEW1.function("fd_read", "iiii->i")
 def fd_read(ctx: Context, guest: Guest, fd: int, iovs: int, count: int, out: int) -> None:
     """Read at the position."""
-    descriptor = ctx.get(fd, Rights.FD_READ)
+    descriptor = ctx.get(guest, fd, Rights.FD_READ)
     guest.check(out, 4)
-    guest.write_u32(out, descriptor.read(guest.iovecs(iovs, count)))
+    guest.write_u32(out, ctx.read(guest, descriptor, guest.iovecs(iovs, count)))
 
 
 @PREVIEW1.function("fd_pread", "iiiIi->i")
 def fd_pread(ctx: Context, guest: Guest, fd: int, iovs: int, count: int, offset: int, out: int) -> None:
     """Read at an offset."""
-    descriptor = ctx.get(fd, Rights.FD_READ | Rights.FD_SEEK)
+    descriptor = ctx.get(guest, fd, Rights.FD_READ | Rights.FD_SEEK)
     guest.check(out, 4)
-    guest.write_u32(out, descriptor.pread(guest.iovecs(iovs, count), offset_of(offset)))
+    guest.write_u32(out, ctx.read(guest, descriptor, guest.iovecs(iovs, count), offset_of(offset)))
 
 
 @PREVIEW1.function("fd_write", "iiii->i")
 def fd_write(ctx: Context, guest: Guest, fd: int, iovs: int, count: int, out: int) -> None:
     """Write at the position."""
-    descriptor = ctx.get(fd, Rights.FD_WRITE)
+    descriptor = ctx.get(guest, fd, Rights.FD_WRITE)
     guest.check(out, 4)
-    buffers = guest.iovecs(iovs, count)
-    ctx.may_write(sum(b.nbytes for b in buffers))
-    written = descriptor.write(buffers)
-    ctx.wrote(written)
-    guest.write_u32(out, written)
+    guest.write_u32(out, ctx.write(guest, descriptor, guest.iovecs(iovs, count)))
 
 
 @PREVIEW1.function("fd_pwrite", "iiiIi->i")
 def fd_pwrite(ctx: Context, guest: Guest, fd: int, iovs: int, count: int, offset: int, out: int) -> None:
     """Write at an offset."""
-    descriptor = ctx.get(fd, Rights.FD_WRITE | Rights.FD_SEEK)
+    descriptor = ctx.get(guest, fd, Rights.FD_WRITE | Rights.FD_SEEK)
     guest.check(out, 4)
     buffers = guest.iovecs(iovs, count)
-    size = sum(b.nbytes for b in buffers)
-    offset_of(offset + size)
-    ctx.may_write(size)
-    written = descriptor.pwrite(buffers, offset)
-    ctx.wrote(written)
-    guest.write_u32(out, written)
+    offset_of(offset + size_of(buffers))
+    guest.write_u32(out, ctx.write(guest, descriptor, buffers, offset))
 
 
 @PREVIEW1.function("fd_prestat_get", "ii->i")
 def fd_prestat_get(ctx: Context, guest: Guest, fd: int, out: int) -> None:
     """Write what kind of pre-opened thing a descriptor is: a directory, and the length of its name."""
-    guest.write(PRESTAT, out, 0, len(_preopen(ctx, fd)))
+    guest.write(PRESTAT, out, 0, len(_preopen(ctx, guest, fd)))
 
 
 @PREVIEW1.function("fd_prestat_dir_name", "iii->i")
 def fd_prestat_dir_name(ctx: Context, guest: Guest, fd: int, path: int, length: int) -> None:
     """Write the name of a pre-opened directory."""
-    name = _preopen(ctx, fd)
+    name = _preopen(ctx, guest, fd)
     if length < len(name):
         raise WasiError(Errno.NAMETOOLONG)
     guest.bytes_at(path, len(name))[:] = name
 
 
-def _preopen(ctx: Context, fd: int) -> bytes:
+def _preopen(ctx: Context, guest: Guest, fd: int) -> bytes:
     """The name of a pre-opened directory; BADF for any other descriptor, which ends the guest's search."""
-    name = ctx.get(fd).preopen
+    name = ctx.get(guest, fd).preopen
     if name is None:
         raise WasiError(Errno.BADF)
     return name
@@ -222,27 +224,21 @@ def fd_readdir(ctx: Context, guest: Guest, fd: int, buffer: int, length: int, co
 
     A cookie is the number of entries before it in what the directory held at cookie 0, so it stays true.
     """
-    directory = ctx.directory(fd, Rights.FD_READDIR)
+    directory = ctx.directory(guest, fd, Rights.FD_READDIR)
     guest.check(out, 4)
     target = guest.bytes_at(buffer, length)
-    if cookie == 0 or directory.cursor is None:
-        directory.cursor = directory.entries(ctx.quotas.directory_entries)
-    used = 0
-    for number in range(cookie, len(directory.cursor)):
-        name, ino, filetype = directory.cursor[number]
-        record = DIRENT.pack(number + 1, ino, len(name), filetype) + name
-        piece = record[: length - used]
-        target[used : used + len(piece)] = piece
-        used += len(piece)
-        if used == length:
-            break
-    guest.write_u32(out, used)
+    listing = directory.cursor
+    if cookie == 0 or listing is None:
+        listing = renew(ctx, guest, directory)
+    found = listing.behind(cookie, length)
+    target[: len(found)] = found
+    guest.write_u32(out, len(found))
 
 
 @PREVIEW1.function("fd_renumber", "ii->i")
 def fd_renumber(ctx: Context, guest: Guest, fd: int, to: int) -> None:
     """Move a descriptor onto another one."""
-    ctx.renumber(fd, to)
+    ctx.renumber(guest, fd, to)
 
 
 @PREVIEW1.function("fd_seek", "iIii->i")
@@ -260,7 +256,7 @@ def fd_seek_unstable(ctx: Context, guest: Guest, fd: int, delta: int, whence: in
 def _seek(ctx: Context, guest: Guest, fd: int, delta: int, whence: int, out: int) -> None:
     distance = signed64(delta)
     only_tells = distance == 0 and whence == Whence.CUR
-    descriptor = ctx.get(fd, Rights.FD_TELL if only_tells else Rights.FD_SEEK)
+    descriptor = ctx.get(guest, fd, Rights.FD_TELL if only_tells else Rights.FD_SEEK)
     if whence > Whence.END:
         raise WasiError(Errno.INVAL)
     guest.check(out, 8)
@@ -271,4 +267,4 @@ def _seek(ctx: Context, guest: Guest, fd: int, delta: int, whence: int, out: int
 def fd_tell(ctx: Context, guest: Guest, fd: int, out: int) -> None:
     """Write the position."""
     guest.check(out, 8)
-    guest.write_u64(out, ctx.get(fd, Rights.FD_TELL).seek(0, Whence.CUR))
+    guest.write_u64(out, ctx.get(guest, fd, Rights.FD_TELL).seek(0, Whence.CUR))

@@ -6,7 +6,7 @@ from typing import Final
 
 from stratavm.wasi.abi import FILESTAT_UNSTABLE, SYMLINK_FOLLOW, Oflags, Rights
 from stratavm.wasi.context import Context
-from stratavm.wasi.descriptor import Opening, Stat
+from stratavm.wasi.descriptor import Descriptor, Opening, Stat
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.guest import Guest
 from stratavm.wasi.p1.fd import times_of, unstable_stat, write_stat
@@ -30,7 +30,7 @@ def follows(flags: int) -> bool:
 @PREVIEW1.function("path_create_directory", "iii->i")
 def path_create_directory(ctx: Context, guest: Guest, fd: int, path: int, length: int) -> None:
     """Create a directory."""
-    ctx.directory(fd, Rights.PATH_CREATE_DIRECTORY).mkdir(path_of(ctx, guest, path, length))
+    ctx.directory(guest, fd, Rights.PATH_CREATE_DIRECTORY).mkdir(path_of(ctx, guest, path, length))
 
 
 @PREVIEW1.function("path_filestat_get", "iiiii->i")
@@ -48,7 +48,7 @@ def path_filestat_get_unstable(
 
 
 def _stat(ctx: Context, guest: Guest, fd: int, flags: int, path: int, length: int) -> Stat:
-    directory = ctx.directory(fd, Rights.PATH_FILESTAT_GET)
+    directory = ctx.directory(guest, fd, Rights.PATH_FILESTAT_GET)
     return directory.path_stat(path_of(ctx, guest, path, length), follows(flags))
 
 
@@ -57,7 +57,7 @@ def path_filestat_set_times(
     ctx: Context, guest: Guest, fd: int, flags: int, path: int, length: int, atim: int, mtim: int, chosen: int
 ) -> None:
     """Set a file's timestamps."""
-    directory = ctx.directory(fd, Rights.PATH_FILESTAT_SET_TIMES)
+    directory = ctx.directory(guest, fd, Rights.PATH_FILESTAT_SET_TIMES)
     times = times_of(ctx, atim, mtim, chosen)
     directory.path_set_times(path_of(ctx, guest, path, length), follows(flags), times)
 
@@ -67,8 +67,8 @@ def path_link(
     ctx: Context, guest: Guest, fd: int, flags: int, path: int, length: int, to: int, new_path: int, new_length: int
 ) -> None:
     """Create a hard link."""
-    source = ctx.directory(fd, Rights.PATH_LINK_SOURCE)
-    target = ctx.directory(to, Rights.PATH_LINK_TARGET)
+    source = ctx.directory(guest, fd, Rights.PATH_LINK_SOURCE)
+    target = ctx.directory(guest, to, Rights.PATH_LINK_TARGET)
     new = path_of(ctx, guest, new_path, new_length)
     source.link(path_of(ctx, guest, path, length), follows(flags), target, new)
 
@@ -92,7 +92,7 @@ def path_open(
     The rights asked for decide about reading and writing, as in other runtimes; for the rest a descriptor has what
     its directory passes on, since guests ask for too much and for too little.
     """
-    directory = ctx.directory(fd, Rights.PATH_OPEN)
+    directory = ctx.directory(guest, fd, Rights.PATH_OPEN)
     if oflags >> 4 or fdflags >> 5:
         raise WasiError(Errno.INVAL)
     how = _opening(flags, oflags, fdflags, rights & directory.inheriting)
@@ -102,13 +102,15 @@ def path_open(
         directory.require(Rights.PATH_FILESTAT_SET_SIZE)
     guest.check(out, 4)
     name = path_of(ctx, guest, path, length)
-    if len(ctx.table) >= ctx.quotas.descriptors:
-        raise WasiError(Errno.MFILE)  # before anything is created
-    opened = directory.open(name, how)
-    opened.rights = directory.inheriting & opened.default_rights
-    opened.rights &= ~((0 if how.read else Rights.FD_READ) | (0 if how.write else WRITING))
-    opened.inheriting = directory.inheriting
-    guest.write_u32(out, ctx.insert(opened))
+
+    def make() -> Descriptor:
+        opened = directory.open(name, how)
+        opened.rights = directory.inheriting & opened.default_rights
+        opened.rights &= ~((0 if how.read else Rights.FD_READ) | (0 if how.write else WRITING))
+        opened.inheriting = directory.inheriting
+        return opened
+
+    guest.write_u32(out, ctx.open(directory.on_host, make))
 
 
 def _opening(flags: int, oflags: int, fdflags: int, rights: int) -> Opening:
@@ -124,7 +126,7 @@ def path_readlink(
     ctx: Context, guest: Guest, fd: int, path: int, length: int, buffer: int, buffer_length: int, out: int
 ) -> None:
     """Write a link's target, cut off where the buffer ends."""
-    directory = ctx.directory(fd, Rights.PATH_READLINK)
+    directory = ctx.directory(guest, fd, Rights.PATH_READLINK)
     guest.check(out, 4)
     guest.check(buffer, buffer_length)
     target = directory.readlink(path_of(ctx, guest, path, length))[:buffer_length]
@@ -135,7 +137,7 @@ def path_readlink(
 @PREVIEW1.function("path_remove_directory", "iii->i")
 def path_remove_directory(ctx: Context, guest: Guest, fd: int, path: int, length: int) -> None:
     """Remove an empty directory."""
-    ctx.directory(fd, Rights.PATH_REMOVE_DIRECTORY).rmdir(path_of(ctx, guest, path, length))
+    ctx.directory(guest, fd, Rights.PATH_REMOVE_DIRECTORY).rmdir(path_of(ctx, guest, path, length))
 
 
 @PREVIEW1.function("path_rename", "iiiiii->i")
@@ -143,19 +145,19 @@ def path_rename(
     ctx: Context, guest: Guest, fd: int, path: int, length: int, to: int, new_path: int, new_length: int
 ) -> None:
     """Rename or move a file or directory."""
-    source = ctx.directory(fd, Rights.PATH_RENAME_SOURCE)
-    target = ctx.directory(to, Rights.PATH_RENAME_TARGET)
+    source = ctx.directory(guest, fd, Rights.PATH_RENAME_SOURCE)
+    target = ctx.directory(guest, to, Rights.PATH_RENAME_TARGET)
     source.rename(path_of(ctx, guest, path, length), target, path_of(ctx, guest, new_path, new_length))
 
 
 @PREVIEW1.function("path_symlink", "iiiii->i")
 def path_symlink(ctx: Context, guest: Guest, old: int, old_length: int, fd: int, path: int, length: int) -> None:
     """Create a symbolic link."""
-    directory = ctx.directory(fd, Rights.PATH_SYMLINK)
+    directory = ctx.directory(guest, fd, Rights.PATH_SYMLINK)
     directory.symlink(path_of(ctx, guest, old, old_length), path_of(ctx, guest, path, length))
 
 
 @PREVIEW1.function("path_unlink_file", "iii->i")
 def path_unlink_file(ctx: Context, guest: Guest, fd: int, path: int, length: int) -> None:
     """Remove a file or link."""
-    ctx.directory(fd, Rights.PATH_UNLINK_FILE).unlink(path_of(ctx, guest, path, length))
+    ctx.directory(guest, fd, Rights.PATH_UNLINK_FILE).unlink(path_of(ctx, guest, path, length))

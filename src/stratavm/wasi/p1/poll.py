@@ -19,6 +19,7 @@ from stratavm.wasi.abi import (
     Rights,
 )
 from stratavm.wasi.context import SLICE_S, Context
+from stratavm.wasi.descriptor import Descriptor
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.guest import Guest
 from stratavm.wasi.p1.clock import read_clock
@@ -37,14 +38,27 @@ class Event(NamedTuple):
     flags: int = 0
 
 
+class Wait(NamedTuple):
+    """A subscription to a descriptor that the host can be asked about."""
+
+    userdata: int
+    type: Eventtype
+    descriptor: Descriptor
+
+    @property
+    def mask(self) -> int:
+        """What the host is asked for."""
+        return select.POLLIN if self.type == Eventtype.FD_READ else select.POLLOUT
+
+
 class Poll:
     """One ``poll_oneoff``: subscriptions sorted into clocks, descriptors to wait for, and what is already certain."""
 
-    def __init__(self, ctx: Context) -> None:
-        self.ctx = ctx
+    def __init__(self, ctx: Context, guest: Guest) -> None:
+        self.ctx, self.guest = ctx, guest
         self.events: list[Event] = []
         self.timers: list[tuple[int, int]] = []
-        self.waits: dict[int, list[tuple[int, Eventtype, int]]] = {}
+        self.waits: dict[int, list[Wait]] = {}
         self.poller = select.poll()
 
     def subscribe(self, userdata: int, tag: int, union: bytes) -> None:
@@ -70,17 +84,19 @@ class Poll:
 
     def _descriptor(self, userdata: int, type_: Eventtype, fd: int) -> None:
         right = Rights.FD_READ if type_ == Eventtype.FD_READ else Rights.FD_WRITE
-        descriptor = self.ctx.get(fd, Rights.POLL_FD_READWRITE)
+        descriptor = self.ctx.get(self.guest, fd, Rights.POLL_FD_READWRITE)
         if not descriptor.rights & right and not descriptor.rights & Rights.SOCK_ACCEPT:
             raise WasiError(Errno.BADF)
-        host = descriptor.pollable(type_ == Eventtype.FD_WRITE)
+        host = descriptor.pollable()
         if host is None:
             nbytes = descriptor.available() if type_ == Eventtype.FD_READ else 0
             self.events.append(Event(userdata, 0, type_, nbytes))
             return
-        self.waits.setdefault(host, []).append((userdata, type_, fd))
-        wanted = {t for _, t, _ in self.waits[host]}
-        mask = select.POLLIN * (Eventtype.FD_READ in wanted) | select.POLLOUT * (Eventtype.FD_WRITE in wanted)
+        waits = self.waits.setdefault(host, [])
+        waits.append(Wait(userdata, type_, descriptor))
+        mask = 0
+        for wait in waits:
+            mask |= wait.mask
         self.poller.register(host, mask)
 
     def run(self) -> list[Event]:
@@ -94,7 +110,7 @@ class Poll:
 
     def _sleep(self, ns: int) -> int:
         if not self.events:
-            self.ctx.sleep(ns)
+            self.ctx.sleep(self.guest, ns)
         return ns
 
     def _wait(self, ns: int) -> int:
@@ -110,7 +126,8 @@ class Poll:
             self._collect(slice_ms)
             if self.events or left_ms == 0:
                 return max(clock.monotonic_ns() - start, ns if left_ms == 0 else 0)
-            self.ctx.pause()
+            self.ctx.pause(self.guest)
+            self._collect_closed()
 
     def _pass_virtually(self, ns: int) -> int:
         """What is ready now comes first; otherwise virtual time jumps to the first timer."""
@@ -126,11 +143,17 @@ class Poll:
 
     def _happened(self, host: int, mask: int) -> None:
         hangup = EVENT_HANGUP if mask & (select.POLLHUP | select.POLLERR) else 0
-        for userdata, type_, fd in self.waits[host]:
-            reading = type_ == Eventtype.FD_READ
-            if hangup or mask & (select.POLLIN if reading else select.POLLOUT):
-                nbytes = self.ctx.get(fd).available() if reading else 0
-                self.events.append(Event(userdata, 0, type_, nbytes, hangup))
+        for wait in self.waits[host]:
+            if hangup or mask & wait.mask:
+                nbytes = wait.descriptor.available() if wait.type == Eventtype.FD_READ else 0
+                self.events.append(Event(wait.userdata, 0, wait.type, nbytes, hangup))
+
+    def _collect_closed(self) -> None:
+        """What was closed meanwhile, by another thread, is an event with an error."""
+        for waits in self.waits.values():
+            for wait in waits:
+                if wait.descriptor.gone:
+                    self.events.append(Event(wait.userdata, Errno.BADF.value, wait.type))
 
 
 def _poll(ctx: Context, guest: Guest, layout: Struct, skip: int, subs: int, out: int, count: int, n_out: int) -> None:
@@ -140,7 +163,7 @@ def _poll(ctx: Context, guest: Guest, layout: Struct, skip: int, subs: int, out:
     table = guest.items(subs, count, layout.size)
     guest.check(out, count * EVENT.size)
     guest.check(n_out, 4)
-    poll = Poll(ctx)
+    poll = Poll(ctx, guest)
     for userdata, tag, union in layout.iter_unpack(table):
         start = skip if tag == Eventtype.CLOCK else 0
         poll.subscribe(userdata, tag, union[start : start + SUBSCRIPTION_CLOCK.size])

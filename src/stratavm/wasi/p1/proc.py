@@ -26,5 +26,5 @@ def proc_raise(ctx: Context, guest: Guest, signal: int) -> None:
 @PREVIEW1.function("sched_yield", "->i")
 def sched_yield(ctx: Context, guest: Guest) -> None:
     """Let others run."""
-    ctx.pause()
+    ctx.pause(guest)
     os.sched_yield()

@@ -19,4 +19,4 @@ def random_get(ctx: Context, guest: Guest, buffer: int, length: int) -> None:
     for start in range(0, length, CHUNK):
         piece = target[start : start + CHUNK]
         piece[:] = ctx.random_bytes(piece.nbytes)
-        ctx.pause()
+        ctx.pause(guest)

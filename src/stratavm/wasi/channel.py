@@ -1,0 +1,206 @@
+"""Reading and writing the host's pipes, terminals, sockets and devices without ever blocking, whatever others do.
+
+A channel owns its descriptor, made from one that stays the host's: closing the one does nothing to the other. Whether
+the host's blocks is a flag that it shares with other processes (a terminal's with the shell), so it is never touched.
+A pipe or terminal is opened anew, which gives a description with a flag of its own; a socket can be asked not to block
+at each call; what allows neither is read and written by a thread, which may hang where this one may not.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import select
+import stat
+import struct
+import termios
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from stratavm.wasi.buffers import first
+
+LARGEST_PIECE: Final = 1 << 16
+"""Bytes that a thread moves at a time."""
+PATIENCE_S: Final = 0.05
+"""How long a call waits for a thread before it says that it would block."""
+FIRST_NUMBER: Final = 3
+"""Duplicates stay away from the numbers of the standard streams."""
+NEVER_BLOCK: Final = frozenset(os.makedev(1, minor) for minor in (3, 5, 7, 8, 9))
+"""Devices null, zero, full, random and urandom."""
+TIOCGDEV: Final = 0x80045432
+"""Which terminal a descriptor is, also where it was opened as /dev/tty or /dev/ptmx."""
+
+
+class Channel:
+    """A descriptor of its own. ``read`` and ``write`` raise ``BlockingIOError`` instead of waiting.
+
+    Attributes: ``fd`` is good for polling; ``may_block`` is False where there is nothing to wait for.
+    """
+
+    def __init__(self, fd: int, *, may_block: bool) -> None:
+        self.fd, self.may_block = fd, may_block
+
+    def read(self, buffers: Sequence[memoryview]) -> int:
+        """Read what there is; 0 at the end."""
+        return os.readv(self.fd, buffers)
+
+    def write(self, buffers: Sequence[memoryview]) -> int:
+        """Write what fits."""
+        return os.writev(self.fd, buffers)
+
+    def close(self) -> None:
+        """Close the descriptor of its own."""
+        os.close(self.fd)
+
+
+class SocketChannel(Channel):
+    """A socket, asked at each call not to block."""
+
+    def __init__(self, fd: int) -> None:
+        from stratavm.wasi.sockets import own_socket  # here, for few use it and ``socket`` is slow to import
+
+        self._socket = own_socket(fd)
+        super().__init__(self._socket.fileno(), may_block=True)
+
+    def read(self, buffers: Sequence[memoryview]) -> int:
+        """Receive."""
+        return self._socket.recvmsg_into(list(buffers), 0, _dont_wait())[0]
+
+    def write(self, buffers: Sequence[memoryview]) -> int:
+        """Send."""
+        return self._socket.sendmsg(list(buffers), (), _dont_wait())
+
+    def close(self) -> None:
+        """Close the duplicate."""
+        self._socket.close()
+
+
+def _dont_wait() -> int:
+    import socket
+
+    return socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+
+
+class ThreadChannel(Channel):
+    """Anything at all: a thread does what may block, on a duplicate that lives until it comes back.
+
+    A call whose thread hangs would block; the next one of the same direction takes the result that came late.
+    """
+
+    def __init__(self, fd: int) -> None:
+        super().__init__(fd, may_block=True)
+        self._running: _Job | None = None
+        self._read = b""
+
+    def read(self, buffers: Sequence[memoryview]) -> int:
+        """Read what the thread got."""
+        if not self._read:
+            self._read = self._result(select.POLLIN, lambda fd: os.read(fd, LARGEST_PIECE))
+        done = 0
+        for buffer in buffers:
+            piece = self._read[done : done + buffer.nbytes]
+            buffer[: len(piece)] = piece
+            done += len(piece)
+        self._read = self._read[done:]
+        return done
+
+    def write(self, buffers: Sequence[memoryview]) -> int:
+        """Write a piece."""
+        data = b"".join(first(buffers, LARGEST_PIECE))
+        written: int = self._result(select.POLLOUT, lambda fd: os.write(fd, data))
+        return written
+
+    def _result(self, readiness: int, act: Callable[[int], Any]) -> Any:
+        """What the thread got; ``BlockingIOError`` while it is not done, or where there is nothing for it to do."""
+        if self._running is None:
+            poller = select.poll()
+            poller.register(self.fd, readiness)
+            if not poller.poll(0):
+                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+            self._running = _Job(duplicate(self.fd), act)
+        job = self._running
+        if not job.done.wait(PATIENCE_S):
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        self._running = None
+        if job.error is not None:
+            raise job.error
+        return job.result
+
+
+class _Job:
+    """One blocking call in a thread that nobody waits for at the end of the process."""
+
+    def __init__(self, fd: int, act: Callable[[int], Any]) -> None:
+        self.done = threading.Event()
+        self.result: Any = None
+        self.error: OSError | None = None
+        threading.Thread(target=self._run, args=(fd, act), name="stratavm-stream", daemon=True).start()
+
+    def _run(self, fd: int, act: Callable[[int], Any]) -> None:
+        try:
+            self.result = act(fd)
+        except OSError as error:
+            self.error = error
+        finally:
+            os.close(fd)
+            self.done.set()
+
+
+def duplicate(fd: int) -> int:
+    """Another number for the same description, closed in children."""
+    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, FIRST_NUMBER)
+
+
+def channel_of(fd: int, *, write: bool) -> Channel:
+    """A channel to what a descriptor of the host's is open on; OSError EBADF where it is closed."""
+    found = os.fstat(fd)
+    mode = found.st_mode
+    if stat.S_ISSOCK(mode):
+        return SocketChannel(fd)
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISBLK(mode):
+        return Channel(duplicate(fd), may_block=False)
+    if stat.S_ISCHR(mode) and found.st_rdev in NEVER_BLOCK:
+        return Channel(duplicate(fd), may_block=True)  # poll(2) tells that they are ready
+    if stat.S_ISFIFO(mode) or os.isatty(fd):
+        own = _opened_anew(fd, write=write)
+        if own is not None:
+            return Channel(own, may_block=True)
+    return ThreadChannel(duplicate(fd))
+
+
+def _opened_anew(fd: int, *, write: bool) -> int | None:
+    """A pipe or terminal with a description of its own that does not block; None where the system refuses.
+
+    It is opened for nothing that the host's descriptor is not open for.
+    """
+    flags = fcntl.fcntl(fd, fcntl.F_GETFL)
+    wanted = os.O_WRONLY if write else os.O_RDONLY
+    if flags & os.O_ACCMODE not in (wanted, os.O_RDWR):
+        return None
+    kept = flags & os.O_DIRECT  # a pipe of packets
+    try:
+        own = os.open(f"/proc/self/fd/{fd}", wanted | kept | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:  # another user's, no /proc, a FIFO that nobody reads
+        return None
+    if os.path.samestat(os.fstat(own), os.fstat(fd)) and _terminal(own) == _terminal(fd):
+        return own
+    os.close(own)  # /dev/ptmx makes a new terminal at each opening
+    return None
+
+
+def _terminal(fd: int) -> int | None:
+    """The device number of a terminal; None for what is none."""
+    try:
+        return int(struct.unpack("I", fcntl.ioctl(fd, TIOCGDEV, b"\0\0\0\0"))[0])
+    except OSError:
+        return None
+
+
+def bytes_waiting(fd: int) -> int:
+    """What FIONREAD says, 0 where it says nothing."""
+    try:
+        return int(struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0\0\0\0"))[0])
+    except OSError:
+        return 0

@@ -1,0 +1,158 @@
+"""What an embedder gives to a guest's world, checked: a mistake is told with what was expected, and how to say it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
+
+from stratavm.wasi.memfs import MemoryTree
+from stratavm.wasi.quotas import Quotas
+
+if TYPE_CHECKING:
+    import socket
+
+    from stratavm.wasi.clock import Clock
+
+Folder: TypeAlias = "str | os.PathLike[str] | MemoryTree"
+Mode: TypeAlias = 'Literal["ro", "rw"] | bool'
+"""``True`` means read-only and ``False`` writable, as in earlier versions."""
+Preopens: TypeAlias = (
+    "Mapping[Folder, str | tuple[str, Mode]] | Iterable[tuple[Folder, str] | tuple[Folder, str, Mode]]"
+)
+
+MODES: Final[dict[object, bool]] = {"ro": True, "rw": False, True: True, False: False}
+CLOCK_METHODS: Final = ("realtime_ns", "monotonic_ns", "cpu_ns", "resolution_ns", "sleep")
+
+
+class Preopen(NamedTuple):
+    """A directory that a guest is given."""
+
+    origin: Folder
+    guest: str
+    read_only: bool
+
+
+def c_string(text: Any, what: str) -> bytes:
+    """UTF-8 with a NUL at the end."""
+    if not isinstance(text, str):
+        raise TypeError(f"{what} must be a string, got {text!r}")
+    if "\0" in text:
+        raise ValueError(f"{what} cannot contain NUL: {text!r}")
+    return text.encode(errors="surrogateescape") + b"\0"
+
+
+def arguments(args: Any) -> list[bytes]:
+    """``args`` as C strings."""
+    if isinstance(args, str | bytes | bytearray):
+        raise TypeError(f"args must be a list of strings, the program's name first, got {args!r}: write [{args!r}]")
+    return [c_string(arg, f"args[{index}]") for index, arg in enumerate(_items(args, "args", "strings"))]
+
+
+def environment(env: Any) -> list[bytes]:
+    """``env`` as C strings ``NAME=value``."""
+    if env is None:
+        return []
+    if not isinstance(env, Mapping):
+        raise TypeError(f'env must be a mapping such as {{"HOME": "/"}}, got {env!r}')
+    return [_variable(name, value) for name, value in env.items()]
+
+
+def _variable(name: Any, value: Any) -> bytes:
+    if not isinstance(name, str) or not name or "=" in name:
+        raise (ValueError if isinstance(name, str) else TypeError)(f"env: not a name of a variable: {name!r}")
+    c_string(value, f"env[{name!r}]")
+    return c_string(f"{name}={value}", "env")
+
+
+def preopens(given: Any) -> list[Preopen]:
+    """Every form in which directories can be given, as one."""
+    if isinstance(given, str | bytes | os.PathLike | MemoryTree):
+        raise TypeError(
+            f'preopens must be a mapping or a list, got {given!r}: write {{{_shown(given)}: "/path in guest"}}'
+        )
+    if isinstance(given, Mapping):
+        return [_preopen((origin, *(to if isinstance(to, tuple) else (to,)))) for origin, to in given.items()]
+    return [_preopen(item) for item in _items(given, "preopens", "(host path, guest path[, mode])")]
+
+
+def _preopen(item: Any) -> Preopen:
+    """One directory. A string is no pair, though two letters would unpack as one."""
+    if not isinstance(item, tuple | list) or len(item) not in (2, 3):
+        hint = f" write ({_shown(item)}, '/path in guest')" if isinstance(item, str | os.PathLike | MemoryTree) else ""
+        raise TypeError(
+            f"preopens: expected (host path, guest path) or (host path, guest path, mode), got {item!r}{hint}"
+        )
+    origin, guest, mode = item if len(item) == 3 else (*item, None)
+    if not isinstance(origin, str | os.PathLike | MemoryTree) or not origin:
+        raise TypeError(f"preopens: the host's side must be a path or a MemoryTree, got {origin!r}")
+    if not isinstance(guest, str) or not guest:
+        raise TypeError(
+            f"preopens: the guest's path for {_shown(origin)} must be a string such as '/data', got {guest!r}"
+        )
+    if mode is None:
+        return Preopen(origin, guest, not isinstance(origin, MemoryTree))
+    if not isinstance(mode, str | bool) or mode not in MODES:
+        raise ValueError(f"preopens: the mode of {guest!r} must be 'ro' or 'rw', got {mode!r}")
+    return Preopen(origin, guest, MODES[mode])
+
+
+def sockets(given: Any) -> list[socket.socket]:
+    """Sockets, in order."""
+    if hasattr(given, "fileno"):
+        raise TypeError(f"sockets must be a list of sockets, got {given!r}: write [socket]")
+    found = list(_items(given, "sockets", "sockets"))
+    for item in found:
+        if not hasattr(item, "getsockopt"):
+            raise TypeError(f"sockets: expected a socket.socket, got {item!r}")
+        if item.fileno() < 0:
+            raise ValueError(f"sockets: a closed socket was given: {item!r}")
+    return found
+
+
+def clock(given: Clock | None) -> Clock | None:
+    """A clock, or None."""
+    missing = [] if given is None else [m for m in CLOCK_METHODS if not callable(getattr(given, m, None))]
+    if missing or isinstance(given, type):
+        raise TypeError(f"clock must be a clock such as FixedClock(), got {given!r}")
+    return given
+
+
+def seed(given: Any) -> int | None:
+    """A seed, or None."""
+    if given is not None and not isinstance(given, int):
+        raise TypeError(f"seed must be a whole number, got {given!r}")
+    return given
+
+
+def quotas(given: Any) -> Quotas:
+    """Quotas; the usual ones for None."""
+    if given is not None and not isinstance(given, Quotas):
+        shown = f"Quotas(**{given!r})" if isinstance(given, dict) else "Quotas(descriptors=16)"
+        raise TypeError(f"quotas must be a Quotas, such as {shown}, got {given!r}")
+    return given or Quotas()
+
+
+def engine(given: Any) -> Any:
+    """An engine, or None."""
+    if given is not None and not (hasattr(given, "services") and hasattr(given, "bus")):
+        raise TypeError(f"engine must be an Engine, got {given!r}")
+    return given
+
+
+def checkpoint(given: Any) -> Any:
+    """A callable, or None."""
+    if given is not None and not callable(given):
+        raise TypeError(f"checkpoint must be callable, got {given!r}")
+    return given
+
+
+def _items(given: Any, name: str, of: str) -> Iterable[Any]:
+    """What an iterable holds; a mapping or a number holds nothing of use."""
+    if not isinstance(given, Iterable) or isinstance(given, Mapping):
+        raise TypeError(f"{name} must be a list of {of}, got {given!r}")
+    return given
+
+
+def _shown(origin: object) -> str:
+    return f"{origin!r}" if isinstance(origin, str) else str(origin)

@@ -1,0 +1,63 @@
+"""Listings of directories as guests read them: entries in the layout of preview 1, counted and made with breaks."""
+
+from __future__ import annotations
+
+from array import array
+from contextlib import closing
+from typing import Final
+
+from stratavm.wasi.abi import DIRENT
+from stratavm.wasi.context import Context
+from stratavm.wasi.descriptor import Directory, Entry, Listing
+from stratavm.wasi.errno import Errno, WasiError
+from stratavm.wasi.guest import Guest
+
+EVERY: Final = 256
+"""Entries between two looks at the budget, and at whether the host wants to interrupt."""
+
+
+class Records(Listing):
+    """A listing while it is made."""
+
+    def __init__(self) -> None:
+        self.records = bytearray()
+        self.starts = array("Q", (0,))
+
+    def add(self, entry: Entry) -> None:
+        """One more entry. Its cookie is its number from 1, where the next one begins."""
+        self.records += DIRENT.pack(len(self.starts), entry.ino, len(entry.name), entry.filetype)
+        self.records += entry.name
+        self.starts.append(len(self.records))
+
+    @property
+    def size_bytes(self) -> int:
+        """What it takes of the host's memory."""
+        return len(self.records) + self.starts.itemsize * len(self.starts)
+
+
+def renew(ctx: Context, guest: Guest, directory: Directory) -> Listing:
+    """List a directory anew, for its cursor: OVERFLOW over the quota of entries, NOMEM over that of bytes held."""
+    held, directory.cursor, directory.held_bytes = directory.held_bytes, None, 0
+    ctx.refund(held)
+    listing, charged = Records(), 0
+    try:
+        with closing(directory.entries()) as entries:
+            for number, entry in enumerate(entries, 1):
+                if number > ctx.quotas.directory_entries:
+                    raise WasiError(Errno.OVERFLOW)
+                listing.add(entry)
+                if number % EVERY == 0:
+                    charged += _charge(ctx, listing.size_bytes - charged)
+                    ctx.pause(guest)
+        charged += _charge(ctx, listing.size_bytes - charged)
+    except BaseException:
+        ctx.refund(charged)
+        raise
+    directory.cursor, directory.held_bytes = listing, charged
+    return listing
+
+
+def _charge(ctx: Context, size: int) -> int:
+    if not ctx.charge(size):
+        raise WasiError(Errno.NOMEM)
+    return size
