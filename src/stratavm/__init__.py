@@ -1,4 +1,24 @@
-"""Strata: a WebAssembly virtual machine for Python, written in Python."""
+"""Strata: a WebAssembly virtual machine for Python, written in Python.
+
+Call a module's functions::
+
+    from stratavm import load
+
+    add = load("add.wasm").exports.add
+    add(1, 2)
+
+Give it functions of yours: ``load(source, {"env": {"log": print}})``. Run a WASI program::
+
+    from stratavm import Wasi, load
+
+    with Wasi(args=["app", "x"], stdout="inherit", stderr="inherit") as world:
+        load("app.wasm", world.namespaces()).exports._start()
+
+``load`` takes a path, bytes or text. With several instances, limits or deadlines use ``Engine`` (options), ``Module``
+(a program), ``Linker`` (imports), ``Store`` (a world of instances, with ``deadline`` and ``fuel``) and ``Instance``.
+Every error is a ``StrataError``: ``ModuleError`` for modules that cannot be used, ``LinkError`` for imports, ``Trap``
+for what guests do. `strata --help` shows the command.
+"""
 
 try:
     import stratavm._build as _build
@@ -105,6 +125,10 @@ _EXPORTS: dict[str, str] = {
 }
 
 
+if not TYPE_CHECKING:  # a type checker reads the imports above
+    __all__ = sorted(_EXPORTS)
+
+
 def __getattr__(name: str) -> object:
     """Load a public name at first use."""
     if name not in _EXPORTS:
@@ -121,5 +145,5 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    """Public names, loaded or not."""
-    return sorted({*globals(), *_EXPORTS})
+    """Public names, loaded or not, and what every module has."""
+    return sorted({*_EXPORTS, *(name for name in globals() if name.startswith("__"))})

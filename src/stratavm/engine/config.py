@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import Final, Literal, TypeAlias
+from collections.abc import Iterable
+from typing import Any, Final, Literal, TypeAlias, TypedDict, Unpack
 
 from stratavm.base.data import dataclass, replace
 from stratavm.base.importing import importing
+from stratavm.base.words import did_you_mean
+from stratavm.engine.introspect import OfInit
 from stratavm.module.limits import DEFAULT_LIMITS, Limits
 from stratavm.runtime.limits import PoolConfig
 from stratavm.spec.features import FEATURES, READY
@@ -18,6 +21,25 @@ Calls: TypeAlias = Literal["machine", "generic"]
 MemoryImages: TypeAlias = Literal["again", "always", "never"]
 Allocator: TypeAlias = Literal["linear", "splitting", "naive"]
 ALLOCATORS: Final[tuple[Allocator, ...]] = ("linear", "splitting", "naive")
+
+
+class Options(TypedDict, total=False):
+    """The options of ``Config`` as keyword arguments of ``Engine`` and ``load``."""
+
+    tier: TierName
+    strict: bool
+    features: frozenset[str]
+    limits: Limits
+    memory_plan: MemoryPlan
+    max_memory_bytes: int | None
+    allocator: Allocator | None
+    passes: tuple[str, ...] | None
+    machine_passes: tuple[str, ...] | None
+    calls: Calls
+    fuel: bool
+    threads: int
+    pool: PoolConfig | None
+    memory_images: MemoryImages
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +85,13 @@ class Config:
     pool: PoolConfig | None = None
     memory_images: MemoryImages = "again"
 
+    __signature__ = OfInit()
+
+    def __new__(cls, *values: object, **options: object) -> Config:
+        """Refuse options that there are not, and say which is near."""
+        check_options("Config()", options)
+        return object.__new__(cls)
+
     def __post_init__(self) -> None:
         _one_of("tier", self.tier, TIERS)
         _one_of("memory_plan", self.memory_plan, ("guard", "bounded"))
@@ -70,13 +99,24 @@ class Config:
         _one_of("calls", self.calls, ("machine", "generic"))
         if self.allocator is not None:
             _one_of("allocator", self.allocator, ALLOCATORS)
-        unknown = self.features - FEATURES.keys()
-        if unknown:
-            raise ValueError(f"unknown features: {', '.join(sorted(unknown))}")
+        object.__setattr__(self, "features", frozenset(_names("features", self.features, FEATURES)))
+        self._check_passes()
         if self.max_memory_bytes is not None and self.max_memory_bytes < 0:
             raise ValueError(f"max_memory_bytes must not be negative, got {self.max_memory_bytes}")
         if self.threads < 0:
             raise ValueError(f"threads must not be negative, got {self.threads}")
+
+    def _check_passes(self) -> None:
+        if self.passes is not None:
+            with importing:
+                from stratavm.ir.pipeline import PASSES
+
+            object.__setattr__(self, "passes", _names("passes", self.passes, PASSES))
+        if self.machine_passes is not None:
+            with importing:
+                from stratavm.codegen.worker import MACHINE_PASSES
+
+            object.__setattr__(self, "machine_passes", _names("machine_passes", self.machine_passes, MACHINE_PASSES))
 
     @property
     def ssa_passes(self) -> tuple[str, ...]:
@@ -108,11 +148,33 @@ class Config:
         """Number of threads to use, at least one."""
         return self.threads or len(os.sched_getaffinity(0))
 
-    def having(self, **changes: object) -> Config:
+    def having(self, **changes: Unpack[Options]) -> Config:
         """A copy with some options changed."""
-        return replace(self, **changes)  # type: ignore[arg-type]
+        return replace(self, **changes)
+
+
+def check_options(where: str, options: Iterable[str]) -> None:
+    """TypeError for an option that ``Config`` does not have; says which is near."""
+    for name in options:
+        if name not in Options.__annotations__:
+            near = did_you_mean(name, Options.__annotations__)
+            known = near or f"options: {', '.join(Options.__annotations__)}"
+            raise TypeError(f"{where} has no option {name!r}; {known}")
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+        near = did_you_mean(value, allowed) if isinstance(value, str) else ""
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}" + (f"; {near}" if near else ""))
+
+
+def _names(option: str, given: Any, known: Iterable[str]) -> tuple[str, ...]:
+    """Names that are known, in the order given. A lone string is no sequence of names."""
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise TypeError(f"{option} must be a set or sequence of names, got {given!r}")
+    names, allowed = tuple(given), tuple(known)
+    for name in names:
+        if name not in allowed:
+            near = did_you_mean(str(name), allowed)
+            raise ValueError(f"unknown {option}: {name!r}; {near or 'known: ' + ', '.join(allowed)}")
+    return names

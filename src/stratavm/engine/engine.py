@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from stratavm.base.closing import Closing
 from stratavm.base.data import replace
@@ -10,7 +10,7 @@ from stratavm.base.di import Container
 from stratavm.base.events import Bus
 from stratavm.base.importing import importing
 from stratavm.engine.compose import Replacements, compose
-from stratavm.engine.config import Config
+from stratavm.engine.config import Config, Options, check_options
 from stratavm.engine.events import EngineClosed, EngineCreated
 from stratavm.engine.ports import GrowthLimiter, NoLimiter
 from stratavm.runtime.core import Runtime
@@ -26,7 +26,7 @@ class Engine(Closing):
     """What modules, stores and instances have in common.
 
     Args:
-        config: options; keyword arguments change single ones: ``Engine(tier="oracle")``.
+        config: options; keyword arguments change single ones, by their names in ``Config``: ``Engine(tier="oracle")``.
         services: services of the host to use instead of the usual ones, by type: ``{Clock: FixedClock()}``.
 
     Attributes:
@@ -43,7 +43,12 @@ class Engine(Closing):
     runtime: Runtime
     tier: Tier
 
-    def __init__(self, config: Config | None = None, *, services: Replacements | None = None, **changes: Any) -> None:
+    def __init__(
+        self, config: Config | None = None, *, services: Replacements | None = None, **changes: Unpack[Options]
+    ) -> None:
+        if config is not None and not isinstance(config, Config):
+            raise TypeError(f"Engine() takes a Config or options by name, got {config!r}")
+        check_options("Engine()", changes)
         self.config = (config or Config()).having(**changes)
         self.services = compose(self.config, services)
         self.bus = self.services[Bus]
@@ -97,7 +102,7 @@ class Engine(Closing):
         return Lifecycle(services_of(self.services), self.bus)
 
     def __repr__(self) -> str:
-        return f"Engine(tier={self.config.tier!r})"
+        return f"<Engine {self.config.tier}{' closed' if self.services.closed else ''}>"
 
 
 _default: list[Engine] = []

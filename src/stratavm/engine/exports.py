@@ -10,7 +10,9 @@ from cython.cimports.stratavm.engine.store import Store
 from cython.cimports.stratavm.runtime.instance import Instance as NativeInstance
 
 from stratavm.base.errors import Closed
-from stratavm.base.text import printable
+from stratavm.base.words import some
+from stratavm.engine.introspect import Signed
+from stratavm.engine.missing import NoAttribute, NoItem
 from stratavm.engine.objects import wrap
 
 if not cython.compiled:
@@ -28,6 +30,8 @@ class Exports:
 
     Their Python objects are made when they are first asked for, and stay the same from then on.
     """
+
+    __signature__ = Signed("Exports")
 
     __reversed__ = None  # no sequence, although it has items and a length
 
@@ -53,6 +57,8 @@ class Exports:
         return made
 
     def __getitem__(self, name: str) -> object:
+        if name not in self.index:
+            raise NoItem(name, self.index)
         return self.find(name)
 
     # Not ``__getattr__``: an error would be raised and dropped at each access.
@@ -60,8 +66,7 @@ class Exports:
         if name in OWN:
             return PyObject_GenericGetAttr(self, name)
         if name not in self.index:
-            known: str = printable(", ".join(list(self.index)[:8])) or "none"
-            raise AttributeError(f"no export named {name!r}; exports: {known}")
+            raise NoAttribute(name, self.index)
         return self.find(name)
 
     def __contains__(self, name: object) -> bool:
@@ -96,7 +101,7 @@ class Exports:
         return [*self.index, "get", "items", "keys", "values"]
 
     def __repr__(self) -> str:
-        return f"<exports: {printable(', '.join(self.index)) or 'none'}>"
+        return f"<Exports {some(self.index, 20)}>"
 
 
 OWN = frozenset(dir(Exports))

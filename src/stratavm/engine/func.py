@@ -33,6 +33,7 @@ from stratavm.base.text import printable
 from stratavm.engine import pyfacts
 from stratavm.engine.events import HostFunctionCreated
 from stratavm.engine.host import Caller
+from stratavm.engine.introspect import Signed
 from stratavm.engine.values import arguments_to_raw, results_from_raw, signature
 from stratavm.runtime.stubs import PythonFacts
 from stratavm.spec.types import FuncType, type_name
@@ -44,6 +45,11 @@ if not cython.compiled:
 WARM = cython.declare(uint32_t, 64)  # calls after which a function gets machine code: making it takes 0.2 ms
 
 
+def signature_of(function: object) -> object:
+    """``__signature__`` of a function."""
+    return python_signature(function.type)
+
+
 @cython.cclass
 class Func:
     """A WebAssembly or host function of a store; call it like a Python function.
@@ -52,6 +58,8 @@ class Func:
     exception of a
     host function, ``KeyboardInterrupt``) is raised unchanged.
     """
+
+    __signature__ = Signed("Func", signature_of)
 
     def __cinit__(self, store: object, native: FuncRef):
         self.store = store
@@ -152,10 +160,6 @@ class Func:
         if attribute in ("__name__", "__qualname__"):
             return printable(self.name)
         raise AttributeError(f"'Func' object has no attribute {attribute!r}")
-
-    @property
-    def __signature__(self) -> object:
-        return python_signature(self.native.type)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Func) and cython.cast(Func, other).rec == self.rec

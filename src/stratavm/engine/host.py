@@ -36,6 +36,9 @@ class Caller:
         """Set the instance; called once by the linker, before any guest code runs."""
         self._instance = instance
 
+    def __repr__(self) -> str:
+        return f"<Caller {self._instance!r}>" if self._instance is not None else "<Caller, not linked yet>"
+
     @property
     def bound(self) -> bool:
         """Whether the instance is known."""

@@ -7,7 +7,9 @@ from cython.cimports.stratavm.engine.store import Store
 from cython.cimports.stratavm.runtime.instance import Instance as NativeInstance
 
 from stratavm.base.text import printable
+from stratavm.base.words import some
 from stratavm.engine.events import InstanceClosed
+from stratavm.engine.introspect import Signed
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -24,6 +26,8 @@ class Instance:
 
     In a ``with`` statement it is closed at the end.
     """
+
+    __signature__ = Signed("Instance")
 
     def __init__(self, store: Store, module: object, native: NativeInstance):
         self.begin(store, module, native)
@@ -78,4 +82,5 @@ class Instance:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Instance of {printable(self.module.name)}: {self.exports!r}>"
+        closed: str = " closed" if self.native.closed else ""
+        return f"<Instance{closed} of {printable(self.module.name)}, exports: {some(self.module.export_index)}>"

@@ -11,6 +11,7 @@ from stratavm.base.errors import LinkError
 from stratavm.base.text import printable
 from stratavm.engine.events import InstanceCreated, InstantiationFailed, describe, report_failure
 from stratavm.engine.host import Caller
+from stratavm.engine.introspect import Signed
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -26,6 +27,8 @@ class InstancePre:
     Attributes:
         module: what it instantiates.
     """
+
+    __signature__ = Signed("InstancePre")
 
     def __cinit__(self, module: object, binders: object, images: object = None):
         self.module = module

@@ -87,6 +87,9 @@ class Linker:
             raise LinkError(f"module {printable(module.name)} and the linker belong to different engines")
         return InstancePre(module, self._resolved(module), module.images(at_once=True))
 
+    def __repr__(self) -> str:
+        return f"<Linker of {len(self._items)} definitions in {len({module for module, _ in self._items})} modules>"
+
     def _resolved(self, module: Module) -> list[Binder]:
         """How to get each import in a store."""
         try:

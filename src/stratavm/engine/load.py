@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Unpack
 
-from stratavm.engine.config import Config
+from stratavm.engine.config import Config, Options, check_options
 from stratavm.engine.engine import Engine
 from stratavm.engine.instance import Instance
 from stratavm.engine.linker import Linker, Namespaces
@@ -19,7 +19,7 @@ def load(
     *,
     store: Store | None = None,
     config: Config | None = None,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> Instance:
     """Load a module and instantiate it.
 
@@ -37,6 +37,7 @@ def load(
         LinkError: an import is missing or of another type.
         Trap: an initialiser or the start function trapped.
     """
+    check_options("load()", options)
     if store is not None and (config is not None or options):
         raise TypeError("load() takes either a store or a configuration: a store has its engine already")
     if store is None:

@@ -20,6 +20,7 @@ from cython.cimports.stratavm.runtime.memory import Memory as NativeMemory
 
 from stratavm.base.errors import Closed
 from stratavm.engine.events import MemoryWritten, reporting
+from stratavm.engine.introspect import Signed
 from stratavm.runtime import memory as native_module
 from stratavm.spec.types import Limits, MemoryType
 
@@ -33,6 +34,8 @@ class Memory:
 
     ``read``, ``write``, ``unpack``, ``pack`` and ``read_cstring`` copy, and trap where the range is not inside.
     """
+
+    __signature__ = Signed("Memory")
 
     def __cinit__(self, store: object, native: NativeMemory):
         self.store = store
@@ -221,7 +224,8 @@ class Memory:
         raise TypeError("a memory of a store cannot be pickled")
 
     def __repr__(self) -> str:
-        return f"<Memory {self.size_pages} pages>"
+        maximum: object = self.type.limits.maximum
+        return f"<Memory {self.size_pages}..{'' if maximum is None else maximum} pages>"
 
 
 @cython.cfunc

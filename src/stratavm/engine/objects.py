@@ -62,7 +62,14 @@ class Table:
         return index
 
     def __repr__(self) -> str:
-        return f"<Table {len(self)} {type_name(self.type.element)}>"
+        maximum = self.type.limits.maximum
+        return f"<Table {len(self)}..{'' if maximum is None else maximum} {type_name(self.type.element)}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Table) and other.native is self.native
+
+    def __hash__(self) -> int:
+        return hash(self.native)
 
 
 class Global:
@@ -110,6 +117,12 @@ class Global:
     def __repr__(self) -> str:
         value = "?" if self.store.native.closed else repr(self.value)
         return f"<Global {'mut ' if self.type.mutable else ''}{type_name(self.type.value)} = {value}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Global) and other.native is self.native
+
+    def __hash__(self) -> int:
+        return hash(self.native)
 
 
 def wrap(store: Store, native: Any) -> Func | Memory | Table | Global:

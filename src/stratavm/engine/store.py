@@ -12,6 +12,7 @@ from stratavm.base.errors import Closed
 from stratavm.base.importing import importing
 from stratavm.engine import engine as engines
 from stratavm.engine.events import StoreCreated, report_failure
+from stratavm.engine.introspect import Signed
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -29,6 +30,8 @@ class Store:
         fuel: what the guests may use, on an engine with ``Config(fuel=True)``; see ``fuel``.
         on_abort: ``poison`` makes an instance unusable when a call of it was interrupted midway, ``keep`` does not.
     """
+
+    __signature__ = Signed("Store")
 
     def __init__(
         self,
@@ -123,7 +126,7 @@ class Store:
         deliver_events(self.native)
 
     def __repr__(self) -> str:
-        return f"<Store {'busy' if self.busy else 'idle'}>"
+        return f"<Store {'closed' if self.native.closed else 'busy' if self.busy else 'idle'}>"
 
     # ---- references, for the boundary ----
 

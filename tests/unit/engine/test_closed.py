@@ -63,7 +63,7 @@ def test_objects_of_a_closed_store_have_a_repr():
     assert shown == ("<Global mut i32 = 5>", "<global 0x5>")
     assert (repr(level), repr(level.native)) == ("<Global mut i32 = ?>", "<global of a closed store>")
     assert "Table 2" in repr(table) and "Memory" in repr(memory)
-    assert repr(instance.exports) == "<exports: memory, table, level>" and "nothing" not in instance.exports
+    assert repr(instance.exports) == "<Exports memory, table, level>" and "nothing" not in instance.exports
 
 
 def test_a_deadline_ends_with_its_block_although_the_store_was_closed_in_it():

@@ -1,0 +1,257 @@
+"""What tools and people see of the public API: signatures, help, names, representations, options and their errors."""
+
+import inspect
+import pydoc
+import subprocess
+import sys
+
+import pytest
+
+import stratavm
+from stratavm import Config, Engine, Global, Linker, Memory, Module, Store, Table, load
+from stratavm.base.data import replace
+from stratavm.engine.config import Options
+from stratavm.engine.introspect import constructor
+from stratavm.spec.features import READY
+from stratavm.spec.types import EXTERNREF, FUNCREF, I32
+
+GUEST = """(module
+  (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
+  (func (export "pair") (result i32 f64) (i32.const 1) (f64.const 2))
+  (memory (export "memory") 1 2) (memory_placeholder))""".replace(" (memory_placeholder)", "")
+WHOLE = GUEST[:-1] + '(table (export "table") 3 5 funcref) (global (export "level") (mut i32) (i32.const 5)))'
+
+
+def public_callables():
+    """Every public class and function, and the methods of the classes, by name."""
+    for name in stratavm.__all__:
+        item = getattr(stratavm, name)
+        if not isinstance(item, type):
+            yield name, item
+        elif not issubclass(item, BaseException):
+            yield name, item
+            for member in dir(item):
+                if not member.startswith("_") and callable(getattr(item, member)):
+                    yield f"{name}.{member}", getattr(item, member)
+
+
+@pytest.mark.parametrize(("name", "item"), list(public_callables()))
+def test_every_public_callable_has_a_signature(name, item):
+    """Compiled classes too, and with the names of their parameters."""
+    signature = inspect.signature(item)
+    if name == "Store":
+        assert list(signature.parameters) == ["engine", "limits", "thread_bound", "on_abort", "fuel"]
+        assert signature.parameters["limits"].kind is inspect.Parameter.KEYWORD_ONLY
+
+
+def test_the_signature_of_a_function_is_the_guests():
+    """An object of a class whose own signature is another one."""
+    add = load(GUEST).exports.add
+    assert str(inspect.signature(add)) == "(p0: 'i32', p1: 'i32', /) -> 'i32'"
+    assert list(inspect.signature(stratavm.Func).parameters) == ["store", "native"]
+
+
+def test_a_subclass_with_a_constructor_of_its_own_has_its_signature():
+    """And one without has its parent's."""
+
+    class Plain(Store):
+        pass
+
+    class Named(Store):
+        def __init__(self, name):
+            super().__init__()
+
+    assert inspect.signature(Plain) == inspect.signature(Store) == constructor("Store")
+    assert list(inspect.signature(Named).parameters) == ["name"]
+
+
+def test_help_shows_the_public_api_and_begins_with_what_to_do():
+    """``help(stratavm)`` in a fresh interpreter: names are loaded at their first use."""
+    command = [sys.executable, "-c", "import pydoc, stratavm; print(pydoc.plain(pydoc.render_doc(stratavm)))"]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert text.index('load("add.wasm")') < text.index("CLASSES")
+    missing = [name for name in stratavm.__all__ if f"class {name}(" not in text and f"    {name}(" not in text]
+    assert missing == []
+
+
+def test_what_the_packages_description_shows_works(tmp_path):
+    """The first lines that somebody types."""
+    (tmp_path / "add.wasm").write_bytes(Module(GUEST).model.binary)
+    add = load(str(tmp_path / "add.wasm")).exports.add
+    assert add(1, 2) == 3
+    start = '(module (import "wasi_snapshot_preview1" "sched_yield" (func (result i32))) (func (export "_start")))'
+    with stratavm.Wasi(args=["app", "x"], stdout="inherit", stderr="inherit") as world:
+        load(start, world.namespaces()).exports._start()
+
+
+def test_public_names_are_listed_whether_loaded_or_not():
+    """``dir``, ``__all__`` and ``import *`` agree; nothing else is offered."""
+    assert set(stratavm.__all__) == set(stratavm._EXPORTS)
+    assert {name for name in dir(stratavm) if not name.startswith("__")} == set(stratavm.__all__)
+    command = "from stratavm import *; assert Engine and load and Trap and StoreLimits"
+    subprocess.run([sys.executable, "-c", command], check=True)
+    with pytest.raises(AttributeError, match="has no attribute 'Enigne'"):
+        stratavm.Enigne  # noqa: B018
+
+
+def test_every_public_name_has_a_docstring_for_help():
+    """Classes and functions."""
+    assert [name for name in stratavm.__all__ if not pydoc.getdoc(getattr(stratavm, name))] == []
+
+
+# ---- representations ----
+
+
+def test_representations_say_the_kind_and_the_type():
+    """One form for all: the class, what it is of, its type."""
+    engine = Engine(tier="jit1")
+    store = Store(engine)
+    linker = Linker(engine)
+    linker.define("env", "f", print)
+    module = Module(WHOLE, engine)
+    instance = linker.instantiate(store, module)
+    exports = instance.exports
+    shown = {
+        "add": "<Func add(i32, i32) -> i32>",
+        "pair": "<Func pair() -> (i32, f64)>",
+        "memory": "<Memory 1..2 pages>",
+        "table": "<Table 3..5 funcref>",
+        "level": "<Global mut i32 = 5>",
+    }
+    assert {name: repr(item) for name, item in exports.items()} == shown
+    assert repr(Memory.new(store, 1)) == "<Memory 1.. pages>"
+    assert repr(Table.new(store, EXTERNREF, 0)) == "<Table 0.. externref>"
+    assert repr(exports) == "<Exports add, pair, memory, table, level>"
+    assert repr(instance) == f"<Instance of {module.name}, exports: add, pair, memory, table, level>"
+    assert (repr(engine), repr(store)) == ("<Engine jit1>", "<Store idle>")
+    assert repr(linker) == "<Linker of 1 definitions in 1 modules>"
+    assert repr(linker.instantiate_pre(module)) == f"<InstancePre of {module.name}>"
+    assert repr(module).startswith(f"<Module {module.name}")
+
+
+def test_representations_of_what_is_closed_say_so_and_never_raise():
+    """A debugger shows them."""
+    engine = Engine()
+    store = Store(engine)
+    instance = load(WHOLE, store=store)
+    everything = [engine, store, instance, instance.exports, *instance.exports.values()]
+    instance.close()
+    assert repr(instance).startswith("<Instance closed of ")
+    store.close()
+    engine.close()
+    shown = [repr(item) for item in everything]
+    assert shown[:2] == ["<Engine jit0 closed>", "<Store closed>"] and all(text.startswith("<") for text in shown)
+
+
+# ---- exports as a mapping, equality ----
+
+
+def test_exports_are_a_mapping_and_attributes():
+    """Membership, length, order, keys, ``dir``."""
+    exports = load(WHOLE).exports
+    assert "add" in exports and "ad" not in exports and len(exports) == 5
+    assert list(exports) == list(exports.keys()) == ["add", "pair", "memory", "table", "level"]
+    assert {"add", "pair", "memory", "table", "level", "get", "items"} <= set(dir(exports))
+    assert exports.get("nothing") is None and exports.add is exports["add"]
+    assert not hasattr(exports, "nothing") and getattr(exports, "nothing", 5) == 5
+
+
+def test_a_missing_export_names_the_near_ones():
+    """As an attribute and as an item; what is far away gets the list instead."""
+    exports = load(WHOLE).exports
+    with pytest.raises(AttributeError, match="no export named 'ad'; did you mean 'add'"):
+        exports.ad  # noqa: B018
+    with pytest.raises(KeyError) as caught:
+        exports["memroy"]
+    assert str(caught.value) == "no export named 'memroy'; did you mean 'memory'?" and caught.value.args == ("memroy",)
+    with pytest.raises(AttributeError, match="no export named 'zzz'; exports: add, pair, memory, table, level"):
+        exports.zzz  # noqa: B018
+
+
+def test_looking_for_an_export_that_there_is_not_compares_no_names():
+    """``hasattr`` on a module with ten thousand exports must not look for near ones, which nobody reads."""
+
+    class Counted(dict):
+        seen = 0
+
+        def __iter__(self):
+            Counted.seen += 1
+            return super().__iter__()
+
+    from stratavm.engine.missing import NoAttribute
+
+    error = NoAttribute("x", Counted(y=1))
+    assert Counted.seen == 0
+    assert "no export" in str(error) and Counted.seen > 0
+
+
+def test_objects_are_equal_when_they_stand_for_the_same_thing():
+    """An instance that re-exports an object gives an equal one; hashes agree."""
+    store = Store()
+    first = load(WHOLE, store=store)
+    again = """(module (import "m" "add" (func (param i32 i32) (result i32))) (import "m" "memory" (memory 1 2))
+      (import "m" "table" (table 3 5 funcref)) (import "m" "level" (global (mut i32)))
+      (export "add" (func 0)) (export "memory" (memory 0)) (export "table" (table 0)) (export "level" (global 0)))"""
+    second = load(again, {"m": first}, store=store)
+    other = load(WHOLE, store=store)
+    for name in ("add", "memory", "table", "level"):
+        mine, theirs = first.exports[name], second.exports[name]
+        assert mine == theirs and hash(mine) == hash(theirs), name
+        assert mine != other.exports[name] and mine != 5, name
+    assert len({Global.new(store, I32, 1), Global.new(store, I32, 1), Table.new(store, FUNCREF, 1)}) == 3
+
+
+# ---- options ----
+
+
+def test_the_typed_options_are_those_of_the_configuration():
+    """``Options`` types the keyword arguments of ``Engine`` and ``load``: same names, same types, same order."""
+    fields = {name: parameter.annotation for name, parameter in inspect.signature(Config).parameters.items()}
+    assert fields == {name: ref.__forward_arg__ for name, ref in Options.__annotations__.items()}
+
+
+@pytest.mark.parametrize(
+    "make", [lambda **o: Config(**o), lambda **o: Engine(**o), lambda **o: load("(module)", **o), Config().having]
+)
+def test_an_option_that_there_is_not_names_the_near_one(make):
+    """Wherever options are taken."""
+    with pytest.raises(TypeError, match="has no option 'teir'; did you mean 'tier'"):
+        make(teir="jit1")
+    with pytest.raises(TypeError, match="has no option 'zzz'; options: tier, strict"):
+        make(zzz=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"tier": "jit"}, "tier must be one of jit0, jit1, oracle, got 'jit'; did you mean 'jit"),
+        ({"features": {"simdd"}}, "unknown features: 'simdd'; did you mean 'simd'"),
+        ({"passes": ("in-line",)}, "unknown passes: 'in-line'; did you mean 'inline'"),
+        ({"machine_passes": ("zzz",)}, "unknown machine_passes: 'zzz'; known: "),
+        ({"memory_plan": 5}, "memory_plan must be one of guard, bounded, got 5"),
+    ],
+)
+def test_a_value_that_an_option_cannot_have_names_the_near_one(options, words):
+    """Tiers, proposals, passes."""
+    with pytest.raises(ValueError, match=words):
+        Config(**options)
+
+
+@pytest.mark.parametrize("option", ["features", "passes", "machine_passes"])
+def test_a_lone_string_is_no_sequence_of_names(option):
+    """``features="simd"`` would be four proposals called s, i, m and d."""
+    with pytest.raises(TypeError, match=f"{option} must be a set or sequence of names, got 'simd'"):
+        Config(**{option: "simd"})
+
+
+def test_names_may_come_in_any_collection():
+    """A list, a set, a generator; the configuration stays hashable and comparable."""
+    config = Config(features=[*READY], passes=["inline"], machine_passes=iter(()))
+    assert config == Config(features=READY, passes=("inline",), machine_passes=())
+    assert hash(config) == hash(replace(config)) and config.passes == ("inline",)
+
+
+def test_what_is_no_configuration_is_refused_as_such():
+    """``Engine("jit1")``."""
+    with pytest.raises(TypeError, match="takes a Config or options by name, got 'jit1'"):
+        Engine("jit1")
