@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from stratavm.base.importing import importing
 from stratavm.base.text import escape, is_visible, printable
 
 NAME_CHARACTERS: Final = 200
@@ -47,7 +48,8 @@ def columns(text: str) -> int:
     """How many columns of a terminal a printable text takes."""
     if text.isascii():
         return len(text)
-    import unicodedata  # slow to load, and wanted for an error only
+    with importing:
+        import unicodedata  # slow to load, and wanted for an error only
 
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
@@ -63,7 +65,8 @@ def nearest(name: str, known: Iterable[str], most: int = 3) -> list[str]:
         return []
     lower = name.lower()
     same = sorted(c for c in candidates if c.lower() == lower or c.strip("_") == name.strip("_"))
-    from difflib import SequenceMatcher, get_close_matches  # slow to import
+    with importing:
+        from difflib import SequenceMatcher, get_close_matches  # slow to import
 
     close = get_close_matches(name, [c for c in candidates if len(c) <= NAME_CHARACTERS], 2 * most, 0.6)
     close.sort(key=lambda c: (-SequenceMatcher(None, c, name).ratio(), not c.startswith(name), c))
