@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from stratavm.engine import Module as Module
     from stratavm.engine import Store as Store
     from stratavm.engine import Table as Table
+    from stratavm.engine.asynchronous import to_thread as to_thread
     from stratavm.engine.load import load as load
     from stratavm.engine.recovery import Recovering as Recovering
     from stratavm.runtime.limits import PoolConfig as PoolConfig
@@ -121,6 +122,7 @@ _EXPORTS: dict[str, str] = {
     "Recovering": "stratavm.engine.recovery.Recovering",
     "Restart": "stratavm.base.lifecycle.Restart",
     "StoreLimits": "stratavm.runtime.limits.StoreLimits",
+    "to_thread": "stratavm.engine.asynchronous.to_thread",
     "Wasi": "stratavm.wasi.Wasi",
 }
 
