@@ -7,7 +7,7 @@ import re
 from stratavm.codegen.x64 import rules_float, rules_int, rules_mem
 from stratavm.codegen.x64.encodings import MOP
 from stratavm.codegen.x64.rules import CONDITIONS, SHAPES, Rule
-from stratavm.spec.index import BY_ID
+from stratavm.spec.index import IDS, N_IDS
 from tools import gen_ops
 from tools.gen import ROOT, write
 
@@ -30,14 +30,17 @@ NUMBERS = {"": 0, **MOP, **pseudo_numbers()}
 
 
 def by_id() -> list[Rule]:
-    """The rule of every row, by id."""
+    """The rule of every id."""
     found = {rule.op: rule for rule in ALL}
     if len(found) != len(ALL):
         raise SystemExit("an opcode has two selection rules")
-    unknown = set(found) - {row.mnemonic for row in BY_ID}
+    unknown = set(found) - set(IDS)
     if unknown:
         raise SystemExit(f"selection rules for unknown rows: {sorted(unknown)}")
-    return [found.get(row.mnemonic, Rule(row.mnemonic, "none")) for row in BY_ID]
+    rules = [Rule("", "none")] * N_IDS
+    for op, rule in found.items():
+        rules[IDS[op]] = rule
+    return rules
 
 
 def text() -> str:

@@ -61,9 +61,9 @@ def _scalar(row: Row) -> bool:
     return plain and bool(row.signature) and set(row.operands + row.results) <= set("iIfFa")
 
 
-PURE: Final = {t: [r for r in BY_ID if r.semantics and _scalar(r) and r.results == t] for t in TYPES}
-LOADS: Final = {t: [r for r in BY_ID if r.access and _scalar(r) and r.results == t] for t in TYPES}
-STORES: Final = [r for r in BY_ID if r.access and _scalar(r) and not r.results]
+PURE: Final = {t: [r for r in BY_ID.values() if r.semantics and _scalar(r) and r.results == t] for t in TYPES}
+LOADS: Final = {t: [r for r in BY_ID.values() if r.access and _scalar(r) and r.results == t] for t in TYPES}
+STORES: Final = [r for r in BY_ID.values() if r.access and _scalar(r) and not r.results]
 
 
 def _loose(row: Row) -> bool:

@@ -62,13 +62,13 @@ class BuildWalk(Builder):
         """The row of an opcode behind a prefix byte."""
         code: uint32_t = self.index()
         if prefix == 0xFC:
-            return OP_BY_FC[code] if code < N_OP_BY_FC else NO_OP
+            return FIRST_FC + code if code < N_FC else NO_OP
         if prefix == 0xFD:
-            return OP_BY_FD[code] if code < N_OP_BY_FD else NO_OP
+            return FIRST_FD + code if code < N_FD else NO_OP
         if prefix == 0xFB:
-            return OP_BY_FB[code] if code < N_OP_BY_FB else NO_OP
+            return FIRST_FB + code if code < N_FB else NO_OP
         if prefix == 0xFE:
-            return OP_BY_FE[code] if code < N_OP_BY_FE else NO_OP
+            return FIRST_FE + code if code < N_FE else NO_OP
         return NO_OP
 
     @cython.cfunc
@@ -227,7 +227,7 @@ class BuildWalk(Builder):
         while self.p < self.end:
             before = self.p
             self.p += 1
-            op = OP_BY_BYTE[before[0]] if before[0] < 0xFB else self.prefixed(before[0])
+            op = before[0] if before[0] < FIRST_PREFIX else self.prefixed(before[0])
             if op == OP_END or op == OP_ELSE:
                 if depth == 0:
                     self.p = before
@@ -264,7 +264,7 @@ class BuildWalk(Builder):
             self.at = self.p
             byte = self.p[0]
             self.p += 1
-            op = OP_BY_BYTE[byte] if byte < 0xFB else self.prefixed(byte)
+            op = byte if byte < FIRST_PREFIX else self.prefixed(byte)
             self.op = op
             if self.sp + 16 > self.cap_values:
                 self.grow(64)

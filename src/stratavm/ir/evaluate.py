@@ -15,7 +15,7 @@ from stratavm.ir.ssa import IR_OPS, NOTHING, Ssa
 from stratavm.ir.text import CHECKED
 from stratavm.ir.view import NodeFields, SsaView
 from stratavm.spec.concrete import DOMAINS
-from stratavm.spec.domain import bound_type
+from stratavm.spec.domain import LETTER_TYPES, WIDTHS, bound_type
 from stratavm.spec.index import BY_ID
 from stratavm.spec.record import Row
 
@@ -128,7 +128,7 @@ class Evaluation:
         if access.store:
             memory.write(address, (self.values[b] & (1 << 8 * access.bytes) - 1).to_bytes(access.bytes, "little"))
             return POISON
-        mask = (1 << DOMAINS[row.mnemonic[:3]].bits) - 1
+        mask = (1 << WIDTHS[LETTER_TYPES[row.results]]) - 1
         return int.from_bytes(memory.read(address, access.bytes), "little", signed=access.signed) & mask
 
     def wide(self, node: NodeFields) -> tuple[list[Any], int, int]:

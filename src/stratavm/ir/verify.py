@@ -14,9 +14,9 @@ from stratavm.ir.operands import ARGS_LIST, operand_fields
 from stratavm.ir.ssa import FIRST_TERMINATOR, IR_OPS, LAST_TERMINATOR, NOTHING, TYPE_NAMES, Ssa
 from stratavm.ir.text import node_text, op_name
 from stratavm.ir.view import SsaView
-from stratavm.spec.index import BY_ID, IDS
+from stratavm.spec.index import BY_ID
 
-TAIL_CALLS: Final = frozenset(IDS[name] for name in IDS if name.startswith("return_call"))
+TAIL_CALLS: Final = frozenset(number for number, row in BY_ID.items() if row.ends and row.effects.calls)
 LETTER_TYPES: Final = {"i": (1,), "I": (2,), "f": (3,), "F": (4,), "v": (5,), "a": (1, 2)}
 LOOP_HEADER: Final = 1
 
@@ -235,9 +235,9 @@ class _Check:
         if op >= IR_OPS["nop"]:
             return None
         row = BY_ID[op]
-        if row.mnemonic == "select":
+        if row.walk == "select":
             return [(type_,), (type_,), (1,)]
-        if row.check:
+        if not row.signature:
             return None
         return [LETTER_TYPES[letter] for letter in row.operands]
 

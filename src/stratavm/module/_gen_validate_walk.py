@@ -71,13 +71,13 @@ class ValidateWalk(Checker):
         if self.leb != 0:
             return NO_OP
         if prefix == 0xFC:
-            return OP_BY_FC[code] if code < N_OP_BY_FC else NO_OP
+            return FIRST_FC + code if code < N_FC else NO_OP
         if prefix == 0xFD:
-            return OP_BY_FD[code] if code < N_OP_BY_FD else NO_OP
+            return FIRST_FD + code if code < N_FD else NO_OP
         if prefix == 0xFB:
-            return OP_BY_FB[code] if code < N_OP_BY_FB else NO_OP
+            return FIRST_FB + code if code < N_FB else NO_OP
         if prefix == 0xFE:
-            return OP_BY_FE[code] if code < N_OP_BY_FE else NO_OP
+            return FIRST_FE + code if code < N_FE else NO_OP
         return NO_OP
 
     @cython.cfunc
@@ -486,13 +486,13 @@ class ValidateWalk(Checker):
             self.at = self.p
             byte = self.p[0]
             self.p += 1
-            op = OP_BY_BYTE[byte] if byte < 0xFB else self.prefixed(byte)
+            op = byte if byte < FIRST_PREFIX else self.prefixed(byte)
             self.op = op
-            if op == NO_OP:
+            if not self.context.features >> OP_FEATURE[op] & 1:
                 if self.leb != 0:
                     return self.fail(self.leb, NOTHING, NOTHING)
-                return self.fail(F_ILLEGAL, NOTHING, byte)
-            if not self.context.features >> OP_FEATURE[op] & 1:
+                if OP_FEATURE[op] == FEAT_NONE:
+                    return self.fail(F_ILLEGAL, NOTHING, byte)
                 return self.fail(F_FEATURE, 0, OP_FEATURE[op])
             if self.sp > self.body.max_stack:
                 self.body.max_stack = self.sp

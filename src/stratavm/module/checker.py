@@ -302,7 +302,7 @@ def fault_error(checker: Checker) -> Exception:
     """The exception for a checker's fault."""
     fault, found, op = checker.fault, checker.found, checker.fault_op
     offset, func = checker.fault_at, checker.fault_func
-    mnemonic = BY_ID[op].spelling if op < len(BY_ID) else ""
+    mnemonic = BY_ID[op].spelling if op in BY_ID else ""
     if fault == F_FEATURE:
         feature = list(FEATURES)[found]
         if not FEATURES[feature].ready:

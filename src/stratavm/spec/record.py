@@ -2,8 +2,8 @@
 
 A row's semantic function takes a *domain* ``d`` and operands and may only call primitives of ``d`` (``spec/prims.py``).
 Signature letters: ``i`` i32, ``I`` i64, ``f`` f32, ``F`` f64, ``v`` v128, ``t`` the family's type, ``a`` an address
-(the memory's or table's index type: i32 without memory64). Rows whose typing is polymorphic have an empty signature and
-a ``check`` name that the walk implements (``select``, ``local.get``, ``call`` …).
+(the memory's or table's index type: i32 without memory64). Rows whose typing is polymorphic have an empty signature;
+the walk that ``walk`` names decides their types (``select``, ``local``, ``call`` …).
 """
 
 from __future__ import annotations
@@ -24,6 +24,17 @@ Imm: TypeAlias = Literal[
 """Kinds of immediates, in the binary's order. ``labels`` is br_table's vector plus default; ``valtypes`` typed
 select's; ``castflags`` one byte of nullability bits; ``zero`` a reserved byte 0x00 (``atomic.fence``) that the text
 does not spell."""
+
+
+Walk: TypeAlias = Literal[
+    "", "local", "const", "global", "block", "else", "end", "branch", "br_table", "call", "call_indirect", "return",
+    "unreachable", "nop", "drop", "select", "memory", "table", "bulk_table", "reference",
+]  # fmt: skip
+"""Rows that the walks over a body treat alike, where signature, immediates and access do not say everything."""
+
+Kind: TypeAlias = Literal["", "compare", "quick"]
+"""``compare``: the result is 1 or 0. ``quick``: integer arithmetic that takes a processor one cycle, so that a register
+is worth more than not to do it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +74,35 @@ class Row:
     traps: tuple[str, ...] = ()
     effects: Effects = field(default_factory=Effects)
     access: Access | None = None
-    check: str = ""
+    walk: Walk = ""
     control: bool = False
+    ends: bool = False
+    """Nothing behind it in its block is reached."""
     semantics: Semantics | None = None
     doc: str = ""
     text: str = ""
     """Spelling in the text format where two rows share one (``select_t`` is ``select`` there); else empty."""
+    fuel: int = 1
+    """Units that running it costs; what bulk operations cost by their size comes on top."""
+    fields: int = 0
+    """Operands in the fields of its node, where the row has no signature; 0: none, or they are in a list."""
+    kind: Kind = ""
+    negation: str = ""
+    """The row that is 1 where this one is 0."""
+    mirror: str = ""
+    """The row that means the same with its two operands exchanged."""
+    commutes: bool = False
+    """The operands may be exchanged."""
+    reflexive: bool = False
+    """A comparison that holds between a value and itself; one that has a negation and is not so never does."""
+    twin: str = ""
+    """The row with the same meaning over integers of the other width."""
+    bits: int = 0
+    """Low bits of an integer result that may be one; 0: all of them."""
+    extends: int = 0
+    """The result is the sign extension of its so many low bits; 0: it may be anything."""
+    reload: str = ""
+    """Of a store of a whole value: the load that finds it again."""
 
     @property
     def spelling(self) -> str:
@@ -77,18 +111,13 @@ class Row:
 
     @property
     def operands(self) -> str:
-        """Letters of the operands, first pushed first; empty where ``check`` decides."""
+        """Letters of the operands, first pushed first; empty where the walk decides."""
         return self.signature.partition("->")[0]
 
     @property
     def results(self) -> str:
-        """Letters of the results; empty where ``check`` decides."""
+        """Letters of the results; empty where the walk decides."""
         return self.signature.partition("->")[2]
-
-    @property
-    def fuel(self) -> int:
-        """Units that running it costs; what bulk operations cost by their size comes on top."""
-        return 0 if self.mnemonic in FREE else 1
 
     @property
     def symbol(self) -> str:
@@ -96,8 +125,6 @@ class Row:
         return "OP_" + self.mnemonic.upper().replace(".", "_")
 
 
-FREE: Final = frozenset({"nop", "block", "loop", "else", "end", "drop"})
-"""Rows that cost no fuel: they only say how code is nested, or do nothing."""
 BULK_FUEL_SHIFT: Final = 3
 """Bulk operations on memories cost one unit per ``1 << BULK_FUEL_SHIFT`` bytes, those on tables one per element."""
 
@@ -136,12 +163,21 @@ def op(code: int, mnemonic: str, signature: str = "", *, prefix: int = 0, **more
     return declare
 
 
+TWINS: Final = {"i32": "i64", "i64": "i32"}
+
+
 def family(codes: Mapping[str, int], name: str, signature: str, *, prefix: int = 0, **more: Any) -> Declare:
-    """Declare one row per type: ``family({"i32": 0x6A, "i64": 0x7C}, "add", "tt->t")``."""
+    """Declare one row per type: ``family({"i32": 0x6A, "i64": 0x7C}, "add", "tt->t")``.
+
+    ``negation`` and ``mirror`` name another family; rows over both integer types are each other's twins.
+    """
 
     def declare(semantics: Semantics) -> Semantics:
         for type_, code in codes.items():
-            op(code, f"{type_}.{name}", signature.replace("t", TYPES[type_]), prefix=prefix, **more)(semantics)
+            facts: dict[str, Any] = more | {k: f"{type_}.{more[k]}" for k in ("negation", "mirror") if k in more}
+            if (other := TWINS.get(type_)) in codes:
+                facts["twin"] = f"{other}.{name}"
+            op(code, f"{type_}.{name}", signature.replace("t", TYPES[type_]), prefix=prefix, **facts)(semantics)
         return semantics
 
     return declare

@@ -20,7 +20,7 @@ def test_every_row_of_a_ready_proposal_has_a_rule():
 
     folded = {"nop", "drop", "local.get", "local.set", "local.tee", "i32.const", "i64.const", "f32.const", "f64.const"}
     ruled = {rule.op for rule in ALL}
-    missing = {r.mnemonic for r in BY_ID if r.feature in READY and not r.control} - ruled - folded
+    missing = {r.mnemonic for r in BY_ID.values() if r.feature in READY and not r.control} - ruled - folded
     assert missing == set()
 
 

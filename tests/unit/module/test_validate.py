@@ -182,7 +182,7 @@ def test_a_body_without_end_is_malformed() -> None:
 
 def test_every_row_of_a_ready_proposal_is_known_to_the_walk() -> None:
     """No enabled row may end in 'needs the proposal': the walk has a case for each."""
-    for row in BY_ID:
+    for row in BY_ID.values():
         if row.feature not in READY or row.mnemonic in ("end", "else"):
             continue
         data = bytes([row.prefix, row.code]) if row.prefix else bytes([row.code])

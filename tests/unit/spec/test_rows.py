@@ -9,7 +9,18 @@ import pytest
 from stratavm.base.errors import TRAPS_BY_NAME
 from stratavm.spec.domain import LETTER_TYPES
 from stratavm.spec.features import FEATURES, READY
-from stratavm.spec.index import BY_CODE, BY_ID, BY_MNEMONIC, BY_SPELLING, IDS, row_id
+from stratavm.spec.index import (
+    BY_CODE,
+    BY_ID,
+    BY_MNEMONIC,
+    BY_SPELLING,
+    IDS,
+    N_IDS,
+    NO_ID,
+    PREFIXES,
+    row_id,
+    rows_by_id,
+)
 from stratavm.spec.record import ROWS, Row, add
 
 wasmtime = pytest.importorskip("wasmtime")
@@ -17,7 +28,7 @@ wasmtime = pytest.importorskip("wasmtime")
 
 def test_every_proposal_has_as_many_opcodes_as_its_specification():
     """Counted in the binary format chapter of the specification and in the threads proposal."""
-    assert Counter(row.feature for row in BY_ID) == {
+    assert Counter(row.feature for row in BY_ID.values()) == {
         "mvp": 172,
         "sign-extension": 5,
         "saturating-float-to-int": 8,
@@ -33,20 +44,50 @@ def test_every_proposal_has_as_many_opcodes_as_its_specification():
     }
 
 
-def test_ids_are_dense_and_below_the_ids_of_the_intermediate_form():
-    """A row's id is its position; ir/ssa.pxd numbers its own nodes from 0x8000."""
-    assert [row_id(row) for row in BY_ID] == list(range(len(ROWS)))
-    assert len(BY_ID) < 0x8000
-    assert all(BY_CODE[row.prefix, row.code] is row and BY_MNEMONIC[row.mnemonic] is row for row in BY_ID)
+def test_ids_are_unique_and_below_the_ids_of_the_intermediate_form():
+    """A row's id is its code behind the first id of its prefix; ir/ssa.pxd numbers its own nodes from 0x8000."""
+    assert len(BY_ID) == len(ROWS)
+    assert all(BY_ID[row_id(row)] is row and IDS[row.mnemonic] == row_id(row) for row in ROWS.values())
+    assert max(BY_ID) < N_IDS <= 0x8000
+    assert all(BY_CODE[row.prefix, row.code] is row and BY_MNEMONIC[row.mnemonic] is row for row in BY_ID.values())
     assert IDS["unreachable"] == 0
+    assert NO_ID not in BY_ID
+    assert NO_ID in PREFIXES
+
+
+def test_a_new_row_moves_no_id():
+    """Not one in front of all others, not one in a gap, and not one behind a prefix."""
+    new = [Row("new.byte", 0, 0xFA), Row("new.first", 0, 0x06), Row("new.bulk", 0xFC, 18), Row("new.lane", 0xFD, 511)]
+    assert not {row_id(row) for row in new} & BY_ID.keys()
+    larger = rows_by_id([*new, *ROWS.values()])
+    assert {number: row for number, row in larger.items() if row not in new} == BY_ID
+    assert IDS["i32.add"] == 0x6A, "ids of one-byte opcodes are the bytes"
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (Row("far.op", 0xFC, 64), r"far\.op has code 0x40, and behind 0xfc .* codes below 0x40 only"),
+        (Row("wide.op", 0, 256), r"wide\.op has code 0x100, and behind 0x0 .* below 0x100 only"),
+        (Row("alien.op", 0xFA, 1), r"alien\.op has the prefix 0xfa, for which"),
+    ],
+)
+def test_a_row_for_which_no_id_is_reserved_is_refused(row, said):
+    """By name, with the limit and where it is."""
+    with pytest.raises(ValueError, match=said):
+        rows_by_id([row])
 
 
 def test_what_a_row_names_exists():
-    """Features, trap kinds and signature letters are known; a row has a signature or a check."""
-    for row in BY_ID:
+    """Features, trap kinds, signature letters and other rows are known; a row has a signature or a walk, or needs a
+    proposal that is not there.
+    """
+    for row in BY_ID.values():
         assert row.feature in FEATURES, row
         assert set(row.traps) <= set(TRAPS_BY_NAME), row
-        assert bool(row.signature) != bool(row.check), row
+        assert row.signature or row.walk or row.feature not in READY, row
+        assert not (row.signature and row.fields), row
+        assert {row.twin, row.negation, row.mirror, row.reload} <= {"", *ROWS}, row
         assert set(row.operands + row.results) <= {*LETTER_TYPES, "a"}, row
         assert row.doc or row.feature not in READY, row
 
@@ -113,7 +154,7 @@ def assemble(row: Row) -> tuple[str, bytes]:
     return " ".join(text), code
 
 
-PLAIN = [row for row in BY_ID if set(row.imms) <= set(IMMEDIATES) and row.feature != "gc" and not row.control]
+PLAIN = [row for row in BY_ID.values() if set(row.imms) <= set(IMMEDIATES) and row.feature != "gc" and not row.control]
 
 
 @pytest.mark.parametrize("feature", sorted({row.feature for row in PLAIN}))

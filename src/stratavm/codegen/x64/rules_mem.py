@@ -7,6 +7,7 @@ from typing import Final
 
 from stratavm.codegen.x64.rules import Rule
 from stratavm.runtime.builtins import NUMBERS
+from stratavm.spec.index import BY_MNEMONIC
 
 # (row, width of the operation): a load into 32 bits zeroes the upper half, so unsigned loads are 32-bit everywhere.
 _LOADS = {
@@ -29,18 +30,18 @@ _PLAIN = (
 )  # fmt: skip
 
 
-def _bytes(op: str, width: int) -> int:
-    """Bytes in memory, from the mnemonic."""
-    digits = op.partition("load")[2] or op.partition("store")[2]
-    number = "".join(c for c in digits if c.isdigit())
-    return int(number) // 8 if number else width
+def _bytes(op: str) -> int:
+    """Bytes in memory."""
+    access = BY_MNEMONIC[op].access
+    assert access is not None
+    return access.bytes
 
 
 def _rules() -> Iterator[Rule]:
     for op, (row, width) in _LOADS.items():
-        yield Rule(op, "load", row, width=width, extra=_bytes(op, width))
+        yield Rule(op, "load", row, width=width, extra=_bytes(op))
     for op, (row, width) in _STORES.items():
-        yield Rule(op, "store", row, width=width, extra=_bytes(op, width))
+        yield Rule(op, "store", row, width=width, extra=_bytes(op))
     for op in _BULK:
         yield Rule(op, "bulk", extra=NUMBERS[op.replace(".", "_")])
     for op in ("data.drop", "elem.drop"):

@@ -190,7 +190,7 @@ class BaseSelector:
     def unsupported(self, op: uint32_t) -> cython.int:
         """There is no rule: the caller runs the function elsewhere or refuses the module."""
         with cython.gil:
-            if op < len(BY_ID):
+            if op in BY_ID:
                 row = BY_ID[op]
                 raise Unsupported(f"{row.mnemonic} has no selection rule", feature=row.feature)
             raise Unsupported(f"IR operation {op:#x} has no selection rule")

@@ -23,9 +23,12 @@ from cython.cimports.stratavm.ir.ssa import (
     operand_count,
 )
 from cython.cimports.stratavm.spec._gen_ops import (
+    N_OPS,
+    OF_COMMUTES,
+    OF_LOAD,
+    OF_REFLEXIVE,
     OP_I32_ADD,
     OP_I32_AND,
-    OP_I32_CLZ,
     OP_I32_DIV_S,
     OP_I32_DIV_U,
     OP_I32_EQ,
@@ -33,14 +36,12 @@ from cython.cimports.stratavm.spec._gen_ops import (
     OP_I32_EXTEND8_S,
     OP_I32_EXTEND16_S,
     OP_I32_GE_U,
-    OP_I32_LOAD8_S,
-    OP_I32_LOAD8_U,
-    OP_I32_LOAD16_S,
-    OP_I32_LOAD16_U,
+    OP_I32_GT_U,
+    OP_I32_LE_U,
+    OP_I32_LT_U,
     OP_I32_MUL,
     OP_I32_NE,
     OP_I32_OR,
-    OP_I32_POPCNT,
     OP_I32_REM_S,
     OP_I32_REM_U,
     OP_I32_ROTL,
@@ -52,7 +53,6 @@ from cython.cimports.stratavm.spec._gen_ops import (
     OP_I32_WRAP_I64,
     OP_I32_XOR,
     OP_I64_ADD,
-    OP_I64_CLZ,
     OP_I64_EQ,
     OP_I64_EQZ,
     OP_I64_EXTEND8_S,
@@ -61,21 +61,21 @@ from cython.cimports.stratavm.spec._gen_ops import (
     OP_I64_EXTEND_I32_S,
     OP_I64_EXTEND_I32_U,
     OP_I64_GE_U,
-    OP_I64_LOAD8_S,
-    OP_I64_LOAD8_U,
-    OP_I64_LOAD16_S,
-    OP_I64_LOAD16_U,
-    OP_I64_LOAD32_S,
-    OP_I64_LOAD32_U,
     OP_I64_MUL,
     OP_I64_NE,
-    OP_I64_POPCNT,
-    OP_I64_ROTR,
     OP_I64_SHR_S,
     OP_I64_SHR_U,
     OP_I64_SUB,
     OP_SELECT,
     OP_SELECT_T,
+)
+from cython.cimports.stratavm.spec._gen_optables import (
+    OP_FLAGS,
+    OP_NARROW,
+    OP_NEGATION,
+    OP_RESULT_BITS,
+    OP_SIGN_BITS,
+    OP_TWIN,
 )
 
 if not cython.compiled:
@@ -83,17 +83,6 @@ if not cython.compiled:
 
 ONES32 = cython.declare(uint64_t, 0xFFFFFFFF)
 ONES64 = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
-ARITHMETIC = cython.declare(uint32_t, 18)
-"""Distance from an i32 operation of arithmetic to its i64 twin (i32.clz … i32.rotr)."""
-COMPARISON = cython.declare(uint32_t, 11)
-"""Distance from i32.eqz … i32.ge_u to their i64 twins."""
-EQ = cython.declare(cython.int, 0)
-NE = cython.declare(cython.int, 1)
-LT_U = cython.declare(cython.int, 3)
-GT_U = cython.declare(cython.int, 5)
-LE_U = cython.declare(cython.int, 7)
-GE_U = cython.declare(cython.int, 9)
-"""Kinds of comparison: places behind ``eq``."""
 
 
 @cython.cfunc
@@ -123,26 +112,60 @@ def low_bits(width: cython.int) -> uint64_t:
 @cython.nogil
 @cython.exceptval(check=False)
 def narrow(op: uint32_t) -> uint32_t:
-    """The i32 twin of an i64 operation with two operands; other operations stay."""
-    if op >= OP_I64_CLZ and op <= OP_I64_ROTR:
-        return op - ARITHMETIC
-    if op >= OP_I64_EQZ and op <= OP_I64_GE_U:
-        return op - COMPARISON
-    return op
+    """The i32 twin of an i64 operation; other operations stay."""
+    return OP_NARROW[op] if op < N_OPS else op
 
 
 @cython.cfunc
+@cython.inline
 @cython.nogil
 @cython.exceptval(check=False)
-def sign_from(op: uint16_t) -> cython.int:
+def sized(op: uint32_t, wide: cython.bint) -> uint32_t:
+    """An i32 operation, or its i64 twin."""
+    return OP_TWIN[op] if wide else op
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def sign_from(op: uint32_t) -> cython.int:
     """Bits that an operation extends with their sign; 0 for others."""
-    if op == OP_I32_EXTEND8_S or op == OP_I64_EXTEND8_S or op == OP_I32_LOAD8_S or op == OP_I64_LOAD8_S:
-        return 8
-    if op == OP_I32_EXTEND16_S or op == OP_I64_EXTEND16_S or op == OP_I32_LOAD16_S or op == OP_I64_LOAD16_S:
-        return 16
-    if op == OP_I64_EXTEND32_S or op == OP_I64_LOAD32_S or op == OP_I64_EXTEND_I32_S:
-        return 32
-    return 0
+    return OP_SIGN_BITS[op] if op < N_OPS else 0
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def shifts(op: uint32_t) -> cython.bint:
+    """Whether an i32 operation shifts."""
+    return op == OP_I32_SHL or op == OP_I32_SHR_S or op == OP_I32_SHR_U
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def ignores_signs(op: uint32_t) -> cython.bint:
+    """Whether an i32 comparison means the same for values that were zero-extended."""
+    return (
+        op == OP_I32_EQ
+        or op == OP_I32_NE
+        or op == OP_I32_LT_U
+        or op == OP_I32_GT_U
+        or op == OP_I32_LE_U
+        or op == OP_I32_GE_U
+    )
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def negation_of(op: uint32_t) -> uint32_t:
+    """The comparison that is 1 where this one is 0; 0 for other operations."""
+    return OP_NEGATION[op] if op < N_OPS else 0
 
 
 @cython.cfunc
@@ -207,17 +230,11 @@ class Identities(Stream):
             node = cython.address(self.out.nodes[node.a])
         if op == IR_CONST:
             return min(cap, length_of(node.a | cython.cast(uint64_t, node.b) << 32))
-        if OP_I32_EQZ <= op < OP_I32_CLZ:
-            return 1
-        if op == OP_I32_LOAD8_U or op == OP_I64_LOAD8_U:
-            return 8
-        if op == OP_I32_LOAD16_U or op == OP_I64_LOAD16_U:
-            return 16
-        if op == OP_I64_LOAD32_U:
-            return 32
-        if OP_I32_CLZ <= op <= OP_I32_POPCNT or OP_I64_CLZ <= op <= OP_I64_POPCNT:
-            return 7
-        op = narrow(op)
+        if op >= N_OPS:
+            return cap
+        if OP_RESULT_BITS[op]:
+            return min(cap, cython.cast(cython.int, OP_RESULT_BITS[op]))
+        op = OP_NARROW[op]
         if op == OP_I32_AND and self.is_const(node.b, cython.address(bits)):
             return min(cap, length_of(bits))
         if op == OP_I32_SHR_U and self.is_const(node.b, cython.address(bits)):
@@ -230,18 +247,9 @@ class Identities(Stream):
 
     def order(self, node):
         """Commutative integer operations: a constant goes right, else the older value left."""
-        op: uint32_t = narrow(node.op)
         bits: uint64_t = 0
         value: uint32_t
-        if (
-            op == OP_I32_ADD
-            or op == OP_I32_MUL
-            or op == OP_I32_AND
-            or op == OP_I32_OR
-            or op == OP_I32_XOR
-            or op == OP_I32_EQ
-            or op == OP_I32_NE
-        ):
+        if OP_FLAGS[node.op] & OF_COMMUTES:
             if self.is_const(node.b, cython.address(bits)):
                 return 0
             if self.is_const(node.a, cython.address(bits)) or node.a > node.b:
@@ -276,7 +284,7 @@ class Identities(Stream):
         result: uint64_t = 0
         if node.op == OP_SELECT or node.op == OP_SELECT_T:
             return self.select(node)
-        if node.a == NO_VALUE or node.op > OP_I64_EXTEND32_S:
+        if node.a == NO_VALUE:
             return NONE
         if operand_count(node.op, node.flags) == 1:
             if self.is_const(node.a, cython.address(a)):
@@ -295,7 +303,7 @@ class Identities(Stream):
             and self.out.nodes[node.a].op == OP_I64_EXTEND_I32_U
             and self.out.nodes[node.b].op == OP_I64_EXTEND_I32_U
         ):
-            node.op -= COMPARISON
+            node.op = OP_NARROW[node.op]
             node.a = self.out.nodes[node.a].a
             node.b = self.out.nodes[node.b].a
         return NONE
@@ -334,7 +342,7 @@ class Identities(Stream):
             if self.width_of(node.a) <= 31:
                 node.op = OP_I64_EXTEND_I32_U
             return NONE
-        if op == OP_I32_EQZ and OP_I32_EQ <= inner.op <= OP_I64_GE_U and inner.op != OP_I64_EQZ:
+        if op == OP_I32_EQZ and negation_of(inner.op):
             return self.negated(node, inner)
         if op == OP_I32_EQZ and (inner.op == OP_I32_EQZ or inner.op == OP_I64_EQZ):
             value = inner.a
@@ -361,15 +369,15 @@ class Identities(Stream):
         keep: cython.int
         have: cython.int
         bits: uint64_t = 0
-        if node.op < OP_I32_EXTEND8_S or node.op > OP_I64_EXTEND32_S:
-            return NONE
         keep = sign_from(node.op)
+        if keep == 0:
+            return NONE
         have = sign_from(inner.op)
         if have and have <= keep:
             return node.a
         if self.width_of(node.a) < keep:
             return node.a
-        if (have and OP_I32_EXTEND8_S <= inner.op <= OP_I64_EXTEND32_S) or (
+        if (have and not OP_FLAGS[inner.op] & OF_LOAD and inner.op != OP_I64_EXTEND_I32_S) or (
             narrow(inner.op) == OP_I32_AND
             and self.is_const(inner.b, cython.address(bits))
             and bits & low_bits(keep) == low_bits(keep)
@@ -379,13 +387,7 @@ class Identities(Stream):
 
     def negated(self, node, inner):
         """``eqz (a < b)`` becomes ``a >= b``: the node changes, nothing is known yet."""
-        base: uint32_t = OP_I64_EQ if inner.op >= OP_I64_EQ else OP_I32_EQ
-        kind: uint32_t = inner.op - base
-        # eq ne lt_s lt_u gt_s gt_u le_s le_u ge_s ge_u
-        other: uint32_t = kind ^ 1 if kind < 2 else (kind + 6 if kind < 4 else kind + 2 if kind < 6 else kind - 2)
-        if kind >= 8:
-            other = kind - 6
-        node.op = base + other
+        node.op = OP_NEGATION[inner.op]
         node.a = inner.a
         node.b = inner.b
         return NONE
@@ -393,18 +395,16 @@ class Identities(Stream):
     def same_operands(self, node):
         """An integer operation of a value with itself."""
         op: uint32_t = narrow(node.op)
-        kind: uint32_t
         if op == OP_I32_SUB or op == OP_I32_XOR:
             return self.constant(node.type, 0)
         if op == OP_I32_AND or op == OP_I32_OR:
             return node.a
         if op == OP_I32_ADD:
-            node.op = OP_I32_SHL + (node.op - op)
+            node.op = sized(OP_I32_SHL, node.op != op)
             node.b = self.constant(node.type, 1)
             return NONE
-        if OP_I32_EQ <= op <= OP_I32_GE_U:
-            kind = op - OP_I32_EQ
-            return self.constant(T_I32, 1 if kind == 0 or kind >= 6 else 0)
+        if negation_of(op):
+            return self.constant(T_I32, (OP_FLAGS[op] & OF_REFLEXIVE) != 0)
         return NONE
 
     def with_constant(self, node, c):
@@ -414,18 +414,18 @@ class Identities(Stream):
             return self.arithmetic(node, c)
         if op == OP_I32_AND or op == OP_I32_OR or op == OP_I32_XOR:
             return self.bitwise(node, c)
-        if OP_I32_SHL <= op <= OP_I32_ROTR:
+        if shifts(op) or op == OP_I32_ROTL or op == OP_I32_ROTR:
             return self.shift(node, c)
-        if OP_I32_EQ <= op <= OP_I32_GE_U:
+        if negation_of(op):
             return self.compared(node, c)
-        if OP_I32_DIV_S <= op <= OP_I32_REM_U:
+        if op == OP_I32_DIV_S or op == OP_I32_DIV_U or op == OP_I32_REM_S or op == OP_I32_REM_U:
             return self.divided(node, c)
         return NONE
 
     def arithmetic(self, node, c):
         """add, sub and mul with a constant."""
         op: uint32_t = narrow(node.op)
-        wide: uint32_t = node.op - op
+        wide: cython.bint = node.op != op
         ones: uint64_t = ONES64 if wide else ONES32
         inner: cython.pointer(Node) = cython.address(self.out.nodes[node.a])
         bits: uint64_t = 0
@@ -437,16 +437,18 @@ class Identities(Stream):
             if k == 0:
                 return node.a
             if k > 0:
-                node.op = OP_I32_SHL + wide
+                node.op = sized(OP_I32_SHL, wide)
                 node.b = self.constant(node.type, k)
             elif c == ones:
-                node.op = OP_I32_SUB + wide
+                node.op = sized(OP_I32_SUB, wide)
                 node.b = node.a
                 node.a = self.constant(node.type, 0)
             elif self.strong and (c == 3 or c == 5 or c == 9):  # one address computation instead of three cycles
                 self.reduced = True
-                node.op = OP_I32_ADD + wide
-                node.b = self.make(OP_I32_SHL + wide, node.type, node.a, self.constant(node.type, log2_exact(c - 1)))
+                node.op = sized(OP_I32_ADD, wide)
+                node.b = self.make(
+                    sized(OP_I32_SHL, wide), node.type, node.a, self.constant(node.type, log2_exact(c - 1))
+                )
             elif inner.op == node.op and self.is_const(inner.b, cython.address(bits)):
                 node.a = inner.a
                 node.b = self.constant(node.type, (bits * c) & ones)
@@ -454,7 +456,7 @@ class Identities(Stream):
         if c == 0:
             return node.a
         if op == OP_I32_SUB:  # x - c is x + -c: one form to find again
-            node.op = OP_I32_ADD + wide
+            node.op = sized(OP_I32_ADD, wide)
             node.b = self.constant(node.type, (0 - c) & ones)
         elif inner.op == node.op and self.is_const(inner.b, cython.address(bits)):
             node.a = inner.a
@@ -464,7 +466,7 @@ class Identities(Stream):
     def bitwise(self, node, c):
         """and, or and xor with a constant."""
         op: uint32_t = narrow(node.op)
-        wide: uint32_t = node.op - op
+        wide: cython.bint = node.op != op
         ones: uint64_t = ONES64 if wide else ONES32
         inner: cython.pointer(Node) = cython.address(self.out.nodes[node.a])
         bits: uint64_t = 0
@@ -492,7 +494,7 @@ class Identities(Stream):
     def shift(self, node, c):
         """Shifts and rotations by a constant; of shifts by constants."""
         op: uint32_t = narrow(node.op)
-        wide: uint32_t = node.op - op
+        wide: cython.bint = node.op != op
         width: uint64_t = 64 if wide else 32
         ones: uint64_t = ONES64 if wide else ONES32
         inner: cython.pointer(Node) = cython.address(self.out.nodes[node.a])
@@ -504,7 +506,7 @@ class Identities(Stream):
             return NONE
         if op == OP_I32_SHR_U and c >= cython.cast(uint64_t, self.width_of(node.a)):
             return self.constant(node.type, 0)
-        if not OP_I32_SHL <= narrow(inner.op) <= OP_I32_SHR_U or not self.is_const(inner.b, cython.address(bits)):
+        if not shifts(narrow(inner.op)) or not self.is_const(inner.b, cython.address(bits)):
             return NONE
         if inner.op == node.op:
             bits = (bits & (width - 1)) + c
@@ -515,7 +517,7 @@ class Identities(Stream):
             return NONE
         if (bits & (width - 1)) != c:
             return NONE
-        if op == OP_I32_SHR_S and inner.op == OP_I32_SHL + wide:
+        if op == OP_I32_SHR_S and inner.op == sized(OP_I32_SHL, wide):
             if width - c == 8:
                 node.op = OP_I64_EXTEND8_S if wide else OP_I32_EXTEND8_S
             elif width - c == 16:
@@ -526,12 +528,12 @@ class Identities(Stream):
                 return NONE
             node.a = inner.a
             node.b = NO_VALUE
-        elif op == OP_I32_SHR_U and inner.op == OP_I32_SHL + wide and (not wide or c >= 32):
-            node.op = OP_I32_AND + wide
+        elif op == OP_I32_SHR_U and inner.op == sized(OP_I32_SHL, wide) and (not wide or c >= 32):
+            node.op = sized(OP_I32_AND, wide)
             node.a = inner.a
             node.b = self.constant(node.type, ones >> c)
-        elif op == OP_I32_SHL and inner.op == OP_I32_SHR_U + wide and (not wide or c < 32):
-            node.op = OP_I32_AND + wide
+        elif op == OP_I32_SHL and inner.op == sized(OP_I32_SHR_U, wide) and (not wide or c < 32):
+            node.op = sized(OP_I32_AND, wide)
             node.a = inner.a
             node.b = self.constant(node.type, (ones << c) & ones)
         return NONE
@@ -539,27 +541,26 @@ class Identities(Stream):
     def compared(self, node, c):
         """Comparisons with a constant: those that the width of the value decides, and cheaper ones."""
         op: uint32_t = narrow(node.op)
-        wide: uint32_t = node.op - op
-        kind: cython.int = op - OP_I32_EQ
+        wide: cython.bint = node.op != op
         inner: cython.pointer(Node) = cython.address(self.out.nodes[node.a])
         width: cython.int = self.width_of(node.a)
         if c > low_bits(width):  # more than the value can be
-            if kind == EQ or kind == GT_U or kind == GE_U:
+            if op == OP_I32_EQ or op == OP_I32_GT_U or op == OP_I32_GE_U:
                 return self.constant(T_I32, 0)
-            if kind == NE or kind == LT_U or kind == LE_U:
+            if op == OP_I32_NE or op == OP_I32_LT_U or op == OP_I32_LE_U:
                 return self.constant(T_I32, 1)
             return NONE
-        if width == 1 and not wide and ((kind == NE and c == 0) or (kind == EQ and c == 1)):
+        if width == 1 and not wide and ((op == OP_I32_NE and c == 0) or (op == OP_I32_EQ and c == 1)):
             return node.a
-        if (kind == EQ and c == 0) or (kind == LT_U and c == 1):
+        if (op == OP_I32_EQ and c == 0) or (op == OP_I32_LT_U and c == 1):
             node.op = OP_I64_EQZ if wide else OP_I32_EQZ
             node.b = NO_VALUE
             return NONE
-        if (kind == GT_U and c == 0) or (kind == GE_U and c == 1):
-            node.op = OP_I32_NE + wide
+        if (op == OP_I32_GT_U and c == 0) or (op == OP_I32_GE_U and c == 1):
+            node.op = sized(OP_I32_NE, wide)
             node.b = self.constant(T_I64 if wide else T_I32, 0)
             return NONE
-        if wide and inner.op == OP_I64_EXTEND_I32_U and (kind == EQ or kind == NE or kind & 1):
+        if wide and inner.op == OP_I64_EXTEND_I32_U and ignores_signs(op):
             node.op = op
             node.a = inner.a
             node.b = self.constant(T_I32, c)
@@ -570,7 +571,7 @@ class Identities(Stream):
     def divided(self, node, c):
         """Division by a constant: shifts and masks for powers of two, else a multiplication that is twice as wide."""
         op: uint32_t = narrow(node.op)
-        wide: uint32_t = node.op - op
+        wide: cython.bint = node.op != op
         k: cython.int = log2_exact(c)
         signed: cython.bint = op == OP_I32_DIV_S or op == OP_I32_REM_S
         whole: uint32_t
@@ -579,11 +580,11 @@ class Identities(Stream):
         if c == 1:
             return self.constant(node.type, 0) if op == OP_I32_REM_U or op == OP_I32_REM_S else node.a
         if op == OP_I32_DIV_U and k > 0:
-            node.op = OP_I32_SHR_U + wide
+            node.op = sized(OP_I32_SHR_U, wide)
             node.b = self.constant(node.type, k)
             return NONE
         if op == OP_I32_REM_U and k > 0:
-            node.op = OP_I32_AND + wide
+            node.op = sized(OP_I32_AND, wide)
             node.b = self.constant(node.type, c - 1)
             return NONE
         if signed and c >> (63 if wide else 31):
@@ -595,10 +596,10 @@ class Identities(Stream):
         if op == OP_I32_DIV_S or op == OP_I32_DIV_U:
             return whole
         if k > 0:
-            whole = self.make(OP_I32_SHL + wide, node.type, whole, self.constant(node.type, k))
+            whole = self.make(sized(OP_I32_SHL, wide), node.type, whole, self.constant(node.type, k))
         else:
-            whole = self.make(OP_I32_MUL + wide, node.type, whole, node.b)
-        node.op = OP_I32_SUB + wide
+            whole = self.make(sized(OP_I32_MUL, wide), node.type, whole, node.b)
+        node.op = sized(OP_I32_SUB, wide)
         node.b = whole
         return NONE
 
@@ -606,7 +607,7 @@ class Identities(Stream):
         """x / -c is -(x / c), and the remainder is that by c. By -1 a quotient may trap; the least integer is its own
         opposite."""
         op: uint32_t = narrow(node.op)
-        wide: uint32_t = node.op - op
+        wide: cython.bint = node.op != op
         ones: uint64_t = ONES64 if wide else ONES32
         opposite: uint64_t = (0 - c) & ones
         if c == opposite or (c == ones and op == OP_I32_DIV_S):
@@ -619,7 +620,7 @@ class Identities(Stream):
             return NONE  # the rules for c come next
         node.b = self.quotient(node, opposite, log2_exact(opposite))
         node.a = self.constant(node.type, 0)
-        node.op = OP_I32_SUB + wide
+        node.op = sized(OP_I32_SUB, wide)
         return NONE
 
     def quotient(self, node, c, k):
@@ -688,14 +689,14 @@ class Identities(Stream):
 
     def quotient_power(self, node, k):
         """x / 2**k towards zero: 2**k - 1 is added to a negative x before the shift."""
-        wide: uint32_t = ARITHMETIC if node.type == T_I64 else 0
+        wide: cython.bint = node.type == T_I64
         width: cython.int = 64 if wide else 32
         bias: uint32_t = node.a
         if k > 1:
-            bias = self.make(OP_I32_SHR_S + wide, node.type, bias, self.constant(node.type, width - 1))
-        bias = self.make(OP_I32_SHR_U + wide, node.type, bias, self.constant(node.type, width - k))
-        bias = self.make(OP_I32_ADD + wide, node.type, node.a, bias)
-        return self.make(OP_I32_SHR_S + wide, node.type, bias, self.constant(node.type, k))
+            bias = self.make(sized(OP_I32_SHR_S, wide), node.type, bias, self.constant(node.type, width - 1))
+        bias = self.make(sized(OP_I32_SHR_U, wide), node.type, bias, self.constant(node.type, width - k))
+        bias = self.make(sized(OP_I32_ADD, wide), node.type, node.a, bias)
+        return self.make(sized(OP_I32_SHR_S, wide), node.type, bias, self.constant(node.type, k))
 
     def quotient_unsigned(self, x, c):
         """x / c: the high part of x times ceil(2**(32+s) / c), 2**s >= c; a factor of 33 bits takes two steps."""

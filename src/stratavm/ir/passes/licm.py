@@ -29,27 +29,14 @@ from cython.cimports.stratavm.ir.ssa import (
 )
 from cython.cimports.stratavm.spec._gen_ops import (
     OF_CALLS,
+    OF_COMPARE,
     OF_CONTROL,
     OF_LOAD,
+    OF_QUICK,
     OF_READS,
     OF_STORE,
     OF_TRAP,
     OF_WRITES,
-    OP_F64_GE,
-    OP_I32_ADD,
-    OP_I32_AND,
-    OP_I32_EQZ,
-    OP_I32_EXTEND8_S,
-    OP_I32_ROTR,
-    OP_I32_SUB,
-    OP_I32_WRAP_I64,
-    OP_I64_ADD,
-    OP_I64_AND,
-    OP_I64_EXTEND32_S,
-    OP_I64_EXTEND_I32_S,
-    OP_I64_EXTEND_I32_U,
-    OP_I64_ROTR,
-    OP_I64_SUB,
 )
 from cython.cimports.stratavm.spec._gen_optables import OP_FLAGS
 
@@ -62,7 +49,11 @@ ROOM = cython.declare(uint32_t, 6)
 """Values that a loop may have computed before it."""
 DEPTH = cython.declare(uint32_t, 16)
 """Loops that a node leaves at once, at most: a thousand constants inside a thousand loops are work of a million."""
-EFFECTS = cython.declare(uint32_t, OF_TRAP | OF_LOAD | OF_STORE | OF_READS | OF_WRITES | OF_CALLS | OF_CONTROL)
+STAYS = cython.declare(
+    uint32_t,
+    OF_TRAP | OF_LOAD | OF_STORE | OF_READS | OF_WRITES | OF_CALLS | OF_CONTROL | OF_COMPARE | OF_QUICK,
+)
+"""What has an effect or may trap, and what is not worth a register."""
 
 
 @cython.cfunc
@@ -78,31 +69,11 @@ def constant(op: uint32_t) -> cython.bint:
 @cython.inline
 @cython.nogil
 @cython.exceptval(check=False)
-def cheap(op: uint32_t) -> cython.bint:
-    """Whether an operation takes one cycle."""
-    return (
-        (OP_I32_ADD <= op <= OP_I32_SUB)
-        or (OP_I64_ADD <= op <= OP_I64_SUB)
-        or (OP_I32_AND <= op <= OP_I32_ROTR)
-        or (OP_I64_AND <= op <= OP_I64_ROTR)
-        or (OP_I32_EXTEND8_S <= op <= OP_I64_EXTEND32_S)
-        or op == OP_I32_WRAP_I64
-        or op == OP_I64_EXTEND_I32_S
-        or op == OP_I64_EXTEND_I32_U
-    )
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
 def movable(node: cython.pointer(Node)) -> cython.bint:
     """Whether a node may run earlier and more often: no effect, no trap; and gains from it."""
     if node.op >= 0x8000:
         return constant(node.op) or node.op == IR_MULHI_U or node.op == IR_MULHI_S
-    if OP_FLAGS[node.op] & EFFECTS or operand_count(node.op, node.flags) == OPERANDS_LIST:
-        return False
-    return not OP_I32_EQZ <= node.op <= OP_F64_GE and not cheap(node.op)
+    return not OP_FLAGS[node.op] & STAYS and operand_count(node.op, node.flags) != OPERANDS_LIST
 
 
 @cython.final

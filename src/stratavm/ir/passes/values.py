@@ -33,21 +33,13 @@ from cython.cimports.stratavm.spec._gen_ops import (
     OF_READS,
     OF_STORE,
     OF_WRITES,
-    OP_F32_LOAD,
-    OP_F32_STORE,
-    OP_F64_LOAD,
-    OP_F64_STORE,
     OP_GLOBAL_GET,
     OP_GLOBAL_SET,
-    OP_I32_LOAD,
     OP_I32_ROTL,
     OP_I32_ROTR,
-    OP_I32_STORE,
-    OP_I64_LOAD,
-    OP_I64_STORE,
     OP_MEMORY_SIZE,
 )
-from cython.cimports.stratavm.spec._gen_optables import OP_ACCESS, OP_FLAGS
+from cython.cimports.stratavm.spec._gen_optables import OP_ACCESS, OP_FLAGS, OP_RELOAD
 
 from stratavm.ir.prune import Pruner
 
@@ -257,7 +249,7 @@ class Values(Identities):
     def effect(self, node):
         """What writes, calls or polls: ends epochs; a whole store and a global.set tell what a load will find."""
         value: uint32_t = self.access(node)
-        load: uint16_t = 0
+        load: uint16_t
         where: cython.pointer(MemArg)
         self.epochs += 2
         if node.op == OP_GLOBAL_SET:
@@ -267,14 +259,7 @@ class Values(Identities):
             return value
         self.now_memory = self.epochs - 1
         if node.op < 0x8000 and OP_FLAGS[node.op] & OF_STORE:
-            if node.op == OP_I32_STORE:
-                load = OP_I32_LOAD
-            elif node.op == OP_I64_STORE:
-                load = OP_I64_LOAD
-            elif node.op == OP_F32_STORE:
-                load = OP_F32_LOAD
-            elif node.op == OP_F64_STORE:
-                load = OP_F64_LOAD
+            load = OP_RELOAD[node.op]
             where = cython.address(self.ssa.memargs[node.c])
             if load and self.flags & VF_LOADS and not where.offset >> 32:
                 self.learn(

@@ -34,13 +34,13 @@ from cython.cimports.stratavm.ir.ssa import (
     Ssa,
 )
 from cython.cimports.stratavm.spec._gen_ops import (
+    N_OPS,
     OF_LOAD,
     OF_STORE,
     OP_I32_ADD,
     OP_I32_AND,
     OP_I32_EQ,
     OP_I32_EQZ,
-    OP_I32_GE_U,
     OP_I32_LE_S,
     OP_I32_LE_U,
     OP_I32_LOAD8_U,
@@ -64,7 +64,7 @@ from cython.cimports.stratavm.spec._gen_ops import (
     OP_I64_SHR_U,
     OP_I64_SUB,
 )
-from cython.cimports.stratavm.spec._gen_optables import OP_ACCESS, OP_FLAGS
+from cython.cimports.stratavm.spec._gen_optables import OP_ACCESS, OP_FLAGS, OP_MIRROR, OP_NARROW, OP_NEGATION
 
 from stratavm.ir.prune import Pruner
 
@@ -92,18 +92,9 @@ COUNT_DOWN = cython.declare(cython.int, 4)
 @cython.inline
 @cython.nogil
 @cython.exceptval(check=False)
-def opposite(op: uint32_t) -> uint32_t:
-    """The order that holds where this one does not: ``<`` and ``>=``, ``>`` and ``<=``, each signed and unsigned."""
-    return OP_I32_GE_U - (op - OP_I32_LT_S ^ 1)
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def swapped(op: uint32_t) -> uint32_t:
-    """The order of the operands the other way around: ``<`` and ``>``, ``<=`` and ``>=``."""
-    return OP_I32_LT_S + (op - OP_I32_LT_S ^ 2)
+def compares(op: uint32_t) -> cython.bint:
+    """Whether an operation is a comparison of two i32."""
+    return op < N_OPS and OP_NEGATION[op] != 0 and OP_NARROW[op] == op
 
 
 @cython.final
@@ -221,27 +212,22 @@ class Versions(Copies):
         op: uint32_t = node.op
         tested: uint32_t = node.a
         self.now.limit = node.b
-        if op == OP_I32_EQZ or not OP_I32_EQ <= op <= OP_I32_GE_U:
+        if not compares(op):
             if op == OP_I32_EQZ:
                 holds = not holds
             else:
                 tested = condition
             self.now.limit = NO_VALUE
             op = OP_I32_NE
-        elif op <= OP_I32_NE:
-            if op == OP_I32_EQ:
-                holds = not holds
-                op = OP_I32_NE
-        elif not holds:
-            op = opposite(op)
-            holds = True
+        elif not holds or op == OP_I32_EQ:
+            op = OP_NEGATION[op]
+            holds = not holds
         if not holds:
             return False
         if self.now.limit != NO_VALUE and not self.invariant(self.now.limit):
             tested = self.now.limit
             self.now.limit = node.a
-            if op != OP_I32_NE:
-                op = swapped(op)
+            op = OP_MIRROR[op] if OP_MIRROR[op] else op
         if self.now.limit != NO_VALUE and not self.invariant(self.now.limit):
             return False
         if op == OP_I32_NE:

@@ -6,19 +6,19 @@ from stratavm.spec.domain import WIDTHS, Domain, V
 from stratavm.spec.record import TYPES, op
 
 
-@op(0xA7, "i32.wrap_i64", "I->i")
+@op(0xA7, "i32.wrap_i64", "I->i", kind="quick")
 def wrap(d: Domain, a: V) -> V:
     """The low 32 bits (wrap)."""
     return d.wrap(a)
 
 
-@op(0xAC, "i64.extend_i32_s", "i->I")
+@op(0xAC, "i64.extend_i32_s", "i->I", kind="quick", extends=32)
 def extend_s(d: Domain, a: V) -> V:
     """Sign extension (extend_s)."""
     return d.widen_s(a)
 
 
-@op(0xAD, "i64.extend_i32_u", "i->I")
+@op(0xAD, "i64.extend_i32_u", "i->I", kind="quick", bits=32)
 def extend_u(d: Domain, a: V) -> V:
     """Zero extension (extend_u)."""
     return d.widen_u(a)

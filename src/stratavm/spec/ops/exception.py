@@ -9,13 +9,12 @@ from stratavm.spec.record import Effects, plain
 EXCEPTIONS: dict[str, Any] = {"feature": "exceptions", "control": True}
 ALLOCATES = Effects(allocates=True)
 
-plain(0x08, "throw", imms=("tag",), check="throw", effects=ALLOCATES, doc="Raise an exception.", **EXCEPTIONS)
-plain(0x0A, "throw_ref", check="throw_ref", traps=("null_reference",), doc="Raise an exception again.", **EXCEPTIONS)
+plain(0x08, "throw", imms=("tag",), ends=True, effects=ALLOCATES, doc="Raise an exception.", **EXCEPTIONS)
+plain(0x0A, "throw_ref", ends=True, traps=("null_reference",), doc="Raise an exception again.", **EXCEPTIONS)
 plain(
     0x1F,
     "try_table",
     imms=("blocktype", "catches"),
-    check="try_table",
     doc="A block that catches exceptions.",
     **EXCEPTIONS,
 )

@@ -5,41 +5,41 @@ from __future__ import annotations
 from stratavm.spec.domain import Domain, V
 from stratavm.spec.record import family, plain
 
-plain(0x43, "f32.const", "->f", imms=("f32",), doc="A constant.")
-plain(0x44, "f64.const", "->F", imms=("f64",), doc="A constant.")
+plain(0x43, "f32.const", "->f", walk="const", imms=("f32",), doc="A constant.")
+plain(0x44, "f64.const", "->F", walk="const", imms=("f64",), doc="A constant.")
 
 
-@family({"f32": 0x5B, "f64": 0x61}, "eq", "tt->i")
+@family({"f32": 0x5B, "f64": 0x61}, "eq", "tt->i", kind="compare")
 def eq(d: Domain, a: V, b: V) -> V:
     """1 if equal; zeros are equal, NaN is not (feq)."""
     return d.bool_(d.feq(a, b))
 
 
-@family({"f32": 0x5C, "f64": 0x62}, "ne", "tt->i")
+@family({"f32": 0x5C, "f64": 0x62}, "ne", "tt->i", kind="compare")
 def ne(d: Domain, a: V, b: V) -> V:
     """1 if not equal; NaN differs from everything (fne)."""
     return d.bool_(d.not_(d.feq(a, b)))
 
 
-@family({"f32": 0x5D, "f64": 0x63}, "lt", "tt->i")
+@family({"f32": 0x5D, "f64": 0x63}, "lt", "tt->i", kind="compare")
 def lt(d: Domain, a: V, b: V) -> V:
     """1 if less (flt)."""
     return d.bool_(d.flt(a, b))
 
 
-@family({"f32": 0x5E, "f64": 0x64}, "gt", "tt->i")
+@family({"f32": 0x5E, "f64": 0x64}, "gt", "tt->i", kind="compare")
 def gt(d: Domain, a: V, b: V) -> V:
     """1 if greater (fgt)."""
     return d.bool_(d.flt(b, a))
 
 
-@family({"f32": 0x5F, "f64": 0x65}, "le", "tt->i")
+@family({"f32": 0x5F, "f64": 0x65}, "le", "tt->i", kind="compare")
 def le(d: Domain, a: V, b: V) -> V:
     """1 if less or equal; not the negation of ``gt``, because of NaN (fle)."""
     return d.bool_(d.fle(a, b))
 
 
-@family({"f32": 0x60, "f64": 0x66}, "ge", "tt->i")
+@family({"f32": 0x60, "f64": 0x66}, "ge", "tt->i", kind="compare")
 def ge(d: Domain, a: V, b: V) -> V:
     """1 if greater or equal (fge)."""
     return d.bool_(d.fle(b, a))

@@ -48,7 +48,6 @@ for _code, (_name, _imms) in enumerate(_TABLE):
         _name,
         prefix=0xFB,
         imms=_imms,
-        check=_name,
         control=_name.startswith("br_"),
         feature="gc",
         text=_SPELLINGS.get(_name, ""),

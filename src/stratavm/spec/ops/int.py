@@ -2,110 +2,112 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from stratavm.spec.domain import Domain, V
 from stratavm.spec.record import family, op, plain
 
-plain(0x41, "i32.const", "->i", imms=("i32",), doc="A constant.")
-plain(0x42, "i64.const", "->I", imms=("i64",), doc="A constant.")
+plain(0x41, "i32.const", "->i", walk="const", imms=("i32",), doc="A constant.")
+plain(0x42, "i64.const", "->I", walk="const", imms=("i64",), doc="A constant.")
 
 
-@family({"i32": 0x45, "i64": 0x50}, "eqz", "t->i")
+@family({"i32": 0x45, "i64": 0x50}, "eqz", "t->i", kind="compare")
 def eqz(d: Domain, a: V) -> V:
     """1 if a is zero (ieqz)."""
     return d.bool_(d.eq(a, d.const(0)))
 
 
-@family({"i32": 0x46, "i64": 0x51}, "eq", "tt->i")
+@family({"i32": 0x46, "i64": 0x51}, "eq", "tt->i", kind="compare", reflexive=True, negation="ne", commutes=True)
 def eq(d: Domain, a: V, b: V) -> V:
     """1 if equal (ieq)."""
     return d.bool_(d.eq(a, b))
 
 
-@family({"i32": 0x47, "i64": 0x52}, "ne", "tt->i")
+@family({"i32": 0x47, "i64": 0x52}, "ne", "tt->i", kind="compare", negation="eq", commutes=True)
 def ne(d: Domain, a: V, b: V) -> V:
     """1 if not equal (ine)."""
     return d.bool_(d.not_(d.eq(a, b)))
 
 
-@family({"i32": 0x48, "i64": 0x53}, "lt_s", "tt->i")
+@family({"i32": 0x48, "i64": 0x53}, "lt_s", "tt->i", kind="compare", negation="ge_s", mirror="gt_s")
 def lt_s(d: Domain, a: V, b: V) -> V:
     """1 if less, signed (ilt)."""
     return d.bool_(d.lt_s(a, b))
 
 
-@family({"i32": 0x49, "i64": 0x54}, "lt_u", "tt->i")
+@family({"i32": 0x49, "i64": 0x54}, "lt_u", "tt->i", kind="compare", negation="ge_u", mirror="gt_u")
 def lt_u(d: Domain, a: V, b: V) -> V:
     """1 if less, unsigned (ilt)."""
     return d.bool_(d.lt_u(a, b))
 
 
-@family({"i32": 0x4A, "i64": 0x55}, "gt_s", "tt->i")
+@family({"i32": 0x4A, "i64": 0x55}, "gt_s", "tt->i", kind="compare", negation="le_s", mirror="lt_s")
 def gt_s(d: Domain, a: V, b: V) -> V:
     """1 if greater, signed (igt)."""
     return d.bool_(d.lt_s(b, a))
 
 
-@family({"i32": 0x4B, "i64": 0x56}, "gt_u", "tt->i")
+@family({"i32": 0x4B, "i64": 0x56}, "gt_u", "tt->i", kind="compare", negation="le_u", mirror="lt_u")
 def gt_u(d: Domain, a: V, b: V) -> V:
     """1 if greater, unsigned (igt)."""
     return d.bool_(d.lt_u(b, a))
 
 
-@family({"i32": 0x4C, "i64": 0x57}, "le_s", "tt->i")
+@family({"i32": 0x4C, "i64": 0x57}, "le_s", "tt->i", kind="compare", reflexive=True, negation="gt_s", mirror="ge_s")
 def le_s(d: Domain, a: V, b: V) -> V:
     """1 if less or equal, signed (ile)."""
     return d.bool_(d.not_(d.lt_s(b, a)))
 
 
-@family({"i32": 0x4D, "i64": 0x58}, "le_u", "tt->i")
+@family({"i32": 0x4D, "i64": 0x58}, "le_u", "tt->i", kind="compare", reflexive=True, negation="gt_u", mirror="ge_u")
 def le_u(d: Domain, a: V, b: V) -> V:
     """1 if less or equal, unsigned (ile)."""
     return d.bool_(d.not_(d.lt_u(b, a)))
 
 
-@family({"i32": 0x4E, "i64": 0x59}, "ge_s", "tt->i")
+@family({"i32": 0x4E, "i64": 0x59}, "ge_s", "tt->i", kind="compare", reflexive=True, negation="lt_s", mirror="le_s")
 def ge_s(d: Domain, a: V, b: V) -> V:
     """1 if greater or equal, signed (ige)."""
     return d.bool_(d.not_(d.lt_s(a, b)))
 
 
-@family({"i32": 0x4F, "i64": 0x5A}, "ge_u", "tt->i")
+@family({"i32": 0x4F, "i64": 0x5A}, "ge_u", "tt->i", kind="compare", reflexive=True, negation="lt_u", mirror="le_u")
 def ge_u(d: Domain, a: V, b: V) -> V:
     """1 if greater or equal, unsigned (ige)."""
     return d.bool_(d.not_(d.lt_u(a, b)))
 
 
-@family({"i32": 0x67, "i64": 0x79}, "clz", "t->t")
+@family({"i32": 0x67, "i64": 0x79}, "clz", "t->t", bits=7)
 def clz(d: Domain, a: V) -> V:
     """Leading zeros; the width if a is zero (iclz)."""
     return d.clz(a)
 
 
-@family({"i32": 0x68, "i64": 0x7A}, "ctz", "t->t")
+@family({"i32": 0x68, "i64": 0x7A}, "ctz", "t->t", bits=7)
 def ctz(d: Domain, a: V) -> V:
     """Trailing zeros; the width if a is zero (ictz)."""
     return d.ctz(a)
 
 
-@family({"i32": 0x69, "i64": 0x7B}, "popcnt", "t->t")
+@family({"i32": 0x69, "i64": 0x7B}, "popcnt", "t->t", bits=7)
 def popcnt(d: Domain, a: V) -> V:
     """Bits that are one (ipopcnt)."""
     return d.popcnt(a)
 
 
-@family({"i32": 0x6A, "i64": 0x7C}, "add", "tt->t")
+@family({"i32": 0x6A, "i64": 0x7C}, "add", "tt->t", kind="quick", commutes=True)
 def add(d: Domain, a: V, b: V) -> V:
     """Sum modulo 2**N (iadd)."""
     return d.add(a, b)
 
 
-@family({"i32": 0x6B, "i64": 0x7D}, "sub", "tt->t")
+@family({"i32": 0x6B, "i64": 0x7D}, "sub", "tt->t", kind="quick")
 def sub(d: Domain, a: V, b: V) -> V:
     """Difference modulo 2**N (isub)."""
     return d.sub(a, b)
 
 
-@family({"i32": 0x6C, "i64": 0x7E}, "mul", "tt->t")
+@family({"i32": 0x6C, "i64": 0x7E}, "mul", "tt->t", commutes=True)
 def mul(d: Domain, a: V, b: V) -> V:
     """Product modulo 2**N (imul)."""
     return d.mul(a, b)
@@ -140,37 +142,37 @@ def rem_u(d: Domain, a: V, b: V) -> V:
     return d.rem_u(a, b)
 
 
-@family({"i32": 0x71, "i64": 0x83}, "and", "tt->t")
+@family({"i32": 0x71, "i64": 0x83}, "and", "tt->t", kind="quick", commutes=True)
 def and_(d: Domain, a: V, b: V) -> V:
     """Bitwise conjunction (iand)."""
     return d.and_(a, b)
 
 
-@family({"i32": 0x72, "i64": 0x84}, "or", "tt->t")
+@family({"i32": 0x72, "i64": 0x84}, "or", "tt->t", kind="quick", commutes=True)
 def or_(d: Domain, a: V, b: V) -> V:
     """Bitwise disjunction (ior)."""
     return d.or_(a, b)
 
 
-@family({"i32": 0x73, "i64": 0x85}, "xor", "tt->t")
+@family({"i32": 0x73, "i64": 0x85}, "xor", "tt->t", kind="quick", commutes=True)
 def xor(d: Domain, a: V, b: V) -> V:
     """Bitwise exclusive disjunction (ixor)."""
     return d.xor(a, b)
 
 
-@family({"i32": 0x74, "i64": 0x86}, "shl", "tt->t")
+@family({"i32": 0x74, "i64": 0x86}, "shl", "tt->t", kind="quick")
 def shl(d: Domain, a: V, b: V) -> V:
     """Left shift; the count is taken modulo N (ishl)."""
     return d.shl(a, d.and_(b, d.const(d.bits - 1)))
 
 
-@family({"i32": 0x75, "i64": 0x87}, "shr_s", "tt->t")
+@family({"i32": 0x75, "i64": 0x87}, "shr_s", "tt->t", kind="quick")
 def shr_s(d: Domain, a: V, b: V) -> V:
     """Arithmetic right shift; the count is taken modulo N (ishr_s)."""
     return d.shr_s(a, d.and_(b, d.const(d.bits - 1)))
 
 
-@family({"i32": 0x76, "i64": 0x88}, "shr_u", "tt->t")
+@family({"i32": 0x76, "i64": 0x88}, "shr_u", "tt->t", kind="quick")
 def shr_u(d: Domain, a: V, b: V) -> V:
     """Logical right shift; the count is taken modulo N (ishr_u)."""
     return d.shr_u(a, d.and_(b, d.const(d.bits - 1)))
@@ -182,13 +184,13 @@ def _rotate(d: Domain, a: V, left: V, right: V) -> V:
     return d.or_(d.shl(a, d.and_(left, mask)), d.shr_u(a, d.and_(right, mask)))
 
 
-@family({"i32": 0x77, "i64": 0x89}, "rotl", "tt->t")
+@family({"i32": 0x77, "i64": 0x89}, "rotl", "tt->t", kind="quick")
 def rotl(d: Domain, a: V, b: V) -> V:
     """Left rotation; the count is taken modulo N (irotl)."""
     return _rotate(d, a, b, d.sub(d.const(0), b))
 
 
-@family({"i32": 0x78, "i64": 0x8A}, "rotr", "tt->t")
+@family({"i32": 0x78, "i64": 0x8A}, "rotr", "tt->t", kind="quick")
 def rotr(d: Domain, a: V, b: V) -> V:
     """Right rotation; the count is taken modulo N (irotr)."""
     return _rotate(d, a, d.sub(d.const(0), b), b)
@@ -202,7 +204,8 @@ def _sign_extend(code: int, type_: str, width: int) -> None:
 
     extend.__doc__ = f"The low {width} bits, sign-extended (iextend{width}_s)."
     letter = "i" if type_ == "i32" else "I"
-    op(code, f"{type_}.extend{width}_s", f"{letter}->{letter}", feature="sign-extension")(extend)
+    facts: dict[str, Any] = {"feature": "sign-extension", "kind": "quick", "extends": width}
+    op(code, f"{type_}.extend{width}_s", f"{letter}->{letter}", **facts)(extend)
 
 
 _sign_extend(0xC0, "i32", 8)

@@ -29,7 +29,7 @@ def _load(code: int, mnemonic: str, size: int, signed: bool = False) -> None:
     )
 
 
-def _store(code: int, mnemonic: str, size: int) -> None:
+def _store(code: int, mnemonic: str, size: int, reload: str = "") -> None:
     """One store: ``i64.store32`` …"""
     plain(
         code,
@@ -39,6 +39,7 @@ def _store(code: int, mnemonic: str, size: int) -> None:
         traps=OUT_OF_BOUNDS,
         effects=WRITE,
         access=Access(size, store=True),
+        reload=reload,
         doc=f"Store the low {size} bytes, little-endian.",
     )
 
@@ -57,21 +58,22 @@ _load(0x32, "i64.load16_s", 2, signed=True)
 _load(0x33, "i64.load16_u", 2)
 _load(0x34, "i64.load32_s", 4, signed=True)
 _load(0x35, "i64.load32_u", 4)
-_store(0x36, "i32.store", 4)
-_store(0x37, "i64.store", 8)
-_store(0x38, "f32.store", 4)
-_store(0x39, "f64.store", 8)
+_store(0x36, "i32.store", 4, reload="i32.load")
+_store(0x37, "i64.store", 8, reload="i64.load")
+_store(0x38, "f32.store", 4, reload="f32.load")
+_store(0x39, "f64.store", 8, reload="f64.load")
 _store(0x3A, "i32.store8", 1)
 _store(0x3B, "i32.store16", 2)
 _store(0x3C, "i64.store8", 1)
 _store(0x3D, "i64.store16", 2)
 _store(0x3E, "i64.store32", 4)
 
-plain(0x3F, "memory.size", "->a", imms=("memory",), effects=READ, doc="Size in pages.")
+plain(0x3F, "memory.size", "->a", walk="memory", imms=("memory",), effects=READ, doc="Size in pages.")
 plain(
     0x40,
     "memory.grow",
     "a->a",
+    walk="memory",
     imms=("memory",),
     effects=Effects(reads=MEMORY, writes=MEMORY),
     doc="Grow by pages; the old size, or -1.",
@@ -82,21 +84,33 @@ plain(
     8,
     "memory.init",
     "aii->",
+    walk="memory",
     imms=("data", "memory"),
     traps=OUT_OF_BOUNDS,
     effects=WRITE,
     doc="Copy from a segment.",
     **BULK,
 )
-plain(9, "data.drop", "->", imms=("data",), effects=WRITE, doc="Empty a segment.", **BULK)
+plain(9, "data.drop", "->", walk="memory", imms=("data",), effects=WRITE, doc="Empty a segment.", **BULK)
 plain(
     10,
     "memory.copy",
     "aaa->",
+    walk="memory",
     imms=("memory", "memory"),
     traps=OUT_OF_BOUNDS,
     effects=Effects(reads=MEMORY, writes=MEMORY),
     doc="Copy; ranges may overlap. Immediates: destination, source; the length has the smaller address type.",
     **BULK,
 )
-plain(11, "memory.fill", "aia->", imms=("memory",), traps=OUT_OF_BOUNDS, effects=WRITE, doc="Set bytes.", **BULK)
+plain(
+    11,
+    "memory.fill",
+    "aia->",
+    walk="memory",
+    imms=("memory",),
+    traps=OUT_OF_BOUNDS,
+    effects=WRITE,
+    doc="Set bytes.",
+    **BULK,
+)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from stratavm.spec.record import plain
 
-plain(0xD0, "ref.null", imms=("heaptype",), check="ref.null", feature="reference-types", doc="A null reference.")
-plain(0xD1, "ref.is_null", check="ref.is_null", feature="reference-types", doc="1 if the reference is null.")
-plain(0xD2, "ref.func", imms=("func",), check="ref.func", feature="reference-types", doc="A reference to a function.")
+plain(0xD0, "ref.null", imms=("heaptype",), walk="reference", feature="reference-types", doc="A null reference.")
+plain(0xD1, "ref.is_null", walk="reference", fields=1, feature="reference-types", doc="1 if the reference is null.")
+plain(0xD2, "ref.func", imms=("func",), walk="reference", feature="reference-types", doc="A reference to a function.")
 
-plain(0xD3, "ref.eq", check="ref.eq", feature="gc", doc="1 if both references are the same.")
+plain(0xD3, "ref.eq", feature="gc", doc="1 if both references are the same.")
 plain(
     0xD4,
     "ref.as_non_null",
-    check="ref.as_non_null",
     feature="function-references",
     traps=("null_reference",),
     doc="The reference, known not to be null.",
@@ -21,7 +20,6 @@ plain(
     0xD5,
     "br_on_null",
     imms=("label",),
-    check="br_on_null",
     control=True,
     feature="function-references",
     doc="Branch if null.",
@@ -30,7 +28,6 @@ plain(
     0xD6,
     "br_on_non_null",
     imms=("label",),
-    check="br_on_non_null",
     control=True,
     feature="function-references",
     doc="Branch with the reference if it is not null.",

@@ -17,7 +17,8 @@ plain(
     0x25,
     "table.get",
     imms=("table",),
-    check="table.get",
+    walk="table",
+    fields=1,
     feature="reference-types",
     traps=OUT_OF_BOUNDS,
     effects=READ,
@@ -27,7 +28,8 @@ plain(
     0x26,
     "table.set",
     imms=("table",),
-    check="table.set",
+    walk="table",
+    fields=2,
     feature="reference-types",
     traps=OUT_OF_BOUNDS,
     effects=WRITE,
@@ -37,17 +39,19 @@ plain(
     12,
     "table.init",
     "aii->",
+    walk="bulk_table",
     imms=("elem", "table"),
     traps=OUT_OF_BOUNDS,
     effects=WRITE,
     doc="Copy from a segment.",
     **BULK,
 )
-plain(13, "elem.drop", "->", imms=("elem",), effects=WRITE, doc="Empty a segment.", **BULK)
+plain(13, "elem.drop", "->", walk="bulk_table", imms=("elem",), effects=WRITE, doc="Empty a segment.", **BULK)
 plain(
     14,
     "table.copy",
     "aaa->",
+    walk="bulk_table",
     imms=("table", "table"),
     traps=OUT_OF_BOUNDS,
     effects=Effects(reads=TABLE, writes=TABLE),
@@ -58,17 +62,17 @@ plain(
     15,
     "table.grow",
     imms=("table",),
-    check="table.grow",
+    walk="table",
     effects=Effects(reads=TABLE, writes=TABLE),
     doc="Grow by elements filled with a value; the old size, or -1.",
     **REFS,
 )
-plain(16, "table.size", "->a", imms=("table",), effects=READ, doc="Size in elements.", **REFS)
+plain(16, "table.size", "->a", walk="table", imms=("table",), effects=READ, doc="Size in elements.", **REFS)
 plain(
     17,
     "table.fill",
     imms=("table",),
-    check="table.fill",
+    walk="table",
     traps=OUT_OF_BOUNDS,
     effects=WRITE,
     doc="Set elements.",

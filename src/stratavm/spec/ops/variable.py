@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from stratavm.spec.record import Effects, plain
 
-plain(0x20, "local.get", imms=("local",), check="local.get", doc="Push a local.")
-plain(0x21, "local.set", imms=("local",), check="local.set", doc="Pop into a local.")
-plain(0x22, "local.tee", imms=("local",), check="local.tee", doc="Copy the top into a local.")
+plain(0x20, "local.get", imms=("local",), walk="local", doc="Push a local.")
+plain(0x21, "local.set", imms=("local",), walk="local", doc="Pop into a local.")
+plain(0x22, "local.tee", imms=("local",), walk="local", doc="Copy the top into a local.")
 plain(
     0x23,
     "global.get",
     imms=("global",),
-    check="global.get",
+    walk="global",
     effects=Effects(reads=frozenset({"global"})),
     doc="Push a global.",
 )
@@ -19,7 +19,8 @@ plain(
     0x24,
     "global.set",
     imms=("global",),
-    check="global.set",
+    walk="global",
+    fields=1,
     effects=Effects(writes=frozenset({"global"})),
     doc="Pop into a mutable global.",
 )

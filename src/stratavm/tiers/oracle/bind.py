@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from stratavm.base.errors import Trap
 from stratavm.spec.concrete import DOMAINS
-from stratavm.spec.domain import bound_type
+from stratavm.spec.domain import LETTER_TYPES, WIDTHS, bound_type
 from stratavm.spec.record import BULK_FUEL_SHIFT, Row
 from stratavm.tiers.oracle.flatten import Jump, Op
 from stratavm.tiers.oracle.protocols import Callee, InstanceLike, MemoryLike, TableLike
@@ -61,7 +61,7 @@ def _load(op: Op, instance: InstanceLike) -> Step:
     memory, access = instance.memories[index], op.row.access
     assert access is not None
     size, signed = access.bytes, access.signed
-    mask = (1 << DOMAINS[op.row.mnemonic[:3]].bits) - 1
+    mask = (1 << WIDTHS[LETTER_TYPES[op.row.results]]) - 1
 
     def load(stack: list[int], locals_: list[int]) -> None:
         address = stack[-1] + offset

@@ -177,7 +177,7 @@ class _Flattener:
                 self.control(row, tuple(imms), position)
             else:
                 self.emit(row.mnemonic, row, tuple(imms), position)
-                self.move(_NET[row.mnemonic] if row.check else len(row.results) - len(row.operands))
+                self.move(len(row.results) - len(row.operands) if row.signature else _NET[row.mnemonic])
         return Flat(self.ops, self.max_height)
 
     def read_row(self, at: int) -> tuple[Row, int]:

@@ -33,7 +33,7 @@ def test_every_ready_operation_has_an_effect():
     shape = {"nop", "block", "loop", "if", "else", "end"}
     missing = [
         row.mnemonic
-        for row in BY_ID
+        for row in BY_ID.values()
         if row.feature in READY and row.access is None and row.semantics is None and row.mnemonic not in _BINDERS
     ]
     assert set(missing) == shape
