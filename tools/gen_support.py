@@ -60,9 +60,22 @@ def suite() -> str:
     return " ".join(f"{', '.join(tiers)} pass {result}" for result, tiers in said.items())
 
 
-def names(since: str, ready: bool) -> str:
-    """The proposals of a version that Strata has, or has not."""
-    return ", ".join(f.name for f in FEATURES.values() if f.since == since and f.ready is ready) or "–"
+def overview(wasi: int) -> Iterator[str]:
+    """The table in README: what works, then what does not."""
+    yield from ("| works | |", "|---|---|", *proposals(ready=True), f"| WASI, preview 1 | all {wasi} functions |")
+    yield from (
+        "| compilers | clang, rustc, Zig and AssemblyScript, as they come ([how](docs/how-to/compile.md)) |",
+        "",
+    )
+    yield from ("| not yet; refused by name | |", "|---|---|", *proposals(ready=False))
+
+
+def proposals(ready: bool) -> Iterator[str]:
+    """A row for each version: its proposals that Strata has, or has not."""
+    for version in VERSIONS:
+        names = ", ".join(f.name for f in FEATURES.values() if f.since == version and f.ready is ready)
+        if names:
+            yield f"| {'in no version' if version == 'never' else f'WebAssembly {version}'} | {names} |"
 
 
 def needing(feature: Feature, expected: dict[str, Expected]) -> str:
@@ -99,10 +112,7 @@ def main() -> None:
         functions="\n".join(f"| `{name}` | {text} |" for name, text in declared),
     )
     gen.write("docs/reference/support.md", page)
-    since = {"never": "in no version"}
-    rows = [f"| {since.get(v, v)} | {names(v, True)} | {names(v, False)} |" for v in VERSIONS]
-    rows.append(f"| WASI, preview 1 | all {len(declared)} functions | – |")
-    table = "\n".join(["| WebAssembly | has | refuses by name |", "|---|---|---|", *rows, "", suite(), ""])
+    table = "\n".join([*overview(len(declared)), "", suite(), ""])
     readme = (gen.ROOT / "README.md").read_text()
     made, found = MARKED.subn(lambda m: m[1] + table + m[2], readme)
     if found != 1:

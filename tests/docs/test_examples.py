@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from stratavm.cli.main import COMMANDS
 from tests.docs.guests import KEPT
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs/tour").glob("*.md")), *sorted((ROOT / "docs/how-to").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "docs/index.md", *sorted((ROOT / "docs/how-to").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
 
 
@@ -56,10 +57,13 @@ def test_a_tutorial_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
 def test_a_shell_example_names_options_that_exist(source):
     """Each ``strata`` line parses up to the guest's own arguments."""
     for line in source.splitlines():
-        words = line.split("#")[0].replace("$ ", "").split()
-        if words[:1] != ["strata"] or len(words) < 2:
+        words = shlex.split(line.replace("$ ", ""), comments=True)
+        if words[:1] != ["strata"] or words[1:2] in ([], ["COMMAND"], ["--help"]):
             continue
-        assert words[1] in COMMANDS, line
+        name, *rest = words[1:]
+        if name not in COMMANDS:  # a program: `run` is understood
+            assert name.endswith((".wasm", ".wat")), line
+            name, rest = "run", words[1:]
         parser = argparse.ArgumentParser()
-        importlib.import_module(COMMANDS[words[1]][0]).configure(parser)
-        parser.parse_args(words[2:])
+        importlib.import_module(COMMANDS[name][0]).configure(parser)
+        parser.parse_args(rest)
