@@ -17,9 +17,12 @@ import struct
 import termios
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from stratavm.wasi.buffers import first
+
+if TYPE_CHECKING:
+    import socket
 
 LARGEST_PIECE: Final = 1 << 16
 """Bytes that a thread moves at a time."""
@@ -59,8 +62,6 @@ class SocketChannel(Channel):
     """A socket, asked at each call not to block."""
 
     def __init__(self, fd: int) -> None:
-        from stratavm.wasi.sockets import own_socket  # here, for few use it and ``socket`` is slow to import
-
         self._socket = own_socket(fd)
         super().__init__(self._socket.fileno(), may_block=True)
 
@@ -81,6 +82,16 @@ def _dont_wait() -> int:
     import socket
 
     return socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+
+
+def own_socket(fd: int) -> socket.socket:
+    """A socket object on a duplicate, which waits for nothing by itself and changes no flag of the host's socket."""
+    import socket  # here, for few use it and it is slow to import
+
+    own = socket.socket(fileno=duplicate(fd))
+    if own.gettimeout():  # a default for new sockets, which does not block then, but makes Python wait
+        own.settimeout(0)
+    return own
 
 
 class ThreadChannel(Channel):
@@ -159,6 +170,8 @@ def channel_of(fd: int, *, write: bool) -> Channel:
     mode = found.st_mode
     if stat.S_ISSOCK(mode):
         return SocketChannel(fd)
+    if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE not in (_access(write), os.O_RDWR):
+        return Channel(duplicate(fd), may_block=False)  # each call is EBADF
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISBLK(mode):
         return Channel(duplicate(fd), may_block=False)
     if stat.S_ISCHR(mode) and found.st_rdev in NEVER_BLOCK:
@@ -171,23 +184,22 @@ def channel_of(fd: int, *, write: bool) -> Channel:
 
 
 def _opened_anew(fd: int, *, write: bool) -> int | None:
-    """A pipe or terminal with a description of its own that does not block; None where the system refuses.
-
-    It is opened for nothing that the host's descriptor is not open for.
-    """
-    flags = fcntl.fcntl(fd, fcntl.F_GETFL)
-    wanted = os.O_WRONLY if write else os.O_RDONLY
-    if flags & os.O_ACCMODE not in (wanted, os.O_RDWR):
-        return None
-    kept = flags & os.O_DIRECT  # a pipe of packets
+    """A pipe or terminal with a description of its own that does not block; None where the system refuses."""
+    kept = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_DIRECT  # a pipe of packets
+    flags = _access(write) | kept | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     try:
-        own = os.open(f"/proc/self/fd/{fd}", wanted | kept | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        own = os.open(f"/proc/self/fd/{fd}", flags)
     except OSError:  # another user's, no /proc, a FIFO that nobody reads
         return None
     if os.path.samestat(os.fstat(own), os.fstat(fd)) and _terminal(own) == _terminal(fd):
         return own
     os.close(own)  # /dev/ptmx makes a new terminal at each opening
     return None
+
+
+def _access(write: bool) -> int:
+    """What a stream opens for: nothing that the host's descriptor is not open for."""
+    return os.O_WRONLY if write else os.O_RDONLY
 
 
 def _terminal(fd: int) -> int | None:
