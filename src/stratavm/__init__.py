@@ -70,6 +70,9 @@ if TYPE_CHECKING:
     from stratavm.engine.recovery import Recovering as Recovering
     from stratavm.runtime.limits import PoolConfig as PoolConfig
     from stratavm.runtime.limits import StoreLimits as StoreLimits
+    from stratavm.sandbox.completed import Completed as Completed
+    from stratavm.sandbox.completed import GuestFailed as GuestFailed
+    from stratavm.sandbox.entry import run as run
     from stratavm.wasi import Wasi as Wasi
 
 # Public name → where it lives; resolved at first use, so that `import stratavm` stays cheap.
@@ -118,11 +121,14 @@ _EXPORTS: dict[str, str] = {
             "ValidationError",
         )
     },
+    "Completed": "stratavm.sandbox.completed.Completed",
+    "GuestFailed": "stratavm.sandbox.completed.GuestFailed",
     "PoolConfig": "stratavm.runtime.limits.PoolConfig",
     "Recovering": "stratavm.engine.recovery.Recovering",
     "Restart": "stratavm.base.lifecycle.Restart",
     "StoreLimits": "stratavm.runtime.limits.StoreLimits",
     "to_thread": "stratavm.engine.asynchronous.to_thread",
+    "run": "stratavm.sandbox.entry.run",
     "Wasi": "stratavm.wasi.Wasi",
 }
 

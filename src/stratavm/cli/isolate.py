@@ -22,7 +22,7 @@ from stratavm.sandbox.wall import CPU_SLACK_SECONDS as CPU_SLACK_SECONDS
 from stratavm.sandbox.wall import GUEST_MEMORY_BYTES, Wall, raise_wall
 
 EXIT_TIMEOUT: Final = 124
-GRACE_SECONDS: Final = 3.0
+GRACE_SECONDS: Final = 10.0
 """How long after its time a child that does not end by itself is killed."""
 PASSED_ON: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 

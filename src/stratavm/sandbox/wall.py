@@ -22,7 +22,7 @@ from stratavm.sandbox import landlock, privileges, syscalls
 # A guest memory reserves 8 GiB of address space and the code arena 2 GiB: RLIMIT_AS guards against run-away
 # reservations, RLIMIT_DATA against run-away memory.
 ADDRESS_SPACE: Final = 1 << 40
-DESCRIPTORS: Final = 256
+DESCRIPTORS: Final = 512
 FILE_BYTES: Final = 4 << 30
 CPU_SLACK_SECONDS: Final = 5
 GUEST_MEMORY_BYTES: Final = 1 << 30

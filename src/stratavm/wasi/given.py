@@ -65,35 +65,35 @@ def _variable(name: Any, value: Any) -> bytes:
     return c_string(f"{name}={value}", "env")
 
 
-def preopens(given: Any) -> list[Preopen]:
-    """Every form in which directories can be given, as one."""
+def preopens(given: Any, name: str = "preopens") -> list[Preopen]:
+    """Every form in which directories can be given, as one; ``name`` is the parameter that they were given for."""
     if isinstance(given, str | bytes | os.PathLike | MemoryTree):
         raise TypeError(
-            f'preopens must be a mapping or a list, got {given!r}: write {{{_shown(given)}: "/path in guest"}}'
+            f'{name} must be a mapping or a list, got {given!r}: write {{{_shown(given)}: "/path in guest"}}'
         )
     if isinstance(given, Mapping):
-        return [_preopen((origin, *(to if isinstance(to, tuple) else (to,)))) for origin, to in given.items()]
-    return [_preopen(item) for item in _items(given, "preopens", "(host path, guest path[, mode])")]
+        return [_preopen((origin, *(to if isinstance(to, tuple) else (to,))), name) for origin, to in given.items()]
+    return [_preopen(item, name) for item in _items(given, name, "(host path, guest path[, mode])")]
 
 
-def _preopen(item: Any) -> Preopen:
+def _preopen(item: Any, name: str) -> Preopen:
     """One directory. A string is no pair, though two letters would unpack as one."""
     if not isinstance(item, tuple | list) or len(item) not in (2, 3):
         hint = f" write ({_shown(item)}, '/path in guest')" if isinstance(item, str | os.PathLike | MemoryTree) else ""
         raise TypeError(
-            f"preopens: expected (host path, guest path) or (host path, guest path, mode), got {item!r}{hint}"
+            f"{name}: expected (host path, guest path) or (host path, guest path, mode), got {item!r}{hint}"
         )
     origin, guest, mode = item if len(item) == 3 else (*item, None)
     if not isinstance(origin, str | os.PathLike | MemoryTree) or not origin:
-        raise TypeError(f"preopens: the host's side must be a path or a MemoryTree, got {origin!r}")
+        raise TypeError(f"{name}: the host's side must be a path or a MemoryTree, got {origin!r}")
     if not isinstance(guest, str) or not guest:
         raise TypeError(
-            f"preopens: the guest's path for {_shown(origin)} must be a string such as '/data', got {guest!r}"
+            f"{name}: the guest's path for {_shown(origin)} must be a string such as '/data', got {guest!r}"
         )
     if mode is None:
         return Preopen(origin, guest, not isinstance(origin, MemoryTree))
     if not isinstance(mode, str | bool) or mode not in MODES:
-        raise ValueError(f"preopens: the mode of {guest!r} must be 'ro' or 'rw', got {mode!r}")
+        raise ValueError(f"{name}: the mode of {guest!r} must be 'ro' or 'rw', got {mode!r}")
     return Preopen(origin, guest, MODES[mode])
 
 

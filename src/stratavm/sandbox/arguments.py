@@ -1,0 +1,186 @@
+"""What a run is asked for, checked once: a frozen record that the ways to run share."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+from stratavm.base.data import dataclass
+from stratavm.engine import Module
+from stratavm.engine.source import SourceLike
+from stratavm.wasi import MemoryTree, given
+from stratavm.wasi.given import Mode
+
+ModuleLike: TypeAlias = "SourceLike | Module"
+Input: TypeAlias = "bytes | bytearray | memoryview | str | io.IOBase | None"
+HostPath: TypeAlias = "str | os.PathLike[str]"
+Dirs: TypeAlias = (
+    "Mapping[HostPath, str | tuple[str, Mode]] | Iterable[tuple[HostPath, str] | tuple[HostPath, str, Mode]]"
+)
+"""Host folder → guest path, or pairs of the two; ``(guest path, "rw")``, or a third item, makes it writable."""
+
+ROOT: Final = "/"
+"""Where the guest sees the files that it is given."""
+MOST_FUEL: Final = (1 << 63) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder of the host, and where the guest sees it."""
+
+    host: str
+    guest: str
+    writable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What ``stratavm.run`` was asked for; its docstring says what each means."""
+
+    module: ModuleLike
+    args: tuple[str, ...]
+    env: dict[str, str]
+    stdin: bytes | io.IOBase
+    files: dict[str, bytes] | None
+    folders: tuple[Folder, ...]
+    timeout: float | None
+    fuel: int | None
+    max_memory: int | None
+    max_output: int
+    name: str
+    """What the program is told that it is called."""
+
+    @property
+    def path(self) -> str | None:
+        """Where the module is, if it is a file."""
+        return path_of(self.module)
+
+
+def checked(
+    module: ModuleLike,
+    streams: tuple[Sequence[str], Mapping[str, str] | None, Input],
+    paths: tuple[Mapping[str, bytes | str] | None, Dirs | None],
+    limits: tuple[float | None, int | None, int | None, int],
+) -> Arguments:
+    """The record of what was asked for.
+
+    Raises:
+        TypeError, ValueError: something is not what it must be; the message says what is expected.
+    """
+    args, env, stdin = streams
+    files, dirs = paths
+    timeout, fuel, max_memory, max_output = limits
+    given.environment(env)
+    asked = Arguments(
+        module=_module(module),
+        args=_texts(args),
+        env=dict(env or {}),
+        stdin=_input(stdin),
+        files=None if files is None else _files(files),
+        folders=tuple(_folders(dirs or ())),
+        timeout=_timeout(timeout),
+        fuel=None if fuel is None else _whole("fuel", fuel, "units", MOST_FUEL),
+        max_memory=None if max_memory is None else _whole("max_memory", max_memory, "bytes"),
+        max_output=_whole("max_output", max_output, "bytes"),
+        name=_name(module),
+    )
+    _check_places(asked)
+    return asked
+
+
+def path_of(module: ModuleLike) -> str | None:
+    """The path, where that is how the module is given."""
+    if isinstance(module, os.PathLike):
+        return os.fsdecode(module)
+    return module if isinstance(module, str) and module.lstrip()[:1] not in ("(", ";") else None
+
+
+def _name(module: ModuleLike) -> str:
+    return module.name if isinstance(module, Module) else os.path.basename(path_of(module) or "module")
+
+
+def _module(value: Any) -> ModuleLike:
+    if isinstance(value, (str, bytes, bytearray, memoryview, os.PathLike, Module)):
+        return value
+    raise TypeError(f"module must be a path, bytes, text or a Module, got {_kind(value)}")
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise TypeError(f'args must be a list of strings such as ["-c", "print(1)"], got {values!r:.60}')
+    found = tuple(values)
+    given.arguments(found)
+    return found
+
+
+def _input(value: Any) -> bytes | io.IOBase:
+    if value is None:
+        return b""
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value)
+    if isinstance(value, io.TextIOBase):
+        raise TypeError("stdin carries bytes: give the binary file (text.buffer)")
+    if isinstance(value, io.IOBase):
+        return value
+    raise TypeError(f"stdin must be the input itself (bytes or str) or a binary file, got {_kind(value)}")
+
+
+def _files(values: Any) -> dict[str, bytes]:
+    if not isinstance(values, Mapping):
+        raise TypeError(f'files must map paths to contents such as {{"in.txt": b"..."}}, got {_kind(values)}')
+    found = {}
+    for path, content in values.items():
+        if not isinstance(path, str):
+            raise TypeError(f"files must map strings to contents, got the path {path!r:.60}")
+        if not isinstance(content, (bytes, bytearray, memoryview, str)):
+            raise TypeError(f"files must hold bytes or str; the content of {path!r:.60} is {_kind(content)}")
+        parts = [part for part in path.split("/") if part]
+        if not parts or any(part in (".", "..") for part in parts) or "\0" in path:
+            raise ValueError(f"files: {path!r:.60} is not the path of a file in the guest, such as 'data/in.txt'")
+        found["/".join(parts)] = content.encode() if isinstance(content, str) else bytes(content)
+    return found
+
+
+def _folders(values: Any) -> Iterable[Folder]:
+    for origin, guest, read_only in given.preopens(values, "dirs"):
+        if isinstance(origin, MemoryTree):
+            raise TypeError(f"dirs are folders of the host, got {origin!r}: give contents as files={{path: content}}")
+        given.c_string(guest, f"dirs: {guest!r}")
+        yield Folder(os.fsdecode(origin), guest, not read_only)
+
+
+def _timeout(value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"timeout must be a number of seconds, got {_kind(value)}")
+    if not 0 < value < math.inf:
+        raise ValueError(f"timeout must be a positive number of seconds, got {value!r}")
+    return float(value)
+
+
+def _whole(name: str, value: Any, unit: str, most: int = 1 << 62) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be a whole number of {unit}, got {_kind(value)}")
+    if not 0 <= value <= most:
+        raise ValueError(f"{name} must be between 0 and {most} {unit}, got {value}")
+    return value
+
+
+def _check_places(asked: Arguments) -> None:
+    """Everything has a place of its own in the guest's tree."""
+    places = [folder.guest.rstrip("/") or ROOT for folder in asked.folders]
+    places += [] if asked.files is None else [ROOT]
+    for place in places:
+        if places.count(place) > 1:
+            taken = " (where `files` are)" if asked.files is not None and place == ROOT else ""
+            raise ValueError(f"two things cannot both be at {place!r} in the guest{taken}")
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__

@@ -1,0 +1,79 @@
+"""What became of a program: its output, its exit code, and what ended it."""
+
+from __future__ import annotations
+
+from typing import Final, Generic, Literal, TypeAlias, TypeVar
+
+from stratavm.base.data import dataclass
+from stratavm.base.errors import StrataError
+from stratavm.base.text import printable
+
+Reason: TypeAlias = Literal["exit", "trap", "timeout", "fuel", "memory", "interrupt"]
+
+CODES: Final[dict[Reason, int]] = {
+    "exit": 0,
+    "trap": 134,
+    "timeout": 124,
+    "fuel": 134,
+    "memory": 134,
+    "interrupt": 130,
+}
+"""Exit codes of what did not exit by itself; the command's are the same."""
+
+Output = TypeVar("Output", bytes, str)
+
+
+@dataclass(frozen=True, slots=True)
+class Completed(Generic[Output]):
+    """A program that has ended.
+
+    Attributes:
+        stdout: what it wrote to its standard output, up to ``max_output`` bytes.
+        stderr: what it wrote to its standard error, up to ``max_output`` bytes.
+        code: its exit code; 124 for a timeout, 134 for a trap, for fuel and for memory; where a signal
+            ended its process, 128 and the signal's number.
+        reason: what ended it: ``exit`` (it returned or exited, with whatever code), ``trap``, ``timeout``, ``fuel``,
+            ``memory`` (what it begins with is more than it may have, or it trapped when its latest request for memory
+            had been refused) or ``interrupt`` (with ``isolate=True`` only: somebody else ended its process).
+        truncated: whether it wrote more than was kept.
+        fuel_used: what it used of its fuel; None where none was counted.
+        seconds: how long loading and running took, the start of a process not included.
+        message: what happened, in a line, with the innermost guest frames of a trap; empty after an exit.
+    """
+
+    stdout: Output
+    stderr: Output
+    code: int
+    reason: Reason
+    truncated: bool
+    fuel_used: int | None
+    seconds: float
+    message: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended by itself, with code 0."""
+        return self.reason == "exit" and self.code == 0
+
+    def check(self) -> None:
+        """Raise ``GuestFailed`` unless the program ended by itself with code 0."""
+        if not self.ok:
+            raise GuestFailed(self)
+
+
+class GuestFailed(StrataError):
+    """``stratavm.run(check=True)``: the program did not end by itself with code 0.
+
+    Attributes: ``completed`` is what became of it.
+    """
+
+    def __init__(self, completed: Completed[bytes] | Completed[str]) -> None:
+        self.completed = completed
+        super().__init__(completed)
+
+    def __str__(self) -> str:
+        done = self.completed
+        what = f"the guest exited with code {done.code}" if done.reason == "exit" else f"{done.reason}: {done.message}"
+        last = done.stderr.decode(errors="replace") if isinstance(done.stderr, bytes) else done.stderr
+        lines = last.strip().splitlines()
+        return f"{what}; the last line of its standard error: {printable(lines[-1])}" if lines else what

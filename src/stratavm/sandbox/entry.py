@@ -1,0 +1,133 @@
+"""``stratavm.run``: a program, run to its end in one call."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, overload
+
+from stratavm.base.data import replace
+from stratavm.sandbox.arguments import Arguments, Dirs, Input, ModuleLike, checked
+from stratavm.sandbox.completed import Completed
+from stratavm.sandbox.execute import Ended, engine_for, execute
+from stratavm.wasi import Capture
+
+MAX_OUTPUT: Final = 16 << 20
+
+
+@overload
+def run(
+    module: ModuleLike,
+    args: Sequence[str] = (),
+    *,
+    env: Mapping[str, str] | None = None,
+    stdin: Input = None,
+    files: Mapping[str, bytes | str] | None = None,
+    dirs: Dirs | None = None,
+    timeout: float | None = None,
+    fuel: int | None = None,
+    max_memory: int | None = None,
+    max_output: int = MAX_OUTPUT,
+    isolate: bool = False,
+    text: Literal[False] = False,
+    check: bool = False,
+) -> Completed[bytes]: ...
+@overload
+def run(
+    module: ModuleLike,
+    args: Sequence[str] = (),
+    *,
+    env: Mapping[str, str] | None = None,
+    stdin: Input = None,
+    files: Mapping[str, bytes | str] | None = None,
+    dirs: Dirs | None = None,
+    timeout: float | None = None,
+    fuel: int | None = None,
+    max_memory: int | None = None,
+    max_output: int = MAX_OUTPUT,
+    isolate: bool = False,
+    text: Literal[True],
+    check: bool = False,
+) -> Completed[str]: ...
+def run(
+    module: ModuleLike,
+    args: Sequence[str] = (),
+    *,
+    env: Mapping[str, str] | None = None,
+    stdin: Input = None,
+    files: Mapping[str, bytes | str] | None = None,
+    dirs: Dirs | None = None,
+    timeout: float | None = None,
+    fuel: int | None = None,
+    max_memory: int | None = None,
+    max_output: int = MAX_OUTPUT,
+    isolate: bool = False,
+    text: bool = False,
+    check: bool = False,
+) -> Completed[bytes] | Completed[str]:
+    """Run a WASI program to its end: ``subprocess.run`` for guests.
+
+    Whatever the guest does, the result says so; nothing that it does raises an exception, unless ``check`` is set. The
+    guest sees what is given here and nothing else of the host. Several threads may run programs at once.
+
+    Args:
+        module: a path, the bytes of a binary or text module, WAT text, or a ``Module`` (which is not loaded again).
+        args: its arguments, without the program's name.
+        env: its environment variables.
+        stdin: its standard input: bytes, a string (as UTF-8), or a binary file that is open for reading.
+        files: contents by path, put into a file system in memory at ``/``, writable and gone after the run; ``{}``
+            gives an empty one. Without it there is none.
+        dirs: folders of the host by the guest's path for them: ``{"data": "/data"}`` for reading,
+            ``{"out": ("/out", "rw")}`` for writing too; or pairs and triples.
+        timeout: seconds for loading, compiling and running; None: no limit.
+        fuel: operators that it may execute; None: not counted.
+        max_memory: bytes that its memory may have; None: what WebAssembly allows, with ``isolate`` 1 GiB.
+        max_output: bytes that are kept of each output; what is more is dropped, and ``truncated`` says so.
+        isolate: run it in a process of its own, behind the wall of ``strata run --isolate``.
+        text: give both outputs as ``str``, decoded as UTF-8; what is not UTF-8 becomes ``U+FFFD``.
+        check: raise ``GuestFailed`` unless it exits by itself with code 0.
+
+    Returns:
+        What became of it; ``reason`` is one of ``exit``, ``trap``, ``timeout``, ``fuel``, ``memory``, ``interrupt``.
+
+    Raises:
+        TypeError, ValueError: an argument is not what it must be.
+        OSError: a file or folder that is named cannot be opened.
+        ModuleError, LinkError: this is no program that can be run; nothing of it was.
+        GuestFailed: with ``check``; its ``completed`` is the result.
+        RuntimeError: with ``isolate``, the process did not start.
+        KeyboardInterrupt: Ctrl-C is for the host: the guest is stopped, and its process ended.
+    """
+    given = checked(module, (args, env, stdin), (files, dirs), (timeout, fuel, max_memory, max_output))
+    stdout, stderr, ended = _isolated(given) if isolate else _here(given)
+    done = _completed(bytes(stdout), bytes(stderr), stdout.truncated or stderr.truncated, ended)
+    shown = _decoded(done) if text else done
+    if check:
+        shown.check()
+    return shown
+
+
+def _completed(stdout: bytes, stderr: bytes, truncated: bool, ended: Ended) -> Completed[bytes]:
+    return Completed(
+        stdout, stderr, ended.code, ended.reason, truncated, ended.fuel_used, ended.seconds, ended.message
+    )  # fmt: skip
+
+
+def _decoded(done: Completed[bytes]) -> Completed[str]:
+    changed: Any = {name: getattr(done, name).decode(errors="replace") for name in ("stdout", "stderr")}
+    return replace(done, **changed)  # type: ignore[return-value]
+
+
+def _here(given: Arguments) -> tuple[Capture, Capture, Ended]:
+    stdout, stderr = Capture(given.max_output), Capture(given.max_output)
+    return stdout, stderr, execute(given, engine_for(given), given.stdin, stdout, stderr)
+
+
+def _isolated(given: Arguments) -> tuple[Capture, Capture, Ended]:
+    from stratavm.sandbox.isolated import run_isolated
+
+    engine_for(given)
+    left = run_isolated(given)
+    for problem in left.problems:
+        warnings.warn(f"isolation is weaker here: {problem}", RuntimeWarning, stacklevel=3)
+    return left.stdout, left.stderr, left.ended

@@ -1,0 +1,177 @@
+"""Running a program in the calling thread, and telling what ended it."""
+
+from __future__ import annotations
+
+import time
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from stratavm.base.data import dataclass
+from stratavm.base.errors import (
+    DeadlineExceeded,
+    ExitError,
+    Interrupted,
+    LinkError,
+    ModuleError,
+    OutOfFuel,
+    ResourceLimit,
+    Trap,
+)
+from stratavm.base.events import Event
+from stratavm.base.words import some
+from stratavm.engine import Engine, Linker, Module, Store
+from stratavm.runtime.events import MemoryGrown, MemoryGrowthRefused
+from stratavm.runtime.limits import StoreLimits
+from stratavm.sandbox.arguments import ROOT, Arguments
+from stratavm.sandbox.completed import CODES, Reason
+from stratavm.wasi import MemoryTree, Wasi
+
+if TYPE_CHECKING:
+    from stratavm.wasi.streams import Sink, Source
+
+ENTRY: Final = "_start"
+STOPS: Final[tuple[tuple[type[Trap], Reason], ...]] = (
+    (DeadlineExceeded, "timeout"),
+    (OutOfFuel, "fuel"),
+    (Interrupted, "interrupt"),
+)
+"""Traps that have a reason of their own."""
+FRAMES: Final = 3
+"""Guest frames that a message names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What ended a program."""
+
+    code: int
+    reason: Reason
+    message: str
+    fuel_used: int | None
+    seconds: float
+
+
+class Watch:
+    """Whether a store's latest request for memory was refused."""
+
+    def __init__(self, store: Store) -> None:
+        self.refused = False
+        source = f"{store.source.label}-{store.source.number}"
+        self._heard = [
+            store.bus.subscribe(kind, self._note, where=lambda event: event.source == source)
+            for kind in (MemoryGrown, MemoryGrowthRefused)
+        ]
+
+    def _note(self, event: Event) -> None:
+        self.refused = isinstance(event, MemoryGrowthRefused)
+
+    def close(self) -> None:
+        """Listen no more."""
+        for subscription in self._heard:
+            subscription.close()
+
+
+@lru_cache(maxsize=2)
+def shared_engine(fuel: bool) -> Engine:
+    """The engine of modules that bring none."""
+    return Engine(fuel=fuel)
+
+
+def engine_for(arguments: Arguments) -> Engine:
+    """The module's own engine, or a shared one.
+
+    Raises:
+        ValueError: fuel is to be counted, and the module's engine does not.
+    """
+    fuel = arguments.fuel is not None
+    if not isinstance(arguments.module, Module):
+        return shared_engine(fuel)
+    if fuel and not arguments.module.engine.config.fuel:
+        raise ValueError("fuel: the engine of this module does not count it; load the module with Engine(fuel=True)")
+    return arguments.module.engine
+
+
+def execute(arguments: Arguments, engine: Engine, stdin: Source, stdout: Sink, stderr: Sink) -> Ended:
+    """Load the program and run it to its end.
+
+    Raises:
+        OSError: a file or folder cannot be opened.
+        ModuleError, LinkError: this is not a program that can be run.
+        BaseException: what else the host's own objects raise, Ctrl-C included.
+    """
+    begin = time.perf_counter()
+    limits = None if arguments.max_memory is None else StoreLimits(memory_bytes=arguments.max_memory)
+    with Store(engine, limits=limits, fuel=arguments.fuel) as store:
+        watch = Watch(store)
+        try:
+            reason, code, message = _reason(arguments, store, watch, (stdin, stdout, stderr), begin)
+        finally:
+            watch.close()
+        used = None if arguments.fuel is None else store.fuel_used
+        return Ended(code, reason, message, used, time.perf_counter() - begin)
+
+
+def _reason(
+    arguments: Arguments, store: Store, watch: Watch, streams: tuple[Source, Sink, Sink], begin: float
+) -> tuple[Reason, int, str]:
+    try:
+        _run(arguments, store, streams, begin)
+        return "exit", 0, ""
+    except ExitError as stop:
+        return "exit", stop.code, ""
+    except Trap as error:
+        store.bus.drain()
+        reason = next((reason for kind, reason in STOPS if isinstance(error, kind)), None)
+        reason = reason or ("memory" if watch.refused else "trap")
+        return reason, CODES[reason], _describe(error, refused=reason == "memory")
+    except ModuleError:
+        raise
+    except (ResourceLimit, MemoryError) as error:
+        return "memory", CODES["memory"], str(error) or "out of memory"
+
+
+def _run(arguments: Arguments, store: Store, streams: tuple[Source, Sink, Sink], begin: float) -> None:
+    given, engine = arguments.module, store.engine
+    module = given if isinstance(given, Module) else Module(given, engine=engine)
+    _must_be_a_program(module)
+    with _world(arguments, engine, streams) as world:
+        linker = Linker(engine)
+        linker.define_namespaces(world.namespaces())
+        left = None
+        if arguments.timeout is not None:
+            left = arguments.timeout - (time.perf_counter() - begin)
+            if left <= 0:
+                raise DeadlineExceeded(detail="loading the module took all of it")
+        with store.deadline(left):
+            linker.instantiate(store, module).exports[ENTRY]()
+
+
+def _must_be_a_program(module: Module) -> None:
+    if module.export_index.get(ENTRY, ("", 0))[0] != "func":
+        names = some(export.name for export in module.exports if export.kind == "func")
+        raise LinkError(
+            f"this module is no program: it exports no function {ENTRY} (its functions: {names}); "
+            "stratavm.load is for libraries"
+        )
+
+
+def _world(arguments: Arguments, engine: Engine, streams: tuple[Source, Sink, Sink]) -> Wasi:
+    preopens: list[tuple[str | MemoryTree, str, bool]] = [(f.host, f.guest, not f.writable) for f in arguments.folders]
+    if arguments.files is not None:
+        preopens.append((MemoryTree(arguments.files), ROOT, False))
+    stdin, stdout, stderr = streams
+    return Wasi(
+        args=(arguments.name, *arguments.args),
+        env=arguments.env,
+        preopens=preopens,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        engine=engine,
+    )
+
+
+def _describe(error: Trap, *, refused: bool) -> str:
+    frames = ", ".join(str(frame) for frame in error.frames[:FRAMES])
+    after = ", after memory was refused" if refused else ""
+    return f"{error}{after}" + (f" (in {frames})" if frames else "")

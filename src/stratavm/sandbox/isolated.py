@@ -1,0 +1,274 @@
+"""A run in a process of its own: starting it, reading what it writes, and what it says in the end.
+
+The process is not trusted any more once it runs: its report is bounded, parsed as JSON and checked field by field.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import time
+from contextlib import nullcontext
+from typing import Any, Final
+
+from stratavm.base import errors
+from stratavm.base.data import dataclass
+from stratavm.base.text import printable
+from stratavm.engine import Engine, Module
+from stratavm.sandbox import privileges, process
+from stratavm.sandbox.arguments import Arguments, Folder
+from stratavm.sandbox.completed import CODES, Reason
+from stratavm.sandbox.execute import Ended, execute
+from stratavm.sandbox.wall import GUEST_MEMORY_BYTES, Wall, may_confine, raise_wall
+from stratavm.wasi import Capture
+
+START_SECONDS: Final = 30.0
+"""How long a process may take to start, on a machine that does much else."""
+GRACE_SECONDS: Final = 3.0
+"""How long after its time a program that does not end by itself is killed."""
+REPORT_BYTES: Final = 1 << 20
+PIECE: Final = 1 << 16
+ASKED_TO_END: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+PLAIN: Final = ("args", "env", "files", "timeout", "fuel", "max_memory", "max_output", "name")
+"""Arguments that the process gets as they are."""
+NOT_RUN: Final = (errors.ModuleError, errors.LinkError)
+RAISED: Final = {
+    **{name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, NOT_RUN)},
+    **{kind.__name__: kind for kind in (OSError, ValueError, TypeError)},
+}
+"""What may come out of a run because of its arguments, by name."""
+PLAIN_TYPES: Final = (str, int, float, type(None))
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """What a process left: both outputs, and how it ended."""
+
+    stdout: Capture
+    stderr: Capture
+    ended: Ended
+    problems: tuple[str, ...]
+
+
+def run_isolated(arguments: Arguments) -> Captured:
+    """Run the program in a process of its own.
+
+    Raises:
+        OSError, ModuleError, LinkError, ValueError: as a run in this process.
+        RuntimeError: the process did not start.
+    """
+    source = arguments.stdin
+    stdin: Any = subprocess.DEVNULL if isinstance(source, bytes) or not _has_descriptor(source) else source
+    begin, starved_before, heard = time.monotonic(), starved(), Heard(arguments.max_output)
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    with open(reading, "rb", buffering=0) as report, nullcontext() if may_confine() else privileges.hidden():
+        try:
+            data = _request(arguments, writing, inherits=stdin is source)
+            streams = (stdin, subprocess.PIPE, subprocess.PIPE)
+            child = process.start(f"{__name__}:inside", data, streams=streams, pass_fds=(writing,))
+        finally:
+            os.close(writing)
+        with child:
+            try:
+                heard.listen(child, report, arguments.timeout)
+                child.wait()
+            finally:
+                child.kill()  # Ctrl-C, or whatever else ends this call, ends the process too
+    started, ended = _said(heard)
+    code = child.returncode
+    if ended is None:
+        if not started and code >= 0:
+            lines = bytes(heard.stderr).decode(errors="replace").strip().splitlines()
+            raise RuntimeError(f"the process did not start: {printable(lines[-1]) if lines else 'it said nothing'}")
+        reason, message = _death(code, heard.killed, starved() > starved_before)
+        code = CODES[reason] if heard.killed or code >= 0 else 128 - code
+        ended = Ended(code, reason, message, None, time.monotonic() - begin)
+    problems = started.get("problems")
+    texts = tuple(printable(str(text)) for text in problems) if isinstance(problems, list) else ()
+    return Captured(heard.stdout, heard.stderr, ended, texts)
+
+
+def starved() -> int:
+    """How many processes this system has killed for want of memory; 0 where it does not say."""
+    try:
+        with open("/proc/vmstat", "rb") as counters:
+            return next((int(line.split()[1]) for line in counters if line.startswith(b"oom_kill ")), 0)
+    except OSError:
+        return 0
+
+
+def _has_descriptor(source: Any) -> bool:
+    try:
+        source.fileno()
+    except OSError:
+        return False
+    return True
+
+
+def _request(arguments: Arguments, report: int, *, inherits: bool) -> dict[str, Any]:
+    """The arguments as plain data."""
+    module, source = arguments.module, arguments.stdin
+    tier = module.engine.config.tier if isinstance(module, Module) else None
+    if isinstance(module, Module):
+        module = bytes(module.model.binary)
+    elif isinstance(module, os.PathLike):
+        module = os.fspath(module)
+    stdin = None if inherits else source if isinstance(source, bytes) else source.read()
+    if stdin is not None and not isinstance(stdin, bytes):
+        raise TypeError(f"stdin must give bytes, its read() gave {type(stdin).__name__}")
+    named = {name: getattr(arguments, name) for name in PLAIN}
+    folders = [(f.host, f.guest, f.writable) for f in arguments.folders]
+    plain = {"module": bytes(module) if isinstance(module, (bytearray, memoryview)) else module, "stdin": stdin}
+    return {**named, **plain, "folders": folders, "tier": tier, "report": report}
+
+
+class Heard:
+    """What a process wrote until it ended, or was late and killed."""
+
+    def __init__(self, most: int) -> None:
+        self.report, self.stdout, self.stderr = Capture(REPORT_BYTES), Capture(most), Capture(most)
+        self.killed = False
+
+    def listen(self, child: subprocess.Popen[bytes], report: Any, timeout: float | None) -> None:
+        """Read until every pipe is closed."""
+        late = None if timeout is None else time.monotonic() + START_SECONDS + timeout
+        files: tuple[Any, ...] = (report, child.stdout, child.stderr)
+        with selectors.DefaultSelector() as waiting:
+            for file, capture in zip(files, (self.report, self.stdout, self.stderr), strict=True):
+                waiting.register(file, selectors.EVENT_READ, capture)
+            while waiting.get_map():
+                left = None if late is None or self.killed else late - time.monotonic()
+                if left is not None and left <= 0:
+                    child.kill()
+                    self.killed, left = True, None
+                for key, _ in waiting.select(left):
+                    if timeout is not None and key.data is self.report and not self.report:  # it has started
+                        late = time.monotonic() + timeout + GRACE_SECONDS
+                    if not _read(key.fd, key.data):
+                        waiting.unregister(key.fileobj)
+
+
+def _read(fd: int, capture: Capture) -> bool:
+    """Keep a piece of what there is, as far as it fits; False at the end."""
+    piece = os.read(fd, PIECE)
+    room = capture.limit_bytes - len(capture.data)
+    capture.data += piece[:room]
+    capture.truncated |= len(piece) > room
+    return bool(piece)
+
+
+def _said(heard: Heard) -> tuple[dict[str, Any], Ended | None]:
+    """What the process reported when it had started, and how the program ended, if it came to that.
+
+    Raises:
+        OSError, ModuleError, LinkError, ValueError: what the arguments caused.
+    """
+    first, _, second = bytes(heard.report).partition(b"\n")
+    final = _parse(second)
+    if final is not None and "error" in final:
+        raise _error(final["error"])
+    return _parse(first) or {}, _ended(final)
+
+
+def _death(code: int, killed: bool, starved: bool) -> tuple[Reason, str]:
+    """Why a process ended that said nothing; ``starved``: the system killed some for want of memory meanwhile."""
+    if killed or code == -signal.SIGXCPU:
+        return "timeout", "the process did not end in its time"
+    if code >= 0:
+        return "trap", f"the process ended by itself, with code {code}"
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    if -code == signal.SIGKILL and starved:
+        return "memory", "the system ended the process because memory ran out"
+    if -code == signal.SIGKILL or -code in ASKED_TO_END:
+        return "interrupt", f"the process was ended by {name}"
+    return "trap", f"the process crashed: {name}"
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _ended(final: dict[str, Any] | None) -> Ended | None:
+    if final is None:
+        return None
+    code, reason, message = final.get("code"), final.get("reason"), final.get("message")
+    used, seconds = final.get("fuel_used"), final.get("seconds")
+    known: dict[Any, Reason] = {reason: reason for reason in CODES}
+    if not isinstance(code, int) or not isinstance(message, str) or not isinstance(seconds, float):
+        return None
+    if not isinstance(reason, str) or reason not in known or not isinstance(used, int | None):
+        return None
+    return Ended(code, known[reason], message, used, seconds)
+
+
+def _error(found: Any) -> Exception:
+    """An exception that the arguments caused in the process."""
+    kind: Any = RAISED.get(str(found.get("type"))) if isinstance(found, dict) else None
+    if kind is None:
+        return RuntimeError(f"the process failed: {printable(str(found))}")
+    if issubclass(kind, OSError) and isinstance(found.get("errno"), int):
+        return OSError(found["errno"], str(found.get("strerror")), found.get("filename"))
+    error: Exception = kind.__new__(kind)
+    error.args = (str(found.get("message")),)
+    facts = found.get("facts")
+    for name, value in facts.items() if isinstance(facts, dict) else ():
+        if name.isidentifier() and not name.startswith("_") and isinstance(value, PLAIN_TYPES):
+            setattr(error, name, value)
+    return error
+
+
+# ---- in the process ------------------------------------------------------------------------------------------------
+
+
+def inside(data: dict[str, Any]) -> int:
+    """Raise the wall, run, and report; the exit code matters to nobody."""
+    given = _arguments(data)
+    os.set_inheritable(data["report"], False)
+    with open(data["report"], "w", encoding="utf-8") as report:
+        _say(report, problems=raise_wall(_wall(given)))
+        engine = Engine(fuel=given.fuel is not None, **({"tier": data["tier"]} if data["tier"] else {}))
+        stdin = "inherit" if data["stdin"] is None else given.stdin
+        try:
+            ended = execute(given, engine, stdin, "inherit", "inherit")
+        except KeyboardInterrupt:
+            _say(report, code=CODES["interrupt"], reason="interrupt", message="SIGINT", fuel_used=None, seconds=0.0)
+        except Exception as error:
+            _say(report, error=_described(error))
+        else:
+            _say(report, **{name: getattr(ended, name) for name in ended.__slots__})
+    return 0
+
+
+def _arguments(data: dict[str, Any]) -> Arguments:
+    named = {name: data[name] for name in (*PLAIN, "module")}
+    folders = tuple(Folder(*folder) for folder in data["folders"])
+    return Arguments(**named, stdin=data["stdin"] or b"", folders=folders)
+
+
+def _wall(given: Arguments) -> Wall:
+    readable = [f.host for f in given.folders if not f.writable] + ([given.path] if given.path else [])
+    writable = [f.host for f in given.folders if f.writable]
+    memory = GUEST_MEMORY_BYTES if given.max_memory is None else given.max_memory
+    return Wall(given.timeout, memory, tuple(readable), tuple(writable))
+
+
+def _say(report: Any, **facts: object) -> None:
+    json.dump(facts, report)
+    report.write("\n")
+    report.flush()
+
+
+def _described(error: Exception) -> dict[str, Any]:
+    """An exception as plain data."""
+    told: dict[str, Any] = {"type": type(error).__name__, "message": str(error)}
+    if isinstance(error, OSError):
+        return {**told, "type": "OSError", "errno": error.errno, "strerror": error.strerror, "filename": error.filename}
+    facts = {name: value for name, value in vars(error).items() if isinstance(value, PLAIN_TYPES)}
+    return {**told, "facts": facts}
