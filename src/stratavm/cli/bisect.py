@@ -13,7 +13,7 @@ from stratavm.base.errors import ExitError, StrataError
 from stratavm.base.text import printable
 from stratavm.cli import options as common
 from stratavm.cli import output
-from stratavm.cli.invoke import guest_arguments, parse_call
+from stratavm.cli.invoke import parse_call
 from stratavm.cli.source import module_source
 from stratavm.engine import Config, Instance, Linker, Module, Store
 from stratavm.engine.bisect import Culprit, bisect
@@ -75,7 +75,7 @@ def describe(culprit: Culprit) -> str:
 def observe(module: Module, options: argparse.Namespace) -> Hashable:
     """Run the program in a world that is the same each time; what was seen of it."""
     out = bytearray()
-    arguments = guest_arguments(options)
+    arguments = common.guest_arguments(options)
     world = Wasi(
         args=(os.path.basename(options.module), *arguments),
         stdin=options.stdin,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
 from stratavm.base.errors import LinkError
@@ -10,12 +9,6 @@ from stratavm.base.text import printable
 from stratavm.engine import Module
 from stratavm.engine.values import parse_argument, signature
 from stratavm.spec.types import FuncType
-
-
-def guest_arguments(options: argparse.Namespace) -> tuple[str, ...]:
-    """What stands behind the module; a first ``--`` is not the guest's."""
-    arguments: list[str] = options.arguments
-    return tuple(arguments[1:] if arguments[:1] == ["--"] else arguments)
 
 
 def parse_call(module: Module, name: str, texts: tuple[str, ...]) -> list[Any]:

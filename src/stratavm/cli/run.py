@@ -9,7 +9,6 @@ from typing import Any, Final
 from stratavm.base.errors import ExitError, LinkError
 from stratavm.cli import options as common
 from stratavm.cli import output
-from stratavm.cli.invoke import guest_arguments, parse_call
 from stratavm.cli.source import module_source
 from stratavm.engine import Engine, Linker, Module, Store
 from stratavm.wasi import Wasi
@@ -76,7 +75,7 @@ def run_here(options: argparse.Namespace) -> int:
 def wasi(options: argparse.Namespace, engine: Engine) -> Wasi:
     """The guest's world, from the options."""
     return Wasi(
-        args=(os.path.basename(options.module), *guest_arguments(options)),
+        args=(os.path.basename(options.module), *common.guest_arguments(options)),
         env=dict(options.env),
         preopens=options.dir,
         stdin="inherit" if options.stdin in (None, "-") else options.stdin,
@@ -92,7 +91,9 @@ def _execute(options: argparse.Namespace, linker: Linker, store: Store, module: 
     if name is None:
         _check_is_command(module)
     else:
-        values = parse_call(module, name, guest_arguments(options))
+        from stratavm.cli.invoke import parse_call
+
+        values = parse_call(module, name, common.guest_arguments(options))
     with store.deadline(options.timeout):
         instance = linker.instantiate(store, module)
         initialized = instance.initialize()

@@ -8,10 +8,7 @@ import sys
 
 from stratavm.cli import output
 from stratavm.engine.source import read_source
-from stratavm.module.decode import decode
-from stratavm.module.encode import HEADER
 from stratavm.module.limits import DEFAULT_LIMITS
-from stratavm.module.outline import is_component
 
 STANDARD = "-"
 
@@ -42,6 +39,11 @@ def module_binary(name: str) -> bytes:
         OSError: it cannot be read.
         ModuleError: the text is malformed, or it is neither.
     """
+    # Not for `strata run`, which has to start fast.
+    from stratavm.module.decode import decode
+    from stratavm.module.encode import HEADER
+    from stratavm.module.outline import is_component
+
     source = read_source(module_source(name))
     if source.text is not None:
         from stratavm.module.parser import parse_wat_to_bytes

@@ -18,6 +18,9 @@ STANDARD = (
 """Of the standard library it may import these, and what they import themselves."""
 
 APART = (
+    "rich",
+    "stratavm.base.words",
+    "stratavm.cli.invoke",
     "stratavm.cli.isolate",
     "stratavm.codegen.mfunc",
     "stratavm.codegen.regalloc.checker",
@@ -28,6 +31,7 @@ APART = (
     "stratavm.ir.text",
     "stratavm.ir.verify",
     "stratavm.module.lexer",
+    "stratavm.module.outline",
     "stratavm.module.parser",
     "stratavm.module.printer",
     "stratavm.testing",
