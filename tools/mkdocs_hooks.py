@@ -7,12 +7,9 @@ are. Needs a built package.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import importlib
-import io
 import itertools
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,13 +18,12 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 import stratavm
-from stratavm.cli.main import COMMANDS, main
 from stratavm.spec import index
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src/stratavm"
 GUIDES = {"Tutorial": "tutorial", "How to": "how-to"}
-REFERENCE = ("reference/api.md", "reference/errors.md", "reference/beside.md", "reference/command.md")
+REFERENCE = ("reference/api.md", "reference/errors.md", "reference/beside.md")
 BESIDE = ("wasi", "testing", "base.events", "base.di", "base.lifecycle")
 """Public packages that ``import stratavm`` does not offer by itself."""
 SHOWN = {"security.md": "SECURITY.md", "contributing.md": "CONTRIBUTING.md"}
@@ -57,7 +53,7 @@ def package_page(folder: Path) -> str:
 @functools.cache
 def made_pages() -> dict[str, str]:
     """Page → Markdown."""
-    pages = {"reference/command.md": command_page(), "internals/opcodes.md": opcode_page()}
+    pages = {"internals/opcodes.md": opcode_page()}
     pages |= {"reference/beside.md": beside_page()} | dict(api_pages())
     pages |= {name: (ROOT / file).read_text().replace("](docs/", "](") for name, file in SHOWN.items()}
     folders = sorted(path.parent for path in PACKAGE.glob("*/__init__.py"))
@@ -93,18 +89,6 @@ def beside_page() -> str:
 def is_own(module: object, name: str) -> bool:
     """Whether a module without ``__all__`` defines a public name itself."""
     return name[0] != "_" and getattr(getattr(module, name), "__module__", "") == getattr(module, "__name__", None)
-
-
-def command_page() -> str:
-    """What ``strata COMMAND --help`` prints."""
-    os.environ["COLUMNS"] = "100"
-    text = "# The command\n\n`strata` and `stratavm` are the same.\n"
-    for name in COMMANDS:
-        shown = io.StringIO()
-        with contextlib.redirect_stdout(shown):
-            main([name, "--help"])
-        text += f"\n## strata {name}\n\n```text\n{shown.getvalue()}```\n"
-    return text
 
 
 def opcode_page() -> str:

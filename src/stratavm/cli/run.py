@@ -17,7 +17,7 @@ ENTRY: Final = "_start"
 INITIALIZE: Final = "_initialize"
 
 
-EXAMPLES: Final = """strata run app.wasm input.txt             everything behind APP is the guest's
+EXAMPLES: Final = """strata run app.wasm input.txt               everything behind APP is the guest's
 strata run --dir ./data::/data app.wasm     the guest reads ./data as /data
 strata run --dir .::/work::rw --env HOME --env LANG=C app.wasm
 strata run --timeout 2 --fuel 100000000 --max-memory 64M app.wasm

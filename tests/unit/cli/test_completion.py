@@ -1,4 +1,4 @@
-"""Completion as the shells do it: each script is loaded in its shell and asked. Shells that are not here are left out."""
+"""Completion as the shells do it: each script is loaded in its shell and asked. Shells that are absent are left out."""
 
 from __future__ import annotations
 

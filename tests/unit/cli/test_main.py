@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+import shlex
+from pathlib import Path
 
 import pytest
 
 from stratavm.cli.main import COMMANDS, EXIT_CODES, command_parser
+from tools import gen_cli
+
+
+def examples(command: str) -> str:
+    """The examples of a command's help."""
+    return importlib.import_module(COMMANDS[command][0]).EXAMPLES
+
 
 PROGRAM = '(module (func (export "_start")) (func (export "seven") (result i32) (i32.const 7)))'
 
@@ -82,3 +92,19 @@ def test_a_usage_error_is_one_line(strata, arguments):
     code, out, err = strata(*arguments)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "--help`" in err
+
+
+EXAMPLES = [line for command in COMMANDS for line in examples(command).splitlines() if line.startswith("strata ")]
+
+
+@pytest.mark.parametrize("line", EXAMPLES, ids=range(len(EXAMPLES)))
+def test_every_example_is_understood(line, monkeypatch):
+    """Without its remark, and without what the shell does with the rest."""
+    monkeypatch.setenv("HOME", "/")
+    _, name, *words = shlex.split(re.split(r" {2,}| [|>] ", line)[0])
+    command_parser(name).parse_args(words)
+
+
+def test_the_page_about_the_command_is_what_the_parsers_say():
+    """``make gen`` writes it."""
+    assert (Path(gen_cli.gen.ROOT) / gen_cli.PAGE).read_text() == gen_cli.page()

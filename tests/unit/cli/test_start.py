@@ -19,7 +19,6 @@ STANDARD = (
 
 APART = (
     "rich",
-    "stratavm.base.words",
     "stratavm.cli.invoke",
     "stratavm.cli.isolate",
     "stratavm.codegen.mfunc",
