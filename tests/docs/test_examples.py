@@ -15,6 +15,7 @@ import pytest
 
 from stratavm.cli.main import COMMANDS
 from tests.docs.guests import KEPT
+from tools import programs
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "docs/index.md", *sorted((ROOT / "docs/how-to").glob("*.md"))]
@@ -34,9 +35,12 @@ def blocks(language: str) -> list[object]:
 
 
 @pytest.mark.parametrize("source", blocks("python"))
-def test_a_python_example_runs(source, tmp_path, monkeypatch):
+def test_a_python_example_runs(source, tmp_path, monkeypatch, program):
     """In a folder with the docs' compiled guests, and a fresh namespace; its own assertions are the check."""
     shutil.copytree(KEPT, tmp_path, dirs_exist_ok=True)
+    for name in programs.WHEELS:
+        if f'"{name}"' in source:
+            (tmp_path / name).symlink_to(program(name))
     monkeypatch.chdir(tmp_path)
     exec(compile(source, "<example>", "exec"), {"__name__": "__example__"})
 
