@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
+from stratavm.base.notes import GuestNotes
 from stratavm.base.text import printable
 
 
@@ -247,8 +248,10 @@ class Trap(StrataError):
     """WebAssembly trapped.
 
     Attributes: ``kind`` is the name of a trap kind (``div_by_zero``), ``message`` the specification's words,
-    ``frames`` the guest frames, innermost first (found out when they are first asked for).
+    ``frames`` the guest frames, innermost first (found out when they are first asked for). Tracebacks show them.
     """
+
+    _notes: GuestNotes | None = None
 
     def __init__(self, kind: str, frames: Frames = (), detail: str = "") -> None:
         self.kind, self._frames = kind, frames
@@ -265,6 +268,16 @@ class Trap(StrataError):
     @frames.setter
     def frames(self, frames: tuple[GuestFrame, ...]) -> None:
         self._frames = frames
+
+    @property
+    def __notes__(self) -> list[str]:
+        if self._notes is None:
+            self._notes = GuestNotes([self._frames] if self._frames else ())
+        return self._notes
+
+    @__notes__.setter
+    def __notes__(self, notes: list[str]) -> None:
+        self._notes = notes if isinstance(notes, GuestNotes) else GuestNotes(notes)
 
 
 class StackOverflow(Trap):

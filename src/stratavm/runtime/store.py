@@ -60,6 +60,7 @@ from stratavm.base.errors import (
     TRAP_KINDS,
     Closed,
     DeadlineExceeded,
+    ExitError,
     Interrupted,
     OutOfFuel,
     ResourceLimit,
@@ -68,6 +69,7 @@ from stratavm.base.errors import (
     StrataError,
     Trap,
 )
+from stratavm.base.notes import note_frames
 from stratavm.runtime.limits import StoreLimits
 
 if not cython.compiled:
@@ -414,9 +416,11 @@ class Store:
         if entry.outermost:
             self.aborted = False
             self.attend()
-        if error is not None:
-            return error
         frames: object = guest_frames(cython.address(entry.act))
+        if error is not None:
+            if frames != () and not isinstance(error, ExitError):
+                note_frames(error, frames, entry.outermost)
+            return error
         if kind in _ERRORS:
             return _ERRORS[kind](frames)
         if 0 < kind < len(TRAP_KINDS):
