@@ -1,4 +1,4 @@
-"""A program that embeds Strata and uses its public API, annotated in full: type checkers read it, and a test runs it."""
+"""A program that embeds Strata and uses its public API, annotated in full. Type checkers read it; a test runs it."""
 
 from __future__ import annotations
 
