@@ -22,15 +22,21 @@ PAGES = [ROOT / "README.md", ROOT / "docs/index.md", *sorted((ROOT / "docs/how-t
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
 
 
+def programs_in(source: str) -> list[str]:
+    """The real programs that an example names."""
+    return [name for name in programs.WHEELS if f'"{name}"' in source]
+
+
 def blocks(language: str) -> list[object]:
-    """(page, line, text) of each block of a language."""
+    """(page, line, text) of each block of a language; whole programs are slow where each line is traced."""
     found = []
     for page in PAGES:
         text = page.read_text()
         for match in BLOCK.finditer(text):
             if match[1] == language:
                 line = text.count("\n", 0, match.start()) + 2
-                found.append(pytest.param(match[2], id=f"{page.relative_to(ROOT)}:{line}"))
+                marks = [pytest.mark.trace_slow] if programs_in(match[2]) else []
+                found.append(pytest.param(match[2], id=f"{page.relative_to(ROOT)}:{line}", marks=marks))
     return found
 
 
@@ -38,9 +44,8 @@ def blocks(language: str) -> list[object]:
 def test_a_python_example_runs(source, tmp_path, monkeypatch, program):
     """In a folder with the docs' compiled guests, and a fresh namespace; its own assertions are the check."""
     shutil.copytree(KEPT, tmp_path, dirs_exist_ok=True)
-    for name in programs.WHEELS:
-        if f'"{name}"' in source:
-            (tmp_path / name).symlink_to(program(name))
+    for name in programs_in(source):
+        (tmp_path / name).symlink_to(program(name))
     monkeypatch.chdir(tmp_path)
     exec(compile(source, "<example>", "exec"), {"__name__": "__example__"})
 

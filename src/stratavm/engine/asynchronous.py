@@ -22,16 +22,16 @@ async def to_thread(store: Store, function: Callable[P, R], /, *args: P.args, **
 
     When the task is cancelled the guest is interrupted (``Store.interrupt``) until the call has ended; only then
     ``CancelledError`` goes on, so that nobody else is inside the store. A call that no thread had begun is dropped. A
-    host function that blocks holds the cancelling up until it returns.
+    host function that blocks holds the cancelling up until it returns. What the function raises comes out.
 
     Args:
         store: the store whose guests the function calls; no other task may be inside.
         function: an export, or any function that calls some; it runs in a thread of the loop's default executor.
-        args, kwargs: its arguments.
+        *args: its arguments.
+        **kwargs: its keyword arguments.
 
     Raises:
         asyncio.CancelledError: the task was cancelled, and the call has ended.
-        Anything that the function raises.
     """
     call = _Call(partial(contextvars.copy_context().run, function, *args, **kwargs))
     future = asyncio.get_running_loop().run_in_executor(None, call)
