@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from stratavm.base.cached import cached
-from stratavm.base.errors import DecodeError, StrataError, Unsupported, ValidationError
+from stratavm.base.errors import DecodeError, ModuleLimit, StrataError, Unsupported, ValidationError
 from stratavm.base.importing import importing
 from stratavm.base.text import printable
 from stratavm.engine.cache import LoadedModule, ModuleCache
@@ -91,19 +91,22 @@ class Module:
 
         assert origin.text is not None
         try:
-            return parse_module(origin.text, features=config.features)
+            return parse_module(origin.text, features=config.features, limits=config.limits)
+        except ModuleLimit:
+            raise
         except (Unsupported, DecodeError) as error:
+            refused = error
+        if not getattr(refused, "line", 0):  # the decoder refused it: say where in the text
             with importing:
                 from stratavm.module.wat_places import refuse_in_text
 
-            if not getattr(error, "line", 0):
-                refuse_in_text(origin.text, config.features)
-            raise
+            refuse_in_text(origin.text, config.features)
+        raise refused
 
     def _prepare(self, model: Model) -> None:
         """Validate, and hand over to the tier."""
         config = self.engine.config
-        valid = validate(model, config.features, config.threads)
+        valid = validate(model, config.features, config.threads, limits=config.limits)
         self._use(LoadedModule(model, valid, self.engine.tier.load(valid, self.name)))
 
     def _use(self, loaded: LoadedModule) -> None:

@@ -98,7 +98,7 @@ def no_header(data: bytes) -> DecodeError:
     at: int = 0 if data[:4] != b"\0asm" else 4
     words: str = "unknown binary version" if at else "magic header not detected"
     cut: str = "unexpected end: " if len(data) < at + 4 else ""
-    name, action = recognise(data) or ("", "")
+    name, action = recognise(data) or ("", "" if at else "no module begins so: is it the right file, and is it whole?")
     found: str = data[at : at + 4].hex(" ") or "nothing"
     return DecodeError(
         cut + words + (f": this is {name}" if name else ""),

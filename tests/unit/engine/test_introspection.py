@@ -8,10 +8,12 @@ import sys
 import pytest
 
 import stratavm
-from stratavm import Config, Engine, Global, Linker, Memory, Module, Store, Table, load
+from stratavm import Config, Engine, Global, Linker, Memory, Module, Store, Table, Unsupported, load
 from stratavm.base.data import replace
+from stratavm.base.errors import ModuleLimit
 from stratavm.engine.config import Options
 from stratavm.engine.introspect import constructor
+from stratavm.module.limits import Limits
 from stratavm.spec.features import READY
 from stratavm.spec.types import EXTERNREF, FUNCREF, I32
 
@@ -70,7 +72,7 @@ def test_help_shows_the_public_api_and_begins_with_what_to_do():
     command = [sys.executable, "-c", "import pydoc, stratavm; print(pydoc.plain(pydoc.render_doc(stratavm)))"]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert text.index('load("add.wasm")') < text.index("CLASSES")
-    missing = [name for name in stratavm.__all__ if f"class {name}(" not in text and f"    {name}(" not in text]
+    missing = [name for name in stratavm.__all__ if f"class {name}(" not in text and f" {name}(" not in text]
     assert missing == []
 
 
@@ -255,3 +257,34 @@ def test_what_is_no_configuration_is_refused_as_such():
     """``Engine("jit1")``."""
     with pytest.raises(TypeError, match="takes a Config or options by name, got 'jit1'"):
         Engine("jit1")
+
+
+# ---- limits of a configuration ----
+
+
+@pytest.mark.parametrize("form", ["text", "binary"])
+@pytest.mark.parametrize(
+    ("limit", "most", "source"),
+    [
+        ("functions", 2, "(func) (func) (func)"),
+        ("module_bytes", 8, "(func)"),
+        ("locals", 3, "(func (local i32 i32 i32 i32))"),
+        ("operand_stack", 2, "(func (drop (i32.add (i32.const 1) (i32.add (i32.const 1) (i32.const 2)))))"),
+        ("br_table_targets", 1, "(func (br_table 0 0 0 (i32.const 0)))"),
+    ],
+)
+def test_the_limits_of_a_configuration_hold_for_text_and_for_what_the_validator_checks(form, limit, most, source):
+    """Not only for what the decoder counts in a binary."""
+    text = f"(module {source})"
+    given = text if form == "text" else Module(text).model.binary
+    with pytest.raises(ModuleLimit) as caught:
+        Module(given, Engine(limits=Limits(**{limit: most})))
+    assert caught.value.limit == limit
+    Module(given, Engine(limits=Limits(**{limit: most + 1000})))
+
+
+def test_a_refusal_of_a_text_is_one_error_and_not_two():
+    """No "during handling of the above exception" about a binary that nobody has seen."""
+    with pytest.raises(Unsupported) as caught:
+        Module("(module (memory i64 1))")
+    assert caught.value.__context__ is None and caught.value.line == 1
