@@ -2,8 +2,8 @@
 
 A channel owns its descriptor, made from one that stays the host's: closing the one does nothing to the other. Whether
 the host's blocks is a flag that it shares with other processes (a terminal's with the shell), so it is never touched.
-A pipe or terminal is opened anew, which gives a description with a flag of its own; a socket can be asked not to block
-at each call; what allows neither is read and written by a thread, which may hang where this one may not.
+A pipe or terminal is opened anew, which gives a description with a flag of its own; elsewhere the kernel is asked at
+each call not to wait; what allows neither is read and written by a thread, which may hang where this one may not.
 """
 
 from __future__ import annotations
@@ -17,17 +17,16 @@ import struct
 import termios
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from stratavm.wasi.buffers import first
-
-if TYPE_CHECKING:
-    import socket
 
 LARGEST_PIECE: Final = 1 << 16
 """Bytes that a thread moves at a time."""
 PATIENCE_S: Final = 0.05
 """How long a call waits for a thread before it says that it would block."""
+CAN_ASK: Final = hasattr(os, "RWF_NOWAIT")
+AT_THE_POSITION: Final = -1
 FIRST_NUMBER: Final = 3
 """Duplicates stay away from the numbers of the standard streams."""
 NEVER_BLOCK: Final = frozenset(os.makedev(1, minor) for minor in (3, 5, 7, 8, 9))
@@ -58,55 +57,23 @@ class Channel:
         os.close(self.fd)
 
 
-class SocketChannel(Channel):
-    """A socket, asked at each call not to block."""
+class AskingChannel(Channel):
+    """Anything else: the kernel is asked at each call not to wait, which it can do for sockets and nameless pipes.
 
-    def __init__(self, fd: int) -> None:
-        self._socket = own_socket(fd)
-        super().__init__(self._socket.fileno(), may_block=True)
-
-    def read(self, buffers: Sequence[memoryview]) -> int:
-        """Receive."""
-        return self._socket.recvmsg_into(list(buffers), 0, _dont_wait())[0]
-
-    def write(self, buffers: Sequence[memoryview]) -> int:
-        """Send."""
-        return self._socket.sendmsg(list(buffers), (), _dont_wait())
-
-    def close(self) -> None:
-        """Close the duplicate."""
-        self._socket.close()
-
-
-def _dont_wait() -> int:
-    import socket
-
-    return socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
-
-
-def own_socket(fd: int) -> socket.socket:
-    """A socket object on a duplicate, which waits for nothing by itself and changes no flag of the host's socket."""
-    import socket  # here, for few use it and it is slow to import
-
-    own = socket.socket(fileno=duplicate(fd))
-    if own.gettimeout():  # a default for new sockets, which does not block then, but makes Python wait
-        own.settimeout(0)
-    return own
-
-
-class ThreadChannel(Channel):
-    """Anything at all: a thread does what may block, on a duplicate that lives until it comes back.
-
-    A call whose thread hangs would block; the next one of the same direction takes the result that came late.
+    For the rest a thread does what may block, on a duplicate that lives until it comes back. A call whose thread hangs
+    would block; the next one of the same direction takes the result that came late.
     """
 
     def __init__(self, fd: int) -> None:
         super().__init__(fd, may_block=True)
+        self._can_ask = CAN_ASK
         self._running: _Job | None = None
         self._read = b""
 
     def read(self, buffers: Sequence[memoryview]) -> int:
-        """Read what the thread got."""
+        """Read what there is, or what the thread got."""
+        if self._can_ask and (done := self._ask(os.preadv, buffers)) is not None:
+            return done
         if not self._read:
             self._read = self._result(select.POLLIN, lambda fd: os.read(fd, LARGEST_PIECE))
         done = 0
@@ -118,10 +85,22 @@ class ThreadChannel(Channel):
         return done
 
     def write(self, buffers: Sequence[memoryview]) -> int:
-        """Write a piece."""
+        """Write what fits, or a piece."""
+        if self._can_ask and (done := self._ask(os.pwritev, buffers)) is not None:
+            return done
         data = b"".join(first(buffers, LARGEST_PIECE))
         written: int = self._result(select.POLLOUT, lambda fd: os.write(fd, data))
         return written
+
+    def _ask(self, act: Callable[..., int], buffers: Sequence[memoryview]) -> int | None:
+        """The call, told not to wait; None from the first time on that the kernel cannot be told so."""
+        try:
+            return act(self.fd, buffers, AT_THE_POSITION, os.RWF_NOWAIT)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
+                raise
+        self._can_ask = False
+        return None
 
     def _result(self, readiness: int, act: Callable[[int], Any]) -> Any:
         """What the thread got; ``BlockingIOError`` while it is not done, or where there is nothing for it to do."""
@@ -168,8 +147,6 @@ def channel_of(fd: int, *, write: bool) -> Channel:
     """A channel to what a descriptor of the host's is open on; OSError EBADF where it is closed."""
     found = os.fstat(fd)
     mode = found.st_mode
-    if stat.S_ISSOCK(mode):
-        return SocketChannel(fd)
     if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE not in (_access(write), os.O_RDWR):
         return Channel(duplicate(fd), may_block=False)  # each call is EBADF
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISBLK(mode):
@@ -180,7 +157,7 @@ def channel_of(fd: int, *, write: bool) -> Channel:
         own = _opened_anew(fd, write=write)
         if own is not None:
             return Channel(own, may_block=True)
-    return ThreadChannel(duplicate(fd))
+    return AskingChannel(duplicate(fd))
 
 
 def _opened_anew(fd: int, *, write: bool) -> int | None:
@@ -191,7 +168,8 @@ def _opened_anew(fd: int, *, write: bool) -> int | None:
         own = os.open(f"/proc/self/fd/{fd}", flags)
     except OSError:  # another user's, no /proc, a FIFO that nobody reads
         return None
-    if os.path.samestat(os.fstat(own), os.fstat(fd)) and _terminal(own) == _terminal(fd):
+    same = os.path.samestat(os.fstat(own), os.fstat(fd))
+    if same and (not os.isatty(fd) or _terminal(own) == _terminal(fd) is not None):
         return own
     os.close(own)  # /dev/ptmx makes a new terminal at each opening
     return None
@@ -203,7 +181,7 @@ def _access(write: bool) -> int:
 
 
 def _terminal(fd: int) -> int | None:
-    """The device number of a terminal; None for what is none."""
+    """The device number of a terminal; None where the system does not tell."""
     try:
         return int(struct.unpack("I", fcntl.ioctl(fd, TIOCGDEV, b"\0\0\0\0"))[0])
     except OSError:

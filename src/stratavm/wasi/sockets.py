@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from stratavm.wasi.abi import SOCKET_RIGHTS, Filetype, Rights
-from stratavm.wasi.channel import bytes_waiting, own_socket
+from stratavm.wasi.channel import bytes_waiting, duplicate
 from stratavm.wasi.descriptor import Descriptor
 from stratavm.wasi.errno import Errno, WasiError
 
@@ -23,6 +23,14 @@ def _new_lock() -> None:
 
 
 os.register_at_fork(after_in_child=_new_lock)
+
+
+def own_socket(fd: int) -> socket.socket:
+    """A socket object on a duplicate, which waits for nothing by itself and changes no flag of the host's socket."""
+    own = socket.socket(fileno=duplicate(fd))
+    if own.gettimeout():  # a default for new sockets, which does not block then, but makes Python wait
+        own.settimeout(0)
+    return own
 
 
 class Socket(Descriptor):

@@ -113,15 +113,17 @@ def ends(request, tmp_path):
     made.close()
 
 
-@pytest.fixture(params=[False, True], ids=["anew", "thread"])
-def by_thread(request, monkeypatch):
-    """Also where nothing can be opened anew: another user's terminal, no /proc."""
-    if request.param:
+@pytest.fixture(params=["anew", "asked", "thread"])
+def way(request, monkeypatch):
+    """Also where nothing can be opened anew (another user's terminal, no /proc), or the kernel not be asked."""
+    if request.param != "anew":
         monkeypatch.setattr(channel, "_opened_anew", lambda fd, *, write: None)
+    if request.param == "thread":
+        monkeypatch.setattr(channel, "CAN_ASK", False)
     return request.param
 
 
-def test_a_write_that_nobody_takes_is_ended_by_the_host(ends, by_thread):
+def test_a_write_that_nobody_takes_is_ended_by_the_host(ends, way):
     """The guest writes for ever to a stalled reader; the store's deadline is heard all the same."""
     with Wasi(stdout=ends.stdout) as wasi:
         guest = Guest(wasi)
@@ -131,7 +133,7 @@ def test_a_write_that_nobody_takes_is_ended_by_the_host(ends, by_thread):
                 guest.ok("fd_write", 1, *guest.iovec((0, LARGE)), OUT)
 
 
-def test_a_read_where_nothing_comes_is_ended_by_the_host(ends, by_thread):
+def test_a_read_where_nothing_comes_is_ended_by_the_host(ends, way):
     """The same for input."""
     with Wasi(stdin=ends.stdin) as wasi:
         guest = Guest(wasi)
@@ -140,7 +142,7 @@ def test_a_read_where_nothing_comes_is_ended_by_the_host(ends, by_thread):
             guest.read(0)
 
 
-def test_a_guest_that_does_not_want_to_wait_does_not(ends, by_thread):
+def test_a_guest_that_does_not_want_to_wait_does_not(ends, way):
     """With NONBLOCK a write moves what fits, and then both say AGAIN."""
     with Wasi(stdin=ends.stdin, stdout=ends.stdout) as wasi:
         guest = Guest(wasi)
@@ -166,7 +168,7 @@ def test_the_host_s_descriptors_keep_their_flags(ends):
     assert [os.get_blocking(f.fileno()) for f in (ends.stdin, ends.stdout)] == before
 
 
-def test_a_large_write_arrives_whole_and_in_order(by_thread):
+def test_a_large_write_arrives_whole_and_in_order(way):
     """A reader that is slow gets everything, although each call of the host writes only what fits."""
     reading, writing = os.pipe()
     got = bytearray()
@@ -185,7 +187,7 @@ def test_a_large_write_arrives_whole_and_in_order(by_thread):
     assert got == text
 
 
-def test_input_arrives_whole_and_in_order(by_thread):
+def test_input_arrives_whole_and_in_order(way):
     """By small reads, to the end."""
     reading, writing = os.pipe()
     text = bytes(i % 251 for i in range(5000))
@@ -198,7 +200,7 @@ def test_input_arrives_whole_and_in_order(by_thread):
     assert got == text
 
 
-def test_a_reader_that_went_away_is_an_error(by_thread):
+def test_a_reader_that_went_away_is_an_error(way):
     """EPIPE, by either way."""
     reading, writing = os.pipe()
     os.close(reading)
@@ -207,7 +209,7 @@ def test_a_reader_that_went_away_is_an_error(by_thread):
 
 
 @pytest.mark.parametrize("kind", ["pipe", "socket"])
-def test_data_that_another_reader_takes_first_leaves_the_wait_as_it_was(kind, by_thread, tmp_path, monkeypatch):
+def test_data_that_another_reader_takes_first_leaves_the_wait_as_it_was(kind, way, tmp_path, monkeypatch):
     """The descriptor was ready, and then was not: the call goes on waiting, and can be ended."""
     ends = Ends(kind, tmp_path)
     plainly, stolen = Context._ready, []
@@ -358,6 +360,7 @@ def test_devices_that_never_block_are_read_at_once():
 def test_a_thread_that_hangs_does_not_hold_the_world(tmp_path, monkeypatch):
     """The world is closed while a thread sits in a write; the thread ends in its time."""
     monkeypatch.setattr(channel, "_opened_anew", lambda fd, *, write: None)
+    monkeypatch.setattr(channel, "CAN_ASK", False)
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     with pytest.raises(BlockingIOError):
