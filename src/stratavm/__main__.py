@@ -2,6 +2,6 @@
 
 import sys
 
-from stratavm.cli.main import command
+from stratavm.cli import command
 
 sys.exit(command())

@@ -90,7 +90,7 @@ def _module_facts(binary: bytes, found: Outline) -> dict[str, Any]:
     if unready:
         problems.append(f"Strata does not have yet: {', '.join(unready)}")
     if missing:
-        problems.append(f"`strata run` does not offer {len(missing)} of its imports: give them with stratavm.load")
+        problems.append(f"strata run does not offer {len(missing)} of its imports: give them with stratavm.load")
     return {
         "name": model.names.module or "",
         "counts": {"bytes": len(binary)} | _counts(model),

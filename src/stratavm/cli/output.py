@@ -33,6 +33,8 @@ HINTS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (FileNotFoundError, "check the path"),
 )
 
+MEMORY_LIMITS: Final = ("memory_bytes", "max_memory_bytes")
+ONLY_WASI: Final = "the command line offers WASI only: other imports are given in Python, stratavm.load(FILE, imports)"
 MAX_LINE: Final = 100_000
 FRAMES: Final = 16
 """Lines of a trap's backtrace that are printed."""
@@ -52,6 +54,8 @@ def failure(error: BaseException, *, json: bool = False) -> int:
     complain(one_line(error), hint_for(error))
     for more in _lines(error)[1:]:  # the line of source with its caret, what to do
         print(f"  {printable(more, MAX_LINE)}", file=sys.stderr)
+    if getattr(error, "problems", None):
+        print(f"  {ONLY_WASI}", file=sys.stderr)
     _print_frames(getattr(error, "frames", ()))
     return code
 
@@ -60,6 +64,8 @@ def hint_for(error: BaseException) -> str:
     """What to do about an error; empty where nothing is known, or the error says it itself."""
     if getattr(error, "hint", ""):
         return ""
+    if getattr(error, "limit", "") in MEMORY_LIMITS:
+        return "raise --max-memory"
     return next((words for kind, words in HINTS if isinstance(error, kind)), "")
 
 

@@ -169,3 +169,27 @@ def test_a_path_is_never_taken_for_text(process, tmp_path, name):
     """Whatever it begins with."""
     (tmp_path / name).write_bytes(BINARY)
     assert process("run", name, cwd=tmp_path).returncode == 0
+
+
+INTERRUPTED_IMPORT = """
+import sys
+
+wanted = sys.argv.pop(1)
+
+class Interrupt:
+    def find_spec(self, name, path, target=None):
+        if name == wanted:
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupt())
+from stratavm.cli import command
+sys.exit(command())
+"""
+
+
+@pytest.mark.parametrize("name", ["argparse", "stratavm.cli.main", "stratavm.cli.run", "stratavm.engine.store"])
+def test_ctrl_c_while_the_command_imports_is_one_line(file, name):
+    """As soon as it is ours to say."""
+    command = [sys.executable, "-c", INTERRUPTED_IMPORT, name, "run", file]
+    done = subprocess.run(command, stderr=subprocess.PIPE, timeout=60)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGINT, b"strata: interrupted\n")

@@ -9,7 +9,7 @@ import pytest
 
 from stratavm import importer
 from stratavm.base.errors import LinkError
-from stratavm.cli import main
+from stratavm.cli.main import main
 from stratavm.engine.module import Module
 from stratavm.engine.pyi import type_stub
 from stratavm.module.parser import parse_module

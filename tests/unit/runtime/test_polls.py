@@ -18,7 +18,7 @@ SCRIPTS = (
     "conversions",
     "local_tee",
 )
-CODE = "import sys; from stratavm.cli import main; sys.exit(main())"
+CODE = "import sys; from stratavm.cli.main import main; sys.exit(main())"
 
 
 def test_forced_polls_change_no_result(spec_dir: Path, root: Path) -> None:
