@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from stratavm.engine.events import GlobalCreated, GlobalSet, TableElementSet, reporting
 from stratavm.engine.func import Func
 from stratavm.engine.memory import Memory
+from stratavm.engine.types import value_type
 from stratavm.engine.values import from_raw, to_raw
 from stratavm.runtime.func import FuncRef
 from stratavm.runtime.globals import Global as NativeGlobal
@@ -28,10 +29,11 @@ class Table:
         self.native = native
 
     @classmethod
-    def new(cls, store: Store, element: int, minimum: int, maximum: int | None = None) -> Table:
-        """A table of ``minimum`` null elements of a reference type (``FUNCREF``, ``EXTERNREF``)."""
+    def new(cls, store: Store, element: int | str, minimum: int, maximum: int | None = None) -> Table:
+        """A table of ``minimum`` null elements of a reference type: ``"funcref"`` or ``"externref"``."""
+        type_ = TableType(value_type(element, reference=True), Limits(minimum, maximum))
         with reporting(store, "table"):
-            return cls(store, NativeTable(store.native, TableType(element, Limits(minimum, maximum))))
+            return cls(store, NativeTable(store.native, type_))
 
     @property
     def type(self) -> TableType:
@@ -82,8 +84,11 @@ class Global:
         self.native = native
 
     @classmethod
-    def new(cls, store: Store, type_: int, value: Any, *, mutable: bool = False) -> Global:
-        """A global of a value type (``I32`` … ``EXTERNREF``)."""
+    def new(cls, store: Store, type_: int | str, value: Any, *, mutable: bool = False) -> Global:
+        """A global of a value type: ``"i32"``, ``"i64"``, ``"f32"``, ``"f64"``, ``"v128"`` (16 bytes), ``"funcref"``,
+        ``"externref"``.
+        """
+        type_ = value_type(type_)
         made = cls(store, NativeGlobal(store.native, GlobalType(type_, mutable), to_raw(type_, value, store)))
         if store.source.hears(GlobalCreated):
             store.source.emit(GlobalCreated(type_name(type_), mutable, made.bits))

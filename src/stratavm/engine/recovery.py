@@ -127,6 +127,9 @@ class Recovering(Closing):
         if source is not None and source.hears(CallRetried):
             source.emit(CallRetried(name, type(error).__name__, failures, delay_s))
 
+    def __repr__(self) -> str:
+        return f"<Recovering, {self.replaced} replaced, {self.retried} retried>"
+
     def close(self) -> None:
         """Close the store of the present instance; further calls raise ``Closed``. May be called twice."""
         self._closed = True

@@ -42,6 +42,7 @@ def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> 
         return _from_bytes("<bytes>", bytes(source))
     if isinstance(source, str) and source.lstrip()[:1] in ("(", ";"):
         return Source("<text>", text=source)
+    _check_path(source)
     with open(source, "rb") as file:
         size = os.fstat(file.fileno()).st_size  # 0 for what is no ordinary file, and may never end
         data = file.read(most + 1) if size <= most else b""
@@ -50,6 +51,13 @@ def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> 
             "module too large", limit="module_bytes", expected=f"at most {most} bytes", found=f"{size or 'more'}"
         )
     return _from_bytes(os.fspath(source), data)
+
+
+def _check_path(source: object) -> None:
+    """TypeError for what is no path: an integer would be a descriptor, which ``open`` closes afterwards."""
+    if not isinstance(source, (str, os.PathLike)):
+        instead = "; pass what it reads: source.read()" if hasattr(source, "read") else ""
+        raise TypeError(f"source must be a path, bytes or text of a module, got {type(source).__name__}{instead}")
 
 
 def _from_bytes(name: str, data: bytes) -> Source:

@@ -10,7 +10,17 @@ from stratavm.base.errors import LinkError
 from stratavm.base.text import printable
 from stratavm.base.words import did_you_mean
 from stratavm.module.model import Import
-from stratavm.spec.types import I32, FuncType
+from stratavm.spec.types import (
+    I32,
+    ExternType,
+    FuncType,
+    GlobalType,
+    Limits,
+    MemoryType,
+    TableType,
+    is_ref,
+    type_name,
+)
 
 LISTED: Final = 40
 """Imports that are listed; a module may have a million."""
@@ -146,14 +156,24 @@ def _origin(wanted: Import) -> str:
 
 def _definition(wanted: Import) -> str:
     """How to define something of the kind."""
-    if wanted.kind == "func":
-        what = "any callable"
-    elif wanted.kind == "memory":
-        what = "stratavm.Memory.new(store, pages)"
-    elif wanted.kind == "table":
-        what = "stratavm.Table.new(store, type, elements)"
-    else:
-        what = "stratavm.Global.new(store, type, value)"
+    what = _maker(wanted.type)
     if not (wanted.module + wanted.name).isprintable():
         return f"{DEFINE}: Linker.define(module, name, item); the item is {what}"
     return f'{DEFINE}: {{"{wanted.module}": {{"{wanted.name}": …}}}} as imports; the item is {what}'
+
+
+def _maker(type_: ExternType) -> str:
+    """An expression that makes what fits."""
+    if isinstance(type_, MemoryType):
+        return f"stratavm.Memory.new(store, {_sizes(type_.limits)})"
+    if isinstance(type_, TableType):
+        return f'stratavm.Table.new(store, "{type_name(type_.element)}", {_sizes(type_.limits)})'
+    if isinstance(type_, GlobalType):
+        value = "None" if is_ref(type_.value) else "0"
+        mutable = ", mutable=True" if type_.mutable else ""
+        return f'stratavm.Global.new(store, "{type_name(type_.value)}", {value}{mutable})'
+    return "any callable"
+
+
+def _sizes(limits: Limits) -> str:
+    return f"{limits.minimum}" + ("" if limits.maximum is None else f", {limits.maximum}")

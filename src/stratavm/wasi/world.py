@@ -100,6 +100,10 @@ class Wasi(Closing):
         """Host functions by import module and name, bound to this world."""
         return {name: imports(self._context, name) for name in NAMESPACES}
 
+    def __repr__(self) -> str:
+        count = "closed" if self._context.closed else f"of {len(self._context.args)} arguments"
+        return f"<Wasi {count}>"
+
     def close(self) -> None:
         """Close every file; may be called twice. The guest's calls fail from then on."""
         was_open = not self._context.closed

@@ -288,3 +288,32 @@ def test_a_refusal_of_a_text_is_one_error_and_not_two():
     with pytest.raises(Unsupported) as caught:
         Module("(module (memory i64 1))")
     assert caught.value.__context__ is None and caught.value.line == 1
+
+
+# ---- types and sources that the caller gives ----
+
+
+def test_types_of_values_go_by_name_and_wrong_ones_are_refused():
+    """A table of numbers, or of a type that there is not, would be nothing that a guest can have."""
+    store = Store()
+    assert Global.new(store, "i64", 5) != Global.new(store, I32, 5)
+    assert repr(Global.new(store, "externref", None, mutable=True)) == "<Global mut externref = None>"
+    assert Table.new(store, "funcref", 1).type == Table.new(store, FUNCREF, 1).type
+    with pytest.raises(ValueError, match="'i23' is no type here; did you mean 'i32'"):
+        Global.new(store, "i23", 5)
+    for wrong in ("i32", I32, 0, 5):
+        with pytest.raises(ValueError, match="is no type here; types: funcref, externref"):
+            Table.new(store, wrong, 1)
+    with pytest.raises(ValueError, match="12345 is no type here"):
+        Global.new(store, 12345, 5)
+
+
+def test_a_source_that_is_none_is_refused_and_an_open_file_is_told_what_to_do(tmp_path):
+    """An integer would be a descriptor: ``load(0)`` read standard input, and closed it."""
+    with pytest.raises(TypeError, match="source must be a path, bytes or text of a module, got int"):
+        load(0)
+    (tmp_path / "a.wat").write_text("(module)")
+    with (tmp_path / "a.wat").open("rb") as file:
+        with pytest.raises(TypeError, match=r"got BufferedReader; pass what it reads: source\.read\(\)"):
+            load(file)
+        load(file.read())

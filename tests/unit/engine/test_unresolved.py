@@ -5,9 +5,8 @@ import re
 import pytest
 
 import stratavm
-from stratavm import Engine, Global, Instance, Linker, LinkError, Memory, Module, Store, Table, Wasi, load
+from stratavm import Engine, Instance, Linker, LinkError, Module, Store, Wasi, load
 from stratavm.engine.unresolved import BY_BEGINNING, BY_MODULE, IN_ENV, LISTED
-from stratavm.spec.types import FUNCREF, I32
 
 MANY = """(module
   (import "env" "log" (func (param i32)))
@@ -92,20 +91,27 @@ def test_following_the_hint_for_wasi_links():
         load(text, eval(call.replace("[…]", "[]"), {"stratavm": stratavm}))
 
 
-@pytest.mark.parametrize("kind", ["(func)", "(memory 1)", "(table 1 funcref)", "(global i32)"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "(func)",
+        "(memory 1)",
+        "(memory 1 2)",
+        "(table 1 funcref)",
+        "(table 2 5 externref)",
+        "(global i32)",
+        "(global (mut f64))",
+        "(global externref)",
+    ],
+)
 def test_following_the_hint_for_a_definition_links(kind):
-    """For each kind of import what the hint names is what fits."""
+    """For each kind of import what the hint names is what fits, as it stands."""
     text = f'(module (import "own" "thing" {kind}))'
     store = Store()
     error = refused(text, store=store)
-    pattern = r'define it: \{"own": \{"thing": …\}\} as imports; the item is (any callable|stratavm\.(\w+)\.new\(.*\))'
-    found = re.fullmatch(pattern, error.hint)
-    made = {
-        None: lambda: print,
-        "Memory": lambda: Memory.new(store, 1),
-        "Table": lambda: Table.new(store, FUNCREF, 1),
-        "Global": lambda: Global.new(store, I32, 5),
-    }[found[2]]()
+    pattern = r'define it: \{"own": \{"thing": …\}\} as imports; the item is (.*)'
+    what = re.fullmatch(pattern, error.hint)[1]
+    made = print if what == "any callable" else eval(what, {"stratavm": stratavm, "store": store})
     assert isinstance(load(text, {"own": {"thing": made}}, store=store), Instance)
 
 
