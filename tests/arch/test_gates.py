@@ -112,6 +112,17 @@ def test_an_import_upwards_breaks_the_contract(tree):
     assert "stratavm.base.upwards" in problems("layers")
 
 
+@plants("circles")
+def test_two_modules_that_load_each_other_fail(tree, monkeypatch):
+    """Also where one of them does so inside a function."""
+    monkeypatch.setattr(gates, "KNOWN_CIRCLES", {})
+    (tree / "src/stratavm/a.py").write_text("import stratavm.b\n")
+    (tree / "src/stratavm/b.py").write_text("x = 1\n")
+    assert problems("circles") == ""
+    (tree / "src/stratavm/b.py").write_text("def f():\n    import stratavm.a\n")
+    assert problems("circles") == "stratavm.a <-> stratavm.b"
+
+
 @plants("style")
 def test_an_unused_import_and_a_crooked_line_fail(tree):
     """The first is for the linter, the second for the formatter."""
