@@ -256,5 +256,6 @@ def reporting(store: Store, what: str) -> Iterator[None]:
 
 
 def describe(error: BaseException) -> str:
-    """An exception in one line."""
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    """An exception in one line: the first of its text, without an excerpt and hints."""
+    text = str(error).partition("\n")[0]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -366,8 +366,13 @@ def describe(error: Exception) -> str:
     if isinstance(error, Trap):
         return f"trap: {error}"
     if isinstance(error, Unsupported):
-        return f"unsupported ({error.feature or 'unnamed feature'}): {error}"
-    return f"{type(error).__name__}: {error}"
+        return f"unsupported ({error.feature or 'unnamed feature'}): {_first_line(error)}"
+    return f"{type(error).__name__}: {_first_line(error)}"
+
+
+def _first_line(error: BaseException) -> str:
+    """What an error says before excerpts and hints."""
+    return str(error).partition("\n")[0]
 
 
 def total(reports: Sequence[Report]) -> Report:

@@ -7,9 +7,12 @@ import subprocess
 import pytest
 
 from stratavm import Config, DecodeError, Engine, Module, ParseError, Unsupported, ValidationError
+from stratavm.engine.events import ModuleRefused
 from stratavm.module.decode import decode
 from stratavm.module.foreign import BEGINNINGS, recognise
+from stratavm.module.wast_runner import run_script
 from stratavm.spec.features import FEATURES, READY, advice, refusal
+from stratavm.tiers.oracle.wast import OracleHost
 
 CORE = b"\0asm\1\0\0\0"
 COMPONENT = b"\0asm\x0d\0\1\0"
@@ -229,3 +232,18 @@ def test_what_a_module_names_cannot_steer_the_terminal_through_an_error():
     with pytest.raises(ValidationError) as invalid:
         Module('(module (func (export "\\1b[2J")) (func (export "\\1b[2J")))')
     assert "\x1b" not in str(invalid.value)
+
+
+def test_events_and_reports_take_one_line_of_an_error():
+    """What listeners log, and what a script's report lists, has neither excerpts nor hints."""
+    engine, refused = Engine(), []
+    engine.bus.subscribe(ModuleRefused, refused.append)
+    with pytest.raises(ParseError):
+        Module("(module (func (i32.ad)))", engine)
+    with pytest.raises(Unsupported):
+        Module("(module (memory i64 1))", engine)
+    assert [event.error.count("\n") for event in refused] == [0, 0]
+    assert refused[0].error.startswith("ParseError: 1:16: unknown operator i32.ad")
+    report = run_script("(module (memory i64 1))", OracleHost())
+    (failure,) = report.failures
+    assert "unsupported (memory64)" in failure.found and "\n" not in failure.found
