@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import gc
 import importlib
+import io
 import os
 import signal
 import sys
@@ -42,7 +43,7 @@ EXIT_USAGE: Final = 2
 EXIT_BROKEN_PIPE: Final = 128 + signal.SIGPIPE
 EXIT_CODES: Final[tuple[tuple[str, str], ...]] = (
     ("0", "done; with `run`, the guest ended or exited with 0"),
-    ("1", "an error; a line on standard error (with --json: data on standard output) says what, where, and what to do"),
+    ("1", "an error: standard error says what and where (with --json: standard output)"),
     ("2", "the command line is wrong"),
     ("1 to 255", "with `run`: the guest exited with this code"),
     ("124", "with `run`: the guest was stopped at --timeout"),
@@ -103,6 +104,9 @@ def _interrupted() -> int:
 def command() -> int:
     """``main`` in a process of its own, which ends with it."""
     _reserve_standard_descriptors()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() != "utf-8":
+            stream.reconfigure(errors="backslashreplace")  # a name is shown as well as it can be
     code = main()
     # Python looks through every object several times when it ends, for garbage that the system takes back anyway.
     gc.freeze()
@@ -150,7 +154,7 @@ def command_parser(name: str) -> argparse.ArgumentParser:
     """The parser of one command."""
     module, summary = COMMANDS[name]
     chosen = importlib.import_module(module)
-    parser = _parser(f"strata {name}", summary.capitalize() + ".", chosen.EXAMPLES)
+    parser = _parser(f"strata {name}", f"{summary[:1].upper()}{summary[1:]}.", chosen.EXAMPLES)
     chosen.configure(parser)
     return parser
 
@@ -159,6 +163,7 @@ def top_parser() -> argparse.ArgumentParser:
     """The parser of the command itself, which knows the subcommands by name only."""
     codes = "\n".join(f"  {code:<9} {meaning}" for code, meaning in EXIT_CODES)
     parser = _parser("strata", "Run WebAssembly: fast, carefully checked.", EXAMPLES, f"\n\nexit codes:\n{codes}")
+    parser.usage = "strata COMMAND [OPTIONS] ...\n       strata APP [ARGS...]"
     parser.add_argument("--version", action="version", version=f"strata {_version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
     for name, (_, summary) in COMMANDS.items():

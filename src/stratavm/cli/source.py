@@ -78,11 +78,10 @@ def write(data: bytes | str, name: str | None) -> None:
 
 
 def _write_out(data: bytes | str) -> None:
-    if isinstance(data, str):
-        output.text(data)
-        return
     stream = output.stream()
-    if stream.isatty():
+    if isinstance(data, str):
+        data = data.encode()  # the text of a module is UTF-8 whatever the locale
+    elif stream.isatty():
         raise ValueError("a binary is not for a terminal: write it to a file with -o FILE")
     stream.flush()
     stream.buffer.write(data)

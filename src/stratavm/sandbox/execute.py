@@ -143,7 +143,9 @@ def _run(arguments: Arguments, store: Store, streams: tuple[Source, Sink, Sink],
             if left <= 0:
                 raise DeadlineExceeded(detail="loading the module took all of it")
         with store.deadline(left):
-            linker.instantiate(store, module).exports[ENTRY]()
+            instance = linker.instantiate(store, module)
+            instance.initialize()
+            instance.exports[ENTRY]()
 
 
 def _must_be_a_program(module: Module) -> None:

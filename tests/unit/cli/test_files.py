@@ -193,3 +193,14 @@ def test_ctrl_c_while_the_command_imports_is_one_line(file, name):
     command = [sys.executable, "-c", INTERRUPTED_IMPORT, name, "run", file]
     done = subprocess.run(command, stderr=subprocess.PIPE, timeout=60)
     assert (done.returncode, done.stderr) == (128 + signal.SIGINT, b"strata: interrupted\n")
+
+
+def test_names_are_shown_where_the_locale_cannot_spell_them(process, tmp_path):
+    """As escapes; the text of a module is UTF-8 all the same."""
+    (tmp_path / "m.wat").write_text('(module (func (export "加法")))')
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = process("info", tmp_path / "m.wat", env=ascii_only)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"\\u52a0\\u6cd5" in done.stdout
+    assert "加法" in process("print", tmp_path / "m.wat", env=ascii_only).stdout.decode()
+    assert b"\\u52a0" in process("run", tmp_path / "加", env=ascii_only).stderr

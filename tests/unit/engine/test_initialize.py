@@ -45,3 +45,12 @@ def test_a_host_function_that_asks_meanwhile_does_not_start_it_anew():
     )
     assert instance.initialize() is True
     assert made == [False]
+
+
+def test_a_program_that_has_both_is_initialised_before_it_starts():
+    """``stratavm.run`` as ``strata run``."""
+    both = """(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+      (memory (export "memory") 1) (global $n (mut i32) (i32.const 5))
+      (func (export "_initialize") (global.set $n (i32.mul (global.get $n) (i32.const 8))))
+      (func (export "_start") (call $exit (i32.add (global.get $n) (i32.const 2)))))"""
+    assert stratavm.run(both).code == 42
