@@ -116,7 +116,9 @@ class Linker:
         try:
             item = self._items[wanted.module, wanted.name]
         except KeyError:
-            raise LinkError(f"{wanted.kind} {describe_extern(wanted.type)} is not defined") from None
+            shown = describe_extern(wanted.type)  # of a memory or a table with its kind
+            kind = "" if shown.startswith(wanted.kind) else f"{wanted.kind} "
+            raise LinkError(f"{kind}{shown} is not defined") from None
         if isinstance(item, (Func, Memory, Table, Global)):
             return _Owned.checked(module, wanted, item)
         if not isinstance(item, HostSpec) and not callable(item):

@@ -44,6 +44,20 @@ def test_all_imports_that_do_not_fit_are_named_at_once():
     assert "env.log: did you mean 'logg'?" in error.hint and "Wasi" in error.hint
 
 
+@pytest.mark.parametrize(
+    ("kind", "shown"),
+    [
+        ("(func (param i32) (result i64))", "func (i32) -> i64"),
+        ("(memory 1)", "memory 1.. pages"),
+        ("(table 1 2 funcref)", "table 1..2 funcref"),
+        ("(global (mut i32))", "global mut i32"),
+    ],
+)
+def test_what_is_missing_is_named_with_its_kind_and_type(kind, shown):
+    """Once: no ``memory memory 1..``."""
+    assert refused(f'(module (import "m" "x" {kind}))').problems == {("m", "x"): f"{shown} is not defined"}
+
+
 def test_instantiate_pre_says_the_same():
     """It resolves imports before there is a store."""
     engine = Engine()
