@@ -43,6 +43,11 @@ class FixedClock:
     virtual = True
 
     def __init__(self, realtime_ns: int = 1_600_000_000_000_000_000, step_ns: int = 0) -> None:
+        for name, value in (("realtime_ns", realtime_ns), ("step_ns", step_ns)):
+            if not isinstance(value, int):
+                raise TypeError(f"{name} must be a whole number of nanoseconds, got {value!r}")
+        if step_ns < 0:
+            raise ValueError(f"step_ns must be 0 or more, got {step_ns}: time does not run backwards")
         self._start = realtime_ns
         self._passed = 0
         self._step = step_ns

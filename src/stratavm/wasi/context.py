@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from itertools import count
 from typing import Final, TypeVar
 
+from stratavm.base.errors import ResourceLimit
 from stratavm.wasi.abi import Fdflags
 from stratavm.wasi.buffers import first, rest, size_of
 from stratavm.wasi.clock import Clock
@@ -148,7 +149,7 @@ class Context:
         """Give back what a descriptor that was closed counted for."""
         if descriptor.counted:
             HOST_DESCRIPTORS.give_back()
-        self.refund(descriptor.held_bytes)
+        self.refund(descriptor)
 
     def close(self) -> None:
         """Take every number away; may be called twice. What a call still uses is closed when that call ends, soon."""
@@ -176,16 +177,32 @@ class Context:
         """Count bytes that were written."""
         self._written += size
 
-    def charge(self, size: int) -> bool:
-        """Count memory of the host that descriptors hold, in bytes; False, and nothing counted, over the quota."""
+    def charge(self, guest: Guest, descriptor: Descriptor, size: int, what: str) -> bool:
+        """Count memory of the host that a descriptor holds from now on, in bytes: in this world, and for the store that
+        calls. False, and nothing counted, where either has not so much left."""
         if self._held + size > self.quotas.held_bytes:
             return False
+        payer = guest.payer
+        if payer is not None:
+            try:
+                payer.charge_bytes(size, what)
+            except ResourceLimit:
+                return False
         self._held += size
+        held = descriptor.held
+        if held and held[-1][0] is payer:
+            held[-1] = (payer, held[-1][1] + size)
+        else:
+            held.append((payer, size))
         return True
 
-    def refund(self, size: int) -> None:
-        """So many bytes are held no more."""
-        self._held -= size
+    def refund(self, descriptor: Descriptor) -> None:
+        """A descriptor holds nothing any more."""
+        while descriptor.held:
+            payer, size = descriptor.held.pop()
+            self._held -= size
+            if payer is not None:
+                payer.refund_bytes(size)
 
     # ---- reading, writing, waiting ----------------------------------------------------------------
 
@@ -205,6 +222,9 @@ class Context:
         size = size_of(buffers)
         if self._written + size > self.quotas.written_bytes:
             raise WasiError(Errno.NOSPC)
+        kept = descriptor.will_keep(size)
+        if kept and not self.charge(guest, descriptor, kept, "captured output"):
+            descriptor.no_room()
         act = descriptor.write if offset is None else descriptor.pwrite
         if size <= descriptor.piece_bytes and not descriptor.writes_whole:
             written = self.patiently(guest, descriptor, True, act, buffers, *(() if offset is None else (offset,)))

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Generator, Sequence
-from typing import ClassVar, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, NoReturn
 
 from stratavm.wasi.abi import ALL_RIGHTS, Fdflags, Filetype, Rights, Whence
 from stratavm.wasi.errno import Errno, WasiError
+
+if TYPE_CHECKING:
+    from stratavm.wasi.guest import Payer
 
 Times = tuple[int | None, int | None]
 """New access and modification time in nanoseconds; None keeps."""
@@ -82,7 +85,7 @@ class Descriptor:
     Attributes: ``flags`` are the guest's; ``rights`` and ``inheriting`` can only shrink; ``preopen`` is the guest's
     name of a pre-opened directory. ``read_only`` refuses every change, whatever the rights say. ``gone`` is set when
     the last number was taken away; ``counted`` says that it is one of those that guests opened on the host;
-    ``held_bytes`` is what it holds of the host's memory, as it was charged.
+    ``held`` is what it holds of the host's memory, in bytes, by who pays for it.
     """
 
     filetype: Filetype = Filetype.UNKNOWN
@@ -98,12 +101,12 @@ class Descriptor:
     read_only: bool = False
     gone: bool = False
     counted: bool = False
-    held_bytes: int = 0
 
     def __init__(self) -> None:
         self.rights = self.default_rights
         self.inheriting = 0
         self.users: list[object] = []
+        self.held: list[tuple[Payer | None, int]] = []
         self._open = [True]
 
     def leave(self, user: object) -> bool:
@@ -145,6 +148,14 @@ class Descriptor:
     def write(self, buffers: Sequence[memoryview]) -> int:
         """Write at the position and move it; returns the number of bytes."""
         self._refuse(Errno.BADF)
+
+    def will_keep(self, size: int) -> int:
+        """How many bytes of the host's memory a write of a size takes; they are charged before it."""
+        return 0
+
+    def no_room(self) -> None:
+        """What ``will_keep`` said cannot be paid for."""
+        self._refuse(Errno.NOSPC)
 
     def pread(self, buffers: Sequence[memoryview], offset: int) -> int:
         """Read at an offset."""

@@ -19,11 +19,24 @@ if TYPE_CHECKING:
 class GuestMemory(Protocol):
     """What a WASI function needs of the caller's memory.
 
-    One that also has ``poll()`` is asked now and then while a call waits; it may raise to end the wait.
+    One that also has ``poll()`` is asked now and then while a call waits; it may raise to end the wait. One that has a
+    ``store`` has it pay for what the call makes the host hold.
     """
 
     def view(self) -> memoryview:
         """A writable view of all bytes, fresh at each call."""
+        ...
+
+
+class Payer(Protocol):
+    """A store: everything that guests make it hold shares one budget of bytes."""
+
+    def charge_bytes(self, count: int, what: str) -> None:
+        """Count so many; ``ResourceLimit`` where there are fewer left."""
+        ...
+
+    def refund_bytes(self, count: int) -> None:
+        """They are held no more."""
         ...
 
 
@@ -32,17 +45,25 @@ class Guest:
 
     Attributes:
         poll: asked now and then while the call waits; None where nobody wants to end it.
+        memory: the caller's.
         pins: what ``Context.get`` gave out, open until the call ends.
     """
 
-    __slots__ = ("limit_items", "pins", "poll", "size", "view")
+    __slots__ = ("limit_items", "memory", "pins", "poll", "size", "view")
 
-    def __init__(self, view: memoryview, limit_items: int, poll: Callable[[], None] | None = None) -> None:
+    def __init__(self, view: memoryview, limit_items: int, memory: object = None) -> None:
         self.view = view
         self.size = view.nbytes
         self.limit_items = limit_items
-        self.poll = poll
+        self.poll: Callable[[], None] | None = getattr(memory, "poll", None)
+        self.memory = memory
         self.pins: list[Descriptor] = []
+
+    @property
+    def payer(self) -> Payer | None:
+        """The store whose budget of bytes the call is charged to, if any."""
+        store = getattr(self.memory, "store", None)
+        return store if hasattr(store, "charge_bytes") else None
 
     def bytes_at(self, pointer: int, length: int) -> memoryview:
         """A range of memory, or FAULT."""

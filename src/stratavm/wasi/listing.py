@@ -37,8 +37,8 @@ class Records(Listing):
 
 def renew(ctx: Context, guest: Guest, directory: Directory) -> Listing:
     """List a directory anew, for its cursor: OVERFLOW over the quota of entries, NOMEM over that of bytes held."""
-    held, directory.cursor, directory.held_bytes = directory.held_bytes, None, 0
-    ctx.refund(held)
+    directory.cursor = None
+    ctx.refund(directory)
     listing, charged = Records(), 0
     try:
         with closing(directory.entries()) as entries:
@@ -47,17 +47,18 @@ def renew(ctx: Context, guest: Guest, directory: Directory) -> Listing:
                     raise WasiError(Errno.OVERFLOW)
                 listing.add(entry)
                 if number % EVERY == 0:
-                    charged += _charge(ctx, listing.size_bytes - charged)
+                    charged = _charged(ctx, guest, directory, listing.size_bytes, charged)
                     ctx.pause(guest)
-        charged += _charge(ctx, listing.size_bytes - charged)
+        _charged(ctx, guest, directory, listing.size_bytes, charged)
     except BaseException:
-        ctx.refund(charged)
+        ctx.refund(directory)
         raise
-    directory.cursor, directory.held_bytes = listing, charged
+    directory.cursor = listing
     return listing
 
 
-def _charge(ctx: Context, size: int) -> int:
-    if not ctx.charge(size):
+def _charged(ctx: Context, guest: Guest, directory: Directory, size: int, before: int) -> int:
+    """Charge for what was added; returns what is charged then."""
+    if not ctx.charge(guest, directory, size - before, "a directory listing"):
         raise WasiError(Errno.NOMEM)
     return size

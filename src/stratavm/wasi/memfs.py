@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from itertools import count
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS, Fdflags, Filetype, Oflags, Whence
 from stratavm.wasi.descriptor import FILE_PIECE, Descriptor, Directory, Entry, Opening, Stat, Times
@@ -16,9 +18,12 @@ from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.quotas import Quotas
 from stratavm.wasi.resolve import MAX_LINKS, split
 
-NODE_BYTES: Final = 256
-"""What a node counts for besides its name and content, so that empty files are not free."""
+NODE_BYTES: Final = 512
+"""What a node counts for besides its names and content: about what it takes of the host's memory."""
+ENTRY_BYTES: Final = 128
+"""What a name counts for besides its letters."""
 NAME_BYTES: Final = 255
+"""The longest name."""
 
 
 class Node:
@@ -56,54 +61,82 @@ class MemoryTree:
 
     Args:
         files: content by path, for a start; directories are made as needed.
-        limit_bytes: the most that names, nodes and content may take.
+        limit_bytes: the most that names, nodes and content may take; None: what the quotas of the first world say.
         now_ns: the source of timestamps.
+
+    Raises:
+        TypeError: files are no mapping from paths to bytes.
+        ValueError: a path is empty, or goes up.
+        OSError: ENOSPC where the files take more than the limit.
     """
 
     def __init__(
         self,
-        files: dict[str, bytes] | None = None,
+        files: Mapping[str, bytes] | None = None,
         *,
         limit_bytes: int | None = None,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
+        given: Any = {} if files is None else files
+        if not isinstance(given, Mapping):
+            raise TypeError(f'files must be a mapping such as {{"in.txt": b"text"}}, got {files!r}')
+        if limit_bytes is not None and (not isinstance(limit_bytes, int) or limit_bytes < 0):
+            raise ValueError(f"limit_bytes must be a number of bytes, 0 or more, got {limit_bytes!r}")
+        if not callable(now_ns):
+            raise TypeError(f"now_ns must be callable, got {now_ns!r}")
         self.limit_bytes = limit_bytes
         self.used_bytes = 0
         self.now_ns = now_ns
         self._inodes = count(2)
         self.root = Node(1, Filetype.DIRECTORY, now_ns())
         self.root.nlink = 2
-        for path, content in (files or {}).items():
+        for path, content in given.items():
             self.write(path, content)
 
     # ---- for the host program -------------------------------------------------------------------
 
     def write(self, path: str, content: bytes) -> None:
         """Create or replace a file; directories on the way are made."""
-        node = self.root
-        *parents, name = [p.encode() for p in path.strip("/").split("/")]
-        for part in parents:
-            node = node.children.get(part) or self.add(node, part, Filetype.DIRECTORY)
-        file = node.children.get(name) or self.add(node, name, Filetype.REGULAR_FILE)
-        if file.filetype != Filetype.REGULAR_FILE:
-            raise IsADirectoryError(path)
-        self.resize(file, len(content))
+        given: object = content
+        if not isinstance(given, bytes | bytearray | memoryview):
+            hint = ": write text.encode()" if isinstance(given, str) else ""
+            raise TypeError(f"the content of {path!r} must be bytes, got {content!r:.60}{hint}")
+        *parents, name = _parts(path, "a file")
+        try:
+            node = self.root
+            for part in parents:
+                node = node.children.get(part) or self.add(node, part, Filetype.DIRECTORY)
+                if not node.is_directory:
+                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+            file = node.children.get(name) or self.add(node, name, Filetype.REGULAR_FILE)
+            if file.filetype != Filetype.REGULAR_FILE:
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+            self.resize(file, len(content))
+        except WasiError as error:
+            number = errno.ENAMETOOLONG if error.errno == Errno.NAMETOOLONG else errno.ENOSPC
+            raise OSError(number, f"{os.strerror(number)}: a MemoryTree of {self.limit_bytes} bytes", path) from None
         file.content[:] = content
 
     def read(self, path: str) -> bytes:
         """A file's content."""
-        return bytes(self._find(path).content)
+        node = self._find(path)
+        if node.is_directory:
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        return bytes(node.content)
 
     def list(self, path: str = "") -> list[str]:
         """Names in a directory, sorted."""
-        return sorted(name.decode() for name in self._find(path).children)
+        node = self._find(path)
+        if not node.is_directory:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+        return sorted(name.decode() for name in node.children)
 
     def _find(self, path: str) -> Node:
         node = self.root
-        for part in path.strip("/").split("/") if path.strip("/") else ():
-            if part.encode() not in node.children:
-                raise FileNotFoundError(path)
-            node = node.children[part.encode()]
+        for part in () if isinstance(path, str) and not path.strip("/") else _parts(path):
+            if part not in node.children:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+            node = node.children[part]
         return node
 
     # ---- for descriptors ------------------------------------------------------------------------
@@ -148,12 +181,12 @@ class MemoryTree:
             raise WasiError(Errno.NOENT)
         if len(name) > NAME_BYTES:
             raise WasiError(Errno.NAMETOOLONG)
-        self.charge(len(name))
-        self.used_bytes -= len(name)
+        self.charge(ENTRY_BYTES + len(name))
+        self.used_bytes -= ENTRY_BYTES + len(name)
 
     def attach(self, parent: Node, name: bytes, node: Node) -> None:
         """Give a node a name, which ``may_attach`` allowed."""
-        self.used_bytes += len(name)
+        self.used_bytes += ENTRY_BYTES + len(name)
         parent.children[name] = node
         node.nlink += 1
         if node.is_directory:
@@ -164,7 +197,7 @@ class MemoryTree:
     def detach(self, parent: Node, name: bytes) -> Node:
         """Take a name away; the last one of a directory leaves it dead."""
         node = parent.children.pop(name)
-        self.used_bytes -= len(name)
+        self.used_bytes -= ENTRY_BYTES + len(name)
         node.nlink -= 1
         if node.is_directory:
             parent.nlink -= 1
@@ -197,6 +230,16 @@ class MemoryTree:
             del node.content[size:]
             self.used_bytes += growth
         node.mtim = node.ctim = self.now_ns()
+
+
+def _parts(path: str, what: str = "a path") -> list[bytes]:
+    """The components of the host's name for something in a tree."""
+    if not isinstance(path, str):
+        raise TypeError(f"{what} in a MemoryTree is named by a string, got {path!r}")
+    parts = path.strip("/").split("/")
+    if any(part in ("", ".", "..") or "\0" in part for part in parts):
+        raise ValueError(f"{what} in a MemoryTree is named by components without '.', '..' and NUL, got {path!r}")
+    return [part.encode() for part in parts]
 
 
 class MemoryFile(Descriptor):

@@ -58,7 +58,7 @@ def _guarded(body: Body) -> Callable[..., int]:
             if ctx.closed:
                 return Errno.BADF.value
             with memory.view() as view:
-                guest = Guest(view, ctx.quotas.list_items, getattr(memory, "poll", None))
+                guest = Guest(view, ctx.quotas.list_items, memory)
                 try:
                     body(ctx, guest, *arguments)
                 finally:

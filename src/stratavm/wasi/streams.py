@@ -19,9 +19,6 @@ LARGEST_COPY: Final = 1 << 20
 """Bytes that one write copies at most: guests write the rest by another call, as with a pipe."""
 INHERIT: Final = "inherit"
 
-Charge: TypeAlias = Callable[[int], bool]
-"""Counts bytes of the host's memory; False, and nothing counted, where that is too much."""
-
 
 class HasFileno(Protocol):
     """A binary file, socket or anything else that stands for a descriptor of the host."""
@@ -148,38 +145,45 @@ class CallableSink(Stream):
 class ArraySink(Stream):
     """Output into a bytearray, which may not grow over its quota."""
 
-    def __init__(self, into: bytearray, limit_bytes: int, charge: Charge) -> None:
+    def __init__(self, into: bytearray, limit_bytes: int) -> None:
         super().__init__()
-        self._into, self._limit, self._charge = into, limit_bytes, charge
+        self._into, self._limit = into, limit_bytes
+
+    def will_keep(self, size: int) -> int:
+        """All of it, or NOSPC."""
+        if len(self._into) + size > self._limit:
+            raise WasiError(Errno.NOSPC)
+        return size
 
     def write(self, buffers: Sequence[memoryview]) -> int:
         """Append."""
-        size = size_of(buffers)
-        if len(self._into) + size > self._limit or not self._charge(size):
-            raise WasiError(Errno.NOSPC)
-        self.held_bytes += size
         for buffer in buffers:
             self._into += buffer
-        return size
+        return size_of(buffers)
 
 
 class CaptureSink(Stream):
     """Output into a ``Capture``, which drops what is too much."""
 
-    def __init__(self, capture: Capture, charge: Charge) -> None:
+    def __init__(self, capture: Capture) -> None:
         super().__init__()
-        self._capture, self._charge = capture, charge
+        self._capture, self._may_grow = capture, True
+
+    def will_keep(self, size: int) -> int:
+        """What fits."""
+        return min(size, max(self._capture.limit_bytes - len(self._capture.data), 0)) if self._may_grow else 0
+
+    def no_room(self) -> None:
+        """Nothing is kept from now on."""
+        self._may_grow = False
 
     def write(self, buffers: Sequence[memoryview]) -> int:
         """Keep what fits; all of it counts as written."""
-        capture, size = self._capture, size_of(buffers)
-        kept = min(size, max(capture.limit_bytes - len(capture.data), 0))
-        if not self._charge(kept):
-            kept = 0
-        self.held_bytes += kept
+        size = size_of(buffers)
+        kept = self.will_keep(size)
         for piece in first(buffers, kept):
-            capture.data += piece
-        capture.truncated |= size > kept
+            self._capture.data += piece
+        self._capture.truncated |= size > kept
         return size
 
 
@@ -207,15 +211,15 @@ def source(value: Source) -> Stream:
     return stream
 
 
-def sink(value: Sink, number: int, captured_bytes: int, charge: Charge) -> Stream:
+def sink(value: Sink, number: int, captured_bytes: int) -> Stream:
     """The output stream 1 or 2 that a setting describes; None discards. ``captured_bytes`` bounds a bytearray."""
     name = ("stdin", "stdout", "stderr")[number]
     if value is None:
         stream: Stream = CallableSink(_discard)
     elif isinstance(value, bytearray):
-        stream = ArraySink(value, captured_bytes, charge)
+        stream = ArraySink(value, captured_bytes)
     elif isinstance(value, Capture):
-        stream = CaptureSink(value, charge)
+        stream = CaptureSink(value)
     elif isinstance(value, str | os.PathLike):
         stream = _inherited(number, write=True) if value == INHERIT else _to_path(value)
     elif (fd := _fileno(value, name)) is not None:

@@ -86,8 +86,8 @@ class Wasi(Closing):
         with ExitStack() as undo:
             undo.callback(context.close)
             context.insert(source(stdin))
-            context.insert(sink(stdout, 1, quotas.captured_bytes, context.charge))
-            context.insert(sink(stderr, 2, quotas.captured_bytes, context.charge))
+            context.insert(sink(stdout, 1, quotas.captured_bytes))
+            context.insert(sink(stderr, 2, quotas.captured_bytes))
             for folder in folders:
                 context.insert(_directory(folder, quotas, files))
             for connection in sockets:

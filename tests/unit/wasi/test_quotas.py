@@ -2,14 +2,17 @@
 
 import os
 import random
+import resource
+import tracemalloc
 
 import pytest
 
-from stratavm.base.errors import ExitError
-from stratavm.wasi import FixedClock, MemoryTree, Quotas, Wasi
+from stratavm.base.errors import ExitError, ResourceLimit
+from stratavm.wasi import Capture, FixedClock, MemoryTree, Quotas, Wasi
 from stratavm.wasi.abi import Oflags, Rights
 from stratavm.wasi.errno import Errno
 from stratavm.wasi.p1 import functions
+from stratavm.wasi.quotas import HOST_DESCRIPTORS
 from tests.unit.wasi.guest import DATA, OUT, RW, FakeMemory, Guest
 
 
@@ -94,7 +97,7 @@ def memory_guest(limit: int) -> tuple[Guest, MemoryTree]:
 def test_memory_is_limited_and_given_back(guest):
     """Content, names and nodes count; what is deleted and closed does not."""
     del guest
-    guest, tree = memory_guest(4096)
+    guest, tree = memory_guest(4500)
     fd = guest.create("file", bytes(3000))
     assert guest.try_write(fd, bytes(1000)) is Errno.NOSPC
     assert guest.call("fd_filestat_set_size", fd, 1 << 40) is Errno.NOSPC
@@ -149,7 +152,7 @@ def test_nodes_without_content_are_not_free(kind):
 
 def test_a_failed_move_loses_nothing():
     """NOSPC for the longer name leaves the file where it was."""
-    guest, tree = memory_guest(256 + 20)
+    guest, tree = memory_guest(512 + 128 + 150)
     guest.create("a", b"x")
     assert guest.rename("a", "n" * 200) is Errno.NOSPC
     assert tree.list() == ["a"] and tree.read("a") == b"x"
@@ -209,3 +212,134 @@ def test_growing_a_file_by_its_size_counts_as_writing(tmp_path):
             assert guest.call("fd_filestat_set_size", fd, 501) is Errno.NOSPC
             assert guest.call("fd_filestat_set_size", fd, 1 << 40) is Errno.NOSPC
             guest.ok("fd_filestat_set_size", fd, 0)
+
+
+class Store:
+    """What pays for what a world holds: a budget of bytes."""
+
+    def __init__(self, budget: int) -> None:
+        self.left, self.seen = budget, set()
+
+    def charge_bytes(self, count: int, what: str) -> None:
+        """ResourceLimit where it is too much."""
+        if count > self.left:
+            raise ResourceLimit(what, limit="total_bytes")
+        self.left -= count
+        self.seen.add(what)
+
+    def refund_bytes(self, count: int) -> None:
+        """Back again."""
+        self.left += count
+
+
+def with_store(guest: Guest, budget: int) -> Store:
+    """Have a store pay for the guest's calls."""
+    store = guest.memory.store = Store(budget)
+    return store
+
+
+def test_listings_are_held_within_a_quota_and_given_back(tmp_path):
+    """Each open directory keeps what its listing saw: NOMEM when that is too much; a new listing takes the place of
+    the old one, and closing gives back."""
+    names = [f"f{i:03}" for i in range(600)]
+    for name in names:
+        (tmp_path / name).touch()
+    tree = MemoryTree(dict.fromkeys(names, b""))
+    for root in (tmp_path, tree):
+        with Wasi(preopens=[(root, "/")], quotas=Quotas(held_bytes=50_000)) as wasi:
+            guest = Guest(wasi)
+            fds = [guest.open(".", Oflags.DIRECTORY) for _ in range(3)]
+            for fd in fds[:2] * 3:
+                guest.ok("fd_readdir", fd, DATA, 4096, 0, OUT)
+            assert guest.call("fd_readdir", fds[2], DATA, 4096, 0, OUT) is Errno.NOMEM
+            assert 20_000 < wasi._context._held < 50_000
+            guest.ok("fd_close", fds[0])
+            assert len(guest.names(fds[2])) == 602
+        assert wasi._context._held == 0
+
+
+def test_a_listing_takes_little_more_than_its_names():
+    """The records that the guest reads, and where they begin."""
+    with Wasi(preopens=[(MemoryTree({f"f{i:03}": b"" for i in range(600)}), "/")]) as wasi:
+        Guest(wasi).names(3)
+        assert 600 * (4 + 24) < wasi._context._held < 600 * (4 + 24 + 10)
+
+
+def test_the_store_that_calls_pays_for_listings_and_captured_output():
+    """From its budget, together with the memories and tables that it has; closing the world gives it back."""
+    tree, out, cut = MemoryTree({f"f{i:03}": b"" for i in range(600)}), bytearray(), Capture()
+    with Wasi(preopens=[(tree, "/")], stdout=out, stderr=cut) as wasi:
+        guest = Guest(wasi)
+        store = with_store(guest, 60_000)
+        guest.names(3)
+        guest.write(1, bytes(20_000))
+        assert store.seen == {"a directory listing", "captured output"}
+        assert store.left == 60_000 - wasi._context._held
+        assert guest.try_write(1, bytes(30_000)) is Errno.NOSPC
+        assert guest.write(2, bytes(30_000)) == 30_000
+        assert guest.write(2, b"x") == 1
+        assert (len(out), len(cut), cut.truncated) == (20_000, 0, True)
+        other = guest.open(".", Oflags.DIRECTORY)
+        assert guest.call("fd_readdir", other, DATA, 4096, 0, OUT) is Errno.NOMEM
+        second = with_store(guest, 50_000)
+        guest.names(other)
+        guest.write(1, b"second")
+        assert second.left < 50_000 - 6
+    assert (store.left, second.left) == (60_000, 50_000)
+
+
+@pytest.fixture
+def few_descriptors():
+    """A process that may have 400 descriptors open: its guests a hundred."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (400, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_guests_together_leave_most_descriptors_to_the_host(few_descriptors, tmp_path):
+    """MFILE at a quarter of the process's, before anything is made; trees in memory need none; closing makes room."""
+    with Wasi(preopens=[(tmp_path, "/", "rw"), (MemoryTree(), "/m")], quotas=Quotas(descriptors=1000)) as first:
+        with Wasi(preopens=[(tmp_path, "/", "rw")], quotas=Quotas(descriptors=1000)) as second:
+            one, two = Guest(first), Guest(second)
+            for turn in range(100):
+                (one, two)[turn % 2].create(f"f{turn}")
+            assert two.try_open("g", Oflags.CREAT, RW) is Errno.MFILE
+            assert one.try_open(".", Oflags.DIRECTORY) is Errno.MFILE
+            assert not (tmp_path / "g").exists()
+            for number in range(100):
+                one.create(f"f{number}", fd=4)
+            os.close(os.open(tmp_path, os.O_RDONLY))
+        for number in range(50):
+            one.create(f"g{number}")
+        assert one.try_open("f1") is Errno.MFILE
+    assert len(HOST_DESCRIPTORS) == 0
+
+
+def test_a_failed_open_takes_nothing_of_the_quotas(tmp_path):
+    """Neither of the world's nor of the process's."""
+    with Wasi(preopens=[(tmp_path, "/", "rw")], quotas=Quotas(descriptors=5)) as wasi:
+        guest = Guest(wasi)
+        for _ in range(300):
+            assert guest.try_open("nothing") is Errno.NOENT
+        guest.create("a")
+        assert len(HOST_DESCRIPTORS) == 1
+
+
+def test_a_tree_counts_what_its_nodes_really_take():
+    """Files, directories, links: the process grows by no more than a little over what the tree says."""
+    tree = MemoryTree()
+    guest = Guest(Wasi(preopens=[(tree, "/")]))
+    guest.ok("fd_close", guest.create("first"))
+    tracemalloc.start()
+    try:
+        before, counted = tracemalloc.get_traced_memory()[0], tree.used_bytes
+        for number in range(1500):
+            guest.ok("fd_close", guest.create(f"file-{number:05}", b"x"))
+            guest.path("path_create_directory", 3, f"dir-{number:05}")
+            guest.path("path_create_directory", 3, f"dir-{number:05}/in")
+            guest.link("first", f"link-{number:05}")
+        grown = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert grown < 1.1 * (tree.used_bytes - counted)

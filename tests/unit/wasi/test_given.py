@@ -1,0 +1,172 @@
+"""What an embedder gives, and gives wrongly: every public class of ``stratavm.wasi``, every argument that could be
+mistaken for another. The message says what was expected, or how to write it."""
+
+import errno
+import io
+import os
+import socket
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from stratavm.wasi import Capture, FixedClock, MemoryTree, Quotas, SystemClock, Wasi
+from stratavm.wasi.abi import Oflags
+from stratavm.wasi.errno import Errno
+from tests.unit.wasi.guest import OUT, RW, Guest
+
+WRONG = {
+    "one folder as a string": ({"preopens": "data"}, TypeError, r"write \{'data': "),
+    "one folder as a path": ({"preopens": Path("data")}, TypeError, r"write \{"),
+    "one tree": ({"preopens": MemoryTree()}, TypeError, "mapping or a list"),
+    "folders without the guest's side": ({"preopens": ["/data"]}, TypeError, r"write \('/data', '/path in guest'\)"),
+    "two letters that unpack as a pair": ({"preopens": ["/d"]}, TypeError, r"expected \(host path, guest path"),
+    "a path without the guest's side": ({"preopens": [Path("/data")]}, TypeError, "expected"),
+    "four items": ({"preopens": [("a", "b", "ro", 1)]}, TypeError, "expected"),
+    "one item": ({"preopens": [("a",)]}, TypeError, "expected"),
+    "a host's side that is no path": ({"preopens": [(5, "/data")]}, TypeError, "path or a MemoryTree, got 5"),
+    "an empty host's side": ({"preopens": [("", "/data")]}, TypeError, "path or a MemoryTree"),
+    "a guest's side that is no string": ({"preopens": [("data", Path("/data"))]}, TypeError, "must be a string"),
+    "an empty guest's side": ({"preopens": {"data": ""}}, TypeError, "must be a string"),
+    "no mapping of modes": ({"preopens": {"data": ("/data", "write")}}, ValueError, "'ro' or 'rw', got 'write'"),
+    "a mode that is a number": ({"preopens": [(MemoryTree(), "/d", 1)]}, ValueError, "'ro' or 'rw', got 1"),
+    "a number of folders": ({"preopens": 3}, TypeError, "preopens must be a list"),
+    "a command line": ({"args": "app --flag"}, TypeError, r"write \['app --flag'\]"),
+    "bytes as arguments": ({"args": b"app"}, TypeError, "list of strings"),
+    "an argument that is a number": ({"args": ["app", 5]}, TypeError, r"args\[1\] must be a string, got 5"),
+    "an argument in bytes": ({"args": [b"app"]}, TypeError, r"args\[0\] must be a string"),
+    "a mapping of arguments": ({"args": {"a": 1}}, TypeError, "args must be a list"),
+    "variables as a list": ({"env": ["A=B"]}, TypeError, "must be a mapping such as"),
+    "variables as pairs": ({"env": [("A", "B")]}, TypeError, "must be a mapping"),
+    "variables as a string": ({"env": "A=B"}, TypeError, "must be a mapping"),
+    "a variable that is a number": ({"env": {"A": 1}}, TypeError, r"env\['A'\] must be a string, got 1"),
+    "a name that is bytes": ({"env": {b"A": "1"}}, TypeError, "name of a variable"),
+    "one socket": ({"sockets": SimpleNamespace(fileno=lambda: 5)}, TypeError, r"write \[socket\]"),
+    "a socket's number": ({"sockets": [5]}, TypeError, r"expected a socket\.socket, got 5"),
+    "a time for a clock": ({"clock": 5}, TypeError, r"such as FixedClock\(\)"),
+    "a clock's class": ({"clock": SystemClock}, TypeError, "must be a clock"),
+    "a seed that is text": ({"seed": "x"}, TypeError, "whole number"),
+    "quotas in a dict": ({"quotas": {"descriptors": 5}}, TypeError, r"Quotas\(\*\*\{'descriptors': 5\}\)"),
+    "a checkpoint that cannot be called": ({"checkpoint": 5}, TypeError, "callable"),
+    "an engine that is none": ({"engine": "jit1"}, TypeError, "must be an Engine"),
+    "input that is a number": ({"stdin": 5}, TypeError, "^stdin: expected 'inherit', a path, bytes"),
+    "output that is bytes": ({"stdout": b""}, TypeError, "^stdout: expected .* a bytearray"),
+    "an error output that is a number": ({"stderr": 2}, TypeError, "^stderr: expected"),
+    "a text file": ({"stderr": io.TextIOWrapper(io.BytesIO())}, TypeError, r"^stderr: .*text\.buffer"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_world_says_what_is_wrong_with_what_it_is_given(wrong):
+    """At construction, and nothing stays open."""
+    arguments, kind, message = WRONG[wrong]
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(kind, match=message):
+        Wasi(**arguments)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_text_given_as_input_is_told_from_a_path():
+    """A string is a path; the message says how to give the text itself."""
+    for text in ("print(1)", "two\nlines", "nul\0"):
+        with pytest.raises(FileNotFoundError, match=r"stdin=text\.encode\(\)"):
+            Wasi(stdin=text)
+    with pytest.raises(FileNotFoundError) as caught:
+        Wasi(stdin=Path("nothing"))
+    assert "encode" not in str(caught.value)
+
+
+def test_a_closed_socket_is_refused():
+    """It has no descriptor."""
+    closed = socket.socket()
+    closed.close()
+    with pytest.raises(ValueError, match="closed"):
+        Wasi(sockets=[closed])
+
+
+def writable(guest: Guest, fd: int) -> bool:
+    """Whether a file can be made; ROFS where not."""
+    error = guest.try_open("new", Oflags.CREAT, RW, fd=fd)
+    assert error in (Errno.SUCCESS, Errno.ROFS)
+    return error is Errno.SUCCESS
+
+
+@pytest.mark.parametrize(
+    ("to", "may_change"),
+    [
+        ("/d", False),
+        (("/d",), False),
+        (("/d", "ro"), False),
+        (("/d", "rw"), True),
+        (("/d", True), False),
+        (("/d", False), True),
+    ],
+)
+def test_a_folder_of_the_host_is_read_only_unless_it_says_rw(to, may_change, tmp_path):
+    """As a mapping and as a list; earlier versions' truth value for read-only is understood."""
+    listed = (tmp_path, *to) if isinstance(to, tuple) else (tmp_path, to)
+    for given in ({str(tmp_path): to}, {tmp_path: to}, [listed], [list(listed)], iter([listed])):
+        with Wasi(preopens=given) as wasi:
+            guest = Guest(wasi)
+            assert writable(guest, 3) is may_change
+            guest.ok("fd_prestat_dir_name", 3, OUT, 2)
+            assert bytes(guest.memory.data[OUT : OUT + 2]) == b"/d"
+
+
+@pytest.mark.parametrize(("mode", "may_change"), [((), True), (("ro",), False), (("rw",), True), ((True,), False)])
+def test_a_tree_in_memory_is_writable_unless_it_says_ro(mode, may_change):
+    """It is there to be written to, and nothing of the host's."""
+    with Wasi(preopens={MemoryTree(): ("/m", *mode)}) as wasi:
+        assert writable(Guest(wasi), 3) is may_change
+
+
+def test_input_may_be_any_bytes():
+    """Also views and arrays."""
+    for data in (b"abc", bytearray(b"abc"), memoryview(b"xabcx")[1:4]):
+        with Wasi(stdin=data) as wasi:
+            assert Guest(wasi).read(0) == b"abc"
+
+
+WRONG_TREES = [
+    (lambda: MemoryTree(["a"]), TypeError, "files must be a mapping"),
+    (lambda: MemoryTree("a"), TypeError, "files must be a mapping"),
+    (lambda: MemoryTree({"a": "text"}), TypeError, r"write text\.encode\(\)"),
+    (lambda: MemoryTree({"a": 5}), TypeError, "must be bytes, got 5"),
+    (lambda: MemoryTree({b"a": b""}), TypeError, "named by a string"),
+    (lambda: MemoryTree({"": b""}), ValueError, "components"),
+    (lambda: MemoryTree({"a/../b": b""}), ValueError, "components"),
+    (lambda: MemoryTree({"a//b": b""}), ValueError, "components"),
+    (lambda: MemoryTree({"a\0": b""}), ValueError, "components"),
+    (lambda: MemoryTree(limit_bytes="1M"), ValueError, "limit_bytes"),
+    (lambda: MemoryTree(limit_bytes=-1), ValueError, "limit_bytes"),
+    (lambda: MemoryTree(now_ns=5), TypeError, "now_ns"),
+    (lambda: MemoryTree({"a": b"", "a/b": b""}), NotADirectoryError, "a/b"),
+    (lambda: MemoryTree({"a/b": b"", "a": b""}), IsADirectoryError, "'a'"),
+    (lambda: MemoryTree({"a/b": b""}).read("a"), IsADirectoryError, "'a'"),
+    (lambda: MemoryTree({"a": b""}).list("a"), NotADirectoryError, "'a'"),
+    (lambda: MemoryTree().read("a"), FileNotFoundError, "'a'"),
+    (lambda: MemoryTree().read(5), TypeError, "named by a string"),
+    (lambda: FixedClock(1.5), TypeError, "realtime_ns"),
+    (lambda: FixedClock(step_ns="5"), TypeError, "step_ns"),
+    (lambda: FixedClock(step_ns=-5), ValueError, "backwards"),
+    (lambda: Quotas(descriptors="many"), ValueError, r"Quotas\.descriptors"),
+    (lambda: Quotas(written_bytes=-1), ValueError, r"Quotas\.written_bytes"),
+    (lambda: Quotas(path_bytes=None), ValueError, r"Quotas\.path_bytes"),
+    (lambda: Quotas(held_bytes=True), ValueError, r"Quotas\.held_bytes"),
+    (lambda: Capture("64M"), ValueError, "limit_bytes"),
+]
+
+
+@pytest.mark.parametrize(("make", "kind", "message"), WRONG_TREES)
+def test_the_other_classes_say_what_is_wrong(make, kind, message):
+    """Trees, clocks, quotas, captures."""
+    with pytest.raises(kind, match=message):
+        make()
+
+
+def test_files_that_take_more_than_the_limit_are_an_error_of_the_host_s():
+    """ENOSPC and ENAMETOOLONG, not the exception that guests' errors are made of."""
+    for files, number in (({"a": bytes(5000)}, errno.ENOSPC), ({"n" * 300: b""}, errno.ENAMETOOLONG)):
+        with pytest.raises(OSError, match="MemoryTree of 4096") as caught:
+            MemoryTree(files, limit_bytes=4096)
+        assert caught.value.errno == number
