@@ -6,6 +6,7 @@ It needs Python 3.11, a C compiler and a package index. The tools for tests, che
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shlex
 import shutil
@@ -34,6 +35,8 @@ def missing() -> list[str]:
     if sys.version_info < OLDEST:
         found.append(f"Python {sys.version.split()[0]} is too old: 3.11 or newer, as in `make demo PYTHON=python3.12`")
     compiler = shlex.split(os.environ.get("CC", "gcc"))[0]
+    if importlib.util.find_spec("ensurepip") is None:
+        found.append("no pip for new environments: ensurepip is not found (Debian: `apt install python3-venv`)")
     if shutil.which(compiler) is None:
         found.append(f"no C compiler: {compiler!r} is not found (Debian: `apt install gcc`; another one: `CC=clang`)")
     if not Path(sysconfig.get_path("include"), "Python.h").is_file():

@@ -1,4 +1,4 @@
-"""Tells griffe, which reads the sources for the documentation and the API snapshot, that our data classes are some."""
+"""Tells griffe, which reads the sources for the documentation and the API snapshot, what Python would see of them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import griffe
 
 OURS: Final = "stratavm.base.data.dataclass"
 """Our decorator."""
+FOR_C: Final = "cython.cfunc"
+"""Decorates functions that Python cannot see."""
 griffe.stdlib_decorators["stratavm.base.cached.cached"] = griffe.stdlib_decorators["functools.cached_property"]
 
 
@@ -21,3 +23,13 @@ class DataClasses(griffe.Extension):
             if isinstance(value, griffe.Expr) and value.canonical_path == OURS:
                 name: Any = value.function if isinstance(value, griffe.ExprCall) else value
                 name.parent = "dataclasses"
+
+
+class CFunctions(griffe.Extension):
+    """Leaves out functions that exist for C only, whatever they are called."""
+
+    def on_class_members(self, *, cls: griffe.Class, **_: Any) -> None:
+        """Called for each class when its members are known."""
+        for name, member in list(cls.members.items()):
+            if isinstance(member, griffe.Function) and any(str(d.value) == FOR_C for d in member.decorators):
+                cls.del_member(name)

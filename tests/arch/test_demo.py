@@ -18,6 +18,7 @@ def test_nothing_is_missing_where_this_runs():
     ("where", "name", "value", "said"),
     [
         (sys, "version_info", (3, 10, 1), "3.11 or newer"),
+        (demo.importlib.util, "find_spec", lambda name: None, "python3-venv"),
         (demo.shutil, "which", lambda name: None, "no C compiler"),
         (sysconfig, "get_path", lambda name: "/nonexistent", "python3-dev"),
     ],
