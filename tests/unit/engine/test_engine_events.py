@@ -81,6 +81,10 @@ COVER = "a Python object for what exists already; its making is the event of its
 EXEMPT = {
     "Caller.__init__": "an unbound handle for the linker, no state of the VM",
     "Caller.bind": "part of Linker.instantiate, which emits",
+    "Completed.__init__": "a frozen value",
+    "Completed.__setattr__": "frozen: raises",
+    "Completed.__delattr__": "frozen: raises",
+    "Completed.check": READS,
     "Config.__init__": "a frozen value",
     "Config.__setattr__": "frozen: raises",
     "Config.__delattr__": "frozen: raises",
@@ -100,6 +104,7 @@ EXEMPT = {
     "Func.__init__": COVER,
     "Global.__init__": COVER,
     "Instance.__enter__": "returns itself",
+    "Instance.initialize": "calls an export of the guest: its end emits as that of every call",
     "Instance.__init__": COVER,
     "InstancePre.__init__": "a frozen list of resolved names; its instantiate emits",
     "InstancePre.start": "the inner half of instantiate, which emits",
@@ -135,6 +140,8 @@ EXEMPT = {
     "Store.extern_to_raw": "part of a call's boundary: a handle that a guest gets; collection emits",
     "Store.func_from_raw": READS,
     "Store.func_to_raw": READS,
+    "run": "loads, links and calls in an engine, all of which emit; with isolate=True in another process",
+    "to_thread": "the call that it makes emits, from the thread that makes it",
     "Wasi.__enter__": "returns itself",
     "Wasi.namespaces": READS,
 }
