@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 
 
-@pytest.mark.parametrize("page", ["docs/ideas/boundary-tests.md", "docs/ideas/invariants.md"])
+@pytest.mark.parametrize("page", ["docs/ideas/boundary-tests.md", "docs/ideas/invariants.md", "docs/ideas/waiting.md"])
 def test_every_named_test_exists(page):
     """As a function of the module named."""
     named = NAMED.findall((ROOT / page).read_text())

@@ -1,12 +1,14 @@
 """WASI under the engine: small programs in the text format, run for real."""
 
 import os
+import pty
+import threading
 import time
 
 import pytest
 
 import stratavm
-from stratavm import DeadlineExceeded, ExitError, LinkError
+from stratavm import DeadlineExceeded, ExitError, Interrupted, LinkError
 from stratavm.wasi import MemoryTree, Wasi
 
 HELLO = """(module
@@ -32,6 +34,13 @@ READ = """(module
   (memory (export "memory") 1)
   (data (i32.const 0) "\\64\\00\\00\\00\\06\\00\\00\\00")
   (func (export "_start") (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))))"""
+
+FILL = """(module
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 32)
+  (data (i32.const 0) "\\10\\00\\00\\00\\00\\00\\10\\00")
+  (func (export "_start")
+    (loop (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))) (br 0))))"""
 
 CREATE = """(module
   (import "wasi_unstable" "path_open"
@@ -67,6 +76,34 @@ def test_a_deadline_ends_a_call_that_waits_in_wasi(text):
             instance.exports._start()
         assert time.monotonic() - started < 10
     os.close(writing)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "terminal"])
+@pytest.mark.parametrize("end", ["deadline", "interrupt"])
+def test_a_guest_that_writes_where_nobody_reads_is_stopped(kind, end):
+    """A mebibyte at a time into a pipe or terminal: the kernel would keep the thread for ever."""
+    idle, given = pty.openpty() if kind == "terminal" else os.pipe()
+    with os.fdopen(given, "wb", buffering=0) as file, Wasi(stdout=file) as wasi:
+        instance = load(FILL, wasi)
+        timer = threading.Timer(0.1, instance.store.interrupt)
+        started = time.monotonic()
+        if end == "interrupt":
+            timer.start()
+        with instance.store.deadline(0.1 if end == "deadline" else 300), pytest.raises((DeadlineExceeded, Interrupted)):
+            instance.exports._start()
+        assert time.monotonic() - started < 60
+        timer.cancel()
+    os.close(idle)
+
+
+def test_a_world_outlives_a_store_that_used_it():
+    """What the first store paid for is its own affair; the next one pays for itself."""
+    out = bytearray()
+    with Wasi(stdout=out) as wasi:
+        for _ in range(2):
+            with pytest.raises(ExitError):
+                load(HELLO, wasi).exports._start()
+    assert out == b"hello\nhello\n"
 
 
 def test_the_older_namespace_links_too():
