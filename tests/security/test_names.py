@@ -233,3 +233,23 @@ def test_a_culprit_is_described_escaped():
     """``strata bisect`` names the function."""
     culprit = Culprit("fold", 1, f"func~{EVIL}", 1, 2, "i32.add", 3, f"{EVIL}", "x", 4)
     assert "func~\\x1b" in check(describe(culprit))
+
+
+RUNS = {
+    "a trap": f'(module $"{bad("module")}" (func $"{bad("func")}" (export "_start") unreachable))',
+    "a missing import": f'(module (import "{bad("space")}" "{bad("import")}" (func)) (func (export "_start")))',
+    "nothing to run": f'(module (func (export "{bad("efunc")}")))',
+}
+
+
+@pytest.mark.parametrize("isolate", [False, True])
+@pytest.mark.parametrize("what", RUNS)
+def test_what_a_run_reports_is_escaped(what, isolate):
+    """``stratavm.run``: its message, or the error where the module is no program, from a process of its own too."""
+    try:
+        done = stratavm.run(RUNS[what], isolate=isolate)
+        assert done.reason == "trap"
+        shown = f"{done.message}\n{done!r}"
+    except stratavm.LinkError as error:
+        shown = "".join(traceback.format_exception(error))
+    assert "~\\x1b" in check(shown)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import shutil
 import subprocess
-import time
 
 import pytest
 
@@ -55,27 +55,25 @@ def zsh(folder, *words: str) -> list[str]:
     if child == 0:
         os.chdir(folder)
         os.execvpe("zsh", ["zsh", "-f", "-i"], {**os.environ, "TERM": "dumb", "COLUMNS": "200", "PS1": "READY "})
-    send = lambda text: os.write(terminal, text.encode())  # noqa: E731
-    send("autoload -Uz compinit; compinit -D; source .script.zsh; LISTMAX=1000; unsetopt beep zle_bracketed_paste\n")
-    send("PS1='DO''NE '\n")
-    seen = b""
-    deadline = time.monotonic() + 60
-    while b"DONE " not in seen and time.monotonic() < deadline:
-        seen += os.read(terminal, 65536)
-    send(" ".join(words) + "\t\t")
-    seen, end = b"", time.monotonic() + 60
-    os.set_blocking(terminal, False)
-    quiet = 0
-    while quiet < 20 and time.monotonic() < end:
-        try:
+
+    def typed(text: str, until: str) -> str:
+        """What appears from now on, up to a text."""
+        os.write(terminal, text.encode())
+        seen = b""
+        while until.encode() not in seen:
+            assert select.select([terminal], [], [], 60)[0], seen
             seen += os.read(terminal, 65536)
-            quiet = 0
-        except BlockingIOError:
-            quiet += 1
-            time.sleep(0.05)
+        return seen.decode(errors="replace")
+
+    typed(
+        "autoload -Uz compinit; compinit -D; source .script.zsh; LISTMAX=1000; unsetopt beep; PS1='DO''NE '\n", "DONE "
+    )
+    # ^U takes the line back; the echo runs when the completion is over.
+    seen = typed(" ".join(words) + "\t\t", " ")
+    seen += typed("\x15echo EN''D\n", "END")
     os.close(terminal)
     os.waitpid(child, 0)
-    return seen.decode(errors="replace").replace("\r", "\n").replace("--", " --").split()
+    return seen.replace("\r", "\n").replace("--", " --").split()
 
 
 ASK = {"bash": bash, "zsh": zsh, "fish": fish}
