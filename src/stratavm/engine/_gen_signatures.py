@@ -11,5 +11,5 @@ SIGNATURES: Final[dict[str, str]] = {
     "Instance": "(store: Store, module: Module, native: Any)",
     "InstancePre": "(module: Module, binders: Sequence[Binder], images: Images | None=None)",
     "Memory": "(store: Store, native: Any)",
-    "Store": "(engine: Engine | None=None, *, limits: StoreLimits | None=None, thread_bound: bool=False, on_abort: str='poison', fuel: int | None=None)",
+    "Store": "(engine: Engine | None=None, *, limits: StoreLimits | None=None, thread_bound: bool=False, on_abort: Literal['poison', 'keep']='poison', fuel: int | None=None)",
 }

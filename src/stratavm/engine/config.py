@@ -50,7 +50,7 @@ class Config:
         tier: ``jit0`` compiles each function at its first call; ``jit1`` does so with optimising passes; ``oracle``
             interprets (slow, the reference).
         strict: refuse a module with a function that ``tier`` cannot compile instead of running it on the oracle.
-        features: names of the proposals that modules may use (``stratavm.spec.features``).
+        features: names of the proposals that modules may use, of those that Strata has (``stratavm.spec.features``).
         limits: limits on what a module may contain.
         memory_plan: ``guard`` lets the MMU check bounds (8 GiB of address space per memory), ``bounded`` checks
             in code.
@@ -100,6 +100,9 @@ class Config:
         if self.allocator is not None:
             _one_of("allocator", self.allocator, ALLOCATORS)
         object.__setattr__(self, "features", frozenset(_names("features", self.features, FEATURES)))
+        missing = sorted(self.features - READY)
+        if missing:  # decoder and validator know more proposals than the tiers
+            raise ValueError(f"features: {missing[0]} cannot be enabled, Strata does not have it yet")
         self._check_passes()
         if self.max_memory_bytes is not None and self.max_memory_bytes < 0:
             raise ValueError(f"max_memory_bytes must not be negative, got {self.max_memory_bytes}")

@@ -1,6 +1,6 @@
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from stratavm.base.events import Bus, Source
 from stratavm.engine.engine import Engine
@@ -17,7 +17,7 @@ class Store:
         *,
         limits: StoreLimits | None = None,
         thread_bound: bool = False,
-        on_abort: str = "poison",
+        on_abort: Literal["poison", "keep"] = "poison",
         fuel: int | None = None,
     ) -> None: ...
     def interrupt(self) -> bool: ...
