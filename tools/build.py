@@ -217,7 +217,10 @@ def prune_cache() -> None:
 
 
 def compile_module(module: HotModule, variant: Variant, root: Path) -> float:
-    """Python → C → shared object in the cache, atomically. Returns the seconds it took."""
+    """Python → C → shared object in the cache, atomically. Returns the seconds it took.
+
+    Sources that changed since the key was made leave nothing in the cache: it would be wrong for every checkout.
+    """
     cython: Any = importlib.import_module("Cython.Compiler.Main")
 
     started = time.perf_counter()
@@ -246,6 +249,9 @@ def compile_module(module: HotModule, variant: Variant, root: Path) -> float:
     command = [word for setting in settings for word in shlex.split(setting)]
     command += [f"-I{sysconfig.get_path('include')}", f"-I{root / 'src'}", "-o", str(scratch)]
     subprocess.run([*command, str(c_file)], check=True)
+    if changed := [str(path) for path in module.inputs if path.read_bytes() != read(path)]:
+        scratch.unlink()
+        raise SystemExit(f"{', '.join(changed)} changed while {source} was compiled: build again")
     if variant.name == "trace":
         shutil.copyfile(c_file, module.artefact.with_suffix(".c"))
     scratch.replace(module.artefact)

@@ -112,3 +112,21 @@ def test_a_switch_of_variant_and_back_compiles_nothing(checkout, monkeypatch):
     monkeypatch.setattr(build, "compile_module", None)
     assert make(checkout) == 1
     assert make(checkout) == 0
+
+
+def test_what_changes_while_it_is_compiled_is_not_kept(checkout, monkeypatch):
+    """A file under the key of the old source would be wrong for all checkouts that share the cache."""
+    real = build.subprocess.run
+
+    def run_and_edit(command, **options):
+        if "-shared" in command:
+            layout = checkout / "src/stratavm/layout.pxd"
+            layout.write_text(layout.read_text().replace("int b", "long b"))
+        return real(command, **options)
+
+    monkeypatch.setattr(build.subprocess, "run", run_and_edit)
+    with pytest.raises(SystemExit, match=r"layout\.pxd changed while stratavm/zz\.py was compiled: build again"):
+        make(checkout)
+    assert [path for path in (checkout / "cache").rglob("*") if path.is_file()] == []
+    assert make(checkout) == 1
+    assert run(checkout, SIZE) == "16"
