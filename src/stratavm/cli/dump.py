@@ -12,13 +12,14 @@ from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.cli.source import module_binary, module_source
 from stratavm.engine import Engine, Module
-from stratavm.engine.stages import STAGES, dump_stage
+from stratavm.engine.stages import STAGES, dump_stage, explain_passes
 from stratavm.module import model as m
 from stratavm.module.needs import decode_anyway
 from stratavm.module.printer import disassemble
 
 EXAMPLES: Final = """strata dump -f 12 app.wasm                        the function that errors call func 12
-strata dump --stage asm --tier jit1 -f main app.wasm"""
+strata dump --stage asm --tier jit1 -f main app.wasm
+strata dump --stage opt --explain -f main app.wasm"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,11 +32,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-f", "--func", metavar="N", required=True,
         help="function index, as in errors and traps (imports count), or the name of a function or an export",
     )  # fmt: skip
+    parser.add_argument(
+        "--explain", action="store_true",
+        help="with --stage opt: which rule or pass did what, where (`strata rules` lists the rules)",
+    )  # fmt: skip
     common.add_tier(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the stage. Instructions are shown of invalid modules too."""
+    if options.explain and options.stage != "opt":
+        raise ValueError(f"--explain is about the passes: it needs --stage opt, not --stage {options.stage}")
     if options.stage == "decode":
         model, damage = decode_anyway(module_binary(options.module))
         if damage is not None:
@@ -43,7 +50,8 @@ def run(options: argparse.Namespace) -> int:
         output.text(disassemble(model, _function(model, options.func)))
         return 0
     module = Module(module_source(options.module), engine=Engine(common.config(options).having(strict=False)))
-    output.text(dump_stage(module, _function(module.model, options.func), options.stage))
+    index = _function(module.model, options.func)
+    output.text(explain_passes(module, index) if options.explain else dump_stage(module, index, options.stage))
     if options.stage == "asm" and importlib.util.find_spec("capstone") is None:
         output.note("bytes only: to see instructions, `pip install 'stratavm[disasm]'` (or capstone)")
     return 0

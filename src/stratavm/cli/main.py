@@ -29,6 +29,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "strip": ("stratavm.cli.strip", "remove names, debug information and other custom sections"),
     "compile": ("stratavm.cli.compile", "compile every function and say what it cost"),
     "dump": ("stratavm.cli.dump", "print one stage of the pipeline for one function"),
+    "rules": ("stratavm.cli.rules", "list the rewrite rules of the optimiser"),
     "bisect": ("stratavm.cli.bisect", "find the rewrite of the optimiser that makes a program go wrong"),
     "stubs": ("stratavm.cli.stubs", "write type stubs for a module that Python imports"),
     "wast": ("stratavm.cli.wast", "run WebAssembly test scripts"),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from stratavm.engine.module import Module
+    from stratavm.ir.pipeline import Pipeline
+    from stratavm.ir.ssa import Ssa
 
 STAGES: Final[dict[str, str]] = {
     "decode": "instructions as text",
@@ -55,19 +57,44 @@ def _ssa(module: Module, index: int) -> str:
     return print_ssa(ssa)
 
 
-def _opt(module: Module, index: int) -> str:
+def _level_1(module: Module, index: int) -> tuple[Pipeline, Ssa]:
+    """The passes of level 1, and the function as they find it."""
     from stratavm.codegen.compile import ModuleCompiler, Options
     from stratavm.ir.from_wasm import build
     from stratavm.ir.pipeline import LEVELS, Pipeline
     from stratavm.ir.ssa import Ssa
+
+    ssa, config = Ssa(), module.engine.config
+    build(module.valid, index - len(module.model.imported_funcs), ssa, fuel=config.fuel)
+    options = Options(config.memory_plan, passes=config.ssa_passes or LEVELS[1])
+    return Pipeline(ModuleCompiler(module.model, options).passes, fuel=config.fuel), ssa
+
+
+def _opt(module: Module, index: int) -> str:
+    from stratavm.ir.ssa import Ssa
     from stratavm.ir.text import print_ssa
 
-    ssa, out = Ssa(), Ssa()
-    build(module.valid, index - len(module.model.imported_funcs), ssa, fuel=module.engine.config.fuel)
-    config = module.engine.config
-    options = Options(config.memory_plan, passes=config.ssa_passes or LEVELS[1])
-    Pipeline(ModuleCompiler(module.model, options).passes, fuel=config.fuel).run(ssa, out, module.valid)
+    pipeline, ssa = _level_1(module, index)
+    out = Ssa()
+    pipeline.run(ssa, out, module.valid)
     return print_ssa(out)
+
+
+def explain_passes(module: Module, index: int) -> str:
+    """What the passes of level 1 do to a function, a line each: byte offset in the module, rule or pass, and the node
+    as it was before that pass. The rules are in ``stratavm.ir.passes``; ``strata rules`` lists them.
+
+    Args:
+        index: function index; imports count.
+
+    Raises:
+        Unsupported: the compiler cannot compile the function.
+    """
+    pipeline, ssa = _level_1(module, index)
+    steps = list(pipeline.explain(ssa, module.valid))
+    lines = [f"func {index}: {len(steps)} rewrites"]
+    lines += [f"{offset:#8x}  {name:24} {node}" for name, offset, node in steps]
+    return "\n".join(lines) + "\n"
 
 
 def _machine(stage: str) -> Callable[[Module, int], str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Final, Protocol
 
 from stratavm.base.importing import importing
@@ -18,6 +19,7 @@ from stratavm.ir.passes.versions import Versions
 from stratavm.ir.prune import Pruner
 from stratavm.ir.scope import EVERYWHERE, Scope
 from stratavm.ir.ssa import Ssa
+from stratavm.ir.text import node_text
 from stratavm.module.valid import ValidModule
 
 PASSES: Final[dict[str, str]] = {
@@ -36,6 +38,8 @@ PASSES: Final[dict[str, str]] = {
 """Passes of the SSA form by name."""
 LEVELS: Final[dict[int, tuple[str, ...]]] = {0: (), 1: tuple(PASSES)}
 """What each level runs."""
+TOLD_BY_RULES: Final = frozenset({"fold", "strength"})
+"""Passes that do nothing but what rules say."""
 FOR_CHECKS: Final = frozenset({"checks", "versions"})
 """Those that only do something about checks of bounds."""
 CHECKS: Final = int(os.environ.get("STRATA_CHECK") or 0)
@@ -45,6 +49,11 @@ class Stage(Protocol):
     """One walk over the function: one pass, or several that share the walk."""
 
     budget: int
+    explains: bool
+
+    @property
+    def explained(self) -> list[tuple[str, int]]:
+        """Name and input node of everything that was done in the last run, if ``explains`` asked for it."""
 
     @property
     def spent(self) -> int:
@@ -123,6 +132,22 @@ class Pipeline:
         """Rewrites of the last run."""
         inlined = self._inline.spent if self._inline else 0
         return inlined + sum(stage.spent for stage in self.stages)
+
+    def explain(self, ssa: Ssa, valid: ValidModule | None = None) -> Iterator[tuple[str, int, str]]:
+        """What the passes do to a function, in order: the name of a rule or a pass, the byte offset in the module that
+        the node is from, and the node as it was before that pass.
+        """
+        for stage in self._plan(ssa, valid):
+            out = Ssa()
+            stage.budget = self.scope.budget(ssa.func)
+            stage.explains = True
+            stage.run(ssa, out)
+            stage.explains = False
+            view = ssa.dump()
+            for name, node in stage.explained:
+                if name not in TOLD_BY_RULES:
+                    yield name, view.offset_of(node), node_text(view, node)
+            ssa = out
 
     def blame(self, ssa: Ssa, rewrites: int, valid: ValidModule | None = None) -> tuple[str, Ssa, int]:
         """The pass of the rewrite that uses up a budget, its input, and the node there.

@@ -10,6 +10,8 @@ from stratavm.cli.main import main
 from stratavm.codegen.compile import MACHINE_LEVELS
 from stratavm.engine.bisect import bisect, first_wrong
 from stratavm.ir import pipeline
+from stratavm.ir.scope import UNLIMITED
+from stratavm.spec.index import IDS
 
 FILLER = "\n".join(
     f"(func $f{i} (param i32) (result i32) (i32.mul (local.get 0) (i32.const {2**i})))" for i in range(9)
@@ -33,10 +35,37 @@ def module(tmp_path):
     return str(path)
 
 
+class Wrong:
+    """A pass that turns rotations the other way."""
+
+    budget, spent, explains = UNLIMITED, 0, False
+    last, explained = ("", -1), ()
+
+    def rewrite(self, ssa, out):
+        """As ``Stage``: the output from the input."""
+        view, self.spent = ssa.dump(), 0
+        for i, (op, *rest) in enumerate(view.nodes):
+            if op == IDS["i32.rotl"] and self.spent < self.budget:
+                view.nodes[i] = (IDS["i32.rotr"], *rest)
+                self.spent += 1
+                self.last = ("wrong", i)
+        out.load(view)
+        return out
+
+    run = rewrite
+
+
 @pytest.fixture
 def planted(monkeypatch):
-    """A pass that turns rotations the other way, which only a test can name."""
+    """A pass that is wrong, behind those of value numbering."""
+    make = pipeline.Pipeline.__init__
+
+    def with_wrong(self, passes, *more, **named):
+        make(self, passes, *more, **named)
+        self.stages += [Wrong()] if "wrong" in passes else []
+
     monkeypatch.setitem(pipeline.PASSES, "wrong", "planted")
+    monkeypatch.setattr(pipeline.Pipeline, "__init__", with_wrong)
     return "--passes=fold,wrong,share"
 
 

@@ -1,9 +1,11 @@
 """Claims about the command: exit codes, one-line errors with a hint, data for programs."""
 
+import importlib
 import json
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -133,6 +135,38 @@ def test_dump_prints_each_stage(strata, math, stage):
     assert code == 0
     assert out.endswith("\n")
     assert strata("dump", "--stage", stage, "-f", "2", math)[1] == out
+
+
+def test_dump_explains_what_the_passes_did(strata, math, tmp_path):
+    """A line for each rewrite: offset, rule, node; only of the passes."""
+    (tmp_path / "m.wat").write_text(
+        '(module (func (export "f") (param i32) (result i32) (i32.mul (local.get 0) (i32.const 8))))'
+    )
+    code, out, _ = strata("dump", "--stage", "opt", "--explain", "-f", "f", str(tmp_path / "m.wat"))
+    assert code == 0
+    head, line = out.splitlines()
+    assert head == "func 0: 1 rewrites"
+    offset, rule, node = line.split(maxsplit=2)
+    assert int(offset, 16) > 0
+    assert rule == "multiply_by_power"
+    assert node == "v2:i32 = i32.mul v0 v1"
+    code, _, err = strata("dump", "--stage", "asm", "--explain", "-f", "add", math)
+    assert code == 1
+    assert "--explain is about the passes: it needs --stage opt" in err
+
+
+def test_rules_are_listed_with_what_they_say(strata):
+    """Name and meaning, and the test that proves each, which exists."""
+    code, out, _ = strata("rules")
+    assert code == 0
+    assert ["multiply_by_power", "x * 2**k is x << k."] in [line.split(maxsplit=1) for line in out.splitlines()]
+    rules = json.loads(strata("rules", "--json")[1])["rules"]
+    assert len(rules) == len(out.splitlines()) - 1
+    for rule in rules:
+        file, _, test = rule["proof"].partition("::")
+        assert (Path(__file__).parents[3] / file).is_file()
+        assert test == f"test_rule[{rule['name']}]"
+        assert hasattr(importlib.import_module(rule["module"]), "__file__")
 
 
 def test_dump_knows_no_imported_function(strata, math):

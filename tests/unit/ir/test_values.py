@@ -6,17 +6,18 @@ import itertools
 
 import pytest
 
+from stratavm.base.errors import Trap
 from stratavm.ir.from_wasm import build
 from stratavm.ir.passes.fold import fold_bits
 from stratavm.ir.pipeline import PASSES, Pipeline
-from stratavm.ir.ssa import Ssa
+from stratavm.ir.ssa import IR_OPS, Ssa
 from stratavm.ir.text import print_ssa
 from stratavm.ir.verify import verify
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from stratavm.spec.concrete import evaluate
 from stratavm.spec.index import BY_ID, row_id
-from stratavm.spec.record import ROWS
+from stratavm.spec.record import ROWS, Row
 
 SAMPLES = {
     "i": (0, 1, 2, 5, 31, 32, 33, 0x7F, 0x80, 0xFF, 0x8000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF),
@@ -25,27 +26,31 @@ SAMPLES = {
 FOLDABLE = [
     row
     for row in ROWS.values()
-    if row.semantics is not None
-    and row.signature
-    and set(row.signature) <= set("iI->")
-    and not row.imms
-    and not row.traps
+    if row.semantics is not None and row.signature and set(row.signature) <= set("iI->") and not row.imms
 ]
+
+
+def outcome(row: Row, *values: int) -> int | None:
+    """The oracle's result; None where it traps."""
+    try:
+        return evaluate(row, *values)
+    except Trap:
+        return None
 
 
 @pytest.mark.parametrize("row", FOLDABLE, ids=lambda row: row.mnemonic)
 def test_folding_agrees_with_the_oracle(row):
-    """Every integer operation that cannot trap, on all pairs of samples; one that is not folded says so."""
-    operands = row.signature.split("->")[0]
-    for values in itertools.product(*(SAMPLES[letter] for letter in operands)):
-        folded = fold_bits(row_id(row), *values)
-        if folded is not None:
-            assert folded == evaluate(row, *values), (row.mnemonic, values)
+    """Every integer operation, on all pairs of samples; what traps stays, and nothing else."""
+    for values in itertools.product(*(SAMPLES[letter] for letter in row.operands)):
+        assert fold_bits(row_id(row), *values) == outcome(row, *values), (row.mnemonic, values)
 
 
-def test_most_operations_are_folded():
-    """The test before must not pass because nothing is."""
-    assert sum(fold_bits(row_id(row), *(1 for _ in row.signature.split("->")[0])) is not None for row in FOLDABLE) >= 45
+def test_only_operations_on_integers_are_folded():
+    """Floats may differ between the processor that compiles and the one that runs: NaN payloads."""
+    assert len(FOLDABLE) == 66
+    others = [row for row in ROWS.values() if row not in FOLDABLE]
+    assert all(fold_bits(row_id(row), 1, 1) is None for row in others)
+    assert fold_bits(IR_OPS["mulhi_u"], 1, 1) is None
 
 
 def optimised(text: str, passes: tuple[str, ...] = tuple(p for p in PASSES if p != "inline")) -> str:

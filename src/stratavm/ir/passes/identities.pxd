@@ -1,38 +1,40 @@
-# Identities of integer operations: see identities.py.
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+# Rules of integer operations: see identities.py.
+from libc.stdint cimport int64_t, uint64_t
 
-from stratavm.ir.passes.stream cimport Stream
+from stratavm.ir.passes.algebra cimport Algebra
 from stratavm.ir.ssa cimport Node
 
-cdef enum:
-    NONE = -2                 # no identity applies (a value is never negative)
-
-cdef class Identities(Stream):
-    cdef bint strong          # strength reduction takes part
-    cdef bint reduced         # the newest rule was one of it
-
-    cdef uint32_t make(self, uint16_t op, uint8_t type, uint32_t a, uint32_t b) except? 0xFFFFFFFF nogil
-    cdef uint32_t constant(self, uint8_t type, uint64_t bits) except? 0xFFFFFFFF nogil
-    cdef bint is_const(self, uint32_t value, uint64_t* bits) noexcept nogil
-    cdef int width_of(self, uint32_t value) noexcept nogil
-    cdef int order(self, Node* node) noexcept nogil
+cdef class Identities(Algebra):
     cdef bint branch(self, Node* node) noexcept nogil
-    cdef int64_t identity(self, Node* node) except -1 nogil       # a value, or NONE
-    cdef int64_t select(self, Node* node) except -1 nogil
-    cdef int64_t unary(self, Node* node) except -1 nogil
-    cdef int64_t extension(self, Node* node, Node* inner) noexcept nogil
-    cdef int64_t negated(self, Node* node, Node* inner) noexcept nogil
-    cdef int64_t same_operands(self, Node* node) except -1 nogil
-    cdef int64_t with_constant(self, Node* node, uint64_t c) except -1 nogil
-    cdef int64_t arithmetic(self, Node* node, uint64_t c) except -1 nogil
-    cdef int64_t bitwise(self, Node* node, uint64_t c) except -1 nogil
-    cdef int64_t shift(self, Node* node, uint64_t c) except -1 nogil
-    cdef int64_t compared(self, Node* node, uint64_t c) except -1 nogil
-    cdef int64_t divided(self, Node* node, uint64_t c) except -1 nogil
-    cdef uint32_t quotient(self, Node* node, uint64_t c, int k) except? 0xFFFFFFFF nogil
-    cdef int64_t divided_by_negative(self, Node* node, uint64_t c) except -1 nogil
-    cdef uint32_t quotient_unsigned64(self, uint32_t x, uint64_t c) except? 0xFFFFFFFF nogil
-    cdef uint32_t quotient_signed64(self, uint32_t x, uint64_t c) except? 0xFFFFFFFF nogil
-    cdef uint32_t quotient_power(self, Node* node, int k) except? 0xFFFFFFFF nogil
-    cdef uint32_t quotient_unsigned(self, uint32_t x, uint32_t c) except? 0xFFFFFFFF nogil
-    cdef uint32_t quotient_signed(self, uint32_t x, uint32_t c) except? 0xFFFFFFFF nogil
+    cdef int64_t identity(self, Node* node) except -1 nogil       # a value, CHANGED or NONE
+
+cdef int64_t selected(Algebra r, Node* node) except -1 nogil
+cdef int64_t unary(Algebra r, Node* node) except -1 nogil
+cdef int64_t tested(Algebra r, Node* node, Node* inner) except -1 nogil
+cdef int64_t extended(Algebra r, Node* node, Node* inner) except -1 nogil
+cdef int64_t same_operands(Algebra r, Node* node) except -1 nogil
+cdef int64_t fold_constants(Algebra r, Node* node, uint64_t a, uint64_t b) except -1 nogil
+cdef int64_t select_between_equals(Algebra r, Node* node) noexcept nogil
+cdef int64_t select_by_constant(Algebra r, Node* node) noexcept nogil
+cdef int64_t select_by_negation(Algebra r, Node* node) noexcept nogil
+cdef int64_t select_by_nonzero(Algebra r, Node* node) noexcept nogil
+cdef int64_t wrap_of_extension(Algebra r, Node* inner) noexcept nogil
+cdef int64_t extension_of_wrap(Algebra r, Node* inner) noexcept nogil
+cdef int64_t sign_of_narrow(Algebra r, Node* node) noexcept nogil
+cdef int64_t negated_comparison(Algebra r, Node* node, Node* inner) noexcept nogil
+cdef int64_t double_negation_of_bit(Algebra r, Node* inner) noexcept nogil
+cdef int64_t double_negation(Algebra r, Node* node, Node* inner) except -1 nogil
+cdef int64_t zero_extension(Algebra r, Node* node, Node* inner) noexcept nogil
+cdef int64_t zero_difference(Algebra r, Node* node, Node* inner) noexcept nogil
+cdef int64_t extension_of_extended(Algebra r, Node* node, Node* inner) noexcept nogil
+cdef int64_t extension_of_narrow(Algebra r, Node* node) noexcept nogil
+cdef int64_t extension_of_extension(Algebra r, Node* node, Node* inner) noexcept nogil
+cdef int64_t extension_of_mask(Algebra r, Node* node, Node* inner) noexcept nogil
+cdef int64_t equality_of_extensions(Algebra r, Node* node) noexcept nogil
+cdef int64_t difference_with_itself(Algebra r, Node* node) except -1 nogil
+cdef int64_t meet_with_itself(Algebra r, Node* node) noexcept nogil
+cdef int64_t sum_with_itself(Algebra r, Node* node) except -1 nogil
+cdef int64_t comparison_with_itself(Algebra r, Node* node) except -1 nogil
+cdef int64_t branch_by_negation(Algebra r, Node* node) noexcept nogil
+cdef int64_t branch_by_nonzero(Algebra r, Node* node) noexcept nogil
+cdef int64_t order_operands(Algebra r, Node* node) noexcept nogil

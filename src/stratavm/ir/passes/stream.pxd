@@ -6,6 +6,10 @@ from stratavm.ir.ssa cimport Node, Ssa
 cdef enum:
     UNCHANGED = 1             # what `apply` returns where it left `out` alone
 
+cdef struct Note:             # a rewrite, or a rule that applied
+    uint32_t number
+    uint32_t node
+
 cdef class Stream:
     cdef Ssa ssa              # input
     cdef Ssa out              # the form under construction
@@ -18,6 +22,9 @@ cdef class Stream:
     cdef readonly uint64_t spent              # rewrites of the last run
     cdef uint32_t last_kind, last_node
     cdef dict kinds           # name of a rewrite by its number
+    cdef public bint explains # whether to take notes
+    cdef Note* notes
+    cdef uint32_t n_notes, cap_notes
 
     cdef int apply(self) except -1 nogil
     cdef int begin(self) except -1 nogil
@@ -25,4 +32,5 @@ cdef class Stream:
     cdef int map_operands(self, Node* node) noexcept nogil
     cdef uint32_t emit(self, Node* node) except? 0xFFFFFFFF nogil
     cdef int rewrote(self, uint32_t kind) noexcept nogil
+    cdef int note(self, uint32_t number) noexcept nogil
     cdef int finish_edges(self) noexcept nogil

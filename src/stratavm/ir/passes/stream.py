@@ -20,6 +20,9 @@ from stratavm.ir.scope import UNLIMITED
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
+NOTES = cython.declare(uint32_t, 16)
+"""Rewrites and rules of one node that are noted at most."""
+
 
 @cython.cclass
 class Stream:
@@ -28,10 +31,12 @@ class Stream:
     def __init__(self, kinds: dict) -> None:
         self.kinds = kinds
         self.budget = UNLIMITED
+        self.explains = False
 
     def __dealloc__(self):
         free(self.moved)
         free(self.rewritten)
+        free(self.notes)
 
     def run(self, ssa: Ssa, out: Ssa) -> None:
         """Rewrite ``ssa`` into ``out``, without the GIL."""
@@ -44,6 +49,9 @@ class Stream:
         unchanged: cython.bint
         self.ssa = ssa
         self.out = out
+        self.n_notes = 0
+        if self.explains:
+            vec_room(self.notes, self.cap_notes, NOTES * (ssa.n_nodes + 1))
         with cython.nogil:
             unchanged = self.apply() == UNCHANGED
         return ssa if unchanged else out
@@ -52,6 +60,12 @@ class Stream:
     def last(self) -> tuple[str, int]:
         """Kind and input node of the last rewrite of the last run: with a budget, the one that used it up."""
         return ("", -1) if self.last_node == NO_VALUE else (self.kinds[self.last_kind], self.last_node)
+
+    @property
+    def explained(self) -> list:
+        """Name and input node of everything that was done in the last run, in order."""
+        i: uint32_t
+        return [(self.kinds[self.notes[i].number], self.notes[i].node) for i in range(self.n_notes)]
 
     def apply(self):
         """The pass: every class has its own. Returns UNCHANGED, or 0 after filling ``out``."""
@@ -92,6 +106,14 @@ class Stream:
         self.spent += 1
         self.last_kind = kind
         self.last_node = self.index
+        return self.note(kind) if self.explains else 0
+
+    def note(self, number):
+        """Keep what was done to the node at hand, for ``explained``."""
+        if self.n_notes < self.cap_notes:
+            self.notes[self.n_notes].number = number
+            self.notes[self.n_notes].node = self.index
+            self.n_notes += 1
         return 0
 
     def finish_edges(self):

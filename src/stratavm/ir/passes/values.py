@@ -13,8 +13,9 @@ from cython.cimports.libc.stdint import int64_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.ir.passes.algebra import CHANGED, NONE
 from cython.cimports.stratavm.ir.passes.dominance import Dominance
-from cython.cimports.stratavm.ir.passes.identities import NONE, Identities
+from cython.cimports.stratavm.ir.passes.identities import Identities, order_operands
 from cython.cimports.stratavm.ir.ssa import (
     BF_LOOP_HEADER,
     IR_BR_IF,
@@ -35,12 +36,11 @@ from cython.cimports.stratavm.spec._gen_ops import (
     OF_WRITES,
     OP_GLOBAL_GET,
     OP_GLOBAL_SET,
-    OP_I32_ROTL,
-    OP_I32_ROTR,
     OP_MEMORY_SIZE,
 )
 from cython.cimports.stratavm.spec._gen_optables import OP_ACCESS, OP_FLAGS, OP_RELOAD
 
+from stratavm.ir.passes._gen_rule_names import RULES
 from stratavm.ir.prune import Pruner
 
 if not cython.compiled:
@@ -51,25 +51,15 @@ PROBES = cython.declare(cython.int, 12)
 VF_FOLD = cython.declare(uint32_t, 1)
 VF_SHARE = cython.declare(uint32_t, 2)
 VF_LOADS = cython.declare(uint32_t, 4)
-VF_WRONG = cython.declare(uint32_t, 8)
 VF_CHECKS = cython.declare(uint32_t, 16)
 VF_STRENGTH = cython.declare(uint32_t, 32)
 REDUCTIONS = cython.declare(cython.int, 6)
 """Identities applied to one node, one after the other."""
 
-SWITCHES = {"fold": 1, "share": 2, "loads": 4, "wrong": 8, "checks": 16, "strength": 32}
-"""What can be switched off alone, for ablation and for finding a culprit. ``wrong`` is for the tests of the bisection:
-it turns rotations the other way, and no configuration can name it."""
-KINDS = {number: name for name, number in SWITCHES.items()}
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def same(a: cython.pointer(Node), b: cython.pointer(Node)) -> cython.bint:
-    """Whether two nodes are equal."""
-    return a.op == b.op and a.a == b.a and a.b == b.b and a.c == b.c
+SWITCHES = {"fold": 1, "share": 2, "loads": 4, "checks": 16, "strength": 32}
+"""What can be switched off alone, for ablation and for finding a culprit."""
+KINDS = {number: name for name, number in SWITCHES.items()} | {rule[0]: name for name, rule in RULES.items()}
+"""Names of what is done to a node, rules among them."""
 
 
 @cython.final
@@ -197,28 +187,20 @@ class Values(Identities):
 
     def reduce(self, node):
         """Apply identities until none applies, a bounded number of times."""
-        before: Node
-        equal: int64_t
+        equal: int64_t = NONE
         changed: cython.bint = False
         self.reduced = False
         turns: cython.int
-        if self.flags & VF_WRONG and node.op == OP_I32_ROTL:
-            node.op = OP_I32_ROTR
-            self.rewrote(VF_WRONG)
-            return NONE
         for turns in range(REDUCTIONS):
-            before = node[0]
-            self.order(node)
+            changed = order_operands(self, node) == CHANGED or changed
             equal = self.identity(node)
-            if equal == NONE and same(cython.address(before), node):
-                break
-            changed = True
-            if equal != NONE:
+            changed = equal != NONE or changed
+            if equal != CHANGED:
                 break
         if changed:
             self.folded += 1
             self.rewrote(VF_STRENGTH if self.reduced else VF_FOLD)
-        return equal
+        return NONE if equal == CHANGED else equal
 
     def load(self, node):
         """What reads memory or globals: known since the last write, or read now."""
