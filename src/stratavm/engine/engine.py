@@ -113,3 +113,16 @@ def default_engine() -> Engine:
     if not _default:
         _default.append(Engine())
     return _default[0]
+
+
+def engine_of(given: Engine | None) -> Engine:
+    """The engine that was given, or the default one.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if given is None:
+        return default_engine()
+    if not isinstance(given, Engine):
+        raise TypeError(f"engine must be an Engine, got {given!r}")
+    return given

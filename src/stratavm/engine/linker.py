@@ -9,7 +9,7 @@ from stratavm.base.data import dataclass
 from stratavm.base.errors import LinkError
 from stratavm.base.importing import importing
 from stratavm.base.text import printable
-from stratavm.engine.engine import Engine, default_engine
+from stratavm.engine.engine import Engine, engine_of
 from stratavm.engine.events import ImportDefined
 from stratavm.engine.func import Func
 from stratavm.engine.host import Binder, Caller, HostSpec
@@ -37,7 +37,7 @@ class Linker:
     """
 
     def __init__(self, engine: Engine | None = None) -> None:
-        self.engine = engine or default_engine()
+        self.engine = engine_of(engine)
         self._items: dict[tuple[str, str], Any] = {}
         self._offered: dict[tuple[str, str], Offered] = {}
 
@@ -59,6 +59,8 @@ class Linker:
 
     def define_instance(self, module: str, instance: Instance) -> None:
         """Offer an instance's exports under a module name."""
+        if not isinstance(instance, Instance):
+            raise TypeError(f"define_instance() takes an Instance, got {instance!r}")
         self.define_namespaces({module: instance.exports})
 
     def instantiate(self, store: Store, module: Module) -> Instance:

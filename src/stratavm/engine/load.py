@@ -38,6 +38,8 @@ def load(
         Trap: an initialiser or the start function trapped.
     """
     check_options("load()", options)
+    if store is not None and not isinstance(store, Store):
+        raise TypeError(f"store must be a Store, got {store!r}")
     if store is not None and (config is not None or options):
         raise TypeError("load() takes either a store or a configuration: a store has its engine already")
     if store is None:

@@ -11,7 +11,7 @@ from stratavm.base.errors import DecodeError, ModuleLimit, StrataError, Unsuppor
 from stratavm.base.importing import importing
 from stratavm.base.text import printable
 from stratavm.engine.cache import LoadedModule, ModuleCache
-from stratavm.engine.engine import Engine, default_engine
+from stratavm.engine.engine import Engine, engine_of
 from stratavm.engine.events import (
     ImageLaidOut,
     ImageRefused,
@@ -51,7 +51,7 @@ class Module:
     """
 
     def __init__(self, source: SourceLike, engine: Engine | None = None) -> None:
-        self.engine = engine or default_engine()
+        self.engine = engine_of(engine)
         origin = read_source(source, self.engine.config.limits.module_bytes)
         self.name = os.path.basename(origin.name)
         try:
@@ -125,7 +125,7 @@ class Module:
     def from_model(cls, model: Model, engine: Engine | None = None) -> Module:
         """A module that was decoded or built elsewhere; it is validated here."""
         self = cls.__new__(cls)
-        self.engine = engine or default_engine()
+        self.engine = engine_of(engine)
         self.name = model.names.module or "module"
         self._prepare(model)
         return self

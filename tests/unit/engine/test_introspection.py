@@ -324,3 +324,19 @@ def test_a_source_that_is_none_is_refused_and_an_open_file_is_told_what_to_do(tm
         with pytest.raises(TypeError, match=r"got BufferedReader; pass what it reads: source\.read\(\)"):
             load(file)
         load(file.read())
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: Linker("jit1"), "engine must be an Engine, got 'jit1'"),
+        (lambda: Module("(module)", Config()), r"engine must be an Engine, got Config\("),
+        (lambda: load("(module)", store=Engine()), "store must be a Store, got <Engine jit0>"),
+        (lambda: Linker().define_instance("m", Store()), "takes an Instance, got <Store idle>"),
+        (lambda: Linker().instantiate(Module("(module)"), Store()), "Argument 'store' has incorrect type"),
+    ],
+)
+def test_an_object_of_another_kind_is_refused_where_it_is_given(call, words):
+    """Not by an attribute that it does not have, somewhere inside."""
+    with pytest.raises(TypeError, match=words):
+        call()
