@@ -14,7 +14,7 @@ from stratavm.base.text import printable
 from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.cli.invoke import parse_call
-from stratavm.cli.source import module_source
+from stratavm.cli.source import guest_input, module_source
 from stratavm.engine import Config, Instance, Linker, Module, Store
 from stratavm.engine.bisect import Culprit, bisect
 from stratavm.spec.types import F32, F64, I32, I64, GlobalType
@@ -78,7 +78,7 @@ def observe(module: Module, options: argparse.Namespace) -> Hashable:
     arguments = common.guest_arguments(options)
     world = Wasi(
         args=(os.path.basename(options.module), *arguments),
-        stdin=options.stdin,
+        stdin=None if options.stdin is None else guest_input(options.stdin),
         stdout=out,
         stderr=out,
         clock=FixedClock(),

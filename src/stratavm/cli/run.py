@@ -9,7 +9,7 @@ from typing import Any, Final
 from stratavm.base.errors import ExitError, LinkError
 from stratavm.cli import options as common
 from stratavm.cli import output
-from stratavm.cli.source import module_source
+from stratavm.cli.source import guest_input, module_source
 from stratavm.engine import Engine, Linker, Module, Store
 from stratavm.wasi import Wasi
 
@@ -78,7 +78,7 @@ def wasi(options: argparse.Namespace, engine: Engine) -> Wasi:
         args=(os.path.basename(options.module), *common.guest_arguments(options)),
         env=dict(options.env),
         preopens=options.dir,
-        stdin="inherit" if options.stdin in (None, "-") else options.stdin,
+        stdin=guest_input(options.stdin),
         stdout="inherit",
         stderr="inherit",
         engine=engine,

@@ -14,13 +14,18 @@ STANDARD = "-"
 
 
 class FilePath:
-    """A path that is never taken for a module's text, whatever it begins with."""
+    """A path that is never taken for anything else, such as a module's text, whatever it is."""
 
     def __init__(self, path: str) -> None:
         self.path = path
 
     def __fspath__(self) -> str:
         return self.path
+
+
+def guest_input(name: str | None) -> FilePath | str:
+    """What ``Wasi`` takes as standard input for a file that is named on the command line; without one, ours."""
+    return "inherit" if name in (None, STANDARD) else FilePath(str(name))
 
 
 def module_source(name: str) -> FilePath | bytes:

@@ -204,3 +204,11 @@ def test_names_are_shown_where_the_locale_cannot_spell_them(process, tmp_path):
     assert b"\\u52a0\\u6cd5" in done.stdout
     assert "加法" in process("print", tmp_path / "m.wat", env=ascii_only).stdout.decode()
     assert b"\\u52a0" in process("run", tmp_path / "加", env=ascii_only).stderr
+
+
+def test_an_input_that_is_not_there_is_one_line(process, file, tmp_path):
+    """Its name is a path whatever it is: here one that the API has another use for."""
+    for name in ("nothing", "inherit"):
+        done = process("run", "--stdin", name, file, cwd=tmp_path)
+        assert done.returncode == 1
+        assert one_line(done.stderr) == f"strata: No such file or directory: {name} (hint: check the path)\n"
