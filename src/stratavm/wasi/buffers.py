@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 def size_of(buffers: Sequence[memoryview]) -> int:
     """Bytes in all of them."""
+    if len(buffers) == 1:  # as nearly always
+        return buffers[0].nbytes
     return sum(b.nbytes for b in buffers)
 
 

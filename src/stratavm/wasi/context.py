@@ -211,25 +211,34 @@ class Context:
     ) -> int:
         """Read at the position, or at an offset: until the buffers are full, or what there is."""
         act = descriptor.read if offset is None else descriptor.pread
-        if size_of(buffers) <= descriptor.piece_bytes:
-            return self.patiently(guest, descriptor, False, act, buffers, *(() if offset is None else (offset,)))
-        return self._in_pieces(guest, descriptor, (False, act, buffers, offset))
+        if size_of(buffers) > descriptor.piece_bytes:
+            return self._in_pieces(guest, descriptor, (False, act, buffers, offset))
+        at = () if offset is None else (offset,)
+        try:
+            return act(buffers, *at)
+        except BlockingIOError:
+            return self.patiently(guest, descriptor, False, act, buffers, *at)
 
     def write(
         self, guest: Guest, descriptor: Descriptor, buffers: Sequence[memoryview], offset: int | None = None
     ) -> int:
         """Write at the position, or at an offset; NOSPC over the quota of what may be written."""
-        size = size_of(buffers)
+        size, written = size_of(buffers), 0
         if self._written + size > self.quotas.written_bytes:
             raise WasiError(Errno.NOSPC)
         kept = descriptor.will_keep(size)
         if kept and not self.charge(guest, descriptor, kept, "captured output"):
             descriptor.no_room()
-        act = descriptor.write if offset is None else descriptor.pwrite
-        if size <= descriptor.piece_bytes and not descriptor.writes_whole:
-            written = self.patiently(guest, descriptor, True, act, buffers, *(() if offset is None else (offset,)))
-        else:
-            written = self._in_pieces(guest, descriptor, (True, act, buffers, offset))
+        act: Callable[..., int] = descriptor.write if offset is None else descriptor.pwrite
+        done = False
+        if size <= descriptor.piece_bytes:
+            try:
+                written = act(buffers) if offset is None else act(buffers, offset)
+                done = written == size or not descriptor.goes_on
+            except BlockingIOError:
+                pass
+        if not done:
+            written = self._in_pieces(guest, descriptor, (True, act, buffers, offset), written)
         self._written += written
         return written
 
@@ -238,13 +247,14 @@ class Context:
         guest: Guest,
         descriptor: Descriptor,
         what: tuple[bool, Callable[..., int], Sequence[memoryview], int | None],
+        done: int = 0,
     ) -> int:
         """A large file in pieces, between which the host may interrupt, or a stream until all of it is written.
 
         An error behind the first byte ends it without one: the next call meets it again, as with the kernel.
         """
         write, act, buffers, offset = what
-        total, done = size_of(buffers), 0
+        total = size_of(buffers)
         while True:
             piece = first(rest(buffers, done), descriptor.piece_bytes)
             at = () if offset is None else (offset + done,)
@@ -255,8 +265,7 @@ class Context:
                     raise
                 return done
             done += moved
-            goes_on = descriptor.writes_whole and not descriptor.flags & Fdflags.NONBLOCK
-            if done >= total or not moved or (moved < size_of(piece) and not goes_on):
+            if done >= total or not moved or (moved < size_of(piece) and not descriptor.goes_on):
                 return done
             self.pause(guest)
 

@@ -95,7 +95,7 @@ class Descriptor:
     piece_bytes: int = NO_PIECES
     """How much is read or written between two looks at whether the host wants to interrupt."""
     writes_whole: bool = False
-    """Whether a write that may wait goes on until everything is written."""
+    """Whether a write goes on until everything is written, unless the guest asked for NONBLOCK."""
     flags: int = 0
     preopen: bytes | None = None
     read_only: bool = False
@@ -108,6 +108,11 @@ class Descriptor:
         self.users: list[object] = []
         self.held: list[tuple[Payer | None, int]] = []
         self._open = [True]
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether a write that moved something waits until the rest is moved too."""
+        return self.writes_whole and not self.flags & Fdflags.NONBLOCK
 
     def leave(self, user: object) -> bool:
         """A call has ended; returns whether this closed the descriptor."""
