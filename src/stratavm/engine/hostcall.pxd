@@ -22,7 +22,7 @@ cdef class TypedHost(HostFunction):
     cdef const char* codes            # the characters of param_codes
     cdef Py_ssize_t n_params
     cdef Py_ssize_t n_results
-    cdef object run(self, list values)
+    cdef object convert(self, list values)
     cdef int fit(self, object store, HostShape shape, object function, object name, object caller) except -1
 
 cdef class SpecHost(HostFunction):

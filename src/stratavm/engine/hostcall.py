@@ -52,6 +52,12 @@ def check_spec(shape: HostShape, name: object) -> cython.int:
     return 0
 
 
+@cython.cfunc
+def instance_of(caller: object) -> object:
+    """The runtime's instance behind a ``Caller``, or None."""
+    return caller.instance.native if caller is not None and caller.bound else None
+
+
 @cython.cclass
 class Offered:
     """A Python callable or a ``HostSpec``, for instances in every store of an engine: a ``Binder``.
@@ -110,25 +116,23 @@ class TypedHost(HostFunction):
         self.n_results = len(self.result_codes)
         plain: cython.bint = b"-" not in self.param_codes and b"-" not in self.result_codes
         if plain and max(self.n_params, self.n_results) <= MAX_CELLS:
-            self.run_cells = as_run_cells(cython.cast(may_raise_t, run_quickly))
+            self.run = as_run_cells(cython.cast(may_raise_t, run_quickly))
         else:
-            self.run_cells = as_run_cells(cython.cast(may_raise_t, run_slowly))
+            self.run = as_run_cells(cython.cast(may_raise_t, run_slowly))
         return 0
 
     @cython.cfunc
-    def run(self, raws: list) -> object:
+    def convert(self, raws: list) -> object:
         """Run it by the rules of ``values``: raw bits in and out."""
         values: list = [from_raw(t, raw, self.refs) for t, raw in zip(self.type.params, raws, strict=True)]
         if self.caller is not None:
             values.insert(0, self.caller)
         return results_to_raw(self.label, self.type, self.function(*values), self.refs)
 
-    def call_raw(self, args: list) -> list:
-        """Call it from Python with raw bits."""
-        self.store.check_access()
-        if len(args) != len(self.params):
-            raise TypeError(f"host function {self.label}: expected {len(self.params)} values, got {len(args)}")
-        return self.run(list(args))
+    @cython.cfunc
+    def concerned(self) -> object:
+        """The instance that it works for."""
+        return instance_of(self.caller)
 
 
 @cython.cclass
@@ -150,7 +154,7 @@ class SpecHost(HostFunction):
         self.letters = self.codes
         self.n_params = len(self.codes)
         self.n_results = len(shape.results)
-        self.run_cells = as_run_cells(cython.cast(may_raise_t, run_spec))
+        self.run = as_run_cells(cython.cast(may_raise_t, run_spec))
         return 0
 
     @cython.cfunc
@@ -160,13 +164,10 @@ class SpecHost(HostFunction):
             self.memory = self.caller.memory
         return self.memory
 
-    def call_raw(self, args: list) -> list:
-        """Call it from Python with raw bits."""
-        self.store.check_access()
-        if len(args) != len(self.params):
-            raise TypeError(f"host function {self.label}: expected {len(self.params)} values, got {len(args)}")
-        result: object = self.function(self.first(), *args)
-        return [result] if self.results else []
+    @cython.cfunc
+    def concerned(self) -> object:
+        """The instance that it works for."""
+        return instance_of(self.caller)
 
 
 @cython.cfunc
@@ -242,7 +243,7 @@ def call_vector(
 @cython.exceptval(-1, check=False)
 def run_slowly(self: TypedHost, cells: cython.pointer(uint64_t)) -> cython.int:
     """Anything that ``values`` converts."""
-    fill_cells(self.store, cells, self.run(read_cells(cells, self.params)), self.results)
+    fill_cells(self.store, cells, self.convert(read_cells(cells, self.params)), self.results)
     return 0
 
 

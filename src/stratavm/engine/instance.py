@@ -15,6 +15,7 @@ if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 
+@cython.nonecheck(True)  # a subclass may leave out our initialiser: an AttributeError then, no crash
 @cython.freelist(8)
 @cython.cclass
 class Instance:
@@ -82,5 +83,7 @@ class Instance:
         self.close()
 
     def __repr__(self) -> str:
+        if self.native is None:
+            return "<Instance that was never initialised>"
         closed: str = " closed" if self.native.closed else ""
         return f"<Instance{closed} of {printable(self.module.name)}, exports: {some(self.module.export_index)}>"

@@ -33,6 +33,9 @@ class Store:
 
     __signature__ = Signed("Store")
 
+    def __cinit__(self):
+        self.native = NativeStore.__new__(NativeStore)  # as good as closed until it begins
+
     def __init__(
         self,
         engine: object = None,
@@ -43,20 +46,20 @@ class Store:
         fuel: object = None,
     ):
         template: StoreTemplate
-        native: NativeStore = NativeStore.__new__(NativeStore)
-        if self.native is not None:
+        native: NativeStore = self.native
+        if native.template is not None:
             raise TypeError("a store is initialised once")
-        self.engine = engines.default_engine() if engine is None else engine
-        template = self.engine.template if limits is None else self.engine.template_for(limits)
+        engine = engines.default_engine() if engine is None else engine
+        template = engine.template if limits is None else engine.template_for(limits)
         if template is None:
             raise Closed("the engine is closed")
         native.begin(template, thread_bound, on_abort)
-        if fuel is not None:
-            native.set_fuel(fuel)
         native.reporter = report_failure
-        self.native = native
+        self.engine = engine
         self.bus = template.bus
         self.source = native.source
+        if fuel is not None:
+            native.set_fuel(fuel)
         if self.bus.channel_of(StoreCreated).heard:
             self.source.emit(StoreCreated(thread_bound, on_abort))
 
@@ -75,7 +78,7 @@ class Store:
         """What guests may still use; None where the engine does not count fuel (``Config(fuel=True)``).
 
         Every basic block costs the number of its operators before it runs (``nop block loop else end drop`` are free);
-        bulk operations cost one more unit per eight bytes or per table element. The cost does
+        bulk operations cost one more unit per eight bytes or per table element, ``table.grow`` per new one. The cost does
         not depend on tier or options. Where fuel does not suffice the call ends with ``OutOfFuel``, and what is left
         stays. A new store has none. Host functions may set it, too.
 
@@ -97,6 +100,28 @@ class Store:
     def fuel_used(self) -> int | None:
         """What guests have used since the store was made; None where the engine does not count fuel."""
         return self.native.fuel_used
+
+    @property
+    def bytes_held(self) -> int:
+        """Of ``StoreLimits.total_bytes``: what memories, tables, instances and handles take, and what was charged."""
+        return 0 if self.native.quota is None else self.native.quota.held
+
+    def charge_bytes(self, count: int, what: str = "a buffer") -> None:
+        """Count ``count`` bytes that the host holds on behalf of a guest, before it takes them; ``what`` names them.
+
+        Raises:
+            ResourceLimit: the store's limits leave fewer; nothing is counted then.
+            ValueError: the number is negative.
+            Closed: the store is closed.
+        """
+        if self.native.closed:
+            raise self.native.why_closed()
+        self.native.quota.charge(count, what)
+
+    def refund_bytes(self, count: int) -> None:
+        """Give back what was charged, once it is gone; also where the store is closed by then."""
+        if self.native.quota is not None:
+            self.native.quota.refund(count)
 
     @property
     def busy(self) -> bool:

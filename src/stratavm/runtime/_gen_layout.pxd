@@ -229,7 +229,8 @@ cdef enum:
     BUILTIN_TABLE_INIT = 0xb
     BUILTIN_TABLE_FILL = 0xc
     BUILTIN_ELEM_DROP = 0xd
-    N_BUILTINS = 0xe
+    BUILTIN_TABLE_CHARGE = 0xe
+    N_BUILTINS = 0xf
 
 cdef enum:
     PENDING_TICK = 0x1

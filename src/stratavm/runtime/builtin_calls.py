@@ -15,6 +15,7 @@ from cython.cimports.stratavm.runtime._gen_layout import (
     BUILTIN_MEMORY_GROW,
     BUILTIN_MEMORY_INIT,
     BUILTIN_ORACLE_CALL,
+    BUILTIN_TABLE_CHARGE,
     BUILTIN_TABLE_COPY,
     BUILTIN_TABLE_FILL,
     BUILTIN_TABLE_GROW,
@@ -412,6 +413,20 @@ def elem_drop(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext
     return 0
 
 
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def table_charge(
+    context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), table: uint64_t, delta: uint64_t
+) -> uint32_t:
+    """Builtin ``table_charge``: a unit per element; what its maximum does not allow writes nothing and costs
+    nothing."""
+    to: cython.pointer(TableDef) = table_at(vm, cython.cast(uint32_t, table))
+    if delta > to.max_length - to.length or take_fuel(context, delta):
+        return 0
+    return TRAP_OUT_OF_FUEL
+
+
 def check() -> None:
     """Raise RuntimeError unless every declared builtin has an implementation."""
     missing: list = [BUILTINS[i].name for i in range(N_BUILTINS) if builtin_table[i] == cython.NULL]
@@ -430,4 +445,5 @@ builtin_table[BUILTIN_DATA_DROP] = cython.cast(cython.p_void, data_drop)
 builtin_table[BUILTIN_TABLE_COPY] = cython.cast(cython.p_void, table_copy)
 builtin_table[BUILTIN_TABLE_INIT] = cython.cast(cython.p_void, table_init)
 builtin_table[BUILTIN_TABLE_FILL] = cython.cast(cython.p_void, table_fill)
+builtin_table[BUILTIN_TABLE_CHARGE] = cython.cast(cython.p_void, table_charge)
 builtin_table[BUILTIN_ELEM_DROP] = cython.cast(cython.p_void, elem_drop)

@@ -41,5 +41,6 @@ BUILTINS: Final[tuple[Builtin, ...]] = (
     Builtin("table_init", "host", ("segment_table", "dst", "src", "n"), "status", "segment | table << 32"),
     Builtin("table_fill", "host", ("table", "dst", "value", "n"), "status", ""),
     Builtin("elem_drop", "leaf", ("segment",), "status", "always 0"),
+    Builtin("table_charge", "leaf", ("table", "delta"), "status", "takes the fuel of a table.grow, before it"),
 )
 NUMBERS: Final[dict[str, int]] = {b.name: i for i, b in enumerate(BUILTINS)}

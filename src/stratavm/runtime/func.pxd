@@ -1,7 +1,7 @@
 # Functions as the host sees them.
 from libc.stdint cimport uint32_t, uint64_t
 from stratavm.runtime._gen_layout cimport FuncRec
-from stratavm.runtime.store cimport Store
+from stratavm.runtime.store cimport Entry, Store
 
 cdef class Shape:
     cdef readonly object type        # FuncType
@@ -19,8 +19,13 @@ cdef class FuncRef:
     cdef bytes params                 # cell width of each parameter: 4, 8, 16, or 9 for a funcref
     cdef bytes results
     cdef list run_python(self, list args)
-    cdef list run_native(self, list args)
+    cdef list run_cells(self, list args)
+    cdef int go(self, uint64_t* cells) except -1
+    cdef object concerned(self)
+    cdef int check_made(self) except -1
 
+cdef int begin_python(FuncRef function, Entry* entry) except -1
+cdef int end_python(FuncRef function, Entry* entry, object failure) except -1
 cdef int fill_cells(Store store, uint64_t* cells, object values, bytes widths) except? -1
 cdef list read_cells(uint64_t* cells, bytes widths)
 cpdef bytes cell_widths(object types)

@@ -7,9 +7,11 @@ import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.stratavm.runtime._gen_layout import TRAP_HOST_EXCEPTION
+from cython.cimports.stratavm.runtime.greenlets import current_greenlet, greenlet_here
+from cython.cimports.stratavm.runtime.python import PyErr_SetObject
 from cython.cimports.stratavm.runtime.store import Entry, Store, deliver_events, run_entry
 
-from stratavm.base.errors import Closed, InstancePoisoned
+from stratavm.base.errors import Closed, DeadlineExceeded, InstancePoisoned, Interrupted
 from stratavm.base.text import printable
 from stratavm.spec.types import FUNC, REF, REF_NULL, heap, kind
 
@@ -94,12 +96,22 @@ class FuncRef:
     @property
     def index(self) -> int:
         """Function index within its instance."""
+        self.check_made()
         return self.rec.func
 
     @property
     def type_id(self) -> int:
         """Engine-wide canonical type id."""
+        self.check_made()
         return self.rec.type_id
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def check_made(self) -> cython.int:
+        """TypeError where no initialiser has run."""
+        if self.rec == cython.NULL:
+            raise TypeError("this function was never initialised")
+        return 0
 
     @property
     def name(self) -> str:
@@ -120,49 +132,42 @@ class FuncRef:
         """
         if self.store is None or self.store.closed:
             raise Closed("the store of this function is closed")
-        if self.instance is not None:
-            if self.instance.closed:
+        instance: object = self.concerned()
+        if instance is not None:
+            if instance.closed:
                 raise Closed("the instance of this function is closed")
-            if self.instance.poisoned:
+            if instance.poisoned:
                 raise InstancePoisoned("a call of this instance was abandoned midway; its memory may be inconsistent")
-        if self.rec.array_entry == cython.NULL:
+        if self.guest is not None:
             return self.run_python(args)
-        return self.run_native(args)
+        return self.run_cells(args)
+
+    @cython.cfunc
+    def concerned(self) -> object:
+        """The instance that a call abandoned midway leaves inconsistent, or None."""
+        return self.instance
 
     @cython.cfunc
     def run_python(self, args: list) -> list:
         """Run on the oracle."""
         entry: Entry
-        store: Store = self.store
         checked: uint64_t[64]
-        if len(args) <= STACK_CELLS:
-            fill_cells(store, checked, args, self.params)
-        store.enter(cython.address(entry))
-        entry.act.rec = self.rec
         results: list = []
         failure: object = None
+        if len(args) <= STACK_CELLS:
+            fill_cells(self.store, checked, args, self.params)
+        begin_python(self, cython.address(entry))
         try:
+            self.store.poll()
             results = self.instance.oracle.call(self.rec.func - self.instance.n_imported_funcs, list(args))
         except BaseException as error:
             failure = error
-        try:
-            if store.aborted:
-                entry.act.trap_kind = TRAP_HOST_EXCEPTION
-                store.trap_error(cython.address(entry))
-        finally:
-            store.leave(cython.address(entry))
-        if failure is not None:
-            store.report(self.rec, failure, entry.outermost)
-            raise failure
-        if entry.outermost:
-            store.reported = None
-            store.attend()
-            deliver_events(store)
+        end_python(self, cython.address(entry), failure)
         return results
 
     @cython.cfunc
-    def run_native(self, args: list) -> list:
-        """Run through the array entry."""
+    def run_cells(self, args: list) -> list:
+        """Run on cells."""
         fixed: uint64_t[64]
         cells: cython.pointer(uint64_t) = fixed
         n: cython.Py_ssize_t = max(len(self.params), len(self.results))
@@ -172,11 +177,58 @@ class FuncRef:
                 raise MemoryError("no memory for arguments")
         try:
             fill_cells(self.store, cells, args, self.params)
-            run_entry(self.store, self.rec, cells)
+            self.go(cells)
             return read_cells(cells, self.results)
         finally:
             if cells != fixed:
                 free(cells)
 
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def go(self, cells: cython.pointer(uint64_t)) -> cython.int:
+        """Enter the store and run, with arguments and results in cells; raises what the call ends with."""
+        return run_entry(self.store, self.rec, cells)
+
     def __repr__(self) -> str:
         return f"<function {printable(self.name) or hex(self.raw)} {self.type}>"
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def begin_python(function: FuncRef, entry: cython.pointer(Entry)) -> cython.int:
+    """Enter a store for a call that Python runs; ``end_python`` must follow."""
+    function.store.enter(entry)
+    entry.act.rec = function.rec
+    entry.prev_greenlet = entry.block.greenlet
+    if current_greenlet is not None:
+        entry.block.greenlet = greenlet_here()
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def end_python(function: FuncRef, entry: cython.pointer(Entry), failure: object) -> cython.int:
+    """Leave a call that Python ran, as one that came back from machine code is left; raises ``failure``, if any."""
+    store: Store = function.store
+    entry.block.greenlet = entry.prev_greenlet
+    try:
+        if failure is not None and (store.aborted or isinstance(failure, (Interrupted, DeadlineExceeded))):
+            store.aborted = True
+            entry.act.trap_kind = TRAP_HOST_EXCEPTION
+            store.trap_error(entry)
+            instance: object = function.concerned()
+            if instance is not None and not store.keep_on_abort:
+                instance.poison()
+    finally:
+        store.leave(entry)
+    if failure is not None:
+        if entry.outermost or function.instance is not None:  # a guest that called a host function tells of it itself
+            store.report(function.rec, failure, entry.outermost)
+        # Not by ``raise``, see ``store.end_of_call``.
+        PyErr_SetObject(type(failure), failure)
+        return -1
+    if entry.outermost:
+        store.reported = None
+        store.attend()
+        deliver_events(store)
+    return 0

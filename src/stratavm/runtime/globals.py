@@ -16,6 +16,7 @@ traits: dict = {}
 """Cell width, and whether it holds handles, by value type: asked for at every global of every instance."""
 
 
+@cython.nonecheck(True)  # of an object that no initialiser has seen: an AttributeError, no crash
 @cython.cclass
 class Global:
     """A global variable of a store. ``bits`` is its value as raw bits."""
@@ -53,10 +54,12 @@ class Global:
 
     def held_handles(self) -> set:
         """The externref handle that the global holds."""
+        if self.cell == cython.NULL:
+            return set()
         return {self.cell[0]} if self.cell[0] else set()
 
     def __repr__(self) -> str:
-        return "<global of a closed store>" if self.store.closed else f"<global {self.bits:#x}>"
+        return "<global of a closed store>" if self.store is None or self.store.closed else f"<global {self.bits:#x}>"
 
 
 @cython.cfunc

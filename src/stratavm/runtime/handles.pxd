@@ -11,6 +11,7 @@ cdef class Handles:
     cdef Py_ssize_t used
     cdef Py_ssize_t collect_at
     cdef object handle(self, object thing, object limit)
+    cdef int drop(self, object handle) except -1
     cdef object thing(self, object handle)
     cdef object add_root(self, object holder)
     cdef bint crowded(self) noexcept

@@ -46,6 +46,16 @@ class Handles:
         return found
 
     @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def drop(self, handle: object) -> cython.int:
+        """Take back a handle that nobody has seen."""
+        del self.numbers[id(self.things[handle - 1])]
+        self.things[handle - 1] = None
+        self.free.append(handle)
+        self.used -= 1
+        return 0
+
+    @cython.cfunc
     def thing(self, handle: object) -> object:
         """The object behind a handle."""
         if not 0 < handle <= len(self.things):

@@ -17,7 +17,7 @@ cdef class HostFunction(FuncRef):
     cdef HostFunc own_host
     cdef object function
     cdef object label
-    cdef run_cells_t run_cells        # set by the class that converts
+    cdef run_cells_t run              # set by the class that converts
     cdef int become(self, Store store, HostShape shape, object function, object label) except -1
 
 cdef run_cells_t as_run_cells(may_raise_t function) noexcept

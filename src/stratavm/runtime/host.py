@@ -12,11 +12,19 @@ from cython.cimports.stratavm.runtime._gen_layout import (
     ExecContext,
     HostFunc,
 )
-from cython.cimports.stratavm.runtime.func import FuncRef, Shape, cell_widths, fill_cells, read_cells
+from cython.cimports.stratavm.runtime.func import (
+    FuncRef,
+    Shape,
+    begin_python,
+    cell_widths,
+    end_python,
+    fill_cells,
+    read_cells,
+)
 from cython.cimports.stratavm.runtime.gil import leave_guest
 from cython.cimports.stratavm.runtime.greenlets import current_greenlet, greenlet_here
 from cython.cimports.stratavm.runtime.native import load_64, stack_pointer
-from cython.cimports.stratavm.runtime.store import Store
+from cython.cimports.stratavm.runtime.store import Entry, Store, deliver_events
 from cython.cimports.stratavm.runtime.template import builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 from cython.cimports.stratavm.runtime.ticker import TICKER_TICKS, ticker_state, wake_ticker
@@ -62,7 +70,7 @@ class HostFunction(FuncRef):
         self.label = label
         self.params = shape.params
         self.results = shape.results
-        self.run_cells = as_run_cells(run_lists)
+        self.run = as_run_cells(run_lists)
         self.rec = cython.address(self.own_rec)
         self.own_host.magic = MAGIC_HOST
         self.own_host.callable = cython.cast(cython.p_void, self)
@@ -93,12 +101,21 @@ class HostFunction(FuncRef):
         """Itself."""
         return self
 
-    def call_raw(self, args: list) -> list:
-        """Call the Python function, with the same checks as a call from a guest."""
-        self.store.check_access()
-        if len(args) != len(self.params):
-            raise TypeError(f"host function {self.label}: expected {len(self.params)} values, got {len(args)}")
-        return self.checked(self.function(list(args)))
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def go(self, cells: cython.pointer(uint64_t)) -> cython.int:
+        """A call from the host: it enters the store as a call of a guest does, so that what ends those ends this."""
+        entry: Entry
+        failure: object = None
+        begin_python(self, cython.address(entry))
+        try:
+            deliver_events(self.store)
+            self.store.poll()
+            if self.run(self, cells) != 0:
+                raise_what_is_set()
+        except BaseException as error:
+            failure = error
+        return end_python(self, cython.address(entry), failure)
 
     def checked(self, results: object) -> list:
         """The function's results if they are as many as its type says."""
@@ -193,7 +210,7 @@ def call_python(
         return TRAP_HOST_EXCEPTION
     if not overflow and deliver_first(function) != 0:
         status = TRAP_HOST_EXCEPTION
-    elif overflow or function.run_cells(function, cells) != 0:
+    elif overflow or function.run(function, cells) != 0:
         status = keep_error(function, overflow)
     elif ticker_state != TICKER_TICKS:  # it has forked, and is the child
         status = wake_or_keep(function)

@@ -36,10 +36,12 @@ cdef class Instance(Resident):
     cdef void* table                     # owned: the CodeTable where its code comes from, or NULL; holds no objects
     cdef void* prev_peer                 # borrowed: other instances of the table, or NULL
     cdef void* next_peer
+    cdef uint64_t charged                # bytes of the store's quota
     cdef readonly bint closed
     cdef readonly bint poisoned
     cdef object __weakref__
     cdef int begin(self, Store store, Blueprint blueprint) except -1
+    cdef int charge_bytes(self, uint64_t count) except -1
     cdef int shut(self) except -1
     cdef int copy_active_datas(self, object evaluate, uint32_t covered) except -1
     cdef int add_memory(self, Memory memory) except -1

@@ -22,7 +22,7 @@ from cython.cimports.stratavm.runtime.native import store_ptr
 from cython.cimports.stratavm.runtime.store import Resident, Store
 from cython.cimports.stratavm.runtime.table import Table
 
-from stratavm.base.errors import Closed, StoreBusy, Trap
+from stratavm.base.errors import StoreBusy, Trap
 from stratavm.base.text import printable
 
 if not cython.compiled:
@@ -114,6 +114,7 @@ def leave_table(instance: Instance) -> cython.void:
 NOTHING: list = []  # an index space without entries; never added to
 
 
+@cython.nonecheck(True)  # of an object that no initialiser has seen: an AttributeError, no crash
 @cython.cclass
 class Instance(Resident):
     """A module's code with its own state, as the native world sees it. Index spaces list imports first."""
@@ -130,12 +131,13 @@ class Instance(Resident):
         if self.store is not None:
             raise TypeError("an instance is initialised once")
         store.count_instance()
+        self.store = store
+        self.charge_bytes(blueprint.size)
         base = cython.cast(cython.p_char, malloc(blueprint.size))
         if base == cython.NULL:
             raise MemoryError("no memory for an instance")
         memcpy(base, blueprint.template, blueprint.size)
         self.vm = cython.cast(cython.pointer(VMContext), base)
-        self.store = store
         self.blueprint = blueprint
         self.n_imported_funcs = blueprint.n_imported_funcs
         self.n_defined = blueprint.n_defined
@@ -156,6 +158,15 @@ class Instance(Resident):
         self.imported_funcs = [] if self.n_imported_funcs else NOTHING
         self.number = len(store.instances)
         store.instances.append(self)
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def charge_bytes(self, count: uint64_t) -> cython.int:
+        """Take bytes of the store's quota for what the instance holds as long as the store lives."""
+        self.store.quota.check(count, "a part of an instance")
+        self.store.quota.claim(count)
+        self.charged += count
         return 0
 
     @property
@@ -238,6 +249,8 @@ class Instance(Resident):
     @cython.cfunc
     def global_of(self, index: uint32_t) -> Global:
         """A global by its index. Its value lies in our cell from the beginning; the object is made when needed."""
+        if self.store.closed:
+            raise self.store.why_closed()
         found: Global = self.made_globals[index]
         if found is None:
             type: object = self.blueprint.globals[index - self.blueprint.n_imported_globals].type
@@ -250,6 +263,8 @@ class Instance(Resident):
                     self.cell(self.blueprint.global_cells + GLOBAL_CELL * cython.cast(uint64_t, index)),
                 ),
             )
+            if self.store.closed:  # by another thread, while this one ran Python: the list is empty now
+                raise self.store.why_closed()
             self.made_globals[index] = found
         return found
 
@@ -257,6 +272,8 @@ class Instance(Resident):
     def globals(self) -> list:
         """The index space of globals; empty once the store is closed."""
         i: cython.Py_ssize_t
+        if self.store.closed:
+            return []
         for i in range(len(self.made_globals)):
             self.global_of(i)
         return self.made_globals
@@ -311,6 +328,7 @@ class Instance(Resident):
         if not how.plain:
             items = [evaluate(expression, self) for expression in self.blueprint.segments[index].exprs]
         n: uint64_t = how.count if how.plain else len(items)
+        self.charge_bytes(8 * n)
         segment.items = cython.cast(cython.pointer(uint64_t), calloc(n + 1, 8))
         if segment.items == cython.NULL:
             raise MemoryError("no memory for an element segment")
@@ -384,16 +402,17 @@ class Instance(Resident):
     @cython.ccall
     def callee(self, index: cython.Py_ssize_t) -> FuncRef:
         """A function by function index."""
+        if self.store.closed:  # looked at last: it empties the lists, which would be read beyond their ends
+            raise self.store.why_closed()
         if 0 <= index < self.n_imported_funcs:
             return self.imported_funcs[index]
-        if self.store.closed:
-            raise Closed("the store is closed")
         address: uint64_t = self.checked_ref(index)
-        if self.store.functions is None:
-            self.store.functions = {}
-        found: FuncRef = self.store.functions.get(address)
+        functions: dict = self.store.functions
+        if functions is None:
+            self.store.functions = functions = {}
+        found: FuncRef = functions.get(address)
         if found is None:
-            self.store.functions[address] = found = self.function_of(address)
+            functions[address] = found = self.function_of(address)
         return found
 
     def func_ref(self, index: int) -> int:
@@ -410,6 +429,8 @@ class Instance(Resident):
 
     def records(self) -> tuple:
         """Where our FuncRecs lie, and how many."""
+        if self.vm == cython.NULL:
+            raise TypeError("this instance was never initialised")
         return cython.cast(uint64_t, self.vm.func_recs), self.n_defined
 
     @cython.ccall

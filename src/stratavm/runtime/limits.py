@@ -16,6 +16,8 @@ ADDRESS_SPACE: Final = 1 << 47
 
 MIN_STACK: Final = 16 << 10
 """The least that a guest can do anything with."""
+BESIDE_MEMORY: Final = 1 << 30
+"""What a store may hold beside one memory of the largest size, where nobody says how much in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,10 @@ class StoreLimits:
     tables: int = 10_000
     handles: int = 1_000_000
     """Python objects that the guests of the store may hold as externref."""
+    total_bytes: int | None = None
+    """Of everything together that guests make the store hold: memories, tables, instances, externref handles, and what
+    the host charges for them with ``Store.charge_bytes`` (WASI: directory listings, captured output). Growth beyond
+    fails with -1, anything else with ``ResourceLimit``. None: ``memory_bytes`` and 1 GiB."""
     bounded_reservation: int = 4 << 30
     """Address space of a bounded-plan memory without a maximum."""
     limiter: Callable[[Literal["memory", "table"], int, int], bool] | None = None
@@ -42,6 +48,13 @@ class StoreLimits:
     def __post_init__(self) -> None:
         if self.stack_bytes is not None and self.stack_bytes < MIN_STACK:
             raise ValueError(f"stack_bytes must be at least {MIN_STACK}, got {self.stack_bytes}")
+        if self.total_bytes is not None and self.total_bytes < 0:
+            raise ValueError(f"total_bytes must be at least 0, got {self.total_bytes}")
+
+    @property
+    def budget_bytes(self) -> int:
+        """``total_bytes``, or what it is where it is not given."""
+        return self.memory_bytes + BESIDE_MEMORY if self.total_bytes is None else self.total_bytes
 
 
 @dataclass(frozen=True, slots=True)

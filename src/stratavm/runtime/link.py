@@ -14,6 +14,7 @@ from cython.cimports.stratavm.runtime.func import FuncRef
 from cython.cimports.stratavm.runtime.globals import Global
 from cython.cimports.stratavm.runtime.instance import CodeTable, Instance
 from cython.cimports.stratavm.runtime.memory import Memory
+from cython.cimports.stratavm.runtime.quota import give_back
 from cython.cimports.stratavm.runtime.store import Store
 from cython.cimports.stratavm.runtime.table import Table
 
@@ -58,6 +59,7 @@ def instantiate(
 @cython.cfunc
 def build(store: Store, blueprint: Blueprint, imports: object, images: object, created: object) -> Instance:
     """``instantiate`` for compiled callers."""
+    store.check_entry()
     if len(imports) != len(blueprint.imports):
         raise LinkError(f"unknown import: expected {len(blueprint.imports)} imports, found {len(imports)}")
     for i in range(len(blueprint.imports)):
@@ -70,6 +72,7 @@ def build(store: Store, blueprint: Blueprint, imports: object, images: object, c
         _attach(instance, blueprint)
     except BaseException:
         store.forget(instance)  # nothing refers to it yet, and it would take a place for ever
+        give_back(store.quota, instance.charged)
         raise
     if created is not None:
         created(instance)

@@ -3,6 +3,8 @@
 # strata: hot
 # Plans: *guard* reserves 8 GiB + 64 KiB, so that no 32-bit base plus 32-bit offset leaves the reservation and
 # the MMU checks bounds; *bounded* reserves the maximum, and compiled code compares with MemDef.bytes.
+import operator
+
 import cython
 from cython.cimports.cpython.buffer import PyBuffer_FillInfo
 from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
@@ -11,6 +13,7 @@ from cython.cimports.libc.string import memcpy
 from cython.cimports.stratavm.runtime._gen_layout import PLAN_BOUNDED, PLAN_GUARD
 from cython.cimports.stratavm.runtime.kinds import KIND_MEMORY_CREATED, KIND_MEMORY_GROWN, KIND_MEMORY_REFUSED
 from cython.cimports.stratavm.runtime.pool import Pool
+from cython.cimports.stratavm.runtime.quota import give_back
 from cython.cimports.stratavm.runtime.region import HOST_PAGE, Region
 from cython.cimports.stratavm.runtime.store import Store, was_entered
 
@@ -24,6 +27,7 @@ if not cython.compiled:
 
 GUARD_BYTES = cython.declare(uint64_t, GUARD_RESERVATION)
 NOWHERE = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
+MOST = 1 << 62  # pages or more that nobody ever gets
 PLANS = {"guard": PLAN_GUARD, "bounded": PLAN_BOUNDED}
 
 
@@ -54,6 +58,7 @@ class MemorySpec:
 
 @cython.no_gc_clear  # __dealloc__ uses the store; in the .pxd the directive has no effect
 @cython.freelist(8)
+@cython.nonecheck(True)  # of an object that no initialiser has seen: an AttributeError, no crash
 @cython.cclass
 class Memory:
     """A linear memory of a store. Supports the buffer protocol; growth leaves older views at their old size."""
@@ -67,6 +72,8 @@ class Memory:
         """Become a memory of a store. ResourceLimit where its limits, or the kernel, do not allow it."""
         if self.store is not None:
             raise TypeError("a memory is initialised once")
+        if store.closed:
+            raise store.why_closed()
         shift: uint32_t = spec.shift
         top: uint64_t = min(spec.maximum, store.template.memory_bytes >> shift)
         if spec.minimum > top:
@@ -114,6 +121,7 @@ class Memory:
         self.d.reserved = region.reserved
         self.d.max_bytes = min(self.d.max_bytes, region.most)
         if size > self.d.max_bytes or self.commit(size):
+            self.store.quota.check(size, "a linear memory")
             raise ResourceLimit("the kernel gives no memory for a new linear memory", limit=name_the_limit())
         if image is not None:
             self.shows = region.show(image)
@@ -125,6 +133,7 @@ class Memory:
     def __dealloc__(self):
         if self.counted:
             self.store.n_memories -= 1
+            give_back(self.store.quota, self.d.bytes)
             self.judge()
 
     @cython.cfunc
@@ -132,6 +141,7 @@ class Memory:
     def let_go(self) -> cython.int:
         """The store is closed: give the address space back now, unless a view of it lives."""
         if self.exports == 0 and self.store.closed:
+            give_back(self.store.quota, self.d.bytes)
             self.d.bytes = 0
             self.d.max_bytes = 0
             self.d.base = cython.NULL
@@ -159,8 +169,11 @@ class Memory:
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def commit(self, size: uint64_t) -> cython.int:
-        """Make the first ``size`` bytes usable. 1 if the kernel, or the allocator, refuses."""
+        """Make the first ``size`` bytes usable. 1 if the store's quota, the kernel or the allocator refuses."""
+        if not self.store.quota.claim(size - self.d.bytes):
+            return 1
         if not self.region.commit(size):
+            self.store.quota.give_back(size - self.d.bytes)
             return 1
         self.d.bytes = size
         return 0
@@ -208,20 +221,29 @@ class Memory:
 
     def grow(self, delta: int) -> int:
         """Grow by ``delta`` pages: the old size in pages, or -1 if a limit, the limiter or the kernel says no."""
+        wanted: object = min(max(operator.index(delta), -1), MOST)  # may run anything: nothing is looked at before
         self.store.check_access()
-        old: object = self.d.bytes >> self.d.page_shift
-        size: object = (old + delta) << self.d.page_shift
-        if delta < 0 or size > self.d.max_bytes or not self.may_grow(size) or self.commit(size):
-            self.store.note(KIND_MEMORY_REFUSED, self.number, old, min(max(delta, -1), 1 << 62))
+        shift: uint32_t = self.d.page_shift
+        old: object = self.d.bytes >> shift
+        size: object = (old + wanted) << shift
+        if wanted < 0 or size > self.d.max_bytes or not self.may_grow(size) or self.commit(size):
+            self.store.note(KIND_MEMORY_REFUSED, self.number, old, wanted)
             return -1
-        self.store.note(KIND_MEMORY_GROWN, self.number, old, old + delta)
+        self.store.note(KIND_MEMORY_GROWN, self.number, old, old + wanted)
         return old
 
     def may_grow(self, size: int) -> bool:
-        """Ask the limiter. It may run anything: where the memory has grown meanwhile, ``size`` would shrink it."""
+        """Ask the limiter. It may run anything: where the memory has grown meanwhile, ``size`` would shrink it.
+
+        Raises what the limiter raises, and Closed where it has closed the store.
+        """
         limiter: object = self.store.template.limits.limiter
         now: object = self.d.bytes
-        return limiter is None or (limiter("memory", now, size) and self.d.bytes == now)
+        if limiter is None:
+            return True
+        allowed: cython.bint = limiter("memory", now, size)
+        self.store.check_access()
+        return allowed and self.d.bytes == now
 
     def where(self, address: int) -> str | None:
         """What a machine address means here; None if it lies outside the reservation."""

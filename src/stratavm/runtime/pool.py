@@ -192,6 +192,7 @@ class Pool:
 
 
 @cython.no_gc_clear  # deallocation gives it back
+@cython.auto_pickle(False)  # it is an address
 @cython.cclass
 class Slot(Region):
     """The address space of one tenant; back in the pool with the last reference to the memory and its views."""

@@ -37,6 +37,7 @@ def whole_pages(size: int) -> int:
 
 
 @cython.no_gc_clear
+@cython.auto_pickle(False)  # it is an address
 @cython.cclass
 class Region:
     """Address space of one memory: mapped here, and unmapped with the last reference to the memory and its views.
@@ -189,6 +190,7 @@ def adopt(region: Region, address: uint64_t, reserved: uint64_t) -> cython.int:
     return 0
 
 
+@cython.auto_pickle(False)  # it is an address
 @cython.cclass
 class Foreign(Region):
     """Address space of an allocator of an embedder; ``allocator`` checks what it gives."""

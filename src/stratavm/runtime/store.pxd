@@ -6,6 +6,7 @@ from stratavm.base.events.ring cimport Ring
 from stratavm.runtime._gen_layout cimport Activation, ExecContext, FuncRec
 from stratavm.runtime.funcindex cimport FuncIndex
 from stratavm.runtime.handles cimport Handles
+from stratavm.runtime.quota cimport Quota
 from stratavm.runtime.template cimport StoreTemplate
 from stratavm.runtime.threads cimport ThreadBlock
 
@@ -13,6 +14,7 @@ cdef struct Entry:            # an entry into the store, on the C stack of the c
     Activation act
     ThreadBlock* block
     ExecContext* prev_running
+    void* prev_greenlet       # set for calls that Python runs
     uint32_t prev_in_guest
     bint outermost
 
@@ -46,6 +48,7 @@ cdef class Store:
     cdef readonly uint32_t n_tables
     cdef uint32_t made_memories       # ever made: what they are numbered by
     cdef uint32_t made_tables
+    cdef readonly Quota quota         # of bytes, that all memories, tables, handles … of the store share; None before it begins
     cdef readonly Source source       # of the events of this store, or None
     cdef Ring* ring                   # of its bus, or NULL
     cdef public object reporter       # reporter(source, function or its name, error): the engine's; not to hold this store
@@ -67,9 +70,11 @@ cdef class Store:
     cdef void leave(self, Entry* entry) noexcept
     cdef int check_access(self) except -1
     cdef int check_thread(self) except -1
+    cdef int check_entry(self) except -1
+    cdef object why_closed(self)
     cdef int begin(self, StoreTemplate template, bint thread_bound, str on_abort) except -1
     cdef int shut(self) except -1
-    cdef int admit(self, str kind, Py_ssize_t now, Py_ssize_t limit) except -1
+    cdef int admit(self, str kind, Py_ssize_t now) except -1
     cdef int count_instance(self) except -1
     cdef int count_memory(self) except -1
     cdef int count_table(self) except -1

@@ -50,6 +50,7 @@ from cython.cimports.stratavm.runtime.native import (
     store_relaxed,
 )
 from cython.cimports.stratavm.runtime.python import PyErr_SetObject, PyList_SetSlice
+from cython.cimports.stratavm.runtime.quota import new_quota
 from cython.cimports.stratavm.runtime.signals import ensure_first_handler
 from cython.cimports.stratavm.runtime.template import NO_FUEL, StoreTemplate, builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block, thread_block, threads_lock
@@ -81,7 +82,9 @@ STICKY = cython.declare(uint32_t, PENDING_INTERRUPT | PENDING_DEADLINE)
 # a meaning.
 FORCED = cython.declare(uint32_t, PENDING_SWAP if os.environ.get("STRATA_POLL") == "always" else 0)
 
+ABANDONS = (Interrupted, DeadlineExceeded)  # what ends calls midway
 MAX_FUEL = (1 << 63) - 1
+HANDLE_BYTES = cython.declare(uint64_t, 128)  # what a handle takes of the budget: its places in a list, a dict, a set
 _ERRORS = {
     TRAP_STACK_OVERFLOW: StackOverflow,
     TRAP_INTERRUPTED: Interrupted,
@@ -120,6 +123,15 @@ def request(context: cython.pointer(ExecContext), bits: uint32_t) -> cython.void
     store_64(cython.address(context.poll_limit), NEVER)
 
 
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def within(kind: str, now: cython.Py_ssize_t, limit: cython.Py_ssize_t) -> cython.int:
+    """ResourceLimit unless there may be one more."""
+    if now >= limit:
+        raise ResourceLimit(f"the store has {now} {kind}, its limit", limit=kind)
+    return 0
+
+
 @cython.cclass
 class Resident:
     """What a store keeps a list of, and tells when it closes: an instance."""
@@ -146,6 +158,7 @@ class Store:
             raise MemoryError("no memory for an execution context")
         memset(self.exec, 0, cython.sizeof(ExecContext))
         self.instances = []
+        self.closed = True  # until it begins: one whose initialiser was skipped is as good as closed
 
     def __init__(
         self,
@@ -176,6 +189,8 @@ class Store:
             self.source = template.bus.source("store")
             self.ring = template.bus.ring
         self.fuel_given = 0
+        self.quota = new_quota(template.total_bytes)
+        self.closed = False
         self.attend()
         notice_greenlets()
         ensure_first_handler()
@@ -184,11 +199,15 @@ class Store:
     @property
     def runtime(self) -> object:
         """The engine-wide part."""
+        if self.template is None:
+            raise self.why_closed()
         return self.template.runtime
 
     @property
     def limits(self) -> StoreLimits:
         """What it may hold."""
+        if self.template is None:
+            raise self.why_closed()
         return self.template.limits
 
     def __dealloc__(self):
@@ -288,7 +307,7 @@ class Store:
     def refuse(self, block: cython.pointer(ThreadBlock)) -> cython.int:
         """Say why a thread may not enter."""
         if self.closed:
-            raise Closed("the store is closed")
+            raise self.why_closed()
         if self.exec.occupant != 0 and self.exec.occupant != block.serial:
             raise StoreBusy("another thread is inside this store")
         if self.bound_to != 0 and self.bound_to != block.serial:
@@ -384,8 +403,24 @@ class Store:
         """Raise Closed, or StoreBusy if another thread is inside; for what the host does to memories, tables and
         globals."""
         if self.closed:
-            raise Closed("the store is closed")
+            raise self.why_closed()
         return self.check_thread()
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def check_entry(self) -> cython.int:
+        """``check_access`` for what prepares a call: StoreBusy on a thread that the store is not bound to, too."""
+        self.check_access()
+        if self.bound_to != 0 and self.bound_to != thread_block().serial:
+            raise StoreBusy("this store is bound to the thread that created it")
+        return 0
+
+    @cython.cfunc
+    def why_closed(self) -> object:
+        """What to raise where the store is closed."""
+        if self.template is None:
+            return Closed("the store was never initialised: a subclass calls super().__init__()")
+        return Closed("the store is closed")
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
@@ -409,6 +444,8 @@ class Store:
         self.exec.exception = cython.NULL
         # The guest may have trapped before it met what a limiter raised: the callers of this call have no part in it.
         and_32(cython.address(self.exec.pending), ~cython.cast(uint32_t, PENDING_SIGNAL))
+        if isinstance(error, ABANDONS):  # it ended a call in another store, and this one with it
+            self.aborted = True
         if self.aborted and not self.keep_on_abort:
             poison(cython.cast(cython.p_void, cython.cast(cython.pointer(FuncRec), entry.act.rec).vmctx))
             poison(entry.act.vmctx)
@@ -441,6 +478,11 @@ class Store:
         running."""
         if self.exec.occupant == 0:
             return False
+        # Under the GIL no thread enters or leaves. What the call runs in other stores ends first.
+        act: cython.pointer(Activation) = cython.cast(cython.pointer(ThreadBlock), self.exec.thread).activation
+        while act != cython.NULL and act.exec != self.exec:
+            request(act.exec, PENDING_INTERRUPT)
+            act = act.prev
         request(self.exec, PENDING_INTERRUPT)
         self.note(KIND_INTERRUPT_REQUESTED, 0, 0, 0)
         return True
@@ -541,27 +583,27 @@ class Store:
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
-    def admit(self, kind: str, now: cython.Py_ssize_t, limit: cython.Py_ssize_t) -> cython.int:
-        """Room for one more memory, table or instance; raises ResourceLimit, or Closed."""
-        if self.template.admit is not None and not self.closed and not self.template.admit(kind, now):
+    def admit(self, kind: str, now: cython.Py_ssize_t) -> cython.int:
+        """Ask whether there may be one more; the numbers are compared behind it, for it may make some itself."""
+        if not self.closed and self.template.admit is not None and not self.template.admit(kind, now):
             raise ResourceLimit(f"one more of the {kind} was not admitted; the store has {now}", limit=kind)
         if self.closed:
-            raise Closed("the store is closed")
-        if now >= limit:
-            raise ResourceLimit(f"the store has {now} {kind}, its limit", limit=kind)
+            raise self.why_closed()
         return 0
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def count_instance(self) -> cython.int:
         """Room for one more instance."""
-        return self.admit("instances", len(self.instances), self.template.max_instances)
+        self.admit("instances", len(self.instances))
+        return within("instances", len(self.instances), self.template.max_instances)
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def count_memory(self) -> cython.int:
         """One more memory."""
-        self.admit("memories", self.n_memories, self.template.max_memories)
+        self.admit("memories", self.n_memories)
+        within("memories", self.n_memories, self.template.max_memories)
         self.n_memories += 1
         self.made_memories += 1
         return 0
@@ -570,7 +612,8 @@ class Store:
     @cython.exceptval(-1, check=False)
     def count_table(self) -> cython.int:
         """One more table."""
-        self.admit("tables", self.n_tables, self.template.max_tables)
+        self.admit("tables", self.n_tables)
+        within("tables", self.n_tables, self.template.max_tables)
         self.n_tables += 1
         self.made_tables += 1
         return 0
@@ -585,7 +628,7 @@ class Store:
         It answers ``records()`` and ``function_of(address)``, as instances do.
         """
         if self.closed:
-            raise Closed("the store is closed")
+            raise self.why_closed()
         if self.hosts is None:
             self.hosts = []
         self.hosts.append(host)
@@ -617,7 +660,7 @@ class Store:
     def check_function(self, address: int) -> None:
         """Raise ValueError, or Closed, unless the bits are a funcref of this store: guests would jump through them."""
         if self.closed:
-            raise Closed("the store is closed")
+            raise self.why_closed()
         if self.functions is not None and address in self.functions:
             return
         if self.owner_of(address) is None:
@@ -627,7 +670,8 @@ class Store:
         """The function whose FuncRec lies at ``address``: a raw funcref of this store; None for 0."""
         if address == 0:
             return None
-        found: object = None if self.functions is None else self.functions.get(address)
+        functions: dict = self.functions
+        found: object = None if functions is None else functions.get(address)
         if found is None:
             self.check_function(address)
             found = self.owner_of(address).function_of(address)
@@ -649,7 +693,14 @@ class Store:
         """The externref handle of a Python object; 0 for None."""
         if thing is None:
             return 0
-        found: object = self.all_handles().handle(thing, self.template.limits.handles)
+        if self.closed:
+            raise self.why_closed()
+        handles: Handles = self.all_handles()
+        used: cython.Py_ssize_t = handles.used
+        found: object = handles.handle(thing, self.template.limits.handles)
+        if handles.used > used and not self.quota.claim(HANDLE_BYTES):
+            handles.drop(found)
+            self.quota.check(HANDLE_BYTES, "a handle of a Python object")
         if self.handles.crowded() and not self.crowded:
             self.crowded = True
             self.attend()
@@ -665,6 +716,8 @@ class Store:
 
     def gc(self) -> int:
         """Let go of Python objects that no table or global holds; the number let go. Not while a call is inside."""
+        if self.quota is None:
+            raise self.why_closed()
         if self.exec.occupant != 0 or self.pinned:
             raise StoreBusy("handles are collected between calls only")
         self.collect_handles()
@@ -679,9 +732,12 @@ class Store:
 
     def collect_handles(self) -> object:
         """Free the handles that no root held at the last collection either; guest frames hold none between calls."""
+        if self.quota is None:
+            raise self.why_closed()
         handles: Handles = self.all_handles()
         dropped: list = handles.collect()
         gone: object = len(dropped)
+        self.quota.give_back(HANDLE_BYTES * len(dropped))
         self.crowded = handles.crowded()
         self.attend()
         self.note(KIND_HANDLES_COLLECTED, gone, 0, 0)

@@ -19,13 +19,18 @@ cdef class Table:
     cdef object declared
     cdef readonly uint32_t number    # among the tables of its store
     cdef uint64_t reserved           # bytes of address space, 0 = on the heap
-    cdef uint64_t committed
+    cdef uint64_t committed          # bytes of it that are usable, and charged
+    cdef uint64_t spoiled            # elements up to here may hold what a growth under way has written
+    cdef uint64_t growths            # that have begun to write
     cdef bint counted                # among the living tables of its store
     cdef readonly bint holds_handles
     cdef readonly bint holds_functions
     cdef object __weakref__
     cdef int begin(self, Store store, TableSpec spec, object raw) except -1
     cdef int reserve(self) except -1
-    cdef int check_raw(self, object raw) except -1
+    cdef int check_raw(self, uint64_t raw) except -1
+    cdef uint64_t place(self, object index) except? 0xFFFFFFFFFFFFFFFF
     cdef int put(self, uint64_t at, uint64_t* items, uint64_t count) except -1
+    cdef int commit(self, uint64_t size) except -1
+    cdef int spread(self, uint64_t length, uint64_t raw) except -1
     cdef int resize(self, uint64_t length, uint64_t raw) except -1

@@ -2,10 +2,12 @@
 moves."""
 
 # strata: hot
+import operator
+
 import cython
 from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.libc.stdlib import calloc, free
-from cython.cimports.libc.string import memcpy
+from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.posix.mman import (
     MAP_ANONYMOUS,
     MAP_FAILED,
@@ -20,6 +22,7 @@ from cython.cimports.posix.mman import (
 )
 from cython.cimports.posix.unistd import _SC_PAGESIZE, sysconf
 from cython.cimports.stratavm.runtime.kinds import KIND_TABLE_CREATED, KIND_TABLE_GROWN, KIND_TABLE_REFUSED
+from cython.cimports.stratavm.runtime.quota import give_back
 from cython.cimports.stratavm.runtime.store import Store
 
 from stratavm.base.errors import ResourceLimit, Trap
@@ -32,7 +35,8 @@ if not cython.compiled:
 
 NOWHERE = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 HEAP_ELEMENTS = cython.declare(uint64_t, 8192)  # tables up to this maximum lie on the heap
-POLL_MASK = cython.declare(uint64_t, (1 << 17) - 1)  # new elements between two polls: one MiB, see ADR-0009
+MOST = 1 << 62  # elements or more that nobody ever gets
+POLL_EVERY = cython.declare(uint64_t, 1 << 17)  # new elements between two polls: one MiB, see ADR-0009
 HOST_PAGE = cython.declare(uint64_t, sysconf(_SC_PAGESIZE))
 
 
@@ -50,6 +54,7 @@ class TableSpec:
 
 
 @cython.no_gc_clear  # __dealloc__ uses the store; in the .pxd the directive has no effect
+@cython.nonecheck(True)  # of an object that no initialiser has seen: an AttributeError, no crash
 @cython.cclass
 class Table:
     """A table of a store. Elements are raw bits; 0 is null. What they refer to lives as long as the store."""
@@ -63,6 +68,8 @@ class Table:
         """Become a table of a store. ResourceLimit where its limits, or the kernel, do not allow it."""
         if self.store is not None:
             raise TypeError("a table is initialised once")
+        if store.closed:
+            raise store.why_closed()
         top: uint64_t = min(spec.maximum, store.template.table_elements)
         if spec.minimum > top:
             raise ResourceLimit(
@@ -80,6 +87,7 @@ class Table:
         self.number = store.made_tables - 1
         self.reserve()
         if self.resize(spec.minimum, raw):
+            self.store.quota.check(8 * spec.minimum, "a table")
             raise ResourceLimit("the kernel gives no memory for a new table", limit=name_the_limit())
         if self.holds_handles:
             store.add_root(self)
@@ -95,19 +103,36 @@ class Table:
             base = calloc(self.d.max_length + 1, 8)
             if base == cython.NULL:
                 raise MemoryError("no memory for a table")
-            self.committed = self.d.max_length * 8
-        else:
-            self.reserved = (self.d.max_length * 8 + HOST_PAGE - 1) & ~(HOST_PAGE - 1)
-            base = mmap(cython.NULL, self.reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-            if base == MAP_FAILED:
-                self.reserved = 0
-                raise ResourceLimit("cannot reserve address space for a table", limit=name_the_limit())
+            self.d.base = cython.cast(cython.pointer(uint64_t), base)
+            self.store.quota.check(self.d.max_length * 8, "a table")
+            return self.commit(self.d.max_length * 8)
+        self.reserved = (self.d.max_length * 8 + HOST_PAGE - 1) & ~(HOST_PAGE - 1)
+        base = mmap(cython.NULL, self.reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        if base == MAP_FAILED:
+            self.reserved = 0
+            raise ResourceLimit("cannot reserve address space for a table", limit=name_the_limit())
         self.d.base = cython.cast(cython.pointer(uint64_t), base)
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def commit(self, size: uint64_t) -> cython.int:
+        """Make the first ``size`` bytes usable. 1 if the store's quota or the kernel refuses."""
+        more: uint64_t = size - self.committed
+        if not self.store.quota.claim(more):
+            return 1
+        if self.reserved:
+            start: cython.p_char = cython.cast(cython.p_char, self.d.base) + self.committed
+            if mprotect(start, more, PROT_READ | PROT_WRITE):
+                self.store.quota.give_back(more)
+                return 1
+        self.committed = size
         return 0
 
     def __dealloc__(self):
         if self.counted:
             self.store.n_tables -= 1
+            give_back(self.store.quota, self.committed)
         if self.reserved:
             munmap(self.d.base, self.reserved)
         else:
@@ -116,39 +141,65 @@ class Table:
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def resize(self, length: uint64_t, raw: uint64_t) -> cython.int:
-        """Grow to ``length`` elements, new ones ``raw``. 1 if the kernel refuses, or somebody else has grown it
-        meanwhile.
+        """Grow to ``length`` elements, new ones ``raw``. 1 if the store's quota or the kernel refuses, or somebody else
+        grows it meanwhile.
 
         Nobody sees elements before the length says so: a call that is abandoned in the middle has grown nothing.
         """
         wanted: uint64_t = (length * 8 + HOST_PAGE - 1) & ~(HOST_PAGE - 1)
         old: uint64_t = self.d.length
-        i: uint64_t
-        if self.reserved and wanted > self.committed:
-            if mprotect(
-                cython.cast(cython.p_char, self.d.base) + self.committed,
-                wanted - self.committed,
-                PROT_READ | PROT_WRITE,
-            ):
-                return 1
-            self.committed = wanted
-        if raw:
-            for i in range(old, length):
-                self.d.base[i] = raw
-                if (i - old) & POLL_MASK == POLL_MASK and self.store.busy:
-                    self.store.poll()  # raises what ends the call; may run a signal handler, and that anything
-                    if self.d.length != old:
-                        return 1
+        if self.reserved and wanted > self.committed and self.commit(wanted):
+            return 1
+        self.growths += 1
+        if raw and self.spread(length, raw):
+            return 1
+        if raw == 0 and self.spoiled > old:  # called from inside of another growth
+            memset(self.d.base + old, 0, 8 * (min(self.spoiled, length) - old))
         self.d.length = length
         return 0
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
-    def check_raw(self, raw: object) -> cython.int:
+    def spread(self, length: uint64_t, raw: uint64_t) -> cython.int:
+        """Write ``raw`` behind the length. 1, or an error, where it ends midway: then nothing of it stays."""
+        at: uint64_t = self.d.length
+        end: uint64_t
+        mine: uint64_t = self.growths
+        before: uint64_t = self.spoiled
+        done: cython.bint = False
+        try:
+            while at < length and self.growths == mine:
+                end = at + min(length - at, POLL_EVERY)
+                while at < end:
+                    self.d.base[at] = raw
+                    at += 1
+                if at < length and self.store.busy:
+                    self.spoiled = max(before, at)
+                    self.store.poll()  # raises what ends the call; may run a signal handler, and that anything
+            done = self.growths == mine
+        finally:
+            self.spoiled = before
+            if not done and at > self.d.length:
+                memset(self.d.base + self.d.length, 0, 8 * (at - self.d.length))
+        return 0 if done else 1
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def check_raw(self, raw: uint64_t) -> cython.int:
         """Raise ValueError unless ``raw`` may be an element: guests jump through funcrefs."""
         if raw and self.holds_functions:
             self.store.check_function(raw)
         return 0
+
+    @cython.cfunc
+    @cython.exceptval(0xFFFFFFFFFFFFFFFF, check=True)
+    def place(self, index: object) -> uint64_t:
+        """The index of an element that is there; the trap where it is not."""
+        number: object = operator.index(index)  # may run anything: nothing is looked at before
+        self.store.check_access()
+        if number < 0 or number >= self.d.length:
+            raise self.out_of_bounds(number)
+        return number
 
     @property
     def type(self) -> TableType:
@@ -170,20 +221,14 @@ class Table:
 
     def get(self, index: int) -> int:
         """The raw bits of an element."""
-        self.store.check_access()
-        if index < 0 or index >= self.d.length:
-            raise self.out_of_bounds(index)
-        at: uint64_t = index
-        return self.d.base[at]
+        return self.d.base[self.place(index)]
 
     def set(self, index: int, raw: int) -> None:
         """Set an element."""
-        self.store.check_access()
-        if index < 0 or index >= self.d.length:
-            raise self.out_of_bounds(index)
-        self.check_raw(raw)
-        at: uint64_t = index
-        self.d.base[at] = raw
+        bits: uint64_t = raw
+        at: uint64_t = self.place(index)
+        self.check_raw(bits)
+        self.d.base[at] = bits
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
@@ -193,23 +238,36 @@ class Table:
         memcpy(self.d.base + at, items, 8 * count)
         return 0
 
+    def fits(self, delta: int) -> bool:
+        """Whether its maximum, and the store's for tables, allow so many more elements."""
+        return 0 <= delta <= self.d.max_length - self.d.length
+
     def grow(self, delta: int, raw: int = 0) -> int:
-        """Grow by ``delta`` elements of ``raw``: the old length, or -1."""
+        """Grow by ``delta`` elements of ``raw``: the old length, or -1 if a limit, the limiter or the kernel says
+        no."""
+        wanted: object = min(max(operator.index(delta), -1), MOST)  # may run anything: nothing is looked at before
+        bits: uint64_t = raw
         self.store.check_access()
-        self.check_raw(raw)
+        self.check_raw(bits)
         old: object = self.d.length
-        size: object = old + delta
-        if delta < 0 or size > self.d.max_length or not self.may_grow(size) or self.resize(size, raw):
-            self.store.note(KIND_TABLE_REFUSED, self.number, old, min(max(delta, -1), 1 << 62))
+        if not self.fits(wanted) or not self.may_grow(old + wanted) or self.resize(old + wanted, bits):
+            self.store.note(KIND_TABLE_REFUSED, self.number, old, wanted)
             return -1
-        self.store.note(KIND_TABLE_GROWN, self.number, old, size)
+        self.store.note(KIND_TABLE_GROWN, self.number, old, old + wanted)
         return old
 
     def may_grow(self, size: int) -> bool:
-        """Ask the limiter. It may run anything: where the table has grown meanwhile, ``size`` would shrink it."""
-        limiter: object = self.store.limits.limiter
+        """Ask the limiter. It may run anything: where the table has grown meanwhile, ``size`` would shrink it.
+
+        Raises what the limiter raises, and Closed where it has closed the store.
+        """
+        limiter: object = self.store.template.limits.limiter
         now: object = self.d.length
-        return limiter is None or (limiter("table", now, size) and self.d.length == now)
+        if limiter is None:
+            return True
+        allowed: cython.bint = limiter("table", now, size)
+        self.store.check_access()
+        return allowed and self.d.length == now
 
     def held_handles(self) -> set:
         """The externref handles that the table holds."""

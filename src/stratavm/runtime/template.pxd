@@ -21,5 +21,6 @@ cdef class StoreTemplate:
     cdef Py_ssize_t max_tables
     cdef uint64_t memory_bytes
     cdef uint64_t table_elements
+    cdef uint64_t total_bytes
     cdef uint64_t bounded_reservation
     cdef uint64_t stack_bytes

@@ -37,6 +37,7 @@ class StoreTemplate:
         self.max_tables = as_count(self.limits.tables)
         self.memory_bytes = as_count(self.limits.memory_bytes)
         self.table_elements = as_count(self.limits.table_elements)
+        self.total_bytes = as_count(self.limits.budget_bytes)
         self.bounded_reservation = as_count(self.limits.bounded_reservation)
         self.stack_bytes = self.limits.stack_bytes or 0
         self.exec.fuel = 0 if fuel else NO_FUEL

@@ -114,6 +114,8 @@ EXEMPT = {
     "Table.__init__": COVER,
     "Store.fuel": "a number that host functions may change at every call; running out of it is reported as a trap",
     "Store.add_fuel": "the same number as Store.fuel",
+    "Store.charge_bytes": "a count; what the host takes is its own business to tell",
+    "Store.refund_bytes": "a count, as Store.charge_bytes",
     "Recovering.__init__": "holds nothing yet; the first call makes an instance, which emits",
     "Recovering.__enter__": "returns itself",
     "Recovering.__exit__": "closes a store, which emits; nothing where there is none",

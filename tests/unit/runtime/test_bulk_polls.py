@@ -11,7 +11,20 @@ import time
 
 import pytest
 
-from stratavm import DeadlineExceeded, Engine, InstancePoisoned, Interrupted, Linker, Module, Store, StoreLimits, load
+from stratavm import (
+    DeadlineExceeded,
+    Engine,
+    Func,
+    InstancePoisoned,
+    Interrupted,
+    Linker,
+    Module,
+    Store,
+    StoreLimits,
+    Table,
+    load,
+)
+from stratavm.spec.types import EXTERNREF, I32, FuncType
 
 PAGES = 0x8000
 """Two GiB: seconds of page faults, were nobody to poll."""
@@ -187,3 +200,87 @@ def test_what_grows_a_table_while_it_grows_wins():
             break
         assert (grown, length) in ((1, many + 1), (4, many + 4))  # the signal came too late, or too early
     assert (grown, length) == (-1, 4)
+
+
+SHARED = """(module (import "e" "t" (table $t 0 10000000 externref)) (import "e" "stop" (func $stop))
+  (func (export "grow") (param externref i32) (result i32)
+    (call $stop) (table.grow $t (local.get 0) (local.get 1)))
+  (func (export "grow_null") (param i32) (result i32) (table.grow $t (ref.null extern) (local.get 0)))
+  (func (export "first") (result i32) (local $i i32)
+    (block (loop
+      (br_if 1 (i32.ge_u (local.get $i) (table.size $t)))
+      (br_if 1 (i32.eqz (ref.is_null (table.get $t (local.get $i)))))
+      (local.set $i (i32.add (local.get $i) (i32.const 1))) (br 0)))
+    (local.get $i)))
+"""
+
+
+class Secret:
+    """What a guest was given, and another not."""
+
+
+@pytest.mark.parametrize("tier", ["oracle", "jit0", "jit1"])
+@pytest.mark.parametrize("stop", [interrupted, late])
+def test_a_growth_that_ends_midway_leaves_nothing_behind_the_length(tier, stop):
+    """Another instance grows the shared table by null and sees nulls, whose handle the reference's number now is."""
+    store = Store(Engine(tier=tier))
+    linker = Linker(store.engine)
+    table = Table.new(store, EXTERNREF, 0, 10_000_000)
+    linker.define("e", "t", table)
+    linker.define("e", "stop", lambda: stop(store))
+    module = Module(SHARED, engine=store.engine)
+    first, second = (linker.instantiate(store, module) for _ in range(2))
+    with pytest.raises((Interrupted, DeadlineExceeded)):
+        first.exports.grow(Secret(), 9_000_000)
+    store.native.set_deadline(None)
+    assert len(table) == 0
+    assert store.gc() == 1
+    kept = Secret()
+    store.extern_to_raw(kept)
+    count = 1 << 17 if tier != "oracle" else 1 << 10
+    assert second.exports.grow_null(count) == 0
+    assert second.exports.first() == count == len(table)
+
+
+@pytest.mark.parametrize("by", [None, Secret])
+def test_a_growth_inside_of_a_growth_shows_what_it_says(by):
+    """Nulls where it said null, although the outer one has written there already; the outer one is refused."""
+    store = Store(Engine())
+    table = Table.new(store, EXTERNREF, 0, 1 << 20)
+    native = table.native
+    inner = [None if by is None else by()]
+    outcomes = []
+
+    def handler(*_):
+        if not outcomes:
+            outcomes.append(table.grow(100_000, inner[0]))
+            outcomes.append([table[i] is inner[0] for i in range(0, 100_000, 1000)])
+
+    class Nested:
+        """A host function's call, from which the growth polls."""
+
+    def outer():
+        store.native.request_tick()
+        _thread.interrupt_main()
+        return native.grow(1 << 20, store.extern_to_raw(Nested()))
+
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        function = Func.from_callable(store, FuncType((), (I32,)), outer)
+        assert function() in (-1, 100_000)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert outcomes[0] == 0 and all(outcomes[1])
+    assert len(table) in (100_000, 100_000)
+    assert table.grow(1000) == 100_000
+    assert {table[100_000 + i] for i in range(1000)} == {None}
+
+
+def test_a_refused_growth_takes_nothing():
+    """A limiter that raises after it was asked, and a budget that is full."""
+    store = Store(Engine(), limits=StoreLimits(total_bytes=1 << 20))
+    table = Table.new(store, EXTERNREF, 0, 1 << 20)
+    held = store.bytes_held
+    assert table.grow(1 << 18, Secret()) == -1
+    assert len(table) == 0 and store.bytes_held == held + 128
+    assert table.grow(1) == 0 and table[0] is None

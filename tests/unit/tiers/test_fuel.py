@@ -24,13 +24,16 @@ OPTIONS = {
 }
 BULK = """(module
   (memory (export "memory") 1) (data $d "0123456789abcdef")
-  (table $t 40 funcref) (elem $e func 0 0 0 0)
+  (table $t 40 funcref) (elem $e func 0 0 0 0) (table $g 0 1000 funcref)
   (func (export "fill") (param i32) (memory.fill (i32.const 0) (i32.const 1) (local.get 0)))
   (func (export "copy") (param i32) (memory.copy (i32.const 8) (i32.const 0) (local.get 0)))
   (func (export "init") (param i32) (memory.init $d (i32.const 0) (i32.const 0) (local.get 0)))
   (func (export "fill_table") (param i32) (table.fill $t (i32.const 0) (ref.null func) (local.get 0)))
   (func (export "copy_table") (param i32) (table.copy $t $t (i32.const 1) (i32.const 0) (local.get 0)))
-  (func (export "init_table") (param i32) (table.init $t $e (i32.const 0) (i32.const 0) (local.get 0))))
+  (func (export "init_table") (param i32) (table.init $t $e (i32.const 0) (i32.const 0) (local.get 0)))
+  (func (export "grow_table") (param i32) (result i32) (table.grow $g (ref.null func) (local.get 0)))
+  (func (export "many") (result i32) (table.grow $g (ref.func 0) (i32.const 400)))
+  (func (export "size") (result i32) (table.size $g)))
 """
 STEPS = """(module
   (import "env" "left" (func $left (result i64)))
@@ -140,6 +143,35 @@ def test_bulk_operations_cost_their_size(engine, name):
     store.fuel = base
     with pytest.raises(stratavm.Trap, match="out of bounds"):
         call(0xFFFF_FFFF)
+
+
+def test_growing_a_table_costs_its_new_elements(engine):
+    """Whatever they are; charged before anything is written, and not where the maximum does not allow them."""
+    store, instance = instance_of(engine, BULK)
+    grow, size = instance.exports.grow_table, instance.exports.size
+    base = PLENTY - (grow(0), store.fuel)[1]
+    store.fuel = base + 500
+    assert grow(500) == 0
+    assert store.fuel == 0
+    store.fuel = base + 499
+    with pytest.raises(OutOfFuel) as caught:
+        grow(500)
+    assert caught.value.frames[0].name == "grow_table"
+    assert store.fuel == 499
+    assert grow(501) == -1 and grow(0xFFFF_FFFF) == -1
+    assert store.fuel == 499 - 2 * base
+    store.fuel = 400
+    with pytest.raises(OutOfFuel):
+        instance.exports.many()
+    store.fuel = PLENTY
+    assert size() == 500
+
+
+def test_the_host_pays_no_fuel(engine):
+    """A table that Python grows."""
+    store, instance = instance_of(engine, BULK.replace("(table $g", '(table $g (export "g")'), 7)
+    assert instance.exports.g.grow(1000) == 0
+    assert store.fuel == 7
 
 
 def test_a_guest_that_never_ends_runs_out_of_fuel(engine):

@@ -119,6 +119,7 @@ class Source:
         """The number of its last event."""
         return load(cython.address(self.cell.last))
 
+    @cython.nonecheck(True)
     def hears(self, type_: object) -> bool:
         """Whether anybody listens to events of this class."""
         return self.bus.channel_of(type_).heard
@@ -196,6 +197,7 @@ class Subscription:
 
 
 @cython.final
+@cython.auto_pickle(False)
 @cython.cclass
 class Channel:
     """Where events of one class go. True while anybody listens."""

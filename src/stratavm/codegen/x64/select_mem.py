@@ -76,6 +76,7 @@ from cython.cimports.stratavm.codegen.x64.target import MemoryPlan
 from cython.cimports.stratavm.ir.ssa import NF_CHECKED, T_I64, MemArg, Node
 from cython.cimports.stratavm.runtime._gen_layout import (
     BUILTIN_MEMORY_GROW,
+    BUILTIN_TABLE_CHARGE,
     BUILTIN_TABLE_GROW,
     FUNCREC_SIZE,
     MEMDEF_BYTES,
@@ -395,6 +396,10 @@ class MemorySelector(NumericSelector):
     def grow(self, n: uint32_t, number: uint32_t, which: uint64_t, first: uint32_t, second: uint32_t) -> cython.int:
         """memory.grow and table.grow: the old size or -1, as the address type of the memory or table."""
         values: uint32_t[3]
+        if second != NO_VREG:
+            values[0] = self.constant(which, T_I64)
+            values[1] = self.value(second)
+            self.builtin(BUILTIN_TABLE_CHARGE, NO_VREG, values, 2, CALL_STATUS)
         values[1] = self.value(first)
         if second != NO_VREG:
             values[2] = self.value(second)

@@ -63,6 +63,7 @@ plain(
     "table.grow",
     imms=("table",),
     walk="table",
+    traps=("out_of_fuel",),  # where fuel is counted: a unit per element
     effects=Effects(reads=TABLE, writes=TABLE),
     doc="Grow by elements filled with a value; the old size, or -1.",
     **REFS,

@@ -205,6 +205,8 @@ def _table_grow(op: Op, instance: InstanceLike) -> Step:
 
     def table_grow(stack: list[int], locals_: list[int]) -> None:
         delta = stack.pop()
+        if table.fits(delta):
+            instance.charge(delta)
         stack[-1] = table.grow(delta, stack[-1]) & MASK32
 
     return table_grow

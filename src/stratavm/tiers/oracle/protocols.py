@@ -45,6 +45,9 @@ class TableLike(Protocol):
     def set(self, index: int, raw: int) -> None:
         """Set an element; raises ``Trap("table_out_of_bounds")``."""
 
+    def fits(self, delta: int) -> bool:
+        """Whether the maximum allows so many more elements."""
+
     def grow(self, delta: int, raw: int) -> int:
         """Grow by elements: the old size, or -1."""
 

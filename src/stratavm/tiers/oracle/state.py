@@ -111,10 +111,14 @@ class Table:
         self._check(index)
         self.elements[index] = raw
 
+    def fits(self, delta: int) -> bool:
+        """Whether the limit allows so many more elements."""
+        return len(self.elements) + delta <= self.limit
+
     def grow(self, delta: int, raw: int) -> int:
         """Grow by elements: the old size, or -1 beyond the limit."""
         old = len(self.elements)
-        if old + delta > self.limit:
+        if not self.fits(delta):
             return -1
         self.elements.extend([raw] * delta)
         return old

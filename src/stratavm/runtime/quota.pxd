@@ -1,0 +1,14 @@
+# One number of bytes for everything that a store holds.
+cimport cython
+from libc.stdint cimport uint64_t
+
+@cython.final
+cdef class Quota:
+    cdef readonly uint64_t total
+    cdef readonly uint64_t held
+    cdef bint claim(self, uint64_t count) noexcept
+    cdef void give_back(self, uint64_t count) noexcept
+    cdef int check(self, uint64_t count, str what) except -1
+
+cdef void give_back(Quota quota, uint64_t count) noexcept
+cdef Quota new_quota(uint64_t total)

@@ -1,0 +1,82 @@
+"""The quota: one number of bytes that everything shares which guests make a store hold."""
+
+# strata: hot
+import cython
+from cython.cimports.libc.stdint import uint64_t
+
+from stratavm.base.errors import ResourceLimit
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+LARGEST = (1 << 63) - 1
+
+
+@cython.freelist(8)
+@cython.cclass
+class Quota:
+    """``held`` of ``total`` bytes are taken. Whoever takes some gives back as many when they are gone."""
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def claim(self, count: uint64_t) -> cython.bint:
+        """Take bytes; false, and none are taken, where so many are not left."""
+        if count > self.total - self.held:
+            return False
+        self.held += count
+        return True
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def give_back(self, count: uint64_t) -> cython.void:
+        """Give bytes back."""
+        self.held -= min(count, self.held)
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def check(self, count: uint64_t, what: str) -> cython.int:
+        """Raise ResourceLimit where so many bytes are not left."""
+        if count > self.total - self.held:
+            raise ResourceLimit(
+                f"{what} of {count} bytes does not fit: the store holds {self.held} of {self.total} bytes; "
+                "StoreLimits(total_bytes=…) allows more",
+                limit="total_bytes",
+            )
+        return 0
+
+    def charge(self, count: int, what: str = "a buffer") -> None:
+        """``claim`` for callers in Python.
+
+        Raises:
+            ResourceLimit: so many are not left; none are taken.
+            ValueError: a negative number.
+        """
+        if count < 0:
+            raise ValueError(f"bytes are counted from 0, got {count}")
+        wanted: uint64_t = min(count, LARGEST)
+        self.check(wanted, what)
+        self.claim(wanted)
+
+    def refund(self, count: int) -> None:
+        """``give_back`` for callers in Python."""
+        if count > 0:
+            self.give_back(min(count, LARGEST))
+
+    def __repr__(self) -> str:
+        return f"<quota: {self.held} of {self.total} bytes>"
+
+
+@cython.cfunc
+def new_quota(total: uint64_t) -> Quota:
+    """A quota of which nothing is taken."""
+    quota: Quota = Quota.__new__(Quota)
+    quota.total = total
+    return quota
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def give_back(quota: Quota, count: uint64_t) -> cython.void:
+    """Give bytes back, if the quota is there: a store that the collector takes apart has lost it."""
+    if quota is not None:
+        quota.give_back(count)
