@@ -78,9 +78,9 @@ class Store:
         """What guests may still use; None where the engine does not count fuel (``Config(fuel=True)``).
 
         Every basic block costs the number of its operators before it runs (``nop block loop else end drop`` are free);
-        bulk operations cost one more unit per eight bytes or per table element, ``table.grow`` per new one. The cost does
-        not depend on tier or options. Where fuel does not suffice the call ends with ``OutOfFuel``, and what is left
-        stays. A new store has none. Host functions may set it, too.
+        bulk operations cost one more unit per eight bytes or per table element, ``table.grow`` per new one. The cost
+        does not depend on tier or options. Where fuel does not suffice the call ends with ``OutOfFuel``, and what is
+        left stays. A new store has none. Host functions may set it, too.
 
         Raises:
             ValueError: on setting: the engine does not count fuel, or the number is below 0 or beyond 63 bits.

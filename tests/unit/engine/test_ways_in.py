@@ -241,7 +241,8 @@ def test_a_spec_exported_again_is_ended_too(tier):
             memory.poll()
 
     spec = HostSpec(FuncType((I32,), (I32,)), spin)
-    text = '(module (import "e" "f" (func $f (param i32) (result i32))) (memory (export "memory") 1) (export "f" (func $f)))'
+    text = """(module (import "e" "f" (func $f (param i32) (result i32)))
+      (memory (export "memory") 1) (export "f" (func $f)))"""
     instance = load(text, {"e": {"f": spec}}, store=Store(Engine(tier=tier)))
     assert instance.exports.f(-1) == 3
     with pytest.raises(TypeError):
