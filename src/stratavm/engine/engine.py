@@ -66,6 +66,8 @@ class Engine(Closing):
         Raises:
             Closed: the engine is closed.
         """
+        if not isinstance(limits, StoreLimits):
+            raise TypeError(f"limits must be StoreLimits, got {limits!r}")
         given, template = self._last
         if given is not limits:
             template = StoreTemplate(self.runtime, self._completed(limits), self.config.fuel)

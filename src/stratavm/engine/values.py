@@ -177,7 +177,9 @@ def _integer(value: Any, bits: int, name: str) -> int:
     try:
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"expected {name}, got {type(value).__name__}") from None
+        through = "; text and bytes go through the guest's memory: Memory.write, then the address"
+        hint = through if isinstance(value, (str, bytes, bytearray, memoryview)) else ""
+        raise TypeError(f"expected {name}, got {type(value).__name__}{hint}") from None
     if not -(1 << (bits - 1)) <= number < 1 << bits:
         raise OverflowError(f"{number} does not fit {name}")
     return number & ((1 << bits) - 1)

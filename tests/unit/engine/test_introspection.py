@@ -331,6 +331,7 @@ def test_a_source_that_is_none_is_refused_and_an_open_file_is_told_what_to_do(tm
     [
         (lambda: Linker("jit1"), "engine must be an Engine, got 'jit1'"),
         (lambda: Module("(module)", Config()), r"engine must be an Engine, got Config\("),
+        (lambda: Store(limits={"memory_bytes": 1}), "limits must be StoreLimits, got {'memory_bytes': 1}"),
         (lambda: load("(module)", store=Engine()), "store must be a Store, got <Engine jit0>"),
         (lambda: Linker().define_instance("m", Store()), "takes an Instance, got <Store idle>"),
         (lambda: Linker().instantiate(Module("(module)"), Store()), "Argument 'store' has incorrect type"),
@@ -340,3 +341,15 @@ def test_an_object_of_another_kind_is_refused_where_it_is_given(call, words):
     """Not by an attribute that it does not have, somewhere inside."""
     with pytest.raises(TypeError, match=words):
         call()
+
+
+@pytest.mark.parametrize("value", ["text", b"bytes"])
+def test_text_for_a_number_is_told_the_way_through_memory(value):
+    """The first thing that somebody tries with a function that takes a string; and the way that is told works."""
+    source = """(module (memory (export "memory") 1)
+      (func (export "first") (param i32) (result i32) (i32.load8_u (local.get 0))))"""
+    exports = load(source).exports
+    with pytest.raises(TypeError, match=r"first\(i32\) -> i32: expected i32, got (str|bytes); .*Memory\.write"):
+        exports.first(value)
+    exports.memory.write(64, b"A")
+    assert exports.first(64) == ord("A")
