@@ -2,6 +2,8 @@
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport free, realloc
 
+from stratavm.base.budget cimport grew
+
 cdef inline int vec_reserve "strata_vec_reserve"(void** items, uint32_t* capacity, uint32_t needed, size_t item_size) except -1 nogil:
     """Make room for ``needed`` items of ``item_size`` bytes. ``capacity`` counts items."""
     cdef size_t wanted, limit
@@ -17,6 +19,7 @@ cdef inline int vec_reserve "strata_vec_reserve"(void** items, uint32_t* capacit
     if wanted > limit or wanted > (limit << 14) // item_size:
         with gil:
             raise MemoryError("a compiler array outgrew its index type")
+    grew((wanted - capacity[0]) * item_size)
     grown = realloc(items[0], wanted * item_size)
     if grown == NULL:
         with gil:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, Literal
 
-from stratavm.base.data import dataclass
-from stratavm.base.errors import TRAP_KINDS
+from stratavm.base.budget import Budget
+from stratavm.base.data import dataclass, replace
+from stratavm.base.errors import TRAP_KINDS, ResourceLimit, Unsupported
 from stratavm.base.importing import importing
 from stratavm.codegen.code import Code
 from stratavm.codegen.worker import MACHINE_PASSES, STAGES, Worker
@@ -23,6 +24,13 @@ from stratavm.runtime.memory import plan_of
 
 KEPT_WORKERS: Final = 8
 """Idle workers that a compiler keeps; each holds arrays as large as the largest function it met."""
+LARGE_BYTES: Final = 1 << 18
+"""Bodies above this have a worker of their own, whose arrays go with it. So what it may take does not depend on what it
+met before either."""
+MOST_PER_BYTE: Final = 1 << 14
+"""Scratch memory for a byte of a body stays well below this: what bodies take that are short enough is not counted."""
+MAX_BYTES: Final = 1 << 30
+"""Scratch memory for one function."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,7 @@ class Options:
         scope: where the passes may act, to find a wrong rewrite.
         fuel: charge fuel in every basic block.
         poison: fill dead registers and fresh slots with garbage (tests; also ``STRATA_POISON=1``).
+        max_bytes: scratch memory for the compilation of one function.
     """
 
     memory_plan: Literal["guard", "bounded"] = "guard"
@@ -48,9 +57,12 @@ class Options:
     scope: Scope = EVERYWHERE
     fuel: bool = False
     poison: bool = False
+    max_bytes: int = MAX_BYTES
 
 
 DEFAULT: Final = Options()
+RETREATS: Final = frozenset({"optimised_nodes", "compile_bytes"})
+"""Limits of the optimiser that level 0 does not have, or reaches later."""
 MACHINE_LEVELS: Final[dict[int, tuple[str, ...]]] = {0: (), 1: tuple(MACHINE_PASSES)}
 """The passes of the machine level that each level runs."""
 
@@ -72,20 +84,27 @@ class ModuleCompiler:
 
             # Where every memory has a guard there are no checks; but a search counts the rewrites of all passes.
             self.passes = tuple(name for name in options.passes if name not in FOR_CHECKS or checked)
+        self._counted = options.max_bytes // MOST_PER_BYTE
+        self._plain: ModuleCompiler | None = None
         self._idle: list[Worker] = []
         self._retired_ns = (0,) * len(STAGES)
 
     @contextmanager
-    def worker(self) -> Iterator[Worker]:
-        """A worker for this thread: an idle one, or a new one. Never waits."""
+    def worker(self, own: Worker | None = None) -> Iterator[Worker]:
+        """A worker for this thread: an idle one, or a new one; or one that is not used again. Never waits."""
         try:
-            worker = self._idle.pop()
+            worker = own or self._idle.pop()
         except IndexError:
             worker = self._new_worker()
+        kept = False  # one that was stopped midway is not
         try:
             yield worker
+            kept = True
+        except (Unsupported, ResourceLimit):
+            kept = True
+            raise
         finally:
-            if len(self._idle) < KEPT_WORKERS:
+            if kept and own is None and len(self._idle) < KEPT_WORKERS:
                 self._idle.append(worker)
             else:
                 self._retired_ns = _sums([self._retired_ns, worker.stages_ns])
@@ -103,20 +122,43 @@ class ModuleCompiler:
     def stages_ns(self) -> dict[str, int]:
         """Nanoseconds that each stage took so far, in the workers that are idle now and in those that are gone."""
         spent = _sums([self._retired_ns, *(worker.stages_ns for worker in list(self._idle))])
-        return dict(zip(STAGES, spent, strict=True))
+        plain = (0,) * len(STAGES) if self._plain is None else tuple(self._plain.stages_ns.values())
+        return dict(zip(STAGES, _sums([spent, plain]), strict=True))
 
     def compile(self, valid: ValidModule, defined_index: int, worker: Worker | None = None) -> Code:
-        """Machine code of a defined function, by a worker that the caller took, or by any.
+        """Machine code of a defined function, by a worker that the caller took, or by any. One that is too large to be
+        optimised is compiled as level 0 does.
 
         Raises:
             Unsupported: a row that the compiler does not know; the function can run on the oracle.
             ResourceLimit: the function is beyond a documented limit.
+            DeadlineExceeded, Stopped: the budget of the thread says so; nothing is kept of what was done.
         """
         if worker is None:
             with self.worker() as worker:
                 return self.compile(valid, defined_index, worker)
+        body = valid.module.functions[defined_index]
+        size = body.end - body.start
+        if size > LARGE_BYTES:
+            with self.worker(self._new_worker()) as own:
+                return self._compile(valid, defined_index, own)
+        if size > self._counted:
+            return self._compile(valid, defined_index, worker)
         code: Code = worker.compile(valid, defined_index)
         return code
+
+    def _compile(self, valid: ValidModule, defined_index: int, worker: Worker) -> Code:
+        """By a worker; without passes where that is too much for it."""
+        try:
+            with Budget(size=self.options.max_bytes):
+                code: Code = worker.compile(valid, defined_index)
+            return code
+        except ResourceLimit as error:
+            if error.limit not in RETREATS or not (self.passes or self.options.machine):
+                raise
+        if self._plain is None:  # two threads may both make one
+            self._plain = ModuleCompiler(valid.module, replace(self.options, passes=(), machine=(), allocator="linear"))
+        return self._plain.compile(valid, defined_index)
 
 
 def _sums(rows: list[tuple[int, ...]]) -> tuple[int, ...]:

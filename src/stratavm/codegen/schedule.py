@@ -15,6 +15,7 @@ import cython
 from cython.cimports.libc.stdint import int32_t, uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
+from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.codegen.minst import (
     C_SAME,
@@ -154,6 +155,7 @@ class Scheduler:
             self.stop = b.last
             at = b.first
             while at < b.last:
+                breathe(at)
                 begin = at
                 end = self.unit_end(at)
                 while end > at and end - begin <= WINDOW:

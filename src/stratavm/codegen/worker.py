@@ -16,6 +16,7 @@ from cython.cimports.stratavm.ir.ssa import Ssa
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
+from stratavm.base.errors import ResourceLimit
 from stratavm.codegen.minst import snapshot
 from stratavm.ir.from_wasm import build
 
@@ -34,6 +35,11 @@ MACHINE_PASSES = {
     "schedule": "instructions between two effects in an order that waits less",
 }
 """Passes of the machine level by name; level 1 runs all, level 0 none."""
+
+
+OPTIMISED_NODES = 1 << 18
+"""Nodes of the SSA form up to which a function is optimised. The largest functions of programs have a tenth of that,
+and the passes take up to ten times as long per node as level 0 does."""
 
 
 @cython.cfunc
@@ -112,6 +118,10 @@ class Worker:
         built: uint64_t = now_ns()
         self.spent[0] += built - begin
         if self.pipeline is not None:
+            if self.front.n_nodes > OPTIMISED_NODES:
+                raise ResourceLimit(
+                    f"a function of {self.front.n_nodes} nodes is not optimised", limit="optimised_nodes"
+                )
             self.pipeline.run(self.front, self.ssa, valid)
             self.spent[1] += now_ns() - built
 

@@ -111,6 +111,7 @@ def make_jit(config: Config, scope: Scope, bus: Bus, executor: CompileExecutor, 
         machine=config.codegen_passes,
         scope=scope,
         fuel=config.fuel,
+        max_bytes=config.compile_bytes,
     )
     fallback = OracleOnDemand(config.fuel)
     return Jit(fallback, config.strict, options, config.worker_threads, config.tier, bus=bus, executor=executor)

@@ -67,6 +67,9 @@ class Config:
             not.
         fuel: count what guests execute, the same on every tier, and stop them when ``Store.fuel`` is used up. Costs
             run time; off, it costs nothing.
+        compile_bytes: scratch memory for compiling one function, in bytes. A function that takes more with the passes
+            of ``jit1`` is compiled as ``jit0`` does; one that takes more even so ends the call that needs it with
+            ResourceLimit. The default is enough for any function that the default ``limits`` allow.
         threads: threads that validate and compile; 0 = one per core.
     """
 
@@ -81,6 +84,7 @@ class Config:
     machine_passes: tuple[str, ...] | None = None
     calls: Calls = "machine"
     fuel: bool = False
+    compile_bytes: int = 1 << 30
     threads: int = 0
     pool: PoolConfig | None = None
     memory_images: MemoryImages = "again"
@@ -106,6 +110,8 @@ class Config:
         self._check_passes()
         if self.max_memory_bytes is not None and self.max_memory_bytes < 0:
             raise ValueError(f"max_memory_bytes must not be negative, got {self.max_memory_bytes}")
+        if self.compile_bytes <= 0:
+            raise ValueError(f"compile_bytes must be positive, got {self.compile_bytes}")
         if self.threads < 0:
             raise ValueError(f"threads must not be negative, got {self.threads}")
 

@@ -93,6 +93,7 @@ cdef class Builder:
     cdef bint fuel             # whether to charge fuel
     cdef uint32_t charge       # IR_FUEL of the present basic block, or NO_VALUE
     cdef uint32_t cost         # of its operators so far
+    cdef uint32_t ends         # of blocks so far, to look at the budget now and then
     cdef uint64_t work
     cdef uint64_t budget
 

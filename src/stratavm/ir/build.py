@@ -9,6 +9,7 @@ import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memset
+from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.ssa import (
     BF_LOOP_HEADER,
@@ -403,6 +404,8 @@ class Builder:
         pending: uint32_t
         block: cython.pointer(Block)
         frame: cython.pointer(BuildFrame) = cython.address(self.frames[self.n_frames - 1])
+        self.ends += 1
+        breathe(self.ends)
         if frame.n_pending != 0 or frame.else_edge != NO_VALUE:
             if self.live:
                 self.fall_through(frame)

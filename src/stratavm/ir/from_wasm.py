@@ -12,6 +12,8 @@ from stratavm.module.valid import ValidModule
 
 CHECKS = int(os.environ.get("STRATA_CHECK") or 0)
 """The level of self-checks that the environment asks for; from 2 on, every SSA form is verified."""
+LARGE_NODES = 1 << 17
+"""Scratch of a larger function is not kept."""
 KEPT_WALKS = 8
 """Scratch objects that a module keeps between compilations: about the threads that compile at once."""
 
@@ -39,5 +41,5 @@ def build(valid: ValidModule, defined_index: int, ssa: Ssa, *, prune: bool = Tru
             from stratavm.ir.verify import verify  # a tool's module
 
         verify(ssa)
-    if len(valid.spare) < KEPT_WALKS:
+    if len(valid.spare) < KEPT_WALKS and ssa.n_nodes <= LARGE_NODES:
         valid.spare.append((walk, pruner))

@@ -119,7 +119,8 @@ cdef class Ssa:
     cdef uint32_t* positions           # where each node is from (same length as nodes): see SITE_FLAG
     cdef Site* sites
     cdef uint32_t n_sites, cap_sites
-    cdef uint32_t n_nodes, cap_nodes, cap_positions
+    cdef readonly uint32_t n_nodes
+    cdef uint32_t cap_nodes, cap_positions
     cdef uint32_t* uses                # how often each node is used, over edges too, if they were counted
     cdef uint32_t cap_uses
     cdef readonly bint counted

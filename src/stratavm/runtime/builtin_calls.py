@@ -6,6 +6,7 @@ import cython
 from cython.cimports.cpython.ref import PyObject
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.string import memmove, memset
+from cython.cimports.stratavm.base.budget import Budget
 from cython.cimports.stratavm.runtime._gen_layout import (
     BUILTIN_DATA_DROP,
     BUILTIN_ELEM_DROP,
@@ -21,6 +22,9 @@ from cython.cimports.stratavm.runtime._gen_layout import (
     BUILTIN_TABLE_GROW,
     BUILTIN_TABLE_INIT,
     N_BUILTINS,
+    PENDING_DEADLINE,
+    PENDING_INTERRUPT,
+    PENDING_SIGNAL,
     TRAP_HOST_EXCEPTION,
     TRAP_MEMORY_OUT_OF_BOUNDS,
     TRAP_OUT_OF_FUEL,
@@ -31,6 +35,7 @@ from cython.cimports.stratavm.runtime._gen_layout import (
     VMContext,
 )
 from cython.cimports.stratavm.runtime.blueprint import DataSegment, ElementSegment, Segments
+from cython.cimports.stratavm.runtime.codemap import NO_FUNC, CodeRec, find_code
 from cython.cimports.stratavm.runtime.func import cell_widths, fill_cells, read_cells
 from cython.cimports.stratavm.runtime.gil import leave_guest
 from cython.cimports.stratavm.runtime.instance import Instance, memory_at, table_at
@@ -39,6 +44,8 @@ from cython.cimports.stratavm.runtime.store import Store, poll_status
 from cython.cimports.stratavm.runtime.template import builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
+from stratavm.base.budget import Stopped
+from stratavm.base.errors import StrataError
 from stratavm.runtime.builtins import BUILTINS
 from stratavm.spec.record import BULK_FUEL_SHIFT
 
@@ -61,21 +68,57 @@ def instance_of(vm: cython.pointer(VMContext)) -> object:
 
 
 @cython.cfunc
+def ask_compiler(context: cython.pointer(ExecContext), instance: Instance, index: uint64_t) -> object:
+    """A function's code from the tier, while what is pending for this call does not end the compilation. Stopped if it
+    does."""
+    budget: Budget = Budget.__new__(Budget)
+    budget.quota.asked = cython.address(context.pending)
+    budget.quota.mask = PENDING_INTERRUPT | PENDING_DEADLINE | PENDING_SIGNAL
+    budget.begin()
+    try:
+        address: object = instance.compiler(index)
+    finally:
+        budget.end()
+    if not address:
+        raise ValueError(f"the tier has no code for function {index}")
+    return address
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def has_begun(stub_frame: uint64_t) -> cython.bint:
+    """Whether guest code has run in the call that met a lazy stub: it has where guest code called the stub."""
+    caller: uint64_t = cython.cast(cython.pointer(uint64_t), stub_frame)[1]
+    rec: cython.pointer(CodeRec) = find_code(caller)
+    return rec == cython.NULL or rec.func != NO_FUNC
+
+
+@cython.cfunc
 @cython.exceptval(check=False)
 def compile_function(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), index: uint64_t) -> uint64_t:
-    """Ask the tier for a function's code; 0 with an exception kept if there is none."""
+    """Ask the tier for a function's code; 0 with an exception kept, or a trap noted, if there is none."""
     instance: Instance = instance_of(vm)
     store: Store = instance.store
-    address: uint64_t
-    try:
-        address = instance.compiler(index)
-        if address == 0:
-            raise ValueError(f"the tier has no code for function {index}")
-        return address
-    except BaseException as error:
-        store.in_flight = error
-        context.trap_code = TRAP_HOST_EXCEPTION
-        return 0
+    address: uint64_t = 0
+    saved_sp: uint64_t = context.saved_sp
+    saved_fp: uint64_t = context.saved_fp
+    aborted: cython.bint = store.aborted
+    context.trap_code = 0
+    while address == 0 and context.trap_code == 0:
+        try:
+            address = ask_compiler(context, instance, index)
+        except Stopped:  # 0 where the deadline was that of a call before
+            context.trap_code = poll_status(context, False)
+        except BaseException as error:
+            store.in_flight = error
+            store.aborted = not isinstance(error, StrataError)  # a signal's handler raised it
+            context.trap_code = TRAP_HOST_EXCEPTION
+    context.saved_sp = saved_sp
+    context.saved_fp = saved_fp
+    if address == 0:
+        store.aborted = aborted or (store.aborted and has_begun(saved_fp))
+        store.attend()
+    return address
 
 
 @cython.cfunc

@@ -9,6 +9,7 @@ import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
+from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.codegen.minst import (
     C_FIXED,
@@ -134,6 +135,7 @@ class Intervals:
             if m.block_params[b.params + k] >= m.n_vregs or not self._define(m.block_params[b.params + k], 2 * b.first):
                 return 0
         for at in range(b.first, b.last):
+            breathe(at)
             if not self._inst(m, at, weight):
                 return 0
         return self._edges(m, number, weight)

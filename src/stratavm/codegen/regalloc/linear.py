@@ -10,6 +10,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
+from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.codegen.minst import NO_LOC, NO_VREG, RC_XMM, MBlock, MCode, MInst, MOperand
 from cython.cimports.stratavm.codegen.regalloc.intervals import (
@@ -64,6 +65,7 @@ class LinearScan:
             self.holder[i] = NO_VREG
             self.cursor[i] = self.intervals.first_event[i]
         for i in range(self.intervals.n_order):
+            breathe(i)
             v = self.intervals.order[i]
             if v & ORDER_BLOCK:
                 if not self._reserve(m, v & ~cython.cast(uint32_t, ORDER_BLOCK)):

@@ -3,6 +3,7 @@
 # strata: hot
 import cython
 from cython.cimports.libc.stdint import uint32_t
+from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.codegen.minst import (
     C_ANY,
     C_FIXED,
@@ -202,6 +203,7 @@ def allocate_naive(a: Allocator, m: MCode) -> cython.int:
     for number in range(m.n_blocks):
         block = cython.address(m.blocks[number])
         for at in range(block.first, block.last):
+            breathe(at)
             ops: OperandPtr = m.operands + m.insts[at].ops
             place_operands(a, m, at, ops)
             for k in range(m.insts[at].nops):

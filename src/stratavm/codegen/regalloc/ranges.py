@@ -12,6 +12,7 @@ from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.bits import lowest_of
+from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.codegen.minst import (
     C_ANY,
@@ -175,6 +176,7 @@ class Ranges:
             if not self._see_definition(m.block_params[b.params + k], 4 * b.first, number):
                 return 0
         for k in range(b.first, b.last):
+            breathe(k)
             if not self._see(m, k, number):
                 return 0
         return self._see_edges(m, number)

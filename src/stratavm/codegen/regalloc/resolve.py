@@ -12,6 +12,7 @@ from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memchr, memset
 from cython.cimports.stratavm.base.bits import lowest_of
+from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.codegen.minst import (
     C_ANY,
@@ -386,6 +387,7 @@ class Resolver:
         for k in range(b.nparams):
             self._note_store(self.m.block_params[b.params + k])
         for at in range(b.first, b.last):
+            breathe(at)
             self._gap(at, at == b.last - 1 and self._moves_on(number))
             if at == b.last - 1 and self._moves_on(number):
                 self._arguments(number)

@@ -14,6 +14,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memchr, memcpy, memset
+from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.codegen.minst import (
     C_ANY,
@@ -111,6 +112,7 @@ class Rewriter:
         reg: uint32_t
         self._enter(number)
         for at in range(b.first, b.last):
+            breathe(at)
             self._inst(at, b)
             if self.failed:
                 return 0

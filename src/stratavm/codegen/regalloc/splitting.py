@@ -10,6 +10,7 @@ the loops that do not use the value: to the loop's header, so that they happen o
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t
 from cython.cimports.libc.stdlib import free
+from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.codegen.minst import NO_VREG, RC_XMM, MCode
 from cython.cimports.stratavm.codegen.regalloc.linear import PREFERENCE
@@ -68,6 +69,7 @@ class SplittingScan:
             self.tenants[v].n = 0
             self.claim[v] = t.first_claim[v]
         while not self.failed:
+            breathe(i)
             while i < t.n_order and t.values[t.order[i]].child == NONE:
                 i += 1
             if i < t.n_order:

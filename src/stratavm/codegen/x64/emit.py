@@ -8,6 +8,7 @@ through the encoder, pseudo operations have sequences. Rare paths are placed beh
 import cython
 from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
 from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.codegen.codebuf import FIX_LABEL
 from cython.cimports.stratavm.codegen.minst import (
@@ -314,6 +315,7 @@ class Emitter(ValueEmitter):
         self.b.bind(self.first_label + number)
         self.held = NOTHING_HELD
         for i in range(block.first, block.last):
+            breathe(i)
             if (
                 self.m.insts[i].op == MOP_CMP_RI
                 and i > block.first

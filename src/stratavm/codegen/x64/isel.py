@@ -12,6 +12,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
+from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.codegen.minst import (
     C_FIXED,
@@ -281,6 +282,7 @@ class Selector(MemorySelector):
         i: uint32_t
         op: uint32_t
         for i in range(block.first, block.last):
+            breathe(i)
             self.at = i
             op = self.ssa.nodes[i].op
             if op < N_OPS:

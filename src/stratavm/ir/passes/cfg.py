@@ -13,6 +13,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
+from cython.cimports.stratavm.base.budget import look
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.ssa import (
     BF_LOOP_HEADER,
@@ -73,7 +74,9 @@ class Cfg(Stream):
         for turns in range(ROUNDS):
             self.changed = False
             self.gather()
+            look()
             self.settle()
+            look()
             if not self.changed:
                 break
         self.join()

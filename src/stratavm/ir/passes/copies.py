@@ -10,6 +10,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
+from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.passes.stream import UNCHANGED
 from cython.cimports.stratavm.ir.ssa import (
@@ -70,6 +71,7 @@ class Copies(Loops):
         if self.spent == 0:
             return UNCHANGED
         while block < self.ssa.n_blocks:
+            breathe(block)
             self.at = cython.NULL
             self.copy = 0
             if self.loop[block] != NO_VALUE and self.loops[self.loop[block]].copies > 1:

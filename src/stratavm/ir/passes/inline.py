@@ -14,6 +14,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
+from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.ssa import (
     IR_BLOCK_PARAM,
@@ -218,6 +219,7 @@ class Inline(Stream):
             self.out.blocks[self.start[block]].params = self.ssa.blocks[block].params
             self.out.blocks[self.start[block]].preds = self.ssa.blocks[block].preds
             for i in range(self.ssa.blocks[block].first, self.ssa.blocks[block].last):
+                breathe(i)
                 self.copy(i)
         if self.out.n_blocks:
             self.out.blocks[self.out.n_blocks - 1].last = self.out.n_nodes

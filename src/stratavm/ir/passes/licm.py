@@ -13,6 +13,7 @@ WebAssembly is structured, so that a loop is the run of blocks from its header o
 import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
+from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.passes.stream import UNCHANGED
 from cython.cimports.stratavm.ir.ssa import (
@@ -106,6 +107,7 @@ class Licm(Loops):
         self.find_entries()
         self.loops()
         for block in range(self.ssa.n_blocks):
+            breathe(block)
             self.choose(block)
         if not self.moving:
             return UNCHANGED

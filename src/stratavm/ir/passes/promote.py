@@ -12,6 +12,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
+from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.passes.stream import UNCHANGED
 from cython.cimports.stratavm.ir.ssa import (
@@ -92,6 +93,7 @@ class Promote(Loops):
         self.find_entries()
         self.find()
         for block in range(self.ssa.n_blocks):
+            breathe(block)
             self.put_block(block)
         if self.out.n_blocks:
             self.out.blocks[self.out.n_blocks - 1].last = self.out.n_nodes

@@ -12,6 +12,7 @@ import cython
 from cython.cimports.libc.stdint import int64_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
+from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.passes.algebra import CHANGED, NONE
 from cython.cimports.stratavm.ir.passes.dominance import Dominance
@@ -97,6 +98,7 @@ class Values(Identities):
             self.out.blocks[block].preds = self.ssa.blocks[block].preds
             self.enter_block(block)
             for i in range(self.ssa.blocks[block].first, self.ssa.blocks[block].last):
+                breathe(i)
                 self.moved[i] = self.rewrite(i)
             self.memory[block] = self.now_memory
             self.globals[block] = self.now_globals

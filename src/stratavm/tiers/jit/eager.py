@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from stratavm.base.budget import Budget
 from stratavm.base.data import dataclass, field
 from stratavm.base.errors import ResourceLimit, Unsupported
 from stratavm.codegen.code import Code
@@ -81,15 +82,23 @@ def compile_parts(
     batches: dict[int, Batch] = {}
     errors: list[BaseException] = []
     numbers = itertools.count()
+    budget = Budget()
 
     def work() -> None:
         try:
-            while not errors and (number := next(numbers)) < len(parts):
-                batches[number] = compile_batch(lazy, parts[number])
+            with Budget(shared=budget):
+                while not errors and (number := next(numbers)) < len(parts):
+                    batches[number] = compile_batch(lazy, parts[number])
         except BaseException as error:
             errors.append(error)
+            budget.stop()
 
-    executor.run(work, min(threads, len(parts)))
+    with budget:
+        try:
+            executor.run(work, min(threads, len(parts)))
+        except BaseException:  # Ctrl-C while waiting: the threads end at their next look
+            budget.stop()
+            raise
     if errors:
         raise errors[0]
     return [batches[number] for number in range(len(parts))]

@@ -81,10 +81,13 @@ class LazyCode:
 
         Raises:
             Unsupported, ResourceLimit: it cannot be compiled and there is no fallback.
+            ResourceLimit: compiling takes more memory than ``Options.max_bytes``.
         """
         try:
             return self.compiler.compile(self.valid, defined_index, worker)
         except (Unsupported, ResourceLimit) as error:
+            if getattr(error, "limit", "") == "compile_bytes":
+                raise  # what is too large for the compiler is too large for an interpreter written in Python
             self.fallbacks[self.first + defined_index] = str(error)
             if self._fallback_tier is None:
                 raise

@@ -1,0 +1,228 @@
+"""Claims about compilations that take long or much: who ends them, and what is left afterwards."""
+
+import signal
+import threading
+import time
+
+import pytest
+
+import stratavm
+from stratavm.base.budget import Budget, check
+from stratavm.base.errors import DeadlineExceeded, Interrupted, ResourceLimit
+from stratavm.codegen import compile as compiling
+from stratavm.codegen.compile import MACHINE_LEVELS, ModuleCompiler, Options
+from stratavm.ir.pipeline import LEVELS
+from stratavm.module.decode import decode
+from stratavm.module.encode import FunctionDraft, ModuleDraft, encode
+from stratavm.module.model import Export
+from stratavm.module.validate import validate
+from stratavm.spec.types import I32, FuncType, Limits, MemoryType, RecGroup, SubType
+from tests.scaling import shapes
+from tests.scaling.shapes import ADD, LOOP, LT_U, br_if, const, get
+
+LEVEL_1 = Options(allocator="splitting", passes=LEVELS[1], machine=MACHINE_LEVELS[1])
+SOON = 10
+"""Seconds within which a deadline of a fraction of one is kept, on a machine with other things to do."""
+
+
+def loops(count):
+    """A body with so many loops that run once each."""
+    one = LOOP + get(0) + const(1) + ADD + b"\x22\x00" + const(0) + LT_U + br_if(0) + b"\x0b"
+    return one * count + get(0) + b"\x0b"
+
+
+def module(count):
+    """Functions ``small``, ``large`` with ``count`` loops, and ``both``, which calls ``large``."""
+    both = get(0) + b"\x10\x01\x0b"
+    bodies = [get(0) + b"\x0b", loops(count), both]
+    return encode(
+        ModuleDraft(
+            rec_groups=[RecGroup((SubType(FuncType((I32,), (I32,))),))],
+            memories=[MemoryType(Limits(1, 1))],
+            functions=[FunctionDraft(0, body) for body in bodies],
+            exports=[Export(name, "func", i) for i, name in enumerate(("small", "large", "both"))],
+        )
+    )
+
+
+LARGE = module(100_000)
+
+
+@pytest.fixture(params=["jit0", "jit1"])
+def engine(request):
+    """Both levels; the plan with checks is the dearer one."""
+    return stratavm.Engine(tier=request.param, memory_plan="bounded")
+
+
+def instance(engine, binary=LARGE, **options):
+    return stratavm.Linker(engine).instantiate(
+        stratavm.Store(engine, **options), stratavm.Module(binary, engine=engine)
+    )
+
+
+def test_a_deadline_ends_the_compilation_of_a_large_function(engine):
+    """Soon, and nothing is spoilt: other functions run, and the next call compiles it again."""
+    guest = instance(engine)
+    begin = time.monotonic()
+    with guest.store.deadline(0.02), pytest.raises(DeadlineExceeded):
+        guest.exports.large(5)
+    assert time.monotonic() - begin < SOON
+    assert not guest.module.code_bytes
+    assert guest.exports.small(5) == 5
+    assert guest.exports.large(5) == 5 + 100_000
+    assert guest.module.code_bytes > 1_000_000
+
+
+def test_interrupt_ends_a_compilation():
+    """From another thread; the call was running all the time."""
+    guest = instance(stratavm.Engine(tier="jit1", memory_plan="bounded"))
+    answers = []
+    waiting = threading.Timer(0.05, lambda: answers.append(guest.store.interrupt()))
+    waiting.start()
+    with pytest.raises(Interrupted):
+        guest.exports.large(5)
+    waiting.join()
+    assert answers == [True]
+    assert guest.exports.small(5) == 5
+
+
+def test_only_a_guest_that_has_begun_is_poisoned(engine):
+    """A call that ends while its first function is compiled has changed nothing; one that ran before may have."""
+    guest = instance(engine)
+    with guest.store.deadline(0.02), pytest.raises(DeadlineExceeded):
+        guest.exports.large(5)
+    with guest.store.deadline(0.02), pytest.raises(DeadlineExceeded) as ended:
+        guest.exports.both(5)
+    assert [frame.name for frame in ended.value.frames] == ["both"]
+    with pytest.raises(stratavm.InstancePoisoned):
+        guest.exports.small(5)
+    kept = instance(engine, on_abort="keep")
+    with kept.store.deadline(0.02), pytest.raises(DeadlineExceeded):
+        kept.exports.both(5)
+    assert kept.exports.both(5) == 5 + 100_000
+
+
+def test_what_a_signal_handler_raises_ends_a_compilation():
+    """On the main thread, where handlers run: Ctrl-C does not wait for the compiler."""
+    guest = instance(stratavm.Engine(tier="jit1", memory_plan="bounded"))
+
+    class Enough(Exception):
+        pass
+
+    def handle(number, frame):
+        raise Enough
+
+    before = signal.signal(signal.SIGALRM, handle)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(Enough):
+            guest.exports.large(5)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert guest.exports.small(5) == 5
+
+
+@pytest.mark.filterwarnings("error")  # an error in a function that cannot raise is only a warning
+@pytest.mark.parametrize("tier", ["jit0", "jit1"])
+@pytest.mark.parametrize("name", sorted(shapes.SHAPES | shapes.OPTIMISED))
+def test_a_budget_of_time_ends_work_on_every_shape(name, tier):
+    """Adversarial functions, larger than what a budget of a moment allows: it ends, or was done by then."""
+    shape, n = (shapes.SHAPES | shapes.OPTIMISED)[name]
+    engine = stratavm.Engine(tier=tier, memory_plan="bounded", threads=1)
+    loaded = stratavm.Module(shape(2 * n), engine=engine)
+    begin = time.monotonic()
+    try:
+        with Budget(0.03):
+            loaded.compile_all()
+    except DeadlineExceeded:
+        pass
+    assert time.monotonic() - begin < SOON
+
+
+# ---- how much ----
+
+
+def test_a_function_too_large_to_be_optimised_is_compiled_as_level_0_does():
+    """By the number of its nodes, before any pass: the code is that of level 0."""
+    valid = validate(decode(module(40_000)))
+    code = ModuleCompiler(valid.module, LEVEL_1).compile(valid, 1)
+    assert code.code == ModuleCompiler(valid.module).compile(valid, 1).code
+    small = validate(decode(module(50)))
+    optimised = ModuleCompiler(small.module, LEVEL_1).compile(small, 1)
+    assert optimised.code != ModuleCompiler(small.module).compile(small, 1).code
+
+
+def test_a_function_that_takes_too_much_memory_is_refused_by_name():
+    """First the passes go, then the function: an interpreter in Python would take more. Other functions run."""
+    guest = instance(stratavm.Engine(tier="jit1", compile_bytes=4 << 20))
+    with pytest.raises(ResourceLimit, match="compiling takes more memory") as refused:
+        guest.exports.large(5)
+    assert refused.value.limit == "compile_bytes"
+    assert guest.exports.small(5) == 5
+    assert guest.module.compile_all().functions == 1  # small is there, large is left out
+    with pytest.raises(ValueError, match="compile_bytes"):
+        stratavm.Engine(compile_bytes=0)
+
+
+def test_less_memory_first_costs_the_passes():
+    """Where level 1 does not fit and level 0 does."""
+    valid = validate(decode(module(2_000)))
+    plain = ModuleCompiler(valid.module).compile(valid, 1)
+    tight = ModuleCompiler(valid.module, compiling.replace(LEVEL_1, max_bytes=3 << 20))
+    assert tight.compile(valid, 1).code == plain.code
+    assert tight.stages_ns["emit"] > 0
+
+
+def test_arrays_of_a_large_function_are_not_kept():
+    """Its module does not hold a gigabyte for ever, and what another function may take does not depend on it."""
+    valid = validate(decode(module(40_000)))
+    compiler = ModuleCompiler(valid.module, LEVEL_1)
+    first = compiler.compile(valid, 1)
+    assert not any(any(worker.stages_ns) for worker in compiler._idle)
+    assert not valid.spare
+    compiler.compile(valid, 0)
+    assert any(any(worker.stages_ns) for worker in compiler._idle)
+    assert compiler.compile(valid, 1).code == first.code
+
+
+# ---- budgets ----
+
+
+def test_a_budget_inside_another_ends_with_it():
+    """The nearer deadline counts, and `stop` of either."""
+    with Budget(0.01), Budget(1000):
+        time.sleep(0.02)
+        with pytest.raises(DeadlineExceeded):
+            check()
+    with Budget(1000), Budget(0.01):
+        time.sleep(0.02)
+        with pytest.raises(DeadlineExceeded):
+            check()
+    check()
+    outer = Budget()
+    with outer, Budget(1000):
+        check()
+        outer.stop()
+        with pytest.raises(BaseException, match=r"^$"):
+            check()
+
+
+def test_a_budget_of_another_thread_ends_this_ones_work():
+    """Threads that load together stop together."""
+    shared = Budget(1000)
+    ended = []
+
+    def work():
+        with Budget(shared=shared):
+            try:
+                while True:
+                    check()
+            except BaseException as error:
+                ended.append(type(error).__name__)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    shared.stop()
+    thread.join(SOON)
+    assert ended == ["Stopped"]
