@@ -128,18 +128,23 @@ WRITES = """(module
   (import "wasi_snapshot_preview1" "path_open"
     (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
-  (memory (export "memory") 1) (data (i32.const 0) "\\10\\00\\00\\00\\03\\00\\00\\00") (data (i32.const 16) "hi\\n")
-  (func (export "_start") (call $exit (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))"""
+  (memory (export "memory") 1)
+  (data (i32.const 0) "\\10\\00\\00\\00\\03\\00\\00\\00") (data (i32.const 16) "hi\\n") (data (i32.const 32) "new")
+  (func (export "_start")  ;; creates a file, and writes to standard output
+    (drop (call $open (i32.const 3) (i32.const 0) (i32.const 32) (i32.const 3) (i32.const 1)
+      (i64.const 64) (i64.const 0) (i32.const 0) (i32.const 24)))
+    (call $exit (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))"""
 BADF = 8
 
 
 def test_a_guest_does_not_write_into_a_file_that_took_the_place_of_a_closed_output(tmp_path):
-    """The folder that is opened for it gets another number; its writes fail as they would without."""
+    """What is opened gets another number; writes fail as they would without."""
     (tmp_path / "app.wat").write_text(WRITES)
-    shell = 'exec "$0" -m stratavm run --dir "$1" "$2" >&-'
+    shell = 'exec "$0" -m stratavm run --dir "$1::/::rw" "$2" <&- >&-'
     command = ["sh", "-c", shell, sys.executable, str(tmp_path), str(tmp_path / "app.wat")]
     done = subprocess.run(command, stderr=subprocess.PIPE, timeout=60)
     assert (done.returncode, done.stderr) == (BADF, b"")
+    assert (tmp_path / "new").read_bytes() == b""
 
 
 @pytest.mark.parametrize(("command", "arguments"), [("print", ()), ("parse", ()), ("strip", ()), ("stubs", ())])
