@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import time
 from typing import Any, Final
 
 from stratavm.base.errors import ExitError, LinkError
@@ -11,6 +12,7 @@ from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.cli.source import guest_input, module_source
 from stratavm.engine import Engine, Linker, Module, Store
+from stratavm.sandbox.timing import time_left
 from stratavm.wasi import Wasi
 
 ENTRY: Final = "_start"
@@ -61,13 +63,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 def run_here(options: argparse.Namespace) -> int:
-    """Run the program in this process."""
+    """Run the program in this process; its time begins before it is loaded."""
+    begin = time.monotonic()
     module = Module(module_source(options.module), engine=Engine(common.config(options)))
     with Store(module.engine, fuel=options.fuel) as store, wasi(options, module.engine) as context:
         linker = Linker(module.engine)
         linker.define_namespaces(context.namespaces())
         try:
-            return _execute(options, linker, store, module)
+            return _execute(options, linker, store, module, begin)
         except ExitError as stop:
             return stop.code & 0xFF
 
@@ -85,7 +88,7 @@ def wasi(options: argparse.Namespace, engine: Engine) -> Wasi:
     )
 
 
-def _execute(options: argparse.Namespace, linker: Linker, store: Store, module: Module) -> int:
+def _execute(options: argparse.Namespace, linker: Linker, store: Store, module: Module, begin: float) -> int:
     """``_initialize`` if it is exported, then the export that was asked for, else ``_start``."""
     name, values = options.invoke, []
     if name is None:
@@ -94,7 +97,7 @@ def _execute(options: argparse.Namespace, linker: Linker, store: Store, module: 
         from stratavm.cli.invoke import parse_call
 
         values = parse_call(module, name, common.guest_arguments(options))
-    with store.deadline(options.timeout):
+    with store.deadline(time_left(options.timeout, begin)):
         instance = linker.instantiate(store, module)
         initialized = instance.initialize()
         if name is None:

@@ -24,6 +24,7 @@ from stratavm.runtime.events import MemoryGrown, MemoryGrowthRefused
 from stratavm.runtime.limits import StoreLimits
 from stratavm.sandbox.arguments import ROOT, Arguments
 from stratavm.sandbox.completed import CODES, Reason
+from stratavm.sandbox.timing import time_left
 from stratavm.wasi import MemoryTree, Wasi
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def execute(arguments: Arguments, engine: Engine, stdin: Source, stdout: Sink, s
         ModuleError, LinkError: this is not a program that can be run.
         BaseException: what else the host's own objects raise, Ctrl-C included.
     """
-    begin = time.perf_counter()
+    begin = time.monotonic()
     limits = None if arguments.max_memory is None else StoreLimits(memory_bytes=arguments.max_memory)
     with Store(engine, limits=limits, fuel=arguments.fuel) as store:
         watch = Watch(store)
@@ -108,7 +109,7 @@ def execute(arguments: Arguments, engine: Engine, stdin: Source, stdout: Sink, s
         finally:
             watch.close()
         used = None if arguments.fuel is None else store.fuel_used
-        return Ended(code, reason, message, used, time.perf_counter() - begin)
+        return Ended(code, reason, message, used, time.monotonic() - begin)
 
 
 def _reason(
@@ -137,12 +138,7 @@ def _run(arguments: Arguments, store: Store, streams: tuple[Source, Sink, Sink],
     with _world(arguments, engine, streams) as world:
         linker = Linker(engine)
         linker.define_namespaces(world.namespaces())
-        left = None
-        if arguments.timeout is not None:
-            left = arguments.timeout - (time.perf_counter() - begin)
-            if left <= 0:
-                raise DeadlineExceeded(detail="loading the module took all of it")
-        with store.deadline(left):
+        with store.deadline(time_left(arguments.timeout, begin)):
             instance = linker.instantiate(store, module)
             instance.initialize()
             instance.exports[ENTRY]()
