@@ -9,12 +9,14 @@ import errno
 import os
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import wraps
 from itertools import count
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeVar, cast
 
 from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS, Fdflags, Filetype, Oflags, Whence
 from stratavm.wasi.descriptor import FILE_PIECE, Descriptor, Directory, Entry, Opening, Stat, Times
 from stratavm.wasi.errno import Errno, WasiError
+from stratavm.wasi.locks import ForkLock
 from stratavm.wasi.quotas import Quotas
 from stratavm.wasi.resolve import MAX_LINKS, split
 
@@ -24,6 +26,23 @@ ENTRY_BYTES: Final = 128
 """What a name counts for besides its letters."""
 NAME_BYTES: Final = 255
 """The longest name."""
+
+
+TREES: Final = ForkLock()
+"""Held while a tree is read or changed: guests on several threads may have the same one."""
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def one_at_a_time(method: Method) -> Method:
+    """The method, with the trees locked."""
+
+    @wraps(method)
+    def call(self: Any, *arguments: Any) -> Any:
+        with TREES.lock:
+            return method(self, *arguments)
+
+    return cast(Method, call)
 
 
 class Node:
@@ -95,6 +114,7 @@ class MemoryTree:
 
     # ---- for the host program -------------------------------------------------------------------
 
+    @one_at_a_time
     def write(self, path: str, content: bytes) -> None:
         """Create or replace a file; directories on the way are made."""
         given: object = content
@@ -117,6 +137,7 @@ class MemoryTree:
             raise OSError(number, f"{os.strerror(number)}: a MemoryTree of {self.limit_bytes} bytes", path) from None
         file.content[:] = content
 
+    @one_at_a_time
     def read(self, path: str) -> bytes:
         """A file's content."""
         node = self._find(path)
@@ -124,6 +145,7 @@ class MemoryTree:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         return bytes(node.content)
 
+    @one_at_a_time
     def list(self, path: str = "") -> list[str]:
         """Names in a directory, sorted."""
         node = self._find(path)
@@ -255,16 +277,19 @@ class MemoryFile(Descriptor):
         self.position = 0
         node.opens += 1
 
+    @one_at_a_time
     def close(self) -> None:
         """Close."""
         self.tree.close(self.node)
 
+    @one_at_a_time
     def read(self, buffers: Sequence[memoryview]) -> int:
         """Read at the position."""
         size = self.pread(buffers, self.position)
         self.position += size
         return size
 
+    @one_at_a_time
     def pread(self, buffers: Sequence[memoryview], offset: int) -> int:
         """Read at an offset."""
         at = offset
@@ -276,6 +301,7 @@ class MemoryFile(Descriptor):
                 piece.release()
         return at - offset
 
+    @one_at_a_time
     def write(self, buffers: Sequence[memoryview]) -> int:
         """Write at the position, or at the end with APPEND."""
         if self.flags & Fdflags.APPEND and buffers:
@@ -284,6 +310,7 @@ class MemoryFile(Descriptor):
         self.position += size
         return size
 
+    @one_at_a_time
     def pwrite(self, buffers: Sequence[memoryview], offset: int) -> int:
         """Write at an offset; at the end with APPEND, as Linux does."""
         return self._store(buffers, len(self.node.content) if self.flags & Fdflags.APPEND else offset)
@@ -300,6 +327,7 @@ class MemoryFile(Descriptor):
             self.node.mtim = self.node.ctim = self.tree.now_ns()
         return end - offset
 
+    @one_at_a_time
     def seek(self, delta: int, whence: Whence) -> int:
         """Move the position."""
         origin = {Whence.SET: 0, Whence.CUR: self.position, Whence.END: len(self.node.content)}[whence]
@@ -312,15 +340,18 @@ class MemoryFile(Descriptor):
         """Attributes."""
         return self.node.stat()
 
+    @one_at_a_time
     def set_size(self, size: int) -> None:
         """Truncate or extend."""
         self.tree.resize(self.node, size)
 
+    @one_at_a_time
     def allocate(self, offset: int, length: int) -> None:
         """Extend to hold the range."""
         if offset + length > len(self.node.content):
             self.tree.resize(self.node, offset + length)
 
+    @one_at_a_time
     def set_times(self, times: Times) -> None:
         """Set timestamps."""
         self.node.set_times(times, self.tree.now_ns())
@@ -362,6 +393,7 @@ class MemoryDirectory(Directory):
         self.tree, self.node, self.read_only = tree, node, read_only
         node.opens += 1
 
+    @one_at_a_time
     def close(self) -> None:
         """Close."""
         self.tree.close(self.node)
@@ -370,6 +402,7 @@ class MemoryDirectory(Directory):
         """Attributes of the directory itself."""
         return self.node.stat()
 
+    @one_at_a_time
     def set_times(self, times: Times) -> None:
         """Timestamps of the directory itself."""
         self.changing()
@@ -430,6 +463,7 @@ class MemoryDirectory(Directory):
             raise WasiError(Errno.NAMETOOLONG)
         return stack[-1].children.get(name)
 
+    @one_at_a_time
     def open(self, path: bytes, how: Opening) -> Descriptor:
         """Open or create."""
         creating = bool(how.oflags & Oflags.CREAT)
@@ -459,15 +493,18 @@ class MemoryDirectory(Directory):
             self.tree.resize(node, 0)
         return MemoryFile(self.tree, node, how.flags, self.read_only)
 
+    @one_at_a_time
     def path_stat(self, path: bytes, follow: bool) -> Stat:
         """Attributes of a path."""
         return self._walk(path, follow).found().stat()
 
+    @one_at_a_time
     def path_set_times(self, path: bytes, follow: bool, times: Times) -> None:
         """Timestamps of a path."""
         self.changing()
         self._walk(path, follow).found().set_times(times, self.tree.now_ns())
 
+    @one_at_a_time
     def readlink(self, path: bytes) -> bytes:
         """Target of a link."""
         if path.endswith(b"/"):
@@ -494,6 +531,7 @@ class MemoryDirectory(Directory):
             raise WasiError(Errno.EXIST)
         return place
 
+    @one_at_a_time
     def mkdir(self, path: bytes) -> None:
         """Create a directory."""
         self.changing()
@@ -501,6 +539,7 @@ class MemoryDirectory(Directory):
         assert place.name is not None
         self.tree.add(place.parent, place.name, Filetype.DIRECTORY)
 
+    @one_at_a_time
     def rmdir(self, path: bytes) -> None:
         """Remove an empty directory."""
         self.changing()
@@ -514,6 +553,7 @@ class MemoryDirectory(Directory):
         assert place.name is not None
         self.tree.remove(place.parent, place.name)
 
+    @one_at_a_time
     def unlink(self, path: bytes) -> None:
         """Remove a file or link."""
         self.changing()
@@ -524,6 +564,7 @@ class MemoryDirectory(Directory):
         assert place.name is not None
         self.tree.remove(place.parent, place.name)
 
+    @one_at_a_time
     def symlink(self, target: bytes, path: bytes) -> None:
         """Create a link."""
         self.changing()
@@ -533,6 +574,7 @@ class MemoryDirectory(Directory):
         assert place.name is not None
         self.tree.add(place.parent, place.name, Filetype.SYMBOLIC_LINK, target)
 
+    @one_at_a_time
     def link(self, path: bytes, follow: bool, other: Directory, new_path: bytes) -> None:
         """Create a hard link."""
         self.changing()
@@ -546,6 +588,7 @@ class MemoryDirectory(Directory):
         self.tree.may_attach(place.parent, place.name)
         self.tree.attach(place.parent, place.name, node)
 
+    @one_at_a_time
     def rename(self, path: bytes, other: Directory, new_path: bytes) -> None:
         """Move; what has the new name is replaced."""
         self.changing()

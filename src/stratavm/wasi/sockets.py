@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from stratavm.wasi.abi import SOCKET_RIGHTS, Filetype, Rights
 from stratavm.wasi.channel import bytes_waiting, duplicate
 from stratavm.wasi.descriptor import Descriptor
 from stratavm.wasi.errno import Errno, WasiError
+from stratavm.wasi.locks import ForkLock
 
-_accepting = threading.Lock()
-
-
-def _new_lock() -> None:
-    """Who held the lock is not there in a child."""
-    global _accepting
-    _accepting = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_new_lock)
+ACCEPTING: Final = ForkLock()
 
 
 def own_socket(fd: int) -> socket.socket:
@@ -79,7 +70,7 @@ class Socket(Descriptor):
         """
         if not self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             raise WasiError(Errno.INVAL)
-        with _accepting:
+        with ACCEPTING.lock:
             blocking = os.get_blocking(self.socket.fileno())
             os.set_blocking(self.socket.fileno(), False)
             try:
