@@ -37,6 +37,7 @@ class Options(TypedDict, total=False):
     machine_passes: tuple[str, ...] | None
     calls: Calls
     fuel: bool
+    compile_bytes: int
     threads: int
     pool: PoolConfig | None
     memory_images: MemoryImages
@@ -165,10 +166,10 @@ class Config:
 def check_options(where: str, options: Iterable[str]) -> None:
     """TypeError for an option that ``Config`` does not have; says which is near."""
     for name in options:
-        if name not in Options.__annotations__:
-            near = did_you_mean(name, Options.__annotations__)
-            known = near or f"options: {', '.join(Options.__annotations__)}"
-            raise TypeError(f"{where} has no option {name!r}; {known}")
+        known = Config.__match_args__
+        if name not in known:
+            near = did_you_mean(name, known) or f"options: {', '.join(known)}"
+            raise TypeError(f"{where} has no option {name!r}; {near}")
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
