@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import select
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from itertools import count
@@ -189,18 +190,20 @@ class Context:
             except ResourceLimit:
                 return False
         self._held += size
+        whose = None if payer is None else weakref.ref(payer)  # a world keeps no store alive
         held = descriptor.held
-        if held and held[-1][0] is payer:
-            held[-1] = (payer, held[-1][1] + size)
+        if held and held[-1][0] == whose:
+            held[-1] = (whose, held[-1][1] + size)
         else:
-            held.append((payer, size))
+            held.append((whose, size))
         return True
 
     def refund(self, descriptor: Descriptor) -> None:
         """A descriptor holds nothing any more."""
         while descriptor.held:
-            payer, size = descriptor.held.pop()
+            whose, size = descriptor.held.pop()
             self._held -= size
+            payer = None if whose is None else whose()
             if payer is not None:
                 payer.refund_bytes(size)
 

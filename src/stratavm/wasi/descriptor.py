@@ -13,6 +13,8 @@ from stratavm.wasi.abi import ALL_RIGHTS, Fdflags, Filetype, Rights, Whence
 from stratavm.wasi.errno import Errno, WasiError
 
 if TYPE_CHECKING:
+    from weakref import ref
+
     from stratavm.wasi.guest import Payer
 
 Times = tuple[int | None, int | None]
@@ -106,7 +108,7 @@ class Descriptor:
         self.rights = self.default_rights
         self.inheriting = 0
         self.users: list[object] = []
-        self.held: list[tuple[Payer | None, int]] = []
+        self.held: list[tuple[ref[Payer] | None, int]] = []
         self._open = [True]
 
     @property

@@ -1,15 +1,17 @@
 """WASI under the engine: small programs in the text format, run for real."""
 
+import gc
 import os
 import pty
 import threading
 import time
+import weakref
 
 import pytest
 
 import stratavm
 from stratavm import DeadlineExceeded, ExitError, Interrupted, LinkError
-from stratavm.wasi import MemoryTree, Wasi
+from stratavm.wasi import Capture, MemoryTree, Wasi
 
 HELLO = """(module
   (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
@@ -104,6 +106,38 @@ def test_a_world_outlives_a_store_that_used_it():
             with pytest.raises(ExitError):
                 load(HELLO, wasi).exports._start()
     assert out == b"hello\nhello\n"
+
+
+def test_what_a_guest_prints_counts_in_its_store_s_budget():
+    """Together with its memory: output that is captured ends where the budget does, and closing the world refunds."""
+    engine, out = stratavm.Engine(), Capture()
+    limits = stratavm.StoreLimits(total_bytes=4 << 20)
+    store = stratavm.Store(engine, limits=limits)
+    with Wasi(stdout=out) as wasi:
+        linker = stratavm.Linker(engine)
+        linker.define_namespaces(wasi.namespaces())
+        instance = linker.instantiate(store, stratavm.Module(FILL, engine=engine))
+        before = store.bytes_held
+        with store.deadline(2), pytest.raises(DeadlineExceeded):
+            instance.exports._start()
+        assert out.truncated
+        assert 0 < len(out) <= (4 << 20) - before
+        assert store.bytes_held == before + len(out)
+    assert store.bytes_held == before
+
+
+def test_a_world_keeps_no_store_alive():
+    """However many stores print into one capture."""
+    gone = []
+    with Wasi(stdout=Capture()) as wasi:
+        for _ in range(3):
+            instance = load(HELLO, wasi)
+            with pytest.raises(ExitError):
+                instance.exports._start()
+            gone.append(weakref.ref(instance.store))
+            del instance
+        gc.collect()
+        assert [ref() for ref in gone] == [None] * 3
 
 
 def test_the_older_namespace_links_too():
