@@ -284,3 +284,46 @@ def test_a_refused_growth_takes_nothing():
     assert table.grow(1 << 18, Secret()) == -1
     assert len(table) == 0 and store.bytes_held == held + 128
     assert table.grow(1) == 0 and table[0] is None
+
+
+STOPPED = {
+    "memory_fill": "(memory.fill (i32.const 0) (i32.const 1) (i32.const 3000000))",
+    "memory_copy": "(memory.copy (i32.const 8) (i32.const 0) (i32.const 3000000))",
+    "memory_init": "(memory.init $d (i32.const 0) (i32.const 0) (i32.const 3000000))",
+    "table_fill": "(table.fill $t (i32.const 0) (ref.null func) (i32.const 2000000))",
+    "table_copy": "(table.copy $t $t (i32.const 1) (i32.const 0) (i32.const 1999999))",
+    "table_init": "(table.init $t $e (i32.const 0) (i32.const 0) (i32.const 200000))",
+}
+
+
+@pytest.mark.parametrize("tier", ["oracle", "jit0", "jit1"])
+@pytest.mark.parametrize("name", STOPPED)
+def test_every_bulk_operation_polls_on_every_tier(tier, name):
+    """An interrupt that came just before it is met between two of its parts."""
+    data = "x" * 3_000_000 if name == "memory_init" else ""
+    items = "0 " * 200_000 if name == "table_init" else ""
+    store = Store(Engine(tier=tier))
+    text = f"""(module (import "e" "stop" (func $stop)) (memory 60) (table $t 2000000 funcref) (elem $e func {items})
+      (data $d "{data}") (func (export "run") (call $stop) {STOPPED[name]}))"""
+    instance = load(text, {"e": {"stop": lambda: interrupted(store)}}, store=store)
+    with pytest.raises(Interrupted):
+        instance.exports.run()
+    with pytest.raises(InstancePoisoned):
+        instance.exports.run()
+
+
+@pytest.mark.parametrize("tier", ["oracle", "jit0"])
+@pytest.mark.parametrize(("to", "origin"), [(5, 0), (0, 5)])
+def test_a_copy_of_a_table_in_parts_is_a_copy(tier, to, origin):
+    """Ranges that overlap either way."""
+    n = 10_000
+    text = f"""(module (table (export "t") {n + 5} externref)
+      (func (export "copy") (table.copy (i32.const {to}) (i32.const {origin}) (i32.const {n}))))"""
+    instance = load(text, store=Store(Engine(tier=tier)))
+    table = instance.exports.t
+    expected = [Secret() if i % 100 == 0 else None for i in range(n + 5)]
+    for i, thing in enumerate(expected):
+        table[i] = thing
+    instance.exports.copy()
+    expected[to : to + n] = expected[origin : origin + n]
+    assert [table[i] for i in range(n + 5)] == expected

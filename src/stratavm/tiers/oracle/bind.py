@@ -6,7 +6,7 @@ continue there, ``RETURN``, or a ``Callee`` whose arguments are on top of the st
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
 from stratavm.base.errors import Trap
@@ -19,6 +19,9 @@ from stratavm.tiers.oracle.protocols import Callee, InstanceLike, MemoryLike, Ta
 Step: TypeAlias = Callable[[list[int], list[int]], "int | Callee | None"]
 RETURN: Final = -1
 MASK32: Final = 0xFFFF_FFFF
+PART_BYTES: Final = 1 << 20
+"""Bulk operations poll behind so many bytes, or elements."""
+PART_ELEMENTS: Final = 1 << 12
 
 
 def bind(op: Op, instance: InstanceLike) -> Step:
@@ -113,6 +116,15 @@ def _fuel(op: Op, instance: InstanceLike) -> Step:
     return fuel
 
 
+def _parts(instance: InstanceLike, count: int, size: int, backwards: bool = False) -> Iterator[tuple[int, int]]:
+    """(offset, length) of the parts of a bulk operation, the last first if ``backwards``, with a poll between two."""
+    starts = range(0, count, size)
+    for nth, at in enumerate(reversed(starts) if backwards else starts):
+        if nth:
+            instance.poll()
+        yield at, min(size, count - at)
+
+
 def _memory_init(op: Op, instance: InstanceLike) -> Step:
     segment, memory = op.imms[0], instance.memories[op.imms[1]]
 
@@ -123,7 +135,8 @@ def _memory_init(op: Op, instance: InstanceLike) -> Step:
             raise Trap("memory_out_of_bounds", detail=f"data segment {segment} has {len(data)} bytes")
         _within(memory, target, count)
         instance.charge(count >> BULK_FUEL_SHIFT)
-        memory.write(target, bytes(data[source : source + count]))
+        for at, n in _parts(instance, count, PART_BYTES):
+            memory.write(target + at, bytes(data[source + at : source + at + n]))
 
     return memory_init
 
@@ -143,7 +156,8 @@ def _memory_copy(op: Op, instance: InstanceLike) -> Step:
         _within(from_, source, count)
         _within(to, target, count)
         instance.charge(count >> BULK_FUEL_SHIFT)
-        to.write(target, from_.read(source, count))
+        for at, n in _parts(instance, count, PART_BYTES, source < target):
+            to.write(target + at, from_.read(source + at, n))
 
     return memory_copy
 
@@ -155,7 +169,8 @@ def _memory_fill(op: Op, instance: InstanceLike) -> Step:
         count, value, target = stack.pop(), stack.pop(), stack.pop()
         _within(memory, target, count)
         instance.charge(count >> BULK_FUEL_SHIFT)
-        memory.write(target, bytes((value & 0xFF,)) * count)
+        for at, n in _parts(instance, count, PART_BYTES):
+            memory.write(target + at, bytes((value & 0xFF,)) * n)
 
     return memory_fill
 
@@ -219,8 +234,9 @@ def _table_fill(op: Op, instance: InstanceLike) -> Step:
         count, raw, index = stack.pop(), stack.pop(), stack.pop()
         _inside(table, index, count)
         instance.charge(count)
-        for i in range(index, index + count):
-            table.set(i, raw)
+        for at, n in _parts(instance, count, PART_ELEMENTS):
+            for i in range(index + at, index + at + n):
+                table.set(i, raw)
 
     return table_fill
 
@@ -233,8 +249,9 @@ def _table_copy(op: Op, instance: InstanceLike) -> Step:
         _inside(from_, source, count)
         _inside(to, target, count)
         instance.charge(count)
-        for i, raw in enumerate([from_.get(source + i) for i in range(count)]):
-            to.set(target + i, raw)
+        for at, n in _parts(instance, count, PART_ELEMENTS, source < target):
+            for i, raw in enumerate([from_.get(source + at + i) for i in range(n)], target + at):
+                to.set(i, raw)
 
     return table_copy
 
@@ -249,8 +266,9 @@ def _table_init(op: Op, instance: InstanceLike) -> Step:
             raise Trap("table_out_of_bounds", detail=f"element segment {segment} has {len(elements)} elements")
         _inside(table, target, count)
         instance.charge(count)
-        for i in range(count):
-            table.set(target + i, elements[source + i])
+        for at, n in _parts(instance, count, PART_ELEMENTS):
+            for i in range(at, at + n):
+                table.set(target + i, elements[source + i])
 
     return table_init
 
