@@ -49,7 +49,8 @@ class Store:
         native: NativeStore = self.native
         if native.template is not None:
             raise TypeError("a store is initialised once")
-        engine = engines.default_engine() if engine is None else engine
+        if engine is None or not isinstance(engine, engines.Engine):
+            engine = engines.engine_of(engine)
         template = engine.template if limits is None else engine.template_for(limits)
         if template is None:
             raise Closed("the engine is closed")
@@ -184,13 +185,18 @@ class Store:
         return self.native.object_of(raw)
 
 
+LONGEST_S = 1e9  # thirty years: as nanoseconds it fits 64 bits
+
+
 @contextmanager
 def until(store: Store, seconds: float | None):
     """The block of ``Store.deadline``."""
     if seconds is None:
         yield
         return
-    store.native.set_deadline(seconds)
+    if seconds != seconds:
+        raise ValueError("seconds must be a number, got nan")
+    store.native.set_deadline(min(seconds, LONGEST_S))
     deliver_events(store.native)
     try:
         yield

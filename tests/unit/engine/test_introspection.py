@@ -353,3 +353,25 @@ def test_text_for_a_number_is_told_the_way_through_memory(value):
         exports.first(value)
     exports.memory.write(64, b"A")
     assert exports.first(64) == ord("A")
+
+
+@pytest.mark.parametrize("seconds", [1e9, 1e12, 1e300, float("inf")])
+def test_a_deadline_beyond_all_times_is_one_that_does_not_come(seconds):
+    """Nanoseconds that do not fit 64 bits do not make it a deadline in the past, or one that stays behind."""
+    store = Store()
+    exports = load('(module (func (export "f") (result i32) (loop) (i32.const 1)))', store=store).exports
+    with store.deadline(seconds):
+        assert [exports.f() for _ in range(100)] == [1] * 100
+    assert exports.f() == 1
+
+
+def test_a_deadline_that_is_no_number_is_refused():
+    """It compares with nothing: the call would end at once, or never."""
+    with pytest.raises(ValueError, match="seconds must be a number, got nan"), Store().deadline(float("nan")):
+        pass
+
+
+def test_an_engine_that_is_none_is_refused_by_a_store():
+    """``Store(Config())``."""
+    with pytest.raises(TypeError, match=r"engine must be an Engine, got Config\("):
+        Store(Config())
