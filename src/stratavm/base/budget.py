@@ -109,10 +109,8 @@ def grew(size: uint64_t) -> cython.int:
 class Budget:
     """A budget, for the time of a ``with`` block in one thread.
 
-    Args:
-        seconds: from now on; None sets no deadline.
-        size: bytes of scratch memory; None does not count them.
-        shared: a budget of another thread: its deadline and its ``stop`` hold here, too.
+    ``seconds`` count from now on, None sets no deadline; ``size`` is in bytes of scratch memory, None does not count
+    them; ``shared`` is a budget of another thread: its deadline and its ``stop`` hold here, too.
 
     A budget inside another one ends when that one ends. Raises in the block: DeadlineExceeded, ResourceLimit, Stopped.
     """
