@@ -79,9 +79,11 @@ def run(
             gives an empty one. Without it there is none.
         dirs: folders of the host by the guest's path for them: ``{"data": "/data"}`` for reading,
             ``{"out": ("/out", "rw")}`` for writing too; or pairs and triples.
-        timeout: seconds for loading, compiling and running; None: no limit.
+        timeout: seconds for loading, compiling and running; None: no limit. Without ``isolate``, decoding and
+            validating are not cut short, but count.
         fuel: operators that it may execute; None: not counted.
-        max_memory: bytes that its memory may have; None: what WebAssembly allows, with ``isolate`` 1 GiB.
+        max_memory: bytes that its memory may have, with 64 MiB for its tables and the like; None: what WebAssembly
+            allows, with ``isolate`` 1 GiB.
         max_output: bytes that are kept of each output; what is more is dropped, and ``truncated`` says so.
         isolate: run it in a process of its own, behind the wall of ``strata run --isolate``.
         text: give both outputs as ``str``, decoded as UTF-8; what is not UTF-8 becomes ``U+FFFD``.

@@ -37,6 +37,8 @@ STOPS: Final[tuple[tuple[type[Trap], Reason], ...]] = (
     (Interrupted, "interrupt"),
 )
 """Traps that have a reason of their own."""
+BESIDE_BYTES: Final = 64 << 20
+"""What tables, listings of folders and the like may take besides memory and output, where memory has a limit."""
 FRAMES: Final = 3
 """Guest frames that a message names."""
 
@@ -101,7 +103,7 @@ def execute(arguments: Arguments, engine: Engine, stdin: Source, stdout: Sink, s
         BaseException: what else the host's own objects raise, Ctrl-C included.
     """
     begin = time.monotonic()
-    limits = None if arguments.max_memory is None else StoreLimits(memory_bytes=arguments.max_memory)
+    limits = None if arguments.max_memory is None else _limits(arguments.max_memory, arguments.max_output)
     with Store(engine, limits=limits, fuel=arguments.fuel) as store:
         watch = Watch(store)
         try:
@@ -110,6 +112,10 @@ def execute(arguments: Arguments, engine: Engine, stdin: Source, stdout: Sink, s
             watch.close()
         used = None if arguments.fuel is None else store.fuel_used
         return Ended(code, reason, message, used, time.monotonic() - begin)
+
+
+def _limits(memory: int, output: int) -> StoreLimits:
+    return StoreLimits(memory_bytes=memory, total_bytes=memory + 2 * output + BESIDE_BYTES)
 
 
 def _reason(

@@ -113,6 +113,12 @@ def test_memory_that_a_program_begins_with(run):
     assert "131072" in done.message or "2 pages" in done.message or "memory" in done.message
 
 
+def test_tables_count_as_memory(run):
+    """Nine million elements are no way around the limit."""
+    done = run(f"{SAY}) (table 9000000 funcref) (func", max_memory=1 << 20, max_output=0)
+    assert (done.stdout, done.reason, done.code) == ("", "memory", 134)
+
+
 def test_a_trap_after_memory_was_given_is_a_trap(run):
     """Only the latest request counts: a program that was refused, asked for less and got it has its memory."""
     grow = "(drop (memory.grow (i32.const {})))"
