@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 
 from stratavm.base.data import dataclass
 from stratavm.base.errors import LinkError
@@ -27,6 +27,7 @@ from stratavm.runtime.link import check_import
 from stratavm.spec.types import FuncType
 
 Importable: TypeAlias = "Func | Memory | Table | Global | HostSpec | Callable[..., Any]"
+MANY_FUNCTIONS: Final = 16
 Namespaces: TypeAlias = Mapping[str, Mapping[str, Any]]
 
 
@@ -95,7 +96,10 @@ class Linker:
     def _resolved(self, module: Module) -> list[Binder]:
         """How to get each import in a store."""
         try:
-            return [self._resolve(module, wanted) for wanted in module.model.imports]
+            kept = _host_stubs(module)
+            binders = [self._resolve(module, wanted) for wanted in module.model.imports]
+            del kept  # the binders have them now
+            return binders
         except LinkError:
             raise self._all_that_do_not_fit(module) from None
 
@@ -140,6 +144,14 @@ class Linker:
             if self._items.get(name) is item:
                 self._offered[name] = known
         return known
+
+
+def _host_stubs(module: Module) -> object:
+    """Machine code for many host functions at once takes less space; one by one will do for a few."""
+    stubs, functions = module.engine.runtime.stubs, module.model.imported_funcs
+    if stubs is None or len(functions) < MANY_FUNCTIONS:
+        return None
+    return stubs.prepare_hosts(tuple({module.model.func_type(i) for i in range(len(functions))}))
 
 
 def _check_namespaces(namespaces: object) -> None:

@@ -74,6 +74,7 @@ cdef class Blueprint:
     cdef tuple table_inits           # and what their elements begin with, None for null
     cdef tuple segments
     cdef object start
+    cdef list types_from(self, uint32_t defined_index)
     cdef list shapes                 # Shape of each defined function, once asked for
     cdef int place(self) except -1
     cdef int fill(self) except -1

@@ -19,6 +19,8 @@ from stratavm.runtime.layout import vm_layout
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
+BATCH = cython.declare(uint32_t, 64)  # function types whose entries are published together
+
 assert cython.sizeof(VMContext) == VMCTX_SIZE
 
 
@@ -151,6 +153,12 @@ class Blueprint:
         return 0
 
     @cython.cfunc
+    def types_from(self, defined_index: uint32_t) -> list:
+        """Types of a function and of some behind it: who calls one from outside will soon call the next."""
+        last: uint32_t = min(defined_index + BATCH, self.n_defined)
+        return [self.module.func_type(self.n_imported_funcs + i) for i in range(defined_index, last)]
+
+    @cython.cfunc
     def shape_of(self, defined_index: uint32_t, stubs: object) -> Shape:
         """What calls of a function need to know of its type."""
         shape: Shape = self.shapes[defined_index]
@@ -161,7 +169,11 @@ class Blueprint:
             shape.params = cell_widths(type.params)
             shape.results = cell_widths(type.results)
             if stubs is not None:
-                shape.array_entry = cython.cast(cython.p_void, cython.cast(uint64_t, stubs.array_entry(type)))
+                entry: object = stubs.known_entry(type)
+                if entry is None:
+                    entry = stubs.array_entries(self.types_from(defined_index))[0]
+                shape.keeps = entry
+                shape.array_entry = cython.cast(cython.p_void, cython.cast(uint64_t, entry.address))
             self.shapes[defined_index] = shape
         return shape
 

@@ -8,6 +8,7 @@ cdef class Shape:
     cdef bytes params                # cell widths, see ``func``
     cdef bytes results
     cdef void* array_entry
+    cdef object keeps                # the machine code and the type ids that it refers to
     cdef public object codes         # what the boundary with Python makes of the type; None until it does
 
 cdef class FuncRef:

@@ -44,10 +44,15 @@ class HostShape(Shape):
         self.type = type
         self.params = cell_widths(type.params)
         self.results = cell_widths(type.results)
-        self.type_id = runtime.types.of_func(type)
+        numbered: object = runtime.types.of_func(type)
+        self.type_id = numbered
+        self.keeps = numbered
         if stubs is not None:
-            self.code = cython.cast(cython.p_void, cython.cast(uint64_t, stubs.host_entry(type)))
-            self.array_entry = cython.cast(cython.p_void, cython.cast(uint64_t, stubs.array_entry(type)))
+            host_entry: object = stubs.host_entry(type)
+            array_entry: object = stubs.array_entry(type)
+            self.code = cython.cast(cython.p_void, cython.cast(uint64_t, host_entry.address))
+            self.array_entry = cython.cast(cython.p_void, cython.cast(uint64_t, array_entry.address))
+            self.keeps = (host_entry, array_entry, numbered)
 
 
 @cython.cclass

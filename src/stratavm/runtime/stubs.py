@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from stratavm.base.data import dataclass
@@ -54,8 +55,14 @@ class PythonFacts:
     ring_overflow_at: int
 
 
+class Stub(Protocol):
+    """A piece of machine code, which lives as long as this object."""
+
+    address: int
+
+
 class Stubs(Protocol):
-    """Machine code between the host's and the guest's calling convention. Stubs live as long as this object.
+    """Machine code between the host's and the guest's calling convention.
 
     *Array entry*: the C function ``u32 entry(FuncRec*, ExecContext*, cells*)``. It saves what C wants saved,
     stores SP to ``exec.activation.entry_sp``, loads r15 and r14, unpacks the cells, calls ``FuncRec.code``,
@@ -80,12 +87,28 @@ class Stubs(Protocol):
     trap_exit: int
     poll_stub: int
 
-    def array_entry(self, type: FuncType) -> int:
-        """Address of the array entry for a function type."""
+    def array_entry(self, type: FuncType) -> Stub:
+        """The array entry for a function type."""
         ...
 
-    def host_entry(self, type: FuncType) -> int:
-        """Address of the host entry for a function type."""
+    def known_entry(self, type: FuncType) -> Stub | None:
+        """The array entry for a function type, if there is one already."""
+        ...
+
+    def array_entries(self, types: Sequence[FuncType]) -> Sequence[Stub]:
+        """Array entries for some function types, in less space than one by one."""
+        ...
+
+    def host_entry(self, type: FuncType) -> Stub:
+        """The host entry for a function type."""
+        ...
+
+    def prepare_hosts(self, types: Sequence[FuncType]) -> Sequence[Stub]:
+        """Both entries for the types of a module's host functions, to be kept until they have been asked for.
+
+        Raises:
+            ResourceLimit: they are too many.
+        """
         ...
 
     def python_entry(self, type: FuncType, facts: PythonFacts) -> tuple[int, int]:
