@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import pytest
 
 import stratavm
-from stratavm import Linker, Module, Store, StoreBusy
+from stratavm import Engine, Linker, Module, Store, StoreBusy
 
 SOURCE = """(module (import "env" "f" (func $f))
-  (func (export "outer") (call $f)) (func (export "inner") (result i32) (i32.const 7)))
+  (export "again" (func $f)) (func (export "outer") (call $f)) (func (export "inner") (result i32) (i32.const 7)))
 """
 
 
@@ -38,25 +38,27 @@ def greenlets(monkeypatch):
     return found
 
 
-@pytest.fixture
-def world():
-    """An instance whose import does what ``world.act`` says."""
+@pytest.fixture(params=[("jit0", "outer"), ("oracle", "outer"), ("jit0", "again"), ("oracle", "again")])
+def world(request):
+    """An instance whose import does what ``world.act`` says; ``world.outer`` calls it, through the guest or directly."""
+    tier, way = request.param
     space = SimpleNamespace(act=lambda: None, results=[])
-    linker = Linker()
+    linker = Linker(Engine(tier=tier))
     linker.define("env", "f", lambda: space.act())
     space.store = Store(linker.engine)
     space.module = Module(SOURCE, engine=linker.engine)
     space.linker = linker
     space.exports = linker.instantiate(space.store, space.module).exports
+    space.outer = space.exports[way]
     return space
 
 
 def test_the_same_greenlet_may_nest(greenlets, world):
     """Main or not."""
     world.act = lambda: world.results.append(world.exports.inner())
-    world.exports.outer()
+    world.outer()
     greenlets.now = greenlets.other
-    world.exports.outer()
+    world.outer()
     assert world.results == [7, 7]
 
 
@@ -73,7 +75,7 @@ def test_another_greenlet_is_refused_while_a_guest_waits(greenlets, world):
         world.results.append(world.exports.inner())
 
     world.act = switch
-    world.exports.outer()
+    world.outer()
     assert world.results == [7]
     greenlets.now = greenlets.other
     assert world.exports.inner() == second.inner() == 7  # nobody waits any more
@@ -92,7 +94,7 @@ def test_greenlets_that_are_imported_while_a_guest_waits(monkeypatch, world):
         found.now = found.main
 
     world.act = act
-    world.exports.outer()
+    world.outer()
     assert world.results == [7]
 
 
