@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 import resource
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, SupportsIndex
 
 from stratavm.base.data import dataclass
 
@@ -85,6 +86,11 @@ class PoolConfig:
             raise ValueError(f"keep_pages must be 0..{1 << 20}, got {self.keep_pages}")
         if self.when_exhausted not in ("error", "map"):
             raise ValueError(f"when_exhausted must be error or map, got {self.when_exhausted!r}")
+
+
+def plain(number: SupportsIndex) -> int:
+    """A number as it is: one of a subclass may compare, or add up, as it likes."""
+    return int.__add__(operator.index(number), 0)
 
 
 @lru_cache(maxsize=1)

@@ -3,8 +3,6 @@
 # strata: hot
 # Plans: *guard* reserves 8 GiB + 64 KiB, so that no 32-bit base plus 32-bit offset leaves the reservation and
 # the MMU checks bounds; *bounded* reserves the maximum, and compiled code compares with MemDef.bytes.
-import operator
-
 import cython
 from cython.cimports.cpython.buffer import PyBuffer_FillInfo
 from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
@@ -19,7 +17,7 @@ from cython.cimports.stratavm.runtime.store import Store, was_entered
 
 from stratavm.base.errors import AllocatorFault, ResourceLimit, Trap
 from stratavm.runtime.allocator import checked
-from stratavm.runtime.limits import GUARD_RESERVATION, name_the_limit
+from stratavm.runtime.limits import GUARD_RESERVATION, name_the_limit, plain
 from stratavm.spec.types import Limits, MemoryType
 
 if not cython.compiled:
@@ -221,7 +219,7 @@ class Memory:
 
     def grow(self, delta: int) -> int:
         """Grow by ``delta`` pages: the old size in pages, or -1 if a limit, the limiter or the kernel says no."""
-        wanted: object = min(max(operator.index(delta), -1), MOST)  # may run anything: nothing is looked at before
+        wanted: object = min(max(plain(delta), -1), MOST)  # may run anything: nothing is looked at before
         self.store.check_access()
         shift: uint32_t = self.d.page_shift
         old: object = self.d.bytes >> shift

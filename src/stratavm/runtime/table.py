@@ -2,8 +2,6 @@
 moves."""
 
 # strata: hot
-import operator
-
 import cython
 from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.libc.stdlib import calloc, free
@@ -27,7 +25,7 @@ from cython.cimports.stratavm.runtime.store import Store
 
 from stratavm.base.errors import ResourceLimit, Trap
 from stratavm.runtime.func import cell_widths
-from stratavm.runtime.limits import name_the_limit
+from stratavm.runtime.limits import name_the_limit, plain
 from stratavm.spec.types import EXTERN, NOEXTERN, Limits, TableType, heap
 
 if not cython.compiled:
@@ -195,7 +193,7 @@ class Table:
     @cython.exceptval(0xFFFFFFFFFFFFFFFF, check=True)
     def place(self, index: object) -> uint64_t:
         """The index of an element that is there; the trap where it is not."""
-        number: object = operator.index(index)  # may run anything: nothing is looked at before
+        number: object = plain(index)  # may run anything: nothing is looked at before
         self.store.check_access()
         if number < 0 or number >= self.d.length:
             raise self.out_of_bounds(number)
@@ -245,7 +243,7 @@ class Table:
     def grow(self, delta: int, raw: int = 0) -> int:
         """Grow by ``delta`` elements of ``raw``: the old length, or -1 if a limit, the limiter or the kernel says
         no."""
-        wanted: object = min(max(operator.index(delta), -1), MOST)  # may run anything: nothing is looked at before
+        wanted: object = min(max(plain(delta), -1), MOST)  # may run anything: nothing is looked at before
         bits: uint64_t = raw
         self.store.check_access()
         self.check_raw(bits)

@@ -40,7 +40,7 @@ def greenlets(monkeypatch):
 
 @pytest.fixture(params=[("jit0", "outer"), ("oracle", "outer"), ("jit0", "again"), ("oracle", "again")])
 def world(request):
-    """An instance whose import does what ``world.act`` says; ``world.outer`` calls it, through the guest or directly."""
+    """An instance whose import does what ``world.act`` says; ``world.outer`` calls it, through a guest or directly."""
     tier, way = request.param
     space = SimpleNamespace(act=lambda: None, results=[])
     linker = Linker(Engine(tier=tier))
