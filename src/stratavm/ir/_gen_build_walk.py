@@ -273,6 +273,8 @@ class BuildWalk(Builder):
             if kind == WK_PLAIN:
                 if self.plain():
                     return 1
+            elif kind == WK_EXPAND:
+                self.expand(op)
             elif kind == WK_LOCAL:
                 if self.local_access():
                     return 1
@@ -455,7 +457,7 @@ class BuildWalk(Builder):
     @cython.nogil
     @cython.exceptval(-1)
     def plain(self) -> cython.int:
-        """A row whose signature says all: numbers in, at most one number out."""
+        """A row whose signature says all: numbers in, numbers out; of the builder's, at most one."""
         op: uint32_t = self.op
         signature: uint32_t = OP_SIGNATURE[op]
         n: uint32_t = OP_POPS[op]

@@ -122,6 +122,8 @@ cdef class Builder:
     cdef int next_charge(self) except -1 nogil
     cdef int close_charge(self) noexcept nogil
     cdef int refuse(self, uint32_t op) except -1 nogil
+    cdef int expand(self, uint32_t op) except -1 nogil
+    cdef uint32_t template_value(self, uint32_t at, uint32_t number) noexcept nogil
 
     cdef int spend(self, uint64_t units) except -1 nogil
     cdef uint32_t stash_put(self, uint32_t word) except? 0xFFFFFFFF nogil

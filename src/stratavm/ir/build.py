@@ -11,6 +11,17 @@ from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.ir._gen_expand import (
+    EXPANSION_ENDS,
+    EXPANSION_RESULTS,
+    EXPANSION_VALUES,
+    NO_STEP,
+    OP_EXPANSION,
+    STEP_OP,
+    STEP_OPERANDS,
+    STEP_TYPE,
+    STEP_WORD,
+)
 from cython.cimports.stratavm.ir.ssa import (
     BF_LOOP_HEADER,
     IR_BLOCK_PARAM,
@@ -34,6 +45,7 @@ from cython.cimports.stratavm.ir.ssa import (
 )
 from cython.cimports.stratavm.module.valid import VB_COMPLEX, LoopFact, TypeFact
 from cython.cimports.stratavm.spec._gen_ops import OP_CALL, OP_CALL_INDIRECT
+from cython.cimports.stratavm.spec._gen_optables import OP_POPS, OP_PUSHES
 
 from stratavm.base.errors import TRAPS_BY_NAME, ResourceLimit, Unsupported
 from stratavm.spec.index import BY_ID
@@ -140,6 +152,40 @@ class Builder:
             raise Unsupported(
                 f"{self.position():#x}: the compiler does not know {row.mnemonic} yet", feature=row.feature
             )
+
+    def expand(self, op):
+        """A row that is no node of its own: the nodes of its template, and a value for each result. The template's
+        values lie on the stack meanwhile, its operands first.
+        """
+        results: uint32_t[4]
+        number: uint32_t = OP_EXPANSION[op]
+        n: uint32_t = OP_POPS[op]
+        at: uint32_t = self.sp - n
+        step: uint32_t
+        i: uint32_t
+        self.grow(EXPANSION_VALUES)
+        for step in range(EXPANSION_ENDS[number - 1], EXPANSION_ENDS[number]):
+            if STEP_OP[step] == IR_CONST:
+                self.values[at + n] = self.constant(STEP_TYPE[step], STEP_WORD[step])
+            else:
+                self.values[at + n] = self.emit(
+                    STEP_OP[step],
+                    STEP_TYPE[step],
+                    self.template_value(at, STEP_OPERANDS[3 * step]),
+                    self.template_value(at, STEP_OPERANDS[3 * step + 1]),
+                    self.template_value(at, STEP_OPERANDS[3 * step + 2]),
+                )
+            n += 1
+        for i in range(OP_PUSHES[op]):
+            results[i] = self.values[at + EXPANSION_RESULTS[4 * number + i]]
+        self.sp = at
+        for i in range(OP_PUSHES[op]):
+            self.push(results[i])
+        return self.spend(n)
+
+    def template_value(self, at, number):
+        """A value of the template that is expanded."""
+        return NO_VALUE if number == NO_STEP else self.values[at + number]
 
     # ---- start and end of a body ---------------------------------------------------------------
 

@@ -504,6 +504,9 @@ class ValidateWalk(Checker):
             if kind == WK_PLAIN:
                 if self.plain():
                     return 1
+            elif kind == WK_EXPAND:
+                if self.plain():
+                    return 1
             elif kind == WK_LOCAL:
                 if self.local_access():
                     return 1
@@ -755,7 +758,7 @@ class ValidateWalk(Checker):
     @cython.nogil
     @cython.exceptval(-1)
     def plain(self) -> cython.int:
-        """A row whose signature says all: numbers in, at most one number out."""
+        """A row whose signature says all: numbers in, numbers out; of the builder's, at most one."""
         op: uint32_t = self.op
         signature: uint32_t = OP_SIGNATURE[op]
         i: uint32_t = OP_POPS[op]
@@ -765,6 +768,8 @@ class ValidateWalk(Checker):
             i -= 1
         if OP_PUSHES[op]:
             self.push(0x80 - (signature & 15))
+        for i in range(1, OP_PUSHES[op]):
+            self.push(0x80 - (signature >> 4 * (4 + i) & 15))
         return 0
     @cython.cfunc
     @cython.nogil

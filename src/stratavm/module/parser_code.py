@@ -28,8 +28,6 @@ BASE, FOLD, BLOCK, SEQ, IF = range(5)
 
 ABSENT: Final = {
     "try": "legacy-exceptions", "rethrow": "legacy-exceptions", "delegate": "legacy-exceptions",
-    "i64.add128": "wide-arithmetic", "i64.sub128": "wide-arithmetic", "i64.mul_wide_s": "wide-arithmetic",
-    "i64.mul_wide_u": "wide-arithmetic",
 }  # fmt: skip
 """Instructions of proposals for which there are no rows: a clear answer instead of an unknown operator."""
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from struct import Struct
-from typing import Final
+from typing import Any, Final
 
 from stratavm.base.errors import Trap
 from stratavm.spec.domain import WIDTHS, bound_type
@@ -132,6 +132,14 @@ class Ints(Numbers):
     def mul(self, a: int, b: int) -> int:
         """See ``prims``."""
         return (a * b) & self.mask
+
+    def mulhi_s(self, a: int, b: int) -> int:
+        """See ``prims``."""
+        return signed(a, self.bits) * signed(b, self.bits) >> self.bits & self.mask
+
+    def mulhi_u(self, a: int, b: int) -> int:
+        """See ``prims``."""
+        return a * b >> self.bits
 
     def div_s(self, a: int, b: int) -> int:
         """See ``prims``; Python's division floors, so the magnitudes are divided."""
@@ -364,9 +372,10 @@ DOMAINS: Final[dict[str, Ints | Floats]] = {
 """The domain of each number type."""
 
 
-def evaluate(row: Row, *operands: int) -> int:
-    """What a row with a semantic function gives on raw operands; raises ``Trap``."""
+def evaluate(row: Row, *operands: int) -> Any:
+    """What a row with a semantic function gives on raw operands, a tuple where it has several results; raises
+    ``Trap``.
+    """
     if row.semantics is None:
         raise ValueError(f"{row.mnemonic} has no semantic function")
-    result: int = row.semantics(DOMAINS[bound_type(row)], *operands)
-    return result
+    return row.semantics(DOMAINS[bound_type(row)], *operands)

@@ -43,6 +43,12 @@ class Domain(Protocol):
     def mul(self, a: V, b: V) -> V:
         """See ``prims``."""
 
+    def mulhi_s(self, a: V, b: V) -> V:
+        """See ``prims``."""
+
+    def mulhi_u(self, a: V, b: V) -> V:
+        """See ``prims``."""
+
     def div_s(self, a: V, b: V) -> V:
         """See ``prims``."""
 

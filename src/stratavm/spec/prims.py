@@ -33,6 +33,8 @@ PRIMS: Final[dict[str, Prim]] = {
         Prim("add", "tt->t", "sum modulo 2**bits"),
         Prim("sub", "tt->t", "difference modulo 2**bits"),
         Prim("mul", "tt->t", "product modulo 2**bits"),
+        Prim("mulhi_s", "tt->t", "upper half of the signed product"),
+        Prim("mulhi_u", "tt->t", "upper half of the unsigned product"),
         Prim("div_s", "tt->t", "signed quotient, truncated"),
         Prim("div_u", "tt->t", "unsigned quotient"),
         Prim("rem_s", "tt->t", "signed remainder with the dividend's sign; 0 for INT_MIN and -1"),

@@ -41,6 +41,16 @@ class Terms:
         value = z3.Function(f"{name}{self.bits}", sort, sort)(a)
         return z3.If(z3.ULE(value, self.bits), value, z3.BitVecVal(self.bits, self.bits))
 
+    def mulhi_s(self, a: Any, b: Any) -> Any:
+        return self.upper(z3.SignExt(self.bits, a), z3.SignExt(self.bits, b))
+
+    def mulhi_u(self, a: Any, b: Any) -> Any:
+        return self.upper(z3.ZeroExt(self.bits, a), z3.ZeroExt(self.bits, b))
+
+    def upper(self, a: Any, b: Any) -> Any:
+        """The upper half of a product that is twice as wide."""
+        return z3.Extract(2 * self.bits - 1, self.bits, a * b)
+
     def popcnt(self, a: Any) -> Any:
         return self.count("popcnt", a)
 

@@ -26,7 +26,7 @@ SAMPLES = {
 FOLDABLE = [
     row
     for row in ROWS.values()
-    if row.semantics is not None and row.signature and set(row.signature) <= set("iI->") and not row.imms
+    if row.semantics is not None and row.results in ("i", "I") and set(row.signature) <= set("iI->") and not row.imms
 ]
 
 

@@ -15,4 +15,5 @@ from stratavm.spec.ops import (  # noqa: F401
     table,
     tail,
     variable,
+    wide,
 )

@@ -46,7 +46,15 @@ def _computation(row: Row) -> Step:
         right = stack.pop()
         stack[-1] = meaning(domain, stack[-1], right)
 
-    return unary if len(row.operands) == 1 else binary
+    count, results = len(row.operands), len(row.results)
+
+    def several(stack: list[int], locals_: list[int]) -> None:
+        found = meaning(domain, *stack[-count:])
+        stack[-count:] = found if results > 1 else (found,)
+
+    if count > 2 or results > 1:
+        return several
+    return unary if count == 1 else binary
 
 
 # Memory
