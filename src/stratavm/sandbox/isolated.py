@@ -6,20 +6,21 @@ The process is not trusted any more once it runs: its report is bounded, parsed 
 from __future__ import annotations
 
 import json
+import math
 import os
 import selectors
 import signal
 import subprocess
 import time
-from contextlib import nullcontext
-from typing import Any, Final
+from contextlib import nullcontext, suppress
+from typing import Any, Final, TypeGuard
 
 from stratavm.base import errors
 from stratavm.base.data import dataclass
 from stratavm.base.text import printable
 from stratavm.engine import Engine, Module
 from stratavm.sandbox import privileges, process
-from stratavm.sandbox.arguments import Arguments, Folder
+from stratavm.sandbox.arguments import MOST_FUEL, Arguments, Folder
 from stratavm.sandbox.completed import CODES, Reason
 from stratavm.sandbox.execute import Ended, execute
 from stratavm.sandbox.wall import GUEST_MEMORY_BYTES, Wall, may_confine, raise_wall
@@ -29,6 +30,8 @@ START_SECONDS: Final = 30.0
 """How long a process may take to start, on a machine that does much else."""
 GRACE_SECONDS: Final = 3.0
 """How long after its time a program that does not end by itself is killed."""
+TURN_SECONDS: Final = 1.0
+"""How long it is waited before the process is looked after, should nobody tell of its end."""
 REPORT_BYTES: Final = 1 << 20
 PIECE: Final = 1 << 16
 ASKED_TO_END: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
@@ -41,6 +44,8 @@ RAISED: Final = {
 }
 """What may come out of a run because of its arguments, by name."""
 PLAIN_TYPES: Final = (str, int, float, type(None))
+MOST_CODE: Final = (1 << 32) - 1
+MOST_ERRNO: Final = 4095
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,6 @@ def run_isolated(arguments: Arguments) -> Captured:
         with child:
             try:
                 heard.listen(child, report, arguments.timeout)
-                child.wait()
             finally:
                 child.kill()  # Ctrl-C, or whatever else ends this call, ends the process too
     started, ended = _said(heard)
@@ -133,22 +137,37 @@ class Heard:
         self.killed = False
 
     def listen(self, child: subprocess.Popen[bytes], report: Any, timeout: float | None) -> None:
-        """Read until every pipe is closed."""
+        """Read until the process has ended, which need not be when its pipes are closed: it may close them and live
+        on, and a process that another thread forked meanwhile may keep them open.
+        """
         late = None if timeout is None else time.monotonic() + START_SECONDS + timeout
         files: tuple[Any, ...] = (report, child.stdout, child.stderr)
         with selectors.DefaultSelector() as waiting:
             for file, capture in zip(files, (self.report, self.stdout, self.stderr), strict=True):
                 waiting.register(file, selectors.EVENT_READ, capture)
             while waiting.get_map():
-                left = None if late is None or self.killed else late - time.monotonic()
-                if left is not None and left <= 0:
-                    child.kill()
-                    self.killed, left = True, None
-                for key, _ in waiting.select(left):
+                left = self._left(child, late)
+                gone = child.poll() is not None  # asked before looking: all that it wrote is there
+                ready = waiting.select(0 if gone else min(left, TURN_SECONDS))
+                if gone and not ready:
+                    break
+                for key, _ in ready:
                     if timeout is not None and key.data is self.report and not self.report:  # it has started
                         late = time.monotonic() + timeout + GRACE_SECONDS
                     if not _read(key.fd, key.data):
                         waiting.unregister(key.fileobj)
+        while child.poll() is None:
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(min(self._left(child, late), TURN_SECONDS))
+
+    def _left(self, child: subprocess.Popen[bytes], late: float | None) -> float:
+        """How many seconds it has left; it is killed when there are none."""
+        left = math.inf if late is None or self.killed else late - time.monotonic()
+        if left > 0:
+            return left
+        child.kill()
+        self.killed = True
+        return math.inf
 
 
 def _read(fd: int, capture: Capture) -> bool:
@@ -201,27 +220,44 @@ def _ended(final: dict[str, Any] | None) -> Ended | None:
     code, reason, message = final.get("code"), final.get("reason"), final.get("message")
     used, seconds = final.get("fuel_used"), final.get("seconds")
     known: dict[Any, Reason] = {reason: reason for reason in CODES}
-    if not isinstance(code, int) or not isinstance(message, str) or not isinstance(seconds, float):
+    if not isinstance(reason, str) or reason not in known or not isinstance(message, str):
         return None
-    if not isinstance(reason, str) or reason not in known or not isinstance(used, int | None):
+    if not _is_whole(code, MOST_CODE) or (reason != "exit" and code != CODES[known[reason]]):
         return None
-    return Ended(code, known[reason], message, used, seconds)
+    if not (used is None or _is_whole(used, MOST_FUEL)):
+        return None
+    if not isinstance(seconds, float) or not 0 <= seconds < math.inf:
+        return None
+    return Ended(code, known[reason], printable(message, REPORT_BYTES), used, seconds)
+
+
+def _is_whole(value: Any, most: int) -> TypeGuard[int]:
+    return type(value) is int and 0 <= value <= most
 
 
 def _error(found: Any) -> Exception:
-    """An exception that the arguments caused in the process."""
+    """An exception that the arguments caused in the process; its text steers no terminal, its facts are plain."""
     kind: Any = RAISED.get(str(found.get("type"))) if isinstance(found, dict) else None
     if kind is None:
         return RuntimeError(f"the process failed: {printable(str(found))}")
-    if issubclass(kind, OSError) and isinstance(found.get("errno"), int):
-        return OSError(found["errno"], str(found.get("strerror")), found.get("filename"))
+    if issubclass(kind, OSError) and _is_whole(found.get("errno"), MOST_ERRNO):
+        name = found.get("filename")
+        return OSError(found["errno"], _visible(found.get("strerror")), name if isinstance(name, str) else None)
     error: Exception = kind.__new__(kind)
-    error.args = (str(found.get("message")),)
+    error.args = (_visible(found.get("message")),)
+    if isinstance(error, errors.LinkError):
+        error.problems = {}
     facts = found.get("facts")
     for name, value in facts.items() if isinstance(facts, dict) else ():
-        if name.isidentifier() and not name.startswith("_") and isinstance(value, PLAIN_TYPES):
-            setattr(error, name, value)
+        taken = hasattr(BaseException, name) or callable(getattr(kind, name, None))
+        if name.isidentifier() and not name.startswith("_") and not taken and isinstance(value, PLAIN_TYPES):
+            setattr(error, name, _visible(value) if isinstance(value, str) else value)
     return error
+
+
+def _visible(text: Any) -> str:
+    """Lines of visible characters."""
+    return "\n".join(printable(line, REPORT_BYTES) for line in str(text).split("\n"))
 
 
 # ---- in the process ------------------------------------------------------------------------------------------------

@@ -423,6 +423,15 @@ def dying(code: str, *, says: str = '{"problems": []}\\n'):
         '{"code": 1, "reason": "fine", "message": "", "fuel_used": null, "seconds": 1.0}',
         '{"code": 1, "reason": "exit", "message": "", "fuel_used": "", "seconds": 1.0}',
         '{"code": 1, "reason": "exit", "message": 5, "fuel_used": null, "seconds": 1.0}',
+        '{"code": true, "reason": "exit", "message": "", "fuel_used": null, "seconds": 1.0}',
+        '{"code": -1, "reason": "exit", "message": "", "fuel_used": null, "seconds": 1.0}',
+        '{"code": 4294967296, "reason": "exit", "message": "", "fuel_used": null, "seconds": 1.0}',
+        '{"code": 0, "reason": "timeout", "message": "", "fuel_used": null, "seconds": 1.0}',
+        '{"code": 1, "reason": "exit", "message": "", "fuel_used": true, "seconds": 1.0}',
+        '{"code": 1, "reason": "exit", "message": "", "fuel_used": -1, "seconds": 1.0}',
+        '{"code": 1, "reason": "exit", "message": "", "fuel_used": null, "seconds": NaN}',
+        '{"code": 1, "reason": "exit", "message": "", "fuel_used": null, "seconds": Infinity}',
+        '{"code": 1, "reason": "exit", "message": "", "fuel_used": null, "seconds": -1.0}',
         "[" * 5000,
         "x" * (2 << 20),
     ],
@@ -464,6 +473,29 @@ def test_an_error_of_the_process_is_one_that_arguments_cause(error, kind):
     assert getattr(made, "x", 5) == 5
 
 
+@pytest.mark.parametrize("name", ["args", "add_note", "with_traceback", "locate"])
+def test_a_fact_replaces_no_part_of_an_exception(name):
+    """Its text stays, and so do its methods."""
+    facts = {name: 5, "offset": 7}
+    error = isolated._error({"type": "ValidationError", "message": "x", "facts": facts})
+    assert (str(error), error.offset, error.args) == ("x", 7, ("x",))
+    error.add_note("fine")
+    error.locate(line=3)
+    assert isolated._error({"type": "LinkError", "message": "x"}).problems == {}
+
+
+def test_what_a_process_says_steers_no_terminal():
+    """Nor does it raise what cannot be printed; what has lines keeps them."""
+    wild, shown = "a\x1b[2J\u202e\ud800", "a\\x1b[2J\\u202e\\ud800"
+    end = {"code": 134, "reason": "trap", "message": wild, "fuel_used": None, "seconds": 1.0}
+    assert isolated._ended(end).message == shown
+    error = isolated._error({"type": "ParseError", "message": f"{wild}\n^", "facts": {"excerpt": f"{wild}\n^"}})
+    assert (str(error), error.excerpt) == (f"{shown}\n^", f"{shown}\n^")
+    wrong = isolated._error({"type": "OSError", "errno": 2, "strerror": wild, "filename": [1]})
+    assert (str(wrong), wrong.filename) == (f"[Errno 2] {shown}", None)
+    assert type(isolated._error({"type": "OSError", "message": "x", "errno": 1 << 70})) is OSError
+
+
 def test_a_process_that_does_not_start(monkeypatch):
     """Is an error for the host, with what it said last."""
     monkeypatch.setattr(isolated.process, "start", dying("raise SystemExit('no such module')", says=""))
@@ -480,6 +512,34 @@ def test_a_process_that_is_stuck_is_killed(monkeypatch, says):
     done = stratavm.run(program(SAY), timeout=0.5, isolate=True)
     assert (done.reason, done.code, done.message) == ("timeout", 124, "the process did not end in its time")
     assert isolated._death(-signal.SIGXCPU, False, False)[0] == "timeout"
+
+
+def test_a_process_that_closes_its_pipes_and_lives_on_is_killed(monkeypatch):
+    """The time counts until its end, not until it has nothing more to say."""
+    monkeypatch.setattr(isolated, "GRACE_SECONDS", 0.1)
+    silent = "import time; os.closerange(0, 99); time.sleep(100)"
+    monkeypatch.setattr(isolated.process, "start", dying(silent))
+    begin = time.monotonic()
+    done = stratavm.run(program(SAY), timeout=0.5, isolate=True)
+    assert (done.reason, done.code, done.message) == ("timeout", 124, "the process did not end in its time")
+    assert time.monotonic() - begin < 60
+
+
+def test_pipes_that_another_process_holds_do_not_keep_a_run_waiting(monkeypatch):
+    """A thread that forks at the wrong moment gives its child every pipe."""
+    stays = "import time\nif not os.fork(): time.sleep(100)\nos.write(1, b'said')\nos._exit(3)"
+    monkeypatch.setattr(isolated.process, "start", dying(stays))
+    monkeypatch.setattr(isolated, "TURN_SECONDS", 0.1)
+    begin = time.monotonic()
+    done = stratavm.run(program(SAY), isolate=True)
+    assert (done.reason, done.stdout) == ("trap", b"said")
+    assert time.monotonic() - begin < 60
+
+
+@pytest.mark.parametrize("timeout", [3e6, 1e19, 1e300])
+def test_a_time_that_no_clock_reaches_is_none(run, timeout):
+    """However long, it is a number of seconds."""
+    assert run(SAY, timeout=timeout).reason == "exit"
 
 
 def test_what_is_weaker_is_a_warning(monkeypatch):
