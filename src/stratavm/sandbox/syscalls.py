@@ -32,11 +32,11 @@ ALLOWED: Final[dict[str, int]] = {
     "read": 0, "write": 1, "close": 3, "fstat": 5, "lseek": 8, "pread64": 17, "pwrite64": 18, "readv": 19,
     "writev": 20, "preadv": 295, "pwritev": 296, "preadv2": 327, "pwritev2": 328, "dup": 32, "dup2": 33, "dup3": 292,
     "fsync": 74, "fdatasync": 75, "ftruncate": 77, "fallocate": 285, "fadvise64": 221, "getdents64": 217,
-    "memfd_create": 319, "close_range": 436,
+    "close_range": 436,
     # by path
     "open": 2, "stat": 4, "lstat": 6, "access": 21, "readlink": 89, "getcwd": 79, "openat": 257, "openat2": 437,
     "newfstatat": 262, "statx": 332, "faccessat": 269, "faccessat2": 439, "readlinkat": 267, "mkdirat": 258,
-    "unlinkat": 263, "renameat": 264, "renameat2": 316, "linkat": 265, "symlinkat": 266, "utimensat": 280,
+    "unlinkat": 263, "renameat": 264, "renameat2": 316, "linkat": 265, "symlinkat": 266,
     # memory
     "munmap": 11, "brk": 12, "mremap": 25, "madvise": 28, "msync": 26, "membarrier": 324,
     # threads of this process
@@ -55,9 +55,12 @@ ALLOWED: Final[dict[str, int]] = {
 """Calls that are allowed with any arguments (x86-64 numbers)."""
 
 MMAP, MPROTECT, IOCTL, CLONE, FCNTL, PRCTL, TGKILL, PRLIMIT64, CLONE3 = 9, 10, 16, 56, 72, 157, 234, 302, 435
+UTIMENSAT: Final = 280
 
 CLONE_THREAD: Final = 0x00010000
 WRITE_AND_EXECUTE: Final = 0x6
+SHARED_AND_ANONYMOUS, GROWS_DOWN = 0x21, 0x100
+"""mmap: what ``RLIMIT_DATA`` does not count; nor does it count files in memory (``memfd_create``)."""
 
 TERMINAL_AND_PIPE: Final = (0x5401, 0x802C542A, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 """ioctl: TCGETS, TCGETS2, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX: none types into a terminal."""
@@ -102,8 +105,9 @@ def filter_program(pid: int) -> bytes:
         (GIVE, 0, 0, KILL),
         *_when(CLONE3, [(GIVE, 0, 0, NO_SUCH_CALL)]),  # its flags lie in memory, where a filter cannot look
         *_when(CLONE, [(LOAD, 0, 0, _low(0)), (ANY_BIT, 0, 1, CLONE_THREAD), *_allow_or_deny()]),
-        *_when(MMAP, _never_both(2)),
+        *_when(MMAP, [*_without(3, GROWS_DOWN), *_without(3, SHARED_AND_ANONYMOUS), *_never_both(2)]),
         *_when(MPROTECT, _never_both(2)),
+        *_when(UTIMENSAT, [*_only_null(1), (GIVE, 0, 0, ALLOW)]),  # by descriptor: paths it takes beside Landlock
         *_when(IOCTL, _one_of(1, TERMINAL_AND_PIPE)),
         *_when(FCNTL, _one_of(1, OWN_DESCRIPTORS)),
         *_when(PRCTL, _one_of(0, THREAD_NAMES)),
@@ -138,14 +142,20 @@ def _one_of(argument: int, values: Iterable[int]) -> list[Instruction]:
 
 def _never_both(argument: int) -> list[Instruction]:
     """Denied where the argument asks for memory that can be written and executed."""
-    wants_both = (EQUAL, 1, 0, WRITE_AND_EXECUTE)
-    return [(LOAD, 0, 0, _low(argument)), (AND, 0, 0, WRITE_AND_EXECUTE), wants_both, *_allow_or_deny()]
+    return [*_without(argument, WRITE_AND_EXECUTE), (GIVE, 0, 0, ALLOW)]
+
+
+def _without(argument: int, bits: int) -> list[Instruction]:
+    """Denied where all these bits are set; goes on otherwise."""
+    return [(LOAD, 0, 0, _low(argument)), (AND, 0, 0, bits), (EQUAL, 0, 1, bits), (GIVE, 0, 0, DENY)]
+
+
+def _only_null(argument: int) -> list[Instruction]:
+    """Denied where a pointer points to something; goes on otherwise."""
+    halves = (_low(argument), _low(argument) + 4)
+    return [step for half in halves for step in ((LOAD, 0, 0, half), (EQUAL, 1, 0, 0), (GIVE, 0, 0, DENY))]
 
 
 def _only_reading(pid: int) -> list[Instruction]:
     """prlimit64 of this process, without new limits."""
-    return [
-        (LOAD, 0, 0, _low(2)), (EQUAL, 1, 0, 0), (GIVE, 0, 0, DENY),
-        (LOAD, 0, 0, _low(2) + 4), (EQUAL, 1, 0, 0), (GIVE, 0, 0, DENY),
-        *_one_of(0, [0, pid]),
-    ]  # fmt: skip
+    return [*_only_null(2), *_one_of(0, [0, pid])]

@@ -26,6 +26,8 @@ HEAD = """(module
   (import "wasi_snapshot_preview1" "environ_get" (func $environ (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "path_open"
     (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "path_filestat_set_times"
+    (func $times (param i32 i32 i32 i32 i64 i64 i32) (result i32)))
   (memory (export "memory") 2)
   (func $print (param $fd i32) (param $at i32) (param $size i32)
     (i32.store (i32.const 0) (local.get $at)) (i32.store (i32.const 4) (local.get $size))
@@ -187,6 +189,16 @@ def test_folders_of_the_host(run, tmp_path, rights, made, form):
     body += OPEN.format(name=64, size=3, flags=1, rights=64)
     assert run(body, dirs=dirs).stdout == "content"
     assert (tmp_path / "new").exists() == made
+
+
+def test_times_of_files_can_be_set(run, tmp_path):
+    """Behind the wall by a descriptor: the call that takes a path is not held back by Landlock."""
+    (tmp_path / "in.txt").write_text("content")
+    (tmp_path / "new").mkdir()
+    times = "(drop (call $times (i32.const 3) (i32.const 0) {} (i64.const 0) (i64.const 5000000000) (i32.const 4)))"
+    names = ("(i32.const 48) (i32.const 6)", "(i32.const 64) (i32.const 3)")
+    assert run("".join(times.format(name) for name in names), dirs={tmp_path: ("/d", "rw")}).ok
+    assert [(tmp_path / name).stat().st_mtime for name in ("in.txt", "new")] == [5, 5]
 
 
 def test_a_module_can_be_anything(isolate, tmp_path):
