@@ -14,6 +14,7 @@ from stratavm.cli.source import guest_input, module_source
 from stratavm.engine import Engine, Linker, Module, Store
 from stratavm.sandbox.timing import time_left
 from stratavm.wasi import Wasi
+from stratavm.wasi.streams import ProgramOutput
 
 ENTRY: Final = "_start"
 INITIALIZE: Final = "_initialize"
@@ -82,8 +83,8 @@ def wasi(options: argparse.Namespace, engine: Engine) -> Wasi:
         env=dict(options.env),
         preopens=options.dir,
         stdin=guest_input(options.stdin),
-        stdout="inherit",
-        stderr="inherit",
+        stdout=ProgramOutput(1),
+        stderr=ProgramOutput(2),
         engine=engine,
     )
 

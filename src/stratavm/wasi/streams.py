@@ -13,7 +13,7 @@ from stratavm.wasi.buffers import first, size_of
 from stratavm.wasi.capture import Capture
 from stratavm.wasi.channel import bytes_waiting, channel_of
 from stratavm.wasi.descriptor import FILE_PIECE, NO_PIECES, Descriptor, Stat
-from stratavm.wasi.errno import Errno, WasiError, call_host
+from stratavm.wasi.errno import Errno, HostRaised, WasiError, call_host
 
 LARGEST_COPY: Final = 1 << 20
 """Bytes that one write copies at most: guests write the rest by another call, as with a pipe."""
@@ -83,6 +83,29 @@ class HostStream(Stream):
     def close(self) -> None:
         """Close the channel; what the host has open stays so."""
         self.channel.close()
+
+
+class ProgramStream(HostStream):
+    """A stream whose guest is the program of this process, and ends with it."""
+
+    def write(self, buffers: Sequence[memoryview]) -> int:
+        """Write what fits; ``BrokenPipeError`` leaves the guest, which is not told."""
+        try:
+            return super().write(buffers)
+        except BrokenPipeError as error:
+            raise HostRaised(error) from None
+
+
+class ProgramOutput:
+    """Output 1 or 2 of this process for a guest that is all that it runs: ``BrokenPipeError`` ends it once the reader
+    is gone, as SIGPIPE ends a program. With any other sink the guest is told, and may go on."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def fileno(self) -> int:
+        """Its number."""
+        return self._number
 
 
 class BytesSource(Stream):
@@ -222,6 +245,8 @@ def sink(value: Sink, number: int, captured_bytes: int) -> Stream:
         stream = CaptureSink(value)
     elif isinstance(value, str | os.PathLike):
         stream = _inherited(number, write=True) if value == INHERIT else _to_path(value)
+    elif isinstance(value, ProgramOutput):
+        stream = _inherited(value.fileno(), write=True, kind=ProgramStream)
     elif (fd := _fileno(value, name)) is not None:
         if isinstance(value, io.IOBase):
             value.flush()  # what the host wrote before comes first
@@ -264,10 +289,10 @@ def _own(fd: int, *, write: bool) -> Stream:
         os.close(fd)
 
 
-def _inherited(number: int, *, write: bool) -> Stream:
+def _inherited(number: int, *, write: bool, kind: type[HostStream] = HostStream) -> Stream:
     """A stream of the host process; one that the host has closed is a bad descriptor for the guest too."""
     try:
-        return HostStream(number, write=write)
+        return kind(number, write=write)
     except OSError as error:
         if error.errno != errno.EBADF:
             raise
