@@ -7,7 +7,7 @@ import os
 import sys
 
 from stratavm.cli import output
-from stratavm.engine.source import read_source
+from stratavm.engine.source import read_source, read_up_to
 from stratavm.module.limits import DEFAULT_LIMITS
 
 STANDARD = "-"
@@ -65,7 +65,7 @@ def _standard_input() -> bytes:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF), "standard input")
     if sys.stdin.isatty():
         output.note("reading a module from the terminal; end it with Ctrl-D")
-    return sys.stdin.buffer.read(DEFAULT_LIMITS.module_bytes + 1)
+    return read_up_to(sys.stdin.buffer, DEFAULT_LIMITS.module_bytes)
 
 
 def write(data: bytes | str, name: str | None) -> None:

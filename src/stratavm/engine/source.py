@@ -8,7 +8,7 @@ visible character (or a comment) is WAT, every other ``str`` and every ``PathLik
 from __future__ import annotations
 
 import os
-from typing import Final, TypeAlias
+from typing import BinaryIO, Final, TypeAlias
 
 from stratavm.base.data import dataclass
 from stratavm.base.errors import DecodeError, ModuleLimit, ParseError
@@ -16,6 +16,7 @@ from stratavm.module.foreign import recognise
 from stratavm.module.limits import DEFAULT_LIMITS
 
 MAGIC: Final = b"\0asm"
+PIECE: Final = 1 << 20
 
 SourceLike: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview"
 
@@ -45,12 +46,31 @@ def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> 
     _check_path(source)
     with open(source, "rb") as file:
         size = os.fstat(file.fileno()).st_size  # 0 for what is no ordinary file, and may never end
-        data = file.read(most + 1) if size <= most else b""
+        data = read_up_to(file, most, size) if size <= most else b""
     if max(size, len(data)) > most:
         raise ModuleLimit(
             "module too large", limit="module_bytes", expected=f"at most {most} bytes", found=f"{size or 'more'}"
         )
     return _from_bytes(os.fspath(source), data)
+
+
+def read_up_to(file: BinaryIO, most: int, expected: int = 0) -> bytes:
+    """What a file has, up to one byte more than ``most``. Asked for all of those at once, Python would take the memory
+    for them before it reads: a gigabyte, which a process with a limit may not have.
+
+    Args:
+        expected: how many there are, if that is known.
+    """
+    data = file.read(min(expected, most) + 1)
+    if len(data) <= expected:
+        return data
+    pieces = [data]
+    left = most + 1 - len(data)
+    while data and left > 0:
+        data = file.read(min(PIECE, left))
+        pieces.append(data)
+        left -= len(data)
+    return b"".join(pieces)
 
 
 def _check_path(source: object) -> None:

@@ -123,6 +123,11 @@ def test_memory_is_bounded(program):
     """A growth beyond what the process may have fails in the guest."""
     assert ended("--isolate", "--invoke", "grow", program, "40000")[:2] == (0, "-1\n")
     assert ended("--isolate", "--max-memory", "3G", "--invoke", "grow", program, "40000")[:2] == (0, "1\n")
+    assert ended("--isolate", "--max-memory", "64K", program) == (
+        7,
+        "hello\n",
+        "",
+    )  # what is left of it is the engine's
 
 
 ENTRY = """
