@@ -25,7 +25,7 @@ from stratavm.module.valid import ValidModule
 PASSES: Final[dict[str, str]] = {
     "inline": "small functions take the place of calls",
     "cfg": "decided branches, empty and joined blocks, block parameters that are always the same value",
-    "fold": "constants, identities, cheaper operations, branches on negations",
+    "fold": "constants, and the rules that `strata rules` lists: cheaper operations, branches on negations",
     "strength": "division of i64 and by negative constants, products by 3, 5 and 9 (with fold)",
     "share": "value numbering: what was computed before is not computed again",
     "loads": "loads and global.get that nothing can have changed; values just stored",
