@@ -14,6 +14,7 @@ from stratavm.base.text import printable
 from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.cli.invoke import parse_call
+from stratavm.cli.program import add_program, options_explained
 from stratavm.cli.source import guest_input, module_source
 from stratavm.engine import Config, Instance, Linker, Module, Store
 from stratavm.engine.bisect import Culprit, bisect
@@ -30,8 +31,7 @@ strata bisect --reference jit0 --passes fold,share app.wasm"""
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("module", metavar="APP", help="app.wasm, app.wat, or - for standard input")
-    parser.add_argument("arguments", metavar="ARGS", nargs=argparse.REMAINDER, help="the guest's arguments")
+    add_program(parser)
     parser.add_argument("--invoke", metavar="EXPORT", help="call this export with ARGS; else the program's _start runs")
     parser.add_argument("--stdin", metavar="FILE", help="the guest's standard input")
     parser.add_argument("--timeout", type=common.seconds, default=60.0, metavar="S", help="seconds for each run")
@@ -75,7 +75,7 @@ def describe(culprit: Culprit) -> str:
 def observe(module: Module, options: argparse.Namespace) -> Hashable:
     """Run the program in a world that is the same each time; what was seen of it."""
     out = bytearray()
-    arguments = common.guest_arguments(options)
+    arguments = tuple(options.arguments)
     world = Wasi(
         args=(os.path.basename(options.module), *arguments),
         stdin=None if options.stdin is None else guest_input(options.stdin),
@@ -89,13 +89,15 @@ def observe(module: Module, options: argparse.Namespace) -> Hashable:
         linker.define_namespaces(world.namespaces())
         with store.deadline(options.timeout):
             instance = linker.instantiate(store, module)
-            outcome = _call(module, instance, options.invoke, arguments)
+            outcome = _call(module, instance, options)
         return outcome, bytes(out), tuple(_state(module, instance))
 
 
-def _call(module: Module, instance: Instance, name: str | None, texts: tuple[str, ...]) -> Hashable:
+def _call(module: Module, instance: Instance, options: argparse.Namespace) -> Hashable:
     """Call the export, or run the program: results, a trap, or an exit code."""
-    values = parse_call(module, name or "_start", texts if name is not None else ())
+    name = options.invoke
+    with options_explained(options):
+        values = parse_call(module, name or "_start", tuple(options.arguments) if name is not None else ())
     try:
         instance.initialize()
         return repr(instance.exports[name or "_start"](*values))

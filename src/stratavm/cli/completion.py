@@ -15,8 +15,6 @@ strata completion fish > ~/.config/fish/completions/strata.fish"""
 PROGRAM_NAMES: Final = ("strata", "stratavm")
 FILES: Final = ("FILE", "APP")
 """Metavars of options whose value is a file."""
-REST: Final = ("run", "bisect")
-"""Commands whose options end at the module: what follows is the guest's."""
 
 
 class Option(NamedTuple):
@@ -50,6 +48,12 @@ def options_of(command: str) -> Iterator[Option]:
         if action.option_strings or words:
             summary = (action.help or "").split(";")[0].split(" (")[0]
             yield Option(tuple(action.option_strings), "" if action.nargs == 0 else value, words, summary)
+
+
+def _runners() -> tuple[str, ...]:
+    from stratavm.cli.main import RUNNERS
+
+    return RUNNERS
 
 
 def _commands() -> dict[str, str]:
@@ -215,7 +219,7 @@ def _filled(script: str, values: list[str], options: list[str]) -> str:
     described = "\n".join(f"            {_quoted(f'{name}:{summary}')}" for name, summary in commands.items())
     for mark, text in {
         "COMMANDS_OR": "|".join(commands), "COMMANDS": " ".join(commands), "VALUES": "\n".join(values),
-        "OPTIONS": "\n".join(options), "REST": "|".join(REST), "NAMES": " ".join(PROGRAM_NAMES),
+        "OPTIONS": "\n".join(options), "REST": "|".join(_runners()), "NAMES": " ".join(PROGRAM_NAMES),
         "COMMAND_PAIRS": " ".join(f"{name} 1" for name in commands), "DESCRIBED": described,
     }.items():  # fmt: skip
         script = script.replace(f"@{mark}@", text)

@@ -35,6 +35,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "wast": ("stratavm.cli.wast", "run WebAssembly test scripts"),
     "completion": ("stratavm.cli.completion", "print a script that completes commands and options in a shell"),
 }
+RUNNERS: Final = ("run", "bisect")
+"""Commands whose options end at APP: what follows is the guest's."""
 EXAMPLES: Final = """strata app.wasm input.txt        the same as `strata run app.wasm input.txt`
 strata run --dir ./data::/data app.wasm
 strata info app.wasm
@@ -132,7 +134,12 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         if not _is_program(name):
             raise SystemExit(_unknown(name))
         name, rest = "run", arguments
-    return command_parser(name).parse_args(rest, argparse.Namespace(command=name))
+    parser, options = command_parser(name), argparse.Namespace(command=name)
+    if name not in RUNNERS:
+        return parser.parse_args(rest, options)
+    from stratavm.cli import program
+
+    return program.parse(parser, rest, options)
 
 
 def _is_program(word: str) -> bool:

@@ -100,9 +100,3 @@ def variable(text: str) -> tuple[str, str]:
     if not equals and name not in os.environ:
         raise argparse.ArgumentTypeError(f"{name} is not set here: give it a value with {name}=VALUE")
     return name, value if equals else os.environ[name]
-
-
-def guest_arguments(options: argparse.Namespace) -> tuple[str, ...]:
-    """What stands behind the module; a first ``--`` is not the guest's."""
-    arguments: list[str] = options.arguments
-    return tuple(arguments[1:] if arguments[:1] == ["--"] else arguments)

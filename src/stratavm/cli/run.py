@@ -10,6 +10,7 @@ from typing import Any, Final
 from stratavm.base.errors import ExitError, LinkError
 from stratavm.cli import options as common
 from stratavm.cli import output
+from stratavm.cli.program import add_program, options_explained
 from stratavm.cli.source import guest_input, module_source
 from stratavm.engine import Engine, Linker, Module, Store
 from stratavm.sandbox.timing import time_left
@@ -30,8 +31,7 @@ strata run --isolate --timeout 2 app.wasm   in a process of its own"""
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("module", metavar="APP", help="app.wasm, app.wat, or - for standard input")
-    parser.add_argument("arguments", metavar="ARGS", nargs=argparse.REMAINDER, help="the guest's arguments")
+    add_program(parser)
     parser.add_argument(
         "--dir", action="append", default=[], type=common.directory, metavar="HOST[::GUEST][::ro|::rw]",
         help="give the guest a directory, under another path, to read (default) or to write (repeatable)",
@@ -79,7 +79,7 @@ def run_here(options: argparse.Namespace) -> int:
 def wasi(options: argparse.Namespace, engine: Engine) -> Wasi:
     """The guest's world, from the options."""
     return Wasi(
-        args=(os.path.basename(options.module), *common.guest_arguments(options)),
+        args=(os.path.basename(options.module), *options.arguments),
         env=dict(options.env),
         preopens=options.dir,
         stdin=guest_input(options.stdin),
@@ -91,13 +91,9 @@ def wasi(options: argparse.Namespace, engine: Engine) -> Wasi:
 
 def _execute(options: argparse.Namespace, linker: Linker, store: Store, module: Module, begin: float) -> int:
     """``_initialize`` if it is exported, then the export that was asked for, else ``_start``."""
-    name, values = options.invoke, []
-    if name is None:
-        _check_is_command(module)
-    else:
-        from stratavm.cli.invoke import parse_call
-
-        values = parse_call(module, name, common.guest_arguments(options))
+    name = options.invoke
+    with options_explained(options):
+        values = _values(module, options)
     with store.deadline(time_left(options.timeout, begin)):
         instance = linker.instantiate(store, module)
         initialized = instance.initialize()
@@ -106,6 +102,16 @@ def _execute(options: argparse.Namespace, linker: Linker, store: Store, module: 
         elif name != INITIALIZE or not initialized:
             _print_result(instance.exports[name](*values), json=options.json)
     return 0
+
+
+def _values(module: Module, options: argparse.Namespace) -> list[Any]:
+    """What the export is called with; all that can be wrong with the call is found before anything runs."""
+    if options.invoke is None:
+        _check_is_command(module)
+        return []
+    from stratavm.cli.invoke import parse_call
+
+    return parse_call(module, options.invoke, tuple(options.arguments))
 
 
 def _check_is_command(module: Module) -> None:

@@ -1,0 +1,89 @@
+"""APP, and where the command's own words end: everything behind APP is the guest's, whatever it looks like."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from stratavm.base.errors import LinkError
+from stratavm.cli.source import STANDARD
+
+END_OF_OPTIONS: Final = "--"
+
+
+def add_program(parser: argparse.ArgumentParser) -> None:
+    """APP and ARGS, for a command whose line ``parse`` reads."""
+    parser.add_argument("module", metavar="APP", help="app.wasm, app.wat, or - for standard input")
+    rest = parser.add_argument(
+        "arguments", metavar="ARGS", nargs=argparse.REMAINDER, help="the guest's arguments, as they stand behind APP"
+    )
+    rest.required = False
+
+
+def parse(parser: argparse.ArgumentParser, words: Sequence[str], options: argparse.Namespace) -> argparse.Namespace:
+    """Read the words before APP as options, and leave those behind it alone; ``own`` is what was read."""
+    at = _place(parser, words)
+    if at is None:  # the parser says what is missing, or shows help
+        return parser.parse_args(words, options)
+    own = list(words[:at])
+    if own[-1:] == [END_OF_OPTIONS]:
+        own.pop()
+    parser.parse_args([*own, STANDARD], options)  # stands for APP, which may look like an option
+    options.module, options.arguments, options.own = words[at], list(words[at + 1 :]), own
+    return options
+
+
+def _place(parser: argparse.ArgumentParser, words: Sequence[str]) -> int | None:
+    """The index of APP, the first word that is neither an option nor the value of one."""
+    takers, at = _names(parser, with_value=True), 0
+    while at < len(words):
+        word = words[at]
+        if word == END_OF_OPTIONS:
+            return at + 1 if at + 1 < len(words) else None
+        if word == STANDARD or not word.startswith("-"):
+            return at
+        at += 2 if word in takers else 1
+    return None
+
+
+def _names(parser: argparse.ArgumentParser, *, with_value: bool) -> set[str]:
+    """How options are spelt: all of them, or those that take a value."""
+    return {name for a in parser._actions if not with_value or a.nargs != 0 for name in a.option_strings}
+
+
+@contextmanager
+def options_explained(options: argparse.Namespace) -> Iterator[None]:
+    """A call that fails before it begins also says where options stand, if some are among the guest's arguments."""
+    try:
+        yield
+    except (LinkError, ValueError) as error:
+        advice = _put_right(options)
+        if not advice:
+            raise
+        if isinstance(error, LinkError):
+            raise LinkError(str(error).split("\n", 1)[0], hint=advice) from None
+        raise ValueError(f"{error}; {advice}") from None
+
+
+def _put_right(options: argparse.Namespace) -> str:
+    """The command as it was meant where options stand behind APP; empty where none does."""
+    from stratavm.cli.main import command_parser
+
+    parser = command_parser(options.command)
+    known, takers = _names(parser, with_value=False), _names(parser, with_value=True)
+    moved: list[str] = []
+    left: list[str] = []
+    words = iter(options.arguments)
+    for word in words:
+        if word.partition("=")[0] in known:
+            moved += [word, *([value] if word in takers and (value := next(words, None)) is not None else [])]
+        else:
+            left.append(word)
+    if not moved:
+        return ""
+    end = [END_OF_OPTIONS] if options.module.startswith("-") and options.module != STANDARD else []
+    line = shlex.join(["strata", options.command, *options.own, *moved, *end, options.module, *left])
+    return f"options stand before APP: `{line}`"
