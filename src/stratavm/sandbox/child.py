@@ -19,10 +19,15 @@ def main() -> int:
     _first_to_be_killed()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
-    with open(request, "rb") as file:
-        entry, data = marshal.load(file)
-    module, _, function = entry.partition(":")
-    return int(getattr(importlib.import_module(module), function)(data))
+    try:
+        with open(request, "rb") as file:
+            entry, data = marshal.load(file)
+        module, _, function = entry.partition(":")
+        return int(getattr(importlib.import_module(module), function)(data))
+    except KeyboardInterrupt:  # it came before the entry could say so in its own words
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGINT)
+        return 128 + signal.SIGINT
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

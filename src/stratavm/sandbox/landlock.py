@@ -49,7 +49,7 @@ def version() -> int:
 def confine(readable: Iterable[str], writable: Iterable[str]) -> None:
     """Let this thread, and those it starts, reach these files and what is beneath these folders, and no other path.
 
-    Paths that are not there are left out. What is open stays open.
+    Paths that are not there, or out of reach, are left out: no path opens the rest. What is open stays open.
 
     Raises:
         Absent: the kernel cannot.
@@ -75,7 +75,7 @@ def confine(readable: Iterable[str], writable: Iterable[str]) -> None:
 def _add(rules: int, path: str, rights: int) -> None:
     try:
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
+    except (OSError, ValueError):
         return
     try:
         if not stat.S_ISDIR(os.fstat(place).st_mode):

@@ -58,7 +58,7 @@ def start(
         marshal.dump((entry, dict(data)), request)
         request.seek(0)
         number = request.fileno()
-        command = [sys.executable, "-P", "-c", BOOT, root, str(os.getpid()), str(number)]
+        command = [sys.executable, *_flags(), "-c", BOOT, root, str(os.getpid()), str(number)]
         stdin, stdout, stderr = streams
         return subprocess.Popen(
             command,
@@ -68,6 +68,12 @@ def start(
             env=environment(variables),
             pass_fds=(number, *pass_fds),
         )
+
+
+def _flags() -> list[str]:
+    """What this interpreter was told not to trust, the new one does not either: ``python -I`` reads no PYTHONPATH."""
+    flags = {"-E": sys.flags.ignore_environment, "-s": sys.flags.no_user_site, "-S": sys.flags.no_site}
+    return ["-P", *(flag for flag, given in flags.items() if given)]
 
 
 def environment(more: Iterable[str] = ()) -> dict[str, str]:

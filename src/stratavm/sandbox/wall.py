@@ -25,8 +25,8 @@ ADDRESS_SPACE: Final = 1 << 40
 DESCRIPTORS: Final = 512
 FILE_BYTES: Final = 4 << 30
 CPU_SLACK_SECONDS: Final = 5
-MOST_SECONDS: Final = 1 << 31
-"""Times beyond are as good as none, and more than the system's numbers hold."""
+MOST: Final = (1 << 63) - 1
+"""The greatest limit that the system's numbers hold."""
 GUEST_MEMORY_BYTES: Final = 1 << 30
 """What a guest's memories may have where nothing else was said."""
 ENGINE_MEMORY_BYTES: Final = 1 << 30
@@ -84,11 +84,11 @@ def limit_resources(wall: Wall) -> list[str]:
         (resource.RLIMIT_NPROC, _tasks_of_user() + SPARE_TASKS, "processes and threads"),
     ]
     if wall.timeout is not None:
-        limits.append((resource.RLIMIT_CPU, int(min(wall.timeout, MOST_SECONDS)) + CPU_SLACK_SECONDS, "processor time"))
+        limits.append((resource.RLIMIT_CPU, int(wall.timeout) + CPU_SLACK_SECONDS, "processor time"))
     problems = []
     for which, wanted, name in limits:
         hard = resource.getrlimit(which)[1]
-        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        value = min(wanted, MOST if hard == resource.RLIM_INFINITY else hard)
         try:
             resource.setrlimit(which, (value, value))
         except (OSError, ValueError) as error:

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+import stratavm
 from stratavm.cli import isolate, options
 from stratavm.cli.main import main
 from stratavm.sandbox import privileges, process
@@ -160,6 +161,40 @@ def test_a_process_inherits_what_it_is_given(tmp_path, monkeypatch):
     assert "'WANTED'" in names
     assert names.endswith("é")
     assert descriptors == "[0, 1, 2] 4"  # the fourth lists them
+
+
+def test_what_this_interpreter_does_not_trust_it_does_not_either(tmp_path):
+    """``python -I`` reads no PYTHONPATH, so a module there is run in neither process."""
+    (tmp_path / "sitecustomize.py").write_text("print('hostile', flush=True)")
+    root = os.path.dirname(os.path.dirname(stratavm.__file__))
+    code = f"""
+import sys
+sys.path.insert(0, {root!r})
+from stratavm.sandbox import process
+sys.exit(process.start("stratavm.base.text:escape", dict()).wait())
+"""
+    variables = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, env=variables, timeout=60)
+    assert done.stdout == ""
+    assert "TypeError" in done.stderr  # it did start
+
+
+ASKS_TO_END = """
+import os, signal
+def end(data):
+    os.kill(os.getpid(), signal.SIGINT)
+    print("goes on", flush=True)
+"""
+
+
+def test_ctrl_c_before_it_has_begun_is_no_traceback(tmp_path, monkeypatch):
+    """It ends by the signal, as its parent then does."""
+    (tmp_path / "entry_of_test.py").write_text(ASKS_TO_END)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    streams = (subprocess.DEVNULL, subprocess.PIPE, subprocess.PIPE)
+    with process.start("entry_of_test:end", {}, streams=streams) as child:
+        assert child.communicate(timeout=60) == (b"", b"")
+    assert child.returncode == -signal.SIGINT
 
 
 def test_it_needs_an_interpreter(monkeypatch):

@@ -192,6 +192,19 @@ def test_only_granted_paths_can_be_reached(tmp_path):
     assert (len(others), {name for name in others if found[name] != "refused"}) == (16, set())
 
 
+@pytest.mark.skipif(not landlock.version(), reason="this kernel has no Landlock")
+def test_a_path_out_of_reach_opens_no_other(tmp_path):
+    """A link in a circle, a name too long, one with a NUL: they are left out, and the rest stays shut."""
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "secret").write_text("x")
+    grant = f"""
+where = {str(tmp_path)!r}
+print("problems", len(raise_wall(Wall(readable=(where + "/circle", "a" * 5000, "a\\0b")))))
+"""
+    read = """attempt("secret", lambda: open(f"{where}/secret").read())"""
+    assert verdicts(read, before=grant) == {"problems": "0", "secret": "refused"}
+
+
 LIMITS = """
 for name in ("CORE", "DATA", "FSIZE", "NOFILE", "CPU"):
     print(name, resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))[1])
@@ -297,6 +310,16 @@ def test_limits_keep_to_what_is_allowed_already(monkeypatch):
     assert wall.limit_resources(Wall()) == ["no limit on memory (not here)"]
     assert asked[resource.RLIMIT_NOFILE] == (100, 100)
     assert resource.RLIMIT_CPU not in asked
+
+
+def test_limits_beyond_the_numbers_of_the_system_are_as_good_as_none(monkeypatch):
+    """They are set as far as the numbers go."""
+    asked = []
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    monkeypatch.setattr(resource, "setrlimit", lambda which, values: asked.append(values[1]))
+    assert wall.limit_resources(Wall(timeout=1e300, memory_bytes=1 << 80)) == []
+    assert max(asked) == wall.MOST
+    assert asked.count(wall.MOST) == 2
 
 
 def test_another_processor_has_no_filter(monkeypatch):
