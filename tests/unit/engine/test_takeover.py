@@ -197,6 +197,49 @@ thread.join()
     assert prints(code) == "7"
 
 
+def test_a_fork_and_an_import_do_not_wait_for_each_other_for_ever():
+    """The fork has the lock of ``logging``, whose hook is the younger one, and wants ours; the import has ours, and
+    what it imports wants the other."""
+    code = """
+import importlib.util, logging
+from stratavm.base import importing
+importing.PATIENCE_S = 0.2
+asked, forking = threading.Event(), threading.Event()
+class NeedsLogging:
+    def find_spec(self, name, path, target=None):
+        if name == "stratavm.module.parser":
+            sys.meta_path.remove(self)
+            spec = importlib.util.find_spec(name)
+            self.loader, spec.loader = spec.loader, self
+            return spec
+    def create_module(self, spec):
+        return None
+    def exec_module(self, module):
+        asked.set()
+        forking.wait()
+        time.sleep(0.1)
+        logging.getLogger("another")
+        self.loader.exec_module(module)
+del sys.modules["stratavm.module.parser"]
+sys.meta_path.insert(0, NeedsLogging())
+thread = threading.Thread(target=lambda: stratavm.Module("(module)", engine=engine))
+thread.start()
+asked.wait()
+os.register_at_fork(before=forking.set)
+children = [os.fork()]
+if children[0]:
+    thread.join()
+    children.append(os.fork())
+if not children[-1]:
+    signal.alarm(10)
+    with importing.importing:
+        kind("unreachable", of=instance())
+    os._exit(7)
+print([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children])
+"""
+    assert prints(code) == "[7, 7]"
+
+
 def test_a_child_forked_while_a_thread_works_out_a_cached_value_can_work_it_out():
     """``functools.cached_property`` of Python 3.11 holds a lock meanwhile, which the child would wait for."""
     code = """
