@@ -38,11 +38,12 @@ TIOCGDEV: Final = 0x80045432
 class Channel:
     """A descriptor of its own. ``read`` and ``write`` raise ``BlockingIOError`` instead of waiting.
 
-    Attributes: ``fd`` is good for polling; ``may_block`` is False where there is nothing to wait for.
+    Attributes: ``fd`` is good for polling; ``may_block`` is False where there is nothing to wait for; ``endless``: one
+    call moves as much as it is asked for, which can take long.
     """
 
-    def __init__(self, fd: int, *, may_block: bool) -> None:
-        self.fd, self.may_block = fd, may_block
+    def __init__(self, fd: int, *, may_block: bool, endless: bool = False) -> None:
+        self.fd, self.may_block, self.endless = fd, may_block, endless or not may_block
 
     def read(self, buffers: Sequence[memoryview]) -> int:
         """Read what there is; 0 at the end."""
@@ -152,7 +153,7 @@ def channel_of(fd: int, *, write: bool) -> Channel:
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISBLK(mode):
         return Channel(duplicate(fd), may_block=False)
     if stat.S_ISCHR(mode) and found.st_rdev in NEVER_BLOCK:
-        return Channel(duplicate(fd), may_block=True)  # poll(2) tells that they are ready
+        return Channel(duplicate(fd), may_block=True, endless=True)  # poll(2) tells that they are ready
     if stat.S_ISFIFO(mode) or os.isatty(fd):
         own = _opened_anew(fd, write=write)
         if own is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from struct import error as StructError
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from stratavm.base.data import dataclass
@@ -70,7 +71,7 @@ def _guarded(body: Body) -> Callable[..., int]:
             return error.errno.value
         except OSError as error:
             return from_os_error(error).value
-        except OverflowError:  # a number that the host's call cannot take, such as a timestamp in the year 600 billion
+        except (OverflowError, StructError):  # a number that does not fit, such as a time in the year 600 billion
             return Errno.OVERFLOW.value
         except MemoryError:
             return Errno.NOMEM.value

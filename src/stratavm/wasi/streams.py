@@ -62,7 +62,7 @@ class HostStream(Stream):
         self.channel = channel_of(fd, write=write)
         self.fd = self.channel.fd
         self.writes_whole = self.channel.may_block
-        self.piece_bytes = NO_PIECES if self.channel.may_block else FILE_PIECE
+        self.piece_bytes = FILE_PIECE if self.channel.endless else NO_PIECES
 
     def read(self, buffers: Sequence[memoryview]) -> int:
         """Read what there is."""

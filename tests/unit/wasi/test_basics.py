@@ -78,6 +78,16 @@ def test_a_clock_before_1970_is_zero():
     assert guest.u64() == 0
 
 
+def test_a_time_beyond_64_bits_is_an_error_for_the_guest():
+    """It can sleep a fixed clock there; nothing of that reaches the host as an exception."""
+    guest = Guest(Wasi(clock=FixedClock()))
+    far = bytes(16) + struct.pack("<QQQQ", Clockid.MONOTONIC, (1 << 64) - 1, 0, 0)
+    for _ in range(2):
+        guest.ok("poll_oneoff", guest.put(far)[0], 0x2000, 1, OUT)
+    for clock in (Clockid.REALTIME, Clockid.MONOTONIC):
+        assert guest.call("clock_time_get", clock, 0, OUT) is Errno.OVERFLOW
+
+
 def test_random_bytes_fill_exactly_the_buffer():
     """Seeded ones are reproducible, others differ."""
     filled = []

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from stratavm.wasi import MemoryTree, Wasi, channel
+from stratavm.wasi import MemoryTree, Wasi, channel, streams
 from stratavm.wasi.abi import Fdflags, Oflags
 from stratavm.wasi.context import Context
 from stratavm.wasi.errno import Errno
@@ -355,6 +355,19 @@ def test_devices_that_never_block_are_read_at_once():
         guest = Guest(wasi)
         assert guest.read(0, 100) == bytes(100)
         assert guest.write(1, bytes(LARGE)) == LARGE
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/urandom"])
+def test_a_device_without_an_end_is_read_in_pieces(device, monkeypatch):
+    """It gives as much as it is asked for, and gigabytes of that take half a minute."""
+    monkeypatch.setattr(streams, "FILE_PIECE", 1000)
+    with Wasi(stdin=device, stdout="/dev/null") as wasi:
+        guest = Guest(wasi)
+        assert len(guest.read(0, 4500)) == 4500
+        assert guest.write(1, bytes(4500)) == 4500
+        guest.memory = Stopping(3)
+        with pytest.raises(TimeoutError, match="over"):
+            guest.read(0, 8000)
 
 
 def test_a_thread_that_hangs_does_not_hold_the_world(tmp_path, monkeypatch):
