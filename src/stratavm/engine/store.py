@@ -71,7 +71,10 @@ class Store:
         return running
 
     def deadline(self, seconds: float | None) -> AbstractContextManager[None]:
-        """End calls in this block with ``DeadlineExceeded`` once ``seconds`` have passed; None sets no deadline."""
+        """End calls in this block with ``DeadlineExceeded`` once ``seconds`` have passed; None sets no deadline.
+
+        Of blocks inside each other the earliest deadline counts, also where a host function begins one.
+        """
         return until(self, seconds)
 
     @property
@@ -196,10 +199,10 @@ def until(store: Store, seconds: float | None):
         return
     if seconds != seconds:
         raise ValueError("seconds must be a number, got nan")
-    store.native.set_deadline(min(seconds, LONGEST_S))
+    moment = store.native.begin_deadline(min(seconds, LONGEST_S))
     deliver_events(store.native)
     try:
         yield
     finally:
-        store.native.set_deadline(None)
+        store.native.end_deadline(moment)
         deliver_events(store.native)

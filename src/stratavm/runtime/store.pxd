@@ -17,6 +17,7 @@ cdef struct Entry:            # an entry into the store, on the C stack of the c
     void* prev_greenlet       # set for calls that Python runs
     uint32_t prev_in_guest
     bint outermost
+    bint hurried              # it has another store's deadline, until it has ended
 
 cdef class Resident:
     cdef int let_go(self) except -1
@@ -41,7 +42,8 @@ cdef class Store:
     cdef uint64_t bound_to            # serial of the one thread that may enter, 0 = any
     cdef uint64_t stack_bytes         # the guests' stack budget, 0 = what the thread has
     cdef uint64_t stack_limit         # lowest SP of the call under way, if there is a budget
-    cdef uint64_t deadline            # own deadline, CLOCK_MONOTONIC ns, 0 = none
+    cdef uint64_t deadline            # own deadline, CLOCK_MONOTONIC ns, 0 = none: the earliest of the next
+    cdef list deadlines               # that the host has set and not taken away, or None
     cdef uint32_t forced              # pending bits for the next call
     cdef object fuel_given            # units that the host has given so far; a Python int, which cannot overflow
     cdef readonly uint32_t n_memories # living ones: what the limits count
@@ -68,6 +70,7 @@ cdef class Store:
     cdef void settle(self) noexcept
     cpdef object collect_handles(self)
     cdef void leave(self, Entry* entry) noexcept
+    cdef void adopt_deadline(self) noexcept
     cdef int check_access(self) except -1
     cdef int check_thread(self) except -1
     cdef int check_entry(self) except -1

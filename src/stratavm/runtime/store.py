@@ -124,6 +124,29 @@ def request(context: cython.pointer(ExecContext), bits: uint32_t) -> cython.void
 
 
 @cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def earlier(one: uint64_t, other: uint64_t) -> uint64_t:
+    """Of two deadlines, where 0 is none."""
+    return other if one == 0 or (other != 0 and other < one) else one
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def hurry(context: cython.pointer(ExecContext), outer: cython.pointer(ExecContext)) -> cython.bint:
+    """A store is entered again, from a host function of another one: whether that one's deadline is earlier, and is
+    taken over until the call has ended."""
+    limit: uint64_t = 0 if outer == cython.NULL else outer.deadline_ns
+    if limit == 0 or earlier(context.deadline_ns, limit) == context.deadline_ns:
+        return False
+    context.deadline_ns = limit
+    if now_ns() >= limit:
+        request(context, PENDING_DEADLINE)
+    return True
+
+
+@cython.cfunc
 @cython.exceptval(-1, check=False)
 def within(kind: str, now: cython.Py_ssize_t, limit: cython.Py_ssize_t) -> cython.int:
     """ResourceLimit unless there may be one more."""
@@ -255,6 +278,7 @@ class Store:
         act.rec = cython.NULL
         entry.prev_running = block.running
         entry.prev_in_guest = block.in_guest
+        entry.hurried = not entry.outermost and entry.prev_running != context and hurry(context, entry.prev_running)
         context.activation = act
         block.activation = act
         aim(context, self.budget(block, entry.outermost) if self.stack_bytes else block.limit)
@@ -342,11 +366,8 @@ class Store:
             request(context, self.forced | FORCED)
         self.forced = 0
         self.attend()
-        context.deadline_ns = self.deadline
         # A call into this store from a host function of another one must not outlive that one's deadline.
-        limit: uint64_t = 0 if outer == cython.NULL else outer.deadline_ns
-        if limit != 0 and (context.deadline_ns == 0 or limit < context.deadline_ns):
-            context.deadline_ns = limit
+        context.deadline_ns = earlier(self.deadline, 0 if outer == cython.NULL else outer.deadline_ns)
         if context.deadline_ns != 0 and now_ns() >= context.deadline_ns:
             request(context, PENDING_DEADLINE)
 
@@ -369,6 +390,8 @@ class Store:
                 self.settle()
         else:
             aim(context, entry.act.prev_limit)
+            if entry.hurried:
+                self.adopt_deadline()
 
     @cython.cfunc
     @cython.exceptval(check=False)
@@ -493,13 +516,47 @@ class Store:
         self.attend()
 
     def set_deadline(self, seconds: float | None) -> None:
-        """End calls that still run ``seconds`` from now with ``DeadlineExceeded``; None takes the deadline away."""
+        """End calls that still run ``seconds`` from now with ``DeadlineExceeded``; None takes every deadline away."""
         self.check_thread()
-        self.deadline = 0 if seconds is None else now_ns() + cython.cast(uint64_t, max(0.0, seconds) * 1e9)
-        if self.exec.occupant != 0:
-            self.exec.deadline_ns = self.deadline
+        self.deadlines = None
+        if seconds is None:
+            self.end_deadline(0)
+        else:
+            self.begin_deadline(seconds)
+
+    def begin_deadline(self, seconds: float) -> int:
+        """One deadline more: the earliest counts. What ``end_deadline`` takes."""
+        self.check_thread()
+        moment: object = now_ns() + cython.cast(uint64_t, max(0.0, seconds) * 1e9)
+        self.deadlines = [moment] if self.deadlines is None else [*self.deadlines, moment]
+        self.note(KIND_DEADLINE_SET, min(int(max(0.0, seconds) * 1e9), 1 << 62), 0, 0)
+        self.adopt_deadline()
+        return moment
+
+    def end_deadline(self, moment: int) -> None:
+        """One deadline less, in whatever order, and also while another thread is inside."""
+        if self.deadlines is not None and moment in self.deadlines:
+            self.deadlines.remove(moment)
+        self.note(KIND_DEADLINE_SET, -1, 0, 0)
+        self.adopt_deadline()
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def adopt_deadline(self) -> cython.void:
+        """The earliest deadline counts from now on, and for the newest call of this thread that is inside: with those
+        of the stores that it is nested in."""
+        self.deadline = min(self.deadlines) if self.deadlines else 0
         self.attend()
-        self.note(KIND_DEADLINE_SET, -1 if seconds is None else min(int(max(0.0, seconds) * 1e9), 1 << 62), 0, 0)
+        block: cython.pointer(ThreadBlock) = current_block()
+        if block == cython.NULL or self.exec.occupant != block.serial:
+            return
+        limit: uint64_t = self.deadline
+        act: cython.pointer(Activation) = self.exec.activation
+        while act != cython.NULL:
+            if act.exec != self.exec:
+                limit = earlier(limit, act.exec.deadline_ns)
+            act = act.prev
+        self.exec.deadline_ns = limit
 
     def poll(self) -> None:
         """What compiled code does at its polls, for guests that run without machine code: raises what is pending."""

@@ -327,3 +327,86 @@ def test_a_function_without_an_instance_poisons_none():
         with pytest.raises(Interrupted):
             function()
     assert calls == [True, True]
+
+
+@every_tier
+def test_of_deadlines_inside_each_other_the_earliest_counts(tier):
+    """A later one neither puts off nor takes away the one around it, set in a host function or beside it."""
+
+    def waits(caller):
+        with world.store.deadline(LONG):
+            pass
+        with world.store.deadline(None):
+            wait(caller)
+
+    world = World(tier, waits, on_abort="keep")
+    with world.store.deadline(0.05), pytest.raises(DeadlineExceeded):
+        world.exports.inside()
+    with world.store.deadline(0.05):
+        with world.store.deadline(LONG), pytest.raises(DeadlineExceeded):
+            world.exports.inside()
+        with pytest.raises(DeadlineExceeded):
+            world.exports.again()
+    assert world.exports.ok() == 7
+
+
+@every_tier
+def test_deadlines_end_in_any_order(tier):
+    """Each takes away itself."""
+    world = World(tier, on_abort="keep")
+    passed, late = world.store.deadline(0), world.store.deadline(LONG)
+    passed.__enter__()
+    late.__enter__()
+    with pytest.raises(DeadlineExceeded):
+        world.exports.ok()
+    passed.__exit__(None, None, None)
+    assert world.exports.ok() == 7
+    late.__exit__(None, None, None)
+    assert world.exports.ok() == 7
+
+
+@every_tier
+def test_a_deadline_ends_though_another_thread_is_inside(tier):
+    """It does not stay behind for later calls."""
+    began = threading.Event()
+
+    def waits(caller):
+        began.set()
+        wait(caller)
+
+    def call():
+        with pytest.raises((Interrupted, DeadlineExceeded)):
+            world.exports.inside()
+
+    world = World(tier, waits, on_abort="keep")
+    thread = threading.Thread(target=call)
+    with world.store.deadline(0.1):
+        thread.start()
+        began.wait(LONG)
+    world.store.interrupt()
+    thread.join(LONG)
+    time.sleep(0.11)
+    assert world.exports.ok() == 7
+
+
+@every_tier
+def test_a_deadline_reaches_a_store_that_is_entered_again(tier):
+    """From a host function of the store with the deadline, which a host function of the first store has called; and
+    no further than that call."""
+    found = []
+
+    def begin(caller):
+        if not found:
+            found.append("begun")
+            with inner.store.deadline(0.05), pytest.raises(DeadlineExceeded):
+                inner.exports.inside()
+            found.append(world.exports.ok())
+        else:
+            wait(caller)
+
+    world = World(tier, begin, on_abort="keep")
+    inner = World(tier, lambda: world.exports.inside())
+    world.exports.inside()
+    assert found == ["begun", 7]
+    with pytest.raises(InstancePoisoned):
+        inner.exports.ok()
