@@ -20,5 +20,5 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the binary; one that is a binary already is copied."""
-    write(module_binary(options.module), options.output)
+    write(module_binary(options.module), options.output, options.module)
     return 0

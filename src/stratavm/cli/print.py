@@ -28,5 +28,5 @@ def run(options: argparse.Namespace) -> int:
     module, damage = decode_anyway(module_binary(options.module))
     if damage is not None:
         raise damage
-    write(to_wat(module, folded=options.folded, skeleton=options.skeleton), options.output)
+    write(to_wat(module, folded=options.folded, skeleton=options.skeleton), options.output, options.module)
     return 0

@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from typing import Final
 
+from stratavm.base.text import printable
 from stratavm.cli import output
 from stratavm.engine.source import read_source, read_up_to
 from stratavm.module.limits import DEFAULT_LIMITS
 
 STANDARD = "-"
+MAGIC: Final = b"\0asm"
 
 
 class FilePath:
@@ -68,18 +71,29 @@ def _standard_input() -> bytes:
     return read_up_to(sys.stdin.buffer, DEFAULT_LIMITS.module_bytes)
 
 
-def write(data: bytes | str, name: str | None) -> None:
-    """Write to a file, or to standard output where the name is ``-`` or absent.
+def write(data: bytes | str, name: str | None, module: str) -> None:
+    """Write what was made of a module to a file, or to standard output where the name is ``-`` or absent.
 
     Raises:
         OSError: it cannot be written.
-        ValueError: a binary would go to a terminal.
+        ValueError: a binary would go to a terminal, or the module itself would be lost.
     """
     if name is None or name == STANDARD:
         _write_out(data)
         return
+    _refuse_loss(data, name, module)
     with open(name, "wb") as file:
         file.write(data.encode() if isinstance(data, str) else data)
+
+
+def _refuse_loss(data: bytes | str, name: str, module: str) -> None:
+    """Only a binary may take the place of the module it was made of, and only that of a binary."""
+    if module == STANDARD or not (os.path.exists(name) and os.path.exists(module) and os.path.samefile(name, module)):
+        return
+    with open(module, "rb") as file:
+        if isinstance(data, bytes) and file.read(len(MAGIC)) == MAGIC:
+            return
+    raise ValueError(f"-o {printable(name)} would overwrite the module that is read: name another file")
 
 
 def _write_out(data: bytes | str) -> None:

@@ -11,6 +11,7 @@ from stratavm.cli.source import module_binary, write
 from stratavm.module.outline import CUSTOM, Section, without
 
 EXAMPLES: Final = """strata strip app.wasm -o small.wasm
+strata strip app.wasm -o app.wasm                       in place, where the module is a binary
 strata strip --keep name app.wasm -o small.wasm         debug information goes, names of functions stay
 strata strip --keep 'metadata.*' app.wasm -o small.wasm"""
 
@@ -30,5 +31,5 @@ def run(options: argparse.Namespace) -> int:
     def is_unwanted(section: Section) -> bool:
         return section.number == CUSTOM and not any(fnmatchcase(section.name, kept) for kept in options.keep)
 
-    write(without(module_binary(options.module), is_unwanted), options.output)
+    write(without(module_binary(options.module), is_unwanted), options.output, options.module)
     return 0

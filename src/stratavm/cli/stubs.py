@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     target = options.output
     if target is None and options.module != STANDARD:
         target = str(Path(options.module).with_suffix(".pyi"))
-    write(text, target)
+    write(text, target, options.module)
     if target not in (None, STANDARD):
         output.line(f"wrote {target}")
     return 0

@@ -127,3 +127,32 @@ def test_dump_says_what_to_install(strata, tmp_path, monkeypatch):
     code, _, err = strata("dump", "--stage", "asm", "-f", "0", str(tmp_path / "x.wat"))
     assert code == 0
     assert "pip install 'stratavm[disasm]'" in err
+
+
+@pytest.mark.parametrize("way", ["same name", "another name", "hard link"])
+@pytest.mark.parametrize(
+    ("command", "kind"), [("parse", "text"), ("print", "binary"), ("print", "text"), ("strip", "text"),
+    ("stubs", "binary"), ("stubs", "text")],
+)  # fmt: skip
+def test_a_module_is_not_overwritten_by_what_is_made_of_it(strata, tmp_path, command, kind, way):
+    """Its text, or its binary, would be lost."""
+    path = tmp_path / "m.wat"
+    before = TEXT.encode() if kind == "text" else parse_wat_to_bytes(TEXT)
+    path.write_bytes(before)
+    target = {"same name": path, "another name": tmp_path / "." / "x" / ".." / "m.wat", "hard link": tmp_path / "l"}[
+        way
+    ]
+    (tmp_path / "x").mkdir()
+    if way == "hard link":
+        target.hardlink_to(path)
+    code, out, err = strata(command, str(path), "-o", str(target))
+    assert (code, out) == (1, "")
+    assert "would overwrite the module that is read: name another file" in err
+    assert path.read_bytes() == before
+
+
+def test_a_binary_is_stripped_in_place(strata, file):
+    """What goes is what was to go."""
+    assert strata("strip", file, "-o", file) == (0, "", "")
+    assert names(file) == []
+    assert strata("run", "--invoke", "add", file, "41") == (0, "42\n", "")
