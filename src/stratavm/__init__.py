@@ -7,17 +7,17 @@ Call a module's functions::
     add = load("add.wasm").exports.add
     add(1, 2)
 
-Give it functions of yours: ``load(source, {"env": {"log": print}})``. Run a WASI program::
+Give it functions of yours: ``load(source, {"env": {"log": print}})``. Run a WASI program to its end::
 
-    from stratavm import Wasi, load
+    from stratavm import run
 
-    with Wasi(args=["app", "x"], stdout="inherit", stderr="inherit") as world:
-        load("app.wasm", world.namespaces()).exports._start()
+    done = run("app.wasm", ["x"], timeout=5, max_memory=64 << 20, text=True)
+    print(done.reason, done.code, done.stdout)
 
 ``load`` takes a path, bytes or text. With several instances, limits or deadlines use ``Engine`` (options), ``Module``
 (a program), ``Linker`` (imports), ``Store`` (a world of instances, with ``deadline`` and ``fuel``) and ``Instance``.
-Every error is a ``StrataError``: ``ModuleError`` for modules that cannot be used, ``LinkError`` for imports, ``Trap``
-for what guests do. `strata --help` shows the command.
+What modules and guests do wrong is a ``StrataError``: ``ModuleError`` for modules that cannot be used, ``LinkError``
+for imports, ``Trap`` for what guests do. Wrong arguments are Python's own errors. `strata --help` shows the command.
 """
 
 try:
