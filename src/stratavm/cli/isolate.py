@@ -24,6 +24,8 @@ from stratavm.sandbox.wall import GUEST_MEMORY_BYTES, Wall, raise_wall
 EXIT_TIMEOUT: Final = 124
 GRACE_SECONDS: Final = 10.0
 """How long after its time a child that does not end by itself is killed."""
+ASKED_SECONDS: Final = 5.0
+"""How long after the first signal that asks it to end a child is killed, whose guest may see to it that it stays."""
 PASSED_ON: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -52,16 +54,22 @@ def attend(child: subprocess.Popen[bytes], timeout: float | None) -> int:
         output.note("deadline exceeded: the guest used up its processor time (hint: raise --timeout)")
         return EXIT_TIMEOUT
     if code < 0 and -code not in PASSED_ON:
-        output.note(f"the guest's process was ended by {signal.Signals(-code).name}")
+        output.note(f"the guest's process was ended by {process.name_of(-code)}")
     return code
 
 
 @contextmanager
 def passing_on(child: subprocess.Popen[bytes]) -> Iterator[None]:
     """Pass on to the child what asks this process to end; what is ignored stays ignored."""
+    end = threading.Timer(ASKED_SECONDS, child.kill)
+    end.daemon = True
+    asked: list[int] = []
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         child.send_signal(number)
+        asked.append(number)
+        if len(asked) == 1:
+            end.start()
 
     before = {}
     if threading.current_thread() is threading.main_thread():
@@ -73,6 +81,7 @@ def passing_on(child: subprocess.Popen[bytes]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        end.cancel()
 
 
 def inside(data: dict[str, Any]) -> int:

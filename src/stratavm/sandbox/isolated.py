@@ -198,7 +198,7 @@ def _death(code: int, killed: bool, starved: bool) -> tuple[Reason, str]:
         return "timeout", "the process did not end in its time"
     if code >= 0:
         return "trap", f"the process ended by itself, with code {code}"
-    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    name = process.name_of(-code)
     if -code == signal.SIGKILL and starved:
         return "memory", "the system ended the process because memory ran out"
     if -code == signal.SIGKILL or -code in ASKED_TO_END:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import marshal
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
@@ -68,6 +69,14 @@ def start(
             env=environment(variables),
             pass_fds=(number, *pass_fds),
         )
+
+
+def name_of(number: int) -> str:
+    """The name of a signal: ``SIGTERM``; those for real time have none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _flags() -> list[str]:

@@ -213,9 +213,29 @@ def test_a_child_that_hangs_is_killed(monkeypatch, capfd):
     assert child.returncode == -signal.SIGKILL
 
 
+@pytest.mark.parametrize("stays", ["signal.signal(signal.SIGTERM, signal.SIG_IGN)", "os.kill(os.getpid(), 19)"])
+def test_a_child_that_will_not_end_is_killed(monkeypatch, stays):
+    """One that ignores what is passed on, or has stopped, does not keep its parent from ending."""
+    monkeypatch.setattr(isolate, "ASKED_SECONDS", 0.1)
+    code = f"import os, signal, time; {stays}; os.kill(os.getpid(), 19); time.sleep(100)"
+    with subprocess.Popen([sys.executable, "-c", code]) as child:
+        os.waitid(os.P_PID, child.pid, os.WSTOPPED)
+        if "SIG_IGN" in stays:
+            child.send_signal(signal.SIGCONT)
+        with isolate.passing_on(child):
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert child.wait(60) == -signal.SIGKILL
+
+
 @pytest.mark.parametrize(
     ("number", "code", "words"),
-    [(signal.SIGXCPU, 124, "processor time"), (signal.SIGSEGV, -signal.SIGSEGV, "SIGSEGV"), (signal.SIGTERM, -15, "")],
+    [
+        (signal.SIGRTMIN + 2, -signal.SIGRTMIN - 2, "ended by signal"),
+        (signal.SIGXCPU, 124, "processor time"),
+        (signal.SIGSEGV, -signal.SIGSEGV, "SIGSEGV"),
+        (signal.SIGTERM, -15, ""),
+    ],
 )
 def test_how_a_child_ended_is_said(capfd, number, code, words):
     """In words, unless it was asked to end."""
