@@ -182,7 +182,7 @@ class _Owned:
     def checked(cls, module: Module, wanted: Import, item: Func | Memory | Table | Global) -> _Owned:
         """One whose type fits now."""
         if module.engine is item.store.engine:
-            check_import(item.store.native, module.model, wanted, item.native, module.engine.config.memory_plan)
+            check_import(item.store.native, module.blueprint, wanted, item.native)
         return cls(wanted.label, item)
 
     def bind(self, store: Store, caller: Caller) -> Any:

@@ -2,6 +2,7 @@
 cimport cython
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from stratavm.runtime.func cimport Shape
+from stratavm.runtime.typeids cimport UsedTypes
 
 cdef struct DataSegment:
     const uint8_t* start
@@ -60,6 +61,7 @@ cdef class Blueprint:
     cdef readonly str plan           # of memories
     cdef readonly object layout      # VMLayout
     cdef readonly tuple ids          # canonical type ids by type index
+    cdef UsedTypes types             # what they come from; they mean these types as long as it lives
     cdef object attach               # of the code
     cdef object code_table           # the CodeTable that it attached, if that is all it does, and its compiler
     cdef object compiler

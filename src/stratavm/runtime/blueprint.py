@@ -11,6 +11,7 @@ from cython.cimports.stratavm.runtime._gen_layout import MAGIC_VMCTX, VMCTX_SIZE
 from cython.cimports.stratavm.runtime.func import Shape
 from cython.cimports.stratavm.runtime.memory import MemorySpec
 from cython.cimports.stratavm.runtime.table import TableSpec
+from cython.cimports.stratavm.runtime.typeids import UsedTypes
 
 from stratavm.base.text import printable
 from stratavm.runtime.func import cell_widths
@@ -39,7 +40,8 @@ class Blueprint:
         self.name = name
         self.plan = plan
         self.layout = vm_layout(module)
-        self.ids = runtime.types.of_module(module)
+        self.types = runtime.types.of_module(module)
+        self.ids = tuple(self.types.ids)
         self.n_imported_funcs = len(module.imported_funcs)
         self.n_defined = len(module.functions)
         self.counts.n_data = len(module.datas)

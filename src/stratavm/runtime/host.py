@@ -28,6 +28,7 @@ from cython.cimports.stratavm.runtime.store import Entry, Store, deliver_events
 from cython.cimports.stratavm.runtime.template import builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 from cython.cimports.stratavm.runtime.ticker import TICKER_TICKS, ticker_state, wake_ticker
+from cython.cimports.stratavm.runtime.typeids import UsedTypes
 
 from stratavm.base.errors import StackOverflow
 
@@ -44,15 +45,15 @@ class HostShape(Shape):
         self.type = type
         self.params = cell_widths(type.params)
         self.results = cell_widths(type.results)
-        numbered: object = runtime.types.of_func(type)
-        self.type_id = numbered
-        self.keeps = numbered
+        used: UsedTypes = runtime.types.of_func(type)
+        self.type_id = used.ids[0]
+        self.keeps = used
         if stubs is not None:
             host_entry: object = stubs.host_entry(type)
             array_entry: object = stubs.array_entry(type)
             self.code = cython.cast(cython.p_void, cython.cast(uint64_t, host_entry.address))
             self.array_entry = cython.cast(cython.p_void, cython.cast(uint64_t, array_entry.address))
-            self.keeps = (host_entry, array_entry, numbered)
+            self.keeps = (host_entry, array_entry, used)
 
 
 @cython.cclass

@@ -19,7 +19,7 @@ from cython.cimports.stratavm.runtime.store import Store
 from cython.cimports.stratavm.runtime.table import Table
 
 from stratavm.base.errors import LinkError
-from stratavm.module.model import Import, Module
+from stratavm.module.model import Import
 from stratavm.runtime.constexpr import evaluate
 from stratavm.runtime.image import NO_IMAGES, Images
 from stratavm.runtime.memory import plan_of
@@ -100,13 +100,13 @@ def _is_function(store: Store, given: object, type_id: uint64_t) -> cython.bint:
     )
 
 
-def check_import(store: Store, module: Module, wanted: Import, given: Any, plan: str) -> None:
+def check_import(store: Store, blueprint: Blueprint, wanted: Import, given: Any) -> None:
     """Whether an object fits an import of a module in a store.
 
     Raises:
         LinkError: it does not.
     """
-    _check_import(store, store.runtime.types.of_module(module), wanted, given, plan)
+    _check_import(store, blueprint.ids, wanted, given, blueprint.plan)
 
 
 def _check_import(store: Store, ids: tuple[int, ...], wanted: Import, given: Any, plan: str) -> None:

@@ -1,118 +1,221 @@
-"""Engine-wide type ids: structurally equal recursion groups of any two modules get the same numbers."""
+# strata: hot
+"""Engine-wide type ids: structurally equal recursion groups of any two modules get the same numbers.
 
-from __future__ import annotations
+A number means one type as long as anybody may compare it. Whoever has numbers (a blueprint and with it its instances,
+a host function) keeps the ``UsedTypes`` that they come from; when the last user of a group is gone its numbers are
+given to other types. Nothing here takes a lock, which a fork could leave locked: what must be one step runs no Python
+code, makes no object that the collector counts, and so lets neither another thread nor the collector in.
+"""
 
-import itertools
+from typing import Final
+
+import cython
+from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.stdlib import free, realloc
 
 from stratavm.base.errors import ResourceLimit
-from stratavm.module.model import Module
-from stratavm.spec.types import (
-    CONCRETE,
-    REF,
-    REF_NULL,
-    ArrayType,
-    CompositeType,
-    FieldType,
-    FuncType,
-    StructType,
-    SubType,
-    ValType,
-    heap,
-    kind,
-)
+from stratavm.spec.types import CONCRETE, REF, REF_NULL, ArrayType, FuncType, StructType, SubType
 
-MAX_IDS = 4_000_000
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
 
-Key = tuple[object, ...]
+MAX_IDS: Final = 4_000_000
+"""Types that are in use in an engine at once; a module has a million at most."""
 
 
+@cython.no_gc  # in no cycle, and nothing may be taken from it while somebody has numbers
+@cython.cclass
 class TypeIds:
-    """Canonical ids of type definitions. An id, once given, stays; ids count from 1.
+    """Canonical ids of the type definitions that are in use, at most ``most``. Ids count from 1.
 
     Two recursion groups are the same type iff they have the same structure, references inside the group
     counted from its start and references outside replaced by canonical ids (specification 3.0, section 3.1.2,
     "rolling").
     """
 
-    def __init__(self) -> None:
-        self._groups: dict[Key, tuple[int, ...]] = {}
-        self._numbers = itertools.count(1)
-        self._supers: dict[int, tuple[int, ...]] = {}
-        self._modules: dict[int, tuple[Module, tuple[int, ...]]] = {}
+    def __cinit__(self, most: uint32_t = MAX_IDS):
+        self.groups = {}
+        self.supers = {}
+        self.most = most
 
-    def of_module(self, module: Module) -> tuple[int, ...]:
-        """Canonical id of every type index of a module."""
-        found = self._modules.get(id(module))
-        if found is not None and found[0] is module:
-            return found[1]
-        ids: list[int] = []
+    def __dealloc__(self):
+        free(self.unused)
+
+    def of_module(self, module: object) -> UsedTypes:
+        """The types of a module."""
+        used: UsedTypes = UsedTypes.__new__(UsedTypes, self)
         for group in module.rec_groups:
-            self._intern(group.types, ids)
-        result = tuple(ids)
-        if len(self._modules) >= 64:  # a cache for the common case of many instances of few modules
-            self._modules.clear()
-        self._modules[id(module)] = (module, result)
-        return result
+            self._intern(group.types, used)
+        return used
 
-    def of_func(self, type: FuncType) -> int:
-        """Id of a function type that names no type index: what a host function has."""
-        ids: list[int] = []
-        self._intern((SubType(type),), ids)
-        return ids[0]
+    def of_func(self, type: object) -> UsedTypes:
+        """A function type that names no type index: what a host function has."""
+        used: UsedTypes = UsedTypes.__new__(UsedTypes, self)
+        self._intern((SubType(type),), used)
+        return used
 
     def matches(self, sub: int, wanted: int) -> bool:
         """Whether type ``sub`` is ``wanted`` or declared below it."""
-        pending = [sub]
+        pending: list = [sub]
         while pending:
             now = pending.pop()
             if now == wanted:
                 return True
-            pending.extend(self._supers.get(now, ()))
+            pending.extend(self.supers.get(now, ()))
         return False
 
-    def _intern(self, types: tuple[SubType, ...], ids: list[int]) -> None:
-        """Append the ids of a group's types to the ids of the module's earlier types.
+    def _intern(self, types: object, used: UsedTypes) -> None:
+        """Let somebody who uses a module's earlier types use the next group.
 
-        Threads may intern at once, and without a lock, which a fork could leave held: no number is given out twice,
-        and the first of two equal groups wins in one atomic step, when its supertypes are known already.
+        Threads may intern at once: no number is given out twice, and the first of two equal groups wins in one step,
+        when its supertypes are known already.
         """
-        start = len(ids)
-        key = tuple(_sub_key(t, ids, start) for t in types)
-        known = self._groups.get(key)
-        if known is None:
-            made = tuple(next(self._numbers) for _ in types)
-            if made and made[-1] > MAX_IDS:
-                raise ResourceLimit(f"the engine knows {MAX_IDS} types, its limit", limit="types")
-            for number, t in zip(made, types, strict=True):
-                if t.supers:
-                    self._supers[number] = tuple(made[s - start] if s >= start else ids[s] for s in t.supers)
-            known = self._groups.setdefault(key, made)
-        ids.extend(known)
+        ids: list = used.ids
+        start: uint32_t = len(ids)
+        keys: list = [_sub_key(t, ids, start) for t in types]
+        key: object = keys[0] if len(keys) == 1 else tuple(keys)
+        if used.join(key):
+            return
+        made: Group = Group.__new__(Group)
+        made.home = self
+        made.key = key
+        made.ids = self.take(len(keys))
+        for number, t in zip(made.ids, types, strict=True):
+            if t.supers:
+                self.supers[number] = tuple([made.ids[s - start] if s >= start else ids[s] for s in t.supers])
+        used.hold(self.groups.setdefault(key, made))
+
+    @cython.cfunc
+    def take(self, count: uint32_t) -> tuple:
+        """Numbers that nobody has. ResourceLimit where so many are not left."""
+        if count > self.most - self.live:
+            raise ResourceLimit(
+                f"the engine has {self.live} types in use, {count} more were wanted: the limit is {self.most}",
+                limit="types",
+            )
+        self.live += count
+        numbers: list = []
+        for _ in range(count):
+            if self.n_unused:
+                self.n_unused -= 1
+                numbers.append(self.unused[self.n_unused])
+            else:
+                self.last += 1
+                numbers.append(self.last)
+        return tuple(numbers)
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def give_back(self, number: uint32_t) -> cython.void:
+        """Nobody has a number any more. Without memory to note that it stays unused."""
+        if self.n_unused == self.room:
+            room: uint32_t = 2 * self.room + 64
+            grown: cython.p_void = realloc(self.unused, cython.cast(uint64_t, room) * cython.sizeof(uint32_t))
+            if grown == cython.NULL:
+                return
+            self.unused = cython.cast(cython.pointer(uint32_t), grown)
+            self.room = room
+        self.unused[self.n_unused] = number
+        self.n_unused += 1
+        self.live -= 1
 
 
-def _index_key(index: int, ids: list[int], start: int) -> Key:
+@cython.no_gc
+@cython.cclass
+class Group:
+    """A recursion group; its numbers are its own until it is gone."""
+
+    def __dealloc__(self):
+        if self.ids is None:
+            return
+        for number in self.ids:
+            self.home.supers.pop(number, None)
+            self.home.give_back(number)
+
+
+@cython.no_gc  # goes after all who keep it, also when the collector finds those
+@cython.cclass
+class UsedTypes:
+    """Types that somebody uses: ``ids`` means them as long as this object lives.
+
+    It holds every group that one of its groups names. So a group that has users, whose key consists of other groups'
+    numbers, outlives none of those.
+    """
+
+    def __cinit__(self, home: TypeIds):
+        self.home = home
+        self.groups = []
+        self.ids = []
+
+    def __dealloc__(self):
+        group: Group
+        i: cython.Py_ssize_t = 0 if self.groups is None else len(self.groups)
+        while i > 0:  # all of it is one step for others
+            i -= 1
+            group = self.groups[i]
+            group.users -= 1
+            if group.users == 0:
+                self.home.groups.pop(group.key, None)
+
+    @cython.cfunc
+    @cython.exceptval(0, check=True)
+    def join(self, key: object) -> cython.bint:
+        """Use a group that has users. False if there is none."""
+        found: object = self.home.groups.get(key)
+        if found is None:
+            return False
+        self.hold(found)
+        return True
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def hold(self, group: Group) -> cython.int:
+        """Use one that was just found: between that and the count nothing else may run."""
+        self.groups.append(group)
+        group.users += 1
+        self.ids.extend(group.ids)
+        return 0
+
+
+# ---- structure ----
+# Keys consist of tuples, plain numbers and texts only: comparing them runs no Python code.
+
+
+@cython.cfunc
+def _index_key(index: uint32_t, ids: list, start: uint32_t) -> tuple:
     return ("rec", index - start) if index >= start else ("id", ids[index])
 
 
-def _val_key(t: ValType, ids: list[int], start: int) -> object:
-    if kind(t) in (REF, REF_NULL) and heap(t) >= CONCRETE:
-        return (kind(t), _index_key(heap(t) - CONCRETE, ids, start))
-    return t
+@cython.cfunc
+def _val_key(t: object, ids: list, start: uint32_t) -> object:
+    packed: uint32_t = t
+    if (packed & 0xFF == REF or packed & 0xFF == REF_NULL) and packed >> 8 >= CONCRETE:
+        return (packed & 0xFF, _index_key((packed >> 8) - CONCRETE, ids, start))
+    return t if cython.cast(object, type(t)) is int else packed
 
 
-def _field_key(f: FieldType, ids: list[int], start: int) -> Key:
-    return (_val_key(f.storage, ids, start), f.mutable)
+@cython.cfunc
+def _vals_key(types: object, ids: list, start: uint32_t) -> tuple:
+    """The same object where it can be: there may be a million."""
+    keys: list = [_val_key(t, ids, start) for t in types]
+    for mine, given in zip(keys, types, strict=True):
+        if mine is not given:
+            return tuple(keys)
+    return types if type(types) is tuple else tuple(keys)
 
 
-def _composite_key(c: CompositeType, ids: list[int], start: int) -> Key:
+@cython.cfunc
+def _field_key(f: object, ids: list, start: uint32_t) -> tuple:
+    return (_val_key(f.storage, ids, start), bool(f.mutable))
+
+
+@cython.cfunc
+def _sub_key(t: object, ids: list, start: uint32_t) -> tuple:
+    supers: tuple = tuple([_index_key(s, ids, start) for s in t.supers])
+    c: object = t.composite
     if isinstance(c, FuncType):
-        return ("func", *(tuple(_val_key(t, ids, start) for t in part) for part in (c.params, c.results)))
+        return (bool(t.final), supers, "func", _vals_key(c.params, ids, start), _vals_key(c.results, ids, start))
     if isinstance(c, StructType):
-        return ("struct", *(_field_key(f, ids, start) for f in c.fields))
+        return (bool(t.final), supers, "struct", tuple([_field_key(f, ids, start) for f in c.fields]))
     assert isinstance(c, ArrayType)
-    return ("array", _field_key(c.element, ids, start))
-
-
-def _sub_key(t: SubType, ids: list[int], start: int) -> Key:
-    supers = tuple(_index_key(s, ids, start) for s in t.supers)
-    return (t.final, supers, _composite_key(t.composite, ids, start))
+    return (bool(t.final), supers, "array", _field_key(c.element, ids, start))
