@@ -32,7 +32,10 @@ async def to_thread(store: Store, function: Callable[P, R], /, *args: P.args, **
 
     Raises:
         asyncio.CancelledError: the task was cancelled, and the call has ended.
+        TypeError: this is no store; nothing was called, since nothing could stop it.
     """
+    if not isinstance(store, Store):
+        raise TypeError(f"to_thread needs the store whose guests are called, got {type(store).__name__}")
     call = _Call(partial(contextvars.copy_context().run, function, *args, **kwargs))
     future = asyncio.get_running_loop().run_in_executor(None, call)
     try:

@@ -175,3 +175,11 @@ def test_what_the_function_raised_instead_is_not_reported_as_never_retrieved(cap
 
     asyncio.run(main())
     assert caplog.records == []
+
+
+def test_what_is_no_store_is_refused_before_anything_is_called():
+    """Nothing could stop the call, were its task cancelled."""
+    called = []
+    with pytest.raises(TypeError, match="to_thread needs the store whose guests are called, got NoneType"):
+        asyncio.run(to_thread(None, called.append, 1))
+    assert called == []
