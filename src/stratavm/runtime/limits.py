@@ -21,6 +21,21 @@ BESIDE_MEMORY: Final = 1 << 30
 """What a store may hold beside one memory of the largest size, where nobody says how much in all."""
 
 
+COUNTS: Final = (
+    "memory_bytes",
+    "table_elements",
+    "instances",
+    "memories",
+    "tables",
+    "handles",
+    "total_bytes",
+    "bounded_reservation",
+    "stack_bytes",
+)
+"""Limits that are numbers."""
+MAY_BE_NONE: Final = frozenset({"total_bytes", "stack_bytes"})
+
+
 @dataclass(frozen=True, slots=True)
 class StoreLimits:
     """What a store may hold. ``limiter(kind, now, wanted)`` may refuse a growth that the numbers allow."""
@@ -47,10 +62,19 @@ class StoreLimits:
     thread has. Beyond it the call ends with ``StackOverflow``."""
 
     def __post_init__(self) -> None:
+        for name in COUNTS:
+            value = getattr(self, name)
+            if value is None and name in MAY_BE_NONE:
+                continue
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise TypeError(f"StoreLimits: {name} must be a whole number, got {value!r}")
+            if value < 0:
+                raise ValueError(f"StoreLimits: {name} must be at least 0, got {value}")
+        for name in ("limiter", "admit"):
+            if getattr(self, name) is not None and not callable(getattr(self, name)):
+                raise TypeError(f"StoreLimits: {name} must be callable, got {getattr(self, name)!r}")
         if self.stack_bytes is not None and self.stack_bytes < MIN_STACK:
             raise ValueError(f"stack_bytes must be at least {MIN_STACK}, got {self.stack_bytes}")
-        if self.total_bytes is not None and self.total_bytes < 0:
-            raise ValueError(f"total_bytes must be at least 0, got {self.total_bytes}")
 
     @property
     def budget_bytes(self) -> int:
