@@ -20,6 +20,7 @@ from stratavm.wasi.p1 import NAMESPACES, functions
 
 EXAMPLES: Final = """strata info app.wasm
 strata info --json app.wasm | jq .exports
+strata info cut.wasm      what can be read of a damaged module, and why it cannot run (the exit code is 0)
 curl -s https://example.com/app.wasm | strata info -"""
 
 TABLES: Final = ("sections", "imports", "exports", "producers", "target features")

@@ -96,7 +96,13 @@ def perform(command: Callable[[argparse.Namespace], int], options: argparse.Name
         output.abandon()
         return EXIT_BROKEN_PIPE
     except output.REPORTED as error:
-        return output.failure(error, json=getattr(options, "json", False))
+        return output.failure(error, json=getattr(options, "json", False), module=_module_of(options))
+
+
+def _module_of(options: argparse.Namespace) -> str:
+    """What the module is called that a command reads, if it reads one."""
+    name: str = getattr(options, "module", "")
+    return "standard input" if name == "-" else name
 
 
 def _interrupted() -> int:
@@ -150,7 +156,8 @@ def _is_program(word: str) -> bool:
 def _unknown(word: str) -> int:
     from stratavm.base.words import did_you_mean
 
-    near = did_you_mean(word, COMMANDS)
+    meant = output.with_ending(word)
+    near = f"did you mean {printable(meant)}?" if meant else did_you_mean(word, COMMANDS)
     output.complain(
         f"no command '{printable(word)}'" + (f": {near}" if near else ""),
         "`strata --help` lists the commands; to run a file of this name, write ./FILE",

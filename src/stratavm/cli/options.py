@@ -37,9 +37,9 @@ def add_tier(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
-    """``--json``."""
-    parser.add_argument("--json", action="store_true", help="print data for programs")
+def add_json(parser: argparse.ArgumentParser, what: str = "data for programs") -> None:
+    """``--json``, which prints ``what``."""
+    parser.add_argument("--json", action="store_true", help=f"print {what}")
 
 
 def config(options: argparse.Namespace) -> Config:
@@ -86,6 +86,10 @@ def directory(text: str) -> tuple[str, str, bool]:
     Without either it is read-only. ``HOST::GUEST:ro``, as it was written before, is understood.
     """
     host, *rest = text.removesuffix(":ro").split("::") if re.search(r"[^:]:ro$", text) else text.split("::")
+    meant = re.fullmatch(r"(.*[^:])::?([^:]+):(rw)|([^:]+):(/[^:]*)(:ro)?", text)
+    if meant and not os.path.exists(text):
+        doubled = re.sub(":+", "::", text)
+        raise argparse.ArgumentTypeError(f"single colons do not separate, got {text!r}: did you mean {doubled!r}?")
     read_only = MODES[rest.pop()] if rest and rest[-1] in MODES else True
     if not host or len(rest) > 1 or rest == [""]:
         raise argparse.ArgumentTypeError(f"expected HOST::GUEST, HOST::GUEST::ro or HOST::GUEST::rw, got {text!r}")

@@ -13,6 +13,7 @@ from typing import Any, Final, TextIO
 from stratavm.base import errors
 from stratavm.base.text import printable
 from stratavm.cli.style import is_coloured, paint
+from stratavm.runtime.layout import MAX_TRAP_FRAMES
 
 REPORTED: Final = (errors.StrataError, OSError, ValueError, TypeError, OverflowError, MemoryError, RecursionError)
 """What the user can cause: printed as one line. Anything else is a bug and keeps its traceback."""
@@ -35,13 +36,14 @@ HINTS: Final[tuple[tuple[type[BaseException], str], ...]] = (
 
 MEMORY_LIMITS: Final = ("memory_bytes", "max_memory_bytes")
 ONLY_WASI: Final = "the command line offers WASI only: other imports are given in Python, stratavm.load(FILE, imports)"
+ENDINGS: Final = (".wasm", ".wat")
 MAX_LINE: Final = 100_000
 FRAMES: Final = 16
 """Lines of a trap's backtrace that are printed."""
 
 
-def failure(error: BaseException, *, json: bool = False) -> int:
-    """Report an error and return the exit code for it."""
+def failure(error: BaseException, *, json: bool = False, module: str = "") -> int:
+    """Report an error, which may be one of the module that was read, and return the exit code for it."""
     code = exit_code(error)
     if json:
         try:
@@ -51,9 +53,10 @@ def failure(error: BaseException, *, json: bool = False) -> int:
         except OSError as worse:  # standard output is what failed
             error = worse
     abandon_unless_writable()
-    complain(one_line(error), hint_for(error))
-    for more in _lines(error)[1:]:  # the line of source with its caret, what to do
-        print(f"  {printable(more, MAX_LINE)}", file=sys.stderr)
+    whose = f"{printable(module)}: " if module and isinstance(error, errors.ModuleError) else ""
+    complain(whose + one_line(error), hint_for(error))
+    for more in further_lines(error):
+        print(more, file=sys.stderr)
     if getattr(error, "problems", None):
         print(f"  {ONLY_WASI}", file=sys.stderr)
     _print_frames(getattr(error, "frames", ()))
@@ -66,7 +69,19 @@ def hint_for(error: BaseException) -> str:
         return ""
     if getattr(error, "limit", "") in MEMORY_LIMITS:
         return "raise --max-memory"
+    if isinstance(error, errors.ValidationError) and error.line:  # who wrote the text sees the line
+        return ""
+    if isinstance(error, FileNotFoundError) and (meant := with_ending(error.filename)):
+        return f"did you mean {printable(meant)}?"
     return next((words for kind, words in HINTS if isinstance(error, kind)), "")
+
+
+def with_ending(name: object) -> str:
+    """The module that a name without its ending means; empty where there is none."""
+    if not name or not isinstance(name, str | bytes | os.PathLike):
+        return ""
+    path = os.fsdecode(name)
+    return next((path + ending for ending in ENDINGS if os.path.isfile(path + ending)), "")
 
 
 def complain(message: str, hint: str = "") -> None:
@@ -80,10 +95,17 @@ def complain(message: str, hint: str = "") -> None:
 
 def _print_frames(frames: tuple[object, ...]) -> None:
     """The guest's frames, innermost first; what recursion repeats stands once."""
+    left = len(frames)
     for frame, run in itertools.islice(itertools.groupby(map(str, frames)), FRAMES):
         count = sum(1 for _ in run)
+        left -= count
         times = f" ({count} times)" if count > 1 else ""
         print(paint(f"    in {frame}{times}", "quiet", sys.stderr), file=sys.stderr)
+    if left:
+        print(paint(f"    and {left} more", "quiet", sys.stderr), file=sys.stderr)
+    if len(frames) >= MAX_TRAP_FRAMES:
+        kept = f"    there may be more: a trap keeps the innermost {MAX_TRAP_FRAMES} frames"
+        print(paint(kept, "quiet", sys.stderr), file=sys.stderr)
 
 
 def exit_code(error: BaseException) -> int:
@@ -107,12 +129,22 @@ def describe(error: BaseException) -> dict[str, Any]:
 def one_line(error: BaseException) -> str:
     """``kind: message`` without line breaks."""
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {printable(os.fsdecode(error.filename))}" if error.filename else error.strerror
+        return error.strerror if error.filename is None else f"{error.strerror}: {_path(error.filename)}"
     message = " ".join(_lines(error)[0].split())
     if type(error) in (ValueError, TypeError) and message:  # they say in words what is wrong with which argument
         return printable(message)
     kind = "trap" if isinstance(error, errors.Trap) else _words(type(error).__name__)
     return printable(f"{kind}: {message}" if message else kind)
+
+
+def further_lines(error: BaseException) -> list[str]:
+    """What an error says beyond its first line: the line of source with its caret, what to do."""
+    return [f"  {printable(line, MAX_LINE)}" for line in _lines(error)[1:]]
+
+
+def _path(name: str | bytes | int) -> str:
+    """A file's name, which may be empty; an open file has a number."""
+    return str(name) if isinstance(name, int) else printable(os.fsdecode(name)) or "''"
 
 
 def _lines(error: BaseException) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -70,6 +69,8 @@ def options_explained(options: argparse.Namespace) -> Iterator[None]:
 
 def _put_right(options: argparse.Namespace) -> str:
     """The command as it was meant where options stand behind APP; empty where none does."""
+    import shlex  # here, for it is slow to import
+
     from stratavm.cli.main import command_parser
 
     parser = command_parser(options.command)

@@ -51,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--isolate", action="store_true", help="run in a process of its own with resource limits and system-call filter"
     )
     common.add_tier(parser)
-    common.add_json(parser)
+    common.add_json(parser, "what --invoke returns, and errors and traps, as JSON; the guest's output stays as it is")
 
 
 def run(options: argparse.Namespace) -> int:

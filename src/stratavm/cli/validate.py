@@ -38,7 +38,10 @@ def run(options: argparse.Namespace) -> int:
             if problem is None:
                 output.line(f"{name}: valid", "good")
             else:
-                output.line(f"{name}: {output.one_line(problem)}", "error")
+                hint = output.hint_for(problem)
+                output.line(f"{name}: {output.one_line(problem)}" + (f" (hint: {hint})" if hint else ""), "error")
+                for more in output.further_lines(problem):
+                    output.line(more)
     return int(any(problem is not None for _, problem in verdicts))
 
 

@@ -31,6 +31,7 @@ from stratavm.spec.types import (
     type_name,
 )
 
+_F32_INFINITY = 0x7F80_0000
 _F32 = struct.Struct("<f")
 _F64 = struct.Struct("<d")
 _U32 = struct.Struct("<I")
@@ -150,7 +151,7 @@ def parse_argument(type_: ValType, text: str) -> int | float | bytes | None:
     """
     try:
         if type_ in (F32, F64):
-            return float.fromhex(text) if "0x" in text.lower() else float(text)
+            return _parse_float(type_, text)
         if type_ in (FUNCREF, EXTERNREF) and text == "null":
             return None
         number = int(text, 0) if type_ in (I32, I64, V128) else None
@@ -162,6 +163,18 @@ def parse_argument(type_: ValType, text: str) -> int | float | bytes | None:
         return number.to_bytes(16, "little")
     _integer(number, 32 if type_ == I32 else 64, type_name(type_))
     return number
+
+
+def _parse_float(type_: ValType, text: str) -> float:
+    """A number, infinity or NaN; what is too large is no infinity here, unlike in a computation."""
+    try:
+        value = float.fromhex(text) if "0x" in text.lower() else float(text)
+    except OverflowError:
+        value = math.inf
+    too_large = math.isinf(value) or (type_ == F32 and f32_bits(value) & 0x7FFF_FFFF == _F32_INFINITY)
+    if too_large and "inf" not in text.lower():
+        raise OverflowError(f"{text} does not fit {type_name(type_)}")
+    return value
 
 
 def f32_bits(value: float) -> int:

@@ -6,6 +6,7 @@ import errno
 import io
 import os
 from collections.abc import Callable, Sequence
+from stat import S_ISDIR
 from typing import Any, ClassVar, Final, Literal, Protocol, TypeAlias
 
 from stratavm.wasi.abi import STREAM_RIGHTS, Filetype, Rights
@@ -273,6 +274,9 @@ def _from_path(path: Path) -> Stream:
             f"stdin={path[:40]!r} names a file that cannot be opened; text that is the input itself is given as bytes"
         )
         raise FileNotFoundError(errno.ENOENT, f"{hint}: stdin=text.encode()", path) from None
+    if S_ISDIR(os.fstat(fd).st_mode):  # it opens, and the guest would take the error of reading it for the end
+        os.close(fd)
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
     return _own(fd, write=False)
 
 
