@@ -18,9 +18,11 @@ SOURCE = """(module (import "env" "wait" (func $wait))
 
 
 def guest(wait=lambda: None, **options):
-    """A store and the exports of an instance in it."""
+    """A store and the exports of an instance in it, compiled: a call that ends before that poisons nothing."""
     store = Store(**options)
-    return store, load(SOURCE, {"env": {"wait": wait}}, store=store).exports
+    instance = load(SOURCE, {"env": {"wait": wait}}, store=store)
+    instance.module.compile_all()
+    return store, instance.exports
 
 
 async def began(store):
