@@ -11,6 +11,7 @@ import cython
 from cython.cimports.cpython.buffer import (
     PyBUF_SIMPLE,
     PyBuffer_Release,
+    PyObject_CheckBuffer,
     PyObject_GetBuffer,
 )
 from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
@@ -26,6 +27,15 @@ from stratavm.spec.types import Limits, MemoryType
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+
+@cython.cfunc
+def size_of_format(format: str) -> object:
+    """Bytes of a C structure; struct.error, with the format in it, where that is none."""
+    try:
+        return struct.calcsize(format)
+    except struct.error as error:
+        raise struct.error(f"expected a format of the struct module such as '<IHH', got {format!r}: {error}") from None
 
 
 @cython.cclass
@@ -172,9 +182,13 @@ class Memory:
 
         Raises:
             Trap: the range is not inside the memory.
+            TypeError: it is no buffer.
             BufferError: the buffer is not contiguous (NumPy says ValueError).
         """
         source: Py_buffer
+        if not PyObject_CheckBuffer(data):
+            encoded: str = "; text is written as text.encode()" if isinstance(data, str) else ""
+            raise TypeError(f"expected bytes or another buffer, got {type(data).__name__}{encoded}")
         PyObject_GetBuffer(data, cython.address(source), PyBUF_SIMPLE)
         try:
             at: cython.Py_ssize_t = self.place(address, source.len)
@@ -186,11 +200,22 @@ class Memory:
             self.written.post(MemoryWritten(self.m.number, at, count), self.inner.source)
 
     def unpack(self, format: str, address: int) -> tuple:
-        """Read a C structure: ``memory.unpack("<IHH", address)``; see the ``struct`` module."""
-        return struct.unpack(format, self.read(address, struct.calcsize(format)))
+        """Read a C structure: ``memory.unpack("<IHH", address)``; see the ``struct`` module.
+
+        Raises:
+            Trap: the range is not inside the memory.
+            struct.error: the format is none.
+        """
+        return struct.unpack(format, self.read(address, size_of_format(format)))
 
     def pack(self, format: str, address: int, *values: object) -> None:
-        """Write a C structure: ``memory.pack("<IHH", address, 1, 2, 3)``; see the ``struct`` module."""
+        """Write a C structure: ``memory.pack("<IHH", address, 1, 2, 3)``; see the ``struct`` module.
+
+        Raises:
+            Trap: the range is not inside the memory.
+            struct.error: the format is none, or the values do not fit it.
+        """
+        size_of_format(format)
         self.write(address, struct.pack(format, *values))
 
     def read_cstring(self, address: int, limit: int | None = None, encoding: str = "utf-8") -> str:

@@ -201,3 +201,16 @@ def test_memories_are_compared_by_identity_and_counted_exactly():
         _ = memory[3]
         memory.unpack("<I", 0)
     assert (sys.getrefcount(memory), sys.getrefcount(data), sys.getrefcount(memory.native)) == before
+
+
+def test_what_is_no_data_and_no_format_is_said_in_words():
+    """What was expected, what came, and for text what to do; nothing was written."""
+    memory = guest().exports.memory
+    with pytest.raises(TypeError, match=r"^expected bytes or another buffer, got str; text is written as text.encode"):
+        memory.write(0, "abc")
+    with pytest.raises(TypeError, match=r"^expected bytes or another buffer, got int$"):
+        memory.write(0, 5)
+    for call in (lambda: memory.unpack("<Z", 0), lambda: memory.pack("<Z", 0, 1)):
+        with pytest.raises(struct.error, match=r"^expected a format of the struct module such as '<IHH', got '<Z': "):
+            call()
+    assert memory.read(0, 3) == b"\0\0\0"
