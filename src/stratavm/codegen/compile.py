@@ -84,7 +84,8 @@ class ModuleCompiler:
 
             # Where every memory has a guard there are no checks; but a search counts the rewrites of all passes.
             self.passes = tuple(name for name in options.passes if name not in FOR_CHECKS or checked)
-        self._counted = options.max_bytes // MOST_PER_BYTE
+        self._uncounted = min(LARGE_BYTES, options.max_bytes // MOST_PER_BYTE)
+        self._all_short = len(module.binary) <= self._uncounted
         self._plain: ModuleCompiler | None = None
         self._idle: list[Worker] = []
         self._retired_ns = (0,) * len(STAGES)
@@ -137,13 +138,14 @@ class ModuleCompiler:
         if worker is None:
             with self.worker() as worker:
                 return self.compile(valid, defined_index, worker)
-        body = valid.module.functions[defined_index]
-        size = body.end - body.start
-        if size > LARGE_BYTES:
-            with self.worker(self._new_worker()) as own:
-                return self._compile(valid, defined_index, own)
-        if size > self._counted:
-            return self._compile(valid, defined_index, worker)
+        if not self._all_short:
+            body = valid.module.functions[defined_index]
+            size = body.end - body.start
+            if size > LARGE_BYTES:
+                with self.worker(self._new_worker()) as own:
+                    return self._compile(valid, defined_index, own)
+            if size > self._uncounted:
+                return self._compile(valid, defined_index, worker)
         code: Code = worker.compile(valid, defined_index)
         return code
 
