@@ -24,6 +24,8 @@ if not cython.compiled:
 UNLIMITED = cython.declare(int64_t, 0x7FFFFFFFFFFFFFFF)
 LOOKS = cython.declare(uint32_t, 8)  # at the flag, between two at the clock: a power of two
 looks = cython.declare(uint32_t, 0)  # of all threads: nothing depends on a count that is lost
+PAUSES = cython.declare(uint32_t, 256)  # steps of work done in Python between two looks: a power of two
+pauses = cython.declare(uint32_t, 0)
 main_thread = cython.declare(cython.ulong, 0)
 SIGNALS_NS = cython.declare(uint64_t, 50_000_000)  # between two looks for signals, each of which takes the GIL
 
@@ -173,6 +175,35 @@ def check() -> None:
     global looks
     looks |= LOOKS - 1
     look()
+
+
+def pause() -> None:
+    """In a loop of Python: ``check`` once in a few hundred turns."""
+    global pauses
+    pauses += 1
+    if pauses & (PAUSES - 1) == 0:
+        check()
+
+
+@cython.final
+@cython.cclass
+class paced:
+    """Goes through ``items`` as they are, with a ``check`` once in a few hundred: for loops of Python."""
+
+    items: object
+    turn: uint32_t
+
+    def __cinit__(self, items: object):
+        self.items = iter(items)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        self.turn += 1
+        if self.turn & (PAUSES - 1) == 0:
+            check()
+        return next(self.items)
 
 
 def find_main_thread() -> None:

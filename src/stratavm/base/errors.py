@@ -295,7 +295,7 @@ class Interrupted(Trap):
 
 
 class DeadlineExceeded(Trap):
-    """The call ran past its deadline."""
+    """A call ran past its deadline, or loading or compiling a module past the time that it was given."""
 
     def __init__(self, frames: Frames = (), detail: str = "") -> None:
         super().__init__("deadline", frames, detail)

@@ -44,7 +44,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fuel", type=common.units, metavar="N", help="stop the guest after N operators (units of fuel)"
     )
-    parser.add_argument("--timeout", type=common.seconds, metavar="S", help="stop the guest after so many seconds")
+    parser.add_argument(
+        "--timeout", type=common.seconds, metavar="S", help="stop loading, or the guest, after so many seconds"
+    )
     parser.add_argument("--max-memory", type=common.size, metavar="BYTES", help="cap on the guest's memory, e.g. 256M")
     parser.add_argument("--invoke", metavar="EXPORT", help="call this export with ARGS and print its results")
     parser.add_argument(
@@ -66,7 +68,8 @@ def run(options: argparse.Namespace) -> int:
 def run_here(options: argparse.Namespace) -> int:
     """Run the program in this process; its time begins before it is loaded."""
     begin = time.monotonic()
-    module = Module(module_source(options.module), engine=Engine(common.config(options)))
+    source, engine = module_source(options.module), Engine(common.config(options))
+    module = Module(source, engine=engine, timeout=time_left(options.timeout, begin))
     with Store(module.engine, fuel=options.fuel) as store, wasi(options, module.engine) as context:
         linker = Linker(module.engine)
         linker.define_namespaces(context.namespaces())

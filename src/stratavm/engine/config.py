@@ -41,6 +41,7 @@ class Options(TypedDict, total=False):
     threads: int
     pool: PoolConfig | None
     memory_images: MemoryImages
+    load_timeout: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,8 @@ class Config:
             of ``jit1`` is compiled as ``jit0`` does; one that takes more even so ends the call that needs it with
             ResourceLimit. The default is enough for any function that the default ``limits`` allow.
         threads: threads that validate and compile; 0 = one per core.
+        load_timeout: seconds that loading a module may take (decoding or parsing it, validating it, laying out its
+            images), or None. Loading that takes longer ends with DeadlineExceeded, and nothing is kept of it.
     """
 
     tier: TierName = "jit0"
@@ -89,6 +92,7 @@ class Config:
     threads: int = 0
     pool: PoolConfig | None = None
     memory_images: MemoryImages = "again"
+    load_timeout: float | None = None
 
     __signature__ = OfInit()
 
@@ -115,6 +119,7 @@ class Config:
             raise ValueError(f"compile_bytes must be positive, got {self.compile_bytes}")
         if self.threads < 0:
             raise ValueError(f"threads must not be negative, got {self.threads}")
+        check_seconds("load_timeout", self.load_timeout)
 
     def _check_passes(self) -> None:
         if self.passes is not None:
@@ -170,6 +175,12 @@ def check_options(where: str, options: Iterable[str]) -> None:
         if name not in known:
             near = did_you_mean(name, known) or f"options: {', '.join(known)}"
             raise TypeError(f"{where} has no option {name!r}; {near}")
+
+
+def check_seconds(name: str, value: float | None) -> None:
+    """ValueError for a time limit that is none."""
+    if value is not None and not value >= 0:
+        raise ValueError(f"{name} must be a number of seconds from 0 on, or None, got {value}")
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -36,6 +36,7 @@ def load(
         ModuleError: the module is malformed, invalid or unsupported.
         LinkError: an import is missing or of another type.
         Trap: an initialiser or the start function trapped.
+        DeadlineExceeded: loading the module took longer than ``load_timeout``.
     """
     check_options("load()", options)
     if store is not None and not isinstance(store, Store):

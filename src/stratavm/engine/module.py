@@ -6,11 +6,13 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from stratavm.base.budget import Budget
 from stratavm.base.cached import cached
 from stratavm.base.errors import DecodeError, ModuleLimit, StrataError, Unsupported, ValidationError
 from stratavm.base.importing import importing
 from stratavm.base.text import printable
 from stratavm.engine.cache import LoadedModule, ModuleCache
+from stratavm.engine.config import check_seconds
 from stratavm.engine.engine import Engine, engine_of
 from stratavm.engine.events import (
     ImageLaidOut,
@@ -41,6 +43,7 @@ class Module:
     Args:
         source: a path, the bytes of a binary or of a text module, or WAT text.
         engine: the engine to use; a shared default where absent.
+        timeout: seconds that loading may take, None: no limit but the engine's ``load_timeout``. Ctrl-C ends it, too.
 
     Raises:
         OSError: the file cannot be read.
@@ -48,29 +51,42 @@ class Module:
         ValidationError: the module is invalid.
         Unsupported: it needs a proposal that is not enabled, or (strict engines) a function cannot be compiled.
         ResourceLimit: it is larger than the engine's limits allow.
+        DeadlineExceeded: loading took longer than it may; nothing is kept of it.
     """
 
-    def __init__(self, source: SourceLike, engine: Engine | None = None) -> None:
+    def __init__(self, source: SourceLike, engine: Engine | None = None, *, timeout: float | None = None) -> None:
+        check_seconds("timeout", timeout)
         self.engine = engine_of(engine)
         origin = read_source(source, self.engine.config.limits.module_bytes)
         self.name = os.path.basename(origin.name)
         try:
-            self._load(origin)
+            self._load(origin, timeout)
         except StrataError as error:
             if self.engine.source.hears(ModuleRefused):
                 self.engine.source.emit(ModuleRefused(self.name, describe(error)))
             raise
 
-    def _load(self, origin: Source) -> None:
+    def _load(self, origin: Source, timeout: float | None) -> None:
         """Take a binary from the engine's cache, or decode, validate and offer it to the cache."""
         cache = self.engine.services.get(ModuleCache)
         known = None if origin.binary is None else cache.find(origin.binary)
         if known is not None:
             self._use(known)
             return
+        with self._in_time(), Budget(timeout):  # code of others, such as the cache, is not within
+            loaded = self._made_of(origin)
+        self._use(loaded)
+        cache.keep(loaded)
+
+    def _in_time(self) -> Budget:
+        """What the engine allows loading to take."""
+        return Budget(self.engine.config.load_timeout)
+
+    def _made_of(self, origin: Source) -> LoadedModule:
+        """Decode or parse, and validate."""
         model = self._model_of(origin)
         try:
-            self._prepare(model)
+            return self._prepare(model)
         except (ValidationError, Unsupported) as error:
             if origin.text is not None:
                 with importing:
@@ -78,7 +94,6 @@ class Module:
 
                 locate_in_text(error, origin.text, model)
             raise
-        cache.keep(self._loaded)
 
     def _model_of(self, origin: Source) -> Model:
         """Decode or parse."""
@@ -103,11 +118,11 @@ class Module:
             refuse_in_text(origin.text, config.features)
         raise refused
 
-    def _prepare(self, model: Model) -> None:
+    def _prepare(self, model: Model) -> LoadedModule:
         """Validate, and hand over to the tier."""
         config = self.engine.config
         valid = validate(model, config.features, config.threads, limits=config.limits)
-        self._use(LoadedModule(model, valid, self.engine.tier.load(valid, self.name)))
+        return LoadedModule(model, valid, self.engine.tier.load(valid, self.name))
 
     def _use(self, loaded: LoadedModule) -> None:
         """Become a module of what was loaded."""
@@ -127,7 +142,9 @@ class Module:
         self = cls.__new__(cls)
         self.engine = engine_of(engine)
         self.name = model.names.module or "module"
-        self._prepare(model)
+        with self._in_time():
+            loaded = self._prepare(model)
+        self._use(loaded)
         return self
 
     @property
@@ -177,7 +194,8 @@ class Module:
         """Write the images; data segments are copied as ever where the kernel gives no files."""
         source = self.engine.source
         try:
-            images = make_images(self.model)
+            with self._in_time():
+                images = make_images(self.model)
         except OSError as error:
             if source.hears(ImageRefused):
                 source.emit(ImageRefused(self.name, describe(error)))
@@ -192,14 +210,20 @@ class Module:
         """Bytes of machine code compiled so far."""
         return self.code.code_bytes
 
-    def compile_all(self) -> CompileReport:
+    def compile_all(self, timeout: float | None = None) -> CompileReport:
         """Compile every function now instead of at its first call.
 
+        Args:
+            timeout: seconds that it may take, None: no limit.
+
         Raises:
+            DeadlineExceeded: it took longer; what was published of it stays, and the rest is compiled when needed.
             Unsupported: a strict engine met a function that its tier cannot compile.
         """
+        check_seconds("timeout", timeout)
         begin = time.perf_counter()
-        costs = self.code.compile_all(self.engine.config.worker_threads)
+        with Budget(timeout):
+            costs = self.code.compile_all(self.engine.config.worker_threads)
         seconds = time.perf_counter() - begin
         first = len(self.model.imported_funcs)
         fallbacks = tuple((f, self.model.func_name(f), reason) for f, reason in sorted(self.code.fallbacks.items()))

@@ -13,6 +13,7 @@ cdef enum FrameKind:
 
 cdef enum:
     NOTHING = 0xFFFFFFFF       # as a found type: the stack is empty
+    WINDOW = 16384             # bytes of a body between two looks at the budget
     FIRST_LOCALS = 64          # types of locals that are looked up directly; the rest by binary search over runs
 
 cdef enum Fault:  # rows of `checker.FAULTS`
@@ -76,6 +77,7 @@ cdef class Checker:
     cdef const uint8_t* p
     cdef const uint8_t* end
     cdef const uint8_t* at     # of the instruction
+    cdef const uint8_t* stop   # where the walk looks at its budget next: the end, in most bodies
     cdef int leb               # sticky error of leb.pxd's readers
     cdef uint32_t op
     cdef uint32_t* values      # packed value types
@@ -99,6 +101,7 @@ cdef class Checker:
 
     cdef int fail(self, uint32_t fault, uint32_t expected, uint32_t found) except -1 nogil
     cdef int begin(self, ValidBody* body, Chunk* chunk) except -1 nogil
+    cdef void next_window(self) noexcept nogil
     cdef int grow(self, uint32_t more) except -1 nogil
     cdef int enter(self, uint32_t kind, const uint32_t* params, uint32_t n_params, const uint32_t* results, uint32_t n_results) except -1 nogil
     cdef int finish(self) except -1 nogil

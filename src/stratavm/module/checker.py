@@ -70,6 +70,7 @@ class Checker:
         self.chunk = chunk
         self.p = self.at = self.context.binary + body.start
         self.end = self.context.binary + body.end
+        self.next_window()
         self.sp = self.n_frames = self.n_log = self.loops = self.tables = 0
         self.op = 0
         self.leb = 0
@@ -85,6 +86,10 @@ class Checker:
                 self.local_types[n] = self.bodies.runs[run].type
                 n += 1
         return self.enter(FK_FUNC, at.params, 0, at.results, at.n_results)
+
+    def next_window(self):
+        """So far the walk goes before it looks at its budget."""
+        self.stop = self.p + WINDOW if self.end - self.p > WINDOW else self.end
 
     def grow(self, more):
         """Room for ``more`` values. The walk checks the stack's limit between instructions."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from stratavm.base.budget import check
 from stratavm.base.errors import Unsupported, ValidationError
 from stratavm.base.leb import read_sleb, read_uleb
 from stratavm.module.model import ConstExpr, Module
@@ -49,6 +50,7 @@ class Constants:
         code, at = expression.code, 0
         if ONE_CONSTANT.fullmatch(code) and expected == (T.I32 if code[0] == 0x41 else T.I64):
             return
+        check()
         stack: list[T.ValType] = []
         while True:
             start = at

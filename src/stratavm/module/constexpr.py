@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from stratavm.base.budget import check
 from stratavm.base.errors import DecodeError, ModuleLimit
 from stratavm.base.leb import END, LEB_MESSAGES, read_sleb, read_uleb
 from stratavm.module.limits import Limits
@@ -30,6 +31,7 @@ FIXED_BYTES: Final[dict[str, int]] = {
 
 def skip_expression(data: bytes, at: int, end: int, limits: Limits) -> int:
     """The position behind the ``end`` that closes the expression at ``at``."""
+    check()
     start, depth = at, 1
     while depth:
         if at - start > limits.const_expr_bytes:

@@ -8,7 +8,7 @@ from cython.cimports.cpython.object import PyObject_GenericSetAttr
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.stratavm.base.leb import bytes_t
 from cython.cimports.stratavm.module.names import read_names
-from cython.cimports.stratavm.module.reader import PyObject_GC_UnTrack, Reader
+from cython.cimports.stratavm.module.reader import PyObject_GC_UnTrack, Reader, pause
 from cython.cimports.stratavm.module.typesec import (
     global_type,
     memory_type,
@@ -148,11 +148,13 @@ class Decoder:
 
     @cython.cfunc
     @cython.inline
-    @cython.exceptval(check=False)
-    def note(self, section: cython.int) -> cython.void:
+    @cython.exceptval(-1)
+    def note(self, section: cython.int) -> cython.int:
         """An item of a section begins here."""
+        pause(self.r)
         if self.places is not None:
             self.places.append((section, self.r.offset()))
+        return 0
 
     @cython.cfunc
     def module(self) -> object:
@@ -438,10 +440,16 @@ class Decoder:
             elif r.byte():
                 r.fail("malformed element kind", "0", "", r.offset() - 1)
         if flags & 4:
-            exprs: tuple = tuple([self.expression() for _ in range(r.count(1, "element_items", "elements"))])
-            return Element(mode, type_, (), exprs, table, offset)
-        funcs: tuple = tuple([r.u32() for _ in range(r.count(1, "element_items", "elements"))])
-        return Element(mode, type_, funcs, None, table, offset)
+            exprs: list = []
+            for _ in range(r.count(1, "element_items", "elements")):
+                pause(r)
+                exprs.append(self.expression())
+            return Element(mode, type_, (), tuple(exprs), table, offset)
+        funcs: list = []
+        for _ in range(r.count(1, "element_items", "elements")):
+            pause(r)
+            funcs.append(r.u32())
+        return Element(mode, type_, tuple(funcs), None, table, offset)
 
     @cython.cfunc
     def segment(self) -> object:
@@ -475,6 +483,7 @@ class Decoder:
         largest: cython.Py_ssize_t = self.limits.function_bytes
         most: cython.longlong = self.limits.locals
         for _ in range(r.count(3, "functions", "functions")):
+            pause(r)
             size = r.u32()
             if size > r.left():
                 r.fail("unexpected end of section or function", f"{size} bytes of code", f"{r.left()} bytes")
@@ -505,6 +514,7 @@ class Decoder:
             return ()
         runs: list = []
         for _ in range(r.count(2, "function_bytes", "runs of locals")):
+            pause(r)
             count = r.u32()
             total += count
             runs.append((count, val_type(r)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
+from stratavm.base.budget import paced
 from stratavm.base.data import dataclass, field
 from stratavm.base.leb import sleb, uleb
 from stratavm.module.model import ConstExpr, Custom, Element, Export, Global, Import, Module, Names, Table
@@ -174,7 +175,7 @@ def _framed(section: int, content: bytes) -> bytes:
 
 def vector(items: Sequence[T], one: Callable[[T], bytes]) -> bytes:
     """A count and the items."""
-    return uleb(len(items)) + b"".join(map(one, items))
+    return uleb(len(items)) + b"".join(map(one, paced(items)))
 
 
 def _section(items: Sequence[T], one: Callable[[T], bytes]) -> bytes:

@@ -11,6 +11,7 @@ import re
 from bisect import bisect_right
 from typing import Final
 
+from stratavm.base.budget import check, paced, pause
 from stratavm.base.data import dataclass, field
 from stratavm.base.errors import ParseError
 from stratavm.base.words import excerpt
@@ -112,8 +113,9 @@ def tokenize(source: str | bytes) -> Tokens:
     text, position, openers = out.text, 0, list[int]()
     add_token, add_offset = out.tokens.append, out.offsets.append
     while position >= 0:
+        pause()
         resume = -1
-        for m in _TOKEN.finditer(text, position):
+        for m in paced(_TOKEN.finditer(text, position)):
             which = m.lastindex
             if which == 1:
                 add_token(m.group(1))
@@ -188,22 +190,21 @@ def quoted_name(out: Tokens, token: str, at: int, empty: str) -> str:
 
 def _comment_end(out: Tokens, at: int) -> int:
     """Where the block comment that opens at ``at`` ends."""
-    depth, position = 1, at + 2
-    while True:
-        edge = _COMMENT_EDGE.search(out.text, position)
-        if edge is None:
-            raise out.error_at(at, "unclosed comment", expected=";)")
-        position = edge.end()
+    check()
+    depth = 1
+    for edge in paced(_COMMENT_EDGE.finditer(out.text, at + 2)):
         depth += 1 if edge.group() == "(;" else -1
         if depth == 0:
-            return position
+            end: int = edge.end()
+            return end
+    raise out.error_at(at, "unclosed comment", expected=";)")
 
 
 def _set_annotations_aside(out: Tokens, openers: list[int]) -> None:
     """Move annotations out of the token stream, keeping those at the outermost level."""
     old_tokens, old_offsets = out.tokens, out.offsets
     tokens, offsets, done = list[str](), list[int](), 0
-    for opener in openers:
+    for opener in paced(openers):
         if opener < done:
             continue  # inside an annotation already taken
         if old_tokens[opener] == "(@":
@@ -229,20 +230,26 @@ def string_bytes(out: Tokens, token: str, at: int) -> bytes:
     if b"\\" not in raw:
         return raw
 
-    def replace(m: re.Match[bytes]) -> bytes:
-        pair, name, point = m.groups()
-        if pair is not None:
-            return bytes((int(pair, 16),))
-        if name is not None:
-            return _NAMED_ESCAPES[name]
-        if point is None:
-            raise out.error_at(
-                at, "illegal escape", found=repr(str(m.string[m.start() : m.start() + 2], "utf-8", "replace"))
-            )
-        digits = point.replace(b"_", b"").lstrip(b"0") or b"0"
-        value = int(digits, 16) if len(digits) <= 6 else 0x110000
-        if value >= 0x110000 or 0xD800 <= value < 0xE000:
-            raise out.error_at(at, "malformed UTF-8 encoding", found=f"code point {str(digits, 'ascii')[:20]}")
-        return chr(value).encode()
+    parts, done = list[bytes](), 0
+    for m in paced(_ESCAPE.finditer(raw)):
+        parts += raw[done : m.start()], _unescape(out, m, at)
+        done = m.end()
+    return b"".join((*parts, raw[done:]))
 
-    return _ESCAPE.sub(replace, raw)
+
+def _unescape(out: Tokens, m: re.Match[bytes], at: int) -> bytes:
+    """The bytes that an escape in the string at ``at`` stands for."""
+    pair, name, point = m.groups()
+    if pair is not None:
+        return bytes((int(pair, 16),))
+    if name is not None:
+        return _NAMED_ESCAPES[name]
+    if point is None:
+        raise out.error_at(
+            at, "illegal escape", found=repr(str(m.string[m.start() : m.start() + 2], "utf-8", "replace"))
+        )
+    digits = point.replace(b"_", b"").lstrip(b"0") or b"0"
+    value = int(digits, 16) if len(digits) <= 6 else 0x110000
+    if value >= 0x110000 or 0xD800 <= value < 0xE000:
+        raise out.error_at(at, "malformed UTF-8 encoding", found=f"code point {str(digits, 'ascii')[:20]}")
+    return chr(value).encode()

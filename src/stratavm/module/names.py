@@ -6,7 +6,7 @@ from contextlib import suppress
 import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.stratavm.base.leb import bytes_t
-from cython.cimports.stratavm.module.reader import Reader
+from cython.cimports.stratavm.module.reader import Reader, pause
 
 from stratavm.base.errors import DecodeError
 from stratavm.module.encode import NESTED_NAMES, PLAIN_NAMES
@@ -21,6 +21,7 @@ def name_map(r: Reader) -> dict:
     """Names by index; the last of two names for one index wins."""
     table: dict = {}
     for _ in range(r.u32()):
+        pause(r)
         index: uint32_t = r.u32()
         table[index] = r.name()
     return table
@@ -31,6 +32,7 @@ def nested_map(r: Reader) -> dict:
     """Names by outer and inner index."""
     table: dict = {}
     for _ in range(r.u32()):
+        pause(r)
         index: uint32_t = r.u32()
         table[index] = name_map(r)
     return table

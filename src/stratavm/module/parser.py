@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Literal
 
+from stratavm.base.budget import check, paced, pause
 from stratavm.base.data import dataclass, field
 from stratavm.base.leb import uleb
 from stratavm.module.decode import decode
@@ -101,6 +102,7 @@ class ModuleParser(CodeParser):
             raise self.unexpected("a module field")
         self.i = start
         while self.accept("("):
+            check()
             self.take_field(self.toks[self.i])
         draft = self.draft
         if self.source.annotations:
@@ -161,6 +163,7 @@ class ModuleParser(CodeParser):
         """Give every entry its index and identifier, then parse the type definitions."""
         definitions: list[int] = []
         while self.toks[self.i] == "(":
+            check()
             self.field_starts.add(self.i)
             self.i += 1
             at, keyword = self.i, self.toks[self.i]
@@ -181,7 +184,7 @@ class ModuleParser(CodeParser):
             self.skip_group()
         end = self.i
         self.field_starts.add(end)
-        for self.i in definitions:
+        for self.i in paced(definitions):
             self._define_types()
         self.i = end
 
@@ -195,6 +198,7 @@ class ModuleParser(CodeParser):
     def _number_group(self) -> None:
         """Count the types of a recursion group; the cursor ends within the group."""
         while self.accept_open("type"):
+            pause()
             self._number(self.types)
             self.skip_group()
 
@@ -216,6 +220,7 @@ class ModuleParser(CodeParser):
         """Notice an inline import, and inline segments, which have indices too."""
         start = self.i
         while self.accept_open("export"):
+            pause()
             self.skip_group()
         if self.toks[self.i] == "(" and self.toks[self.i + 1] == "import" and keyword in KINDS:
             self._check_import_order(self.i + 1)
@@ -246,6 +251,7 @@ class ModuleParser(CodeParser):
     def inline_exports(self, kind: ExternKind, index: int) -> None:
         """Take ``(export "name")*``."""
         while self.accept_open("export"):
+            pause()
             self.draft.exports.append(Export(self.name(), kind, index))
             self.expect(")")
 
@@ -313,6 +319,7 @@ class ModuleParser(CodeParser):
         count = 0 if declared is None else len(declared.params)
         runs: list[tuple[int, t.ValType]] = []
         while self.accept_open("local"):
+            pause()
             name = self.accept_id()
             self.bind(self.locals, name, count)
             found = self.value_types()
@@ -452,6 +459,7 @@ class ModuleParser(CodeParser):
         """Take function indices as long as they come."""
         found = []
         while self.at_index():
+            pause()
             found.append(self.index(self.spaces["func"]))
         return tuple(found)
 
@@ -459,6 +467,7 @@ class ModuleParser(CodeParser):
         """Take ``(item …)`` and folded instructions up to ``)``."""
         found = []
         while self.toks[self.i] != ")":
+            pause()
             found.append(self.folded_constant("item"))
         return tuple(found)
 
@@ -507,7 +516,7 @@ class ModuleParser(CodeParser):
 
 def _add_runs(runs: list[tuple[int, t.ValType]], types: list[t.ValType]) -> None:
     """Append types to runs of equal types."""
-    for type_ in types:
+    for type_ in paced(types):
         if runs and runs[-1][1] == type_:
             runs[-1] = (runs[-1][0] + 1, type_)
         else:

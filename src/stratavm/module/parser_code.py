@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
+from stratavm.base.budget import pause
 from stratavm.base.data import dataclass
 from stratavm.base.errors import Unsupported
 from stratavm.base.leb import sleb, uleb
@@ -117,6 +118,7 @@ class CodeParser(TypeParser):
         frames = [Frame(BASE, len(self.labels))]
         toks = self.toks
         while True:
+            pause()
             token = toks[self.i]
             if token == "(":
                 self._open(frames, out)
@@ -219,6 +221,7 @@ class CodeParser(TypeParser):
             return code
         clauses = []
         while self.toks[self.i] == "(" and self.toks[self.i + 1] in CATCHES:
+            pause()
             kind = CATCHES[self.toks[self.i + 1]]
             self.i += 2
             tag = uleb(self.index(self.spaces["tag"])) if kind < 2 else b""
@@ -333,6 +336,7 @@ class CodeParser(TypeParser):
         """Take br_table's labels; the last one is the default."""
         found = [uleb(self.label())]
         while self.at_index():
+            pause()
             found.append(uleb(self.label()))
         return uleb(len(found) - 1) + b"".join(found)
 

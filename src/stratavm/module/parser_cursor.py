@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from stratavm.base.budget import pause
 from stratavm.base.data import dataclass, field
 from stratavm.base.errors import ParseError
 from stratavm.base.words import did_you_mean
@@ -119,6 +120,7 @@ class Cursor:
         """Take string literals as long as they come, joined."""
         parts = []
         while self.toks[self.i][:1] == '"':
+            pause()
             parts.append(self.string())
         return b"".join(parts)
 
@@ -219,6 +221,7 @@ class Cursor:
         """Take value types up to the ``)`` that ends them, and that too."""
         out = []
         while self.toks[self.i] != ")":
+            pause()
             out.append(self.value_type())
         self.i += 1
         return out
@@ -227,6 +230,7 @@ class Cursor:
         """Take ``(param …)*``; parameters may have identifiers where ``ids`` is given."""
         out: list[t.ValType] = []
         while self.accept_open("param"):
+            pause()
             name = None if ids is None else self.accept_id()
             if name is None:
                 out += self.value_types()
@@ -241,6 +245,7 @@ class Cursor:
         """Take ``(result …)*``."""
         out: list[t.ValType] = []
         while self.accept_open("result"):
+            pause()
             out += self.value_types()
         return out
 

@@ -5,6 +5,7 @@ Two passes: identifiers of all definitions first, then the definitions, since gr
 
 from __future__ import annotations
 
+from stratavm.base.budget import pause
 from stratavm.module.parser_cursor import PACKED_TYPES, Cursor, Space
 from stratavm.spec import types as t
 
@@ -52,6 +53,7 @@ class TypeParser(Cursor):
             final = self.accept("final")
             supers = []
             while self.at_index():
+                pause()
                 supers.append(self.index(self.types))
             found = t.SubType(self.composite(), final, tuple(supers))
             self.expect(")")
@@ -79,6 +81,7 @@ class TypeParser(Cursor):
         ids = Space("field")
         out: list[t.FieldType] = []
         while self.accept_open("field"):
+            pause()
             name = self.accept_id()
             if name is not None:
                 self.bind(ids, name, len(out))
@@ -86,6 +89,7 @@ class TypeParser(Cursor):
                 self.expect(")")
                 continue
             while not self.accept(")"):
+                pause()
                 out.append(self._field_type())
         self.expect(")")
         if ids.ids:
@@ -112,6 +116,7 @@ class TypeParser(Cursor):
         """Take ``(type …)*`` and the closing ``)``; ``(rec`` was taken."""
         out: list[t.SubType] = []
         while self.accept_open("type"):
+            pause()
             self.pending = len(out)
             out.append(self.type_definition())
         self.pending = 0

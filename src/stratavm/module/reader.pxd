@@ -1,5 +1,6 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
+from stratavm.base.budget cimport breathe
 from stratavm.base.leb cimport bytes_t
 
 cdef extern from "Python.h":
@@ -12,6 +13,7 @@ cdef class Reader:
     cdef bytes_t start
     cdef bytes_t at
     cdef bytes_t end
+    cdef uint32_t turn         # items read, to look at the budget now and then
 
     cdef Py_ssize_t offset(self) noexcept
     cdef Py_ssize_t left(self) noexcept
@@ -28,3 +30,8 @@ cdef class Reader:
     cdef int skip(self, Py_ssize_t size) except? -1
     cdef str text(self)
     cdef str name(self)
+
+cdef inline int pause(Reader r) except -1:
+    """In a loop over items: look at the budget once in a few thousand."""
+    r.turn += 1
+    return breathe(r.turn)

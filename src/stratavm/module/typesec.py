@@ -4,7 +4,7 @@ by name unless the proposal is enabled."""
 # strata: hot
 import cython
 from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
-from cython.cimports.stratavm.module.reader import Reader
+from cython.cimports.stratavm.module.reader import Reader, pause
 
 from stratavm.base.errors import DecodeError
 from stratavm.base.leb import LEB_MESSAGES
@@ -176,6 +176,7 @@ def sub_type(r: Reader) -> object:
     form: cython.int = r.peek()
     count: uint32_t
     supers: tuple
+    pause(r)
     if form != SUB_FORM and form != SUB_FINAL_FORM:
         return SubType(composite_type(r))
     r.need("gc", "subtype")

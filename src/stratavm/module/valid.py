@@ -5,6 +5,7 @@ import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memset
+from cython.cimports.stratavm.base.budget import breathe
 
 from stratavm.module.facts import BodyFacts
 from stratavm.spec import types as T
@@ -81,6 +82,7 @@ class Context:
         self.types = cython.cast(cython.pointer(TypeFact), _array(self.n_types, cython.sizeof(TypeFact)))
         self.pool = cython.cast(cython.pointer(uint32_t), _array(wanted, cython.sizeof(uint32_t)))
         for i in range(self.n_types):
+            breathe(i)
             sub = types[i]
             at = cython.address(self.types[i])
             at.kind = _KINDS[type(sub.composite)]
@@ -220,6 +222,7 @@ class Bodies:
         self.runs = cython.cast(cython.pointer(LocalRun), _array(self.n_runs, cython.sizeof(LocalRun)))
         first = len(module.func_type_indices) - self.n
         for i, function in enumerate(functions):
+            breathe(i)
             at = cython.address(self.items[i])
             at.func = first + i
             at.type_index = function.type_index

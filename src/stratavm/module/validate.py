@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from stratavm.base.budget import Budget, check, paced
 from stratavm.base.errors import ModuleError, Unsupported, ValidationError
 from stratavm.module._gen_validate_walk import ValidateWalk
 from stratavm.module.checker import fault_error
@@ -73,7 +74,7 @@ def canonical_types(module: Module) -> list[int]:
     """A number per type index, equal for types that are equivalent by the rules of recursion groups."""
     canonical: list[int] = []
     known: dict[object, int] = {}
-    for group in module.rec_groups:
+    for group in paced(module.rec_groups):
         first = len(canonical)
 
         def normal(t: T.ValType, first: int = first, canonical: list[int] = canonical) -> object:
@@ -138,7 +139,7 @@ class _ModuleChecks:
 
     def value_types(self, kind: str, types: Sequence[Iterable[T.ValType]]) -> None:
         """The types that each item of a kind mentions; those of tens of thousands of functions are few."""
-        for t in {t for mentioned in types for t in mentioned}:
+        for t in {t for mentioned in paced(types) for t in mentioned}:
             try:
                 self.value_type(t)
             except ModuleError:
@@ -148,7 +149,7 @@ class _ModuleChecks:
     def types(self) -> list[int]:
         """Type definitions; returns their canonical numbers."""
         mentioned: list[tuple[T.ValType, ...]] = []
-        for group in self.module.rec_groups:
+        for group in paced(self.module.rec_groups):
             self.item = "type", len(mentioned)
             end = len(mentioned) + len(group.types)
             if len(group.types) != 1:
@@ -193,7 +194,7 @@ class _ModuleChecks:
 
     def imports(self) -> None:
         """Imports."""
-        for i, item in enumerate(self.module.imports):
+        for i, item in enumerate(paced(self.module.imports)):
             self.item = "import", i
             if item.kind in ("func", "tag"):
                 self.func_type(-1 if item.type_index is None else item.type_index)
@@ -203,7 +204,7 @@ class _ModuleChecks:
     def spaces(self) -> None:
         """Tables, memories, globals, tags: their types."""
         module = self.module
-        for i, table in enumerate(module.table_types):
+        for i, table in enumerate(paced(module.table_types)):
             self.entry = "table", i
             if i:
                 need("reference-types", self.features, "multiple tables")
@@ -221,7 +222,7 @@ class _ModuleChecks:
             "import", [(i.type.value,) if isinstance(i.type, T.GlobalType) else () for i in module.imports]
         )
         self.value_types("global", [(g.type.value,) for g in module.globals])
-        for i, tag in enumerate(module.tag_types):
+        for i, tag in enumerate(paced(module.tag_types)):
             self.entry = "tag", i
             need("exceptions", self.features, "a tag")
             if tag.type.results:
@@ -276,22 +277,22 @@ class _ModuleChecks:
         """Globals, tables, element and data segments."""
         module = self.module
         imported = len(module.global_types) - len(module.globals)
-        for i, variable in enumerate(module.globals):
+        for i, variable in enumerate(paced(module.globals)):
             self.item = "global", i
             constants.check(variable.init, variable.type.value, imported + i)
         everything = len(module.global_types)
-        for i, table in enumerate(module.tables):
+        for i, table in enumerate(paced(module.tables)):
             self.item = "table", i
             if table.init is not None:
                 need("function-references", self.features, "a table initialiser")
                 constants.check(table.init, table.type.element, everything)
             elif T.kind(table.type.element) == T.REF:
                 raise ValidationError("type mismatch", expected="an initialiser", found="none")
-        for i, segment in enumerate(module.elements):
+        for i, segment in enumerate(paced(module.elements)):
             self.item = "element segment", i
             self._element(segment, constants)
         plain = bool(module.memory_types) and not module.memory_types[0].limits.is64
-        for i, data in enumerate(module.datas):
+        for i, data in enumerate(paced(module.datas)):
             if data.offset is not None:
                 if plain and data.offset.lone_i32 is not None and not data.memory:
                     continue  # tens of thousands in some programs
@@ -321,7 +322,7 @@ class _ModuleChecks:
                     found=T.type_name(segment.type),
                 )
             constants.check(offset, T.I64 if table.limits.is64 else T.I32, everything)
-        for expression in segment.exprs or ():
+        for expression in paced(segment.exprs or ()):
             constants.check(expression, segment.type, everything)
         if segment.funcs:
             highest = max(segment.funcs)
@@ -343,7 +344,7 @@ class _ModuleChecks:
         }
         words = {"func": "function"}
         names: set[str] = set()
-        for i, export in enumerate(module.exports):
+        for i, export in enumerate(paced(module.exports)):
             self.item = "export", i
             if export.name in names:
                 raise ValidationError("duplicate export name", found=repr(export.name))
@@ -383,6 +384,7 @@ def _check_bodies(context: Context, bodies: Bodies, threads: int) -> None:
         for chunk in work:
             if chunk >= chunks or (faults and chunk > min(faults)):
                 return
+            check()
             if not checker.check(chunk):
                 faults[chunk] = fault_error(checker)
                 return
@@ -398,20 +400,31 @@ def _check_bodies(context: Context, bodies: Bodies, threads: int) -> None:
 
 
 def _on_threads(work: Callable[[], None], count: int) -> None:
-    """Run ``work`` on this thread and ``count - 1`` others; the first exception comes out."""
+    """Run ``work`` on this thread and ``count - 1`` others, which end with it; the first exception comes out."""
     errors: list[BaseException] = []
+    budget = Budget()
 
     def guarded() -> None:
         try:
-            work()
+            with Budget(shared=budget):
+                work()
         except BaseException as error:
             errors.append(error)
+            budget.stop()
 
     others = [threading.Thread(target=guarded, name=f"strata-validate-{i}") for i in range(count - 1)]
-    for other in others:
-        other.start()
-    guarded()
-    for other in others:
-        other.join()
+    with budget:
+        try:
+            for other in others:
+                other.start()
+            guarded()
+            for other in others:
+                other.join()
+        except BaseException as error:  # Ctrl-C while waiting, or no more threads
+            errors.append(error)
+            budget.stop()
+            for other in others:
+                if other.ident is not None:
+                    other.join()
     if errors:
         raise errors[0]

@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from stratavm.base.budget import check, paced
 from stratavm.base.data import dataclass, field
 from stratavm.module.model import Data, Module
 from stratavm.runtime.wipe import Original
@@ -81,7 +82,7 @@ def coverable(module: Module) -> tuple[int, dict[int, list[tuple[int, bytes]]]]:
     """
     imported = len(module.memory_types) - len(module.memories)
     writes: dict[int, list[tuple[int, bytes]]] = {}
-    for number, data in enumerate(module.datas):
+    for number, data in enumerate(paced(module.datas)):
         if data.mode != "active":
             continue
         type_ = module.memory_types[data.memory]
@@ -116,6 +117,7 @@ def _pages(writes: Iterable[tuple[int, bytes]]) -> dict[int, bytearray]:
     pages: dict[int, bytearray] = {}
     for at, content in writes:
         position = 0
+        check()
         while position < len(content):
             page, offset = divmod(at + position, PAGE)
             step = min(PAGE - offset, len(content) - position)
@@ -127,7 +129,7 @@ def _pages(writes: Iterable[tuple[int, bytes]]) -> dict[int, bytearray]:
 def _runs(pages: Mapping[int, bytearray]) -> list[tuple[int, bytes]]:
     """Neighbouring pages together: (offset in the memory, content)."""
     runs: list[tuple[int, bytearray]] = []
-    for page in sorted(pages):
+    for page in paced(sorted(pages)):
         if runs and page * PAGE - (runs[-1][0] + len(runs[-1][1])) <= MAX_GAP * PAGE:
             start, content = runs[-1]
             content.extend(bytes(page * PAGE - start - len(content)))

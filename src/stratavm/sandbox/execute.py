@@ -139,7 +139,8 @@ def _reason(
 
 def _run(arguments: Arguments, store: Store, streams: tuple[Source, Sink, Sink], begin: float) -> None:
     given, engine = arguments.module, store.engine
-    module = given if isinstance(given, Module) else Module(given, engine=engine)
+    left = time_left(arguments.timeout, begin)
+    module = given if isinstance(given, Module) else Module(given, engine=engine, timeout=left)
     _must_be_a_program(module)
     with _world(arguments, engine, streams) as world:
         linker = Linker(engine)

@@ -6,8 +6,10 @@ heights are tracked to know what a branch keeps and drops, and nothing is checke
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
 
+from stratavm.base.budget import check
 from stratavm.base.data import dataclass, field
 from stratavm.base.errors import Unsupported
 from stratavm.base.leb import read_sleb, read_uleb
@@ -18,6 +20,8 @@ from stratavm.spec.record import Row
 from stratavm.spec.types import REF, REF_NULL, FuncType
 
 EMPTY_BLOCK = -0x40
+ROWS: Final = 1 << 10
+"""Instructions between two polls while a body is flattened or bound: a power of two."""
 
 
 @dataclass(slots=True)
@@ -157,12 +161,17 @@ class _Flattener:
     fuel: bool = False
     charge: int = -1
     cost: int = 0
+    poll: Callable[[], None] = check
+    rows: int = 0
 
     def run(self, at: int, results: int) -> Flat:
         """From ``at`` to the end that closes the body."""
         self.blocks.append(_Block("func", Label(results, 0), 0, results))
         self.next_charge(BY_CODE[0, 0x01], at)
         while self.blocks:
+            self.rows += 1
+            if self.rows & (ROWS - 1) == 0:
+                self.poll()
             position = at
             row, at = self.read_row(at)
             imms = []
@@ -327,13 +336,14 @@ class _Flattener:
             self.next_charge(row, position)
 
 
-def flatten(module: Module, function: Function, fuel: bool = False) -> Flat:
-    """A defined function's body, with charges if ``fuel`` is counted.
+def flatten(module: Module, function: Function, fuel: bool = False, poll: Callable[[], None] = check) -> Flat:
+    """A defined function's body, with charges if ``fuel`` is counted. ``poll`` is called now and then; what it raises
+    ends the work.
 
     Raises ``Unsupported`` where it needs a proposal that is not ready.
     """
     results = len(module.types[function.type_index].composite.results)  # type: ignore[union-attr]
-    return _Flattener(module, module.binary, 0, fuel=fuel).run(function.start, results)
+    return _Flattener(module, module.binary, 0, fuel=fuel, poll=poll).run(function.start, results)
 
 
 def flatten_constant(module: Module, code: bytes, offset: int) -> Flat:

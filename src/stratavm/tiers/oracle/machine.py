@@ -10,7 +10,7 @@ from stratavm.base.data import dataclass, field
 from stratavm.base.errors import GuestFrame, StackOverflow, Trap
 from stratavm.module.model import ConstExpr
 from stratavm.tiers.oracle.bind import RETURN, Step, bind
-from stratavm.tiers.oracle.flatten import Flat, flatten, flatten_constant
+from stratavm.tiers.oracle.flatten import ROWS, Flat, flatten, flatten_constant
 from stratavm.tiers.oracle.protocols import Callee, InstanceLike
 
 MAX_TRAP_FRAMES: Final = 128
@@ -87,13 +87,18 @@ class Program:
         function = module.functions[defined_index]
         index = len(module.imported_funcs) + defined_index
         type_ = module.func_type(index)
-        flat = flatten(module, function, self.fuel)
+        flat = flatten(module, function, self.fuel, self.instance.poll)
         zeros = [0] * sum(count for count, _ in function.locals)
         size = len(type_.params) + len(zeros) + flat.max_height
         return Code(index, self._steps(flat), flat, zeros, len(type_.results), size, self)
 
     def _steps(self, flat: Flat) -> list[Step]:
-        return [bind(op, self.instance) for op in flat.ops]
+        steps = list[Step]()
+        for op in flat.ops:
+            if len(steps) & (ROWS - 1) == 0:
+                self.instance.poll()
+            steps.append(bind(op, self.instance))
+        return steps
 
     def call(self, defined_index: int, args: list[int]) -> list[int]:
         """Run a defined function from outside."""
