@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Final
 
 from stratavm.base.errors import LinkError
@@ -23,8 +24,12 @@ def add_program(parser: argparse.ArgumentParser) -> None:
 
 
 def parse(parser: argparse.ArgumentParser, words: Sequence[str], options: argparse.Namespace) -> argparse.Namespace:
-    """Read the words before APP as options, and leave those behind it alone; ``own`` is what was read."""
-    at = _place(parser, words)
+    """Read the words before APP as options, and leave those behind it alone.
+
+    ``own`` is what was read, ``spellings`` are those of all options: whether each takes a value.
+    """
+    options.spellings = {name: action.nargs != 0 for action in parser._actions for name in action.option_strings}
+    at = _place(options.spellings, words)
     if at is None:  # the parser says what is missing, or shows help
         return parser.parse_args(words, options)
     own = list(words[:at])
@@ -35,22 +40,17 @@ def parse(parser: argparse.ArgumentParser, words: Sequence[str], options: argpar
     return options
 
 
-def _place(parser: argparse.ArgumentParser, words: Sequence[str]) -> int | None:
+def _place(spellings: Mapping[str, bool], words: Sequence[str]) -> int | None:
     """The index of APP, the first word that is neither an option nor the value of one."""
-    takers, at = _names(parser, with_value=True), 0
+    at = 0
     while at < len(words):
         word = words[at]
         if word == END_OF_OPTIONS:
             return at + 1 if at + 1 < len(words) else None
         if word == STANDARD or not word.startswith("-"):
             return at
-        at += 2 if word in takers else 1
+        at += 2 if spellings.get(word) else 1
     return None
-
-
-def _names(parser: argparse.ArgumentParser, *, with_value: bool) -> set[str]:
-    """How options are spelt: all of them, or those that take a value."""
-    return {name for a in parser._actions if not with_value or a.nargs != 0 for name in a.option_strings}
 
 
 @contextmanager
@@ -71,16 +71,12 @@ def _put_right(options: argparse.Namespace) -> str:
     """The command as it was meant where options stand behind APP; empty where none does."""
     import shlex  # here, for it is slow to import
 
-    from stratavm.cli.main import command_parser
-
-    parser = command_parser(options.command)
-    known, takers = _names(parser, with_value=False), _names(parser, with_value=True)
     moved: list[str] = []
     left: list[str] = []
     words = iter(options.arguments)
     for word in words:
-        if word.partition("=")[0] in known:
-            moved += [word, *([value] if word in takers and (value := next(words, None)) is not None else [])]
+        if word.partition("=")[0] in options.spellings:
+            moved += [word, *islice(words, int(options.spellings.get(word, False)))]
         else:
             left.append(word)
     if not moved:
