@@ -26,6 +26,8 @@ P_I64 = cython.declare(uint32_t, T.I64)
 P_FUNCREF = cython.declare(uint32_t, T.FUNCREF)
 P_BOTTOM = cython.declare(uint32_t, T.BOTTOM)
 P_REF_FUNC = cython.declare(uint32_t, T.ref(T.FUNC, False))
+
+
 @cython.final
 @cython.cclass
 class BuildWalk(Builder):

@@ -11,7 +11,7 @@ from cython.cimports.stratavm.base.budget import look
 from cython.cimports.stratavm.module.checker import (
     F_ALIGN, F_ARITY, F_DATA, F_DATA_COUNT, F_ELEM, F_ELSE, F_END, F_FEATURE, F_FUNC, F_GLOBAL, F_ILLEGAL, F_IMMUTABLE,
     F_LABEL, F_LOCAL, F_MEMOP, F_MEMORY, F_NOT_FUNC, F_NOT_FUNCREF, F_NUMBERS, F_OFFSET, F_REFERENCE, F_STACK, F_TABLE, F_TARGETS, F_TYPE,
-    F_TYPE_INDEX, F_UNDECLARED, F_VALTYPE, F_VALUES, FK_BLOCK, FK_ELSE, FK_IF, FK_LOOP, NOTHING, Checker, Frame,
+    F_TYPE_INDEX, F_UNDECLARED, F_VALTYPE, F_VALUES, FEW, FK_BLOCK, FK_ELSE, FK_IF, FK_LOOP, NOTHING, Checker, Frame,
     natural_alignment,
 )
 from cython.cimports.stratavm.module.valid import TK_FUNC, VB_CALLS, Chunk, TypeFact
@@ -29,8 +29,6 @@ P_I64 = cython.declare(uint32_t, T.I64)
 P_FUNCREF = cython.declare(uint32_t, T.FUNCREF)
 P_BOTTOM = cython.declare(uint32_t, T.BOTTOM)
 P_REF_FUNC = cython.declare(uint32_t, T.ref(T.FUNC, False))
-FEW = cython.declare(uint32_t, 16)
-LISTS = cython.declare(uint32_t, 64)
 
 
 @cython.final
@@ -43,7 +41,6 @@ class ValidateWalk(Checker):
     n_params: uint32_t
     n_results: uint32_t
     popped: uint32_t
-    lists: uint32_t  # of many types that were popped, to look at the budget now and then
 
     def check(self, chunk: uint32_t) -> bool:
         """Check the bodies of a chunk, without the GIL; false at the first fault."""
@@ -239,10 +236,10 @@ class ValidateWalk(Checker):
     def pop_list(self, types: cython.pointer(cython.const[uint32_t]), count: uint32_t) -> cython.int:
         """Pop operands of a list of types, the last first."""
         i: uint32_t
-        if count > FEW:  # two bytes of a call may stand for a thousand operands
-            self.lists += 1
-            if self.lists & (LISTS - 1) == 0:
-                look()
+        if count == 0:  # of most blocks
+            return 0
+        if count > FEW:  # two bytes of a call may stand for a thousand operands: the next look comes sooner
+            self.stop -= count
         for i in range(count):
             if self.pop(types[count - 1 - i]):
                 return 1

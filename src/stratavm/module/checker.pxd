@@ -14,6 +14,7 @@ cdef enum FrameKind:
 cdef enum:
     NOTHING = 0xFFFFFFFF       # as a found type: the stack is empty
     WINDOW = 16384             # bytes of a body between two looks at the budget
+    FEW = 16                   # types that are popped at once without bringing that look nearer
     FIRST_LOCALS = 64          # types of locals that are looked up directly; the rest by binary search over runs
 
 cdef enum Fault:  # rows of `checker.FAULTS`
