@@ -88,9 +88,14 @@ def write(data: bytes | str, name: str | None, module: str) -> None:
 
 def _refuse_loss(data: bytes | str, name: str, module: str) -> None:
     """Only a binary may take the place of the module it was made of, and only that of a binary."""
-    if module == STANDARD or not (os.path.exists(name) and os.path.exists(module) and os.path.samefile(name, module)):
+    try:
+        read = os.stat(sys.stdin.fileno() if module == STANDARD else module)  # a file may be redirected, too
+        lost = os.path.samestat(os.stat(name), read)
+    except (OSError, ValueError):  # no file there yet, or none that is read
         return
-    with open(module, "rb") as file:
+    if not lost:
+        return
+    with open(name, "rb") as file:
         if isinstance(data, bytes) and file.read(len(MAGIC)) == MAGIC:
             return
     raise ValueError(f"-o {printable(name)} would overwrite the module that is read: name another file")

@@ -151,6 +151,19 @@ def test_a_module_is_not_overwritten_by_what_is_made_of_it(strata, tmp_path, com
     assert path.read_bytes() == before
 
 
+def test_a_module_that_is_read_from_standard_input_is_not_overwritten_either(process, tmp_path):
+    """Where that is the same file."""
+    path = tmp_path / "m.wat"
+    path.write_text(TEXT)
+    with path.open() as text:
+        done = process("parse", "-", "-o", str(path), stdin=text)
+    assert done.returncode == 1
+    assert b"would overwrite the module that is read" in done.stderr
+    assert path.read_text() == TEXT
+    with path.open() as text:
+        assert process("parse", "-", "-o", str(tmp_path / "m.wasm"), stdin=text).returncode == 0
+
+
 def test_a_binary_is_stripped_in_place(strata, file):
     """What goes is what was to go."""
     assert strata("strip", file, "-o", file) == (0, "", "")
