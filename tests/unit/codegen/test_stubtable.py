@@ -28,6 +28,7 @@ def test_stubs_that_are_asked_for_together_lie_packed():
     assert table.array_entry(types(0, 1)[0]) is stubs[0]
 
 
+@pytest.mark.trace_slow
 def test_stubs_go_with_their_last_user():
     """Modules of strangers come and go: what is kept of them is bounded."""
     table = StubTable()

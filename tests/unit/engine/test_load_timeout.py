@@ -15,6 +15,9 @@ from stratavm.module.encode import DataDraft, FunctionDraft, ModuleDraft, encode
 from stratavm.module.model import ConstExpr, Element, Export, Global, Import, Names
 from stratavm.spec.types import FUNCREF, I32, FuncType, GlobalType, Limits, MemoryType, RecGroup, SubType
 
+# The line-tracing build needs minutes for modules of this size.
+pytestmark = pytest.mark.trace_slow
+
 SOON = 10
 """Seconds within which a limit of a fraction of one is kept, on a machine with other things to do."""
 NOTHING = [RecGroup((SubType(FuncType()),))]

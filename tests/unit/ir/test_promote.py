@@ -262,6 +262,7 @@ def counting():
     return stratavm.load(COUNTING, config=stratavm.Config(tier="jit1", strict=True))
 
 
+@pytest.mark.trace_slow  # the loop ends before the first signal comes, or after the last
 def test_a_signal_handler_sees_and_sets_the_global(counting):
     """It runs at a poll, in the middle of the loop, and what it sets ends it."""
     seen = []
