@@ -1,3 +1,4 @@
+# cython: linetrace=False
 # strata: hot
 """Engine-wide type ids: structurally equal recursion groups of any two modules get the same numbers.
 
