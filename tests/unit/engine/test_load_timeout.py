@@ -68,10 +68,14 @@ EVERYTHING = {**BINARIES, **{f"text: {name}": make for name, make in TEXTS.items
 def test_a_time_limit_ends_loading_of_every_shape(make):
     """Binary or text, whatever part of the module is large."""
     source = make()
-    begin = time.monotonic()
-    with pytest.raises(DeadlineExceeded):
-        stratavm.Module(source, timeout=0.05)
-    assert time.monotonic() - begin < SOON
+    for timeout in (0.05, 0.02, 0.008, 0.003):  # a quick machine loads some of them within the first
+        begin = time.monotonic()
+        try:
+            stratavm.Module(source, timeout=timeout)
+        except DeadlineExceeded:
+            assert time.monotonic() - begin < SOON
+            return
+    pytest.fail("loaded, whatever the limit")
 
 
 LARGE = functions(*[b"\x41\x00\x1a" * 100] * 50_000)

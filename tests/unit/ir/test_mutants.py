@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -16,10 +18,11 @@ from stratavm.ir.verify import verify
 from stratavm.module.model import Module
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
-from stratavm.tiers.oracle.state import Store, instantiate
+from stratavm.tiers.oracle.state import OracleLimits, Store, instantiate
 from tests.unit.ir.programs import program
 
 MUTANTS = 3000
+LIMITS = OracleLimits(poll_every=64)
 INTERESTING = bytes((0, 1, 2, 0x0B, 0x05, 0x0C, 0x0D, 0x0E, 0x0F, 0x20, 0x21, 0x22, 0x40, 0x41, 0x6A, 0x7F, 0x80, 0xFF))
 
 
@@ -27,9 +30,15 @@ class Stopped(StrataError):
     """The oracle ran long enough."""
 
 
-def stop() -> None:
-    """A poll hook that ends every run."""
-    raise Stopped("enough")
+def patience() -> Callable[[], None]:
+    """A poll hook that ends a run behind some thousands of calls and loops; preparing bodies polls a few times, too."""
+    polls = itertools.count()
+
+    def poll() -> None:
+        if next(polls) == 64:
+            raise Stopped("enough")
+
+    return poll
 
 
 def mutate(rng: random.Random, module: Module) -> Module:
@@ -75,7 +84,7 @@ def check(mutant: Module) -> str:
         return "too complex"
     verify(ssa)
     args = [3, 1]
-    oracle = outcome(lambda: instantiate(Store(poll=stop), mutant).functions[0].call_raw(list(args)))
+    oracle = outcome(lambda: instantiate(Store(LIMITS, patience()), mutant).functions[0].call_raw(list(args)))
     found = outcome(lambda: evaluate(ssa, instantiate(Store(), mutant), list(args), steps=300_000))
     if oracle is None or found is None:
         return "endless"
