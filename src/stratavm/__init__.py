@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from stratavm.base.errors import Trap as Trap
     from stratavm.base.errors import Unsupported as Unsupported
     from stratavm.base.errors import ValidationError as ValidationError
-    from stratavm.base.lifecycle import Restart as Restart
     from stratavm.engine import Caller as Caller
     from stratavm.engine import Config as Config
     from stratavm.engine import Engine as Engine
@@ -73,6 +72,7 @@ if TYPE_CHECKING:
     from stratavm.sandbox.completed import Completed as Completed
     from stratavm.sandbox.completed import GuestFailed as GuestFailed
     from stratavm.sandbox.entry import run as run
+    from stratavm.services.lifecycle import Restart as Restart
     from stratavm.wasi import Wasi as Wasi
 
 # Public name → where it lives; resolved at first use, so that `import stratavm` stays cheap.
@@ -125,7 +125,7 @@ _EXPORTS: dict[str, str] = {
     "GuestFailed": "stratavm.sandbox.completed.GuestFailed",
     "PoolConfig": "stratavm.runtime.limits.PoolConfig",
     "Recovering": "stratavm.engine.recovery.Recovering",
-    "Restart": "stratavm.base.lifecycle.Restart",
+    "Restart": "stratavm.services.lifecycle.Restart",
     "StoreLimits": "stratavm.runtime.limits.StoreLimits",
     "to_thread": "stratavm.engine.asynchronous.to_thread",
     "run": "stratavm.sandbox.entry.run",

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from stratavm.base.di import Services
+from stratavm.services.di import Services
 from tests.bench.measure import Row, per_call
 
 OURS: Final = "strata"

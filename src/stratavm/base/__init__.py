@@ -1,1 +1,1 @@
-"""What every layer stands on: errors, flags, arithmetic. Knows nothing of WebAssembly."""
+"""What every layer stands on: errors, data classes, events, vectors, budgets. Knows nothing of WebAssembly."""

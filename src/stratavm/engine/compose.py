@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from stratavm.base.di import Container, Services
 from stratavm.base.events import Bus, ListenerFailed
 from stratavm.base.importing import importing
 from stratavm.engine.cache import ModuleCache, NoModuleCache
@@ -15,6 +14,7 @@ from stratavm.ir.scope import EVERYWHERE, Scope
 from stratavm.module.valid import ValidModule
 from stratavm.runtime.allocator import MappedMemories, MemoryAllocator
 from stratavm.runtime.core import Runtime
+from stratavm.services.di import Container, Services
 from stratavm.tiers.tier import CompileExecutor, Tier, TierModule
 
 Replacements = Mapping[Any, Any]

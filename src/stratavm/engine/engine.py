@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Unpack
 
 from stratavm.base.closing import Closing
 from stratavm.base.data import replace
-from stratavm.base.di import Container
 from stratavm.base.events import Bus
 from stratavm.base.importing import importing
 from stratavm.engine.compose import Replacements, compose
@@ -16,10 +15,11 @@ from stratavm.engine.ports import GrowthLimiter, NoLimiter
 from stratavm.runtime.core import Runtime
 from stratavm.runtime.limits import StoreLimits
 from stratavm.runtime.template import StoreTemplate
+from stratavm.services.di import Container
 from stratavm.tiers.tier import Tier
 
 if TYPE_CHECKING:
-    from stratavm.base.lifecycle import Lifecycle
+    from stratavm.services.lifecycle import Lifecycle
 
 
 class Engine(Closing):
@@ -99,7 +99,7 @@ class Engine(Closing):
         ``healthy``, and stops them. Their ``restart``, where they have one, says when they are started again.
         """
         with importing:
-            from stratavm.base.lifecycle import Lifecycle, services_of
+            from stratavm.services.lifecycle import Lifecycle, services_of
 
         return Lifecycle(services_of(self.services), self.bus)
 

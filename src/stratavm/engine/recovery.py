@@ -13,8 +13,8 @@ from stratavm.engine.events import CallRetried, InstanceReplaced
 
 if TYPE_CHECKING:
     from stratavm.base.events import Source
-    from stratavm.base.lifecycle import Restart
     from stratavm.engine.instance import Instance
+    from stratavm.services.lifecycle import Restart
 
 POINTLESS: Final = (Interrupted, OutOfFuel)
 """Ends that somebody wished, or that the same call has again."""

@@ -111,7 +111,7 @@ class Schedule:
 
     @contextmanager
     def controlling(self, module: ModuleType, name: str = "make_event") -> Iterator[None]:
-        """Let a module make its events here, while it lasts: ``schedule.controlling(stratavm.base.di.core)``."""
+        """Let a module make its events here, while it lasts: ``schedule.controlling(stratavm.services.di.core)``."""
         old = getattr(module, name)
         setattr(module, name, self.event)
         try:

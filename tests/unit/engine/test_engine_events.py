@@ -15,8 +15,8 @@ import pytest
 
 import stratavm
 from stratavm.base.events import Bus, Event
-from stratavm.base.events.recording import Recorder, read, replay
 from stratavm.runtime import events as runtime_events
+from stratavm.services.recording import Recorder, read, replay
 from stratavm.spec.types import EXTERNREF, FUNCREF, I32, FuncType
 from stratavm.testing import EventRecorder, ModuleBuilder
 from stratavm.wasi import MemoryTree
@@ -563,8 +563,8 @@ def test_the_services_of_an_engine_have_a_life_cycle():
     """Those that can be started are, in the order of their needs; each edge is an event on the engine's bus."""
     import asyncio
 
-    from stratavm.base.lifecycle import LifecycleEvent
     from stratavm.engine.ports import Logger
+    from stratavm.services.lifecycle import LifecycleEvent
     from stratavm.testing import ListLogger
 
     class Pool:

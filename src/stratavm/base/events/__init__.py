@@ -1,4 +1,4 @@
-"""Typed events: ``Bus``, ``@event``, listeners of every sort, recordings. Knows nothing of WebAssembly."""
+"""Typed events: ``Bus``, ``@event``, listeners that are called at once. Knows nothing of WebAssembly."""
 
 from __future__ import annotations
 

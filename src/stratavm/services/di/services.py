@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Self
 
 from stratavm.base.data import replace
-from stratavm.base.di.check import problems_of
-from stratavm.base.di.container import Container
-from stratavm.base.di.core import Given, Plan
-from stratavm.base.di.hints import Key, key_of, named_key, needs_of, provides_of, shape_of, show
-from stratavm.base.di.provider import Provider, target_of, used
 from stratavm.base.errors import StrataError
+from stratavm.services.di.check import problems_of
+from stratavm.services.di.container import Container
+from stratavm.services.di.core import Given, Plan
+from stratavm.services.di.hints import Key, key_of, named_key, needs_of, provides_of, shape_of, show
+from stratavm.services.di.provider import Provider, target_of, used
 
 LEVELS: Final = ("app", "request")
 

@@ -11,10 +11,10 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from stratavm.base.data import dataclass
-from stratavm.base.di import Container
-from stratavm.base.di.hints import show
 from stratavm.base.errors import StrataError
 from stratavm.base.events import Bus, Event, event
+from stratavm.services.di import Container
+from stratavm.services.di.hints import show
 
 T = TypeVar("T")
 

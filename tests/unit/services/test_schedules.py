@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from stratavm.base.di import ResolveError, Services
-from stratavm.base.di import core as di_core
 from stratavm.base.errors import Closed
 from stratavm.base.events import Bus, Event, ListenerFailed, event
-from stratavm.base.events.listening import emit, listening
+from stratavm.services.di import ResolveError, Services
+from stratavm.services.di import core as di_core
+from stratavm.services.listening import emit, listening
 from stratavm.testing import EventRecorder, explore, run_seeded
 
 

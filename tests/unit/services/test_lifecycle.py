@@ -5,9 +5,9 @@ import contextlib
 
 import pytest
 
-from stratavm.base.di import Services
 from stratavm.base.events import Bus
-from stratavm.base.lifecycle import (
+from stratavm.services.di import Services
+from stratavm.services.lifecycle import (
     EDGES,
     Lifecycle,
     LifecycleError,

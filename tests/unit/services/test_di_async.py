@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from stratavm.base.di import AsyncRequired, ResolveError, Services, StartTimeout
 from stratavm.base.errors import Closed
+from stratavm.services.di import AsyncRequired, ResolveError, Services, StartTimeout
 
 
 class Clock:

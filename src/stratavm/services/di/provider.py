@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from stratavm.base.data import dataclass, field
-from stratavm.base.di.hints import Key, Need, Shape, show
+from stratavm.services.di.hints import Key, Need, Shape, show
 
 
 @dataclass(frozen=True, slots=True)

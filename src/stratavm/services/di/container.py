@@ -6,13 +6,13 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from stratavm.base.di.core import Plan, Scope
-from stratavm.base.di.faults import ResolveError, raise_all, run_cleanups
-from stratavm.base.di.hints import Key, show
-from stratavm.base.di.provider import Provider
+from stratavm.services.di.core import Plan, Scope
+from stratavm.services.di.faults import ResolveError, raise_all, run_cleanups
+from stratavm.services.di.hints import Key, show
+from stratavm.services.di.provider import Provider
 
 if TYPE_CHECKING:
-    from stratavm.base.di.services import Services
+    from stratavm.services.di.services import Services
 
 
 class StartTimeout(ResolveError):
@@ -71,7 +71,7 @@ class Container(Scope):
         """As ``start``, awaiting; a time-out cancels the construction that is under way."""
         import asyncio
 
-        from stratavm.base.di.asynchronous import resolve_async
+        from stratavm.services.di.asynchronous import resolve_async
 
         at = "nothing"
         try:
@@ -151,6 +151,6 @@ class Override:
         return self.__enter__()
 
     async def __aexit__(self, *exception: object) -> None:
-        from stratavm.base.di.asynchronous import clean
+        from stratavm.services.di.asynchronous import clean
 
         raise_all(await clean(self._restore()))

@@ -9,11 +9,11 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any
 
-from stratavm.base.di.faults import UNSET, ResolveError, raise_all, run_cleanups
 from stratavm.base.errors import Closed
+from stratavm.services.di.faults import UNSET, ResolveError, raise_all, run_cleanups
 
 if TYPE_CHECKING:
-    from stratavm.base.di.core import Pending, Plan, Scope
+    from stratavm.services.di.core import Pending, Plan, Scope
 
 
 async def resolve_async(scope: Scope, plan: Plan) -> Any:

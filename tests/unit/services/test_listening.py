@@ -7,9 +7,9 @@ import threading
 import pytest
 
 from stratavm.base.events import Bus, Event, EventsDropped, ListenerFailed, event
-from stratavm.base.events import listening as module
-from stratavm.base.events.listening import emit, listen, listening
-from stratavm.base.events.recording import Recorder, RecordingError, decode, encode, read, replay
+from stratavm.services import listening as module
+from stratavm.services.listening import emit, listen, listening
+from stratavm.services.recording import Recorder, RecordingError, decode, encode, read, replay
 
 
 @event

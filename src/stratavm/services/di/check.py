@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from stratavm.base.di.hints import Key, show
-from stratavm.base.di.provider import Provider, target_of, used
+from stratavm.services.di.hints import Key, show
+from stratavm.services.di.provider import Provider, target_of, used
 
 MAX_DEPTH: Final = 1000  # resolving is recursive
 Providers = Mapping[Key, Provider]

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import pytest
 
-from stratavm.base.di import (
+from stratavm.base.errors import Closed
+from stratavm.services.di import (
     AsyncRequired,
     Named,
     ResolveError,
@@ -17,7 +18,6 @@ from stratavm.base.di import (
     UnknownService,
     WiringError,
 )
-from stratavm.base.errors import Closed
 
 
 class Clock:
@@ -669,7 +669,7 @@ def test_parameters_are_read_as_inspect_reads_them():
     """Functions and classes that are read off directly give what ``inspect`` gives."""
     import inspect
 
-    from stratavm.base.di.hints import parameters_of
+    from stratavm.services.di.hints import parameters_of
 
     class Plain:
         """No constructor."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from stratavm.base.di.container import Container, StartTimeout
-from stratavm.base.di.core import Scope
-from stratavm.base.di.faults import AsyncRequired, ResolveError, UnknownService
-from stratavm.base.di.hints import Named
-from stratavm.base.di.services import Services, WiringError
+from stratavm.services.di.container import Container, StartTimeout
+from stratavm.services.di.core import Scope
+from stratavm.services.di.faults import AsyncRequired, ResolveError, UnknownService
+from stratavm.services.di.hints import Named
+from stratavm.services.di.services import Services, WiringError
 
 __all__ = [
     "AsyncRequired",

@@ -9,9 +9,9 @@ import threading
 import cython
 from cython.cimports.cpython.pythread import PyThread_get_thread_ident
 
-from stratavm.base.di.faults import UNSET as _UNSET
-from stratavm.base.di.faults import AsyncRequired, ResolveError, UnknownService, raise_all, run_cleanups
 from stratavm.base.errors import Closed
+from stratavm.services.di.faults import UNSET as _UNSET
+from stratavm.services.di.faults import AsyncRequired, ResolveError, UnknownService, raise_all, run_cleanups
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -418,14 +418,14 @@ class Scope:
 
     def aget(self, key: object, name: object = None) -> object:
         """Await this to have a service whose construction takes ``await``; built once, as with ``get``."""
-        from stratavm.base.di.asynchronous import resolve_async
+        from stratavm.services.di.asynchronous import resolve_async
 
         found: object = self.plans.get(key if name is None else (key, name))
         return resolve_async(self, self.miss(key, name) if found is None else found)
 
     def aclose(self) -> object:
         """Await this to close where clean-ups take ``await``; as ``close`` otherwise."""
-        from stratavm.base.di.asynchronous import close_async
+        from stratavm.services.di.asynchronous import close_async
 
         return close_async(self)
 
