@@ -41,12 +41,8 @@ class Verdict:
     problems: tuple[str, ...] = ()
 
 
-# The allocators share small inline functions; the command starts itself again in a process of its own.
+# The command starts itself again in a process of its own.
 KNOWN_CIRCLES = {
-    "codegen.regalloc": {
-        f"stratavm.codegen.regalloc.{name}"
-        for name in ("allocator", "intervals", "linear", "naive", "ranges", "resolve", "rewrite", "splitting")
-    },
     "cli": {"stratavm.cli.isolate", "stratavm.cli.run"},
 }
 ON_DEMAND = ("coverage",)  # slow: a target of its own

@@ -20,6 +20,20 @@ cdef enum Role:
     R_DEF_EARLY = 3  # written before the uses are dead: shares a register with no use
     R_TEMP = 4       # scratch: live only inside the instruction, conflicts with every use and def
 
+cdef inline bint is_use(uint32_t role) noexcept nogil:
+    return role == R_USE or role == R_USE_LATE
+
+cdef inline bint is_def(uint32_t role) noexcept nogil:
+    return role == R_DEF or role == R_DEF_EARLY
+
+cdef inline bint holds_early(uint32_t role) noexcept nogil:
+    # occupies its register while the instruction reads
+    return role != R_DEF
+
+cdef inline bint holds_late(uint32_t role) noexcept nogil:
+    # occupies its register while the instruction writes
+    return role != R_USE
+
 cdef enum Constraint:
     C_ANY = 0        # register or spill slot (the emitter has a memory form)
     C_REG = 1        # any register of the vreg's class
@@ -41,6 +55,9 @@ cdef enum MFlag:
     MI_EXIT = 128      # leaves the function: return, trap, tail call
     MI_REMAT = 256     # may be computed again anywhere behind: operands[0] = def, no value read, no effect
     MI_HOME = 512      # the same, and it is a load of what is never written: an operand C_ANY may be read there
+
+cdef extern from *:
+    uint32_t lowest_bit "__builtin_ctz"(uint32_t mask) noexcept nogil   # the first register of a mask that is not empty
 
 cdef struct MOperand:
     uint32_t vreg

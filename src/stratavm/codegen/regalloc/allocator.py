@@ -12,7 +12,7 @@ from cython.cimports.stratavm.codegen.minst import MCode
 from cython.cimports.stratavm.codegen.regalloc.intervals import Intervals
 from cython.cimports.stratavm.codegen.regalloc.linear import LinearScan
 from cython.cimports.stratavm.codegen.regalloc.moves import ParallelMove
-from cython.cimports.stratavm.codegen.regalloc.naive import allocate_naive
+from cython.cimports.stratavm.codegen.regalloc.naive import NaiveAllocator
 from cython.cimports.stratavm.codegen.regalloc.ranges import Ranges
 from cython.cimports.stratavm.codegen.regalloc.resolve import Resolver
 from cython.cimports.stratavm.codegen.regalloc.rewrite import Rewriter
@@ -45,6 +45,7 @@ class Allocator:
         self.kind = KINDS[kind]
         self.registers = register_mask() if registers is None else registers
         self.moves = ParallelMove()
+        self.naive = NaiveAllocator(self.moves)
         self.intervals = Intervals()
         self.scan = LinearScan(self.intervals)
         self.rewriter = Rewriter(self.moves)
@@ -56,19 +57,15 @@ class Allocator:
 
     def __dealloc__(self):
         free(self.slot_of)
-        free(self.fresh)
 
     def prepare(self, m: MCode) -> cython.int:
-        """Forget earlier results; tables by virtual register have room and are empty."""
-        size: cython.size_t = cython.sizeof(uint32_t)
+        """Forget earlier results; the table by virtual register has room and is empty."""
         n: uint32_t = m.n_vregs
         m.n_moves = 0
         m.n_slots = 0
         vec_room(self.slot_of, self.cap_slot_of, n)
-        vec_room(self.fresh, self.cap_fresh, n)
         if n:
-            memset(self.slot_of, 0xFF, n * size)
-            memset(self.fresh, 0xFF, n * size)
+            memset(self.slot_of, 0xFF, n * cython.sizeof(uint32_t))
         return 0
 
     def allocate(self, m: MCode) -> cython.int:
@@ -76,7 +73,7 @@ class Allocator:
         self.prepare(m)
         done: cython.bint = self.kind == ALLOC_SPLITTING and self.allocate_splitting(m)
         if not done and (self.kind == ALLOC_NAIVE or not self.allocate_linear(m)):
-            allocate_naive(self, m)
+            self.naive.run(m, self.registers)
         m.n_slots += m.n_slots & 1
         if self.checked:
             with cython.gil:

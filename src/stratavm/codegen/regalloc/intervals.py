@@ -28,8 +28,11 @@ from cython.cimports.stratavm.codegen.minst import (
     MEdge,
     MInst,
     MOperand,
+    holds_early,
+    holds_late,
+    is_def,
+    is_use,
 )
-from cython.cimports.stratavm.codegen.regalloc.allocator import holds_early, holds_late, is_def, is_use
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")

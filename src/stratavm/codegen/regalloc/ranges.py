@@ -37,8 +37,10 @@ from cython.cimports.stratavm.codegen.minst import (
     MEdge,
     MInst,
     MOperand,
+    holds_early,
+    is_def,
+    is_use,
 )
-from cython.cimports.stratavm.codegen.regalloc.allocator import holds_early, is_def, is_use
 from cython.cimports.stratavm.codegen.regalloc.intervals import Intervals
 
 if not cython.compiled:

@@ -30,8 +30,9 @@ from cython.cimports.stratavm.codegen.minst import (
     MEdge,
     MInst,
     MOperand,
+    is_def,
+    is_use,
 )
-from cython.cimports.stratavm.codegen.regalloc.allocator import is_def, is_use
 from cython.cimports.stratavm.codegen.regalloc.moves import ParallelMove
 from cython.cimports.stratavm.codegen.regalloc.ranges import (
     IN_SLOT,

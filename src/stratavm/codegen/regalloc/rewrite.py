@@ -34,8 +34,12 @@ from cython.cimports.stratavm.codegen.minst import (
     MEdge,
     MInst,
     MOperand,
+    holds_early,
+    holds_late,
+    is_def,
+    is_use,
+    lowest_bit,
 )
-from cython.cimports.stratavm.codegen.regalloc.allocator import holds_early, holds_late, is_def, is_use, lowest_bit
 from cython.cimports.stratavm.codegen.regalloc.intervals import NO_REGISTER, Interval, Intervals
 from cython.cimports.stratavm.codegen.regalloc.moves import ParallelMove
 
