@@ -133,6 +133,7 @@ class Decoder:
     local_types: list
     datas: list
     customs: list
+    imported_types: set
     imported_tables: cython.int
     imported_memories: cython.int
     places: list  # (section, offset) of every item, or None: they are wanted only for an error
@@ -145,6 +146,7 @@ class Decoder:
         self.tables, self.memories, self.tags, self.globals, self.exports = [], [], [], [], []
         self.elements, self.datas, self.customs = [], [], []
         self.body_starts, self.body_ends, self.local_types = [], [], []
+        self.imported_types = set()
 
     @cython.cfunc
     @cython.inline
@@ -319,6 +321,7 @@ class Decoder:
             if kind == 0:
                 index = r.u32()
                 type_: object = self.func_type(index, at)
+                self.count_type(type_, at)
             elif kind == 1:
                 self.imported_tables += 1
                 type_ = table_type(r)
@@ -337,6 +340,18 @@ class Decoder:
                 r.fail("malformed import kind", "0 to 4", hex(kind), at)
             self.imports.append(Import(module, name, KINDS[kind], type_, index))
         self.plurals()
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1)
+    def count_type(self, type_: object, at: cython.Py_ssize_t) -> cython.int:
+        """A function of this type is imported; the limit counts types that differ, wherever they are defined."""
+        self.imported_types.add((type_.params, type_.results))
+        if len(self.imported_types) > self.limits.imported_types:
+            raise ModuleLimit(
+                "too many types of imported functions", limit="imported_types", offset=at,
+                expected=f"at most {self.limits.imported_types}", found="more",
+            )  # fmt: skip
         return 0
 
     @cython.cfunc

@@ -12,12 +12,14 @@ from stratavm.base.data import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The decoder enforces all but the last five, which are the validator's and the runtime's."""
+    """The decoder enforces all but the last three, which are the validator's."""
 
     module_bytes: int = 1 << 30
     types: int = 1_000_000
     functions: int = 1_000_000
     imports: int = 1_000_000
+    imported_types: int = 4096
+    """Types of imported functions that differ. Each takes machine code in the engine; no program has a hundredth."""
     exports: int = 1_000_000
     globals: int = 1_000_000
     tags: int = 1_000_000
@@ -34,8 +36,6 @@ class Limits:
     function_bytes: int = 7_654_321
     name_bytes: int = 100_000
     const_expr_bytes: int = 65_536
-    table_elements: int = 10_000_000
-    memory_pages: int = 65_536
     subtype_depth: int = 63
     br_table_targets: int = 65_520
     operand_stack: int = 1_000_000

@@ -3,8 +3,9 @@ by name unless the proposal is enabled."""
 
 # strata: hot
 import cython
+from cython.cimports.cpython.object import PyObject_GenericSetAttr
 from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
-from cython.cimports.stratavm.module.reader import Reader, pause
+from cython.cimports.stratavm.module.reader import PyObject_GC_UnTrack, Reader, pause
 
 from stratavm.base.errors import DecodeError
 from stratavm.base.leb import LEB_MESSAGES
@@ -41,6 +42,39 @@ ARRAY_FORM = 0x5E
 REC_FORM = 0x4E
 SUB_FORM = 0x50
 SUB_FINAL_FORM = 0x4F
+
+
+# Modules of strangers have hundreds of thousands of types: these are made as the decoder makes its own items.
+
+
+@cython.cfunc
+def new_func_type(params: tuple, results: tuple) -> object:
+    """A ``FuncType``."""
+    made: object = FuncType.__new__(FuncType)
+    PyObject_GC_UnTrack(made)
+    PyObject_GenericSetAttr(made, "params", params)
+    PyObject_GenericSetAttr(made, "results", results)
+    return made
+
+
+@cython.cfunc
+def new_sub_type(composite: object, final: object, supers: tuple) -> object:
+    """A ``SubType``."""
+    made: object = SubType.__new__(SubType)
+    PyObject_GC_UnTrack(made)
+    PyObject_GenericSetAttr(made, "composite", composite)
+    PyObject_GenericSetAttr(made, "final", final)
+    PyObject_GenericSetAttr(made, "supers", supers)
+    return made
+
+
+@cython.cfunc
+def new_rec_group(types: tuple) -> object:
+    """A ``RecGroup``."""
+    made: object = RecGroup.__new__(RecGroup)
+    PyObject_GC_UnTrack(made)
+    PyObject_GenericSetAttr(made, "types", types)
+    return made
 
 
 @cython.cfunc
@@ -159,7 +193,7 @@ def composite_type(r: Reader) -> object:
         results = val_types(r, "results", "results")
         if len(results) > 1:
             r.need("multi-value", "several results", at)
-        return FuncType(params, results)
+        return new_func_type(params, results)
     if form == STRUCT_FORM:
         r.need("gc", "struct type", at)
         count = r.count(2, "struct_fields", "fields")
@@ -178,12 +212,12 @@ def sub_type(r: Reader) -> object:
     supers: tuple
     pause(r)
     if form != SUB_FORM and form != SUB_FINAL_FORM:
-        return SubType(composite_type(r))
+        return new_sub_type(composite_type(r), True, ())
     r.need("gc", "subtype")
     r.byte()
     count = r.count(1, "types", "supertypes")
     supers = tuple([r.u32() for _ in range(count)])
-    return SubType(composite_type(r), form == SUB_FINAL_FORM, supers)
+    return new_sub_type(composite_type(r), form == SUB_FINAL_FORM, supers)
 
 
 @cython.cfunc
@@ -191,11 +225,11 @@ def rec_group(r: Reader) -> object:
     """An entry of the type section."""
     count: uint32_t
     if r.peek() != REC_FORM:
-        return RecGroup((sub_type(r),))
+        return new_rec_group((sub_type(r),))
     r.need("gc", "recursive types")
     r.byte()
     count = r.count(2, "types", "types")
-    return RecGroup(tuple([sub_type(r) for _ in range(count)]))
+    return new_rec_group(tuple([sub_type(r) for _ in range(count)]))
 
 
 @cython.cfunc

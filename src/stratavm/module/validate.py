@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from stratavm.base.budget import Budget, check, paced
-from stratavm.base.errors import ModuleError, Unsupported, ValidationError
+from stratavm.base.errors import ModuleError, ModuleLimit, Unsupported, ValidationError
 from stratavm.module._gen_validate_walk import ValidateWalk
 from stratavm.module.checker import fault_error
 from stratavm.module.constant import Constants
@@ -40,7 +40,7 @@ def validate(
     Raises ``ValidationError`` for the first fault (lowest function index), ``Unsupported`` for a proposal that Strata
     does not have, and ``DecodeError`` where the instructions of a body are malformed.
     """
-    checks = _ModuleChecks(module, features)
+    checks = _ModuleChecks(module, features, limits)
     try:
         canonical = checks.types()
         checks.imports()
@@ -83,7 +83,7 @@ def canonical_types(module: Module) -> list[int]:
                 return t
             return (t & 0xFF, index - first) if index >= first else (t & 0xFF, "before", canonical[index])
 
-        key = tuple(
+        key = _plain(group.types) or tuple(
             (
                 sub.final,
                 tuple(i - first if i >= first else ("before", canonical[i]) for i in sub.supers),
@@ -95,6 +95,15 @@ def canonical_types(module: Module) -> list[int]:
         start = known.setdefault(key, first)
         canonical += range(start, start + len(group.types))
     return canonical
+
+
+def _plain(types: tuple[T.SubType, ...]) -> object:
+    """The key of a function type by itself that names no other type, as nearly all are; None for any other group."""
+    sub = types[0] if len(types) == 1 else None
+    if sub is None or not sub.final or sub.supers or not isinstance(sub.composite, T.FuncType):
+        return None
+    params, results = sub.composite.params, sub.composite.results
+    return None if max(params + results, default=0) >= T.FIRST_CONCRETE else (params, results)
 
 
 def _shape(composite: T.CompositeType, normal: object) -> object:
@@ -109,9 +118,11 @@ def _shape(composite: T.CompositeType, normal: object) -> object:
 class _ModuleChecks:
     """The checks above the level of bodies; each method one part of the module."""
 
-    def __init__(self, module: Module, features: frozenset[str]) -> None:
+    def __init__(self, module: Module, features: frozenset[str], limits: Limits = DEFAULT_LIMITS) -> None:
         self.module, self.features = module, features
         self.n_types = len(module.types)
+        self.most_depth = limits.subtype_depth
+        self.depths: dict[int, int] = {}  # of types with supertypes, by index: how many are above each other
         self.declared: set[int] = set()
         self.item: Item = ("type", 0)  # what is being checked, for errors
         self.entry: tuple[ExternKind, int] | None = None  # or an entry of an index space, imported or defined
@@ -157,6 +168,8 @@ class _ModuleChecks:
             for sub in group.types:
                 self.item = "type", len(mentioned)
                 mentioned.append(self._definition(sub, end))
+                if sub.supers:
+                    self._below(len(mentioned) - 1, sub.supers)
         self.value_types("type", mentioned)
         return canonical_types(self.module)
 
@@ -176,10 +189,21 @@ class _ModuleChecks:
         for t in mentioned:
             if t > 0xFF and T.heap(t) >= T.CONCRETE + end:
                 raise ValidationError(f"unknown type {T.heap(t) - T.CONCRETE}", expected=f"below {end}")
-        for index in sub.supers:
-            if index >= end:
-                raise ValidationError(f"unknown type {index}", expected=f"below {end}")
         return mentioned
+
+    def _below(self, index: int, supers: tuple[int, ...]) -> None:
+        """A type's supertypes come before it, and are not too many above each other: matching goes through them."""
+        for above in supers:
+            if above >= index:
+                raise ValidationError(f"unknown type {above}", expected=f"below {index}")
+        depth = self.depths[index] = 1 + max(self.depths.get(above, 0) for above in supers)
+        if depth > self.most_depth:
+            raise ModuleLimit(
+                f"type {index} has too many supertypes above each other",
+                limit="subtype_depth",
+                expected=f"at most {self.most_depth}",
+                found=f"{depth}",
+            )
 
     def func_type(self, index: int) -> T.FuncType:
         """The function type at a type index."""

@@ -44,6 +44,8 @@ ARRAY: Final = 0x6A
 EXN: Final = 0x69
 CONCRETE: Final = 0x100
 """Heap types from here on are type indices."""
+FIRST_CONCRETE: Final = CONCRETE << 8
+"""Value types from here on name one."""
 
 MAX_TYPES: Final = 1_000_000
 """Limit on type definitions of a module; the packing holds 2**24 - 256."""

@@ -9,8 +9,11 @@ import time
 import pytest
 
 import stratavm
+from stratavm.base.budget import Budget
 from stratavm.base.errors import DeadlineExceeded
+from stratavm.codegen.x64.target import ModulePlan
 from stratavm.engine.cache import ModuleCache, SharedModuleCache
+from stratavm.module.decode import decode
 from stratavm.module.encode import DataDraft, FunctionDraft, ModuleDraft, encode
 from stratavm.module.model import ConstExpr, Element, Export, Global, Import, Names
 from stratavm.spec.types import FUNCREF, I32, FuncType, GlobalType, Limits, MemoryType, RecGroup, SubType
@@ -76,6 +79,14 @@ def test_a_time_limit_ends_loading_of_every_shape(make):
             assert time.monotonic() - begin < SOON
             return
     pytest.fail("loaded, whatever the limit")
+
+
+def test_what_the_compiler_plans_for_each_type_is_within_the_limit():
+    """Where arguments lie is worked out for every type of a module, of which there may be a million."""
+    types = [RecGroup((SubType(FuncType((I32,) * (i % 1000))),)) for i in range(2000)]
+    model = decode(encode(ModuleDraft(types)))
+    with Budget(0), pytest.raises(DeadlineExceeded):
+        ModulePlan(model)
 
 
 LARGE = functions(*[b"\x41\x00\x1a" * 100] * 50_000)

@@ -6,12 +6,13 @@ import time
 
 import pytest
 
+import stratavm
 from stratavm.base.errors import DecodeError, ModuleError, ModuleLimit, ResourceLimit, Unsupported, ValidationError
 from stratavm.base.leb import uleb
 from stratavm.module.custom import producers, target_features
 from stratavm.module.decode import decode
 from stratavm.module.encode import DataDraft, FunctionDraft, ModuleDraft, encode, name, vector
-from stratavm.module.limits import Limits
+from stratavm.module.limits import DEFAULT_LIMITS, Limits
 from stratavm.module.model import ConstExpr, Custom, Element, Export, Global, Import, Names, Table
 from stratavm.spec import types as t
 from stratavm.spec.features import FEATURES
@@ -102,6 +103,10 @@ LIMITED = {
     "types ": (Limits(types=2), section(1, b"\1\x4e\3" + b"\x60\0\0" * 3)),
     "functions": (Limits(functions=1), section(3, b"\2\0\0")),
     "imports": (Limits(imports=0), section(2, b"\1\0\0\2\0\1")),
+    "imported_types": (
+        Limits(imported_types=1),
+        section(1, b"\2\x60\0\0\x60\1\x7f\0") + section(2, b"\2\0\0\0\0\0\0\0\1")[8:],
+    ),
     "exports": (Limits(exports=0), section(7, b"\1\0\0\0")),
     "globals": (Limits(globals=0), section(6, b"\1\x7f\0\x41\0\x0b")),
     "tables": (Limits(tables=0), section(4, b"\1\x70\0\0")),
@@ -130,6 +135,34 @@ def test_each_limit_is_enforced_and_named(which):
         decode(binary, features=ALL, limits=limits)
     assert caught.value.limit == which.strip()
     assert isinstance(caught.value, DecodeError) and isinstance(caught.value, ResourceLimit)
+
+
+def test_every_limit_is_enforced_by_someone():
+    """Those that are not tried above are the validator's. One that nobody reads would promise what is not kept."""
+    validators = {"subtype_depth", "br_table_targets", "operand_stack"}  # tests/unit/module/test_validate.py
+    assert {which.strip() for which in LIMITED} | validators == set(Limits.__match_args__)
+
+
+def test_imported_functions_of_the_same_type_count_once():
+    """However often it is defined, and whatever module it is imported from."""
+    twice = section(1, b"\2\x60\1\x7f\0\x60\1\x7f\0") + section(2, b"\2\0\0\0\0\0\0\0\1")[8:]
+    assert len(decode(twice, limits=Limits(imported_types=1)).imports) == 2
+
+
+def test_a_module_that_imports_functions_of_many_types_is_refused_before_anything_is_made_of_them():
+    """At the first type that is too many, by the decoder: machine code for 275,000 of them was planned for 40 s."""
+    count = 275_000
+    numbers = [uleb(i) for i in range(count)]
+    shapes = b"".join(bytes((0x7C + (i >> 2 * k & 3)) for k in range(9)) for i in range(count))
+    types = uleb(count) + b"".join(b"\x60\x09" + shapes[9 * i : 9 * i + 9] + b"\0" for i in range(count))
+    imports = uleb(count) + b"".join(b"\0\0\0" + number for number in numbers)
+    binary = section(1, types) + section(2, imports)[8:]
+    started = time.process_time()
+    with pytest.raises(ModuleLimit, match="too many types of imported functions") as caught:
+        stratavm.Module(binary)
+    assert caught.value.limit == "imported_types"
+    assert binary[: caught.value.offset].endswith(numbers[DEFAULT_LIMITS.imported_types - 1] + b"\0\0")
+    assert time.process_time() - started < 20
 
 
 PROPOSALS = {

@@ -5,12 +5,17 @@ from __future__ import annotations
 import pytest
 
 from stratavm.base.errors import DecodeError, ModuleLimit, Unsupported, ValidationError
+from stratavm.module.decode import decode
+from stratavm.module.encode import ModuleDraft, encode
 from stratavm.module.limits import Limits
 from stratavm.module.model import Module
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
-from stratavm.spec.features import READY
+from stratavm.spec.features import FEATURES, READY
 from stratavm.spec.index import BY_ID
+from stratavm.spec.types import RecGroup, StructType, SubType
+
+EVERYTHING = frozenset(FEATURES)
 
 
 def facts(text: str):  # type: ignore[no-untyped-def]
@@ -106,6 +111,29 @@ def test_a_module_error_has_the_words_of_the_specification(text: str, message: s
     with pytest.raises(Exception) as caught:
         validate(parse_module(text))
     assert message in str(caught.value)
+
+
+def chain(length: int) -> Module:
+    """Structures, each below the one before."""
+    draft = ModuleDraft([RecGroup((SubType(StructType(), final=False, supers=() if i == 0 else (i - 1,)),))
+                         for i in range(length)])  # fmt: skip
+    return decode(encode(draft), features=EVERYTHING)
+
+
+def test_supertypes_above_each_other_have_a_limit() -> None:
+    """Whether types match is found by going through them."""
+    validate(chain(64), EVERYTHING)
+    with pytest.raises(ModuleLimit, match="at most 63, found 64") as caught:
+        validate(chain(65), EVERYTHING)
+    assert caught.value.limit == "subtype_depth"
+
+
+def test_a_supertype_comes_before_its_subtypes() -> None:
+    """Two types of one group that were each below the other would have no end."""
+    types = tuple(SubType(StructType(), final=False, supers=(other,)) for other in (1, 0))
+    module = decode(encode(ModuleDraft([RecGroup(types)])), features=EVERYTHING)
+    with pytest.raises(ValidationError, match="unknown type 1"):
+        validate(module, EVERYTHING)
 
 
 def test_a_br_table_has_a_limit() -> None:

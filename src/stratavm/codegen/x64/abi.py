@@ -76,6 +76,10 @@ def is_float(t: ValType) -> bool:
     return t in (F32, F64, V128)
 
 
+_place = lru_cache(maxsize=1024)(Place)
+"""The few places there are: hundreds of thousands of types may have values in them."""
+
+
 def _assign(types: tuple[ValType, ...]) -> tuple[tuple[Place, ...], int]:
     """Places in order, and the bytes of the cells that did not fit registers (a multiple of 16)."""
     places: list[Place] = []
@@ -84,11 +88,11 @@ def _assign(types: tuple[ValType, ...]) -> tuple[tuple[Place, ...], int]:
     for t in types:
         registers = free[is_float(t)]
         if registers:
-            places.append(Place(t, registers.pop()))
+            places.append(_place(t, registers.pop()))
             continue
         size = 16 if t == V128 else 8
         cells = -(-cells // size) * size
-        places.append(Place(t, None, cells))
+        places.append(_place(t, None, cells))
         cells += size
     return tuple(places), -(-cells // 16) * 16
 

@@ -11,6 +11,7 @@ from cython.cimports.stratavm.ir.ssa import T_F32, T_F64, T_I32, T_I64, T_REF, T
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
+from stratavm.base.budget import paced
 from stratavm.base.errors import ResourceLimit, Unsupported
 from stratavm.codegen.x64 import abi
 from stratavm.codegen.x64.regs import CPU_FEATURES
@@ -76,7 +77,7 @@ class ModulePlan:
 
     def _types(self, module) -> None:
         count: uint32_t = len(module.types)
-        signatures = [self._signature(t.composite) for t in module.types]
+        signatures = [self._signature(t.composite) for t in paced(module.types)]
         total = sum(len(s.params) + len(s.results) for s in signatures if s is not None)
         self.types = cython.cast(cython.pointer(TypePlan), _zeros(count, cython.sizeof(TypePlan)))
         self.places = cython.cast(cython.pointer(ValuePlace), _zeros(total, cython.sizeof(ValuePlace)))
