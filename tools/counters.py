@@ -18,10 +18,9 @@ from pathlib import Path
 
 import capstone
 
-from stratavm.codegen.compile import MACHINE_LEVELS, ModuleCompiler, Options
+from stratavm.codegen.compile import MACHINE_LEVELS, Options, wasm_compiler
 from stratavm.codegen.x64.regs import CPU_FEATURES
-from stratavm.ir.from_wasm import build
-from stratavm.ir.pipeline import LEVELS, Pipeline
+from stratavm.ir.pipeline import LEVELS
 from stratavm.ir.ssa import Ssa
 from stratavm.module.decode import decode
 from stratavm.module.parser import parse_module
@@ -66,18 +65,18 @@ def count(path: Path, options: Options, every: int = 1) -> Counts:
     data = path.read_bytes()
     module = decode(data) if data[:4] == b"\0asm" else parse_module(data)
     valid = validate(module)
-    compiler = ModuleCompiler(module, options)
+    compiler = wasm_compiler(valid, options)
     machine = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
     machine.detail = True
     total = dict.fromkeys(("nodes", "instructions", "frame accesses", "context loads", "moves", "code bytes"), 0)
     for index in range(0, len(valid.bodies), every):
         ssa = Ssa()
-        build(valid, index, ssa)
+        compiler.front.build(index, ssa)
         if compiler.passes:
             optimised = Ssa()
-            Pipeline(compiler.passes).run(ssa, optimised, valid)
+            compiler.pipeline().run(ssa, optimised)
             ssa = optimised
-        code = compiler.compile(valid, index)
+        code = compiler.compile(index)
         instructions = list(machine.disasm(code.code, 0))
         total["nodes"] += len(ssa.dump().nodes)
         total["instructions"] += len(instructions)

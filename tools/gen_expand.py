@@ -1,6 +1,6 @@
-"""Generate ``ir/_gen_expand.pxd``: templates of the rows that the builder expands into nodes of other rows, recorded
-from their semantic functions. Those are rows that no node can be (of several results, or more than three operands), and
-rows for which the target has no selection rule.
+"""Generate ``front/wasm/_gen_expand.pxd``: templates of the rows that the builder expands into nodes of other rows,
+recorded from their semantic functions. Those are rows that no node can be (of several results, or more than three
+operands), and rows for which the target has no selection rule.
 """
 
 from __future__ import annotations
@@ -264,7 +264,7 @@ def text() -> str:
 
 def main() -> None:
     """Write the file."""
-    write("src/stratavm/ir/_gen_expand.pxd", text())
+    write("src/stratavm/front/wasm/_gen_expand.pxd", text())
 
 
 if __name__ == "__main__":

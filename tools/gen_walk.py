@@ -43,9 +43,9 @@ WALKS = (
     ),
     Specialisation(
         "BUILD",
-        "stratavm.ir._gen_build_walk",
+        "stratavm.front.wasm._gen_build_walk",
         "BuildWalk",
-        "stratavm.ir.build.Builder",
+        "stratavm.front.wasm.build.Builder",
         "The building walk over a validated function body: WebAssembly to SSA, without the GIL.",
     ),
 )

@@ -23,16 +23,14 @@ import capstone
 
 from stratavm.base.errors import TRAP_KINDS
 from stratavm.codegen.code import Code
-from stratavm.codegen.compile import MACHINE_LEVELS, ModuleCompiler, Options
+from stratavm.codegen.compile import MACHINE_LEVELS, ModuleCompiler, Options, wasm_compiler
 from stratavm.codegen.worker import MACHINE_STAGES, Worker
 from stratavm.codegen.x64.regs import CPU_FEATURES
 from stratavm.codegen.x64.target import REQUIRED
-from stratavm.ir.from_wasm import build
 from stratavm.ir.pipeline import LEVELS
 from stratavm.ir.ssa import Ssa
 from stratavm.ir.text import print_ssa
 from stratavm.module.parser import parse_module
-from stratavm.module.valid import ValidModule
 from stratavm.module.validate import validate
 
 FOLDER: Final = Path(__file__).parent
@@ -123,22 +121,22 @@ def render(case: Case) -> str:
     """The chosen stages of every function."""
     module = parse_module(case.path.read_text())
     valid = validate(module)
-    compiler = ModuleCompiler(module, case.options)
+    compiler = wasm_compiler(valid, case.options)
     sections = []
     with compiler.worker() as worker:
         for index in range(len(valid.bodies)):
             name = module.func_name(len(module.imported_funcs) + index)
-            sections += [f"== {stage} {name}\n{_stage(valid, index, stage, worker)}" for stage in case.show]
+            sections += [f"== {stage} {name}\n{_stage(compiler, index, stage, worker)}" for stage in case.show]
     return "\n".join(sections)
 
 
-def _stage(valid: ValidModule, index: int, stage: str, worker: Worker) -> str:
+def _stage(compiler: ModuleCompiler, index: int, stage: str, worker: Worker) -> str:
     """One stage of one function."""
     if stage == "ssa":
         ssa = Ssa()
-        build(valid, index, ssa)
+        compiler.front.build(index, ssa)
         return print_ssa(ssa)
-    worker.build(valid, index)
+    worker.build(compiler.front, index)
     if stage == "opt":
         return print_ssa(worker.input)
     if stage == "asm":

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 import pytest
 
-from stratavm.codegen.compile import MACHINE_LEVELS, ModuleCompiler, Options
+from stratavm.codegen.compile import MACHINE_LEVELS, Options, wasm_compiler
 from stratavm.codegen.worker import MACHINE_PASSES
-from stratavm.ir.from_wasm import build
+from stratavm.front.wasm.front import WasmFront
+from stratavm.ir.callees import Callees
 from stratavm.ir.pipeline import LEVELS, PASSES, Pipeline
 from stratavm.ir.ssa import Ssa
 from stratavm.module.decode import decode
@@ -28,15 +29,15 @@ def optimising(name: str) -> Callable[[bytes], Callable[[], Any]]:
 
     def stage(data: bytes) -> Callable[[], Any]:
         valid = validate(decode(data), threads=1)
-        forms = []
+        front, forms = WasmFront(valid), []
         for index in range(len(valid.bodies)):
             forms.append(Ssa())
-            build(valid, index, forms[-1])
-        pipeline, out = Pipeline((name,)), Ssa()
+            front.build(index, forms[-1])
+        pipeline, out = Pipeline((name,), callees=Callees(front)), Ssa()
 
         def action() -> None:
             for form in forms:
-                pipeline.run(form, out, valid)
+                pipeline.run(form, out)
 
         action()
         return action
@@ -49,11 +50,11 @@ def compiling(options: Options) -> Callable[[bytes], Callable[[], Any]]:
 
     def stage(data: bytes) -> Callable[[], Any]:
         valid = validate(decode(data), threads=1)
-        compiler = ModuleCompiler(valid.module, options)
+        compiler = wasm_compiler(valid, options)
 
         def action() -> None:
             for index in range(len(valid.bodies)):
-                compiler.compile(valid, index)
+                compiler.compile(index)
 
         action()
         return action

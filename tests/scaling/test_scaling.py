@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from stratavm.codegen.compile import ModuleCompiler
-from stratavm.ir.from_wasm import build
+from stratavm.codegen.compile import wasm_compiler
+from stratavm.front.wasm.front import WasmFront
+from stratavm.ir.callees import Callees
 from stratavm.ir.pipeline import LEVELS, Pipeline
 from stratavm.ir.ssa import Ssa
 from stratavm.module.decode import decode
@@ -29,11 +30,11 @@ def decoding(data: bytes) -> Callable[[], Any]:
 def building(data: bytes) -> Callable[[], Any]:
     """SSA of every function."""
     valid = validate(decode(data), threads=1)
-    ssa = Ssa()
+    front, ssa = WasmFront(valid), Ssa()
 
     def action() -> None:
         for index in range(len(valid.bodies)):
-            build(valid, index, ssa)
+            front.build(index, ssa)
 
     return action
 
@@ -41,11 +42,11 @@ def building(data: bytes) -> Callable[[], Any]:
 def compiling(data: bytes) -> Callable[[], Any]:
     """Machine code of every function; the arrays have their size already."""
     valid = validate(decode(data), threads=1)
-    compiler = ModuleCompiler(valid.module)
+    compiler = wasm_compiler(valid)
 
     def action() -> None:
         for index in range(len(valid.bodies)):
-            compiler.compile(valid, index)
+            compiler.compile(index)
 
     action()
     return action
@@ -54,15 +55,15 @@ def compiling(data: bytes) -> Callable[[], Any]:
 def optimising(data: bytes) -> Callable[[], Any]:
     """The passes of level 1 over every function; small functions to inline are built anew each time."""
     valid = validate(decode(data), threads=1)
+    front, out = WasmFront(valid), Ssa()
     forms = [Ssa() for _ in range(len(valid.bodies))]
     for index, ssa in enumerate(forms):
-        build(valid, index, ssa)
-    pipeline, out = Pipeline(LEVELS[1]), Ssa()
+        front.build(index, ssa)
 
     def action() -> None:
-        valid.callees = None
+        pipeline = Pipeline(LEVELS[1], callees=Callees(front))
         for ssa in forms:
-            pipeline.run(ssa, out, valid)
+            pipeline.run(ssa, out)
 
     action()
     return action

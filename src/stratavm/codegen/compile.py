@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from stratavm.base.budget import Budget
 from stratavm.base.data import dataclass, replace
@@ -16,11 +16,15 @@ from stratavm.base.importing import importing
 from stratavm.codegen.code import Code
 from stratavm.codegen.worker import MACHINE_PASSES, STAGES, Worker
 from stratavm.codegen.x64.target import ModulePlan
+from stratavm.front.wasm.front import WasmFront
+from stratavm.ir.front import Front
 from stratavm.ir.scope import EVERYWHERE, Scope
-from stratavm.module.model import Module
 from stratavm.module.valid import ValidModule
 from stratavm.runtime.layout import PLAN_BOUNDED, PLAN_GUARD
 from stratavm.runtime.memory import plan_of
+
+if TYPE_CHECKING:
+    from stratavm.ir.pipeline import Pipeline
 
 KEPT_WORKERS: Final = 8
 """Idle workers that a compiler keeps; each holds arrays as large as the largest function it met."""
@@ -68,24 +72,27 @@ MACHINE_LEVELS: Final[dict[int, tuple[str, ...]]] = {0: (), 1: tuple(MACHINE_PAS
 
 
 class ModuleCompiler:
-    """Compiles functions of one module, on any number of threads."""
+    """Compiles functions of one front end's module, on any number of threads."""
 
-    def __init__(self, module: Module, options: Options = DEFAULT) -> None:
+    def __init__(self, front: Front, options: Options = DEFAULT) -> None:
+        self.front = front
         self.options = options
-        plans = [plan_of(memory, options.memory_plan) for memory in module.memory_types]
+        plans = [plan_of(memory, options.memory_plan) for memory in front.shape.memory_types]
         numbers = tuple(PLAN_GUARD if plan == "guard" else PLAN_BOUNDED for plan in plans)
         poison = options.poison or os.environ.get("STRATA_POISON") == "1"
-        self.plan = ModulePlan(module, numbers, options.features, poison)
+        self.plan = ModulePlan(front.shape, numbers, options.features, poison)
         checked = PLAN_BOUNDED in numbers or options.scope is not EVERYWHERE
         self.passes = options.passes
         if options.passes:
             with importing:  # here and below: level 0 does without a dozen modules of passes
+                from stratavm.ir.callees import Callees
                 from stratavm.ir.pipeline import FOR_CHECKS
 
             # Where every memory has a guard there are no checks; but a search counts the rewrites of all passes.
             self.passes = tuple(name for name in options.passes if name not in FOR_CHECKS or checked)
+            self._callees = Callees(front)
         self._uncounted = min(LARGE_BYTES, options.max_bytes // MOST_PER_BYTE)
-        self._all_short = len(module.binary) <= self._uncounted
+        self._all_short = front.size <= self._uncounted
         self._plain: ModuleCompiler | None = None
         self._idle: list[Worker] = []
         self._retired_ns = (0,) * len(STAGES)
@@ -111,13 +118,15 @@ class ModuleCompiler:
                 self._retired_ns = _sums([self._retired_ns, worker.stages_ns])
 
     def _new_worker(self) -> Worker:
-        options, pipeline = self.options, None
-        if self.passes:
-            with importing:
-                from stratavm.ir.pipeline import Pipeline
+        pipeline = self.pipeline() if self.passes else None
+        return Worker(self.plan, self.options.allocator, pipeline=pipeline, machine=self.options.machine)
 
-            pipeline = Pipeline(self.passes, options.scope, options.fuel)
-        return Worker(self.plan, options.allocator, pipeline=pipeline, machine=options.machine, fuel=options.fuel)
+    def pipeline(self) -> Pipeline:
+        """The passes, for one thread."""
+        with importing:
+            from stratavm.ir.pipeline import Pipeline
+
+        return Pipeline(self.passes, self.options.scope, self._callees)
 
     @property
     def stages_ns(self) -> dict[str, int]:
@@ -126,7 +135,7 @@ class ModuleCompiler:
         plain = (0,) * len(STAGES) if self._plain is None else tuple(self._plain.stages_ns.values())
         return dict(zip(STAGES, _sums([spent, plain]), strict=True))
 
-    def compile(self, valid: ValidModule, defined_index: int, worker: Worker | None = None) -> Code:
+    def compile(self, defined_index: int, worker: Worker | None = None) -> Code:
         """Machine code of a defined function, by a worker that the caller took, or by any. One that is too large to be
         optimised is compiled as level 0 does.
 
@@ -137,39 +146,43 @@ class ModuleCompiler:
         """
         if worker is None:
             with self.worker() as worker:
-                return self.compile(valid, defined_index, worker)
+                return self.compile(defined_index, worker)
         if not self._all_short:
-            body = valid.module.functions[defined_index]
-            size = body.end - body.start
+            size = self.front.body_size(defined_index)
             if size > LARGE_BYTES:
                 with self.worker(self._new_worker()) as own:
-                    return self._compile(valid, defined_index, own)
+                    return self._compile(defined_index, own)
             if size > self._uncounted:
-                return self._compile(valid, defined_index, worker)
-        code: Code = worker.compile(valid, defined_index)
+                return self._compile(defined_index, worker)
+        code: Code = worker.compile(self.front, defined_index)
         return code
 
-    def _compile(self, valid: ValidModule, defined_index: int, worker: Worker) -> Code:
+    def _compile(self, defined_index: int, worker: Worker) -> Code:
         """By a worker; without passes where that is too much for it."""
         try:
             with Budget(size=self.options.max_bytes):
-                code: Code = worker.compile(valid, defined_index)
+                code: Code = worker.compile(self.front, defined_index)
             return code
         except ResourceLimit as error:
             if error.limit not in RETREATS or not (self.passes or self.options.machine):
                 raise
         if self._plain is None:  # two threads may both make one
-            self._plain = ModuleCompiler(valid.module, replace(self.options, passes=(), machine=(), allocator="linear"))
-        return self._plain.compile(valid, defined_index)
+            self._plain = ModuleCompiler(self.front, replace(self.options, passes=(), machine=(), allocator="linear"))
+        return self._plain.compile(defined_index)
 
 
 def _sums(rows: list[tuple[int, ...]]) -> tuple[int, ...]:
     return tuple(map(sum, zip(*rows, strict=True)))
 
 
+def wasm_compiler(valid: ValidModule, options: Options = DEFAULT) -> ModuleCompiler:
+    """The compiler of a valid module of WebAssembly."""
+    return ModuleCompiler(WasmFront(valid, options.fuel), options)
+
+
 def compile_function(valid: ValidModule, defined_index: int, *, options: Options = DEFAULT) -> Code:
     """Machine code of one function. To compile several of a module, keep a ``ModuleCompiler``."""
-    return ModuleCompiler(valid.module, options).compile(valid, defined_index)
+    return wasm_compiler(valid, options).compile(defined_index)
 
 
 def dump_machine(
@@ -184,11 +197,11 @@ def dump_machine(
     fuel: bool = False,
 ) -> str:
     """A stage of one function as text: one of ``worker.MACHINE_STAGES``, or ``asm``."""
-    compiler = ModuleCompiler(valid.module, Options(memory_plan, allocator, passes, machine, fuel=fuel))
+    compiler = wasm_compiler(valid, Options(memory_plan, allocator, passes, machine, fuel=fuel))
     with compiler.worker() as worker:
         if stage == "asm":
-            return disassemble(worker.compile(valid, defined_index))
-        worker.build(valid, defined_index)
+            return disassemble(worker.compile(compiler.front, defined_index))
+        worker.build(compiler.front, defined_index)
         return str(worker.machine_ir(stage))
 
 

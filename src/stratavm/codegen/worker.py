@@ -18,7 +18,6 @@ if not cython.compiled:
 
 from stratavm.base.errors import ResourceLimit
 from stratavm.codegen.minst import snapshot
-from stratavm.ir.from_wasm import build
 
 STAGES = ("build", "optimise", "select", "schedule", "allocate", "emit")
 """Stages in the order of ``Worker.stages_ns``."""
@@ -63,22 +62,20 @@ class Worker:
     selector: Selector
     allocator: Allocator
     emitter: Emitter
-    front: Ssa
+    built: Ssa
     pipeline: object
     scheduler: Scheduler
     scheduling: cython.bint
-    fuel: cython.bint
     spent: uint64_t[6]
 
-    def __init__(self, plan: ModulePlan, allocator: str, registers=None, pipeline=None, machine=(), fuel=False) -> None:
-        """``machine``: names of ``MACHINE_PASSES`` to run; ``fuel``: whether to charge it."""
+    def __init__(self, plan: ModulePlan, allocator: str, registers=None, pipeline=None, machine=()) -> None:
+        """``machine``: names of ``MACHINE_PASSES`` to run."""
         unknown = set(machine) - MACHINE_PASSES.keys()
         if unknown:
             raise ValueError(f"unknown passes: {', '.join(sorted(unknown))}; there are {', '.join(MACHINE_PASSES)}")
         self.plan = plan
-        self.fuel = fuel
         self.ssa = Ssa()
-        self.front = self.ssa if pipeline is None else Ssa()
+        self.built = self.ssa if pipeline is None else Ssa()
         self.pipeline = pipeline
         self.machine = MCode()
         self.selector = Selector()
@@ -106,23 +103,23 @@ class Worker:
         """Functions that level 1's allocator left to level 0's, and that level 0's left to the naive one."""
         return self.allocator.simpler, self.allocator.fallbacks
 
-    def compile(self, valid, defined_index: int):
-        """A defined function of a valid module as ``Code``."""
-        self.build(valid, defined_index)
+    def compile(self, front, defined_index: int):
+        """A defined function of a front end's module as ``Code``."""
+        self.build(front, defined_index)
         return self.generate()
 
-    def build(self, valid, defined_index: int) -> None:
+    def build(self, front, defined_index: int) -> None:
         """Fill ``input`` with a function, optimised if the worker has a pipeline."""
         begin: uint64_t = now_ns()
-        build(valid, defined_index, self.front, fuel=self.fuel)
+        front.build(defined_index, self.built)
         built: uint64_t = now_ns()
         self.spent[0] += built - begin
         if self.pipeline is not None:
-            if self.front.n_nodes > OPTIMISED_NODES:
+            if self.built.n_nodes > OPTIMISED_NODES:
                 raise ResourceLimit(
-                    f"a function of {self.front.n_nodes} nodes is not optimised", limit="optimised_nodes"
+                    f"a function of {self.built.n_nodes} nodes is not optimised", limit="optimised_nodes"
                 )
-            self.pipeline.run(self.front, self.ssa, valid)
+            self.pipeline.run(self.built, self.ssa)
             self.spent[1] += now_ns() - built
 
     def generate(self):

@@ -14,7 +14,8 @@ from stratavm.engine.config import Config, TierName
 from stratavm.engine.engine import Engine
 from stratavm.engine.module import Module
 from stratavm.engine.source import SourceLike
-from stratavm.ir.from_wasm import build
+from stratavm.front.wasm.front import WasmFront
+from stratavm.ir.callees import Callees
 from stratavm.ir.pipeline import Pipeline
 from stratavm.ir.scope import EVERYWHERE, Scope
 from stratavm.ir.ssa import Ssa
@@ -75,12 +76,13 @@ class _Search:
         model = self.module.model
         imported = len(model.imported_funcs)
         func = first_wrong(imported, len(model.func_type_indices), lambda n: self.wrong(passes, Scope(n))) - 1
-        pipeline, ssa = Pipeline(passes, fuel=self.module.engine.config.fuel), Ssa()
-        build(self.module.valid, func - imported, ssa, fuel=pipeline.fuel)
-        pipeline.run(ssa, Ssa(), self.module.valid)
+        front = WasmFront(self.module.valid, self.module.engine.config.fuel)
+        pipeline, ssa = Pipeline(passes, callees=Callees(front)), Ssa()
+        front.build(func - imported, ssa)
+        pipeline.run(ssa, Ssa())
         total = pipeline.spent
         number = first_wrong(0, total, lambda n: self.wrong(passes, Scope(func, n)))
-        name, before, node = pipeline.blame(ssa, number, self.module.valid)
+        name, before, node = pipeline.blame(ssa, number)
         view = before.dump()
         text, offset = node_text(view, node), view.offset_of(node)
         return Culprit(name, func, model.func_name(func), number, total, text, offset, self.expected, found, self.runs)

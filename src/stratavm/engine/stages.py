@@ -48,26 +48,27 @@ def _valid(module: Module, index: int) -> str:
 
 
 def _ssa(module: Module, index: int) -> str:
-    from stratavm.ir.from_wasm import build
+    from stratavm.front.wasm.front import WasmFront
     from stratavm.ir.ssa import Ssa
     from stratavm.ir.text import print_ssa
 
     ssa = Ssa()
-    build(module.valid, index - len(module.model.imported_funcs), ssa, fuel=module.engine.config.fuel)
+    front = WasmFront(module.valid, module.engine.config.fuel)
+    front.build(index - len(module.model.imported_funcs), ssa)
     return print_ssa(ssa)
 
 
 def _level_1(module: Module, index: int) -> tuple[Pipeline, Ssa]:
     """The passes of level 1, and the function as they find it."""
-    from stratavm.codegen.compile import ModuleCompiler, Options
-    from stratavm.ir.from_wasm import build
-    from stratavm.ir.pipeline import LEVELS, Pipeline
+    from stratavm.codegen.compile import Options, wasm_compiler
+    from stratavm.ir.pipeline import LEVELS
     from stratavm.ir.ssa import Ssa
 
     ssa, config = Ssa(), module.engine.config
-    build(module.valid, index - len(module.model.imported_funcs), ssa, fuel=config.fuel)
-    options = Options(config.memory_plan, passes=config.ssa_passes or LEVELS[1])
-    return Pipeline(ModuleCompiler(module.model, options).passes, fuel=config.fuel), ssa
+    options = Options(config.memory_plan, passes=config.ssa_passes or LEVELS[1], fuel=config.fuel)
+    compiler = wasm_compiler(module.valid, options)
+    compiler.front.build(index - len(module.model.imported_funcs), ssa)
+    return compiler.pipeline(), ssa
 
 
 def _opt(module: Module, index: int) -> str:
@@ -76,7 +77,7 @@ def _opt(module: Module, index: int) -> str:
 
     pipeline, ssa = _level_1(module, index)
     out = Ssa()
-    pipeline.run(ssa, out, module.valid)
+    pipeline.run(ssa, out)
     return print_ssa(out)
 
 
@@ -91,7 +92,7 @@ def explain_passes(module: Module, index: int) -> str:
         Unsupported: the compiler cannot compile the function.
     """
     pipeline, ssa = _level_1(module, index)
-    steps = list(pipeline.explain(ssa, module.valid))
+    steps = list(pipeline.explain(ssa))
     lines = [f"func {index}: {len(steps)} rewrites"]
     lines += [f"{offset:#8x}  {name:24} {node}" for name, offset, node in steps]
     return "\n".join(lines) + "\n"

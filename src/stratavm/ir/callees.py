@@ -5,40 +5,31 @@ from __future__ import annotations
 from typing import Final
 
 from stratavm.base.errors import ResourceLimit, Unsupported
-from stratavm.base.importing import importing
+from stratavm.ir.front import Front
 from stratavm.ir.passes.inline import Inline, template_size
 from stratavm.ir.prune import Pruner
 from stratavm.ir.ssa import Ssa
-from stratavm.module.valid import Bodies, ValidModule
 
 LEVELS: Final = 3
 """Calls that are inlined into each other."""
-MAX_BINARY: Final = 1 << 31
-"""Bytes of a module whose offsets leave a bit free for the positions of inlined nodes."""
+MAX_BYTES: Final = 160
+"""Code bytes of a function that is looked at: more than a small one can have."""
 
 
 class Callees:
     """The small functions of a module: SSA forms, in which calls of other small functions are inlined already.
 
     What a function becomes depends on the module alone: whoever asks first, every thread gets the same.
+
+    Attributes:
+        refused: functions that are known to stay calls, whoever calls them.
     """
 
-    def __init__(self, valid: ValidModule, fuel: bool = False) -> None:
-        module = valid.module
-        self.bodies: Bodies = valid.bodies
-        self.imported = len(module.imported_funcs)
-        self._usable = len(module.binary) < MAX_BINARY and not any(m.limits.is64 for m in module.memory_types)
-        self._valid = valid
-        self._fuel = fuel
+    def __init__(self, front: Front) -> None:
+        self.refused: set[int] = set()
+        self._front = front
+        self._imported = len(front.shape.imported_funcs)
         self._known: dict[tuple[int, int], Ssa | None] = {}
-
-    @classmethod
-    def of(cls, valid: ValidModule, fuel: bool = False) -> Callees:
-        """The module's own, with or without charges of fuel; made at the first question."""
-        if valid.callees is None:
-            valid.callees = {}
-        callees: Callees | None = valid.callees.get(fuel)
-        return valid.callees.setdefault(fuel, cls(valid, fuel)) if callees is None else callees
 
     def template(self, func: int, depth: int, caller: int) -> Ssa | None:
         """A function to put in the place of its call.
@@ -51,12 +42,13 @@ class Callees:
         Returns:
             Its form, or None where it stays a call.
         """
-        if not self._usable:
-            return None
         while depth:
             depth -= 1
             found = self._find(func, depth)
-            if found is None or caller not in found.origins():
+            if found is None:
+                self.refused.add(func)
+                return None
+            if caller not in found.origins():
                 return found
         return None
 
@@ -69,12 +61,12 @@ class Callees:
 
     def _plain(self, func: int) -> Ssa | None:
         """A function as it is, if it may be inlined."""
-        with importing:
-            from stratavm.ir.from_wasm import build
-
+        front, defined = self._front, func - self._imported
+        if defined < 0 or not front.inlines or front.body_size(defined) > MAX_BYTES:
+            return None
         ssa = Ssa()
         try:
-            build(self._valid, func - self.imported, ssa, fuel=self._fuel)
+            front.build(defined, ssa)
         except (Unsupported, ResourceLimit):
             return None
         return None if template_size(ssa) is None else ssa

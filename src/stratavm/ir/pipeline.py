@@ -20,7 +20,6 @@ from stratavm.ir.prune import Pruner
 from stratavm.ir.scope import EVERYWHERE, Scope
 from stratavm.ir.ssa import Ssa
 from stratavm.ir.text import node_text
-from stratavm.module.valid import ValidModule
 
 PASSES: Final[dict[str, str]] = {
     "inline": "small functions take the place of calls",
@@ -73,16 +72,21 @@ class Stage(Protocol):
 class Pipeline:
     """Runs a choice of passes; keeps their scratch memory, so one object serves one thread.
 
-    ``fuel``: whether its functions charge it, which those that are inlined must do as well.
+    Args:
+        passes: their names.
+        scope: where they may act.
+        callees: the small functions of the module; ``inline`` needs them.
     """
 
-    def __init__(self, passes: tuple[str, ...], scope: Scope = EVERYWHERE, fuel: bool = False) -> None:
+    def __init__(self, passes: tuple[str, ...], scope: Scope = EVERYWHERE, callees: Callees | None = None) -> None:
         unknown = set(passes) - PASSES.keys()
         if unknown:
             raise ValueError(f"unknown passes: {', '.join(sorted(unknown))}; there are {', '.join(PASSES)}")
+        if "inline" in passes and callees is None:
+            raise ValueError("inlining needs the module's small functions: pass callees")
         self.passes = passes
         self.scope = scope
-        self.fuel = fuel
+        self._callees = callees
         self.stages: list[Stage] = [Values(p for p in passes if p in SWITCHES)]
         if "cfg" in passes:
             self.stages.insert(0, Cfg())
@@ -98,14 +102,10 @@ class Pipeline:
         self._pruner = Pruner()
         self._spare = Ssa()
 
-    def run(self, ssa: Ssa, out: Ssa, valid: ValidModule | None = None) -> None:
-        """Optimise ``ssa`` into ``out``, without the GIL; under ``STRATA_CHECK`` 2 the result is verified.
-
-        Args:
-            valid: the module of the function; ``inline`` needs it.
-        """
+    def run(self, ssa: Ssa, out: Ssa) -> None:
+        """Optimise ``ssa`` into ``out``, without the GIL; under ``STRATA_CHECK`` 2 the result is verified."""
         budget = self.scope.budget(ssa.func)
-        for stage in self._plan(ssa, valid):
+        for stage in self._plan(ssa):
             stage.budget = budget
             ssa = stage.rewrite(ssa, self._spare if ssa is out else out)
             budget -= stage.spent
@@ -118,13 +118,11 @@ class Pipeline:
 
             verify(out)
 
-    def _plan(self, ssa: Ssa, valid: ValidModule | None) -> list[Stage]:
+    def _plan(self, ssa: Ssa) -> list[Stage]:
         """The stages for a function: most have no call to inline, and are not copied for nothing."""
         if self._inline is None:
             return self.stages
-        if valid is None:
-            raise ValueError("inlining needs the module of the function")
-        found = self._inline.prepare(ssa, Callees.of(valid, self.fuel), INLINE_LEVELS)
+        found = self._inline.prepare(ssa, self._callees, INLINE_LEVELS)
         return [self._inline, *self.stages] if found else self.stages
 
     @property
@@ -133,11 +131,11 @@ class Pipeline:
         inlined = self._inline.spent if self._inline else 0
         return inlined + sum(stage.spent for stage in self.stages)
 
-    def explain(self, ssa: Ssa, valid: ValidModule | None = None) -> Iterator[tuple[str, int, str]]:
+    def explain(self, ssa: Ssa) -> Iterator[tuple[str, int, str]]:
         """What the passes do to a function, in order: the name of a rule or a pass, the byte offset in the module that
         the node is from, and the node as it was before that pass.
         """
-        for stage in self._plan(ssa, valid):
+        for stage in self._plan(ssa):
             out = Ssa()
             stage.budget = self.scope.budget(ssa.func)
             stage.explains = True
@@ -149,13 +147,13 @@ class Pipeline:
                     yield name, view.offset_of(node), node_text(view, node)
             ssa = out
 
-    def blame(self, ssa: Ssa, rewrites: int, valid: ValidModule | None = None) -> tuple[str, Ssa, int]:
+    def blame(self, ssa: Ssa, rewrites: int) -> tuple[str, Ssa, int]:
         """The pass of the rewrite that uses up a budget, its input, and the node there.
 
         Raises:
             ValueError: the function has fewer rewrites.
         """
-        for stage in self._plan(ssa, valid):
+        for stage in self._plan(ssa):
             out = Ssa()
             stage.budget = rewrites
             stage.run(ssa, out)

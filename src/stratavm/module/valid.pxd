@@ -109,5 +109,3 @@ cdef class ValidModule:
     cdef readonly Context context
     cdef readonly Bodies bodies
     cdef readonly object features
-    cdef readonly list spare       # scratch that a later stage leaves here between functions
-    cdef public object callees     # what a later stage remembers of functions that it inlines; None at first

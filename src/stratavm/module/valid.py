@@ -306,5 +306,3 @@ class ValidModule:
         self.context = context
         self.bodies = bodies
         self.features = features
-        self.spare = []
-        self.callees = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stratavm.codegen.compile import ModuleCompiler, Options
+from stratavm.codegen.compile import Options, wasm_compiler
 from stratavm.codegen.x64 import stubs
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
@@ -47,8 +47,8 @@ CALLS = {
 def answers(world: World, runner: Runner, types: list[FuncType], options: Options) -> dict[int, list[int]]:
     """Results of all calls."""
     valid = validate(parse_module(SOURCE))
-    compiler = ModuleCompiler(valid.module, options)
-    records = [runner.add(compiler.compile(valid, i), types[i], i) for i in range(len(types))]
+    compiler = wasm_compiler(valid, options)
+    records = [runner.add(compiler.compile(i), types[i], i) for i in range(len(types))]
     found = {}
     for index, arguments in CALLS.items():
         status, found[index] = world.call(records[index], types[index], arguments)

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from stratavm.codegen.compile import ModuleCompiler, Options
+from stratavm.codegen.compile import Options, wasm_compiler
 from stratavm.engine import Config, Engine
 from stratavm.engine.load import load
 from stratavm.engine.module import Module
@@ -107,7 +107,7 @@ def test_bit_tricks(name, t):
 def machine(source: str, features: set[str], *passes: str) -> str:
     """Machine IR of the one function."""
     valid = Module(source, engine=Engine()).valid
-    compiler = ModuleCompiler(valid.module, Options(machine=passes, features=frozenset({"sse41", "popcnt", *features})))
+    compiler = wasm_compiler(valid, Options(machine=passes, features=frozenset({"sse41", "popcnt", *features})))
     with compiler.worker() as worker:
         worker.build(valid, 0)
         return str(worker.machine_ir("minst"))

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from stratavm.codegen import mfunc
-from stratavm.codegen.compile import MACHINE_LEVELS, ModuleCompiler, Options, disassemble
+from stratavm.codegen.compile import MACHINE_LEVELS, Options, disassemble, wasm_compiler
 from stratavm.codegen.mfunc import LOC_REMAT, LOC_SLOT
 from stratavm.codegen.regalloc.checker import AllocationError, check
 from stratavm.codegen.worker import Worker
@@ -203,9 +203,9 @@ SUM = """(module (memory 1) (func (export "f") (param $n i32) (result i32) (loca
 def assembly(text, machine, registers=None):
     """The first function of a module."""
     valid = validate(parse_module(text))
-    plan = ModuleCompiler(valid.module, Options(allocator="splitting", machine=machine)).plan
-    worker = Worker(plan, "splitting", registers, machine=machine)
-    return disassemble(worker.compile(valid, 0))
+    compiler = wasm_compiler(valid, Options(allocator="splitting", machine=machine))
+    worker = Worker(compiler.plan, "splitting", registers, machine=machine)
+    return disassemble(worker.compile(compiler.front, 0))
 
 
 def test_the_base_of_a_memory_is_loaded_once_for_a_loop():

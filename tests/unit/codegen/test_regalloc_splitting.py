@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stratavm.codegen import mfunc
-from stratavm.codegen.compile import MACHINE_LEVELS, ModuleCompiler, Options
+from stratavm.codegen.compile import MACHINE_LEVELS, Options, wasm_compiler
 from stratavm.codegen.mfunc import LOC_SLOT
 from stratavm.codegen.regalloc.allocator import Allocator
 from stratavm.codegen.regalloc.checker import check
@@ -259,12 +259,12 @@ def test_too_much_liveness_is_left_to_level_0():
 @pytest.mark.parametrize("path", KERNELS, ids=lambda p: p.stem)
 def test_selection_gives_it_nothing_that_it_refuses(path):
     """Every function of the kernels; the edges from branches to joins have blocks."""
-    module = parse_module(path.read_text())
-    valid = validate(module)
+    valid = validate(parse_module(path.read_text()))
     options = Options(allocator="splitting", passes=LEVELS[1], machine=MACHINE_LEVELS[1])
-    with ModuleCompiler(module, options).worker() as worker:
+    compiler = wasm_compiler(valid, options)
+    with compiler.worker() as worker:
         for index in range(len(valid.bodies)):
-            worker.compile(valid, index)
+            worker.compile(compiler.front, index)
         assert worker.retreats == (0, 0)
 
 

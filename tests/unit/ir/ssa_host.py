@@ -7,8 +7,6 @@ from typing import ClassVar
 
 from stratavm.base.errors import StackOverflow
 from stratavm.ir.evaluate import evaluate
-from stratavm.ir.from_wasm import build
-from stratavm.ir.pipeline import Pipeline
 from stratavm.ir.ssa import Ssa
 from stratavm.ir.verify import verify
 from stratavm.ir.view import SsaView
@@ -16,6 +14,7 @@ from stratavm.module.valid import ValidModule
 from stratavm.tiers.oracle import state
 from stratavm.tiers.oracle.state import Instance
 from stratavm.tiers.oracle.wast import OracleHost
+from tests.unit.ir.forms import build, pipeline_of
 
 MAX_DEPTH = 220
 
@@ -46,7 +45,7 @@ class SsaProgram(state.Program):
             build(valid, defined_index, ssa)
             if self.passes:
                 plain, ssa = ssa, Ssa()
-                Pipeline(self.passes).run(plain, ssa, valid)
+                pipeline_of(valid, self.passes).run(plain, ssa)
             views[defined_index] = ssa.dump()
             verify(views[defined_index])
         return views[defined_index]

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from stratavm.base.errors import ResourceLimit, Trap, Unsupported
 from stratavm.ir.evaluate import OutOfSteps, evaluate
-from stratavm.ir.from_wasm import build
 from stratavm.ir.ssa import Ssa
 from stratavm.ir.text import node_text, print_ssa
 from stratavm.ir.verify import SsaError, verify
@@ -19,6 +18,7 @@ from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from stratavm.spec.features import READY
 from stratavm.tiers.oracle.state import Store, instantiate
+from tests.unit.ir.forms import build
 from tests.unit.ir.programs import program
 from tests.unit.ir.ssa_host import SsaHost
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from stratavm.ir.evaluate import evaluate
-from stratavm.ir.from_wasm import build
 from stratavm.ir.passes.cfg import Cfg
 from stratavm.ir.pipeline import Pipeline
 from stratavm.ir.ssa import Ssa
@@ -13,6 +12,7 @@ from stratavm.ir.text import print_ssa
 from stratavm.ir.verify import verify
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
+from tests.unit.ir.forms import build
 
 HEAD = "(param $n i32) (param $m i32) (result i32) (local $i i32) (local $s i32)"
 ARGUMENTS = ((0, 0), (1, 2), (5, 7), (200, 3))

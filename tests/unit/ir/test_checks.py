@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from stratavm.base.errors import Trap
-from stratavm.codegen.compile import ModuleCompiler, Options
+from stratavm.codegen.compile import Options, wasm_compiler
 from stratavm.engine import Config, Engine, Module, Store
 from stratavm.engine.linker import Linker
-from stratavm.ir.from_wasm import build
 from stratavm.ir.pipeline import Pipeline
 from stratavm.ir.ssa import Ssa
 from stratavm.ir.text import print_ssa
@@ -16,6 +15,7 @@ from stratavm.ir.verify import verify
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from stratavm.spec.features import READY
+from tests.unit.ir.forms import build
 
 FEATURES = READY | {"multi-memory"}
 P, Q = "(local.get 0)", "(local.get 1)"
@@ -32,7 +32,7 @@ def marks(body: str) -> list[bool]:
     before, after = Ssa(), Ssa()
     valid = validate(parse_module(text, features=FEATURES), features=FEATURES)
     build(valid, 0, before)
-    Pipeline(("checks",)).run(before, after, valid)
+    Pipeline(("checks",)).run(before, after)
     verify(after)
     lines = [line for line in print_ssa(after).splitlines() if "load" in line or "store" in line]
     return [line.endswith(" checked") for line in lines]
@@ -66,7 +66,7 @@ def code_bytes(body: str, *, passes: tuple[str, ...] = (), memory: str = "(memor
     """Bytes of machine code under the bounded plan."""
     module = parse_module(f"(module {memory} (func (param i32 i32) {body}))")
     options = Options("bounded", passes=passes)
-    return len(ModuleCompiler(module, options).compile(validate(module), 0))
+    return len(wasm_compiler(validate(module), options).compile(0))
 
 
 def test_a_marked_access_has_no_check():
@@ -109,7 +109,7 @@ def test_a_search_for_a_wrong_rewrite_counts_the_same_under_every_plan():
     """Without a bounded memory the pass is left out, but not where rewrites are counted."""
     from stratavm.ir.scope import Scope
 
-    module = parse_module(f"(module (memory 1) (func (param i32 i32) {load(0)}))")
-    assert ModuleCompiler(module, Options(passes=("cfg", "checks"))).passes == ("cfg",)
-    assert ModuleCompiler(module, Options(passes=("checks",), scope=Scope(1))).passes == ("checks",)
-    assert ModuleCompiler(module, Options("bounded", passes=("checks",))).passes == ("checks",)
+    valid = validate(parse_module(f"(module (memory 1) (func (param i32 i32) {load(0)}))"))
+    assert wasm_compiler(valid, Options(passes=("cfg", "checks"))).passes == ("cfg",)
+    assert wasm_compiler(valid, Options(passes=("checks",), scope=Scope(1))).passes == ("checks",)
+    assert wasm_compiler(valid, Options("bounded", passes=("checks",))).passes == ("checks",)

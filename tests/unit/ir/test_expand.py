@@ -7,10 +7,9 @@ import itertools
 import pytest
 
 from stratavm.base.errors import ValidationError
-from stratavm.codegen.compile import MACHINE_LEVELS, ModuleCompiler, Options
+from stratavm.codegen.compile import MACHINE_LEVELS, Options, wasm_compiler
 from stratavm.ir.evaluate import evaluate
-from stratavm.ir.from_wasm import build
-from stratavm.ir.pipeline import LEVELS, Pipeline
+from stratavm.ir.pipeline import LEVELS
 from stratavm.ir.ssa import IR_OPS, Ssa
 from stratavm.ir.text import op_name, print_ssa
 from stratavm.ir.verify import verify
@@ -25,6 +24,7 @@ from stratavm.spec.types import F32, F64, I32, I64, FuncType
 from stratavm.tiers.oracle import flatten
 from stratavm.tiers.oracle.state import Store, instantiate
 from tests.unit.codegen.ssa_build import Draft, Runner
+from tests.unit.ir.forms import build, pipeline_of
 from tools import gen_ops
 from tools.gen_expand import CannotExpand, Template, is_expanded, record, templates
 
@@ -73,7 +73,7 @@ def test_a_row_with_two_results_becomes_a_node_for_each(name, level):
     valid = validate(parse_module(function(name)), FEATURES)
     ssa, out = Ssa(), Ssa()
     build(valid, 0, ssa)
-    Pipeline(LEVELS[level]).run(ssa, out, valid)
+    pipeline_of(valid, LEVELS[level]).run(ssa, out)
     verify(out)
     view = out.dump()
     assert name not in {op_name(node[0]) for node in view.nodes}
@@ -87,9 +87,9 @@ def test_a_row_with_two_results_becomes_a_node_for_each(name, level):
 @pytest.mark.parametrize("level", [0, 1])
 def test_machine_code_gives_both_results(name, level):
     """The same on the processor."""
-    module = parse_module(function(name))
+    valid = validate(parse_module(function(name)), FEATURES)
     options = Options(allocator="splitting" if level else "linear", passes=LEVELS[level], machine=MACHINE_LEVELS[level])
-    code = ModuleCompiler(module, options).compile(validate(module, FEATURES), 0)
+    code = wasm_compiler(valid, options).compile(0)
     runner, n = Runner(), len(BY_MNEMONIC[name].operands)
     type_ = FuncType((I64,) * n, (I64, I64))
     rec = runner.add(code, type_)

@@ -12,7 +12,6 @@ pytest.importorskip("z3")
 import z3
 
 from stratavm.ir.evaluate import evaluate
-from stratavm.ir.from_wasm import build
 from stratavm.ir.pipeline import Pipeline
 from stratavm.ir.ssa import Ssa
 from stratavm.ir.text import op_name, print_ssa
@@ -21,6 +20,7 @@ from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from stratavm.spec.concrete import evaluate as evaluate_row
 from stratavm.spec.index import BY_MNEMONIC
+from tests.unit.ir.forms import build
 from tests.unit.ir.terms import terms
 
 ONES = {32: 0xFFFF_FFFF, 64: 0xFFFF_FFFF_FFFF_FFFF}

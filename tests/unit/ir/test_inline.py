@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from stratavm.base.errors import Trap
-from stratavm.codegen.compile import ModuleCompiler, Options
+from stratavm.codegen.compile import Options, wasm_compiler
 from stratavm.engine import Config, Engine, Module, Store
 from stratavm.engine.linker import Linker
+from stratavm.front.wasm.front import WasmFront
 from stratavm.ir.callees import Callees
-from stratavm.ir.from_wasm import build
 from stratavm.ir.passes.inline import Inline
 from stratavm.ir.pipeline import PASSES, Pipeline
 from stratavm.ir.ssa import Ssa
@@ -22,6 +22,7 @@ from stratavm.module.validate import validate
 from stratavm.spec.features import READY
 from stratavm.tiers.oracle.wast import OracleHost
 from tests.unit.ir import small_functions
+from tests.unit.ir.forms import build, pipeline_of
 from tests.unit.ir.ssa_host import SsaHost, SsaProgram
 
 SEEDS = range(60)
@@ -32,7 +33,7 @@ def inlined(text: str, func: int) -> str:
     valid = validate(parse_module(text))
     before, after = Ssa(), Ssa()
     build(valid, func, before)
-    Pipeline(("inline",)).run(before, after, valid)
+    pipeline_of(valid, ("inline",)).run(before, after)
     verify(after)
     return print_ssa(after)
 
@@ -106,7 +107,7 @@ def test_a_memory_of_64_bits_keeps_all_calls():
     """The compiler may refuse its functions one by one, so that callers must not change."""
     wide = READY | {"memory64"}
     valid = validate(parse_module("(module (memory i64 1) (func $f) (func (call $f)))", features=wide), features=wide)
-    assert Callees.of(valid).template(0, 1, 1) is None
+    assert Callees(WasmFront(valid)).template(0, 1, 1) is None
 
 
 def test_growth_is_bounded():
@@ -117,7 +118,7 @@ def test_growth_is_bounded():
     before, after = Ssa(), Ssa()
     build(valid, 1, before)
     inline = Inline()
-    assert inline.prepare(before, Callees.of(valid), 3)
+    assert inline.prepare(before, Callees(WasmFront(valid)), 3)
     inline.run(before, after)
     verify(after)
     assert 0 < inline.inlined < 1000
@@ -130,19 +131,18 @@ def test_a_budget_stops_it():
     before, after = Ssa(), Ssa()
     build(valid, 1, before)
     inline = Inline()
-    assert inline.prepare(before, Callees.of(valid), 1)
+    assert inline.prepare(before, Callees(WasmFront(valid)), 1)
     inline.budget = 1
     inline.run(before, after)
     assert (inline.spent, *inline.last) == (1, "inline", 0)
     assert print_ssa(after).count("call") == 1
-    pipeline = Pipeline(("inline",))
-    assert pipeline.blame(before, 2, valid)[0] == "inline"
+    assert pipeline_of(valid, ("inline",)).blame(before, 2)[0] == "inline"
 
 
 def test_inlining_needs_the_module():
     """A function alone does not say what it calls."""
     with pytest.raises(ValueError, match="needs the module"):
-        Pipeline(("inline",)).run(Ssa(), Ssa())
+        Pipeline(("inline",))
 
 
 # ---- nothing but speed changes -----------------------------------------------------------------
@@ -233,7 +233,7 @@ def test_code_does_not_depend_on_who_asks_first():
         found = []
         for order in (1, -1):
             valid = validate(module)
-            compiler = ModuleCompiler(module, Options(passes=tuple(PASSES)))
-            codes = {i: compiler.compile(valid, i) for i in list(range(len(valid.bodies)))[::order]}
+            compiler = wasm_compiler(valid, Options(passes=tuple(PASSES)))
+            codes = {i: compiler.compile(i) for i in list(range(len(valid.bodies)))[::order]}
             found.append([(c.code, c.traps, c.returns, c.sites) for _, c in sorted(codes.items())])
         assert found[0] == found[1], seed

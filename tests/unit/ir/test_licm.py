@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from stratavm.ir.evaluate import evaluate
-from stratavm.ir.from_wasm import build
 from stratavm.ir.passes.licm import Licm
 from stratavm.ir.passes.unroll import Unroll
 from stratavm.ir.pipeline import Pipeline
@@ -14,6 +13,7 @@ from stratavm.ir.text import node_text, print_ssa
 from stratavm.ir.verify import verify
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
+from tests.unit.ir.forms import build
 
 HEAD = "(param $n i32) (param $m i32) (result i32) (local $i i32) (local $s i32)"
 NEXT = "(br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $n)))"

@@ -12,13 +12,13 @@ import pytest
 
 from stratavm.base.errors import ModuleError, ResourceLimit, StrataError, Trap
 from stratavm.ir.evaluate import OutOfSteps, evaluate
-from stratavm.ir.from_wasm import build
 from stratavm.ir.ssa import Ssa
 from stratavm.ir.verify import verify
 from stratavm.module.model import Module
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from stratavm.tiers.oracle.state import OracleLimits, Store, instantiate
+from tests.unit.ir.forms import build
 from tests.unit.ir.programs import program
 
 MUTANTS = 3000

@@ -10,13 +10,12 @@ import pytest
 
 import stratavm
 from stratavm.base.errors import Trap
-from stratavm.codegen.compile import ModuleCompiler, Options
+from stratavm.codegen.compile import Options, wasm_compiler
 from stratavm.codegen.x64 import stubs
 from stratavm.engine.stages import dump_stage
 from stratavm.ir.evaluate import Evaluation
-from stratavm.ir.from_wasm import build
 from stratavm.ir.passes.promote import Promote
-from stratavm.ir.pipeline import PASSES, Pipeline
+from stratavm.ir.pipeline import PASSES
 from stratavm.ir.ssa import Ssa
 from stratavm.ir.text import print_ssa
 from stratavm.ir.verify import verify
@@ -25,6 +24,7 @@ from stratavm.module.validate import validate
 from stratavm.runtime import layout
 from stratavm.runtime.layout import vm_layout
 from tests.unit.codegen.ssa_build import Runner
+from tests.unit.ir.forms import build, pipeline_of
 from tests.unit.ir.test_versions import Bytes
 
 G, N, M = "(global.get $g)", "(local.get $n)", "(local.get $m)"
@@ -52,8 +52,8 @@ def forms(body: str, passes: tuple[str, ...] = FEW) -> tuple[Ssa, Ssa]:
     valid = validate(parse_module(text))
     built, plain, after = Ssa(), Ssa(), Ssa()
     build(valid, 1, built)
-    Pipeline(tuple(name for name in passes if name != "promote")).run(built, plain, valid)
-    Pipeline(passes).run(built, after, valid)
+    pipeline_of(valid, tuple(name for name in passes if name != "promote")).run(built, plain)
+    pipeline_of(valid, passes).run(built, after)
     verify(after)
     return plain, after
 
@@ -242,7 +242,7 @@ def test_others_see_and_set_it_at_every_poll(monkeypatch, starved, allocator, im
         world.builtin("poll", poll, 0)
         world.exec.write(layout.EXEC.offset("poll_stub"), world.code(stubs.poll_stub()))
         world.exec.write(layout.EXEC.offset("poll_limit"), 2**64 - 1)
-        code = ModuleCompiler(valid.module, Options(allocator=allocator, passes=passes)).compile(valid, 0)
+        code = wasm_compiler(valid, Options(allocator=allocator, passes=passes)).compile(0)
         function = valid.module.func_type(0)
         status, results = world.call(runner.add(code, function), function, [8, one])
         histories.append((status, results, seen, place.read(offset, size)))

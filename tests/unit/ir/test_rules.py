@@ -11,13 +11,13 @@ pytest.importorskip("z3")
 import z3
 
 from stratavm.ir.evaluate import evaluate
-from stratavm.ir.from_wasm import build
 from stratavm.ir.passes._gen_rule_names import RULES
 from stratavm.ir.pipeline import Pipeline
 from stratavm.ir.ssa import Ssa
 from stratavm.ir.verify import verify
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
+from tests.unit.ir.forms import build
 from tests.unit.ir.terms import terms
 
 PASSES = ("fold", "share", "strength")

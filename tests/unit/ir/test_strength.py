@@ -10,7 +10,6 @@ import pytest
 from stratavm.engine import Config, Engine, Module, Store
 from stratavm.engine.linker import Linker
 from stratavm.ir.evaluate import evaluate
-from stratavm.ir.from_wasm import build
 from stratavm.ir.pipeline import Pipeline
 from stratavm.ir.ssa import IR_OPS, Ssa
 from stratavm.ir.text import op_name, print_ssa
@@ -20,6 +19,7 @@ from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from stratavm.spec.concrete import evaluate as evaluate_row
 from stratavm.spec.index import BY_MNEMONIC
+from tests.unit.ir.forms import build
 from tests.unit.ir.terms import terms
 
 PASSES = ("fold", "share", "strength")

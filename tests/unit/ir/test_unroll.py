@@ -8,9 +8,8 @@ import pytest
 
 from stratavm.base.errors import Trap
 from stratavm.ir.evaluate import evaluate
-from stratavm.ir.from_wasm import build
 from stratavm.ir.passes.unroll import Unroll
-from stratavm.ir.pipeline import PASSES, Pipeline
+from stratavm.ir.pipeline import PASSES
 from stratavm.ir.ssa import Ssa
 from stratavm.ir.text import print_ssa
 from stratavm.ir.verify import verify
@@ -18,6 +17,7 @@ from stratavm.module.parser import parse_module, parse_wat_to_bytes
 from stratavm.module.validate import validate
 from stratavm.tiers.oracle.wast import OracleHost
 from tests.unit.ir import programs
+from tests.unit.ir.forms import build, pipeline_of
 from tests.unit.ir.ssa_host import SsaHost, SsaProgram
 
 HEAD = "(param $n i32) (param $m i32) (result i32) (local $i i32) (local $s i32)"
@@ -33,7 +33,7 @@ def unrolled(body: str, passes: tuple[str, ...] = ("cfg", "unroll")) -> str:
     before, after = Ssa(), Ssa()
     valid = validate(parse_module(f"(module (memory 1) (func $f) (func {HEAD} {body}))"))
     build(valid, 1, before)
-    Pipeline(passes).run(before, after, valid)
+    pipeline_of(valid, passes).run(before, after)
     verify(after)
     if "call" not in body and "load" not in body:
         for arguments in ARGUMENTS:

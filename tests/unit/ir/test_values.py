@@ -7,7 +7,6 @@ import itertools
 import pytest
 
 from stratavm.base.errors import Trap
-from stratavm.ir.from_wasm import build
 from stratavm.ir.passes.fold import fold_bits
 from stratavm.ir.pipeline import PASSES, Pipeline
 from stratavm.ir.ssa import IR_OPS, Ssa
@@ -18,6 +17,7 @@ from stratavm.module.validate import validate
 from stratavm.spec.concrete import evaluate
 from stratavm.spec.index import BY_ID, row_id
 from stratavm.spec.record import ROWS, Row
+from tests.unit.ir.forms import build
 
 SAMPLES = {
     "i": (0, 1, 2, 5, 31, 32, 33, 0x7F, 0x80, 0xFF, 0x8000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF),
@@ -58,7 +58,7 @@ def optimised(text: str, passes: tuple[str, ...] = tuple(p for p in PASSES if p 
     ssa, out = Ssa(), Ssa()
     valid = validate(parse_module(text))
     build(valid, 0, ssa)
-    Pipeline(passes).run(ssa, out, valid)
+    Pipeline(passes).run(ssa, out)
     verify(out)
     return print_ssa(out)
 

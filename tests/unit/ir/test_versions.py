@@ -7,18 +7,18 @@ import random
 import pytest
 
 from stratavm.base.errors import Trap
-from stratavm.codegen.compile import ModuleCompiler, Options
+from stratavm.codegen.compile import Options, wasm_compiler
 from stratavm.engine import Config, Engine, Module, Store
 from stratavm.engine.linker import Linker
 from stratavm.ir.evaluate import OutOfSteps, evaluate
-from stratavm.ir.from_wasm import build
 from stratavm.ir.passes.versions import Versions
-from stratavm.ir.pipeline import PASSES, Pipeline
+from stratavm.ir.pipeline import PASSES
 from stratavm.ir.ssa import Ssa
 from stratavm.ir.text import print_ssa
 from stratavm.ir.verify import verify
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
+from tests.unit.ir.forms import build, pipeline_of
 
 INDEX, N, M = "(local.get $i)", "(local.get $n)", "(local.get $m)"
 HEAD = "(param $n i32) (param $m i32) (result i32) (local $i i32) (local $q i32)"
@@ -67,8 +67,8 @@ def forms(body: str, passes: tuple[str, ...] = FEW) -> tuple[Ssa, Ssa]:
     valid = validate(parse_module(f"(module (memory 1) (func $f (param i32)) (func {HEAD} {body}))"))
     built, plain, after = Ssa(), Ssa(), Ssa()
     build(valid, 1, built)
-    Pipeline(tuple(name for name in passes if name != "versions")).run(built, plain, valid)
-    Pipeline(passes).run(built, after, valid)
+    pipeline_of(valid, tuple(name for name in passes if name != "versions")).run(built, plain)
+    pipeline_of(valid, passes).run(built, after)
     verify(after)
     return plain, after
 
@@ -235,6 +235,6 @@ def test_a_growth_in_the_loop_and_one_that_comes_too_late():
 
 def test_where_all_memories_have_a_guard_there_is_nothing_to_do():
     """The pass is left out."""
-    module = parse_module("(module (memory 1) (func))")
-    assert "versions" not in ModuleCompiler(module, Options(passes=tuple(PASSES))).passes
-    assert "versions" in ModuleCompiler(module, Options("bounded", passes=tuple(PASSES))).passes
+    valid = validate(parse_module("(module (memory 1) (func))"))
+    assert "versions" not in wasm_compiler(valid, Options(passes=tuple(PASSES))).passes
+    assert "versions" in wasm_compiler(valid, Options("bounded", passes=tuple(PASSES))).passes

@@ -39,7 +39,6 @@ from cython.cimports.stratavm.ir.ssa import (
     map_values,
     operand_count,
 )
-from cython.cimports.stratavm.module.valid import Bodies
 from cython.cimports.stratavm.spec._gen_ops import (
     OF_LOAD,
     OF_STORE,
@@ -52,8 +51,6 @@ from cython.cimports.stratavm.spec._gen_optables import OP_FLAGS
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
-MAX_BYTES = cython.declare(uint32_t, 160)
-"""Code bytes of a function that is looked at: more than a small one can have."""
 MAX_BLOCKS = cython.declare(uint32_t, 12)
 SMALL = cython.declare(uint32_t, 40)
 """Nodes of a function that is inlined into loops."""
@@ -120,7 +117,8 @@ class Inline(Stream):
         """Choose the calls of a function that are inlined; false if there is none, so that ``run`` need not be called.
 
         Args:
-            source: gives small functions by index: ``template(func, depth)``.
+            source: gives small functions by index: ``template(func, depth, caller)``, and knows those that are
+                ``refused``.
             depth: how many levels of calls may be inlined into each other.
         """
         i: uint32_t
@@ -150,11 +148,7 @@ class Inline(Stream):
     def callee_of(self, ssa, node, source, depth, known):
         """The number in ``callees`` of what a call could be replaced by; ``NO_VALUE`` if it stays a call."""
         func: uint32_t = ssa.args[node.b + node.c]
-        bodies: Bodies = source.bodies
-        imported: uint32_t = source.imported
-        if func < imported or func == ssa.func or func - imported >= bodies.n:
-            return NO_VALUE
-        if bodies.items[func - imported].end - bodies.items[func - imported].start > MAX_BYTES:
+        if func == ssa.func or func in source.refused:
             return NO_VALUE
         if func not in known:
             known[func] = self.n_callees

@@ -84,7 +84,7 @@ class LazyCode:
             ResourceLimit: compiling takes more memory than ``Options.max_bytes``.
         """
         try:
-            return self.compiler.compile(self.valid, defined_index, worker)
+            return self.compiler.compile(defined_index, worker)
         except (Unsupported, ResourceLimit) as error:
             if getattr(error, "limit", "") == "compile_bytes":
                 raise  # what is too large for the compiler is too large for an interpreter written in Python

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from stratavm.base.data import dataclass
 from stratavm.base.errors import Unsupported
 from stratavm.base.events import Bus
-from stratavm.codegen.compile import DEFAULT, ModuleCompiler, Options
+from stratavm.codegen.compile import DEFAULT, Options, wasm_compiler
 from stratavm.codegen.stubtable import StubTable
 from stratavm.module.valid import ValidModule
 from stratavm.tiers.events import CompileRecorder
@@ -34,7 +34,7 @@ class JitModule:
         executor: CompileExecutor | None = None,
     ) -> None:
         self.valid = valid
-        self.lazy = LazyCode(valid, ModuleCompiler(valid.module, options), fallback, name, recorder)
+        self.lazy = LazyCode(valid, wasm_compiler(valid, options), fallback, name, recorder)
         self.executor = executor or ThreadExecutor()
 
     @property

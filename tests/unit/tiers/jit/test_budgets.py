@@ -10,7 +10,7 @@ import stratavm
 from stratavm.base.budget import Budget, check
 from stratavm.base.errors import DeadlineExceeded, Interrupted, ResourceLimit
 from stratavm.codegen import compile as compiling
-from stratavm.codegen.compile import MACHINE_LEVELS, ModuleCompiler, Options
+from stratavm.codegen.compile import MACHINE_LEVELS, Options, wasm_compiler
 from stratavm.ir.pipeline import LEVELS
 from stratavm.module.decode import decode
 from stratavm.module.encode import FunctionDraft, ModuleDraft, encode
@@ -146,11 +146,11 @@ def test_a_budget_of_time_ends_work_on_every_shape(name, tier):
 def test_a_function_too_large_to_be_optimised_is_compiled_as_level_0_does():
     """By the number of its nodes, before any pass: the code is that of level 0."""
     valid = validate(decode(module(40_000)))
-    code = ModuleCompiler(valid.module, LEVEL_1).compile(valid, 1)
-    assert code.code == ModuleCompiler(valid.module).compile(valid, 1).code
+    code = wasm_compiler(valid, LEVEL_1).compile(1)
+    assert code.code == wasm_compiler(valid).compile(1).code
     small = validate(decode(module(50)))
-    optimised = ModuleCompiler(small.module, LEVEL_1).compile(small, 1)
-    assert optimised.code != ModuleCompiler(small.module).compile(small, 1).code
+    optimised = wasm_compiler(small, LEVEL_1).compile(1)
+    assert optimised.code != wasm_compiler(small).compile(1).code
 
 
 def test_a_function_that_takes_too_much_memory_is_refused_by_name():
@@ -168,22 +168,22 @@ def test_a_function_that_takes_too_much_memory_is_refused_by_name():
 def test_less_memory_first_costs_the_passes():
     """Where level 1 does not fit and level 0 does."""
     valid = validate(decode(module(2_000)))
-    plain = ModuleCompiler(valid.module).compile(valid, 1)
-    tight = ModuleCompiler(valid.module, compiling.replace(LEVEL_1, max_bytes=3 << 20))
-    assert tight.compile(valid, 1).code == plain.code
+    plain = wasm_compiler(valid).compile(1)
+    tight = wasm_compiler(valid, compiling.replace(LEVEL_1, max_bytes=3 << 20))
+    assert tight.compile(1).code == plain.code
     assert tight.stages_ns["emit"] > 0
 
 
 def test_arrays_of_a_large_function_are_not_kept():
     """Its module does not hold a gigabyte for ever, and what another function may take does not depend on it."""
     valid = validate(decode(module(40_000)))
-    compiler = ModuleCompiler(valid.module, LEVEL_1)
-    first = compiler.compile(valid, 1)
+    compiler = wasm_compiler(valid, LEVEL_1)
+    first = compiler.compile(1)
     assert not any(any(worker.stages_ns) for worker in compiler._idle)
-    assert not valid.spare
-    compiler.compile(valid, 0)
+    assert not compiler.front._spare
+    compiler.compile(0)
     assert any(any(worker.stages_ns) for worker in compiler._idle)
-    assert compiler.compile(valid, 1).code == first.code
+    assert compiler.compile(1).code == first.code
 
 
 # ---- budgets ----

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from stratavm.base.errors import Unsupported
-from stratavm.codegen.compile import ModuleCompiler, Options, compile_function
+from stratavm.codegen.compile import ModuleCompiler, Options, compile_function, wasm_compiler
 from stratavm.engine.config import Config
 from stratavm.engine.engine import Engine
 from stratavm.engine.linker import Linker
@@ -69,17 +69,17 @@ def test_the_same_input_gives_the_same_bytes(allocator):
     """Five times, in shuffled order, by reused and by fresh workers, on several threads: code and tables are equal."""
     valid = validate(parse_module(many_functions()))
     options = Options(allocator=allocator)
-    reference = [ModuleCompiler(valid.module, options).compile(valid, i) for i in range(COUNT)]
+    reference = [wasm_compiler(valid, options).compile(i) for i in range(COUNT)]
     rng = random.Random(7)
     for _ in range(5):
-        compiler = ModuleCompiler(valid.module, options)
+        compiler = wasm_compiler(valid, options)
         order = list(range(COUNT))
         rng.shuffle(order)
         found: dict[int, object] = {}
         halves = (order[: COUNT // 2], order[COUNT // 2 :])
 
         def work(part, compiler=compiler, found=found):
-            found.update((i, compiler.compile(valid, i)) for i in part)
+            found.update((i, compiler.compile(i)) for i in part)
 
         threads = [threading.Thread(target=work, args=(part,)) for part in halves]
         for thread in threads:
@@ -162,10 +162,10 @@ class Refusal:
     def __init__(self, monkeypatch, refused: set[int]) -> None:
         original = ModuleCompiler.compile
 
-        def compile(self, valid, index, worker=None):
+        def compile(self, index, worker=None):
             if index in refused:
                 raise Unsupported("no rule for this row", feature="imaginary")
-            return original(self, valid, index, worker)
+            return original(self, index, worker)
 
         monkeypatch.setattr(ModuleCompiler, "compile", compile)
 

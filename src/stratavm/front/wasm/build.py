@@ -11,7 +11,7 @@ from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
-from cython.cimports.stratavm.ir._gen_expand import (
+from cython.cimports.stratavm.front.wasm._gen_expand import (
     EXPANSION_ENDS,
     EXPANSION_RESULTS,
     EXPANSION_VALUES,

@@ -1,0 +1,1 @@
+"""Front ends: each makes SSA forms of the functions of one guest language."""

@@ -1,0 +1,1 @@
+"""The front end of WebAssembly: bodies that the validator checked become SSA."""
