@@ -45,6 +45,13 @@ class Verdict:
 KNOWN_CIRCLES = {
     "cli": {"stratavm.cli.isolate", "stratavm.cli.run"},
 }
+# Who must not know whom, though the layers would let some of them.
+WALLS = (
+    ("ir", "module"),  # front ends fill its port (ir/front.py)
+    ("ir", "front"),
+    ("front", "runtime"),  # a function in SSA form does not depend on where it runs
+    ("module", "ir"),
+)
 ON_DEMAND = ("coverage",)  # slow: a target of its own
 
 Gate = Callable[[], Verdict]
@@ -136,6 +143,14 @@ def judge_circles(groups: list[list[str]]) -> Verdict:
     new = [" <-> ".join(group) for group in groups if not any(set(group) <= names for names in known.values())]
     gone = [f"{room}: no circle any more, take it off the list" for room in KNOWN_CIRCLES if room not in known]
     return Verdict(f"{sum(map(len, groups))} modules in {len(groups)} circles", (*new, *gone))
+
+
+@gate("walls")
+def walls() -> Verdict:
+    """No room knows what it must not, be it by an import, a lazy one, a cimport, or for types only."""
+    found = structure.trespasses(structure.read(ROOT / "src"), WALLS)
+    broken = [f"{edge.source} must not know {edge.target}: {edge.kind} in line {edge.line}" for edge in found]
+    return Verdict(f"{len(WALLS)} pairs of rooms", tuple(broken))
 
 
 @gate("sizes")

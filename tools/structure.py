@@ -198,6 +198,16 @@ def crossing(structure: Structure, vocabulary: Iterable[str] = ()) -> float:
     return sum(1 for source, room in pairs if room in packages and source in modules) / max(len(modules), 1)
 
 
+def trespasses(structure: Structure, walls: Iterable[tuple[str, str]]) -> list[Edge]:
+    """Edges from a room to one that it must not know, of whatever kind; rooms are dotted names below the package."""
+    known = [(f"{PACKAGE}.{source}.", f"{PACKAGE}.{target}.") for source, target in walls]
+    return [
+        edge
+        for edge in structure.edges
+        if any(f"{edge.source}.".startswith(s) and f"{edge.target}.".startswith(t) for s, t in known)
+    ]
+
+
 def rooms(structure: Structure) -> dict[str, float]:
     """Share of the hand-written lines that each package has, the largest first."""
     total = sum(structure.lines.values())

@@ -124,6 +124,28 @@ def test_two_modules_that_load_each_other_fail(tree, monkeypatch):
     assert problems("circles") == "stratavm.a <-> stratavm.b"
 
 
+@plants("walls")
+@pytest.mark.parametrize(
+    ("name", "text", "kind"),
+    [
+        ("x.py", "from stratavm.module import model\n", "import"),
+        ("x.py", "def f():\n    import stratavm.module.model\n", "lazy"),
+        ("x.py", "from cython.cimports.stratavm.module.model import Module\n", "cimport"),
+        ("x.pxd", "from stratavm.module.model cimport Module\n", "cimport"),
+        ("x.py", "if TYPE_CHECKING:\n    from stratavm.module.model import Module\n", "typing"),
+    ],
+)
+def test_knowledge_of_a_room_behind_a_wall_fails(tree, name, text, kind):
+    """However it comes: the SSA form must not know what a module of WebAssembly is."""
+    for room in ("ir/passes", "module"):
+        (tree / "src/stratavm" / room).mkdir(parents=True)
+    (tree / "src/stratavm/module/model.py").write_text("")
+    (tree / "src/stratavm/ir/passes" / name).write_text("")
+    assert problems("walls") == ""
+    (tree / "src/stratavm/ir/passes" / name).write_text(text)
+    assert problems("walls").startswith(f"stratavm.ir.passes.x must not know stratavm.module.model: {kind} in line")
+
+
 @plants("style")
 def test_an_unused_import_and_a_crooked_line_fail(tree):
     """The first is for the linter, the second for the formatter."""
