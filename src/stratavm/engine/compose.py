@@ -98,8 +98,8 @@ def make_executor() -> CompileExecutor:
     return ThreadExecutor()
 
 
-def make_jit(config: Config, scope: Scope, bus: Bus, executor: CompileExecutor, runtime: Runtime) -> Tier:
-    """Our compiler. The runtime comes first: its events have the first numbers in the ring."""
+def make_jit(config: Config, scope: Scope, bus: Bus, executor: CompileExecutor) -> Tier:
+    """Our compiler."""
     with importing:
         from stratavm.codegen.compile import Options
         from stratavm.tiers.jit.tier import Jit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stratavm.base.events import Bus
-from stratavm.runtime import builtin_calls, events, host, signals  # noqa: F401 - two fill the builtin table before any store exists
+from stratavm.runtime import builtin_calls, host, signals  # noqa: F401 - two fill the builtin table before any store exists
 from stratavm.runtime.allocator import MappedMemories, MemoryAllocator
 from stratavm.runtime.stubs import Stubs
 from stratavm.runtime.typeids import TypeIds
@@ -25,6 +25,5 @@ class Runtime:
         self.types = TypeIds()
         self.stubs = stubs
         self.bus = bus or Bus()
-        events.register(self.bus)
         builtin_calls.check()
         signals.install()

@@ -5,9 +5,7 @@ The source of each is its store; memories, tables and instances are numbered by 
 
 from __future__ import annotations
 
-from typing import Final
-
-from stratavm.base.events import Bus, Event, event
+from stratavm.base.events import Event, event
 
 
 @event
@@ -135,31 +133,3 @@ class PoolRanOut(Event):
 
     slots: int
     mapped: int
-
-
-# In the order of the kinds in runtime/kinds.pxd.
-RECORDED: Final[tuple[type[Event], ...]] = (
-    MemoryCreated,
-    MemoryGrown,
-    MemoryGrowthRefused,
-    TableCreated,
-    TableGrown,
-    TableGrowthRefused,
-    InstancePoisoned,
-    InstanceClosed,
-    HandlesCollected,
-    InterruptRequested,
-    DeadlineSet,
-    StoreClosed,
-)
-
-
-def register(bus: Bus) -> None:
-    """Give the runtime's events their numbers in a bus's ring. Must come before any other kind of that bus.
-
-    Raises:
-        ValueError: the ring has other kinds already.
-    """
-    for number, cls in enumerate(RECORDED):
-        if bus.kind(cls) != number:
-            raise ValueError(f"{cls.__name__} must be kind {number} of its bus: register the runtime's kinds first")

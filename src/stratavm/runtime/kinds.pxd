@@ -1,6 +1,6 @@
-# Kinds of the runtime's events in the ring of its bus: positions in RECORDED of events.py, which a test compares.
-cdef enum RuntimeKind:
-    KIND_MEMORY_CREATED = 0
+# The runtime's events by name. What number each has in the ring of a bus is in StoreTemplate.kinds, which a store copies.
+cdef enum:
+    KIND_MEMORY_CREATED
     KIND_MEMORY_GROWN
     KIND_MEMORY_REFUSED
     KIND_TABLE_CREATED
@@ -12,3 +12,4 @@ cdef enum RuntimeKind:
     KIND_INTERRUPT_REQUESTED
     KIND_DEADLINE_SET
     KIND_STORE_CLOSED
+    RUNTIME_KINDS

@@ -60,7 +60,6 @@ class Pool:
         self.guard = guard
         self.maps_more = config.when_exhausted == "map"
         self.keep_pages = config.keep_pages if prepare() else 0
-        events.register(bus)
         self.source = bus.source("pool")
         self.kind_taken = bus.kind(events.SlotTaken)
         self.kind_returned = bus.kind(events.SlotReturned)

@@ -1,11 +1,12 @@
 # The store: one ExecContext, its occupant, and everything that lives as long as it.
 cimport cython
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from stratavm.base.events.core cimport Source
 from stratavm.base.events.ring cimport Ring
 from stratavm.runtime._gen_layout cimport Activation, ExecContext, FuncRec
 from stratavm.runtime.funcindex cimport FuncIndex
 from stratavm.runtime.handles cimport Handles
+from stratavm.runtime.kinds cimport RUNTIME_KINDS
 from stratavm.runtime.quota cimport Quota
 from stratavm.runtime.template cimport StoreTemplate
 from stratavm.runtime.threads cimport ThreadBlock
@@ -53,6 +54,7 @@ cdef class Store:
     cdef readonly Quota quota         # of bytes, that all memories, tables, handles … of the store share; None before it begins
     cdef readonly Source source       # of the events of this store, or None
     cdef Ring* ring                   # of its bus, or NULL
+    cdef uint8_t[RUNTIME_KINDS] kinds # in that ring, by the names of kinds.pxd
     cdef public object reporter       # reporter(source, function or its name, error): the engine's; not to hold this store
     cdef object reported              # the error that the reporter saw last
     cdef object __weakref__

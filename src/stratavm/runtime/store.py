@@ -33,6 +33,7 @@ from cython.cimports.stratavm.runtime.kinds import (
     KIND_HANDLES_COLLECTED,
     KIND_INTERRUPT_REQUESTED,
     KIND_STORE_CLOSED,
+    RUNTIME_KINDS,
 )
 from cython.cimports.stratavm.runtime.native import (
     and_32,
@@ -211,6 +212,7 @@ class Store:
         if template.bus is not None:
             self.source = template.bus.source("store")
             self.ring = template.bus.ring
+            memcpy(self.kinds, template.kinds, RUNTIME_KINDS)
         self.fuel_given = 0
         self.quota = new_quota(template.total_bytes)
         self.closed = False
@@ -237,7 +239,7 @@ class Store:
         # Forgotten instead of closed: recorded here, delivered by whoever comes next. In a cycle of garbage the source
         # may have lost its bus already, and the ring with it.
         if not self.closed and self.source is not None and self.source.bus is not None:
-            ring_record(self.source.bus.ring, self.source.cell, KIND_STORE_CLOSED, 0, 0, 0, 0)
+            ring_record(self.source.bus.ring, self.source.cell, self.kinds[KIND_STORE_CLOSED], 0, 0, 0, 0)
         # The ticker reads running contexts under this lock, and might just have seen this one.
         pthread_mutex_lock(cython.address(threads_lock))
         free(self.exec)
@@ -398,7 +400,7 @@ class Store:
     def note(self, kind: uint32_t, a: int64_t, b: int64_t, c: int64_t) -> cython.void:
         """Record an event; the engine delivers it at the next boundary."""
         if self.ring != cython.NULL:
-            ring_record(self.ring, self.source.cell, kind, a, b, c, 0)
+            ring_record(self.ring, self.source.cell, self.kinds[kind], a, b, c, 0)
 
     @cython.ccall
     def deliver(self) -> object:

@@ -1,8 +1,9 @@
 # Templates of stores.
 cimport cython
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 from stratavm.base.events.core cimport Bus
 from stratavm.runtime._gen_layout cimport ExecContext
+from stratavm.runtime.kinds cimport RUNTIME_KINDS
 
 cdef void* builtin_table[64]         # filled by runtime/builtin_calls and others at import
 cdef uint64_t NO_FUEL                # exec.fuel where fuel is not counted
@@ -15,6 +16,7 @@ cdef class StoreTemplate:
     cdef object allocator             # of the runtime
     cdef object stubs                 # of the runtime, or None
     cdef Bus bus                      # or None
+    cdef uint8_t[RUNTIME_KINDS] kinds # numbers in its ring, by the names of kinds.pxd
     cdef object admit                 # of the limits, as the numbers below
     cdef Py_ssize_t max_instances
     cdef Py_ssize_t max_memories
@@ -24,3 +26,4 @@ cdef class StoreTemplate:
     cdef uint64_t total_bytes
     cdef uint64_t bounded_reservation
     cdef uint64_t stack_bytes
+    cdef object number_kinds(self)

@@ -4,7 +4,22 @@
 import cython
 from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.stratavm.runtime._gen_layout import MAX_BUILTINS
+from cython.cimports.stratavm.runtime.kinds import (
+    KIND_DEADLINE_SET,
+    KIND_HANDLES_COLLECTED,
+    KIND_INSTANCE_CLOSED,
+    KIND_INSTANCE_POISONED,
+    KIND_INTERRUPT_REQUESTED,
+    KIND_MEMORY_CREATED,
+    KIND_MEMORY_GROWN,
+    KIND_MEMORY_REFUSED,
+    KIND_STORE_CLOSED,
+    KIND_TABLE_CREATED,
+    KIND_TABLE_GROWN,
+    KIND_TABLE_REFUSED,
+)
 
+from stratavm.runtime import events
 from stratavm.runtime.limits import StoreLimits
 
 if not cython.compiled:
@@ -48,7 +63,25 @@ class StoreTemplate:
         self.allocator = runtime.allocator
         self.stubs = runtime.stubs
         self.bus = runtime.bus
+        self.number_kinds()
         self.exec.ring = self.bus.ring
         if runtime.stubs is not None:
             self.exec.trap_exit = cython.cast(cython.p_void, cython.cast(uint64_t, runtime.stubs.trap_exit))
             self.exec.poll_stub = cython.cast(cython.p_void, cython.cast(uint64_t, runtime.stubs.poll_stub))
+
+    @cython.cfunc
+    def number_kinds(self) -> object:
+        """Ask the bus for the number of each event that stores record; it may have numbered others before."""
+        self.kinds[KIND_MEMORY_CREATED] = self.bus.kind(events.MemoryCreated)
+        self.kinds[KIND_MEMORY_GROWN] = self.bus.kind(events.MemoryGrown)
+        self.kinds[KIND_MEMORY_REFUSED] = self.bus.kind(events.MemoryGrowthRefused)
+        self.kinds[KIND_TABLE_CREATED] = self.bus.kind(events.TableCreated)
+        self.kinds[KIND_TABLE_GROWN] = self.bus.kind(events.TableGrown)
+        self.kinds[KIND_TABLE_REFUSED] = self.bus.kind(events.TableGrowthRefused)
+        self.kinds[KIND_INSTANCE_POISONED] = self.bus.kind(events.InstancePoisoned)
+        self.kinds[KIND_INSTANCE_CLOSED] = self.bus.kind(events.InstanceClosed)
+        self.kinds[KIND_HANDLES_COLLECTED] = self.bus.kind(events.HandlesCollected)
+        self.kinds[KIND_INTERRUPT_REQUESTED] = self.bus.kind(events.InterruptRequested)
+        self.kinds[KIND_DEADLINE_SET] = self.bus.kind(events.DeadlineSet)
+        self.kinds[KIND_STORE_CLOSED] = self.bus.kind(events.StoreClosed)
+        return None
