@@ -33,12 +33,22 @@ class WholeTreePlugin(UntypedPlugin):  # type: ignore[misc]
     _read_everything = False
     _lock = RLock()  # threads meet new files at the same time
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._tracers: dict[str, Any] = {}
+
     def file_tracer(self, filename: str) -> Any:
-        """A ``.pxd`` may be the first file that runs; a module finds its own C file."""
+        """A ``.pxd`` may be the first file that runs; a module finds its own C file.
+
+        A file has one tracer, which is kept: where two threads meet a file at once, coverage.py asks for both and keeps
+        the last answer, while a frame of the other thread goes on with the first, of which it holds no reference.
+        """
         with self._lock:
-            if filename.endswith(".pxd"):
-                self.read_everything()
-            return super().file_tracer(filename)
+            if filename not in self._tracers:
+                if filename.endswith(".pxd"):
+                    self.read_everything()
+                self._tracers[filename] = super().file_tracer(filename)
+            return self._tracers[filename]
 
     def file_reporter(self, filename: str) -> Any:
         """What the C files together know of a source."""
