@@ -11,7 +11,7 @@ from stratavm.engine.config import Config
 from stratavm.engine.script import EngineHost
 from stratavm.module.wast_runner import Report, WastHost
 from stratavm.runtime.limits import PoolConfig
-from stratavm.tiers.oracle.wast import OracleHost
+from tests.oracle.wast import OracleHost
 from tests.spec.lists import Expected
 
 POOL: Final = PoolConfig(32, when_exhausted="map")

@@ -11,9 +11,9 @@ from stratavm.ir.ssa import Ssa
 from stratavm.ir.verify import verify
 from stratavm.ir.view import SsaView
 from stratavm.module.valid import ValidModule
-from stratavm.tiers.oracle import state
-from stratavm.tiers.oracle.state import Instance
-from stratavm.tiers.oracle.wast import OracleHost
+from tests.oracle import state
+from tests.oracle.state import Instance
+from tests.oracle.wast import OracleHost
 from tests.unit.ir.forms import build, pipeline_of
 
 MAX_DEPTH = 220

@@ -17,7 +17,7 @@ from stratavm.ir.view import SsaView
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from stratavm.spec.features import READY
-from stratavm.tiers.oracle.state import Store, instantiate
+from tests.oracle.state import Store, instantiate
 from tests.unit.ir.forms import build
 from tests.unit.ir.programs import program
 from tests.unit.ir.ssa_host import SsaHost

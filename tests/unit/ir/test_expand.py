@@ -22,7 +22,7 @@ from stratavm.spec.index import BY_ID, BY_MNEMONIC, IDS
 from stratavm.spec.record import Row
 from stratavm.spec.types import F32, F64, I32, I64, FuncType
 from stratavm.tiers.oracle import flatten
-from stratavm.tiers.oracle.state import Store, instantiate
+from tests.oracle.state import Store, instantiate
 from tests.unit.codegen.ssa_build import Draft, Runner
 from tests.unit.ir.forms import build, pipeline_of
 from tools import gen_ops

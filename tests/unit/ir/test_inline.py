@@ -20,7 +20,7 @@ from stratavm.ir.verify import verify
 from stratavm.module.parser import parse_module, parse_wat_to_bytes
 from stratavm.module.validate import validate
 from stratavm.spec.features import READY
-from stratavm.tiers.oracle.wast import OracleHost
+from tests.oracle.wast import OracleHost
 from tests.unit.ir import small_functions
 from tests.unit.ir.forms import build, pipeline_of
 from tests.unit.ir.ssa_host import SsaHost, SsaProgram

@@ -17,7 +17,7 @@ from stratavm.ir.verify import verify
 from stratavm.module.model import Module
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
-from stratavm.tiers.oracle.state import OracleLimits, Store, instantiate
+from tests.oracle.state import OracleLimits, Store, instantiate
 from tests.unit.ir.forms import build
 from tests.unit.ir.programs import program
 

@@ -12,7 +12,7 @@ from stratavm.module.decode import decode
 from stratavm.module.foreign import BEGINNINGS, recognise
 from stratavm.module.wast_runner import run_script
 from stratavm.spec.features import FEATURES, READY, advice, refusal
-from stratavm.tiers.oracle.wast import OracleHost
+from tests.oracle.wast import OracleHost
 
 CORE = b"\0asm\1\0\0\0"
 COMPONENT = b"\0asm\x0d\0\1\0"

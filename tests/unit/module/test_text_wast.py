@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from stratavm.base.errors import ParseError
 from stratavm.module.wast import parse_script
 from stratavm.module.wast_runner import Report, format_report, run_script
-from stratavm.tiers.oracle.wast import OracleHost
+from tests.oracle.wast import OracleHost
 
 MODULE = """(module $m
   (import "spectest" "global_i32" (global i32))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from stratavm.base.errors import Trap
 from stratavm.runtime.memory import Memory
 from stratavm.spec.types import Limits, MemoryType
-from stratavm.tiers.oracle.state import Memory as Model
+from tests.oracle.state import Memory as Model
 
 from . import guest
 from .test_builtins import OOB, TABLE_OOB, make

@@ -13,7 +13,7 @@ from stratavm.spec.index import BY_ID
 from stratavm.spec.types import F64, FUNCREF, I32, FuncType, GlobalType, Limits, MemoryType, TableType
 from stratavm.tiers.oracle.bind import _BINDERS
 from stratavm.tiers.oracle.machine import MAX_TRAP_FRAMES, OracleLimits
-from stratavm.tiers.oracle.state import Global, HostFunction, Instance, Memory, Store, Table, instantiate
+from tests.oracle.state import Global, HostFunction, Instance, Memory, Store, Table, instantiate
 
 
 def make(text: str, imports=None, **store) -> Instance:

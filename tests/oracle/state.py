@@ -1,7 +1,7 @@
 """The state of running modules in plain Python: memories, tables, globals, functions, instances, instantiation.
 
-The reference for ``runtime`` and what the oracle runs over where there is no native target. Follows the order of the
-specification (section 4.7.3): imports, allocation, globals, element segments, then active elements, active data, start.
+The reference for ``runtime``. Follows the order of the specification (section 4.7.3): imports, allocation, globals,
+element segments, then active elements, active data, start.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from stratavm.module.valid import ValidModule
 from stratavm.module.validate import validate
 from stratavm.spec.features import READY
 from stratavm.tiers.oracle.machine import OracleLimits
-from stratavm.tiers.oracle.state import Extern, Global, Instance, Store, instantiate
+from tests.oracle.state import Extern, Global, Instance, Store, instantiate
 
 EXTERN_BASE = 1 << 40
 """Host references start here, far from the numbers of functions."""
