@@ -9,19 +9,18 @@ from __future__ import annotations
 import heapq
 import select
 import time
-import weakref
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from itertools import count
 from typing import Final, TypeVar
 
-from stratavm.base.errors import ResourceLimit
 from stratavm.wasi.abi import Fdflags
 from stratavm.wasi.buffers import first, rest, size_of
 from stratavm.wasi.clock import Clock
 from stratavm.wasi.descriptor import Descriptor, Directory
 from stratavm.wasi.errno import Errno, WasiError, call_host
 from stratavm.wasi.guest import Guest
+from stratavm.wasi.held import Held, Ledger
 from stratavm.wasi.quotas import HOST_DESCRIPTORS, Quotas
 
 T = TypeVar("T")
@@ -60,7 +59,7 @@ class Context:
         self._free: list[int] = []
         self._opening: list[bool] = []
         self._written = 0
-        self._held = 0
+        self.ledger = Ledger(quotas.held_bytes)
 
     # ---- descriptors ------------------------------------------------------------------------------
 
@@ -178,34 +177,29 @@ class Context:
         """Count bytes that were written."""
         self._written += size
 
-    def charge(self, guest: Guest, descriptor: Descriptor, size: int, what: str) -> bool:
-        """Count memory of the host that a descriptor holds from now on, in bytes: in this world, and for the store that
+    def charge(self, guest: Guest, held: Held, size: int, what: str) -> bool:
+        """Count memory of the host that something takes from now on, in bytes: in this world, and for the store that
         calls. False, and nothing counted, where either has not so much left."""
-        if self._held + size > self.quotas.held_bytes:
-            return False
-        payer = guest.payer
-        if payer is not None:
-            try:
-                payer.charge_bytes(size, what)
-            except ResourceLimit:
-                return False
-        self._held += size
-        whose = None if payer is None else weakref.ref(payer)  # a world keeps no store alive
-        held = descriptor.held
-        if held and held[-1][0] == whose:
-            held[-1] = (whose, held[-1][1] + size)
-        else:
-            held.append((whose, size))
-        return True
+        return self.ledger.charge(held, guest.payer, size, what)
 
     def refund(self, descriptor: Descriptor) -> None:
-        """A descriptor holds nothing any more."""
+        """A descriptor holds nothing any more. (Who takes a thing off the list gives it back: nobody does twice.)"""
         while descriptor.held:
-            whose, size = descriptor.held.pop()
-            self._held -= size
-            payer = None if whose is None else whose()
-            if payer is not None:
-                payer.refund_bytes(size)
+            try:
+                held = descriptor.held.pop()
+            except IndexError:  # emptied on another thread
+                break
+            self.ledger.give_back(held)
+
+    def _count_kept(self, guest: Guest, descriptor: Descriptor, size: int) -> bool:
+        """Charge for output that will be kept; what the host took away meanwhile makes room.
+
+        Another call on the same stream may have charged for what it has not yet written: then nothing is given back.
+        """
+        held = descriptor.held[0]
+        if len(descriptor.users) == 1:
+            self.ledger.shrink(held, descriptor.kept())
+        return self.charge(guest, held, size, "captured output")
 
     # ---- reading, writing, waiting ----------------------------------------------------------------
 
@@ -230,7 +224,7 @@ class Context:
         if self._written + size > self.quotas.written_bytes:
             raise WasiError(Errno.NOSPC)
         kept = descriptor.will_keep(size)
-        if kept and not self.charge(guest, descriptor, kept, "captured output"):
+        if kept and not self._count_kept(guest, descriptor, kept):
             descriptor.no_room()
         act: Callable[..., int] = descriptor.write if offset is None else descriptor.pwrite
         done = False

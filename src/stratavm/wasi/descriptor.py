@@ -7,15 +7,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Generator, Sequence
-from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, NoReturn
+from typing import ClassVar, Final, NamedTuple, NoReturn
 
 from stratavm.wasi.abi import ALL_RIGHTS, Fdflags, Filetype, Rights, Whence
 from stratavm.wasi.errno import Errno, WasiError
-
-if TYPE_CHECKING:
-    from weakref import ref
-
-    from stratavm.wasi.guest import Payer
+from stratavm.wasi.held import Held
 
 Times = tuple[int | None, int | None]
 """New access and modification time in nanoseconds; None keeps."""
@@ -51,8 +47,8 @@ class Entry(NamedTuple):
     filetype: Filetype
 
 
-class Listing:
-    """The entries of a directory as a guest reads them.
+class Listing(Held):
+    """The entries of a directory as a guest reads them, and what they take.
 
     Attributes: ``records`` in the layout of preview 1; ``starts`` says where the record behind each cookie begins.
     """
@@ -87,7 +83,7 @@ class Descriptor:
     Attributes: ``flags`` are the guest's; ``rights`` and ``inheriting`` can only shrink; ``preopen`` is the guest's
     name of a pre-opened directory. ``read_only`` refuses every change, whatever the rights say. ``gone`` is set when
     the last number was taken away; ``counted`` says that it is one of those that guests opened on the host;
-    ``held`` is what it holds of the host's memory, in bytes, by who pays for it.
+    ``held`` is what it holds of the host's memory.
     """
 
     filetype: Filetype = Filetype.UNKNOWN
@@ -108,7 +104,7 @@ class Descriptor:
         self.rights = self.default_rights
         self.inheriting = 0
         self.users: list[object] = []
-        self.held: list[tuple[ref[Payer] | None, int]] = []
+        self.held: list[Held] = []
         self._open = [True]
 
     @property
@@ -158,6 +154,10 @@ class Descriptor:
 
     def will_keep(self, size: int) -> int:
         """How many bytes of the host's memory a write of a size takes; they are charged before it."""
+        return 0
+
+    def kept(self) -> int:
+        """How many bytes there are at most of what earlier writes kept: the host may have taken some away."""
         return 0
 
     def no_room(self) -> None:
@@ -223,8 +223,13 @@ class Directory(Descriptor):
     """An open directory: operations on paths beneath it, which can never leave it."""
 
     filetype = Filetype.DIRECTORY
-    cursor: Listing | None = None
-    """What ``fd_readdir`` saw at cookie 0, so that cookies stay true while the directory changes."""
+
+    @property
+    def cursor(self) -> Listing | None:
+        """What ``fd_readdir`` saw at cookie 0, so that cookies stay true while the directory changes: the latest of
+        what is held, of which there are several after several threads listed it at once."""
+        latest = self.held[-1:]
+        return latest[0] if latest and isinstance(latest[0], Listing) else None
 
     def read(self, buffers: Sequence[memoryview]) -> int:
         """Directories are read by ``fd_readdir``."""

@@ -20,45 +20,43 @@ class Records(Listing):
     """A listing while it is made."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.records = bytearray()
         self.starts = array("Q", (0,))
 
-    def add(self, entry: Entry) -> None:
+    def add_entry(self, entry: Entry) -> None:
         """One more entry. Its cookie is its number from 1, where the next one begins."""
         self.records += DIRENT.pack(len(self.starts), entry.ino, len(entry.name), entry.filetype)
         self.records += entry.name
         self.starts.append(len(self.records))
 
-    @property
-    def size_bytes(self) -> int:
+    def real_bytes(self) -> int:
         """What it takes of the host's memory."""
         return len(self.records) + self.starts.itemsize * len(self.starts)
 
 
 def renew(ctx: Context, guest: Guest, directory: Directory) -> Listing:
     """List a directory anew, for its cursor: OVERFLOW over the quota of entries, NOMEM over that of bytes held."""
-    directory.cursor = None
     ctx.refund(directory)
-    listing, charged = Records(), 0
+    listing = Records()
     try:
         with closing(directory.entries()) as entries:
             for number, entry in enumerate(entries, 1):
                 if number > ctx.quotas.directory_entries:
                     raise WasiError(Errno.OVERFLOW)
-                listing.add(entry)
+                listing.add_entry(entry)
                 if number % EVERY == 0:
-                    charged = _charged(ctx, guest, directory, listing.size_bytes, charged)
+                    _count(ctx, guest, listing)
                     ctx.pause(guest)
-        _charged(ctx, guest, directory, listing.size_bytes, charged)
+        _count(ctx, guest, listing)
     except BaseException:
-        ctx.refund(directory)
+        ctx.ledger.give_back(listing)
         raise
-    directory.cursor = listing
+    directory.held.append(listing)
     return listing
 
 
-def _charged(ctx: Context, guest: Guest, directory: Directory, size: int, before: int) -> int:
-    """Charge for what was added; returns what is charged then."""
-    if not ctx.charge(guest, directory, size - before, "a directory listing"):
+def _count(ctx: Context, guest: Guest, listing: Records) -> None:
+    """Charge for what was added."""
+    if not ctx.charge(guest, listing, listing.real_bytes() - listing.size_bytes, "a directory listing"):
         raise WasiError(Errno.NOMEM)
-    return size

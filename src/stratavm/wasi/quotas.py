@@ -20,7 +20,8 @@ class Quotas:
         written_bytes: bytes that may be written to files and streams in total (NOSPC).
         captured_bytes: bytes that a ``bytearray`` given as output may hold (NOSPC).
         held_bytes: bytes of the host's memory that listings of directories and captured output take together (NOMEM
-            for a listing, NOSPC for output; a ``Capture`` drops it).
+            for a listing, NOSPC for output; a ``Capture`` drops it). Output that the host takes out of a ``bytearray``
+            or ``Capture.data`` while the guest runs counts no more from the next write on.
         memory_bytes: content, names and nodes of all in-memory directories (NOSPC).
         directory_entries: entries that one reading of a directory holds (OVERFLOW).
     """

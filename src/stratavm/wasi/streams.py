@@ -15,6 +15,7 @@ from stratavm.wasi.capture import Capture
 from stratavm.wasi.channel import bytes_waiting, channel_of
 from stratavm.wasi.descriptor import FILE_PIECE, NO_PIECES, Descriptor, Stat
 from stratavm.wasi.errno import Errno, HostRaised, WasiError, call_host
+from stratavm.wasi.held import Held
 
 LARGEST_COPY: Final = 1 << 20
 """Bytes that one write copies at most: guests write the rest by another call, as with a pipe."""
@@ -166,12 +167,24 @@ class CallableSink(Stream):
         return len(data)
 
 
-class ArraySink(Stream):
+class KeepingSink(Stream):
+    """Output into a bytearray that the host may look at, and take from, while the guest runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held.append(Held())
+
+
+class ArraySink(KeepingSink):
     """Output into a bytearray, which may not grow over its quota."""
 
     def __init__(self, into: bytearray, limit_bytes: int) -> None:
         super().__init__()
         self._into, self._limit = into, limit_bytes
+
+    def kept(self) -> int:
+        """What is there; some of it may be older, or of another stream."""
+        return len(self._into)
 
     def will_keep(self, size: int) -> int:
         """All of it, or NOSPC."""
@@ -186,12 +199,16 @@ class ArraySink(Stream):
         return size_of(buffers)
 
 
-class CaptureSink(Stream):
+class CaptureSink(KeepingSink):
     """Output into a ``Capture``, which drops what is too much."""
 
     def __init__(self, capture: Capture) -> None:
         super().__init__()
         self._capture, self._may_grow = capture, True
+
+    def kept(self) -> int:
+        """What is there; some of it may be of another stream."""
+        return len(self._capture.data)
 
     def will_keep(self, size: int) -> int:
         """What fits."""

@@ -283,7 +283,7 @@ def test_listing_a_large_directory_is_ended_by_the_host(kind, tmp_path):
         guest.memory = Stopping(4)
         with pytest.raises(TimeoutError, match="over"):
             guest.call("fd_readdir", 3, DATA, 4096, 0, OUT)
-        assert wasi._context._held == 0
+        assert wasi._context.ledger.taken_bytes == 0
         guest.memory = FakeMemory()
         assert sorted(guest.names(3)) == sorted([b".", b"..", *(n.encode() for n in names)])
 

@@ -3,6 +3,7 @@
 import os
 import random
 import resource
+import threading
 import tracemalloc
 
 import pytest
@@ -252,17 +253,17 @@ def test_listings_are_held_within_a_quota_and_given_back(tmp_path):
             for fd in fds[:2] * 3:
                 guest.ok("fd_readdir", fd, DATA, 4096, 0, OUT)
             assert guest.call("fd_readdir", fds[2], DATA, 4096, 0, OUT) is Errno.NOMEM
-            assert 20_000 < wasi._context._held < 50_000
+            assert 20_000 < wasi._context.ledger.taken_bytes < 50_000
             guest.ok("fd_close", fds[0])
             assert len(guest.names(fds[2])) == 602
-        assert wasi._context._held == 0
+        assert wasi._context.ledger.taken_bytes == 0
 
 
 def test_a_listing_takes_little_more_than_its_names():
     """The records that the guest reads, and where they begin."""
     with Wasi(preopens=[(MemoryTree({f"f{i:03}": b"" for i in range(600)}), "/")]) as wasi:
         Guest(wasi).names(3)
-        assert 600 * (4 + 24) < wasi._context._held < 600 * (4 + 24 + 10)
+        assert 600 * (4 + 24) < wasi._context.ledger.taken_bytes < 600 * (4 + 24 + 10)
 
 
 def test_the_store_that_calls_pays_for_listings_and_captured_output():
@@ -274,7 +275,7 @@ def test_the_store_that_calls_pays_for_listings_and_captured_output():
         guest.names(3)
         guest.write(1, bytes(20_000))
         assert store.seen == {"a directory listing", "captured output"}
-        assert store.left == 60_000 - wasi._context._held
+        assert store.left == 60_000 - wasi._context.ledger.taken_bytes
         assert guest.try_write(1, bytes(30_000)) is Errno.NOSPC
         assert guest.write(2, bytes(30_000)) == 30_000
         assert guest.write(2, b"x") == 1
@@ -286,6 +287,82 @@ def test_the_store_that_calls_pays_for_listings_and_captured_output():
         guest.write(1, b"second")
         assert second.left < 50_000 - 6
     assert (store.left, second.left) == (60_000, 50_000)
+
+
+@pytest.mark.parametrize("kind", [bytearray, Capture])
+def test_output_that_the_host_takes_away_makes_room(kind):
+    """A host that shows the output of a long run while it goes on never has much of it: neither has the guest, in its
+    world or in its store."""
+    kept = kind()
+    data = kept if kind is bytearray else kept.data
+    with Wasi(stdout=kept, quotas=Quotas(held_bytes=50_000)) as wasi:
+        guest = Guest(wasi)
+        store = with_store(guest, 40_000)
+        for _ in range(20):
+            assert guest.write(1, bytes(20_000)) == 20_000
+            assert (len(data), store.left, wasi._context.ledger.taken_bytes) == (20_000, 20_000, 20_000)
+            data.clear()
+        guest.write(1, bytes(30_000))
+        del data[:10_000]
+        guest.write(1, bytes(15_000))
+        assert store.left == 40_000 - len(data) == 5_000
+    assert store.left == 40_000
+
+
+def test_output_counts_for_whoever_wrote_it():
+    """Several stores may share a world: what is taken away is given back to each."""
+    out = bytearray()
+    with Wasi(stdout=out) as wasi:
+        guest = Guest(wasi)
+        stores = [Store(10_000), Store(10_000)]
+        for turn in range(10):
+            guest.memory.store = stores[turn % 2]
+            guest.write(1, bytes(500))
+        assert [store.left for store in stores] == [7_500, 7_500]
+        del out[:2_500]
+        guest.write(1, b"")
+        guest.write(1, b"x")
+        assert sum(store.left for store in stores) == 20_000 - len(out)
+    assert [store.left for store in stores] == [10_000, 10_000]
+
+
+def test_threads_that_list_one_directory_pay_for_what_they_hold(tmp_path):
+    """Each listing counts until it is dropped, and once; in the end all of it is given back."""
+    tree = MemoryTree({f"f{i:04}": b"" for i in range(3000)})
+    with Wasi(preopens=[(tree, "/")]) as wasi:
+        begun, go_on = threading.Event(), threading.Event()
+        slow, quick = Guest(wasi), Guest(wasi)
+        store = slow.memory.store = quick.memory.store = Store(1 << 20)
+
+        def wait() -> None:
+            begun.set()
+            assert go_on.wait(20)
+
+        slow.memory.poll = wait
+        thread = threading.Thread(target=slow.names, args=(3, 1 << 16))
+        thread.start()
+        assert begun.wait(20)
+        quick.ok("fd_readdir", 3, DATA, 4096, 0, OUT)  # in the middle of the other one
+        go_on.set()
+        thread.join(20)
+        listings = wasi._context.table[3].held
+        assert wasi._context.ledger.taken_bytes == sum(listing.real_bytes() for listing in listings)
+        assert (1 << 20) - store.left == wasi._context.ledger.taken_bytes
+        quick.ok("fd_readdir", 3, DATA, 4096, 0, OUT)
+        assert len(listings) == 1
+        assert wasi._context.ledger.taken_bytes == listings[0].real_bytes()
+    assert (store.left, wasi._context.ledger.taken_bytes) == (1 << 20, 0)
+
+
+def test_a_store_that_cannot_pay_leaves_the_world_as_it_was():
+    """One that was closed raises, which the host gets; the next one has all of the room."""
+    with Wasi(stdout=bytearray()) as wasi:
+        guest = Guest(wasi)
+        guest.memory.store = store = Store(100)
+        store.charge_bytes = lambda count, what: 1 // 0
+        with pytest.raises(ZeroDivisionError):
+            guest.try_write(1, b"x")
+        assert wasi._context.ledger.taken_bytes == 0
 
 
 @pytest.fixture
