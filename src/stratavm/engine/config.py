@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, TypeAlias, TypedDict, Unpack
 
 from stratavm.base.data import dataclass, replace
 from stratavm.base.importing import importing
+from stratavm.base.numbers import seconds, whole, whole_or_none
 from stratavm.base.words import did_you_mean
 from stratavm.engine.introspect import OfInit
 from stratavm.module.limits import DEFAULT_LIMITS, Limits
@@ -113,13 +114,25 @@ class Config:
         if missing:  # decoder and validator know more proposals than the tiers
             raise ValueError(f"features: {missing[0]} cannot be enabled, Strata does not have it yet")
         self._check_passes()
-        if self.max_memory_bytes is not None and self.max_memory_bytes < 0:
-            raise ValueError(f"max_memory_bytes must not be negative, got {self.max_memory_bytes}")
-        if self.compile_bytes <= 0:
-            raise ValueError(f"compile_bytes must be positive, got {self.compile_bytes}")
-        if self.threads < 0:
-            raise ValueError(f"threads must not be negative, got {self.threads}")
-        check_seconds("load_timeout", self.load_timeout)
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
+        numbers = {
+            "max_memory_bytes": whole_or_none("max_memory_bytes", self.max_memory_bytes, unit="bytes"),
+            "compile_bytes": whole("compile_bytes", self.compile_bytes, 1, unit="bytes"),
+            "threads": whole("threads", self.threads),
+            "load_timeout": seconds("load_timeout", self.load_timeout),
+        }
+        for name, value in numbers.items():
+            object.__setattr__(self, name, value)
+        for name in ("strict", "fuel"):
+            if not isinstance(getattr(self, name), bool):
+                units = "; the units are for Store(fuel=…)" if name == "fuel" else ""
+                raise TypeError(f"{name} must be True or False, got {getattr(self, name)!r:.60}{units}")
+        if not isinstance(self.limits, Limits):
+            raise TypeError(f"limits must be Limits, got {self.limits!r:.60}")
+        if self.pool is not None and not isinstance(self.pool, PoolConfig):
+            raise TypeError(f"pool must be a PoolConfig or None, got {self.pool!r:.60}")
 
     def _check_passes(self) -> None:
         if self.passes is not None:
@@ -175,12 +188,6 @@ def check_options(where: str, options: Iterable[str]) -> None:
         if name not in known:
             near = did_you_mean(name, known) or f"options: {', '.join(known)}"
             raise TypeError(f"{where} has no option {name!r}; {near}")
-
-
-def check_seconds(name: str, value: float | None) -> None:
-    """ValueError for a time limit that is none."""
-    if value is not None and not value >= 0:
-        raise ValueError(f"{name} must be a number of seconds from 0 on, or None, got {value}")
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:

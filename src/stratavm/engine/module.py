@@ -10,9 +10,9 @@ from stratavm.base.budget import Budget
 from stratavm.base.cached import cached
 from stratavm.base.errors import DecodeError, ModuleLimit, StrataError, Unsupported, ValidationError
 from stratavm.base.importing import importing
+from stratavm.base.numbers import seconds as time_limit
 from stratavm.base.text import printable
 from stratavm.engine.cache import LoadedModule, ModuleCache
-from stratavm.engine.config import check_seconds
 from stratavm.engine.engine import Engine, engine_of
 from stratavm.engine.events import (
     ImageLaidOut,
@@ -55,7 +55,7 @@ class Module:
     """
 
     def __init__(self, source: SourceLike, engine: Engine | None = None, *, timeout: float | None = None) -> None:
-        check_seconds("timeout", timeout)
+        timeout = time_limit("timeout", timeout)
         self.engine = engine_of(engine)
         origin = read_source(source, self.engine.config.limits.module_bytes)
         self.name = os.path.basename(origin.name)
@@ -220,7 +220,7 @@ class Module:
             DeadlineExceeded: it took longer; what was published of it stays, and the rest is compiled when needed.
             Unsupported: a strict engine met a function that its tier cannot compile.
         """
-        check_seconds("timeout", timeout)
+        timeout = time_limit("timeout", timeout)
         begin = time.perf_counter()
         with Budget(timeout):
             costs = self.code.compile_all(self.engine.config.worker_threads)

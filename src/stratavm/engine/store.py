@@ -1,6 +1,7 @@
 # strata: hot
 """The store: a world of instances that can see each other, entered by one thread at a time."""
 
+import math
 from contextlib import AbstractContextManager, contextmanager
 
 import cython
@@ -10,6 +11,8 @@ from cython.cimports.stratavm.runtime.template import StoreTemplate
 
 from stratavm.base.errors import Closed
 from stratavm.base.importing import importing
+from stratavm.base.numbers import seconds as time_limit
+from stratavm.base.numbers import whole
 from stratavm.engine import engine as engines
 from stratavm.engine.events import StoreCreated, report_failure
 from stratavm.engine.introspect import Signed
@@ -70,7 +73,7 @@ class Store:
         deliver_events(self.native)
         return running
 
-    def deadline(self, seconds: float | None) -> AbstractContextManager[None]:
+    def deadline(self, seconds: object) -> AbstractContextManager[None]:
         """End calls in this block with ``DeadlineExceeded`` once ``seconds`` have passed; None sets no deadline.
 
         Of blocks inside each other the earliest deadline counts, also where a host function begins one.
@@ -93,12 +96,13 @@ class Store:
         return self.native.fuel
 
     @fuel.setter
-    def fuel(self, units: int) -> None:
+    def fuel(self, units: object) -> None:
         self.native.set_fuel(units)
 
-    def add_fuel(self, units: int) -> None:
+    def add_fuel(self, units: object) -> None:
         """Give guests more fuel, or take some back with a negative number. Raises as setting ``fuel`` does."""
-        self.native.set_fuel((self.native.fuel or 0) + units)
+        more = whole("units", units, -LARGEST)
+        self.native.set_fuel((self.native.fuel or 0) + more)
 
     @property
     def fuel_used(self) -> int | None:
@@ -110,19 +114,19 @@ class Store:
         """Of ``StoreLimits.total_bytes``: what memories, tables, instances and handles take, and what was charged."""
         return 0 if self.native.quota is None else self.native.quota.held
 
-    def charge_bytes(self, count: int, what: str = "a buffer") -> None:
+    def charge_bytes(self, count: object, what: str = "a buffer") -> None:
         """Count ``count`` bytes that the host holds on behalf of a guest, before it takes them; ``what`` names them.
 
         Raises:
             ResourceLimit: the store's limits leave fewer; nothing is counted then.
-            ValueError: the number is negative.
+            TypeError, ValueError: it is no whole number, or a negative one.
             Closed: the store is closed.
         """
         if self.native.closed:
             raise self.native.why_closed()
         self.native.quota.charge(count, what)
 
-    def refund_bytes(self, count: int) -> None:
+    def refund_bytes(self, count: object) -> None:
         """Give back what was charged, once it is gone; also where the store is closed by then."""
         if self.native.quota is not None:
             self.native.quota.refund(count)
@@ -188,17 +192,17 @@ class Store:
         return self.native.object_of(raw)
 
 
+LARGEST = 1 << 63
 LONGEST_S = 1e9  # thirty years: as nanoseconds it fits 64 bits
 
 
 @contextmanager
-def until(store: Store, seconds: float | None):
+def until(store: Store, seconds: object):
     """The block of ``Store.deadline``."""
+    seconds = time_limit("seconds", seconds, -math.inf)
     if seconds is None:
         yield
         return
-    if seconds != seconds:
-        raise ValueError("seconds must be a number, got nan")
     moment = store.native.begin_deadline(min(seconds, LONGEST_S))
     deliver_events(store.native)
     try:

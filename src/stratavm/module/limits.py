@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from stratavm.base.data import dataclass
+from stratavm.base.numbers import whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,10 @@ class Limits:
     subtype_depth: int = 63
     br_table_targets: int = 65_520
     operand_stack: int = 1_000_000
+
+    def __post_init__(self) -> None:
+        for name in type(self).__match_args__:
+            object.__setattr__(self, name, whole(f"Limits: {name}", getattr(self, name)))
 
 
 DEFAULT_LIMITS: Final = Limits()

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Final, Literal, SupportsIndex
 
 from stratavm.base.data import dataclass
+from stratavm.base.numbers import whole
 
 GUARD_RESERVATION: Final = (8 << 30) + (64 << 10)
 """Address space of a guard-plan memory: every 32-bit base + 32-bit offset + width stays inside."""
@@ -34,6 +35,7 @@ COUNTS: Final = (
 )
 """Limits that are numbers."""
 MAY_BE_NONE: Final = frozenset({"total_bytes", "stack_bytes"})
+LEAST: Final = {"stack_bytes": MIN_STACK}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +66,11 @@ class StoreLimits:
     def __post_init__(self) -> None:
         for name in COUNTS:
             value = getattr(self, name)
-            if value is None and name in MAY_BE_NONE:
-                continue
-            if not isinstance(value, int) or isinstance(value, bool):
-                raise TypeError(f"StoreLimits: {name} must be a whole number, got {value!r}")
-            if value < 0:
-                raise ValueError(f"StoreLimits: {name} must be at least 0, got {value}")
+            if value is not None or name not in MAY_BE_NONE:
+                object.__setattr__(self, name, whole(f"StoreLimits: {name}", value, LEAST.get(name, 0)))
         for name in ("limiter", "admit"):
             if getattr(self, name) is not None and not callable(getattr(self, name)):
                 raise TypeError(f"StoreLimits: {name} must be callable, got {getattr(self, name)!r}")
-        if self.stack_bytes is not None and self.stack_bytes < MIN_STACK:
-            raise ValueError(f"stack_bytes must be at least {MIN_STACK}, got {self.stack_bytes}")
 
     @property
     def budget_bytes(self) -> int:
@@ -102,12 +98,9 @@ class PoolConfig:
     keep_pages: int = 32
 
     def __post_init__(self) -> None:
-        if not 0 < self.memories <= 16_000:
-            raise ValueError(f"memories must be 1..16000, got {self.memories}")
-        if not 0 < self.max_memory_bytes <= ADDRESS_SPACE:
-            raise ValueError(f"max_memory_bytes must be 1..{ADDRESS_SPACE}, got {self.max_memory_bytes}")
-        if not 0 <= self.keep_pages <= 1 << 20:
-            raise ValueError(f"keep_pages must be 0..{1 << 20}, got {self.keep_pages}")
+        bounds = {"memories": (1, 16_000), "max_memory_bytes": (1, ADDRESS_SPACE), "keep_pages": (0, 1 << 20)}
+        for name, (least, most) in bounds.items():
+            object.__setattr__(self, name, whole(f"PoolConfig: {name}", getattr(self, name), least, most))
         if self.when_exhausted not in ("error", "map"):
             raise ValueError(f"when_exhausted must be error or map, got {self.when_exhausted!r}")
 

@@ -5,6 +5,7 @@ import cython
 from cython.cimports.libc.stdint import uint64_t
 
 from stratavm.base.errors import ResourceLimit
+from stratavm.base.numbers import whole
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -44,23 +45,20 @@ class Quota:
             )
         return 0
 
-    def charge(self, count: int, what: str = "a buffer") -> None:
+    def charge(self, count: object, what: str = "a buffer") -> None:
         """``claim`` for callers in Python.
 
         Raises:
             ResourceLimit: so many are not left; none are taken.
-            ValueError: a negative number.
+            TypeError, ValueError: it is no whole number, or a negative one.
         """
-        if count < 0:
-            raise ValueError(f"bytes are counted from 0, got {count}")
-        wanted: uint64_t = min(count, LARGEST)
+        wanted: uint64_t = min(whole("count", count, unit="bytes"), LARGEST)
         self.check(wanted, what)
         self.claim(wanted)
 
-    def refund(self, count: int) -> None:
-        """``give_back`` for callers in Python."""
-        if count > 0:
-            self.give_back(min(count, LARGEST))
+    def refund(self, count: object) -> None:
+        """``give_back`` for callers in Python. Raises as ``charge`` does for what is no number."""
+        self.give_back(min(whole("count", count, unit="bytes"), LARGEST))
 
     def __repr__(self) -> str:
         return f"<quota: {self.held} of {self.total} bytes>"

@@ -72,6 +72,7 @@ from stratavm.base.errors import (
     Trap,
 )
 from stratavm.base.notes import note_frames
+from stratavm.base.numbers import whole
 from stratavm.runtime.limits import StoreLimits
 
 if not cython.compiled:
@@ -586,13 +587,13 @@ class Store:
         return None if self.exec.fuel == NO_FUEL else self.fuel_given - self.exec.fuel
 
     def set_fuel(self, units: object) -> None:
-        """Set what is left. ValueError where fuel is not counted, and for units below 0 or beyond 63 bits."""
+        """Set what is left. ValueError where fuel is not counted, or units are below 0 or beyond 63 bits; TypeError for
+        what is no whole number."""
+        units = whole("fuel", units, most=MAX_FUEL, unit="units")  # may run anything: nothing is looked at before
+        left: uint64_t = units
         self.check_access()
         if self.exec.fuel == NO_FUEL:
             raise ValueError("this engine does not count fuel: make it with Config(fuel=True)")
-        if not 0 <= units <= MAX_FUEL:
-            raise ValueError(f"fuel is between 0 and {MAX_FUEL}, got {units}")
-        left: uint64_t = units
         self.fuel_given += units - self.exec.fuel
         self.exec.fuel = left
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from stratavm.base.data import dataclass
+from stratavm.base.numbers import whole, whole_or_none
 from stratavm.engine import Module
 from stratavm.engine.source import SourceLike
 from stratavm.wasi import MemoryTree, given
@@ -25,6 +26,7 @@ Dirs: TypeAlias = (
 ROOT: Final = "/"
 """Where the guest sees the files that it is given."""
 MOST_FUEL: Final = (1 << 63) - 1
+MOST_BYTES: Final = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +84,9 @@ def checked(
         files=None if files is None else _files(files),
         folders=tuple(_folders(dirs or ())),
         timeout=_timeout(timeout),
-        fuel=None if fuel is None else _whole("fuel", fuel, "units", MOST_FUEL),
-        max_memory=None if max_memory is None else _whole("max_memory", max_memory, "bytes"),
-        max_output=_whole("max_output", max_output, "bytes"),
+        fuel=whole_or_none("fuel", fuel, most=MOST_FUEL, unit="units"),
+        max_memory=whole_or_none("max_memory", max_memory, most=MOST_BYTES, unit="bytes"),
+        max_output=whole("max_output", max_output, most=MOST_BYTES, unit="bytes"),
         name=_name(module),
     )
     _check_places(asked)
@@ -162,14 +164,6 @@ def _timeout(value: Any) -> float | None:
     if not 0 < value < math.inf:
         raise ValueError(f"timeout must be a positive number of seconds, got {value!r}")
     return float(value)
-
-
-def _whole(name: str, value: Any, unit: str, most: int = 1 << 62) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be a whole number of {unit}, got {_kind(value)}")
-    if not 0 <= value <= most:
-        raise ValueError(f"{name} must be between 0 and {most} {unit}, got {value}")
-    return value
 
 
 def _check_places(asked: Arguments) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from stratavm.base.numbers import whole
+
 DEFAULT_LIMIT_BYTES: Final = 64 << 20
 
 
@@ -22,9 +24,7 @@ class Capture:
     """
 
     def __init__(self, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
-        if not isinstance(limit_bytes, int) or limit_bytes < 0:
-            raise ValueError(f"limit_bytes must be a number of bytes, 0 or more, got {limit_bytes!r}")
-        self.limit_bytes = limit_bytes
+        self.limit_bytes = whole("limit_bytes", limit_bytes, unit="bytes")
         self.data = bytearray()
         self.truncated = False
 

@@ -13,6 +13,7 @@ from functools import wraps
 from itertools import count
 from typing import Any, ClassVar, Final, TypeVar, cast
 
+from stratavm.base.numbers import whole_or_none
 from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS, Fdflags, Filetype, Oflags, Whence
 from stratavm.wasi.descriptor import FILE_PIECE, Descriptor, Directory, Entry, Opening, Stat, Times
 from stratavm.wasi.errno import Errno, WasiError
@@ -99,8 +100,7 @@ class MemoryTree:
         given: Any = {} if files is None else files
         if not isinstance(given, Mapping):
             raise TypeError(f'files must be a mapping such as {{"in.txt": b"text"}}, got {files!r}')
-        if limit_bytes is not None and (not isinstance(limit_bytes, int) or limit_bytes < 0):
-            raise ValueError(f"limit_bytes must be a number of bytes, 0 or more, got {limit_bytes!r}")
+        limit_bytes = whole_or_none("limit_bytes", limit_bytes, unit="bytes")
         if not callable(now_ns):
             raise TypeError(f"now_ns must be callable, got {now_ns!r}")
         self.limit_bytes = limit_bytes

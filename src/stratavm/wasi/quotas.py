@@ -6,6 +6,7 @@ import resource
 from typing import Final
 
 from stratavm.base.data import dataclass
+from stratavm.base.numbers import whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +37,8 @@ class Quotas:
     directory_entries: int = 1_000_000
 
     def __post_init__(self) -> None:
-        for name in type(self).__annotations__:
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-                raise ValueError(f"Quotas.{name} must be a whole number, 0 or more, got {value!r}")
+        for name in type(self).__match_args__:
+            object.__setattr__(self, name, whole(f"Quotas: {name}", getattr(self, name)))
 
 
 UNLIMITED: Final = 1 << 20

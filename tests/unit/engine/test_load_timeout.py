@@ -123,11 +123,11 @@ def test_an_engine_limits_loading_for_all_of_its_modules():
 @pytest.mark.parametrize("seconds", [-1, float("nan")])
 def test_what_is_no_time_limit_is_refused(seconds):
     """By name, wherever it is given."""
-    with pytest.raises(ValueError, match="load_timeout must be a number of seconds"):
+    with pytest.raises(ValueError, match="load_timeout must be a number"):
         stratavm.Engine(load_timeout=seconds)
-    with pytest.raises(ValueError, match="timeout must be a number of seconds"):
+    with pytest.raises(ValueError, match="timeout must be a number"):
         stratavm.Module("(module)", timeout=seconds)
-    with pytest.raises(ValueError, match="timeout must be a number of seconds"):
+    with pytest.raises(ValueError, match="timeout must be a number"):
         stratavm.Module("(module)").compile_all(timeout=seconds)
 
 

@@ -109,7 +109,8 @@ def test_the_host_charges_what_it_holds_for_a_guest():
     assert str(store.native.quota.held) in repr(store.native.quota)
     store.refund_bytes(600)
     store.refund_bytes(1 << 80)
-    store.refund_bytes(-5)
+    with pytest.raises(ValueError, match="-5"):
+        store.refund_bytes(-5)
     assert store.bytes_held == 0
     store.charge_bytes(1000)
     store.close()
@@ -150,18 +151,3 @@ def test_admit_that_makes_more_itself_stays_within_the_numbers():
     with pytest.raises(ResourceLimit, match="its limit"):
         Table.new(store, FUNCREF, 1)
     assert len(made) == 2
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["memory_bytes", "table_elements", "instances", "memories", "tables", "handles", "total_bytes", "stack_bytes"],
-)
-def test_a_limit_that_is_no_number_is_refused(name):
-    """It became 0, with a message that nobody can catch."""
-    for wrong in (1.5, "1", True, object()):
-        with pytest.raises(TypeError, match=f"{name} must be a whole number"):
-            StoreLimits(**{name: wrong})
-    with pytest.raises(ValueError, match=f"{name} must be at least 0, got -1"):
-        StoreLimits(**{name: -1})
-    with pytest.raises(TypeError, match="limiter must be callable"):
-        StoreLimits(limiter=5)

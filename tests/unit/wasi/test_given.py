@@ -137,7 +137,7 @@ WRONG_TREES = [
     (lambda: MemoryTree({"a/../b": b""}), ValueError, "components"),
     (lambda: MemoryTree({"a//b": b""}), ValueError, "components"),
     (lambda: MemoryTree({"a\0": b""}), ValueError, "components"),
-    (lambda: MemoryTree(limit_bytes="1M"), ValueError, "limit_bytes"),
+    (lambda: MemoryTree(limit_bytes="1M"), TypeError, "limit_bytes"),
     (lambda: MemoryTree(limit_bytes=-1), ValueError, "limit_bytes"),
     (lambda: MemoryTree(now_ns=5), TypeError, "now_ns"),
     (lambda: MemoryTree({"a": b"", "a/b": b""}), NotADirectoryError, "a/b"),
@@ -149,11 +149,11 @@ WRONG_TREES = [
     (lambda: FixedClock(1.5), TypeError, "realtime_ns"),
     (lambda: FixedClock(step_ns="5"), TypeError, "step_ns"),
     (lambda: FixedClock(step_ns=-5), ValueError, "backwards"),
-    (lambda: Quotas(descriptors="many"), ValueError, r"Quotas\.descriptors"),
-    (lambda: Quotas(written_bytes=-1), ValueError, r"Quotas\.written_bytes"),
-    (lambda: Quotas(path_bytes=None), ValueError, r"Quotas\.path_bytes"),
-    (lambda: Quotas(held_bytes=True), ValueError, r"Quotas\.held_bytes"),
-    (lambda: Capture("64M"), ValueError, "limit_bytes"),
+    (lambda: Quotas(descriptors="many"), TypeError, "Quotas: descriptors"),
+    (lambda: Quotas(written_bytes=-1), ValueError, "Quotas: written_bytes"),
+    (lambda: Quotas(path_bytes=None), TypeError, "Quotas: path_bytes"),
+    (lambda: Quotas(held_bytes=True), TypeError, "Quotas: held_bytes"),
+    (lambda: Capture("64M"), TypeError, "limit_bytes"),
 ]
 
 
