@@ -41,10 +41,6 @@ class Verdict:
     problems: tuple[str, ...] = ()
 
 
-# The command starts itself again in a process of its own.
-KNOWN_CIRCLES = {
-    "cli": {"stratavm.cli.isolate", "stratavm.cli.run"},
-}
 # Who must not know whom, though the layers would let some of them.
 WALLS = (
     ("ir", "module"),  # front ends fill its port (ir/front.py)
@@ -133,16 +129,10 @@ def layers() -> Verdict:
 
 @gate("circles")
 def circles() -> Verdict:
-    """No new circle of imports, lazy ones and cimports included; one that is gone leaves the list of known ones."""
-    return judge_circles(structure.circles(structure.read(ROOT / "src").loading()))
-
-
-def judge_circles(groups: list[list[str]]) -> Verdict:
-    """The verdict on groups of modules that load each other."""
-    known = {room: names for room, names in KNOWN_CIRCLES.items() if any(room in group[0] for group in groups)}
-    new = [" <-> ".join(group) for group in groups if not any(set(group) <= names for names in known.values())]
-    gone = [f"{room}: no circle any more, take it off the list" for room in KNOWN_CIRCLES if room not in known]
-    return Verdict(f"{sum(map(len, groups))} modules in {len(groups)} circles", (*new, *gone))
+    """No circle of imports, lazy ones and cimports included."""
+    groups = structure.circles(structure.read(ROOT / "src").loading())
+    found = tuple(" <-> ".join(group) for group in groups)
+    return Verdict(f"{sum(map(len, groups))} modules in {len(groups)} circles", found)
 
 
 @gate("walls")

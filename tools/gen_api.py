@@ -13,7 +13,7 @@ import griffe
 
 import stratavm
 from tools import gen
-from tools.griffe_data import CFunctions, DataClasses
+from tools.griffe_data import CFunctions, DataClasses, Refused
 
 SNAPSHOT = "tests/arch/_gen_public_api.txt"
 SRC = Path(gen.ROOT) / "src"
@@ -56,7 +56,7 @@ def find(package: griffe.Object, place: str) -> griffe.Object | None:
 
 def main() -> None:
     """Write the snapshot."""
-    extensions = griffe.load_extensions(DataClasses(), CFunctions())
+    extensions = griffe.load_extensions(DataClasses(), CFunctions(), Refused())
     package = griffe.load("stratavm", search_paths=[SRC], allow_inspection=False, extensions=extensions)
     assert isinstance(package, griffe.Object)
     found: list[str] = []

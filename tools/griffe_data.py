@@ -33,3 +33,13 @@ class CFunctions(griffe.Extension):
         for name, member in list(cls.members.items()):
             if isinstance(member, griffe.Function) and any(str(d.value) == FOR_C for d in member.decorators):
                 cls.del_member(name)
+
+
+class Refused(griffe.Extension):
+    """Leaves out ``**unknown``, which compiled functions take only to say which name is near."""
+
+    def on_function_instance(self, *, func: griffe.Function, **_: Any) -> None:
+        """Called for each function when its parameters are known."""
+        last = func.parameters[len(func.parameters) - 1] if func.parameters else None
+        if last is not None and last.name == "unknown" and last.kind is griffe.ParameterKind.var_keyword:
+            del func.parameters[last.name]

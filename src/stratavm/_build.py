@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
-from os.path import abspath, dirname, isfile, join
+from os.path import abspath, basename, dirname, isfile, join
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing itself would cost more than the check
@@ -22,6 +22,7 @@ PACKAGE = dirname(abspath(__file__))
 ROOT = dirname(dirname(PACKAGE))
 MANIFEST = join(ROOT, "build", "manifest.txt")
 MARKER = b"# strata: hot"
+COMMANDS = ("strata", "stratavm")
 HINT = "run `make build` (STRATA_BUILD=checked for the checked variant)"
 
 
@@ -103,8 +104,17 @@ class RefuseStale:
 
 
 def verify() -> None:
-    """Raise ImportError unless every hot module was built from the sources on disk."""
-    stale = stale_modules()
+    """Raise ImportError unless every hot module was built from the sources on disk.
+
+    It takes most of the time before the command can say itself what it does about Ctrl-C.
+    """
+    try:
+        stale = stale_modules()
+    except KeyboardInterrupt:
+        if sys.argv[0] != "-m" and basename(sys.argv[0]) not in COMMANDS:
+            raise
+        os.write(2, b"strata: interrupted\n")
+        os._exit(130)
     if stale == {}:
         return
     if os.environ.get("STRATA_STALE") == "defer":

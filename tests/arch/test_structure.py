@@ -4,7 +4,7 @@ import textwrap
 
 import pytest
 
-from tools import gates, structure
+from tools import structure
 
 
 @pytest.fixture
@@ -73,11 +73,3 @@ def test_figures_of_a_chain(tree):
     assert numbers["propagation cost"] == pytest.approx(0.5)
     assert numbers["edges per module"] == pytest.approx(2 / 3)
     assert numbers["edges per module without base"] == pytest.approx(1 / 3)
-
-
-def test_the_gate_fails_for_a_new_circle_and_for_one_that_is_gone():
-    """Both ways: the list of known circles may only shrink, and says what is true."""
-    known = [sorted(names) for names in gates.KNOWN_CIRCLES.values()]
-    assert gates.judge_circles(known).problems == ()
-    assert "stratavm.x <-> stratavm.y" in gates.judge_circles([*known, ["stratavm.x", "stratavm.y"]]).problems
-    assert gates.judge_circles(known[1:]).problems

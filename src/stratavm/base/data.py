@@ -3,6 +3,7 @@
 The standard decorator compiles up to six functions for every class while a module is imported, used or not; for the
 eighty classes of ``strata run`` that was a third of the start. Here the constructor is compiled when a few instances
 were made, and everything else is shared. ``dataclasses.fields``, ``asdict`` and ``replace`` work on these classes too.
+A class with ``_says_near = True``, for what users make by hand, names the field that is near a wrong one.
 """
 
 from __future__ import annotations
@@ -76,7 +77,12 @@ class Constructor:
 
     def compiled(self) -> Any:
         """The real one, which takes the place of this."""
-        init = self.made.__init__ = _init(self.made)
+        init = _init(self.made)
+        if getattr(self.made, "_says_near", False):
+            from stratavm.base.keywords import checks_keywords
+
+            init = checks_keywords(init)
+        self.made.__init__ = init
         return init
 
     def fill(self, instance: Any, /, *values: Any, **named: Any) -> None:

@@ -35,7 +35,9 @@ def run_isolated(options: argparse.Namespace) -> int:
         child = process.start(f"{__name__}:inside", vars(options))
         with passing_on(child):
             code = attend(child, options.timeout)
-    if -code in PASSED_ON:  # a shell that waits must see the same as without a child
+    if -code == signal.SIGINT:
+        output.note("interrupted")
+    elif -code in PASSED_ON:  # a shell that waits must see the same as without a child
         signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     return code if code >= 0 else 128 - code
@@ -86,8 +88,8 @@ def passing_on(child: subprocess.Popen[bytes]) -> Iterator[None]:
 
 def inside(data: dict[str, Any]) -> int:
     """In the child: the wall, then the program."""
+    from stratavm.cli.here import run_here
     from stratavm.cli.main import perform
-    from stratavm.cli.run import run_here
 
     options = argparse.Namespace(**data)
     for problem in raise_wall(wall_of(options)):

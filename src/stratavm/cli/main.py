@@ -15,7 +15,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from stratavm.base.text import printable
 from stratavm.cli import output
@@ -51,7 +51,7 @@ EXIT_CODES: Final[tuple[tuple[str, str], ...]] = (
     ("1 to 255", "with `run`: the guest exited with this code"),
     ("124", "with `run`: the guest was stopped at --timeout"),
     ("130", "interrupted (Ctrl-C)"),
-    ("134", "with `run`: the guest trapped, ran out of fuel or out of stack"),
+    ("134", "with `run`: the guest trapped, ran out of fuel, of memory or of stack"),
     ("141", "the reader of the output went away (`| head`)"),
     ("128 + n", "with `run --isolate`: signal n ended the guest's process"),
 )
@@ -60,21 +60,45 @@ TOP_LEVEL: Final = ("-h", "--help", "--version")
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong on one line, as all errors of the command."""
+    """Says what is wrong on one line, as all errors of the command; a misspelt option comes before what is missing."""
+
+    _words: Sequence[str] = ()
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As ever, but what is no option is told which one is near."""
+        self._words = args or ()
+        options, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            self.error(self._misspelt(unknown) or f"unexpected argument '{unknown[0]}'")
+        return options
 
     def error(self, message: str) -> NoReturn:
         """End with the exit code for usage."""
+        said = self._misspelt(self._words) or message
         output.complain(
-            printable(f"{self.prog.removeprefix('strata').strip() or 'usage'}: {message}"), f"`{self.prog} --help`"
+            printable(f"{self.prog.removeprefix('strata').strip() or 'usage'}: {said}"), f"`{self.prog} --help`"
         )
         raise SystemExit(EXIT_USAGE)
 
+    def _misspelt(self, words: Sequence[str]) -> str:
+        """The first option that there is not, and which one is near; empty where all are there."""
+        known = self._option_string_actions
+        names = (word.partition("=")[0] for word in words if len(word) > 1 and word[0] == "-")
+        wrong = next((name for name in names if name not in known and name[:2] not in known and name != "--"), "")
+        if not wrong:
+            return ""
+        from stratavm.base.words import did_you_mean
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code, one of ``EXIT_CODES``."""
+        near = did_you_mean(wrong, [spelling for spelling in known if spelling.startswith("--")])
+        return f"no option '{wrong}'" + (f": {near}" if near else "")
+
+
+def main(argv: Sequence[str] | None = None, ready: Callable[[], None] = lambda: None) -> int:
+    """Run the command; returns its exit code, one of ``EXIT_CODES``. ``ready`` is called before it begins to work."""
     try:
         options = _parse(list(sys.argv[1:] if argv is None else argv))
         command = importlib.import_module(COMMANDS[options.command][0]).run
+        ready()
     except SystemExit as stop:  # of argparse: help was shown, or a usage error
         return stop.code if isinstance(stop.code, int) else EXIT_USAGE
     except KeyboardInterrupt:
@@ -110,13 +134,13 @@ def _interrupted() -> int:
     return 128 + signal.SIGINT
 
 
-def command() -> int:
+def command(ready: Callable[[], None]) -> int:
     """``main`` in a process of its own, which ends with it."""
     _reserve_standard_descriptors()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() != "utf-8":
             stream.reconfigure(errors="backslashreplace")  # a name is shown as well as it can be
-    code = main()
+    code = main(ready=ready)
     # Python looks through every object several times when it ends, for garbage that the system takes back anyway.
     gc.freeze()
     return code

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from typing import Final
+from posixpath import normpath
+from typing import Any, Final
 
 from stratavm.engine.config import ALLOCATORS, TIERS, Config
 
@@ -78,6 +79,23 @@ def seconds(text: str) -> float:
     if not 0 < value < 1e9:
         raise argparse.ArgumentTypeError(f"expected a positive number of seconds, got {text!r}")
     return value
+
+
+class Folders(argparse.Action):
+    """``--dir``, which may be repeated, but not for one place in the guest: which folder it saw would be a matter of
+    its C library.
+    """
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        """Add a folder."""
+        before: list[tuple[str, str, bool]] = getattr(namespace, self.dest)
+        host, guest, _ = values
+        for other, place, _ in before:
+            if normpath(place) == normpath(guest):
+                raise argparse.ArgumentError(self, f"'{other}' and '{host}' cannot both be at '{guest}' in the guest")
+        setattr(namespace, self.dest, [*before, values])
 
 
 def directory(text: str) -> tuple[str, str, bool]:

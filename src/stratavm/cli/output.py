@@ -8,12 +8,14 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, TextIO
+from typing import Any, Final, NamedTuple, TextIO
 
 from stratavm.base import errors
 from stratavm.base.text import printable
 from stratavm.cli.style import is_coloured, paint
 from stratavm.runtime.layout import MAX_TRAP_FRAMES
+from stratavm.sandbox.completed import CODES, Reason
+from stratavm.sandbox.ending import reason_of
 
 REPORTED: Final = (errors.StrataError, OSError, ValueError, TypeError, OverflowError, MemoryError, RecursionError)
 """What the user can cause: printed as one line. Anything else is a bug and keeps its traceback."""
@@ -34,6 +36,8 @@ HINTS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (FileNotFoundError, "check the path"),
 )
 
+FAILED: Final = 1
+"""The exit code of errors that no guest made."""
 MEMORY_LIMITS: Final = ("memory_bytes", "max_memory_bytes")
 ONLY_WASI: Final = "the command line offers WASI only: other imports are given in Python, stratavm.load(FILE, imports)"
 ENDINGS: Final = (".wasm", ".wat")
@@ -42,19 +46,30 @@ FRAMES: Final = 16
 """Lines of a trap's backtrace that are printed."""
 
 
-def failure(error: BaseException, *, json: bool = False, module: str = "") -> int:
+class End(NamedTuple):
+    """How an error ended a guest, where more is known than the error: ``after`` is said behind it, ``hint`` as well."""
+
+    reason: Reason
+    after: str
+    hint: str
+
+
+def failure(error: BaseException, *, json: bool = False, module: str = "", end: End | None = None) -> int:
     """Report an error, which may be one of the module that was read, and return the exit code for it."""
-    code = exit_code(error)
+    reason = end.reason if end else reason_of(error) if isinstance(error, errors.Trap) else None
+    code = CODES[reason] if reason else FAILED
     if json:
+        told = {"error": describe(error), **({"reason": reason} if reason else {}), "exit_code": code}
         try:
-            text(_dumps({"error": describe(error), "exit_code": code}) + "\n")
+            emit(told, indent=None)
             flush()
             return code
         except OSError as worse:  # standard output is what failed
-            error = worse
+            error, end = worse, None
     abandon_unless_writable()
     whose = f"{printable(module)}: " if module and isinstance(error, errors.ModuleError) else ""
-    complain(whose + one_line(error), hint_for(error))
+    said, hint = (one_line(error) + end.after, end.hint) if end else (one_line(error), hint_for(error))
+    complain(whose + said, hint)
     for more in further_lines(error):
         print(more, file=sys.stderr)
     if getattr(error, "problems", None):
@@ -106,13 +121,6 @@ def _print_frames(frames: tuple[object, ...]) -> None:
     if len(frames) >= MAX_TRAP_FRAMES:
         kept = f"    there may be more: a trap keeps the innermost {MAX_TRAP_FRAMES} frames"
         print(paint(kept, "quiet", sys.stderr), file=sys.stderr)
-
-
-def exit_code(error: BaseException) -> int:
-    """The process's exit code for an error."""
-    if isinstance(error, errors.DeadlineExceeded):
-        return 124
-    return 134 if isinstance(error, errors.Trap) else 1
 
 
 def describe(error: BaseException) -> dict[str, Any]:
@@ -204,9 +212,9 @@ def abandon_unless_writable() -> None:
         abandon()
 
 
-def emit(data: Any) -> None:
-    """Data for programs, on standard output."""
-    text(_dumps(data, indent=2) + "\n")
+def emit(data: Any, indent: int | None = 2) -> None:
+    """Data for programs, on standard output; on one line without ``indent``."""
+    text(_dumps(data, indent) + "\n")
 
 
 def table(rows: Iterable[Iterable[object]]) -> None:

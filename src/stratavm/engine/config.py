@@ -181,10 +181,10 @@ class Config:
         return replace(self, **changes)
 
 
-def check_options(where: str, options: Iterable[str]) -> None:
-    """TypeError for an option that ``Config`` does not have; says which is near."""
+def check_options(where: str, options: Iterable[str], *others: str) -> None:
+    """TypeError for an option that ``Config`` does not have; says which is near, ``others`` of the call included."""
     for name in options:
-        known = Config.__match_args__
+        known = (*Config.__match_args__, *others)
         if name not in known:
             near = did_you_mean(name, known) or f"options: {', '.join(known)}"
             raise TypeError(f"{where} has no option {name!r}; {near}")

@@ -48,7 +48,7 @@ class Engine(Closing):
     ) -> None:
         if config is not None and not isinstance(config, Config):
             raise TypeError(f"Engine() takes a Config or options by name, got {config!r}")
-        check_options("Engine()", changes)
+        check_options("Engine()", changes, "services")
         self.config = (config or Config()).having(**changes)
         self.services = compose(self.config, services)
         self.bus = self.services[Bus]

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final, TypeAlias
 from stratavm.base.data import dataclass
 from stratavm.base.errors import LinkError
 from stratavm.base.importing import importing
+from stratavm.base.keywords import checks_keywords
 from stratavm.base.text import printable
 from stratavm.engine.engine import Engine, engine_of
 from stratavm.engine.events import ImportDefined
@@ -37,6 +38,7 @@ class Linker:
     Values may be objects of a store (``Func``, ``Memory``, ``Table``, ``Global``), Python callables, or ``HostSpec``.
     """
 
+    @checks_keywords
     def __init__(self, engine: Engine | None = None) -> None:
         self.engine = engine_of(engine)
         self._items: dict[tuple[str, str], Any] = {}

@@ -38,7 +38,7 @@ def load(
         Trap: an initialiser or the start function trapped.
         DeadlineExceeded: loading the module took longer than ``load_timeout``.
     """
-    check_options("load()", options)
+    check_options("load()", options, "imports", "store", "config")
     if store is not None and not isinstance(store, Store):
         raise TypeError(f"store must be a Store, got {store!r}")
     if store is not None and (config is not None or options):

@@ -10,6 +10,7 @@ from stratavm.base.budget import Budget
 from stratavm.base.cached import cached
 from stratavm.base.errors import DecodeError, ModuleLimit, StrataError, Unsupported, ValidationError
 from stratavm.base.importing import importing
+from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import seconds as time_limit
 from stratavm.base.text import printable
 from stratavm.engine.cache import LoadedModule, ModuleCache
@@ -54,6 +55,7 @@ class Module:
         DeadlineExceeded: loading took longer than it may; nothing is kept of it.
     """
 
+    @checks_keywords
     def __init__(self, source: SourceLike, engine: Engine | None = None, *, timeout: float | None = None) -> None:
         timeout = time_limit("timeout", timeout)
         self.engine = engine_of(engine)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from stratavm.base.keywords import checks_keywords
 from stratavm.engine.events import GlobalCreated, GlobalSet, TableElementSet, reporting
 from stratavm.engine.func import Func
 from stratavm.engine.memory import Memory
@@ -29,6 +30,7 @@ class Table:
         self.native = native
 
     @classmethod
+    @checks_keywords
     def new(cls, store: Store, element: int | str, minimum: int, maximum: int | None = None) -> Table:
         """A table of ``minimum`` null elements of a reference type: ``"funcref"`` or ``"externref"``."""
         type_ = TableType(value_type(element, reference=True), Limits(minimum, maximum))
@@ -84,6 +86,7 @@ class Global:
         self.native = native
 
     @classmethod
+    @checks_keywords
     def new(cls, store: Store, type_: int | str, value: Any, *, mutable: bool = False) -> Global:
         """A global of a value type: ``"i32"``, ``"i64"``, ``"f32"``, ``"f64"``, ``"v128"`` (16 bytes), ``"funcref"``,
         ``"externref"``.

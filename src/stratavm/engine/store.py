@@ -11,11 +11,12 @@ from cython.cimports.stratavm.runtime.template import StoreTemplate
 
 from stratavm.base.errors import Closed
 from stratavm.base.importing import importing
+from stratavm.base.keywords import unexpected
 from stratavm.base.numbers import seconds as time_limit
 from stratavm.base.numbers import whole
 from stratavm.engine import engine as engines
 from stratavm.engine.events import StoreCreated, report_failure
-from stratavm.engine.introspect import Signed
+from stratavm.engine.introspect import Signed, constructor
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -47,9 +48,12 @@ class Store:
         thread_bound: cython.bint = False,
         on_abort: str = "poison",
         fuel: object = None,
+        **unknown: object,
     ):
         template: StoreTemplate
         native: NativeStore = self.native
+        if unknown:
+            raise unexpected("Store()", unknown, constructor("Store").parameters)
         if native.template is not None:
             raise TypeError("a store is initialised once")
         if engine is None or not isinstance(engine, engines.Engine):

@@ -15,6 +15,8 @@ from stratavm.base.numbers import whole
 class Limits:
     """The decoder enforces all but the last three, which are the validator's."""
 
+    _says_near = True
+
     module_bytes: int = 1 << 30
     types: int = 1_000_000
     functions: int = 1_000_000

@@ -42,6 +42,8 @@ LEAST: Final = {"stack_bytes": MIN_STACK}
 class StoreLimits:
     """What a store may hold. ``limiter(kind, now, wanted)`` may refuse a growth that the numbers allow."""
 
+    _says_near = True
+
     memory_bytes: int = 4 << 30
     """Of each memory; growth beyond fails with -1, a larger minimum does not instantiate."""
     table_elements: int = 10_000_000
@@ -91,6 +93,8 @@ class PoolConfig:
             to the system, where the kernel tells which they are (Linux 6.7); the next tenant writes to them without a
             page fault. 0 gives all back.
     """
+
+    _says_near = True
 
     memories: int = 100
     max_memory_bytes: int = 4 << 30

@@ -6,6 +6,7 @@ import io
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from posixpath import normpath
 from typing import Any, Final, TypeAlias
 
 from stratavm.base.data import dataclass
@@ -144,6 +145,8 @@ def _files(values: Any) -> dict[str, bytes]:
         parts = [part for part in path.split("/") if part]
         if not parts or any(part in (".", "..") for part in parts) or "\0" in path:
             raise ValueError(f"files: {path!r:.60} is not the path of a file in the guest, such as 'data/in.txt'")
+        if "/".join(parts) in found:
+            raise ValueError(f"files: {path!r:.60} is given twice, it is the same as {'/'.join(parts)!r:.60}")
         found["/".join(parts)] = content.encode() if isinstance(content, str) else bytes(content)
     return found
 
@@ -167,13 +170,9 @@ def _timeout(value: Any) -> float | None:
 
 
 def _check_places(asked: Arguments) -> None:
-    """Everything has a place of its own in the guest's tree."""
-    places = [folder.guest.rstrip("/") or ROOT for folder in asked.folders]
-    places += [] if asked.files is None else [ROOT]
-    for place in places:
-        if places.count(place) > 1:
-            taken = " (where `files` are)" if asked.files is not None and place == ROOT else ""
-            raise ValueError(f"two things cannot both be at {place!r} in the guest{taken}")
+    """Files have the root of the guest's tree for themselves."""
+    if asked.files is not None and any(normpath(folder.guest) == ROOT for folder in asked.folders):
+        raise ValueError(f"dirs: a folder cannot be at {ROOT!r} in the guest, where `files` are")
 
 
 def _kind(value: object) -> str:

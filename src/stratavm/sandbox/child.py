@@ -20,6 +20,7 @@ def main() -> int:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # it was held back while Python started
         with open(request, "rb") as file:
             entry, data = marshal.load(file)
         module, _, function = entry.partition(":")

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, overload
 
 from stratavm.base.data import replace
+from stratavm.base.keywords import checks_keywords
 from stratavm.sandbox.arguments import Arguments, Dirs, Input, ModuleLike, checked
 from stratavm.sandbox.completed import Completed
 from stratavm.sandbox.execute import Ended, engine_for, execute
@@ -49,6 +50,7 @@ def run(
     text: Literal[True],
     check: bool = False,
 ) -> Completed[str]: ...
+@checks_keywords
 def run(
     module: ModuleLike,
     args: Sequence[str] = (),

@@ -7,23 +7,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from stratavm.base.data import dataclass
-from stratavm.base.errors import (
-    DeadlineExceeded,
-    ExitError,
-    Interrupted,
-    LinkError,
-    ModuleError,
-    OutOfFuel,
-    ResourceLimit,
-    Trap,
-)
-from stratavm.base.events import Event
+from stratavm.base.errors import ExitError, LinkError, StrataError, Trap
 from stratavm.base.words import some
 from stratavm.engine import Engine, Linker, Module, Store
-from stratavm.runtime.events import MemoryGrown, MemoryGrowthRefused
 from stratavm.runtime.limits import StoreLimits
 from stratavm.sandbox.arguments import ROOT, Arguments
 from stratavm.sandbox.completed import CODES, Reason
+from stratavm.sandbox.ending import AFTER, Watch
 from stratavm.sandbox.timing import time_left
 from stratavm.wasi import MemoryTree, Wasi
 
@@ -31,12 +21,6 @@ if TYPE_CHECKING:
     from stratavm.wasi.streams import Sink, Source
 
 ENTRY: Final = "_start"
-STOPS: Final[tuple[tuple[type[Trap], Reason], ...]] = (
-    (DeadlineExceeded, "timeout"),
-    (OutOfFuel, "fuel"),
-    (Interrupted, "interrupt"),
-)
-"""Traps that have a reason of their own."""
 BESIDE_BYTES: Final = 64 << 20
 """What tables, listings of folders and the like may take besides memory and output, where memory has a limit."""
 FRAMES: Final = 3
@@ -52,26 +36,6 @@ class Ended:
     message: str
     fuel_used: int | None
     seconds: float
-
-
-class Watch:
-    """Whether a store's latest request for memory was refused."""
-
-    def __init__(self, store: Store) -> None:
-        self.refused = False
-        source = f"{store.source.label}-{store.source.number}"
-        self._heard = [
-            store.bus.subscribe(kind, self._note, where=lambda event: event.source == source)
-            for kind in (MemoryGrown, MemoryGrowthRefused)
-        ]
-
-    def _note(self, event: Event) -> None:
-        self.refused = isinstance(event, MemoryGrowthRefused)
-
-    def close(self) -> None:
-        """Listen no more."""
-        for subscription in self._heard:
-            subscription.close()
 
 
 @lru_cache(maxsize=2)
@@ -126,15 +90,11 @@ def _reason(
         return "exit", 0, ""
     except ExitError as stop:
         return "exit", stop.code, ""
-    except Trap as error:
-        store.bus.drain()
-        reason = next((reason for kind, reason in STOPS if isinstance(error, kind)), None)
-        reason = reason or ("memory" if watch.refused else "trap")
-        return reason, CODES[reason], _describe(error, refused=reason == "memory")
-    except ModuleError:
-        raise
-    except (ResourceLimit, MemoryError) as error:
-        return "memory", CODES["memory"], str(error) or "out of memory"
+    except (StrataError, MemoryError) as error:
+        reason = watch.reason(error)
+        if reason is None:
+            raise
+        return reason, CODES[reason], _describe(error, reason)
 
 
 def _run(arguments: Arguments, store: Store, streams: tuple[Source, Sink, Sink], begin: float) -> None:
@@ -176,7 +136,8 @@ def _world(arguments: Arguments, engine: Engine, streams: tuple[Source, Sink, Si
     )
 
 
-def _describe(error: Trap, *, refused: bool) -> str:
+def _describe(error: BaseException, reason: Reason) -> str:
+    if not isinstance(error, Trap):
+        return str(error) or "out of memory"
     frames = ", ".join(str(frame) for frame in error.frames[:FRAMES])
-    after = ", after memory was refused" if refused else ""
-    return f"{error}{after}" + (f" (in {frames})" if frames else "")
+    return f"{error}{AFTER if reason == 'memory' else ''}" + (f" (in {frames})" if frames else "")

@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import IO, Any, Final, TypeAlias
 
 KEPT: Final = (
@@ -61,14 +62,27 @@ def start(
         number = request.fileno()
         command = [sys.executable, *_flags(), "-c", BOOT, root, str(os.getpid()), str(number)]
         stdin, stdout, stderr = streams
-        return subprocess.Popen(
-            command,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            env=environment(variables),
-            pass_fds=(number, *pass_fds),
-        )
+        with _ctrl_c_later():
+            return subprocess.Popen(
+                command,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                env=environment(variables),
+                pass_fds=(number, *pass_fds),
+            )
+
+
+@contextmanager
+def _ctrl_c_later() -> Iterator[None]:
+    """A process that starts in here gets no Ctrl-C until it says so (``child.main``): Python's own start would answer
+    with a traceback.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def name_of(number: int) -> str:

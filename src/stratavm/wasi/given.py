@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from posixpath import normpath
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from stratavm.wasi.memfs import MemoryTree
@@ -72,8 +73,19 @@ def preopens(given: Any, name: str = "preopens") -> list[Preopen]:
             f'{name} must be a mapping or a list, got {given!r}: write {{{_shown(given)}: "/path in guest"}}'
         )
     if isinstance(given, Mapping):
-        return [_preopen((origin, *(to if isinstance(to, tuple) else (to,))), name) for origin, to in given.items()]
-    return [_preopen(item, name) for item in _items(given, name, "(host path, guest path[, mode])")]
+        given = [(origin, *(to if isinstance(to, tuple) else (to,))) for origin, to in given.items()]
+    found = [_preopen(item, name) for item in _items(given, name, "(host path, guest path[, mode])")]
+    _check_places(found, name)
+    return found
+
+
+def _check_places(folders: list[Preopen], name: str) -> None:
+    """Each has a place of its own: which of two a guest would see is a matter of its C library."""
+    taken: dict[str, Folder] = {}
+    for origin, guest, _ in folders:
+        other = taken.setdefault(normpath(guest), origin)
+        if other is not origin:
+            raise ValueError(f"{name}: {_shown(other)} and {_shown(origin)} cannot both be at {guest!r} in the guest")
 
 
 def _preopen(item: Any, name: str) -> Preopen:

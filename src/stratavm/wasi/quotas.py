@@ -27,6 +27,8 @@ class Quotas:
         directory_entries: entries that one reading of a directory holds (OVERFLOW).
     """
 
+    _says_near = True
+
     descriptors: int = 128
     list_items: int = 1024
     path_bytes: int = 4096

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from stratavm.base.closing import Closing
+from stratavm.base.keywords import checks_keywords
 from stratavm.wasi import given, ports
 from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS
 from stratavm.wasi.clock import Clock
@@ -51,6 +52,7 @@ class Wasi(Closing):
     Use it as a context manager, or ``close`` it: open files are closed with it.
     """
 
+    @checks_keywords
     def __init__(
         self,
         args: Sequence[str] = (),

@@ -35,9 +35,33 @@ def test_a_misspelt_option_is_sent_to_the_help_of_its_command(strata, program):
     assert strata(command, help_)[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("line", "near"),
+    [
+        ("run --tiemout 3 APP", "no option '--tiemout': did you mean '--timeout'"),
+        ("--tiemout 3 APP", "no option '--tiemout': did you mean '--timeout'"),
+        ("run --max_memory=3M APP", "no option '--max_memory': did you mean '--max-memory'"),
+        ("run -isolate APP", "no option '-isolate': did you mean '--isolate'"),
+        ("run --isolat", "no option '--isolat': did you mean '--isolate'"),
+        ("dump --stgae asm APP", "no option '--stgae': did you mean '--stage'"),
+        ("info --jsno APP", "no option '--jsno': did you mean '--json'"),
+        ("run --qqqq APP", "no option '--qqqq' (hint:"),
+        ("info APP APP", "unexpected argument 'APP'"),
+        ("run --timeout", "expected one argument"),
+        ("run --isolate", "arguments are required: APP"),
+        ("run --", "arguments are required: APP"),
+    ],
+)
+def test_a_misspelt_option_is_told_which_is_near(strata, program, line, near):
+    """Whatever stands behind it; an option that lacks something is not misspelt."""
+    code, out, err = strata(*(program if word == "APP" else word for word in line.split()))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert near.replace("APP", program if "unexpected" in near else "APP") in err
+
+
 def test_a_memory_over_its_limit_fits_a_larger_one(strata, program):
     """``raise --max-memory``."""
     code, _, err = strata("run", "--max-memory", "64k", "--invoke", "seven", program)
-    assert code == 1
+    assert code == 134
     assert "(hint: raise --max-memory)" in err
     assert strata("run", "--max-memory", "64M", "--invoke", "seven", program) == (0, "7\n", "")

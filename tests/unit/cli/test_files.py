@@ -200,6 +200,59 @@ def test_ctrl_c_while_the_command_imports_is_one_line(file, name):
     assert (done.returncode, done.stderr) == (128 + signal.SIGINT, b"strata: interrupted\n")
 
 
+CTRL_C = """
+import signal, sys
+{}
+from stratavm.cli import command
+sys.exit(command())
+"""
+WHILE_IMPORTING = """
+class Drops:
+    def find_spec(self, name, path, target=None):
+        if name == "stratavm.engine.store":
+            try:
+                signal.raise_signal(signal.SIGINT)
+            except KeyboardInterrupt:
+                pass
+
+sys.meta_path.insert(0, Drops())
+"""
+AT_THE_END = "import atexit; atexit.register(signal.raise_signal, signal.SIGINT)"
+TWICE = """
+import stratavm.cli.output as output
+output.note = lambda _: signal.raise_signal(signal.SIGINT)
+output.flush = lambda: signal.raise_signal(signal.SIGINT)
+"""
+
+
+@pytest.mark.parametrize(
+    ("when", "code", "said"),
+    [
+        (WHILE_IMPORTING, 130, b"strata: interrupted\n"),
+        (AT_THE_END, 0, b""),
+        (TWICE, -signal.SIGINT, b""),
+        ("signal.signal(signal.SIGINT, signal.SIG_IGN)" + WHILE_IMPORTING + AT_THE_END, 0, b""),
+    ],
+    ids=["where an import drops it", "when all is done", "while it is reported", "of a job that ignores it"],
+)
+def test_ctrl_c_ends_the_command_whenever_it_comes(file, when, code, said):
+    """By a line, by nothing where all was done or the second one came too soon; never by a traceback."""
+    done = subprocess.run([sys.executable, "-c", CTRL_C.format(when), "run", file], capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (code, b"", said)
+
+
+def test_ctrl_c_while_a_checkout_is_checked_is_one_line(tmp_path):
+    """Before the command's first line; where a program imports the package, the exception is the program's."""
+    code = "import stratavm._build as b, sys; b.read_manifest = lambda: (_ for _ in ()).throw(KeyboardInterrupt)\n"
+    code += "sys.argv[0] = {!r}; b.verify()"
+    ended = [
+        subprocess.run([sys.executable, "-c", code.format(name)], stderr=subprocess.PIPE, timeout=60)
+        for name in ("-m", "/usr/bin/strata", "program.py")
+    ]
+    assert [done.returncode for done in ended] == [130, 130, -signal.SIGINT]
+    assert [done.stderr for done in ended[:2]] == [b"strata: interrupted\n"] * 2
+
+
 def test_names_are_shown_where_the_locale_cannot_spell_them(process, tmp_path):
     """As escapes; the text of a module is UTF-8 all the same."""
     (tmp_path / "m.wat").write_text('(module (func (export "加法")))')

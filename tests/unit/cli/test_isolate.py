@@ -100,6 +100,15 @@ def test_ctrl_c_at_a_terminal_counts_once(program):
     assert (strata.returncode, err) == (130, "strata: interrupted\n")
 
 
+def test_ctrl_c_while_the_process_starts_waits_for_it(program, tmp_path):
+    """Python's own start would show a traceback, the parent that passes it on would show nothing."""
+    interrupt = "import os, signal, sys\nif sys.argv[0] == '-c': os.kill(os.getpid(), signal.SIGINT)\n"
+    (tmp_path / "sitecustomize.py").write_text(interrupt)
+    paths = os.pathsep.join([str(tmp_path), os.path.dirname(os.path.dirname(stratavm.__file__))])
+    out = ended("--isolate", "--invoke", "spin", program, env={**os.environ, "PYTHONPATH": paths})
+    assert out == (130, "", "strata: interrupted\n")
+
+
 def test_what_is_ignored_stays_ignored(program):
     """A job of ``nohup`` goes on when the terminal is gone."""
     ignore = "import signal, os, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN); "

@@ -75,6 +75,22 @@ def test_a_folder_that_is_misspelt_is_a_usage_error(strata, write, text):
     assert "expected HOST::GUEST, HOST::GUEST::ro or HOST::GUEST::rw" in err
 
 
+@pytest.mark.parametrize("again", ["/data", "/data/", "/./data"])
+def test_two_folders_have_two_places(strata, write, tmp_path, again):
+    """Both are named, and nothing runs: the guest's C library would choose one of them."""
+    (tmp_path / "a").mkdir()
+    options = ("--dir", f"{tmp_path}/a::/data", "--dir", f"{tmp_path}::{again}::rw")
+    code, out, err = strata("run", *options, write(WRITER))
+    assert (code, out) == (2, "")
+    assert f"'{tmp_path}/a' and '{tmp_path}' cannot both be at '{again}' in the guest" in err
+
+
+def test_of_one_variable_the_last_value_counts(strata, write):
+    """As everywhere in a shell: a script adds its own behind what it was given."""
+    names = ("--env", "A=1", "--env", "B=2", "--env", "A=3")
+    assert strata("run", *names, "--invoke", "variables", write(FOLDERS))[1] == "A=3\0B=2\0"
+
+
 def test_variables_have_a_value_or_the_one_of_here(strata, write, monkeypatch):
     """``NAME=VALUE``, also with an empty value, and ``NAME``."""
     monkeypatch.setenv("HERE", "yes=1")

@@ -277,6 +277,7 @@ def test_a_folder_that_is_not_there_raises(isolate, tmp_path):
         ({"dirs": {stratavm.wasi.MemoryTree(): "/d"}}, TypeError, "files="),
         ({"dirs": {"/usr": "/d/", "/etc": "/d"}}, ValueError, "cannot both be at '/d'"),
         ({"dirs": {"/usr": "/"}, "files": {}}, ValueError, "where `files` are"),
+        ({"files": {"a/b": "1", "/a//b": "2"}}, ValueError, "'/a//b' is given twice, it is the same as 'a/b'"),
         ({"timeout": "1"}, TypeError, "timeout must be a number of seconds"),
         ({"timeout": True}, TypeError, "timeout must be a number of seconds"),
         ({"timeout": 0}, ValueError, "positive"),

@@ -30,6 +30,12 @@ WRONG = {
     "an empty guest's side": ({"preopens": {"data": ""}}, TypeError, "must be a string"),
     "no mapping of modes": ({"preopens": {"data": ("/data", "write")}}, ValueError, "'ro' or 'rw', got 'write'"),
     "a mode that is a number": ({"preopens": [(MemoryTree(), "/d", 1)]}, ValueError, "'ro' or 'rw', got 1"),
+    "two folders at one place": (
+        {"preopens": [("/usr", "/d"), ("/etc", "/d/")]},
+        ValueError,
+        "/usr' and '/etc' cannot both be at '/d/' in the",
+    ),
+    "a folder and a tree at one place": ({"preopens": {"/usr": "a/../d", MemoryTree(): "d"}}, ValueError, "both be at"),
     "a number of folders": ({"preopens": 3}, TypeError, "preopens must be a list"),
     "a command line": ({"args": "app --flag"}, TypeError, r"write \['app --flag'\]"),
     "bytes as arguments": ({"args": b"app"}, TypeError, "list of strings"),

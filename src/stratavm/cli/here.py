@@ -1,0 +1,114 @@
+"""Running a program, or one export, in this process, and saying how it ended."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from contextlib import closing
+from typing import Any, Final
+
+from stratavm.base.errors import ExitError, LinkError, StrataError
+from stratavm.cli import options as common
+from stratavm.cli import output
+from stratavm.cli.program import options_explained
+from stratavm.cli.source import guest_input, module_source
+from stratavm.engine import Engine, Linker, Module, Store
+from stratavm.sandbox.ending import AFTER, Watch
+from stratavm.sandbox.timing import time_left
+from stratavm.wasi import Wasi
+from stratavm.wasi.streams import ProgramOutput
+
+ENTRY: Final = "_start"
+INITIALIZE: Final = "_initialize"
+PAGE_BYTES: Final = 1 << 16
+
+
+def run_here(options: argparse.Namespace) -> int:
+    """Run the program; returns the guest's exit code. Its time begins before it is loaded."""
+    begin = time.monotonic()
+    source, engine = module_source(options.module), Engine(common.config(options))
+    module = Module(source, engine=engine, timeout=time_left(options.timeout, begin))
+    with Store(module.engine, fuel=options.fuel) as store, wasi(options, module.engine) as context:
+        linker = Linker(module.engine)
+        linker.define_namespaces(context.namespaces())
+        with closing(Watch(store)) as watch:
+            try:
+                return _ended(options, 0, _execute(options, linker, store, module, begin))
+            except ExitError as stop:
+                return _ended(options, stop.code & 0xFF)
+            except (StrataError, MemoryError) as error:
+                if watch.reason(error) != "memory":
+                    raise
+                return _starved(options, error, watch)
+
+
+def wasi(options: argparse.Namespace, engine: Engine) -> Wasi:
+    """The guest's world, from the options."""
+    return Wasi(
+        args=(os.path.basename(options.module), *options.arguments),
+        env=dict(options.env),
+        preopens=options.dir,
+        stdin=guest_input(options.stdin),
+        stdout=ProgramOutput(1),
+        stderr=ProgramOutput(2),
+        engine=engine,
+    )
+
+
+def _execute(options: argparse.Namespace, linker: Linker, store: Store, module: Module, begin: float) -> list[Any]:
+    """``_initialize`` if it is exported, then the export that was asked for, else ``_start``; gives its results."""
+    name, result = options.invoke, None
+    with options_explained(options):
+        values = _values(module, options)
+    with store.deadline(time_left(options.timeout, begin)):
+        instance = linker.instantiate(store, module)
+        initialized = instance.initialize()
+        if name is None:
+            instance.exports[ENTRY]()
+        elif name != INITIALIZE or not initialized:
+            result = instance.exports[name](*values)
+    return [] if result is None else list(result) if isinstance(result, tuple) else [result]
+
+
+def _values(module: Module, options: argparse.Namespace) -> list[Any]:
+    """What the export is called with; all that can be wrong with the call is found before anything runs."""
+    if options.invoke is None:
+        _check_is_command(module)
+        return []
+    from stratavm.cli.invoke import parse_call
+
+    return parse_call(module, options.invoke, tuple(options.arguments))
+
+
+def _check_is_command(module: Module) -> None:
+    """Refuse what has nothing to run, before anything of it runs."""
+    kinds = {name: kind for name, (kind, _) in module.export_index.items()}
+    if kinds.get(ENTRY) == "func":
+        return
+    from stratavm.base.words import some
+
+    functions = some([name for name, kind in kinds.items() if kind == "func" and name != INITIALIZE])
+    what = (
+        f"the module is a reactor: it exports no {ENTRY}" if INITIALIZE in kinds else f"the module exports no {ENTRY}"
+    )
+    raise LinkError(f"{what}; --invoke can call: {functions}")
+
+
+def _ended(options: argparse.Namespace, code: int, results: list[Any] | None = None) -> int:
+    """Print the results of a call, and with ``--json`` how it ended; gives the exit code."""
+    if options.json:
+        called = {} if options.invoke is None or results is None else {"results": results}
+        output.emit({**called, "reason": "exit", "exit_code": code}, indent=None)
+    else:
+        for value in results or ():
+            output.line(str(value))
+    return code
+
+
+def _starved(options: argparse.Namespace, error: BaseException, watch: Watch) -> int:
+    """Report a guest that died for want of memory; gives the exit code."""
+    refused, most = watch.refused, options.max_memory
+    ours = most is not None and (refused is None or (refused.pages + refused.delta) * PAGE_BYTES > most)
+    end = output.End("memory", AFTER if refused is not None else "", "raise --max-memory" if ours else "")
+    return output.failure(error, json=options.json, end=end)
