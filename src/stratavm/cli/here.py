@@ -88,11 +88,12 @@ def _check_is_command(module: Module) -> None:
         return
     from stratavm.base.words import some
 
-    functions = some([name for name, kind in kinds.items() if kind == "func" and name != INITIALIZE])
+    others = [name for name, kind in kinds.items() if kind == "func" and name != INITIALIZE]
+    functions = some(others) if others else ""
     what = (
         f"the module is a reactor: it exports no {ENTRY}" if INITIALIZE in kinds else f"the module exports no {ENTRY}"
     )
-    raise LinkError(f"{what}; --invoke can call: {functions}")
+    raise LinkError(f"{what}; --invoke can call: {functions}" if functions else f"{what}, nor any other function")
 
 
 def _ended(options: argparse.Namespace, code: int, results: list[Any] | None = None) -> int:

@@ -8,7 +8,8 @@ from typing import Any, Final
 from stratavm.base.errors import DecodeError, ModuleError
 from stratavm.cli import options as common
 from stratavm.cli import output
-from stratavm.cli.source import module_binary
+from stratavm.cli.here import ENTRY, INITIALIZE
+from stratavm.cli.source import read_module
 from stratavm.engine import Engine, Module
 from stratavm.engine.types import describe_extern
 from stratavm.module import model as m
@@ -20,9 +21,16 @@ from stratavm.wasi.p1 import NAMESPACES, functions
 
 EXAMPLES: Final = """strata info app.wasm
 strata info --json app.wasm | jq .exports
-strata info cut.wasm      what can be read of a damaged module, and why it cannot run (the exit code is 0)
+strata info cut.wasm      what can be read of a damaged module, and why it cannot run
 curl -s https://example.com/app.wasm | strata info -"""
 
+ROLES: Final = {
+    "program": f"program: `strata run` calls {ENTRY}",
+    "reactor": f"reactor: {INITIALIZE} runs first, then what `strata run --invoke` names",
+    "library": "library: `strata run --invoke` calls one of its functions",
+}
+MISSING: Final = "missing"
+OFFERED: Final = "offered by strata run"
 TABLES: Final = ("sections", "imports", "exports", "producers", "target features")
 
 
@@ -34,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Describe the module or component."""
-    facts = describe(module_binary(options.module))
+    facts = describe(*read_module(options.module))
     if options.json:
         output.emit(facts)
         return 0
@@ -42,6 +50,8 @@ def run(options: argparse.Namespace) -> int:
     output.table((f"  {name}", value) for name, value in facts["counts"].items() if value)
     if facts["proposals"]:
         output.line(f"  proposals  {', '.join(facts['proposals'])}")
+    if facts["role"]:
+        output.line(f"  role       {ROLES[facts['role']]}")
     for title in TABLES:
         if facts[title]:
             output.line()
@@ -49,12 +59,15 @@ def run(options: argparse.Namespace) -> int:
             output.table(("  " + str(row[0]), *row[1:]) for row in facts[title])
     for problem in facts["problems"]:
         output.line()
-        output.line(problem, "error")
+        first, *more = problem.split("\n")
+        output.line(first, "error")
+        for line in more:
+            output.line(line)
     return 0
 
 
-def describe(binary: bytes) -> dict[str, Any]:
-    """A binary's facts as plain data.
+def describe(binary: bytes, text: str | None = None) -> dict[str, Any]:
+    """A binary's facts as plain data; where it was made of a text, errors are placed in that.
 
     Raises:
         DecodeError: it is no WebAssembly at all.
@@ -68,39 +81,49 @@ def describe(binary: bytes) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "kind": "component" if found.is_component else "module",
         "name": "",
+        "role": "",
         "counts": {"bytes": len(binary)},
         "proposals": [],
         "sections": [(*row, *[""] * (width - len(row))) for row in sections],
-        "imports": [], "exports": [], "producers": [], "target features": [], "missing imports": [],
+        "imports": [], "exports": [], "producers": [], "target features": [],
+        "missing imports": [], "mismatched imports": [],
         "problems": [],
     }  # fmt: skip
     if found.is_component:
-        facts["problems"] = [output.one_line(_refusal(binary) or DecodeError("a component"))]
+        facts["problems"] = [_told(_refusal(binary) or DecodeError("a component"))]
         return facts
-    return facts | _module_facts(binary, found)
+    return facts | _module_facts(binary, text, found)
 
 
-def _module_facts(binary: bytes, found: Outline) -> dict[str, Any]:
+def _module_facts(binary: bytes, text: str | None, found: Outline) -> dict[str, Any]:
     """What is known of a core module only."""
     model, damage = decode_anyway(binary)
-    refusal = damage or found.damage or _refusal(binary)
+    refusal = damage or found.damage or _refusal(binary if text is None else text.encode())
     needed = proposals(binary)
-    missing = [i for i in model.imports if not (i.module in NAMESPACES and i.name in functions(i.module))]
-    problems = [] if refusal is None else [f"it cannot run: {output.one_line(refusal)}"]
+    availability = [_availability(i) for i in model.imports]
+    missing = [i for i, said in zip(model.imports, availability, strict=True) if said == MISSING]
+    mismatched = [i for i, said in zip(model.imports, availability, strict=True) if said not in (MISSING, OFFERED)]
+    problems = [] if refusal is None else [f"it cannot run: {_told(refusal)}"]
     unready = [name for name in needed if name not in READY]
     if unready:
         problems.append(f"Strata does not have yet: {', '.join(unready)}")
-    if missing:
-        problems.append(f"strata run does not offer {len(missing)} of its imports: give them with stratavm.load")
+    if missing or mismatched:
+        count = len(missing) + len(mismatched)
+        problems.append(f"strata run does not offer {count} of its imports: give them with stratavm.load")
     return {
         "name": model.names.module or "",
+        "role": _role(model),
         "counts": {"bytes": len(binary)} | _counts(model),
         "proposals": list(needed),
-        "imports": [(i.label, i.kind, describe_extern(i.type), _availability(i, missing)) for i in model.imports],
+        "imports": [
+            (i.label, i.kind, describe_extern(i.type), said)
+            for i, said in zip(model.imports, availability, strict=True)
+        ],
         "exports": [(e.name, e.kind, _export_type(model, e)) for e in model.exports],
         "producers": [(field, *pair) for field, values in producers(model).items() for pair in values.items()],
         "target features": list(target_features(model).items()),
         "missing imports": [[i.module, i.name] for i in missing],
+        "mismatched imports": [[i.module, i.name] for i in mismatched],
         "problems": problems,
     }
 
@@ -122,8 +145,25 @@ def _counts(model: m.Module) -> dict[str, int]:
     }
 
 
-def _availability(wanted: m.Import, missing: list[m.Import]) -> str:
-    return "missing" if wanted in missing else "offered by strata run"
+def _role(model: m.Module) -> str:
+    """Which of ``ROLES`` the module has, by the functions that it exports."""
+    functions = {export.name for export in model.exports if export.kind == "func"}
+    if ENTRY in functions:
+        return "program"
+    return "reactor" if INITIALIZE in functions else "library" if functions else ""
+
+
+def _availability(wanted: m.Import) -> str:
+    """What `strata run` has for an import."""
+    offered = functions(wanted.module).get(wanted.name) if wanted.module in NAMESPACES else None
+    if offered is None:
+        return MISSING
+    return OFFERED if wanted.type == offered.type else f"offered as {describe_extern(offered.type)}"
+
+
+def _told(error: ModuleError) -> str:
+    """An error, its further lines as `strata run` shows them."""
+    return "\n".join([output.one_line(error), *output.further_lines(error)])
 
 
 def _export_type(model: m.Module, export: m.Export) -> str:

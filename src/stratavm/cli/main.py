@@ -45,7 +45,10 @@ strata COMMAND --help            options, and more examples"""
 EXIT_USAGE: Final = 2
 EXIT_BROKEN_PIPE: Final = 128 + signal.SIGPIPE
 EXIT_CODES: Final[tuple[tuple[str, str], ...]] = (
-    ("0", "done; with `run`, the guest ended or exited with 0"),
+    (
+        "0",
+        "done; with `run`, the guest ended or exited with 0; with `info`, it is WebAssembly, whether it can run or not",
+    ),
     ("1", "an error: standard error says what and where (with --json: standard output)"),
     ("2", "the command line is wrong"),
     ("1 to 255", "with `run`: the guest exited with this code"),

@@ -41,7 +41,12 @@ def module_source(name: str) -> FilePath | bytes:
 
 
 def module_binary(name: str) -> bytes:
-    """A module's binary, unchecked: the file, or what its text says.
+    """A module's binary, unchecked: the file, or what its text says. Raises as ``read_module`` does."""
+    return read_module(name)[0]
+
+
+def read_module(name: str) -> tuple[bytes, str | None]:
+    """A module's binary, unchecked, and the text that it was made of, if so.
 
     Raises:
         OSError: it cannot be read.
@@ -56,11 +61,11 @@ def module_binary(name: str) -> bytes:
     if source.text is not None:
         from stratavm.module.parser import parse_wat_to_bytes
 
-        return parse_wat_to_bytes(source.text)
+        return parse_wat_to_bytes(source.text), source.text
     binary = source.binary or b""
     if binary[:8] != HEADER and not is_component(binary):
         decode(binary)  # says what it is instead
-    return binary
+    return binary, None
 
 
 def _standard_input() -> bytes:

@@ -240,12 +240,13 @@ def read_limits(r: Reader, memory: cython.bint) -> object:
     minimum: uint64_t
     maximum: object = None
     shift: uint32_t = 16
+    what: str = "memory" if memory else "table"
     if flags > (0x0F if memory else 0x07):
         r.fail("malformed limits flags", "a combination of known flags", hex(flags), at)
     if flags & 2:
-        r.need("threads", "malformed limits flags: shared", at)
+        r.need("threads", f"a shared {what}", at)
     if flags & 4:
-        r.need("memory64", "malformed limits flags: 64-bit addresses", at)
+        r.need("memory64", f"a 64-bit {what}", at)
     if flags & 8 and "custom-page-sizes" not in r.features:  # no part of 3.0: the suite wants it malformed
         raise DecodeError(
             f"malformed limits flags: a page size {refusal('custom-page-sizes')}",

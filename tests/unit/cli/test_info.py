@@ -66,6 +66,65 @@ def test_a_component_is_called_one(info):
     assert "component" in facts["problems"][0]
 
 
+WRITE = '(import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32%s) (result i32)))'
+
+
+def test_an_import_of_another_type_is_not_called_offered(info, strata, tmp_path):
+    """``strata run`` refuses it with the same two types."""
+    out, facts = info(parse_wat_to_bytes(f'(module {WRITE % ""} (func (export "_start")))'))
+    assert facts["imports"][0][-1] == "offered as (i32, i32, i32, i32) -> i32"
+    assert (facts["missing imports"], facts["mismatched imports"]) == ([], [["wasi_snapshot_preview1", "fd_write"]])
+    assert "strata run does not offer 1 of its imports" in out
+    err = strata("run", str(tmp_path / "x.wasm"))[2]
+    assert "expected (i32, i32) -> i32, found (i32, i32, i32, i32) -> i32" in err
+    _, facts = info(parse_wat_to_bytes(f"(module {WRITE % ' i32 i32'})"))
+    assert (facts["imports"][0][-1], facts["problems"]) == ("offered by strata run", [])
+
+
+@pytest.mark.parametrize(
+    ("exports", "role"),
+    [
+        ('(func (export "_start"))', "program"),
+        ('(func (export "_initialize")) (func (export "f"))', "reactor"),
+        ('(func (export "_initialize") (export "_start"))', "program"),
+        ('(func (export "f"))', "library"),
+        ('(memory (export "_start") 1)', ""),
+    ],
+)
+def test_the_role_of_a_module_is_named(info, exports, role):
+    """What ``strata run`` would do with it."""
+    out, facts = info(parse_wat_to_bytes(f"(module {exports})"))
+    assert facts["role"] == role
+    assert f"role       {role}: " in out if role else "role" not in out
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '(module\n  (func (export "_start") (result i32)\n    (i64.const 1)))',
+        '(module\n  (memory i64 1)\n  (func (export "_start")))',
+        "(module\n  (func (drop (v128.const i64x2 0 0))))",
+    ],
+)
+def test_an_error_of_a_text_is_the_one_of_run(strata, tmp_path, text):
+    """Line, column, caret and advice; no offset in a binary that nobody has."""
+    path = tmp_path / "x.wat"
+    path.write_text(text)
+    told = strata("run", str(path))[2].removeprefix(f"strata: {path}: ")
+    code, out, _ = strata("info", str(path))
+    assert code == 0 and f"it cannot run: {told}" in out and "^" in told
+
+
+def test_a_memory_of_64_bits_is_not_called_malformed(strata, tmp_path):
+    """It is a proposal, in a binary as in a text; a table's address type has the same."""
+    for what, text in (("memory", "(memory i64 1)"), ("table", "(table i64 1 funcref)")):
+        (tmp_path / "x.wasm").write_bytes(parse_wat_to_bytes(f"(module {text})"))
+        for command in ("run", "info"):
+            _, out, err = strata(command, str(tmp_path / "x.wasm"))
+            assert f"a 64-bit {what}: needs the proposal memory64" in out + err
+            assert "malformed" not in out + err and "build for the wasm32 target" in out + err
+
+
 def test_what_is_no_webassembly_is_an_error(strata, tmp_path):
     """It says what it is instead."""
     (tmp_path / "x").write_bytes(b"\x1f\x8b" + bytes(50))

@@ -85,6 +85,12 @@ def test_two_folders_have_two_places(strata, write, tmp_path, again):
     assert f"'{tmp_path}/a' and '{tmp_path}' cannot both be at '{again}' in the guest" in err
 
 
+def test_a_module_with_nothing_to_run_is_not_told_to_call_something(strata, write):
+    """There is nothing."""
+    code, _, err = strata("run", write("(module)"))
+    assert code == 1 and "the module exports no _start, nor any other function" in err
+
+
 def test_of_one_variable_the_last_value_counts(strata, write):
     """As everywhere in a shell: a script adds its own behind what it was given."""
     names = ("--env", "A=1", "--env", "B=2", "--env", "A=3")
