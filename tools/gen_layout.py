@@ -75,6 +75,7 @@ def text() -> str:
         lines += enum(offsets(struct))
     lines += enum({f"TRAP_{k.name.upper()}": k.code for k in TRAP_KINDS} | {"N_TRAPS": len(TRAP_KINDS)})
     lines += enum({f"BUILTIN_{b.name.upper()}": i for i, b in enumerate(BUILTINS)} | {"N_BUILTINS": len(BUILTINS)})
+    lines += enum({f"ATTENTION_{name.upper()}": bit for name, bit in layout.ATTENTION_BITS.items()})
     lines += enum({f"PENDING_{name.upper()}": bit for name, bit in layout.PENDING_BITS.items()})
     lines += enum(
         {

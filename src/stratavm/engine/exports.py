@@ -8,6 +8,7 @@ from cython.cimports.cpython.object import PyObject_GenericGetAttr
 from cython.cimports.stratavm.engine.func import Func
 from cython.cimports.stratavm.engine.store import Store
 from cython.cimports.stratavm.runtime.instance import Instance as NativeInstance
+from cython.cimports.stratavm.runtime.occupancy import is_closed
 
 from stratavm.base.errors import Closed
 from stratavm.base.words import some
@@ -47,7 +48,7 @@ class Exports:
         made: object = self.made.get(name)
         if made is None:
             kind, index = self.index[name]
-            if self.store.native.closed:
+            if is_closed(self.store.native):
                 raise Closed("the store of these exports is closed")
             if kind == "func":
                 made = Func(self.store, self.native.callee(index))

@@ -5,7 +5,8 @@ from libc.stdint cimport uint32_t, uint64_t
 from stratavm.runtime._gen_layout cimport CallGate, FuncRec
 from stratavm.runtime.func cimport FuncRef
 from stratavm.runtime.instance cimport Instance
-from stratavm.runtime.store cimport Entry, Store
+from stratavm.runtime.occupancy cimport Entry
+from stratavm.runtime.store cimport Store
 
 ctypedef PyObject* (*vectorcall_t)(PyObject*, PyObject**, size_t, PyObject*) noexcept
 ctypedef object (*call_t)(Func, PyObject**, size_t, PyObject*)

@@ -24,7 +24,8 @@ from cython.cimports.stratavm.engine.python import (
 )
 from cython.cimports.stratavm.runtime.func import FuncRef
 from cython.cimports.stratavm.runtime.gil import regain_gil
-from cython.cimports.stratavm.runtime.store import Entry, end_machine_call, run_entry
+from cython.cimports.stratavm.runtime.occupancy import Entry
+from cython.cimports.stratavm.runtime.store import end_machine_call, run_entry
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
 from stratavm.base.errors import ResourceLimit

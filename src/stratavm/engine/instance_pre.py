@@ -5,7 +5,7 @@ import cython
 from cython.cimports.stratavm.engine.instance import Instance
 from cython.cimports.stratavm.engine.store import Store
 from cython.cimports.stratavm.runtime.link import build
-from cython.cimports.stratavm.runtime.store import deliver_events
+from cython.cimports.stratavm.runtime.occupancy import deliver_events
 
 from stratavm.base.errors import LinkError
 from stratavm.base.text import printable

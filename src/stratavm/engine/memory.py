@@ -18,6 +18,7 @@ from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
 from cython.cimports.libc.stdint import uint8_t, uint64_t
 from cython.cimports.libc.string import memchr, memmove
 from cython.cimports.stratavm.runtime.memory import Memory as NativeMemory
+from cython.cimports.stratavm.runtime.occupancy import is_closed
 
 from stratavm.base.errors import Closed
 from stratavm.engine.events import MemoryWritten, reporting
@@ -258,7 +259,7 @@ class Memory:
 @cython.exceptval(-1, check=False)
 def check(self: Memory) -> cython.int:
     """Raise unless this thread may touch the memory."""
-    if self.inner.closed:
+    if is_closed(self.inner):
         raise Closed("the store of this memory is closed")
     if self.inner.exec.occupant != 0:
         self.inner.check_access()

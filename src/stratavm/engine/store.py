@@ -5,8 +5,8 @@ import math
 from contextlib import AbstractContextManager, contextmanager
 
 import cython
+from cython.cimports.stratavm.runtime.occupancy import deliver_events, is_closed
 from cython.cimports.stratavm.runtime.store import Store as NativeStore
-from cython.cimports.stratavm.runtime.store import deliver_events
 from cython.cimports.stratavm.runtime.template import StoreTemplate
 
 from stratavm.base.errors import Closed
@@ -126,7 +126,7 @@ class Store:
             TypeError, ValueError: it is no whole number, or a negative one.
             Closed: the store is closed.
         """
-        if self.native.closed:
+        if is_closed(self.native):
             raise self.native.why_closed()
         self.native.quota.charge(count, what)
 
@@ -163,7 +163,7 @@ class Store:
         deliver_events(self.native)
 
     def __repr__(self) -> str:
-        return f"<Store {'closed' if self.native.closed else 'busy' if self.busy else 'idle'}>"
+        return f"<Store {'closed' if is_closed(self.native) else 'busy' if self.busy else 'idle'}>"
 
     # ---- references, for the boundary ----
 

@@ -14,7 +14,7 @@ cdef struct ExecContext:  # One per store; register r15.
     uint64_t poll_limit  # +0: stack limit compared in every prologue and loop; MAX = something is pending
     uint64_t real_limit  # +8: the true stack limit of the running activation
     uint32_t pending  # +16: bits: why poll_limit is MAX
-    uint32_t attention  # +20: behind pending: calls take the long way in and out, see Store.attend
+    uint32_t attention  # +20: behind pending: calls take the long way in and out, see ATTENTION_BITS
     Activation* activation  # +24: innermost Activation
     uint64_t saved_sp  # +32: guest SP at the last exit to the host
     uint64_t saved_fp  # +40: guest FP (rbp) at the last exit to the host
@@ -231,6 +231,16 @@ cdef enum:
     BUILTIN_ELEM_DROP = 0xd
     BUILTIN_TABLE_CHARGE = 0xe
     N_BUILTINS = 0xf
+
+cdef enum:
+    ATTENTION_CLOSED = 0x1
+    ATTENTION_ABORTED = 0x2
+    ATTENTION_BOUND = 0x4
+    ATTENTION_DEADLINE = 0x8
+    ATTENTION_STACK = 0x10
+    ATTENTION_FORCED = 0x20
+    ATTENTION_REPORTED = 0x40
+    ATTENTION_CROWDED = 0x80
 
 cdef enum:
     PENDING_TICK = 0x1

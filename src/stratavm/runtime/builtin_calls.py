@@ -40,7 +40,7 @@ from cython.cimports.stratavm.runtime.func import cell_widths, fill_cells, read_
 from cython.cimports.stratavm.runtime.gil import leave_guest
 from cython.cimports.stratavm.runtime.instance import Instance, memory_at, table_at
 from cython.cimports.stratavm.runtime.native import load_64
-from cython.cimports.stratavm.runtime.store import Store, poll_status
+from cython.cimports.stratavm.runtime.store import Store, is_aborted, poll_status, set_aborted
 from cython.cimports.stratavm.runtime.template import builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
@@ -102,7 +102,7 @@ def compile_function(context: cython.pointer(ExecContext), vm: cython.pointer(VM
     address: uint64_t = 0
     saved_sp: uint64_t = context.saved_sp
     saved_fp: uint64_t = context.saved_fp
-    aborted: cython.bint = store.aborted
+    aborted: cython.bint = is_aborted(store)
     context.trap_code = 0
     while address == 0 and context.trap_code == 0:
         try:
@@ -111,13 +111,12 @@ def compile_function(context: cython.pointer(ExecContext), vm: cython.pointer(VM
             context.trap_code = poll_status(context, False)
         except BaseException as error:
             store.in_flight = error
-            store.aborted = not isinstance(error, StrataError)  # a signal's handler raised it
+            set_aborted(store, not isinstance(error, StrataError))  # a signal's handler raised it
             context.trap_code = TRAP_HOST_EXCEPTION
     context.saved_sp = saved_sp
     context.saved_fp = saved_fp
     if address == 0:
-        store.aborted = aborted or (store.aborted and has_begun(saved_fp))
-        store.attend()
+        set_aborted(store, aborted or (is_aborted(store) and has_begun(saved_fp)))
     return address
 
 
@@ -189,7 +188,7 @@ def grow(
         old = instance.tables[which].grow(delta, raw) if table else instance.memories[which].grow(delta)
         return FAILED if old < 0 else old
     except BaseException as error:
-        if store.aborted and not store.keep_on_abort:  # the guest may return without another poll
+        if is_aborted(store) and not store.keep_on_abort:  # the guest may return without another poll
             instance.poison()
         store.fail(error)
         return FAILED

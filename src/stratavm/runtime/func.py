@@ -8,8 +8,9 @@ from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.stratavm.runtime._gen_layout import TRAP_HOST_EXCEPTION
 from cython.cimports.stratavm.runtime.greenlets import current_greenlet, greenlet_here
+from cython.cimports.stratavm.runtime.occupancy import Entry, deliver_events, is_closed
 from cython.cimports.stratavm.runtime.python import PyErr_SetObject
-from cython.cimports.stratavm.runtime.store import Entry, Store, deliver_events, run_entry
+from cython.cimports.stratavm.runtime.store import Store, is_aborted, remember_report, run_entry, set_aborted
 
 from stratavm.base.errors import Closed, DeadlineExceeded, InstancePoisoned, Interrupted
 from stratavm.base.text import printable
@@ -130,7 +131,7 @@ class FuncRef:
 
         Raises what the call ends with: a Trap, the exception of a host function, StoreBusy, Closed, InstancePoisoned.
         """
-        if self.store is None or self.store.closed:
+        if self.store is None or is_closed(self.store):
             raise Closed("the store of this function is closed")
         instance: object = self.concerned()
         if instance is not None:
@@ -212,8 +213,8 @@ def end_python(function: FuncRef, entry: cython.pointer(Entry), failure: object)
     store: Store = function.store
     entry.block.greenlet = entry.prev_greenlet
     try:
-        if failure is not None and (store.aborted or isinstance(failure, (Interrupted, DeadlineExceeded))):
-            store.aborted = True
+        if failure is not None and (is_aborted(store) or isinstance(failure, (Interrupted, DeadlineExceeded))):
+            set_aborted(store, True)
             entry.act.trap_kind = TRAP_HOST_EXCEPTION
             store.trap_error(entry)
             instance: object = function.concerned()
@@ -228,7 +229,6 @@ def end_python(function: FuncRef, entry: cython.pointer(Entry), failure: object)
         PyErr_SetObject(type(failure), failure)
         return -1
     if entry.outermost:
-        store.reported = None
-        store.attend()
+        remember_report(store, None)
         deliver_events(store)
     return 0

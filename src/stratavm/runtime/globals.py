@@ -3,6 +3,7 @@
 # strata: hot
 import cython
 from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.stratavm.runtime.occupancy import is_closed
 from cython.cimports.stratavm.runtime.store import Store
 
 from stratavm.runtime.func import cell_widths
@@ -59,7 +60,9 @@ class Global:
         return {self.cell[0]} if self.cell[0] else set()
 
     def __repr__(self) -> str:
-        return "<global of a closed store>" if self.store is None or self.store.closed else f"<global {self.bits:#x}>"
+        return (
+            "<global of a closed store>" if self.store is None or is_closed(self.store) else f"<global {self.bits:#x}>"
+        )
 
 
 @cython.cfunc

@@ -4,7 +4,6 @@
 import cython
 from cython.cimports.cpython.ref import PyObject
 from cython.cimports.libc.stdint import uint32_t, uint64_t
-from cython.cimports.stratavm.base.events.ring import Ring
 from cython.cimports.stratavm.runtime._gen_layout import (
     BUILTIN_HOST_CALL,
     MAGIC_HOST,
@@ -24,7 +23,8 @@ from cython.cimports.stratavm.runtime.func import (
 from cython.cimports.stratavm.runtime.gil import leave_guest
 from cython.cimports.stratavm.runtime.greenlets import current_greenlet, greenlet_here
 from cython.cimports.stratavm.runtime.native import load_64, stack_pointer
-from cython.cimports.stratavm.runtime.store import Entry, Store, deliver_events
+from cython.cimports.stratavm.runtime.occupancy import Entry, deliver_events, has_events
+from cython.cimports.stratavm.runtime.store import Store
 from cython.cimports.stratavm.runtime.template import builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 from cython.cimports.stratavm.runtime.ticker import TICKER_TICKS, ticker_state, wake_ticker
@@ -171,10 +171,7 @@ def keep_error(function: HostFunction, overflow: cython.bint) -> cython.int:
 @cython.exceptval(check=False)
 def deliver_first(function: HostFunction) -> cython.int:
     """Deliver the events that the guest recorded. Non-zero: a listener's exception is kept."""
-    ring: cython.pointer(Ring) = function.store.ring
-    if ring == cython.NULL or (ring.head == ring.tail and ring.overflow == cython.NULL):
-        return 0
-    return deliver_or_keep(function)
+    return deliver_or_keep(function) if has_events(function.store) else 0
 
 
 @cython.cfunc

@@ -6,7 +6,8 @@ from stratavm.runtime.blueprint cimport Blueprint, Segments
 from stratavm.runtime.func cimport FuncRef
 from stratavm.runtime.globals cimport Global
 from stratavm.runtime.memory cimport Memory
-from stratavm.runtime.store cimport Resident, Store
+from stratavm.runtime.residents cimport Resident
+from stratavm.runtime.store cimport Store
 from stratavm.runtime.table cimport Table
 
 cdef class Instance(Resident)

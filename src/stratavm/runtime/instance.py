@@ -19,7 +19,9 @@ from cython.cimports.stratavm.runtime.globals import Global, global_at
 from cython.cimports.stratavm.runtime.kinds import KIND_INSTANCE_CLOSED, KIND_INSTANCE_POISONED
 from cython.cimports.stratavm.runtime.memory import Memory
 from cython.cimports.stratavm.runtime.native import store_ptr
-from cython.cimports.stratavm.runtime.store import Resident, Store
+from cython.cimports.stratavm.runtime.occupancy import is_closed
+from cython.cimports.stratavm.runtime.residents import Resident
+from cython.cimports.stratavm.runtime.store import Store
 from cython.cimports.stratavm.runtime.table import Table
 
 from stratavm.base.errors import StoreBusy, Trap
@@ -249,7 +251,7 @@ class Instance(Resident):
     @cython.cfunc
     def global_of(self, index: uint32_t) -> Global:
         """A global by its index. Its value lies in our cell from the beginning; the object is made when needed."""
-        if self.store.closed:
+        if is_closed(self.store):
             raise self.store.why_closed()
         found: Global = self.made_globals[index]
         if found is None:
@@ -263,7 +265,7 @@ class Instance(Resident):
                     self.cell(self.blueprint.global_cells + GLOBAL_CELL * cython.cast(uint64_t, index)),
                 ),
             )
-            if self.store.closed:  # by another thread, while this one ran Python: the list is empty now
+            if is_closed(self.store):  # by another thread, while this one ran Python: the list is empty now
                 raise self.store.why_closed()
             self.made_globals[index] = found
         return found
@@ -272,7 +274,7 @@ class Instance(Resident):
     def globals(self) -> list:
         """The index space of globals; empty once the store is closed."""
         i: cython.Py_ssize_t
-        if self.store.closed:
+        if is_closed(self.store):
             return []
         for i in range(len(self.made_globals)):
             self.global_of(i)
@@ -402,7 +404,7 @@ class Instance(Resident):
     @cython.ccall
     def callee(self, index: cython.Py_ssize_t) -> FuncRef:
         """A function by function index."""
-        if self.store.closed:  # looked at last: it empties the lists, which would be read beyond their ends
+        if is_closed(self.store):  # looked at last: it empties the lists, which would be read beyond their ends
             raise self.store.why_closed()
         if 0 <= index < self.n_imported_funcs:
             return self.imported_funcs[index]

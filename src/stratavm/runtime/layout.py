@@ -71,7 +71,7 @@ EXEC: Final = Struct(
         Field("poll_limit", "u64", "stack limit compared in every prologue and loop; MAX = something is pending"),
         Field("real_limit", "u64", "the true stack limit of the running activation"),
         Field("pending", "u32", "bits: why poll_limit is MAX"),
-        Field("attention", "u32", "behind pending: calls take the long way in and out, see Store.attend"),
+        Field("attention", "u32", "behind pending: calls take the long way in and out, see ATTENTION_BITS"),
         Field("activation", "ptr", "innermost Activation"),
         Field("saved_sp", "u64", "guest SP at the last exit to the host"),
         Field("saved_fp", "u64", "guest FP (rbp) at the last exit to the host"),
@@ -199,6 +199,19 @@ MAGIC_VMCTX: Final = 0x564D4358
 MAGIC_HOST: Final = 0x484F5354
 PLAN_GUARD: Final = 0
 PLAN_BOUNDED: Final = 1
+ATTENTION_BITS: Final = {
+    "closed": 1,
+    "aborted": 2,
+    "bound": 4,
+    "deadline": 8,
+    "stack": 16,
+    "forced": 32,
+    "reported": 64,
+    "crowded": 128,
+}
+"""Why calls take the long way in and out: the store is closed; its last call was abandoned midway; it is bound to a
+thread; it has a deadline; its guests have a stack budget; the next call meets pending bits; an error was reported;
+many handles wait for a collection."""
 PENDING_BITS: Final = {"tick": 1, "interrupt": 2, "deadline": 4, "signal": 8, "gc": 16, "swap": 32}
 
 MEM_CELL: Final = 16

@@ -10,10 +10,11 @@ from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memcpy
 from cython.cimports.stratavm.runtime._gen_layout import PLAN_BOUNDED, PLAN_GUARD
 from cython.cimports.stratavm.runtime.kinds import KIND_MEMORY_CREATED, KIND_MEMORY_GROWN, KIND_MEMORY_REFUSED
+from cython.cimports.stratavm.runtime.occupancy import is_closed, was_entered
 from cython.cimports.stratavm.runtime.pool import Pool
 from cython.cimports.stratavm.runtime.quota import give_back
 from cython.cimports.stratavm.runtime.region import HOST_PAGE, Region
-from cython.cimports.stratavm.runtime.store import Store, was_entered
+from cython.cimports.stratavm.runtime.store import Store
 
 from stratavm.base.errors import AllocatorFault, ResourceLimit, Trap
 from stratavm.runtime.allocator import checked
@@ -70,7 +71,7 @@ class Memory:
         """Become a memory of a store. ResourceLimit where its limits, or the kernel, do not allow it."""
         if self.store is not None:
             raise TypeError("a memory is initialised once")
-        if store.closed:
+        if is_closed(store):
             raise store.why_closed()
         shift: uint32_t = spec.shift
         top: uint64_t = min(spec.maximum, store.template.memory_bytes >> shift)
@@ -138,7 +139,7 @@ class Memory:
     @cython.exceptval(-1, check=False)
     def let_go(self) -> cython.int:
         """The store is closed: give the address space back now, unless a view of it lives."""
-        if self.exports == 0 and self.store.closed:
+        if self.exports == 0 and is_closed(self.store):
             give_back(self.store.quota, self.d.bytes)
             self.d.bytes = 0
             self.d.max_bytes = 0

@@ -20,6 +20,7 @@ from cython.cimports.posix.mman import (
 )
 from cython.cimports.posix.unistd import _SC_PAGESIZE, sysconf
 from cython.cimports.stratavm.runtime.kinds import KIND_TABLE_CREATED, KIND_TABLE_GROWN, KIND_TABLE_REFUSED
+from cython.cimports.stratavm.runtime.occupancy import is_closed
 from cython.cimports.stratavm.runtime.quota import give_back
 from cython.cimports.stratavm.runtime.store import Store
 
@@ -66,7 +67,7 @@ class Table:
         """Become a table of a store. ResourceLimit where its limits, or the kernel, do not allow it."""
         if self.store is not None:
             raise TypeError("a table is initialised once")
-        if store.closed:
+        if is_closed(store):
             raise store.why_closed()
         top: uint64_t = min(spec.maximum, store.template.table_elements)
         if spec.minimum > top:

@@ -1,0 +1,68 @@
+# Who is inside a store: its ExecContext, the activations of calls, what is pending for them, deadlines.
+cimport cython
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from stratavm.base.events.core cimport Source
+from stratavm.base.events.ring cimport Ring
+from stratavm.runtime._gen_layout cimport Activation, ATTENTION_CLOSED, ExecContext
+from stratavm.runtime.kinds cimport RUNTIME_KINDS
+from stratavm.runtime.threads cimport ThreadBlock
+
+cdef struct Entry:            # an entry into the store, on the C stack of the caller
+    Activation act
+    ThreadBlock* block
+    ExecContext* prev_running
+    void* prev_greenlet       # set for calls that Python runs
+    uint32_t prev_in_guest
+    bint outermost
+    bint hurried              # it has another store's deadline, until it has ended
+
+cdef uint64_t NEVER
+cdef uint32_t FORCED
+
+cdef class Occupied:
+    cdef ExecContext* exec
+    cdef uint64_t bound_to            # serial of the one thread that may enter, 0 = any
+    cdef uint64_t stack_bytes         # the guests' stack budget, 0 = what the thread has
+    cdef uint64_t stack_limit         # lowest SP of the call under way, if there is a budget
+    cdef uint64_t deadline            # own deadline, CLOCK_MONOTONIC ns, 0 = none: the earliest of the next
+    cdef list deadlines               # that the host has set and not taken away, or None
+    cdef uint32_t forced              # pending bits for the next call
+    cdef readonly Source source       # of the events of this store, or None
+    cdef Ring* ring                   # of its bus, or NULL
+    cdef uint8_t[RUNTIME_KINDS] kinds # in that ring, by the names of kinds.pxd
+
+    cdef int begin_occupancy(self, ExecContext* first, bint thread_bound, uint64_t stack_bytes) except -1
+    cdef int enter(self, Entry* entry) except -1
+    cdef void leave(self, Entry* entry) noexcept
+    cdef int check_access(self) except -1
+    cdef int check_thread(self) except -1
+    cdef int check_entry(self) except -1
+    cdef object why_closed(self)
+    cdef void settle(self) noexcept
+    cdef void note(self, uint32_t kind, int64_t a, int64_t b, int64_t c) noexcept
+    cpdef object deliver(self)
+
+# The bits of ``ExecContext.attention`` are the state itself, or are set where it is: nobody works the word out. They
+# change under the GIL only. Where one stands, calls take the long way in and out.
+cdef inline bint stands(ExecContext* context, uint32_t bits) noexcept nogil:
+    return context.attention & bits != 0
+
+cdef inline void mark(ExecContext* context, uint32_t bit, bint on) noexcept nogil:
+    context.attention = context.attention | bit if on else context.attention & ~bit
+
+# None, the store of an object that no initialiser has seen, is as good as closed.
+cdef inline bint is_closed(Occupied store) noexcept:
+    return store is None or stands(store.exec, ATTENTION_CLOSED)
+
+cdef inline bint has_events(Occupied store) noexcept:
+    return store.ring != NULL and (store.ring.head != store.ring.tail or store.ring.overflow != NULL)
+
+cdef inline bint was_entered(Occupied store) noexcept:
+    return store.exec.real_limit != 0  # the first call sets it, and none takes it back
+
+cdef inline int deliver_events(Occupied store) except -1:
+    if has_events(store):
+        store.deliver()
+    return 0
+
+cdef void request(ExecContext* context, uint32_t bits) noexcept nogil

@@ -1,0 +1,432 @@
+"""Who is inside a store: how a call enters and leaves, what is pending for it, interrupts and deadlines."""
+
+# strata: hot
+import os
+
+import cython
+from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
+from cython.cimports.libc.stdlib import free, malloc
+from cython.cimports.libc.string import memcpy, memset
+from cython.cimports.stratavm.base.events.ring import ring_record
+from cython.cimports.stratavm.runtime._gen_layout import (
+    ATTENTION_ABORTED,
+    ATTENTION_BOUND,
+    ATTENTION_CLOSED,
+    ATTENTION_CROWDED,
+    ATTENTION_DEADLINE,
+    ATTENTION_FORCED,
+    ATTENTION_STACK,
+    PENDING_DEADLINE,
+    PENDING_INTERRUPT,
+    PENDING_SWAP,
+    PENDING_TICK,
+    Activation,
+    ExecContext,
+)
+from cython.cimports.stratavm.runtime.greenlets import in_other_greenlet, notice_greenlets
+from cython.cimports.stratavm.runtime.kinds import (
+    KIND_DEADLINE_SET,
+    KIND_INTERRUPT_REQUESTED,
+    KIND_STORE_CLOSED,
+)
+from cython.cimports.stratavm.runtime.native import (
+    and_32,
+    compiler_fence,
+    load_32,
+    load_64,
+    now_ns,
+    or_32,
+    pthread_mutex_lock,
+    pthread_mutex_unlock,
+    stack_pointer,
+    store_64,
+    store_relaxed,
+)
+from cython.cimports.stratavm.runtime.signals import ensure_first_handler
+from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block, thread_block, threads_lock
+from cython.cimports.stratavm.runtime.ticker import TICKER_TICKS, ticker_state, wake_ticker
+
+from stratavm.base.errors import Closed, StackOverflow, StoreBusy
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+NEVER = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
+# STRATA_POLL=always takes the slow path at every poll, to test that it changes nothing: a bit that stays, without
+# a meaning.
+FORCED = cython.declare(uint32_t, PENDING_SWAP if os.environ.get("STRATA_POLL") == "always" else 0)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def set_limit(context: cython.pointer(ExecContext), limit: uint64_t) -> cython.void:
+    """The owner's half of the interrupt protocol: set the limit, then look again whether something is pending."""
+    context.real_limit = limit
+    store_64(cython.address(context.poll_limit), limit)  # sequentially consistent: no fence is needed
+    if load_32(cython.address(context.pending)):
+        store_64(cython.address(context.poll_limit), NEVER)
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def aim(context: cython.pointer(ExecContext), limit: uint64_t) -> cython.void:
+    """``set_limit``, without a barrier where both limits stand already: what is not written overwrites no request."""
+    if context.real_limit != limit or load_64(cython.address(context.poll_limit)) != limit:
+        set_limit(context, limit)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def request(context: cython.pointer(ExecContext), bits: uint32_t) -> cython.void:
+    """The requester's half, from any thread."""
+    or_32(cython.address(context.pending), bits)
+    store_64(cython.address(context.poll_limit), NEVER)
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def earlier(one: uint64_t, other: uint64_t) -> uint64_t:
+    """Of two deadlines, where 0 is none."""
+    return other if one == 0 or (other != 0 and other < one) else one
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def hurry(context: cython.pointer(ExecContext), outer: cython.pointer(ExecContext)) -> cython.bint:
+    """A store is entered again, from a host function of another one: whether that one's deadline is earlier, and is
+    taken over until the call has ended."""
+    limit: uint64_t = 0 if outer == cython.NULL else outer.deadline_ns
+    if limit == 0 or earlier(context.deadline_ns, limit) == context.deadline_ns:
+        return False
+    context.deadline_ns = limit
+    if now_ns() >= limit:
+        request(context, PENDING_DEADLINE)
+    return True
+
+
+@cython.cclass
+class Occupied:
+    """A store as threads see it, which enter it one at a time."""
+
+    def __cinit__(self):
+        self.exec = cython.cast(cython.pointer(ExecContext), malloc(cython.sizeof(ExecContext)))
+        if self.exec == cython.NULL:
+            raise MemoryError("no memory for an execution context")
+        memset(self.exec, 0, cython.sizeof(ExecContext))
+        self.exec.attention = (
+            ATTENTION_CLOSED  # until it begins: one whose initialiser was skipped is as good as closed
+        )
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def begin_occupancy(
+        self, first: cython.pointer(ExecContext), thread_bound: cython.bint, stack_bytes: uint64_t
+    ) -> cython.int:
+        """Calls may enter from now on."""
+        self.bound_to = thread_block().serial if thread_bound else 0
+        memcpy(self.exec, first, cython.sizeof(ExecContext))
+        self.exec.store = cython.cast(cython.p_void, self)
+        self.stack_bytes = stack_bytes
+        mark(self.exec, ATTENTION_BOUND, thread_bound)
+        mark(self.exec, ATTENTION_STACK, stack_bytes != 0)
+        mark(self.exec, ATTENTION_FORCED, FORCED != 0)
+        notice_greenlets()
+        ensure_first_handler()
+        return 0
+
+    def __dealloc__(self):
+        # Forgotten instead of closed: recorded here, delivered by whoever comes next. In a cycle of garbage the source
+        # may have lost its bus already, and the ring with it.
+        if self.source is not None and self.source.bus is not None and not is_closed(self):
+            ring_record(self.source.bus.ring, self.source.cell, self.kinds[KIND_STORE_CLOSED], 0, 0, 0, 0)
+        # The ticker reads running contexts under this lock, and might just have seen this one.
+        pthread_mutex_lock(cython.address(threads_lock))
+        free(self.exec)
+        pthread_mutex_unlock(cython.address(threads_lock))
+
+    @property
+    def closed(self) -> bool:
+        """Whether everything was let go."""
+        return is_closed(self)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call is inside."""
+        return self.exec.occupant != 0
+
+    @property
+    def address(self) -> int:
+        """Address of the ExecContext, for tests and tiers."""
+        return cython.cast(uint64_t, self.exec)
+
+    # ---- entering and leaving ----
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def enter(self, entry: cython.pointer(Entry)) -> cython.int:
+        """Push an activation; the caller must ``leave``. Raises StoreBusy, Closed, StackOverflow and pushes
+        nothing."""
+        block: cython.pointer(ThreadBlock) = current_block()
+        context: cython.pointer(ExecContext) = self.exec
+        act: cython.pointer(Activation) = cython.address(entry.act)
+        if block == cython.NULL:
+            block = thread_block()
+        entry.outermost = context.occupant == 0
+        if (
+            is_closed(self)
+            or not (entry.outermost or context.occupant == block.serial)
+            or not (self.bound_to == 0 or self.bound_to == block.serial)
+            or stack_pointer() < block.limit
+            or (block.activation != cython.NULL and in_other_greenlet(block))
+        ):
+            return refuse(self, block)
+        entry.block = block
+        if entry.outermost:
+            occupy(self, block)
+        act.prev = block.activation
+        act.exec = context
+        act.prev_exec = context.activation
+        act.prev_limit = context.real_limit
+        act.entry_sp = 0
+        act.trap_kind = 0
+        act.n_frames = 0
+        act.vmctx = cython.NULL
+        act.rec = cython.NULL
+        entry.prev_running = block.running
+        entry.prev_in_guest = block.in_guest
+        entry.hurried = not entry.outermost and entry.prev_running != context and hurry(context, entry.prev_running)
+        context.activation = act
+        block.activation = act
+        aim(context, budget(self, block, entry.outermost) if self.stack_bytes else block.limit)
+        block.in_guest = 0
+        block.calls += entry.outermost
+        # Either the ticker, before it parks, sees this thread running, or this thread sees it parked: the ticker runs a
+        # barrier on every thread, so that none is needed here.
+        store_relaxed(cython.address(block.running), context)
+        compiler_fence()
+        # Also in a nested call: after a fork inside a host function there is no ticker.
+        return 0 if load_32(cython.address(ticker_state)) == TICKER_TICKS else wake(self, entry)
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def leave(self, entry: cython.pointer(Entry)) -> cython.void:
+        """Pop the activation."""
+        context: cython.pointer(ExecContext) = self.exec
+        block: cython.pointer(ThreadBlock) = entry.block
+        block.running = entry.prev_running
+        block.in_guest = entry.prev_in_guest
+        block.activation = entry.act.prev
+        context.activation = cython.cast(cython.pointer(Activation), entry.act.prev_exec)
+        if entry.outermost:
+            # The limits stay as they are: most often the next call comes from the same thread.
+            context.thread = cython.NULL
+            context.deadline_ns = 0
+            context.occupant = 0
+            if stands(context, ATTENTION_CROWDED):
+                self.settle()
+        else:
+            aim(context, entry.act.prev_limit)
+            if entry.hurried:
+                adopt_deadline(self)
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def settle(self) -> cython.void:
+        """The outermost call has ended, and left too many handles behind."""
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def check_access(self) -> cython.int:
+        """Raise Closed, or StoreBusy if another thread is inside; for what the host does to memories, tables and
+        globals."""
+        if is_closed(self):
+            raise self.why_closed()
+        return self.check_thread()
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def check_entry(self) -> cython.int:
+        """``check_access`` for what prepares a call: StoreBusy on a thread that the store is not bound to, too."""
+        self.check_access()
+        if self.bound_to != 0 and self.bound_to != thread_block().serial:
+            raise StoreBusy("this store is bound to the thread that created it")
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def check_thread(self) -> cython.int:
+        """Raise StoreBusy if another thread is inside."""
+        block: cython.pointer(ThreadBlock)
+        if self.exec.occupant != 0:
+            block = current_block()
+            if block == cython.NULL or self.exec.occupant != block.serial:
+                raise StoreBusy("another thread is inside this store")
+        return 0
+
+    @cython.cfunc
+    def why_closed(self) -> object:
+        """What to raise where the store is closed."""
+        return Closed("the store is closed")
+
+    # ---- events ----
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def note(self, kind: uint32_t, a: int64_t, b: int64_t, c: int64_t) -> cython.void:
+        """Record an event; the engine delivers it at the next boundary."""
+        if self.ring != cython.NULL:
+            ring_record(self.ring, self.source.cell, self.kinds[kind], a, b, c, 0)
+
+    @cython.ccall
+    def deliver(self) -> object:
+        """Deliver what was recorded: at entries of host functions, and when the outermost call has ended."""
+        if self.source is not None:
+            self.source.bus.drain()
+
+    # ---- from other threads ----
+
+    def interrupt(self) -> bool:
+        """Stop the running call with ``Interrupted`` at its next poll, from any thread. False if no call is
+        running."""
+        if self.exec.occupant == 0:
+            return False
+        # Under the GIL no thread enters or leaves. What the call runs in other stores ends first.
+        act: cython.pointer(Activation) = cython.cast(cython.pointer(ThreadBlock), self.exec.thread).activation
+        while act != cython.NULL and act.exec != self.exec:
+            request(act.exec, PENDING_INTERRUPT)
+            act = act.prev
+        request(self.exec, PENDING_INTERRUPT)
+        self.note(KIND_INTERRUPT_REQUESTED, 0, 0, 0)
+        return True
+
+    def request_tick(self) -> None:
+        """Make the next call meet a tick at its first poll; for tests."""
+        force(self, PENDING_TICK)
+
+    def set_deadline(self, seconds: float | None) -> None:
+        """End calls that still run ``seconds`` from now with ``DeadlineExceeded``; None takes every deadline away."""
+        self.check_thread()
+        self.deadlines = None
+        if seconds is None:
+            self.end_deadline(0)
+        else:
+            self.begin_deadline(seconds)
+
+    def begin_deadline(self, seconds: float) -> int:
+        """One deadline more: the earliest counts. What ``end_deadline`` takes."""
+        self.check_thread()
+        moment: object = now_ns() + cython.cast(uint64_t, max(0.0, seconds) * 1e9)
+        self.deadlines = [moment] if self.deadlines is None else [*self.deadlines, moment]
+        self.note(KIND_DEADLINE_SET, min(int(max(0.0, seconds) * 1e9), 1 << 62), 0, 0)
+        adopt_deadline(self)
+        return moment
+
+    def end_deadline(self, moment: int) -> None:
+        """One deadline less, in whatever order, and also while another thread is inside."""
+        if self.deadlines is not None and moment in self.deadlines:
+            self.deadlines.remove(moment)
+        self.note(KIND_DEADLINE_SET, -1, 0, 0)
+        adopt_deadline(self)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def force(self: Occupied, bits: uint32_t) -> cython.void:
+    """Pending bits for the next call; those of STRATA_POLL stay."""
+    self.forced = bits
+    mark(self.exec, ATTENTION_FORCED, (bits | FORCED) != 0)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def adopt_deadline(self: Occupied) -> cython.void:
+    """The earliest deadline counts from now on, and for the newest call of this thread that is inside: with those
+    of the stores that it is nested in."""
+    self.deadline = min(self.deadlines) if self.deadlines else 0
+    mark(self.exec, ATTENTION_DEADLINE, self.deadline != 0)
+    block: cython.pointer(ThreadBlock) = current_block()
+    if block == cython.NULL or self.exec.occupant != block.serial:
+        return
+    limit: uint64_t = self.deadline
+    act: cython.pointer(Activation) = self.exec.activation
+    while act != cython.NULL:
+        if act.exec != self.exec:
+            limit = earlier(limit, act.exec.deadline_ns)
+        act = act.prev
+    self.exec.deadline_ns = limit
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def budget(self: Occupied, block: cython.pointer(ThreadBlock), outermost: cython.bint) -> uint64_t:
+    """The limit of guests with a stack budget: it begins at the outermost call, and its nested calls share it."""
+    here: uint64_t = stack_pointer()
+    if outermost:
+        self.stack_limit = here - self.stack_bytes if here - block.limit > self.stack_bytes else block.limit
+    return self.stack_limit
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def wake(self: Occupied, entry: cython.pointer(Entry)) -> cython.int:
+    """Wake the ticker, or undo the entry."""
+    try:
+        wake_ticker()
+    except BaseException:
+        self.leave(entry)
+        raise
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def refuse(self: Occupied, block: cython.pointer(ThreadBlock)) -> cython.int:
+    """Say why a thread may not enter."""
+    if is_closed(self):
+        raise self.why_closed()
+    if self.exec.occupant != 0 and self.exec.occupant != block.serial:
+        raise StoreBusy("another thread is inside this store")
+    if self.bound_to != 0 and self.bound_to != block.serial:
+        raise StoreBusy("this store is bound to the thread that created it")
+    if block.activation != cython.NULL and in_other_greenlet(block):
+        raise StoreBusy("a guest waits in another greenlet of this thread: calls must end in the order of a stack")
+    raise StackOverflow(detail="calls between guest and host are nested too deeply")
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def occupy(self: Occupied, block: cython.pointer(ThreadBlock)) -> cython.void:
+    """The outermost call begins: this thread is the occupant, and most often that is all."""
+    context: cython.pointer(ExecContext) = self.exec
+    context.occupant = block.serial
+    context.thread = block
+    mark(context, ATTENTION_ABORTED, False)
+    if (
+        stands(context, ATTENTION_FORCED | ATTENTION_DEADLINE)
+        or load_32(cython.address(context.pending))
+        or block.running != cython.NULL
+    ):
+        occupy_slowly(self, block)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def occupy_slowly(self: Occupied, block: cython.pointer(ThreadBlock)) -> cython.void:
+    """Forget what was pending for the call before, and take over deadlines."""
+    context: cython.pointer(ExecContext) = self.exec
+    outer: cython.pointer(ExecContext) = block.running
+    and_32(cython.address(context.pending), 0)
+    if self.forced | FORCED:
+        request(context, self.forced | FORCED)
+    force(self, 0)
+    # A call into this store from a host function of another one must not outlive that one's deadline.
+    context.deadline_ns = earlier(self.deadline, 0 if outer == cython.NULL else outer.deadline_ns)
+    if context.deadline_ns != 0 and now_ns() >= context.deadline_ns:
+        request(context, PENDING_DEADLINE)

@@ -1,0 +1,290 @@
+"""What lives in a store, and how much may: instances, functions, handles of Python objects, bytes, fuel."""
+
+# strata: hot
+import cython
+from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.stratavm.runtime._gen_layout import ATTENTION_CROWDED
+from cython.cimports.stratavm.runtime.funcindex import FuncIndex
+from cython.cimports.stratavm.runtime.handles import Handles
+from cython.cimports.stratavm.runtime.kinds import KIND_HANDLES_COLLECTED
+from cython.cimports.stratavm.runtime.occupancy import Occupied, is_closed, mark, stands
+from cython.cimports.stratavm.runtime.python import PyList_SetSlice
+from cython.cimports.stratavm.runtime.quota import new_quota
+from cython.cimports.stratavm.runtime.template import NO_FUEL, StoreTemplate
+
+from stratavm.base.errors import Closed, OutOfFuel, ResourceLimit, StoreBusy
+from stratavm.base.numbers import whole
+from stratavm.runtime.limits import StoreLimits
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+MAX_FUEL = (1 << 63) - 1
+HANDLE_BYTES = cython.declare(uint64_t, 128)  # what a handle takes of the budget: its places in a list, a dict, a set
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def within(kind: str, now: cython.Py_ssize_t, limit: cython.Py_ssize_t) -> cython.int:
+    """ResourceLimit unless there may be one more."""
+    if now >= limit:
+        raise ResourceLimit(f"the store has {now} {kind}, its limit", limit=kind)
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def admit(store: Residence, kind: str, now: cython.Py_ssize_t) -> cython.int:
+    """Ask whether there may be one more; the numbers are compared behind it, for it may make some itself."""
+    if not is_closed(store) and store.template.admit is not None and not store.template.admit(kind, now):
+        raise ResourceLimit(f"one more of the {kind} was not admitted; the store has {now}", limit=kind)
+    if is_closed(store):
+        raise store.why_closed()
+    return 0
+
+
+@cython.cclass
+class Resident:
+    """What a store keeps a list of, and tells when it closes: an instance."""
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def let_go(self) -> cython.int:
+        """The store is closed."""
+        raise NotImplementedError
+
+
+@cython.cclass
+class Residence(Occupied):
+    """A store as what lives in it sees it."""
+
+    def __cinit__(self):
+        self.instances = []
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def begin_residence(self, template: StoreTemplate) -> cython.int:
+        """What may live here, from now on."""
+        self.template = template
+        self.fuel_given = 0
+        self.quota = new_quota(template.total_bytes)
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def let_all_go(self) -> cython.int:
+        """The store is closed."""
+        resident: Resident
+        for resident in self.instances:
+            resident.let_go()
+        PyList_SetSlice(self.instances, 0, len(self.instances), cython.NULL)
+        self.hosts = None
+        self.index = None
+        self.functions = None
+        self.handles = None
+        mark(self.exec, ATTENTION_CROWDED, False)
+        return 0
+
+    @property
+    def runtime(self) -> object:
+        """The engine-wide part."""
+        if self.template is None:
+            raise self.why_closed()
+        return self.template.runtime
+
+    @property
+    def limits(self) -> StoreLimits:
+        """What it may hold."""
+        if self.template is None:
+            raise self.why_closed()
+        return self.template.limits
+
+    @cython.cfunc
+    def why_closed(self) -> object:
+        """What to raise where the store is closed."""
+        if self.template is None:
+            return Closed("the store was never initialised: a subclass calls super().__init__()")
+        return Closed("the store is closed")
+
+    # ---- fuel ----
+
+    @property
+    def fuel(self) -> object:
+        """Units left, or None where fuel is not counted."""
+        return None if self.exec.fuel == NO_FUEL else self.exec.fuel
+
+    @property
+    def fuel_used(self) -> object:
+        """Units that guests have used since the store was made, or None where fuel is not counted."""
+        return None if self.exec.fuel == NO_FUEL else self.fuel_given - self.exec.fuel
+
+    def set_fuel(self, units: object) -> None:
+        """Set what is left. ValueError where fuel is not counted, or units are below 0 or beyond 63 bits; TypeError for
+        what is no whole number."""
+        units = whole("fuel", units, most=MAX_FUEL, unit="units")  # may run anything: nothing is looked at before
+        left: uint64_t = units
+        self.check_access()
+        if self.exec.fuel == NO_FUEL:
+            raise ValueError("this engine does not count fuel: make it with Config(fuel=True)")
+        self.fuel_given += units - self.exec.fuel
+        self.exec.fuel = left
+
+    def charge(self, units: object) -> None:
+        """Take fuel for a guest that runs without machine code. OutOfFuel, and nothing is taken, if less is left."""
+        if self.exec.fuel != NO_FUEL:
+            if units > self.exec.fuel:
+                raise OutOfFuel()
+            self.exec.fuel -= cython.cast(uint64_t, units)
+
+    # ---- how many ----
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def count_instance(self) -> cython.int:
+        """Room for one more instance."""
+        admit(self, "instances", len(self.instances))
+        return within("instances", len(self.instances), self.template.max_instances)
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def count_memory(self) -> cython.int:
+        """One more memory."""
+        admit(self, "memories", self.n_memories)
+        within("memories", self.n_memories, self.template.max_memories)
+        self.n_memories += 1
+        self.made_memories += 1
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def count_table(self) -> cython.int:
+        """One more table."""
+        admit(self, "tables", self.n_tables)
+        within("tables", self.n_tables, self.template.max_tables)
+        self.n_tables += 1
+        self.made_tables += 1
+        return 0
+
+    # ---- functions ----
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def keep(self, host: object) -> cython.int:
+        """Keep a host function alive as long as the store: guests hold raw addresses.
+
+        It answers ``records()`` and ``function_of(address)``, as instances do.
+        """
+        if is_closed(self):
+            raise self.why_closed()
+        if self.hosts is None:
+            self.hosts = []
+        self.hosts.append(host)
+        return 0
+
+    def forget(self, owner: object) -> None:
+        """Keep an instance or a host function no longer to whose functions nothing refers: no guest ever saw it."""
+        for kept in (self.instances, self.hosts or []):
+            for at in range(len(kept) - 1, -1, -1):
+                if kept[at] is owner:
+                    del kept[at]
+        self.index = None
+        self.functions = None
+
+    @cython.cfunc
+    def owner_of(self, address: object) -> object:
+        """The instance or host function whose FuncRec lies at ``address``, or None."""
+        if self.index is None:
+            self.index = FuncIndex()
+            self.n_indexed = self.hosts_indexed = 0
+        while self.n_indexed < len(self.instances):
+            self.index.add(self.instances[self.n_indexed])
+            self.n_indexed += 1
+        while self.hosts is not None and self.hosts_indexed < len(self.hosts):
+            self.index.add(self.hosts[self.hosts_indexed])
+            self.hosts_indexed += 1
+        return self.index.owner_of(address)
+
+    def check_function(self, address: int) -> None:
+        """Raise ValueError, or Closed, unless the bits are a funcref of this store: guests would jump through them."""
+        if is_closed(self):
+            raise self.why_closed()
+        if self.functions is not None and address in self.functions:
+            return
+        if self.owner_of(address) is None:
+            raise ValueError(f"{address:#x} is no function reference of this store")
+
+    def function_at(self, address: int) -> object:
+        """The function whose FuncRec lies at ``address``: a raw funcref of this store; None for 0."""
+        if address == 0:
+            return None
+        functions: dict = self.functions
+        found: object = None if functions is None else functions.get(address)
+        if found is None:
+            self.check_function(address)
+            found = self.owner_of(address).function_of(address)
+            if self.functions is None:
+                self.functions = {}
+            self.functions[address] = found
+        return found
+
+    # ---- handles ----
+
+    @cython.cfunc
+    def all_handles(self) -> Handles:
+        """The table of handles, made when the first is needed."""
+        if self.handles is None:
+            self.handles = Handles()
+        return self.handles
+
+    def handle(self, thing: object) -> int:
+        """The externref handle of a Python object; 0 for None."""
+        if thing is None:
+            return 0
+        if is_closed(self):
+            raise self.why_closed()
+        handles: Handles = self.all_handles()
+        used: cython.Py_ssize_t = handles.used
+        found: object = handles.handle(thing, self.template.limits.handles)
+        if handles.used > used and not self.quota.claim(HANDLE_BYTES):
+            handles.drop(found)
+            self.quota.check(HANDLE_BYTES, "a handle of a Python object")
+        if handles.crowded():
+            mark(self.exec, ATTENTION_CROWDED, True)
+        return found
+
+    def object_of(self, handle: int) -> object:
+        """The Python object behind an externref handle; None for 0."""
+        return None if handle == 0 else self.all_handles().thing(handle)
+
+    def add_root(self, holder: object) -> None:
+        """A table or global that may hold handles: anything with ``held_handles()``."""
+        self.all_handles().add_root(holder)
+
+    def gc(self) -> int:
+        """Let go of Python objects that no table or global holds; the number let go. Not while a call is inside."""
+        if self.quota is None:
+            raise self.why_closed()
+        if self.exec.occupant != 0 or self.pinned:
+            raise StoreBusy("handles are collected between calls only")
+        self.collect_handles()
+        return self.collect_handles()
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def settle(self) -> cython.void:
+        """Collect handles where there are many and nobody is inside."""
+        if self.exec.occupant == 0 and self.pinned == 0 and stands(self.exec, ATTENTION_CROWDED):
+            self.collect_handles()
+
+    def collect_handles(self) -> object:
+        """Free the handles that no root held at the last collection either; guest frames hold none between calls."""
+        if self.quota is None:
+            raise self.why_closed()
+        handles: Handles = self.all_handles()
+        dropped: list = handles.collect()
+        gone: object = len(dropped)
+        self.quota.give_back(HANDLE_BYTES * len(dropped))
+        mark(self.exec, ATTENTION_CROWDED, handles.crowded())
+        self.note(KIND_HANDLES_COLLECTED, gone, 0, 0)
+        dropped.clear()  # finalisers run last, when the tables are consistent again
+        return gone
