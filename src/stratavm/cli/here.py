@@ -8,6 +8,7 @@ import time
 from contextlib import closing
 from typing import Any, Final
 
+from stratavm.base.budget import Budget
 from stratavm.base.errors import ExitError, LinkError, StrataError
 from stratavm.cli import options as common
 from stratavm.cli import output
@@ -27,7 +28,9 @@ PAGE_BYTES: Final = 1 << 16
 def run_here(options: argparse.Namespace) -> int:
     """Run the program; returns the guest's exit code. Its time begins before it is loaded."""
     begin = time.monotonic()
-    source, engine = module_source(options.module), Engine(common.config(options))
+    engine = Engine(common.config(options))
+    with Budget(options.timeout):  # standard input may have nothing for a long time
+        source = module_source(options.module)
     module = Module(source, engine=engine, timeout=time_left(options.timeout, begin))
     with Store(module.engine, fuel=options.fuel) as store, wasi(options, module.engine) as context:
         linker = Linker(module.engine)

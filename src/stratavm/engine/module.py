@@ -59,23 +59,25 @@ class Module:
     def __init__(self, source: SourceLike, engine: Engine | None = None, *, timeout: float | None = None) -> None:
         timeout = time_limit("timeout", timeout)
         self.engine = engine_of(engine)
-        origin = read_source(source, self.engine.config.limits.module_bytes)
+        budgets = self._in_time(), Budget(timeout)
+        with budgets[0], budgets[1]:
+            origin = read_source(source, self.engine.config.limits.module_bytes)
         self.name = os.path.basename(origin.name)
         try:
-            self._load(origin, timeout)
+            self._load(origin, budgets)
         except StrataError as error:
             if self.engine.source.hears(ModuleRefused):
                 self.engine.source.emit(ModuleRefused(self.name, describe(error)))
             raise
 
-    def _load(self, origin: Source, timeout: float | None) -> None:
+    def _load(self, origin: Source, budgets: tuple[Budget, Budget]) -> None:
         """Take a binary from the engine's cache, or decode, validate and offer it to the cache."""
         cache = self.engine.services.get(ModuleCache)
         known = None if origin.binary is None else cache.find(origin.binary)
         if known is not None:
             self._use(known)
             return
-        with self._in_time(), Budget(timeout):  # code of others, such as the cache, is not within
+        with budgets[0], budgets[1]:  # code of others, such as the cache, is not within
             loaded = self._made_of(origin)
         self._use(loaded)
         cache.keep(loaded)

@@ -8,8 +8,11 @@ visible character (or a comment) is WAT, every other ``str`` and every ``PathLik
 from __future__ import annotations
 
 import os
-from typing import BinaryIO, Final, TypeAlias
+import select
+from io import FileIO
+from typing import Any, BinaryIO, Final, TypeAlias
 
+from stratavm.base.budget import check
 from stratavm.base.data import dataclass
 from stratavm.base.errors import DecodeError, ModuleLimit, ParseError
 from stratavm.module.foreign import recognise
@@ -17,6 +20,8 @@ from stratavm.module.limits import DEFAULT_LIMITS
 
 MAGIC: Final = b"\0asm"
 PIECE: Final = 1 << 20
+LOOK_MS: Final = 50
+"""How long it is waited for bytes between two looks at the time."""
 
 SourceLike: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview"
 
@@ -31,10 +36,12 @@ class Source:
 
 
 def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> Source:
-    """Fetch a module's bytes or text, of a file no more than ``most`` bytes.
+    """Fetch a module's bytes or text, of a file no more than ``most`` bytes. Waits, where the file is a FIFO that
+    nobody writes to, as long as the thread's ``Budget`` allows.
 
     Raises:
         OSError: the file cannot be read.
+        DeadlineExceeded: nothing more came in time.
         ParseError: the text is not UTF-8.
         DecodeError: there is nothing at all.
         ModuleLimit: the file is longer than ``most`` bytes.
@@ -44,7 +51,7 @@ def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> 
     if isinstance(source, str) and source.lstrip()[:1] in ("(", ";"):
         return Source("<text>", text=source)
     _check_path(source)
-    with open(source, "rb") as file:
+    with open(source, "rb", buffering=0, opener=_open_at_once) as file:
         size = os.fstat(file.fileno()).st_size  # 0 for what is no ordinary file, and may never end
         data = read_up_to(file, most, size) if size <= most else b""
     if max(size, len(data)) > most:
@@ -54,23 +61,64 @@ def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> 
     return _from_bytes(os.fspath(source), data)
 
 
-def read_up_to(file: BinaryIO, most: int, expected: int = 0) -> bytes:
+def read_up_to(file: BinaryIO | FileIO, most: int, expected: int = 0) -> bytes:
     """What a file has, up to one byte more than ``most``. Asked for all of those at once, Python would take the memory
     for them before it reads: a gigabyte, which a process with a limit may not have.
 
+    Waits for what is no ordinary file, as long as the thread's ``Budget`` allows.
+
     Args:
         expected: how many there are, if that is known.
+
+    Raises:
+        DeadlineExceeded: nothing more came in time.
     """
-    data = file.read(min(expected, most) + 1)
-    if len(data) <= expected:
-        return data
-    pieces = [data]
-    left = most + 1 - len(data)
-    while data and left > 0:
-        data = file.read(min(PIECE, left))
-        pieces.append(data)
-        left -= len(data)
+    pieces, left = [], most + 1
+    if expected:
+        pieces.append(file.read(min(expected, most) + 1))
+        left -= len(pieces[0])
+        if len(pieces[0]) <= expected:
+            return pieces[0]
+    number = _number(file)
+    while left > 0:
+        if number is not None:
+            _wait(number)
+        piece = _some(file, min(PIECE, left))
+        if piece is None:  # another reader was quicker
+            continue
+        if not piece:
+            break
+        pieces.append(piece)
+        left -= len(piece)
     return b"".join(pieces)
+
+
+def _some(file: Any, size: int) -> bytes | None:
+    """What there is by now, without a wait for more; None where there is nothing after all."""
+    piece: bytes | None = file.read1(size) if hasattr(file, "read1") else file.read(size)
+    return piece
+
+
+def _wait(number: int) -> None:
+    """Until a descriptor is ready, with looks at the time and at signals."""
+    poller = select.poll()
+    poller.register(number, select.POLLIN)
+    check()
+    while not poller.poll(LOOK_MS):
+        check()
+
+
+def _number(file: Any) -> int | None:
+    """The descriptor of a file; None where it has none."""
+    try:
+        return int(file.fileno())
+    except (AttributeError, OSError):
+        return None
+
+
+def _open_at_once(path: Any, flags: int) -> int:
+    """As ``open`` opens, but without a wait for someone who writes to a FIFO: the wait for the first byte is enough."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 def _check_path(source: object) -> None:

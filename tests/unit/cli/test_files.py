@@ -169,6 +169,19 @@ def test_ctrl_c_while_a_module_is_read_is_one_line(tmp_path):
     assert err == b"strata: interrupted\n"
 
 
+@pytest.mark.parametrize("name", ["-", "pipe.wasm"])
+def test_a_time_limit_covers_the_reading_of_a_module(name, tmp_path):
+    """From a standard input, or a named pipe, that has nothing and does not end."""
+    os.mkfifo(tmp_path / "pipe.wasm")
+    reading, writing = os.pipe()
+    command = [sys.executable, "-m", "stratavm", "run", "--timeout", "0.3", name]
+    done = subprocess.run(command, cwd=tmp_path, stdin=reading, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(reading)
+    os.close(writing)
+    assert done.returncode == 124
+    assert b"deadline exceeded" in done.stderr
+
+
 @pytest.mark.parametrize("name", ["(app).wasm", ";x.wasm"])
 def test_a_path_is_never_taken_for_text(process, tmp_path, name):
     """Whatever it begins with."""

@@ -1,10 +1,19 @@
 """Claims about where modules come from."""
 
 import io
+import os
+import threading
+import time
 
 import pytest
 
-from stratavm.engine.source import PIECE, read_up_to
+import stratavm
+from stratavm.base.budget import Budget
+from stratavm.base.errors import DeadlineExceeded
+from stratavm.engine.source import PIECE, read_source, read_up_to
+
+SOON_S = 10
+"""Generous: the machine may be busy."""
 
 
 class Greedy(io.BytesIO):
@@ -16,6 +25,11 @@ class Greedy(io.BytesIO):
         """Read."""
         self.most = max(self.most, size)
         return super().read(size)
+
+    def read1(self, size=-1):
+        """Read what there is."""
+        self.most = max(self.most, size)
+        return super().read1(size)
 
 
 @pytest.mark.parametrize("size", [0, 1, 5, PIECE, 3 * PIECE + 1])
@@ -31,3 +45,68 @@ def test_what_is_over_the_limit_is_seen():
     """One byte more is read, and no second."""
     assert len(read_up_to(io.BytesIO(bytes(100)), 10)) == 11
     assert len(read_up_to(io.BytesIO(bytes(100)), 10, 10)) == 11
+
+
+@pytest.fixture
+def fifo(tmp_path):
+    """A FIFO that nobody has opened."""
+    os.mkfifo(tmp_path / "fifo.wasm")
+    return tmp_path / "fifo.wasm"
+
+
+@pytest.mark.parametrize(
+    "load",
+    [
+        lambda path: stratavm.Module(path, timeout=0.1),
+        lambda path: stratavm.Module(path, engine=stratavm.Engine(load_timeout=0.1)),
+        lambda path: stratavm.load(path, load_timeout=0.1),
+    ],
+)
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_time_limit_covers_the_reading_of_a_module(load, begun, fifo):
+    """From a FIFO that nobody writes to, or that somebody began to write to."""
+    writer = os.open(fifo, os.O_RDWR) if begun else None
+    if writer is not None:
+        os.write(writer, b"\0asm")
+    started = time.monotonic()
+    with pytest.raises(DeadlineExceeded):
+        load(fifo)
+    assert time.monotonic() - started < SOON_S
+    if writer is not None:
+        os.close(writer)
+
+
+def test_a_run_ends_in_time_though_its_module_is_a_fifo(fifo):
+    """``reason`` says so, as for any other end."""
+    assert stratavm.run(fifo, timeout=0.1).reason == "timeout"
+
+
+def test_reading_counts_as_loading(fifo):
+    """What was read in half of the time leaves the other half for the rest."""
+    writer = os.open(fifo, os.O_RDWR)
+    os.write(writer, b"(module")
+    threading.Timer(0.1, os.write, (writer, b")")).start()
+    threading.Timer(0.2, os.close, (writer,)).start()
+    assert stratavm.Module(fifo, timeout=SOON_S).exports == ()
+
+
+def test_a_module_comes_whole_from_a_fifo_that_is_written_slowly(fifo):
+    """However many pieces it is written in, and however late the writer comes."""
+    binary = b"\0asm\1\0\0\0" + b"".join(b"\0\x05\x01a" + bytes((n, n, n)) for n in range(5))
+
+    def write():
+        with open(fifo, "wb", buffering=0) as file:
+            for byte in binary:
+                file.write(bytes((byte,)))
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    with Budget(SOON_S):
+        assert read_source(fifo).binary == binary
+    thread.join()
+
+
+def test_a_folder_is_no_module(tmp_path):
+    """It can be opened, and not read."""
+    with pytest.raises(IsADirectoryError):
+        stratavm.Module(tmp_path)
