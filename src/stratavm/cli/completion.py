@@ -100,23 +100,7 @@ complete -F _strata @NAMES@
 
 def bash() -> str:
     """The script for bash."""
-    values, options = [], []
-    for command in _commands():
-        takers: list[str] = []
-        names: list[str] = []
-        words = ""
-        for option in options_of(command):
-            names += option.names
-            takers += option.names if option.value else ()
-            if not option.names:
-                words = " ".join(option.words)
-            elif option.value:
-                pattern = "|".join(f'"{command} {name}"' for name in option.names)
-                values.append(f"        {pattern}) {_bash_value(option)} ;;")
-        options.append(
-            f'        {command}) options="{" ".join(names)}" takes_value="{" ".join(takers)}" words="{words}" ;;'
-        )
-    return _filled(BASH, values, options)
+    return _script(BASH, lambda option: option.names, _bash_value, 'options="{}" takes_value="{}" words="{}" ;;')
 
 
 def _bash_value(option: Option) -> str:
@@ -168,23 +152,11 @@ compdef _strata @NAMES@
 
 def zsh() -> str:
     """The script for zsh."""
-    values, options = [], []
-    for command in _commands():
-        takers: list[str] = []
-        names: list[str] = []
-        words = ""
-        for option in options_of(command):
-            names += [_quoted(f"{name}:{option.help}") for name in option.names]
-            takers += option.names if option.value else ()
-            if not option.names:
-                words = " ".join(option.words)
-            elif option.value:
-                pattern = "|".join(f'"{command} {name}"' for name in option.names)
-                values.append(f"        {pattern}) {_zsh_value(option)} ;;")
-        options.append(
-            f'        {command}) options=({" ".join(names)}) takes_value="{" ".join(takers)}" choices=({words}) ;;'
-        )
-    return _filled(ZSH, values, options)
+    return _script(ZSH, _described, _zsh_value, 'options=({}) takes_value="{}" choices=({}) ;;')
+
+
+def _described(option: Option) -> tuple[str, ...]:
+    return tuple(_quoted(f"{name}:{option.help}") for name in option.names)
 
 
 def _zsh_value(option: Option) -> str:
@@ -212,6 +184,26 @@ def _fish_option(program: str, command: str, option: Option) -> str:
     }[option.value]  # fmt: skip
     parts = (f"complete -c {program} -n '__fish_seen_subcommand_from {command}'", names, value)
     return " ".join(part for part in (*parts, f"-d {_quoted(option.help)}") if part)
+
+
+def _script(
+    script: str, spelled: Callable[[Option], tuple[str, ...]], value_of: Callable[[Option], str], line: str
+) -> str:
+    """A script with a case for each option that takes a value, and for each command a ``line`` of its options, of those
+    that take a value, and of the words that it takes.
+    """
+    values, options = [], []
+    for command in _commands():
+        found = list(options_of(command))
+        takers = [option for option in found if option.names and option.value]
+        for option in takers:
+            pattern = "|".join(f'"{command} {name}"' for name in option.names)
+            values.append(f"        {pattern}) {value_of(option)} ;;")
+        names = " ".join(name for option in found for name in spelled(option))
+        words = " ".join(word for option in found if not option.names for word in option.words)
+        taking = " ".join(name for option in takers for name in option.names)
+        options.append(f"        {command}) {line.format(names, taking, words)}")
+    return _filled(script, values, options)
 
 
 def _filled(script: str, values: list[str], options: list[str]) -> str:
