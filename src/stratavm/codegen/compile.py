@@ -4,11 +4,11 @@ business.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Literal
 
+from stratavm.base import switches
 from stratavm.base.budget import Budget
 from stratavm.base.data import dataclass, replace
 from stratavm.base.errors import TRAP_KINDS, ResourceLimit, Unsupported
@@ -79,7 +79,7 @@ class ModuleCompiler:
         self.options = options
         plans = [plan_of(memory, options.memory_plan) for memory in front.shape.memory_types]
         numbers = tuple(PLAN_GUARD if plan == "guard" else PLAN_BOUNDED for plan in plans)
-        poison = options.poison or os.environ.get("STRATA_POISON") == "1"
+        poison = options.poison or switches.POISON.value()
         self.plan = ModulePlan(front.shape, numbers, options.features, poison)
         checked = PLAN_BOUNDED in numbers or options.scope is not EVERYWHERE
         self.passes = options.passes

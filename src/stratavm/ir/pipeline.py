@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Final, Protocol
 
+from stratavm.base import switches
 from stratavm.base.importing import importing
 from stratavm.ir.callees import LEVELS as INLINE_LEVELS
 from stratavm.ir.callees import Callees
@@ -41,7 +41,7 @@ TOLD_BY_RULES: Final = frozenset({"fold", "strength"})
 """Passes that do nothing but what rules say."""
 FOR_CHECKS: Final = frozenset({"checks", "versions"})
 """Those that only do something about checks of bounds."""
-CHECKS: Final = int(os.environ.get("STRATA_CHECK") or 0)
+CHECKS: Final = switches.CHECK.value()
 
 
 class Stage(Protocol):

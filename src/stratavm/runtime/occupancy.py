@@ -1,7 +1,6 @@
 """Who is inside a store: how a call enters and leaves, what is pending for it, interrupts and deadlines."""
 
 # strata: hot
-import os
 
 import cython
 from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
@@ -46,6 +45,7 @@ from cython.cimports.stratavm.runtime.signals import ensure_first_handler
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block, thread_block, threads_lock
 from cython.cimports.stratavm.runtime.ticker import TICKER_TICKS, ticker_state, wake_ticker
 
+from stratavm.base import switches
 from stratavm.base.errors import Closed, StackOverflow, StoreBusy
 
 if not cython.compiled:
@@ -54,7 +54,7 @@ if not cython.compiled:
 NEVER = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 # STRATA_POLL=always takes the slow path at every poll, to test that it changes nothing: a bit that stays, without
 # a meaning.
-FORCED = cython.declare(uint32_t, PENDING_SWAP if os.environ.get("STRATA_POLL") == "always" else 0)
+FORCED = cython.declare(uint32_t, PENDING_SWAP if switches.POLL.value() == "always" else 0)
 
 
 @cython.cfunc

@@ -1,7 +1,6 @@
 """The interface of register allocation: one object per worker, one call per function."""
 
 # strata: hot
-import os
 
 import cython
 from cython.cimports.libc.stdint import uint32_t
@@ -21,6 +20,7 @@ from cython.cimports.stratavm.codegen.regalloc.splitting import SplittingScan
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
+from stratavm.base import switches
 from stratavm.codegen.minst import build, snapshot
 from stratavm.codegen.x64.regs import ALLOCATABLE, STARVED
 
@@ -30,10 +30,7 @@ KINDS = {"naive": ALLOC_NAIVE, "linear": ALLOC_LINEAR, "splitting": ALLOC_SPLITT
 
 def register_mask() -> int:
     """Registers that may hold values: all, or few under ``STRATA_REGS=4`` (tests)."""
-    setting = os.environ.get("STRATA_REGS", "")
-    if setting not in ("", "4"):
-        raise ValueError(f"STRATA_REGS={setting}: expected 4 (starved) or nothing")
-    return sum(1 << n for n in (STARVED if setting else ALLOCATABLE))
+    return sum(1 << n for n in (STARVED if switches.REGS.value() else ALLOCATABLE))
 
 
 class Allocator:
@@ -53,7 +50,7 @@ class Allocator:
         self.splitting = SplittingScan()
         self.resolver = Resolver(self.moves)
         self.fallbacks = self.simpler = 0
-        self.checked = os.environ.get("STRATA_CHECK", "0") >= "2"
+        self.checked = switches.CHECK.value() >= 2
 
     def __dealloc__(self):
         free(self.slot_of)

@@ -6,8 +6,6 @@ Rules (``rules_*``) say which shape an opcode has; the order of instructions is 
 comparison whose only user is a branch or select of its block is emitted there, as flags.
 """
 
-import os
-
 import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
@@ -102,10 +100,11 @@ from cython.cimports.stratavm.spec._gen_optables import OP_FLAGS
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
+from stratavm.base import switches
 from stratavm.base.errors import Unsupported
 
 # STRATA_POLL=never leaves the polls of loops out, to measure what they cost: such code cannot be stopped.
-POLLS = cython.declare(cython.bint, os.environ.get("STRATA_POLL") != "never")
+POLLS = cython.declare(cython.bint, switches.POLL.value() != "never")
 
 
 class Selector(MemorySelector):

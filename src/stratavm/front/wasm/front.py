@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from typing import Final
 
+from stratavm.base import switches
 from stratavm.base.importing import importing
 from stratavm.front.wasm._gen_build_walk import BuildWalk
 from stratavm.ir.prune import Pruner
 from stratavm.ir.ssa import Ssa
 from stratavm.module.valid import ValidModule
 
-CHECKS = int(os.environ.get("STRATA_CHECK") or 0)
+CHECKS = switches.CHECK.value()
 """The level of self-checks that the environment asks for; from 2 on, every SSA form is verified."""
 LARGE_NODES: Final = 1 << 17
 """Scratch of a larger function is not kept."""

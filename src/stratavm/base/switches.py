@@ -1,0 +1,64 @@
+"""Switches of the environment, for those who work on Strata: each is declared here, and whoever obeys one asks it.
+
+They are for tests and for looking for faults; what users may choose are arguments and options. ``strata doctor`` lists
+those that are set.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Final, Generic, TypeVar
+
+T = TypeVar("T")
+PREFIX: Final = "STRATA_"
+
+
+class Switch(Generic[T]):
+    """One variable.
+
+    Attributes:
+        name: of the variable.
+        values: what its texts mean; the empty one is the default.
+        meaning: what the other values do.
+    """
+
+    def __init__(self, name: str, values: Mapping[str, T], meaning: str) -> None:
+        self.name, self.values, self.meaning = name, values, meaning
+        SWITCHES[name] = self
+
+    def value(self) -> T:
+        """What the environment says now.
+
+        Raises:
+            ValueError: something that the switch does not know.
+        """
+        text = os.environ.get(self.name, "")
+        if text not in self.values:
+            known = " or ".join(filter(None, self.values))
+            raise ValueError(f"{self.name}={text}: expected {known}, or nothing")
+        return self.values[text]
+
+
+SWITCHES: Final[dict[str, Switch[object]]] = {}
+"""All of them, by name."""
+
+CHECK: Final = Switch(
+    "STRATA_CHECK",
+    {"": 0, "0": 0, "1": 1, "2": 2},
+    "2: verify the SSA form after the builder and after every pass, and each register allocation",
+)
+REGS: Final = Switch("STRATA_REGS", {"": False, "4": True}, "4: leave the register allocators four registers")
+POISON: Final = Switch(
+    "STRATA_POISON", {"": False, "0": False, "1": True}, "1: fill dead registers and fresh slots with garbage"
+)
+POLL: Final = Switch(
+    "STRATA_POLL",
+    {"": "", "always": "always", "never": "never"},
+    "always: take the slow path at every poll; never: leave the polls of loops out (such code cannot be stopped)",
+)
+STALE: Final = Switch(
+    "STRATA_STALE",
+    {"": "", "defer": "defer"},
+    "defer: import a checkout that is not built, all but its stale modules (obeyed by stratavm._build)",
+)
