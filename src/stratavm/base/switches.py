@@ -10,8 +10,10 @@ import os
 from collections.abc import Mapping
 from typing import Final, Generic, TypeVar
 
-T = TypeVar("T")
+T = TypeVar("T", covariant=True)
 PREFIX: Final = "STRATA_"
+SWITCHES: Final[dict[str, Switch[object]]] = {}
+"""All of them, by name."""
 
 
 class Switch(Generic[T]):
@@ -39,9 +41,6 @@ class Switch(Generic[T]):
             raise ValueError(f"{self.name}={text}: expected {known}, or nothing")
         return self.values[text]
 
-
-SWITCHES: Final[dict[str, Switch[object]]] = {}
-"""All of them, by name."""
 
 CHECK: Final = Switch(
     "STRATA_CHECK",
