@@ -1,6 +1,6 @@
 """Validation of a module: its types, index spaces, constant expressions, then every body on all cores without the GIL.
 
-Source: WebAssembly 3.0, section 3.5 (modules) and the algorithm in the appendix. ``module/walk.py.in`` checks bodies.
+Source: WebAssembly 3.0, section 3.5 (modules) and the algorithm in the appendix. ``validate_walk`` checks bodies.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Final
 
 from stratavm.base.budget import Budget, check, paced
 from stratavm.base.errors import ModuleError, ModuleLimit, Unsupported, ValidationError
-from stratavm.module._gen_validate_walk import ValidateWalk
 from stratavm.module.checker import fault_error
 from stratavm.module.constant import Constants
 from stratavm.module.limits import DEFAULT_LIMITS, Limits
 from stratavm.module.model import Element, ExternKind, Module
 from stratavm.module.places import Item, item_of, item_offset
 from stratavm.module.valid import Bodies, Context, ValidModule
+from stratavm.module.validate_walk import ValidateWalk
 from stratavm.spec import types as T
 from stratavm.spec.features import FEATURES, READY, advice, refusal
 

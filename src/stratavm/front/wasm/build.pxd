@@ -1,4 +1,4 @@
-# The cold half of the building walk: frames, joins, locals, edges. The hot half is generated from `module/walk.py.in`.
+# The cold half of the building walk: frames, joins, locals, edges. The hot half is `build_walk.py`.
 #
 # Locals. `locals` holds the current value of each. A change inside a frame is noted once in the log, with the value before:
 # every frame owns the log from `log_start` on. A branch to a frame's end takes a snapshot of what differs from the frame's
@@ -146,7 +146,7 @@ cdef class Builder:
     cdef int fill_edges(self, BuildFrame* frame, uint32_t block, uint32_t kept, uint32_t differing) except -1 nogil
 
 
-# The per-instruction part of the builder, inline for the generated walk.
+# The per-instruction part of the builder, inline for the walk.
 
 cdef inline uint32_t put_node(Builder b, uint16_t op, uint8_t type, uint32_t x, uint32_t y, uint32_t z) except? 0xFFFFFFFF nogil:
     """`emit` without a call where there is room."""

@@ -6,7 +6,7 @@ from typing import Final
 
 from stratavm.base import switches
 from stratavm.base.importing import importing
-from stratavm.front.wasm._gen_build_walk import BuildWalk
+from stratavm.front.wasm.build_walk import BuildWalk
 from stratavm.ir.prune import Pruner
 from stratavm.ir.ssa import Ssa
 from stratavm.module.valid import ValidModule

@@ -1,0 +1,35 @@
+# Signatures and state of the building walk.
+cimport cython
+from libc.stdint cimport uint8_t, uint32_t
+
+from stratavm.front.wasm.build cimport Builder
+
+@cython.final
+cdef class BuildWalk(Builder):
+    cdef const uint32_t* params    # of the block type read last
+    cdef const uint32_t* results
+    cdef uint32_t n_params, n_results
+
+    cdef uint32_t index(self) noexcept nogil
+    cdef uint32_t prefixed(self, uint8_t prefix) noexcept nogil
+    cdef int block_type(self) except -1 nogil
+    cdef int block(self) except -1 nogil
+    cdef int branch(self) except -1 nogil
+    cdef int branch_table(self) except -1 nogil
+    cdef int call(self) except -1 nogil
+    cdef int call_indirect(self) except -1 nogil
+    cdef int skip_types(self) noexcept nogil
+    cdef int skip_type(self) noexcept nogil
+    cdef int skip_immediates(self, uint32_t imms) noexcept nogil
+    cdef int skip_dead(self) noexcept nogil
+    cdef int run(self) except -1 nogil
+    cdef int select(self) except -1 nogil
+    cdef int global_access(self) except -1 nogil
+    cdef int table_access(self) except -1 nogil
+    cdef int bulk_table(self) except -1 nogil
+    cdef int bulk_memory(self) except -1 nogil
+    cdef int reference(self) except -1 nogil
+    cdef int memory_access(self) except -1 nogil
+    cdef int plain(self) except -1 nogil
+    cdef int constant_op(self) except -1 nogil
+    cdef int local_access(self) except -1 nogil
