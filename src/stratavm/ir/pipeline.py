@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Protocol
 
 from stratavm.base import switches
 from stratavm.base.importing import importing
@@ -14,34 +14,12 @@ from stratavm.ir.passes.inline import Inline
 from stratavm.ir.passes.licm import Licm
 from stratavm.ir.passes.promote import Promote
 from stratavm.ir.passes.unroll import Unroll
-from stratavm.ir.passes.values import SWITCHES, Values
+from stratavm.ir.passes.values import Values
 from stratavm.ir.passes.versions import Versions
 from stratavm.ir.prune import Pruner
 from stratavm.ir.scope import EVERYWHERE, Scope
 from stratavm.ir.ssa import Ssa
 from stratavm.ir.text import node_text
-
-PASSES: Final[dict[str, str]] = {
-    "inline": "small functions take the place of calls",
-    "cfg": "decided branches, empty and joined blocks, block parameters that are always the same value",
-    "fold": "constants, and the rules that `strata rules` lists: cheaper operations, branches on negations",
-    "strength": "division of i64 and by negative constants, products by 3, 5 and 9 (with fold)",
-    "share": "value numbering: what was computed before is not computed again",
-    "loads": "loads and global.get that nothing can have changed; values just stored",
-    "checks": "bounds of a memory that an earlier access of the same address proved (bounded plan)",
-    "licm": "what a loop computes from values of outside is computed before it",
-    "promote": "a global that a small loop sets stays in a register through it",
-    "versions": "small loops have a version without checks of bounds, chosen before them (bounded plan)",
-    "unroll": "small loops stand two or four times behind themselves, and poll once",
-}
-"""Passes of the SSA form by name."""
-LEVELS: Final[dict[int, tuple[str, ...]]] = {0: (), 1: tuple(PASSES)}
-"""What each level runs."""
-TOLD_BY_RULES: Final = frozenset({"fold", "strength"})
-"""Passes that do nothing but what rules say."""
-FOR_CHECKS: Final = frozenset({"checks", "versions"})
-"""Those that only do something about checks of bounds."""
-CHECKS: Final = switches.CHECK.value()
 
 
 class Stage(Protocol):
@@ -69,6 +47,36 @@ class Stage(Protocol):
         """The same, but where there is nothing to do the input is returned, and the output is of no use."""
 
 
+ORDER: Final[tuple[tuple[Callable[..., Stage], dict[str, str]], ...]] = (
+    (Inline, {"inline": "small functions take the place of calls"}),
+    (Cfg, {"cfg": "decided branches, empty and joined blocks, block parameters that are always the same value"}),
+    (
+        Values,
+        {
+            "fold": "constants, and the rules that `strata rules` lists: cheaper operations, branches on negations",
+            "strength": "division of i64 and by negative constants, products by 3, 5 and 9 (with fold)",
+            "share": "value numbering: what was computed before is not computed again",
+            "loads": "loads and global.get that nothing can have changed; values just stored",
+            "checks": "bounds of a memory that an earlier access of the same address proved (bounded plan)",
+        },
+    ),
+    (Licm, {"licm": "what a loop computes from values of outside is computed before it"}),
+    (Promote, {"promote": "a global that a small loop sets stays in a register through it"}),
+    (Versions, {"versions": "small loops have a version without checks of bounds, chosen before them (bounded plan)"}),
+    (Unroll, {"unroll": "small loops stand two or four times behind themselves, and poll once"}),
+)
+"""Stages in the order in which they run, with the passes that each walk does, by name."""
+PASSES: Final[dict[str, str]] = {name: text for _, passes in ORDER for name, text in passes.items()}
+"""Passes of the SSA form by name."""
+LEVELS: Final[dict[int, tuple[str, ...]]] = {0: (), 1: tuple(PASSES)}
+"""What each level runs."""
+TOLD_BY_RULES: Final = frozenset({"fold", "strength"})
+"""Passes that do nothing but what rules say."""
+FOR_CHECKS: Final = frozenset({"checks", "versions"})
+"""Those that only do something about checks of bounds."""
+CHECKS: Final = switches.CHECK.value()
+
+
 class Pipeline:
     """Runs a choice of passes; keeps their scratch memory, so one object serves one thread.
 
@@ -87,18 +95,10 @@ class Pipeline:
         self.passes = passes
         self.scope = scope
         self._callees = callees
-        self.stages: list[Stage] = [Values(p for p in passes if p in SWITCHES)]
-        if "cfg" in passes:
-            self.stages.insert(0, Cfg())
-        if "licm" in passes:
-            self.stages.append(Licm())
-        if "promote" in passes:
-            self.stages.append(Promote())
-        if "versions" in passes:
-            self.stages.append(Versions())
-        if "unroll" in passes:
-            self.stages.append(Unroll())
-        self._inline = Inline() if "inline" in passes else None
+        self.stages: list[Stage] = []
+        for make, names in ORDER:
+            if chosen := [name for name in names if name in passes]:
+                self.stages.append(make(chosen) if len(names) > 1 else make())
         self._pruner = Pruner()
         self._spare = Ssa()
 
@@ -120,16 +120,15 @@ class Pipeline:
 
     def _plan(self, ssa: Ssa) -> list[Stage]:
         """The stages for a function: most have no call to inline, and are not copied for nothing."""
-        if self._inline is None:
+        if "inline" not in self.passes:
             return self.stages
-        found = self._inline.prepare(ssa, self._callees, INLINE_LEVELS)
-        return [self._inline, *self.stages] if found else self.stages
+        inline: Any = self.stages[0]
+        return self.stages if inline.prepare(ssa, self._callees, INLINE_LEVELS) else self.stages[1:]
 
     @property
     def spent(self) -> int:
         """Rewrites of the last run."""
-        inlined = self._inline.spent if self._inline else 0
-        return inlined + sum(stage.spent for stage in self.stages)
+        return sum(stage.spent for stage in self.stages)
 
     def explain(self, ssa: Ssa) -> Iterator[tuple[str, int, str]]:
         """What the passes do to a function, in order: the name of a rule or a pass, the byte offset in the module that
