@@ -17,6 +17,8 @@ from stratavm.module.decode import decode
 from stratavm.module.encode import DataDraft, FunctionDraft, ModuleDraft, encode
 from stratavm.module.model import ConstExpr, Element, Export, Global, Import, Names
 from stratavm.spec.types import FUNCREF, I32, FuncType, GlobalType, Limits, MemoryType, RecGroup, SubType
+from stratavm.tiers.jit import eager
+from stratavm.tiers.tier import CompileExecutor
 
 # The line-tracing build needs minutes for modules of this size.
 pytestmark = pytest.mark.trace_slow
@@ -154,6 +156,43 @@ def test_compiling_everything_ends_in_time(threads):
     assert time.monotonic() - begin < SOON
     small = stratavm.Module('(module (func (export "f")))')
     assert small.compile_all(timeout=60).functions == 1
+
+
+class Interrupted:
+    """Compiles on a thread, and is interrupted while it waits for that."""
+
+    def run(self, work, threads):
+        """In the middle of the work."""
+        self.began = threading.Event()
+        self.late = threading.Thread(target=work)
+        threading.Thread(target=work).start()
+        assert self.began.wait(SOON)
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_leaves_no_thread_that_compiles(monkeypatch):
+    """It comes out of ``compile_all`` when they have ended; those that had not begun compile nothing."""
+    inside, executor, compiled = [], Interrupted(), eager.compile_batch
+
+    def compile_batch(lazy, indices):
+        inside.append(threading.current_thread())
+        executor.began.set()
+        try:
+            time.sleep(0.2)
+            return compiled(lazy, indices)
+        finally:
+            inside.pop()
+
+    monkeypatch.setattr(eager, "compile_batch", compile_batch)
+    engine = stratavm.Engine(threads=3, services={CompileExecutor: executor})
+    module = stratavm.Module(LARGE, engine=engine)
+    with pytest.raises(KeyboardInterrupt):
+        module.compile_all()
+    assert not inside
+    before = module.code_bytes
+    executor.late.start()
+    executor.late.join(SOON)
+    assert module.code_bytes == before
 
 
 INTERRUPTED = """

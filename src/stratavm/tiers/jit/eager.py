@@ -19,6 +19,9 @@ from stratavm.tiers.tier import CompileCosts, CompileExecutor
 BATCH: Final = 64
 """Functions per task: pages of code are protected once per batch."""
 
+LOOK_S: Final = 0.002
+"""How long it is slept between two looks at whether threads that were stopped have ended."""
+
 
 @dataclass(slots=True)
 class Batch:
@@ -78,13 +81,15 @@ class ThreadExecutor:
 def compile_parts(
     lazy: LazyCode, parts: Sequence[Sequence[int]], threads: int, executor: CompileExecutor
 ) -> list[Batch]:
-    """Compile batches on so many threads; what one of them raises is raised here."""
+    """Compile batches on so many threads; what one of them raises is raised here, when none compiles any more."""
     batches: dict[int, Batch] = {}
     errors: list[BaseException] = []
     numbers = itertools.count()
+    inside: list[None] = []  # one for each thread that compiles
     budget = Budget()
 
     def work() -> None:
+        inside.append(None)
         try:
             with Budget(shared=budget):
                 while not errors and (number := next(numbers)) < len(parts):
@@ -92,12 +97,17 @@ def compile_parts(
         except BaseException as error:
             errors.append(error)
             budget.stop()
+        finally:
+            inside.pop()
 
     with budget:
         try:
             executor.run(work, min(threads, len(parts)))
-        except BaseException:  # Ctrl-C while waiting: the threads end at their next look
+        except BaseException as error:  # Ctrl-C while waiting: the threads end at their next look, or do not begin
+            errors.append(error)
             budget.stop()
+            while inside:
+                time.sleep(LOOK_S)
             raise
     if errors:
         raise errors[0]
