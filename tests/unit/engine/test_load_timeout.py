@@ -10,7 +10,8 @@ import pytest
 
 import stratavm
 from stratavm.base.budget import Budget
-from stratavm.base.errors import DeadlineExceeded
+from stratavm.base.errors import DeadlineExceeded, Unsupported
+from stratavm.codegen.compile import ModuleCompiler
 from stratavm.codegen.x64.target import ModulePlan
 from stratavm.engine.cache import ModuleCache, SharedModuleCache
 from stratavm.module.decode import decode
@@ -257,11 +258,59 @@ def test_run_cuts_loading_short():
     assert time.monotonic() - begin < SOON
 
 
-def test_a_deadline_does_not_wait_for_the_oracle_to_flatten():
-    """A function of millions of instructions, at its first call."""
-    source = functions(b"\x41\x00\x1a" * 2_000_000, exports=[Export("f", "func", 0)])
-    instance = stratavm.load(source, tier="oracle")
+@pytest.fixture(params=["oracle", "jit0", "jit1"])
+def long_to_flatten(request, monkeypatch):
+    """An instance with ``f``, of millions of instructions, ``g``, which calls it, and ``h``, which does nothing. The
+    compilers refuse ``f``, so that it is the oracle's there, too."""
+    compiled = ModuleCompiler.compile
+
+    def refuse(self, index, worker=None):
+        if index == 0:
+            raise Unsupported("no rule for this row", feature="imaginary")
+        return compiled(self, index, worker)
+
+    monkeypatch.setattr(ModuleCompiler, "compile", refuse)
+    long = b"\x41\x00\x1a" * 2_000_000
+    exports = [Export(name, "func", i) for i, name in enumerate("fgh")]
+    return stratavm.load(functions(long, b"\x10\x00", b"", exports=exports), tier=request.param)
+
+
+def test_a_deadline_does_not_wait_for_the_oracle_to_flatten(long_to_flatten):
+    """A function of millions of instructions, at its first call: nothing ran, so nothing is poisoned."""
+    instance = long_to_flatten
     begin = time.monotonic()
     with instance.store.deadline(0.1), pytest.raises(DeadlineExceeded):
         instance.exports.f()
     assert time.monotonic() - begin < SOON
+    assert instance.exports.h() is None
+
+
+def test_a_guest_that_has_begun_is_poisoned_while_the_oracle_flattens_what_it_calls(long_to_flatten):
+    """It was left midway, wherever that is."""
+    instance = long_to_flatten
+    with instance.store.deadline(0.5), pytest.raises(DeadlineExceeded) as ended:
+        instance.exports.g()
+    assert ended.value.frames[-1].func == 1
+    with pytest.raises(stratavm.InstancePoisoned):
+        instance.exports.h()
+
+
+def test_what_a_signal_handler_raises_while_the_oracle_flattens_poisons_nothing(long_to_flatten):
+    """Ctrl-C, say."""
+    instance = long_to_flatten
+
+    class Enough(Exception):
+        pass
+
+    def handle(number, frame):
+        raise Enough
+
+    before = signal.signal(signal.SIGALRM, handle)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        with pytest.raises(Enough):
+            instance.exports.f()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert instance.exports.h() is None
