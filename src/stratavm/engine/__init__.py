@@ -1,7 +1,5 @@
-"""Public objects, and the one place where they meet what they are made of."""
+"""Public objects and the one composition root."""
 
-from stratavm.engine import compose
-from stratavm.engine.composition import give
 from stratavm.engine.config import Config
 from stratavm.engine.engine import Engine
 from stratavm.engine.func import Func
@@ -14,8 +12,6 @@ from stratavm.engine.memory import Memory
 from stratavm.engine.module import Module
 from stratavm.engine.objects import Global, Table
 from stratavm.engine.store import Store
-
-give(compose)
 
 __all__ = [
     "Caller",

@@ -25,7 +25,9 @@ from cython.cimports.stratavm.runtime._gen_layout import (
     PENDING_DEADLINE,
     PENDING_INTERRUPT,
     PENDING_SIGNAL,
+    TRAP_DEADLINE,
     TRAP_HOST_EXCEPTION,
+    TRAP_INTERRUPTED,
     TRAP_MEMORY_OUT_OF_BOUNDS,
     TRAP_OUT_OF_FUEL,
     TRAP_TABLE_OUT_OF_BOUNDS,
@@ -45,7 +47,7 @@ from cython.cimports.stratavm.runtime.template import builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
 from stratavm.base.budget import Stopped
-from stratavm.base.errors import StrataError
+from stratavm.base.errors import DeadlineExceeded, Interrupted, StrataError
 from stratavm.runtime.builtins import BUILTINS
 from stratavm.spec.record import BULK_FUEL_SHIFT
 
@@ -134,6 +136,31 @@ def lazy_compile(context: cython.pointer(ExecContext), vm: cython.pointer(VMCont
 
 @cython.cfunc
 @cython.exceptval(check=False)
+def prepare_oracle(context: cython.pointer(ExecContext), instance: Instance, index: uint64_t) -> uint32_t:
+    """Bind a function at its first call. 0, or why the call ends, which leaves nothing midway where no guest called."""
+    store: Store = instance.store
+    saved_sp: uint64_t = context.saved_sp
+    saved_fp: uint64_t = context.saved_fp
+    aborted: cython.bint = is_aborted(store)
+    status: uint32_t = 0
+    try:
+        instance.oracle.prepare(index)
+    except Interrupted:
+        status = TRAP_INTERRUPTED
+    except DeadlineExceeded:
+        status = TRAP_DEADLINE
+    except BaseException as error:
+        store.in_flight = error
+        status = TRAP_HOST_EXCEPTION
+    context.saved_sp = saved_sp
+    context.saved_fp = saved_fp
+    if status:
+        set_aborted(store, aborted or (is_aborted(store) and has_begun(saved_fp)))
+    return status
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
 def run_oracle(
     context: cython.pointer(ExecContext),
     vm: cython.pointer(VMContext),
@@ -145,7 +172,9 @@ def run_oracle(
     store: Store = instance.store
     saved_sp: uint64_t = context.saved_sp
     saved_fp: uint64_t = context.saved_fp
-    status: uint32_t = 0
+    status: uint32_t = prepare_oracle(context, instance, index)
+    if status:
+        return status
     try:
         type: object = instance.module.func_type(instance.n_imported_funcs + index)
         args: list = read_cells(cells, cell_widths(type.params))

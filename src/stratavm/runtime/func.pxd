@@ -26,7 +26,7 @@ cdef class FuncRef:
     cdef int check_made(self) except -1
 
 cdef int begin_python(FuncRef function, Entry* entry) except -1
-cdef int end_python(FuncRef function, Entry* entry, object failure) except -1
+cdef int end_python(FuncRef function, Entry* entry, object failure, bint begun) except -1
 cdef int fill_cells(Store store, uint64_t* cells, object values, bytes widths) except? -1
 cdef list read_cells(uint64_t* cells, bytes widths)
 cpdef bytes cell_widths(object types)

@@ -155,15 +155,22 @@ class FuncRef:
         checked: uint64_t[64]
         results: list = []
         failure: object = None
+        index: object = self.rec.func - self.instance.n_imported_funcs
+        aborted: cython.bint = is_aborted(self.store)
+        begun: cython.bint = False
         if len(args) <= STACK_CELLS:
             fill_cells(self.store, checked, args, self.params)
         begin_python(self, cython.address(entry))
         try:
             self.store.poll()
-            results = self.instance.oracle.call(self.rec.func - self.instance.n_imported_funcs, list(args))
+            self.instance.oracle.prepare(index)
+            begun = True
+            results = self.instance.oracle.call(index, list(args))
         except BaseException as error:
             failure = error
-        end_python(self, cython.address(entry), failure)
+        if not begun:  # nothing was left midway
+            set_aborted(self.store, aborted)
+        end_python(self, cython.address(entry), failure, begun)
         return results
 
     @cython.cfunc
@@ -208,12 +215,17 @@ def begin_python(function: FuncRef, entry: cython.pointer(Entry)) -> cython.int:
 
 @cython.cfunc
 @cython.exceptval(-1, check=False)
-def end_python(function: FuncRef, entry: cython.pointer(Entry), failure: object) -> cython.int:
-    """Leave a call that Python ran, as one that came back from machine code is left; raises ``failure``, if any."""
+def end_python(function: FuncRef, entry: cython.pointer(Entry), failure: object, begun: cython.bint) -> cython.int:
+    """Leave a call that Python ran, as one that came back from machine code is left; raises ``failure``, if any.
+    ``begun``: whether anything ran that may have been left midway."""
     store: Store = function.store
     entry.block.greenlet = entry.prev_greenlet
     try:
-        if failure is not None and (is_aborted(store) or isinstance(failure, (Interrupted, DeadlineExceeded))):
+        if (
+            begun
+            and failure is not None
+            and (is_aborted(store) or isinstance(failure, (Interrupted, DeadlineExceeded)))
+        ):
             set_aborted(store, True)
             entry.act.trap_kind = TRAP_HOST_EXCEPTION
             store.trap_error(entry)

@@ -121,7 +121,7 @@ class HostFunction(FuncRef):
                 raise_what_is_set()
         except BaseException as error:
             failure = error
-        return end_python(self, cython.address(entry), failure)
+        return end_python(self, cython.address(entry), failure, True)
 
     def checked(self, results: object) -> list:
         """The function's results if they are as many as its type says."""

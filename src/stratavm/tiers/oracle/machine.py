@@ -100,6 +100,10 @@ class Program:
             steps.append(bind(op, self.instance))
         return steps
 
+    def prepare(self, defined_index: int) -> None:
+        """Bind a defined function, as its first call would: nothing of the guest runs. Raises as a poll does."""
+        self.code(defined_index)
+
     def call(self, defined_index: int, args: list[int]) -> list[int]:
         """Run a defined function from outside."""
         return _run(self.code(defined_index), args)
