@@ -1,4 +1,4 @@
-# The one declaration of the SSA form (compiler.md section 3). Producers: ir/from_wasm (walk_build), passes. Consumers:
+# The one declaration of the SSA form (compiler.md section 3). Producers: front ends (`front.py`), passes. Consumers:
 # verify, text, codegen isel. A value is a node index. Blocks are contiguous node ranges in wasm order; block parameters are
 # nodes at the block's head; the last node of a block is its terminator.
 #
@@ -180,3 +180,27 @@ cdef inline void map_values(uint32_t* values, uint32_t n, uint32_t* moved) noexc
     for k in range(n):
         if values[k] != NO_VALUE:
             values[k] = moved[values[k]]
+
+
+# A terminator's edges. Here alone stands which terminators have some, and in which fields.
+
+cdef inline uint32_t edge_count(const Node* node) noexcept nogil:
+    """How many edges leave a node."""
+    if node.op == IR_BR:
+        return 1
+    if node.op == IR_BR_IF or node.op == IR_INVOKE:
+        return 2
+    return node.c if node.op == IR_BR_TABLE else 0
+
+cdef inline uint32_t edge_of(const Node* node, uint32_t k) noexcept nogil:
+    """One of them, in the order in which they are written."""
+    if node.op == IR_BR_TABLE:
+        return node.b + k
+    return node.c if k != 0 or node.op == IR_BR else node.b
+
+cdef inline void set_edge(Node* node, uint32_t k, uint32_t edge) noexcept nogil:
+    """Replace one of them. Those of a table lie in a row: the first says where."""
+    if node.op == IR_BR or (k != 0 and node.op != IR_BR_TABLE):
+        node.c = edge
+    elif k == 0:
+        node.b = edge

@@ -309,3 +309,12 @@ class Ssa:
 def count_operands(op: int, flags: int) -> int:
     """``operand_count`` for Python."""
     return operand_count(op, flags)
+
+
+def edges_out(fields: tuple) -> object:
+    """The edges that leave a node of a view, in the order in which they are written; most have none."""
+    node: Node
+    node.op, node.type, node.flags, node.a, node.b, node.c = fields
+    count: uint32_t = edge_count(cython.address(node))
+    first: uint32_t = edge_of(cython.address(node), 0)
+    return (first, edge_of(cython.address(node), 1)) if count == 2 else range(first, first + count)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stratavm.base.errors import TRAP_KINDS
 from stratavm.ir.operands import ARGS_LIST, operand_fields
-from stratavm.ir.ssa import IR_OPS, NOTHING, TYPE_NAMES, Ssa
+from stratavm.ir.ssa import IR_OPS, NOTHING, TYPE_NAMES, Ssa, edges_out
 from stratavm.ir.view import NodeFields, SsaView
 from stratavm.spec.index import BY_ID
 
@@ -71,12 +71,8 @@ def _operands(view: SsaView, node: NodeFields) -> list[str]:
             words.append(f"[{view.args[b + c]} {view.args[b + c + 1]}]")
         return words
     words = [f"v{node[3 + i]}" for i in fields if node[3 + i] != NOTHING]
-    if name == "br":
-        return [edge_text(view, c)]
-    if name == "br_if":
-        return [*words, edge_text(view, b), edge_text(view, c)]
-    if name == "br_table":
-        return [*words, *(edge_text(view, e) for e in range(b, b + c))]
+    if edges := edges_out(node):
+        return [*words, *(edge_text(view, edge) for edge in edges)]
     if name is None and BY_ID[op].access is not None:
         offset, memory, _ = view.memargs[c]
         words.append(f"[{offset}{f' memory {memory}' if memory else ''}]")

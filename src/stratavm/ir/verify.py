@@ -11,7 +11,7 @@ from typing import Final
 
 from stratavm.base.data import dataclass, field
 from stratavm.ir.operands import ARGS_LIST, operand_fields
-from stratavm.ir.ssa import FIRST_TERMINATOR, IR_OPS, LAST_TERMINATOR, NOTHING, TYPE_NAMES, Ssa
+from stratavm.ir.ssa import FIRST_TERMINATOR, IR_OPS, LAST_TERMINATOR, NOTHING, TYPE_NAMES, Ssa, edges_out
 from stratavm.ir.text import node_text, op_name
 from stratavm.ir.view import SsaView
 from stratavm.spec.index import BY_ID
@@ -52,12 +52,8 @@ def is_terminator(op: int) -> bool:
 
 def successors(view: SsaView, block: int) -> range | tuple[int, ...]:
     """Edges out of a block."""
-    op, _, _, _, b, c = view.nodes[view.blocks[block][1] - 1]
-    if op == IR_OPS["br"]:
-        return (c,)
-    if op in (IR_OPS["br_if"], IR_OPS["invoke"]):
-        return (b, c)
-    return range(b, b + c) if op == IR_OPS["br_table"] else ()
+    edges: range | tuple[int, ...] = edges_out(view.nodes[view.blocks[block][1] - 1])
+    return edges
 
 
 def dominators(view: SsaView) -> list[int]:

@@ -25,6 +25,9 @@ from cython.cimports.stratavm.ir.ssa import (
     NO_VALUE,
     Edge,
     Node,
+    edge_count,
+    edge_of,
+    set_edge,
 )
 
 from stratavm.ir.prune import Pruner
@@ -118,22 +121,12 @@ class Cfg(Stream):
     def edges_of(self, block):
         """Edges that leave a block, decided branches considered."""
         node: cython.pointer(Node) = cython.address(self.ssa.nodes[self.ssa.blocks[block].last - 1])
-        if node.op == IR_BR or self.taken[block] != NO_VALUE:
-            return 1
-        if node.op == IR_BR_IF:
-            return 2
-        return node.c if node.op == IR_BR_TABLE else 0
+        return edge_count(node) if self.taken[block] == NO_VALUE else 1
 
     def edge_of(self, block, k):
         """One of them."""
         node: cython.pointer(Node) = cython.address(self.ssa.nodes[self.ssa.blocks[block].last - 1])
-        if self.taken[block] != NO_VALUE:
-            return self.taken[block]
-        if node.op == IR_BR:
-            return node.c
-        if node.op == IR_BR_IF:
-            return node.b if k == 0 else node.c
-        return node.b + k
+        return edge_of(node, k) if self.taken[block] == NO_VALUE else self.taken[block]
 
     def empty(self, block):
         """Whether a block only leads on: without arguments, which would need a place, and not into a loop."""
@@ -370,8 +363,8 @@ class Cfg(Stream):
         """The end of a block: its edges are written now, one behind the other."""
         i: uint32_t = self.ssa.blocks[block].last - 1
         node: Node = self.ssa.nodes[i]
+        before: Node = node
         k: uint32_t
-        first: uint32_t
         self.position = self.ssa.positions[i]
         if self.taken[block] != NO_VALUE:
             node.op = IR_BR
@@ -381,16 +374,8 @@ class Cfg(Stream):
             node.c = self.put_edge(self.taken[block])
         else:
             self.map_operands(cython.address(node))
-            if node.op == IR_BR:
-                node.c = self.put_edge(node.c)
-            elif node.op == IR_BR_IF:
-                node.b = self.put_edge(node.b)
-                node.c = self.put_edge(node.c)
-            elif node.op == IR_BR_TABLE:
-                first = self.out.n_edges
-                for k in range(node.b, node.b + node.c):
-                    self.put_edge(k)
-                node.b = first
+            for k in range(edge_count(cython.address(before))):
+                set_edge(cython.address(node), k, self.put_edge(edge_of(cython.address(before), k)))
         self.moved[i] = self.emit(cython.address(node))
         return 0
 

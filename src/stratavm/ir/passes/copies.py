@@ -17,17 +17,17 @@ from cython.cimports.stratavm.ir.ssa import (
     BF_COLD,
     BF_LOOP_HEADER,
     IR_BLOCK_PARAM,
-    IR_BR,
-    IR_BR_IF,
-    IR_BR_TABLE,
     IR_POLL,
     IR_RETURN,
     NO_VALUE,
     OPERANDS_LIST,
     Edge,
     Node,
+    edge_count,
+    edge_of,
     operand_count,
     operands_of,
+    set_edge,
 )
 
 if not cython.compiled:
@@ -158,8 +158,8 @@ class Copies(Loops):
         loop.exit = self.exit_of(loop.first, loop.end)
         for block in range(loop.first, loop.end):
             node = cython.address(self.ssa.nodes[self.ssa.blocks[block].last - 1])
-            for k in range(self.edge_count(node)):
-                if self.ssa.edges[self.edge_of(node, k)].target == loop.first:
+            for k in range(edge_count(node)):
+                if self.ssa.edges[edge_of(node, k)].target == loop.first:
                     return 0
         loop.copies = 1  # nothing leads back
         return 0
@@ -177,8 +177,8 @@ class Copies(Loops):
             for i in range(self.ssa.blocks[block].first, self.ssa.blocks[block].last):
                 self.used_by(cython.address(self.ssa.nodes[i]), self.loop[block])
             node = cython.address(self.ssa.nodes[self.ssa.blocks[block].last - 1])
-            for k in range(self.edge_count(node)):
-                edge = cython.address(self.ssa.edges[self.edge_of(node, k)])
+            for k in range(edge_count(node)):
+                edge = cython.address(self.ssa.edges[edge_of(node, k)])
                 for i in range(edge.args, edge.args + edge.nargs):
                     self.used(self.ssa.args[i], self.loop[block])
         return 0
@@ -284,7 +284,7 @@ class Copies(Loops):
         value: uint32_t
         self.position = self.ssa.positions[i]
         self.operands(cython.address(node))
-        if node.op == IR_BR or node.op == IR_BR_IF or node.op == IR_BR_TABLE:
+        if edge_count(cython.address(node)) != 0:
             self.terminator(cython.address(node))
         if self.copy == 0 and self.at != cython.NULL:
             node.flags |= self.marks[i]
@@ -328,17 +328,9 @@ class Copies(Loops):
     def terminator(self, node):
         """The edges of a branch: in the first copy those of the input, in others new ones."""
         k: uint32_t
-        first: uint32_t = self.out.n_edges
-        if node.op == IR_BR:
-            node.c = self.put_edge(node.c)
-        elif node.op == IR_BR_IF:
-            node.b = self.put_edge(node.b)
-            node.c = self.put_edge(node.c)
-        else:
-            for k in range(node.b, node.b + node.c):
-                self.put_edge(k)
-            if self.copy:
-                node.b = first
+        before: Node = node[0]
+        for k in range(edge_count(node)):
+            set_edge(node, k, self.put_edge(edge_of(cython.address(before), k)))
         return 0
 
     def put_edge(self, edge):

@@ -11,7 +11,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.stratavm.base.vec import vec_room
-from cython.cimports.stratavm.ir.ssa import IR_BR, IR_BR_IF, IR_BR_TABLE, NO_VALUE, Node, Ssa
+from cython.cimports.stratavm.ir.ssa import NO_VALUE, Node, edge_count, edge_of
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -77,14 +77,8 @@ class Dominance:
         """The edges out of a reachable block."""
         k: uint32_t
         node: cython.pointer(Node) = cython.address(ssa.nodes[ssa.blocks[block].last - 1])
-        if node.op == IR_BR:
-            self.visit(ssa, block, node.c)
-        elif node.op == IR_BR_IF:
-            self.visit(ssa, block, node.b)
-            self.visit(ssa, block, node.c)
-        elif node.op == IR_BR_TABLE:
-            for k in range(node.b, node.b + node.c):
-                self.visit(ssa, block, k)
+        for k in range(edge_count(node)):
+            self.visit(ssa, block, edge_of(node, k))
         return 0
 
     def visit(self, ssa, block, edge):

@@ -36,8 +36,11 @@ from cython.cimports.stratavm.ir.ssa import (
     Node,
     Site,
     Ssa,
+    edge_count,
+    edge_of,
     map_values,
     operand_count,
+    set_edge,
 )
 from cython.cimports.stratavm.spec._gen_ops import (
     OF_LOAD,
@@ -280,6 +283,7 @@ class Inline(Stream):
 
     def paste_node(self, call, callee, k):
         """One node of a callee."""
+        e: uint32_t
         node: Node = callee.nodes[k]
         if node.op == IR_PARAM:
             self.inner[k] = self.moved[self.ssa.args[self.ssa.nodes[call].b + node.c]]
@@ -288,14 +292,9 @@ class Inline(Stream):
         self.paste_operands(callee, cython.address(node))
         if node.op == IR_RETURN:
             return self.paste_return(callee, cython.address(node))
-        if node.op == IR_BR:
-            node.c += self.first_edge
-        elif node.op == IR_BR_IF:
-            node.b += self.first_edge
-            node.c += self.first_edge
-        elif node.op == IR_BR_TABLE:
-            node.b += self.first_edge
-        elif node.op < 0x8000 and OP_FLAGS[node.op] & (OF_LOAD | OF_STORE):
+        for e in range(edge_count(cython.address(node))):
+            set_edge(cython.address(node), e, self.first_edge + edge_of(cython.address(callee.nodes[k]), e))
+        if node.op < 0x8000 and OP_FLAGS[node.op] & (OF_LOAD | OF_STORE):
             node.c += self.first_memarg
         self.inner[k] = self.emit(cython.address(node))
         return 0

@@ -9,8 +9,6 @@ cdef class Loops(Stream):
     cdef uint32_t cap_entry
 
     cdef bint loopless(self) noexcept nogil
-    cdef uint32_t edge_count(self, Node* node) noexcept nogil
-    cdef uint32_t edge_of(self, Node* node, uint32_t k) noexcept nogil
     cdef int find_entries(self) except -1 nogil
     cdef bint has_entry(self, uint32_t header) noexcept nogil
     cdef uint32_t loop_end(self, uint32_t header, uint32_t most) noexcept nogil

@@ -6,7 +6,7 @@ from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.vec import vec_room
-from cython.cimports.stratavm.ir.ssa import BF_LOOP_HEADER, IR_BR, IR_BR_IF, IR_BR_TABLE, NO_VALUE, Node
+from cython.cimports.stratavm.ir.ssa import BF_LOOP_HEADER, IR_BR, NO_VALUE, Node, edge_count, edge_of
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -29,22 +29,6 @@ class Loops(Stream):
             flags |= self.ssa.blocks[block].flags
         return not flags & BF_LOOP_HEADER
 
-    def edge_count(self, node):
-        """How many edges a terminator has."""
-        if node.op == IR_BR:
-            return 1
-        if node.op == IR_BR_IF:
-            return 2
-        return node.c if node.op == IR_BR_TABLE else 0
-
-    def edge_of(self, node, k):
-        """One of them."""
-        if node.op == IR_BR:
-            return node.c
-        if node.op == IR_BR_IF:
-            return node.b if k == 0 else node.c
-        return node.b + k
-
     def find_entries(self):
         """The block before each loop: the one forward predecessor of its header, if that only leads there. The first
         edge may come from it; a second one or a choice undoes it: then a header is its own entry."""
@@ -57,8 +41,8 @@ class Loops(Stream):
         memset(self.entry, 0xFF, (self.ssa.n_blocks + 1) * cython.sizeof(uint32_t))
         for block in range(self.ssa.n_blocks):
             node = cython.address(self.ssa.nodes[self.ssa.blocks[block].last - 1])
-            for k in range(self.edge_count(node)):
-                target = self.ssa.edges[self.edge_of(node, k)].target
+            for k in range(edge_count(node)):
+                target = self.ssa.edges[edge_of(node, k)].target
                 if target > block and self.ssa.blocks[target].flags & BF_LOOP_HEADER:
                     only = node.op == IR_BR and self.entry[target] == NO_VALUE
                     self.entry[target] = block if only else target
@@ -95,8 +79,8 @@ class Loops(Stream):
         node: cython.pointer(Node)
         for block in range(first, end):
             node = cython.address(self.ssa.nodes[self.ssa.blocks[block].last - 1])
-            for k in range(self.edge_count(node)):
-                target = self.ssa.edges[self.edge_of(node, k)].target
+            for k in range(edge_count(node)):
+                target = self.ssa.edges[edge_of(node, k)].target
                 if first <= target < end:
                     continue
                 if found != NO_VALUE and found != target:

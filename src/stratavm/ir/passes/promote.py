@@ -18,9 +18,6 @@ from cython.cimports.stratavm.ir.passes.stream import UNCHANGED
 from cython.cimports.stratavm.ir.ssa import (
     BF_LOOP_HEADER,
     IR_BLOCK_PARAM,
-    IR_BR,
-    IR_BR_IF,
-    IR_BR_TABLE,
     IR_FUEL,
     IR_POLL,
     IR_RETURN,
@@ -31,6 +28,8 @@ from cython.cimports.stratavm.ir.ssa import (
     Edge,
     Node,
     Ssa,
+    edge_count,
+    edge_of,
 )
 from cython.cimports.stratavm.spec._gen_ops import (
     OF_CALLS,
@@ -209,8 +208,8 @@ class Promote(Loops):
                 if self.ssa.nodes[i].op == OP_GLOBAL_SET:
                     value = self.ssa.nodes[i].a
             node = cython.address(self.ssa.nodes[self.ssa.blocks[block].last - 1])
-            for k in range(self.edge_count(node)):
-                target = self.ssa.edges[self.edge_of(node, k)].target
+            for k in range(edge_count(node)):
+                target = self.ssa.edges[edge_of(node, k)].target
                 if target <= kept.first or target >= kept.end:
                     continue
                 self.source[target] = block
@@ -269,10 +268,10 @@ class Promote(Loops):
             node.op == IR_POLL or node.op == OP_GLOBAL_GET or node.op == OP_GLOBAL_SET
         ):
             return self.keep(cython.address(node), cython.address(self.kept[self.loop[block]]), i)
-        if node.op == IR_BR or node.op == IR_BR_IF or node.op == IR_BR_TABLE:
+        if edge_count(cython.address(node)) != 0:
             self.final[block] = self.value
-            for k in range(self.edge_count(cython.address(node))):
-                self.put_edge(self.edge_of(cython.address(node), k))
+            for k in range(edge_count(cython.address(node))):
+                self.put_edge(edge_of(cython.address(node), k))
         self.moved[i] = self.emit(cython.address(node))
         return 0
 

@@ -32,6 +32,8 @@ from cython.cimports.stratavm.ir.ssa import (
     MemArg,
     Node,
     Ssa,
+    edge_count,
+    edge_of,
 )
 from cython.cimports.stratavm.spec._gen_ops import (
     N_OPS,
@@ -188,11 +190,11 @@ class Versions(Copies):
         node: cython.pointer(Node)
         for block in range(loop.first, loop.end):
             node = cython.address(self.ssa.nodes[self.ssa.blocks[block].last - 1])
-            for k in range(self.edge_count(node)):
-                if self.ssa.edges[self.edge_of(node, k)].target == loop.first:
+            for k in range(edge_count(node)):
+                if self.ssa.edges[edge_of(node, k)].target == loop.first:
                     ways += 1
                     latch = block
-                    self.now.back = self.edge_of(node, k)
+                    self.now.back = edge_of(node, k)
         if ways != 1:
             return False
         self.now.into = self.ssa.nodes[self.ssa.blocks[self.entry[loop.first]].last - 1].c
