@@ -68,6 +68,14 @@ def read_manifest() -> dict[str, dict[str, tuple[str, ...]]]:
     return tables
 
 
+def variant() -> str:
+    """How the hot modules were compiled: ``opt``, ``checked`` or ``trace``; empty when nothing was ever built."""
+    try:
+        return next(iter(read_manifest()["variant"]), "")
+    except FileNotFoundError:
+        return ""
+
+
 def stale_modules() -> dict[str, str] | None:
     """Module name → the file that makes it stale; None when nothing was ever built."""
     try:

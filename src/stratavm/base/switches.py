@@ -42,6 +42,12 @@ class Switch(Generic[T]):
         return self.values[text]
 
 
+def check() -> None:
+    """Raise ValueError for the first that is set to what it does not know, before somebody asks for it."""
+    for switch in SWITCHES.values():
+        switch.value()
+
+
 CHECK: Final = Switch(
     "STRATA_CHECK",
     {"": 0, "0": 0, "1": 1, "2": 2},

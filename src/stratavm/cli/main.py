@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, NoReturn
 
+from stratavm.base import switches
 from stratavm.base.text import printable
 from stratavm.cli import output
 
@@ -33,6 +34,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "bisect": ("stratavm.cli.bisect", "find the rewrite of the optimiser that makes a program go wrong"),
     "stubs": ("stratavm.cli.stubs", "write type stubs for a module that Python imports"),
     "wast": ("stratavm.cli.wast", "run WebAssembly test scripts"),
+    "doctor": ("stratavm.cli.doctor", "say whether Strata works here, and what it found"),
     "completion": ("stratavm.cli.completion", "print a script that completes commands and options in a shell"),
 }
 RUNNERS: Final = ("run", "bisect")
@@ -98,6 +100,11 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None, ready: Callable[[], None] = lambda: None) -> int:
     """Run the command; returns its exit code, one of ``EXIT_CODES``. ``ready`` is called before it begins to work."""
+    try:
+        switches.check()
+    except ValueError as error:
+        output.complain(printable(str(error)), "unset it")
+        return EXIT_USAGE
     try:
         options = _parse(list(sys.argv[1:] if argv is None else argv))
         command = importlib.import_module(COMMANDS[options.command][0]).run
