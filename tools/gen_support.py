@@ -52,9 +52,12 @@ def suite() -> str:
     for tier in TIERS:
         expected = expected_failures(tier)
         failures = sum(e.failures for e in expected.values())
+        scripts, assertions = suite_size(tier)
+        vectors = sum(e.failures for e in expected.values() if {"simd", "relaxed-simd"} & {*e.proposals})
         result = (
-            f"{suite_size(tier) - len(expected)} of the {suite_size(tier)} scripts of the official suite as a whole; "
-            f"the others need proposals that are refused, and {failures:,} of their assertions fail."
+            f"{scripts - len(expected)} of the {scripts} scripts of the official suite as a whole, and "
+            f"{assertions - failures:,} of its {assertions:,} assertions; the other {failures:,} need proposals that "
+            f"are refused, {vectors:,} of them SIMD."
         )
         said.setdefault(result, []).append(f"`{tier}`")
     return " ".join(f"{', '.join(tiers)} pass {result}" for result, tiers in said.items())

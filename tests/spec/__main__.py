@@ -4,7 +4,7 @@ import sys
 
 from stratavm.module.wast_runner import run_script
 from tests.conftest import find_spec_tests
-from tests.spec.lists import Expected, expected_failures, write_list
+from tests.spec.lists import Expected, expected_failures, suite_size, write_list
 from tests.spec.suite import HOSTS, observed, scripts
 
 
@@ -17,13 +17,18 @@ def main(arguments: list[str]) -> None:
     for tier in tiers or sorted({name.partition("-")[0] for name in HOSTS}):
         reports = {name: run_script(directory / name, HOSTS[tier](), name=name) for name in scripts(directory)}
         found = {name: observed(report) for name, report in reports.items()}
+        totals = [sum(getattr(r, kind) for r in reports.values()) for kind in ("passed", "failed", "skipped")]
+        assertions = totals[0] + totals[1]
         if comparing:
             expected = expected_failures(tier)
             if wrong := [name for name in found if found[name] != expected.get(name, Expected())]:
                 raise SystemExit(f"{tier} differs from its list in {', '.join(wrong)}")
+            if assertions != suite_size(tier)[1]:
+                raise SystemExit(
+                    f"{tier}: the suite has {assertions} assertions, the list was made with another number"
+                )
         else:
-            print(write_list(tier, found))
-        totals = [sum(getattr(r, kind) for r in reports.values()) for kind in ("passed", "failed", "skipped")]
+            print(write_list(tier, found, assertions))
         print("{} passed, {} failed, {} skipped".format(*totals))
 
 

@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 
 LISTS: Final = Path(__file__).parents[1] / "expected_failures"
 HEAD: Final = """\
-# Of {scripts} scripts of the official suite, {tier} does not pass these: failed assertions, missing proposals.
+# Of {scripts} scripts of the official suite ({assertions} assertions), {tier} does not pass these: failed assertions,
+# missing proposals.
 # Strict: see tests/spec/lists.py. Rewritten by: python -m tests.spec {tier}
 """
 
@@ -40,16 +41,16 @@ def expected_failures(tier: str) -> dict[str, Expected]:
     return expected
 
 
-def suite_size(tier: str) -> int:
-    """How many scripts the suite had that the list was made with."""
-    found = re.match(r"# Of (\d+) scripts", list_of(tier).read_text())
+def suite_size(tier: str) -> tuple[int, int]:
+    """How many scripts, and assertions in them, the suite had that the list was made with."""
+    found = re.match(r"# Of (\d+) scripts of the official suite \((\d+) assertions\)", list_of(tier).read_text())
     assert found is not None, tier
-    return int(found[1])
+    return int(found[1]), int(found[2])
 
 
-def write_list(tier: str, found: dict[str, Expected]) -> Path:
-    """Replace the list of a tier by what was found in each script of the suite."""
+def write_list(tier: str, found: dict[str, Expected], assertions: int) -> Path:
+    """Replace the list of a tier by what was found in each script of the suite, of so many assertions in all."""
     lines = [f"{script} {e.failures} {' '.join(e.proposals)}\n" for script, e in sorted(found.items()) if e.failures]
     path = list_of(tier)
-    path.write_text(HEAD.format(scripts=len(found), tier=tier) + "".join(lines))
+    path.write_text(HEAD.format(scripts=len(found), assertions=assertions, tier=tier) + "".join(lines))
     return path

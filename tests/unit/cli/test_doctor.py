@@ -15,7 +15,6 @@ import stratavm
 from stratavm.base import switches
 from stratavm.cli import doctor, machine
 
-
 ELSEWHERE = SimpleNamespace(**{**vars(platform), "machine": lambda: "aarch64"})
 
 
