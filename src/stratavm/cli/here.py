@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from contextlib import closing
 from typing import Any, Final
 
 from stratavm.base.budget import Budget
 from stratavm.base.errors import ExitError, LinkError, StrataError
+from stratavm.base.text import printable
 from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.cli.program import options_explained
@@ -99,8 +101,19 @@ def _check_is_command(module: Module) -> None:
     raise LinkError(f"{what}; --invoke can call: {functions}" if functions else f"{what}, nor any other function")
 
 
+def _unseen(options: argparse.Namespace) -> str:
+    """An argument that is a file here where the guest sees no folder; empty unless somebody is there to be told."""
+    if options.dir or sys.stderr is None or not sys.stderr.isatty():
+        return ""
+    return next((word for word in options.arguments if os.path.isfile(word)), "")
+
+
 def _ended(options: argparse.Namespace, code: int, results: list[Any] | None = None) -> int:
     """Print the results of a call, and with ``--json`` how it ended; gives the exit code."""
+    if code and (unseen := _unseen(options)):
+        output.note(
+            f"{printable(unseen)} is a file here, but the guest sees no folder (hint: give it one with --dir .)"
+        )
     if options.json:
         called = {} if options.invoke is None or results is None else {"results": results}
         output.emit({**called, "reason": "exit", "exit_code": code}, indent=None)

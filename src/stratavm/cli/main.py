@@ -167,7 +167,10 @@ def _reserve_standard_descriptors() -> None:
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
-    if not arguments or arguments[0] in TOP_LEVEL:
+    if not arguments:
+        output.complain("what is to be done? `strata app.wasm` runs a program", "`strata --help`")
+        raise SystemExit(EXIT_USAGE)
+    if arguments[0] in TOP_LEVEL:
         return top_parser().parse_args(arguments)
     name, rest = arguments[0], arguments[1:]
     if name not in COMMANDS:
@@ -189,8 +192,9 @@ def _is_program(word: str) -> bool:
 
 def _unknown(word: str) -> int:
     from stratavm.base.words import did_you_mean
+    from stratavm.engine.source import with_ending
 
-    meant = output.with_ending(word)
+    meant = with_ending(word)
     near = f"did you mean {printable(meant)}?" if meant else did_you_mean(word, COMMANDS)
     output.complain(
         f"no command '{printable(word)}'" + (f": {near}" if near else ""),

@@ -40,7 +40,6 @@ FAILED: Final = 1
 """The exit code of errors that no guest made."""
 MEMORY_LIMITS: Final = ("memory_bytes", "max_memory_bytes")
 ONLY_WASI: Final = "the command line offers WASI only: other imports are given in Python, stratavm.load(FILE, imports)"
-ENDINGS: Final = (".wasm", ".wat")
 MAX_LINE: Final = 100_000
 FRAMES: Final = 16
 """Lines of a trap's backtrace that are printed."""
@@ -86,17 +85,12 @@ def hint_for(error: BaseException) -> str:
         return "raise --max-memory"
     if isinstance(error, errors.ValidationError) and error.line:  # who wrote the text sees the line
         return ""
-    if isinstance(error, FileNotFoundError) and (meant := with_ending(error.filename)):
-        return f"did you mean {printable(meant)}?"
+    if isinstance(error, FileNotFoundError):
+        from stratavm.engine.source import with_ending  # here, since it brings the engine
+
+        if meant := with_ending(error.filename):
+            return f"did you mean {printable(meant)}?"
     return next((words for kind, words in HINTS if isinstance(error, kind)), "")
-
-
-def with_ending(name: object) -> str:
-    """The module that a name without its ending means; empty where there is none."""
-    if not name or not isinstance(name, str | bytes | os.PathLike):
-        return ""
-    path = os.fsdecode(name)
-    return next((path + ending for ending in ENDINGS if os.path.isfile(path + ending)), "")
 
 
 def complain(message: str, hint: str = "") -> None:

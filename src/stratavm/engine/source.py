@@ -15,10 +15,12 @@ from typing import Any, BinaryIO, Final, TypeAlias
 from stratavm.base.budget import check
 from stratavm.base.data import dataclass
 from stratavm.base.errors import DecodeError, ModuleLimit, ParseError
+from stratavm.base.text import printable
 from stratavm.module.foreign import recognise
 from stratavm.module.limits import DEFAULT_LIMITS
 
 MAGIC: Final = b"\0asm"
+ENDINGS: Final = (".wasm", ".wat")
 PIECE: Final = 1 << 20
 LOOK_MS: Final = 50
 """How long it is waited for bytes between two looks at the time."""
@@ -51,7 +53,7 @@ def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> 
     if isinstance(source, str) and source.lstrip()[:1] in ("(", ";"):
         return Source("<text>", text=source)
     _check_path(source)
-    with open(source, "rb", buffering=0, opener=_open_at_once) as file:
+    with _opened(source) as file:
         size = os.fstat(file.fileno()).st_size  # 0 for what is no ordinary file, and may never end
         data = read_up_to(file, most, size) if size <= most else b""
     if max(size, len(data)) > most:
@@ -59,6 +61,23 @@ def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> 
             "module too large", limit="module_bytes", expected=f"at most {most} bytes", found=f"{size or 'more'}"
         )
     return _from_bytes(os.fspath(source), data)
+
+
+def with_ending(name: object) -> str:
+    """The module that a name without its ending means; empty where there is none."""
+    if not name or not isinstance(name, (str, bytes, os.PathLike)):
+        return ""
+    path = os.fsdecode(name)
+    return next((path + ending for ending in ENDINGS if os.path.isfile(path + ending)), "")
+
+
+def _opened(path: str | os.PathLike[str]) -> FileIO:
+    try:
+        return open(path, "rb", buffering=0, opener=_open_at_once)
+    except FileNotFoundError as error:
+        if meant := with_ending(path):
+            error.add_note(f"did you mean {printable(meant)!r}?")
+        raise
 
 
 def read_up_to(file: BinaryIO | FileIO, most: int, expected: int = 0) -> bytes:

@@ -25,7 +25,10 @@ from stratavm.spec.types import (
 LISTED: Final = 40
 """Imports that are listed; a module may have a million."""
 
-WASI: Final = "the guest is a WASI program: load(source, stratavm.Wasi(args=[…]).namespaces())"
+WASI: Final = (
+    "the guest uses WASI: stratavm.run(source, […]) runs a program, "
+    "a library is loaded with load(source, stratavm.Wasi().namespaces())"
+)
 OBJECT: Final = "this is an object file or a dynamic library: link it, wasm-ld makes a module of it"
 BINDGEN: Final = (
     "this needs the JavaScript that wasm-bindgen writes: build without wasm-bindgen, for wasm32-wasip1, "

@@ -108,7 +108,8 @@ def _name(module: ModuleLike) -> str:
 def _module(value: Any) -> ModuleLike:
     if isinstance(value, (str, bytes, bytearray, memoryview, os.PathLike, Module)):
         return value
-    raise TypeError(f"module must be a path, bytes, text or a Module, got {_kind(value)}")
+    apart = "; its arguments stand apart: run(module, [...])" if isinstance(value, (list, tuple)) else ""
+    raise TypeError(f"module must be a path, bytes, text or a Module, got {_kind(value)}{apart}")
 
 
 def _texts(values: Any) -> tuple[str, ...]:

@@ -75,5 +75,6 @@ class GuestFailed(StrataError):
         done = self.completed
         what = f"the guest exited with code {done.code}" if done.reason == "exit" else f"{done.reason}: {done.message}"
         last = done.stderr.decode(errors="replace") if isinstance(done.stderr, bytes) else done.stderr
-        lines = last.strip().splitlines()
-        return f"{what}; the last line of its standard error: {printable(lines[-1])}" if lines else what
+        lines = [line for line in last.splitlines() if line.strip()]
+        said = [line for line in lines if line[:1].strip()] or lines  # JavaScript's stack is indented, below the error
+        return f"{what}; the last words of its standard error: {printable(said[-1])}" if said else what

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Literal, overload
 
 from stratavm.base.data import replace
@@ -14,6 +15,18 @@ from stratavm.sandbox.execute import Ended, engine_for, execute
 from stratavm.wasi import Capture
 
 MAX_OUTPUT: Final = 16 << 20
+HABITS: Final = {
+    "input": "what the program reads is stdin=",
+    "capture_output": "both outputs are always kept: stdout and stderr of the result",
+    "stdout": "it is always kept: stdout of the result",
+    "stderr": "it is always kept: stderr of the result",
+    "universal_newlines": "did you mean 'text'?",
+    "encoding": "text=True decodes UTF-8",
+    "cwd": "a program sees what files= and dirs= give it, from '/' on",
+    "preopens": "folders of the host are dirs=",
+    "memory": "did you mean 'max_memory'?",
+}
+"""What arguments of ``subprocess.run`` and the like are called here."""
 
 
 @overload
@@ -50,7 +63,7 @@ def run(
     text: Literal[True],
     check: bool = False,
 ) -> Completed[str]: ...
-@checks_keywords
+@partial(checks_keywords, habits=HABITS)
 def run(
     module: ModuleLike,
     args: Sequence[str] = (),

@@ -14,6 +14,9 @@ from stratavm.wasi import Quotas
 MISTAKES = [
     (stratavm.run, "max_mem", "did you mean 'max_memory'?"),
     (stratavm.run, "time_out", "did you mean 'timeout'?"),
+    (stratavm.run, "input", "what the program reads is stdin="),
+    (stratavm.run, "capture_output", "always kept"),
+    (stratavm.run, "cwd", "files= and dirs="),
     (stratavm.load, "import_", "did you mean 'imports'"),
     (stratavm.Store, "fule", "did you mean 'fuel'?"),
     (stratavm.Store, "limit", "did you mean 'limits'?"),

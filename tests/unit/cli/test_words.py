@@ -107,6 +107,30 @@ def test_what_is_missing_has_a_name(strata):
     assert code == 1 and "No such file or directory: math (hint: did you mean math.wat?)" in err
 
 
+READS = """(module
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1)
+  (func (export "_start") (call $exit (i32.const 1))))"""
+
+
+def test_a_file_that_the_guest_cannot_see_is_spoken_of(strata, tmp_path, monkeypatch):
+    """To somebody at a terminal, where the guest failed and has no folder; a script's output is the guest's alone."""
+    (tmp_path / "app.wat").write_text(READS)
+    (tmp_path / "script.py").write_text("")
+    assert strata("app.wat", "script.py") == (1, "", "")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert strata("app.wat", "-x", "script.py")[2].startswith("strata: script.py is a file here, but the guest sees no")
+    assert strata("app.wat", "other.py") == (1, "", "")
+    assert strata("--dir", ".", "app.wat", "script.py") == (1, "", "")
+    assert strata("math.wat", "script.py") == (0, "", "")
+
+
+def test_the_command_alone_says_what_it_is_for(strata):
+    """One line, and where there is more."""
+    assert strata() == (2, "", "strata: what is to be done? `strata app.wasm` runs a program (hint: `strata --help`)\n")
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
