@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from stratavm.cli import output
 from stratavm.sandbox import privileges, process
+from stratavm.sandbox.lent import lent
 from stratavm.sandbox.wall import CPU_SLACK_SECONDS as CPU_SLACK_SECONDS
 from stratavm.sandbox.wall import GUEST_MEMORY_BYTES, Wall, raise_wall
 
@@ -31,8 +32,8 @@ PASSED_ON: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 def run_isolated(options: argparse.Namespace) -> int:
     """Start the child, wait for it, and end as it ended; returns its exit code."""
-    with privileges.hidden():
-        child = process.start(f"{__name__}:inside", vars(options))
+    with privileges.hidden(), lent(0, write=False) as stdin, lent(1, write=True) as out, lent(2, write=True) as err:
+        child = process.start(f"{__name__}:inside", vars(options), streams=(stdin, out, err))
         with passing_on(child):
             code = attend(child, options.timeout)
     if -code == signal.SIGINT:

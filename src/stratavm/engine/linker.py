@@ -80,6 +80,14 @@ class Linker:
             report_start(store, module, error)
             raise
 
+    def check(self, module: Module) -> None:
+        """Look whether a module's imports are here and fit, as far as that can be said without a store.
+
+        Raises:
+            LinkError: an import is missing or of another type; it names all of them.
+        """
+        self._resolved(module)
+
     def instantiate_pre(self, module: Module) -> InstancePre:
         """Resolve and check a module's imports once, for any number of instances in any stores of its engine.
 

@@ -11,7 +11,7 @@ from stratavm.base.data import replace
 from stratavm.base.keywords import checks_keywords
 from stratavm.sandbox.arguments import Arguments, Dirs, Input, ModuleLike, checked
 from stratavm.sandbox.completed import Completed
-from stratavm.sandbox.execute import Ended, engine_for, execute
+from stratavm.sandbox.execute import Ended, Streams, engine_for, execute
 from stratavm.wasi import Capture
 
 MAX_OUTPUT: Final = 16 << 20
@@ -136,7 +136,7 @@ def _decoded(done: Completed[bytes]) -> Completed[str]:
 
 def _here(given: Arguments) -> tuple[Capture, Capture, Ended]:
     stdout, stderr = Capture(given.max_output), Capture(given.max_output)
-    return stdout, stderr, execute(given, engine_for(given), given.stdin, stdout, stderr)
+    return stdout, stderr, execute(given, engine_for(given), Streams(given.stdin, stdout, stderr))
 
 
 def _isolated(given: Arguments) -> tuple[Capture, Capture, Ended]:

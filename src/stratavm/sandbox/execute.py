@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from stratavm.base.data import dataclass
 from stratavm.base.errors import ExitError, LinkError, StrataError, Trap
@@ -38,6 +39,14 @@ class Ended:
     seconds: float
 
 
+class Streams(NamedTuple):
+    """What the guest's standard streams are made of."""
+
+    stdin: Source
+    stdout: Sink
+    stderr: Sink
+
+
 @lru_cache(maxsize=2)
 def shared_engine(fuel: bool) -> Engine:
     """The engine of modules that bring none."""
@@ -58,8 +67,9 @@ def engine_for(arguments: Arguments) -> Engine:
     return arguments.module.engine
 
 
-def execute(arguments: Arguments, engine: Engine, stdin: Source, stdout: Sink, stderr: Sink) -> Ended:
-    """Load the program and run it to its end.
+def execute(arguments: Arguments, engine: Engine, streams: Streams, begun: Callable[[], None] = lambda: None) -> Ended:
+    """Load the program and run it to its end. ``begun`` is called when what may be wrong with the arguments was found,
+    before anything of the guest runs.
 
     Raises:
         OSError: a file or folder cannot be opened.
@@ -71,7 +81,7 @@ def execute(arguments: Arguments, engine: Engine, stdin: Source, stdout: Sink, s
     with Store(engine, limits=limits, fuel=arguments.fuel) as store:
         watch = Watch(store)
         try:
-            reason, code, message = _reason(arguments, store, watch, (stdin, stdout, stderr), begin)
+            reason, code, message = _reason(partial(_run, arguments, store, streams, begin, begun), watch)
         finally:
             watch.close()
         used = None if arguments.fuel is None else store.fuel_used
@@ -82,11 +92,9 @@ def _limits(memory: int, output: int) -> StoreLimits:
     return StoreLimits(memory_bytes=memory, total_bytes=memory + 2 * output + BESIDE_BYTES)
 
 
-def _reason(
-    arguments: Arguments, store: Store, watch: Watch, streams: tuple[Source, Sink, Sink], begin: float
-) -> tuple[Reason, int, str]:
+def _reason(run: Callable[[], None], watch: Watch) -> tuple[Reason, int, str]:
     try:
-        _run(arguments, store, streams, begin)
+        run()
         return "exit", 0, ""
     except ExitError as stop:
         return "exit", stop.code, ""
@@ -97,7 +105,7 @@ def _reason(
         return reason, CODES[reason], _describe(error, reason)
 
 
-def _run(arguments: Arguments, store: Store, streams: tuple[Source, Sink, Sink], begin: float) -> None:
+def _run(arguments: Arguments, store: Store, streams: Streams, begin: float, begun: Callable[[], None]) -> None:
     given, engine = arguments.module, store.engine
     left = time_left(arguments.timeout, begin)
     module = given if isinstance(given, Module) else Module(given, engine=engine, timeout=left)
@@ -105,6 +113,8 @@ def _run(arguments: Arguments, store: Store, streams: tuple[Source, Sink, Sink],
     with _world(arguments, engine, streams) as world:
         linker = Linker(engine)
         linker.define_namespaces(world.namespaces())
+        linker.check(module)
+        begun()
         with store.deadline(time_left(arguments.timeout, begin)):
             instance = linker.instantiate(store, module)
             instance.initialize()
@@ -120,18 +130,17 @@ def _must_be_a_program(module: Module) -> None:
         )
 
 
-def _world(arguments: Arguments, engine: Engine, streams: tuple[Source, Sink, Sink]) -> Wasi:
+def _world(arguments: Arguments, engine: Engine, streams: Streams) -> Wasi:
     preopens: list[tuple[str | MemoryTree, str, bool]] = [(f.host, f.guest, not f.writable) for f in arguments.folders]
     if arguments.files is not None:
         preopens.append((MemoryTree(arguments.files), ROOT, False))
-    stdin, stdout, stderr = streams
     return Wasi(
         args=(arguments.name, *arguments.args),
         env=arguments.env,
         preopens=preopens,
-        stdin=stdin,
-        stdout=stdout,
-        stderr=stderr,
+        stdin=streams.stdin,
+        stdout=streams.stdout,
+        stderr=streams.stderr,
         engine=engine,
     )
 

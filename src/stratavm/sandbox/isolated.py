@@ -1,30 +1,33 @@
 """A run in a process of its own: starting it, reading what it writes, and what it says in the end.
 
-The process is not trusted any more once it runs: its report is bounded, parsed as JSON and checked field by field.
+The process is not trusted any more once it runs; ``report`` says what is believed of it.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import selectors
 import signal
 import subprocess
 import time
-from contextlib import nullcontext, suppress
-from typing import Any, Final, TypeGuard
+from contextlib import ExitStack, nullcontext, suppress
+from typing import TYPE_CHECKING, Any, Final
 
-from stratavm.base import errors
 from stratavm.base.data import dataclass
 from stratavm.base.text import printable
 from stratavm.engine import Engine, Module
-from stratavm.sandbox import privileges, process
-from stratavm.sandbox.arguments import MOST_FUEL, Arguments, Folder
+from stratavm.sandbox import privileges, process, report
+from stratavm.sandbox.arguments import Arguments, Folder
 from stratavm.sandbox.completed import CODES, Reason
-from stratavm.sandbox.execute import Ended, execute
+from stratavm.sandbox.execute import Ended, Streams, execute
+from stratavm.sandbox.lent import lent
+from stratavm.sandbox.report import REPORT_BYTES
 from stratavm.sandbox.wall import GUEST_MEMORY_BYTES, Wall, may_confine, raise_wall
 from stratavm.wasi import Capture
+
+if TYPE_CHECKING:
+    from stratavm.wasi.streams import Source
 
 START_SECONDS: Final = 30.0
 """How long a process may take to start, on a machine that does much else."""
@@ -32,20 +35,10 @@ GRACE_SECONDS: Final = 3.0
 """How long after its time a program that does not end by itself is killed."""
 TURN_SECONDS: Final = 1.0
 """How long it is waited before the process is looked after, should nobody tell of its end."""
-REPORT_BYTES: Final = 1 << 20
 PIECE: Final = 1 << 16
 ASKED_TO_END: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 PLAIN: Final = ("args", "env", "files", "timeout", "fuel", "max_memory", "max_output", "name")
 """Arguments that the process gets as they are."""
-NOT_RUN: Final = (errors.ModuleError, errors.LinkError)
-RAISED: Final = {
-    **{name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, NOT_RUN)},
-    **{kind.__name__: kind for kind in (OSError, ValueError, TypeError)},
-}
-"""What may come out of a run because of its arguments, by name."""
-PLAIN_TYPES: Final = (str, int, float, type(None))
-MOST_CODE: Final = (1 << 32) - 1
-MOST_ERRNO: Final = 4095
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,30 +62,33 @@ def run_isolated(arguments: Arguments) -> Captured:
     stdin: Any = subprocess.DEVNULL if isinstance(source, bytes) or not _has_descriptor(source) else source
     begin, starved_before, heard = time.monotonic(), starved(), Heard(arguments.max_output)
     reading, writing = os.pipe2(os.O_CLOEXEC)
-    with open(reading, "rb", buffering=0) as report, nullcontext() if may_confine() else privileges.hidden():
+    with ExitStack() as stack:
+        said = stack.enter_context(open(reading, "rb", buffering=0))
         try:
+            stack.enter_context(nullcontext() if may_confine() else privileges.hidden())
             data = _request(arguments, writing, inherits=stdin is source)
+            if stdin is source:
+                stdin = stack.enter_context(lent(source.fileno(), write=False, own_position=True))
             streams = (stdin, subprocess.PIPE, subprocess.PIPE)
             child = process.start(f"{__name__}:inside", data, streams=streams, pass_fds=(writing,))
         finally:
             os.close(writing)
         with child:
             try:
-                heard.listen(child, report, arguments.timeout)
+                heard.listen(child, said, arguments.timeout)
             finally:
                 child.kill()  # Ctrl-C, or whatever else ends this call, ends the process too
-    started, ended = _said(heard)
-    code = child.returncode
+    seconds = time.monotonic() - begin
+    told = report.believed(bytes(heard.report), arguments, seconds)
+    code, ended = child.returncode, told.ended
     if ended is None:
-        if not started and code >= 0:
+        if not told.started and code >= 0:
             lines = bytes(heard.stderr).decode(errors="replace").strip().splitlines()
             raise RuntimeError(f"the process did not start: {printable(lines[-1]) if lines else 'it said nothing'}")
         reason, message = _death(code, heard.killed, starved() > starved_before)
         code = CODES[reason] if heard.killed or code >= 0 else 128 - code
-        ended = Ended(code, reason, message, None, time.monotonic() - begin)
-    problems = started.get("problems")
-    texts = tuple(printable(str(text)) for text in problems) if isinstance(problems, list) else ()
-    return Captured(heard.stdout, heard.stderr, ended, texts)
+        ended = Ended(code, reason, message, None, seconds)
+    return Captured(heard.stdout, heard.stderr, ended, told.problems)
 
 
 def starved() -> int:
@@ -179,19 +175,6 @@ def _read(fd: int, capture: Capture) -> bool:
     return bool(piece)
 
 
-def _said(heard: Heard) -> tuple[dict[str, Any], Ended | None]:
-    """What the process reported when it had started, and how the program ended, if it came to that.
-
-    Raises:
-        OSError, ModuleError, LinkError, ValueError: what the arguments caused.
-    """
-    first, _, second = bytes(heard.report).partition(b"\n")
-    final = _parse(second)
-    if final is not None and "error" in final:
-        raise _error(final["error"])
-    return _parse(first) or {}, _ended(final)
-
-
 def _death(code: int, killed: bool, starved: bool) -> tuple[Reason, str]:
     """Why a process ended that said nothing; ``starved``: the system killed some for want of memory meanwhile."""
     if killed or code == -signal.SIGXCPU:
@@ -206,60 +189,6 @@ def _death(code: int, killed: bool, starved: bool) -> tuple[Reason, str]:
     return "trap", f"the process crashed: {name}"
 
 
-def _parse(line: bytes) -> dict[str, Any] | None:
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _ended(final: dict[str, Any] | None) -> Ended | None:
-    if final is None:
-        return None
-    code, reason, message = final.get("code"), final.get("reason"), final.get("message")
-    used, seconds = final.get("fuel_used"), final.get("seconds")
-    known: dict[Any, Reason] = {reason: reason for reason in CODES}
-    if not isinstance(reason, str) or reason not in known or not isinstance(message, str):
-        return None
-    if not _is_whole(code, MOST_CODE) or (reason != "exit" and code != CODES[known[reason]]):
-        return None
-    if not (used is None or _is_whole(used, MOST_FUEL)):
-        return None
-    if not isinstance(seconds, float) or not 0 <= seconds < math.inf:
-        return None
-    return Ended(code, known[reason], printable(message, REPORT_BYTES), used, seconds)
-
-
-def _is_whole(value: Any, most: int) -> TypeGuard[int]:
-    return type(value) is int and 0 <= value <= most
-
-
-def _error(found: Any) -> Exception:
-    """An exception that the arguments caused in the process; its text steers no terminal, its facts are plain."""
-    kind: Any = RAISED.get(str(found.get("type"))) if isinstance(found, dict) else None
-    if kind is None:
-        return RuntimeError(f"the process failed: {printable(str(found))}")
-    if issubclass(kind, OSError) and _is_whole(found.get("errno"), MOST_ERRNO):
-        name = found.get("filename")
-        return OSError(found["errno"], _visible(found.get("strerror")), name if isinstance(name, str) else None)
-    error: Exception = kind.__new__(kind)
-    error.args = (_visible(found.get("message")),)
-    if isinstance(error, errors.LinkError):
-        error.problems = {}
-    facts = found.get("facts")
-    for name, value in facts.items() if isinstance(facts, dict) else ():
-        taken = hasattr(BaseException, name) or callable(getattr(kind, name, None))
-        if name.isidentifier() and not name.startswith("_") and not taken and isinstance(value, PLAIN_TYPES):
-            setattr(error, name, _visible(value) if isinstance(value, str) else value)
-    return error
-
-
-def _visible(text: Any) -> str:
-    """Lines of visible characters."""
-    return "\n".join(printable(line, REPORT_BYTES) for line in str(text).split("\n"))
-
-
 # ---- in the process ------------------------------------------------------------------------------------------------
 
 
@@ -267,18 +196,26 @@ def inside(data: dict[str, Any]) -> int:
     """Raise the wall, run, and report; the exit code matters to nobody."""
     given = _arguments(data)
     os.set_inheritable(data["report"], False)
-    with open(data["report"], "w", encoding="utf-8") as report:
-        _say(report, problems=raise_wall(_wall(given)))
+    with open(data["report"], "w", encoding="utf-8") as to:
+        report.say(to, problems=raise_wall(_wall(given)))
         engine = Engine(fuel=given.fuel is not None, **({"tier": data["tier"]} if data["tier"] else {}))
-        stdin = "inherit" if data["stdin"] is None else given.stdin
+        stdin: Source = "inherit" if data["stdin"] is None else given.stdin
+        begun: list[bool] = []
+
+        def begin() -> None:
+            report.say(to, **report.BEGUN)
+            begun.append(True)
+
         try:
-            ended = execute(given, engine, stdin, "inherit", "inherit")
+            ended = execute(given, engine, Streams(stdin, "inherit", "inherit"), begin)
         except KeyboardInterrupt:
-            _say(report, code=CODES["interrupt"], reason="interrupt", message="SIGINT", fuel_used=None, seconds=0.0)
+            report.say(to, code=CODES["interrupt"], reason="interrupt", message="SIGINT", fuel_used=None, seconds=0.0)
         except Exception as error:
-            _say(report, error=_described(error))
+            if begun:  # nobody would believe it: standard error gets the traceback
+                raise
+            report.say(to, error=report.described(error))
         else:
-            _say(report, **{name: getattr(ended, name) for name in ended.__slots__})
+            report.say(to, **{name: getattr(ended, name) for name in ended.__slots__})
     return 0
 
 
@@ -293,18 +230,3 @@ def _wall(given: Arguments) -> Wall:
     writable = [f.host for f in given.folders if f.writable]
     memory = GUEST_MEMORY_BYTES if given.max_memory is None else given.max_memory
     return Wall(given.timeout, memory, tuple(readable), tuple(writable))
-
-
-def _say(report: Any, **facts: object) -> None:
-    json.dump(facts, report)
-    report.write("\n")
-    report.flush()
-
-
-def _described(error: Exception) -> dict[str, Any]:
-    """An exception as plain data."""
-    told: dict[str, Any] = {"type": type(error).__name__, "message": str(error)}
-    if isinstance(error, OSError):
-        return {**told, "type": "OSError", "errno": error.errno, "strerror": error.strerror, "filename": error.filename}
-    facts = {name: value for name, value in vars(error).items() if isinstance(value, PLAIN_TYPES)}
-    return {**told, "facts": facts}

@@ -155,13 +155,13 @@ def channel_of(fd: int, *, write: bool) -> Channel:
     if stat.S_ISCHR(mode) and found.st_rdev in NEVER_BLOCK:
         return Channel(duplicate(fd), may_block=True, endless=True)  # poll(2) tells that they are ready
     if stat.S_ISFIFO(mode) or os.isatty(fd):
-        own = _opened_anew(fd, write=write)
+        own = opened_anew(fd, write=write)
         if own is not None:
             return Channel(own, may_block=True)
     return AskingChannel(duplicate(fd))
 
 
-def _opened_anew(fd: int, *, write: bool) -> int | None:
+def opened_anew(fd: int, *, write: bool) -> int | None:
     """A pipe or terminal with a description of its own that does not block; None where the system refuses."""
     kept = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_DIRECT  # a pipe of packets
     flags = _access(write) | kept | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC

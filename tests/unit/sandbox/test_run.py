@@ -15,7 +15,8 @@ import pytest
 
 import stratavm
 import stratavm.wasi
-from stratavm.sandbox import execute, isolated, timing
+from stratavm.base.data import replace
+from stratavm.sandbox import execute, isolated, report, timing
 from stratavm.sandbox.arguments import Arguments, checked
 
 HEAD = """(module
@@ -442,6 +443,13 @@ def test_a_process_killed_for_want_of_memory(monkeypatch):
     assert isolated.starved() >= 0
 
 
+def asked(**changes) -> Arguments:
+    """What a run was asked for."""
+    names = ("timeout", "fuel", "max_memory", "max_output")
+    limits = dict.fromkeys(names) | {"max_output": 10} | changes
+    return checked("(module)", ([], None, None), (None, None), tuple(limits[name] for name in names))
+
+
 def dying(code: str, *, says: str = '{"problems": []}\\n'):
     """A way to start a process that reports what a broken one might, and does this."""
 
@@ -485,11 +493,97 @@ def test_a_report_is_not_believed_blindly(monkeypatch, says):
 
     def hear_more(self, *arguments):
         listen(self, *arguments)
-        self.report.data += says.encode()[: isolated.REPORT_BYTES]
+        self.report.data += says.encode()[: report.REPORT_BYTES]
 
     monkeypatch.setattr(isolated.Heard, "listen", hear_more)
     done = stratavm.run(program(SAY), isolate=True)
     assert (done.reason, done.message) == ("trap", "the process ended by itself, with code 3")
+
+
+END = {"code": 0, "reason": "exit", "message": "", "fuel_used": None, "seconds": 1.0}
+WEAKER = {"problems": ["x"]}
+
+
+@pytest.mark.parametrize(
+    ("says", "changes"),
+    [
+        ({"fuel_used": 5}, {}),
+        ({"fuel_used": 11}, {"fuel": 10}),
+        ({"reason": "timeout", "code": 124}, {}),
+        ({"reason": "fuel", "code": 134}, {}),
+        ({"seconds": 2.5}, {}),
+        ({"seconds": 1}, {}),
+        ({"more": 5}, {}),
+    ],
+)
+def test_an_end_that_such_a_run_cannot_have_is_not_believed(says, changes):
+    """Fuel that was not given, or more of it, limits that there are not, a time longer than the parent's."""
+    assert report.ended_of({**END, **says}, asked(**changes), 2.0) is None
+    fine = {name: value for name, value in END.items() if name not in says or name in ("code", "seconds")}
+    assert report.ended_of({**END, **fine}, asked(**changes), 2.0) is not None
+
+
+def test_an_exit_has_no_message():
+    """Whatever the process says."""
+    assert report.ended_of({**END, "message": "you won"}, asked(), 2.0).message == ""
+
+
+def lines(*facts) -> bytes:
+    """A report."""
+    import json
+
+    return b"".join(json.dumps(fact).encode() + b"\n" for fact in facts)
+
+
+ERROR = {"error": {"type": "ValueError", "message": "from the guest"}}
+
+
+@pytest.mark.parametrize(
+    ("said", "ended"),
+    [
+        (lines(WEAKER, END), True),
+        (lines(WEAKER, report.BEGUN, END), True),
+        (lines(WEAKER, report.BEGUN, ERROR), False),
+        (lines(WEAKER, report.BEGUN, END, END), False),
+        (lines(WEAKER, report.BEGUN, report.BEGUN, END), False),
+        (lines(WEAKER, END, ERROR), False),
+        (lines(WEAKER, {"begun": 1, "x": 2}, END), False),
+        (lines(WEAKER, {**ERROR, "x": 2}), False),
+        (lines(WEAKER, END)[:-1], False),
+        (lines(WEAKER, report.BEGUN), False),
+        (lines(WEAKER), False),
+    ],
+)
+def test_an_error_is_believed_before_the_guest_began_only(said, ended):
+    """What it says later may be the guest's: it ends the run, and raises nothing. Nor does it count twice."""
+    told = report.believed(said, asked(), 2.0)
+    assert (told.started, told.problems, told.ended is not None) == (True, ("x",), ended)
+
+
+@pytest.mark.parametrize("said", [b"", b"x", lines(ERROR), lines({"problems": [5]}), lines({**WEAKER, **ERROR})])
+def test_a_process_that_does_not_say_what_comes_first_has_not_started(said):
+    """Nothing that it says then counts."""
+    assert report.believed(said + lines(END), asked(), 2.0) == report.Told()
+
+
+def test_what_the_arguments_caused_is_raised():
+    """It was found before the guest began."""
+    with pytest.raises(ValueError, match="from the guest"):
+        report.believed(lines(WEAKER, ERROR), asked(), 2.0)
+
+
+def test_a_guest_begins_when_its_imports_are_there():
+    """Until then what is wrong is an error, in either process."""
+    began = []
+    given = checked('(module (import "a" "b" (func)) (func (export "_start")))', ([], None, None), (None, None),
+                    (None, None, None, 10))  # fmt: skip
+    streams = execute.Streams(None, None, None)
+    with pytest.raises(stratavm.LinkError, match=r"a\.b"):
+        execute.execute(given, stratavm.Engine(), streams, lambda: began.append(1))
+    assert began == []
+    started = replace(given, module='(module (func $s unreachable) (start $s) (func (export "_start")))')
+    assert execute.execute(started, stratavm.Engine(), streams, lambda: began.append(1)).reason == "trap"
+    assert began == [1]
 
 
 @pytest.mark.parametrize(
@@ -510,7 +604,7 @@ def test_an_error_of_the_process_is_one_that_arguments_cause(error, kind):
     """Of a known kind, with plain facts; anything else is a failure of the process."""
     import json
 
-    made = isolated._error(json.loads(error))
+    made = report.error_of(json.loads(error))
     assert type(made) is kind
     assert getattr(made, "x", 5) == 5
 
@@ -519,23 +613,23 @@ def test_an_error_of_the_process_is_one_that_arguments_cause(error, kind):
 def test_a_fact_replaces_no_part_of_an_exception(name):
     """Its text stays, and so do its methods."""
     facts = {name: 5, "offset": 7}
-    error = isolated._error({"type": "ValidationError", "message": "x", "facts": facts})
+    error = report.error_of({"type": "ValidationError", "message": "x", "facts": facts})
     assert (str(error), error.offset, error.args) == ("x", 7, ("x",))
     error.add_note("fine")
     error.locate(line=3)
-    assert isolated._error({"type": "LinkError", "message": "x"}).problems == {}
+    assert report.error_of({"type": "LinkError", "message": "x"}).problems == {}
 
 
 def test_what_a_process_says_steers_no_terminal():
     """Nor does it raise what cannot be printed; what has lines keeps them."""
     wild, shown = "a\x1b[2J\u202e\ud800", "a\\x1b[2J\\u202e\\ud800"
     end = {"code": 134, "reason": "trap", "message": wild, "fuel_used": None, "seconds": 1.0}
-    assert isolated._ended(end).message == shown
-    error = isolated._error({"type": "ParseError", "message": f"{wild}\n^", "facts": {"excerpt": f"{wild}\n^"}})
+    assert report.ended_of(end, asked(), 2.0).message == shown
+    error = report.error_of({"type": "ParseError", "message": f"{wild}\n^", "facts": {"excerpt": f"{wild}\n^"}})
     assert (str(error), error.excerpt) == (f"{shown}\n^", f"{shown}\n^")
-    wrong = isolated._error({"type": "OSError", "errno": 2, "strerror": wild, "filename": [1]})
+    wrong = report.error_of({"type": "OSError", "errno": 2, "strerror": wild, "filename": [1]})
     assert (str(wrong), wrong.filename) == (f"[Errno 2] {shown}", None)
-    assert type(isolated._error({"type": "OSError", "message": "x", "errno": 1 << 70})) is OSError
+    assert type(report.error_of({"type": "OSError", "message": "x", "errno": 1 << 70})) is OSError
 
 
 def test_a_process_that_does_not_start(monkeypatch):

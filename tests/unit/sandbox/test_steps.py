@@ -14,7 +14,7 @@ import pytest
 
 import stratavm
 from stratavm.cli import isolate
-from stratavm.sandbox import child, isolated, landlock, privileges, syscalls, wall
+from stratavm.sandbox import child, isolated, landlock, privileges, report, syscalls, wall
 from stratavm.sandbox.wall import Wall
 
 
@@ -226,20 +226,20 @@ def reported(monkeypatch, **changes):
 
 def test_the_report_of_a_process(monkeypatch, tmp_path):
     """What is weaker, then how it ended."""
-    started, ended = reported(monkeypatch, folders=[(str(tmp_path), "/d", False)], tier="oracle")
+    started, begun, ended = reported(monkeypatch, folders=[(str(tmp_path), "/d", False)], tier="oracle")
     assert started == {"problems": [repr((str(tmp_path),))]}
-    assert isolated._ended(ended).reason == "exit"
-    assert isolated._ended(ended).fuel_used == 0
+    assert begun == report.BEGUN
+    assert (ended["reason"], ended["fuel_used"]) == ("exit", 0)
 
 
 def test_the_report_of_an_error(monkeypatch):
     """What the arguments caused comes back as the same exception."""
     _, told = reported(monkeypatch, module="(module")
-    error = isolated._error(told["error"])
+    error = report.error_of(told["error"])
     assert isinstance(error, stratavm.ParseError)
     assert error.line == 1
     _, told = reported(monkeypatch, module="absent.wasm", stdin=None)
-    error = isolated._error(told["error"])
+    error = report.error_of(told["error"])
     assert (type(error), error.filename) == (FileNotFoundError, "absent.wasm")
 
 
@@ -251,7 +251,7 @@ def test_the_report_of_ctrl_c(monkeypatch):
 
     monkeypatch.setattr(isolated, "execute", interrupt)
     _, ended = reported(monkeypatch)
-    assert isolated._ended(ended).reason == "interrupt"
+    assert ended["reason"] == "interrupt"
 
 
 def test_the_command_in_its_process(monkeypatch, tmp_path, capfd):

@@ -117,7 +117,7 @@ def ends(request, tmp_path):
 def way(request, monkeypatch):
     """Also where nothing can be opened anew (another user's terminal, no /proc), or the kernel not be asked."""
     if request.param != "anew":
-        monkeypatch.setattr(channel, "_opened_anew", lambda fd, *, write: None)
+        monkeypatch.setattr(channel, "opened_anew", lambda fd, *, write: None)
     if request.param == "thread":
         monkeypatch.setattr(channel, "CAN_ASK", False)
     return request.param
@@ -372,7 +372,7 @@ def test_a_device_without_an_end_is_read_in_pieces(device, monkeypatch):
 
 def test_a_thread_that_hangs_does_not_hold_the_world(tmp_path, monkeypatch):
     """The world is closed while a thread sits in a write; the thread ends in its time."""
-    monkeypatch.setattr(channel, "_opened_anew", lambda fd, *, write: None)
+    monkeypatch.setattr(channel, "opened_anew", lambda fd, *, write: None)
     monkeypatch.setattr(channel, "CAN_ASK", False)
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
