@@ -6,6 +6,7 @@ function may not branch on a value; it asks for ``select`` or ``trap_if``. ``pri
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
 from stratavm.spec.record import Row
@@ -23,178 +24,10 @@ def bound_type(row: Row) -> str:
 
 
 class Domain(Protocol):
-    """Primitives over one reading of WebAssembly's values, bound to a type."""
+    """Primitives over one reading of WebAssembly's values, bound to a type: those of ``prims.PRIMS``, by name."""
 
     type: str
     bits: int
 
-    def const(self, value: int, to: str = "") -> V:
-        """See ``prims``."""
-
-    def fconst(self, value: float) -> V:
-        """See ``prims``."""
-
-    def add(self, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def sub(self, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def mul(self, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def mulhi_s(self, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def mulhi_u(self, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def div_s(self, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def div_u(self, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def rem_s(self, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def rem_u(self, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def and_(self, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def or_(self, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def xor(self, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def shl(self, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def shr_s(self, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def shr_u(self, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def clz(self, a: V) -> V:
-        """See ``prims``."""
-
-    def ctz(self, a: V) -> V:
-        """See ``prims``."""
-
-    def popcnt(self, a: V) -> V:
-        """See ``prims``."""
-
-    def sext(self, a: V, width: int) -> V:
-        """See ``prims``."""
-
-    def eq(self, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def lt_s(self, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def lt_u(self, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def not_(self, a: V) -> V:
-        """See ``prims``."""
-
-    def both(self, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def either(self, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def bool_(self, a: V) -> V:
-        """See ``prims``."""
-
-    def select(self, c: V, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def trap_if(self, c: V, kind: str) -> None:
-        """See ``prims``."""
-
-    def wrap(self, a: V) -> V:
-        """See ``prims``."""
-
-    def widen_s(self, a: V) -> V:
-        """See ``prims``."""
-
-    def widen_u(self, a: V) -> V:
-        """See ``prims``."""
-
-    def fadd(self, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def fsub(self, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def fmul(self, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def fdiv(self, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def fsqrt(self, a: V) -> V:
-        """See ``prims``."""
-
-    def fmin(self, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def fmax(self, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def fceil(self, a: V) -> V:
-        """See ``prims``."""
-
-    def ffloor(self, a: V) -> V:
-        """See ``prims``."""
-
-    def ftrunc(self, a: V) -> V:
-        """See ``prims``."""
-
-    def fnearest(self, a: V) -> V:
-        """See ``prims``."""
-
-    def fneg(self, a: V) -> V:
-        """See ``prims``."""
-
-    def fabs(self, a: V) -> V:
-        """See ``prims``."""
-
-    def fcopysign(self, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def feq(self, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def flt(self, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def fle(self, a: V, b: V) -> V:
-        """See ``prims``."""
-
-    def promote(self, a: V, to: str) -> V:
-        """See ``prims``."""
-
-    def demote(self, a: V, to: str) -> V:
-        """See ``prims``."""
-
-    def to_int_s(self, a: V, to: str) -> V:
-        """See ``prims``."""
-
-    def to_int_u(self, a: V, to: str) -> V:
-        """See ``prims``."""
-
-    def from_int_s(self, a: V, to: str) -> V:
-        """See ``prims``."""
-
-    def from_int_u(self, a: V, to: str) -> V:
-        """See ``prims``."""
-
-    def reinterpret(self, a: V, to: str) -> V:
-        """See ``prims``."""
+    def __getattr__(self, primitive: str) -> Callable[..., V]:
+        """A primitive. Its operands are values; what it calls static are Python's."""
