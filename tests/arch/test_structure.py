@@ -1,5 +1,6 @@
 """Claims about the tool that reads the structure of the code, on trees of a few lines."""
 
+import re
 import textwrap
 
 import pytest
@@ -73,3 +74,12 @@ def test_figures_of_a_chain(tree):
     assert numbers["propagation cost"] == pytest.approx(0.5)
     assert numbers["edges per module"] == pytest.approx(2 / 3)
     assert numbers["edges per module without base"] == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("name", ["config", "engine", "store", "linker", "module"])
+def test_the_objects_of_an_engine_reach_no_compiler(name):
+    """What an engine is made of comes by a port: only the composition, and what looks at stages, knows compilers."""
+    reached = structure.reach(structure.read().loading(), f"stratavm.engine.{name}")
+    rooms = {".".join(other.split(".")[1:3]) for other in reached}
+    assert rooms & {"runtime.limits", "tiers.tier", "base.errors"}
+    assert not {room for room in rooms if re.match(r"(codegen|native|machine|targets|front|tiers\.jit|ir\.pa)", room)}

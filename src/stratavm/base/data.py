@@ -3,7 +3,8 @@
 The standard decorator compiles up to six functions for every class while a module is imported, used or not; for the
 eighty classes of ``strata run`` that was a third of the start. Here the constructor is compiled when a few instances
 were made, and everything else is shared. ``dataclasses.fields``, ``asdict`` and ``replace`` work on these classes too.
-A class with ``_says_near = True``, for what users make by hand, names the field that is near a wrong one.
+A class may give a decorator for its constructor: ``_decorate = checks_keywords`` in what users make by hand names the
+field that is near a wrong one.
 """
 
 from __future__ import annotations
@@ -78,10 +79,9 @@ class Constructor:
     def compiled(self) -> Any:
         """The real one, which takes the place of this."""
         init = _init(self.made)
-        if getattr(self.made, "_says_near", False):
-            from stratavm.base.keywords import checks_keywords
-
-            init = checks_keywords(init)
+        decorate = getattr(self.made, "_decorate", None)
+        if decorate is not None:
+            init = decorate(init)
         self.made.__init__ = init
         return init
 

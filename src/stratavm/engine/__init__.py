@@ -1,5 +1,7 @@
-"""Public objects and the one composition root."""
+"""Public objects, and the one place where they meet what they are made of."""
 
+from stratavm.engine import compose
+from stratavm.engine.composition import give
 from stratavm.engine.config import Config
 from stratavm.engine.engine import Engine
 from stratavm.engine.func import Func
@@ -12,6 +14,8 @@ from stratavm.engine.memory import Memory
 from stratavm.engine.module import Module
 from stratavm.engine.objects import Global, Table
 from stratavm.engine.store import Store
+
+give(compose)
 
 __all__ = [
     "Caller",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from stratavm.base.events import Bus, ListenerFailed
 from stratavm.base.importing import importing
 from stratavm.engine.cache import ModuleCache, NoModuleCache
+from stratavm.engine.composition import Replacements
 from stratavm.engine.config import Config
 from stratavm.engine.ports import GrowthLimiter, Logger, NoLimiter, PythonLogger
 from stratavm.ir.scope import EVERYWHERE, Scope
@@ -17,8 +17,7 @@ from stratavm.runtime.core import Runtime
 from stratavm.services.di import Container, Services
 from stratavm.tiers.tier import CompileExecutor, Tier, TierModule
 
-Replacements = Mapping[Any, Any]
-LEVELS: Final = ("engine", "guest")
+SCOPES: Final = ("engine", "guest")
 
 
 class OracleOnDemand:
@@ -39,7 +38,7 @@ class OracleOnDemand:
 
 def services(config: Config) -> Services:
     """What an engine is made of, by type."""
-    box = Services(LEVELS).value(Config, config)
+    box = Services(SCOPES).value(Config, config)
     box.singleton(Bus, make_bus).singleton(Logger, PythonLogger).singleton(GrowthLimiter, NoLimiter)
     box.singleton(ModuleCache, NoModuleCache).singleton(MemoryAllocator, make_allocator)
     if config.tier == "oracle":
@@ -57,6 +56,22 @@ def compose(config: Config, replaced: Replacements | None = None) -> Container:
         else:
             box.value(key, value)
     return box.build()
+
+
+def ssa_passes() -> tuple[str, ...]:
+    """Names of the passes over the SSA form."""
+    with importing:
+        from stratavm.ir.pipeline import PASSES
+
+    return tuple(PASSES)
+
+
+def machine_passes() -> tuple[str, ...]:
+    """Names of the passes of the machine level."""
+    with importing:
+        from stratavm.codegen.worker import MACHINE_PASSES
+
+    return tuple(MACHINE_PASSES)
 
 
 def make_bus(logger: Logger) -> Bus:

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import Any, Final, Literal, TypeAlias, TypedDict, Unpack
 
 from stratavm.base.data import dataclass, replace
-from stratavm.base.importing import importing
 from stratavm.base.numbers import seconds, whole, whole_or_none
 from stratavm.base.words import did_you_mean
+from stratavm.engine.composition import composition
 from stratavm.engine.introspect import OfInit
 from stratavm.module.limits import DEFAULT_LIMITS, Limits
 from stratavm.runtime.limits import PoolConfig
@@ -136,35 +136,24 @@ class Config:
 
     def _check_passes(self) -> None:
         if self.passes is not None:
-            with importing:
-                from stratavm.ir.pipeline import PASSES
-
-            object.__setattr__(self, "passes", _names("passes", self.passes, PASSES))
+            object.__setattr__(self, "passes", _names("passes", self.passes, composition().ssa_passes()))
         if self.machine_passes is not None:
-            with importing:
-                from stratavm.codegen.worker import MACHINE_PASSES
-
-            object.__setattr__(self, "machine_passes", _names("machine_passes", self.machine_passes, MACHINE_PASSES))
+            known = composition().machine_passes()
+            object.__setattr__(self, "machine_passes", _names("machine_passes", self.machine_passes, known))
 
     @property
     def ssa_passes(self) -> tuple[str, ...]:
         """The passes of the SSA form that the tier runs."""
         if self.tier != "jit1":
             return ()
-        with importing:
-            from stratavm.ir.pipeline import LEVELS
-
-        return LEVELS[1] if self.passes is None else self.passes
+        return composition().ssa_passes() if self.passes is None else self.passes
 
     @property
     def codegen_passes(self) -> tuple[str, ...]:
         """The passes of the machine level that the tier runs."""
         if self.tier != "jit1":
             return ()
-        with importing:
-            from stratavm.codegen.compile import MACHINE_LEVELS
-
-        return MACHINE_LEVELS[1] if self.machine_passes is None else self.machine_passes
+        return composition().machine_passes() if self.machine_passes is None else self.machine_passes
 
     @property
     def register_allocator(self) -> Allocator:

@@ -8,7 +8,7 @@ from stratavm.base.closing import Closing
 from stratavm.base.data import replace
 from stratavm.base.events import Bus
 from stratavm.base.importing import importing
-from stratavm.engine.compose import Replacements, compose
+from stratavm.engine.composition import Replacements, composition
 from stratavm.engine.config import Config, Options, check_options
 from stratavm.engine.events import EngineClosed, EngineCreated
 from stratavm.engine.ports import GrowthLimiter, NoLimiter
@@ -50,7 +50,7 @@ class Engine(Closing):
             raise TypeError(f"Engine() takes a Config or options by name, got {config!r}")
         check_options("Engine()", changes, "services")
         self.config = (config or Config()).having(**changes)
-        self.services = compose(self.config, services)
+        self.services = composition().compose(self.config, services)
         self.bus = self.services[Bus]
         self.source = self.bus.source("engine")
         self.runtime = self.services[Runtime]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from stratavm.base.data import dataclass
+from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import whole
 
 
@@ -15,7 +16,7 @@ from stratavm.base.numbers import whole
 class Limits:
     """The decoder enforces all but the last three, which are the validator's."""
 
-    _says_near = True
+    _decorate = checks_keywords
 
     module_bytes: int = 1 << 30
     types: int = 1_000_000

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Final, Literal, SupportsIndex
 
 from stratavm.base.data import dataclass
+from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import whole
 
 GUARD_RESERVATION: Final = (8 << 30) + (64 << 10)
@@ -42,7 +43,7 @@ LEAST: Final = {"stack_bytes": MIN_STACK}
 class StoreLimits:
     """What a store may hold. ``limiter(kind, now, wanted)`` may refuse a growth that the numbers allow."""
 
-    _says_near = True
+    _decorate = checks_keywords
 
     memory_bytes: int = 4 << 30
     """Of each memory; growth beyond fails with -1, a larger minimum does not instantiate."""
@@ -94,7 +95,7 @@ class PoolConfig:
             page fault. 0 gives all back.
     """
 
-    _says_near = True
+    _decorate = checks_keywords
 
     memories: int = 100
     max_memory_bytes: int = 4 << 30
@@ -122,12 +123,6 @@ def max_map_count() -> int:
             return int(file.read())
     except (OSError, ValueError):
         return 65530
-
-
-def address_space_limit() -> int:
-    """Address space that this process may reserve: RLIMIT_AS or the processor's 47 bits."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-    return ADDRESS_SPACE if soft == resource.RLIM_INFINITY else min(soft, ADDRESS_SPACE)
 
 
 def name_the_limit() -> str:

@@ -6,6 +6,7 @@ import resource
 from typing import Final
 
 from stratavm.base.data import dataclass
+from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import whole
 
 
@@ -27,7 +28,7 @@ class Quotas:
         directory_entries: entries that one reading of a directory holds (OVERFLOW).
     """
 
-    _says_near = True
+    _decorate = checks_keywords
 
     descriptors: int = 128
     list_items: int = 1024

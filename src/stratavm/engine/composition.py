@@ -1,0 +1,42 @@
+"""The port to what an engine is made of: tiers and compilers are known to ``compose.py``, and to nothing else here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from stratavm.engine.config import Config
+    from stratavm.services.di import Container
+
+Replacements: TypeAlias = Mapping[Any, Any]
+"""Services by type, as the host gives them."""
+
+
+class Composition(Protocol):
+    """What the package gives its modules: ``compose.py`` is one."""
+
+    def compose(self, config: Config, replaced: Replacements | None = None) -> Container:
+        """The container of an engine."""
+        ...
+
+    def ssa_passes(self) -> tuple[str, ...]:
+        """Names of the passes over the SSA form."""
+        ...
+
+    def machine_passes(self) -> tuple[str, ...]:
+        """Names of the passes of the machine level."""
+        ...
+
+
+_given: list[Composition] = []
+
+
+def give(composition: Composition) -> None:
+    """Use this one. The package does, while it is imported; which comes before any of its modules."""
+    _given[:] = [composition]
+
+
+def composition() -> Composition:
+    """The one that was given."""
+    return _given[0]
