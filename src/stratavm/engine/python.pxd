@@ -31,9 +31,7 @@ cdef extern from "Python.h":
         Py_ssize_t tp_vectorcall_offset
         unsigned long tp_flags
         ternary_t tp_call
-        Py_ssize_t tp_basicsize
     unsigned long Py_TPFLAGS_HAVE_VECTORCALL
-    unsigned long Py_TPFLAGS_BASETYPE
     size_t PY_VECTORCALL_ARGUMENTS_OFFSET
     void PyType_Modified(PyTypeObject*)
     PyObject* PyVectorcall_Call(PyObject*, PyObject*, PyObject*) noexcept

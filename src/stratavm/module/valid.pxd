@@ -69,7 +69,6 @@ cdef struct Chunk:             # the facts of consecutive bodies
 cdef class Context:
     cdef readonly object module
     cdef const uint8_t* binary
-    cdef size_t binary_size
     cdef uint64_t features     # bit set by position in spec.features.FEATURES
     cdef TypeFact* types
     cdef uint32_t n_types

@@ -51,7 +51,6 @@ class Context:
     def __cinit__(self, module, features, canonical, limits):
         self.module = module
         self.binary = cython.cast(cython.pointer(cython.const[uint8_t]), cython.cast(cython.p_char, module.binary))
-        self.binary_size = len(module.binary)
         self.features = feature_mask(features)
         self.max_targets = limits.br_table_targets
         self.max_stack = limits.operand_stack

@@ -48,11 +48,6 @@ class Global:
         if self.width == 16:
             self.cell[1] = bits >> 64
 
-    @property
-    def cell_address(self) -> int:
-        """Address of the cell."""
-        return cython.cast(uint64_t, self.cell)
-
     def held_handles(self) -> set:
         """The externref handle that the global holds."""
         if self.cell == cython.NULL:

@@ -302,10 +302,6 @@ class Memory:
         """A little-endian unsigned integer of ``width`` bytes."""
         return int.from_bytes(self.read(address, width), "little")
 
-    def store_bits(self, address: int, width: int, value: int) -> None:
-        """Store an unsigned integer of ``width`` bytes, little-endian."""
-        self.write(address, value.to_bytes(width, "little"))
-
     def __getitem__(self, index: int) -> int:
         at: uint64_t = index if 0 <= index < self.d.bytes else NOWHERE
         self.store.check_access()

@@ -135,7 +135,6 @@ cdef extern from * nogil:
     int stack_reaches "strata_stack_reaches"(uint64_t)
     ctypedef struct rlimit "struct rlimit":
         unsigned long rlim_cur
-        unsigned long rlim_max
     int RLIMIT_STACK
     int getrlimit(int, rlimit*)
 
@@ -160,17 +159,13 @@ cdef extern from * nogil:
     int pthread_attr_init(pthread_attr_t*)
     int pthread_attr_destroy(pthread_attr_t*)
     int pthread_key_create(pthread_key_t*, destructor_t)
-    void* pthread_getspecific(pthread_key_t)
     int pthread_setspecific(pthread_key_t, void*)
     int pthread_atfork(plain_t, plain_t, plain_t)
     int pthread_mutex_init(pthread_mutex_t*, void*)
     int pthread_mutex_lock(pthread_mutex_t*)
     int pthread_mutex_unlock(pthread_mutex_t*)
-    int pthread_condattr_init(pthread_condattr_t*)
-    int pthread_condattr_setclock(pthread_condattr_t*, int)
     int pthread_cond_init(pthread_cond_t*, pthread_condattr_t*)
     int pthread_cond_wait(pthread_cond_t*, pthread_mutex_t*)
-    int pthread_cond_timedwait(pthread_cond_t*, pthread_mutex_t*, timespec*)
     int pthread_cond_signal(pthread_cond_t*)
     int pthread_create(pthread_t*, pthread_attr_t*, thread_main_t, void*)
     int pthread_detach(pthread_t)

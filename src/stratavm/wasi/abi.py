@@ -121,8 +121,6 @@ SDFLAGS_READ: Final = 1
 SDFLAGS_WRITE: Final = 2
 ADVICES: Final = 6
 
-U8: Final = struct.Struct("<B")
-U16: Final = struct.Struct("<H")
 U32: Final = struct.Struct("<I")
 U64: Final = struct.Struct("<Q")
 IOVEC: Final = struct.Struct("<II")

@@ -58,9 +58,9 @@ def test_empty_accesses_at_the_end_are_fine():
 
 
 def test_integers_are_little_endian():
-    """``load`` and ``store_bits`` in any width."""
+    """``load`` in any width."""
     m = memory()
-    m.store_bits(3, 8, 0x1122334455667788)
+    m.write(3, bytes.fromhex("8877665544332211"))
     assert m.load(3, 8) == 0x1122334455667788
     assert m.load(3, 2) == 0x7788
     assert m[3] == 0x88

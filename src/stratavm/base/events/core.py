@@ -660,11 +660,6 @@ class Bus:
         made.sequence = record.sequence
         return made
 
-    @property
-    def ring_address(self) -> int:
-        """Address of the ring, for tiers that record from machine code; 0 while there is none."""
-        return cython.cast(uint64_t, self.ring)
-
     def __repr__(self) -> str:
         return f"<Bus: {sum([len(s) for s in self.subscriptions.values()])} subscriptions>"
 

@@ -30,8 +30,6 @@ from cython.cimports.stratavm.ir.ssa import (
     set_edge,
 )
 
-from stratavm.ir.prune import Pruner
-
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
@@ -405,9 +403,3 @@ class Cfg(Stream):
                     self.out.args[to] = self.moved[self.ssa.args[edge.args + i]]
                     to += 1
         return 0
-
-
-def simplify(ssa: Ssa, out: Ssa) -> None:
-    """Run the pass and remove what it left dead: for tests; the compiler keeps a ``Cfg`` and a ``Pruner``."""
-    Cfg().run(ssa, out)
-    Pruner().run(out)

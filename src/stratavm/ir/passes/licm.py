@@ -41,8 +41,6 @@ from cython.cimports.stratavm.spec._gen_ops import (
 )
 from cython.cimports.stratavm.spec._gen_optables import OP_FLAGS
 
-from stratavm.ir.prune import Pruner
-
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
@@ -243,9 +241,3 @@ class Licm(Loops):
         self.map_operands(cython.address(node))
         self.moved[i] = self.emit(cython.address(node))
         return 0
-
-
-def hoist(ssa: Ssa, out: Ssa) -> None:
-    """Run the pass and remove what it left dead: for tests; the compiler keeps a ``Licm`` and a ``Pruner``."""
-    Licm().run(ssa, out)
-    Pruner().run(out)

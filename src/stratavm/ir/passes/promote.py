@@ -42,8 +42,6 @@ from cython.cimports.stratavm.spec._gen_ops import (
 )
 from cython.cimports.stratavm.spec._gen_optables import OP_FLAGS
 
-from stratavm.ir.prune import Pruner
-
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
@@ -314,9 +312,3 @@ class Promote(Loops):
         self.out.edges[edge].args = start
         self.out.edges[edge].nargs = at.nargs + 1
         return 0
-
-
-def promote(ssa: Ssa, out: Ssa) -> None:
-    """Run the pass and remove what it left dead: for tests; the compiler keeps a ``Promote`` and a ``Pruner``."""
-    Promote().run(ssa, out)
-    Pruner().run(out)

@@ -20,8 +20,6 @@ from cython.cimports.stratavm.ir.ssa import (
 from cython.cimports.stratavm.spec._gen_ops import OF_CALLS, OF_CONTROL
 from cython.cimports.stratavm.spec._gen_optables import OP_FLAGS
 
-from stratavm.ir.prune import Pruner
-
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
@@ -66,9 +64,3 @@ class Unroll(Copies):
             ):
                 size += 1
         return 4 if size <= FOUR else 2 if size <= TWO else 1
-
-
-def unroll(ssa: Ssa, out: Ssa) -> None:
-    """Run the pass and remove what it left dead: for tests; the compiler keeps an ``Unroll`` and a ``Pruner``."""
-    Unroll().run(ssa, out)
-    Pruner().run(out)

@@ -42,7 +42,6 @@ from cython.cimports.stratavm.spec._gen_ops import (
 from cython.cimports.stratavm.spec._gen_optables import OP_ACCESS, OP_FLAGS, OP_RELOAD
 
 from stratavm.ir.passes._gen_rule_names import RULES
-from stratavm.ir.prune import Pruner
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -365,9 +364,3 @@ class Values(Identities):
         self.heads[slot] = self.n_entries
         self.n_entries += 1
         return 0
-
-
-def simplify(ssa: Ssa, out: Ssa, switches: object = ("fold", "share", "loads")) -> None:
-    """Run the pass and remove what it left dead: for tests; the compiler keeps a ``Values`` and a ``Pruner``."""
-    Values(switches).run(ssa, out)
-    Pruner().run(out)

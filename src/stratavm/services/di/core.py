@@ -57,10 +57,6 @@ class Plan:
         """Drop a singleton's value."""
         self.value = UNSET
 
-    def preset(self, value: object) -> None:
-        """Give a singleton its value before anybody asks."""
-        self.value = value
-
     def call(self, arguments: list) -> object:
         """Call the factory with arguments in the order of ``needs``."""
         if self.keywords is None:
