@@ -20,8 +20,12 @@ cdef int look() except -1 nogil
 cdef int grew(uint64_t size) except -1 nogil
 
 cdef inline int breathe(uint32_t turn) except -1 nogil:
-    """In a loop: look once in a few thousand turns."""
-    return look() if turn & (TURNS - 1) == 0 else 0
+    """In a loop: look once in a few thousand turns, but not at the first: short loops never do."""
+    return look() if turn & (TURNS - 1) == 0 and turn != 0 else 0
+
+cdef inline int rest(uint32_t count) except -1 nogil:
+    """Between two loops without `breathe` over so many items: look where they are long."""
+    return look() if count >= TURNS else 0
 
 @cython.final
 cdef class Budget:

@@ -5,6 +5,7 @@ import cython
 from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.libc.string import memset
 from cython.cimports.posix.time import CLOCK_MONOTONIC, clock_gettime, timespec
+from cython.cimports.stratavm.base.budget import look
 from cython.cimports.stratavm.codegen.minst import MCode
 from cython.cimports.stratavm.codegen.regalloc.allocator import Allocator
 from cython.cimports.stratavm.codegen.schedule import Scheduler
@@ -105,6 +106,7 @@ class Worker:
 
     def compile(self, front, defined_index: int):
         """A defined function of a front end's module as ``Code``."""
+        look()  # here: the loops of a short function are too short for it
         self.build(front, defined_index)
         return self.generate()
 

@@ -1,4 +1,4 @@
-"""Small functions as the inliner wants them: built once per module, shared by all threads, never changed."""
+"""Small functions as the inliner wants them: shared by all threads, never changed. The last few thousand are kept."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ LEVELS: Final = 3
 """Calls that are inlined into each other."""
 MAX_BYTES: Final = 160
 """Code bytes of a function that is looked at: more than a small one can have."""
+KEPT: Final = 1 << 15
+"""Forms that are kept, each of one to five kilobytes: all of a program's, and not all that a module can have."""
 
 
 class Callees:
@@ -55,9 +57,13 @@ class Callees:
     def _find(self, func: int, depth: int) -> Ssa | None:
         """A function in which so many levels of calls are inlined."""
         key = func, depth
-        if key not in self._known:
-            self._known[key] = self._whole(func, depth) if depth else self._plain(func)
-        return self._known[key]
+        known = self._known  # another thread may begin anew meanwhile
+        if key in known:
+            return known[key]
+        made = self._whole(func, depth) if depth else self._plain(func)
+        if len(self._known) >= KEPT:
+            self._known = {}
+        return self._known.setdefault(key, made)
 
     def _plain(self, func: int) -> Ssa | None:
         """A function as it is, if it may be inlined."""
@@ -67,7 +73,11 @@ class Callees:
         ssa = Ssa()
         try:
             front.build(defined, ssa)
-        except (Unsupported, ResourceLimit):
+        except Unsupported:
+            return None
+        except ResourceLimit as error:
+            if error.limit == "compile_bytes":  # of the caller, which says nothing about this function
+                raise
             return None
         return None if template_size(ssa) is None else ssa
 

@@ -109,6 +109,9 @@ class Pipeline:
             stage.budget = budget
             ssa = stage.rewrite(ssa, self._spare if ssa is out else out)
             budget -= stage.spent
+        if "inline" in self.passes:
+            inline: Any = self.stages[0]
+            inline.release()
         if ssa is not out:
             out.assign(ssa)
         self._pruner.run(out)

@@ -10,7 +10,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
-from cython.cimports.stratavm.base.budget import look
+from cython.cimports.stratavm.base.budget import rest
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.ssa import (
     IR_BLOCK_PARAM,
@@ -76,13 +76,13 @@ class Pruner:
         """The pass."""
         self.reserve()
         self.link_edges()
-        look()
+        rest(self.ssa.n_nodes)
         self.mark_backwards()
-        look()
+        rest(self.ssa.n_nodes)
         while self.n_pending != 0:
             self.n_pending -= 1
             self.mark_operands(self.pending[self.n_pending])
-        look()
+        rest(self.ssa.n_nodes)
         self.compact()
         self.rewrite_edges()
         return 0

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from stratavm.base.errors import Trap
+from stratavm.base.budget import Budget
+from stratavm.base.errors import DeadlineExceeded, ResourceLimit, Trap
 from stratavm.codegen.compile import Options, wasm_compiler
 from stratavm.engine import Config, Engine, Module, Store
 from stratavm.engine.linker import Linker
 from stratavm.front.wasm.front import WasmFront
+from stratavm.ir import callees as callees_module
 from stratavm.ir.callees import Callees
 from stratavm.ir.passes.inline import Inline
 from stratavm.ir.pipeline import PASSES, Pipeline
@@ -123,6 +125,50 @@ def test_growth_is_bounded():
     verify(after)
     assert 0 < inline.inlined < 1000
     assert after.counts()[0] < 3 * before.counts()[0] + 300
+
+
+def test_so_many_functions_are_inlined_into_one_at_most():
+    """A caller of a hundred thousand keeps no more of them at hand; which ones does not depend on who asked before."""
+    callees = "".join(f"(func (param i32) (result i32) (i32.add (local.get 0) (i32.const {i})))" for i in range(4100))
+    calls = "".join(f"call {i} " for i in range(4100))
+    text = f"(module {callees} (func (param i32) (result i32) local.get 0 {calls}))"
+    assert inlined(text, 4100).count("= call") == 4
+
+
+def test_a_form_that_was_dropped_is_made_again(monkeypatch):
+    """A module has more small functions than there is room for: the last are kept, and every one stays what it was."""
+    monkeypatch.setattr(callees_module, "KEPT", 4, raising=False)
+    functions = "".join(f"(func (param i32) (result i32) (i32.add (local.get 0) (i32.const {i})))" for i in range(6))
+    callees = Callees(WasmFront(validate(parse_module(f"(module {functions})"))))
+    first = callees.template(0, 1, 6)
+    assert callees.template(0, 1, 6) is first
+    for other in range(1, 6):
+        callees.template(other, 1, 6)
+    again = callees.template(0, 1, 6)
+    assert again is not first
+    assert print_ssa(again) == print_ssa(first)
+
+
+def test_what_a_caller_may_take_says_nothing_about_its_callees():
+    """A small function that was met when a large caller had used up its memory is inlined into others all the same."""
+    text = "(module (func (param i32) (result i32) (i32.add (local.get 0) (i32.const 1))))"
+    callees = Callees(WasmFront(validate(parse_module(text))))
+    with pytest.raises(ResourceLimit) as refused, Budget(size=100):
+        callees.template(0, 1, 1)
+    assert refused.value.limit == "compile_bytes"
+    assert not callees.refused
+    assert callees.template(0, 1, 1) is not None
+
+
+def test_a_deadline_ends_the_search_for_small_functions():
+    """Each is made in no time, but a function may call a million."""
+    callees = "".join("(func (param i32) (result i32) (local.get 0))" for _ in range(40))
+    calls = "".join(f"call {i} " for i in range(40))
+    valid = validate(parse_module(f"(module {callees} (func (param i32) (result i32) local.get 0 {calls}))"))
+    before = Ssa()
+    build(valid, 40, before)
+    with pytest.raises(DeadlineExceeded), Budget(0.0):
+        Inline().prepare(before, Callees(WasmFront(valid)), 3)
 
 
 def test_a_budget_stops_it():

@@ -14,7 +14,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
-from cython.cimports.stratavm.base.budget import breathe
+from cython.cimports.stratavm.base.budget import breathe, look
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.ssa import (
     IR_BLOCK_PARAM,
@@ -61,6 +61,8 @@ TINY = cython.declare(uint32_t, 12)
 """Nodes of a function that is inlined everywhere: about what the call costs."""
 GROWTH = cython.declare(uint32_t, 120)
 """Nodes that any function may grow by; it may also double."""
+MOST = cython.declare(uint32_t, 4096)
+"""Functions that are inlined into one: each is at hand until the last is in place. Programs need a few dozen."""
 
 
 @cython.cfunc
@@ -130,9 +132,9 @@ class Inline(Stream):
         block: uint32_t = 0
         callee: cython.pointer(Callee)
         known: dict = {}
-        self.spent = self.n_callees = self.n_chosen = 0
+        self.spent = 0
         self.last_node = NO_VALUE
-        self.kept.clear()
+        self.release()
         for i in range(ssa.n_nodes):
             while ssa.blocks[block].last <= i:
                 block += 1
@@ -154,6 +156,9 @@ class Inline(Stream):
         if func == ssa.func or func in source.refused:
             return NO_VALUE
         if func not in known:
+            if self.n_callees == MOST:
+                return NO_VALUE
+            look()  # what the template is made of is too short for it
             known[func] = self.n_callees
             template: object = source.template(func, depth, ssa.func)
             if template is None:
@@ -162,6 +167,11 @@ class Inline(Stream):
                 self.add_callee(template)
         number: int = known[func]
         return NO_VALUE if number < 0 else cython.cast(uint32_t, number)
+
+    def release(self) -> None:
+        """Forget the functions that were chosen; ``prepare`` comes before the next run."""
+        self.n_callees = self.n_chosen = 0
+        self.kept.clear()
 
     def add_callee(self, ssa):
         """Remember where the parts of a small function lie."""

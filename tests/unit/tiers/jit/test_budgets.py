@@ -73,6 +73,14 @@ def test_a_deadline_ends_the_compilation_of_a_large_function(engine):
     assert guest.module.code_bytes > 1_000_000
 
 
+def test_a_deadline_ends_the_compilation_of_many_short_functions():
+    """Their loops are too short for a look at the clock: there is one for each function."""
+    compiler = wasm_compiler(validate(decode(module(1))))
+    with pytest.raises(DeadlineExceeded), Budget(0.0):
+        for _ in range(20):
+            compiler.compile(0)
+
+
 def test_interrupt_ends_a_compilation():
     """From another thread; the call was running all the time."""
     guest = instance(stratavm.Engine(tier="jit1", memory_plan="bounded"))
