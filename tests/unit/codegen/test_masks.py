@@ -109,7 +109,7 @@ def machine(source: str, features: set[str], *passes: str) -> str:
     valid = Module(source, engine=Engine()).valid
     compiler = wasm_compiler(valid, Options(machine=passes, features=frozenset({"sse41", "popcnt", *features})))
     with compiler.worker() as worker:
-        worker.build(valid, 0)
+        worker.build(compiler.front, 0)
         return str(worker.machine_ir("minst"))
 
 
