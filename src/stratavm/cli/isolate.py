@@ -93,6 +93,8 @@ def inside(data: dict[str, Any]) -> int:
     from stratavm.cli.main import perform
 
     options = argparse.Namespace(**data)
+    if options.max_memory is None:
+        options.max_memory = GUEST_MEMORY_BYTES
     for problem in raise_wall(wall_of(options)):
         output.note(f"isolation is weaker here: {problem}")
     return perform(run_here, options)
@@ -104,8 +106,7 @@ def wall_of(options: argparse.Namespace) -> Wall:
     writable: list[str] = []
     for host, _, read_only in options.dir:
         (readable if read_only else writable).append(host)
-    memory = GUEST_MEMORY_BYTES if options.max_memory is None else options.max_memory
-    return Wall(options.timeout, memory, tuple(readable), tuple(writable))
+    return Wall(options.timeout, options.max_memory, tuple(readable), tuple(writable))
 
 
 def wall_off(timeout: float | None) -> list[str]:

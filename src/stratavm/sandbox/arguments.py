@@ -130,6 +130,8 @@ def _input(value: Any) -> bytes | io.IOBase:
     if isinstance(value, io.TextIOBase):
         raise TypeError("stdin carries bytes: give the binary file (text.buffer)")
     if isinstance(value, io.IOBase):
+        if not value.readable():
+            raise ValueError(f"stdin must be open for reading: {value!r}")
         return value
     raise TypeError(f"stdin must be the input itself (bytes or str) or a binary file, got {_kind(value)}")
 

@@ -121,6 +121,8 @@ def _request(arguments: Arguments, report: int, *, inherits: bool) -> dict[str, 
         raise TypeError(f"stdin must give bytes, its read() gave {type(stdin).__name__}")
     named = {name: getattr(arguments, name) for name in PLAIN}
     folders = [(f.host, f.guest, f.writable) for f in arguments.folders]
+    if arguments.max_memory is None:
+        named["max_memory"] = GUEST_MEMORY_BYTES
     plain = {"module": bytes(module) if isinstance(module, (bytearray, memoryview)) else module, "stdin": stdin}
     return {**named, **plain, "folders": folders, "tier": tier, "report": report}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import io
 import os
 from collections.abc import Callable, Sequence
@@ -241,8 +242,10 @@ def source(value: Source) -> Stream:
     elif isinstance(value, str | os.PathLike):
         stream = _inherited(0, write=False) if value == INHERIT else _from_path(value)
     elif (fd := _fileno(value, "stdin")) is not None:
+        _check_access(fd, "stdin", value, write=False)
         stream = HostStream(fd, write=False)
     elif isinstance(value, io.IOBase):
+        _check_kind("stdin", value, value.readable(), "reading")
         stream = CallableSource(value.read)
     elif callable(value):
         stream = CallableSource(value)
@@ -266,10 +269,12 @@ def sink(value: Sink, number: int, captured_bytes: int) -> Stream:
     elif isinstance(value, ProgramOutput):
         stream = _inherited(value.fileno(), write=True, kind=ProgramStream)
     elif (fd := _fileno(value, name)) is not None:
+        _check_access(fd, name, value, write=True)
         if isinstance(value, io.IOBase):
             value.flush()  # what the host wrote before comes first
         stream = HostStream(fd, write=True)
     elif isinstance(value, io.IOBase):
+        _check_kind(name, value, value.writable(), "writing")
         stream = CallableSink(value.write)
     elif callable(value):
         stream = CallableSink(value)
@@ -318,6 +323,18 @@ def _inherited(number: int, *, write: bool, kind: type[HostStream] = HostStream)
         if error.errno != errno.EBADF:
             raise
         return Stream()
+
+
+def _check_access(fd: int, name: str, value: object, *, write: bool) -> None:
+    """Refuse what is open for the other direction only: the guest would see nothing but errors."""
+    access = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE
+    fits = access in (os.O_RDWR, os.O_WRONLY if write else os.O_RDONLY)
+    _check_kind(name, value, fits, "writing" if write else "reading")
+
+
+def _check_kind(name: str, value: object, fits: bool, for_what: str) -> None:
+    if not fits:
+        raise ValueError(f"{name} must be open for {for_what}: {value!r}")
 
 
 def _fileno(file: Any, name: str) -> int | None:

@@ -130,7 +130,9 @@ def test_variables_by_name_reach_the_guest(program, monkeypatch):
 
 
 def test_memory_is_bounded(program):
-    """A growth beyond what the process may have fails in the guest."""
+    """A growth beyond what the guest may have fails in the guest: a gibibyte, where nothing else is said."""
+    assert ended("--isolate", "--invoke", "grow", program, "16384")[:2] == (0, "-1\n")
+    assert ended("--isolate", "--invoke", "grow", program, "16383")[:2] == (0, "1\n")
     assert ended("--isolate", "--invoke", "grow", program, "40000")[:2] == (0, "-1\n")
     assert ended("--isolate", "--max-memory", "3G", "--invoke", "grow", program, "40000")[:2] == (0, "1\n")
     assert ended("--isolate", "--max-memory", "64K", program) == (

@@ -248,6 +248,13 @@ def test_what_is_no_program_raises(module, kind, words, isolate):
         assert caught.value.filename == "missing.wasm"
 
 
+def test_a_program_of_its_own_may_have_a_gibibyte():
+    """Where nothing else is said; what the process may have is more."""
+    grow = "(call $exit (i32.eq (memory.grow (i32.const {})) (i32.const -1)))"
+    assert stratavm.run(program(grow.format(16382)), isolate=True).code == 0
+    assert stratavm.run(program(grow.format(16383)), isolate=True).code == 1
+
+
 def test_a_folder_that_is_not_there_raises(isolate, tmp_path):
     """With its name."""
     with pytest.raises(FileNotFoundError, match="absent"):
@@ -266,6 +273,7 @@ def test_a_folder_that_is_not_there_raises(isolate, tmp_path):
         ({"env": {"A": 1}}, TypeError, "env.'A'. must be a string, got 1"),
         ({"stdin": 5}, TypeError, "stdin must be"),
         ({"stdin": io.StringIO("x")}, TypeError, "text.buffer"),
+        ({"stdin": io.RawIOBase()}, ValueError, "stdin must be open for reading"),
         ({"files": ["a"]}, TypeError, "files must map paths"),
         ({"files": {"a": 1}}, TypeError, "content of 'a' is int"),
         ({"files": {1: b""}}, TypeError, "path 1"),

@@ -273,6 +273,9 @@ def test_input_that_gives_no_bytes():
     """A file in memory is read before the process starts."""
 
     class Text(io.RawIOBase):
+        def readable(self):
+            return True
+
         def read(self, size=-1):
             return "text"
 

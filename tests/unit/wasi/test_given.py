@@ -82,6 +82,41 @@ def test_text_given_as_input_is_told_from_a_path():
     assert "encode" not in str(caught.value)
 
 
+class Plain:
+    """Anything with a fileno."""
+
+    def __init__(self, file) -> None:
+        self.fileno = file.fileno
+
+
+@pytest.mark.parametrize("wrap", [lambda file: file, Plain])
+def test_a_stream_is_open_for_its_direction(wrap, tmp_path):
+    """Else the guest would see nothing but errors, or an empty input."""
+    with open(tmp_path / "file", "wb") as out, open(tmp_path / "file", "rb") as into:
+        for name, file, direction in (
+            ("stdin", out, "reading"),
+            ("stdout", into, "writing"),
+            ("stderr", into, "writing"),
+        ):
+            with pytest.raises(ValueError, match=f"{name} must be open for {direction}"):
+                Wasi(**{name: wrap(file)})
+        with open(tmp_path / "file", "r+b") as both, Wasi(stdin=wrap(both), stdout=wrap(both)):
+            pass
+
+
+def test_a_file_without_a_descriptor_is_open_for_its_direction():
+    """As far as it says so itself."""
+
+    class WriteOnly(io.RawIOBase):
+        def writable(self):
+            return True
+
+    with pytest.raises(ValueError, match="stdin must be open for reading"):
+        Wasi(stdin=WriteOnly())
+    with pytest.raises(ValueError, match="stdout must be open for writing"):
+        Wasi(stdout=io.RawIOBase())
+
+
 def test_a_closed_socket_is_refused():
     """It has no descriptor."""
     closed = socket.socket()
