@@ -2,7 +2,8 @@
 
 Arguments choose versions; without any, those that are found are built (as ``tools/versions.py`` finds them).
 auditwheel reads which glibc symbol versions the compiled modules ask for; the tag is its finding. A wheel is tried as a
-user would: ``pip install`` into an empty virtual environment of its Python, then ``strata run`` of a small program.
+user would: ``pip install`` into an empty virtual environment of its Python, then ``strata run`` of a small program, and
+the same with ``--isolate``: its list of system calls must have those of each Python.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Trial:
     """How a wheel did in a fresh environment."""
 
     printed: str
+    isolated: str
     install_s: float
     run_s: float
 
@@ -102,7 +104,10 @@ def attempt(wheel: Path, interpreter: str, place: Path) -> Trial:
     installed = time.perf_counter()
     command = [str(place / "bin/strata"), "run", str(program)]
     printed = subprocess.run(command, check=True, env=env, stdout=subprocess.PIPE, text=True).stdout
-    return Trial(printed, installed - started, time.perf_counter() - installed)
+    ran = time.perf_counter()
+    walled = [*command[:2], "--isolate", *command[2:]]
+    isolated = subprocess.run(walled, check=True, env=env, stdout=subprocess.PIPE, text=True).stdout
+    return Trial(printed, isolated, installed - started, ran - installed)
 
 
 def make(version: str, interpreter: str) -> bool:
@@ -117,7 +122,7 @@ def make(version: str, interpreter: str) -> bool:
         f"environment installed in {trial.install_s:.1f} s, `strata run` took {trial.run_s:.2f} s",
         flush=True,
     )
-    return trial.printed == "hello from a wheel\n"
+    return trial.printed == trial.isolated == "hello from a wheel\n"
 
 
 def main(wanted: list[str]) -> int:

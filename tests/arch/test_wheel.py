@@ -3,6 +3,7 @@
 Here the Python of the tests has its turn; `make wheel` builds and tries all that are found.
 """
 
+import json
 import subprocess
 import sys
 import tomllib
@@ -25,12 +26,18 @@ def test_a_fresh_venv_installs_and_runs_the_wheel(tmp_path):
     built = wheel.build(THIS, sys.executable)
     assert "manylinux" in built.name
     fresh = tmp_path / "venv"
-    assert wheel.attempt(built, sys.executable, fresh).printed == "hello from a wheel\n"
+    trial = wheel.attempt(built, sys.executable, fresh)
+    assert trial.printed == trial.isolated == "hello from a wheel\n"
     other = [fresh / "bin/stratavm", "run", fresh / "hello.wat"]
     assert subprocess.check_output(other, text=True) == "hello from a wheel\n"
     code = f"import stratavm; print(stratavm.load({ADD!r}).exports.add(1, 2), stratavm.__file__)"
     total, place = subprocess.check_output([fresh / "bin/python", "-I", "-c", code], text=True).split()
     assert total == "3"
+    env = wheel.environment()  # this process's has the sources on its path
+    doctor = subprocess.run([fresh / "bin/strata", "doctor", "--json"], stdout=subprocess.PIPE, env=env, check=False)
+    said = json.loads(doctor.stdout)
+    assert said["build"]["kind"] == "installed"
+    assert {said["checks"][tier] for tier in ("jit0", "jit1", "oracle")} == {"works"}
     assert str(fresh) in place
     installed = {p.name for p in (fresh / f"lib/python{THIS}").rglob("stratavm/**/*")}
     assert "_build.py" not in installed
