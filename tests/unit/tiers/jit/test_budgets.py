@@ -15,10 +15,12 @@ from stratavm.ir.pipeline import LEVELS
 from stratavm.module.decode import decode
 from stratavm.module.encode import FunctionDraft, ModuleDraft, encode
 from stratavm.module.model import Export
+from stratavm.module.parser import parse_wat_to_bytes
 from stratavm.module.validate import validate
 from stratavm.spec.types import I32, FuncType, Limits, MemoryType, RecGroup, SubType
 from tests.scaling import shapes
 from tests.scaling.shapes import ADD, LOOP, LT_U, br_if, const, get
+from tests.unit.ir import small_functions
 
 LEVEL_1 = Options(allocator="splitting", passes=LEVELS[1], machine=MACHINE_LEVELS[1])
 SOON = 10
@@ -192,6 +194,32 @@ def test_arrays_of_a_large_function_are_not_kept():
     compiler.compile(0)
     assert any(any(worker.stages_ns) for worker in compiler._idle)
     assert compiler.compile(1).code == first.code
+
+
+@pytest.mark.parametrize("binary", [parse_wat_to_bytes(small_functions.module(3)), module(200)], ids=["calls", "loops"])
+@pytest.mark.parametrize(
+    "options", [Options(), Options(allocator="naive"), LEVEL_1], ids=["linear", "naive", "level 1"]
+)
+def test_a_worker_whose_arrays_could_not_grow_compiles_on_as_a_new_one_does(options, binary):
+    """Whichever array it was: nothing counts on what was not there, and nothing is left of the function."""
+    valid = validate(decode(binary))
+    every = range(len(valid.bodies))
+    wanted = [(code.code, code.trap_sites) for code in map(wasm_compiler(valid, options).compile, every)]
+    size = refused = 0
+    fits = False
+    while not fits:
+        size += size // 32 + 32
+        compiler = wasm_compiler(valid, options)
+        try:
+            with compiler.worker() as worker, Budget(size=size):
+                for index in every:
+                    worker.compile(compiler.front, index)
+            fits = True
+        except ResourceLimit:
+            refused += 1
+        found = [(code.code, code.trap_sites) for code in map(compiler.compile, every)]
+        assert found == wanted, size
+    assert refused > 60
 
 
 # ---- budgets ----
