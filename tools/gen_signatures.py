@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from tools import gen
 
-FOLDER = "src/stratavm/engine"
-HEAD = '''"""Signatures of compiled classes by name, from the ``.pyi`` files beside them; made by `make gen`."""
+FOLDERS = ("src/stratavm/engine", "src/stratavm/runtime")
+HEAD = '''"""Signatures of compiled classes by name, from their ``.pyi`` files; made by `make gen`."""
 
 from typing import Final
 
@@ -19,7 +19,7 @@ SIGNATURES: Final[dict[str, str]] = {
 
 def constructors() -> Iterator[tuple[str, str]]:
     """Name and signature of each class in a stub that has a constructor."""
-    for path in sorted((gen.ROOT / FOLDER).glob("*.pyi")):
+    for path in sorted(path for folder in FOLDERS for path in (gen.ROOT / folder).glob("*.pyi")):
         for item in ast.parse(path.read_text()).body:
             if not isinstance(item, ast.ClassDef):
                 continue
@@ -32,4 +32,4 @@ def constructors() -> Iterator[tuple[str, str]]:
 def main() -> None:
     """Write the table."""
     rows = "".join(f"    {json.dumps(name)}: {json.dumps(text)},\n" for name, text in constructors())
-    gen.write(f"{FOLDER}/_gen_signatures.py", f"{HEAD}{rows}}}\n")
+    gen.write(f"{FOLDERS[-1]}/_gen_signatures.py", f"{HEAD}{rows}}}\n")

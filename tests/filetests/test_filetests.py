@@ -9,7 +9,7 @@ import pytest
 from stratavm.base.errors import Trap
 from stratavm.engine import Config, Engine, Store
 from stratavm.engine.load import load
-from stratavm.engine.values import parse_argument
+from stratavm.runtime.values import parse_argument
 from tests import golden
 from tests.filetests.cases import FOLDER, Case, Run, read, render
 

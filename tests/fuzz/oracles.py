@@ -219,7 +219,7 @@ def _state(store: Store, export: Any) -> Any:
         return hash(bytes(export.view()))
     if isinstance(export, Global):
         return seen(store, export.type.value, export.bits)
-    raws, element = list(map(export.native.get, range(len(export)))), export.type.element
+    raws, element = list(map(export.get, range(len(export)))), export.type.element
     names = {raw: seen(store, element, raw) for raw in set(raws)}
     return [names[raw] for raw in raws]
 

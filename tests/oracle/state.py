@@ -115,7 +115,7 @@ class Table:
         """Whether the limit allows so many more elements."""
         return len(self.elements) + delta <= self.limit
 
-    def grow(self, delta: int, raw: int) -> int:
+    def extend(self, delta: int, raw: int) -> int:
         """Grow by elements: the old size, or -1 beyond the limit."""
         old = len(self.elements)
         if not self.fits(delta):
@@ -151,7 +151,7 @@ class Function:
     """A function of an instance."""
 
     def __init__(self, instance: Instance, defined_index: int) -> None:
-        module = instance.module
+        module = instance.model
         self.type = module.func_type(len(module.imported_funcs) + defined_index)
         self.guest: tuple[Instance, int] = (instance, defined_index)
 
@@ -196,7 +196,7 @@ class Instance:
     """An instance of a module."""
 
     def __init__(self, store: Store, module: Module) -> None:
-        self.store, self.module = store, module
+        self.store, self.model = store, module
         self.functions: list[AnyFunction] = []
         self.memories: list[Memory] = []
         self.tables: list[Table] = []
@@ -295,7 +295,7 @@ _SPACES: dict[str, Callable[[Instance], list[Any]]] = {
 
 def _link(instance: Instance, imports: Mapping[str, Mapping[str, Extern]]) -> None:
     """Check every import and put it into its index space."""
-    for wanted in instance.module.imports:
+    for wanted in instance.model.imports:
         try:
             found = imports[wanted.module][wanted.name]
         except KeyError:
@@ -315,7 +315,7 @@ def _check_import(found: ExternType, wanted: Import) -> None:
 
 def _export(instance: Instance) -> None:
     """Collect the exports."""
-    for export in instance.module.exports:
+    for export in instance.model.exports:
         space = _SPACES.get(export.kind)
         if space is not None:
             instance.exports[export.name] = space(instance)[export.index]

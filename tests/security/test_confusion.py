@@ -8,8 +8,9 @@ from stratavm.engine.func import Func
 from stratavm.engine.linker import Linker
 from stratavm.engine.memory import Memory
 from stratavm.engine.module import Module
-from stratavm.engine.objects import Global, Table
 from stratavm.engine.store import Store
+from stratavm.runtime.globals import Global
+from stratavm.runtime.table import Table
 from stratavm.spec.types import FUNCREF, I32, FuncType
 
 from . import worlds
@@ -57,7 +58,7 @@ def test_no_object_of_another_store_gets_in():
         worlds.instance(host, imports={"m": {"h": lambda: theirs.f}}, store=here).exports.g()
     for raw in (8, theirs.f.native.raw, ours.f.native.raw + 8):
         with pytest.raises(ValueError, match="no function reference"):
-            ours.t.native.set(0, raw)
+            ours.t.set(0, raw)
     assert ours.t[0] is None
 
 

@@ -183,7 +183,7 @@ def test_reprs_are_escaped(made):
     """Of everything that shows a name; names as data stay as they are."""
     module, instance = made
     function = instance.exports[EXPORT]
-    things = (module, instance, instance.exports, function, instance.native, function.native, module.blueprint)
+    things = (module, instance, instance.exports, function, instance, function.native, module.blueprint)
     for thing in (*things, stratavm.Module.from_model(module.model), function.__name__, function.__qualname__):
         check(str(thing))
         check(repr(thing) if not isinstance(thing, str) else thing)

@@ -7,7 +7,7 @@ from typing import Any
 from stratavm.base.errors import LinkError
 from stratavm.base.text import printable
 from stratavm.engine import Module
-from stratavm.engine.values import parse_argument, signature
+from stratavm.runtime.values import parse_argument, signature
 from stratavm.spec.types import FuncType
 
 

@@ -12,8 +12,9 @@ from stratavm.engine.linker import Linker
 from stratavm.engine.load import load
 from stratavm.engine.memory import Memory
 from stratavm.engine.module import Module
-from stratavm.engine.objects import Global, Table
 from stratavm.engine.store import Store
+from stratavm.runtime.globals import Global
+from stratavm.runtime.table import Table
 
 give(compose)
 

@@ -10,8 +10,8 @@ from stratavm.base.data import dataclass, replace
 from stratavm.base.numbers import seconds, whole, whole_or_none
 from stratavm.base.words import did_you_mean
 from stratavm.engine.composition import composition
-from stratavm.engine.introspect import OfInit
 from stratavm.module.limits import DEFAULT_LIMITS, Limits
+from stratavm.runtime.introspect import OfInit
 from stratavm.runtime.limits import PoolConfig
 from stratavm.spec.features import FEATURES, READY
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from stratavm.base.errors import ExitError, ResourceLimit, Trap
 from stratavm.base.events import Event, Source, event
-
-if TYPE_CHECKING:
-    from stratavm.engine.store import Store
 
 
 @event
@@ -101,15 +96,6 @@ class InstanceCreated(Event):
 
 
 @event
-class InstanceClosed(Event):
-    """An instance refuses calls of the host from now on. ``instance`` is its number in the store."""
-
-    never_drop = True
-    instance: int
-    module: str
-
-
-@event
 class InstantiationFailed(Event):
     """A module could not be linked, allocated or initialised."""
 
@@ -141,40 +127,6 @@ class HostFunctionCreated(Event):
 
     name: str
     type: str
-
-
-@event
-class GlobalCreated(Event):
-    """The host made a global."""
-
-    type: str
-    mutable: bool
-    bits: int
-
-
-@event
-class GlobalSet(Event):
-    """The host set a global."""
-
-    type: str
-    bits: int
-
-
-@event
-class MemoryWritten(Event):
-    """The host copied bytes into a memory."""
-
-    memory: int
-    address: int
-    count: int
-
-
-@event
-class TableElementSet(Event):
-    """The host set an element of a table."""
-
-    table: int
-    index: int
 
 
 @event
@@ -242,17 +194,6 @@ _ENDS: Final[tuple[tuple[type[BaseException], type[Event]], ...]] = (
     (ResourceLimit, LimitReached),
     (ExitError, GuestExited),
 )
-
-
-@contextmanager
-def reporting(store: Store, what: str) -> Iterator[None]:
-    """Deliver what the runtime recorded in this block; a failure is an event too."""
-    try:
-        yield
-    except BaseException as error:
-        report_failure(store.source, what, error)
-        raise
-    store.bus.drain()
 
 
 def describe(error: BaseException) -> str:

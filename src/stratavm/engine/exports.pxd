@@ -1,12 +1,12 @@
 # Exports of an instance.
 cimport cython
-from stratavm.engine.store cimport Store
-from stratavm.runtime.instance cimport Instance as NativeInstance
+from stratavm.runtime.instance cimport Instance
 
 @cython.final
 cdef class Exports:
-    cdef Store store
-    cdef NativeInstance native
+    cdef Instance instance            # None once its store is closed
     cdef dict index                   # kind and index of each export by name
     cdef dict made                    # Python objects by name
     cdef object find(self, object name)
+    cdef object make(self, object name, object made)
+    cdef int let_go(self) except -1

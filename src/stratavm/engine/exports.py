@@ -2,19 +2,20 @@
 
 # strata: hot
 from collections.abc import ItemsView, KeysView, Mapping, ValuesView
+from weakref import ref
 
 import cython
 from cython.cimports.cpython.object import PyObject_GenericGetAttr
 from cython.cimports.stratavm.engine.func import Func
-from cython.cimports.stratavm.engine.store import Store
-from cython.cimports.stratavm.runtime.instance import Instance as NativeInstance
+from cython.cimports.stratavm.runtime.globals import Global
+from cython.cimports.stratavm.runtime.instance import Instance
 from cython.cimports.stratavm.runtime.occupancy import is_closed
 
 from stratavm.base.errors import Closed
 from stratavm.base.words import some
-from stratavm.engine.introspect import Signed
+from stratavm.engine.memory import Memory
 from stratavm.engine.missing import NoAttribute, NoItem
-from stratavm.engine.objects import wrap
+from stratavm.runtime.introspect import Signed
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -36,9 +37,8 @@ class Exports:
 
     __reversed__ = None  # no sequence, although it has items and a length
 
-    def __cinit__(self, store: Store, native: NativeInstance, index: dict):
-        self.store = store
-        self.native = native
+    def __cinit__(self, instance: Instance, index: dict):
+        self.instance = instance
         self.index = index
         self.made = {}
 
@@ -46,16 +46,35 @@ class Exports:
     def find(self, name: object) -> object:
         """The object of an export. KeyError where there is none, Closed where it is too late to make it."""
         made: object = self.made.get(name)
-        if made is None:
-            kind, index = self.index[name]
-            if is_closed(self.store.native):
+        return self.make(name, made) if made is None or self.instance is None else made
+
+    @cython.cfunc
+    def make(self, name: object, made: object) -> object:
+        """``find`` for what has not been asked for, and for what the store has let go."""
+        kind, index = self.index[name]
+        if self.instance is None or is_closed(self.instance.store):
+            if isinstance(made, ref):
+                made = made()
+            if made is None:
                 raise Closed("the store of these exports is closed")
-            if kind == "func":
-                made = Func(self.store, self.native.callee(index))
-            else:
-                made = wrap(self.store, self.native.export(kind, index))
-            made = self.made.setdefault(name, made)
-        return made
+            return made
+        made = self.instance.export(kind, index)
+        if kind == "func":
+            made = Func(self.instance.store, made)
+        elif kind == "memory":
+            made = Memory(self.instance.store, made)
+        return self.made.setdefault(name, made)
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def let_go(self) -> cython.int:
+        """The store is closed. What leads back to the instance, which has these, is kept as long as somebody else
+        has it: no collector is needed to free them."""
+        for name, made in self.made.items():
+            if isinstance(made, (Func, Global)):
+                self.made[name] = ref(made)
+        self.instance = None
+        return 0
 
     def __getitem__(self, name: str) -> object:
         if name not in self.index:

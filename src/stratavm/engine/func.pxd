@@ -21,13 +21,12 @@ cdef class Func:
     cdef CallGate gate                # what its machine code reads
     cdef uint32_t cold                # calls until there is machine code; 0: never, or there is
     cdef FuncRec* rec
-    cdef Store inner                  # the runtime's store
     cdef Instance instance            # None: not a guest's function
     cdef bytes params                 # codes, see ``cells``
     cdef bytes results
     cdef Py_ssize_t n_params          # -1 where the quick path does not apply
     cdef Py_ssize_t n_results
-    cdef readonly object store
+    cdef readonly Store store
     cdef readonly FuncRef native
     cdef object __weakref__
     cdef object call_slowly(self, tuple values, object keywords)

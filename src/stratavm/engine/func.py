@@ -34,9 +34,9 @@ from stratavm.base.text import printable
 from stratavm.engine import pyfacts
 from stratavm.engine.events import HostFunctionCreated
 from stratavm.engine.host import Caller
-from stratavm.engine.introspect import Signed
-from stratavm.engine.values import arguments_to_raw, results_from_raw, signature
+from stratavm.runtime.introspect import Signed
 from stratavm.runtime.stubs import PythonFacts
+from stratavm.runtime.values import arguments_to_raw, results_from_raw, signature
 from stratavm.spec.types import FuncType, type_name
 
 if not cython.compiled:
@@ -66,7 +66,6 @@ class Func:
         self.store = store
         self.native = native
         self.rec = native.rec
-        self.inner = native.store
         self.instance = native.instance
         self.params, self.results = codes_of_shape(native.shape)
         self.n_results = len(self.results)
@@ -79,7 +78,7 @@ class Func:
         ):
             self.n_params = -1
         else:
-            self.gate.exec = self.inner.exec
+            self.gate.exec = self.store.exec
             self.gate.rec = self.rec
             self.gate.codes = cython.cast(cython.p_void, cython.cast(cython.p_char, self.params))
             self.cold = WARM
@@ -105,13 +104,13 @@ class Func:
         if keywords:
             raise TypeError(f"{signature(self.name, self.type)} takes no keyword arguments")
         # Handles of arguments and results must not be collected before a guest, or Python, holds what they stand for.
-        self.inner.pinned += 1
+        self.store.pinned += 1
         try:
             raws: list = arguments_to_raw(self.name, self.type, values, self.store)
             return results_from_raw(self.type, self.native.call_raw(raws), self.store)
         finally:
-            self.inner.pinned -= 1
-            self.inner.settle()
+            self.store.pinned -= 1
+            self.store.settle()
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
@@ -122,7 +121,7 @@ class Func:
         self.cold = 0
         if FACTS is not None and self.store.engine.config.calls == "machine":
             try:
-                entry, landing = self.inner.runtime.stubs.python_entry(self.native.type, FACTS)
+                entry, landing = self.store.runtime.stubs.python_entry(self.native.type, FACTS)
                 self.gate.landing = cython.cast(cython.p_void, cython.cast(uint64_t, landing))
             except (ResourceLimit, MemoryError):
                 pass  # code memory is full: what has room in it goes on, and so does this
@@ -206,7 +205,7 @@ def call_quickly(
         or (self.instance is not None and (self.instance.closed or self.instance.poisoned))
     ):
         return call_with_objects(self, args, n, keywords)
-    run_entry(self.inner, self.rec, cells)
+    run_entry(self.store, self.rec, cells)
     return boxed(self, cells)
 
 
@@ -236,7 +235,7 @@ def finish(
     regain_gil(block)
     block.in_guest = 0
     function: Func = cython.cast(Func, self)
-    if end_machine_call(function.inner, function.rec, entry, trapped) != 0:
+    if end_machine_call(function.store, function.rec, entry, trapped) != 0:
         return cython.NULL
     return cython.cast(raw_results_t, box_results)(self, cells)
 

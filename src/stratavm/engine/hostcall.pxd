@@ -16,7 +16,6 @@ cdef class Offered:
 
 cdef class TypedHost(HostFunction):
     cdef object caller                # passed first where the callable wants it, else None
-    cdef object refs                  # the public store: references to objects and back
     cdef bytes param_codes            # see ``cells``
     cdef bytes result_codes
     cdef const char* codes            # the characters of param_codes

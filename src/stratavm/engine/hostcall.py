@@ -28,7 +28,7 @@ from cython.cimports.stratavm.runtime.host import HostFunction, HostShape, as_ru
 from stratavm.base.errors import LinkError
 from stratavm.engine.cells import codes_of
 from stratavm.engine.host import HostSpec, wants_caller
-from stratavm.engine.values import from_raw, results_to_raw
+from stratavm.runtime.values import from_raw, results_to_raw
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -54,8 +54,8 @@ def check_spec(shape: HostShape, name: object) -> cython.int:
 
 @cython.cfunc
 def instance_of(caller: object) -> object:
-    """The runtime's instance behind a ``Caller``, or None."""
-    return caller.instance.native if caller is not None and caller.bound else None
+    """The instance behind a ``Caller``, or None."""
+    return caller.instance if caller is not None and caller.bound else None
 
 
 @cython.cclass
@@ -100,15 +100,14 @@ class TypedHost(HostFunction):
     """A plain callable as a function of a store; values are converted as the type says."""
 
     def __init__(self, store: object, type: object, function: object, name: str, caller: object):
-        shape: HostShape = HostShape(store.native.runtime, type)
+        shape: HostShape = HostShape(store.runtime, type)
         self.fit(store, shape, function, name, caller if wants_caller(function) else None)
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def fit(self, store: object, shape: HostShape, function: object, name: object, caller: object) -> cython.int:
         """Become the callable in a store; ``caller`` is passed first unless it is None."""
-        self.become(store.native, shape, function, name)
-        self.refs = store
+        self.become(store, shape, function, name)
         self.caller = caller
         self.param_codes, self.result_codes = codes_of_shape(shape)
         self.codes = self.param_codes
@@ -124,10 +123,10 @@ class TypedHost(HostFunction):
     @cython.cfunc
     def convert(self, raws: list) -> object:
         """Run it by the rules of ``values``: raw bits in and out."""
-        values: list = [from_raw(t, raw, self.refs) for t, raw in zip(self.type.params, raws, strict=True)]
+        values: list = [from_raw(t, raw, self.store) for t, raw in zip(self.type.params, raws, strict=True)]
         if self.caller is not None:
             values.insert(0, self.caller)
-        return results_to_raw(self.label, self.type, self.function(*values), self.refs)
+        return results_to_raw(self.label, self.type, self.function(*values), self.store)
 
     @cython.cfunc
     def concerned(self) -> object:
@@ -140,7 +139,7 @@ class SpecHost(HostFunction):
     """A ``HostSpec`` as a function of a store: the caller's memory and unsigned integers in, one of those out."""
 
     def __init__(self, store: object, spec: object, name: str, caller: object):
-        shape: HostShape = HostShape(store.native.runtime, spec.type)
+        shape: HostShape = HostShape(store.runtime, spec.type)
         check_spec(shape, name)
         self.fit(store, shape, spec.function, name, caller)
 
@@ -148,7 +147,7 @@ class SpecHost(HostFunction):
     @cython.exceptval(-1, check=False)
     def fit(self, store: object, shape: HostShape, function: object, name: object, caller: object) -> cython.int:
         """Become the function of a spec in a store."""
-        self.become(store.native, shape, function, name)
+        self.become(store, shape, function, name)
         self.caller = caller
         self.codes = codes_of_shape(shape)[0]
         self.letters = self.codes
@@ -302,5 +301,5 @@ def take_result(self: TypedHost, answer: cython.pointer(PyObject), cells: cython
             items[i] = PyTuple_GET_ITEM(answer, i)
         if not unbox(self.result_codes, n, items, cells):
             return 0
-    fill_cells(self.store, cells, results_to_raw(self.label, self.type, result, self.refs), self.results)
+    fill_cells(self.store, cells, results_to_raw(self.label, self.type, result, self.store), self.results)
     return 0

@@ -3,23 +3,20 @@
 # strata: hot
 import cython
 from cython.cimports.stratavm.engine.exports import Exports
-from cython.cimports.stratavm.engine.store import Store
-from cython.cimports.stratavm.runtime.instance import Instance as NativeInstance
+from cython.cimports.stratavm.runtime.instance import Instance as RuntimeInstance
 
 from stratavm.base.text import printable
 from stratavm.base.words import some
-from stratavm.engine.events import InstanceClosed
-from stratavm.engine.introspect import Signed
+from stratavm.runtime.introspect import Signed
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 
 @cython.nonecheck(True)  # a subclass may leave out our initialiser: an AttributeError then, no crash
-@cython.freelist(8)
 @cython.cclass
-class Instance:
-    """An instance of a module in a store.
+class Instance(RuntimeInstance):
+    """An instance of a module in a store; ``load``, ``Linker`` and ``InstancePre`` make them.
 
     Attributes:
         exports: functions, memories, tables and globals by name, as attributes and as a mapping.
@@ -30,23 +27,11 @@ class Instance:
 
     __signature__ = Signed("Instance")
 
-    def __init__(self, store: Store, module: object, native: NativeInstance):
-        self.begin(store, module, native)
-
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def begin(self, store: Store, module: object, native: NativeInstance) -> cython.int:
-        """Become the cover of a runtime instance."""
-        self.store = store
-        self.module = module
-        self.native = native
-        return 0
-
     @property
     def exports(self) -> Exports:
         """Functions, memories, tables and globals by name."""
         if self.made is None:
-            self.made = Exports(self.store, self.native, self.module.export_index)
+            self.made = Exports(self, self.module.export_index)
         return self.made
 
     def initialize(self) -> bool:
@@ -65,16 +50,13 @@ class Instance:
         self.exports["_initialize"]()
         return True
 
-    def close(self) -> None:
-        """Refuse further calls: they raise ``Closed``. What other guests hold of it stays usable for them.
-
-        Raises:
-            StoreBusy: a call is inside the store.
-        """
-        was_open: cython.bint = not self.native.closed
-        self.native.shut()
-        if was_open and self.store.bus.channel_of(InstanceClosed).heard:
-            self.store.source.emit(InstanceClosed(self.native.number, self.module.name))
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def let_go(self) -> cython.int:
+        """The store is closed: end the cycles through exports, which know us, too."""
+        if self.made is not None:
+            self.made.let_go()
+        return RuntimeInstance.let_go(self)
 
     def __enter__(self):
         return self
@@ -83,7 +65,7 @@ class Instance:
         self.close()
 
     def __repr__(self) -> str:
-        if self.native is None:
+        if self.module is None:
             return "<Instance that was never initialised>"
-        closed: str = " closed" if self.native.closed else ""
+        closed: str = " closed" if self.closed else ""
         return f"<Instance{closed} of {printable(self.module.name)}, exports: {some(self.module.export_index)}>"

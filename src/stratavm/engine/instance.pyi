@@ -1,4 +1,4 @@
-from typing import Any, Self
+from typing import Self
 
 from stratavm.engine.exports import Exports
 from stratavm.engine.module import Module
@@ -7,8 +7,10 @@ from stratavm.engine.store import Store
 class Instance:
     store: Store
     module: Module
-    native: Any
-    def __init__(self, store: Store, module: Module, native: Any) -> None: ...
+    number: int
+    closed: bool
+    poisoned: bool
+    def __init__(self) -> None: ...
     @property
     def exports(self) -> Exports: ...
     def initialize(self) -> bool: ...

@@ -14,4 +14,5 @@ cdef class InstancePre:
     cdef object images                # what memories begin with; None: the module knows
     cdef Channel created              # of the event that an instance was made
     cdef Instance begin(self, Store store)
+    cdef Instance unborn(self)
     cdef object begins(self)

@@ -11,7 +11,7 @@ from stratavm.base.errors import LinkError
 from stratavm.base.text import printable
 from stratavm.engine.events import InstanceCreated, InstantiationFailed, describe, report_failure
 from stratavm.engine.host import Caller
-from stratavm.engine.introspect import Signed
+from stratavm.runtime.introspect import Signed
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -66,12 +66,19 @@ class InstancePre:
         if self.binders:
             instance = self._link(store)
         else:
-            instance = Instance.__new__(Instance)
-            instance.begin(store, self.module, build(store.native, self.blueprint, (), self.begins(), None))
+            instance = self.unborn()
+            build(instance, store, self.blueprint, (), self.begins(), None)
         if self.created.heard:
-            store.source.emit(InstanceCreated(instance.native.number, self.module.name))
+            store.source.emit(InstanceCreated(instance.number, self.module.name))
         else:
-            deliver_events(store.native)
+            deliver_events(store)
+        return instance
+
+    @cython.cfunc
+    def unborn(self) -> Instance:
+        """What becomes an instance of the module."""
+        instance: Instance = Instance.__new__(Instance)
+        instance.module = self.module
         return instance
 
     @cython.cfunc
@@ -83,16 +90,15 @@ class InstancePre:
         """Make an instance with its imports. What was made for it is released where no guest has seen it."""
         caller: object = Caller()
         imports: list = []
-        created: object = lambda native: caller.bind(Instance(store, self.module, native))  # noqa: E731
         try:
             for binder in self.binders:
                 imports.append(binder.bind(store, caller))
-            build(store.native, self.blueprint, imports, self.begins(), created)
+            build(self.unborn(), store, self.blueprint, imports, self.begins(), caller.bind)
         except BaseException:
             if not caller.bound:
                 for binder, made in zip(self.binders, imports):  # noqa: B905 - as many as were made
                     if binder.makes:
-                        store.native.forget(made)
+                        store.forget(made)
             raise
         return caller.instance
 

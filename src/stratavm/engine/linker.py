@@ -19,12 +19,13 @@ from stratavm.engine.instance import Instance
 from stratavm.engine.instance_pre import InstancePre, report_start
 from stratavm.engine.memory import Memory
 from stratavm.engine.module import Module
-from stratavm.engine.objects import Global, Table
 from stratavm.engine.store import Store
 from stratavm.engine.types import describe_extern
-from stratavm.engine.values import signature
 from stratavm.module.model import Import
+from stratavm.runtime.globals import Global
 from stratavm.runtime.link import check_import
+from stratavm.runtime.table import Table
+from stratavm.runtime.values import signature
 from stratavm.spec.types import FuncType
 
 Importable: TypeAlias = "Func | Memory | Table | Global | HostSpec | Callable[..., Any]"
@@ -192,11 +193,16 @@ class _Owned:
     def checked(cls, module: Module, wanted: Import, item: Func | Memory | Table | Global) -> _Owned:
         """One whose type fits now."""
         if module.engine is item.store.engine:
-            check_import(item.store.native, module.blueprint, wanted, item.native)
+            check_import(item.store, module.blueprint, wanted, _native(item))
         return cls(wanted.label, item)
 
     def bind(self, store: Store, caller: Caller) -> Any:
         """The runtime's object; its type is checked again by the runtime, since sizes change."""
         if self.item.store is not store:
             raise LinkError(f"{self.where} belongs to another store")
-        return self.item.native
+        return _native(self.item)
+
+
+def _native(item: Func | Memory | Table | Global) -> Any:
+    """What the runtime links with."""
+    return item.native if isinstance(item, (Func, Memory)) else item

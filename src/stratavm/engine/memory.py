@@ -21,9 +21,10 @@ from cython.cimports.stratavm.runtime.memory import Memory as NativeMemory
 from cython.cimports.stratavm.runtime.occupancy import is_closed
 
 from stratavm.base.errors import Closed
-from stratavm.engine.events import MemoryWritten, reporting
-from stratavm.engine.introspect import Signed
 from stratavm.runtime import memory as native_module
+from stratavm.runtime.events import MemoryWritten
+from stratavm.runtime.introspect import Signed
+from stratavm.runtime.store import reporting
 from stratavm.spec.types import Limits, MemoryType
 
 if not cython.compiled:
@@ -60,7 +61,7 @@ class Memory:
         """A memory of ``minimum`` pages of 64 KiB that may grow to ``maximum``."""
         type_: object = MemoryType(Limits(minimum, maximum))
         with reporting(store, "memory"):
-            return Memory(store, native_module.Memory(store.native, type_, plan=store.engine.config.memory_plan))
+            return Memory(store, native_module.Memory(store, type_, plan=store.engine.config.memory_plan))
 
     @property
     def native(self) -> NativeMemory:

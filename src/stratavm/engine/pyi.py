@@ -8,7 +8,7 @@ from typing import Final
 from stratavm.base.text import printable
 from stratavm.engine.module import Module
 from stratavm.engine.types import describe_extern
-from stratavm.engine.values import signature
+from stratavm.runtime.values import signature
 from stratavm.spec.types import F32, F64, FUNC, I32, I64, V128, FuncType, ValType, heap, is_ref
 
 HEADER: Final = '''"""{name}: exports of a WebAssembly module. Written by ``strata stubs``."""

@@ -11,8 +11,8 @@ from stratavm.engine.func import Func
 from stratavm.engine.instance import Instance
 from stratavm.engine.linker import Linker
 from stratavm.engine.module import Module
-from stratavm.engine.objects import Global
 from stratavm.engine.store import Store
+from stratavm.runtime.globals import Global
 
 
 class EngineHost:

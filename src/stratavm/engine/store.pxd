@@ -1,10 +1,5 @@
-# The store as Python sees it.
-from stratavm.base.events.core cimport Bus, Source
-from stratavm.runtime.store cimport Store as NativeStore
+# The store of an engine.
+from stratavm.runtime.store cimport Store as RuntimeStore
 
-cdef class Store:
+cdef class Store(RuntimeStore):
     cdef readonly object engine
-    cdef readonly NativeStore native
-    cdef readonly Bus bus
-    cdef readonly Source source
-    cdef object __weakref__

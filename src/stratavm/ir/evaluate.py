@@ -177,7 +177,7 @@ def _call_indirect(e: Evaluation, node: NodeFields) -> Any:
     if not raw:
         raise Trap("uninitialized_element")
     callee = e.instance.resolve_func(raw)
-    if callee.type != e.instance.module.types[type_index].composite:
+    if callee.type != e.instance.model.types[type_index].composite:
         raise Trap("indirect_call_mismatch")
     return _call_value(callee.call_raw([int(v) for v in operands]))
 

@@ -176,7 +176,7 @@ def run_oracle(
     if status:
         return status
     try:
-        type: object = instance.module.func_type(instance.n_imported_funcs + index)
+        type: object = instance.model.func_type(instance.n_imported_funcs + index)
         args: list = read_cells(cells, cell_widths(type.params))
         fill_cells(store, cells, instance.oracle.call(index, args), cell_widths(type.results))
     except BaseException as error:
@@ -214,7 +214,7 @@ def grow(
     store: Store = instance.store
     old: object
     try:
-        old = instance.tables[which].grow(delta, raw) if table else instance.memories[which].grow(delta)
+        old = instance.tables[which].extend(delta, raw) if table else instance.memories[which].grow(delta)
         return FAILED if old < 0 else old
     except BaseException as error:
         if is_aborted(store) and not store.keep_on_abort:  # the guest may return without another poll

@@ -1,4 +1,5 @@
-"""Events of the runtime. They happen inside guests as well, so they are recorded and delivered at the next boundary.
+"""Events of the runtime. What happens inside guests as well is recorded and delivered at the next boundary; what the
+host alone does is told at once.
 
 The source of each is its store; memories, tables and instances are numbered by their order in it.
 """
@@ -70,10 +71,11 @@ class InstancePoisoned(Event):
 
 @event
 class InstanceClosed(Event):
-    """An instance refuses calls from the host from now on."""
+    """An instance refuses calls of the host from now on. ``instance`` is its number in the store."""
 
     never_drop = True
     instance: int
+    module: str
 
 
 @event
@@ -133,3 +135,37 @@ class PoolRanOut(Event):
 
     slots: int
     mapped: int
+
+
+@event
+class GlobalCreated(Event):
+    """The host made a global."""
+
+    type: str
+    mutable: bool
+    bits: int
+
+
+@event
+class GlobalSet(Event):
+    """The host set a global."""
+
+    type: str
+    bits: int
+
+
+@event
+class MemoryWritten(Event):
+    """The host copied bytes into a memory."""
+
+    memory: int
+    address: int
+    count: int
+
+
+@event
+class TableElementSet(Event):
+    """The host set an element of a table."""
+
+    table: int
+    index: int

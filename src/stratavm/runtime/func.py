@@ -117,7 +117,7 @@ class FuncRef:
     @property
     def name(self) -> str:
         """Debug name."""
-        return "" if self.instance is None else self.instance.module.func_name(self.rec.func)
+        return "" if self.instance is None else self.instance.model.func_name(self.rec.func)
 
     @property
     def guest(self) -> object:

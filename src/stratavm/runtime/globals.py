@@ -6,8 +6,12 @@ from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.stratavm.runtime.occupancy import is_closed
 from cython.cimports.stratavm.runtime.store import Store
 
+from stratavm.base.keywords import checks_keywords
+from stratavm.runtime.events import GlobalCreated, GlobalSet
 from stratavm.runtime.func import cell_widths
-from stratavm.spec.types import EXTERN, NOEXTERN, heap, is_ref
+from stratavm.runtime.introspect import Signed
+from stratavm.runtime.values import from_raw, to_raw, value_type
+from stratavm.spec.types import EXTERN, NOEXTERN, GlobalType, heap, is_ref, type_name
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -20,18 +24,50 @@ traits: dict = {}
 @cython.nonecheck(True)  # of an object that no initialiser has seen: an AttributeError, no crash
 @cython.cclass
 class Global:
-    """A global variable of a store. ``bits`` is its value as raw bits."""
+    """A global variable; ``value`` reads and, if it is mutable, writes it.
 
-    def __init__(self, store: Store, type: object, bits: int = 0):
+    Attributes:
+        type: its type.
+        store: where it lives.
+    """
+
+    __signature__ = Signed("Global")
+
+    def __init__(self, store: Store, type: GlobalType, bits: int = 0):
         if self.store is not None:
             raise TypeError("a global is initialised once")
         prepare(self, store, type)
         self.cell = self.own
         self.bits = bits
 
+    @classmethod
+    @checks_keywords
+    def new(cls, store: Store, type_: int | str, value: object, *, mutable: bool = False) -> Global:
+        """A global of a value type: ``"i32"``, ``"i64"``, ``"f32"``, ``"f64"``, ``"v128"`` (16 bytes), ``"funcref"``,
+        ``"externref"``.
+        """
+        known: object = value_type(type_)
+        made: Global = cls(store, GlobalType(known, mutable), to_raw(known, value, store))
+        if store.source.hears(GlobalCreated):
+            store.source.emit(GlobalCreated(type_name(known), mutable, made.bits))
+        return made
+
+    @property
+    def value(self) -> object:
+        """The present value."""
+        return from_raw(self.type.value, self.bits, self.store)
+
+    @value.setter
+    def value(self, value: object):
+        if not self.type.mutable:
+            raise AttributeError("an immutable global cannot be set")
+        self.bits = to_raw(self.type.value, value, self.store)
+        if self.store.source is not None and self.store.source.hears(GlobalSet):
+            self.store.source.emit(GlobalSet(type_name(self.type.value), self.bits))
+
     @property
     def bits(self) -> int:
-        """The value as raw bits."""
+        """The value as raw bits; for tools and tests."""
         self.store.check_access()
         if self.width == 16:
             return self.cell[0] | (cython.cast(object, self.cell[1]) << 64)
@@ -55,9 +91,10 @@ class Global:
         return {self.cell[0]} if self.cell[0] else set()
 
     def __repr__(self) -> str:
-        return (
-            "<global of a closed store>" if self.store is None or is_closed(self.store) else f"<global {self.bits:#x}>"
-        )
+        if self.store is None:
+            return "<Global that was never initialised>"
+        shown: str = "?" if is_closed(self.store) else repr(self.value)
+        return f"<Global {'mut ' if self.type.mutable else ''}{type_name(self.type.value)} = {shown}>"
 
 
 @cython.cfunc

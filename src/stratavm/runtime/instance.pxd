@@ -43,7 +43,6 @@ cdef class Instance(Resident):
     cdef object __weakref__
     cdef int begin(self, Store store, Blueprint blueprint) except -1
     cdef int charge_bytes(self, uint64_t count) except -1
-    cdef int shut(self) except -1
     cdef int copy_active_datas(self, object evaluate, uint32_t covered) except -1
     cdef int add_memory(self, Memory memory) except -1
     cdef int import_global(self, uint32_t index, Global variable) except -1

@@ -16,7 +16,7 @@ from cython.cimports.stratavm.runtime._gen_layout import (
 from cython.cimports.stratavm.runtime.blueprint import ActiveData, Blueprint, DataSegment, ElementPlan, ElementSegment
 from cython.cimports.stratavm.runtime.func import FuncRef, Shape
 from cython.cimports.stratavm.runtime.globals import Global, global_at
-from cython.cimports.stratavm.runtime.kinds import KIND_INSTANCE_CLOSED, KIND_INSTANCE_POISONED
+from cython.cimports.stratavm.runtime.kinds import KIND_INSTANCE_POISONED
 from cython.cimports.stratavm.runtime.memory import Memory
 from cython.cimports.stratavm.runtime.native import store_ptr
 from cython.cimports.stratavm.runtime.occupancy import is_closed
@@ -26,6 +26,7 @@ from cython.cimports.stratavm.runtime.table import Table
 
 from stratavm.base.errors import StoreBusy, Trap
 from stratavm.base.text import printable
+from stratavm.runtime.events import InstanceClosed
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -119,10 +120,10 @@ NOTHING: list = []  # an index space without entries; never added to
 @cython.nonecheck(True)  # of an object that no initialiser has seen: an AttributeError, no crash
 @cython.cclass
 class Instance(Resident):
-    """A module's code with its own state, as the native world sees it. Index spaces list imports first."""
+    """A module's code with its own state. Index spaces list imports first."""
 
     def __init__(self):
-        raise TypeError("instances are made by runtime.link")
+        raise TypeError("instances are made by load(), Linker.instantiate() and InstancePre.instantiate()")
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
@@ -172,8 +173,8 @@ class Instance(Resident):
         return 0
 
     @property
-    def module(self) -> object:
-        """The model."""
+    def model(self) -> object:
+        """The model of its module."""
         return self.blueprint.module
 
     @property
@@ -510,20 +511,18 @@ class Instance(Resident):
         self.vm.unusable = 1
 
     def close(self) -> None:
-        """Refuse further calls from the host."""
-        self.shut()
+        """Refuse further calls: they raise ``Closed``. What other guests hold of it stays usable for them.
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def shut(self) -> cython.int:
-        """``close`` for compiled callers."""
+        Raises:
+            StoreBusy: a call is inside the store.
+        """
         if self.store.busy:
             raise StoreBusy("an instance cannot be closed while a call is inside its store")
-        if not self.closed:
-            self.store.note(KIND_INSTANCE_CLOSED, self.number, 0, 0)
+        was_open: cython.bint = not self.closed
         self.closed = True
         self.vm.unusable = 1
-        return 0
+        if was_open and self.store.source is not None and self.store.source.hears(InstanceClosed):
+            self.store.source.emit(InstanceClosed(self.number, self.blueprint.name))
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
@@ -541,4 +540,6 @@ class Instance(Resident):
         return 0
 
     def __repr__(self) -> str:
-        return f"<instance of {printable(self.name) or 'a module'}>"
+        if self.blueprint is None:
+            return "<Instance that was never initialised>"
+        return f"<Instance of {printable(self.name) or 'a module'}>"

@@ -53,19 +53,20 @@ def instantiate(
         ResourceLimit: the store's limits or the process's budgets do not allow it.
         Trap: a segment does not fit, or the start function trapped. Effects until then remain.
     """
-    return build(store, blueprint, imports, images, created)
+    return build(Instance.__new__(Instance), store, blueprint, imports, images, created)
 
 
 @cython.cfunc
-def build(store: Store, blueprint: Blueprint, imports: object, images: object, created: object) -> Instance:
-    """``instantiate`` for compiled callers."""
+def build(
+    instance: Instance, store: Store, blueprint: Blueprint, imports: object, images: object, created: object
+) -> Instance:
+    """``instantiate`` for compiled callers, who bring the object that becomes the instance."""
     store.check_entry()
     if len(imports) != len(blueprint.imports):
         raise LinkError(f"unknown import: expected {len(blueprint.imports)} imports, found {len(imports)}")
     for i in range(len(blueprint.imports)):
         if not _is_function(store, imports[i], blueprint.import_ids[i]):
             _check_import(store, blueprint.ids, blueprint.imports[i], imports[i], blueprint.plan)
-    instance: Instance = Instance.__new__(Instance)
     try:
         instance.begin(store, blueprint)
         _allocate(instance, blueprint, imports, images)

@@ -24,7 +24,7 @@ cdef class Occupied:
     cdef uint64_t bound_to            # serial of the one thread that may enter, 0 = any
     cdef uint64_t stack_bytes         # the guests' stack budget, 0 = what the thread has
     cdef uint64_t stack_limit         # lowest SP of the call under way, if there is a budget
-    cdef uint64_t deadline            # own deadline, CLOCK_MONOTONIC ns, 0 = none: the earliest of the next
+    cdef uint64_t own_deadline        # CLOCK_MONOTONIC ns, 0 = none: the earliest of the next
     cdef list deadlines               # that the host has set and not taken away, or None
     cdef uint32_t forced              # pending bits for the next call
     cdef readonly Source source       # of the events of this store, or None

@@ -1,6 +1,8 @@
 """Who is inside a store: how a call enters and leaves, what is pending for it, interrupts and deadlines."""
 
 # strata: hot
+import math
+from contextlib import AbstractContextManager, contextmanager
 
 import cython
 from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
@@ -47,6 +49,7 @@ from cython.cimports.stratavm.runtime.ticker import TICKER_TICKS, ticker_state, 
 
 from stratavm.base import switches
 from stratavm.base.errors import Closed, StackOverflow, StoreBusy
+from stratavm.base.numbers import seconds as time_limit
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -55,6 +58,7 @@ NEVER = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 # STRATA_POLL=always takes the slow path at every poll, to test that it changes nothing: a bit that stays, without
 # a meaning.
 FORCED = cython.declare(uint32_t, PENDING_SWAP if switches.POLL.value() == "always" else 0)
+LONGEST_S = 1e9  # thirty years: as nanoseconds it fits 64 bits
 
 
 @cython.cfunc
@@ -110,6 +114,22 @@ def hurry(context: cython.pointer(ExecContext), outer: cython.pointer(ExecContex
     return True
 
 
+@contextmanager
+def until(store: Occupied, seconds: object):
+    """The block of ``Store.deadline``."""
+    seconds = time_limit("seconds", seconds, -math.inf)
+    if seconds is None:
+        yield
+        return
+    moment = store.begin_deadline(min(seconds, LONGEST_S))
+    deliver_events(store)
+    try:
+        yield
+    finally:
+        store.end_deadline(moment)
+        deliver_events(store)
+
+
 @cython.cclass
 class Occupied:
     """A store as threads see it, which enter it one at a time."""
@@ -159,6 +179,11 @@ class Occupied:
     def busy(self) -> bool:
         """Whether a call is inside."""
         return self.exec.occupant != 0
+
+    @property
+    def bus(self) -> object:
+        """Where the events of this store go."""
+        return None if self.source is None else self.source.bus
 
     @property
     def address(self) -> int:
@@ -292,8 +317,7 @@ class Occupied:
     # ---- from other threads ----
 
     def interrupt(self) -> bool:
-        """Stop the running call with ``Interrupted`` at its next poll, from any thread. False if no call is
-        running."""
+        """Stop the running call with ``Interrupted`` at its next poll, from any thread; False if none is running."""
         if self.exec.occupant == 0:
             return False
         # Under the GIL no thread enters or leaves. What the call runs in other stores ends first.
@@ -303,11 +327,19 @@ class Occupied:
             act = act.prev
         request(self.exec, PENDING_INTERRUPT)
         self.note(KIND_INTERRUPT_REQUESTED, 0, 0, 0)
+        deliver_events(self)
         return True
 
     def request_tick(self) -> None:
         """Make the next call meet a tick at its first poll; for tests."""
         force(self, PENDING_TICK)
+
+    def deadline(self, seconds: object) -> AbstractContextManager[None]:
+        """End calls in this block with ``DeadlineExceeded`` once ``seconds`` have passed; None sets no deadline.
+
+        Of blocks inside each other the earliest deadline counts, also where a host function begins one.
+        """
+        return until(self, seconds)
 
     def set_deadline(self, seconds: float | None) -> None:
         """End calls that still run ``seconds`` from now with ``DeadlineExceeded``; None takes every deadline away."""
@@ -348,12 +380,12 @@ def force(self: Occupied, bits: uint32_t) -> cython.void:
 def adopt_deadline(self: Occupied) -> cython.void:
     """The earliest deadline counts from now on, and for the newest call of this thread that is inside: with those
     of the stores that it is nested in."""
-    self.deadline = min(self.deadlines) if self.deadlines else 0
-    mark(self.exec, ATTENTION_DEADLINE, self.deadline != 0)
+    self.own_deadline = min(self.deadlines) if self.deadlines else 0
+    mark(self.exec, ATTENTION_DEADLINE, self.own_deadline != 0)
     block: cython.pointer(ThreadBlock) = current_block()
     if block == cython.NULL or self.exec.occupant != block.serial:
         return
-    limit: uint64_t = self.deadline
+    limit: uint64_t = self.own_deadline
     act: cython.pointer(Activation) = self.exec.activation
     while act != cython.NULL:
         if act.exec != self.exec:
@@ -427,6 +459,6 @@ def occupy_slowly(self: Occupied, block: cython.pointer(ThreadBlock)) -> cython.
         request(context, self.forced | FORCED)
     force(self, 0)
     # A call into this store from a host function of another one must not outlive that one's deadline.
-    context.deadline_ns = earlier(self.deadline, 0 if outer == cython.NULL else outer.deadline_ns)
+    context.deadline_ns = earlier(self.own_deadline, 0 if outer == cython.NULL else outer.deadline_ns)
     if context.deadline_ns != 0 and now_ns() >= context.deadline_ns:
         request(context, PENDING_DEADLINE)

@@ -7,7 +7,7 @@ from cython.cimports.stratavm.runtime._gen_layout import ATTENTION_CROWDED
 from cython.cimports.stratavm.runtime.funcindex import FuncIndex
 from cython.cimports.stratavm.runtime.handles import Handles
 from cython.cimports.stratavm.runtime.kinds import KIND_HANDLES_COLLECTED
-from cython.cimports.stratavm.runtime.occupancy import Occupied, is_closed, mark, stands
+from cython.cimports.stratavm.runtime.occupancy import Occupied, deliver_events, is_closed, mark, stands
 from cython.cimports.stratavm.runtime.python import PyList_SetSlice
 from cython.cimports.stratavm.runtime.quota import new_quota
 from cython.cimports.stratavm.runtime.template import NO_FUEL, StoreTemplate
@@ -20,6 +20,7 @@ if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 MAX_FUEL = (1 << 63) - 1
+LARGEST = 1 << 63
 HANDLE_BYTES = cython.declare(uint64_t, 128)  # what a handle takes of the budget: its places in a list, a dict, a set
 
 
@@ -109,18 +110,23 @@ class Residence(Occupied):
     # ---- fuel ----
 
     @property
-    def fuel(self) -> object:
-        """Units left, or None where fuel is not counted."""
+    def fuel(self) -> int | None:
+        """What guests may still use; None where the engine does not count fuel (``Config(fuel=True)``).
+
+        Every basic block costs the number of its operators before it runs (``nop block loop else end drop`` are free);
+        bulk operations cost one more unit per eight bytes or per table element, ``table.grow`` per new one. The cost
+        does not depend on tier or options. Where fuel does not suffice the call ends with ``OutOfFuel``, and what is
+        left stays. A new store has none. Host functions may set it, too.
+
+        Raises:
+            TypeError: on setting: it is no whole number.
+            ValueError: on setting: the engine does not count fuel, or the number is below 0 or beyond 63 bits.
+            StoreBusy: on setting: another thread is inside.
+        """
         return None if self.exec.fuel == NO_FUEL else self.exec.fuel
 
-    @property
-    def fuel_used(self) -> object:
-        """Units that guests have used since the store was made, or None where fuel is not counted."""
-        return None if self.exec.fuel == NO_FUEL else self.fuel_given - self.exec.fuel
-
-    def set_fuel(self, units: object) -> None:
-        """Set what is left. ValueError where fuel is not counted, or units are below 0 or beyond 63 bits; TypeError for
-        what is no whole number."""
+    @fuel.setter
+    def fuel(self, units: object):
         units = whole("fuel", units, most=MAX_FUEL, unit="units")  # may run anything: nothing is looked at before
         left: uint64_t = units
         self.check_access()
@@ -129,6 +135,16 @@ class Residence(Occupied):
         self.fuel_given += units - self.exec.fuel
         self.exec.fuel = left
 
+    def add_fuel(self, units: object) -> None:
+        """Give guests more fuel, or take some back with a negative number. Raises as setting ``fuel`` does."""
+        more: object = whole("units", units, -LARGEST)
+        self.fuel = (self.fuel or 0) + more
+
+    @property
+    def fuel_used(self) -> int | None:
+        """What guests have used since the store was made; None where the engine does not count fuel."""
+        return None if self.exec.fuel == NO_FUEL else self.fuel_given - self.exec.fuel
+
     def charge(self, units: object) -> None:
         """Take fuel for a guest that runs without machine code. OutOfFuel, and nothing is taken, if less is left."""
         if self.exec.fuel != NO_FUEL:
@@ -136,7 +152,29 @@ class Residence(Occupied):
                 raise OutOfFuel()
             self.exec.fuel -= cython.cast(uint64_t, units)
 
-    # ---- how many ----
+    # ---- how much ----
+
+    @property
+    def bytes_held(self) -> int:
+        """Of ``StoreLimits.total_bytes``: what memories, tables, instances and handles take, and what was charged."""
+        return 0 if self.quota is None else self.quota.held
+
+    def charge_bytes(self, count: object, what: str = "a buffer") -> None:
+        """Count ``count`` bytes that the host holds on behalf of a guest, before it takes them; ``what`` names them.
+
+        Raises:
+            ResourceLimit: the store's limits leave fewer; nothing is counted then.
+            TypeError, ValueError: it is no whole number, or a negative one.
+            Closed: the store is closed.
+        """
+        if is_closed(self):
+            raise self.why_closed()
+        self.quota.charge(count, what)
+
+    def refund_bytes(self, count: object) -> None:
+        """Give back what was charged, once it is gone; also where the store is closed by then."""
+        if self.quota is not None:
+            self.quota.refund(count)
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
@@ -227,6 +265,14 @@ class Residence(Occupied):
             self.functions[address] = found
         return found
 
+    def func_to_raw(self, value: object) -> int:
+        """Raw bits of a function of this store; None is 0. The engine's store takes ``Func``."""
+        return 0 if value is None else value.raw
+
+    def func_from_raw(self, raw: int) -> object:
+        """The function behind raw bits; 0 is None. The engine's store gives ``Func``."""
+        return self.function_at(raw)
+
     # ---- handles ----
 
     @cython.cfunc
@@ -236,15 +282,15 @@ class Residence(Occupied):
             self.handles = Handles()
         return self.handles
 
-    def handle(self, thing: object) -> int:
-        """The externref handle of a Python object; 0 for None."""
-        if thing is None:
+    def extern_to_raw(self, value: object) -> int:
+        """A handle for any object; None is 0."""
+        if value is None:
             return 0
         if is_closed(self):
             raise self.why_closed()
         handles: Handles = self.all_handles()
         used: cython.Py_ssize_t = handles.used
-        found: object = handles.handle(thing, self.template.limits.handles)
+        found: object = handles.handle(value, self.template.limits.handles)
         if handles.used > used and not self.quota.claim(HANDLE_BYTES):
             handles.drop(found)
             self.quota.check(HANDLE_BYTES, "a handle of a Python object")
@@ -252,22 +298,28 @@ class Residence(Occupied):
             mark(self.exec, ATTENTION_CROWDED, True)
         return found
 
-    def object_of(self, handle: int) -> object:
-        """The Python object behind an externref handle; None for 0."""
-        return None if handle == 0 else self.all_handles().thing(handle)
+    def extern_from_raw(self, raw: int) -> object:
+        """The object behind a handle; 0 is None."""
+        return None if raw == 0 else self.all_handles().thing(raw)
 
     def add_root(self, holder: object) -> None:
         """A table or global that may hold handles: anything with ``held_handles()``."""
         self.all_handles().add_root(holder)
 
     def gc(self) -> int:
-        """Let go of Python objects that no table or global holds; the number let go. Not while a call is inside."""
+        """Let go of Python objects that no guest holds any more; returns how many.
+
+        Raises:
+            StoreBusy: a call is inside.
+        """
         if self.quota is None:
             raise self.why_closed()
         if self.exec.occupant != 0 or self.pinned:
             raise StoreBusy("handles are collected between calls only")
         self.collect_handles()
-        return self.collect_handles()
+        gone: object = self.collect_handles()
+        deliver_events(self)
+        return gone
 
     @cython.cfunc
     @cython.exceptval(check=False)

@@ -1,6 +1,8 @@
 """The store: how a call in it ends, what its polls do, and its life."""
 
 # strata: hot
+from contextlib import contextmanager
+
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.string import memcpy
@@ -165,11 +167,31 @@ class Store(Residence):
         if status:
             raise _ERRORS[status]()
 
+    def tell(self, what: str, error: BaseException) -> None:
+        """Tell the engine that an operation of the host ended with this error, which goes on."""
+        if self.reporter is not None:
+            self.reporter(self.source, what, error)
+
     # ---- life ----
 
     def close(self) -> None:
-        """Let everything go. Objects of the store raise ``Closed`` from now on."""
+        """Let everything go; objects of the store raise ``Closed`` from then on.
+
+        Raises:
+            StoreBusy: a call is inside.
+        """
         self.shut()
+        deliver_events(self)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self.shut()
+        deliver_events(self)
+
+    def __repr__(self) -> str:
+        return f"<Store {'closed' if is_closed(self) else 'busy' if self.exec.occupant else 'idle'}>"
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
@@ -181,6 +203,17 @@ class Store(Residence):
             self.note(KIND_STORE_CLOSED, 0, 0, 0)
         mark(self.exec, ATTENTION_CLOSED, True)
         return self.let_all_go()
+
+
+@contextmanager
+def reporting(store: Store, what: str):
+    """Deliver what the runtime recorded in this block; a failure is told of, too."""
+    try:
+        yield
+    except BaseException as error:
+        store.tell(what, error)
+        raise
+    store.deliver()
 
 
 @cython.cfunc

@@ -25,9 +25,14 @@ from cython.cimports.stratavm.runtime.quota import give_back
 from cython.cimports.stratavm.runtime.store import Store
 
 from stratavm.base.errors import ResourceLimit, Trap
+from stratavm.base.keywords import checks_keywords
+from stratavm.runtime.events import TableElementSet
 from stratavm.runtime.func import cell_widths
+from stratavm.runtime.introspect import Signed
 from stratavm.runtime.limits import name_the_limit, plain
-from stratavm.spec.types import EXTERN, NOEXTERN, Limits, TableType, heap
+from stratavm.runtime.store import reporting
+from stratavm.runtime.values import from_raw, to_raw, value_type
+from stratavm.spec.types import EXTERN, NOEXTERN, Limits, TableType, heap, type_name
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -56,10 +61,23 @@ class TableSpec:
 @cython.nonecheck(True)  # of an object that no initialiser has seen: an AttributeError, no crash
 @cython.cclass
 class Table:
-    """A table of a store. Elements are raw bits; 0 is null. What they refer to lives as long as the store."""
+    """A table of references: a sequence of ``Func``, any objects (externref), or None.
 
-    def __init__(self, store: Store, type: object, raw: int = 0):
+    Underneath elements are raw bits; 0 is null. What they refer to lives as long as the store.
+    """
+
+    __signature__ = Signed("Table")
+
+    def __init__(self, store: Store, type: TableType, raw: int = 0):
         self.begin(store, TableSpec(type), raw)
+
+    @classmethod
+    @checks_keywords
+    def new(cls, store: Store, element: int | str, minimum: int, maximum: int | None = None) -> Table:
+        """A table of ``minimum`` null elements of a reference type: ``"funcref"`` or ``"externref"``."""
+        type_: object = TableType(value_type(element, reference=True), Limits(minimum, maximum))
+        with reporting(store, "table"):
+            return cls(store, type_)
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
@@ -214,6 +232,20 @@ class Table:
     def __len__(self) -> int:
         return self.d.length
 
+    def __getitem__(self, index: int) -> object:
+        return from_raw(self.declared.element, self.get(within(self, index)), self.store)
+
+    def __setitem__(self, index: int, value: object) -> None:
+        within(self, index)
+        self.set(index, to_raw(self.declared.element, value, self.store))
+        if self.store.source is not None and self.store.source.hears(TableElementSet):
+            self.store.source.emit(TableElementSet(self.number, index))
+
+    def grow(self, delta: int, value: object = None) -> int:
+        """Grow by ``delta`` elements of ``value``; returns the old length, or -1 if it cannot grow so far."""
+        with reporting(self.store, "table.grow"):
+            return self.extend(delta, to_raw(self.declared.element, value, self.store))
+
     def out_of_bounds(self, index: object) -> Trap:
         """The trap for an index that is not inside."""
         return Trap("table_out_of_bounds", detail=f"element {index}, the table has {self.d.length}")
@@ -241,9 +273,8 @@ class Table:
         """Whether its maximum, and the store's for tables, allow so many more elements."""
         return 0 <= delta <= self.d.max_length - self.d.length
 
-    def grow(self, delta: int, raw: int = 0) -> int:
-        """Grow by ``delta`` elements of ``raw``: the old length, or -1 if a limit, the limiter or the kernel says
-        no."""
+    def extend(self, delta: int, raw: int = 0) -> int:
+        """``grow`` for guests, with raw bits: the old length, or -1 if a limit, the limiter or the kernel says no."""
         wanted: object = min(max(plain(delta), -1), MOST)  # may run anything: nothing is looked at before
         bits: uint64_t = raw
         self.store.check_access()
@@ -278,4 +309,16 @@ class Table:
         return held
 
     def __repr__(self) -> str:
-        return f"<table of {self.d.length} elements>"
+        if self.store is None:
+            return "<Table that was never initialised>"
+        maximum: object = self.declared.limits.maximum
+        shown: str = type_name(self.declared.element)
+        return f"<Table {self.d.length}..{'' if maximum is None else maximum} {shown}>"
+
+
+@cython.cfunc
+def within(table: Table, index: object) -> object:
+    """The index, unless the sequence has none such: lists of Python count from the end, tables do not."""
+    if not 0 <= index < table.d.length:
+        raise IndexError(f"table index {index} out of range 0..{len(table) - 1}")
+    return index

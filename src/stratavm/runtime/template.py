@@ -7,7 +7,6 @@ from cython.cimports.stratavm.runtime._gen_layout import MAX_BUILTINS
 from cython.cimports.stratavm.runtime.kinds import (
     KIND_DEADLINE_SET,
     KIND_HANDLES_COLLECTED,
-    KIND_INSTANCE_CLOSED,
     KIND_INSTANCE_POISONED,
     KIND_INTERRUPT_REQUESTED,
     KIND_MEMORY_CREATED,
@@ -79,7 +78,6 @@ class StoreTemplate:
         self.kinds[KIND_TABLE_GROWN] = self.bus.kind(events.TableGrown)
         self.kinds[KIND_TABLE_REFUSED] = self.bus.kind(events.TableGrowthRefused)
         self.kinds[KIND_INSTANCE_POISONED] = self.bus.kind(events.InstancePoisoned)
-        self.kinds[KIND_INSTANCE_CLOSED] = self.bus.kind(events.InstanceClosed)
         self.kinds[KIND_HANDLES_COLLECTED] = self.bus.kind(events.HandlesCollected)
         self.kinds[KIND_INTERRUPT_REQUESTED] = self.bus.kind(events.InterruptRequested)
         self.kinds[KIND_DEADLINE_SET] = self.bus.kind(events.DeadlineSet)

@@ -58,10 +58,10 @@ def test_objects_of_a_closed_store_have_a_repr():
     """It raises nothing."""
     instance = stratavm.load(GUEST)
     level, table, memory = instance.exports.level, instance.exports.table, instance.exports.memory
-    shown = repr(level), repr(level.native)
+    shown = repr(level)
     instance.store.close()
-    assert shown == ("<Global mut i32 = 5>", "<global 0x5>")
-    assert (repr(level), repr(level.native)) == ("<Global mut i32 = ?>", "<global of a closed store>")
+    assert shown == "<Global mut i32 = 5>"
+    assert repr(level) == "<Global mut i32 = ?>"
     assert "Table 2" in repr(table) and "Memory" in repr(memory)
     assert repr(instance.exports) == "<Exports memory, table, level>" and "nothing" not in instance.exports
 
@@ -106,7 +106,7 @@ def test_a_store_in_a_cycle_of_garbage_is_counted_in_to_the_end():
     slots = {name: getattr(type(None), name) for name in ("__getattribute__", "__setattr__", "__hash__", "__repr__")}
     for _ in range(20):
         instance = stratavm.load(GUEST)
-        instance.store.native.reporter = instance.exports  # store → exports → functions and memories → store
+        instance.store.reporter = instance.exports  # store → exports → functions and memories → store
         del instance
         gc.collect()
     assert hasattr(None, "__class__") and all(getattr(type(None), name) == slot for name, slot in slots.items())
@@ -122,19 +122,19 @@ def test_a_new_store_takes_nothing_over_from_one_that_is_gone():
             store = stratavm.Store(engine, thread_bound=spoil, on_abort="keep" if spoil else "poison")
             instance = pre.instantiate(store)
             memory = instance.exports.m.native
-            state = (store.native.closed, store.native.keep_on_abort, instance.native.closed, instance.native.poisoned)
+            state = (store.closed, store.keep_on_abort, instance.closed, instance.poisoned)
             assert state == (False, spoil, False, False)
-            assert (store.native.n_memories, memory.number, memory.exports) == (1, 0, 0)
-            assert instance.native.number == 0 and store.native.object_of(0) is None
+            assert (store.n_memories, memory.number, memory.exports) == (1, 0, 0)
+            assert instance.number == 0 and store.extern_from_raw(0) is None
             assert bytes(instance.exports.m[:4]) == bytes(4)
-            places.add(id(store.native))
+            places.add(id(store))
             if spoil:
                 instance.exports.m[0] = 1
-                store.native.handle(store)
-                instance.native.poison()
+                store.extern_to_raw(store)
+                instance.poison()
                 instance.close()
-                store.native.set_deadline(0)
-                store.native.request_tick()
+                store.set_deadline(0)
+                store.request_tick()
             store.close()
             del store, instance, memory
             gc.collect()

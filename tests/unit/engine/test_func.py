@@ -15,7 +15,7 @@ import stratavm
 from stratavm.base.errors import Closed, StoreBusy, Trap
 from stratavm.engine.cells import unboxed
 from stratavm.engine.func import Func
-from stratavm.engine.values import to_raw
+from stratavm.runtime.values import to_raw
 from stratavm.spec.types import F32, F64, I32, I64, FuncType, type_name
 
 NUMBERS = (I32, I64, F32, F64)

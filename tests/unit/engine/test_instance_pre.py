@@ -152,7 +152,7 @@ def test_a_closed_store_lets_its_host_functions_go():
     try:
         with Store(engine) as store:
             instance = pre.instantiate(store)
-            native = weakref.ref(instance.native)
+            native = weakref.ref(instance)
             assert instance.exports.run(1) == 7
         del instance, store
         assert native() is None
@@ -169,7 +169,7 @@ def test_a_failed_allocation_takes_no_place_in_the_store():
     for _ in range(5):
         with pytest.raises(stratavm.ResourceLimit, match="memories"):
             pre.instantiate(store)
-    assert store.native.instances == [first.native] and first.exports.run(1) == 7
+    assert store.instances == [first] and first.exports.run(1) == 7
 
 
 def test_a_linker_asks_a_callable_once_what_it_wants():
@@ -219,7 +219,7 @@ def test_stores_with_the_same_limits_share_what_they_have_in_common():
     engine = Engine(max_memory_bytes=1 << 20)
     few, many = stratavm.StoreLimits(memories=1), stratavm.StoreLimits(memories=2, memory_bytes=1 << 16)
     for limits in (few, many, few, many, many, None):
-        native = Store(engine, limits=limits).native
+        native = Store(engine, limits=limits)
         assert native.limits.memories == (10_000 if limits is None else limits.memories)
         assert native.limits.memory_bytes == (1 << 16 if limits is many else 1 << 20)
     refuses = [Store(engine, limits=stratavm.StoreLimits(admit=lambda kind, now: False)) for _ in range(2)]
@@ -253,7 +253,7 @@ def test_a_failed_allocation_lets_its_host_functions_go():
             pre.instantiate(store)
     del pre
     gc.collect()
-    assert function() is None and not store.native.closed
+    assert function() is None and not store.closed
 
 
 def test_an_import_of_another_store_lets_the_other_imports_go():

@@ -12,8 +12,8 @@ from stratavm import Config, Engine, Global, Linker, Memory, Module, Store, Tabl
 from stratavm.base.data import replace
 from stratavm.base.errors import ModuleLimit
 from stratavm.engine.config import Options
-from stratavm.engine.introspect import constructor
 from stratavm.module.limits import Limits
+from stratavm.runtime.introspect import constructor
 from stratavm.spec.features import FEATURES, READY
 from stratavm.spec.types import EXTERNREF, FUNCREF, I32
 

@@ -307,7 +307,7 @@ def test_interrupts_deadlines_and_ticks():
         spin(-1)
     timer.join(20)
     for _ in range(3):
-        store.native.request_tick()
+        store.request_tick()
         assert spin(3) == 9
     assert spin(1) == 9 and not store.busy
 
@@ -430,7 +430,7 @@ def test_without_code_memory_calls_stay_generic():
         with pytest.raises(stratavm.ResourceLimit):
             for _ in range(100):
                 filler[0].publish_many([(b"\xf4" * 4096, b"", b"", None)] * 4)
-        stubs = function.store.native.runtime.stubs
+        stubs = function.store.runtime.stubs
         taken = stubs._owner
         with pytest.raises(stratavm.ResourceLimit):
             for _ in range(1000):

@@ -114,7 +114,7 @@ class Bare:
     """A memory that Python has no cover for: what ``native`` says is the first that is asked of it."""
 
     def __init__(self, instance):
-        self.native = instance.native.memories[0]
+        self.native = instance.memories[0]
 
 
 def next_tenant(pre, store):
@@ -185,7 +185,7 @@ def test_a_slot_is_wiped_where_a_view_is_written_to_after_its_store_has_gone(clo
     e = engine()
     pre = Linker(e).instantiate_pre(Module('(module (memory (export "memory") 1))', engine=e))
     store = Store(e)
-    view = pre.instantiate(store).native.memories[0].view()
+    view = pre.instantiate(store).memories[0].view()
     if closes:
         store.close()
     del store
@@ -278,7 +278,7 @@ def test_an_exhausted_pool_says_so_and_recovers():
         with pytest.raises(PoolExhausted, match="all 2 slots") as caught:
             pre.instantiate(c)
         assert caught.value.limit == "pool memories" and isinstance(caught.value, ResourceLimit)
-    assert c.native.instances == []
+    assert c.instances == []
     a.close()
     assert pre.instantiate(c).exports.peek(0) == ord("i")
     b.close()
@@ -381,7 +381,7 @@ def test_closing_the_store_in_the_middle_of_an_access_is_safe(use, side):
     memory = instance.exports.memory if side == "public" else instance.exports.memory.native
     with pytest.raises((stratavm.Closed, AttributeError)):  # the native side has no read_cstring
         use(memory, address)
-    assert instance.store.native.closed or not hasattr(memory, "read_cstring")
+    assert instance.store.closed or not hasattr(memory, "read_cstring")
 
 
 @pytest.mark.parametrize("keep", [0, 32])

@@ -99,10 +99,10 @@ class Lazy(Store):
     [
         lambda s: s.gc(),
         lambda s: s.charge_bytes(1),
-        lambda s: s.native.limits,
-        lambda s: s.native.runtime,
+        lambda s: s.limits,
+        lambda s: s.runtime,
         lambda s: s.extern_to_raw(object()),
-        lambda s: s.native.function_at(8),
+        lambda s: s.function_at(8),
         lambda s: Linker(Engine()).instantiate(s, Module("(module)", engine=Engine())),
     ],
 )
@@ -125,7 +125,7 @@ def test_what_needs_nothing_works_in_a_store_that_was_not_initialised():
     other = Lazy()
     other.close()
     with pytest.raises(Closed, match=r"super\(\).__init__"):
-        other.native.handle(1)
+        other.extern_to_raw(1)
 
 
 # ---- what limiters, admit, and arguments may do in between ----
@@ -218,11 +218,11 @@ class Lies(int):
         lambda store, number: Memory.new(store, 1).grow(number),
         lambda store, number: Memory.new(store, 1)[number],
         lambda store, number: Memory.new(store, 1).native.grow(number),
-        lambda store, number: Table.new(store, EXTERNREF, 1, 9).native.get(number),
-        lambda store, number: Table.new(store, EXTERNREF, 1, 9).native.set(number, 0),
-        lambda store, number: Table.new(store, EXTERNREF, 1, 9).native.set(0, number),
-        lambda store, number: Table.new(store, EXTERNREF, 1, 9).native.grow(number),
-        lambda store, number: Table.new(store, FUNCREF, 1, 9).native.grow(1, number),
+        lambda store, number: Table.new(store, EXTERNREF, 1, 9).get(number),
+        lambda store, number: Table.new(store, EXTERNREF, 1, 9).set(number, 0),
+        lambda store, number: Table.new(store, EXTERNREF, 1, 9).set(0, number),
+        lambda store, number: Table.new(store, EXTERNREF, 1, 9).extend(number),
+        lambda store, number: Table.new(store, FUNCREF, 1, 9).extend(1, number),
         lambda store, number: setattr(Global.new(store, I32, 1, mutable=True), "value", number),
     ],
 )
@@ -236,10 +236,10 @@ def test_a_number_that_closes_the_store(use):
 def test_a_number_that_lies_reaches_nothing_outside():
     """Tables look at what it converts to."""
     table = Table.new(Store(Engine()), EXTERNREF, 1, 9)
-    for use in (lambda: table.native.get(Lies(1 << 40)), lambda: table.native.set(Lies(1 << 40), 0)):
+    for use in (lambda: table.get(Lies(1 << 40)), lambda: table.set(Lies(1 << 40), 0)):
         with pytest.raises(stratavm.Trap, match="out of bounds"):
             use()
-    assert table.native.grow(Lies(1 << 40)) == -1 == Memory.new(table.store, 1, 2).native.grow(Lies(1 << 20))
+    assert table.extend(Lies(1 << 40)) == -1 == Memory.new(table.store, 1, 2).native.grow(Lies(1 << 20))
 
 
 def test_exports_are_looked_up_while_another_thread_closes_the_store():
@@ -285,7 +285,7 @@ def test_the_index_spaces_of_a_closed_store_are_not_read():
     for name in ("f", "g"):
         store = Store(Engine())
         instance = load(text, {"e": {"f": lambda: None}}, store=store)
-        native = instance.native
+        native = instance
         index = {"f": 0, "g": 0}[name]
         store.close()
         with pytest.raises(Closed):

@@ -321,7 +321,7 @@ def test_a_function_without_an_instance_poisons_none():
 
     def end():
         calls.append(store.interrupt())
-        store.native.poll()
+        store.poll()
 
     function = Func.from_callable(store, FuncType((), ()), end)
     for _ in range(2):

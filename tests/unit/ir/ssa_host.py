@@ -41,7 +41,7 @@ class SsaProgram(state.Program):
         """A function's verified SSA form."""
         views = self.__dict__.setdefault("views", {})
         if defined_index not in views:
-            ssa, valid = Ssa(), self.valids[id(self.instance.module)]
+            ssa, valid = Ssa(), self.valids[id(self.instance.model)]
             build(valid, defined_index, ssa)
             if self.passes:
                 plain, ssa = ssa, Ssa()

@@ -39,7 +39,7 @@ class World:
     def field(self, name: str) -> ctypes.c_uint64 | ctypes.c_uint32:
         """A field of the context, to be changed."""
         kind = ctypes.c_uint32 if name in ("attention", "pending") else ctypes.c_uint64
-        return kind.from_address(self.store.native.address + EXEC.offset(name))
+        return kind.from_address(self.store.address + EXEC.offset(name))
 
     @property
     def standing(self) -> set[str]:
@@ -79,7 +79,7 @@ def aborted(world: World) -> set[str]:
     def overslept() -> None:
         world.store.interrupt()
         with pytest.raises(Interrupted):
-            world.store.native.poll()
+            world.store.poll()
 
     world.act = overslept
     world.exports.calls()  # returns before its next poll
@@ -94,7 +94,7 @@ def deadline(world: World) -> set[str]:
 
 
 def forced(world: World) -> set[str]:
-    world.store.native.request_tick()
+    world.store.request_tick()
     return world.standing
 
 
@@ -114,7 +114,7 @@ def reported(world: World) -> set[str]:
 
 def crowded(world: World) -> set[str]:
     for thing in [object() for _ in range(3000)]:
-        world.store.native.handle(thing)
+        world.store.extern_to_raw(thing)
     return world.standing
 
 
@@ -163,6 +163,6 @@ def test_a_store_that_is_bound_or_closed_looks_at_every_call() -> None:
 def test_a_store_without_its_initialiser_is_closed() -> None:
     """Its context says so before anything else does."""
     store = Store.__new__(Store)
-    assert store.native.closed
+    assert store.closed
     with pytest.raises(Closed, match="never initialised"):
-        print(store.native.runtime)
+        print(store.runtime)

@@ -130,6 +130,9 @@ def test_the_oracle_runs_functions_that_are_not_compiled():
     from stratavm.spec.types import F64, I32, FuncType
 
     class Program:
+        def prepare(self, index):
+            """Nothing is to be done first."""
+
         def call(self, index, args):
             if args[0] == 0:
                 raise Trap("div_by_zero")

@@ -156,7 +156,7 @@ def interrupted(store):
 
 def late(store):
     """Wait until the deadline of a store has passed."""
-    store.native.set_deadline(0.001)
+    store.set_deadline(0.001)
     time.sleep(0.01)
 
 
@@ -232,7 +232,7 @@ def test_a_growth_that_ends_midway_leaves_nothing_behind_the_length(tier, stop):
     first, second = (linker.instantiate(store, module) for _ in range(2))
     with pytest.raises((Interrupted, DeadlineExceeded)):
         first.exports.grow(Secret(), 9_000_000)
-    store.native.set_deadline(None)
+    store.set_deadline(None)
     assert len(table) == 0
     assert store.gc() == 1
     kept = Secret()
@@ -247,7 +247,6 @@ def test_a_growth_inside_of_a_growth_shows_what_it_says(by):
     """Nulls where it said null, although the outer one has written there already; the outer one is refused."""
     store = Store(Engine())
     table = Table.new(store, EXTERNREF, 0, 1 << 20)
-    native = table.native
     inner = [None if by is None else by()]
     outcomes = []
 
@@ -260,9 +259,9 @@ def test_a_growth_inside_of_a_growth_shows_what_it_says(by):
         """A host function's call, from which the growth polls."""
 
     def outer():
-        store.native.request_tick()
+        store.request_tick()
         _thread.interrupt_main()
-        return native.grow(1 << 20, store.extern_to_raw(Nested()))
+        return table.extend(1 << 20, store.extern_to_raw(Nested()))
 
     before = signal.signal(signal.SIGINT, handler)
     try:

@@ -120,7 +120,7 @@ def test_an_exception_sent_to_a_thread_ends_its_guest():
 def test_a_tick_where_python_cannot_call_anything_more_is_left_out():
     """At the recursion limit there is no room for what a tick calls, and the guest is not to blame."""
     compute = exports_with(abs).compute
-    tick = compute.store.native.request_tick
+    tick = compute.store.request_tick
     begun, ended = [], []
 
     def dive():

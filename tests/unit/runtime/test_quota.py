@@ -106,7 +106,7 @@ def test_the_host_charges_what_it_holds_for_a_guest():
     with pytest.raises(ValueError, match="-1"):
         store.charge_bytes(-1)
     assert store.bytes_held == 600
-    assert str(store.native.quota.held) in repr(store.native.quota)
+    assert str(store.quota.held) in repr(store.quota)
     store.refund_bytes(600)
     store.refund_bytes(1 << 80)
     with pytest.raises(ValueError, match="-5"):
@@ -122,7 +122,7 @@ def test_the_host_charges_what_it_holds_for_a_guest():
 def test_without_a_number_one_memory_of_the_largest_size_and_a_gibibyte_fit():
     """The default follows the limit of a memory, also where the engine lowers it."""
     assert StoreLimits().budget_bytes == (4 << 30) + (1 << 30)
-    assert Store(Engine(max_memory_bytes=PAGE)).native.quota.total == PAGE + (1 << 30)
+    assert Store(Engine(max_memory_bytes=PAGE)).quota.total == PAGE + (1 << 30)
     assert StoreLimits(memory_bytes=1, total_bytes=5).budget_bytes == 5
     with pytest.raises(ValueError, match="total_bytes"):
         StoreLimits(total_bytes=-1)

@@ -24,10 +24,10 @@ def test_tables_grow_in_place(maximum):
     """Small ones on the heap, large ones in reserved address space."""
     t = table(2, maximum)
     t.set(1, 5)
-    assert t.grow(3, 9) == 2
+    assert t.extend(3, 9) == 2
     assert [t.get(i) for i in range(5)] == [0, 5, 9, 9, 9]
-    assert t.grow(maximum) == -1
-    assert t.grow(maximum - 5) == 5
+    assert t.extend(maximum) == -1
+    assert t.extend(maximum - 5) == 5
     assert len(t) == maximum
     assert t.type == TableType(EXTERNREF, Limits(maximum, maximum))
 
@@ -72,7 +72,7 @@ def test_tables_have_limits():
     with pytest.raises(ResourceLimit):
         table(101, None, store=store)
     only = table(1, None, store=store)
-    assert only.grow(100) == -1
+    assert only.extend(100) == -1
     with pytest.raises(ResourceLimit):
         table(1, None, store=store)
 
@@ -111,29 +111,29 @@ def test_handles_keep_objects_only_while_a_guest_holds_them():
     g = Global(store, GlobalType(EXTERNREF, True))
     things = [Thing() for _ in range(3)]
     refs = [weakref.ref(x) for x in things]
-    handles = [store.handle(x) for x in things]
-    assert store.handle(things[0]) == handles[0]
-    assert store.handle(None) == 0
-    assert store.object_of(0) is None
+    handles = [store.extern_to_raw(x) for x in things]
+    assert store.extern_to_raw(things[0]) == handles[0]
+    assert store.extern_to_raw(None) == 0
+    assert store.extern_from_raw(0) is None
     t.set(0, handles[0])
     g.bits = handles[1]
     del things
     assert store.gc() == 1
     assert [r() is None for r in refs] == [False, False, True]
-    assert store.object_of(handles[1]) is refs[1]()
+    assert store.extern_from_raw(handles[1]) is refs[1]()
     t.set(0, 0)
     g.bits = 0
     assert store.gc() == 2
     assert [r() for r in refs] == [None] * 3
     with pytest.raises(ValueError):
-        store.object_of(99)
+        store.extern_from_raw(99)
 
 
 def test_many_short_lived_handles_are_collected_by_themselves():
     """At the end of outermost calls, once there are enough."""
     store = guest.store()
     module = '(module (import "e" "f" (func (param i32) (result i32))) (func (param i32) (result i32) unreachable))'
-    imported = guest.host(store, lambda args: [store.handle(object())])
+    imported = guest.host(store, lambda args: [store.extern_to_raw(object())])
     call = guest.make(module, [guest.call_import(guest.IMPORTED_FUNC)], (imported,), store).callee(1)
     assert max(call.call_raw([0])[0] for _ in range(10_000)) < 4000
 
@@ -142,11 +142,11 @@ def test_the_result_of_a_call_survives_the_collection_at_its_end():
     """Its handle is in nobody's hands but the caller's."""
     store = guest.store()
     host = '(import "e" "f" (func (param i32) (result externref)))'
-    imported = guest.host(store, lambda args: [store.handle(("result", args[0]))], (I32,), (EXTERNREF,))
+    imported = guest.host(store, lambda args: [store.extern_to_raw(("result", args[0]))], (I32,), (EXTERNREF,))
     text = f"(module {host} (func (param i32) (result externref) unreachable))"
     call = guest.make(text, [guest.call_import(guest.IMPORTED_FUNC)], (imported,), store).callee(1)
     for i in range(5000):
-        assert store.object_of(call.call_raw([i])[0]) == ("result", i)
+        assert store.extern_from_raw(call.call_raw([i])[0]) == ("result", i)
 
 
 def test_handles_have_a_limit():
@@ -155,5 +155,5 @@ def test_handles_have_a_limit():
     things = [object() for _ in range(4)]
     with pytest.raises(ResourceLimit) as caught:
         for thing in things:
-            store.handle(thing)
+            store.extern_to_raw(thing)
     assert caught.value.limit == "handles"

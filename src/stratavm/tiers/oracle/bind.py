@@ -230,7 +230,7 @@ def _table_grow(op: Op, instance: InstanceLike) -> Step:
         delta = stack.pop()
         if table.fits(delta):
             instance.charge(delta)
-        stack[-1] = table.grow(delta, stack[-1]) & MASK32
+        stack[-1] = table.extend(delta, stack[-1]) & MASK32
 
     return table_grow
 

@@ -83,7 +83,7 @@ class Program:
         return code
 
     def _bind(self, defined_index: int) -> Code:
-        module = self.instance.module
+        module = self.instance.model
         function = module.functions[defined_index]
         index = len(module.imported_funcs) + defined_index
         type_ = module.func_type(index)
@@ -110,7 +110,7 @@ class Program:
 
     def evaluate(self, expression: ConstExpr) -> int:
         """The value of a constant expression."""
-        flat = flatten_constant(self.instance.module, expression.code, expression.offset)
+        flat = flatten_constant(self.instance.model, expression.code, expression.offset)
         code = Code(-1, self._steps(flat), flat, [], 1, flat.max_height, self)
         return _run(code, [])[0]
 
@@ -224,7 +224,7 @@ def _describe(frames: list[Frame]) -> list[GuestFrame]:
     for frame in frames[: -MAX_TRAP_FRAMES - 1 : -1]:
         code = frame.code
         if code.index >= 0:
-            module = code.program.instance.module
+            module = code.program.instance.model
             position = code.flat.ops[frame.pc].position
             described.append(GuestFrame(code.index, module.func_name(code.index), position, module.names.module or ""))
     return described

@@ -48,7 +48,7 @@ class TableLike(Protocol):
     def fits(self, delta: int) -> bool:
         """Whether the maximum allows so many more elements."""
 
-    def grow(self, delta: int, raw: int) -> int:
+    def extend(self, delta: int, raw: int) -> int:
         """Grow by elements: the old size, or -1."""
 
 
@@ -80,7 +80,7 @@ class InstanceLike(Protocol):
     """A place for the oracle's own data; None until the oracle is attached."""
 
     @property
-    def module(self) -> Module:
+    def model(self) -> Module:
         """The module."""
 
     @property

@@ -118,10 +118,10 @@ def compare(seed: int) -> list[str]:
             instantiate(Store(), decode(binary))
         return []
     rng, outcomes = random.Random(seed), []
-    functions = [e for e in pair.ours.module.exports if e.kind == "func"]
+    functions = [e for e in pair.ours.model.exports if e.kind == "func"]
     for _ in range(8 if functions else 0):
         export = rng.choice(functions)
-        type_ = pair.ours.module.func_type(export.index)
+        type_ = pair.ours.model.func_type(export.index)
         raws = [argument(rng, t) for t in type_.params]
         outcomes.append(pair.call(export.name, type_, raws))
         if outcomes[-1] == "STACK_OVERFLOW":

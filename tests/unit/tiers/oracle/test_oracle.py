@@ -75,7 +75,7 @@ def test_a_trap_names_the_guest_frames_innermost_first():
     assert caught.value.kind == "unreachable"
     assert [frame.name for frame in caught.value.frames] == ["inner", "outer"]
     for frame in caught.value.frames:
-        body = instance.module.functions[frame.func]
+        body = instance.model.functions[frame.func]
         assert body.start <= frame.offset < body.end
         assert str(frame) == f"{frame.name} at {frame.offset:#x}"
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 import operator
 import struct
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from stratavm.base.text import printable
+from stratavm.base.words import did_you_mean
 from stratavm.spec.types import (
     EXTERN,
     EXTERNREF,
@@ -36,6 +37,24 @@ _F32 = struct.Struct("<f")
 _F64 = struct.Struct("<d")
 _U32 = struct.Struct("<I")
 _U64 = struct.Struct("<Q")
+
+
+BY_NAME: Final[dict[str, ValType]] = {type_name(t): t for t in (I32, I64, F32, F64, V128, FUNCREF, EXTERNREF)}
+"""Types of values that Python can give."""
+
+
+def value_type(given: int | str, *, reference: bool = False) -> ValType:
+    """A value type by its constant or its name; only reference types where ``reference`` is wanted.
+
+    Raises:
+        ValueError: there is no such type, or Python cannot give its values.
+    """
+    allowed = {name: t for name, t in BY_NAME.items() if not reference or t in (FUNCREF, EXTERNREF)}
+    found = allowed.get(given) if isinstance(given, str) else given
+    if found is not None and found in allowed.values():
+        return found
+    near = did_you_mean(given, allowed) if isinstance(given, str) else ""
+    raise ValueError(f"{given!r} is no type here; {near or 'types: ' + ', '.join(allowed)}")
 
 
 class References(Protocol):

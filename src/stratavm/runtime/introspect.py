@@ -50,7 +50,7 @@ def constructor(name: str) -> Signature:
     with importing:
         import inspect
 
-        from stratavm.engine._gen_signatures import SIGNATURES
+        from stratavm.runtime._gen_signatures import SIGNATURES
 
     made: dict[str, Any] = {}
     exec(f"from __future__ import annotations\ndef {name}{SIGNATURES[name]}: ...", made)
