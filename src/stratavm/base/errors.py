@@ -53,7 +53,10 @@ TRAPS_BY_NAME: Final[dict[str, TrapKind]] = {k.name: k for k in TRAP_KINDS}
 
 
 class GuestFrame(NamedTuple):
-    """A guest call in progress when a trap happened: function index and name, offset in the binary, module's name."""
+    """A guest call in progress when a trap happened: function index and name, offset in the binary, module's name.
+
+    The offset is 0 where it is not known: at the beginning of a call.
+    """
 
     func: int
     name: str
@@ -62,7 +65,7 @@ class GuestFrame(NamedTuple):
 
     def __str__(self) -> str:
         where = f"{self.module}!{self.name}" if self.module else self.name
-        return f"{printable(where)} at {self.offset:#x}"
+        return printable(where) + (f" at {self.offset:#x}" if self.offset else "")
 
 
 Frames: TypeAlias = "tuple[GuestFrame, ...] | Callable[[], tuple[GuestFrame, ...]]"

@@ -7,6 +7,7 @@ import unicodedata
 
 import pytest
 
+from stratavm.base.errors import GuestFrame
 from stratavm.base.text import LONGEST, escape, is_visible, printable
 
 
@@ -32,6 +33,12 @@ def test_ordinary_names_stay(name):
 def test_what_does_more_than_show_is_escaped(name, shown):
     """Controls, directions, breaks, what has no width, lone surrogates; the rest of the name stays."""
     assert printable(name) == shown
+
+
+def test_a_frame_whose_place_is_not_known_has_none():
+    """No module has code at 0, where its header is."""
+    assert str(GuestFrame(5, "f\x1b", 0x1A, "m.wasm")) == "m.wasm!f\\x1b at 0x1a"
+    assert str(GuestFrame(5, "f", 0, "m.wasm")) == "m.wasm!f"
 
 
 def test_no_character_of_a_dangerous_category_is_visible():
