@@ -102,7 +102,10 @@ def grew(size: uint64_t) -> cython.int:
     quota.bytes_left -= cython.cast(int64_t, size)
     if quota.bytes_left < 0:
         with cython.gil:
-            raise ResourceLimit("compiling takes more memory than the engine allows", limit="compile_bytes")
+            raise ResourceLimit(
+                "compiling takes more memory than the engine allows; Config(compile_bytes=…) allows more",
+                limit="compile_bytes",
+            )
     return 0
 
 

@@ -224,10 +224,12 @@ class LinkError(StrataError):
 
 
 class ResourceLimit(StrataError):
-    """A limit was reached; ``limit`` names it."""
+    """A limit was reached; ``limit`` names it, ``needed`` is the least that it would have to be, if that is known."""
 
-    def __init__(self, message: str, *, limit: str = "") -> None:
-        self.limit = limit
+    needed: int | None = None
+
+    def __init__(self, message: str, *, limit: str = "", needed: int | None = None) -> None:
+        self.limit, self.needed = limit, needed
         super().__init__(message)
 
 

@@ -38,6 +38,14 @@ def excerpt(text: str, line: int, column: int) -> str:
     return f"{margin}{left}{before}{after}{'…' if end < len(source) else ''}\n{caret}"
 
 
+def amount(size: int) -> str:
+    """A number of bytes as people say it: ``65,536 bytes`` as ``64 KiB``, ``67,174,400`` as ``64.1 MiB``."""
+    for unit, shift in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if size >> shift:
+            return f"{size / (1 << shift):.1f}".removesuffix(".0") + f" {unit}"
+    return f"{size} bytes"
+
+
 def _shown(c: str) -> str:
     if c == "\t":
         return "  "

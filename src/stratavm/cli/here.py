@@ -127,5 +127,9 @@ def _starved(options: argparse.Namespace, error: BaseException, watch: Watch) ->
     """Report a guest that died for want of memory; gives the exit code."""
     refused, most = watch.refused, options.max_memory
     ours = most is not None and (refused is None or (refused.pages + refused.delta) * PAGE_BYTES > most)
-    end = output.End("memory", AFTER if refused is not None else "", "raise --max-memory" if ours else "")
+    end = output.End(
+        "memory",
+        AFTER if refused is not None else "",
+        output.hint_for(error) if ours and refused is None else "raise --max-memory" if ours else "",
+    )
     return output.failure(error, json=options.json, end=end)

@@ -68,6 +68,8 @@ def failure(error: BaseException, *, json: bool = False, module: str = "", end: 
     abandon_unless_writable()
     whose = f"{printable(module)}: " if module and isinstance(error, errors.ModuleError) else ""
     said, hint = (one_line(error) + end.after, end.hint) if end else (one_line(error), hint_for(error))
+    if getattr(error, "limit", "") in MEMORY_LIMITS:  # what is said behind it is for Python; the hint is for here
+        said = said.partition(";")[0]
     complain(whose + said, hint)
     for more in further_lines(error):
         print(more, file=sys.stderr)
@@ -82,7 +84,8 @@ def hint_for(error: BaseException) -> str:
     if getattr(error, "hint", ""):
         return ""
     if getattr(error, "limit", "") in MEMORY_LIMITS:
-        return "raise --max-memory"
+        needed = getattr(error, "needed", None)
+        return "raise --max-memory" + (f" to at least {-(-needed >> 20)}M" if needed else "")
     if isinstance(error, errors.ValidationError) and error.line:  # who wrote the text sees the line
         return ""
     if isinstance(error, FileNotFoundError):

@@ -35,7 +35,13 @@ def skip_expression(data: bytes, at: int, end: int, limits: Limits) -> int:
     start, depth = at, 1
     while depth:
         if at - start > limits.const_expr_bytes:
-            raise ModuleLimit("constant expression too long", limit="const_expr_bytes", offset=start)
+            raise ModuleLimit(
+                "constant expression too long",
+                limit="const_expr_bytes",
+                offset=start,
+                expected=f"at most {limits.const_expr_bytes} bytes",
+                found="more",
+            )
         row, at = _instruction(data, at, end)
         for imm in row.imms:
             at = _immediate(imm, data, at, end)

@@ -264,7 +264,10 @@ class Decoder:
         name: str = r.name()
         at: cython.Py_ssize_t = r.offset()
         if len(self.customs) >= self.limits.customs:
-            raise ModuleLimit("too many custom sections", limit="customs", offset=at)
+            raise ModuleLimit(
+                "too many custom sections", limit="customs", offset=at, expected=f"at most {self.limits.customs}",
+                found="more",
+            )  # fmt: skip
         r.skip(r.left())
         self.customs.append(Custom(name, memoryview(r.data)[at : r.offset()], at, before))
         return 0
@@ -280,7 +283,10 @@ class Decoder:
             self.rec_groups.append(group)
             self.types.extend(group.types)
             if len(self.types) > self.limits.types:
-                raise ModuleLimit("too many types", limit="types", offset=r.offset())
+                raise ModuleLimit(
+                    "too many types", limit="types", offset=r.offset(), expected=f"at most {self.limits.types}",
+                    found=f"{len(self.types)}",
+                )  # fmt: skip
         return 0
 
     @cython.cfunc

@@ -180,5 +180,8 @@ class Reader:
         if self.offset() - at > 1000:
             allowed = self.limits.name_bytes
             if len(value.encode()) > allowed:
-                raise ModuleLimit("name too long", limit="name_bytes", offset=at, expected=f"at most {allowed} bytes")
+                raise ModuleLimit(
+                    "name too long", limit="name_bytes", offset=at, expected=f"at most {allowed} bytes",
+                    found=f"{len(value.encode())} bytes",
+                )  # fmt: skip
         return value

@@ -38,7 +38,12 @@ class Handles:
             self.things[found - 1] = thing
         else:
             if len(self.things) >= limit:
-                raise ResourceLimit(f"guests hold {len(self.things)} Python objects, the limit", limit="handles")
+                held: object = len(self.things)
+                raise ResourceLimit(
+                    f"guests hold {held} Python objects, the limit; StoreLimits(handles={held + 1}) allows one more",
+                    limit="handles",
+                    needed=held + 1,
+                )
             self.things.append(thing)
             found = len(self.things)
         self.numbers[id(thing)] = found

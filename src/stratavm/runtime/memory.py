@@ -17,6 +17,7 @@ from cython.cimports.stratavm.runtime.region import HOST_PAGE, Region
 from cython.cimports.stratavm.runtime.store import Store
 
 from stratavm.base.errors import AllocatorFault, ResourceLimit, Trap
+from stratavm.base.words import amount
 from stratavm.runtime.allocator import checked
 from stratavm.runtime.limits import GUARD_RESERVATION, name_the_limit, plain
 from stratavm.spec.types import Limits, MemoryType
@@ -55,6 +56,19 @@ class MemorySpec:
         self.maximum = min(pages if limits.maximum is None else min(limits.maximum, pages), one << 63)
 
 
+@cython.cfunc
+def too_large(pages: object, shift: object, most: object) -> object:
+    """The error for a memory that begins with more than it may have."""
+    wanted: object = pages << shift
+    unit: object = "pages" if shift else "bytes"
+    return ResourceLimit(
+        f"a memory of {pages:,} {unit} ({amount(wanted)}) is over the limit of {amount(most)}; "
+        f"StoreLimits(memory_bytes=…), and Config(max_memory_bytes=…) where that is set, must be at least {wanted}",
+        limit="memory_bytes",
+        needed=wanted,
+    )
+
+
 @cython.no_gc_clear  # __dealloc__ uses the store; in the .pxd the directive has no effect
 @cython.freelist(8)
 @cython.nonecheck(True)  # of an object that no initialiser has seen: an AttributeError, no crash
@@ -76,10 +90,7 @@ class Memory:
         shift: uint32_t = spec.shift
         top: uint64_t = min(spec.maximum, store.template.memory_bytes >> shift)
         if spec.minimum > top:
-            raise ResourceLimit(
-                f"a memory of {spec.minimum} pages of {1 << shift} bytes is over the limit of {top}",
-                limit="memory_bytes",
-            )
+            raise too_large(spec.minimum, shift, store.template.memory_bytes)
         self.store = store
         self.spec = spec
         if spec.plan == PLAN_BOUNDED and not spec.bounded:

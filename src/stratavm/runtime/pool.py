@@ -26,6 +26,7 @@ from cython.cimports.stratavm.runtime.region import HOST_PAGE, Region, adopt
 from cython.cimports.stratavm.runtime.wipe import Original, wipe
 
 from stratavm.base.errors import PoolExhausted, ResourceLimit
+from stratavm.base.words import amount
 from stratavm.runtime import events
 from stratavm.runtime.limits import GUARD_RESERVATION, name_the_limit
 from stratavm.runtime.region import whole_pages
@@ -110,13 +111,20 @@ class Pool:
         """
         if size > self.memory_bytes or (guard and not self.guard):
             raise ResourceLimit(
-                f"a memory of {size} bytes does not fit into a slot of {self.memory_bytes}", limit="max_memory_bytes"
+                f"a memory of {amount(size)} does not fit into a slot of {amount(self.memory_bytes)}; "
+                f"PoolConfig(max_memory_bytes={size}) allows it",
+                limit="max_memory_bytes",
+                needed=size,
             )
         if self.n_free == 0:
             self.note(self.kind_exhausted, self.count, self.maps_more)
             if self.maps_more:
                 return Region(reserve)
-            raise PoolExhausted(f"all {self.count} slots of the pool are in use", limit="pool memories")
+            raise PoolExhausted(
+                f"all {self.count} slots of the pool are in use; PoolConfig(memories={self.count + 1}) has one more",
+                limit="pool memories",
+                needed=self.count + 1,
+            )
         slot: Slot = Slot.__new__(Slot)
         occupy(slot, self, self.pick(image))
         slot.prepare(size, image)

@@ -38,10 +38,12 @@ class Quota:
     def check(self, count: uint64_t, what: str) -> cython.int:
         """Raise ResourceLimit where so many bytes are not left."""
         if count > self.total - self.held:
+            needed: object = int(self.held) + count
             raise ResourceLimit(
                 f"{what} of {count} bytes does not fit: the store holds {self.held} of {self.total} bytes; "
-                "StoreLimits(total_bytes=…) allows more",
+                f"StoreLimits(total_bytes={needed}) allows it",
                 limit="total_bytes",
+                needed=needed,
             )
         return 0
 

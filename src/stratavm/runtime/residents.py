@@ -29,7 +29,12 @@ HANDLE_BYTES = cython.declare(uint64_t, 128)  # what a handle takes of the budge
 def within(kind: str, now: cython.Py_ssize_t, limit: cython.Py_ssize_t) -> cython.int:
     """ResourceLimit unless there may be one more."""
     if now >= limit:
-        raise ResourceLimit(f"the store has {now} {kind}, its limit", limit=kind)
+        more: object = now + 1
+        raise ResourceLimit(
+            f"the store has {now} {kind}, its limit; StoreLimits({kind}={more}) allows one more",
+            limit=kind,
+            needed=more,
+        )
     return 0
 
 

@@ -90,7 +90,10 @@ class Table:
         top: uint64_t = min(spec.maximum, store.template.table_elements)
         if spec.minimum > top:
             raise ResourceLimit(
-                f"a table of {spec.minimum} elements is over the limit of {top}", limit="table_elements"
+                f"a table of {spec.minimum:,} elements is over the limit of {top:,}; "
+                f"StoreLimits(table_elements={spec.minimum}) allows it",
+                limit="table_elements",
+                needed=spec.minimum,
             )
         self.store = store
         self.declared = spec.declared

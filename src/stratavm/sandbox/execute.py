@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from stratavm.base.data import dataclass
-from stratavm.base.errors import ExitError, LinkError, StrataError, Trap
+from stratavm.base.errors import ExitError, LinkError, ResourceLimit, StrataError, Trap
 from stratavm.base.words import some
 from stratavm.engine import Engine, Linker, Module, Store
 from stratavm.runtime.limits import StoreLimits
@@ -146,6 +146,8 @@ def _world(arguments: Arguments, engine: Engine, streams: Streams) -> Wasi:
 
 
 def _describe(error: BaseException, reason: Reason) -> str:
+    if isinstance(error, ResourceLimit) and error.limit == "memory_bytes":
+        return f"{str(error).partition(';')[0]}; max_memory must be at least {error.needed}"
     if not isinstance(error, Trap):
         return str(error) or "out of memory"
     frames = ", ".join(str(frame) for frame in error.frames[:FRAMES])

@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from stratavm.base.words import columns, did_you_mean, excerpt, nearest, some
+from stratavm.base.words import amount, columns, did_you_mean, excerpt, nearest, some
 
 
 def caret_column(shown):
@@ -64,3 +64,19 @@ def test_lists_of_names_end_somewhere():
     """A module with thousands of exports does not print them all."""
     assert some([]) == "none"
     assert some(map(str, range(10))) == "0, 1, 2, 3, 4, 5, 6, 7 and 2 more"
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (0, "0 bytes"),
+        (1023, "1023 bytes"),
+        (1 << 10, "1 KiB"),
+        (1536, "1.5 KiB"),
+        (1025 << 16, "64.1 MiB"),
+        (1 << 30, "1 GiB"),
+    ],
+)
+def test_an_amount_is_said_as_people_say_it(size, words):
+    """In the largest unit that fits, with one decimal where it says something."""
+    assert amount(size) == words

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 
 import stratavm
-from stratavm import Config, Engine, Module, PoolConfig, Store, StoreLimits
+from stratavm import Config, Engine, Module, PoolConfig, ResourceLimit, Store, StoreLimits
 from stratavm.module.limits import Limits
 from stratavm.runtime.limits import COUNTS
 from stratavm.wasi import Capture, MemoryTree, Quotas
@@ -109,3 +109,55 @@ def test_a_limiter_is_callable():
     """Else nothing would be asked."""
     with pytest.raises(TypeError, match="limiter must be callable"):
         StoreLimits(limiter=5)
+
+
+MEMORY = '(module (memory (export "m") 1025))'
+HOLDS = '(module (table (export "t") 2 externref))'
+ADVICE = {
+    "memory_bytes": (MEMORY, 1 << 26, r"1,025 pages \(64\.1 MiB\) is over the limit of 64 MiB; .*at least 67174400"),
+    "table_elements": ("(module (table 1100 funcref))", 1000, r"1,100 elements is over the limit of 1,000; .*=1100\)"),
+    "total_bytes": (MEMORY, 1 << 20, r"holds \d+ of 1048576 bytes; StoreLimits\(total_bytes=\d+\)"),
+    "instances": ("(module)", 0, r"has 0 instances, its limit; StoreLimits\(instances=1\)"),
+    "memories": (MEMORY, 0, r"has 0 memories, its limit; StoreLimits\(memories=1\)"),
+    "tables": (HOLDS, 0, r"has 0 tables, its limit; StoreLimits\(tables=1\)"),
+    "handles": (HOLDS, 1, r"hold 1 Python objects, the limit; StoreLimits\(handles=2\)"),
+}
+"""What runs into a limit of a store, the limit, and what is said."""
+
+
+@pytest.mark.parametrize("name", ADVICE)
+def test_a_limit_says_what_it_would_have_to_be(name):
+    """With numbers that people read, and following the advice works."""
+    source, most, words = ADVICE[name]
+
+    def use(limit):
+        with Store(limits=StoreLimits(**{name: limit})) as store:
+            exports = stratavm.load(source, store=store).exports
+            if name == "handles":
+                exports.t[0], exports.t[1] = object(), object()
+
+    with pytest.raises(ResourceLimit, match=words) as caught:
+        use(most)
+    assert caught.value.limit == name
+    use(caught.value.needed)
+
+
+def test_an_engine_s_cap_and_a_pool_say_what_they_would_have_to_be():
+    """Whichever is the lower one."""
+    for options in ({"max_memory_bytes": 1 << 26}, {"pool": PoolConfig(1, max_memory_bytes=1 << 26)}):
+        with pytest.raises(ResourceLimit, match=r"max_memory_bytes=.*67174400") as caught:
+            stratavm.load(MEMORY, **options)
+        assert caught.value.needed == 1025 << 16
+    engine = Engine(pool=PoolConfig(1))
+    with Store(engine) as store, Store(engine) as other:
+        stratavm.load(MEMORY, store=store)
+        with pytest.raises(stratavm.PoolExhausted, match=r"all 1 slots .*PoolConfig\(memories=2\)"):
+            stratavm.load(MEMORY, store=other)
+
+
+def test_a_run_names_its_own_argument():
+    """Not what it hands on."""
+    done = stratavm.run('(module (memory (export "memory") 1025) (func (export "_start")))', max_memory=1 << 26)
+    assert done.message == (
+        "a memory of 1,025 pages (64.1 MiB) is over the limit of 64 MiB; max_memory must be at least 67174400"
+    )
