@@ -11,6 +11,7 @@ import gc
 import importlib
 import io
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -61,7 +62,9 @@ EXIT_CODES: Final[tuple[tuple[str, str], ...]] = (
     ("128 + n", "with `run --isolate`: signal n ended the guest's process"),
 )
 """What the shell sees."""
-TOP_LEVEL: Final = ("-h", "--help", "--version")
+TOP_LEVEL: Final = ("-h", "--help", "-V", "--version")
+NUMBER: Final = re.compile(r"-\d+(\.\d*)?|-\.\d+")
+"""What argparse takes for a value, although it begins like an option."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -79,7 +82,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End with the exit code for usage."""
-        said = self._misspelt(self._words) or message
+        said = (self._misspelt(self._words) if "required" in message else "") or message
         output.complain(
             printable(f"{self.prog.removeprefix('strata').strip() or 'usage'}: {said}"), f"`{self.prog} --help`"
         )
@@ -89,7 +92,8 @@ class Parser(argparse.ArgumentParser):
         """The first option that there is not, and which one is near; empty where all are there."""
         known = self._option_string_actions
         names = (word.partition("=")[0] for word in words if len(word) > 1 and word[0] == "-")
-        wrong = next((name for name in names if name not in known and name[:2] not in known and name != "--"), "")
+        given = (name for name in names if name != "--" and not NUMBER.fullmatch(name))
+        wrong = next((name for name in given if name not in known and name[:2] not in known), "")
         if not wrong:
             return ""
         from stratavm.base.words import did_you_mean
@@ -195,7 +199,8 @@ def _unknown(word: str) -> int:
     from stratavm.engine.source import with_ending
 
     meant = with_ending(word)
-    near = f"did you mean {printable(meant)}?" if meant else did_you_mean(word, COMMANDS)
+    meant = f"`strata --{word}`" if f"--{word}" in TOP_LEVEL else printable(meant)
+    near = f"did you mean {meant}?" if meant else did_you_mean(word, COMMANDS)
     output.complain(
         f"no command '{printable(word)}'" + (f": {near}" if near else ""),
         "`strata --help` lists the commands; to run a file of this name, write ./FILE",
@@ -217,7 +222,7 @@ def top_parser() -> argparse.ArgumentParser:
     codes = "\n".join(f"  {code:<9} {meaning}" for code, meaning in EXIT_CODES)
     parser = _parser("strata", "Run WebAssembly: fast, carefully checked.", EXAMPLES, f"\n\nexit codes:\n{codes}")
     parser.usage = "strata COMMAND [OPTIONS] ...\n       strata APP [ARGS...]"
-    parser.add_argument("--version", action="version", version=f"strata {_version()}")
+    parser.add_argument("-V", "--version", action="version", version=f"strata {_version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
     for name, (_, summary) in COMMANDS.items():
         commands.add_parser(name, help=summary)

@@ -66,7 +66,7 @@ def size(text: str) -> int:
 def units(text: str) -> int:
     """A number of units of fuel, 0 to 2**63 - 1."""
     if not text.isascii() or not text.isdecimal() or int(text) >> 63:
-        raise argparse.ArgumentTypeError(f"expected a number of units, got {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a whole number of units such as 1000000, got {text!r}")
     return int(text)
 
 

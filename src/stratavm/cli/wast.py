@@ -49,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _print_failures(report: Report) -> None:
     for failure in report.failures:
-        output.line(f"{report.name}:{failure}")
+        for line in f"{report.name}:{failure}".split("\n"):
+            output.line(line)
     for reason, count in report.skips.items():
         output.line(f"{report.name}: {count} skipped: {reason}")

@@ -50,6 +50,10 @@ def test_a_misspelt_option_is_sent_to_the_help_of_its_command(strata, program):
         ("run --timeout", "expected one argument"),
         ("run --isolate", "arguments are required: APP"),
         ("run --", "arguments are required: APP"),
+        ("run --timeout -1 APP", "expected a positive number of seconds, got '-1'"),
+        ("run --fuel 1e6 APP", "expected a whole number of units such as 1000000, got '1e6'"),
+        ("help", "no command 'help': did you mean `strata --help`?"),
+        ("version", "no command 'version': did you mean `strata --version`?"),
     ],
 )
 def test_a_misspelt_option_is_told_which_is_near(strata, program, line, near):

@@ -185,6 +185,13 @@ def test_compile_says_what_it_cost(strata, math):
     assert json.loads(strata("compile", "--json", math)[1])["functions"] == 5
 
 
+def test_what_is_no_script_is_shown_with_its_line(strata, tmp_path):
+    """On lines of their own."""
+    (tmp_path / "x.wast").write_text("(module)\n)\n")
+    code, out, _ = strata("wast", str(tmp_path / "x.wast"))
+    assert code == 1 and "\\x0a" not in out and "\n    2 | )\n" in out
+
+
 def test_an_altered_expectation_is_one_failure(strata, tmp_path):
     """The last line is exactly the counts."""
     script = MATH + '(assert_return (invoke "add" (i32.const 1) (i32.const 2)) (i32.const 3))'

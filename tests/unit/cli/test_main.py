@@ -76,6 +76,11 @@ def test_every_option_says_what_it_does(command):
     assert [a.dest for a in command_parser(command)._actions if not a.help] == []
 
 
+def test_the_version_has_a_short_option(strata):
+    """The one of most commands."""
+    assert strata("-V") == strata("--version") and strata("-V")[1].startswith("strata ")
+
+
 def test_help_lists_commands_and_exit_codes(strata):
     """One table of each."""
     out = strata("--help")[1]
