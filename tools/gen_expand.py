@@ -91,12 +91,18 @@ class Recorder:
     def __getattr__(self, name: str) -> Callable[..., Value]:
         """The primitives that are one operation of the same type, or a test."""
         if name in ("mulhi_s", "mulhi_u"):
-            return lambda *operands: self.step(name, self.type, *operands)
+            return lambda a, b: self.step(name, "i64", a, b) if self.type == "i64" else self.upper_half(name, a, b)
         if name in SAME:
             return lambda *operands: self.step(f"{self.type}.{SAME[name]}", self.type, *operands)
         if name in TESTS:
             return lambda *operands: self.step(f"{self.type}.{TESTS[name]}", "i32", *operands)
         raise CannotExpand(f"{self.row.mnemonic} needs {name}, which no node does: it needs a selection rule")
+
+    def upper_half(self, name: str, a: Value, b: Value) -> Value:
+        """The upper half of a product of i32, which no node has: those of the IR are of i64."""
+        widen = self.widen_s if name == "mulhi_s" else self.widen_u
+        product = self.step("i64.mul", "i64", widen(a), widen(b))
+        return self.wrap(self.step("i64.shr_u", "i64", product, self.step("const", "i64", word=32)))
 
     def const(self, value: int, to: str = "") -> Value:
         """See ``prims``."""

@@ -247,3 +247,12 @@ def test_a_scratch_row_with_two_results_and_four_operands_has_a_template():
     assert evaluate(draft_of(template).view, None, [1, 2, 30, 40]) == [30, 1 ^ 5]
     assert evaluate(draft_of(template).view, None, [2, 2, 30, 40]) == [40, 2 ^ 5]
     assert gen_ops.signature(template.row) == 0x1_1111_1 | 1 << 20
+
+
+@pytest.mark.parametrize("sign", ["s", "u"])
+def test_the_upper_half_of_a_product_of_i32_has_a_template(sign):
+    """The IR's own nodes for it are of i64: taken for i32, they gave 0."""
+    row = Row("x.high", 0xFC, 41, signature="ii->i", semantics=lambda d, a, b: getattr(d, f"mulhi_{sign}")(a, b))
+    view = draft_of(record(row)).view
+    for a, b in itertools.product(SAMPLES["i"], repeat=2):
+        assert evaluate(view, None, [a, b]) == [evaluate_row(row, a, b)], (a, b)
