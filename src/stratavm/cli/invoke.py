@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stratavm.base.errors import LinkError
 from stratavm.base.text import printable
-from stratavm.engine import Module
 from stratavm.runtime.values import parse_argument, signature
 from stratavm.spec.types import FuncType
+
+if TYPE_CHECKING:
+    from stratavm.engine import Module
 
 
 def parse_call(module: Module, name: str, texts: tuple[str, ...]) -> list[Any]:

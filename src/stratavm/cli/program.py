@@ -9,9 +9,10 @@ from itertools import islice
 from typing import Final
 
 from stratavm.base.errors import LinkError
-from stratavm.cli.source import STANDARD
 
 END_OF_OPTIONS: Final = "--"
+STANDARD: Final = "-"
+"""APP that is standard input."""
 
 
 def add_program(parser: argparse.ArgumentParser) -> None:

@@ -9,10 +9,10 @@ from typing import Final
 
 from stratavm.base.text import printable
 from stratavm.cli import output
+from stratavm.cli.program import STANDARD
 from stratavm.engine.source import read_source, read_up_to
 from stratavm.module.limits import DEFAULT_LIMITS
 
-STANDARD = "-"
 MAGIC: Final = b"\0asm"
 
 

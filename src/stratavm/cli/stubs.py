@@ -8,7 +8,8 @@ from typing import Final
 
 from stratavm.cli import options as common
 from stratavm.cli import output
-from stratavm.cli.source import STANDARD, module_source, write
+from stratavm.cli.program import STANDARD
+from stratavm.cli.source import module_source, write
 from stratavm.engine import Engine, Module
 from stratavm.engine.pyi import type_stub
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from stratavm.cli import options as common
 from stratavm.cli import output
-from stratavm.cli.source import STANDARD
+from stratavm.cli.program import STANDARD
 from stratavm.engine.script import EngineHost
 from stratavm.module.wast_runner import Report, run_script
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import keyword
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from stratavm.base.text import printable
-from stratavm.engine.module import Module
 from stratavm.engine.types import describe_extern
 from stratavm.runtime.values import signature
 from stratavm.spec.types import F32, F64, FUNC, I32, I64, V128, FuncType, ValType, heap, is_ref
+
+if TYPE_CHECKING:
+    from stratavm.engine.module import Module
 
 HEADER: Final = '''"""{name}: exports of a WebAssembly module. Written by ``strata stubs``."""
 
