@@ -162,7 +162,8 @@ def _host_stubs(module: Module) -> object:
     stubs, functions = module.engine.runtime.stubs, module.model.imported_funcs
     if stubs is None or len(functions) < MANY_FUNCTIONS:
         return None
-    return stubs.prepare_hosts(tuple({module.model.func_type(i) for i in range(len(functions))}))
+    # By index first: a type may be long, and a million functions may have it.
+    return stubs.prepare_hosts(tuple(set({f.type_index: f.type for f in functions}.values())))
 
 
 def _check_namespaces(namespaces: object) -> None:

@@ -133,6 +133,7 @@ class Decoder:
     local_types: list
     datas: list
     customs: list
+    imported_indices: set  # of types of imported functions, and those types
     imported_types: set
     imported_tables: cython.int
     imported_memories: cython.int
@@ -146,7 +147,7 @@ class Decoder:
         self.tables, self.memories, self.tags, self.globals, self.exports = [], [], [], [], []
         self.elements, self.datas, self.customs = [], [], []
         self.body_starts, self.body_ends, self.local_types = [], [], []
-        self.imported_types = set()
+        self.imported_indices, self.imported_types = set(), set()
 
     @cython.cfunc
     @cython.inline
@@ -327,7 +328,9 @@ class Decoder:
             if kind == 0:
                 index = r.u32()
                 type_: object = self.func_type(index, at)
-                self.count_type(type_, at)
+                if index not in self.imported_indices:  # a type may be long, and a million functions may have it
+                    self.imported_indices.add(index)
+                    self.count_type(type_, at)
             elif kind == 1:
                 self.imported_tables += 1
                 type_ = table_type(r)

@@ -149,6 +149,46 @@ def test_imported_functions_of_the_same_type_count_once():
     assert len(decode(twice, limits=Limits(imported_types=1)).imports) == 2
 
 
+def many_of_one_type(count: int) -> bytes:
+    """A module that imports so many functions of one type."""
+    imports = uleb(count) + b"\1a\1h\0\0" * count
+    return section(1, b"\1\x60\1\x7f\0") + section(2, imports)[8:]
+
+
+def test_a_type_is_looked_at_once_however_many_imported_functions_have_it():
+    """It may have two thousand values, and a million functions: to look at each of them each time took ten seconds."""
+
+    class Asked:
+        def __init__(self):
+            self.times = 0
+
+        def __getattr__(self, name):
+            self.times += name == "imported_types"
+            return getattr(DEFAULT_LIMITS, name)
+
+    asked = Asked()
+    assert len(decode(many_of_one_type(1000), limits=asked).imports) == 1000
+    assert asked.times == 1
+
+
+def test_linking_looks_at_a_type_once_however_many_functions_have_it(monkeypatch):
+    """As decoding does."""
+    hashed, real = [], t.FuncType.__hash__
+
+    def count(self):
+        hashed.append(self)
+        return real(self)
+
+    engine = stratavm.Engine()
+    module = stratavm.Module(many_of_one_type(1000), engine=engine)
+    linker = stratavm.Linker(engine)
+    linker.define("a", "h", lambda value: None)
+    with stratavm.Store(engine) as store:
+        monkeypatch.setattr(t.FuncType, "__hash__", count)
+        linker.instantiate(store, module)
+    assert len(hashed) < 100
+
+
 def test_a_module_that_imports_functions_of_many_types_is_refused_before_anything_is_made_of_them():
     """At the first type that is too many, by the decoder: machine code for 275,000 of them was planned for 40 s."""
     count = 275_000
