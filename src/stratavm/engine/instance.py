@@ -34,6 +34,12 @@ class Instance(RuntimeInstance):
             self.made = Exports(self, self.module.export_index)
         return self.made
 
+    def __getattr__(self, name: str) -> object:
+        """Nothing: exports are one step further, and the error says so."""
+        if self.module is not None and name in self.module.export_index:
+            raise AttributeError(f"an Instance has no attribute {name!r}; the export is instance.exports.{name}")
+        raise AttributeError(f"an Instance has no attribute {name!r}")
+
     def initialize(self) -> bool:
         """Call the export ``_initialize`` of a WASI reactor, before any other; once, however often asked.
 

@@ -139,7 +139,15 @@ class Memory:
         at: cython.Py_ssize_t
         byte: cython.long
         if isinstance(index, slice):
-            self.all_of_it()[index] = value
+            part: object = self.all_of_it()[index]
+            try:
+                part[:] = value
+            except ValueError:
+                given: object = memoryview(value)
+                raise ValueError(
+                    f"a slice of {len(part)} bytes takes as many bytes, got {given.nbytes} in items of format "
+                    f"{given.format!r}; Memory.write takes any buffer"
+                ) from None
             return
         at = index
         byte = value

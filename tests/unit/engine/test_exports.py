@@ -26,6 +26,16 @@ def test_exports_are_attributes_and_items():
     assert exports.get("x") is None and exports.get("x", 5) == 5
 
 
+def test_who_looks_for_an_export_on_the_instance_is_sent_on():
+    """One step further; what is nowhere is only refused, and ``hasattr`` is False."""
+    instance = stratavm.load('(module (func (export "add")))')
+    with pytest.raises(AttributeError, match=r"no attribute 'add'; the export is instance\.exports\.add$"):
+        instance.add()
+    with pytest.raises(AttributeError, match=r"an Instance has no attribute 'sub'$"):
+        instance.sub()
+    assert not hasattr(instance, "add") and instance.exports.add() is None
+
+
 def test_exports_are_a_mapping():
     """As ``collections.abc`` and ``match`` understand it: compared by content, not hashed, no sequence."""
     exports = stratavm.load(ALL).exports

@@ -39,6 +39,19 @@ def test_bytes_and_slices_are_the_guest_s():
     assert memory.read(0, 2) == b"ab" and len(memory) == 65536
 
 
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(b"abcd", "got 4 in items of format 'B'"), (array.array("H", [1]), "got 2 in items of format 'H'")],
+)
+def test_a_slice_takes_as_many_bytes_as_it_has(value, words):
+    """Said in words of memories, and nothing is written."""
+    memory = guest().exports.memory
+    before = memory.read(0, 8)
+    with pytest.raises(ValueError, match=f"a slice of 2 bytes takes as many bytes, {words}; Memory.write takes any"):
+        memory[0:2] = value
+    assert memory.read(0, 8) == before
+
+
 @pytest.mark.parametrize("index", [-1, 65536, 1 << 40])
 def test_an_index_outside_is_an_error(index):
     """Reads and writes; nothing counts from the end."""
