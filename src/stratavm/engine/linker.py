@@ -163,7 +163,8 @@ def _host_stubs(module: Module) -> object:
     if stubs is None or len(functions) < MANY_FUNCTIONS:
         return None
     # By index first: a type may be long, and a million functions may have it.
-    return stubs.prepare_hosts(tuple(set({f.type_index: f.type for f in functions}.values())))
+    by_index = {f.type_index: module.model.func_type(i) for i, f in enumerate(functions)}
+    return stubs.prepare_hosts(tuple(set(by_index.values())))
 
 
 def _check_namespaces(namespaces: object) -> None:
