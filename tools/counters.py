@@ -18,13 +18,13 @@ from pathlib import Path
 
 import capstone
 
-from stratavm.codegen.compile import MACHINE_LEVELS, Options, wasm_compiler
-from stratavm.codegen.x64.regs import CPU_FEATURES
 from stratavm.ir.pipeline import LEVELS
 from stratavm.ir.ssa import Ssa
 from stratavm.module.decode import decode
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
+from stratavm.native.compile import MACHINE_LEVELS, Options, wasm_compiler
+from stratavm.targets.x64.regs import CPU_FEATURES
 
 ROOT = Path(__file__).resolve().parents[1]
 KERNELS = ROOT / "tests/bench/kernels"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from stratavm.codegen.worker import MACHINE_PASSES
+from stratavm.native.worker import MACHINE_PASSES
 from tests.bench.kernels import measure as kernels
 from tests.bench.measure import Row
 from tests.bench.peers import Engine, strata

@@ -22,16 +22,16 @@ from typing import Final
 import capstone
 
 from stratavm.base.errors import TRAP_KINDS
-from stratavm.codegen.code import Code
-from stratavm.codegen.compile import MACHINE_LEVELS, ModuleCompiler, Options, wasm_compiler
-from stratavm.codegen.worker import MACHINE_STAGES, Worker
-from stratavm.codegen.x64.regs import CPU_FEATURES
-from stratavm.codegen.x64.target import REQUIRED
 from stratavm.ir.pipeline import LEVELS
 from stratavm.ir.ssa import Ssa
 from stratavm.ir.text import print_ssa
+from stratavm.machine.code import Code
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
+from stratavm.native.compile import MACHINE_LEVELS, ModuleCompiler, Options, wasm_compiler
+from stratavm.native.worker import MACHINE_STAGES, Worker
+from stratavm.targets.x64.regs import CPU_FEATURES
+from stratavm.targets.x64.target import REQUIRED
 
 FOLDER: Final = Path(__file__).parent
 STAGES: Final = ("ssa", "opt", *MACHINE_STAGES, "asm")

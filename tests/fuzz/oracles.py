@@ -12,7 +12,6 @@ import stratavm
 from stratavm.base.data import dataclass
 from stratavm.base.errors import LinkError, ModuleError, ResourceLimit, StackOverflow, Trap
 from stratavm.base.events import Bus
-from stratavm.codegen.worker import MACHINE_PASSES
 from stratavm.engine import Config, Engine, Global, Linker, Memory, Module, Store
 from stratavm.engine.cache import LoadedModule, ModuleCache, NoModuleCache
 from stratavm.engine.config import Allocator, MemoryPlan
@@ -22,6 +21,7 @@ from stratavm.module.model import Export
 from stratavm.module.model import Module as Model
 from stratavm.module.valid import ValidModule
 from stratavm.module.validate import validate
+from stratavm.native.worker import MACHINE_PASSES
 from stratavm.runtime.core import Runtime
 from stratavm.runtime.limits import PoolConfig, StoreLimits
 from stratavm.spec.types import F32, F64, FUNC, I32, I64, FuncType, ValType, heap

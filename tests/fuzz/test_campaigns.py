@@ -11,7 +11,6 @@ from typing import get_args
 
 import pytest
 
-from stratavm.codegen.worker import MACHINE_PASSES
 from stratavm.engine.cache import LoadedModule
 from stratavm.engine.config import Allocator, MemoryPlan
 from stratavm.ir.pipeline import PASSES
@@ -19,6 +18,7 @@ from stratavm.module.decode import decode
 from stratavm.module.instructions import read_instructions
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
+from stratavm.native.worker import MACHINE_PASSES
 from tests.fuzz import campaign
 from tests.fuzz.__main__ import ENVIRONMENTS, Report, schedule, work
 from tests.fuzz.oracles import Finding, Work, compare, engines, history, load, variants

@@ -7,14 +7,14 @@ from typing import Any, Final
 
 import pytest
 
-from stratavm.codegen.compile import MACHINE_LEVELS, Options, wasm_compiler
-from stratavm.codegen.worker import MACHINE_PASSES
 from stratavm.front.wasm.front import WasmFront
 from stratavm.ir.callees import Callees
 from stratavm.ir.pipeline import LEVELS, PASSES, Pipeline
 from stratavm.ir.ssa import Ssa
 from stratavm.module.decode import decode
 from stratavm.module.validate import validate
+from stratavm.native.compile import MACHINE_LEVELS, Options, wasm_compiler
+from stratavm.native.worker import MACHINE_PASSES
 from tests.scaling.measure import check
 from tests.scaling.shapes import OPTIMISED, SHAPES
 

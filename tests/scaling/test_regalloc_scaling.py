@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from stratavm.codegen.mfunc import (
+from stratavm.machine.mfunc import (
     ANY,
     CALL,
     DEF,
@@ -22,10 +22,10 @@ from stratavm.codegen.mfunc import (
     MFunction,
     Operand,
 )
-from stratavm.codegen.minst import build
-from stratavm.codegen.regalloc.allocator import KINDS, Allocator, allocate_function
-from stratavm.codegen.regalloc.checker import check
-from stratavm.codegen.x64.regs import ALLOCATABLE, STARVED
+from stratavm.machine.minst import build
+from stratavm.machine.regalloc.allocator import KINDS, Allocator, allocate_function
+from stratavm.machine.regalloc.checker import check
+from stratavm.targets.x64.regs import ALLOCATABLE, STARVED
 from tests.scaling import measure
 
 pytestmark = [pytest.mark.scaling, pytest.mark.trace_slow]

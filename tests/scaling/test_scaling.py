@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from stratavm.codegen.compile import wasm_compiler
 from stratavm.front.wasm.front import WasmFront
 from stratavm.ir.callees import Callees
 from stratavm.ir.pipeline import LEVELS, Pipeline
 from stratavm.ir.ssa import Ssa
 from stratavm.module.decode import decode
 from stratavm.module.validate import validate
+from stratavm.native.compile import wasm_compiler
 from tests.scaling.measure import check
 from tests.scaling.shapes import SHAPES, WIDE
 

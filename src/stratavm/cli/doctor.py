@@ -165,8 +165,8 @@ def _use(title: str, name: str) -> str:
 def _extensions() -> dict[str, str]:
     """Extensions of the processor that the compiler uses."""
     try:
-        from stratavm.codegen.x64.regs import CPU_FEATURES
-        from stratavm.codegen.x64.target import host_features
+        from stratavm.targets.x64.regs import CPU_FEATURES
+        from stratavm.targets.x64.target import host_features
     except ImportError as error:
         return {"extensions": output.one_line(error)}
     found = host_features()

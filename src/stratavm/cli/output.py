@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, TextIO
 from stratavm.base import errors
 from stratavm.base.text import printable
 from stratavm.cli.style import is_coloured, paint
-from stratavm.runtime.layout import MAX_TRAP_FRAMES
+from stratavm.contract.layout import MAX_TRAP_FRAMES
 from stratavm.sandbox.completed import CODES, Reason
 from stratavm.sandbox.ending import reason_of
 

@@ -69,7 +69,7 @@ def ssa_passes() -> tuple[str, ...]:
 def machine_passes() -> tuple[str, ...]:
     """Names of the passes of the machine level."""
     with importing:
-        from stratavm.codegen.worker import MACHINE_PASSES
+        from stratavm.native.worker import MACHINE_PASSES
 
     return tuple(MACHINE_PASSES)
 
@@ -116,7 +116,7 @@ def make_executor() -> CompileExecutor:
 def make_jit(config: Config, scope: Scope, bus: Bus, executor: CompileExecutor) -> Tier:
     """Our compiler."""
     with importing:
-        from stratavm.codegen.compile import Options
+        from stratavm.native.compile import Options
         from stratavm.tiers.jit.tier import Jit
 
     options = Options(

@@ -64,7 +64,7 @@ class Config:
         allocator: register allocator: ``linear`` (one place per value), ``splitting`` (values change places around
             calls and loops) or ``naive`` (all in memory); None means ``splitting`` for ``jit1``, else ``linear``.
         passes: passes that ``jit1`` runs (``stratavm.ir.pipeline.PASSES``); None means all.
-        machine_passes: passes of the machine level that ``jit1`` runs (``codegen.worker.MACHINE_PASSES``); None
+        machine_passes: passes of the machine level that ``jit1`` runs (``native.worker.MACHINE_PASSES``); None
             means all.
         calls: ``machine`` gives functions that Python calls often machine code of their own for that, ``generic`` does
             not.

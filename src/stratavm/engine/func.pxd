@@ -2,7 +2,7 @@
 cimport cython
 from cpython.ref cimport PyObject
 from libc.stdint cimport uint32_t, uint64_t
-from stratavm.runtime._gen_layout cimport CallGate, FuncRec
+from stratavm.contract._gen_layout cimport CallGate, FuncRec
 from stratavm.runtime.func cimport FuncRef
 from stratavm.runtime.instance cimport Instance
 from stratavm.runtime.occupancy cimport Entry

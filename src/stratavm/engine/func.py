@@ -2,7 +2,7 @@
 """Functions as Python calls them: a final class whose objects carry their own vectorcall pointer.
 
 Three paths, each leaving to the next what is unusual. A function that is called often gets machine code of its own
-(``codegen.x64.pycall``): plain numbers, an outermost call. The quick path takes numbers from the argument vector into
+(``targets.x64.pycall``): plain numbers, an outermost call. The quick path takes numbers from the argument vector into
 cells and runs the array entry. Everything else (references, ``__index__``, wrong arguments, the oracle) goes through
 ``values``, which owns the rules and the words.
 Order: convert all arguments (``__index__`` may run anything), see whether the instance is usable, enter, call,
@@ -31,11 +31,11 @@ from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 from stratavm.base.errors import ResourceLimit
 from stratavm.base.importing import importing
 from stratavm.base.text import printable
+from stratavm.contract.stubs import PythonFacts
 from stratavm.engine import pyfacts
 from stratavm.engine.events import HostFunctionCreated
 from stratavm.engine.host import Caller
 from stratavm.runtime.introspect import Signed
-from stratavm.runtime.stubs import PythonFacts
 from stratavm.runtime.values import arguments_to_raw, results_from_raw, signature
 from stratavm.spec.types import FuncType, type_name
 

@@ -60,9 +60,9 @@ def _ssa(module: Module, index: int) -> str:
 
 def _level_1(module: Module, index: int) -> tuple[Pipeline, Ssa]:
     """The passes of level 1, and the function as they find it."""
-    from stratavm.codegen.compile import Options, wasm_compiler
     from stratavm.ir.pipeline import LEVELS
     from stratavm.ir.ssa import Ssa
+    from stratavm.native.compile import Options, wasm_compiler
 
     ssa, config = Ssa(), module.engine.config
     options = Options(config.memory_plan, passes=config.ssa_passes or LEVELS[1], fuel=config.fuel)
@@ -100,7 +100,7 @@ def explain_passes(module: Module, index: int) -> str:
 
 def _machine(stage: str) -> Callable[[Module, int], str]:
     def show(module: Module, index: int) -> str:
-        from stratavm.codegen.compile import dump_machine
+        from stratavm.native.compile import dump_machine
 
         config = module.engine.config
         defined = index - len(module.model.imported_funcs)

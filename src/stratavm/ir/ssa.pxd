@@ -1,5 +1,5 @@
 # The one declaration of the SSA form (compiler.md section 3). Producers: front ends (`front.py`), passes. Consumers:
-# verify, text, codegen isel. A value is a node index. Blocks are contiguous node ranges in wasm order; block parameters are
+# verify, text, targets. A value is a node index. Blocks are contiguous node ranges in wasm order; block parameters are
 # nodes at the block's head; the last node of a block is its terminator.
 #
 # Node shapes, by op (ids: OP_* of spec rows below 0x8000 from spec/_gen_ops.pxd, IR_* from 0x8000 below):

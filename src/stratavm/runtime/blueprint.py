@@ -7,15 +7,15 @@ An instance begins as a copy of the blueprint's bytes; what is left to do then i
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
-from cython.cimports.stratavm.runtime._gen_layout import MAGIC_VMCTX, VMCTX_SIZE, FuncRec, VMContext
+from cython.cimports.stratavm.contract._gen_layout import MAGIC_VMCTX, VMCTX_SIZE, FuncRec, VMContext
 from cython.cimports.stratavm.runtime.func import Shape
 from cython.cimports.stratavm.runtime.memory import MemorySpec
 from cython.cimports.stratavm.runtime.table import TableSpec
 from cython.cimports.stratavm.runtime.typeids import UsedTypes
 
 from stratavm.base.text import printable
+from stratavm.contract.layout import vm_layout
 from stratavm.runtime.func import cell_widths
-from stratavm.runtime.layout import vm_layout
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")

@@ -7,7 +7,7 @@ from cython.cimports.cpython.ref import PyObject
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.string import memmove, memset
 from cython.cimports.stratavm.base.budget import Budget
-from cython.cimports.stratavm.runtime._gen_layout import (
+from cython.cimports.stratavm.contract._gen_layout import (
     BUILTIN_DATA_DROP,
     BUILTIN_ELEM_DROP,
     BUILTIN_LAZY_COMPILE,
@@ -48,7 +48,7 @@ from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
 from stratavm.base.budget import Stopped
 from stratavm.base.errors import DeadlineExceeded, Interrupted, StrataError
-from stratavm.runtime.builtins import BUILTINS
+from stratavm.contract.builtins import BUILTINS
 from stratavm.spec.record import BULK_FUEL_SHIFT
 
 if not cython.compiled:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from stratavm.base.events import Bus
+from stratavm.contract.stubs import Stubs
 from stratavm.runtime import builtin_calls, host, signals  # noqa: F401 - two fill the builtin table before any store exists
 from stratavm.runtime.allocator import MappedMemories, MemoryAllocator
-from stratavm.runtime.stubs import Stubs
 from stratavm.runtime.typeids import TypeIds
 
 

@@ -1,6 +1,6 @@
 # Functions as the host sees them.
 from libc.stdint cimport uint32_t, uint64_t
-from stratavm.runtime._gen_layout cimport FuncRec
+from stratavm.contract._gen_layout cimport FuncRec
 from stratavm.runtime.store cimport Entry, Store
 
 cdef class Shape:

@@ -6,7 +6,7 @@ import operator
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
-from cython.cimports.stratavm.runtime._gen_layout import TRAP_HOST_EXCEPTION
+from cython.cimports.stratavm.contract._gen_layout import TRAP_HOST_EXCEPTION
 from cython.cimports.stratavm.runtime.greenlets import current_greenlet, greenlet_here
 from cython.cimports.stratavm.runtime.occupancy import Entry, deliver_events, is_closed
 from cython.cimports.stratavm.runtime.python import PyErr_SetObject

@@ -6,7 +6,7 @@ import bisect
 from operator import itemgetter
 
 import cython
-from cython.cimports.stratavm.runtime._gen_layout import FUNCREC_SIZE
+from cython.cimports.stratavm.contract._gen_layout import FUNCREC_SIZE
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")

@@ -1,6 +1,6 @@
 # Host functions: Python callables with a FuncRec.
 from libc.stdint cimport uint32_t, uint64_t
-from stratavm.runtime._gen_layout cimport FuncRec, HostFunc
+from stratavm.contract._gen_layout cimport FuncRec, HostFunc
 from stratavm.runtime.func cimport FuncRef, Shape
 from stratavm.runtime.store cimport Store
 

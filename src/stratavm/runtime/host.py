@@ -4,7 +4,7 @@
 import cython
 from cython.cimports.cpython.ref import PyObject
 from cython.cimports.libc.stdint import uint32_t, uint64_t
-from cython.cimports.stratavm.runtime._gen_layout import (
+from cython.cimports.stratavm.contract._gen_layout import (
     BUILTIN_HOST_CALL,
     MAGIC_HOST,
     TRAP_HOST_EXCEPTION,

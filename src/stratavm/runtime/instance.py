@@ -6,7 +6,7 @@ from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free, malloc
 from cython.cimports.libc.string import memcpy
-from cython.cimports.stratavm.runtime._gen_layout import (
+from cython.cimports.stratavm.contract._gen_layout import (
     GLOBAL_CELL,
     MEM_CELL,
     TABLE_CELL,

@@ -1,7 +1,7 @@
 # Linear memories.
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
-from stratavm.runtime._gen_layout cimport MemDef
+from stratavm.contract._gen_layout cimport MemDef
 from stratavm.runtime.region cimport Region
 from stratavm.runtime.store cimport Store
 

@@ -8,7 +8,7 @@ from cython.cimports.cpython.buffer import PyBuffer_FillInfo
 from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memcpy
-from cython.cimports.stratavm.runtime._gen_layout import PLAN_BOUNDED, PLAN_GUARD
+from cython.cimports.stratavm.contract._gen_layout import PLAN_BOUNDED, PLAN_GUARD
 from cython.cimports.stratavm.runtime.kinds import KIND_MEMORY_CREATED, KIND_MEMORY_GROWN, KIND_MEMORY_REFUSED
 from cython.cimports.stratavm.runtime.occupancy import is_closed, was_entered
 from cython.cimports.stratavm.runtime.pool import Pool

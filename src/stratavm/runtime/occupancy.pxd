@@ -3,7 +3,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from stratavm.base.events.core cimport Source
 from stratavm.base.events.ring cimport Ring
-from stratavm.runtime._gen_layout cimport Activation, ATTENTION_CLOSED, ExecContext
+from stratavm.contract._gen_layout cimport Activation, ATTENTION_CLOSED, ExecContext
 from stratavm.runtime.kinds cimport RUNTIME_KINDS
 from stratavm.runtime.threads cimport ThreadBlock
 

@@ -9,7 +9,7 @@ from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free, malloc
 from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.stratavm.base.events.ring import ring_record
-from cython.cimports.stratavm.runtime._gen_layout import (
+from cython.cimports.stratavm.contract._gen_layout import (
     ATTENTION_ABORTED,
     ATTENTION_BOUND,
     ATTENTION_CLOSED,

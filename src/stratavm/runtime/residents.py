@@ -3,7 +3,7 @@
 # strata: hot
 import cython
 from cython.cimports.libc.stdint import uint64_t
-from cython.cimports.stratavm.runtime._gen_layout import ATTENTION_CROWDED
+from cython.cimports.stratavm.contract._gen_layout import ATTENTION_CROWDED
 from cython.cimports.stratavm.runtime.funcindex import FuncIndex
 from cython.cimports.stratavm.runtime.handles import Handles
 from cython.cimports.stratavm.runtime.kinds import KIND_HANDLES_COLLECTED

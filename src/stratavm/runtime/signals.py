@@ -18,7 +18,7 @@ from cython.cimports.posix.signal import (
     siginfo_t,
     sigset_t,
 )
-from cython.cimports.stratavm.runtime._gen_layout import (
+from cython.cimports.stratavm.contract._gen_layout import (
     MAX_TRAP_FRAMES,
     TRAP_DYNAMIC,
     Activation,

@@ -1,7 +1,7 @@
 # The store: one ExecContext, its occupant, and everything that lives as long as it.
 cimport cython
 from libc.stdint cimport uint32_t
-from stratavm.runtime._gen_layout cimport ATTENTION_ABORTED, ExecContext, FuncRec
+from stratavm.contract._gen_layout cimport ATTENTION_ABORTED, ExecContext, FuncRec
 from stratavm.runtime.occupancy cimport Entry, mark, stands
 from stratavm.runtime.residents cimport Residence
 from stratavm.runtime.template cimport StoreTemplate

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.string import memcpy
-from cython.cimports.stratavm.runtime._gen_layout import (
+from cython.cimports.stratavm.contract._gen_layout import (
     ATTENTION_ABORTED,
     ATTENTION_CLOSED,
     ATTENTION_REPORTED,

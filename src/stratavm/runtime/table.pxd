@@ -1,7 +1,7 @@
 # Tables.
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
-from stratavm.runtime._gen_layout cimport TableDef
+from stratavm.contract._gen_layout cimport TableDef
 from stratavm.runtime.store cimport Store
 
 

@@ -2,7 +2,7 @@
 cimport cython
 from libc.stdint cimport uint8_t, uint64_t
 from stratavm.base.events.core cimport Bus
-from stratavm.runtime._gen_layout cimport ExecContext
+from stratavm.contract._gen_layout cimport ExecContext
 from stratavm.runtime.kinds cimport RUNTIME_KINDS
 
 cdef void* builtin_table[64]         # filled by runtime/builtin_calls and others at import

@@ -1,6 +1,6 @@
 # The thread block: what the runtime knows of one OS thread.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from stratavm.runtime._gen_layout cimport Activation, ExecContext
+from stratavm.contract._gen_layout cimport Activation, ExecContext
 from stratavm.runtime.native cimport pthread_key_t, pthread_mutex_t
 
 cdef struct ThreadBlock:

@@ -9,7 +9,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.posix.signal import sigset_t
 from cython.cimports.posix.time import nanosleep, timespec
-from cython.cimports.stratavm.runtime._gen_layout import PENDING_DEADLINE, PENDING_TICK, ExecContext
+from cython.cimports.stratavm.contract._gen_layout import PENDING_DEADLINE, PENDING_TICK, ExecContext
 from cython.cimports.stratavm.runtime.native import (
     SIG_BLOCK,
     barrier_everywhere,

@@ -1,5 +1,5 @@
 # Activations that trapped.
-from stratavm.runtime._gen_layout cimport Activation
+from stratavm.contract._gen_layout cimport Activation
 
 cdef int poison(void* vmctx) except? -1
 cdef int poison_between(list instances, Activation* act) except? -1

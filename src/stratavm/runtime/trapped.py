@@ -6,7 +6,7 @@ from functools import partial
 import cython
 from cython.cimports.cpython.ref import PyObject
 from cython.cimports.libc.stdint import uint32_t, uint64_t
-from cython.cimports.stratavm.runtime._gen_layout import (
+from cython.cimports.stratavm.contract._gen_layout import (
     MAGIC_VMCTX,
     MAX_TRAP_FRAMES,
     TRAP_MEMORY_OUT_OF_BOUNDS,

@@ -7,10 +7,10 @@ import json
 import pytest
 
 from stratavm.cli.main import main
-from stratavm.codegen.compile import MACHINE_LEVELS
 from stratavm.engine.bisect import bisect, first_wrong
 from stratavm.ir import pipeline
 from stratavm.ir.scope import UNLIMITED
+from stratavm.native.compile import MACHINE_LEVELS
 from stratavm.spec.index import IDS
 
 FILLER = "\n".join(

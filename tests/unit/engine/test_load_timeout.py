@@ -11,13 +11,13 @@ import pytest
 import stratavm
 from stratavm.base.budget import Budget
 from stratavm.base.errors import DeadlineExceeded, Unsupported
-from stratavm.codegen.compile import ModuleCompiler
-from stratavm.codegen.x64.target import ModulePlan
 from stratavm.engine.cache import ModuleCache, SharedModuleCache
 from stratavm.module.decode import decode
 from stratavm.module.encode import DataDraft, FunctionDraft, ModuleDraft, encode
 from stratavm.module.model import ConstExpr, Element, Export, Global, Import, Names
+from stratavm.native.compile import ModuleCompiler
 from stratavm.spec.types import FUNCREF, I32, FuncType, GlobalType, Limits, MemoryType, RecGroup, SubType
+from stratavm.targets.x64.target import ModulePlan
 from stratavm.tiers.jit import eager
 from stratavm.tiers.tier import CompileExecutor
 

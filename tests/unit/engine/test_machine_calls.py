@@ -419,7 +419,7 @@ def test_an_untested_version_is_said_loudly_and_goes_the_generic_way(monkeypatch
 
 def test_without_code_memory_calls_stay_generic():
     """The arena is full: no error, the quick path."""
-    from stratavm.codegen import execmem
+    from stratavm.native import execmem
 
     source = '(module (func (export "f") (param i32 i64 i32 i64 f32) (result i32) (local.get 0)))'
     function = stratavm.load(source).exports.f

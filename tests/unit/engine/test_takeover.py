@@ -265,9 +265,9 @@ thread.join()
     assert prints(code) == "7"
 
 
-TOOLS = {"stratavm.codegen.mfunc", "stratavm.codegen.regalloc.checker", "capstone"}
+TOOLS = {"stratavm.machine.mfunc", "stratavm.machine.regalloc.checker", "capstone"}
 """What only tools, tests and self-checks import."""
-ROOMS = ("base/events", "codegen", "engine", "ir", "module", "runtime", "tiers")
+ROOMS = ("base/events", "engine", "front", "ir", "machine", "module", "native", "runtime", "targets", "tiers")
 
 
 def late_imports(tree):

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from stratavm.ir.ssa import IR_OPS
 from stratavm.spec.types import I32, I64, FuncType, SubType
-from tests.unit.codegen.ssa_build import LOOP, Draft
+from tests.unit.targets.x64.ssa_build import LOOP, Draft
 
 ARITHMETIC = {"+": "i64.add", "-": "i64.sub", "*": "i64.mul"}
 MOVES = {"dup": (1, "00"), "over": (2, "010"), "swap": (2, "10"), "rot": (3, "120"), "drop": (1, "")}

@@ -4,14 +4,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from stratavm.codegen.compile import MACHINE_LEVELS, ModuleCompiler, Options
 from stratavm.ir.evaluate import evaluate
 from stratavm.ir.pipeline import LEVELS
 from stratavm.ir.ssa import Ssa
 from stratavm.ir.text import print_ssa
 from stratavm.ir.verify import verify
-from tests.unit.codegen.ssa_build import Runner
+from stratavm.native.compile import MACHINE_LEVELS, ModuleCompiler, Options
 from tests.unit.front.stack_language import StackLanguage
+from tests.unit.targets.x64.ssa_build import Runner
 
 PROGRAM = """
 square 1 dup *

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from stratavm.base.errors import Trap
-from stratavm.codegen.compile import Options, wasm_compiler
 from stratavm.engine import Config, Engine, Module, Store
 from stratavm.engine.linker import Linker
 from stratavm.ir.pipeline import Pipeline
@@ -14,6 +13,7 @@ from stratavm.ir.text import print_ssa
 from stratavm.ir.verify import verify
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
+from stratavm.native.compile import Options, wasm_compiler
 from stratavm.spec.features import READY
 from tests.unit.ir.forms import build
 

@@ -7,7 +7,6 @@ import itertools
 import pytest
 
 from stratavm.base.errors import ValidationError
-from stratavm.codegen.compile import MACHINE_LEVELS, Options, wasm_compiler
 from stratavm.ir.evaluate import evaluate
 from stratavm.ir.pipeline import LEVELS
 from stratavm.ir.ssa import IR_OPS, Ssa
@@ -16,6 +15,7 @@ from stratavm.ir.verify import verify
 from stratavm.module.parser import parse_module
 from stratavm.module.printer import disassemble, to_wat
 from stratavm.module.validate import validate
+from stratavm.native.compile import MACHINE_LEVELS, Options, wasm_compiler
 from stratavm.spec.concrete import evaluate as evaluate_row
 from stratavm.spec.features import READY
 from stratavm.spec.index import BY_ID, BY_MNEMONIC, IDS
@@ -23,8 +23,8 @@ from stratavm.spec.record import Row
 from stratavm.spec.types import F32, F64, I32, I64, FuncType
 from stratavm.tiers.oracle import flatten
 from tests.oracle.state import Store, instantiate
-from tests.unit.codegen.ssa_build import Draft, Runner
 from tests.unit.ir.forms import build, pipeline_of
+from tests.unit.targets.x64.ssa_build import Draft, Runner
 from tools import gen_ops
 from tools.gen_expand import CannotExpand, Template, is_expanded, record, templates
 

@@ -8,7 +8,6 @@ import pytest
 
 from stratavm.base.budget import Budget
 from stratavm.base.errors import DeadlineExceeded, ResourceLimit, Trap
-from stratavm.codegen.compile import Options, wasm_compiler
 from stratavm.engine import Config, Engine, Module, Store
 from stratavm.engine.linker import Linker
 from stratavm.front.wasm.front import WasmFront
@@ -21,6 +20,7 @@ from stratavm.ir.text import print_ssa
 from stratavm.ir.verify import verify
 from stratavm.module.parser import parse_module, parse_wat_to_bytes
 from stratavm.module.validate import validate
+from stratavm.native.compile import Options, wasm_compiler
 from stratavm.spec.features import READY
 from tests.oracle.wast import OracleHost
 from tests.unit.ir import small_functions

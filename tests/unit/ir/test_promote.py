@@ -10,8 +10,8 @@ import pytest
 
 import stratavm
 from stratavm.base.errors import Trap
-from stratavm.codegen.compile import Options, wasm_compiler
-from stratavm.codegen.x64 import stubs
+from stratavm.contract import layout
+from stratavm.contract.layout import vm_layout
 from stratavm.engine.stages import dump_stage
 from stratavm.ir.evaluate import Evaluation
 from stratavm.ir.passes.promote import Promote
@@ -21,11 +21,11 @@ from stratavm.ir.text import print_ssa
 from stratavm.ir.verify import verify
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
-from stratavm.runtime import layout
-from stratavm.runtime.layout import vm_layout
-from tests.unit.codegen.ssa_build import Runner
+from stratavm.native.compile import Options, wasm_compiler
+from stratavm.targets.x64 import stubs
 from tests.unit.ir.forms import build, pipeline_of
 from tests.unit.ir.test_versions import Bytes
+from tests.unit.targets.x64.ssa_build import Runner
 
 G, N, M = "(global.get $g)", "(local.get $n)", "(local.get $m)"
 HEAD = "(param $n i32) (param $m i32) (result i32)"

@@ -7,7 +7,6 @@ import random
 import pytest
 
 from stratavm.base.errors import Trap
-from stratavm.codegen.compile import Options, wasm_compiler
 from stratavm.engine import Config, Engine, Module, Store
 from stratavm.engine.linker import Linker
 from stratavm.ir.evaluate import OutOfSteps, evaluate
@@ -18,6 +17,7 @@ from stratavm.ir.text import print_ssa
 from stratavm.ir.verify import verify
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
+from stratavm.native.compile import Options, wasm_compiler
 from tests.unit.ir.forms import build, pipeline_of
 
 INDEX, N, M = "(local.get $i)", "(local.get $n)", "(local.get $m)"

@@ -7,10 +7,10 @@ from functools import lru_cache
 from typing import Any
 
 from stratavm.base.errors import TRAPS_BY_NAME
-from stratavm.codegen.execmem import CodeOwner
-from stratavm.codegen.stubtable import StubTable
+from stratavm.contract import layout
 from stratavm.module.parser import parse_module
-from stratavm.runtime import layout
+from stratavm.native.execmem import CodeOwner
+from stratavm.native.stubtable import StubTable
 from stratavm.runtime.blueprint import Blueprint
 from stratavm.runtime.core import Runtime
 from stratavm.runtime.host import HostFunction
@@ -91,7 +91,7 @@ def call_import(offset: int, before: bytes = b"") -> Guest:
 
 def builtin(name: str) -> Guest:
     """(i64 × 4) -> i32 status or value: calls a builtin (exec, vmctx, a, b, c, d)."""
-    from stratavm.runtime.builtins import NUMBERS
+    from stratavm.contract.builtins import NUMBERS
 
     at = layout.EXEC.offset("builtins") + 8 * NUMBERS[name]
     sp, fp = layout.EXEC.offset("saved_sp"), layout.EXEC.offset("saved_fp")

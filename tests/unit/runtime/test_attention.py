@@ -8,8 +8,8 @@ import pytest
 
 from stratavm import Engine, Store, StoreLimits, load
 from stratavm.base.errors import Closed, Interrupted, StoreBusy, Trap
+from stratavm.contract.layout import ATTENTION_BITS, EXEC
 from stratavm.engine.func import FACTS
-from stratavm.runtime.layout import ATTENTION_BITS, EXEC
 
 GUEST = """(module
   (import "e" "host" (func $host))

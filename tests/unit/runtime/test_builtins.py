@@ -126,8 +126,8 @@ def test_what_a_limiter_raises_comes_out_of_the_call():
 
 def test_the_oracle_runs_functions_that_are_not_compiled():
     """Through the builtin, with arguments and results in cells; its traps and exceptions come out."""
-    from stratavm.codegen.x64.stubs import oracle_stub
     from stratavm.spec.types import F64, I32, FuncType
+    from stratavm.targets.x64.stubs import oracle_stub
 
     class Program:
         def prepare(self, index):
@@ -150,8 +150,8 @@ def test_the_oracle_runs_functions_that_are_not_compiled():
 
 def test_functions_are_compiled_at_their_first_call():
     """The lazy stub keeps the arguments; a compiler's exception comes out; the second call goes straight on."""
-    from stratavm.codegen.x64.stubs import LAZY_STUB_BYTES, lazy_stubs
     from stratavm.runtime.instance import CodeTable
+    from stratavm.targets.x64.stubs import LAZY_STUB_BYTES, lazy_stubs
 
     asked = []
     text = "(module (func (param i32 i32) (result i32) unreachable) (func (param i32 i32) (result i32) unreachable))"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stratavm.base.errors import Trap
-from stratavm.codegen.execmem import arena_usage
+from stratavm.native.execmem import arena_usage
 
 from . import guest
 

@@ -221,7 +221,7 @@ print(code, thread.is_alive())
 def test_fork_while_other_threads_publish_code():
     """The arena's lock is free in the child: both sides publish and run."""
     code = """
-from stratavm.codegen.execmem import CodeOwner
+from stratavm.native.execmem import CodeOwner
 stop = False
 def publish():
     while not stop:

@@ -11,8 +11,8 @@ from typing import Final
 from stratavm.base.budget import Budget
 from stratavm.base.data import dataclass, field
 from stratavm.base.errors import ResourceLimit, Unsupported
-from stratavm.codegen.code import Code
-from stratavm.codegen.stubtable import publish
+from stratavm.machine.code import Code
+from stratavm.native.stubtable import publish
 from stratavm.tiers.jit.lazy import LazyCode
 from stratavm.tiers.tier import CompileCosts, CompileExecutor
 

@@ -10,14 +10,14 @@ import time
 from typing import Any
 
 from stratavm.base.errors import ResourceLimit, Unsupported
-from stratavm.codegen.code import Code
-from stratavm.codegen.compile import ModuleCompiler
-from stratavm.codegen.execmem import CodeOwner
-from stratavm.codegen.stubtable import publish
-from stratavm.codegen.worker import Worker
-from stratavm.codegen.x64.stubs import LAZY_STUB_BYTES, lazy_stubs, oracle_stub
+from stratavm.machine.code import Code
 from stratavm.module.valid import ValidModule
+from stratavm.native.compile import ModuleCompiler
+from stratavm.native.execmem import CodeOwner
+from stratavm.native.stubtable import publish
+from stratavm.native.worker import Worker
 from stratavm.runtime.instance import CodeTable
+from stratavm.targets.x64.stubs import LAZY_STUB_BYTES, lazy_stubs, oracle_stub
 from stratavm.tiers.events import CompileRecorder
 from stratavm.tiers.tier import Tier, TierModule
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from stratavm.base.data import dataclass
 from stratavm.base.errors import Unsupported
 from stratavm.base.events import Bus
-from stratavm.codegen.compile import DEFAULT, Options, wasm_compiler
-from stratavm.codegen.stubtable import StubTable
 from stratavm.module.valid import ValidModule
+from stratavm.native.compile import DEFAULT, Options, wasm_compiler
+from stratavm.native.stubtable import StubTable
 from stratavm.tiers.events import CompileRecorder
 from stratavm.tiers.jit.eager import ThreadExecutor, compile_all
 from stratavm.tiers.jit.lazy import LazyCode

@@ -9,14 +9,14 @@ import pytest
 import stratavm
 from stratavm.base.budget import Budget, check
 from stratavm.base.errors import DeadlineExceeded, Interrupted, ResourceLimit
-from stratavm.codegen import compile as compiling
-from stratavm.codegen.compile import MACHINE_LEVELS, Options, wasm_compiler
 from stratavm.ir.pipeline import LEVELS
 from stratavm.module.decode import decode
 from stratavm.module.encode import FunctionDraft, ModuleDraft, encode
 from stratavm.module.model import Export
 from stratavm.module.parser import parse_wat_to_bytes
 from stratavm.module.validate import validate
+from stratavm.native import compile as compiling
+from stratavm.native.compile import MACHINE_LEVELS, Options, wasm_compiler
 from stratavm.spec.types import I32, FuncType, Limits, MemoryType, RecGroup, SubType
 from tests.scaling import shapes
 from tests.scaling.shapes import ADD, LOOP, LT_U, br_if, const, get

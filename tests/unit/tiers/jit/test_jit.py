@@ -10,7 +10,6 @@ import threading
 import pytest
 
 from stratavm.base.errors import Unsupported
-from stratavm.codegen.compile import ModuleCompiler, Options, compile_function, wasm_compiler
 from stratavm.engine.config import Config
 from stratavm.engine.engine import Engine
 from stratavm.engine.linker import Linker
@@ -19,6 +18,7 @@ from stratavm.engine.module import Module
 from stratavm.engine.store import Store
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
+from stratavm.native.compile import ModuleCompiler, Options, compile_function, wasm_compiler
 from stratavm.tiers.jit import lazy as lazy_module
 from stratavm.tiers.jit.tier import Jit
 
@@ -244,7 +244,7 @@ def test_code_outlives_the_module_as_long_as_a_function_does():
     """An exported function keeps code alive; when all is gone the memory is given back."""
     import gc
 
-    from stratavm.codegen import execmem
+    from stratavm.native import execmem
 
     function = load('(module (func (export "f") (result i32) (i32.const 11)))').exports.f
     gc.collect()

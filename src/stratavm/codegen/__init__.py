@@ -1,1 +1,0 @@
-"""From SSA to machine code."""

@@ -1,0 +1,1 @@
+"""What machine code and the runtime agree on: native structs, builtins, stubs."""

@@ -1,0 +1,273 @@
+"""The native structs that compiled code, entry stubs and Cython share: declared here once, everything else derived.
+
+``make gen`` writes ``_gen_layout.pxd`` (C structs and offset constants) from these rows. Every field is eight
+bytes unless its type says otherwise; offsets are the sum of the sizes before. Reasons: design notes "runtime"
+sections 1-4.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from stratavm.base.cached import cached
+from stratavm.base.data import dataclass
+
+if TYPE_CHECKING:
+    from stratavm.module.model import Module
+
+SIZES: Final = {"u8": 1, "u32": 4, "i32": 4, "u64": 8, "ptr": 8}
+
+ARG_CELL: Final = 16
+"""Bytes per value in an argument buffer of an array entry (a v128 fits; smaller values sit in the low bytes,
+zero-extended)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a native struct: ``type`` is a key of ``SIZES``, ``count`` > 1 makes an array."""
+
+    name: str
+    type: str
+    doc: str
+    count: int = 1
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return SIZES[self.type] * self.count
+
+
+@dataclass(frozen=True, slots=True)
+class Struct:
+    """A native struct."""
+
+    name: str
+    doc: str
+    fields: tuple[Field, ...]
+
+    def offset(self, name: str) -> int:
+        """Byte offset of a field."""
+        at = 0
+        for f in self.fields:
+            if f.name == name:
+                return at
+            at += f.size
+        raise KeyError(f"{self.name} has no field {name}")
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole struct, a multiple of 16."""
+        return -(-sum(f.size for f in self.fields) // 16) * 16
+
+
+MAX_TRAP_FRAMES: Final = 128
+MAX_BUILTINS: Final = 64
+
+EXEC: Final = Struct(
+    "ExecContext",
+    "One per store; register r15.",
+    (
+        Field("poll_limit", "u64", "stack limit compared in every prologue and loop; MAX = something is pending"),
+        Field("real_limit", "u64", "the true stack limit of the running activation"),
+        Field("pending", "u32", "bits: why poll_limit is MAX"),
+        Field("attention", "u32", "behind pending: calls take the long way in and out, see ATTENTION_BITS"),
+        Field("activation", "ptr", "innermost Activation"),
+        Field("saved_sp", "u64", "guest SP at the last exit to the host"),
+        Field("saved_fp", "u64", "guest FP (rbp) at the last exit to the host"),
+        Field("trap_exit", "ptr", "machine code that leaves the activation with a trap"),
+        Field("fuel", "u64", "units of fuel left; MAX = not counted"),
+        Field("satb", "u64", "GC barrier flag (reserved)"),
+        Field("occupant", "u64", "serial of the thread inside, 0 = free"),
+        Field("thread", "ptr", "ThreadBlock of the occupant"),
+        Field("store", "ptr", "borrowed PyObject* of the Store"),
+        Field("exception", "ptr", "owned PyObject*: a host exception on its way out, or NULL"),
+        Field("deadline_ns", "u64", "CLOCK_MONOTONIC time at which the ticker sets the deadline bit; 0 = none"),
+        Field("entered_ns", "u64", "when the outermost activation began; used by the ticker"),
+        Field("poll_stub", "ptr", "machine code of the poll's slow path (targets/x64/stubs.py: poll_stub)"),
+        Field("ring", "ptr", "the Ring of the engine's bus: events to deliver when a call has ended; or NULL"),
+        Field("trap_code", "u32", "trap kind of a 'dynamic' trap raised by a builtin's status"),
+        Field("unused", "u32", "padding"),
+        Field("builtins", "ptr", "addresses of builtins, see contract/builtins.py", MAX_BUILTINS),
+    ),
+)
+
+ACTIVATION: Final = Struct(
+    "Activation",
+    "One per entry from the host into a guest; lives on the C stack of the caller.",
+    (
+        Field("prev", "ptr", "the activation below on this thread"),
+        Field("exec", "ptr", "ExecContext"),
+        Field("entry_sp", "u64", "SP inside the entry stub: where the trap exit continues"),
+        Field("prev_limit", "u64", "real_limit to restore"),
+        Field("trap_kind", "u32", "trap kind code, 0 = none"),
+        Field("n_frames", "u32", "number of valid frames"),
+        Field("trap_pc", "u64", "where it trapped"),
+        Field("fault_address", "u64", "si_addr of a memory fault"),
+        Field("prev_exec", "ptr", "exec.activation to restore"),
+        Field("vmctx", "ptr", "r14 at the trap: the innermost instance's VMContext, or a HostFunc"),
+        Field("rec", "ptr", "FuncRec that was entered"),
+        Field("frames", "u64", "return addresses, innermost first", MAX_TRAP_FRAMES),
+    ),
+)
+
+VMCTX: Final = Struct(
+    "VMContext",
+    "Head of an instance's context; register r14. A module-dependent region follows, see VMLayout.",
+    (
+        Field("magic", "u64", "MAGIC_VMCTX"),
+        Field("exec", "ptr", "ExecContext of the store"),
+        Field("instance", "ptr", "borrowed PyObject* of the runtime instance"),
+        Field("slots", "ptr", "code pointers by DEFINED function index (function index - imported functions)"),
+        Field("type_ids", "ptr", "u32 canonical type ids by type index"),
+        Field("mem0_base", "ptr", "base address of memory 0 (never moves)"),
+        Field("mem0_def", "ptr", "MemDef of memory 0"),
+        Field("func_recs", "ptr", "FuncRec array by DEFINED function index"),
+        Field("unusable", "u64", "non-zero: closed or poisoned, the host may not call"),
+        Field("segments", "ptr", "Segments: data and element segments, for builtins"),
+    ),
+)
+
+FUNC_REC: Final = Struct(
+    "FuncRec",
+    "What a funcref, a table element or an imported function points to.",
+    (
+        Field("code", "ptr", "entry under the guest calling convention"),
+        Field("vmctx", "ptr", "r14 of the callee: a VMContext or a HostFunc"),
+        Field("type_id", "u32", "engine-wide canonical type id"),
+        Field("func", "u32", "function index within its instance"),
+        Field(
+            "array_entry",
+            "ptr",
+            "u32 entry(FuncRec*, ExecContext*, cells*) under the C convention: 0 = ok, 1 = trapped",
+        ),
+    ),
+)
+
+HOST_FUNC: Final = Struct(
+    "HostFunc",
+    "The vmctx of a host function's FuncRec.",
+    (
+        Field("magic", "u64", "MAGIC_HOST"),
+        Field("callable", "ptr", "borrowed PyObject* of the runtime HostFunction"),
+        Field("n_params", "u32", "cells in"),
+        Field("n_results", "u32", "cells out"),
+        Field("flags", "u64", "reserved"),
+    ),
+)
+
+CALL_GATE: Final = Struct(
+    "CallGate",
+    "Part of a public Func: what the machine code of its vectorcall reads.",
+    (
+        Field("exec", "ptr", "ExecContext of the store"),
+        Field("rec", "ptr", "FuncRec of a guest function"),
+        Field("landing", "ptr", "where the trap exit continues in that machine code"),
+        Field("codes", "ptr", "codes of the parameters, see engine/cells.py"),
+    ),
+)
+
+MEM_DEF: Final = Struct(
+    "MemDef",
+    "A linear memory.",
+    (
+        Field("base", "ptr", "first byte"),
+        Field("bytes", "u64", "current size in bytes"),
+        Field("max_bytes", "u64", "size it can grow to"),
+        Field("reserved", "u64", "reserved address space in bytes, guard included"),
+        Field("page_shift", "u32", "log2 of the page size"),
+        Field("plan", "u32", "PLAN_GUARD or PLAN_BOUNDED"),
+        Field("memory", "ptr", "borrowed PyObject* of the Memory"),
+        Field("flags", "u64", "bit 0: shared, bit 1: 64-bit addresses"),
+    ),
+)
+
+TABLE_DEF: Final = Struct(
+    "TableDef",
+    "A table; elements are u64: a FuncRec pointer or an externref handle; 0 = null.",
+    (
+        Field("base", "ptr", "first element (never moves)"),
+        Field("length", "u64", "elements"),
+        Field("max_length", "u64", "what it can grow to"),
+        Field("table", "ptr", "borrowed PyObject* of the Table"),
+    ),
+)
+
+STRUCTS: Final = (EXEC, ACTIVATION, VMCTX, FUNC_REC, HOST_FUNC, CALL_GATE, MEM_DEF, TABLE_DEF)
+
+MAGIC_VMCTX: Final = 0x564D4358
+MAGIC_HOST: Final = 0x484F5354
+PLAN_GUARD: Final = 0
+PLAN_BOUNDED: Final = 1
+ATTENTION_BITS: Final = {
+    "closed": 1,
+    "aborted": 2,
+    "bound": 4,
+    "deadline": 8,
+    "stack": 16,
+    "forced": 32,
+    "reported": 64,
+    "crowded": 128,
+}
+"""Why calls take the long way in and out: the store is closed; its last call was abandoned midway; it is bound to a
+thread; it has a deadline; its guests have a stack budget; the next call meets pending bits; an error was reported;
+many handles wait for a collection."""
+PENDING_BITS: Final = {"tick": 1, "interrupt": 2, "deadline": 4, "signal": 8, "gc": 16, "swap": 32}
+
+MEM_CELL: Final = 16
+TABLE_CELL: Final = 16
+GLOBAL_CELL: Final = 16
+
+
+@dataclass(frozen=True)
+class VMLayout:
+    """Offsets from r14 of the module-dependent region; a pure function of the module.
+
+    Order: memories {base, MemDef*}, tables {base, TableDef*}, globals (own: the value; imported: a pointer to
+    the owner's cell), imported functions (FuncRec pointers).
+    """
+
+    n_memories: int
+    n_tables: int
+    n_globals: int
+    n_imported_globals: int
+    n_imported_funcs: int
+
+    @cached
+    def memories(self) -> int:
+        """Offset of the first memory cell: base at +0, MemDef pointer at +8."""
+        return VMCTX.size
+
+    @cached
+    def tables(self) -> int:
+        """Offset of the first table cell: base at +0, TableDef pointer at +8."""
+        return self.memories + MEM_CELL * self.n_memories
+
+    @cached
+    def globals(self) -> int:
+        """Offset of the first global cell (index space order)."""
+        return self.tables + TABLE_CELL * self.n_tables
+
+    @cached
+    def imported_funcs(self) -> int:
+        """Offset of the first imported function's FuncRec pointer."""
+        return self.globals + GLOBAL_CELL * self.n_globals
+
+    @cached
+    def size(self) -> int:
+        """Bytes of the whole VMContext."""
+        return -(-(self.imported_funcs + 8 * self.n_imported_funcs) // 64) * 64
+
+
+def vm_layout(module: Module) -> VMLayout:
+    """The layout of a module's VMContext."""
+    return _layout_of(
+        len(module.memory_types),
+        len(module.table_types),
+        len(module.global_types),
+        len(module.global_types) - len(module.globals),
+        len(module.imported_funcs),
+    )
+
+
+_layout_of = lru_cache(maxsize=256)(VMLayout)

@@ -1,0 +1,231 @@
+"""Machine IR: the arrays of one function between selection and emission."""
+
+# strata: hot
+import cython
+from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
+from cython.cimports.libc.stdlib import free
+from cython.cimports.stratavm.base.vec import vec_room
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+from stratavm.base.errors import ResourceLimit
+
+cython.declare(SHARING_WINDOW=uint32_t, MAX_POOL_WORDS=uint32_t)
+SHARING_WINDOW = 32  # words of the constant pool that are searched for an equal one
+MAX_POOL_WORDS = 1 << 24
+
+
+class MCode:
+    """One function of machine IR. Fields are in ``minst.pxd``; reused by ``clear``."""
+
+    def __dealloc__(self):
+        free(self.insts)
+        free(self.operands)
+        free(self.blocks)
+        free(self.edges)
+        free(self.edge_args)
+        free(self.block_params)
+        free(self.vclass)
+        free(self.vwidth)
+        free(self.constants)
+        free(self.moves)
+
+    def clear(self) -> cython.int:
+        """Empty it, keeping the memory."""
+        self.n_insts = self.n_operands = self.n_blocks = self.n_edges = self.n_edge_args = 0
+        self.n_block_params = self.n_vregs = self.n_constants = self.n_moves = self.n_slots = 0
+        self.out_arg_bytes = self.in_arg_bytes = 0
+        return 0
+
+    def vreg(self, rclass: uint8_t, width: uint8_t) -> uint32_t:
+        """A new virtual register: its class, and the bytes that a move or spill of it copies."""
+        n: uint32_t = self.n_vregs
+        vec_room(self.vclass, self.cap_vclass, n + 1)
+        vec_room(self.vwidth, self.cap_vwidth, n + 1)
+        self.vclass[n] = rclass
+        self.vwidth[n] = width
+        self.n_vregs = n + 1
+        return n
+
+    def inst_room(self) -> cython.int:
+        """Room for one more instruction."""
+        return vec_room(self.insts, self.cap_insts, self.n_insts + 1)
+
+    def operand_room(self) -> cython.int:
+        """Room for one more operand of the newest instruction, which has a limit."""
+        if self.last().nops == 0xFF:
+            with cython.gil:
+                raise ResourceLimit("an instruction has more than 255 operands", limit="operands")
+        return vec_room(self.operands, self.cap_operands, self.n_operands + 1)
+
+    def block(self, depth: uint32_t, flags: uint32_t) -> uint32_t:
+        """Start a block at the next instruction; returns its number."""
+        n: uint32_t = self.n_blocks
+        vec_room(self.blocks, self.cap_blocks, n + 1)
+        b: cython.pointer(MBlock) = cython.address(self.blocks[n])
+        b.first = b.last = self.n_insts
+        b.params = self.n_block_params
+        b.edges = self.n_edges
+        b.nparams = b.nedges = 0
+        b.depth = depth
+        b.flags = flags
+        self.n_blocks = n + 1
+        return n
+
+    def end_block(self) -> cython.int:
+        """The newest block ends after the newest instruction, its terminator."""
+        self.blocks[self.n_blocks - 1].last = self.n_insts
+        return 0
+
+    def block_param(self, vreg: uint32_t) -> cython.int:
+        """Add a parameter to the newest block."""
+        n: uint32_t = self.n_block_params
+        vec_room(self.block_params, self.cap_block_params, n + 1)
+        self.block_params[n] = vreg
+        self.blocks[self.n_blocks - 1].nparams += 1
+        self.n_block_params = n + 1
+        return 0
+
+    def edge(self, target: uint32_t) -> uint32_t:
+        """Add a successor to the newest block; returns the number of the edge."""
+        n: uint32_t = self.n_edges
+        vec_room(self.edges, self.cap_edges, n + 1)
+        e: cython.pointer(MEdge) = cython.address(self.edges[n])
+        e.target = target
+        e.args = self.n_edge_args
+        e.nargs = 0
+        self.blocks[self.n_blocks - 1].nedges += 1
+        self.n_edges = n + 1
+        return n
+
+    def edge_arg(self, vreg: uint32_t) -> cython.int:
+        """Add an argument to the newest edge."""
+        n: uint32_t = self.n_edge_args
+        vec_room(self.edge_args, self.cap_edge_args, n + 1)
+        self.edge_args[n] = vreg
+        self.edges[self.n_edges - 1].nargs += 1
+        self.n_edge_args = n + 1
+        return 0
+
+    def move(self, at: uint32_t, src: uint32_t, dst: uint32_t, vreg: uint32_t) -> cython.int:
+        """Append a move (allocators only; in order of ``at``)."""
+        n: uint32_t = self.n_moves
+        vec_room(self.moves, self.cap_moves, n + 1)
+        m: cython.pointer(Move) = cython.address(self.moves[n])
+        m.at = at
+        m.src = src
+        m.dst = dst
+        m.vreg = vreg
+        self.n_moves = n + 1
+        return 0
+
+    def constant(self, word: uint64_t) -> uint32_t:
+        """Byte offset of an 8-byte word in the constant pool; a few recent words are shared."""
+        n: uint32_t = self.n_constants
+        i: uint32_t = n
+        stop: uint32_t = n - SHARING_WINDOW if n > SHARING_WINDOW else 0
+        while i > stop:
+            i -= 1
+            if self.constants[i] == word:
+                return i * 8
+        self._constant_room(1)
+        self.constants[n] = word
+        self.n_constants = n + 1
+        return n * 8
+
+    def constant16(self, low: uint64_t, high: uint64_t) -> uint32_t:
+        """Byte offset of an aligned pair of words in the constant pool."""
+        n: uint32_t
+        i: uint32_t = self.n_constants & ~cython.cast(uint32_t, 1)
+        stop: uint32_t = i - SHARING_WINDOW if i > SHARING_WINDOW else 0
+        while i > stop:
+            i -= 2
+            if self.constants[i] == low and self.constants[i + 1] == high:
+                return i * 8
+        self._constant_room(3)
+        if self.n_constants & 1:
+            self.constants[self.n_constants] = 0
+            self.n_constants += 1
+        n = self.n_constants
+        self.constants[n] = low
+        self.constants[n + 1] = high
+        self.n_constants = n + 2
+        return n * 8
+
+    def _constant_room(self, count: uint32_t) -> cython.int:
+        vec_room(self.constants, self.cap_constants, self.n_constants + count)
+        if self.n_constants > MAX_POOL_WORDS:
+            with cython.gil:
+                raise ResourceLimit("the constant pool of one function is too large", limit="constants")
+        return 0
+
+
+# ---- to and from plain Python values -----------------------------------------------------------
+
+
+def snapshot(m: MCode):
+    """A copy as plain values, with whatever places and moves there are."""
+    from stratavm.machine.mfunc import Block, Edge, MFunction  # a tool's module: compiling does without
+
+    f = MFunction(slots=m.n_slots)
+    i: uint32_t
+    k: uint32_t
+    f.vregs = [(m.vclass[i], m.vwidth[i]) for i in range(m.n_vregs)]
+    for i in range(m.n_blocks):
+        b: cython.pointer(MBlock) = cython.address(m.blocks[i])
+        params = [m.block_params[b.params + k] for k in range(b.nparams)]
+        block = Block(b.first, params, depth=b.depth, flags=b.flags)
+        for k in range(b.first, b.last):
+            block.insts.append(_inst(m, cython.address(m.insts[k])))
+        for k in range(b.nedges):
+            e: cython.pointer(MEdge) = cython.address(m.edges[b.edges + k])
+            block.edges.append(Edge(e.target, _args(m, e)))
+        f.blocks.append(block)
+    f.moves = [(m.moves[i].at, m.moves[i].src, m.moves[i].dst, m.moves[i].vreg) for i in range(m.n_moves)]
+    return f
+
+
+@cython.cfunc
+def _args(m: MCode, e: cython.pointer(MEdge)) -> list:
+    k: uint32_t
+    return [m.edge_args[e.args + k] for k in range(e.nargs)]
+
+
+@cython.cfunc
+def _inst(m: MCode, i: cython.pointer(MInst)) -> object:
+    from stratavm.machine.mfunc import Inst, Operand
+
+    k: uint32_t
+    operands = []
+    for k in range(i.nops):
+        o: cython.pointer(MOperand) = cython.address(m.operands[i.ops + k])
+        operands.append(Operand(o.vreg, o.role, o.constraint, o.reg, o.loc, (o.flags & OF_SWAP) != 0))
+    return Inst(i.op, i.width, i.flags, operands, i.cc, i.imm, i.disp, i.scale, i.aux)
+
+
+def build(f) -> MCode:
+    """The arrays of a function given as plain values."""
+    m: MCode = MCode()
+    for rclass, width in f.vregs:
+        m.vreg(rclass, width)
+    for block in f.blocks:
+        m.block(block.depth, block.flags)
+        for vreg in block.params:
+            m.block_param(vreg)
+        for inst in block.insts:
+            n: uint32_t = m.inst(inst.op, inst.width, inst.flags)
+            m.insts[n].cc = inst.cc
+            m.insts[n].imm = inst.imm
+            m.insts[n].disp = inst.disp
+            m.insts[n].scale = inst.scale
+            m.insts[n].aux = inst.aux
+            for o in inst.operands:
+                at: uint32_t = m.operand(o.vreg, o.role, o.constraint, o.reg)
+                m.operands[at].flags = OF_SWAP if o.swaps else 0
+        m.end_block()
+        for edge in block.edges:
+            m.edge(edge.target)
+            for vreg in edge.args:
+                m.edge_arg(vreg)
+    return m

@@ -1,0 +1,41 @@
+# The one interface of register allocation: machine IR in, operand locations and sequential moves out.
+cimport cython
+from libc.stdint cimport uint8_t, uint32_t
+from stratavm.machine.minst cimport MCode, MInst, MOperand
+from stratavm.machine.regalloc.intervals cimport Intervals
+from stratavm.machine.regalloc.linear cimport LinearScan
+from stratavm.machine.regalloc.moves cimport ParallelMove
+from stratavm.machine.regalloc.naive cimport NaiveAllocator
+from stratavm.machine.regalloc.ranges cimport Ranges
+from stratavm.machine.regalloc.resolve cimport Resolver
+from stratavm.machine.regalloc.rewrite cimport Rewriter
+from stratavm.machine.regalloc.splitting cimport SplittingScan
+
+cdef enum AllocatorKind:
+    ALLOC_NAIVE = 0     # everything in slots
+    ALLOC_LINEAR = 1    # level 0
+    ALLOC_SPLITTING = 2 # level 1
+
+@cython.final
+cdef class Allocator:
+    # Work arrays of one worker, reused between functions.
+    cdef readonly uint32_t registers     # mask over locations 0-31 that may hold values
+    cdef readonly uint32_t kind          # AllocatorKind
+    cdef readonly uint32_t fallbacks     # functions that linear scan gave up, since the object was made
+    cdef readonly uint32_t simpler       # functions that the splitting scan left to the one of level 0
+    cdef readonly bint checked
+    cdef ParallelMove moves
+    cdef NaiveAllocator naive
+    cdef Intervals intervals
+    cdef LinearScan scan
+    cdef Rewriter rewriter
+    cdef Ranges ranges
+    cdef SplittingScan splitting
+    cdef Resolver resolver
+    cdef uint32_t* slot_of               # by virtual register: its spill slot
+    cdef uint32_t cap_slot_of
+    cdef int allocate(self, MCode m) except -1 nogil
+    cdef int verify(self, MCode m) except -1
+    cdef int prepare(self, MCode m) except -1 nogil
+    cdef int allocate_linear(self, MCode m) except -1 nogil
+    cdef int allocate_splitting(self, MCode m) except -1 nogil

@@ -1,0 +1,121 @@
+"""The interface of register allocation: one object per worker, one call per function."""
+
+# strata: hot
+
+import cython
+from cython.cimports.libc.stdint import uint32_t
+from cython.cimports.libc.stdlib import free
+from cython.cimports.libc.string import memset
+from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.machine.minst import MCode
+from cython.cimports.stratavm.machine.regalloc.intervals import Intervals
+from cython.cimports.stratavm.machine.regalloc.linear import LinearScan
+from cython.cimports.stratavm.machine.regalloc.moves import ParallelMove
+from cython.cimports.stratavm.machine.regalloc.naive import NaiveAllocator
+from cython.cimports.stratavm.machine.regalloc.ranges import Ranges
+from cython.cimports.stratavm.machine.regalloc.resolve import Resolver
+from cython.cimports.stratavm.machine.regalloc.rewrite import Rewriter
+from cython.cimports.stratavm.machine.regalloc.splitting import SplittingScan
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+from stratavm.base import switches
+from stratavm.machine.minst import build, snapshot
+from stratavm.targets.x64.regs import ALLOCATABLE, STARVED
+
+KINDS = {"naive": ALLOC_NAIVE, "linear": ALLOC_LINEAR, "splitting": ALLOC_SPLITTING}
+"""Allocators by name."""
+
+
+def register_mask() -> int:
+    """Registers that may hold values: all, or few under ``STRATA_REGS=4`` (tests)."""
+    return sum(1 << n for n in (STARVED if switches.REGS.value() else ALLOCATABLE))
+
+
+class Allocator:
+    """Work arrays of one worker, not shared by threads. ``STRATA_CHECK=2``: every result goes through the checker."""
+
+    def __init__(self, kind: str = "linear", registers: int | None = None) -> None:
+        if kind not in KINDS:
+            raise ValueError(f"allocator {kind!r}: expected one of {', '.join(KINDS)}")
+        self.kind = KINDS[kind]
+        self.registers = register_mask() if registers is None else registers
+        self.moves = ParallelMove()
+        self.naive = NaiveAllocator(self.moves)
+        self.intervals = Intervals()
+        self.scan = LinearScan(self.intervals)
+        self.rewriter = Rewriter(self.moves)
+        self.ranges = Ranges()
+        self.splitting = SplittingScan()
+        self.resolver = Resolver(self.moves)
+        self.fallbacks = self.simpler = 0
+        self.checked = switches.CHECK.value() >= 2
+
+    def __dealloc__(self):
+        free(self.slot_of)
+
+    def prepare(self, m: MCode) -> cython.int:
+        """Forget earlier results; the table by virtual register has room and is empty."""
+        n: uint32_t = m.n_vregs
+        m.n_moves = 0
+        m.n_slots = 0
+        vec_room(self.slot_of, self.cap_slot_of, n)
+        if n:
+            memset(self.slot_of, 0xFF, n * cython.sizeof(uint32_t))
+        return 0
+
+    def allocate(self, m: MCode) -> cython.int:
+        """Give every operand a place, and write the moves between places."""
+        self.prepare(m)
+        done: cython.bint = self.kind == ALLOC_SPLITTING and self.allocate_splitting(m)
+        if not done and (self.kind == ALLOC_NAIVE or not self.allocate_linear(m)):
+            self.naive.run(m, self.registers)
+        m.n_slots += m.n_slots & 1
+        if self.checked:
+            with cython.gil:
+                self.verify(m)
+        return 0
+
+    def verify(self, m: MCode) -> cython.int:
+        """Send the result through the checker. Apart: a function with Python objects takes the GIL to return."""
+        from stratavm.machine.regalloc.checker import check  # a tool's module
+
+        check(snapshot(m), self.registers)
+        return 0
+
+    def allocate_linear(self, m: MCode) -> cython.int:
+        """1 where linear scan did it; 0 leaves a clean start to the naive allocator."""
+        done: cython.bint = self.intervals.build(m) and self.scan.run(m, self.registers)
+        if done and self.rewriter.run(m, self.intervals, self.slot_of, self.registers):
+            return 1
+        self.fallbacks += 1
+        self.moves.discard()
+        self.prepare(m)
+        return 0
+
+    def allocate_splitting(self, m: MCode) -> cython.int:
+        """1 where the splitting scan did it; 0 leaves a clean start to level 0's."""
+        done: cython.bint = self.ranges.build(m) and self.splitting.run(m, self.ranges, self.registers)
+        if done and self.resolver.run(m, self.ranges):
+            return 1
+        self.simpler += 1
+        self.moves.discard()
+        self.prepare(m)
+        return 0
+
+    def run(self, m: MCode) -> None:
+        """Allocate, from Python; may be repeated."""
+        with cython.nogil:
+            self.allocate(m)
+
+    def on(self, f):
+        """Allocate plain machine IR (tests, tools)."""
+        m: MCode = build(f)
+        self.run(m)
+        return snapshot(m)
+
+
+def allocate_function(f, kind: str = "linear", registers: int | None = None):
+    """Allocate plain machine IR with a fresh allocator (tests, tools)."""
+    return Allocator(kind, registers).on(f)

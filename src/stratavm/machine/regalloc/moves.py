@@ -1,0 +1,193 @@
+"""Parallel moves into sequences: cycles, registers of both classes and slots. Owns r11 and xmm15 while it does so."""
+
+# strata: hot
+import cython
+from cython.cimports.libc.stdint import uint8_t, uint32_t
+from cython.cimports.libc.stdlib import free
+from cython.cimports.libc.string import memset
+from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.machine.minst import LOC_SLOT, NO_LOC, RC_GPR, MCode
+from cython.cimports.stratavm.targets.x64._gen_encodings import R11, XMM15
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+
+class ParallelMove:
+    """A set of moves with the same position, collected by ``add`` and put in order by ``resolve``.
+
+    A slot-to-slot move passes through r11 (16 bytes: xmm15). A cycle is broken by holding one value: in the scratch
+    register of its class if no move of the cycle passes through it, else in xmm15, or (16 bytes) in a spare slot.
+    """
+
+    def __dealloc__(self):
+        free(self.items)
+        free(self.reads)
+        free(self.writer)
+        free(self.ready)
+
+    def start(self, m: MCode) -> cython.int:
+        """Prepare for a function with at most ``m.n_slots`` slots; what an abandoned function left is dropped."""
+        self.discard()
+        self.places = PLACE_SLOTS + m.n_slots
+        self.spare = NO_LOC
+        return self._room(PLACE_SLOTS)
+
+    def _room(self, place: uint32_t) -> cython.int:
+        """Tables by place reach this one. All counters are zero between uses."""
+        old: uint32_t = self.cap_reads
+        size: cython.size_t = cython.sizeof(uint32_t)
+        if place < self.cap_reads and place < self.cap_writer:
+            return 0
+        vec_room(self.reads, self.cap_reads, place + 1)
+        memset(self.reads + old, 0, (self.cap_reads - old) * size)
+        old = self.cap_writer
+        vec_room(self.writer, self.cap_writer, place + 1)
+        memset(self.writer + old, 0, (self.cap_writer - old) * size)
+        return 0
+
+    def discard(self) -> cython.int:
+        """Empty the set; all counters are zero again."""
+        i: uint32_t
+        for i in range(self.n):
+            self.reads[place_of(self.items[i].src)] = 0
+            self.writer[place_of(self.items[i].dst)] = 0
+        self.n = 0
+        return 0
+
+    def writes(self, dst: uint32_t) -> cython.bint:
+        """Whether a pending move writes this place."""
+        return place_of(dst) < self.cap_writer and self.writer[place_of(dst)] != 0
+
+    def add(self, src: uint32_t, dst: uint32_t, vreg: uint32_t) -> cython.int:
+        """One more move of the set. A destination has one source; the same move twice is one."""
+        read: uint32_t = place_of(src)
+        written: uint32_t = place_of(dst)
+        n: uint32_t = self.n
+        if src == dst:
+            return 0
+        if read >= self.places or written >= self.places:
+            return self._refuse(src, dst, vreg)
+        if read >= self.cap_reads or written >= self.cap_writer:
+            self._room(read if read > written else written)
+        if self.writer[written]:
+            return 0 if self.items[self.writer[written] - 1].src == src else self._refuse(src, dst, vreg)
+        vec_room(self.items, self.cap, n + 1)
+        item: cython.pointer(PendingMove) = cython.address(self.items[n])
+        item.src = src
+        item.dst = dst
+        item.vreg = vreg
+        item.done = 0
+        self.n = n + 1
+        self.reads[read] += 1
+        self.writer[written] = n + 1
+        return 0
+
+    def _refuse(self, src: uint32_t, dst: uint32_t, vreg: uint32_t) -> cython.int:
+        """A move that the allocator got wrong. Apart, as the text would make ``add`` slow."""
+        with cython.gil:
+            raise AssertionError(f"move of v{vreg} from {src:#x} to {dst:#x}: unknown place, or written twice")
+
+    def resolve(self, m: MCode, at: uint32_t) -> cython.int:
+        """Append a sequence with the same effect to ``m.moves``; linear in the number of moves."""
+        i: uint32_t
+        place: uint32_t
+        item: cython.pointer(PendingMove)
+        if self.n == 1:  # nearly always
+            item = self.items
+            self.reads[place_of(item.src)] = self.writer[place_of(item.dst)] = self.n = 0
+            return self._emit(m, at, item.src, item.dst, item.vreg)
+        vec_room(self.ready, self.cap_ready, self.n)
+        self.n_ready = 0
+        for i in range(self.n):
+            if self.reads[place_of(self.items[i].dst)] == 0:
+                self.ready[self.n_ready] = i
+                self.n_ready += 1
+        while self.n_ready:
+            self.n_ready -= 1
+            item = cython.address(self.items[self.ready[self.n_ready]])
+            self._emit(m, at, item.src, item.dst, item.vreg)
+            item.done = 1
+            self.writer[place_of(item.dst)] = 0
+            place = place_of(item.src)
+            self.reads[place] -= 1
+            if self.reads[place] == 0 and self.writer[place]:
+                self.ready[self.n_ready] = self.writer[place] - 1
+                self.n_ready += 1
+        for i in range(self.n):
+            if not self.items[i].done:
+                self._cycle(m, at, i)
+        self.n = 0
+        return 0
+
+    def _hold(self, m: MCode, first: uint32_t) -> uint32_t:
+        """Where the value in the first destination of a cycle can wait."""
+        i: uint32_t = first
+        through: cython.bint = False
+        wide: cython.bint = False
+        while True:
+            item: cython.pointer(PendingMove) = cython.address(self.items[i])
+            wide = wide or m.vwidth[item.vreg] == 16
+            through = through or (item.src & item.dst & LOC_SLOT) != 0
+            i = self.writer[place_of(item.src)] - 1
+            if i == first:
+                break
+        if wide and through:
+            if self.spare == NO_LOC:
+                self.spare = LOC_SLOT | (m.n_slots + 1 & ~cython.cast(uint32_t, 1))
+                m.n_slots = (self.spare & ~cython.cast(uint32_t, LOC_SLOT)) + 2
+            return self.spare
+        if through or wide or 16 <= self.items[first].dst < 32:
+            return XMM15
+        return R11
+
+    def _cycle(self, m: MCode, at: uint32_t, first: uint32_t) -> cython.int:
+        """Emit a cycle: every place in it is read and written once."""
+        hold: uint32_t = self._hold(m, first)
+        i: uint32_t = first
+        last: uint32_t = self.items[first].dst
+        source: uint32_t
+        held: uint32_t = first
+        while self.items[held].src != last:
+            held = self.writer[place_of(self.items[held].src)] - 1
+        self._emit(m, at, last, hold, self.items[held].vreg)
+        while True:
+            item: cython.pointer(PendingMove) = cython.address(self.items[i])
+            source = item.src
+            item.done = 1
+            self._emit(m, at, hold if source == last else source, item.dst, item.vreg)
+            self.reads[place_of(source)] = 0
+            self.writer[place_of(item.dst)] = 0
+            if source == last:
+                return 0
+            i = self.writer[place_of(source)] - 1
+
+    def _emit(self, m: MCode, at: uint32_t, src: uint32_t, dst: uint32_t, vreg: uint32_t) -> cython.int:
+        """One move, or two through a scratch register."""
+        through: uint32_t
+        if src & dst & LOC_SLOT:
+            through = XMM15 if m.vwidth[vreg] == 16 else R11
+            m.move(at, src, through, vreg)
+            src = through
+        m.move(at, src, dst, vreg)
+        return 0
+
+
+# ---- from Python: tests ------------------------------------------------------------------------
+
+
+def sequence(moves: list[tuple[int, int]], widths: list[int], slots: int) -> tuple[list[tuple[int, int, int]], int]:
+    """Resolve one parallel move; returns ``(src, dst, width)`` in order, and the number of slots then in use."""
+    m: MCode = MCode()
+    p: ParallelMove = ParallelMove()
+    width: uint8_t
+    m.n_slots = slots
+    p.start(m)
+    for (src, dst), width in zip(moves, widths, strict=True):
+        p.add(src, dst, m.vreg(RC_GPR, width))
+    p.resolve(m, 0)
+    i: uint32_t
+    result = [(m.moves[i].src, m.moves[i].dst, m.vwidth[m.moves[i].vreg]) for i in range(m.n_moves)]
+    for i in range(p.cap_reads):
+        assert p.reads[i] == 0 and p.writer[i] == 0
+    return result, m.n_slots

@@ -1,0 +1,221 @@
+"""A valid function to machine code: the pipeline of level 0, per module. Owns workers; publishing is the tier's
+business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, Literal
+
+from stratavm.base import switches
+from stratavm.base.budget import Budget
+from stratavm.base.data import dataclass, replace
+from stratavm.base.errors import TRAP_KINDS, ResourceLimit, Unsupported
+from stratavm.base.importing import importing
+from stratavm.contract.layout import PLAN_BOUNDED, PLAN_GUARD
+from stratavm.front.wasm.front import WasmFront
+from stratavm.ir.front import Front
+from stratavm.ir.scope import EVERYWHERE, Scope
+from stratavm.machine.code import Code
+from stratavm.module.valid import ValidModule
+from stratavm.native.worker import MACHINE_PASSES, STAGES, Worker
+from stratavm.runtime.memory import plan_of
+from stratavm.targets.x64.target import ModulePlan
+
+if TYPE_CHECKING:
+    from stratavm.ir.pipeline import Pipeline
+
+KEPT_WORKERS: Final = 8
+"""Idle workers that a compiler keeps; each holds arrays as large as the largest function it met."""
+LARGE_BYTES: Final = 1 << 18
+"""Bodies above this have a worker of their own, whose arrays go with it. So what it may take does not depend on what it
+met before either."""
+MOST_PER_BYTE: Final = 1 << 14
+"""Scratch memory for a byte of a body stays well below this: what bodies take that are short enough is not counted."""
+MAX_BYTES: Final = 1 << 30
+"""Scratch memory for one function."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What changes the code of a module: part of the key of anything cached.
+
+    Attributes:
+        memory_plan: ``guard`` or ``bounded``, where the memory's type leaves the choice.
+        allocator: ``linear``, ``splitting`` or ``naive``.
+        features: processor extensions to use; None means this machine's.
+        passes: passes of the SSA form to run (``ir.pipeline``); none at level 0.
+        machine: passes of the machine level to run (``MACHINE_PASSES``); none at level 0.
+        scope: where the passes may act, to find a wrong rewrite.
+        fuel: charge fuel in every basic block.
+        poison: fill dead registers and fresh slots with garbage (tests; also ``STRATA_POISON=1``).
+        max_bytes: scratch memory for the compilation of one function.
+    """
+
+    memory_plan: Literal["guard", "bounded"] = "guard"
+    allocator: str = "linear"
+    passes: tuple[str, ...] = ()
+    machine: tuple[str, ...] = ()
+    features: frozenset[str] | None = None
+    scope: Scope = EVERYWHERE
+    fuel: bool = False
+    poison: bool = False
+    max_bytes: int = MAX_BYTES
+
+
+DEFAULT: Final = Options()
+RETREATS: Final = frozenset({"optimised_nodes", "compile_bytes"})
+"""Limits of the optimiser that level 0 does not have, or reaches later."""
+MACHINE_LEVELS: Final[dict[int, tuple[str, ...]]] = {0: (), 1: tuple(MACHINE_PASSES)}
+"""The passes of the machine level that each level runs."""
+
+
+class ModuleCompiler:
+    """Compiles functions of one front end's module, on any number of threads."""
+
+    def __init__(self, front: Front, options: Options = DEFAULT) -> None:
+        self.front = front
+        self.options = options
+        plans = [plan_of(memory, options.memory_plan) for memory in front.shape.memory_types]
+        numbers = tuple(PLAN_GUARD if plan == "guard" else PLAN_BOUNDED for plan in plans)
+        poison = options.poison or switches.POISON.value()
+        self.plan = ModulePlan(front.shape, numbers, options.features, poison)
+        checked = PLAN_BOUNDED in numbers or options.scope is not EVERYWHERE
+        self.passes = options.passes
+        if options.passes:
+            with importing:  # here and below: level 0 does without a dozen modules of passes
+                from stratavm.ir.callees import Callees
+                from stratavm.ir.pipeline import FOR_CHECKS
+
+            # Where every memory has a guard there are no checks; but a search counts the rewrites of all passes.
+            self.passes = tuple(name for name in options.passes if name not in FOR_CHECKS or checked)
+            self._callees = Callees(front)
+        self._uncounted = min(LARGE_BYTES, options.max_bytes // MOST_PER_BYTE)
+        self._all_short = front.size <= self._uncounted
+        self._plain: ModuleCompiler | None = None
+        self._idle: list[Worker] = []
+        self._retired_ns = (0,) * len(STAGES)
+
+    @contextmanager
+    def worker(self, own: Worker | None = None) -> Iterator[Worker]:
+        """A worker for this thread: an idle one, or a new one; or one that is not used again. Never waits."""
+        try:
+            worker = own or self._idle.pop()
+        except IndexError:
+            worker = self._new_worker()
+        kept = False  # one that was stopped midway is not
+        try:
+            yield worker
+            kept = True
+        except (Unsupported, ResourceLimit):
+            kept = True
+            raise
+        finally:
+            if kept and own is None and len(self._idle) < KEPT_WORKERS:
+                self._idle.append(worker)
+            else:
+                self._retired_ns = _sums([self._retired_ns, worker.stages_ns])
+
+    def _new_worker(self) -> Worker:
+        pipeline = self.pipeline() if self.passes else None
+        return Worker(self.plan, self.options.allocator, pipeline=pipeline, machine=self.options.machine)
+
+    def pipeline(self) -> Pipeline:
+        """The passes, for one thread."""
+        with importing:
+            from stratavm.ir.pipeline import Pipeline
+
+        return Pipeline(self.passes, self.options.scope, self._callees)
+
+    @property
+    def stages_ns(self) -> dict[str, int]:
+        """Nanoseconds that each stage took so far, in the workers that are idle now and in those that are gone."""
+        spent = _sums([self._retired_ns, *(worker.stages_ns for worker in list(self._idle))])
+        plain = (0,) * len(STAGES) if self._plain is None else tuple(self._plain.stages_ns.values())
+        return dict(zip(STAGES, _sums([spent, plain]), strict=True))
+
+    def compile(self, defined_index: int, worker: Worker | None = None) -> Code:
+        """Machine code of a defined function, by a worker that the caller took, or by any. One that is too large to be
+        optimised is compiled as level 0 does.
+
+        Raises:
+            Unsupported: a row that the compiler does not know; the function can run on the oracle.
+            ResourceLimit: the function is beyond a documented limit.
+            DeadlineExceeded, Stopped: the budget of the thread says so; nothing is kept of what was done.
+        """
+        if worker is None:
+            with self.worker() as worker:
+                return self.compile(defined_index, worker)
+        if not self._all_short:
+            size = self.front.body_size(defined_index)
+            if size > LARGE_BYTES:
+                with self.worker(self._new_worker()) as own:
+                    return self._compile(defined_index, own)
+            if size > self._uncounted:
+                return self._compile(defined_index, worker)
+        code: Code = worker.compile(self.front, defined_index)
+        return code
+
+    def _compile(self, defined_index: int, worker: Worker) -> Code:
+        """By a worker; without passes where that is too much for it."""
+        try:
+            with Budget(size=self.options.max_bytes):
+                code: Code = worker.compile(self.front, defined_index)
+            return code
+        except ResourceLimit as error:
+            if error.limit not in RETREATS or not (self.passes or self.options.machine):
+                raise
+        if self._plain is None:  # two threads may both make one
+            self._plain = ModuleCompiler(self.front, replace(self.options, passes=(), machine=(), allocator="linear"))
+        return self._plain.compile(defined_index)
+
+
+def _sums(rows: list[tuple[int, ...]]) -> tuple[int, ...]:
+    return tuple(map(sum, zip(*rows, strict=True)))
+
+
+def wasm_compiler(valid: ValidModule, options: Options = DEFAULT) -> ModuleCompiler:
+    """The compiler of a valid module of WebAssembly."""
+    return ModuleCompiler(WasmFront(valid, options.fuel), options)
+
+
+def compile_function(valid: ValidModule, defined_index: int, *, options: Options = DEFAULT) -> Code:
+    """Machine code of one function. To compile several of a module, keep a ``ModuleCompiler``."""
+    return wasm_compiler(valid, options).compile(defined_index)
+
+
+def dump_machine(
+    valid: ValidModule,
+    defined_index: int,
+    stage: str,
+    *,
+    allocator: str = "linear",
+    memory_plan: Literal["guard", "bounded"] = "guard",
+    passes: tuple[str, ...] = (),
+    machine: tuple[str, ...] = (),
+    fuel: bool = False,
+) -> str:
+    """A stage of one function as text: one of ``worker.MACHINE_STAGES``, or ``asm``."""
+    compiler = wasm_compiler(valid, Options(memory_plan, allocator, passes, machine, fuel=fuel))
+    with compiler.worker() as worker:
+        if stage == "asm":
+            return disassemble(worker.compile(compiler.front, defined_index))
+        worker.build(compiler.front, defined_index)
+        return str(worker.machine_ir(stage))
+
+
+def disassemble(code: Code) -> str:
+    """Machine code as text, with its trap and return sites; plain hexadecimal where capstone is not installed."""
+    notes = {t.pc: f"  ; trap {TRAP_KINDS[t.kind].name} at {code.offset_of(t.position):#x}" for t in code.trap_sites}
+    lines = [f"; {len(code)} bytes, frame {code.frame_bytes}"]
+    try:
+        import capstone
+    except ImportError:
+        lines += [code.code[i : i + 16].hex(" ") for i in range(0, len(code), 16)]
+        return "\n".join(lines) + "\n"
+    for at in capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64).disasm(code.code, 0):
+        lines.append(
+            f"{at.address:6x}  {at.bytes.hex():<24} {at.mnemonic} {at.op_str}{notes.get(at.address, '')}".rstrip()
+        )
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,155 @@
+"""One compiling thread's arrays: SSA, machine IR, allocator, emitter, reused from function to function."""
+
+# strata: hot
+import cython
+from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.libc.string import memset
+from cython.cimports.posix.time import CLOCK_MONOTONIC, clock_gettime, timespec
+from cython.cimports.stratavm.base.budget import look
+from cython.cimports.stratavm.ir.ssa import Ssa
+from cython.cimports.stratavm.machine.minst import MCode
+from cython.cimports.stratavm.machine.regalloc.allocator import Allocator
+from cython.cimports.stratavm.machine.schedule import Scheduler
+from cython.cimports.stratavm.targets.x64.emit import Emitter
+from cython.cimports.stratavm.targets.x64.isel import Selector
+from cython.cimports.stratavm.targets.x64.target import ModulePlan
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+from stratavm.base.errors import ResourceLimit
+from stratavm.machine.minst import snapshot
+
+STAGES = ("build", "optimise", "select", "schedule", "allocate", "emit")
+"""Stages in the order of ``Worker.stages_ns``."""
+MACHINE_STAGES = ("minst", "sched", "ra")
+"""What ``Worker.machine_ir`` shows: after selection, after scheduling, after allocation."""
+MACHINE_PASSES = {
+    "fold-loads": "a load with one use becomes its user's memory operand",
+    "lea": "the sum of a value and a shifted one is one address computation",
+    "bits": "x & ~y, x & (x - 1) and x & -x are one instruction each, where the processor has BMI1",
+    "zero": "zero is a register xor itself",
+    "remat": "constants and fixed pointers are computed where they are wanted, never stored (splitting allocator)",
+    "pointers": "bases of memories and tables stay in registers (splitting allocator)",
+    "align": "innermost loops begin at multiples of 32 bytes",
+    "schedule": "instructions between two effects in an order that waits less",
+}
+"""Passes of the machine level by name; level 1 runs all, level 0 none."""
+
+
+OPTIMISED_NODES = 1 << 18
+"""Nodes of the SSA form up to which a function is optimised. The largest functions of programs have a tenth of that,
+and the passes take up to ten times as long per node as level 0 does."""
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def now_ns() -> uint64_t:
+    """Monotonic time."""
+    t: timespec
+    clock_gettime(CLOCK_MONOTONIC, cython.address(t))
+    return cython.cast(uint64_t, t.tv_sec) * 1_000_000_000 + cython.cast(uint64_t, t.tv_nsec)
+
+
+@cython.final
+@cython.cclass
+class Worker:
+    """Compiles one function at a time; never shared between threads."""
+
+    plan: ModulePlan
+    ssa: Ssa
+    machine: MCode
+    selector: Selector
+    allocator: Allocator
+    emitter: Emitter
+    built: Ssa
+    pipeline: object
+    scheduler: Scheduler
+    scheduling: cython.bint
+    spent: uint64_t[6]
+
+    def __init__(self, plan: ModulePlan, allocator: str, registers=None, pipeline=None, machine=()) -> None:
+        """``machine``: names of ``MACHINE_PASSES`` to run."""
+        unknown = set(machine) - MACHINE_PASSES.keys()
+        if unknown:
+            raise ValueError(f"unknown passes: {', '.join(sorted(unknown))}; there are {', '.join(MACHINE_PASSES)}")
+        self.plan = plan
+        self.ssa = Ssa()
+        self.built = self.ssa if pipeline is None else Ssa()
+        self.pipeline = pipeline
+        self.machine = MCode()
+        self.selector = Selector()
+        self.allocator = Allocator(allocator, registers)
+        self.emitter = Emitter()
+        self.scheduler = Scheduler()
+        self.scheduler.attach(self.machine)
+        self.scheduling = "schedule" in machine
+        self.selector.attach(plan, self.ssa, self.machine, machine, allocator == "splitting")
+        self.emitter.attach(plan, self.ssa, self.machine, "align" in machine)
+        memset(self.spent, 0, cython.sizeof(self.spent))
+
+    @property
+    def input(self) -> Ssa:
+        """The SSA to fill before ``generate``."""
+        return self.ssa
+
+    @property
+    def stages_ns(self) -> tuple:
+        """Nanoseconds spent so far in each of ``STAGES``."""
+        return tuple([self.spent[i] for i in range(6)])
+
+    @property
+    def retreats(self) -> tuple:
+        """Functions that level 1's allocator left to level 0's, and that level 0's left to the naive one."""
+        return self.allocator.simpler, self.allocator.fallbacks
+
+    def compile(self, front, defined_index: int):
+        """A defined function of a front end's module as ``Code``."""
+        look()  # here: the loops of a short function are too short for it
+        self.build(front, defined_index)
+        return self.generate()
+
+    def build(self, front, defined_index: int) -> None:
+        """Fill ``input`` with a function, optimised if the worker has a pipeline."""
+        begin: uint64_t = now_ns()
+        front.build(defined_index, self.built)
+        built: uint64_t = now_ns()
+        self.spent[0] += built - begin
+        if self.pipeline is not None:
+            if self.built.n_nodes > OPTIMISED_NODES:
+                raise ResourceLimit(
+                    f"a function of {self.built.n_nodes} nodes is not optimised", limit="optimised_nodes"
+                )
+            self.pipeline.run(self.built, self.ssa)
+            self.spent[1] += now_ns() - built
+
+    def generate(self):
+        """Select, allocate and emit what is in ``input``, without the GIL; returns a ``Code``."""
+        with cython.nogil:
+            t0: uint64_t = now_ns()
+            self.selector.run()
+            t1: uint64_t = now_ns()
+            if self.scheduling:
+                self.scheduler.run()
+            t2: uint64_t = now_ns()
+            self.allocator.allocate(self.machine)
+            t3: uint64_t = now_ns()
+            self.emitter.emit()
+            t4: uint64_t = now_ns()
+        self.spent[2] += t1 - t0
+        self.spent[3] += t2 - t1
+        self.spent[4] += t3 - t2
+        self.spent[5] += t4 - t3
+        return self.emitter.finish()
+
+    def machine_ir(self, stage: str):
+        """Machine IR of what is in ``input`` as plain values, as a stage of ``MACHINE_STAGES`` leaves it."""
+        reached: cython.int = MACHINE_STAGES.index(stage)
+        with cython.nogil:
+            self.selector.run()
+            if self.scheduling and reached >= 1:
+                self.scheduler.run()
+            if reached >= 2:
+                self.allocator.allocate(self.machine)
+        return snapshot(self.machine)

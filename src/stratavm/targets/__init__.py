@@ -1,0 +1,1 @@
+"""One package for each kind of processor; they know nothing of each other."""

@@ -1,0 +1,41 @@
+# Emission: machine IR with places to bytes, trap table and position map.
+from libc.stdint cimport int32_t, uint32_t
+from stratavm.machine.minst cimport MCode, MInst, MOperand
+from stratavm.targets.x64.emit_values cimport Cold, ValueEmitter
+from stratavm.targets.x64.target cimport ModulePlan
+from stratavm.ir.ssa cimport Ssa
+
+cdef class Emitter(ValueEmitter):
+    cdef bint aligning             # innermost loops begin at a multiple of LOOP_ALIGN (level 1)
+
+    cdef int emit(self) except -1 nogil
+    cdef int layout_frame(self) except -1 nogil
+    cdef int prologue(self) except -1 nogil
+    cdef int poison_frame(self) except -1 nogil
+    cdef int poison_registers(self, MInst* inst, MOperand* ops) except -1 nogil
+    cdef bint innermost(self, uint32_t number) noexcept nogil
+    cdef bint dispatches(self, uint32_t number) noexcept nogil
+    cdef int block(self, uint32_t number, uint32_t* move) except -1 nogil
+    cdef int again(self, uint32_t number, uint32_t dst, uint32_t at, uint32_t last) except -1 nogil
+    cdef bint in_flags(self, uint32_t at, uint32_t last) noexcept nogil
+    cdef bint flags_live(self, uint32_t at, uint32_t last) noexcept nogil
+    cdef int instruction(self, uint32_t number, uint32_t block) except -1 nogil
+    cdef int pseudo(self, MInst* inst, MOperand* ops, uint32_t block) except -1 nogil
+    cdef int control(self, MInst* inst, MOperand* ops, uint32_t block) except -1 nogil
+    cdef int via(self, MInst* inst, MOperand* ops) except -1 nogil
+    cdef int call(self, MInst* inst, MOperand* ops) except -1 nogil
+    cdef int call_indirect(self, MInst* inst) except -1 nogil
+    cdef int call_builtin(self, MInst* inst, MOperand* ops) except -1 nogil
+    cdef int leave_rec(self) except -1 nogil
+    cdef int thread_jumps(self) except -1 nogil
+    cdef uint32_t next_block(self, uint32_t block) noexcept nogil
+    cdef int jump_if(self, uint32_t cc, uint32_t target) except -1 nogil
+    cdef int jump_to(self, uint32_t target, uint32_t following) except -1 nogil
+    cdef int branch(self, MInst* inst, uint32_t block) except -1 nogil
+    cdef int branch_table(self, MInst* inst, MOperand* ops, uint32_t block) except -1 nogil
+    cdef int ret(self, MInst* inst) except -1 nogil
+    cdef int cold_part(self) except -1 nogil
+    cdef int poll(self, MInst* inst, MOperand* ops) except -1 nogil
+    cdef int cold_global(self, Cold* c, bint load) except -1 nogil
+    cdef int cold_poll(self, Cold* c) except -1 nogil
+    cdef int jump_tables(self) except -1 nogil

@@ -1,0 +1,727 @@
+# strata: hot
+"""Emission of a function: machine IR whose operands have places, to bytes. Owns frames, blocks, calls and jumps.
+
+Frame, from rbp down: the saved r14 (8 bytes), spill slots, outgoing stack arguments and result cells at rsp. Rows go
+through the encoder, pseudo operations have sequences. Rare paths are placed behind the body, jump tables behind them.
+"""
+
+import cython
+from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
+from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from cython.cimports.stratavm.base.budget import breathe
+from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.contract._gen_layout import (
+    EXEC_BUILTINS,
+    EXEC_FUEL,
+    EXEC_POLL_LIMIT,
+    EXEC_POLL_STUB,
+    EXEC_SAVED_FP,
+    EXEC_SAVED_SP,
+    EXEC_TRAP_CODE,
+    FUNCREC_CODE,
+    FUNCREC_TYPE_ID,
+    FUNCREC_VMCTX,
+    TRAP_DYNAMIC,
+    TRAP_INDIRECT_CALL_MISMATCH,
+    TRAP_OUT_OF_FUEL,
+    TRAP_UNINITIALIZED_ELEMENT,
+    VMCTX_SLOTS,
+    VMCTX_TYPE_IDS,
+)
+from cython.cimports.stratavm.ir.ssa import BF_LOOP_HEADER, Site, Ssa
+from cython.cimports.stratavm.machine.codebuf import FIX_LABEL
+from cython.cimports.stratavm.machine.minst import (
+    LOC_REMAT,
+    LOC_SLOT,
+    MI_CALL,
+    MI_FLAGS_DEF,
+    MI_FLAGS_USE,
+    MI_REMAT,
+    MI_TERMINATOR,
+    MI_TRAPS,
+    NO_VREG,
+    R_DEF,
+    RC_XMM,
+    MBlock,
+    MCode,
+    MInst,
+    MOperand,
+    Move,
+)
+from cython.cimports.stratavm.targets.x64._gen_encodings import (
+    ENC_F_MERGES,
+    ENC_F_RESULT,
+    ENC_ROWS,
+    MOP_ADD_RR,
+    MOP_CALL_M,
+    MOP_CMOVCC_RR,
+    MOP_CMP_RI,
+    MOP_CMP_RM,
+    MOP_CMP_RR,
+    MOP_END,
+    MOP_JMP_R,
+    MOP_LEA_RM,
+    MOP_MOV_MI,
+    MOP_MOV_MR,
+    MOP_MOV_RI,
+    MOP_MOV_RM,
+    MOP_MOV_RR,
+    MOP_MOVF_MR,
+    MOP_MOVF_RM,
+    MOP_MOVG2X_RR,
+    MOP_MOVSXD_RM,
+    MOP_POP_R,
+    MOP_PUSH_R,
+    MOP_PXOR_RR,
+    MOP_RET,
+    MOP_RET_I,
+    MOP_SUB_RI,
+    MOP_TEST_RR,
+    MOP_XOR_RR,
+    R10,
+    R11,
+    R14,
+    R15,
+    RAX,
+    RBP,
+    RDI,
+    RSI,
+    RSP,
+    XMM15,
+)
+from cython.cimports.stratavm.targets.x64.emit_values import (
+    COLD_POLL,
+    COLD_STATUS,
+    COLD_TRAP,
+    NOTHING_HELD,
+    Cold,
+    TableUse,
+)
+from cython.cimports.stratavm.targets.x64.encoder import (
+    NO_REG,
+    Mem,
+    emit_0,
+    emit_inst,
+    emit_jcc,
+    emit_jmp,
+    emit_lea_label,
+    emit_m,
+    emit_mi,
+    emit_move,
+    emit_nop,
+    emit_r,
+    emit_ri,
+    emit_rm,
+    emit_row,
+    emit_rr,
+)
+from cython.cimports.stratavm.targets.x64.pseudo import (
+    CALL_HOST,
+    CALL_STATUS,
+    CC_A,
+    CC_B,
+    CC_E,
+    CC_FEQ,
+    CC_FNE,
+    CC_NE,
+    CC_P,
+    P_BR_TABLE,
+    P_CALL,
+    P_CALL_BUILTIN,
+    P_CALL_IMPORT,
+    P_CALL_INDIRECT,
+    P_CLZ,
+    P_COPYSIGN,
+    P_CTZ,
+    P_DIVIDE,
+    P_FBIT,
+    P_FMAX,
+    P_FMIN,
+    P_FUEL,
+    P_JCC,
+    P_JMP,
+    P_PARAMS,
+    P_POLL,
+    P_RETURN,
+    P_SELECT,
+    P_SETCC,
+    P_TRAP,
+    P_TRAP_IF,
+    P_TRUNC,
+    P_U64_TO_FLOAT,
+    P_VIA,
+    P_ZERO,
+    POLL_FLOAT,
+    POLL_IMPORTED,
+)
+from cython.cimports.stratavm.targets.x64.target import ModulePlan
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+from stratavm.base.errors import ResourceLimit
+from stratavm.machine.code import Code
+from stratavm.targets.x64.regs import ALLOCATABLE
+
+MAX_HOPS = cython.declare(uint32_t, 8)
+SMALL_FRAME = cython.declare(uint32_t, 4096)  # below it the prologue compares rsp itself: the limit has a reserve
+MAX_FRAME = cython.declare(uint32_t, 0x4000000)
+GARBAGE = cython.declare(int64_t, 0x5EED0BADC0DE0BAD)
+SAVED_R14 = cython.declare(int32_t, -8)
+FLAGS_REACH = cython.declare(uint32_t, 16)  # instructions looked at for one that reads flags; beyond, they are spared
+LOOP_ALIGN = cython.declare(uint32_t, 32)
+LINE = cython.declare(uint32_t, 64)  # of the cache, and the alignment of functions
+_ALLOCATABLE_MASK = cython.declare(uint32_t, sum(1 << n for n in ALLOCATABLE))
+
+
+class Emitter(ValueEmitter):
+    """Emits one function after another; reuses its arrays."""
+
+    def finish(self):
+        """The function just emitted, as a ``Code``."""
+        return Code(
+            self.b.to_bytes(),
+            PyBytes_FromStringAndSize(cython.cast(cython.p_char, self.traps), self.n_traps * 12),
+            PyBytes_FromStringAndSize(cython.cast(cython.p_char, self.returns), self.n_returns * 8),
+            self.frame_bytes,
+            PyBytes_FromStringAndSize(
+                cython.cast(cython.p_char, self.ssa.sites), self.ssa.n_sites * cython.sizeof(Site)
+            ),
+        )
+
+    def attach(self, plan: ModulePlan, ssa: Ssa, m: MCode, aligning: bool = False) -> None:
+        """Say what ``emit`` works on, and whether innermost loops are aligned."""
+        self.aligning = aligning
+        self.plan = plan
+        self.ssa = ssa
+        self.m = m
+
+    def emit(self) -> cython.int:
+        """Fill the buffer and the tables."""
+        self.b.clear()
+        self.n_traps = self.n_returns = self.n_colds = self.n_tables = 0
+        self.position = NO_VREG
+        self.layout_frame()
+        self.thread_jumps()
+        self.first_label = self.b.label_block(self.m.n_blocks)
+        self.prologue()
+        move: uint32_t = 0
+        number: uint32_t
+        for number in range(self.m.n_blocks):
+            self.block(number, cython.address(move))
+        self.cold_part()
+        self.jump_tables()
+        return self.b.finish(self.m.constants, self.m.n_constants)
+
+    # ---- the frame -----------------------------------------------------------------------------
+
+    def layout_frame(self) -> cython.int:
+        """Sizes of the frame; whether r14 must be kept because a callee of another instance may change it."""
+        i: uint32_t
+        op: uint32_t
+        self.foreign = False
+        for i in range(self.m.n_insts):
+            op = self.m.insts[i].op
+            if op == P_CALL_IMPORT or op == P_CALL_INDIRECT:
+                self.foreign = True
+                break
+        bytes: uint64_t = 8 + cython.cast(uint64_t, self.m.n_slots) * 8 + self.m.out_arg_bytes
+        bytes = (bytes + 15) & ~cython.cast(uint64_t, 15)
+        if bytes > MAX_FRAME:
+            with cython.gil:
+                raise ResourceLimit(f"a stack frame of {bytes} bytes, the limit is {MAX_FRAME}", limit="frame_bytes")
+        if not self.foreign and self.m.n_slots == 0 and self.m.out_arg_bytes == 0:
+            bytes = 0
+        self.frame_bytes = cython.cast(uint32_t, bytes)
+        self.frame.base = RBP
+        self.frame.insts = self.m.insts
+        self.frame.operands = self.m.operands
+        self.frame.slots = SAVED_R14 - 8 * cython.cast(int32_t, self.m.n_slots)
+        return 0
+
+    def prologue(self) -> cython.int:
+        """Frame chain first, then the stack limit, which is also the poll, then the frame."""
+        emit_r(self.b, MOP_PUSH_R, RBP)
+        emit_rr(self.b, MOP_MOV_RR, 8, RBP, RSP)
+        label: uint32_t = self.cold(COLD_POLL, self.frame_bytes)
+        if self.frame_bytes < SMALL_FRAME:
+            emit_rm(self.b, MOP_CMP_RM, 8, RSP, R15, EXEC_POLL_LIMIT)
+        else:
+            emit_rm(self.b, MOP_LEA_RM, 8, R11, RSP, -cython.cast(int32_t, self.frame_bytes))
+            emit_rm(self.b, MOP_CMP_RM, 8, R11, R15, EXEC_POLL_LIMIT)
+        emit_jcc(self.b, CC_B, label)
+        self.b.bind(self.colds[self.n_colds - 1].back)
+        if self.frame_bytes:
+            emit_ri(self.b, MOP_SUB_RI, 8, RSP, self.frame_bytes)
+        if self.foreign:
+            emit_rm(self.b, MOP_MOV_MR, 8, R14, RBP, SAVED_R14)
+        if self.plan.poison:
+            self.poison_frame()
+        return 0
+
+    def poison_frame(self) -> cython.int:
+        """Fill fresh slots with garbage: nobody may read a slot that was never written."""
+        i: uint32_t
+        emit_ri(self.b, MOP_MOV_RI, 8, R11, GARBAGE)
+        for i in range(self.m.n_slots):
+            emit_rm(self.b, MOP_MOV_MR, 8, R11, RBP, self.frame.slots + 8 * cython.cast(int32_t, i))
+        return 0
+
+    def poison_registers(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
+        """After a call every register but its results holds garbage."""
+        live: uint32_t = 0
+        i: uint32_t
+        for i in range(inst.nops):
+            if ops[i].role == R_DEF and ops[i].loc < 32:
+                live |= cython.cast(uint32_t, 1) << ops[i].loc
+        emit_ri(self.b, MOP_MOV_RI, 8, R11, GARBAGE)
+        for i in range(32):
+            if not _ALLOCATABLE_MASK >> i & 1 or live >> i & 1:
+                continue
+            emit_rr(self.b, MOP_MOV_RR if i < 16 else MOP_MOVG2X_RR, 8, i, R11)
+        return 0
+
+    # ---- blocks and instructions ---------------------------------------------------------------
+
+    def innermost(self, number: uint32_t) -> cython.bint:
+        """Whether the block heads a loop without another in it: the next header is no deeper."""
+        if not self.m.blocks[number].flags & BF_LOOP_HEADER:
+            return False
+        i: uint32_t
+        for i in range(number + 1, self.m.n_blocks):
+            if self.m.blocks[i].flags & BF_LOOP_HEADER:
+                return self.m.blocks[i].depth <= self.m.blocks[number].depth
+        return True
+
+    def dispatches(self, number: uint32_t) -> cython.bint:
+        """Whether the block heads a loop and ends in a br_table, as in interpreters. On recent AMD processors the
+        indirect jump is predicted far better where its block does not cross a line of the cache."""
+        block: cython.pointer(MBlock) = cython.address(self.m.blocks[number])
+        return (
+            block.flags & BF_LOOP_HEADER and block.last > block.first and self.m.insts[block.last - 1].op == P_BR_TABLE
+        )
+
+    def block(self, number: uint32_t, move: cython.pointer(uint32_t)) -> cython.int:
+        """One block: moves before each instruction, then the instruction."""
+        block: cython.pointer(MBlock) = cython.address(self.m.blocks[number])
+        mv: cython.pointer(Move)
+        i: uint32_t
+        if self.final[number] != number:
+            return 0
+        if self.dispatches(number):
+            emit_nop(self.b, -self.b.n & (LINE - 1))
+        elif self.aligning and self.innermost(number):
+            emit_nop(self.b, -self.b.n & (LOOP_ALIGN - 1))
+        self.b.bind(self.first_label + number)
+        self.held = NOTHING_HELD
+        for i in range(block.first, block.last):
+            breathe(i)
+            if (
+                self.m.insts[i].op == MOP_CMP_RI
+                and i > block.first
+                and (move[0] == self.m.n_moves or self.m.moves[move[0]].at != i)
+                and self.in_flags(i, block.last)
+            ):
+                continue
+            while move[0] < self.m.n_moves and self.m.moves[move[0]].at == i:
+                mv = cython.address(self.m.moves[move[0]])
+                if mv.src & (LOC_SLOT | LOC_REMAT) == LOC_REMAT:
+                    self.again(mv.src & ~cython.cast(uint32_t, LOC_REMAT), mv.dst, i, block.last)
+                else:
+                    emit_move(self.b, mv.src, mv.dst, self.m.vwidth[mv.vreg], cython.address(self.frame))
+                if mv.dst == R11:
+                    self.held = NOTHING_HELD
+                move[0] += 1
+            self.instruction(i, number)
+        return 0
+
+    def again(self, number: uint32_t, dst: uint32_t, at: uint32_t, last: uint32_t) -> cython.int:
+        """Compute the value of an instruction once more, before instruction ``at`` of a block that ends at ``last``."""
+        inst: cython.pointer(MInst) = cython.address(self.m.insts[number])
+        o: cython.pointer(MOperand) = self.m.operands + inst.ops
+        place: uint32_t = dst
+        if dst & LOC_SLOT:
+            number_only: cython.bint = inst.op == MOP_MOV_RI or (inst.op == P_ZERO and self.m.vwidth[o.vreg] < 16)
+            if number_only and 0 <= inst.imm <= 0x7FFFFFFF:
+                at_slot: int32_t = self.frame.slots + 8 * cython.cast(int32_t, dst & ~cython.cast(uint32_t, LOC_SLOT))
+                return emit_mi(self.b, MOP_MOV_MI, 8, RBP, at_slot, inst.imm)
+            place = XMM15 if self.m.vclass[o.vreg] == RC_XMM else R11
+            self.held = NOTHING_HELD
+        if inst.op == P_ZERO and place < 16 and self.flags_live(at, last):
+            emit_ri(self.b, MOP_MOV_RI, 4, place, 0)
+        else:
+            kept: uint32_t = o.loc
+            o.loc = place
+            if inst.op >= P_PARAMS:
+                self.pseudo(inst, o, 0)
+            else:
+                emit_inst(self.b, inst, o, cython.address(self.frame))
+            o.loc = kept
+        if place == dst:
+            return 0
+        return emit_move(self.b, place, dst, self.m.vwidth[o.vreg], cython.address(self.frame))
+
+    def in_flags(self, at: uint32_t, last: uint32_t) -> cython.bint:
+        """Whether the instruction before a comparison with zero left its outcome in the zero flag, and no other flag is
+        asked for."""
+        inst: cython.pointer(MInst) = cython.address(self.m.insts[at])
+        before: cython.pointer(MInst) = cython.address(self.m.insts[at - 1])
+        loc: uint32_t = self.m.operands[inst.ops].loc
+        if inst.imm or before.op >= MOP_END or not ENC_ROWS[before.op].flags & ENC_F_RESULT:
+            return False
+        if before.width != inst.width or self.m.operands[before.ops].loc != loc or loc >= 16:
+            return False
+        k: uint32_t
+        for k in range(at + 1, last if last < at + FLAGS_REACH else at + FLAGS_REACH):
+            inst = cython.address(self.m.insts[k])
+            if inst.flags & MI_FLAGS_USE and inst.cc != CC_E and inst.cc != CC_NE:
+                return False
+            if inst.flags & (MI_FLAGS_DEF | MI_CALL | MI_TERMINATOR):
+                return True
+        return False
+
+    def flags_live(self, at: uint32_t, last: uint32_t) -> cython.bint:
+        """Whether an instruction from ``at`` on may read flags that were set before it."""
+        k: uint32_t
+        for k in range(at, last if last < at + FLAGS_REACH else at + FLAGS_REACH):
+            if self.m.insts[k].flags & MI_FLAGS_USE:
+                return True
+            if self.m.insts[k].flags & (MI_FLAGS_DEF | MI_CALL | MI_TERMINATOR):
+                return False
+        return last > at + FLAGS_REACH
+
+    def instruction(self, number: uint32_t, block: uint32_t) -> cython.int:
+        """A row by the encoder, anything else by its sequence; what is only computed where it is wanted is left out."""
+        inst: cython.pointer(MInst) = cython.address(self.m.insts[number])
+        ops: cython.pointer(MOperand) = self.m.operands + inst.ops
+        if inst.flags & MI_REMAT and ops[0].loc & LOC_REMAT:
+            return 0
+        if inst.node != NO_VREG:
+            self.position = self.ssa.positions[inst.node]
+        if inst.op >= P_VIA:
+            return self.via(inst, ops)
+        if inst.op >= P_PARAMS:
+            return self.pseudo(inst, ops, block)
+        if inst.op < MOP_END and ENC_ROWS[inst.op].flags & ENC_F_MERGES and (inst.nops < 2 or ops[1].loc != ops[0].loc):
+            self.forget(ops[0].loc)
+        return emit_inst(self.b, inst, ops, cython.address(self.frame))
+
+    def pseudo(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand), block: uint32_t) -> cython.int:
+        """Sequences of values; the rest is control."""
+        op: uint32_t = inst.op
+        if op == P_SETCC:
+            return self.set_condition(inst, ops)
+        if op == P_SELECT:
+            return self.select(inst, ops)
+        if op == P_ZERO and ops[0].loc < 16:
+            return emit_rr(self.b, MOP_XOR_RR, 4, ops[0].loc, ops[0].loc)
+        if op == P_ZERO:
+            return emit_rr(self.b, MOP_PXOR_RR, 16, ops[0].loc, ops[0].loc)
+        if op == P_DIVIDE:
+            return self.divide(inst, ops)
+        if op == P_CLZ or op == P_CTZ:
+            self.held = NOTHING_HELD
+            return self.scan(inst, ops)
+        if op == P_FBIT or op == P_COPYSIGN:
+            return self.sign_bits(inst, ops)
+        if op == P_FMIN or op == P_FMAX:
+            return self.minmax(inst, ops)
+        if op == P_U64_TO_FLOAT:
+            return self.from_u64(inst, ops)
+        if op == P_TRUNC:
+            return self.truncate(inst, ops)
+        return self.control(inst, ops, block)
+
+    def control(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand), block: uint32_t) -> cython.int:
+        """Jumps, calls, traps, polls."""
+        op: uint32_t = inst.op
+        if op == P_JMP:
+            return self.jump_to(self.m.edges[self.m.blocks[block].edges].target, self.next_block(block))
+        if op == P_JCC:
+            return self.branch(inst, block)
+        if op == P_CALL or op == P_CALL_IMPORT or op == P_CALL_INDIRECT:
+            return self.call(inst, ops)
+        if op == P_CALL_BUILTIN:
+            return self.call_builtin(inst, ops)
+        if op == P_TRAP_IF:
+            return emit_jcc(self.b, inst.cc, self.cold(COLD_TRAP, inst.aux))
+        if op == P_POLL:
+            return self.poll(inst, ops)
+        if op == P_FUEL:
+            # Not `sub` on memory: on Zen 4 a chain of those takes four times as long as plain loads and stores, and the
+            # counter is one long chain. Nothing is stored where fuel does not suffice.
+            self.held = NOTHING_HELD
+            emit_rm(self.b, MOP_MOV_RM, 8, R11, R15, EXEC_FUEL)
+            emit_ri(self.b, MOP_SUB_RI, 8, R11, inst.imm)
+            emit_jcc(self.b, CC_B, self.cold(COLD_TRAP, TRAP_OUT_OF_FUEL))
+            return emit_rm(self.b, MOP_MOV_MR, 8, R11, R15, EXEC_FUEL)
+        if op == P_RETURN:
+            return self.ret(inst)
+        if op == P_TRAP:
+            return self.explicit_trap(inst.aux)
+        if op == P_BR_TABLE:
+            return self.branch_table(inst, ops, block)
+        if op != P_PARAMS:
+            with cython.gil:
+                raise AssertionError(f"pseudo operation {op:#x} has no sequence")
+        return 0
+
+    def via(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
+        """A row whose base is a pointer in the context: in a register if its last operand is, else in r11, which may
+        hold it still, for the pointers never change.
+        """
+        cell: uint32_t = cython.cast(uint32_t, inst.imm)
+        mem: Mem
+        mem.base = R11
+        mem.index = NO_REG
+        mem.scale = 0
+        mem.disp = inst.disp
+        n: uint32_t = ENC_ROWS[inst.op - P_VIA].nops
+        if inst.scale != 0xFF:
+            mem.index = cython.cast(uint8_t, ops[n].loc)
+            mem.scale = inst.scale
+            if ops[n].loc >= 16:
+                with cython.gil:
+                    raise AssertionError(f"index of node {inst.node} is at {ops[n].loc:#x}")
+            n += 1
+        if inst.nops > n and ops[n].loc < 16:
+            mem.base = cython.cast(uint8_t, ops[n].loc)
+        elif self.held != cell:
+            emit_rm(self.b, MOP_MOV_RM, 8, R11, R14, cell)
+            self.held = cell
+        if inst.flags & MI_TRAPS:
+            self.trap_site(inst.aux)
+        reg: uint32_t = ops[0].loc if ENC_ROWS[inst.op - P_VIA].nops else 0
+        if reg >= 32:
+            with cython.gil:
+                raise AssertionError(f"operand of node {inst.node} is at {reg:#x}, not in a register")
+        return emit_row(self.b, inst.op - P_VIA, inst.width, 0, reg, 0, cython.address(mem), inst.imm >> 32)
+
+    # ---- calls ---------------------------------------------------------------------------------
+
+    def call(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
+        """Calls of guest functions: through a slot, an imported FuncRec, or a table."""
+        self.held = NOTHING_HELD
+        if inst.op == P_CALL:
+            emit_rm(self.b, MOP_MOV_RM, 8, R11, R14, VMCTX_SLOTS)
+            emit_m(self.b, MOP_CALL_M, R11, 8 * cython.cast(int32_t, inst.aux))
+            self.return_site()
+        elif inst.op == P_CALL_IMPORT:
+            emit_rm(self.b, MOP_MOV_RM, 8, R11, R14, inst.aux)
+            self.leave_rec()
+        else:
+            self.call_indirect(inst)
+        if inst.imm:
+            # The callee popped its arguments; the frame keeps their room.
+            emit_ri(self.b, MOP_SUB_RI, 8, RSP, inst.imm)
+        if self.plan.poison:
+            self.poison_registers(inst, ops)
+        return 0
+
+    def call_indirect(self, inst: cython.pointer(MInst)) -> cython.int:
+        """r10 holds the index, which is in bounds. A null element faults at a small address; types come last."""
+        mem: Mem
+        mem.base = R11
+        mem.index = R10
+        mem.scale = 3
+        mem.disp = 0
+        emit_rm(self.b, MOP_MOV_RM, 8, R11, R14, inst.disp)
+        emit_row(self.b, MOP_MOV_RM, 8, 0, R11, 0, cython.address(mem), 0)
+        emit_rm(self.b, MOP_MOV_RM, 8, R10, R14, VMCTX_TYPE_IDS)
+        emit_rm(self.b, MOP_MOV_RM, 4, R10, R10, 4 * cython.cast(int32_t, inst.aux))
+        self.trap_site(TRAP_UNINITIALIZED_ELEMENT)
+        emit_rm(self.b, MOP_CMP_RM, 4, R10, R11, FUNCREC_TYPE_ID)
+        emit_jcc(self.b, CC_NE, self.cold(COLD_TRAP, TRAP_INDIRECT_CALL_MISMATCH))
+        return self.leave_rec()
+
+    def leave_rec(self) -> cython.int:
+        """Call the FuncRec in r11 with its own context, then restore this instance's."""
+        emit_rm(self.b, MOP_MOV_RM, 8, R14, R11, FUNCREC_VMCTX)
+        emit_m(self.b, MOP_CALL_M, R11, FUNCREC_CODE)
+        self.return_site()
+        return emit_rm(self.b, MOP_MOV_RM, 8, R14, RBP, SAVED_R14)
+
+    def call_builtin(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
+        """Operands are in rdx, rcx, r8, r9; a status other than 0 traps."""
+        self.held = NOTHING_HELD
+        if inst.cc & CALL_HOST:
+            emit_rm(self.b, MOP_MOV_MR, 8, RSP, R15, EXEC_SAVED_SP)
+            emit_rm(self.b, MOP_MOV_MR, 8, RBP, R15, EXEC_SAVED_FP)
+        emit_rr(self.b, MOP_MOV_RR, 8, RDI, R15)
+        emit_rr(self.b, MOP_MOV_RR, 8, RSI, R14)
+        emit_m(self.b, MOP_CALL_M, R15, EXEC_BUILTINS + 8 * cython.cast(int32_t, inst.aux))
+        self.return_site()
+        if inst.cc & CALL_STATUS:
+            emit_rr(self.b, MOP_TEST_RR, 4, RAX, RAX)
+            emit_jcc(self.b, CC_NE, self.cold(COLD_STATUS, 0))
+        if self.plan.poison:
+            self.poison_registers(inst, ops)
+        return 0
+
+    # ---- jumps ---------------------------------------------------------------------------------
+
+    def thread_jumps(self) -> cython.int:
+        """Blocks that only jump on are left out: ``final`` says where a jump to a block really goes."""
+        n: uint32_t = self.m.n_blocks
+        b: uint32_t
+        t: uint32_t
+        hops: uint32_t
+        move: uint32_t = 0
+        vec_room(self.final, self.cap_final, n + 1)
+        for b in range(n):
+            block: cython.pointer(MBlock) = cython.address(self.m.blocks[b])
+            while move < self.m.n_moves and self.m.moves[move].at < block.first:
+                move += 1
+            self.final[b] = b
+            if b and block.last == block.first + 1 and self.m.insts[block.first].op == P_JMP:
+                if move == self.m.n_moves or self.m.moves[move].at != block.first:
+                    self.final[b] = self.m.edges[block.edges].target
+        for b in range(n):
+            t = self.final[b]
+            for hops in range(MAX_HOPS):
+                if self.final[t] == t:
+                    break
+                t = self.final[t]
+            self.final[b] = t
+        for b in range(n):  # the end of a chain that is too long, or a circle, is emitted after all
+            self.final[self.final[b]] = self.final[b]
+        return 0
+
+    def next_block(self, block: uint32_t) -> uint32_t:
+        """The block that will be emitted behind this one."""
+        following: uint32_t = block + 1
+        while following < self.m.n_blocks and self.final[following] != following:
+            following += 1
+        return following
+
+    def jump_to(self, target: uint32_t, following: uint32_t) -> cython.int:
+        """Jump to a block unless it comes next."""
+        target = self.final[target]
+        if target == following:
+            return 0
+        return emit_jmp(self.b, self.first_label + target)
+
+    def jump_if(self, cc: uint32_t, target: uint32_t) -> cython.int:
+        """Jump to a block on a condition."""
+        return emit_jcc(self.b, cc, self.first_label + self.final[target])
+
+    def branch(self, inst: cython.pointer(MInst), block: uint32_t) -> cython.int:
+        """A conditional jump; conditions of two flags take two."""
+        taken: uint32_t = self.m.edges[self.m.blocks[block].edges].target
+        otherwise: uint32_t = self.m.edges[self.m.blocks[block].edges + 1].target
+        following: uint32_t = self.next_block(block)
+        cc: uint32_t = inst.cc
+        if cc == CC_FEQ:
+            self.jump_if(CC_P, otherwise)
+            cc = CC_E
+        elif cc == CC_FNE:
+            self.jump_if(CC_P, taken)
+            cc = CC_NE
+        if self.final[taken] == following:
+            return self.jump_if(cc ^ 1, otherwise)
+        self.jump_if(cc, taken)
+        return self.jump_to(otherwise, following)
+
+    def branch_table(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand), block: uint32_t) -> cython.int:
+        """Clamp the index to the default, which is the last entry; entries are offsets from the table."""
+        index: uint32_t = ops[1].loc
+        n: uint32_t = self.n_tables
+        vec_room(self.tables, self.cap_tables, n + 1)
+        self.tables[n].label = self.b.label()
+        self.tables[n].block = block
+        self.n_tables = n + 1
+        emit_rr(self.b, MOP_MOV_RR, 4, index, ops[0].loc)
+        emit_ri(self.b, MOP_MOV_RI, 4, R11, self.m.blocks[block].nedges - 1)
+        emit_rr(self.b, MOP_CMP_RR, 4, index, R11)
+        emit_row(self.b, MOP_CMOVCC_RR, 4, CC_A, index, R11, cython.NULL, 0)
+        emit_lea_label(self.b, R11, self.tables[n].label)
+        mem: Mem
+        mem.base = R11
+        mem.index = cython.cast(uint8_t, index)
+        mem.scale = 2
+        mem.disp = 0
+        emit_row(self.b, MOP_MOVSXD_RM, 8, 0, index, 0, cython.address(mem), 0)
+        emit_rr(self.b, MOP_ADD_RR, 8, R11, index)
+        return emit_r(self.b, MOP_JMP_R, R11)
+
+    def ret(self, inst: cython.pointer(MInst)) -> cython.int:
+        """Take down the frame; the callee pops its stack arguments."""
+        if self.frame_bytes:
+            emit_rr(self.b, MOP_MOV_RR, 8, RSP, RBP)
+        emit_r(self.b, MOP_POP_R, RBP)
+        if inst.imm == 0:
+            return emit_0(self.b, MOP_RET)
+        return emit_row(self.b, MOP_RET_I, 8, 0, 0, 0, cython.NULL, inst.imm)
+
+    # ---- behind the body -----------------------------------------------------------------------
+
+    def cold_part(self) -> cython.int:
+        """The rare paths, in the order in which the body asked for them."""
+        i: uint32_t
+        c: Cold
+        for i in range(self.n_colds):
+            c = self.colds[i]
+            self.position = c.position
+            self.b.bind(c.label)
+            if c.kind == COLD_TRAP:
+                self.explicit_trap(c.a)
+            elif c.kind == COLD_STATUS:
+                emit_rm(self.b, MOP_MOV_MR, 4, RAX, R15, EXEC_TRAP_CODE)
+                self.explicit_trap(TRAP_DYNAMIC)
+            elif c.kind == COLD_POLL:
+                self.cold_poll(cython.address(c))
+            else:
+                self.cold_trunc(cython.address(c))
+        return 0
+
+    def poll(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
+        """A comparison, and what the rare path must know of a global that the loop keeps in a register."""
+        self.held = NOTHING_HELD
+        emit_rm(self.b, MOP_CMP_RM, 8, RSP, R15, EXEC_POLL_LIMIT)
+        emit_jcc(self.b, CC_B, self.cold(COLD_POLL, 0))
+        c: cython.pointer(Cold) = cython.address(self.colds[self.n_colds - 1])
+        if inst.nops:
+            c.b = cython.cast(uint32_t, inst.width) << 8 | inst.cc
+            c.c = ops[0].loc
+            c.d = inst.aux
+        return self.b.bind(c.back)
+
+    def cold_global(self, c: cython.pointer(Cold), load: cython.bint) -> cython.int:
+        """Move the value that a poll names from or to its global."""
+        mop: uint32_t = MOP_MOV_RM if load else MOP_MOV_MR
+        if c.b & POLL_FLOAT:
+            mop = MOP_MOVF_RM if load else MOP_MOVF_MR
+        if c.b & POLL_IMPORTED:
+            emit_rm(self.b, MOP_MOV_RM, 8, R11, R14, c.d)
+            return emit_rm(self.b, mop, c.b >> 8, c.c, R11, 0)
+        return emit_rm(self.b, mop, c.b >> 8, c.c, R14, c.d)
+
+    def cold_poll(self, c: cython.pointer(Cold)) -> cython.int:
+        """The shared stub keeps every register; r11 tells it how far down the function wants to go. A global that is
+        in a register is in its place while others run, and may be another afterwards."""
+        if c.b:
+            self.cold_global(c, False)
+        emit_rm(self.b, MOP_LEA_RM, 8, R11, RSP, -cython.cast(int32_t, c.a))
+        emit_m(self.b, MOP_CALL_M, R15, EXEC_POLL_STUB)
+        self.return_site()
+        if c.b:
+            self.cold_global(c, True)
+        return emit_jmp(self.b, c.back)
+
+    def jump_tables(self) -> cython.int:
+        """The tables of br_table: offsets of the targets from the table itself."""
+        i: uint32_t
+        k: uint32_t
+        block: cython.pointer(MBlock)
+        for i in range(self.n_tables):
+            block = cython.address(self.m.blocks[self.tables[i].block])
+            self.b.align(4, 0xCC)
+            self.b.bind(self.tables[i].label)
+            for k in range(block.nedges):
+                # A field is relative to its own end: count back to the table's start.
+                self.b.rel32(
+                    self.first_label + self.final[self.m.edges[block.edges + k].target],
+                    FIX_LABEL,
+                    -4 * (cython.cast(int32_t, k) + 1),
+                )
+        return 0

@@ -1,0 +1,72 @@
+# Emission of values: buffer, tables and sequences.
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from stratavm.machine.codebuf cimport CodeBuf
+from stratavm.machine.minst cimport MCode, MInst, MOperand
+from stratavm.targets.x64.encoder cimport Frame
+from stratavm.targets.x64.target cimport ModulePlan
+from stratavm.ir.ssa cimport Ssa
+
+cdef enum ColdKind:
+    COLD_TRAP = 0        # a = trap kind
+    COLD_STATUS = 1      # eax holds the trap kind
+    COLD_POLL = 2        # a = bytes below rsp that the function wants
+    COLD_TRUNC = 3       # a = TRUNC_* bits, b = width, c = destination | source << 8, d = pool offset of the bound
+
+cdef struct Cold:
+    uint32_t kind
+    uint32_t label       # where it begins
+    uint32_t back        # where it returns
+    uint32_t position
+    uint32_t a
+    uint32_t b
+    uint32_t c
+    uint32_t d
+
+cdef struct TableUse:
+    uint32_t label       # of the table
+    uint32_t block       # whose edges fill it
+
+cdef enum:
+    ALWAYS = 0x80        # short_jump: unconditional
+    NOTHING_HELD = 0xFFFFFFFF
+
+cdef class ValueEmitter:
+    cdef CodeBuf b
+    cdef MCode m
+    cdef Ssa ssa
+    cdef ModulePlan plan
+    cdef Frame frame
+    cdef uint32_t frame_bytes
+    cdef uint32_t position         # wasm offset of the instruction at hand
+    cdef uint32_t held             # context cell whose pointer r11 holds, NOTHING_HELD if none
+    cdef uint32_t first_label      # of the blocks
+    cdef bint foreign              # r14 must be kept in the frame
+    cdef uint32_t* traps
+    cdef uint32_t n_traps, cap_traps
+    cdef uint32_t* returns
+    cdef uint32_t n_returns, cap_returns
+    cdef Cold* colds
+    cdef uint32_t n_colds, cap_colds
+    cdef TableUse* tables
+    cdef uint32_t n_tables, cap_tables
+    cdef uint32_t* final           # by block: where a jump to it goes
+    cdef uint32_t cap_final
+
+    cdef int divide(self, MInst* inst, MOperand* ops) except -1 nogil
+    cdef int set_condition(self, MInst* inst, MOperand* ops) except -1 nogil
+    cdef int select(self, MInst* inst, MOperand* ops) except -1 nogil
+    cdef int scan(self, MInst* inst, MOperand* ops) except -1 nogil
+    cdef int sign_bits(self, MInst* inst, MOperand* ops) except -1 nogil
+    cdef int minmax(self, MInst* inst, MOperand* ops) except -1 nogil
+    cdef int forget(self, uint32_t xmm) except -1 nogil
+    cdef int from_u64(self, MInst* inst, MOperand* ops) except -1 nogil
+    cdef int truncate(self, MInst* inst, MOperand* ops) except -1 nogil
+    cdef int cold_trunc(self, Cold* c) except -1 nogil
+    cdef int saturate(self, Cold* c, uint32_t zero) except -1 nogil
+    cdef uint32_t cold(self, uint32_t kind, uint32_t a) except? 0xFFFFFFFF nogil
+    cdef int trap_site(self, uint32_t kind) except -1 nogil
+    cdef int return_site(self) except -1 nogil
+    cdef int explicit_trap(self, uint32_t kind) except -1 nogil
+    cdef int load_pool(self, uint32_t width, uint32_t xmm, uint32_t offset) except -1 nogil
+    cdef uint32_t short_jump(self, uint32_t cc) except? 0xFFFFFFFF nogil
+    cdef int land(self, uint32_t jump) except -1 nogil

@@ -1,0 +1,389 @@
+# strata: hot
+"""Emission of values: the sequences of pseudo operations that compute, their rare paths, trap and return sites.
+
+r11 and xmm15 are scratch; r11 may hold a pointer of the context from one memory access to the next (``held``).
+"""
+
+import cython
+from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t
+from cython.cimports.libc.stdlib import free
+from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.contract._gen_layout import TRAP_DIV_BY_ZERO, TRAP_INT_OVERFLOW, TRAP_INVALID_CONVERSION
+from cython.cimports.stratavm.machine.codebuf import CodeBuf, put8
+from cython.cimports.stratavm.machine.minst import MInst, MOperand
+from cython.cimports.stratavm.targets.x64._gen_encodings import (
+    MOP_AND_RI,
+    MOP_ANDNP_RR,
+    MOP_ANDP_RR,
+    MOP_BSF_RR,
+    MOP_BSR_RR,
+    MOP_CDQ,
+    MOP_CMOVCC_RR,
+    MOP_CMP_RI,
+    MOP_CVTSI2SD_RR,
+    MOP_CVTSI2SS_RR,
+    MOP_CVTTSD2SI_RR,
+    MOP_CVTTSS2SI_RR,
+    MOP_DIV_R,
+    MOP_FADD_RR,
+    MOP_FMAX_RR,
+    MOP_FMIN_RR,
+    MOP_FSUB_RM,
+    MOP_HLT,
+    MOP_IDIV_R,
+    MOP_MOV_RI,
+    MOP_MOV_RR,
+    MOP_MOVF_RM,
+    MOP_MOVF_RR,
+    MOP_MOVZX8_RR,
+    MOP_OR_RR,
+    MOP_ORP_RR,
+    MOP_PXOR_RR,
+    MOP_SETCC_R,
+    MOP_SHR_RI,
+    MOP_TEST_RR,
+    MOP_UCOMIS_RM,
+    MOP_UCOMIS_RR,
+    MOP_XOR_RI,
+    MOP_XOR_RR,
+    MOP_XORP_RR,
+    R11,
+    RAX,
+    RDX,
+    RIP,
+    XMM15,
+)
+from cython.cimports.stratavm.targets.x64.encoder import (
+    emit_0,
+    emit_jcc,
+    emit_jmp,
+    emit_move,
+    emit_ri,
+    emit_rm,
+    emit_row,
+    emit_rr,
+)
+from cython.cimports.stratavm.targets.x64.pseudo import (
+    CC_A,
+    CC_B,
+    CC_BE,
+    CC_E,
+    CC_FEQ,
+    CC_FNE,
+    CC_NE,
+    CC_NP,
+    CC_O,
+    CC_P,
+    CC_S,
+    DIV_MINUS_ONE,
+    DIV_REM,
+    DIV_SIGNED,
+    DIV_ZERO,
+    P_CLZ,
+    P_FBIT,
+    P_FMIN,
+    TRUNC_64,
+    TRUNC_SAT,
+    TRUNC_UNSIGNED,
+)
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+
+U32_MAX = cython.declare(int64_t, 0xFFFFFFFF)
+I64_MAX = cython.declare(int64_t, 0x7FFFFFFFFFFFFFFF)
+
+
+class ValueEmitter:
+    """The buffer and the tables of one function, and what computes. Blocks, calls and frames are the subclass's."""
+
+    def __cinit__(self):
+        self.b = CodeBuf()
+        self.traps = self.returns = cython.NULL
+        self.colds = cython.NULL
+        self.tables = cython.NULL
+        self.final = cython.NULL
+        self.cap_final = 0
+        self.cap_traps = self.cap_returns = self.cap_colds = self.cap_tables = 0
+        self.n_traps = self.n_returns = self.n_colds = self.n_tables = 0
+
+    def __dealloc__(self):
+        free(self.traps)
+        free(self.returns)
+        free(self.colds)
+        free(self.tables)
+        free(self.final)
+
+    # ---- sites, rare paths, short jumps --------------------------------------------------------
+
+    def cold(self, kind: uint32_t, a: uint32_t) -> uint32_t:
+        """Ask for a rare path; returns the label where it begins. The caller binds ``back`` where it should return."""
+        n: uint32_t = self.n_colds
+        vec_room(self.colds, self.cap_colds, n + 1)
+        first: uint32_t = self.b.label_block(2)
+        c: cython.pointer(Cold) = cython.address(self.colds[n])
+        c.kind = kind
+        c.label = first
+        c.back = first + 1
+        c.position = self.position
+        c.a = a
+        c.b = 0
+        self.n_colds = n + 1
+        return first
+
+    def trap_site(self, kind: uint32_t) -> cython.int:
+        """The next instruction may fault: it means a trap of this kind."""
+        n: uint32_t = self.n_traps
+        vec_room(self.traps, self.cap_traps, 3 * n + 3)
+        self.traps[3 * n] = self.b.n
+        self.traps[3 * n + 1] = kind
+        self.traps[3 * n + 2] = self.position
+        self.n_traps = n + 1
+        return 0
+
+    def return_site(self) -> cython.int:
+        """The instruction before was a call."""
+        n: uint32_t = self.n_returns
+        vec_room(self.returns, self.cap_returns, 2 * n + 2)
+        self.returns[2 * n] = self.b.n
+        self.returns[2 * n + 1] = self.position
+        self.n_returns = n + 1
+        return 0
+
+    def explicit_trap(self, kind: uint32_t) -> cython.int:
+        """An explicit trap."""
+        self.trap_site(kind)
+        return emit_0(self.b, MOP_HLT)
+
+    def load_pool(self, width: uint32_t, xmm: uint32_t, offset: uint32_t) -> cython.int:
+        """A float constant into an XMM register."""
+        return emit_rm(self.b, MOP_MOVF_RM, width, xmm, RIP, offset)
+
+    def short_jump(self, cc: uint32_t) -> uint32_t:
+        """A two-byte jump forward; returns what ``land`` wants."""
+        self.b.reserve(2)
+        put8(self.b, 0xEB if cc == ALWAYS else 0x70 | cc)
+        put8(self.b, 0)
+        return self.b.n
+
+    def land(self, jump: uint32_t) -> cython.int:
+        """The short jump goes here."""
+        if self.b.n - jump > 127:
+            with cython.gil:
+                raise AssertionError("a short jump is too long")
+        self.b.data[jump - 1] = cython.cast(uint8_t, self.b.n - jump)
+        return 0
+
+    # ---- sequences of values -------------------------------------------------------------------
+
+    def divide(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
+        """rax by a register. Zero faults in the instruction itself; -1 is told apart because it would fault the same
+        way.
+        """
+        width: uint32_t = inst.width
+        divisor: uint32_t = ops[3].loc
+        bits: uint32_t = inst.cc
+        done: uint32_t = 0
+        if bits & DIV_MINUS_ONE:
+            emit_ri(self.b, MOP_CMP_RI, width, divisor, -1)
+            other: uint32_t = self.short_jump(CC_NE)
+            if bits & DIV_REM:
+                emit_rr(self.b, MOP_XOR_RR, 4, RDX, RDX)
+                done = self.short_jump(ALWAYS)
+            else:
+                emit_ri(self.b, MOP_CMP_RI, width, RAX, 1)  # overflows for the least integer only
+                emit_jcc(self.b, CC_O, self.cold(COLD_TRAP, TRAP_INT_OVERFLOW))
+            self.land(other)
+        if bits & DIV_SIGNED:
+            emit_row(self.b, MOP_CDQ, width, 0, 0, 0, cython.NULL, 0)
+        else:
+            emit_rr(self.b, MOP_XOR_RR, 4, RDX, RDX)
+        if bits & DIV_ZERO:
+            self.trap_site(TRAP_DIV_BY_ZERO)
+        emit_row(self.b, MOP_IDIV_R if bits & DIV_SIGNED else MOP_DIV_R, width, 0, 0, divisor, cython.NULL, 0)
+        if done:
+            self.land(done)
+        return 0
+
+    def set_condition(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
+        """A condition as 0 or 1. Equality of floats also looks at the parity flag; ``mov`` leaves the flags alone."""
+        d: uint32_t = ops[0].loc
+        cc: uint32_t = inst.cc
+        if cc < CC_FEQ:
+            emit_row(self.b, MOP_SETCC_R, 1, cc, 0, d, cython.NULL, 0)
+            return emit_rr(self.b, MOP_MOVZX8_RR, 4, d, d)
+        self.held = NOTHING_HELD
+        emit_row(self.b, MOP_SETCC_R, 1, CC_NP if cc == CC_FEQ else CC_P, 0, R11, cython.NULL, 0)
+        emit_rr(self.b, MOP_MOVZX8_RR, 4, R11, R11)
+        emit_ri(self.b, MOP_MOV_RI, 4, d, 0 if cc == CC_FEQ else 1)
+        return emit_row(self.b, MOP_CMOVCC_RR, 4, CC_E, d, R11, cython.NULL, 0)
+
+    def select(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
+        """Jump over a move."""
+        cc: uint32_t = inst.cc
+        second: uint32_t = 0
+        skip: uint32_t
+        taken: uint32_t = 0
+        if cc == CC_FEQ:
+            second = self.short_jump(CC_P)
+            cc = CC_E
+        elif cc == CC_FNE:
+            taken = self.short_jump(CC_P)
+            cc = CC_NE
+        skip = self.short_jump(cc ^ 1)
+        if taken:
+            self.land(taken)
+        emit_move(self.b, ops[2].loc, ops[0].loc, inst.width, cython.address(self.frame))
+        if second:
+            self.land(second)
+        return self.land(skip)
+
+    def scan(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
+        """clz and ctz without lzcnt and tzcnt: a bit scan, whose result for zero is replaced."""
+        d: uint32_t = ops[0].loc
+        bits: uint32_t = inst.width * 8
+        clz: cython.bint = inst.op == P_CLZ
+        emit_ri(self.b, MOP_MOV_RI, 4, R11, 2 * bits - 1 if clz else bits)
+        emit_rr(self.b, MOP_BSR_RR if clz else MOP_BSF_RR, inst.width, d, ops[1].loc)
+        emit_row(self.b, MOP_CMOVCC_RR, inst.width, CC_E, d, R11, cython.NULL, 0)
+        if clz:
+            emit_ri(
+                self.b, MOP_XOR_RI, inst.width, d, bits - 1
+            )  # bits - 1 - position; (2 bits - 1) ^ (bits - 1) = bits
+        return 0
+
+    def sign_bits(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
+        """abs, neg, copysign: bit operations with a mask, whatever the value is."""
+        d: uint32_t = ops[0].loc
+        self.load_pool(inst.width, XMM15, inst.aux)
+        if inst.op == P_FBIT:
+            return emit_rr(self.b, MOP_XORP_RR if inst.cc else MOP_ANDP_RR, inst.width, d, XMM15)
+        emit_rr(self.b, MOP_ANDP_RR, inst.width, d, XMM15)
+        emit_rr(self.b, MOP_ANDNP_RR, inst.width, XMM15, ops[2].loc)
+        return emit_rr(self.b, MOP_ORP_RR, inst.width, d, XMM15)
+
+    def minmax(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
+        """The instruction is right for ordered different values; equal ones may differ in sign, NaN must win and be
+        quiet.
+        """
+        d: uint32_t = ops[0].loc
+        other: uint32_t = ops[2].loc
+        least: cython.bint = inst.op == P_FMIN
+        emit_rr(self.b, MOP_UCOMIS_RR, inst.width, d, other)
+        unordered: uint32_t = self.short_jump(CC_P)
+        different: uint32_t = self.short_jump(CC_NE)
+        emit_rr(self.b, MOP_ORP_RR if least else MOP_ANDP_RR, inst.width, d, other)
+        done: uint32_t = self.short_jump(ALWAYS)
+        self.land(unordered)
+        emit_rr(self.b, MOP_FADD_RR, inst.width, d, other)
+        end: uint32_t = self.short_jump(ALWAYS)
+        self.land(different)
+        emit_rr(self.b, MOP_FMIN_RR if least else MOP_FMAX_RR, inst.width, d, other)
+        self.land(done)
+        return self.land(end)
+
+    def forget(self, xmm: uint32_t) -> cython.int:
+        """Clear a register whose upper half the next instruction keeps: else that waits for whoever wrote it last, in
+        a loop for the round before."""
+        return emit_rr(self.b, MOP_XORP_RR, 4, xmm, xmm)
+
+    def from_u64(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
+        """Halve a large one, keeping its lowest bit sticky: doubling is exact, so the value is rounded once."""
+        mop: uint32_t = MOP_CVTSI2SS_RR if inst.width == 4 else MOP_CVTSI2SD_RR
+        d: uint32_t = ops[0].loc
+        source: uint32_t = ops[1].loc
+        half: uint32_t = ops[2].loc
+        self.held = NOTHING_HELD
+        self.forget(d)
+        emit_rr(self.b, MOP_TEST_RR, 8, source, source)
+        large: uint32_t = self.short_jump(CC_S)
+        emit_rr(self.b, mop, 8, d, source)
+        done: uint32_t = self.short_jump(ALWAYS)
+        self.land(large)
+        emit_rr(self.b, MOP_MOV_RR, 8, half, source)
+        emit_rr(self.b, MOP_MOV_RR, 8, R11, source)
+        emit_ri(self.b, MOP_SHR_RI, 8, half, 1)
+        emit_ri(self.b, MOP_AND_RI, 4, R11, 1)
+        emit_rr(self.b, MOP_OR_RR, 8, half, R11)
+        emit_rr(self.b, mop, 8, d, half)
+        emit_rr(self.b, MOP_FADD_RR, inst.width, d, d)
+        return self.land(done)
+
+    def truncate(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
+        """The common case: convert and see whether the result can be the processor's answer to a bad operand."""
+        bits: uint32_t = inst.cc
+        d: uint32_t = ops[0].loc
+        x: uint32_t = ops[1].loc
+        convert: uint32_t = MOP_CVTTSS2SI_RR if inst.width == 4 else MOP_CVTTSD2SI_RR
+        wide: uint32_t = 8 if bits & (TRUNC_64 | TRUNC_UNSIGNED) else 4
+        cc: uint32_t
+        emit_rr(self.b, convert, wide, d, x)
+        if not bits & TRUNC_UNSIGNED:
+            emit_ri(self.b, MOP_CMP_RI, wide, d, 1)  # overflows for the least integer only
+            cc = CC_O
+        elif bits & TRUNC_64:
+            emit_rr(self.b, MOP_TEST_RR, 8, d, d)
+            cc = CC_S
+        else:
+            self.held = NOTHING_HELD
+            emit_rr(self.b, MOP_MOV_RR, 8, R11, d)
+            emit_ri(self.b, MOP_SHR_RI, 8, R11, 32)
+            cc = CC_NE
+        label: uint32_t = self.cold(COLD_TRUNC, bits)
+        c: cython.pointer(Cold) = cython.address(self.colds[self.n_colds - 1])
+        c.b = inst.width
+        c.c = d | x << 8
+        c.d = inst.aux
+        emit_jcc(self.b, cc, label)
+        self.held = NOTHING_HELD  # the slow path may use r11 and comes back here
+        return self.b.bind(c.back)
+
+    def cold_trunc(self, c: cython.pointer(Cold)) -> cython.int:
+        """A result that may stand for a bad operand: NaN first, then the range."""
+        d: uint32_t = c.c & 0xFF
+        x: uint32_t = c.c >> 8
+        nan: uint32_t = self.b.label()
+        outside: uint32_t = self.b.label()
+        emit_rr(self.b, MOP_UCOMIS_RR, c.b, x, x)
+        emit_jcc(self.b, CC_P, nan)
+        if c.a & TRUNC_UNSIGNED and c.a & TRUNC_64:
+            # At least 2**63, or negative: the difference converts unless it is out of range too.
+            emit_rr(self.b, MOP_MOVF_RR, 8, XMM15, x)
+            emit_rm(self.b, MOP_FSUB_RM, c.b, XMM15, RIP, c.d)
+            emit_rr(self.b, MOP_CVTTSS2SI_RR if c.b == 4 else MOP_CVTTSD2SI_RR, 8, d, XMM15)
+            emit_rr(self.b, MOP_TEST_RR, 8, d, d)
+            emit_jcc(self.b, CC_S, outside)
+            emit_ri(self.b, MOP_MOV_RI, 8, R11, cython.cast(int64_t, cython.cast(uint64_t, 1) << 63))
+            emit_rr(self.b, MOP_XOR_RR, 8, d, R11)
+            emit_jmp(self.b, c.back)
+        elif not c.a & (TRUNC_UNSIGNED | TRUNC_SAT):
+            # The least integer itself is in range; so is everything between it and the bound of the narrower type.
+            exclusive: cython.bint = c.b == 8 and not c.a & TRUNC_64
+            emit_rm(self.b, MOP_UCOMIS_RM, c.b, x, RIP, c.d)
+            emit_jcc(self.b, CC_BE if exclusive else CC_B, outside)
+            emit_rr(self.b, MOP_PXOR_RR, 16, XMM15, XMM15)
+            emit_rr(self.b, MOP_UCOMIS_RR, c.b, x, XMM15)
+            emit_jcc(self.b, CC_A, outside)
+            emit_jmp(self.b, c.back)
+        self.b.bind(outside)
+        if c.a & TRUNC_SAT:
+            self.saturate(c, nan)
+            emit_ri(self.b, MOP_MOV_RI, 4, d, 0)
+            return emit_jmp(self.b, c.back)
+        self.explicit_trap(TRAP_INT_OVERFLOW)
+        self.b.bind(nan)
+        return self.explicit_trap(TRAP_INVALID_CONVERSION)
+
+    def saturate(self, c: cython.pointer(Cold), zero: uint32_t) -> cython.int:
+        """Out of range: the least integer is already in place if signed; ``zero`` begins right behind."""
+        wide: uint32_t = 8 if c.a & TRUNC_64 else 4
+        greatest: int64_t = -1 if wide == 8 else U32_MAX
+        if not c.a & TRUNC_UNSIGNED:
+            greatest = I64_MAX if wide == 8 else 0x7FFFFFFF
+        emit_rr(self.b, MOP_PXOR_RR, 16, XMM15, XMM15)
+        emit_rr(self.b, MOP_UCOMIS_RR, c.b, c.c >> 8, XMM15)
+        emit_jcc(self.b, CC_B, zero if c.a & TRUNC_UNSIGNED else c.back)
+        emit_ri(self.b, MOP_MOV_RI, wide, c.c & 0xFF, greatest)
+        emit_jmp(self.b, c.back)
+        return self.b.bind(zero)

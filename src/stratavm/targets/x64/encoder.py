@@ -1,0 +1,784 @@
+"""The x86-64 encoder: rows of ``encodings.py`` and their operands to bytes. Knows no instruction by name, only
+shapes.
+"""
+
+# strata: hot
+import cython
+from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from cython.cimports.stratavm.machine.codebuf import (
+    FIX_LABEL,
+    FIX_POOL,
+    MAX_INST_BYTES,
+    NO_LABEL,
+    CodeBuf,
+    put8,
+    put16,
+    put32,
+    put64,
+)
+from cython.cimports.stratavm.machine.minst import (
+    C_ANY,
+    C_FIXED,
+    C_REG,
+    C_SAME,
+    LOC_REMAT,
+    LOC_SLOT,
+    MI_EFFECT,
+    MI_FLAGS_DEF,
+    MI_FLAGS_USE,
+    MI_HOME,
+    MI_MOVE,
+    NO_LOC,
+    NO_VREG,
+    OF_SWAP,
+    R_USE,
+    RC_GPR,
+    MCode,
+    MInst,
+    MOperand,
+)
+from cython.cimports.stratavm.targets.x64._gen_encodings import (
+    ENC_F_CC,
+    ENC_F_COMMUTES,
+    ENC_F_EFFECT,
+    ENC_F_FLAGS_DEF,
+    ENC_F_FLAGS_USE,
+    ENC_F_PLUS_R,
+    ENC_F_RM8,
+    ENC_F_VEX,
+    ENC_IMM_8,
+    ENC_IMM_16,
+    ENC_IMM_32,
+    ENC_IMM_MOV,
+    ENC_IMM_NONE,
+    ENC_IMM_WIDTH,
+    ENC_NO_OPERAND,
+    ENC_ROWS,
+    ENC_W_INT,
+    ENC_W_PACKED,
+    ENC_W_SCALAR,
+    MOP_END,
+    MOP_LEA_RM,
+    MOP_MOV_MR,
+    MOP_MOV_RM,
+    MOP_MOV_RR,
+    MOP_MOVF_MR,
+    MOP_MOVF_RM,
+    MOP_MOVF_RR,
+    MOP_MOVG2X_RR,
+    MOP_MOVUPS_MR,
+    MOP_MOVUPS_RM,
+    MOP_MOVX2G_RR,
+    RIP,
+    RSP,
+    EncRow,
+)
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+from stratavm.targets.x64._gen_mops import MOPS
+
+BytePtr = cython.typedef(cython.pointer(uint8_t))
+RowPtr = cython.typedef(cython.pointer(cython.const[EncRow]))
+MemPtr = cython.typedef(cython.pointer(cython.const[Mem]))
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1)
+def refuse(mop: uint32_t, reason: cython.p_char, value: int64_t) -> cython.int:
+    """An instruction that selection or allocation got wrong: never emitted."""
+    with cython.gil:
+        name = next((n for n, row in MOPS.items() if row[0] == mop), f"operation {mop}")
+        raise AssertionError(f"{name}: {reason.decode()} ({value:#x})")
+
+
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(-1)
+def check_imm(mop: uint32_t, imm: int64_t, size: uint32_t, signed_only: cython.bint) -> cython.int:
+    """The immediate fits ``size`` bytes, read as signed or (unless sign-extended further) as unsigned."""
+    top: int64_t = cython.cast(int64_t, 1) << (8 * size - 1)
+    if imm < -top or imm >= (top if signed_only else 2 * top):
+        refuse(mop, b"immediate out of range", imm)
+    return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1)
+def put_imm(p: BytePtr, mop: uint32_t, row: RowPtr, width: uint32_t, imm: int64_t) -> cython.int:
+    """The immediate behind an instruction, at its full size, which is returned."""
+    kind: uint32_t = row.imm
+    if kind == ENC_IMM_8 or (kind == ENC_IMM_WIDTH and width == 1):
+        check_imm(mop, imm, 1, False)
+        p[0] = cython.cast(uint8_t, imm)
+        return 1
+    if kind == ENC_IMM_16 or (kind == ENC_IMM_WIDTH and width == 2):
+        check_imm(mop, imm, 2, False)
+        cython.cast(cython.pointer(uint16_t), p)[0] = cython.cast(uint16_t, imm)
+        return 2
+    check_imm(mop, imm, 4, kind == ENC_IMM_32 or width == 8)
+    cython.cast(cython.pointer(uint32_t), p)[0] = cython.cast(uint32_t, imm)
+    return 4
+
+
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(-1)
+def fits_short(imm: int64_t, width: uint32_t) -> cython.bint:
+    """Whether the immediate is a sign-extended byte at this width."""
+    if width == 4:
+        imm = cython.cast(int32_t, imm)
+    elif width == 2:
+        imm = cython.cast(int64_t, cython.cast(uint64_t, imm) << 48) >> 48
+    return -128 <= imm < 128
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1)
+def put_pool_address(b: CodeBuf, mop: uint32_t, field: uint32_t, mem: MemPtr, trailing: uint32_t) -> cython.int:
+    """ModRM and a rip-relative field for a constant, ``trailing`` bytes before the instruction's end."""
+    if mem.disp < 0 or mem.index != NO_REG:
+        refuse(mop, b"address in the constant pool", mem.disp)
+    put8(b, field << 3 | 5)
+    return b.rel32(mem.disp, FIX_POOL, trailing)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(check=False)
+def put_based(p: BytePtr, field: uint32_t, mem: MemPtr) -> cython.int:
+    """ModRM, SIB and displacement of a memory operand with a base register; ``field`` is ModRM.reg. Returns their
+    size.
+    """
+    low: uint32_t = mem.base & 7
+    disp: int32_t = mem.disp
+    size: cython.int = 1
+    mod: uint32_t = 2
+    if disp == 0 and low != 5:
+        mod = 0
+    elif -128 <= disp < 128:
+        mod = 1
+    if mem.index != NO_REG:
+        p[0] = mod << 6 | field << 3 | 4
+        p[1] = mem.scale << 6 | (mem.index & 7) << 3 | low
+        size = 2
+    else:
+        p[0] = mod << 6 | field << 3 | low
+        if low == RSP:
+            p[1] = 0x24
+            size = 2
+    if mod == 1:
+        p[size] = cython.cast(uint8_t, disp)
+        return size + 1
+    if mod == 2:
+        cython.cast(cython.pointer(int32_t), p + size)[0] = disp
+        return size + 4
+    return size
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1)
+def put_address(p: BytePtr, mop: uint32_t, field: uint32_t, mem: MemPtr) -> cython.int:
+    """The same with any memory operand, checked."""
+    if mem.index != NO_REG and (mem.index >= 16 or mem.index == RSP or mem.scale > 3):
+        refuse(mop, b"index register or scale", mem.index)
+    if mem.base < 16:
+        return put_based(p, field, mem)
+    if mem.base != NO_REG:
+        refuse(mop, b"base register", mem.base)
+    p[0] = field << 3 | 4
+    p[1] = mem.scale << 6 | (mem.index & 7) << 3 | 5 if mem.index != NO_REG else 0x25
+    cython.cast(cython.pointer(int32_t), p + 2)[0] = mem.disp
+    return 6
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1)
+def put_mov_imm(b: CodeBuf, width: uint32_t, reg: uint32_t, imm: int64_t) -> cython.int:
+    """Load a constant into a register: 5, 7 or 10 bytes."""
+    high: uint32_t = reg >> 3 & 1
+    if width == 4 or imm >> 32 == 0:
+        if high:
+            put8(b, 0x41)
+        put8(b, 0xB8 | reg & 7)
+        put32(b, cython.cast(uint32_t, imm))
+    elif -0x80000000 <= imm < 0:
+        put8(b, 0x48 | high)
+        put8(b, 0xC7)
+        put8(b, 0xC0 | reg & 7)
+        put32(b, cython.cast(uint32_t, imm))
+    else:
+        put8(b, 0x48 | high)
+        put8(b, 0xB8 | reg & 7)
+        put64(b, cython.cast(uint64_t, imm))
+    return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def put_vex(p: BytePtr, row: RowPtr, width: uint32_t, rex: uint32_t, vvvv: uint32_t) -> cython.void:
+    """The three-byte VEX prefix; ``rex`` holds R, X and B as in REX."""
+    pp: uint32_t = 0
+    if row.prefix:
+        pp = 1 if row.prefix == 0x66 else 2 if row.prefix == 0xF3 else 3
+    p[0] = 0xC4
+    p[1] = (~rex & 7) << 5 | row.escape
+    p[2] = (0x80 if width == 8 else 0) | (~vvvv & 15) << 3 | pp
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1)
+def encode(
+    b: CodeBuf,
+    mop: uint32_t,
+    width: uint32_t,
+    cc: uint32_t,
+    reg: uint32_t,
+    vvvv: uint32_t,
+    rm: uint32_t,
+    mem: MemPtr,
+    imm: int64_t,
+) -> cython.int:
+    """One instruction. ``reg``, ``vvvv`` and ``rm`` are locations of registers; ``mem`` replaces ``rm``."""
+    if mop == 0 or mop >= MOP_END:
+        refuse(mop, b"no such row", mop)
+    row: RowPtr = cython.address(ENC_ROWS[mop])
+    if not row.widths & width or width & (width - 1):
+        refuse(mop, b"no such operand width", width)
+    if mem != cython.NULL and not row.modrm:
+        refuse(mop, b"no memory form", 0)
+    b.reserve(MAX_INST_BYTES)
+    flags: uint32_t = row.flags
+    opcode: uint32_t = row.opcode
+    field: uint32_t = reg & 15 if row.reg != ENC_NO_OPERAND else row.digit
+    target: uint32_t = rm & 15
+    rex: uint32_t = field >> 3 << 2
+    prefix: uint32_t = row.prefix
+    byte_registers: cython.bint = False
+    short: cython.bint = False
+    trailing: uint32_t = 0
+    p: BytePtr = b.data + b.n  # a local: stores through it would otherwise reload the buffer's fields
+    if row.imm == ENC_IMM_MOV:
+        return put_mov_imm(b, width, target, imm)
+    if mem != cython.NULL:
+        if mem.base < 16:
+            rex |= mem.base >> 3
+        if mem.index < 16:
+            rex |= mem.index >> 3 << 1
+    else:
+        rex |= target >> 3
+    if row.wmode == ENC_W_INT:
+        if width == 8:
+            rex |= 8
+        elif width == 2:
+            p[0] = 0x66
+            p += 1
+        elif width == 1:
+            opcode -= 1
+            byte_registers = (row.reg != ENC_NO_OPERAND and field >= 4) or (mem == cython.NULL and target >= 4)
+    elif row.wmode == ENC_W_SCALAR:
+        prefix = 0xF3 if width == 4 else 0xF2
+    elif row.wmode == ENC_W_PACKED:
+        prefix = 0 if width == 4 else 0x66
+    if flags & ENC_F_RM8:
+        byte_registers = mem == cython.NULL and target >= 4
+    if flags & ENC_F_CC:
+        opcode |= cc & 15
+    if row.imm:
+        if row.short_opcode and width != 1:
+            check_imm(mop, imm, width if width < 4 else 4, width == 8)
+            if fits_short(imm, width):
+                short = True
+                opcode = row.short_opcode
+        trailing = 1 if short or row.imm == ENC_IMM_8 else width if row.imm == ENC_IMM_WIDTH and width < 4 else 4
+    if flags & ENC_F_VEX:
+        put_vex(p, row, width, rex & 7, vvvv & 15)
+        p += 3
+    else:
+        if prefix:
+            p[0] = prefix
+            p += 1
+        if rex or byte_registers:
+            p[0] = 0x40 | rex
+            p += 1
+        if row.escape:
+            p[0] = 0x0F
+            p += 1
+            if row.escape > 1:
+                p[0] = 0x38 if row.escape == 2 else 0x3A
+                p += 1
+    if flags & ENC_F_PLUS_R:
+        opcode |= target & 7
+    p[0] = opcode
+    p += 1
+    if row.modrm:
+        if mem == cython.NULL:
+            p[0] = 0xC0 | (field & 7) << 3 | target & 7
+            p += 1
+        elif mem.base != RIP:
+            p += put_address(p, mop, field & 7, mem)
+        else:
+            b.n = cython.cast(uint32_t, p - b.data)
+            put_pool_address(b, mop, field & 7, mem, trailing)
+            p = b.data + b.n
+    if short:
+        p[0] = cython.cast(uint8_t, imm)
+        p += 1
+    elif row.imm != ENC_IMM_NONE:
+        p += put_imm(p, mop, row, width, imm)
+    b.n = cython.cast(uint32_t, p - b.data)
+    return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1)
+def put_mov(b: CodeBuf, mop: uint32_t, reg: uint32_t, rm: uint32_t, mem: MemPtr) -> cython.int:
+    """``mov`` of 8 bytes between general registers, or with memory: nearly half of all instructions, in a third of the
+    steps of ``encode``.
+    """
+    if mem != cython.NULL and (mem.base >= 16 or mem.index != NO_REG):
+        return encode(b, mop, 8, 0, reg, 0, rm, mem, 0)
+    b.reserve(MAX_INST_BYTES)
+    p: BytePtr = b.data + b.n
+    p[0] = 0x48 | (reg & 8) >> 1 | (rm if mem == cython.NULL else mem.base) >> 3
+    p[1] = ENC_ROWS[mop].opcode
+    if mem == cython.NULL:
+        p[2] = 0xC0 | (reg & 7) << 3 | rm & 7
+        b.n += 3
+    else:
+        b.n += 2 + put_based(p + 2, reg & 7, mem)
+    return 0
+
+
+# ---- whole machine instructions ----------------------------------------------------------------
+
+
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(-1)
+def check_register(mop: uint32_t, loc: uint32_t, rclass: uint32_t) -> cython.int:
+    """The operand is in a register of its class."""
+    if loc >> 4 != rclass:
+        refuse(mop, b"operand is not in a register of its class", loc)
+    return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1)
+def read_address(
+    inst: cython.pointer(cython.const[MInst]), op: cython.pointer(cython.const[MOperand]), mem: cython.pointer(Mem)
+) -> cython.int:
+    """The address operands of an instruction, the first of which is ``op``."""
+    if op[0].loc != RIP:
+        check_register(inst.op, op[0].loc, 0)
+    mem.base = cython.cast(uint8_t, op[0].loc)
+    mem.index = NO_REG
+    mem.scale = 0
+    mem.disp = inst.disp
+    if inst.scale != 0xFF:
+        check_register(inst.op, op[1].loc, 0)
+        mem.index = cython.cast(uint8_t, op[1].loc)
+        mem.scale = inst.scale
+    return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(-1)
+def slot_address(
+    mop: uint32_t, loc: uint32_t, frame: cython.pointer(cython.const[Frame]), mem: cython.pointer(Mem)
+) -> cython.int:
+    """The address of a spill slot, or where a load that computes a value again reads."""
+    if loc & (LOC_SLOT | LOC_REMAT) == LOC_REMAT:
+        load: cython.pointer(cython.const[MInst]) = frame.insts + (loc & ~cython.cast(uint32_t, LOC_REMAT))
+        if not load.flags & MI_HOME:
+            refuse(mop, b"operand without a place in memory", loc)
+        return read_address(load, frame.operands + load.ops + 1, mem)
+    at: int64_t = frame.slots + 8 * cython.cast(int64_t, loc & ~cython.cast(uint32_t, LOC_SLOT))
+    if loc == NO_LOC or at > 0x7FFFFFFF:
+        refuse(mop, b"operand without a place, or a frame too large", loc)
+    mem.base = frame.base
+    mem.index = NO_REG
+    mem.scale = 0
+    mem.disp = cython.cast(int32_t, at)
+    return 0
+
+
+def emit_inst(
+    b: CodeBuf,
+    inst: cython.pointer(cython.const[MInst]),
+    ops: cython.pointer(cython.const[MOperand]),
+    frame: cython.pointer(cython.const[Frame]),
+) -> cython.int:
+    """Encode a machine instruction whose operands have places; spilled C_ANY operands become memory operands."""
+    mop: uint32_t = inst.op
+    if mop == 0 or mop >= MOP_END:
+        refuse(mop, b"no such row", mop)
+    if inst.flags & MI_MOVE and inst.nops > 1 and ops[0].loc == ops[1].loc:
+        return 0
+    row: RowPtr = cython.address(ENC_ROWS[mop])
+    needed: uint32_t = row.nops
+    if row.mem:
+        needed += 1 if inst.scale == 0xFF else 2
+    if inst.nops < needed:
+        refuse(mop, b"too few operands", inst.nops)
+    mem: Mem
+    address: MemPtr = cython.NULL
+    reg: uint32_t = 0
+    rm: uint32_t = 0
+    vvvv: uint32_t = 0
+    if row.mem:
+        read_address(inst, ops + row.nops, cython.address(mem))
+        address = cython.address(mem)
+    elif row.rm != ENC_NO_OPERAND:
+        rm = ops[row.rm].loc
+        if rm & (LOC_SLOT | LOC_REMAT):
+            if row.operands[row.rm].constraint != C_ANY:
+                refuse(mop, b"operand must be in a register", row.rm)
+            slot_address(mop, rm, frame, cython.address(mem))
+            address = cython.address(mem)
+            if row.load:
+                mop = row.load
+        else:
+            check_register(mop, rm, row.operands[row.rm].rclass)
+    if row.reg != ENC_NO_OPERAND:
+        reg = ops[row.reg].loc
+        check_register(mop, reg, row.operands[row.reg].rclass)
+    if row.vvvv != ENC_NO_OPERAND:
+        vvvv = ops[row.vvvv].loc
+        check_register(mop, vvvv, row.operands[row.vvvv].rclass)
+    return encode(b, mop, inst.width, inst.cc, reg, vvvv, rm, address, inst.imm)
+
+
+def emit_move(
+    b: CodeBuf, src: uint32_t, dst: uint32_t, width: uint32_t, frame: cython.pointer(cython.const[Frame])
+) -> cython.int:
+    """A move between places of one value, 16 bytes or 8: an i32 is zero-extended everywhere, and a slot has 8 bytes."""
+    mem: Mem
+    wide: cython.bint = width == 16
+    if src & (LOC_SLOT | LOC_REMAT):
+        slot_address(MOP_MOV_RM, src, frame, cython.address(mem))
+        if dst < 16:
+            return put_mov(b, MOP_MOV_RM, dst, 0, cython.address(mem))
+        check_register(MOP_MOVF_RM, dst, 1)
+        return encode(
+            b, MOP_MOVUPS_RM if wide else MOP_MOVF_RM, 16 if wide else 8, 0, dst, 0, 0, cython.address(mem), 0
+        )
+    if dst & LOC_SLOT:
+        slot_address(MOP_MOV_MR, dst, frame, cython.address(mem))
+        if src < 16:
+            return put_mov(b, MOP_MOV_MR, src, 0, cython.address(mem))
+        check_register(MOP_MOVF_MR, src, 1)
+        return encode(
+            b, MOP_MOVUPS_MR if wide else MOP_MOVF_MR, 16 if wide else 8, 0, src, 0, 0, cython.address(mem), 0
+        )
+    if src >= 32 or dst >= 32:
+        refuse(MOP_MOV_RR, b"move between unknown places", src)
+    if src < 16 and dst < 16:
+        return put_mov(b, MOP_MOV_RR, dst, src, cython.NULL)
+    if src >= 16 and dst >= 16:
+        return encode(b, MOP_MOVF_RR, 8, 0, dst, 0, src, cython.NULL, 0)
+    if src < 16:
+        return encode(b, MOP_MOVG2X_RR, 8, 0, dst, 0, src, cython.NULL, 0)
+    return encode(b, MOP_MOVX2G_RR, 8, 0, src, 0, dst, cython.NULL, 0)
+
+
+# ---- hand-written sequences --------------------------------------------------------------------
+
+
+def emit_row(
+    b: CodeBuf, mop: uint32_t, width: uint32_t, cc: uint32_t, reg: uint32_t, rm: uint32_t, mem: MemPtr, imm: int64_t
+) -> cython.int:
+    """Any row without a third register."""
+    return encode(b, mop, width, cc, reg, 0, rm, mem, imm)
+
+
+def emit_rr(b: CodeBuf, mop: uint32_t, width: uint32_t, dst: uint32_t, src: uint32_t) -> cython.int:
+    """Register forms ``_rr``, in the order of the assembler's destination and source."""
+    if mop == MOP_MOVX2G_RR:
+        return encode(b, mop, width, 0, src, 0, dst, cython.NULL, 0)
+    return encode(b, mop, width, 0, dst, 0, src, cython.NULL, 0)
+
+
+def emit_ri(b: CodeBuf, mop: uint32_t, width: uint32_t, reg: uint32_t, imm: int64_t) -> cython.int:
+    """Register and immediate."""
+    return encode(b, mop, width, 0, 0, 0, reg, cython.NULL, imm)
+
+
+def emit_r(b: CodeBuf, mop: uint32_t, reg: uint32_t) -> cython.int:
+    """One 64-bit register."""
+    return encode(b, mop, 8, 0, 0, 0, reg, cython.NULL, 0)
+
+
+def emit_0(b: CodeBuf, mop: uint32_t) -> cython.int:
+    """No operand."""
+    return encode(b, mop, 8, 0, 0, 0, 0, cython.NULL, 0)
+
+
+def emit_rm(b: CodeBuf, mop: uint32_t, width: uint32_t, reg: uint32_t, base: uint32_t, disp: int32_t) -> cython.int:
+    """A register with ``[base + disp]``: loads and stores, whichever the row is."""
+    mem: Mem
+    mem.base = cython.cast(uint8_t, base)
+    mem.index = NO_REG
+    mem.scale = 0
+    mem.disp = disp
+    if width == 8 and (mop == MOP_MOV_RM or mop == MOP_MOV_MR):
+        return put_mov(b, mop, reg & 15, 0, cython.address(mem))
+    return encode(b, mop, width, 0, reg, 0, 0, cython.address(mem), 0)
+
+
+def emit_mi(b: CodeBuf, mop: uint32_t, width: uint32_t, base: uint32_t, disp: int32_t, imm: int64_t) -> cython.int:
+    """``[base + disp]`` with an immediate."""
+    mem: Mem
+    mem.base = cython.cast(uint8_t, base)
+    mem.index = NO_REG
+    mem.scale = 0
+    mem.disp = disp
+    return encode(b, mop, width, 0, 0, 0, 0, cython.address(mem), imm)
+
+
+def emit_m(b: CodeBuf, mop: uint32_t, base: uint32_t, disp: int32_t) -> cython.int:
+    """``[base + disp]`` alone, 64 bits."""
+    return emit_mi(b, mop, 8, base, disp, 0)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(check=False)
+def short_back(b: CodeBuf, label: uint32_t) -> int64_t:
+    """Distance of a two-byte jump to a label that is bound and near; 0 where it must be the long form."""
+    if label >= b.n_labels or b.labels[label] == NO_LABEL:
+        return 0
+    distance: int64_t = cython.cast(int64_t, b.labels[label]) - (b.n + 2)
+    return distance if distance >= -128 else 0
+
+
+def emit_jmp(b: CodeBuf, label: uint32_t) -> cython.int:
+    """Jump to a label: two bytes if it is bound and near, else five."""
+    b.reserve(MAX_INST_BYTES)
+    distance: int64_t = short_back(b, label)
+    if distance:
+        put8(b, 0xEB)
+        put8(b, cython.cast(uint8_t, distance))
+        return 0
+    put8(b, 0xE9)
+    return b.rel32(label, FIX_LABEL, 0)
+
+
+def emit_jcc(b: CodeBuf, cc: uint32_t, label: uint32_t) -> cython.int:
+    """Jump to a label on a condition: two bytes if it is bound and near, else six."""
+    b.reserve(MAX_INST_BYTES)
+    distance: int64_t = short_back(b, label)
+    if distance:
+        put8(b, 0x70 | cc & 15)
+        put8(b, cython.cast(uint8_t, distance))
+        return 0
+    put8(b, 0x0F)
+    put8(b, 0x80 | cc & 15)
+    return b.rel32(label, FIX_LABEL, 0)
+
+
+def emit_call_label(b: CodeBuf, label: uint32_t) -> cython.int:
+    """Call a label of the same buffer."""
+    b.reserve(MAX_INST_BYTES)
+    put8(b, 0xE8)
+    return b.rel32(label, FIX_LABEL, 0)
+
+
+def emit_lea_label(b: CodeBuf, reg: uint32_t, label: uint32_t) -> cython.int:
+    """Load the address of a label."""
+    check_register(MOP_LEA_RM, reg, 0)
+    b.reserve(MAX_INST_BYTES)
+    put8(b, 0x48 | reg >> 3 << 2)
+    put8(b, 0x8D)
+    put8(b, (reg & 7) << 3 | 5)
+    return b.rel32(label, FIX_LABEL, 0)
+
+
+def emit_nop(b: CodeBuf, size: uint32_t) -> cython.int:
+    """``size`` bytes that do nothing, in as few instructions as the manuals recommend."""
+    n: uint32_t
+    while size:
+        n = 9 if size > 9 else size
+        size -= n
+        b.reserve(MAX_INST_BYTES)
+        if n == 1:
+            put8(b, 0x90)
+            continue
+        if n == 2 or n == 6 or n == 9:
+            put8(b, 0x66)
+            n -= 1
+        if n == 1:
+            put8(b, 0x90)
+            continue
+        put8(b, 0x0F)
+        put8(b, 0x1F)
+        if n == 3:
+            put8(b, 0x00)
+        elif n == 4:
+            put8(b, 0x40)
+            put8(b, 0)
+        elif n == 5:
+            put16(b, 0x0044)
+            put8(b, 0)
+        elif n == 7:
+            put8(b, 0x80)
+            put32(b, 0)
+        else:
+            put16(b, 0x0084)
+            put32(b, 0)
+    return 0
+
+
+# ---- building machine IR from a row ------------------------------------------------------------
+
+
+def row_inst(
+    m: MCode, mop: uint32_t, width: uint32_t, v0: uint32_t, v1: uint32_t, v2: uint32_t, v3: uint32_t, v4: uint32_t
+) -> uint32_t:
+    """Append an instruction of a row with its operands (the row's number of them); the address, cc and imm follow."""
+    if mop == 0 or mop >= MOP_END:
+        refuse(mop, b"no such row", mop)
+    row: RowPtr = cython.address(ENC_ROWS[mop])
+    flags: uint32_t = 0
+    if row.flags & ENC_F_EFFECT:
+        flags |= MI_EFFECT
+    if row.flags & ENC_F_FLAGS_DEF:
+        flags |= MI_FLAGS_DEF
+    if row.flags & ENC_F_FLAGS_USE:
+        flags |= MI_FLAGS_USE
+    n: uint32_t = m.inst(mop, width, flags)
+    values: uint32_t[5]
+    values[0] = v0
+    values[1] = v1
+    values[2] = v2
+    values[3] = v3
+    values[4] = v4
+    i: uint32_t
+    for i in range(row.nops):
+        if values[i] >= m.n_vregs:
+            refuse(mop, b"operand is no virtual register", i)
+        m.operand(values[i], row.operands[i].role, row.operands[i].constraint, row.operands[i].reg)
+    if row.flags & ENC_F_COMMUTES and row.operands[0].constraint == C_SAME and row.operands[0].rclass == RC_GPR:
+        m.operands[m.insts[n].ops].flags |= OF_SWAP  # not for floats: which NaN comes out depends on the order
+    return n
+
+
+def row_address(m: MCode, base: uint32_t, index: uint32_t, scale: uint32_t, disp: int32_t) -> cython.int:
+    """Add the address to the newest instruction; ``index`` NO_VREG for none."""
+    m.operand(base, R_USE, C_REG, 0)
+    m.insts[m.n_insts - 1].disp = disp
+    if index != NO_VREG:
+        m.operand(index, R_USE, C_REG, 0)
+        m.insts[m.n_insts - 1].scale = scale
+    return 0
+
+
+def row_address_reg(m: MCode, reg: uint32_t, index: uint32_t, scale: uint32_t, disp: int32_t) -> cython.int:
+    """The same with a physical base register that is not allocated (rsp, rbp, r14, r15, rip)."""
+    m.operand(NO_VREG, R_USE, C_FIXED, reg)
+    m.insts[m.n_insts - 1].disp = disp
+    if index != NO_VREG:
+        m.operand(index, R_USE, C_REG, 0)
+        m.insts[m.n_insts - 1].scale = scale
+    return 0
+
+
+# ---- from Python: tests and tools --------------------------------------------------------------
+
+
+def assemble(
+    name: str,
+    width: int,
+    locations: list[int],
+    *,
+    base: int | None = None,
+    index: int | None = None,
+    scale: int = 0,
+    disp: int = 0,
+    imm: int = 0,
+    cc: int = 0,
+    pool: tuple[int, ...] = (),
+) -> bytes:
+    """Encode one row by name. Spill slots are at ``[rbp + 8 n]``; ``pool`` is placed behind the instruction."""
+    n: cython.int = len(locations) + (base is not None) + (index is not None)
+    places = [*locations, *(loc for loc in (base, index) if loc is not None)]
+    ops: MOperand[8]
+    inst: MInst
+    frame: Frame
+    words: uint64_t[4]
+    if n > 8 or len(pool) > 4:
+        raise ValueError(f"{n} operands and {len(pool)} constants: at most 8 and 4")
+    i: cython.int
+    for i in range(n):
+        ops[i].loc = places[i]
+    for i in range(len(pool)):
+        words[i] = pool[i]
+    inst.op = MOPS[name][0]
+    inst.width = width
+    inst.cc = cc
+    inst.flags = 0
+    inst.nops = n
+    inst.scale = 0xFF if index is None else scale
+    inst.ops = 0
+    inst.node = 0
+    inst.imm = imm
+    inst.disp = disp
+    inst.aux = 0
+    frame.base = 5
+    frame.slots = 0
+    frame.insts = cython.NULL
+    frame.operands = cython.NULL
+    buf: CodeBuf = CodeBuf()
+    emit_inst(buf, cython.address(inst), ops, cython.address(frame))
+    buf.finish(words, len(pool))
+    return buf.to_bytes()
+
+
+def jumps(gap: int, condition: int | None, backward: bool) -> bytes:
+    """A jump over ``gap`` one-byte instructions, to a label behind or before it (tests)."""
+    buf: CodeBuf = CodeBuf()
+    label: uint32_t = buf.label()
+    filler: uint32_t = gap
+    if backward:
+        buf.bind(label)
+    else:
+        filler = 0
+    while filler:
+        emit_nop(buf, 1)
+        filler -= 1
+    if condition is None:
+        emit_jmp(buf, label)
+    else:
+        emit_jcc(buf, condition, label)
+    if not backward:
+        filler = gap
+        while filler:
+            emit_nop(buf, 1)
+            filler -= 1
+        buf.bind(label)
+    buf.finish(cython.NULL, 0)
+    return buf.to_bytes()
+
+
+def padding(size: int) -> bytes:
+    """What ``emit_nop`` makes (tests)."""
+    buf: CodeBuf = CodeBuf()
+    emit_nop(buf, size)
+    return buf.to_bytes()

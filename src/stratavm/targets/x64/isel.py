@@ -1,0 +1,595 @@
+# strata: hot
+"""Selection: SSA to x86-64 machine IR, block by block in order. Here: control flow and calls; values are in
+``select_*``.
+
+Rules (``rules_*``) say which shape an opcode has; the order of instructions is that of the nodes, except that a
+comparison whose only user is a branch or select of its block is emitted there, as flags.
+"""
+
+import cython
+from cython.cimports.libc.stdint import uint32_t
+from cython.cimports.libc.stdlib import free
+from cython.cimports.libc.string import memset
+from cython.cimports.stratavm.base.budget import breathe
+from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.contract._gen_layout import TRAP_OUT_OF_FUEL, TRAP_UNDEFINED_ELEMENT
+from cython.cimports.stratavm.ir.ssa import (
+    IR_BLOCK_PARAM,
+    IR_BR,
+    IR_BR_IF,
+    IR_BR_TABLE,
+    IR_CONST,
+    IR_FUEL,
+    IR_MEMORY_BYTES,
+    IR_MULHI_S,
+    IR_MULHI_U,
+    IR_NOP,
+    IR_PARAM,
+    IR_POLL,
+    IR_RESULT,
+    IR_RETURN,
+    IR_TRAP,
+    NO_VALUE,
+    T_I64,
+    Block,
+    Edge,
+    Node,
+    Ssa,
+)
+from cython.cimports.stratavm.machine.minst import (
+    C_FIXED,
+    C_REG,
+    C_SAME,
+    MI_CALL,
+    MI_EFFECT,
+    MI_EXIT,
+    MI_FLAGS_DEF,
+    MI_FLAGS_USE,
+    MI_TERMINATOR,
+    MI_TRAPS,
+    NO_VREG,
+    R_DEF,
+    R_TEMP,
+    R_USE,
+    MBlock,
+    MCode,
+    MEdge,
+)
+from cython.cimports.stratavm.spec._gen_ops import N_OPS, OF_CALLS, OF_READS, OF_TRAP, OF_WRITES
+from cython.cimports.stratavm.spec._gen_optables import OP_FLAGS
+from cython.cimports.stratavm.targets.x64._gen_encodings import (
+    CPU_BMI1,
+    MOP_AND_RR,
+    MOP_LEA_RM,
+    MOP_MOV_MR,
+    MOP_MOV_RM,
+    MOP_MOVF_MR,
+    MOP_MOVF_RM,
+    R9,
+    R10,
+    RBP,
+    RSP,
+)
+from cython.cimports.stratavm.targets.x64._gen_rules import (
+    RULE_ROW,
+    RULE_SHAPE,
+    S_CALL,
+    S_CALL_INDIRECT,
+    S_EQZ,
+    S_SELECT,
+)
+from cython.cimports.stratavm.targets.x64.encoder import row_address
+from cython.cimports.stratavm.targets.x64.pseudo import (
+    P_BR_TABLE,
+    P_CALL,
+    P_CALL_IMPORT,
+    P_CALL_INDIRECT,
+    P_FUEL,
+    P_JCC,
+    P_JMP,
+    P_PARAMS,
+    P_POLL,
+    P_RETURN,
+    P_TRAP,
+    POLL_FLOAT,
+    POLL_IMPORTED,
+)
+from cython.cimports.stratavm.targets.x64.select_base import NODE_FOLDED, NODE_FUSED, class_of, is_const, width_of
+from cython.cimports.stratavm.targets.x64.target import IN_STACK, ModulePlan, TypePlan, ValuePlace
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+from stratavm.base import switches
+from stratavm.base.errors import Unsupported
+
+# STRATA_POLL=never leaves the polls of loops out, to measure what they cost: such code cannot be stopped.
+POLLS = cython.declare(cython.bint, switches.POLL.value() != "never")
+
+
+class Selector(MemorySelector):
+    """Selects one function after another; reuses its arrays."""
+
+    def __cinit__(self):
+        self.block_map = cython.NULL
+        self.stamps = cython.NULL
+        self.stamped_by = cython.NULL
+        self.cap_block_map = self.cap_stamps = self.cap_stamped_by = 0
+        self.result_pointer = NO_VREG
+
+    def __dealloc__(self):
+        free(self.block_map)
+        free(self.stamps)
+        free(self.stamped_by)
+
+    def attach(self, plan: ModulePlan, ssa: Ssa, m: MCode, machine=(), split_edges: bool = False) -> None:
+        """Say what ``run`` works on, and which passes of the machine level take part (``worker.MACHINE_PASSES``).
+
+        ``split_edges``: a block on each edge from a branch to a join, where an allocator may move values.
+        """
+        self.split_edges = split_edges
+        self.folding = "fold-loads" in machine
+        self.leas = "lea" in machine
+        self.tricks = "bits" in machine and (plan.cpu >> CPU_BMI1 & 1) != 0
+        self.zeroing = "zero" in machine
+        self.again = "remat" in machine
+        self.keeping = split_edges and "pointers" in machine
+        self.plan = plan
+        self.ssa = ssa
+        self.m = m
+
+    def run(self) -> cython.int:
+        """Fill ``m`` from ``ssa``."""
+        self.prepare()
+        self.result_pointer = NO_VREG
+        self.n_pointers = 0
+        if self.ssa.func >= self.plan.n_funcs or not self.plan.types[self.plan.func_types[self.ssa.func]].usable:
+            with cython.gil:
+                raise Unsupported("a function whose type no call can have", feature="simd")
+        self.map_blocks()
+        i: uint32_t
+        for i in range(self.ssa.n_blocks):
+            self.fuse(cython.address(self.ssa.blocks[i]))
+            if self.folding or self.leas or self.tricks:
+                self.fold_block(self.ssa.blocks[i].first, self.ssa.blocks[i].last)
+        for i in range(self.ssa.n_blocks):
+            self.body(i)
+        return self.place_early()
+
+    # ---- blocks and edges ----------------------------------------------------------------------
+
+    def map_blocks(self) -> cython.int:
+        """Number the machine blocks: each SSA block is followed by the edge blocks that its terminator needs."""
+        n: uint32_t = self.ssa.n_blocks
+        vec_room(self.block_map, self.cap_block_map, n + 1)
+        vec_room(self.stamps, self.cap_stamps, n + 1)
+        vec_room(self.stamped_by, self.cap_stamped_by, n + 1)
+        memset(self.stamped_by, 0, cython.cast(cython.size_t, n) * cython.sizeof(uint32_t))
+        number: uint32_t = 0
+        i: uint32_t
+        for i in range(n):
+            if self.ssa.blocks[i].last <= self.ssa.blocks[i].first or self.ssa.blocks[i].last > self.ssa.n_nodes:
+                with cython.gil:
+                    raise AssertionError(f"block {i} of function {self.ssa.func} has no terminator")
+            self.block_map[i] = number
+            number += 1 + self.edge_blocks(self.ssa.blocks[i].last - 1)
+        memset(self.stamped_by, 0, cython.cast(cython.size_t, n) * cython.sizeof(uint32_t))
+        return 0
+
+    def edge_blocks(self, node: uint32_t) -> uint32_t:
+        """How many edge blocks a terminator needs."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
+        count: uint32_t = 0
+        i: uint32_t
+        edge: cython.pointer(Edge)
+        if at.op == IR_BR_IF:
+            count += self.has_block(at.b)
+            count += self.has_block(at.c)
+        elif at.op == IR_BR_TABLE:
+            for i in range(at.c):
+                edge = cython.address(self.ssa.edges[at.b + i])
+                if self.has_block(at.b + i) and self.stamped_by[edge.target] != node + 1:
+                    self.stamped_by[edge.target] = node + 1
+                    count += 1
+        return count
+
+    def has_block(self, edge: uint32_t) -> cython.bint:
+        """Whether an edge of a branch has a block of its own (a ``br_table`` has one per distinct target)."""
+        e: cython.pointer(Edge) = cython.address(self.ssa.edges[edge])
+        return e.nargs != 0 or (self.split_edges and self.ssa.blocks[e.target].preds > 1)
+
+    def fuse(self, block: cython.pointer(Block)) -> cython.int:
+        """Mark the comparisons of a block that their only user turns into a conditional instruction."""
+        i: uint32_t
+        at: cython.pointer(Node)
+        for i in range(block.first, block.last):
+            at = cython.address(self.ssa.nodes[i])
+            if at.op == IR_BR_IF:
+                self.mark(block, at.a)
+            elif at.op < N_OPS and RULE_SHAPE[at.op] == S_SELECT:
+                self.mark(block, at.c)
+        return 0
+
+    def mark(self, block: cython.pointer(Block), node: uint32_t) -> cython.int:
+        """Mark a condition, and the comparison that it negates or the mask that it tests; never deeper, so that nothing
+        recurses on the input."""
+        if self.uses[node] != 1 or node < block.first or node >= block.last:
+            return 0
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
+        if not self.is_condition(node):
+            return self.mark_mask(block, node)
+        self.marks[node] |= NODE_FUSED
+        if self.is_zero_test(at):
+            return self.mark_mask(block, at.b if is_const(self.ssa, at.a) else at.a)
+        if RULE_SHAPE[at.op] != S_EQZ:
+            return 0
+        if not self.is_condition(at.a):
+            return self.mark_mask(block, at.a)
+        if self.uses[at.a] == 1 and at.a >= block.first and RULE_SHAPE[self.ssa.nodes[at.a].op] != S_EQZ:
+            self.marks[at.a] |= NODE_FUSED
+        return 0
+
+    def mark_mask(self, block: cython.pointer(Block), node: uint32_t) -> cython.int:
+        """Mark an ``and`` that nothing but a comparison with zero uses."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
+        if self.uses[node] == 1 and node >= block.first and at.op < N_OPS and RULE_ROW[at.op] == MOP_AND_RR:
+            self.marks[node] |= NODE_FUSED
+        return 0
+
+    def open_block(self, depth: uint32_t, flags: uint32_t) -> cython.int:
+        """Begin the next machine block."""
+        n: uint32_t = self.m.n_blocks
+        vec_room(self.m.blocks, self.m.cap_blocks, n + 1)
+        block: cython.pointer(MBlock) = cython.address(self.m.blocks[n])
+        block.first = self.m.n_insts
+        block.last = self.m.n_insts
+        block.params = self.m.n_block_params
+        block.nparams = 0
+        block.edges = self.m.n_edges
+        block.nedges = 0
+        block.depth = depth
+        block.flags = flags
+        self.m.n_blocks = n + 1
+        return 0
+
+    def close_block(self) -> cython.int:
+        """End the newest machine block."""
+        block: cython.pointer(MBlock) = cython.address(self.m.blocks[self.m.n_blocks - 1])
+        block.last = self.m.n_insts
+        block.nedges = self.m.n_edges - block.edges
+        return 0
+
+    def add_edge(self, target: uint32_t) -> cython.int:
+        """An edge of the newest block, without arguments yet."""
+        n: uint32_t = self.m.n_edges
+        vec_room(self.m.edges, self.m.cap_edges, n + 1)
+        self.m.edges[n].target = target
+        self.m.edges[n].args = self.m.n_edge_args
+        self.m.edges[n].nargs = 0
+        self.m.n_edges = n + 1
+        return 0
+
+    def body(self, number: uint32_t) -> cython.int:
+        """One SSA block and the edge blocks behind it."""
+        block: cython.pointer(Block) = cython.address(self.ssa.blocks[number])
+        self.open_block(block.depth, block.flags)
+        self.at = block.first
+        if number == 0:
+            self.incoming(block)
+        else:
+            self.block_params(block)
+        i: uint32_t
+        op: uint32_t
+        for i in range(block.first, block.last):
+            breathe(i)
+            self.at = i
+            op = self.ssa.nodes[i].op
+            if op < N_OPS:
+                self.node(i)
+            elif op == IR_MULHI_U or op == IR_MULHI_S:
+                self.high_product(i, op == IR_MULHI_S)
+            elif op == IR_MEMORY_BYTES:
+                self.memory_bytes(self.ssa.nodes[i].c, self.define(i))
+            elif op == IR_POLL:
+                self.poll(i)
+            elif op == IR_FUEL:
+                self.pseudo(P_FUEL, 0, MI_TRAPS | MI_EFFECT | MI_FLAGS_DEF)
+                self.m.last().imm = self.ssa.nodes[i].c
+                self.m.last().aux = TRAP_OUT_OF_FUEL
+            elif op == IR_BR:
+                self.jump(self.ssa.nodes[i].c)
+                self.close_block()
+            elif op == IR_BR_IF:
+                self.branch(i, number)
+            elif op == IR_BR_TABLE:
+                self.branch_table(i, number)
+            elif op == IR_RETURN:
+                self.ret(i)
+            elif op == IR_TRAP:
+                self.pseudo(P_TRAP, 0, MI_TRAPS | MI_EFFECT | MI_TERMINATOR | MI_EXIT)
+                self.m.last().aux = self.ssa.nodes[i].c
+                self.close_block()
+            elif op != IR_CONST and op != IR_PARAM and op != IR_BLOCK_PARAM and op != IR_RESULT and op != IR_NOP:
+                self.unsupported(op)
+        return 0
+
+    def node(self, n: uint32_t) -> cython.int:
+        """An operation that is a row."""
+        op: uint32_t = self.ssa.nodes[n].op
+        shape: uint32_t = RULE_SHAPE[op]
+        if self.marks[n] & (NODE_FUSED | NODE_FOLDED):
+            return 0
+        if self.uses[n] == 0 and not OP_FLAGS[op] & (OF_TRAP | OF_CALLS | OF_WRITES | OF_READS):
+            return 0
+        if self.numeric(n, shape) or self.memory(n, shape):
+            return 0
+        if shape == S_CALL or shape == S_CALL_INDIRECT:
+            return self.call(n, shape == S_CALL_INDIRECT)
+        return self.unsupported(op)
+
+    def incoming(self, block: cython.pointer(Block)) -> cython.int:
+        """The parameters of the function: registers in one pseudo operation, then loads of the stack cells."""
+        type: cython.pointer(TypePlan) = cython.address(self.plan.types[self.plan.func_types[self.ssa.func]])
+        place: cython.pointer(ValuePlace)
+        self.m.in_arg_bytes = type.stack_bytes
+        self.pseudo(P_PARAMS, 0, MI_EFFECT)
+        i: uint32_t
+        at: cython.pointer(Node)
+        for i in range(block.first, block.first + block.params):
+            at = cython.address(self.ssa.nodes[i])
+            if at.op != IR_PARAM or at.c >= type.n_params:
+                with cython.gil:
+                    raise AssertionError(f"parameter node {i} of function {self.ssa.func} is wrong")
+            place = cython.address(self.plan.places[type.first + at.c])
+            if place.reg != IN_STACK and self.uses[i]:
+                self.m.operand(self.define(i), R_DEF, C_FIXED, place.reg)
+        if type.result_bytes:
+            self.result_pointer = self.fresh(T_I64)
+            self.m.operand(self.result_pointer, R_DEF, C_FIXED, R9)
+        for i in range(block.first, block.first + block.params):
+            at = cython.address(self.ssa.nodes[i])
+            place = cython.address(self.plan.places[type.first + at.c])
+            if place.reg == IN_STACK and self.uses[i]:
+                self.row(
+                    MOP_MOVF_RM if class_of(at.type) else MOP_MOV_RM,
+                    width_of(at.type),
+                    self.define(i),
+                    NO_VREG,
+                    NO_VREG,
+                )
+                self.on_base(RBP, 16 + place.offset)
+        return 0
+
+    def poll(self, n: uint32_t) -> cython.int:
+        """Where others run; the value that is a global's meanwhile stays in one register."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        if at.a == NO_VALUE:
+            return self.pseudo(P_POLL, 0, MI_EFFECT) if POLLS else 0
+        if not POLLS:
+            self.vregs[n] = self.value(at.a)
+            return 0
+        result: uint32_t = self.define(n)
+        value: uint32_t = self.value(at.a)
+        self.pseudo(P_POLL, width_of(at.type), MI_EFFECT)
+        self.m.last().cc = (POLL_FLOAT if class_of(at.type) else 0) | (
+            POLL_IMPORTED if at.c < self.plan.n_imported_globals else 0
+        )
+        self.m.last().aux = self.plan.globals + 16 * at.c
+        self.m.operand(result, R_DEF, C_SAME, 1)
+        return self.m.operand(value, R_USE, C_REG, 0)
+
+    def block_params(self, block: cython.pointer(Block)) -> cython.int:
+        """The block's parameters as virtual registers."""
+        n: uint32_t = self.m.n_block_params
+        vec_room(self.m.block_params, self.m.cap_block_params, n + block.params + 1)
+        i: uint32_t
+        for i in range(block.params):
+            self.m.block_params[n + i] = self.define(block.first + i)
+        self.m.n_block_params = n + block.params
+        self.m.blocks[self.m.n_blocks - 1].nparams = block.params
+        return 0
+
+    def jump(self, edge: uint32_t) -> cython.int:
+        """An unconditional branch with its arguments."""
+        e: cython.pointer(Edge) = cython.address(self.ssa.edges[edge])
+        first: uint32_t = self.m.n_edge_args
+        vec_room(self.m.edge_args, self.m.cap_edge_args, first + e.nargs + 1)
+        i: uint32_t
+        for i in range(e.nargs):
+            self.m.edge_args[first + i] = self.value(self.ssa.args[e.args + i])
+        self.add_edge(self.block_map[e.target])
+        self.m.edges[self.m.n_edges - 1].nargs = e.nargs
+        self.m.n_edge_args = first + e.nargs
+        return self.pseudo(P_JMP, 0, MI_TERMINATOR)
+
+    def edge_target(self, edge: uint32_t, following: cython.pointer(uint32_t)) -> uint32_t:
+        """Where a conditional branch goes: its target, or a new edge block that will pass the arguments."""
+        if not self.has_block(edge):
+            return self.block_map[self.ssa.edges[edge].target]
+        following[0] += 1
+        return following[0] - 1
+
+    def branch(self, n: uint32_t, number: uint32_t) -> cython.int:
+        """A conditional branch, and its edge blocks."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        cc: uint32_t = self.condition(at.a)
+        following: uint32_t = self.block_map[number] + 1
+        self.add_edge(self.edge_target(at.b, cython.address(following)))
+        self.add_edge(self.edge_target(at.c, cython.address(following)))
+        self.pseudo(P_JCC, 0, MI_TERMINATOR | MI_FLAGS_USE)
+        self.m.last().cc = cc
+        self.close_block()
+        i: uint32_t
+        edges: uint32_t[2]
+        edges[0] = at.b
+        edges[1] = at.c
+        for i in range(2):
+            if self.has_block(edges[i]):
+                self.open_block(self.ssa.blocks[number].depth, 0)
+                self.jump(edges[i])
+                self.close_block()
+        return 0
+
+    def branch_table(self, n: uint32_t, number: uint32_t) -> cython.int:
+        """A jump table: an edge per entry, an edge block per distinct target that has one."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        index: uint32_t = self.value(at.a)
+        scratch: uint32_t = self.fresh(T_I64)
+        following: uint32_t = self.block_map[number] + 1
+        first: uint32_t = following
+        target: uint32_t
+        i: uint32_t
+        for i in range(at.c):
+            target = self.ssa.edges[at.b + i].target
+            if self.has_block(at.b + i) and self.stamped_by[target] == n + 1:
+                self.add_edge(self.stamps[target])
+                continue
+            self.add_edge(self.edge_target(at.b + i, cython.address(following)))
+            self.stamped_by[target] = n + 1
+            self.stamps[target] = following - 1
+        self.pseudo(P_BR_TABLE, 0, MI_TERMINATOR)
+        self.m.operand(index, R_USE, C_REG, 0)
+        self.m.operand(scratch, R_TEMP, C_REG, 0)
+        self.close_block()
+        for i in range(at.c):
+            target = self.ssa.edges[at.b + i].target
+            if self.has_block(at.b + i) and self.stamps[target] == first:
+                first += 1
+                self.open_block(self.ssa.blocks[number].depth, 0)
+                self.jump(at.b + i)
+                self.close_block()
+        return 0
+
+    def ret(self, n: uint32_t) -> cython.int:
+        """Return: cells first, then the registers."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        type: cython.pointer(TypePlan) = cython.address(self.plan.types[self.plan.func_types[self.ssa.func]])
+        first: uint32_t = type.first + type.n_params
+        place: cython.pointer(ValuePlace)
+        values: uint32_t[16]
+        regs: uint32_t[16]
+        count: uint32_t = 0
+        i: uint32_t
+        v: uint32_t
+        if at.c != type.n_results:
+            with cython.gil:
+                raise AssertionError(f"return of {at.c} values, the type has {type.n_results}")
+        for i in range(at.c):
+            place = cython.address(self.plan.places[first + i])
+            v = self.value(self.ssa.args[at.b + i])
+            if place.reg == IN_STACK:
+                # Eight bytes of an i32: it is zero-extended. A float cell's upper half is arbitrary.
+                self.row(
+                    MOP_MOVF_MR if class_of(place.type) else MOP_MOV_MR,
+                    width_of(place.type) if class_of(place.type) else 8,
+                    v,
+                    NO_VREG,
+                    NO_VREG,
+                )
+                row_address(self.m, self.result_pointer, NO_VREG, 0, place.offset)
+            else:
+                values[count] = v
+                regs[count] = place.reg
+                count += 1
+        self.pseudo(P_RETURN, 0, MI_TERMINATOR | MI_EXIT | MI_EFFECT)
+        self.m.last().imm = type.stack_bytes
+        for i in range(count):
+            self.m.operand(values[i], R_USE, C_FIXED, regs[i])
+        return self.close_block()
+
+    # ---- calls ---------------------------------------------------------------------------------
+
+    def call(self, n: uint32_t, indirect: cython.bint) -> cython.int:
+        """A call through a slot, an imported FuncRec or a table."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        x: uint32_t = self.ssa.args[at.b + at.c]
+        table: uint32_t = self.ssa.args[at.b + at.c + 1]
+        type_index: uint32_t = x if indirect else self.plan.func_types[x]
+        type: cython.pointer(TypePlan) = cython.address(self.plan.types[type_index])
+        index: uint32_t = NO_VREG
+        if not type.usable or at.c != type.n_params + (1 if indirect else 0):
+            with cython.gil:
+                raise Unsupported(f"a call of type {type_index} with {at.c} operands", feature="simd")
+        if type.stack_bytes + type.result_bytes > self.m.out_arg_bytes:
+            self.m.out_arg_bytes = type.stack_bytes + type.result_bytes
+        if indirect:
+            index = self.value(self.ssa.args[at.b + at.c - 1])
+            self.table_bounds(index, table, TRAP_UNDEFINED_ELEMENT)
+        self.arguments(type, at.b)
+        if not indirect:
+            # The operands were appended to P_CALL by arguments(): now say whom.
+            if x < self.plan.n_imported_funcs:
+                self.m.last().op = P_CALL_IMPORT
+                self.m.last().aux = self.plan.imported_funcs + 8 * x
+            else:
+                self.m.last().aux = x - self.plan.n_imported_funcs
+        else:
+            self.m.last().op = P_CALL_INDIRECT
+            self.m.last().flags |= MI_TRAPS
+            self.m.last().aux = type_index
+            self.m.last().disp = self.plan.tables + 16 * table
+            self.m.operand(index, R_USE, C_FIXED, R10)
+        self.m.last().imm = type.stack_bytes
+        self.call_results(n, type, True)
+        return self.call_results(n, type, False)
+
+    def arguments(self, type: cython.pointer(TypePlan), first: uint32_t) -> cython.int:
+        """Store the stack arguments, then begin a P_CALL with the register arguments."""
+        values: uint32_t[17]
+        regs: uint32_t[17]
+        count: uint32_t = 0
+        place: cython.pointer(ValuePlace)
+        i: uint32_t
+        v: uint32_t
+        for i in range(type.n_params):
+            place = cython.address(self.plan.places[type.first + i])
+            v = self.value(self.ssa.args[first + i])
+            if place.reg == IN_STACK:
+                self.row(
+                    MOP_MOVF_MR if class_of(place.type) else MOP_MOV_MR,
+                    width_of(place.type) if class_of(place.type) else 8,
+                    v,
+                    NO_VREG,
+                    NO_VREG,
+                )
+                self.on_base(RSP, place.offset)
+            else:
+                values[count] = v
+                regs[count] = place.reg
+                count += 1
+        if type.result_bytes:
+            v = self.fresh(T_I64)
+            self.row(MOP_LEA_RM, 8, v, NO_VREG, NO_VREG)
+            self.on_base(RSP, type.stack_bytes)
+            values[count] = v
+            regs[count] = R9
+            count += 1
+        self.pseudo(P_CALL, 0, MI_CALL | MI_EFFECT)
+        for i in range(count):
+            self.m.operand(values[i], R_USE, C_FIXED, regs[i])
+        return 0
+
+    def call_results(self, n: uint32_t, type: cython.pointer(TypePlan), in_registers: cython.bint) -> cython.int:
+        """Results in registers are operands of the call; the others are loaded from their cells behind it."""
+        first: uint32_t = type.first + type.n_params
+        place: cython.pointer(ValuePlace)
+        at: cython.pointer(Node)
+        node: uint32_t = n
+        number: uint32_t = 0
+        while number < type.n_results:
+            place = cython.address(self.plan.places[first + number])
+            if self.uses[node] and (place.reg != IN_STACK) == in_registers:
+                if in_registers:
+                    self.m.operand(self.define(node), R_DEF, C_FIXED, place.reg)
+                else:
+                    mop: uint32_t = MOP_MOVF_RM if class_of(place.type) else MOP_MOV_RM
+                    self.row(mop, width_of(place.type), self.define(node), NO_VREG, NO_VREG)
+                    self.on_base(RSP, type.stack_bytes + place.offset)
+            node += 1
+            if node >= self.ssa.n_nodes:
+                break
+            at = cython.address(self.ssa.nodes[node])
+            if at.op != IR_RESULT or at.a != n:
+                break
+            number = at.c
+        return 0

@@ -1,0 +1,55 @@
+# What every part of selection shares: the function at hand, the virtual register of each node, appending instructions.
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from stratavm.machine.minst cimport MCode, MInst
+from stratavm.targets.x64.target cimport ModulePlan
+from stratavm.ir.ssa cimport IR_CONST, Node, Ssa
+from stratavm.spec._gen_ops cimport OP_REF_NULL
+
+cdef enum:
+    NODE_FUSED = 1        # a comparison that its only user, a branch or select of the same block, makes into flags
+    NODE_FOLDED = 2       # a load or shift that its only user, an operation of the same block, does itself
+    ANY_WIDTH = 0
+
+cdef class BaseSelector:
+    cdef ModulePlan plan
+    cdef Ssa ssa
+    cdef MCode m
+    cdef uint32_t* vregs       # by node; NO_VREG = none yet
+    cdef uint32_t cap_vregs
+    cdef uint8_t* marks        # NODE_* by node
+    cdef uint32_t cap_marks
+    cdef uint32_t* uses        # of `ssa`
+    cdef uint32_t at           # the node being selected
+    cdef bint folding          # fold loads into their users (level 1)
+    cdef bint leas             # additions of shifted values are addresses (level 1)
+    cdef bint tricks           # x & ~y, x & (x - 1), x & -x are instructions of BMI1 (level 1)
+    cdef bint zeroing          # zero is xor of a register with itself (level 1)
+    cdef bint again            # say what the allocator may compute again (level 1)
+    cdef MInst* early          # instructions for the head of the function
+    cdef uint32_t n_early, cap_early
+
+    cdef int prepare(self) except -1 nogil
+    cdef uint32_t define(self, uint32_t node) except? 0xFFFFFFFF nogil
+    cdef uint32_t fresh(self, uint32_t type) except? 0xFFFFFFFF nogil
+    cdef uint32_t value(self, uint32_t node) except? 0xFFFFFFFF nogil
+    cdef uint32_t constant(self, uint64_t value, uint32_t type) except? 0xFFFFFFFF nogil
+    cdef uint32_t pool(self, uint64_t word) except? 0xFFFFFFFF nogil
+    cdef int repeatable(self, uint32_t flags) noexcept nogil
+    cdef int advance(self) except -1 nogil
+    cdef int place_early(self) except -1 nogil
+    cdef uint64_t const_bits(self, uint32_t node) noexcept nogil
+    cdef bint const_imm(self, uint32_t node, uint32_t width, int64_t* imm) noexcept nogil
+    cdef int row(self, uint32_t mop, uint32_t width, uint32_t v0, uint32_t v1, uint32_t v2) except -1 nogil
+    cdef int pseudo(self, uint32_t op, uint32_t width, uint32_t flags) except -1 nogil
+    cdef int on_base(self, uint32_t reg, int32_t disp) except -1 nogil
+    cdef int unsupported(self, uint32_t op) except -1 nogil
+
+cdef inline uint32_t class_of(uint32_t type) noexcept nogil:
+    return 1 if 3 <= type <= 5 else 0          # RC_XMM for floats and v128
+
+cdef inline uint32_t width_of(uint32_t type) noexcept nogil:
+    return 4 if type == 1 or type == 3 else 16 if type == 5 else 8
+
+cdef inline bint is_const(Ssa ssa, uint32_t node) noexcept nogil:
+    # whether an operand is a constant
+    return ssa.nodes[node].op == IR_CONST or ssa.nodes[node].op == OP_REF_NULL

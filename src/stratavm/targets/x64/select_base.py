@@ -1,0 +1,196 @@
+"""The part of selection that every family uses: virtual registers, constants, appending instructions."""
+
+# strata: hot
+import cython
+from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t, uint64_t
+from cython.cimports.libc.stdlib import free
+from cython.cimports.libc.string import memcpy, memmove, memset
+from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.ir.ssa import T_F32, T_F64, Node
+from cython.cimports.stratavm.machine.minst import (
+    C_REG,
+    MI_FLAGS_DEF,
+    MI_HOME,
+    MI_REMAT,
+    NO_VREG,
+    R_DEF,
+    MBlock,
+    MInst,
+)
+from cython.cimports.stratavm.spec._gen_ops import OP_REF_NULL
+from cython.cimports.stratavm.targets.x64._gen_encodings import MOP_MOV_RI, MOP_MOVF_RM, RIP
+from cython.cimports.stratavm.targets.x64.encoder import row_address_reg, row_inst
+from cython.cimports.stratavm.targets.x64.pseudo import P_ZERO
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+from stratavm.base.errors import Unsupported
+from stratavm.spec.index import BY_ID
+
+_RECENT = cython.declare(uint32_t, 16)
+
+
+class BaseSelector:
+    """Per function state of selection; reused. Families are subclasses, the last of which walks the blocks."""
+
+    def __cinit__(self):
+        self.vregs = cython.NULL
+        self.marks = cython.NULL
+        self.uses = cython.NULL
+        self.cap_vregs = self.cap_marks = self.at = 0
+        self.folding = self.leas = self.tricks = self.zeroing = self.again = False
+        self.early = cython.NULL
+        self.n_early = self.cap_early = 0
+
+    def __dealloc__(self):
+        free(self.vregs)
+        free(self.marks)
+        free(self.early)
+
+    def prepare(self) -> cython.int:
+        """Forget the function before."""
+        n: uint32_t = self.ssa.n_nodes
+        if not self.ssa.counted:
+            self.ssa.count_uses()
+        self.uses = self.ssa.uses
+        vec_room(self.vregs, self.cap_vregs, n + 1)
+        vec_room(self.marks, self.cap_marks, n + 1)
+        memset(self.vregs, 0xFF, cython.cast(cython.size_t, n) * cython.sizeof(uint32_t))
+        memset(self.marks, 0, n)
+        self.m.clear()
+        self.n_early = 0
+        return 0
+
+    def fresh(self, type: uint32_t) -> uint32_t:
+        """A virtual register for a value of a ValueType."""
+        return self.m.vreg(class_of(type), width_of(type))
+
+    def define(self, node: uint32_t) -> uint32_t:
+        """The virtual register of a node, made on first sight."""
+        v: uint32_t = self.vregs[node]
+        if v == NO_VREG:
+            v = self.fresh(self.ssa.nodes[node].type)
+            self.vregs[node] = v
+        return v
+
+    def value(self, node: uint32_t) -> uint32_t:
+        """The register that holds an operand; a constant is loaded anew at each use, so that none lives long."""
+        if is_const(self.ssa, node):
+            return self.constant(self.const_bits(node), self.ssa.nodes[node].type)
+        return self.define(node)
+
+    def const_bits(self, node: uint32_t) -> uint64_t:
+        """Raw bits of a constant, zero-extended."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
+        if at.op == OP_REF_NULL:
+            return 0
+        if width_of(at.type) == 4:
+            return at.a
+        return cython.cast(uint64_t, at.b) << 32 | at.a
+
+    def const_imm(self, node: uint32_t, width: uint32_t, imm: cython.pointer(int64_t)) -> cython.bint:
+        """Whether an operand is a constant that fits a sign-extended imm32 at this width; its value."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
+        if not is_const(self.ssa, node) or class_of(at.type):
+            return False
+        bits: int64_t = cython.cast(int64_t, self.const_bits(node))
+        if width < 8:
+            imm[0] = cython.cast(int32_t, bits)
+            return True
+        imm[0] = bits
+        return -0x80000000 <= bits <= 0x7FFFFFFF
+
+    def constant(self, value: uint64_t, type: uint32_t) -> uint32_t:
+        """Load a constant."""
+        v: uint32_t = self.fresh(type)
+        if type == T_F32 or type == T_F64:
+            if value == 0:
+                self.pseudo(P_ZERO, 16, 0)
+                self.m.operand(v, R_DEF, C_REG, 0)
+                self.repeatable(MI_REMAT)
+                return v
+            at: uint32_t = self.pool(value)
+            self.row(MOP_MOVF_RM, width_of(type), v, NO_VREG, NO_VREG)
+            row_address_reg(self.m, RIP, NO_VREG, 0, at)
+            self.repeatable(MI_REMAT | MI_HOME)
+            return v
+        if value == 0 and self.zeroing:  # constants are loaded before what sets flags, never behind it
+            self.pseudo(P_ZERO, width_of(type), MI_FLAGS_DEF)
+            self.m.operand(v, R_DEF, C_REG, 0)
+        else:
+            self.row(MOP_MOV_RI, width_of(type), v, NO_VREG, NO_VREG)
+            self.m.last().imm = cython.cast(int64_t, value)
+        self.repeatable(MI_REMAT)
+        return v
+
+    def repeatable(self, flags: uint32_t) -> cython.int:
+        """The newest instruction may be left out, and computed where its value is wanted."""
+        if self.again:
+            self.m.last().flags |= flags
+        return 0
+
+    def advance(self) -> cython.int:
+        """Take the newest instruction away; ``place_early`` puts it at the head of the function."""
+        n: uint32_t = self.n_early
+        vec_room(self.early, self.cap_early, n + 1)
+        self.early[n] = self.m.last()[0]
+        self.n_early = n + 1
+        self.m.n_insts -= 1
+        return 0
+
+    def place_early(self) -> cython.int:
+        """Insert what ``advance`` took, behind the parameters."""
+        n: uint32_t = self.n_early
+        i: uint32_t
+        if n == 0:
+            return 0
+        vec_room(self.m.insts, self.m.cap_insts, self.m.n_insts + n)
+        first: cython.pointer(MInst) = self.m.insts + 1
+        memmove(first + n, first, (self.m.n_insts - 1) * cython.sizeof(MInst))
+        memcpy(first, self.early, n * cython.sizeof(MInst))
+        self.m.n_insts += n
+        for i in range(self.m.n_blocks):
+            block: cython.pointer(MBlock) = cython.address(self.m.blocks[i])
+            block.last += n
+            if i:
+                block.first += n
+        return 0
+
+    def pool(self, word: uint64_t) -> uint32_t:
+        """Byte offset of a constant in the pool; recent ones are shared."""
+        n: uint32_t = self.m.n_constants
+        i: uint32_t = n - _RECENT if n > _RECENT else 0
+        while i < n:
+            if self.m.constants[i] == word:
+                return i * 8
+            i += 1
+        vec_room(self.m.constants, self.m.cap_constants, n + 1)
+        self.m.constants[n] = word
+        self.m.n_constants = n + 1
+        return n * 8
+
+    def row(self, mop: uint32_t, width: uint32_t, v0: uint32_t, v1: uint32_t, v2: uint32_t) -> cython.int:
+        """Append an instruction of a row, with the row's roles and constraints."""
+        row_inst(self.m, mop, width, v0, v1, v2, NO_VREG, NO_VREG)
+        self.m.last().node = self.at
+        return 0
+
+    def pseudo(self, op: uint32_t, width: uint32_t, flags: uint32_t) -> cython.int:
+        """Append a pseudo operation without operands."""
+        self.m.inst(op, width, flags)
+        self.m.last().node = self.at
+        return 0
+
+    def on_base(self, reg: uint32_t, disp: int32_t) -> cython.int:
+        """Give the newest instruction the address ``[reg + disp]``, ``reg`` being one that is never allocated."""
+        row_address_reg(self.m, reg, NO_VREG, 0, disp)
+        return 0
+
+    def unsupported(self, op: uint32_t) -> cython.int:
+        """There is no rule: the caller runs the function elsewhere or refuses the module."""
+        with cython.gil:
+            if op in BY_ID:
+                row = BY_ID[op]
+                raise Unsupported(f"{row.mnemonic} has no selection rule", feature=row.feature)
+            raise Unsupported(f"IR operation {op:#x} has no selection rule")

@@ -1,0 +1,423 @@
+"""Selection of what touches the instance: memories, tables, globals, references, and the builtins behind bulk
+operations.
+"""
+
+# strata: hot
+import cython
+from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from cython.cimports.stratavm.contract._gen_layout import (
+    BUILTIN_MEMORY_GROW,
+    BUILTIN_TABLE_CHARGE,
+    BUILTIN_TABLE_GROW,
+    FUNCREC_SIZE,
+    MEMDEF_BYTES,
+    PLAN_BOUNDED,
+    TABLEDEF_LENGTH,
+    TRAP_MEMORY_OUT_OF_BOUNDS,
+    TRAP_TABLE_OUT_OF_BOUNDS,
+    VMCTX_FUNC_RECS,
+)
+from cython.cimports.stratavm.ir.ssa import NF_CHECKED, T_I64, MemArg, Node
+from cython.cimports.stratavm.machine.minst import (
+    C_ANY,
+    C_FIXED,
+    C_REG,
+    C_SAME,
+    MI_CALL,
+    MI_EFFECT,
+    MI_FLAGS_DEF,
+    MI_FLAGS_USE,
+    MI_HOME,
+    MI_REMAT,
+    MI_TRAPS,
+    NO_VREG,
+    R_DEF,
+    R_USE,
+)
+from cython.cimports.stratavm.targets.x64._gen_encodings import (
+    ENC_F_FLAGS_DEF,
+    ENC_ROWS,
+    MOP_ADD_RI,
+    MOP_ADD_RR,
+    MOP_CMP_RM,
+    MOP_LEA_RM,
+    MOP_MOV_MI,
+    MOP_MOV_MR,
+    MOP_MOV_RM,
+    MOP_MOV_RR,
+    MOP_MOVF_MR,
+    MOP_MOVF_RM,
+    MOP_SHR_RI,
+    R8,
+    R9,
+    R14,
+    RAX,
+    RCX,
+    RDX,
+)
+from cython.cimports.stratavm.targets.x64._gen_rules import (
+    RULE_EXTRA,
+    RULE_ROW,
+    RULE_WIDTH,
+    S_BULK,
+    S_DROP,
+    S_GLOBAL_GET,
+    S_GLOBAL_SET,
+    S_LOAD,
+    S_MEMORY_GROW,
+    S_MEMORY_SIZE,
+    S_REF_FUNC,
+    S_REF_NULL,
+    S_STORE,
+    S_TABLE_GET,
+    S_TABLE_GROW,
+    S_TABLE_SET,
+    S_TABLE_SIZE,
+)
+from cython.cimports.stratavm.targets.x64.encoder import row_address
+from cython.cimports.stratavm.targets.x64.pseudo import (
+    CALL_HOST,
+    CALL_STATUS,
+    CC_A,
+    CC_AE,
+    P_CALL_BUILTIN,
+    P_TRAP_IF,
+    P_VIA,
+)
+from cython.cimports.stratavm.targets.x64.select_base import class_of, is_const, width_of
+from cython.cimports.stratavm.targets.x64.target import MemoryPlan
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+from stratavm.base.errors import Unsupported
+
+U32_MAX = cython.declare(uint64_t, 0xFFFFFFFF)
+TWO_31 = cython.declare(uint64_t, 0x80000000)
+
+
+class MemorySelector(NumericSelector):
+    """Adds the shapes of ``rules_mem``, calls excepted."""
+
+    def memory(self, n: uint32_t, shape: uint32_t) -> cython.bint:
+        """Select one node of these families; false if the shape belongs to another."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        if shape == S_LOAD:
+            self.load(n)
+        elif shape == S_STORE:
+            self.store(n)
+        elif shape == S_GLOBAL_GET or shape == S_GLOBAL_SET:
+            self.global_access(n, shape == S_GLOBAL_SET)
+        elif shape == S_TABLE_GET or shape == S_TABLE_SET:
+            self.table_access(n, shape == S_TABLE_SET)
+        elif shape == S_TABLE_SIZE or shape == S_MEMORY_SIZE:
+            self.size_of(n, shape == S_TABLE_SIZE)
+        elif shape == S_MEMORY_GROW:
+            self.grow(n, BUILTIN_MEMORY_GROW, at.c, at.a, NO_VREG)
+        elif shape == S_TABLE_GROW:
+            self.grow(n, BUILTIN_TABLE_GROW, self.ssa.args[at.b + 2], self.ssa.args[at.b], self.ssa.args[at.b + 1])
+        elif shape == S_BULK:
+            self.bulk(n)
+        elif shape == S_DROP:
+            which: uint32_t = self.constant(at.c, T_I64)
+            self.builtin(RULE_EXTRA[at.op], NO_VREG, cython.address(which), 1, 0)
+        elif shape == S_REF_FUNC:
+            self.func_ref(n)
+        elif shape != S_REF_NULL:  # a constant, loaded where it is used
+            return False
+        return True
+
+    # ---- building blocks -----------------------------------------------------------------------
+
+    def via(self, mop: uint32_t, width: uint32_t, cell: uint32_t, flags: uint32_t) -> cython.int:
+        """A row whose base is the pointer in the context at ``cell``; register operands, then via_address, follow."""
+        self.base = self.pointer(cell)
+        self.pseudo(P_VIA + mop, width, flags)
+        self.m.last().imm = cell
+        return 0
+
+    def via_address(self, index: uint32_t, scale: uint32_t, disp: int32_t) -> cython.int:
+        """The rest of the address: an index register (NO_VREG: none), the displacement, and the pointer if it has a
+        register.
+        """
+        self.m.last().disp = disp
+        if index != NO_VREG:
+            self.m.last().scale = scale
+            self.m.operand(index, R_USE, C_REG, 0)
+        if self.base != NO_VREG:
+            self.m.operand(self.base, R_USE, C_ANY, 0)
+        return 0
+
+    def pointer(self, cell: uint32_t) -> uint32_t:
+        """The register of a pointer of the context, which never changes; NO_VREG where the access loads it itself."""
+        n: uint32_t = self.n_pointers
+        i: uint32_t
+        if not self.keeping:
+            return NO_VREG
+        for i in range(n):
+            if self.cells[i] == cell:
+                return self.pointers[i]
+        if n == MAX_POINTERS:
+            return NO_VREG
+        self.cells[n] = cell
+        self.pointers[n] = self.fresh(T_I64)
+        self.row(MOP_MOV_RM, 8, self.pointers[n], NO_VREG, NO_VREG)
+        self.on_base(R14, cell)
+        self.repeatable(MI_REMAT | MI_HOME)
+        self.advance()
+        self.n_pointers = n + 1
+        return self.pointers[n]
+
+    def trap_if(self, cc: uint32_t, kind: uint32_t) -> cython.int:
+        """Trap where a condition holds."""
+        self.pseudo(P_TRAP_IF, 0, MI_FLAGS_USE | MI_TRAPS | MI_EFFECT)
+        self.m.last().cc = cc
+        self.m.last().aux = kind
+        return 0
+
+    def sum64(self, node: uint32_t, addend: uint64_t) -> uint32_t:
+        """An i32 address plus a number below 2**33, without wrapping."""
+        if is_const(self.ssa, node):
+            return self.constant(self.const_bits(node) + addend, T_I64)
+        index: uint32_t = self.value(node)
+        total: uint32_t = self.fresh(T_I64)
+        if addend < TWO_31:
+            self.row(MOP_LEA_RM, 8, total, NO_VREG, NO_VREG)
+            row_address(self.m, index, NO_VREG, 0, cython.cast(int32_t, addend))
+            return total
+        large: uint32_t = self.constant(addend, T_I64)
+        self.row(MOP_ADD_RR, 8, total, large, index)
+        self.m.operands[self.m.last().ops + 2].constraint = C_REG
+        return total
+
+    # ---- linear memory -------------------------------------------------------------------------
+
+    def check_bounds(self, address: uint32_t, memarg: cython.pointer(MemArg), bytes: uint32_t) -> cython.int:
+        """The bounded plan: trap unless index + offset + width is within the memory."""
+        end: uint32_t = self.sum64(address, memarg.offset + bytes)
+        self.via(MOP_CMP_RM, 8, self.plan.memories[memarg.memory].cell + 8, MI_FLAGS_DEF)
+        self.m.operand(end, R_USE, C_REG, 0)
+        self.via_address(NO_VREG, 0, MEMDEF_BYTES)
+        return self.trap_if(CC_A, TRAP_MEMORY_OUT_OF_BOUNDS)
+
+    def inside(
+        self,
+        address: uint32_t,
+        memarg: cython.pointer(MemArg),
+        memory: cython.pointer(MemoryPlan),
+        bytes: uint32_t,
+    ) -> cython.bint:
+        """Whether a constant address lies in the memory's declared minimum: no instance has less."""
+        return (
+            is_const(self.ssa, address)
+            and self.const_bits(address) <= U32_MAX
+            and self.const_bits(address) + memarg.offset + bytes <= memory.min_bytes
+        )
+
+    def load(self, n: uint32_t) -> cython.int:
+        """Every scalar load."""
+        return self.access(n, RULE_ROW[self.ssa.nodes[n].op], NO_VREG, False, 0)
+
+    def store(self, n: uint32_t) -> cython.int:
+        """Every scalar store; an integer constant goes in as an immediate."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        width: uint32_t = RULE_WIDTH[at.op]
+        imm: int64_t = 0
+        if RULE_ROW[at.op] == MOP_MOV_MR and self.const_imm(at.b, width, cython.address(imm)):
+            if width < 4:
+                imm &= 0xFF if width == 1 else 0xFFFF
+            return self.access(n, MOP_MOV_MI, NO_VREG, True, imm)
+        return self.access(n, RULE_ROW[at.op], self.value(at.b), False, 0)
+
+    def address(self, n: uint32_t, index: cython.pointer(uint32_t), disp: cython.pointer(int32_t)) -> uint32_t:
+        """Where an access goes: index zero-extended, static offset as displacement if it fits; returns its flags."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        memarg: cython.pointer(MemArg) = cython.address(self.ssa.memargs[at.c])
+        memory: cython.pointer(MemoryPlan) = cython.address(self.plan.memories[memarg.memory])
+        if memarg.memory >= self.plan.n_memories or memory.is64 or memarg.offset > U32_MAX:
+            with cython.gil:
+                raise Unsupported("64-bit memory addresses", feature="memory64")
+        flags: uint32_t = MI_TRAPS | MI_EFFECT
+        if memory.plan == PLAN_BOUNDED:
+            if not at.flags & NF_CHECKED and not self.inside(at.a, memarg, memory, RULE_EXTRA[at.op]):
+                self.check_bounds(at.a, memarg, RULE_EXTRA[at.op])
+            flags = MI_EFFECT
+        index[0] = NO_VREG
+        disp[0] = 0
+        if is_const(self.ssa, at.a) and self.const_bits(at.a) + memarg.offset < TWO_31:
+            disp[0] = cython.cast(int32_t, self.const_bits(at.a) + memarg.offset)
+        elif memarg.offset < TWO_31 and not is_const(self.ssa, at.a):
+            index[0] = self.value(at.a)
+            disp[0] = cython.cast(int32_t, memarg.offset)
+        else:
+            index[0] = self.sum64(at.a, memarg.offset)
+        return flags
+
+    def access(self, n: uint32_t, mop: uint32_t, value: uint32_t, has_imm: cython.bint, imm: int64_t) -> cython.int:
+        """The access itself, on a base from the context."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        index: uint32_t = NO_VREG
+        disp: int32_t = 0
+        flags: uint32_t = self.address(n, cython.address(index), cython.address(disp))
+        self.via(mop, RULE_WIDTH[at.op], self.plan.memories[self.ssa.memargs[at.c].memory].cell, flags)
+        self.m.last().aux = TRAP_MEMORY_OUT_OF_BOUNDS
+        if has_imm:
+            self.m.last().imm |= imm << 32
+        elif value != NO_VREG:
+            self.m.operand(value, R_USE, C_REG, 0)
+        else:
+            self.m.operand(self.define(n), R_DEF, C_REG, 0)
+        return self.via_address(index, 0, disp)
+
+    def folded(self, load: uint32_t, mop: uint32_t, width: uint32_t, result: uint32_t, left: uint32_t) -> cython.int:
+        """An operation whose right operand is a load; it traps where the load stands in the source."""
+        user: uint32_t = self.at
+        self.at = load
+        index: uint32_t = NO_VREG
+        disp: int32_t = 0
+        flags: uint32_t = self.address(load, cython.address(index), cython.address(disp))
+        if ENC_ROWS[mop].flags & ENC_F_FLAGS_DEF:
+            flags |= MI_FLAGS_DEF
+        memory: uint32_t = self.ssa.memargs[self.ssa.nodes[load].c].memory
+        self.via(mop, width, self.plan.memories[memory].cell, flags)
+        self.m.last().aux = TRAP_MEMORY_OUT_OF_BOUNDS
+        self.at = user
+        if result != NO_VREG:
+            self.m.operand(result, R_DEF, C_SAME, 1)
+        self.m.operand(left, R_USE, C_REG, 0)
+        return self.via_address(index, 0, disp)
+
+    # ---- globals, tables, sizes ----------------------------------------------------------------
+
+    def global_access(self, n: uint32_t, write: cython.bint) -> cython.int:
+        """An own global lies in the context, an imported one behind a pointer in it."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        type: uint32_t = self.plan.global_types[at.c]
+        width: uint32_t = width_of(type)
+        if width == 16:
+            with cython.gil:
+                raise Unsupported("a v128 global", feature="simd")
+        float_: cython.bint = class_of(type) != 0
+        mop: uint32_t
+        v: uint32_t
+        if write:
+            v = self.value(at.a)
+            mop = MOP_MOVF_MR if float_ else MOP_MOV_MR
+        else:
+            v = self.define(n)
+            mop = MOP_MOVF_RM if float_ else MOP_MOV_RM
+        cell: uint32_t = self.plan.globals + 16 * at.c
+        if at.c < self.plan.n_imported_globals:
+            self.via(mop, width, cell, MI_EFFECT)
+            self.m.operand(v, R_USE if write else R_DEF, C_REG, 0)
+            return self.via_address(NO_VREG, 0, 0)
+        self.row(mop, width, v, NO_VREG, NO_VREG)
+        self.m.last().flags |= MI_EFFECT
+        return self.on_base(R14, cell)
+
+    def table_bounds(self, index: uint32_t, table: uint32_t, kind: uint32_t) -> cython.int:
+        """Trap unless the index is below the table's length."""
+        self.via(MOP_CMP_RM, 8, self.plan.tables + 16 * table + 8, MI_FLAGS_DEF)
+        self.m.operand(index, R_USE, C_REG, 0)
+        self.via_address(NO_VREG, 0, TABLEDEF_LENGTH)
+        return self.trap_if(CC_AE, kind)
+
+    def table_access(self, n: uint32_t, write: cython.bint) -> cython.int:
+        """table.get and table.set."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        index: uint32_t = self.value(at.a)
+        v: uint32_t = self.value(at.b) if write else self.define(n)
+        self.table_bounds(index, at.c, TRAP_TABLE_OUT_OF_BOUNDS)
+        self.via(MOP_MOV_MR if write else MOP_MOV_RM, 8, self.plan.tables + 16 * at.c, MI_EFFECT)
+        self.m.operand(v, R_USE if write else R_DEF, C_REG, 0)
+        return self.via_address(index, 3, 0)
+
+    def size_of(self, n: uint32_t, table: cython.bint) -> cython.int:
+        """table.size, or memory.size in pages."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        size: uint32_t = self.fresh(T_I64)
+        if table:
+            self.via(MOP_MOV_RM, 8, self.plan.tables + 16 * at.c + 8, MI_EFFECT)
+            self.m.operand(size, R_DEF, C_REG, 0)
+            self.via_address(NO_VREG, 0, TABLEDEF_LENGTH)
+        else:
+            self.memory_bytes(at.c, size)
+            pages: uint32_t = self.fresh(T_I64)
+            self.row(MOP_SHR_RI, 8, pages, size, NO_VREG)
+            self.m.last().imm = self.plan.memories[at.c].page_shift
+            size = pages
+        self.row(MOP_MOV_RR, width_of(at.type), self.define(n), size, NO_VREG)
+        self.m.operands[self.m.last().ops].constraint = C_REG
+        return 0
+
+    def memory_bytes(self, memory: uint32_t, size: uint32_t) -> cython.int:
+        """The present size of a memory."""
+        self.via(MOP_MOV_RM, 8, self.plan.memories[memory].cell + 8, MI_EFFECT)
+        self.m.operand(size, R_DEF, C_REG, 0)
+        return self.via_address(NO_VREG, 0, MEMDEF_BYTES)
+
+    def func_ref(self, n: uint32_t) -> cython.int:
+        """ref.func: the address of the FuncRec."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        imported: uint32_t = self.plan.n_imported_funcs
+        if at.c < imported:
+            self.row(MOP_MOV_RM, 8, self.define(n), NO_VREG, NO_VREG)
+            self.on_base(R14, self.plan.imported_funcs + 8 * at.c)
+            return self.repeatable(MI_REMAT | MI_HOME)
+        records: uint32_t = self.fresh(T_I64)
+        self.row(MOP_MOV_RM, 8, records, NO_VREG, NO_VREG)
+        self.on_base(R14, VMCTX_FUNC_RECS)
+        self.repeatable(MI_REMAT | MI_HOME)
+        self.row(MOP_ADD_RI, 8, self.define(n), records, NO_VREG)
+        self.m.last().imm = cython.cast(int64_t, at.c - imported) * FUNCREC_SIZE
+        return 0
+
+    # ---- builtins ------------------------------------------------------------------------------
+
+    def builtin(
+        self, number: uint32_t, result: uint32_t, operands: cython.pointer(uint32_t), count: uint32_t, bits: uint32_t
+    ) -> cython.int:
+        """Call a builtin with up to four operands under the C convention; the emitter sets exec and vmctx."""
+        places: uint8_t[4]
+        places[0] = RDX
+        places[1] = RCX
+        places[2] = R8
+        places[3] = R9
+        self.pseudo(P_CALL_BUILTIN, 8, MI_CALL | MI_EFFECT)
+        self.m.last().aux = number
+        self.m.last().cc = bits
+        if result != NO_VREG:
+            self.m.operand(result, R_DEF, C_FIXED, RAX)
+        i: uint32_t
+        for i in range(count):
+            self.m.operand(operands[i], R_USE, C_FIXED, places[i])
+        return 0
+
+    def grow(self, n: uint32_t, number: uint32_t, which: uint64_t, first: uint32_t, second: uint32_t) -> cython.int:
+        """memory.grow and table.grow: the old size or -1, as the address type of the memory or table."""
+        values: uint32_t[3]
+        if second != NO_VREG:
+            values[0] = self.constant(which, T_I64)
+            values[1] = self.value(second)
+            self.builtin(BUILTIN_TABLE_CHARGE, NO_VREG, values, 2, CALL_STATUS)
+        values[1] = self.value(first)
+        if second != NO_VREG:
+            values[2] = self.value(second)
+        values[0] = self.constant(which, T_I64)
+        old: uint32_t = self.fresh(T_I64)
+        self.builtin(number, old, values, 3 if second != NO_VREG else 2, CALL_HOST)
+        self.row(MOP_MOV_RR, width_of(self.ssa.nodes[n].type), self.define(n), old, NO_VREG)
+        self.m.operands[self.m.last().ops].constraint = C_REG
+        return 0
+
+    def bulk(self, n: uint32_t) -> cython.int:
+        """copy, fill and init of memories and tables: bounds are checked inside, before anything is written."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        values: uint32_t[4]
+        i: uint32_t
+        for i in range(3):
+            values[i + 1] = self.value(self.ssa.args[at.b + i])
+        x: uint64_t = self.ssa.args[at.b + at.c]
+        y: uint64_t = self.ssa.args[at.b + at.c + 1]
+        values[0] = self.constant(x | y << 32, T_I64)
+        return self.builtin(RULE_EXTRA[at.op], NO_VREG, values, 4, CALL_STATUS | CALL_HOST)

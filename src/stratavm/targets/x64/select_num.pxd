@@ -1,0 +1,36 @@
+# Selection of arithmetic, comparisons and conversions.
+from libc.stdint cimport uint32_t
+from stratavm.targets.x64.select_base cimport BaseSelector
+from stratavm.ir.ssa cimport Node
+
+cdef class NumericSelector(BaseSelector):
+    cdef bint numeric(self, uint32_t n, uint32_t shape) except -1 nogil
+    cdef bint is_condition(self, uint32_t node) noexcept nogil
+    cdef uint32_t flags_of(self, uint32_t node) except? 0xFFFFFFFF nogil
+    cdef uint32_t condition(self, uint32_t node) except? 0xFFFFFFFF nogil
+    cdef int select(self, uint32_t n) except -1 nogil
+    cdef int fold_block(self, uint32_t first, uint32_t last) noexcept nogil
+    cdef bint fold_shift(self, uint32_t n, uint32_t first) noexcept nogil
+    cdef bint is_inner(self, uint32_t inner, uint32_t n, uint32_t first, uint32_t shape) noexcept nogil
+    cdef bint fold_trick(self, uint32_t n, uint32_t first) noexcept nogil
+    cdef uint32_t trick(self, uint32_t inner, uint32_t other) noexcept nogil
+    cdef int tricked(self, uint32_t n, uint32_t inner, uint32_t other) except -1 nogil
+    cdef bint is_zero_test(self, Node* at) noexcept nogil
+    cdef int against_zero(self, uint32_t node, uint32_t width) except -1 nogil
+    cdef int scaled_sum(self, uint32_t n, uint32_t shifted, uint32_t base) except -1 nogil
+    cdef bint fold_operand(self, uint32_t n, uint32_t barrier) noexcept nogil
+    cdef bint fits(self, uint32_t load, uint32_t width) noexcept nogil
+    cdef int folded(self, uint32_t load, uint32_t mop, uint32_t width, uint32_t result, uint32_t left) except -1 nogil
+    cdef int alu(self, uint32_t n) except -1 nogil
+    cdef int multiply(self, uint32_t n) except -1 nogil
+    cdef int high_product(self, uint32_t n, bint is_signed) except -1 nogil
+    cdef int shift(self, uint32_t n) except -1 nogil
+    cdef int divide(self, uint32_t n) except -1 nogil
+    cdef bint divide_by_power(self, uint32_t n, uint32_t bits) except -1 nogil
+    cdef int unary(self, uint32_t n, uint32_t mop) except -1 nogil
+    cdef int count_zeros(self, uint32_t n) except -1 nogil
+    cdef int set_condition(self, uint32_t n) except -1 nogil
+    cdef int copy32(self, uint32_t n) except -1 nogil
+    cdef int float2(self, uint32_t n, uint32_t shape) except -1 nogil
+    cdef int from_int(self, uint32_t n) except -1 nogil
+    cdef int truncate(self, uint32_t n) except -1 nogil

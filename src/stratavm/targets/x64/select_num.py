@@ -1,0 +1,669 @@
+"""Selection of arithmetic, comparisons and conversions: the code of each shape that ``rules_int`` and ``rules_float``
+name.
+"""
+
+# strata: hot
+import cython
+from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t, uint64_t
+from cython.cimports.stratavm.base.bits import log2_exact
+from cython.cimports.stratavm.ir.ssa import IR_BR_IF, IR_FUEL, IR_POLL, T_I64, Node
+from cython.cimports.stratavm.machine.minst import (
+    C_FIXED,
+    C_REG,
+    C_SAME,
+    MI_EFFECT,
+    MI_FLAGS_DEF,
+    MI_FLAGS_USE,
+    MI_TRAPS,
+    NO_VREG,
+    R_DEF,
+    R_TEMP,
+    R_USE,
+    R_USE_LATE,
+)
+from cython.cimports.stratavm.spec._gen_ops import N_OPS, OF_CALLS, OF_TRAP, OF_WRITES
+from cython.cimports.stratavm.spec._gen_optables import OP_FLAGS
+from cython.cimports.stratavm.targets.x64._gen_encodings import (
+    CPU_BMI1,
+    CPU_BMI2,
+    CPU_LZCNT,
+    MOP_ADD_RM,
+    MOP_ADD_RR,
+    MOP_AND_RI,
+    MOP_AND_RR,
+    MOP_ANDN_RRR,
+    MOP_BLSI_RR,
+    MOP_BLSR_RR,
+    MOP_CMOVCC_RR,
+    MOP_CMP_RI,
+    MOP_CMP_RM,
+    MOP_CMP_RR,
+    MOP_FADD_RM,
+    MOP_FADD_RR,
+    MOP_IMUL_R,
+    MOP_IMUL_RM,
+    MOP_LEA_RM,
+    MOP_LZCNT_RR,
+    MOP_MOV_RM,
+    MOP_MOV_RR,
+    MOP_MOVF_RM,
+    MOP_MUL_R,
+    MOP_SHL_RC,
+    MOP_SHR_RI,
+    MOP_SUB_RR,
+    MOP_TEST_MR,
+    MOP_TEST_RI,
+    MOP_TEST_RR,
+    MOP_UCOMIS_RM,
+    MOP_UCOMIS_RR,
+    MOP_XOR_RR,
+    RAX,
+    RDX,
+)
+from cython.cimports.stratavm.targets.x64._gen_rules import (
+    RULE_CC,
+    RULE_EXTRA,
+    RULE_ROW,
+    RULE_ROW2,
+    RULE_ROW3,
+    RULE_SHAPE,
+    RULE_WIDTH,
+    S_ALU,
+    S_CLZ,
+    S_COMPARE,
+    S_COPY32,
+    S_DIVIDE,
+    S_EQZ,
+    S_FBIN,
+    S_FBIT,
+    S_FCOMPARE,
+    S_FPSEUDO2,
+    S_FROM_INT,
+    S_FROUND,
+    S_LOAD,
+    S_MOVE,
+    S_MUL,
+    S_REF_IS_NULL,
+    S_SELECT,
+    S_SHIFT,
+    S_TRUNC,
+    S_UNARY,
+)
+from cython.cimports.stratavm.targets.x64.encoder import row_address, row_inst
+from cython.cimports.stratavm.targets.x64.pseudo import (
+    CC_A,
+    CC_AE,
+    CC_B,
+    CC_BE,
+    CC_E,
+    CC_FEQ,
+    CC_G,
+    CC_GE,
+    CC_L,
+    CC_LE,
+    CC_NE,
+    DIV_MINUS_ONE,
+    DIV_REM,
+    DIV_SIGNED,
+    DIV_ZERO,
+    P_COPYSIGN,
+    P_DIVIDE,
+    P_SELECT,
+    P_SETCC,
+    P_TRUNC,
+    P_U64_TO_FLOAT,
+    ROT_LEFT,
+    TRUNC_64,
+    TRUNC_SAT,
+    TRUNC_UNSIGNED,
+)
+from cython.cimports.stratavm.targets.x64.select_base import NODE_FOLDED, NODE_FUSED, class_of, is_const, width_of
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+
+BOUND_F32_2_63 = cython.declare(uint64_t, 0x5F000000)
+BOUND_F64_2_63 = cython.declare(uint64_t, 0x43E0000000000000)
+BOUND_F32_MIN64 = cython.declare(uint64_t, 0xDF000000)
+BOUND_F64_MIN64 = cython.declare(uint64_t, 0xC3E0000000000000)
+BOUND_F32_MIN32 = cython.declare(uint64_t, 0xCF000000)
+BOUND_F64_BELOW32 = cython.declare(uint64_t, 0xC1E0000000200000)
+TWO_31 = cython.declare(uint64_t, 0x80000000)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(check=False)
+def mirrored(cc: uint32_t) -> uint32_t:
+    """The condition that holds for (b, a) when ``cc`` holds for (a, b)."""
+    if cc == CC_L:
+        return CC_G
+    if cc == CC_G:
+        return CC_L
+    if cc == CC_LE:
+        return CC_GE
+    if cc == CC_GE:
+        return CC_LE
+    if cc == CC_B:
+        return CC_A
+    if cc == CC_A:
+        return CC_B
+    if cc == CC_BE:
+        return CC_AE
+    if cc == CC_AE:
+        return CC_BE
+    return cc
+
+
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(check=False)
+def trunc_bound(width: uint32_t, bits: uint32_t) -> uint64_t:
+    """The float that a conversion's slow path compares with or subtracts, as bits.
+
+    Signed: the least value in range (f64 to i32: the greatest below the range). Unsigned i64: 2**63. Unsigned i32:
+    unused.
+    """
+    if bits & TRUNC_UNSIGNED:
+        return BOUND_F32_2_63 if width == 4 else BOUND_F64_2_63
+    if bits & TRUNC_64:
+        return BOUND_F32_MIN64 if width == 4 else BOUND_F64_MIN64
+    return BOUND_F32_MIN32 if width == 4 else BOUND_F64_BELOW32
+
+
+class NumericSelector(BaseSelector):
+    """Adds the numeric shapes."""
+
+    def numeric(self, n: uint32_t, shape: uint32_t) -> cython.bint:
+        """Select one node of these families; false if the shape belongs to another."""
+        if shape == S_ALU:
+            self.alu(n)
+        elif shape == S_COMPARE or shape == S_EQZ or shape == S_FCOMPARE or shape == S_REF_IS_NULL:
+            self.set_condition(n)
+        elif shape == S_SHIFT:
+            self.shift(n)
+        elif shape == S_MUL:
+            self.multiply(n)
+        elif shape == S_SELECT:
+            self.select(n)
+        elif shape == S_COPY32:
+            self.copy32(n)
+        elif shape == S_UNARY or shape == S_MOVE or shape == S_FROUND:
+            self.unary(n, RULE_ROW[self.ssa.nodes[n].op])
+        elif shape == S_DIVIDE:
+            self.divide(n)
+        elif shape == S_CLZ:
+            self.count_zeros(n)
+        elif shape == S_FBIN or shape == S_FPSEUDO2 or shape == S_FBIT:
+            self.float2(n, shape)
+        elif shape == S_FROM_INT:
+            self.from_int(n)
+        elif shape == S_TRUNC:
+            self.truncate(n)
+        else:
+            return False
+        return True
+
+    # ---- loads as memory operands (level 1) ----------------------------------------------------
+
+    def fold_block(self, first: uint32_t, last: uint32_t) -> cython.int:
+        """Mark the loads of a block that their only user takes from memory.
+
+        A load moves down to its user, so nothing in between may trap, write, call or poll: it must be the newest such
+        node where its user is emitted. The user then takes its place.
+        """
+        barrier: uint32_t = NO_VREG
+        i: uint32_t
+        for i in range(first, last):
+            at: cython.pointer(Node) = cython.address(self.ssa.nodes[i])
+            condition: uint32_t = NO_VREG
+            if at.op == IR_BR_IF:
+                condition = at.a
+            elif at.op == IR_POLL or at.op == IR_FUEL:
+                barrier = i
+            elif at.op >= N_OPS or self.marks[i] & NODE_FUSED:
+                continue
+            elif RULE_SHAPE[at.op] == S_SELECT:
+                condition = at.c if self.uses[i] else NO_VREG
+            elif OP_FLAGS[at.op] & (OF_TRAP | OF_CALLS | OF_WRITES) or (self.uses[i] and self.fold_operand(i, barrier)):
+                barrier = i
+            elif self.uses[i] and RULE_SHAPE[at.op] == S_ALU and not (self.leas and self.fold_shift(i, first)):
+                self.fold_trick(i, first)
+            if condition == NO_VREG or not self.marks[condition] & NODE_FUSED:
+                continue
+            if (
+                RULE_SHAPE[self.ssa.nodes[condition].op] == S_EQZ
+                and self.marks[self.ssa.nodes[condition].a] & NODE_FUSED
+            ):
+                condition = self.ssa.nodes[condition].a
+            if self.fold_operand(condition, barrier):
+                barrier = i
+        return 0
+
+    def fold_operand(self, n: uint32_t, barrier: uint32_t) -> cython.bint:
+        """Mark the load in ``barrier`` if it can be the memory operand of ``n``."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        shape: uint32_t = RULE_SHAPE[at.op]
+        right: uint32_t
+        if not self.folding or barrier == NO_VREG or not self.fits(barrier, RULE_WIDTH[at.op]):
+            return False
+        if shape == S_ALU or shape == S_MUL or shape == S_COMPARE:
+            if is_const(self.ssa, at.a) or is_const(self.ssa, at.b):
+                return False  # the immediate takes the place
+            right = at.b
+            if at.a == barrier and RULE_ROW[at.op] != MOP_SUB_RR:
+                right = at.a
+        elif shape == S_FBIN or shape == S_FCOMPARE:  # operands stay in order: which NaN comes out depends on it
+            right = at.a if shape == S_FCOMPARE and RULE_EXTRA[at.op] else at.b
+        else:
+            return False
+        if right != barrier:
+            return False
+        self.marks[barrier] |= NODE_FOLDED
+        return True
+
+    def fold_shift(self, n: uint32_t, first: uint32_t) -> cython.bint:
+        """Mark a left shift by 1, 2 or 3 whose only user is this addition: together they are an address."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        if RULE_ROW[at.op] != MOP_ADD_RR or is_const(self.ssa, at.a) or is_const(self.ssa, at.b):
+            return False
+        k: uint32_t
+        for k in range(2):
+            shifted: uint32_t = at.a if k else at.b
+            s: cython.pointer(Node) = cython.address(self.ssa.nodes[shifted])
+            if self.is_inner(shifted, n, first, S_SHIFT) and RULE_ROW[s.op] == MOP_SHL_RC and is_const(self.ssa, s.b):
+                count: uint64_t = self.const_bits(s.b) & (RULE_WIDTH[s.op] * 8 - 1)
+                if 1 <= count <= 3:
+                    self.marks[shifted] |= NODE_FOLDED
+                    return True
+        return False
+
+    def is_inner(self, inner: uint32_t, n: uint32_t, first: uint32_t, shape: uint32_t) -> cython.bint:
+        """Whether an operand of ``n`` has this shape, no other user, and stands before it in its block."""
+        op: uint32_t = self.ssa.nodes[inner].op
+        return first <= inner < n and op < N_OPS and self.uses[inner] == 1 and RULE_SHAPE[op] == shape
+
+    def fold_trick(self, n: uint32_t, first: uint32_t) -> cython.bint:
+        """Mark the inner operation of x & ~y, x & (x - 1) or x & -x, if nothing else uses it."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        if not self.tricks or RULE_ROW[at.op] != MOP_AND_RR or is_const(self.ssa, at.a) or is_const(self.ssa, at.b):
+            return False
+        k: uint32_t
+        for k in range(2):
+            inner: uint32_t = at.a if k else at.b
+            other: uint32_t = at.b if k else at.a
+            if self.is_inner(inner, n, first, S_ALU) and self.trick(inner, other):
+                self.marks[inner] |= NODE_FOLDED
+                return True
+        return False
+
+    def trick(self, inner: uint32_t, other: uint32_t) -> uint32_t:
+        """The row for ``other & inner``, or 0."""
+        s: cython.pointer(Node) = cython.address(self.ssa.nodes[inner])
+        row: uint32_t = RULE_ROW[s.op]
+        minus_one: uint64_t = ~cython.cast(uint64_t, 0) >> (64 - 8 * RULE_WIDTH[s.op])
+        if row == MOP_XOR_RR and is_const(self.ssa, s.b) and self.const_bits(s.b) == minus_one:
+            return MOP_ANDN_RRR
+        if row == MOP_ADD_RR and is_const(self.ssa, s.b) and self.const_bits(s.b) == minus_one and s.a == other:
+            return MOP_BLSR_RR
+        if row == MOP_SUB_RR and is_const(self.ssa, s.b) and self.const_bits(s.b) == 1 and s.a == other:
+            return MOP_BLSR_RR
+        if row == MOP_SUB_RR and is_const(self.ssa, s.a) and self.const_bits(s.a) == 0 and s.b == other:
+            return MOP_BLSI_RR
+        return 0
+
+    def tricked(self, n: uint32_t, inner: uint32_t, other: uint32_t) -> cython.int:
+        """``other & inner`` in one instruction."""
+        mop: uint32_t = self.trick(inner, other)
+        left: uint32_t = self.value(self.ssa.nodes[inner].a if mop == MOP_ANDN_RRR else other)
+        right: uint32_t = self.value(other) if mop == MOP_ANDN_RRR else NO_VREG
+        return self.row(mop, RULE_WIDTH[self.ssa.nodes[n].op], self.define(n), left, right)
+
+    def scaled_sum(self, n: uint32_t, shifted: uint32_t, base: uint32_t) -> cython.int:
+        """An addition whose right operand is a folded shift."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[shifted])
+        left: uint32_t = self.value(base)
+        index: uint32_t = self.value(at.a)
+        self.row(MOP_LEA_RM, RULE_WIDTH[at.op], self.define(n), NO_VREG, NO_VREG)
+        return row_address(self.m, left, index, self.const_bits(at.b) & 3, 0)
+
+    def fits(self, load: uint32_t, width: uint32_t) -> cython.bint:
+        """Whether a node is a load with one use that reads exactly as many bytes as the operand has."""
+        op: uint32_t = self.ssa.nodes[load].op
+        if op >= N_OPS or RULE_SHAPE[op] != S_LOAD or self.uses[load] != 1 or RULE_EXTRA[op] != width:
+            return False
+        return RULE_WIDTH[op] == width and (RULE_ROW[op] == MOP_MOV_RM or RULE_ROW[op] == MOP_MOVF_RM)
+
+    def folded(self, load: uint32_t, mop: uint32_t, width: uint32_t, result: uint32_t, left: uint32_t) -> cython.int:
+        """An operation whose right operand is a folded load: what knows memories overrides this."""
+        with cython.gil:
+            raise AssertionError(f"node {load} was folded without a memory")
+
+    # ---- integers ------------------------------------------------------------------------------
+
+    def alu(self, n: uint32_t) -> cython.int:
+        """add, sub, and, or, xor."""
+        op: uint32_t = self.ssa.nodes[n].op
+        a: uint32_t = self.ssa.nodes[n].a
+        b: uint32_t = self.ssa.nodes[n].b
+        width: uint32_t = RULE_WIDTH[op]
+        imm: int64_t = 0
+        if RULE_ROW[op] != MOP_SUB_RR and is_const(self.ssa, a) and not is_const(self.ssa, b):
+            a, b = b, a
+        if self.marks[a] & NODE_FOLDED:
+            a, b = b, a
+        if self.marks[b] & NODE_FOLDED and RULE_SHAPE[self.ssa.nodes[b].op] == S_SHIFT:
+            return self.scaled_sum(n, b, a)
+        if self.marks[b] & NODE_FOLDED and RULE_SHAPE[self.ssa.nodes[b].op] == S_ALU:
+            return self.tricked(n, b, a)
+        left: uint32_t = self.value(a)
+        if self.const_imm(b, width, cython.address(imm)):
+            self.row(RULE_ROW2[op], width, self.define(n), left, NO_VREG)
+            self.m.last().imm = imm
+            return 0
+        if self.marks[b] & NODE_FOLDED:
+            return self.folded(b, RULE_ROW[op] + (MOP_ADD_RM - MOP_ADD_RR), width, self.define(n), left)
+        right: uint32_t = self.value(b)
+        return self.row(RULE_ROW[op], width, self.define(n), left, right)
+
+    def multiply(self, n: uint32_t) -> cython.int:
+        """A product; by a constant it needs no copy."""
+        op: uint32_t = self.ssa.nodes[n].op
+        a: uint32_t = self.ssa.nodes[n].a
+        b: uint32_t = self.ssa.nodes[n].b
+        width: uint32_t = RULE_WIDTH[op]
+        imm: int64_t = 0
+        if is_const(self.ssa, a) and not is_const(self.ssa, b):
+            a, b = b, a
+        if self.marks[a] & NODE_FOLDED:
+            a, b = b, a
+        left: uint32_t = self.value(a)
+        if self.const_imm(b, width, cython.address(imm)):
+            self.row(RULE_ROW2[op], width, self.define(n), left, NO_VREG)
+            self.m.last().imm = imm
+            return 0
+        if self.marks[b] & NODE_FOLDED:
+            return self.folded(b, MOP_IMUL_RM, width, self.define(n), left)
+        right: uint32_t = self.value(b)
+        return self.row(RULE_ROW[op], width, self.define(n), left, right)
+
+    def high_product(self, n: uint32_t, is_signed: cython.bint) -> cython.int:
+        """The upper half of a product of i64: rdx of the widening multiplication."""
+        if self.uses[n] == 0:
+            return 0
+        left: uint32_t = self.value(self.ssa.nodes[n].a)
+        right: uint32_t = self.value(self.ssa.nodes[n].b)
+        low: uint32_t = self.fresh(T_I64)
+        row_inst(self.m, MOP_IMUL_R if is_signed else MOP_MUL_R, 8, low, self.define(n), left, right, NO_VREG)
+        self.m.last().node = self.at
+        return 0
+
+    def shift(self, n: uint32_t) -> cython.int:
+        """Shifts and rotations: the processor takes the count modulo the width, as WebAssembly does."""
+        op: uint32_t = self.ssa.nodes[n].op
+        b: uint32_t = self.ssa.nodes[n].b
+        width: uint32_t = RULE_WIDTH[op]
+        rotation: uint32_t = RULE_EXTRA[op]
+        left: uint32_t = self.value(self.ssa.nodes[n].a)
+        bmi2: cython.bint = self.plan.cpu >> CPU_BMI2 & 1
+        if is_const(self.ssa, b):
+            mask: uint64_t = width * 8 - 1
+            by: uint64_t = self.const_bits(b)
+            if rotation and bmi2 and self.uses[self.ssa.nodes[n].a] > 1:  # the input lives on: longer code, but no copy
+                self.row(RULE_ROW3[op], width, self.define(n), left, NO_VREG)
+                by = mask + 1 - (by & mask) if rotation == ROT_LEFT else by
+            else:
+                self.row(RULE_ROW2[op], width, self.define(n), left, NO_VREG)
+            self.m.last().imm = by & mask
+            return 0
+        count: uint32_t = self.value(b)
+        row: uint32_t = RULE_ROW3[op] if bmi2 and not rotation else RULE_ROW[op]
+        return self.row(row, width, self.define(n), left, count)
+
+    def divide(self, n: uint32_t) -> cython.int:
+        """Division; the pseudo operation tests what a constant divisor does not already answer."""
+        op: uint32_t = self.ssa.nodes[n].op
+        b: uint32_t = self.ssa.nodes[n].b
+        bits: uint32_t = RULE_EXTRA[op]
+        if is_const(self.ssa, b):
+            if self.divide_by_power(n, bits):
+                return 0
+            divisor: uint64_t = self.const_bits(b)
+            if divisor == 0:
+                bits |= DIV_ZERO
+            minus_one: uint64_t = ~cython.cast(uint64_t, 0) >> (64 - 8 * RULE_WIDTH[op])
+            if bits & DIV_SIGNED and divisor == minus_one:
+                bits |= DIV_MINUS_ONE
+        else:
+            bits |= DIV_ZERO | (DIV_MINUS_ONE if bits & DIV_SIGNED else 0)
+        left: uint32_t = self.value(self.ssa.nodes[n].a)
+        right: uint32_t = self.value(b)
+        other: uint32_t = self.fresh(self.ssa.nodes[n].type)
+        result: uint32_t = self.define(n)
+        traps: uint32_t = MI_TRAPS if bits & (DIV_ZERO | DIV_MINUS_ONE) else 0
+        self.pseudo(P_DIVIDE, RULE_WIDTH[op], MI_EFFECT | MI_FLAGS_DEF | traps)
+        self.m.last().cc = bits
+        self.m.operand(other if bits & DIV_REM else result, R_DEF, C_FIXED, RAX)
+        self.m.operand(result if bits & DIV_REM else other, R_DEF, C_FIXED, RDX)
+        self.m.operand(left, R_USE, C_FIXED, RAX)
+        self.m.operand(right, R_USE_LATE, C_REG, 0)
+        return 0
+
+    def divide_by_power(self, n: uint32_t, bits: uint32_t) -> cython.bint:
+        """Unsigned division by a power of two is a shift, the remainder a mask that must fit an immediate."""
+        op: uint32_t = self.ssa.nodes[n].op
+        divisor: uint64_t = self.const_bits(self.ssa.nodes[n].b)
+        exponent: int32_t = log2_exact(divisor)
+        if bits & DIV_SIGNED or exponent < 0 or (bits & DIV_REM and divisor > TWO_31):
+            return False
+        left: uint32_t = self.value(self.ssa.nodes[n].a)
+        self.row(MOP_AND_RI if bits & DIV_REM else MOP_SHR_RI, RULE_WIDTH[op], self.define(n), left, NO_VREG)
+        self.m.last().imm = cython.cast(int64_t, divisor - 1) if bits & DIV_REM else exponent
+        return True
+
+    def unary(self, n: uint32_t, mop: uint32_t) -> cython.int:
+        """One input, which may be in memory; a rounding mode goes along as the immediate."""
+        op: uint32_t = self.ssa.nodes[n].op
+        v: uint32_t = self.value(self.ssa.nodes[n].a)
+        self.row(mop, RULE_WIDTH[op], self.define(n), v, NO_VREG)
+        if RULE_SHAPE[op] == S_FROUND:
+            self.m.last().imm = RULE_EXTRA[op]
+        return 0
+
+    def count_zeros(self, n: uint32_t) -> cython.int:
+        """clz and ctz by the instruction of that purpose, or by a bit scan with a test for zero."""
+        op: uint32_t = self.ssa.nodes[n].op
+        needed: uint32_t = CPU_LZCNT if RULE_ROW[op] == MOP_LZCNT_RR else CPU_BMI1
+        if self.plan.cpu >> needed & 1:
+            return self.unary(n, RULE_ROW[op])
+        v: uint32_t = self.value(self.ssa.nodes[n].a)
+        self.pseudo(RULE_ROW2[op], RULE_WIDTH[op], MI_FLAGS_DEF)
+        self.m.operand(self.define(n), R_DEF, C_REG, 0)
+        return self.m.operand(v, R_USE, C_REG, 0)
+
+    def copy32(self, n: uint32_t) -> cython.int:
+        """A real 32-bit move, which zeroes the upper half: no MI_MOVE, coalescing must not delete it."""
+        v: uint32_t = self.value(self.ssa.nodes[n].a)
+        self.row(MOP_MOV_RR, 4, self.define(n), v, NO_VREG)
+        # The definition takes a register: a 32-bit store would leave the slot's upper half as it was.
+        self.m.operands[self.m.last().ops].constraint = C_REG
+        return 0
+
+    # ---- conditions ----------------------------------------------------------------------------
+
+    def is_condition(self, node: uint32_t) -> cython.bint:
+        """Whether the node is a comparison that can be left in the flags."""
+        op: uint32_t = self.ssa.nodes[node].op
+        if op >= N_OPS:
+            return False
+        shape: uint32_t = RULE_SHAPE[op]
+        return shape == S_COMPARE or shape == S_EQZ or shape == S_FCOMPARE or shape == S_REF_IS_NULL
+
+    def is_zero_test(self, at: cython.pointer(Node)) -> cython.bint:
+        """Whether a node is a comparison for (in)equality with a constant zero."""
+        if RULE_SHAPE[at.op] != S_COMPARE or (RULE_CC[at.op] != CC_E and RULE_CC[at.op] != CC_NE):
+            return False
+        return (is_const(self.ssa, at.b) and self.const_bits(at.b) == 0) or (
+            is_const(self.ssa, at.a) and self.const_bits(at.a) == 0 and not is_const(self.ssa, at.b)
+        )
+
+    def against_zero(self, node: uint32_t, width: uint32_t) -> cython.int:
+        """Flags of a value compared with zero: ``test``, if it is a fused ``and``."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
+        if not self.marks[node] & NODE_FUSED:
+            return self.row(MOP_CMP_RI, width, self.value(node), NO_VREG, NO_VREG)
+        a: uint32_t = at.a
+        b: uint32_t = at.b
+        imm: int64_t = 0
+        if self.marks[a] & NODE_FOLDED or is_const(self.ssa, a):
+            a, b = b, a
+        left: uint32_t = self.value(a)
+        if self.const_imm(b, width, cython.address(imm)):
+            self.row(MOP_TEST_RI, 1 if 0 <= imm < 128 else width, left, NO_VREG, NO_VREG)
+            self.m.last().imm = imm
+            return 0
+        if self.marks[b] & NODE_FOLDED:
+            return self.folded(b, MOP_TEST_MR, width, NO_VREG, left)
+        return self.row(MOP_TEST_RR, width, left, self.value(b), NO_VREG)
+
+    def flags_of(self, node: uint32_t) -> uint32_t:
+        """Emit the comparison; returns the condition code that holds where it is true."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
+        shape: uint32_t = RULE_SHAPE[at.op]
+        cc: uint32_t = RULE_CC[at.op]
+        width: uint32_t = RULE_WIDTH[at.op]
+        a: uint32_t = at.a
+        b: uint32_t = at.b
+        left: uint32_t
+        right: uint32_t
+        imm: int64_t = 0
+        if shape == S_EQZ or shape == S_REF_IS_NULL:
+            self.against_zero(a, 8 if shape == S_REF_IS_NULL else width)
+            return CC_E
+        if shape == S_FCOMPARE:
+            if RULE_EXTRA[at.op]:
+                a, b = b, a
+            left = self.value(a)
+            if self.marks[b] & NODE_FOLDED:
+                self.folded(b, MOP_UCOMIS_RM, width, NO_VREG, left)
+                return cc
+            right = self.value(b)
+            self.row(MOP_UCOMIS_RR, width, left, right, NO_VREG)
+            return cc
+        if is_const(self.ssa, a) and not is_const(self.ssa, b):
+            a, b = b, a
+            cc = mirrored(cc)
+        if self.marks[a] & NODE_FOLDED:
+            a, b = b, a
+            cc = mirrored(cc)
+        if self.marks[a] & NODE_FUSED:
+            self.against_zero(a, width)
+            return cc
+        left = self.value(a)
+        if self.const_imm(b, width, cython.address(imm)):
+            self.row(MOP_CMP_RI, width, left, NO_VREG, NO_VREG)
+            self.m.last().imm = imm
+            return cc
+        if self.marks[b] & NODE_FOLDED:
+            self.folded(b, MOP_CMP_RM, width, NO_VREG, left)
+            return cc
+        right = self.value(b)
+        self.row(MOP_CMP_RR, width, left, right, NO_VREG)
+        return cc
+
+    def condition(self, node: uint32_t) -> uint32_t:
+        """Flags and condition code that hold where an i32 is not zero; a fused comparison is emitted here."""
+        if self.marks[node] & NODE_FUSED and self.is_condition(node):
+            inner: uint32_t = self.ssa.nodes[node].a
+            if (
+                RULE_SHAPE[self.ssa.nodes[node].op] == S_EQZ
+                and self.marks[inner] & NODE_FUSED
+                and self.is_condition(inner)
+            ):
+                return self.condition(inner) ^ 1  # marked at most one deep
+            return self.flags_of(node)
+        self.against_zero(node, 4)
+        return CC_NE
+
+    def set_condition(self, n: uint32_t) -> cython.int:
+        """A comparison as a number."""
+        cc: uint32_t = self.flags_of(n)
+        self.pseudo(P_SETCC, 4, MI_FLAGS_USE)
+        self.m.last().cc = cc
+        return self.m.operand(self.define(n), R_DEF, C_REG, 0)
+
+    def select(self, n: uint32_t) -> cython.int:
+        """One of two values: a conditional move, or a short jump where there is none (floats, two-flag conditions)."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        type: uint32_t = at.type
+        c: uint32_t = at.c
+        taken: uint32_t = self.value(at.a)
+        otherwise: uint32_t = self.value(at.b)
+        cc: uint32_t = self.condition(c)
+        if class_of(type) == 0 and cc < CC_FEQ:
+            self.row(MOP_CMOVCC_RR, width_of(type), self.define(n), otherwise, taken)
+            self.m.last().cc = cc
+            return 0
+        self.pseudo(P_SELECT, width_of(type), MI_FLAGS_USE)
+        self.m.last().cc = cc
+        self.m.operand(self.define(n), R_DEF, C_SAME, 1)
+        self.m.operand(otherwise, R_USE, C_REG, 0)
+        return self.m.operand(taken, R_USE_LATE, C_REG, 0)
+
+    # ---- floats --------------------------------------------------------------------------------
+
+    def float2(self, n: uint32_t, shape: uint32_t) -> cython.int:
+        """Two-address operations: rows, and sequences that must not overwrite their second input early."""
+        op: uint32_t = self.ssa.nodes[n].op
+        width: uint32_t = RULE_WIDTH[op]
+        left: uint32_t = self.value(self.ssa.nodes[n].a)
+        if shape == S_FBIN:
+            if self.marks[self.ssa.nodes[n].b] & NODE_FOLDED:
+                mop: uint32_t = RULE_ROW[op] + (MOP_FADD_RM - MOP_FADD_RR)
+                return self.folded(self.ssa.nodes[n].b, mop, width, self.define(n), left)
+            right: uint32_t = self.value(self.ssa.nodes[n].b)
+            return self.row(RULE_ROW[op], width, self.define(n), left, right)
+        if shape == S_FPSEUDO2:
+            right = self.value(self.ssa.nodes[n].b)
+        sign: uint64_t = cython.cast(uint64_t, 1) << (width * 8 - 1)
+        mask: uint32_t = 0
+        if shape == S_FBIT or RULE_ROW[op] == P_COPYSIGN:
+            mask = self.pool(sign if RULE_EXTRA[op] else sign - 1)
+        self.pseudo(RULE_ROW[op], width, MI_FLAGS_DEF)
+        self.m.last().cc = RULE_EXTRA[op]
+        self.m.last().aux = mask
+        self.m.operand(self.define(n), R_DEF, C_SAME, 1)
+        self.m.operand(left, R_USE, C_REG, 0)
+        if shape == S_FPSEUDO2:
+            self.m.operand(right, R_USE_LATE, C_REG, 0)
+        return 0
+
+    def from_int(self, n: uint32_t) -> cython.int:
+        """Integers to floats. An unsigned i32 is a positive i64, read from a register (its slot may be narrower)."""
+        op: uint32_t = self.ssa.nodes[n].op
+        v: uint32_t = self.value(self.ssa.nodes[n].a)
+        if RULE_ROW[op] != P_U64_TO_FLOAT:
+            self.row(RULE_ROW[op], RULE_WIDTH[op], self.define(n), v, NO_VREG)
+            self.m.operands[self.m.last().ops + 1].constraint = C_REG
+            return 0
+        temporary: uint32_t = self.fresh(T_I64)
+        self.pseudo(P_U64_TO_FLOAT, RULE_WIDTH[op], MI_FLAGS_DEF)
+        self.m.operand(self.define(n), R_DEF, C_REG, 0)
+        self.m.operand(v, R_USE, C_REG, 0)
+        return self.m.operand(temporary, R_TEMP, C_REG, 0)
+
+    def truncate(self, n: uint32_t) -> cython.int:
+        """Floats to integers; the sequence knows the range and tells the two traps apart."""
+        op: uint32_t = self.ssa.nodes[n].op
+        v: uint32_t = self.value(self.ssa.nodes[n].a)
+        bits: uint32_t = RULE_EXTRA[op]
+        traps: uint32_t = 0 if bits & TRUNC_SAT else MI_TRAPS | MI_EFFECT
+        bound: uint32_t = self.pool(trunc_bound(RULE_WIDTH[op], bits))
+        self.pseudo(P_TRUNC, RULE_WIDTH[op], MI_FLAGS_DEF | traps)
+        self.m.last().cc = bits
+        self.m.last().aux = bound
+        self.m.operand(self.define(n), R_DEF, C_REG, 0)
+        return self.m.operand(v, R_USE, C_REG, 0)

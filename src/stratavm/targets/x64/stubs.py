@@ -1,0 +1,307 @@
+"""The machine code between the host and guest code: entries, exits and detours. Owns their bytes, not where they are
+placed.
+
+Every stub is position-independent, keeps the frame chain (``push rbp; mov rbp, rsp`` first) and follows ``abi.py``.
+Stack of an activation, seen from ``Activation.entry_sp``: the cells pointer, r15, r14, r13, r12, rbx, rbp, the host's
+return address; entry stubs build it and the trap exit takes it down.
+"""
+
+from __future__ import annotations
+
+from array import array
+from functools import lru_cache
+from typing import Final
+
+from stratavm.base.errors import TRAPS_BY_NAME
+from stratavm.contract import builtins, layout
+from stratavm.machine.code import Code
+from stratavm.spec.types import F32, I32, V128, FuncType
+from stratavm.targets.x64 import abi
+from stratavm.targets.x64.asm import Asm
+
+SAVED: Final = ("rbx", "r12", "r13", "r14", "r15")
+"""Registers, besides rbp, that the C convention wants back."""
+LAZY_STUB_BYTES: Final = 16
+"""Size of one lazy stub: stub *i* of a block starts at ``i * LAZY_STUB_BYTES``."""
+MAX_LAZY_STUBS: Final = 1_000_000
+_LAZY_ENTRY: Final = bytes.fromhex("41bb00000000 e900000000 cccccccccc")
+"""``mov r11d, index; jmp common``, padded; the numbers are at 2 and at 7."""
+CELL: Final = layout.ARG_CELL
+
+EXEC_AT: Final = {f.name: layout.EXEC.offset(f.name) for f in layout.EXEC.fields}
+"""Offsets of an ExecContext, by field."""
+_ENTRY_SP = layout.ACTIVATION.offset("entry_sp")
+_REC_CODE, _REC_VMCTX = layout.FUNC_REC.offset("code"), layout.FUNC_REC.offset("vmctx")
+
+
+def _up16(n: int) -> int:
+    return -(-n // 16) * 16
+
+
+def _builtin(a: Asm, name: str) -> None:
+    """Call a builtin of exec; its operands stand in registers, rsp is a multiple of 16."""
+    a.ins("call_m", base="r15", disp=EXEC_AT["builtins"] + 8 * builtins.NUMBERS[name])
+
+
+def _leave_guest(a: Asm) -> None:
+    """Store SP and FP for the host, and load the first two operands of a builtin."""
+    a.ins("mov_mr", "rsp", base="r15", disp=EXEC_AT["saved_sp"])
+    a.ins("mov_mr", "rbp", base="r15", disp=EXEC_AT["saved_fp"])
+    a.ins("mov_rr", "rdi", "r15")
+    a.ins("mov_rr", "rsi", "r14")
+
+
+def _trap_unless_zero(a: Asm) -> str:
+    """Branch to a label (returned; place it with ``_dynamic_trap``) when the status in eax is a trap kind."""
+    a.ins("test_rr", "rax", "rax", width=4)
+    return a.jump("ne")
+
+
+def _dynamic_trap(a: Asm, label: str) -> None:
+    """The landing of ``_trap_unless_zero``: hand the status over and fault."""
+    a.label(label)
+    a.ins("mov_mr", "rax", width=4, base="r15", disp=EXEC_AT["trap_code"])
+    a.trap(TRAPS_BY_NAME["dynamic"].code)
+
+
+def load_place(a: Asm, place: abi.Place, base: str, disp: int) -> None:
+    """A cell or stack cell into the place's register."""
+    assert place.register is not None
+    register = abi.name(place.register)
+    if place.type == V128:
+        a.ins("movups_rm", register, width=16, base=base, disp=disp)
+    elif place.register >= abi.XMM0:
+        a.ins("movf_rm", register, width=place.width, base=base, disp=disp)
+    else:
+        a.ins("mov_rm", register, width=place.width, base=base, disp=disp)
+
+
+def store_place(a: Asm, place: abi.Place, base: str, disp: int) -> None:
+    """The place's register into a 16-byte cell, zero-extended."""
+    assert place.register is not None
+    register = abi.name(place.register)
+    if place.type == V128:
+        a.ins("movups_mr", register, width=16, base=base, disp=disp)
+    elif place.register >= abi.XMM0:
+        a.ins("movf_mr", register, width=place.width, base=base, disp=disp)
+        if place.type == F32:
+            a.ins("mov_mi", width=4, base=base, disp=disp + 4, imm=0)
+    else:
+        a.ins("mov_mr", register, width=8, base=base, disp=disp)
+
+
+def copy_place(a: Asm, place: abi.Place, source: tuple[str, int], target: tuple[str, int]) -> None:
+    """A value between memory cells of any two kinds, through the scratch registers, zero-extended to eight bytes."""
+    if place.type == V128:
+        a.ins("movups_rm", "xmm15", width=16, base=source[0], disp=source[1])
+        a.ins("movups_mr", "xmm15", width=16, base=target[0], disp=target[1])
+        return
+    a.ins("mov_rm", "r11", width=4 if place.type in (I32, F32) else 8, base=source[0], disp=source[1])
+    a.ins("mov_mr", "r11", base=target[0], disp=target[1])
+
+
+@lru_cache(maxsize=1024)
+def entry_stub(type_: FuncType) -> Code:
+    """``u32 array_entry(FuncRec* rdi, ExecContext* rsi, cells* rdx)`` of a signature: 0 = returned, 1 = trapped."""
+    signature = abi.assign(type_)
+    a = Asm()
+    a.ins("push_r", "rbp")
+    a.ins("mov_rr", "rbp", "rsp")
+    for register in (*SAVED, "rdx"):
+        a.ins("push_r", register)
+    a.ins("mov_rr", "r15", "rsi")
+    a.ins("mov_rm", "r14", base="rdi", disp=_REC_VMCTX)
+    a.ins("mov_rm", "rbx", base="rdi", disp=_REC_CODE)
+    a.ins("mov_rr", "r12", "rdx")
+    a.ins("mov_rm", "r11", base="r15", disp=EXEC_AT["activation"])
+    a.ins("mov_mr", "rsp", base="r11", disp=_ENTRY_SP)
+    area = signature.stack_bytes + signature.result_bytes
+    if area:
+        a.ins("sub_ri", "rsp", imm=area)
+    for i, place in enumerate(signature.params):
+        if place.register is None:
+            copy_place(a, place, ("r12", CELL * i), ("rsp", place.offset))
+        else:
+            load_place(a, place, "r12", CELL * i)
+    if signature.result_bytes:
+        a.ins("lea_rm", "r9", base="rsp", disp=signature.stack_bytes)
+    a.ins("call_r", "rbx")
+    a.returned()
+    # The stack arguments are popped: the result area, if any, begins at rsp. The guest may have used r12: reload it.
+    a.ins("mov_rm", "r12", base="rbp", disp=-8 * (len(SAVED) + 1))
+    for i, place in enumerate(signature.results):
+        if place.register is None:
+            copy_place(a, place, ("rsp", place.offset), ("r12", CELL * i))
+        else:
+            store_place(a, place, "r12", CELL * i)
+    a.ins("lea_rm", "rsp", base="rbp", disp=-8 * len(SAVED))
+    a.ins("xor_rr", "rax", "rax", width=4)
+    _return_to_host(a)
+    return a.finish()
+
+
+def _return_to_host(a: Asm) -> None:
+    for register in reversed(SAVED):
+        a.ins("pop_r", register)
+    a.ins("pop_r", "rbp")
+    a.ins("ret")
+
+
+@lru_cache(maxsize=1)
+def trap_exit() -> Code:
+    """Leaves the innermost activation with 1. Entered by a jump from a signal handler: r15 = ExecContext, any stack."""
+    a = Asm()
+    a.ins("mov_rm", "r11", base="r15", disp=EXEC_AT["activation"])
+    a.ins("mov_rm", "rsp", base="r11", disp=_ENTRY_SP)
+    a.ins("add_ri", "rsp", imm=8)
+    a.ins("mov_ri", "rax", width=4, imm=1)
+    _return_to_host(a)
+    return a.finish()
+
+
+def _call_with_cells(type_: FuncType, builtin: str, index: int | None) -> Code:
+    """A guest entry that puts its arguments into cells, calls a host builtin with them and returns the results."""
+    signature = abi.assign(type_)
+    cells = max(len(signature.params), len(signature.results))
+    frame = CELL * cells + 16  # the result pointer is kept at [rbp - 8]
+    a = Asm()
+    a.ins("push_r", "rbp")
+    a.ins("mov_rr", "rbp", "rsp")
+    a.ins("sub_ri", "rsp", imm=frame)
+    if signature.result_bytes:
+        a.ins("mov_mr", "r9", base="rbp", disp=-8)
+    for i, place in enumerate(signature.params):
+        if place.register is None:
+            copy_place(a, place, ("rbp", 16 + place.offset), ("rsp", CELL * i))
+        else:
+            store_place(a, place, "rsp", CELL * i)
+    _leave_guest(a)
+    if index is None:
+        a.ins("mov_rr", "rdx", "rsp")
+    else:
+        a.ins("mov_ri", "rdx", width=4, imm=index)
+        a.ins("mov_rr", "rcx", "rsp")
+    _builtin(a, builtin)
+    a.returned()
+    trap = _trap_unless_zero(a)
+    if signature.result_bytes:
+        a.ins("mov_rm", "r9", base="rbp", disp=-8)
+    for i, place in enumerate(signature.results):
+        if place.register is None:
+            copy_place(a, place, ("rsp", CELL * i), ("r9", place.offset))
+        else:
+            load_place(a, place, "rsp", CELL * i)
+    a.ins("mov_rr", "rsp", "rbp")
+    a.ins("pop_r", "rbp")
+    if signature.stack_bytes:
+        a.ins("ret_i", imm=signature.stack_bytes)
+    else:
+        a.ins("ret")
+    _dynamic_trap(a, trap)
+    return a.finish(frame)
+
+
+@lru_cache(maxsize=1024)
+def host_stub(type_: FuncType) -> Code:
+    """``FuncRec.code`` of a host function: r14 = its HostFunc; arguments and results travel in cells through
+    ``host_call``.
+    """
+    return _call_with_cells(type_, "host_call", None)
+
+
+def oracle_stub(type_: FuncType, defined_index: int) -> Code:
+    """Code of a defined function that runs on the oracle (its body has a row that the compiler does not know)."""
+    return _call_with_cells(type_, "oracle_call", defined_index)
+
+
+def _save_area(a: Asm, registers: tuple[str, ...], restore: bool = False) -> None:
+    """Store registers at the bottom of the frame, or load them: XMM registers whole, first."""
+    xmm = [r for r in registers if r.startswith("xmm")]
+    for i, register in enumerate(xmm):
+        a.ins("movups_rm" if restore else "movups_mr", register, width=16, base="rsp", disp=16 * i)
+    for i, register in enumerate(r for r in registers if not r.startswith("xmm")):
+        disp = 16 * len(xmm) + 8 * i
+        a.ins("mov_rm" if restore else "mov_mr", register, base="rsp", disp=disp)
+
+
+def _area_bytes(registers: tuple[str, ...]) -> int:
+    return _up16(sum(16 if r.startswith("xmm") else 8 for r in registers))
+
+
+_ARGUMENTS = (*(abi.name(r) for r in (*abi.INT_REGISTERS, abi.RESULT_POINTER, *abi.FLOAT_REGISTERS)),)
+_ALL = (
+    *("rax", "rcx", "rdx", "rbx", "rsi", "rdi", "r8", "r9", "r10", "r12", "r13"),
+    *(f"xmm{i}" for i in range(15)),
+)
+
+
+def _lazy_entries(count: int, common: int) -> bytes:
+    """Every entry, byte lane by byte lane: a large module has tens of thousands."""
+    entries = bytearray(_LAZY_ENTRY * count)
+    first = common - 11  # a jump counts from its end, 11 bytes into the entry
+    jumps = array("i", range(first, first - count * LAZY_STUB_BYTES, -LAZY_STUB_BYTES))
+    for at, numbers in ((2, array("I", range(count))), (7, jumps)):
+        lanes = numbers.tobytes()
+        for lane in range(4):
+            entries[at + lane :: LAZY_STUB_BYTES] = lanes[lane::4]
+    return bytes(entries)
+
+
+@lru_cache(maxsize=64)
+def lazy_stubs(count: int) -> Code:
+    """A block of ``count`` entries, one per defined function, that compile the function at its first call and continue
+    in it.
+
+    Entry *i* begins at ``i * LAZY_STUB_BYTES``; the common part follows them.
+    """
+    if not 0 <= count <= MAX_LAZY_STUBS:
+        raise ValueError(f"{count} lazy stubs, the limit is {MAX_LAZY_STUBS}")
+    a = Asm()
+    common = count * LAZY_STUB_BYTES
+    a.append(_lazy_entries(count, common))
+    frame = _area_bytes(_ARGUMENTS)
+    a.ins("push_r", "rbp")
+    a.ins("mov_rr", "rbp", "rsp")
+    a.ins("sub_ri", "rsp", imm=frame)
+    _save_area(a, _ARGUMENTS)
+    _leave_guest(a)
+    a.ins("mov_rr", "rdx", "r11", width=4)
+    _builtin(a, "lazy_compile")
+    a.returned()
+    a.ins("test_rr", "rax", "rax")
+    trap = a.jump("e")
+    a.ins("mov_rr", "r11", "rax")
+    _save_area(a, _ARGUMENTS, restore=True)
+    a.ins("mov_rr", "rsp", "rbp")
+    a.ins("pop_r", "rbp")
+    a.ins("jmp_r", "r11")
+    a.label(trap)
+    a.trap(TRAPS_BY_NAME["dynamic"].code)  # lazy_compile has set exec.trap_code
+    return a.finish(frame)
+
+
+@lru_cache(maxsize=1)
+def poll_stub() -> Code:
+    """The slow path of every poll, called with all registers live; r11 = the lowest stack address the caller wants to
+    use.
+    """
+    a = Asm()
+    frame = _area_bytes(_ALL)
+    a.ins("push_r", "rbp")
+    a.ins("mov_rr", "rbp", "rsp")
+    a.ins("sub_ri", "rsp", imm=frame)
+    _save_area(a, _ALL)
+    # A conservative scan from saved_sp must see the registers just saved; an overflow check must see the caller's wish.
+    a.ins("cmp_rr", "r11", "rsp")
+    a.ins("cmovcc_rr", "r11", "rsp", cc="a")
+    _leave_guest(a)
+    a.ins("mov_mr", "r11", base="r15", disp=EXEC_AT["saved_sp"])
+    _builtin(a, "poll")
+    a.returned()
+    trap = _trap_unless_zero(a)
+    _save_area(a, _ALL, restore=True)
+    a.ins("mov_rr", "rsp", "rbp")
+    a.ins("pop_r", "rbp")
+    a.ins("ret")
+    _dynamic_trap(a, trap)
+    return a.finish(frame)

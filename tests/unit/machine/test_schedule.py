@@ -1,0 +1,191 @@
+"""Claims about the scheduler: a new order computes the same, traps the same, and keeps what belongs together."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from stratavm.machine.mfunc import DEF, FIXED, FLAGS, NO_VREG, REG, SAME, USE, Block, Inst, MFunction, Operand
+from stratavm.machine.minst import build, snapshot
+from stratavm.machine.schedule import Scheduler
+from stratavm.targets.x64._gen_pseudo import PSEUDO
+from stratavm.targets.x64.encodings import MOP, ROWS
+from stratavm.targets.x64.timing import CONTROL, PSEUDO_TIMINGS, Timing, timing
+
+LOAD, STORE, ADD = PSEUDO["via"] + MOP["mov_rm"], PSEUDO["via"] + MOP["mov_mr"], MOP["add_rr"]
+IMUL, FOLDED, CMP = MOP["imul_rr"], PSEUDO["via"] + MOP["add_rm"], MOP["cmp_rr"]
+TRAPS, EFFECT, TERM, SETS, READS = (FLAGS[k] for k in ("traps", "effect", "term", "fd", "fu"))
+
+
+class Writer:
+    """One block of random instructions in which every value is defined before it is used."""
+
+    def __init__(self, seed: int, size: int) -> None:
+        self.rng = random.Random(seed)
+        self.f = MFunction()
+        self.block = Block(0, [])
+        self.f.blocks.append(self.block)
+        self.env: list[int] = []
+        self.add(PSEUDO["params"], EFFECT, *(Operand(self.fresh(), DEF, FIXED, reg) for reg in (0, 1, 2)))
+        self.env += [0, 1, 2]
+        for _ in range(size):
+            self.step()
+        self.add(PSEUDO["return"], TERM | FLAGS["exit"], *(self.use() for _ in range(3)))
+
+    def fresh(self) -> int:
+        self.f.vregs.append((0, 8))
+        return len(self.f.vregs) - 1
+
+    def add(self, op: int, flags: int, *operands: Operand, **more: int) -> None:
+        self.block.insts.append(Inst(op, 8, flags, list(operands), imm=len(self.block.insts), **more))
+
+    def use(self) -> Operand:
+        recent = self.env[-6:] if self.rng.random() < 0.7 else self.env
+        return Operand(self.rng.choice(recent), USE, REG)
+
+    def step(self) -> None:
+        kind = self.rng.randrange(12)
+        new = self.fresh()
+        if kind < 4:
+            op = self.rng.choice((ADD, IMUL))
+            self.add(op, SETS, Operand(new, DEF, SAME, 1), self.use(), self.use())
+        elif kind < 5:
+            self.add(MOP["mov_ri"], 0, Operand(new, DEF, REG))
+        elif kind < 7:
+            self.add(LOAD, TRAPS | EFFECT, Operand(new, DEF, REG), self.use(), scale=0)
+        elif kind < 8:
+            self.add(FOLDED, TRAPS | EFFECT | SETS, Operand(new, DEF, SAME, 1), self.use(), self.use(), scale=0)
+        elif kind < 9:
+            self.add(STORE, TRAPS | EFFECT, self.use(), self.use(), scale=0)
+            return
+        elif kind < 10:
+            self.add(MOP["lea_rm"], 0, Operand(new, DEF, REG), self.use())
+        else:
+            self.add(CMP, SETS, self.use(), self.use())
+            if self.rng.random() < 0.3:
+                between = self.fresh()
+                self.add(MOP["lea_rm"], 0, Operand(between, DEF, REG), self.use())
+                self.env.append(between)
+            if self.rng.random() < 0.2:
+                self.add(STORE, TRAPS | EFFECT, self.use(), self.use(), scale=0)  # flags alive across an effect
+            self.add(PSEUDO["setcc"], READS, Operand(new, DEF, REG), cc=4)
+        self.env.append(new)
+
+
+def behaviour(f: MFunction) -> tuple[dict[int, Any], list[Any]]:
+    """Run one block symbolically: what each value is made of, and what traps, writes and returns in which order."""
+    values: dict[int, Any] = {}
+    events: list[Any] = []
+    flags: Any = None
+    memory = 0
+    for inst in f.blocks[0].insts:
+        inputs = tuple(values[o.vreg] for o in inst.operands if o.reads)
+        meaning = hash((inst.op, inst.imm, inputs, flags if inst.flags & READS else 0))
+        if inst.flags & TRAPS:
+            meaning = hash((meaning, memory))
+            events.append(meaning)
+        if inst.op == STORE:
+            memory = meaning
+        if inst.flags & SETS:
+            flags = hash(("flags", meaning))
+        for o in inst.operands:
+            if o.defines:
+                assert o.vreg not in values
+                values[o.vreg] = hash((meaning, o.reg if o.constraint == FIXED else 0))
+        if inst.flags & TERM:
+            events.append(inputs)
+    return values, events
+
+
+@pytest.mark.parametrize("chunk", range(8))
+def test_a_schedule_computes_traps_and_writes_the_same(chunk):
+    """Random blocks with registers, flags and memory behave the same before and after; many did change."""
+    scheduler = Scheduler()
+    for seed in range(chunk * 60, chunk * 60 + 60):
+        f = Writer(seed, 4 + seed % 97).f
+        m = build(f)
+        scheduler.schedule(m)
+        after = snapshot(m)
+        assert behaviour(after) == behaviour(f), seed
+        assert sorted(map(str, after.blocks[0].insts)) == sorted(map(str, f.blocks[0].insts)), seed
+    assert scheduler.moved > 30
+
+
+def test_a_schedule_is_the_same_every_time_whatever_came_before():
+    """One scheduler for many functions and a fresh one for each agree."""
+    shared = Scheduler()
+    for seed in range(40):
+        first, second = build(Writer(seed, 80).f), build(Writer(seed, 80).f)
+        shared.schedule(first)
+        Scheduler().schedule(second)
+        assert str(snapshot(first)) == str(snapshot(second))
+
+
+def test_a_long_latency_starts_early():
+    """A load whose result ends the longest chain goes before arithmetic that can wait."""
+    f = MFunction()
+    f.vregs = [(0, 8)] * 12
+    block = Block(0, [])
+    f.blocks.append(block)
+
+    def add(op: int, flags: int, *operands: Operand, **more: int) -> None:
+        block.insts.append(Inst(op, 8, flags, list(operands), **more))
+
+    def use(v: int) -> Operand:
+        return Operand(v, USE, REG)
+
+    add(PSEUDO["params"], EFFECT, Operand(0, DEF, FIXED, 0), Operand(1, DEF, FIXED, 1))
+    for new in range(2, 8):
+        add(IMUL, SETS, Operand(new, DEF, SAME, 1), use(max(new - 1, 1)), use(1))
+    add(LOAD, TRAPS | EFFECT, Operand(8, DEF, REG), use(0), scale=0)
+    add(IMUL, SETS, Operand(9, DEF, SAME, 1), use(8), use(0))
+    add(IMUL, SETS, Operand(10, DEF, SAME, 1), use(9), use(9))
+    add(IMUL, SETS, Operand(11, DEF, SAME, 1), use(10), use(10))
+    add(PSEUDO["return"], TERM | FLAGS["exit"], use(7), use(11))
+    m = build(f)
+    Scheduler().schedule(m)
+    order = [inst.op for inst in snapshot(m).blocks[0].insts]
+    assert order.index(LOAD) <= 2
+    assert behaviour(snapshot(m)) == behaviour(f)
+
+
+def test_pressure_does_not_grow_beyond_the_registers():
+    """Twenty loads that are summed at once stay where they are: to load them all first would spill."""
+    f = MFunction()
+    block = Block(0, [])
+    f.blocks.append(block)
+    f.vregs = [(0, 8)] * 41
+    block.insts.append(Inst(PSEUDO["params"], 8, EFFECT, [Operand(0, DEF, FIXED, 0)]))
+    last = 0
+    for i in range(20):
+        loaded, total = 2 * i + 1, 2 * i + 2
+        block.insts.append(Inst(LOAD, 8, TRAPS | EFFECT, [Operand(loaded, DEF, REG), Operand(0, USE, REG)], scale=0))
+        operands = [Operand(total, DEF, SAME, 1), Operand(loaded, USE, REG), Operand(last, USE, REG)]
+        block.insts.append(Inst(IMUL, 8, SETS, operands))
+        last = total
+    block.insts.append(Inst(PSEUDO["return"], 8, TERM | FLAGS["exit"], [Operand(last, USE, REG), Operand(0, USE, REG)]))
+    m = build(f)
+    Scheduler().schedule(m)
+    alive, peak = 0, 0
+    remaining = {v: sum(o.vreg == v and o.reads for i in block.insts for o in i.operands) for v in range(41)}
+    for inst in snapshot(m).blocks[0].insts:
+        for o in inst.operands:
+            if o.reads:
+                remaining[o.vreg] -= 1
+                alive -= remaining[o.vreg] == 0
+            elif o.vreg != NO_VREG:
+                alive += 1
+        peak = max(peak, alive)
+    assert peak <= 9
+
+
+def test_every_row_and_computing_pseudo_operation_has_a_timing():
+    """A row without a timing would be an error at generation; latencies are positive and somebody's port is free."""
+    for row in ROWS:
+        found = timing(row.name)
+        assert isinstance(found, Timing) and found.latency >= 1 and found.ports
+        assert row.name.partition("_")[0] not in CONTROL or found == Timing(1)
+    assert timing("add_rm").latency == timing("add_rr").latency + 5
+    assert set(PSEUDO_TIMINGS) <= set(PSEUDO)

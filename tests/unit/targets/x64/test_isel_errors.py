@@ -1,0 +1,110 @@
+"""What selection cannot do is said with a typed error that names the proposal; malformed SSA is never compiled."""
+
+from __future__ import annotations
+
+import pytest
+
+from stratavm.base.errors import ResourceLimit, Unsupported
+from stratavm.ir.ssa import IR_OPS
+from stratavm.module.model import Module
+from stratavm.spec.features import READY
+from stratavm.spec.index import BY_ID, IDS
+from stratavm.spec.types import I32, I64, V128, FuncType, GlobalType, Limits, MemoryType, RecGroup, SubType
+from stratavm.targets.x64.target import ModulePlan, host_features
+from tests.unit.targets.x64.ssa_build import Draft, compile_draft, module_of
+
+
+def test_every_row_of_a_ready_proposal_has_a_rule():
+    """Rows without a rule are control, folded by the builder, or of proposals that are not ready."""
+    from tools.gen_rules import ALL
+
+    folded = {"nop", "drop", "local.get", "local.set", "local.tee", "i32.const", "i64.const", "f32.const", "f64.const"}
+    ruled = {rule.op for rule in ALL}
+    missing = {r.mnemonic for r in BY_ID.values() if r.feature in READY and not r.control} - ruled - folded
+    assert missing == set()
+
+
+def test_a_row_without_a_rule_names_its_proposal():
+    """The error says which proposal is missing."""
+    draft = Draft(FuncType((I32, I32), (I32,)))
+    draft.ret(draft.op("i32.atomic.rmw.add", I32, *draft.params, draft.memarg(0)))
+    with pytest.raises(Unsupported, match="has no selection rule") as info:
+        compile_draft(draft)
+    assert info.value.feature == BY_ID[IDS["i32.atomic.rmw.add"]].feature
+    invoke = Draft(FuncType())
+    invoke.node(IR_OPS["invoke"], None)
+    invoke.close()
+    with pytest.raises(Unsupported, match="IR operation 0x8015"):
+        compile_draft(invoke)
+
+
+def test_vectors_in_a_signature_or_a_global_are_refused():
+    """v128 parameters, calls of such types, and v128 globals."""
+    own = Draft(FuncType((V128,), ()))
+    own.ret()
+    with pytest.raises(Unsupported) as info:
+        compile_draft(own)
+    assert info.value.feature == "simd"
+    caller = Draft(FuncType())
+    caller.wide("call", None, [], 1)
+    caller.ret()
+    with pytest.raises(Unsupported, match="a call of type 1"):
+        compile_draft(caller, ModulePlan(module_of(FuncType(), FuncType((), (V128,)))))
+
+
+def test_64_bit_memories_are_refused():
+    """An access of a memory with 64-bit addresses names memory64."""
+    type_ = FuncType((I64,), (I32,))
+    module = module_of(type_, memories=(MemoryType(Limits(1, None, is64=True)),))
+    draft = Draft(type_)
+    draft.ret(draft.op("i32.load", I32, draft.params[0], c=draft.memarg(0)))
+    with pytest.raises(Unsupported) as info:
+        compile_draft(draft, ModulePlan(module))
+    assert info.value.feature == "memory64"
+
+
+def test_malformed_ssa_is_an_assertion_not_code():
+    """A block without a terminator, a return of another number of values, a parameter that does not exist."""
+    empty = Draft(FuncType())
+    empty.ret()
+    empty.open()
+    empty.close()
+    short = Draft(FuncType((), (I32,)))
+    short.ret()
+    extra = Draft(FuncType())
+    extra.node(IR_OPS["param"], I32, c=0)
+    first, last, _, *rest = extra.view.blocks[-1]
+    extra.view.blocks[-1] = (first, last, 1, *rest)
+    extra.ret()
+    for draft, message in ((empty, "has no terminator"), (short, "return of 0 values"), (extra, "parameter node")):
+        with pytest.raises(AssertionError, match=message):
+            compile_draft(draft)
+
+
+def test_an_enormous_context_is_refused():
+    """Offsets in the context must fit a displacement."""
+    groups = (RecGroup((SubType(FuncType()),)),)
+
+    class Many(tuple):
+        """A tuple that claims to be long."""
+
+        def __len__(self) -> int:
+            return 100_000_000
+
+    module = Module(b"", groups)
+    object.__setattr__(module, "global_types", Many((GlobalType(I32),)))
+    with pytest.raises(ResourceLimit, match="a context of"):
+        ModulePlan(module)
+
+
+def test_this_machine_has_what_the_tier_needs():
+    """host_features names what cpuid says; at least x86-64-v2 where these tests run."""
+    flags = set()
+    with open("/proc/cpuinfo") as file:
+        for line in file:
+            if line.startswith("flags"):
+                flags = set(line.split())
+                break
+    names = {"sse41": "sse4_1", "popcnt": "popcnt", "lzcnt": "abm", "bmi1": "bmi1", "bmi2": "bmi2"}
+    assert host_features() == {name for name, flag in names.items() if flag in flags}
+    assert {"sse41", "popcnt"} <= host_features()

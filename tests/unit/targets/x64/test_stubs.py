@@ -1,0 +1,226 @@
+"""Claims about the stubs, by running them: values cross the boundary unchanged, traps leave the activation."""
+
+import ctypes
+import random
+
+import pytest
+
+from stratavm.base.errors import TRAPS_BY_NAME, ResourceLimit
+from stratavm.contract import layout
+from stratavm.spec.types import EXTERNREF, F32, F64, FUNCREF, I32, I64, FuncType
+from stratavm.targets.x64 import abi, stubs
+from stratavm.targets.x64.encoder import assemble
+from tests.unit.targets.x64.native import World
+
+KINDS = (I32, I64, F32, F64, FUNCREF, EXTERNREF)
+MASK = {I32: 2**32 - 1, F32: 2**32 - 1}
+
+
+def random_values(rng: random.Random, types: tuple[int, ...]) -> list[int]:
+    return [rng.getrandbits(64) & MASK.get(t, 2**64 - 1) for t in types]
+
+
+def cells_of(pointer: int, count: int):
+    return (ctypes.c_uint64 * (2 * count)).from_address(pointer)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_values_cross_the_boundary_unchanged(seed):
+    """Entry stub → guest convention → host stub → cells → back, for signatures with values in registers and on the
+    stack.
+    """
+    rng = random.Random(seed)
+    params = tuple(rng.choices(KINDS, k=rng.randrange(0, 30)))
+    results = tuple(rng.choices(KINDS, k=rng.randrange(0, 30)))
+    type_ = FuncType(params, results)
+    arguments, answers = random_values(rng, params), random_values(rng, results)
+    world, seen = World(), []
+
+    def host_call(exec_, vmctx, cells):
+        seen.append(
+            (
+                exec_,
+                vmctx,
+                cells % 16,
+                list(cells_of(cells, len(params))[::2]),
+                list(cells_of(cells, len(params))[1::2]),
+            )
+        )
+        cells_of(cells, max(len(results), 1))[: 2 * len(results) : 2] = answers
+        return 0
+
+    world.builtin("host_call", host_call, 1)
+    rec = world.record(world.code(stubs.host_stub(type_)), vmctx=0x1234560)
+    status, got = world.call(rec, type_, arguments)
+    assert (status, got) == (0, answers)
+    assert [s[:4] for s in seen] == [(world.exec.address, 0x1234560, 0, arguments)]
+
+
+def test_the_host_sees_where_the_guest_stopped():
+    """SP and FP are stored before a host call, SP 16-byte aligned and below FP."""
+    world, type_, seen = World(), FuncType((I32,), ()), []
+
+    def host_call(exec_, vmctx, cells):
+        seen.append([world.exec.read(layout.EXEC.offset(name)) for name in ("saved_sp", "saved_fp")])
+        return 0
+
+    world.builtin("host_call", host_call, 1)
+    world.call(world.record(world.code(stubs.host_stub(type_))), type_, [1])
+    ((sp, fp),) = seen
+    assert sp % 16 == 0
+    assert 0 < fp - sp < 1 << 16
+
+
+def test_a_status_becomes_a_dynamic_trap():
+    """The stub stores the builtin's status in exec.trap_code and traps; the entry returns 1 to an intact caller."""
+    world, type_ = World(), FuncType((I64,) * 9, (F64,) * 9)
+    kind = TRAPS_BY_NAME["host_exception"].code
+    world.builtin("host_call", lambda exec_, vmctx, cells: kind, 1)
+    code = stubs.host_stub(type_)
+    assert [site.kind for site in code.trap_sites] == [TRAPS_BY_NAME["dynamic"].code]
+    rec = world.record(world.code(code))
+    for _ in range(3):
+        status, _ = world.call(rec, type_, [7] * 9)
+        assert status == 1
+        assert world.exec.read(layout.EXEC.offset("trap_code"), 4) == kind
+
+
+def test_an_oracle_stub_names_its_function():
+    """It passes the defined index and the cells."""
+    world, type_, seen = World(), FuncType((I32, F32), (I32,)), []
+
+    def oracle_call(exec_, vmctx, index, cells):
+        seen.append((vmctx, index, list(cells_of(cells, 2)[::2])))
+        cells_of(cells, 1)[0] = 99
+        return 0
+
+    world.builtin("oracle_call", oracle_call, 2)
+    rec = world.record(world.code(stubs.oracle_stub(type_, 70_000)), vmctx=0xABC0)
+    assert world.call(rec, type_, [5, 0x3F800000]) == (0, [99])
+    assert seen == [(0xABC0, 70_000, [5, 0x3F800000])]
+
+
+def test_a_lazy_stub_compiles_then_continues_with_all_arguments():
+    """Entry i asks for function i and jumps to the code it gets; every argument register and cell survives."""
+    type_ = FuncType((I64,) * 8 + (F64,) * 10, (I64, F64) * 9)
+    world, rng = World(), random.Random(1)
+    arguments, answers = random_values(rng, type_.params), random_values(rng, type_.results)
+    seen, asked = [], []
+
+    def host_call(exec_, vmctx, cells):
+        seen.append(list(cells_of(cells, 18)[::2]))
+        cells_of(cells, 18)[::2] = answers
+        return 0
+
+    def lazy_compile(exec_, vmctx, index):
+        asked.append((vmctx, index))
+        return target
+
+    world.builtin("host_call", host_call, 1)
+    world.builtin("lazy_compile", lazy_compile, 1)
+    target = world.code(stubs.host_stub(type_))
+    block = world.code(stubs.lazy_stubs(300))
+    for index in (0, 1, 299):
+        rec = world.record(block + index * stubs.LAZY_STUB_BYTES, vmctx=0x4440)
+        assert world.call(rec, type_, arguments) == (0, answers)
+        assert asked.pop() == (0x4440, index)
+        assert seen.pop() == arguments
+
+
+def test_a_failed_lazy_compile_traps():
+    """Zero instead of an address leaves the activation."""
+    world, type_ = World(), FuncType((I32,), (I32,))
+    world.builtin("lazy_compile", lambda exec_, vmctx, index: 0, 1)
+    rec = world.record(world.code(stubs.lazy_stubs(2)) + stubs.LAZY_STUB_BYTES)
+    assert world.call(rec, type_, [1])[0] == 1
+
+
+def test_lazy_entries_are_what_the_encoder_would_write():
+    """The packed entries are the two instructions that they claim to be."""
+    code = stubs.lazy_stubs(5).code
+    common = 5 * stubs.LAZY_STUB_BYTES
+    for i in range(5):
+        at = i * stubs.LAZY_STUB_BYTES
+        move = assemble("mov_ri", 4, [11], imm=i)
+        jump = assemble("jmp_i", 8, [], imm=common - at - len(move) - 5)
+        padded = (assemble("mov_ri", 4, [11], imm=i)[:2] + i.to_bytes(4, "little") + jump).ljust(16, b"\xcc")
+        assert code[at : at + 16] == padded
+
+
+def test_the_poll_stub_keeps_every_register():
+    """All registers that may hold a value, general and XMM, come back; the builtin gets exec and vmctx."""
+    world, seen = World(), []
+    world.builtin("poll", lambda exec_, vmctx: seen.append((exec_, vmctx)) or 0, 0)
+    stub = world.code(stubs.poll_stub())
+    world.exec.write(layout.EXEC.offset("poll_stub"), stub)
+    general = [r for r in range(14) if r not in (4, 5, 11)]
+    code = assemble("push_r", 8, [5]) + assemble("mov_rr", 8, [5, 4])
+    for r in general:
+        code += assemble("mov_ri", 8, [r], imm=0x1111_0000_0000 + r)
+    for x in range(15):
+        code += assemble("mov_ri", 8, [11], imm=0x2222_0000_0000 + x) + assemble("movg2x_rr", 8, [16 + x, 11])
+    code += assemble("mov_rr", 8, [11, 4])
+    code += assemble("call_m", 8, [], base=15, disp=layout.EXEC.offset("poll_stub"))
+    failures = []
+    for r in general:
+        code += assemble("mov_ri", 8, [11], imm=0x1111_0000_0000 + r) + assemble("cmp_rr", 8, [r, 11])
+        failures.append(len(code))
+        code += assemble("jcc_i", 8, [], cc=5)
+    for x in range(15):
+        code += assemble("movx2g_rr", 8, [0, 16 + x]) + assemble("mov_ri", 8, [11], imm=0x2222_0000_0000 + x)
+        code += assemble("cmp_rr", 8, [0, 11])
+        failures.append(len(code))
+        code += assemble("jcc_i", 8, [], cc=5)
+    good = assemble("mov_ri", 4, [0], imm=1) + assemble("pop_r", 8, [5]) + assemble("ret", 8, [])
+    bad = assemble("mov_ri", 4, [0], imm=0) + assemble("pop_r", 8, [5]) + assemble("ret", 8, [])
+    patched = bytearray(code + good + bad)
+    for at in failures:
+        patched[at + 2 : at + 6] = (len(code) + len(good) - at - 6).to_bytes(4, "little")
+    rec = world.record(world.place(bytes(patched)), vmctx=0x7770)
+    assert world.call(rec, FuncType((), (I32,)), []) == (0, [1])
+    assert seen == [(world.exec.address, 0x7770)]
+    assert world.exec.read(layout.EXEC.offset("saved_sp")) < world.exec.read(layout.EXEC.offset("saved_fp"))
+
+
+def test_a_poll_may_trap():
+    """A status other than 0 leaves the activation with that trap code."""
+    world = World()
+    world.builtin("poll", lambda exec_, vmctx: 18, 0)
+    world.exec.write(layout.EXEC.offset("poll_stub"), world.code(stubs.poll_stub()))
+    code = assemble("push_r", 8, [5]) + assemble("mov_rr", 8, [5, 4]) + assemble("mov_rr", 8, [11, 4])
+    code += assemble("call_m", 8, [], base=15, disp=layout.EXEC.offset("poll_stub"))
+    assert world.call(world.record(world.place(code)), FuncType(), [])[0] == 1
+    assert world.exec.read(layout.EXEC.offset("trap_code"), 4) == 18
+
+
+def test_signatures_beyond_the_limit_are_refused():
+    """A thousand parameters work, one more is a ResourceLimit that names the limit."""
+    assert abi.assign(FuncType((I32,) * 1000, ())).stack_bytes == 8 * 994
+    with pytest.raises(ResourceLimit, match="1001 parameters"):
+        abi.assign(FuncType((I32,) * 1001, ()))
+    with pytest.raises(ResourceLimit, match="1001 results"):
+        abi.assign(FuncType((), (F64,) * 1001))
+
+
+def test_a_thousand_values_cross_both_ways():
+    """The largest signature that is allowed."""
+    type_ = FuncType((I64,) * 1000, (I64,) * 1000)
+    world = World()
+
+    def host_call(exec_, vmctx, cells):
+        view = cells_of(cells, 1000)
+        view[::2] = list(view[::2])[::-1]
+        return 0
+
+    world.builtin("host_call", host_call, 1)
+    rec = world.record(world.code(stubs.host_stub(type_)))
+    assert world.call(rec, type_, list(range(1000))) == (0, list(range(999, -1, -1)))
+
+
+def test_stubs_are_the_same_every_time():
+    """Same signature, same bytes."""
+    type_ = FuncType((F64,) * 20, (I32,) * 20)
+    for make in (stubs.entry_stub, stubs.host_stub):
+        first = make(type_).code
+        make.cache_clear()
+        assert make(type_).code == first
