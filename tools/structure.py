@@ -12,7 +12,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -205,6 +205,18 @@ def trespasses(structure: Structure, walls: Iterable[tuple[str, str]]) -> list[E
         edge
         for edge in structure.edges
         if any(f"{edge.source}.".startswith(s) and f"{edge.target}.".startswith(t) for s, t in known)
+    ]
+
+
+def outsiders(structure: Structure, private: Mapping[str, str]) -> list[Edge]:
+    """Edges into a room from others than itself and the one that may know it."""
+    inside = {room: (f"{PACKAGE}.{room}.", f"{PACKAGE}.{friend}.") for room, friend in private.items()}
+    return [
+        edge
+        for edge in structure.edges
+        if any(
+            f"{edge.target}.".startswith(own[0]) and not f"{edge.source}.".startswith(own) for own in inside.values()
+        )
     ]
 
 

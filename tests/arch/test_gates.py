@@ -145,6 +145,38 @@ def test_knowledge_of_a_room_behind_a_wall_fails(tree, name, text, kind):
     assert problems("walls").startswith(f"stratavm.ir.passes.x must not know stratavm.module.model: {kind} in line")
 
 
+@pytest.mark.parametrize(
+    ("room", "known"),
+    [
+        ("machine/regalloc", "targets.x64"),
+        ("machine", "contract"),
+        ("targets/x64", "runtime"),
+        ("contract", "runtime"),
+        ("tiers/jit", "targets.x64"),
+        ("runtime", "targets.x64"),
+    ],
+)
+@pytest.mark.parametrize("text", ["from stratavm.{} import y", "def f():\n    import stratavm.{}.y", "cimport"])
+def test_processors_are_known_to_one_room_and_the_runtime_to_none_below(tree, room, known, text):
+    """At the top, inside a function, and as a cimport of a header."""
+    for name in (room, known.replace(".", "/")):
+        (tree / "src/stratavm" / name).mkdir(parents=True)
+    (tree / "src/stratavm" / known.replace(".", "/") / "y.py").write_text("")
+    header = text == "cimport"
+    text = f"from stratavm.{known}.y cimport z" if header else text.format(known)
+    (tree / "src/stratavm" / room / ("x.pxd" if header else "x.py")).write_text(text + "\n")
+    assert problems("walls").startswith(f"stratavm.{room.replace('/', '.')}.x must not know stratavm.{known}.y")
+
+
+def test_the_room_that_composes_knows_processors(tree):
+    """And each of their packages its own modules."""
+    for name in ("native", "targets/x64"):
+        (tree / "src/stratavm" / name).mkdir(parents=True)
+        (tree / "src/stratavm" / name / "x.py").write_text("from stratavm.targets.x64 import y\n")
+    (tree / "src/stratavm/targets/x64/y.py").write_text("")
+    assert problems("walls") == ""
+
+
 @plants("style")
 def test_an_unused_import_and_a_crooked_line_fail(tree):
     """The first is for the linter, the second for the formatter."""

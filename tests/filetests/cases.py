@@ -30,8 +30,8 @@ from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from stratavm.native.compile import MACHINE_LEVELS, ModuleCompiler, Options, wasm_compiler
 from stratavm.native.worker import MACHINE_STAGES, Worker
+from stratavm.targets.x64.plan import REQUIRED
 from stratavm.targets.x64.regs import CPU_FEATURES
-from stratavm.targets.x64.target import REQUIRED
 
 FOLDER: Final = Path(__file__).parent
 STAGES: Final = ("ssa", "opt", *MACHINE_STAGES, "asm")

@@ -25,7 +25,8 @@ from stratavm.machine.mfunc import (
 from stratavm.machine.minst import build
 from stratavm.machine.regalloc.allocator import KINDS, Allocator, allocate_function
 from stratavm.machine.regalloc.checker import check
-from stratavm.targets.x64.regs import ALLOCATABLE, STARVED
+from stratavm.machine.target import mask
+from stratavm.targets.x64.target import X64
 from tests.scaling import measure
 
 pytestmark = [pytest.mark.scaling, pytest.mark.trace_slow]
@@ -37,7 +38,7 @@ class Builder:
     """Appends to a function; all values are general registers."""
 
     def __init__(self) -> None:
-        self.f = MFunction()
+        self.f = MFunction(X64)
         self.count = 0
 
     def open(self, params: int = 0) -> list[int]:
@@ -278,7 +279,7 @@ SHAPES: Final[tuple[tuple[Callable[[int], MFunction], int], ...]] = (
 @pytest.mark.parametrize(("shape", "n"), SHAPES, ids=lambda p: getattr(p, "__name__", ""))
 def test_allocation_is_linear(shape, n, kind):
     """And linear scan does not give any of these to the naive allocator."""
-    allocator = Allocator(kind)
+    allocator = Allocator(X64, kind)
 
     def allocating(f: MFunction) -> Callable[[], None]:
         built = build(f)
@@ -289,9 +290,8 @@ def test_allocation_is_linear(shape, n, kind):
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-@pytest.mark.parametrize("registers", [ALLOCATABLE, STARVED], ids=["all", "starved"])
+@pytest.mark.parametrize("registers", [X64.allocatable, mask(X64.starved)], ids=["all", "starved"])
 @pytest.mark.parametrize("shape", [shape for shape, _ in SHAPES], ids=lambda shape: shape.__name__)
 def test_the_shapes_are_allocated_rightly(shape, registers, kind):
     """The same shapes, small, through the checker."""
-    mask = sum(1 << n for n in registers)
-    check(allocate_function(shape(120), kind, mask), mask)
+    check(allocate_function(shape(120), kind, registers), registers)

@@ -165,13 +165,12 @@ def _use(title: str, name: str) -> str:
 def _extensions() -> dict[str, str]:
     """Extensions of the processor that the compiler uses."""
     try:
-        from stratavm.targets.x64.regs import CPU_FEATURES
-        from stratavm.targets.x64.target import host_features
+        from stratavm.native.compile import extensions
     except ImportError as error:
         return {"extensions": output.one_line(error)}
-    found = host_features()
-    return {"extensions": ", ".join(name for name in CPU_FEATURES if name in found) or "none",
-            "missing": ", ".join(name for name in CPU_FEATURES if name and name not in found) or "none"}  # fmt: skip
+    known = extensions()
+    return {"extensions": ", ".join(name for name, present in known.items() if present) or "none",
+            "missing": ", ".join(name for name, present in known.items() if not present) or "none"}  # fmt: skip
 
 
 def _version(package: str) -> str:

@@ -1,1 +1,1 @@
-"""Machine code without a machine: the IR between selection and emission, register allocation, scheduling, the code buffer."""
+"""What knows no processor: the IR between selection and emission, register allocation, scheduling, the code buffer."""

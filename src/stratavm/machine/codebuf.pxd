@@ -1,4 +1,4 @@
-# A growable code buffer: bytes, labels, rip-relative fixups and the constant pool behind the code.
+# A growable code buffer: bytes, labels, fields that count from where they stand, and the constant pool behind the code.
 # An emitter calls reserve() once per instruction and then put8/16/32/64, which do not check.
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -6,8 +6,6 @@ from libc.string cimport memcpy
 
 cdef enum:
     NO_LABEL = 0xFFFFFFFF
-    MAX_CODE_BYTES = 0x10000000   # of one function
-    MAX_INST_BYTES = 32           # reserve() of this many covers any instruction
 
 cdef enum FixupKind:
     FIX_LABEL = 0   # target = label
@@ -24,6 +22,7 @@ cdef struct Fixup:
 cdef class CodeBuf:
     cdef uint8_t* data
     cdef uint32_t n, cap
+    cdef readonly uint32_t reach   # bytes that a field spans: no function is longer
     cdef uint32_t* labels      # position of each label, NO_LABEL while unbound
     cdef uint32_t n_labels, cap_labels
     cdef Fixup* fixups
@@ -34,7 +33,7 @@ cdef class CodeBuf:
     cdef int grow(self, uint32_t size) except -1 nogil
 
     cdef inline int reserve(self, uint32_t size) except -1 nogil:
-        """Make room for ``size`` more bytes; the capacity never exceeds MAX_CODE_BYTES."""
+        """Make room for ``size`` more bytes; the capacity never exceeds ``reach``."""
         return 0 if size <= self.cap - self.n else self.grow(size)
 
     cdef uint32_t label(self) except? 0xFFFFFFFF nogil       # a new label

@@ -1,4 +1,4 @@
-"""The code buffer: bytes, labels, rip-relative fields and the constant pool of one function."""
+"""The code buffer: bytes, labels, relative fields and the constant pool of one function."""
 
 # strata: hot
 import cython
@@ -17,7 +17,8 @@ from stratavm.base.errors import ResourceLimit
 class CodeBuf:
     """Owns the arrays of one function's code; reused by ``clear``."""
 
-    def __cinit__(self):
+    def __cinit__(self, reach: uint32_t):
+        self.reach = reach
         self.data = cython.NULL
         self.labels = cython.NULL
         self.fixups = cython.NULL
@@ -45,14 +46,12 @@ class CodeBuf:
 
     def grow(self, size: uint32_t) -> cython.int:
         """Make room for ``size`` more bytes, which there is not."""
-        if size > MAX_CODE_BYTES - self.n:
+        if size > self.reach - self.n:
             with cython.gil:
-                raise ResourceLimit(
-                    f"the machine code of one function exceeds {MAX_CODE_BYTES} bytes", limit="code_bytes"
-                )
+                raise ResourceLimit(f"the machine code of one function exceeds {self.reach} bytes", limit="code_bytes")
         vec_room(self.data, self.cap, self.n + size)
-        if self.cap > MAX_CODE_BYTES:
-            self.cap = MAX_CODE_BYTES
+        if self.cap > self.reach:
+            self.cap = self.reach
         return 0
 
     def label(self) -> uint32_t:
@@ -105,8 +104,8 @@ class CodeBuf:
         self.code_size = self.n
         if n_words:
             self.align(16, 0xCC)
-            if n_words > MAX_CODE_BYTES // 8:
-                n_words = MAX_CODE_BYTES // 8  # reserve() refuses it
+            if n_words > self.reach // 8:
+                n_words = self.reach // 8  # reserve() refuses it
             self.reserve(n_words * 8)
         start: uint32_t = self.n
         if n_words:

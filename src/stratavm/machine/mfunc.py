@@ -19,9 +19,7 @@ import re
 from typing import Final
 
 from stratavm.base.data import dataclass, field
-from stratavm.targets.x64._gen_pseudo import PSEUDO
-from stratavm.targets.x64.encodings import MOP, ROWS
-from stratavm.targets.x64.regs import NUMBER, name_of
+from stratavm.machine.target import Target
 
 NO_VREG: Final = 0xFFFFFFFF
 NO_LOC: Final = 0xFFFFFFFF
@@ -46,7 +44,6 @@ FLAGS: Final = {
 }
 CALL, TERMINATOR, MOVE = FLAGS["call"], FLAGS["term"], FLAGS["move"]
 REMAT, HOME = FLAGS["remat"], FLAGS["home"]
-CLASSES: Final = "gx"
 
 
 @dataclass(slots=True)
@@ -109,8 +106,9 @@ class Block:
 
 @dataclass(slots=True)
 class MFunction:
-    """A function. ``vregs``: class (0 general, 1 XMM), width; ``moves``: (before instruction, src, dst, vreg)."""
+    """A function. ``vregs``: class, width; ``moves``: (before instruction, src, dst, vreg)."""
 
+    target: Target
     vregs: list[tuple[int, int]] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
     moves: list[tuple[int, int, int, int]] = field(default_factory=list)
@@ -123,7 +121,7 @@ class MFunction:
 # ---- printing ----------------------------------------------------------------------------------
 
 
-def place_name(loc: int) -> str:
+def place_name(loc: int, target: Target) -> str:
     """``rax``, ``[3]``, ``=7`` or ``?``."""
     if loc == NO_LOC:
         return "?"
@@ -131,7 +129,7 @@ def place_name(loc: int) -> str:
         return f"[{loc - LOC_SLOT}]"
     if loc & LOC_REMAT:
         return f"={loc - LOC_REMAT}"
-    return name_of(loc) if loc <= NUMBER["rip"] else f"?{loc:#x}"
+    return target.names.get(loc) or f"?{loc:#x}"
 
 
 def vreg_name(vreg: int) -> str:
@@ -139,54 +137,52 @@ def vreg_name(vreg: int) -> str:
     return "-" if vreg == NO_VREG else f"v{vreg}"
 
 
-def operand_text(o: Operand) -> str:
+def operand_text(o: Operand, target: Target) -> str:
     """One operand."""
     how = CONSTRAINTS[o.constraint]
     if o.constraint == FIXED:
-        how = f"={name_of(o.reg)}"
+        how = f"={place_name(o.reg, target)}"
     elif o.constraint == SAME:
         how = f"same{o.reg}{'~' if o.swaps else ''}"
-    place = "" if o.loc == NO_LOC else f" @{place_name(o.loc)}"
+    place = "" if o.loc == NO_LOC else f" @{place_name(o.loc, target)}"
     return f"{ROLES[o.role]} {vreg_name(o.vreg)} {how}{place}"
 
 
-_PSEUDO_NAMES = {number: name for name, number in PSEUDO.items()}
-
-
-def op_name(op: int) -> str:
+def op_name(op: int, target: Target) -> str:
     """A row's name, a pseudo operation's (``jcc``), or both (``via.mov_rm``: behind a pointer of the context)."""
-    if op >= PSEUDO["via"]:
-        return f"via.{op_name(op - PSEUDO['via'])}"
-    return ROWS[op - 1].name if 0 < op <= len(ROWS) else _PSEUDO_NAMES.get(op, str(op))
+    if op >= target.behind:
+        return f"via.{op_name(op - target.behind, target)}"
+    return target.operation_names.get(op) or str(op)
 
 
-def op_number(name: str) -> int:
+def op_number(name: str, target: Target) -> int:
     """The number of a name that ``op_name`` gave."""
     if name.startswith("via."):
-        return PSEUDO["via"] + op_number(name[4:])
-    return int(name) if name.isdigit() else PSEUDO[name] if name in PSEUDO else MOP[name]
+        return target.behind + op_number(name[4:], target)
+    return int(name) if name.isdigit() else target.operations[name]
 
 
-def inst_text(i: Inst) -> str:
+def inst_text(i: Inst, target: Target) -> str:
     """One instruction."""
-    name = op_name(i.op)
+    name = op_name(i.op, target)
     notes = [word for word, bit in FLAGS.items() if i.flags & bit]
     notes += [f"{k}={v}" for k in ("cc", "imm", "disp", "aux") if (v := getattr(i, k))]
     notes += [f"scale={i.scale}"] if i.scale != 0xFF else []
-    return f"{name}.{i.width} [{' '.join(notes)}]  {', '.join(map(operand_text, i.operands))}".rstrip()
+    return f"{name}.{i.width} [{' '.join(notes)}]  {', '.join(operand_text(o, target) for o in i.operands)}".rstrip()
 
 
 def dump(f: MFunction) -> str:
     """The text form."""
-    lines = ["vregs " + " ".join(f"{CLASSES[c]}{w}" for c, w in f.vregs)]
+    lines = ["vregs " + " ".join(f"{f.target.classes[c].letter}{w}" for c, w in f.vregs)]
     moves: dict[int, list[str]] = {}
     for at, src, dst, vreg in f.moves:
-        moves.setdefault(at, []).append(f"      {vreg_name(vreg)} {place_name(src)} -> {place_name(dst)}")
+        places = f"{place_name(src, f.target)} -> {place_name(dst, f.target)}"
+        moves.setdefault(at, []).append(f"      {vreg_name(vreg)} {places}")
     for number, block in enumerate(f.blocks):
         params = ", ".join(map(vreg_name, block.params))
         lines.append(f"block {number} depth {block.depth} flags {block.flags} ({params})")
         for at, inst in enumerate(block.insts, block.first):
-            lines += [*moves.get(at, ()), f"  {inst_text(inst)}"]
+            lines += [*moves.get(at, ()), f"  {inst_text(inst, f.target)}"]
         lines += [f"  edge {e.target} ({', '.join(map(vreg_name, e.args))})" for e in block.edges]
     return "\n".join(lines) + "\n"
 
@@ -203,44 +199,45 @@ def read_vregs(text: str) -> list[int]:
     return [int(word.strip()[1:]) for word in text.split(",") if word.strip()]
 
 
-def read_operand(text: str) -> Operand:
+def read_operand(text: str, target: Target) -> Operand:
     """One operand without its place."""
     role, vreg, how = text.split()[:3]
     number = NO_VREG if vreg == "-" else int(vreg[1:])
     if how.startswith("="):
-        return Operand(number, ROLES.index(role), FIXED, NUMBER[how[1:]])
+        return Operand(number, ROLES.index(role), FIXED, target.numbers[how[1:]])
     if how.startswith("same"):
         return Operand(number, ROLES.index(role), SAME, int(how[4:].rstrip("~")), swaps=how.endswith("~"))
     return Operand(number, ROLES.index(role), CONSTRAINTS.index(how))
 
 
-def read_inst(match: re.Match[str]) -> Inst:
+def read_inst(match: re.Match[str], target: Target) -> Inst:
     """One instruction."""
     name, width, notes, operands = match.groups()
-    inst = Inst(op_number(name), int(width))
+    inst = Inst(op_number(name, target), int(width))
     for note in notes.split():
         key, _, value = note.partition("=")
         if value:
             setattr(inst, key, int(value))
         else:
             inst.flags |= FLAGS[key]
-    inst.operands = [read_operand(word) for word in operands.split(",") if word.strip()]
+    inst.operands = [read_operand(word, target) for word in operands.split(",") if word.strip()]
     return inst
 
 
-def parse(text: str) -> MFunction:
+def parse(text: str, target: Target) -> MFunction:
     """Read the text form; moves and places are left out."""
-    f = MFunction()
+    f = MFunction(target)
+    letters = [c.letter for c in target.classes]
     count = 0
     for line in map(str.strip, text.strip().splitlines()):
         if line.startswith("vregs"):
-            f.vregs = [(CLASSES.index(word[0]), int(word[1:])) for word in line.split()[1:]]
+            f.vregs = [(letters.index(word[0]), int(word[1:])) for word in line.split()[1:]]
         elif match := _BLOCK.fullmatch(line):
             f.blocks.append(Block(count, read_vregs(match[3]), depth=int(match[1]), flags=int(match[2])))
         elif match := _EDGE.fullmatch(line):
             f.blocks[-1].edges.append(Edge(int(match[1]), read_vregs(match[2])))
         elif match := _INST.fullmatch(line):
-            f.blocks[-1].insts.append(read_inst(match))
+            f.blocks[-1].insts.append(read_inst(match, target))
             count += 1
         elif " -> " not in line:
             raise ValueError(f"machine IR text: cannot read {line!r}")

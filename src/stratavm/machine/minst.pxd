@@ -1,17 +1,35 @@
 # Machine IR between selection and emission: instructions over virtual registers with operand constraints. Target-neutral
-# in shape; `op` and register numbers belong to the target (targets/x64). Allocators read operands and write `loc`.
+# in shape; `op` and register numbers belong to the target. Allocators read operands and write `loc`.
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
     NO_VREG = 0xFFFFFFFF
     NO_LOC = 0xFFFFFFFF
-    LOC_SLOT = 0x80000000   # loc = LOC_SLOT | spill slot number (8-byte units); else loc = physical register 0-15 GPR, 16-31 XMM
+    LOC_SLOT = 0x80000000   # loc = LOC_SLOT | spill slot number (8-byte units); else loc = a register, or what the target names above them
     LOC_REMAT = 0x40000000  # loc = LOC_REMAT | number of an instruction with MI_REMAT: not kept, computed again where wanted
 
-cdef enum RegClass:
-    RC_GPR = 0
-    RC_XMM = 1
+    MAX_REGISTERS = 64      # a location below is a register; no other is ever allocated
+    MAX_CLASSES = 2         # of registers: values of 16 bytes are of class 1
+
+cdef struct TargetFacts:
+    # what neutral code asks of a Target (machine/target.py) while it compiles
+    uint64_t allocatable            # registers that may hold values
+    uint64_t[2] classes             # registers by class
+    uint32_t n_registers            # one more than the highest of all
+    uint32_t[2] order_size
+    uint8_t order[2][64]            # by class: allocatable registers in the order in which they are taken
+    uint8_t[2] scratch              # by class: belongs to moves and to the emitter
+    bint crosses                    # eight bytes of either class may wait in the other's scratch register
+    int32_t[2] pressure             # by class: values that the scheduler lets live
+    const uint8_t* latency          # timings: rows by number, then pseudo operations
+    const uint8_t* ports
+    const uint8_t* busy
+    const uint8_t* reads            # of rows only
+    uint32_t rows, timed            # entries that are rows, and all
+    uint32_t pseudo                 # number of the first pseudo operation
+    uint32_t behind                 # a row's number plus this is the row behind a pointer of the context
+    uint32_t port_count, issue
 
 cdef enum Role:
     R_USE = 0        # read at the start of the instruction
@@ -57,7 +75,7 @@ cdef enum MFlag:
     MI_HOME = 512      # the same, and it is a load of what is never written: an operand C_ANY may be read there
 
 cdef extern from *:
-    uint32_t lowest_bit "__builtin_ctz"(uint32_t mask) noexcept nogil   # the first register of a mask that is not empty
+    uint32_t lowest_bit "__builtin_ctzll"(uint64_t mask) noexcept nogil   # the first register of a mask that is not empty
 
 cdef struct MOperand:
     uint32_t vreg
@@ -117,7 +135,7 @@ cdef class MCode:
     cdef uint32_t n_edge_args, cap_edge_args
     cdef uint32_t* block_params
     cdef uint32_t n_block_params, cap_block_params
-    cdef uint8_t* vclass           # RegClass of each vreg
+    cdef uint8_t* vclass           # register class of each vreg
     cdef uint8_t* vwidth           # bytes of its spill slot and of a move: 4, 8 or 16
     cdef uint32_t n_vregs, cap_vclass, cap_vwidth
     cdef uint64_t* constants       # constant pool (8-byte words), reached rip-relative
@@ -128,6 +146,8 @@ cdef class MCode:
     cdef Move* moves               # sorted by `at`, already sequentialised
     cdef uint32_t n_moves, cap_moves
     cdef uint32_t n_slots          # spill slots in 8-byte units (16-byte values take two, aligned)
+    cdef TargetFacts target
+    cdef readonly object record    # the Target, which keeps the tables of `target`
 
     cdef int clear(self) except -1 nogil
     cdef uint32_t vreg(self, uint8_t rclass, uint8_t width) except? 0xFFFFFFFF nogil
@@ -181,6 +201,12 @@ cdef class MCode:
     cdef uint32_t edge(self, uint32_t target) except? 0xFFFFFFFF nogil                    # of the newest block
     cdef int edge_arg(self, uint32_t vreg) except -1 nogil                                # of the newest edge
     cdef uint32_t constant(self, uint64_t word) except? 0xFFFFFFFF nogil   # byte offset in the pool; 8-byte words are shared
-    cdef uint32_t constant16(self, uint64_t low, uint64_t high) except? 0xFFFFFFFF nogil  # the same, 16-byte aligned pair
     cdef int move(self, uint32_t at, uint32_t src, uint32_t dst, uint32_t vreg) except -1 nogil
-    cdef int _constant_room(self, uint32_t count) except -1 nogil
+
+cdef inline uint64_t bit(uint32_t reg) noexcept nogil:
+    # the mask of one register
+    return <uint64_t>1 << reg
+
+cdef inline bint is_in(uint64_t mask, uint32_t loc) noexcept nogil:
+    # whether a location is a register of a mask
+    return loc < MAX_REGISTERS and mask >> loc & 1

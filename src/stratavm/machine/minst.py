@@ -2,6 +2,7 @@
 
 # strata: hot
 import cython
+from cython.cimports.cpython.bytes import PyBytes_AS_STRING
 from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.stratavm.base.vec import vec_room
@@ -10,14 +11,52 @@ if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 from stratavm.base.errors import ResourceLimit
+from stratavm.machine.target import Target, mask
 
 cython.declare(SHARING_WINDOW=uint32_t, MAX_POOL_WORDS=uint32_t)
-SHARING_WINDOW = 32  # words of the constant pool that are searched for an equal one
+SHARING_WINDOW = 16  # words of the constant pool that are searched for an equal one
 MAX_POOL_WORDS = 1 << 24
+
+SPARE_REGISTERS = 2
+"""Registers of a class that the scheduler leaves to the allocator."""
+
+
+@cython.cfunc
+def table_of(values: bytes) -> cython.pointer(cython.const[uint8_t]):
+    """A table of the record, which lives as long as the record."""
+    return cython.cast(cython.pointer(cython.const[uint8_t]), PyBytes_AS_STRING(values))
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def read_class(facts: cython.pointer(TargetFacts), number: uint32_t, rclass) -> cython.int:
+    """The C side of a ``RegisterClass``."""
+    facts.classes[number] = mask(rclass.registers)
+    facts.scratch[number] = rclass.scratch
+    facts.order_size[number] = len(rclass.order)
+    facts.pressure[number] = len(rclass.order) - SPARE_REGISTERS
+    for i, reg in enumerate(rclass.order):
+        facts.order[number][cython.cast(uint32_t, i)] = reg
+    return 0
 
 
 class MCode:
-    """One function of machine IR. Fields are in ``minst.pxd``; reused by ``clear``."""
+    """One function of machine IR for one target. Fields are in ``minst.pxd``; reused by ``clear``."""
+
+    def __init__(self, target: Target) -> None:
+        self.record = target
+        facts: cython.pointer(TargetFacts) = cython.address(self.target)
+        timings = target.timings
+        facts.allocatable = target.allocatable
+        facts.n_registers = max(n for c in target.classes for n in c.registers) + 1
+        facts.crosses = target.crosses
+        for i, rclass in enumerate(target.classes):
+            read_class(facts, i, rclass)
+        facts.latency, facts.ports = table_of(timings.latency), table_of(timings.ports)
+        facts.busy, facts.reads = table_of(timings.busy), table_of(timings.reads)
+        facts.rows, facts.timed = len(timings.reads), len(timings.latency)
+        facts.pseudo, facts.behind = target.pseudo, target.behind
+        facts.port_count, facts.issue = timings.port_count, timings.issue
 
     def __dealloc__(self):
         free(self.insts)
@@ -121,44 +160,20 @@ class MCode:
         return 0
 
     def constant(self, word: uint64_t) -> uint32_t:
-        """Byte offset of an 8-byte word in the constant pool; a few recent words are shared."""
+        """Byte offset of an 8-byte word in the constant pool; recent ones are shared."""
         n: uint32_t = self.n_constants
-        i: uint32_t = n
-        stop: uint32_t = n - SHARING_WINDOW if n > SHARING_WINDOW else 0
-        while i > stop:
-            i -= 1
+        i: uint32_t = n - SHARING_WINDOW if n > SHARING_WINDOW else 0
+        while i < n:
             if self.constants[i] == word:
                 return i * 8
-        self._constant_room(1)
+            i += 1
+        if n >= MAX_POOL_WORDS:
+            with cython.gil:
+                raise ResourceLimit("the constant pool of one function is too large", limit="constants")
+        vec_room(self.constants, self.cap_constants, n + 1)
         self.constants[n] = word
         self.n_constants = n + 1
         return n * 8
-
-    def constant16(self, low: uint64_t, high: uint64_t) -> uint32_t:
-        """Byte offset of an aligned pair of words in the constant pool."""
-        n: uint32_t
-        i: uint32_t = self.n_constants & ~cython.cast(uint32_t, 1)
-        stop: uint32_t = i - SHARING_WINDOW if i > SHARING_WINDOW else 0
-        while i > stop:
-            i -= 2
-            if self.constants[i] == low and self.constants[i + 1] == high:
-                return i * 8
-        self._constant_room(3)
-        if self.n_constants & 1:
-            self.constants[self.n_constants] = 0
-            self.n_constants += 1
-        n = self.n_constants
-        self.constants[n] = low
-        self.constants[n + 1] = high
-        self.n_constants = n + 2
-        return n * 8
-
-    def _constant_room(self, count: uint32_t) -> cython.int:
-        vec_room(self.constants, self.cap_constants, self.n_constants + count)
-        if self.n_constants > MAX_POOL_WORDS:
-            with cython.gil:
-                raise ResourceLimit("the constant pool of one function is too large", limit="constants")
-        return 0
 
 
 # ---- to and from plain Python values -----------------------------------------------------------
@@ -168,7 +183,7 @@ def snapshot(m: MCode):
     """A copy as plain values, with whatever places and moves there are."""
     from stratavm.machine.mfunc import Block, Edge, MFunction  # a tool's module: compiling does without
 
-    f = MFunction(slots=m.n_slots)
+    f = MFunction(m.record, slots=m.n_slots)
     i: uint32_t
     k: uint32_t
     f.vregs = [(m.vclass[i], m.vwidth[i]) for i in range(m.n_vregs)]
@@ -206,7 +221,7 @@ def _inst(m: MCode, i: cython.pointer(MInst)) -> object:
 
 def build(f) -> MCode:
     """The arrays of a function given as plain values."""
-    m: MCode = MCode()
+    m: MCode = MCode(f.target)
     for rclass, width in f.vregs:
         m.vreg(rclass, width)
     for block in f.blocks:

@@ -1,6 +1,6 @@
 # The instruction scheduler of level 1: between selection and allocation.
 from libc.stdint cimport int32_t, uint8_t, uint32_t
-from stratavm.machine.minst cimport MBlock, MCode, MInst
+from stratavm.machine.minst cimport MBlock, MCode, MInst, TargetFacts
 from stratavm.machine.regalloc.intervals cimport Intervals
 
 cdef enum:
@@ -54,6 +54,7 @@ cdef class Scheduler:
     cdef int32_t[2] pressure
     cdef int32_t[2] peak
     cdef MCode m
+    cdef const TargetFacts* target   # of `m`
     cdef uint32_t depth        # blocks in fewer loops stay as they are
     cdef uint32_t begin, end   # the window
     cdef uint32_t stop         # behind its block

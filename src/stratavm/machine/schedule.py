@@ -8,7 +8,7 @@ and the instruction behind it.
 
 Units are placed one by one, the one on the longest way to the window's end first, unless it would take more than the
 class's registers less two. The new order is kept only if the model (in-order issue, four per cycle, ports and latencies
-of ``x64/timing``) finds it shorter and it needs no more registers than the old one did, or than there are.
+of the target) finds it shorter and it needs no more registers than the old one did, or than there are.
 """
 
 import cython
@@ -34,28 +34,16 @@ from cython.cimports.stratavm.machine.minst import (
     MCode,
     MInst,
     MOperand,
+    TargetFacts,
 )
 from cython.cimports.stratavm.machine.regalloc.intervals import NO_POS, Intervals
-from cython.cimports.stratavm.targets.x64._gen_timing import (
-    TIME_BUSY,
-    TIME_END,
-    TIME_LATENCY,
-    TIME_PORT_COUNT,
-    TIME_PORTS,
-    TIME_PSEUDO,
-    TIME_READS,
-    TIME_ROWS,
-)
-from cython.cimports.stratavm.targets.x64.pseudo import P_VIA
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
+FactsPtr = cython.typedef(cython.pointer(cython.const[TargetFacts]))
 NO_UNIT = cython.declare(uint32_t, 0xFFFFFFFF)
-ISSUE_WIDTH = cython.declare(uint32_t, 4)
 MAX_CONSTANTS = cython.declare(uint32_t, 4)
-LIMIT_GPR = cython.declare(int32_t, 11 - 2)
-LIMIT_XMM = cython.declare(int32_t, 15 - 2)
 SHORTEST = cython.declare(uint32_t, 8)
 """Instructions of a block that may gain something; most blocks of loops are shorter."""
 LOOPS = cython.declare(uint32_t, 1)
@@ -66,43 +54,43 @@ LOOPS = cython.declare(uint32_t, 1)
 @cython.nogil
 @cython.inline
 @cython.exceptval(check=False)
-def row_of(op: uint32_t) -> uint32_t:
+def row_of(t: FactsPtr, op: uint32_t) -> uint32_t:
     """The row of an instruction, with or without a context pointer as its base; 0 for pseudo operations."""
-    if op >= P_VIA:
-        op -= P_VIA
-    return op if op < TIME_ROWS else 0
+    if op >= t.behind:
+        op -= t.behind
+    return op if op < t.rows else 0
 
 
 @cython.cfunc
 @cython.nogil
 @cython.inline
 @cython.exceptval(check=False)
-def time_of(op: uint32_t) -> uint32_t:
+def time_of(t: FactsPtr, op: uint32_t) -> uint32_t:
     """Index of an operation in the tables of timings."""
-    if op >= P_VIA or op < TIME_ROWS:
-        return row_of(op)
-    op = op - TIME_PSEUDO + TIME_ROWS if op >= TIME_PSEUDO else 0
-    return op if op < TIME_END else 0
+    if op >= t.behind or op < t.rows:
+        return row_of(t, op)
+    op = op - t.pseudo + t.rows if op >= t.pseudo else 0
+    return op if op < t.timed else 0
 
 
 @cython.cfunc
 @cython.nogil
 @cython.inline
 @cython.exceptval(check=False)
-def reads(m: cython.pointer(MInst)) -> cython.bint:
+def reads(t: FactsPtr, m: cython.pointer(MInst)) -> cython.bint:
     """Whether the instruction reads memory that a store may change, or may trap by it."""
-    return m.flags & (MI_EFFECT | MI_TRAPS) != 0 and TIME_READS[row_of(m.op)] != 0
+    return m.flags & (MI_EFFECT | MI_TRAPS) != 0 and t.reads[row_of(t, m.op)] != 0
 
 
 @cython.cfunc
 @cython.nogil
 @cython.inline
 @cython.exceptval(check=False)
-def ends_window(m: cython.pointer(MInst)) -> cython.bint:
+def ends_window(t: FactsPtr, m: cython.pointer(MInst)) -> cython.bint:
     """Whether nothing moves across the instruction."""
     if m.flags & (MI_CALL | MI_TERMINATOR | MI_EXIT):
         return True
-    return m.flags & (MI_EFFECT | MI_TRAPS) != 0 and not TIME_READS[row_of(m.op)]
+    return m.flags & (MI_EFFECT | MI_TRAPS) != 0 and not t.reads[row_of(t, m.op)]
 
 
 class Scheduler:
@@ -122,6 +110,7 @@ class Scheduler:
     def attach(self, m: MCode, depth: uint32_t = LOOPS) -> None:
         """Say what ``run`` works on: blocks inside of so many loops or more."""
         self.m = m
+        self.target = cython.address(m.target)
         self.depth = depth
 
     def schedule(self, m: MCode, depth: uint32_t = 0) -> None:
@@ -198,13 +187,13 @@ class Scheduler:
         constant: cython.bint
         while end < self.stop:
             inst: cython.pointer(MInst) = cython.address(self.m.insts[end])
-            if ends_window(inst) or inst.flags & MI_FLAGS_USE:
+            if ends_window(self.target, inst) or inst.flags & MI_FLAGS_USE:
                 return at
             end += 1
             if inst.flags & MI_FLAGS_DEF:
                 end = self.flags_end(end)
                 return end if end else at
-            constant = not reads(inst)
+            constant = not reads(self.target, inst)
             for k in range(inst.nops):
                 if self.m.operands[inst.ops + k].vreg != NO_VREG and self.m.operands[inst.ops + k].role != R_DEF:
                     constant = False
@@ -221,7 +210,7 @@ class Scheduler:
             inst: cython.pointer(MInst) = cython.address(self.m.insts[scan])
             if scan - begin > WINDOW:
                 return 0
-            crossed = crossed or ends_window(inst)
+            crossed = crossed or ends_window(self.target, inst)
             if inst.flags & MI_FLAGS_USE:
                 if crossed:
                     return 0
@@ -259,14 +248,14 @@ class Scheduler:
         for k in range(self.n_units):
             self.order[k] = k
         before = self.evaluate()
-        longest: uint32_t = (last - begin - 1) // ISSUE_WIDTH
+        longest: uint32_t = (last - begin - 1) // self.target.issue
         for k in range(self.n_units):
             if self.units[k].height > longest:
                 longest = self.units[k].height
         if before <= longest:
             return 0  # no order is shorter than the longest way
-        before_peak[0] = self.peak[0] if self.peak[0] > LIMIT_GPR else LIMIT_GPR
-        before_peak[1] = self.peak[1] if self.peak[1] > LIMIT_XMM else LIMIT_XMM
+        before_peak[0] = self.peak[0] if self.peak[0] > self.target.pressure[0] else self.target.pressure[0]
+        before_peak[1] = self.peak[1] if self.peak[1] > self.target.pressure[1] else self.target.pressure[1]
         self.search()
         if self.evaluate() < before and self.peak[0] <= before_peak[0] and self.peak[1] <= before_peak[1]:
             self.apply()
@@ -306,7 +295,7 @@ class Scheduler:
                 return False
             found = False
             for k in range(self.units[u].first, self.units[u].first + self.units[u].count):
-                found = found or reads(cython.address(self.m.insts[k]))
+                found = found or reads(self.target, cython.address(self.m.insts[k]))
             if found:
                 if reader != NO_UNIT and not self.link(reader, u, 0):
                     return False
@@ -337,7 +326,7 @@ class Scheduler:
                 if o.vreg != NO_VREG and (o.role == R_DEF or o.role == R_DEF_EARLY):
                     s: cython.pointer(ValueState) = self.state(o.vreg)
                     s.unit = u
-                    s.latency = TIME_LATENCY[time_of(inst.op)]
+                    s.latency = self.target.latency[time_of(self.target, inst.op)]
         return True
 
     def read(self, u: uint32_t, vreg: uint32_t, tied: cython.bint) -> cython.bint:
@@ -368,7 +357,7 @@ class Scheduler:
         while u:
             u -= 1
             inst: cython.pointer(MInst) = cython.address(self.m.insts[self.units[u].first + self.units[u].count - 1])
-            self.units[u].height = TIME_LATENCY[time_of(inst.op)]
+            self.units[u].height = self.target.latency[time_of(self.target, inst.op)]
             k = self.units[u].links
             while k != NO_UNIT:
                 if self.links[k].latency + self.units[self.links[k].to].height > self.units[u].height:
@@ -401,7 +390,7 @@ class Scheduler:
 
     def start_of(self, u: uint32_t) -> uint32_t:
         """The cycle in which a unit could begin now."""
-        start: uint32_t = self.clock + (1 if self.slots >= ISSUE_WIDTH else 0)
+        start: uint32_t = self.clock + (1 if self.slots >= self.target.issue else 0)
         return self.units[u].ready if self.units[u].ready > start else start
 
     def place(self, u: uint32_t) -> cython.int:
@@ -417,20 +406,20 @@ class Scheduler:
             if start > self.clock:
                 self.clock = start
                 self.slots = 0
-            elif self.slots >= ISSUE_WIDTH:
+            elif self.slots >= self.target.issue:
                 self.clock += 1
                 self.slots = 0
-            time = time_of(self.m.insts[at].op)
-            mask = TIME_PORTS[time]
-            port = TIME_PORT_COUNT
-            for k in range(TIME_PORT_COUNT):
-                if mask >> k & 1 and (port == TIME_PORT_COUNT or self.port_free[k] < self.port_free[port]):
+            time = time_of(self.target, self.m.insts[at].op)
+            mask = self.target.ports[time]
+            port = self.target.port_count
+            for k in range(self.target.port_count):
+                if mask >> k & 1 and (port == self.target.port_count or self.port_free[k] < self.port_free[port]):
                     port = k
-            if port < TIME_PORT_COUNT:
+            if port < self.target.port_count:
                 if self.port_free[port] > self.clock:
                     self.clock = self.port_free[port]
                     self.slots = 0
-                self.port_free[port] = self.clock + TIME_BUSY[time]
+                self.port_free[port] = self.clock + self.target.busy[time]
             self.slots += 1
         k = self.units[u].links
         while k != NO_UNIT:
@@ -481,12 +470,12 @@ class Scheduler:
     def costly(self, u: uint32_t) -> cython.bint:
         """Whether a unit would take more registers than there are, less two."""
         change: int32_t[2]
-        if self.pressure[0] + 2 <= LIMIT_GPR and self.pressure[1] + 2 <= LIMIT_XMM:
+        if self.pressure[0] + 2 <= self.target.pressure[0] and self.pressure[1] + 2 <= self.target.pressure[1]:
             return False
         self.growth(u, change)
         self.forget(u)
-        return (change[0] > 0 and self.pressure[0] + change[0] > LIMIT_GPR) or (
-            change[1] > 0 and self.pressure[1] + change[1] > LIMIT_XMM
+        return (change[0] > 0 and self.pressure[0] + change[0] > self.target.pressure[0]) or (
+            change[1] > 0 and self.pressure[1] + change[1] > self.target.pressure[1]
         )
 
     def evaluate(self) -> uint32_t:
@@ -497,7 +486,9 @@ class Scheduler:
         for k in range(self.n_units):
             self.place(self.order[k])
             at: cython.pointer(Unit) = cython.address(self.units[self.order[k]])
-            done: uint32_t = self.clock + TIME_LATENCY[time_of(self.m.insts[at.first + at.count - 1].op)]
+            done: uint32_t = (
+                self.clock + self.target.latency[time_of(self.target, self.m.insts[at.first + at.count - 1].op)]
+            )
             if done > length:
                 length = done
         return length

@@ -21,7 +21,8 @@ from stratavm.machine.code import Code
 from stratavm.module.valid import ValidModule
 from stratavm.native.worker import MACHINE_PASSES, STAGES, Worker
 from stratavm.runtime.memory import plan_of
-from stratavm.targets.x64.target import ModulePlan
+from stratavm.targets.x64.plan import ModulePlan, host_features
+from stratavm.targets.x64.regs import CPU_FEATURES
 
 if TYPE_CHECKING:
     from stratavm.ir.pipeline import Pipeline
@@ -69,6 +70,12 @@ RETREATS: Final = frozenset({"optimised_nodes", "compile_bytes"})
 """Limits of the optimiser that level 0 does not have, or reaches later."""
 MACHINE_LEVELS: Final[dict[int, tuple[str, ...]]] = {0: (), 1: tuple(MACHINE_PASSES)}
 """The passes of the machine level that each level runs."""
+
+
+def extensions() -> dict[str, bool]:
+    """The extensions of the processor that the compiler can use, and whether this one has them."""
+    present = host_features()
+    return {name: name in present for name in CPU_FEATURES if name}
 
 
 class ModuleCompiler:

@@ -129,6 +129,18 @@ class StubTable:
         return known
 
 
+def lazy_entries(owner: CodeOwner, count: int) -> tuple[int, int]:
+    """Publish entries of a module's functions that compile them at their first call: where the first is, and the bytes
+    of each."""
+    [address] = publish(owner, [stubs.lazy_stubs(count)])
+    return address, stubs.LAZY_STUB_BYTES
+
+
+def oracle_entry(type: FuncType, defined_index: int) -> Code:
+    """Code that calls a function on the oracle."""
+    return stubs.oracle_stub(type, defined_index)
+
+
 def publish(owner: CodeOwner, codes: list[Code], funcs: list[int | None] | None = None) -> list[int]:
     """Publish finished code in one batch; ``funcs`` are function indices, None for stubs. Returns the addresses."""
     indices = funcs or [None] * len(codes)

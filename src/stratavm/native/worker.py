@@ -12,13 +12,14 @@ from cython.cimports.stratavm.machine.regalloc.allocator import Allocator
 from cython.cimports.stratavm.machine.schedule import Scheduler
 from cython.cimports.stratavm.targets.x64.emit import Emitter
 from cython.cimports.stratavm.targets.x64.isel import Selector
-from cython.cimports.stratavm.targets.x64.target import ModulePlan
+from cython.cimports.stratavm.targets.x64.plan import ModulePlan
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 from stratavm.base.errors import ResourceLimit
 from stratavm.machine.minst import snapshot
+from stratavm.targets.x64.target import X64
 
 STAGES = ("build", "optimise", "select", "schedule", "allocate", "emit")
 """Stages in the order of ``Worker.stages_ns``."""
@@ -78,9 +79,9 @@ class Worker:
         self.ssa = Ssa()
         self.built = self.ssa if pipeline is None else Ssa()
         self.pipeline = pipeline
-        self.machine = MCode()
+        self.machine = MCode(X64)
         self.selector = Selector()
-        self.allocator = Allocator(allocator, registers)
+        self.allocator = Allocator(X64, allocator, registers)
         self.emitter = Emitter()
         self.scheduler = Scheduler()
         self.scheduler.attach(self.machine)

@@ -17,7 +17,7 @@ from stratavm.module.encode import DataDraft, FunctionDraft, ModuleDraft, encode
 from stratavm.module.model import ConstExpr, Element, Export, Global, Import, Names
 from stratavm.native.compile import ModuleCompiler
 from stratavm.spec.types import FUNCREF, I32, FuncType, GlobalType, Limits, MemoryType, RecGroup, SubType
-from stratavm.targets.x64.target import ModulePlan
+from stratavm.targets.x64.plan import ModulePlan
 from stratavm.tiers.jit import eager
 from stratavm.tiers.tier import CompileExecutor
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import NamedTuple
 
 from stratavm.machine.mfunc import (
     ANY,
@@ -29,18 +30,32 @@ from stratavm.machine.mfunc import (
     MFunction,
     Operand,
 )
+from stratavm.machine.target import MAX_REGISTERS, Target
 
-ARGUMENTS = ((0, 1, 2, 6, 7, 8), tuple(range(16, 24)))
-RAX, RCX, RDX, R11, R14, XMM15 = 0, 1, 2, 11, 14, 31
+
+class Cast(NamedTuple):
+    """The fixed registers of a target that instructions ask for."""
+
+    arguments: tuple[tuple[int, ...], ...]
+    result: int = 0
+    count: int = 1
+    other: int = 2
+    context: int = 14
+
+
+CASTS = {"x64": Cast(((0, 1, 2, 6, 7, 8), tuple(range(16, 24)))), "null": Cast(((0, 1, 2, 3, 4, 5),), context=8)}
+KINDS = {"g": (0, 8), "x": (1, 8), "w": (1, 16)}
 WORK, JUMP, BRANCH, RETURN = 1100, 1025, 1026, 1027
 
 
 class Generator:
     """Builds one function; every value is defined on every path to its uses."""
 
-    def __init__(self, seed: int, size: int = 40, wide: bool = True) -> None:
+    def __init__(self, target: Target, cast: Cast, seed: int, size: int = 40, wide: bool = True) -> None:
         self.random = random.Random(seed)
-        self.f = MFunction()
+        self.f = MFunction(target)
+        self.cast = cast
+        self.kinds = KINDS if len(target.classes) > 1 else dict.fromkeys(KINDS, KINDS["g"])
         self.left = size
         self.wide = wide
         self.count = 0
@@ -61,7 +76,7 @@ class Generator:
 
     def vreg(self, kind: str) -> int:
         """A new value: ``g``, ``x``, or ``w`` (16 bytes)."""
-        self.f.vregs.append({"g": (0, 8), "x": (1, 8), "w": (1, 16)}[kind])
+        self.f.vregs.append(self.kinds[kind])
         return len(self.f.vregs) - 1
 
     def kind(self) -> str:
@@ -87,7 +102,7 @@ class Generator:
 
     def pick(self, env: list[int], kind: str) -> int:
         """A live value of a kind, or a new one."""
-        wanted = {"g": (0, 8), "x": (1, 8), "w": (1, 16)}[kind]
+        wanted = self.kinds[kind]
         choices = [v for v in env if self.f.vregs[v] == wanted]
         if choices and self.random.random() < 0.9:
             near = choices[-4:] if self.random.random() < 0.6 else choices
@@ -99,13 +114,13 @@ class Generator:
 
     def arguments(self, params: list[int]) -> None:
         """Incoming values in their fixed registers."""
-        free = [list(r) for r in ARGUMENTS]
+        free = [list(r) for r in self.cast.arguments]
         ops = [Operand(p, DEF, FIXED, free[self.f.vregs[p][0]].pop(0)) for p in params]
         self.emit(WORK, 0, ops)
 
     def fixed_uses(self, env: list[int]) -> list[Operand]:
         """Values in argument registers; some may repeat."""
-        free = [list(r) for r in ARGUMENTS]
+        free = [list(r) for r in self.cast.arguments]
         ops = []
         for _ in range(self.random.randrange(5)):
             v = self.pick(env, self.random.choice("gggx"))
@@ -141,7 +156,7 @@ class Generator:
     def do_number(self, env: list[int]) -> None:
         """What can be computed again: a number, or a load by a register that never changes."""
         d, load = self.vreg(self.random.choice("ggx")), self.random.random() < 0.5
-        base = [Operand(NO_VREG, USE, FIXED, R14)] if load else []
+        base = [Operand(NO_VREG, USE, FIXED, self.cast.context)] if load else []
         self.emit(WORK, REMAT | (HOME if load else 0), [Operand(d, DEF, REG), *base])
         env.append(d)
 
@@ -162,24 +177,28 @@ class Generator:
 
     def do_store(self, env: list[int]) -> None:
         """No result; one base register that is not allocated."""
-        ops = [Operand(self.pick(env, self.kind()), USE, REG), Operand(NO_VREG, USE, FIXED, R14)]
+        ops = [Operand(self.pick(env, self.kind()), USE, REG), Operand(NO_VREG, USE, FIXED, self.cast.context)]
         self.emit(WORK, 16, [*ops, Operand(self.pick(env, "g"), USE, REG)])
 
     def do_div(self, env: list[int]) -> None:
         """Fixed inputs and outputs in the same registers."""
         a, b = self.pick(env, "g"), self.pick(env, "g")
         q, r = self.vreg("g"), self.vreg("g")
-        ops = [Operand(q, DEF, FIXED, RAX), Operand(r, DEF, FIXED, RDX), Operand(a, USE, FIXED, RAX)]
+        ops = [
+            Operand(q, DEF, FIXED, self.cast.result),
+            Operand(r, DEF, FIXED, self.cast.other),
+            Operand(a, USE, FIXED, self.cast.result),
+        ]
         last = self.random.choice([Operand(b, USE, ANY), Operand(b, USE_LATE, REG)])
         if last.role == USE:
-            ops.append(Operand(NO_VREG, TEMP, FIXED, RCX))
+            ops.append(Operand(NO_VREG, TEMP, FIXED, self.cast.count))
         self.emit(WORK, 0, [*ops, last])
         env += [q, r]
 
     def do_shift(self, env: list[int]) -> None:
         """Two-address with a fixed count."""
         a, c, d = self.pick(env, "g"), self.pick(env, "g"), self.vreg("g")
-        self.emit(WORK, 0, [Operand(d, DEF, SAME, 1), Operand(a, USE, REG), Operand(c, USE, FIXED, RCX)])
+        self.emit(WORK, 0, [Operand(d, DEF, SAME, 1), Operand(a, USE, REG), Operand(c, USE, FIXED, self.cast.count)])
         env.append(d)
 
     def do_early(self, env: list[int]) -> None:
@@ -210,7 +229,7 @@ class Generator:
         if self.random.random() < 0.3:
             ops.append(Operand(self.pick(env, "g"), USE, ANY))
         results = [self.vreg(self.random.choice("ggx")) for _ in range(self.random.randrange(3))]
-        free = [list(r) for r in ARGUMENTS]
+        free = [list(r) for r in self.cast.arguments]
         ops += [Operand(d, DEF, FIXED, free[self.f.vregs[d][0]].pop(0)) for d in results]
         self.emit(WORK, CALL | 16, ops)
         env += results
@@ -224,7 +243,7 @@ class Generator:
     def do_pin(self, env: list[int]) -> None:
         """One value in a fixed register and in another operand."""
         a, d = self.pick(env, "g"), self.vreg("g")
-        ops = [Operand(d, DEF, FIXED, RAX), Operand(a, USE, FIXED, RCX), Operand(a, USE, REG)]
+        ops = [Operand(d, DEF, FIXED, self.cast.result), Operand(a, USE, FIXED, self.cast.count), Operand(a, USE, REG)]
         self.emit(WORK, 0, ops)
         env.append(d)
 
@@ -241,14 +260,22 @@ class Generator:
     def do_fixed_temp(self, env: list[int]) -> None:
         """A clobbered register beside a two-address result that is tied to a fixed input."""
         a, b, d, t = self.pick(env, "g"), self.pick(env, "g"), self.vreg("g"), self.vreg("g")
-        ops = [Operand(d, DEF, SAME, 1), Operand(a, USE, FIXED, RDX), Operand(t, TEMP, FIXED, RAX)]
+        ops = [
+            Operand(d, DEF, SAME, 1),
+            Operand(a, USE, FIXED, self.cast.other),
+            Operand(t, TEMP, FIXED, self.cast.result),
+        ]
         self.emit(WORK, 0, [*ops, Operand(b, USE, ANY)])
         env.append(d)
 
     def do_fixed_late(self, env: list[int]) -> None:
         """A fixed input that lives through, and a fixed early result."""
         a, b, d = self.pick(env, "g"), self.pick(env, "g"), self.vreg("g")
-        ops = [Operand(d, DEF_EARLY, FIXED, RAX), Operand(a, USE_LATE, FIXED, RCX), Operand(b, USE, REG)]
+        ops = [
+            Operand(d, DEF_EARLY, FIXED, self.cast.result),
+            Operand(a, USE_LATE, FIXED, self.cast.count),
+            Operand(b, USE, REG),
+        ]
         self.emit(WORK, 0, ops)
         env.append(d)
 
@@ -271,7 +298,8 @@ class Generator:
 
     def arguments_for(self, env: list[int], params: list[int]) -> list[int]:
         """A value for each parameter, often with repeats."""
-        return [self.pick(env, {(0, 8): "g", (1, 8): "x", (1, 16): "w"}[self.f.vregs[p]]) for p in params]
+        kinds = {place: kind for kind, place in KINDS.items()}
+        return [self.pick(env, kinds[self.f.vregs[p]]) for p in params]
 
     def params(self) -> list[int]:
         """New block parameters."""
@@ -329,9 +357,9 @@ class Generator:
         return all(self.f.vregs[a] == self.f.vregs[p] for a, p in zip(args, params, strict=True))
 
 
-def generate(seed: int, size: int = 40, wide: bool = True) -> MFunction:
+def generate(target: Target, seed: int, size: int = 40, wide: bool = True) -> MFunction:
     """A random function."""
-    return Generator(seed, size, wide).generate()
+    return Generator(target, CASTS[target.name], seed, size, wide).generate()
 
 
 # ---- simulation --------------------------------------------------------------------------------
@@ -369,7 +397,7 @@ class Machine:
             width = self.f.vregs[vreg][1]
             values = [self.cells.get(c) for c in self.halves(src, width)]
             if not src & LOC_SLOT and src & LOC_REMAT and dst & LOC_SLOT:
-                self.poison(R11, XMM15)
+                self.poison(*self.f.target.scratch)
             self.cells.update(zip(self.halves(dst, width), values, strict=True))
         for o in inst.operands:
             if o.reads and o.vreg != NO_VREG:
@@ -377,7 +405,11 @@ class Machine:
                 if found != self.values[o.vreg]:
                     raise WrongValue(f"instruction {at} reads v{o.vreg}: {found}, not {self.values[o.vreg]}")
         result = self.values[inst.operands[1].vreg] if inst.flags & MOVE else None
-        doomed = range(32) if inst.flags & CALL else [R11, XMM15, *(o.loc for o in inst.operands if o.role == TEMP)]
+        doomed = (
+            range(MAX_REGISTERS)
+            if inst.flags & CALL
+            else [*self.f.target.scratch, *(o.loc for o in inst.operands if o.role == TEMP)]
+        )
         self.poison(*doomed)
         for o in inst.operands:
             if o.defines and o.vreg != NO_VREG:

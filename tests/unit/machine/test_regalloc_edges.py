@@ -1,5 +1,7 @@
 """Claims about what an allocator does when it is asked for something odd, and about the switches that tests use."""
 
+from functools import partial
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,16 +10,18 @@ from stratavm.machine import mfunc
 from stratavm.machine.regalloc import allocator as module
 from stratavm.machine.regalloc.allocator import Allocator, allocate_function, register_mask
 from stratavm.machine.regalloc.checker import AllocationError, check
-from stratavm.targets.x64.regs import ALLOCATABLE, STARVED
+from stratavm.machine.target import mask
+from stratavm.targets.x64.target import X64
 from tests.unit.machine.mgen import Machine, generate
 
-ALL, FEW = (sum(1 << n for n in names) for names in (ALLOCATABLE, STARVED))
+ALL, FEW = X64.allocatable, mask(X64.starved)
+parse = partial(mfunc.parse, target=X64)
 
 
 def run(text, kind="linear", registers=ALL):
     """Allocate a text, prove and execute it; returns the result and how often another allocator took over."""
-    a = Allocator(kind, registers)
-    done = a.on(mfunc.parse(text))
+    a = Allocator(X64, kind, registers)
+    done = a.on(parse(text))
     check(done, registers)
     Machine(done, 1).run()
     return done, a.simpler + a.fallbacks
@@ -27,7 +31,7 @@ def run(text, kind="linear", registers=ALL):
 @given(st.integers(0, 2**40), st.integers(1, 200), st.sampled_from([ALL, FEW]), st.sampled_from(["linear", "naive"]))
 def test_any_generated_function_is_allocated_rightly(seed, size, registers, kind):
     """As in test_regalloc, with seeds that shrink."""
-    done = allocate_function(generate(seed, size), kind, registers)
+    done = allocate_function(generate(X64, seed, size), kind, registers)
     check(done, registers)
     Machine(done, seed).run()
 
@@ -171,14 +175,14 @@ def test_a_terminator_with_operands_and_arguments_is_left_to_the_naive_allocator
 def test_what_no_allocation_can_give_is_refused(kind, text, reason):
     """A mistake of selection is an error that names the instruction, never code."""
     with pytest.raises(AssertionError, match=reason):
-        allocate_function(mfunc.parse(text), kind, FEW)
+        allocate_function(parse(text), kind, FEW)
 
 
 def test_an_allocator_is_usable_after_an_error():
     """Nothing of the function that failed is left in the work arrays."""
-    a = Allocator("naive", FEW)
-    bad = mfunc.parse("vregs g8 g8\nblock 0 depth 0 flags 0 ()\n1100.8 [] def v0 reg\n1027.8 [term exit] use v7 reg")
-    good = generate(3, 60)
+    a = Allocator(X64, "naive", FEW)
+    bad = parse("vregs g8 g8\nblock 0 depth 0 flags 0 ()\n1100.8 [] def v0 reg\n1027.8 [term exit] use v7 reg")
+    good = generate(X64, 3, 60)
     with pytest.raises(AssertionError):
         a.on(bad)
     assert str(a.on(good)) == str(allocate_function(good, "naive", FEW))
@@ -188,29 +192,29 @@ def test_the_environment_starves_and_checks(monkeypatch):
     """STRATA_REGS=4 leaves 4 + 3 registers; STRATA_CHECK=2 runs the checker on every result; junk is refused."""
     monkeypatch.setenv("STRATA_REGS", "4")
     monkeypatch.setenv("STRATA_CHECK", "2")
-    a = Allocator()
+    a = Allocator(X64)
     assert a.registers == FEW
     assert a.checked
-    a.on(generate(1))
+    a.on(generate(X64, 1))
     monkeypatch.setenv("STRATA_REGS", "")
     monkeypatch.setenv("STRATA_CHECK", "1")
-    assert register_mask() == ALL
-    assert not Allocator().checked
+    assert register_mask(X64) == ALL
+    assert not Allocator(X64).checked
     monkeypatch.setenv("STRATA_REGS", "5")
     with pytest.raises(ValueError, match="STRATA_REGS"):
-        register_mask()
+        register_mask(X64)
     with pytest.raises(ValueError, match="allocator"):
-        Allocator("graph")
+        Allocator(X64, "graph")
 
 
 def test_the_checker_runs_where_it_is_asked_to(monkeypatch):
     """A function that reads an undefined value passes the naive allocator, and not the checker."""
-    undefined = mfunc.parse("vregs g8\nblock 0 depth 0 flags 0 ()\n1027.8 [term exit] use v0 =rax")
+    undefined = parse("vregs g8\nblock 0 depth 0 flags 0 ()\n1027.8 [term exit] use v0 =rax")
     monkeypatch.setenv("STRATA_CHECK", "0")
-    Allocator("naive", ALL).on(undefined)
+    Allocator(X64, "naive", ALL).on(undefined)
     monkeypatch.setenv("STRATA_CHECK", "2")
     with pytest.raises(AllocationError, match="not defined"):
-        Allocator("naive", ALL).on(undefined)
+        Allocator(X64, "naive", ALL).on(undefined)
 
 
 def add_temp(f):
@@ -236,7 +240,7 @@ def add_temp(f):
 )
 def test_the_checker_names_what_is_wrong(change, reason):
     """Each rule of the checker refuses its violation."""
-    f = allocate_function(mfunc.parse("""
+    f = allocate_function(parse("""
         vregs g8 g8 g8
         block 0 depth 0 flags 0 ()
           1100.8 [] def v0 =rax

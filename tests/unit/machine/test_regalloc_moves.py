@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stratavm.machine.regalloc.moves import sequence
+from stratavm.targets.x64.target import X64
 
 SLOT = 0x80000000
 R11, XMM15 = 11, 31
@@ -13,7 +14,7 @@ XMMS = list(range(16, 31))
 
 def run(moves, widths, slots):
     """Execute the sequence on machine words; return the words of every place."""
-    steps, used = sequence(moves, widths, slots)
+    steps, used = sequence(X64, moves, widths, slots)
     words = {}
 
     def cells(place, width):

@@ -1,5 +1,6 @@
 """Claims about the allocator of level 1: where it splits, stores and loads values, and what it leaves to level 0."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,20 +10,22 @@ from stratavm.machine import mfunc
 from stratavm.machine.mfunc import LOC_SLOT
 from stratavm.machine.regalloc.allocator import Allocator
 from stratavm.machine.regalloc.checker import check
+from stratavm.machine.target import mask
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from stratavm.native.compile import MACHINE_LEVELS, Options, wasm_compiler
-from stratavm.targets.x64.regs import ALLOCATABLE, STARVED
+from stratavm.targets.x64.target import X64
 from tests.unit.machine.mgen import Machine, generate
 
-ALL, FEW = (sum(1 << n for n in names) for names in (ALLOCATABLE, STARVED))
+ALL, FEW = X64.allocatable, mask(X64.starved)
+parse = partial(mfunc.parse, target=X64)
 KERNELS = sorted((Path(__file__).parents[2] / "bench/kernels").glob("*.wat"))
 
 
 def run(text, registers=ALL):
     """Allocate a text, prove and execute it; the result, which level 0's allocator had no part in."""
-    a = Allocator("splitting", registers)
-    done = a.on(mfunc.parse(text))
+    a = Allocator(X64, "splitting", registers)
+    done = a.on(parse(text))
     check(done, registers)
     for seed in range(6):
         Machine(done, seed).run()
@@ -49,9 +52,9 @@ def stores(moves):
 @pytest.mark.parametrize("registers", [ALL, FEW], ids=["all", "starved"])
 def test_it_does_every_generated_function_itself(registers):
     """No shape of operand makes it give up, also with few registers."""
-    a = Allocator("splitting", registers)
+    a = Allocator(X64, "splitting", registers)
     for seed in range(250):
-        a.on(generate(seed, size=10 + seed % 120))
+        a.on(generate(X64, seed, size=10 + seed % 120))
         assert (a.simpler, a.fallbacks) == (0, 0), f"seed {seed}"
 
 
@@ -223,8 +226,8 @@ def test_a_value_read_late_is_not_cut_between_reading_and_writing():
 
 def test_an_edge_from_a_branch_to_a_join_is_left_to_level_0():
     """Nothing could be moved on it. Selection makes no such edge for this allocator."""
-    a = Allocator("splitting", ALL)
-    done = a.on(mfunc.parse("""
+    a = Allocator(X64, "splitting", ALL)
+    done = a.on(parse("""
         vregs g8
         block 0 depth 0 flags 0 ()
           1100.8 [] def v0 reg
@@ -251,8 +254,8 @@ def test_too_much_liveness_is_left_to_level_0():
         lines += [f"block {v + 1} depth 0 flags 0 ()", f"1100.8 [] use v{v} any"]
         lines += ["1025.8 [term]", f"edge {v + 2} ()"]
     lines += [f"block {n + 1} depth 0 flags 0 ()", "1027.8 [term exit]"]
-    a = Allocator("splitting", ALL)
-    a.on(mfunc.parse("\n".join(lines)))
+    a = Allocator(X64, "splitting", ALL)
+    a.on(parse("\n".join(lines)))
     assert (a.simpler, a.fallbacks) == (1, 0)
 
 

@@ -1,6 +1,6 @@
 # The one interface of register allocation: machine IR in, operand locations and sequential moves out.
 cimport cython
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 from stratavm.machine.minst cimport MCode, MInst, MOperand
 from stratavm.machine.regalloc.intervals cimport Intervals
 from stratavm.machine.regalloc.linear cimport LinearScan
@@ -19,7 +19,7 @@ cdef enum AllocatorKind:
 @cython.final
 cdef class Allocator:
     # Work arrays of one worker, reused between functions.
-    cdef readonly uint32_t registers     # mask over locations 0-31 that may hold values
+    cdef readonly uint64_t registers     # those that may hold values
     cdef readonly uint32_t kind          # AllocatorKind
     cdef readonly uint32_t fallbacks     # functions that linear scan gave up, since the object was made
     cdef readonly uint32_t simpler       # functions that the splitting scan left to the one of level 0

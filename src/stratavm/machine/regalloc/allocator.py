@@ -22,25 +22,25 @@ if not cython.compiled:
 
 from stratavm.base import switches
 from stratavm.machine.minst import build, snapshot
-from stratavm.targets.x64.regs import ALLOCATABLE, STARVED
+from stratavm.machine.target import Target, mask
 
 KINDS = {"naive": ALLOC_NAIVE, "linear": ALLOC_LINEAR, "splitting": ALLOC_SPLITTING}
 """Allocators by name."""
 
 
-def register_mask() -> int:
+def register_mask(target: Target) -> int:
     """Registers that may hold values: all, or few under ``STRATA_REGS=4`` (tests)."""
-    return sum(1 << n for n in (STARVED if switches.REGS.value() else ALLOCATABLE))
+    return mask(target.starved) if switches.REGS.value() else target.allocatable
 
 
 class Allocator:
     """Work arrays of one worker, not shared by threads. ``STRATA_CHECK=2``: every result goes through the checker."""
 
-    def __init__(self, kind: str = "linear", registers: int | None = None) -> None:
+    def __init__(self, target: Target, kind: str = "linear", registers: int | None = None) -> None:
         if kind not in KINDS:
             raise ValueError(f"allocator {kind!r}: expected one of {', '.join(KINDS)}")
         self.kind = KINDS[kind]
-        self.registers = register_mask() if registers is None else registers
+        self.registers = register_mask(target) if registers is None else registers
         self.moves = ParallelMove()
         self.naive = NaiveAllocator(self.moves)
         self.intervals = Intervals()
@@ -118,4 +118,4 @@ class Allocator:
 
 def allocate_function(f, kind: str = "linear", registers: int | None = None):
     """Allocate plain machine IR with a fresh allocator (tests, tools)."""
-    return Allocator(kind, registers).on(f)
+    return Allocator(f.target, kind, registers).on(f)

@@ -37,19 +37,8 @@ from stratavm.machine.mfunc import (
     operand_text,
     place_name,
 )
-from stratavm.targets.x64.regs import (
-    CONTEXT_REGISTERS,
-    FRAME_REGISTERS,
-    NUMBER,
-    RIP,
-    SCRATCH_GPR,
-    SCRATCH_XMM,
-    XMM_BASE,
-)
+from stratavm.machine.target import MAX_REGISTERS
 
-SCRATCH = frozenset((NUMBER[SCRATCH_GPR], NUMBER[SCRATCH_XMM]))
-CONSTANT = frozenset((RIP, *(NUMBER[name] for name in (*CONTEXT_REGISTERS, *FRAME_REGISTERS))))
-REGISTERS = 32
 NOT_KEPT = LOC_REMAT | LOC_SLOT
 MAX_DUMP = 4000
 
@@ -132,20 +121,20 @@ def check_again(f: MFunction, at: int, inst: Inst) -> None:
     first, *others = inst.operands
     free = FLAGS["remat"] | FLAGS["home"] | FLAGS["fd"]
     if inst.flags & ~free or not first.defines or first.constraint != REG or first.vreg == NO_VREG:
-        raise AllocationError(f, at, f"{inst_text(inst)}: cannot be computed again")
-    if any(o.vreg != NO_VREG or o.constraint != FIXED or not o.reads or o.reg not in CONSTANT for o in others):
-        raise AllocationError(f, at, f"{inst_text(inst)}: reads what may change")
+        raise AllocationError(f, at, f"{inst_text(inst, f.target)}: cannot be computed again")
+    if any(o.vreg != NO_VREG or o.constraint != FIXED or not o.reads or o.reg not in f.target.constant for o in others):
+        raise AllocationError(f, at, f"{inst_text(inst, f.target)}: reads what may change")
 
 
 def check_unkept(f: MFunction, at: int, o: Operand, insts: list[Inst]) -> None:
     """An operand whose value is in no register and no slot: its own definition, or a load instead of the operand."""
     source = insts[o.loc - LOC_REMAT] if o.loc - LOC_REMAT < len(insts) else None
     if source is None or not source.flags & REMAT:
-        raise AllocationError(f, at, f"{operand_text(o)}: no instruction that can be repeated")
+        raise AllocationError(f, at, f"{operand_text(o, f.target)}: no instruction that can be repeated")
     if o.defines and source is not insts[at]:
-        raise AllocationError(f, at, f"{operand_text(o)}: not its own instruction")
+        raise AllocationError(f, at, f"{operand_text(o, f.target)}: not its own instruction")
     if o.role == TEMP or (o.reads and (o.constraint != ANY or o.role != USE or not source.flags & HOME)):
-        raise AllocationError(f, at, f"{operand_text(o)}: must be in a register")
+        raise AllocationError(f, at, f"{operand_text(o, f.target)}: must be in a register")
 
 
 def check_place(f: MFunction, at: int, o: Operand, registers: int, insts: list[Inst]) -> None:
@@ -153,7 +142,7 @@ def check_place(f: MFunction, at: int, o: Operand, registers: int, insts: list[I
     ops = insts[at].operands
 
     def fail(reason: str) -> None:
-        raise AllocationError(f, at, f"{operand_text(o)}: {reason}")
+        raise AllocationError(f, at, f"{operand_text(o, f.target)}: {reason}")
 
     if o.loc == NO_LOC:
         fail("no place")
@@ -176,7 +165,7 @@ def check_place(f: MFunction, at: int, o: Operand, registers: int, insts: list[I
         return
     if o.constraint == SLOT:
         fail("must be in its slot")
-    if not 0 <= o.loc < REGISTERS or o.loc // XMM_BASE != rclass:
+    if not f.target.masks[rclass] >> o.loc & 1:
         fail("wrong register class")
     tied = o.constraint == SAME and ops[o.reg].constraint == FIXED
     if not registers >> o.loc & 1 and not tied:
@@ -190,7 +179,7 @@ def check_conflicts(f: MFunction, at: int, ops: list[Operand]) -> None:
     for early in (True, False):
         taken: dict[int, Operand] = {}
         for o in ops:
-            if o.vreg == NO_VREG and o.reg not in range(REGISTERS):
+            if o.vreg == NO_VREG and o.reg not in range(MAX_REGISTERS):
                 continue
             alive = o.role != 1 if early else o.role != USE
             if not alive or o.loc & NOT_KEPT:
@@ -199,7 +188,9 @@ def check_conflicts(f: MFunction, at: int, ops: list[Operand]) -> None:
             if other is not None and not (early and o.reads and other.reads and o.vreg == other.vreg):
                 both_reads = o.role in (USE, USE_LATE) and other.role in (USE, USE_LATE)
                 if not (both_reads and o.vreg == other.vreg):
-                    raise AllocationError(f, at, f"{operand_text(o)} and {operand_text(other)} share a register")
+                    raise AllocationError(
+                        f, at, f"{operand_text(o, f.target)} and {operand_text(other, f.target)} share a register"
+                    )
             taken[o.loc] = o
 
 
@@ -243,16 +234,20 @@ def run_moves(f: MFunction, state: State, at: int, moves: list[tuple[int, int, i
     """Moves before an instruction."""
     for src, dst, vreg in moves:
         if src & dst & LOC_SLOT or NO_LOC in (src, dst) or dst & NOT_KEPT == LOC_REMAT:
-            raise AllocationError(f, at, f"move {place_name(src)} -> {place_name(dst)}: no such instruction")
+            raise AllocationError(
+                f, at, f"move {place_name(src, f.target)} -> {place_name(dst, f.target)}: no such instruction"
+            )
         width = max(8, f.vregs[vreg][1])
-        if width == 16 and (src < XMM_BASE or dst < XMM_BASE):
-            raise AllocationError(f, at, f"move of 16 bytes {place_name(src)} -> {place_name(dst)}")
+        if width == 16 and any(loc < MAX_REGISTERS and not f.target.masks[-1] >> loc & 1 for loc in (src, dst)):
+            raise AllocationError(f, at, f"move of 16 bytes {place_name(src, f.target)} -> {place_name(dst, f.target)}")
         for loc in (src, dst):
             if loc & LOC_SLOT and loc - LOC_SLOT + width // 16 >= f.slots:
-                raise AllocationError(f, at, f"move to or from {place_name(loc)}: the frame has {f.slots} slots")
+                raise AllocationError(
+                    f, at, f"move to or from {place_name(loc, f.target)}: the frame has {f.slots} slots"
+                )
         values = {v for v in state.held.get(src, ()) if f.vregs[v][1] <= width}
         if src & NOT_KEPT == LOC_REMAT and dst & LOC_SLOT:
-            for loc in SCRATCH:  # it may pass through one
+            for loc in f.target.scratch:  # it may pass through one
                 state.forget(loc)
         state.overwrite(dst, values, width)
 
@@ -263,16 +258,18 @@ def run_inst(f: MFunction, state: State, at: int, inst: Inst) -> None:
     for o in ops:
         if o.reads and o.vreg != NO_VREG and o.vreg not in state.held.get(o.loc, ()):
             held = ", ".join(f"v{v}" for v in sorted(state.held.get(o.loc, ()))) or "nothing known"
-            where = ", ".join(map(place_name, sorted(state.places.get(o.vreg, ())))) or "nowhere"
-            message = f"{inst_text(inst)}: {place_name(o.loc)} holds {held}; v{o.vreg} is in {where}"
+            where = ", ".join(place_name(loc, f.target) for loc in sorted(state.places.get(o.vreg, ()))) or "nowhere"
+            message = (
+                f"{inst_text(inst, f.target)}: {place_name(o.loc, f.target)} holds {held}; v{o.vreg} is in {where}"
+            )
             raise AllocationError(f, at, message)
     copied: set[int] = set()
     if inst.flags & MOVE:
         copied = set(state.held.get(ops[1].loc, ()))
     for o in ops:
-        if not o.reads and o.loc < REGISTERS:
+        if not o.reads and o.loc < MAX_REGISTERS:
             state.forget(o.loc)
-    for loc in range(REGISTERS) if inst.flags & CALL else SCRATCH:
+    for loc in range(MAX_REGISTERS) if inst.flags & CALL else f.target.scratch:
         state.forget(loc)
     for o in ops:
         if o.defines and o.vreg != NO_VREG:

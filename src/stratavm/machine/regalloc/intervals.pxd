@@ -1,7 +1,7 @@
 # One live interval per value, over positions: instruction i reads at 2i and writes at 2i+1.
 cimport cython
 from libc.stdint cimport uint8_t, uint32_t
-from stratavm.machine.minst cimport MCode, MInst, MOperand
+from stratavm.machine.minst cimport MAX_REGISTERS, MCode, MInst, MOperand
 
 cdef enum:
     NO_POS = 0xFFFFFFFF
@@ -45,8 +45,8 @@ cdef class Intervals:
     cdef uint32_t n_calls, cap_calls
     cdef Event* events
     cdef uint32_t n_events, cap_events
-    cdef uint32_t[32] first_event
-    cdef uint32_t[32] last_event
+    cdef uint32_t[MAX_REGISTERS] first_event
+    cdef uint32_t[MAX_REGISTERS] last_event
     cdef uint32_t* loop_stop    # by block: 1 + last block of the loop that it heads, 0 = none
     cdef uint32_t* preds        # by block: incoming edges
     cdef uint32_t cap_loop_stop, cap_preds

@@ -15,6 +15,7 @@ from cython.cimports.stratavm.machine.minst import (
     C_FIXED,
     C_SAME,
     C_SLOT,
+    MAX_REGISTERS,
     MI_CALL,
     MI_MOVE,
     NO_VREG,
@@ -70,8 +71,8 @@ class Intervals:
             self.items[v].weight = 0
             self.items[v].flags = 0
         self.n_order = self.n_calls = self.n_events = self.n_loops = 0
-        memset(self.first_event, 0xFF, cython.sizeof(uint32_t) * 32)
-        memset(self.last_event, 0xFF, cython.sizeof(uint32_t) * 32)
+        memset(self.first_event, 0xFF, cython.sizeof(uint32_t) * MAX_REGISTERS)
+        memset(self.last_event, 0xFF, cython.sizeof(uint32_t) * MAX_REGISTERS)
         if not self._find_loops(m):
             return 0
         for number in range(m.n_blocks):
@@ -156,7 +157,7 @@ class Intervals:
             self.n_calls += 1
         for k in range(inst.nops):
             o = cython.address(ops[k])
-            if o.constraint == C_FIXED and o.reg < 32 and holds_early(o.role):
+            if o.constraint == C_FIXED and o.reg < MAX_REGISTERS and holds_early(o.role):
                 self._event(o.reg, pos, o.vreg)
             if o.vreg == NO_VREG:
                 if o.constraint != C_FIXED:
@@ -175,7 +176,7 @@ class Intervals:
             o = cython.address(ops[k])
             if o.role == R_USE:
                 continue
-            if o.constraint == C_FIXED and o.reg < 32 and holds_late(o.role):
+            if o.constraint == C_FIXED and o.reg < MAX_REGISTERS and holds_late(o.role):
                 self._event(o.reg, pos + 1, o.vreg)
             if o.vreg == NO_VREG or not is_def(o.role):
                 continue

@@ -8,11 +8,17 @@ slot. Work per value is bounded by the number of registers times a constant.
 
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
-from cython.cimports.libc.stdlib import free
-from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import breathe
-from cython.cimports.stratavm.base.vec import vec_room
-from cython.cimports.stratavm.machine.minst import NO_LOC, NO_VREG, RC_XMM, MBlock, MCode, MInst, MOperand
+from cython.cimports.stratavm.machine.minst import (
+    MAX_REGISTERS,
+    NO_LOC,
+    NO_VREG,
+    MBlock,
+    MCode,
+    MInst,
+    MOperand,
+    lowest_bit,
+)
 from cython.cimports.stratavm.machine.regalloc.intervals import (
     IV_SLOT,
     IV_TIED,
@@ -28,16 +34,9 @@ from cython.cimports.stratavm.machine.regalloc.intervals import (
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
-cython.declare(GPRS=uint32_t, XMMS=uint32_t, MAX_EVENTS=uint32_t, MAX_POINT_WEIGHT=uint32_t)
-GPRS = 0xFFFF
-XMMS = 0xFFFF0000
+cython.declare(MAX_EVENTS=uint32_t, MAX_POINT_WEIGHT=uint32_t)
 MAX_POINT_WEIGHT = 1 << 30
 MAX_EVENTS = 48  # fixed operands looked at for one register and value before it counts as taken
-# Registers that fixed operands want come last.
-PREFERENCE = [
-    3, 6, 7, 9, 10, 12, 13, 8, 2, 1, 0, 4, 5, 11, 14, 15,
-    24, 25, 26, 27, 28, 29, 30, 23, 22, 21, 20, 19, 18, 17, 16, 31,
-]  # fmt: skip
 
 
 class LinearScan:
@@ -46,21 +45,19 @@ class LinearScan:
     def __init__(self, intervals: Intervals) -> None:
         self.intervals = intervals
 
-    def __dealloc__(self):
-        free(self.reserved)
-
-    def run(self, m: MCode, registers: uint32_t) -> cython.int:
+    def run(self, m: MCode, registers: uint64_t) -> cython.int:
         """Set ``home`` of every value."""
         i: uint32_t
         v: uint32_t
+        if self.m is not m:
+            with cython.gil:
+                self.m = m
         self.items = self.intervals.items
         self.events = self.intervals.events
         self.registers = registers
         self.next_call = 0
         self.spilled = 0
-        vec_room(self.reserved, self.cap_reserved, m.n_blocks)
-        memset(self.reserved, 0, m.n_blocks * cython.sizeof(uint32_t))
-        for i in range(32):
+        for i in range(m.target.n_registers):
             self.until[i] = 0
             self.holder[i] = NO_VREG
             self.cursor[i] = self.intervals.first_event[i]
@@ -116,7 +113,7 @@ class LinearScan:
             return False
         return self._no_event(reg, vreg, item)
 
-    def _hinted(self, vreg: uint32_t, item: cython.pointer(cython.const[Interval]), allowed: uint32_t) -> uint32_t:
+    def _hinted(self, vreg: uint32_t, item: cython.pointer(cython.const[Interval]), allowed: uint64_t) -> uint32_t:
         """A register that saves a move and fits, or NO_REGISTER."""
         reg: uint32_t = item.wanted
         other: uint32_t = item.hint
@@ -128,7 +125,7 @@ class LinearScan:
             reg = self.items[other].home
             if reg == NO_LOC:
                 reg = self.items[other].wanted
-            if reg < 32 and allowed >> reg & 1 and self._fits(reg, vreg, item):
+            if reg < MAX_REGISTERS and allowed >> reg & 1 and self._fits(reg, vreg, item):
                 return reg
             other = self.items[other].hint
         return NO_REGISTER
@@ -142,21 +139,20 @@ class LinearScan:
 
     def _yields(self, vreg: uint32_t, pos: uint32_t) -> cython.bint:
         """Whether a value leaves its register at a position: a tied result may take its place."""
-        return self.items[vreg].home < 32 and self.items[vreg].end == pos
+        return self.items[vreg].home < MAX_REGISTERS and self.items[vreg].end == pos
 
     def _place(self, vreg: uint32_t, rclass: uint32_t) -> cython.int:
         """A register for one value, maybe at the cost of another, or none."""
         item: cython.pointer(Interval) = cython.address(self.items[vreg])
-        allowed: uint32_t = self.registers & (XMMS if rclass == RC_XMM else GPRS)
-        first: uint32_t = 16 if rclass == RC_XMM else 0
+        allowed: uint64_t = self.registers & self.m.target.classes[rclass]
         i: uint32_t
         if item.next != NO_VREG and not self._yields(item.hint, item.start) and self._yields(item.next, item.start):
             item.hint = item.next
         reg: uint32_t = self._hinted(vreg, item, allowed)
         if reg != NO_REGISTER:
             return self._take(reg, vreg, item)
-        for i in range(first, first + 16):
-            reg = PREFERENCE[i]
+        for i in range(self.m.target.order_size[rclass]):
+            reg = self.m.target.order[rclass][i]
             if allowed >> reg & 1 and self._fits(reg, vreg, item):
                 return self._take(reg, vreg, item)
         self.spilled += 1
@@ -166,14 +162,16 @@ class LinearScan:
             self._take(reg, vreg, item)
         return 0
 
-    def _cheapest(self, allowed: uint32_t, vreg: uint32_t, item: cython.pointer(cython.const[Interval])) -> uint32_t:
+    def _cheapest(self, allowed: uint64_t, vreg: uint32_t, item: cython.pointer(cython.const[Interval])) -> uint32_t:
         """The register whose holder costs least in a slot, if that is less than the value at hand costs."""
         best: uint32_t = NO_REGISTER
         weight: uint64_t = item.weight
         length: uint64_t = item.end - item.start + 1
         reg: uint32_t
-        for reg in range(32):
-            if not allowed >> reg & 1 or self.holder[reg] == NO_VREG or self.until[reg] < item.start:
+        while allowed:
+            reg = lowest_bit(allowed)
+            allowed &= allowed - 1
+            if self.holder[reg] == NO_VREG or self.until[reg] < item.start:
                 continue
             other: cython.pointer(cython.const[Interval]) = cython.address(self.items[self.holder[reg]])
             cheaper: cython.bint = cython.cast(uint64_t, other.weight) * length < weight * (other.end - other.start + 1)
@@ -195,24 +193,29 @@ class LinearScan:
             if wants_register(o) and o.vreg < m.n_vregs:
                 needed[m.vclass[o.vreg] & 1] += 1
         pos: uint32_t = 2 * (b.last - 1)
-        return self._reserve_class(number, needed[0], self.registers & GPRS, pos) and self._reserve_class(
-            number, needed[1], self.registers & XMMS, pos
+        return self._reserve_class(needed[0], self.registers & m.target.classes[0], pos) and self._reserve_class(
+            needed[1], self.registers & m.target.classes[1], pos
         )
 
-    def _reserve_class(self, number: uint32_t, count: uint32_t, allowed: uint32_t, pos: uint32_t) -> cython.bint:
+    def _reserve_class(self, count: uint32_t, allowed: uint64_t, pos: uint32_t) -> cython.bint:
         """``count`` registers of one class, free of values and of fixed operands at the terminator."""
         point: Interval
         reg: uint32_t
+        left: uint64_t
         point.start = pos
         point.end = pos + 1
         point.flags = 0
         point.weight = MAX_POINT_WEIGHT
         point.hint = NO_VREG
         while count:
-            for reg in range(32):
-                if allowed >> reg & 1 and self._fits(reg, NO_VREG, cython.address(point)):
-                    break
-            else:
+            left = allowed
+            reg = NO_REGISTER
+            while left and reg == NO_REGISTER:
+                reg = lowest_bit(left)
+                left &= left - 1
+                if not self._fits(reg, NO_VREG, cython.address(point)):
+                    reg = NO_REGISTER
+            if reg == NO_REGISTER:
                 reg = self._cheapest(allowed, NO_VREG, cython.address(point))
                 if reg == NO_REGISTER:
                     return False
@@ -220,6 +223,5 @@ class LinearScan:
                 self.spilled += 1
             self.until[reg] = pos + 1
             self.holder[reg] = NO_VREG
-            self.reserved[number] |= cython.cast(uint32_t, 1) << reg
             count -= 1
         return True

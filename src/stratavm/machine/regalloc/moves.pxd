@@ -1,11 +1,11 @@
 # Parallel moves: all sources are read before any destination is written.
 cimport cython
 from libc.stdint cimport uint32_t
-from stratavm.machine.minst cimport LOC_REMAT, LOC_SLOT, MCode
+from stratavm.machine.minst cimport LOC_REMAT, LOC_SLOT, MAX_REGISTERS, MCode
 
 cdef enum:
-    PLACE_REMAT = 32    # index in tables by place of all that is computed again: nobody writes there
-    PLACE_SLOTS = 33    # index of slot 0: registers come first
+    PLACE_REMAT = MAX_REGISTERS    # index in tables by place of all that is computed again: nobody writes there
+    PLACE_SLOTS = MAX_REGISTERS + 1    # index of slot 0: registers come first
 
 cdef inline uint32_t place_of(uint32_t loc) noexcept nogil:
     # dense index of a location
@@ -29,10 +29,11 @@ cdef class ParallelMove:
     cdef uint32_t places       # a place from here on is a mistake
     cdef uint32_t* ready
     cdef uint32_t n_ready, cap_ready
-    cdef uint32_t spare        # slot pair that holds a 16-byte value of a cycle; NO_LOC until needed
+    cdef uint32_t spare        # slot pair where a value of a cycle waits; NO_LOC until needed
 
     cdef int start(self, MCode m) except -1 nogil       # once per function, when n_slots is known (upper bound)
     cdef int _room(self, uint32_t place) except -1 nogil
+    cdef bint may_wait(self, MCode m) noexcept nogil    # whether `spare` may be needed
     cdef bint writes(self, uint32_t dst) noexcept nogil # whether a move of the set goes there
     cdef int discard(self) noexcept nogil
     cdef int add(self, uint32_t src, uint32_t dst, uint32_t vreg) except -1 nogil

@@ -1,13 +1,12 @@
-"""Parallel moves into sequences: cycles, registers of both classes and slots. Owns r11 and xmm15 while it does so."""
+"""Parallel moves into sequences: cycles, registers of both classes and slots. Owns the scratch registers meanwhile."""
 
 # strata: hot
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t
 from cython.cimports.libc.stdlib import free
-from cython.cimports.libc.string import memset
+from cython.cimports.libc.string import memchr, memset
 from cython.cimports.stratavm.base.vec import vec_room
-from cython.cimports.stratavm.machine.minst import LOC_SLOT, NO_LOC, RC_GPR, MCode
-from cython.cimports.stratavm.targets.x64._gen_encodings import R11, XMM15
+from cython.cimports.stratavm.machine.minst import LOC_SLOT, MAX_REGISTERS, NO_LOC, MCode, is_in
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -16,8 +15,9 @@ if not cython.compiled:
 class ParallelMove:
     """A set of moves with the same position, collected by ``add`` and put in order by ``resolve``.
 
-    A slot-to-slot move passes through r11 (16 bytes: xmm15). A cycle is broken by holding one value: in the scratch
-    register of its class if no move of the cycle passes through it, else in xmm15, or (16 bytes) in a spare slot.
+    A slot-to-slot move passes through the first scratch register (16 bytes: the second). A cycle is broken by holding
+    one value: in the scratch register of its class if no move of the cycle passes through it, else in the second, or
+    (16 bytes, or where a target does not cross classes) in a spare slot.
     """
 
     def __dealloc__(self):
@@ -54,6 +54,10 @@ class ParallelMove:
             self.writer[place_of(self.items[i].dst)] = 0
         self.n = 0
         return 0
+
+    def may_wait(self, m: MCode) -> cython.bint:
+        """Whether a value of a cycle may have to wait in a slot."""
+        return not m.target.crosses or memchr(m.vwidth, 16, m.n_vregs) != cython.NULL
 
     def writes(self, dst: uint32_t) -> cython.bint:
         """Whether a pending move writes this place."""
@@ -132,14 +136,13 @@ class ParallelMove:
             i = self.writer[place_of(item.src)] - 1
             if i == first:
                 break
-        if wide and through:
+        if through and (wide or not m.target.crosses):
             if self.spare == NO_LOC:
                 self.spare = LOC_SLOT | (m.n_slots + 1 & ~cython.cast(uint32_t, 1))
                 m.n_slots = (self.spare & ~cython.cast(uint32_t, LOC_SLOT)) + 2
             return self.spare
-        if through or wide or 16 <= self.items[first].dst < 32:
-            return XMM15
-        return R11
+        second: cython.bint = through or wide or is_in(m.target.classes[1], self.items[first].dst)
+        return m.target.scratch[1] if second else m.target.scratch[0]
 
     def _cycle(self, m: MCode, at: uint32_t, first: uint32_t) -> cython.int:
         """Emit a cycle: every place in it is read and written once."""
@@ -166,7 +169,7 @@ class ParallelMove:
         """One move, or two through a scratch register."""
         through: uint32_t
         if src & dst & LOC_SLOT:
-            through = XMM15 if m.vwidth[vreg] == 16 else R11
+            through = m.target.scratch[m.vwidth[vreg] == 16]
             m.move(at, src, through, vreg)
             src = through
         m.move(at, src, dst, vreg)
@@ -176,15 +179,17 @@ class ParallelMove:
 # ---- from Python: tests ------------------------------------------------------------------------
 
 
-def sequence(moves: list[tuple[int, int]], widths: list[int], slots: int) -> tuple[list[tuple[int, int, int]], int]:
+def sequence(
+    target, moves: list[tuple[int, int]], widths: list[int], slots: int
+) -> tuple[list[tuple[int, int, int]], int]:
     """Resolve one parallel move; returns ``(src, dst, width)`` in order, and the number of slots then in use."""
-    m: MCode = MCode()
+    m: MCode = MCode(target)
     p: ParallelMove = ParallelMove()
     width: uint8_t
     m.n_slots = slots
     p.start(m)
     for (src, dst), width in zip(moves, widths, strict=True):
-        p.add(src, dst, m.vreg(RC_GPR, width))
+        p.add(src, dst, m.vreg(0, width))
     p.resolve(m, 0)
     i: uint32_t
     result = [(m.moves[i].src, m.moves[i].dst, m.vwidth[m.moves[i].vreg]) for i in range(m.n_moves)]

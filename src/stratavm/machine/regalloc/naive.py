@@ -2,7 +2,7 @@
 
 # strata: hot
 import cython
-from cython.cimports.libc.stdint import uint32_t
+from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
@@ -12,12 +12,14 @@ from cython.cimports.stratavm.machine.minst import (
     C_SAME,
     C_SLOT,
     LOC_SLOT,
+    MAX_REGISTERS,
     NO_LOC,
     NO_VREG,
     R_TEMP,
     MCode,
     MInst,
     MOperand,
+    bit,
     holds_early,
     holds_late,
     is_def,
@@ -29,8 +31,6 @@ from cython.cimports.stratavm.machine.regalloc.moves import ParallelMove
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
-GPRS = cython.declare(uint32_t, 0xFFFF)
-XMMS = cython.declare(uint32_t, 0xFFFF0000)
 OperandPtr = cython.typedef(cython.pointer(MOperand))
 
 
@@ -76,8 +76,8 @@ class NaiveAllocator:
         m: MCode,
         at: uint32_t,
         ops: OperandPtr,
-        early: cython.pointer(uint32_t),
-        late: cython.pointer(uint32_t),
+        early: cython.pointer(uint64_t),
+        late: cython.pointer(uint64_t),
     ) -> cython.int:
         """Operands whose place is given: fixed registers and slots. ``early`` and ``late`` collect registers in use."""
         k: uint32_t
@@ -88,29 +88,29 @@ class NaiveAllocator:
                 refuse(at, b"operand is no virtual register", o.vreg)
             if o.constraint == C_FIXED:
                 o.loc = o.reg
-                if o.reg < 32:
+                if o.reg < MAX_REGISTERS:
                     if holds_early(o.role):
-                        early[0] |= cython.cast(uint32_t, 1) << o.reg
+                        early[0] |= bit(o.reg)
                     if holds_late(o.role):
-                        late[0] |= cython.cast(uint32_t, 1) << o.reg
+                        late[0] |= bit(o.reg)
             elif o.vreg == NO_VREG:
                 refuse(at, b"only a fixed operand may be without a value", k)
             elif o.constraint == C_SLOT or (o.constraint == C_ANY and o.role != R_TEMP):
                 o.loc = self.slot_of[o.vreg]
         return 0
 
-    def _take(self, m: MCode, at: uint32_t, o: OperandPtr, busy: uint32_t) -> cython.int:
+    def _take(self, m: MCode, at: uint32_t, o: OperandPtr, busy: uint64_t) -> cython.int:
         """The lowest free register of the operand's class."""
-        left: uint32_t = self.registers & ~busy & (XMMS if m.vclass[o.vreg] else GPRS)
+        left: uint64_t = self.registers & ~busy & m.target.classes[m.vclass[o.vreg]]
         if left == 0:
-            refuse(at, b"more operands than registers", self.registers)
+            refuse(at, b"more operands than registers", cython.cast(uint32_t, self.registers))
         o.loc = lowest_bit(left)
         return 0
 
     def _place_operands(self, m: MCode, at: uint32_t, ops: OperandPtr) -> cython.int:
         """Registers for one instruction. Those needed early and late are chosen first: the rest is then independent."""
-        early: uint32_t = 0
-        late: uint32_t = 0
+        early: uint64_t = 0
+        late: uint64_t = 0
         k: uint32_t
         n: uint32_t = m.insts[at].nops
         self._place_fixed(m, at, ops, cython.address(early), cython.address(late))
@@ -123,22 +123,22 @@ class NaiveAllocator:
                 if tied.constraint != C_FIXED:
                     self._take(m, at, tied, early | late)
                 o.loc = tied.loc
-                early |= cython.cast(uint32_t, 1) << o.loc
-                late |= cython.cast(uint32_t, 1) << o.loc
+                early |= bit(o.loc)
+                late |= bit(o.loc)
         for k in range(n):
             o = cython.address(ops[k])
             if o.loc == NO_LOC and holds_early(o.role) and holds_late(o.role):
                 self._take(m, at, o, early | late)
-                early |= cython.cast(uint32_t, 1) << o.loc
-                late |= cython.cast(uint32_t, 1) << o.loc
+                early |= bit(o.loc)
+                late |= bit(o.loc)
         for k in range(n):
             o = cython.address(ops[k])
             if o.loc == NO_LOC and is_use(o.role):
                 self._take(m, at, o, early)
-                early |= cython.cast(uint32_t, 1) << o.loc
+                early |= bit(o.loc)
             elif o.loc == NO_LOC:
                 self._take(m, at, o, late)
-                late |= cython.cast(uint32_t, 1) << o.loc
+                late |= bit(o.loc)
         return 0
 
     def _source_of(self, vreg: uint32_t) -> uint32_t:
@@ -177,7 +177,7 @@ class NaiveAllocator:
             self.moves.add(self._source_of(arg), self.slot_of[m.block_params[m.blocks[edge.target].params + j]], arg)
         return 0
 
-    def run(self, m: MCode, registers: uint32_t) -> cython.int:
+    def run(self, m: MCode, registers: uint64_t) -> cython.int:
         """Allocate a function; linear."""
         number: uint32_t
         at: uint32_t

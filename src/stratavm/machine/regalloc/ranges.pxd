@@ -1,13 +1,13 @@
 # Live ranges with holes. Instruction i has four positions: 4i the gap before it (moves), 4i+1 it reads, 4i+2 it writes.
 cimport cython
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from stratavm.machine.minst cimport MBlock, MCode, MEdge, MInst, MOperand
+from stratavm.machine.minst cimport MAX_REGISTERS, MBlock, MCode, MEdge, MInst, MOperand
 from stratavm.machine.regalloc.intervals cimport Intervals
 
 cdef enum:
     NONE = 0xFFFFFFFF           # no index, no position
     NO_REG = 0xFF
-    IN_SLOT = 0xFE              # where a child lives: registers are 0-31; what is computed again lives nowhere
+    IN_SLOT = 0xFE              # where a child lives: registers are below MAX_REGISTERS; what is computed again lives nowhere
     READS = 1                   # offsets of positions
     WRITES = 2
     MAX_LIVE_WORDS = 1 << 20    # 64 Mbit of liveness; beyond, level 0's allocator does it
@@ -102,7 +102,7 @@ cdef class Ranges:
     cdef uint32_t n_children, cap_children
     cdef Claim* claims
     cdef uint32_t n_claims, cap_claims
-    cdef uint32_t[32] first_claim
+    cdef uint32_t[MAX_REGISTERS] first_claim
     cdef uint32_t* calls        # positions where calls write
     cdef uint32_t n_calls, cap_calls
     cdef uint32_t* order        # values by definition

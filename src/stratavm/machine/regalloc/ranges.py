@@ -21,6 +21,7 @@ from cython.cimports.stratavm.machine.minst import (
     C_SAME,
     C_SLOT,
     LOC_REMAT,
+    MAX_REGISTERS,
     MI_CALL,
     MI_HOME,
     MI_MOVE,
@@ -124,7 +125,7 @@ class Ranges:
         memset(self.first_pred, 0xFF, m.n_blocks * size)
         vec_room(self.block_of, self.cap_block_of, m.n_insts + 1)
         vec_room(self.loops, self.cap_loops, m.n_blocks)
-        memset(self.first_claim, 0xFF, 32 * size)
+        memset(self.first_claim, 0xFF, MAX_REGISTERS * size)
         self.n_ranges = self.n_uses = self.n_children = self.n_claims = self.n_calls = self.n_order = 0
         self.n_loops = self.n_numbers = 0
         self.budget = WORK_BASE + WORK_PER_INST * m.n_insts
@@ -388,7 +389,7 @@ class Ranges:
             o = cython.address(ops[k])
             if not is_use(o.role):
                 continue
-            if o.constraint == C_FIXED and o.reg < 32:
+            if o.constraint == C_FIXED and o.reg < MAX_REGISTERS:
                 self._claim(o.reg, pos + READS, pos + READS + (2 if o.role == R_USE_LATE else 1), o.vreg)
             if o.vreg == NO_VREG:
                 continue
@@ -587,7 +588,7 @@ class Ranges:
     def _claim(self, reg: uint32_t, start: uint32_t, end: uint32_t, vreg: uint32_t) -> cython.int:
         """A fixed operand; claims of one register are in order (one instruction may claim it twice)."""
         n: uint32_t = self.n_claims
-        if reg >= 32:
+        if reg >= MAX_REGISTERS:
             return 0
         head: uint32_t = self.first_claim[reg]
         vec_room(self.claims, self.cap_claims, n + 1)

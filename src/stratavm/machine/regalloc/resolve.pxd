@@ -65,6 +65,7 @@ cdef class Resolver:
     cdef int _inst(self, uint32_t at) except -1 nogil
     cdef int _place(self, MOperand* o, uint32_t pos) except -1 nogil
     cdef int _to_fixed(self, MInst* inst, MOperand* ops, uint32_t at) except -1 nogil
+    cdef int _bring(self, uint32_t vreg, uint32_t reg, uint32_t pos) except -1 nogil
     cdef int _note_store(self, uint32_t vreg) except -1 nogil
     cdef int _arguments(self, uint32_t number) except -1 nogil
     cdef int _goes_on(self, uint32_t before, uint32_t after) except -1 nogil

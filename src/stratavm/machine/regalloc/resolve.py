@@ -21,6 +21,7 @@ from cython.cimports.stratavm.machine.minst import (
     C_SLOT,
     LOC_REMAT,
     LOC_SLOT,
+    MAX_REGISTERS,
     NO_LOC,
     NO_VREG,
     R_DEF,
@@ -89,8 +90,8 @@ class Resolver:
         self._reserve(m, t)
         m.n_slots = 2 * m.n_vregs + 4
         self.moves.start(m)
-        if memchr(m.vwidth, 16, m.n_vregs) != cython.NULL:
-            self.moves.spare = LOC_SLOT  # 16-byte values in a cycle wait there
+        if self.moves.may_wait(m):
+            self.moves.spare = LOC_SLOT
             self.n_slots = 2
         self._list_changes()
         self._list_crossings()
@@ -261,7 +262,10 @@ class Resolver:
             k = self.change_at[at]
             while k != NONE:
                 c = self.changes[k].child
-                if self.t.children[c].place < 32 and self.t.children[self.t.children[c].next].place == IN_SLOT:
+                if (
+                    self.t.children[c].place < MAX_REGISTERS
+                    and self.t.children[self.t.children[c].next].place == IN_SLOT
+                ):
                     self._count(self.t.children[c].vreg, self._depth(self.t.block_of[at]))
                 k = self.changes[k].next
         for number in range(self.m.n_blocks):
@@ -297,7 +301,7 @@ class Resolver:
                 continue
             if emit:
                 self._goes_on(x, y)
-            elif self.t.children[x].place < 32 and self.t.children[y].place == IN_SLOT:
+            elif self.t.children[x].place < MAX_REGISTERS and self.t.children[y].place == IN_SLOT:
                 x = self._depth(source)
                 y = self._depth(target)
                 self._count(self.t.vregs[self.crossings[i].number], x if x < y else y)
@@ -421,7 +425,7 @@ class Resolver:
             v = self.t.children[c].vreg
             self._part(v, pos)
             if self.t.children[c].place != IN_SLOT or (
-                not self.t.values[v].flags & V_STORED and self._loc(v, pos) < 32
+                not self.t.values[v].flags & V_STORED and self._loc(v, pos) < MAX_REGISTERS
             ):
                 self.moves.add(self._loc(v, pos), self._where(c), v)
             k = self.changes[k].next
@@ -436,21 +440,27 @@ class Resolver:
             o = cython.address(ops[k])
             if o.constraint == C_FIXED:
                 o.loc = o.reg
-                if is_use(o.role) and o.vreg != NO_VREG and o.reg < 32:
-                    self.moves.add(self._source(o.vreg, pos), o.reg, o.vreg)
+                if is_use(o.role) and o.vreg != NO_VREG and o.reg < MAX_REGISTERS:
+                    self._bring(o.vreg, o.reg, pos)
             elif o.constraint == C_SAME:
                 t: OperandPtr = cython.address(ops[o.reg])
                 if t.constraint == C_FIXED:
                     o.loc = t.reg
                     continue
                 o.loc = t.loc = self._loc(o.vreg, pos + READS)
-                if o.loc >= 32:
+                if o.loc >= MAX_REGISTERS:
                     self.failed = True
                     return 0
-                self.moves.add(self._source(t.vreg, pos), t.loc, t.vreg)
+                self._bring(t.vreg, t.loc, pos)
             elif o.constraint == C_SLOT:
                 o.loc = self.t.values[o.vreg].slot
         return 0
+
+    def _bring(self, vreg: uint32_t, reg: uint32_t, pos: uint32_t) -> cython.int:
+        """Move an input to where the instruction reads it, unless its next part begins just there."""
+        if self.moves.writes(reg) and self._loc(vreg, pos + READS) == reg:
+            return 0
+        return self.moves.add(self._source(vreg, pos), reg, vreg)
 
     def _inst(self, at: uint32_t) -> cython.int:
         """Places of the other operands; results that are stored behind their definition are noted."""

@@ -1,7 +1,7 @@
 # Rewriting after linear scan: places of operands, loads, stores, copies in registers of values that live in slots.
 cimport cython
-from libc.stdint cimport uint32_t
-from stratavm.machine.minst cimport MBlock, MCode, MInst, MOperand
+from libc.stdint cimport uint32_t, uint64_t
+from stratavm.machine.minst cimport MAX_REGISTERS, MBlock, MCode, MInst, MOperand
 from stratavm.machine.regalloc.intervals cimport Interval, Intervals
 from stratavm.machine.regalloc.moves cimport ParallelMove
 
@@ -28,16 +28,16 @@ cdef enum:
 
 cdef struct CopyState:
     # copies at the head of a block that is still to come
-    uint32_t copies
+    uint64_t copies
     uint32_t next               # in the list of free records
-    uint32_t[32] copied
+    uint32_t[MAX_REGISTERS] copied
 
 @cython.final
 cdef class Rewriter:
     cdef MCode m
     cdef Interval* items
     cdef ParallelMove moves
-    cdef uint32_t registers
+    cdef uint64_t registers
     cdef uint32_t* slot_of
     cdef uint32_t* freed            # by instruction: head of the values whose slots become free behind it
     cdef uint32_t cap_freed
@@ -54,21 +54,21 @@ cdef class Rewriter:
     cdef uint32_t cap_state_of
     cdef bint falls                 # the next block has no other way in than the end of this one
     # registers, as masks
-    cdef uint32_t occupied          # by values whose home they are
-    cdef uint32_t dying             # of those: values read for the last time by the instruction at hand
-    cdef uint32_t copies            # hold a copy of a slot
-    cdef uint32_t evicted           # their value waits in its slot until the next instruction
-    cdef uint32_t evicting          # the same, for the instruction at hand
-    cdef uint32_t loaded            # written by the moves before the instruction at hand
-    cdef uint32_t early, late       # operands of the instruction at hand
+    cdef uint64_t occupied          # by values whose home they are
+    cdef uint64_t dying             # of those: values read for the last time by the instruction at hand
+    cdef uint64_t copies            # hold a copy of a slot
+    cdef uint64_t evicted           # their value waits in its slot until the next instruction
+    cdef uint64_t evicting          # the same, for the instruction at hand
+    cdef uint64_t loaded            # written by the moves before the instruction at hand
+    cdef uint64_t early, late       # operands of the instruction at hand
     cdef uint32_t turn              # which copy goes next
     cdef uint32_t at
     cdef bint is_last               # the instruction at hand is a terminator
     cdef bint failed
-    cdef uint32_t[32] holder        # value of each occupied register
-    cdef uint32_t[32] copied        # value of each copy
+    cdef uint32_t[MAX_REGISTERS] holder        # value of each occupied register
+    cdef uint32_t[MAX_REGISTERS] copied        # value of each copy
 
-    cdef int run(self, MCode m, Intervals t, uint32_t* slot_of, uint32_t registers) except -1 nogil
+    cdef int run(self, MCode m, Intervals t, uint32_t* slot_of, uint64_t registers) except -1 nogil
     cdef int _block(self, Intervals t, uint32_t number) except -1 nogil
     cdef int _enter(self, uint32_t number) except -1 nogil
     cdef int _leave(self, Intervals t, uint32_t number) except -1 nogil
@@ -92,7 +92,7 @@ cdef class Rewriter:
     cdef int _results(self, MOperand* ops, uint32_t n) except -1 nogil
     cdef int _post(self, uint32_t src, uint32_t dst, uint32_t vreg) except -1 nogil
     cdef uint32_t _pick(self, uint32_t rclass, uint32_t moment) except? 0xFFFFFFFF nogil
-    cdef uint32_t _evict(self, uint32_t candidates) except? 0xFFFFFFFF nogil
+    cdef uint32_t _evict(self, uint64_t candidates) except? 0xFFFFFFFF nogil
     cdef int _claim(self, uint32_t reg, uint32_t moment) noexcept nogil
     cdef int _load(self, uint32_t vreg, uint32_t reg) except -1 nogil
     cdef uint32_t _source(self, uint32_t vreg) except? 0xFFFFFFFF nogil

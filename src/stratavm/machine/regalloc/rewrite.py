@@ -11,9 +11,9 @@ is one parallel move, so ``_source`` asks where a value is *before* it.
 """
 
 import cython
-from cython.cimports.libc.stdint import uint32_t
+from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
-from cython.cimports.libc.string import memchr, memcpy, memset
+from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.machine.minst import (
@@ -22,18 +22,19 @@ from cython.cimports.stratavm.machine.minst import (
     C_SAME,
     C_SLOT,
     LOC_SLOT,
+    MAX_REGISTERS,
     MI_CALL,
     NO_LOC,
     NO_VREG,
     OF_SWAP,
     R_TEMP,
     R_USE_LATE,
-    RC_XMM,
     MBlock,
     MCode,
     MEdge,
     MInst,
     MOperand,
+    bit,
     holds_early,
     holds_late,
     is_def,
@@ -46,20 +47,7 @@ from cython.cimports.stratavm.machine.regalloc.moves import ParallelMove
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
-cython.declare(GPRS=uint32_t, XMMS=uint32_t)
-GPRS = 0xFFFF
-XMMS = 0xFFFF0000
-
 OperandPtr = cython.typedef(cython.pointer(MOperand))
-
-
-@cython.cfunc
-@cython.nogil
-@cython.inline
-@cython.exceptval(check=False)
-def bit(reg: uint32_t) -> uint32_t:
-    """The mask of one register."""
-    return cython.cast(uint32_t, 1) << reg
 
 
 class Rewriter:
@@ -76,7 +64,7 @@ class Rewriter:
     def __init__(self, moves: ParallelMove) -> None:
         self.moves = moves
 
-    def run(self, m: MCode, t: Intervals, slot_of: cython.pointer(uint32_t), registers: uint32_t) -> cython.int:
+    def run(self, m: MCode, t: Intervals, slot_of: cython.pointer(uint32_t), registers: uint64_t) -> cython.int:
         """Rewrite a function. 0 where an instruction cannot be served (the caller then starts over with slots)."""
         number: uint32_t
         size: cython.size_t = cython.sizeof(uint32_t)
@@ -99,8 +87,8 @@ class Rewriter:
         self.failed = False
         m.n_slots = 2 * m.n_vregs + 4
         self.moves.start(m)
-        if memchr(m.vwidth, 16, m.n_vregs) != cython.NULL:
-            self.moves.spare = LOC_SLOT  # 16-byte values in a cycle wait there
+        if self.moves.may_wait(m):
+            self.moves.spare = LOC_SLOT
             self.n_slots = 2
         for number in range(m.n_blocks):
             self._block(t, number)
@@ -120,7 +108,7 @@ class Rewriter:
             self._inst(at, b)
             if self.failed:
                 return 0
-        left: uint32_t = self.occupied
+        left: uint64_t = self.occupied
         while left:
             reg = lowest_bit(left)
             left &= left - 1
@@ -136,7 +124,7 @@ class Rewriter:
         reg: uint32_t
         for k in range(b.nparams):
             v = self.m.block_params[b.params + k]
-            if self.items[v].home < 32:
+            if self.items[v].home < MAX_REGISTERS:
                 self.occupied |= bit(self.items[v].home)
                 self.holder[self.items[v].home] = v
         if self.falls:
@@ -146,7 +134,7 @@ class Rewriter:
         k = self.state_of[number]
         if k >= NO_COPIES:
             return 0
-        left: uint32_t = self.states[k].copies & ~self.occupied
+        left: uint64_t = self.states[k].copies & ~self.occupied
         while left:
             reg = lowest_bit(left)
             left &= left - 1
@@ -176,7 +164,7 @@ class Rewriter:
         """The copies of a block yet to come: what is common to the edges into it so far."""
         k: uint32_t = self.state_of[target]
         reg: uint32_t
-        left: uint32_t
+        left: uint64_t
         if k == NO_COPIES:
             return 0
         if k == NO_STATE:
@@ -186,7 +174,7 @@ class Rewriter:
             k = self._new_state()
             self.state_of[target] = k
             self.states[k].copies = self.copies
-            memcpy(self.states[k].copied, self.copied, cython.sizeof(self.copied))
+            memcpy(self.states[k].copied, self.copied, self.m.target.n_registers * cython.sizeof(uint32_t))
             return 0
         left = self.states[k].copies = self.states[k].copies & self.copies
         while left:
@@ -244,7 +232,7 @@ class Rewriter:
             o.loc = NO_LOC
             if o.constraint == C_FIXED:
                 o.loc = o.reg
-                if o.reg < 32:
+                if o.reg < MAX_REGISTERS:
                     kinds |= HAS_FIXED
                     self._claim(o.reg, (EARLY if holds_early(o.role) else 0) | (LATE if holds_late(o.role) else 0))
                 continue
@@ -252,12 +240,12 @@ class Rewriter:
                 item = cython.address(self.items[o.vreg])
                 if o.constraint == C_SLOT:
                     o.loc = self._slot(o.vreg)
-                elif item.home < 32 and is_use(o.role):
+                elif item.home < MAX_REGISTERS and is_use(o.role):
                     o.loc = item.home
                     self._claim(item.home, BOTH if o.role == R_USE_LATE else EARLY)
                     if item.end == 2 * self.at:
                         self.dying |= bit(item.home)
-                elif item.home < 32 and o.constraint != C_SAME:
+                elif item.home < MAX_REGISTERS and o.constraint != C_SAME:
                     o.loc = item.home
                     self._claim(item.home, (EARLY if holds_early(o.role) else 0) | LATE)
                     if holds_early(o.role):
@@ -276,7 +264,7 @@ class Rewriter:
         v: uint32_t = ops[2].vreg
         if ops[1].constraint == C_FIXED or ops[2].constraint == C_FIXED or u == v:
             return 0
-        if self.items[ops[0].vreg].home < 32:
+        if self.items[ops[0].vreg].home < MAX_REGISTERS:
             if self.items[ops[0].vreg].hint != v:
                 return 0
         elif self._yields(u) or not self._yields(v):
@@ -288,13 +276,13 @@ class Rewriter:
     def _yields(self, vreg: uint32_t) -> cython.bint:
         """Whether the value is in a register and ends at the instruction at hand."""
         item: cython.pointer(Interval) = cython.address(self.items[vreg])
-        return item.end == 2 * self.at and (item.home < 32 or item.cached != NO_REGISTER)
+        return item.end == 2 * self.at and (item.home < MAX_REGISTERS or item.cached != NO_REGISTER)
 
     def _load_fixed(self, ops: OperandPtr, n: uint32_t) -> cython.int:
         """Bring fixed inputs to their registers, once all claims are known."""
         k: uint32_t
         for k in range(n):
-            if ops[k].constraint == C_FIXED and ops[k].reg < 32:
+            if ops[k].constraint == C_FIXED and ops[k].reg < MAX_REGISTERS:
                 self._given_fixed(cython.address(ops[k]))
         return 0
 
@@ -307,7 +295,7 @@ class Rewriter:
         if o.vreg == NO_VREG:
             return 0
         item: cython.pointer(Interval) = cython.address(self.items[o.vreg])
-        if item.home < 32 and item.end == 2 * self.at:
+        if item.home < MAX_REGISTERS and item.end == 2 * self.at:
             self.dying |= bit(item.home)
         if item.home != o.reg:
             self._load(o.vreg, o.reg)
@@ -327,7 +315,7 @@ class Rewriter:
                 self._claim(o.loc, LATE)
                 continue
             x = self._tied_place(o.vreg, t.vreg)
-            if x >= 32:
+            if x >= MAX_REGISTERS:
                 return 0
             self._claim(x, BOTH)
             o.loc = t.loc = x
@@ -338,9 +326,9 @@ class Rewriter:
     def _tied_place(self, d: uint32_t, u: uint32_t) -> uint32_t:
         """The home of the result, or the register of an input that ends here, or any."""
         item: cython.pointer(Interval) = cython.address(self.items[u])
-        if self.items[d].home < 32:
+        if self.items[d].home < MAX_REGISTERS:
             return self.items[d].home
-        if item.home < 32:
+        if item.home < MAX_REGISTERS:
             if item.end == 2 * self.at and not self.late >> item.home & 1:
                 return item.home
         elif self._yields(u) and not (self.late | self.early) >> item.cached & 1:
@@ -378,14 +366,14 @@ class Rewriter:
             o.loc = self._slot(o.vreg)
             return 0
         self._choose(o, moment)
-        if o.loc < 32:
+        if o.loc < MAX_REGISTERS:
             self._load(o.vreg, o.loc)
         return 0
 
     def _choose(self, o: OperandPtr, moment: uint32_t) -> cython.int:
         """Any register for an operand."""
         o.loc = self._pick(self.m.vclass[o.vreg], moment)
-        if o.loc < 32:
+        if o.loc < MAX_REGISTERS:
             self._claim(o.loc, moment)
         return 0
 
@@ -401,7 +389,7 @@ class Rewriter:
             if self.items[param].weight == 0:
                 continue
             dst = self.items[param].home
-            if dst < 32:
+            if dst < MAX_REGISTERS:
                 self._claim(dst, LATE)
             else:
                 dst = self._slot(param)
@@ -415,11 +403,11 @@ class Rewriter:
         """
         k: uint32_t
         reg: uint32_t
-        back: uint32_t = self.evicted & ~self.evicting
+        back: uint64_t = self.evicted & ~self.evicting
         for k in range(self.n_post):
             if not (passing and self._is_idle(self.post[k].vreg, self.post[k].dst)):
                 self.moves.add(self.post[k].src, self.post[k].dst, self.post[k].vreg)
-        left: uint32_t = back
+        left: uint64_t = back
         while left:
             reg = lowest_bit(left)
             left &= left - 1
@@ -447,23 +435,23 @@ class Rewriter:
     def _after(self, inst: cython.pointer(MInst), ops: OperandPtr) -> cython.int:
         """Registers that the instruction freed, destroyed and filled."""
         k: uint32_t
-        doomed: uint32_t = self.late
+        doomed: uint64_t = self.late
         for k in range(inst.nops):
             o: OperandPtr = cython.address(ops[k])
             if not is_use(o.role) or o.vreg == NO_VREG:
                 continue
-            if o.role == R_USE_LATE and o.loc < 32:
+            if o.role == R_USE_LATE and o.loc < MAX_REGISTERS:
                 doomed &= ~bit(o.loc)
             item: cython.pointer(Interval) = cython.address(self.items[o.vreg])
             if item.end > 2 * self.at + 1:
                 continue
-            if item.home < 32 and self.holder[item.home] == o.vreg:
+            if item.home < MAX_REGISTERS and self.holder[item.home] == o.vreg:
                 self.occupied &= ~bit(item.home)
                 self.evicted &= ~bit(item.home)
             if item.cached != NO_REGISTER:
                 self._forget_copy(item.cached)
         if inst.flags & MI_CALL:
-            doomed = 0xFFFFFFFF
+            doomed = self.copies
         doomed &= self.copies
         while doomed:
             self._forget_copy(lowest_bit(doomed))
@@ -480,7 +468,7 @@ class Rewriter:
             if o.vreg == NO_VREG or not is_def(o.role):
                 continue
             item = cython.address(self.items[o.vreg])
-            if item.home < 32:
+            if item.home < MAX_REGISTERS:
                 self._forget_copy(item.home)
                 self.occupied |= bit(item.home)
                 self.holder[item.home] = o.vreg
@@ -513,10 +501,10 @@ class Rewriter:
 
     def _pick(self, rclass: uint32_t, moment: uint32_t) -> uint32_t:
         """A register for an operand: a free one, else one with a copy, else one whose value is or gets evicted."""
-        busy: uint32_t = (self.early if moment & EARLY else 0) | (self.late if moment & LATE else 0)
-        usable: uint32_t = self.registers & (XMMS if rclass == RC_XMM else GPRS) & ~busy
-        taken: uint32_t = self.occupied if moment & EARLY else self.occupied & ~self.dying
-        candidates: uint32_t = usable & ~taken & ~self.copies
+        busy: uint64_t = (self.early if moment & EARLY else 0) | (self.late if moment & LATE else 0)
+        usable: uint64_t = self.registers & self.m.target.classes[rclass] & ~busy
+        taken: uint64_t = self.occupied if moment & EARLY else self.occupied & ~self.dying
+        candidates: uint64_t = usable & ~taken & ~self.copies
         reg: uint32_t
         if candidates == 0:
             candidates = usable & ~taken
@@ -528,24 +516,26 @@ class Rewriter:
                 return self._evict(usable & taken)
             candidates &= ~candidates + 1
             self.evicting |= candidates
-        above: uint32_t = candidates & (cython.cast(uint32_t, 0xFFFFFFFE) << self.turn)
+        above: uint64_t = candidates & ~(2 * bit(self.turn) - 1)
         reg = lowest_bit(above if above else candidates)
         self.turn = reg
         self._forget_copy(reg)
         return reg
 
-    def _evict(self, candidates: uint32_t) -> uint32_t:
+    def _evict(self, candidates: uint64_t) -> uint32_t:
         """Move the value of some register to its slot for this instruction. Impossible at a terminator."""
         reg: uint32_t
         v: uint32_t
-        for reg in range(32):
-            if candidates >> reg & 1 and not self.is_last and not (self.evicted | self.evicting) >> reg & 1:
-                v = self.holder[reg]
-                if self.items[v].fresh == NO_LOC:
-                    self.moves.add(reg, self._slot(v), v)
-                    self.evicting |= bit(reg)
-                    self.items[v].fresh = self._slot(v)
-                    return reg
+        candidates = 0 if self.is_last else candidates & ~(self.evicted | self.evicting)
+        while candidates:
+            reg = lowest_bit(candidates)
+            candidates &= candidates - 1
+            v = self.holder[reg]
+            if self.items[v].fresh == NO_LOC:
+                self.moves.add(reg, self._slot(v), v)
+                self.evicting |= bit(reg)
+                self.items[v].fresh = self._slot(v)
+                return reg
         self.failed = True
         return NO_LOC - 1
 
@@ -557,7 +547,7 @@ class Rewriter:
         self.moves.add(source, reg, vreg)
         self._forget_copy(reg)
         self.loaded |= bit(reg)
-        if self.items[vreg].home >= 32:
+        if self.items[vreg].home >= MAX_REGISTERS:
             self._note_copy(vreg, reg)
         return 0
 
@@ -566,7 +556,7 @@ class Rewriter:
         item: cython.pointer(Interval) = cython.address(self.items[vreg])
         if item.fresh != NO_LOC:
             return item.fresh
-        if item.home < 32:
+        if item.home < MAX_REGISTERS:
             return item.home
         if item.cached != NO_REGISTER and not self.loaded >> item.cached & 1:
             return item.cached

@@ -12,8 +12,7 @@ from cython.cimports.libc.stdint import uint8_t, uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
-from cython.cimports.stratavm.machine.minst import NO_VREG, RC_XMM, MCode
-from cython.cimports.stratavm.machine.regalloc.linear import PREFERENCE
+from cython.cimports.stratavm.machine.minst import MAX_REGISTERS, NO_VREG, MCode, lowest_bit
 from cython.cimports.stratavm.machine.regalloc.ranges import (
     CH_EARLY,
     CH_FORCED,
@@ -40,9 +39,6 @@ from cython.cimports.stratavm.machine.regalloc.ranges import (
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
-cython.declare(GPRS=uint32_t, XMMS=uint32_t)
-GPRS = 0xFFFF
-XMMS = 0xFFFF0000
 SINK_DISTANCE = cython.declare(uint32_t, 4 * 8)
 """Positions: what can be computed again and is used no sooner is not computed at its definition, but for the use."""
 
@@ -53,7 +49,7 @@ class SplittingScan:
     def __dealloc__(self):
         free(self.heap)
 
-    def run(self, m: MCode, t: Ranges, registers: uint32_t) -> cython.int:
+    def run(self, m: MCode, t: Ranges, registers: uint64_t) -> cython.int:
         """Set ``place`` of every part, and cut parts until that is possible."""
         i: uint32_t = 0
         c: uint32_t
@@ -65,7 +61,7 @@ class SplittingScan:
         self.registers = registers
         self.n_heap = 0
         self.failed = False
-        for v in range(32):
+        for v in range(m.target.n_registers):
             self.tenants[v].n = 0
             self.claim[v] = t.first_claim[v]
         while not self.failed:
@@ -136,7 +132,8 @@ class SplittingScan:
         """A place for a part, or for its beginning."""
         part: cython.pointer(Child) = cython.address(self.t.children[c])
         v: cython.pointer(Value) = cython.address(self.t.values[part.vreg])
-        allowed: uint32_t = self.registers & (XMMS if self.m.vclass[part.vreg] == RC_XMM else GPRS)
+        rclass: uint32_t = self.m.vclass[part.vreg]
+        allowed: uint64_t = self.registers & self.m.target.classes[rclass]
         if v.flags & V_FIXED and v.child == c and part.place == NO_REG and part.start == v.start:
             return self._preset(c)
         if part.flags & CH_FORCED:
@@ -152,10 +149,9 @@ class SplittingScan:
             limit = self._after_last_use(c, call)
         reg: uint32_t = self._hinted(c, allowed, limit)
         if reg == NO_REG:
-            first: uint32_t = 16 if self.m.vclass[part.vreg] == RC_XMM else 0
             i: uint32_t
-            for i in range(first, first + 16):
-                reg = self._fits(c, PREFERENCE[i], allowed, limit)
+            for i in range(self.m.target.order_size[rclass]):
+                reg = self._fits(c, self.m.target.order[rclass][i], allowed, limit)
                 if reg != NO_REG:
                     break
         if reg == NO_REG:
@@ -308,14 +304,14 @@ class SplittingScan:
                 return claim.start if claim.start > rr.start else rr.start
         return NONE
 
-    def _fits(self, c: uint32_t, reg: uint32_t, allowed: uint32_t, limit: uint32_t) -> uint32_t:
+    def _fits(self, c: uint32_t, reg: uint32_t, allowed: uint64_t, limit: uint32_t) -> uint32_t:
         """The register if it is free for the part up to a limit, else NO_REG."""
-        if reg >= 32 or not allowed >> reg & 1:
+        if reg >= MAX_REGISTERS or not allowed >> reg & 1:
             return NO_REG
         self._measure(c, reg)
         return reg if self.clash[reg] == NONE and self.free_until[reg] >= limit else cython.cast(uint32_t, NO_REG)
 
-    def _hinted(self, c: uint32_t, allowed: uint32_t, limit: uint32_t) -> uint32_t:
+    def _hinted(self, c: uint32_t, allowed: uint64_t, limit: uint32_t) -> uint32_t:
         """A register that saves a move: of the part before, of a tied or copied value, over an edge, of a fixed use."""
         v: cython.pointer(Value) = cython.address(self.t.values[self.t.children[c].vreg])
         found: uint32_t[6]
@@ -431,14 +427,17 @@ class SplittingScan:
 
     # ---- when no register is free for all of it ------------------------------------------------
 
-    def _partly(self, c: uint32_t, need: uint32_t, call: uint32_t, limit: uint32_t, allowed: uint32_t) -> cython.int:
+    def _partly(self, c: uint32_t, need: uint32_t, call: uint32_t, limit: uint32_t, allowed: uint64_t) -> cython.int:
         """A register that is free for the beginning, or that another value has to leave, or none."""
         reg: uint32_t
         best: uint32_t = NO_REG
         held: uint32_t = self._held(c, need)
         pos: uint32_t = self.t.uses[need].pos
-        for reg in range(32):
-            if allowed >> reg & 1 and self.clash[reg] == NONE and self.free_until[reg] >= held:
+        left: uint64_t = allowed
+        while left:
+            reg = lowest_bit(left)
+            left &= left - 1
+            if self.clash[reg] == NONE and self.free_until[reg] >= held:
                 if best == NO_REG or self.free_until[reg] > self.free_until[best]:
                     best = reg
         must: cython.bint = self.t.uses[need].kind == U_MUST and pos <= self.pos
@@ -494,7 +493,7 @@ class SplittingScan:
             return theirs < ours
         return use == NONE or self.t.uses[use].pos > self.t.uses[need].pos
 
-    def _cheapest(self, c: uint32_t, held: uint32_t, allowed: uint32_t) -> uint32_t:
+    def _cheapest(self, c: uint32_t, held: uint32_t, allowed: uint64_t) -> uint32_t:
         """The register whose value is wanted again in the outermost loop, and there last."""
         best: uint32_t = NO_REG
         best_depth: uint32_t = 0
@@ -503,8 +502,10 @@ class SplittingScan:
         use: uint32_t
         depth: uint32_t
         pos: uint32_t
-        for reg in range(32):
-            if not allowed >> reg & 1 or self.clash[reg] == NONE or self.free_until[reg] < held:
+        while allowed:
+            reg = lowest_bit(allowed)
+            allowed &= allowed - 1
+            if self.clash[reg] == NONE or self.free_until[reg] < held:
                 continue
             use = self._next_use(self.clash[reg])
             other: cython.pointer(Child) = cython.address(self.t.children[self.clash[reg]])

@@ -450,7 +450,7 @@ cdef enum:
     XMM13 = 29
     XMM14 = 30
     XMM15 = 31
-    RIP = 32
+    RIP = 64
 
 cdef enum:
     ENC_W_NONE = 0

@@ -2,7 +2,7 @@
 from libc.stdint cimport int32_t, uint32_t
 from stratavm.machine.minst cimport MCode, MInst, MOperand
 from stratavm.targets.x64.emit_values cimport Cold, ValueEmitter
-from stratavm.targets.x64.target cimport ModulePlan
+from stratavm.targets.x64.plan cimport ModulePlan
 from stratavm.ir.ssa cimport Ssa
 
 cdef class Emitter(ValueEmitter):

@@ -41,7 +41,6 @@ from cython.cimports.stratavm.machine.minst import (
     MI_TRAPS,
     NO_VREG,
     R_DEF,
-    RC_XMM,
     MBlock,
     MCode,
     MInst,
@@ -99,6 +98,7 @@ from cython.cimports.stratavm.targets.x64.emit_values import (
 )
 from cython.cimports.stratavm.targets.x64.encoder import (
     NO_REG,
+    RC_XMM,
     Mem,
     emit_0,
     emit_inst,
@@ -115,6 +115,7 @@ from cython.cimports.stratavm.targets.x64.encoder import (
     emit_row,
     emit_rr,
 )
+from cython.cimports.stratavm.targets.x64.plan import ModulePlan
 from cython.cimports.stratavm.targets.x64.pseudo import (
     CALL_HOST,
     CALL_STATUS,
@@ -154,7 +155,6 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     POLL_FLOAT,
     POLL_IMPORTED,
 )
-from cython.cimports.stratavm.targets.x64.target import ModulePlan
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")

@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from stratavm.machine.codebuf cimport CodeBuf
 from stratavm.machine.minst cimport MCode, MInst, MOperand
 from stratavm.targets.x64.encoder cimport Frame
-from stratavm.targets.x64.target cimport ModulePlan
+from stratavm.targets.x64.plan cimport ModulePlan
 from stratavm.ir.ssa cimport Ssa
 
 cdef enum ColdKind:

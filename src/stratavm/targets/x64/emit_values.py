@@ -90,6 +90,7 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
+from stratavm.targets.x64.target import X64
 
 U32_MAX = cython.declare(int64_t, 0xFFFFFFFF)
 I64_MAX = cython.declare(int64_t, 0x7FFFFFFFFFFFFFFF)
@@ -99,7 +100,7 @@ class ValueEmitter:
     """The buffer and the tables of one function, and what computes. Blocks, calls and frames are the subclass's."""
 
     def __cinit__(self):
-        self.b = CodeBuf()
+        self.b = CodeBuf(X64.reach)
         self.traps = self.returns = cython.NULL
         self.colds = cython.NULL
         self.tables = cython.NULL

@@ -8,7 +8,6 @@ from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint16_t, uin
 from cython.cimports.stratavm.machine.codebuf import (
     FIX_LABEL,
     FIX_POOL,
-    MAX_INST_BYTES,
     NO_LABEL,
     CodeBuf,
     put8,
@@ -32,7 +31,6 @@ from cython.cimports.stratavm.machine.minst import (
     NO_VREG,
     OF_SWAP,
     R_USE,
-    RC_GPR,
     MCode,
     MInst,
     MOperand,
@@ -78,10 +76,26 @@ if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 from stratavm.targets.x64._gen_mops import MOPS
+from stratavm.targets.x64.target import X64
 
 BytePtr = cython.typedef(cython.pointer(uint8_t))
 RowPtr = cython.typedef(cython.pointer(cython.const[EncRow]))
 MemPtr = cython.typedef(cython.pointer(cython.const[Mem]))
+Form = cython.struct(width=uint32_t, cc=uint32_t, reg=uint32_t, vvvv=uint32_t, rm=uint32_t, mem=MemPtr, imm=int64_t)
+"""What an instruction is about: ``reg``, ``vvvv`` and ``rm`` are locations of registers; ``mem`` replaces ``rm``."""
+FormPtr = cython.typedef(cython.pointer(cython.const[Form]))
+Draft = cython.struct(
+    opcode=uint32_t,
+    prefix=uint32_t,
+    field=uint32_t,
+    rex=uint32_t,
+    trailing=uint32_t,
+    narrow=cython.bint,
+    byte_registers=cython.bint,
+    short=cython.bint,
+)
+"""An instruction on its way to bytes: ``field`` is ModRM.reg, ``trailing`` the size of the immediate."""
+DraftPtr = cython.typedef(cython.pointer(Draft))
 
 
 @cython.cfunc
@@ -239,78 +253,90 @@ def put_vex(p: BytePtr, row: RowPtr, width: uint32_t, rex: uint32_t, vvvv: uint3
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(-1)
-def encode(
-    b: CodeBuf,
-    mop: uint32_t,
-    width: uint32_t,
-    cc: uint32_t,
-    reg: uint32_t,
-    vvvv: uint32_t,
-    rm: uint32_t,
-    mem: MemPtr,
-    imm: int64_t,
-) -> cython.int:
-    """One instruction. ``reg``, ``vvvv`` and ``rm`` are locations of registers; ``mem`` replaces ``rm``."""
+def refuse_form(mop: uint32_t, o: FormPtr) -> cython.int:
+    """An instruction that no row has, or not so."""
     if mop == 0 or mop >= MOP_END:
-        refuse(mop, b"no such row", mop)
-    row: RowPtr = cython.address(ENC_ROWS[mop])
-    if not row.widths & width or width & (width - 1):
-        refuse(mop, b"no such operand width", width)
-    if mem != cython.NULL and not row.modrm:
-        refuse(mop, b"no memory form", 0)
-    b.reserve(MAX_INST_BYTES)
-    flags: uint32_t = row.flags
-    opcode: uint32_t = row.opcode
-    field: uint32_t = reg & 15 if row.reg != ENC_NO_OPERAND else row.digit
-    target: uint32_t = rm & 15
-    rex: uint32_t = field >> 3 << 2
-    prefix: uint32_t = row.prefix
-    byte_registers: cython.bint = False
-    short: cython.bint = False
-    trailing: uint32_t = 0
-    p: BytePtr = b.data + b.n  # a local: stores through it would otherwise reload the buffer's fields
-    if row.imm == ENC_IMM_MOV:
-        return put_mov_imm(b, width, target, imm)
-    if mem != cython.NULL:
-        if mem.base < 16:
-            rex |= mem.base >> 3
-        if mem.index < 16:
-            rex |= mem.index >> 3 << 1
+        return refuse(mop, b"no such row", mop)
+    if not ENC_ROWS[mop].widths & o.width or o.width & (o.width - 1):
+        return refuse(mop, b"no such operand width", o.width)
+    return refuse(mop, b"no memory form", 0)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(check=False)
+def draft_registers(d: DraftPtr, row: RowPtr, o: FormPtr) -> cython.void:
+    """Registers as their fields and as bits of REX; the prefix of the width."""
+    d.opcode = row.opcode
+    d.prefix = row.prefix
+    d.narrow = d.byte_registers = False
+    d.field = o.reg & 15 if row.reg != ENC_NO_OPERAND else row.digit
+    d.rex = d.field >> 3 << 2
+    if o.mem == cython.NULL:
+        d.rex |= o.rm >> 3 & 1
     else:
-        rex |= target >> 3
+        if o.mem.base < 16:
+            d.rex |= o.mem.base >> 3
+        if o.mem.index < 16:
+            d.rex |= o.mem.index >> 3 << 1
+    high: cython.bint = o.mem == cython.NULL and o.rm & 15 >= 4
     if row.wmode == ENC_W_INT:
-        if width == 8:
-            rex |= 8
-        elif width == 2:
-            p[0] = 0x66
-            p += 1
-        elif width == 1:
-            opcode -= 1
-            byte_registers = (row.reg != ENC_NO_OPERAND and field >= 4) or (mem == cython.NULL and target >= 4)
+        if o.width == 8:
+            d.rex |= 8
+        elif o.width == 2:
+            d.narrow = True
+        elif o.width == 1:
+            d.opcode -= 1
+            d.byte_registers = high or (row.reg != ENC_NO_OPERAND and d.field >= 4)
     elif row.wmode == ENC_W_SCALAR:
-        prefix = 0xF3 if width == 4 else 0xF2
+        d.prefix = 0xF3 if o.width == 4 else 0xF2
     elif row.wmode == ENC_W_PACKED:
-        prefix = 0 if width == 4 else 0x66
-    if flags & ENC_F_RM8:
-        byte_registers = mem == cython.NULL and target >= 4
-    if flags & ENC_F_CC:
-        opcode |= cc & 15
-    if row.imm:
-        if row.short_opcode and width != 1:
-            check_imm(mop, imm, width if width < 4 else 4, width == 8)
-            if fits_short(imm, width):
-                short = True
-                opcode = row.short_opcode
-        trailing = 1 if short or row.imm == ENC_IMM_8 else width if row.imm == ENC_IMM_WIDTH and width < 4 else 4
-    if flags & ENC_F_VEX:
-        put_vex(p, row, width, rex & 7, vvvv & 15)
+        d.prefix = 0 if o.width == 4 else 0x66
+    if row.flags & ENC_F_RM8:
+        d.byte_registers = high
+    if row.flags & ENC_F_CC:
+        d.opcode |= o.cc & 15
+
+
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(-1)
+def draft_imm(d: DraftPtr, mop: uint32_t, row: RowPtr, o: FormPtr) -> cython.int:
+    """The immediate's size, and the opcode of a short one."""
+    d.short = False
+    d.trailing = 0
+    if not row.imm:
+        return 0
+    if row.short_opcode and o.width != 1:
+        check_imm(mop, o.imm, o.width if o.width < 4 else 4, o.width == 8)
+        if fits_short(o.imm, o.width):
+            d.short = True
+            d.opcode = row.short_opcode
+    narrow: cython.bint = row.imm == ENC_IMM_WIDTH and o.width < 4
+    d.trailing = 1 if d.short or row.imm == ENC_IMM_8 else o.width if narrow else 4
+    return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(check=False)
+def put_opcode(p: BytePtr, row: RowPtr, o: FormPtr, d: DraftPtr) -> BytePtr:
+    """Prefixes and opcode; returns what is behind them."""
+    if d.narrow:
+        p[0] = 0x66
+        p += 1
+    if row.flags & ENC_F_VEX:
+        put_vex(p, row, o.width, d.rex & 7, o.vvvv & 15)
         p += 3
     else:
-        if prefix:
-            p[0] = prefix
+        if d.prefix:
+            p[0] = d.prefix
             p += 1
-        if rex or byte_registers:
-            p[0] = 0x40 | rex
+        if d.rex or d.byte_registers:
+            p[0] = 0x40 | d.rex
             p += 1
         if row.escape:
             p[0] = 0x0F
@@ -318,27 +344,60 @@ def encode(
             if row.escape > 1:
                 p[0] = 0x38 if row.escape == 2 else 0x3A
                 p += 1
-    if flags & ENC_F_PLUS_R:
-        opcode |= target & 7
-    p[0] = opcode
-    p += 1
+    if row.flags & ENC_F_PLUS_R:
+        d.opcode |= o.rm & 7
+    p[0] = d.opcode
+    return p + 1
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1)
+def encode(b: CodeBuf, mop: uint32_t, o: FormPtr) -> cython.int:
+    """One instruction."""
+    row: RowPtr = cython.address(ENC_ROWS[mop if mop < MOP_END else 0])
+    if not row.widths & o.width or o.width & (o.width - 1) or (o.mem != cython.NULL and not row.modrm):
+        refuse_form(mop, o)
+    b.reserve(MAX_INST_BYTES)
+    if row.imm == ENC_IMM_MOV:
+        return put_mov_imm(b, o.width, o.rm & 15, o.imm)
+    d: Draft
+    draft_registers(cython.address(d), row, o)
+    draft_imm(cython.address(d), mop, row, o)
+    # A local: stores through it would otherwise reload the buffer's fields.
+    p: BytePtr = put_opcode(b.data + b.n, row, o, cython.address(d))
     if row.modrm:
-        if mem == cython.NULL:
-            p[0] = 0xC0 | (field & 7) << 3 | target & 7
+        if o.mem == cython.NULL:
+            p[0] = 0xC0 | (d.field & 7) << 3 | o.rm & 7
             p += 1
-        elif mem.base != RIP:
-            p += put_address(p, mop, field & 7, mem)
+        elif o.mem.base != RIP:
+            p += put_address(p, mop, d.field & 7, o.mem)
         else:
             b.n = cython.cast(uint32_t, p - b.data)
-            put_pool_address(b, mop, field & 7, mem, trailing)
+            put_pool_address(b, mop, d.field & 7, o.mem, d.trailing)
             p = b.data + b.n
-    if short:
-        p[0] = cython.cast(uint8_t, imm)
+    if d.short:
+        p[0] = cython.cast(uint8_t, o.imm)
         p += 1
     elif row.imm != ENC_IMM_NONE:
-        p += put_imm(p, mop, row, width, imm)
+        p += put_imm(p, mop, row, o.width, o.imm)
     b.n = cython.cast(uint32_t, p - b.data)
     return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1)
+def encode_plain(b: CodeBuf, mop: uint32_t, width: uint32_t, reg: uint32_t, rm: uint32_t, mem: MemPtr) -> cython.int:
+    """One instruction without condition and immediate."""
+    o: Form
+    o.width = width
+    o.reg = reg
+    o.rm = rm
+    o.mem = mem
+    o.cc = o.vvvv = 0
+    o.imm = 0
+    return encode(b, mop, cython.address(o))
 
 
 @cython.cfunc
@@ -349,7 +408,7 @@ def put_mov(b: CodeBuf, mop: uint32_t, reg: uint32_t, rm: uint32_t, mem: MemPtr)
     steps of ``encode``.
     """
     if mem != cython.NULL and (mem.base >= 16 or mem.index != NO_REG):
-        return encode(b, mop, 8, 0, reg, 0, rm, mem, 0)
+        return encode_plain(b, mop, 8, reg, rm, mem)
     b.reserve(MAX_INST_BYTES)
     p: BytePtr = b.data + b.n
     p[0] = 0x48 | (reg & 8) >> 1 | (rm if mem == cython.NULL else mem.base) >> 3
@@ -438,31 +497,33 @@ def emit_inst(
     if inst.nops < needed:
         refuse(mop, b"too few operands", inst.nops)
     mem: Mem
-    address: MemPtr = cython.NULL
-    reg: uint32_t = 0
-    rm: uint32_t = 0
-    vvvv: uint32_t = 0
+    o: Form
+    o.width = inst.width
+    o.cc = inst.cc
+    o.imm = inst.imm
+    o.mem = cython.NULL
+    o.reg = o.rm = o.vvvv = 0
     if row.mem:
         read_address(inst, ops + row.nops, cython.address(mem))
-        address = cython.address(mem)
+        o.mem = cython.address(mem)
     elif row.rm != ENC_NO_OPERAND:
-        rm = ops[row.rm].loc
-        if rm & (LOC_SLOT | LOC_REMAT):
+        o.rm = ops[row.rm].loc
+        if o.rm & (LOC_SLOT | LOC_REMAT):
             if row.operands[row.rm].constraint != C_ANY:
                 refuse(mop, b"operand must be in a register", row.rm)
-            slot_address(mop, rm, frame, cython.address(mem))
-            address = cython.address(mem)
+            slot_address(mop, o.rm, frame, cython.address(mem))
+            o.mem = cython.address(mem)
             if row.load:
                 mop = row.load
         else:
-            check_register(mop, rm, row.operands[row.rm].rclass)
+            check_register(mop, o.rm, row.operands[row.rm].rclass)
     if row.reg != ENC_NO_OPERAND:
-        reg = ops[row.reg].loc
-        check_register(mop, reg, row.operands[row.reg].rclass)
+        o.reg = ops[row.reg].loc
+        check_register(mop, o.reg, row.operands[row.reg].rclass)
     if row.vvvv != ENC_NO_OPERAND:
-        vvvv = ops[row.vvvv].loc
-        check_register(mop, vvvv, row.operands[row.vvvv].rclass)
-    return encode(b, mop, inst.width, inst.cc, reg, vvvv, rm, address, inst.imm)
+        o.vvvv = ops[row.vvvv].loc
+        check_register(mop, o.vvvv, row.operands[row.vvvv].rclass)
+    return encode(b, mop, cython.address(o))
 
 
 def emit_move(
@@ -471,31 +532,28 @@ def emit_move(
     """A move between places of one value, 16 bytes or 8: an i32 is zero-extended everywhere, and a slot has 8 bytes."""
     mem: Mem
     wide: cython.bint = width == 16
+    width = 16 if wide else 8
     if src & (LOC_SLOT | LOC_REMAT):
         slot_address(MOP_MOV_RM, src, frame, cython.address(mem))
         if dst < 16:
             return put_mov(b, MOP_MOV_RM, dst, 0, cython.address(mem))
         check_register(MOP_MOVF_RM, dst, 1)
-        return encode(
-            b, MOP_MOVUPS_RM if wide else MOP_MOVF_RM, 16 if wide else 8, 0, dst, 0, 0, cython.address(mem), 0
-        )
+        return encode_plain(b, MOP_MOVUPS_RM if wide else MOP_MOVF_RM, width, dst, 0, cython.address(mem))
     if dst & LOC_SLOT:
         slot_address(MOP_MOV_MR, dst, frame, cython.address(mem))
         if src < 16:
             return put_mov(b, MOP_MOV_MR, src, 0, cython.address(mem))
         check_register(MOP_MOVF_MR, src, 1)
-        return encode(
-            b, MOP_MOVUPS_MR if wide else MOP_MOVF_MR, 16 if wide else 8, 0, src, 0, 0, cython.address(mem), 0
-        )
+        return encode_plain(b, MOP_MOVUPS_MR if wide else MOP_MOVF_MR, width, src, 0, cython.address(mem))
     if src >= 32 or dst >= 32:
         refuse(MOP_MOV_RR, b"move between unknown places", src)
     if src < 16 and dst < 16:
         return put_mov(b, MOP_MOV_RR, dst, src, cython.NULL)
     if src >= 16 and dst >= 16:
-        return encode(b, MOP_MOVF_RR, 8, 0, dst, 0, src, cython.NULL, 0)
+        return encode_plain(b, MOP_MOVF_RR, 8, dst, src, cython.NULL)
     if src < 16:
-        return encode(b, MOP_MOVG2X_RR, 8, 0, dst, 0, src, cython.NULL, 0)
-    return encode(b, MOP_MOVX2G_RR, 8, 0, src, 0, dst, cython.NULL, 0)
+        return encode_plain(b, MOP_MOVG2X_RR, 8, dst, src, cython.NULL)
+    return encode_plain(b, MOP_MOVX2G_RR, 8, src, dst, cython.NULL)
 
 
 # ---- hand-written sequences --------------------------------------------------------------------
@@ -505,29 +563,37 @@ def emit_row(
     b: CodeBuf, mop: uint32_t, width: uint32_t, cc: uint32_t, reg: uint32_t, rm: uint32_t, mem: MemPtr, imm: int64_t
 ) -> cython.int:
     """Any row without a third register."""
-    return encode(b, mop, width, cc, reg, 0, rm, mem, imm)
+    o: Form
+    o.width = width
+    o.cc = cc
+    o.reg = reg
+    o.rm = rm
+    o.vvvv = 0
+    o.mem = mem
+    o.imm = imm
+    return encode(b, mop, cython.address(o))
 
 
 def emit_rr(b: CodeBuf, mop: uint32_t, width: uint32_t, dst: uint32_t, src: uint32_t) -> cython.int:
     """Register forms ``_rr``, in the order of the assembler's destination and source."""
     if mop == MOP_MOVX2G_RR:
-        return encode(b, mop, width, 0, src, 0, dst, cython.NULL, 0)
-    return encode(b, mop, width, 0, dst, 0, src, cython.NULL, 0)
+        return encode_plain(b, mop, width, src, dst, cython.NULL)
+    return encode_plain(b, mop, width, dst, src, cython.NULL)
 
 
 def emit_ri(b: CodeBuf, mop: uint32_t, width: uint32_t, reg: uint32_t, imm: int64_t) -> cython.int:
     """Register and immediate."""
-    return encode(b, mop, width, 0, 0, 0, reg, cython.NULL, imm)
+    return emit_row(b, mop, width, 0, 0, reg, cython.NULL, imm)
 
 
 def emit_r(b: CodeBuf, mop: uint32_t, reg: uint32_t) -> cython.int:
     """One 64-bit register."""
-    return encode(b, mop, 8, 0, 0, 0, reg, cython.NULL, 0)
+    return encode_plain(b, mop, 8, 0, reg, cython.NULL)
 
 
 def emit_0(b: CodeBuf, mop: uint32_t) -> cython.int:
     """No operand."""
-    return encode(b, mop, 8, 0, 0, 0, 0, cython.NULL, 0)
+    return encode_plain(b, mop, 8, 0, 0, cython.NULL)
 
 
 def emit_rm(b: CodeBuf, mop: uint32_t, width: uint32_t, reg: uint32_t, base: uint32_t, disp: int32_t) -> cython.int:
@@ -539,7 +605,7 @@ def emit_rm(b: CodeBuf, mop: uint32_t, width: uint32_t, reg: uint32_t, base: uin
     mem.disp = disp
     if width == 8 and (mop == MOP_MOV_RM or mop == MOP_MOV_MR):
         return put_mov(b, mop, reg & 15, 0, cython.address(mem))
-    return encode(b, mop, width, 0, reg, 0, 0, cython.address(mem), 0)
+    return encode_plain(b, mop, width, reg, 0, cython.address(mem))
 
 
 def emit_mi(b: CodeBuf, mop: uint32_t, width: uint32_t, base: uint32_t, disp: int32_t, imm: int64_t) -> cython.int:
@@ -549,7 +615,7 @@ def emit_mi(b: CodeBuf, mop: uint32_t, width: uint32_t, base: uint32_t, disp: in
     mem.index = NO_REG
     mem.scale = 0
     mem.disp = disp
-    return encode(b, mop, width, 0, 0, 0, 0, cython.address(mem), imm)
+    return emit_row(b, mop, width, 0, 0, 0, cython.address(mem), imm)
 
 
 def emit_m(b: CodeBuf, mop: uint32_t, base: uint32_t, disp: int32_t) -> cython.int:
@@ -745,7 +811,7 @@ def assemble(
     frame.slots = 0
     frame.insts = cython.NULL
     frame.operands = cython.NULL
-    buf: CodeBuf = CodeBuf()
+    buf: CodeBuf = CodeBuf(X64.reach)
     emit_inst(buf, cython.address(inst), ops, cython.address(frame))
     buf.finish(words, len(pool))
     return buf.to_bytes()
@@ -753,7 +819,7 @@ def assemble(
 
 def jumps(gap: int, condition: int | None, backward: bool) -> bytes:
     """A jump over ``gap`` one-byte instructions, to a label behind or before it (tests)."""
-    buf: CodeBuf = CodeBuf()
+    buf: CodeBuf = CodeBuf(X64.reach)
     label: uint32_t = buf.label()
     filler: uint32_t = gap
     if backward:
@@ -779,6 +845,6 @@ def jumps(gap: int, condition: int | None, backward: bool) -> bytes:
 
 def padding(size: int) -> bytes:
     """What ``emit_nop`` makes (tests)."""
-    buf: CodeBuf = CodeBuf()
+    buf: CodeBuf = CodeBuf(X64.reach)
     emit_nop(buf, size)
     return buf.to_bytes()

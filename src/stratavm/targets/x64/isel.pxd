@@ -2,7 +2,7 @@
 from libc.stdint cimport uint32_t
 from stratavm.machine.minst cimport MCode
 from stratavm.targets.x64.select_mem cimport MemorySelector
-from stratavm.targets.x64.target cimport ModulePlan, TypePlan, ValuePlace
+from stratavm.targets.x64.plan cimport ModulePlan, TypePlan, ValuePlace
 from stratavm.ir.ssa cimport Block, Ssa
 
 cdef class Selector(MemorySelector):

@@ -79,6 +79,7 @@ from cython.cimports.stratavm.targets.x64._gen_rules import (
     S_SELECT,
 )
 from cython.cimports.stratavm.targets.x64.encoder import row_address
+from cython.cimports.stratavm.targets.x64.plan import IN_STACK, ModulePlan, TypePlan, ValuePlace
 from cython.cimports.stratavm.targets.x64.pseudo import (
     P_BR_TABLE,
     P_CALL,
@@ -95,7 +96,6 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     POLL_IMPORTED,
 )
 from cython.cimports.stratavm.targets.x64.select_base import NODE_FOLDED, NODE_FUSED, class_of, is_const, width_of
-from cython.cimports.stratavm.targets.x64.target import IN_STACK, ModulePlan, TypePlan, ValuePlace
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")

@@ -1,8 +1,10 @@
-"""Register numbers and names of x86-64, as machine IR locations use them: GPR 0–15, XMM 16–31."""
+"""Register numbers and names of x86-64, as machine IR locations use them: GPR 0–15, XMM 16–31; no register: rip."""
 
 from __future__ import annotations
 
 from typing import Final
+
+from stratavm.machine.target import MAX_REGISTERS
 
 GPR_NAMES: Final = (
     "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
@@ -12,10 +14,10 @@ XMM_NAMES: Final = tuple(f"xmm{n}" for n in range(16))
 
 XMM_BASE: Final = 16
 """Location of xmm0."""
-RIP: Final = 32
+RIP: Final = MAX_REGISTERS
 """Pseudo register: as the base of an address it means the constant pool (``disp`` = byte offset in the pool)."""
 
-NUMBER: Final[dict[str, int]] = {name: n for n, name in enumerate((*GPR_NAMES, *XMM_NAMES, "rip"))}
+NUMBER: Final[dict[str, int]] = {name: n for n, name in enumerate((*GPR_NAMES, *XMM_NAMES))} | {"rip": RIP}
 """Location of each register by its 64-bit name."""
 
 FRAME_REGISTERS: Final = ("rsp", "rbp")
@@ -25,11 +27,14 @@ SCRATCH_GPR: Final = "r11"
 SCRATCH_XMM: Final = "xmm15"
 """They belong to the emitter and to parallel moves; no value lives there across an instruction."""
 
-_RESERVED = (*FRAME_REGISTERS, *CONTEXT_REGISTERS, SCRATCH_GPR, SCRATCH_XMM)
-ALLOCATABLE: Final = tuple(n for name, n in NUMBER.items() if name not in _RESERVED and name != "rip")
-"""Every register that may hold a value."""
+GPR_ORDER: Final = ("rbx", "rsi", "rdi", "r9", "r10", "r12", "r13", "r8", "rdx", "rcx", "rax")
+XMM_ORDER: Final = tuple(f"xmm{n}" for n in (8, 9, 10, 11, 12, 13, 14, 7, 6, 5, 4, 3, 2, 1, 0))
+"""In which order values take registers: what fixed operands want comes last."""
+ALLOCATABLE: Final = tuple(NUMBER[name] for name in (*GPR_ORDER, *XMM_ORDER))
+"""Every register that may hold a value: all but those of the frame, of the contexts, and scratch."""
 STARVED: Final = tuple(NUMBER[name] for name in ("rax", "rcx", "rdx", "rbx", "xmm0", "xmm1", "xmm2"))
 """The same under ``STRATA_REGS=4``: what fixed operands need and little more."""
+
 
 CONDITIONS: Final = ("o", "no", "b", "ae", "e", "ne", "be", "a", "s", "ns", "p", "np", "l", "ge", "le", "g")
 """Condition codes by number."""

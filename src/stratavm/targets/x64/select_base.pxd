@@ -1,7 +1,7 @@
 # What every part of selection shares: the function at hand, the virtual register of each node, appending instructions.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from stratavm.machine.minst cimport MCode, MInst
-from stratavm.targets.x64.target cimport ModulePlan
+from stratavm.targets.x64.plan cimport ModulePlan
 from stratavm.ir.ssa cimport IR_CONST, Node, Ssa
 from stratavm.spec._gen_ops cimport OP_REF_NULL
 
@@ -33,7 +33,6 @@ cdef class BaseSelector:
     cdef uint32_t fresh(self, uint32_t type) except? 0xFFFFFFFF nogil
     cdef uint32_t value(self, uint32_t node) except? 0xFFFFFFFF nogil
     cdef uint32_t constant(self, uint64_t value, uint32_t type) except? 0xFFFFFFFF nogil
-    cdef uint32_t pool(self, uint64_t word) except? 0xFFFFFFFF nogil
     cdef int repeatable(self, uint32_t flags) noexcept nogil
     cdef int advance(self) except -1 nogil
     cdef int place_early(self) except -1 nogil
@@ -45,7 +44,7 @@ cdef class BaseSelector:
     cdef int unsupported(self, uint32_t op) except -1 nogil
 
 cdef inline uint32_t class_of(uint32_t type) noexcept nogil:
-    return 1 if 3 <= type <= 5 else 0          # RC_XMM for floats and v128
+    return 1 if 3 <= type <= 5 else 0          # xmm for floats and v128
 
 cdef inline uint32_t width_of(uint32_t type) noexcept nogil:
     return 4 if type == 1 or type == 3 else 16 if type == 5 else 8

@@ -28,8 +28,6 @@ if not cython.compiled:
 from stratavm.base.errors import Unsupported
 from stratavm.spec.index import BY_ID
 
-_RECENT = cython.declare(uint32_t, 16)
-
 
 class BaseSelector:
     """Per function state of selection; reused. Families are subclasses, the last of which walks the blocks."""
@@ -110,7 +108,7 @@ class BaseSelector:
                 self.m.operand(v, R_DEF, C_REG, 0)
                 self.repeatable(MI_REMAT)
                 return v
-            at: uint32_t = self.pool(value)
+            at: uint32_t = self.m.constant(value)
             self.row(MOP_MOVF_RM, width_of(type), v, NO_VREG, NO_VREG)
             row_address_reg(self.m, RIP, NO_VREG, 0, at)
             self.repeatable(MI_REMAT | MI_HOME)
@@ -156,19 +154,6 @@ class BaseSelector:
             if i:
                 block.first += n
         return 0
-
-    def pool(self, word: uint64_t) -> uint32_t:
-        """Byte offset of a constant in the pool; recent ones are shared."""
-        n: uint32_t = self.m.n_constants
-        i: uint32_t = n - _RECENT if n > _RECENT else 0
-        while i < n:
-            if self.m.constants[i] == word:
-                return i * 8
-            i += 1
-        vec_room(self.m.constants, self.m.cap_constants, n + 1)
-        self.m.constants[n] = word
-        self.m.n_constants = n + 1
-        return n * 8
 
     def row(self, mop: uint32_t, width: uint32_t, v0: uint32_t, v1: uint32_t, v2: uint32_t) -> cython.int:
         """Append an instruction of a row, with the row's roles and constraints."""

@@ -1,7 +1,7 @@
 # Selection of what touches the instance: memories, tables, globals, references.
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from stratavm.targets.x64.select_num cimport NumericSelector
-from stratavm.targets.x64.target cimport MemoryPlan
+from stratavm.targets.x64.plan cimport MemoryPlan
 from stratavm.ir.ssa cimport MemArg
 
 cdef enum:

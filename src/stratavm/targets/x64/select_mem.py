@@ -75,6 +75,7 @@ from cython.cimports.stratavm.targets.x64._gen_rules import (
     S_TABLE_SIZE,
 )
 from cython.cimports.stratavm.targets.x64.encoder import row_address
+from cython.cimports.stratavm.targets.x64.plan import MemoryPlan
 from cython.cimports.stratavm.targets.x64.pseudo import (
     CALL_HOST,
     CALL_STATUS,
@@ -85,7 +86,6 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     P_VIA,
 )
 from cython.cimports.stratavm.targets.x64.select_base import class_of, is_const, width_of
-from cython.cimports.stratavm.targets.x64.target import MemoryPlan
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")

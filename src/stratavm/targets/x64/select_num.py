@@ -631,7 +631,7 @@ class NumericSelector(BaseSelector):
         sign: uint64_t = cython.cast(uint64_t, 1) << (width * 8 - 1)
         mask: uint32_t = 0
         if shape == S_FBIT or RULE_ROW[op] == P_COPYSIGN:
-            mask = self.pool(sign if RULE_EXTRA[op] else sign - 1)
+            mask = self.m.constant(sign if RULE_EXTRA[op] else sign - 1)
         self.pseudo(RULE_ROW[op], width, MI_FLAGS_DEF)
         self.m.last().cc = RULE_EXTRA[op]
         self.m.last().aux = mask
@@ -661,7 +661,7 @@ class NumericSelector(BaseSelector):
         v: uint32_t = self.value(self.ssa.nodes[n].a)
         bits: uint32_t = RULE_EXTRA[op]
         traps: uint32_t = 0 if bits & TRUNC_SAT else MI_TRAPS | MI_EFFECT
-        bound: uint32_t = self.pool(trunc_bound(RULE_WIDTH[op], bits))
+        bound: uint32_t = self.m.constant(trunc_bound(RULE_WIDTH[op], bits))
         self.pseudo(P_TRUNC, RULE_WIDTH[op], MI_FLAGS_DEF | traps)
         self.m.last().cc = bits
         self.m.last().aux = bound

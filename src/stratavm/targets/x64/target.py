@@ -1,148 +1,45 @@
-"""The target as selection sees it: the processor's extensions, and a module's types and context offsets as C arrays."""
+"""x86-64 as the machine sees it."""
 
-# strata: hot
-from functools import cache
+from __future__ import annotations
 
-import cython
-from cython.cimports.libc.stdint import uint8_t, uint32_t
-from cython.cimports.libc.stdlib import calloc, free
-from cython.cimports.stratavm.ir.ssa import T_F32, T_F64, T_I32, T_I64, T_REF, T_V128
+from typing import Final
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
-from stratavm.base.budget import paced
-from stratavm.base.errors import ResourceLimit, Unsupported
-from stratavm.contract.layout import GLOBAL_CELL, MEM_CELL, PLAN_GUARD, TABLE_CELL, VMCTX, vm_layout
-from stratavm.spec import types
-from stratavm.targets.x64 import abi
-from stratavm.targets.x64.regs import CPU_FEATURES
-
-VALUE_TYPES = {types.I32: T_I32, types.I64: T_I64, types.F32: T_F32, types.F64: T_F64, types.V128: T_V128}
-"""ValueType by packed type; every reference is ``T_REF``."""
-REQUIRED = frozenset({"sse41", "popcnt"})
-"""Extensions (x86-64-v2) without which there is no native tier."""
-_FIXED_REACH = 1 << 30
-_MEM0 = VMCTX.offset("mem0_base")
+from stratavm.machine.target import RegisterClass, Target
+from stratavm.targets.x64._gen_mops import MOPS
+from stratavm.targets.x64._gen_pseudo import PSEUDO
+from stratavm.targets.x64._gen_timing import TIMINGS
+from stratavm.targets.x64.regs import (
+    CONTEXT_REGISTERS,
+    FRAME_REGISTERS,
+    GPR_NAMES,
+    GPR_ORDER,
+    NUMBER,
+    RIP,
+    SCRATCH_GPR,
+    SCRATCH_XMM,
+    STARVED,
+    XMM_NAMES,
+    XMM_ORDER,
+)
 
 
-@cache  # a virtual machine stops for every question to the processor
-def host_features() -> frozenset[str]:
-    """Names of the processor extensions of this machine that the compiler can use."""
-    bits: cython.uint = strata_cpu()
-    return frozenset(name for i, name in enumerate(CPU_FEATURES) if i and bits >> i & 1)
+def _class(letter: str, names: tuple[str, ...], order: tuple[str, ...], scratch: str) -> RegisterClass:
+    """A class by names of registers."""
+    numbers = tuple(NUMBER[name] for name in names)
+    return RegisterClass(letter, numbers, tuple(NUMBER[name] for name in order), NUMBER[scratch])
 
 
-def value_type(t: int) -> int:
-    """ValueType (``ir/ssa.pxd``) of a packed type."""
-    return VALUE_TYPES.get(t, T_REF)
-
-
-@cython.cfunc
-def _zeros(count: cython.size_t, size: cython.size_t) -> cython.p_void:
-    """Zeroed memory for an array that is never empty."""
-    memory: cython.p_void = calloc(count + 1, size)
-    if memory == cython.NULL:
-        raise MemoryError("out of memory in a module plan")
-    return memory
-
-
-@cython.final
-@cython.cclass
-class ModulePlan:
-    """A module's types, functions and context offsets. Immutable once made."""
-
-    def __init__(self, module, plans=(), features=None, poison: bool = False) -> None:
-        """``plans``: PLAN_GUARD or PLAN_BOUNDED per memory (or guard); ``features``: None = this machine's."""
-        self.features = host_features() if features is None else frozenset(features)
-        missing = REQUIRED - self.features
-        if missing:
-            raise Unsupported(f"the native tier needs {', '.join(sorted(missing))} (x86-64-v2)", feature="x86-64-v2")
-        self.cpu = sum(1 << i for i, name in enumerate(CPU_FEATURES) if name in self.features)
-        self.poison = poison
-        layout = vm_layout(module)
-        if layout.size > _FIXED_REACH:
-            raise ResourceLimit(f"a context of {layout.size} bytes", limit="context_bytes")
-        self._types(module)
-        self._functions(module, layout)
-        self._globals(module, layout)
-        self._memories(module, layout, plans)
-
-    def __dealloc__(self):
-        free(self.types)
-        free(self.places)
-        free(self.func_types)
-        free(self.global_types)
-        free(self.memories)
-
-    def _types(self, module) -> None:
-        count: uint32_t = len(module.types)
-        signatures = [self._signature(t.composite) for t in paced(module.types)]
-        total = sum(len(s.params) + len(s.results) for s in signatures if s is not None)
-        self.types = cython.cast(cython.pointer(TypePlan), _zeros(count, cython.sizeof(TypePlan)))
-        self.places = cython.cast(cython.pointer(ValuePlace), _zeros(total, cython.sizeof(ValuePlace)))
-        self.n_types = count
-        self.n_places = total
-        at: uint32_t = 0
-        i: uint32_t
-        for i in range(count):
-            s = signatures[i]
-            plan: cython.pointer(TypePlan) = cython.address(self.types[i])
-            plan.first = at
-            if s is None:
-                continue
-            plan.usable = 1
-            plan.n_params = len(s.params)
-            plan.n_results = len(s.results)
-            plan.stack_bytes = s.stack_bytes
-            plan.result_bytes = s.result_bytes
-            for place in (*s.params, *s.results):
-                self.places[at].type = value_type(place.type)
-                self.places[at].reg = IN_STACK if place.register is None else place.register
-                self.places[at].offset = place.offset
-                at += 1
-
-    @staticmethod
-    def _signature(composite):
-        """The assigned signature, or None where no call can be compiled."""
-        if not isinstance(composite, types.FuncType):
-            return None
-        if types.V128 in composite.params or types.V128 in composite.results:
-            return None
-        return abi.assign(composite)
-
-    def _functions(self, module, layout) -> None:
-        indices = module.func_type_indices
-        self.n_funcs = len(indices)
-        self.n_imported_funcs = layout.n_imported_funcs
-        self.imported_funcs = layout.imported_funcs
-        self.func_types = cython.cast(cython.pointer(uint32_t), _zeros(self.n_funcs, cython.sizeof(uint32_t)))
-        i: uint32_t
-        for i in range(self.n_funcs):
-            if not 0 <= indices[i] < self.n_types:
-                raise Unsupported(f"function {i} has type index {indices[i]}")
-            self.func_types[i] = indices[i]
-
-    def _globals(self, module, layout) -> None:
-        self.n_globals = len(module.global_types)
-        self.n_imported_globals = layout.n_imported_globals
-        self.globals = layout.globals
-        self.global_types = cython.cast(cython.pointer(uint8_t), _zeros(self.n_globals, 1))
-        for i, g in enumerate(module.global_types):
-            self.global_types[cython.cast(uint32_t, i)] = value_type(g.value)
-        if VMCTX.offset("mem0_def") != _MEM0 + 8 or GLOBAL_CELL != 16 or TABLE_CELL != 16 or MEM_CELL != 16:
-            raise AssertionError("selection multiplies cell numbers by 16")
-
-    def _memories(self, module, layout, plans) -> None:
-        self.n_memories = len(module.memory_types)
-        self.n_tables = len(module.table_types)
-        self.tables = layout.tables
-        self.memories = cython.cast(cython.pointer(MemoryPlan), _zeros(self.n_memories, cython.sizeof(MemoryPlan)))
-        for i, m in enumerate(module.memory_types):
-            at: cython.pointer(MemoryPlan) = cython.address(self.memories[cython.cast(uint32_t, i)])
-            # The head has a copy of memory 0's cell: a short displacement.
-            at.cell = layout.memories + MEM_CELL * i if i else _MEM0
-            at.plan = plans[i] if i < len(plans) else PLAN_GUARD
-            at.page_shift = m.page_shift
-            at.is64 = m.limits.is64
-            at.min_bytes = cython.cast(uint64_t, m.limits.minimum) << m.page_shift
+X64: Final = Target(
+    name="x64",
+    classes=(_class("g", GPR_NAMES, GPR_ORDER, SCRATCH_GPR), _class("x", XMM_NAMES, XMM_ORDER, SCRATCH_XMM)),
+    names={location: name for name, location in NUMBER.items()},
+    starved=STARVED,
+    constant=frozenset((RIP, *(NUMBER[name] for name in (*CONTEXT_REGISTERS, *FRAME_REGISTERS)))),
+    operations={name: row[0] for name, row in MOPS.items()} | {n: v for n, v in PSEUDO.items() if n != "via"},
+    pseudo=PSEUDO["params"],
+    behind=PSEUDO["via"],
+    crosses=True,
+    timings=TIMINGS,
+    reach=1 << 28,
+)
+"""Jumps and the constant pool are reached with 31 bits; 28 are kept for one function."""

@@ -16,6 +16,8 @@ P0, P1, P5, P6, LOADS, STORES = (1 << n for n in range(6))
 """Ports by bit; the two that load count as one that is free twice per cycle."""
 ALU: Final = P0 | P1 | P5 | P6
 PORTS: Final = 6
+ISSUE_WIDTH: Final = 4
+"""Instructions per cycle."""
 
 
 class Timing(NamedTuple):

@@ -14,10 +14,9 @@ from stratavm.machine.code import Code
 from stratavm.module.valid import ValidModule
 from stratavm.native.compile import ModuleCompiler
 from stratavm.native.execmem import CodeOwner
-from stratavm.native.stubtable import publish
+from stratavm.native.stubtable import lazy_entries, oracle_entry, publish
 from stratavm.native.worker import Worker
 from stratavm.runtime.instance import CodeTable
-from stratavm.targets.x64.stubs import LAZY_STUB_BYTES, lazy_stubs, oracle_stub
 from stratavm.tiers.events import CompileRecorder
 from stratavm.tiers.tier import Tier, TierModule
 
@@ -49,8 +48,8 @@ class LazyCode:
     def attach(self, instance: Any) -> None:
         """Make an instance callable."""
         if len(self.addresses) < self.table.count and not self._stubs:
-            [self._stubs] = publish(self.owner, [lazy_stubs(self.table.count)])
-            self.table.fill(self._stubs, LAZY_STUB_BYTES)
+            self._stubs, each_bytes = lazy_entries(self.owner, self.table.count)
+            self.table.fill(self._stubs, each_bytes)
         self.table.attach(instance, self.compile_at_call)
         if self._fallback is not None:
             self._fallback.attach(instance)
@@ -92,7 +91,7 @@ class LazyCode:
             if self._fallback_tier is None:
                 raise
             self._attach_fallback()
-            return oracle_stub(self.valid.module.func_type(self.first + defined_index), defined_index)
+            return oracle_entry(self.valid.module.func_type(self.first + defined_index), defined_index)
 
     def install(self, defined_index: int, address: int, size: int) -> int:
         """Publish code to every instance; returns the address that won."""

@@ -12,7 +12,7 @@ from stratavm.module.model import Function, Module
 from stratavm.native.worker import Worker
 from stratavm.spec.index import IDS
 from stratavm.spec.types import F32, F64, I32, I64, FuncType, RecGroup, SubType
-from stratavm.targets.x64.target import ModulePlan, value_type
+from stratavm.targets.x64.plan import ModulePlan, value_type
 from tests.unit.targets.x64.native import Place, World
 
 LETTER = {"i": I32, "I": I64, "f": F32, "F": F64}

@@ -10,7 +10,7 @@ from stratavm.module.model import Module
 from stratavm.spec.features import READY
 from stratavm.spec.index import BY_ID, IDS
 from stratavm.spec.types import I32, I64, V128, FuncType, GlobalType, Limits, MemoryType, RecGroup, SubType
-from stratavm.targets.x64.target import ModulePlan, host_features
+from stratavm.targets.x64.plan import ModulePlan, host_features
 from tests.unit.targets.x64.ssa_build import Draft, compile_draft, module_of
 
 

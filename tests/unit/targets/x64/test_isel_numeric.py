@@ -12,8 +12,9 @@ from stratavm.spec.concrete import evaluate
 from stratavm.spec.index import BY_MNEMONIC
 from stratavm.spec.types import F32, F64, I32, I64, FuncType
 from stratavm.targets.x64 import rules_float, rules_int
+from stratavm.targets.x64.plan import ModulePlan, host_features
 from stratavm.targets.x64.regs import ALLOCATABLE, CPU_FEATURES, STARVED
-from stratavm.targets.x64.target import ModulePlan, host_features
+from stratavm.targets.x64.target import X64
 from tests.unit.targets.x64.ssa_build import LETTER, Draft, Runner, compile_draft, module_of
 
 INTS = [0, 1, 2, 3, 7, 8, 31, 32, 33, 63, 64, 127, 128, 255, 256, 0x7FFF, 0x8000, 0xFFFF, 0x12345678]
@@ -232,7 +233,7 @@ def test_machine_ir_has_readable_names_that_can_be_read_back():
 
     numbers = [*MOP.values(), *(n for name, n in PSEUDO.items() if name != "via")]
     numbers += [PSEUDO["via"] + n for n in MOP.values()]
-    names = [op_name(n) for n in numbers]
-    assert [op_number(name) for name in names] == numbers
+    names = [op_name(n, X64) for n in numbers]
+    assert [op_number(name, X64) for name in names] == numbers
     assert len(set(names)) == len(names)
     assert {"jcc", "call_indirect", "via.mov_rm", "add_rr"} <= set(names)
