@@ -313,33 +313,6 @@ def test_a_module_is_something():
         stratavm.run(["app.wasm", "x"])
 
 
-def test_a_module_whose_ending_was_forgotten_is_named(tmp_path):
-    """In a note, since the error is the system's."""
-    (tmp_path / "app.wat").write_text("(module)")
-    with pytest.raises(FileNotFoundError) as caught:
-        stratavm.run(str(tmp_path / "app"))
-    assert caught.value.__notes__ == [f"did you mean '{tmp_path / 'app.wat'}'?"]
-    with pytest.raises(FileNotFoundError) as caught:
-        stratavm.load(str(tmp_path / "other"))
-    assert not hasattr(caught.value, "__notes__")
-
-
-@pytest.mark.parametrize(
-    ("stderr", "words"),
-    [
-        ("Traceback:\n  File x\nValueError: 5\n", "ValueError: 5"),
-        ("TypeError: no x\n    at f (y:1)\n    at g\n", "TypeError: no x"),
-        ("   all of it\n   is indented\n", "   is indented"),
-    ],
-)
-def test_the_last_words_of_a_program_are_its_error(stderr, words):
-    """Python says it last, JavaScript above its stack."""
-    done = stratavm.Completed("", stderr, 1, "exit", False, None, 0.1)
-    with pytest.raises(stratavm.GuestFailed) as caught:
-        done.check()
-    assert str(caught.value).endswith(f"the last words of its standard error: {words}")
-
-
 def test_fuel_needs_an_engine_that_counts():
     """A ``Module`` has an engine already."""
     with pytest.raises(ValueError, match=r"Engine\(fuel=True\)"):
