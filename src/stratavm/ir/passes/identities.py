@@ -235,8 +235,8 @@ def double_negation(r, node, inner):
     """(x == 0) == 0 is x != 0."""
     wide: cython.bint = is_wide(inner.op)
     node.op = sized(OP_I32_NE, wide)
+    node.a = inner.a  # first: a new constant may move all nodes
     node.b = r.constant(T_I64 if wide else T_I32, 0)
-    node.a = inner.a
     return did(r, R_DOUBLE_NEGATION, CHANGED)
 
 
