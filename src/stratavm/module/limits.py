@@ -11,6 +11,9 @@ from stratavm.base.data import dataclass
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import whole
 
+MOST: Final = (1 << 32) - 1
+"""What the format counts with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -46,7 +49,7 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name in type(self).__match_args__:
-            object.__setattr__(self, name, whole(f"Limits: {name}", getattr(self, name)))
+            object.__setattr__(self, name, whole(f"Limits: {name}", getattr(self, name), most=MOST))
 
 
 DEFAULT_LIMITS: Final = Limits()

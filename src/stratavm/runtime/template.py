@@ -25,6 +25,7 @@ if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 NO_FUEL = 0xFFFFFFFFFFFFFFFF
+MOST_ELEMENTS = cython.declare(uint64_t, (1 << 32) - 1)  # of a table: what the format allows
 
 
 @cython.cfunc
@@ -50,10 +51,10 @@ class StoreTemplate:
         self.max_memories = as_count(self.limits.memories)
         self.max_tables = as_count(self.limits.tables)
         self.memory_bytes = as_count(self.limits.memory_bytes)
-        self.table_elements = as_count(self.limits.table_elements)
+        self.table_elements = min(as_count(self.limits.table_elements), MOST_ELEMENTS)
         self.total_bytes = as_count(self.limits.budget_bytes)
         self.bounded_reservation = as_count(self.limits.bounded_reservation)
-        self.stack_bytes = self.limits.stack_bytes or 0
+        self.stack_bytes = as_count(self.limits.stack_bytes or 0)
         self.exec.fuel = 0 if fuel else NO_FUEL
         for i in range(MAX_BUILTINS):
             self.exec.builtins[i] = builtin_table[i]

@@ -41,6 +41,21 @@ def test_a_limit_that_is_no_whole_number_is_refused(give, request):
         give(-1)
 
 
+def test_a_limit_of_a_module_is_one_that_the_format_can_reach():
+    """More is no number for the decoder, which said so when it met the module."""
+    most = dict.fromkeys(Limits.__match_args__, (1 << 32) - 1)
+    assert stratavm.load('(module (func (export "f")))', limits=Limits(**most)).exports.f() is None
+    with pytest.raises(ValueError, match="locals must be between 0 and 4294967295, got 4294967296"):
+        Limits(locals=1 << 32)
+
+
+def test_a_limit_of_a_store_beyond_native_numbers_is_none():
+    """It is as good as no limit."""
+    limits = StoreLimits(**dict.fromkeys(COUNTS, 1 << 80))
+    instance = stratavm.load('(module (memory 1) (table 1 funcref) (func (export "f")))', store=Store(limits=limits))
+    assert instance.exports.f() is None
+
+
 def test_a_number_of_another_library_is_a_number():
     """As it is, whatever it thinks of comparisons."""
 
