@@ -55,7 +55,7 @@ class Memory:
         self._check(address, count)
         return bytes(self.data[address : address + count])
 
-    def write(self, address: int, data: bytes) -> None:
+    def put(self, address: int, data: bytes) -> None:
         """Copy bytes in, all or nothing."""
         self._check(address, len(data))
         self.data[address : address + len(data)] = data
@@ -64,7 +64,7 @@ class Memory:
         """A writable view; release it before the guest runs again, or the memory cannot grow."""
         return memoryview(self.data)
 
-    def grow(self, delta: int) -> int:
+    def extend(self, delta: int) -> int:
         """Grow by pages: the old size in pages, or -1 beyond the limit or without memory."""
         old = self.size_pages
         if (old + delta) * self.page > self.limit:
@@ -354,5 +354,5 @@ def _place_data(instance: Instance, index: int, data: Data) -> None:
     """An active segment: memory.init, then data.drop."""
     if data.mode == "active":
         memory, at = instance.memories[data.memory], _offset(instance, data.offset)
-        memory.write(at, bytes(instance.datas[index]))
+        memory.put(at, bytes(instance.datas[index]))
         instance.drop_data(index)

@@ -6,10 +6,10 @@ from stratavm.base.errors import LinkError, Trap
 from stratavm.engine.engine import Engine
 from stratavm.engine.func import Func
 from stratavm.engine.linker import Linker
-from stratavm.engine.memory import Memory
 from stratavm.engine.module import Module
 from stratavm.engine.store import Store
 from stratavm.runtime.globals import Global
+from stratavm.runtime.memory import Memory
 from stratavm.runtime.table import Table
 from stratavm.spec.types import FUNCREF, I32, FuncType
 
@@ -33,7 +33,7 @@ def test_a_linker_of_another_engine_does_not_choose_the_memory_plan():
     module = Module('(module (memory (export "memory") 1 1))', worlds.engine("jit0"))
     store = Store(worlds.engine("jit0"))
     instance = Linker(worlds.engine("bounded")).instantiate(store, module)
-    assert instance.exports.memory.native.plan == "guard"
+    assert instance.exports.memory.plan == "guard"
 
 
 def test_no_object_of_another_store_gets_in():

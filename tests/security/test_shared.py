@@ -4,9 +4,9 @@ import pytest
 
 from stratavm.base.errors import Unsupported
 from stratavm.engine.config import Config
-from stratavm.engine.memory import Memory
 from stratavm.engine.module import Module
 from stratavm.engine.store import Store
+from stratavm.runtime.memory import Memory
 
 from . import worlds
 
@@ -25,7 +25,7 @@ def test_no_option_makes_one():
     """The proposal is not among the features by default, and the host makes memories that are not shared."""
     assert "threads" not in Config().features
     memory = Memory.new(Store(worlds.engine("jit0")), 1, 2)
-    assert not memory.native.type.limits.shared
+    assert not memory.type.limits.shared
 
 
 @pytest.mark.parametrize("limits", ["1 2 shared", "0 0 shared"])

@@ -10,10 +10,10 @@ from stratavm.engine.instance import Instance
 from stratavm.engine.instance_pre import InstancePre
 from stratavm.engine.linker import Linker
 from stratavm.engine.load import load
-from stratavm.engine.memory import Memory
 from stratavm.engine.module import Module
 from stratavm.engine.store import Store
 from stratavm.runtime.globals import Global
+from stratavm.runtime.memory import Memory
 from stratavm.runtime.table import Table
 
 give(compose)

@@ -70,7 +70,7 @@ class Engine(Closing):
             raise TypeError(f"limits must be StoreLimits, got {limits!r}")
         given, template = self._last
         if given is not limits:
-            template = StoreTemplate(self.runtime, self._completed(limits), self.config.fuel)
+            template = StoreTemplate(self.runtime, self._completed(limits), self.config.fuel, self.config.memory_plan)
             if limits.limiter is None and limits.admit is None:  # callables are not kept alive here
                 self._last = limits, template
         assert template is not None

@@ -13,7 +13,6 @@ from cython.cimports.stratavm.runtime.occupancy import is_closed
 
 from stratavm.base.errors import Closed
 from stratavm.base.words import some
-from stratavm.engine.memory import Memory
 from stratavm.engine.missing import NoAttribute, NoItem
 from stratavm.runtime.introspect import Signed
 
@@ -61,8 +60,6 @@ class Exports:
         made = self.instance.export(kind, index)
         if kind == "func":
             made = Func(self.instance.store, made)
-        elif kind == "memory":
-            made = Memory(self.instance.store, made)
         return self.made.setdefault(name, made)
 
     @cython.cfunc

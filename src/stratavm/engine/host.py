@@ -19,8 +19,8 @@ from stratavm.spec.types import FuncType
 
 if TYPE_CHECKING:
     from stratavm.engine.instance import Instance
-    from stratavm.engine.memory import Memory
     from stratavm.engine.store import Store
+    from stratavm.runtime.memory import Memory
 
 
 class Caller:

@@ -17,13 +17,13 @@ from stratavm.engine.host import Binder, Caller, HostSpec
 from stratavm.engine.hostcall import Offered
 from stratavm.engine.instance import Instance
 from stratavm.engine.instance_pre import InstancePre, report_start
-from stratavm.engine.memory import Memory
 from stratavm.engine.module import Module
 from stratavm.engine.store import Store
 from stratavm.engine.types import describe_extern
 from stratavm.module.model import Import
 from stratavm.runtime.globals import Global
 from stratavm.runtime.link import check_import
+from stratavm.runtime.memory import Memory
 from stratavm.runtime.table import Table
 from stratavm.runtime.values import signature
 from stratavm.spec.types import FuncType
@@ -207,4 +207,4 @@ class _Owned:
 
 def _native(item: Func | Memory | Table | Global) -> Any:
     """What the runtime links with."""
-    return item.native if isinstance(item, (Func, Memory)) else item
+    return item.native if isinstance(item, Func) else item

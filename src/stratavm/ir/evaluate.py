@@ -126,7 +126,7 @@ class Evaluation:
         if flags & CHECKED and address + access.bytes > len(memory):
             raise AssertionError(f"{row.mnemonic} at {address:#x} is marked as checked, the memory ends before")
         if access.store:
-            memory.write(address, (self.values[b] & (1 << 8 * access.bytes) - 1).to_bytes(access.bytes, "little"))
+            memory.put(address, (self.values[b] & (1 << 8 * access.bytes) - 1).to_bytes(access.bytes, "little"))
             return POISON
         mask = (1 << WIDTHS[LETTER_TYPES[row.results]]) - 1
         return int.from_bytes(memory.read(address, access.bytes), "little", signed=access.signed) & mask
@@ -204,13 +204,13 @@ def _memory_copy(e: Evaluation, node: NodeFields) -> Any:
     (target, source, count), to, from_ = e.wide(node)
     _range("memory_out_of_bounds", len(e.instance.memories[from_]), source, count)
     _range("memory_out_of_bounds", len(e.instance.memories[to]), target, count)
-    e.instance.memories[to].write(target, e.instance.memories[from_].read(source, count))
+    e.instance.memories[to].put(target, e.instance.memories[from_].read(source, count))
 
 
 def _memory_fill(e: Evaluation, node: NodeFields) -> Any:
     (target, value, count), index, _ = e.wide(node)
     _range("memory_out_of_bounds", len(e.instance.memories[index]), target, count)
-    e.instance.memories[index].write(target, bytes((value & 0xFF,)) * count)
+    e.instance.memories[index].put(target, bytes((value & 0xFF,)) * count)
 
 
 def _memory_init(e: Evaluation, node: NodeFields) -> Any:
@@ -218,7 +218,7 @@ def _memory_init(e: Evaluation, node: NodeFields) -> Any:
     data = e.instance.data_segment(segment)
     _range("memory_out_of_bounds", len(data), source, count)
     _range("memory_out_of_bounds", len(e.instance.memories[index]), target, count)
-    e.instance.memories[index].write(target, bytes(data[source : source + count]))
+    e.instance.memories[index].put(target, bytes(data[source : source + count]))
 
 
 def _table_get(e: Evaluation, node: NodeFields) -> Any:
@@ -266,7 +266,7 @@ _RULES: Final[dict[str, Callable[[Evaluation, NodeFields], Any]]] = {
     "global.get": _global_get,
     "global.set": _global_set,
     "memory.size": lambda e, node: e.instance.memories[node[5]].size_pages,
-    "memory.grow": lambda e, node: e.instance.memories[node[5]].grow(e.values[node[3]]) & MASK32,
+    "memory.grow": lambda e, node: e.instance.memories[node[5]].extend(e.values[node[3]]) & MASK32,
     "memory.copy": _memory_copy,
     "memory.fill": _memory_fill,
     "memory.init": _memory_init,

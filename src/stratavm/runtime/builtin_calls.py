@@ -214,7 +214,7 @@ def grow(
     store: Store = instance.store
     old: object
     try:
-        old = instance.tables[which].extend(delta, raw) if table else instance.memories[which].grow(delta)
+        old = instance.tables[which].extend(delta, raw) if table else instance.memories[which].extend(delta)
         return FAILED if old < 0 else old
     except BaseException as error:
         if is_aborted(store) and not store.keep_on_abort:  # the guest may return without another poll

@@ -16,11 +16,18 @@ cdef class MemorySpec:
     cdef uint64_t maximum            # pages that it declares, or that its addresses reach
     cdef bint bounded                # it declares a maximum
 
+@cython.final
+cdef class Views:
+    cdef Region region
+    cdef Py_ssize_t count            # living buffers
+
 cdef class Memory:
     cdef MemDef d
     cdef readonly Store store
     cdef MemorySpec spec
-    cdef readonly Py_ssize_t exports # living buffers
+    cdef Views views                 # whose buffers it hands out, or None
+    cdef object whole                # a memoryview of all of it, made again when the size has changed
+    cdef uint64_t whole_bytes
     cdef readonly uint32_t number    # among the memories of its store
     cdef readonly Region region      # its address space
     cdef readonly bint shows         # its region shows the image of its data segments
@@ -33,3 +40,5 @@ cdef class Memory:
     cdef int reserve(self, uint64_t size, object image) except -1
     cdef int let_go(self) except -1
     cdef void judge(self) noexcept
+    cdef object all_of_it(self)
+    cdef Py_ssize_t place(self, object address, Py_ssize_t count) except -1

@@ -1,13 +1,27 @@
-"""Linear memories: address space reserved once, so that the base never moves; growth changes protections only."""
-
 # strata: hot
+"""Linear memories: bytes, slices without copies, typed views, checked copies.
+
+Address space is reserved once, so that the base never moves, and lives as long as a view of it: no view dangles. Growth
+changes protections only and leaves older views at their old size; a closed store's memory stays readable through views
+that exist.
+"""
+
 # Plans: *guard* reserves 8 GiB + 64 KiB, so that no 32-bit base plus 32-bit offset leaves the reservation and
 # the MMU checks bounds; *bounded* reserves the maximum, and compiled code compares with MemDef.bytes.
+import struct
+
 import cython
-from cython.cimports.cpython.buffer import PyBuffer_FillInfo
+from cython.cimports.cpython.buffer import (
+    PyBUF_SIMPLE,
+    PyBuffer_FillInfo,
+    PyBuffer_Release,
+    PyObject_CheckBuffer,
+    PyObject_GetBuffer,
+)
 from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
-from cython.cimports.libc.string import memcpy
+from cython.cimports.libc.string import memchr, memcpy, memmove
+from cython.cimports.stratavm.base.events.core import Channel
 from cython.cimports.stratavm.contract._gen_layout import PLAN_BOUNDED, PLAN_GUARD
 from cython.cimports.stratavm.runtime.kinds import KIND_MEMORY_CREATED, KIND_MEMORY_GROWN, KIND_MEMORY_REFUSED
 from cython.cimports.stratavm.runtime.occupancy import is_closed, was_entered
@@ -16,17 +30,20 @@ from cython.cimports.stratavm.runtime.quota import give_back
 from cython.cimports.stratavm.runtime.region import HOST_PAGE, Region
 from cython.cimports.stratavm.runtime.store import Store
 
-from stratavm.base.errors import AllocatorFault, ResourceLimit, Trap
+from stratavm.base.errors import AllocatorFault, Closed, ResourceLimit, Trap
+from stratavm.base.keywords import checks_keywords
 from stratavm.base.words import amount
 from stratavm.runtime.allocator import checked
+from stratavm.runtime.events import MemoryWritten
+from stratavm.runtime.introspect import Signed
 from stratavm.runtime.limits import GUARD_RESERVATION, name_the_limit, plain
+from stratavm.runtime.store import reporting
 from stratavm.spec.types import Limits, MemoryType
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 GUARD_BYTES = cython.declare(uint64_t, GUARD_RESERVATION)
-NOWHERE = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 MOST = 1 << 62  # pages or more that nobody ever gets
 PLANS = {"guard": PLAN_GUARD, "bounded": PLAN_BOUNDED}
 
@@ -74,10 +91,25 @@ def too_large(pages: object, shift: object, most: object) -> object:
 @cython.nonecheck(True)  # of an object that no initialiser has seen: an AttributeError, no crash
 @cython.cclass
 class Memory:
-    """A linear memory of a store. Supports the buffer protocol; growth leaves older views at their old size."""
+    """A linear memory: ``memory[5]``, ``memory[8:16]`` (a writable view without a copy), ``numpy.frombuffer(memory)``.
 
-    def __init__(self, store: Store, type: object, plan: str = "guard", image: object = None):
+    ``read``, ``write``, ``unpack``, ``pack`` and ``read_cstring`` copy, and trap where the range is not inside.
+    """
+
+    __signature__ = Signed("Memory")
+
+    def __init__(self, store: Store, type: MemoryType, plan: str = "guard", image: object = None):
         self.begin(store, MemorySpec(type, plan), image)
+
+    @classmethod
+    @checks_keywords
+    def new(cls, store: Store, minimum: int, maximum: int | None = None) -> Memory:
+        """A memory of ``minimum`` pages of 64 KiB that may grow to ``maximum``."""
+        type_: object = MemoryType(Limits(minimum, maximum))
+        with reporting(store, "memory"):
+            if is_closed(store):
+                raise store.why_closed()
+            return cls(store, type_, store.template.memory_plan)
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
@@ -137,7 +169,7 @@ class Memory:
             self.shows = region.show(image)
             if self.shows:
                 for at, content in image.pieces:
-                    self.write(at, content)
+                    self.put(at, content)
         return 0
 
     def __dealloc__(self):
@@ -150,6 +182,7 @@ class Memory:
     @cython.exceptval(-1, check=False)
     def let_go(self) -> cython.int:
         """The store is closed: give the address space back now, unless a view of it lives."""
+        self.whole = None
         if self.exports == 0 and is_closed(self.store):
             give_back(self.store.quota, self.d.bytes)
             self.d.bytes = 0
@@ -226,11 +259,18 @@ class Memory:
         self.written = True
         return cython.cast(uint64_t, cython.address(self.d))
 
-    def __len__(self) -> int:
-        return self.d.bytes
+    @property
+    def exports(self) -> int:
+        """Living buffers."""
+        return 0 if self.views is None else self.views.count
 
-    def grow(self, delta: int) -> int:
-        """Grow by ``delta`` pages: the old size in pages, or -1 if a limit, the limiter or the kernel says no."""
+    def grow(self, pages: int) -> int:
+        """Grow; returns the old size in pages, or -1 if it cannot grow so far."""
+        with reporting(self.store, "memory.grow"):
+            return self.extend(pages)
+
+    def extend(self, delta: int) -> int:
+        """``grow`` for guests: the old size in pages, or -1 if a limit, the limiter or the kernel says no."""
         wanted: object = min(max(plain(delta), -1), MOST)  # may run anything: nothing is looked at before
         self.store.check_access()
         shift: uint32_t = self.d.page_shift
@@ -262,63 +302,239 @@ class Memory:
             return None
         return f"at {address - base:#x}, the memory has {self.d.bytes:#x} bytes"
 
-    # ---- access ----
+    # ---- without copies ----
+
+    @cython.cfunc
+    def all_of_it(self) -> object:
+        """A view of the whole memory, made once for each size."""
+        check(self)
+        if self.whole is None or self.whole_bytes != self.d.bytes:
+            self.whole_bytes = self.d.bytes
+            self.whole = memoryview(self)
+        return self.whole
 
     def __getbuffer__(self, buffer: cython.pointer(Py_buffer), flags: cython.int):
-        self.store.check_access()
+        check(self)
         self.written = True
-        PyBuffer_FillInfo(buffer, self, self.d.base, self.d.bytes, 0, flags)
-        self.exports += 1
+        if self.views is None:
+            self.views = Views.__new__(Views)
+            self.views.region = self.region
+        PyBuffer_FillInfo(buffer, self.views, self.d.base, self.d.bytes, 0, flags)
+        self.views.count += 1
 
-    def __releasebuffer__(self, buffer: cython.pointer(Py_buffer)):
-        self.exports -= 1
+    def view(self, format: str = "B", address: int = 0, count: int | None = None) -> memoryview:
+        """A writable view without a copy; a later growth leaves it at its old size.
 
-    def view(self) -> memoryview:
-        """All of it as it is now, writable, without a copy."""
-        return memoryview(self)
+        Args:
+            format: what the items are, as in the ``struct`` module: ``"B"``, ``"i"``, ``"d"``, …
+            address: where it begins.
+            count: number of items; as many as there are where absent.
+
+        Raises:
+            Trap: the range is not inside the memory.
+        """
+        if format == "B" and address == 0 and count is None:
+            check(self)
+            return memoryview(self)
+        size: object = struct.calcsize(format)
+        items: object = (len(self) - address) // size if count is None else count
+        self.place(address, items * size)
+        part: object = self.all_of_it()[address : address + items * size]
+        return part if format == "B" else part.cast(format)
+
+    def __len__(self) -> int:
+        return self.d.bytes
+
+    def __getitem__(self, index: object) -> object:
+        at: cython.Py_ssize_t
+        if isinstance(index, slice):
+            return self.all_of_it()[index]
+        at = index
+        check(self)
+        if at < 0 or cython.cast(uint64_t, at) >= self.d.bytes:
+            raise no_index(self, index)
+        return cython.cast(uint8_t, self.d.base[at])
+
+    def __setitem__(self, index: object, value: object) -> None:
+        at: cython.Py_ssize_t
+        byte: cython.long
+        if isinstance(index, slice):
+            part: object = self.all_of_it()[index]
+            try:
+                part[:] = value
+            except ValueError:
+                given: object = memoryview(value)
+                raise ValueError(
+                    f"a slice of {len(part)} bytes takes as many bytes, got {given.nbytes} in items of format "
+                    f"{given.format!r}; Memory.write takes any buffer"
+                ) from None
+            return
+        at = index
+        byte = value
+        check(self)
+        if at < 0 or cython.cast(uint64_t, at) >= self.d.bytes:
+            raise no_index(self, index)
+        if byte < 0 or byte > 255:
+            raise ValueError(f"{byte} is no byte: expected 0..255")
+        self.written = True
+        self.d.base[at] = byte
+
+    # ---- copies ----
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def place(self, address: object, count: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """The offset of ``count`` bytes; traps unless they are inside."""
+        at: uint64_t = 0
+        outside: cython.bint = count < 0 or address < 0 or address > self.d.bytes
+        if not outside:
+            at = address
+        check(self)  # last: the address may have been an object that ran anything
+        if outside or not self.inside(at, count):
+            raise self.out_of_bounds(address, count)
+        return at
+
+    def read(self, address: int, count: int) -> bytes:
+        """Copy ``count`` bytes out.
+
+        Raises:
+            Trap: the range is not inside the memory.
+        """
+        size: cython.Py_ssize_t = count
+        at: cython.Py_ssize_t = self.place(address, size)
+        return PyBytes_FromStringAndSize(self.d.base + at, size)
+
+    def write(self, address: int, data: object) -> None:
+        """Copy the bytes of any contiguous buffer in (bytes, array, NumPy array, …), all or nothing.
+
+        Raises:
+            Trap: the range is not inside the memory.
+            TypeError: it is no buffer.
+            BufferError: the buffer is not contiguous (NumPy says ValueError).
+        """
+        source: Py_buffer
+        if not PyObject_CheckBuffer(data):
+            encoded: str = "; text is written as text.encode()" if isinstance(data, str) else ""
+            raise TypeError(f"expected bytes or another buffer, got {type(data).__name__}{encoded}")
+        PyObject_GetBuffer(data, cython.address(source), PyBUF_SIMPLE)
+        try:
+            at: cython.Py_ssize_t = self.place(address, source.len)
+            self.written = True
+            memmove(self.d.base + at, source.buf, source.len)
+            count: cython.Py_ssize_t = source.len
+        finally:
+            PyBuffer_Release(cython.address(source))
+        channel: Channel = self.store.template.memory_written
+        if channel is not None and channel.heard:
+            channel.post(MemoryWritten(self.number, at, count), self.store.source)
+
+    def unpack(self, format: str, address: int) -> tuple:
+        """Read a C structure: ``memory.unpack("<IHH", address)``; see the ``struct`` module.
+
+        Raises:
+            Trap: the range is not inside the memory.
+            struct.error: the format is none.
+        """
+        return struct.unpack(format, self.read(address, size_of_format(format)))
+
+    def pack(self, format: str, address: int, *values: object) -> None:
+        """Write a C structure: ``memory.pack("<IHH", address, 1, 2, 3)``; see the ``struct`` module.
+
+        Raises:
+            Trap: the range is not inside the memory.
+            struct.error: the format is none, or the values do not fit it.
+        """
+        size_of_format(format)
+        self.write(address, struct.pack(format, *values))
+
+    def read_cstring(self, address: int, limit: int | None = None, encoding: str = "utf-8") -> str:
+        """The text before the next zero byte.
+
+        Args:
+            limit: how many bytes to look at, at most; up to the memory's end where absent.
+
+        Raises:
+            Trap: there is no zero byte.
+            UnicodeDecodeError: it is not text of that encoding.
+        """
+        most: uint64_t = self.d.bytes if limit is None else min(max(0, limit), self.d.bytes)
+        at: uint64_t = self.place(address, 0)
+        start: cython.p_char = self.d.base + at
+        size: cython.size_t = min(most, self.d.bytes - at)
+        end: cython.p_char = cython.cast(cython.p_char, memchr(start, 0, size))
+        if end == cython.NULL:
+            raise self.out_of_bounds(address, size + 1)
+        return PyBytes_FromStringAndSize(start, end - start).decode(encoding)
+
+    # ---- for guests and tiers ----
 
     def out_of_bounds(self, address: object, count: object) -> Trap:
         """The trap for a range that is not inside."""
         detail: str = f"{count} bytes at {address:#x}, the memory has {self.d.bytes:#x}"
         return Trap("memory_out_of_bounds", detail=detail)
 
-    def read(self, address: int, count: int) -> bytes:
-        """Copy ``count`` bytes out; traps unless the range is inside."""
-        if address < 0 or count < 0 or address + count > self.d.bytes:
-            self.store.check_access()
-            raise self.out_of_bounds(address, count)
-        start: uint64_t = address
-        size: uint64_t = count
-        # Last, since the numbers may have been objects that ran anything.
-        self.store.check_access()
-        if not self.inside(start, size):
-            raise self.out_of_bounds(address, count)
-        return PyBytes_FromStringAndSize(self.d.base + start, size)
-
-    def write(self, address: int, data: object) -> None:
-        """Copy bytes in, all or nothing; traps unless the range is inside."""
-        source: bytes = bytes(memoryview(data))  # a number is no data
-        count: uint64_t = len(source)
-        if address < 0 or address + count > self.d.bytes:
-            self.store.check_access()
-            raise self.out_of_bounds(address, count)
-        start: uint64_t = address
-        self.store.check_access()
-        if not self.inside(start, count):
-            raise self.out_of_bounds(address, count)
+    def put(self, address: int, data: bytes) -> None:
+        """``write`` on behalf of a guest, which is no event."""
+        source: bytes = data
+        count: cython.Py_ssize_t = len(source)
+        at: cython.Py_ssize_t = self.place(address, count)
         self.written = True
-        memcpy(self.d.base + start, cython.cast(cython.p_char, source), count)
+        memcpy(self.d.base + at, cython.cast(cython.p_char, source), count)
 
-    def load(self, address: int, width: int) -> int:
-        """A little-endian unsigned integer of ``width`` bytes."""
-        return int.from_bytes(self.read(address, width), "little")
+    def poll(self) -> None:
+        """For host functions that wait: raise what is pending for the running call, such as its deadline."""
+        self.store.poll()
 
-    def __getitem__(self, index: int) -> int:
-        at: uint64_t = index if 0 <= index < self.d.bytes else NOWHERE
-        self.store.check_access()
-        if at >= self.d.bytes:
-            raise IndexError(f"memory index {index} out of range 0..{self.d.bytes}")
-        return cython.cast(uint8_t, self.d.base[at])
+    def __reduce__(self):
+        raise TypeError("a memory of a store cannot be pickled")
 
     def __repr__(self) -> str:
-        return f"<memory of {self.size_pages} pages, {self.plan}>"
+        if self.store is None:
+            return "<Memory that was never initialised>"
+        maximum: object = self.spec.declared.limits.maximum
+        return f"<Memory {self.size_pages}..{'' if maximum is None else maximum} pages>"
+
+
+@cython.final
+@cython.cclass
+class Views:
+    """Whose buffers a memory hands out: they keep the address space, and not the memory, which keeps one of them."""
+
+    def __getbuffer__(self, buffer: cython.pointer(Py_buffer), flags: cython.int):
+        raise BufferError("a memory hands out buffers, not what counts them")
+
+    def __releasebuffer__(self, buffer: cython.pointer(Py_buffer)):
+        self.count -= 1
+
+
+@cython.cfunc
+def size_of_format(format: str) -> object:
+    """Bytes of a C structure; struct.error, with the format in it, where that is none."""
+    try:
+        return struct.calcsize(format)
+    except struct.error as error:
+        raise struct.error(f"expected a format of the struct module such as '<IHH', got {format!r}: {error}") from None
+
+
+@cython.cfunc
+def no_index(memory: Memory, index: object) -> object:
+    """What an index outside raises."""
+    return IndexError(f"memory index {index} out of range 0..{len(memory)}")
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(-1, check=False)
+def check(memory: Memory) -> cython.int:
+    """Raise unless this thread may touch the memory."""
+    if is_closed(memory.store):
+        raise no_access(memory)
+    if memory.store.exec.occupant != 0:
+        memory.store.check_access()
+    return 0
+
+
+@cython.cfunc
+def no_access(memory: Memory) -> object:
+    """What there is to say where there is no store, or no open one."""
+    return Closed("the memory was never initialised" if memory.store is None else "the store of this memory is closed")

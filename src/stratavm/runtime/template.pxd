@@ -1,7 +1,7 @@
 # Templates of stores.
 cimport cython
 from libc.stdint cimport uint8_t, uint64_t
-from stratavm.base.events.core cimport Bus
+from stratavm.base.events.core cimport Bus, Channel
 from stratavm.contract._gen_layout cimport ExecContext
 from stratavm.runtime.kinds cimport RUNTIME_KINDS
 
@@ -16,6 +16,8 @@ cdef class StoreTemplate:
     cdef object allocator             # of the runtime
     cdef object stubs                 # of the runtime, or None
     cdef Bus bus                      # or None
+    cdef Channel memory_written       # of it: whether somebody wants to know of copies into memories
+    cdef readonly str memory_plan     # of memories that the host makes
     cdef uint8_t[RUNTIME_KINDS] kinds # numbers in its ring, by the names of kinds.pxd
     cdef object admit                 # of the limits, as the numbers below
     cdef Py_ssize_t max_instances

@@ -39,12 +39,14 @@ def as_count(number: object) -> cython.Py_ssize_t:
 class StoreTemplate:
     """What the stores of an engine with the same limits have in common, as native numbers: made once.
 
-    ``runtime`` is the engine-wide part (types and stubs), ``fuel`` whether it is counted.
+    ``runtime`` is the engine-wide part (types and stubs), ``fuel`` whether it is counted,
+    ``memory_plan`` the plan of memories that the host makes.
     """
 
-    def __cinit__(self, runtime: object, limits: object = None, fuel: cython.bint = False):
+    def __cinit__(self, runtime: object, limits: object = None, fuel: cython.bint = False, memory_plan: str = "guard"):
         i: cython.int
         self.runtime = runtime
+        self.memory_plan = memory_plan
         self.limits = StoreLimits() if limits is None else limits
         self.admit = self.limits.admit
         self.max_instances = as_count(self.limits.instances)
@@ -64,6 +66,7 @@ class StoreTemplate:
         self.stubs = runtime.stubs
         self.bus = runtime.bus
         self.number_kinds()
+        self.memory_written = self.bus.channel_of(events.MemoryWritten)
         self.exec.ring = self.bus.ring
         if runtime.stubs is not None:
             self.exec.trap_exit = cython.cast(cython.p_void, cython.cast(uint64_t, runtime.stubs.trap_exit))

@@ -75,7 +75,7 @@ def test_one_registration_replaces_the_allocator(plan, tier):
     instance = instantiate(allocator, memory_plan=plan, tier=tier)
     exports = instance.exports
     assert allocator.asked == [((8 << 30) + PAGE if plan == "guard" else 4 * PAGE + 4096, PAGE, plan == "guard")]
-    assert exports.memory.native.address == allocator.given[0].base
+    assert exports.memory.address == allocator.given[0].base
     assert exports.peek(2) == ord("i") and exports.grow(2) == 1 and exports.grow(1) == -1
     assert exports.peek(3 * PAGE - 1) == 0
     with pytest.raises(stratavm.Trap):
@@ -260,4 +260,4 @@ def test_the_list_of_mappings_is_compared_exactly():
 def test_the_usual_allocator_maps_each_memory():
     """What an engine has where nobody says otherwise."""
     assert isinstance(stratavm.Engine().services.get(MemoryAllocator), MappedMemories)
-    assert stratavm.load(GUEST).exports.memory.native.region.reserved == (8 << 30) + PAGE
+    assert stratavm.load(GUEST).exports.memory.region.reserved == (8 << 30) + PAGE

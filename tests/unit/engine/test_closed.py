@@ -24,9 +24,9 @@ GUEST = ModuleBuilder().memory(1, 3).table(2, 4).global_("level", "i32", 5).buil
         lambda e: e.memory.grow(1),
         lambda e: e.memory[0],
         lambda e: e.memory.read(0, 1),
-        lambda e: e.memory.native.read(0, 1),
-        lambda e: e.memory.native.write(0, b"x"),
-        lambda e: e.memory.native.grow(1),
+        lambda e: e.memory.read(0, 1),
+        lambda e: e.memory.write(0, b"x"),
+        lambda e: e.memory.grow(1),
     ],
 )
 def test_what_belongs_to_a_closed_store_says_so(use):
@@ -83,7 +83,7 @@ def test_the_limits_of_a_store_count_what_lives():
     for make in (lambda: Memory.new(store, 1), lambda: Table.new(store, FUNCREF, 1)):
         with pytest.raises(ResourceLimit, match="2 "):
             make()
-    assert kept[1].native.number == 11, "numbers are not used twice: events tell memories apart by them"
+    assert kept[1].number == 11, "numbers are not used twice: events tell memories apart by them"
     del kept
     gc.collect()
     Memory.new(store, 1)
@@ -121,7 +121,7 @@ def test_a_new_store_takes_nothing_over_from_one_that_is_gone():
         for spoil in (True, False):
             store = stratavm.Store(engine, thread_bound=spoil, on_abort="keep" if spoil else "poison")
             instance = pre.instantiate(store)
-            memory = instance.exports.m.native
+            memory = instance.exports.m
             state = (store.closed, store.keep_on_abort, instance.closed, instance.poisoned)
             assert state == (False, spoil, False, False)
             assert (store.n_memories, memory.number, memory.exports) == (1, 0, 0)

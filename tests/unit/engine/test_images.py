@@ -36,7 +36,7 @@ def contents(text, **options):
     seen = []
     for _ in range(2):
         memory = instance(made).exports.memory
-        seen.append((memory.native.shows, memory.read(0, len(memory))))
+        seen.append((memory.shows, memory.read(0, len(memory))))
     return seen
 
 
@@ -61,7 +61,7 @@ def test_instances_do_not_see_what_others_write():
         pre.instantiate(Store(made.engine)).exports.memory,
         pre.instantiate(Store(made.engine)).exports.memory,
     )
-    assert first.native.shows and second.native.shows
+    assert first.shows and second.shows
     first.write(0, bytes(2 * PAGE))
     assert second.read(0, 12 * HOST) == b"Z" * (12 * HOST)
     assert pre.instantiate(Store(made.engine)).exports.memory.read(0, 12 * HOST) == b"Z" * (12 * HOST)
@@ -178,7 +178,7 @@ def test_images_leave_files_for_the_program(monkeypatch):
     made = module('(memory (export "memory") 1) (data (i32.const 0) "a")')
     with EventRecorder(made.engine.bus, ImageRefused) as recorder:
         memory = Linker(made.engine).instantiate_pre(made).instantiate(Store(made.engine)).exports.memory
-    assert memory.read(0, 2) == b"a\0" and not memory.native.shows and kept.by_memory
+    assert memory.read(0, 2) == b"a\0" and not memory.shows and kept.by_memory
     assert "one in 4 of the files" in recorder.events[0].error
 
 
@@ -191,7 +191,7 @@ def test_scattered_data_takes_few_mappings():
     memory = instance(made).exports.memory
     for i in range(15):
         assert memory.read(i * 600_000, 12 * HOST) == b"Z" * (12 * HOST)
-    assert memory.native.shows
+    assert memory.shows
 
 
 def test_images_are_heard_of_and_can_be_turned_off():
@@ -204,7 +204,7 @@ def test_images_are_heard_of_and_can_be_turned_off():
         instance(made)
         instance(made)
     assert [(e.memory, e.runs, e.bytes) for e in recorder.events] == [(0, 1, 12 * HOST)]
-    assert instance(module(text, memory_images="always")).exports.memory.native.shows
+    assert instance(module(text, memory_images="always")).exports.memory.shows
     assert module(text, memory_images="never").images(at_once=True) is NO_IMAGES
 
 
@@ -218,7 +218,7 @@ def test_without_files_segments_are_copied_and_the_event_says_why(monkeypatch):
     made = module(f'(memory (export "memory") 2) (data (i32.const 0) "{BLOCK}")')
     with EventRecorder(made.engine.bus, ImageRefused) as recorder:
         memory = Linker(made.engine).instantiate_pre(made).instantiate(Store(made.engine)).exports.memory
-    assert memory.read(0, 4) == b"ZZZZ" and not memory.native.shows
+    assert memory.read(0, 4) == b"ZZZZ" and not memory.shows
     assert "Too many open files" in recorder.events[0].error
 
 

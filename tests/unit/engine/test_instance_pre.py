@@ -35,7 +35,7 @@ def linker_of(engine):
     linker = Linker(engine)
     linker.define("e", "double", lambda x: 2 * x)
     linker.define("e", "where", where)
-    linker.define("e", "spec", HostSpec(FuncType((I32,), (I32,)), lambda memory, x: x + memory.native.number))
+    linker.define("e", "spec", HostSpec(FuncType((I32,), (I32,)), lambda memory, x: x + memory.number))
     return linker
 
 

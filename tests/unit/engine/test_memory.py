@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import stratavm
 from stratavm.base.errors import Closed, StoreBusy, Trap
-from stratavm.engine.memory import Memory
+from stratavm.runtime.memory import Memory
 
 MODULE = """(module (import "e" "f" (func $f)) (memory (export "memory") 1 4)
   (data (i32.const 8) "hello\\00w\\c3\\b6rld\\00")
@@ -202,18 +202,44 @@ def test_memories_are_compared_by_identity_and_counted_exactly():
     """Equal, hashable, no reference left behind by any access."""
     instance = guest()
     memory = instance.exports.memory
-    assert memory == Memory(instance.store, memory.native) and len({memory, Memory(instance.store, memory.native)}) == 1
+    assert memory is instance.memories[0] and len({memory, instance.exports["memory"]}) == 1
     assert memory != guest().exports.memory and repr(memory) == "<Memory 1..4 pages>"
     data = b"some bytes"
     memory[0:1]
-    before = sys.getrefcount(memory), sys.getrefcount(data), sys.getrefcount(memory.native)
+    before = sys.getrefcount(memory), sys.getrefcount(data)
     for _ in range(1000):
         memory.write(0, data)
         memory.read(0, 10)
         memory[0:10]
         _ = memory[3]
         memory.unpack("<I", 0)
-    assert (sys.getrefcount(memory), sys.getrefcount(data), sys.getrefcount(memory.native)) == before
+    assert (sys.getrefcount(memory), sys.getrefcount(data)) == before
+
+
+def test_a_memory_keeps_a_view_of_itself_and_dies_all_the_same():
+    """Without the collector, and with the view that slices are made of; a slice keeps the bytes, not the memory."""
+    store = stratavm.Store()
+    gc.disable()
+    try:
+        memory = Memory.new(store, 1)
+        assert bytes(memory[0:4]) == bytes(4) and memory.exports == 1
+        seen, part = weakref.ref(memory), memory[0:4]
+        del memory
+        assert seen() is None
+        part[0] = 7
+        assert part[0] == 7
+    finally:
+        gc.enable()
+
+
+def test_a_closed_store_takes_the_bytes_of_memories_that_were_sliced():
+    """The view that a memory keeps for slices is nobody's; one that somebody has keeps them readable."""
+    first, second = guest(), guest()
+    first.exports.memory[0:4]
+    part = second.exports.memory[0:4]
+    for instance in (first, second):
+        instance.store.close()
+    assert len(first.exports.memory) == 0 and bytes(part) == bytes(4)
 
 
 def test_what_is_no_data_and_no_format_is_said_in_words():

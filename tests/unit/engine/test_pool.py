@@ -40,7 +40,7 @@ def engine(memories=1, **options):
 
 def slot_of(instance):
     """The number of the slot that its memory has."""
-    return instance.exports.memory.native.region.number
+    return instance.exports.memory.region.number
 
 
 @pytest.mark.parametrize("keep", [0, 2, 32, 1 << 20])
@@ -83,38 +83,31 @@ def python_slice(memory):
     memory[5 : 5 + len(SECRET)] = SECRET
 
 
-def native_copies(memory):
-    """Below the cover."""
-    memory.native.write(5, SECRET)
+def guest_copies(memory):
+    """On behalf of a guest without machine code."""
+    memory.put(5, SECRET)
 
 
-def native_view(memory):
-    """Below the cover, without a copy."""
-    memory.native.view()[5 : 5 + len(SECRET)] = SECRET
+def view_of_all(memory):
+    """Without a copy."""
+    memory.view()[5 : 5 + len(SECRET)] = SECRET
 
 
 def address(memory):
     """Somebody who knows where it lies."""
     import ctypes
 
-    ctypes.memmove(memory.native.address + 5, SECRET, len(SECRET))
+    ctypes.memmove(memory.address + 5, SECRET, len(SECRET))
 
 
 def address_of_region(memory):
     """The same, of the one who asked its address space."""
     import ctypes
 
-    ctypes.memmove(memory.native.region.address + 5, SECRET, len(SECRET))
+    ctypes.memmove(memory.region.address + 5, SECRET, len(SECRET))
 
 
-WRITERS = (python_copies, python_item, python_slice, native_copies, native_view, address, address_of_region)
-
-
-class Bare:
-    """A memory that Python has no cover for: what ``native`` says is the first that is asked of it."""
-
-    def __init__(self, instance):
-        self.native = instance.memories[0]
+WRITERS = (python_copies, python_item, python_slice, guest_copies, view_of_all, address, address_of_region)
 
 
 def next_tenant(pre, store):
@@ -135,7 +128,7 @@ def test_a_slot_that_only_the_host_wrote_to_is_wiped(write, data, keep):
     pre = Linker(e).instantiate_pre(Module(f'(module (memory (export "memory") 1) {data})', engine=e))
     store = Store(e)
     instance = pre.instantiate(store)
-    write(instance.exports.memory if write.__name__.startswith("python") else Bare(instance))
+    write(instance.exports.memory)
     del instance  # and the view of a slice with it
     assert next_tenant(pre, store) == (b"\0initial" if data else b"").ljust(PAGE, b"\0")
 
@@ -233,7 +226,7 @@ def test_few_written_pages_stay_with_the_slot(keep, written, left):
     module = Module('(module (memory (export "memory") 1))', engine=e)
     with Store(e) as store:
         memory = Linker(e).instantiate(store, module).exports.memory
-        address = memory.native.address
+        address = memory.address
         for page in range(written):
             memory.write(2 * 4096 * page, SECRET)
     assert sum(resident(address, 16)) == (left if e.runtime.allocator.keep_pages else 0)
@@ -371,17 +364,22 @@ class ClosesTheStore:
 
 
 @pytest.mark.parametrize(
-    "use", [lambda m, at: m.read(at, 4), lambda m, at: m.write(at, b"abcd"), lambda m, at: m.read_cstring(at)]
+    "use",
+    [
+        lambda m, at: m.read(at, 4),
+        lambda m, at: m.write(at, b"abcd"),
+        lambda m, at: m.put(at, b"abcd"),
+        lambda m, at: m.read_cstring(at),
+        lambda m, at: m[at],
+    ],
 )
-@pytest.mark.parametrize("side", ["public", "native"])
-def test_closing_the_store_in_the_middle_of_an_access_is_safe(use, side):
+def test_closing_the_store_in_the_middle_of_an_access_is_safe(use):
     """The address may be an object that runs anything; the bytes are gone by then."""
     instance = stratavm.load(TENANT)
     address = ClosesTheStore(instance.store)
-    memory = instance.exports.memory if side == "public" else instance.exports.memory.native
-    with pytest.raises((stratavm.Closed, AttributeError)):  # the native side has no read_cstring
-        use(memory, address)
-    assert instance.store.closed or not hasattr(memory, "read_cstring")
+    with pytest.raises(stratavm.Closed):
+        use(instance.exports.memory, address)
+    assert instance.store.closed
 
 
 @pytest.mark.parametrize("keep", [0, 32])
@@ -395,7 +393,7 @@ def test_slots_are_wiped_although_pages_are_locked(keep):
     store = Store(e)
     memory = Linker(e).instantiate(store, module).exports.memory
     memory.write(0, SECRET)
-    locked = libc.mlock(ctypes.c_void_p(memory.native.address), ctypes.c_size_t(4096)) == 0
+    locked = libc.mlock(ctypes.c_void_p(memory.address), ctypes.c_size_t(4096)) == 0
     assert locked, "every process may lock 64 KiB, unless somebody has taken RLIMIT_MEMLOCK away"
     store.close()
     again = Linker(e).instantiate(Store(e), module).exports.memory
@@ -414,7 +412,7 @@ def test_a_slot_remembers_the_image_that_it_shows():
     for _ in range(3):
         with Store(e) as store:
             instance = image.instantiate(store)
-            assert (slot_of(instance), instance.exports.memory.native.region.image) == (slot, serial)
+            assert (slot_of(instance), instance.exports.memory.region.image) == (slot, serial)
             assert slot_of(other.instantiate(store)) == rest
 
 
@@ -538,11 +536,11 @@ memory = plain.instantiate(first).exports.memory
 with second:
     plain.instantiate(second)  # its pages are usable already when there are no more mappings
 memory.write(0, b"secret")
-locked = libc.mlock(ctypes.c_void_p(memory.native.address), ctypes.c_size_t(65536)) == 0
+locked = libc.mlock(ctypes.c_void_p(memory.address), ctypes.c_size_t(65536)) == 0
 use_up_mappings()
 with stratavm.Store(e) as store:  # the image cannot be shown: its bytes are copied
     copied = pre.instantiate(store).exports.memory
-    print(copied.read(0, 8), copied.native.shows)
+    print(copied.read(0, 8), copied.shows)
 first.close()  # locked pages cannot be dropped, and there is no mapping to put in their place
 print(locked, [event.left for event in recorder.of(events.SlotRetired)])
 with stratavm.Store(e) as store:

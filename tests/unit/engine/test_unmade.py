@@ -217,7 +217,7 @@ class Lies(int):
     [
         lambda store, number: Memory.new(store, 1).grow(number),
         lambda store, number: Memory.new(store, 1)[number],
-        lambda store, number: Memory.new(store, 1).native.grow(number),
+        lambda store, number: Memory.new(store, 1).extend(number),
         lambda store, number: Table.new(store, EXTERNREF, 1, 9).get(number),
         lambda store, number: Table.new(store, EXTERNREF, 1, 9).set(number, 0),
         lambda store, number: Table.new(store, EXTERNREF, 1, 9).set(0, number),
@@ -239,7 +239,7 @@ def test_a_number_that_lies_reaches_nothing_outside():
     for use in (lambda: table.get(Lies(1 << 40)), lambda: table.set(Lies(1 << 40), 0)):
         with pytest.raises(stratavm.Trap, match="out of bounds"):
             use()
-    assert table.extend(Lies(1 << 40)) == -1 == Memory.new(table.store, 1, 2).native.grow(Lies(1 << 20))
+    assert table.extend(Lies(1 << 40)) == -1 == Memory.new(table.store, 1, 2).extend(Lies(1 << 20))
 
 
 def test_exports_are_looked_up_while_another_thread_closes_the_store():

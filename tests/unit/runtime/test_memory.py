@@ -58,11 +58,10 @@ def test_empty_accesses_at_the_end_are_fine():
 
 
 def test_integers_are_little_endian():
-    """``load`` in any width."""
+    """As machine code stores them."""
     m = memory()
-    m.write(3, bytes.fromhex("8877665544332211"))
-    assert m.load(3, 8) == 0x1122334455667788
-    assert m.load(3, 2) == 0x7788
+    m.pack("<Q", 3, 0x1122334455667788)
+    assert m.unpack("<QH", 3)[0] == 0x1122334455667788 and m.unpack("<H", 3) == (0x7788,)
     assert m[3] == 0x88
     with pytest.raises(IndexError):
         m[PAGE]

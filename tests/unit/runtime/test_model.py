@@ -16,8 +16,8 @@ EDGES = st.sampled_from([0, 1, 7, PAGE - 1, PAGE, PAGE + 1, 2 * PAGE - 3, 2 * PA
 ADDRESS = EDGES | st.integers(0, 2 * PAGE)
 OPERATION = st.one_of(
     st.tuples(st.just("read"), ADDRESS, st.integers(0, 300)),
-    st.tuples(st.just("write"), ADDRESS, st.binary(max_size=300)),
-    st.tuples(st.just("grow"), st.integers(0, 3)),
+    st.tuples(st.just("put"), ADDRESS, st.binary(max_size=300)),
+    st.tuples(st.just("extend"), st.integers(0, 3)),
 )
 
 

@@ -92,7 +92,7 @@ def _store(op: Op, instance: InstanceLike) -> Step:
         value = stack.pop() & mask
         address = stack.pop() + offset
         _within(memory, address, size)
-        memory.write(address, value.to_bytes(size, "little"))
+        memory.put(address, value.to_bytes(size, "little"))
 
     return store
 
@@ -110,7 +110,7 @@ def _memory_grow(op: Op, instance: InstanceLike) -> Step:
     memory = instance.memories[op.imms[0]]
 
     def memory_grow(stack: list[int], locals_: list[int]) -> None:
-        stack[-1] = memory.grow(stack[-1]) & MASK32
+        stack[-1] = memory.extend(stack[-1]) & MASK32
 
     return memory_grow
 
@@ -144,7 +144,7 @@ def _memory_init(op: Op, instance: InstanceLike) -> Step:
         _within(memory, target, count)
         instance.charge(count >> BULK_FUEL_SHIFT)
         for at, n in _parts(instance, count, PART_BYTES):
-            memory.write(target + at, bytes(data[source + at : source + at + n]))
+            memory.put(target + at, bytes(data[source + at : source + at + n]))
 
     return memory_init
 
@@ -165,7 +165,7 @@ def _memory_copy(op: Op, instance: InstanceLike) -> Step:
         _within(to, target, count)
         instance.charge(count >> BULK_FUEL_SHIFT)
         for at, n in _parts(instance, count, PART_BYTES, source < target):
-            to.write(target + at, from_.read(source + at, n))
+            to.put(target + at, from_.read(source + at, n))
 
     return memory_copy
 
@@ -178,7 +178,7 @@ def _memory_fill(op: Op, instance: InstanceLike) -> Step:
         _within(memory, target, count)
         instance.charge(count >> BULK_FUEL_SHIFT)
         for at, n in _parts(instance, count, PART_BYTES):
-            memory.write(target + at, bytes((value & 0xFF,)) * n)
+            memory.put(target + at, bytes((value & 0xFF,)) * n)
 
     return memory_fill
 

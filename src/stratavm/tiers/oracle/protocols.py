@@ -26,10 +26,10 @@ class MemoryLike(Protocol):
     def read(self, address: int, count: int) -> bytes:
         """Copy bytes out; raises ``Trap("memory_out_of_bounds")``."""
 
-    def write(self, address: int, data: bytes) -> None:
+    def put(self, address: int, data: bytes) -> None:
         """Copy bytes in, all or nothing; raises ``Trap("memory_out_of_bounds")``."""
 
-    def grow(self, delta: int) -> int:
+    def extend(self, delta: int) -> int:
         """Grow by pages: the old size in pages, or -1."""
 
 

@@ -321,7 +321,7 @@ def test_an_import_that_does_not_fit_is_named(wanted, found, message):
 def test_a_grown_memory_satisfies_a_larger_minimum():
     """The present size counts, not the declared one."""
     memory = Memory(MemoryType(Limits(1)))
-    memory.grow(2)
+    memory.extend(2)
     assert make('(import "e" "x" (memory 3))', {"e": {"x": memory}}).memories[0].size_pages == 3
 
 
