@@ -170,12 +170,11 @@ def test_ctrl_c_while_a_module_is_read_is_one_line(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["-", "pipe.wasm"])
-def test_a_time_limit_covers_the_reading_of_a_module(name, tmp_path):
+def test_a_time_limit_covers_the_reading_of_a_module(process, name, tmp_path):
     """From a standard input, or a named pipe, that has nothing and does not end."""
     os.mkfifo(tmp_path / "pipe.wasm")
     reading, writing = os.pipe()
-    command = [sys.executable, "-m", "stratavm", "run", "--timeout", "0.3", name]
-    done = subprocess.run(command, cwd=tmp_path, stdin=reading, stderr=subprocess.PIPE, timeout=60, check=False)
+    done = process("run", "--timeout", "0.3", name, cwd=tmp_path, stdin=reading)
     os.close(reading)
     os.close(writing)
     assert done.returncode == 124
