@@ -4,7 +4,8 @@ A module is a ``.py`` with the ``.pxd`` beside it, or either alone. An edge is a
 it stands: at the top, in a function, in ``if TYPE_CHECKING`` (marked ``typing``: it loads nothing, so it closes no
 circle, but it is knowledge, so contracts see it).
 
-``python -m tools.structure [FIGURES|circles|edges FROM TO]`` prints what was found.
+``python -m tools.structure [SRC] [circles|edges FROM TO|limit FIGURE NUMBER]`` prints what was found; ``limit`` fails
+where a figure is larger.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ def in_python(text: str, name: str, path: Path) -> Iterator[tuple[str, str, int]
     while pending:
         node, kind = pending.pop()
         if isinstance(node, (ast.Import, ast.ImportFrom)):
-            yield from (found(wanted, kind, node.lineno) for wanted in imported(node, package))
+            yield from (found_as(wanted, kind, node.lineno) for wanted in imported(node, package))
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             kind = "lazy" if kind == "import" else kind
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
@@ -125,7 +126,7 @@ def imported(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[str]:
     yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
-def found(wanted: str, kind: str, line: int) -> tuple[str, str, int]:
+def found_as(wanted: str, kind: str, line: int) -> tuple[str, str, int]:
     """An import that goes to Cython's compiler is a cimport."""
     if wanted.startswith("cython.cimports."):
         return wanted.removeprefix("cython.cimports."), "cimport", line
@@ -244,12 +245,16 @@ def figures(structure: Structure) -> dict[str, float]:
 
 
 def main(arguments: list[str]) -> int:
-    """Print figures, circles, or the edges between two rooms."""
+    """Print figures, circles, or the edges between two rooms; or compare a figure with its limit."""
     src = Path(arguments.pop(0)) if arguments and Path(arguments[0]).is_dir() else SRC
     structure = read(src)
     if arguments[:1] == ["circles"]:
         for group in circles(structure.loading()):
             print(len(group), *group)
+    elif arguments[:1] == ["limit"]:
+        found = figures(structure)[arguments[1]]
+        print(f"{arguments[1]} {found:.3f}, at most {arguments[2]}")
+        return int(found > float(arguments[2]))
     elif arguments[:1] == ["edges"]:
         for edge in structure.edges:
             if edge.source.startswith(arguments[1]) and edge.target.startswith(arguments[2]):

@@ -76,10 +76,23 @@ def test_figures_of_a_chain(tree):
     assert numbers["edges per module without base"] == pytest.approx(1 / 3)
 
 
+@pytest.fixture(scope="module")
+def loading():
+    """Who loads whom, in the source."""
+    return structure.read().loading()
+
+
 @pytest.mark.parametrize("name", ["config", "engine", "store", "linker", "module"])
-def test_the_objects_of_an_engine_reach_no_compiler(name):
+def test_the_objects_of_an_engine_reach_no_compiler(name, loading):
     """What an engine is made of comes by a port: only the composition, and what looks at stages, knows compilers."""
-    reached = structure.reach(structure.read().loading(), f"stratavm.engine.{name}")
+    reached = structure.reach(loading, f"stratavm.engine.{name}")
     rooms = {".".join(other.split(".")[1:3]) for other in reached}
     assert rooms & {"runtime.limits", "tiers.tier", "base.errors"}
     assert not {room for room in rooms if re.match(r"(codegen|native|machine|targets|front|tiers\.jit|ir\.pa)", room)}
+
+
+def test_a_figure_above_its_limit_fails(capsys):
+    """What the acceptance rows run."""
+    assert structure.main(["limit", "largest room", "1"]) == 0
+    assert structure.main(["limit", "largest room", "0.001"]) == 1
+    assert "at most 0.001" in capsys.readouterr().out
