@@ -71,7 +71,6 @@ cdef enum NodeFlag:  # Node.flags
 
 cdef enum BlockFlag:
     BF_LOOP_HEADER = 1
-    BF_UNREACHABLE = 2    # kept for numbering; has no nodes but IR_TRAP
     BF_COLD = 4           # hardly ever runs, so that code is not spent on it
 
 cdef struct Node:

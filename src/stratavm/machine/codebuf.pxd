@@ -27,7 +27,6 @@ cdef class CodeBuf:
     cdef uint32_t n_labels, cap_labels
     cdef Fixup* fixups
     cdef uint32_t n_fixups, cap_fixups
-    cdef uint32_t code_size    # bytes before the pool; set by finish()
 
     cdef int clear(self) except -1 nogil
     cdef int grow(self, uint32_t size) except -1 nogil

@@ -25,7 +25,6 @@ class CodeBuf:
         self.n = self.cap = 0
         self.n_labels = self.cap_labels = 0
         self.n_fixups = self.cap_fixups = 0
-        self.code_size = 0
 
     def __dealloc__(self):
         free(self.data)
@@ -41,7 +40,7 @@ class CodeBuf:
 
     def clear(self) -> cython.int:
         """Empty it, keeping the memory."""
-        self.n = self.n_labels = self.n_fixups = self.code_size = 0
+        self.n = self.n_labels = self.n_fixups = 0
         return 0
 
     def grow(self, size: uint32_t) -> cython.int:
@@ -101,7 +100,6 @@ class CodeBuf:
 
     def finish(self, pool: cython.pointer(cython.const[uint64_t]), n_words: uint32_t) -> cython.int:
         """Place the constant pool behind the code, 16-byte aligned, and patch every field."""
-        self.code_size = self.n
         if n_words:
             self.align(16, 0xCC)
             if n_words > self.reach // 8:

@@ -141,7 +141,6 @@ cdef class MCode:
     cdef uint64_t* constants       # constant pool (8-byte words), reached rip-relative
     cdef uint32_t n_constants, cap_constants
     cdef uint32_t out_arg_bytes    # outgoing stack-argument area (16-byte multiple)
-    cdef uint32_t in_arg_bytes     # incoming stack arguments, popped by the callee
     # results of allocation
     cdef Move* moves               # sorted by `at`, already sequentialised
     cdef uint32_t n_moves, cap_moves

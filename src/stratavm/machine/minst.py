@@ -74,7 +74,7 @@ class MCode:
         """Empty it, keeping the memory."""
         self.n_insts = self.n_operands = self.n_blocks = self.n_edges = self.n_edge_args = 0
         self.n_block_params = self.n_vregs = self.n_constants = self.n_moves = self.n_slots = 0
-        self.out_arg_bytes = self.in_arg_bytes = 0
+        self.out_arg_bytes = 0
         return 0
 
     def vreg(self, rclass: uint8_t, width: uint8_t) -> uint32_t:

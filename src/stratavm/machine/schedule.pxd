@@ -58,7 +58,6 @@ cdef class Scheduler:
     cdef uint32_t depth        # blocks in fewer loops stay as they are
     cdef uint32_t begin, end   # the window
     cdef uint32_t stop         # behind its block
-    cdef readonly uint32_t windows   # looked at since creation
     cdef readonly uint32_t moved     # of these, changed
 
     cdef int run(self) except -1 nogil

@@ -101,7 +101,7 @@ class Scheduler:
         self.values = cython.NULL
         self.live = cython.NULL
         self.cap_values = self.cap_live = 0
-        self.windows = self.moved = 0
+        self.moved = 0
 
     def __dealloc__(self):
         free(self.values)
@@ -225,7 +225,6 @@ class Scheduler:
         self.begin = begin
         self.end = last
         self.number += 1
-        self.windows += 1
         self.n_units = self.n_links = self.n_readers = 0
         at: uint32_t = begin
         end: uint32_t

@@ -15,7 +15,6 @@ cdef class LinearScan:
     cdef uint32_t[MAX_REGISTERS] holder       # by register: the value, NO_VREG = none or reserved
     cdef uint32_t[MAX_REGISTERS] cursor       # by register: first event that may still matter
     cdef uint32_t next_call
-    cdef uint32_t spilled          # values that got no register although they wanted one (statistics)
 
     cdef int run(self, MCode m, uint64_t registers) except -1 nogil   # 1 = done, 0 = give up
     cdef bint _crosses_call(self, const Interval* item) noexcept nogil

@@ -56,7 +56,6 @@ class LinearScan:
         self.events = self.intervals.events
         self.registers = registers
         self.next_call = 0
-        self.spilled = 0
         for i in range(m.target.n_registers):
             self.until[i] = 0
             self.holder[i] = NO_VREG
@@ -155,7 +154,6 @@ class LinearScan:
             reg = self.m.target.order[rclass][i]
             if allowed >> reg & 1 and self._fits(reg, vreg, item):
                 return self._take(reg, vreg, item)
-        self.spilled += 1
         reg = self._cheapest(allowed, vreg, item)
         if reg != NO_REGISTER:
             self.items[self.holder[reg]].home = NO_LOC
@@ -220,7 +218,6 @@ class LinearScan:
                 if reg == NO_REGISTER:
                     return False
                 self.items[self.holder[reg]].home = NO_LOC
-                self.spilled += 1
             self.until[reg] = pos + 1
             self.holder[reg] = NO_VREG
             count -= 1

@@ -40,7 +40,6 @@ cdef int emit_mi(CodeBuf b, uint32_t mop, uint32_t width, uint32_t base, int32_t
 cdef int emit_m(CodeBuf b, uint32_t mop, uint32_t base, int32_t disp) except -1 nogil   # call, jmp, push, pop
 cdef int emit_jmp(CodeBuf b, uint32_t label) except -1 nogil
 cdef int emit_jcc(CodeBuf b, uint32_t cc, uint32_t label) except -1 nogil
-cdef int emit_call_label(CodeBuf b, uint32_t label) except -1 nogil
 cdef int emit_lea_label(CodeBuf b, uint32_t reg, uint32_t label) except -1 nogil
 cdef int emit_nop(CodeBuf b, uint32_t size) except -1 nogil
 

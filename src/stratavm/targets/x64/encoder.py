@@ -660,13 +660,6 @@ def emit_jcc(b: CodeBuf, cc: uint32_t, label: uint32_t) -> cython.int:
     return b.rel32(label, FIX_LABEL, 0)
 
 
-def emit_call_label(b: CodeBuf, label: uint32_t) -> cython.int:
-    """Call a label of the same buffer."""
-    b.reserve(MAX_INST_BYTES)
-    put8(b, 0xE8)
-    return b.rel32(label, FIX_LABEL, 0)
-
-
 def emit_lea_label(b: CodeBuf, reg: uint32_t, label: uint32_t) -> cython.int:
     """Load the address of a label."""
     check_register(MOP_LEA_RM, reg, 0)

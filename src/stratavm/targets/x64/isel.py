@@ -331,7 +331,6 @@ class Selector(MemorySelector):
         """The parameters of the function: registers in one pseudo operation, then loads of the stack cells."""
         type: cython.pointer(TypePlan) = cython.address(self.plan.types[self.plan.func_types[self.ssa.func]])
         place: cython.pointer(ValuePlace)
-        self.m.in_arg_bytes = type.stack_bytes
         self.pseudo(P_PARAMS, 0, MI_EFFECT)
         i: uint32_t
         at: cython.pointer(Node)

@@ -28,7 +28,6 @@ cdef class ModulePlan:
     cdef TypePlan* types
     cdef uint32_t n_types
     cdef ValuePlace* places
-    cdef uint32_t n_places
     cdef uint32_t* func_types      # type index by function index
     cdef uint32_t n_funcs
     cdef uint32_t n_imported_funcs

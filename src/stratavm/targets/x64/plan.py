@@ -82,7 +82,6 @@ class ModulePlan:
         self.types = cython.cast(cython.pointer(TypePlan), _zeros(count, cython.sizeof(TypePlan)))
         self.places = cython.cast(cython.pointer(ValuePlace), _zeros(total, cython.sizeof(ValuePlace)))
         self.n_types = count
-        self.n_places = total
         at: uint32_t = 0
         i: uint32_t
         for i in range(count):
