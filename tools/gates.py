@@ -21,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import build, duplication, structure
+from tools import build, dead, duplication, structure
 
 ROOT = Path(__file__).resolve().parents[1]
 HARD_LINES, SOFT_LINES = 1000, 700
@@ -180,6 +180,13 @@ def duplicated() -> Verdict:
         for length, *places in runs[:20]
     ]
     return Verdict(f"{percent:.2f} %", tuple(listing) if percent >= MAX_DUPLICATION_PERCENT else ())
+
+
+@gate("dead")
+def dead_code() -> Verdict:
+    """Nothing in ``src`` that nobody uses, or only tests do, but what ``tools/dead.py`` excuses; no idle excuse."""
+    found = dead.find(ROOT)
+    return Verdict(f"vulture, {len(found)} names excused", tuple(dead.judge(found)))
 
 
 @gate("unfinished")

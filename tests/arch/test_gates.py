@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import gates, trace_coverage
+from tools import dead, gates, trace_coverage
 
 ROOT = Path(__file__).resolve().parents[2]
 PLANTED: set[str] = set()
@@ -70,6 +70,68 @@ def test_repeated_code_fails(tree):
     assert problems("duplication") == ""
     (tree / "src/b.py").write_text(text)
     assert "src/a.py:1, src/b.py:1" in problems("duplication")
+
+
+DEAD_PY = '''"""A module."""
+
+import colorsys
+
+
+def used():
+    """By the tool."""
+    return tested
+
+
+def tested():
+    """By the test, and by us."""
+
+
+def forgotten():
+    """By everybody."""
+
+
+def prodded():
+    """By the test alone."""
+'''
+DEAD_PXD = """cdef enum:
+    OLD_FLAG = 1
+    NEW_FLAG
+cdef class Thing:
+    cdef uint32_t outworn           # not `fresh`
+    cdef uint32_t fresh
+    cdef int forsaken(self) except -1
+cdef inline int twice(int x) noexcept nogil:
+    return x + x
+cdef inline int four(int x) noexcept nogil:
+    return twice(twice(x)) + NEW_FLAG
+"""
+
+
+@plants("dead")
+def test_code_that_nobody_uses_fails(tree):
+    """Imports, functions, and what a header declares; what only tests use is told apart, an idle excuse is a fault."""
+    (tree / "src/stratavm/a.py").write_text(DEAD_PY)
+    (tree / "src/stratavm/a.pxd").write_text(DEAD_PXD)
+    (tree / "src/stratavm/b.py").write_text("def go(thing):\n    return thing.fresh, four(1)\n")
+    (tree / "tools/use.py").write_text("from stratavm.a import used\nfrom stratavm.b import go\n\ngo(used())\n")
+    (tree / "tests").mkdir()
+    (tree / "tests/test_a.py").write_text('prodded()\nRUN = """\nimport a\na.tested()\n"""\n')
+    found = [str(item).removeprefix("src/stratavm/") for item in dead.find(tree) if "/a." in item.file]
+    assert found == [
+        "a.pxd:2: nobody uses the declaration OLD_FLAG",
+        "a.pxd:5: nobody uses the declaration outworn",
+        "a.pxd:7: nobody uses the declaration forsaken",
+        "a.py:3: nobody uses the import colorsys",
+        "a.py:15: nobody uses the function forgotten",
+        "a.py:19: only tests use the function prodded",
+    ]
+    assert "a.py:15: nobody uses the function forgotten" in problems("dead")
+    assert dead.judge([], (("a.py", "gone", "was used by name"),)) == ["a.py, gone: excused, but not dead"]
+
+
+def test_nothing_in_the_source_is_dead():
+    """As the gate says; here so that it is seen at once."""
+    assert dead.judge(dead.find(ROOT)) == []
 
 
 @plants("unfinished")
