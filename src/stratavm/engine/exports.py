@@ -6,6 +6,7 @@ from weakref import ref
 
 import cython
 from cython.cimports.cpython.object import PyObject_GenericGetAttr
+from cython.cimports.cpython.ref import Py_REFCNT
 from cython.cimports.stratavm.engine.func import Func
 from cython.cimports.stratavm.runtime.globals import Global
 from cython.cimports.stratavm.runtime.instance import Instance
@@ -21,6 +22,7 @@ if not cython.compiled:
 
 # Names of every mapping's, or object's, own: an export that is called so is an item only.
 OWN: frozenset = cython.declare(frozenset, frozenset())
+OURS = cython.declare(cython.Py_ssize_t, 2)  # references of a loop over the exports to each of them
 
 
 @cython.collection_type("mapping")
@@ -69,7 +71,7 @@ class Exports:
         has it: no collector is needed to free them."""
         for name, made in self.made.items():
             if isinstance(made, (Func, Global)):
-                self.made[name] = ref(made)
+                self.made[name] = ref(made) if Py_REFCNT(made) > OURS else None
         self.instance = None
         return 0
 
