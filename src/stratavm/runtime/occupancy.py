@@ -318,14 +318,8 @@ class Occupied:
 
     def interrupt(self) -> bool:
         """Stop the running call with ``Interrupted`` at its next poll, from any thread; False if none is running."""
-        if self.exec.occupant == 0:
+        if not request_interrupt(self.exec):
             return False
-        # Under the GIL no thread enters or leaves. What the call runs in other stores ends first.
-        act: cython.pointer(Activation) = cython.cast(cython.pointer(ThreadBlock), self.exec.thread).activation
-        while act != cython.NULL and act.exec != self.exec:
-            request(act.exec, PENDING_INTERRUPT)
-            act = act.prev
-        request(self.exec, PENDING_INTERRUPT)
         self.note(KIND_INTERRUPT_REQUESTED, 0, 0, 0)
         deliver_events(self)
         return True
@@ -365,6 +359,23 @@ class Occupied:
             self.deadlines.remove(moment)
         self.note(KIND_DEADLINE_SET, -1, 0, 0)
         adopt_deadline(self)
+
+
+@cython.cfunc
+@cython.linetrace(False)  # one step: a thread that the tracer let in would leave, and take its activations along
+@cython.exceptval(check=False)
+def request_interrupt(context: cython.pointer(ExecContext)) -> cython.bint:
+    """End the call inside, and first what it runs in other stores; whether there is one. Under the GIL no thread enters
+    or leaves meanwhile."""
+    block: cython.pointer(ThreadBlock) = cython.cast(cython.pointer(ThreadBlock), context.thread)
+    if context.occupant == 0 or block == cython.NULL:
+        return False
+    act: cython.pointer(Activation) = block.activation
+    while act != cython.NULL and act.exec != context:
+        request(act.exec, PENDING_INTERRUPT)
+        act = act.prev
+    request(context, PENDING_INTERRUPT)
+    return True
 
 
 @cython.cfunc

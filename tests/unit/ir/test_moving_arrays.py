@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 PROGRAM = """
 import hashlib
-from stratavm.codegen.compile import MACHINE_LEVELS, Options, wasm_compiler
+from stratavm.native.compile import MACHINE_LEVELS, Options, wasm_compiler
 from stratavm.ir.pipeline import LEVELS
 from stratavm.module.decode import decode
 from stratavm.module.parser import parse_wat_to_bytes

@@ -49,7 +49,7 @@ class Bytes(bytearray):
             raise Trap("memory_out_of_bounds")
         return bytes(self[address : address + count])
 
-    def write(self, address: int, data: bytes) -> None:
+    def put(self, address: int, data: bytes) -> None:
         """All bytes, or a trap."""
         self.read(address, len(data))
         self[address : address + len(data)] = data

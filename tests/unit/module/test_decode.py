@@ -189,6 +189,7 @@ def test_linking_looks_at_a_type_once_however_many_functions_have_it(monkeypatch
     assert len(hashed) < 100
 
 
+@pytest.mark.trace_slow
 def test_a_module_that_imports_functions_of_many_types_is_refused_before_anything_is_made_of_them():
     """At the first type that is too many, by the decoder: machine code for 275,000 of them was planned for 40 s."""
     count = 275_000
