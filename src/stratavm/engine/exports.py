@@ -59,9 +59,12 @@ class Exports:
             if made is None:
                 raise Closed("the store of these exports is closed")
             return made
-        made = self.instance.export(kind, index)
+        instance: Instance = self.instance
+        made = instance.export(kind, index)
         if kind == "func":
-            made = Func(self.instance.store, made)
+            made = Func(instance.store, made)
+        if is_closed(instance.store):  # meanwhile, by the collector: what is kept now is kept for ever
+            raise Closed("the store of these exports is closed")
         return self.made.setdefault(name, made)
 
     @cython.cfunc

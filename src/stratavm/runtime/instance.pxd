@@ -29,7 +29,7 @@ cdef class Instance(Resident):
     cdef readonly list memories
     cdef readonly list tables
     cdef list made_globals               # a Global each, or None as long as nobody in Python has asked for it
-    cdef readonly list imported_funcs    # FuncRefs
+    cdef list imported_funcs    # FuncRefs
     cdef readonly uint32_t n_imported_funcs
     cdef readonly uint32_t n_defined
     cdef public object oracle            # the oracle's program for this instance

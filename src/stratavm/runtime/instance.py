@@ -159,6 +159,9 @@ class Instance(Resident):
         self.tables = [] if self.seg.n_tables else NOTHING
         self.made_globals = [None] * blueprint.n_globals if blueprint.n_globals else NOTHING
         self.imported_funcs = [] if self.n_imported_funcs else NOTHING
+        # Making an object may run the collector, and that anything: from here on the store's end is ours as well.
+        if is_closed(store):
+            raise store.why_closed()
         self.number = len(store.instances)
         store.instances.append(self)
         return 0
@@ -245,6 +248,8 @@ class Instance(Resident):
         at: cython.pp_void = cython.cast(
             cython.pp_void, self.cell(self.blueprint.global_cells + GLOBAL_CELL * cython.cast(uint64_t, index))
         )
+        if is_closed(self.store):  # meanwhile: the list is empty
+            raise self.store.why_closed()
         at[0] = variable.cell
         self.made_globals[index] = variable
         return 0
@@ -279,11 +284,13 @@ class Instance(Resident):
             return []
         for i in range(len(self.made_globals)):
             self.global_of(i)
-        return self.made_globals
+        return list(self.made_globals)
 
     @cython.ccall
     def add_imported_func(self, function: FuncRef) -> object:
         """The next imported function."""
+        if is_closed(self.store):
+            raise self.store.why_closed()
         at: cython.pp_void = cython.cast(
             cython.pp_void, self.cell(self.blueprint.imported_cells + 8 * len(self.imported_funcs))
         )
@@ -327,7 +334,7 @@ class Instance(Resident):
         i: uint64_t
         how: cython.pointer(ElementPlan) = cython.address(self.blueprint.plans[index])
         segment: cython.pointer(ElementSegment) = cython.address(self.seg.elements[index])
-        items: list = []
+        items: list = None
         if not how.plain:
             items = [evaluate(expression, self) for expression in self.blueprint.segments[index].exprs]
         n: uint64_t = how.count if how.plain else len(items)
@@ -335,6 +342,8 @@ class Instance(Resident):
         segment.items = cython.cast(cython.pointer(uint64_t), calloc(n + 1, 8))
         if segment.items == cython.NULL:
             raise MemoryError("no memory for an element segment")
+        if is_closed(self.store):  # by what an expression ran: the imported functions are gone
+            raise self.store.why_closed()
         for i in range(n):
             segment.items[i] = self.raw_of(self.blueprint.indices[how.first + i]) if how.plain else items[i]
         segment.size = n
@@ -412,7 +421,10 @@ class Instance(Resident):
         address: uint64_t = self.checked_ref(index)
         functions: dict = self.store.functions
         if functions is None:
-            self.store.functions = functions = {}
+            functions = {}
+            if is_closed(self.store):  # by the collector: nothing is kept for a store that is gone
+                raise self.store.why_closed()
+            self.store.functions = functions
         found: FuncRef = functions.get(address)
         if found is None:
             functions[address] = found = self.function_of(address)
@@ -439,6 +451,9 @@ class Instance(Resident):
     @cython.ccall
     def function_of(self, address: uint64_t) -> FuncRef:
         """The FuncRef for one of our FuncRecs; made once per function by ``Store.function_at``."""
+        first: uint64_t = cython.cast(uint64_t, self.vm.func_recs)
+        if address - first >= self.n_defined * cython.sizeof(FuncRec) or (address - first) % cython.sizeof(FuncRec):
+            raise ValueError(f"{address:#x} is no function of this instance")
         function: FuncRef = FuncRef.__new__(FuncRef)
         rec: cython.pointer(FuncRec) = cython.cast(cython.pointer(FuncRec), address)
         shape: Shape = self.blueprint.shape_of(rec.func - self.n_imported_funcs, self.store.template.stubs)
@@ -462,6 +477,8 @@ class Instance(Resident):
         if kind == "func":
             return self.callee(index)
         if kind == "global":
+            if not is_closed(self.store) and not 0 <= index < len(self.made_globals):
+                raise IndexError(f"global {index} of {len(self.made_globals)}")
             return self.global_of(index)
         return {"table": self.tables, "memory": self.memories}[kind][index]
 

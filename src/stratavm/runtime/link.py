@@ -186,6 +186,7 @@ def _allocate(instance: Instance, blueprint: Blueprint, imports: object, images:
 @cython.exceptval(-1, check=False)
 def _attach(instance: Instance, blueprint: Blueprint) -> cython.int:
     """Have the code make an instance callable; without it from the second one on where its table is all."""
+    instance.store.check_access()  # what an expression ran, or the collector, may have closed it
     table: CodeTable = blueprint.code_table
     if table is not None and table.suffices:
         return table.attach(instance, blueprint.compiler)

@@ -19,6 +19,7 @@ from cython.cimports.cpython.buffer import (
     PyObject_GetBuffer,
 )
 from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
+from cython.cimports.cpython.ref import Py_DECREF
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memchr, memcpy, memmove
 from cython.cimports.stratavm.base.events.core import Channel
@@ -319,6 +320,7 @@ class Memory:
         if self.views is None:
             self.views = Views.__new__(Views)
             self.views.region = self.region
+        Py_DECREF(None)  # Cython has put it where the owner comes
         PyBuffer_FillInfo(buffer, self.views, self.d.base, self.d.bytes, 0, flags)
         self.views.count += 1
 
@@ -336,7 +338,9 @@ class Memory:
         if format == "B" and address == 0 and count is None:
             check(self)
             return memoryview(self)
-        size: object = struct.calcsize(format)
+        size: object = size_of_format(format)
+        if size == 0:
+            raise ValueError(f"items of no bytes: expected a format such as 'B' or 'i', got {format!r}")
         items: object = (len(self) - address) // size if count is None else count
         self.place(address, items * size)
         part: object = self.all_of_it()[address : address + items * size]

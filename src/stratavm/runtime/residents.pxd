@@ -31,6 +31,8 @@ cdef class Residence(Occupied):
     cdef int let_all_go(self) except -1
     cdef int keep(self, object host) except -1
     cdef object owner_of(self, object address)
+    cdef FuncIndex whole_index(self)
+    cdef object find_function(self, object address)
     cdef Handles all_handles(self)
     cpdef object collect_handles(self)
     cdef int count_instance(self) except -1

@@ -236,16 +236,36 @@ class Residence(Occupied):
     @cython.cfunc
     def owner_of(self, address: object) -> object:
         """The instance or host function whose FuncRec lies at ``address``, or None."""
-        if self.index is None:
-            self.index = FuncIndex()
-            self.n_indexed = self.hosts_indexed = 0
-        while self.n_indexed < len(self.instances):
-            self.index.add(self.instances[self.n_indexed])
-            self.n_indexed += 1
-        while self.hosts is not None and self.hosts_indexed < len(self.hosts):
-            self.index.add(self.hosts[self.hosts_indexed])
-            self.hosts_indexed += 1
-        return self.index.owner_of(address)
+        return self.whole_index().owner_of(address)
+
+    @cython.cfunc
+    def whole_index(self) -> FuncIndex:
+        """The index of all that lives here by now.
+
+        To make an object may run the collector, and that may add, forget, or close: each step looks again.
+        """
+        index: FuncIndex
+        at: cython.Py_ssize_t
+        while not is_closed(self):
+            index = self.index
+            if index is None:
+                index = FuncIndex()
+                if self.index is None and not is_closed(self):
+                    self.index = index
+                    self.n_indexed = self.hosts_indexed = 0
+            elif self.n_indexed < len(self.instances):
+                at = self.n_indexed
+                index.add(self.instances[at])
+                if self.index is index and self.n_indexed == at:
+                    self.n_indexed += 1
+            elif self.hosts is not None and self.hosts_indexed < len(self.hosts):
+                at = self.hosts_indexed
+                index.add(self.hosts[at])
+                if self.index is index and self.hosts_indexed == at:
+                    self.hosts_indexed += 1
+            else:
+                return index
+        raise self.why_closed()
 
     def check_function(self, address: int) -> None:
         """Raise ValueError, or Closed, unless the bits are a funcref of this store: guests would jump through them."""
@@ -262,13 +282,21 @@ class Residence(Occupied):
             return None
         functions: dict = self.functions
         found: object = None if functions is None else functions.get(address)
-        if found is None:
-            self.check_function(address)
-            found = self.owner_of(address).function_of(address)
-            if self.functions is None:
-                self.functions = {}
-            self.functions[address] = found
-        return found
+        return self.find_function(address) if found is None else found
+
+    @cython.cfunc
+    def find_function(self, address: object) -> object:
+        """``function_at`` for one that has not been asked for."""
+        owner: object = self.owner_of(address)
+        if owner is None:
+            raise ValueError(f"{address:#x} is no function reference of this store")
+        found: object = owner.function_of(address)
+        functions: dict = {} if self.functions is None else self.functions
+        if is_closed(self):  # meanwhile, by the collector: nothing is kept for a store that is gone
+            raise self.why_closed()
+        if self.functions is None:
+            self.functions = functions
+        return self.functions.setdefault(address, found)
 
     def func_to_raw(self, value: object) -> int:
         """Raw bits of a function of this store; None is 0. The engine's store takes ``Func``."""
