@@ -22,6 +22,9 @@ from tests.scaling import shapes
 from tests.scaling.shapes import ADD, LOOP, LT_U, br_if, const, get
 from tests.unit.ir import small_functions
 
+# The line-tracing build needs minutes for functions of this size.
+pytestmark = pytest.mark.trace_slow
+
 LEVEL_1 = Options(allocator="splitting", passes=LEVELS[1], machine=MACHINE_LEVELS[1])
 SOON = 10
 """Seconds within which a deadline of a fraction of one is kept, on a machine with other things to do."""
