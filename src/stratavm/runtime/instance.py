@@ -451,7 +451,7 @@ class Instance(Resident):
     @cython.ccall
     def function_of(self, address: uint64_t) -> FuncRef:
         """The FuncRef for one of our FuncRecs; made once per function by ``Store.function_at``."""
-        first: uint64_t = cython.cast(uint64_t, self.vm.func_recs)
+        first: uint64_t = self.records()[0]  # TypeError where it was never initialised
         if address - first >= self.n_defined * cython.sizeof(FuncRec) or (address - first) % cython.sizeof(FuncRec):
             raise ValueError(f"{address:#x} is no function of this instance")
         function: FuncRef = FuncRef.__new__(FuncRef)
