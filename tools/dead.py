@@ -67,7 +67,6 @@ KEPT: Final[tuple[Excuse, ...]] = (
     ("runtime/image.py", "atexit", "weakref.finalize reads it"),
     ("runtime/wipe.p*", "categories vec vec_len max_pages category_* return_mask", "the kernel reads it"),
     ("runtime/instance.py", "mem0_base mem0_def unusable", "machine code reads it"),
-    ("runtime/instance.py", "set_code", "the tests' own tier publishes its code with it"),
     ("runtime/gil.py", "gil_status", NATIVE),
     ("runtime/ticker.py", "ticker_status", NATIVE),
     ("runtime/threads.py", "thread_serial stack_left living_blocks", NATIVE),

@@ -231,7 +231,7 @@ def _table_set(e: Evaluation, node: NodeFields) -> Any:
 
 def _table_grow(e: Evaluation, node: NodeFields) -> Any:
     (raw, delta), index, _ = e.wide(node)
-    return e.instance.tables[index].grow(delta, raw) & MASK32
+    return e.instance.tables[index].extend(delta, raw) & MASK32
 
 
 def _table_fill(e: Evaluation, node: NodeFields) -> Any:

@@ -384,15 +384,6 @@ class Instance(Resident):
 
     # ---- code, for tiers ----
 
-    def set_code(self, defined_index: int, address: int) -> None:
-        """Publish a function's code: its slot and its FuncRec. One release store each."""
-        if not 0 <= defined_index < self.n_defined:
-            raise IndexError(f"function {defined_index} of {self.n_defined}")
-        code: cython.p_void = cython.cast(cython.p_void, cython.cast(uint64_t, address))
-        at: uint32_t = defined_index
-        store_ptr(cython.address(self.vm.slots[at]), code)
-        store_ptr(cython.address(self.vm.func_recs[at].code), code)
-
     def runs(self, func: int, address: int) -> bool:
         """Whether function ``func`` is ours and its code lies at ``address``."""
         own: object = func - self.n_imported_funcs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -112,7 +113,19 @@ class Tier:
         first = instance.n_imported_funcs
         batch = [(g.code, g.traps, g.returns, first + i) for i, g in enumerate(self.guests)]
         for i, address in enumerate(self.owner.publish_many(batch)):
-            instance.set_code(i, address)
+            put_code(instance, i, address)
+
+
+def put_code(instance: Any, defined_index: int, address: int) -> None:
+    """Where the code of a function lies, written as a tier writes it: into its slot and its FuncRec."""
+
+    def word(at: int) -> ctypes.c_uint64:
+        return ctypes.c_uint64.from_address(at)
+
+    vmctx = instance.vmctx
+    slots, records = (word(vmctx + layout.VMCTX.offset(name)).value for name in ("slots", "func_recs"))
+    word(slots + 8 * defined_index).value = address
+    word(records + layout.FUNC_REC.size * defined_index + layout.FUNC_REC.offset("code")).value = address
 
 
 _runtime: list[Runtime] = []
