@@ -24,6 +24,7 @@ from tests.bench import (
     limits,
     page,
     start,
+    syscalls,
 )
 from tests.bench.intervals import summarise
 from tests.bench.measure import Row, geometric_mean
@@ -44,6 +45,7 @@ SUITES: Final[dict[str, Callable[[int], Iterator[Row]]]] = {
     "boundary": boundary.measure,
     "ablation-machine": ablation_machine.measure,
     "limits": limits.measure,
+    "syscalls": syscalls.measure,
 }
 
 
@@ -76,7 +78,8 @@ def main() -> int:
 
 def failures(rows: list[Row]) -> list[str]:
     """Thresholds that the issues state, where this run shows them broken."""
-    problems = events.failures(rows) + di.failures(rows) + boundary.failures(rows) + limits.failures(rows)
+    suites = (events, di, boundary, limits, syscalls)
+    problems = [problem for suite in suites for problem in suite.failures(rows)]
     for row in rows:
         if row.suite == "start" and row.name.startswith("CPython") and row.values["strata"] > 600:
             problems.append(f"{row.name}: {row.values['strata']:.0f} ms, at most 600 ms")
@@ -84,9 +87,9 @@ def failures(rows: list[Row]) -> list[str]:
 
 
 def summary(rows: list[Row]) -> dict[str, float]:
-    """Geometric means of the kernels' ratios."""
+    """Geometric means of the ratios of kernels and system calls."""
     ours = [r for r in rows if r.suite == "kernel"]
-    result = {}
+    result = syscalls.summary(rows)
     for engine in ours[0].values if ours else ():
         if engine != WASMTIME:
             ratios = [r.ratio(engine, WASMTIME) for r in ours]

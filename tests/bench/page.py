@@ -47,7 +47,7 @@ def render(results: Results, suites: Sequence[str], summary: Mapping[str, float]
     for suite in suites:
         lines += _suite(suite, [row for row in results.rows if row.suite == suite], results.runs.get(suite, {}))
     lines += intervals.render(results.rows)
-    lines += ["## Geometric means of the kernels", ""]
+    lines += ["## Geometric means of the kernels and system calls", ""]
     lines += [f"- {key}: {value}" for key, value in summary.items()]
     return "\n".join(lines) + "\n"
 
