@@ -41,22 +41,6 @@ class Verdict:
     problems: tuple[str, ...] = ()
 
 
-# Who must not know whom, though the layers would let some of them.
-WALLS = (
-    ("ir", "module"),  # front ends fill its port (ir/front.py)
-    ("ir", "front"),
-    ("front", "runtime"),  # a function in SSA form does not depend on where it runs
-    ("module", "ir"),
-    ("machine", "targets"),  # it reads the record of any (machine/target.py)
-    ("machine", "contract"),  # nor does it know what the code is for
-    ("machine", "module"),
-    ("machine", "spec"),
-    ("targets", "runtime"),  # but for what both agree on (contract)
-    ("targets", "module"),
-    ("contract", "runtime"),
-)
-PRIVATE = {"targets": "native"}
-"""Rooms that one other room alone may know: what composes a front, a target and the machine."""
 ON_DEMAND = ("coverage",)  # slow: a target of its own
 
 Gate = Callable[[], Verdict]
@@ -148,9 +132,11 @@ def circles() -> Verdict:
 def walls() -> Verdict:
     """No room knows what it must not, be it by an import, a lazy one, a cimport, or for types only."""
     seen = structure.read(ROOT / "src")
-    found = structure.trespasses(seen, WALLS) + structure.outsiders(seen, PRIVATE)
+    found = structure.trespasses(seen, structure.WALLS) + structure.outsiders(seen, structure.PRIVATE)
     broken = [f"{edge.source} must not know {edge.target}: {edge.kind} in line {edge.line}" for edge in found]
-    return Verdict(f"{len(WALLS)} pairs of rooms, {len(PRIVATE)} known to one room alone", tuple(broken))
+    return Verdict(
+        f"{len(structure.WALLS)} pairs of rooms, {len(structure.PRIVATE)} known to one room alone", tuple(broken)
+    )
 
 
 @gate("sizes")

@@ -20,6 +20,22 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 SRC = ROOT / "src"
 PACKAGE = "stratavm"
+# Who must not know whom, though the layers would let some of them.
+WALLS = (
+    ("ir", "module"),  # front ends fill its port (ir/front.py)
+    ("ir", "front"),
+    ("front", "runtime"),  # a function in SSA form does not depend on where it runs
+    ("module", "ir"),
+    ("machine", "targets"),  # it reads the record of any (machine/target.py)
+    ("machine", "contract"),  # nor does it know what the code is for
+    ("machine", "module"),
+    ("machine", "spec"),
+    ("targets", "runtime"),  # but for what both agree on (contract)
+    ("targets", "module"),
+    ("contract", "runtime"),
+)
+PRIVATE = {"targets": "native"}
+"""Rooms that one other room alone may know: what composes a front, a target and the machine."""
 CIMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+cimport\s+(?:\(([^)]*)\)|([^#\n]+))|cimport\s+([^#\n]+))", re.M)
 
 

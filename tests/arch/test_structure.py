@@ -5,7 +5,7 @@ import textwrap
 
 import pytest
 
-from tools import structure
+from tools import gen_rooms, structure
 
 
 @pytest.fixture
@@ -96,3 +96,27 @@ def test_a_figure_above_its_limit_fails(capsys):
     assert structure.main(["limit", "largest room", "1"]) == 0
     assert structure.main(["limit", "largest room", "0.001"]) == 1
     assert "at most 0.001" in capsys.readouterr().out
+
+
+def test_the_drawing_of_rooms_says_who_knows_whom_who_may_and_who_must_not():
+    """Down the layers only, not beside each other, not through a wall."""
+    levels = [["cli"], ["targets", "front"], ["ir"], ["base"]]
+    knows = {("cli", "ir"), ("front", "ir"), ("ir", "base"), ("base", "cli")}
+    drawn = list(gen_rooms.matrix(levels, knows, gen_rooms.forbidden(["cli", "targets", "front", "ir", "base"])))
+    assert [line.split() for line in drawn[1:]] == [
+        ["1", "cli", "✗", "·", "●", "·"],
+        ["2", "targets", "✗", "·", "·"],
+        ["3", "front", "✗", "●", "·"],
+        ["4", "ir", "●"],
+        ["5", "base"],
+    ]
+
+
+def test_every_room_is_drawn():
+    """With what its docstring says, and its share of the lines."""
+    rooms = [name for level in gen_rooms.layers() for name in level]
+    packages = {path.parent.name for path in (structure.SRC / structure.PACKAGE).glob("*/__init__.py")}
+    assert packages <= {*rooms}
+    rows = list(gen_rooms.table(gen_rooms.layers(), {"ir": 0.114, "base": 0.004}))
+    assert sum(row.endswith("| 11 % |") for row in rows) == 1
+    assert all(len(gen_rooms.purpose(room)) > 30 for room in rooms)

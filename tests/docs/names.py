@@ -25,8 +25,8 @@ CLASS = re.compile(r"^(?:cdef )?class (\w+)", re.M)
 WORD = re.compile(r"[A-Za-z_]\w*")
 NOUNS = ("store", "memory", "module", "instance", "linker", "engine", "table", "func", "bus", "container")
 """A page's variable of this name is an object of the class."""
-OTHERS = {"site/", "shared/spec-testsuite", "PyLong_AsLongAndOverflow"}
-"""What is made by a command, looked for outside of a checkout, or not ours."""
+OTHERS = {"app.py", "app.wasm", "app.wat", "site/", "shared/spec-testsuite", "PyLong_AsLongAndOverflow"}
+"""Examples, what a command makes, what is looked for outside of a checkout, and what is not ours."""
 
 
 @cache

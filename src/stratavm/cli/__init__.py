@@ -1,4 +1,4 @@
-"""The strata command, and what Ctrl-C does to its process: one line, never a traceback."""
+"""The ``strata`` command, and what Ctrl-C does to its process: one line, never a traceback."""
 
 import os  # and nothing else, for that takes time in which Ctrl-C is a traceback
 

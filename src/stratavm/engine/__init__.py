@@ -1,4 +1,4 @@
-"""Public objects, and the one place where they meet what they are made of."""
+"""Engines, modules, linking, calls: the public objects, and the one place where everything is wired together."""
 
 from stratavm.engine import compose
 from stratavm.engine.composition import give

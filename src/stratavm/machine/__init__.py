@@ -1,1 +1,1 @@
-"""What knows no processor: the IR between selection and emission, register allocation, scheduling, the code buffer."""
+"""What holds for every processor: machine IR, register allocation, scheduling, the buffer of code."""

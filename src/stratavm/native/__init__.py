@@ -1,1 +1,1 @@
-"""A valid function to published machine code: the one room that composes a front, a target and the machine."""
+"""A valid function to published machine code: the one room that knows a front, a target and the machine."""

@@ -1,1 +1,1 @@
-"""Native state of a running guest: contexts, memories, tables, traps, host calls."""
+"""The native state of running guests: stores, instances, memories, tables, globals, traps, host calls."""

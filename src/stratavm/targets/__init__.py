@@ -1,1 +1,1 @@
-"""One package for each kind of processor; they know nothing of each other."""
+"""One package for each kind of processor: registers, rules, encodings, calls, stubs. None knows another."""

@@ -1,1 +1,1 @@
-"""Ways to run a function, behind one protocol."""
+"""Ways of running a function: ``oracle`` (slow, obviously right) and ``jit``, which meet only in ``tiers/tier.py``."""
