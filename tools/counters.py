@@ -1,7 +1,7 @@
-"""What the compiler makes of the benchmark kernels, in counts that no other process can disturb.
+"""What the compiler makes of the benchmarks' programs, in counts that no other process can disturb.
 
 IR nodes, instructions, accesses to the frame (spills and reloads), loads of pointers from the context,
-moves between registers and code bytes of every kernel, with a fixed set of processor features: at
+moves between registers and code bytes of every kernel and dwarf, with a fixed set of processor features: at
 level 0, at level 1, and at level 1 with the allocator of level 0, which shows what splitting values
 buys. ``tests/bench/counters.json`` holds the accepted counts: a growth of more than three per cent
 fails; counts under 30 may grow by one.
@@ -27,7 +27,7 @@ from stratavm.native.compile import MACHINE_LEVELS, Options, wasm_compiler
 from stratavm.targets.x64.regs import CPU_FEATURES
 
 ROOT = Path(__file__).resolve().parents[1]
-KERNELS = ROOT / "tests/bench/kernels"
+FOLDERS = (ROOT / "tests/bench/kernels", ROOT / "tests/bench/dwarfs")
 ACCEPTED = ROOT / "tests/bench/counters.json"
 TOLERANCE_PERCENT = 3.0
 CPU = frozenset(CPU_FEATURES[1:])
@@ -110,15 +110,17 @@ def main(arguments: list[str]) -> int:
     """Compare with the accepted counts, accept the present ones, or show a program's."""
     if arguments and arguments != ["--write"]:
         return show(*arguments)
-    kernels = sorted(KERNELS.glob("*.wat"))
-    now = {path.stem + name: count(path, options) for name, options in OPTIONS.items() for path in kernels}
+    sets = [sorted(folder.glob("*.wat")) for folder in FOLDERS if folder.exists()]
+    now = {path.stem + name: count(path, options) for s in sets for name, options in OPTIONS.items() for path in s}
     if "--write" in arguments:
         ACCEPTED.write_text(json.dumps(now, indent=1) + "\n")
     problems = compare(now, json.loads(ACCEPTED.read_text()))
     sums = []
-    for name in OPTIONS:
-        total = {what: sum(now[path.stem + name][what] for path in kernels) for what in now[kernels[0].stem]}
-        sums.append(f"{len(kernels)} kernels{name}: " + ", ".join(f"{n} {what}" for what, n in total.items()))
+    for paths in sets:
+        for name in OPTIONS:
+            total = {what: sum(now[path.stem + name][what] for path in paths) for what in now[paths[0].stem]}
+            said = ", ".join(f"{n} {what}" for what, n in total.items())
+            sums.append(f"{len(paths)} {paths[0].parent.name}{name}: {said}")
     print("; ".join(sums))
     print("\n".join(problems))
     return 1 if problems else 0

@@ -36,6 +36,8 @@ class Comparison:
 COMPARISONS: Final = (
     Comparison("level 1 / wasmtime", "kernel", "strata jit1", "wasmtime"),
     Comparison("level 0 / wasmtime", "kernel", "strata jit0", "wasmtime"),
+    Comparison("dwarfs: level 1 / wasmtime", "dwarf", "strata jit1", "wasmtime"),
+    Comparison("dwarfs: level 0 / wasmtime", "dwarf", "strata jit0", "wasmtime"),
     Comparison("level 1 / wasmtime with epochs", "kernel", "strata jit1", "wasmtime+epochs"),
     Comparison("JIT-2: level 1 without the scheduler / with it", "ablation-machine", "no schedule", "all"),
     Comparison("JIT-3: time of programs, lazy level 0 / eager level 1", "baselines", "lazy jit0", "eager jit1", " ms"),

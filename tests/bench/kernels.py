@@ -6,7 +6,7 @@ A kernel's result is compared between engines: a fast wrong answer is a failure,
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -33,8 +33,13 @@ SIZES: Final[dict[str, int]] = {
 
 def measure(rounds: int, engines: tuple[Engine, ...] = ENGINES) -> Iterator[Row]:
     """One row per kernel: median milliseconds by engine."""
-    for name, size in SIZES.items():
-        text = (FOLDER / f"{name}.wat").read_text()
+    return rows("kernel", FOLDER, SIZES, rounds, engines)
+
+
+def rows(suite: str, folder: Path, sizes: Mapping[str, int], rounds: int, engines: tuple[Engine, ...]) -> Iterator[Row]:
+    """One row for each program of a folder, which exports ``run``."""
+    for name, size in sizes.items():
+        text = (folder / f"{name}.wat").read_text()
         runs, answers = {}, {}
         for engine in engines:
             run = engine.prepare(text)
@@ -42,4 +47,4 @@ def measure(rounds: int, engines: tuple[Engine, ...] = ENGINES) -> Iterator[Row]
             runs[engine.name] = lambda run=run, size=size: run(size)
         if len({repr(a) for a in answers.values()}) != 1:
             raise AssertionError(f"{name}: the engines disagree: {answers}")
-        yield row_of("kernel", name, "ms", interleaved(runs, rounds, 1e3, time.thread_time))
+        yield row_of(suite, name, "ms", interleaved(runs, rounds, 1e3, time.thread_time))

@@ -30,7 +30,9 @@ def strata(**options: Any) -> Callable[[str], Run]:
     return prepare
 
 
-def _wasmtime(epochs: bool) -> Callable[[str], Run]:
+def wasmtime(epochs: bool) -> Callable[[str], Run]:
+    """Wasmtime, plain or with what it needs to stop a guest."""
+
     def prepare(text: str) -> Run:
         import wasmtime
 
@@ -69,7 +71,7 @@ ENGINES: Final[tuple[Engine, ...]] = (
     Engine("strata jit1 naive", strata(tier="jit1", allocator="naive")),
     Engine("strata jit0 bounded", strata(memory_plan="bounded")),
     Engine("strata jit1 bounded", strata(tier="jit1", memory_plan="bounded")),
-    Engine(WASMTIME, _wasmtime(epochs=False)),
-    Engine(EPOCHS, _wasmtime(epochs=True)),
+    Engine(WASMTIME, wasmtime(epochs=False)),
+    Engine(EPOCHS, wasmtime(epochs=True)),
     Engine("pywasm3", _wasm3),
 )
