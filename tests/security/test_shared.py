@@ -1,4 +1,4 @@
-"""Shared memories (class 16 of ``peers.md`` 4.2): refused, so that no view of one can race."""
+"""Shared memories are refused, so that no view of one can race."""
 
 import pytest
 

@@ -1,8 +1,7 @@
 """The native structs that compiled code, entry stubs and Cython share: declared here once, everything else derived.
 
 ``make gen`` writes ``_gen_layout.pxd`` (C structs and offset constants) from these rows. Every field is eight
-bytes unless its type says otherwise; offsets are the sum of the sizes before. Reasons: design notes "runtime"
-sections 1-4.
+bytes unless its type says otherwise; offsets are the sum of the sizes before. Reasons: docs/ideas/runtime.md.
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
 """Host functions: Python callables that a guest imports.
 
 A plain callable gets converted values; its type comes from the import that it satisfies. Ask for the calling
-instance by
-naming the first parameter ``caller`` or annotating it ``Caller``. ``HostSpec`` is the low form that WASI uses: a
-fixed signature,
-the caller's memory, and unsigned integers.
+instance by naming the first parameter ``caller`` or annotating it ``Caller``. ``HostSpec`` is the low form that WASI
+uses: a fixed signature, the caller's memory, and unsigned integers.
 """
 
 from __future__ import annotations

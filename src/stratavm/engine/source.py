@@ -1,8 +1,7 @@
 """Where a module comes from: a path, bytes or WAT text, told apart without guessing.
 
 ``bytes`` that begin with the magic number are a binary, other ``bytes`` are WAT in UTF-8; a ``str`` with a
-parenthesis as its first
-visible character (or a comment) is WAT, every other ``str`` and every ``PathLike`` is a path.
+parenthesis as its first visible character (or a comment) is WAT, every other ``str`` and every ``PathLike`` is a path.
 """
 
 from __future__ import annotations

@@ -57,8 +57,7 @@ class ConstExpr:
     """A constant expression: its bytes, ``end`` (0x0B) included, and where they begin in the binary.
 
     ``lone_i32`` is the value, as raw bits, of an expression that the decoder found to be a single ``i32.const``:
-    large modules
-    have tens of thousands of them.
+    large modules have tens of thousands of them.
     """
 
     code: bytes

@@ -1,6 +1,4 @@
-"""A valid function to machine code: the pipeline of level 0, per module. Owns workers; publishing is the tier's
-business.
-"""
+"""A valid function to machine code, by what the options ask for. Owns the workers of a module; a tier publishes."""
 
 from __future__ import annotations
 

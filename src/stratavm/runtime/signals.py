@@ -3,7 +3,7 @@
 """The fault handlers: a fault of guest code becomes a trap of the innermost activation; every other one is
 handed on. Keeps them in front of who comes later."""
 
-# Reasons: design notes "runtime" section 6. The handler runs on the alternate stack, takes no lock, allocates
+# Why: docs/ideas/traps.md. The handler runs on the alternate stack, takes no lock, allocates
 # nothing and touches no Python object.
 import cython
 from cython.cimports.libc.signal import SIG_DFL, SIG_IGN, SIGBUS, SIGFPE, SIGILL, SIGSEGV

@@ -1,4 +1,4 @@
-"""The jit as a tier: level 0 of our own compiler, one function at its first call or all of them at once."""
+"""The jit as a tier, at level 0 or 1: a function is compiled at its first call, or all of them at once."""
 
 from __future__ import annotations
 
