@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -67,7 +68,7 @@ def main() -> int:
     for what, mean, (low, high) in summarise(rows):
         print(f"{what}: {mean:.3f} ({low:.3f} to {high:.3f})")
     problems = failures(rows)
-    facts = {**machine(), "date": str(date.today()), "rounds": str(options.rounds)}
+    facts = {**machine(), "commit": commit(), "date": str(date.today()), "rounds": str(options.rounds)}
     print(json.dumps({**facts, **summary(rows)}, indent=2))
     if options.write:
         results = page.Results.read(RESULTS).updated(rows, facts)
@@ -113,6 +114,13 @@ def machine() -> dict[str, str]:
         except PackageNotFoundError:
             versions[package] = "not installed"
     return {"cpu": cpu, "kernel": platform.release(), "python": platform.python_version(), **versions}
+
+
+def commit() -> str:
+    """What was measured: the commit, and whether something was changed in it."""
+    asked = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    done = subprocess.run(asked, cwd=TABLE.parent, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
 
 
 def _line(row: Row) -> str:

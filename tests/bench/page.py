@@ -11,7 +11,7 @@ from tests.bench import intervals
 from tests.bench.measure import Row
 
 Facts = dict[str, str]
-"""Processor, kernel, versions, date, rounds."""
+"""Processor, kernel, versions, commit, date, rounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,25 @@ class Results:
 def render(results: Results, suites: Sequence[str], summary: Mapping[str, float]) -> str:
     """The docs page."""
     lines = ["# Benchmarks", "", "Written by `make bench ARGS=--write`. Medians of interleaved rounds in one run.", ""]
+    common = shared([results.runs[suite] for suite in suites if suite in results.runs])
+    lines += [_said(common), ""] if common else []
     for suite in suites:
-        lines += _suite(suite, [row for row in results.rows if row.suite == suite], results.runs.get(suite, {}))
+        own = {key: value for key, value in results.runs.get(suite, {}).items() if key not in common}
+        lines += _suite(suite, [row for row in results.rows if row.suite == suite], own)
     lines += intervals.render(results.rows)
     lines += ["## Geometric means of the kernels and system calls", ""]
     lines += [f"- {key}: {value}" for key, value in summary.items()]
     return "\n".join(lines) + "\n"
+
+
+def shared(runs: Sequence[Facts]) -> Facts:
+    """What all runs agree about: it is said once."""
+    return {key: value for key, value in (runs[0] if runs else {}).items() if all(r.get(key) == value for r in runs)}
+
+
+def _said(facts: Facts) -> str:
+    """Facts as a line."""
+    return ", ".join(f"{key} {value}" for key, value in facts.items())
 
 
 def _suite(suite: str, rows: Sequence[Row], facts: Facts) -> Iterator[str]:
@@ -57,7 +70,8 @@ def _suite(suite: str, rows: Sequence[Row], facts: Facts) -> Iterator[str]:
     if not rows:
         return
     yield from (f"## {suite} ({rows[0].unit})", "")
-    yield from (", ".join(f"{key} {value}" for key, value in facts.items()), "")
+    if facts:
+        yield from (_said(facts), "")
     engines: list[str] = []
     for row in rows:
         if not engines or not row.values.keys() <= set(engines):

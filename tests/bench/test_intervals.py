@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
 import statistics
 
 import pytest
 
 from tests.bench import page
+from tests.bench.__main__ import commit
 from tests.bench.intervals import COMPARISONS, mean_interval, median_interval, ratios, render, summarise
 from tests.bench.measure import Row, geometric_mean, row_of
 from tests.bench.page import Results
@@ -76,6 +78,21 @@ def test_a_run_replaces_its_suites_and_keeps_the_others(tmp_path):
     assert "## start (ms)\n\ncpu old\n\n| ms | a |\n|---|---:|\n| hello | 1.00 |" in text
     assert "cpu new\n\n| ms | a |\n|---|---:|\n| fib | 3.00 |" in text
     assert text.endswith("- a / b: 1.5\n")
+
+
+def test_what_all_suites_share_is_said_once():
+    """The machine and the commit at the top, what differs with each suite."""
+    rows = [Row("start", "hello", "ms", {"a": 1.0}), Row("kernel", "fib", "ms", {"a": 2.0})]
+    runs = {"start": {"cpu": "fast", "date": "1"}, "kernel": {"cpu": "fast", "date": "2"}}
+    text = page.render(Results(rows, runs), ["start", "kernel"], {})
+    assert "in one run.\n\ncpu fast\n\n## start (ms)\n\ndate 1\n" in text
+    assert "## kernel (ms)\n\ndate 2\n" in text
+    assert text.count("cpu") == 1
+
+
+def test_the_commit_is_said():
+    """Seven digits or more, and whether the checkout differs from it."""
+    assert re.fullmatch(r"[0-9a-f]{7,40}(-dirty)?|unknown", commit())
 
 
 def test_rows_with_further_columns_begin_a_table_of_their_own():
