@@ -30,8 +30,8 @@ def write(path: str | Path, text: str) -> bool:
 
 
 def main() -> int:
-    """Each generator in name order."""
-    for path in sorted(TOOLS.glob("gen_*.py")):
+    """Each generator in name order; the rows first, which others read."""
+    for path in sorted(TOOLS.glob("gen_*.py"), key=lambda path: (path.stem != "gen_rows", path.stem)):
         importlib.import_module(f"tools.{path.stem}").main()
     for name in outdated:
         print(f"{name} is out of date: run `make gen`" if CHECK_ONLY else f"generated {name}")

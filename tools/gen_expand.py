@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stratavm.spec.concrete import f32_bits, f64_bits
+from stratavm.spec.declare import Declared
 from stratavm.spec.domain import LETTER_TYPES, bound_type
 from stratavm.spec.features import READY
-from stratavm.spec.index import BY_ID, IDS
+from stratavm.spec.index import IDS
+from stratavm.spec.ops import BY_ID
 from stratavm.spec.record import Row
 from tools import gen_rules
 from tools.gen import ROOT, write
@@ -72,7 +74,7 @@ class Step:
 class Recorder:
     """The domain of template values. A condition is an i32 that is 1 or 0."""
 
-    row: Row
+    row: Declared
     type: str
     steps: list[Step] = field(default_factory=list)
 
@@ -180,12 +182,12 @@ class Recorder:
 class Template:
     """The nodes of an expanded row, and the numbers of its results."""
 
-    row: Row
+    row: Declared
     steps: tuple[Step, ...]
     results: tuple[int, ...]
 
 
-def record(row: Row) -> Template:
+def record(row: Declared) -> Template:
     """The template of a row.
 
     Raises:
@@ -211,7 +213,7 @@ def no_node(row: Row) -> bool:
     return len(row.results) > 1 or (len(row.operands) > NODE_OPERANDS and not row.walk)
 
 
-def is_expanded(row: Row, ruled: frozenset[str]) -> bool:
+def is_expanded(row: Declared, ruled: frozenset[str]) -> bool:
     """Whether the builder expands a row, given the rows that have selection rules."""
     plain = bool(row.signature) and not row.imms and not row.walk
     unruled = row.feature in READY and row.semantics is not None and row.mnemonic not in ruled

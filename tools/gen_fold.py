@@ -3,9 +3,9 @@ their rows. Where one traps, it is not folded.
 """
 
 from stratavm.base.errors import TRAPS_BY_NAME
+from stratavm.spec.declare import Declared
 from stratavm.spec.domain import LETTER_TYPES, WIDTHS, bound_type
-from stratavm.spec.index import BY_ID
-from stratavm.spec.record import Row
+from stratavm.spec.ops import BY_ID
 from tools.gen import write
 
 
@@ -149,12 +149,12 @@ class CExpressions:
         return f"((uint64_t){a})"
 
 
-def is_folded(row: Row) -> bool:
+def is_folded(row: Declared) -> bool:
     """Whether a row is an operation on integers with one result."""
     return row.semantics is not None and set(row.operands) <= set("iI") and row.results in ("i", "I")
 
 
-def case(number: int, row: Row) -> list[str]:
+def case(number: int, row: Declared) -> list[str]:
     """A row's case of the switch: operands are read in their widths, a trap leaves."""
     assert row.semantics is not None
     domain = CExpressions(bound_type(row))

@@ -5,8 +5,8 @@ from typing import get_args
 
 from stratavm.base.errors import TRAPS_BY_NAME
 from stratavm.spec.features import FEATURES
-from stratavm.spec.index import BY_ID, ID_RANGES, IDS, N_IDS, NO_ID, PREFIXES
-from stratavm.spec.record import Imm, Row
+from stratavm.spec.index import BY_ID, IDS
+from stratavm.spec.record import ID_RANGES, N_IDS, NO_ID, PREFIXES, Imm, Row
 from tools.gen import write
 
 IMMS: tuple[str, ...] = ("none", *get_args(Imm))

@@ -18,7 +18,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 import stratavm
-from stratavm.spec import index
+from stratavm.spec import ops
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src/stratavm"
@@ -94,7 +94,7 @@ def is_own(module: object, name: str) -> bool:
 def opcode_page() -> str:
     """The rows of ``spec/ops`` as a table for each feature."""
     text = "# Opcodes\n\nEvery row of `stratavm.spec.ops`, by the proposal that brought it.\n"
-    for feature, rows in itertools.groupby(sorted(index.BY_ID.values(), key=lambda r: r.feature), lambda r: r.feature):
+    for feature, rows in itertools.groupby(sorted(ops.BY_ID.values(), key=lambda r: r.feature), lambda r: r.feature):
         text += f"\n## {feature}\n\n| opcode | code | type | traps | meaning |\n|---|---|---|---|---|\n"
         for row in rows:
             code = f"{row.prefix:02x} {row.code}" if row.prefix else f"{row.code:02x}"

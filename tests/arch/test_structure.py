@@ -91,6 +91,14 @@ def test_the_objects_of_an_engine_reach_no_compiler(name, loading):
     assert not {room for room in rooms if re.match(r"(codegen|native|machine|targets|front|tiers\.jit|ir\.pa)", room)}
 
 
+@pytest.mark.parametrize("name", ["module.validate", "native.compile", "engine.module", "ir.text"])
+def test_who_reads_facts_of_opcodes_reaches_no_semantic_function(name, loading):
+    """The rows are written down; only who runs or proves their meaning loads it."""
+    reached = structure.reach(loading, f"stratavm.{name}")
+    assert "stratavm.spec.record" in reached
+    assert not {other for other in reached if other.startswith(("stratavm.spec.ops", "stratavm.spec.concrete"))}
+
+
 def test_a_figure_above_its_limit_fails(capsys):
     """What the acceptance rows run."""
     assert structure.main(["limit", "largest room", "1"]) == 0

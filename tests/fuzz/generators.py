@@ -19,7 +19,7 @@ from typing import Final
 from stratavm.module.decode import decode
 from stratavm.module.parser import parse_module
 from stratavm.spec.index import BY_CODE
-from stratavm.spec.record import ROWS, Row
+from stratavm.spec.record import Row
 
 KERNELS: Final = Path(__file__).parents[1] / "bench" / "kernels"
 SEED_BYTES: Final = 3000
@@ -119,7 +119,7 @@ def _mutate(rng: random.Random, data: bytearray) -> None:
 def _twins() -> dict[int, list[int]]:
     """One-byte opcode → others with the same signature and immediates."""
     shapes: dict[object, list[int]] = {}
-    for row in ROWS.values():
+    for row in BY_CODE.values():
         if row.prefix == 0 and row.signature and not row.control:
             shapes.setdefault(_shape(row), []).append(row.code)
     return {code: shapes[_shape(BY_CODE[0, code])] for codes in shapes.values() for code in codes}

@@ -16,7 +16,7 @@ from stratavm.ir.text import CHECKED
 from stratavm.ir.view import NodeFields, SsaView
 from stratavm.spec.concrete import DOMAINS
 from stratavm.spec.domain import LETTER_TYPES, WIDTHS, bound_type
-from stratavm.spec.index import BY_ID
+from stratavm.spec.ops import BY_ID
 from stratavm.spec.record import Row
 
 NAMES: Final[dict[int, str]] = {number: name for name, number in IR_OPS.items()}

@@ -15,8 +15,8 @@ from stratavm.module.model import ConstExpr, Module
 from stratavm.module.valid import Context
 from stratavm.spec import types as T
 from stratavm.spec.features import FEATURES, advice, refusal
-from stratavm.spec.index import BY_CODE, PREFIXES
-from stratavm.spec.record import Row
+from stratavm.spec.index import BY_CODE
+from stratavm.spec.record import PREFIXES, Row
 
 NUMBERS: Final = {
     "i32.const": (T.I32, 32),

@@ -10,8 +10,8 @@ from stratavm.base.budget import check
 from stratavm.base.errors import DecodeError, ModuleLimit
 from stratavm.base.leb import END, LEB_MESSAGES, read_sleb, read_uleb
 from stratavm.module.limits import Limits
-from stratavm.spec.index import BY_CODE, PREFIXES
-from stratavm.spec.record import Imm, Row
+from stratavm.spec.index import BY_CODE
+from stratavm.spec.record import PREFIXES, Imm, Row
 
 END_OPCODE: Final = 0x0B
 BLOCKS: Final = frozenset({"block", "loop", "if", "try_table", "try"})

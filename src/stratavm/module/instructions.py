@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 from stratavm.base.errors import DecodeError
 from stratavm.base.leb import read_sleb, read_uleb
 from stratavm.spec import types as t
-from stratavm.spec.index import BY_CODE, PREFIXES
-from stratavm.spec.record import Imm, Row
+from stratavm.spec.index import BY_CODE
+from stratavm.spec.record import PREFIXES, Imm, Row
 
 
 class MemArg(NamedTuple):

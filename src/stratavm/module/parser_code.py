@@ -19,9 +19,10 @@ from stratavm.module.parser_numbers import F32, F64, OutOfRange, parse_float, pa
 from stratavm.module.parser_types import TypeParser, TypeTable
 from stratavm.spec import types as t
 from stratavm.spec.features import advice, refusal
-from stratavm.spec.index import BY_SPELLING
+from stratavm.spec.index import by_spelling
 from stratavm.spec.record import Row
 
+BY_SPELLING: Final = by_spelling()
 END: Final = b"\x0b"
 ELSE: Final = b"\x05"
 BASE, FOLD, BLOCK, SEQ, IF = range(5)

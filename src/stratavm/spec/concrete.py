@@ -19,8 +19,8 @@ from struct import Struct
 from typing import Any, Final
 
 from stratavm.base.errors import Trap
+from stratavm.spec.declare import Declared
 from stratavm.spec.domain import WIDTHS, bound_type
-from stratavm.spec.record import Row
 
 _U32, _F32, _U64, _F64 = Struct("<I"), Struct("<f"), Struct("<Q"), Struct("<d")
 CANONICAL_NAN: Final = {"f32": 0x7FC0_0000, "f64": 0x7FF8_0000_0000_0000}
@@ -372,7 +372,7 @@ DOMAINS: Final[dict[str, Ints | Floats]] = {
 """The domain of each number type."""
 
 
-def evaluate(row: Row, *operands: int) -> Any:
+def evaluate(row: Declared, *operands: int) -> Any:
     """What a row with a semantic function gives on raw operands, a tuple where it has several results; raises
     ``Trap``.
     """

@@ -1,6 +1,9 @@
-"""The row: what one opcode *is*. ``spec/ops`` declares rows; decoder, text format, validator, oracle and JIT derive.
+"""The row: what one opcode *is*, and its id. ``spec/ops`` declares rows; decoder, text format, validator, oracle and
+JIT derive.
 
-A row's semantic function takes a *domain* ``d`` and operands and may only call primitives of ``d`` (``spec/prims.py``).
+The id of a row is its code behind the first id of its prefix: it stays when rows come and go. Generated enums
+(``OP_I32_ADD``) hold ids, and tables by id have ``N_IDS`` places, some of them empty.
+
 Signature letters: ``i`` i32, ``I`` i64, ``f`` f32, ``F`` f64, ``v`` v128, ``t`` the family's type, ``a`` an address
 (the memory's or table's index type: i32 without memory64). Rows whose typing is polymorphic have an empty signature;
 the walk that ``walk`` names decides their types (``select``, ``local``, ``call`` …).
@@ -8,13 +11,10 @@ the walk that ``walk`` names decides their types (``select``, ``local``, ``call`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import Final, Literal, TypeAlias, TypeVar
 
 from stratavm.base.data import dataclass, field
-
-Semantics: TypeAlias = Callable[..., Any]
-Declare: TypeAlias = Callable[[Semantics], Semantics]
 
 Imm: TypeAlias = Literal[
     "local", "global", "func", "table", "elem", "data", "memory", "type", "tag", "label", "labels", "blocktype",
@@ -78,8 +78,6 @@ class Row:
     control: bool = False
     ends: bool = False
     """Nothing behind it in its block is reached."""
-    semantics: Semantics | None = None
-    doc: str = ""
     text: str = ""
     """Spelling in the text format where two rows share one (``select_t`` is ``select`` there); else empty."""
     fuel: int = 1
@@ -128,56 +126,35 @@ class Row:
 BULK_FUEL_SHIFT: Final = 3
 """Bulk operations on memories cost one unit per ``1 << BULK_FUEL_SHIFT`` bytes, those on tables one per element."""
 
-ROWS: Final[dict[str, Row]] = {}
-"""Every row by mnemonic, in order of declaration; filled by importing ``stratavm.spec.ops``."""
-
-_TAKEN: Final[dict[tuple[int, int], Row]] = {}
-
-TYPES: Final[Mapping[str, str]] = {"i32": "i", "i64": "I", "f32": "f", "f64": "F", "v128": "v"}
-
-
-def add(row: Row) -> Row:
-    """Register a row; refuses a mnemonic or an opcode that is taken."""
-    if row.mnemonic in ROWS:
-        raise ValueError(f"{row.mnemonic} is declared twice")
-    taken = _TAKEN.setdefault((row.prefix, row.code), row)
-    if taken is not row:
-        raise ValueError(f"{row.mnemonic} and {taken.mnemonic} share {row.prefix:#x} {row.code:#x}")
-    ROWS[row.mnemonic] = row
-    return row
+ID_RANGES: Final[Mapping[int, range]] = {
+    0x00: range(0x100),
+    0xFB: range(0x100, 0x140),
+    0xFC: range(0x140, 0x180),
+    0xFE: range(0x180, 0x200),
+    0xFD: range(0x200, 0x400),
+}
+"""Ids by prefix, 0 for the opcodes of one byte."""
+N_IDS: Final = max(ids.stop for ids in ID_RANGES.values())
+PREFIXES: Final = frozenset(ID_RANGES) - {0}
+"""First bytes that announce a LEB128 sub-opcode."""
+NO_ID: Final = 0xFE
+"""An id that is no row's, ever: of a prefix as if it were an opcode."""
+R = TypeVar("R", bound=Row)
 
 
-def plain(code: int, mnemonic: str, signature: str = "", **more: Any) -> Row:
-    """Declare one row without a semantic function: its meaning is the walk's, the runtime's or not there yet."""
-    return add(Row(mnemonic, more.pop("prefix", 0), code, signature=signature, **more))
+def row_id(row: Row) -> int:
+    """The stable id of a row; refuses one that has none."""
+    ids = ID_RANGES.get(row.prefix)
+    if ids is None:
+        raise ValueError(f"{row.mnemonic} has the prefix {row.prefix:#x}, for which spec/record.py reserves no ids")
+    if not 0 <= row.code < len(ids):
+        raise ValueError(
+            f"{row.mnemonic} has code {row.code:#x}, and behind {row.prefix:#x} spec/record.py reserves ids for codes "
+            f"below {len(ids):#x} only: give the prefix a larger range"
+        )
+    return ids.start + row.code
 
 
-def op(code: int, mnemonic: str, signature: str = "", *, prefix: int = 0, **more: Any) -> Declare:
-    """Declare one row with the decorated function as its meaning."""
-
-    def declare(semantics: Semantics) -> Semantics:
-        doc = (getattr(semantics, "__doc__", None) or "").strip()
-        add(Row(mnemonic, prefix, code, signature=signature, semantics=semantics, doc=doc, **more))
-        return semantics
-
-    return declare
-
-
-TWINS: Final = {"i32": "i64", "i64": "i32"}
-
-
-def family(codes: Mapping[str, int], name: str, signature: str, *, prefix: int = 0, **more: Any) -> Declare:
-    """Declare one row per type: ``family({"i32": 0x6A, "i64": 0x7C}, "add", "tt->t")``.
-
-    ``negation`` and ``mirror`` name another family; rows over both integer types are each other's twins.
-    """
-
-    def declare(semantics: Semantics) -> Semantics:
-        for type_, code in codes.items():
-            facts: dict[str, Any] = more | {k: f"{type_}.{more[k]}" for k in ("negation", "mirror") if k in more}
-            if (other := TWINS.get(type_)) in codes:
-                facts["twin"] = f"{other}.{name}"
-            op(code, f"{type_}.{name}", signature.replace("t", TYPES[type_]), prefix=prefix, **facts)(semantics)
-        return semantics
-
-    return declare
+def rows_by_id(rows: Iterable[R]) -> dict[int, R]:
+    """Rows in order of their ids."""
+    return dict(sorted((row_id(row), row) for row in rows))

@@ -10,7 +10,7 @@ import z3
 from stratavm.ir.ssa import IR_OPS
 from stratavm.ir.view import SsaView
 from stratavm.spec.domain import WIDTHS, bound_type
-from stratavm.spec.index import BY_ID
+from stratavm.spec.ops import BY_ID
 
 NAMES = {number: name for name, number in IR_OPS.items()}
 TYPE_BITS = {1: 32, 2: 64}

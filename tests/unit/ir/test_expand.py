@@ -17,9 +17,10 @@ from stratavm.module.printer import disassemble, to_wat
 from stratavm.module.validate import validate
 from stratavm.native.compile import MACHINE_LEVELS, Options, wasm_compiler
 from stratavm.spec.concrete import evaluate as evaluate_row
+from stratavm.spec.declare import Declared
 from stratavm.spec.features import READY
-from stratavm.spec.index import BY_ID, BY_MNEMONIC, IDS
-from stratavm.spec.record import Row
+from stratavm.spec.index import IDS
+from stratavm.spec.ops import BY_ID, BY_MNEMONIC
 from stratavm.spec.types import F32, F64, I32, I64, FuncType
 from stratavm.tiers.oracle import flatten
 from tests.oracle.state import Store, instantiate
@@ -194,10 +195,10 @@ def test_the_list_of_expanded_rows_only_shrinks():
     ("row", "said"),
     [
         (
-            Row("x.five", 0xFC, 40, signature="IIIII->I"),
+            Declared("x.five", 0xFC, 40, signature="IIIII->I"),
             r"x\.five has 5 operands, and OP_SIGNATURE holds 4 in its nibbles",
         ),
-        (Row("x.out", 0xFC, 40, signature="I->IIIII"), r"x\.out has 5 results, and OP_SIGNATURE holds 4"),
+        (Declared("x.out", 0xFC, 40, signature="I->IIIII"), r"x\.out has 5 results, and OP_SIGNATURE holds 4"),
     ],
 )
 def test_what_the_tables_cannot_hold_is_refused(row, said):
@@ -210,23 +211,23 @@ def test_what_the_tables_cannot_hold_is_refused(row, said):
     ("row", "said"),
     [
         (
-            Row("x.two", 0xFC, 40, signature="II->II"),
+            Declared("x.two", 0xFC, 40, signature="II->II"),
             r"x\.two has 2 operands and 2 results and no semantic function .* at most 3 operands and one result",
         ),
         (
-            Row("x.trap", 0xFC, 40, signature="i->i", semantics=lambda d, a: d.trap_if(d.eq(a, a), "div_by_zero")),
+            Declared("x.trap", 0xFC, 40, signature="i->i", semantics=lambda d, a: d.trap_if(d.eq(a, a), "div_by_zero")),
             r"x\.trap may trap, which no node does by a condition",
         ),
         (
-            Row("i32.add", 0, 0x6A, signature="ii->i", semantics=lambda d, a, b: d.add(a, b)),
+            Declared("i32.add", 0, 0x6A, signature="ii->i", semantics=lambda d, a, b: d.add(a, b)),
             r"i32\.add is defined by itself: it needs a selection rule",
         ),
         (
-            Row("x.int", 0xFC, 40, signature="f->i", semantics=lambda d, a: d.to_int_s(a, "i32")),
+            Declared("x.int", 0xFC, 40, signature="f->i", semantics=lambda d, a: d.to_int_s(a, "i32")),
             r"x\.int needs to_int_s, which no node does",
         ),
         (
-            Row("x.wrong", 0xFC, 40, signature="i->I", semantics=lambda d, a: d.not_(a)),
+            Declared("x.wrong", 0xFC, 40, signature="i->I", semantics=lambda d, a: d.not_(a)),
             r"x\.wrong gives \['i32'\], its signature says i->I",
         ),
     ],
@@ -243,7 +244,7 @@ def test_a_scratch_row_with_two_results_and_four_operands_has_a_template():
     def swap(d, a, b, c, e):
         return d.select(d.lt_u(a, b), c, e), d.xor(a, d.const(5))
 
-    template = record(Row("x.swap", 0xFC, 41, signature="iiii->ii", semantics=swap))
+    template = record(Declared("x.swap", 0xFC, 41, signature="iiii->ii", semantics=swap))
     assert evaluate(draft_of(template).view, None, [1, 2, 30, 40]) == [30, 1 ^ 5]
     assert evaluate(draft_of(template).view, None, [2, 2, 30, 40]) == [40, 2 ^ 5]
     assert gen_ops.signature(template.row) == 0x1_1111_1 | 1 << 20
@@ -252,7 +253,7 @@ def test_a_scratch_row_with_two_results_and_four_operands_has_a_template():
 @pytest.mark.parametrize("sign", ["s", "u"])
 def test_the_upper_half_of_a_product_of_i32_has_a_template(sign):
     """The IR's own nodes for it are of i64: taken for i32, they gave 0."""
-    row = Row("x.high", 0xFC, 41, signature="ii->i", semantics=lambda d, a, b: getattr(d, f"mulhi_{sign}")(a, b))
+    row = Declared("x.high", 0xFC, 41, signature="ii->i", semantics=lambda d, a, b: getattr(d, f"mulhi_{sign}")(a, b))
     view = draft_of(record(row)).view
     for a, b in itertools.product(SAMPLES["i"], repeat=2):
         assert evaluate(view, None, [a, b]) == [evaluate_row(row, a, b)], (a, b)

@@ -18,7 +18,7 @@ from stratavm.ir.view import SsaView
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from stratavm.spec.concrete import evaluate as evaluate_row
-from stratavm.spec.index import BY_MNEMONIC
+from stratavm.spec.ops import BY_MNEMONIC
 from tests.unit.ir.forms import build
 from tests.unit.ir.terms import terms
 

@@ -15,8 +15,9 @@ from stratavm.ir.verify import verify
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from stratavm.spec.concrete import evaluate
-from stratavm.spec.index import BY_ID, row_id
-from stratavm.spec.record import ROWS, Row
+from stratavm.spec.declare import Declared
+from stratavm.spec.ops import BY_ID, BY_MNEMONIC
+from stratavm.spec.record import row_id
 from tests.unit.ir.forms import build
 
 SAMPLES = {
@@ -25,12 +26,12 @@ SAMPLES = {
 }
 FOLDABLE = [
     row
-    for row in ROWS.values()
+    for row in BY_ID.values()
     if row.semantics is not None and row.results in ("i", "I") and set(row.signature) <= set("iI->") and not row.imms
 ]
 
 
-def outcome(row: Row, *values: int) -> int | None:
+def outcome(row: Declared, *values: int) -> int | None:
     """The oracle's result; None where it traps."""
     try:
         return evaluate(row, *values)
@@ -48,7 +49,7 @@ def test_folding_agrees_with_the_oracle(row):
 def test_only_operations_on_integers_are_folded():
     """Floats may differ between the processor that compiles and the one that runs: NaN payloads."""
     assert len(FOLDABLE) == 66
-    others = [row for row in ROWS.values() if row not in FOLDABLE]
+    others = [row for row in BY_ID.values() if row not in FOLDABLE]
     assert all(fold_bits(row_id(row), 1, 1) is None for row in others)
     assert fold_bits(IR_OPS["mulhi_u"], 1, 1) is None
 
@@ -155,4 +156,4 @@ def test_a_switched_off_pass_does_nothing():
 
 def test_rows_of_the_table_exist():
     """The enumeration that the pass was compiled against is the present one."""
-    assert BY_ID[row_id(ROWS["i32.add"])].mnemonic == "i32.add"
+    assert BY_ID[row_id(BY_MNEMONIC["i32.add"])].mnemonic == "i32.add"

@@ -14,7 +14,7 @@ import stratavm
 from stratavm.base.errors import Trap
 from stratavm.spec.concrete import CANONICAL_NAN, DOMAINS, evaluate, f32_bits, f32_value, int_to_f32
 from stratavm.spec.domain import WIDTHS, bound_type
-from stratavm.spec.index import BY_ID, BY_MNEMONIC
+from stratavm.spec.ops import BY_ID, BY_MNEMONIC
 from stratavm.spec.prims import PRIMS
 
 EDGES32 = [0, 1, 2, 31, 32, 33, 0x7F, 0x80, 0xFF, 0x8000, 0xFFFF, 0x7FFF_FFFF, 0x8000_0000, 0x8000_0001, 0xFFFF_FFFF]

@@ -8,29 +8,29 @@ pytest.importorskip("z3")
 
 import z3
 
+from stratavm.spec.declare import Declared
 from stratavm.spec.domain import WIDTHS, bound_type
 from stratavm.spec.features import READY
-from stratavm.spec.index import BY_ID, BY_MNEMONIC
-from stratavm.spec.record import Row
+from stratavm.spec.ops import BY_ID, BY_MNEMONIC
 from tests.unit.ir.terms import Terms
 from tests.unit.spec.test_proved import prove
 
 SWAPPED = str.maketrans("iI", "Ii")
 
 
-def naming(fact: str) -> list[Row]:
+def naming(fact: str) -> list[Declared]:
     """The rows that state a fact."""
     found = [row for row in BY_ID.values() if getattr(row, fact)]
     assert found, fact
     return found
 
 
-def operands(row: Row) -> list[z3.BitVecRef]:
+def operands(row: Declared) -> list[z3.BitVecRef]:
     """A variable for each operand."""
     return list(z3.BitVecs("a b c", WIDTHS[bound_type(row)])[: len(row.operands)])
 
 
-def result(row: Row, *values: z3.BitVecRef) -> z3.BitVecRef:
+def result(row: Declared, *values: z3.BitVecRef) -> z3.BitVecRef:
     """What a row computes."""
     assert row.semantics is not None, row
     return row.semantics(Terms(bound_type(row)), *values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stratavm.spec.index import BY_MNEMONIC
+from stratavm.spec.ops import BY_MNEMONIC
 
 pytest.importorskip("z3")
 

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
+from operator import attrgetter
 
 import pytest
 
 from stratavm.base.errors import TRAPS_BY_NAME
+from stratavm.spec import ops
+from stratavm.spec.declare import ROWS, Declared, add
 from stratavm.spec.domain import LETTER_TYPES
 from stratavm.spec.features import FEATURES, READY
 from stratavm.spec.index import (
     BY_CODE,
     BY_ID,
     BY_MNEMONIC,
-    BY_SPELLING,
     IDS,
-    N_IDS,
-    NO_ID,
-    PREFIXES,
-    row_id,
-    rows_by_id,
+    by_spelling,
 )
-from stratavm.spec.record import ROWS, Row, add
+from stratavm.spec.record import N_IDS, NO_ID, PREFIXES, Row, row_id, rows_by_id
 
 wasmtime = pytest.importorskip("wasmtime")
 
@@ -47,8 +45,7 @@ def test_every_proposal_has_as_many_opcodes_as_its_specification():
 
 def test_ids_are_unique_and_below_the_ids_of_the_intermediate_form():
     """A row's id is its code behind the first id of its prefix; ir/ssa.pxd numbers its own nodes from 0x8000."""
-    assert len(BY_ID) == len(ROWS)
-    assert all(BY_ID[row_id(row)] is row and IDS[row.mnemonic] == row_id(row) for row in ROWS.values())
+    assert all(row_id(row) == number == IDS[row.mnemonic] for number, row in BY_ID.items())
     assert max(BY_ID) < N_IDS <= 0x8000
     assert all(BY_CODE[row.prefix, row.code] is row and BY_MNEMONIC[row.mnemonic] is row for row in BY_ID.values())
     assert IDS["unreachable"] == 0
@@ -56,11 +53,27 @@ def test_ids_are_unique_and_below_the_ids_of_the_intermediate_form():
     assert NO_ID in PREFIXES
 
 
+def test_rows_are_written_down_as_they_were_declared():
+    """Every field of every row; what they mean, and the sentence about it, stay with the declarations."""
+    facts = attrgetter(*Row.__match_args__)
+    assert list(BY_ID) == list(ops.BY_ID)
+    assert [facts(row) for row in BY_ID.values()] == [facts(row) for row in ops.BY_ID.values()]
+    assert {*Declared.__match_args__} - {*Row.__match_args__} == {"semantics", "doc"}
+
+
+def test_a_row_is_made_when_it_is_asked_for_and_once():
+    """By whatever key; what is no row is no key."""
+    assert BY_ID[0x6A] is BY_CODE[0, 0x6A] is BY_MNEMONIC["i32.add"]
+    assert 0x6A in BY_ID
+    assert (0, 0x06) not in BY_CODE
+    assert BY_CODE.get((0, 0x06)) is None
+
+
 def test_a_new_row_moves_no_id():
     """Not one in front of all others, not one in a gap, and not one behind a prefix."""
     new = [Row("new.byte", 0, 0xFA), Row("new.first", 0, 0x06), Row("new.bulk", 0xFC, 18), Row("new.lane", 0xFD, 511)]
     assert not {row_id(row) for row in new} & BY_ID.keys()
-    larger = rows_by_id([*new, *ROWS.values()])
+    larger = rows_by_id([*new, *BY_ID.values()])
     assert {number: row for number, row in larger.items() if row not in new} == BY_ID
     assert IDS["i32.add"] == 0x6A, "ids of one-byte opcodes are the bytes"
 
@@ -88,23 +101,23 @@ def test_what_a_row_names_exists():
         assert set(row.traps) <= set(TRAPS_BY_NAME), row
         assert row.signature or row.walk or row.feature not in READY, row
         assert not (row.signature and row.fields), row
-        assert {row.twin, row.negation, row.mirror, row.reload} <= {"", *ROWS}, row
+        assert {row.twin, row.negation, row.mirror, row.reload} <= {"", *IDS}, row
         assert set(row.operands + row.results) <= {*LETTER_TYPES, "a"}, row
-        assert row.doc or row.feature not in READY, row
+        assert ops.BY_MNEMONIC[row.mnemonic].doc or row.feature not in READY, row
 
 
 def test_a_taken_opcode_or_mnemonic_is_refused():
     """Two meanings of one opcode would be a silent lottery."""
     with pytest.raises(ValueError, match=r"new\.op and i32\.add share 0x0 0x6a"):
-        add(Row("new.op", 0, 0x6A))
+        add(Declared("new.op", 0, 0x6A))
     with pytest.raises(ValueError, match=r"i32\.add is declared twice"):
-        add(Row("i32.add", 0, 0xFFFF))
+        add(Declared("i32.add", 0, 0xFFFF))
     assert "new.op" not in ROWS
 
 
 def test_only_rows_with_a_suffix_share_a_spelling():
     """The text parser chooses between them by what follows."""
-    shared = {text: [row.mnemonic for row in rows] for text, rows in BY_SPELLING.items() if len(rows) > 1}
+    shared = {text: [row.mnemonic for row in rows] for text, rows in by_spelling().items() if len(rows) > 1}
     assert shared == {
         "select": ["select", "select_t"],
         "ref.test": ["ref.test", "ref.test_null"],

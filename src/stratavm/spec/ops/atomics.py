@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from stratavm.spec.record import TYPES, Access, Effects, plain
+from stratavm.spec.declare import TYPES, plain
+from stratavm.spec.record import Access, Effects
 
 THREADS: dict[str, Any] = {"prefix": 0xFE, "feature": "threads"}
 TRAPS = ("memory_out_of_bounds", "unaligned_atomic")

@@ -5,7 +5,8 @@ Source: WebAssembly 3.0, sections 3.4.3 (validation) and 4.6 (execution) of cont
 
 from __future__ import annotations
 
-from stratavm.spec.record import Effects, plain
+from stratavm.spec.declare import plain
+from stratavm.spec.record import Effects
 
 CALL = Effects(calls=True)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from stratavm.spec.declare import TYPES, op
 from stratavm.spec.domain import WIDTHS, Domain, V
-from stratavm.spec.record import TYPES, op
 
 
 @op(0xA7, "i32.wrap_i64", "I->i", kind="quick")

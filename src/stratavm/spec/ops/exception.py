@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from stratavm.spec.record import Effects, plain
+from stratavm.spec.declare import plain
+from stratavm.spec.record import Effects
 
 EXCEPTIONS: dict[str, Any] = {"feature": "exceptions", "control": True}
 ALLOCATES = Effects(allocates=True)

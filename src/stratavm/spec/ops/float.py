@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from stratavm.spec.declare import family, plain
 from stratavm.spec.domain import Domain, V
-from stratavm.spec.record import family, plain
 
 plain(0x43, "f32.const", "->f", walk="const", imms=("f32",), doc="A constant.")
 plain(0x44, "f64.const", "->F", walk="const", imms=("f64",), doc="A constant.")

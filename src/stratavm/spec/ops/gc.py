@@ -5,7 +5,8 @@ Source: WebAssembly 3.0, section 5.4.2 (reference instructions) of the binary fo
 
 from __future__ import annotations
 
-from stratavm.spec.record import Imm, plain
+from stratavm.spec.declare import plain
+from stratavm.spec.record import Imm
 
 _TABLE: tuple[tuple[str, tuple[Imm, ...]], ...] = (
     ("struct.new", ("type",)),

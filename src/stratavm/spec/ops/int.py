@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from stratavm.spec.declare import family, op, plain
 from stratavm.spec.domain import Domain, V
-from stratavm.spec.record import family, op, plain
 
 plain(0x41, "i32.const", "->i", walk="const", imms=("i32",), doc="A constant.")
 plain(0x42, "i64.const", "->I", walk="const", imms=("i64",), doc="A constant.")

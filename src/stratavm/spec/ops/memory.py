@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from stratavm.spec.record import TYPES, Access, Effects, plain
+from stratavm.spec.declare import TYPES, plain
+from stratavm.spec.record import Access, Effects
 
 MEMORY = frozenset({"memory"})
 READ = Effects(reads=MEMORY)

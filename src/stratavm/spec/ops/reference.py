@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stratavm.spec.record import plain
+from stratavm.spec.declare import plain
 
 plain(0xD0, "ref.null", imms=("heaptype",), walk="reference", feature="reference-types", doc="A null reference.")
 plain(0xD1, "ref.is_null", walk="reference", fields=1, feature="reference-types", doc="1 if the reference is null.")

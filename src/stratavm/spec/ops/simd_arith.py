@@ -6,7 +6,7 @@ Source: WebAssembly 3.0, section 5.4.8 (vector instructions) of the binary forma
 
 from __future__ import annotations
 
-from stratavm.spec.record import plain
+from stratavm.spec.declare import plain
 
 _TABLE = """
 i8x16   14 swizzle

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from stratavm.spec.record import Access, Effects, Imm, plain
+from stratavm.spec.declare import plain
+from stratavm.spec.record import Access, Effects, Imm
 
 SIMD: dict[str, Any] = {"prefix": 0xFD, "feature": "simd"}
 OUT_OF_BOUNDS = ("memory_out_of_bounds",)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from stratavm.spec.record import Effects, plain
+from stratavm.spec.declare import plain
+from stratavm.spec.record import Effects
 
 CALL = Effects(calls=True)
 INDIRECT = Effects(reads=frozenset({"table"}), calls=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from stratavm.spec.record import Effects, plain
+from stratavm.spec.declare import plain
+from stratavm.spec.record import Effects
 
 plain(0x20, "local.get", imms=("local",), walk="local", doc="Push a local.")
 plain(0x21, "local.set", imms=("local",), walk="local", doc="Pop into a local.")

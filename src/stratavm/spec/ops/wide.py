@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from stratavm.spec.declare import op
 from stratavm.spec.domain import Domain, V
-from stratavm.spec.record import op
 
 WIDE: dict[str, Any] = {"prefix": 0xFC, "feature": "wide-arithmetic"}
 

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 from stratavm.base.errors import Trap
 from stratavm.spec.concrete import DOMAINS
 from stratavm.spec.domain import LETTER_TYPES, WIDTHS, bound_type
+from stratavm.spec.ops import BY_MNEMONIC
 from stratavm.spec.record import BULK_FUEL_SHIFT, Row
 from stratavm.tiers.oracle.flatten import Jump, Op
 from stratavm.tiers.oracle.protocols import Callee, InstanceLike, MemoryLike, TableLike
@@ -36,7 +37,7 @@ def bind(op: Op, instance: InstanceLike) -> Step:
 
 def _computation(row: Row) -> Step:
     """A row with a semantic function, on numbers."""
-    meaning, domain = row.semantics, DOMAINS[bound_type(row)]
+    meaning, domain = BY_MNEMONIC[row.mnemonic].semantics, DOMAINS[bound_type(row)]
     assert meaning is not None, row
 
     def unary(stack: list[int], locals_: list[int]) -> None:

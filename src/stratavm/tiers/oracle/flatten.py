@@ -15,8 +15,8 @@ from stratavm.base.errors import Unsupported
 from stratavm.base.leb import read_sleb, read_uleb
 from stratavm.module.model import Function, Module
 from stratavm.spec.features import READY
-from stratavm.spec.index import BY_CODE, PREFIXES
-from stratavm.spec.record import Row
+from stratavm.spec.index import BY_CODE
+from stratavm.spec.record import PREFIXES, Row
 from stratavm.spec.types import REF, REF_NULL, FuncType
 
 EMPTY_BLOCK = -0x40

@@ -8,7 +8,7 @@ import pytest
 
 from stratavm.base.errors import StackOverflow, Trap
 from stratavm.spec.concrete import evaluate
-from stratavm.spec.index import BY_MNEMONIC
+from stratavm.spec.ops import BY_MNEMONIC
 from tests.unit.targets.x64.jit import outcome
 from tests.unit.targets.x64.test_isel_numeric import EDGES, LETTER
 

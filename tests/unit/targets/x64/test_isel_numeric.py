@@ -9,7 +9,7 @@ import pytest
 
 from stratavm.base.errors import Trap
 from stratavm.spec.concrete import evaluate
-from stratavm.spec.index import BY_MNEMONIC
+from stratavm.spec.ops import BY_MNEMONIC
 from stratavm.spec.types import F32, F64, I32, I64, FuncType
 from stratavm.targets.x64 import rules_float, rules_int
 from stratavm.targets.x64.plan import ModulePlan, host_features

@@ -9,7 +9,7 @@ import pytest
 from stratavm.base.errors import LinkError, ResourceLimit, StackOverflow, Trap, Unsupported
 from stratavm.module.parser import parse_module
 from stratavm.spec.features import READY
-from stratavm.spec.index import BY_ID
+from stratavm.spec.ops import BY_ID
 from stratavm.spec.types import F64, FUNCREF, I32, FuncType, GlobalType, Limits, MemoryType, TableType
 from stratavm.tiers.oracle.bind import _BINDERS
 from stratavm.tiers.oracle.machine import MAX_TRAP_FRAMES, OracleLimits
