@@ -41,3 +41,10 @@ def test_every_how_to_stands_in_the_list():
     """Which is also the order of the navigation."""
     folder = ROOT / "docs/how-to"
     assert {page for page in folder.glob("*.md") if page.name != "index.md"} <= linked(folder / "index.md")
+
+
+def test_every_room_stands_in_the_list_of_internals():
+    """Each has a page that is made when the documentation is built."""
+    named = set(LINK.findall((ROOT / "docs/internals/index.md").read_text()))
+    rooms = {f"{path.parent.name}.md" for path in (ROOT / "src/stratavm").glob("*/__init__.py")}
+    assert rooms - named == set()
