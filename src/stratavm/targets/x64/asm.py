@@ -6,7 +6,7 @@ from array import array
 
 from stratavm.machine.code import NO_POSITION, Code
 from stratavm.targets.x64._gen_mops import MOPS
-from stratavm.targets.x64.encoder import assemble
+from stratavm.targets.x64.assemble import assemble
 from stratavm.targets.x64.regs import CONDITIONS, NUMBER
 
 _JUMP = 5

@@ -53,7 +53,6 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     ENC_ROWS,
     MOP_ADD_RR,
     MOP_CALL_M,
-    MOP_CMOVCC_RR,
     MOP_CMP_RI,
     MOP_CMP_RM,
     MOP_CMP_RR,
@@ -94,26 +93,17 @@ from cython.cimports.stratavm.targets.x64.emit_values import (
     COLD_TRAP,
     NOTHING_HELD,
     Cold,
-    TableUse,
 )
 from cython.cimports.stratavm.targets.x64.encoder import (
-    NO_REG,
     RC_XMM,
+    Form,
     Mem,
-    emit_0,
+    based,
     emit_inst,
-    emit_jcc,
-    emit_jmp,
-    emit_lea_label,
-    emit_m,
-    emit_mi,
     emit_move,
-    emit_nop,
-    emit_r,
-    emit_ri,
-    emit_rm,
-    emit_row,
-    emit_rr,
+    encode,
+    form,
+    indexed,
 )
 from cython.cimports.stratavm.targets.x64.plan import ModulePlan
 from cython.cimports.stratavm.targets.x64.pseudo import (
@@ -154,6 +144,20 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     P_ZERO,
     POLL_FLOAT,
     POLL_IMPORTED,
+)
+from cython.cimports.stratavm.targets.x64.sequences import (
+    emit_0,
+    emit_cmov,
+    emit_jcc,
+    emit_jmp,
+    emit_lea_label,
+    emit_m,
+    emit_mi,
+    emit_nop,
+    emit_r,
+    emit_ri,
+    emit_rm,
+    emit_rr,
 )
 
 if not cython.compiled:
@@ -245,16 +249,16 @@ class Emitter(ValueEmitter):
         emit_rr(self.b, MOP_MOV_RR, 8, RBP, RSP)
         label: uint32_t = self.cold(COLD_POLL, self.frame_bytes)
         if self.frame_bytes < SMALL_FRAME:
-            emit_rm(self.b, MOP_CMP_RM, 8, RSP, R15, EXEC_POLL_LIMIT)
+            emit_rm(self.b, MOP_CMP_RM, 8, RSP, based(R15, EXEC_POLL_LIMIT))
         else:
-            emit_rm(self.b, MOP_LEA_RM, 8, R11, RSP, -cython.cast(int32_t, self.frame_bytes))
-            emit_rm(self.b, MOP_CMP_RM, 8, R11, R15, EXEC_POLL_LIMIT)
+            emit_rm(self.b, MOP_LEA_RM, 8, R11, based(RSP, -cython.cast(int32_t, self.frame_bytes)))
+            emit_rm(self.b, MOP_CMP_RM, 8, R11, based(R15, EXEC_POLL_LIMIT))
         emit_jcc(self.b, CC_B, label)
         self.b.bind(self.colds[self.n_colds - 1].back)
         if self.frame_bytes:
             emit_ri(self.b, MOP_SUB_RI, 8, RSP, self.frame_bytes)
         if self.foreign:
-            emit_rm(self.b, MOP_MOV_MR, 8, R14, RBP, SAVED_R14)
+            emit_rm(self.b, MOP_MOV_MR, 8, R14, based(RBP, SAVED_R14))
         if self.plan.poison:
             self.poison_frame()
         return 0
@@ -264,7 +268,7 @@ class Emitter(ValueEmitter):
         i: uint32_t
         emit_ri(self.b, MOP_MOV_RI, 8, R11, GARBAGE)
         for i in range(self.m.n_slots):
-            emit_rm(self.b, MOP_MOV_MR, 8, R11, RBP, self.frame.slots + 8 * cython.cast(int32_t, i))
+            emit_rm(self.b, MOP_MOV_MR, 8, R11, based(RBP, self.frame.slots + 8 * cython.cast(int32_t, i)))
         return 0
 
     def poison_registers(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
@@ -344,7 +348,7 @@ class Emitter(ValueEmitter):
             number_only: cython.bint = inst.op == MOP_MOV_RI or (inst.op == P_ZERO and self.m.vwidth[o.vreg] < 16)
             if number_only and 0 <= inst.imm <= 0x7FFFFFFF:
                 at_slot: int32_t = self.frame.slots + 8 * cython.cast(int32_t, dst & ~cython.cast(uint32_t, LOC_SLOT))
-                return emit_mi(self.b, MOP_MOV_MI, 8, RBP, at_slot, inst.imm)
+                return emit_mi(self.b, MOP_MOV_MI, based(RBP, at_slot), inst.imm)
             place = XMM15 if self.m.vclass[o.vreg] == RC_XMM else R11
             self.held = NOTHING_HELD
         if inst.op == P_ZERO and place < 16 and self.flags_live(at, last):
@@ -451,10 +455,10 @@ class Emitter(ValueEmitter):
             # Not `sub` on memory: on Zen 4 a chain of those takes four times as long as plain loads and stores, and the
             # counter is one long chain. Nothing is stored where fuel does not suffice.
             self.held = NOTHING_HELD
-            emit_rm(self.b, MOP_MOV_RM, 8, R11, R15, EXEC_FUEL)
+            emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R15, EXEC_FUEL))
             emit_ri(self.b, MOP_SUB_RI, 8, R11, inst.imm)
             emit_jcc(self.b, CC_B, self.cold(COLD_TRAP, TRAP_OUT_OF_FUEL))
-            return emit_rm(self.b, MOP_MOV_MR, 8, R11, R15, EXEC_FUEL)
+            return emit_rm(self.b, MOP_MOV_MR, 8, R11, based(R15, EXEC_FUEL))
         if op == P_RETURN:
             return self.ret(inst)
         if op == P_TRAP:
@@ -471,11 +475,7 @@ class Emitter(ValueEmitter):
         hold it still, for the pointers never change.
         """
         cell: uint32_t = cython.cast(uint32_t, inst.imm)
-        mem: Mem
-        mem.base = R11
-        mem.index = NO_REG
-        mem.scale = 0
-        mem.disp = inst.disp
+        mem: Mem = based(R11, inst.disp)
         n: uint32_t = ENC_ROWS[inst.op - P_VIA].nops
         if inst.scale != 0xFF:
             mem.index = cython.cast(uint8_t, ops[n].loc)
@@ -487,7 +487,7 @@ class Emitter(ValueEmitter):
         if inst.nops > n and ops[n].loc < 16:
             mem.base = cython.cast(uint8_t, ops[n].loc)
         elif self.held != cell:
-            emit_rm(self.b, MOP_MOV_RM, 8, R11, R14, cell)
+            emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R14, cell))
             self.held = cell
         if inst.flags & MI_TRAPS:
             self.trap_site(inst.aux)
@@ -495,7 +495,10 @@ class Emitter(ValueEmitter):
         if reg >= 32:
             with cython.gil:
                 raise AssertionError(f"operand of node {inst.node} is at {reg:#x}, not in a register")
-        return emit_row(self.b, inst.op - P_VIA, inst.width, 0, reg, 0, cython.address(mem), inst.imm >> 32)
+        o: Form = form(inst.width, reg, 0)
+        o.mem = cython.address(mem)
+        o.imm = inst.imm >> 32
+        return encode(self.b, inst.op - P_VIA, cython.address(o))
 
     # ---- calls ---------------------------------------------------------------------------------
 
@@ -503,11 +506,11 @@ class Emitter(ValueEmitter):
         """Calls of guest functions: through a slot, an imported FuncRec, or a table."""
         self.held = NOTHING_HELD
         if inst.op == P_CALL:
-            emit_rm(self.b, MOP_MOV_RM, 8, R11, R14, VMCTX_SLOTS)
+            emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R14, VMCTX_SLOTS))
             emit_m(self.b, MOP_CALL_M, R11, 8 * cython.cast(int32_t, inst.aux))
             self.return_site()
         elif inst.op == P_CALL_IMPORT:
-            emit_rm(self.b, MOP_MOV_RM, 8, R11, R14, inst.aux)
+            emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R14, inst.aux))
             self.leave_rec()
         else:
             self.call_indirect(inst)
@@ -520,33 +523,28 @@ class Emitter(ValueEmitter):
 
     def call_indirect(self, inst: cython.pointer(MInst)) -> cython.int:
         """r10 holds the index, which is in bounds. A null element faults at a small address; types come last."""
-        mem: Mem
-        mem.base = R11
-        mem.index = R10
-        mem.scale = 3
-        mem.disp = 0
-        emit_rm(self.b, MOP_MOV_RM, 8, R11, R14, inst.disp)
-        emit_row(self.b, MOP_MOV_RM, 8, 0, R11, 0, cython.address(mem), 0)
-        emit_rm(self.b, MOP_MOV_RM, 8, R10, R14, VMCTX_TYPE_IDS)
-        emit_rm(self.b, MOP_MOV_RM, 4, R10, R10, 4 * cython.cast(int32_t, inst.aux))
+        emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R14, inst.disp))
+        emit_rm(self.b, MOP_MOV_RM, 8, R11, indexed(R11, R10, 3))
+        emit_rm(self.b, MOP_MOV_RM, 8, R10, based(R14, VMCTX_TYPE_IDS))
+        emit_rm(self.b, MOP_MOV_RM, 4, R10, based(R10, 4 * cython.cast(int32_t, inst.aux)))
         self.trap_site(TRAP_UNINITIALIZED_ELEMENT)
-        emit_rm(self.b, MOP_CMP_RM, 4, R10, R11, FUNCREC_TYPE_ID)
+        emit_rm(self.b, MOP_CMP_RM, 4, R10, based(R11, FUNCREC_TYPE_ID))
         emit_jcc(self.b, CC_NE, self.cold(COLD_TRAP, TRAP_INDIRECT_CALL_MISMATCH))
         return self.leave_rec()
 
     def leave_rec(self) -> cython.int:
         """Call the FuncRec in r11 with its own context, then restore this instance's."""
-        emit_rm(self.b, MOP_MOV_RM, 8, R14, R11, FUNCREC_VMCTX)
+        emit_rm(self.b, MOP_MOV_RM, 8, R14, based(R11, FUNCREC_VMCTX))
         emit_m(self.b, MOP_CALL_M, R11, FUNCREC_CODE)
         self.return_site()
-        return emit_rm(self.b, MOP_MOV_RM, 8, R14, RBP, SAVED_R14)
+        return emit_rm(self.b, MOP_MOV_RM, 8, R14, based(RBP, SAVED_R14))
 
     def call_builtin(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
         """Operands are in rdx, rcx, r8, r9; a status other than 0 traps."""
         self.held = NOTHING_HELD
         if inst.cc & CALL_HOST:
-            emit_rm(self.b, MOP_MOV_MR, 8, RSP, R15, EXEC_SAVED_SP)
-            emit_rm(self.b, MOP_MOV_MR, 8, RBP, R15, EXEC_SAVED_FP)
+            emit_rm(self.b, MOP_MOV_MR, 8, RSP, based(R15, EXEC_SAVED_SP))
+            emit_rm(self.b, MOP_MOV_MR, 8, RBP, based(R15, EXEC_SAVED_FP))
         emit_rr(self.b, MOP_MOV_RR, 8, RDI, R15)
         emit_rr(self.b, MOP_MOV_RR, 8, RSI, R14)
         emit_m(self.b, MOP_CALL_M, R15, EXEC_BUILTINS + 8 * cython.cast(int32_t, inst.aux))
@@ -633,14 +631,9 @@ class Emitter(ValueEmitter):
         emit_rr(self.b, MOP_MOV_RR, 4, index, ops[0].loc)
         emit_ri(self.b, MOP_MOV_RI, 4, R11, self.m.blocks[block].nedges - 1)
         emit_rr(self.b, MOP_CMP_RR, 4, index, R11)
-        emit_row(self.b, MOP_CMOVCC_RR, 4, CC_A, index, R11, cython.NULL, 0)
+        emit_cmov(self.b, CC_A, 4, index, R11)
         emit_lea_label(self.b, R11, self.tables[n].label)
-        mem: Mem
-        mem.base = R11
-        mem.index = cython.cast(uint8_t, index)
-        mem.scale = 2
-        mem.disp = 0
-        emit_row(self.b, MOP_MOVSXD_RM, 8, 0, index, 0, cython.address(mem), 0)
+        emit_rm(self.b, MOP_MOVSXD_RM, 8, index, indexed(R11, index, 2))
         emit_rr(self.b, MOP_ADD_RR, 8, R11, index)
         return emit_r(self.b, MOP_JMP_R, R11)
 
@@ -651,7 +644,7 @@ class Emitter(ValueEmitter):
         emit_r(self.b, MOP_POP_R, RBP)
         if inst.imm == 0:
             return emit_0(self.b, MOP_RET)
-        return emit_row(self.b, MOP_RET_I, 8, 0, 0, 0, cython.NULL, inst.imm)
+        return emit_ri(self.b, MOP_RET_I, 8, 0, inst.imm)
 
     # ---- behind the body -----------------------------------------------------------------------
 
@@ -666,7 +659,7 @@ class Emitter(ValueEmitter):
             if c.kind == COLD_TRAP:
                 self.explicit_trap(c.a)
             elif c.kind == COLD_STATUS:
-                emit_rm(self.b, MOP_MOV_MR, 4, RAX, R15, EXEC_TRAP_CODE)
+                emit_rm(self.b, MOP_MOV_MR, 4, RAX, based(R15, EXEC_TRAP_CODE))
                 self.explicit_trap(TRAP_DYNAMIC)
             elif c.kind == COLD_POLL:
                 self.cold_poll(cython.address(c))
@@ -677,7 +670,7 @@ class Emitter(ValueEmitter):
     def poll(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
         """A comparison, and what the rare path must know of a global that the loop keeps in a register."""
         self.held = NOTHING_HELD
-        emit_rm(self.b, MOP_CMP_RM, 8, RSP, R15, EXEC_POLL_LIMIT)
+        emit_rm(self.b, MOP_CMP_RM, 8, RSP, based(R15, EXEC_POLL_LIMIT))
         emit_jcc(self.b, CC_B, self.cold(COLD_POLL, 0))
         c: cython.pointer(Cold) = cython.address(self.colds[self.n_colds - 1])
         if inst.nops:
@@ -692,16 +685,16 @@ class Emitter(ValueEmitter):
         if c.b & POLL_FLOAT:
             mop = MOP_MOVF_RM if load else MOP_MOVF_MR
         if c.b & POLL_IMPORTED:
-            emit_rm(self.b, MOP_MOV_RM, 8, R11, R14, c.d)
-            return emit_rm(self.b, mop, c.b >> 8, c.c, R11, 0)
-        return emit_rm(self.b, mop, c.b >> 8, c.c, R14, c.d)
+            emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R14, c.d))
+            return emit_rm(self.b, mop, c.b >> 8, c.c, based(R11, 0))
+        return emit_rm(self.b, mop, c.b >> 8, c.c, based(R14, c.d))
 
     def cold_poll(self, c: cython.pointer(Cold)) -> cython.int:
         """The shared stub keeps every register; r11 tells it how far down the function wants to go. A global that is
         in a register is in its place while others run, and may be another afterwards."""
         if c.b:
             self.cold_global(c, False)
-        emit_rm(self.b, MOP_LEA_RM, 8, R11, RSP, -cython.cast(int32_t, c.a))
+        emit_rm(self.b, MOP_LEA_RM, 8, R11, based(RSP, -cython.cast(int32_t, c.a)))
         emit_m(self.b, MOP_CALL_M, R15, EXEC_POLL_STUB)
         self.return_site()
         if c.b:

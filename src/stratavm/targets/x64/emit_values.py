@@ -18,7 +18,6 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_BSF_RR,
     MOP_BSR_RR,
     MOP_CDQ,
-    MOP_CMOVCC_RR,
     MOP_CMP_RI,
     MOP_CVTSI2SD_RR,
     MOP_CVTSI2SS_RR,
@@ -39,7 +38,6 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_OR_RR,
     MOP_ORP_RR,
     MOP_PXOR_RR,
-    MOP_SETCC_R,
     MOP_SHR_RI,
     MOP_TEST_RR,
     MOP_UCOMIS_RM,
@@ -53,16 +51,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     RIP,
     XMM15,
 )
-from cython.cimports.stratavm.targets.x64.encoder import (
-    emit_0,
-    emit_jcc,
-    emit_jmp,
-    emit_move,
-    emit_ri,
-    emit_rm,
-    emit_row,
-    emit_rr,
-)
+from cython.cimports.stratavm.targets.x64.encoder import based, emit_move, encode_plain
 from cython.cimports.stratavm.targets.x64.pseudo import (
     CC_A,
     CC_B,
@@ -85,6 +74,16 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     TRUNC_64,
     TRUNC_SAT,
     TRUNC_UNSIGNED,
+)
+from cython.cimports.stratavm.targets.x64.sequences import (
+    emit_0,
+    emit_cmov,
+    emit_jcc,
+    emit_jmp,
+    emit_ri,
+    emit_rm,
+    emit_rr,
+    emit_setcc,
 )
 
 if not cython.compiled:
@@ -159,7 +158,7 @@ class ValueEmitter:
 
     def load_pool(self, width: uint32_t, xmm: uint32_t, offset: uint32_t) -> cython.int:
         """A float constant into an XMM register."""
-        return emit_rm(self.b, MOP_MOVF_RM, width, xmm, RIP, offset)
+        return emit_rm(self.b, MOP_MOVF_RM, width, xmm, based(RIP, offset))
 
     def short_jump(self, cc: uint32_t) -> uint32_t:
         """A two-byte jump forward; returns what ``land`` wants."""
@@ -197,12 +196,12 @@ class ValueEmitter:
                 emit_jcc(self.b, CC_O, self.cold(COLD_TRAP, TRAP_INT_OVERFLOW))
             self.land(other)
         if bits & DIV_SIGNED:
-            emit_row(self.b, MOP_CDQ, width, 0, 0, 0, cython.NULL, 0)
+            encode_plain(self.b, MOP_CDQ, width, 0, 0)
         else:
             emit_rr(self.b, MOP_XOR_RR, 4, RDX, RDX)
         if bits & DIV_ZERO:
             self.trap_site(TRAP_DIV_BY_ZERO)
-        emit_row(self.b, MOP_IDIV_R if bits & DIV_SIGNED else MOP_DIV_R, width, 0, 0, divisor, cython.NULL, 0)
+        encode_plain(self.b, MOP_IDIV_R if bits & DIV_SIGNED else MOP_DIV_R, width, 0, divisor)
         if done:
             self.land(done)
         return 0
@@ -212,13 +211,13 @@ class ValueEmitter:
         d: uint32_t = ops[0].loc
         cc: uint32_t = inst.cc
         if cc < CC_FEQ:
-            emit_row(self.b, MOP_SETCC_R, 1, cc, 0, d, cython.NULL, 0)
+            emit_setcc(self.b, cc, d)
             return emit_rr(self.b, MOP_MOVZX8_RR, 4, d, d)
         self.held = NOTHING_HELD
-        emit_row(self.b, MOP_SETCC_R, 1, CC_NP if cc == CC_FEQ else CC_P, 0, R11, cython.NULL, 0)
+        emit_setcc(self.b, CC_NP if cc == CC_FEQ else CC_P, R11)
         emit_rr(self.b, MOP_MOVZX8_RR, 4, R11, R11)
         emit_ri(self.b, MOP_MOV_RI, 4, d, 0 if cc == CC_FEQ else 1)
-        return emit_row(self.b, MOP_CMOVCC_RR, 4, CC_E, d, R11, cython.NULL, 0)
+        return emit_cmov(self.b, CC_E, 4, d, R11)
 
     def select(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
         """Jump over a move."""
@@ -247,7 +246,7 @@ class ValueEmitter:
         clz: cython.bint = inst.op == P_CLZ
         emit_ri(self.b, MOP_MOV_RI, 4, R11, 2 * bits - 1 if clz else bits)
         emit_rr(self.b, MOP_BSR_RR if clz else MOP_BSF_RR, inst.width, d, ops[1].loc)
-        emit_row(self.b, MOP_CMOVCC_RR, inst.width, CC_E, d, R11, cython.NULL, 0)
+        emit_cmov(self.b, CC_E, inst.width, d, R11)
         if clz:
             emit_ri(
                 self.b, MOP_XOR_RI, inst.width, d, bits - 1
@@ -351,7 +350,7 @@ class ValueEmitter:
         if c.a & TRUNC_UNSIGNED and c.a & TRUNC_64:
             # At least 2**63, or negative: the difference converts unless it is out of range too.
             emit_rr(self.b, MOP_MOVF_RR, 8, XMM15, x)
-            emit_rm(self.b, MOP_FSUB_RM, c.b, XMM15, RIP, c.d)
+            emit_rm(self.b, MOP_FSUB_RM, c.b, XMM15, based(RIP, c.d))
             emit_rr(self.b, MOP_CVTTSS2SI_RR if c.b == 4 else MOP_CVTTSD2SI_RR, 8, d, XMM15)
             emit_rr(self.b, MOP_TEST_RR, 8, d, d)
             emit_jcc(self.b, CC_S, outside)
@@ -361,7 +360,7 @@ class ValueEmitter:
         elif not c.a & (TRUNC_UNSIGNED | TRUNC_SAT):
             # The least integer itself is in range; so is everything between it and the bound of the narrower type.
             exclusive: cython.bint = c.b == 8 and not c.a & TRUNC_64
-            emit_rm(self.b, MOP_UCOMIS_RM, c.b, x, RIP, c.d)
+            emit_rm(self.b, MOP_UCOMIS_RM, c.b, x, based(RIP, c.d))
             emit_jcc(self.b, CC_BE if exclusive else CC_B, outside)
             emit_rr(self.b, MOP_PXOR_RR, 16, XMM15, XMM15)
             emit_rr(self.b, MOP_UCOMIS_RR, c.b, x, XMM15)

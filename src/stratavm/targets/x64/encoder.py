@@ -1,46 +1,15 @@
-"""The x86-64 encoder: rows of ``encodings.py`` and their operands to bytes. Knows no instruction by name, only
-shapes.
+# strata: hot
+"""The x86-64 encoder: rows of ``encodings.py`` and their operands to bytes, and what the allocator left of machine IR.
+
+Knows no instruction by name but moves, only shapes.
 """
 
-# strata: hot
 import cython
 from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from cython.cimports.stratavm.machine.codebuf import (
-    FIX_LABEL,
-    FIX_POOL,
-    NO_LABEL,
-    CodeBuf,
-    put8,
-    put16,
-    put32,
-    put64,
-)
-from cython.cimports.stratavm.machine.minst import (
-    C_ANY,
-    C_FIXED,
-    C_REG,
-    C_SAME,
-    LOC_REMAT,
-    LOC_SLOT,
-    MI_EFFECT,
-    MI_FLAGS_DEF,
-    MI_FLAGS_USE,
-    MI_HOME,
-    MI_MOVE,
-    NO_LOC,
-    NO_VREG,
-    OF_SWAP,
-    R_USE,
-    MCode,
-    MInst,
-    MOperand,
-)
+from cython.cimports.stratavm.machine.codebuf import FIX_POOL, CodeBuf, put8, put32, put64
+from cython.cimports.stratavm.machine.minst import C_ANY, LOC_REMAT, LOC_SLOT, MI_HOME, MI_MOVE, NO_LOC, MInst, MOperand
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
     ENC_F_CC,
-    ENC_F_COMMUTES,
-    ENC_F_EFFECT,
-    ENC_F_FLAGS_DEF,
-    ENC_F_FLAGS_USE,
     ENC_F_PLUS_R,
     ENC_F_RM8,
     ENC_F_VEX,
@@ -56,7 +25,6 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     ENC_W_PACKED,
     ENC_W_SCALAR,
     MOP_END,
-    MOP_LEA_RM,
     MOP_MOV_MR,
     MOP_MOV_RM,
     MOP_MOV_RR,
@@ -76,13 +44,10 @@ if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 from stratavm.targets.x64._gen_mops import MOPS
-from stratavm.targets.x64.target import X64
 
 BytePtr = cython.typedef(cython.pointer(uint8_t))
 RowPtr = cython.typedef(cython.pointer(cython.const[EncRow]))
 MemPtr = cython.typedef(cython.pointer(cython.const[Mem]))
-Form = cython.struct(width=uint32_t, cc=uint32_t, reg=uint32_t, vvvv=uint32_t, rm=uint32_t, mem=MemPtr, imm=int64_t)
-"""What an instruction is about: ``reg``, ``vvvv`` and ``rm`` are locations of registers; ``mem`` replaces ``rm``."""
 FormPtr = cython.typedef(cython.pointer(cython.const[Form]))
 Draft = cython.struct(
     opcode=uint32_t,
@@ -98,9 +63,6 @@ Draft = cython.struct(
 DraftPtr = cython.typedef(cython.pointer(Draft))
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(-1)
 def refuse(mop: uint32_t, reason: cython.p_char, value: int64_t) -> cython.int:
     """An instruction that selection or allocation got wrong: never emitted."""
     with cython.gil:
@@ -350,9 +312,6 @@ def put_opcode(p: BytePtr, row: RowPtr, o: FormPtr, d: DraftPtr) -> BytePtr:
     return p + 1
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(-1)
 def encode(b: CodeBuf, mop: uint32_t, o: FormPtr) -> cython.int:
     """One instruction."""
     row: RowPtr = cython.address(ENC_ROWS[mop if mop < MOP_END else 0])
@@ -385,30 +344,25 @@ def encode(b: CodeBuf, mop: uint32_t, o: FormPtr) -> cython.int:
     return 0
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(-1)
-def encode_plain(b: CodeBuf, mop: uint32_t, width: uint32_t, reg: uint32_t, rm: uint32_t, mem: MemPtr) -> cython.int:
-    """One instruction without condition and immediate."""
-    o: Form
-    o.width = width
-    o.reg = reg
-    o.rm = rm
-    o.mem = mem
-    o.cc = o.vvvv = 0
-    o.imm = 0
+def encode_plain(b: CodeBuf, mop: uint32_t, width: uint32_t, reg: uint32_t, rm: uint32_t) -> cython.int:
+    """One instruction of registers alone, without condition and immediate."""
+    o: Form = form(width, reg, rm)
     return encode(b, mop, cython.address(o))
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(-1)
+def encode_memory(b: CodeBuf, mop: uint32_t, width: uint32_t, reg: uint32_t, mem: MemPtr) -> cython.int:
+    """One instruction of a register and memory, the same."""
+    o: Form = form(width, reg, 0)
+    o.mem = mem
+    return encode(b, mop, cython.address(o))
+
+
 def put_mov(b: CodeBuf, mop: uint32_t, reg: uint32_t, rm: uint32_t, mem: MemPtr) -> cython.int:
     """``mov`` of 8 bytes between general registers, or with memory: nearly half of all instructions, in a third of the
     steps of ``encode``.
     """
     if mem != cython.NULL and (mem.base >= 16 or mem.index != NO_REG):
-        return encode_plain(b, mop, 8, reg, rm, mem)
+        return encode_memory(b, mop, 8, reg, mem)
     b.reserve(MAX_INST_BYTES)
     p: BytePtr = b.data + b.n
     p[0] = 0x48 | (reg & 8) >> 1 | (rm if mem == cython.NULL else mem.base) >> 3
@@ -497,12 +451,9 @@ def emit_inst(
     if inst.nops < needed:
         refuse(mop, b"too few operands", inst.nops)
     mem: Mem
-    o: Form
-    o.width = inst.width
+    o: Form = form(inst.width, 0, 0)
     o.cc = inst.cc
     o.imm = inst.imm
-    o.mem = cython.NULL
-    o.reg = o.rm = o.vvvv = 0
     if row.mem:
         read_address(inst, ops + row.nops, cython.address(mem))
         o.mem = cython.address(mem)
@@ -538,306 +489,19 @@ def emit_move(
         if dst < 16:
             return put_mov(b, MOP_MOV_RM, dst, 0, cython.address(mem))
         check_register(MOP_MOVF_RM, dst, 1)
-        return encode_plain(b, MOP_MOVUPS_RM if wide else MOP_MOVF_RM, width, dst, 0, cython.address(mem))
+        return encode_memory(b, MOP_MOVUPS_RM if wide else MOP_MOVF_RM, width, dst, cython.address(mem))
     if dst & LOC_SLOT:
         slot_address(MOP_MOV_MR, dst, frame, cython.address(mem))
         if src < 16:
             return put_mov(b, MOP_MOV_MR, src, 0, cython.address(mem))
         check_register(MOP_MOVF_MR, src, 1)
-        return encode_plain(b, MOP_MOVUPS_MR if wide else MOP_MOVF_MR, width, src, 0, cython.address(mem))
+        return encode_memory(b, MOP_MOVUPS_MR if wide else MOP_MOVF_MR, width, src, cython.address(mem))
     if src >= 32 or dst >= 32:
         refuse(MOP_MOV_RR, b"move between unknown places", src)
     if src < 16 and dst < 16:
         return put_mov(b, MOP_MOV_RR, dst, src, cython.NULL)
     if src >= 16 and dst >= 16:
-        return encode_plain(b, MOP_MOVF_RR, 8, dst, src, cython.NULL)
+        return encode_plain(b, MOP_MOVF_RR, 8, dst, src)
     if src < 16:
-        return encode_plain(b, MOP_MOVG2X_RR, 8, dst, src, cython.NULL)
-    return encode_plain(b, MOP_MOVX2G_RR, 8, src, dst, cython.NULL)
-
-
-# ---- hand-written sequences --------------------------------------------------------------------
-
-
-def emit_row(
-    b: CodeBuf, mop: uint32_t, width: uint32_t, cc: uint32_t, reg: uint32_t, rm: uint32_t, mem: MemPtr, imm: int64_t
-) -> cython.int:
-    """Any row without a third register."""
-    o: Form
-    o.width = width
-    o.cc = cc
-    o.reg = reg
-    o.rm = rm
-    o.vvvv = 0
-    o.mem = mem
-    o.imm = imm
-    return encode(b, mop, cython.address(o))
-
-
-def emit_rr(b: CodeBuf, mop: uint32_t, width: uint32_t, dst: uint32_t, src: uint32_t) -> cython.int:
-    """Register forms ``_rr``, in the order of the assembler's destination and source."""
-    if mop == MOP_MOVX2G_RR:
-        return encode_plain(b, mop, width, src, dst, cython.NULL)
-    return encode_plain(b, mop, width, dst, src, cython.NULL)
-
-
-def emit_ri(b: CodeBuf, mop: uint32_t, width: uint32_t, reg: uint32_t, imm: int64_t) -> cython.int:
-    """Register and immediate."""
-    return emit_row(b, mop, width, 0, 0, reg, cython.NULL, imm)
-
-
-def emit_r(b: CodeBuf, mop: uint32_t, reg: uint32_t) -> cython.int:
-    """One 64-bit register."""
-    return encode_plain(b, mop, 8, 0, reg, cython.NULL)
-
-
-def emit_0(b: CodeBuf, mop: uint32_t) -> cython.int:
-    """No operand."""
-    return encode_plain(b, mop, 8, 0, 0, cython.NULL)
-
-
-def emit_rm(b: CodeBuf, mop: uint32_t, width: uint32_t, reg: uint32_t, base: uint32_t, disp: int32_t) -> cython.int:
-    """A register with ``[base + disp]``: loads and stores, whichever the row is."""
-    mem: Mem
-    mem.base = cython.cast(uint8_t, base)
-    mem.index = NO_REG
-    mem.scale = 0
-    mem.disp = disp
-    if width == 8 and (mop == MOP_MOV_RM or mop == MOP_MOV_MR):
-        return put_mov(b, mop, reg & 15, 0, cython.address(mem))
-    return encode_plain(b, mop, width, reg, 0, cython.address(mem))
-
-
-def emit_mi(b: CodeBuf, mop: uint32_t, width: uint32_t, base: uint32_t, disp: int32_t, imm: int64_t) -> cython.int:
-    """``[base + disp]`` with an immediate."""
-    mem: Mem
-    mem.base = cython.cast(uint8_t, base)
-    mem.index = NO_REG
-    mem.scale = 0
-    mem.disp = disp
-    return emit_row(b, mop, width, 0, 0, 0, cython.address(mem), imm)
-
-
-def emit_m(b: CodeBuf, mop: uint32_t, base: uint32_t, disp: int32_t) -> cython.int:
-    """``[base + disp]`` alone, 64 bits."""
-    return emit_mi(b, mop, 8, base, disp, 0)
-
-
-@cython.cfunc
-@cython.nogil
-@cython.inline
-@cython.exceptval(check=False)
-def short_back(b: CodeBuf, label: uint32_t) -> int64_t:
-    """Distance of a two-byte jump to a label that is bound and near; 0 where it must be the long form."""
-    if label >= b.n_labels or b.labels[label] == NO_LABEL:
-        return 0
-    distance: int64_t = cython.cast(int64_t, b.labels[label]) - (b.n + 2)
-    return distance if distance >= -128 else 0
-
-
-def emit_jmp(b: CodeBuf, label: uint32_t) -> cython.int:
-    """Jump to a label: two bytes if it is bound and near, else five."""
-    b.reserve(MAX_INST_BYTES)
-    distance: int64_t = short_back(b, label)
-    if distance:
-        put8(b, 0xEB)
-        put8(b, cython.cast(uint8_t, distance))
-        return 0
-    put8(b, 0xE9)
-    return b.rel32(label, FIX_LABEL, 0)
-
-
-def emit_jcc(b: CodeBuf, cc: uint32_t, label: uint32_t) -> cython.int:
-    """Jump to a label on a condition: two bytes if it is bound and near, else six."""
-    b.reserve(MAX_INST_BYTES)
-    distance: int64_t = short_back(b, label)
-    if distance:
-        put8(b, 0x70 | cc & 15)
-        put8(b, cython.cast(uint8_t, distance))
-        return 0
-    put8(b, 0x0F)
-    put8(b, 0x80 | cc & 15)
-    return b.rel32(label, FIX_LABEL, 0)
-
-
-def emit_lea_label(b: CodeBuf, reg: uint32_t, label: uint32_t) -> cython.int:
-    """Load the address of a label."""
-    check_register(MOP_LEA_RM, reg, 0)
-    b.reserve(MAX_INST_BYTES)
-    put8(b, 0x48 | reg >> 3 << 2)
-    put8(b, 0x8D)
-    put8(b, (reg & 7) << 3 | 5)
-    return b.rel32(label, FIX_LABEL, 0)
-
-
-def emit_nop(b: CodeBuf, size: uint32_t) -> cython.int:
-    """``size`` bytes that do nothing, in as few instructions as the manuals recommend."""
-    n: uint32_t
-    while size:
-        n = 9 if size > 9 else size
-        size -= n
-        b.reserve(MAX_INST_BYTES)
-        if n == 1:
-            put8(b, 0x90)
-            continue
-        if n == 2 or n == 6 or n == 9:
-            put8(b, 0x66)
-            n -= 1
-        if n == 1:
-            put8(b, 0x90)
-            continue
-        put8(b, 0x0F)
-        put8(b, 0x1F)
-        if n == 3:
-            put8(b, 0x00)
-        elif n == 4:
-            put8(b, 0x40)
-            put8(b, 0)
-        elif n == 5:
-            put16(b, 0x0044)
-            put8(b, 0)
-        elif n == 7:
-            put8(b, 0x80)
-            put32(b, 0)
-        else:
-            put16(b, 0x0084)
-            put32(b, 0)
-    return 0
-
-
-# ---- building machine IR from a row ------------------------------------------------------------
-
-
-def row_inst(
-    m: MCode, mop: uint32_t, width: uint32_t, v0: uint32_t, v1: uint32_t, v2: uint32_t, v3: uint32_t, v4: uint32_t
-) -> uint32_t:
-    """Append an instruction of a row with its operands (the row's number of them); the address, cc and imm follow."""
-    if mop == 0 or mop >= MOP_END:
-        refuse(mop, b"no such row", mop)
-    row: RowPtr = cython.address(ENC_ROWS[mop])
-    flags: uint32_t = 0
-    if row.flags & ENC_F_EFFECT:
-        flags |= MI_EFFECT
-    if row.flags & ENC_F_FLAGS_DEF:
-        flags |= MI_FLAGS_DEF
-    if row.flags & ENC_F_FLAGS_USE:
-        flags |= MI_FLAGS_USE
-    n: uint32_t = m.inst(mop, width, flags)
-    values: uint32_t[5]
-    values[0] = v0
-    values[1] = v1
-    values[2] = v2
-    values[3] = v3
-    values[4] = v4
-    i: uint32_t
-    for i in range(row.nops):
-        if values[i] >= m.n_vregs:
-            refuse(mop, b"operand is no virtual register", i)
-        m.operand(values[i], row.operands[i].role, row.operands[i].constraint, row.operands[i].reg)
-    if row.flags & ENC_F_COMMUTES and row.operands[0].constraint == C_SAME and row.operands[0].rclass == RC_GPR:
-        m.operands[m.insts[n].ops].flags |= OF_SWAP  # not for floats: which NaN comes out depends on the order
-    return n
-
-
-def row_address(m: MCode, base: uint32_t, index: uint32_t, scale: uint32_t, disp: int32_t) -> cython.int:
-    """Add the address to the newest instruction; ``index`` NO_VREG for none."""
-    m.operand(base, R_USE, C_REG, 0)
-    m.insts[m.n_insts - 1].disp = disp
-    if index != NO_VREG:
-        m.operand(index, R_USE, C_REG, 0)
-        m.insts[m.n_insts - 1].scale = scale
-    return 0
-
-
-def row_address_reg(m: MCode, reg: uint32_t, index: uint32_t, scale: uint32_t, disp: int32_t) -> cython.int:
-    """The same with a physical base register that is not allocated (rsp, rbp, r14, r15, rip)."""
-    m.operand(NO_VREG, R_USE, C_FIXED, reg)
-    m.insts[m.n_insts - 1].disp = disp
-    if index != NO_VREG:
-        m.operand(index, R_USE, C_REG, 0)
-        m.insts[m.n_insts - 1].scale = scale
-    return 0
-
-
-# ---- from Python: tests and tools --------------------------------------------------------------
-
-
-def assemble(
-    name: str,
-    width: int,
-    locations: list[int],
-    *,
-    base: int | None = None,
-    index: int | None = None,
-    scale: int = 0,
-    disp: int = 0,
-    imm: int = 0,
-    cc: int = 0,
-    pool: tuple[int, ...] = (),
-) -> bytes:
-    """Encode one row by name. Spill slots are at ``[rbp + 8 n]``; ``pool`` is placed behind the instruction."""
-    n: cython.int = len(locations) + (base is not None) + (index is not None)
-    places = [*locations, *(loc for loc in (base, index) if loc is not None)]
-    ops: MOperand[8]
-    inst: MInst
-    frame: Frame
-    words: uint64_t[4]
-    if n > 8 or len(pool) > 4:
-        raise ValueError(f"{n} operands and {len(pool)} constants: at most 8 and 4")
-    i: cython.int
-    for i in range(n):
-        ops[i].loc = places[i]
-    for i in range(len(pool)):
-        words[i] = pool[i]
-    inst.op = MOPS[name][0]
-    inst.width = width
-    inst.cc = cc
-    inst.flags = 0
-    inst.nops = n
-    inst.scale = 0xFF if index is None else scale
-    inst.ops = 0
-    inst.node = 0
-    inst.imm = imm
-    inst.disp = disp
-    inst.aux = 0
-    frame.base = 5
-    frame.slots = 0
-    frame.insts = cython.NULL
-    frame.operands = cython.NULL
-    buf: CodeBuf = CodeBuf(X64.reach)
-    emit_inst(buf, cython.address(inst), ops, cython.address(frame))
-    buf.finish(words, len(pool))
-    return buf.to_bytes()
-
-
-def jumps(gap: int, condition: int | None, backward: bool) -> bytes:
-    """A jump over ``gap`` one-byte instructions, to a label behind or before it (tests)."""
-    buf: CodeBuf = CodeBuf(X64.reach)
-    label: uint32_t = buf.label()
-    filler: uint32_t = gap
-    if backward:
-        buf.bind(label)
-    else:
-        filler = 0
-    while filler:
-        emit_nop(buf, 1)
-        filler -= 1
-    if condition is None:
-        emit_jmp(buf, label)
-    else:
-        emit_jcc(buf, condition, label)
-    if not backward:
-        filler = gap
-        while filler:
-            emit_nop(buf, 1)
-            filler -= 1
-        buf.bind(label)
-    buf.finish(cython.NULL, 0)
-    return buf.to_bytes()
-
-
-def padding(size: int) -> bytes:
-    """What ``emit_nop`` makes (tests)."""
-    buf: CodeBuf = CodeBuf(X64.reach)
-    emit_nop(buf, size)
-    return buf.to_bytes()
+        return encode_plain(b, MOP_MOVG2X_RR, 8, dst, src)
+    return encode_plain(b, MOP_MOVX2G_RR, 8, src, dst)

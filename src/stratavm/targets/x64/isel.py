@@ -53,7 +53,6 @@ from cython.cimports.stratavm.machine.minst import (
     R_USE,
     MBlock,
     MCode,
-    MEdge,
 )
 from cython.cimports.stratavm.spec._gen_ops import N_OPS, OF_CALLS, OF_READS, OF_TRAP, OF_WRITES
 from cython.cimports.stratavm.spec._gen_optables import OP_FLAGS
@@ -78,7 +77,6 @@ from cython.cimports.stratavm.targets.x64._gen_rules import (
     S_EQZ,
     S_SELECT,
 )
-from cython.cimports.stratavm.targets.x64.encoder import row_address
 from cython.cimports.stratavm.targets.x64.plan import IN_STACK, ModulePlan, TypePlan, ValuePlace
 from cython.cimports.stratavm.targets.x64.pseudo import (
     P_BR_TABLE,
@@ -95,6 +93,7 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     POLL_FLOAT,
     POLL_IMPORTED,
 )
+from cython.cimports.stratavm.targets.x64.rows import row_address
 from cython.cimports.stratavm.targets.x64.select_base import NODE_FOLDED, NODE_FUSED, class_of, is_const, width_of
 
 if not cython.compiled:

@@ -19,8 +19,8 @@ from cython.cimports.stratavm.machine.minst import (
 )
 from cython.cimports.stratavm.spec._gen_ops import OP_REF_NULL
 from cython.cimports.stratavm.targets.x64._gen_encodings import MOP_MOV_RI, MOP_MOVF_RM, RIP
-from cython.cimports.stratavm.targets.x64.encoder import row_address_reg, row_inst
 from cython.cimports.stratavm.targets.x64.pseudo import P_ZERO
+from cython.cimports.stratavm.targets.x64.rows import ROW_OPERANDS, row_address_reg, row_inst
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -157,7 +157,12 @@ class BaseSelector:
 
     def row(self, mop: uint32_t, width: uint32_t, v0: uint32_t, v1: uint32_t, v2: uint32_t) -> cython.int:
         """Append an instruction of a row, with the row's roles and constraints."""
-        row_inst(self.m, mop, width, v0, v1, v2, NO_VREG, NO_VREG)
+        values: uint32_t[ROW_OPERANDS]
+        values[0] = v0
+        values[1] = v1
+        values[2] = v2
+        values[3] = NO_VREG
+        row_inst(self.m, mop, width, values)
         self.m.last().node = self.at
         return 0
 

@@ -74,7 +74,6 @@ from cython.cimports.stratavm.targets.x64._gen_rules import (
     S_TABLE_SET,
     S_TABLE_SIZE,
 )
-from cython.cimports.stratavm.targets.x64.encoder import row_address
 from cython.cimports.stratavm.targets.x64.plan import MemoryPlan
 from cython.cimports.stratavm.targets.x64.pseudo import (
     CALL_HOST,
@@ -85,6 +84,7 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     P_TRAP_IF,
     P_VIA,
 )
+from cython.cimports.stratavm.targets.x64.rows import row_address
 from cython.cimports.stratavm.targets.x64.select_base import class_of, is_const, width_of
 
 if not cython.compiled:

@@ -89,7 +89,6 @@ from cython.cimports.stratavm.targets.x64._gen_rules import (
     S_TRUNC,
     S_UNARY,
 )
-from cython.cimports.stratavm.targets.x64.encoder import row_address, row_inst
 from cython.cimports.stratavm.targets.x64.pseudo import (
     CC_A,
     CC_AE,
@@ -117,6 +116,7 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     TRUNC_SAT,
     TRUNC_UNSIGNED,
 )
+from cython.cimports.stratavm.targets.x64.rows import ROW_OPERANDS, row_address, row_inst
 from cython.cimports.stratavm.targets.x64.select_base import NODE_FOLDED, NODE_FUSED, class_of, is_const, width_of
 
 if not cython.compiled:
@@ -397,7 +397,12 @@ class NumericSelector(BaseSelector):
         left: uint32_t = self.value(self.ssa.nodes[n].a)
         right: uint32_t = self.value(self.ssa.nodes[n].b)
         low: uint32_t = self.fresh(T_I64)
-        row_inst(self.m, MOP_IMUL_R if is_signed else MOP_MUL_R, 8, low, self.define(n), left, right, NO_VREG)
+        values: uint32_t[ROW_OPERANDS]
+        values[0] = low
+        values[1] = self.define(n)
+        values[2] = left
+        values[3] = right
+        row_inst(self.m, MOP_IMUL_R if is_signed else MOP_MUL_R, 8, values)
         self.m.last().node = self.at
         return 0
 

@@ -7,7 +7,7 @@ import capstone
 import pytest
 
 from stratavm.targets.x64 import encodings, regs
-from stratavm.targets.x64.encoder import assemble, jumps, padding
+from stratavm.targets.x64.assemble import assemble, jumps, padding
 from stratavm.targets.x64.encodings import GPR, NO_OPERAND, ROWS, XMM, Row
 
 DISASSEMBLER = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)

@@ -9,7 +9,7 @@ from stratavm.base.errors import TRAPS_BY_NAME, ResourceLimit
 from stratavm.contract import layout
 from stratavm.spec.types import EXTERNREF, F32, F64, FUNCREF, I32, I64, FuncType
 from stratavm.targets.x64 import abi, stubs
-from stratavm.targets.x64.encoder import assemble
+from stratavm.targets.x64.assemble import assemble
 from tests.unit.targets.x64.native import World
 
 KINDS = (I32, I64, F32, F64, FUNCREF, EXTERNREF)

@@ -1,0 +1,96 @@
+"""The encoder from Python: one row at a time, for stubs, the assembler of tests, and tools."""
+
+# strata: hot
+import cython
+from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.stratavm.machine.codebuf import CodeBuf
+from cython.cimports.stratavm.machine.minst import MInst, MOperand
+from cython.cimports.stratavm.targets.x64.encoder import Frame, emit_inst
+from cython.cimports.stratavm.targets.x64.sequences import emit_jcc, emit_jmp, emit_nop
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+from stratavm.targets.x64._gen_mops import MOPS
+from stratavm.targets.x64.target import X64
+
+
+def assemble(
+    name: str,
+    width: int,
+    locations: list[int],
+    *,
+    base: int | None = None,
+    index: int | None = None,
+    scale: int = 0,
+    disp: int = 0,
+    imm: int = 0,
+    cc: int = 0,
+    pool: tuple[int, ...] = (),
+) -> bytes:
+    """Encode one row by name. Spill slots are at ``[rbp + 8 n]``; ``pool`` is placed behind the instruction."""
+    n: cython.int = len(locations) + (base is not None) + (index is not None)
+    places = [*locations, *(loc for loc in (base, index) if loc is not None)]
+    ops: MOperand[8]
+    inst: MInst
+    frame: Frame
+    words: uint64_t[4]
+    if n > 8 or len(pool) > 4:
+        raise ValueError(f"{n} operands and {len(pool)} constants: at most 8 and 4")
+    i: cython.int
+    for i in range(n):
+        ops[i].loc = places[i]
+    for i in range(len(pool)):
+        words[i] = pool[i]
+    inst.op = MOPS[name][0]
+    inst.width = width
+    inst.cc = cc
+    inst.flags = 0
+    inst.nops = n
+    inst.scale = 0xFF if index is None else scale
+    inst.ops = 0
+    inst.node = 0
+    inst.imm = imm
+    inst.disp = disp
+    inst.aux = 0
+    frame.base = 5
+    frame.slots = 0
+    frame.insts = cython.NULL
+    frame.operands = cython.NULL
+    buf: CodeBuf = CodeBuf(X64.reach)
+    emit_inst(buf, cython.address(inst), ops, cython.address(frame))
+    buf.finish(words, len(pool))
+    return buf.to_bytes()
+
+
+def jumps(gap: int, condition: int | None, backward: bool) -> bytes:
+    """A jump over ``gap`` one-byte instructions, to a label behind or before it (tests)."""
+    buf: CodeBuf = CodeBuf(X64.reach)
+    label: uint32_t = buf.label()
+    filler: uint32_t = gap
+    if backward:
+        buf.bind(label)
+    else:
+        filler = 0
+    while filler:
+        emit_nop(buf, 1)
+        filler -= 1
+    if condition is None:
+        emit_jmp(buf, label)
+    else:
+        emit_jcc(buf, condition, label)
+    if not backward:
+        filler = gap
+        while filler:
+            emit_nop(buf, 1)
+            filler -= 1
+        buf.bind(label)
+    buf.finish(cython.NULL, 0)
+    return buf.to_bytes()
+
+
+def padding(size: int) -> bytes:
+    """What ``emit_nop`` makes (tests)."""
+    buf: CodeBuf = CodeBuf(X64.reach)
+    emit_nop(buf, size)
+    return buf.to_bytes()

@@ -1,0 +1,170 @@
+"""Instructions by hand for the emitter: one function for each form of operands, jumps to labels, padding."""
+
+# strata: hot
+import cython
+from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint32_t
+from cython.cimports.stratavm.machine.codebuf import FIX_LABEL, NO_LABEL, CodeBuf, put8, put16, put32
+from cython.cimports.stratavm.targets.x64._gen_encodings import (
+    MOP_CMOVCC_RR,
+    MOP_LEA_RM,
+    MOP_MOV_MR,
+    MOP_MOV_RM,
+    MOP_MOVX2G_RR,
+    MOP_SETCC_R,
+)
+from cython.cimports.stratavm.targets.x64.encoder import (
+    MAX_INST_BYTES,
+    Form,
+    Mem,
+    based,
+    encode,
+    encode_memory,
+    encode_plain,
+    form,
+    put_mov,
+    refuse,
+)
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+
+def emit_rr(b: CodeBuf, mop: uint32_t, width: uint32_t, dst: uint32_t, src: uint32_t) -> cython.int:
+    """Register forms ``_rr``, in the order of the assembler's destination and source."""
+    if mop == MOP_MOVX2G_RR:
+        return encode_plain(b, mop, width, src, dst)
+    return encode_plain(b, mop, width, dst, src)
+
+
+def emit_ri(b: CodeBuf, mop: uint32_t, width: uint32_t, reg: uint32_t, imm: int64_t) -> cython.int:
+    """Register and immediate."""
+    o: Form = form(width, 0, reg)
+    o.imm = imm
+    return encode(b, mop, cython.address(o))
+
+
+def emit_cmov(b: CodeBuf, cc: uint32_t, width: uint32_t, dst: uint32_t, src: uint32_t) -> cython.int:
+    """A move on a condition."""
+    o: Form = form(width, dst, src)
+    o.cc = cc
+    return encode(b, MOP_CMOVCC_RR, cython.address(o))
+
+
+def emit_setcc(b: CodeBuf, cc: uint32_t, dst: uint32_t) -> cython.int:
+    """A condition into the lowest byte of a register."""
+    o: Form = form(1, 0, dst)
+    o.cc = cc
+    return encode(b, MOP_SETCC_R, cython.address(o))
+
+
+def emit_r(b: CodeBuf, mop: uint32_t, reg: uint32_t) -> cython.int:
+    """One 64-bit register."""
+    return encode_plain(b, mop, 8, 0, reg)
+
+
+def emit_0(b: CodeBuf, mop: uint32_t) -> cython.int:
+    """No operand."""
+    return encode_plain(b, mop, 8, 0, 0)
+
+
+def emit_rm(b: CodeBuf, mop: uint32_t, width: uint32_t, reg: uint32_t, mem: Mem) -> cython.int:
+    """A register with memory: loads and stores, whichever the row is."""
+    if width == 8 and (mop == MOP_MOV_RM or mop == MOP_MOV_MR):
+        return put_mov(b, mop, reg & 15, 0, cython.address(mem))
+    return encode_memory(b, mop, width, reg, cython.address(mem))
+
+
+def emit_mi(b: CodeBuf, mop: uint32_t, mem: Mem, imm: int64_t) -> cython.int:
+    """Memory with an immediate, 64 bits."""
+    o: Form = form(8, 0, 0)
+    o.mem = cython.address(mem)
+    o.imm = imm
+    return encode(b, mop, cython.address(o))
+
+
+def emit_m(b: CodeBuf, mop: uint32_t, base: uint32_t, disp: int32_t) -> cython.int:
+    """``[base + disp]`` alone, 64 bits."""
+    return emit_mi(b, mop, based(base, disp), 0)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(check=False)
+def short_back(b: CodeBuf, label: uint32_t) -> int64_t:
+    """Distance of a two-byte jump to a label that is bound and near; 0 where it must be the long form."""
+    if label >= b.n_labels or b.labels[label] == NO_LABEL:
+        return 0
+    distance: int64_t = cython.cast(int64_t, b.labels[label]) - (b.n + 2)
+    return distance if distance >= -128 else 0
+
+
+def emit_jmp(b: CodeBuf, label: uint32_t) -> cython.int:
+    """Jump to a label: two bytes if it is bound and near, else five."""
+    b.reserve(MAX_INST_BYTES)
+    distance: int64_t = short_back(b, label)
+    if distance:
+        put8(b, 0xEB)
+        put8(b, cython.cast(uint8_t, distance))
+        return 0
+    put8(b, 0xE9)
+    return b.rel32(label, FIX_LABEL, 0)
+
+
+def emit_jcc(b: CodeBuf, cc: uint32_t, label: uint32_t) -> cython.int:
+    """Jump to a label on a condition: two bytes if it is bound and near, else six."""
+    b.reserve(MAX_INST_BYTES)
+    distance: int64_t = short_back(b, label)
+    if distance:
+        put8(b, 0x70 | cc & 15)
+        put8(b, cython.cast(uint8_t, distance))
+        return 0
+    put8(b, 0x0F)
+    put8(b, 0x80 | cc & 15)
+    return b.rel32(label, FIX_LABEL, 0)
+
+
+def emit_lea_label(b: CodeBuf, reg: uint32_t, label: uint32_t) -> cython.int:
+    """Load the address of a label."""
+    if reg >= 16:
+        refuse(MOP_LEA_RM, b"operand is not in a register of its class", reg)
+    b.reserve(MAX_INST_BYTES)
+    put8(b, 0x48 | reg >> 3 << 2)
+    put8(b, 0x8D)
+    put8(b, (reg & 7) << 3 | 5)
+    return b.rel32(label, FIX_LABEL, 0)
+
+
+def emit_nop(b: CodeBuf, size: uint32_t) -> cython.int:
+    """``size`` bytes that do nothing, in as few instructions as the manuals recommend."""
+    n: uint32_t
+    while size:
+        n = 9 if size > 9 else size
+        size -= n
+        b.reserve(MAX_INST_BYTES)
+        if n == 1:
+            put8(b, 0x90)
+            continue
+        if n == 2 or n == 6 or n == 9:
+            put8(b, 0x66)
+            n -= 1
+        if n == 1:
+            put8(b, 0x90)
+            continue
+        put8(b, 0x0F)
+        put8(b, 0x1F)
+        if n == 3:
+            put8(b, 0x00)
+        elif n == 4:
+            put8(b, 0x40)
+            put8(b, 0)
+        elif n == 5:
+            put16(b, 0x0044)
+            put8(b, 0)
+        elif n == 7:
+            put8(b, 0x80)
+            put32(b, 0)
+        else:
+            put16(b, 0x0084)
+            put32(b, 0)
+    return 0
