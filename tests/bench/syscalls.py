@@ -17,6 +17,7 @@ from tests.bench.measure import Row, geometric_mean, interleaved, row_of
 OURS: Final = "strata"
 GENERAL: Final = "general"
 THEIRS: Final = "wasmtime"
+ENGINES: Final = (OURS, GENERAL, THEIRS)
 FILE_BYTES: Final = 1 << 20
 SMALL: Final = 16
 QUICK_LOOPS: Final = 4000
@@ -132,7 +133,7 @@ def _wasmtime(folder: Path) -> dict[str, Callable[[int], object]]:
     engine = wasmtime.Engine()
     store, linker, config = wasmtime.Store(engine), wasmtime.Linker(engine), wasmtime.WasiConfig()
     config.argv = ["guest"]
-    config.preopen_dir(str(folder), "/", wasmtime.DirPerms.READ_WRITE, wasmtime.FilePerms.READ_WRITE)
+    config.preopen_dir(str(folder), "/", fs_mutable=True)
     store.set_wasi(config)
     linker.define_wasi()
     exports = linker.instantiate(store, wasmtime.Module(engine, module())).exports(store)
@@ -140,15 +141,18 @@ def _wasmtime(folder: Path) -> dict[str, Callable[[int], object]]:
     return {row: partial(exports[row], store) for row in (*QUICK, *OTHERS)}
 
 
+def rows_of(engine: str, root: Path) -> dict[str, Callable[[int], object]]:
+    """The rows' loops under an engine, in a folder of its own."""
+    folder = root / engine
+    folder.mkdir()
+    (folder / "file").write_bytes(bytes(FILE_BYTES))
+    return _wasmtime(folder) if engine == THEIRS else _strata(folder, short=engine == OURS)
+
+
 def measure(rounds: int) -> Iterator[Row]:
     """One row per function; medians of interleaved rounds."""
     with tempfile.TemporaryDirectory() as name:
-        engines = {}
-        for engine in (OURS, GENERAL, THEIRS):
-            folder = Path(name, engine)
-            folder.mkdir()
-            (folder / "file").write_bytes(bytes(FILE_BYTES))
-            engines[engine] = _wasmtime(folder) if engine == THEIRS else _strata(folder, short=engine == OURS)
+        engines = {engine: rows_of(engine, Path(name)) for engine in ENGINES}
         for row in (*QUICK, *OTHERS):
             loops = QUICK_LOOPS if row in QUICK else SLOW_LOOPS
             runs = {engine: partial(rows[row], loops) for engine, rows in engines.items()}
