@@ -15,7 +15,9 @@ from tools import gen
 TIERS: Final = ("oracle", "jit0", "jit1")
 VERSIONS: Final = tuple(dict.fromkeys(f.since for f in FEATURES.values()))
 MARKED: Final = re.compile(r"(<!-- support: made by `make gen` -->\n).*?(<!-- end -->)", re.DOTALL)
-DECLARED: Final = re.compile(r'@PREVIEW1\.function\("(\w+)", "[^"]*"\)\ndef .*?"""(.*?)(?:"""|\n\n)', re.DOTALL)
+DECLARED: Final = re.compile(
+    r'@PREVIEW1\.function\("(\w+)", "[^"]*"(?:, short\.\w+)?\)\ndef .*?"""(.*?)(?:"""|\n\n)', re.DOTALL
+)
 PAGE: Final = """# What is supported
 
 Written by `make gen` from the registry of proposals, the strict lists of expected failures (`tests/expected_failures`)

@@ -15,6 +15,7 @@ from tests.fuzz import generators, oracles
 from tests.fuzz.accept import check_accept
 from tests.fuzz.programs import program
 from tests.fuzz.text import check_text
+from tests.fuzz.wasi import check_wasi
 
 
 @cache
@@ -68,6 +69,7 @@ CAMPAIGNS: Final[dict[str, Callable[[int], str]]] = {
     "programs": _programs,
     "text": _text,
     "accept": _accept,
+    "wasi": check_wasi,
 }
 SHARES: Final[dict[str, int]] = {
     "bytes": 1,
@@ -78,6 +80,7 @@ SHARES: Final[dict[str, int]] = {
     "programs": 20,
     "text": 1,
     "accept": 1,
+    "wasi": 2,
 }
 """How the time of a run is divided: most of it goes to comparing what generated modules do under every flag."""
 

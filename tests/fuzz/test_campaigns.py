@@ -95,6 +95,14 @@ def test_text_and_bytes_say_the_same(capsys):
     assert counts.get("round-trip", 0) > 100
 
 
+def test_system_calls_do_the_same_on_short_and_general_ways(capsys):
+    """Random sequences of calls in two worlds alike; many calls, but not all, take the short ways."""
+    counts = batch("wasi", 1000, 60, seconds=110)
+    with capsys.disabled():
+        print(f"\nwasi: {counts}")
+    assert counts.get("short", 0) > 10 and counts.get("general", 0) > 0
+
+
 def test_another_engine_accepts_the_same_modules(capsys):
     """Mutants are valid for both or for neither."""
     counts = batch("accept", 1, 4000, seconds=110)

@@ -1,8 +1,10 @@
 # Host functions on Python values.
 from cpython.ref cimport PyObject
 from libc.stdint cimport uint64_t
+from stratavm.engine.shortway cimport ShortWay
 from stratavm.runtime.func cimport Shape
 from stratavm.runtime.host cimport HostFunction, HostShape
+from stratavm.runtime.memory cimport Memory
 
 cdef class Offered:
     cdef readonly bint makes          # a new object at each ``bind``
@@ -27,6 +29,8 @@ cdef class TypedHost(HostFunction):
 cdef class SpecHost(HostFunction):
     cdef object caller                # whose memory it works on
     cdef object memory                # that memory, once it was asked for
+    cdef ShortWay short               # what is tried first, or None
+    cdef Memory plain                 # the memory, if short ways can work on it
     cdef bytes codes                  # of the parameters
     cdef const char* letters          # their characters
     cdef Py_ssize_t n_params

@@ -22,8 +22,10 @@ from cython.cimports.stratavm.engine.python import (
     PyTuple_GET_SIZE,
     int_value,
 )
+from cython.cimports.stratavm.engine.shortway import ShortWay
 from cython.cimports.stratavm.runtime.func import Shape, fill_cells, read_cells
 from cython.cimports.stratavm.runtime.host import HostFunction, HostShape, as_run_cells, may_raise_t
+from cython.cimports.stratavm.runtime.memory import Memory
 
 from stratavm.base.errors import LinkError
 from stratavm.engine.cells import codes_of
@@ -147,13 +149,16 @@ class SpecHost(HostFunction):
     @cython.exceptval(-1, check=False)
     def fit(self, store: object, shape: HostShape, function: object, name: object, caller: object) -> cython.int:
         """Become the function of a spec in a store."""
+        if isinstance(function, ShortWay):
+            self.short = function
+            function = self.short.general
         self.become(store, shape, function, name)
         self.caller = caller
         self.codes = codes_of_shape(shape)[0]
         self.letters = self.codes
         self.n_params = len(self.codes)
         self.n_results = len(shape.results)
-        self.run = as_run_cells(cython.cast(may_raise_t, run_spec))
+        self.run = as_run_cells(cython.cast(may_raise_t, run_spec if self.short is None else run_shortly))
         return 0
 
     @cython.cfunc
@@ -161,12 +166,25 @@ class SpecHost(HostFunction):
         """The caller's memory."""
         if self.memory is None:
             self.memory = self.caller.memory
+            if type(self.memory) is Memory and cython.cast(Memory, self.memory).store is self.store:
+                self.plain = self.memory
         return self.memory
 
     @cython.cfunc
     def concerned(self) -> object:
         """The instance that it works for."""
         return instance_of(self.caller)
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def run_shortly(self: SpecHost, cells: cython.pointer(uint64_t)) -> cython.int:
+    """The short way, and where it does nothing, the one that does every case."""
+    if self.plain is None:
+        self.first()
+    if self.plain is not None and self.short.go(self.plain, cells):
+        return 0
+    return run_spec(self, cells)
 
 
 @cython.cfunc

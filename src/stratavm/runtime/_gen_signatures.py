@@ -10,6 +10,7 @@ SIGNATURES: Final[dict[str, str]] = {
     "SpecHost": "(store: Store, spec: HostSpec, name: str, caller: Caller)",
     "Instance": "()",
     "InstancePre": "(module: Module, binders: Sequence[Binder], images: Images | None=None)",
+    "ShortWay": "(general: Callable[..., Any])",
     "Store": "(engine: Engine | None=None, *, limits: StoreLimits | None=None, thread_bound: bool=False, on_abort: Literal['poison', 'keep']='poison', fuel: int | None=None)",
     "Global": "(store: Store, type: GlobalType, bits: int=0)",
     "Memory": "(store: Store, type: MemoryType, plan: str='guard', image: Any=None)",

@@ -39,11 +39,13 @@ class Channel:
     """A descriptor of its own. ``read`` and ``write`` raise ``BlockingIOError`` instead of waiting.
 
     Attributes: ``fd`` is good for polling; ``may_block`` is False where there is nothing to wait for; ``endless``: one
-    call moves as much as it is asked for, which can take long.
+    call moves as much as it is asked for, which can take long. ``whole_bytes``: a write of so many happens whole, or
+    not at all.
     """
 
-    def __init__(self, fd: int, *, may_block: bool, endless: bool = False) -> None:
+    def __init__(self, fd: int, *, may_block: bool, endless: bool = False, whole_bytes: int = 0) -> None:
         self.fd, self.may_block, self.endless = fd, may_block, endless or not may_block
+        self.whole_bytes = whole_bytes
 
     def read(self, buffers: Sequence[memoryview]) -> int:
         """Read what there is; 0 at the end."""
@@ -153,11 +155,12 @@ def channel_of(fd: int, *, write: bool) -> Channel:
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISBLK(mode):
         return Channel(duplicate(fd), may_block=False)
     if stat.S_ISCHR(mode) and found.st_rdev in NEVER_BLOCK:
-        return Channel(duplicate(fd), may_block=True, endless=True)  # poll(2) tells that they are ready
+        # poll(2) tells that they are ready
+        return Channel(duplicate(fd), may_block=True, endless=True, whole_bytes=select.PIPE_BUF)
     if stat.S_ISFIFO(mode) or os.isatty(fd):
         own = opened_anew(fd, write=write)
         if own is not None:
-            return Channel(own, may_block=True)
+            return Channel(own, may_block=True, whole_bytes=select.PIPE_BUF if stat.S_ISFIFO(mode) else 0)
     return AskingChannel(duplicate(fd))
 
 

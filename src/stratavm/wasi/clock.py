@@ -8,13 +8,16 @@ from stratavm.engine.ports import Clock as Clock
 
 
 class SystemClock:
-    """The host's clocks. The monotonic one starts at zero, so that the guest learns nothing of the host's uptime."""
+    """The host's clocks. The monotonic one starts at zero, so that the guest learns nothing of the host's uptime.
+
+    Attributes: ``start_ns`` and ``cpu_start_ns`` are what is taken off the host's monotonic time and processor time.
+    """
 
     virtual = False
 
     def __init__(self) -> None:
-        self._start = time.monotonic_ns()
-        self._cpu_start = time.process_time_ns()
+        self.start_ns = time.monotonic_ns()
+        self.cpu_start_ns = time.process_time_ns()
 
     def realtime_ns(self) -> int:
         """Since 1970."""
@@ -22,11 +25,11 @@ class SystemClock:
 
     def monotonic_ns(self) -> int:
         """Since this clock was made."""
-        return time.monotonic_ns() - self._start
+        return time.monotonic_ns() - self.start_ns
 
     def cpu_ns(self) -> int:
         """Processor time of the host process since this clock was made."""
-        return time.process_time_ns() - self._cpu_start
+        return time.process_time_ns() - self.cpu_start_ns
 
     def resolution_ns(self) -> int:
         """One nanosecond is what the interface can say and Linux claims."""

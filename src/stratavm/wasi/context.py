@@ -18,10 +18,11 @@ from stratavm.wasi.abi import Fdflags
 from stratavm.wasi.buffers import first, rest, size_of
 from stratavm.wasi.clock import Clock
 from stratavm.wasi.descriptor import Descriptor, Directory
-from stratavm.wasi.errno import Errno, WasiError, call_host
+from stratavm.wasi.errno import Errno, WasiError, call_host, from_os_error
 from stratavm.wasi.guest import Guest
 from stratavm.wasi.held import Held, Ledger
 from stratavm.wasi.quotas import HOST_DESCRIPTORS, Quotas
+from stratavm.wasi.state import WorldState
 
 T = TypeVar("T")
 
@@ -34,8 +35,11 @@ REFUSED_S: Final = 0.001
 LONGEST_SLEEP_NS: Final = 1 << 60
 """What one call of the host's sleep is asked for at most: 36 years."""
 
+UNLIMITED: Final = 1 << 62
+"""A quota that nobody reaches."""
 
-class Context:
+
+class Context(WorldState):
     """The state behind one guest's calls.
 
     Attributes: ``args`` and ``environ`` are C strings; ``random_bytes`` makes as many bytes as it is asked for.
@@ -58,7 +62,8 @@ class Context:
         self._numbers = count()
         self._free: list[int] = []
         self._opening: list[bool] = []
-        self._written = 0
+        self.most_written_bytes = min(quotas.written_bytes, UNLIMITED)
+        self.most_items = min(quotas.list_items, UNLIMITED)
         self.ledger = Ledger(quotas.held_bytes)
 
     # ---- descriptors ------------------------------------------------------------------------------
@@ -117,9 +122,19 @@ class Context:
     def release(self, guest: Guest) -> None:
         """The guest's call has ended: what was closed meanwhile is closed now."""
         while guest.pins:
-            descriptor = guest.pins.pop()
-            if descriptor.leave(guest):
-                self._settle(descriptor)
+            self._leave(guest.pins.pop(), guest)
+
+    def _leave(self, descriptor: Descriptor, user: object) -> None:
+        if descriptor.leave(user):
+            self._settle(descriptor)
+
+    def leave(self, descriptor: Descriptor, user: object) -> int:
+        """``release`` for a short way: 0, or the error number of closing what was closed meanwhile."""
+        try:
+            self._leave(descriptor, user)
+        except OSError as error:
+            return from_os_error(error).value
+        return 0
 
     def remove(self, fd: int) -> None:
         """Take a number away, and close its descriptor unless another call uses it."""
@@ -170,12 +185,12 @@ class Context:
 
     def may_write(self, size: int) -> None:
         """NOSPC unless so many bytes may still be written."""
-        if self._written + size > self.quotas.written_bytes:
+        if self.written_bytes + size > self.quotas.written_bytes:
             raise WasiError(Errno.NOSPC)
 
     def wrote(self, size: int) -> None:
         """Count bytes that were written."""
-        self._written += size
+        self.written_bytes += size
 
     def charge(self, guest: Guest, held: Held, size: int, what: str) -> bool:
         """Count memory of the host that something takes from now on, in bytes: in this world, and for the store that
@@ -221,7 +236,7 @@ class Context:
     ) -> int:
         """Write at the position, or at an offset; NOSPC over the quota of what may be written."""
         size, written = size_of(buffers), 0
-        if self._written + size > self.quotas.written_bytes:
+        if self.written_bytes + size > self.quotas.written_bytes:
             raise WasiError(Errno.NOSPC)
         kept = descriptor.will_keep(size)
         if kept and not self._count_kept(guest, descriptor, kept):
@@ -236,7 +251,7 @@ class Context:
                 pass
         if not done:
             written = self._in_pieces(guest, descriptor, (True, act, buffers, offset), written)
-        self._written += written
+        self.written_bytes += written
         return written
 
     def _in_pieces(

@@ -12,6 +12,7 @@ from typing import ClassVar, Final, NamedTuple, NoReturn
 from stratavm.wasi.abi import ALL_RIGHTS, Fdflags, Filetype, Rights, Whence
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.held import Held
+from stratavm.wasi.state import DescriptorState
 
 Times = tuple[int | None, int | None]
 """New access and modification time in nanoseconds; None keeps."""
@@ -24,6 +25,8 @@ NO_PIECES: Final = 1 << 32
 """More than any call moves."""
 FILE_PIECE: Final = 16 << 20
 """Bytes of a file that are read or written at a time: disks and memory do that in milliseconds."""
+SHORT_PIECE: Final = 1 << 20
+"""Bytes of a file that a short way reads or writes at most."""
 
 
 class Stat(NamedTuple):
@@ -74,7 +77,7 @@ class Opening(NamedTuple):
     write: bool
 
 
-class Descriptor:
+class Descriptor(DescriptorState):
     """An open file, stream, socket or directory. Its methods never wait: ``BlockingIOError`` says that they would.
 
     A call that uses a descriptor stands in ``users`` until it ends, and only what has no number any more and no user is
@@ -94,16 +97,14 @@ class Descriptor:
     """How much is read or written between two looks at whether the host wants to interrupt."""
     writes_whole: bool = False
     """Whether a write goes on until everything is written, unless the guest asked for NONBLOCK."""
-    flags: int = 0
     preopen: bytes | None = None
     read_only: bool = False
-    gone: bool = False
     counted: bool = False
 
     def __init__(self) -> None:
         self.rights = self.default_rights
         self.inheriting = 0
-        self.users: list[object] = []
+        self.users = []
         self.held: list[Held] = []
         self._open = [True]
 

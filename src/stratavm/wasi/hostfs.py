@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import ClassVar, Final, TypeVar
 
 from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS, Fdflags, Filetype, Oflags, Whence
-from stratavm.wasi.descriptor import FILE_PIECE, Descriptor, Directory, Entry, Opening, Stat, Times
+from stratavm.wasi.descriptor import FILE_PIECE, SHORT_PIECE, Descriptor, Directory, Entry, Opening, Stat, Times
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.openat2 import resolver_for
 from stratavm.wasi.resolve import MAX_LINKS, OPEN_ALWAYS, Resolver, in_parent, parted
@@ -72,6 +72,9 @@ class HostFile(Descriptor):
     def __init__(self, fd: int, flags: int, read_only: bool = False) -> None:
         super().__init__()
         self.fd, self.flags, self.read_only = fd, flags, read_only
+        if type(self) is HostFile:  # an embedder's own kind has its own ways
+            self.positioned = self.stats = True
+            self.short_read = self.short_write = SHORT_PIECE
 
     def read(self, buffers: Sequence[memoryview]) -> int:
         """Read at the position."""
@@ -142,6 +145,7 @@ class HostDirectory(Directory):
     def __init__(self, fd: int, resolver: Resolver, read_only: bool = False) -> None:
         super().__init__()
         self.fd, self.resolver, self.read_only = fd, resolver, read_only
+        self.stats = type(self) is HostDirectory
 
     def stat(self) -> Stat:
         """Attributes of the directory itself."""

@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Final, Literal, Protocol, TypeAlias
 from stratavm.wasi.abi import STREAM_RIGHTS, Filetype, Rights
 from stratavm.wasi.buffers import first, size_of
 from stratavm.wasi.capture import Capture
-from stratavm.wasi.channel import bytes_waiting, channel_of
-from stratavm.wasi.descriptor import FILE_PIECE, NO_PIECES, Descriptor, Stat
+from stratavm.wasi.channel import Channel, bytes_waiting, channel_of
+from stratavm.wasi.descriptor import FILE_PIECE, NO_PIECES, SHORT_PIECE, Descriptor, Stat
 from stratavm.wasi.errno import Errno, HostRaised, WasiError, call_host
 from stratavm.wasi.held import Held
 
@@ -66,6 +66,9 @@ class HostStream(Stream):
         self.fd = self.channel.fd
         self.writes_whole = self.channel.may_block
         self.piece_bytes = FILE_PIECE if self.channel.endless else NO_PIECES
+        if type(self.channel) is Channel:  # what else there is does more than one call of the kernel
+            self.short_read = SHORT_PIECE
+            self.short_write = self.channel.whole_bytes if self.channel.may_block else SHORT_PIECE
 
     def read(self, buffers: Sequence[memoryview]) -> int:
         """Read what there is."""

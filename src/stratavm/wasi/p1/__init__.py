@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from stratavm.wasi.p1 import args, clock, environ, fd, path, poll, proc, random, sock  # noqa: F401  (they fill the registry)
@@ -29,4 +28,4 @@ def imports(ctx: Context, namespace: str = "wasi_snapshot_preview1") -> dict[str
     """Host functions by name, bound to a context."""
     from stratavm.engine.host import HostSpec
 
-    return {name: HostSpec(f.type, partial(f.call, ctx)) for name, f in functions(namespace).items()}
+    return {name: HostSpec(f.type, f.bound(ctx)) for name, f in functions(namespace).items()}

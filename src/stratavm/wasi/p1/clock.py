@@ -6,6 +6,7 @@ from stratavm.wasi.abi import Clockid
 from stratavm.wasi.context import Context
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.guest import Guest
+from stratavm.wasi.p1 import short
 from stratavm.wasi.registry import PREVIEW1
 
 
@@ -29,7 +30,7 @@ def clock_res_get(ctx: Context, guest: Guest, clock: int, out: int) -> None:
     guest.write_u64(out, ctx.clock.resolution_ns())
 
 
-@PREVIEW1.function("clock_time_get", "iIi->i")
+@PREVIEW1.function("clock_time_get", "iIi->i", short.ClockTimeGet)
 def clock_time_get(ctx: Context, guest: Guest, clock: int, precision: int, out: int) -> None:
     """Write a clock's time; the precision is a wish that costs nothing to exceed."""
     guest.write_u64(out, read_clock(ctx, clock))

@@ -20,6 +20,7 @@ from stratavm.wasi.descriptor import Stat, Times
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.guest import Guest
 from stratavm.wasi.listing import renew
+from stratavm.wasi.p1 import short
 from stratavm.wasi.registry import PREVIEW1, UNSTABLE
 
 ALLOCATED_AT_ONCE: Final = 64 << 20
@@ -99,7 +100,7 @@ def fd_sync(ctx: Context, guest: Guest, fd: int) -> None:
     ctx.get(guest, fd, Rights.FD_SYNC).sync(data_only=False)
 
 
-@PREVIEW1.function("fd_fdstat_get", "ii->i")
+@PREVIEW1.function("fd_fdstat_get", "ii->i", short.FdFdstatGet)
 def fd_fdstat_get(ctx: Context, guest: Guest, fd: int, out: int) -> None:
     """Write a descriptor's type, flags and rights."""
     d = ctx.get(guest, fd)
@@ -124,7 +125,7 @@ def fd_fdstat_set_rights(ctx: Context, guest: Guest, fd: int, base: int, inherit
     descriptor.rights, descriptor.inheriting = base, inheriting
 
 
-@PREVIEW1.function("fd_filestat_get", "ii->i")
+@PREVIEW1.function("fd_filestat_get", "ii->i", short.FdFilestatGet)
 def fd_filestat_get(ctx: Context, guest: Guest, fd: int, out: int) -> None:
     """Write a file's attributes."""
     write_stat(guest, out, ctx.get(guest, fd, Rights.FD_FILESTAT_GET).stat())
@@ -161,7 +162,7 @@ def fd_filestat_set_times(ctx: Context, guest: Guest, fd: int, atim: int, mtim: 
     descriptor.set_times(times)
 
 
-@PREVIEW1.function("fd_read", "iiii->i")
+@PREVIEW1.function("fd_read", "iiii->i", short.FdRead)
 def fd_read(ctx: Context, guest: Guest, fd: int, iovs: int, count: int, out: int) -> None:
     """Read at the position."""
     descriptor = ctx.get(guest, fd, Rights.FD_READ)
@@ -169,7 +170,7 @@ def fd_read(ctx: Context, guest: Guest, fd: int, iovs: int, count: int, out: int
     guest.write_u32(out, ctx.read(guest, descriptor, guest.iovecs(iovs, count)))
 
 
-@PREVIEW1.function("fd_pread", "iiiIi->i")
+@PREVIEW1.function("fd_pread", "iiiIi->i", short.FdPread)
 def fd_pread(ctx: Context, guest: Guest, fd: int, iovs: int, count: int, offset: int, out: int) -> None:
     """Read at an offset."""
     descriptor = ctx.get(guest, fd, Rights.FD_READ | Rights.FD_SEEK)
@@ -177,7 +178,7 @@ def fd_pread(ctx: Context, guest: Guest, fd: int, iovs: int, count: int, offset:
     guest.write_u32(out, ctx.read(guest, descriptor, guest.iovecs(iovs, count), offset_of(offset)))
 
 
-@PREVIEW1.function("fd_write", "iiii->i")
+@PREVIEW1.function("fd_write", "iiii->i", short.FdWrite)
 def fd_write(ctx: Context, guest: Guest, fd: int, iovs: int, count: int, out: int) -> None:
     """Write at the position."""
     descriptor = ctx.get(guest, fd, Rights.FD_WRITE)
@@ -185,7 +186,7 @@ def fd_write(ctx: Context, guest: Guest, fd: int, iovs: int, count: int, out: in
     guest.write_u32(out, ctx.write(guest, descriptor, guest.iovecs(iovs, count)))
 
 
-@PREVIEW1.function("fd_pwrite", "iiiIi->i")
+@PREVIEW1.function("fd_pwrite", "iiiIi->i", short.FdPwrite)
 def fd_pwrite(ctx: Context, guest: Guest, fd: int, iovs: int, count: int, offset: int, out: int) -> None:
     """Write at an offset."""
     descriptor = ctx.get(guest, fd, Rights.FD_WRITE | Rights.FD_SEEK)
@@ -241,7 +242,7 @@ def fd_renumber(ctx: Context, guest: Guest, fd: int, to: int) -> None:
     ctx.renumber(guest, fd, to)
 
 
-@PREVIEW1.function("fd_seek", "iIii->i")
+@PREVIEW1.function("fd_seek", "iIii->i", short.FdSeek)
 def fd_seek(ctx: Context, guest: Guest, fd: int, delta: int, whence: int, out: int) -> None:
     """Move the position and write the new one."""
     _seek(ctx, guest, fd, delta, whence, out)
@@ -263,7 +264,7 @@ def _seek(ctx: Context, guest: Guest, fd: int, delta: int, whence: int, out: int
     guest.write_u64(out, descriptor.seek(distance, Whence(whence)))
 
 
-@PREVIEW1.function("fd_tell", "ii->i")
+@PREVIEW1.function("fd_tell", "ii->i", short.FdTell)
 def fd_tell(ctx: Context, guest: Guest, fd: int, out: int) -> None:
     """Write the position."""
     guest.check(out, 8)

@@ -22,6 +22,7 @@ from stratavm.wasi.context import SLICE_S, Context
 from stratavm.wasi.descriptor import Descriptor
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.guest import Guest
+from stratavm.wasi.p1 import short
 from stratavm.wasi.p1.clock import read_clock
 from stratavm.wasi.registry import PREVIEW1, UNSTABLE
 
@@ -173,7 +174,7 @@ def _poll(ctx: Context, guest: Guest, layout: Struct, skip: int, subs: int, out:
     guest.write_u32(n_out, len(events))
 
 
-@PREVIEW1.function("poll_oneoff", "iiii->i")
+@PREVIEW1.function("poll_oneoff", "iiii->i", short.PollOneoff)
 def poll_oneoff(ctx: Context, guest: Guest, subs: int, out: int, count: int, n_out: int) -> None:
     """Wait for the first of several things to happen."""
     _poll(ctx, guest, SUBSCRIPTION, 0, subs, out, count, n_out)

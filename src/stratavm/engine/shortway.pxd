@@ -1,0 +1,7 @@
+# Short ways of host functions.
+from libc.stdint cimport uint64_t
+from stratavm.runtime.memory cimport Memory
+
+cdef class ShortWay:
+    cdef readonly object general      # the function for every case
+    cdef int go(self, Memory memory, uint64_t* cells) except -1

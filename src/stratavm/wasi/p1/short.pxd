@@ -1,0 +1,65 @@
+# Short ways of hot functions.
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from stratavm.engine.shortway cimport ShortWay
+from stratavm.runtime.memory cimport Memory
+from stratavm.wasi.p1.kernel cimport iovec
+from stratavm.wasi.state cimport DescriptorState, WorldState
+
+cdef enum:
+    MOST_BUFFERS = 16
+
+cdef struct Buffers:
+    iovec[MOST_BUFFERS] items
+    int count                         # of those that are not empty
+    uint64_t size
+
+cdef class Short(ShortWay):
+    cdef WorldState world
+    cdef DescriptorState find(self, uint64_t cell, uint64_t rights)
+    cdef int leave(self, DescriptorState found) except -1
+
+cdef class Timed(Short):
+    cdef object known                 # the clock that was looked at
+    cdef bint is_system
+    cdef uint64_t start_ns
+    cdef uint64_t cpu_start_ns
+    cdef int time_of(self, uint32_t clock, uint64_t* ns) except -1
+
+cdef class ClockTimeGet(Timed):
+    pass
+
+cdef class PollOneoff(Timed):
+    cdef int due_in(self, Memory memory, uint64_t at, uint64_t* ns) except -1
+    cdef int sleep(self, Memory memory, uint64_t ns) except -1
+
+cdef class RandomGet(Short):
+    cdef object known
+    cdef bint is_system
+    cdef int knows_source(self) except -1
+
+cdef class FdSeek(Short):
+    cdef int seek(self, Memory memory, uint64_t* cells, int64_t delta, uint32_t whence, uint64_t out) except -1
+
+cdef class FdTell(FdSeek):
+    pass
+
+cdef class FdFdstatGet(Short):
+    pass
+
+cdef class FdFilestatGet(Short):
+    pass
+
+cdef class Moving(Short):
+    cdef int move(self, Memory memory, uint64_t* cells, bint writes, bint at_offset) except -1
+
+cdef class FdRead(Moving):
+    pass
+
+cdef class FdPread(Moving):
+    pass
+
+cdef class FdWrite(Moving):
+    pass
+
+cdef class FdPwrite(Moving):
+    pass

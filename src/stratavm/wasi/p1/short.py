@@ -1,0 +1,502 @@
+# strata: hot
+"""Short ways: the usual cases of hot functions in C, on the caller's memory and raw cells, without an object per call.
+
+Each does what the general function of its name does, or nothing at all. What is unusual (a file in memory, a pipe that
+is full, a clock or random bytes of the embedder's own, a quota that is met, an error) it leaves to that one, which
+begins anew: no error number is made here, and the general way stays the reference.
+
+Where the kernel may take long, the GIL is released, and the descriptor has the call among its users until it is over.
+"""
+
+import cython
+from cython.cimports.cpython.dict import PyDict_CheckExact
+from cython.cimports.cpython.exc import PyErr_CheckSignals
+from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
+from cython.cimports.stratavm.runtime.memory import Memory
+from cython.cimports.stratavm.wasi.p1.kernel import (
+    CLOCK_MONOTONIC,
+    CLOCK_PROCESS_CPUTIME_ID,
+    CLOCK_REALTIME,
+    EINTR,
+    GRND_NONBLOCK,
+    SEEK_CUR,
+    SEEK_END,
+    fstat,
+    get_32,
+    get_64,
+    getrandom,
+    lseek,
+    memset,
+    preadv,
+    put_32,
+    put_64,
+    put_buffer,
+    pwritev,
+    read_clock,
+    readv,
+    sleep_until,
+    stat_t,
+    timespec,
+    writev,
+)
+from cython.cimports.stratavm.wasi.state import DescriptorState, WorldState
+
+from stratavm.engine.ports import SystemRandom
+from stratavm.wasi.abi import EVENT, FDSTAT, FILESTAT, IOVEC, SUBSCRIPTION, Clockid, Filetype, Rights
+from stratavm.wasi.clock import SystemClock
+from stratavm.wasi.context import SLICE_S
+from stratavm.wasi.errno import Errno
+
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+BADF = cython.declare(uint32_t, Errno.BADF.value)
+READ = cython.declare(uint64_t, Rights.FD_READ)
+WRITE = cython.declare(uint64_t, Rights.FD_WRITE)
+SEEK = cython.declare(uint64_t, Rights.FD_SEEK)
+TELL = cython.declare(uint64_t, Rights.FD_TELL)
+FILESTAT_GET = cython.declare(uint64_t, Rights.FD_FILESTAT_GET)
+REALTIME = cython.declare(uint32_t, Clockid.REALTIME.value)
+MONOTONIC = cython.declare(uint32_t, Clockid.MONOTONIC.value)
+THREAD_CPUTIME = cython.declare(uint32_t, Clockid.THREAD_CPUTIME_ID.value)
+REGULAR = cython.declare(uint32_t, Filetype.REGULAR_FILE.value)
+FOLDER = cython.declare(uint32_t, Filetype.DIRECTORY.value)
+IOVEC_BYTES = cython.declare(uint64_t, IOVEC.size)
+FDSTAT_BYTES = cython.declare(uint64_t, FDSTAT.size)
+FILESTAT_BYTES = cython.declare(uint64_t, FILESTAT.size)
+SUBSCRIPTION_BYTES = cython.declare(uint64_t, SUBSCRIPTION.size)
+EVENT_BYTES = cython.declare(uint64_t, EVENT.size)
+LONGEST_SLEEP_NS = cython.declare(uint64_t, int(SLICE_S * 1e9))
+MOST_RANDOM_BYTES = cython.declare(uint64_t, 4096)  # the kernel makes them in some ten microseconds
+MOST_OFFSET = cython.declare(uint64_t, (1 << 63) - 1)
+LAST_SECOND = cython.declare(int64_t, (1 << 63) // 10**9 - 1)
+
+
+@cython.cclass
+class Short(ShortWay):
+    """A short way in one world."""
+
+    def __init__(self, general: object, world: WorldState):
+        self.general = general
+        self.world = world
+
+    @cython.cfunc
+    def find(self, cell: uint64_t, rights: uint64_t) -> DescriptorState:
+        """The descriptor of a number, if it has these rights; else None."""
+        world: WorldState = self.world
+        if world.closed or not PyDict_CheckExact(world.table):
+            return None
+        number: object = cython.cast(uint32_t, cell)
+        item: object = cython.cast(dict, world.table).get(number)
+        if not isinstance(item, DescriptorState):
+            return None
+        found: DescriptorState = item
+        return None if rights & ~found.rights else found
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def leave(self, found: DescriptorState) -> cython.int:
+        """The kernel's call is over, and what was closed meanwhile is closed now: 0, or the error number of that."""
+        if found.gone:
+            return self.world.leave(found, self)
+        found.users.remove(self)
+        return 0
+
+
+# ---- clocks ---------------------------------------------------------------------------------------
+
+
+@cython.cclass
+class Timed(Short):
+    """What looks at the system's clocks."""
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def time_of(self, clock: uint32_t, ns: cython.pointer(uint64_t)) -> cython.int:
+        """Read a clock; false where the world has others, or where it says what only the general way can handle."""
+        if self.world.clock is not self.known:
+            self.known = self.world.clock
+            self.is_system = type(self.known) is SystemClock
+            if self.is_system:
+                self.start_ns = self.known.start_ns
+                self.cpu_start_ns = self.known.cpu_start_ns
+        if not self.is_system or clock > THREAD_CPUTIME:
+            return False
+        start: uint64_t = 0
+        if clock == REALTIME:
+            ns[0] = read_clock(CLOCK_REALTIME)
+        elif clock == MONOTONIC:
+            ns[0], start = read_clock(CLOCK_MONOTONIC), self.start_ns
+        else:
+            ns[0], start = read_clock(CLOCK_PROCESS_CPUTIME_ID), self.cpu_start_ns
+        if ns[0] >> 63 or ns[0] < start:  # before 1970, or a process that was forked
+            return False
+        ns[0] -= start
+        return True
+
+
+@cython.cclass
+class ClockTimeGet(Timed):
+    """``clock_time_get`` of the system's clocks."""
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def go(self, memory: Memory, cells: cython.pointer(uint64_t)) -> cython.int:
+        """Clock, precision, where to."""
+        ns: uint64_t = 0
+        out: uint64_t = cython.cast(uint32_t, cells[4])
+        if self.world.closed or not memory.inside(out, 8):
+            return 0
+        if not self.time_of(cython.cast(uint32_t, cells[0]), cython.address(ns)):
+            return 0
+        memory.written = True
+        put_64(memory.d.base + out, ns)
+        cells[0] = 0
+        return 1
+
+
+@cython.cclass
+class PollOneoff(Timed):
+    """``poll_oneoff`` of one clock that is due within a slice."""
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def due_in(self, memory: Memory, at: uint64_t, ns: cython.pointer(uint64_t)) -> cython.int:
+        """Nanoseconds until the subscription there is due; false unless it is of a usual clock."""
+        now: uint64_t = 0
+        base: cython.p_char = memory.d.base + at
+        clock: uint32_t = get_32(base + 16)
+        flags: uint32_t = get_32(base + 40) & 0xFFFF
+        if base[8] != 0 or clock > MONOTONIC or flags > 1 or not self.time_of(clock, cython.address(now)):
+            return False
+        ns[0] = get_64(base + 24)
+        if flags:
+            ns[0] = ns[0] - now if ns[0] > now else 0
+        return ns[0] <= LONGEST_SLEEP_NS
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def sleep(self, memory: Memory, ns: uint64_t) -> cython.int:
+        """Sleep, and look whether someone wants to end the call: 0, or an error number."""
+        interrupted: cython.int
+        until: uint64_t = read_clock(CLOCK_MONOTONIC) + ns
+        while True:
+            with cython.nogil:
+                interrupted = sleep_until(until)
+            if interrupted != EINTR:
+                break
+            PyErr_CheckSignals()
+        memory.store.poll()
+        return BADF if self.world.closed else 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def go(self, memory: Memory, cells: cython.pointer(uint64_t)) -> cython.int:
+        """Subscriptions, events, how many, where to put their number."""
+        ns: uint64_t = 0
+        at: uint64_t = cython.cast(uint32_t, cells[0])
+        out: uint64_t = cython.cast(uint32_t, cells[2])
+        n_out: uint64_t = cython.cast(uint32_t, cells[6])
+        if self.world.closed or self.world.checkpoint is not None or cython.cast(uint32_t, cells[4]) != 1:
+            return 0
+        if not (memory.inside(at, SUBSCRIPTION_BYTES) and memory.inside(out, EVENT_BYTES) and memory.inside(n_out, 4)):
+            return 0
+        if self.world.most_items < 1 or not self.due_in(memory, at, cython.address(ns)):
+            return 0
+        userdata: uint64_t = get_64(memory.d.base + at)
+        if ns:
+            cells[0] = self.sleep(memory, ns)
+            if cells[0]:
+                return 1
+        memory.written = True
+        memset(memory.d.base + out, 0, EVENT_BYTES)
+        put_64(memory.d.base + out, userdata)
+        put_32(memory.d.base + n_out, 1)
+        cells[0] = 0
+        return 1
+
+
+# ---- random bytes ---------------------------------------------------------------------------------
+
+
+@cython.cclass
+class RandomGet(Short):
+    """``random_get`` of a few bytes of the kernel's."""
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def knows_source(self) -> cython.int:
+        """Whether the world's random bytes are the kernel's."""
+        source: object = self.world.random_bytes
+        if source is not self.known:
+            self.known = source
+            owner: object = getattr(source, "__self__", None)
+            self.is_system = type(owner) is SystemRandom and source == owner.random_bytes
+        return self.is_system
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def go(self, memory: Memory, cells: cython.pointer(uint64_t)) -> cython.int:
+        """Buffer, length."""
+        at: uint64_t = cython.cast(uint32_t, cells[0])
+        length: uint64_t = cython.cast(uint32_t, cells[2])
+        if self.world.closed or self.world.checkpoint is not None or not self.knows_source():
+            return 0
+        if length > MOST_RANDOM_BYTES or not memory.inside(at, length):
+            return 0
+        memory.written = True
+        if getrandom(memory.d.base + at, length, GRND_NONBLOCK) != cython.cast(cython.Py_ssize_t, length):
+            return 0
+        cells[0] = 0
+        return 1
+
+
+# ---- position and attributes of files -------------------------------------------------------------
+
+
+@cython.cclass
+class FdSeek(Short):
+    """``fd_seek`` in a file of the host's."""
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def seek(
+        self, memory: Memory, cells: cython.pointer(uint64_t), delta: int64_t, whence: uint32_t, out: uint64_t
+    ) -> cython.int:
+        """Move the position and tell it. To ask for a file's size, which the end is, may take long."""
+        position: int64_t
+        closing: uint64_t = 0
+        found: DescriptorState = self.find(cells[0], TELL if delta == 0 and whence == SEEK_CUR else SEEK)
+        if found is None or not found.positioned or whence > SEEK_END or not memory.inside(out, 8):
+            return 0
+        if whence == SEEK_END or found.users:
+            found.users.append(self)
+            with cython.nogil:
+                position = lseek(found.fd, delta, whence)
+            closing = self.leave(found)
+        else:
+            position = lseek(found.fd, delta, whence)
+        if position < 0:
+            return 0
+        memory.written = True
+        put_64(memory.d.base + out, position)
+        cells[0] = closing
+        return 1
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def go(self, memory: Memory, cells: cython.pointer(uint64_t)) -> cython.int:
+        """Number, distance, from where, where to."""
+        delta: int64_t = cython.cast(int64_t, cells[2])
+        return self.seek(memory, cells, delta, cython.cast(uint32_t, cells[4]), cython.cast(uint32_t, cells[6]))
+
+
+@cython.cclass
+class FdTell(FdSeek):
+    """``fd_tell`` in a file of the host's."""
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def go(self, memory: Memory, cells: cython.pointer(uint64_t)) -> cython.int:
+        """Number, where to."""
+        return self.seek(memory, cells, 0, SEEK_CUR, cython.cast(uint32_t, cells[2]))
+
+
+@cython.cclass
+class FdFdstatGet(Short):
+    """``fd_fdstat_get`` of anything."""
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def go(self, memory: Memory, cells: cython.pointer(uint64_t)) -> cython.int:
+        """Number, where to."""
+        out: uint64_t = cython.cast(uint32_t, cells[2])
+        found: DescriptorState = self.find(cells[0], 0)
+        if found is None:
+            return 0
+        kind: uint32_t = found.filetype
+        if not memory.inside(out, FDSTAT_BYTES):
+            return 0
+        memory.written = True
+        base: cython.p_char = memory.d.base + out
+        put_64(base, kind | found.flags << 16)
+        put_64(base + 8, found.rights)
+        put_64(base + 16, found.inheriting)
+        cells[0] = 0
+        return 1
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def nanoseconds(time: timespec, ns: cython.pointer(uint64_t)) -> cython.bint:
+    """A file's time, 0 before 1970; false where it does not fit."""
+    ns[0] = 0 if time.tv_sec < 0 else cython.cast(uint64_t, time.tv_sec) * 1_000_000_000 + time.tv_nsec
+    return time.tv_sec <= LAST_SECOND
+
+
+@cython.cclass
+class FdFilestatGet(Short):
+    """``fd_filestat_get`` of a file or directory of the host's."""
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def go(self, memory: Memory, cells: cython.pointer(uint64_t)) -> cython.int:
+        """Number, where to."""
+        stat: stat_t
+        words: uint64_t[8]
+        status: cython.int
+        i: cython.int
+        out: uint64_t = cython.cast(uint32_t, cells[2])
+        found: DescriptorState = self.find(cells[0], FILESTAT_GET)
+        if found is None or not found.stats or not memory.inside(out, FILESTAT_BYTES):
+            return 0
+        found.users.append(self)
+        with cython.nogil:
+            status = fstat(found.fd, cython.address(stat))
+        closing: uint64_t = self.leave(found)
+        if status != 0:
+            return 0
+        words[0], words[1], words[3], words[4] = stat.st_dev, stat.st_ino, stat.st_nlink, stat.st_size
+        words[2] = REGULAR if found.positioned else FOLDER
+        if not (
+            nanoseconds(stat.st_atim, words + 5)
+            and nanoseconds(stat.st_mtim, words + 6)
+            and nanoseconds(stat.st_ctim, words + 7)
+        ):
+            return 0
+        memory.written = True
+        for i in range(8):
+            put_64(memory.d.base + out + 8 * i, words[i])
+        cells[0] = closing
+        return 1
+
+
+# ---- reading and writing --------------------------------------------------------------------------
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def gather(memory: Memory, at: uint64_t, count: uint64_t, into: cython.pointer(Buffers)) -> cython.bint:
+    """The buffers of an iovec list, read once: whoever changes the list later changes nothing. False where one, or
+    the list, is not inside the memory. Of at most ``MOST_BUFFERS``."""
+    i: uint64_t
+    start: uint64_t
+    length: uint64_t
+    into.count = 0
+    into.size = 0
+    if not memory.inside(at, count * IOVEC_BYTES):
+        return False
+    for i in range(count):
+        start = get_32(memory.d.base + at + i * IOVEC_BYTES)
+        length = get_32(memory.d.base + at + i * IOVEC_BYTES + 4)
+        if not memory.inside(start, length):
+            return False
+        if length:
+            put_buffer(cython.address(into.items[into.count]), memory.d.base + start, length)
+            into.count += 1
+            into.size += length
+    return True
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def act(
+    fd: cython.int, buffers: cython.pointer(Buffers), writes: cython.bint, at_offset: cython.bint, offset: int64_t
+) -> cython.Py_ssize_t:
+    """The kernel's call, as the general way makes it: bytes moved, or -1."""
+    if at_offset:
+        if writes:
+            return pwritev(fd, buffers.items, buffers.count, offset)
+        return preadv(fd, buffers.items, buffers.count, offset)
+    if writes:
+        return writev(fd, buffers.items, buffers.count)
+    return readv(fd, buffers.items, buffers.count)
+
+
+@cython.cclass
+class Moving(Short):
+    """Reading and writing a file of the host's, or a stream of one: as much as the kernel moves in one call."""
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def move(
+        self, memory: Memory, cells: cython.pointer(uint64_t), writes: cython.bint, at_offset: cython.bint
+    ) -> cython.int:
+        """Number, list of buffers, how many, (offset,) where to put the number of bytes."""
+        buffers: Buffers
+        moved: cython.Py_ssize_t = 0
+        closing: uint64_t = 0
+        world: WorldState = self.world
+        count: uint64_t = cython.cast(uint32_t, cells[4])
+        offset: uint64_t = cells[6] if at_offset else 0
+        out: uint64_t = cython.cast(uint32_t, cells[8] if at_offset else cells[6])
+        found: DescriptorState = self.find(cells[0], (WRITE if writes else READ) | (SEEK if at_offset else 0))
+        if found is None or (at_offset and not found.positioned) or not memory.inside(out, 4):
+            return 0
+        most: uint64_t = found.short_write if writes else found.short_read
+        if count > MOST_BUFFERS or count > world.most_items or not most:
+            return 0
+        if not gather(memory, cython.cast(uint32_t, cells[2]), count, cython.address(buffers)) or buffers.size > most:
+            return 0
+        if offset > MOST_OFFSET - buffers.size:
+            return 0
+        if writes and world.written_bytes + buffers.size > world.most_written_bytes:
+            return 0
+        if buffers.count:
+            found.users.append(self)
+            with cython.nogil:
+                moved = act(found.fd, cython.address(buffers), writes, at_offset, offset)
+            closing = self.leave(found)
+            if moved < 0:
+                return 0
+        if writes:
+            world.written_bytes += moved
+        memory.written = True
+        put_32(memory.d.base + out, moved)
+        cells[0] = closing
+        return 1
+
+
+@cython.cclass
+class FdRead(Moving):
+    """``fd_read``."""
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def go(self, memory: Memory, cells: cython.pointer(uint64_t)) -> cython.int:
+        """At the position."""
+        return self.move(memory, cells, False, False)
+
+
+@cython.cclass
+class FdPread(Moving):
+    """``fd_pread``."""
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def go(self, memory: Memory, cells: cython.pointer(uint64_t)) -> cython.int:
+        """At an offset."""
+        return self.move(memory, cells, False, True)
+
+
+@cython.cclass
+class FdWrite(Moving):
+    """``fd_write``."""
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def go(self, memory: Memory, cells: cython.pointer(uint64_t)) -> cython.int:
+        """At the position."""
+        return self.move(memory, cells, True, False)
+
+
+@cython.cclass
+class FdPwrite(Moving):
+    """``fd_pwrite``."""
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def go(self, memory: Memory, cells: cython.pointer(uint64_t)) -> cython.int:
+        """At an offset."""
+        return self.move(memory, cells, True, True)

@@ -1,0 +1,24 @@
+# What short ways see of a world and its descriptors.
+from libc.stdint cimport uint32_t, uint64_t
+
+cdef class WorldState:
+    cdef public bint closed
+    cdef public object table               # descriptors by number
+    cdef public object clock
+    cdef public object random_bytes
+    cdef public object checkpoint          # or None
+    cdef public uint64_t written_bytes     # in total
+    cdef public uint64_t most_written_bytes
+    cdef public uint64_t most_items        # of an iovec list
+
+cdef class DescriptorState:
+    cdef public uint64_t rights
+    cdef public uint64_t inheriting
+    cdef public uint32_t flags             # the guest's
+    cdef public bint gone                  # it has no number any more
+    cdef public list users                 # calls that use it
+    cdef public int fd                     # of the host, -1 = none
+    cdef public bint positioned            # ``fd`` is a regular file: offsets and position are the kernel's
+    cdef public bint stats                 # its attributes are those of ``fd``
+    cdef public uint64_t short_read        # bytes that reading ``fd`` once may ask for, 0 = the general way only
+    cdef public uint64_t short_write       # bytes up to which one write to ``fd`` is whole, or all that the call is for

@@ -1,0 +1,26 @@
+from collections.abc import Callable
+
+from stratavm.engine.ports import Clock
+from stratavm.wasi.descriptor import Descriptor
+
+class WorldState:
+    closed: bool
+    table: dict[int, Descriptor]
+    clock: Clock
+    random_bytes: Callable[[int], bytes]
+    checkpoint: Callable[[], None] | None
+    written_bytes: int
+    most_written_bytes: int
+    most_items: int
+
+class DescriptorState:
+    rights: int
+    inheriting: int
+    flags: int
+    gone: bool
+    users: list[object]
+    fd: int
+    positioned: bool
+    stats: bool
+    short_read: int
+    short_write: int
