@@ -93,7 +93,6 @@ _EXPORTS: dict[str, str] = {
             "Module",
             "Store",
             "Table",
-            "load",
         )
     },
     **{
@@ -127,6 +126,7 @@ _EXPORTS: dict[str, str] = {
     "Recovering": "stratavm.engine.recovery.Recovering",
     "Restart": "stratavm.services.lifecycle.Restart",
     "StoreLimits": "stratavm.runtime.limits.StoreLimits",
+    "load": "stratavm.engine.load.load",
     "to_thread": "stratavm.engine.asynchronous.to_thread",
     "run": "stratavm.sandbox.entry.run",
     "Wasi": "stratavm.wasi.Wasi",

@@ -73,7 +73,7 @@ def instantiate(file: Path) -> Instance:
 def _namespace(name: str, compiled: Module, program: str) -> Mapping[str, Any]:
     """What a namespace offers of what is wanted; the linker says what is missing."""
     if name in WASI:
-        from stratavm.wasi import Wasi
+        from stratavm.wasi.world import Wasi
 
         return Wasi(args=[program], stdout="inherit", stderr="inherit").namespaces()[name]
     try:

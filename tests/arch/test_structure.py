@@ -91,6 +91,13 @@ def test_the_objects_of_an_engine_reach_no_compiler(name, loading):
     assert not {room for room in rooms if re.match(r"(codegen|native|machine|targets|front|tiers\.jit|ir\.pa)", room)}
 
 
+@pytest.mark.parametrize("facade", ["stratavm.engine", "stratavm.wasi"])
+def test_a_page_of_public_objects_is_for_users(facade):
+    """Inside, modules import what they use, from where it is: the page knows all, and who knows it does too."""
+    inside = [edge for edge in structure.read().edges if edge.target == facade]
+    assert {edge.source for edge in inside} <= {"stratavm"}, inside
+
+
 @pytest.mark.parametrize("name", ["module.validate", "native.compile", "engine.module", "ir.text"])
 def test_who_reads_facts_of_opcodes_reaches_no_semantic_function(name, loading):
     """The rows are written down; only who runs or proves their meaning loads it."""

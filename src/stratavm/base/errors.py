@@ -249,11 +249,16 @@ class ModuleLimit(DecodeError, ResourceLimit):
         self.limit = limit
 
 
+MAX_TRAP_FRAMES: Final = 128
+"""Frames that a trap keeps, the innermost."""
+
+
 class Trap(StrataError):
     """WebAssembly trapped.
 
     Attributes: ``kind`` is the name of a trap kind (``div_by_zero``), ``message`` the specification's words,
-    ``frames`` the guest frames, innermost first (found out when they are first asked for). Tracebacks show them.
+    ``frames`` the innermost ``MAX_TRAP_FRAMES`` guest frames, innermost first (found out when they are first asked
+    for). Tracebacks show them.
     """
 
     _notes: GuestNotes | None = None

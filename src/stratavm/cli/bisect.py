@@ -16,10 +16,15 @@ from stratavm.cli import output
 from stratavm.cli.invoke import parse_call
 from stratavm.cli.program import add_program, options_explained
 from stratavm.cli.source import guest_input, module_source
-from stratavm.engine import Config, Instance, Linker, Module, Store
 from stratavm.engine.bisect import Culprit, bisect
+from stratavm.engine.config import Config
+from stratavm.engine.instance import Instance
+from stratavm.engine.linker import Linker
+from stratavm.engine.module import Module
+from stratavm.engine.store import Store
 from stratavm.spec.types import F32, F64, I32, I64, GlobalType
-from stratavm.wasi import FixedClock, Wasi
+from stratavm.wasi.clock import FixedClock
+from stratavm.wasi.world import Wasi
 
 FOUND: Final = 1
 """Exit code when something is wrong; 0 when all is well."""

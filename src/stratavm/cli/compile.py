@@ -8,7 +8,8 @@ from typing import Final
 from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.cli.source import module_source
-from stratavm.engine import Engine, Module
+from stratavm.engine.engine import Engine
+from stratavm.engine.module import Module
 
 EXAMPLES: Final = """strata compile --time app.wasm
 strata compile --tier jit1 --threads 0 --json app.wasm"""

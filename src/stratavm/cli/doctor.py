@@ -165,7 +165,7 @@ def _use(title: str, name: str) -> str:
 def _extensions() -> dict[str, str]:
     """Extensions of the processor that the compiler uses."""
     try:
-        from stratavm.native.compile import extensions
+        from stratavm.native.processor import extensions
     except ImportError as error:
         return {"extensions": output.one_line(error)}
     known = extensions()

@@ -11,7 +11,8 @@ from stratavm.base.words import did_you_mean, some
 from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.cli.source import module_binary, module_source
-from stratavm.engine import Engine, Module
+from stratavm.engine.engine import Engine
+from stratavm.engine.module import Module
 from stratavm.engine.stages import STAGES, dump_stage, explain_passes
 from stratavm.module import model as m
 from stratavm.module.needs import decode_anyway

@@ -16,11 +16,14 @@ from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.cli.program import options_explained
 from stratavm.cli.source import guest_input, module_source
-from stratavm.engine import Engine, Linker, Module, Store
-from stratavm.sandbox.ending import AFTER, Watch
+from stratavm.engine.engine import Engine
+from stratavm.engine.linker import Linker
+from stratavm.engine.module import Module
+from stratavm.engine.store import Store
 from stratavm.sandbox.timing import time_left
-from stratavm.wasi import Wasi
+from stratavm.sandbox.watch import AFTER, Watch
 from stratavm.wasi.streams import ProgramOutput
+from stratavm.wasi.world import Wasi
 
 ENTRY: Final = "_start"
 INITIALIZE: Final = "_initialize"

@@ -10,7 +10,8 @@ from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.cli.here import ENTRY, INITIALIZE
 from stratavm.cli.source import read_module
-from stratavm.engine import Engine, Module
+from stratavm.engine.engine import Engine
+from stratavm.engine.module import Module
 from stratavm.engine.types import describe_extern
 from stratavm.module import model as m
 from stratavm.module.custom import producers, target_features

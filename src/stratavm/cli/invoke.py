@@ -10,7 +10,7 @@ from stratavm.runtime.values import parse_argument, signature
 from stratavm.spec.types import FuncType
 
 if TYPE_CHECKING:
-    from stratavm.engine import Module
+    from stratavm.engine.module import Module
 
 
 def parse_call(module: Module, name: str, texts: tuple[str, ...]) -> list[Any]:

@@ -13,7 +13,6 @@ from typing import Any, Final, NamedTuple, TextIO
 from stratavm.base import errors
 from stratavm.base.text import printable
 from stratavm.cli.style import is_coloured, paint
-from stratavm.contract.layout import MAX_TRAP_FRAMES
 from stratavm.sandbox.completed import CODES, Reason
 from stratavm.sandbox.ending import reason_of
 
@@ -115,8 +114,8 @@ def _print_frames(frames: tuple[object, ...]) -> None:
         print(paint(f"    in {frame}{times}", "quiet", sys.stderr), file=sys.stderr)
     if left:
         print(paint(f"    and {left} more", "quiet", sys.stderr), file=sys.stderr)
-    if len(frames) >= MAX_TRAP_FRAMES:
-        kept = f"    there may be more: a trap keeps the innermost {MAX_TRAP_FRAMES} frames"
+    if len(frames) >= errors.MAX_TRAP_FRAMES:
+        kept = f"    there may be more: a trap keeps the innermost {errors.MAX_TRAP_FRAMES} frames"
         print(paint(kept, "quiet", sys.stderr), file=sys.stderr)
 
 

@@ -10,7 +10,8 @@ from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.cli.program import STANDARD
 from stratavm.cli.source import module_source, write
-from stratavm.engine import Engine, Module
+from stratavm.engine.engine import Engine
+from stratavm.engine.module import Module
 from stratavm.engine.pyi import type_stub
 
 EXAMPLES: Final = """strata stubs app.wasm          writes app.pyi

@@ -9,7 +9,8 @@ from stratavm.base.errors import ModuleError
 from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.cli.source import module_source
-from stratavm.engine import Engine, Module
+from stratavm.engine.engine import Engine
+from stratavm.engine.module import Module
 
 EXAMPLES: Final = """strata validate app.wasm lib.wat
 strata validate --json *.wasm"""

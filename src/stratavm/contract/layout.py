@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 from stratavm.base.cached import cached
 from stratavm.base.data import dataclass
+from stratavm.base.errors import MAX_TRAP_FRAMES
 
 if TYPE_CHECKING:
     from stratavm.module.model import Module
+    from stratavm.spec.types import MemoryType
 
 SIZES: Final = {"u8": 1, "u32": 4, "i32": 4, "u64": 8, "ptr": 8}
 
@@ -60,7 +62,6 @@ class Struct:
         return -(-sum(f.size for f in self.fields) // 16) * 16
 
 
-MAX_TRAP_FRAMES: Final = 128
 MAX_BUILTINS: Final = 64
 
 EXEC: Final = Struct(
@@ -198,6 +199,7 @@ MAGIC_VMCTX: Final = 0x564D4358
 MAGIC_HOST: Final = 0x484F5354
 PLAN_GUARD: Final = 0
 PLAN_BOUNDED: Final = 1
+PLANS: Final = {"guard": PLAN_GUARD, "bounded": PLAN_BOUNDED}
 ATTENTION_BITS: Final = {
     "closed": 1,
     "aborted": 2,
@@ -270,3 +272,10 @@ def vm_layout(module: Module) -> VMLayout:
 
 
 _layout_of = lru_cache(maxsize=256)(VMLayout)
+
+
+def plan_of(type: MemoryType, wanted: str) -> str:
+    """The plan a memory gets: guard needs 32-bit addresses and pages of 64 KiB."""
+    if wanted not in PLANS:
+        raise ValueError(f"memory plan {wanted!r}: expected guard or bounded")
+    return wanted if not type.limits.is64 and type.page_shift == 16 else "bounded"

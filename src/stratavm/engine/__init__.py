@@ -1,4 +1,8 @@
-"""Engines, modules, linking, calls: the public objects, and the one place where everything is wired together."""
+"""Engines, modules, linking, calls: the public objects, and the one place where everything is wired together.
+
+This page is for who is outside: it gives the composition, so that whoever imports it knows every compiler. Modules of
+the package import what they use, from where it is.
+"""
 
 from stratavm.engine import compose
 from stratavm.engine.composition import give
@@ -9,7 +13,6 @@ from stratavm.engine.host import Caller, HostSpec
 from stratavm.engine.instance import Instance
 from stratavm.engine.instance_pre import InstancePre
 from stratavm.engine.linker import Linker
-from stratavm.engine.load import load
 from stratavm.engine.module import Module
 from stratavm.engine.store import Store
 from stratavm.runtime.globals import Global
@@ -32,5 +35,4 @@ __all__ = [
     "Module",
     "Store",
     "Table",
-    "load",
 ]

@@ -23,7 +23,6 @@ from stratavm.engine.events import (
     ModuleRefused,
     describe,
 )
-from stratavm.engine.report import CompileReport
 from stratavm.engine.source import Source, SourceLike, read_source
 from stratavm.module.decode import decode
 from stratavm.module.model import Export, Import
@@ -35,6 +34,7 @@ from stratavm.runtime.image import NO_IMAGES, Images, make_images
 from stratavm.spec.types import ExternType
 
 if TYPE_CHECKING:
+    from stratavm.engine.report import CompileReport
     from stratavm.tiers.tier import TierModule
 
 
@@ -240,6 +240,9 @@ class Module:
             self.engine.source.emit(ModuleCompiled(self.name, len(costs.times_ns), costs.code_bytes))
         else:
             self.engine.bus.drain()
+        with importing:
+            from stratavm.engine.report import CompileReport
+
         bodies = self.model.functions
         return CompileReport(
             functions=len(costs.times_ns),

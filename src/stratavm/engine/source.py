@@ -14,8 +14,8 @@ from typing import Any, BinaryIO, Final, TypeAlias
 from stratavm.base.budget import check
 from stratavm.base.data import dataclass
 from stratavm.base.errors import DecodeError, ModuleLimit, ParseError
+from stratavm.base.importing import importing
 from stratavm.base.text import printable
-from stratavm.module.foreign import recognise
 from stratavm.module.limits import DEFAULT_LIMITS
 
 MAGIC: Final = b"\0asm"
@@ -158,6 +158,9 @@ def _from_bytes(name: str, data: bytes) -> Source:
     try:
         return Source(name, text=data.decode("utf-8"))
     except UnicodeDecodeError as error:
+        with importing:
+            from stratavm.module.foreign import recognise
+
         if recognise(data) is not None:  # zstd begins with a parenthesis
             return Source(name, binary=data)
         line = data.count(b"\n", 0, error.start) + 1

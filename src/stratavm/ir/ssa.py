@@ -11,7 +11,7 @@ from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.stratavm.base.vec import vec_room
 
-from stratavm.ir.view import SsaView
+from stratavm.base.importing import importing
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -203,9 +203,12 @@ class Ssa:
 
     # ---- for the printer, the verifier, the evaluator and tests -------------------------------
 
-    def dump(self) -> SsaView:
+    def dump(self) -> "SsaView":
         """A copy as plain Python data."""
         i: uint32_t
+        with importing:
+            from stratavm.ir.view import SsaView
+
         return SsaView(
             func=self.func,
             type_index=self.type_index,

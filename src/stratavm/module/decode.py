@@ -19,8 +19,8 @@ from cython.cimports.stratavm.module.typesec import (
 )
 
 from stratavm.base.errors import DecodeError, ModuleLimit, ValidationError
+from stratavm.base.importing import importing
 from stratavm.module.constexpr import skip_expression
-from stratavm.module.foreign import recognise
 from stratavm.module.limits import DEFAULT_LIMITS
 from stratavm.module.model import (
     ConstExpr,
@@ -98,6 +98,9 @@ def no_header(data: bytes) -> DecodeError:
     at: int = 0 if data[:4] != b"\0asm" else 4
     words: str = "unknown binary version" if at else "magic header not detected"
     cut: str = "unexpected end: " if len(data) < at + 4 else ""
+    with importing:
+        from stratavm.module.foreign import recognise
+
     name, action = recognise(data) or ("", "" if at else "no module begins so: is it the right file, and is it whole?")
     found: str = data[at : at + 4].hex(" ") or "nothing"
     return DecodeError(

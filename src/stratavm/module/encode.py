@@ -12,7 +12,19 @@ from typing import Final, TypeVar
 from stratavm.base.budget import paced
 from stratavm.base.data import dataclass, field
 from stratavm.base.leb import sleb, uleb
-from stratavm.module.model import ConstExpr, Custom, Element, Export, Global, Import, Module, Names, Table
+from stratavm.module.model import (
+    NESTED_NAMES,
+    PLAIN_NAMES,
+    ConstExpr,
+    Custom,
+    Element,
+    Export,
+    Global,
+    Import,
+    Module,
+    Names,
+    Table,
+)
 from stratavm.spec.types import (
     CONCRETE,
     FUNCREF,
@@ -315,12 +327,6 @@ def _data(d: DataDraft) -> bytes:
 
 
 # ---- the name section --------------------------------------------------------------------------
-
-PLAIN_NAMES: Final[dict[int, str]] = {
-    1: "funcs", 4: "types", 5: "tables", 6: "memories", 7: "globals", 8: "elements", 9: "datas", 11: "tags",
-}  # fmt: skip
-NESTED_NAMES: Final[dict[int, str]] = {2: "locals", 3: "labels", 10: "fields"}
-"""Subsections of the name section by id → attribute of ``Names`` (0 is the module's name)."""
 
 
 def encode_names(names: Names) -> bytes:

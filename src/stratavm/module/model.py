@@ -7,7 +7,7 @@ where they lie. Source: WebAssembly 3.0, section 2.5.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from stratavm.base.cached import cached
 from stratavm.base.data import dataclass, field
@@ -147,6 +147,13 @@ class Names:
     datas: Mapping[int, str] = field(default_factory=dict)
     fields: Mapping[int, Mapping[int, str]] = field(default_factory=dict)
     tags: Mapping[int, str] = field(default_factory=dict)
+
+
+PLAIN_NAMES: Final[dict[int, str]] = {
+    1: "funcs", 4: "types", 5: "tables", 6: "memories", 7: "globals", 8: "elements", 9: "datas", 11: "tags",
+}  # fmt: skip
+NESTED_NAMES: Final[dict[int, str]] = {2: "locals", 3: "labels", 10: "fields"}
+"""Subsections of the name section by id → attribute of ``Names`` (0 is the module's name)."""
 
 
 @dataclass(frozen=True)

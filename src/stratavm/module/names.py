@@ -9,8 +9,7 @@ from cython.cimports.stratavm.base.leb import bytes_t
 from cython.cimports.stratavm.module.reader import Reader, pause
 
 from stratavm.base.errors import DecodeError
-from stratavm.module.encode import NESTED_NAMES, PLAIN_NAMES
-from stratavm.module.model import Names
+from stratavm.module.model import NESTED_NAMES, PLAIN_NAMES, Names
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")

@@ -11,16 +11,14 @@ from stratavm.base.budget import Budget
 from stratavm.base.data import dataclass, replace
 from stratavm.base.errors import TRAP_KINDS, ResourceLimit, Unsupported
 from stratavm.base.importing import importing
-from stratavm.contract.layout import PLAN_BOUNDED, PLAN_GUARD
+from stratavm.contract.layout import PLAN_BOUNDED, PLANS, plan_of
 from stratavm.front.wasm.front import WasmFront
 from stratavm.ir.front import Front
 from stratavm.ir.scope import EVERYWHERE, Scope
 from stratavm.machine.code import Code
 from stratavm.module.valid import ValidModule
 from stratavm.native.worker import MACHINE_PASSES, STAGES, Worker
-from stratavm.runtime.memory import plan_of
-from stratavm.targets.x64.plan import ModulePlan, host_features
-from stratavm.targets.x64.regs import CPU_FEATURES
+from stratavm.targets.x64.plan import ModulePlan
 
 if TYPE_CHECKING:
     from stratavm.ir.pipeline import Pipeline
@@ -70,12 +68,6 @@ MACHINE_LEVELS: Final[dict[int, tuple[str, ...]]] = {0: (), 1: tuple(MACHINE_PAS
 """The passes of the machine level that each level runs."""
 
 
-def extensions() -> dict[str, bool]:
-    """The extensions of the processor that the compiler can use, and whether this one has them."""
-    present = host_features()
-    return {name: name in present for name in CPU_FEATURES if name}
-
-
 class ModuleCompiler:
     """Compiles functions of one front end's module, on any number of threads."""
 
@@ -83,7 +75,7 @@ class ModuleCompiler:
         self.front = front
         self.options = options
         plans = [plan_of(memory, options.memory_plan) for memory in front.shape.memory_types]
-        numbers = tuple(PLAN_GUARD if plan == "guard" else PLAN_BOUNDED for plan in plans)
+        numbers = tuple(PLANS[plan] for plan in plans)
         poison = options.poison or switches.POISON.value()
         self.plan = ModulePlan(front.shape, numbers, options.features, poison)
         checked = PLAN_BOUNDED in numbers or options.scope is not EVERYWHERE

@@ -19,10 +19,10 @@ from cython.cimports.stratavm.runtime.store import Store
 from cython.cimports.stratavm.runtime.table import Table
 
 from stratavm.base.errors import LinkError
+from stratavm.contract.layout import plan_of
 from stratavm.module.model import Import
 from stratavm.runtime.constexpr import evaluate
 from stratavm.runtime.image import NO_IMAGES, Images
-from stratavm.runtime.memory import plan_of
 from stratavm.spec.matching import describe, extern_matches
 
 if not cython.compiled:

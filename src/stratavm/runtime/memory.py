@@ -34,6 +34,7 @@ from cython.cimports.stratavm.runtime.store import Store
 from stratavm.base.errors import AllocatorFault, Closed, ResourceLimit, Trap
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.words import amount
+from stratavm.contract.layout import PLANS, plan_of
 from stratavm.runtime.allocator import checked
 from stratavm.runtime.events import MemoryWritten
 from stratavm.runtime.introspect import Signed
@@ -46,14 +47,6 @@ if not cython.compiled:
 
 GUARD_BYTES = cython.declare(uint64_t, GUARD_RESERVATION)
 MOST = 1 << 62  # pages or more that nobody ever gets
-PLANS = {"guard": PLAN_GUARD, "bounded": PLAN_BOUNDED}
-
-
-def plan_of(type: MemoryType, wanted: str) -> str:
-    """The plan a memory gets: guard needs 32-bit addresses and pages of 64 KiB."""
-    if wanted not in PLANS:
-        raise ValueError(f"memory plan {wanted!r}: expected guard or bounded")
-    return wanted if not type.limits.is64 and type.page_shift == 16 else "bounded"
 
 
 @cython.cclass

@@ -11,10 +11,11 @@ from typing import Any, Final, TypeAlias
 
 from stratavm.base.data import dataclass
 from stratavm.base.numbers import whole, whole_or_none
-from stratavm.engine import Module
+from stratavm.engine.module import Module
 from stratavm.engine.source import SourceLike
-from stratavm.wasi import MemoryTree, given
+from stratavm.wasi import given
 from stratavm.wasi.given import Mode
+from stratavm.wasi.memfs import MemoryTree
 
 ModuleLike: TypeAlias = "SourceLike | Module"
 Input: TypeAlias = "bytes | bytearray | memoryview | str | io.IOBase | None"

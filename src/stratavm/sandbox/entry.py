@@ -12,7 +12,7 @@ from stratavm.base.keywords import checks_keywords
 from stratavm.sandbox.arguments import Arguments, Dirs, Input, ModuleLike, checked
 from stratavm.sandbox.completed import Completed
 from stratavm.sandbox.execute import Ended, Streams, engine_for, execute
-from stratavm.wasi import Capture
+from stratavm.wasi.capture import Capture
 
 MAX_OUTPUT: Final = 16 << 20
 HABITS: Final = {

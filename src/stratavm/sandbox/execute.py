@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from stratavm.base.data import dataclass
 from stratavm.base.errors import ExitError, LinkError, ResourceLimit, StrataError, Trap
 from stratavm.base.words import some
-from stratavm.engine import Engine, Linker, Module, Store
+from stratavm.engine.engine import Engine
+from stratavm.engine.linker import Linker
+from stratavm.engine.module import Module
+from stratavm.engine.store import Store
 from stratavm.runtime.limits import StoreLimits
 from stratavm.sandbox.arguments import ROOT, Arguments
 from stratavm.sandbox.completed import CODES, Reason
-from stratavm.sandbox.ending import AFTER, Watch
 from stratavm.sandbox.timing import time_left
-from stratavm.wasi import MemoryTree, Wasi
+from stratavm.sandbox.watch import AFTER, Watch
+from stratavm.wasi.memfs import MemoryTree
+from stratavm.wasi.world import Wasi
 
 if TYPE_CHECKING:
     from stratavm.wasi.streams import Sink, Source

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stratavm.base.data import dataclass
 from stratavm.base.text import printable
-from stratavm.engine import Engine, Module
+from stratavm.engine.engine import Engine
+from stratavm.engine.module import Module
 from stratavm.sandbox import privileges, process, report
 from stratavm.sandbox.arguments import Arguments, Folder
 from stratavm.sandbox.completed import CODES, Reason
@@ -24,7 +25,7 @@ from stratavm.sandbox.execute import Ended, Streams, execute
 from stratavm.sandbox.lent import lent
 from stratavm.sandbox.report import REPORT_BYTES
 from stratavm.sandbox.wall import GUEST_MEMORY_BYTES, Wall, may_confine, raise_wall
-from stratavm.wasi import Capture
+from stratavm.wasi.capture import Capture
 
 if TYPE_CHECKING:
     from stratavm.wasi.streams import Source

@@ -7,13 +7,12 @@ import threading
 from typing import Final
 
 from stratavm.base.data import dataclass, field
-from stratavm.base.errors import GuestFrame, StackOverflow, Trap
+from stratavm.base.errors import MAX_TRAP_FRAMES, GuestFrame, StackOverflow, Trap
 from stratavm.module.model import ConstExpr
 from stratavm.tiers.oracle.bind import RETURN, Step, bind
 from stratavm.tiers.oracle.flatten import ROWS, Flat, flatten, flatten_constant
 from stratavm.tiers.oracle.protocols import Callee, InstanceLike
 
-MAX_TRAP_FRAMES: Final = 128
 SHALLOW: Final = 16
 """So many nested entries are always allowed, without a look at Python's stack."""
 

@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
-from stratavm.base.errors import LinkError, ResourceLimit, StackOverflow, Trap, Unsupported
+from stratavm.base.errors import MAX_TRAP_FRAMES, LinkError, ResourceLimit, StackOverflow, Trap, Unsupported
 from stratavm.module.parser import parse_module
 from stratavm.spec.features import READY
 from stratavm.spec.ops import BY_ID
 from stratavm.spec.types import F64, FUNCREF, I32, FuncType, GlobalType, Limits, MemoryType, TableType
 from stratavm.tiers.oracle.bind import _BINDERS
-from stratavm.tiers.oracle.machine import MAX_TRAP_FRAMES, OracleLimits
+from stratavm.tiers.oracle.machine import OracleLimits
 from tests.oracle.state import Global, HostFunction, Instance, Memory, Store, Table, instantiate
 
 

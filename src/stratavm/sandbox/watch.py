@@ -1,0 +1,46 @@
+"""Whether a guest ended for want of memory: requests that were refused, told from other traps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from stratavm.base.events import Event
+from stratavm.runtime.events import MemoryGrown, MemoryGrowthRefused
+from stratavm.sandbox.ending import reason_of
+
+if TYPE_CHECKING:
+    from stratavm.engine.store import Store
+    from stratavm.sandbox.completed import Reason
+
+AFTER: Final = ", after memory was refused"
+"""What is said of a trap whose reason is memory."""
+
+
+class Watch:
+    """Whether a store's latest request for memory was refused, while it is open.
+
+    Attributes: ``refused`` is that request, or None.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.refused: MemoryGrowthRefused | None = None
+        source = f"{store.source.label}-{store.source.number}"
+        self._bus = store.bus
+        self._heard = [
+            store.bus.subscribe(kind, self._note, where=lambda event: event.source == source)
+            for kind in (MemoryGrown, MemoryGrowthRefused)
+        ]
+
+    def _note(self, event: Event) -> None:
+        self.refused = event if isinstance(event, MemoryGrowthRefused) else None
+
+    def reason(self, error: BaseException) -> Reason | None:
+        """What ended the guest, if it was an error of its own."""
+        self._bus.drain()
+        found = reason_of(error)
+        return "memory" if found == "trap" and self.refused else found
+
+    def close(self) -> None:
+        """Listen no more."""
+        for subscription in self._heard:
+            subscription.close()
