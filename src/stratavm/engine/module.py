@@ -255,6 +255,5 @@ class Module:
         )
 
     def __repr__(self) -> str:
-        return (
-            f"<Module {printable(self.name)}: {len(self.model.functions)} functions, {len(self.model.exports)} exports>"
-        )
+        functions, exports = len(self.model.functions), len(self.model.exports)
+        return f"<Module {printable(self.name)}, functions: {functions}, exports: {exports}>"

@@ -91,7 +91,7 @@ def _check_places(folders: list[Preopen], name: str) -> None:
 def _preopen(item: Any, name: str) -> Preopen:
     """One directory. A string is no pair, though two letters would unpack as one."""
     if not isinstance(item, tuple | list) or len(item) not in (2, 3):
-        hint = f" write ({_shown(item)}, '/path in guest')" if isinstance(item, str | os.PathLike | MemoryTree) else ""
+        hint = f": write ({_shown(item)}, '/path in guest')" if isinstance(item, str | os.PathLike | MemoryTree) else ""
         raise TypeError(
             f"{name}: expected (host path, guest path) or (host path, guest path, mode), got {item!r}{hint}"
         )

@@ -128,7 +128,7 @@ def test_representations_say_the_kind_and_the_type():
     assert (repr(engine), repr(store)) == ("<Engine jit1>", "<Store idle>")
     assert repr(linker) == "<Linker of 1 definitions in 1 modules>"
     assert repr(linker.instantiate_pre(module)) == f"<InstancePre of {module.name}>"
-    assert repr(module).startswith(f"<Module {module.name}")
+    assert repr(module).startswith(f"<Module {module.name}, functions: ")
 
 
 def test_representations_of_what_is_closed_say_so_and_never_raise():

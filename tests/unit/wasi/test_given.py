@@ -19,7 +19,7 @@ WRONG = {
     "one folder as a string": ({"preopens": "data"}, TypeError, r"write \{'data': "),
     "one folder as a path": ({"preopens": Path("data")}, TypeError, r"write \{"),
     "one tree": ({"preopens": MemoryTree()}, TypeError, "mapping or a list"),
-    "folders without the guest's side": ({"preopens": ["/data"]}, TypeError, r"write \('/data', '/path in guest'\)"),
+    "folders without the guest's side": ({"preopens": ["/data"]}, TypeError, r"got '/data': write \('/data', '/path"),
     "two letters that unpack as a pair": ({"preopens": ["/d"]}, TypeError, r"expected \(host path, guest path"),
     "a path without the guest's side": ({"preopens": [Path("/data")]}, TypeError, "expected"),
     "four items": ({"preopens": [("a", "b", "ro", 1)]}, TypeError, "expected"),
