@@ -17,6 +17,7 @@ from cython.cimports.posix.time import CLOCK_MONOTONIC, clock_gettime, timespec
 from cython.cimports.stratavm.base.budget_tls import get_budget, set_budget
 
 from stratavm.base.errors import DeadlineExceeded, ResourceLimit
+from stratavm.base.numbers import seconds_or_none
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -127,7 +128,8 @@ class Budget:
         if shared is not None:
             self.quota.deadline_ns = shared.quota.deadline_ns
         elif seconds is not None:
-            self.quota.deadline_ns = now_ns() + cython.cast(uint64_t, min(max(0.0, seconds), 1e9) * 1e9)
+            time: cython.double = seconds_or_none("seconds", seconds)
+            self.quota.deadline_ns = now_ns() + cython.cast(uint64_t, time * 1e9)
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)

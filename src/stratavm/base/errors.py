@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 from stratavm.base.notes import GuestNotes
+from stratavm.base.numbers import integer, shown
 from stratavm.base.text import printable
+from stratavm.base.words import did_you_mean
 
 
 class TrapKind(NamedTuple):
@@ -264,6 +266,9 @@ class Trap(StrataError):
     _notes: GuestNotes | None = None
 
     def __init__(self, kind: str, frames: Frames = (), detail: str = "") -> None:
+        if kind not in TRAPS_BY_NAME:
+            near = did_you_mean(str(kind), TRAPS_BY_NAME) or f"kinds: {', '.join(TRAPS_BY_NAME)}"
+            raise ValueError(f"{kind!r:.60} is no kind of trap; {near}")
         self.kind, self._frames = kind, frames
         self.message = TRAPS_BY_NAME[kind].message
         super().__init__(f"{self.message}: {detail}" if detail else self.message)
@@ -322,8 +327,8 @@ class ExitError(StrataError):
     """The guest called ``proc_exit``; ``code`` is its exit code."""
 
     def __init__(self, code: int) -> None:
-        self.code = code
-        super().__init__(f"guest exited with code {code}")
+        self.code = integer("code", code)
+        super().__init__(f"guest exited with code {shown(self.code)}")
 
 
 class StoreBusy(StrataError):

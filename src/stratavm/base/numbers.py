@@ -1,26 +1,39 @@
-"""Numbers that somebody gives as a limit: what is none is refused, since it would limit something else."""
+"""Numbers that somebody gives, checked where they come in: what is none is refused by the name of its argument."""
 
 from __future__ import annotations
 
 import math
 import operator
-from typing import Any
+from typing import Any, Final
+
+LONGEST_S: Final = 1e9
+"""Thirty years: no time is longer, and as nanoseconds it fits 64 bits."""
+SHOWN_BITS: Final = 256
 
 
-def whole(name: str, value: Any, least: int = 0, most: int | None = None, unit: str = "") -> int:
+def integer(name: str, value: Any, unit: str = "") -> int:
     """A whole number as it is: one of a subclass may compare, or add up, as it likes.
 
     Raises:
         TypeError: it is none; a truth value, or 1.5, counted as 1.
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        of = f" of {unit}" if unit else ""
+        raise TypeError(f"{name} must be a whole number{of}, got {value!r:.60}")
+    return int.__add__(operator.index(value), 0)
+
+
+def whole(name: str, value: Any, least: int = 0, most: int | None = None, unit: str = "") -> int:
+    """``integer`` within bounds.
+
+    Raises:
+        TypeError: it is none.
         ValueError: it is not between ``least`` and ``most``.
     """
-    of = f" of {unit}" if unit else ""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} must be a whole number{of}, got {value!r:.60}")
-    number = int.__add__(operator.index(value), 0)
+    number = integer(name, value, unit)
     if number < least or (most is not None and number > most):
         bounds = f"at least {least}" if most is None else f"between {least} and {most}"
-        raise ValueError(f"{name} must be {bounds}{' ' + unit if unit else ''}, got {number}")
+        raise ValueError(f"{name} must be {bounds}{' ' + unit if unit else ''}, got {shown(number)}")
     return number
 
 
@@ -29,22 +42,51 @@ def whole_or_none(name: str, value: Any, least: int = 0, most: int | None = None
     return None if value is None else whole(name, value, least, most, unit)
 
 
-def seconds(name: str, value: Any, least: float = 0.0) -> float | None:
-    """A time limit in seconds; None is none.
+def shown(number: int) -> str:
+    """A whole number in an error: Python refuses to print very long ones, and nobody reads them."""
+    bits = number.bit_length()
+    return str(number) if bits <= SHOWN_BITS else f"a {'negative ' if number < 0 else ''}number of {bits} bits"
+
+
+def truth(name: str, value: Any, hint: str = "") -> bool:
+    """True or False, and nothing that only counts as one of them; ``hint`` ends the error.
 
     Raises:
-        TypeError, ValueError: it is something else.
+        TypeError: it is something else.
     """
-    if value is None:
-        return None
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, got {value!r:.60}{hint}")
+    return value
+
+
+def real(name: str, value: Any, of: str = "") -> float:
+    """A real number as a float, an infinity where floats do not reach.
+
+    Raises:
+        TypeError: it is none, or a truth value.
+        ValueError: it is not a number (nan).
+    """
     if isinstance(value, bool) or not (hasattr(value, "__float__") or hasattr(value, "__index__")):
-        raise TypeError(f"{name} must be a number of seconds, got {value!r:.60}")
+        raise TypeError(f"{name} must be a number{of}, got {value!r:.60}")
     try:
-        number = float(value)
-    except OverflowError:  # an integer beyond the range of floats
-        number = math.inf if value > 0 else -math.inf
-    if math.isnan(number):
-        raise ValueError(f"{name} must be a number, got nan")
-    if number < least:
-        raise ValueError(f"{name} must be a number of seconds from {least:g} on, or None, got {value!r:.60}")
-    return number
+        found = float(value)
+    except OverflowError:
+        found = math.inf if value > 0 else -math.inf
+    if math.isnan(found):
+        raise ValueError(f"{name} must be a number{of}, got nan")
+    return found
+
+
+def seconds(name: str, value: Any) -> float:
+    """A time in seconds. None is longer than ``LONGEST_S``, so that infinity is as good as no limit; 0, and what is
+    negative because it has passed, is over at once.
+
+    Raises:
+        TypeError, ValueError: it is no number.
+    """
+    return min(max(real(name, value, " of seconds"), 0.0), LONGEST_S)
+
+
+def seconds_or_none(name: str, value: Any) -> float | None:
+    """``seconds``, where None stands for no limit."""
+    return None if value is None else seconds(name, value)

@@ -8,6 +8,7 @@ import re
 from posixpath import normpath
 from typing import Any, Final
 
+from stratavm.base import numbers
 from stratavm.engine.config import ALLOCATORS, TIERS, Config
 
 SIZES: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
@@ -73,10 +74,10 @@ def units(text: str) -> int:
 def seconds(text: str) -> float:
     """A positive number of seconds."""
     try:
-        value = float(text)
+        value = numbers.seconds("it", float(text))
     except ValueError:
-        value = -1.0
-    if not 0 < value < 1e9:
+        value = 0.0
+    if value == 0:
         raise argparse.ArgumentTypeError(f"expected a positive number of seconds, got {text!r}")
     return value
 

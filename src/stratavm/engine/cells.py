@@ -7,6 +7,7 @@ A signature is a string of codes, one per value: ``i`` i32, ``l`` i64, ``f`` f32
 import cython
 from cython.cimports.cpython.ref import PyObject
 from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t, uint64_t
+from cython.cimports.stratavm.base.integers import int_value
 from cython.cimports.stratavm.engine.python import (
     PyErr_Clear,
     PyErr_Occurred,
@@ -18,7 +19,6 @@ from cython.cimports.stratavm.engine.python import (
     PyLong_CheckExact,
     PyLong_FromLong,
     PyLong_FromLongLong,
-    int_value,
 )
 
 from stratavm.spec.types import F32, F64, I32, I64

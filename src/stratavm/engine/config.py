@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Final, Literal, TypeAlias, TypedDict, Unpack
 
 from stratavm.base.data import dataclass, replace
-from stratavm.base.numbers import seconds, whole, whole_or_none
+from stratavm.base.numbers import seconds_or_none, truth, whole, whole_or_none
 from stratavm.base.words import did_you_mean
 from stratavm.engine.composition import composition
 from stratavm.module.limits import DEFAULT_LIMITS, Limits
@@ -121,14 +121,13 @@ class Config:
             "max_memory_bytes": whole_or_none("max_memory_bytes", self.max_memory_bytes, unit="bytes"),
             "compile_bytes": whole("compile_bytes", self.compile_bytes, 1, unit="bytes"),
             "threads": whole("threads", self.threads),
-            "load_timeout": seconds("load_timeout", self.load_timeout),
+            "load_timeout": seconds_or_none("load_timeout", self.load_timeout),
         }
         for name, value in numbers.items():
             object.__setattr__(self, name, value)
         for name in ("strict", "fuel"):
-            if not isinstance(getattr(self, name), bool):
-                units = "; the units are for Store(fuel=…)" if name == "fuel" else ""
-                raise TypeError(f"{name} must be True or False, got {getattr(self, name)!r:.60}{units}")
+            units = "; the units are for Store(fuel=…)" if name == "fuel" else ""
+            truth(name, getattr(self, name), units)
         if not isinstance(self.limits, Limits):
             raise TypeError(f"limits must be Limits, got {self.limits!r:.60}")
         if self.pool is not None and not isinstance(self.pool, PoolConfig):

@@ -8,6 +8,7 @@ through ``values``. A ``HostSpec`` gets the caller's memory and unsigned integer
 import cython
 from cython.cimports.cpython.ref import PyObject
 from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.stratavm.base.integers import int_value
 from cython.cimports.stratavm.engine.cells import ARGUMENT_SLOTS, MAX_CELLS, new_number, unbox
 from cython.cimports.stratavm.engine.python import (
     PY_VECTORCALL_ARGUMENTS_OFFSET,
@@ -20,7 +21,6 @@ from cython.cimports.stratavm.engine.python import (
     PyTuple_CheckExact,
     PyTuple_GET_ITEM,
     PyTuple_GET_SIZE,
-    int_value,
 )
 from cython.cimports.stratavm.engine.shortway import ShortWay
 from cython.cimports.stratavm.runtime.func import Shape, fill_cells, read_cells

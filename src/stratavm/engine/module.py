@@ -11,7 +11,7 @@ from stratavm.base.cached import cached
 from stratavm.base.errors import DecodeError, ModuleLimit, StrataError, Unsupported, ValidationError
 from stratavm.base.importing import importing
 from stratavm.base.keywords import checks_keywords
-from stratavm.base.numbers import seconds as time_limit
+from stratavm.base.numbers import seconds_or_none
 from stratavm.base.text import printable
 from stratavm.engine.cache import LoadedModule, ModuleCache
 from stratavm.engine.engine import Engine, engine_of
@@ -57,7 +57,7 @@ class Module:
 
     @checks_keywords
     def __init__(self, source: SourceLike, engine: Engine | None = None, *, timeout: float | None = None) -> None:
-        timeout = time_limit("timeout", timeout)
+        timeout = seconds_or_none("timeout", timeout)
         self.engine = engine_of(engine)
         budgets = self._in_time(), Budget(timeout)
         with budgets[0], budgets[1]:
@@ -224,7 +224,7 @@ class Module:
             DeadlineExceeded: it took longer; what was published of it stays, and the rest is compiled when needed.
             Unsupported: a strict engine met a function that its tier cannot compile.
         """
-        timeout = time_limit("timeout", timeout)
+        timeout = seconds_or_none("timeout", timeout)
         begin = time.perf_counter()
         with Budget(timeout):
             costs = self.code.compile_all(self.engine.config.worker_threads)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stratavm.base.closing import Closing
 from stratavm.base.errors import Closed, Interrupted, OutOfFuel, ResourceLimit, Trap
+from stratavm.base.numbers import seconds_or_none
 from stratavm.engine.events import CallRetried, InstanceReplaced
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Recovering(Closing):
         sleep: Callable[[float], None] = time.sleep,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self.make, self.deadline, self.restart, self.retry = make, deadline, restart, retry
+        self.make, self.restart, self.retry, self.deadline = make, restart, retry, seconds_or_none("deadline", deadline)
         self.replaced = 0
         self.retried = 0
         self._sleep, self._chance = sleep, chance

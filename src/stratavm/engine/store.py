@@ -8,12 +8,15 @@ from cython.cimports.stratavm.runtime.template import StoreTemplate
 from stratavm.base.errors import Closed
 from stratavm.base.importing import importing
 from stratavm.base.keywords import unexpected
+from stratavm.base.numbers import truth, whole
 from stratavm.engine import engine as engines
 from stratavm.engine.events import StoreCreated, report_failure
 from stratavm.runtime.introspect import Signed, constructor
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+MOST_BITS = (1 << 64) - 1
 
 
 @cython.cclass
@@ -35,7 +38,7 @@ class Store(RuntimeStore):
         engine: object = None,
         *,
         limits: object = None,
-        thread_bound: cython.bint = False,
+        thread_bound: object = False,
         on_abort: str = "poison",
         fuel: object = None,
         **unknown: object,
@@ -50,7 +53,7 @@ class Store(RuntimeStore):
         template = engine.template if limits is None else engine.template_for(limits)
         if template is None:
             raise Closed("the engine is closed")
-        self.begin(template, thread_bound, on_abort)
+        self.begin(template, truth("thread_bound", thread_bound), on_abort)
         self.reporter = report_failure
         self.engine = engine
         if fuel is not None:
@@ -73,9 +76,9 @@ class Store(RuntimeStore):
             raise TypeError(f"{value!r} belongs to another store")
         return int(value.native.raw)
 
-    def func_from_raw(self, raw: int) -> object:
+    def func_from_raw(self, raw: object) -> object:
         """The ``Func`` behind raw bits; 0 is None."""
         with importing:
             from stratavm.engine.func import Func
 
-        return None if raw == 0 else Func(self, self.function_at(raw))
+        return None if raw == 0 else Func(self, self.function_at(whole("raw", raw, most=MOST_BITS)))

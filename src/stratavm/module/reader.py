@@ -18,6 +18,7 @@ END = LEB_MESSAGES[1]
 BAD_UTF8 = "malformed UTF-8 encoding"
 
 
+@cython.auto_pickle(False)
 @cython.cclass
 class Reader:
     """Reads ``data`` from ``begin`` up to ``end``; ``at`` never passes ``end``."""

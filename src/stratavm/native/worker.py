@@ -54,6 +54,7 @@ def now_ns() -> uint64_t:
 
 
 @cython.final
+@cython.auto_pickle(False)
 @cython.cclass
 class Worker:
     """Compiles one function at a time; never shared between threads."""

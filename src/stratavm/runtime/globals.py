@@ -7,6 +7,7 @@ from cython.cimports.stratavm.runtime.occupancy import is_closed
 from cython.cimports.stratavm.runtime.store import Store
 
 from stratavm.base.keywords import checks_keywords
+from stratavm.base.numbers import integer, shown, truth
 from stratavm.runtime.events import GlobalCreated, GlobalSet
 from stratavm.runtime.func import cell_widths
 from stratavm.runtime.introspect import Signed
@@ -33,7 +34,7 @@ class Global:
 
     __signature__ = Signed("Global")
 
-    def __init__(self, store: Store, type: GlobalType, bits: int = 0):
+    def __init__(self, store: Store, type: GlobalType, bits: object = 0):
         if self.store is not None:
             raise TypeError("a global is initialised once")
         prepare(self, store, type)
@@ -42,10 +43,11 @@ class Global:
 
     @classmethod
     @checks_keywords
-    def new(cls, store: Store, type_: int | str, value: object, *, mutable: bool = False) -> Global:
+    def new(cls, store: Store, type_: int | str, value: object, *, mutable: object = False) -> Global:
         """A global of a value type: ``"i32"``, ``"i64"``, ``"f32"``, ``"f64"``, ``"v128"`` (16 bytes), ``"funcref"``,
         ``"externref"``.
         """
+        truth("mutable", mutable)
         known: object = value_type(type_)
         made: Global = cls(store, GlobalType(known, mutable), to_raw(known, value, store))
         if store.source.hears(GlobalCreated):
@@ -74,10 +76,12 @@ class Global:
         return self.cell[0]
 
     @bits.setter
-    def bits(self, bits: int):
+    def bits(self, bits: object):
+        if type(bits) is not int:
+            bits = integer("bits", bits)
         self.store.check_access()
         if bits < 0 or bits >> (8 * self.width):
-            raise OverflowError(f"{bits:#x} does not fit {8 * self.width} bits")
+            raise OverflowError(f"{shown(bits)} does not fit {8 * self.width} bits")
         if bits and self.holds_functions:
             self.store.check_function(bits)
         self.cell[0] = bits & 0xFFFFFFFFFFFFFFFF

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 import resource
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final, Literal, SupportsIndex
+from typing import Final, Literal
 
 from stratavm.base.data import dataclass
 from stratavm.base.keywords import checks_keywords
@@ -108,11 +107,6 @@ class PoolConfig:
             object.__setattr__(self, name, whole(f"PoolConfig: {name}", getattr(self, name), least, most))
         if self.when_exhausted not in ("error", "map"):
             raise ValueError(f"when_exhausted must be error or map, got {self.when_exhausted!r}")
-
-
-def plain(number: SupportsIndex) -> int:
-    """A number as it is: one of a subclass may compare, or add up, as it likes."""
-    return int.__add__(operator.index(number), 0)
 
 
 @lru_cache(maxsize=1)

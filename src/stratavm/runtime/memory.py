@@ -19,10 +19,12 @@ from cython.cimports.cpython.buffer import (
     PyObject_GetBuffer,
 )
 from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
-from cython.cimports.cpython.ref import Py_DECREF
+from cython.cimports.cpython.long import PyLong_CheckExact
+from cython.cimports.cpython.ref import Py_DECREF, PyObject
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memchr, memcpy, memmove
 from cython.cimports.stratavm.base.events.core import Channel
+from cython.cimports.stratavm.base.integers import int_value
 from cython.cimports.stratavm.contract._gen_layout import PLAN_BOUNDED, PLAN_GUARD
 from cython.cimports.stratavm.runtime.kinds import KIND_MEMORY_CREATED, KIND_MEMORY_GROWN, KIND_MEMORY_REFUSED
 from cython.cimports.stratavm.runtime.occupancy import is_closed, was_entered
@@ -33,12 +35,13 @@ from cython.cimports.stratavm.runtime.store import Store
 
 from stratavm.base.errors import AllocatorFault, Closed, ResourceLimit, Trap
 from stratavm.base.keywords import checks_keywords
+from stratavm.base.numbers import integer, shown, whole, whole_or_none
 from stratavm.base.words import amount
 from stratavm.contract.layout import PLANS, plan_of
 from stratavm.runtime.allocator import checked
 from stratavm.runtime.events import MemoryWritten
 from stratavm.runtime.introspect import Signed
-from stratavm.runtime.limits import GUARD_RESERVATION, name_the_limit, plain
+from stratavm.runtime.limits import GUARD_RESERVATION, name_the_limit
 from stratavm.runtime.store import reporting
 from stratavm.spec.types import Limits, MemoryType
 
@@ -46,7 +49,9 @@ if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 GUARD_BYTES = cython.declare(uint64_t, GUARD_RESERVATION)
+FARTHEST = cython.declare(cython.Py_ssize_t, 0x7FFFFFFFFFFFFFFF)
 MOST = 1 << 62  # pages or more that nobody ever gets
+MOST_PAGES = 1 << 16  # of 64 KiB that 32-bit addresses reach
 
 
 @cython.cclass
@@ -62,9 +67,10 @@ class MemorySpec:
         self.shift = type.page_shift
         self.plan = PLANS[plan_of(type, plan)]
         self.flags = (1 if limits.shared else 0) | (2 if limits.is64 else 0)
-        self.minimum = min(limits.minimum, one << 63)
+        self.minimum = min(whole("minimum", limits.minimum), one << 63)
         self.bounded = limits.maximum is not None
-        self.maximum = min(pages if limits.maximum is None else min(limits.maximum, pages), one << 63)
+        most: object = whole_or_none("maximum", limits.maximum)
+        self.maximum = min(pages if most is None else min(most, pages), one << 63)
 
 
 @cython.cfunc
@@ -97,9 +103,11 @@ class Memory:
 
     @classmethod
     @checks_keywords
-    def new(cls, store: Store, minimum: int, maximum: int | None = None) -> Memory:
-        """A memory of ``minimum`` pages of 64 KiB that may grow to ``maximum``."""
-        type_: object = MemoryType(Limits(minimum, maximum))
+    def new(cls, store: Store, minimum: object, maximum: object = None) -> Memory:
+        """A memory of ``minimum`` pages of 64 KiB that may grow to ``maximum``, or to what limits allow."""
+        least: object = whole("minimum", minimum, most=MOST_PAGES, unit="pages")
+        most: object = whole_or_none("maximum", maximum, least, MOST_PAGES, "pages")
+        type_: object = MemoryType(Limits(least, most))
         with reporting(store, "memory"):
             if is_closed(store):
                 raise store.why_closed()
@@ -258,14 +266,14 @@ class Memory:
         """Living buffers."""
         return 0 if self.views is None else self.views.count
 
-    def grow(self, pages: int) -> int:
+    def grow(self, pages: object) -> int:
         """Grow; returns the old size in pages, or -1 if it cannot grow so far."""
         with reporting(self.store, "memory.grow"):
             return self.extend(pages)
 
-    def extend(self, delta: int) -> int:
+    def extend(self, delta: object) -> int:
         """``grow`` for guests: the old size in pages, or -1 if a limit, the limiter or the kernel says no."""
-        wanted: object = min(max(plain(delta), -1), MOST)  # may run anything: nothing is looked at before
+        wanted: object = min(max(integer("pages", delta), -1), MOST)  # may run anything: nothing is looked at before
         self.store.check_access()
         shift: uint32_t = self.d.page_shift
         old: object = self.d.bytes >> shift
@@ -317,7 +325,7 @@ class Memory:
         PyBuffer_FillInfo(buffer, self.views, self.d.base, self.d.bytes, 0, flags)
         self.views.count += 1
 
-    def view(self, format: str = "B", address: int = 0, count: int | None = None) -> memoryview:
+    def view(self, format: str = "B", address: object = 0, count: object = None) -> memoryview:
         """A writable view without a copy; a later growth leaves it at its old size.
 
         Args:
@@ -328,15 +336,21 @@ class Memory:
         Raises:
             Trap: the range is not inside the memory.
         """
-        if format == "B" and address == 0 and count is None:
+        at: cython.Py_ssize_t
+        if format == "B" and count is None and type(address) is int and address == 0:
             check(self)
             return memoryview(self)
         size: object = size_of_format(format)
         if size == 0:
             raise ValueError(f"items of no bytes: expected a format such as 'B' or 'i', got {format!r}")
-        items: object = (len(self) - address) // size if count is None else count
-        self.place(address, items * size)
-        part: object = self.all_of_it()[address : address + items * size]
+        if type(address) is not int:
+            address = integer("address", address)
+        if count is None:
+            count = (len(self) - address) // size
+        elif type(count) is not int:
+            count = integer("count", count)
+        at = self.place(address, clipped("count", count * size))
+        part: object = self.all_of_it()[at : at + count * size]
         return part if format == "B" else part.cast(format)
 
     def __len__(self) -> int:
@@ -345,8 +359,8 @@ class Memory:
     def __getitem__(self, index: object) -> object:
         at: cython.Py_ssize_t
         if isinstance(index, slice):
-            return self.all_of_it()[index]
-        at = index
+            return slice_of(self, index)
+        at = clipped("memory index", index)
         check(self)
         if at < 0 or cython.cast(uint64_t, at) >= self.d.bytes:
             raise no_index(self, index)
@@ -354,9 +368,9 @@ class Memory:
 
     def __setitem__(self, index: object, value: object) -> None:
         at: cython.Py_ssize_t
-        byte: cython.long
+        byte: cython.Py_ssize_t
         if isinstance(index, slice):
-            part: object = self.all_of_it()[index]
+            part: object = slice_of(self, index)
             try:
                 part[:] = value
             except ValueError:
@@ -366,13 +380,13 @@ class Memory:
                     f"{given.format!r}; Memory.write takes any buffer"
                 ) from None
             return
-        at = index
-        byte = value
+        at = clipped("memory index", index)
+        byte = clipped("a byte", value)
         check(self)
         if at < 0 or cython.cast(uint64_t, at) >= self.d.bytes:
             raise no_index(self, index)
         if byte < 0 or byte > 255:
-            raise ValueError(f"{byte} is no byte: expected 0..255")
+            raise ValueError(f"{shown(integer('a byte', value))} is no byte: expected 0..255")
         self.written = True
         self.d.base[at] = byte
 
@@ -382,26 +396,23 @@ class Memory:
     @cython.exceptval(-1, check=False)
     def place(self, address: object, count: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """The offset of ``count`` bytes; traps unless they are inside."""
-        at: uint64_t = 0
-        outside: cython.bint = count < 0 or address < 0 or address > self.d.bytes
-        if not outside:
-            at = address
+        at: cython.Py_ssize_t = clipped("address", address)
         check(self)  # last: the address may have been an object that ran anything
-        if outside or not self.inside(at, count):
+        if count < 0 or at < 0 or not self.inside(at, count):
             raise self.out_of_bounds(address, count)
         return at
 
-    def read(self, address: int, count: int) -> bytes:
+    def read(self, address: object, count: object) -> bytes:
         """Copy ``count`` bytes out.
 
         Raises:
             Trap: the range is not inside the memory.
         """
-        size: cython.Py_ssize_t = count
+        size: cython.Py_ssize_t = clipped("count", count)
         at: cython.Py_ssize_t = self.place(address, size)
         return PyBytes_FromStringAndSize(self.d.base + at, size)
 
-    def write(self, address: int, data: object) -> None:
+    def write(self, address: object, data: object) -> None:
         """Copy the bytes of any contiguous buffer in (bytes, array, NumPy array, …), all or nothing.
 
         Raises:
@@ -425,7 +436,7 @@ class Memory:
         if channel is not None and channel.heard:
             channel.post(MemoryWritten(self.number, at, count), self.store.source)
 
-    def unpack(self, format: str, address: int) -> tuple:
+    def unpack(self, format: str, address: object) -> tuple:
         """Read a C structure: ``memory.unpack("<IHH", address)``; see the ``struct`` module.
 
         Raises:
@@ -434,7 +445,7 @@ class Memory:
         """
         return struct.unpack(format, self.read(address, size_of_format(format)))
 
-    def pack(self, format: str, address: int, *values: object) -> None:
+    def pack(self, format: str, address: object, *values: object) -> None:
         """Write a C structure: ``memory.pack("<IHH", address, 1, 2, 3)``; see the ``struct`` module.
 
         Raises:
@@ -444,7 +455,7 @@ class Memory:
         size_of_format(format)
         self.write(address, struct.pack(format, *values))
 
-    def read_cstring(self, address: int, limit: int | None = None, encoding: str = "utf-8") -> str:
+    def read_cstring(self, address: object, limit: object = None, encoding: str = "utf-8") -> str:
         """The text before the next zero byte.
 
         Args:
@@ -454,10 +465,10 @@ class Memory:
             Trap: there is no zero byte.
             UnicodeDecodeError: it is not text of that encoding.
         """
-        most: uint64_t = self.d.bytes if limit is None else min(max(0, limit), self.d.bytes)
-        at: uint64_t = self.place(address, 0)
+        most: cython.Py_ssize_t = FARTHEST if limit is None else max(0, clipped("limit", limit))
+        at: cython.Py_ssize_t = self.place(address, 0)
         start: cython.p_char = self.d.base + at
-        size: cython.size_t = min(most, self.d.bytes - at)
+        size: cython.size_t = min(cython.cast(uint64_t, most), self.d.bytes - at)
         end: cython.p_char = cython.cast(cython.p_char, memchr(start, 0, size))
         if end == cython.NULL:
             raise self.out_of_bounds(address, size + 1)
@@ -467,7 +478,9 @@ class Memory:
 
     def out_of_bounds(self, address: object, count: object) -> Trap:
         """The trap for a range that is not inside."""
-        detail: str = f"{count} bytes at {address:#x}, the memory has {self.d.bytes:#x}"
+        at: object = integer("address", address)
+        where: str = f"{at:#x}" if abs(at) >> 64 == 0 else shown(at)
+        detail: str = f"{count} bytes at {where}, the memory has {self.d.bytes:#x}"
         return Trap("memory_out_of_bounds", detail=detail)
 
     def put(self, address: int, data: bytes) -> None:
@@ -493,6 +506,7 @@ class Memory:
 
 
 @cython.final
+@cython.auto_pickle(False)
 @cython.cclass
 class Views:
     """Whose buffers a memory hands out: they keep the address space, and not the memory, which keeps one of them."""
@@ -514,9 +528,30 @@ def size_of_format(format: str) -> object:
 
 
 @cython.cfunc
+def slice_of(memory: Memory, index: object) -> object:
+    """A part of it, whose bounds may run anything."""
+    found: object = memory.all_of_it()[index]
+    check(memory)
+    return found
+
+
+@cython.cfunc
 def no_index(memory: Memory, index: object) -> object:
     """What an index outside raises."""
-    return IndexError(f"memory index {index} out of range 0..{len(memory)}")
+    return IndexError(f"memory index {shown(integer('memory index', index))} out of range 0..{len(memory) - 1}")
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(-1, check=True)
+def clipped(name: str, value: object) -> cython.Py_ssize_t:
+    """An integer, the nearest that is a machine word: no memory has bytes beyond."""
+    number: cython.longlong = 0
+    if not PyLong_CheckExact(value):
+        value = integer(name, value)
+    if int_value(cython.cast(cython.pointer(PyObject), value), cython.address(number)):
+        return FARTHEST if value > 0 else -FARTHEST
+    return number
 
 
 @cython.cfunc

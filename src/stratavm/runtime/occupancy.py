@@ -1,7 +1,6 @@
 """Who is inside a store: how a call enters and leaves, what is pending for it, interrupts and deadlines."""
 
 # strata: hot
-import math
 from contextlib import AbstractContextManager, contextmanager
 
 import cython
@@ -49,7 +48,7 @@ from cython.cimports.stratavm.runtime.ticker import TICKER_TICKS, ticker_state, 
 
 from stratavm.base import switches
 from stratavm.base.errors import Closed, StackOverflow, StoreBusy
-from stratavm.base.numbers import seconds as time_limit
+from stratavm.base.numbers import seconds_or_none
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -58,7 +57,6 @@ NEVER = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 # STRATA_POLL=always takes the slow path at every poll, to test that it changes nothing: a bit that stays, without
 # a meaning.
 FORCED = cython.declare(uint32_t, PENDING_SWAP if switches.POLL.value() == "always" else 0)
-LONGEST_S = 1e9  # thirty years: as nanoseconds it fits 64 bits
 
 
 @cython.cfunc
@@ -117,11 +115,11 @@ def hurry(context: cython.pointer(ExecContext), outer: cython.pointer(ExecContex
 @contextmanager
 def until(store: Occupied, seconds: object):
     """The block of ``Store.deadline``."""
-    seconds = time_limit("seconds", seconds, -math.inf)
+    seconds = seconds_or_none("seconds", seconds)
     if seconds is None:
         yield
         return
-    moment = store.begin_deadline(min(seconds, LONGEST_S))
+    moment = store.begin_deadline(seconds)
     deliver_events(store)
     try:
         yield
@@ -335,8 +333,9 @@ class Occupied:
         """
         return until(self, seconds)
 
-    def set_deadline(self, seconds: float | None) -> None:
+    def set_deadline(self, seconds: object) -> None:
         """End calls that still run ``seconds`` from now with ``DeadlineExceeded``; None takes every deadline away."""
+        seconds = seconds_or_none("seconds", seconds)
         self.check_thread()
         self.deadlines = None
         if seconds is None:
@@ -345,11 +344,11 @@ class Occupied:
             self.begin_deadline(seconds)
 
     def begin_deadline(self, seconds: float) -> int:
-        """One deadline more: the earliest counts. What ``end_deadline`` takes."""
+        """One deadline more, at a time that was checked: the earliest counts. What ``end_deadline`` takes."""
         self.check_thread()
-        moment: object = now_ns() + cython.cast(uint64_t, max(0.0, seconds) * 1e9)
+        moment: object = now_ns() + cython.cast(uint64_t, seconds * 1e9)
         self.deadlines = [moment] if self.deadlines is None else [*self.deadlines, moment]
-        self.note(KIND_DEADLINE_SET, min(int(max(0.0, seconds) * 1e9), 1 << 62), 0, 0)
+        self.note(KIND_DEADLINE_SET, cython.cast(int64_t, seconds * 1e9), 0, 0)
         adopt_deadline(self)
         return moment
 

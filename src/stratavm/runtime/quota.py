@@ -14,6 +14,7 @@ LARGEST = (1 << 63) - 1
 
 
 @cython.freelist(8)
+@cython.auto_pickle(False)
 @cython.cclass
 class Quota:
     """``held`` of ``total`` bytes are taken. Whoever takes some gives back as many when they are gone."""

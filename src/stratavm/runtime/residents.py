@@ -49,6 +49,7 @@ def admit(store: Residence, kind: str, now: cython.Py_ssize_t) -> cython.int:
     return 0
 
 
+@cython.auto_pickle(False)
 @cython.cclass
 class Resident:
     """What a store keeps a list of, and tells when it closes: an instance."""

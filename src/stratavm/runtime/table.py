@@ -26,10 +26,11 @@ from cython.cimports.stratavm.runtime.store import Store
 
 from stratavm.base.errors import ResourceLimit, Trap
 from stratavm.base.keywords import checks_keywords
+from stratavm.base.numbers import integer, shown, whole, whole_or_none
 from stratavm.runtime.events import TableElementSet
 from stratavm.runtime.func import cell_widths
 from stratavm.runtime.introspect import Signed
-from stratavm.runtime.limits import name_the_limit, plain
+from stratavm.runtime.limits import name_the_limit
 from stratavm.runtime.store import reporting
 from stratavm.runtime.values import from_raw, to_raw, value_type
 from stratavm.spec.types import EXTERN, NOEXTERN, Limits, TableType, heap, type_name
@@ -39,6 +40,7 @@ if not cython.compiled:
 
 NOWHERE = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 HEAP_ELEMENTS = cython.declare(uint64_t, 8192)  # tables up to this maximum lie on the heap
+LARGEST = (1 << 32) - 1  # length that 32-bit indices reach
 MOST = 1 << 62  # elements or more that nobody ever gets
 POLL_EVERY = cython.declare(uint64_t, 1 << 17)  # new elements between two polls: one MiB, see ADR-0009
 HOST_PAGE = cython.declare(uint64_t, sysconf(_SC_PAGESIZE))
@@ -51,8 +53,9 @@ class TableSpec:
     def __cinit__(self, type: object):
         limits: object = type.limits
         self.declared = type
-        self.minimum = min(limits.minimum, cython.cast(object, 1) << 63)
-        self.maximum = NOWHERE if limits.maximum is None else min(limits.maximum, cython.cast(object, 1) << 63)
+        self.minimum = min(whole("minimum", limits.minimum), cython.cast(object, 1) << 63)
+        most: object = whole_or_none("maximum", limits.maximum)
+        self.maximum = NOWHERE if most is None else min(most, cython.cast(object, 1) << 63)
         self.holds_handles = heap(type.element) in (EXTERN, NOEXTERN)
         self.holds_functions = cell_widths((type.element,)) == b"\x09"
 
@@ -68,14 +71,17 @@ class Table:
 
     __signature__ = Signed("Table")
 
-    def __init__(self, store: Store, type: TableType, raw: int = 0):
-        self.begin(store, TableSpec(type), raw)
+    def __init__(self, store: Store, type: TableType, raw: object = 0):
+        self.begin(store, TableSpec(type), exactly("raw", raw))
 
     @classmethod
     @checks_keywords
-    def new(cls, store: Store, element: int | str, minimum: int, maximum: int | None = None) -> Table:
-        """A table of ``minimum`` null elements of a reference type: ``"funcref"`` or ``"externref"``."""
-        type_: object = TableType(value_type(element, reference=True), Limits(minimum, maximum))
+    def new(cls, store: Store, element: int | str, minimum: object, maximum: object = None) -> Table:
+        """A table of ``minimum`` null elements of a reference type, ``"funcref"`` or ``"externref"``, that may grow to
+        ``maximum``, or to what limits allow."""
+        least: object = whole("minimum", minimum, most=LARGEST, unit="elements")
+        most: object = whole_or_none("maximum", maximum, least, LARGEST, "elements")
+        type_: object = TableType(value_type(element, reference=True), Limits(least, most))
         with reporting(store, "table"):
             return cls(store, type_)
 
@@ -215,7 +221,7 @@ class Table:
     @cython.exceptval(0xFFFFFFFFFFFFFFFF, check=True)
     def place(self, index: object) -> uint64_t:
         """The index of an element that is there; the trap where it is not."""
-        number: object = plain(index)  # may run anything: nothing is looked at before
+        number: object = exactly("table index", index)  # may run anything: nothing is looked at before
         self.store.check_access()
         if number < 0 or number >= self.d.length:
             raise self.out_of_bounds(number)
@@ -235,29 +241,29 @@ class Table:
     def __len__(self) -> int:
         return self.d.length
 
-    def __getitem__(self, index: int) -> object:
+    def __getitem__(self, index: object) -> object:
         return from_raw(self.declared.element, self.get(within(self, index)), self.store)
 
-    def __setitem__(self, index: int, value: object) -> None:
-        within(self, index)
+    def __setitem__(self, index: object, value: object) -> None:
+        index = within(self, index)
         self.set(index, to_raw(self.declared.element, value, self.store))
         if self.store.source is not None and self.store.source.hears(TableElementSet):
             self.store.source.emit(TableElementSet(self.number, index))
 
-    def grow(self, delta: int, value: object = None) -> int:
+    def grow(self, delta: object, value: object = None) -> int:
         """Grow by ``delta`` elements of ``value``; returns the old length, or -1 if it cannot grow so far."""
         with reporting(self.store, "table.grow"):
             return self.extend(delta, to_raw(self.declared.element, value, self.store))
 
     def out_of_bounds(self, index: object) -> Trap:
         """The trap for an index that is not inside."""
-        return Trap("table_out_of_bounds", detail=f"element {index}, the table has {self.d.length}")
+        return Trap("table_out_of_bounds", detail=f"element {shown(index)}, the table has {self.d.length}")
 
-    def get(self, index: int) -> int:
+    def get(self, index: object) -> int:
         """The raw bits of an element."""
         return self.d.base[self.place(index)]
 
-    def set(self, index: int, raw: int) -> None:
+    def set(self, index: object, raw: int) -> None:
         """Set an element."""
         bits: uint64_t = raw
         at: uint64_t = self.place(index)
@@ -276,10 +282,10 @@ class Table:
         """Whether its maximum, and the store's for tables, allow so many more elements."""
         return 0 <= delta <= self.d.max_length - self.d.length
 
-    def extend(self, delta: int, raw: int = 0) -> int:
+    def extend(self, delta: object, raw: object = 0) -> int:
         """``grow`` for guests, with raw bits: the old length, or -1 if a limit, the limiter or the kernel says no."""
-        wanted: object = min(max(plain(delta), -1), MOST)  # may run anything: nothing is looked at before
-        bits: uint64_t = raw
+        wanted: object = min(max(integer("delta", delta), -1), MOST)  # may run anything: nothing is looked at before
+        bits: uint64_t = exactly("raw", raw)
         self.store.check_access()
         self.check_raw(bits)
         old: object = self.d.length
@@ -320,8 +326,16 @@ class Table:
 
 
 @cython.cfunc
+@cython.inline
+def exactly(name: str, number: object) -> object:
+    """``integer``, which most numbers are."""
+    return number if type(number) is int else integer(name, number)
+
+
+@cython.cfunc
 def within(table: Table, index: object) -> object:
     """The index, unless the sequence has none such: lists of Python count from the end, tables do not."""
-    if not 0 <= index < table.d.length:
-        raise IndexError(f"table index {index} out of range 0..{len(table) - 1}")
-    return index
+    number: object = exactly("table index", index)
+    if number < 0 or number >= table.d.length:
+        raise IndexError(f"table index {shown(number)} out of range 0..{len(table) - 1}")
+    return number

@@ -122,6 +122,7 @@ class TypeIds:
 
 
 @cython.no_gc
+@cython.auto_pickle(False)
 @cython.cclass
 class Group:
     """A recursion group; its numbers are its own until it is gone."""

@@ -12,6 +12,7 @@ import operator
 import struct
 from typing import Any, Final, Protocol
 
+from stratavm.base.numbers import shown
 from stratavm.base.text import printable
 from stratavm.base.words import did_you_mean
 from stratavm.spec.types import (
@@ -213,7 +214,7 @@ def _integer(value: Any, bits: int, name: str) -> int:
         hint = through if isinstance(value, (str, bytes, bytearray, memoryview)) else ""
         raise TypeError(f"expected {name}, got {type(value).__name__}{hint}") from None
     if not -(1 << (bits - 1)) <= number < 1 << bits:
-        raise OverflowError(f"{number} does not fit {name}")
+        raise OverflowError(f"{shown(number)} does not fit {name}")
     return number & ((1 << bits) - 1)
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from posixpath import normpath
 from typing import Any, Final, TypeAlias
 
 from stratavm.base.data import dataclass
-from stratavm.base.numbers import whole, whole_or_none
+from stratavm.base.numbers import seconds_or_none, whole, whole_or_none
 from stratavm.engine.module import Module
 from stratavm.engine.source import SourceLike
 from stratavm.wasi import given
@@ -85,7 +84,7 @@ def checked(
         stdin=_input(stdin),
         files=None if files is None else _files(files),
         folders=tuple(_folders(dirs or ())),
-        timeout=_timeout(timeout),
+        timeout=seconds_or_none("timeout", timeout),
         fuel=whole_or_none("fuel", fuel, most=MOST_FUEL, unit="units"),
         max_memory=whole_or_none("max_memory", max_memory, most=MOST_BYTES, unit="bytes"),
         max_output=whole("max_output", max_output, most=MOST_BYTES, unit="bytes"),
@@ -161,16 +160,6 @@ def _folders(values: Any) -> Iterable[Folder]:
             raise TypeError(f"dirs are folders of the host, got {origin!r}: give contents as files={{path: content}}")
         given.c_string(guest, f"dirs: {guest!r}")
         yield Folder(os.fsdecode(origin), guest, not read_only)
-
-
-def _timeout(value: Any) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"timeout must be a number of seconds, got {_kind(value)}")
-    if not 0 < value < math.inf:
-        raise ValueError(f"timeout must be a positive number of seconds, got {value!r}")
-    return float(value)
 
 
 def _check_places(asked: Arguments) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, overload
 
 from stratavm.base.data import replace
 from stratavm.base.keywords import checks_keywords
+from stratavm.base.numbers import truth
 from stratavm.sandbox.arguments import Arguments, Dirs, Input, ModuleLike, checked
 from stratavm.sandbox.completed import Completed
 from stratavm.sandbox.execute import Ended, Streams, engine_for, execute
@@ -114,6 +115,8 @@ def run(
         RuntimeError: with ``isolate``, the process did not start.
         KeyboardInterrupt: Ctrl-C is for the host: the guest is stopped, and its process ended.
     """
+    for name, choice in (("isolate", isolate), ("text", text), ("check", check)):
+        truth(name, choice)
     given = checked(module, (args, env, stdin), (files, dirs), (timeout, fuel, max_memory, max_output))
     stdout, stderr, ended = _isolated(given) if isolate else _here(given)
     done = _completed(bytes(stdout), bytes(stderr), stdout.truncated or stderr.truncated, ended)

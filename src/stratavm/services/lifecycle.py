@@ -13,6 +13,7 @@ from typing import Any, Final, Self, TypeVar
 from stratavm.base.data import dataclass
 from stratavm.base.errors import StrataError
 from stratavm.base.events import Bus, Event, event
+from stratavm.base.numbers import real, seconds, whole
 from stratavm.services.di import Container
 from stratavm.services.di.hints import show
 
@@ -119,10 +120,25 @@ class Restart:
     attempts: int = 5
     jitter: float = 0.1
 
+    def __post_init__(self) -> None:
+        _check_times(self, "first_s", "longest_s")
+        object.__setattr__(self, "attempts", whole("Restart: attempts", self.attempts))
+        for name in ("factor", "jitter"):
+            value = real(f"Restart: {name}", getattr(self, name))
+            if value < 0:
+                raise ValueError(f"Restart: {name} must be 0 or more, got {value:g}")
+            object.__setattr__(self, name, value)
+
     def delay_s(self, failures: int, chance: float) -> float:
         """Seconds before the next start after so many failures in a row; ``chance`` is from 0 to 1."""
         plain = min(self.longest_s, self.first_s * self.factor ** min(failures - 1, 64))
         return plain * (1 + self.jitter * (2 * chance - 1))
+
+
+def _check_times(record: object, *names: str) -> None:
+    """Fields of a frozen record are times from now on."""
+    for name in names:
+        object.__setattr__(record, name, seconds(f"{type(record).__name__}: {name}", getattr(record, name)))
 
 
 async def nothing() -> None:
@@ -152,6 +168,9 @@ class Service:
     stop_timeout_s: float = 30.0
     health_timeout_s: float = 5.0
     health_period_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        _check_times(self, "start_timeout_s", "stop_timeout_s", "health_timeout_s", "health_period_s")
 
 
 class Lifecycle:

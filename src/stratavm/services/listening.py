@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, TypeAlias
 from stratavm.base.errors import StrataError
 from stratavm.base.events.core import Bus, Event, Subscription
 from stratavm.base.events.declare import EventsDropped
+from stratavm.base.numbers import seconds, whole
 
 Overflow: TypeAlias = Literal["drop_oldest", "block", "fail"]
 OVERFLOWS: Final[tuple[Overflow, ...]] = ("drop_oldest", "block", "fail")
@@ -40,12 +41,10 @@ class AsyncListener:
         name: str | None,
         where: Callable[[Any], bool] | None,
     ) -> None:
-        if capacity < 1 or overflow not in OVERFLOWS:
-            raise ValueError(
-                f"expected a capacity from 1 and one of {', '.join(OVERFLOWS)}, found {capacity}, {overflow!r}"
-            )
-        self._bus, self._call, self._capacity = bus, call, capacity
-        self._overflow, self._block_timeout_s = overflow, block_timeout_s
+        if overflow not in OVERFLOWS:
+            raise ValueError(f"overflow must be one of {', '.join(OVERFLOWS)}, got {overflow!r}")
+        self._bus, self._call, self._capacity = bus, call, whole("capacity", capacity, 1, unit="events")
+        self._overflow, self._block_timeout_s = overflow, seconds("block_timeout_s", block_timeout_s)
         self._queue: deque[Event] = deque()
         self._space = threading.Condition()
         self._loop = asyncio.get_running_loop()

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
+from stratavm.base.numbers import seconds as time
 from stratavm.wasi.clock import FixedClock
 from stratavm.wasi.descriptor import Directory
 from stratavm.wasi.memfs import MemoryTree
@@ -19,7 +20,7 @@ class FakeClock(FixedClock):
 
     def advance(self, seconds: float) -> None:
         """Let so much time pass."""
-        self.sleep(int(seconds * 1e9))
+        self.sleep(int(time("seconds", seconds) * 1e9))
 
 
 class SeededRandom:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import time
+from typing import Final
 
+from stratavm.base.numbers import whole
 from stratavm.engine.ports import Clock as Clock
+
+FARTHEST_NS: Final = (1 << 62) - 1
+"""Some 146 years: a time that the guest's interface can still say."""
 
 
 class SystemClock:
@@ -46,14 +51,9 @@ class FixedClock:
     virtual = True
 
     def __init__(self, realtime_ns: int = 1_600_000_000_000_000_000, step_ns: int = 0) -> None:
-        for name, value in (("realtime_ns", realtime_ns), ("step_ns", step_ns)):
-            if not isinstance(value, int):
-                raise TypeError(f"{name} must be a whole number of nanoseconds, got {value!r}")
-        if step_ns < 0:
-            raise ValueError(f"step_ns must be 0 or more, got {step_ns}: time does not run backwards")
-        self._start = realtime_ns
+        self._start = whole("realtime_ns", realtime_ns, -FARTHEST_NS, FARTHEST_NS, "nanoseconds")
         self._passed = 0
-        self._step = step_ns
+        self._step = whole("step_ns", step_ns, 0, FARTHEST_NS, "nanoseconds")
 
     def _read(self) -> int:
         now = self._passed

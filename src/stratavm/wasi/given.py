@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from posixpath import normpath
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
+from stratavm.base.numbers import integer
 from stratavm.wasi.memfs import MemoryTree
 from stratavm.wasi.quotas import Quotas
 
@@ -132,9 +133,7 @@ def clock(given: Clock | None) -> Clock | None:
 
 def seed(given: Any) -> int | None:
     """A seed, or None."""
-    if given is not None and not isinstance(given, int):
-        raise TypeError(f"seed must be a whole number, got {given!r}")
-    return given
+    return None if given is None else integer("seed", given)
 
 
 def quotas(given: Any) -> Quotas:

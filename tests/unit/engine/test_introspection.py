@@ -367,7 +367,10 @@ def test_a_deadline_beyond_all_times_is_one_that_does_not_come(seconds):
 
 def test_a_deadline_that_is_no_number_is_refused():
     """It compares with nothing: the call would end at once, or never."""
-    with pytest.raises(ValueError, match="seconds must be a number, got nan"), Store().deadline(float("nan")):
+    with (
+        pytest.raises(ValueError, match="seconds must be a number of seconds, got nan"),
+        Store().deadline(float("nan")),
+    ):
         pass
 
 

@@ -1,14 +1,67 @@
 """Claims about numbers that bound something: what is none is refused by the name of its argument."""
 
+import asyncio
+import re
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 import stratavm
-from stratavm import Config, Engine, Module, PoolConfig, ResourceLimit, Store, StoreLimits
+from stratavm import (
+    Config,
+    Engine,
+    ExitError,
+    Global,
+    Memory,
+    Module,
+    PoolConfig,
+    Recovering,
+    ResourceLimit,
+    Restart,
+    Store,
+    StoreLimits,
+    Table,
+    Trap,
+    Wasi,
+)
+from stratavm.base.events import Bus
 from stratavm.module.limits import Limits
+from stratavm.runtime.events import StoreClosed
 from stratavm.runtime.limits import COUNTS
-from stratavm.wasi import Capture, MemoryTree, Quotas
+from stratavm.services.di import Services
+from stratavm.services.lifecycle import Service
+from stratavm.services.listening import listening
+from stratavm.spec.types import I32, GlobalType
+from stratavm.testing import FakeClock
+from stratavm.wasi import Capture, FixedClock, MemoryTree, Quotas
+
+PROGRAM = '(module (func (export "_start")))'
+PUBLIC = Path(__file__).parents[2] / "arch" / "_gen_public_api.txt"
+
+
+def memory():
+    """A new memory of a page that may have three."""
+    return Memory.new(Store(), 1, 3)
+
+
+def table():
+    """A new table of two elements that may have five."""
+    return Table.new(Store(), "externref", 2, 5)
+
+
+def listened(**options):
+    """An async listener with these options, whose group has nothing else to do."""
+
+    async def listens():
+        async with listening(Bus(), StoreClosed, print, **options):
+            pass
+
+    try:
+        asyncio.run(listens())
+    except BaseExceptionGroup as raised:
+        raise raised.exceptions[0] from None
+
 
 WHOLE = {
     **{f"StoreLimits({name}=)": partial(lambda name, n: StoreLimits(**{name: n}), name) for name in COUNTS},
@@ -22,6 +75,13 @@ WHOLE = {
        for name in ("fuel", "max_memory", "max_output")},
     "Capture(limit_bytes=)": Capture,
     "MemoryTree(limit_bytes=)": lambda n: MemoryTree(limit_bytes=n),
+    "Memory.new(minimum=)": lambda n: Memory.new(Store(), n),
+    "Memory.new(maximum=)": lambda n: Memory.new(Store(), 0, n),
+    "Table.new(minimum=)": lambda n: Table.new(Store(), "funcref", n),
+    "Table.new(maximum=)": lambda n: Table.new(Store(), "funcref", 0, n),
+    "Restart(attempts=)": lambda n: Restart(attempts=n),
+    "FixedClock(step_ns=)": lambda n: FixedClock(0, n),
+    "listen(capacity=)": lambda n: listened(capacity=n),
     "Store(fuel=)": lambda n: Store(Engine(fuel=True), fuel=n),
     "fuel(fuel=)": lambda n: setattr(Store(Engine(fuel=True)), "fuel", n),
     "charge_bytes(count=)": lambda n: Store().charge_bytes(n),
@@ -39,6 +99,160 @@ def test_a_limit_that_is_no_whole_number_is_refused(give, request):
             give(wrong)
     with pytest.raises(ValueError, match=f"{name} must be (at least|between) .*got -1"):
         give(-1)
+
+
+PLACES = {
+    "memory[index]": (lambda n: memory()[n], IndexError, "memory index"),
+    "memory[index] = 0": (lambda n: memory().__setitem__(n, 0), IndexError, "memory index"),
+    "memory[0] = value": (lambda n: memory().__setitem__(0, n), ValueError, "a byte"),
+    "Memory.grow(pages)": (lambda n: memory().grow(n), -1, "pages"),
+    "Memory.view(address)": (lambda n: memory().view("B", n), Trap, "address"),
+    "Memory.view(count)": (lambda n: memory().view("i", 4, n), Trap, "count"),
+    "Memory.read(address)": (lambda n: memory().read(n, 1), Trap, "address"),
+    "Memory.read(count)": (lambda n: memory().read(0, n), Trap, "count"),
+    "Memory.write(address)": (lambda n: memory().write(n, b"a"), Trap, "address"),
+    "Memory.unpack(address)": (lambda n: memory().unpack("<I", n), Trap, "address"),
+    "Memory.pack(address)": (lambda n: memory().pack("<I", n, 0), Trap, "address"),
+    "Memory.read_cstring(address)": (lambda n: memory().read_cstring(n), Trap, "address"),
+    "Memory.read_cstring(limit)": (lambda n: memory().read_cstring(65536, n), Trap, "limit"),
+    "table[index]": (lambda n: table()[n], IndexError, "table index"),
+    "table[index] = None": (lambda n: table().__setitem__(n, None), IndexError, "table index"),
+    "Table.grow(delta)": (lambda n: table().grow(n), -1, "delta"),
+    "Table.get(index)": (lambda n: table().get(n), Trap, "table index"),
+    "Global(bits)": (lambda n: Global(Store(), GlobalType(I32, False), n), OverflowError, "bits"),
+    "Store.func_from_raw(raw)": (lambda n: Store().func_from_raw(n), ValueError, "raw"),
+    "FixedClock(realtime_ns)": (lambda n: FixedClock(n), ValueError, "realtime_ns"),
+}
+"""Every argument that says where or how much, what a number outside is answered with, and what the argument is called
+in errors."""
+FREE = {
+    "Wasi(seed)": (lambda n: Wasi(seed=n), "seed"),
+    "ExitError(code)": (ExitError, "code"),
+}
+"""Arguments that take any whole number."""
+GROWTHS = ("Restart(factor)", "Restart(jitter)")
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_place_or_an_amount_that_is_no_whole_number_is_refused(place):
+    """1.5 was 1, as was true; what came of text was said in words of the compiler."""
+    give, _, name = PLACES[place]
+    for wrong in (1.5, "1", True, float("nan"), float("inf"), object()):
+        with pytest.raises(TypeError, match=f"{name} must be a whole number"):
+            give(wrong)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_number_that_no_machine_has_is_outside_as_others_are(place):
+    """In the same words, and however many digits: Python prints no number of more than 4300."""
+    give, outside, _ = PLACES[place]
+    for number in (-(1 << 62), 1 << 62, 1 << 70, -(1 << 70), 10**5000):
+        if outside == -1:
+            assert give(number) == -1
+        else:
+            with pytest.raises(outside) as caught:
+                give(number)
+            assert "C s" not in str(caught.value) and len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("give", WHOLE.values(), ids=WHOLE)
+def test_a_limit_of_any_size_is_one_or_is_refused_in_few_words(give):
+    """Also one of more digits than Python prints."""
+    for number in (1 << 70, 10**5000, -(10**5000)):
+        try:
+            give(number)
+        except (ValueError, ResourceLimit, ArithmeticError) as error:
+            assert "int string conversion" not in str(error) and len(str(error)) < 300
+
+
+@pytest.mark.parametrize("give", FREE)
+def test_what_takes_any_whole_number_takes_no_other(give):
+    """Large and small ones."""
+    make, name = FREE[give]
+    for number in (0, -5, 1 << 70, 10**5000):
+        make(number)
+    for wrong in (1.5, "1", True, object()):
+        with pytest.raises(TypeError, match=f"{name} must be a whole number"):
+            make(wrong)
+
+
+def test_numbers_of_other_libraries_are_places():
+    """Anything with ``__index__``."""
+
+    class Index:
+        def __index__(self):
+            return 1
+
+    kept, elements = memory(), table()
+    kept[Index()] = Index()
+    assert (kept[Index()], kept.read(Index(), Index()), kept.view("B", Index(), Index())[0]) == (1, b"\1", 1)
+    assert (elements[Index()], kept.grow(Index()), elements.grow(Index())) == (None, 1, 2)
+    assert Memory.new(Store(), Index(), Index()).grow(1) == -1
+
+
+def test_a_maximum_is_one_that_the_minimum_and_the_format_allow():
+    """A type that no module could have was made."""
+    with pytest.raises(ValueError, match="maximum must be between 3 and 65536 pages, got 1"):
+        Memory.new(Store(), 3, 1)
+    with pytest.raises(ValueError, match="minimum must be between 0 and 65536 pages, got 65537"):
+        Memory.new(Store(), 65537)
+    with pytest.raises(ValueError, match="maximum must be between 3 and 4294967295 elements, got 1"):
+        Table.new(Store(), "funcref", 3, 1)
+
+
+def test_a_slice_whose_bounds_close_the_store_is_no_place():
+    """It was read, and written to, as if the store were open."""
+
+    class Closing:
+        def __init__(self, store):
+            self.store = store
+
+        def __index__(self):
+            self.store.close()
+            return 0
+
+    for use in (lambda m, i: m[i:4], lambda m, i: m.__setitem__(slice(i, 4), b"abc"), lambda m, i: m[i]):
+        there = memory()
+        with pytest.raises(stratavm.Closed):
+            use(there, Closing(there.store))
+
+
+CHOICES = {
+    "Store(thread_bound=)": lambda it: Store(thread_bound=it),
+    "Global.new(mutable=)": lambda it: Global.new(Store(), "i32", 1, mutable=it),
+    "run(isolate=)": lambda it: stratavm.run("(module)", isolate=it),
+    "run(text=)": lambda it: stratavm.run("(module)", text=it),
+    "run(check=)": lambda it: stratavm.run("(module)", check=it),
+}
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_a_choice_is_true_or_false(choice):
+    """``"no"`` counted as yes."""
+    name = choice.partition("(")[2].removesuffix("=)")
+    for wrong in ("no", 1, None):
+        with pytest.raises(TypeError, match=f"{name} must be True or False, got {wrong!r}"):
+            CHOICES[choice](wrong)
+
+
+INSIDE = {
+    *("Memory.extend", "Memory.may_grow", "Memory.where", "Memory.put", "Table.__init__", "Table.set", "Table.fits"),
+    *("Table.extend", "Table.may_grow", "Restart.delay_s", "Store.add_fuel", "Completed.__init__"),
+    "Store.extern_from_raw",
+}
+"""Not for users, made by the package itself (as errors about places in modules are), or in a test of its own."""
+
+
+def test_every_number_of_the_public_interface_is_tried_here():
+    """Parameters of whole numbers and of times, as the snapshot lists them."""
+    tried = "|".join((*WHOLE, *PLACES, *FREE, *GROWTHS, *SECONDS))
+    missing = []
+    for name, parameters in re.findall(r"^stratavm\.([\w.]+)\((.*)\) ->", PUBLIC.read_text(), re.MULTILINE):
+        numbers = re.findall(r"(\w+): (?:int|float)\b(?! \| str)", parameters)
+        short = name.removesuffix(".__init__")
+        if name not in INSIDE and not short.endswith(("Error", "Unsupported", "ResourceLimit", "PoolExhausted")):
+            missing += [(short, n) for n in numbers if not re.search(rf"{short.split('.')[-1]}\({n}=?\)", tried)]
+    assert missing == []
 
 
 def test_a_limit_of_a_module_is_one_that_the_format_can_reach():
@@ -89,20 +303,59 @@ SECONDS = {
     "Config(load_timeout=)": lambda n: Config(load_timeout=n),
     "Module(timeout=)": lambda n: Module("(module)", timeout=n),
     "compile_all(timeout=)": lambda n: Module("(module)").compile_all(timeout=n),
-    "run(timeout=)": lambda n: stratavm.run("(module)", timeout=n),
+    "run(timeout=)": lambda n: stratavm.run(PROGRAM, timeout=n),
     "deadline(seconds=)": lambda n: Store().deadline(n).__enter__(),
-}
+    "set_deadline(seconds=)": lambda n: Store().set_deadline(n),
+    "Recovering(deadline=)": lambda n: Recovering(None, deadline=n),
+    "Restart(first_s=)": lambda n: Restart(first_s=n),
+    "Restart(longest_s=)": lambda n: Restart(longest_s=n),
+    **{f"Service({name}=)": partial(lambda name, n: Service("it", **{name: n}), name)
+       for name in ("start_timeout_s", "stop_timeout_s", "health_timeout_s", "health_period_s")},
+    "Container.start(timeout_s=)": lambda n: Services().build().start(n),
+    "Container.astart(timeout_s=)": lambda n: asyncio.run(Services().build().astart(n)),
+    "listen(block_timeout_s=)": lambda n: listened(block_timeout_s=n),
+    "FakeClock.advance(seconds=)": lambda n: FakeClock().advance(n),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("give", SECONDS.values(), ids=SECONDS)
 def test_a_time_that_is_no_number_is_refused(give, request):
     """By its name; also what counts as a number elsewhere."""
     name = request.node.callspec.id.partition("(")[2].removesuffix("=)")
-    for wrong in ("1", True, object()):
+    for wrong in ("1", True, object(), [1]):
         with pytest.raises(TypeError, match=f"{name} must be a number of seconds"):
             give(wrong)
-    with pytest.raises(ValueError, match=f"{name} must be a .*got nan"):
+    with pytest.raises(ValueError, match=f"{name} must be a number of seconds, got nan"):
         give(float("nan"))
+
+
+@pytest.mark.parametrize("give", SECONDS.values(), ids=SECONDS)
+def test_a_time_of_any_length_is_one(give):
+    """What no clock reaches is as good as no limit, and what is negative has passed: one rule for all."""
+    for number in (float("inf"), 1e308, 10**400, 10**5000, -1, -0.5, -(10**5000)):
+        try:
+            give(number)
+        except stratavm.DeadlineExceeded:
+            assert number < 0
+
+
+@pytest.mark.parametrize("growth", GROWTHS)
+def test_how_delays_grow_is_a_number(growth):
+    """Else the first failure of a service would be the end of its lifecycle."""
+    name = growth[8:-1]
+    for wrong, kind in (("2", TypeError), (True, TypeError), (float("nan"), ValueError), (-1, ValueError)):
+        with pytest.raises(kind, match=f"Restart: {name} must be"):
+            Restart(**{name: wrong})
+
+
+def test_a_deadline_that_has_passed_ends_the_next_call():
+    """As what is left of a time may be negative."""
+    store = Store()
+    f = stratavm.load('(module (func (export "f")))', store=store).exports.f
+    with store.deadline(-1), pytest.raises(stratavm.DeadlineExceeded):
+        f()
+    assert stratavm.run(PROGRAM, timeout=-1).reason == "timeout"
+    assert stratavm.run(PROGRAM, timeout=float("inf")).ok
 
 
 @pytest.mark.parametrize(

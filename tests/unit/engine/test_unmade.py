@@ -72,17 +72,22 @@ print("seen", seen)
 """
 
 
-@pytest.mark.trace_slow
-def test_no_compiled_class_crashes_without_its_initialiser():
-    """Each method and attribute of an object of each class, and of each class derived from it, with odd arguments."""
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(POKE)],
+def in_a_process(program):
+    """What became of a program in a Python of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
         env=dict(os.environ, PYTHONPATH=os.pathsep.join(p for p in sys.path if p)),
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
+
+
+@pytest.mark.trace_slow
+def test_no_compiled_class_crashes_without_its_initialiser():
+    """Each method and attribute of an object of each class, and of each class derived from it, with odd arguments."""
+    done = in_a_process(POKE)
     *crashes, seen = done.stdout.splitlines() or [""]
     assert crashes == [] and done.returncode == 0, done.stderr
     assert int(seen.removeprefix("seen ")) > 20
@@ -293,3 +298,40 @@ def test_the_index_spaces_of_a_closed_store_are_not_read():
             native.export("func" if name == "f" else "global", index)
         assert native.globals == []
     gc.collect()
+
+
+COPY = """
+import copy, importlib, os, pickle, pkgutil, sys
+import stratavm
+
+HEAPTYPE = 1 << 9
+seen = 0
+for found in pkgutil.walk_packages(stratavm.__path__, "stratavm."):
+    if "__main__" in found.name:
+        continue
+    for name, cls in list(vars(importlib.import_module(found.name)).items()):
+        if not isinstance(cls, type) or cls.__flags__ & HEAPTYPE or cls.__module__ != found.name or name == "Event":
+            continue
+        seen += 1
+        child = os.fork()
+        if child == 0:
+            try: thing = cls.__new__(cls)
+            except Exception: os._exit(0)
+            for use in (copy.copy, copy.deepcopy, pickle.dumps):
+                try: use(thing)
+                except TypeError: pass
+                else: os._exit(1)
+            os._exit(0)
+        if os.waitpid(child, 0)[1]:
+            print(found.name, name)
+print("seen", seen)
+"""
+
+
+@pytest.mark.trace_slow
+def test_no_compiled_object_is_copied_or_pickled():
+    """What it counts, or where it points, would be there twice; but for events, which are data."""
+    done = in_a_process(COPY)
+    *copied, seen = done.stdout.splitlines() or [""]
+    assert copied == [] and done.returncode == 0, done.stderr
+    assert int(seen.removeprefix("seen ")) > 60

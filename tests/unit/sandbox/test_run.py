@@ -289,8 +289,7 @@ def test_a_folder_that_is_not_there_raises(isolate, tmp_path):
         ({"files": {"a/b": "1", "/a//b": "2"}}, ValueError, "'/a//b' is given twice, it is the same as 'a/b'"),
         ({"timeout": "1"}, TypeError, "timeout must be a number of seconds"),
         ({"timeout": True}, TypeError, "timeout must be a number of seconds"),
-        ({"timeout": 0}, ValueError, "positive"),
-        ({"timeout": float("nan")}, ValueError, "positive"),
+        ({"timeout": float("nan")}, ValueError, "timeout must be a number of seconds, got nan"),
         ({"fuel": 1.5}, TypeError, "fuel must be a whole number of units"),
         ({"fuel": 1 << 63}, ValueError, "fuel must be between"),
         ({"max_memory": -1}, ValueError, "max_memory must be between"),
@@ -560,7 +559,7 @@ def test_pipes_that_another_process_holds_do_not_keep_a_run_waiting(monkeypatch)
     assert time.monotonic() - begin < 60
 
 
-@pytest.mark.parametrize("timeout", [3e6, 1e19, 1e300])
+@pytest.mark.parametrize("timeout", [3e6, 1e19, 1e300, float("inf"), 10**400])
 def test_a_time_that_no_clock_reaches_is_none(run, timeout):
     """However long, it is a number of seconds."""
     assert run(SAY, timeout=timeout).reason == "exit"

@@ -189,7 +189,7 @@ WRONG_TREES = [
     (lambda: MemoryTree().read(5), TypeError, "named by a string"),
     (lambda: FixedClock(1.5), TypeError, "realtime_ns"),
     (lambda: FixedClock(step_ns="5"), TypeError, "step_ns"),
-    (lambda: FixedClock(step_ns=-5), ValueError, "backwards"),
+    (lambda: FixedClock(step_ns=-5), ValueError, "step_ns must be between 0"),
     (lambda: Quotas(descriptors="many"), TypeError, "Quotas: descriptors"),
     (lambda: Quotas(written_bytes=-1), ValueError, "Quotas: written_bytes"),
     (lambda: Quotas(path_bytes=None), TypeError, "Quotas: path_bytes"),

@@ -22,6 +22,7 @@ nothing = cython.declare(tuple, ())
 
 
 @cython.final
+@cython.auto_pickle(False)
 @cython.cclass
 class Layout:
     """Where the fields of a class lie."""

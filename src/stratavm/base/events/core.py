@@ -144,6 +144,7 @@ def source_of(bus: Bus, label: str, identity: uint64_t) -> Source:
 
 
 @cython.final
+@cython.auto_pickle(False)
 @cython.cclass
 class Subscription:
     """A listener's place on a bus; close it, or use it as a context manager, to end it.

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+from stratavm.base.numbers import seconds_or_none
 from stratavm.services.di.core import Plan, Scope
 from stratavm.services.di.faults import ResolveError, raise_all, run_cleanups
 from stratavm.services.di.hints import Key, show
@@ -40,6 +41,7 @@ class Container(Scope):
         Raises:
             StartTimeout: one took too long; its thread is left behind, and the container is closed.
         """
+        timeout_s = seconds_or_none("timeout_s", timeout_s)
         wanted = self._eager()
         at: list[str] = ["nothing"]
         errors: list[BaseException] = []
@@ -73,6 +75,7 @@ class Container(Scope):
 
         from stratavm.services.di.asynchronous import resolve_async
 
+        timeout_s = seconds_or_none("timeout_s", timeout_s)
         at = "nothing"
         try:
             async with asyncio.timeout(timeout_s) as limit:

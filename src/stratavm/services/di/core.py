@@ -24,6 +24,7 @@ make_event: object = threading.Event  # replaced by deterministic schedulers
 
 
 @cython.final
+@cython.auto_pickle(False)
 @cython.cclass
 class Plan:
     """How one service is made and where it is kept. Built by ``Services.build``, never changed after."""
@@ -70,6 +71,7 @@ class Plan:
 
 @cython.final
 @cython.freelist(8)
+@cython.auto_pickle(False)
 @cython.cclass
 class Pending:
     """A build under way, and who waits for its end."""
@@ -153,6 +155,7 @@ def settle(future: object) -> None:
 
 
 @cython.freelist(8)
+@cython.auto_pickle(False)
 @cython.cclass
 class Scope:
     """A place that keeps services while it is open; the container is the outermost one.
