@@ -28,8 +28,11 @@ from stratavm.wasi import MemoryTree, Quotas
 REQUESTS: Final = 200
 EVERY: Final = 10
 """Faults that come one by one hit every tenth request."""
-DEADLINE_S: Final = 0.05
-SLOW_S: Final = 0.08
+DEADLINE_S: Final = 10.0
+"""Of a request: none takes that long, also on a busy machine."""
+TIME_OUT_S: Final = 0.2
+"""Of a request where time-outs are the fault."""
+SLOW_S: Final = 0.3
 MEMORY_PAGES: Final = 64
 LOG_BYTES: Final = 1 << 10
 GUEST: Final = r"""(module
@@ -97,6 +100,10 @@ class World:
         self.store = stratavm.Store(self.engine)
         return linker.instantiate(self.store, stratavm.Module(GUEST, engine=self.engine))
 
+    def deadline(self) -> float:
+        """Of every request, in seconds."""
+        return TIME_OUT_S if self.fault == "time-out" else DEADLINE_S
+
     def arguments(self) -> tuple[int, int, int]:
         """Of the present request: number, whether to log, whether to keep memory."""
         bad = self.fault == "bad request" and self.hit()
@@ -112,7 +119,7 @@ def off(world: World) -> Call:
     instance = world.make()
 
     def call(*args: int) -> Any:
-        with instance.store.deadline(DEADLINE_S):
+        with instance.store.deadline(world.deadline()):
             return instance.exports.answer(*args)
 
     return call
@@ -120,14 +127,14 @@ def off(world: World) -> Call:
 
 def replaced(world: World) -> Call:
     """A fresh instance after a failure."""
-    service = stratavm.Recovering(world.make, deadline=DEADLINE_S)
+    service = stratavm.Recovering(world.make, deadline=world.deadline())
     return lambda *args: service.call("answer", *args)
 
 
 def on(world: World) -> Call:
     """And another try."""
     restart = stratavm.Restart(first_s=0.001, attempts=2)
-    service = stratavm.Recovering(world.make, deadline=DEADLINE_S, restart=restart)
+    service = stratavm.Recovering(world.make, deadline=world.deadline(), restart=restart)
     return lambda *args: service.call("answer", *args)
 
 

@@ -7,6 +7,8 @@ import json
 import re
 import shutil
 import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -361,6 +363,27 @@ def test_a_gate_that_breaks_has_failed_and_the_others_run(monkeypatch, capsys):
 def test_a_tool_that_fails_in_silence_has_failed():
     """An exit status without a word is a problem with a sentence."""
     assert gates.tool("a tool", "-c", "raise SystemExit(3)").problems == ("-c raise SystemExit(3): exit status 3",)
+
+
+def test_who_ends_the_gates_ends_their_tools(tmp_path):
+    """A tool has a process group of its own; a stage of CI that ran out of time must not go on beside the next."""
+    marker = tmp_path / "pid"
+    tool = f"import os, pathlib, time; pathlib.Path({str(marker)!r}).write_text(str(os.getpid())); time.sleep(600)"
+    script = (
+        "import signal, threading; from tools import gates;"
+        "signal.signal(signal.SIGTERM, gates.end_tools);"
+        f"gates.run('-c', {tool!r})"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], cwd=gates.ROOT) as asked:
+        while not (marker.exists() and marker.read_text()):
+            time.sleep(0.01)
+        asked.terminate()
+        assert asked.wait(60) == 143
+    pid = int(marker.read_text())
+    until = time.monotonic() + 60
+    while Path(f"/proc/{pid}").exists() and b") Z " not in Path(f"/proc/{pid}/stat").read_bytes():
+        assert time.monotonic() < until, "the tool goes on"
+        time.sleep(0.01)
 
 
 def test_a_gate_that_does_not_exist_is_refused(capsys):

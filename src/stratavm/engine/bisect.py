@@ -84,7 +84,8 @@ class _Search:
         number = first_wrong(0, total, lambda n: self.wrong(passes, Scope(func, n)))
         name, before, node = pipeline.blame(ssa, number)
         view = before.dump()
-        text, offset = node_text(view, node), view.offset_of(node)
+        text, (origin, position) = node_text(view, node), view.place_of(node)
+        offset = model.body_start(origin) + position
         return Culprit(name, func, model.func_name(func), number, total, text, offset, self.expected, found, self.runs)
 
     def machine_pass(self) -> str:

@@ -94,7 +94,8 @@ def explain_passes(module: Module, index: int) -> str:
     pipeline, ssa = _level_1(module, index)
     steps = list(pipeline.explain(ssa))
     lines = [f"func {index}: {len(steps)} rewrites"]
-    lines += [f"{offset:#8x}  {name:24} {node}" for name, offset, node in steps]
+    start = module.model.body_start
+    lines += [f"{start(func) + at:#8x}  {name:24} {node}" for name, (func, at), node in steps]
     return "\n".join(lines) + "\n"
 
 

@@ -133,9 +133,9 @@ class Pipeline:
         """Rewrites of the last run."""
         return sum(stage.spent for stage in self.stages)
 
-    def explain(self, ssa: Ssa) -> Iterator[tuple[str, int, str]]:
-        """What the passes do to a function, in order: the name of a rule or a pass, the byte offset in the module that
-        the node is from, and the node as it was before that pass.
+    def explain(self, ssa: Ssa) -> Iterator[tuple[str, tuple[int, int], str]]:
+        """What the passes do to a function, in order: the name of a rule or a pass, the function that the node is from
+        with the position in its body, and the node as it was before that pass.
         """
         for stage in self._plan(ssa):
             out = Ssa()
@@ -146,7 +146,7 @@ class Pipeline:
             view = ssa.dump()
             for name, node in stage.explained:
                 if name not in TOLD_BY_RULES:
-                    yield name, view.offset_of(node), node_text(view, node)
+                    yield name, view.place_of(node), node_text(view, node)
             ssa = out
 
     def blame(self, ssa: Ssa, rewrites: int) -> tuple[str, Ssa, int]:

@@ -95,7 +95,8 @@ cdef struct Edge:
     uint32_t nargs        # == blocks[target].params
     uint32_t flags
 
-# A position is a byte offset of the module; or, of a node that was inlined, SITE_FLAG + an index into `sites`.
+# A position counts bytes from the first instruction of the body; or, of a node that was inlined, it is SITE_FLAG + an
+# index into `sites`.
 cdef enum:
     SITE_FLAG = 0x80000000
 

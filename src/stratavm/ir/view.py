@@ -36,7 +36,7 @@ class SsaView:
     sites: list[tuple[int, int, int]] = field(default_factory=list)
     """func, offset, caller: where inlined nodes are from."""
 
-    def offset_of(self, node: int) -> int:
-        """The byte offset in the module that a node comes from, be it inlined or not."""
+    def place_of(self, node: int) -> tuple[int, int]:
+        """The function that a node comes from, be it inlined or not, and the position in its body."""
         position = self.positions[node]
-        return self.sites[position & ~SITE][1] if position & SITE else position
+        return self.sites[position & ~SITE][:2] if position & SITE else (self.func, position)

@@ -59,9 +59,10 @@ class Code:
         """The position map as tuples."""
         return tuple(map(ReturnSite._make, iter_unpack("=2I", self.returns)))
 
-    def offset_of(self, position: int) -> int:
-        """The byte offset in the module that a position of the tables stands for: of the innermost function."""
+    def place_of(self, position: int, func: int) -> tuple[int, int]:
+        """What a position of the tables of function ``func`` stands for: the innermost function, and the position in
+        its body."""
         if position < INLINED or position == NO_POSITION:
-            return position
-        offset: int = unpack_from("=I", self.sites, 12 * (position - INLINED) + 4)[0]
-        return offset
+            return func, position
+        origin, at = unpack_from("=2I", self.sites, 12 * (position - INLINED))
+        return origin, at

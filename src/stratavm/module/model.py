@@ -244,6 +244,10 @@ class Module:
         name = self.names.funcs.get(index)
         return name if name is not None else self._export_names.get(index, f"func[{index}]")
 
+    def body_start(self, index: int) -> int:
+        """Where the instructions of a defined function begin in ``binary``, by function index."""
+        return self.functions[index - len(self.imported_funcs)].start
+
     @cached
     def _export_names(self) -> dict[int, str]:
         return {e.index: e.name for e in reversed(self.exports) if e.kind == "func"}

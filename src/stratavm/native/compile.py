@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -197,14 +197,19 @@ def dump_machine(
     compiler = wasm_compiler(valid, Options(memory_plan, allocator, passes, machine, fuel=fuel))
     with compiler.worker() as worker:
         if stage == "asm":
-            return disassemble(worker.compile(compiler.front, defined_index))
+            func = defined_index + len(valid.module.imported_funcs)
+            return disassemble(worker.compile(compiler.front, defined_index), func, valid.module.body_start)
         worker.build(compiler.front, defined_index)
         return str(worker.machine_ir(stage))
 
 
-def disassemble(code: Code) -> str:
-    """Machine code as text, with its trap and return sites; plain hexadecimal where capstone is not installed."""
-    notes = {t.pc: f"  ; trap {TRAP_KINDS[t.kind].name} at {code.offset_of(t.position):#x}" for t in code.trap_sites}
+def disassemble(code: Code, func: int, start: Callable[[int], int]) -> str:
+    """Machine code of a function as text, with its trap sites; plain hexadecimal where capstone is not installed.
+    ``start`` says where the instructions of a function begin in the binary."""
+    notes = {}
+    for site in code.trap_sites:
+        origin, at = code.place_of(site.position, func)
+        notes[site.pc] = f"  ; trap {TRAP_KINDS[site.kind].name} at {start(origin) + at:#x}"
     lines = [f"; {len(code)} bytes, frame {code.frame_bytes}"]
     try:
         import capstone

@@ -25,6 +25,7 @@ cdef class CodeOwner:
     cdef readonly uint64_t serial
     cdef readonly object name
     cdef readonly object label    # func index -> name, or None
+    cdef readonly object origin   # func index -> start of its instructions in the binary, or None
     cdef ChunkRun* runs
     cdef void** allocations
     cdef uint32_t n_allocations

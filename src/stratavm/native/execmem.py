@@ -155,14 +155,16 @@ def release_chunks(run: cython.pointer(ChunkRun)) -> cython.void:
 @cython.final
 @cython.cclass
 class CodeOwner:
-    """Whoever the code belongs to, usually a module. ``label`` maps a function index to a name, for backtraces."""
+    """Whoever the code belongs to, usually a module. For backtraces ``label`` maps a function index to a name, and
+    ``origin`` to where in the binary the function's instructions begin: positions in code count from there."""
 
-    def __cinit__(self, name: str = "", label: object = None):
+    def __cinit__(self, name: str = "", label: object = None, origin: object = None):
         global last_serial
         reserve_arena()
         self.serial = add_64(cython.address(last_serial), 1)
         self.name = name
         self.label = label
+        self.origin = origin
         codemap_module.owners[self.serial] = self
 
     def __dealloc__(self):
@@ -303,8 +305,8 @@ class CodeOwner:
         return 0
 
     def publish(self, code: bytes, traps: object = (), positions: object = (), func: object = None) -> int:
-        """Publish one function; returns its address. ``traps`` are (pc, kind code, wasm offset) and ``positions``
-        (return address offset, wasm offset), both sorted by pc; ``func`` is a function index, None for a stub."""
+        """Publish one function; returns its address. ``traps`` are (pc, kind code, position) and ``positions``
+        (return address offset, position), both sorted by pc; ``func`` is a function index, None for a stub."""
         return self.publish_many([(code, traps, positions, func)])[0]
 
     def publish_many(self, functions: object) -> list[int]:

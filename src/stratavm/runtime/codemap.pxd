@@ -12,7 +12,7 @@ cdef enum:
 cdef struct TrapEntry:        # sorted by pc
     uint32_t pc               # offset of the trapping instruction in the function's code
     uint32_t kind             # trap kind code
-    uint32_t offset           # position in the wasm binary
+    uint32_t offset           # position in the wasm body: bytes from its first instruction
 
 cdef struct PosEntry:         # sorted by pc: calls
     uint32_t pc               # offset of the return address

@@ -68,7 +68,7 @@ def find_trap(rec: cython.pointer(CodeRec), pc: uint64_t) -> cython.pointer(Trap
 @cython.nogil
 @cython.exceptval(check=False)
 def find_position(rec: cython.pointer(CodeRec), pc: uint64_t) -> uint32_t:
-    """The wasm offset of a trapping instruction, or of the call whose last byte is at ``pc``. NO_POSITION if
+    """Position in its body of a trapping instruction, or of the call whose last byte is at ``pc``. NO_POSITION if
     unknown."""
     trap: cython.pointer(TrapEntry) = find_trap(rec, pc)
     if trap != cython.NULL:
@@ -89,8 +89,8 @@ def find_position(rec: cython.pointer(CodeRec), pc: uint64_t) -> uint32_t:
 
 
 def frames_at(pc: int) -> "tuple[int, list[tuple[int, int]]] | None":
-    """The owner's serial, and function index and wasm offset of each guest frame at a program counter, the innermost
-    first: more than one in inlined code. None for stubs and foreign addresses."""
+    """The owner's serial, and function index and position in its body of each guest frame at a program counter, the
+    innermost first: more than one in inlined code. None for stubs and foreign addresses."""
     rec: cython.pointer(CodeRec) = find_code(pc)
     if rec == cython.NULL or rec.func == NO_FUNC:
         return None
@@ -106,6 +106,6 @@ def frames_at(pc: int) -> "tuple[int, list[tuple[int, int]]] | None":
 
 
 def describe(pc: int) -> tuple[int, int, int] | None:
-    """``(owner serial, function index, wasm offset)`` of a program counter; None for stubs and foreign addresses."""
+    """``(owner serial, function index, position in its body)``; None for stubs and foreign addresses."""
     found: object = frames_at(pc)
     return None if found is None else (found[0], *found[1][0])

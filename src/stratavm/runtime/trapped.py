@@ -98,8 +98,8 @@ def frames_of(sites: list[tuple[object, int]]) -> tuple[GuestFrame, ...]:
     for owner, pc in sites:
         found: object = codemap.frames_at(pc)
         if owner is not None and found is not None:
-            label: object = owner.label
-            for func, offset in found[1]:
-                name: str = f"func[{func}]" if label is None else label(func)
+            for func, position in found[1]:
+                name: str = f"func[{func}]" if owner.label is None else owner.label(func)
+                offset: int = position if owner.origin is None else position + owner.origin(func)
                 frames.append(GuestFrame(func, name, offset, owner.name))
     return tuple(frames[:MAX_TRAP_FRAMES])

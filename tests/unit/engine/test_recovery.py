@@ -136,6 +136,7 @@ def test_closed_is_closed():
         recovering.call("call", 1)
 
 
+@pytest.mark.trace_slow
 def test_the_campaign_halves_the_error_rate():
     """Against no recovery, and against replaced instances without retries; what nothing can help stays."""
     table = campaign.campaign(100)

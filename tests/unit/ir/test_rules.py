@@ -227,6 +227,6 @@ def test_what_was_done_is_told_with_its_place():
     body = valid.bodies[0]
     assert [name for name, _, _ in steps] == ["multiply_by_power", "multiply_by_power", "share"][: len(steps)]
     assert all("i32.mul" in node for _, _, node in steps)
-    offsets = [offset for _, offset, _ in steps]
+    offsets = [offset for _, (func, offset), _ in steps if func == body.func]
     assert offsets == sorted(offsets)
-    assert body.start < offsets[0] < body.end
+    assert len(offsets) == len(steps) and 0 < offsets[0] < body.end - body.start

@@ -205,7 +205,7 @@ def assembly(text, machine, registers=None):
     valid = validate(parse_module(text))
     compiler = wasm_compiler(valid, Options(allocator="splitting", machine=machine))
     worker = Worker(compiler.plan, "splitting", registers, machine=machine)
-    return disassemble(worker.compile(compiler.front, 0))
+    return disassemble(worker.compile(compiler.front, 0), 0, valid.module.body_start)
 
 
 def test_the_base_of_a_memory_is_loaded_once_for_a_loop():

@@ -18,7 +18,7 @@ LARGE_NODES: Final = 1 << 17
 KEPT_WALKS: Final = 8
 """Scratch objects that are kept between compilations: about the threads that compile at once."""
 MAX_BINARY: Final = 1 << 31
-"""Bytes of a module whose offsets leave a bit free for the positions of inlined nodes."""
+"""Bytes of a module whose bodies are surely small enough: their positions leave a bit free for inlined nodes."""
 
 
 class WasmFront:

@@ -37,7 +37,7 @@ cdef class ValueEmitter:
     cdef ModulePlan plan
     cdef Frame frame
     cdef uint32_t frame_bytes
-    cdef uint32_t position         # wasm offset of the instruction at hand
+    cdef uint32_t position         # where the instruction at hand is from (`ssa.pxd`)
     cdef uint32_t held             # context cell whose pointer r11 holds, NOTHING_HELD if none
     cdef uint32_t first_label      # of the blocks
     cdef bint foreign              # r14 must be kept in the frame

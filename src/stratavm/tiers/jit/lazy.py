@@ -38,7 +38,8 @@ class LazyCode:
         self.addresses: dict[int, int] = {}
         self.code_bytes = 0
         self.first = len(valid.module.imported_funcs)
-        self.owner = CodeOwner(valid.module.names.module or name or "module", valid.module.func_name)
+        module = valid.module
+        self.owner = CodeOwner(module.names.module or name or "module", module.func_name, module.body_start)
         self._fallback_tier = fallback
         self._recorder = recorder
         self._fallback: TierModule | None = None
