@@ -32,7 +32,7 @@ class Instance(RuntimeInstance):
         """Functions, memories, tables and globals by name."""
         if self.made is None:
             self.made = Exports(self, self.module.export_index)
-        return self.made
+        return cython.cast(Exports, self.made)
 
     def __getattr__(self, name: str) -> object:
         """Nothing: exports are one step further, and the error says so."""
@@ -61,7 +61,7 @@ class Instance(RuntimeInstance):
     def let_go(self) -> cython.int:
         """The store is closed: end the cycles through exports, which know us, too."""
         if self.made is not None:
-            self.made.let_go()
+            cython.cast(Exports, self.made).let_go()
         return RuntimeInstance.let_go(self)
 
     def __enter__(self):

@@ -106,6 +106,8 @@ class Linker:
 
     def _resolved(self, module: Module) -> list[Binder]:
         """How to get each import in a store."""
+        if not module.model.imports:
+            return []
         try:
             kept = _host_stubs(module)
             binders = [self._resolve(module, wanted) for wanted in module.model.imports]

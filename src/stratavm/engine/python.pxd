@@ -4,13 +4,16 @@ from cpython.ref cimport PyObject
 ctypedef PyObject* (*ternary_t)(PyObject*, PyObject*, PyObject*) noexcept
 
 cdef extern from "Python.h":
+    ctypedef PyObject* (*constructor_t "vectorcallfunc")(PyObject*, PyObject**, size_t, PyObject*) except? NULL
     ctypedef struct PyTypeObject:
         Py_ssize_t tp_vectorcall_offset
         unsigned long tp_flags
         ternary_t tp_call
+        constructor_t tp_vectorcall
     unsigned long Py_TPFLAGS_HAVE_VECTORCALL
     size_t PY_VECTORCALL_ARGUMENTS_OFFSET
     void PyType_Modified(PyTypeObject*)
+    Py_ssize_t PyVectorcall_NARGS(size_t)
     PyObject* PyVectorcall_Call(PyObject*, PyObject*, PyObject*) noexcept
     PyObject* PyObject_Vectorcall(PyObject*, PyObject**, size_t, PyObject*) noexcept
 

@@ -2,6 +2,8 @@
 """The store of an engine: what a store of the runtime is, made of an engine, with references as ``Func``."""
 
 import cython
+from cython.cimports.cpython.ref import Py_INCREF, PyObject
+from cython.cimports.stratavm.engine.python import PyType_Modified, PyTypeObject, PyVectorcall_NARGS
 from cython.cimports.stratavm.runtime.store import Store as RuntimeStore
 from cython.cimports.stratavm.runtime.template import StoreTemplate
 
@@ -9,7 +11,7 @@ from stratavm.base.errors import Closed
 from stratavm.base.importing import importing
 from stratavm.base.keywords import unexpected
 from stratavm.base.numbers import truth, whole
-from stratavm.engine import engine as engines
+from stratavm.engine.engine import Engine, engine_of
 from stratavm.engine.events import StoreCreated, report_failure
 from stratavm.runtime.introspect import Signed, constructor
 
@@ -17,6 +19,7 @@ if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 MOST_BITS = (1 << 64) - 1
+ENGINE = cython.declare(type, Engine)
 
 
 @cython.cclass
@@ -43,23 +46,32 @@ class Store(RuntimeStore):
         fuel: object = None,
         **unknown: object,
     ):
-        template: StoreTemplate
         if unknown:
             raise unexpected("Store()", unknown, constructor("Store").parameters)
+        self.open(engine, limits, fuel, truth("thread_bound", thread_bound), on_abort)
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def open(
+        self, engine: object, limits: object, fuel: object, thread_bound: cython.bint, on_abort: str
+    ) -> cython.int:
+        """What the constructor does with its arguments."""
+        template: StoreTemplate
         if self.template is not None:
             raise TypeError("a store is initialised once")
-        if engine is None or not isinstance(engine, engines.Engine):
-            engine = engines.engine_of(engine)
+        if not isinstance(engine, ENGINE):
+            engine = engine_of(engine)
         template = engine.template if limits is None else engine.template_for(limits)
         if template is None:
             raise Closed("the engine is closed")
-        self.begin(template, truth("thread_bound", thread_bound), on_abort)
+        self.begin(template, thread_bound, on_abort)
         self.reporter = report_failure
         self.engine = engine
         if fuel is not None:
             self.fuel = fuel
         if template.bus.channel_of(StoreCreated).heard:
             self.source.emit(StoreCreated(thread_bound, on_abort))
+        return 0
 
     # ---- references, for the boundary ----
 
@@ -82,3 +94,43 @@ class Store(RuntimeStore):
             from stratavm.engine.func import Func
 
         return None if raw == 0 else Func(self, self.function_at(whole("raw", raw, most=MOST_BITS)))
+
+
+@cython.cfunc
+def construct(
+    type_: cython.pointer(PyObject),
+    arguments: cython.pointer(cython.pointer(PyObject)),
+    flags: cython.size_t,
+    keywords: cython.pointer(PyObject),
+) -> cython.pointer(PyObject):
+    """``tp_vectorcall`` of stores. Most are made of an engine alone, without a tuple and a dict for the arguments; the
+    rest goes the way of any class. A new reference."""
+    store: Store
+    i: cython.Py_ssize_t
+    count: cython.Py_ssize_t = PyVectorcall_NARGS(flags)
+    if keywords == cython.NULL and count <= 1:
+        store = Store.__new__(Store)
+        store.open(None if count == 0 else cython.cast(object, arguments[0]), None, None, False, "poison")
+        Py_INCREF(store)
+        return cython.cast(cython.pointer(PyObject), store)
+    names: tuple = () if keywords == cython.NULL else cython.cast(tuple, cython.cast(object, keywords))
+    values: tuple = tuple([cython.cast(object, arguments[i]) for i in range(count)])
+    named: dict = {names[i]: cython.cast(object, arguments[count + i]) for i in range(len(names))}
+    of_classes: cython.pointer(PyTypeObject) = cython.cast(
+        cython.pointer(PyTypeObject), cython.cast(cython.p_void, type)
+    )
+    return of_classes.tp_call(
+        type_, cython.cast(cython.pointer(PyObject), values), cython.cast(cython.pointer(PyObject), named)
+    )
+
+
+@cython.cfunc
+def construct_quickly() -> cython.int:
+    """Tell CPython of it; classes that derive from this one do not inherit it."""
+    type_: cython.pointer(PyTypeObject) = cython.cast(cython.pointer(PyTypeObject), cython.cast(cython.p_void, Store))
+    type_.tp_vectorcall = construct
+    PyType_Modified(type_)
+    return 0
+
+
+construct_quickly()

@@ -6,11 +6,10 @@ from stratavm.runtime.blueprint cimport Blueprint, Segments
 from stratavm.runtime.func cimport FuncRef
 from stratavm.runtime.globals cimport Global
 from stratavm.runtime.memory cimport Memory
-from stratavm.runtime.residents cimport Resident
 from stratavm.runtime.store cimport Store
 from stratavm.runtime.table cimport Table
 
-cdef class Instance(Resident)
+cdef class Instance
 
 @cython.final
 cdef class CodeTable:
@@ -20,7 +19,7 @@ cdef class CodeTable:
     cdef void* first                     # the newest of its living instances; they leave the list as they die
     cpdef int attach(self, Instance instance, object compiler) except -1
 
-cdef class Instance(Resident):
+cdef class Instance:
     cdef VMContext* vm
     cdef Segments seg
     cdef readonly Store store
@@ -40,8 +39,12 @@ cdef class Instance(Resident):
     cdef uint64_t charged                # bytes of the store's quota
     cdef readonly bint closed
     cdef readonly bint poisoned
+    cdef readonly object module          # of an engine, as the next two: the class there adds methods only
+    cdef object made                     # its Exports, once asked for
+    cdef bint initialized
     cdef object __weakref__
     cdef int begin(self, Store store, Blueprint blueprint) except -1
+    cdef int let_go(self) except -1
     cdef int charge_bytes(self, uint64_t count) except -1
     cdef int copy_active_datas(self, object evaluate, uint32_t covered) except -1
     cdef int add_memory(self, Memory memory) except -1

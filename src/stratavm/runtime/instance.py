@@ -20,7 +20,7 @@ from cython.cimports.stratavm.runtime.kinds import KIND_INSTANCE_POISONED
 from cython.cimports.stratavm.runtime.memory import Memory
 from cython.cimports.stratavm.runtime.native import store_ptr
 from cython.cimports.stratavm.runtime.occupancy import is_closed
-from cython.cimports.stratavm.runtime.residents import Resident
+from cython.cimports.stratavm.runtime.residents import instances_go_by
 from cython.cimports.stratavm.runtime.store import Store
 from cython.cimports.stratavm.runtime.table import Table
 
@@ -117,9 +117,10 @@ def leave_table(instance: Instance) -> cython.void:
 NOTHING: list = []  # an index space without entries; never added to
 
 
+@cython.freelist(8)
 @cython.nonecheck(True)  # of an object that no initialiser has seen: an AttributeError, no crash
 @cython.cclass
-class Instance(Resident):
+class Instance:
     """A module's code with its own state. Index spaces list imports first."""
 
     def __init__(self):
@@ -551,3 +552,13 @@ class Instance(Resident):
         if self.blueprint is None:
             return "<Instance that was never initialised>"
         return f"<Instance of {printable(self.name) or 'a module'}>"
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def let_instance_go(instance: object) -> cython.int:
+    """What a store does with each of its instances when it closes."""
+    return cython.cast(Instance, instance).let_go()
+
+
+instances_go_by(let_instance_go)

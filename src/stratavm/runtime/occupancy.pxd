@@ -1,10 +1,17 @@
 # Who is inside a store: its ExecContext, the activations of calls, what is pending for them, deadlines.
+#
+# All that a store consists of is declared here, at the root of its classes: those that derive from it add methods only.
+# So each has the size of the root, and gets the root's list of free objects and its one deallocation.
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from stratavm.base.events.core cimport Source
 from stratavm.base.events.ring cimport Ring
 from stratavm.contract._gen_layout cimport Activation, ATTENTION_CLOSED, ExecContext
+from stratavm.runtime.funcindex cimport FuncIndex
+from stratavm.runtime.handles cimport Handles
 from stratavm.runtime.kinds cimport RUNTIME_KINDS
+from stratavm.runtime.quota cimport Quota
+from stratavm.runtime.template cimport StoreTemplate
 from stratavm.runtime.threads cimport ThreadBlock
 
 cdef struct Entry:            # an entry into the store, on the C stack of the caller
@@ -30,6 +37,32 @@ cdef class Occupied:
     cdef readonly Source source       # of the events of this store, or None
     cdef Ring* ring                   # of its bus, or NULL
     cdef uint8_t[RUNTIME_KINDS] kinds # in that ring, by the names of kinds.pxd
+
+    # What lives in it, and how much may.
+    cdef readonly StoreTemplate template
+    cdef readonly list instances      # strong: a funcref is a raw address into one of them
+    cdef list hosts                   # host functions, or None; strong, for the same reason
+    cdef FuncIndex index              # of both, or None
+    cdef Py_ssize_t n_indexed         # so many instances, and host functions, are in it
+    cdef Py_ssize_t hosts_indexed
+    cdef dict functions               # FuncRec address -> FuncRef, or None
+    cdef Handles handles              # or None
+    cdef uint32_t pinned              # > 0: the boundary holds handles that no guest holds yet
+    cdef object fuel_given            # units that the host has given so far; a Python int, which cannot overflow
+    cdef readonly uint32_t n_memories # living ones: what the limits count
+    cdef readonly uint32_t n_tables
+    cdef uint32_t made_memories       # ever made: what they are numbered by
+    cdef uint32_t made_tables
+    cdef readonly Quota quota         # of bytes, that all memories, tables, handles … of the store share; None before it begins
+
+    # How its calls end.
+    cdef object in_flight             # a host exception on its way out
+    cdef readonly bint keep_on_abort
+    cdef public object reporter       # reporter(source, function or its name, error): the engine's; not to hold this store
+    cdef object reported              # the error that the reporter saw last
+
+    cdef readonly object engine       # of a store that an engine has
+    cdef object __weakref__
 
     cdef int begin_occupancy(self, ExecContext* first, bint thread_bound, uint64_t stack_bytes) except -1
     cdef int enter(self, Entry* entry) except -1

@@ -128,6 +128,7 @@ def until(store: Occupied, seconds: object):
         deliver_events(store)
 
 
+@cython.freelist(8)
 @cython.cclass
 class Occupied:
     """A store as threads see it, which enter it one at a time."""

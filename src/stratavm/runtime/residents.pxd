@@ -7,26 +7,10 @@ from stratavm.runtime.occupancy cimport Occupied
 from stratavm.runtime.quota cimport Quota
 from stratavm.runtime.template cimport StoreTemplate
 
-cdef class Resident:
-    cdef int let_go(self) except -1
+ctypedef int (*let_go_t)(object) except -1
+cdef void instances_go_by(let_go_t function) noexcept  # what is called for each instance of a store that closes
 
 cdef class Residence(Occupied):
-    cdef readonly StoreTemplate template
-    cdef readonly list instances      # strong: a funcref is a raw address into one of them
-    cdef list hosts                   # host functions, or None; strong, for the same reason
-    cdef FuncIndex index              # of both, or None
-    cdef Py_ssize_t n_indexed         # so many instances, and host functions, are in it
-    cdef Py_ssize_t hosts_indexed
-    cdef dict functions               # FuncRec address -> FuncRef, or None
-    cdef Handles handles              # or None
-    cdef uint32_t pinned              # > 0: the boundary holds handles that no guest holds yet
-    cdef object fuel_given            # units that the host has given so far; a Python int, which cannot overflow
-    cdef readonly uint32_t n_memories # living ones: what the limits count
-    cdef readonly uint32_t n_tables
-    cdef uint32_t made_memories       # ever made: what they are numbered by
-    cdef uint32_t made_tables
-    cdef readonly Quota quota         # of bytes, that all memories, tables, handles … of the store share; None before it begins
-
     cdef int begin_residence(self, StoreTemplate template) except -1
     cdef int let_all_go(self) except -1
     cdef int keep(self, object host) except -1

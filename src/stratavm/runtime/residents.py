@@ -19,6 +19,7 @@ from stratavm.runtime.limits import StoreLimits
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
 
+let_go = cython.declare(let_go_t)
 MAX_FUEL = (1 << 63) - 1
 LARGEST = 1 << 63
 HANDLE_BYTES = cython.declare(uint64_t, 128)  # what a handle takes of the budget: its places in a list, a dict, a set
@@ -49,16 +50,13 @@ def admit(store: Residence, kind: str, now: cython.Py_ssize_t) -> cython.int:
     return 0
 
 
-@cython.auto_pickle(False)
-@cython.cclass
-class Resident:
-    """What a store keeps a list of, and tells when it closes: an instance."""
-
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def let_go(self) -> cython.int:
-        """The store is closed."""
-        raise NotImplementedError
+@cython.cfunc
+@cython.exceptval(check=False)
+def instances_go_by(function: let_go_t) -> cython.void:
+    """What is called for each instance of a store that closes: the room of instances, which is above, says so when it
+    is loaded, and before that there are none."""
+    global let_go
+    let_go = function
 
 
 @cython.cclass
@@ -81,10 +79,10 @@ class Residence(Occupied):
     @cython.exceptval(-1, check=False)
     def let_all_go(self) -> cython.int:
         """The store is closed."""
-        resident: Resident
-        for resident in self.instances:
-            resident.let_go()
-        PyList_SetSlice(self.instances, 0, len(self.instances), cython.NULL)
+        if self.instances:
+            for instance in self.instances:
+                let_go(instance)
+            PyList_SetSlice(self.instances, 0, len(self.instances), cython.NULL)
         self.hosts = None
         self.index = None
         self.functions = None

@@ -7,12 +7,6 @@ from stratavm.runtime.residents cimport Residence
 from stratavm.runtime.template cimport StoreTemplate
 
 cdef class Store(Residence):
-    cdef object in_flight             # a host exception on its way out
-    cdef readonly bint keep_on_abort
-    cdef public object reporter       # reporter(source, function or its name, error): the engine's; not to hold this store
-    cdef object reported              # the error that the reporter saw last
-    cdef object __weakref__
-
     cdef int begin(self, StoreTemplate template, bint thread_bound, str on_abort) except -1
     cdef int shut(self) except -1
     cdef object trap_error(self, Entry* entry)

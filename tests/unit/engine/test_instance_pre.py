@@ -291,3 +291,46 @@ def test_host_functions_of_a_start_that_trapped_stay():
     del linker
     gc.collect()
     assert function() is not None and table[0]() == 42
+
+
+# ---- what they are made of ----
+
+
+@pytest.mark.parametrize("cls", [Store, stratavm.Instance])
+def test_the_classes_of_a_noun_have_one_size(cls):
+    """What an object consists of is declared at the root: only so has it a list of free objects and one
+    deallocation."""
+    floors = [floor for floor in cls.__mro__ if floor is not object]
+    assert len(floors) > 1
+    assert {floor.__basicsize__ for floor in floors} == {cls.__basicsize__}
+
+
+def test_a_store_made_in_any_way_is_the_same():
+    """Of nothing and of an engine alone there is a short way; names and subclasses take the long one."""
+
+    class Own(Store):
+        pass
+
+    engine = Engine()
+    stores = [Store(engine), Store(engine=engine), Store(engine, limits=None), Own(engine), Own(engine=engine)]
+    assert {store.engine for store in stores} == {engine}
+    assert [type(store) for store in stores] == [Store, Store, Store, Own, Own]
+    assert (Store().engine, Store(None).engine, Own().engine) == (stratavm.engine.engine.default_engine(),) * 3
+    assert Store(engine, on_abort="keep").keep_on_abort and not stores[0].keep_on_abort
+
+
+@pytest.mark.parametrize("arguments", [(1,), ("engine",), (None, None), (Engine, 1)])
+@pytest.mark.parametrize("names", [{}, {"fuel": None}])
+def test_a_store_of_what_is_no_engine_is_refused(arguments, names):
+    """By the short way and by the long one."""
+    with pytest.raises(TypeError):
+        Store(*arguments, **names)
+
+
+def test_a_store_of_a_closed_engine_is_refused():
+    """By the short way and by the long one."""
+    engine = Engine()
+    engine.close()
+    for names in ({}, {"fuel": None}):
+        with pytest.raises(stratavm.Closed, match="the engine is closed"):
+            Store(engine, **names)
