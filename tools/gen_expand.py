@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from stratavm.module.features import READY
 from stratavm.spec.concrete import f32_bits, f64_bits
 from stratavm.spec.declare import Declared
 from stratavm.spec.domain import LETTER_TYPES, bound_type
-from stratavm.spec.features import READY
 from stratavm.spec.index import IDS
 from stratavm.spec.ops import BY_ID
 from stratavm.spec.record import Row

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import get_args
 
 from stratavm.base.errors import TRAPS_BY_NAME
-from stratavm.spec.features import FEATURES
+from stratavm.module.features import FEATURES
 from stratavm.spec.index import BY_ID, IDS
 from stratavm.spec.record import ID_RANGES, N_IDS, NO_ID, PREFIXES, Imm, Row
 from tools.gen import write

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from stratavm.spec.features import FEATURES, Feature
+from stratavm.module.features import FEATURES, Feature
 from tests.spec.lists import Expected, expected_failures, suite_size
 from tools import gen
 

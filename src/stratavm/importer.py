@@ -16,12 +16,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+from stratavm.base.endings import ENDINGS
 from stratavm.engine.instance import Instance
 from stratavm.engine.linker import Linker
 from stratavm.engine.module import Module
 from stratavm.engine.store import Store
 
-SUFFIXES: Final = (".wasm", ".wat")
 WASI: Final = ("wasi_snapshot_preview1", "wasi_unstable")
 
 
@@ -34,7 +34,7 @@ class WasmFinder(importlib.abc.MetaPathFinder):
         """The spec of ``fullname``, or None."""
         name = fullname.rpartition(".")[2]
         for folder in sys.path if path is None else path:
-            for suffix in SUFFIXES:
+            for suffix in ENDINGS:
                 file = Path(folder or ".", name + suffix)
                 if file.is_file():
                     loader = WasmLoader(file)

@@ -18,8 +18,8 @@ from typing import Final
 
 from stratavm.base.leb import sleb, uleb
 from stratavm.module.encode import DataDraft, ModuleDraft, encode
+from stratavm.module.features import READY
 from stratavm.module.model import ConstExpr, Element, Export, Global, Table
-from stratavm.spec.features import READY
 from stratavm.spec.ops import BY_ID, BY_MNEMONIC
 from stratavm.spec.record import Row
 from stratavm.spec.types import F32, F64, FUNCREF, I32, I64, FuncType, GlobalType, Limits, MemoryType, TableType

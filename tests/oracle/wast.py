@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from stratavm.base.errors import LinkError
 from stratavm.module.decode import decode
+from stratavm.module.features import READY
 from stratavm.module.valid import ValidModule
 from stratavm.module.validate import validate
-from stratavm.spec.features import READY
 from stratavm.tiers.oracle.machine import OracleLimits
 from tests.oracle.state import Extern, Global, Instance, Store, instantiate
 

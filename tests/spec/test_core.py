@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
+from stratavm.module.features import FEATURES, READY
 from stratavm.module.wast_runner import format_report, run_script
-from stratavm.spec.features import FEATURES, READY
 from tests.conftest import find_spec_tests
 from tests.spec.lists import Expected, expected_failures, suite_size
 from tests.spec.suite import HOSTS, observed, scripts

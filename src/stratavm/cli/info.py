@@ -15,9 +15,9 @@ from stratavm.engine.module import Module
 from stratavm.engine.types import describe_extern
 from stratavm.module import model as m
 from stratavm.module.custom import producers, target_features
+from stratavm.module.features import READY
 from stratavm.module.needs import decode_anyway, proposals
 from stratavm.module.outline import Outline, outline
-from stratavm.spec.features import READY
 from stratavm.wasi.p1 import NAMESPACES, functions
 
 EXAMPLES: Final = """strata info app.wasm

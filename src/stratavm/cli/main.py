@@ -195,8 +195,8 @@ def _is_program(word: str) -> bool:
 
 
 def _unknown(word: str) -> int:
+    from stratavm.base.endings import with_ending
     from stratavm.base.words import did_you_mean
-    from stratavm.engine.source import with_ending
 
     meant = with_ending(word)
     meant = f"`strata --{word}`" if f"--{word}" in TOP_LEVEL else printable(meant)

@@ -8,13 +8,15 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TextIO
 
 from stratavm.base import errors
 from stratavm.base.text import printable
 from stratavm.cli.style import is_coloured, paint
-from stratavm.sandbox.completed import CODES, Reason
 from stratavm.sandbox.ending import reason_of
+
+if TYPE_CHECKING:
+    from stratavm.sandbox.completed import Reason
 
 REPORTED: Final = (errors.StrataError, OSError, ValueError, TypeError, OverflowError, MemoryError, RecursionError)
 """What the user can cause: printed as one line. Anything else is a bug and keeps its traceback."""
@@ -55,7 +57,11 @@ class End(NamedTuple):
 def failure(error: BaseException, *, json: bool = False, module: str = "", end: End | None = None) -> int:
     """Report an error, which may be one of the module that was read, and return the exit code for it."""
     reason = end.reason if end else reason_of(error) if isinstance(error, errors.Trap) else None
-    code = CODES[reason] if reason else FAILED
+    code = FAILED
+    if reason:
+        from stratavm.sandbox.completed import CODES
+
+        code = CODES[reason]
     if json:
         told = {"error": describe(error), **({"reason": reason} if reason else {}), "exit_code": code}
         try:
@@ -88,7 +94,7 @@ def hint_for(error: BaseException) -> str:
     if isinstance(error, errors.ValidationError) and error.line:  # who wrote the text sees the line
         return ""
     if isinstance(error, FileNotFoundError):
-        from stratavm.engine.source import with_ending  # here, since it brings the engine
+        from stratavm.base.endings import with_ending
 
         if meant := with_ending(error.filename):
             return f"did you mean {printable(meant)}?"

@@ -10,10 +10,10 @@ from stratavm.base.data import dataclass, replace
 from stratavm.base.numbers import seconds_or_none, truth, whole, whole_or_none
 from stratavm.base.words import did_you_mean
 from stratavm.engine.composition import composition
+from stratavm.module.features import FEATURES, READY
 from stratavm.module.limits import DEFAULT_LIMITS, Limits
 from stratavm.runtime.introspect import OfInit
 from stratavm.runtime.limits import PoolConfig
-from stratavm.spec.features import FEATURES, READY
 
 TierName: TypeAlias = Literal["jit0", "jit1", "oracle"]
 TIERS: Final[tuple[TierName, ...]] = ("jit0", "jit1", "oracle")
@@ -53,7 +53,7 @@ class Config:
         tier: ``jit0`` compiles each function at its first call; ``jit1`` does so with optimising passes; ``oracle``
             interprets (slow, the reference).
         strict: refuse a module with a function that ``tier`` cannot compile instead of running it on the oracle.
-        features: names of the proposals that modules may use, of those that Strata has (``stratavm.spec.features``).
+        features: names of the proposals that modules may use, of those that Strata has (``stratavm.module.features``).
         limits: limits on what a module may contain.
         memory_plan: ``guard`` lets the MMU check bounds (8 GiB of address space per memory), ``bounded`` checks
             in code.

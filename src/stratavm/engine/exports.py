@@ -13,8 +13,8 @@ from cython.cimports.stratavm.runtime.instance import Instance
 from cython.cimports.stratavm.runtime.occupancy import is_closed
 
 from stratavm.base.errors import Closed
+from stratavm.base.importing import importing
 from stratavm.base.words import some
-from stratavm.engine.missing import NoAttribute, NoItem
 from stratavm.runtime.introspect import Signed
 
 if not cython.compiled:
@@ -80,6 +80,9 @@ class Exports:
 
     def __getitem__(self, name: str) -> object:
         if name not in self.index:
+            with importing:
+                from stratavm.engine.missing import NoItem
+
             raise NoItem(name, self.index)
         return self.find(name)
 
@@ -88,6 +91,9 @@ class Exports:
         if name in OWN:
             return PyObject_GenericGetAttr(self, name)
         if name not in self.index:
+            with importing:
+                from stratavm.engine.missing import NoAttribute
+
             raise NoAttribute(name, self.index)
         return self.find(name)
 

@@ -19,7 +19,6 @@ from stratavm.engine.instance import Instance
 from stratavm.engine.instance_pre import InstancePre, report_start
 from stratavm.engine.module import Module
 from stratavm.engine.store import Store
-from stratavm.engine.types import describe_extern
 from stratavm.module.model import Import
 from stratavm.runtime.globals import Global
 from stratavm.runtime.link import check_import
@@ -135,7 +134,7 @@ class Linker:
         try:
             item = self._items[wanted.module, wanted.name]
         except KeyError:
-            shown = describe_extern(wanted.type)  # of a memory or a table with its kind
+            shown = _shown(wanted)  # of a memory or a table with its kind
             kind = "" if shown.startswith(wanted.kind) else f"{wanted.kind} "
             raise LinkError(f"{kind}{shown} is not defined") from None
         if isinstance(item, (Func, Memory, Table, Global)):
@@ -143,7 +142,7 @@ class Linker:
         if not isinstance(item, HostSpec) and not callable(item):
             raise LinkError(f"it is defined as a {type(item).__name__}, which cannot be imported")
         if not isinstance(wanted.type, FuncType):
-            raise LinkError(f"expected {describe_extern(wanted.type)}, found a function")
+            raise LinkError(f"expected {_shown(wanted)}, found a function")
         if isinstance(item, HostSpec) and wanted.type != item.type:
             raise LinkError(f"expected {signature('', wanted.type)}, found {signature('', item.type)}")
         return self._offer(module, wanted, wanted.type, item)
@@ -210,3 +209,11 @@ class _Owned:
 def _native(item: Func | Memory | Table | Global) -> Any:
     """What the runtime links with."""
     return item.native if isinstance(item, Func) else item
+
+
+def _shown(wanted: Import) -> str:
+    """The type of an import for a message. What spells it is imported for errors only."""
+    with importing:
+        from stratavm.engine.types import describe_extern
+
+    return describe_extern(wanted.type)

@@ -19,7 +19,6 @@ from stratavm.base.text import printable
 from stratavm.module.limits import DEFAULT_LIMITS
 
 MAGIC: Final = b"\0asm"
-ENDINGS: Final = (".wasm", ".wat")
 PIECE: Final = 1 << 20
 LOOK_MS: Final = 50
 """How long it is waited for bytes between two looks at the time."""
@@ -62,18 +61,13 @@ def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> 
     return _from_bytes(os.fspath(source), data)
 
 
-def with_ending(name: object) -> str:
-    """The module that a name without its ending means; empty where there is none."""
-    if not name or not isinstance(name, (str, bytes, os.PathLike)):
-        return ""
-    path = os.fsdecode(name)
-    return next((path + ending for ending in ENDINGS if os.path.isfile(path + ending)), "")
-
-
 def _opened(path: str | os.PathLike[str]) -> FileIO:
     try:
         return open(path, "rb", buffering=0, opener=_open_at_once)
     except FileNotFoundError as error:
+        with importing:
+            from stratavm.base.endings import with_ending
+
         if meant := with_ending(path):
             error.add_note(f"did you mean {printable(meant)!r}?")
         raise

@@ -20,8 +20,8 @@ from cython.cimports.stratavm.spec._gen_ops import (
 
 from stratavm.base.errors import DecodeError, ModuleLimit, Unsupported, ValidationError
 from stratavm.base.leb import LEB_MESSAGES
+from stratavm.module.features import FEATURES, advice, refusal
 from stratavm.spec import types as T
-from stratavm.spec.features import FEATURES, advice, refusal
 from stratavm.spec.index import BY_ID
 
 if not cython.compiled:

@@ -11,10 +11,10 @@ from typing import Final
 from stratavm.base.budget import check
 from stratavm.base.errors import Unsupported, ValidationError
 from stratavm.base.leb import read_sleb, read_uleb
+from stratavm.module.features import FEATURES, advice, refusal
 from stratavm.module.model import ConstExpr, Module
 from stratavm.module.valid import Context
 from stratavm.spec import types as T
-from stratavm.spec.features import FEATURES, advice, refusal
 from stratavm.spec.index import BY_CODE
 from stratavm.spec.record import PREFIXES, Row
 

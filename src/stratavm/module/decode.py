@@ -21,6 +21,7 @@ from cython.cimports.stratavm.module.typesec import (
 from stratavm.base.errors import DecodeError, ModuleLimit, ValidationError
 from stratavm.base.importing import importing
 from stratavm.module.constexpr import skip_expression
+from stratavm.module.features import READY
 from stratavm.module.limits import DEFAULT_LIMITS
 from stratavm.module.model import (
     ConstExpr,
@@ -35,7 +36,6 @@ from stratavm.module.model import (
     Names,
     Table,
 )
-from stratavm.spec.features import READY
 from stratavm.spec.types import FuncType, TagType
 
 if not cython.compiled:

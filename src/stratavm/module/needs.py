@@ -7,12 +7,12 @@ from typing import Final
 
 from stratavm.base.errors import DecodeError, ModuleError
 from stratavm.module.decode import decode
+from stratavm.module.features import FEATURES, READY, refused_in
 from stratavm.module.instructions import read_instructions
 from stratavm.module.limits import DEFAULT_LIMITS, Limits
 from stratavm.module.model import Module
 from stratavm.module.outline import salvage
 from stratavm.module.validate import validate
-from stratavm.spec.features import FEATURES, READY, refused_in
 
 ALL: Final = frozenset(FEATURES)
 SCANNED_BYTES: Final = 8 << 20

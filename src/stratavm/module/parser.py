@@ -15,6 +15,7 @@ from stratavm.base.data import dataclass, field
 from stratavm.base.leb import uleb
 from stratavm.module.decode import decode
 from stratavm.module.encode import DataDraft, FunctionDraft, ModuleDraft, encode
+from stratavm.module.features import READY
 from stratavm.module.lexer import Tokens, tokenize
 from stratavm.module.limits import DEFAULT_LIMITS, Limits
 from stratavm.module.model import ConstExpr, Element, Export, ExternKind, Global, Import, Module, Names, Table
@@ -23,7 +24,6 @@ from stratavm.module.parser_code import CodeParser
 from stratavm.module.parser_cursor import SPACE_WORDS, Space
 from stratavm.module.parser_types import TypeTable
 from stratavm.spec import types as t
-from stratavm.spec.features import READY
 
 KINDS: Final[tuple[ExternKind, ...]] = ("func", "table", "memory", "global", "tag")
 PAGE: Final = 1 << 16

@@ -14,11 +14,11 @@ from stratavm.base.errors import Unsupported
 from stratavm.base.leb import sleb, uleb
 from stratavm.base.words import excerpt
 from stratavm.module.encode import heap_type, val_type, vector
+from stratavm.module.features import advice, refusal
 from stratavm.module.parser_cursor import KEYWORDS, Space, add_keywords
 from stratavm.module.parser_numbers import F32, F64, OutOfRange, parse_float, parse_integer, parse_natural
 from stratavm.module.parser_types import TypeParser, TypeTable
 from stratavm.spec import types as t
-from stratavm.spec.features import advice, refusal
 from stratavm.spec.index import by_spelling
 from stratavm.spec.record import Row
 

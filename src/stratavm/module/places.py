@@ -8,9 +8,9 @@ from typing import Final
 
 from stratavm.base.errors import ModuleError
 from stratavm.module.decode import item_places
+from stratavm.module.features import READY
 from stratavm.module.limits import Limits
 from stratavm.module.model import ExternKind, Module
-from stratavm.spec.features import READY
 
 Item = tuple[str, int | None]
 """A kind of item and its place in its section: ``("export", 2)``; None where there is only one.

@@ -9,7 +9,7 @@ from cython.cimports.stratavm.base.leb import bytes_t, leb_s33, leb_slow, leb_u3
 
 from stratavm.base.errors import DecodeError, ModuleLimit, Unsupported
 from stratavm.base.leb import LEB_MESSAGES
-from stratavm.spec.features import advice, refusal
+from stratavm.module.features import advice, refusal
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")

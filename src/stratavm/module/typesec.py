@@ -9,7 +9,7 @@ from cython.cimports.stratavm.module.reader import PyObject_GC_UnTrack, Reader, 
 
 from stratavm.base.errors import DecodeError
 from stratavm.base.leb import LEB_MESSAGES
-from stratavm.spec.features import advice, refusal
+from stratavm.module.features import advice, refusal
 from stratavm.spec.types import (
     ArrayType,
     FieldType,

@@ -8,8 +8,8 @@ from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import breathe
 
 from stratavm.module.facts import BodyFacts
+from stratavm.module.features import FEATURES
 from stratavm.spec import types as T
-from stratavm.spec.features import FEATURES
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")

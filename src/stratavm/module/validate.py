@@ -9,19 +9,21 @@ import itertools
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from stratavm.base.budget import Budget, check, paced
 from stratavm.base.errors import ModuleError, ModuleLimit, Unsupported, ValidationError
-from stratavm.module.checker import fault_error
+from stratavm.base.importing import importing
 from stratavm.module.constant import Constants
+from stratavm.module.features import FEATURES, READY, advice, refusal
 from stratavm.module.limits import DEFAULT_LIMITS, Limits
 from stratavm.module.model import Element, ExternKind, Module
-from stratavm.module.places import Item, item_of, item_offset
 from stratavm.module.valid import Bodies, Context, ValidModule
 from stratavm.module.validate_walk import ValidateWalk
 from stratavm.spec import types as T
-from stratavm.spec.features import FEATURES, READY, advice, refusal
+
+if TYPE_CHECKING:
+    from stratavm.module.places import Item
 
 CHUNK_BYTES: Final = 128 * 1024
 """Code per unit of work; the facts depend on it, never on the number of threads."""
@@ -52,6 +54,9 @@ def validate(
         checks.exports()
         checks.start()
     except (ValidationError, Unsupported) as error:
+        with importing:
+            from stratavm.module.places import item_of, item_offset
+
         item = checks.item if checks.entry is None else item_of(module, *checks.entry)
         error.locate(item=item, offset=error.offset or item_offset(module, item, features, limits))
         raise
@@ -410,6 +415,9 @@ def _check_bodies(context: Context, bodies: Bodies, threads: int) -> None:
                 return
             check()
             if not checker.check(chunk):
+                with importing:
+                    from stratavm.module.checker import fault_error
+
                 faults[chunk] = fault_error(checker)
                 return
 

@@ -21,9 +21,9 @@ from stratavm.base.errors import (
     Unsupported,
     ValidationError,
 )
+from stratavm.module.features import READY
 from stratavm.module.parser import parse_wat_to_bytes
 from stratavm.module.wast import Action, Command, Const, ModuleText, Pattern, parse_script
-from stratavm.spec.features import READY
 
 MAX_SCRIPT_BYTES: Final = 64 << 20
 

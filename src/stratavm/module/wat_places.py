@@ -7,12 +7,12 @@ from typing import Final
 
 from stratavm.base.errors import Unsupported, ValidationError
 from stratavm.base.words import excerpt
+from stratavm.module.features import FEATURES
 from stratavm.module.lexer import Tokens, tokenize
 from stratavm.module.model import Module
 from stratavm.module.parser import ModuleParser, parse_module
 from stratavm.module.parser_code import Frame
 from stratavm.module.validate import validate
-from stratavm.spec.features import FEATURES
 
 LISTS: Final = {
     "import": "imports", "table": "tables", "memory": "memories", "global": "globals", "export": "exports",

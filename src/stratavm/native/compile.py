@@ -13,7 +13,6 @@ from stratavm.base.errors import TRAP_KINDS, ResourceLimit, Unsupported
 from stratavm.base.importing import importing
 from stratavm.contract.layout import PLAN_BOUNDED, PLANS, plan_of
 from stratavm.front.wasm.front import WasmFront
-from stratavm.ir.front import Front
 from stratavm.ir.scope import EVERYWHERE, Scope
 from stratavm.machine.code import Code
 from stratavm.module.valid import ValidModule
@@ -21,6 +20,7 @@ from stratavm.native.worker import MACHINE_PASSES, STAGES, Worker
 from stratavm.targets.x64.plan import ModulePlan
 
 if TYPE_CHECKING:
+    from stratavm.ir.front import Front
     from stratavm.ir.pipeline import Pipeline
 
 KEPT_WORKERS: Final = 8

@@ -12,9 +12,9 @@ from stratavm import Config, Engine, Global, Linker, Memory, Module, Store, Tabl
 from stratavm.base.data import replace
 from stratavm.base.errors import ModuleLimit
 from stratavm.engine.config import Options
+from stratavm.module.features import FEATURES, READY
 from stratavm.module.limits import Limits
 from stratavm.runtime.introspect import constructor
-from stratavm.spec.features import FEATURES, READY
 from stratavm.spec.types import EXTERNREF, FUNCREF, I32
 
 GUEST = """(module

@@ -14,9 +14,9 @@ from stratavm.ir.ssa import Ssa
 from stratavm.ir.text import node_text, print_ssa
 from stratavm.ir.verify import SsaError, verify
 from stratavm.ir.view import SsaView
+from stratavm.module.features import READY
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
-from stratavm.spec.features import READY
 from tests.oracle.state import Store, instantiate
 from tests.unit.ir.forms import build
 from tests.unit.ir.programs import program

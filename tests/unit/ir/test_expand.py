@@ -12,13 +12,13 @@ from stratavm.ir.pipeline import LEVELS
 from stratavm.ir.ssa import IR_OPS, Ssa
 from stratavm.ir.text import op_name, print_ssa
 from stratavm.ir.verify import verify
+from stratavm.module.features import READY
 from stratavm.module.parser import parse_module
 from stratavm.module.printer import disassemble, to_wat
 from stratavm.module.validate import validate
 from stratavm.native.compile import MACHINE_LEVELS, Options, wasm_compiler
 from stratavm.spec.concrete import evaluate as evaluate_row
 from stratavm.spec.declare import Declared
-from stratavm.spec.features import READY
 from stratavm.spec.index import IDS
 from stratavm.spec.ops import BY_ID, BY_MNEMONIC
 from stratavm.spec.types import F32, F64, I32, I64, FuncType

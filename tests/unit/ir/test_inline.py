@@ -18,10 +18,10 @@ from stratavm.ir.pipeline import PASSES, Pipeline
 from stratavm.ir.ssa import Ssa
 from stratavm.ir.text import print_ssa
 from stratavm.ir.verify import verify
+from stratavm.module.features import READY
 from stratavm.module.parser import parse_module, parse_wat_to_bytes
 from stratavm.module.validate import validate
 from stratavm.native.compile import Options, wasm_compiler
-from stratavm.spec.features import READY
 from tests.oracle.wast import OracleHost
 from tests.unit.ir import small_functions
 from tests.unit.ir.forms import build, pipeline_of

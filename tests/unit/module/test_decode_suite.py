@@ -8,7 +8,7 @@ import pytest
 from stratavm.base.errors import DecodeError, ModuleError, Unsupported
 from stratavm.module.decode import decode
 from stratavm.module.encode import draft_of, encode
-from stratavm.spec.features import FEATURES
+from stratavm.module.features import FEATURES
 
 CORE = frozenset(f.name for f in FEATURES.values() if f.since <= "3.0")
 STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from stratavm.module.decode import decode
 from stratavm.module.encode import DataDraft, FunctionDraft, ModuleDraft, draft_of, encode
+from stratavm.module.features import FEATURES
 from stratavm.module.model import ConstExpr, Custom, Element, Export, Global, Import, Module, Names, Table
 from stratavm.spec import types as t
-from stratavm.spec.features import FEATURES
 
 ALL = frozenset(FEATURES)
 ZERO = ConstExpr(b"\x41\0\x0b")

@@ -9,9 +9,9 @@ import pytest
 from stratavm import Config, DecodeError, Engine, Module, ParseError, Unsupported, ValidationError
 from stratavm.engine.events import ModuleRefused
 from stratavm.module.decode import decode
+from stratavm.module.features import FEATURES, READY, advice, refusal
 from stratavm.module.foreign import BEGINNINGS, recognise
 from stratavm.module.wast_runner import run_script
-from stratavm.spec.features import FEATURES, READY, advice, refusal
 from tests.oracle.wast import OracleHost
 
 CORE = b"\0asm\1\0\0\0"

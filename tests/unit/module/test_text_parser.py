@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stratavm.base.errors import ParseError, StrataError, Unsupported
+from stratavm.module.features import FEATURES
 from stratavm.module.lexer import RESERVED, tokenize
 from stratavm.module.parser import parse_module, parse_wat_to_bytes
 from stratavm.module.parser_numbers import F32, F64, OutOfRange, parse_float, parse_integer
-from stratavm.spec.features import FEATURES
 from stratavm.spec.types import FUNCREF, I32, I64, FuncType
 
 

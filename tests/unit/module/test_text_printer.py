@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from stratavm.base.errors import DecodeError, ResourceLimit, StrataError
 from stratavm.module.decode import decode
 from stratavm.module.encode import FunctionDraft, ModuleDraft, encode
+from stratavm.module.features import FEATURES
 from stratavm.module.parser import parse_module, parse_wat_to_bytes
 from stratavm.module.parser_numbers import F32, F64, parse_float
 from stratavm.module.printer import disassemble, to_wat
 from stratavm.module.printer_code import float_text
 from stratavm.module.validate import validate
 from stratavm.module.wast import parse_script
-from stratavm.spec.features import FEATURES
 from stratavm.spec.types import I32, FuncType
 
 ALL = frozenset(FEATURES)

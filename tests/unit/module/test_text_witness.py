@@ -6,9 +6,9 @@ import pytest
 
 from stratavm.base.leb import read_uleb
 from stratavm.module.decode import decode
+from stratavm.module.features import FEATURES
 from stratavm.module.lexer import tokenize
 from stratavm.module.parser import ModuleParser, parse_wat_to_bytes
-from stratavm.spec.features import FEATURES
 from tests.conftest import find_spec_tests
 
 wasmtime = pytest.importorskip("wasmtime")

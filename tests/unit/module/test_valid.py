@@ -7,13 +7,13 @@ import itertools
 import pytest
 
 from stratavm.base.errors import Unsupported, ValidationError
+from stratavm.module.features import FEATURES, READY
 from stratavm.module.limits import DEFAULT_LIMITS
 from stratavm.module.model import Module
 from stratavm.module.parser import parse_module
 from stratavm.module.valid import Context
 from stratavm.module.validate import canonical_types, validate
 from stratavm.spec import types as T
-from stratavm.spec.features import FEATURES, READY
 
 EVERYTHING = frozenset(FEATURES)
 C = T.CONCRETE

@@ -7,11 +7,11 @@ import pytest
 from stratavm.base.errors import DecodeError, ModuleLimit, Unsupported, ValidationError
 from stratavm.module.decode import decode
 from stratavm.module.encode import ModuleDraft, encode
+from stratavm.module.features import FEATURES, READY
 from stratavm.module.limits import Limits
 from stratavm.module.model import Module
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
-from stratavm.spec.features import FEATURES, READY
 from stratavm.spec.index import BY_ID
 from stratavm.spec.types import RecGroup, StructType, SubType
 

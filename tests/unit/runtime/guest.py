@@ -9,6 +9,7 @@ from typing import Any
 
 from stratavm.base.errors import TRAPS_BY_NAME
 from stratavm.contract import layout
+from stratavm.module.features import FEATURES
 from stratavm.module.parser import parse_module
 from stratavm.native.execmem import CodeOwner
 from stratavm.native.stubtable import StubTable
@@ -18,7 +19,6 @@ from stratavm.runtime.host import HostFunction
 from stratavm.runtime.limits import StoreLimits
 from stratavm.runtime.link import instantiate
 from stratavm.runtime.store import Store
-from stratavm.spec.features import FEATURES
 from stratavm.spec.types import I32, I64, FuncType
 
 PROLOGUE = bytes.fromhex("55 48 89 E5")

@@ -8,9 +8,9 @@ pytest.importorskip("z3")
 
 import z3
 
+from stratavm.module.features import READY
 from stratavm.spec.declare import Declared
 from stratavm.spec.domain import WIDTHS, bound_type
-from stratavm.spec.features import READY
 from stratavm.spec.ops import BY_ID, BY_MNEMONIC
 from tests.unit.ir.terms import Terms
 from tests.unit.spec.test_proved import prove

@@ -8,10 +8,10 @@ from operator import attrgetter
 import pytest
 
 from stratavm.base.errors import TRAPS_BY_NAME
+from stratavm.module.features import FEATURES, READY
 from stratavm.spec import ops
 from stratavm.spec.declare import ROWS, Declared, add
 from stratavm.spec.domain import LETTER_TYPES
-from stratavm.spec.features import FEATURES, READY
 from stratavm.spec.index import (
     BY_CODE,
     BY_ID,

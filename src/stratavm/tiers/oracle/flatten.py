@@ -13,8 +13,8 @@ from stratavm.base.budget import check
 from stratavm.base.data import dataclass, field
 from stratavm.base.errors import Unsupported
 from stratavm.base.leb import read_sleb, read_uleb
+from stratavm.module.features import READY
 from stratavm.module.model import Function, Module
-from stratavm.spec.features import READY
 from stratavm.spec.index import BY_CODE
 from stratavm.spec.record import PREFIXES, Row
 from stratavm.spec.types import REF, REF_NULL, FuncType

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from stratavm.base.importing import importing
 from stratavm.wasi.abi import (
     ADVICES,
     FDSTAT,
@@ -19,7 +20,6 @@ from stratavm.wasi.context import Context
 from stratavm.wasi.descriptor import Stat, Times
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.guest import Guest
-from stratavm.wasi.listing import renew
 from stratavm.wasi.p1 import short
 from stratavm.wasi.registry import PREVIEW1, UNSTABLE
 
@@ -230,6 +230,9 @@ def fd_readdir(ctx: Context, guest: Guest, fd: int, buffer: int, length: int, co
     target = guest.bytes_at(buffer, length)
     listing = directory.cursor
     if cookie == 0 or listing is None:
+        with importing:
+            from stratavm.wasi.listing import renew
+
         listing = renew(ctx, guest, directory)
     found = listing.behind(cookie, length)
     target[: len(found)] = found

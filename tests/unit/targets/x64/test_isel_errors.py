@@ -6,8 +6,8 @@ import pytest
 
 from stratavm.base.errors import ResourceLimit, Unsupported
 from stratavm.ir.ssa import IR_OPS
+from stratavm.module.features import READY
 from stratavm.module.model import Module
-from stratavm.spec.features import READY
 from stratavm.spec.index import BY_ID, IDS
 from stratavm.spec.types import I32, I64, V128, FuncType, GlobalType, Limits, MemoryType, RecGroup, SubType
 from stratavm.targets.x64.plan import ModulePlan, host_features

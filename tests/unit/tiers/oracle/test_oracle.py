@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from stratavm.base.errors import MAX_TRAP_FRAMES, LinkError, ResourceLimit, StackOverflow, Trap, Unsupported
+from stratavm.module.features import READY
 from stratavm.module.parser import parse_module
-from stratavm.spec.features import READY
 from stratavm.spec.ops import BY_ID
 from stratavm.spec.types import F64, FUNCREF, I32, FuncType, GlobalType, Limits, MemoryType, TableType
 from stratavm.tiers.oracle.bind import _BINDERS
