@@ -140,7 +140,7 @@ class Linker:
         if isinstance(item, (Func, Memory, Table, Global)):
             return _Owned.checked(module, wanted, item)
         if not isinstance(item, HostSpec) and not callable(item):
-            raise LinkError(f"it is defined as a {type(item).__name__}, which cannot be imported")
+            raise LinkError(f"its definition is of type {type(item).__name__}, which cannot be imported")
         if not isinstance(wanted.type, FuncType):
             raise LinkError(f"expected {_shown(wanted)}, found a function")
         if isinstance(item, HostSpec) and wanted.type != item.type:

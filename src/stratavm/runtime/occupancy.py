@@ -1,7 +1,8 @@
 """Who is inside a store: how a call enters and leaves, what is pending for it, interrupts and deadlines."""
 
 # strata: hot
-from contextlib import AbstractContextManager, contextmanager
+import warnings
+from contextlib import AbstractContextManager
 
 import cython
 from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
@@ -112,20 +113,30 @@ def hurry(context: cython.pointer(ExecContext), outer: cython.pointer(ExecContex
     return True
 
 
-@contextmanager
-def until(store: Occupied, seconds: object):
-    """The block of ``Store.deadline``."""
-    seconds = seconds_or_none("seconds", seconds)
-    if seconds is None:
-        yield
-        return
-    moment = store.begin_deadline(seconds)
-    deliver_events(store)
-    try:
-        yield
-    finally:
-        store.end_deadline(moment)
-        deliver_events(store)
+class Deadline(AbstractContextManager):
+    """The block of ``Store.deadline``. One that no ``with`` has begun limits nothing, and says so as it goes."""
+
+    def __init__(self, store: Occupied, seconds: object) -> None:
+        """``seconds`` was checked: a number, or None for no deadline."""
+        self.store, self.seconds = store, seconds
+        self.moments: list = []
+        self.begun = False
+
+    def __enter__(self) -> None:
+        self.begun = True
+        if self.seconds is not None:
+            self.moments.append(self.store.begin_deadline(self.seconds))
+            deliver_events(self.store)
+
+    def __exit__(self, *_: object) -> None:
+        if self.seconds is not None:
+            self.store.end_deadline(self.moments.pop())
+            deliver_events(self.store)
+
+    def __del__(self) -> None:
+        if not self.begun:
+            said = f"deadline({self.seconds}) limits nothing by itself: write `with store.deadline({self.seconds}):`"
+            warnings.warn(said, RuntimeWarning, stacklevel=1)
 
 
 @cython.freelist(8)
@@ -330,9 +341,10 @@ class Occupied:
     def deadline(self, seconds: object) -> AbstractContextManager[None]:
         """End calls in this block with ``DeadlineExceeded`` once ``seconds`` have passed; None sets no deadline.
 
-        Of blocks inside each other the earliest deadline counts, also where a host function begins one.
+        Of blocks inside each other the earliest deadline counts, also where a host function begins one. Without
+        ``with`` nothing is limited, which a RuntimeWarning says.
         """
-        return until(self, seconds)
+        return Deadline(self, seconds_or_none("seconds", seconds))
 
     def set_deadline(self, seconds: object) -> None:
         """End calls that still run ``seconds`` from now with ``DeadlineExceeded``; None takes every deadline away."""

@@ -16,6 +16,7 @@ MISTAKES = [
     (stratavm.run, "time_out", "did you mean 'timeout'?"),
     (stratavm.run, "input", "what the program reads is stdin="),
     (stratavm.run, "capture_output", "always kept"),
+    (stratavm.run, "tier", "give Module(path, engine=Engine(…))"),
     (stratavm.run, "cwd", "files= and dirs="),
     (stratavm.load, "import_", "did you mean 'imports'"),
     (stratavm.Store, "fule", "did you mean 'fuel'?"),

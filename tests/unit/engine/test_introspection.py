@@ -366,12 +366,33 @@ def test_a_deadline_beyond_all_times_is_one_that_does_not_come(seconds):
 
 
 def test_a_deadline_that_is_no_number_is_refused():
-    """It compares with nothing: the call would end at once, or never."""
-    with (
-        pytest.raises(ValueError, match="seconds must be a number of seconds, got nan"),
-        Store().deadline(float("nan")),
-    ):
+    """It compares with nothing: the call would end at once, or never. Before the block begins, if one does."""
+    with pytest.raises(ValueError, match="seconds must be a number of seconds, got nan"):
+        Store().deadline(float("nan"))
+
+
+def test_a_deadline_without_a_block_says_that_it_limits_nothing(recwarn):
+    """Whoever forgets ``with`` has no limit, and a hostile guest all the time."""
+    store = Store()
+    with pytest.warns(RuntimeWarning, match=r"limits nothing by itself: write `with store\.deadline\(0\.5\):`"):
+        store.deadline(0.5)
+    with store.deadline(60), store.deadline(None):
         pass
+    assert not recwarn.list
+
+
+def test_a_deadline_may_begin_again():
+    """Also inside itself: each block ends its own."""
+    store = Store(on_abort="keep")
+    exports = load('(module (func (export "f") (result i32) (loop) (i32.const 1)))', store=store).exports
+    passed = store.deadline(0)
+    for _ in range(2):
+        with passed:
+            with passed, pytest.raises(stratavm.DeadlineExceeded):
+                exports.f()
+            with pytest.raises(stratavm.DeadlineExceeded):
+                exports.f()
+        assert exports.f() == 1
 
 
 def test_an_engine_that_is_none_is_refused_by_a_store():
