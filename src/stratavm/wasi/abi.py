@@ -114,6 +114,7 @@ class Eventtype(IntEnum):
 SYMLINK_FOLLOW: Final = 1
 SUBSCRIPTION_CLOCK_ABSTIME: Final = 1
 EVENT_HANGUP: Final = 1
+PREOPEN_DIRECTORY: Final = 0
 RIFLAGS_PEEK: Final = 1
 RIFLAGS_WAITALL: Final = 2
 ROFLAGS_DATA_TRUNCATED: Final = 1
@@ -122,7 +123,6 @@ SDFLAGS_WRITE: Final = 2
 ADVICES: Final = 6
 
 U32: Final = struct.Struct("<I")
-U64: Final = struct.Struct("<Q")
 IOVEC: Final = struct.Struct("<II")
 """buf, buf_len"""
 DIRENT: Final = struct.Struct("<QQIB3x")

@@ -99,18 +99,6 @@ class Context(WorldState):
         finally:
             self._opening.pop()
 
-    def get(self, guest: Guest, fd: int, rights: int = 0) -> Descriptor:
-        """The descriptor of a number, kept open until the guest's call ends, with the rights that the call needs."""
-        found = self.table.get(fd)
-        if found is None:
-            raise WasiError(Errno.BADF)
-        found.users.append(guest)  # first this, then another look: who takes it away looks at its users afterwards
-        guest.pins.append(found)
-        if self.table.get(fd) is not found:
-            raise WasiError(Errno.BADF)
-        found.require(rights)
-        return found
-
     def directory(self, guest: Guest, fd: int, rights: int) -> Directory:
         """The directory of a number; NOTDIR for anything else."""
         found = self.get(guest, fd)
@@ -119,19 +107,15 @@ class Context(WorldState):
         found.require(rights)
         return found
 
-    def release(self, guest: Guest) -> None:
-        """The guest's call has ended: what was closed meanwhile is closed now."""
-        while guest.pins:
-            self._leave(guest.pins.pop(), guest)
-
-    def _leave(self, descriptor: Descriptor, user: object) -> None:
+    def drop(self, descriptor: Descriptor, user: object) -> None:
+        """A call has ended whose descriptor was closed meanwhile: the last one closes it."""
         if descriptor.leave(user):
             self._settle(descriptor)
 
     def leave(self, descriptor: Descriptor, user: object) -> int:
-        """``release`` for a short way: 0, or the error number of closing what was closed meanwhile."""
+        """``drop`` for a short way: 0, or the error number of closing."""
         try:
-            self._leave(descriptor, user)
+            self.drop(descriptor, user)
         except OSError as error:
             return from_os_error(error).value
         return 0

@@ -1,116 +1,167 @@
-"""The guest's memory as WASI functions see it: every pointer, length and list is checked here before it is used.
+# strata: hot
+"""One call of a guest: its memory as WASI functions see it, where every pointer, length and list is checked before it
+is used, and what makes a function's body into one that returns an error number.
 
-Pointers and lengths are unsigned 32-bit integers; Python's integers do not wrap, so ``pointer + length`` is exact.
+Pointers and lengths are unsigned 32-bit integers, computed with in 64 bits, where they do not wrap.
 """
 
-from __future__ import annotations
+from struct import error as StructError
 
-from collections.abc import Callable
-from struct import Struct
-from typing import TYPE_CHECKING, Any, Protocol
+import cython
+from cython.cimports.cpython.buffer import PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
+from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.string import memcpy
+from cython.cimports.stratavm.runtime.memory import Memory
+from cython.cimports.stratavm.wasi.state import WorldState
 
-from stratavm.wasi.abi import IOVEC, U32, U64
-from stratavm.wasi.errno import Errno, WasiError
+from stratavm.wasi.abi import IOVEC
+from stratavm.wasi.errno import Errno, HostRaised, WasiError, from_os_error
 
-if TYPE_CHECKING:
-    from stratavm.wasi.descriptor import Descriptor
+if not cython.compiled:
+    raise ImportError(f"{__name__} must be compiled: run `make build`")
 
-
-class GuestMemory(Protocol):
-    """What a WASI function needs of the caller's memory.
-
-    One that also has ``poll()`` is asked now and then while a call waits; it may raise to end the wait. One that has a
-    ``store`` has it pay for what the call makes the host hold.
-    """
-
-    def view(self) -> memoryview:
-        """A writable view of all bytes, fresh at each call."""
-        ...
+IOVEC_BYTES = cython.declare(uint64_t, IOVEC.size)
+MOST_BYTES = cython.declare(uint64_t, 0xFFFF_FFFF)  # that a result of 32 bits can tell
 
 
-class Payer(Protocol):
-    """A store: everything that guests make it hold shares one budget of bytes."""
-
-    def charge_bytes(self, count: int, what: str) -> None:
-        """Count so many; ``ResourceLimit`` where there are fewer left."""
-        ...
-
-    def refund_bytes(self, count: int) -> None:
-        """They are held no more."""
-        ...
-
-
+@cython.cclass
 class Guest:
-    """What one call has: a view of the caller's memory, what may end its waiting, and the descriptors that it uses.
+    """What one call has: the caller's memory, what may end its waiting, and the descriptors that it uses.
 
-    Attributes:
-        poll: asked now and then while the call waits; None where nobody wants to end it.
-        memory: the caller's.
-        pins: what ``Context.get`` gave out, open until the call ends.
+    Attributes: ``pins`` are the descriptors that the world gave out, open until the call ends.
+
+    Args:
+        source: a writable buffer, all bytes of the memory.
+        limit_items: how long a list of the guest's may be.
+        memory: the caller's. One that has ``poll()`` is asked now and then while the call waits; it may raise to end
+            the wait. One that has a ``store`` has it pay for what the call makes the host hold.
     """
 
-    __slots__ = ("limit_items", "memory", "pins", "poll", "size", "view")
+    def __init__(self, source: object, limit_items: uint64_t, memory: object = None):
+        self.begin(source, limit_items, memory)
 
-    def __init__(self, view: memoryview, limit_items: int, memory: object = None) -> None:
-        self.view = view
-        self.size = view.nbytes
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def begin(self, source: object, limit_items: uint64_t, memory: object) -> cython.int:
+        """Look at a memory until the call ends."""
+        if self.held:
+            raise TypeError("a call is initialised once")
         self.limit_items = limit_items
-        self.poll: Callable[[], None] | None = getattr(memory, "poll", None)
         self.memory = memory
-        self.pins: list[Descriptor] = []
+        self.source = source
+        self.pins = []
+        PyObject_GetBuffer(source, cython.address(self.buffer), PyBUF_WRITABLE)
+        self.held = True
+        self.base = cython.cast(cython.p_char, self.buffer.buf)
+        self.size = self.buffer.len
+        return 0
+
+    def __dealloc__(self):
+        if self.held:
+            PyBuffer_Release(cython.address(self.buffer))
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def end(self) -> cython.int:
+        """The call is over: nothing of the memory can be reached by it."""
+        self.size = 0
+        self.base = cython.NULL
+        if self.held:
+            self.held = False
+            PyBuffer_Release(cython.address(self.buffer))
+        if self.whole is not None:
+            self.whole.release()
+        if isinstance(self.source, memoryview):
+            self.source.release()
+        return 0
 
     @property
-    def payer(self) -> Payer | None:
+    def poll(self) -> object:
+        """Asked for now and then while the call waits; None where nobody wants to end it."""
+        return getattr(self.memory, "poll", None)
+
+    @property
+    def payer(self) -> object:
         """The store whose budget of bytes the call is charged to, if any."""
-        store = getattr(self.memory, "store", None)
+        store: object = getattr(self.memory, "store", None)
         return store if hasattr(store, "charge_bytes") else None
 
-    def bytes_at(self, pointer: int, length: int) -> memoryview:
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def check_range(self, pointer: uint64_t, length: uint64_t) -> cython.int:
+        """FAULT unless the range lies in memory."""
+        if length > self.size or pointer > self.size - length:
+            raise WasiError(Errno.FAULT)
+        return 0
+
+    @cython.cfunc
+    def slice(self, pointer: uint64_t, length: uint64_t) -> object:
+        """A view of a range that lies in memory."""
+        if self.whole is None:
+            self.whole = memoryview(self.source)
+        return self.whole[pointer : pointer + length]
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def put(self, pointer: uint64_t, data: cython.p_const_char, length: uint64_t) -> cython.int:
+        """Copy bytes in."""
+        self.check_range(pointer, length)
+        memcpy(self.base + pointer, data, length)
+        return 0
+
+    def bytes_at(self, pointer: uint64_t, length: uint64_t) -> object:
         """A range of memory, or FAULT."""
-        if pointer + length > self.size:
-            raise WasiError(Errno.FAULT)
-        return self.view[pointer : pointer + length]
+        self.check_range(pointer, length)
+        return self.slice(pointer, length)
 
-    def read(self, layout: Struct, pointer: int) -> tuple[Any, ...]:
-        """Read a struct."""
-        return layout.unpack(self.bytes_at(pointer, layout.size))
-
-    def write(self, layout: Struct, pointer: int, *values: Any) -> None:
+    def write(self, layout: object, pointer: uint64_t, *values: object) -> None:
         """Write a struct; padding becomes zero."""
-        self.bytes_at(pointer, layout.size)[:] = layout.pack(*values)
+        packed: bytes = layout.pack(*values)
+        self.put(pointer, packed, len(packed))
 
-    def write_u32(self, pointer: int, value: int) -> None:
+    def write_u32(self, pointer: uint64_t, value: uint32_t) -> None:
         """Write a 32-bit number."""
-        self.write(U32, pointer, value)
+        self.put(pointer, cython.cast(cython.p_char, cython.address(value)), 4)
 
-    def write_u64(self, pointer: int, value: int) -> None:
+    def write_u64(self, pointer: uint64_t, value: uint64_t) -> None:
         """Write a 64-bit number."""
-        self.write(U64, pointer, value)
+        self.put(pointer, cython.cast(cython.p_char, cython.address(value)), 8)
 
-    def check(self, pointer: int, length: int) -> None:
+    def check(self, pointer: uint64_t, length: uint64_t) -> None:
         """FAULT unless the range lies in memory; for results that are written after the deed."""
-        if pointer + length > self.size:
-            raise WasiError(Errno.FAULT)
+        self.check_range(pointer, length)
 
-    def items(self, pointer: int, count: int, size: int) -> memoryview:
-        """An array of structs; INVAL where the guest asks for more than the quota."""
+    def items(self, pointer: uint64_t, count: uint64_t, size: uint64_t) -> bytes:
+        """A copy of an array of structs; INVAL where the guest asks for more than the quota."""
         if count > self.limit_items:
             raise WasiError(Errno.INVAL)
-        return self.bytes_at(pointer, count * size)
+        self.check_range(pointer, count * size)
+        return PyBytes_FromStringAndSize(self.base + pointer, count * size)
 
-    def iovecs(self, pointer: int, count: int) -> list[memoryview]:
+    def iovecs(self, pointer: uint64_t, count: uint64_t) -> list:
         """The buffers of an iovec list, empty ones left out. Their sum must fit in the 32-bit result."""
-        table = self.items(pointer, count, IOVEC.size)
-        buffers = [self.bytes_at(buf, length) for buf, length in IOVEC.iter_unpack(table)]
-        if sum(b.nbytes for b in buffers) > 0xFFFF_FFFF:
+        found: list = []
+        total: uint64_t = 0
+        i: uint64_t
+        pair: uint32_t[2]
+        table: bytes = self.items(pointer, count, IOVEC_BYTES)
+        for i in range(count):
+            memcpy(pair, cython.cast(cython.p_char, table) + i * IOVEC_BYTES, IOVEC_BYTES)
+            self.check_range(pair[0], pair[1])
+            total += pair[1]
+            if pair[1]:
+                found.append(self.slice(pair[0], pair[1]))
+        if total > MOST_BYTES:
             raise WasiError(Errno.INVAL)
-        return [b for b in buffers if b.nbytes]
+        return found
 
-    def path(self, pointer: int, length: int, longest: int) -> bytes:
+    def path(self, pointer: uint64_t, length: uint64_t, longest: object) -> bytes:
         """A path: UTF-8 without NUL, not empty."""
         if length > longest:
             raise WasiError(Errno.NAMETOOLONG)
-        path = bytes(self.bytes_at(pointer, length))
+        self.check_range(pointer, length)
+        path: bytes = PyBytes_FromStringAndSize(self.base + pointer, length)
         try:
             path.decode()
         except UnicodeDecodeError:
@@ -120,3 +171,36 @@ class Guest:
         if not path:
             raise WasiError(Errno.NOENT)
         return path
+
+
+@cython.cclass
+class Guarded:
+    """A body as a function from world, memory and integers to an error number."""
+
+    def __init__(self, body: object):
+        self.body = body
+
+    def __call__(self, world: WorldState, memory: object, *arguments: object) -> object:
+        guest: Guest
+        try:
+            if world.closed:
+                return Errno.BADF.value
+            guest = Guest.__new__(Guest)
+            guest.begin(memory if type(memory) is Memory else memory.view(), world.most_items, memory)
+            try:
+                self.body(world, guest, *arguments)
+            finally:
+                guest.end()
+                if guest.pins:
+                    world.release(guest)
+        except HostRaised as raised:
+            raise raised.error from None
+        except WasiError as error:
+            return error.errno.value
+        except OSError as error:
+            return from_os_error(error).value
+        except (OverflowError, StructError):  # a number that does not fit, such as a time in the year 600 billion
+            return Errno.OVERFLOW.value
+        except MemoryError:
+            return Errno.NOMEM.value
+        return 0

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from struct import error as StructError
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from stratavm.base.data import dataclass
 from stratavm.spec.types import I32, I64, FuncType, ValType
-from stratavm.wasi.errno import Errno, HostRaised, WasiError, from_os_error
-from stratavm.wasi.guest import Guest, GuestMemory
+from stratavm.wasi.guest import Guarded
 
 if TYPE_CHECKING:
     from stratavm.wasi.context import Context
@@ -57,40 +55,10 @@ class Registry(dict[str, Function]):
         def declare(body: Body) -> Body:
             if name in self:
                 raise ValueError(f"{name} is declared twice")
-            self[name] = Function(name, signature, _guarded(body), (body.__doc__ or "").strip(), short)
+            self[name] = Function(name, signature, Guarded(body), (body.__doc__ or "").strip(), short)
             return body
 
         return declare
-
-
-def _guarded(body: Body) -> Callable[..., int]:
-    """The body as a function from context, memory and integers to an error number."""
-
-    def call(ctx: Context, memory: GuestMemory, *arguments: Any) -> int:
-        try:
-            if ctx.closed:
-                return Errno.BADF.value
-            with memory.view() as view:
-                guest = Guest(view, ctx.quotas.list_items, memory)
-                try:
-                    body(ctx, guest, *arguments)
-                finally:
-                    if guest.pins:
-                        ctx.release(guest)
-        except HostRaised as raised:
-            raise raised.error from None
-        except WasiError as error:
-            return error.errno.value
-        except OSError as error:
-            return from_os_error(error).value
-        except (OverflowError, StructError):  # a number that does not fit, such as a time in the year 600 billion
-            return Errno.OVERFLOW.value
-        except MemoryError:
-            return Errno.NOMEM.value
-        return 0
-
-    call.__doc__, call.__name__ = body.__doc__, body.__name__
-    return call
 
 
 PREVIEW1: Final = Registry()

@@ -3,6 +3,9 @@
 their meaning."""
 
 import cython
+from cython.cimports.libc.stdint import uint64_t
+
+from stratavm.wasi.errno import Errno, WasiError
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -14,6 +17,30 @@ class WorldState:
 
     def __cinit__(self):
         self.closed = True
+
+    def get(self, guest: object, fd: object, rights: uint64_t = 0) -> DescriptorState:
+        """The descriptor of a number, kept open until the guest's call ends, with the rights that the call needs."""
+        item: object = self.table.get(fd)
+        if item is None:
+            raise WasiError(Errno.BADF)
+        found: DescriptorState = item
+        found.users.append(guest)  # first this, then another look: who takes it away looks at its users afterwards
+        guest.pins.append(found)
+        if self.table.get(fd) is not item:
+            raise WasiError(Errno.BADF)
+        if rights:
+            item.require(rights)
+        return found
+
+    def release(self, guest: object) -> None:
+        """The guest's call has ended: what was closed meanwhile is closed now."""
+        pins: list = guest.pins
+        while pins:
+            found: DescriptorState = pins.pop()
+            if found.gone:
+                self.drop(found, guest)
+            else:
+                found.users.remove(guest)
 
 
 @cython.cclass

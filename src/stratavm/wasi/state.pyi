@@ -2,8 +2,11 @@ from collections.abc import Callable
 
 from stratavm.engine.ports import Clock
 from stratavm.wasi.descriptor import Descriptor
+from stratavm.wasi.guest import Guest
 
 class WorldState:
+    def get(self, guest: Guest, fd: int, rights: int = 0) -> Descriptor: ...
+    def release(self, guest: Guest) -> None: ...
     closed: bool
     table: dict[int, Descriptor]
     clock: Clock

@@ -57,7 +57,7 @@ class Guest:
 
     def u64(self, at: int = OUT) -> int:
         """Read a result of 64 bits."""
-        return int(self.out(abi.U64, at)[0])
+        return int(self.out("<Q", at)[0])
 
     def path(self, name: str, fd: int, path: bytes | str, *more: int) -> Errno:
         """Call ``name(fd, path, …)``."""

@@ -381,8 +381,8 @@ def test_a_sleep_is_as_long_as_it_should_be_and_others_run_meanwhile(caller):
 
 @pytest.mark.parametrize("end", ["interrupt", "close", "raise"])
 def test_a_short_sleep_is_ended_as_a_long_one(tmp_path, end):
-    """By an interrupt of the store, by closing the world (BADF), by what a signal's handler raises: in the middle of it,
-    and not only where the next call begins, in the general way."""
+    """By an interrupt of the store, by closing the world (BADF), by what a signal's handler raises: in the middle of
+    it, and not only where the next call begins, in the general way."""
     before = signal.getsignal(signal.SIGALRM)
     for attempt in range(20):  # on a busy machine the signal may come too early, or too late
         (tmp_path / str(attempt)).mkdir()

@@ -10,6 +10,7 @@ from stratavm.wasi.abi import (
     FDSTAT,
     FILESTAT,
     FILESTAT_UNSTABLE,
+    PREOPEN_DIRECTORY,
     PRESTAT,
     Fstflags,
     Rights,
@@ -199,7 +200,10 @@ def fd_pwrite(ctx: Context, guest: Guest, fd: int, iovs: int, count: int, offset
 @PREVIEW1.function("fd_prestat_get", "ii->i")
 def fd_prestat_get(ctx: Context, guest: Guest, fd: int, out: int) -> None:
     """Write what kind of pre-opened thing a descriptor is: a directory, and the length of its name."""
-    guest.write(PRESTAT, out, 0, len(_preopen(ctx, guest, fd)))
+    name = _preopen(ctx, guest, fd)
+    guest.check(out, PRESTAT.size)
+    guest.write_u32(out, PREOPEN_DIRECTORY)
+    guest.write_u32(out + 4, len(name))
 
 
 @PREVIEW1.function("fd_prestat_dir_name", "iii->i")
