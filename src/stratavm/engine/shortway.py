@@ -1,3 +1,4 @@
+# cython: auto_pickle=False
 # strata: hot
 """Short ways: the usual cases of a ``HostSpec``'s function in C, on the caller's memory and raw cells."""
 

@@ -1,3 +1,4 @@
+# cython: auto_pickle=False
 # strata: hot
 """One call of a guest: its memory as WASI functions see it, where every pointer, length and list is checked before it
 is used, and what makes a function's body into one that returns an error number.

@@ -1,3 +1,4 @@
+# cython: auto_pickle=False
 # strata: hot
 """What short ways see of a world and its descriptors: fields that C reads. ``Context`` and ``Descriptor`` give them
 their meaning."""

@@ -1,3 +1,4 @@
+# cython: auto_pickle=False
 # strata: hot
 """Short ways: the usual cases of hot functions in C, on the caller's memory and raw cells, without an object per call.
 
