@@ -40,8 +40,10 @@ class Channel:
 
     Attributes: ``fd`` is good for polling; ``may_block`` is False where there is nothing to wait for; ``endless``: one
     call moves as much as it is asked for, which can take long. ``whole_bytes``: a write of so many happens whole, or
-    not at all.
+    not at all. ``is_place``: ``fd`` is not yet open, and nothing is told by polling it.
     """
+
+    is_place = False
 
     def __init__(self, fd: int, *, may_block: bool, endless: bool = False, whole_bytes: int = 0) -> None:
         self.fd, self.may_block, self.endless = fd, may_block, endless or not may_block
@@ -58,6 +60,48 @@ class Channel:
     def close(self) -> None:
         """Close the descriptor of its own."""
         os.close(self.fd)
+
+
+class FifoChannel(Channel):
+    """A FIFO that may lack its other end: a call would block until somebody has it open.
+
+    Takes a descriptor that is open for reading with O_NONBLOCK, or no more than a place (O_PATH), which becomes one for
+    writing as soon as there is a reader.
+    """
+
+    def __init__(self, fd: int, *, is_place: bool) -> None:
+        super().__init__(fd, may_block=True)
+        self._met, self.is_place = False, is_place
+
+    def read(self, buffers: Sequence[memoryview]) -> int:
+        """Read what there is. Nothing is the end only after a writer: before, the system says so at once, and polls
+        on."""
+        if not self._met:
+            poller = select.poll()
+            poller.register(self.fd, select.POLLIN)
+            if not poller.poll(0):
+                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+            self._met = True
+        return super().read(buffers)
+
+    def write(self, buffers: Sequence[memoryview]) -> int:
+        """Write what fits."""
+        if self.is_place:
+            self._meet_reader()
+        return super().write(buffers)
+
+    def _meet_reader(self) -> None:
+        try:
+            own = os.open(f"/proc/self/fd/{self.fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from None
+        try:
+            os.dup2(own, self.fd, inheritable=False)  # in one step: another thread may be about to use it
+        finally:
+            os.close(own)
+        self.is_place = False
 
 
 class AskingChannel(Channel):

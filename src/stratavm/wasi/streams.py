@@ -7,13 +7,13 @@ import fcntl
 import io
 import os
 from collections.abc import Callable, Sequence
-from stat import S_ISDIR
+from stat import S_ISDIR, S_ISFIFO
 from typing import Any, ClassVar, Final, Literal, Protocol, TypeAlias
 
 from stratavm.wasi.abi import STREAM_RIGHTS, Filetype, Rights
 from stratavm.wasi.buffers import first, size_of
 from stratavm.wasi.capture import Capture
-from stratavm.wasi.channel import Channel, bytes_waiting, channel_of
+from stratavm.wasi.channel import Channel, FifoChannel, bytes_waiting, channel_of, duplicate
 from stratavm.wasi.descriptor import FILE_PIECE, NO_PIECES, SHORT_PIECE, Descriptor, Stat
 from stratavm.wasi.errno import Errno, HostRaised, WasiError, call_host
 from stratavm.wasi.held import Held
@@ -21,6 +21,8 @@ from stratavm.wasi.held import Held
 LARGEST_COPY: Final = 1 << 20
 """Bytes that one write copies at most: guests write the rest by another call, as with a pipe."""
 INHERIT: Final = "inherit"
+AT_ONCE: Final = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+"""How paths are opened: nothing is waited for, and no terminal is taken."""
 
 
 class HasFileno(Protocol):
@@ -58,11 +60,11 @@ class HostStream(Stream):
 
     on_host = True
 
-    def __init__(self, fd: int, *, write: bool) -> None:
+    def __init__(self, fd: int, *, write: bool, channel: Channel | None = None) -> None:
         super().__init__()
         # A character device that is no terminal (/dev/null) would make the guest's isatty() lie.
         self.filetype = Filetype.CHARACTER_DEVICE if os.isatty(fd) else Filetype.UNKNOWN
-        self.channel = channel_of(fd, write=write)
+        self.channel = channel or channel_of(fd, write=write)
         self.fd = self.channel.fd
         self.writes_whole = self.channel.may_block
         self.piece_bytes = FILE_PIECE if self.channel.endless else NO_PIECES
@@ -79,8 +81,8 @@ class HostStream(Stream):
         return self.channel.write(buffers) if buffers else 0
 
     def pollable(self) -> int | None:
-        """The channel's descriptor; a regular file is always ready."""
-        return self.fd if self.channel.may_block else None
+        """The channel's descriptor; a regular file is always ready, and what is not yet open has nothing to poll."""
+        return self.fd if self.channel.may_block and not self.channel.is_place else None
 
     def available(self) -> int:
         """Bytes waiting in a pipe or terminal."""
@@ -291,7 +293,7 @@ def sink(value: Sink, number: int, captured_bytes: int) -> Stream:
 def _from_path(path: Path) -> Stream:
     """Input from a file; one that is not there may have been meant as the input itself."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY)
+        fd = os.open(path, os.O_RDONLY | AT_ONCE)
     except (FileNotFoundError, ValueError, OSError) as error:
         if isinstance(path, os.PathLike) or not isinstance(error, FileNotFoundError | ValueError):
             raise
@@ -302,18 +304,24 @@ def _from_path(path: Path) -> Stream:
     if S_ISDIR(os.fstat(fd).st_mode):  # it opens, and the guest would take the error of reading it for the end
         os.close(fd)
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
-    return _own(fd, write=False)
+    return _own(fd, write=False, fifo=S_ISFIFO(os.fstat(fd).st_mode))
 
 
 def _to_path(path: Path) -> Stream:
     """Output to a file, made or emptied."""
-    return _own(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOCTTY, 0o666), write=True)
-
-
-def _own(fd: int, *, write: bool) -> Stream:
-    """A stream on a descriptor that was opened for it."""
     try:
-        return HostStream(fd, write=write)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | AT_ONCE, 0o666)
+    except OSError as error:
+        if error.errno != errno.ENXIO or not S_ISFIFO(os.stat(path).st_mode):
+            raise
+        return _own(os.open(path, os.O_PATH | os.O_CLOEXEC), write=True, fifo=True)
+    return _own(fd, write=True)
+
+
+def _own(fd: int, *, write: bool, fifo: bool = False) -> Stream:
+    """A stream on a descriptor that was opened for it; a FIFO may lack its other end."""
+    try:
+        return HostStream(fd, write=write, channel=FifoChannel(duplicate(fd), is_place=write) if fifo else None)
     finally:
         os.close(fd)
 

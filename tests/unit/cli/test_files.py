@@ -14,6 +14,10 @@ from stratavm.module.encode import HEADER
 from stratavm.module.limits import DEFAULT_LIMITS
 from stratavm.module.parser import parse_wat_to_bytes
 
+READS = """(module (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1) (data (i32.const 0) "\\10\\00\\00\\00\\02\\00\\00\\00")
+  (func (export "_start") (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))))"""
+
 TEXT = '(module (func (export "_start")) (func (export "seven") (result i32) (i32.const 7)))'
 BINARY = parse_wat_to_bytes(TEXT)
 READERS = ("run", "validate", "info", "print", "parse", "strip", "compile", "stubs")
@@ -282,3 +286,13 @@ def test_an_input_that_is_not_there_is_one_line(process, file, tmp_path):
         done = process("run", "--stdin", name, file, cwd=tmp_path)
         assert done.returncode == 1
         assert one_line(done.stderr) == f"strata: No such file or directory: {name} (hint: check the path)\n"
+
+
+@pytest.mark.parametrize("how", [(), ("--isolate",)], ids=["here", "isolated"])
+def test_a_time_limit_covers_the_wait_for_a_fifo_of_input(process, tmp_path, how):
+    """That nobody opens for writing: the command hung before the guest began."""
+    program, fifo = tmp_path / "read.wat", tmp_path / "fifo"
+    program.write_text(READS)
+    os.mkfifo(fifo)
+    done = process("run", "--timeout", "0.5", "--stdin", str(fifo), *how, str(program))
+    assert (done.returncode, done.stdout) == (124, b"")
