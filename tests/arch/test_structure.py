@@ -5,7 +5,7 @@ import textwrap
 
 import pytest
 
-from tools import gen_rooms, structure
+from tools import gen_rooms, metrics, structure
 
 
 @pytest.fixture
@@ -135,3 +135,11 @@ def test_every_room_is_drawn():
     rows = list(gen_rooms.table(gen_rooms.layers(), {"ir": 0.114, "base": 0.004}))
     assert sum(row.endswith("| 11 % |") for row in rows) == 1
     assert all(len(gen_rooms.purpose(room)) > 30 for room in rooms)
+
+
+def test_figures_beside_the_origin_are_those_of_this_tree(capsys):
+    """What the acceptance rows of sizes and coupling run."""
+    assert metrics.measure()["edges per module"] == structure.figures(structure.read())["edges per module"]
+    assert metrics.main(["lines"]) == 0
+    assert "median lines" in capsys.readouterr().out
+    assert metrics.main(["edges"]) == 1  # missed: the row says by how much
