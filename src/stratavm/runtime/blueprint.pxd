@@ -13,14 +13,24 @@ cdef struct ElementSegment:
     uint64_t size                    # 0 once dropped
 
 cdef struct Segments:                # VMContext.segments: what leaf builtins need besides the context
-    DataSegment* data
+    DataSegment* data                # of the passive ones, which an instance has; all of them where it failed to begin
+    const uint32_t* places           # the blueprint's: where a segment is in them, or NOWHERE; NULL: by its number
     ElementSegment* elements
     uint32_t n_data
     uint32_t n_elements
     uint32_t n_memories
     uint32_t n_tables
 
-cdef struct ActiveData:              # how a data segment is initialised
+cdef enum:
+    NOWHERE = 0xFFFFFFFF             # of an active segment: it is dropped once it is copied, and in no instance
+
+# A data segment of an instance, or NULL: an active one, which is empty.
+cdef inline DataSegment* data_segment_at(Segments* segments, uint32_t index) noexcept nogil:
+    cdef uint32_t place = index if segments.places == NULL else segments.places[index]
+    return NULL if place == NOWHERE else segments.data + place
+
+cdef struct ActiveData:              # what a data segment is, and how it is initialised
+    DataSegment whole
     bint active
     bint plain                       # its offset is a constant
     uint32_t memory
@@ -49,7 +59,9 @@ cdef class Blueprint:
     cdef uint64_t table_cells
     cdef uint64_t global_cells
     cdef uint64_t imported_cells
-    cdef ActiveData* active
+    cdef ActiveData* active          # all data segments
+    cdef uint32_t* places            # where each is among the passive ones, or NOWHERE
+    cdef uint32_t n_passive
     cdef ElementPlan* plans          # of element segments
     cdef uint32_t* indices           # of the functions in them
     cdef Segments counts             # without the pointers
@@ -78,6 +90,7 @@ cdef class Blueprint:
     cdef object start
     cdef list types_from(self, uint32_t defined_index)
     cdef list shapes                 # Shape of each defined function, once asked for
+    cdef int plan_datas(self) except -1
     cdef int place(self) except -1
     cdef int fill(self) except -1
     cdef int plan_elements(self) except -1

@@ -61,6 +61,7 @@ class Blueprint:
         self.segments = tuple(module.elements)
         self.start = module.start
         self.shapes = [None] * self.n_defined
+        self.plan_datas()
         self.place()
         self.fill()
         self.plan_elements()
@@ -68,6 +69,7 @@ class Blueprint:
     def __dealloc__(self):
         free(self.template)
         free(self.active)
+        free(self.places)
         free(self.plans)
         free(self.indices)
 
@@ -82,13 +84,42 @@ class Blueprint:
         self.slots = self.layout.size
         self.func_recs = self.slots + 8 * cython.cast(uint64_t, self.n_defined)
         self.datas = self.func_recs + cython.sizeof(FuncRec) * cython.cast(uint64_t, self.n_defined)
-        self.elements = self.datas + cython.sizeof(DataSegment) * cython.cast(uint64_t, self.counts.n_data)
+        self.elements = self.datas + cython.sizeof(DataSegment) * cython.cast(uint64_t, self.n_passive)
         self.type_ids = self.elements + cython.sizeof(ElementSegment) * cython.cast(uint64_t, self.counts.n_elements)
         self.size = self.type_ids + 4 * cython.cast(uint64_t, len(self.ids))
         self.template = cython.cast(cython.p_char, calloc(1, self.size))
-        self.active = cython.cast(cython.pointer(ActiveData), calloc(self.counts.n_data + 1, cython.sizeof(ActiveData)))
-        if self.template == cython.NULL or self.active == cython.NULL:
+        if self.template == cython.NULL:
             raise MemoryError("no memory for a module's instances")
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def plan_datas(self) -> cython.int:
+        """What is known of data segments, and which of them instances have: the passive ones."""
+        how: cython.pointer(ActiveData)
+        start: uint64_t
+        binary: bytes = self.module.binary
+        first: cython.p_char = binary
+        self.active = cython.cast(cython.pointer(ActiveData), calloc(self.counts.n_data + 1, cython.sizeof(ActiveData)))
+        self.places = cython.cast(cython.pointer(uint32_t), calloc(self.counts.n_data + 1, 4))
+        if self.active == cython.NULL or self.places == cython.NULL:
+            raise MemoryError("no memory for a module's instances")
+        self.counts.places = self.places
+        for i, data in enumerate(self.module.datas):
+            how = cython.address(self.active[i])
+            start = data.start
+            how.whole.start = cython.cast(cython.pointer(uint8_t), first + start)
+            how.whole.size = data.end - start
+            how.active = data.mode == "active"
+            if not how.active:
+                self.places[i] = self.n_passive
+                self.n_passive += 1
+                continue
+            self.places[i] = NOWHERE
+            how.memory = data.memory
+            how.plain = data.offset.lone_i32 is not None
+            if how.plain:
+                how.offset = data.offset.lone_i32
         return 0
 
     @cython.cfunc
@@ -96,9 +127,6 @@ class Blueprint:
     def fill(self) -> cython.int:
         """Everything that holds no address of an instance."""
         i: uint32_t
-        start: uint64_t
-        binary: bytes = self.module.binary
-        first: cython.p_char = binary
         recs: cython.pointer(FuncRec) = cython.cast(cython.pointer(FuncRec), self.template + self.func_recs)
         datas: cython.pointer(DataSegment) = cython.cast(cython.pointer(DataSegment), self.template + self.datas)
         numbers: cython.pointer(uint32_t) = cython.cast(cython.pointer(uint32_t), self.template + self.type_ids)
@@ -112,16 +140,9 @@ class Blueprint:
         for i, variable in enumerate(self.globals):
             if variable.init.lone_i32 is not None:
                 cells[2 * (self.n_imported_globals + i)] = variable.init.lone_i32
-        for i, data in enumerate(self.module.datas):
-            start = data.start
-            datas[i].start = cython.cast(cython.pointer(uint8_t), first + start)
-            datas[i].size = data.end - start
-            if data.mode == "active":
-                self.active[i].active = True
-                self.active[i].memory = data.memory
-                self.active[i].plain = data.offset.lone_i32 is not None
-                if self.active[i].plain:
-                    self.active[i].offset = data.offset.lone_i32
+        for i in range(self.counts.n_data):
+            if self.places[i] != NOWHERE:
+                datas[self.places[i]] = self.active[i].whole
         return 0
 
     @cython.cfunc

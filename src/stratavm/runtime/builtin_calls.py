@@ -36,7 +36,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     TableDef,
     VMContext,
 )
-from cython.cimports.stratavm.runtime.blueprint import DataSegment, ElementSegment, Segments
+from cython.cimports.stratavm.runtime.blueprint import DataSegment, ElementSegment, Segments, data_segment_at
 from cython.cimports.stratavm.runtime.codemap import NO_FUNC, CodeRec, find_code
 from cython.cimports.stratavm.runtime.func import cell_widths, fill_cells, read_cells
 from cython.cimports.stratavm.runtime.gil import leave_guest
@@ -375,8 +375,9 @@ def memory_init(
     """Builtin ``memory_init``."""
     to: cython.pointer(MemDef) = memory_at(vm, cython.cast(uint32_t, segment_memory >> 32))
     segments: cython.pointer(Segments) = cython.cast(cython.pointer(Segments), vm.segments)
-    segment: cython.pointer(DataSegment) = cython.address(segments.data[cython.cast(uint32_t, segment_memory)])
-    if n > to.bytes or dst > to.bytes - n or n > segment.size or src > segment.size - n:
+    segment: cython.pointer(DataSegment) = data_segment_at(segments, cython.cast(uint32_t, segment_memory))
+    size: uint64_t = 0 if segment == cython.NULL else segment.size
+    if n > to.bytes or dst > to.bytes - n or n > size or src > size - n:
         return TRAP_MEMORY_OUT_OF_BOUNDS
     if not take_fuel(context, n >> FUEL_SHIFT):
         return TRAP_OUT_OF_FUEL
@@ -393,7 +394,9 @@ def memory_init(
 def data_drop(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), segment: uint64_t) -> uint32_t:
     """Builtin ``data_drop``."""
     segments: cython.pointer(Segments) = cython.cast(cython.pointer(Segments), vm.segments)
-    segments.data[cython.cast(uint32_t, segment)].size = 0
+    data: cython.pointer(DataSegment) = data_segment_at(segments, cython.cast(uint32_t, segment))
+    if data != cython.NULL:
+        data.size = 0
     return 0
 
 

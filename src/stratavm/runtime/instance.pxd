@@ -2,7 +2,7 @@
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 from stratavm.contract._gen_layout cimport FuncRec, MemDef, TableDef, VMContext
-from stratavm.runtime.blueprint cimport Blueprint, Segments
+from stratavm.runtime.blueprint cimport Blueprint, DataSegment, Segments
 from stratavm.runtime.func cimport FuncRef
 from stratavm.runtime.globals cimport Global
 from stratavm.runtime.memory cimport Memory
@@ -22,6 +22,7 @@ cdef class CodeTable:
 cdef class Instance:
     cdef VMContext* vm
     cdef Segments seg
+    cdef DataSegment* all_datas          # owned: where its initialisation failed, else NULL
     cdef readonly Store store
     cdef readonly Py_ssize_t number      # among the instances of its store
     cdef readonly Blueprint blueprint
@@ -47,6 +48,8 @@ cdef class Instance:
     cdef int let_go(self) except -1
     cdef int charge_bytes(self, uint64_t count) except -1
     cdef int copy_active_datas(self, object evaluate, uint32_t covered) except -1
+    cdef int keep_datas(self, uint32_t first) except -1
+    cdef void free_dropped(self) noexcept
     cdef int add_memory(self, Memory memory) except -1
     cdef int import_global(self, uint32_t index, Global variable) except -1
     cdef Global global_of(self, uint32_t index)

@@ -13,13 +13,22 @@ from cython.cimports.stratavm.contract._gen_layout import (
     FuncRec,
     VMContext,
 )
-from cython.cimports.stratavm.runtime.blueprint import ActiveData, Blueprint, DataSegment, ElementPlan, ElementSegment
+from cython.cimports.stratavm.runtime.blueprint import (
+    NOWHERE,
+    ActiveData,
+    Blueprint,
+    DataSegment,
+    ElementPlan,
+    ElementSegment,
+    data_segment_at,
+)
 from cython.cimports.stratavm.runtime.func import FuncRef, Shape
 from cython.cimports.stratavm.runtime.globals import Global, global_at
 from cython.cimports.stratavm.runtime.kinds import KIND_INSTANCE_POISONED
 from cython.cimports.stratavm.runtime.memory import Memory
 from cython.cimports.stratavm.runtime.native import store_ptr
 from cython.cimports.stratavm.runtime.occupancy import is_closed
+from cython.cimports.stratavm.runtime.quota import give_back
 from cython.cimports.stratavm.runtime.residents import instances_go_by
 from cython.cimports.stratavm.runtime.store import Store
 from cython.cimports.stratavm.runtime.table import Table
@@ -204,6 +213,7 @@ class Instance:
             leave_table(self)
         for i in range(self.seg.n_elements):
             free(self.seg.elements[i].items)
+        free(self.all_datas)
         free(self.vm)
 
     @cython.cfunc
@@ -301,30 +311,49 @@ class Instance:
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def copy_active_datas(self, evaluate: object, covered: uint32_t) -> cython.int:
-        """Copy active data segments into their memories, in order, and drop each.
+        """Copy active data segments into their memories, in order; they are in no instance, as if each was dropped.
 
         ``evaluate(expression, instance)`` is asked for offsets that are no plain constants. The first ``covered`` are
-        there already in memories that show an image. Traps at the first that does not fit.
+        there already in memories that show an image. Traps at the first that does not fit; it and those behind stay.
         """
         i: uint32_t
         at: uint64_t
         memory: Memory
         how: cython.pointer(ActiveData)
-        segment: cython.pointer(DataSegment)
         for i in range(self.seg.n_data):
             how = cython.address(self.blueprint.active[i])
             if not how.active:
                 continue
             memory = self.memories[how.memory]
-            segment = cython.address(self.seg.data[i])
-            if not (memory.shows and i < covered):
-                at = how.offset if how.plain else evaluate(self.blueprint.module.datas[i].offset, self)
-                if not memory.inside(at, segment.size):
-                    detail: str = f"data segment {i} at {at:#x} of {memory.d.bytes:#x} bytes"
-                    raise Trap("memory_out_of_bounds", detail=detail)
-                memory.written = True
-                memcpy(memory.d.base + at, segment.start, segment.size)
-            segment.size = 0
+            if memory.shows and i < covered:
+                continue
+            at = how.offset if how.plain else evaluate(self.blueprint.module.datas[i].offset, self)
+            if not memory.inside(at, how.whole.size):
+                self.keep_datas(i)
+                detail: str = f"data segment {i} at {at:#x} of {memory.d.bytes:#x} bytes"
+                raise Trap("memory_out_of_bounds", detail=detail)
+            memory.written = True
+            memcpy(memory.d.base + at, how.whole.start, how.whole.size)
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def keep_datas(self, first: uint32_t) -> cython.int:
+        """The initialisation failed before active segment ``first`` was dropped: what is in a table by then sees the
+        passive ones, and the active ones from there on."""
+        i: uint32_t
+        kept: cython.pointer(DataSegment)
+        self.charge_bytes(cython.sizeof(DataSegment) * cython.cast(uint64_t, self.seg.n_data))
+        kept = cython.cast(cython.pointer(DataSegment), calloc(self.seg.n_data + 1, cython.sizeof(DataSegment)))
+        if kept == cython.NULL:
+            raise MemoryError("no memory for data segments")
+        for i in range(self.seg.n_data):
+            if self.seg.places[i] != NOWHERE:
+                kept[i] = self.seg.data[self.seg.places[i]]
+            elif i >= first:
+                kept[i] = self.blueprint.active[i].whole
+        self.all_datas = self.seg.data = kept
+        self.seg.places = cython.NULL
         return 0
 
     @cython.cfunc
@@ -381,7 +410,27 @@ class Instance:
                 table.put(at, segment.items, segment.size)
             if not how.kept:
                 segment.size = 0
+        if self.store.exec.occupant == 0:  # else one that is inside may be reading them
+            self.free_dropped()
         return 0
+
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def free_dropped(self) -> cython.void:
+        """Free the element segments that were dropped at once: those that are not passive."""
+        i: uint32_t
+        how: cython.pointer(ElementPlan)
+        bytes_freed: uint64_t = 0
+        for i in range(self.seg.n_elements):
+            how = cython.address(self.blueprint.plans[i])
+            if not how.kept and self.seg.elements[i].items != cython.NULL:
+                free(self.seg.elements[i].items)
+                self.seg.elements[i].items = cython.NULL
+                bytes_freed += 8 * (
+                    cython.cast(uint64_t, how.count) if how.plain else len(self.blueprint.segments[i].exprs)
+                )
+        self.charged -= bytes_freed
+        give_back(self.store.quota, bytes_freed)
 
     # ---- code, for tiers ----
 
@@ -476,12 +525,18 @@ class Instance:
 
     def data_segment(self, index: int) -> bytes:
         """The bytes of a data segment; empty once dropped."""
-        segment: cython.pointer(DataSegment) = cython.address(self.seg.data[self.segment(index, self.seg.n_data)])
-        return cython.cast(cython.p_char, segment.start)[: segment.size] if segment.size else b""
+        number: uint32_t = self.segment(index, self.seg.n_data)
+        segment: cython.pointer(DataSegment) = data_segment_at(cython.address(self.seg), number)
+        if segment == cython.NULL or segment.size == 0:
+            return b""
+        return cython.cast(cython.p_char, segment.start)[: segment.size]
 
     def drop_data(self, index: int) -> None:
         """Empty a data segment."""
-        self.seg.data[self.segment(index, self.seg.n_data)].size = 0
+        number: uint32_t = self.segment(index, self.seg.n_data)
+        segment: cython.pointer(DataSegment) = data_segment_at(cython.address(self.seg), number)
+        if segment != cython.NULL:
+            segment.size = 0
 
     def elem_segment(self, index: int) -> list:
         """The raw references of an element segment; empty once dropped."""

@@ -206,7 +206,8 @@ def _init_tables(instance: Instance, images: object) -> object:
     try:
         instance.init_tables(evaluate)
     except BaseException:
-        # Functions that are in an imported table already must not see data segments: those come later.
+        # Functions that are in an imported table already must not see data segments in memories: those come later.
         for memory in images.by_memory:
             instance.memories[memory].withdraw()
+        instance.keep_datas(0)
         raise
