@@ -14,10 +14,12 @@ from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.string import memcpy
 from cython.cimports.stratavm.runtime.memory import Memory
+from cython.cimports.stratavm.runtime.native import load_32
+from cython.cimports.stratavm.runtime.store import Store
 from cython.cimports.stratavm.wasi.state import WorldState
 
 from stratavm.wasi.abi import IOVEC
-from stratavm.wasi.errno import Errno, HostRaised, WasiError, from_os_error
+from stratavm.wasi.errno import Errno, HostRaised, WasiError, call_host, from_os_error
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -82,6 +84,16 @@ class Guest:
         """Asked for now and then while the call waits; None where nobody wants to end it."""
         return getattr(self.memory, "poll", None)
 
+    def ask(self) -> None:
+        """Let whoever wants to end the call do so."""
+        if type(self.memory) is Memory:
+            store: Store = cython.cast(Memory, self.memory).store
+            if load_32(cython.address(store.exec.pending)) == 0:
+                return
+        poll: object = self.poll
+        if poll is not None:
+            call_host(poll)
+
     @property
     def payer(self) -> object:
         """The store whose budget of bytes the call is charged to, if any."""
@@ -115,6 +127,10 @@ class Guest:
         """A range of memory, or FAULT."""
         self.check_range(pointer, length)
         return self.slice(pointer, length)
+
+    def write_bytes(self, pointer: uint64_t, data: bytes) -> None:
+        """Write bytes."""
+        self.put(pointer, data, len(data))
 
     def write(self, layout: object, pointer: uint64_t, *values: object) -> None:
         """Write a struct; padding becomes zero."""

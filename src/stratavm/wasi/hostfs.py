@@ -114,6 +114,8 @@ class HostFile(Descriptor):
 
     def set_flags(self, flags: int) -> None:
         """APPEND goes to the host; NONBLOCK means nothing for a file."""
+        if flags == self.flags:  # nobody else changes them: the guest's files are opened for it alone
+            return
         super().set_flags(flags)
         old = fcntl.fcntl(self.fd, fcntl.F_GETFL)
         append = os.O_APPEND if flags & Fdflags.APPEND else 0

@@ -1,5 +1,7 @@
 """Descriptors, on every kind of directory."""
 
+import fcntl
+import os
 import struct
 
 import pytest
@@ -267,3 +269,13 @@ def test_the_sum_of_buffers_must_fit_the_result():
     guest.memory.data.extend(bytes(0x800000))
     guest.put(struct.pack("<II", 0, 0x800000) * 1024, 0x8000)
     assert guest.call("fd_read", 0, 0x8000, 1024, OUT) is Errno.INVAL
+
+
+def test_append_is_set_and_taken_away_on_the_host_s_file(host):
+    """Also after the same flags were asked for twice."""
+    fd = host.create("log", b"abc")
+    descriptor = host.ctx.table[fd]
+    for flags in (Fdflags.APPEND, Fdflags.APPEND, 0, 0, Fdflags.NONBLOCK, Fdflags.APPEND):
+        host.ok("fd_fdstat_set_flags", fd, flags)
+        assert bool(fcntl.fcntl(descriptor.fd, fcntl.F_GETFL) & os.O_APPEND) is bool(flags & Fdflags.APPEND)
+        assert descriptor.flags == flags

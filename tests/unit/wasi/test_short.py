@@ -442,6 +442,19 @@ def test_what_was_written_shortly_counts_in_the_quota(tmp_path):
         assert caller.ctx.written_bytes == 10
 
 
+@pytest.mark.parametrize("name", SHORT)
+@pytest.mark.parametrize("breaks", [False, True])
+def test_no_call_leaves_a_buffer_of_the_memory_behind(caller, name, breaks):
+    """On either way, whether it succeeds or not: a memory that is looked at could not be given back."""
+    arguments = list(caller.usual(name))
+    if breaks:
+        arguments[-1] = 0xFFFF_FFFF
+    before = caller.memory.exports
+    caller.call(name, *arguments)
+    functions()[name].call(caller.ctx, caller.memory, *arguments)
+    assert caller.memory.exports == before
+
+
 def test_a_file_in_memory_has_the_general_way_only(tmp_path):
     """A tree is Python's."""
     with Wasi(preopens=[(MemoryTree({"x": b"1"}), "/")]) as wasi:

@@ -13,7 +13,7 @@ def write_strings(guest: Guest, strings: Sequence[bytes], pointers: int, buffer:
     """Write C strings one after the other, and where each begins."""
     data = b"".join(strings)
     guest.check(pointers, 4 * len(strings))
-    guest.bytes_at(buffer, len(data))[:] = data
+    guest.write_bytes(buffer, data)
     for index, string in enumerate(strings):
         guest.write_u32(pointers + 4 * index, buffer)
         buffer += len(string)

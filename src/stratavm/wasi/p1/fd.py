@@ -212,7 +212,7 @@ def fd_prestat_dir_name(ctx: Context, guest: Guest, fd: int, path: int, length: 
     name = _preopen(ctx, guest, fd)
     if length < len(name):
         raise WasiError(Errno.NAMETOOLONG)
-    guest.bytes_at(path, len(name))[:] = name
+    guest.write_bytes(path, name)
 
 
 def _preopen(ctx: Context, guest: Guest, fd: int) -> bytes:

@@ -130,7 +130,7 @@ def path_readlink(
     guest.check(out, 4)
     guest.check(buffer, buffer_length)
     target = directory.readlink(path_of(ctx, guest, path, length))[:buffer_length]
-    guest.bytes_at(buffer, len(target))[:] = target
+    guest.write_bytes(buffer, target)
     guest.write_u32(out, len(target))
 
 

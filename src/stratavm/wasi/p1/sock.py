@@ -60,7 +60,7 @@ def sock_recv(ctx: Context, guest: Guest, fd: int, iovs: int, count: int, flags:
         if flags & RIFLAGS_WAITALL and not peek:
             size = _fill(ctx, guest, found, buffers, size)
     guest.write_u32(out, size)
-    guest.bytes_at(out_flags, 2)[:] = bytes((ROFLAGS_DATA_TRUNCATED * truncated, 0))
+    guest.write_bytes(out_flags, bytes((ROFLAGS_DATA_TRUNCATED * truncated, 0)))
 
 
 def _fill(ctx: Context, guest: Guest, found: Socket, buffers: list[memoryview], size: int) -> int:
