@@ -296,7 +296,7 @@ class Context(WorldState):
         """Let the host interrupt a wait; BADF in a world that was closed meanwhile."""
         if self.checkpoint is not None:
             call_host(self.checkpoint)
-        guest.ask()
+        guest.heed()
         if self.closed:
             raise WasiError(Errno.BADF)
 

@@ -84,7 +84,7 @@ class Guest:
         """Asked for now and then while the call waits; None where nobody wants to end it."""
         return getattr(self.memory, "poll", None)
 
-    def ask(self) -> None:
+    def heed(self) -> None:
         """Let whoever wants to end the call do so."""
         if type(self.memory) is Memory:
             store: Store = cython.cast(Memory, self.memory).store
