@@ -244,11 +244,18 @@ class AllocatorFault(StrataError):
 
 
 class ModuleLimit(DecodeError, ResourceLimit):
-    """A module is over a limit of the decoder; ``limit`` names the field of ``module.limits.Limits``."""
+    """A module is over a limit of the decoder; ``limit`` names the field of ``module.limits.Limits``.
+
+    ``found`` begins with what there is so far, where that is known: the limit ``needed``, at least.
+    """
 
     def __init__(self, message: str, *, limit: str, offset: int = 0, expected: str = "", found: str = "") -> None:
+        number = found.partition(" ")[0]
+        needed = int(number) if number.isdecimal() else None
         DecodeError.__init__(self, message, offset=offset, expected=expected, found=found)
-        self.limit = limit
+        self.limit, self.needed = limit, needed
+        raised = f"{limit}={needed or '…'}"
+        self.args = (f"{self.args[0]}; Config(limits=Limits({raised})), of stratavm.module.limits, raises the limit",)
 
 
 MAX_TRAP_FRAMES: Final = 128

@@ -71,6 +71,8 @@ class Parser(argparse.ArgumentParser):
     """Says what is wrong on one line, as all errors of the command; a misspelt option comes before what is missing."""
 
     _words: Sequence[str] = ()
+    beside: Sequence[str] = ()
+    """Options of no command that may have been meant."""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As ever, but what is no option is told which one is near."""
@@ -79,6 +81,16 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             self.error(self._misspelt(unknown) or f"unexpected argument '{unknown[0]}'")
         return options
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """As ever, but what is none of the choices is told which one is near."""
+        if action.choices is not None and value not in action.choices:
+            from stratavm.base.words import did_you_mean
+
+            choices = [str(choice) for choice in action.choices]
+            near = did_you_mean(str(value), choices)
+            said = f"'{value}' is none of {', '.join(choices)}" + (f": {near}" if near else "")
+            raise argparse.ArgumentError(action, said)
 
     def error(self, message: str) -> NoReturn:
         """End with the exit code for usage."""
@@ -98,7 +110,7 @@ class Parser(argparse.ArgumentParser):
             return ""
         from stratavm.base.words import did_you_mean
 
-        near = did_you_mean(wrong, [spelling for spelling in known if spelling.startswith("--")])
+        near = did_you_mean(wrong, [spelling for spelling in (*known, *self.beside) if spelling.startswith("--")])
         return f"no option '{wrong}'" + (f": {near}" if near else "")
 
 
@@ -182,6 +194,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
             raise SystemExit(_unknown(name))
         name, rest = "run", arguments
     parser, options = command_parser(name), argparse.Namespace(command=name)
+    if rest is arguments:
+        parser.beside = TOP_LEVEL
     if name not in RUNNERS:
         return parser.parse_args(rest, options)
     from stratavm.cli import program
@@ -208,7 +222,7 @@ def _unknown(word: str) -> int:
     return EXIT_USAGE
 
 
-def command_parser(name: str) -> argparse.ArgumentParser:
+def command_parser(name: str) -> Parser:
     """The parser of one command."""
     module, summary = COMMANDS[name]
     chosen = importlib.import_module(module)

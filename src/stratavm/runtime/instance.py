@@ -132,7 +132,7 @@ NOTHING: list = []  # an index space without entries; never added to
 class Instance:
     """A module's code with its own state. Index spaces list imports first."""
 
-    def __init__(self):
+    def __init__(self, *arguments: object, **options: object):
         raise TypeError("instances are made by load(), Linker.instantiate() and InstancePre.instantiate()")
 
     @cython.cfunc

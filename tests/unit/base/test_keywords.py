@@ -32,6 +32,7 @@ MISTAKES = [
     (stratavm.StoreLimits, "memory_byte", "did you mean 'memory_bytes'"),
     (stratavm.PoolConfig, "memorys", "did you mean 'memories'"),
     (Quotas, "descriptor", "did you mean 'descriptors'"),
+    (stratavm.Memory.new, "maxmum", "did you mean 'maximum'"),
     (stratavm.Table.new, "minimal", "did you mean 'minimum'"),
     (stratavm.Global.new, "mutabel", "did you mean 'mutable'?"),
 ]

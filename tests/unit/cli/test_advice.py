@@ -52,6 +52,18 @@ def test_a_misspelt_option_is_sent_to_the_help_of_its_command(strata, program):
         ("run --", "arguments are required: APP"),
         ("run --timeout -1 APP", "expected a positive number of seconds, got '-1'"),
         ("run --fuel 1e6 APP", "expected a whole number of units such as 1000000, got '1e6'"),
+        ("--vresion", "no option '--vresion': did you mean '--version'"),
+        ("run --vresion APP", "no option '--vresion': did you mean '--json' or '--stdin'?"),
+        (
+            "run --tier jitt1 APP",
+            "argument --tier: 'jitt1' is none of jit0, jit1, oracle: did you mean 'jit1' or 'jit0'?",
+        ),
+        (
+            "run --memory-plan gaurd APP",
+            "argument --memory-plan: 'gaurd' is none of guard, bounded: did you mean 'guard'?",
+        ),
+        ("dump --stage xyzzy APP", "'xyzzy' is none of decode, valid, "),
+        ("completion bsh", "argument shell: 'bsh' is none of bash, zsh, fish: did you mean 'bash'"),
         ("help", "no command 'help': did you mean `strata --help`?"),
         ("version", "no command 'version': did you mean `strata --version`?"),
     ],

@@ -107,6 +107,7 @@ def test_a_config_with_larger_limits_loads_what_was_too_large():
     with pytest.raises(ModuleLimit) as caught:
         load(source, config=Config(limits=Limits(functions=10)))
     assert "Config with larger limits" in output.hint_for(caught.value) and caught.value.limit == "functions"
+    assert "; Config(limits=Limits(functions=20)), of stratavm.module.limits, raises the limit" in str(caught.value)
     load(source, config=Config(limits=Limits(functions=20)))
 
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import stratavm
-from stratavm import Config, Engine, Global, Linker, Memory, Module, Store, Table, Unsupported, load
+from stratavm import Config, Engine, Global, Instance, Linker, Memory, Module, Store, Table, Unsupported, load
 from stratavm.base.data import replace
 from stratavm.base.errors import ModuleLimit
 from stratavm.engine.config import Options
@@ -399,3 +399,12 @@ def test_an_engine_that_is_none_is_refused_by_a_store():
     """``Store(Config())``."""
     with pytest.raises(TypeError, match=r"engine must be an Engine, got Config\("):
         Store(Config())
+
+
+def test_an_instance_made_by_hand_is_told_who_makes_them():
+    """Whatever it is given; the compiler's words were of arguments."""
+    for given in ((), (Module("(module)"),), (Store(), Module("(module)"))):
+        with pytest.raises(TypeError, match=r"instances are made by load\(\), Linker"):
+            Instance(*given)
+    with pytest.raises(TypeError, match=r"instances are made by load\(\), Linker"):
+        Instance(module=Module("(module)"))

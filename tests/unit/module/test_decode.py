@@ -7,6 +7,7 @@ import time
 import pytest
 
 import stratavm
+from stratavm.base.data import replace
 from stratavm.base.errors import DecodeError, ModuleError, ModuleLimit, ResourceLimit, Unsupported, ValidationError
 from stratavm.base.leb import uleb
 from stratavm.module.custom import producers, target_features
@@ -135,6 +136,27 @@ def test_each_limit_is_enforced_and_named(which):
         decode(binary, features=ALL, limits=limits)
     assert caught.value.limit == which.strip()
     assert isinstance(caught.value, DecodeError) and isinstance(caught.value, ResourceLimit)
+
+
+@pytest.mark.parametrize("which", LIMITED)
+def test_a_limit_says_what_it_would_have_to_be(which):
+    """And following that gets further, up to the end or to another fault, where what was found is a number."""
+    limits, binary = LIMITED[which]
+    name, before = which.strip(), getattr(limits, which.strip())
+    for _ in range(5):
+        try:
+            decode(binary, features=ALL, limits=limits)
+        except ModuleLimit as error:
+            assert error.limit == name and f"Limits({name}={error.needed or '…'})" in str(error)
+            if error.needed is None:
+                return
+            assert error.needed > before
+            before, limits = error.needed, replace(limits, **{name: error.needed})
+        except ModuleError:
+            return
+        else:
+            return
+    raise AssertionError("the advice leads on and on")
 
 
 def test_every_limit_is_enforced_by_someone():
