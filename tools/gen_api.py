@@ -13,7 +13,7 @@ import griffe
 
 import stratavm
 from tools import gen
-from tools.griffe_data import CFunctions, DataClasses, Refused
+from tools.griffe_data import CFunctions, DataClasses, Inherited, Refused
 
 SNAPSHOT = "tests/arch/_gen_public_api.txt"
 SRC = Path(gen.ROOT) / "src"
@@ -54,11 +54,17 @@ def find(package: griffe.Object, place: str) -> griffe.Object | None:
         return None
 
 
+def read(src: Path = SRC) -> griffe.Object:
+    """The package as its documentation shows it."""
+    extensions = griffe.load_extensions(DataClasses(), CFunctions(), Refused(), Inherited())
+    package = griffe.load("stratavm", search_paths=[src], allow_inspection=False, extensions=extensions)
+    assert isinstance(package, griffe.Object)
+    return package
+
+
 def main() -> None:
     """Write the snapshot."""
-    extensions = griffe.load_extensions(DataClasses(), CFunctions(), Refused())
-    package = griffe.load("stratavm", search_paths=[SRC], allow_inspection=False, extensions=extensions)
-    assert isinstance(package, griffe.Object)
+    package = read()
     found: list[str] = []
     for name, place in sorted(stratavm._EXPORTS.items()):
         item = find(package, place)

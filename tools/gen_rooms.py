@@ -16,6 +16,9 @@ from tools import gen, structure
 
 PAGE: Final = "docs/ideas/architecture.md"
 MARKED: Final = re.compile(r"(<!-- rooms: made by `make gen` -->\n).*?(<!-- end -->)", re.DOTALL)
+SHARE: Final = re.compile(r"^\| `(\w+)` \|.*\| (\d+) % \|$", re.M)
+NEAR: Final = 1.5
+"""Percent of the lines by which a room may grow before the page is written anew."""
 KNOWS, MAY, NEVER, ABOVE = "●", "·", "✗", " "
 
 Layers = Sequence[Sequence[str]]
@@ -50,12 +53,14 @@ def forbidden(rooms: Sequence[str]) -> Pairs:
     return pairs | private
 
 
-def table(levels: Layers, shares: dict[str, float]) -> Iterator[str]:
-    """A row for each room: what it is for, and its share of the lines."""
+def table(levels: Layers, shares: dict[str, float], page: str = "") -> Iterator[str]:
+    """A row for each room: what it is for, and its share of the lines. What the page says stays while it is near."""
+    said = {room: int(share) for room, share in SHARE.findall(page)}
     yield from ("| room | is for | of the lines |", "|---|---|---:|")
     for room in (name for level in levels for name in level):
-        share = shares.get(room, 0)
-        yield f"| `{room}` | {purpose(room)} | {f'{share:.0%}' if share >= 0.01 else 'under 1%'} |".replace("%", " %")
+        percent = 100 * shares.get(room, 0)
+        shown = said[room] if abs(said.get(room, -NEAR) - percent) < NEAR else max(round(percent), 1)
+        yield f"| `{room}` | {purpose(room)} | {shown} % |"
 
 
 def matrix(levels: Layers, knows: Pairs, walls: Pairs) -> Iterator[str]:
@@ -84,8 +89,8 @@ def main() -> None:
     levels, seen = layers(), structure.read()
     rooms = [name for level in levels for name in level]
     drawn = ["```text", *matrix(levels, known(seen), forbidden(rooms)), "```"]
-    text = "\n".join([*table(levels, structure.rooms(seen)), "", *drawn, ""])
     page = (gen.ROOT / PAGE).read_text()
+    text = "\n".join([*table(levels, structure.rooms(seen), page), "", *drawn, ""])
     made, found = MARKED.subn(lambda match: match[1] + text + match[2], page)
     if found != 1:
         raise SystemExit(f"{PAGE} has no place for the rooms")

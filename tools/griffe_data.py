@@ -43,3 +43,41 @@ class Refused(griffe.Extension):
         last = func.parameters[len(func.parameters) - 1] if func.parameters else None
         if last is not None and last.name == "unknown" and last.kind is griffe.ParameterKind.var_keyword:
             del func.parameters[last.name]
+
+
+class Inherited(griffe.Extension):
+    """Gives what a stub lists the docstrings of the classes above, where methods of a compiled class are written."""
+
+    def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
+        """Called when everything is known."""
+        pending: list[griffe.Object] = [pkg]
+        while pending:
+            for member in pending.pop().members.values():
+                if isinstance(member, griffe.Module | griffe.Class):
+                    pending.append(member)
+                if isinstance(member, griffe.Class):
+                    document(member, above(member, pkg))
+
+
+def above(cls: griffe.Class, pkg: griffe.Module) -> list[griffe.Class]:
+    """The first base of a class, the first base of that, and so on: bases of compiled classes are cimported."""
+    found: list[griffe.Class] = []
+    while cls.bases:
+        base: Any = cls.bases[0]
+        path = getattr(base, "canonical_path", str(base)).removeprefix("cython.cimports.").removeprefix("stratavm.")
+        try:
+            item = pkg[path]
+        except KeyError:
+            break
+        if not isinstance(item, griffe.Class):
+            break
+        found.append(cls := item)
+    return found
+
+
+def document(cls: griffe.Class, bases: list[griffe.Class]) -> None:
+    """Members of a class without a docstring get that of the nearest class above that has one."""
+    for name, member in cls.members.items():
+        if not member.is_alias and member.docstring is None:
+            docstrings = (base.members[name].docstring for base in bases if name in base.members)
+            member.docstring = next((text for text in docstrings if text), None)

@@ -134,6 +134,9 @@ def test_every_room_is_drawn():
     assert packages <= {*rooms}
     rows = list(gen_rooms.table(gen_rooms.layers(), {"ir": 0.114, "base": 0.004}))
     assert sum(row.endswith("| 11 % |") for row in rows) == 1
+    assert list(gen_rooms.table(gen_rooms.layers(), {"ir": 0.121, "base": 0.012}, "\n".join(rows))) == rows
+    again = gen_rooms.table(gen_rooms.layers(), {"ir": 0.131, "base": 0.004}, "\n".join(rows))
+    assert sum(row.endswith("| 13 % |") for row in again) == 1
     assert all(len(gen_rooms.purpose(room)) > 30 for room in rooms)
 
 
