@@ -1,0 +1,118 @@
+"""Claims about what ``stratavm.run`` takes: anything that is a program, and nothing that is no argument."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+import stratavm
+import stratavm.wasi
+from stratavm.sandbox.arguments import Arguments, checked
+from tests.unit.sandbox.programs import SAY, program
+
+
+def test_a_module_can_be_anything(isolate, tmp_path):
+    """A path of either type, bytes, text, or a ``Module``; a path gives the program its name."""
+    body = (
+        "(drop (call $args (i32.const 200) (i32.const 256))) (call $print (i32.const 1) (i32.const 256) (i32.const 6))"
+    )
+    module = stratavm.Module(program(body))
+    (tmp_path / "my.wasm").write_bytes(module.model.binary)
+    for given in (str(tmp_path / "my.wasm"), tmp_path / "my.wasm", module, program(body), module.model.binary):
+        done = stratavm.run(given, isolate=isolate)
+        assert (done.code, len(done.stdout)) == (0, 6)
+        assert done.stdout.startswith(b"my.wa") == isinstance(given, Path) or isinstance(given, str)
+
+
+@pytest.mark.parametrize(
+    ("module", "kind", "words"),
+    [
+        ("(module", stratavm.ParseError, "end of the text"),
+        (b"\0asm\2\0\0\0", stratavm.DecodeError, "version"),
+        ("(module (func (result i32)))", stratavm.ValidationError, "i32"),
+        ('(module (func (export "f")))', stratavm.LinkError, "no function _start.*f.*stratavm.load"),
+        ('(module (import "a" "b" (func)) (func (export "_start")))', stratavm.LinkError, "a"),
+        ("missing.wasm", FileNotFoundError, "missing.wasm"),
+    ],
+)
+def test_what_is_no_program_raises(module, kind, words, isolate):
+    """As it does in this process, with what the error knows."""
+    with pytest.raises(kind, match=words) as caught:
+        stratavm.run(module, isolate=isolate)
+    if kind is stratavm.ParseError:
+        assert caught.value.line == 1
+    if kind is FileNotFoundError:
+        assert caught.value.filename == "missing.wasm"
+
+
+def test_a_folder_that_is_not_there_raises(isolate, tmp_path):
+    """With its name."""
+    with pytest.raises(FileNotFoundError, match="absent"):
+        stratavm.run(program(SAY), dirs={str(tmp_path / "absent"): "/d"}, isolate=isolate)
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "words"),
+    [
+        ({"args": "-c"}, TypeError, "args must be a list of strings such as .* got \"?'-c'"),
+        ({"args": b"-c"}, TypeError, "list of strings"),
+        ({"args": 5}, TypeError, "list of strings"),
+        ({"args": ["a", 1]}, TypeError, r"args\[1\] must be a string, got 1"),
+        ({"args": ["a\0"]}, ValueError, "NUL"),
+        ({"env": ["A=b"]}, TypeError, "env must be a mapping"),
+        ({"env": {"A": 1}}, TypeError, "env.'A'. must be a string, got 1"),
+        ({"stdin": 5}, TypeError, "stdin must be"),
+        ({"stdin": io.StringIO("x")}, TypeError, "text.buffer"),
+        ({"stdin": io.RawIOBase()}, ValueError, "stdin must be open for reading"),
+        ({"files": ["a"]}, TypeError, "files must map paths"),
+        ({"files": {"a": 1}}, TypeError, "content of 'a' is int"),
+        ({"files": {1: b""}}, TypeError, "path 1"),
+        ({"files": {"../a": b""}}, ValueError, "not the path of a file"),
+        ({"files": {"/": b""}}, ValueError, "not the path of a file"),
+        ({"dirs": "/data"}, TypeError, "dirs must be a mapping"),
+        ({"dirs": ["/data"]}, TypeError, "dirs: expected .* got '/data'"),
+        ({"dirs": {"/data": True}}, TypeError, "dirs: the guest's path .* got True"),
+        ({"dirs": {"/data": ("/d", "w")}}, ValueError, "dirs: the mode of '/d' must be 'ro' or 'rw', got 'w'"),
+        ({"dirs": {stratavm.wasi.MemoryTree(): "/d"}}, TypeError, "files="),
+        ({"dirs": {"/usr": "/d/", "/etc": "/d"}}, ValueError, "cannot both be at '/d'"),
+        ({"dirs": {"/usr": "/"}, "files": {}}, ValueError, "where `files` are"),
+        ({"files": {"a/b": "1", "/a//b": "2"}}, ValueError, "'/a//b' is given twice, it is the same as 'a/b'"),
+        ({"timeout": "1"}, TypeError, "timeout must be a number of seconds"),
+        ({"timeout": True}, TypeError, "timeout must be a number of seconds"),
+        ({"timeout": float("nan")}, ValueError, "timeout must be a number of seconds, got nan"),
+        ({"fuel": 1.5}, TypeError, "fuel must be a whole number of units"),
+        ({"fuel": 1 << 63}, ValueError, "fuel must be between"),
+        ({"max_memory": -1}, ValueError, "max_memory must be between"),
+        ({"max_memory": "64M"}, TypeError, "max_memory must be a whole number of bytes"),
+        ({"max_output": None}, TypeError, "max_output must be a whole number"),
+    ],
+)
+def test_arguments_are_checked(options, kind, words):
+    """Before anything happens, with what is expected and what was found."""
+    with pytest.raises(kind, match=words):
+        stratavm.run(program(SAY), **options)
+
+
+def test_a_module_is_something():
+    """Not a number, nor an open file."""
+    for wrong in (5, None, io.BytesIO()):
+        with pytest.raises(TypeError, match="module must be a path"):
+            stratavm.run(wrong)
+    with pytest.raises(TypeError, match=r"got list; its arguments stand apart: run\(module, \[\.\.\.\]\)"):
+        stratavm.run(["app.wasm", "x"])
+
+
+def test_fuel_needs_an_engine_that_counts():
+    """A ``Module`` has an engine already."""
+    with pytest.raises(ValueError, match=r"Engine\(fuel=True\)"):
+        stratavm.run(stratavm.Module(program(SAY)), fuel=5)
+    engine = stratavm.Engine(fuel=True)
+    assert stratavm.run(stratavm.Module(program(SAY), engine=engine), fuel=100).fuel_used == 15
+
+
+def test_arguments_are_declared_once():
+    """A record that every way to run shares."""
+    given = checked("(module)", (["a"], None, "x"), ({"/a/b": "c"}, None), (1, None, None, 5))
+    assert isinstance(given, Arguments)
+    assert (given.args, given.stdin, given.files, given.timeout) == (("a",), b"x", {"a/b": b"c"}, 1.0)
+    assert (given.path, given.name) == (None, "module")
