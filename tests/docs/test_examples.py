@@ -70,8 +70,8 @@ def test_a_shell_example_names_options_that_exist(source):
         if words[:1] != ["strata"] or words[1:2] in ([], ["COMMAND"], ["--help"]):
             continue
         name, *rest = words[1:]
-        if name not in COMMANDS:  # a program: `run` is understood
-            assert name.endswith((".wasm", ".wat")), line
+        if name not in COMMANDS:  # a program, perhaps behind options: `run` is understood
+            assert name.startswith("-") or name.endswith((".wasm", ".wat")), line
             name, rest = "run", words[1:]
         parser = argparse.ArgumentParser()
         importlib.import_module(COMMANDS[name][0]).configure(parser)
