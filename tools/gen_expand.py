@@ -72,7 +72,7 @@ class Step:
 
 @dataclass
 class Recorder:
-    """The domain of template values. A condition is an i32 that is 1 or 0."""
+    """The domain (see ``prims``) of template values. A condition is an i32 that is 1 or 0."""
 
     row: Declared
     type: str
@@ -107,36 +107,28 @@ class Recorder:
         return self.wrap(self.step("i64.shr_u", "i64", product, self.step("const", "i64", word=32)))
 
     def const(self, value: int, to: str = "") -> Value:
-        """See ``prims``."""
         type_ = to or self.type
         return self.step("const", type_, word=value & (1 << int(type_[1:])) - 1)
 
     def fconst(self, value: float) -> Value:
-        """See ``prims``."""
         return self.step("const", self.type, word=f32_bits(value) if self.type == "f32" else f64_bits(value))
 
     def sext(self, a: Value, width: int) -> Value:
-        """See ``prims``."""
         return self.step(f"{self.type}.extend{width}_s", self.type, a)
 
     def not_(self, a: Value) -> Value:
-        """See ``prims``."""
         return self.step("i32.eqz", "i32", a)
 
     def both(self, a: Value, b: Value) -> Value:
-        """See ``prims``."""
         return self.step("i32.and", "i32", a, b)
 
     def either(self, a: Value, b: Value) -> Value:
-        """See ``prims``."""
         return self.step("i32.or", "i32", a, b)
 
     def bool_(self, a: Value) -> Value:
-        """See ``prims``."""
         return a
 
     def select(self, c: Value, a: Value, b: Value) -> Value:
-        """See ``prims``."""
         return self.step("select", a.type, a, b, c)
 
     def trap_if(self, c: Value, kind: str) -> None:
@@ -146,35 +138,27 @@ class Recorder:
         )
 
     def wrap(self, a: Value) -> Value:
-        """See ``prims``."""
         return self.step("i32.wrap_i64", "i32", a)
 
     def widen_s(self, a: Value) -> Value:
-        """See ``prims``."""
         return self.step("i64.extend_i32_s", "i64", a)
 
     def widen_u(self, a: Value) -> Value:
-        """See ``prims``."""
         return self.step("i64.extend_i32_u", "i64", a)
 
     def promote(self, a: Value, to: str) -> Value:
-        """See ``prims``."""
         return self.step("f64.promote_f32", to, a)
 
     def demote(self, a: Value, to: str) -> Value:
-        """See ``prims``."""
         return self.step("f32.demote_f64", to, a)
 
     def from_int_s(self, a: Value, to: str) -> Value:
-        """See ``prims``."""
         return self.step(f"{to}.convert_{self.type}_s", to, a)
 
     def from_int_u(self, a: Value, to: str) -> Value:
-        """See ``prims``."""
         return self.step(f"{to}.convert_{self.type}_u", to, a)
 
     def reinterpret(self, a: Value, to: str) -> Value:
-        """See ``prims``."""
         return self.step(f"{to}.reinterpret_{self.type}", to, a)
 
 

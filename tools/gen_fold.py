@@ -10,7 +10,7 @@ from tools.gen import write
 
 
 class CExpressions:
-    """The domain of C expressions over ``uint32_t`` or ``uint64_t``; conditions are C truth values.
+    """The domain (see ``prims``) of C expressions over ``uint32_t`` or ``uint64_t``; conditions are C truth values.
 
     Signed reading is a cast, which the compiler defines as two's complement; so are right shifts of it.
     """
@@ -27,20 +27,16 @@ class CExpressions:
         return f"((int{self.bits}_t)({text}))"
 
     def const(self, value: int, to: str = "") -> str:
-        """See ``prims``."""
         bits = WIDTHS[to] if to else self.bits
         return f"((uint{bits}_t){value & (1 << bits) - 1:#x}ull)"
 
     def add(self, a: str, b: str) -> str:
-        """See ``prims``."""
         return self._unsigned(f"{a} + {b}")
 
     def sub(self, a: str, b: str) -> str:
-        """See ``prims``."""
         return self._unsigned(f"{a} - {b}")
 
     def mul(self, a: str, b: str) -> str:
-        """See ``prims``."""
         return self._unsigned(f"{a} * {b}")
 
     def div_s(self, a: str, b: str) -> str:
@@ -48,7 +44,6 @@ class CExpressions:
         return self._unsigned(f"{self._signed(a)} / {self._signed(b)}")
 
     def div_u(self, a: str, b: str) -> str:
-        """See ``prims``."""
         return self._unsigned(f"{a} / {b}")
 
     def rem_s(self, a: str, b: str) -> str:
@@ -56,31 +51,24 @@ class CExpressions:
         return self._unsigned(f"{self._signed(b)} == -1 ? 0 : {self._signed(a)} % {self._signed(b)}")
 
     def rem_u(self, a: str, b: str) -> str:
-        """See ``prims``."""
         return self._unsigned(f"{a} % {b}")
 
     def and_(self, a: str, b: str) -> str:
-        """See ``prims``."""
         return f"({a} & {b})"
 
     def or_(self, a: str, b: str) -> str:
-        """See ``prims``."""
         return f"({a} | {b})"
 
     def xor(self, a: str, b: str) -> str:
-        """See ``prims``."""
         return f"({a} ^ {b})"
 
     def shl(self, a: str, b: str) -> str:
-        """See ``prims``."""
         return self._unsigned(f"{a} << {b}")
 
     def shr_s(self, a: str, b: str) -> str:
-        """See ``prims``."""
         return self._unsigned(f"{self._signed(a)} >> {b}")
 
     def shr_u(self, a: str, b: str) -> str:
-        """See ``prims``."""
         return f"({a} >> {b})"
 
     def clz(self, a: str) -> str:
@@ -88,47 +76,36 @@ class CExpressions:
         return self._unsigned(f"{a} ? __builtin_clzll({a}) - {64 - self.bits} : {self.bits}")
 
     def ctz(self, a: str) -> str:
-        """See ``prims``."""
         return self._unsigned(f"{a} ? __builtin_ctzll({a}) : {self.bits}")
 
     def popcnt(self, a: str) -> str:
-        """See ``prims``."""
         return self._unsigned(f"__builtin_popcountll({a})")
 
     def sext(self, a: str, width: int) -> str:
-        """See ``prims``."""
         return self._unsigned(f"{self._signed(f'(int{width}_t){a}')}")
 
     def eq(self, a: str, b: str) -> str:
-        """See ``prims``."""
         return f"({a} == {b})"
 
     def lt_s(self, a: str, b: str) -> str:
-        """See ``prims``."""
         return f"({self._signed(a)} < {self._signed(b)})"
 
     def lt_u(self, a: str, b: str) -> str:
-        """See ``prims``."""
         return f"({a} < {b})"
 
     def not_(self, a: str) -> str:
-        """See ``prims``."""
         return f"(!{a})"
 
     def both(self, a: str, b: str) -> str:
-        """See ``prims``."""
         return f"({a} && {b})"
 
     def either(self, a: str, b: str) -> str:
-        """See ``prims``."""
         return f"({a} || {b})"
 
     def bool_(self, a: str) -> str:
-        """See ``prims``."""
         return f"({a} ? 1u : 0u)"
 
     def select(self, c: str, a: str, b: str) -> str:
-        """See ``prims``."""
         return f"({c} ? {a} : {b})"
 
     def trap_if(self, c: str, kind: str) -> None:
@@ -137,15 +114,12 @@ class CExpressions:
         self.traps.append(c)
 
     def wrap(self, a: str) -> str:
-        """See ``prims``."""
         return f"((uint32_t){a})"
 
     def widen_s(self, a: str) -> str:
-        """See ``prims``."""
         return f"((uint64_t)(int64_t)(int32_t){a})"
 
     def widen_u(self, a: str) -> str:
-        """See ``prims``."""
         return f"((uint64_t){a})"
 
 

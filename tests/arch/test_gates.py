@@ -268,6 +268,19 @@ def test_an_undocumented_function_fails(tree):
     assert problems("docstrings") == "src/stratavm/a.py:9: g"
 
 
+@plants("docstrings")
+def test_primitives_of_domains_have_their_sentences_in_one_place(tree):
+    """In ``spec/prims.py``: where the class says so, methods of those names need none. Others do."""
+    (tree / "src/stratavm/spec").mkdir()
+    (tree / "src/stratavm/spec/prims.py").write_text('"""P."""\n\nPRIMS = (Prim("add", "tt->t", "sum"),)\n')
+    source = tree / "src/stratavm/a.py"
+    body = "    def add(self, a):\n        return a\n\n    def more(self):\n        return 1\n"
+    source.write_text(f'"""A."""\n\n\nclass Ints:\n    """Numbers (see ``prims``)."""\n\n{body}')
+    assert problems("docstrings") == "src/stratavm/a.py:10: Ints.more"
+    source.write_text(source.read_text().replace(" (see ``prims``)", ""))
+    assert problems("docstrings") == "src/stratavm/a.py:7: Ints.add\nsrc/stratavm/a.py:10: Ints.more"
+
+
 @pytest.mark.trace_slow
 @plants("counters")
 def test_more_instructions_fail(tree):

@@ -91,7 +91,7 @@ def test_the_objects_of_an_engine_reach_no_compiler(name, loading):
     assert not {room for room in rooms if re.match(r"(codegen|native|machine|targets|front|tiers\.jit|ir\.pa)", room)}
 
 
-@pytest.mark.parametrize("facade", ["stratavm.engine", "stratavm.wasi"])
+@pytest.mark.parametrize("facade", ["stratavm.engine", "stratavm.wasi", "stratavm.base.events"])
 def test_a_page_of_public_objects_is_for_users(facade):
     """Inside, modules import what they use, from where it is: the page knows all, and who knows it does too."""
     inside = [edge for edge in structure.read().edges if edge.target == facade]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from fnmatch import fnmatch
-
 import pytest
 
 from tests.docs.names import ROOT, missing
@@ -17,14 +14,6 @@ PAGES = [*FRONT, *sorted((ROOT / "docs").rglob("*.md"))]
 def test_what_a_page_names_is_there(page):
     """Files, folders, tests, modules, members of classes, and identifiers of the source."""
     assert list(missing(page.read_text())) == []
-
-
-def test_the_page_about_targets_names_every_file_of_one():
-    """In its table; what generators write and what marks the package is left out."""
-    cells = re.findall(r"^\| (`[^|]*) \|", (ROOT / "docs/how-to/target.md").read_text(), re.M)
-    named = [name for cell in cells for name in re.findall(r"`([\w*]+\.py)`", cell)]
-    files = [path.name for path in (ROOT / "src/stratavm/targets/x64").glob("[a-z]*.py")]
-    assert [name for name in files if not any(fnmatch(name, pattern) for pattern in named)] == []
 
 
 @pytest.mark.parametrize(

@@ -44,3 +44,14 @@ def observed(report: Report) -> Expected:
     if report.failed and (folder := FOLDER.match(report.name)):
         proposals.add(folder[1])
     return Expected(report.failed, tuple(sorted(proposals)))
+
+
+def format_report(report: Report, limit: int = 50) -> str:
+    """Failures, one a line, then exactly ``N passed, N failed, N skipped``."""
+    where = f"{report.name}:" if report.name else ""
+    lines = [f"{where}{failure}" for failure in report.failures[:limit]]
+    if len(report.failures) > limit:
+        lines.append(f"{where} {len(report.failures) - limit} more failures")
+    lines += [f"{where}{w} (warning: other words)" for w in report.warnings[:limit]]
+    lines.append(f"{report.passed} passed, {report.failed} failed, {report.skipped} skipped")
+    return "\n".join(lines)

@@ -9,10 +9,10 @@ import sys
 import pytest
 
 from stratavm.module.features import FEATURES, READY
-from stratavm.module.wast_runner import format_report, run_script
+from stratavm.module.wast_runner import run_script
 from tests.conftest import find_spec_tests
 from tests.spec.lists import Expected, expected_failures, suite_size
-from tests.spec.suite import HOSTS, observed, scripts
+from tests.spec.suite import HOSTS, format_report, observed, scripts
 
 DIRECTORY = find_spec_tests()
 SCRIPTS = scripts(DIRECTORY) if DIRECTORY else []

@@ -1,17 +1,17 @@
-"""Every exception that Strata raises, and the one list of trap kinds. Knows nothing of the layers above.
+"""Every exception that Strata raises, the one list of trap kinds, and the guest frames that tracebacks show. Knows
+nothing of the layers above.
 
 Errors teach: what happened, where, what was expected and what was found.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterator, Mapping
+from itertools import groupby
+from typing import Any, Final, NamedTuple, TypeAlias
 
-from stratavm.base.notes import GuestNotes
 from stratavm.base.numbers import integer, shown
 from stratavm.base.text import printable
-from stratavm.base.words import did_you_mean
 
 
 class TrapKind(NamedTuple):
@@ -258,6 +258,69 @@ class ModuleLimit(DecodeError, ResourceLimit):
         self.args = (f"{self.args[0]}; Config(limits=Limits({raised})), of stratavm.module.limits, raises the limit",)
 
 
+NOTE_HEAD: Final = "in the guest, innermost call first:"
+NOTE_LINES: Final = 16
+"""Lines for the frames of a call; what recursion repeats stands once."""
+
+
+def written(frames: Frames) -> str:
+    """The note for the frames of one call of a guest."""
+    found = frames if isinstance(frames, tuple) else frames()
+    runs = [(printable(text), sum(1 for _ in run)) for text, run in groupby(map(str, found))]
+    lines = [f"  {text}" + (f" ({count} times)" if count > 1 else "") for text, count in runs[:NOTE_LINES]]
+    more = [f"  and {len(runs) - NOTE_LINES} more"] if len(runs) > NOTE_LINES else []
+    return "\n".join([NOTE_HEAD, *lines, *more])
+
+
+class GuestNotes(list[Any]):
+    """``__notes__`` of an exception that left guests: texts, and frames that become texts when somebody looks, since
+    most exceptions are caught.
+
+    Attributes:
+        complete: whether the exception left the outermost guest: what comes then belongs to another raising of it.
+    """
+
+    complete = False
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return list(self)[index]
+        note = super().__getitem__(index)
+        if not isinstance(note, str):
+            note = self[index] = written(note)
+        return note
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        return repr(list(self))
+
+    def __reduce__(self) -> Any:
+        return list, (list(self),)
+
+    def forget(self) -> None:
+        """Drop the notes about guests."""
+        self[:] = [note for note in self if not (isinstance(note, str) and note.startswith(NOTE_HEAD))]
+
+
+def note_frames(error: BaseException, frames: Frames, outermost: bool) -> None:
+    """Note the guest frames that an exception of a host function leaves; nothing where it takes no notes."""
+    notes = getattr(error, "__notes__", None)
+    if not isinstance(notes, GuestNotes):
+        notes = GuestNotes(notes if isinstance(notes, list) else ())
+        try:
+            error.__notes__ = notes
+        except (AttributeError, TypeError):
+            return
+    elif notes.complete:
+        notes.forget()
+        notes.complete = False
+    notes.append(frames)
+    if outermost:
+        notes.complete = True
+
+
 MAX_TRAP_FRAMES: Final = 128
 """Frames that a trap keeps, the innermost."""
 
@@ -274,8 +337,7 @@ class Trap(StrataError):
 
     def __init__(self, kind: str, frames: Frames = (), detail: str = "") -> None:
         if kind not in TRAPS_BY_NAME:
-            near = did_you_mean(str(kind), TRAPS_BY_NAME) or f"kinds: {', '.join(TRAPS_BY_NAME)}"
-            raise ValueError(f"{kind!r:.60} is no kind of trap; {near}")
+            raise ValueError(f"{kind!r:.60} is no kind of trap; kinds: {', '.join(TRAPS_BY_NAME)}")
         self.kind, self._frames = kind, frames
         self.message = TRAPS_BY_NAME[kind].message
         super().__init__(f"{self.message}: {detail}" if detail else self.message)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from stratavm.base.events import Bus, ListenerFailed
+from stratavm.base.events.core import Bus
+from stratavm.base.events.declare import ListenerFailed
 from stratavm.base.importing import importing
 from stratavm.engine.cache import ModuleCache, NoModuleCache
 from stratavm.engine.composition import Replacements

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from stratavm.base.closing import Closing
 from stratavm.base.data import replace
-from stratavm.base.events import Bus
+from stratavm.base.events.core import Bus
 from stratavm.base.importing import importing
 from stratavm.engine.composition import Replacements, composition
 from stratavm.engine.config import Config, Options, check_options

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from stratavm.base.errors import ExitError, ResourceLimit, Trap
-from stratavm.base.events import Event, Source, event
+from stratavm.base.events.core import Event, Source
+from stratavm.base.events.declare import event
 
 
 @event

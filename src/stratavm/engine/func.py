@@ -14,7 +14,7 @@ from cython.cimports.cpython.ref import Py_INCREF, PyObject
 from cython.cimports.cpython.tuple import PyTuple_New, PyTuple_SET_ITEM
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.stratavm.engine.cells import CELL_WORDS, MAX_CELLS, box, unbox
-from cython.cimports.stratavm.engine.hostcall import TypedHost, codes_of_shape
+from cython.cimports.stratavm.engine.hostcall import Offered, codes_of_shape
 from cython.cimports.stratavm.engine.python import (
     PY_VECTORCALL_ARGUMENTS_OFFSET,
     Py_TPFLAGS_HAVE_VECTORCALL,
@@ -88,7 +88,7 @@ class Func:
     def from_callable(store: object, type_: object, function: object) -> Func:
         """A host function of the given type, to define in a linker or to put into a table."""
         name: object = getattr(function, "__name__", "host")
-        made: Func = Func(store, TypedHost(store, type_, function, name, Caller()))
+        made: Func = Func(store, Offered(store.runtime, name, type_, function).bind(store, Caller()))
         if store.source.hears(HostFunctionCreated):
             store.source.emit(HostFunctionCreated(name, signature("", type_)))
         return made

@@ -54,12 +54,6 @@ def check_spec(shape: HostShape, name: object) -> cython.int:
     return 0
 
 
-@cython.cfunc
-def instance_of(caller: object) -> object:
-    """The instance behind a ``Caller``, or None."""
-    return caller.instance if caller is not None and caller.bound else None
-
-
 @cython.cclass
 class Offered:
     """A Python callable or a ``HostSpec``, for instances in every store of an engine: a ``Binder``.
@@ -77,8 +71,10 @@ class Offered:
         self.shape = HostShape(runtime, type)
         if self.is_spec:
             check_spec(self.shape, where)
-        else:
-            self.wants = wants_caller(item)
+            if isinstance(self.function, ShortWay):
+                self.short = self.function
+                self.function = self.short.general
+        self.wants = self.is_spec or wants_caller(item)
 
     def fits(self, runtime: object, type: object, item: object) -> bool:
         """Whether it was made of these."""
@@ -86,40 +82,36 @@ class Offered:
 
     def bind(self, store: object, caller: object) -> HostFunction:
         """A host function of the store."""
-        typed: TypedHost
-        spec: SpecHost
-        if self.is_spec:
-            spec = SpecHost.__new__(SpecHost)
-            spec.fit(store, self.shape, self.function, self.where, caller)
-            return spec
-        typed = TypedHost.__new__(TypedHost)
-        typed.fit(store, self.shape, self.function, self.where, caller if self.wants else None)
-        return typed
+        host: PythonHost = PythonHost.__new__(PythonHost)
+        host.fit(store, self, caller if self.wants else None)
+        return host
 
 
 @cython.cclass
-class TypedHost(HostFunction):
-    """A plain callable as a function of a store; values are converted as the type says."""
+class PythonHost(HostFunction):
+    """A Python callable as a function of a store.
 
-    def __init__(self, store: object, type: object, function: object, name: str, caller: object):
-        shape: HostShape = HostShape(store.runtime, type)
-        self.fit(store, shape, function, name, caller if wants_caller(function) else None)
+    A plain one gets values as the type says, and the caller before them where it wants it. That of a ``HostSpec`` gets
+    the caller's memory and unsigned integers, and returns one of those.
+    """
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
-    def fit(self, store: object, shape: HostShape, function: object, name: object, caller: object) -> cython.int:
-        """Become the callable in a store; ``caller`` is passed first unless it is None."""
-        self.become(store, shape, function, name)
+    def fit(self, store: object, what: Offered, caller: object) -> cython.int:
+        """Become what was offered in a store; ``caller`` is None where it is not wanted."""
+        run: may_raise_t = cython.cast(may_raise_t, run_slowly)
+        self.become(store, what.shape, what.function, what.where)
         self.caller = caller
-        self.param_codes, self.result_codes = codes_of_shape(shape)
+        self.param_codes, self.result_codes = codes_of_shape(what.shape)
         self.codes = self.param_codes
         self.n_params = len(self.param_codes)
         self.n_results = len(self.result_codes)
-        plain: cython.bint = b"-" not in self.param_codes and b"-" not in self.result_codes
-        if plain and max(self.n_params, self.n_results) <= MAX_CELLS:
-            self.run = as_run_cells(cython.cast(may_raise_t, run_quickly))
-        else:
-            self.run = as_run_cells(cython.cast(may_raise_t, run_slowly))
+        if what.is_spec:
+            self.short = what.short
+            run = cython.cast(may_raise_t, run_spec if self.short is None else run_shortly)
+        elif b"-" not in self.param_codes + self.result_codes and max(self.n_params, self.n_results) <= MAX_CELLS:
+            run = cython.cast(may_raise_t, run_quickly)
+        self.run = as_run_cells(run)
         return 0
 
     @cython.cfunc
@@ -129,37 +121,6 @@ class TypedHost(HostFunction):
         if self.caller is not None:
             values.insert(0, self.caller)
         return results_to_raw(self.label, self.type, self.function(*values), self.store)
-
-    @cython.cfunc
-    def concerned(self) -> object:
-        """The instance that it works for."""
-        return instance_of(self.caller)
-
-
-@cython.cclass
-class SpecHost(HostFunction):
-    """A ``HostSpec`` as a function of a store: the caller's memory and unsigned integers in, one of those out."""
-
-    def __init__(self, store: object, spec: object, name: str, caller: object):
-        shape: HostShape = HostShape(store.runtime, spec.type)
-        check_spec(shape, name)
-        self.fit(store, shape, spec.function, name, caller)
-
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def fit(self, store: object, shape: HostShape, function: object, name: object, caller: object) -> cython.int:
-        """Become the function of a spec in a store."""
-        if isinstance(function, ShortWay):
-            self.short = function
-            function = self.short.general
-        self.become(store, shape, function, name)
-        self.caller = caller
-        self.codes = codes_of_shape(shape)[0]
-        self.letters = self.codes
-        self.n_params = len(self.codes)
-        self.n_results = len(shape.results)
-        self.run = as_run_cells(cython.cast(may_raise_t, run_spec if self.short is None else run_shortly))
-        return 0
 
     @cython.cfunc
     def first(self) -> object:
@@ -172,13 +133,13 @@ class SpecHost(HostFunction):
 
     @cython.cfunc
     def concerned(self) -> object:
-        """The instance that it works for."""
-        return instance_of(self.caller)
+        """The instance that it works for, or None."""
+        return self.caller.instance if self.caller is not None and self.caller.bound else None
 
 
 @cython.cfunc
 @cython.exceptval(-1, check=False)
-def run_shortly(self: SpecHost, cells: cython.pointer(uint64_t)) -> cython.int:
+def run_shortly(self: PythonHost, cells: cython.pointer(uint64_t)) -> cython.int:
     """The short way, and where it does nothing, the one that does every case."""
     if self.plain is None:
         self.first()
@@ -189,7 +150,7 @@ def run_shortly(self: SpecHost, cells: cython.pointer(uint64_t)) -> cython.int:
 
 @cython.cfunc
 @cython.exceptval(-1, check=False)
-def run_spec(self: SpecHost, cells: cython.pointer(uint64_t)) -> cython.int:
+def run_spec(self: PythonHost, cells: cython.pointer(uint64_t)) -> cython.int:
     """Memory and unsigned integers in, at most one of those out."""
     items: cython.pointer(PyObject)[ARGUMENT_SLOTS]
     i: cython.Py_ssize_t
@@ -201,7 +162,7 @@ def run_spec(self: SpecHost, cells: cython.pointer(uint64_t)) -> cython.int:
     items[1] = cython.cast(cython.pointer(PyObject), memory)
     for i in range(n):
         word = cells[2 * i]
-        if self.letters[i] == ord("i"):
+        if self.codes[i] == ord("i"):
             word = cython.cast(uint32_t, word)
         if word >> 63:
             items[2 + i] = PyLong_FromUnsignedLongLong(word)
@@ -223,21 +184,21 @@ def run_spec(self: SpecHost, cells: cython.pointer(uint64_t)) -> cython.int:
 @cython.cfunc
 @cython.inline
 @cython.exceptval(check=False)
-def take_unsigned(self: SpecHost, answer: cython.pointer(PyObject), cells: cython.pointer(uint64_t)) -> cython.int:
+def take_unsigned(self: PythonHost, answer: cython.pointer(PyObject), cells: cython.pointer(uint64_t)) -> cython.int:
     """Put what the function of a ``HostSpec`` returned into a cell."""
     number: cython.longlong = 0
-    taker: take_word_t = take_word
+    taker: take_t = take_word
     if self.n_results == 0:
         return 0
     if PyLong_Check(answer) and not int_value(answer, cython.address(number)) and 0 <= number <= 0xFFFFFFFF:
         cells[0] = number
         return 0
-    return cython.cast(raw_take_word_t, taker)(self, answer, cells)
+    return cython.cast(raw_take_t, taker)(self, answer, cells)
 
 
 @cython.cfunc
 @cython.exceptval(-1, check=False)
-def take_word(self: SpecHost, answer: cython.pointer(PyObject), cells: cython.pointer(uint64_t)) -> cython.int:
+def take_word(self: PythonHost, answer: cython.pointer(PyObject), cells: cython.pointer(uint64_t)) -> cython.int:
     """``take_unsigned`` by the rules of raw bits."""
     fill_cells(self.store, cells, (cython.cast(object, answer),), self.results)
     return 0
@@ -258,7 +219,7 @@ def call_vector(
 
 @cython.cfunc
 @cython.exceptval(-1, check=False)
-def run_slowly(self: TypedHost, cells: cython.pointer(uint64_t)) -> cython.int:
+def run_slowly(self: PythonHost, cells: cython.pointer(uint64_t)) -> cython.int:
     """Anything that ``values`` converts."""
     fill_cells(self.store, cells, self.convert(read_cells(cells, self.params)), self.results)
     return 0
@@ -266,7 +227,7 @@ def run_slowly(self: TypedHost, cells: cython.pointer(uint64_t)) -> cython.int:
 
 @cython.cfunc
 @cython.exceptval(-1, check=False)
-def run_quickly(self: TypedHost, cells: cython.pointer(uint64_t)) -> cython.int:
+def run_quickly(self: PythonHost, cells: cython.pointer(uint64_t)) -> cython.int:
     """Numbers only."""
     items: cython.pointer(PyObject)[ARGUMENT_SLOTS]
     arguments: cython.pointer(cython.pointer(PyObject)) = items + 1  # the callee may use the place before them
@@ -296,7 +257,7 @@ def run_quickly(self: TypedHost, cells: cython.pointer(uint64_t)) -> cython.int:
 @cython.cfunc
 @cython.inline
 @cython.exceptval(check=False)
-def take_number(self: TypedHost, answer: cython.pointer(PyObject), cells: cython.pointer(uint64_t)) -> cython.int:
+def take_number(self: PythonHost, answer: cython.pointer(PyObject), cells: cython.pointer(uint64_t)) -> cython.int:
     """``take_result``, the usual cases."""
     taker: take_t = take_result
     if self.n_results == 0 and answer == Py_None:
@@ -308,7 +269,7 @@ def take_number(self: TypedHost, answer: cython.pointer(PyObject), cells: cython
 
 @cython.cfunc
 @cython.exceptval(-1, check=False)
-def take_result(self: TypedHost, answer: cython.pointer(PyObject), cells: cython.pointer(uint64_t)) -> cython.int:
+def take_result(self: PythonHost, answer: cython.pointer(PyObject), cells: cython.pointer(uint64_t)) -> cython.int:
     """Put what the callable returned into cells."""
     i: cython.Py_ssize_t
     n: cython.Py_ssize_t = self.n_results

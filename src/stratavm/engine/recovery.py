@@ -13,7 +13,7 @@ from stratavm.base.numbers import seconds_or_none
 from stratavm.engine.events import CallRetried, InstanceReplaced
 
 if TYPE_CHECKING:
-    from stratavm.base.events import Source
+    from stratavm.base.events.core import Source
     from stratavm.engine.instance import Instance
     from stratavm.services.lifecycle import Restart
 

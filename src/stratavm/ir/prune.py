@@ -12,6 +12,7 @@ from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import rest
 from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.ir.ops import OF_CALLS, OF_CONTROL, OF_TRAP, OF_WRITES, OP_FLAGS
 from cython.cimports.stratavm.ir.ssa import (
     IR_BLOCK_PARAM,
     IR_CONST,
@@ -26,8 +27,6 @@ from cython.cimports.stratavm.ir.ssa import (
     map_values,
     operands_of,
 )
-from cython.cimports.stratavm.spec._gen_ops import OF_CALLS, OF_CONTROL, OF_TRAP, OF_WRITES
-from cython.cimports.stratavm.spec._gen_optables import OP_FLAGS
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")

@@ -2,7 +2,7 @@
 # verify, text, targets. A value is a node index. Blocks are contiguous node ranges in wasm order; block parameters are
 # nodes at the block's head; the last node of a block is its terminator.
 #
-# Node shapes, by op (ids: OP_* of spec rows below 0x8000 from spec/_gen_ops.pxd, IR_* from 0x8000 below):
+# Node shapes, by op (ids: OP_* of spec rows below 0x8000 from ops.pxd, IR_* from 0x8000 below):
 #   pure 1-3 operands   a, b, c = operand values (unused = NO_VALUE)          select: a = if true, b = if false, c = condition
 #   loads               a = address value, c = index into memargs
 #   stores              a = address, b = value, c = index into memargs
@@ -31,7 +31,7 @@
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from stratavm.spec._gen_optables cimport OP_OPERANDS
+from stratavm.ir.ops cimport OP_OPERANDS
 
 cdef enum:
     NO_VALUE = 0xFFFFFFFF

@@ -15,8 +15,8 @@ from stratavm.module.features import FEATURES, advice, refusal
 from stratavm.module.model import ConstExpr, Module
 from stratavm.module.valid import Context
 from stratavm.spec import types as T
-from stratavm.spec.index import BY_CODE
-from stratavm.spec.record import PREFIXES, Row
+from stratavm.spec.index import BY_CODE, opcode_at
+from stratavm.spec.record import Row
 
 NUMBERS: Final = {
     "i32.const": (T.I32, 32),
@@ -54,12 +54,8 @@ class Constants:
         stack: list[T.ValType] = []
         while True:
             start = at
-            prefix = code[at]
-            at += 1
-            number = prefix
-            if prefix in PREFIXES:
-                number, at = read_uleb(code, at)
-            row = BY_CODE.get((prefix if prefix in PREFIXES else 0, number))
+            prefix, number, at = opcode_at(code, at)
+            row = BY_CODE.get((prefix, number))
             if row is not None and row.mnemonic == "end":
                 break
             at = self._step(row, code, at, stack, globals_before, expression.offset + start)

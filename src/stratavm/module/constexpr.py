@@ -10,8 +10,8 @@ from stratavm.base.budget import check
 from stratavm.base.errors import DecodeError, ModuleLimit
 from stratavm.base.leb import END, LEB_MESSAGES, read_sleb, read_uleb
 from stratavm.module.limits import Limits
-from stratavm.spec.index import BY_CODE
-from stratavm.spec.record import PREFIXES, Imm, Row
+from stratavm.spec.index import row_at
+from stratavm.spec.record import Imm, Row
 
 END_OPCODE: Final = 0x0B
 BLOCKS: Final = frozenset({"block", "loop", "if", "try_table", "try"})
@@ -56,17 +56,7 @@ def _instruction(data: bytes, at: int, end: int) -> tuple[Row, int]:
     """The row of the opcode at ``at``, and the position behind it."""
     if at >= end:
         raise DecodeError(LEB_MESSAGES[END], offset=at, expected="an instruction")
-    code, behind = data[at], at + 1
-    prefix = 0
-    if code in PREFIXES:
-        prefix = code
-        code, behind = read_uleb(data, behind, 32, end)
-    row = BY_CODE.get((prefix, code))
-    if row is None:
-        raise DecodeError(
-            f"illegal opcode {prefix:02x} {code:02x}" if prefix else f"illegal opcode {code:02x}", offset=at
-        )
-    return row, behind
+    return row_at(data, at, end)
 
 
 def _immediate(imm: Imm, data: bytes, at: int, end: int) -> int:

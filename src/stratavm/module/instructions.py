@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 from stratavm.base.errors import DecodeError
 from stratavm.base.leb import read_sleb, read_uleb
 from stratavm.spec import types as t
-from stratavm.spec.index import BY_CODE
-from stratavm.spec.record import PREFIXES, Imm, Row
+from stratavm.spec.index import row_at
+from stratavm.spec.record import Imm, Row
 
 
 class MemArg(NamedTuple):
@@ -47,27 +47,13 @@ def read_instructions(data: bytes, start: int, end: int) -> Iterator[Instruction
     """The instructions in ``data[start:end]``. Raises DecodeError where they are malformed."""
     at = start
     while at < end:
-        row, behind = read_opcode(data, at, end)
+        row, behind = row_at(data, at, end)
         imms = []
         for kind in row.imms:
             value, behind = READERS[kind](data, behind, end)
             imms.append(value)
         yield Instruction(at, row, tuple(imms))
         at = behind
-
-
-def read_opcode(data: bytes, at: int, end: int) -> tuple[Row, int]:
-    """The row of the opcode at ``at`` and the position behind it."""
-    code, behind, prefix = data[at], at + 1, 0
-    if code in PREFIXES:
-        prefix = code
-        code, behind = read_uleb(data, behind, 32, end)
-    row = BY_CODE.get((prefix, code))
-    if row is None:
-        raise DecodeError(
-            f"illegal opcode {prefix:02x} {code:02x}" if prefix else f"illegal opcode {code:02x}", offset=at
-        )
-    return row, behind
 
 
 def _fixed(data: bytes, at: int, end: int, size: int) -> tuple[int, int]:

@@ -69,7 +69,7 @@ cdef struct Chunk:             # the facts of consecutive bodies
 cdef class Context:
     cdef readonly object module
     cdef const uint8_t* binary
-    cdef uint64_t features     # bit set by position in spec.features.FEATURES
+    cdef uint64_t features     # bit set by position in features.FEATURES
     cdef TypeFact* types
     cdef uint32_t n_types
     cdef uint32_t* pool        # parameters and results of all types

@@ -373,27 +373,3 @@ def describe(error: Exception) -> str:
 def _first_line(error: BaseException) -> str:
     """What an error says before excerpts and hints."""
     return str(error).partition("\n")[0]
-
-
-def total(reports: Sequence[Report]) -> Report:
-    """Several reports as one, without their details."""
-    whole = Report("total")
-    for report in reports:
-        whole.passed += report.passed
-        whole.failed += report.failed
-        whole.skipped += report.skipped
-    return whole
-
-
-def format_report(*reports: Report, limit: int = 50) -> str:
-    """Failures, one a line, then exactly ``N passed, N failed, N skipped``."""
-    lines = []
-    for report in reports:
-        where = f"{report.name}:" if report.name else ""
-        lines += [f"{where}{failure}" for failure in report.failures[:limit]]
-        if len(report.failures) > limit:
-            lines.append(f"{where} {len(report.failures) - limit} more failures")
-        lines += [f"{where}{w} (warning: other words)" for w in report.warnings[:limit]]
-    whole = total(reports)
-    lines.append(f"{whole.passed} passed, {whole.failed} failed, {whole.skipped} skipped")
-    return "\n".join(lines)

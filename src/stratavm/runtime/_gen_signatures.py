@@ -6,8 +6,6 @@ SIGNATURES: Final[dict[str, str]] = {
     "Exports": "(instance: Instance, index: dict[str, tuple[str, int]])",
     "Func": "(store: Store, native: Any)",
     "Offered": "(runtime: Runtime, where: str, type: FuncType, item: Callable[..., Any] | HostSpec)",
-    "TypedHost": "(store: Store, type: FuncType, function: Callable[..., Any], name: str, caller: Caller)",
-    "SpecHost": "(store: Store, spec: HostSpec, name: str, caller: Caller)",
     "Instance": "()",
     "InstancePre": "(module: Module, binders: Sequence[Binder], images: Images | None=None)",
     "ShortWay": "(general: Callable[..., Any])",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stratavm.base.events import Bus
+from stratavm.base.events.core import Bus
 from stratavm.contract.stubs import Stubs
 from stratavm.runtime import builtin_calls, host, signals  # noqa: F401 - two fill the builtin table before any store exists
 from stratavm.runtime.allocator import MappedMemories, MemoryAllocator

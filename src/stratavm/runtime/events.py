@@ -6,7 +6,8 @@ The source of each is its store; memories, tables and instances are numbered by 
 
 from __future__ import annotations
 
-from stratavm.base.events import Event, event
+from stratavm.base.events.core import Event
+from stratavm.base.events.declare import event
 
 
 @event

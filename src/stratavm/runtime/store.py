@@ -53,8 +53,8 @@ from stratavm.base.errors import (
     StoreBusy,
     StrataError,
     Trap,
+    note_frames,
 )
-from stratavm.base.notes import note_frames
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from stratavm.base.events import Event
+from stratavm.base.events.core import Event
 from stratavm.runtime.events import MemoryGrown, MemoryGrowthRefused
 from stratavm.sandbox.ending import reason_of
 

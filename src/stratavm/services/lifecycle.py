@@ -12,7 +12,8 @@ from typing import Any, Final, Self, TypeVar
 
 from stratavm.base.data import dataclass
 from stratavm.base.errors import StrataError
-from stratavm.base.events import Bus, Event, event
+from stratavm.base.events.core import Bus, Event
+from stratavm.base.events.declare import event
 from stratavm.base.numbers import real, seconds, whole
 from stratavm.services.di import Container
 from stratavm.services.di.hints import show

@@ -77,7 +77,7 @@ def signed(value: int, bits: int) -> int:
 
 
 class Numbers:
-    """The primitives that do not depend on the bound type, and integer constants."""
+    """The primitives (see ``prims``) that do not depend on the bound type, and integer constants."""
 
     def __init__(self, type_: str) -> None:
         self.type = type_
@@ -85,60 +85,47 @@ class Numbers:
         self.mask = (1 << self.bits) - 1
 
     def const(self, value: int, to: str = "") -> int:
-        """See ``prims``."""
         return value & ((1 << WIDTHS[to]) - 1 if to else self.mask)
 
     def not_(self, a: bool) -> bool:
-        """See ``prims``."""
         return not a
 
     def both(self, a: bool, b: bool) -> bool:
-        """See ``prims``."""
         return a and b
 
     def either(self, a: bool, b: bool) -> bool:
-        """See ``prims``."""
         return a or b
 
     def bool_(self, a: bool) -> int:
-        """See ``prims``."""
         return 1 if a else 0
 
     def select(self, c: bool, a: int, b: int) -> int:
-        """See ``prims``."""
         return a if c else b
 
     def trap_if(self, c: bool, kind: str) -> None:
-        """See ``prims``."""
         if c:
             raise Trap(kind)
 
     def reinterpret(self, a: int, to: str) -> int:
-        """See ``prims``."""
         return a
 
 
 class Ints(Numbers):
-    """The primitives over i32 or i64."""
+    """The primitives (see ``prims``) over i32 or i64."""
 
     def add(self, a: int, b: int) -> int:
-        """See ``prims``."""
         return (a + b) & self.mask
 
     def sub(self, a: int, b: int) -> int:
-        """See ``prims``."""
         return (a - b) & self.mask
 
     def mul(self, a: int, b: int) -> int:
-        """See ``prims``."""
         return (a * b) & self.mask
 
     def mulhi_s(self, a: int, b: int) -> int:
-        """See ``prims``."""
         return signed(a, self.bits) * signed(b, self.bits) >> self.bits & self.mask
 
     def mulhi_u(self, a: int, b: int) -> int:
-        """See ``prims``."""
         return a * b >> self.bits
 
     def div_s(self, a: int, b: int) -> int:
@@ -150,11 +137,9 @@ class Ints(Numbers):
         return (quotient if (x < 0) == (y < 0) else -quotient) & self.mask
 
     def div_u(self, a: int, b: int) -> int:
-        """See ``prims``."""
         return a // b if b else 0
 
     def rem_s(self, a: int, b: int) -> int:
-        """See ``prims``."""
         x, y = signed(a, self.bits), signed(b, self.bits)
         if y == 0:
             return 0
@@ -162,71 +147,54 @@ class Ints(Numbers):
         return (-rest if x < 0 else rest) & self.mask
 
     def rem_u(self, a: int, b: int) -> int:
-        """See ``prims``."""
         return a % b if b else 0
 
     def and_(self, a: int, b: int) -> int:
-        """See ``prims``."""
         return a & b
 
     def or_(self, a: int, b: int) -> int:
-        """See ``prims``."""
         return a | b
 
     def xor(self, a: int, b: int) -> int:
-        """See ``prims``."""
         return a ^ b
 
     def shl(self, a: int, b: int) -> int:
-        """See ``prims``."""
         return (a << b) & self.mask
 
     def shr_s(self, a: int, b: int) -> int:
-        """See ``prims``."""
         return (signed(a, self.bits) >> b) & self.mask
 
     def shr_u(self, a: int, b: int) -> int:
-        """See ``prims``."""
         return a >> b
 
     def clz(self, a: int) -> int:
-        """See ``prims``."""
         return self.bits - a.bit_length()
 
     def ctz(self, a: int) -> int:
-        """See ``prims``."""
         return (a & -a).bit_length() - 1 if a else self.bits
 
     def popcnt(self, a: int) -> int:
-        """See ``prims``."""
         return a.bit_count()
 
     def sext(self, a: int, width: int) -> int:
-        """See ``prims``."""
         return signed(a & (1 << width) - 1, width) & self.mask
 
     def eq(self, a: int, b: int) -> bool:
-        """See ``prims``."""
         return a == b
 
     def lt_s(self, a: int, b: int) -> bool:
-        """See ``prims``."""
         return signed(a, self.bits) < signed(b, self.bits)
 
     def lt_u(self, a: int, b: int) -> bool:
-        """See ``prims``."""
         return a < b
 
     def wrap(self, a: int) -> int:
-        """See ``prims``."""
         return a & 0xFFFF_FFFF
 
     def widen_s(self, a: int) -> int:
-        """See ``prims``."""
         return signed(a, 32) & 0xFFFF_FFFF_FFFF_FFFF
 
     def widen_u(self, a: int) -> int:
-        """See ``prims``."""
         return a
 
     def from_int_s(self, a: int, to: str) -> int:
@@ -235,12 +203,11 @@ class Ints(Numbers):
         return int_to_f32(value) if to == "f32" else f64_bits(float(value))
 
     def from_int_u(self, a: int, to: str) -> int:
-        """See ``prims``."""
         return int_to_f32(a) if to == "f32" else f64_bits(float(a))
 
 
 class Floats(Numbers):
-    """The primitives over f32 or f64."""
+    """The primitives (see ``prims``) over f32 or f64."""
 
     def __init__(self, type_: str) -> None:
         super().__init__(type_)
@@ -249,19 +216,15 @@ class Floats(Numbers):
         self.raw: Callable[[float], int] = f32_bits if type_ == "f32" else f64_bits
 
     def fconst(self, value: float) -> int:
-        """See ``prims``."""
         return self.raw(value)
 
     def fadd(self, a: int, b: int) -> int:
-        """See ``prims``."""
         return self.raw(self.value(a) + self.value(b))
 
     def fsub(self, a: int, b: int) -> int:
-        """See ``prims``."""
         return self.raw(self.value(a) - self.value(b))
 
     def fmul(self, a: int, b: int) -> int:
-        """See ``prims``."""
         return self.raw(self.value(a) * self.value(b))
 
     def fdiv(self, a: int, b: int) -> int:
@@ -274,19 +237,16 @@ class Floats(Numbers):
         return self.raw(x / y)
 
     def fsqrt(self, a: int) -> int:
-        """See ``prims``."""
         x = self.value(a)
         return self.raw(math.nan if x < 0.0 else math.sqrt(x))
 
     def fmin(self, a: int, b: int) -> int:
-        """See ``prims``."""
         x, y = self.value(a), self.value(b)
         if x != x or y != y:
             return self.raw(math.nan)
         return (a | b) if x == y else self.raw(min(x, y))  # equal values differ at most in the sign of zero
 
     def fmax(self, a: int, b: int) -> int:
-        """See ``prims``."""
         x, y = self.value(a), self.value(b)
         if x != x or y != y:
             return self.raw(math.nan)
@@ -300,15 +260,12 @@ class Floats(Numbers):
         return self.raw(math.copysign(float(rounding(x)), x))
 
     def fceil(self, a: int) -> int:
-        """See ``prims``."""
         return self._whole(a, math.ceil)
 
     def ffloor(self, a: int) -> int:
-        """See ``prims``."""
         return self._whole(a, math.floor)
 
     def ftrunc(self, a: int) -> int:
-        """See ``prims``."""
         return self._whole(a, math.trunc)
 
     def fnearest(self, a: int) -> int:
@@ -316,38 +273,30 @@ class Floats(Numbers):
         return self._whole(a, round)
 
     def fneg(self, a: int) -> int:
-        """See ``prims``."""
         return a ^ self.sign
 
     def fabs(self, a: int) -> int:
-        """See ``prims``."""
         return a & ~self.sign
 
     def fcopysign(self, a: int, b: int) -> int:
-        """See ``prims``."""
         return a & ~self.sign | b & self.sign
 
     def feq(self, a: int, b: int) -> bool:
-        """See ``prims``."""
         return self.value(a) == self.value(b)
 
     def flt(self, a: int, b: int) -> bool:
-        """See ``prims``."""
         return self.value(a) < self.value(b)
 
     def fle(self, a: int, b: int) -> bool:
-        """See ``prims``."""
         return self.value(a) <= self.value(b)
 
     def promote(self, a: int, to: str) -> int:
-        """See ``prims``."""
         x = self.value(a)
         if x != x:
             return a >> 31 << 63 | CANONICAL_NAN["f64"] | (a & 0x7F_FFFF) << 29
         return f64_bits(x)
 
     def demote(self, a: int, to: str) -> int:
-        """See ``prims``."""
         x = self.value(a)
         if x != x:
             return a >> 63 << 31 | CANONICAL_NAN["f32"] | a >> 29 & 0x7F_FFFF
@@ -359,7 +308,6 @@ class Floats(Numbers):
         return int(x) & (1 << WIDTHS[to]) - 1 if math.isfinite(x) else 0
 
     def to_int_u(self, a: int, to: str) -> int:
-        """See ``prims``."""
         return self.to_int_s(a, to)
 
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeVar
 
+from stratavm.base.errors import DecodeError
+from stratavm.base.leb import read_uleb
 from stratavm.spec._gen_rows import FACTS
-from stratavm.spec.record import Access, Effects, Row
+from stratavm.spec.record import PREFIXES, Access, Effects, Row
 
 K = TypeVar("K")
 
@@ -64,6 +66,23 @@ BY_CODE: Final[Mapping[tuple[int, int], Row]] = Rows({(facts[1], facts[2]): numb
 
 BY_MNEMONIC: Final[Mapping[str, Row]] = Rows(IDS)
 """Row by mnemonic (unique: the typed select is ``select_t``)."""
+
+
+def opcode_at(data: bytes, at: int, end: int | None = None) -> tuple[int, int, int]:
+    """Prefix and code of the opcode at ``at``, and the position behind it."""
+    first, behind = data[at], at + 1
+    return (first, *read_uleb(data, behind, 32, end)) if first in PREFIXES else (0, first, behind)
+
+
+def row_at(data: bytes, at: int, end: int) -> tuple[Row, int]:
+    """The row of the opcode at ``at``, and the position behind it."""
+    prefix, code, behind = opcode_at(data, at, end)
+    row = BY_CODE.get((prefix, code))
+    if row is None:
+        raise DecodeError(
+            f"illegal opcode {prefix:02x} {code:02x}" if prefix else f"illegal opcode {code:02x}", offset=at
+        )
+    return row, behind
 
 
 def by_spelling() -> dict[str, tuple[Row, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from stratavm.base.closing import Closing
-from stratavm.base.events import Bus, Event
+from stratavm.base.events.core import Bus, Event
 
 E = TypeVar("E", bound=Event)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from stratavm.base.data import dataclass
-from stratavm.base.events import Bus, Event, Source, event
+from stratavm.base.events.core import Bus, Event, Source
+from stratavm.base.events.declare import event
 
 
 @event

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from stratavm.base.events import Event, event
+from stratavm.base.events.core import Event
+from stratavm.base.events.declare import event
 
 
 @event

@@ -9,7 +9,7 @@ import traceback
 import pytest
 
 from stratavm import ExitError, Interrupted, Store, Trap, Wasi, load
-from stratavm.base.notes import HEAD, LINES
+from stratavm.base.errors import NOTE_HEAD, NOTE_LINES
 
 SOURCE = """(module $guest
   (import "env" "hook" (func $hook (param i32)))
@@ -54,7 +54,7 @@ def test_an_exception_of_a_host_function_gets_the_frames_of_the_guest_that_calle
         exports.run(0)
     assert caught.value.args == ("x",)
     lines = shown(caught.value).split("\n")
-    at = lines.index(HEAD)
+    at = lines.index(NOTE_HEAD)
     assert lines[at + 1].startswith("  ") and "inner at 0x" in lines[at + 1] and "outer at 0x" in lines[at + 2]
 
 
@@ -63,7 +63,7 @@ def test_a_traceback_of_a_trap_shows_its_frames(guest):
     exports, _ = guest
     with pytest.raises(Trap) as caught:
         exports.fails(0)
-    assert f"{HEAD}\n  " in shown(caught.value) and "fails at 0x" in shown(caught.value)
+    assert f"{NOTE_HEAD}\n  " in shown(caught.value) and "fails at 0x" in shown(caught.value)
     assert caught.value.frames[0].name == "fails"
 
 
@@ -80,7 +80,7 @@ def test_each_guest_that_an_exception_leaves_is_noted(guest):
     with pytest.raises(Fault) as caught:
         exports.run(2)
     notes = list(caught.value.__notes__)
-    assert len(notes) == 3 and all(note.startswith(HEAD) for note in notes)
+    assert len(notes) == 3 and all(note.startswith(NOTE_HEAD) for note in notes)
 
 
 def test_a_trap_that_goes_through_another_guest_shows_both(guest):
@@ -114,11 +114,11 @@ def test_notes_of_others_stay_and_can_be_added_later(guest):
     with pytest.raises(Fault):
         exports.run(0)
     error.add_note("after")
-    assert [note.split("\n")[0] for note in error.__notes__] == ["before", HEAD, "after"]
+    assert [note.split("\n")[0] for note in error.__notes__] == ["before", NOTE_HEAD, "after"]
     with pytest.raises(Trap) as caught:
         exports.fails(0)
     caught.value.add_note("after")
-    assert [note.split("\n")[0] for note in caught.value.__notes__] == [HEAD, "after"]
+    assert [note.split("\n")[0] for note in caught.value.__notes__] == [NOTE_HEAD, "after"]
 
 
 def test_recursion_stands_in_one_line(guest):
@@ -128,7 +128,7 @@ def test_recursion_stands_in_one_line(guest):
     with pytest.raises(Fault) as caught:
         exports.deep(1000)
     (note,) = caught.value.__notes__
-    assert len(note.split("\n")) <= LINES + 2 and " times)" in note
+    assert len(note.split("\n")) <= NOTE_LINES + 2 and " times)" in note
 
 
 def test_notes_are_text_for_everyone_who_reads_them(guest, caplog):
@@ -141,12 +141,12 @@ def test_notes_are_text_for_everyone_who_reads_them(guest, caplog):
     logging.getLogger("test").error("failed", exc_info=error)
     out = io.StringIO()
     traceback.print_exception(error, file=out)
-    assert HEAD in caplog.text and HEAD in out.getvalue() and HEAD in "\n".join(error.__notes__)
-    assert isinstance(error.__notes__[0:1][0], str) and HEAD in repr(error.__notes__)
+    assert NOTE_HEAD in caplog.text and NOTE_HEAD in out.getvalue() and NOTE_HEAD in "\n".join(error.__notes__)
+    assert isinstance(error.__notes__[0:1][0], str) and NOTE_HEAD in repr(error.__notes__)
     for again in (copy.copy(error), pickle.loads(pickle.dumps(error))):
         assert list(again.__notes__) == list(error.__notes__)
     matched, _ = ExceptionGroup("all", [error, ValueError()]).split(Fault)
-    assert HEAD in shown(matched)
+    assert NOTE_HEAD in shown(matched)
 
 
 def test_an_interrupt_that_a_host_function_meets_is_noted_too():

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from stratavm.module.wast_runner import format_report, run_script
+from stratavm.module.wast_runner import run_script
 from tests.conftest import find_spec_tests
 from tests.spec.lists import Expected, expected_failures
-from tests.spec.suite import observed, scripts
+from tests.spec.suite import format_report, observed, scripts
 from tests.unit.ir.ssa_host import SsaHost
 
 QUICK = (

@@ -7,8 +7,9 @@ import pytest
 
 from stratavm.base.errors import DecodeError, ModuleError, Unsupported
 from stratavm.module.decode import decode
-from stratavm.module.encode import draft_of, encode
+from stratavm.module.encode import encode
 from stratavm.module.features import FEATURES
+from tests.unit.module.drafts import draft_of
 
 CORE = frozenset(f.name for f in FEATURES.values() if f.since <= "3.0")
 STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from stratavm.base.errors import ParseError
 from stratavm.module.wast import parse_script
-from stratavm.module.wast_runner import Report, format_report, run_script
+from stratavm.module.wast_runner import Report, run_script
 from tests.oracle.wast import OracleHost
+from tests.spec.suite import format_report
 
 MODULE = """(module $m
   (import "spectest" "global_i32" (global i32))

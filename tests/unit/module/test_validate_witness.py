@@ -10,12 +10,13 @@ import pytest
 
 from stratavm.base.errors import ModuleError
 from stratavm.module.decode import decode
-from stratavm.module.encode import draft_of, encode
+from stratavm.module.encode import encode
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from tests.fuzz.generators import body_mutant, mutant
 from tests.unit.ir.programs import program
 from tests.unit.ir.test_mutants import INTERESTING
+from tests.unit.module.drafts import draft_of
 
 wasmtime = pytest.importorskip("wasmtime")
 MISSING = (

@@ -22,6 +22,7 @@ from cython.cimports.stratavm.front.wasm._gen_expand import (
     STEP_TYPE,
     STEP_WORD,
 )
+from cython.cimports.stratavm.ir.ops import OP_CALL, OP_CALL_INDIRECT, OP_POPS, OP_PUSHES
 from cython.cimports.stratavm.ir.ssa import (
     BF_LOOP_HEADER,
     IR_BLOCK_PARAM,
@@ -44,8 +45,6 @@ from cython.cimports.stratavm.ir.ssa import (
     Block,
 )
 from cython.cimports.stratavm.module.valid import VB_COMPLEX, LoopFact, TypeFact
-from cython.cimports.stratavm.spec._gen_ops import OP_CALL, OP_CALL_INDIRECT
-from cython.cimports.stratavm.spec._gen_optables import OP_POPS, OP_PUSHES
 
 from stratavm.base.errors import TRAPS_BY_NAME, ResourceLimit, Unsupported
 from stratavm.spec.index import BY_ID

@@ -16,12 +16,11 @@ from cython.cimports.stratavm.front.wasm.build import (
     put_value,
     value_type,
 )
+from cython.cimports.stratavm.ir.ops import *
 from cython.cimports.stratavm.ir.ssa import NO_VALUE, T_I32, T_NONE, T_REF, Ssa
 from cython.cimports.stratavm.module._gen_walk_kinds import *
 from cython.cimports.stratavm.module.valid import TypeFact
 from cython.cimports.stratavm.module.walk import row_behind
-from cython.cimports.stratavm.spec._gen_ops import *
-from cython.cimports.stratavm.spec._gen_optables import *
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")

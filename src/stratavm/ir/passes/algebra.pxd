@@ -4,8 +4,18 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from stratavm.base.bits cimport bits_of
 from stratavm.ir.passes.stream cimport Stream
 from stratavm.ir.ssa cimport IR_CONST, NO_VALUE, T_I32, T_I64, Node
-from stratavm.spec._gen_ops cimport N_OPS, OP_I32_AND, OP_I32_SHR_U, OP_I32_WRAP_I64, OP_I64_EXTEND_I32_U
-from stratavm.spec._gen_optables cimport OP_NARROW, OP_NEGATION, OP_RESULT_BITS, OP_SIGN_BITS, OP_TWIN
+from stratavm.ir.ops cimport (
+    N_OPS,
+    OP_I32_AND,
+    OP_I32_SHR_U,
+    OP_I32_WRAP_I64,
+    OP_I64_EXTEND_I32_U,
+    OP_NARROW,
+    OP_NEGATION,
+    OP_RESULT_BITS,
+    OP_SIGN_BITS,
+    OP_TWIN,
+)
 
 cdef enum:
     NONE = -2                 # a rule does not apply (a value is never negative)

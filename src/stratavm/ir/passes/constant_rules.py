@@ -7,6 +7,38 @@ What a rule is says ``algebra.py``; those of division are in ``divisions.py``.
 import cython
 from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.stratavm.base.bits import log2_exact
+from cython.cimports.stratavm.ir.ops import (
+    OP_I32_ADD,
+    OP_I32_AND,
+    OP_I32_DIV_S,
+    OP_I32_DIV_U,
+    OP_I32_EQ,
+    OP_I32_EQZ,
+    OP_I32_EXTEND8_S,
+    OP_I32_EXTEND16_S,
+    OP_I32_GE_U,
+    OP_I32_GT_U,
+    OP_I32_LE_U,
+    OP_I32_LT_U,
+    OP_I32_MUL,
+    OP_I32_NE,
+    OP_I32_OR,
+    OP_I32_REM_S,
+    OP_I32_REM_U,
+    OP_I32_ROTL,
+    OP_I32_ROTR,
+    OP_I32_SHL,
+    OP_I32_SHR_S,
+    OP_I32_SHR_U,
+    OP_I32_SUB,
+    OP_I32_WRAP_I64,
+    OP_I32_XOR,
+    OP_I64_EXTEND8_S,
+    OP_I64_EXTEND16_S,
+    OP_I64_EXTEND32_S,
+    OP_I64_EXTEND_I32_U,
+    OP_NARROW,
+)
 from cython.cimports.stratavm.ir.passes._gen_rewrites import (
     R_ADD_ZERO,
     R_COMPARE_BEYOND_WIDTH,
@@ -54,38 +86,6 @@ from cython.cimports.stratavm.ir.ssa import (
     T_I64,
     Node,
 )
-from cython.cimports.stratavm.spec._gen_ops import (
-    OP_I32_ADD,
-    OP_I32_AND,
-    OP_I32_DIV_S,
-    OP_I32_DIV_U,
-    OP_I32_EQ,
-    OP_I32_EQZ,
-    OP_I32_EXTEND8_S,
-    OP_I32_EXTEND16_S,
-    OP_I32_GE_U,
-    OP_I32_GT_U,
-    OP_I32_LE_U,
-    OP_I32_LT_U,
-    OP_I32_MUL,
-    OP_I32_NE,
-    OP_I32_OR,
-    OP_I32_REM_S,
-    OP_I32_REM_U,
-    OP_I32_ROTL,
-    OP_I32_ROTR,
-    OP_I32_SHL,
-    OP_I32_SHR_S,
-    OP_I32_SHR_U,
-    OP_I32_SUB,
-    OP_I32_WRAP_I64,
-    OP_I32_XOR,
-    OP_I64_EXTEND8_S,
-    OP_I64_EXTEND16_S,
-    OP_I64_EXTEND32_S,
-    OP_I64_EXTEND_I32_U,
-)
-from cython.cimports.stratavm.spec._gen_optables import OP_NARROW
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")

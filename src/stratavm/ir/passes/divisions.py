@@ -7,18 +7,7 @@ Granlund, Montgomery, "Division by invariant integers using multiplication" (199
 import cython
 from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.stratavm.base.bits import log2_exact
-from cython.cimports.stratavm.ir.passes._gen_rewrites import (
-    R_DIVIDE_BY_CONSTANT,
-    R_DIVIDE_BY_NEGATIVE,
-    R_DIVIDE_BY_ONE,
-    R_DIVIDE_BY_POWER,
-    R_REMAINDER_BY_CONSTANT,
-    R_REMAINDER_BY_MINUS_ONE,
-    R_REMAINDER_BY_POWER,
-)
-from cython.cimports.stratavm.ir.passes.algebra import CHANGED, NONE, did, is_wide, length_of, narrow, ones_of, sized
-from cython.cimports.stratavm.ir.ssa import IR_MULHI_S, IR_MULHI_U, NO_VALUE, T_I32, T_I64
-from cython.cimports.stratavm.spec._gen_ops import (
+from cython.cimports.stratavm.ir.ops import (
     OP_I32_ADD,
     OP_I32_AND,
     OP_I32_DIV_S,
@@ -41,6 +30,17 @@ from cython.cimports.stratavm.spec._gen_ops import (
     OP_I64_SHR_U,
     OP_I64_SUB,
 )
+from cython.cimports.stratavm.ir.passes._gen_rewrites import (
+    R_DIVIDE_BY_CONSTANT,
+    R_DIVIDE_BY_NEGATIVE,
+    R_DIVIDE_BY_ONE,
+    R_DIVIDE_BY_POWER,
+    R_REMAINDER_BY_CONSTANT,
+    R_REMAINDER_BY_MINUS_ONE,
+    R_REMAINDER_BY_POWER,
+)
+from cython.cimports.stratavm.ir.passes.algebra import CHANGED, NONE, did, is_wide, length_of, narrow, ones_of, sized
+from cython.cimports.stratavm.ir.ssa import IR_MULHI_S, IR_MULHI_U, NO_VALUE, T_I32, T_I64
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")

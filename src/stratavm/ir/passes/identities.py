@@ -8,6 +8,32 @@ bounded number of times. What a rule is says ``algebra.py``; those of operations
 
 import cython
 from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
+from cython.cimports.stratavm.ir.ops import (
+    OF_COMMUTES,
+    OF_LOAD,
+    OF_REFLEXIVE,
+    OP_FLAGS,
+    OP_I32_ADD,
+    OP_I32_AND,
+    OP_I32_EQ,
+    OP_I32_EQZ,
+    OP_I32_NE,
+    OP_I32_OR,
+    OP_I32_SHL,
+    OP_I32_SUB,
+    OP_I32_WRAP_I64,
+    OP_I32_XOR,
+    OP_I64_EQ,
+    OP_I64_EQZ,
+    OP_I64_EXTEND_I32_S,
+    OP_I64_EXTEND_I32_U,
+    OP_I64_NE,
+    OP_NARROW,
+    OP_NEGATION,
+    OP_SELECT,
+    OP_SELECT_T,
+    OP_SIGN_BITS,
+)
 from cython.cimports.stratavm.ir.passes._gen_rewrites import (
     R_BRANCH_BY_NEGATION,
     R_BRANCH_BY_NONZERO,
@@ -59,29 +85,6 @@ from cython.cimports.stratavm.ir.ssa import (
     Node,
     operand_count,
 )
-from cython.cimports.stratavm.spec._gen_ops import (
-    OF_COMMUTES,
-    OF_LOAD,
-    OF_REFLEXIVE,
-    OP_I32_ADD,
-    OP_I32_AND,
-    OP_I32_EQ,
-    OP_I32_EQZ,
-    OP_I32_NE,
-    OP_I32_OR,
-    OP_I32_SHL,
-    OP_I32_SUB,
-    OP_I32_WRAP_I64,
-    OP_I32_XOR,
-    OP_I64_EQ,
-    OP_I64_EQZ,
-    OP_I64_EXTEND_I32_S,
-    OP_I64_EXTEND_I32_U,
-    OP_I64_NE,
-    OP_SELECT,
-    OP_SELECT_T,
-)
-from cython.cimports.stratavm.spec._gen_optables import OP_FLAGS, OP_NARROW, OP_NEGATION, OP_SIGN_BITS
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")

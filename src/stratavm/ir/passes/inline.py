@@ -16,6 +16,14 @@ from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import breathe, look
 from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.ir.ops import (
+    OF_LOAD,
+    OF_STORE,
+    OP_CALL,
+    OP_FLAGS,
+    OP_RETURN_CALL,
+    OP_RETURN_CALL_INDIRECT,
+)
 from cython.cimports.stratavm.ir.ssa import (
     IR_BLOCK_PARAM,
     IR_BR,
@@ -42,14 +50,6 @@ from cython.cimports.stratavm.ir.ssa import (
     operand_count,
     set_edge,
 )
-from cython.cimports.stratavm.spec._gen_ops import (
-    OF_LOAD,
-    OF_STORE,
-    OP_CALL,
-    OP_RETURN_CALL,
-    OP_RETURN_CALL_INDIRECT,
-)
-from cython.cimports.stratavm.spec._gen_optables import OP_FLAGS
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")

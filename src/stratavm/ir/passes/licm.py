@@ -15,6 +15,18 @@ from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.ir.ops import (
+    OF_CALLS,
+    OF_COMPARE,
+    OF_CONTROL,
+    OF_LOAD,
+    OF_QUICK,
+    OF_READS,
+    OF_STORE,
+    OF_TRAP,
+    OF_WRITES,
+    OP_FLAGS,
+)
 from cython.cimports.stratavm.ir.passes.stream import UNCHANGED
 from cython.cimports.stratavm.ir.ssa import (
     BF_LOOP_HEADER,
@@ -28,18 +40,6 @@ from cython.cimports.stratavm.ir.ssa import (
     operand_count,
     operands_of,
 )
-from cython.cimports.stratavm.spec._gen_ops import (
-    OF_CALLS,
-    OF_COMPARE,
-    OF_CONTROL,
-    OF_LOAD,
-    OF_QUICK,
-    OF_READS,
-    OF_STORE,
-    OF_TRAP,
-    OF_WRITES,
-)
-from cython.cimports.stratavm.spec._gen_optables import OP_FLAGS
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")

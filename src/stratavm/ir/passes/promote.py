@@ -14,6 +14,16 @@ from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.ir.ops import (
+    OF_CALLS,
+    OF_LOAD,
+    OF_STORE,
+    OF_TRAP,
+    OF_WRITES,
+    OP_FLAGS,
+    OP_GLOBAL_GET,
+    OP_GLOBAL_SET,
+)
 from cython.cimports.stratavm.ir.passes.stream import UNCHANGED
 from cython.cimports.stratavm.ir.ssa import (
     BF_LOOP_HEADER,
@@ -31,16 +41,6 @@ from cython.cimports.stratavm.ir.ssa import (
     edge_count,
     edge_of,
 )
-from cython.cimports.stratavm.spec._gen_ops import (
-    OF_CALLS,
-    OF_LOAD,
-    OF_STORE,
-    OF_TRAP,
-    OF_WRITES,
-    OP_GLOBAL_GET,
-    OP_GLOBAL_SET,
-)
-from cython.cimports.stratavm.spec._gen_optables import OP_FLAGS
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")

@@ -7,6 +7,7 @@ next copy, from the last one to the header. What is saved is the poll and the ju
 
 import cython
 from cython.cimports.libc.stdint import uint32_t
+from cython.cimports.stratavm.ir.ops import OF_CALLS, OF_CONTROL, OP_FLAGS
 from cython.cimports.stratavm.ir.ssa import (
     BF_COLD,
     IR_BLOCK_PARAM,
@@ -17,8 +18,6 @@ from cython.cimports.stratavm.ir.ssa import (
     Node,
     Ssa,
 )
-from cython.cimports.stratavm.spec._gen_ops import OF_CALLS, OF_CONTROL
-from cython.cimports.stratavm.spec._gen_optables import OP_FLAGS
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")

@@ -14,6 +14,20 @@ from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.ir.ops import (
+    OF_CALLS,
+    OF_CONTROL,
+    OF_LOAD,
+    OF_READS,
+    OF_STORE,
+    OF_WRITES,
+    OP_ACCESS,
+    OP_FLAGS,
+    OP_GLOBAL_GET,
+    OP_GLOBAL_SET,
+    OP_MEMORY_SIZE,
+    OP_RELOAD,
+)
 from cython.cimports.stratavm.ir.passes.algebra import CHANGED, NONE
 from cython.cimports.stratavm.ir.passes.dominance import Dominance
 from cython.cimports.stratavm.ir.passes.identities import Identities, order_operands
@@ -28,18 +42,6 @@ from cython.cimports.stratavm.ir.ssa import (
     MemArg,
     Node,
 )
-from cython.cimports.stratavm.spec._gen_ops import (
-    OF_CALLS,
-    OF_CONTROL,
-    OF_LOAD,
-    OF_READS,
-    OF_STORE,
-    OF_WRITES,
-    OP_GLOBAL_GET,
-    OP_GLOBAL_SET,
-    OP_MEMORY_SIZE,
-)
-from cython.cimports.stratavm.spec._gen_optables import OP_ACCESS, OP_FLAGS, OP_RELOAD
 
 from stratavm.ir.passes._gen_rule_names import RULES
 

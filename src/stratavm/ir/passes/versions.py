@@ -17,28 +17,12 @@ from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.stratavm.base.bits import bits_of, log2_exact
 from cython.cimports.stratavm.base.vec import vec_room
-from cython.cimports.stratavm.ir.passes.fold import fold
-from cython.cimports.stratavm.ir.ssa import (
-    IR_BR,
-    IR_BR_IF,
-    IR_CONST,
-    IR_MEMORY_BYTES,
-    NF_CHECKED,
-    NO_VALUE,
-    T_I32,
-    T_I64,
-    T_NONE,
-    Edge,
-    MemArg,
-    Node,
-    Ssa,
-    edge_count,
-    edge_of,
-)
-from cython.cimports.stratavm.spec._gen_ops import (
+from cython.cimports.stratavm.ir.ops import (
     N_OPS,
     OF_LOAD,
     OF_STORE,
+    OP_ACCESS,
+    OP_FLAGS,
     OP_I32_ADD,
     OP_I32_AND,
     OP_I32_EQ,
@@ -65,8 +49,28 @@ from cython.cimports.stratavm.spec._gen_ops import (
     OP_I64_SHL,
     OP_I64_SHR_U,
     OP_I64_SUB,
+    OP_MIRROR,
+    OP_NARROW,
+    OP_NEGATION,
 )
-from cython.cimports.stratavm.spec._gen_optables import OP_ACCESS, OP_FLAGS, OP_MIRROR, OP_NARROW, OP_NEGATION
+from cython.cimports.stratavm.ir.passes.fold import fold
+from cython.cimports.stratavm.ir.ssa import (
+    IR_BR,
+    IR_BR_IF,
+    IR_CONST,
+    IR_MEMORY_BYTES,
+    NF_CHECKED,
+    NO_VALUE,
+    T_I32,
+    T_I64,
+    T_NONE,
+    Edge,
+    MemArg,
+    Node,
+    Ssa,
+    edge_count,
+    edge_of,
+)
 
 from stratavm.ir.prune import Pruner
 

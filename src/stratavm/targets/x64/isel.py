@@ -13,6 +13,7 @@ from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.contract._gen_layout import TRAP_OUT_OF_FUEL, TRAP_UNDEFINED_ELEMENT
+from cython.cimports.stratavm.ir.ops import N_OPS, OF_CALLS, OF_READS, OF_TRAP, OF_WRITES, OP_FLAGS
 from cython.cimports.stratavm.ir.ssa import (
     IR_BLOCK_PARAM,
     IR_BR,
@@ -54,8 +55,6 @@ from cython.cimports.stratavm.machine.minst import (
     MBlock,
     MCode,
 )
-from cython.cimports.stratavm.spec._gen_ops import N_OPS, OF_CALLS, OF_READS, OF_TRAP, OF_WRITES
-from cython.cimports.stratavm.spec._gen_optables import OP_FLAGS
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
     CPU_BMI1,
     MOP_AND_RR,

@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from stratavm.machine.minst cimport MCode, MInst
 from stratavm.targets.x64.plan cimport ModulePlan
 from stratavm.ir.ssa cimport IR_CONST, Node, Ssa
-from stratavm.spec._gen_ops cimport OP_REF_NULL
+from stratavm.ir.ops cimport OP_REF_NULL
 
 cdef enum:
     NODE_FUSED = 1        # a comparison that its only user, a branch or select of the same block, makes into flags

@@ -6,6 +6,7 @@ from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memcpy, memmove, memset
 from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.ir.ops import OP_REF_NULL
 from cython.cimports.stratavm.ir.ssa import T_F32, T_F64, Node
 from cython.cimports.stratavm.machine.minst import (
     C_REG,
@@ -17,7 +18,6 @@ from cython.cimports.stratavm.machine.minst import (
     MBlock,
     MInst,
 )
-from cython.cimports.stratavm.spec._gen_ops import OP_REF_NULL
 from cython.cimports.stratavm.targets.x64._gen_encodings import MOP_MOV_RI, MOP_MOVF_RM, RIP
 from cython.cimports.stratavm.targets.x64.pseudo import P_ZERO
 from cython.cimports.stratavm.targets.x64.rows import ROW_OPERANDS, row_address_reg, row_inst

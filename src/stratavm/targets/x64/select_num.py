@@ -6,6 +6,7 @@ name.
 import cython
 from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t, uint64_t
 from cython.cimports.stratavm.base.bits import log2_exact
+from cython.cimports.stratavm.ir.ops import N_OPS, OF_CALLS, OF_TRAP, OF_WRITES, OP_FLAGS
 from cython.cimports.stratavm.ir.ssa import IR_BR_IF, IR_FUEL, IR_POLL, T_I64, Node
 from cython.cimports.stratavm.machine.minst import (
     C_FIXED,
@@ -21,8 +22,6 @@ from cython.cimports.stratavm.machine.minst import (
     R_USE,
     R_USE_LATE,
 )
-from cython.cimports.stratavm.spec._gen_ops import N_OPS, OF_CALLS, OF_TRAP, OF_WRITES
-from cython.cimports.stratavm.spec._gen_optables import OP_FLAGS
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
     CPU_BMI1,
     CPU_BMI2,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from stratavm.base.data import dataclass
 from stratavm.base.errors import Unsupported
-from stratavm.base.events import Bus
+from stratavm.base.events.core import Bus
 from stratavm.module.valid import ValidModule
 from stratavm.native.compile import DEFAULT, Options, wasm_compiler
 from stratavm.native.stubtable import StubTable

@@ -15,8 +15,8 @@ from stratavm.base.errors import Unsupported
 from stratavm.base.leb import read_sleb, read_uleb
 from stratavm.module.features import READY
 from stratavm.module.model import Function, Module
-from stratavm.spec.index import BY_CODE
-from stratavm.spec.record import PREFIXES, Row
+from stratavm.spec.index import BY_CODE, opcode_at
+from stratavm.spec.record import Row
 from stratavm.spec.types import REF, REF_NULL, FuncType
 
 EMPTY_BLOCK = -0x40
@@ -191,11 +191,7 @@ class _Flattener:
 
     def read_row(self, at: int) -> tuple[Row, int]:
         """The row at a position, and the position of its immediates."""
-        prefix, code = 0, self.code[at]
-        at += 1
-        if code in PREFIXES:
-            prefix = code
-            code, at = read_uleb(self.code, at)
+        prefix, code, at = opcode_at(self.code, at)
         row = BY_CODE.get((prefix, code))
         if row is None or row.feature not in READY:
             name = row.mnemonic if row else f"opcode {prefix:#x} {code:#x}"
