@@ -197,7 +197,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     if rest is arguments:
         parser.beside = TOP_LEVEL
     if name not in RUNNERS:
-        return parser.parse_args(rest, options)
+        parser.parse_args(rest, options)
+        return options
     from stratavm.cli import program
 
     return program.parse(parser, rest, options)
