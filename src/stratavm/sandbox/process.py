@@ -62,15 +62,23 @@ def start(
         number = request.fileno()
         command = [sys.executable, *_flags(), "-c", BOOT, root, str(os.getpid()), str(number)]
         stdin, stdout, stderr = streams
-        with _ctrl_c_later():
-            return subprocess.Popen(
-                command,
-                stdin=stdin,
-                stdout=stdout,
-                stderr=stderr,
-                env=environment(variables),
-                pass_fds=(number, *pass_fds),
-            )
+        child = None
+        try:
+            with _ctrl_c_later():
+                child = subprocess.Popen(
+                    command,
+                    stdin=stdin,
+                    stdout=stdout,
+                    stderr=stderr,
+                    env=environment(variables),
+                    pass_fds=(number, *pass_fds),
+                )
+        except BaseException:  # the Ctrl-C that was held back: nobody else knows of the process yet
+            if child is not None:
+                with child:
+                    child.kill()
+            raise
+        return child
 
 
 @contextmanager

@@ -274,3 +274,20 @@ def test_an_isolated_program_reaches_no_other_path(tmp_path):
     body = OPEN.format(name=48, size=6, flags=0, rights=2) + ECHO.format(fd=4)
     done = stratavm.run(program(body), dirs={os.path.relpath(tmp_path): "/d"}, isolate=True, text=True)
     assert (done.stdout, done.reason) == ("content", "exit")
+
+
+def test_ctrl_c_while_the_process_starts_ends_it_too(monkeypatch):
+    """It is held back until the process is there, and then came between it and whoever would have ended it."""
+    made = []
+
+    def popen(*args, **named):
+        made.append(started(*args, **named))
+        signal.raise_signal(signal.SIGINT)
+        return made[0]
+
+    started = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    with pytest.raises(KeyboardInterrupt):
+        stratavm.run(program("(loop (br 0))"), isolate=True)
+    with pytest.raises(ProcessLookupError):
+        os.kill(made[0].pid, 0)
