@@ -35,6 +35,7 @@ def test_every_function_has_a_row():
         ("fd_write", 1210, 1000, True),
         ("path_open, fd_close", 2900, 1000, False),
         ("path_open, fd_close", 3100, 1000, True),
+        ("fd_datasync", 31000, 1000, False),
     ],
 )
 def test_thresholds(name, ours, theirs, fails):

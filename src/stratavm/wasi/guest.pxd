@@ -1,5 +1,6 @@
 # One call of a guest, and its memory.
 from libc.stdint cimport uint64_t
+from stratavm.wasi.state cimport WorldState
 
 cdef class Guest:
     cdef readonly object memory            # the caller's
@@ -19,3 +20,7 @@ cdef class Guest:
 
 cdef class Guarded:
     cdef object body
+
+cdef class Bound:
+    cdef object body
+    cdef WorldState world

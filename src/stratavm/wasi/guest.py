@@ -190,6 +190,34 @@ class Guest:
         return path
 
 
+@cython.cfunc
+def run(body: object, world: WorldState, memory: object, arguments: tuple) -> object:
+    """Run a function's body: its error number."""
+    guest: Guest
+    try:
+        if world.closed:
+            return Errno.BADF.value
+        guest = Guest.__new__(Guest)
+        guest.begin(memory if type(memory) is Memory else memory.view(), world.most_items, memory)
+        try:
+            body(world, guest, *arguments)
+        finally:
+            guest.end()
+            if guest.pins:
+                world.release(guest)
+    except HostRaised as raised:
+        raise raised.error from None
+    except WasiError as error:
+        return error.errno.value
+    except OSError as error:
+        return from_os_error(error).value
+    except (OverflowError, StructError):  # a number that does not fit, such as a time in the year 600 billion
+        return Errno.OVERFLOW.value
+    except MemoryError:
+        return Errno.NOMEM.value
+    return 0
+
+
 @cython.cclass
 class Guarded:
     """A body as a function from world, memory and integers to an error number."""
@@ -198,26 +226,22 @@ class Guarded:
         self.body = body
 
     def __call__(self, world: WorldState, memory: object, *arguments: object) -> object:
-        guest: Guest
-        try:
-            if world.closed:
-                return Errno.BADF.value
-            guest = Guest.__new__(Guest)
-            guest.begin(memory if type(memory) is Memory else memory.view(), world.most_items, memory)
-            try:
-                self.body(world, guest, *arguments)
-            finally:
-                guest.end()
-                if guest.pins:
-                    world.release(guest)
-        except HostRaised as raised:
-            raise raised.error from None
-        except WasiError as error:
-            return error.errno.value
-        except OSError as error:
-            return from_os_error(error).value
-        except (OverflowError, StructError):  # a number that does not fit, such as a time in the year 600 billion
-            return Errno.OVERFLOW.value
-        except MemoryError:
-            return Errno.NOMEM.value
-        return 0
+        return run(self.body, world, memory, arguments)
+
+    def bound(self, world: WorldState) -> Bound:
+        """The same in one world: a function from memory and integers."""
+        return Bound(self.body, world)
+
+
+@cython.cclass
+class Bound:
+    """A body in one world as a function from memory and integers to an error number."""
+
+    def __init__(self, body: object, world: WorldState):
+        self.body = body
+        self.world = world
+
+    def __call__(self, memory: object, *arguments: object) -> object:
+        if self.world is None:
+            raise TypeError("this function was never initialised")
+        return run(self.body, self.world, memory, arguments)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from stratavm.base.data import dataclass
@@ -29,7 +28,7 @@ class Function:
 
     name: str
     signature: str
-    call: Callable[..., int]
+    call: Guarded
     doc: str
     short: type[Short] | None = None
 
@@ -41,7 +40,7 @@ class Function:
 
     def bound(self, ctx: Context) -> Callable[..., int]:
         """The function in one world: ``function(memory, *ints)``."""
-        general = partial(self.call, ctx)
+        general = self.call.bound(ctx)
         return general if self.short is None else self.short(general, ctx)
 
 

@@ -4,12 +4,21 @@
 their meaning."""
 
 import cython
+from cython.cimports.cpython.dict import PyDict_CheckExact
 from cython.cimports.libc.stdint import uint64_t
 
 from stratavm.wasi.errno import Errno, WasiError
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
+
+
+@cython.cfunc
+def look_up(table: object, fd: object) -> object:
+    """What a table has for a number, or None."""
+    if PyDict_CheckExact(table):
+        return cython.cast(dict, table).get(fd)
+    return table.get(fd)
 
 
 @cython.cclass
@@ -21,13 +30,13 @@ class WorldState:
 
     def get(self, guest: object, fd: object, rights: uint64_t = 0) -> DescriptorState:
         """The descriptor of a number, kept open until the guest's call ends, with the rights that the call needs."""
-        item: object = self.table.get(fd)
+        item: object = look_up(self.table, fd)
         if item is None:
             raise WasiError(Errno.BADF)
         found: DescriptorState = item
         found.users.append(guest)  # first this, then another look: who takes it away looks at its users afterwards
         guest.pins.append(found)
-        if self.table.get(fd) is not item:
+        if look_up(self.table, fd) is not item:
             raise WasiError(Errno.BADF)
         if rights:
             item.require(rights)
