@@ -48,10 +48,9 @@ cdef struct ElementPlan:             # how an element segment is initialised
 
 @cython.final
 cdef class Blueprint:
-    cdef char* template              # VMContext, slots, FuncRecs, type ids and segments of an instance that is all zero
+    cdef char* template              # VMContext, FuncRecs, type ids and segments of an instance that is all zero
     cdef uint64_t size
-    cdef uint64_t slots              # offsets in it
-    cdef uint64_t func_recs
+    cdef uint64_t func_recs          # offsets in it
     cdef uint64_t type_ids
     cdef uint64_t datas
     cdef uint64_t elements

@@ -81,8 +81,7 @@ class Blueprint:
         self.table_cells = self.layout.tables
         self.global_cells = self.layout.globals
         self.imported_cells = self.layout.imported_funcs
-        self.slots = self.layout.size
-        self.func_recs = self.slots + 8 * cython.cast(uint64_t, self.n_defined)
+        self.func_recs = self.layout.size
         self.datas = self.func_recs + cython.sizeof(FuncRec) * cython.cast(uint64_t, self.n_defined)
         self.elements = self.datas + cython.sizeof(DataSegment) * cython.cast(uint64_t, self.n_passive)
         self.type_ids = self.elements + cython.sizeof(ElementSegment) * cython.cast(uint64_t, self.counts.n_elements)

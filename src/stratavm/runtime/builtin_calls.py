@@ -32,6 +32,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     TRAP_OUT_OF_FUEL,
     TRAP_TABLE_OUT_OF_BOUNDS,
     ExecContext,
+    FuncRec,
     MemDef,
     TableDef,
     VMContext,
@@ -126,11 +127,17 @@ def compile_function(context: cython.pointer(ExecContext), vm: cython.pointer(VM
 @cython.exceptval(check=False)
 @cython.linetrace(False)  # the GIL may be released here
 def lazy_compile(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), index: uint64_t) -> uint64_t:
-    """Builtin ``lazy_compile``."""
-    block: cython.pointer(ThreadBlock) = current_block()
-    leave_guest(block)
-    address: uint64_t = compile_function(context, vm, index & 0xFFFFFFFF)
-    block.in_guest = 1
+    """Builtin ``lazy_compile``: the FuncRec, which may be how the caller came to the stub, gets the code as well."""
+    block: cython.pointer(ThreadBlock)
+    slot: cython.pp_void = cython.address(vm.slots[index & 0xFFFFFFFF])
+    rec: cython.pointer(FuncRec) = cython.address(vm.func_recs[index & 0xFFFFFFFF])
+    address: uint64_t = cython.cast(uint64_t, slot[0])
+    if slot[0] == rec.code:  # else another instance, or a call by the slot, has had it compiled
+        block = current_block()
+        leave_guest(block)
+        address = compile_function(context, vm, index & 0xFFFFFFFF)
+        block.in_guest = 1
+    rec.code = slot[0]
     return address
 
 

@@ -13,7 +13,7 @@ cdef class Instance
 
 @cython.final
 cdef class CodeTable:
-    cdef void** codes
+    cdef void** codes                    # VMContext.slots of its instances
     cdef readonly uint32_t count
     cdef public bint suffices            # all that an instance needs is to be attached to it
     cdef void* first                     # the newest of its living instances; they leave the list as they die

@@ -43,7 +43,11 @@ if not cython.compiled:
 
 @cython.cclass
 class CodeTable:
-    """Code addresses of a module's functions by defined index: what new instances begin with."""
+    """Code addresses of a module's functions by defined index: the slots of all its instances.
+
+    Of a function there is at first a lazy stub and then, for good, its code. It reaches a FuncRec when somebody calls
+    the stub through it.
+    """
 
     def __cinit__(self, count: uint32_t):
         self.codes = cython.cast(cython.pp_void, calloc(count + 1, cython.sizeof(cython.p_void)))
@@ -64,7 +68,7 @@ class CodeTable:
     @cython.ccall
     @cython.exceptval(-1, check=False)
     def attach(self, instance: Instance, compiler: object) -> cython.int:
-        """Publish all of it to a new instance, and from now on what ``publish`` gets. ``compiler`` answers lazy stubs.
+        """Give it to a new instance, and with it what ``publish`` gets from now on. ``compiler`` answers lazy stubs.
 
         Raises:
             ValueError: the instance has another number of functions.
@@ -73,8 +77,8 @@ class CodeTable:
         if self.count != instance.n_defined or instance.table != cython.NULL:
             raise ValueError(f"code of {self.count} functions for an instance of {instance.n_defined}")
         instance.compiler = compiler
+        instance.vm.slots = self.codes
         for i in range(self.count):
-            instance.vm.slots[i] = self.codes[i]
             instance.vm.func_recs[i].code = self.codes[i]
         # Not an attribute: the collector would take it away from an instance that is still in the list.
         Py_INCREF(self)
@@ -86,17 +90,11 @@ class CodeTable:
         return 0
 
     def publish(self, defined_index: int, address: int) -> None:
-        """Replace a function's code, in every living instance too."""
+        """A function has code from now on: one store, however many instances there are."""
         if not 0 <= defined_index < self.count:
             raise IndexError(f"function {defined_index} of {self.count}")
-        code: cython.p_void = cython.cast(cython.p_void, cython.cast(uint64_t, address))
         at: uint32_t = defined_index
-        peer: cython.p_void = self.first
-        self.codes[at] = code
-        while peer != cython.NULL:
-            store_ptr(cython.address(cython.cast(Instance, peer).vm.slots[at]), code)
-            store_ptr(cython.address(cython.cast(Instance, peer).vm.func_recs[at].code), code)
-            peer = cython.cast(Instance, peer).next_peer
+        store_ptr(cython.address(self.codes[at]), cython.cast(cython.p_void, cython.cast(uint64_t, address)))
 
     def instances(self) -> list:
         """Those that are alive; the collector may be about to clear others."""
@@ -112,7 +110,7 @@ class CodeTable:
 @cython.cfunc
 @cython.exceptval(check=False)
 def leave_table(instance: Instance) -> cython.void:
-    """Take an instance that dies out of the list of those that code is published to, and let the table go."""
+    """Take an instance that dies out of the list of those that have the table, and let that go."""
     table: CodeTable = cython.cast(CodeTable, instance.table)
     Py_DECREF(table)
     if instance.prev_peer != cython.NULL:
@@ -159,7 +157,6 @@ class Instance:
         self.seg.elements = cython.cast(cython.pointer(ElementSegment), base + blueprint.elements)
         self.vm.exec = store.exec
         self.vm.instance = cython.cast(cython.p_void, self)
-        self.vm.slots = cython.cast(cython.pp_void, base + blueprint.slots)
         self.vm.func_recs = cython.cast(cython.pointer(FuncRec), base + blueprint.func_recs)
         self.vm.type_ids = cython.cast(cython.pointer(uint32_t), base + blueprint.type_ids)
         self.vm.segments = cython.address(self.seg)
@@ -445,9 +442,11 @@ class Instance:
         return cython.cast(uint64_t, self.vm)
 
     def slot(self, defined_index: int) -> int:
-        """The code address in a slot."""
+        """The code address in a slot; 0 where its code comes from no table."""
         if not 0 <= defined_index < self.n_defined:
             raise IndexError(f"function {defined_index} of {self.n_defined}")
+        if self.vm.slots == cython.NULL:
+            return 0
         return cython.cast(uint64_t, self.vm.slots[cython.cast(uint32_t, defined_index)])
 
     # ---- what the host and the oracle use ----

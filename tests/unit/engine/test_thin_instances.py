@@ -4,6 +4,7 @@ import pytest
 
 import stratavm
 from stratavm import Engine, Linker, Module, Store, Table, Trap
+from stratavm.contract import layout
 from stratavm.spec.types import FUNCREF
 
 TIERS = ("jit0", "oracle")
@@ -15,6 +16,12 @@ def bytes_of(text):
     store = Store(Engine())
     instance = Linker(store.engine).instantiate(store, Module(text, engine=store.engine))
     return store.bytes_held, instance
+
+
+def test_a_function_takes_an_instance_its_record_and_nothing_else():
+    """Where its code lies is the same in all instances of a module, and in none of them."""
+    (many, _), (one, _) = (bytes_of(f"(module {'(func)' * count})") for count in (MANY + 1, 1))
+    assert many - one == MANY * layout.FUNC_REC.size
 
 
 def test_active_data_segments_are_in_no_instance():

@@ -16,6 +16,7 @@ from stratavm.native.stubtable import StubTable
 from stratavm.runtime.blueprint import Blueprint
 from stratavm.runtime.core import Runtime
 from stratavm.runtime.host import HostFunction
+from stratavm.runtime.instance import CodeTable
 from stratavm.runtime.limits import StoreLimits
 from stratavm.runtime.link import instantiate
 from stratavm.runtime.store import Store
@@ -103,29 +104,30 @@ def builtin(name: str) -> Guest:
 
 
 class Tier:
-    """A module's hand-written code, as a tier."""
+    """A module's hand-written code, as a tier; without any it leaves its instances to a table of the test's."""
 
     def __init__(self, guests: list[Guest], name: str = "hand", label: Any = None) -> None:
         self.owner = CodeOwner(name, label)
         self.guests = guests
 
     def attach(self, instance: Any) -> None:
-        first = instance.n_imported_funcs
-        batch = [(g.code, g.traps, g.returns, first + i) for i, g in enumerate(self.guests)]
-        for i, address in enumerate(self.owner.publish_many(batch)):
-            put_code(instance, i, address)
+        if not self.guests:
+            return
+        table = CodeTable(instance.n_defined)
+        for i, address in enumerate(self.publish(instance.n_imported_funcs)):
+            table.publish(i, address)
+        table.attach(instance, None)
+
+    def publish(self, first: int) -> list[int]:
+        """Where the code of each function lies; ``first`` is the index of the first one."""
+        return self.owner.publish_many([(g.code, g.traps, g.returns, first + i) for i, g in enumerate(self.guests)])
 
 
-def put_code(instance: Any, defined_index: int, address: int) -> None:
-    """Where the code of a function lies, written as a tier writes it: into its slot and its FuncRec."""
-
-    def word(at: int) -> ctypes.c_uint64:
-        return ctypes.c_uint64.from_address(at)
-
-    vmctx = instance.vmctx
-    slots, records = (word(vmctx + layout.VMCTX.offset(name)).value for name in ("slots", "func_recs"))
-    word(slots + 8 * defined_index).value = address
-    word(records + layout.FUNC_REC.size * defined_index + layout.FUNC_REC.offset("code")).value = address
+def code_of(instance: Any, defined_index: int) -> int:
+    """The code address in the FuncRec of a function."""
+    word = ctypes.c_uint64.from_address
+    records = word(instance.vmctx + layout.VMCTX.offset("func_recs")).value
+    return word(records + layout.FUNC_REC.size * defined_index + layout.FUNC_REC.offset("code")).value
 
 
 _runtime: list[Runtime] = []

@@ -1,8 +1,11 @@
 """Claims about builtins, called from machine code as the compiler calls them."""
 
+import ctypes
+
 import pytest
 
 from stratavm.base.errors import TRAPS_BY_NAME, Trap
+from stratavm.contract import layout
 from stratavm.runtime.limits import StoreLimits
 
 from . import guest
@@ -155,10 +158,11 @@ def test_functions_are_compiled_at_their_first_call():
 
     asked = []
     text = "(module (func (param i32 i32) (result i32) unreachable) (func (param i32 i32) (result i32) unreachable))"
-    instance = guest.make(text, [guest.div(), guest.div()])
-    ready = instance.slot(1)
+    tier = guest.Tier([guest.div(), guest.div()])
+    ready = tier.publish(0)[1]
+    one, other = (guest.make(text, []) for _ in range(2))
     code = lazy_stubs(2)
-    [stubs] = instance.code.owner.publish_many([(code.code, code.traps, code.returns, None)])
+    [stubs] = tier.owner.publish_many([(code.code, code.traps, code.returns, None)])
     table = CodeTable(2)
     table.fill(stubs, LAZY_STUB_BYTES)
 
@@ -166,17 +170,40 @@ def test_functions_are_compiled_at_their_first_call():
         asked.append(index)
         if len(asked) == 1:
             raise LookupError("not yet")
-        guest.put_code(instance, index, ready)
+        table.publish(index, ready)
         return ready
 
-    table.attach(instance, compiler)
-    call = instance.callee(1)
+    for instance in (one, other):
+        table.attach(instance, compiler)
+    call = one.callee(1)
     with pytest.raises(LookupError):
         call.call_raw([12, 3])
     assert call.call_raw([12, 3]) == [4]
     assert call.call_raw([12, 4]) == [3]
     assert asked == [1, 1]
-    assert instance.slot(0) == stubs
+    assert one.slot(0) == stubs
+    # The other instance meets the stub through its FuncRec, once, and asks nobody.
+    assert (guest.code_of(one, 1), guest.code_of(other, 1)) == (ready, stubs + LAZY_STUB_BYTES)
+    assert other.callee(1).call_raw([12, 3]) == [4] and guest.code_of(other, 1) == ready
+    assert asked == [1, 1]
+
+
+def test_publishing_writes_to_no_instance():
+    """One store, with one instance or with a thousand: all of a module's have the same slots."""
+    from stratavm.runtime.instance import CodeTable
+
+    table = CodeTable(1)
+    table.fill(0x1000, 16)
+    blueprint = guest.Blueprint(guest.parse("(module (func))"), guest.Tier([]), guest.runtime())
+    where = guest.store()
+    alive = [guest.instantiate(where, blueprint) for _ in range(1000)]
+    for instance in alive:
+        table.attach(instance, None)
+    size = layout.VMCTX.size + layout.FUNC_REC.size
+    before = [ctypes.string_at(instance.vmctx, size) for instance in alive]
+    table.publish(0, 0x2000)
+    assert [ctypes.string_at(instance.vmctx, size) for instance in alive] == before
+    assert {instance.slot(0) for instance in alive} == {0x2000}
 
 
 def test_new_code_reaches_the_living_instances_only():
@@ -187,7 +214,7 @@ def test_new_code_reaches_the_living_instances_only():
 
     table = CodeTable(1)
     table.fill(0x1000, 16)
-    alive = [guest.make("(module (func (param i32 i32) (result i32) unreachable))", [guest.div()]) for _ in range(6)]
+    alive = [guest.make("(module (func (param i32 i32) (result i32) unreachable))", []) for _ in range(6)]
     for instance in alive:
         table.attach(instance, None)
         with pytest.raises(ValueError, match="1 functions"):
@@ -207,4 +234,4 @@ def test_new_code_reaches_the_living_instances_only():
     assert {i.slot(0) for i in alive} == {0x2002}
     with pytest.raises(ValueError, match="for an instance of 2"):
         two = "(module (func (param i32 i32) (result i32) unreachable) (func unreachable))"
-        CodeTable(1).attach(guest.make(two, [guest.div()]), None)
+        CodeTable(1).attach(guest.make(two, []), None)

@@ -71,7 +71,7 @@ def test_instances_count():
     module = Module(text, engine=store.engine)
     Linker(store.engine).instantiate(store, module)
     held = store.bytes_held
-    assert held > PAGE + 2000 * 40 + 8 * 1000
+    assert held > PAGE + 2000 * 32 + 8 * 1000
     made = 1
     with pytest.raises(ResourceLimit, match="total_bytes"):
         while made < 10:

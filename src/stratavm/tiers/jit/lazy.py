@@ -1,7 +1,8 @@
 """Code at the first call: who compiles what when, and how the result reaches every instance. No locks: races are fine.
 
-A slot begins at a lazy stub, which calls ``compile_at_call`` through the runtime. Publishing is one release store per
-slot and FuncRec (``CodeTable.publish``). Two threads that meet the same stub may both compile; the first result wins.
+A slot begins at a lazy stub, which calls ``compile_at_call`` through the runtime. Publishing is one release store
+(``CodeTable.publish``), since all instances have the same slots; a FuncRec gets the code when a call through it meets
+the stub. Two threads that meet the same stub may both compile; the first result wins.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ class LazyCode:
             return oracle_entry(self.valid.module.func_type(self.first + defined_index), defined_index)
 
     def install(self, defined_index: int, address: int, size: int) -> int:
-        """Publish code to every instance; returns the address that won."""
+        """Publish code, to every instance at once; returns the address that won."""
         won = self.addresses.setdefault(defined_index, address)
         if won == address:
             self.code_bytes += size
