@@ -23,6 +23,7 @@ from stratavm.engine.linker import Linker
 from stratavm.engine.module import Module
 from stratavm.engine.store import Store
 from stratavm.spec.types import F32, F64, I32, I64, GlobalType
+from stratavm.wasi.abi import ENTRY
 from stratavm.wasi.clock import FixedClock
 from stratavm.wasi.world import Wasi
 
@@ -102,10 +103,10 @@ def _call(module: Module, instance: Instance, options: argparse.Namespace) -> Ha
     """Call the export, or run the program: results, a trap, or an exit code."""
     name = options.invoke
     with options_explained(options):
-        values = parse_call(module, name or "_start", tuple(options.arguments) if name is not None else ())
+        values = parse_call(module, name or ENTRY, tuple(options.arguments) if name is not None else ())
     try:
         instance.initialize()
-        return repr(instance.exports[name or "_start"](*values))
+        return repr(instance.exports[name or ENTRY](*values))
     except ExitError as stop:
         return "exit", stop.code
     except StrataError as error:

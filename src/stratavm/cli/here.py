@@ -22,11 +22,10 @@ from stratavm.engine.module import Module
 from stratavm.engine.store import Store
 from stratavm.sandbox.timing import time_left
 from stratavm.sandbox.watch import AFTER, Watch
+from stratavm.wasi.abi import ENTRY, INITIALIZE
 from stratavm.wasi.streams import ProgramOutput
 from stratavm.wasi.world import Wasi
 
-ENTRY: Final = "_start"
-INITIALIZE: Final = "_initialize"
 PAGE_BYTES: Final = 1 << 16
 
 

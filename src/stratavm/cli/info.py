@@ -8,7 +8,6 @@ from typing import Any, Final
 from stratavm.base.errors import DecodeError, ModuleError
 from stratavm.cli import options as common
 from stratavm.cli import output
-from stratavm.cli.here import ENTRY, INITIALIZE
 from stratavm.cli.source import read_module
 from stratavm.engine.engine import Engine
 from stratavm.engine.module import Module
@@ -18,6 +17,7 @@ from stratavm.module.custom import producers, target_features
 from stratavm.module.features import READY
 from stratavm.module.needs import decode_anyway, proposals
 from stratavm.module.outline import Outline, outline
+from stratavm.wasi.abi import ENTRY, INITIALIZE
 from stratavm.wasi.p1 import NAMESPACES, functions
 
 EXAMPLES: Final = """strata info app.wasm

@@ -24,6 +24,17 @@ Output = TypeVar("Output", bytes, str)
 
 
 @dataclass(frozen=True, slots=True)
+class Ended:
+    """What ended a program."""
+
+    code: int
+    reason: Reason
+    message: str
+    fuel_used: int | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Completed(Generic[Output]):
     """A program that has ended.
 

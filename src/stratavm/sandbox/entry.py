@@ -11,8 +11,8 @@ from stratavm.base.data import replace
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import truth
 from stratavm.sandbox.arguments import Arguments, Dirs, Input, ModuleLike, checked
-from stratavm.sandbox.completed import Completed
-from stratavm.sandbox.execute import Ended, Streams, engine_for, execute
+from stratavm.sandbox.completed import Completed, Ended
+from stratavm.sandbox.execute import Streams, engine_for, execute
 from stratavm.wasi.capture import Capture
 
 MAX_OUTPUT: Final = 16 << 20

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from stratavm.base.data import dataclass
 from stratavm.base.errors import ExitError, LinkError, ResourceLimit, StrataError, Trap
 from stratavm.base.words import some
 from stratavm.engine.engine import Engine
@@ -16,31 +15,20 @@ from stratavm.engine.module import Module
 from stratavm.engine.store import Store
 from stratavm.runtime.limits import StoreLimits
 from stratavm.sandbox.arguments import ROOT, Arguments
-from stratavm.sandbox.completed import CODES, Reason
+from stratavm.sandbox.completed import CODES, Ended, Reason
 from stratavm.sandbox.timing import time_left
 from stratavm.sandbox.watch import AFTER, Watch
+from stratavm.wasi.abi import ENTRY
 from stratavm.wasi.memfs import MemoryTree
 from stratavm.wasi.world import Wasi
 
 if TYPE_CHECKING:
     from stratavm.wasi.streams import Sink, Source
 
-ENTRY: Final = "_start"
 BESIDE_BYTES: Final = 64 << 20
 """What tables, listings of folders and the like may take besides memory and output, where memory has a limit."""
 FRAMES: Final = 3
 """Guest frames that a message names."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """What ended a program."""
-
-    code: int
-    reason: Reason
-    message: str
-    fuel_used: int | None
-    seconds: float
 
 
 class Streams(NamedTuple):

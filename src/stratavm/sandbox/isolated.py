@@ -20,8 +20,8 @@ from stratavm.engine.engine import Engine
 from stratavm.engine.module import Module
 from stratavm.sandbox import privileges, process, report
 from stratavm.sandbox.arguments import Arguments, Folder
-from stratavm.sandbox.completed import CODES, Reason
-from stratavm.sandbox.execute import Ended, Streams, execute
+from stratavm.sandbox.completed import CODES, Ended, Reason
+from stratavm.sandbox.execute import Streams, execute
 from stratavm.sandbox.lent import lent
 from stratavm.sandbox.report import REPORT_BYTES
 from stratavm.sandbox.wall import GUEST_MEMORY_BYTES, Wall, may_confine, raise_wall

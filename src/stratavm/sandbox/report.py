@@ -9,14 +9,15 @@ what the run was asked for and against the parent's clock.
 from __future__ import annotations
 
 import json
-from typing import IO, Any, Final, TypeGuard
+from typing import IO, TYPE_CHECKING, Any, Final, TypeGuard
 
 from stratavm.base import errors
 from stratavm.base.data import dataclass
 from stratavm.base.text import printable
-from stratavm.sandbox.arguments import Arguments
-from stratavm.sandbox.completed import CODES, Reason
-from stratavm.sandbox.execute import Ended
+from stratavm.sandbox.completed import CODES, Ended, Reason
+
+if TYPE_CHECKING:
+    from stratavm.sandbox.arguments import Arguments
 
 REPORT_BYTES: Final = 1 << 20
 """How much is read of a report."""

@@ -9,6 +9,11 @@ import struct
 from enum import IntEnum
 from typing import Final
 
+ENTRY: Final = "_start"
+"""What a program exports: it runs once, and what it returns to is the end."""
+INITIALIZE: Final = "_initialize"
+"""What a reactor exports: it runs before everything else."""
+
 
 class Filetype(IntEnum):
     """The type of a file descriptor or file."""
