@@ -80,7 +80,7 @@ def checked(
     asked = Arguments(
         module=_module(module),
         args=_texts(args),
-        env=dict(env or {}),
+        env={_plain(name): _plain(value) for name, value in (env or {}).items()},
         stdin=_input(stdin),
         files=None if files is None else _files(files),
         folders=tuple(_folders(dirs or ())),
@@ -107,7 +107,7 @@ def _name(module: ModuleLike) -> str:
 
 def _module(value: Any) -> ModuleLike:
     if isinstance(value, (str, bytes, bytearray, memoryview, os.PathLike, Module)):
-        return value
+        return _plain(value) if isinstance(value, str) else value
     apart = "; its arguments stand apart: run(module, [...])" if isinstance(value, (list, tuple)) else ""
     raise TypeError(f"module must be a path, bytes, text or a Module, got {_kind(value)}{apart}")
 
@@ -117,14 +117,14 @@ def _texts(values: Any) -> tuple[str, ...]:
         raise TypeError(f'args must be a list of strings such as ["-c", "print(1)"], got {values!r:.60}')
     found = tuple(values)
     given.arguments(found)
-    return found
+    return tuple(map(_plain, found))
 
 
 def _input(value: Any) -> bytes | io.IOBase:
     if value is None:
         return b""
     if isinstance(value, str):
-        return value.encode()
+        return given.utf8(value, "stdin")
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
     if isinstance(value, io.TextIOBase):
@@ -148,9 +148,11 @@ def _files(values: Any) -> dict[str, bytes]:
         parts = [part for part in path.split("/") if part]
         if not parts or any(part in (".", "..") for part in parts) or "\0" in path:
             raise ValueError(f"files: {path!r:.60} is not the path of a file in the guest, such as 'data/in.txt'")
+        given.c_string(path, f"files: the path {path!r:.60}")
         if "/".join(parts) in found:
             raise ValueError(f"files: {path!r:.60} is given twice, it is the same as {'/'.join(parts)!r:.60}")
-        found["/".join(parts)] = content.encode() if isinstance(content, str) else bytes(content)
+        text = isinstance(content, str)
+        found["/".join(parts)] = given.utf8(content, f"files: the content of {path!r:.60}") if text else bytes(content)
     return found
 
 
@@ -158,14 +160,21 @@ def _folders(values: Any) -> Iterable[Folder]:
     for origin, guest, read_only in given.preopens(values, "dirs"):
         if isinstance(origin, MemoryTree):
             raise TypeError(f"dirs are folders of the host, got {origin!r}: give contents as files={{path: content}}")
-        given.c_string(guest, f"dirs: {guest!r}")
-        yield Folder(os.fsdecode(origin), guest, not read_only)
+        host = _plain(os.fsdecode(origin))
+        for path in (host, guest):
+            given.c_string(path, f"dirs: {path!r}")
+        yield Folder(host, _plain(guest), not read_only)
 
 
 def _check_places(asked: Arguments) -> None:
     """Files have the root of the guest's tree for themselves."""
     if asked.files is not None and any(normpath(folder.guest) == ROOT for folder in asked.folders):
         raise ValueError(f"dirs: a folder cannot be at {ROOT!r} in the guest, where `files` are")
+
+
+def _plain(text: str) -> str:
+    """The text itself, where it is of a subclass: those are not what ``marshal`` takes."""
+    return str.__str__(text)
 
 
 def _kind(value: object) -> str:

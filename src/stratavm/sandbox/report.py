@@ -137,7 +137,8 @@ def say(to: IO[str], **facts: object) -> None:
 
 def described(error: Exception) -> dict[str, Any]:
     """An exception as plain data."""
-    told: dict[str, Any] = {"type": type(error).__name__, "message": str(error)}
+    known = next((kind.__name__ for kind in type(error).__mro__ if kind.__name__ in RAISED), type(error).__name__)
+    told: dict[str, Any] = {"type": known, "message": str(error)}
     if isinstance(error, OSError):
         return {**told, "type": "OSError", "errno": error.errno, "strerror": error.strerror, "filename": error.filename}
     facts = {name: value for name, value in vars(error).items() if isinstance(value, PLAIN_TYPES)}

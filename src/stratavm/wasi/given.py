@@ -41,7 +41,15 @@ def c_string(text: Any, what: str) -> bytes:
         raise TypeError(f"{what} must be a string, got {text!r}")
     if "\0" in text:
         raise ValueError(f"{what} cannot contain NUL: {text!r}")
-    return text.encode(errors="surrogateescape") + b"\0"
+    return utf8(text, what, errors="surrogateescape") + b"\0"
+
+
+def utf8(text: str, what: str, errors: str = "strict") -> bytes:
+    """UTF-8; ValueError where there is none."""
+    try:
+        return text.encode(errors=errors)
+    except UnicodeEncodeError:
+        raise ValueError(f"{what} is no text: UTF-8 cannot say {text!r:.60}") from None
 
 
 def arguments(args: Any) -> list[bytes]:

@@ -77,6 +77,14 @@ def test_a_folder_that_is_not_there_raises(isolate, tmp_path):
         ({"dirs": {"/usr": "/d/", "/etc": "/d"}}, ValueError, "cannot both be at '/d'"),
         ({"dirs": {"/usr": "/"}, "files": {}}, ValueError, "where `files` are"),
         ({"files": {"a/b": "1", "/a//b": "2"}}, ValueError, "'/a//b' is given twice, it is the same as 'a/b'"),
+        ({"args": ["\ud800"]}, ValueError, r"args\[0\] is no text: UTF-8 cannot say '.ud800'"),
+        ({"env": {"A": "\ud800"}}, ValueError, "env.'A'. is no text"),
+        ({"stdin": "\ud800"}, ValueError, "stdin is no text"),
+        ({"files": {"\ud800": b""}}, ValueError, "files: the path '.ud800' is no text"),
+        ({"files": {"a": "\ud800"}}, ValueError, "files: the content of 'a' is no text"),
+        ({"dirs": {"\ud800": "/d"}}, ValueError, "dirs: '.ud800' is no text"),
+        ({"dirs": {"/tmp": "\ud800"}}, ValueError, "dirs: '.ud800' is no text"),
+        ({"dirs": {"/t\0": "/d"}}, ValueError, "dirs: '/t.x00' cannot contain NUL"),
         ({"timeout": "1"}, TypeError, "timeout must be a number of seconds"),
         ({"timeout": True}, TypeError, "timeout must be a number of seconds"),
         ({"timeout": float("nan")}, ValueError, "timeout must be a number of seconds, got nan"),
@@ -91,6 +99,27 @@ def test_arguments_are_checked(options, kind, words):
     """Before anything happens, with what is expected and what was found."""
     with pytest.raises(kind, match=words):
         stratavm.run(program(SAY), **options)
+
+
+def test_text_of_a_class_of_its_own_is_text(isolate, tmp_path):
+    """As enumerations and NumPy have it; another process cannot be given it as it is."""
+
+    class Text(str):
+        pass
+
+    made = tmp_path / "made.wat"
+    made.write_text(program(SAY))
+    done = stratavm.run(
+        Text(made), [Text("a")], env={Text("A"): Text("b")}, files={Text("in.txt"): Text("x")},
+        dirs={Text(tmp_path): Text("/d")}, stdin=Text("y"), isolate=isolate,
+    )  # fmt: skip
+    assert (done.reason, done.stdout) == ("exit", b"hello\n")
+
+
+def test_a_path_that_cannot_be_said_is_the_same_error_in_both_ways(isolate):
+    """Its class is one that the parent does not know by name."""
+    with pytest.raises(ValueError, match="surrogates not allowed"):
+        stratavm.run("\ud800.wasm", isolate=isolate)
 
 
 def test_a_module_is_something():
