@@ -151,8 +151,9 @@ def _files(values: Any) -> dict[str, bytes]:
         given.c_string(path, f"files: the path {path!r:.60}")
         if "/".join(parts) in found:
             raise ValueError(f"files: {path!r:.60} is given twice, it is the same as {'/'.join(parts)!r:.60}")
-        text = isinstance(content, str)
-        found["/".join(parts)] = given.utf8(content, f"files: the content of {path!r:.60}") if text else bytes(content)
+        if isinstance(content, str):
+            content = given.utf8(content, f"files: the content of {path!r:.60}")
+        found["/".join(parts)] = bytes(content)
     return found
 
 
