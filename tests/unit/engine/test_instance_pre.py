@@ -298,8 +298,7 @@ def test_host_functions_of_a_start_that_trapped_stay():
 
 @pytest.mark.parametrize("cls", [Store, stratavm.Instance])
 def test_the_classes_of_a_noun_have_one_size(cls):
-    """What an object consists of is declared at the root: only so has it a list of free objects and one
-    deallocation."""
+    """What an object consists of is declared at the root: only so has it a list of free objects."""
     floors = [floor for floor in cls.__mro__ if floor is not object]
     assert len(floors) > 1
     assert {floor.__basicsize__ for floor in floors} == {cls.__basicsize__}
