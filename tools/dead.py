@@ -76,7 +76,6 @@ KEPT: Final[tuple[Excuse, ...]] = (
     ("machine/mfunc.py", "TERMINATOR", "a flag by name, for tests that write machine code by hand"),
     ("native/execmem.py", "limit_arena arena_usage", NATIVE),
     ("native/worker.py", "input retreats", "tests fill the SSA form themselves, and count what level 1 gave up"),
-    ("targets/x64/assemble.py", "padding", "what the C makes, for Python"),
     ("targets/x64/pseudo.pxd", "ROT_RIGHT CC_NO CC_NS", "one of an enumeration that is complete"),
     ("targets/x64/select_base.pxd", "ANY_WIDTH", "the zero of its enumeration"),
     ("ir/passes/fold.py", "fold_bits", "what the C folds, for Python"),

@@ -1,7 +1,7 @@
 # A growable code buffer: bytes, labels, fields that count from where they stand, and the constant pool behind the code.
-# An emitter calls reserve() once per instruction and then put8/16/32/64, which do not check.
+# An emitter calls reserve() once per instruction and then put8/32/64, which do not check.
 cimport cython
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 cdef enum:
@@ -10,23 +10,37 @@ cdef enum:
 cdef enum FixupKind:
     FIX_LABEL = 0   # target = label
     FIX_POOL = 1    # target = byte offset in the constant pool
-    FIX_TABLE = 2   # entry of a jump table: label `target` minus label `base`
+    FIX_JUMP = 2    # target = label: a jump that has a short form
+    FIX_SHORT = 3   # the same, which got it: a field of one byte
+    FIX_ALIGN = 4   # no field, but padding: target = the multiple at which it ends
 
 cdef struct Fixup:
-    uint32_t at       # position of the rel32 field
+    uint32_t at       # position of the field, or of the padding
     uint32_t target
-    uint32_t base     # FIX_TABLE: the table's label; else the bytes of the instruction behind the field
+    uint32_t base     # bytes of the instruction behind the field
     uint32_t kind
+    uint32_t size     # of the jump with its long field, or of the padding
+    uint32_t head     # FIX_JUMP: first byte of the short form
+    uint32_t moved    # how much shorter all that is before it became
+    uint32_t slack    # how much longer that may become by paddings, where there are any
+
+cdef struct Label:
+    uint32_t at       # NO_LABEL while unbound
+    uint32_t fixups   # that are before it
 
 @cython.final
 cdef class CodeBuf:
     cdef uint8_t* data
     cdef uint32_t n, cap
     cdef readonly uint32_t reach   # bytes that a field spans: no function is longer
-    cdef uint32_t* labels      # position of each label, NO_LABEL while unbound
+    cdef uint8_t[16][16] padding   # instructions that do nothing, by size
+    cdef uint32_t longest          # of them
+    cdef Label* labels
     cdef uint32_t n_labels, cap_labels
     cdef Fixup* fixups
     cdef uint32_t n_fixups, cap_fixups
+    cdef uint32_t moved            # of the code's end
+    cdef uint32_t slack            # what all paddings may grow by
 
     cdef int clear(self) except -1 nogil
     cdef int grow(self, uint32_t size) except -1 nogil
@@ -39,6 +53,17 @@ cdef class CodeBuf:
     cdef uint32_t label_block(self, uint32_t count) except? 0xFFFFFFFF nogil  # `count` new labels; returns the first
     cdef int bind(self, uint32_t label) except -1 nogil      # here
     cdef int rel32(self, uint32_t target, uint32_t kind, uint32_t base) except -1 nogil  # a field to patch
+    cdef int jump(self, uint32_t label, uint32_t size, uint8_t head) except -1 nogil  # the field of a jump
+    cdef int pad(self, uint32_t size) except -1 nogil
+    cdef int align_code(self, uint32_t size) except -1 nogil
+    cdef int relax(self) noexcept nogil
+    cdef int weigh(self) noexcept nogil
+    cdef int shorten(self) noexcept nogil
+    cdef uint64_t growth(self, uint32_t one, uint32_t other) noexcept nogil
+    cdef int bring(self, uint32_t src, uint32_t end) noexcept nogil
+    cdef int lay_out(self) noexcept nogil
+    cdef int follow(self, uint32_t* table, uint32_t stride, uint32_t count, bint behind) noexcept nogil
+    cdef int compact(self) except -1 nogil
     cdef int align(self, uint32_t size, uint8_t fill) except -1 nogil
     cdef int finish(self, const uint64_t* pool, uint32_t n_words) except -1 nogil  # place the pool, patch all fields
     cdef int patch(self, uint32_t pool, uint32_t pool_bytes) except -1 nogil
@@ -46,10 +71,6 @@ cdef class CodeBuf:
 cdef inline void put8(CodeBuf b, uint8_t v) noexcept nogil:
     b.data[b.n] = v
     b.n += 1
-
-cdef inline void put16(CodeBuf b, uint16_t v) noexcept nogil:
-    memcpy(b.data + b.n, &v, 2)
-    b.n += 2
 
 cdef inline void put32(CodeBuf b, uint32_t v) noexcept nogil:
     memcpy(b.data + b.n, &v, 4)

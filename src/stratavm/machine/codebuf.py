@@ -1,11 +1,17 @@
-"""The code buffer: bytes, labels, relative fields and the constant pool of one function."""
-
 # strata: hot
+"""The code buffer: bytes, labels, relative fields and the constant pool of one function.
+
+Jumps are written in their long form. Once the code is there, ``relax`` finds those whose short form reaches, a byte and
+a field of a byte; ``follow`` corrects the positions that others noted; ``compact`` moves the code together. All is
+linear. Paddings before what is aligned are laid out anew, and may become longer: a jump across one is short only if it
+reaches with the longest.
+"""
+
 import cython
 from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
-from cython.cimports.libc.stdint import int32_t, uint8_t, uint32_t, uint64_t
+from cython.cimports.libc.stdint import int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
-from cython.cimports.libc.string import memcpy, memset
+from cython.cimports.libc.string import memcpy, memmove, memset
 from cython.cimports.stratavm.base.vec import vec_room
 
 if not cython.compiled:
@@ -13,16 +19,24 @@ if not cython.compiled:
 
 from stratavm.base.errors import ResourceLimit
 
+FIELD = cython.declare(uint32_t, 4)  # bytes of a field
+SHORT = cython.declare(uint32_t, 2)  # bytes of a short jump
+REACH = cython.declare(uint64_t, 128)  # of its field, backward from its end; forward one less
+
 
 class CodeBuf:
     """Owns the arrays of one function's code; reused by ``clear``."""
 
-    def __cinit__(self, reach: uint32_t):
-        self.reach = reach
+    def __cinit__(self, target: object):
+        self.reach = target.reach
+        self.longest = 0
+        for code in target.padding:
+            self.longest += 1
+            memcpy(self.padding[self.longest], cython.cast(cython.p_char, code), self.longest)
         self.data = cython.NULL
         self.labels = cython.NULL
         self.fixups = cython.NULL
-        self.n = self.cap = 0
+        self.n = self.cap = self.slack = 0
         self.n_labels = self.cap_labels = 0
         self.n_fixups = self.cap_fixups = 0
 
@@ -40,7 +54,7 @@ class CodeBuf:
 
     def clear(self) -> cython.int:
         """Empty it, keeping the memory."""
-        self.n = self.n_labels = self.n_fixups = 0
+        self.n = self.n_labels = self.n_fixups = self.slack = 0
         return 0
 
     def grow(self, size: uint32_t) -> cython.int:
@@ -65,16 +79,17 @@ class CodeBuf:
                 raise ResourceLimit("too many labels in one function", limit="labels")
         vec_room(self.labels, self.cap_labels, first + count)
         if count:
-            memset(cython.address(self.labels[first]), 0xFF, count * cython.sizeof(uint32_t))
+            memset(cython.address(self.labels[first]), 0xFF, count * cython.sizeof(Label))
         self.n_labels += count
         return first
 
     def bind(self, label: uint32_t) -> cython.int:
         """The label means this position."""
-        if label >= self.n_labels or self.labels[label] != NO_LABEL:
+        if label >= self.n_labels or self.labels[label].at != NO_LABEL:
             with cython.gil:
                 raise AssertionError(f"label {label} is unknown or already bound")
-        self.labels[label] = self.n
+        self.labels[label].at = self.n
+        self.labels[label].fixups = self.n_fixups
         return 0
 
     def rel32(self, target: uint32_t, kind: uint32_t, base: uint32_t) -> cython.int:
@@ -88,6 +103,181 @@ class CodeBuf:
         fix.kind = kind
         self.n_fixups += 1
         put32(self, 0)
+        return 0
+
+    def jump(self, label: uint32_t, size: uint32_t, head: uint8_t) -> cython.int:
+        """The field of a jump, for which there is room. With it the jump has ``size`` bytes; its short form begins with
+        ``head``."""
+        vec_room(self.fixups, self.cap_fixups, self.n_fixups + 1)
+        fix: cython.pointer(Fixup) = cython.address(self.fixups[self.n_fixups])
+        fix.at = self.n
+        fix.target = label
+        fix.base = 0
+        fix.kind = FIX_JUMP
+        fix.size = size
+        fix.head = head
+        self.n_fixups += 1
+        self.n += FIELD
+        return 0
+
+    def pad(self, size: uint32_t) -> cython.int:
+        """``size`` bytes that do nothing, in as few instructions as the target has for it."""
+        n: uint32_t
+        self.reserve(size)
+        while size:
+            n = self.longest if size > self.longest else size
+            memcpy(self.data + self.n, self.padding[n], n)
+            self.n += n
+            size -= n
+        return 0
+
+    def align_code(self, size: uint32_t) -> cython.int:
+        """What follows begins at a multiple of ``size`` (a power of two)."""
+        vec_room(self.fixups, self.cap_fixups, self.n_fixups + 1)
+        fix: cython.pointer(Fixup) = cython.address(self.fixups[self.n_fixups])
+        fix.at = self.n
+        fix.target = size
+        fix.kind = FIX_ALIGN
+        fix.size = -self.n & (size - 1)
+        self.slack += size - 1
+        self.n_fixups += 1
+        return self.pad(fix.size)
+
+    # ---- short jumps ---------------------------------------------------------------------------
+
+    def relax(self) -> cython.int:
+        """Find the jumps whose short form reaches, and where everything will be. Positions that others noted stay as
+        they are until ``follow`` corrects them, the code until ``compact``."""
+        if self.slack:
+            self.weigh()
+        self.shorten()
+        return self.lay_out() if self.slack else 0
+
+    def weigh(self) -> cython.int:
+        """What paddings before each field may grow by."""
+        i: uint32_t
+        slack: uint32_t = 0
+        for i in range(self.n_fixups):
+            fix: cython.pointer(Fixup) = cython.address(self.fixups[i])
+            fix.slack = slack
+            if fix.kind == FIX_ALIGN:
+                slack += fix.target - 1
+        return 0
+
+    def shorten(self) -> cython.int:
+        """The jumps that reach their labels in the short form, whatever becomes of paddings between; and how far all
+        moves without these. What lies before a jump is decided, so a label there is as near as it will be."""
+        i: uint32_t
+        moved: uint32_t = 0
+        distance: uint64_t
+        fixups: cython.pointer(Fixup) = self.fixups
+        slack: uint32_t = self.slack
+        for i in range(self.n_fixups):
+            fix: cython.pointer(Fixup) = cython.address(fixups[i])
+            fix.moved = moved
+            if fix.kind != FIX_JUMP or fix.target >= self.n_labels:
+                continue
+            label: cython.pointer(Label) = cython.address(self.labels[fix.target])
+            if label.fixups > i:
+                distance = cython.cast(uint64_t, label.at) - (fix.at + FIELD) + 1
+            else:
+                distance = fix.at + FIELD - fix.size + SHORT - label.at - (moved - fixups[label.fixups].moved)
+            if distance <= REACH and (not slack or distance + self.growth(i, label.fixups) <= REACH):
+                fix.kind = FIX_SHORT
+                moved += fix.size - SHORT
+        self.moved = moved
+        return 0
+
+    def growth(self, one: uint32_t, other: uint32_t) -> uint64_t:
+        """What paddings between two fields may grow by."""
+        behind: int64_t = self.fixups[other].slack if other < self.n_fixups else self.slack
+        behind -= self.fixups[one].slack
+        return behind if behind > 0 else -behind
+
+    def lay_out(self) -> cython.int:
+        """How far everything moves: the padding before what is aligned depends on all before it."""
+        i: uint32_t
+        moved: uint32_t = 0
+        for i in range(self.n_fixups):
+            fix: cython.pointer(Fixup) = cython.address(self.fixups[i])
+            fix.moved = moved
+            if fix.kind == FIX_SHORT:
+                moved += fix.size - SHORT
+            elif fix.kind == FIX_ALIGN:
+                # Not below zero: an end that comes sooner rounds up to no more than it did.
+                moved += fix.size - (-(fix.at - moved) & (fix.target - 1))
+        self.moved = moved
+        return 0
+
+    def follow(
+        self, table: cython.pointer(uint32_t), stride: uint32_t, count: uint32_t, behind: cython.bint
+    ) -> cython.int:
+        """Correct ascending positions, each the first of ``stride`` words; ``behind``: they mean what is behind a
+        padding that begins there."""
+        i: uint32_t
+        k: uint32_t = 0
+        end: uint32_t
+        fix: cython.pointer(Fixup) = self.fixups
+        count *= stride
+        for i in range(self.n_fixups):
+            end = fix.at + (0 if behind and fix.kind == FIX_ALIGN else 1)
+            while k < count and table[k] < end:
+                table[k] -= fix.moved
+                k += stride
+            fix += 1
+        while k < count:
+            table[k] -= self.moved
+            k += stride
+        return 0
+
+    def compact(self) -> cython.int:
+        """Move code, fields and labels to where ``relax`` found that they will be."""
+        i: uint32_t
+        start: uint32_t
+        src: uint32_t = 0
+        end: uint32_t = self.n
+        fixups: cython.pointer(Fixup) = self.fixups
+        n: uint32_t = self.n_fixups
+        label: cython.pointer(Label) = self.labels
+        self.n = 0
+        for i in range(self.n_labels):
+            if label.at != NO_LABEL:
+                label.at -= fixups[label.fixups].moved if label.fixups < n else self.moved
+            label += 1
+        for i in range(n):
+            fix: cython.pointer(Fixup) = cython.address(fixups[i])
+            if fix.kind != FIX_SHORT and fix.kind != FIX_ALIGN:
+                fix.at -= fix.moved
+                continue
+            start = fix.at if fix.kind == FIX_ALIGN else fix.at + FIELD - fix.size
+            self.bring(src, start)
+            src = start + fix.size
+            if fix.kind == FIX_ALIGN:
+                fix.size = -self.n & (fix.target - 1)
+                fix.at = self.n
+                self.pad(fix.size)
+            else:
+                put8(self, fix.head)
+                fix.at = self.n
+                put8(self, 0)
+        memmove(self.data + self.n, self.data + src, end - src)
+        self.n += end - src
+        return 0
+
+    def bring(self, src: uint32_t, end: uint32_t) -> cython.int:
+        """Copy code down to the end of what is in its place: words where it goes far enough that those which begin
+        before its end do not reach what follows. There must be a word behind it."""
+        k: uint32_t = 0
+        size: uint32_t = end - src
+        word: uint64_t
+        if src - self.n >= 8:
+            while k < size:
+                memcpy(cython.address(word), self.data + src + k, 8)
+                memcpy(self.data + self.n + k, cython.address(word), 8)
+                k += 8
+        elif self.n != src:
+            memmove(self.data + self.n, self.data + src, size)
+        self.n += size
         return 0
 
     def align(self, size: uint32_t, fill: uint8_t) -> cython.int:
@@ -116,24 +306,27 @@ class CodeBuf:
         """Fill in every field, now that all positions are known."""
         i: uint32_t
         value: int32_t
-        origin: uint32_t
         target: uint32_t
+        fixups: cython.pointer(Fixup) = self.fixups
+        data: cython.pointer(uint8_t) = self.data
         for i in range(self.n_fixups):
-            fix: cython.pointer(Fixup) = cython.address(self.fixups[i])
+            fix: cython.pointer(Fixup) = cython.address(fixups[i])
+            if fix.kind == FIX_ALIGN:
+                continue
             target = NO_LABEL
-            origin = fix.at + 4
             if fix.kind == FIX_POOL:
                 if fix.target < pool_bytes:
                     target = pool + fix.target
             elif fix.target < self.n_labels:
-                target = self.labels[fix.target]
-            if fix.kind == FIX_TABLE:
-                origin = self.labels[fix.base] if fix.base < self.n_labels else NO_LABEL
-            else:
-                origin += fix.base
-            if target == NO_LABEL or origin == NO_LABEL:
+                target = self.labels[fix.target].at
+            value = cython.cast(int32_t, target - (fix.at + (1 if fix.kind == FIX_SHORT else FIELD) + fix.base))
+            if target == NO_LABEL or (fix.kind == FIX_SHORT and value != cython.cast(int8_t, value)):
                 with cython.gil:
-                    raise AssertionError(f"field at {fix.at}: target {fix.target} (kind {fix.kind}) has no place")
-            value = cython.cast(int32_t, target - origin)
-            memcpy(self.data + fix.at, cython.address(value), 4)
+                    raise AssertionError(
+                        f"field at {fix.at}: target {fix.target} (kind {fix.kind}) has no place in reach"
+                    )
+            if fix.kind == FIX_SHORT:
+                data[fix.at] = cython.cast(uint8_t, value)
+            else:
+                memcpy(data + fix.at, cython.address(value), 4)
         return 0

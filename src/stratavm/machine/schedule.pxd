@@ -64,6 +64,7 @@ cdef class Scheduler:
     cdef bint worthwhile(self, MBlock* block) noexcept nogil
     cdef int count_live(self) except -1 nogil
     cdef uint32_t unit_end(self, uint32_t at) noexcept nogil
+    cdef bint tested(self, uint32_t at) noexcept nogil
     cdef uint32_t flags_end(self, uint32_t begin) noexcept nogil
     cdef int window(self, uint32_t begin, uint32_t last) except -1 nogil
     cdef bint link(self, uint32_t before, uint32_t after, uint32_t latency) noexcept nogil

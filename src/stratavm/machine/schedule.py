@@ -3,8 +3,8 @@
 
 Only blocks inside loops are looked at. A window is a run of at most 256 instructions that neither write memory nor
 trap, call, poll or end a block; reads of memory may stand in it and keep their order among themselves, so that the
-first trap stays the first. What belongs together moves together as a *unit*: flags and all that reads them, a constant
-and the instruction behind it.
+first trap stays the first. What belongs together moves together as a *unit*: flags and all that reads them, what is
+compared with zero and the comparison, a constant and the instruction behind it.
 
 Units are placed one by one, the one on the longest way to the window's end first, unless it would take more than the
 class's registers less two. The new order is kept only if the model (in-order issue, four per cycle, ports and latencies
@@ -30,6 +30,7 @@ from cython.cimports.stratavm.machine.minst import (
     R_DEF,
     R_DEF_EARLY,
     R_TEMP,
+    R_USE,
     MBlock,
     MCode,
     MInst,
@@ -191,7 +192,7 @@ class Scheduler:
                 return at
             end += 1
             if inst.flags & MI_FLAGS_DEF:
-                end = self.flags_end(end)
+                end = self.flags_end(end + self.tested(end))
                 return end if end else at
             constant = not reads(self.target, inst)
             for k in range(inst.nops):
@@ -200,6 +201,19 @@ class Scheduler:
             if not constant or end - at >= MAX_CONSTANTS:
                 return end
         return at
+
+    def tested(self, at: uint32_t) -> cython.bint:
+        """Whether an instruction only compares with zero what the one before computed: the flags say that already, so
+        the emitter leaves it out where the two stay together."""
+        if at >= self.stop:
+            return False
+        test: cython.pointer(MInst) = cython.address(self.m.insts[at])
+        before: cython.pointer(MInst) = cython.address(self.m.insts[at - 1])
+        if not test.flags & MI_FLAGS_DEF or test.nops != 1 or test.imm or test.width != before.width:
+            return False
+        read: cython.pointer(MOperand) = cython.address(self.m.operands[test.ops])
+        written: cython.pointer(MOperand) = cython.address(self.m.operands[before.ops])
+        return before.nops > 0 and written.role == R_DEF and read.role == R_USE and read.vreg == written.vreg
 
     def flags_end(self, begin: uint32_t) -> uint32_t:
         """Behind the last reader of the flags that were set before ``begin``; 0: they must stay where they are."""

@@ -18,6 +18,7 @@ MAX_REGISTERS: Final = 64
 """As in ``minst.pxd``: masks of registers have so many bits."""
 MAX_CLASSES: Final = 2
 MAX_PORTS: Final = 6
+MAX_PADDING: Final = 15
 
 
 def mask(locations: Iterable[int]) -> int:
@@ -83,6 +84,7 @@ class Target:
         crosses: whether a value of eight bytes may wait in the scratch register of either class.
         timings: of the operations.
         reach: bytes of code that a jump or a load of a constant spans; a function is not longer.
+        padding: instructions that do nothing, of one byte, two, and so on.
     """
 
     name: str
@@ -96,6 +98,7 @@ class Target:
     crosses: bool
     timings: Timings
     reach: int
+    padding: tuple[bytes, ...]
 
     def __post_init__(self) -> None:
         """Refuse what neutral code could not work with."""
@@ -110,6 +113,10 @@ class Target:
             wrong = "a scratch register among those that hold values"
         elif len({len(tables.latency), len(tables.ports), len(tables.busy)}) > 1 or tables.port_count > MAX_PORTS:
             wrong = f"timings of different length, or more than {MAX_PORTS} ports"
+        elif [len(code) for code in self.padding] != list(range(1, len(self.padding) + 1)) or not 1 <= len(
+            self.padding
+        ) <= MAX_PADDING:
+            wrong = f"padding of {len(self.padding)} sizes, expected 1 to {MAX_PADDING}, one byte and one more each"
         if wrong:
             raise ValueError(f"target {self.name}: {wrong}")
 

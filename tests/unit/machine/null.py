@@ -36,6 +36,7 @@ NULL: Final = Target(
         issue=1,
     ),
     reach=1 << 16,
+    padding=(b"\0",),
 )
 
 # ---- the encoder: a byte that says what follows, then fixed fields -------------------------------

@@ -72,6 +72,8 @@ def test_the_checker_knows_its_registers():
         ({"classes": NULL.classes * 3}, "3 classes"),
         ({"timings": replace(NULL.timings, busy=b"")}, "timings of different length"),
         ({"timings": replace(NULL.timings, port_count=7)}, "more than 6 ports"),
+        ({"padding": ()}, "padding of 0 sizes"),
+        ({"padding": (b"", b"ab")}, "padding of 2 sizes"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import pytest
@@ -167,6 +168,31 @@ def test_a_schedule_is_the_same_every_time_whatever_came_before(ops):
         shared.schedule(first)
         Scheduler().schedule(second)
         assert str(snapshot(first)) == str(snapshot(second))
+
+
+def test_what_is_compared_with_zero_stays_before_the_comparison(ops):
+    """Flags that a computation leaves can be used only there: nothing comes between the two."""
+    scheduler, found = Scheduler(), 0
+    for seed in range(60):
+        f = Writer(ops, seed, 60).f
+        rng, insts = random.Random(seed), []
+        for inst in f.blocks[0].insts:
+            insts.append(inst)
+            if inst.flags == SETS and inst.operands[0].defines and rng.random() < 0.5:
+                f.vregs.append((0, 8))
+                insts.append(Inst(ops.compare, 8, SETS, [Operand(inst.operands[0].vreg, USE, REG)]))
+                insts.append(Inst(ops.set, 8, READS, [Operand(len(f.vregs) - 1, DEF, REG)], cc=4))
+        f.blocks[0].insts = insts
+        m = build(f)
+        scheduler.schedule(m)
+        after = snapshot(m).blocks[0].insts
+        assert behaviour(snapshot(m), ops) == behaviour(f, ops), seed
+        for before, test in pairwise(after):
+            if test.op == ops.compare and len(test.operands) == 1:
+                assert before.operands[0].vreg == test.operands[0].vreg, seed
+                found += 1
+    assert scheduler.moved > 30
+    assert found > 300
 
 
 def test_a_long_latency_starts_early(ops):

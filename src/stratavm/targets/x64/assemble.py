@@ -5,8 +5,9 @@ import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.stratavm.machine.codebuf import CodeBuf
 from cython.cimports.stratavm.machine.minst import MInst, MOperand
+from cython.cimports.stratavm.targets.x64._gen_encodings import MOP_HLT
 from cython.cimports.stratavm.targets.x64.encoder import Frame, emit_inst
-from cython.cimports.stratavm.targets.x64.sequences import emit_jcc, emit_jmp, emit_nop
+from cython.cimports.stratavm.targets.x64.sequences import emit_0, emit_jcc, emit_jmp
 
 if not cython.compiled:
     raise ImportError(f"{__name__} must be compiled: run `make build`")
@@ -57,40 +58,47 @@ def assemble(
     frame.slots = 0
     frame.insts = cython.NULL
     frame.operands = cython.NULL
-    buf: CodeBuf = CodeBuf(X64.reach)
+    buf: CodeBuf = CodeBuf(X64)
     emit_inst(buf, cython.address(inst), ops, cython.address(frame))
     buf.finish(words, len(pool))
     return buf.to_bytes()
 
 
-def jumps(gap: int, condition: int | None, backward: bool) -> bytes:
-    """A jump over ``gap`` one-byte instructions, to a label behind or before it (tests)."""
-    buf: CodeBuf = CodeBuf(X64.reach)
-    label: uint32_t = buf.label()
-    filler: uint32_t = gap
-    if backward:
-        buf.bind(label)
-    else:
-        filler = 0
-    while filler:
-        emit_nop(buf, 1)
-        filler -= 1
-    if condition is None:
-        emit_jmp(buf, label)
-    else:
-        emit_jcc(buf, condition, label)
-    if not backward:
-        filler = gap
-        while filler:
-            emit_nop(buf, 1)
-            filler -= 1
-        buf.bind(label)
+def sequence(steps: list[tuple[str, int, int]]) -> tuple[bytes, list[int], list[int]]:
+    """Code of steps, and where each begins and ends (tests): ``fill`` so many bytes, ``bind`` a label, ``jump`` to one
+    (on a condition, or -1), ``align`` to a multiple.
+    """
+    if len(steps) > 256:
+        raise ValueError(f"{len(steps)} steps: at most 256")
+    begins: uint32_t[256]
+    ends: uint32_t[256]
+    buf: CodeBuf = CodeBuf(X64)
+    first: uint32_t = buf.label_block(len(steps))
+    i: cython.int
+    for i, (kind, a, b) in enumerate(steps):
+        begins[i] = buf.n
+        if kind == "fill":
+            for _ in range(a):
+                emit_0(buf, MOP_HLT)
+        elif kind == "bind":
+            buf.bind(first + a)
+        elif kind == "align":
+            buf.align_code(a)
+        elif b < 0:
+            emit_jmp(buf, first + a)
+        else:
+            emit_jcc(buf, b, first + a)
+        ends[i] = buf.n
+    buf.relax()
+    buf.follow(begins, 1, len(steps), True)
+    buf.follow(ends, 1, len(steps), False)
+    buf.compact()
     buf.finish(cython.NULL, 0)
-    return buf.to_bytes()
+    return buf.to_bytes(), [begins[i] for i in range(len(steps))], [ends[i] for i in range(len(steps))]
 
 
 def padding(size: int) -> bytes:
-    """What ``emit_nop`` makes (tests)."""
-    buf: CodeBuf = CodeBuf(X64.reach)
-    emit_nop(buf, size)
+    """Instructions that do nothing (tests)."""
+    buf: CodeBuf = CodeBuf(X64)
+    buf.pad(size)
     return buf.to_bytes()

@@ -153,7 +153,6 @@ from cython.cimports.stratavm.targets.x64.sequences import (
     emit_lea_label,
     emit_m,
     emit_mi,
-    emit_nop,
     emit_r,
     emit_ri,
     emit_rm,
@@ -214,6 +213,10 @@ class Emitter(ValueEmitter):
         for number in range(self.m.n_blocks):
             self.block(number, cython.address(move))
         self.cold_part()
+        self.b.relax()
+        self.b.follow(self.traps, 3, self.n_traps, True)
+        self.b.follow(self.returns, 2, self.n_returns, False)
+        self.b.compact()
         self.jump_tables()
         return self.b.finish(self.m.constants, self.m.n_constants)
 
@@ -308,14 +311,16 @@ class Emitter(ValueEmitter):
     def block(self, number: uint32_t, move: cython.pointer(uint32_t)) -> cython.int:
         """One block: moves before each instruction, then the instruction."""
         block: cython.pointer(MBlock) = cython.address(self.m.blocks[number])
+        moves: cython.pointer(Move) = self.m.moves
+        n: uint32_t = self.m.n_moves
         mv: cython.pointer(Move)
         i: uint32_t
         if self.final[number] != number:
             return 0
         if self.dispatches(number):
-            emit_nop(self.b, -self.b.n & (LINE - 1))
+            self.b.align_code(LINE)
         elif self.aligning and self.innermost(number):
-            emit_nop(self.b, -self.b.n & (LOOP_ALIGN - 1))
+            self.b.align_code(LOOP_ALIGN)
         self.b.bind(self.first_label + number)
         self.held = NOTHING_HELD
         for i in range(block.first, block.last):
@@ -323,12 +328,12 @@ class Emitter(ValueEmitter):
             if (
                 self.m.insts[i].op == MOP_CMP_RI
                 and i > block.first
-                and (move[0] == self.m.n_moves or self.m.moves[move[0]].at != i)
+                and (move[0] == n or moves[move[0]].at != i)
                 and self.in_flags(i, block.last)
             ):
                 continue
-            while move[0] < self.m.n_moves and self.m.moves[move[0]].at == i:
-                mv = cython.address(self.m.moves[move[0]])
+            while move[0] < n and moves[move[0]].at == i:
+                mv = cython.address(moves[move[0]])
                 if mv.src & (LOC_SLOT | LOC_REMAT) == LOC_REMAT:
                     self.again(mv.src & ~cython.cast(uint32_t, LOC_REMAT), mv.dst, i, block.last)
                 else:
@@ -564,15 +569,16 @@ class Emitter(ValueEmitter):
         b: uint32_t
         t: uint32_t
         hops: uint32_t
-        move: uint32_t = 0
+        moves: cython.pointer(Move) = self.m.moves
+        end: cython.pointer(Move) = moves + self.m.n_moves
         vec_room(self.final, self.cap_final, n + 1)
         for b in range(n):
             block: cython.pointer(MBlock) = cython.address(self.m.blocks[b])
-            while move < self.m.n_moves and self.m.moves[move].at < block.first:
-                move += 1
             self.final[b] = b
             if b and block.last == block.first + 1 and self.m.insts[block.first].op == P_JMP:
-                if move == self.m.n_moves or self.m.moves[move].at != block.first:
+                while moves < end and moves.at < block.first:
+                    moves += 1
+                if moves == end or moves.at != block.first:
                     self.final[b] = self.m.edges[block.edges].target
         for b in range(n):
             t = self.final[b]

@@ -27,7 +27,7 @@ cdef struct TableUse:
     uint32_t block       # whose edges fill it
 
 cdef enum:
-    ALWAYS = 0x80        # short_jump: unconditional
+    ALWAYS = 0x80        # skip: unconditional
     NOTHING_HELD = 0xFFFFFFFF
 
 cdef class ValueEmitter:
@@ -68,5 +68,4 @@ cdef class ValueEmitter:
     cdef int return_site(self) except -1 nogil
     cdef int explicit_trap(self, uint32_t kind) except -1 nogil
     cdef int load_pool(self, uint32_t width, uint32_t xmm, uint32_t offset) except -1 nogil
-    cdef uint32_t short_jump(self, uint32_t cc) except? 0xFFFFFFFF nogil
-    cdef int land(self, uint32_t jump) except -1 nogil
+    cdef uint32_t skip(self, uint32_t cc) except? 0xFFFFFFFF nogil

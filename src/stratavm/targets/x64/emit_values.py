@@ -9,7 +9,7 @@ from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.contract._gen_layout import TRAP_DIV_BY_ZERO, TRAP_INT_OVERFLOW, TRAP_INVALID_CONVERSION
-from cython.cimports.stratavm.machine.codebuf import CodeBuf, put8
+from cython.cimports.stratavm.machine.codebuf import CodeBuf
 from cython.cimports.stratavm.machine.minst import MInst, MOperand
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_AND_RI,
@@ -99,7 +99,7 @@ class ValueEmitter:
     """The buffer and the tables of one function, and what computes. Blocks, calls and frames are the subclass's."""
 
     def __cinit__(self):
-        self.b = CodeBuf(X64.reach)
+        self.b = CodeBuf(X64)
         self.traps = self.returns = cython.NULL
         self.colds = cython.NULL
         self.tables = cython.NULL
@@ -115,7 +115,7 @@ class ValueEmitter:
         free(self.tables)
         free(self.final)
 
-    # ---- sites, rare paths, short jumps --------------------------------------------------------
+    # ---- sites, rare paths, jumps --------------------------------------------------------
 
     def cold(self, kind: uint32_t, a: uint32_t) -> uint32_t:
         """Ask for a rare path; returns the label where it begins. The caller binds ``back`` where it should return."""
@@ -160,20 +160,14 @@ class ValueEmitter:
         """A float constant into an XMM register."""
         return emit_rm(self.b, MOP_MOVF_RM, width, xmm, based(RIP, offset))
 
-    def short_jump(self, cc: uint32_t) -> uint32_t:
-        """A two-byte jump forward; returns what ``land`` wants."""
-        self.b.reserve(2)
-        put8(self.b, 0xEB if cc == ALWAYS else 0x70 | cc)
-        put8(self.b, 0)
-        return self.b.n
-
-    def land(self, jump: uint32_t) -> cython.int:
-        """The short jump goes here."""
-        if self.b.n - jump > 127:
-            with cython.gil:
-                raise AssertionError("a short jump is too long")
-        self.b.data[jump - 1] = cython.cast(uint8_t, self.b.n - jump)
-        return 0
+    def skip(self, cc: uint32_t) -> uint32_t:
+        """A jump forward; returns the label, which is never 0 (the first ones are the blocks'), to be bound."""
+        label: uint32_t = self.b.label()
+        if cc == ALWAYS:
+            emit_jmp(self.b, label)
+        else:
+            emit_jcc(self.b, cc, label)
+        return label
 
     # ---- sequences of values -------------------------------------------------------------------
 
@@ -187,14 +181,14 @@ class ValueEmitter:
         done: uint32_t = 0
         if bits & DIV_MINUS_ONE:
             emit_ri(self.b, MOP_CMP_RI, width, divisor, -1)
-            other: uint32_t = self.short_jump(CC_NE)
+            other: uint32_t = self.skip(CC_NE)
             if bits & DIV_REM:
                 emit_rr(self.b, MOP_XOR_RR, 4, RDX, RDX)
-                done = self.short_jump(ALWAYS)
+                done = self.skip(ALWAYS)
             else:
                 emit_ri(self.b, MOP_CMP_RI, width, RAX, 1)  # overflows for the least integer only
                 emit_jcc(self.b, CC_O, self.cold(COLD_TRAP, TRAP_INT_OVERFLOW))
-            self.land(other)
+            self.b.bind(other)
         if bits & DIV_SIGNED:
             encode_plain(self.b, MOP_CDQ, width, 0, 0)
         else:
@@ -203,7 +197,7 @@ class ValueEmitter:
             self.trap_site(TRAP_DIV_BY_ZERO)
         encode_plain(self.b, MOP_IDIV_R if bits & DIV_SIGNED else MOP_DIV_R, width, 0, divisor)
         if done:
-            self.land(done)
+            self.b.bind(done)
         return 0
 
     def set_condition(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
@@ -226,18 +220,18 @@ class ValueEmitter:
         skip: uint32_t
         taken: uint32_t = 0
         if cc == CC_FEQ:
-            second = self.short_jump(CC_P)
+            second = self.skip(CC_P)
             cc = CC_E
         elif cc == CC_FNE:
-            taken = self.short_jump(CC_P)
+            taken = self.skip(CC_P)
             cc = CC_NE
-        skip = self.short_jump(cc ^ 1)
+        skip = self.skip(cc ^ 1)
         if taken:
-            self.land(taken)
+            self.b.bind(taken)
         emit_move(self.b, ops[2].loc, ops[0].loc, inst.width, cython.address(self.frame))
         if second:
-            self.land(second)
-        return self.land(skip)
+            self.b.bind(second)
+        return self.b.bind(skip)
 
     def scan(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
         """clz and ctz without lzcnt and tzcnt: a bit scan, whose result for zero is replaced."""
@@ -271,17 +265,17 @@ class ValueEmitter:
         other: uint32_t = ops[2].loc
         least: cython.bint = inst.op == P_FMIN
         emit_rr(self.b, MOP_UCOMIS_RR, inst.width, d, other)
-        unordered: uint32_t = self.short_jump(CC_P)
-        different: uint32_t = self.short_jump(CC_NE)
+        unordered: uint32_t = self.skip(CC_P)
+        different: uint32_t = self.skip(CC_NE)
         emit_rr(self.b, MOP_ORP_RR if least else MOP_ANDP_RR, inst.width, d, other)
-        done: uint32_t = self.short_jump(ALWAYS)
-        self.land(unordered)
+        done: uint32_t = self.skip(ALWAYS)
+        self.b.bind(unordered)
         emit_rr(self.b, MOP_FADD_RR, inst.width, d, other)
-        end: uint32_t = self.short_jump(ALWAYS)
-        self.land(different)
+        end: uint32_t = self.skip(ALWAYS)
+        self.b.bind(different)
         emit_rr(self.b, MOP_FMIN_RR if least else MOP_FMAX_RR, inst.width, d, other)
-        self.land(done)
-        return self.land(end)
+        self.b.bind(done)
+        return self.b.bind(end)
 
     def forget(self, xmm: uint32_t) -> cython.int:
         """Clear a register whose upper half the next instruction keeps: else that waits for whoever wrote it last, in
@@ -297,10 +291,10 @@ class ValueEmitter:
         self.held = NOTHING_HELD
         self.forget(d)
         emit_rr(self.b, MOP_TEST_RR, 8, source, source)
-        large: uint32_t = self.short_jump(CC_S)
+        large: uint32_t = self.skip(CC_S)
         emit_rr(self.b, mop, 8, d, source)
-        done: uint32_t = self.short_jump(ALWAYS)
-        self.land(large)
+        done: uint32_t = self.skip(ALWAYS)
+        self.b.bind(large)
         emit_rr(self.b, MOP_MOV_RR, 8, half, source)
         emit_rr(self.b, MOP_MOV_RR, 8, R11, source)
         emit_ri(self.b, MOP_SHR_RI, 8, half, 1)
@@ -308,7 +302,7 @@ class ValueEmitter:
         emit_rr(self.b, MOP_OR_RR, 8, half, R11)
         emit_rr(self.b, mop, 8, d, half)
         emit_rr(self.b, MOP_FADD_RR, inst.width, d, d)
-        return self.land(done)
+        return self.b.bind(done)
 
     def truncate(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
         """The common case: convert and see whether the result can be the processor's answer to a bad operand."""

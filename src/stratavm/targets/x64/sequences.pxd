@@ -1,4 +1,4 @@
-# Hand-written sequences: an instruction by the form of its operands, jumps to labels, padding.
+# Hand-written sequences: an instruction by the form of its operands, jumps to labels.
 from libc.stdint cimport int32_t, int64_t, uint32_t
 from stratavm.machine.codebuf cimport CodeBuf
 from stratavm.targets.x64.encoder cimport Mem
@@ -15,4 +15,3 @@ cdef int emit_m(CodeBuf b, uint32_t mop, uint32_t base, int32_t disp) except -1 
 cdef int emit_jmp(CodeBuf b, uint32_t label) except -1 nogil
 cdef int emit_jcc(CodeBuf b, uint32_t cc, uint32_t label) except -1 nogil
 cdef int emit_lea_label(CodeBuf b, uint32_t reg, uint32_t label) except -1 nogil
-cdef int emit_nop(CodeBuf b, uint32_t size) except -1 nogil

@@ -1,9 +1,9 @@
-"""Instructions by hand for the emitter: one function for each form of operands, jumps to labels, padding."""
+"""Instructions by hand for the emitter: one function for each form of operands, and jumps to labels."""
 
 # strata: hot
 import cython
-from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint32_t
-from cython.cimports.stratavm.machine.codebuf import FIX_LABEL, NO_LABEL, CodeBuf, put8, put16, put32
+from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t
+from cython.cimports.stratavm.machine.codebuf import FIX_LABEL, CodeBuf, put8
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_CMOVCC_RR,
     MOP_LEA_RM,
@@ -87,41 +87,19 @@ def emit_m(b: CodeBuf, mop: uint32_t, base: uint32_t, disp: int32_t) -> cython.i
     return emit_mi(b, mop, based(base, disp), 0)
 
 
-@cython.cfunc
-@cython.nogil
-@cython.inline
-@cython.exceptval(check=False)
-def short_back(b: CodeBuf, label: uint32_t) -> int64_t:
-    """Distance of a two-byte jump to a label that is bound and near; 0 where it must be the long form."""
-    if label >= b.n_labels or b.labels[label] == NO_LABEL:
-        return 0
-    distance: int64_t = cython.cast(int64_t, b.labels[label]) - (b.n + 2)
-    return distance if distance >= -128 else 0
-
-
 def emit_jmp(b: CodeBuf, label: uint32_t) -> cython.int:
-    """Jump to a label: two bytes if it is bound and near, else five."""
+    """Jump to a label: five bytes, or two where it is near."""
     b.reserve(MAX_INST_BYTES)
-    distance: int64_t = short_back(b, label)
-    if distance:
-        put8(b, 0xEB)
-        put8(b, cython.cast(uint8_t, distance))
-        return 0
     put8(b, 0xE9)
-    return b.rel32(label, FIX_LABEL, 0)
+    return b.jump(label, 5, 0xEB)
 
 
 def emit_jcc(b: CodeBuf, cc: uint32_t, label: uint32_t) -> cython.int:
-    """Jump to a label on a condition: two bytes if it is bound and near, else six."""
+    """Jump to a label on a condition: six bytes, or two where it is near."""
     b.reserve(MAX_INST_BYTES)
-    distance: int64_t = short_back(b, label)
-    if distance:
-        put8(b, 0x70 | cc & 15)
-        put8(b, cython.cast(uint8_t, distance))
-        return 0
     put8(b, 0x0F)
     put8(b, 0x80 | cc & 15)
-    return b.rel32(label, FIX_LABEL, 0)
+    return b.jump(label, 6, 0x70 | cc & 15)
 
 
 def emit_lea_label(b: CodeBuf, reg: uint32_t, label: uint32_t) -> cython.int:
@@ -133,38 +111,3 @@ def emit_lea_label(b: CodeBuf, reg: uint32_t, label: uint32_t) -> cython.int:
     put8(b, 0x8D)
     put8(b, (reg & 7) << 3 | 5)
     return b.rel32(label, FIX_LABEL, 0)
-
-
-def emit_nop(b: CodeBuf, size: uint32_t) -> cython.int:
-    """``size`` bytes that do nothing, in as few instructions as the manuals recommend."""
-    n: uint32_t
-    while size:
-        n = 9 if size > 9 else size
-        size -= n
-        b.reserve(MAX_INST_BYTES)
-        if n == 1:
-            put8(b, 0x90)
-            continue
-        if n == 2 or n == 6 or n == 9:
-            put8(b, 0x66)
-            n -= 1
-        if n == 1:
-            put8(b, 0x90)
-            continue
-        put8(b, 0x0F)
-        put8(b, 0x1F)
-        if n == 3:
-            put8(b, 0x00)
-        elif n == 4:
-            put8(b, 0x40)
-            put8(b, 0)
-        elif n == 5:
-            put16(b, 0x0044)
-            put8(b, 0)
-        elif n == 7:
-            put8(b, 0x80)
-            put32(b, 0)
-        else:
-            put16(b, 0x0084)
-            put32(b, 0)
-    return 0

@@ -41,5 +41,16 @@ X64: Final = Target(
     crosses=True,
     timings=TIMINGS,
     reach=1 << 28,
+    padding=(
+        b"\x90",
+        b"\x66\x90",
+        b"\x0f\x1f\0",
+        b"\x0f\x1f\x40\0",
+        b"\x0f\x1f\x44\0\0",
+        b"\x66\x0f\x1f\x44\0\0",
+        b"\x0f\x1f\x80\0\0\0\0",
+        b"\x0f\x1f\x84\0\0\0\0\0",
+        b"\x66\x0f\x1f\x84\0\0\0\0\0",
+    ),
 )
 """Jumps and the constant pool are reached with 31 bits; 28 are kept for one function."""
