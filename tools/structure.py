@@ -33,6 +33,7 @@ WALLS = (
     ("targets", "runtime"),  # but for what both agree on (contract)
     ("targets", "module"),
     ("contract", "runtime"),
+    ("contract", "module"),
 )
 PRIVATE = {"targets": "native"}
 """Rooms that one other room alone may know: what composes a front, a target and the machine."""

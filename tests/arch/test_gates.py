@@ -216,6 +216,7 @@ def test_knowledge_of_a_room_behind_a_wall_fails(tree, name, text, kind):
         ("machine", "contract"),
         ("targets/x64", "runtime"),
         ("contract", "runtime"),
+        ("contract", "module"),
         ("tiers/jit", "targets.x64"),
         ("runtime", "targets.x64"),
     ],

@@ -6,16 +6,16 @@ bytes unless its type says otherwise; offsets are the sum of the sizes before. R
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Sized
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from stratavm.base.cached import cached
 from stratavm.base.data import dataclass
 from stratavm.base.errors import MAX_TRAP_FRAMES
 
 if TYPE_CHECKING:
-    from stratavm.module.model import Module
-    from stratavm.spec.types import MemoryType
+    from stratavm.spec.types import GlobalType, MemoryType, SubType, TableType
 
 SIZES: Final = {"u8": 1, "u32": 4, "i32": 4, "u64": 8, "ptr": 8}
 
@@ -260,14 +260,48 @@ class VMLayout:
         return -(-(self.imported_funcs + 8 * self.n_imported_funcs) // 64) * 64
 
 
-def vm_layout(module: Module) -> VMLayout:
-    """The layout of a module's VMContext."""
+class Shape(Protocol):
+    """What instances of a module consist of, imports first: of this the layout of their contexts and the plan of a
+    target are made. A decoded WebAssembly module is one.
+    """
+
+    @property
+    def types(self) -> Sequence[SubType]:
+        """Types by index."""
+
+    @property
+    def func_type_indices(self) -> Sequence[int]:
+        """The type of every function, as an index into ``types``."""
+
+    @property
+    def imported_funcs(self) -> Sized:
+        """As long as there are functions without a body, which have the first indices."""
+
+    @property
+    def global_types(self) -> Sequence[GlobalType]:
+        """The type of every global."""
+
+    @property
+    def globals(self) -> Sized:
+        """As long as there are globals that are not imported."""
+
+    @property
+    def memory_types(self) -> Sequence[MemoryType]:
+        """The type of every memory."""
+
+    @property
+    def table_types(self) -> Sequence[TableType]:
+        """The type of every table."""
+
+
+def vm_layout(shape: Shape) -> VMLayout:
+    """The layout of the VMContext of a module's instances."""
     return _layout_of(
-        len(module.memory_types),
-        len(module.table_types),
-        len(module.global_types),
-        len(module.global_types) - len(module.globals),
-        len(module.imported_funcs),
+        len(shape.memory_types),
+        len(shape.table_types),
+        len(shape.global_types),
+        len(shape.global_types) - len(shape.globals),
+        len(shape.imported_funcs),
     )
 
 

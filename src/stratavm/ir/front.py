@@ -2,45 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Sized
 from typing import Protocol
 
+from stratavm.contract.layout import Shape
 from stratavm.ir.ssa import Ssa
-from stratavm.spec.types import GlobalType, MemoryType, SubType, TableType
-
-
-class Shape(Protocol):
-    """What instances of a module consist of, imports first: of this the layout of their contexts and the plan of a
-    target are made. A decoded WebAssembly module is one.
-    """
-
-    @property
-    def types(self) -> Sequence[SubType]:
-        """Types by index."""
-
-    @property
-    def func_type_indices(self) -> Sequence[int]:
-        """The type of every function, as an index into ``types``."""
-
-    @property
-    def imported_funcs(self) -> Sized:
-        """As long as there are functions without a body, which have the first indices."""
-
-    @property
-    def global_types(self) -> Sequence[GlobalType]:
-        """The type of every global."""
-
-    @property
-    def globals(self) -> Sized:
-        """As long as there are globals that are not imported."""
-
-    @property
-    def memory_types(self) -> Sequence[MemoryType]:
-        """The type of every memory."""
-
-    @property
-    def table_types(self) -> Sequence[TableType]:
-        """The type of every table."""
 
 
 class Front(Protocol):
