@@ -40,3 +40,11 @@ def escape(character: str) -> str:
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def utf8(text: str, what: str, errors: str = "strict") -> bytes:
+    """UTF-8; ValueError, with what it was meant for, where there is none."""
+    try:
+        return text.encode(errors=errors)
+    except UnicodeEncodeError:
+        raise ValueError(f"{what} is no text: UTF-8 cannot say {text!r:.60}") from None

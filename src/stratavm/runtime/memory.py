@@ -351,7 +351,7 @@ class Memory:
             count = integer("count", count)
         at = self.place(address, clipped("count", count * size))
         part: object = self.all_of_it()[at : at + count * size]
-        return part if format == "B" else part.cast(format)
+        return part if format == "B" else cast(part, format)
 
     def __len__(self) -> int:
         return self.d.bytes
@@ -523,8 +523,19 @@ def size_of_format(format: str) -> object:
     """Bytes of a C structure; struct.error, with the format in it, where that is none."""
     try:
         return struct.calcsize(format)
-    except struct.error as error:
+    except (struct.error, UnicodeEncodeError) as error:
         raise struct.error(f"expected a format of the struct module such as '<IHH', got {format!r}: {error}") from None
+
+
+@cython.cfunc
+def cast(part: object, format: str) -> object:
+    """A view of other items; views have no structures."""
+    try:
+        return part.cast(format)
+    except ValueError:
+        raise ValueError(
+            f"a view has items of one native type such as 'B', 'i' or 'd', got {format!r}; Memory.unpack takes any"
+        ) from None
 
 
 @cython.cfunc

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from stratavm.base.data import dataclass
 from stratavm.base.numbers import seconds_or_none, whole, whole_or_none
+from stratavm.base.text import utf8
 from stratavm.engine.module import Module
 from stratavm.engine.source import SourceLike
 from stratavm.wasi import given
@@ -124,7 +125,7 @@ def _input(value: Any) -> bytes | io.IOBase:
     if value is None:
         return b""
     if isinstance(value, str):
-        return given.utf8(value, "stdin")
+        return utf8(value, "stdin")
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
     if isinstance(value, io.TextIOBase):
@@ -152,7 +153,7 @@ def _files(values: Any) -> dict[str, bytes]:
         if "/".join(parts) in found:
             raise ValueError(f"files: {path!r:.60} is given twice, it is the same as {'/'.join(parts)!r:.60}")
         if isinstance(content, str):
-            content = given.utf8(content, f"files: the content of {path!r:.60}")
+            content = utf8(content, f"files: the content of {path!r:.60}")
         found["/".join(parts)] = bytes(content)
     return found
 
@@ -161,10 +162,7 @@ def _folders(values: Any) -> Iterable[Folder]:
     for origin, guest, read_only in given.preopens(values, "dirs"):
         if isinstance(origin, MemoryTree):
             raise TypeError(f"dirs are folders of the host, got {origin!r}: give contents as files={{path: content}}")
-        host = _plain(os.fsdecode(origin))
-        for path in (host, guest):
-            given.c_string(path, f"dirs: {path!r}")
-        yield Folder(host, _plain(guest), not read_only)
+        yield Folder(_plain(os.fsdecode(origin)), _plain(guest), not read_only)
 
 
 def _check_places(asked: Arguments) -> None:

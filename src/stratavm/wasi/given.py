@@ -8,6 +8,7 @@ from posixpath import normpath
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from stratavm.base.numbers import integer
+from stratavm.base.text import utf8
 from stratavm.wasi.memfs import MemoryTree
 from stratavm.wasi.quotas import Quotas
 
@@ -42,14 +43,6 @@ def c_string(text: Any, what: str) -> bytes:
     if "\0" in text:
         raise ValueError(f"{what} cannot contain NUL: {text!r}")
     return utf8(text, what, errors="surrogateescape") + b"\0"
-
-
-def utf8(text: str, what: str, errors: str = "strict") -> bytes:
-    """UTF-8; ValueError where there is none."""
-    try:
-        return text.encode(errors=errors)
-    except UnicodeEncodeError:
-        raise ValueError(f"{what} is no text: UTF-8 cannot say {text!r:.60}") from None
 
 
 def arguments(args: Any) -> list[bytes]:
@@ -111,6 +104,8 @@ def _preopen(item: Any, name: str) -> Preopen:
         raise TypeError(
             f"{name}: the guest's path for {_shown(origin)} must be a string such as '/data', got {guest!r}"
         )
+    for path in (guest,) if isinstance(origin, MemoryTree) else (os.fsdecode(origin), guest):
+        c_string(path, f"{name}: {path!r}")
     if mode is None:
         return Preopen(origin, guest, not isinstance(origin, MemoryTree))
     if not isinstance(mode, str | bool) or mode not in MODES:

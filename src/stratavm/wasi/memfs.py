@@ -14,6 +14,7 @@ from itertools import count
 from typing import Any, ClassVar, Final, TypeVar, cast
 
 from stratavm.base.numbers import whole_or_none
+from stratavm.base.text import utf8
 from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS, Fdflags, Filetype, Oflags, Whence
 from stratavm.wasi.descriptor import FILE_PIECE, Descriptor, Directory, Entry, Opening, Stat, Times
 from stratavm.wasi.errno import Errno, WasiError
@@ -261,7 +262,7 @@ def _parts(path: str, what: str = "a path") -> list[bytes]:
     parts = path.strip("/").split("/")
     if any(part in ("", ".", "..") or "\0" in part for part in parts):
         raise ValueError(f"{what} in a MemoryTree is named by components without '.', '..' and NUL, got {path!r}")
-    return [part.encode() for part in parts]
+    return [utf8(part, f"{what} in a MemoryTree") for part in parts]
 
 
 class MemoryFile(Descriptor):

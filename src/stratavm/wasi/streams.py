@@ -16,6 +16,7 @@ from stratavm.wasi.capture import Capture
 from stratavm.wasi.channel import Channel, FifoChannel, bytes_waiting, channel_of, duplicate
 from stratavm.wasi.descriptor import FILE_PIECE, NO_PIECES, SHORT_PIECE, Descriptor, Stat
 from stratavm.wasi.errno import Errno, HostRaised, WasiError, call_host
+from stratavm.wasi.given import c_string
 from stratavm.wasi.held import Held
 
 LARGEST_COPY: Final = 1 << 20
@@ -270,7 +271,7 @@ def sink(value: Sink, number: int, captured_bytes: int) -> Stream:
     elif isinstance(value, Capture):
         stream = CaptureSink(value)
     elif isinstance(value, str | os.PathLike):
-        stream = _inherited(number, write=True) if value == INHERIT else _to_path(value)
+        stream = _inherited(number, write=True) if value == INHERIT else _to_path(value, name)
     elif isinstance(value, ProgramOutput):
         stream = _inherited(value.fileno(), write=True, kind=ProgramStream)
     elif (fd := _fileno(value, name)) is not None:
@@ -307,8 +308,9 @@ def _from_path(path: Path) -> Stream:
     return _own(fd, write=False, fifo=S_ISFIFO(os.fstat(fd).st_mode))
 
 
-def _to_path(path: Path) -> Stream:
+def _to_path(path: Path, name: str) -> Stream:
     """Output to a file, made or emptied."""
+    c_string(os.fsdecode(path), name)
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | AT_ONCE, 0o666)
     except OSError as error:

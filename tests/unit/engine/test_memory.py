@@ -253,3 +253,17 @@ def test_what_is_no_data_and_no_format_is_said_in_words():
         with pytest.raises(struct.error, match=r"^expected a format of the struct module such as '<IHH', got '<Z': "):
             call()
     assert memory.read(0, 3) == b"\0\0\0"
+
+
+@pytest.mark.parametrize("format", ["<i", "ii", "4s", "e", "x"])
+def test_a_view_is_of_native_items(format):
+    """Structures are read by a copy; the words were those of Python's memory views."""
+    with pytest.raises(ValueError, match=f"a view has items of one native type .* got '{format}'; Memory.unpack takes"):
+        guest().exports.memory.view(format)
+
+
+def test_a_format_that_is_no_ascii_is_none():
+    """As any other that is none."""
+    for use in (guest().exports.memory.view, lambda format: guest().exports.memory.unpack(format, 0)):
+        with pytest.raises(struct.error, match="expected a format of the struct module"):
+            use("\ud800")

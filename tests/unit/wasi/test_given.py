@@ -195,6 +195,14 @@ WRONG_TREES = [
     (lambda: Quotas(path_bytes=None), TypeError, "Quotas: path_bytes"),
     (lambda: Quotas(held_bytes=True), TypeError, "Quotas: held_bytes"),
     (lambda: Capture("64M"), TypeError, "limit_bytes"),
+    (lambda: MemoryTree({"\ud800": b""}), ValueError, "a file in a MemoryTree is no text: UTF-8 cannot say '.ud800'"),
+    (lambda: MemoryTree().read("\ud800"), ValueError, "a path in a MemoryTree is no text"),
+    (lambda: Wasi(args=["\ud800"]), ValueError, r"args.0. is no text"),
+    (lambda: Wasi(preopens={"\ud800": "/a"}), ValueError, "preopens: '.ud800' is no text"),
+    (lambda: Wasi(preopens={"/tmp": "\ud800"}), ValueError, "preopens: '.ud800' is no text"),
+    (lambda: Wasi(preopens={"/t\0": "/a"}), ValueError, "preopens: '/t.x00' cannot contain NUL"),
+    (lambda: Wasi(stdout="\ud800"), ValueError, "stdout is no text"),
+    (lambda: Wasi(stderr="a\0"), ValueError, "stderr cannot contain NUL"),
 ]
 
 
