@@ -3,6 +3,7 @@
 # strata: hot
 import cython
 from cython.cimports.stratavm.engine.exports import Exports
+from cython.cimports.stratavm.engine.python import PyTypeObject, free_at_root
 from cython.cimports.stratavm.runtime.instance import Instance as RuntimeInstance
 
 from stratavm.base.text import printable
@@ -75,3 +76,6 @@ class Instance(RuntimeInstance):
             return "<Instance that was never initialised>"
         closed: str = " closed" if self.closed else ""
         return f"<Instance{closed} of {printable(self.module.name)}, exports: {some(self.module.export_index)}>"
+
+
+free_at_root(cython.cast(cython.pointer(PyTypeObject), cython.cast(cython.p_void, Instance)))

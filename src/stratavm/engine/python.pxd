@@ -5,7 +5,11 @@ ctypedef PyObject* (*ternary_t)(PyObject*, PyObject*, PyObject*) noexcept
 
 cdef extern from "Python.h":
     ctypedef PyObject* (*constructor_t "vectorcallfunc")(PyObject*, PyObject**, size_t, PyObject*) except? NULL
+    ctypedef void (*dealloc_t "destructor")(PyObject*) noexcept
     ctypedef struct PyTypeObject:
+        Py_ssize_t tp_basicsize
+        dealloc_t tp_dealloc
+        PyTypeObject* tp_base
         Py_ssize_t tp_vectorcall_offset
         unsigned long tp_flags
         ternary_t tp_call
@@ -34,3 +38,12 @@ cdef extern from "Python.h":
     void Py_DECREF(PyObject*) noexcept
     void Py_XDECREF(PyObject*) noexcept
     PyObject* Py_None
+
+# Objects of a class that adds no fields to its root's are taken down by the root: not floor by floor, each of which would
+# take them from the collector and give them back.
+cdef inline void free_at_root(PyTypeObject* type_) noexcept:
+    cdef PyTypeObject* root = type_
+    while root.tp_base.tp_base != NULL:
+        root = root.tp_base
+    if root.tp_basicsize == type_.tp_basicsize:
+        type_.tp_dealloc = root.tp_dealloc

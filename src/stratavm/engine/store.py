@@ -3,7 +3,7 @@
 
 import cython
 from cython.cimports.cpython.ref import Py_INCREF, PyObject
-from cython.cimports.stratavm.engine.python import PyType_Modified, PyTypeObject, PyVectorcall_NARGS
+from cython.cimports.stratavm.engine.python import PyType_Modified, PyTypeObject, PyVectorcall_NARGS, free_at_root
 from cython.cimports.stratavm.runtime.store import Store as RuntimeStore
 from cython.cimports.stratavm.runtime.template import StoreTemplate
 
@@ -125,12 +125,13 @@ def construct(
 
 
 @cython.cfunc
-def construct_quickly() -> cython.int:
+def make_and_free_quickly() -> cython.int:
     """Tell CPython of it; classes that derive from this one do not inherit it."""
     type_: cython.pointer(PyTypeObject) = cython.cast(cython.pointer(PyTypeObject), cython.cast(cython.p_void, Store))
     type_.tp_vectorcall = construct
+    free_at_root(type_)
     PyType_Modified(type_)
     return 0
 
 
-construct_quickly()
+make_and_free_quickly()

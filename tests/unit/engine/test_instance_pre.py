@@ -1,5 +1,6 @@
 """Claims about modules whose imports are resolved once."""
 
+import ctypes
 import gc
 import inspect
 import threading
@@ -23,6 +24,8 @@ GUEST = (
     .func("run", "i32 -> i32", RUN)
     .build()
 )
+
+TP_DEALLOC = 6 * 8  # ob_refcnt, ob_type, ob_size; then tp_name, tp_basicsize, tp_itemsize
 
 
 def where(caller: Caller) -> int:
@@ -333,3 +336,19 @@ def test_a_store_of_a_closed_engine_is_refused():
     for names in ({}, {"fuel": None}):
         with pytest.raises(stratavm.Closed, match="the engine is closed"):
             Store(engine, **names)
+
+
+@pytest.mark.parametrize("cls", [Store, stratavm.Instance])
+def test_the_root_of_a_noun_takes_its_objects_down(cls):
+    """By one function, not floor by floor; a class in Python that derives from it as well."""
+    root = cls.__mro__[-2]
+    deallocations = {ctypes.c_void_p.from_address(id(floor) + TP_DEALLOC).value for floor in (cls, root)}
+    assert len(deallocations) == 1
+
+    class Own(Store):
+        pass
+
+    store = Own(Engine())
+    gone = weakref.ref(store)
+    del store
+    assert gone() is None
