@@ -96,7 +96,7 @@ def run(
             gives an empty one. Without it there is none.
         dirs: folders of the host by the guest's path for them: ``{"data": "/data"}`` for reading,
             ``{"out": ("/out", "rw")}`` for writing too; or pairs and triples.
-        timeout: seconds for loading, compiling and running; None: no limit.
+        timeout: seconds for loading, compiling and running; None, or infinity: no limit. 0 and less have passed.
         fuel: operators that it may execute; None: not counted.
         max_memory: bytes that its memory may have, with 64 MiB for its tables and the like; None: what WebAssembly
             allows, with ``isolate`` 1 GiB.

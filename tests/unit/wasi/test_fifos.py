@@ -137,12 +137,22 @@ def test_a_deadline_ends_a_program_whose_input_is_a_fifo(fifo):
         linker.instantiate(store, stratavm.Module(READS)).exports._start()
 
 
+def refuse(path, *_, **__):
+    """A file system that says no."""
+    raise PermissionError(errno.EACCES, "no", path)
+
+
+def test_a_fifo_that_may_not_be_written_any_more_is_the_guests_error(fifo, monkeypatch):
+    """What else goes wrong when the reader is looked for is no reason to wait."""
+    with Wasi(stdout=fifo) as wasi:
+        guest = Guest(wasi)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "open", refuse)
+            assert guest.try_write(1, b"x") is Errno.ACCES
+
+
 def test_a_fifo_that_may_not_be_opened_is_an_error_at_once(fifo, monkeypatch):
     """It is not taken for one that lacks its other end."""
-
-    def refuse(path, *_, **__):
-        raise PermissionError(errno.EACCES, "no", path)
-
     monkeypatch.setattr(os, "open", refuse)
     for stream in ("stdin", "stdout"):
         with pytest.raises(PermissionError):
