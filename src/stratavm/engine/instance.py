@@ -71,6 +71,9 @@ class Instance(RuntimeInstance):
     def __exit__(self, *exception: object) -> None:
         self.close()
 
+    def __reduce__(self):
+        raise TypeError("an instance of a store cannot be pickled")
+
     def __repr__(self) -> str:
         if self.module is None:
             return "<Instance that was never initialised>"

@@ -73,6 +73,9 @@ class Store(RuntimeStore):
             self.source.emit(StoreCreated(thread_bound, on_abort))
         return 0
 
+    def __reduce__(self):
+        raise TypeError("a store cannot be pickled")
+
     # ---- references, for the boundary ----
 
     def func_to_raw(self, value: object) -> int:

@@ -94,6 +94,9 @@ class Global:
             return set()
         return {self.cell[0]} if self.cell[0] else set()
 
+    def __reduce__(self):
+        raise TypeError("a global of a store cannot be pickled")
+
     def __repr__(self) -> str:
         if self.store is None:
             return "<Global that was never initialised>"

@@ -317,6 +317,9 @@ class Table:
                 held.add(self.d.base[i])
         return held
 
+    def __reduce__(self):
+        raise TypeError("a table of a store cannot be pickled")
+
     def __repr__(self) -> str:
         if self.store is None:
             return "<Table that was never initialised>"

@@ -1,7 +1,9 @@
 """Claims about objects that nobody initialised, and about what is pulled away in between: errors, never a crash."""
 
+import copy
 import gc
 import os
+import pickle
 import subprocess
 import sys
 import textwrap
@@ -326,6 +328,17 @@ for found in pkgutil.walk_packages(stratavm.__path__, "stratavm."):
             print(found.name, name)
 print("seen", seen)
 """
+
+
+def test_objects_of_a_store_say_that_they_cannot_be_pickled():
+    """Nor copied; not which of their fields the compiler has no rule for."""
+    store = Store()
+    parts = '(memory (export "m") 1) (table (export "t") 1 funcref) (global (export "g") i32 (i32.const 1))'
+    instance = load(f'(module {parts} (func (export "f")))', store=store)
+    for thing in (store, instance, *instance.exports.values()):
+        for use in (copy.copy, copy.deepcopy, pickle.dumps):
+            with pytest.raises(TypeError, match=r"^an? .* cannot be pickled$"):
+                use(thing)
 
 
 @pytest.mark.trace_slow
