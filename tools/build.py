@@ -1,6 +1,6 @@
 """The incremental build of hot modules: only what changed is compiled, two at a time.
 
-A module is hot when one of its first five lines is ``# strata: hot``. Its key is a hash of its
+A module is hot when ``MARKER`` is one of its first five lines. Its key is a hash of its
 source, its ``.pxd``, every ``.pxd`` of this package that those cimport (transitively), the flags
 and the versions of Python, Cython and the C compiler. The compiled file is kept under that key in a
 cache that all checkouts of a user share (``$STRATA_BUILD_CACHE``, else ``~/.cache/stratavm``), so
@@ -37,6 +37,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+MARKER = b"# strata: hot"
+"""Among a module's first five lines it says that the module must be compiled; the import hook of ``stratavm`` obeys."""
 KEEP_DAYS = 30
 JOBS = int(os.environ.get("STRATA_BUILD_JOBS", "2"))
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
@@ -166,8 +168,14 @@ def toolchain() -> str:
     return f"{SUFFIX} cython-{version('cython')} {compiler} {identity.stdout.split()} {extra}"
 
 
+def is_hot(source: Path) -> bool:
+    """Whether a module must be compiled, by its marker."""
+    with source.open("rb") as file:
+        return MARKER in file.read(400).splitlines()[:5]
+
+
 def load_guard(root: Path) -> ModuleType:
-    """The package's own guard, so that marker and hash are defined once."""
+    """The package's own guard, so that the manifest is defined once."""
     spec = importlib.util.spec_from_file_location("_guard", root / "src/stratavm/_build.py")
     assert spec and spec.loader
     guard = importlib.util.module_from_spec(spec)
@@ -180,10 +188,9 @@ def discover(root: Path, variant: Variant | None = None) -> list[HotModule]:
     variant = variant or variant_from_environment()
     src = root / "src"
     cache = cache_directory()
-    guard = load_guard(root)
     modules = []
     for source in sorted(src.rglob("*.py")):
-        if not guard.heat(source):
+        if not is_hot(source):
             continue
         name = ".".join(source.relative_to(src).with_suffix("").parts)
         inputs = inputs_of(source, src)
@@ -330,7 +337,7 @@ def make(root: Path, variant: Variant) -> int:
         changed = [m for m in modules if m.key not in old.get(m.name, ()) or not m.installed.is_file()]
         for module in changed:
             install(module, variant)
-        lines, files = [f"variant\t{variant.name}"], set()
+        lines, files = [f"variant\t{variant.name}\t{SUFFIX}"], set()
         for module in modules:
             paths = {*module.inputs, module.source.with_suffix(".pxd"), module.installed}
             names = sorted(str(p.relative_to(root)) for p in paths)

@@ -21,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import build, dead, duplication, structure
+from tools import build, dead, dialect, duplication, structure
 
 ROOT = Path(__file__).resolve().parents[1]
 HARD_LINES, SOFT_LINES = 1000, 700
@@ -29,7 +29,7 @@ MAX_DUPLICATION_PERCENT = 5.0
 MAX_PRAGMAS = 20
 TOOL_SECONDS = 900
 MAX_UNTRACED = 32  # where the trace build may not call Python: signal handlers, held locks, no GIL, single steps
-CYTHON_CHECKS = ["F401", "F403", "F405", "F821", "F841", "F842", "SIM102", "SIM109", "B007"]  # ruff rules
+CYTHON_CHECKS = ["F403", "F405", "F821", "F841", "F842", "SIM102", "SIM109", "B007"]  # ruff rules
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")  # split, or this line would match
 
 
@@ -189,6 +189,13 @@ def dead_code() -> Verdict:
     return Verdict(f"vulture, {len(found)} names excused", tuple(dead.judge(found)))
 
 
+@gate("dialect")
+def one_dialect() -> Verdict:
+    """Each C signature stands once, and a ``.pxd`` holds what its module alone could not."""
+    headers = [p for p in tracked("src/*.pxd") if not is_generated(p) and p.with_suffix(".py").is_file()]
+    return Verdict(f"{len(headers)} pairs of .py and .pxd", tuple(dialect.problems(ROOT / "src")))
+
+
 @gate("unfinished")
 def unfinished() -> Verdict:
     """No note to oneself is left in a file."""
@@ -228,8 +235,8 @@ def types() -> Verdict:
 
 def c_functions(path: Path) -> set[int]:
     """Lines of the functions of a file that exist for C only."""
-    nodes = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.FunctionDef)]
-    return {n.lineno for n in nodes if any(ast.unparse(d) == "cython.cfunc" for d in n.decorator_list)}
+    nodes = dialect.defined(path.read_text())
+    return {nodes[place].lineno for place in dialect.for_c(path, ROOT / "src") if place in nodes}
 
 
 def primitives(path: Path) -> set[int]:
@@ -243,7 +250,7 @@ def primitives(path: Path) -> set[int]:
 
 @gate("docstrings")
 def docstrings() -> Verdict:
-    """Every name that Python can see is documented; interrogate does not know ``@cython.cfunc``."""
+    """Every name that Python can see is documented; interrogate does not know what Cython makes of functions."""
     _, output = run("-m", "interrogate", "-vv", "--omit-covered-files", "src", "tools")
     missed, path, exempt = [], ROOT, set()
     for row in output.splitlines():

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import griffe
 
+from tools.dialect import for_c
+
 OURS: Final = "stratavm.base.data.dataclass"
 """Our decorator."""
-FOR_C: Final = "cython.cfunc"
-"""Decorates functions that Python cannot see."""
 griffe.stdlib_decorators["stratavm.base.cached.cached"] = griffe.stdlib_decorators["functools.cached_property"]
 
 
@@ -30,8 +30,9 @@ class CFunctions(griffe.Extension):
 
     def on_class_members(self, *, cls: griffe.Class, **_: Any) -> None:
         """Called for each class when its members are known."""
-        for name, member in list(cls.members.items()):
-            if isinstance(member, griffe.Function) and any(str(d.value) == FOR_C for d in member.decorators):
+        source: Any = cls.filepath
+        for owner, name in for_c(source) if source.suffix == ".py" else ():
+            if owner == cls.name and name in cls.members:
                 cls.del_member(name)
 
 

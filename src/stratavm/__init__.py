@@ -20,16 +20,55 @@ What modules and guests do wrong is a ``StrataError``: ``ModuleError`` for modul
 for imports, ``Trap`` for what guests do. Wrong arguments are Python's own errors. `strata --help` shows the command.
 """
 
-try:
-    import stratavm._build as _build
-except ModuleNotFoundError:  # an installed wheel: only a source checkout has the guard
-    pass
-else:
-    _build.verify()
+import os
+import sys
+from _frozen_importlib_external import PathFinder  # importlib.machinery, without importing it
 
 __version__ = "0.1.0"
 
 TYPE_CHECKING = False  # true for type checkers only, which read what follows
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class _HotModules:
+    """Import hook: a hot module runs compiled, for this Python and from its present source, or it does not run.
+
+    Without it Python would quietly run the source of a module whose compiled file it does not find: arithmetic that is
+    meant to wrap around would not. ``# strata: hot`` in its first lines makes a module hot (tools/build.py).
+    """
+
+    def __init__(self, stale: "dict[str, str] | None", remedy: str) -> None:
+        self.stale = stale  # module name → the file that makes it stale; None where nothing was ever built
+        self.remedy = remedy
+
+    def find_spec(self, name: str, path: "Any" = None, target: "Any" = None) -> "Any":
+        """What Python itself finds for a module of this package, if that may run."""
+        if path is None or not name.startswith("stratavm."):
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is None or spec.origin is None:
+            return spec
+        if not spec.origin.endswith(".py"):
+            if self.stale is None or name in self.stale:
+                raise ImportError(f"{name} is not built from its present source: {self.remedy}", name=name)
+            return spec
+        source = os.open(spec.origin, os.O_RDONLY)  # a file object takes four times as long
+        head = os.read(source, 400)
+        os.close(source)
+        if b"# strata: hot" in head.splitlines()[:5]:
+            version = ".".join(map(str, sys.version_info[:2]))
+            raise ImportError(f"{name} is not compiled for Python {version}: {self.remedy}", name=name)
+        return spec
+
+
+try:
+    import stratavm._build as _build
+except ModuleNotFoundError:  # an installed wheel: only a source checkout has the guard
+    sys.meta_path.insert(0, _HotModules({}, "reinstall stratavm with the Python that is to run it"))
+else:
+    sys.meta_path.insert(0, _HotModules(_build.verify(), _build.HINT))
+
 if TYPE_CHECKING:
     from stratavm.base.errors import AllocatorFault as AllocatorFault
     from stratavm.base.errors import Closed as Closed

@@ -5,34 +5,19 @@ older than its sources is memory corruption. ``make build`` leaves a manifest of
 (time, size, hash) behind each ``.so``; importing ``stratavm`` compares it with the disk.
 
 ``STRATA_STALE=defer`` (set for generators, which must run before a build) lets ``stratavm`` be
-imported and refuses the stale modules one by one instead.
+imported; its import hook refuses the stale modules one by one instead.
 """
-
-from __future__ import annotations
 
 import os
 import sys
+from _imp import extension_suffixes
 from os.path import abspath, basename, dirname, isfile, join
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # typing itself would cost more than the check
-    from typing import Any
 
 PACKAGE = dirname(abspath(__file__))
 ROOT = dirname(dirname(PACKAGE))
 MANIFEST = join(ROOT, "build", "manifest.txt")
-MARKER = b"# strata: hot"
 COMMANDS = ("strata", "stratavm")
 HINT = "run `make build` (STRATA_BUILD=checked for the checked variant)"
-
-
-def heat(source: str | os.PathLike[str]) -> str | None:
-    """``hot`` (must be compiled), ``optional`` (may also run as Python) or None, by its marker."""
-    with open(source, "rb") as file:
-        for line in file.read(400).splitlines()[:5]:
-            if line.startswith(MARKER):
-                return "optional" if line.endswith(b"optional") else "hot"
-    return None
 
 
 def record(path: str | os.PathLike[str]) -> tuple[str, ...]:
@@ -77,10 +62,12 @@ def variant() -> str:
 
 
 def stale_modules() -> dict[str, str] | None:
-    """Module name → the file that makes it stale; None when nothing was ever built."""
+    """Module name → the file that makes it stale; None when nothing was ever built for this Python."""
     try:
         tables = read_manifest()
     except FileNotFoundError:
+        return None
+    if set(extension_suffixes()).isdisjoint(*tables["variant"].values()):
         return None
     files = tables["file"].items()
     changed = {path for path, recorded in files if not is_unchanged(join(ROOT, path), recorded)}
@@ -91,30 +78,11 @@ def stale_modules() -> dict[str, str] | None:
     }
 
 
-class RefuseStale:
-    """An import hook that blocks stale modules; an ``optional`` one runs from its source."""
-
-    def __init__(self, stale: dict[str, str] | None) -> None:
-        self.stale = stale
-
-    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
-        """Answer only for hot modules of this package that are stale."""
-        if name.startswith("stratavm.") and (self.stale is None or name in self.stale):
-            source = join(PACKAGE, *name.split(".")[1:]) + ".py"
-            kind = heat(source) if isfile(source) else None
-            if kind == "optional":
-                from importlib.util import spec_from_file_location
-
-                return spec_from_file_location(name, source)
-            if kind == "hot":
-                raise ImportError(f"{name} is not built from its present source: {HINT}")
-        return None
-
-
-def verify() -> None:
+def verify() -> dict[str, str] | None:
     """Raise ImportError unless every hot module was built from the sources on disk.
 
-    It takes most of the time before the command can say itself what it does about Ctrl-C.
+    It takes most of the time before the command can say itself what it does about Ctrl-C. Under ``STRATA_STALE=defer``
+    it returns ``stale_modules()`` instead, for the import hook.
     """
     try:
         stale = stale_modules()
@@ -123,15 +91,13 @@ def verify() -> None:
             raise
         os.write(2, b"strata: interrupted\n")
         os._exit(130)
-    if stale == {}:
-        return
-    if os.environ.get("STRATA_STALE") == "defer":
-        sys.meta_path.insert(0, RefuseStale(stale))
-    elif stale is None:
-        raise ImportError(f"this source checkout of stratavm was never built: {HINT}")
-    else:
-        name, path = next(iter(stale.items()))
-        raise ImportError(
-            f"{len(stale)} compiled module(s) of stratavm are stale, "
-            f"first {name} ({path} changed since it was built): {HINT}"
-        )
+    if stale == {} or os.environ.get("STRATA_STALE") == "defer":
+        return stale
+    if stale is None:
+        version = ".".join(map(str, sys.version_info[:2]))
+        raise ImportError(f"this source checkout of stratavm was never built for Python {version}: {HINT}")
+    name, path = next(iter(stale.items()))
+    raise ImportError(
+        f"{len(stale)} compiled module(s) of stratavm are stale, "
+        f"first {name} ({path} changed since it was built): {HINT}"
+    )

@@ -1,15 +1,15 @@
 """Claims about the build: a stale or uncompiled hot module can never run."""
 
-import ast
 import importlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from stratavm import _build
+import stratavm
 from tools import build
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,15 +24,26 @@ def test_a_hot_module_is_compiled(module):
     assert Path(loaded.__file__) == module.installed
 
 
+@pytest.fixture(scope="module")
+def uncompiled(tmp_path_factory):
+    """The package's Python sources without a compiled file."""
+    copy = tmp_path_factory.mktemp("uncompiled") / "stratavm"
+    shutil.copytree(ROOT / "src/stratavm", copy, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    return copy.parent
+
+
 @pytest.mark.parametrize("module", HOT, ids=lambda m: m.name)
-def test_a_hot_module_refuses_to_run_uncompiled(module):
-    """It opens with ``if not cython.compiled: raise ImportError(...)``, or says `optional`."""
-    if _build.heat(module.source) == "optional":
-        return
-    tests = [node for node in ast.parse(module.source.read_text()).body if isinstance(node, ast.If)]
-    guards = [t for t in tests if ast.unparse(t.test) == "not cython.compiled"]
-    assert guards, f"{module.name}: add the two guard lines of CONTRIBUTING.md"
-    assert isinstance(guards[0].body[0], ast.Raise)
+def test_a_hot_module_refuses_to_run_uncompiled(module, uncompiled):
+    """What the builder takes for hot, the import hook does; its neighbour ``__init__.py`` may run."""
+    folder = uncompiled / module.source.parent.relative_to(ROOT / "src")
+    hook = stratavm._HotModules({}, "do this")
+    with pytest.raises(ImportError, match=rf"^{module.name} is not compiled for Python 3\.\d+: do this$"):
+        hook.find_spec(module.name, [str(folder)])
+    package = module.name.rpartition(".")[0]
+    if package != "stratavm":
+        assert hook.find_spec(package, [str(folder.parent)]).origin == str(folder / "__init__.py")
+    assert hook.find_spec("stratavm.nothing", [str(folder)]) is None
+    assert hook.find_spec(module.name.rpartition(".")[2], [str(folder)]) is None, "other packages are none of its own"
 
 
 @pytest.fixture
@@ -47,7 +58,6 @@ def checkout(tmp_path, monkeypatch):
     (package / "zz.py").write_text(
         "# strata: hot\nimport cython\n"
         "from cython.cimports.stratavm.layout import (\n    Pair,  # a struct\n)\n"
-        "if not cython.compiled:\n    raise ImportError('not compiled')\n"
         "def size():\n    return cython.sizeof(Pair)\n"
     )
     return tmp_path
@@ -102,7 +112,62 @@ def test_generators_may_import_before_a_build(checkout):
     code = "import stratavm; print('in')"
     assert "never built" in run(checkout, code)
     assert run(checkout, code, STRATA_STALE="defer") == "in"
+    assert "not compiled" in run(checkout, SIZE, STRATA_STALE="defer")
+
+
+def test_the_guard_tells_what_was_built_for_another_python(checkout):
+    """Its compiled files are fresh, and this Python would not even look at them."""
+    make(checkout)
+    manifest = checkout / "build/manifest.txt"
+    manifest.write_text(manifest.read_text().replace(build.SUFFIX, ".cpython-39-x86_64-linux-gnu.so", 1))
+    assert "never built for Python 3." in run(checkout, SIZE)
+    assert "never built for Python 3." in run(checkout, "import stratavm")
     assert "not built" in run(checkout, SIZE, STRATA_STALE="defer")
+
+
+def test_the_guard_catches_a_compiled_file_of_yesterday(checkout):
+    """Put back with its old time, beside today's sources and manifest."""
+    make(checkout)
+    compiled = checkout / "src/stratavm" / f"zz{build.SUFFIX}"
+    yesterday = checkout / "yesterday.so"
+    shutil.copy2(compiled, yesterday)
+    layout = checkout / "src/stratavm/layout.pxd"
+    layout.write_text(layout.read_text().replace("int b", "long b"))
+    make(checkout)
+    shutil.copy2(yesterday, compiled)
+    assert "stale, first stratavm.zz" in run(checkout, SIZE)
+    refused = run(checkout, SIZE, STRATA_STALE="defer")
+    assert "stratavm.zz is not built from its present source: run `make build`" in refused
+
+
+def test_what_became_hot_after_the_build_does_not_run(checkout):
+    """The manifest knows nothing of it; the same module without the marker runs."""
+    cold = checkout / "src/stratavm/cold.py"
+    cold.write_text("x = 1\n")
+    make(checkout)
+    code = "import stratavm.cold; print(stratavm.cold.x)"
+    assert run(checkout, code) == "1"
+    cold.write_text("# strata: hot\nx = 1\n")
+    assert "stratavm.cold is not compiled for Python 3." in run(checkout, code)
+    assert "run `make build`" in run(checkout, code)
+
+
+def test_an_installed_hot_module_runs_compiled_or_not_at_all(checkout):
+    """With its source beside it or without; where the compiled file is for another Python, or is not there."""
+    make(checkout)
+    package = checkout / "src/stratavm"
+    (package / "_build.py").unlink()
+    assert run(checkout, SIZE) == "8"
+    compiled = package / f"zz{build.SUFFIX}"
+    compiled.rename(package / "zz.cpython-39-x86_64-linux-gnu.so")
+    refused = run(checkout, SIZE)
+    assert "stratavm.zz is not compiled for Python 3." in refused
+    assert refused.endswith("reinstall stratavm with the Python that is to run it")
+    (package / "zz.cpython-39-x86_64-linux-gnu.so").rename(compiled)
+    (package / "zz.py").unlink()
+    assert run(checkout, SIZE) == "8"
+    compiled.unlink()
+    assert "No module named" in run(checkout, SIZE)
 
 
 def test_a_switch_of_variant_and_back_compiles_nothing(checkout, monkeypatch):

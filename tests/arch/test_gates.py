@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import dead, gates, trace_coverage
+from tools import dead, dialect, gates, trace_coverage
 
 ROOT = Path(__file__).resolve().parents[2]
 PLANTED: set[str] = set()
@@ -107,6 +107,97 @@ cdef inline int twice(int x) noexcept nogil:
 cdef inline int four(int x) noexcept nogil:
     return twice(twice(x)) + NEW_FLAG
 """
+
+
+PAIR = {
+    "a.pxd": """\
+cdef struct Pair:
+    int left
+
+cdef class Bag:
+    cdef int n
+
+cdef class Box:
+    cdef int n
+    cdef int (*call)(int)
+    cdef int grow(self, int by) except -1 nogil
+    cpdef int take(self)
+
+cdef int shared(Pair* pair) noexcept nogil
+cdef inline int twice(int x) noexcept:
+    return 2 * x
+""",
+    "a.py": """\
+# strata: hot
+import cython
+
+@cython.cclass
+class Bag:
+    pass
+
+@cython.cclass
+class Box:
+    def grow(self, by):
+        return 0
+
+    @cython.ccall
+    def take(self) -> cython.int:
+        return 0
+
+def shared(pair):
+    return private(pair)
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def private(pair: cython.pointer(Pair)) -> cython.int:
+    return pair.left
+""",
+    "b.py": """\
+# strata: hot
+from cython.cimports.stratavm.a import (
+    Bag,  # with its field
+    shared,
+)
+""",
+    "c.pxd": """\
+from stratavm.a cimport twice
+""",
+}
+"""Modules that keep to the dialect."""
+
+
+@plants("dialect")
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        ("a.py", "by):", "by: cython.int):", "a.py:10: grow repeats what the .pxd declares"),
+        ("a.py", "(pair):", "(pair) -> cython.int:", "a.py:17: shared repeats"),
+        ("a.py", "def shared", "@cython.nogil\ndef shared", "a.py:18: shared repeats"),
+        ("a.pxd", "cdef inline", "cdef int private(Pair* pair) noexcept\ncdef inline", "a.py:22: private repeats"),
+        ("a.pxd", "cdef inline", "cdef int alone() noexcept\ncdef inline", "a.pxd:14: no other module cimports alone"),
+        ("b.py", "    Bag,  # with its field\n", "", "a.pxd:4: no other module cimports Bag"),
+        ("c.pxd", "twice", "shared", "a.pxd:14: no other module cimports twice"),
+    ],
+    ids=[
+        "a parameter",
+        "a result",
+        "a decorator",
+        "private and exported",
+        "a function",
+        "a class",
+        "an inline function",
+    ],
+)
+def test_a_signature_that_stands_twice_or_for_nobody_fails(tree, file, old, new, said):
+    """A parameter's type, a result's, a decorator, in both files; a function, a class or an inline function in the
+    ``.pxd`` that only its own module knows."""
+    for name, text in PAIR.items():
+        (tree / "src/stratavm" / name).write_text(text)
+    assert problems("dialect") == ""
+    changed = PAIR[file].replace(old, new)
+    assert changed != PAIR[file]
+    (tree / "src/stratavm" / file).write_text(changed)
+    assert f"src/stratavm/{said}" in problems("dialect")
 
 
 @plants("dead")
@@ -261,9 +352,14 @@ def test_a_wrong_type_fails(tree):
 
 @plants("docstrings")
 def test_an_undocumented_function_fails(tree):
-    """Functions that exist for C only are excused."""
+    """Functions that exist for C only are excused, by their decorator or by the ``.pxd``."""
     source = tree / "src/stratavm/a.py"
     source.write_text('"""A."""\n\n\n@cython.cfunc\ndef f():\n    return 1\n')
+    assert problems("docstrings") == ""
+    (tree / "src/stratavm/b.py").write_text('"""B."""\n\n\ndef f():\n    return 1\n')
+    assert problems("docstrings") == "src/stratavm/b.py:4: f"
+    (tree / "src/stratavm/b.pxd").write_text("cdef int f()\n")
+    dialect.for_c.cache_clear()
     assert problems("docstrings") == ""
     source.write_text(source.read_text() + "\n\ndef g():\n    return 1\n")
     assert problems("docstrings") == "src/stratavm/a.py:9: g"

@@ -19,9 +19,6 @@ from cython.cimports.stratavm.base.budget_tls import get_budget, set_budget
 from stratavm.base.errors import DeadlineExceeded, ResourceLimit
 from stratavm.base.numbers import seconds_or_none
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 UNLIMITED = cython.declare(int64_t, 0x7FFFFFFFFFFFFFFF)
 LOOKS = cython.declare(uint32_t, 8)  # at the flag, between two at the clock: a power of two
 looks = cython.declare(uint32_t, 0)  # of all threads: nothing depends on a count that is lost
@@ -53,10 +50,7 @@ def current() -> cython.pointer(Quota):
     return cython.cast(cython.pointer(Quota), get_budget())
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(-1, check=False)
-def look() -> cython.int:
+def look():
     """Go on, or raise why not: Stopped, DeadlineExceeded, what a signal's handler raises."""
     global looks
     quota: cython.pointer(Quota) = current()
@@ -92,10 +86,7 @@ def run_handlers(quota: cython.pointer(Quota)) -> cython.int:
     return 0
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(-1, check=False)
-def grew(size: uint64_t) -> cython.int:
+def grew(size):
     """An array takes so many bytes more. ResourceLimit where there are not so many left."""
     quota: cython.pointer(Quota) = current()
     if quota == cython.NULL:
@@ -110,7 +101,6 @@ def grew(size: uint64_t) -> cython.int:
     return 0
 
 
-@cython.final
 @cython.cclass
 class Budget:
     """A budget, for the time of a ``with`` block in one thread.
@@ -131,9 +121,7 @@ class Budget:
             time: cython.double = seconds_or_none("seconds", seconds)
             self.quota.deadline_ns = now_ns() + cython.cast(uint64_t, time * 1e9)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def begin(self) -> cython.int:
+    def begin(self):
         """It is this thread's budget from now on."""
         quota: cython.pointer(Quota) = cython.address(self.quota)
         outer: cython.pointer(Quota) = current()
@@ -157,9 +145,7 @@ class Budget:
         set_budget(quota)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
-    def end(self) -> cython.void:
+    def end(self):
         """The budget around it is this thread's again."""
         set_budget(self.quota.outer)
 

@@ -23,9 +23,6 @@ from cython.cimports.stratavm.engine.python import (
 
 from stratavm.spec.types import F32, F64, I32, I64
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 EXACT = cython.declare(cython.longlong, 1 << 53)  # every int up to here is a double
 CODES = {I32: "i", I64: "l", F32: "f", F64: "d"}
 
@@ -35,14 +32,7 @@ def codes_of(types: tuple) -> bytes:
     return "".join([CODES.get(t, "-") for t in types]).encode()
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
-def unbox(
-    codes: cython.p_const_char,
-    n: cython.Py_ssize_t,
-    values: cython.pointer(cython.pointer(PyObject)),
-    cells: cython.pointer(uint64_t),
-) -> cython.bint:
+def unbox(codes, n, values, cells):
     """Fill cells with plain numbers: ints (and subclasses) in range, floats, ints for floats.
 
     True where a value is anything else; nothing has run then, and the caller starts again with the rules of ``values``.
@@ -100,16 +90,13 @@ def upper_half(value: cython.pointer(PyObject), cell: cython.pointer(uint64_t)) 
     return False
 
 
-@cython.cfunc
-def box(code: cython.char, cell: cython.pointer(uint64_t)) -> object:
+def box(code, cell):
     """The number in a cell, ints signed."""
     made: new_number_t = new_number
     return cython.cast(box_t, made)(code, cell)
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
-def new_number(code: cython.char, cell: cython.pointer(uint64_t)) -> cython.pointer(PyObject):
+def new_number(code, cell):
     """``box`` for callers that count references themselves."""
     if code == ord("i"):
         return PyLong_FromLong(cython.cast(int32_t, cell[0]))

@@ -17,16 +17,12 @@ from stratavm.base.importing import importing
 from stratavm.base.words import some
 from stratavm.runtime.introspect import Signed
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 # Names of every mapping's, or object's, own: an export that is called so is an item only.
 OWN: frozenset = cython.declare(frozenset, frozenset())
 OURS = cython.declare(cython.Py_ssize_t, 2)  # references of a loop over the exports to each of them
 
 
 @cython.collection_type("mapping")
-@cython.final
 @cython.cclass
 class Exports:
     """Exports by name, in the module's order: ``exports.add`` or ``exports["add"]``.
@@ -43,14 +39,12 @@ class Exports:
         self.index = index
         self.made = {}
 
-    @cython.cfunc
-    def find(self, name: object) -> object:
+    def find(self, name):
         """The object of an export. KeyError where there is none, Closed where it is too late to make it."""
         made: object = self.made.get(name)
         return self.make(name, made) if made is None or self.instance is None else made
 
-    @cython.cfunc
-    def make(self, name: object, made: object) -> object:
+    def make(self, name, made):
         """``find`` for what has not been asked for, and for what the store has let go."""
         kind, index = self.index[name]
         if self.instance is None or is_closed(self.instance.store):
@@ -67,9 +61,7 @@ class Exports:
             raise Closed("the store of these exports is closed")
         return self.made.setdefault(name, made)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def let_go(self) -> cython.int:
+    def let_go(self):
         """The store is closed. What leads back to the instance, which has these, is kept as long as somebody else
         has it: no collector is needed to free them."""
         for name, made in self.made.items():

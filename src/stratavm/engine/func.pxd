@@ -31,6 +31,3 @@ cdef class Func:
     cdef object __weakref__
     cdef object call_slowly(self, tuple values, object keywords)
     cdef int warm(self) except -1
-
-cdef object call_cold(Func self, PyObject** args, size_t nargsf, PyObject* keywords)
-cdef object call_quickly(Func self, PyObject** args, size_t nargsf, PyObject* keywords)

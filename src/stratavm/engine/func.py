@@ -39,10 +39,6 @@ from stratavm.runtime.introspect import Signed
 from stratavm.runtime.values import arguments_to_raw, results_from_raw, signature
 from stratavm.spec.types import FuncType, type_name
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
-
 WARM = cython.declare(uint32_t, 64)  # calls after which a function gets machine code: making it takes 0.2 ms
 
 
@@ -97,8 +93,7 @@ class Func:
         """Call it."""
         return self.call_slowly(arguments, keywords)
 
-    @cython.cfunc
-    def call_slowly(self, values: tuple, keywords: object) -> object:
+    def call_slowly(self, values, keywords):
         """Call with anything that ``values`` knows how to convert."""
         if keywords:
             raise TypeError(f"{signature(self.name, self.type)} takes no keyword arguments")
@@ -111,9 +106,7 @@ class Func:
             self.store.pinned -= 1
             self.store.settle()
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def warm(self) -> cython.int:
+    def warm(self):
         """Give the function machine code, or the quick path for good where there is none."""
         quick: call_t = call_quickly
         entry: object = 0

@@ -23,7 +23,7 @@ from cython.cimports.stratavm.engine.python import (
     PyTuple_GET_SIZE,
 )
 from cython.cimports.stratavm.engine.shortway import ShortWay
-from cython.cimports.stratavm.runtime.func import Shape, fill_cells, read_cells
+from cython.cimports.stratavm.runtime.func import fill_cells, read_cells
 from cython.cimports.stratavm.runtime.host import HostFunction, HostShape, as_run_cells, may_raise_t
 from cython.cimports.stratavm.runtime.memory import Memory
 
@@ -32,12 +32,8 @@ from stratavm.engine.cells import codes_of
 from stratavm.engine.host import HostSpec, wants_caller
 from stratavm.runtime.values import from_raw, results_to_raw
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
 
-
-@cython.cfunc
-def codes_of_shape(shape: Shape) -> tuple:
+def codes_of_shape(shape):
     """Codes of parameters and results, see ``cells``."""
     if shape.codes is None:
         shape.codes = (codes_of(shape.type.params), codes_of(shape.type.results))
@@ -95,9 +91,7 @@ class PythonHost(HostFunction):
     the caller's memory and unsigned integers, and returns one of those.
     """
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def fit(self, store: object, what: Offered, caller: object) -> cython.int:
+    def fit(self, store, what, caller):
         """Become what was offered in a store; ``caller`` is None where it is not wanted."""
         run: may_raise_t = cython.cast(may_raise_t, run_slowly)
         self.become(store, what.shape, what.function, what.where)
@@ -114,16 +108,14 @@ class PythonHost(HostFunction):
         self.run = as_run_cells(run)
         return 0
 
-    @cython.cfunc
-    def convert(self, raws: list) -> object:
+    def convert(self, raws):
         """Run it by the rules of ``values``: raw bits in and out."""
         values: list = [from_raw(t, raw, self.store) for t, raw in zip(self.type.params, raws, strict=True)]
         if self.caller is not None:
             values.insert(0, self.caller)
         return results_to_raw(self.label, self.type, self.function(*values), self.store)
 
-    @cython.cfunc
-    def first(self) -> object:
+    def first(self):
         """The caller's memory."""
         if self.memory is None:
             self.memory = self.caller.memory

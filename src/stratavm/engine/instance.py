@@ -10,9 +10,6 @@ from stratavm.base.text import printable
 from stratavm.base.words import some
 from stratavm.runtime.introspect import Signed
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 
 @cython.nonecheck(True)  # a subclass may leave out our initialiser: an AttributeError then, no crash
 @cython.cclass

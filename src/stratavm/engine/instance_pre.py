@@ -13,9 +13,6 @@ from stratavm.engine.events import InstanceCreated, InstantiationFailed, describ
 from stratavm.engine.host import Caller
 from stratavm.runtime.introspect import Signed
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 
 @cython.cclass
 class InstancePre:
@@ -56,8 +53,7 @@ class InstancePre:
         """``instantiate`` without a report of failures."""
         return self.begin(store)
 
-    @cython.cfunc
-    def begin(self, store: Store) -> Instance:
+    def begin(self, store):
         """``start`` for compiled callers."""
         instance: Instance
         if self.engine is not store.engine:
@@ -74,15 +70,13 @@ class InstancePre:
             deliver_events(store)
         return instance
 
-    @cython.cfunc
-    def unborn(self) -> Instance:
+    def unborn(self):
         """What becomes an instance of the module."""
         instance: Instance = Instance.__new__(Instance)
         instance.module = self.module
         return instance
 
-    @cython.cfunc
-    def begins(self) -> object:
+    def begins(self):
         """What memories begin with."""
         return self.module.images() if self.images is None else self.images
 

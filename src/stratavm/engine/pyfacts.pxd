@@ -1,6 +1,5 @@
 # Where CPython keeps what the machine code of a call reads: from its own headers, at compile time.
 from cpython.ref cimport PyObject
-from libc.stdint cimport uint32_t, uint64_t
 
 cdef extern from *:
     """

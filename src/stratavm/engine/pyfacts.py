@@ -11,15 +11,11 @@ import warnings
 from struct import pack
 
 import cython
-from cython.cimports.cpython.ref import PyObject
 from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.stratavm.base.events.ring import Ring
 from cython.cimports.stratavm.runtime.ticker import TICKER_TICKS, ticker_state
 
 from stratavm.runtime.threads import block_offsets
-
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 TESTED = ((3, 11), (3, 12), (3, 13))
 """Versions of CPython on which the tests of this module run (``make versions``)."""

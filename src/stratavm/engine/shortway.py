@@ -3,11 +3,6 @@
 """Short ways: the usual cases of a ``HostSpec``'s function in C, on the caller's memory and raw cells."""
 
 import cython
-from cython.cimports.libc.stdint import uint64_t
-from cython.cimports.stratavm.runtime.memory import Memory
-
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 
 @cython.cclass
@@ -17,9 +12,7 @@ class ShortWay:
     def __init__(self, general: object):
         self.general = general
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def go(self, memory: Memory, cells: cython.pointer(uint64_t)) -> cython.int:
+    def go(self, memory, cells):
         """1: done, the result is in the first cell. 0: not a usual case, and nothing has happened. The memory is one of
         the store that the call has entered: it does not close, move or shrink meanwhile."""
         return 0

@@ -15,9 +15,6 @@ from stratavm.engine.engine import Engine, engine_of
 from stratavm.engine.events import StoreCreated, report_failure
 from stratavm.runtime.introspect import Signed, constructor
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 MOST_BITS = (1 << 64) - 1
 ENGINE = cython.declare(type, Engine)
 
@@ -50,11 +47,7 @@ class Store(RuntimeStore):
             raise unexpected("Store()", unknown, constructor("Store").parameters)
         self.open(engine, limits, fuel, truth("thread_bound", thread_bound), on_abort)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def open(
-        self, engine: object, limits: object, fuel: object, thread_bound: cython.bint, on_abort: str
-    ) -> cython.int:
+    def open(self, engine, limits, fuel, thread_bound, on_abort):
         """What the constructor does with its arguments."""
         template: StoreTemplate
         if self.template is not None:

@@ -28,9 +28,6 @@ from cython.cimports.stratavm.ir.ssa import (
     operands_of,
 )
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 
 @cython.cfunc
 @cython.inline
@@ -51,7 +48,6 @@ def acts(op: uint32_t) -> cython.bint:
     )
 
 
-@cython.final
 @cython.cclass
 class Pruner:
     """Scratch memory of the pass, reused from function to function."""

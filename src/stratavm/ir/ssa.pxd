@@ -29,7 +29,7 @@
 #                a global in a value (pass promote): a = the value, c = the global, which holds it while others run; the poll
 #                is what it holds afterwards.
 cimport cython
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from stratavm.ir.ops cimport OP_OPERANDS
 
@@ -150,7 +150,6 @@ cdef class Ssa:
     cdef uint32_t site(self, uint32_t func, uint32_t offset, uint32_t caller) except? 0xFFFFFFFF nogil  # a position
     cdef int count_uses(self) except -1 nogil
 
-
 # A node's operands: its first fields (one that it does without holds NO_VALUE), or a list in `args`.
 cdef enum:
     OPERANDS_LIST = 8         # the operands are args[b .. b + c)
@@ -180,7 +179,6 @@ cdef inline void map_values(uint32_t* values, uint32_t n, uint32_t* moved) noexc
     for k in range(n):
         if values[k] != NO_VALUE:
             values[k] = moved[values[k]]
-
 
 # A terminator's edges. Here alone stands which terminators have some, and in which fields.
 

@@ -6,15 +6,12 @@ evaluator and tests read.
 """
 
 import cython
-from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
+from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.stratavm.base.vec import vec_room
 
 from stratavm.base.importing import importing
-
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 IR_OPS = {
     "nop": IR_NOP,
@@ -54,7 +51,6 @@ def copy_bytes(to: cython.p_void, source: cython.p_void, size: cython.size_t) ->
         memcpy(to, source, size)
 
 
-@cython.final
 @cython.cclass
 class Ssa:
     """One function in SSA form. Reused between functions: ``clear`` keeps the memory."""

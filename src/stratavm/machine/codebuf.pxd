@@ -1,7 +1,7 @@
 # A growable code buffer: bytes, labels, fields that count from where they stand, and the constant pool behind the code.
 # An emitter calls reserve() once per instruction and then put8/32/64, which do not check.
 cimport cython
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 cdef enum:

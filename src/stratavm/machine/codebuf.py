@@ -14,9 +14,6 @@ from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memcpy, memmove, memset
 from cython.cimports.stratavm.base.vec import vec_room
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 from stratavm.base.errors import ResourceLimit
 
 FIELD = cython.declare(uint32_t, 4)  # bytes of a field
@@ -24,6 +21,7 @@ SHORT = cython.declare(uint32_t, 2)  # bytes of a short jump
 REACH = cython.declare(uint64_t, 128)  # of its field, backward from its end; forward one less
 
 
+@cython.cclass
 class CodeBuf:
     """Owns the arrays of one function's code; reused by ``clear``."""
 
@@ -52,12 +50,12 @@ class CodeBuf:
         """A copy of what was emitted."""
         return PyBytes_FromStringAndSize(cython.cast(cython.p_char, self.data), self.n)
 
-    def clear(self) -> cython.int:
+    def clear(self):
         """Empty it, keeping the memory."""
         self.n = self.n_labels = self.n_fixups = self.slack = 0
         return 0
 
-    def grow(self, size: uint32_t) -> cython.int:
+    def grow(self, size):
         """Make room for ``size`` more bytes, which there is not."""
         if size > self.reach - self.n:
             with cython.gil:
@@ -67,11 +65,11 @@ class CodeBuf:
             self.cap = self.reach
         return 0
 
-    def label(self) -> uint32_t:
+    def label(self):
         """A new, unbound label."""
         return self.label_block(1)
 
-    def label_block(self, count: uint32_t) -> uint32_t:
+    def label_block(self, count):
         """``count`` new labels with consecutive numbers."""
         first: uint32_t = self.n_labels
         if count >= NO_LABEL - first:
@@ -83,7 +81,7 @@ class CodeBuf:
         self.n_labels += count
         return first
 
-    def bind(self, label: uint32_t) -> cython.int:
+    def bind(self, label):
         """The label means this position."""
         if label >= self.n_labels or self.labels[label].at != NO_LABEL:
             with cython.gil:
@@ -92,7 +90,7 @@ class CodeBuf:
         self.labels[label].fixups = self.n_fixups
         return 0
 
-    def rel32(self, target: uint32_t, kind: uint32_t, base: uint32_t) -> cython.int:
+    def rel32(self, target, kind, base):
         """Emit a 32-bit field to be patched by ``finish``; see ``Fixup``."""
         self.reserve(4)
         vec_room(self.fixups, self.cap_fixups, self.n_fixups + 1)
@@ -105,7 +103,7 @@ class CodeBuf:
         put32(self, 0)
         return 0
 
-    def jump(self, label: uint32_t, size: uint32_t, head: uint8_t) -> cython.int:
+    def jump(self, label, size, head):
         """The field of a jump, for which there is room. With it the jump has ``size`` bytes; its short form begins with
         ``head``."""
         vec_room(self.fixups, self.cap_fixups, self.n_fixups + 1)
@@ -120,7 +118,7 @@ class CodeBuf:
         self.n += FIELD
         return 0
 
-    def pad(self, size: uint32_t) -> cython.int:
+    def pad(self, size):
         """``size`` bytes that do nothing, in as few instructions as the target has for it."""
         n: uint32_t
         self.reserve(size)
@@ -131,7 +129,7 @@ class CodeBuf:
             size -= n
         return 0
 
-    def align_code(self, size: uint32_t) -> cython.int:
+    def align_code(self, size):
         """What follows begins at a multiple of ``size`` (a power of two)."""
         vec_room(self.fixups, self.cap_fixups, self.n_fixups + 1)
         fix: cython.pointer(Fixup) = cython.address(self.fixups[self.n_fixups])
@@ -145,7 +143,7 @@ class CodeBuf:
 
     # ---- short jumps ---------------------------------------------------------------------------
 
-    def relax(self) -> cython.int:
+    def relax(self):
         """Find the jumps whose short form reaches, and where everything will be. Positions that others noted stay as
         they are until ``follow`` corrects them, the code until ``compact``."""
         if self.slack:
@@ -153,7 +151,7 @@ class CodeBuf:
         self.shorten()
         return self.lay_out() if self.slack else 0
 
-    def weigh(self) -> cython.int:
+    def weigh(self):
         """What paddings before each field may grow by."""
         i: uint32_t
         slack: uint32_t = 0
@@ -164,7 +162,7 @@ class CodeBuf:
                 slack += fix.target - 1
         return 0
 
-    def shorten(self) -> cython.int:
+    def shorten(self):
         """The jumps that reach their labels in the short form, whatever becomes of paddings between; and how far all
         moves without these. What lies before a jump is decided, so a label there is as near as it will be."""
         i: uint32_t
@@ -188,13 +186,13 @@ class CodeBuf:
         self.moved = moved
         return 0
 
-    def growth(self, one: uint32_t, other: uint32_t) -> uint64_t:
+    def growth(self, one, other):
         """What paddings between two fields may grow by."""
         behind: int64_t = self.fixups[other].slack if other < self.n_fixups else self.slack
         behind -= self.fixups[one].slack
         return behind if behind > 0 else -behind
 
-    def lay_out(self) -> cython.int:
+    def lay_out(self):
         """How far everything moves: the padding before what is aligned depends on all before it."""
         i: uint32_t
         moved: uint32_t = 0
@@ -209,9 +207,7 @@ class CodeBuf:
         self.moved = moved
         return 0
 
-    def follow(
-        self, table: cython.pointer(uint32_t), stride: uint32_t, count: uint32_t, behind: cython.bint
-    ) -> cython.int:
+    def follow(self, table, stride, count, behind):
         """Correct ascending positions, each the first of ``stride`` words; ``behind``: they mean what is behind a
         padding that begins there."""
         i: uint32_t
@@ -230,7 +226,7 @@ class CodeBuf:
             k += stride
         return 0
 
-    def compact(self) -> cython.int:
+    def compact(self):
         """Move code, fields and labels to where ``relax`` found that they will be."""
         i: uint32_t
         start: uint32_t
@@ -264,7 +260,7 @@ class CodeBuf:
         self.n += end - src
         return 0
 
-    def bring(self, src: uint32_t, end: uint32_t) -> cython.int:
+    def bring(self, src, end):
         """Copy code down to the end of what is in its place: words where it goes far enough that those which begin
         before its end do not reach what follows. There must be a word behind it."""
         k: uint32_t = 0
@@ -280,7 +276,7 @@ class CodeBuf:
         self.n += size
         return 0
 
-    def align(self, size: uint32_t, fill: uint8_t) -> cython.int:
+    def align(self, size, fill):
         """Fill up to a multiple of ``size`` (a power of two)."""
         rest: uint32_t = (size - self.n % size) % size
         self.reserve(rest)
@@ -288,7 +284,7 @@ class CodeBuf:
         self.n += rest
         return 0
 
-    def finish(self, pool: cython.pointer(cython.const[uint64_t]), n_words: uint32_t) -> cython.int:
+    def finish(self, pool, n_words):
         """Place the constant pool behind the code, 16-byte aligned, and patch every field."""
         if n_words:
             self.align(16, 0xCC)
@@ -302,7 +298,7 @@ class CodeBuf:
         self.patch(start, n_words * 8)
         return 0
 
-    def patch(self, pool: uint32_t, pool_bytes: uint32_t) -> cython.int:
+    def patch(self, pool, pool_bytes):
         """Fill in every field, now that all positions are known."""
         i: uint32_t
         value: int32_t

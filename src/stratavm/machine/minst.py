@@ -3,12 +3,9 @@
 # strata: hot
 import cython
 from cython.cimports.cpython.bytes import PyBytes_AS_STRING
-from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
+from cython.cimports.libc.stdint import uint8_t, uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.stratavm.base.vec import vec_room
-
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 from stratavm.base.errors import ResourceLimit
 from stratavm.machine.target import Target, mask
@@ -40,6 +37,7 @@ def read_class(facts: cython.pointer(TargetFacts), number: uint32_t, rclass) -> 
     return 0
 
 
+@cython.cclass
 class MCode:
     """One function of machine IR for one target. Fields are in ``minst.pxd``; reused by ``clear``."""
 
@@ -70,14 +68,14 @@ class MCode:
         free(self.constants)
         free(self.moves)
 
-    def clear(self) -> cython.int:
+    def clear(self):
         """Empty it, keeping the memory."""
         self.n_insts = self.n_operands = self.n_blocks = self.n_edges = self.n_edge_args = 0
         self.n_block_params = self.n_vregs = self.n_constants = self.n_moves = self.n_slots = 0
         self.out_arg_bytes = 0
         return 0
 
-    def vreg(self, rclass: uint8_t, width: uint8_t) -> uint32_t:
+    def vreg(self, rclass, width):
         """A new virtual register: its class, and the bytes that a move or spill of it copies."""
         n: uint32_t = self.n_vregs
         vec_room(self.vclass, self.cap_vclass, n + 1)
@@ -87,18 +85,18 @@ class MCode:
         self.n_vregs = n + 1
         return n
 
-    def inst_room(self) -> cython.int:
+    def inst_room(self):
         """Room for one more instruction."""
         return vec_room(self.insts, self.cap_insts, self.n_insts + 1)
 
-    def operand_room(self) -> cython.int:
+    def operand_room(self):
         """Room for one more operand of the newest instruction, which has a limit."""
         if self.last().nops == 0xFF:
             with cython.gil:
                 raise ResourceLimit("an instruction has more than 255 operands", limit="operands")
         return vec_room(self.operands, self.cap_operands, self.n_operands + 1)
 
-    def block(self, depth: uint32_t, flags: uint32_t) -> uint32_t:
+    def block(self, depth, flags):
         """Start a block at the next instruction; returns its number."""
         n: uint32_t = self.n_blocks
         vec_room(self.blocks, self.cap_blocks, n + 1)
@@ -112,12 +110,12 @@ class MCode:
         self.n_blocks = n + 1
         return n
 
-    def end_block(self) -> cython.int:
+    def end_block(self):
         """The newest block ends after the newest instruction, its terminator."""
         self.blocks[self.n_blocks - 1].last = self.n_insts
         return 0
 
-    def block_param(self, vreg: uint32_t) -> cython.int:
+    def block_param(self, vreg):
         """Add a parameter to the newest block."""
         n: uint32_t = self.n_block_params
         vec_room(self.block_params, self.cap_block_params, n + 1)
@@ -126,7 +124,7 @@ class MCode:
         self.n_block_params = n + 1
         return 0
 
-    def edge(self, target: uint32_t) -> uint32_t:
+    def edge(self, target):
         """Add a successor to the newest block; returns the number of the edge."""
         n: uint32_t = self.n_edges
         vec_room(self.edges, self.cap_edges, n + 1)
@@ -138,7 +136,7 @@ class MCode:
         self.n_edges = n + 1
         return n
 
-    def edge_arg(self, vreg: uint32_t) -> cython.int:
+    def edge_arg(self, vreg):
         """Add an argument to the newest edge."""
         n: uint32_t = self.n_edge_args
         vec_room(self.edge_args, self.cap_edge_args, n + 1)
@@ -147,7 +145,7 @@ class MCode:
         self.n_edge_args = n + 1
         return 0
 
-    def move(self, at: uint32_t, src: uint32_t, dst: uint32_t, vreg: uint32_t) -> cython.int:
+    def move(self, at, src, dst, vreg):
         """Append a move (allocators only; in order of ``at``)."""
         n: uint32_t = self.n_moves
         vec_room(self.moves, self.cap_moves, n + 1)
@@ -159,7 +157,7 @@ class MCode:
         self.n_moves = n + 1
         return 0
 
-    def constant(self, word: uint64_t) -> uint32_t:
+    def constant(self, word):
         """Byte offset of an 8-byte word in the constant pool; recent ones are shared."""
         n: uint32_t = self.n_constants
         i: uint32_t = n - SHARING_WINDOW if n > SHARING_WINDOW else 0

@@ -1,5 +1,5 @@
 # The instruction scheduler of level 1: between selection and allocation.
-from libc.stdint cimport int32_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, uint32_t
 from stratavm.machine.minst cimport MBlock, MCode, MInst, TargetFacts
 from stratavm.machine.regalloc.intervals cimport Intervals
 

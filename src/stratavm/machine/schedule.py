@@ -39,9 +39,6 @@ from cython.cimports.stratavm.machine.minst import (
 )
 from cython.cimports.stratavm.machine.regalloc.intervals import NO_POS, Intervals
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 FactsPtr = cython.typedef(cython.pointer(cython.const[TargetFacts]))
 NO_UNIT = cython.declare(uint32_t, 0xFFFFFFFF)
 MAX_CONSTANTS = cython.declare(uint32_t, 4)
@@ -94,6 +91,7 @@ def ends_window(t: FactsPtr, m: cython.pointer(MInst)) -> cython.bint:
     return m.flags & (MI_EFFECT | MI_TRAPS) != 0 and not t.reads[row_of(t, m.op)]
 
 
+@cython.cclass
 class Scheduler:
     """Schedules one function after another; reuses its arrays."""
 
@@ -120,11 +118,11 @@ class Scheduler:
         with cython.nogil:
             self.run()
 
-    def worthwhile(self, block: cython.pointer(MBlock)) -> cython.bint:
+    def worthwhile(self, block):
         """Whether a block may have a window that runs often enough."""
         return block.depth >= self.depth and block.last - block.first >= SHORTEST
 
-    def run(self) -> cython.int:
+    def run(self):
         """Reorder windows of a function. A function that linear allocation refuses stays as it is."""
         i: uint32_t = 0
         while i < self.m.n_blocks and not self.worthwhile(cython.address(self.m.blocks[i])):
@@ -159,7 +157,7 @@ class Scheduler:
                     at = end
         return 0
 
-    def count_live(self) -> cython.int:
+    def count_live(self):
         """How many values of each class are alive before each instruction."""
         n: uint32_t = self.m.n_insts
         v: uint32_t
@@ -181,7 +179,7 @@ class Scheduler:
 
     # ---- windows and units ---------------------------------------------------------------------
 
-    def unit_end(self, at: uint32_t) -> uint32_t:
+    def unit_end(self, at):
         """Behind the unit that begins at ``at``; ``at`` itself where the window ends instead."""
         end: uint32_t = at
         k: uint32_t
@@ -202,7 +200,7 @@ class Scheduler:
                 return end
         return at
 
-    def tested(self, at: uint32_t) -> cython.bint:
+    def tested(self, at):
         """Whether an instruction only compares with zero what the one before computed: the flags say that already, so
         the emitter leaves it out where the two stay together."""
         if at >= self.stop:
@@ -215,7 +213,7 @@ class Scheduler:
         written: cython.pointer(MOperand) = cython.address(self.m.operands[before.ops])
         return before.nops > 0 and written.role == R_DEF and read.role == R_USE and read.vreg == written.vreg
 
-    def flags_end(self, begin: uint32_t) -> uint32_t:
+    def flags_end(self, begin):
         """Behind the last reader of the flags that were set before ``begin``; 0: they must stay where they are."""
         end: uint32_t = begin
         scan: uint32_t = begin
@@ -234,7 +232,7 @@ class Scheduler:
             scan += 1
         return end
 
-    def window(self, begin: uint32_t, last: uint32_t) -> cython.int:
+    def window(self, begin, last):
         """Find a better order for the instructions from ``begin`` to before ``last``, and apply it."""
         self.begin = begin
         self.end = last
@@ -276,7 +274,7 @@ class Scheduler:
 
     # ---- dependences ---------------------------------------------------------------------------
 
-    def link(self, before: uint32_t, after: uint32_t, latency: uint32_t) -> cython.bint:
+    def link(self, before, after, latency):
         """``after`` starts at least ``latency`` cycles behind ``before``; false where there is no room."""
         if self.n_links == MAX_LINKS:
             return False
@@ -288,7 +286,7 @@ class Scheduler:
         self.n_links = n + 1
         return True
 
-    def state(self, vreg: uint32_t) -> cython.pointer(ValueState):
+    def state(self, vreg):
         """What is known of a value in this window."""
         s: cython.pointer(ValueState) = cython.address(self.values[vreg])
         if s.window != self.number:
@@ -297,7 +295,7 @@ class Scheduler:
             s.latency = s.uses = s.left = 0
         return s
 
-    def depend(self) -> cython.bint:
+    def depend(self):
         """All dependences of the window; false where it has too many."""
         u: uint32_t
         k: uint32_t
@@ -315,7 +313,7 @@ class Scheduler:
                 reader = u
         return True
 
-    def depend_unit(self, u: uint32_t) -> cython.bint:
+    def depend_unit(self, u):
         """What a unit waits for."""
         at: uint32_t
         k: uint32_t
@@ -342,7 +340,7 @@ class Scheduler:
                     s.latency = self.target.latency[time_of(self.target, inst.op)]
         return True
 
-    def read(self, u: uint32_t, vreg: uint32_t, tied: cython.bint) -> cython.bint:
+    def read(self, u, vreg, tied):
         """A unit reads a value. One that overwrites its register stays behind those that read it before: no copy."""
         s: cython.pointer(ValueState) = self.state(vreg)
         s.uses += 1
@@ -363,7 +361,7 @@ class Scheduler:
         self.n_readers += 1
         return True
 
-    def heights(self) -> cython.int:
+    def heights(self):
         """The longest way from each unit to the end; links go forward, so one backward walk does."""
         u: uint32_t = self.n_units
         k: uint32_t
@@ -380,7 +378,7 @@ class Scheduler:
 
     # ---- the model -----------------------------------------------------------------------------
 
-    def restart(self) -> cython.int:
+    def restart(self):
         """Nothing is placed; the pressure is that of the window's beginning."""
         u: uint32_t
         k: uint32_t
@@ -401,12 +399,12 @@ class Scheduler:
             self.pressure[k] = self.peak[k] = self.live[2 * self.begin + k]
         return 0
 
-    def start_of(self, u: uint32_t) -> uint32_t:
+    def start_of(self, u):
         """The cycle in which a unit could begin now."""
         start: uint32_t = self.clock + (1 if self.slots >= self.target.issue else 0)
         return self.units[u].ready if self.units[u].ready > start else start
 
-    def place(self, u: uint32_t) -> cython.int:
+    def place(self, u):
         """A unit comes next: advance the clock, take ports, tell those that wait for it, count registers."""
         at: uint32_t
         k: uint32_t
@@ -448,7 +446,7 @@ class Scheduler:
                 self.peak[k] = self.pressure[k]
         return 0
 
-    def growth(self, u: uint32_t, change: cython.pointer(int32_t)) -> cython.int:
+    def growth(self, u, change):
         """Place a unit as far as registers go: how many more values of each class are alive behind it than before."""
         at: uint32_t
         k: uint32_t
@@ -468,7 +466,7 @@ class Scheduler:
                     change[self.m.vclass[o.vreg] & 1] -= 1
         return 0
 
-    def forget(self, u: uint32_t) -> cython.int:
+    def forget(self, u):
         """Take ``growth`` back."""
         at: uint32_t
         k: uint32_t
@@ -480,7 +478,7 @@ class Scheduler:
                     self.values[o.vreg].left += 1
         return 0
 
-    def costly(self, u: uint32_t) -> cython.bint:
+    def costly(self, u):
         """Whether a unit would take more registers than there are, less two."""
         change: int32_t[2]
         if self.pressure[0] + 2 <= self.target.pressure[0] and self.pressure[1] + 2 <= self.target.pressure[1]:
@@ -491,7 +489,7 @@ class Scheduler:
             change[1] > 0 and self.pressure[1] + change[1] > self.target.pressure[1]
         )
 
-    def evaluate(self) -> uint32_t:
+    def evaluate(self):
         """Cycles of the window in ``order``, and the peak of its pressure."""
         k: uint32_t
         length: uint32_t = 0
@@ -508,7 +506,7 @@ class Scheduler:
 
     # ---- the search ----------------------------------------------------------------------------
 
-    def search(self) -> cython.int:
+    def search(self):
         """Place one unit after another into ``order``."""
         count: uint32_t = 0
         placed: uint32_t = 0
@@ -537,7 +535,7 @@ class Scheduler:
                 k = self.links[k].next
         return 0
 
-    def choose(self, count: uint32_t) -> uint32_t:
+    def choose(self, count):
         """The position in ``open`` of the unit to place next."""
         best: uint32_t = 0
         k: uint32_t
@@ -575,7 +573,7 @@ class Scheduler:
             best_start = start
         return best
 
-    def apply(self) -> cython.int:
+    def apply(self):
         """Put the instructions of the window into the new order."""
         k: uint32_t
         at: uint32_t

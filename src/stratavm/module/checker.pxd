@@ -1,6 +1,6 @@
 # The cold half of the validating walk: frames, label types, lists of assigned locals, errors. The hot half is
 # `validate_walk.py`.
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from stratavm.module.valid cimport Bodies, Chunk, Context, ValidBody
 

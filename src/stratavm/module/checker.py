@@ -24,9 +24,6 @@ from stratavm.module.features import FEATURES, advice, refusal
 from stratavm.spec import types as T
 from stratavm.spec.index import BY_ID
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 T_FUNCREF = cython.declare(uint32_t, T.FUNCREF)
 T_EXTERNREF = cython.declare(uint32_t, T.EXTERNREF)
 

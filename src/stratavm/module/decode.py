@@ -38,9 +38,6 @@ from stratavm.module.model import (
 )
 from stratavm.spec.types import FuncType, TagType
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 KINDS = ("func", "table", "memory", "global", "tag")
 SECTION_NAMES = (
     "custom", "type", "import", "function", "table", "memory", "global", "export", "start", "element", "code", "data",

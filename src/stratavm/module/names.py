@@ -11,9 +11,6 @@ from cython.cimports.stratavm.module.reader import Reader, pause
 from stratavm.base.errors import DecodeError
 from stratavm.module.model import NESTED_NAMES, PLAIN_NAMES, Names
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 
 @cython.cfunc
 def name_map(r: Reader) -> dict:
@@ -49,8 +46,7 @@ def subsection(r: Reader, section: cython.int, found: dict) -> object:
     return None
 
 
-@cython.cfunc
-def read_names(data: bytes, limits: object) -> object:
+def read_names(data, limits):
     """The names of a ``name`` section's content."""
     r: Reader = Reader(data, frozenset(), limits)
     end: bytes_t = r.end

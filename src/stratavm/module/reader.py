@@ -11,9 +11,6 @@ from stratavm.base.errors import DecodeError, ModuleLimit, Unsupported
 from stratavm.base.leb import LEB_MESSAGES
 from stratavm.module.features import advice, refusal
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 END = LEB_MESSAGES[1]
 BAD_UTF8 = "malformed UTF-8 encoding"
 
@@ -43,36 +40,26 @@ class Reader:
         self.at = self.start + begin
         self.end = self.start + end
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
-    def offset(self) -> cython.Py_ssize_t:
+    def offset(self):
         """Position within the module."""
         return self.at - self.start
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
-    def left(self) -> cython.Py_ssize_t:
+    def left(self):
         """Bytes up to the end of the range."""
         return self.end - self.at
 
-    @cython.cfunc
-    @cython.exceptval(-1)
-    def fail(self, message: str, expected: str = "", found: str = "", at: cython.Py_ssize_t = -1) -> cython.int:
+    def fail(self, message, expected="", found="", at=-1):
         """Raise: the module is malformed here, or at ``at``."""
         raise DecodeError(message, offset=self.offset() if at < 0 else at, expected=expected, found=found)
 
-    @cython.cfunc
-    @cython.exceptval(-1)
-    def need(self, feature: str, what: str, at: cython.Py_ssize_t = -1) -> cython.int:
+    def need(self, feature, what, at=-1):
         """Raise unless a proposal is enabled."""
         if feature not in self.features:
             where = self.offset() if at < 0 else at
             raise Unsupported(f"{what}: {refusal(feature)}", feature=feature, offset=where, hint=advice(feature))
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1)
-    def byte(self) -> cython.int:
+    def byte(self):
         """One byte."""
         value: cython.int
         if self.at >= self.end:
@@ -81,24 +68,18 @@ class Reader:
         self.at += 1
         return value
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
-    def peek(self) -> cython.int:
+    def peek(self):
         """The next byte, not consumed; -1 at the end."""
         return self.at[0] if self.at < self.end else -1
 
-    @cython.cfunc
-    @cython.exceptval(-1)
-    def fail_integer(self, error: cython.int, bits: cython.int, what: str) -> cython.int:
+    def fail_integer(self, error, bits, what):
         """Raise for an integer. One that the section's end cut off is judged as a whole, as the reference does."""
         at: bytes_t = self.at
         if error == 1:
             leb_slow(cython.address(at), self.start + len(self.data), bits, bits == 33, cython.address(error))
         self.fail(LEB_MESSAGES[error], what)
 
-    @cython.cfunc
-    @cython.exceptval(0xFFFFFFFF, check=True)
-    def u32(self) -> uint32_t:
+    def u32(self):
         """An unsigned LEB128 of 32 bits."""
         error: cython.int = 0
         value: uint32_t = leb_u32(cython.address(self.at), self.end, cython.address(error))
@@ -106,9 +87,7 @@ class Reader:
             self.fail_integer(error, 32, "an unsigned 32-bit integer")
         return value
 
-    @cython.cfunc
-    @cython.exceptval(0xFFFFFFFF, check=True)
-    def u64(self) -> uint64_t:
+    def u64(self):
         """An unsigned LEB128 of 64 bits."""
         error: cython.int = 0
         value: uint64_t = leb_u64(cython.address(self.at), self.end, cython.address(error))
@@ -116,9 +95,7 @@ class Reader:
             self.fail_integer(error, 64, "an unsigned 64-bit integer")
         return value
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=True)
-    def s33(self) -> int64_t:
+    def s33(self):
         """A signed LEB128 of 33 bits."""
         error: cython.int = 0
         value: int64_t = leb_s33(cython.address(self.at), self.end, cython.address(error))
@@ -126,9 +103,7 @@ class Reader:
             self.fail_integer(error, 33, "a signed 33-bit integer")
         return value
 
-    @cython.cfunc
-    @cython.exceptval(0xFFFFFFFF, check=True)
-    def count(self, item_bytes: uint32_t, limit: object, what: str) -> uint32_t:
+    def count(self, item_bytes, limit, what):
         """The count of a vector whose items take at least ``item_bytes`` each.
 
         It is held against the bytes that remain, so that nothing is ever allocated on the word of a number.
@@ -145,24 +120,20 @@ class Reader:
             )
         return value
 
-    @cython.cfunc
-    def take(self, size: cython.Py_ssize_t) -> bytes:
+    def take(self, size):
         """The next ``size`` bytes."""
         begin: bytes_t = self.at
         self.skip(size)
         return PyBytes_FromStringAndSize(cython.cast(cython.p_char, begin), size)
 
-    @cython.cfunc
-    @cython.exceptval(-1)
-    def skip(self, size: cython.Py_ssize_t) -> cython.int:
+    def skip(self, size):
         """Pass over ``size`` bytes."""
         if size < 0 or size > self.left():
             self.fail(END, f"{size} bytes", f"{self.left()} bytes")
         self.at += size
         return 0
 
-    @cython.cfunc
-    def text(self) -> str:
+    def text(self):
         """A name of any length."""
         size: cython.Py_ssize_t = self.u32()
         begin: bytes_t = self.at
@@ -172,8 +143,7 @@ class Reader:
         except UnicodeDecodeError as error:
             raise DecodeError(BAD_UTF8, offset=self.offset() - size + error.start, found=error.reason) from None
 
-    @cython.cfunc
-    def name(self) -> str:
+    def name(self):
         """A name, within the limit on names."""
         at: cython.Py_ssize_t = self.offset()
         value: str = self.text()

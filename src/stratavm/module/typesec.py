@@ -23,9 +23,6 @@ from stratavm.spec.types import (
     TableType,
 )
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 cython.declare(
     MAX_INDEX=uint32_t,
     FUNC_FORM=cython.int,
@@ -117,9 +114,7 @@ def long_ref(r: Reader, code: cython.int, at: cython.Py_ssize_t) -> uint32_t:
     return cython.cast(uint32_t, code) | heap_type(r) << 8
 
 
-@cython.cfunc
-@cython.exceptval(0, check=True)
-def ref_type(r: Reader) -> uint32_t:
+def ref_type(r):
     """A reference type, packed."""
     at: cython.Py_ssize_t = r.offset()
     code: cython.int = r.byte()
@@ -130,9 +125,7 @@ def ref_type(r: Reader) -> uint32_t:
     return 0x63 | cython.cast(uint32_t, code) << 8
 
 
-@cython.cfunc
-@cython.exceptval(0, check=True)
-def val_type(r: Reader) -> uint32_t:
+def val_type(r):
     """A value type, packed."""
     at: cython.Py_ssize_t = r.offset()
     code: cython.int = r.byte()
@@ -149,7 +142,7 @@ def val_type(r: Reader) -> uint32_t:
 
 
 @cython.cfunc
-@cython.exceptval(-1)
+@cython.exceptval(-1, check=True)
 def mutability(r: Reader) -> cython.bint:
     """A mutability flag."""
     at: cython.Py_ssize_t = r.offset()
@@ -220,8 +213,7 @@ def sub_type(r: Reader) -> object:
     return new_sub_type(composite_type(r), form == SUB_FINAL_FORM, supers)
 
 
-@cython.cfunc
-def rec_group(r: Reader) -> object:
+def rec_group(r):
     """An entry of the type section."""
     count: uint32_t
     if r.peek() != REC_FORM:
@@ -263,22 +255,19 @@ def read_limits(r: Reader, memory: cython.bint) -> object:
     return Limits(minimum, maximum, bool(flags & 4), bool(flags & 2)), shift
 
 
-@cython.cfunc
-def table_type(r: Reader) -> object:
+def table_type(r):
     """A table type."""
     element: uint32_t = ref_type(r)
     return TableType(element, read_limits(r, False)[0])
 
 
-@cython.cfunc
-def memory_type(r: Reader) -> object:
+def memory_type(r):
     """A memory type."""
     limits, shift = read_limits(r, True)
     return MemoryType(limits, shift)
 
 
-@cython.cfunc
-def global_type(r: Reader) -> object:
+def global_type(r):
     """A global's type."""
     value: uint32_t = val_type(r)
     return GlobalType(value, mutability(r))

@@ -101,10 +101,3 @@ cdef class Bodies:
     cdef uint32_t n_runs
     cdef Chunk* chunks
     cdef uint32_t n_chunks
-
-@cython.final
-cdef class ValidModule:
-    cdef readonly object module
-    cdef readonly Context context
-    cdef readonly Bodies bodies
-    cdef readonly object features

@@ -11,9 +11,6 @@ from stratavm.module.facts import BodyFacts
 from stratavm.module.features import FEATURES
 from stratavm.spec import types as T
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 H_ANY = cython.declare(uint32_t, T.ANY)
 H_EQ = cython.declare(uint32_t, T.EQ)
 H_I31 = cython.declare(uint32_t, T.I31)
@@ -43,7 +40,6 @@ def _array(count: cython.size_t, size: cython.size_t) -> cython.p_void:
     return memory
 
 
-@cython.final
 @cython.cclass
 class Context:
     """The specification's context C: what a body may refer to. The module's own checks ran before."""
@@ -204,7 +200,6 @@ def feature_mask(features) -> int:
     return sum(1 << i for i, name in enumerate(FEATURES) if name in features)
 
 
-@cython.final
 @cython.cclass
 class Bodies:
     """The facts of all bodies, by defined function."""
@@ -299,6 +294,11 @@ class Bodies:
 @cython.cclass
 class ValidModule:
     """A module that passed validation, with what the compiler needs of it."""
+
+    module = cython.declare(object, visibility="readonly")
+    context = cython.declare(Context, visibility="readonly")
+    bodies = cython.declare(Bodies, visibility="readonly")
+    features = cython.declare(object, visibility="readonly")
 
     def __cinit__(self, module, context: Context, bodies: Bodies, features):
         self.module = module

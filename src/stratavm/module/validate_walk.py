@@ -18,16 +18,12 @@ from cython.cimports.stratavm.spec._gen_optables import *
 
 from stratavm.spec import types as T
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 P_I32 = cython.declare(uint32_t, T.I32)
 P_I64 = cython.declare(uint32_t, T.I64)
 P_FUNCREF = cython.declare(uint32_t, T.FUNCREF)
 P_BOTTOM = cython.declare(uint32_t, T.BOTTOM)
 
 
-@cython.final
 @cython.cclass
 class ValidateWalk(Checker):
     """The walk over one body's instructions."""

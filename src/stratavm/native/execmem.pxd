@@ -1,6 +1,6 @@
 # Code memory. A CodeOwner's code lives until the owner dies; bytes are written once, before they can be executed.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from stratavm.runtime.codemap cimport CodeBlock, CodeRec, PosEntry, SiteEntry, TrapEntry
+from stratavm.runtime.codemap cimport CodeRec, PosEntry, SiteEntry, TrapEntry
 
 cdef struct CodeSource:       # one function to publish; the tables are copied
     const uint8_t* code

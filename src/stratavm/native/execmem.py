@@ -43,9 +43,6 @@ from stratavm.base.errors import ResourceLimit
 from stratavm.runtime import codemap as codemap_module
 from stratavm.runtime.limits import name_the_limit
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 PAGE = cython.declare(uint64_t, sysconf(_SC_PAGESIZE))
 MAX_FUNCTION = 256 << 20
 ALIGN = cython.declare(uint64_t, 64)  # function starts: a line of the cache
@@ -183,10 +180,7 @@ class CodeOwner:
             free(self.allocations[i])
         free(self.allocations)
 
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
-    def remember(self, memory: cython.p_void) -> cython.int:
+    def remember(self, memory):
         """Note an allocation to free with the owner; caller holds the lock. 1 when out of memory."""
         wanted: uint32_t
         grown: cython.p_void
@@ -201,10 +195,7 @@ class CodeOwner:
         self.n_allocations += 1
         return 0
 
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
-    def claim_run(self, size: uint64_t, status: cython.pointer(cython.int)) -> cython.pointer(ChunkRun):
+    def claim_run(self, size, status):
         """A run with ``size`` free bytes that no other thread writes into. Caller holds the lock."""
         run: cython.pointer(ChunkRun) = self.runs
         while run != cython.NULL:
@@ -238,12 +229,7 @@ class CodeOwner:
         self.runs = run
         return run
 
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
-    def publish_sources(
-        self, sources: cython.pointer(CodeSource), n: uint32_t, addresses: cython.pointer(uint64_t)
-    ) -> cython.int:
+    def publish_sources(self, sources, n, addresses):
         """Copy functions into the arena and make them executable and findable; addresses[i] is where each one lies.
 
         Any thread, with or without the GIL. Returns PUBLISH_OK or why not.
@@ -275,12 +261,7 @@ class CodeOwner:
         unlock_arena()
         return status
 
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
-    def link_blocks(
-        self, run: cython.pointer(ChunkRun), recs: cython.pointer(CodeRec), n: uint32_t, start: uint64_t, end: uint64_t
-    ) -> cython.int:
+    def link_blocks(self, run, recs, n, start, end):
         """Make the records findable from every chunk they touch, by one release store each. Caller holds the lock."""
         if self.remember(recs):
             free(recs)

@@ -14,9 +14,6 @@ from cython.cimports.stratavm.targets.x64.emit import Emitter
 from cython.cimports.stratavm.targets.x64.isel import Selector
 from cython.cimports.stratavm.targets.x64.plan import ModulePlan
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 from stratavm.base.errors import ResourceLimit
 from stratavm.machine.minst import snapshot
 from stratavm.targets.x64.target import X64

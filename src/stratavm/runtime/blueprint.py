@@ -11,14 +11,10 @@ from cython.cimports.stratavm.contract._gen_layout import MAGIC_VMCTX, VMCTX_SIZ
 from cython.cimports.stratavm.runtime.func import Shape
 from cython.cimports.stratavm.runtime.memory import MemorySpec
 from cython.cimports.stratavm.runtime.table import TableSpec
-from cython.cimports.stratavm.runtime.typeids import UsedTypes
 
 from stratavm.base.text import printable
 from stratavm.contract.layout import vm_layout
 from stratavm.runtime.func import cell_widths
-
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 BATCH = cython.declare(uint32_t, 64)  # function types whose entries are published together
 
@@ -73,9 +69,7 @@ class Blueprint:
         free(self.plans)
         free(self.indices)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def place(self) -> cython.int:
+    def place(self):
         """Where everything lies: the context first, what needs the least alignment last."""
         self.memory_cells = self.layout.memories
         self.table_cells = self.layout.tables
@@ -91,9 +85,7 @@ class Blueprint:
             raise MemoryError("no memory for a module's instances")
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def plan_datas(self) -> cython.int:
+    def plan_datas(self):
         """What is known of data segments, and which of them instances have: the passive ones."""
         how: cython.pointer(ActiveData)
         start: uint64_t
@@ -121,9 +113,7 @@ class Blueprint:
                 how.offset = data.offset.lone_i32
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def fill(self) -> cython.int:
+    def fill(self):
         """Everything that holds no address of an instance."""
         i: uint32_t
         recs: cython.pointer(FuncRec) = cython.cast(cython.pointer(FuncRec), self.template + self.func_recs)
@@ -144,9 +134,7 @@ class Blueprint:
                 datas[self.places[i]] = self.active[i].whole
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def plan_elements(self) -> cython.int:
+    def plan_elements(self):
         """What is known of element segments; functions are known by index, and lie elsewhere in each instance."""
         how: cython.pointer(ElementPlan)
         at: uint32_t = 0
@@ -174,14 +162,12 @@ class Blueprint:
                     at += 1
         return 0
 
-    @cython.cfunc
-    def types_from(self, defined_index: uint32_t) -> list:
+    def types_from(self, defined_index):
         """Types of a function and of some behind it: who calls one from outside will soon call the next."""
         last: uint32_t = min(defined_index + BATCH, self.n_defined)
         return [self.module.func_type(self.n_imported_funcs + i) for i in range(defined_index, last)]
 
-    @cython.cfunc
-    def shape_of(self, defined_index: uint32_t, stubs: object) -> Shape:
+    def shape_of(self, defined_index, stubs):
         """What calls of a function need to know of its type."""
         shape: Shape = self.shapes[defined_index]
         if shape is None:

@@ -52,9 +52,6 @@ from stratavm.base.errors import DeadlineExceeded, Interrupted, StrataError
 from stratavm.contract.builtins import BUILTINS
 from stratavm.spec.record import BULK_FUEL_SHIFT
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 FAILED = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 NEVER = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)  # poll_limit while something is pending
 NO_FUEL = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)

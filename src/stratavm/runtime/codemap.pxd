@@ -47,4 +47,3 @@ cdef CodeBlock* chunk_blocks[32768]
 
 cdef CodeRec* find_code(uint64_t pc) noexcept nogil
 cdef TrapEntry* find_trap(CodeRec* rec, uint64_t pc) noexcept nogil
-cdef uint32_t find_position(CodeRec* rec, uint64_t pc) noexcept nogil

@@ -8,17 +8,11 @@ import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.stratavm.runtime.native import load_ptr
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 owners: "weakref.WeakValueDictionary[int, object]" = weakref.WeakValueDictionary()
 """Living code owners by serial; each has ``name`` and ``label`` (function index to name, or None)."""
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def find_code(pc: uint64_t) -> cython.pointer(CodeRec):
+def find_code(pc):
     """The function that holds ``pc``, or NULL. Async-signal-safe."""
     if arena_base == 0 or pc < arena_base or pc - arena_base >= ARENA_BYTES:
         return cython.NULL
@@ -44,10 +38,7 @@ def find_code(pc: uint64_t) -> cython.pointer(CodeRec):
     return cython.NULL
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def find_trap(rec: cython.pointer(CodeRec), pc: uint64_t) -> cython.pointer(TrapEntry):
+def find_trap(rec, pc):
     """The trap table's entry for exactly ``pc``, or NULL. Async-signal-safe."""
     at: uint32_t = cython.cast(uint32_t, pc - rec.start)
     low: uint32_t = 0

@@ -1,5 +1,5 @@
 # Functions as the host sees them.
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint64_t
 from stratavm.contract._gen_layout cimport FuncRec
 from stratavm.runtime.store cimport Entry, Store
 

@@ -16,17 +16,13 @@ from stratavm.base.errors import Closed, DeadlineExceeded, InstancePoisoned, Int
 from stratavm.base.text import printable
 from stratavm.spec.types import FUNC, REF, REF_NULL, heap, kind
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 STACK_CELLS = cython.declare(uint32_t, 32)
 FUNCREF_WIDTH = cython.declare(uint8_t, 9)
 
 _WIDTHS = {0x7F: 4, 0x7D: 4, 0x7E: 8, 0x7C: 8, 0x7B: 16}
 
 
-@cython.ccall
-def cell_widths(types: object) -> bytes:
+def cell_widths(types):
     """Bytes that each value of a cell uses; a funcref has 8 and is marked by 9, since its bits are checked."""
     return bytes([_WIDTHS.get(t) or (9 if _is_func(t) else 8) for t in types])
 
@@ -35,8 +31,7 @@ def _is_func(t: int) -> bool:
     return kind(t) in (REF, REF_NULL) and (heap(t) == FUNC or heap(t) >= 0x100 or heap(t) == 0x73)
 
 
-@cython.cfunc
-def fill_cells(store: Store, cells: cython.pointer(uint64_t), values: object, widths: bytes) -> cython.int:
+def fill_cells(store, cells, values, widths):
     """Check raw bits and put them into cells, zero-extended."""
     i: cython.Py_ssize_t
     n: cython.Py_ssize_t = len(widths)
@@ -62,8 +57,7 @@ def fill_cells(store: Store, cells: cython.pointer(uint64_t), values: object, wi
     return 0
 
 
-@cython.cfunc
-def read_cells(cells: cython.pointer(uint64_t), widths: bytes) -> list:
+def read_cells(cells, widths):
     """Raw bits out of cells."""
     values: list = []
     i: cython.Py_ssize_t
@@ -106,9 +100,7 @@ class FuncRef:
         self.check_made()
         return self.rec.type_id
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def check_made(self) -> cython.int:
+    def check_made(self):
         """TypeError where no initialiser has run."""
         if self.rec == cython.NULL:
             raise TypeError("this function was never initialised")
@@ -143,13 +135,11 @@ class FuncRef:
             return self.run_python(args)
         return self.run_cells(args)
 
-    @cython.cfunc
-    def concerned(self) -> object:
+    def concerned(self):
         """The instance that a call abandoned midway leaves inconsistent, or None."""
         return self.instance
 
-    @cython.cfunc
-    def run_python(self, args: list) -> list:
+    def run_python(self, args):
         """Run on the oracle."""
         entry: Entry
         checked: uint64_t[64]
@@ -173,8 +163,7 @@ class FuncRef:
         end_python(self, cython.address(entry), failure, begun)
         return results
 
-    @cython.cfunc
-    def run_cells(self, args: list) -> list:
+    def run_cells(self, args):
         """Run on cells."""
         fixed: uint64_t[64]
         cells: cython.pointer(uint64_t) = fixed
@@ -191,9 +180,7 @@ class FuncRef:
             if cells != fixed:
                 free(cells)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def go(self, cells: cython.pointer(uint64_t)) -> cython.int:
+    def go(self, cells):
         """Enter the store and run, with arguments and results in cells; raises what the call ends with."""
         return run_entry(self.store, self.rec, cells)
 
@@ -201,9 +188,7 @@ class FuncRef:
         return f"<function {printable(self.name) or hex(self.raw)} {self.type}>"
 
 
-@cython.cfunc
-@cython.exceptval(-1, check=False)
-def begin_python(function: FuncRef, entry: cython.pointer(Entry)) -> cython.int:
+def begin_python(function, entry):
     """Enter a store for a call that Python runs; ``end_python`` must follow."""
     function.store.enter(entry)
     entry.act.rec = function.rec
@@ -213,9 +198,7 @@ def begin_python(function: FuncRef, entry: cython.pointer(Entry)) -> cython.int:
     return 0
 
 
-@cython.cfunc
-@cython.exceptval(-1, check=False)
-def end_python(function: FuncRef, entry: cython.pointer(Entry), failure: object, begun: cython.bint) -> cython.int:
+def end_python(function, entry, failure, begun):
     """Leave a call that Python ran, as one that came back from machine code is left; raises ``failure``, if any.
     ``begun``: whether anything ran that may have been left midway."""
     store: Store = function.store

@@ -8,13 +8,9 @@ from operator import itemgetter
 import cython
 from cython.cimports.stratavm.contract._gen_layout import FUNCREC_SIZE
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 first_of = itemgetter(0)
 
 
-@cython.final
 @cython.cclass
 class FuncIndex:
     """Sorted ranges of FuncRecs with their owners, instances and host functions; made when the first is looked up."""
@@ -22,15 +18,13 @@ class FuncIndex:
     def __cinit__(self):
         self.ranges = []
 
-    @cython.cfunc
-    def add(self, owner: object) -> object:
+    def add(self, owner):
         """Add an owner: ``records()`` says where its FuncRecs lie, and how many."""
         address, count = owner.records()
         if count:
             bisect.insort(self.ranges, (address, address + count * FUNCREC_SIZE, owner), key=first_of)
 
-    @cython.cfunc
-    def owner_of(self, address: object) -> object:
+    def owner_of(self, address):
         """The owner of the FuncRec at an address, or None."""
         at: object = bisect.bisect_right(self.ranges, address, key=first_of) - 1
         if at < 0:

@@ -15,17 +15,11 @@ from cython.cimports.stratavm.runtime.ticker import period_ns
 
 from stratavm.runtime.breath import breathe
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 MAX_SIGNAL_PERIOD_NS = cython.declare(uint64_t, 100_000_000)
 SIGNAL_SHARE = cython.declare(uint64_t, 20)  # at most one part in so many of its time a guest waits to look for signals
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def regain_gil(block: cython.pointer(ThreadBlock)) -> cython.void:
+def regain_gil(block):
     """Take the GIL back if a tick has released it."""
     state: cython.p_void = block.tstate
     if state != cython.NULL:
@@ -35,9 +29,7 @@ def regain_gil(block: cython.pointer(ThreadBlock)) -> cython.void:
         block.waited_ns = now_ns() - begin
 
 
-@cython.cfunc
-@cython.exceptval(-1, check=False)
-def let_python_run(block: cython.pointer(ThreadBlock)) -> cython.int:
+def let_python_run(block):
     """With the GIL: do what the interpreter does between two instructions of Python code. Raises what that raises.
 
     Where Python has no room for one more call, it is left for the next tick.
@@ -56,19 +48,13 @@ def let_python_run(block: cython.pointer(ThreadBlock)) -> cython.int:
     return 0
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def signals_are_due(block: cython.pointer(ThreadBlock)) -> cython.bint:
+def signals_are_due(block):
     """Without the GIL: whether to take it back to look for signals, which only the main thread handles."""
     pause: uint64_t = min(SIGNAL_SHARE * block.waited_ns, MAX_SIGNAL_PERIOD_NS)
     return block.is_main and now_ns() - block.checked_ns >= pause
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def release_if_it_pays(block: cython.pointer(ThreadBlock)) -> cython.void:
+def release_if_it_pays(block):
     """Let go of the GIL, unless the guest would soon need it back and wait longer for it than it ran without it.
 
     A tick that came while the thread waited says nothing about the guest: it counts after half a period of work.

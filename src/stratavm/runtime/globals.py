@@ -2,7 +2,6 @@
 
 # strata: hot
 import cython
-from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.stratavm.runtime.occupancy import is_closed
 from cython.cimports.stratavm.runtime.store import Store
 
@@ -13,10 +12,6 @@ from stratavm.runtime.func import cell_widths
 from stratavm.runtime.introspect import Signed
 from stratavm.runtime.values import from_raw, to_raw, value_type
 from stratavm.spec.types import EXTERN, NOEXTERN, GlobalType, heap, is_ref, type_name
-
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 
 traits: dict = {}
 """Cell width, and whether it holds handles, by value type: asked for at every global of every instance."""
@@ -124,8 +119,7 @@ def prepare(variable: Global, store: Store, type: object) -> cython.int:
     return 0
 
 
-@cython.cfunc
-def global_at(store: Store, type: object, owner: object, cell: cython.pointer(uint64_t)) -> Global:
+def global_at(store, type, owner, cell):
     """The global whose cell lies inside the owner's VMContext."""
     variable: Global = Global.__new__(Global)
     prepare(variable, store, type)

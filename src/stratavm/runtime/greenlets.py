@@ -7,17 +7,11 @@ entered while one waits asks ``in_other_greenlet``.
 
 import cython
 from cython.cimports.cpython.module import PyImport_GetModuleDict
-from cython.cimports.stratavm.runtime.threads import ThreadBlock
-
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 current_greenlet = None
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
-def notice_greenlets() -> cython.int:
+def notice_greenlets():
     """Look whether somebody has imported ``greenlet``, or gevent, which does."""
     global current_greenlet
     modules: dict = cython.cast(dict, PyImport_GetModuleDict())
@@ -26,9 +20,7 @@ def notice_greenlets() -> cython.int:
     return 0
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
-def greenlet_here() -> cython.p_void:
+def greenlet_here():
     """Identity of the running greenlet; it lives as long as a call is suspended in it. NULL without greenlets."""
     if current_greenlet is None:
         return cython.NULL
@@ -36,9 +28,7 @@ def greenlet_here() -> cython.p_void:
     return cython.cast(cython.p_void, here)
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
-def in_other_greenlet(block: cython.pointer(ThreadBlock)) -> cython.bint:
+def in_other_greenlet(block):
     """Whether this thread's innermost host call runs in another greenlet than this code.
 
     A host call from before ``greenlet`` was noticed has run in the thread's first greenlet, which has no parent.

@@ -8,13 +8,9 @@ import cython
 
 from stratavm.base.errors import ResourceLimit
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 FEW = cython.declare(cython.Py_ssize_t, 1024)  # handles that are never worth a collection
 
 
-@cython.final
 @cython.cclass
 class Handles:
     """The objects by handle - 1, and the tables and globals that may hold handles."""
@@ -26,8 +22,7 @@ class Handles:
         self.suspects = set()
         self.collect_at = FEW
 
-    @cython.cfunc
-    def handle(self, thing: object, limit: object) -> object:
+    def handle(self, thing, limit):
         """The handle of an object. ResourceLimit beyond ``limit`` of them."""
         found: object = self.numbers.get(id(thing))
         if found is not None:
@@ -50,9 +45,7 @@ class Handles:
         self.used += 1
         return found
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def drop(self, handle: object) -> cython.int:
+    def drop(self, handle):
         """Take back a handle that nobody has seen."""
         del self.numbers[id(self.things[handle - 1])]
         self.things[handle - 1] = None
@@ -60,28 +53,23 @@ class Handles:
         self.used -= 1
         return 0
 
-    @cython.cfunc
-    def thing(self, handle: object) -> object:
+    def thing(self, handle):
         """The object behind a handle."""
         if not 0 < handle <= len(self.things):
             raise ValueError(f"{handle} is no externref handle of this store")
         return self.things[handle - 1]
 
-    @cython.cfunc
-    def add_root(self, holder: object) -> object:
+    def add_root(self, holder):
         """A table or global that may hold handles: anything with ``held_handles()``."""
         if self.roots is None:
             self.roots = weakref.WeakSet()
         self.roots.add(holder)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
-    def crowded(self) -> cython.bint:
+    def crowded(self):
         """Whether there are so many that a collection is due."""
         return self.used > self.collect_at
 
-    @cython.cfunc
-    def collect(self) -> list:
+    def collect(self):
         """Free the handles that no root held at the last collection either; the objects, for the caller to drop last.
 
         The second look is for raw results of the call that has just ended: the caller has yet to ask for the objects.

@@ -32,9 +32,6 @@ from cython.cimports.stratavm.runtime.typeids import UsedTypes
 
 from stratavm.base.errors import StackOverflow
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 
 @cython.cclass
 class HostShape(Shape):
@@ -63,9 +60,7 @@ class HostFunction(FuncRef):
     def __init__(self, store: Store, type: object, function: object, name: str = "host"):
         self.become(store, HostShape(store.runtime, type), function, name)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def become(self, store: Store, shape: HostShape, function: object, label: object) -> cython.int:
+    def become(self, store, shape, function, label):
         """Become a function of a store. TypeError unless it can be called."""
         if not callable(function):
             raise TypeError(f"host function {label}: expected a callable, got {function.__class__.__name__}")
@@ -139,9 +134,7 @@ def run_lists(self: HostFunction, cells: cython.pointer(uint64_t)) -> cython.int
     return 0
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
-def as_run_cells(function: may_raise_t) -> run_cells_t:
+def as_run_cells(function):
     """The same function to a caller that looks at the error itself."""
     return cython.cast(run_cells_t, function)
 

@@ -1,7 +1,7 @@
 # Instances: a VMContext and everything it points to.
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
-from stratavm.contract._gen_layout cimport FuncRec, MemDef, TableDef, VMContext
+from stratavm.contract._gen_layout cimport MemDef, TableDef, VMContext
 from stratavm.runtime.blueprint cimport Blueprint, DataSegment, Segments
 from stratavm.runtime.func cimport FuncRef
 from stratavm.runtime.globals cimport Global

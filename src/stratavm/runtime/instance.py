@@ -16,7 +16,6 @@ from cython.cimports.stratavm.contract._gen_layout import (
 from cython.cimports.stratavm.runtime.blueprint import (
     NOWHERE,
     ActiveData,
-    Blueprint,
     DataSegment,
     ElementPlan,
     ElementSegment,
@@ -30,15 +29,11 @@ from cython.cimports.stratavm.runtime.native import store_ptr
 from cython.cimports.stratavm.runtime.occupancy import is_closed
 from cython.cimports.stratavm.runtime.quota import give_back
 from cython.cimports.stratavm.runtime.residents import instances_go_by
-from cython.cimports.stratavm.runtime.store import Store
 from cython.cimports.stratavm.runtime.table import Table
 
 from stratavm.base.errors import StoreBusy, Trap
 from stratavm.base.text import printable
 from stratavm.runtime.events import InstanceClosed
-
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 
 @cython.cclass
@@ -65,9 +60,8 @@ class CodeTable:
             if self.codes[i] == cython.NULL:
                 self.codes[i] = cython.cast(cython.p_void, first + i * stride)
 
-    @cython.ccall
-    @cython.exceptval(-1, check=False)
-    def attach(self, instance: Instance, compiler: object) -> cython.int:
+    @cython.nonecheck(True)
+    def attach(self, instance, compiler):
         """Give it to a new instance, and with it what ``publish`` gets from now on. ``compiler`` answers lazy stubs.
 
         Raises:
@@ -133,9 +127,7 @@ class Instance:
     def __init__(self, *arguments: object, **options: object):
         raise TypeError("instances are made by load(), Linker.instantiate() and InstancePre.instantiate()")
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def begin(self, store: Store, blueprint: Blueprint) -> cython.int:
+    def begin(self, store, blueprint):
         """Become an instance in a store: a copy of the blueprint's bytes, linked with itself."""
         i: uint32_t
         base: cython.p_char
@@ -173,9 +165,7 @@ class Instance:
         store.instances.append(self)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def charge_bytes(self, count: uint64_t) -> cython.int:
+    def charge_bytes(self, count):
         """Take bytes of the store's quota for what the instance holds as long as the store lives."""
         self.store.quota.check(count, "a part of an instance")
         self.store.quota.claim(count)
@@ -213,18 +203,13 @@ class Instance:
         free(self.all_datas)
         free(self.vm)
 
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
-    def cell(self, offset: uint64_t) -> cython.p_char:
+    def cell(self, offset):
         """An address inside the VMContext."""
         return cython.cast(cython.p_char, self.vm) + offset
 
     # ---- building, in index order ----
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def add_memory(self, memory: Memory) -> cython.int:
+    def add_memory(self, memory):
         """The next memory of the index space."""
         at: cython.pp_void = cython.cast(
             cython.pp_void, self.cell(self.blueprint.memory_cells + MEM_CELL * len(self.memories))
@@ -237,9 +222,7 @@ class Instance:
         self.memories.append(memory)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def add_table(self, table: Table) -> cython.int:
+    def add_table(self, table):
         """The next table."""
         at: cython.pp_void = cython.cast(
             cython.pp_void, self.cell(self.blueprint.table_cells + TABLE_CELL * len(self.tables))
@@ -249,9 +232,7 @@ class Instance:
         self.tables.append(table)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def import_global(self, index: uint32_t, variable: Global) -> cython.int:
+    def import_global(self, index, variable):
         """A global of another instance, or of the host: the cell points to its owner's."""
         at: cython.pp_void = cython.cast(
             cython.pp_void, self.cell(self.blueprint.global_cells + GLOBAL_CELL * cython.cast(uint64_t, index))
@@ -262,8 +243,7 @@ class Instance:
         self.made_globals[index] = variable
         return 0
 
-    @cython.cfunc
-    def global_of(self, index: uint32_t) -> Global:
+    def global_of(self, index):
         """A global by its index. Its value lies in our cell from the beginning; the object is made when needed."""
         if is_closed(self.store):
             raise self.store.why_closed()
@@ -294,8 +274,7 @@ class Instance:
             self.global_of(i)
         return list(self.made_globals)
 
-    @cython.ccall
-    def add_imported_func(self, function: FuncRef) -> object:
+    def add_imported_func(self, function):
         """The next imported function."""
         if is_closed(self.store):
             raise self.store.why_closed()
@@ -305,9 +284,7 @@ class Instance:
         at[0] = function.rec
         self.imported_funcs.append(function)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def copy_active_datas(self, evaluate: object, covered: uint32_t) -> cython.int:
+    def copy_active_datas(self, evaluate, covered):
         """Copy active data segments into their memories, in order; they are in no instance, as if each was dropped.
 
         ``evaluate(expression, instance)`` is asked for offsets that are no plain constants. The first ``covered`` are
@@ -333,9 +310,7 @@ class Instance:
             memcpy(memory.d.base + at, how.whole.start, how.whole.size)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def keep_datas(self, first: uint32_t) -> cython.int:
+    def keep_datas(self, first):
         """The initialisation failed before active segment ``first`` was dropped: what is in a table by then sees the
         passive ones, and the active ones from there on."""
         i: uint32_t
@@ -353,9 +328,7 @@ class Instance:
         self.seg.places = cython.NULL
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def set_element(self, index: uint32_t, evaluate: object) -> cython.int:
+    def set_element(self, index, evaluate):
         """An element segment: raw references, of functions by index or of what ``evaluate(expression, instance)``
         says."""
         i: uint64_t
@@ -376,18 +349,13 @@ class Instance:
         segment.size = n
         return 0
 
-    @cython.cfunc
-    @cython.inline
-    @cython.exceptval(0, check=True)
-    def raw_of(self, function: uint32_t) -> uint64_t:
+    def raw_of(self, function):
         """``func_ref`` for an index that is known to be one."""
         if function < self.n_imported_funcs:
             return cython.cast(uint64_t, cython.cast(FuncRef, self.imported_funcs[function]).rec)
         return cython.cast(uint64_t, cython.address(self.vm.func_recs[function - self.n_imported_funcs]))
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def init_tables(self, evaluate: object) -> cython.int:
+    def init_tables(self, evaluate):
         """Copy active element segments into their tables, in order, and drop each. Traps at the first that does not
         fit."""
         i: uint32_t
@@ -411,9 +379,7 @@ class Instance:
             self.free_dropped()
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
-    def free_dropped(self) -> cython.void:
+    def free_dropped(self):
         """Free the element segments that were dropped at once: those that are not passive."""
         i: uint32_t
         how: cython.pointer(ElementPlan)
@@ -451,8 +417,7 @@ class Instance:
 
     # ---- what the host and the oracle use ----
 
-    @cython.ccall
-    def callee(self, index: cython.Py_ssize_t) -> FuncRef:
+    def callee(self, index):
         """A function by function index."""
         if is_closed(self.store):  # looked at last: it empties the lists, which would be read beyond their ends
             raise self.store.why_closed()
@@ -474,9 +439,7 @@ class Instance:
         """The raw funcref of a function by function index."""
         return self.checked_ref(index)
 
-    @cython.cfunc
-    @cython.exceptval(0, check=True)
-    def checked_ref(self, index: cython.Py_ssize_t) -> uint64_t:
+    def checked_ref(self, index):
         """``func_ref`` for compiled callers."""
         if not 0 <= index < self.n_imported_funcs + self.n_defined:
             raise IndexError(f"function {index} of {self.n_imported_funcs + self.n_defined}")
@@ -488,8 +451,7 @@ class Instance:
             raise TypeError("this instance was never initialised")
         return cython.cast(uint64_t, self.vm.func_recs), self.n_defined
 
-    @cython.ccall
-    def function_of(self, address: uint64_t) -> FuncRef:
+    def function_of(self, address):
         """The FuncRef for one of our FuncRecs; made once per function by ``Store.function_at``."""
         first: uint64_t = self.records()[0]  # TypeError where it was never initialised
         if address - first >= self.n_defined * cython.sizeof(FuncRec) or (address - first) % cython.sizeof(FuncRec):
@@ -548,9 +510,7 @@ class Instance:
         """Empty an element segment."""
         self.seg.elements[self.segment(index, self.seg.n_elements)].size = 0
 
-    @cython.cfunc
-    @cython.exceptval(0xFFFFFFFF, check=True)
-    def segment(self, index: object, count: uint32_t) -> uint32_t:
+    def segment(self, index, count):
         """A checked segment index."""
         if not 0 <= index < count:
             raise IndexError(f"segment {index} of {count}")
@@ -587,9 +547,7 @@ class Instance:
         if was_open and self.store.source is not None and self.store.source.hears(InstanceClosed):
             self.store.source.emit(InstanceClosed(self.number, self.blueprint.name))
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def let_go(self) -> cython.int:
+    def let_go(self):
         """The store is closed: give memories back now, and end the cycles through host functions that know us."""
         memory: Memory
         for memory in self.memories:

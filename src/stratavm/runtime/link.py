@@ -25,9 +25,6 @@ from stratavm.runtime.constexpr import evaluate
 from stratavm.runtime.image import NO_IMAGES, Images
 from stratavm.spec.matching import describe, extern_matches
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 NOTHING_SHOWN: dict = {}
 _CLASSES = {"func": FuncRef, "memory": Memory, "table": Table, "global": Global}
 
@@ -56,10 +53,7 @@ def instantiate(
     return build(Instance.__new__(Instance), store, blueprint, imports, images, created)
 
 
-@cython.cfunc
-def build(
-    instance: Instance, store: Store, blueprint: Blueprint, imports: object, images: object, created: object
-) -> Instance:
+def build(instance, store, blueprint, imports, images, created):
     """``instantiate`` for compiled callers, who bring the object that becomes the instance."""
     store.check_entry()
     if len(imports) != len(blueprint.imports):

@@ -5,7 +5,6 @@ from stratavm.contract._gen_layout cimport MemDef
 from stratavm.runtime.region cimport Region
 from stratavm.runtime.store cimport Store
 
-
 @cython.final
 cdef class MemorySpec:
     cdef object declared             # MemoryType as declared

@@ -45,9 +45,6 @@ from stratavm.runtime.limits import GUARD_RESERVATION, name_the_limit
 from stratavm.runtime.store import reporting
 from stratavm.spec.types import Limits, MemoryType
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 GUARD_BYTES = cython.declare(uint64_t, GUARD_RESERVATION)
 FARTHEST = cython.declare(cython.Py_ssize_t, 0x7FFFFFFFFFFFFFFF)
 MOST = 1 << 62  # pages or more that nobody ever gets
@@ -113,9 +110,7 @@ class Memory:
                 raise store.why_closed()
             return cls(store, type_, store.template.memory_plan)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def begin(self, store: Store, spec: MemorySpec, image: object) -> cython.int:
+    def begin(self, store, spec, image):
         """Become a memory of a store. ResourceLimit where its limits, or the kernel, do not allow it."""
         if self.store is not None:
             raise TypeError("a memory is initialised once")
@@ -141,9 +136,7 @@ class Memory:
         store.note(KIND_MEMORY_CREATED, self.number, self.d.bytes >> shift, 0)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def reserve(self, size: uint64_t, image: object) -> cython.int:
+    def reserve(self, size, image):
         """Get the address space, and what it shows at first."""
         # One host page is the least, so that the base is always valid.
         wanted: uint64_t = (self.d.max_bytes + HOST_PAGE) & ~(HOST_PAGE - 1)
@@ -180,9 +173,7 @@ class Memory:
             give_back(self.store.quota, self.d.bytes)
             self.judge()
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def let_go(self) -> cython.int:
+    def let_go(self):
         """The store is closed: give the address space back now, unless a view of it lives."""
         self.whole = None
         if self.exports == 0 and is_closed(self.store):
@@ -194,9 +185,7 @@ class Memory:
             self.region = None
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
-    def judge(self) -> cython.void:
+    def judge(self):
         """Tell the region, which is about to go, whether anybody can have written to it."""
         if self.region is not None:
             self.region.untouched = not (self.written or was_entered(self.store))
@@ -211,9 +200,7 @@ class Memory:
             self.region.conceal()
             self.shows = False
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def commit(self, size: uint64_t) -> cython.int:
+    def commit(self, size):
         """Make the first ``size`` bytes usable. 1 if the store's quota, the kernel or the allocator refuses."""
         if not self.store.quota.claim(size - self.d.bytes):
             return 1
@@ -223,10 +210,7 @@ class Memory:
         self.d.bytes = size
         return 0
 
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
-    def inside(self, address: uint64_t, count: uint64_t) -> cython.bint:
+    def inside(self, address, count):
         """Whether a range lies inside of the memory."""
         return count <= self.d.bytes and address <= self.d.bytes - count
 
@@ -306,8 +290,7 @@ class Memory:
 
     # ---- without copies ----
 
-    @cython.cfunc
-    def all_of_it(self) -> object:
+    def all_of_it(self):
         """A view of the whole memory, made once for each size."""
         check(self)
         if self.whole is None or self.whole_bytes != self.d.bytes:
@@ -392,9 +375,7 @@ class Memory:
 
     # ---- copies ----
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def place(self, address: object, count: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    def place(self, address, count):
         """The offset of ``count`` bytes; traps unless they are inside."""
         at: cython.Py_ssize_t = clipped("address", address)
         check(self)  # last: the address may have been an object that ran anything
@@ -505,7 +486,6 @@ class Memory:
         return f"<Memory {self.size_pages}..{'' if maximum is None else maximum} pages>"
 
 
-@cython.final
 @cython.auto_pickle(False)
 @cython.cclass
 class Views:

@@ -2,7 +2,6 @@
 #
 # All that a store consists of is declared here, at the root of its classes: those that derive from it add methods only.
 # So each has the size of the root, and gets the root's list of free objects and its one deallocation.
-cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from stratavm.base.events.core cimport Source
 from stratavm.base.events.ring cimport Ring

@@ -5,7 +5,7 @@ import warnings
 from contextlib import AbstractContextManager
 
 import cython
-from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
+from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free, malloc
 from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.stratavm.base.events.ring import ring_record
@@ -51,9 +51,6 @@ from stratavm.base import switches
 from stratavm.base.errors import Closed, StackOverflow, StoreBusy
 from stratavm.base.numbers import seconds_or_none
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 NEVER = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 # STRATA_POLL=always takes the slow path at every poll, to test that it changes nothing: a bit that stays, without
 # a meaning.
@@ -81,10 +78,7 @@ def aim(context: cython.pointer(ExecContext), limit: uint64_t) -> cython.void:
         set_limit(context, limit)
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def request(context: cython.pointer(ExecContext), bits: uint32_t) -> cython.void:
+def request(context, bits):
     """The requester's half, from any thread."""
     or_32(cython.address(context.pending), bits)
     store_64(cython.address(context.poll_limit), NEVER)
@@ -153,11 +147,7 @@ class Occupied:
             ATTENTION_CLOSED  # until it begins: one whose initialiser was skipped is as good as closed
         )
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def begin_occupancy(
-        self, first: cython.pointer(ExecContext), thread_bound: cython.bint, stack_bytes: uint64_t
-    ) -> cython.int:
+    def begin_occupancy(self, first, thread_bound, stack_bytes):
         """Calls may enter from now on."""
         self.bound_to = thread_block().serial if thread_bound else 0
         memcpy(self.exec, first, cython.sizeof(ExecContext))
@@ -202,9 +192,7 @@ class Occupied:
 
     # ---- entering and leaving ----
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def enter(self, entry: cython.pointer(Entry)) -> cython.int:
+    def enter(self, entry):
         """Push an activation; the caller must ``leave``. Raises StoreBusy, Closed, StackOverflow and pushes
         nothing."""
         block: cython.pointer(ThreadBlock) = current_block()
@@ -248,9 +236,7 @@ class Occupied:
         # Also in a nested call: after a fork inside a host function there is no ticker.
         return 0 if load_32(cython.address(ticker_state)) == TICKER_TICKS else wake(self, entry)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
-    def leave(self, entry: cython.pointer(Entry)) -> cython.void:
+    def leave(self, entry):
         """Pop the activation."""
         context: cython.pointer(ExecContext) = self.exec
         block: cython.pointer(ThreadBlock) = entry.block
@@ -270,32 +256,24 @@ class Occupied:
             if entry.hurried:
                 adopt_deadline(self)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
-    def settle(self) -> cython.void:
+    def settle(self):
         """The outermost call has ended, and left too many handles behind."""
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def check_access(self) -> cython.int:
+    def check_access(self):
         """Raise Closed, or StoreBusy if another thread is inside; for what the host does to memories, tables and
         globals."""
         if is_closed(self):
             raise self.why_closed()
         return self.check_thread()
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def check_entry(self) -> cython.int:
+    def check_entry(self):
         """``check_access`` for what prepares a call: StoreBusy on a thread that the store is not bound to, too."""
         self.check_access()
         if self.bound_to != 0 and self.bound_to != thread_block().serial:
             raise StoreBusy("this store is bound to the thread that created it")
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def check_thread(self) -> cython.int:
+    def check_thread(self):
         """Raise StoreBusy if another thread is inside."""
         block: cython.pointer(ThreadBlock)
         if self.exec.occupant != 0:
@@ -304,22 +282,18 @@ class Occupied:
                 raise StoreBusy("another thread is inside this store")
         return 0
 
-    @cython.cfunc
-    def why_closed(self) -> object:
+    def why_closed(self):
         """What to raise where the store is closed."""
         return Closed("the store is closed")
 
     # ---- events ----
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
-    def note(self, kind: uint32_t, a: int64_t, b: int64_t, c: int64_t) -> cython.void:
+    def note(self, kind, a, b, c):
         """Record an event; the engine delivers it at the next boundary."""
         if self.ring != cython.NULL:
             ring_record(self.ring, self.source.cell, self.kinds[kind], a, b, c, 0)
 
-    @cython.ccall
-    def deliver(self) -> object:
+    def deliver(self):
         """Deliver what was recorded: at entries of host functions, and when the outermost call has ended."""
         if self.source is not None:
             self.source.bus.drain()

@@ -35,5 +35,3 @@ cdef class Slot(Region):
     cdef Pool pool
     cdef readonly uint32_t number
     cdef int prepare(self, uint64_t size, uint64_t image) except -1
-
-cdef int occupy(Slot slot, Pool pool, uint32_t number) except -1

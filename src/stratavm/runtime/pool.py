@@ -32,9 +32,6 @@ from stratavm.runtime.limits import GUARD_RESERVATION, name_the_limit
 from stratavm.runtime.region import whole_pages
 from stratavm.runtime.wipe import prepare
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 LOOK_BACK = cython.declare(uint32_t, 64)  # free slots that are searched for one that shows the wanted image
 
 
@@ -101,8 +98,7 @@ class Pool:
         """Slots with a tenant."""
         return self.count - self.n_free - self.retired
 
-    @cython.ccall
-    def allocate(self, reserve: uint64_t, size: uint64_t, guard: cython.bint, image: uint64_t = 0) -> Region:
+    def allocate(self, reserve, size, guard, image=0):
         """A free slot, one that shows ``image`` if there is one; all in it is zero, or the image.
 
         Raises:
@@ -130,10 +126,7 @@ class Pool:
         slot.prepare(size, image)
         return slot
 
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
-    def pick(self, image: uint64_t) -> uint32_t:
+    def pick(self, image):
         """Take a slot off the stack: the last one given back that shows the image, else the last one."""
         at: uint32_t = self.n_free - 1
         i: uint32_t = 0
@@ -147,9 +140,7 @@ class Pool:
         self.free[at] = self.free[self.n_free]
         return number
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
-    def give_back(self, number: uint32_t, region: Region) -> cython.void:
+    def give_back(self, number, region):
         """Wipe a slot: few written pages are overwritten, more dropped. Where neither works it is never used again.
 
         One that nobody can have written to is not looked at.
@@ -172,9 +163,7 @@ class Pool:
         self.n_free += 1
         self.note(self.kind_returned, number, self.count - self.n_free - self.retired)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
-    def remember(self, number: uint32_t, region: Region) -> cython.void:
+    def remember(self, number, region):
         """What the next tenant finds. No list of Python's: the collector empties those of a pool that is garbage."""
         state: cython.pointer(SlotState) = cython.address(self.states[number])
         before: cython.p_void = state.original
@@ -187,9 +176,7 @@ class Pool:
         if before != cython.NULL:
             Py_DECREF(cython.cast(object, cython.cast(cython.pointer(PyObject), before)))
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
-    def note(self, kind: uint32_t, a: uint64_t, b: uint64_t) -> cython.void:
+    def note(self, kind, a, b):
         """Record an event. In a cycle of garbage the source may have lost its bus already."""
         if self.source is not None and self.source.bus is not None:
             ring_record(self.source.bus.ring, self.source.cell, kind, a, b, 0, 0)
@@ -207,9 +194,7 @@ class Slot(Region):
     def __init__(self):
         raise TypeError("a pool makes its slots")
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def prepare(self, size: uint64_t, image: uint64_t) -> cython.int:
+    def prepare(self, size, image):
         """Make it what a new memory expects: nothing is reachable behind its size, and no other image is shown."""
         wanted: uint64_t = (size + HOST_PAGE - 1) & ~(HOST_PAGE - 1)
         failed: cython.bint = False

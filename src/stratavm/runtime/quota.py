@@ -7,9 +7,6 @@ from cython.cimports.libc.stdint import uint64_t
 from stratavm.base.errors import ResourceLimit
 from stratavm.base.numbers import whole
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 LARGEST = (1 << 63) - 1
 
 
@@ -19,24 +16,18 @@ LARGEST = (1 << 63) - 1
 class Quota:
     """``held`` of ``total`` bytes are taken. Whoever takes some gives back as many when they are gone."""
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
-    def claim(self, count: uint64_t) -> cython.bint:
+    def claim(self, count):
         """Take bytes; false, and none are taken, where so many are not left."""
         if count > self.total - self.held:
             return False
         self.held += count
         return True
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
-    def give_back(self, count: uint64_t) -> cython.void:
+    def give_back(self, count):
         """Give bytes back."""
         self.held -= min(count, self.held)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def check(self, count: uint64_t, what: str) -> cython.int:
+    def check(self, count, what):
         """Raise ResourceLimit where so many bytes are not left."""
         if count > self.total - self.held:
             needed: object = int(self.held) + count
@@ -67,17 +58,14 @@ class Quota:
         return f"<quota: {self.held} of {self.total} bytes>"
 
 
-@cython.cfunc
-def new_quota(total: uint64_t) -> Quota:
+def new_quota(total):
     """A quota of which nothing is taken."""
     quota: Quota = Quota.__new__(Quota)
     quota.total = total
     return quota
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
-def give_back(quota: Quota, count: uint64_t) -> cython.void:
+def give_back(quota, count):
     """Give bytes back, if the quota is there: a store that the collector takes apart has lost it."""
     if quota is not None:
         quota.give_back(count)

@@ -22,9 +22,6 @@ from cython.cimports.posix.unistd import _SC_PAGESIZE, sysconf
 from stratavm.base.errors import ResourceLimit
 from stratavm.runtime.limits import name_the_limit
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 HOST_PAGE = sysconf(_SC_PAGESIZE)
 PART = cython.declare(uint64_t, 0xFFFF_FFFF_FFFF_FFFF)
 """Serial of no image: parts of one are shown."""
@@ -67,9 +64,7 @@ class Region:
         self.told = True
         return cython.cast(uint64_t, self.base)
 
-    @cython.ccall
-    @cython.exceptval(-1, check=False)
-    def take(self) -> cython.int:
+    def take(self):
         """A memory begins to use it: only one may.
 
         Raises:
@@ -80,18 +75,13 @@ class Region:
         self.taken = True
         return 0
 
-    @cython.ccall
-    @cython.exceptval(-1, check=False)
-    def commit(self, size: uint64_t) -> cython.bint:
+    def commit(self, size):
         """Make the first ``size`` bytes, rounded up to host pages, usable. False if the kernel refuses."""
         if size > self.reserved:
             return False
         return self.protect(size) == 0
 
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
-    def protect(self, size: uint64_t) -> cython.int:
+    def protect(self, size):
         """``commit`` without the check: 0 = done."""
         wanted: uint64_t = (size + HOST_PAGE - 1) & ~(HOST_PAGE - 1)
         if wanted > self.committed:
@@ -100,9 +90,7 @@ class Region:
             self.committed = wanted
         return 0
 
-    @cython.ccall
-    @cython.exceptval(-1, check=False)
-    def show(self, image: object) -> cython.bint:
+    def show(self, image):
         """Map an image into the committed bytes: private copies of its pages, made at the first write.
 
         False where the kernel has no more mappings to give: nothing is shown then, and the bytes are zero.
@@ -122,9 +110,7 @@ class Region:
         self.original = image.original
         return True
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def map_runs(self, image: object) -> cython.int:
+    def map_runs(self, image):
         """Map the parts of an image, up to the first that the kernel refuses; how many."""
         mapped: cython.int = 0
         offset: uint64_t
@@ -149,10 +135,7 @@ class Region:
         if self.hide() or self.protect(size):
             raise ResourceLimit("the kernel gives no zeroed pages", limit=name_the_limit())
 
-    @cython.cfunc
-    @cython.nogil
-    @cython.exceptval(check=False)
-    def hide(self) -> cython.int:
+    def hide(self):
         """Put unreachable, zeroed pages in the place of all that is committed. 1 if the kernel refuses."""
         if (
             self.committed
@@ -179,9 +162,7 @@ def all_zero(address: int, size: int) -> bool:
     return n == 0 or (at[0] == 0 and memcmp(at, at + 1, n - 1) == 0)
 
 
-@cython.cfunc
-@cython.exceptval(-1, check=False)
-def adopt(region: Region, address: uint64_t, reserved: uint64_t) -> cython.int:
+def adopt(region, address, reserved):
     """Cover address space that somebody else reserved, and gives back."""
     if region.base != cython.NULL:
         raise TypeError("a region is initialised once")

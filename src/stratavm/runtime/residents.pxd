@@ -1,10 +1,7 @@
 # What lives in a store, and how much may: instances, functions, handles, bytes, fuel.
-cimport cython
-from libc.stdint cimport uint32_t, uint64_t
 from stratavm.runtime.funcindex cimport FuncIndex
 from stratavm.runtime.handles cimport Handles
 from stratavm.runtime.occupancy cimport Occupied
-from stratavm.runtime.quota cimport Quota
 from stratavm.runtime.template cimport StoreTemplate
 
 ctypedef int (*let_go_t)(object) except -1

@@ -10,14 +10,11 @@ from cython.cimports.stratavm.runtime.kinds import KIND_HANDLES_COLLECTED
 from cython.cimports.stratavm.runtime.occupancy import Occupied, deliver_events, is_closed, mark, stands
 from cython.cimports.stratavm.runtime.python import PyList_SetSlice
 from cython.cimports.stratavm.runtime.quota import new_quota
-from cython.cimports.stratavm.runtime.template import NO_FUEL, StoreTemplate
+from cython.cimports.stratavm.runtime.template import NO_FUEL
 
 from stratavm.base.errors import Closed, OutOfFuel, ResourceLimit, StoreBusy
 from stratavm.base.numbers import whole
 from stratavm.runtime.limits import StoreLimits
-
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 let_go = cython.declare(let_go_t)
 MAX_FUEL = (1 << 63) - 1
@@ -50,9 +47,7 @@ def admit(store: Residence, kind: str, now: cython.Py_ssize_t) -> cython.int:
     return 0
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
-def instances_go_by(function: let_go_t) -> cython.void:
+def instances_go_by(function):
     """What is called for each instance of a store that closes: the room of instances, which is above, says so when it
     is loaded, and before that there are none."""
     global let_go
@@ -66,18 +61,14 @@ class Residence(Occupied):
     def __cinit__(self):
         self.instances = []
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def begin_residence(self, template: StoreTemplate) -> cython.int:
+    def begin_residence(self, template):
         """What may live here, from now on."""
         self.template = template
         self.fuel_given = 0
         self.quota = new_quota(template.total_bytes)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def let_all_go(self) -> cython.int:
+    def let_all_go(self):
         """The store is closed."""
         if self.instances:
             for instance in self.instances:
@@ -180,16 +171,12 @@ class Residence(Occupied):
         if self.quota is not None:
             self.quota.refund(count)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def count_instance(self) -> cython.int:
+    def count_instance(self):
         """Room for one more instance."""
         admit(self, "instances", len(self.instances))
         return within("instances", len(self.instances), self.template.max_instances)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def count_memory(self) -> cython.int:
+    def count_memory(self):
         """One more memory."""
         admit(self, "memories", self.n_memories)
         within("memories", self.n_memories, self.template.max_memories)
@@ -197,9 +184,7 @@ class Residence(Occupied):
         self.made_memories += 1
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def count_table(self) -> cython.int:
+    def count_table(self):
         """One more table."""
         admit(self, "tables", self.n_tables)
         within("tables", self.n_tables, self.template.max_tables)
@@ -209,9 +194,7 @@ class Residence(Occupied):
 
     # ---- functions ----
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def keep(self, host: object) -> cython.int:
+    def keep(self, host):
         """Keep a host function alive as long as the store: guests hold raw addresses.
 
         It answers ``records()`` and ``function_of(address)``, as instances do.
@@ -232,13 +215,11 @@ class Residence(Occupied):
         self.index = None
         self.functions = None
 
-    @cython.cfunc
-    def owner_of(self, address: object) -> object:
+    def owner_of(self, address):
         """The instance or host function whose FuncRec lies at ``address``, or None."""
         return self.whole_index().owner_of(address)
 
-    @cython.cfunc
-    def whole_index(self) -> FuncIndex:
+    def whole_index(self):
         """The index of all that lives here by now.
 
         To make an object may run the collector, and that may add, forget, or close: each step looks again.
@@ -283,8 +264,7 @@ class Residence(Occupied):
         found: object = None if functions is None else functions.get(address)
         return self.find_function(address) if found is None else found
 
-    @cython.cfunc
-    def find_function(self, address: object) -> object:
+    def find_function(self, address):
         """``function_at`` for one that has not been asked for."""
         owner: object = self.owner_of(address)
         if owner is None:
@@ -307,8 +287,7 @@ class Residence(Occupied):
 
     # ---- handles ----
 
-    @cython.cfunc
-    def all_handles(self) -> Handles:
+    def all_handles(self):
         """The table of handles, made when the first is needed."""
         if self.handles is None:
             self.handles = Handles()
@@ -360,7 +339,7 @@ class Residence(Occupied):
         if self.exec.occupant == 0 and self.pinned == 0 and stands(self.exec, ATTENTION_CROWDED):
             self.collect_handles()
 
-    def collect_handles(self) -> object:
+    def collect_handles(self):
         """Free the handles that no root held at the last collection either; guest frames hold none between calls."""
         if self.quota is None:
             raise self.why_closed()

@@ -45,9 +45,6 @@ from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block,
 
 from stratavm.runtime.takeover import follow
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 LOOK_NS = cython.declare(uint64_t, 1_000_000)  # between two looks at all four by new stores
 REPLACED = cython.declare(cython.int, 1)
 REFUSED = cython.declare(cython.int, 2)
@@ -194,28 +191,21 @@ def put_in_front(number: cython.int) -> cython.int:
     return REPLACED
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def look_at_handlers() -> cython.int:
+def look_at_handlers():
     """Put all four in front, without raising: each tick does, from the ticker's thread. REFUSED if one could not be."""
     global looked_ns
     looked_ns = now_ns()
     return (put_in_front(SIGSEGV) | put_in_front(SIGBUS) | put_in_front(SIGFPE) | put_in_front(SIGILL)) & REFUSED
 
 
-@cython.cfunc
-@cython.exceptval(-1, check=False)
-def ensure_handlers() -> cython.int:
+def ensure_handlers():
     """Put all four in front: when an engine is made, and when guests run again after a pause (``wake_ticker``)."""
     if look_at_handlers():
         raise OSError("cannot install handlers for SIGSEGV, SIGBUS, SIGFPE and SIGILL, without which no guest may run")
     return 0
 
 
-@cython.cfunc
-@cython.exceptval(-1, check=False)
-def ensure_first_handler() -> cython.int:
+def ensure_first_handler():
     """At every new store. A look costs a system call, so all four are looked at where the last look was a while ago or
     somebody took over SIGSEGV, which who takes over faults always takes.
     """

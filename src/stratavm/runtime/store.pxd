@@ -1,5 +1,4 @@
 # The store: one ExecContext, its occupant, and everything that lives as long as it.
-cimport cython
 from libc.stdint cimport uint32_t
 from stratavm.contract._gen_layout cimport ATTENTION_ABORTED, ExecContext, FuncRec
 from stratavm.runtime.occupancy cimport Entry, mark, stands

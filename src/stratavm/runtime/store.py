@@ -56,9 +56,6 @@ from stratavm.base.errors import (
     note_frames,
 )
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 STICKY = cython.declare(uint32_t, PENDING_INTERRUPT | PENDING_DEADLINE)
 ABANDONS = (Interrupted, DeadlineExceeded)  # what ends calls midway
 _ERRORS = {
@@ -88,9 +85,7 @@ class Store(Residence):
     ):
         self.begin(StoreTemplate(runtime, limits, fuel), thread_bound, on_abort)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def begin(self, template: StoreTemplate, thread_bound: cython.bint, on_abort: str) -> cython.int:
+    def begin(self, template, thread_bound, on_abort):
         """Become a store of a kind. ValueError for a wrong ``on_abort``."""
         if self.template is not None:
             raise TypeError("a store is initialised once")
@@ -106,8 +101,7 @@ class Store(Residence):
 
     # ---- how a call ends ----
 
-    @cython.cfunc
-    def trap_error(self, entry: cython.pointer(Entry)) -> object:
+    def trap_error(self, entry):
         """The exception for an activation that ended with a trap."""
         kind: uint32_t = entry.act.trap_kind
         error: object = self.in_flight
@@ -141,9 +135,7 @@ class Store(Residence):
         self.exec.exception = cython.cast(cython.p_void, error)
         request(self.exec, PENDING_SIGNAL)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def report(self, rec: cython.pointer(FuncRec), error: object, outermost: cython.bint) -> cython.int:
+    def report(self, rec, error, outermost):
         """Tell the engine that a call ended with this error; once, though it passes through several calls."""
         is_new: cython.bint = error is not self.reported
         remember_report(self, None if outermost else error)
@@ -193,9 +185,7 @@ class Store(Residence):
     def __repr__(self) -> str:
         return f"<Store {'closed' if is_closed(self) else 'busy' if self.exec.occupant else 'idle'}>"
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def shut(self) -> cython.int:
+    def shut(self):
         """``close`` for compiled callers."""
         if self.exec.occupant != 0:
             raise StoreBusy("a store cannot be closed while a call is inside")
@@ -216,18 +206,14 @@ def reporting(store: Store, what: str):
     store.deliver()
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
-def remember_report(store: Store, error: object) -> cython.void:
+def remember_report(store, error):
     """The error that the reporter saw last, until the outermost call has ended; or None."""
     store.reported = error
     mark(store.exec, ATTENTION_REPORTED, error is not None)
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
 @cython.linetrace(False)
-def poll_status(context: cython.pointer(ExecContext), in_machine_code: cython.bint) -> uint32_t:
+def poll_status(context, in_machine_code):
     """The slow path of a poll: 0 to go on, or a trap kind. May release the GIL on behalf of machine code.
 
     Runs with or without the GIL: no Python object before ``regain_gil``.
@@ -374,11 +360,7 @@ def after_call(store: Store) -> cython.int:
     return 0
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
-def end_machine_call(
-    store: Store, rec: cython.pointer(FuncRec), entry: cython.pointer(Entry), trapped: uint32_t
-) -> cython.int:
+def end_machine_call(store, rec, entry, trapped):
     """``end_entry`` for machine code that entered by itself: an outermost call on a thread that ran no other."""
     entry.act.prev = cython.NULL
     entry.act.prev_exec = cython.NULL
@@ -390,8 +372,7 @@ def end_machine_call(
     return end_entry(store, entry, trapped)
 
 
-@cython.cfunc
-def run_entry(store: Store, rec: cython.pointer(FuncRec), cells: cython.p_void) -> cython.int:
+def run_entry(store, rec, cells):
     """Run a function through its array entry: arguments and results in ``cells``. Raises what the call ends with."""
     entry: Entry
     store.enter(cython.address(entry))

@@ -4,7 +4,6 @@ from libc.stdint cimport uint32_t, uint64_t
 from stratavm.contract._gen_layout cimport TableDef
 from stratavm.runtime.store cimport Store
 
-
 @cython.final
 cdef class TableSpec:
     cdef object declared             # TableType as declared

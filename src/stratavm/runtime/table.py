@@ -35,9 +35,6 @@ from stratavm.runtime.store import reporting
 from stratavm.runtime.values import from_raw, to_raw, value_type
 from stratavm.spec.types import EXTERN, NOEXTERN, Limits, TableType, heap, type_name
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 NOWHERE = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 HEAP_ELEMENTS = cython.declare(uint64_t, 8192)  # tables up to this maximum lie on the heap
 LARGEST = (1 << 32) - 1  # length that 32-bit indices reach
@@ -85,9 +82,7 @@ class Table:
         with reporting(store, "table"):
             return cls(store, type_)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def begin(self, store: Store, spec: TableSpec, raw: object) -> cython.int:
+    def begin(self, store, spec, raw):
         """Become a table of a store. ResourceLimit where its limits, or the kernel, do not allow it."""
         if self.store is not None:
             raise TypeError("a table is initialised once")
@@ -120,9 +115,7 @@ class Table:
         store.note(KIND_TABLE_CREATED, self.number, self.d.length, 0)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def reserve(self) -> cython.int:
+    def reserve(self):
         """Take the address space of the maximum."""
         base: cython.p_void
         if self.d.max_length <= HEAP_ELEMENTS:
@@ -140,9 +133,7 @@ class Table:
         self.d.base = cython.cast(cython.pointer(uint64_t), base)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def commit(self, size: uint64_t) -> cython.int:
+    def commit(self, size):
         """Make the first ``size`` bytes usable. 1 if the store's quota or the kernel refuses."""
         more: uint64_t = size - self.committed
         if not self.store.quota.claim(more):
@@ -164,9 +155,7 @@ class Table:
         else:
             free(self.d.base)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def resize(self, length: uint64_t, raw: uint64_t) -> cython.int:
+    def resize(self, length, raw):
         """Grow to ``length`` elements, new ones ``raw``. 1 if the store's quota or the kernel refuses, or somebody else
         grows it meanwhile.
 
@@ -184,9 +173,7 @@ class Table:
         self.d.length = length
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def spread(self, length: uint64_t, raw: uint64_t) -> cython.int:
+    def spread(self, length, raw):
         """Write ``raw`` behind the length. 1, or an error, where it ends midway: then nothing of it stays."""
         at: uint64_t = self.d.length
         end: uint64_t
@@ -209,17 +196,13 @@ class Table:
                 memset(self.d.base + self.d.length, 0, 8 * (at - self.d.length))
         return 0 if done else 1
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def check_raw(self, raw: uint64_t) -> cython.int:
+    def check_raw(self, raw):
         """Raise ValueError unless ``raw`` may be an element: guests jump through funcrefs."""
         if raw and self.holds_functions:
             self.store.check_function(raw)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(0xFFFFFFFFFFFFFFFF, check=True)
-    def place(self, index: object) -> uint64_t:
+    def place(self, index):
         """The index of an element that is there; the trap where it is not."""
         number: object = exactly("table index", index)  # may run anything: nothing is looked at before
         self.store.check_access()
@@ -270,9 +253,7 @@ class Table:
         self.check_raw(bits)
         self.d.base[at] = bits
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def put(self, at: uint64_t, items: cython.pointer(uint64_t), count: uint64_t) -> cython.int:
+    def put(self, at, items, count):
         """Set consecutive elements that lie inside; they are known to be references of this store."""
         self.store.check_access()
         memcpy(self.d.base + at, items, 8 * count)

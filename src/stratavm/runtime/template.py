@@ -21,9 +21,6 @@ from cython.cimports.stratavm.runtime.kinds import (
 from stratavm.runtime import events
 from stratavm.runtime.limits import StoreLimits
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 NO_FUEL = 0xFFFFFFFFFFFFFFFF
 MOST_ELEMENTS = cython.declare(uint64_t, (1 << 32) - 1)  # of a table: what the format allows
 
@@ -72,8 +69,7 @@ class StoreTemplate:
             self.exec.trap_exit = cython.cast(cython.p_void, cython.cast(uint64_t, runtime.stubs.trap_exit))
             self.exec.poll_stub = cython.cast(cython.p_void, cython.cast(uint64_t, runtime.stubs.poll_stub))
 
-    @cython.cfunc
-    def number_kinds(self) -> object:
+    def number_kinds(self):
         """Ask the bus for the number of each event that stores record; it may have numbered others before."""
         self.kinds[KIND_MEMORY_CREATED] = self.bus.kind(events.MemoryCreated)
         self.kinds[KIND_MEMORY_GROWN] = self.bus.kind(events.MemoryGrown)

@@ -46,9 +46,6 @@ from cython.cimports.stratavm.runtime.tls import block_distance, set_block
 
 from stratavm.base.errors import ResourceLimit
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 RESERVE = cython.declare(uint64_t, 512 << 10)  # of a thread's stack, kept for CPython and C helpers
 MAX_STACK = cython.declare(uint64_t, 64 << 20)  # what an "unlimited" stack counts as: below lie other mappings
 WAIT_NS = cython.declare(uint64_t, 5_000_000)  # for the GIL, beside a busy thread: what a new thread expects
@@ -56,8 +53,7 @@ last_serial = cython.declare(uint64_t, 0)
 alt_stacks = cython.declare(uint64_t, 0)
 
 
-@cython.cfunc
-def thread_block() -> cython.pointer(ThreadBlock):
+def thread_block():
     """This thread's block, made at its first entry into a guest."""
     block: cython.pointer(ThreadBlock) = current_block()
     if block != cython.NULL:
@@ -147,10 +143,7 @@ def guess_stack(block: cython.pointer(ThreadBlock)) -> cython.bint:
     return True
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def tend(block: cython.pointer(ThreadBlock)) -> cython.int:
+def tend(block):
     """See that this thread can take faults: no signal of theirs blocked, a signal stack. At its first entry, and then
     at times: others may have changed it. 1 on failure."""
     unblock_faults()

@@ -43,9 +43,6 @@ from cython.cimports.stratavm.runtime.threads import ThreadBlock, first_block, t
 
 from stratavm.base.errors import ResourceLimit
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 ABSENT = cython.declare(uint32_t, 0)
 PARKED = cython.declare(uint32_t, 2)
 IDLE_TICKS = cython.declare(uint32_t, 20)  # without a running call before the ticker parks
@@ -143,8 +140,7 @@ def start() -> cython.int:
     return 0
 
 
-@cython.cfunc
-def wake_ticker() -> cython.int:
+def wake_ticker():
     """Called with ``running`` set, by an entry that does not see the ticker tick: start it or wake it.
 
     It is where guests run again after a pause, and so the place to see whether somebody took over faults meanwhile.

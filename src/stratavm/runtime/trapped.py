@@ -10,7 +10,6 @@ from cython.cimports.stratavm.contract._gen_layout import (
     MAGIC_VMCTX,
     MAX_TRAP_FRAMES,
     TRAP_MEMORY_OUT_OF_BOUNDS,
-    Activation,
     VMContext,
 )
 from cython.cimports.stratavm.runtime.codemap import NO_FUNC, CodeRec, find_code
@@ -18,12 +17,8 @@ from cython.cimports.stratavm.runtime.codemap import NO_FUNC, CodeRec, find_code
 from stratavm.base.errors import GuestFrame
 from stratavm.runtime import codemap
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
 
-
-@cython.cfunc
-def poison(vmctx: cython.p_void) -> cython.int:
+def poison(vmctx):
     """Mark the instance of a context as abandoned midway; host contexts and NULL are passed over."""
     if vmctx != cython.NULL and cython.cast(cython.pointer(uint64_t), vmctx)[0] == MAGIC_VMCTX:
         instance: object = cython.cast(
@@ -33,8 +28,7 @@ def poison(vmctx: cython.p_void) -> cython.int:
     return 0
 
 
-@cython.cfunc
-def poison_between(instances: list, act: cython.pointer(Activation)) -> cython.int:
+def poison_between(instances, act):
     """Poison those of a store's instances that lie between the first and the last of a call chain.
 
     A frame tells its function, not its instance: where no poisoned instance can have made it, all that can are
@@ -52,8 +46,7 @@ def poison_between(instances: list, act: cython.pointer(Activation)) -> cython.i
     return 0
 
 
-@cython.cfunc
-def fault_detail(act: cython.pointer(Activation)) -> str:
+def fault_detail(act):
     """Where a memory fault hit, if it was one."""
     vm: cython.pointer(VMContext) = cython.cast(cython.pointer(VMContext), act.vmctx)
     if act.trap_kind != TRAP_MEMORY_OUT_OF_BOUNDS or act.fault_address == 0 or vm == cython.NULL:
@@ -68,8 +61,7 @@ def fault_detail(act: cython.pointer(Activation)) -> str:
     return ""
 
 
-@cython.cfunc
-def guest_frames(act: cython.pointer(Activation)) -> object:
+def guest_frames(act):
     """What finds out the frames of a trapped activation, innermost first; stubs are left out.
 
     Most traps are caught without a look at them. The owners of their code are kept, so that it stays what it is.

@@ -17,9 +17,6 @@ from cython.cimports.libc.stdlib import free, realloc
 from stratavm.base.errors import ResourceLimit
 from stratavm.spec.types import CONCRETE, REF, REF_NULL, ArrayType, FuncType, StructType, SubType
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 MAX_IDS: Final = 4_000_000
 """Types that are in use in an engine at once; a module has a million at most."""
 
@@ -86,8 +83,7 @@ class TypeIds:
                 self.supers[number] = tuple([made.ids[s - start] if s >= start else ids[s] for s in t.supers])
         used.hold(self.groups.setdefault(key, made))
 
-    @cython.cfunc
-    def take(self, count: uint32_t) -> tuple:
+    def take(self, count):
         """Numbers that nobody has. ResourceLimit where so many are not left."""
         if count > self.most - self.live:
             raise ResourceLimit(
@@ -105,9 +101,7 @@ class TypeIds:
                 numbers.append(self.last)
         return tuple(numbers)
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
-    def give_back(self, number: uint32_t) -> cython.void:
+    def give_back(self, number):
         """Nobody has a number any more. Without memory to note that it stays unused."""
         if self.n_unused == self.room:
             room: uint32_t = 2 * self.room + 64
@@ -159,9 +153,7 @@ class UsedTypes:
             if group.users == 0:
                 self.home.groups.pop(group.key, None)
 
-    @cython.cfunc
-    @cython.exceptval(0, check=True)
-    def join(self, key: object) -> cython.bint:
+    def join(self, key):
         """Use a group that has users. False if there is none."""
         found: object = self.home.groups.get(key)
         if found is None:
@@ -169,9 +161,7 @@ class UsedTypes:
         self.hold(found)
         return True
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def hold(self, group: Group) -> cython.int:
+    def hold(self, group):
         """Use one that was just found: between that and the count nothing else may run."""
         self.groups.append(group)
         group.users += 1

@@ -25,9 +25,6 @@ from cython.cimports.posix.mman import (
 from cython.cimports.stratavm.runtime.native import pthread_atfork
 from cython.cimports.stratavm.runtime.region import HOST_PAGE
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 PAGEMAP_SCAN = cython.declare(cython.ulong, 0xC0606610)
 IS_FILE = cython.declare(uint64_t, 1 << 2)
 IS_PRESENT = cython.declare(uint64_t, 1 << 3)
@@ -64,9 +61,7 @@ class Original:
             munmap(cython.cast(cython.p_void, self.content), self.size)
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
-def wipe(base: cython.p_char, size: uint64_t, original: Original, most_pages: uint64_t) -> cython.bint:
+def wipe(base, size, original, most_pages):
     """Overwrite the written pages of a memory with what it began with; false, and nothing is done, if they are unknown
     or more than ``most_pages``. ``original`` is None where it began with zeros."""
     global pagemap

@@ -1,6 +1,5 @@
 # One call of a guest, and its memory.
 from libc.stdint cimport uint64_t
-from stratavm.wasi.state cimport WorldState
 
 cdef class Guest:
     cdef readonly object memory            # the caller's
@@ -17,10 +16,3 @@ cdef class Guest:
     cdef object slice(self, uint64_t pointer, uint64_t length)
     cdef int put(self, uint64_t pointer, const char* data, uint64_t length) except -1
     cdef int end(self) except -1
-
-cdef class Guarded:
-    cdef object body
-
-cdef class Bound:
-    cdef object body
-    cdef WorldState world

@@ -21,9 +21,6 @@ from cython.cimports.stratavm.wasi.state import WorldState
 from stratavm.wasi.abi import IOVEC
 from stratavm.wasi.errno import Errno, HostRaised, WasiError, call_host, from_os_error
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 IOVEC_BYTES = cython.declare(uint64_t, IOVEC.size)
 MOST_BYTES = cython.declare(uint64_t, 0xFFFF_FFFF)  # that a result of 32 bits can tell
 
@@ -44,9 +41,7 @@ class Guest:
     def __init__(self, source: object, limit_items: uint64_t, memory: object = None):
         self.begin(source, limit_items, memory)
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def begin(self, source: object, limit_items: uint64_t, memory: object) -> cython.int:
+    def begin(self, source, limit_items, memory):
         """Look at a memory until the call ends."""
         if self.held:
             raise TypeError("a call is initialised once")
@@ -64,9 +59,7 @@ class Guest:
         if self.held:
             PyBuffer_Release(cython.address(self.buffer))
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def end(self) -> cython.int:
+    def end(self):
         """The call is over: nothing of the memory can be reached by it."""
         self.size = 0
         self.base = cython.NULL
@@ -100,24 +93,19 @@ class Guest:
         store: object = getattr(self.memory, "store", None)
         return store if hasattr(store, "charge_bytes") else None
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def check_range(self, pointer: uint64_t, length: uint64_t) -> cython.int:
+    def check_range(self, pointer, length):
         """FAULT unless the range lies in memory."""
         if length > self.size or pointer > self.size - length:
             raise WasiError(Errno.FAULT)
         return 0
 
-    @cython.cfunc
-    def slice(self, pointer: uint64_t, length: uint64_t) -> object:
+    def slice(self, pointer, length):
         """A view of a range that lies in memory."""
         if self.whole is None:
             self.whole = memoryview(self.source)
         return self.whole[pointer : pointer + length]
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def put(self, pointer: uint64_t, data: cython.p_const_char, length: uint64_t) -> cython.int:
+    def put(self, pointer, data, length):
         """Copy bytes in."""
         self.check_range(pointer, length)
         memcpy(self.base + pointer, data, length)
@@ -222,6 +210,8 @@ def run(body: object, world: WorldState, memory: object, arguments: tuple) -> ob
 class Guarded:
     """A body as a function from world, memory and integers to an error number."""
 
+    body: object
+
     def __init__(self, body: object):
         self.body = body
 
@@ -236,6 +226,9 @@ class Guarded:
 @cython.cclass
 class Bound:
     """A body in one world as a function from memory and integers to an error number."""
+
+    body: object
+    world: WorldState
 
     def __init__(self, body: object, world: WorldState):
         self.body = body

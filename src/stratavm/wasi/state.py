@@ -9,9 +9,6 @@ from cython.cimports.libc.stdint import uint64_t
 
 from stratavm.wasi.errno import Errno, WasiError
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 
 @cython.cfunc
 def look_up(table: object, fd: object) -> object:

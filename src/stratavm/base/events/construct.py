@@ -14,9 +14,6 @@ from cython.cimports.stratavm.base.events.types import (
 
 from stratavm.base.events.core import fillers, layouts
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 MAX_FIELDS = cython.declare(cython.int, 16)
 nothing = cython.declare(tuple, ())
 

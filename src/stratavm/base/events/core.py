@@ -10,7 +10,7 @@ import weakref
 
 import cython
 from cython.cimports.cpython.ref import Py_INCREF, Py_XDECREF, PyObject
-from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t
+from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.stratavm.base.events.atomics import increment, load, store, take
 from cython.cimports.stratavm.base.events.native import Delivery, call_one, delivery
@@ -18,9 +18,6 @@ from cython.cimports.stratavm.base.events.ring import Cell, Overflow, Record, Ri
 
 from stratavm.base.errors import StrataError
 from stratavm.base.importing import importing
-
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 MAX_NESTED = cython.declare(uint32_t, 100_000)  # emissions that one outermost emission may bring about
 MAX_KINDS = cython.declare(uint32_t, 64)
@@ -124,8 +121,8 @@ class Source:
         """Whether anybody listens to events of this class."""
         return self.bus.channel_of(type_).heard
 
-    @cython.ccall
-    def emit(self, event: Event) -> object:
+    @cython.nonecheck(True)
+    def emit(self, event):
         """Emit an event from here."""
         return self.bus.channel_of(type(event)).post(event, self)
 
@@ -169,8 +166,7 @@ class Subscription:
         """Whether it has ended."""
         return not self.active
 
-    @cython.cfunc
-    def call_checked(self, event: Event) -> object:
+    def call_checked(self, event):
         """Call a listener that has a condition or a weak owner."""
         call: object = self.call
         where: object = self.where
@@ -213,8 +209,7 @@ class Channel:
         if self.heard:
             self.post(event, self.bus.origin)
 
-    @cython.cfunc
-    def refresh(self) -> object:
+    def refresh(self):
         """Bring ``listeners`` up to date; other threads may change subscriptions meanwhile."""
         version: uint64_t
         found: tuple
@@ -228,8 +223,7 @@ class Channel:
                     self.ring_flag[0] = self.heard
                 return None
 
-    @cython.cfunc
-    def post(self, event: Event, source: Source) -> object:
+    def post(self, event, source):
         """Number the event and deliver it, or queue it when this thread is delivering already."""
         here: cython.pointer(Delivery) = delivery()
         bus: Bus = self.bus
@@ -396,8 +390,7 @@ class Bus:
         if reason is not None:
             raise Vetoed(f"{question!r} was vetoed: {reason}") from reason
 
-    @cython.ccall
-    def source(self, label: str) -> Source:
+    def source(self, label):
         """A new source, numbered among those of its label."""
         last: object = self.identities.get(label)
         identity: uint64_t
@@ -410,8 +403,7 @@ class Bus:
         self.identities[label] = identity
         return source_of(self, label, identity)
 
-    @cython.cfunc
-    def channel_of(self, type_: object) -> Channel:
+    def channel_of(self, type_):
         found: object = self.channels.get(type_)
         channel: Channel
         if found is not None:
@@ -474,8 +466,7 @@ class Bus:
         """Take a subscription out; ``Subscription.close`` calls it."""
         self.change(gone.type, None, gone)
 
-    @cython.cfunc
-    def change(self, type_: object, added: object, removed: object) -> object:
+    def change(self, type_, added, removed):
         """Replace the tuple of a type's subscriptions; retried when another thread came first."""
         old: tuple
         new: tuple
@@ -499,8 +490,7 @@ class Bus:
             return groups[0]
         return tuple(sorted([s for group in groups for s in group], key=serial_of))
 
-    @cython.cfunc
-    def fail(self, listener: Subscription, event: Event, error: object) -> object:
+    def fail(self, listener, event, error):
         """A listener raised an Exception: that is an event too, or Python's unraisable hook where nobody hears it."""
         self.failures += 1
         failed: object = failure_classes[0]
@@ -597,8 +587,7 @@ class Bus:
             raise kept
         return count
 
-    @cython.cfunc
-    def take_event(self) -> object:
+    def take_event(self):
         """The next record as an event, or None."""
         if not self.backlog and self.ring.overflow != cython.NULL:
             self.fill_backlog()
@@ -606,8 +595,7 @@ class Bus:
             return self.backlog.pop(0)
         return self.take_record()
 
-    @cython.cfunc
-    def take_record(self) -> object:
+    def take_record(self):
         """The oldest record of the ring as an event, or None. It is copied and given up before any Python runs."""
         ring: cython.pointer(Ring) = self.ring
         at: uint64_t = ring.tail
@@ -620,8 +608,7 @@ class Bus:
         store(cython.address(record.turn), at + ring.mask + 1)
         return self.event_of(cython.address(copy))
 
-    @cython.cfunc
-    def fill_backlog(self) -> object:
+    def fill_backlog(self):
         """Put records that found the ring full in order with those that are in it."""
         node: cython.pointer(Overflow)
         following: cython.pointer(Overflow)
@@ -640,8 +627,7 @@ class Bus:
         found.sort(key=sequence_of)
         self.backlog.extend(found)
 
-    @cython.cfunc
-    def event_of(self, record: cython.pointer(Record)) -> object:
+    def event_of(self, record):
         type_: object = self.kinds[record.kind]
         values: cython.pointer(int64_t) = record.values
         count: object = len(type_.__match_args__)

@@ -6,12 +6,8 @@ from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free, malloc
 from cython.cimports.stratavm.base.events.atomics import increment, load, store, swap
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
 
-
-@cython.cfunc
-def new_ring(capacity: uint32_t) -> cython.pointer(Ring):
+def new_ring(capacity):
     size: uint64_t = 16
     i: uint64_t
     ring: cython.pointer(Ring)
@@ -30,8 +26,7 @@ def new_ring(capacity: uint32_t) -> cython.pointer(Ring):
     return ring
 
 
-@cython.cfunc
-def free_ring(ring: cython.pointer(Ring)) -> object:
+def free_ring(ring):
     node: cython.pointer(Overflow)
     following: cython.pointer(Overflow)
     if ring == cython.NULL:
@@ -45,20 +40,9 @@ def free_ring(ring: cython.pointer(Ring)) -> object:
     free(ring)
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
 @cython.linetrace(False)
 @cython.profile(False)
-def ring_record(
-    ring: cython.pointer(Ring),
-    source: cython.pointer(Cell),
-    kind: uint32_t,
-    a: int64_t,
-    b: int64_t,
-    c: int64_t,
-    d: int64_t,
-) -> cython.int:
+def ring_record(ring, source, kind, a, b, c, d):
     """A bounded queue of many writers (Vyukov's): claim a place by moving the head, fill it, publish it by its turn."""
     at: uint64_t
     turn: uint64_t

@@ -145,7 +145,6 @@ cdef class Builder:
     cdef int join_results(self, BuildFrame* frame, uint32_t block) except -1 nogil
     cdef int fill_edges(self, BuildFrame* frame, uint32_t block, uint32_t kept, uint32_t differing) except -1 nogil
 
-
 # The per-instruction part of the builder, inline for the walk.
 
 cdef inline uint32_t put_node(Builder b, uint16_t op, uint8_t type, uint32_t x, uint32_t y, uint32_t z) except? 0xFFFFFFFF nogil:

@@ -49,9 +49,6 @@ from cython.cimports.stratavm.module.valid import VB_COMPLEX, LoopFact, TypeFact
 from stratavm.base.errors import TRAPS_BY_NAME, ResourceLimit, Unsupported
 from stratavm.spec.index import BY_ID
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 TRAP_UNREACHABLE = cython.declare(uint32_t, TRAPS_BY_NAME["unreachable"].code)
 # Units of work are words copied: edge arguments, snapshots, results of calls. Programs need at most two per byte.
 WORK_FLOOR = cython.declare(uint64_t, 1 << 20)

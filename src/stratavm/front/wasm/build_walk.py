@@ -22,11 +22,7 @@ from cython.cimports.stratavm.module._gen_walk_kinds import *
 from cython.cimports.stratavm.module.valid import TypeFact
 from cython.cimports.stratavm.module.walk import row_behind
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
 
-
-@cython.final
 @cython.cclass
 class BuildWalk(Builder):
     """The walk over one body's instructions."""

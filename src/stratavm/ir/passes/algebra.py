@@ -13,9 +13,6 @@ from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.stratavm.ir.passes.stream import Stream
 from cython.cimports.stratavm.ir.ssa import IR_CONST, NO_VALUE
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 
 @cython.cclass
 class Algebra(Stream):

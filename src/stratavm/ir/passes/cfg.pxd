@@ -3,7 +3,6 @@ cimport cython
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from stratavm.ir.passes.stream cimport Stream
-from stratavm.ir.ssa cimport Node, Ssa
 
 @cython.final
 cdef class Cfg(Stream):

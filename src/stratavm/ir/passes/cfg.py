@@ -30,9 +30,6 @@ from cython.cimports.stratavm.ir.ssa import (
     set_edge,
 )
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 MANY = cython.declare(uint32_t, 0xFFFFFFFE)
 """Different values arrive at a parameter."""
 ROUNDS = cython.declare(cython.int, 3)
@@ -41,7 +38,6 @@ HOPS = cython.declare(cython.int, 8)
 """Empty blocks that an edge is led through."""
 
 
-@cython.final
 @cython.cclass
 class Cfg(Stream):
     """Scratch memory of the pass, reused from function to function."""

@@ -69,6 +69,7 @@ from cython.cimports.stratavm.ir.passes._gen_rewrites import (
 from cython.cimports.stratavm.ir.passes.algebra import (
     CHANGED,
     NONE,
+    Algebra,
     did,
     is_const,
     is_wide,
@@ -87,16 +88,19 @@ from cython.cimports.stratavm.ir.ssa import (
     Node,
 )
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
 
-
-def is_shift(op):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def is_shift(op: uint32_t) -> cython.bint:
     """Whether an i32 operation shifts."""
     return op == OP_I32_SHL or op == OP_I32_SHR_S or op == OP_I32_SHR_U
 
 
-def ignores_signs(op):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def ignores_signs(op: uint32_t) -> cython.bint:
     """Whether an i32 comparison means the same for values that were zero-extended."""
     return (
         op == OP_I32_EQ
@@ -130,7 +134,10 @@ def with_constant(r, node, c):
     return NONE
 
 
-def added(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def added(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """Rules of sums and differences."""
     equal: int64_t = add_zero(r, node, c)
     if equal == NONE:
@@ -138,7 +145,10 @@ def added(r, node, c):
     return sum_of_sum(r, node, c) if equal == NONE else equal
 
 
-def multiplied(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def multiplied(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """Rules of products."""
     equal: int64_t = multiply_by_zero(r, node, c)
     if equal == NONE:
@@ -150,7 +160,10 @@ def multiplied(r, node, c):
     return product_of_product(r, node, c) if equal == NONE else equal
 
 
-def masked(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def masked(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """Rules of ``and``."""
     known: uint64_t = low_bits(width_of(r, node.a))
     equal: int64_t = NONE if c == 0 else mask_of_everything(r, node, c, known)
@@ -161,7 +174,10 @@ def masked(r, node, c):
     return mask_of_mask(r, node, c) if equal == NONE else equal
 
 
-def joined(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def joined(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """Rules of ``or`` and ``xor``."""
     equal: int64_t = or_zero(r, node, c)
     if equal == NONE:
@@ -169,7 +185,10 @@ def joined(r, node, c):
     return or_of_or(r, node, c) if equal == NONE else equal
 
 
-def shifted(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def shifted(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """Rules of shifts."""
     inner: cython.pointer(Node) = cython.address(r.out.nodes[node.a])
     before: uint64_t = 0
@@ -190,7 +209,10 @@ def shifted(r, node, c):
     return shifts_that_mask(r, node, c) if equal == NONE else equal
 
 
-def compared(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def compared(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """Rules of comparisons."""
     width: cython.int = width_of(r, node.a)
     equal: int64_t
@@ -207,12 +229,18 @@ def compared(r, node, c):
 # ---- with a constant: sums and products ------------------------------------------------------------
 
 
-def add_zero(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def add_zero(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """x + 0 and x - 0 are x."""
     return did(r, R_ADD_ZERO, node.a) if c == 0 else NONE
 
 
-def subtract_constant(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def subtract_constant(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """x - c is x + -c: one form to find again."""
     wide: cython.bint = is_wide(node.op)
     if narrow(node.op) != OP_I32_SUB:
@@ -222,7 +250,10 @@ def subtract_constant(r, node, c):
     return did(r, R_SUBTRACT_CONSTANT, CHANGED)
 
 
-def sum_of_sum(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def sum_of_sum(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """(x + b) + c is x + (b + c)."""
     inner: cython.pointer(Node) = cython.address(r.out.nodes[node.a])
     bits: uint64_t = 0
@@ -233,12 +264,18 @@ def sum_of_sum(r, node, c):
     return did(r, R_SUM_OF_SUM, CHANGED)
 
 
-def multiply_by_zero(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def multiply_by_zero(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """x * 0 is 0."""
     return did(r, R_MULTIPLY_BY_ZERO, node.b) if c == 0 else NONE
 
 
-def multiply_by_power(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def multiply_by_power(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """x * 2**k is x << k."""
     k: cython.int = log2_exact(c)
     if k < 0:
@@ -250,7 +287,10 @@ def multiply_by_power(r, node, c):
     return did(r, R_MULTIPLY_BY_POWER, CHANGED)
 
 
-def multiply_by_minus_one(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def multiply_by_minus_one(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """x * -1 is 0 - x."""
     wide: cython.bint = is_wide(node.op)
     if c != ones_of(wide):
@@ -261,7 +301,10 @@ def multiply_by_minus_one(r, node, c):
     return did(r, R_MULTIPLY_BY_MINUS_ONE, CHANGED)
 
 
-def multiply_by_address(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def multiply_by_address(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """x * 3, 5 or 9 is x + (x << 1, 2 or 3): one computation of an address instead of three cycles."""
     wide: cython.bint = is_wide(node.op)
     if not r.strong or (c != 3 and c != 5 and c != 9):
@@ -272,7 +315,10 @@ def multiply_by_address(r, node, c):
     return did(r, R_MULTIPLY_BY_ADDRESS, CHANGED)
 
 
-def product_of_product(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def product_of_product(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """(x * b) * c is x * (b * c)."""
     inner: cython.pointer(Node) = cython.address(r.out.nodes[node.a])
     bits: uint64_t = 0
@@ -286,19 +332,28 @@ def product_of_product(r, node, c):
 # ---- with a constant: bits -------------------------------------------------------------------------
 
 
-def mask_of_nothing(r, node, c, known):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def mask_of_nothing(r: Algebra, node: cython.pointer(Node), c: uint64_t, known: uint64_t) -> int64_t:
     """x & c is 0 where c keeps none of the bits that x can have."""
     if c == 0:
         return did(r, R_MASK_OF_NOTHING, node.b)
     return did(r, R_MASK_OF_NOTHING, r.constant(node.type, 0)) if c & known == 0 else NONE
 
 
-def mask_of_everything(r, node, c, known):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def mask_of_everything(r: Algebra, node: cython.pointer(Node), c: uint64_t, known: uint64_t) -> int64_t:
     """x & c is x where c keeps all bits that x can have."""
     return did(r, R_MASK_OF_EVERYTHING, node.a) if c & known == known else NONE
 
 
-def mask_of_word(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def mask_of_word(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """The low word of an i64, zero-extended, takes no constant."""
     if c != ones_of(False) or node.type != T_I64:
         return NONE
@@ -308,7 +363,10 @@ def mask_of_word(r, node, c):
     return did(r, R_MASK_OF_WORD, CHANGED)
 
 
-def mask_of_mask(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def mask_of_mask(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """(x & b) & c is x & (b & c)."""
     inner: cython.pointer(Node) = cython.address(r.out.nodes[node.a])
     bits: uint64_t = 0
@@ -319,19 +377,28 @@ def mask_of_mask(r, node, c):
     return did(r, R_MASK_OF_MASK, CHANGED)
 
 
-def or_zero(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def or_zero(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """x | 0 and x ^ 0 are x."""
     return did(r, R_OR_ZERO, node.a) if c == 0 else NONE
 
 
-def or_ones(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def or_ones(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """x | -1 is -1."""
     if narrow(node.op) != OP_I32_OR or c != ones_of(is_wide(node.op)):
         return NONE
     return did(r, R_OR_ONES, node.b)
 
 
-def or_of_or(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def or_of_or(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """(x | b) | c is x | (b | c), and (x ^ b) ^ c is x ^ (b ^ c)."""
     inner: cython.pointer(Node) = cython.address(r.out.nodes[node.a])
     bits: uint64_t = 0
@@ -345,19 +412,28 @@ def or_of_or(r, node, c):
 # ---- with a constant: shifts -----------------------------------------------------------------------
 
 
-def shift_by_zero(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def shift_by_zero(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """Shifting or rotating by a multiple of the width does nothing."""
     return NONE if c & (63 if node.type == T_I64 else 31) else did(r, R_SHIFT_BY_ZERO, node.a)
 
 
-def shift_to_nothing(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def shift_to_nothing(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """x >> c is 0 where x is below 2**c."""
     if narrow(node.op) != OP_I32_SHR_U or c < cython.cast(uint64_t, width_of(r, node.a)):
         return NONE
     return did(r, R_SHIFT_TO_NOTHING, r.constant(node.type, 0))
 
 
-def shift_of_shift(r, node, c, before):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def shift_of_shift(r: Algebra, node: cython.pointer(Node), c: uint64_t, before: uint64_t) -> int64_t:
     """Shifting by b and then by c is shifting by b + c, or leaves nothing but signs."""
     width: uint64_t = 64 if node.type == T_I64 else 32
     if before + c >= width and narrow(node.op) != OP_I32_SHR_S:
@@ -367,7 +443,10 @@ def shift_of_shift(r, node, c, before):
     return did(r, R_SHIFT_OF_SHIFT, CHANGED)
 
 
-def shifts_that_extend(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def shifts_that_extend(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """x << c >> c with signs extends the low bits, where there is an operation for so many."""
     wide: cython.bint = is_wide(node.op)
     left: uint64_t = (64 if wide else 32) - c
@@ -386,7 +465,10 @@ def shifts_that_extend(r, node, c):
     return did(r, R_SHIFTS_THAT_EXTEND, CHANGED)
 
 
-def shifts_that_mask(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def shifts_that_mask(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """x << c >> c and x >> c << c are masks of x, where the constant is small."""
     wide: cython.bint = is_wide(node.op)
     op: uint32_t = narrow(node.op)
@@ -407,7 +489,10 @@ def shifts_that_mask(r, node, c):
 # ---- with a constant: comparisons ------------------------------------------------------------------
 
 
-def compare_beyond_width(r, node):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def compare_beyond_width(r: Algebra, node: cython.pointer(Node)) -> int64_t:
     """A comparison with more than x can be is known."""
     op: uint32_t = narrow(node.op)
     if op == OP_I32_EQ or op == OP_I32_GT_U or op == OP_I32_GE_U:
@@ -417,14 +502,20 @@ def compare_beyond_width(r, node):
     return NONE
 
 
-def compare_bit(r, node, c, width):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def compare_bit(r: Algebra, node: cython.pointer(Node), c: uint64_t, width: cython.int) -> int64_t:
     """x != 0 and x == 1 are x where x is 0 or 1."""
     if width != 1 or not ((node.op == OP_I32_NE and c == 0) or (node.op == OP_I32_EQ and c == 1)):
         return NONE
     return did(r, R_COMPARE_BIT, node.a)
 
 
-def compare_equal_to_zero(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def compare_equal_to_zero(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """x == 0 and an unsigned x < 1 are one test."""
     op: uint32_t = narrow(node.op)
     if not ((op == OP_I32_EQ and c == 0) or (op == OP_I32_LT_U and c == 1)):
@@ -434,7 +525,10 @@ def compare_equal_to_zero(r, node, c):
     return did(r, R_COMPARE_EQUAL_TO_ZERO, CHANGED)
 
 
-def compare_unlike_zero(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def compare_unlike_zero(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """Unsigned, x > 0 and x >= 1 are x != 0."""
     op: uint32_t = narrow(node.op)
     wide: cython.bint = is_wide(node.op)
@@ -445,7 +539,10 @@ def compare_unlike_zero(r, node, c):
     return did(r, R_COMPARE_UNLIKE_ZERO, CHANGED)
 
 
-def compare_extension(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def compare_extension(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """A zero-extended x compares, unsigned, as x does."""
     inner: cython.pointer(Node) = cython.address(r.out.nodes[node.a])
     if inner.op != OP_I64_EXTEND_I32_U or not is_wide(node.op) or not ignores_signs(narrow(node.op)):

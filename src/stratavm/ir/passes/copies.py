@@ -30,9 +30,6 @@ from cython.cimports.stratavm.ir.ssa import (
     set_edge,
 )
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 MAX_BLOCKS = cython.declare(uint32_t, 6)
 GROWTH = cython.declare(uint32_t, 200)
 """Nodes that any function may grow by; it may also double."""

@@ -39,11 +39,18 @@ from cython.cimports.stratavm.ir.passes._gen_rewrites import (
     R_REMAINDER_BY_MINUS_ONE,
     R_REMAINDER_BY_POWER,
 )
-from cython.cimports.stratavm.ir.passes.algebra import CHANGED, NONE, did, is_wide, length_of, narrow, ones_of, sized
-from cython.cimports.stratavm.ir.ssa import IR_MULHI_S, IR_MULHI_U, NO_VALUE, T_I32, T_I64
-
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
+from cython.cimports.stratavm.ir.passes.algebra import (
+    CHANGED,
+    NONE,
+    Algebra,
+    did,
+    is_wide,
+    length_of,
+    narrow,
+    ones_of,
+    sized,
+)
+from cython.cimports.stratavm.ir.ssa import IR_MULHI_S, IR_MULHI_U, NO_VALUE, T_I32, T_I64, Node
 
 
 def divided(r, node, c):
@@ -74,7 +81,10 @@ def divided(r, node, c):
 # ---- the rules ----
 
 
-def divide_by_one(r, node):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def divide_by_one(r: Algebra, node: cython.pointer(Node)) -> int64_t:
     """x / 1 is x, and nothing remains."""
     op: uint32_t = narrow(node.op)
     if op == OP_I32_REM_U or op == OP_I32_REM_S:
@@ -82,21 +92,30 @@ def divide_by_one(r, node):
     return did(r, R_DIVIDE_BY_ONE, node.a)
 
 
-def divide_by_power(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def divide_by_power(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """An unsigned x / 2**k is x >> k."""
     node.op = sized(OP_I32_SHR_U, is_wide(node.op))
     node.b = r.constant(node.type, log2_exact(c))
     return did(r, R_DIVIDE_BY_POWER, CHANGED)
 
 
-def remainder_by_power(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def remainder_by_power(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """An unsigned x % 2**k are the low k bits of x."""
     node.op = sized(OP_I32_AND, is_wide(node.op))
     node.b = r.constant(node.type, c - 1)
     return did(r, R_REMAINDER_BY_POWER, CHANGED)
 
 
-def remainder_by_minus_one(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def remainder_by_minus_one(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """Division by -1 leaves no remainder; its quotient may trap and stays."""
     if c != ones_of(is_wide(node.op)) or narrow(node.op) != OP_I32_REM_S or not r.strong:
         return NONE
@@ -104,7 +123,10 @@ def remainder_by_minus_one(r, node, c):
     return did(r, R_REMAINDER_BY_MINUS_ONE, r.constant(node.type, 0))
 
 
-def divide_by_negative(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def divide_by_negative(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """x / -c is -(x / c), and x % -c is x % c; not by -1, nor by the least integer, which is its own opposite."""
     wide: cython.bint = is_wide(node.op)
     opposite: uint64_t = (0 - c) & ones_of(wide)
@@ -119,12 +141,18 @@ def divide_by_negative(r, node, c):
     return did(r, R_DIVIDE_BY_NEGATIVE, CHANGED)
 
 
-def divide_by_constant(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def divide_by_constant(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """x / c is the high half of x * m, shifted, for a suitable m; a signed x / 2**k is a shift of x plus a bias."""
     return did(r, R_DIVIDE_BY_CONSTANT, quotient(r, node, c))
 
 
-def remainder_by_constant(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def remainder_by_constant(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
     """x % c is x - x / c * c, where the quotient is a product or a shift."""
     wide: cython.bint = is_wide(node.op)
     k: cython.int = log2_exact(c)
@@ -160,7 +188,10 @@ def divide_shifted(high: uint64_t, c: uint64_t, rest: cython.pointer(uint64_t)) 
     return quotient
 
 
-def quotient(r, node, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(0xFFFFFFFF, check=True)
+def quotient(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> uint32_t:
     """x / c for a c above 1; signed ones are positive."""
     k: cython.int = log2_exact(c)
     signed: cython.bint = narrow(node.op) == OP_I32_DIV_S or narrow(node.op) == OP_I32_REM_S
@@ -173,7 +204,10 @@ def quotient(r, node, c):
     return quotient_unsigned(r, node.a, cython.cast(uint32_t, c))
 
 
-def quotient_unsigned64(r, x, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(0xFFFFFFFF, check=True)
+def quotient_unsigned64(r: Algebra, x: uint32_t, c: uint64_t) -> uint32_t:
     """x / c: the upper half of x times a factor of 64 bits; where it needs 65, x is added without its carry."""
     s: cython.int = length_of(c)
     rest: uint64_t = 0
@@ -205,7 +239,10 @@ def quotient_unsigned64(r, x, c):
     return upper if s == 1 else r.make(OP_I64_SHR_U, T_I64, upper, r.constant(T_I64, s - 1))
 
 
-def quotient_signed64(r, x, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(0xFFFFFFFF, check=True)
+def quotient_signed64(r: Algebra, x: uint32_t, c: uint64_t) -> uint32_t:
     """x / c: the upper half of x times a factor; one of 64 bits counts as negative, so x is added; one more if
     x < 0."""
     s: cython.int = length_of(c) - 1
@@ -228,7 +265,10 @@ def quotient_signed64(r, x, c):
     return r.make(OP_I64_ADD, T_I64, upper, sign)
 
 
-def quotient_power(r, node, k):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(0xFFFFFFFF, check=True)
+def quotient_power(r: Algebra, node: cython.pointer(Node), k: cython.int) -> uint32_t:
     """x / 2**k towards zero: 2**k - 1 is added to a negative x before the shift."""
     wide: cython.bint = node.type == T_I64
     width: cython.int = 64 if wide else 32
@@ -240,7 +280,10 @@ def quotient_power(r, node, k):
     return r.make(sized(OP_I32_SHR_S, wide), node.type, bias, r.constant(node.type, k))
 
 
-def quotient_unsigned(r, x, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(0xFFFFFFFF, check=True)
+def quotient_unsigned(r: Algebra, x: uint32_t, c: uint32_t) -> uint32_t:
     """x / c: the high part of x times ceil(2**(32+s) / c), 2**s >= c; a factor of 33 bits takes two steps."""
     s: cython.int
     factor: uint64_t
@@ -272,7 +315,10 @@ def quotient_unsigned(r, x, c):
     return rest if s == 1 else r.make(OP_I32_SHR_U, T_I32, rest, r.constant(T_I32, s - 1))
 
 
-def quotient_signed(r, x, c):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(0xFFFFFFFF, check=True)
+def quotient_signed(r: Algebra, x: uint32_t, c: uint32_t) -> uint32_t:
     """x / c: the high part of x times floor(2**(32+s) / c) + 1, 2**s < c < 2**(s+1); one more if x < 0."""
     s: cython.int = length_of(c) - 1
     factor: uint64_t = (cython.cast(uint64_t, 1) << (32 + s)) // c + 1

@@ -13,11 +13,7 @@ from cython.cimports.libc.stdlib import free
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.ssa import NO_VALUE, Node, edge_count, edge_of
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
 
-
-@cython.final
 @cython.cclass
 class Dominance:
     """The tree of one function after another; keeps its memory."""

@@ -7,9 +7,6 @@ import cython
 from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.stratavm.ir.passes._gen_fold import fold_row
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 
 def fold(op, a, b, result):
     """Raw bits of ``op`` on constants; False where it is not folded (floats, what traps)."""

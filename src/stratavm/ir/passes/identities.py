@@ -86,11 +86,11 @@ from cython.cimports.stratavm.ir.ssa import (
     operand_count,
 )
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
 
-
-def selected(r, node):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def selected(r: Algebra, node: cython.pointer(Node)) -> int64_t:
     """Rules of ``select``."""
     equal: int64_t = select_between_equals(r, node)
     if equal == NONE:
@@ -100,7 +100,10 @@ def selected(r, node):
     return select_by_nonzero(r, node) if equal == NONE else equal
 
 
-def unary(r, node):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def unary(r: Algebra, node: cython.pointer(Node)) -> int64_t:
     """Rules of operations with one operand."""
     inner: cython.pointer(Node) = cython.address(r.out.nodes[node.a])
     if node.op == OP_I32_WRAP_I64:
@@ -116,7 +119,10 @@ def unary(r, node):
     return NONE
 
 
-def tested(r, node, inner):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def tested(r: Algebra, node: cython.pointer(Node), inner: cython.pointer(Node)) -> int64_t:
     """Rules of ``eqz``."""
     equal: int64_t
     if node.op == OP_I32_EQZ:
@@ -130,7 +136,10 @@ def tested(r, node, inner):
     return zero_difference(r, node, inner) if equal == NONE else equal
 
 
-def extended(r, node, inner):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def extended(r: Algebra, node: cython.pointer(Node), inner: cython.pointer(Node)) -> int64_t:
     """Rules of extensions with the sign, within a width."""
     equal: int64_t = extension_of_extended(r, node, inner)
     if equal == NONE:
@@ -140,7 +149,10 @@ def extended(r, node, inner):
     return extension_of_mask(r, node, inner) if equal == NONE else equal
 
 
-def same_operands(r, node):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def same_operands(r: Algebra, node: cython.pointer(Node)) -> int64_t:
     """Rules of an operation of a value with itself."""
     op: uint32_t = narrow(node.op)
     if op == OP_I32_SUB or op == OP_I32_XOR:
@@ -155,7 +167,10 @@ def same_operands(r, node):
 # ---- the rules: constants, choices, conversions ----------------------------------------------------
 
 
-def fold_constants(r, node, a, b):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def fold_constants(r: Algebra, node: cython.pointer(Node), a: uint64_t, b: uint64_t) -> int64_t:
     """An operation on constants is its result."""
     result: uint64_t = 0
     if not fold(node.op, a, b, cython.address(result)):
@@ -163,12 +178,18 @@ def fold_constants(r, node, a, b):
     return did(r, R_FOLD_CONSTANTS, r.constant(node.type, result))
 
 
-def select_between_equals(r, node):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def select_between_equals(r: Algebra, node: cython.pointer(Node)) -> int64_t:
     """A choice between x and x is x."""
     return did(r, R_SELECT_BETWEEN_EQUALS, node.a) if node.a == node.b else NONE
 
 
-def select_by_constant(r, node):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def select_by_constant(r: Algebra, node: cython.pointer(Node)) -> int64_t:
     """A choice by a constant is known."""
     bits: uint64_t = 0
     if not is_const(r, node.c, cython.address(bits)):
@@ -176,7 +197,10 @@ def select_by_constant(r, node):
     return did(r, R_SELECT_BY_CONSTANT, node.a if bits else node.b)
 
 
-def select_by_negation(r, node):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def select_by_negation(r: Algebra, node: cython.pointer(Node)) -> int64_t:
     """A choice by x == 0 is the other choice by x."""
     condition: cython.pointer(Node) = cython.address(r.out.nodes[node.c])
     value: uint32_t = node.a
@@ -188,7 +212,10 @@ def select_by_negation(r, node):
     return did(r, R_SELECT_BY_NEGATION, CHANGED)
 
 
-def select_by_nonzero(r, node):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def select_by_nonzero(r: Algebra, node: cython.pointer(Node)) -> int64_t:
     """A choice by x != 0 is one by x."""
     condition: cython.pointer(Node) = cython.address(r.out.nodes[node.c])
     if condition.op != OP_I32_NE or not is_zero(r, condition.b):
@@ -197,21 +224,30 @@ def select_by_nonzero(r, node):
     return did(r, R_SELECT_BY_NONZERO, CHANGED)
 
 
-def wrap_of_extension(r, inner):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def wrap_of_extension(r: Algebra, inner: cython.pointer(Node)) -> int64_t:
     """The low word of an extended x is x."""
     if inner.op != OP_I64_EXTEND_I32_U and inner.op != OP_I64_EXTEND_I32_S:
         return NONE
     return did(r, R_WRAP_OF_EXTENSION, inner.a)
 
 
-def extension_of_wrap(r, inner):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def extension_of_wrap(r: Algebra, inner: cython.pointer(Node)) -> int64_t:
     """The low word of x, zero-extended, is x where its upper word is zero."""
     if inner.op != OP_I32_WRAP_I64 or width_of(r, inner.a) > 32:
         return NONE
     return did(r, R_EXTENSION_OF_WRAP, inner.a)
 
 
-def sign_of_narrow(r, node):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def sign_of_narrow(r: Algebra, node: cython.pointer(Node)) -> int64_t:
     """A value without sign is extended with zeros."""
     if width_of(r, node.a) > 31:
         return NONE
@@ -219,7 +255,10 @@ def sign_of_narrow(r, node):
     return did(r, R_SIGN_OF_NARROW, CHANGED)
 
 
-def negated_comparison(r, node, inner):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def negated_comparison(r: Algebra, node: cython.pointer(Node), inner: cython.pointer(Node)) -> int64_t:
     """Not a < b is a >= b."""
     node.op = OP_NEGATION[inner.op]
     node.a = inner.a
@@ -227,14 +266,20 @@ def negated_comparison(r, node, inner):
     return did(r, R_NEGATED_COMPARISON, CHANGED)
 
 
-def double_negation_of_bit(r, inner):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def double_negation_of_bit(r: Algebra, inner: cython.pointer(Node)) -> int64_t:
     """(x == 0) == 0 is x where x is 0 or 1."""
     if inner.op != OP_I32_EQZ or width_of(r, inner.a) > 1:
         return NONE
     return did(r, R_DOUBLE_NEGATION_OF_BIT, inner.a)
 
 
-def double_negation(r, node, inner):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def double_negation(r: Algebra, node: cython.pointer(Node), inner: cython.pointer(Node)) -> int64_t:
     """(x == 0) == 0 is x != 0."""
     wide: cython.bint = is_wide(inner.op)
     node.op = sized(OP_I32_NE, wide)
@@ -243,7 +288,10 @@ def double_negation(r, node, inner):
     return did(r, R_DOUBLE_NEGATION, CHANGED)
 
 
-def zero_extension(r, node, inner):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def zero_extension(r: Algebra, node: cython.pointer(Node), inner: cython.pointer(Node)) -> int64_t:
     """An extended x is zero where x is."""
     if inner.op != OP_I64_EXTEND_I32_U and inner.op != OP_I64_EXTEND_I32_S:
         return NONE
@@ -252,7 +300,10 @@ def zero_extension(r, node, inner):
     return did(r, R_ZERO_EXTENSION, CHANGED)
 
 
-def zero_difference(r, node, inner):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def zero_difference(r: Algebra, node: cython.pointer(Node), inner: cython.pointer(Node)) -> int64_t:
     """a - b and a ^ b are zero where a == b."""
     if narrow(inner.op) != OP_I32_SUB and narrow(inner.op) != OP_I32_XOR:
         return NONE
@@ -262,7 +313,10 @@ def zero_difference(r, node, inner):
     return did(r, R_ZERO_DIFFERENCE, CHANGED)
 
 
-def extension_of_extended(r, node, inner):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def extension_of_extended(r: Algebra, node: cython.pointer(Node), inner: cython.pointer(Node)) -> int64_t:
     """Extending x from n bits does nothing where x was extended from n bits or fewer."""
     have: uint32_t = sign_from(inner.op)
     if have == 0 or have > OP_SIGN_BITS[node.op]:
@@ -270,14 +324,20 @@ def extension_of_extended(r, node, inner):
     return did(r, R_EXTENSION_OF_EXTENDED, node.a)
 
 
-def extension_of_narrow(r, node):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def extension_of_narrow(r: Algebra, node: cython.pointer(Node)) -> int64_t:
     """Extending x from n bits does nothing where x is below 2**(n-1)."""
     if width_of(r, node.a) >= cython.cast(cython.int, OP_SIGN_BITS[node.op]):
         return NONE
     return did(r, R_EXTENSION_OF_NARROW, node.a)
 
 
-def extension_of_extension(r, node, inner):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def extension_of_extension(r: Algebra, node: cython.pointer(Node), inner: cython.pointer(Node)) -> int64_t:
     """Extending from fewer bits does not see an extension from more."""
     if sign_from(inner.op) == 0 or OP_FLAGS[inner.op] & OF_LOAD or inner.op == OP_I64_EXTEND_I32_S:
         return NONE
@@ -285,7 +345,10 @@ def extension_of_extension(r, node, inner):
     return did(r, R_EXTENSION_OF_EXTENSION, CHANGED)
 
 
-def extension_of_mask(r, node, inner):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def extension_of_mask(r: Algebra, node: cython.pointer(Node), inner: cython.pointer(Node)) -> int64_t:
     """Extending x from n bits does not see a mask that keeps them."""
     bits: uint64_t = 0
     keep: uint64_t = low_bits(OP_SIGN_BITS[node.op])
@@ -295,7 +358,10 @@ def extension_of_mask(r, node, inner):
     return did(r, R_EXTENSION_OF_MASK, CHANGED)
 
 
-def equality_of_extensions(r, node):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def equality_of_extensions(r: Algebra, node: cython.pointer(Node)) -> int64_t:
     """Two zero-extended values are equal where the values are."""
     if (
         (node.op != OP_I64_EQ and node.op != OP_I64_NE)
@@ -312,24 +378,36 @@ def equality_of_extensions(r, node):
 # ---- of a value with itself ------------------------------------------------------------------------
 
 
-def difference_with_itself(r, node):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def difference_with_itself(r: Algebra, node: cython.pointer(Node)) -> int64_t:
     """x - x and x ^ x are 0."""
     return did(r, R_DIFFERENCE_WITH_ITSELF, r.constant(node.type, 0))
 
 
-def meet_with_itself(r, node):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def meet_with_itself(r: Algebra, node: cython.pointer(Node)) -> int64_t:
     """x & x and x | x are x."""
     return did(r, R_MEET_WITH_ITSELF, node.a)
 
 
-def sum_with_itself(r, node):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def sum_with_itself(r: Algebra, node: cython.pointer(Node)) -> int64_t:
     """x + x is x << 1."""
     node.op = sized(OP_I32_SHL, is_wide(node.op))
     node.b = r.constant(node.type, 1)
     return did(r, R_SUM_WITH_ITSELF, CHANGED)
 
 
-def comparison_with_itself(r, node):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def comparison_with_itself(r: Algebra, node: cython.pointer(Node)) -> int64_t:
     """x == x, x <= x and x >= x hold, the other comparisons do not."""
     return did(r, R_COMPARISON_WITH_ITSELF, r.constant(T_I32, (OP_FLAGS[node.op] & OF_REFLEXIVE) != 0))
 
@@ -337,7 +415,10 @@ def comparison_with_itself(r, node):
 # ---- of branches, and of operands ------------------------------------------------------------------
 
 
-def branch_by_negation(r, node):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def branch_by_negation(r: Algebra, node: cython.pointer(Node)) -> int64_t:
     """A branch by x == 0 is one by x with its edges exchanged."""
     condition: cython.pointer(Node) = cython.address(r.out.nodes[node.a])
     edge: uint32_t = node.b
@@ -349,7 +430,10 @@ def branch_by_negation(r, node):
     return did(r, R_BRANCH_BY_NEGATION, CHANGED)
 
 
-def branch_by_nonzero(r, node):
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def branch_by_nonzero(r: Algebra, node: cython.pointer(Node)) -> int64_t:
     """A branch by x != 0 is one by x."""
     condition: cython.pointer(Node) = cython.address(r.out.nodes[node.a])
     if condition.op != OP_I32_NE or not is_zero(r, condition.b):

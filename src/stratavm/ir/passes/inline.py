@@ -51,9 +51,6 @@ from cython.cimports.stratavm.ir.ssa import (
     set_edge,
 )
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 MAX_BLOCKS = cython.declare(uint32_t, 12)
 SMALL = cython.declare(uint32_t, 40)
 """Nodes of a function that is inlined into loops."""
@@ -100,7 +97,6 @@ def size_of(ssa: Ssa) -> uint32_t:
     return size if returns != 0 and size <= SMALL else NO_VALUE
 
 
-@cython.final
 @cython.cclass
 class Inline(Stream):
     """Scratch memory of the pass, reused from function to function."""

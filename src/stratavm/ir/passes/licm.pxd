@@ -1,9 +1,9 @@
 # Loop-invariant code motion: see licm.py.
 cimport cython
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from stratavm.ir.passes.loops cimport Loops
-from stratavm.ir.ssa cimport Node, Ssa
+from stratavm.ir.ssa cimport Node
 
 @cython.final
 cdef class Licm(Loops):

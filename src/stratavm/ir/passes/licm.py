@@ -41,9 +41,6 @@ from cython.cimports.stratavm.ir.ssa import (
     operands_of,
 )
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 ROOM = cython.declare(uint32_t, 6)
 """Values that a loop may have computed before it."""
 DEPTH = cython.declare(uint32_t, 16)
@@ -75,7 +72,6 @@ def movable(node: cython.pointer(Node)) -> cython.bint:
     return not OP_FLAGS[node.op] & STAYS and operand_count(node.op, node.flags) != OPERANDS_LIST
 
 
-@cython.final
 @cython.cclass
 class Licm(Loops):
     """Scratch memory of the pass, reused from function to function."""

@@ -2,7 +2,6 @@
 from libc.stdint cimport uint32_t
 
 from stratavm.ir.passes.stream cimport Stream
-from stratavm.ir.ssa cimport Node
 
 cdef class Loops(Stream):
     cdef uint32_t* entry      # by header: the block before the loop; the header itself or NO_VALUE where there is none

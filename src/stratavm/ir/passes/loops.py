@@ -8,9 +8,6 @@ from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.ssa import BF_LOOP_HEADER, IR_BR, NO_VALUE, Node, edge_count, edge_of
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 
 @cython.cclass
 class Loops(Stream):

@@ -37,13 +37,9 @@ from cython.cimports.stratavm.ir.ssa import (
     T_NONE,
     Edge,
     Node,
-    Ssa,
     edge_count,
     edge_of,
 )
-
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 MAX_BLOCKS = cython.declare(uint32_t, 16)
 
@@ -59,7 +55,6 @@ def shows(node: cython.pointer(Node)) -> cython.bint:
     return (OP_FLAGS[node.op] & (OF_TRAP | OF_LOAD | OF_STORE)) != 0
 
 
-@cython.final
 @cython.cclass
 class Promote(Loops):
     """Scratch memory of the pass, reused from function to function."""

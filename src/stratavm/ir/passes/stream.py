@@ -17,9 +17,6 @@ from cython.cimports.stratavm.ir.ssa import (
 
 from stratavm.ir.scope import UNLIMITED
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 NOTES = cython.declare(uint32_t, 16)
 """Rewrites and rules of one node that are noted at most."""
 

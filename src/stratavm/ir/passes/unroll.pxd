@@ -1,7 +1,7 @@
 # Unrolling of small loops: see unroll.py.
 cimport cython
 
-from stratavm.ir.passes.copies cimport Copies, Loop
+from stratavm.ir.passes.copies cimport Copies
 
 @cython.final
 cdef class Unroll(Copies):

@@ -16,11 +16,7 @@ from cython.cimports.stratavm.ir.ssa import (
     IR_FUEL,
     IR_POLL,
     Node,
-    Ssa,
 )
-
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 FOUR = cython.declare(uint32_t, 10)
 """Nodes of a loop that is copied to four."""
@@ -28,7 +24,6 @@ TWO = cython.declare(uint32_t, 20)
 """Nodes of a loop that is copied to two."""
 
 
-@cython.final
 @cython.cclass
 class Unroll(Copies):
     """Scratch memory of the pass, reused from function to function."""

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from stratavm.ir.passes.dominance cimport Dominance
 from stratavm.ir.passes.identities cimport Identities
-from stratavm.ir.ssa cimport Node, Ssa
+from stratavm.ir.ssa cimport Node
 
 cdef struct Entry:            # a value that is known: `op` on these operands gives `value`
     uint16_t op

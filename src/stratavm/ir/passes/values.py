@@ -45,9 +45,6 @@ from cython.cimports.stratavm.ir.ssa import (
 
 from stratavm.ir.passes._gen_rule_names import RULES
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 PROBES = cython.declare(cython.int, 12)
 """Entries of a bucket that are looked at: the newest ones."""
 VF_FOLD = cython.declare(uint32_t, 1)
@@ -64,7 +61,6 @@ KINDS = {number: name for name, number in SWITCHES.items()} | {rule[0]: name for
 """Names of what is done to a node, rules among them."""
 
 
-@cython.final
 @cython.cclass
 class Values(Identities):
     """Scratch memory of the pass, reused from function to function."""

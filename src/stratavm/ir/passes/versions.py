@@ -74,9 +74,6 @@ from cython.cimports.stratavm.ir.ssa import (
 
 from stratavm.ir.prune import Pruner
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 MOST = cython.declare(uint32_t, 80)
 """Nodes of a loop that gets a second version."""
 DEPTH = cython.declare(cython.int, 5)
@@ -103,7 +100,6 @@ def compares(op: uint32_t) -> cython.bint:
     return op < N_OPS and OP_NEGATION[op] != 0 and OP_NARROW[op] == op
 
 
-@cython.final
 @cython.cclass
 class Versions(Copies):
     """Scratch memory of the pass, reused from function to function."""

@@ -1,7 +1,7 @@
 # The one interface of register allocation: machine IR in, operand locations and sequential moves out.
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
-from stratavm.machine.minst cimport MCode, MInst, MOperand
+from stratavm.machine.minst cimport MCode
 from stratavm.machine.regalloc.intervals cimport Intervals
 from stratavm.machine.regalloc.linear cimport LinearScan
 from stratavm.machine.regalloc.moves cimport ParallelMove

@@ -17,9 +17,6 @@ from cython.cimports.stratavm.machine.regalloc.resolve import Resolver
 from cython.cimports.stratavm.machine.regalloc.rewrite import Rewriter
 from cython.cimports.stratavm.machine.regalloc.splitting import SplittingScan
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 from stratavm.base import switches
 from stratavm.machine.minst import build, snapshot
 from stratavm.machine.target import Target, mask
@@ -33,6 +30,7 @@ def register_mask(target: Target) -> int:
     return mask(target.starved) if switches.REGS.value() else target.allocatable
 
 
+@cython.cclass
 class Allocator:
     """Work arrays of one worker, not shared by threads. ``STRATA_CHECK=2``: every result goes through the checker."""
 
@@ -55,7 +53,7 @@ class Allocator:
     def __dealloc__(self):
         free(self.slot_of)
 
-    def prepare(self, m: MCode) -> cython.int:
+    def prepare(self, m):
         """Forget earlier results; the table by virtual register has room and is empty."""
         n: uint32_t = m.n_vregs
         m.n_moves = 0
@@ -65,7 +63,7 @@ class Allocator:
             memset(self.slot_of, 0xFF, n * cython.sizeof(uint32_t))
         return 0
 
-    def allocate(self, m: MCode) -> cython.int:
+    def allocate(self, m):
         """Give every operand a place, and write the moves between places."""
         self.prepare(m)
         done: cython.bint = self.kind == ALLOC_SPLITTING and self.allocate_splitting(m)
@@ -77,14 +75,14 @@ class Allocator:
                 self.verify(m)
         return 0
 
-    def verify(self, m: MCode) -> cython.int:
+    def verify(self, m):
         """Send the result through the checker. Apart: a function with Python objects takes the GIL to return."""
         from stratavm.machine.regalloc.checker import check  # a tool's module
 
         check(snapshot(m), self.registers)
         return 0
 
-    def allocate_linear(self, m: MCode) -> cython.int:
+    def allocate_linear(self, m):
         """1 where linear scan did it; 0 leaves a clean start to the naive allocator."""
         done: cython.bint = self.intervals.build(m) and self.scan.run(m, self.registers)
         if done and self.rewriter.run(m, self.intervals, self.slot_of, self.registers):
@@ -94,7 +92,7 @@ class Allocator:
         self.prepare(m)
         return 0
 
-    def allocate_splitting(self, m: MCode) -> cython.int:
+    def allocate_splitting(self, m):
         """1 where the splitting scan did it; 0 leaves a clean start to level 0's."""
         done: cython.bint = self.ranges.build(m) and self.splitting.run(m, self.ranges, self.registers)
         if done and self.resolver.run(m, self.ranges):

@@ -1,7 +1,7 @@
 # One live interval per value, over positions: instruction i reads at 2i and writes at 2i+1.
 cimport cython
 from libc.stdint cimport uint8_t, uint32_t
-from stratavm.machine.minst cimport MAX_REGISTERS, MCode, MInst, MOperand
+from stratavm.machine.minst cimport MAX_REGISTERS, MCode, MOperand
 
 cdef enum:
     NO_POS = 0xFFFFFFFF

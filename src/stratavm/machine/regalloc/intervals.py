@@ -6,7 +6,7 @@ wherever control goes back, it goes back to a header, and what is alive there wa
 """
 
 import cython
-from cython.cimports.libc.stdint import uint8_t, uint32_t
+from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import breathe
@@ -21,11 +21,9 @@ from cython.cimports.stratavm.machine.minst import (
     NO_VREG,
     OF_SWAP,
     R_DEF_EARLY,
-    R_TEMP,
     R_USE,
     R_USE_LATE,
     MBlock,
-    MCode,
     MEdge,
     MInst,
     MOperand,
@@ -35,9 +33,6 @@ from cython.cimports.stratavm.machine.minst import (
     is_use,
 )
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 cython.declare(MAX_WEIGHT=uint32_t, MAX_WEIGHT_DEPTH=uint32_t)
 MAX_WEIGHT = 1 << 24
 MAX_WEIGHT_DEPTH = 6  # a use counts 8 to the power of its loop depth, up to this
@@ -45,6 +40,7 @@ MAX_WEIGHT_DEPTH = 6  # a use counts 8 to the power of its loop depth, up to thi
 OperandPtr = cython.typedef(cython.pointer(MOperand))
 
 
+@cython.cclass
 class Intervals:
     """Intervals, fixed-register events and calls of one function; arrays reused between functions."""
 
@@ -57,7 +53,7 @@ class Intervals:
         free(self.preds)
         free(self.loops)
 
-    def build(self, m: MCode) -> cython.int:
+    def build(self, m):
         """One forward walk. 0 where the order of blocks does not follow dominance, or sizes exceed positions."""
         size: cython.size_t = cython.sizeof(Interval)
         number: uint32_t
@@ -80,7 +76,7 @@ class Intervals:
                 return 0
         return 1
 
-    def _find_loops(self, m: MCode) -> cython.int:
+    def _find_loops(self, m):
         """Block ranges from each target of a backward edge; made to nest: an outer one swallows what it overlaps."""
         n: uint32_t = m.n_blocks
         size: cython.size_t = cython.sizeof(uint32_t)
@@ -120,7 +116,7 @@ class Intervals:
         self.n_loops = 0
         return 1
 
-    def _block(self, m: MCode, number: uint32_t) -> cython.int:
+    def _block(self, m, number):
         """Definitions and uses of one block."""
         b: cython.pointer(MBlock) = cython.address(m.blocks[number])
         at: uint32_t
@@ -144,7 +140,7 @@ class Intervals:
                 return 0
         return self._edges(m, number, weight)
 
-    def _inst(self, m: MCode, at: uint32_t, weight: uint32_t) -> cython.int:
+    def _inst(self, m, at, weight):
         """Uses, then definitions of one instruction, and its claims on fixed registers."""
         inst: cython.pointer(MInst) = cython.address(m.insts[at])
         ops: OperandPtr = m.operands + inst.ops
@@ -197,7 +193,7 @@ class Intervals:
             self._hint(ops[1].vreg, ops[0].vreg)
         return 1
 
-    def _edges(self, m: MCode, number: uint32_t, weight: uint32_t) -> cython.int:
+    def _edges(self, m, number, weight):
         """Arguments are read at the terminator. A terminator that needs registers is noted in the order."""
         b: cython.pointer(MBlock) = cython.address(m.blocks[number])
         inst: cython.pointer(MInst) = cython.address(m.insts[b.last - 1])
@@ -224,7 +220,7 @@ class Intervals:
             self._append(ORDER_BLOCK | number)
         return 1
 
-    def _use(self, vreg: uint32_t, pos: uint32_t, weight: uint32_t) -> cython.int:
+    def _use(self, vreg, pos, weight):
         """The value is read: it lives to here, or to the end of the outermost loop without its definition."""
         item: cython.pointer(Interval) = cython.address(self.items[vreg])
         if item.start == NO_POS:
@@ -246,7 +242,7 @@ class Intervals:
             item.weight += weight
         return 1
 
-    def _define(self, vreg: uint32_t, pos: uint32_t) -> cython.int:
+    def _define(self, vreg, pos):
         """The value begins; 0 if it began before."""
         item: cython.pointer(Interval) = cython.address(self.items[vreg])
         if item.start != NO_POS:
@@ -256,14 +252,14 @@ class Intervals:
         self._append(vreg)
         return 1
 
-    def _append(self, entry: uint32_t) -> cython.int:
+    def _append(self, entry):
         """One more entry of the order."""
         vec_room(self.order, self.cap_order, self.n_order + 1)
         self.order[self.n_order] = entry
         self.n_order += 1
         return 0
 
-    def _event(self, reg: uint32_t, pos: uint32_t, vreg: uint32_t) -> cython.int:
+    def _event(self, reg, pos, vreg):
         """A fixed operand claims a register at a position."""
         n: uint32_t = self.n_events
         vec_room(self.events, self.cap_events, n + 1)
@@ -278,13 +274,13 @@ class Intervals:
         self.n_events = n + 1
         return 0
 
-    def _hint(self, vreg: uint32_t, hint: uint32_t) -> cython.int:
+    def _hint(self, vreg, hint):
         """The first partner stays: for a tied definition that is the value it is tied to."""
         if self.items[vreg].hint == NO_VREG:
             self.items[vreg].hint = hint
         return 0
 
-    def _want(self, vreg: uint32_t, reg: uint8_t) -> cython.int:
+    def _want(self, vreg, reg):
         """The first fixed register stays."""
         if self.items[vreg].wanted == NO_REGISTER:
             self.items[vreg].wanted = reg

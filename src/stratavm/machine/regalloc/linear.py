@@ -14,7 +14,6 @@ from cython.cimports.stratavm.machine.minst import (
     NO_LOC,
     NO_VREG,
     MBlock,
-    MCode,
     MInst,
     MOperand,
     lowest_bit,
@@ -31,21 +30,19 @@ from cython.cimports.stratavm.machine.regalloc.intervals import (
     wants_register,
 )
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 cython.declare(MAX_EVENTS=uint32_t, MAX_POINT_WEIGHT=uint32_t)
 MAX_POINT_WEIGHT = 1 << 30
 MAX_EVENTS = 48  # fixed operands looked at for one register and value before it counts as taken
 
 
+@cython.cclass
 class LinearScan:
     """State of the scan; arrays reused between functions."""
 
     def __init__(self, intervals: Intervals) -> None:
         self.intervals = intervals
 
-    def run(self, m: MCode, registers: uint64_t) -> cython.int:
+    def run(self, m, registers):
         """Set ``home`` of every value."""
         i: uint32_t
         v: uint32_t
@@ -74,7 +71,7 @@ class LinearScan:
                 self._place(v, m.vclass[v])
         return 1
 
-    def _crosses_call(self, item: cython.pointer(cython.const[Interval])) -> cython.bint:
+    def _crosses_call(self, item):
         """Whether a call lies between definition and end. Definitions come in order, so calls before are done with."""
         while self.next_call < self.intervals.n_calls and self.intervals.calls[self.next_call] < (
             item.start & ~cython.cast(uint32_t, 1)
@@ -85,7 +82,7 @@ class LinearScan:
             n += 1
         return n < self.intervals.n_calls and item.end > self.intervals.calls[n]
 
-    def _no_event(self, reg: uint32_t, vreg: uint32_t, item: cython.pointer(cython.const[Interval])) -> cython.bint:
+    def _no_event(self, reg, vreg, item):
         """Whether no fixed operand of another value claims the register within the interval."""
         e: uint32_t = self.cursor[reg]
         n: uint32_t = 0
@@ -105,14 +102,14 @@ class LinearScan:
             e = event.next
         return True
 
-    def _fits(self, reg: uint32_t, vreg: uint32_t, item: cython.pointer(cython.const[Interval])) -> cython.bint:
+    def _fits(self, reg, vreg, item):
         """Whether the register is free for the whole interval. A tied value may follow its partner in place."""
         follows: cython.bint = item.flags & IV_TIED and self.until[reg] == item.start and self.holder[reg] == item.hint
         if self.until[reg] >= item.start and not follows:
             return False
         return self._no_event(reg, vreg, item)
 
-    def _hinted(self, vreg: uint32_t, item: cython.pointer(cython.const[Interval]), allowed: uint64_t) -> uint32_t:
+    def _hinted(self, vreg, item, allowed):
         """A register that saves a move and fits, or NO_REGISTER."""
         reg: uint32_t = item.wanted
         other: uint32_t = item.hint
@@ -129,18 +126,18 @@ class LinearScan:
             other = self.items[other].hint
         return NO_REGISTER
 
-    def _take(self, reg: uint32_t, vreg: uint32_t, item: cython.pointer(Interval)) -> cython.int:
+    def _take(self, reg, vreg, item):
         """The value gets the register."""
         item.home = reg
         self.until[reg] = item.end
         self.holder[reg] = vreg
         return 0
 
-    def _yields(self, vreg: uint32_t, pos: uint32_t) -> cython.bint:
+    def _yields(self, vreg, pos):
         """Whether a value leaves its register at a position: a tied result may take its place."""
         return self.items[vreg].home < MAX_REGISTERS and self.items[vreg].end == pos
 
-    def _place(self, vreg: uint32_t, rclass: uint32_t) -> cython.int:
+    def _place(self, vreg, rclass):
         """A register for one value, maybe at the cost of another, or none."""
         item: cython.pointer(Interval) = cython.address(self.items[vreg])
         allowed: uint64_t = self.registers & self.m.target.classes[rclass]
@@ -160,7 +157,7 @@ class LinearScan:
             self._take(reg, vreg, item)
         return 0
 
-    def _cheapest(self, allowed: uint64_t, vreg: uint32_t, item: cython.pointer(cython.const[Interval])) -> uint32_t:
+    def _cheapest(self, allowed, vreg, item):
         """The register whose holder costs least in a slot, if that is less than the value at hand costs."""
         best: uint32_t = NO_REGISTER
         weight: uint64_t = item.weight
@@ -179,7 +176,7 @@ class LinearScan:
                 length = other.end - other.start + 1
         return best
 
-    def _reserve(self, m: MCode, number: uint32_t) -> cython.bint:
+    def _reserve(self, m, number):
         """Keep registers free at a terminator: nothing can be put back behind it."""
         b: cython.pointer(MBlock) = cython.address(m.blocks[number])
         inst: cython.pointer(MInst) = cython.address(m.insts[b.last - 1])
@@ -195,7 +192,7 @@ class LinearScan:
             needed[1], self.registers & m.target.classes[1], pos
         )
 
-    def _reserve_class(self, count: uint32_t, allowed: uint64_t, pos: uint32_t) -> cython.bint:
+    def _reserve_class(self, count, allowed, pos):
         """``count`` registers of one class, free of values and of fixed operands at the terminator."""
         point: Interval
         reg: uint32_t

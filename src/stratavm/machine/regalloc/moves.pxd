@@ -1,17 +1,11 @@
 # Parallel moves: all sources are read before any destination is written.
 cimport cython
 from libc.stdint cimport uint32_t
-from stratavm.machine.minst cimport LOC_REMAT, LOC_SLOT, MAX_REGISTERS, MCode
+from stratavm.machine.minst cimport MAX_REGISTERS, MCode
 
 cdef enum:
     PLACE_REMAT = MAX_REGISTERS    # index in tables by place of all that is computed again: nobody writes there
     PLACE_SLOTS = MAX_REGISTERS + 1    # index of slot 0: registers come first
-
-cdef inline uint32_t place_of(uint32_t loc) noexcept nogil:
-    # dense index of a location
-    if loc & LOC_SLOT:
-        return (loc & 0x7FFFFFFF) + PLACE_SLOTS
-    return PLACE_REMAT if loc & LOC_REMAT else loc
 
 cdef struct PendingMove:
     uint32_t src

@@ -6,12 +6,21 @@ from cython.cimports.libc.stdint import uint8_t, uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memchr, memset
 from cython.cimports.stratavm.base.vec import vec_room
-from cython.cimports.stratavm.machine.minst import LOC_SLOT, MAX_REGISTERS, NO_LOC, MCode, is_in
-
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
+from cython.cimports.stratavm.machine.minst import LOC_REMAT, LOC_SLOT, NO_LOC, MCode, is_in
 
 
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def place_of(loc: uint32_t) -> uint32_t:
+    """Dense index of a location."""
+    if loc & LOC_SLOT:
+        return (loc & 0x7FFFFFFF) + PLACE_SLOTS
+    return PLACE_REMAT if loc & LOC_REMAT else loc
+
+
+@cython.cclass
 class ParallelMove:
     """A set of moves with the same position, collected by ``add`` and put in order by ``resolve``.
 
@@ -26,14 +35,14 @@ class ParallelMove:
         free(self.writer)
         free(self.ready)
 
-    def start(self, m: MCode) -> cython.int:
+    def start(self, m):
         """Prepare for a function with at most ``m.n_slots`` slots; what an abandoned function left is dropped."""
         self.discard()
         self.places = PLACE_SLOTS + m.n_slots
         self.spare = NO_LOC
         return self._room(PLACE_SLOTS)
 
-    def _room(self, place: uint32_t) -> cython.int:
+    def _room(self, place):
         """Tables by place reach this one. All counters are zero between uses."""
         old: uint32_t = self.cap_reads
         size: cython.size_t = cython.sizeof(uint32_t)
@@ -46,7 +55,7 @@ class ParallelMove:
         memset(self.writer + old, 0, (self.cap_writer - old) * size)
         return 0
 
-    def discard(self) -> cython.int:
+    def discard(self):
         """Empty the set; all counters are zero again."""
         i: uint32_t
         for i in range(self.n):
@@ -55,15 +64,15 @@ class ParallelMove:
         self.n = 0
         return 0
 
-    def may_wait(self, m: MCode) -> cython.bint:
+    def may_wait(self, m):
         """Whether a value of a cycle may have to wait in a slot."""
         return not m.target.crosses or memchr(m.vwidth, 16, m.n_vregs) != cython.NULL
 
-    def writes(self, dst: uint32_t) -> cython.bint:
+    def writes(self, dst):
         """Whether a pending move writes this place."""
         return place_of(dst) < self.cap_writer and self.writer[place_of(dst)] != 0
 
-    def add(self, src: uint32_t, dst: uint32_t, vreg: uint32_t) -> cython.int:
+    def add(self, src, dst, vreg):
         """One more move of the set. A destination has one source; the same move twice is one."""
         read: uint32_t = place_of(src)
         written: uint32_t = place_of(dst)
@@ -87,12 +96,12 @@ class ParallelMove:
         self.writer[written] = n + 1
         return 0
 
-    def _refuse(self, src: uint32_t, dst: uint32_t, vreg: uint32_t) -> cython.int:
+    def _refuse(self, src, dst, vreg):
         """A move that the allocator got wrong. Apart, as the text would make ``add`` slow."""
         with cython.gil:
             raise AssertionError(f"move of v{vreg} from {src:#x} to {dst:#x}: unknown place, or written twice")
 
-    def resolve(self, m: MCode, at: uint32_t) -> cython.int:
+    def resolve(self, m, at):
         """Append a sequence with the same effect to ``m.moves``; linear in the number of moves."""
         i: uint32_t
         place: uint32_t
@@ -124,7 +133,7 @@ class ParallelMove:
         self.n = 0
         return 0
 
-    def _hold(self, m: MCode, first: uint32_t) -> uint32_t:
+    def _hold(self, m, first):
         """Where the value in the first destination of a cycle can wait."""
         i: uint32_t = first
         through: cython.bint = False
@@ -144,7 +153,7 @@ class ParallelMove:
         second: cython.bint = through or wide or is_in(m.target.classes[1], self.items[first].dst)
         return m.target.scratch[1] if second else m.target.scratch[0]
 
-    def _cycle(self, m: MCode, at: uint32_t, first: uint32_t) -> cython.int:
+    def _cycle(self, m, at, first):
         """Emit a cycle: every place in it is read and written once."""
         hold: uint32_t = self._hold(m, first)
         i: uint32_t = first
@@ -165,7 +174,7 @@ class ParallelMove:
                 return 0
             i = self.writer[place_of(source)] - 1
 
-    def _emit(self, m: MCode, at: uint32_t, src: uint32_t, dst: uint32_t, vreg: uint32_t) -> cython.int:
+    def _emit(self, m, at, src, dst, vreg):
         """One move, or two through a scratch register."""
         through: uint32_t
         if src & dst & LOC_SLOT:

@@ -16,8 +16,6 @@ from cython.cimports.stratavm.machine.minst import (
     NO_LOC,
     NO_VREG,
     R_TEMP,
-    MCode,
-    MInst,
     MOperand,
     bit,
     holds_early,
@@ -27,9 +25,6 @@ from cython.cimports.stratavm.machine.minst import (
     lowest_bit,
 )
 from cython.cimports.stratavm.machine.regalloc.moves import ParallelMove
-
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 OperandPtr = cython.typedef(cython.pointer(MOperand))
 
@@ -43,6 +38,7 @@ def refuse(at: uint32_t, reason: cython.p_char, what: uint32_t) -> cython.int:
         raise AssertionError(f"instruction {at}: {reason.decode()} ({what:#x})")
 
 
+@cython.cclass
 class NaiveAllocator:
     """Slots and the registers of the instruction at hand; arrays reused between functions."""
 
@@ -53,7 +49,7 @@ class NaiveAllocator:
         free(self.slot_of)
         free(self.fresh)
 
-    def _assign_slots(self, m: MCode) -> cython.int:
+    def _assign_slots(self, m):
         """Slot of each value: eight bytes, or sixteen aligned."""
         v: uint32_t
         n: uint32_t = 0
@@ -71,14 +67,7 @@ class NaiveAllocator:
         m.n_slots = n
         return 0
 
-    def _place_fixed(
-        self,
-        m: MCode,
-        at: uint32_t,
-        ops: OperandPtr,
-        early: cython.pointer(uint64_t),
-        late: cython.pointer(uint64_t),
-    ) -> cython.int:
+    def _place_fixed(self, m, at, ops, early, late):
         """Operands whose place is given: fixed registers and slots. ``early`` and ``late`` collect registers in use."""
         k: uint32_t
         for k in range(m.insts[at].nops):
@@ -99,7 +88,7 @@ class NaiveAllocator:
                 o.loc = self.slot_of[o.vreg]
         return 0
 
-    def _take(self, m: MCode, at: uint32_t, o: OperandPtr, busy: uint64_t) -> cython.int:
+    def _take(self, m, at, o, busy):
         """The lowest free register of the operand's class."""
         left: uint64_t = self.registers & ~busy & m.target.classes[m.vclass[o.vreg]]
         if left == 0:
@@ -107,7 +96,7 @@ class NaiveAllocator:
         o.loc = lowest_bit(left)
         return 0
 
-    def _place_operands(self, m: MCode, at: uint32_t, ops: OperandPtr) -> cython.int:
+    def _place_operands(self, m, at, ops):
         """Registers for one instruction. Those needed early and late are chosen first: the rest is then independent."""
         early: uint64_t = 0
         late: uint64_t = 0
@@ -141,11 +130,11 @@ class NaiveAllocator:
                 late |= bit(o.loc)
         return 0
 
-    def _source_of(self, vreg: uint32_t) -> uint32_t:
+    def _source_of(self, vreg):
         """Where a value can be read: the register of the instruction before, else its slot."""
         return self.fresh[vreg] if self.fresh[vreg] != NO_LOC else self.slot_of[vreg]
 
-    def _stores(self, m: MCode, at: uint32_t, first: uint32_t) -> cython.int:
+    def _stores(self, m, at, first):
         """Store what the instruction before ``at`` defined, as part of the same parallel move; forget its registers."""
         k: uint32_t
         if at == first:
@@ -157,7 +146,7 @@ class NaiveAllocator:
                 self.fresh[ops[k].vreg] = NO_LOC
         return 0
 
-    def _edge_moves(self, m: MCode, number: uint32_t) -> cython.int:
+    def _edge_moves(self, m, number):
         """Arguments of the one edge of a block into the parameters' slots, before its terminator."""
         j: uint32_t
         block = cython.address(m.blocks[number])
@@ -177,7 +166,7 @@ class NaiveAllocator:
             self.moves.add(self._source_of(arg), self.slot_of[m.block_params[m.blocks[edge.target].params + j]], arg)
         return 0
 
-    def run(self, m: MCode, registers: uint64_t) -> cython.int:
+    def run(self, m, registers):
         """Allocate a function; linear."""
         number: uint32_t
         at: uint32_t

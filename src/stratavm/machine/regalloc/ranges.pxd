@@ -1,7 +1,7 @@
 # Live ranges with holes. Instruction i has four positions: 4i the gap before it (moves), 4i+1 it reads, 4i+2 it writes.
 cimport cython
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from stratavm.machine.minst cimport MAX_REGISTERS, MBlock, MCode, MEdge, MInst, MOperand
+from stratavm.machine.minst cimport MAX_REGISTERS, MCode, MInst, MOperand
 from stratavm.machine.regalloc.intervals cimport Intervals
 
 cdef enum:

@@ -34,7 +34,6 @@ from cython.cimports.stratavm.machine.minst import (
     R_USE,
     R_USE_LATE,
     MBlock,
-    MCode,
     MEdge,
     MInst,
     MOperand,
@@ -44,9 +43,6 @@ from cython.cimports.stratavm.machine.minst import (
 )
 from cython.cimports.stratavm.machine.regalloc.intervals import Intervals
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 cython.declare(WORK_PER_INST=uint64_t, WORK_BASE=uint64_t)
 WORK_PER_INST = 64  # units of work on liveness per instruction
 WORK_BASE = 1 << 20
@@ -54,10 +50,7 @@ WORK_BASE = 1 << 20
 OperandPtr = cython.typedef(cython.pointer(MOperand))
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def twin_of(ops: OperandPtr, n: uint32_t, k: uint32_t) -> uint32_t:
+def twin_of(ops, n, k):
     """The input that a result is tied to, where operand ``k`` is it or reads the same value beside it; else NONE.
 
     Both then read the result's register, which holds the value while the instruction reads.
@@ -73,6 +66,7 @@ def twin_of(ops: OperandPtr, n: uint32_t, k: uint32_t) -> uint32_t:
     return NONE
 
 
+@cython.cclass
 class Ranges:
     """Ranges, uses and fixed claims of one function; arrays reused between functions."""
 
@@ -96,7 +90,7 @@ class Ranges:
         free(self.live_in)
         free(self.live)
 
-    def build(self, m: MCode) -> cython.int:
+    def build(self, m):
         """Fill everything. 0 for odd shapes (order against dominance, critical edges) and for what is too large."""
         if self.m is not m:
             with cython.gil:
@@ -108,7 +102,7 @@ class Ranges:
             return 0
         return self._backward(m)
 
-    def _reserve(self, m: MCode) -> cython.int:
+    def _reserve(self, m):
         """Tables by value and block have room and are empty."""
         v: uint32_t
         size: cython.size_t = cython.sizeof(uint32_t)
@@ -133,7 +127,7 @@ class Ranges:
 
     # ---- forward -------------------------------------------------------------------------------
 
-    def _find_loops(self, m: MCode) -> cython.int:
+    def _find_loops(self, m):
         """Loops as a tree, outer ones first; the innermost one of each block; blocks of instructions; predecessors."""
         number: uint32_t
         k: uint32_t
@@ -163,7 +157,7 @@ class Ranges:
                     self.only_pred[target] = MANY
         return 1
 
-    def _forward(self, m: MCode) -> cython.int:
+    def _forward(self, m):
         """Definitions, calls, hints, and which values cross blocks."""
         number: uint32_t
         for number in range(m.n_blocks):
@@ -171,7 +165,7 @@ class Ranges:
                 return 0
         return 1
 
-    def _meet(self, m: MCode, number: uint32_t) -> cython.int:
+    def _meet(self, m, number):
         """One block, forward."""
         b: cython.pointer(MBlock) = cython.address(m.blocks[number])
         k: uint32_t
@@ -184,7 +178,7 @@ class Ranges:
                 return 0
         return self._see_edges(m, number)
 
-    def _see(self, m: MCode, at: uint32_t, number: uint32_t) -> cython.int:
+    def _see(self, m, at, number):
         """One instruction, forward: the results that exist while it reads come before those that it writes."""
         inst: cython.pointer(MInst) = cython.address(m.insts[at])
         ops: OperandPtr = m.operands + inst.ops
@@ -238,7 +232,7 @@ class Ranges:
             self.values[ops[0].vreg].flags |= V_STORED | (V_HOME if inst.flags & MI_HOME else 0)
         return 1
 
-    def _see_definition(self, vreg: uint32_t, pos: uint32_t, number: uint32_t) -> cython.int:
+    def _see_definition(self, vreg, pos, number):
         """A value begins."""
         if vreg >= self.m.n_vregs or self.values[vreg].start != NONE:
             return 0
@@ -249,7 +243,7 @@ class Ranges:
         self.n_order += 1
         return 1
 
-    def _see_use(self, vreg: uint32_t, number: uint32_t, moved: cython.bint) -> cython.int:
+    def _see_use(self, vreg, number, moved):
         """A value is read, maybe in another block than its own. What is moved anyway may be computed there instead."""
         if vreg >= self.m.n_vregs or self.values[vreg].start == NONE:
             return 0
@@ -261,7 +255,7 @@ class Ranges:
             self.n_numbers += 1
         return 1
 
-    def _see_edges(self, m: MCode, number: uint32_t) -> cython.int:
+    def _see_edges(self, m, number):
         """Arguments; and no edge may leave a branch and enter a join, for nothing could be moved on it."""
         b: cython.pointer(MBlock) = cython.address(m.blocks[number])
         last: cython.pointer(MInst) = cython.address(m.insts[b.last - 1])
@@ -287,7 +281,7 @@ class Ranges:
 
     # ---- backward ------------------------------------------------------------------------------
 
-    def _backward(self, m: MCode) -> cython.int:
+    def _backward(self, m):
         """Ranges and uses, then the first part of each value."""
         total: uint64_t
         number: uint32_t = m.n_blocks
@@ -320,7 +314,7 @@ class Ranges:
             v.child = self.child(self.order[i], v.range, v.use, end)
         return 1
 
-    def _live_out(self, m: MCode, number: uint32_t) -> cython.int:
+    def _live_out(self, m, number):
         """What the blocks behind this one need lives to its end."""
         b: cython.pointer(MBlock) = cython.address(m.blocks[number])
         k: uint32_t
@@ -345,7 +339,7 @@ class Ranges:
                 self.budget -= 1
         return 1
 
-    def _block(self, m: MCode, number: uint32_t) -> cython.int:
+    def _block(self, m, number):
         """One block, backward."""
         b: cython.pointer(MBlock) = cython.address(m.blocks[number])
         at: uint32_t = b.last
@@ -374,7 +368,7 @@ class Ranges:
             return self._header(m, number)
         return 1
 
-    def _inst(self, m: MCode, at: uint32_t, number: uint32_t) -> cython.int:
+    def _inst(self, m, at, number):
         """One instruction, backward: what it writes ends there, what it reads begins."""
         inst: cython.pointer(MInst) = cython.address(m.insts[at])
         ops: OperandPtr = m.operands + inst.ops
@@ -406,7 +400,7 @@ class Ranges:
                 self._use(o.vreg, pos + READS, U_SHOULD if o.constraint == C_ANY and at_home else U_MUST, number)
         return 1
 
-    def _definitions(self, inst: cython.pointer(MInst), ops: OperandPtr, at: uint32_t) -> cython.int:
+    def _definitions(self, inst, ops, at):
         """Results and scratch operands."""
         k: uint32_t
         reg: uint32_t
@@ -445,7 +439,7 @@ class Ranges:
                 self._define(o.vreg, start, kind)
         return 0
 
-    def _define(self, vreg: uint32_t, pos: uint32_t, kind: uint32_t) -> cython.int:
+    def _define(self, vreg, pos, kind):
         """The first range begins here; the value is not alive before."""
         n: uint32_t = self.values[vreg].number
         self.ranges[self.values[vreg].range].start = pos
@@ -455,7 +449,7 @@ class Ranges:
             self._insert(vreg, pos, kind)
         return 0
 
-    def _dies(self, vreg: uint32_t, at: uint32_t, number: uint32_t) -> cython.bint:
+    def _dies(self, vreg, at, number):
         """Whether the value is not needed behind an instruction; also not by the loop's next round."""
         v: cython.pointer(Value) = cython.address(self.values[vreg])
         loop: uint32_t = self.loop_of[number]
@@ -463,7 +457,7 @@ class Ranges:
             return False
         return loop == NONE or v.start >= self.loops[loop].start
 
-    def _swap(self, ops: OperandPtr, at: uint32_t, number: uint32_t) -> cython.int:
+    def _swap(self, ops, at, number):
         """Let the two inputs of a commutative operation change places if that saves a move."""
         u: uint32_t = ops[1].vreg
         v: uint32_t = ops[2].vreg
@@ -479,7 +473,7 @@ class Ranges:
         self.values[d].hint = v
         return 0
 
-    def _header(self, m: MCode, number: uint32_t) -> cython.int:
+    def _header(self, m, number):
         """What is alive at a loop's header lives in the whole loop."""
         w: uint32_t
         bits: uint64_t
@@ -495,7 +489,7 @@ class Ranges:
                 self.budget -= 1
         return 1
 
-    def _spread(self, m: MCode) -> cython.int:
+    def _spread(self, m):
         """The sets of the blocks in a loop get what is alive at its header."""
         number: uint32_t
         w: uint32_t
@@ -513,7 +507,7 @@ class Ranges:
 
     # ---- lists ---------------------------------------------------------------------------------
 
-    def _range(self, vreg: uint32_t, start: uint32_t, end: uint32_t) -> cython.int:
+    def _range(self, vreg, start, end):
         """The value lives from ``start`` to before ``end``: at the head of its list, or one with what is there."""
         v: cython.pointer(Value) = cython.address(self.values[vreg])
         r: uint32_t = v.range
@@ -537,7 +531,7 @@ class Ranges:
         self.n_ranges = r + 1
         return 0
 
-    def _use(self, vreg: uint32_t, pos: uint32_t, kind: uint32_t, number: uint32_t) -> cython.int:
+    def _use(self, vreg, pos, kind, number):
         """A use in a block: the value lives from the block's head to there. The first use in a loop marks its end."""
         v: cython.pointer(Value) = cython.address(self.values[vreg])
         first: uint32_t = NONE if v.use == NONE else self.uses[v.use].pos
@@ -561,7 +555,7 @@ class Ranges:
             self.live[v.number >> 6] |= cython.cast(uint64_t, 1) << (v.number & 63)
         return self._insert(vreg, pos, kind)
 
-    def _insert(self, vreg: uint32_t, pos: uint32_t, kind: uint32_t) -> cython.int:
+    def _insert(self, vreg, pos, kind):
         """An entry in the list of uses; only those of the same instruction can come before it."""
         v: cython.pointer(Value) = cython.address(self.values[vreg])
         before: uint32_t = NONE
@@ -585,7 +579,7 @@ class Ranges:
         self.n_uses = n + 1
         return 0
 
-    def _claim(self, reg: uint32_t, start: uint32_t, end: uint32_t, vreg: uint32_t) -> cython.int:
+    def _claim(self, reg, start, end, vreg):
         """A fixed operand; claims of one register are in order (one instruction may claim it twice)."""
         n: uint32_t = self.n_claims
         if reg >= MAX_REGISTERS:
@@ -606,7 +600,7 @@ class Ranges:
 
     # ---- parts ---------------------------------------------------------------------------------
 
-    def child(self, vreg: uint32_t, range: uint32_t, use: uint32_t, end: uint32_t) -> uint32_t:
+    def child(self, vreg, range, use, end):
         """A new part of a value's life."""
         n: uint32_t = self.n_children
         vec_room(self.children, self.cap_children, n + 1)
@@ -624,7 +618,7 @@ class Ranges:
         self.n_children = n + 1
         return n
 
-    def split(self, c: uint32_t, pos: uint32_t) -> uint32_t:
+    def split(self, c, pos):
         """Cut a part in two at a position; returns the second, or NONE where nothing is left for it."""
         old: cython.pointer(Child) = cython.address(self.children[c])
         r: uint32_t = old.range

@@ -1,9 +1,9 @@
 # After the splitting scan: slots, places of operands, and the moves between parts of values.
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
-from stratavm.machine.minst cimport MBlock, MCode, MInst, MOperand
+from stratavm.machine.minst cimport MCode, MInst, MOperand
 from stratavm.machine.regalloc.moves cimport ParallelMove
-from stratavm.machine.regalloc.ranges cimport Child, Ranges, Value
+from stratavm.machine.regalloc.ranges cimport Ranges
 
 cdef struct Crossing:
     # a value that lives in several parts, where a block begins or ends

@@ -10,7 +10,7 @@ slot in several places, or in a deeper loop than its definition, is stored once,
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
-from cython.cimports.libc.string import memchr, memset
+from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.bits import lowest_of
 from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
@@ -27,7 +27,6 @@ from cython.cimports.stratavm.machine.minst import (
     R_DEF,
     R_USE_LATE,
     MBlock,
-    MCode,
     MEdge,
     MInst,
     MOperand,
@@ -44,13 +43,9 @@ from cython.cimports.stratavm.machine.regalloc.ranges import (
     V_SLOT,
     V_STORED,
     WRITES,
-    Ranges,
     Value,
     twin_of,
 )
-
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 MAX_WEIGHT_DEPTH = cython.declare(uint32_t, 6)
 cython.declare(WORK_PER_INST=uint64_t, WORK_BASE=uint64_t)
@@ -60,6 +55,7 @@ WORK_BASE = 1 << 21
 OperandPtr = cython.typedef(cython.pointer(MOperand))
 
 
+@cython.cclass
 class Resolver:
     """Work arrays, reused between functions. Work on edges and memory for crossings are bounded."""
 
@@ -80,7 +76,7 @@ class Resolver:
         free(self.wide)
         free(self.stores)
 
-    def run(self, m: MCode, t: Ranges) -> cython.int:
+    def run(self, m, t):
         """Write places and moves. 0 where the scan left a value without a place that an operand needs."""
         number: uint32_t
         if self.m is not m or self.t is not t:
@@ -107,7 +103,7 @@ class Resolver:
         m.n_slots = self.n_slots
         return 1
 
-    def _reserve(self, m: MCode, t: Ranges) -> cython.int:
+    def _reserve(self, m, t):
         """Tables have room and are empty."""
         size: cython.size_t = cython.sizeof(uint32_t)
         wide: cython.size_t = cython.sizeof(uint64_t)
@@ -126,7 +122,7 @@ class Resolver:
         self.budget = WORK_BASE + WORK_PER_INST * m.n_insts
         return 0
 
-    def _spend(self, units: uint64_t) -> cython.bint:
+    def _spend(self, units):
         """Account for work on blocks and edges; False, and the function is given up, where too much was done."""
         if self.budget < units:
             self.failed = True
@@ -136,7 +132,7 @@ class Resolver:
 
     # ---- where parts meet ----------------------------------------------------------------------
 
-    def _list_changes(self) -> cython.int:
+    def _list_changes(self):
         """Parts that begin inside blocks, by instruction; and which values have several parts."""
         i: uint32_t
         c: uint32_t
@@ -161,7 +157,7 @@ class Resolver:
                 c = n
         return 0
 
-    def _list_crossings(self) -> cython.int:
+    def _list_crossings(self):
         """Which parts values are in at the head and at the end of each block; in order of their numbers."""
         number: uint32_t
         k: uint32_t
@@ -187,7 +183,7 @@ class Resolver:
             self.t.values[self.t.order[k]].at = self.t.values[self.t.order[k]].child
         return 0
 
-    def _cross(self, bits: cython.pointer(uint64_t), pos: uint32_t) -> cython.int:
+    def _cross(self, bits, pos):
         """Note the parts of some values at a position."""
         w: uint32_t
         left: uint64_t
@@ -202,19 +198,19 @@ class Resolver:
                 left &= left - 1
         return 0
 
-    def _moves_on(self, number: uint32_t) -> cython.bint:
+    def _moves_on(self, number):
         """Whether the moves of a block's one edge stand before its terminator, else at the head of its successors."""
         b: cython.pointer(MBlock) = cython.address(self.m.blocks[number])
         return b.nedges == 1 and self.m.insts[b.last - 1].nops == 0
 
-    def _part(self, vreg: uint32_t, pos: uint32_t) -> uint32_t:
+    def _part(self, vreg, pos):
         """The part of a value at a position; positions come in order."""
         v: cython.pointer(Value) = cython.address(self.t.values[vreg])
         while v.at != NONE and self.t.children[v.at].end <= pos and self.t.children[v.at].next != NONE:
             v.at = self.t.children[v.at].next
         return v.at
 
-    def _where(self, child: uint32_t) -> uint32_t:
+    def _where(self, child):
         """Register or slot of a part."""
         place: uint32_t = self.t.children[child].place
         v: cython.pointer(Value) = cython.address(self.t.values[self.t.children[child].vreg])
@@ -222,7 +218,7 @@ class Resolver:
             return place
         return v.slot if v.remat == NONE else v.remat
 
-    def _loc(self, vreg: uint32_t, pos: uint32_t) -> uint32_t:
+    def _loc(self, vreg, pos):
         """Where a value is at a position of the instruction at hand or the gap before it."""
         c: uint32_t = self.t.values[vreg].at
         if c == NONE:
@@ -232,26 +228,26 @@ class Resolver:
             c = self.t.children[c].next
         return self._where(c)
 
-    def _source(self, vreg: uint32_t, pos: uint32_t) -> uint32_t:
+    def _source(self, vreg, pos):
         """Where a value is moved from in the gap before the instruction at hand; what can be computed again is."""
         return self._loc(vreg, pos) if self.t.values[vreg].remat == NONE else self.t.values[vreg].remat
 
     # ---- where to store ------------------------------------------------------------------------
 
-    def _depth(self, block: uint32_t) -> uint32_t:
+    def _depth(self, block):
         """Loop depth of a block, bounded."""
         loop: uint32_t = self.t.loop_of[block]
         depth: uint32_t = 0 if loop == NONE else self.t.loops[loop].depth
         return depth if depth < MAX_WEIGHT_DEPTH else MAX_WEIGHT_DEPTH
 
-    def _count(self, vreg: uint32_t, depth: uint32_t) -> cython.int:
+    def _count(self, vreg, depth):
         """A place where the value would be stored."""
         v: cython.pointer(Value) = cython.address(self.t.values[vreg])
         v.spills += 1
         v.spill_weight += cython.cast(uint64_t, 1) << 3 * depth
         return 0
 
-    def _weigh(self) -> cython.int:
+    def _weigh(self):
         """Compare storing where values go to their slots with storing behind their definitions."""
         number: uint32_t
         at: uint32_t
@@ -280,7 +276,7 @@ class Resolver:
                     v.flags |= V_STORED
         return 0
 
-    def _edges(self, source: uint32_t, target: uint32_t, emit: cython.bint) -> cython.int:
+    def _edges(self, source, target, emit):
         """Moves (or the weight of stores) of values whose parts differ at the ends of an edge."""
         i: uint32_t = self.tails[source]
         last: uint32_t = self.heads[source + 1]
@@ -307,7 +303,7 @@ class Resolver:
                 self._count(self.t.vregs[self.crossings[i].number], x if x < y else y)
         return 0
 
-    def _goes_on(self, before: uint32_t, after: uint32_t) -> cython.int:
+    def _goes_on(self, before, after):
         """Move a value from part to part. What is stored behind its definition is in its slot already."""
         vreg: uint32_t = self.t.children[before].vreg
         if self.t.children[after].place == IN_SLOT and (
@@ -318,7 +314,7 @@ class Resolver:
 
     # ---- slots ---------------------------------------------------------------------------------
 
-    def _give_slots(self) -> cython.int:
+    def _give_slots(self):
         """A slot for each value that needs one, for all of its life; then another may have it."""
         i: uint32_t
         c: uint32_t
@@ -342,7 +338,7 @@ class Resolver:
             self.freed[at] = self.t.order[i]
         return 0
 
-    def _give(self, vreg: uint32_t) -> cython.int:
+    def _give(self, vreg):
         """A free slot, or a new one."""
         v: cython.pointer(Value) = cython.address(self.t.values[vreg])
         if self.m.vwidth[vreg] == 16:
@@ -361,7 +357,7 @@ class Resolver:
             self.n_slots += 1
         return 0
 
-    def _release(self, at: uint32_t) -> cython.int:
+    def _release(self, at):
         """Slots of values that ended at an instruction."""
         v: uint32_t = self.freed[at]
         while v != NONE:
@@ -378,7 +374,7 @@ class Resolver:
 
     # ---- writing -------------------------------------------------------------------------------
 
-    def _block(self, number: uint32_t) -> cython.int:
+    def _block(self, number):
         """One block: what changes on the way in, then instruction by instruction."""
         b: cython.pointer(MBlock) = cython.address(self.m.blocks[number])
         at: uint32_t
@@ -403,7 +399,7 @@ class Resolver:
             self._inst(at)
         return 0
 
-    def _gap(self, at: uint32_t, leaving: cython.bint) -> cython.int:
+    def _gap(self, at, leaving):
         """Moves before an instruction: stores, values that change their part, inputs in fixed and tied places."""
         inst: cython.pointer(MInst) = cython.address(self.m.insts[at])
         ops: OperandPtr = self.m.operands + inst.ops
@@ -431,7 +427,7 @@ class Resolver:
             k = self.changes[k].next
         return self._to_fixed(inst, ops, at)
 
-    def _to_fixed(self, inst: cython.pointer(MInst), ops: OperandPtr, at: uint32_t) -> cython.int:
+    def _to_fixed(self, inst, ops, at):
         """Bring inputs to fixed registers and to the places of the results that are tied to them."""
         k: uint32_t
         pos: uint32_t = 4 * at
@@ -456,13 +452,13 @@ class Resolver:
                 o.loc = self.t.values[o.vreg].slot
         return 0
 
-    def _bring(self, vreg: uint32_t, reg: uint32_t, pos: uint32_t) -> cython.int:
+    def _bring(self, vreg, reg, pos):
         """Move an input to where the instruction reads it, unless its next part begins just there."""
         if self.moves.writes(reg) and self._loc(vreg, pos + READS) == reg:
             return 0
         return self.moves.add(self._source(vreg, pos), reg, vreg)
 
-    def _inst(self, at: uint32_t) -> cython.int:
+    def _inst(self, at):
         """Places of the other operands; results that are stored behind their definition are noted."""
         inst: cython.pointer(MInst) = cython.address(self.m.insts[at])
         ops: OperandPtr = self.m.operands + inst.ops
@@ -483,7 +479,7 @@ class Resolver:
                 self._note_store(ops[k].vreg)
         return 0
 
-    def _place(self, o: OperandPtr, pos: uint32_t) -> cython.int:
+    def _place(self, o, pos):
         """The place of an operand that asks for a register, or for anything."""
         o.loc = self._loc(o.vreg, pos)
         in_memory: cython.bint = o.constraint == C_ANY and is_use(o.role) and o.loc != NO_LOC
@@ -495,7 +491,7 @@ class Resolver:
             self.failed = True
         return 0
 
-    def _note_store(self, vreg: uint32_t) -> cython.int:
+    def _note_store(self, vreg):
         """The value may have to be stored in the gap behind its definition."""
         v: cython.pointer(Value) = cython.address(self.t.values[vreg])
         if not v.flags & V_STORED or v.remat != NONE or v.child == NONE or self.t.children[v.child].place == IN_SLOT:
@@ -505,7 +501,7 @@ class Resolver:
         self.n_stores += 1
         return 0
 
-    def _arguments(self, number: uint32_t) -> cython.int:
+    def _arguments(self, number):
         """Arguments of a block's one edge to where the parameters are at the head of its target."""
         b: cython.pointer(MBlock) = cython.address(self.m.blocks[number])
         e: cython.pointer(MEdge) = cython.address(self.m.edges[b.edges])

@@ -30,7 +30,6 @@ from cython.cimports.stratavm.machine.minst import (
     R_TEMP,
     R_USE_LATE,
     MBlock,
-    MCode,
     MEdge,
     MInst,
     MOperand,
@@ -41,15 +40,13 @@ from cython.cimports.stratavm.machine.minst import (
     is_use,
     lowest_bit,
 )
-from cython.cimports.stratavm.machine.regalloc.intervals import NO_REGISTER, Interval, Intervals
+from cython.cimports.stratavm.machine.regalloc.intervals import NO_REGISTER, Interval
 from cython.cimports.stratavm.machine.regalloc.moves import ParallelMove
-
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 OperandPtr = cython.typedef(cython.pointer(MOperand))
 
 
+@cython.cclass
 class Rewriter:
     """State while walking one function; arrays reused."""
 
@@ -64,7 +61,7 @@ class Rewriter:
     def __init__(self, moves: ParallelMove) -> None:
         self.moves = moves
 
-    def run(self, m: MCode, t: Intervals, slot_of: cython.pointer(uint32_t), registers: uint64_t) -> cython.int:
+    def run(self, m, t, slot_of, registers):
         """Rewrite a function. 0 where an instruction cannot be served (the caller then starts over with slots)."""
         number: uint32_t
         size: cython.size_t = cython.sizeof(uint32_t)
@@ -97,7 +94,7 @@ class Rewriter:
         m.n_slots = self.n_slots
         return 1
 
-    def _block(self, t: Intervals, number: uint32_t) -> cython.int:
+    def _block(self, t, number):
         """One block; home registers whose values end at its terminator become free."""
         b: cython.pointer(MBlock) = cython.address(self.m.blocks[number])
         at: uint32_t
@@ -116,7 +113,7 @@ class Rewriter:
                 self.occupied &= ~bit(reg)
         return self._leave(t, number)
 
-    def _enter(self, number: uint32_t) -> cython.int:
+    def _enter(self, number):
         """Parameters with homes are in them; copies that every way here brings along are kept."""
         b: cython.pointer(MBlock) = cython.address(self.m.blocks[number])
         k: uint32_t
@@ -144,7 +141,7 @@ class Rewriter:
         self.free_state = k
         return 0
 
-    def _leave(self, t: Intervals, number: uint32_t) -> cython.int:
+    def _leave(self, t, number):
         """Tell the successors further on which copies they find. At a loop header there are none."""
         b: cython.pointer(MBlock) = cython.address(self.m.blocks[number])
         k: uint32_t
@@ -160,7 +157,7 @@ class Rewriter:
                 self._merge(target)
         return 0
 
-    def _merge(self, target: uint32_t) -> cython.int:
+    def _merge(self, target):
         """The copies of a block yet to come: what is common to the edges into it so far."""
         k: uint32_t = self.state_of[target]
         reg: uint32_t
@@ -184,7 +181,7 @@ class Rewriter:
                 self.states[k].copies &= ~bit(reg)
         return 0
 
-    def _new_state(self) -> uint32_t:
+    def _new_state(self):
         """A record for one block; given back when the block is entered."""
         k: uint32_t = self.free_state
         if k != NO_STATE:
@@ -197,7 +194,7 @@ class Rewriter:
 
     # ---- one instruction -----------------------------------------------------------------------
 
-    def _inst(self, at: uint32_t, b: cython.pointer(MBlock)) -> cython.int:
+    def _inst(self, at, b):
         """Places for the operands, and everything that moves before it."""
         inst: cython.pointer(MInst) = cython.address(self.m.insts[at])
         ops: OperandPtr = self.m.operands + inst.ops
@@ -222,7 +219,7 @@ class Rewriter:
             self._settle(b, self.is_last and b.nedges == 1 and self.m.edges[b.edges].nargs != 0)
         return self._after(inst, ops)
 
-    def _given(self, ops: OperandPtr, n: uint32_t) -> uint32_t:
+    def _given(self, ops, n):
         """Operands whose place is settled: fixed registers, homes, demanded slots. Says what else there is to do."""
         k: uint32_t
         kinds: uint32_t = 0
@@ -258,7 +255,7 @@ class Rewriter:
                 kinds |= HAS_OPEN
         return kinds
 
-    def _swap(self, ops: OperandPtr) -> cython.int:
+    def _swap(self, ops):
         """Let the two inputs of a commutative operation change places if that saves a move. They are not placed yet."""
         u: uint32_t = ops[1].vreg
         v: uint32_t = ops[2].vreg
@@ -273,12 +270,12 @@ class Rewriter:
         ops[2].vreg = u
         return 0
 
-    def _yields(self, vreg: uint32_t) -> cython.bint:
+    def _yields(self, vreg):
         """Whether the value is in a register and ends at the instruction at hand."""
         item: cython.pointer(Interval) = cython.address(self.items[vreg])
         return item.end == 2 * self.at and (item.home < MAX_REGISTERS or item.cached != NO_REGISTER)
 
-    def _load_fixed(self, ops: OperandPtr, n: uint32_t) -> cython.int:
+    def _load_fixed(self, ops, n):
         """Bring fixed inputs to their registers, once all claims are known."""
         k: uint32_t
         for k in range(n):
@@ -286,7 +283,7 @@ class Rewriter:
                 self._given_fixed(cython.address(ops[k]))
         return 0
 
-    def _given_fixed(self, o: OperandPtr) -> cython.int:
+    def _given_fixed(self, o):
         """Load a fixed input; a register written early loses its copy."""
         if not is_use(o.role):
             if holds_early(o.role):
@@ -301,7 +298,7 @@ class Rewriter:
             self._load(o.vreg, o.reg)
         return 0
 
-    def _tied(self, ops: OperandPtr, n: uint32_t) -> cython.int:
+    def _tied(self, ops, n):
         """Two-address operands: the input is brought to where the result will be."""
         k: uint32_t
         x: uint32_t
@@ -323,7 +320,7 @@ class Rewriter:
                 self._load(t.vreg, x)
         return 0
 
-    def _tied_place(self, d: uint32_t, u: uint32_t) -> uint32_t:
+    def _tied_place(self, d, u):
         """The home of the result, or the register of an input that ends here, or any."""
         item: cython.pointer(Interval) = cython.address(self.items[u])
         if self.items[d].home < MAX_REGISTERS:
@@ -335,7 +332,7 @@ class Rewriter:
             return item.cached
         return self._pick(self.m.vclass[d], BOTH)
 
-    def _others(self, ops: OperandPtr, n: uint32_t) -> cython.int:
+    def _others(self, ops, n):
         """The rest. What is needed early and late is chosen first; then reads and writes do not concern each other."""
         k: uint32_t
         o: OperandPtr
@@ -355,7 +352,7 @@ class Rewriter:
                     self._choose(o, LATE)
         return 0
 
-    def _read(self, o: OperandPtr, moment: uint32_t) -> cython.int:
+    def _read(self, o, moment):
         """An input that lives in a slot: its copy, the slot itself, or a load."""
         copy: uint32_t = self.items[o.vreg].cached
         if copy != NO_REGISTER and not (moment == BOTH and self.late >> copy & 1):
@@ -370,14 +367,14 @@ class Rewriter:
             self._load(o.vreg, o.loc)
         return 0
 
-    def _choose(self, o: OperandPtr, moment: uint32_t) -> cython.int:
+    def _choose(self, o, moment):
         """Any register for an operand."""
         o.loc = self._pick(self.m.vclass[o.vreg], moment)
         if o.loc < MAX_REGISTERS:
             self._claim(o.loc, moment)
         return 0
 
-    def _edge(self, b: cython.pointer(MBlock)) -> cython.int:
+    def _edge(self, b):
         """Arguments of the only edge to where the parameters live."""
         k: uint32_t
         dst: uint32_t
@@ -396,7 +393,7 @@ class Rewriter:
             self.moves.add(self._source(self.m.edge_args[e.args + k]), dst, self.m.edge_args[e.args + k])
         return 0
 
-    def _settle(self, b: cython.pointer(MBlock), passing: cython.bint) -> cython.int:
+    def _settle(self, b, passing):
         """Complete the parallel move before the instruction: earlier results and evicted values go home.
 
         Where arguments are passed (``passing``), some of that is needless and would clash with the arguments.
@@ -423,7 +420,7 @@ class Rewriter:
         self.evicted = self.evicting
         return 0
 
-    def _is_idle(self, vreg: uint32_t, dst: uint32_t) -> cython.bint:
+    def _is_idle(self, vreg, dst):
         """Whether a value need not go home where arguments are passed (such a terminator has no operands).
 
         It is only passed on (an end by loop extent is odd), or an argument goes to its home: on this way it is dead.
@@ -432,7 +429,7 @@ class Rewriter:
 
     # ---- behind the instruction ----------------------------------------------------------------
 
-    def _after(self, inst: cython.pointer(MInst), ops: OperandPtr) -> cython.int:
+    def _after(self, inst, ops):
         """Registers that the instruction freed, destroyed and filled."""
         k: uint32_t
         doomed: uint64_t = self.late
@@ -458,7 +455,7 @@ class Rewriter:
             doomed &= doomed - 1
         return self._results(ops, inst.nops)
 
-    def _results(self, ops: OperandPtr, n: uint32_t) -> cython.int:
+    def _results(self, ops, n):
         """Results go to their homes or slots before the next instruction; what goes to a slot leaves a copy."""
         k: uint32_t
         o: OperandPtr
@@ -479,7 +476,7 @@ class Rewriter:
                 self._note_copy(o.vreg, o.loc)
         return 0
 
-    def _post(self, src: uint32_t, dst: uint32_t, vreg: uint32_t) -> cython.int:
+    def _post(self, src, dst, vreg):
         """Queue a move for the next gap; until then the value is at ``src``."""
         vec_room(self.post, self.cap_post, self.n_post + 1)
         self.post[self.n_post].src = src
@@ -491,7 +488,7 @@ class Rewriter:
 
     # ---- registers -----------------------------------------------------------------------------
 
-    def _claim(self, reg: uint32_t, moment: uint32_t) -> cython.int:
+    def _claim(self, reg, moment):
         """An operand of the instruction at hand is there."""
         if moment & EARLY:
             self.early |= bit(reg)
@@ -499,7 +496,7 @@ class Rewriter:
             self.late |= bit(reg)
         return 0
 
-    def _pick(self, rclass: uint32_t, moment: uint32_t) -> uint32_t:
+    def _pick(self, rclass, moment):
         """A register for an operand: a free one, else one with a copy, else one whose value is or gets evicted."""
         busy: uint64_t = (self.early if moment & EARLY else 0) | (self.late if moment & LATE else 0)
         usable: uint64_t = self.registers & self.m.target.classes[rclass] & ~busy
@@ -522,7 +519,7 @@ class Rewriter:
         self._forget_copy(reg)
         return reg
 
-    def _evict(self, candidates: uint64_t) -> uint32_t:
+    def _evict(self, candidates):
         """Move the value of some register to its slot for this instruction. Impossible at a terminator."""
         reg: uint32_t
         v: uint32_t
@@ -539,7 +536,7 @@ class Rewriter:
         self.failed = True
         return NO_LOC - 1
 
-    def _load(self, vreg: uint32_t, reg: uint32_t) -> cython.int:
+    def _load(self, vreg, reg):
         """Copy a value to a register before the instruction."""
         source: uint32_t = self._source(vreg)
         if self.copies >> reg & 1 and self.copied[reg] == vreg and not self.loaded >> reg & 1 and source == reg:
@@ -551,7 +548,7 @@ class Rewriter:
             self._note_copy(vreg, reg)
         return 0
 
-    def _source(self, vreg: uint32_t) -> uint32_t:
+    def _source(self, vreg):
         """Where a value can be read before the coming moves."""
         item: cython.pointer(Interval) = cython.address(self.items[vreg])
         if item.fresh != NO_LOC:
@@ -562,14 +559,14 @@ class Rewriter:
             return item.cached
         return self._slot(vreg)
 
-    def _forget_copy(self, reg: uint32_t) -> cython.int:
+    def _forget_copy(self, reg):
         """The register holds no copy any more."""
         if self.copies >> reg & 1:
             self.copies &= ~bit(reg)
             self.items[self.copied[reg]].cached = NO_REGISTER
         return 0
 
-    def _note_copy(self, vreg: uint32_t, reg: uint32_t) -> cython.int:
+    def _note_copy(self, vreg, reg):
         """The register holds a copy of a value that lives in a slot, if it may keep it."""
         keeps: cython.bint = self.registers & ~(self.occupied | self.evicting) & bit(reg) != 0
         if keeps and self.items[vreg].cached == NO_REGISTER:
@@ -581,7 +578,7 @@ class Rewriter:
 
     # ---- slots ---------------------------------------------------------------------------------
 
-    def _slot(self, vreg: uint32_t) -> uint32_t:
+    def _slot(self, vreg):
         """The slot of a value; taken now if it has none yet, free again behind the last instruction that needs it."""
         slot: uint32_t = self.slot_of[vreg]
         end: uint32_t = self.items[vreg].end >> 1
@@ -608,7 +605,7 @@ class Rewriter:
         self.freed[end] = vreg
         return slot
 
-    def _release(self, at: uint32_t) -> cython.int:
+    def _release(self, at):
         """Slots of values that ended at an instruction."""
         v: uint32_t = self.freed[at]
         while v != NO_VREG:

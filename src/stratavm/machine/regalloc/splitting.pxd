@@ -1,8 +1,8 @@
 # Linear scan over ranges with holes: values are split around calls and loops, and where registers run out.
 cimport cython
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from stratavm.machine.minst cimport MAX_REGISTERS, MCode
-from stratavm.machine.regalloc.ranges cimport Child, Claim, Loop, Range, Ranges, Use, Value
+from stratavm.machine.regalloc.ranges cimport Ranges
 
 cdef enum:
     MAX_TENANTS = 24            # parts that hold one register now or again later; a register with more takes no further

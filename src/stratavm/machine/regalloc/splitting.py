@@ -12,7 +12,7 @@ from cython.cimports.libc.stdint import uint8_t, uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
-from cython.cimports.stratavm.machine.minst import MAX_REGISTERS, NO_VREG, MCode, lowest_bit
+from cython.cimports.stratavm.machine.minst import MAX_REGISTERS, NO_VREG, lowest_bit
 from cython.cimports.stratavm.machine.regalloc.ranges import (
     CH_EARLY,
     CH_FORCED,
@@ -31,25 +31,22 @@ from cython.cimports.stratavm.machine.regalloc.ranges import (
     Child,
     Claim,
     Range,
-    Ranges,
     Use,
     Value,
 )
-
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
 
 SINK_DISTANCE = cython.declare(uint32_t, 4 * 8)
 """Positions: what can be computed again and is used no sooner is not computed at its definition, but for the use."""
 
 
+@cython.cclass
 class SplittingScan:
     """State of the scan; arrays reused between functions."""
 
     def __dealloc__(self):
         free(self.heap)
 
-    def run(self, m: MCode, t: Ranges, registers: uint64_t) -> cython.int:
+    def run(self, m, t, registers):
         """Set ``place`` of every part, and cut parts until that is possible."""
         i: uint32_t = 0
         c: uint32_t
@@ -84,13 +81,13 @@ class SplittingScan:
 
     # ---- parts to come -------------------------------------------------------------------------
 
-    def _before(self, a: uint32_t, b: uint32_t) -> cython.bint:
+    def _before(self, a, b):
         """Order of work: by start, then by age."""
         x: uint32_t = self.t.children[a].start
         y: uint32_t = self.t.children[b].start
         return x < y or (x == y and a < b)
 
-    def _push(self, c: uint32_t) -> cython.int:
+    def _push(self, c):
         """A part that comes later; never before the one at hand."""
         i: uint32_t = self.n_heap
         if self.t.children[c].start < self.pos:
@@ -103,7 +100,7 @@ class SplittingScan:
         self.heap[i] = c
         return 0
 
-    def _pop(self) -> uint32_t:
+    def _pop(self):
         """The earliest part."""
         top: uint32_t = self.heap[0]
         self.n_heap -= 1
@@ -121,14 +118,14 @@ class SplittingScan:
         self.heap[i] = c
         return top
 
-    def _fail(self) -> cython.int:
+    def _fail(self):
         """Leave the function to level 0's allocator."""
         self.failed = True
         return 0
 
     # ---- one part ------------------------------------------------------------------------------
 
-    def _process(self, c: uint32_t) -> cython.int:
+    def _process(self, c):
         """A place for a part, or for its beginning."""
         part: cython.pointer(Child) = cython.address(self.t.children[c])
         v: cython.pointer(Value) = cython.address(self.t.values[part.vreg])
@@ -163,14 +160,14 @@ class SplittingScan:
             return self._cut_at_call(c, call if call < self.free_until[reg] else self.free_until[reg])
         return 0
 
-    def _waits(self, need: uint32_t, start: uint32_t) -> cython.bint:
+    def _waits(self, need, start):
         """Whether what can be computed again is not worth a register at its definition: one operand reads it at its
         home, or it is used later.
         """
         use: cython.pointer(Use) = cython.address(self.t.uses[need])
         return use.pos > start + SINK_DISTANCE or (use.kind == U_SHOULD and use.next == NONE)
 
-    def _preset(self, c: uint32_t) -> cython.int:
+    def _preset(self, c):
         """A result in its fixed register: there to the next gap, then wherever there is room."""
         part: cython.pointer(Child) = cython.address(self.t.children[c])
         v: cython.pointer(Value) = cython.address(self.t.values[part.vreg])
@@ -180,7 +177,7 @@ class SplittingScan:
             self._push(rest)
         return 0
 
-    def _call(self, c: uint32_t) -> uint32_t:
+    def _call(self, c):
         """Where the first call writes that the part lives across, or NONE."""
         r: uint32_t = self.t.children[c].range
         steps: uint32_t = 0
@@ -201,7 +198,7 @@ class SplittingScan:
             r = rr.next
         return NONE
 
-    def _call_before(self, pos: uint32_t) -> uint32_t:
+    def _call_before(self, pos):
         """Index of the last call that writes before a position, or NONE."""
         low: uint32_t = 0
         high: uint32_t = self.t.n_calls
@@ -214,7 +211,7 @@ class SplittingScan:
                 high = mid
         return low - 1 if low else cython.cast(uint32_t, NONE)
 
-    def _held(self, c: uint32_t, need: uint32_t) -> uint32_t:
+    def _held(self, c, need):
         """The position before which the part may not lose its register again."""
         part: cython.pointer(Child) = cython.address(self.t.children[c])
         u: uint32_t = need
@@ -229,7 +226,7 @@ class SplittingScan:
 
     # ---- free registers ------------------------------------------------------------------------
 
-    def _measure(self, c: uint32_t, reg: uint32_t) -> cython.int:
+    def _measure(self, c, reg):
         """Up to where the register is free for the part, and who is there now."""
         now: cython.pointer(Tenants) = cython.address(self.tenants[reg])
         k: uint32_t = 0
@@ -254,7 +251,7 @@ class SplittingScan:
         self.free_until[reg] = free_until
         return 0
 
-    def _meeting(self, a: uint32_t, b: uint32_t) -> uint32_t:
+    def _meeting(self, a, b):
         """The first position where both parts are alive, or NONE. What lies behind is forgotten of ``b``."""
         x: uint32_t = self.t.children[a].range
         y: uint32_t = self.t.children[b].range
@@ -281,7 +278,7 @@ class SplittingScan:
                 if y == NONE:
                     return NONE
 
-    def _claimed(self, c: uint32_t, reg: uint32_t) -> uint32_t:
+    def _claimed(self, c, reg):
         """The first position where a fixed operand of another value is in the register, or NONE."""
         r: uint32_t = self.t.children[c].range
         vreg: uint32_t = self.t.children[c].vreg
@@ -304,14 +301,14 @@ class SplittingScan:
                 return claim.start if claim.start > rr.start else rr.start
         return NONE
 
-    def _fits(self, c: uint32_t, reg: uint32_t, allowed: uint64_t, limit: uint32_t) -> uint32_t:
+    def _fits(self, c, reg, allowed, limit):
         """The register if it is free for the part up to a limit, else NO_REG."""
         if reg >= MAX_REGISTERS or not allowed >> reg & 1:
             return NO_REG
         self._measure(c, reg)
         return reg if self.clash[reg] == NONE and self.free_until[reg] >= limit else cython.cast(uint32_t, NO_REG)
 
-    def _hinted(self, c: uint32_t, allowed: uint64_t, limit: uint32_t) -> uint32_t:
+    def _hinted(self, c, allowed, limit):
         """A register that saves a move: of the part before, of a tied or copied value, over an edge, of a fixed use."""
         v: cython.pointer(Value) = cython.address(self.t.values[self.t.children[c].vreg])
         found: uint32_t[6]
@@ -336,7 +333,7 @@ class SplittingScan:
                 return found[0]
         return NO_REG
 
-    def _take(self, c: uint32_t, reg: uint32_t, need: uint32_t, held: uint32_t) -> cython.int:
+    def _take(self, c, reg, need, held):
         """The part gets the register."""
         now: cython.pointer(Tenants) = cython.address(self.tenants[reg])
         part: cython.pointer(Child) = cython.address(self.t.children[c])
@@ -351,7 +348,7 @@ class SplittingScan:
 
     # ---- cuts ----------------------------------------------------------------------------------
 
-    def _last_use(self, c: uint32_t, pos: uint32_t) -> uint32_t:
+    def _last_use(self, c, pos):
         """Position of the last use before a position, else the start. Uses before the part at hand are forgotten."""
         part: cython.pointer(Child) = cython.address(self.t.children[c])
         u: uint32_t = part.use
@@ -364,14 +361,14 @@ class SplittingScan:
             u = self.t.uses[u].next
         return last
 
-    def _after_last_use(self, c: uint32_t, call: uint32_t) -> uint32_t:
+    def _after_last_use(self, c, call):
         """Where a part that lives across a call may be cut at the earliest: in the gap behind its last use before."""
         last: uint32_t = self._last_use(c, call)
         behind: uint32_t = last + READS if last & 3 == 0 else (last & ~cython.cast(uint32_t, 3)) + 5
         latest: uint32_t = self._legal(c, call)
         return behind if behind < latest else latest
 
-    def _legal(self, c: uint32_t, pos: uint32_t) -> uint32_t:
+    def _legal(self, c, pos):
         """Where to cut so that the register is free from a position on.
 
         Before the instruction, unless it reads the value there; what it reads and keeps needs another place for both.
@@ -386,7 +383,7 @@ class SplittingScan:
             u = self.t.uses[u].next
         return gap if u != NONE and self.t.uses[u].pos == pos else pos
 
-    def _outermost(self, inside: uint32_t, outside: uint32_t) -> uint32_t:
+    def _outermost(self, inside, outside):
         """The outermost loop around the first position that is not around the second, or NONE."""
         loop: uint32_t = self.t.loop_of[self.t.block_of[inside >> 2]]
         found: uint32_t = NONE
@@ -399,7 +396,7 @@ class SplittingScan:
             steps += 1
         return found
 
-    def _cut(self, c: uint32_t, pos: uint32_t) -> cython.int:
+    def _cut(self, c, pos):
         """Cut a part that has a register; what follows looks for a place of its own."""
         rest: uint32_t = self.t.split(c, pos)
         if rest == NONE:
@@ -409,7 +406,7 @@ class SplittingScan:
             part.flags |= CH_FORCED
         return self._push(rest)
 
-    def _cut_at_call(self, c: uint32_t, pos: uint32_t) -> cython.int:
+    def _cut_at_call(self, c, pos):
         """Cut before a call: behind the last use in its block, or before the loop around it that does not use it."""
         last: uint32_t = self._last_use(c, pos)
         loop: uint32_t = self._outermost(pos, last)
@@ -427,7 +424,7 @@ class SplittingScan:
 
     # ---- when no register is free for all of it ------------------------------------------------
 
-    def _partly(self, c: uint32_t, need: uint32_t, call: uint32_t, limit: uint32_t, allowed: uint64_t) -> cython.int:
+    def _partly(self, c, need, call, limit, allowed):
         """A register that is free for the beginning, or that another value has to leave, or none."""
         reg: uint32_t
         best: uint32_t = NO_REG
@@ -465,12 +462,12 @@ class SplittingScan:
             return self._cut_at_call(c, call if call < self.free_until[reg] else self.free_until[reg])
         return 0
 
-    def _next_use(self, c: uint32_t) -> uint32_t:
+    def _next_use(self, c):
         """The next use of a part from the position at hand on, or NONE."""
         self._last_use(c, self.pos)
         return self.t.children[c].use
 
-    def _depth(self, use: uint32_t) -> uint32_t:
+    def _depth(self, use):
         """Loop depth at which a value would be loaded again for a use, if it leaves its register now."""
         if use == NONE:
             return 0
@@ -484,7 +481,7 @@ class SplittingScan:
             steps += 1
         return 0
 
-    def _is_worse(self, c: uint32_t, need: uint32_t) -> cython.bint:
+    def _is_worse(self, c, need):
         """Whether a part earns its register less than the part at hand would."""
         use: uint32_t = self._next_use(c)
         theirs: uint32_t = self._depth(use)
@@ -493,7 +490,7 @@ class SplittingScan:
             return theirs < ours
         return use == NONE or self.t.uses[use].pos > self.t.uses[need].pos
 
-    def _cheapest(self, c: uint32_t, held: uint32_t, allowed: uint64_t) -> uint32_t:
+    def _cheapest(self, c, held, allowed):
         """The register whose value is wanted again in the outermost loop, and there last."""
         best: uint32_t = NO_REG
         best_depth: uint32_t = 0
@@ -521,7 +518,7 @@ class SplittingScan:
                 best_pos = pos
         return best
 
-    def _evict(self, reg: uint32_t) -> cython.int:
+    def _evict(self, reg):
         """The value in a register goes to its slot, if it can before the loops around that do not use it."""
         c: uint32_t = self.clash[reg]
         k: uint32_t
@@ -545,7 +542,7 @@ class SplittingScan:
 
     # ---- slots ---------------------------------------------------------------------------------
 
-    def _spill(self, c: uint32_t, start: uint32_t, early: cython.bint) -> cython.int:
+    def _spill(self, c, start, early):
         """The part lives in its slot up to the first use behind ``start`` that is worth a register."""
         part: cython.pointer(Child) = cython.address(self.t.children[c])
         v: cython.pointer(Value) = cython.address(self.t.values[part.vreg])
@@ -569,7 +566,7 @@ class SplittingScan:
             part.flags |= CH_EARLY
         return self._push(rest)
 
-    def _worthy(self, c: uint32_t, start: uint32_t, where: cython.pointer(uint32_t), early: cython.bint) -> uint32_t:
+    def _worthy(self, c, start, where, early):
         """The use for which the value is loaded again, and where; MANY for an early load; NONE where none is."""
         u: uint32_t = self.t.children[c].use
         seen: uint32_t = NONE
@@ -597,7 +594,7 @@ class SplittingScan:
             u = self.t.uses[u].next
         return NONE
 
-    def _early(self, c: uint32_t, use: uint32_t, start: uint32_t) -> uint32_t:
+    def _early(self, c, use, start):
         """The next block behind the last call before a use that a way without a call leads to, or NONE.
 
         On that way the value is in its register still: the other one, which may be seldom gone, pays the reload.
@@ -622,7 +619,7 @@ class SplittingScan:
             block += 1
         return NONE
 
-    def _reload(self, c: uint32_t, use: uint32_t, start: uint32_t) -> uint32_t:
+    def _reload(self, c, use, start):
         """Where to load a value again for a use.
 
         At the head of the outermost loop around it; or of its block, where a way from before the part comes in (the

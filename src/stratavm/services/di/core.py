@@ -13,10 +13,6 @@ from stratavm.base.errors import Closed
 from stratavm.services.di.faults import UNSET as _UNSET
 from stratavm.services.di.faults import AsyncRequired, ResolveError, UnknownService, raise_all, run_cleanups
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
-
 UNSET: object = cython.declare(object, _UNSET)
 EMPTY = cython.declare(dict, {})
 waiting: dict = cython.declare(dict, {})  # task or thread -> the Pending it waits for
@@ -97,8 +93,7 @@ class Pending:
         else:
             self.futures.append(future)
 
-    @cython.cfunc
-    def owner(self) -> object:
+    def owner(self):
         """Who builds: the task, else the thread's identity; made an object only where somebody waits."""
         return self.thread if self.task is None else self.task
 
@@ -205,15 +200,13 @@ class Scope:
         found: object = self.plans.get(key)
         return self.miss(key, None) if found is None else found
 
-    @cython.cfunc
-    def miss(self, key: object, name: object) -> object:
+    def miss(self, key, name):
         if self.closed:
             raise Closed("the scope is closed")
         shown: object = getattr(key, "__qualname__", None) or repr(key)
         raise UnknownService(f"nothing provides {shown}{'' if name is None else f' named {name!r}'}")
 
-    @cython.cfunc
-    def home(self, plan: Plan) -> Scope:
+    def home(self, plan):
         """The scope that keeps the plan's value; it may be closed."""
         at: Scope = self
         while at.level > plan.level:
@@ -224,8 +217,7 @@ class Scope:
             )
         return at
 
-    @cython.cfunc
-    def once(self, plan: Plan) -> object:
+    def once(self, plan):
         """Build a value that is kept, unless somebody else does: then wait."""
         mine: Pending
         first: Pending
@@ -249,8 +241,7 @@ class Scope:
         self.release(mine, None)
         return found
 
-    @cython.cfunc
-    def begin(self, plan: Plan, mine: Pending) -> Pending:
+    def begin(self, plan, mine):
         """The build under way, ``mine`` if there was none; None if it has been built. No thread comes in between."""
         at: Pending = self.building
         if self.closed or (plan.value if plan.slot < 0 else self.cache[plan.slot]) is not UNSET:
@@ -290,8 +281,7 @@ class Scope:
                 at.older = mine.older
         mine.finish(error)
 
-    @cython.cfunc
-    def keep(self, plan: Plan, value: object) -> object:
+    def keep(self, plan, value):
         if self.closed or plan.retired:
             raise Closed(f"{plan.name}: the scope was closed while it was built")
         if plan.slot < 0:

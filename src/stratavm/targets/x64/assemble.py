@@ -9,9 +9,6 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import MOP_HLT
 from cython.cimports.stratavm.targets.x64.encoder import Frame, emit_inst
 from cython.cimports.stratavm.targets.x64.sequences import emit_0, emit_jcc, emit_jmp
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 from stratavm.targets.x64._gen_mops import MOPS
 from stratavm.targets.x64.target import X64
 

@@ -1,9 +1,7 @@
 # Emission: machine IR with places to bytes, trap table and position map.
-from libc.stdint cimport int32_t, uint32_t
-from stratavm.machine.minst cimport MCode, MInst, MOperand
+from libc.stdint cimport uint32_t
+from stratavm.machine.minst cimport MInst, MOperand
 from stratavm.targets.x64.emit_values cimport Cold, ValueEmitter
-from stratavm.targets.x64.plan cimport ModulePlan
-from stratavm.ir.ssa cimport Ssa
 
 cdef class Emitter(ValueEmitter):
     cdef bint aligning             # innermost loops begin at a multiple of LOOP_ALIGN (level 1)

@@ -159,9 +159,6 @@ from cython.cimports.stratavm.targets.x64.sequences import (
     emit_rr,
 )
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 from stratavm.base.errors import ResourceLimit
 from stratavm.machine.code import Code
 from stratavm.targets.x64.regs import ALLOCATABLE
@@ -177,6 +174,7 @@ LINE = cython.declare(uint32_t, 64)  # of the cache, and the alignment of functi
 _ALLOCATABLE_MASK = cython.declare(uint32_t, sum(1 << n for n in ALLOCATABLE))
 
 
+@cython.cclass
 class Emitter(ValueEmitter):
     """Emits one function after another; reuses its arrays."""
 
@@ -199,7 +197,7 @@ class Emitter(ValueEmitter):
         self.ssa = ssa
         self.m = m
 
-    def emit(self) -> cython.int:
+    def emit(self):
         """Fill the buffer and the tables."""
         self.b.clear()
         self.n_traps = self.n_returns = self.n_colds = self.n_tables = 0
@@ -222,7 +220,7 @@ class Emitter(ValueEmitter):
 
     # ---- the frame -----------------------------------------------------------------------------
 
-    def layout_frame(self) -> cython.int:
+    def layout_frame(self):
         """Sizes of the frame; whether r14 must be kept because a callee of another instance may change it."""
         i: uint32_t
         op: uint32_t
@@ -246,7 +244,7 @@ class Emitter(ValueEmitter):
         self.frame.slots = SAVED_R14 - 8 * cython.cast(int32_t, self.m.n_slots)
         return 0
 
-    def prologue(self) -> cython.int:
+    def prologue(self):
         """Frame chain first, then the stack limit, which is also the poll, then the frame."""
         emit_r(self.b, MOP_PUSH_R, RBP)
         emit_rr(self.b, MOP_MOV_RR, 8, RBP, RSP)
@@ -266,7 +264,7 @@ class Emitter(ValueEmitter):
             self.poison_frame()
         return 0
 
-    def poison_frame(self) -> cython.int:
+    def poison_frame(self):
         """Fill fresh slots with garbage: nobody may read a slot that was never written."""
         i: uint32_t
         emit_ri(self.b, MOP_MOV_RI, 8, R11, GARBAGE)
@@ -274,7 +272,7 @@ class Emitter(ValueEmitter):
             emit_rm(self.b, MOP_MOV_MR, 8, R11, based(RBP, self.frame.slots + 8 * cython.cast(int32_t, i)))
         return 0
 
-    def poison_registers(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
+    def poison_registers(self, inst, ops):
         """After a call every register but its results holds garbage."""
         live: uint32_t = 0
         i: uint32_t
@@ -290,7 +288,7 @@ class Emitter(ValueEmitter):
 
     # ---- blocks and instructions ---------------------------------------------------------------
 
-    def innermost(self, number: uint32_t) -> cython.bint:
+    def innermost(self, number):
         """Whether the block heads a loop without another in it: the next header is no deeper."""
         if not self.m.blocks[number].flags & BF_LOOP_HEADER:
             return False
@@ -300,7 +298,7 @@ class Emitter(ValueEmitter):
                 return self.m.blocks[i].depth <= self.m.blocks[number].depth
         return True
 
-    def dispatches(self, number: uint32_t) -> cython.bint:
+    def dispatches(self, number):
         """Whether the block heads a loop and ends in a br_table, as in interpreters. On recent AMD processors the
         indirect jump is predicted far better where its block does not cross a line of the cache."""
         block: cython.pointer(MBlock) = cython.address(self.m.blocks[number])
@@ -308,7 +306,7 @@ class Emitter(ValueEmitter):
             block.flags & BF_LOOP_HEADER and block.last > block.first and self.m.insts[block.last - 1].op == P_BR_TABLE
         )
 
-    def block(self, number: uint32_t, move: cython.pointer(uint32_t)) -> cython.int:
+    def block(self, number, move):
         """One block: moves before each instruction, then the instruction."""
         block: cython.pointer(MBlock) = cython.address(self.m.blocks[number])
         moves: cython.pointer(Move) = self.m.moves
@@ -344,7 +342,7 @@ class Emitter(ValueEmitter):
             self.instruction(i, number)
         return 0
 
-    def again(self, number: uint32_t, dst: uint32_t, at: uint32_t, last: uint32_t) -> cython.int:
+    def again(self, number, dst, at, last):
         """Compute the value of an instruction once more, before instruction ``at`` of a block that ends at ``last``."""
         inst: cython.pointer(MInst) = cython.address(self.m.insts[number])
         o: cython.pointer(MOperand) = self.m.operands + inst.ops
@@ -370,7 +368,7 @@ class Emitter(ValueEmitter):
             return 0
         return emit_move(self.b, place, dst, self.m.vwidth[o.vreg], cython.address(self.frame))
 
-    def in_flags(self, at: uint32_t, last: uint32_t) -> cython.bint:
+    def in_flags(self, at, last):
         """Whether the instruction before a comparison with zero left its outcome in the zero flag, and no other flag is
         asked for."""
         inst: cython.pointer(MInst) = cython.address(self.m.insts[at])
@@ -389,7 +387,7 @@ class Emitter(ValueEmitter):
                 return True
         return False
 
-    def flags_live(self, at: uint32_t, last: uint32_t) -> cython.bint:
+    def flags_live(self, at, last):
         """Whether an instruction from ``at`` on may read flags that were set before it."""
         k: uint32_t
         for k in range(at, last if last < at + FLAGS_REACH else at + FLAGS_REACH):
@@ -399,7 +397,7 @@ class Emitter(ValueEmitter):
                 return False
         return last > at + FLAGS_REACH
 
-    def instruction(self, number: uint32_t, block: uint32_t) -> cython.int:
+    def instruction(self, number, block):
         """A row by the encoder, anything else by its sequence; what is only computed where it is wanted is left out."""
         inst: cython.pointer(MInst) = cython.address(self.m.insts[number])
         ops: cython.pointer(MOperand) = self.m.operands + inst.ops
@@ -415,7 +413,7 @@ class Emitter(ValueEmitter):
             self.forget(ops[0].loc)
         return emit_inst(self.b, inst, ops, cython.address(self.frame))
 
-    def pseudo(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand), block: uint32_t) -> cython.int:
+    def pseudo(self, inst, ops, block):
         """Sequences of values; the rest is control."""
         op: uint32_t = inst.op
         if op == P_SETCC:
@@ -441,7 +439,7 @@ class Emitter(ValueEmitter):
             return self.truncate(inst, ops)
         return self.control(inst, ops, block)
 
-    def control(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand), block: uint32_t) -> cython.int:
+    def control(self, inst, ops, block):
         """Jumps, calls, traps, polls."""
         op: uint32_t = inst.op
         if op == P_JMP:
@@ -475,7 +473,7 @@ class Emitter(ValueEmitter):
                 raise AssertionError(f"pseudo operation {op:#x} has no sequence")
         return 0
 
-    def via(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
+    def via(self, inst, ops):
         """A row whose base is a pointer in the context: in a register if its last operand is, else in r11, which may
         hold it still, for the pointers never change.
         """
@@ -507,7 +505,7 @@ class Emitter(ValueEmitter):
 
     # ---- calls ---------------------------------------------------------------------------------
 
-    def call(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
+    def call(self, inst, ops):
         """Calls of guest functions: through a slot, an imported FuncRec, or a table."""
         self.held = NOTHING_HELD
         if inst.op == P_CALL:
@@ -526,7 +524,7 @@ class Emitter(ValueEmitter):
             self.poison_registers(inst, ops)
         return 0
 
-    def call_indirect(self, inst: cython.pointer(MInst)) -> cython.int:
+    def call_indirect(self, inst):
         """r10 holds the index, which is in bounds. A null element faults at a small address; types come last."""
         emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R14, inst.disp))
         emit_rm(self.b, MOP_MOV_RM, 8, R11, indexed(R11, R10, 3))
@@ -537,14 +535,14 @@ class Emitter(ValueEmitter):
         emit_jcc(self.b, CC_NE, self.cold(COLD_TRAP, TRAP_INDIRECT_CALL_MISMATCH))
         return self.leave_rec()
 
-    def leave_rec(self) -> cython.int:
+    def leave_rec(self):
         """Call the FuncRec in r11 with its own context, then restore this instance's."""
         emit_rm(self.b, MOP_MOV_RM, 8, R14, based(R11, FUNCREC_VMCTX))
         emit_m(self.b, MOP_CALL_M, R11, FUNCREC_CODE)
         self.return_site()
         return emit_rm(self.b, MOP_MOV_RM, 8, R14, based(RBP, SAVED_R14))
 
-    def call_builtin(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
+    def call_builtin(self, inst, ops):
         """Operands are in rdx, rcx, r8, r9; a status other than 0 traps."""
         self.held = NOTHING_HELD
         if inst.cc & CALL_HOST:
@@ -563,7 +561,7 @@ class Emitter(ValueEmitter):
 
     # ---- jumps ---------------------------------------------------------------------------------
 
-    def thread_jumps(self) -> cython.int:
+    def thread_jumps(self):
         """Blocks that only jump on are left out: ``final`` says where a jump to a block really goes."""
         n: uint32_t = self.m.n_blocks
         b: uint32_t
@@ -591,25 +589,25 @@ class Emitter(ValueEmitter):
             self.final[self.final[b]] = self.final[b]
         return 0
 
-    def next_block(self, block: uint32_t) -> uint32_t:
+    def next_block(self, block):
         """The block that will be emitted behind this one."""
         following: uint32_t = block + 1
         while following < self.m.n_blocks and self.final[following] != following:
             following += 1
         return following
 
-    def jump_to(self, target: uint32_t, following: uint32_t) -> cython.int:
+    def jump_to(self, target, following):
         """Jump to a block unless it comes next."""
         target = self.final[target]
         if target == following:
             return 0
         return emit_jmp(self.b, self.first_label + target)
 
-    def jump_if(self, cc: uint32_t, target: uint32_t) -> cython.int:
+    def jump_if(self, cc, target):
         """Jump to a block on a condition."""
         return emit_jcc(self.b, cc, self.first_label + self.final[target])
 
-    def branch(self, inst: cython.pointer(MInst), block: uint32_t) -> cython.int:
+    def branch(self, inst, block):
         """A conditional jump; conditions of two flags take two."""
         taken: uint32_t = self.m.edges[self.m.blocks[block].edges].target
         otherwise: uint32_t = self.m.edges[self.m.blocks[block].edges + 1].target
@@ -626,7 +624,7 @@ class Emitter(ValueEmitter):
         self.jump_if(cc, taken)
         return self.jump_to(otherwise, following)
 
-    def branch_table(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand), block: uint32_t) -> cython.int:
+    def branch_table(self, inst, ops, block):
         """Clamp the index to the default, which is the last entry; entries are offsets from the table."""
         index: uint32_t = ops[1].loc
         n: uint32_t = self.n_tables
@@ -643,7 +641,7 @@ class Emitter(ValueEmitter):
         emit_rr(self.b, MOP_ADD_RR, 8, R11, index)
         return emit_r(self.b, MOP_JMP_R, R11)
 
-    def ret(self, inst: cython.pointer(MInst)) -> cython.int:
+    def ret(self, inst):
         """Take down the frame; the callee pops its stack arguments."""
         if self.frame_bytes:
             emit_rr(self.b, MOP_MOV_RR, 8, RSP, RBP)
@@ -654,7 +652,7 @@ class Emitter(ValueEmitter):
 
     # ---- behind the body -----------------------------------------------------------------------
 
-    def cold_part(self) -> cython.int:
+    def cold_part(self):
         """The rare paths, in the order in which the body asked for them."""
         i: uint32_t
         c: Cold
@@ -673,7 +671,7 @@ class Emitter(ValueEmitter):
                 self.cold_trunc(cython.address(c))
         return 0
 
-    def poll(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
+    def poll(self, inst, ops):
         """A comparison, and what the rare path must know of a global that the loop keeps in a register."""
         self.held = NOTHING_HELD
         emit_rm(self.b, MOP_CMP_RM, 8, RSP, based(R15, EXEC_POLL_LIMIT))
@@ -685,7 +683,7 @@ class Emitter(ValueEmitter):
             c.d = inst.aux
         return self.b.bind(c.back)
 
-    def cold_global(self, c: cython.pointer(Cold), load: cython.bint) -> cython.int:
+    def cold_global(self, c, load):
         """Move the value that a poll names from or to its global."""
         mop: uint32_t = MOP_MOV_RM if load else MOP_MOV_MR
         if c.b & POLL_FLOAT:
@@ -695,7 +693,7 @@ class Emitter(ValueEmitter):
             return emit_rm(self.b, mop, c.b >> 8, c.c, based(R11, 0))
         return emit_rm(self.b, mop, c.b >> 8, c.c, based(R14, c.d))
 
-    def cold_poll(self, c: cython.pointer(Cold)) -> cython.int:
+    def cold_poll(self, c):
         """The shared stub keeps every register; r11 tells it how far down the function wants to go. A global that is
         in a register is in its place while others run, and may be another afterwards."""
         if c.b:
@@ -707,7 +705,7 @@ class Emitter(ValueEmitter):
             self.cold_global(c, True)
         return emit_jmp(self.b, c.back)
 
-    def jump_tables(self) -> cython.int:
+    def jump_tables(self):
         """The tables of br_table: offsets of the targets from the table itself."""
         i: uint32_t
         k: uint32_t

@@ -1,5 +1,5 @@
 # Emission of values: buffer, tables and sequences.
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t
 from stratavm.machine.codebuf cimport CodeBuf
 from stratavm.machine.minst cimport MCode, MInst, MOperand
 from stratavm.targets.x64.encoder cimport Frame

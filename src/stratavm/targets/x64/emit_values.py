@@ -5,12 +5,11 @@ r11 and xmm15 are scratch; r11 may hold a pointer of the context from one memory
 """
 
 import cython
-from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t
+from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.contract._gen_layout import TRAP_DIV_BY_ZERO, TRAP_INT_OVERFLOW, TRAP_INVALID_CONVERSION
 from cython.cimports.stratavm.machine.codebuf import CodeBuf
-from cython.cimports.stratavm.machine.minst import MInst, MOperand
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_AND_RI,
     MOP_ANDNP_RR,
@@ -86,15 +85,13 @@ from cython.cimports.stratavm.targets.x64.sequences import (
     emit_setcc,
 )
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 from stratavm.targets.x64.target import X64
 
 U32_MAX = cython.declare(int64_t, 0xFFFFFFFF)
 I64_MAX = cython.declare(int64_t, 0x7FFFFFFFFFFFFFFF)
 
 
+@cython.cclass
 class ValueEmitter:
     """The buffer and the tables of one function, and what computes. Blocks, calls and frames are the subclass's."""
 
@@ -117,7 +114,7 @@ class ValueEmitter:
 
     # ---- sites, rare paths, jumps --------------------------------------------------------
 
-    def cold(self, kind: uint32_t, a: uint32_t) -> uint32_t:
+    def cold(self, kind, a):
         """Ask for a rare path; returns the label where it begins. The caller binds ``back`` where it should return."""
         n: uint32_t = self.n_colds
         vec_room(self.colds, self.cap_colds, n + 1)
@@ -132,7 +129,7 @@ class ValueEmitter:
         self.n_colds = n + 1
         return first
 
-    def trap_site(self, kind: uint32_t) -> cython.int:
+    def trap_site(self, kind):
         """The next instruction may fault: it means a trap of this kind."""
         n: uint32_t = self.n_traps
         vec_room(self.traps, self.cap_traps, 3 * n + 3)
@@ -142,7 +139,7 @@ class ValueEmitter:
         self.n_traps = n + 1
         return 0
 
-    def return_site(self) -> cython.int:
+    def return_site(self):
         """The instruction before was a call."""
         n: uint32_t = self.n_returns
         vec_room(self.returns, self.cap_returns, 2 * n + 2)
@@ -151,16 +148,16 @@ class ValueEmitter:
         self.n_returns = n + 1
         return 0
 
-    def explicit_trap(self, kind: uint32_t) -> cython.int:
+    def explicit_trap(self, kind):
         """An explicit trap."""
         self.trap_site(kind)
         return emit_0(self.b, MOP_HLT)
 
-    def load_pool(self, width: uint32_t, xmm: uint32_t, offset: uint32_t) -> cython.int:
+    def load_pool(self, width, xmm, offset):
         """A float constant into an XMM register."""
         return emit_rm(self.b, MOP_MOVF_RM, width, xmm, based(RIP, offset))
 
-    def skip(self, cc: uint32_t) -> uint32_t:
+    def skip(self, cc):
         """A jump forward; returns the label, which is never 0 (the first ones are the blocks'), to be bound."""
         label: uint32_t = self.b.label()
         if cc == ALWAYS:
@@ -171,7 +168,7 @@ class ValueEmitter:
 
     # ---- sequences of values -------------------------------------------------------------------
 
-    def divide(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
+    def divide(self, inst, ops):
         """rax by a register. Zero faults in the instruction itself; -1 is told apart because it would fault the same
         way.
         """
@@ -200,7 +197,7 @@ class ValueEmitter:
             self.b.bind(done)
         return 0
 
-    def set_condition(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
+    def set_condition(self, inst, ops):
         """A condition as 0 or 1. Equality of floats also looks at the parity flag; ``mov`` leaves the flags alone."""
         d: uint32_t = ops[0].loc
         cc: uint32_t = inst.cc
@@ -213,7 +210,7 @@ class ValueEmitter:
         emit_ri(self.b, MOP_MOV_RI, 4, d, 0 if cc == CC_FEQ else 1)
         return emit_cmov(self.b, CC_E, 4, d, R11)
 
-    def select(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
+    def select(self, inst, ops):
         """Jump over a move."""
         cc: uint32_t = inst.cc
         second: uint32_t = 0
@@ -233,7 +230,7 @@ class ValueEmitter:
             self.b.bind(second)
         return self.b.bind(skip)
 
-    def scan(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
+    def scan(self, inst, ops):
         """clz and ctz without lzcnt and tzcnt: a bit scan, whose result for zero is replaced."""
         d: uint32_t = ops[0].loc
         bits: uint32_t = inst.width * 8
@@ -247,7 +244,7 @@ class ValueEmitter:
             )  # bits - 1 - position; (2 bits - 1) ^ (bits - 1) = bits
         return 0
 
-    def sign_bits(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
+    def sign_bits(self, inst, ops):
         """abs, neg, copysign: bit operations with a mask, whatever the value is."""
         d: uint32_t = ops[0].loc
         self.load_pool(inst.width, XMM15, inst.aux)
@@ -257,7 +254,7 @@ class ValueEmitter:
         emit_rr(self.b, MOP_ANDNP_RR, inst.width, XMM15, ops[2].loc)
         return emit_rr(self.b, MOP_ORP_RR, inst.width, d, XMM15)
 
-    def minmax(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
+    def minmax(self, inst, ops):
         """The instruction is right for ordered different values; equal ones may differ in sign, NaN must win and be
         quiet.
         """
@@ -277,12 +274,12 @@ class ValueEmitter:
         self.b.bind(done)
         return self.b.bind(end)
 
-    def forget(self, xmm: uint32_t) -> cython.int:
+    def forget(self, xmm):
         """Clear a register whose upper half the next instruction keeps: else that waits for whoever wrote it last, in
         a loop for the round before."""
         return emit_rr(self.b, MOP_XORP_RR, 4, xmm, xmm)
 
-    def from_u64(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
+    def from_u64(self, inst, ops):
         """Halve a large one, keeping its lowest bit sticky: doubling is exact, so the value is rounded once."""
         mop: uint32_t = MOP_CVTSI2SS_RR if inst.width == 4 else MOP_CVTSI2SD_RR
         d: uint32_t = ops[0].loc
@@ -304,7 +301,7 @@ class ValueEmitter:
         emit_rr(self.b, MOP_FADD_RR, inst.width, d, d)
         return self.b.bind(done)
 
-    def truncate(self, inst: cython.pointer(MInst), ops: cython.pointer(MOperand)) -> cython.int:
+    def truncate(self, inst, ops):
         """The common case: convert and see whether the result can be the processor's answer to a bad operand."""
         bits: uint32_t = inst.cc
         d: uint32_t = ops[0].loc
@@ -333,7 +330,7 @@ class ValueEmitter:
         self.held = NOTHING_HELD  # the slow path may use r11 and comes back here
         return self.b.bind(c.back)
 
-    def cold_trunc(self, c: cython.pointer(Cold)) -> cython.int:
+    def cold_trunc(self, c):
         """A result that may stand for a bad operand: NaN first, then the range."""
         d: uint32_t = c.c & 0xFF
         x: uint32_t = c.c >> 8
@@ -369,7 +366,7 @@ class ValueEmitter:
         self.b.bind(nan)
         return self.explicit_trap(TRAP_INVALID_CONVERSION)
 
-    def saturate(self, c: cython.pointer(Cold), zero: uint32_t) -> cython.int:
+    def saturate(self, c, zero):
         """Out of range: the least integer is already in place if signed; ``zero`` begins right behind."""
         wide: uint32_t = 8 if c.a & TRUNC_64 else 4
         greatest: int64_t = -1 if wide == 8 else U32_MAX

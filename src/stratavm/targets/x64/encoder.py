@@ -40,9 +40,6 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     EncRow,
 )
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 from stratavm.targets.x64._gen_mops import MOPS
 
 BytePtr = cython.typedef(cython.pointer(uint8_t))
@@ -63,7 +60,7 @@ Draft = cython.struct(
 DraftPtr = cython.typedef(cython.pointer(Draft))
 
 
-def refuse(mop: uint32_t, reason: cython.p_char, value: int64_t) -> cython.int:
+def refuse(mop, reason, value):
     """An instruction that selection or allocation got wrong: never emitted."""
     with cython.gil:
         name = next((n for n, row in MOPS.items() if row[0] == mop), f"operation {mop}")
@@ -312,7 +309,7 @@ def put_opcode(p: BytePtr, row: RowPtr, o: FormPtr, d: DraftPtr) -> BytePtr:
     return p + 1
 
 
-def encode(b: CodeBuf, mop: uint32_t, o: FormPtr) -> cython.int:
+def encode(b, mop, o):
     """One instruction."""
     row: RowPtr = cython.address(ENC_ROWS[mop if mop < MOP_END else 0])
     if not row.widths & o.width or o.width & (o.width - 1) or (o.mem != cython.NULL and not row.modrm):
@@ -344,20 +341,20 @@ def encode(b: CodeBuf, mop: uint32_t, o: FormPtr) -> cython.int:
     return 0
 
 
-def encode_plain(b: CodeBuf, mop: uint32_t, width: uint32_t, reg: uint32_t, rm: uint32_t) -> cython.int:
+def encode_plain(b, mop, width, reg, rm):
     """One instruction of registers alone, without condition and immediate."""
     o: Form = form(width, reg, rm)
     return encode(b, mop, cython.address(o))
 
 
-def encode_memory(b: CodeBuf, mop: uint32_t, width: uint32_t, reg: uint32_t, mem: MemPtr) -> cython.int:
+def encode_memory(b, mop, width, reg, mem):
     """One instruction of a register and memory, the same."""
     o: Form = form(width, reg, 0)
     o.mem = mem
     return encode(b, mop, cython.address(o))
 
 
-def put_mov(b: CodeBuf, mop: uint32_t, reg: uint32_t, rm: uint32_t, mem: MemPtr) -> cython.int:
+def put_mov(b, mop, reg, rm, mem):
     """``mov`` of 8 bytes between general registers, or with memory: nearly half of all instructions, in a third of the
     steps of ``encode``.
     """
@@ -432,12 +429,7 @@ def slot_address(
     return 0
 
 
-def emit_inst(
-    b: CodeBuf,
-    inst: cython.pointer(cython.const[MInst]),
-    ops: cython.pointer(cython.const[MOperand]),
-    frame: cython.pointer(cython.const[Frame]),
-) -> cython.int:
+def emit_inst(b, inst, ops, frame):
     """Encode a machine instruction whose operands have places; spilled C_ANY operands become memory operands."""
     mop: uint32_t = inst.op
     if mop == 0 or mop >= MOP_END:
@@ -477,9 +469,7 @@ def emit_inst(
     return encode(b, mop, cython.address(o))
 
 
-def emit_move(
-    b: CodeBuf, src: uint32_t, dst: uint32_t, width: uint32_t, frame: cython.pointer(cython.const[Frame])
-) -> cython.int:
+def emit_move(b, src, dst, width, frame):
     """A move between places of one value, 16 bytes or 8: an i32 is zero-extended everywhere, and a slot has 8 bytes."""
     mem: Mem
     wide: cython.bint = width == 16

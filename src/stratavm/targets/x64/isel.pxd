@@ -1,9 +1,8 @@
 # Selection of a whole function: SSA to machine IR.
 from libc.stdint cimport uint32_t
-from stratavm.machine.minst cimport MCode
 from stratavm.targets.x64.select_mem cimport MemorySelector
-from stratavm.targets.x64.plan cimport ModulePlan, TypePlan, ValuePlace
-from stratavm.ir.ssa cimport Block, Ssa
+from stratavm.targets.x64.plan cimport TypePlan
+from stratavm.ir.ssa cimport Block
 
 cdef class Selector(MemorySelector):
     cdef uint32_t* block_map       # machine block of each SSA block

@@ -95,9 +95,6 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
 from cython.cimports.stratavm.targets.x64.rows import row_address
 from cython.cimports.stratavm.targets.x64.select_base import NODE_FOLDED, NODE_FUSED, class_of, is_const, width_of
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 from stratavm.base import switches
 from stratavm.base.errors import Unsupported
 
@@ -105,6 +102,7 @@ from stratavm.base.errors import Unsupported
 POLLS = cython.declare(cython.bint, switches.POLL.value() != "never")
 
 
+@cython.cclass
 class Selector(MemorySelector):
     """Selects one function after another; reuses its arrays."""
 
@@ -136,7 +134,7 @@ class Selector(MemorySelector):
         self.ssa = ssa
         self.m = m
 
-    def run(self) -> cython.int:
+    def run(self):
         """Fill ``m`` from ``ssa``."""
         self.prepare()
         self.result_pointer = NO_VREG
@@ -156,7 +154,7 @@ class Selector(MemorySelector):
 
     # ---- blocks and edges ----------------------------------------------------------------------
 
-    def map_blocks(self) -> cython.int:
+    def map_blocks(self):
         """Number the machine blocks: each SSA block is followed by the edge blocks that its terminator needs."""
         n: uint32_t = self.ssa.n_blocks
         vec_room(self.block_map, self.cap_block_map, n + 1)
@@ -174,7 +172,7 @@ class Selector(MemorySelector):
         memset(self.stamped_by, 0, cython.cast(cython.size_t, n) * cython.sizeof(uint32_t))
         return 0
 
-    def edge_blocks(self, node: uint32_t) -> uint32_t:
+    def edge_blocks(self, node):
         """How many edge blocks a terminator needs."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
         count: uint32_t = 0
@@ -191,12 +189,12 @@ class Selector(MemorySelector):
                     count += 1
         return count
 
-    def has_block(self, edge: uint32_t) -> cython.bint:
+    def has_block(self, edge):
         """Whether an edge of a branch has a block of its own (a ``br_table`` has one per distinct target)."""
         e: cython.pointer(Edge) = cython.address(self.ssa.edges[edge])
         return e.nargs != 0 or (self.split_edges and self.ssa.blocks[e.target].preds > 1)
 
-    def fuse(self, block: cython.pointer(Block)) -> cython.int:
+    def fuse(self, block):
         """Mark the comparisons of a block that their only user turns into a conditional instruction."""
         i: uint32_t
         at: cython.pointer(Node)
@@ -208,7 +206,7 @@ class Selector(MemorySelector):
                 self.mark(block, at.c)
         return 0
 
-    def mark(self, block: cython.pointer(Block), node: uint32_t) -> cython.int:
+    def mark(self, block, node):
         """Mark a condition, and the comparison that it negates or the mask that it tests; never deeper, so that nothing
         recurses on the input."""
         if self.uses[node] != 1 or node < block.first or node >= block.last:
@@ -227,14 +225,14 @@ class Selector(MemorySelector):
             self.marks[at.a] |= NODE_FUSED
         return 0
 
-    def mark_mask(self, block: cython.pointer(Block), node: uint32_t) -> cython.int:
+    def mark_mask(self, block, node):
         """Mark an ``and`` that nothing but a comparison with zero uses."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
         if self.uses[node] == 1 and node >= block.first and at.op < N_OPS and RULE_ROW[at.op] == MOP_AND_RR:
             self.marks[node] |= NODE_FUSED
         return 0
 
-    def open_block(self, depth: uint32_t, flags: uint32_t) -> cython.int:
+    def open_block(self, depth, flags):
         """Begin the next machine block."""
         n: uint32_t = self.m.n_blocks
         vec_room(self.m.blocks, self.m.cap_blocks, n + 1)
@@ -250,14 +248,14 @@ class Selector(MemorySelector):
         self.m.n_blocks = n + 1
         return 0
 
-    def close_block(self) -> cython.int:
+    def close_block(self):
         """End the newest machine block."""
         block: cython.pointer(MBlock) = cython.address(self.m.blocks[self.m.n_blocks - 1])
         block.last = self.m.n_insts
         block.nedges = self.m.n_edges - block.edges
         return 0
 
-    def add_edge(self, target: uint32_t) -> cython.int:
+    def add_edge(self, target):
         """An edge of the newest block, without arguments yet."""
         n: uint32_t = self.m.n_edges
         vec_room(self.m.edges, self.m.cap_edges, n + 1)
@@ -267,7 +265,7 @@ class Selector(MemorySelector):
         self.m.n_edges = n + 1
         return 0
 
-    def body(self, number: uint32_t) -> cython.int:
+    def body(self, number):
         """One SSA block and the edge blocks behind it."""
         block: cython.pointer(Block) = cython.address(self.ssa.blocks[number])
         self.open_block(block.depth, block.flags)
@@ -311,7 +309,7 @@ class Selector(MemorySelector):
                 self.unsupported(op)
         return 0
 
-    def node(self, n: uint32_t) -> cython.int:
+    def node(self, n):
         """An operation that is a row."""
         op: uint32_t = self.ssa.nodes[n].op
         shape: uint32_t = RULE_SHAPE[op]
@@ -325,7 +323,7 @@ class Selector(MemorySelector):
             return self.call(n, shape == S_CALL_INDIRECT)
         return self.unsupported(op)
 
-    def incoming(self, block: cython.pointer(Block)) -> cython.int:
+    def incoming(self, block):
         """The parameters of the function: registers in one pseudo operation, then loads of the stack cells."""
         type: cython.pointer(TypePlan) = cython.address(self.plan.types[self.plan.func_types[self.ssa.func]])
         place: cython.pointer(ValuePlace)
@@ -357,7 +355,7 @@ class Selector(MemorySelector):
                 self.on_base(RBP, 16 + place.offset)
         return 0
 
-    def poll(self, n: uint32_t) -> cython.int:
+    def poll(self, n):
         """Where others run; the value that is a global's meanwhile stays in one register."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         if at.a == NO_VALUE:
@@ -375,7 +373,7 @@ class Selector(MemorySelector):
         self.m.operand(result, R_DEF, C_SAME, 1)
         return self.m.operand(value, R_USE, C_REG, 0)
 
-    def block_params(self, block: cython.pointer(Block)) -> cython.int:
+    def block_params(self, block):
         """The block's parameters as virtual registers."""
         n: uint32_t = self.m.n_block_params
         vec_room(self.m.block_params, self.m.cap_block_params, n + block.params + 1)
@@ -386,7 +384,7 @@ class Selector(MemorySelector):
         self.m.blocks[self.m.n_blocks - 1].nparams = block.params
         return 0
 
-    def jump(self, edge: uint32_t) -> cython.int:
+    def jump(self, edge):
         """An unconditional branch with its arguments."""
         e: cython.pointer(Edge) = cython.address(self.ssa.edges[edge])
         first: uint32_t = self.m.n_edge_args
@@ -399,14 +397,14 @@ class Selector(MemorySelector):
         self.m.n_edge_args = first + e.nargs
         return self.pseudo(P_JMP, 0, MI_TERMINATOR)
 
-    def edge_target(self, edge: uint32_t, following: cython.pointer(uint32_t)) -> uint32_t:
+    def edge_target(self, edge, following):
         """Where a conditional branch goes: its target, or a new edge block that will pass the arguments."""
         if not self.has_block(edge):
             return self.block_map[self.ssa.edges[edge].target]
         following[0] += 1
         return following[0] - 1
 
-    def branch(self, n: uint32_t, number: uint32_t) -> cython.int:
+    def branch(self, n, number):
         """A conditional branch, and its edge blocks."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         cc: uint32_t = self.condition(at.a)
@@ -427,7 +425,7 @@ class Selector(MemorySelector):
                 self.close_block()
         return 0
 
-    def branch_table(self, n: uint32_t, number: uint32_t) -> cython.int:
+    def branch_table(self, n, number):
         """A jump table: an edge per entry, an edge block per distinct target that has one."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         index: uint32_t = self.value(at.a)
@@ -457,7 +455,7 @@ class Selector(MemorySelector):
                 self.close_block()
         return 0
 
-    def ret(self, n: uint32_t) -> cython.int:
+    def ret(self, n):
         """Return: cells first, then the registers."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         type: cython.pointer(TypePlan) = cython.address(self.plan.types[self.plan.func_types[self.ssa.func]])
@@ -496,7 +494,7 @@ class Selector(MemorySelector):
 
     # ---- calls ---------------------------------------------------------------------------------
 
-    def call(self, n: uint32_t, indirect: cython.bint) -> cython.int:
+    def call(self, n, indirect):
         """A call through a slot, an imported FuncRec or a table."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         x: uint32_t = self.ssa.args[at.b + at.c]
@@ -530,7 +528,7 @@ class Selector(MemorySelector):
         self.call_results(n, type, True)
         return self.call_results(n, type, False)
 
-    def arguments(self, type: cython.pointer(TypePlan), first: uint32_t) -> cython.int:
+    def arguments(self, type, first):
         """Store the stack arguments, then begin a P_CALL with the register arguments."""
         values: uint32_t[17]
         regs: uint32_t[17]
@@ -566,7 +564,7 @@ class Selector(MemorySelector):
             self.m.operand(values[i], R_USE, C_FIXED, regs[i])
         return 0
 
-    def call_results(self, n: uint32_t, type: cython.pointer(TypePlan), in_registers: cython.bint) -> cython.int:
+    def call_results(self, n, type, in_registers):
         """Results in registers are operands of the call; the others are loaded from their cells behind it."""
         first: uint32_t = type.first + type.n_params
         place: cython.pointer(ValuePlace)

@@ -8,9 +8,6 @@ from cython.cimports.libc.stdint import uint8_t, uint32_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.stratavm.ir.ssa import T_F32, T_F64, T_I32, T_I64, T_REF, T_V128
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 from stratavm.base.budget import paced
 from stratavm.base.errors import ResourceLimit, Unsupported
 from stratavm.contract.layout import GLOBAL_CELL, MEM_CELL, PLAN_GUARD, TABLE_CELL, VMCTX, vm_layout

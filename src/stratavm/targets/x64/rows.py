@@ -2,7 +2,7 @@
 
 # strata: hot
 import cython
-from cython.cimports.libc.stdint import int32_t, uint32_t
+from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.stratavm.machine.minst import (
     C_FIXED,
     C_REG,
@@ -13,7 +13,6 @@ from cython.cimports.stratavm.machine.minst import (
     NO_VREG,
     OF_SWAP,
     R_USE,
-    MCode,
 )
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
     ENC_F_COMMUTES,
@@ -26,13 +25,10 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
 )
 from cython.cimports.stratavm.targets.x64.encoder import RC_GPR, refuse
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 RowPtr = cython.typedef(cython.pointer(cython.const[EncRow]))
 
 
-def row_inst(m: MCode, mop: uint32_t, width: uint32_t, values: cython.pointer(cython.const[uint32_t])) -> uint32_t:
+def row_inst(m, mop, width, values):
     """Append an instruction of a row with its operands, ``ROW_OPERANDS`` of which are given (the row says how many
     count); the address, cc and imm follow."""
     if mop == 0 or mop >= MOP_END:
@@ -58,7 +54,7 @@ def row_inst(m: MCode, mop: uint32_t, width: uint32_t, values: cython.pointer(cy
     return n
 
 
-def row_address(m: MCode, base: uint32_t, index: uint32_t, scale: uint32_t, disp: int32_t) -> cython.int:
+def row_address(m, base, index, scale, disp):
     """Add the address to the newest instruction; ``index`` NO_VREG for none."""
     m.operand(base, R_USE, C_REG, 0)
     m.insts[m.n_insts - 1].disp = disp
@@ -68,7 +64,7 @@ def row_address(m: MCode, base: uint32_t, index: uint32_t, scale: uint32_t, disp
     return 0
 
 
-def row_address_reg(m: MCode, reg: uint32_t, index: uint32_t, scale: uint32_t, disp: int32_t) -> cython.int:
+def row_address_reg(m, reg, index, scale, disp):
     """The same with a physical base register that is not allocated (rsp, rbp, r14, r15, rip)."""
     m.operand(NO_VREG, R_USE, C_FIXED, reg)
     m.insts[m.n_insts - 1].disp = disp

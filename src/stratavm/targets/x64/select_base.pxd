@@ -1,8 +1,8 @@
 # What every part of selection shares: the function at hand, the virtual register of each node, appending instructions.
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from stratavm.machine.minst cimport MCode, MInst
 from stratavm.targets.x64.plan cimport ModulePlan
-from stratavm.ir.ssa cimport IR_CONST, Node, Ssa
+from stratavm.ir.ssa cimport IR_CONST, Ssa
 from stratavm.ir.ops cimport OP_REF_NULL
 
 cdef enum:

@@ -22,13 +22,11 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import MOP_MOV_RI, MOP_
 from cython.cimports.stratavm.targets.x64.pseudo import P_ZERO
 from cython.cimports.stratavm.targets.x64.rows import ROW_OPERANDS, row_address_reg, row_inst
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 from stratavm.base.errors import Unsupported
 from stratavm.spec.index import BY_ID
 
 
+@cython.cclass
 class BaseSelector:
     """Per function state of selection; reused. Families are subclasses, the last of which walks the blocks."""
 
@@ -46,7 +44,7 @@ class BaseSelector:
         free(self.marks)
         free(self.early)
 
-    def prepare(self) -> cython.int:
+    def prepare(self):
         """Forget the function before."""
         n: uint32_t = self.ssa.n_nodes
         if not self.ssa.counted:
@@ -60,11 +58,11 @@ class BaseSelector:
         self.n_early = 0
         return 0
 
-    def fresh(self, type: uint32_t) -> uint32_t:
+    def fresh(self, type):
         """A virtual register for a value of a ValueType."""
         return self.m.vreg(class_of(type), width_of(type))
 
-    def define(self, node: uint32_t) -> uint32_t:
+    def define(self, node):
         """The virtual register of a node, made on first sight."""
         v: uint32_t = self.vregs[node]
         if v == NO_VREG:
@@ -72,13 +70,13 @@ class BaseSelector:
             self.vregs[node] = v
         return v
 
-    def value(self, node: uint32_t) -> uint32_t:
+    def value(self, node):
         """The register that holds an operand; a constant is loaded anew at each use, so that none lives long."""
         if is_const(self.ssa, node):
             return self.constant(self.const_bits(node), self.ssa.nodes[node].type)
         return self.define(node)
 
-    def const_bits(self, node: uint32_t) -> uint64_t:
+    def const_bits(self, node):
         """Raw bits of a constant, zero-extended."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
         if at.op == OP_REF_NULL:
@@ -87,7 +85,7 @@ class BaseSelector:
             return at.a
         return cython.cast(uint64_t, at.b) << 32 | at.a
 
-    def const_imm(self, node: uint32_t, width: uint32_t, imm: cython.pointer(int64_t)) -> cython.bint:
+    def const_imm(self, node, width, imm):
         """Whether an operand is a constant that fits a sign-extended imm32 at this width; its value."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
         if not is_const(self.ssa, node) or class_of(at.type):
@@ -99,7 +97,7 @@ class BaseSelector:
         imm[0] = bits
         return -0x80000000 <= bits <= 0x7FFFFFFF
 
-    def constant(self, value: uint64_t, type: uint32_t) -> uint32_t:
+    def constant(self, value, type):
         """Load a constant."""
         v: uint32_t = self.fresh(type)
         if type == T_F32 or type == T_F64:
@@ -122,13 +120,13 @@ class BaseSelector:
         self.repeatable(MI_REMAT)
         return v
 
-    def repeatable(self, flags: uint32_t) -> cython.int:
+    def repeatable(self, flags):
         """The newest instruction may be left out, and computed where its value is wanted."""
         if self.again:
             self.m.last().flags |= flags
         return 0
 
-    def advance(self) -> cython.int:
+    def advance(self):
         """Take the newest instruction away; ``place_early`` puts it at the head of the function."""
         n: uint32_t = self.n_early
         vec_room(self.early, self.cap_early, n + 1)
@@ -137,7 +135,7 @@ class BaseSelector:
         self.m.n_insts -= 1
         return 0
 
-    def place_early(self) -> cython.int:
+    def place_early(self):
         """Insert what ``advance`` took, behind the parameters."""
         n: uint32_t = self.n_early
         i: uint32_t
@@ -155,7 +153,7 @@ class BaseSelector:
                 block.first += n
         return 0
 
-    def row(self, mop: uint32_t, width: uint32_t, v0: uint32_t, v1: uint32_t, v2: uint32_t) -> cython.int:
+    def row(self, mop, width, v0, v1, v2):
         """Append an instruction of a row, with the row's roles and constraints."""
         values: uint32_t[ROW_OPERANDS]
         values[0] = v0
@@ -166,18 +164,18 @@ class BaseSelector:
         self.m.last().node = self.at
         return 0
 
-    def pseudo(self, op: uint32_t, width: uint32_t, flags: uint32_t) -> cython.int:
+    def pseudo(self, op, width, flags):
         """Append a pseudo operation without operands."""
         self.m.inst(op, width, flags)
         self.m.last().node = self.at
         return 0
 
-    def on_base(self, reg: uint32_t, disp: int32_t) -> cython.int:
+    def on_base(self, reg, disp):
         """Give the newest instruction the address ``[reg + disp]``, ``reg`` being one that is never allocated."""
         row_address_reg(self.m, reg, NO_VREG, 0, disp)
         return 0
 
-    def unsupported(self, op: uint32_t) -> cython.int:
+    def unsupported(self, op):
         """There is no rule: the caller runs the function elsewhere or refuses the module."""
         with cython.gil:
             if op in BY_ID:

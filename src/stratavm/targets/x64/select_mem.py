@@ -87,19 +87,17 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
 from cython.cimports.stratavm.targets.x64.rows import row_address
 from cython.cimports.stratavm.targets.x64.select_base import class_of, is_const, width_of
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 from stratavm.base.errors import Unsupported
 
 U32_MAX = cython.declare(uint64_t, 0xFFFFFFFF)
 TWO_31 = cython.declare(uint64_t, 0x80000000)
 
 
+@cython.cclass
 class MemorySelector(NumericSelector):
     """Adds the shapes of ``rules_mem``, calls excepted."""
 
-    def memory(self, n: uint32_t, shape: uint32_t) -> cython.bint:
+    def memory(self, n, shape):
         """Select one node of these families; false if the shape belongs to another."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         if shape == S_LOAD:
@@ -129,14 +127,14 @@ class MemorySelector(NumericSelector):
 
     # ---- building blocks -----------------------------------------------------------------------
 
-    def via(self, mop: uint32_t, width: uint32_t, cell: uint32_t, flags: uint32_t) -> cython.int:
+    def via(self, mop, width, cell, flags):
         """A row whose base is the pointer in the context at ``cell``; register operands, then via_address, follow."""
         self.base = self.pointer(cell)
         self.pseudo(P_VIA + mop, width, flags)
         self.m.last().imm = cell
         return 0
 
-    def via_address(self, index: uint32_t, scale: uint32_t, disp: int32_t) -> cython.int:
+    def via_address(self, index, scale, disp):
         """The rest of the address: an index register (NO_VREG: none), the displacement, and the pointer if it has a
         register.
         """
@@ -148,7 +146,7 @@ class MemorySelector(NumericSelector):
             self.m.operand(self.base, R_USE, C_ANY, 0)
         return 0
 
-    def pointer(self, cell: uint32_t) -> uint32_t:
+    def pointer(self, cell):
         """The register of a pointer of the context, which never changes; NO_VREG where the access loads it itself."""
         n: uint32_t = self.n_pointers
         i: uint32_t
@@ -168,14 +166,14 @@ class MemorySelector(NumericSelector):
         self.n_pointers = n + 1
         return self.pointers[n]
 
-    def trap_if(self, cc: uint32_t, kind: uint32_t) -> cython.int:
+    def trap_if(self, cc, kind):
         """Trap where a condition holds."""
         self.pseudo(P_TRAP_IF, 0, MI_FLAGS_USE | MI_TRAPS | MI_EFFECT)
         self.m.last().cc = cc
         self.m.last().aux = kind
         return 0
 
-    def sum64(self, node: uint32_t, addend: uint64_t) -> uint32_t:
+    def sum64(self, node, addend):
         """An i32 address plus a number below 2**33, without wrapping."""
         if is_const(self.ssa, node):
             return self.constant(self.const_bits(node) + addend, T_I64)
@@ -192,7 +190,7 @@ class MemorySelector(NumericSelector):
 
     # ---- linear memory -------------------------------------------------------------------------
 
-    def check_bounds(self, address: uint32_t, memarg: cython.pointer(MemArg), bytes: uint32_t) -> cython.int:
+    def check_bounds(self, address, memarg, bytes):
         """The bounded plan: trap unless index + offset + width is within the memory."""
         end: uint32_t = self.sum64(address, memarg.offset + bytes)
         self.via(MOP_CMP_RM, 8, self.plan.memories[memarg.memory].cell + 8, MI_FLAGS_DEF)
@@ -200,13 +198,7 @@ class MemorySelector(NumericSelector):
         self.via_address(NO_VREG, 0, MEMDEF_BYTES)
         return self.trap_if(CC_A, TRAP_MEMORY_OUT_OF_BOUNDS)
 
-    def inside(
-        self,
-        address: uint32_t,
-        memarg: cython.pointer(MemArg),
-        memory: cython.pointer(MemoryPlan),
-        bytes: uint32_t,
-    ) -> cython.bint:
+    def inside(self, address, memarg, memory, bytes):
         """Whether a constant address lies in the memory's declared minimum: no instance has less."""
         return (
             is_const(self.ssa, address)
@@ -214,11 +206,11 @@ class MemorySelector(NumericSelector):
             and self.const_bits(address) + memarg.offset + bytes <= memory.min_bytes
         )
 
-    def load(self, n: uint32_t) -> cython.int:
+    def load(self, n):
         """Every scalar load."""
         return self.access(n, RULE_ROW[self.ssa.nodes[n].op], NO_VREG, False, 0)
 
-    def store(self, n: uint32_t) -> cython.int:
+    def store(self, n):
         """Every scalar store; an integer constant goes in as an immediate."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         width: uint32_t = RULE_WIDTH[at.op]
@@ -229,7 +221,7 @@ class MemorySelector(NumericSelector):
             return self.access(n, MOP_MOV_MI, NO_VREG, True, imm)
         return self.access(n, RULE_ROW[at.op], self.value(at.b), False, 0)
 
-    def address(self, n: uint32_t, index: cython.pointer(uint32_t), disp: cython.pointer(int32_t)) -> uint32_t:
+    def address(self, n, index, disp):
         """Where an access goes: index zero-extended, static offset as displacement if it fits; returns its flags."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         memarg: cython.pointer(MemArg) = cython.address(self.ssa.memargs[at.c])
@@ -253,7 +245,7 @@ class MemorySelector(NumericSelector):
             index[0] = self.sum64(at.a, memarg.offset)
         return flags
 
-    def access(self, n: uint32_t, mop: uint32_t, value: uint32_t, has_imm: cython.bint, imm: int64_t) -> cython.int:
+    def access(self, n, mop, value, has_imm, imm):
         """The access itself, on a base from the context."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         index: uint32_t = NO_VREG
@@ -289,7 +281,7 @@ class MemorySelector(NumericSelector):
 
     # ---- globals, tables, sizes ----------------------------------------------------------------
 
-    def global_access(self, n: uint32_t, write: cython.bint) -> cython.int:
+    def global_access(self, n, write):
         """An own global lies in the context, an imported one behind a pointer in it."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         type: uint32_t = self.plan.global_types[at.c]
@@ -315,14 +307,14 @@ class MemorySelector(NumericSelector):
         self.m.last().flags |= MI_EFFECT
         return self.on_base(R14, cell)
 
-    def table_bounds(self, index: uint32_t, table: uint32_t, kind: uint32_t) -> cython.int:
+    def table_bounds(self, index, table, kind):
         """Trap unless the index is below the table's length."""
         self.via(MOP_CMP_RM, 8, self.plan.tables + 16 * table + 8, MI_FLAGS_DEF)
         self.m.operand(index, R_USE, C_REG, 0)
         self.via_address(NO_VREG, 0, TABLEDEF_LENGTH)
         return self.trap_if(CC_AE, kind)
 
-    def table_access(self, n: uint32_t, write: cython.bint) -> cython.int:
+    def table_access(self, n, write):
         """table.get and table.set."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         index: uint32_t = self.value(at.a)
@@ -332,7 +324,7 @@ class MemorySelector(NumericSelector):
         self.m.operand(v, R_USE if write else R_DEF, C_REG, 0)
         return self.via_address(index, 3, 0)
 
-    def size_of(self, n: uint32_t, table: cython.bint) -> cython.int:
+    def size_of(self, n, table):
         """table.size, or memory.size in pages."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         size: uint32_t = self.fresh(T_I64)
@@ -350,13 +342,13 @@ class MemorySelector(NumericSelector):
         self.m.operands[self.m.last().ops].constraint = C_REG
         return 0
 
-    def memory_bytes(self, memory: uint32_t, size: uint32_t) -> cython.int:
+    def memory_bytes(self, memory, size):
         """The present size of a memory."""
         self.via(MOP_MOV_RM, 8, self.plan.memories[memory].cell + 8, MI_EFFECT)
         self.m.operand(size, R_DEF, C_REG, 0)
         return self.via_address(NO_VREG, 0, MEMDEF_BYTES)
 
-    def func_ref(self, n: uint32_t) -> cython.int:
+    def func_ref(self, n):
         """ref.func: the address of the FuncRec."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         imported: uint32_t = self.plan.n_imported_funcs
@@ -374,9 +366,7 @@ class MemorySelector(NumericSelector):
 
     # ---- builtins ------------------------------------------------------------------------------
 
-    def builtin(
-        self, number: uint32_t, result: uint32_t, operands: cython.pointer(uint32_t), count: uint32_t, bits: uint32_t
-    ) -> cython.int:
+    def builtin(self, number, result, operands, count, bits):
         """Call a builtin with up to four operands under the C convention; the emitter sets exec and vmctx."""
         places: uint8_t[4]
         places[0] = RDX
@@ -393,7 +383,7 @@ class MemorySelector(NumericSelector):
             self.m.operand(operands[i], R_USE, C_FIXED, places[i])
         return 0
 
-    def grow(self, n: uint32_t, number: uint32_t, which: uint64_t, first: uint32_t, second: uint32_t) -> cython.int:
+    def grow(self, n, number, which, first, second):
         """memory.grow and table.grow: the old size or -1, as the address type of the memory or table."""
         values: uint32_t[3]
         if second != NO_VREG:
@@ -410,7 +400,7 @@ class MemorySelector(NumericSelector):
         self.m.operands[self.m.last().ops].constraint = C_REG
         return 0
 
-    def bulk(self, n: uint32_t) -> cython.int:
+    def bulk(self, n):
         """copy, fill and init of memories and tables: bounds are checked inside, before anything is written."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         values: uint32_t[4]

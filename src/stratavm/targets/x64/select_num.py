@@ -118,10 +118,6 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
 from cython.cimports.stratavm.targets.x64.rows import ROW_OPERANDS, row_address, row_inst
 from cython.cimports.stratavm.targets.x64.select_base import NODE_FOLDED, NODE_FUSED, class_of, is_const, width_of
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
-
 BOUND_F32_2_63 = cython.declare(uint64_t, 0x5F000000)
 BOUND_F64_2_63 = cython.declare(uint64_t, 0x43E0000000000000)
 BOUND_F32_MIN64 = cython.declare(uint64_t, 0xDF000000)
@@ -173,10 +169,11 @@ def trunc_bound(width: uint32_t, bits: uint32_t) -> uint64_t:
     return BOUND_F32_MIN32 if width == 4 else BOUND_F64_BELOW32
 
 
+@cython.cclass
 class NumericSelector(BaseSelector):
     """Adds the numeric shapes."""
 
-    def numeric(self, n: uint32_t, shape: uint32_t) -> cython.bint:
+    def numeric(self, n, shape):
         """Select one node of these families; false if the shape belongs to another."""
         if shape == S_ALU:
             self.alu(n)
@@ -208,7 +205,7 @@ class NumericSelector(BaseSelector):
 
     # ---- loads as memory operands (level 1) ----------------------------------------------------
 
-    def fold_block(self, first: uint32_t, last: uint32_t) -> cython.int:
+    def fold_block(self, first, last):
         """Mark the loads of a block that their only user takes from memory.
 
         A load moves down to its user, so nothing in between may trap, write, call or poll: it must be the newest such
@@ -242,7 +239,7 @@ class NumericSelector(BaseSelector):
                 barrier = i
         return 0
 
-    def fold_operand(self, n: uint32_t, barrier: uint32_t) -> cython.bint:
+    def fold_operand(self, n, barrier):
         """Mark the load in ``barrier`` if it can be the memory operand of ``n``."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         shape: uint32_t = RULE_SHAPE[at.op]
@@ -264,7 +261,7 @@ class NumericSelector(BaseSelector):
         self.marks[barrier] |= NODE_FOLDED
         return True
 
-    def fold_shift(self, n: uint32_t, first: uint32_t) -> cython.bint:
+    def fold_shift(self, n, first):
         """Mark a left shift by 1, 2 or 3 whose only user is this addition: together they are an address."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         if RULE_ROW[at.op] != MOP_ADD_RR or is_const(self.ssa, at.a) or is_const(self.ssa, at.b):
@@ -280,12 +277,12 @@ class NumericSelector(BaseSelector):
                     return True
         return False
 
-    def is_inner(self, inner: uint32_t, n: uint32_t, first: uint32_t, shape: uint32_t) -> cython.bint:
+    def is_inner(self, inner, n, first, shape):
         """Whether an operand of ``n`` has this shape, no other user, and stands before it in its block."""
         op: uint32_t = self.ssa.nodes[inner].op
         return first <= inner < n and op < N_OPS and self.uses[inner] == 1 and RULE_SHAPE[op] == shape
 
-    def fold_trick(self, n: uint32_t, first: uint32_t) -> cython.bint:
+    def fold_trick(self, n, first):
         """Mark the inner operation of x & ~y, x & (x - 1) or x & -x, if nothing else uses it."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         if not self.tricks or RULE_ROW[at.op] != MOP_AND_RR or is_const(self.ssa, at.a) or is_const(self.ssa, at.b):
@@ -299,7 +296,7 @@ class NumericSelector(BaseSelector):
                 return True
         return False
 
-    def trick(self, inner: uint32_t, other: uint32_t) -> uint32_t:
+    def trick(self, inner, other):
         """The row for ``other & inner``, or 0."""
         s: cython.pointer(Node) = cython.address(self.ssa.nodes[inner])
         row: uint32_t = RULE_ROW[s.op]
@@ -314,14 +311,14 @@ class NumericSelector(BaseSelector):
             return MOP_BLSI_RR
         return 0
 
-    def tricked(self, n: uint32_t, inner: uint32_t, other: uint32_t) -> cython.int:
+    def tricked(self, n, inner, other):
         """``other & inner`` in one instruction."""
         mop: uint32_t = self.trick(inner, other)
         left: uint32_t = self.value(self.ssa.nodes[inner].a if mop == MOP_ANDN_RRR else other)
         right: uint32_t = self.value(other) if mop == MOP_ANDN_RRR else NO_VREG
         return self.row(mop, RULE_WIDTH[self.ssa.nodes[n].op], self.define(n), left, right)
 
-    def scaled_sum(self, n: uint32_t, shifted: uint32_t, base: uint32_t) -> cython.int:
+    def scaled_sum(self, n, shifted, base):
         """An addition whose right operand is a folded shift."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[shifted])
         left: uint32_t = self.value(base)
@@ -329,21 +326,21 @@ class NumericSelector(BaseSelector):
         self.row(MOP_LEA_RM, RULE_WIDTH[at.op], self.define(n), NO_VREG, NO_VREG)
         return row_address(self.m, left, index, self.const_bits(at.b) & 3, 0)
 
-    def fits(self, load: uint32_t, width: uint32_t) -> cython.bint:
+    def fits(self, load, width):
         """Whether a node is a load with one use that reads exactly as many bytes as the operand has."""
         op: uint32_t = self.ssa.nodes[load].op
         if op >= N_OPS or RULE_SHAPE[op] != S_LOAD or self.uses[load] != 1 or RULE_EXTRA[op] != width:
             return False
         return RULE_WIDTH[op] == width and (RULE_ROW[op] == MOP_MOV_RM or RULE_ROW[op] == MOP_MOVF_RM)
 
-    def folded(self, load: uint32_t, mop: uint32_t, width: uint32_t, result: uint32_t, left: uint32_t) -> cython.int:
+    def folded(self, load, mop, width, result, left):
         """An operation whose right operand is a folded load: what knows memories overrides this."""
         with cython.gil:
             raise AssertionError(f"node {load} was folded without a memory")
 
     # ---- integers ------------------------------------------------------------------------------
 
-    def alu(self, n: uint32_t) -> cython.int:
+    def alu(self, n):
         """add, sub, and, or, xor."""
         op: uint32_t = self.ssa.nodes[n].op
         a: uint32_t = self.ssa.nodes[n].a
@@ -368,7 +365,7 @@ class NumericSelector(BaseSelector):
         right: uint32_t = self.value(b)
         return self.row(RULE_ROW[op], width, self.define(n), left, right)
 
-    def multiply(self, n: uint32_t) -> cython.int:
+    def multiply(self, n):
         """A product; by a constant it needs no copy."""
         op: uint32_t = self.ssa.nodes[n].op
         a: uint32_t = self.ssa.nodes[n].a
@@ -389,7 +386,7 @@ class NumericSelector(BaseSelector):
         right: uint32_t = self.value(b)
         return self.row(RULE_ROW[op], width, self.define(n), left, right)
 
-    def high_product(self, n: uint32_t, is_signed: cython.bint) -> cython.int:
+    def high_product(self, n, is_signed):
         """The upper half of a product of i64: rdx of the widening multiplication."""
         if self.uses[n] == 0:
             return 0
@@ -405,7 +402,7 @@ class NumericSelector(BaseSelector):
         self.m.last().node = self.at
         return 0
 
-    def shift(self, n: uint32_t) -> cython.int:
+    def shift(self, n):
         """Shifts and rotations: the processor takes the count modulo the width, as WebAssembly does."""
         op: uint32_t = self.ssa.nodes[n].op
         b: uint32_t = self.ssa.nodes[n].b
@@ -427,7 +424,7 @@ class NumericSelector(BaseSelector):
         row: uint32_t = RULE_ROW3[op] if bmi2 and not rotation else RULE_ROW[op]
         return self.row(row, width, self.define(n), left, count)
 
-    def divide(self, n: uint32_t) -> cython.int:
+    def divide(self, n):
         """Division; the pseudo operation tests what a constant divisor does not already answer."""
         op: uint32_t = self.ssa.nodes[n].op
         b: uint32_t = self.ssa.nodes[n].b
@@ -456,7 +453,7 @@ class NumericSelector(BaseSelector):
         self.m.operand(right, R_USE_LATE, C_REG, 0)
         return 0
 
-    def divide_by_power(self, n: uint32_t, bits: uint32_t) -> cython.bint:
+    def divide_by_power(self, n, bits):
         """Unsigned division by a power of two is a shift, the remainder a mask that must fit an immediate."""
         op: uint32_t = self.ssa.nodes[n].op
         divisor: uint64_t = self.const_bits(self.ssa.nodes[n].b)
@@ -468,7 +465,7 @@ class NumericSelector(BaseSelector):
         self.m.last().imm = cython.cast(int64_t, divisor - 1) if bits & DIV_REM else exponent
         return True
 
-    def unary(self, n: uint32_t, mop: uint32_t) -> cython.int:
+    def unary(self, n, mop):
         """One input, which may be in memory; a rounding mode goes along as the immediate."""
         op: uint32_t = self.ssa.nodes[n].op
         v: uint32_t = self.value(self.ssa.nodes[n].a)
@@ -477,7 +474,7 @@ class NumericSelector(BaseSelector):
             self.m.last().imm = RULE_EXTRA[op]
         return 0
 
-    def count_zeros(self, n: uint32_t) -> cython.int:
+    def count_zeros(self, n):
         """clz and ctz by the instruction of that purpose, or by a bit scan with a test for zero."""
         op: uint32_t = self.ssa.nodes[n].op
         needed: uint32_t = CPU_LZCNT if RULE_ROW[op] == MOP_LZCNT_RR else CPU_BMI1
@@ -488,7 +485,7 @@ class NumericSelector(BaseSelector):
         self.m.operand(self.define(n), R_DEF, C_REG, 0)
         return self.m.operand(v, R_USE, C_REG, 0)
 
-    def copy32(self, n: uint32_t) -> cython.int:
+    def copy32(self, n):
         """A real 32-bit move, which zeroes the upper half: no MI_MOVE, coalescing must not delete it."""
         v: uint32_t = self.value(self.ssa.nodes[n].a)
         self.row(MOP_MOV_RR, 4, self.define(n), v, NO_VREG)
@@ -498,7 +495,7 @@ class NumericSelector(BaseSelector):
 
     # ---- conditions ----------------------------------------------------------------------------
 
-    def is_condition(self, node: uint32_t) -> cython.bint:
+    def is_condition(self, node):
         """Whether the node is a comparison that can be left in the flags."""
         op: uint32_t = self.ssa.nodes[node].op
         if op >= N_OPS:
@@ -506,7 +503,7 @@ class NumericSelector(BaseSelector):
         shape: uint32_t = RULE_SHAPE[op]
         return shape == S_COMPARE or shape == S_EQZ or shape == S_FCOMPARE or shape == S_REF_IS_NULL
 
-    def is_zero_test(self, at: cython.pointer(Node)) -> cython.bint:
+    def is_zero_test(self, at):
         """Whether a node is a comparison for (in)equality with a constant zero."""
         if RULE_SHAPE[at.op] != S_COMPARE or (RULE_CC[at.op] != CC_E and RULE_CC[at.op] != CC_NE):
             return False
@@ -514,7 +511,7 @@ class NumericSelector(BaseSelector):
             is_const(self.ssa, at.a) and self.const_bits(at.a) == 0 and not is_const(self.ssa, at.b)
         )
 
-    def against_zero(self, node: uint32_t, width: uint32_t) -> cython.int:
+    def against_zero(self, node, width):
         """Flags of a value compared with zero: ``test``, if it is a fused ``and``."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
         if not self.marks[node] & NODE_FUSED:
@@ -533,7 +530,7 @@ class NumericSelector(BaseSelector):
             return self.folded(b, MOP_TEST_MR, width, NO_VREG, left)
         return self.row(MOP_TEST_RR, width, left, self.value(b), NO_VREG)
 
-    def flags_of(self, node: uint32_t) -> uint32_t:
+    def flags_of(self, node):
         """Emit the comparison; returns the condition code that holds where it is true."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
         shape: uint32_t = RULE_SHAPE[at.op]
@@ -578,7 +575,7 @@ class NumericSelector(BaseSelector):
         self.row(MOP_CMP_RR, width, left, right, NO_VREG)
         return cc
 
-    def condition(self, node: uint32_t) -> uint32_t:
+    def condition(self, node):
         """Flags and condition code that hold where an i32 is not zero; a fused comparison is emitted here."""
         if self.marks[node] & NODE_FUSED and self.is_condition(node):
             inner: uint32_t = self.ssa.nodes[node].a
@@ -592,14 +589,14 @@ class NumericSelector(BaseSelector):
         self.against_zero(node, 4)
         return CC_NE
 
-    def set_condition(self, n: uint32_t) -> cython.int:
+    def set_condition(self, n):
         """A comparison as a number."""
         cc: uint32_t = self.flags_of(n)
         self.pseudo(P_SETCC, 4, MI_FLAGS_USE)
         self.m.last().cc = cc
         return self.m.operand(self.define(n), R_DEF, C_REG, 0)
 
-    def select(self, n: uint32_t) -> cython.int:
+    def select(self, n):
         """One of two values: a conditional move, or a short jump where there is none (floats, two-flag conditions)."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         type: uint32_t = at.type
@@ -619,7 +616,7 @@ class NumericSelector(BaseSelector):
 
     # ---- floats --------------------------------------------------------------------------------
 
-    def float2(self, n: uint32_t, shape: uint32_t) -> cython.int:
+    def float2(self, n, shape):
         """Two-address operations: rows, and sequences that must not overwrite their second input early."""
         op: uint32_t = self.ssa.nodes[n].op
         width: uint32_t = RULE_WIDTH[op]
@@ -645,7 +642,7 @@ class NumericSelector(BaseSelector):
             self.m.operand(right, R_USE_LATE, C_REG, 0)
         return 0
 
-    def from_int(self, n: uint32_t) -> cython.int:
+    def from_int(self, n):
         """Integers to floats. An unsigned i32 is a positive i64, read from a register (its slot may be narrower)."""
         op: uint32_t = self.ssa.nodes[n].op
         v: uint32_t = self.value(self.ssa.nodes[n].a)
@@ -659,7 +656,7 @@ class NumericSelector(BaseSelector):
         self.m.operand(v, R_USE, C_REG, 0)
         return self.m.operand(temporary, R_TEMP, C_REG, 0)
 
-    def truncate(self, n: uint32_t) -> cython.int:
+    def truncate(self, n):
         """Floats to integers; the sequence knows the range and tells the two traps apart."""
         op: uint32_t = self.ssa.nodes[n].op
         v: uint32_t = self.value(self.ssa.nodes[n].a)

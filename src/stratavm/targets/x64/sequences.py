@@ -2,8 +2,7 @@
 
 # strata: hot
 import cython
-from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t
-from cython.cimports.stratavm.machine.codebuf import FIX_LABEL, CodeBuf, put8
+from cython.cimports.stratavm.machine.codebuf import FIX_LABEL, put8
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_CMOVCC_RR,
     MOP_LEA_RM,
@@ -15,7 +14,6 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
 from cython.cimports.stratavm.targets.x64.encoder import (
     MAX_INST_BYTES,
     Form,
-    Mem,
     based,
     encode,
     encode_memory,
@@ -25,56 +23,53 @@ from cython.cimports.stratavm.targets.x64.encoder import (
     refuse,
 )
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
 
-
-def emit_rr(b: CodeBuf, mop: uint32_t, width: uint32_t, dst: uint32_t, src: uint32_t) -> cython.int:
+def emit_rr(b, mop, width, dst, src):
     """Register forms ``_rr``, in the order of the assembler's destination and source."""
     if mop == MOP_MOVX2G_RR:
         return encode_plain(b, mop, width, src, dst)
     return encode_plain(b, mop, width, dst, src)
 
 
-def emit_ri(b: CodeBuf, mop: uint32_t, width: uint32_t, reg: uint32_t, imm: int64_t) -> cython.int:
+def emit_ri(b, mop, width, reg, imm):
     """Register and immediate."""
     o: Form = form(width, 0, reg)
     o.imm = imm
     return encode(b, mop, cython.address(o))
 
 
-def emit_cmov(b: CodeBuf, cc: uint32_t, width: uint32_t, dst: uint32_t, src: uint32_t) -> cython.int:
+def emit_cmov(b, cc, width, dst, src):
     """A move on a condition."""
     o: Form = form(width, dst, src)
     o.cc = cc
     return encode(b, MOP_CMOVCC_RR, cython.address(o))
 
 
-def emit_setcc(b: CodeBuf, cc: uint32_t, dst: uint32_t) -> cython.int:
+def emit_setcc(b, cc, dst):
     """A condition into the lowest byte of a register."""
     o: Form = form(1, 0, dst)
     o.cc = cc
     return encode(b, MOP_SETCC_R, cython.address(o))
 
 
-def emit_r(b: CodeBuf, mop: uint32_t, reg: uint32_t) -> cython.int:
+def emit_r(b, mop, reg):
     """One 64-bit register."""
     return encode_plain(b, mop, 8, 0, reg)
 
 
-def emit_0(b: CodeBuf, mop: uint32_t) -> cython.int:
+def emit_0(b, mop):
     """No operand."""
     return encode_plain(b, mop, 8, 0, 0)
 
 
-def emit_rm(b: CodeBuf, mop: uint32_t, width: uint32_t, reg: uint32_t, mem: Mem) -> cython.int:
+def emit_rm(b, mop, width, reg, mem):
     """A register with memory: loads and stores, whichever the row is."""
     if width == 8 and (mop == MOP_MOV_RM or mop == MOP_MOV_MR):
         return put_mov(b, mop, reg & 15, 0, cython.address(mem))
     return encode_memory(b, mop, width, reg, cython.address(mem))
 
 
-def emit_mi(b: CodeBuf, mop: uint32_t, mem: Mem, imm: int64_t) -> cython.int:
+def emit_mi(b, mop, mem, imm):
     """Memory with an immediate, 64 bits."""
     o: Form = form(8, 0, 0)
     o.mem = cython.address(mem)
@@ -82,19 +77,19 @@ def emit_mi(b: CodeBuf, mop: uint32_t, mem: Mem, imm: int64_t) -> cython.int:
     return encode(b, mop, cython.address(o))
 
 
-def emit_m(b: CodeBuf, mop: uint32_t, base: uint32_t, disp: int32_t) -> cython.int:
+def emit_m(b, mop, base, disp):
     """``[base + disp]`` alone, 64 bits."""
     return emit_mi(b, mop, based(base, disp), 0)
 
 
-def emit_jmp(b: CodeBuf, label: uint32_t) -> cython.int:
+def emit_jmp(b, label):
     """Jump to a label: five bytes, or two where it is near."""
     b.reserve(MAX_INST_BYTES)
     put8(b, 0xE9)
     return b.jump(label, 5, 0xEB)
 
 
-def emit_jcc(b: CodeBuf, cc: uint32_t, label: uint32_t) -> cython.int:
+def emit_jcc(b, cc, label):
     """Jump to a label on a condition: six bytes, or two where it is near."""
     b.reserve(MAX_INST_BYTES)
     put8(b, 0x0F)
@@ -102,7 +97,7 @@ def emit_jcc(b: CodeBuf, cc: uint32_t, label: uint32_t) -> cython.int:
     return b.jump(label, 6, 0x70 | cc & 15)
 
 
-def emit_lea_label(b: CodeBuf, reg: uint32_t, label: uint32_t) -> cython.int:
+def emit_lea_label(b, reg, label):
     """Load the address of a label."""
     if reg >= 16:
         refuse(MOP_LEA_RM, b"operand is not in a register of its class", reg)

@@ -48,9 +48,6 @@ from stratavm.wasi.clock import SystemClock
 from stratavm.wasi.context import SLICE_S
 from stratavm.wasi.errno import Errno
 
-if not cython.compiled:
-    raise ImportError(f"{__name__} must be compiled: run `make build`")
-
 BADF = cython.declare(uint32_t, Errno.BADF.value)
 READ = cython.declare(uint64_t, Rights.FD_READ)
 WRITE = cython.declare(uint64_t, Rights.FD_WRITE)
@@ -81,8 +78,7 @@ class Short(ShortWay):
         self.general = general
         self.world = world
 
-    @cython.cfunc
-    def find(self, cell: uint64_t, rights: uint64_t) -> DescriptorState:
+    def find(self, cell, rights):
         """The descriptor of a number, if it has these rights; else None."""
         world: WorldState = self.world
         if world.closed or not PyDict_CheckExact(world.table):
@@ -94,9 +90,7 @@ class Short(ShortWay):
         found: DescriptorState = item
         return None if rights & ~found.rights else found
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def leave(self, found: DescriptorState) -> cython.int:
+    def leave(self, found):
         """The kernel's call is over, and what was closed meanwhile is closed now: 0, or the error number of that."""
         if found.gone:
             return self.world.leave(found, self)
@@ -111,9 +105,7 @@ class Short(ShortWay):
 class Timed(Short):
     """What looks at the system's clocks."""
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def time_of(self, clock: uint32_t, ns: cython.pointer(uint64_t)) -> cython.int:
+    def time_of(self, clock, ns):
         """Read a clock; false where the world has others, or where it says what only the general way can handle."""
         if self.world.clock is not self.known:
             self.known = self.world.clock
@@ -160,9 +152,7 @@ class ClockTimeGet(Timed):
 class PollOneoff(Timed):
     """``poll_oneoff`` of one clock that is due within a slice."""
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def due_in(self, memory: Memory, at: uint64_t, ns: cython.pointer(uint64_t)) -> cython.int:
+    def due_in(self, memory, at, ns):
         """Nanoseconds until the subscription there is due; false unless it is of a usual clock."""
         now: uint64_t = 0
         base: cython.p_char = memory.d.base + at
@@ -175,9 +165,7 @@ class PollOneoff(Timed):
             ns[0] = ns[0] - now if ns[0] > now else 0
         return ns[0] <= LONGEST_SLEEP_NS
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def sleep(self, memory: Memory, ns: uint64_t) -> cython.int:
+    def sleep(self, memory, ns):
         """Sleep, and look whether someone wants to end the call: 0, or an error number."""
         interrupted: cython.int
         until: uint64_t = read_clock(CLOCK_MONOTONIC) + ns
@@ -224,9 +212,7 @@ class PollOneoff(Timed):
 class RandomGet(Short):
     """``random_get`` of a few bytes of the kernel's."""
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def knows_source(self) -> cython.int:
+    def knows_source(self):
         """Whether the world's random bytes are the kernel's."""
         source: object = self.world.random_bytes
         if source is not self.known:
@@ -259,11 +245,7 @@ class RandomGet(Short):
 class FdSeek(Short):
     """``fd_seek`` in a file of the host's."""
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def seek(
-        self, memory: Memory, cells: cython.pointer(uint64_t), delta: int64_t, whence: uint32_t, out: uint64_t
-    ) -> cython.int:
+    def seek(self, memory, cells, delta, whence, out):
         """Move the position and tell it. To ask for a file's size, which the end is, may take long."""
         position: int64_t
         closing: uint64_t = 0
@@ -419,11 +401,7 @@ def act(
 class Moving(Short):
     """Reading and writing a file of the host's, or a stream of one: as much as the kernel moves in one call."""
 
-    @cython.cfunc
-    @cython.exceptval(-1, check=False)
-    def move(
-        self, memory: Memory, cells: cython.pointer(uint64_t), writes: cython.bint, at_offset: cython.bint
-    ) -> cython.int:
+    def move(self, memory, cells, writes, at_offset):
         """Number, list of buffers, how many, (offset,) where to put the number of bytes."""
         buffers: Buffers
         moved: cython.Py_ssize_t = 0
