@@ -48,3 +48,11 @@ def test_every_room_stands_in_the_list_of_internals():
     named = set(LINK.findall((ROOT / "docs/internals/index.md").read_text()))
     rooms = {f"{path.parent.name}.md" for path in (ROOT / "src/stratavm").glob("*/__init__.py")}
     assert rooms - named == set()
+
+
+def test_decisions_are_numbered_one_by_one():
+    """No two have one number, none is missing, and each has its number as its title."""
+    pages = sorted((ROOT / "docs/adr").glob("[0-9]*.md"))
+    assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
+    for page in pages:
+        assert page.read_text().startswith(f"# ADR-{page.name[:4]}: "), page.name
