@@ -111,7 +111,7 @@ def written(
 
 @cython.cfunc
 @cython.exceptval(check=False)
-def restore(base: cython.p_char, start: uint64_t, end: uint64_t, original: Original) -> cython.void:
+def restore(base: cython.p_char, start: uint64_t, end: uint64_t, original: Original | None) -> cython.void:
     """Overwrite whole pages between two offsets."""
     at: uint64_t = start
     i: uint32_t
