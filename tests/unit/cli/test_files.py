@@ -193,7 +193,7 @@ def test_a_path_is_never_taken_for_text(process, tmp_path, name):
 
 
 INTERRUPTED_IMPORT = """
-import sys
+import stratavm, sys  # which puts a finder of its own in front
 
 wanted = sys.argv.pop(1)
 
@@ -217,7 +217,7 @@ def test_ctrl_c_while_the_command_imports_is_one_line(file, name):
 
 
 CTRL_C = """
-import signal, sys
+import signal, stratavm, sys
 {}
 from stratavm.cli import command
 sys.exit(command())
