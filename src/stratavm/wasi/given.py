@@ -104,6 +104,11 @@ def _preopen(item: Any, name: str) -> Preopen:
         raise TypeError(
             f"{name}: the guest's path for {_shown(origin)} must be a string such as '/data', got {guest!r}"
         )
+    if mode is None and guest in ("ro", "rw"):
+        raise ValueError(
+            f"{name}: {guest!r} is a mode, and the guest's path for {_shown(origin)} is missing: "
+            f"write '/path in guest', {guest!r}"
+        )
     for path in (guest,) if isinstance(origin, MemoryTree) else (os.fsdecode(origin), guest):
         c_string(path, f"{name}: {path!r}")
     if mode is None:

@@ -73,6 +73,7 @@ def test_a_folder_that_is_not_there_raises(isolate, tmp_path):
         ({"dirs": ["/data"]}, TypeError, "dirs: expected .* got '/data'"),
         ({"dirs": {"/data": True}}, TypeError, "dirs: the guest's path .* got True"),
         ({"dirs": {"/data": ("/d", "w")}}, ValueError, "dirs: the mode of '/d' must be 'ro' or 'rw', got 'w'"),
+        ({"dirs": {"/data": "rw"}}, ValueError, "dirs: 'rw' is a mode, and the guest's path for '/data' is missing"),
         ({"dirs": {stratavm.wasi.MemoryTree(): "/d"}}, TypeError, "files="),
         ({"dirs": {"/usr": "/d/", "/etc": "/d"}}, ValueError, "cannot both be at '/d'"),
         ({"dirs": {"/usr": "/"}, "files": {}}, ValueError, "where `files` are"),

@@ -29,6 +29,12 @@ WRONG = {
     "a guest's side that is no string": ({"preopens": [("data", Path("/data"))]}, TypeError, "must be a string"),
     "an empty guest's side": ({"preopens": {"data": ""}}, TypeError, "must be a string"),
     "no mapping of modes": ({"preopens": {"data": ("/data", "write")}}, ValueError, "'ro' or 'rw', got 'write'"),
+    "a mode and no guest's side": (
+        {"preopens": {"data": "rw"}},
+        ValueError,
+        r"'rw' is a mode, .* for 'data' is missing",
+    ),
+    "a mode of a tree alone": ({"preopens": [(MemoryTree(), "ro")]}, ValueError, "write '/path in guest', 'ro'"),
     "a mode that is a number": ({"preopens": [(MemoryTree(), "/d", 1)]}, ValueError, "'ro' or 'rw', got 1"),
     "two folders at one place": (
         {"preopens": [("/usr", "/d"), ("/etc", "/d/")]},
