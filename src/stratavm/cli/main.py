@@ -143,7 +143,7 @@ def perform(command: Callable[[argparse.Namespace], int], options: argparse.Name
     except KeyboardInterrupt:
         return _interrupted()
     except BrokenPipeError:  # | head: nobody is there to be told
-        output.abandon()
+        output.abandon(sys.stdout)
         return EXIT_BROKEN_PIPE
     except output.REPORTED as error:
         return output.failure(error, json=getattr(options, "json", False), module=_module_of(options))

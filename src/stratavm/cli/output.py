@@ -71,6 +71,24 @@ def failure(error: BaseException, *, json: bool = False, module: str = "", end: 
         except OSError as worse:  # standard output is what failed
             error, end = worse, None
     abandon_unless_writable()
+    with _whoever_listens():
+        _tell(error, module, end)
+    return code
+
+
+@contextmanager
+def _whoever_listens() -> Iterator[None]:
+    """For words on standard error: where nobody reads them, the exit code has to do."""
+    try:
+        yield
+    except OSError:
+        abandon(sys.stderr)
+
+
+def _tell(error: BaseException, module: str, end: End | None) -> None:
+    """An error on standard error."""
+    if sys.stderr is None:  # ``print`` would take it for standard output
+        return
     whose = f"{printable(module)}: " if module and isinstance(error, errors.ModuleError) else ""
     said, hint = (one_line(error) + end.after, end.hint) if end else (one_line(error), hint_for(error))
     if getattr(error, "limit", "") in MEMORY_LIMITS:  # what is said behind it is for Python; the hint is for here
@@ -81,7 +99,6 @@ def failure(error: BaseException, *, json: bool = False, module: str = "", end: 
     if getattr(error, "problems", None):
         print(f"  {ONLY_WASI}", file=sys.stderr)
     _print_frames(getattr(error, "frames", ()))
-    return code
 
 
 def hint_for(error: BaseException) -> str:
@@ -165,7 +182,9 @@ def _lines(error: BaseException) -> list[str]:
 
 def note(message: str) -> None:
     """A remark for people, on standard error."""
-    print(f"strata: {message}", file=sys.stderr)
+    if sys.stderr is not None:
+        with _whoever_listens():
+            print(f"strata: {message}", file=sys.stderr)
 
 
 def stream() -> TextIO:
@@ -200,10 +219,10 @@ def flush() -> None:
         sys.stdout.flush()
 
 
-def abandon() -> None:
-    """Give standard output up: Python must not try again at its end."""
-    if sys.stdout is not None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def abandon(stream: TextIO | None) -> None:
+    """Give an output up: Python must not try again at its end."""
+    if stream is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def abandon_unless_writable() -> None:
@@ -211,7 +230,7 @@ def abandon_unless_writable() -> None:
     try:
         flush()
     except OSError:
-        abandon()
+        abandon(sys.stdout)
 
 
 def emit(data: Any, indent: int | None = 2) -> None:

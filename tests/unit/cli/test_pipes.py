@@ -59,6 +59,27 @@ def test_a_broken_standard_error_ends_the_guest_too(forever, how):
         assert strata.stdout.read() == b""
 
 
+@HOW
+@pytest.mark.parametrize(("invoked", "code"), [("fail", 134), ("missing", 1)])
+def test_an_error_that_nobody_reads_keeps_its_exit_code(process, tmp_path, how, invoked, code):
+    """As in ``strata run app.wasm 2>&1 | head``, when the reader has gone before the guest traps."""
+    path = tmp_path / "fails.wat"
+    path.write_text('(module (func (export "fail") unreachable))')
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = process("run", *how, "--invoke", invoked, str(path), stderr=writing)
+    os.close(writing)
+    assert (done.returncode, done.stdout) == (code, b"")
+
+
+def test_an_error_is_not_told_on_standard_output_where_standard_error_is_closed(process, tmp_path):
+    """``2>&-``: who reads the results is not to take words about a trap for them."""
+    path = tmp_path / "fails.wat"
+    path.write_text('(module (func $f (export "fail") unreachable))')
+    done = process("run", "--invoke", "fail", str(path), preexec_fn=lambda: os.close(2))
+    assert (done.returncode, done.stdout) == (134, b"")
+
+
 @pytest.mark.parametrize("tier", ["jit0", "jit1", "oracle"])
 def test_a_guest_does_not_live_to_see_the_error(process, tmp_path, tier):
     """Its own exit code for a failed write does not take the place of 141."""
