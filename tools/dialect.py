@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.build import is_hot
+from tools.build import MARKER, is_hot
 from tools.structure import SRC, name_of
 
 Errors: Any = importlib.import_module("Cython.Compiler.Errors")
@@ -23,6 +23,7 @@ Main: Any = importlib.import_module("Cython.Compiler.Main")
 Nodes: Any = importlib.import_module("Cython.Compiler.Nodes")
 Scanning: Any = importlib.import_module("Cython.Compiler.Scanning")
 WORD = re.compile(r"[A-Za-z_]\w*")
+CYTHON = re.compile(r"^(import cython\b|from cython[\w.]* import )", re.M)
 C_ONLY = ("cython.cfunc", "cython.ccall", "cython.nogil", "cython.exceptval")
 """Decorators that say what a ``.pxd`` says of a function."""
 
@@ -174,10 +175,19 @@ def mentions(code: list[str], name: str) -> int:
     return sum(WORD.findall(line).count(name) for line in code)
 
 
+def unmarked(src: Path) -> Iterator[str]:
+    """Modules that are written for Cython, and are not compiled: the marker is missing, or stands too far down."""
+    for module in sorted(src.rglob("*.py")):
+        if not is_hot(module) and (use := CYTHON.search(module.read_text())):
+            line = module.read_text()[: use.start()].count("\n") + 1
+            place = module.relative_to(src.parent)
+            yield f"{place}:{line}: uses Cython, and none of its first five lines is {MARKER.decode()!r}"
+
+
 def problems(src: Path = SRC) -> list[str]:
     """What breaks the rule, with file and line."""
     used = wanted(src)
-    found = []
+    found = list(unmarked(src))
     for header in sorted(src.rglob("*.pxd")):
         module = header.with_suffix(".py")
         if header.name.startswith("_gen_") or not (module.is_file() and is_hot(module)):

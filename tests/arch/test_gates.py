@@ -177,6 +177,8 @@ from stratavm.a cimport twice
         ("a.pxd", "cdef inline", "cdef int alone() noexcept\ncdef inline", "a.pxd:14: no other module cimports alone"),
         ("b.py", "    Bag,  # with its field\n", "", "a.pxd:4: no other module cimports Bag"),
         ("c.pxd", "twice", "shared", "a.pxd:14: no other module cimports twice"),
+        ("b.py", "# strata: hot", "#", "b.py:2: uses Cython, and none of its first five lines is '# strata: hot'"),
+        ("a.py", "# strata: hot", 5 * "#\n" + "# strata: hot", "a.py:7: uses Cython, and none"),
     ],
     ids=[
         "a parameter",
@@ -186,11 +188,13 @@ from stratavm.a cimport twice
         "a function",
         "a class",
         "an inline function",
+        "no marker",
+        "a marker too far down",
     ],
 )
 def test_a_signature_that_stands_twice_or_for_nobody_fails(tree, file, old, new, said):
     """A parameter's type, a result's, a decorator, in both files; a function, a class or an inline function in the
-    ``.pxd`` that only its own module knows."""
+    ``.pxd`` that only its own module knows; a module that is written for Cython, and not compiled."""
     for name, text in PAIR.items():
         (tree / "src/stratavm" / name).write_text(text)
     assert problems("dialect") == ""
