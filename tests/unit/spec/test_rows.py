@@ -20,6 +20,7 @@ from stratavm.spec.index import (
     by_spelling,
 )
 from stratavm.spec.record import N_IDS, NO_ID, PREFIXES, Row, row_id, rows_by_id
+from tools import gen_rows
 
 wasmtime = pytest.importorskip("wasmtime")
 
@@ -104,6 +105,27 @@ def test_what_a_row_names_exists():
         assert {row.twin, row.negation, row.mirror, row.reload} <= {"", *IDS}, row
         assert set(row.operands + row.results) <= {*LETTER_TYPES, "a"}, row
         assert ops.BY_MNEMONIC[row.mnemonic].doc or row.feature not in READY, row
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"signature": "iq->i"}, "new.op: no letter of a signature is called 'q'; there are 'i', 'I', "),
+        ({"feature": "tail-calls"}, "new.op: no proposal is called 'tail-calls'; did you mean 'tail-call'"),
+        ({"traps": ("div_by_zer",)}, "new.op: no kind of trap is called 'div_by_zer'; did you mean 'div_by_zero'?"),
+        ({"imms": ("u33",)}, "new.op: no kind of immediate is called 'u33'; did you mean 'u32'?"),
+        ({"walk": "brnch"}, "new.op: no walk is called 'brnch'; did you mean 'branch'"),
+        ({"kind": "comp"}, "new.op: no kind of operation is called 'comp'; did you mean 'compare'?"),
+        ({"negation": "i32.nee"}, "new.op: no row is called 'i32.nee'; did you mean 'i32.ne'"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_row_that_names_what_there_is_not_is_refused_by_its_generator(given, said):
+    """Before the other generators fall over it, with what is near."""
+    with pytest.raises(SystemExit) as caught:
+        gen_rows.check([Row("new.op", 0, 0xC5, **given)])
+    assert str(caught.value).startswith(said)
+    assert gen_rows.check(BY_ID.values()) is None
 
 
 def test_a_taken_opcode_or_mnemonic_is_refused():
