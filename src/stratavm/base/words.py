@@ -92,3 +92,8 @@ def some(names: Iterable[str], most: int = 8) -> str:
     all_of_them = list(names)
     shown = ", ".join(printable(name) for name in all_of_them[:most]) or "none"
     return shown + (f" and {len(all_of_them) - most} more" if len(all_of_them) > most else "")
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 function``, ``2 functions``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

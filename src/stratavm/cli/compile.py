@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
+from stratavm.base.words import counted
 from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.cli.source import module_source
@@ -27,6 +28,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Compile and report; the exit code is 1 when a function needs the oracle."""
+    if options.tier == "oracle":
+        raise ValueError("--tier oracle compiles nothing: functions run as they are; write --tier jit0 or jit1")
     config = common.config(options).having(threads=options.threads, strict=False)
     report = Module(module_source(options.module), engine=Engine(config)).compile_all()
     if options.json:
@@ -34,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
         return int(bool(report.fallbacks))
     rate = report.wasm_bytes / report.seconds / 1e6 if report.seconds else 0.0
     output.line(
-        f"{report.functions} functions, {report.wasm_bytes} bytes of wasm code -> "
+        f"{counted(report.functions, 'function')}, {report.wasm_bytes} bytes of wasm code -> "
         f"{report.code_bytes} bytes of machine code "
         f"in {report.seconds * 1e3:.1f} ms ({rate:.1f} MB/s)"
     )

@@ -10,6 +10,7 @@ from stratavm.base.errors import LinkError
 from stratavm.base.importing import importing
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.text import printable
+from stratavm.base.words import counted
 from stratavm.engine.engine import Engine, engine_of
 from stratavm.engine.events import ImportDefined
 from stratavm.engine.func import Func
@@ -101,7 +102,8 @@ class Linker:
         return InstancePre(module, self._resolved(module), module.images(at_once=True))
 
     def __repr__(self) -> str:
-        return f"<Linker of {len(self._items)} definitions in {len({module for module, _ in self._items})} modules>"
+        modules = len({module for module, _ in self._items})
+        return f"<Linker of {counted(len(self._items), 'definition')} in {counted(modules, 'module')}>"
 
     def _resolved(self, module: Module) -> list[Binder]:
         """How to get each import in a store."""

@@ -13,6 +13,7 @@ from stratavm.base.importing import importing
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import seconds_or_none
 from stratavm.base.text import printable
+from stratavm.base.words import counted
 from stratavm.engine.cache import LoadedModule, ModuleCache
 from stratavm.engine.engine import Engine, engine_of
 from stratavm.engine.events import (
@@ -234,7 +235,7 @@ class Module:
         if fallbacks and self.engine.config.strict:
             index, name, reason = fallbacks[0]
             raise Unsupported(
-                f"{len(fallbacks)} functions cannot be compiled, first {index} ({printable(name)}): {reason}"
+                f"{counted(len(fallbacks), 'function')} cannot be compiled, first {index} ({printable(name)}): {reason}"
             )
         if self.engine.source.hears(ModuleCompiled):
             self.engine.source.emit(ModuleCompiled(self.name, len(costs.times_ns), costs.code_bytes))

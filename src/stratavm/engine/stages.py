@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from stratavm.base.words import counted
+
 if TYPE_CHECKING:
     from stratavm.engine.module import Module
     from stratavm.ir.pipeline import Pipeline
@@ -93,7 +95,7 @@ def explain_passes(module: Module, index: int) -> str:
     """
     pipeline, ssa = _level_1(module, index)
     steps = list(pipeline.explain(ssa))
-    lines = [f"func {index}: {len(steps)} rewrites"]
+    lines = [f"func {index}: {counted(len(steps), 'rewrite')}"]
     start = module.model.body_start
     lines += [f"{start(func) + at:#8x}  {name:24} {node}" for name, (func, at), node in steps]
     return "\n".join(lines) + "\n"

@@ -250,6 +250,7 @@ class Memory:
         """Living buffers."""
         return 0 if self.views is None else self.views.count
 
+    @checks_keywords
     def grow(self, pages: object) -> int:
         """Grow; returns the old size in pages, or -1 if it cannot grow so far."""
         with reporting(self.store, "memory.grow"):

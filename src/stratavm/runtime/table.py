@@ -233,6 +233,7 @@ class Table:
         if self.store.source is not None and self.store.source.hears(TableElementSet):
             self.store.source.emit(TableElementSet(self.number, index))
 
+    @checks_keywords
     def grow(self, delta: object, value: object = None) -> int:
         """Grow by ``delta`` elements of ``value``; returns the old length, or -1 if it cannot grow so far."""
         with reporting(self.store, "table.grow"):
@@ -243,11 +244,11 @@ class Table:
         return Trap("table_out_of_bounds", detail=f"element {shown(index)}, the table has {self.d.length}")
 
     def get(self, index: object) -> int:
-        """The raw bits of an element."""
+        """The raw bits of an element, for tiers: programs write ``table[index]``."""
         return self.d.base[self.place(index)]
 
     def set(self, index: object, raw: int) -> None:
-        """Set an element."""
+        """Set an element to raw bits, for tiers: programs write ``table[index] = value``."""
         bits: uint64_t = raw
         at: uint64_t = self.place(index)
         self.check_raw(bits)

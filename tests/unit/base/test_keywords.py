@@ -11,6 +11,7 @@ from stratavm.base.data import dataclass
 from stratavm.base.keywords import checks_keywords
 from stratavm.wasi import Quotas
 
+GUEST = stratavm.load('(module (memory (export "memory") 1) (table (export "table") 1 funcref))').exports
 MISTAKES = [
     (stratavm.run, "max_mem", "did you mean 'max_memory'?"),
     (stratavm.run, "time_out", "did you mean 'timeout'?"),
@@ -34,6 +35,8 @@ MISTAKES = [
     (Quotas, "descriptor", "did you mean 'descriptors'"),
     (stratavm.Memory.new, "maxmum", "did you mean 'maximum'"),
     (stratavm.Table.new, "minimal", "did you mean 'minimum'"),
+    (GUEST.memory.grow, "page", "did you mean 'pages'?"),
+    (GUEST.table.grow, "delt", "did you mean 'delta'?"),
     (stratavm.Global.new, "mutabel", "did you mean 'mutable'?"),
 ]
 

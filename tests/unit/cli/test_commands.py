@@ -145,7 +145,7 @@ def test_dump_explains_what_the_passes_did(strata, math, tmp_path):
     code, out, _ = strata("dump", "--stage", "opt", "--explain", "-f", "f", str(tmp_path / "m.wat"))
     assert code == 0
     head, line = out.splitlines()
-    assert head == "func 0: 1 rewrites"
+    assert head == "func 0: 1 rewrite"
     offset, rule, node = line.split(maxsplit=2)
     assert int(offset, 16) > 0
     assert rule == "multiply_by_power"
@@ -183,6 +183,15 @@ def test_compile_says_what_it_cost(strata, math):
     assert "5 functions" in out
     assert "slowest functions" in out
     assert json.loads(strata("compile", "--json", math)[1])["functions"] == 5
+
+
+def test_compile_counts_one_function_and_compiles_nothing_for_the_oracle(strata, tmp_path):
+    """In words that fit the number; what would do nothing says so."""
+    (tmp_path / "one.wat").write_text("(module (func))")
+    assert strata("compile", str(tmp_path / "one.wat"))[1].startswith("1 function, ")
+    code, out, err = strata("compile", "--tier", "oracle", str(tmp_path / "one.wat"))
+    assert (code, out) == (1, "")
+    assert "--tier oracle compiles nothing" in err
 
 
 def test_what_is_no_script_is_shown_with_its_line(strata, tmp_path):

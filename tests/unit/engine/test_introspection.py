@@ -126,7 +126,7 @@ def test_representations_say_the_kind_and_the_type():
     assert repr(exports) == "<Exports add, pair, memory, table, level>"
     assert repr(instance) == f"<Instance of {module.name}, exports: add, pair, memory, table, level>"
     assert (repr(engine), repr(store)) == ("<Engine jit1>", "<Store idle>")
-    assert repr(linker) == "<Linker of 1 definitions in 1 modules>"
+    assert repr(linker) == "<Linker of 1 definition in 1 module>"
     assert repr(linker.instantiate_pre(module)) == f"<InstancePre of {module.name}>"
     assert repr(module).startswith(f"<Module {module.name}, functions: ")
 
