@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from stratavm.base.data import dataclass
 from stratavm.spec.types import I32, I64, FuncType, ValType
@@ -44,6 +44,17 @@ class Function:
         return general if self.short is None else self.short(general, ctx)
 
 
+def _check(name: str, signature: str, taken: int) -> None:
+    """A guest would be the first to find out: letters are known, and the body takes an integer for each."""
+    params, arrow, results = signature.partition("->")
+    if not arrow or not set(params + results) <= set(LETTERS):
+        raise ValueError(f"{name}: expected a signature such as 'iI->i' for (i32, i64) -> i32, got {signature!r}")
+    if taken != len(params):
+        raise ValueError(
+            f"{name}: {signature!r} has {len(params)} parameters, its body takes {taken} behind ctx and guest"
+        )
+
+
 class Registry(dict[str, Function]):
     """Functions of one namespace by name."""
 
@@ -54,6 +65,7 @@ class Registry(dict[str, Function]):
         def declare(body: Body) -> Body:
             if name in self:
                 raise ValueError(f"{name} is declared twice")
+            _check(name, signature, cast(Any, body).__code__.co_argcount - 2)
             self[name] = Function(name, signature, Guarded(body), (body.__doc__ or "").strip(), short)
             return body
 

@@ -8,6 +8,7 @@ from stratavm.module.model import Import
 from stratavm.wasi import abi
 from stratavm.wasi.errno import FROM_HOST, Errno
 from stratavm.wasi.p1 import functions
+from stratavm.wasi.registry import Registry
 
 
 @pytest.mark.parametrize("layout", abi.SIZES, ids=lambda s: s.format)
@@ -39,6 +40,29 @@ def test_the_older_namespace_has_the_same_functions():
     """``wasi_unstable`` differs in layouts, never in types."""
     new, old = functions(), functions("wasi_unstable")
     assert {n: f.type for n, f in new.items()} == {n: f.type for n, f in old.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "signature", "said"),
+    [
+        ("clock_time", "i->i", r"clock_time: 'i->i' has 1 parameters, its body takes 2 behind ctx and guest"),
+        ("clock_time", "iq->i", "clock_time: expected a signature such as .*, got 'iq->i'"),
+        ("clock_time", "ii", "clock_time: expected a signature such as .*, got 'ii'"),
+        ("clock_res", "ii->i", "clock_res is declared twice"),
+    ],
+    ids=["too few letters", "an unknown letter", "no arrow", "a name that is taken"],
+)
+def test_a_function_that_does_not_fit_its_signature_is_refused_where_it_is_declared(name, signature, said):
+    """The first guest that calls it would find out otherwise."""
+    registry = Registry()
+
+    @registry.function("clock_res", "ii->i")
+    def body(ctx, guest, clock, out):
+        """Nothing."""
+
+    with pytest.raises(ValueError, match=said):
+        registry.function(name, signature)(body)
+    assert list(registry) == ["clock_res"]
 
 
 def test_an_unknown_namespace_is_refused():
