@@ -120,14 +120,18 @@ def from_raw(type_: ValType, raw: int, refs: References) -> Any:
 
 
 def arguments_to_raw(name: str, type_: FuncType, values: tuple[Any, ...], refs: References) -> list[int]:
-    """Raw bits of a call's arguments; errors name the function and its signature."""
+    """Raw bits of a call's arguments; errors name the function, its signature, and which of several it was."""
     if len(values) != len(type_.params):
         wanted, given = len(type_.params), len(values)
         raise TypeError(f"{signature(name, type_)} takes {wanted} argument{'s' * (wanted != 1)}, got {given}")
+    raws: list[int] = []
     try:
-        return [to_raw(t, v, refs) for t, v in zip(type_.params, values, strict=True)]
+        for wants, value in zip(type_.params, values, strict=True):
+            raws.append(to_raw(wants, value, refs))
     except (TypeError, OverflowError) as error:
-        raise type(error)(f"{signature(name, type_)}: {error}") from None
+        which = f", argument {len(raws) + 1}" if len(values) > 1 else ""
+        raise type(error)(f"{signature(name, type_)}{which}: {error}") from None
+    return raws
 
 
 def results_from_raw(type_: FuncType, raws: list[int], refs: References) -> Any:

@@ -119,16 +119,16 @@ def test_many_values_cross(exports):
         (lambda e: e.add(1), TypeError, "add(i32, i32) -> i32 takes 2 arguments, got 1"),
         (lambda e: e.nothing(1), TypeError, "nothing() takes 0 arguments, got 1"),
         (lambda e: e.add(1, b=2), TypeError, "add(i32, i32) -> i32 takes no keyword arguments"),
-        (lambda e: e.add(1, 2.0), TypeError, "add(i32, i32) -> i32: expected i32, got float"),
-        (lambda e: e.add(1, []), TypeError, "add(i32, i32) -> i32: expected i32, got list"),
-        (lambda e: e.add(1 << 32, 0), OverflowError, "add(i32, i32) -> i32: 4294967296 does not fit i32"),
+        (lambda e: e.add(1, 2.0), TypeError, "add(i32, i32) -> i32, argument 2: expected i32, got float"),
+        (lambda e: e.add(1, []), TypeError, "add(i32, i32) -> i32, argument 2: expected i32, got list"),
+        (lambda e: e.add(1 << 32, 0), OverflowError, "add(i32, i32) -> i32, argument 1: 4294967296 does not fit i32"),
         (lambda e: e.i64(-(1 << 63) - 1), OverflowError, "i64(i64) -> i64: -9223372036854775809 does not fit i64"),
         (lambda e: e.f64("1"), TypeError, "f64(f64) -> f64: expected f64, got str"),
         (lambda e: e.f32(None), TypeError, "f32(f32) -> f32: expected f32, got NoneType"),
     ],
 )  # fmt: skip
 def test_errors_name_the_function_and_its_signature(exports, call, error, message):
-    """What was called, what it wants, what it got."""
+    """What was called, what it wants, which argument of several is wrong, what it got."""
     with pytest.raises(error) as caught:
         call(exports)
     assert str(caught.value) == message
