@@ -109,10 +109,10 @@ def variant_from_environment() -> Variant:
 # ---- what a module depends on ------------------------------------------------------------------
 
 _FROM = re.compile(
-    rb"^\s*from\s+(?:cython\.cimports\.)?([\w.]+)\s+c?import\s+(?:\(([^)]*)\)|([^#\n]*))",
+    rb"(?:^|[;:])\s*from\s+(?:cython\.cimports\.)?([\w.]+)\s+c?import\s+(?:\(([^)]*)\)|([^#;\n]*))",
     re.MULTILINE,
 )
-_PLAIN = re.compile(rb"^\s*c?import\s+([\w., ]+)", re.MULTILINE)
+_PLAIN = re.compile(rb"(?:^|[;:])\s*c?import\s+([\w., ]+)", re.MULTILINE)
 
 
 @functools.cache
@@ -128,7 +128,7 @@ def cimported(path: Path, src: Path) -> frozenset[Path]:
     A plain ``import`` is followed too where a ``.pxd`` of that name exists: too many inputs cost
     a rebuild, a missing one costs memory corruption.
     """
-    text = read(path)
+    text = read(path).replace(b"\\\n", b" ")
     dotted = {(base.decode(), (many + one).decode()) for base, many, one in _FROM.findall(text)}
     for line in _PLAIN.findall(text):
         names = line.decode().replace("cython.cimports.", "").split(",")
@@ -325,16 +325,25 @@ def exclusive(root: Path) -> Iterator[None]:
         yield
 
 
+def is_in_place(module: HotModule, root: Path, old: dict[str, Any], guard: ModuleType) -> bool:
+    """Whether the file beside the source is the one that the last build put there, from the same sources."""
+    place = old["file"].get(str(module.installed.relative_to(root)))
+    return (
+        bool(place) and module.key in old["module"].get(module.name, ()) and guard.is_unchanged(module.installed, place)
+    )
+
+
 def make(root: Path, variant: Variant) -> int:
     """Bring the checkout to ``variant``; return the number of modules put in place."""
     guard = load_guard(root)
     manifest = root / "build" / "manifest.txt"
     with exclusive(root):
         modules = compile_stale(root, variant)
-        old = guard.read_manifest()["module"] if manifest.is_file() else {}
-        manifest.unlink(missing_ok=True)  # an interrupted build leaves nothing importable
+        old = guard.read_manifest() if manifest.is_file() else {"module": {}, "file": {}}
+        changed = [m for m in modules if not is_in_place(m, root, old, guard)]
+        if changed:
+            manifest.unlink(missing_ok=True)  # an interrupted build leaves nothing importable
         remove_orphans(root, modules, variant)
-        changed = [m for m in modules if m.key not in old.get(m.name, ()) or not m.installed.is_file()]
         for module in changed:
             install(module, variant)
         lines, files = [f"variant\t{variant.name}\t{SUFFIX}"], set()
@@ -344,6 +353,11 @@ def make(root: Path, variant: Variant) -> int:
             lines.append("\t".join(["module", module.name, module.key, *names]))
             files.update(names)
         lines += ["\t".join(["file", name, *guard.record(root / name)]) for name in sorted(files)]
+        read.cache_clear()
+        cimported.cache_clear()
+        if [m.key for m in discover(root, variant)] != [m.key for m in modules]:
+            manifest.unlink(missing_ok=True)
+            raise SystemExit("sources changed while they were built: build again")
         scratch = manifest.with_suffix(".tmp")
         scratch.write_text("\n".join(lines) + "\n")
         scratch.replace(manifest)

@@ -28,6 +28,7 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False  # true for type checkers only, which read what follows
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 
@@ -38,9 +39,12 @@ class _HotModules:
     meant to wrap around would not. ``# strata: hot`` in its first lines makes a module hot (tools/build.py).
     """
 
-    def __init__(self, stale: "dict[str, str] | None", remedy: str) -> None:
+    def __init__(
+        self, stale: "dict[str, str] | None", remedy: str, is_built_again: "Callable[[], bool] | None" = None
+    ) -> None:
         self.stale = stale  # module name → the file that makes it stale; None where nothing was ever built
         self.remedy = remedy
+        self.is_built_again = is_built_again
 
     def find_spec(self, name: str, path: "Any" = None, target: "Any" = None) -> "Any":
         """What Python itself finds for a module of this package, if that may run."""
@@ -49,17 +53,30 @@ class _HotModules:
         spec = PathFinder.find_spec(name, path, target)
         if spec is None or spec.origin is None:
             return spec
-        if not spec.origin.endswith(".py"):
+        if spec.origin.endswith(".so"):
             if self.stale is None or name in self.stale:
                 raise ImportError(f"{name} is not built from its present source: {self.remedy}", name=name)
-            return spec
-        source = os.open(spec.origin, os.O_RDONLY)  # a file object takes four times as long
-        head = os.read(source, 400)
-        os.close(source)
-        if b"# strata: hot" in head.splitlines()[:5]:
+            if self.is_built_again and self.is_built_again():
+                raise ImportError(f"{name} was built again since this process began: start it anew", name=name)
+        elif _is_hot(spec):
             version = ".".join(map(str, sys.version_info[:2]))
             raise ImportError(f"{name} is not compiled for Python {version}: {self.remedy}", name=name)
         return spec
+
+
+def _is_hot(spec: "Any") -> bool:
+    """Whether the source that Python found is of a hot module; its byte code, too, where there is no such file."""
+    if spec.origin.endswith(".py"):
+        try:
+            source = os.open(spec.origin, os.O_RDONLY)  # a file object takes four times as long
+        except OSError:  # inside an archive
+            pass
+        else:
+            head = os.read(source, 400)
+            os.close(source)
+            return b"# strata: hot" in head.splitlines()[:5]
+    code = spec.loader.get_code(spec.name)
+    return code is not None and "cython" in code.co_names  # hot modules alone import it
 
 
 try:
@@ -67,7 +84,7 @@ try:
 except ModuleNotFoundError:  # an installed wheel: only a source checkout has the guard
     sys.meta_path.insert(0, _HotModules({}, "reinstall stratavm with the Python that is to run it"))
 else:
-    sys.meta_path.insert(0, _HotModules(_build.verify(), _build.HINT))
+    sys.meta_path.insert(0, _HotModules(_build.verify(), _build.HINT, _build.is_built_again))
 
 if TYPE_CHECKING:
     from stratavm.base.errors import AllocatorFault as AllocatorFault

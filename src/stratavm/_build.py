@@ -2,7 +2,8 @@
 
 A compiled module bakes in the struct layouts of every ``.pxd`` it cimports, so running one that is
 older than its sources is memory corruption. ``make build`` leaves a manifest of all the sources
-(time, size, hash) behind each ``.so``; importing ``stratavm`` compares it with the disk.
+(time, size, hash) behind each ``.so``; importing ``stratavm`` compares it with the disk. What is built under a running
+process is refused, too: modules that it has loaded know other layouts.
 
 ``STRATA_STALE=defer`` (set for generators, which must run before a build) lets ``stratavm`` be
 imported; its import hook refuses the stale modules one by one instead.
@@ -17,11 +18,16 @@ PACKAGE = dirname(abspath(__file__))
 ROOT = dirname(dirname(PACKAGE))
 MANIFEST = join(ROOT, "build", "manifest.txt")
 COMMANDS = ("strata", "stratavm")
+BEGAN: dict[str, tuple[str, ...]] = {}
+"""The manifest's modules when this process imported ``stratavm``."""
 HINT = "run `make build` (STRATA_BUILD=checked for the checked variant)"
 
 
 def record(path: str | os.PathLike[str]) -> tuple[str, ...]:
-    """What the manifest keeps of a file: time, size, hash; empty where there is none."""
+    """What the manifest keeps of a file: time, size, hash; empty where there is none.
+
+    The time is that of the last change of whatever kind, which no tool sets back.
+    """
     from hashlib import blake2b
 
     if not isfile(path):
@@ -29,7 +35,7 @@ def record(path: str | os.PathLike[str]) -> tuple[str, ...]:
     stat = os.stat(path)
     with open(path, "rb") as file:
         content = blake2b(file.read(), digest_size=16).hexdigest()
-    return str(stat.st_mtime_ns), str(stat.st_size), content
+    return str(stat.st_ctime_ns), str(stat.st_size), content
 
 
 def is_unchanged(path: str, recorded: tuple[str, ...]) -> bool:
@@ -38,7 +44,7 @@ def is_unchanged(path: str, recorded: tuple[str, ...]) -> bool:
         stat = os.stat(path)
     except FileNotFoundError:
         return not recorded
-    if (str(stat.st_mtime_ns), str(stat.st_size)) == recorded[:2]:
+    if (str(stat.st_ctime_ns), str(stat.st_size)) == recorded[:2]:
         return True
     return bool(recorded) and record(path)[2] == recorded[2]
 
@@ -67,6 +73,7 @@ def stale_modules() -> dict[str, str] | None:
         tables = read_manifest()
     except FileNotFoundError:
         return None
+    BEGAN.update(tables["module"])
     if set(extension_suffixes()).isdisjoint(*tables["variant"].values()):
         return None
     files = tables["file"].items()
@@ -76,6 +83,28 @@ def stale_modules() -> dict[str, str] | None:
         for name, (_, *paths) in tables["module"].items()
         if not changed.isdisjoint(paths)
     }
+
+
+def stamp() -> tuple[int, int]:
+    """What tells one manifest from the next; zeros where there is none."""
+    try:
+        stat = os.stat(MANIFEST)
+    except FileNotFoundError:
+        return 0, 0
+    return stat.st_ino, stat.st_mtime_ns
+
+
+STAMP = stamp()
+
+
+def is_built_again() -> bool:
+    """Whether a module was compiled anew since this process imported ``stratavm``, or is about to be."""
+    if stamp() == STAMP:
+        return False
+    try:
+        return read_manifest()["module"] != BEGAN
+    except FileNotFoundError:
+        return True
 
 
 def verify() -> dict[str, str] | None:

@@ -1,5 +1,6 @@
 """Claims about the build: a stale or uncompiled hot module can never run."""
 
+import compileall
 import importlib
 import os
 import shutil
@@ -168,6 +169,104 @@ def test_an_installed_hot_module_runs_compiled_or_not_at_all(checkout):
     assert run(checkout, SIZE) == "8"
     compiled.unlink()
     assert "No module named" in run(checkout, SIZE)
+
+
+def test_the_remedy_puts_the_present_compiled_file_in_place(checkout):
+    """Where one of yesterday lies beside today's sources, to build again does not take it for today's."""
+    make(checkout)
+    compiled = checkout / "src/stratavm" / f"zz{build.SUFFIX}"
+    yesterday = compiled.read_bytes()
+    layout = checkout / "src/stratavm/layout.pxd"
+    layout.write_text(layout.read_text().replace("int b", "long b"))
+    make(checkout)
+    compiled.write_bytes(yesterday)
+    assert "stale" in run(checkout, SIZE)
+    assert make(checkout) == 1
+    assert run(checkout, SIZE) == "16"
+    assert make(checkout) == 0
+
+
+def test_an_edit_while_a_build_runs_is_no_part_of_it(checkout, monkeypatch):
+    """Saved when its module was compiled already: the manifest must not say that it was compiled from that."""
+    real = build.install
+
+    def install_and_edit(*arguments):
+        real(*arguments)
+        layout = checkout / "src/stratavm/layout.pxd"
+        layout.write_text(layout.read_text().replace("int b", "long b"))
+
+    monkeypatch.setattr(build, "install", install_and_edit)
+    with pytest.raises(SystemExit, match="changed while they were built: build again"):
+        make(checkout)
+    assert "never built" in run(checkout, SIZE)
+    assert make(checkout) == 1
+    assert run(checkout, SIZE) == "16"
+
+
+def test_a_build_under_a_running_process_is_none_of_its_own(checkout):
+    """What it has loaded was compiled with other layouts than what lies there now."""
+    (checkout / "src/stratavm/yy.py").write_text((checkout / "src/stratavm/zz.py").read_text())
+    make(checkout)
+    code = "import stratavm.zz; input(); import stratavm.yy; print(stratavm.yy.size())"
+    env = os.environ | {"PYTHONPATH": str(checkout / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    code = "import stratavm.zz; print('in', flush=True); " + code
+    with subprocess.Popen([sys.executable, "-c", code], env=env, text=True, **pipes) as process:
+        assert process.stdout.readline() == "in\n"
+        layout = checkout / "src/stratavm/layout.pxd"
+        layout.write_text(layout.read_text().replace("int b", "long b"))
+        make(checkout)
+        printed, error = process.communicate("\n", timeout=60)
+    assert printed == ""
+    assert "stratavm.yy was built again since this process began: start it anew" in error
+    assert run(checkout, "import stratavm.yy; print(stratavm.yy.size())") == "16"
+
+
+def test_the_guard_sees_an_edit_that_keeps_time_and_size(checkout):
+    """As tools do that copy times."""
+    make(checkout)
+    layout = checkout / "src/stratavm/layout.pxd"
+    stat = layout.stat()
+    layout.write_text("cdef struct Pair:\n    int a\n    int c\n")
+    os.utime(layout, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert layout.stat().st_size == stat.st_size
+    assert "layout.pxd" in run(checkout, SIZE)
+
+
+def test_no_hot_module_runs_from_byte_code_or_an_archive(checkout):
+    """Neither as a ``.pyc`` in the source's place, nor inside a zip; what is not hot does."""
+    package = checkout / "src/stratavm"
+    (package / "_build.py").unlink()
+    (package / "zz.py").write_text("# strata: hot\nimport cython\nx = 1\n")
+    (package / "cold.py").write_text("x = 1\n")
+    cold = "import stratavm.cold; print(stratavm.cold.x)"
+    archive = shutil.make_archive(str(checkout / "all"), "zip", checkout / "src")
+    compileall.compile_dir(package, legacy=True, quiet=1)
+    for name in ("zz", "cold"):
+        (package / f"{name}.py").unlink()
+    assert run(checkout, cold) == "1"
+    assert "stratavm.zz is not compiled for Python 3." in run(checkout, SIZE)
+    assert run(checkout, cold, PYTHONPATH=archive) == "1"
+    assert "stratavm.zz is not compiled for Python 3." in run(checkout, SIZE, PYTHONPATH=archive)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"from stratavm cimport \\\n    layout\n",
+        b"cdef int x; from stratavm cimport layout\n",
+        b"from stratavm cimport zz; cimport stratavm.layout\n",
+        b"from . cimport layout as other\n",
+        b"cimport stratavm.zz, stratavm.layout as other\n",
+    ],
+)
+def test_a_header_is_an_input_however_its_cimport_is_written(checkout, text):
+    """A module that is not built anew when it changes would have other structs than its neighbours."""
+    path = checkout / "src/stratavm/yy.pxd"
+    path.write_bytes(text)
+    build.read.cache_clear()
+    build.cimported.cache_clear()
+    assert checkout / "src/stratavm/layout.pxd" in build.cimported(path, checkout / "src")
 
 
 def test_a_switch_of_variant_and_back_compiles_nothing(checkout, monkeypatch):
