@@ -24,7 +24,7 @@ Nodes: Any = importlib.import_module("Cython.Compiler.Nodes")
 Scanning: Any = importlib.import_module("Cython.Compiler.Scanning")
 WORD = re.compile(r"[A-Za-z_]\w*")
 CYTHON = re.compile(r"^(import cython\b|from cython[\w.]* import )", re.M)
-C_ONLY = ("cython.cfunc", "cython.ccall", "cython.nogil", "cython.exceptval")
+C_ONLY = ("cython.cfunc", "cython.ccall", "cython.nogil", "cython.exceptval", "cython.returns", "cython.inline")
 """Decorators that say what a ``.pxd`` says of a function."""
 
 

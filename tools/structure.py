@@ -2,7 +2,10 @@
 
 A module is a ``.py`` with the ``.pxd`` beside it, or either alone. An edge is any import of another module, wherever
 it stands: at the top, in a function, in ``if TYPE_CHECKING`` (marked ``typing``: it loads nothing, so it closes no
-circle, but it is knowledge, so contracts see it).
+circle, but it is knowledge, so contracts see it). A literal name that ``import_module`` or ``__import__`` is called
+with is one, and a public name of the package is where the package has it from. Not seen: names that are computed, or
+stand in a table (the package's own, the command's), functions of the import system under another name, ``exec``,
+``sys.modules``, attributes of the package, and what is neither ``.py`` nor ``.pxd``.
 
 ``python -m tools.structure [SRC] [circles|edges FROM TO|limit FIGURE NUMBER]`` prints what was found; ``limit`` fails
 where a figure is larger.
@@ -37,7 +40,8 @@ WALLS = (
 )
 PRIVATE = {"targets": "native"}
 """Rooms that one other room alone may know: what composes a front, a target and the machine."""
-CIMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+cimport\s+(?:\(([^)]*)\)|([^#\n]+))|cimport\s+([^#\n]+))", re.M)
+LIST = r"((?:[^#;\n\\]|\\\n)+)"
+CIMPORT = re.compile(rf"(?:^|[;:])\s*(?:from\s+([\w.]+)\s+cimport\s+(?:\(([^)]*)\)|{LIST})|cimport\s+{LIST})", re.M)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +80,16 @@ def read(src: Path = SRC) -> Structure:
     """The structure of a tree with a folder ``stratavm``."""
     files = [p for p in (src / PACKAGE).rglob("*.p*") if p.suffix in (".py", ".pxd")]
     names = {path: name_of(path, src) for path in sorted(files)}
+    homes = public_homes(src / PACKAGE / "__init__.py")
     known = set(names.values())
     lines = dict.fromkeys(sorted(known), 0)
     edges: set[Edge] = set()
     for path, name in names.items():
         text = path.read_text()
         lines[name] += 0 if path.name.startswith("_gen_") else len(text.splitlines())
-        found = in_python(text, name, path) if path.suffix == ".py" else in_pxd(text)
+        found = in_python(text, name, path) if path.suffix == ".py" else in_pxd(text, package_of(name, path))
         for wanted, kind, line in found:
-            target = known_part(wanted, known)
+            target = known_part(homes.get(wanted, wanted), known)
             if target and target != name:
                 edges.add(Edge(name, target, kind, line))
     return Structure(lines, tuple(sorted(edges, key=lambda e: (e.source, e.target, e.line))))
@@ -96,6 +101,19 @@ def name_of(path: Path, src: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+def package_of(name: str, path: Path) -> str:
+    """Dotted name of the package that a file's relative imports start from."""
+    return name if path.stem == "__init__" else name.rpartition(".")[0]
+
+
+def public_homes(root: Path) -> dict[str, str]:
+    """Public name of the package → where it comes from, as type checkers are told."""
+    if not root.is_file():
+        return {}
+    nodes = [node for node in ast.walk(ast.parse(root.read_text())) if isinstance(node, ast.ImportFrom)]
+    return {f"{PACKAGE}.{a.asname or a.name}": f"{n.module}.{a.name}" for n in nodes for a in n.names}
+
+
 def known_part(wanted: str, known: set[str]) -> str:
     """The longest prefix of a dotted name that is a module here; empty for what is not ours."""
     while wanted and wanted not in known:
@@ -103,12 +121,15 @@ def known_part(wanted: str, known: set[str]) -> str:
     return wanted
 
 
-def in_pxd(text: str) -> Iterator[tuple[str, str, int]]:
+def in_pxd(text: str, package: str) -> Iterator[tuple[str, str, int]]:
     """What a ``.pxd`` cimports."""
     for match in CIMPORT.finditer(text):
         base, many, one, plain = match.groups()
         line = text.count("\n", 0, match.start()) + 1
-        for item in re.split(r"[,\n]", many or one or plain):
+        if base and base.startswith("."):
+            tail = base.lstrip(".")
+            base = absolute(tail, len(base) - len(tail), package)
+        for item in re.split(r"[,\n]", (many or one or plain).replace("\\\n", " ")):
             words = item.split("#")[0].split()
             if words:
                 yield (f"{base}.{words[0]}" if base else words[0]), "cimport", line
@@ -116,19 +137,28 @@ def in_pxd(text: str) -> Iterator[tuple[str, str, int]]:
 
 def in_python(text: str, name: str, path: Path) -> Iterator[tuple[str, str, int]]:
     """What a ``.py`` imports and cimports, with the kind of each."""
-    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    package = package_of(name, path)
     pending: list[tuple[ast.AST, str]] = [(ast.parse(text), "import")]
     while pending:
         node, kind = pending.pop()
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             yield from (found_as(wanted, kind, node.lineno) for wanted in imported(node, package))
+        if isinstance(node, ast.Call) and (wanted := called_for(node)):
+            yield wanted, kind, node.lineno
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             kind = "lazy" if kind == "import" else kind
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
             pending += [(child, "typing") for child in node.body]
             pending += [(child, kind) for child in node.orelse]
         else:
             pending += [(child, kind) for child in ast.iter_child_nodes(node)]
+
+
+def called_for(node: ast.Call) -> str:
+    """The literal name that a function of the import system is asked for, or nothing."""
+    name = ast.unparse(node.func).rpartition(".")[2]
+    first = node.args[0] if name in ("import_module", "__import__") and node.args else None
+    return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
 
 
 def imported(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[str]:
@@ -136,11 +166,16 @@ def imported(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[str]:
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
         return
-    base = node.module or ""
-    if node.level:
-        above = package.split(".")[: len(package.split(".")) - node.level + 1]
-        base = ".".join([*above, *([base] if base else [])])
+    base = absolute(node.module or "", node.level, package)
     yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def absolute(base: str, level: int, package: str) -> str:
+    """The dotted name of a module that is so many levels up from a package's modules; 0 for one that is absolute."""
+    if not level:
+        return base
+    above = package.split(".")[: len(package.split(".")) - level + 1]
+    return ".".join([*above, *([base] if base else [])])
 
 
 def found_as(wanted: str, kind: str, line: int) -> tuple[str, str, int]:

@@ -12,7 +12,10 @@ from tools import gen_rooms, metrics, structure
 def tree(tmp_path):
     """Writes ``{dotted path: source}`` as a package and reads its structure."""
 
-    def write(**files):
+    def write(root="", **files):
+        if root:
+            (tmp_path / "stratavm").mkdir()
+            (tmp_path / "stratavm/__init__.py").write_text(root)
         for name, text in files.items():
             stem, _, kind = name.rpartition("_")
             path = tmp_path / "stratavm" / f"{stem.replace('__', '/')}.{kind}"
@@ -60,6 +63,31 @@ def test_a_relative_import_counts(tree):
     """As the absolute one that it stands for."""
     seen = tree(a__one_py="from . import two\n", a__two_py="from .one import x\n")
     assert found_circles(seen) == [["a.one", "a.two"]]
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "kind"),
+    [
+        ("py", "import importlib\ndef f():\n    return importlib.import_module('stratavm.b.two')\n", "lazy"),
+        ("py", "from importlib import import_module\nx = import_module('stratavm.b.two')\n", "import"),
+        ("py", "x = __import__('stratavm.b.two')\n", "import"),
+        ("py", "if not TYPE_CHECKING:\n    from stratavm.b import two\n", "import"),
+        ("py", "if f() or TYPE_CHECKING:\n    from stratavm.b import two\n", "import"),
+        ("py", "from stratavm import Two\n", "import"),
+        ("pxd", "from stratavm.b.two cimport y as z\n", "cimport"),
+        ("pxd", "from ..b cimport two\n", "cimport"),
+        ("pxd", "from ..b.two cimport y\n", "cimport"),
+        ("pxd", "from stratavm.b cimport \\\n    two\n", "cimport"),
+        ("pxd", "from stratavm cimport a; from stratavm.b cimport two\n", "cimport"),
+        ("pxd", "from stratavm.b cimport (\n    y as z,\n    two,  # it\n)\n", "cimport"),
+    ],
+)
+def test_knowledge_in_disguise_is_found(tree, file, text, kind):
+    """Literal names that functions import, conditions that only mention type checkers, the package's public names,
+    and every way of writing a cimport."""
+    root = "if TYPE_CHECKING:\n    from stratavm.b.two import Two as Two\n"
+    seen = tree(root, **{f"a__one_{file}": text, "b__two_py": "", "b__two_pxd": ""})
+    assert ("stratavm.a.one", "stratavm.b.two", kind) in {(e.source, e.target, e.kind) for e in seen.edges}
 
 
 def test_figures_of_a_chain(tree):
