@@ -227,15 +227,18 @@ class Context(WorldState):
             descriptor.no_room()
         act: Callable[..., int] = descriptor.write if offset is None else descriptor.pwrite
         done = False
-        if size <= descriptor.piece_bytes:
-            try:
-                written = act(buffers) if offset is None else act(buffers, offset)
-                done = written == size or not descriptor.goes_on
-            except BlockingIOError:
-                pass
-        if not done:
-            written = self._in_pieces(guest, descriptor, (True, act, buffers, offset), written)
-        self.written_bytes += written
+        self.written_bytes += size  # before, or another thread's write would be let in by the same room
+        try:
+            if size <= descriptor.piece_bytes:
+                try:
+                    written = act(buffers) if offset is None else act(buffers, offset)
+                    done = written == size or not descriptor.goes_on
+                except BlockingIOError:
+                    pass
+            if not done:
+                written = self._in_pieces(guest, descriptor, (True, act, buffers, offset), written)
+        finally:
+            self.written_bytes -= size - written
         return written
 
     def _in_pieces(

@@ -1,5 +1,6 @@
 """Quotas end in error numbers, and what is given back counts again."""
 
+import errno
 import os
 import random
 import resource
@@ -75,6 +76,27 @@ def test_written_bytes_are_limited(tmp_path):
         assert guest.try_write(fd, b"123", "fd_pwrite", 0) is Errno.NOSPC
         assert guest.call("fd_allocate", fd, 0, 3) is Errno.NOSPC
         assert guest.write(1, b"12") == 2
+        assert guest.try_write(1, b"1") is Errno.NOSPC
+
+
+def test_two_writes_at_a_time_share_one_quota():
+    """What is about to be written is taken: the second may not have the room of the first. What was not is given
+    back."""
+    found = []
+
+    def during(data):
+        found.append(guest.try_write(1, b"12345"))
+        if len(found) == 1:
+            raise OSError(errno.EIO, "the disk is broken")
+        found.append(guest.write(1, b"123"))
+
+    with Wasi(stdout=bytearray(), stderr=during, quotas=Quotas(written_bytes=10)) as ctx:
+        guest = Guest(ctx)
+        with pytest.raises(OSError, match="broken"):
+            guest.write(2, b"1234567")
+        assert found == [Errno.NOSPC]
+        assert guest.write(2, b"1234567") == 7
+        assert found[1:] == [Errno.NOSPC, 3]
         assert guest.try_write(1, b"1") is Errno.NOSPC
 
 

@@ -424,13 +424,15 @@ class Moving(Short):
             return 0
         if buffers.count:
             found.users.append(self)
+            if writes:  # before, or another thread's write would be let in by the same room
+                world.written_bytes += buffers.size
             with cython.nogil:
                 moved = act(found.fd, cython.address(buffers), writes, at_offset, offset)
+            if writes:
+                world.written_bytes -= buffers.size - (moved if moved > 0 else 0)
             closing = self.leave(found)
             if moved < 0:
                 return 0
-        if writes:
-            world.written_bytes += moved
         memory.written = True
         put_32(memory.d.base + out, moved)
         cells[0] = closing
