@@ -40,11 +40,11 @@ class _HotModules:
     """
 
     def __init__(
-        self, stale: "dict[str, str] | None", remedy: str, is_built_again: "Callable[[], bool] | None" = None
+        self, stale: "dict[str, str] | None", remedy: str, refusal: "Callable[[str, str], str] | None" = None
     ) -> None:
         self.stale = stale  # module name → the file that makes it stale; None where nothing was ever built
         self.remedy = remedy
-        self.is_built_again = is_built_again
+        self.refusal = refusal  # of a compiled file, in a source checkout
 
     def find_spec(self, name: str, path: "Any" = None, target: "Any" = None) -> "Any":
         """What Python itself finds for a module of this package, if that may run."""
@@ -56,8 +56,8 @@ class _HotModules:
         if spec.origin.endswith(".so"):
             if self.stale is None or name in self.stale:
                 raise ImportError(f"{name} is not built from its present source: {self.remedy}", name=name)
-            if self.is_built_again and self.is_built_again():
-                raise ImportError(f"{name} was built again since this process began: start it anew", name=name)
+            if self.refusal is not None and (refusal := self.refusal(name, spec.origin)):
+                raise ImportError(refusal, name=name)
         elif _is_hot(spec):
             version = ".".join(map(str, sys.version_info[:2]))
             raise ImportError(f"{name} is not compiled for Python {version}: {self.remedy}", name=name)
@@ -84,7 +84,7 @@ try:
 except ModuleNotFoundError:  # an installed wheel: only a source checkout has the guard
     sys.meta_path.insert(0, _HotModules({}, "reinstall stratavm with the Python that is to run it"))
 else:
-    sys.meta_path.insert(0, _HotModules(_build.verify(), _build.HINT, _build.is_built_again))
+    sys.meta_path.insert(0, _HotModules(_build.verify(), _build.HINT, _build.refusal))
 
 if TYPE_CHECKING:
     from stratavm.base.errors import AllocatorFault as AllocatorFault

@@ -73,7 +73,8 @@ def stale_modules() -> dict[str, str] | None:
         tables = read_manifest()
     except FileNotFoundError:
         return None
-    BEGAN.update(tables["module"])
+    if not BEGAN:  # else the package was imported before, and reloaded
+        BEGAN.update(tables["module"])
     if set(extension_suffixes()).isdisjoint(*tables["variant"].values()):
         return None
     files = tables["file"].items()
@@ -105,6 +106,15 @@ def is_built_again() -> bool:
         return read_manifest()["module"] != BEGAN
     except FileNotFoundError:
         return True
+
+
+def refusal(name: str, file: str) -> str:
+    """Why a compiled file must not run for a module that is not stale; empty where it may."""
+    if name not in BEGAN or not file.endswith(extension_suffixes()[0]):
+        return f"{name}: {file} is none of this build: remove it, or {HINT}"
+    if is_built_again():
+        return f"{name} was built again since this process began: start it anew"
+    return ""
 
 
 def verify() -> dict[str, str] | None:

@@ -222,6 +222,32 @@ def test_a_build_under_a_running_process_is_none_of_its_own(checkout):
     assert run(checkout, "import stratavm.yy; print(stratavm.yy.size())") == "16"
 
 
+def test_a_compiled_file_that_no_build_put_there_does_not_run(checkout):
+    """Python would prefer it to the source beside it; the next build removes it."""
+    cold = checkout / "src/stratavm/cold.py"
+    cold.write_text("x = 1\n")
+    make(checkout)
+    shutil.copy(checkout / "src/stratavm" / f"zz{build.SUFFIX}", cold.with_suffix(".so"))
+    code = "import stratavm.cold; print(stratavm.cold.x)"
+    assert "cold.so is none of this build: remove it" in run(checkout, code)
+    make(checkout)
+    assert run(checkout, code) == "1"
+
+
+def test_a_reload_does_not_forget_what_was_loaded(checkout):
+    """The compiled modules stay what they are."""
+    (checkout / "src/stratavm/yy.py").write_text((checkout / "src/stratavm/zz.py").read_text())
+    make(checkout)
+    code = (
+        "import importlib, os, stratavm, stratavm.zz, stratavm._build as b\n"
+        "text = open(b.MANIFEST).read()\n"
+        "open(b.MANIFEST, 'w').write(text.replace('stratavm.zz\\t', 'stratavm.zz\\tx'))\n"
+        "importlib.reload(stratavm)\n"
+        "import stratavm.yy"
+    )
+    assert "stratavm.yy was built again since this process began" in run(checkout, code)
+
+
 def test_the_guard_sees_an_edit_that_keeps_time_and_size(checkout):
     """As tools do that copy times."""
     make(checkout)
