@@ -1,6 +1,8 @@
 """One dialect of Cython: a C signature stands once, and a ``.pxd`` holds what its module alone could not (ADR-0017).
 
-``python -m tools.dialect`` prints what breaks the rule of CONTRIBUTING.md, "Hot modules".
+``python -m tools.dialect`` prints what breaks the rule of CONTRIBUTING.md, "Hot modules". Functions, methods and
+classes at the module's level are looked at; not variables and fields, nor what stands in an ``if`` or has its
+decorators under other names.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ Nodes: Any = importlib.import_module("Cython.Compiler.Nodes")
 Scanning: Any = importlib.import_module("Cython.Compiler.Scanning")
 WORD = re.compile(r"[A-Za-z_]\w*")
 CYTHON = re.compile(r"^(import cython\b|from cython[\w.]* import )", re.M)
-C_ONLY = ("cython.cfunc", "cython.ccall", "cython.nogil", "cython.exceptval", "cython.returns", "cython.inline")
+C_ONLY = re.compile(r"(?:\w+\.)?(?:cfunc|ccall|nogil|exceptval|returns|inline|locals)\b")
 """Decorators that say what a ``.pxd`` says of a function."""
 
 
@@ -109,7 +111,7 @@ def defined(text: str) -> dict[tuple[str, str], ast.FunctionDef | ast.ClassDef]:
 
 def says_types(node: ast.FunctionDef | ast.ClassDef) -> bool:
     """Whether a definition says what a ``.pxd`` says: by annotations, or by a decorator."""
-    if any(ast.unparse(decorator).startswith(C_ONLY) for decorator in node.decorator_list):
+    if any(C_ONLY.match(ast.unparse(decorator)) for decorator in node.decorator_list):
         return True
     if isinstance(node, ast.ClassDef):
         return False

@@ -1,4 +1,8 @@
-"""What pages put in backticks and mean of this repository: files, tests, modules, members, identifiers; is it there?"""
+"""What pages put in backticks and mean of this repository: files, tests, modules, members, identifiers; is it there?
+
+Not looked at: single words without an underscore in lower or upper case alone, members of what is no class of ours,
+the third part of a dotted name and those behind it, arguments, and words that an example of the page has, too.
+"""
 
 from __future__ import annotations
 
