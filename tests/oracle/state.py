@@ -146,6 +146,8 @@ class HostFunction:
             raise TypeError(f"a host function of type {self.type} returned {len(results)} results")
         return results
 
+    call_by_guest = call_raw
+
 
 class Function:
     """A function of an instance."""
@@ -159,6 +161,8 @@ class Function:
         """Call it from outside."""
         instance, defined_index = self.guest
         return instance.program.call(defined_index, args)
+
+    call_by_guest = call_raw
 
 
 AnyFunction: TypeAlias = Function | HostFunction

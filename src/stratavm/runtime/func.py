@@ -135,6 +135,13 @@ class FuncRef:
             return self.run_python(args)
         return self.run_cells(args)
 
+    def call_by_guest(self, args: list) -> list:
+        """``call_raw`` by a guest that the oracle runs, of what the oracle does not run: to be closed or abandoned
+        midway ends no calls between guests, here or in machine code."""
+        if self.store is None or is_closed(self.store):
+            raise Closed("the store of this function is closed")
+        return self.run_cells(args)
+
     def concerned(self):
         """The instance that a call abandoned midway leaves inconsistent, or None."""
         return self.instance

@@ -5,10 +5,32 @@ import gc
 import pytest
 
 import stratavm
-from stratavm import Closed, Global, Linker, Memory, ResourceLimit, Store, StoreLimits, Table
+from stratavm import (
+    Caller,
+    Closed,
+    Config,
+    Engine,
+    Global,
+    Linker,
+    Memory,
+    Module,
+    ResourceLimit,
+    Store,
+    StoreLimits,
+    Table,
+)
 from stratavm.spec.types import FUNCREF, I32, FuncType
 from stratavm.testing import ModuleBuilder
 
+GIVER = """(module (import "host" "f" (func $host (result i32))) (export "host" (func $host))
+ (func (export "own") (result i32) (i32.const 4))
+ (func (export "calls") (result i32) (i32.add (call $host) (i32.const 1)))
+ (table (export "table") 1 funcref) (elem (i32.const 0) func $host))"""
+TAKER = """(module (import "giver" "own" (func $own (result i32))) (import "giver" "calls" (func $calls (result i32)))
+ (import "giver" "host" (func $host (result i32))) (import "giver" "table" (table 1 funcref))
+ (func (export "own") (result i32) (call $own)) (func (export "calls") (result i32) (call $calls))
+ (func (export "host") (result i32) (call $host))
+ (func (export "table") (result i32) (call_indirect (result i32) (i32.const 0))))"""
 GUEST = ModuleBuilder().memory(1, 3).table(2, 4).global_("level", "i32", 5).build()
 
 
@@ -37,6 +59,27 @@ def test_what_belongs_to_a_closed_store_says_so(use):
     instance.store.close()
     with pytest.raises(Closed):
         use(exports)
+
+
+@pytest.mark.parametrize("tier", ["oracle", "jit0", "jit1"])
+def test_what_guests_hold_of_a_closed_instance_is_theirs(tier):
+    """A function of it, one that calls a host function for it, and that host function itself, by import or by table;
+    the host may call none."""
+    engine = Engine(Config(tier=tier))
+    store, linker = Store(engine), Linker(engine)
+
+    def told(caller: Caller) -> int:
+        return 7
+
+    linker.define("host", "f", told)
+    giver = linker.instantiate(store, Module(GIVER, engine))
+    linker.define_instance("giver", giver)
+    taker = linker.instantiate(store, Module(TAKER, engine))
+    giver.close()
+    assert [taker.exports[name]() for name in ("own", "calls", "host", "table")] == [4, 8, 7, 7]
+    for name in ("own", "calls", "host"):
+        with pytest.raises(Closed, match="instance of this function"):
+            giver.exports[name]()
 
 
 def test_nothing_is_made_in_a_closed_store():

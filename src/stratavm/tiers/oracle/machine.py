@@ -197,7 +197,7 @@ def _call(frames: list[Frame], callee: Callee) -> None:
     args = frame.stack[first:]
     guest = callee.guest
     if guest is None:
-        results = callee.call_raw(args)
+        results = callee.call_by_guest(args)
         del frame.stack[first:]
         frame.stack += results
         frame.pc += 1

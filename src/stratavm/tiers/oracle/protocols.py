@@ -67,10 +67,10 @@ class Callee(Protocol):
 
     @property
     def guest(self) -> tuple[InstanceLike, int] | None:
-        """Instance and index among its defined functions if the oracle shall run it; None if ``call_raw`` shall."""
+        """Instance and index among its defined functions if the oracle shall run it; else None: ``call_by_guest``."""
 
-    def call_raw(self, args: list[int]) -> list[int]:
-        """Call it from outside."""
+    def call_by_guest(self, args: list[int]) -> list[int]:
+        """Call it on behalf of a guest, from raw bits to raw bits."""
 
 
 class InstanceLike(Protocol):
