@@ -123,7 +123,15 @@ def test_an_engine_limits_loading_for_all_of_its_modules():
     assert stratavm.load("(module)", load_timeout=60).exports == {}
 
 
-@pytest.mark.parametrize("seconds", [-1, float("nan")])
+def test_a_time_that_has_passed_is_over_at_once():
+    """As everywhere: what is left of somebody else's limit may be negative."""
+    with pytest.raises(DeadlineExceeded):
+        stratavm.Module(LARGE, timeout=-1)
+    with pytest.raises(DeadlineExceeded):
+        stratavm.load(LARGE, load_timeout=-1)
+
+
+@pytest.mark.parametrize("seconds", [float("nan")])
 def test_what_is_no_time_limit_is_refused(seconds):
     """By name, wherever it is given."""
     with pytest.raises(ValueError, match="load_timeout must be a number"):
