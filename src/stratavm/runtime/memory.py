@@ -539,8 +539,16 @@ def no_index(memory: Memory, index: object) -> object:
 def clipped(name: str, value: object) -> cython.Py_ssize_t:
     """An integer, the nearest that is a machine word: no memory has bytes beyond."""
     number: cython.longlong = 0
-    if not PyLong_CheckExact(value):
-        value = integer(name, value)
+    if PyLong_CheckExact(value) and not int_value(cython.cast(cython.pointer(PyObject), value), cython.address(number)):
+        return number
+    return nearest(integer(name, value))
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=True)
+def nearest(value: object) -> cython.Py_ssize_t:
+    """What is left to ``clipped``: an int that was made for it, or a large one."""
+    number: cython.longlong = 0
     if int_value(cython.cast(cython.pointer(PyObject), value), cython.address(number)):
         return FARTHEST if value > 0 else -FARTHEST
     return number
