@@ -81,6 +81,33 @@ def dominators(view: SsaView) -> list[int]:
     return idom
 
 
+def extents(view: SsaView) -> list[int]:
+    """The block behind the loop that each block heads; the block itself where it heads none."""
+    ends, behind = [*range(len(view.blocks))], list[int]()
+    for block in range(len(ends)):
+        for edge in successors(view, block):
+            if (target := view.edges[edge][0]) <= block:
+                ends[target] = block + 1
+    for header in reversed(range(len(ends))):
+        while ends[header] > header and behind and behind[-1] < ends[header]:
+            ends[header] = max(ends[header], ends[behind.pop()])
+        if ends[header] > header:
+            behind.append(header)
+    return ends
+
+
+def homes(ends: list[int]) -> list[int]:
+    """The header of the innermost loop that each block lies in without heading it, by extents; -1 for none."""
+    found, around = list[int](), list[int]()
+    for block, end in enumerate(ends):
+        while around and block >= ends[around[-1]]:
+            around.pop()
+        found.append(around[-1] if around else -1)
+        if end > block:
+            around.append(block)
+    return found
+
+
 def _meet(idom: list[int], a: int, b: int) -> int:
     """The nearest common dominator."""
     while a != b:
@@ -150,20 +177,14 @@ class _Check:
                 yield f"b{number} says {view.blocks[number][3]} predecessors, has {found}"
 
     def loops(self) -> Iterator[str]:
-        """A loop is a run of blocks from its header on that lie at least as deep; edges into it lead to its header, and
-        to that from behind it none. Passes and allocators rest on this."""
-        blocks = self.view.blocks
-        ends, homes, around = [len(blocks)] * len(blocks), [-1] * len(blocks), list[int]()
-        for number, (*_, depth, flags) in enumerate(blocks):
-            while around and depth < blocks[around[-1]][4] + (flags & LOOP_HEADER):
-                ends[around.pop()] = number
-            homes[number] = around[-1] if around else -1
-            if flags & LOOP_HEADER:
-                around.append(number)
-        for block in range(len(blocks)):
+        """A loop is the run of blocks from its header to its last way back, and to the end of each loop that begins
+        before that; edges into it lead to its header. Passes and allocators rest on this."""
+        ends = extents(self.view)
+        around = homes(ends)
+        for block in range(len(self.view.blocks)):
             for edge in successors(self.view, block):
                 target = self.view.edges[edge][0]
-                home = target if block >= target else homes[target]
+                home = target if block >= target else around[target]
                 if home >= 0 and not home <= block < ends[home]:
                     yield f"b{block}: an edge to b{target} enters the loop b{home} to b{ends[home] - 1} from outside"
 

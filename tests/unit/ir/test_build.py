@@ -12,7 +12,7 @@ from stratavm.base.errors import ResourceLimit, Trap, Unsupported
 from stratavm.ir.evaluate import OutOfSteps, evaluate
 from stratavm.ir.ssa import Ssa
 from stratavm.ir.text import node_text, print_ssa
-from stratavm.ir.verify import SsaError, verify
+from stratavm.ir.verify import LOOP_HEADER, SsaError, extents, successors, verify
 from stratavm.ir.view import SsaView
 from stratavm.module.features import READY
 from stratavm.module.parser import parse_module
@@ -282,19 +282,42 @@ def test_the_verifier_sees_broken_forms() -> None:
             verify(view)
 
 
-@pytest.mark.parametrize("lifted", [2, 3, 4, 5])
-def test_the_verifier_sees_edges_into_loops(lifted: int) -> None:
-    """A block of a loop that lies less deep ends the loop before it: what leads on, and back, comes from outside."""
+@pytest.mark.parametrize("target", [4, 5, 6, 7])
+def test_the_verifier_sees_edges_into_loops(target: int) -> None:
+    """From before a loop an edge leads to its header, and over it, but not to a block inside, a header or not."""
     view = view_of(
-        "(module (func (param i32)"
+        "(module (func (param i32) (if (local.get 0) (then))"
         "(loop (if (local.get 0) (then (loop (br_if 0 (local.get 0)))))"
         "(br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))"
     )
     verify(view)
-    first, last, params, preds, _, flags = view.blocks[lifted]
-    view.blocks[lifted] = (first, last, params, preds, 0, flags)
+    edge = next(e for e in successors(view, 0) if view.edges[e][0] == 2)
+    view.edges[edge] = (target, *view.edges[edge][1:])
+    for block, more in ((2, -1), (target, 1)):
+        first, last, params, preds, depth, flags = view.blocks[block]
+        view.blocks[block] = (first, last, params, preds + more, depth, flags)
     with pytest.raises(SsaError, match=r"enters the loop .* from outside"):
         verify(view)
+
+
+def test_behind_its_last_way_back_a_loop_is_over() -> None:
+    """An edge over a way back, into what its construct also holds, comes from no outside; a loop that begins before
+    the way back is all inside."""
+    view = view_of(
+        "(module (func (param i32) (block $out (loop $l (if (local.get 0) (then (br $out)))"
+        "(br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))) (nop) (loop $m (br_if $m (local.get 0)))))))"
+    )
+    verify(view)
+    header, second = (b for b, block in enumerate(view.blocks) if block[5] & LOOP_HEADER)
+    ends = extents(view)
+    assert view.blocks[ends[header]][4] == 1
+    assert ends[header] < second < ends[second]
+    crossed = view_of(
+        "(module (func (param i32) (loop $l (loop $m (br_if $l (local.get 0))"
+        "(br_if $m (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))))"
+    )
+    outer, inner = (b for b, block in enumerate(crossed.blocks) if block[5] & LOOP_HEADER)
+    assert extents(crossed)[outer] == extents(crossed)[inner] == inner + 2
 
 
 def outcome(action):  # type: ignore[no-untyped-def]

@@ -35,7 +35,6 @@ cdef class Copies(Loops):
     cdef int reserve(self) except -1 nogil
     cdef int find_loops(self) except -1 nogil
     cdef uint32_t copies_of(self, Loop* loop) except? 0xFFFFFFFF nogil
-    cdef int exits(self, uint32_t number) noexcept nogil
     cdef int find_escapes(self) noexcept nogil
     cdef int used(self, uint32_t value, uint32_t loop) noexcept nogil
     cdef int used_by(self, Node* node, uint32_t loop) noexcept nogil

@@ -61,7 +61,7 @@ class Copies(Loops):
             return UNCHANGED
         self.begin()
         self.reserve()
-        self.find_entries()
+        self.find_extents()
         self.find_loops()
         self.find_escapes()
         self.settle()
@@ -134,32 +134,17 @@ class Copies(Loops):
             if loop.copies == 1 or (loop.high - loop.low) * (loop.copies - 1) > room:
                 continue
             room -= (loop.high - loop.low) * (loop.copies - 1)
+            loop.exit = self.exit_of(block, end)
             for i in range(block, end):
                 self.loop[i] = self.n_loops
             for i in range(loop.low, loop.high):
                 self.home[i] = self.n_loops
             self.n_loops += 1
-            self.exits(self.n_loops - 1)
         return 0
 
     def copies_of(self, loop):
         """How often a loop should stand: the choice of the pass."""
         return 1
-
-    def exits(self, number):
-        """Where a loop leads to; one that does not lead back is not copied."""
-        loop: cython.pointer(Loop) = cython.address(self.loops[number])
-        block: uint32_t
-        k: uint32_t
-        node: cython.pointer(Node)
-        loop.exit = self.exit_of(loop.first, loop.end)
-        for block in range(loop.first, loop.end):
-            node = cython.address(self.ssa.nodes[self.ssa.blocks[block].last - 1])
-            for k in range(edge_count(node)):
-                if self.ssa.edges[edge_of(node, k)].target == loop.first:
-                    return 0
-        loop.copies = 1  # nothing leads back
-        return 0
 
     def find_escapes(self):
         """Values of loops that are used outside."""

@@ -8,18 +8,15 @@ from stratavm.ir.ssa cimport Node
 @cython.final
 cdef class Licm(Loops):
     cdef uint32_t* place      # by node: the block that computes it in the output
-    cdef uint32_t* loop       # by block: header of the innermost loop around it, or NO_VALUE
-    cdef uint32_t* outer      # by header: header of the next loop around, or NO_VALUE
     cdef uint32_t* room       # by header: values that may still be kept in registers through the loop
     cdef uint32_t* first      # by block: first node that moves to its end, or NO_VALUE
     cdef uint32_t* tail       # by block: last one
     cdef uint32_t* next       # by node: the next one that moves to the same block
     cdef bint moving          # there are such nodes
-    cdef uint32_t cap_place, cap_loop, cap_outer, cap_room, cap_first, cap_tail, cap_next
+    cdef uint32_t cap_place, cap_room, cap_first, cap_tail, cap_next
     cdef public uint64_t hoisted              # count since creation: for the ablation rows
 
     cdef int reserve(self) except -1 nogil
-    cdef int loops(self) noexcept nogil
     cdef int choose(self, uint32_t block) noexcept nogil
     cdef uint32_t target(self, Node* node, uint32_t block) noexcept nogil
     cdef uint32_t farthest(self, Node* node) noexcept nogil

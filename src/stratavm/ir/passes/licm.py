@@ -6,8 +6,7 @@ effects). They move to the *entry* of the loop, its one forward predecessor, whe
 run at most once more than before. A node moves out of several loops at once. Each loop has room for a few such values,
 since every one occupies a register throughout. Operations of one cycle stay: in a program of 2,500 functions 1,416 of
 them moved, and the spills cost 0.6 % of its code. Comparisons stay too, since selection fuses them with the branch that
-follows. Two walks, linear. Loops are found from the order of blocks:
-WebAssembly is structured, so that a loop is the run of blocks from its header on that lie at least as deep.
+follows. Two walks, linear.
 """
 
 import cython
@@ -29,7 +28,6 @@ from cython.cimports.stratavm.ir.ops import (
 )
 from cython.cimports.stratavm.ir.passes.stream import UNCHANGED
 from cython.cimports.stratavm.ir.ssa import (
-    BF_LOOP_HEADER,
     IR_CONST,
     IR_CONST_V128,
     IR_MULHI_S,
@@ -81,8 +79,6 @@ class Licm(Loops):
 
     def __dealloc__(self):
         free(self.place)
-        free(self.loop)
-        free(self.outer)
         free(self.room)
         free(self.first)
         free(self.tail)
@@ -98,8 +94,7 @@ class Licm(Loops):
             return UNCHANGED
         self.begin()
         self.reserve()
-        self.find_entries()
-        self.loops()
+        self.find_extents()
         for block in range(self.ssa.n_blocks):
             breathe(block)
             self.choose(block)
@@ -117,35 +112,12 @@ class Licm(Loops):
         i: uint32_t
         vec_room(self.place, self.cap_place, nodes)
         vec_room(self.next, self.cap_next, nodes)
-        vec_room(self.loop, self.cap_loop, blocks)
-        vec_room(self.outer, self.cap_outer, blocks)
         vec_room(self.room, self.cap_room, blocks)
         vec_room(self.first, self.cap_first, blocks)
         vec_room(self.tail, self.cap_tail, blocks)
         for i in range(self.ssa.n_blocks):
-            self.loop[i] = NO_VALUE
-            self.outer[i] = NO_VALUE
             self.room[i] = ROOM
             self.first[i] = NO_VALUE
-        return 0
-
-    def loops(self):
-        """The loops, and the next ones around them."""
-        block: uint32_t
-        current: uint32_t = NO_VALUE
-        depth: uint32_t
-        header: cython.bint
-        for block in range(self.ssa.n_blocks):
-            depth = self.ssa.blocks[block].depth
-            header = (self.ssa.blocks[block].flags & BF_LOOP_HEADER) != 0
-            while current != NO_VALUE and (
-                depth < self.ssa.blocks[current].depth or (header and depth == self.ssa.blocks[current].depth)
-            ):
-                current = self.outer[current]
-            if header:
-                self.outer[block] = current
-                current = block
-            self.loop[block] = current
         return 0
 
     def choose(self, block):
@@ -156,7 +128,7 @@ class Licm(Loops):
         for i in range(self.ssa.blocks[block].first, self.ssa.blocks[block].last):
             self.place[i] = block
             node = cython.address(self.ssa.nodes[i])
-            if self.loop[block] == NO_VALUE or self.spent >= self.budget or not movable(node):
+            if self.around[block] == NO_VALUE or self.spent >= self.budget or not movable(node):
                 continue
             at = self.target(node, block)
             if at != block:
@@ -166,7 +138,7 @@ class Licm(Loops):
     def target(self, node, block):
         """The outermost block that a node may move to: its operands are there, and each loop has room."""
         farthest: uint32_t = self.farthest(node)
-        header: uint32_t = self.loop[block]
+        header: uint32_t = self.around[block]
         free_: cython.bint = constant(node.op)
         left: uint32_t = DEPTH
         while header != NO_VALUE and left:
@@ -178,7 +150,7 @@ class Licm(Loops):
                     break
                 self.room[header] -= 1
             block = self.entry[header]
-            header = self.loop[block]
+            header = self.around[block]
         return block
 
     def farthest(self, node):

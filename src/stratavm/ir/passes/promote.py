@@ -82,7 +82,7 @@ class Promote(Loops):
             return UNCHANGED
         self.begin()
         self.reserve()
-        self.find_entries()
+        self.find_extents()
         self.find()
         for block in range(self.ssa.n_blocks):
             breathe(block)

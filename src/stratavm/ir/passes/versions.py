@@ -127,8 +127,6 @@ class Versions(Copies):
         self.now.rounds = False
         if loop.high - loop.low > MOST or not self.has_entry(loop.first):
             return 1
-        if self.loop[self.entry[loop.first]] != NO_VALUE:
-            return 1  # the block before is copied with a loop of its own: each copy would need a choice
         if not self.count(loop):
             return 1
         self.building = False
