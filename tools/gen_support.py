@@ -16,7 +16,7 @@ TIERS: Final = ("oracle", "jit0", "jit1")
 VERSIONS: Final = tuple(dict.fromkeys(f.since for f in FEATURES.values()))
 MARKED: Final = re.compile(r"(<!-- support: made by `make gen` -->\n).*?(<!-- end -->)", re.DOTALL)
 DECLARED: Final = re.compile(
-    r'@PREVIEW1\.function\("(\w+)", "[^"]*"(?:, short\.\w+)?\)\ndef .*?"""(.*?)(?:"""|\n\n)', re.DOTALL
+    r'@PREVIEW1\.function\("(\w+)", "[^"]*"(?:, [\w.]+)?\)\ndef .*?"""(.*?)(?:"""|\n\n)', re.DOTALL
 )
 PAGE: Final = """# What is supported
 
@@ -97,7 +97,11 @@ def plain(text: str) -> str:
 def functions() -> Iterator[tuple[str, str]]:
     """Name and first sentences of each WASI function."""
     for path in sorted((gen.ROOT / "src/stratavm/wasi/p1").glob("*.py")):
-        for name, text in DECLARED.findall(path.read_text()):
+        source = path.read_text()
+        found = DECLARED.findall(source)
+        if len(found) != source.count("@PREVIEW1.function("):
+            raise ValueError(f"{path.name}: {len(found)} declarations were understood; make DECLARED fit the others")
+        for name, text in found:
             yield name, " ".join(text.split()).replace("``", "`").replace("|", "\\|")
 
 

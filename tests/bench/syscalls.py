@@ -46,7 +46,7 @@ QUICK: Final[Mapping[str, str]] = {
     "fd_filestat_get": f"{FD} (i32.const 128)",
     "poll_oneoff": f"(i32.const 256) (i32.const 320) (i32.const 1) {OUT}",
 }
-"""Functions with a short way, and what they are given."""
+"""The hot functions, and what they are given."""
 
 OTHERS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "args_sizes_get": (("args_sizes_get", f"{OUT} (i32.const 40)"),),
@@ -86,7 +86,7 @@ OTHERS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
         ("path_unlink_file", f"{TOP} {OTHER}"),
     ),
 }
-"""Rows of functions without one; what undoes a change is part of the row."""
+"""Rows of the others; what undoes a change is part of the row."""
 
 
 def module() -> str:
@@ -183,7 +183,7 @@ def failures(rows: list[Row]) -> list[str]:
 
 
 def summary(rows: list[Row]) -> dict[str, float]:
-    """Geometric means of ours by wasmtime's: of the functions with a short way, and of the others."""
+    """Geometric means of ours by wasmtime's: of the hot functions, and of the others."""
     means = {}
     for what, names in (("short ways", QUICK), ("other calls", OTHERS)):
         ratios = [row.ratio(OURS, THEIRS) or 0 for row in rows if row.suite == "syscalls" and row.name in names]

@@ -62,6 +62,8 @@ class Side:
         self.world = stack.enter_context(
             Wasi(
                 preopens=[(folder, "/", "rw"), (self.tree, "/tree", "rw"), (folder / "sub", "/ro", "ro")],
+                args=["prog", "two words"],
+                env={"HOME": "/", "LANG": "C.UTF-8"},
                 stdin=self._input(choices["input"]),
                 stdout=self.output,
                 clock=FixedClock(step_ns=7) if choices["fixed"] else None,
@@ -229,6 +231,13 @@ class Choices:
             "fd_tell": lambda: [fd, out],
             "fd_fdstat_get": lambda: [fd, self.place(24)],
             "fd_filestat_get": lambda: [fd, self.place(64)],
+            "args_sizes_get": lambda: [out, self.place(4)],
+            "args_get": lambda: [self.place(12), self.place(16)],
+            "environ_sizes_get": lambda: [out, self.place(4)],
+            "environ_get": lambda: [self.place(8), self.place(24)],
+            "fd_prestat_get": lambda: [self.random.choice((3, 3, 4, 5, fd)), out],
+            "fd_prestat_dir_name": lambda: [self.random.choice((3, 3, 4, 5, fd)), out, self.random.choice((0, 1, 9))],
+            "sched_yield": list,
         }
         return name, arguments[name](), {}
 

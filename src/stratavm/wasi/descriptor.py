@@ -97,7 +97,6 @@ class Descriptor(DescriptorState):
     """How much is read or written between two looks at whether the host wants to interrupt."""
     writes_whole: bool = False
     """Whether a write goes on until everything is written, unless the guest asked for NONBLOCK."""
-    preopen: bytes | None = None
     read_only: bool = False
     counted: bool = False
 

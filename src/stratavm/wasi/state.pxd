@@ -7,6 +7,8 @@ cdef class WorldState:
     cdef public object clock
     cdef public object random_bytes
     cdef public object checkpoint          # or None
+    cdef public object args                # C strings
+    cdef public object environ
     cdef public uint64_t written_bytes     # in total
     cdef public uint64_t most_written_bytes
     cdef public uint64_t most_items        # of an iovec list
@@ -16,6 +18,7 @@ cdef class DescriptorState:
     cdef public uint64_t inheriting
     cdef public uint32_t flags             # the guest's
     cdef public bint gone                  # it has no number any more
+    cdef public object preopen             # the guest's name of a pre-opened directory, or None
     cdef public list users                 # calls that use it
     cdef public int fd                     # of the host, -1 = none
     cdef public bint positioned            # ``fd`` is a regular file: offsets and position are the kernel's

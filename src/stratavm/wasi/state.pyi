@@ -12,6 +12,8 @@ class WorldState:
     clock: Clock
     random_bytes: Callable[[int], bytes]
     checkpoint: Callable[[], None] | None
+    args: list[bytes]
+    environ: list[bytes]
     written_bytes: int
     most_written_bytes: int
     most_items: int
@@ -21,6 +23,7 @@ class DescriptorState:
     inheriting: int
     flags: int
     gone: bool
+    preopen: bytes | None
     users: list[object]
     fd: int
     positioned: bool

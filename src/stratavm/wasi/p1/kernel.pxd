@@ -5,6 +5,7 @@ cdef extern from * nogil:
     """
     #include <errno.h>
     #include <limits.h>
+    #include <sched.h>
     #include <stdint.h>
     #include <string.h>
     #include <sys/random.h>
@@ -76,3 +77,4 @@ cdef extern from * nogil:
         timespec st_mtim
         timespec st_ctim
     int fstat(int, stat_t*)
+    int sched_yield()

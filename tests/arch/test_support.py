@@ -1,0 +1,25 @@
+"""Claims about the page of what is supported: nothing that exists is missing from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stratavm.wasi.p1 import functions as declared
+from tools import gen, gen_support
+
+
+def test_every_function_of_wasi_is_on_the_page():
+    """The generator reads declarations as text, because it runs before anything is built."""
+    assert sorted(name for name, _ in gen_support.functions()) == sorted(declared())
+
+
+def test_a_declaration_that_is_not_understood_stops_the_generator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """It does not leave the function out."""
+    room = tmp_path / "src/stratavm/wasi/p1"
+    room.mkdir(parents=True)
+    (room / "odd.py").write_text('@PREVIEW1.function("a", "->i", *more)\ndef a():\n    """Does."""\n')
+    monkeypatch.setattr(gen, "ROOT", tmp_path)
+    with pytest.raises(ValueError, match=r"odd\.py: 0 declarations were understood"):
+        list(gen_support.functions())
