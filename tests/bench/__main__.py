@@ -25,8 +25,11 @@ from tests.bench import (
     kernels,
     limits,
     page,
+    placement,
+    programs,
     start,
     syscalls,
+    thresholds,
 )
 from tests.bench.intervals import summarise
 from tests.bench.measure import Row, geometric_mean
@@ -41,6 +44,8 @@ SUITES: Final[dict[str, Callable[[int], Iterator[Row]]]] = {
     "compile": compiling.measure,
     "kernel": kernels.measure,
     "dwarf": dwarfs.measure,
+    "placement": placement.measure,
+    "programs": programs.measure,
     "baselines": baselines.measure,
     "ablation": ablation.measure,
     "events": events.measure,
@@ -67,7 +72,10 @@ def main() -> int:
                 rows.append(row)
     for what, mean, (low, high) in summarise(rows):
         print(f"{what}: {mean:.3f} ({low:.3f} to {high:.3f})")
-    problems = failures(rows)
+    verdicts = [*placement.verdicts(rows), *programs.verdicts(rows)]
+    for verdict in verdicts:
+        print(verdict)
+    problems = [*failures(rows), *thresholds.missed(verdicts)]
     facts = {**machine(), "commit": commit(), "date": str(date.today()), "rounds": str(options.rounds)}
     print(json.dumps({**facts, **summary(rows)}, indent=2))
     if options.write:

@@ -1,0 +1,122 @@
+"""Claims about the suites of programs and places: what they measure runs, what is missing is said, limits hold."""
+
+import pytest
+
+from tests.bench import page, placement, programs
+from tests.bench.__main__ import SUITES
+from tests.bench.measure import Row, row_of
+from tests.bench.page import Results
+from tests.bench.peers import Engine, strata
+from tools.programs import find
+
+
+def test_what_a_program_is_given_is_there():
+    """Scripts and files are committed ones."""
+    for program in programs.PROGRAMS.values():
+        for name in (*program.files, *(a[1:] for a in program.arguments if a.startswith("@"))):
+            assert (programs.FOLDER / name).is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["icepll", "boolector", "resvg", "QuickJS script"])
+def test_every_engine_gives_the_same_answer(tmp_path, name):
+    """Twice within a process, and as a process; the suite itself compares the answers."""
+    pytest.importorskip("wasmtime")
+    path = find(programs.PROGRAMS[name].wasm)
+    if path is None:
+        pytest.skip(f"{name} is not installed")
+    rows = list(programs.Bench(name, programs.PROGRAMS[name], path, tmp_path).rows(1))
+    assert [row.name for row in rows] == [f"{name}, guest", f"{name}, process"]
+    assert all(min(row.values.values()) > 0 for row in rows)
+
+
+def test_another_exit_code_is_an_error(tmp_path):
+    """A program that fails quickly is no fast program."""
+    bench = programs.Bench.__new__(programs.Bench)
+    bench.name, bench.program, bench.folder = "boolector", programs.PROGRAMS["boolector"], tmp_path
+    with pytest.raises(AssertionError, match="exit code 1, expected 10"):
+        bench.process(["false"])
+
+
+def test_a_missing_program_has_a_row_that_says_so(monkeypatch):
+    """On the page too, whatever comes before and after it."""
+    monkeypatch.setattr(programs.wheels, "find", lambda name: None)
+    rows = list(programs.measure(1))
+    assert len(rows) == len(programs.PROGRAMS)
+    assert all("skipped, the wheel" in row.name and not row.values for row in rows)
+    assert programs.verdicts(rows) == []
+    text = page.render(Results([*rows[:1], Row("programs", "icepll, guest", "ms", {"a": 1.0}), *rows[1:]]), SUITES, {})
+    assert text.count("skipped, the wheel") == len(rows)
+    assert "| ms | a |\n|---|---:|\n| icepll, guest | 1.00 |" in text
+
+
+@pytest.mark.parametrize(("jit0", "jit1", "met"), [(1.19, 0.85, True), (1.21, 0.85, False), (1.19, 0.87, False)])
+def test_the_limits_of_programs(jit0, jit1, met):
+    """CPython's script against wasmtime's time, by the median of the rounds' ratios."""
+    samples = {"strata jit0": [jit0] * 6, "strata jit1": [jit1] * 6, "wasmtime": [1.0] * 6}
+    found = programs.verdicts([row_of("programs", "CPython script, guest", "ms", samples)])
+    assert len(found) == 2
+    assert all(verdict.met for verdict in found) is met
+    assert ("MISSED" in "".join(map(str, found))) is not met
+
+
+def test_the_limit_of_a_first_start():
+    """270 ms, level 0."""
+    row = row_of("programs", "CPython print(1), process", "ms", {"strata jit0": [270.5] * 6, "wasmtime": [300.0] * 6})
+    [verdict] = programs.verdicts([row])
+    assert not verdict.met
+    assert str(verdict).endswith("270.500 ms (270.500 to 270.500), at most 270 ms: MISSED")
+
+
+@pytest.mark.parametrize("name", ["fib", "indirect", "threaded-machine"])
+def test_a_moved_program_is_the_same_elsewhere(name):
+    """The suite compares the answers; what it calls lies at another place of its page."""
+    folder, _ = placement.SIZES[name]
+    text = (folder / f"{name}.wat").read_text()
+    assert placement.moved(text).count("i64.mul") == text.count("i64.mul") + placement.STEPS
+    for tier in "jit0", "jit1":
+        places = [_place(source, tier) for source in (text, placement.moved(text))]
+        assert places[0] % 4096 != places[1] % 4096
+
+
+def _place(text: str, tier: str) -> int:
+    """Where the code of a module's last function begins, all of them compiled as the suite has it."""
+    import stratavm
+
+    module = stratavm.Module(text, engine=stratavm.Engine(tier=tier, strict=True))
+    addresses = module.code.lazy.addresses
+    return addresses[max(addresses)]
+
+
+def test_every_kernel_is_measured_at_two_places():
+    """Old and new, by engines and answers of one run."""
+    assert len(placement.SIZES) == len(placement.kernels.SIZES) + len(placement.DWARFS)
+    engines = (Engine("strata jit0", strata()), Engine("wasmtime", strata(tier="jit1")))
+    [row] = placement.measure(1, ["queens"], engines)
+    assert set(row.samples) == {f"{engine.name}{ending}" for engine in engines for ending in ("", placement.MOVED)}
+    assert all(len(samples) == placement.LEAST_ROUNDS for samples in row.samples.values())
+
+
+def test_the_worse_place_counts():
+    """The larger of two medians of ratios, each within its place."""
+    samples = {"strata jit1": [1.0] * 6, "wasmtime": [2.0] * 6, "strata jit1, moved": [3.0] * 6}
+    samples |= {"wasmtime, moved": [4.0] * 6}
+    assert placement.worse(row_of("placement", "fib", "ms", samples), "strata jit1") == [0.75] * 6
+
+
+@pytest.mark.parametrize(
+    ("jit0", "jit1", "missed"),
+    [
+        (0.99, 0.89, []),
+        (1.01, 0.89, ["mean of 2"]),
+        (0.99, 0.91, ["mean of 2"]),
+        (0.5, 1.16, ["mean of 2", "sieve, upper end", "fib, upper end"]),
+        (1.41, 0.5, ["mean of 2", "sieve, upper end", "fib, upper end"]),
+    ],
+)
+def test_the_limits_of_kernels(jit0, jit1, missed):
+    """Of the mean, and of each kernel's interval."""
+    samples = {"strata jit0": [jit0] * 6, "strata jit1": [jit1] * 6, "wasmtime": [1.0] * 6}
+    samples |= {name + placement.MOVED: values for name, values in samples.items()}
+    found = placement.verdicts([row_of("placement", name, "ms", samples) for name in ("sieve", "fib")])
+    assert [v.what.split(": ")[1] for v in found if not v.met] == missed
