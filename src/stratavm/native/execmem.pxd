@@ -1,4 +1,4 @@
-# Code memory. A CodeOwner's code lives until the owner dies; bytes are written once, before they can be executed.
+# Code memory. A CodeOwner's code lives until the owner dies; bytes are written once, before anybody has their address.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from stratavm.runtime.codemap cimport CodeRec, PosEntry, SiteEntry, TrapEntry
 
@@ -17,7 +17,7 @@ cdef struct ChunkRun:         # consecutive chunks of one owner, filled from the
     ChunkRun* next            # in the owner's list of all runs
     uint32_t first            # chunk number
     uint32_t count
-    uint64_t at               # next free byte; 0 = full
+    uint64_t at               # next free byte; in an executable page unless it begins one
     uint64_t end
     bint busy                 # a thread is writing into it
 
@@ -34,9 +34,10 @@ cdef class CodeOwner:
     cdef readonly uint64_t pages_bytes
     cdef object __weakref__
     cdef int remember(self, void* memory) noexcept nogil
-    cdef ChunkRun* claim_run(self, uint64_t size, int* status) noexcept nogil
+    cdef uint64_t start_in(self, ChunkRun* run, uint64_t size, bint alone) noexcept nogil
+    cdef ChunkRun* claim_run(self, uint64_t size, bint alone, int* status) noexcept nogil
     cdef int link_blocks(self, ChunkRun* run, CodeRec* recs, uint32_t n, uint64_t start, uint64_t end) noexcept nogil
-    cdef int publish_sources(self, CodeSource* sources, uint32_t n, uint64_t* addresses) noexcept nogil
+    cdef int publish_sources(self, CodeSource* sources, uint32_t n, uint64_t* addresses, bint alone) noexcept nogil
 
 cdef enum:
     PUBLISH_OK = 0

@@ -1,16 +1,17 @@
 # cython: linetrace=False
 # strata: hot
-"""The code arena: one private reservation, written once, executable before it is published. Gives code no meaning."""
+"""The code arena: one private reservation, executable before it is published. Gives code no meaning."""
 
 # Not traced: a trace function needs the GIL, and most of this runs without it but with the arena's lock.
 # Chunks of 64 KiB belong to one owner; concurrent compilers of one owner write into different runs of chunks. Pages go
-# RW -> RX when a batch is published and never back, so a batch costs whole pages: publish many functions at once if you
-# can.
+# RW -> RX when a batch is published. The last page goes back for the next batch where no thread can be in it, which
+# takes the GIL (ADR-0023); else a batch costs whole pages, and begins at varying distances from their starts, so that
+# functions published one by one do not share the same sets of the cache.
 from struct import pack
 
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
-from cython.cimports.libc.stdlib import calloc, free, malloc, realloc
+from cython.cimports.libc.stdlib import abort, calloc, free, malloc, realloc
 from cython.cimports.libc.string import memcpy
 from cython.cimports.posix.mman import (
     MADV_DONTNEED,
@@ -27,7 +28,7 @@ from cython.cimports.posix.mman import (
     mprotect,
 )
 from cython.cimports.posix.unistd import _SC_PAGESIZE, sysconf
-from cython.cimports.stratavm.runtime import codemap
+from cython.cimports.stratavm.runtime import codemap, threads
 from cython.cimports.stratavm.runtime.codemap import CodeBlock, CodeRec, PosEntry, SiteEntry, TrapEntry
 from cython.cimports.stratavm.runtime.native import (
     add_64,
@@ -121,6 +122,23 @@ def chunk_address(chunk: uint32_t) -> uint64_t:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
+def whole_pages(size: uint64_t) -> uint64_t:
+    """Rounded up."""
+    return (size + PAGE - 1) & ~(PAGE - 1)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def protect(start: uint64_t, size: uint64_t, writable: cython.bint) -> cython.bint:
+    """Make pages readable, and writable or executable, never both. False if the kernel refuses."""
+    rights: cython.int = PROT_WRITE if writable else PROT_EXEC
+    return mprotect(cython.cast(cython.p_void, start), size, PROT_READ | rights) == 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
 def batch_bytes(sources: cython.pointer(CodeSource), n: uint32_t) -> uint64_t:
     """Bytes that a batch takes, alignment included."""
     total: uint64_t = 0
@@ -195,11 +213,31 @@ class CodeOwner:
         self.n_allocations += 1
         return 0
 
-    def claim_run(self, size, status):
-        """A run with ``size`` free bytes that no other thread writes into. Caller holds the lock."""
+    def start_in(self, run, size, alone):
+        """Where in a run so many bytes may be written now, 0 if nowhere. Caller holds the lock."""
+        page: uint64_t = run.at & ~(PAGE - 1)
+        slack: uint64_t
+        if run.at != page:
+            # The first page has no executable neighbour to be one mapping with: closing it might be refused.
+            if alone and page != chunk_address(run.first) and run.end - run.at >= size and protect(page, PAGE, True):
+                return run.at
+            page += PAGE
+        if run.end - page < whole_pages(size):
+            return 0
+        if alone:
+            return page
+        slack = whole_pages(size) - size
+        return page + self.code_bytes % (slack + ALIGN)  # as where pages are filled
+
+    def claim_run(self, size, alone, status):
+        """A run that no other thread writes into, with ``at`` where ``size`` bytes may be written. Caller holds the
+        lock."""
         run: cython.pointer(ChunkRun) = self.runs
+        start: uint64_t
         while run != cython.NULL:
-            if not run.busy and run.end - run.at >= size:
+            start = 0 if run.busy else self.start_in(run, size, alone)
+            if start:
+                run.at = start
                 run.busy = True
                 return run
             run = run.next
@@ -219,44 +257,52 @@ class CodeOwner:
         run.at = chunk_address(run.first)
         run.end = run.at + (cython.cast(uint64_t, count) << codemap.CHUNK_SHIFT)
         # Writable at once, not batch by batch: what is not published yet is not executable either.
-        if mprotect(cython.cast(cython.p_void, run.at), run.end - run.at, PROT_READ | PROT_WRITE) != 0:
+        if not protect(run.at, run.end - run.at, True):
             release_chunks(run)
             free(run)
             status[0] = PUBLISH_PROTECT
             return cython.NULL
+        run.at = self.start_in(run, size, alone)
         run.busy = True
         run.next = self.runs
         self.runs = run
         return run
 
-    def publish_sources(self, sources, n, addresses):
+    def publish_sources(self, sources, n, addresses, alone):
         """Copy functions into the arena and make them executable and findable; addresses[i] is where each one lies.
 
-        Any thread, with or without the GIL. Returns PUBLISH_OK or why not.
+        Any thread, with or without the GIL. ``alone``: this one has it, and no guest runs without (``loose_threads``).
+        Returns PUBLISH_OK or why not.
         """
         status: cython.int = PUBLISH_OK
-        run: cython.pointer(ChunkRun)
-        recs: cython.pointer(CodeRec)
-        start: uint64_t
-        used: uint64_t = (batch_bytes(sources, n) + PAGE - 1) & ~(PAGE - 1)
+        size: uint64_t = batch_bytes(sources, n)
         if n == 0:
             return PUBLISH_OK
-        if used > codemap.ARENA_BYTES:
+        if size > codemap.ARENA_BYTES:
             return PUBLISH_ARENA_FULL
         lock_arena()
-        run = self.claim_run(used, cython.address(status))
-        unlock_arena()
+        run: cython.pointer(ChunkRun) = self.claim_run(size, alone, cython.address(status))
         if run == cython.NULL:
+            unlock_arena()
             return status
-        start = run.at
-        recs = fill(self.serial, start, used, sources, n, addresses, cython.address(status))
-        lock_arena()
-        if recs != cython.NULL:
-            if self.link_blocks(run, recs, n, start, start + used):
+        start: uint64_t = run.at
+        shared: cython.bint = alone and start % PAGE != 0
+        if not shared:
+            unlock_arena()  # else kept: what a fork copies is executable
+        recs: cython.pointer(CodeRec) = fill(self.serial, start, sources, n, addresses)
+        if not seal(start, size, shared):
+            status = PUBLISH_PROTECT
+            free(recs)
+        elif recs == cython.NULL:
+            status = PUBLISH_NO_MEMORY
+        if not shared:
+            lock_arena()
+        if status == PUBLISH_OK:
+            if self.link_blocks(run, recs, n, start, start + size):
                 status = PUBLISH_NO_MEMORY
-            self.code_bytes += batch_bytes(sources, n)
-            self.pages_bytes += used
-        run.at = start + used  # also after a failure: what was RX once is never written again
+            self.code_bytes += size
+            self.pages_bytes += whole_pages(start + size) - (whole_pages(start) if shared else start & ~(PAGE - 1))
+        run.at = start + size  # also after a failure: there may be code
         run.busy = False
         unlock_arena()
         return status
@@ -301,7 +347,6 @@ class CodeOwner:
         sources: cython.pointer(CodeSource)
         addresses: cython.pointer(uint64_t)
         i: uint32_t
-        status: cython.int
         sources = cython.cast(cython.pointer(CodeSource), calloc(n + 1, cython.sizeof(CodeSource)))
         addresses = cython.cast(cython.pointer(uint64_t), calloc(n + 1, cython.sizeof(uint64_t)))
         try:
@@ -309,9 +354,8 @@ class CodeOwner:
                 raise MemoryError("no memory to publish code")
             for i in range(n):
                 set_source(cython.address(sources[i]), batch[i])
-            with cython.nogil:
-                status = self.publish_sources(sources, n, addresses)
-            check_published(status)
+            # Without letting go of the GIL, so that no thread enters a guest meanwhile.
+            check_published(self.publish_sources(sources, n, addresses, threads.loose_threads == 0))
             return [addresses[i] for i in range(n)]
         finally:
             free(sources)
@@ -324,19 +368,16 @@ class CodeOwner:
 def fill(
     serial: uint64_t,
     start: uint64_t,
-    used: uint64_t,
     sources: cython.pointer(CodeSource),
     n: uint32_t,
     addresses: cython.pointer(uint64_t),
-    status: cython.pointer(cython.int),
 ) -> cython.pointer(CodeRec):
-    """Copy code and tables and turn the pages from RW to RX. The records and all tables are one allocation."""
+    """Copy code and tables. The records and all tables are one allocation; NULL when out of memory."""
     n_traps: uint64_t = 0
     n_positions: uint64_t = 0
     n_sites: uint64_t = 0
     at: uint64_t = start
     i: uint32_t
-    page: cython.p_void = cython.cast(cython.p_void, start)
     for i in range(n):
         n_traps += sources[i].n_traps
         n_positions += sources[i].n_positions
@@ -351,7 +392,6 @@ def fill(
         ),
     )
     if recs == cython.NULL:
-        status[0] = PUBLISH_NO_MEMORY
         return cython.NULL
     traps: cython.pointer(TrapEntry) = cython.cast(cython.pointer(TrapEntry), recs + n)
     positions: cython.pointer(PosEntry) = cython.cast(cython.pointer(PosEntry), traps + n_traps)
@@ -376,11 +416,21 @@ def fill(
         traps += sources[i].n_traps
         positions += sources[i].n_positions
         at += (sources[i].size + ALIGN - 1) & ~(ALIGN - 1)
-    if mprotect(page, used, PROT_READ | PROT_EXEC) != 0:
-        free(recs)
-        status[0] = PUBLISH_PROTECT
-        return cython.NULL
     return recs
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def seal(start: uint64_t, size: uint64_t, shared: cython.bint) -> cython.bint:
+    """Turn pages from RW to RX; ``shared``: code that was there before begins its first one. False if refused."""
+    page: uint64_t = start & ~(PAGE - 1)
+    if protect(page, whole_pages(start + size) - page, False):
+        return True
+    # What ran before must run again. That is the mapping as it was, for which the kernel needs nothing new.
+    if shared and not protect(page, PAGE, False):
+        abort()
+    return False
 
 
 @cython.cfunc

@@ -8,6 +8,7 @@ traps and polls has the policy as a table.
 
 import cython
 from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.stratavm.runtime import threads
 from cython.cimports.stratavm.runtime.native import now_ns, thread_cpu_ns
 from cython.cimports.stratavm.runtime.python import PyEval_RestoreThread, PyEval_SaveThread
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, tend, thread_block
@@ -26,6 +27,7 @@ def regain_gil(block):
         block.tstate = cython.NULL
         begin: uint64_t = now_ns()
         PyEval_RestoreThread(state)
+        threads.loose_threads -= 1
         block.waited_ns = now_ns() - begin
 
 
@@ -68,11 +70,18 @@ def release_if_it_pays(block):
     block.ticked_host_calls = block.host_calls
     if block.waited_ns * calls <= period_ns:
         block.releases += 1
+        threads.loose_threads += 1
         block.tstate = PyEval_SaveThread()
 
 
 def gil_status() -> dict[str, int]:
     """Of the calling thread: ``releases`` of the GIL by its guests, ``host_calls`` (all that need the GIL), and the
-    ``worked_ticks`` after which it was decided whether to release it."""
+    ``worked_ticks`` after which it was decided whether to release it; ``loose`` threads of the process run guests
+    without it now."""
     block: cython.pointer(ThreadBlock) = thread_block()
-    return {"releases": block.releases, "host_calls": block.host_calls, "worked_ticks": block.worked_ticks}
+    return {
+        "releases": block.releases,
+        "host_calls": block.host_calls,
+        "worked_ticks": block.worked_ticks,
+        "loose": threads.loose_threads,
+    }

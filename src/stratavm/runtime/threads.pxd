@@ -31,6 +31,7 @@ cdef struct ThreadBlock:
 cdef pthread_key_t block_key
 cdef pthread_mutex_t threads_lock
 cdef ThreadBlock* first_block
+cdef uint64_t loose_threads   # that run guests without the GIL; whoever has the GIL reads and writes it
 cdef int64_t block_at         # distance of this thread's pointer to its block from the thread pointer
 
 cdef extern from * nogil:

@@ -230,9 +230,10 @@ def after_fork_in_parent() -> cython.void:
 def after_fork_in_child() -> cython.void:
     """Only the forking thread lives on, and Python's main thread is now this one. Other blocks stay allocated: their
     stacks may still be in use by the C library's own bookkeeping, and a child does this once."""
-    global first_block
+    global first_block, loose_threads
     block: cython.pointer(ThreadBlock) = current_block()
     first_block = cython.NULL
+    loose_threads = 0
     if block != cython.NULL:
         block.is_main = 1
         link_block(block)

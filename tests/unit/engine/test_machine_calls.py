@@ -433,8 +433,8 @@ def test_without_code_memory_calls_stay_generic():
         stubs = function.store.runtime.stubs
         taken = stubs._owner
         with pytest.raises(stratavm.ResourceLimit):
-            for _ in range(1000):
-                taken.publish_many([(b"\xf4" * 4096, b"", b"", None)])
+            for _ in range(2000):
+                taken.publish_many([(b"\xf4", b"", b"", None)])
         for _ in range(CALLS):
             function(1, 2, 3, 4, 5.0)
         assert function.path == "quick"
