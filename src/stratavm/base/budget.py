@@ -9,14 +9,21 @@ import os
 import threading
 
 import cython
-from cython.cimports.cpython.exc import PyErr_CheckSignals
 from cython.cimports.cpython.pythread import PyThread_get_thread_ident
 from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memset
 from cython.cimports.posix.time import CLOCK_MONOTONIC, clock_gettime, timespec
-from cython.cimports.stratavm.base.budget_tls import get_budget, set_budget
+from cython.cimports.stratavm.base.budget_tls import get_budget, handle_signals, set_budget
+from cython.cimports.stratavm.base.failures import (
+    Failure,
+    fail_by,
+    fail_limit,
+    fail_raised,
+    resume_guard,
+    suspend_guard,
+)
 
-from stratavm.base.errors import DeadlineExceeded, ResourceLimit
+from stratavm.base.errors import DeadlineExceeded
 from stratavm.base.numbers import seconds_or_none
 
 UNLIMITED = cython.declare(int64_t, 0x7FFFFFFFFFFFFFFF)
@@ -58,32 +65,47 @@ def look():
     if quota == cython.NULL:
         return 0
     if cython.cast(cython.pointer(cython.volatile[uint32_t]), quota.asked)[0] & quota.mask:
-        with cython.gil:
-            raise Stopped
+        return fail_by(raise_stopped, b"")
     looks += 1
     if looks & (LOOKS - 1) or (quota.deadline_ns == 0 and not quota.signals):
         return 0
     now = now_ns()
     if quota.deadline_ns != 0 and now >= quota.deadline_ns:
-        with cython.gil:
-            raise DeadlineExceeded(detail="loading or compiling took too long")
+        return fail_by(raise_late, b"")
     if quota.signals and now - quota.looked_ns >= SIGNALS_NS:
         quota.looked_ns = now
-        with cython.gil:
-            run_handlers(quota)
+        if run_handlers(quota):
+            return fail_raised()
     return 0
 
 
 @cython.cfunc
-@cython.exceptval(-1, check=False)
+@cython.nogil
+@cython.exceptval(check=False)
 def run_handlers(quota: cython.pointer(Quota)) -> cython.int:
-    """Let the handlers of signals run, which may load modules of their own."""
+    """Let the handlers of signals run, which may load modules of their own. -1 where one raised: that stays set."""
+    failed: cython.int
+    guard: cython.p_void = suspend_guard()
     set_budget(cython.NULL)
-    try:
-        PyErr_CheckSignals()
-    finally:
-        set_budget(quota)
-    return 0
+    with cython.gil:
+        failed = handle_signals()
+    set_budget(quota)
+    resume_guard(guard)
+    return failed
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def raise_stopped(failure: cython.pointer(cython.const[Failure])) -> cython.int:
+    """As ``fail_by`` wants it."""
+    raise Stopped
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def raise_late(failure: cython.pointer(cython.const[Failure])) -> cython.int:
+    """As ``fail_by`` wants it."""
+    raise DeadlineExceeded(detail="loading or compiling took too long")
 
 
 def grew(size):
@@ -93,11 +115,10 @@ def grew(size):
         return 0
     quota.bytes_left -= cython.cast(int64_t, size)
     if quota.bytes_left < 0:
-        with cython.gil:
-            raise ResourceLimit(
-                "compiling takes more memory than the engine allows; Config(compile_bytes=…) allows more",
-                limit="compile_bytes",
-            )
+        return fail_limit(
+            b"compile_bytes",
+            b"compiling takes more memory than the engine allows; Config(compile_bytes=\xe2\x80\xa6) allows more",
+        )
     return 0
 
 

@@ -7,3 +7,6 @@ cdef extern from * nogil:
     """
     void set_budget "strata_set_budget"(void*)
     void* get_budget "strata_get_budget"()
+
+cdef extern from "Python.h":
+    int handle_signals "PyErr_CheckSignals"() noexcept   # -1 leaves the exception set

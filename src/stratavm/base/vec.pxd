@@ -3,6 +3,7 @@ from libc.stdint cimport uint32_t
 from libc.stdlib cimport free, realloc
 
 from stratavm.base.budget cimport grew
+from stratavm.base.failures cimport fail_memory
 
 cdef inline int vec_reserve "strata_vec_reserve"(void** items, uint32_t* capacity, uint32_t needed, size_t item_size) except -1 nogil:
     """Make room for ``needed`` items of ``item_size`` bytes. ``capacity`` counts items."""
@@ -17,13 +18,11 @@ cdef inline int vec_reserve "strata_vec_reserve"(void** items, uint32_t* capacit
         wanted = 16
     limit = 0xFFFFFFFF
     if wanted > limit or wanted > (limit << 14) // item_size:
-        with gil:
-            raise MemoryError("a compiler array outgrew its index type")
+        fail_memory(b"a compiler array outgrew its index type")
     grew((wanted - capacity[0]) * item_size)
     grown = realloc(items[0], wanted * item_size)
     if grown == NULL:
-        with gil:
-            raise MemoryError("out of memory in a compiler array")
+        fail_memory(b"out of memory in a compiler array")
     items[0] = grown
     capacity[0] = <uint32_t>wanted
     return 0

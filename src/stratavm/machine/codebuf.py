@@ -12,9 +12,8 @@ from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
 from cython.cimports.libc.stdint import int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memcpy, memmove, memset
+from cython.cimports.stratavm.base.failures import fail_limit, fail_wrong
 from cython.cimports.stratavm.base.vec import vec_room
-
-from stratavm.base.errors import ResourceLimit
 
 FIELD = cython.declare(uint32_t, 4)  # bytes of a field
 SHORT = cython.declare(uint32_t, 2)  # bytes of a short jump
@@ -58,8 +57,7 @@ class CodeBuf:
     def grow(self, size):
         """Make room for ``size`` more bytes, which there is not."""
         if size > self.reach - self.n:
-            with cython.gil:
-                raise ResourceLimit(f"the machine code of one function exceeds {self.reach} bytes", limit="code_bytes")
+            fail_limit(b"code_bytes", b"the machine code of one function exceeds {} bytes", self.reach)
         vec_room(self.data, self.cap, self.n + size)
         if self.cap > self.reach:
             self.cap = self.reach
@@ -73,8 +71,7 @@ class CodeBuf:
         """``count`` new labels with consecutive numbers."""
         first: uint32_t = self.n_labels
         if count >= NO_LABEL - first:
-            with cython.gil:
-                raise ResourceLimit("too many labels in one function", limit="labels")
+            fail_limit(b"labels", b"too many labels in one function")
         vec_room(self.labels, self.cap_labels, first + count)
         if count:
             memset(cython.address(self.labels[first]), 0xFF, count * cython.sizeof(Label))
@@ -84,8 +81,7 @@ class CodeBuf:
     def bind(self, label):
         """The label means this position."""
         if label >= self.n_labels or self.labels[label].at != NO_LABEL:
-            with cython.gil:
-                raise AssertionError(f"label {label} is unknown or already bound")
+            fail_wrong(b"label {} is unknown or already bound", label)
         self.labels[label].at = self.n
         self.labels[label].fixups = self.n_fixups
         return 0
@@ -317,10 +313,7 @@ class CodeBuf:
                 target = self.labels[fix.target].at
             value = cython.cast(int32_t, target - (fix.at + (1 if fix.kind == FIX_SHORT else FIELD) + fix.base))
             if target == NO_LABEL or (fix.kind == FIX_SHORT and value != cython.cast(int8_t, value)):
-                with cython.gil:
-                    raise AssertionError(
-                        f"field at {fix.at}: target {fix.target} (kind {fix.kind}) has no place in reach"
-                    )
+                fail_wrong(b"field at {}: target {} (kind {}) has no place in reach", fix.at, fix.target, fix.kind)
             if fix.kind == FIX_SHORT:
                 data[fix.at] = cython.cast(uint8_t, value)
             else:

@@ -5,9 +5,9 @@ import cython
 from cython.cimports.cpython.bytes import PyBytes_AS_STRING
 from cython.cimports.libc.stdint import uint8_t, uint32_t
 from cython.cimports.libc.stdlib import free
+from cython.cimports.stratavm.base.failures import fail_limit
 from cython.cimports.stratavm.base.vec import vec_room
 
-from stratavm.base.errors import ResourceLimit
 from stratavm.machine.target import Target, mask
 
 cython.declare(SHARING_WINDOW=uint32_t, MAX_POOL_WORDS=uint32_t)
@@ -92,8 +92,7 @@ class MCode:
     def operand_room(self):
         """Room for one more operand of the newest instruction, which has a limit."""
         if self.last().nops == 0xFF:
-            with cython.gil:
-                raise ResourceLimit("an instruction has more than 255 operands", limit="operands")
+            fail_limit(b"operands", b"an instruction has more than 255 operands")
         return vec_room(self.operands, self.cap_operands, self.n_operands + 1)
 
     def block(self, depth, flags):
@@ -166,8 +165,7 @@ class MCode:
                 return i * 8
             i += 1
         if n >= MAX_POOL_WORDS:
-            with cython.gil:
-                raise ResourceLimit("the constant pool of one function is too large", limit="constants")
+            fail_limit(b"constants", b"the constant pool of one function is too large")
         vec_room(self.constants, self.cap_constants, n + 1)
         self.constants[n] = word
         self.n_constants = n + 1

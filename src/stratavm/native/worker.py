@@ -2,10 +2,11 @@
 
 # strata: hot
 import cython
-from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.string import memset
 from cython.cimports.posix.time import CLOCK_MONOTONIC, clock_gettime, timespec
 from cython.cimports.stratavm.base.budget import look
+from cython.cimports.stratavm.base.failures import Failure, guarded, raise_failure
 from cython.cimports.stratavm.ir.ssa import Ssa
 from cython.cimports.stratavm.machine.minst import MCode
 from cython.cimports.stratavm.machine.regalloc.allocator import Allocator
@@ -50,23 +51,18 @@ def now_ns() -> uint64_t:
     return cython.cast(uint64_t, t.tv_sec) * 1_000_000_000 + cython.cast(uint64_t, t.tv_nsec)
 
 
-@cython.final
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def do_stages(worker: cython.p_void) -> cython.int:
+    """The work of a guard."""
+    return cython.cast(Worker, worker).stages()
+
+
 @cython.auto_pickle(False)
 @cython.cclass
 class Worker:
     """Compiles one function at a time; never shared between threads."""
-
-    plan: ModulePlan
-    ssa: Ssa
-    machine: MCode
-    selector: Selector
-    allocator: Allocator
-    emitter: Emitter
-    built: Ssa
-    pipeline: object
-    scheduler: Scheduler
-    scheduling: cython.bint
-    spent: uint64_t[6]
 
     def __init__(self, plan: ModulePlan, allocator: str, registers=None, pipeline=None, machine=()) -> None:
         """``machine``: names of ``MACHINE_PASSES`` to run."""
@@ -80,6 +76,7 @@ class Worker:
         self.machine = MCode(X64)
         self.selector = Selector()
         self.allocator = Allocator(X64, allocator, registers)
+        self.allocator.attach(self.machine)
         self.emitter = Emitter()
         self.scheduler = Scheduler()
         self.scheduler.attach(self.machine)
@@ -96,7 +93,7 @@ class Worker:
     @property
     def stages_ns(self) -> tuple:
         """Nanoseconds spent so far in each of ``STAGES``."""
-        return tuple([self.spent[i] for i in range(6)])
+        return tuple([self.spent[i] for i in range(N_STAGES)])
 
     @property
     def retreats(self) -> tuple:
@@ -114,41 +111,57 @@ class Worker:
         begin: uint64_t = now_ns()
         front.build(defined_index, self.built)
         built: uint64_t = now_ns()
-        self.spent[0] += built - begin
+        self.spent[BUILD] += built - begin
         if self.pipeline is not None:
             if self.built.n_nodes > OPTIMISED_NODES:
                 raise ResourceLimit(
                     f"a function of {self.built.n_nodes} nodes is not optimised", limit="optimised_nodes"
                 )
             self.pipeline.run(self.built, self.ssa)
-            self.spent[1] += now_ns() - built
+            self.spent[OPTIMISE] += now_ns() - built
 
     def generate(self):
         """Select, allocate and emit what is in ``input``, without the GIL; returns a ``Code``."""
-        with cython.nogil:
-            t0: uint64_t = now_ns()
-            self.selector.run()
-            t1: uint64_t = now_ns()
-            if self.scheduling:
-                self.scheduler.run()
-            t2: uint64_t = now_ns()
-            self.allocator.allocate(self.machine)
-            t3: uint64_t = now_ns()
-            self.emitter.emit()
-            t4: uint64_t = now_ns()
-        self.spent[2] += t1 - t0
-        self.spent[3] += t2 - t1
-        self.spent[4] += t3 - t2
-        self.spent[5] += t4 - t3
+        if self.allocator.checked:
+            self.run(SELECT, EMIT)
+            self.allocator.verify()
+            self.run(EMIT, N_STAGES)
+        else:
+            self.run(SELECT, N_STAGES)
         return self.emitter.finish()
+
+    def run(self, first, behind):
+        """Go through some stages without the GIL; raises what they failed with."""
+        failure: Failure
+        self.first = first
+        self.behind = behind
+        with cython.nogil:
+            guarded(cython.address(failure), do_stages, cython.cast(cython.p_void, self))
+        return raise_failure(cython.address(failure)) if failure.kind else 0
+
+    def stages(self):
+        """Those that ``run`` was asked for."""
+        number: uint32_t
+        end: uint64_t
+        begin: uint64_t = now_ns()
+        for number in range(self.first, self.behind):
+            self.stage(number)
+            end = now_ns()
+            self.spent[number] += end - begin
+            begin = end
+        return 0
+
+    def stage(self, number):
+        """One of them."""
+        if number == SELECT:
+            return self.selector.run()
+        if number == SCHEDULE:
+            return self.scheduler.run() if self.scheduling else 0
+        if number == ALLOCATE:
+            return self.allocator.allocate()
+        return self.emitter.emit()
 
     def machine_ir(self, stage: str):
         """Machine IR of what is in ``input`` as plain values, as a stage of ``MACHINE_STAGES`` leaves it."""
-        reached: cython.int = MACHINE_STAGES.index(stage)
-        with cython.nogil:
-            self.selector.run()
-            if self.scheduling and reached >= 1:
-                self.scheduler.run()
-            if reached >= 2:
-                self.allocator.allocate(self.machine)
+        self.run(SELECT, SCHEDULE + MACHINE_STAGES.index(stage))
         return snapshot(self.machine)

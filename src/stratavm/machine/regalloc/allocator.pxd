@@ -24,6 +24,7 @@ cdef class Allocator:
     cdef readonly uint32_t fallbacks     # functions that linear scan gave up, since the object was made
     cdef readonly uint32_t simpler       # functions that the splitting scan left to the one of level 0
     cdef readonly bint checked
+    cdef MCode m
     cdef ParallelMove moves
     cdef NaiveAllocator naive
     cdef Intervals intervals
@@ -34,8 +35,8 @@ cdef class Allocator:
     cdef Resolver resolver
     cdef uint32_t* slot_of               # by virtual register: its spill slot
     cdef uint32_t cap_slot_of
-    cdef int allocate(self, MCode m) except -1 nogil
-    cdef int verify(self, MCode m) except -1
+    cdef int allocate(self) except -1 nogil
+    cdef int verify(self) except -1                 # what `allocate` did; needs the GIL
     cdef int prepare(self, MCode m) except -1 nogil
     cdef int allocate_linear(self, MCode m) except -1 nogil
     cdef int allocate_splitting(self, MCode m) except -1 nogil

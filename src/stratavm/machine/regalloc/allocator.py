@@ -47,11 +47,16 @@ class Allocator:
         self.ranges = Ranges()
         self.splitting = SplittingScan()
         self.resolver = Resolver(self.moves)
+        self.splitting.t = self.resolver.t = self.ranges
         self.fallbacks = self.simpler = 0
         self.checked = switches.CHECK.value() >= 2
 
     def __dealloc__(self):
         free(self.slot_of)
+
+    def attach(self, m: MCode) -> None:
+        """Say whose functions ``allocate`` is for."""
+        self.m = self.scan.m = self.rewriter.m = self.ranges.m = self.splitting.m = self.resolver.m = m
 
     def prepare(self, m):
         """Forget earlier results; the table by virtual register has room and is empty."""
@@ -63,23 +68,21 @@ class Allocator:
             memset(self.slot_of, 0xFF, n * cython.sizeof(uint32_t))
         return 0
 
-    def allocate(self, m):
+    def allocate(self):
         """Give every operand a place, and write the moves between places."""
-        self.prepare(m)
-        done: cython.bint = self.kind == ALLOC_SPLITTING and self.allocate_splitting(m)
-        if not done and (self.kind == ALLOC_NAIVE or not self.allocate_linear(m)):
-            self.naive.run(m, self.registers)
-        m.n_slots += m.n_slots & 1
-        if self.checked:
-            with cython.gil:
-                self.verify(m)
+        self.prepare(self.m)
+        done: cython.bint = self.kind == ALLOC_SPLITTING and self.allocate_splitting(self.m)
+        if not done and (self.kind == ALLOC_NAIVE or not self.allocate_linear(self.m)):
+            self.naive.run(self.m, self.registers)
+        self.m.n_slots += self.m.n_slots & 1
         return 0
 
-    def verify(self, m):
-        """Send the result through the checker. Apart: a function with Python objects takes the GIL to return."""
-        from stratavm.machine.regalloc.checker import check  # a tool's module
+    def verify(self):
+        """Send the result through the checker, if that is asked for."""
+        if self.checked:
+            from stratavm.machine.regalloc.checker import check  # a tool's module
 
-        check(snapshot(m), self.registers)
+            check(snapshot(self.m), self.registers)
         return 0
 
     def allocate_linear(self, m):
@@ -104,8 +107,10 @@ class Allocator:
 
     def run(self, m: MCode) -> None:
         """Allocate, from Python; may be repeated."""
+        self.attach(m)
         with cython.nogil:
-            self.allocate(m)
+            self.allocate()
+        self.verify()
 
     def on(self, f):
         """Allocate plain machine IR (tests, tools)."""

@@ -46,9 +46,6 @@ class LinearScan:
         """Set ``home`` of every value."""
         i: uint32_t
         v: uint32_t
-        if self.m is not m:
-            with cython.gil:
-                self.m = m
         self.items = self.intervals.items
         self.events = self.intervals.events
         self.registers = registers

@@ -5,6 +5,7 @@ import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memchr, memset
+from cython.cimports.stratavm.base.failures import fail_wrong
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.machine.minst import LOC_REMAT, LOC_SLOT, NO_LOC, MCode, is_in
 
@@ -97,9 +98,8 @@ class ParallelMove:
         return 0
 
     def _refuse(self, src, dst, vreg):
-        """A move that the allocator got wrong. Apart, as the text would make ``add`` slow."""
-        with cython.gil:
-            raise AssertionError(f"move of v{vreg} from {src:#x} to {dst:#x}: unknown place, or written twice")
+        """A move that the allocator got wrong."""
+        return fail_wrong(b"move of v{} from {:#x} to {:#x}: unknown place, or written twice", vreg, src, dst)
 
     def resolve(self, m, at):
         """Append a sequence with the same effect to ``m.moves``; linear in the number of moves."""

@@ -5,6 +5,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.stratavm.base.budget import breathe
+from cython.cimports.stratavm.base.failures import Failure, fail_by
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.machine.minst import (
     C_ANY,
@@ -34,8 +35,14 @@ OperandPtr = cython.typedef(cython.pointer(MOperand))
 @cython.exceptval(-1)
 def refuse(at: uint32_t, reason: cython.p_char, what: uint32_t) -> cython.int:
     """Selection asked for something that no allocation can give."""
-    with cython.gil:
-        raise AssertionError(f"instruction {at}: {reason.decode()} ({what:#x})")
+    return fail_by(raise_refused, reason, at, what)
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def raise_refused(failure: cython.pointer(cython.const[Failure])) -> cython.int:
+    """What ``refuse`` says."""
+    raise AssertionError(f"instruction {failure.details[0]}: {failure.text.decode()} ({failure.details[1]:#x})")
 
 
 @cython.cclass

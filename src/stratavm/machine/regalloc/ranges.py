@@ -92,9 +92,6 @@ class Ranges:
 
     def build(self, m):
         """Fill everything. 0 for odd shapes (order against dominance, critical edges) and for what is too large."""
-        if self.m is not m:
-            with cython.gil:
-                self.m = m
         if m.n_insts > MAX_SPLIT_INSTS or m.n_blocks == 0 or not self.base._find_loops(m):
             return 0
         self._reserve(m)

@@ -79,10 +79,6 @@ class Resolver:
     def run(self, m, t):
         """Write places and moves. 0 where the scan left a value without a place that an operand needs."""
         number: uint32_t
-        if self.m is not m or self.t is not t:
-            with cython.gil:
-                self.m = m
-                self.t = t
         self._reserve(m, t)
         m.n_slots = 2 * m.n_vregs + 4
         self.moves.start(m)

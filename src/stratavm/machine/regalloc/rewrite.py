@@ -65,9 +65,6 @@ class Rewriter:
         """Rewrite a function. 0 where an instruction cannot be served (the caller then starts over with slots)."""
         number: uint32_t
         size: cython.size_t = cython.sizeof(uint32_t)
-        if self.m is not m:
-            with cython.gil:
-                self.m = m
         self.items = t.items
         self.slot_of = slot_of
         self.registers = registers

@@ -51,10 +51,6 @@ class SplittingScan:
         i: uint32_t = 0
         c: uint32_t
         v: uint32_t
-        if self.m is not m or self.t is not t:
-            with cython.gil:
-                self.m = m
-                self.t = t
         self.registers = registers
         self.n_heap = 0
         self.failed = False

@@ -9,6 +9,7 @@ import cython
 from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
 from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from cython.cimports.stratavm.base.budget import breathe
+from cython.cimports.stratavm.base.failures import fail_limit, fail_wrong
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.contract._gen_layout import (
     EXEC_BUILTINS,
@@ -159,7 +160,6 @@ from cython.cimports.stratavm.targets.x64.sequences import (
     emit_rr,
 )
 
-from stratavm.base.errors import ResourceLimit
 from stratavm.machine.code import Code
 from stratavm.targets.x64.regs import ALLOCATABLE
 
@@ -233,8 +233,7 @@ class Emitter(ValueEmitter):
         bytes: uint64_t = 8 + cython.cast(uint64_t, self.m.n_slots) * 8 + self.m.out_arg_bytes
         bytes = (bytes + 15) & ~cython.cast(uint64_t, 15)
         if bytes > MAX_FRAME:
-            with cython.gil:
-                raise ResourceLimit(f"a stack frame of {bytes} bytes, the limit is {MAX_FRAME}", limit="frame_bytes")
+            fail_limit(b"frame_bytes", b"a stack frame of {} bytes, the limit is {}", bytes, MAX_FRAME)
         if not self.foreign and self.m.n_slots == 0 and self.m.out_arg_bytes == 0:
             bytes = 0
         self.frame_bytes = cython.cast(uint32_t, bytes)
@@ -469,8 +468,7 @@ class Emitter(ValueEmitter):
         if op == P_BR_TABLE:
             return self.branch_table(inst, ops, block)
         if op != P_PARAMS:
-            with cython.gil:
-                raise AssertionError(f"pseudo operation {op:#x} has no sequence")
+            fail_wrong(b"pseudo operation {:#x} has no sequence", op)
         return 0
 
     def via(self, inst, ops):
@@ -484,8 +482,7 @@ class Emitter(ValueEmitter):
             mem.index = cython.cast(uint8_t, ops[n].loc)
             mem.scale = inst.scale
             if ops[n].loc >= 16:
-                with cython.gil:
-                    raise AssertionError(f"index of node {inst.node} is at {ops[n].loc:#x}")
+                fail_wrong(b"index of node {} is at {:#x}", inst.node, ops[n].loc)
             n += 1
         if inst.nops > n and ops[n].loc < 16:
             mem.base = cython.cast(uint8_t, ops[n].loc)
@@ -496,8 +493,7 @@ class Emitter(ValueEmitter):
             self.trap_site(inst.aux)
         reg: uint32_t = ops[0].loc if ENC_ROWS[inst.op - P_VIA].nops else 0
         if reg >= 32:
-            with cython.gil:
-                raise AssertionError(f"operand of node {inst.node} is at {reg:#x}, not in a register")
+            fail_wrong(b"operand of node {} is at {:#x}, not in a register", inst.node, reg)
         o: Form = form(inst.width, reg, 0)
         o.mem = cython.address(mem)
         o.imm = inst.imm >> 32

@@ -6,6 +6,7 @@ Knows no instruction by name but moves, only shapes.
 
 import cython
 from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from cython.cimports.stratavm.base.failures import Failure, fail_by
 from cython.cimports.stratavm.machine.codebuf import FIX_POOL, CodeBuf, put8, put32, put64
 from cython.cimports.stratavm.machine.minst import C_ANY, LOC_REMAT, LOC_SLOT, MI_HOME, MI_MOVE, NO_LOC, MInst, MOperand
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
@@ -62,9 +63,17 @@ DraftPtr = cython.typedef(cython.pointer(Draft))
 
 def refuse(mop, reason, value):
     """An instruction that selection or allocation got wrong: never emitted."""
-    with cython.gil:
-        name = next((n for n, row in MOPS.items() if row[0] == mop), f"operation {mop}")
-        raise AssertionError(f"{name}: {reason.decode()} ({value:#x})")
+    return fail_by(raise_refused, reason, mop, cython.cast(uint64_t, value))
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def raise_refused(failure: cython.pointer(cython.const[Failure])) -> cython.int:
+    """What ``refuse`` says."""
+    mop = failure.details[0]
+    value = cython.cast(int64_t, failure.details[1])
+    name = next((n for n, row in MOPS.items() if row[0] == mop), f"operation {mop}")
+    raise AssertionError(f"{name}: {failure.text.decode()} ({value:#x})")
 
 
 @cython.cfunc

@@ -11,6 +11,7 @@ from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import breathe
+from cython.cimports.stratavm.base.failures import fail_unsupported, fail_wrong
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.contract._gen_layout import TRAP_OUT_OF_FUEL, TRAP_UNDEFINED_ELEMENT
 from cython.cimports.stratavm.ir.ops import N_OPS, OF_CALLS, OF_READS, OF_TRAP, OF_WRITES, OP_FLAGS
@@ -96,7 +97,6 @@ from cython.cimports.stratavm.targets.x64.rows import row_address
 from cython.cimports.stratavm.targets.x64.select_base import NODE_FOLDED, NODE_FUSED, class_of, is_const, width_of
 
 from stratavm.base import switches
-from stratavm.base.errors import Unsupported
 
 # STRATA_POLL=never leaves the polls of loops out, to measure what they cost: such code cannot be stopped.
 POLLS = cython.declare(cython.bint, switches.POLL.value() != "never")
@@ -140,8 +140,7 @@ class Selector(MemorySelector):
         self.result_pointer = NO_VREG
         self.n_pointers = 0
         if self.ssa.func >= self.plan.n_funcs or not self.plan.types[self.plan.func_types[self.ssa.func]].usable:
-            with cython.gil:
-                raise Unsupported("a function whose type no call can have", feature="simd")
+            fail_unsupported(b"simd", b"a function whose type no call can have")
         self.map_blocks()
         i: uint32_t
         for i in range(self.ssa.n_blocks):
@@ -165,8 +164,7 @@ class Selector(MemorySelector):
         i: uint32_t
         for i in range(n):
             if self.ssa.blocks[i].last <= self.ssa.blocks[i].first or self.ssa.blocks[i].last > self.ssa.n_nodes:
-                with cython.gil:
-                    raise AssertionError(f"block {i} of function {self.ssa.func} has no terminator")
+                fail_wrong(b"block {} of function {} has no terminator", i, self.ssa.func)
             self.block_map[i] = number
             number += 1 + self.edge_blocks(self.ssa.blocks[i].last - 1)
         memset(self.stamped_by, 0, cython.cast(cython.size_t, n) * cython.sizeof(uint32_t))
@@ -333,8 +331,7 @@ class Selector(MemorySelector):
         for i in range(block.first, block.first + block.params):
             at = cython.address(self.ssa.nodes[i])
             if at.op != IR_PARAM or at.c >= type.n_params:
-                with cython.gil:
-                    raise AssertionError(f"parameter node {i} of function {self.ssa.func} is wrong")
+                fail_wrong(b"parameter node {} of function {} is wrong", i, self.ssa.func)
             place = cython.address(self.plan.places[type.first + at.c])
             if place.reg != IN_STACK and self.uses[i]:
                 self.m.operand(self.define(i), R_DEF, C_FIXED, place.reg)
@@ -467,8 +464,7 @@ class Selector(MemorySelector):
         i: uint32_t
         v: uint32_t
         if at.c != type.n_results:
-            with cython.gil:
-                raise AssertionError(f"return of {at.c} values, the type has {type.n_results}")
+            fail_wrong(b"return of {} values, the type has {}", at.c, type.n_results)
         for i in range(at.c):
             place = cython.address(self.plan.places[first + i])
             v = self.value(self.ssa.args[at.b + i])
@@ -503,8 +499,7 @@ class Selector(MemorySelector):
         type: cython.pointer(TypePlan) = cython.address(self.plan.types[type_index])
         index: uint32_t = NO_VREG
         if not type.usable or at.c != type.n_params + (1 if indirect else 0):
-            with cython.gil:
-                raise Unsupported(f"a call of type {type_index} with {at.c} operands", feature="simd")
+            fail_unsupported(b"simd", b"a call of type {} with {} operands", type_index, at.c)
         if type.stack_bytes + type.result_bytes > self.m.out_arg_bytes:
             self.m.out_arg_bytes = type.stack_bytes + type.result_bytes
         if indirect:

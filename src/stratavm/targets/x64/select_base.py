@@ -5,6 +5,7 @@ import cython
 from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memcpy, memmove, memset
+from cython.cimports.stratavm.base.failures import Failure, fail_by
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.ops import OP_REF_NULL
 from cython.cimports.stratavm.ir.ssa import T_F32, T_F64, Node
@@ -177,8 +178,15 @@ class BaseSelector:
 
     def unsupported(self, op):
         """There is no rule: the caller runs the function elsewhere or refuses the module."""
-        with cython.gil:
-            if op in BY_ID:
-                row = BY_ID[op]
-                raise Unsupported(f"{row.mnemonic} has no selection rule", feature=row.feature)
-            raise Unsupported(f"IR operation {op:#x} has no selection rule")
+        return fail_by(raise_unsupported, b"", op)
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def raise_unsupported(failure: cython.pointer(cython.const[Failure])) -> cython.int:
+    """There is no rule for an operation."""
+    op = failure.details[0]
+    if op in BY_ID:
+        row = BY_ID[op]
+        raise Unsupported(f"{row.mnemonic} has no selection rule", feature=row.feature)
+    raise Unsupported(f"IR operation {op:#x} has no selection rule")

@@ -5,6 +5,7 @@ operations.
 # strata: hot
 import cython
 from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from cython.cimports.stratavm.base.failures import fail_unsupported
 from cython.cimports.stratavm.contract._gen_layout import (
     BUILTIN_MEMORY_GROW,
     BUILTIN_TABLE_CHARGE,
@@ -86,8 +87,6 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
 )
 from cython.cimports.stratavm.targets.x64.rows import row_address
 from cython.cimports.stratavm.targets.x64.select_base import class_of, is_const, width_of
-
-from stratavm.base.errors import Unsupported
 
 U32_MAX = cython.declare(uint64_t, 0xFFFFFFFF)
 TWO_31 = cython.declare(uint64_t, 0x80000000)
@@ -227,8 +226,7 @@ class MemorySelector(NumericSelector):
         memarg: cython.pointer(MemArg) = cython.address(self.ssa.memargs[at.c])
         memory: cython.pointer(MemoryPlan) = cython.address(self.plan.memories[memarg.memory])
         if memarg.memory >= self.plan.n_memories or memory.is64 or memarg.offset > U32_MAX:
-            with cython.gil:
-                raise Unsupported("64-bit memory addresses", feature="memory64")
+            fail_unsupported(b"memory64", b"64-bit memory addresses")
         flags: uint32_t = MI_TRAPS | MI_EFFECT
         if memory.plan == PLAN_BOUNDED:
             if not at.flags & NF_CHECKED and not self.inside(at.a, memarg, memory, RULE_EXTRA[at.op]):
@@ -287,8 +285,7 @@ class MemorySelector(NumericSelector):
         type: uint32_t = self.plan.global_types[at.c]
         width: uint32_t = width_of(type)
         if width == 16:
-            with cython.gil:
-                raise Unsupported("a v128 global", feature="simd")
+            fail_unsupported(b"simd", b"a v128 global")
         float_: cython.bint = class_of(type) != 0
         mop: uint32_t
         v: uint32_t

@@ -6,6 +6,7 @@ name.
 import cython
 from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t, uint64_t
 from cython.cimports.stratavm.base.bits import log2_exact
+from cython.cimports.stratavm.base.failures import fail_wrong
 from cython.cimports.stratavm.ir.ops import N_OPS, OF_CALLS, OF_TRAP, OF_WRITES, OP_FLAGS
 from cython.cimports.stratavm.ir.ssa import IR_BR_IF, IR_FUEL, IR_POLL, T_I64, Node
 from cython.cimports.stratavm.machine.minst import (
@@ -335,8 +336,7 @@ class NumericSelector(BaseSelector):
 
     def folded(self, load, mop, width, result, left):
         """An operation whose right operand is a folded load: what knows memories overrides this."""
-        with cython.gil:
-            raise AssertionError(f"node {load} was folded without a memory")
+        return fail_wrong(b"node {} was folded without a memory", load)
 
     # ---- integers ------------------------------------------------------------------------------
 

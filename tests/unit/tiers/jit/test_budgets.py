@@ -136,6 +136,31 @@ def test_what_a_signal_handler_raises_ends_a_compilation():
     assert guest.exports.small(5) == 5
 
 
+def test_what_fails_in_a_signal_handler_is_its_own_affair():
+    """The handler runs in the middle of a compilation, on the same thread, at every stage: what has no time left there
+    leaves the compiler where it was."""
+    compiler = wasm_compiler(validate(decode(LARGE)))
+    late = []
+
+    def handle(number, frame):
+        with pytest.raises(DeadlineExceeded), Budget(0.0):
+            check()
+        late.append(number)
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+
+    wanted = compiler.compile(1).code
+    before = signal.signal(signal.SIGALRM, handle)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        with Budget():
+            code = compiler.compile(1).code
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert late
+    assert code == wanted
+
+
 @pytest.mark.filterwarnings("error")  # an error in a function that cannot raise is only a warning
 @pytest.mark.parametrize("tier", ["jit0", "jit1"])
 @pytest.mark.parametrize("name", sorted(shapes.SHAPES | shapes.OPTIMISED))

@@ -1,0 +1,39 @@
+# One compiling thread's arrays, and the stages that fill them.
+cimport cython
+from libc.stdint cimport uint32_t, uint64_t
+from stratavm.ir.ssa cimport Ssa
+from stratavm.machine.minst cimport MCode
+from stratavm.machine.regalloc.allocator cimport Allocator
+from stratavm.machine.schedule cimport Scheduler
+from stratavm.targets.x64.emit cimport Emitter
+from stratavm.targets.x64.isel cimport Selector
+from stratavm.targets.x64.plan cimport ModulePlan
+
+cdef enum:
+    # in their order, as STAGES names them
+    BUILD = 0
+    OPTIMISE = 1
+    SELECT = 2
+    SCHEDULE = 3
+    ALLOCATE = 4
+    EMIT = 5
+    N_STAGES = 6
+
+@cython.final
+cdef class Worker:
+    cdef ModulePlan plan
+    cdef Ssa ssa
+    cdef MCode machine
+    cdef Selector selector
+    cdef Allocator allocator
+    cdef Emitter emitter
+    cdef Ssa built
+    cdef object pipeline
+    cdef Scheduler scheduler
+    cdef bint scheduling
+    cdef uint64_t[6] spent          # nanoseconds, by stage
+    cdef uint32_t first, behind     # stages that `run` asks for
+
+    cdef int run(self, uint32_t first, uint32_t behind) except -1
+    cdef int stages(self) except -1 nogil
+    cdef int stage(self, uint32_t number) except -1 nogil
