@@ -285,22 +285,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from stratavm.ir.scope import UNLIMITED
 from stratavm.ir.ssa import Ssa
+from stratavm.ir.stage import Stage
 from stratavm.spec.index import BY_MNEMONIC, IDS
 
 MIRRORS: Final = {IDS[name]: IDS[row.mirror] for name, row in BY_MNEMONIC.items() if row.mirror and ".gt" in name}
 
 
-class Mirror:
+class Mirror(Stage):  # type: ignore[misc]  # a compiled class
     """The pass."""
 
-    def __init__(self) -> None:
-        self.budget, self.spent, self.explains = UNLIMITED, 0, False
-        self.last: tuple[str, int] = ("", -1)
-        self.explained: list[tuple[str, int]] = []
+    last: tuple[str, int] = ("", -1)
+    explained: tuple[tuple[str, int], ...] = ()
 
-    def run(self, ssa: Ssa, out: Ssa) -> None:
+    def transform(self, ssa: Ssa, out: Ssa) -> Ssa:
         """Make the output from the input."""
         view, self.spent = ssa.dump(), 0
         for i, (op, type_, flags, a, b, *rest) in enumerate(view.nodes):
@@ -308,10 +306,6 @@ class Mirror:
                 view.nodes[i] = (MIRRORS[op], type_, flags, b, a, *rest)
                 self.spent, self.last = self.spent + 1, ("mirror", i)
         out.load(view)
-
-    def rewrite(self, ssa: Ssa, out: Ssa) -> Ssa:
-        """The same."""
-        self.run(ssa, out)
         return out
 ''',
         ),

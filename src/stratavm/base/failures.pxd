@@ -12,7 +12,7 @@ cdef enum FailKind:     # 0 is none
     FAIL_MEMORY = 3         # MemoryError
     FAIL_LIMIT = 4          # ResourceLimit, `label` names the limit
     FAIL_UNSUPPORTED = 5    # Unsupported, `label` is the feature
-    FAIL_OTHER = 6          # what `raiser` raises
+    FAIL_OTHER = 6          # what `raiser` raises, as of the others where it is not NULL
 
 cdef struct Failure
 ctypedef int (*Raiser)(const Failure*) except -1
@@ -25,10 +25,12 @@ cdef struct Failure:
     const char* text        # with fields for `details`, as in str.format
     uint64_t[3] details
 
+cdef int fail(const Failure* failure) except -1 nogil
 cdef int fail_wrong(const char* text, uint64_t a=*, uint64_t b=*, uint64_t c=*) except -1 nogil
 cdef int fail_memory(const char* text) except -1 nogil
 cdef int fail_limit(const char* label, const char* text, uint64_t a=*, uint64_t b=*) except -1 nogil
 cdef int fail_unsupported(const char* feature, const char* text, uint64_t a=*, uint64_t b=*) except -1 nogil
+cdef int fail_unsupported_by(Raiser raiser, uint64_t a=*, uint64_t b=*) except -1 nogil
 cdef int fail_by(Raiser raiser, const char* text, uint64_t a=*, uint64_t b=*) except -1 nogil
 cdef int fail_raised() except -1 nogil
 

@@ -18,10 +18,7 @@ def guarded(failure, work, subject):
     return failure.kind
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(-1)
-def fail(failure: cython.pointer(cython.const[Failure])) -> cython.int:
+def fail(failure):
     """End the work under this thread's guard, or raise where there is none."""
     note: cython.pointer(Failure) = cython.cast(cython.pointer(Failure), noted())
     if note != cython.NULL:
@@ -76,6 +73,11 @@ def fail_unsupported(feature, text, a=0, b=0):
     return fail_as(FAIL_UNSUPPORTED, cython.NULL, feature, text, a, b, 0)
 
 
+def fail_unsupported_by(raiser, a=0, b=0):
+    """The same for texts that need Python objects: ``raiser`` raises Unsupported."""
+    return fail_as(FAIL_UNSUPPORTED, raiser, cython.NULL, cython.NULL, a, b, 0)
+
+
 def fail_by(raiser, text, a=0, b=0):
     """What ``raiser`` will raise: for texts that need Python objects."""
     return fail_as(FAIL_OTHER, raiser, cython.NULL, text, a, b, 0)
@@ -94,7 +96,7 @@ def raise_failure(failure):
     """Raise the exception of what happened."""
     if failure.kind == FAIL_RAISED:
         return -1
-    if failure.kind == FAIL_OTHER:
+    if failure.raiser != cython.NULL:
         return failure.raiser(failure)
     details = (failure.details[0], failure.details[1], failure.details[2])
     text = failure.text.decode().format(*details)

@@ -9,7 +9,10 @@ from stratavm.ir.ssa import Ssa
 
 
 class Front(Protocol):
-    """One module, as its front end gives it to the compiler. Threads may build at once."""
+    """One module, as its front end gives it to the compiler. Threads may build at once.
+
+    One that needs no Python to build says so: ``source(ssa)`` makes a ``Source`` of its own (``stage.py``).
+    """
 
     @property
     def shape(self) -> Shape:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final, Protocol
+from typing import Final
 
-from stratavm.base import switches
-from stratavm.base.importing import importing
-from stratavm.ir.callees import LEVELS as INLINE_LEVELS
 from stratavm.ir.callees import Callees
+from stratavm.ir.driver import Driver
 from stratavm.ir.passes.cfg import Cfg
 from stratavm.ir.passes.inline import Inline
 from stratavm.ir.passes.licm import Licm
@@ -16,36 +14,10 @@ from stratavm.ir.passes.promote import Promote
 from stratavm.ir.passes.unroll import Unroll
 from stratavm.ir.passes.values import Values
 from stratavm.ir.passes.versions import Versions
-from stratavm.ir.prune import Pruner
 from stratavm.ir.scope import EVERYWHERE, Scope
 from stratavm.ir.ssa import Ssa
+from stratavm.ir.stage import Stage
 from stratavm.ir.text import node_text
-
-
-class Stage(Protocol):
-    """One walk over the function: one pass, or several that share the walk."""
-
-    budget: int
-    explains: bool
-
-    @property
-    def explained(self) -> list[tuple[str, int]]:
-        """Name and input node of everything that was done in the last run, if ``explains`` asked for it."""
-
-    @property
-    def spent(self) -> int:
-        """Rewrites of the last run."""
-
-    @property
-    def last(self) -> tuple[str, int]:
-        """The pass and the input node of the last rewrite of the last run."""
-
-    def run(self, ssa: Ssa, out: Ssa) -> None:
-        """Make the output from the input."""
-
-    def rewrite(self, ssa: Ssa, out: Ssa) -> Ssa:
-        """The same, but where there is nothing to do the input is returned, and the output is of no use."""
-
 
 ORDER: Final[tuple[tuple[Callable[..., Stage], dict[str, str]], ...]] = (
     (Inline, {"inline": "small functions take the place of calls"}),
@@ -74,10 +46,9 @@ TOLD_BY_RULES: Final = frozenset({"fold", "strength"})
 """Passes that do nothing but what rules say."""
 FOR_CHECKS: Final = frozenset({"checks", "versions"})
 """Those that only do something about checks of bounds."""
-CHECKS: Final = switches.CHECK.value()
 
 
-class Pipeline:
+class Pipeline(Driver):  # type: ignore[misc]  # a compiled class
     """Runs a choice of passes; keeps their scratch memory, so one object serves one thread.
 
     Args:
@@ -92,52 +63,20 @@ class Pipeline:
             raise ValueError(f"unknown passes: {', '.join(sorted(unknown))}; there are {', '.join(PASSES)}")
         if "inline" in passes and callees is None:
             raise ValueError("inlining needs the module's small functions: pass callees")
+        super().__init__(scope, callees)
         self.passes = passes
         self.scope = scope
-        self._callees = callees
-        self.stages: list[Stage] = []
+        stages: list[Stage] = []
         for make, names in ORDER:
             if chosen := [name for name in names if name in passes]:
-                self.stages.append(make(chosen) if len(names) > 1 else make())
-        self._pruner = Pruner()
-        self._spare = Ssa()
-
-    def run(self, ssa: Ssa, out: Ssa) -> None:
-        """Optimise ``ssa`` into ``out``, without the GIL; under ``STRATA_CHECK`` 2 the result is verified."""
-        budget = self.scope.budget(ssa.func)
-        for stage in self._plan(ssa):
-            stage.budget = budget
-            ssa = stage.rewrite(ssa, self._spare if ssa is out else out)
-            budget -= stage.spent
-        if "inline" in self.passes:
-            inline: Any = self.stages[0]
-            inline.release()
-        if ssa is not out:
-            out.assign(ssa)
-        self._pruner.run(out)
-        if CHECKS >= 2:
-            with importing:
-                from stratavm.ir.verify import verify
-
-            verify(out)
-
-    def _plan(self, ssa: Ssa) -> list[Stage]:
-        """The stages for a function: most have no call to inline, and are not copied for nothing."""
-        if "inline" not in self.passes:
-            return self.stages
-        inline: Any = self.stages[0]
-        return self.stages if inline.prepare(ssa, self._callees, INLINE_LEVELS) else self.stages[1:]
-
-    @property
-    def spent(self) -> int:
-        """Rewrites of the last run."""
-        return sum(stage.spent for stage in self.stages)
+                stages.append(make(chosen) if len(names) > 1 else make())
+        self.stages = stages
 
     def explain(self, ssa: Ssa) -> Iterator[tuple[str, tuple[int, int], str]]:
         """What the passes do to a function, in order: the name of a rule or a pass, the function that the node is from
         with the position in its body, and the node as it was before that pass.
         """
-        for stage in self._plan(ssa):
+        for stage in self.plan(ssa):
             out = Ssa()
             stage.budget = self.scope.budget(ssa.func)
             stage.explains = True
@@ -155,7 +94,7 @@ class Pipeline:
         Raises:
             ValueError: the function has fewer rewrites.
         """
-        for stage in self._plan(ssa):
+        for stage in self.plan(ssa):
             out = Ssa()
             stage.budget = rewrites
             stage.run(ssa, out)

@@ -24,6 +24,7 @@ from cython.cimports.stratavm.ir.ssa import (
     NO_VALUE,
     Edge,
     Node,
+    Ssa,
     map_values,
     operands_of,
 )
@@ -50,7 +51,10 @@ def acts(op: uint32_t) -> cython.bint:
 
 @cython.cclass
 class Pruner:
-    """Scratch memory of the pass, reused from function to function."""
+    """Scratch memory of the pass, reused from function to function. From below the GIL it prunes ``ssa``."""
+
+    def __init__(self, ssa: Ssa | None = None) -> None:
+        self.ssa = ssa
 
     def __dealloc__(self):
         free(self.live)
@@ -63,9 +67,13 @@ class Pruner:
 
     def run(self, ssa: Ssa) -> None:
         """Prune a function, without the GIL."""
+        before = self.ssa
         self.ssa = ssa
-        with cython.nogil:
-            self.prune()
+        try:
+            with cython.nogil:
+                self.prune()
+        finally:
+            self.ssa = before
 
     def prune(self):
         """The pass."""

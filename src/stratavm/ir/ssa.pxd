@@ -112,7 +112,8 @@ cdef struct MemArg:
 
 @cython.final
 cdef class Ssa:
-    # One function. Arrays are malloc'd, owned by this object and reused between functions by clear().
+    # One function. Arrays are malloc'd, owned by this object and reused between functions by clear(). `swap` exchanges
+    # all that lies from the first field to the last.
     cdef public uint32_t func                 # function index
     cdef public uint32_t type_index
     cdef Node* nodes
@@ -124,6 +125,7 @@ cdef class Ssa:
     cdef uint32_t* uses                # how often each node is used, over edges too, if they were counted
     cdef uint32_t cap_uses
     cdef readonly bint counted
+    cdef bint lent                     # the arrays are somebody else's, who is asked to keep them; nothing is appended
     cdef Block* blocks
     cdef uint32_t n_blocks, cap_blocks
     cdef Edge* edges
@@ -138,6 +140,7 @@ cdef class Ssa:
     cdef uint32_t n_results, cap_results
     cdef uint32_t n_params
 
+    cdef int swap(self, Ssa other) noexcept nogil
     cdef int clear(self) except -1 nogil
     cdef int copy_tables(self, Ssa other) except -1 nogil
     cdef uint32_t node(self, uint16_t op, uint8_t type, uint8_t flags, uint32_t a, uint32_t b, uint32_t c, uint32_t position) except? 0xFFFFFFFF nogil

@@ -56,6 +56,8 @@ class Ssa:
     """One function in SSA form. Reused between functions: ``clear`` keeps the memory."""
 
     def __dealloc__(self):
+        if self.lent:
+            return
         free(self.nodes)
         free(self.positions)
         free(self.blocks)
@@ -112,6 +114,17 @@ class Ssa:
         copy_bytes(self.blocks, other.blocks, other.n_blocks * cython.sizeof(Block))
         self.n_nodes = other.n_nodes
         self.n_blocks = other.n_blocks
+
+    def swap(self, other):
+        """Exchange the contents with another form's: whoever works on a form goes on with what the other one held."""
+        between: cython.char[512]
+        ours: cython.p_char = cython.cast(cython.p_char, cython.address(self.func))
+        theirs: cython.p_char = cython.cast(cython.p_char, cython.address(other.func))
+        size: cython.size_t = cython.cast(cython.p_char, cython.address(self.n_params) + 1) - ours
+        memcpy(between, ours, size)
+        memcpy(ours, theirs, size)
+        memcpy(theirs, between, size)
+        return 0
 
     def node(self, op, type, flags, a, b, c, position):
         """Append a node to the open block; returns its index, which is its value."""
@@ -238,10 +251,6 @@ class Ssa:
         """How often each node is used, if ``counted``."""
         i: uint32_t
         return [self.uses[i] for i in range(self.n_nodes)]
-
-    def origins(self) -> set:
-        """Indices of the functions that were inlined."""
-        return {self.sites[i].func for i in range(self.n_sites)}
 
     def counts(self) -> tuple[int, int, int]:
         """Nodes, blocks and entries of the side array of operands."""

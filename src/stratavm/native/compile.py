@@ -82,12 +82,10 @@ class ModuleCompiler:
         self.passes = options.passes
         if options.passes:
             with importing:  # here and below: level 0 does without a dozen modules of passes
-                from stratavm.ir.callees import Callees
                 from stratavm.ir.pipeline import FOR_CHECKS
 
             # Where every memory has a guard there are no checks; but a search counts the rewrites of all passes.
             self.passes = tuple(name for name in options.passes if name not in FOR_CHECKS or checked)
-            self._callees = Callees(front)
         self._uncounted = min(LARGE_BYTES, options.max_bytes // MOST_PER_BYTE)
         self._all_short = front.size <= self._uncounted
         self._plain: ModuleCompiler | None = None
@@ -121,9 +119,10 @@ class ModuleCompiler:
     def pipeline(self) -> Pipeline:
         """The passes, for one thread."""
         with importing:
+            from stratavm.ir.callees import Callees
             from stratavm.ir.pipeline import Pipeline
 
-        return Pipeline(self.passes, self.options.scope, self._callees)
+        return Pipeline(self.passes, self.options.scope, Callees(self.front))
 
     @property
     def stages_ns(self) -> dict[str, int]:

@@ -2,6 +2,7 @@
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 from stratavm.ir.ssa cimport Ssa
+from stratavm.ir.stage cimport Source, Stage
 from stratavm.machine.minst cimport MCode
 from stratavm.machine.regalloc.allocator cimport Allocator
 from stratavm.machine.schedule cimport Scheduler
@@ -22,18 +23,24 @@ cdef enum:
 @cython.final
 cdef class Worker:
     cdef ModulePlan plan
-    cdef Ssa ssa
+    cdef object front
+    cdef Source source              # of that front end
+    cdef Ssa built                  # what it fills
+    cdef Stage pipeline             # or None
+    cdef Ssa ssa                    # what machine code is made from: `built` where there is no pipeline
     cdef MCode machine
     cdef Selector selector
     cdef Allocator allocator
     cdef Emitter emitter
-    cdef Ssa built
-    cdef object pipeline
     cdef Scheduler scheduler
     cdef bint scheduling
     cdef uint64_t[6] spent          # nanoseconds, by stage
     cdef uint32_t first, behind     # stages that `run` asks for
+    cdef uint32_t defined           # index of the function at hand
 
+    cdef int attach(self, object front, uint32_t defined) except -1
+    cdef object finish(self, uint32_t first)
     cdef int run(self, uint32_t first, uint32_t behind) except -1
     cdef int stages(self) except -1 nogil
     cdef int stage(self, uint32_t number) except -1 nogil
+    cdef int optimise(self) except -1 nogil

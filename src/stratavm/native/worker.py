@@ -6,7 +6,7 @@ from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.string import memset
 from cython.cimports.posix.time import CLOCK_MONOTONIC, clock_gettime, timespec
 from cython.cimports.stratavm.base.budget import look
-from cython.cimports.stratavm.base.failures import Failure, guarded, raise_failure
+from cython.cimports.stratavm.base.failures import Failure, fail_limit, guarded, raise_failure
 from cython.cimports.stratavm.ir.ssa import Ssa
 from cython.cimports.stratavm.machine.minst import MCode
 from cython.cimports.stratavm.machine.regalloc.allocator import Allocator
@@ -15,7 +15,7 @@ from cython.cimports.stratavm.targets.x64.emit import Emitter
 from cython.cimports.stratavm.targets.x64.isel import Selector
 from cython.cimports.stratavm.targets.x64.plan import ModulePlan
 
-from stratavm.base.errors import ResourceLimit
+from stratavm.ir.stage import source_of
 from stratavm.machine.minst import snapshot
 from stratavm.targets.x64.target import X64
 
@@ -36,7 +36,7 @@ MACHINE_PASSES = {
 """Passes of the machine level by name; level 1 runs all, level 0 none."""
 
 
-OPTIMISED_NODES = 1 << 18
+OPTIMISED_NODES = cython.declare(uint32_t, 1 << 18)
 """Nodes of the SSA form up to which a function is optimised. The largest functions of programs have a tenth of that,
 and the passes take up to ten times as long per node as level 0 does."""
 
@@ -70,9 +70,9 @@ class Worker:
         if unknown:
             raise ValueError(f"unknown passes: {', '.join(sorted(unknown))}; there are {', '.join(MACHINE_PASSES)}")
         self.plan = plan
-        self.ssa = Ssa()
-        self.built = self.ssa if pipeline is None else Ssa()
         self.pipeline = pipeline
+        self.ssa = Ssa() if pipeline is None else self.pipeline.out
+        self.built = self.ssa if pipeline is None else self.pipeline.ssa
         self.machine = MCode(X64)
         self.selector = Selector()
         self.allocator = Allocator(X64, allocator, registers)
@@ -100,34 +100,36 @@ class Worker:
         """Functions that level 1's allocator left to level 0's, and that level 0's left to the naive one."""
         return self.allocator.simpler, self.allocator.fallbacks
 
-    def compile(self, front, defined_index: int):
+    def compile(self, front, defined_index: uint32_t):
         """A defined function of a front end's module as ``Code``."""
-        look()  # here: the loops of a short function are too short for it
-        self.build(front, defined_index)
-        return self.generate()
+        self.attach(front, defined_index)
+        return self.finish(BUILD)
 
-    def build(self, front, defined_index: int) -> None:
+    def build(self, front, defined_index: uint32_t) -> None:
         """Fill ``input`` with a function, optimised if the worker has a pipeline."""
-        begin: uint64_t = now_ns()
-        front.build(defined_index, self.built)
-        built: uint64_t = now_ns()
-        self.spent[BUILD] += built - begin
-        if self.pipeline is not None:
-            if self.built.n_nodes > OPTIMISED_NODES:
-                raise ResourceLimit(
-                    f"a function of {self.built.n_nodes} nodes is not optimised", limit="optimised_nodes"
-                )
-            self.pipeline.run(self.built, self.ssa)
-            self.spent[OPTIMISE] += now_ns() - built
+        self.attach(front, defined_index)
+        self.run(BUILD, SELECT)
 
     def generate(self):
-        """Select, allocate and emit what is in ``input``, without the GIL; returns a ``Code``."""
+        """``Code`` of what is in ``input``."""
+        return self.finish(SELECT)
+
+    def attach(self, front, defined):
+        """Say which function is next."""
+        if front is not self.front:
+            self.source = source_of(front, self.built)
+            self.front = front
+        self.defined = defined
+        return 0
+
+    def finish(self, first):
+        """``Code`` by all stages from one on, without the GIL."""
         if self.allocator.checked:
-            self.run(SELECT, EMIT)
+            self.run(first, EMIT)
             self.allocator.verify()
             self.run(EMIT, N_STAGES)
         else:
-            self.run(SELECT, N_STAGES)
+            self.run(first, N_STAGES)
         return self.emitter.finish()
 
     def run(self, first, behind):
@@ -153,6 +155,11 @@ class Worker:
 
     def stage(self, number):
         """One of them."""
+        if number == BUILD:
+            look()  # here: the loops of a short function are too short for it
+            return self.source.build(self.defined)
+        if number == OPTIMISE:
+            return 0 if self.pipeline is None else self.optimise()
         if number == SELECT:
             return self.selector.run()
         if number == SCHEDULE:
@@ -160,6 +167,12 @@ class Worker:
         if number == ALLOCATE:
             return self.allocator.allocate()
         return self.emitter.emit()
+
+    def optimise(self):
+        """Run the pipeline, unless the function is too large for it."""
+        if self.built.n_nodes > OPTIMISED_NODES:
+            fail_limit(b"optimised_nodes", b"a function of {} nodes is not optimised", self.built.n_nodes)
+        return self.pipeline.apply()
 
     def machine_ir(self, stage: str):
         """Machine IR of what is in ``input`` as plain values, as a stage of ``MACHINE_STAGES`` leaves it."""

@@ -9,7 +9,7 @@ import pytest
 from stratavm.cli.main import main
 from stratavm.engine.bisect import bisect, first_wrong
 from stratavm.ir import pipeline
-from stratavm.ir.scope import UNLIMITED
+from stratavm.ir.stage import Stage
 from stratavm.native.compile import MACHINE_LEVELS
 from stratavm.spec.index import IDS
 
@@ -35,14 +35,13 @@ def module(tmp_path):
     return str(path)
 
 
-class Wrong:
+class Wrong(Stage):
     """A pass that turns rotations the other way."""
 
-    budget, spent, explains = UNLIMITED, 0, False
     last, explained = ("", -1), ()
 
-    def rewrite(self, ssa, out):
-        """As ``Stage``: the output from the input."""
+    def transform(self, ssa, out):
+        """The output from the input."""
         view, self.spent = ssa.dump(), 0
         for i, (op, *rest) in enumerate(view.nodes):
             if op == IDS["i32.rotl"] and self.spent < self.budget:
@@ -51,8 +50,6 @@ class Wrong:
                 self.last = ("wrong", i)
         out.load(view)
         return out
-
-    run = rewrite
 
 
 @pytest.fixture

@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 
 from stratavm.base.budget import Budget
-from stratavm.base.errors import DeadlineExceeded, ResourceLimit, Trap
+from stratavm.base.errors import DeadlineExceeded, ResourceLimit, Trap, Unsupported
 from stratavm.engine import Config, Engine, Module, Store
 from stratavm.engine.linker import Linker
 from stratavm.front.wasm.front import WasmFront
-from stratavm.ir import callees as callees_module
 from stratavm.ir.callees import Callees
 from stratavm.ir.passes.inline import Inline
 from stratavm.ir.pipeline import PASSES, Pipeline
@@ -109,7 +108,7 @@ def test_a_memory_of_64_bits_keeps_all_calls():
     """The compiler may refuse its functions one by one, so that callers must not change."""
     wide = READY | {"memory64"}
     valid = validate(parse_module("(module (memory i64 1) (func $f) (func (call $f)))", features=wide), features=wide)
-    assert Callees(WasmFront(valid)).template(0, 1, 1) is None
+    assert not Callees(WasmFront(valid)).form(0, 1, 1, Ssa())
 
 
 def test_growth_is_bounded():
@@ -135,18 +134,71 @@ def test_so_many_functions_are_inlined_into_one_at_most():
     assert inlined(text, 4100).count("= call") == 4
 
 
-def test_a_form_that_was_dropped_is_made_again(monkeypatch):
+class CountingFront:
+    """A front end in Python over another one: knows which functions were built."""
+
+    def __init__(self, front):
+        self.shape, self.inlines, self.body_size = front.shape, front.inlines, front.body_size
+        self.front, self.builds, self.error = front, [], None
+
+    def build(self, defined, ssa):
+        """As the port says."""
+        self.builds.append(defined)
+        if self.error:
+            raise self.error
+        self.front.build(defined, ssa)
+
+
+def test_a_form_that_was_dropped_is_made_again():
     """A module has more small functions than there is room for: the last are kept, and every one stays what it was."""
-    monkeypatch.setattr(callees_module, "KEPT", 4, raising=False)
     functions = "".join(f"(func (param i32) (result i32) (i32.add (local.get 0) (i32.const {i})))" for i in range(6))
-    callees = Callees(WasmFront(validate(parse_module(f"(module {functions})"))))
-    first = callees.template(0, 1, 6)
-    assert callees.template(0, 1, 6) is first
+    front = CountingFront(WasmFront(validate(parse_module(f"(module {functions})"))))
+    callees, first, again = Callees(front, 4), Ssa(), Ssa()
+    assert callees.form(0, 1, 6, first)
+    assert callees.form(0, 1, 6, again)
+    assert front.builds == [0]
     for other in range(1, 6):
-        callees.template(other, 1, 6)
-    again = callees.template(0, 1, 6)
-    assert again is not first
+        assert callees.form(other, 1, 6, again)
+    assert callees.form(0, 1, 6, again)
+    assert front.builds == [0, 1, 2, 3, 4, 5, 0]
     assert print_ssa(again) == print_ssa(first)
+
+
+@pytest.mark.parametrize("kept", [1, 2, 5])
+def test_what_is_found_does_not_depend_on_what_was_asked_before(kept):
+    """Each thread has a table of its own. Here forms are dropped while others are made of them."""
+    body = "(i32.mul (call ${} (local.get 0)) (call ${} (i32.const {})))"
+    functions = "".join(
+        f"(func ${i} (param i32) (result i32) {body.format(max(i - 1, 0), max(i - 2, 0), i)})" for i in range(1, 12)
+    )
+    text = f"(module (func $0 (param i32) (result i32) (i32.ctz (local.get 0))) {functions})"
+    front = WasmFront(validate(parse_module(text)))
+    asked = [(func, depth, caller) for func in range(12) for depth in (1, 2, 3) for caller in (3, 12)]
+
+    def forms(callees, asked):
+        found = {}
+        for ask in asked:
+            ssa = Ssa()
+            found[ask] = print_ssa(ssa) if callees.form(*ask, ssa) else None
+            if found[ask]:
+                verify(ssa)
+        return found
+
+    every = forms(Callees(front), asked)
+    assert forms(Callees(front, kept), reversed(asked)) == every
+    assert len(set(every.values())) > 20
+
+
+def test_a_function_that_its_front_end_refuses_stays_a_call():
+    """And nothing else does: an error of the front end's own is seen."""
+    text = "(module (func $f (param i32) (result i32) (local.get 0)))"
+    front = CountingFront(WasmFront(validate(parse_module(text))))
+    for error in (Unsupported("no", feature="simd"), ResourceLimit("no", limit="ssa_work")):
+        front.error = error
+        assert not Callees(front).form(0, 1, 1, Ssa())
+    front.error = ValueError("a fault")
+    with pytest.raises(ValueError, match="a fault"):
+        Callees(front).form(0, 1, 1, Ssa())
 
 
 def test_what_a_caller_may_take_says_nothing_about_its_callees():
@@ -154,10 +206,9 @@ def test_what_a_caller_may_take_says_nothing_about_its_callees():
     text = "(module (func (param i32) (result i32) (i32.add (local.get 0) (i32.const 1))))"
     callees = Callees(WasmFront(validate(parse_module(text))))
     with pytest.raises(ResourceLimit) as refused, Budget(size=100):
-        callees.template(0, 1, 1)
+        callees.form(0, 1, 1, Ssa())
     assert refused.value.limit == "compile_bytes"
-    assert not callees.refused
-    assert callees.template(0, 1, 1) is not None
+    assert callees.form(0, 1, 1, Ssa())
 
 
 def test_a_deadline_ends_the_search_for_small_functions():

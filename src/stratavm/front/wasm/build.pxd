@@ -5,7 +5,8 @@
 # start; the join compares the snapshots and makes a parameter only where they differ. Nothing ever copies all locals.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from stratavm.ir.ssa cimport IR_CONST, NO_VALUE, Node, Ssa
+from stratavm.ir.ssa cimport IR_CONST, NO_VALUE, Node
+from stratavm.ir.stage cimport Source
 from stratavm.module.valid cimport Bodies, Context, ValidBody
 
 cdef enum FrameKind:
@@ -55,12 +56,11 @@ cdef inline uint8_t value_type(uint32_t packed) noexcept nogil:
     """ValueType of a packed value type."""
     return <uint8_t>(0x80 - packed) if 0x7B <= packed <= 0x7F else 6
 
-cdef class Builder:
+cdef class Builder(Source):
     cdef readonly Context context
     cdef readonly Bodies bodies
     cdef ValidBody* body
     cdef const uint8_t* base   # of the module's bytes
-    cdef Ssa ssa
     cdef const uint8_t* p
     cdef const uint8_t* end
     cdef const uint8_t* at     # of the instruction

@@ -7,9 +7,10 @@ budget bounds that product; a body over it is a ``ResourceLimit``, which the tie
 
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
-from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import breathe
+from cython.cimports.stratavm.base.failures import Failure, fail_limit, fail_unsupported_by
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.front.wasm._gen_expand import (
     EXPANSION_ENDS,
@@ -43,10 +44,11 @@ from cython.cimports.stratavm.ir.ssa import (
     T_NONE,
     T_V128,
     Block,
+    Ssa,
 )
 from cython.cimports.stratavm.module.valid import VB_COMPLEX, LoopFact, TypeFact
 
-from stratavm.base.errors import TRAPS_BY_NAME, ResourceLimit, Unsupported
+from stratavm.base.errors import TRAPS_BY_NAME, Unsupported
 from stratavm.spec.index import BY_ID
 
 TRAP_UNREACHABLE = cython.declare(uint32_t, TRAPS_BY_NAME["unreachable"].code)
@@ -61,17 +63,27 @@ WORK_LIMIT = cython.declare(uint64_t, 1 << 25)
 @cython.exceptval(-1)
 def refuse_size(func: uint32_t) -> cython.int:
     """The body needs more edge arguments than the budget allows."""
-    with cython.gil:
-        raise ResourceLimit(f"function {func} is too complex to compile", limit="ssa_work")
+    return fail_limit(b"ssa_work", b"function {} is too complex to compile", func)
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def raise_unknown(failure: cython.pointer(cython.const[Failure])) -> cython.int:
+    """What ``refuse`` says."""
+    row = BY_ID[failure.details[0]]
+    at = failure.details[1]
+    raise Unsupported(f"{at:#x}: the compiler does not know {row.mnemonic} yet", feature=row.feature)
 
 
 @cython.cclass
 class Builder:
     """State of one worker: reused from body to body."""
 
-    def __cinit__(self, context: Context, bodies: Bodies):
+    def __init__(self, ssa: Ssa, context: Context, bodies: Bodies, fuel: bool) -> None:
+        super().__init__(ssa)
         self.context = context
         self.bodies = bodies
+        self.fuel = fuel
 
     def __dealloc__(self):
         free(self.values)
@@ -142,12 +154,8 @@ class Builder:
         return self.ssa.block(self.loop_depth, 0)
 
     def refuse(self, op):
-        """Raise ``Unsupported`` for a row that the compiler does not know."""
-        with cython.gil:
-            row = BY_ID[op]
-            raise Unsupported(
-                f"{self.position():#x}: the compiler does not know {row.mnemonic} yet", feature=row.feature
-            )
+        """``Unsupported``: a row that the compiler does not know."""
+        return fail_unsupported_by(raise_unknown, op, self.position())
 
     def expand(self, op):
         """A row that is no node of its own: the nodes of its template, and a value for each result. The template's
@@ -273,13 +281,8 @@ class Builder:
         if n != 0:
             memset(self.stamps, 0, n * word)
         if self.cap_seen < n or self.joins > (cython.cast(uint32_t, 1) << 30):
-            free(self.seen)
-            self.cap_seen = 0
-            self.seen = cython.cast(cython.pointer(Seen), calloc(n + 1, cython.sizeof(Seen)))
-            if self.seen == cython.NULL:
-                with cython.gil:
-                    raise MemoryError("out of memory in the SSA builder")
-            self.cap_seen = n
+            vec_room(self.seen, self.cap_seen, n)
+            memset(self.seen, 0, self.cap_seen * cython.sizeof(Seen))
             self.joins = 0
         return 0
 

@@ -3,12 +3,14 @@ cimport cython
 from libc.stdint cimport uint8_t, uint32_t
 
 from stratavm.front.wasm.build cimport Builder
+from stratavm.ir.prune cimport Pruner
 
 @cython.final
 cdef class BuildWalk(Builder):
     cdef const uint32_t* params    # of the block type read last
     cdef const uint32_t* results
     cdef uint32_t n_params, n_results
+    cdef Pruner pruner             # or None: the form stays as the walk made it
 
     cdef uint32_t index(self) noexcept nogil
     cdef uint32_t prefixed(self, uint8_t prefix) noexcept nogil

@@ -7,6 +7,7 @@ checked: the validating walk (``module/validate_walk.py``) read the same bytes b
 
 import cython
 from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t
+from cython.cimports.stratavm.base.failures import fail_wrong
 from cython.cimports.stratavm.base.leb import leb_s32, leb_s33, leb_s64, leb_u32, leb_u64
 from cython.cimports.stratavm.front.wasm.build import (
     BK_BLOCK,
@@ -17,9 +18,11 @@ from cython.cimports.stratavm.front.wasm.build import (
     value_type,
 )
 from cython.cimports.stratavm.ir.ops import *
+from cython.cimports.stratavm.ir.prune import Pruner
 from cython.cimports.stratavm.ir.ssa import NO_VALUE, T_I32, T_NONE, T_REF, Ssa
+from cython.cimports.stratavm.ir.stage import verified
 from cython.cimports.stratavm.module._gen_walk_kinds import *
-from cython.cimports.stratavm.module.valid import TypeFact
+from cython.cimports.stratavm.module.valid import Bodies, Context, TypeFact
 from cython.cimports.stratavm.module.walk import row_behind
 
 
@@ -27,13 +30,23 @@ from cython.cimports.stratavm.module.walk import row_behind
 class BuildWalk(Builder):
     """The walk over one body's instructions."""
 
-    def build(self, index: uint32_t, ssa: Ssa, fuel: bool) -> None:
-        """Build the SSA form of a defined function, without the GIL; with ``fuel``, charge every basic block."""
-        self.ssa = ssa
-        self.fuel = fuel
-        with cython.nogil:
-            self.begin(cython.address(self.bodies.items[index]))
-            self.run()
+    def __init__(self, ssa: Ssa, context: Context, bodies: Bodies, fuel: bool, prune: bool) -> None:
+        super().__init__(ssa, context, bodies, fuel)
+        self.pruner = Pruner(ssa) if prune else None
+
+    def build(self, defined):
+        """Build the SSA form of a defined function; with ``fuel``, charge every basic block."""
+        if defined >= self.bodies.n:
+            fail_wrong(b"defined function {} of {}", defined, self.bodies.n)
+        self.begin(cython.address(self.bodies.items[defined]))
+        self.run()
+        if self.pruner is not None:
+            self.pruner.prune()
+        return verified(self.ssa)
+
+    def is_short(self, defined, most):
+        """Whether a function has at most so many bytes of instructions."""
+        return self.bodies.items[defined].end - self.bodies.items[defined].start <= most
 
     # ---- immediates ----------------------------------------------------------------------------
 

@@ -1,22 +1,13 @@
-"""WebAssembly to the compiler: a valid module as a ``Front``. Owns the scratch memory of the building walk."""
+"""WebAssembly to the compiler: a valid module as a ``Front``."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from stratavm.base import switches
-from stratavm.base.importing import importing
 from stratavm.front.wasm.build_walk import BuildWalk
-from stratavm.ir.prune import Pruner
 from stratavm.ir.ssa import Ssa
 from stratavm.module.valid import ValidModule
 
-CHECKS = switches.CHECK.value()
-"""The level of self-checks that the environment asks for; from 2 on, every SSA form is verified."""
-LARGE_NODES: Final = 1 << 17
-"""Scratch of a larger function is not kept."""
-KEPT_WALKS: Final = 8
-"""Scratch objects that are kept between compilations: about the threads that compile at once."""
 MAX_BINARY: Final = 1 << 31
 """Bytes of a module whose bodies are surely small enough: their positions leave a bit free for inlined nodes."""
 
@@ -35,35 +26,23 @@ class WasmFront:
         self.inlines = self.size < MAX_BINARY and not any(m.limits.is64 for m in module.memory_types)
         self._valid = valid
         self._fuel = fuel
-        self._spare: list[tuple[BuildWalk, Pruner]] = []
 
     def body_size(self, defined: int) -> int:
         """Bytes of a function's instructions, by defined index."""
         body = self.shape.functions[defined]
         return int(body.end - body.start)
 
+    def source(self, ssa: Ssa, *, prune: bool = True) -> BuildWalk:
+        """What fills ``ssa`` with one function after the other, for one thread and without the GIL.
+
+        ``prune`` removes the values that nothing needs; without it a form is as the walk made it.
+        """
+        return BuildWalk(ssa, self._valid.context, self._valid.bodies, self._fuel, prune)
+
     def build(self, defined: int, ssa: Ssa, *, prune: bool = True) -> None:
         """Fill ``ssa`` with a defined function. Threads may build at once, each with an ``Ssa`` of its own.
-
-        ``prune`` removes the values that nothing needs; without it the form is as the walk made it.
 
         Raises ``Unsupported`` for a row that the compiler does not know, ``ResourceLimit`` for a body whose SSA form
         would be out of proportion to its size.
         """
-        valid = self._valid
-        if not 0 <= defined < len(valid.bodies):
-            raise IndexError(f"defined function {defined} of {len(valid.bodies)}")
-        try:
-            walk, pruner = self._spare.pop()
-        except IndexError:
-            walk, pruner = BuildWalk(valid.context, valid.bodies), Pruner()
-        walk.build(defined, ssa, self._fuel)
-        if prune:
-            pruner.run(ssa)
-        if CHECKS >= 2:
-            with importing:
-                from stratavm.ir.verify import verify  # a tool's module
-
-            verify(ssa)
-        if len(self._spare) < KEPT_WALKS and ssa.n_nodes <= LARGE_NODES:
-            self._spare.append((walk, pruner))
+        self.source(ssa, prune=prune).fill(defined)

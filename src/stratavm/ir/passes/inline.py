@@ -24,6 +24,7 @@ from cython.cimports.stratavm.ir.ops import (
     OP_RETURN_CALL,
     OP_RETURN_CALL_INDIRECT,
 )
+from cython.cimports.stratavm.ir.passes.numbers import numbers_clear, numbers_find, numbers_free, numbers_put
 from cython.cimports.stratavm.ir.ssa import (
     IR_BLOCK_PARAM,
     IR_BR,
@@ -62,10 +63,7 @@ MOST = cython.declare(uint32_t, 4096)
 """Functions that are inlined into one: each is at hand until the last is in place. Programs need a few dozen."""
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def size_of(ssa: Ssa) -> uint32_t:
+def size_of(ssa):
     """Nodes that compute something; ``NO_VALUE`` for a function that is not inlined.
 
     Not inlined: what the selection may refuse (vectors, tail calls), since its caller would be refused too; what never
@@ -97,15 +95,37 @@ def size_of(ssa: Ssa) -> uint32_t:
     return size if returns != 0 and size <= SMALL else NO_VALUE
 
 
+def let_go(callee):
+    """One holder less."""
+    callee.holders -= 1
+    if callee.holders == 0:
+        free(callee)
+
+
+@cython.cclass
+class Templates:
+    """Where ``Inline`` has small functions from."""
+
+    def template(self, func, depth, caller, found):
+        """Find a function to put in the place of its call; NULL where it stays one. Who keeps it holds it.
+
+        ``depth`` says how many levels of calls may be inlined into each other, at least 1. ``caller`` is the function
+        with the call: nothing of it comes back in what is inlined into it.
+        """
+        found[0] = cython.NULL
+        return 0
+
+
 @cython.cclass
 class Inline(Stream):
     """Scratch memory of the pass, reused from function to function."""
 
     def __init__(self) -> None:
         super().__init__({0: "inline"})
-        self.kept = []
 
     def __dealloc__(self):
+        self.forget()
+        numbers_free(cython.address(self.known))
         free(self.callees)
         free(self.choice)
         free(self.start)
@@ -114,93 +134,83 @@ class Inline(Stream):
 
     # ---- what is inlined -----------------------------------------------------------------------
 
-    def prepare(self, ssa: Ssa, source: object, depth: int) -> bool:
+    def prepare(self, ssa: Ssa, source: Templates, depth: uint32_t) -> bool:
         """Choose the calls of a function that are inlined; false if there is none, so that ``run`` need not be called.
 
         Args:
-            source: gives small functions by index: ``template(func, depth, caller)``, and knows those that are
-                ``refused``.
+            source: gives small functions by index, and knows those that are ``refused``.
             depth: how many levels of calls may be inlined into each other.
         """
+        chosen: cython.bint
+        before = self.ssa
+        self.ssa = ssa
+        try:
+            with cython.nogil:
+                chosen = self.choose_calls(source, depth) != 0
+        finally:
+            self.ssa = before
+        return chosen
+
+    def choose_calls(self, source, depth):
+        """``prepare`` from below the GIL, for the input."""
         i: uint32_t
         number: uint32_t
-        room: uint32_t = GROWTH + ssa.n_nodes
+        room: uint32_t = GROWTH + self.ssa.n_nodes
         block: uint32_t = 0
         callee: cython.pointer(Callee)
-        known: dict = {}
         self.spent = 0
         self.last_node = NO_VALUE
-        self.release()
-        for i in range(ssa.n_nodes):
-            while ssa.blocks[block].last <= i:
+        self.forget()
+        for i in range(self.ssa.n_nodes):
+            while self.ssa.blocks[block].last <= i:
                 block += 1
-            if ssa.nodes[i].op != OP_CALL:
+            if self.ssa.nodes[i].op != OP_CALL:
                 continue
-            number = self.callee_of(ssa, cython.address(ssa.nodes[i]), source, depth, known)
+            self.look_up(
+                self.ssa.args[self.ssa.nodes[i].b + self.ssa.nodes[i].c], source, depth, cython.address(number)
+            )
             if number == NO_VALUE:
                 continue
-            callee = cython.address(self.callees[number])
-            if callee.size > room or (callee.size > TINY and ssa.blocks[block].depth == 0):
+            callee = self.callees[number]
+            if callee.size > room or (callee.size > TINY and self.ssa.blocks[block].depth == 0):
                 continue
             room -= callee.size
-            self.choose(ssa, i, number)
+            self.choose(i, number)
         return self.n_chosen != 0
 
-    def callee_of(self, ssa, node, source, depth, known):
+    def look_up(self, func, source, depth, number):
         """The number in ``callees`` of what a call could be replaced by; ``NO_VALUE`` if it stays a call."""
-        func: uint32_t = ssa.args[node.b + node.c]
-        if func == ssa.func or func in source.refused:
-            return NO_VALUE
-        if func not in known:
-            if self.n_callees == MOST:
-                return NO_VALUE
-            look()  # what the template is made of is too short for it
-            known[func] = self.n_callees
-            template: object = source.template(func, depth, ssa.func)
-            if template is None:
-                known[func] = -1
-            else:
-                self.add_callee(template)
-        number: int = known[func]
-        return NO_VALUE if number < 0 else cython.cast(uint32_t, number)
+        template: cython.pointer(Callee) = cython.NULL
+        number[0] = NO_VALUE
+        if func == self.ssa.func or source.refuses(func):
+            return 0
+        if numbers_find(cython.address(self.known), func, number) or self.n_callees == MOST:
+            return 0
+        look()  # what the template is made of is too short for it
+        vec_room(self.callees, self.cap_callees, self.n_callees + 1)
+        source.template(func, depth, self.ssa.func, cython.address(template))
+        if template != cython.NULL:
+            number[0] = self.n_callees
+            template.holders += 1
+            self.callees[self.n_callees] = template
+            self.n_callees += 1
+        return numbers_put(cython.address(self.known), func, number[0])
 
-    def release(self) -> None:
-        """Forget the functions that were chosen; ``prepare`` comes before the next run."""
+    def forget(self):
+        """Let go of the functions that were chosen."""
+        i: uint32_t
+        for i in range(self.n_callees):
+            let_go(self.callees[i])
         self.n_callees = self.n_chosen = 0
-        self.kept.clear()
-
-    def add_callee(self, ssa):
-        """Remember where the parts of a small function lie."""
-        n: uint32_t = self.n_callees
-        at: cython.pointer(Callee)
-        vec_room(self.callees, self.cap_callees, n + 1)
-        at = cython.address(self.callees[n])
-        at.func = ssa.func
-        at.size = size_of(ssa)
-        at.n_blocks = ssa.n_blocks
-        at.n_nodes = ssa.n_nodes
-        at.n_edges = ssa.n_edges
-        at.n_memargs = ssa.n_memargs
-        at.n_sites = ssa.n_sites
-        at.n_results = ssa.n_results
-        at.nodes = ssa.nodes
-        at.positions = ssa.positions
-        at.blocks = ssa.blocks
-        at.edges = ssa.edges
-        at.args = ssa.args
-        at.memargs = ssa.memargs
-        at.sites = ssa.sites
-        at.result_types = ssa.result_types
-        self.kept.append(ssa)
-        self.n_callees = n + 1
+        numbers_clear(cython.address(self.known))
         return 0
 
-    def choose(self, ssa, node, number):
+    def choose(self, node, number):
         """Mark a call that is inlined."""
         word: cython.size_t = cython.sizeof(uint32_t)
         if self.n_chosen == 0:
-            vec_room(self.choice, self.cap_choice, ssa.n_nodes + 1)
-            memset(self.choice, 0xFF, (ssa.n_nodes + 1) * word)
+            vec_room(self.choice, self.cap_choice, self.ssa.n_nodes + 1)
+            memset(self.choice, 0xFF, (self.ssa.n_nodes + 1) * word)
         self.choice[node] = number
         self.n_chosen += 1
         return 0
@@ -237,7 +247,7 @@ class Inline(Stream):
         self.position = self.ssa.positions[i]
         self.index = i
         if node.op == OP_CALL and self.n_chosen and self.choice[i] != NO_VALUE and self.spent < self.budget:
-            return self.paste(i, cython.address(self.callees[self.choice[i]]))
+            return self.paste(i, self.callees[self.choice[i]])
         if node.op == IR_RESULT and node.a == self.pasted:
             self.moved[i] = self.outcome[node.c]
             return 0
@@ -374,9 +384,3 @@ class Inline(Stream):
             self.to_position = self.out.site(callee.func, position, caller)
         self.from_position = position
         return self.to_position
-
-
-def template_size(ssa: Ssa) -> int | None:
-    """Nodes of a function that may be inlined, or None."""
-    size: uint32_t = size_of(ssa)
-    return None if size == NO_VALUE else size

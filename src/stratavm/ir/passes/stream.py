@@ -14,8 +14,7 @@ from cython.cimports.stratavm.ir.ssa import (
     map_values,
     operand_count,
 )
-
-from stratavm.ir.scope import UNLIMITED
+from cython.cimports.stratavm.ir.stage import Stage
 
 NOTES = cython.declare(uint32_t, 16)
 """Rewrites and rules of one node that are noted at most."""
@@ -26,32 +25,20 @@ class Stream:
     """The base of a pass, which says in ``apply`` what it does; ``kinds`` names its rewrites by number."""
 
     def __init__(self, kinds: dict) -> None:
+        super().__init__()
         self.kinds = kinds
-        self.budget = UNLIMITED
-        self.explains = False
 
     def __dealloc__(self):
         free(self.moved)
         free(self.rewritten)
         free(self.notes)
 
-    def run(self, ssa: Ssa, out: Ssa) -> None:
-        """Rewrite ``ssa`` into ``out``, without the GIL."""
-        if self.rewrite(ssa, out) is ssa:
-            out.assign(ssa)
-
     def rewrite(self, ssa: Ssa, out: Ssa) -> Ssa:
-        """Rewrite ``ssa`` into ``out``, without the GIL. Returns the one with the result: ``ssa`` where there was
-        nothing to do; then ``out`` holds nothing of use."""
-        unchanged: cython.bint
-        self.ssa = ssa
-        self.out = out
+        """As of any stage; with room for notes."""
         self.n_notes = 0
         if self.explains:
             vec_room(self.notes, self.cap_notes, NOTES * (ssa.n_nodes + 1))
-        with cython.nogil:
-            unchanged = self.apply() == UNCHANGED
-        return ssa if unchanged else out
+        return Stage.rewrite(self, ssa, out)
 
     @property
     def last(self) -> tuple[str, int]:
@@ -63,11 +50,6 @@ class Stream:
         """Name and input node of everything that was done in the last run, in order."""
         i: uint32_t
         return [(self.kinds[self.notes[i].number], self.notes[i].node) for i in range(self.n_notes)]
-
-    def apply(self):
-        """The pass: every class has its own. Returns UNCHANGED, or 0 after filling ``out``."""
-        with cython.gil:
-            raise NotImplementedError
 
     def begin(self):
         """An output with the input's tables, and room for the forwarding."""
