@@ -72,19 +72,24 @@ def main() -> int:
                 rows.append(row)
     for what, mean, (low, high) in summarise(rows):
         print(f"{what}: {mean:.3f} ({low:.3f} to {high:.3f})")
-    verdicts = [*placement.verdicts(rows), *programs.verdicts(rows)]
-    for verdict in verdicts:
+    stated = verdicts(rows)
+    for verdict in stated:
         print(verdict)
-    problems = [*failures(rows), *thresholds.missed(verdicts)]
+    problems = [*failures(rows), *thresholds.missed(stated)]
     facts = {**machine(), "commit": commit(), "date": str(date.today()), "rounds": str(options.rounds)}
     print(json.dumps({**facts, **summary(rows)}, indent=2))
     if options.write:
         results = page.Results.read(RESULTS).updated(rows, facts)
         results.write(RESULTS)
-        TABLE.write_text(page.render(results, list(SUITES), summary(results.rows)))
+        TABLE.write_text(page.render(results, list(SUITES), summary(results.rows), verdicts(results.rows)))
     for problem in problems:
         print(f"FAILED: {problem}", file=sys.stderr)
     return int(bool(problems))
+
+
+def verdicts(rows: list[Row]) -> list[thresholds.Verdict]:
+    """On the limits of programs and of kernels at two places, met or missed."""
+    return [*placement.verdicts(rows), *programs.verdicts(rows)]
 
 
 def failures(rows: list[Row]) -> list[str]:

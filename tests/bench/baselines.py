@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from typing import Final
 
-from tests.bench.measure import Row, row_of
+from tests.bench.measure import Row, row_of, skipped
 from tools import programs
 
 CHILD: Final = """
@@ -58,6 +58,7 @@ def measure(rounds: int) -> Iterator[Row]:
     for name, arguments in PROGRAMS.items():
         path = programs.find(name)
         if path is None:
+            yield skipped("baselines", name)
             continue
         samples: dict[str, list[dict[str, float]]] = {variant: [] for variant in VARIANTS}
         for _ in range(max(6, rounds)):  # fewer than six have no interval of 95 %

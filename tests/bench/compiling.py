@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from tests.bench.measure import Row, interleaved, row_of
+from tests.bench.measure import Row, interleaved, row_of, skipped
 from tools import programs
 
 MODULES: Final = ("icepll.wasm", "resvg.wasm", "boolector.wasm")
@@ -19,8 +19,7 @@ def measure(rounds: int) -> Iterator[Row]:
     """One row per program: MB/s by engine, validation included; and ours by allocator and level."""
     for name in MODULES:
         path = programs.find(name)
-        if path is not None:
-            yield _row(name, path, rounds)
+        yield skipped("compile", name) if path is None else _row(name, path, rounds)
 
 
 def _row(name: str, path: Path, rounds: int) -> Row:

@@ -38,6 +38,8 @@ COMPARISONS: Final = (
     Comparison("level 0 / wasmtime", "kernel", "strata jit0", "wasmtime"),
     Comparison("dwarfs: level 1 / wasmtime", "dwarf", "strata jit1", "wasmtime"),
     Comparison("dwarfs: level 0 / wasmtime", "dwarf", "strata jit0", "wasmtime"),
+    Comparison("programs, guest: level 1 / wasmtime", "programs", "strata jit1", "wasmtime", ", guest"),
+    Comparison("programs, guest: level 0 / wasmtime", "programs", "strata jit0", "wasmtime", ", guest"),
     Comparison("level 1 / wasmtime with epochs", "kernel", "strata jit1", "wasmtime+epochs"),
     Comparison("JIT-2: level 1 without the scheduler / with it", "ablation-machine", "no schedule", "all"),
     Comparison("JIT-3: time of programs, lazy level 0 / eager level 1", "baselines", "lazy jit0", "eager jit1", " ms"),
@@ -110,11 +112,11 @@ def render(rows: Sequence[Row]) -> list[str]:
     lines += ["|---|---:|---:|---:|---:|"]
     for row in chosen(rows, COMPARISONS[0]):
         pairs = [ratios(row, comparison.ours, comparison.theirs) for comparison in COMPARISONS[:2]]
-        lines.append(f"| {row.name} | " + " | ".join(map(_cell, pairs)) + " |")
+        lines.append(f"| {row.name} | " + " | ".join(map(cell, pairs)) + " |")
     return [*lines, ""]
 
 
-def _cell(values: Sequence[float]) -> str:
+def cell(values: Sequence[float]) -> str:
     """A median and its interval, as two cells."""
     interval = median_interval(values)
     return f"{statistics.median(values):.3f} | " + (f"{interval[0]:.3f} – {interval[1]:.3f}" if interval else "–")

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tools.programs import WHEELS
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -32,6 +34,11 @@ class Row:
 def row_of(suite: str, name: str, unit: str, samples: Mapping[str, Sequence[float]]) -> Row:
     """A row of medians."""
     return Row(suite, name, unit, {k: statistics.median(s) for k, s in samples.items()}, samples)
+
+
+def skipped(suite: str, program: str) -> Row:
+    """The row of a program that is not here: it says so, and holds no figure."""
+    return Row(suite, f"{program}: skipped, the wheel {WHEELS[program]} is not installed", "ms", {})
 
 
 def interleaved(

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from tests.bench import intervals
+from tests.bench import intervals, placement
 from tests.bench.measure import Row
+from tests.bench.thresholds import Verdict
 
 Facts = dict[str, str]
 """Processor, kernel, versions, commit, date, rounds."""
@@ -41,8 +42,10 @@ class Results:
         )
 
 
-def render(results: Results, suites: Sequence[str], summary: Mapping[str, float]) -> str:
-    """The docs page."""
+def render(
+    results: Results, suites: Sequence[str], summary: Mapping[str, float], verdicts: Sequence[Verdict] = ()
+) -> str:
+    """The docs page; ``verdicts`` are on limits that the issues state."""
     lines = ["# Benchmarks", "", "Written by `make bench ARGS=--write`. Medians of interleaved rounds in one run.", ""]
     common = shared([results.runs[suite] for suite in suites if suite in results.runs])
     lines += [_said(common), ""] if common else []
@@ -50,6 +53,9 @@ def render(results: Results, suites: Sequence[str], summary: Mapping[str, float]
         own = {key: value for key, value in results.runs.get(suite, {}).items() if key not in common}
         lines += _suite(suite, [row for row in results.rows if row.suite == suite], own)
     lines += intervals.render(results.rows)
+    lines += placement.render(results.rows)
+    if verdicts:
+        lines += ["## Limits", "", *(f"- {verdict}" for verdict in verdicts), ""]
     lines += ["## Geometric means of the kernels and system calls", ""]
     lines += [f"- {key}: {value}" for key, value in summary.items()]
     return "\n".join(lines) + "\n"

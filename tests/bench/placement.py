@@ -11,7 +11,7 @@ from typing import Final
 
 from tests.bench import dwarfs, kernels
 from tests.bench.dwarfs import DWARFS, ENGINES
-from tests.bench.intervals import mean_interval, median_interval, ratios
+from tests.bench.intervals import cell, mean_interval, median_interval, ratios
 from tests.bench.measure import Row, geometric_mean, interleaved, row_of
 from tests.bench.peers import WASMTIME, Engine
 from tests.bench.thresholds import Verdict
@@ -84,3 +84,15 @@ def verdicts(rows: Sequence[Row]) -> list[Verdict]:
             if interval and interval[1] > MOST[engine]:
                 found.append(Verdict(f"{what}: {name}, upper end", interval[1], interval, MOST[engine]))
     return found
+
+
+def render(rows: Sequence[Row]) -> list[str]:
+    """A table for the docs page: each kernel at its worse place."""
+    own = [row for row in rows if row.suite == "placement"]
+    if not own:
+        return []
+    lines = ["## Kernels at the worse of two places", "", "Time by wasmtime's at the same place (ADR-0022).", ""]
+    lines += ["| kernel | level 1 | 95 % interval | level 0 | 95 % interval |", "|---|---:|---:|---:|---:|"]
+    for row in own:
+        lines.append(f"| {row.name} | " + " | ".join(cell(worse(row, engine)) for engine in MEANS) + " |")
+    return [*lines, ""]

@@ -19,7 +19,7 @@ from typing import Final
 
 from tests.bench import thresholds
 from tests.bench.intervals import ratios
-from tests.bench.measure import Row, row_of
+from tests.bench.measure import Row, row_of, skipped
 from tests.bench.thresholds import Verdict
 from tools import programs as wheels
 
@@ -118,7 +118,7 @@ def measure(rounds: int) -> Iterator[Row]:
     for name, program in PROGRAMS.items():
         path = wheels.find(program.wasm)
         if path is None:
-            yield thresholds.skipped("programs", name, wheels.WHEELS[program.wasm])
+            yield skipped("programs", program.wasm)
             continue
         with tempfile.TemporaryDirectory() as folder:
             yield from Bench(name, program, path, Path(folder)).rows(max(LEAST_ROUNDS, rounds))

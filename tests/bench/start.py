@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from tests.bench.measure import Row, interleaved, row_of
+from tests.bench.measure import Row, interleaved, row_of, skipped
 from tools import programs
 
 HELLO: Final = """(module
@@ -51,7 +51,9 @@ def measure(rounds: int) -> Iterator[Row]:
         hello.write_text(HELLO)
         yield _row("hello", hello, [], "hello\n", Path(folder), rounds)
         python = programs.find("python.wasm")
-        if python is not None:
+        if python is None:
+            yield skipped("start", "python.wasm")
+        else:
             yield _row("CPython print(1)", python, ["-c", "print(1)"], "1\n", Path(folder), max(3, rounds // 2))
 
 

@@ -2,11 +2,12 @@
 
 import pytest
 
-from tests.bench import page, placement, programs
-from tests.bench.__main__ import SUITES
+from tests.bench import baselines, compiling, page, placement, programs
+from tests.bench.__main__ import SUITES, failures
 from tests.bench.measure import Row, row_of
 from tests.bench.page import Results
 from tests.bench.peers import Engine, strata
+from tools import programs as wheels
 from tools.programs import find
 
 
@@ -38,14 +39,23 @@ def test_another_exit_code_is_an_error(tmp_path):
         bench.process(["false"])
 
 
-def test_a_missing_program_has_a_row_that_says_so(monkeypatch):
+@pytest.mark.parametrize(
+    ("suite", "count"),
+    [
+        (programs, len(programs.PROGRAMS)),
+        (compiling, len(compiling.MODULES)),
+        (baselines, len(baselines.PROGRAMS)),
+    ],
+)
+def test_a_missing_program_has_a_row_that_says_so(monkeypatch, suite, count):
     """On the page too, whatever comes before and after it."""
-    monkeypatch.setattr(programs.wheels, "find", lambda name: None)
-    rows = list(programs.measure(1))
-    assert len(rows) == len(programs.PROGRAMS)
+    monkeypatch.setattr(wheels, "find", lambda name: None)
+    rows = list(suite.measure(1))
+    assert len(rows) == count
     assert all("skipped, the wheel" in row.name and not row.values for row in rows)
-    assert programs.verdicts(rows) == []
-    text = page.render(Results([*rows[:1], Row("programs", "icepll, guest", "ms", {"a": 1.0}), *rows[1:]]), SUITES, {})
+    assert programs.verdicts(rows) == failures(rows) == []
+    name = rows[0].suite
+    text = page.render(Results([*rows[:1], Row(name, "icepll, guest", "ms", {"a": 1.0}), *rows[1:]]), SUITES, {})
     assert text.count("skipped, the wheel") == len(rows)
     assert "| ms | a |\n|---|---:|\n| icepll, guest | 1.00 |" in text
 
@@ -118,5 +128,9 @@ def test_the_limits_of_kernels(jit0, jit1, missed):
     """Of the mean, and of each kernel's interval."""
     samples = {"strata jit0": [jit0] * 6, "strata jit1": [jit1] * 6, "wasmtime": [1.0] * 6}
     samples |= {name + placement.MOVED: values for name, values in samples.items()}
-    found = placement.verdicts([row_of("placement", name, "ms", samples) for name in ("sieve", "fib")])
+    rows = [row_of("placement", name, "ms", samples) for name in ("sieve", "fib")]
+    found = placement.verdicts(rows)
     assert [v.what.split(": ")[1] for v in found if not v.met] == missed
+    text = page.render(Results(rows), SUITES, {}, found)
+    assert f"| sieve | {jit1:.3f} | {jit1:.3f} – {jit1:.3f} | {jit0:.3f} | {jit0:.3f} – {jit0:.3f} |" in text
+    assert text.count("MISSED") == len(missed)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.bench.intervals import Interval, median_interval
-from tests.bench.measure import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +46,3 @@ def of_median(what: str, samples: Sequence[float], limit: float, unit: str = "")
 def missed(verdicts: Sequence[Verdict]) -> list[str]:
     """Those that the run did not meet, as lines."""
     return [str(verdict) for verdict in verdicts if not verdict.met]
-
-
-def skipped(suite: str, program: str, wheel: str) -> Row:
-    """The row of a program that is not here: it says so, and holds no figure."""
-    return Row(suite, f"{program}: skipped, the wheel {wheel} is not installed", "ms", {})
