@@ -27,7 +27,7 @@ from stratavm.ir.stage import source_of
 MAX_BYTES = cython.declare(uint32_t, 160)
 """Code bytes of a function that is looked at: more than a small one can have."""
 KEPT: int = 1 << 15
-"""Forms that are kept, each of one to three kilobytes: all of a program's, and not all that a module can have."""
+"""Forms that are kept, of about a kilobyte each: all of a program's, and not all that a module can have."""
 
 NodePtr = cython.typedef(cython.pointer(Node))
 BlockPtr = cython.typedef(cython.pointer(Block))
