@@ -1,11 +1,11 @@
 """Writes ``contract/_gen_layout.pxd``: the native structs of ``contract/layout.py`` as C structs, their offsets,
-and the numbers of builtins, trap kinds and pending bits as compile-time constants."""
+and the numbers of builtins, statuses, trap kinds and pending bits as compile-time constants."""
 
 from __future__ import annotations
 
 from stratavm.base.errors import TRAP_KINDS
 from stratavm.contract import layout
-from stratavm.contract.builtins import BUILTINS
+from stratavm.contract.builtins import BUILTINS, STATUSES
 from tools.gen import write
 
 PREFIX = {
@@ -74,6 +74,7 @@ def text() -> str:
         lines += [*struct_lines(struct), ""]
         lines += enum(offsets(struct))
     lines += enum({f"TRAP_{k.name.upper()}": k.code for k in TRAP_KINDS} | {"N_TRAPS": len(TRAP_KINDS)})
+    lines += enum({f"STATUS_{name.upper()}": number for name, number in STATUSES.items()})
     lines += enum({f"BUILTIN_{b.name.upper()}": i for i, b in enumerate(BUILTINS)} | {"N_BUILTINS": len(BUILTINS)})
     lines += enum({f"ATTENTION_{name.upper()}": bit for name, bit in layout.ATTENTION_BITS.items()})
     lines += enum({f"PENDING_{name.upper()}": bit for name, bit in layout.PENDING_BITS.items()})

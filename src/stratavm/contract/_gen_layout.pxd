@@ -16,8 +16,8 @@ cdef struct ExecContext:  # One per store; register r15.
     uint32_t pending  # +16: bits: why poll_limit is MAX
     uint32_t attention  # +20: behind pending: calls take the long way in and out, see ATTENTION_BITS
     Activation* activation  # +24: innermost Activation
-    uint64_t saved_sp  # +32: guest SP at the last exit to the host
-    uint64_t saved_fp  # +40: guest FP (rbp) at the last exit to the host
+    void* gate  # +32: machine code through which guests call builtins (targets/x64/stubs.py: gate)
+    void* value_gate  # +40: the same for builtins that return a value
     void* trap_exit  # +48: machine code that leaves the activation with a trap
     uint64_t fuel  # +56: units of fuel left; MAX = not counted
     uint64_t satb  # +64: GC barrier flag (reserved)
@@ -29,7 +29,7 @@ cdef struct ExecContext:  # One per store; register r15.
     uint64_t entered_ns  # +112: when the outermost activation began; used by the ticker
     void* poll_stub  # +120: machine code of the poll's slow path (targets/x64/stubs.py: poll_stub)
     void* ring  # +128: the Ring of the engine's bus: events to deliver when a call has ended; or NULL
-    uint32_t trap_code  # +136: trap kind of a 'dynamic' trap raised by a builtin's status
+    uint32_t trap_code  # +136: a builtin's status other than 0, which makes a 'dynamic' trap
     uint32_t unused  # +140: padding
     void* builtins[64]  # +144: addresses of builtins, see contract/builtins.py
 
@@ -39,8 +39,8 @@ cdef enum:
     EXEC_PENDING = 0x10
     EXEC_ATTENTION = 0x14
     EXEC_ACTIVATION = 0x18
-    EXEC_SAVED_SP = 0x20
-    EXEC_SAVED_FP = 0x28
+    EXEC_GATE = 0x20
+    EXEC_VALUE_GATE = 0x28
     EXEC_TRAP_EXIT = 0x30
     EXEC_FUEL = 0x38
     EXEC_SATB = 0x40
@@ -57,34 +57,37 @@ cdef enum:
     EXEC_BUILTINS = 0x90
     EXEC_SIZE = 0x290
 
-cdef struct Activation:  # One per entry from the host into a guest; lives on the C stack of the caller.
+cdef struct Activation:  # One per entry from the host into a guest, whose stack is [exit_sp, entry_sp]; lives on the caller's C stack.
     Activation* prev  # +0: the activation below on this thread
     ExecContext* exec  # +8: ExecContext
     uint64_t entry_sp  # +16: SP inside the entry stub: where the trap exit continues
-    uint64_t prev_limit  # +24: real_limit to restore
-    uint32_t trap_kind  # +32: trap kind code, 0 = none
-    uint32_t n_frames  # +36: number of valid frames
-    uint64_t trap_pc  # +40: where it trapped
-    uint64_t fault_address  # +48: si_addr of a memory fault
-    void* prev_exec  # +56: exec.activation to restore
-    void* vmctx  # +64: r14 at the trap: the innermost instance's VMContext, or a HostFunc
-    void* rec  # +72: FuncRec that was entered
-    uint64_t frames[128]  # +80: return addresses, innermost first
+    uint64_t exit_sp  # +24: SP in the gate: guest FP and return address lie there. Valid while a builtin runs
+    uint64_t prev_limit  # +32: real_limit to restore
+    uint32_t trap_kind  # +40: trap kind code, 0 = none
+    uint32_t n_frames  # +44: number of valid frames
+    uint64_t trap_pc  # +48: where it trapped
+    uint64_t fault_address  # +56: si_addr of a memory fault
+    void* prev_exec  # +64: exec.activation to restore
+    void* vmctx  # +72: r14 at the trap: the innermost instance's VMContext, or a HostFunc
+    void* rec  # +80: FuncRec that was entered
+    uint64_t frames[128]  # +88: return addresses, innermost first
+    uint8_t _pad[8]
 
 cdef enum:
     ACT_PREV = 0x0
     ACT_EXEC = 0x8
     ACT_ENTRY_SP = 0x10
-    ACT_PREV_LIMIT = 0x18
-    ACT_TRAP_KIND = 0x20
-    ACT_N_FRAMES = 0x24
-    ACT_TRAP_PC = 0x28
-    ACT_FAULT_ADDRESS = 0x30
-    ACT_PREV_EXEC = 0x38
-    ACT_VMCTX = 0x40
-    ACT_REC = 0x48
-    ACT_FRAMES = 0x50
-    ACT_SIZE = 0x450
+    ACT_EXIT_SP = 0x18
+    ACT_PREV_LIMIT = 0x20
+    ACT_TRAP_KIND = 0x28
+    ACT_N_FRAMES = 0x2c
+    ACT_TRAP_PC = 0x30
+    ACT_FAULT_ADDRESS = 0x38
+    ACT_PREV_EXEC = 0x40
+    ACT_VMCTX = 0x48
+    ACT_REC = 0x50
+    ACT_FRAMES = 0x58
+    ACT_SIZE = 0x460
 
 cdef struct VMContext:  # Head of an instance's context; register r14. A module-dependent region follows, see VMLayout.
     uint64_t magic  # +0: MAGIC_VMCTX
@@ -213,6 +216,10 @@ cdef enum:
     TRAP_HOST_EXCEPTION = 0x14
     TRAP_DYNAMIC = 0x15
     N_TRAPS = 0x16
+
+cdef enum:
+    STATUS_SUSPEND = 0x100
+    STATUS_THROW = 0x101
 
 cdef enum:
     BUILTIN_LAZY_COMPILE = 0x0

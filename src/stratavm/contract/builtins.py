@@ -2,10 +2,10 @@
 
 All use the C calling convention with (exec, vmctx, …operands) in rdi, rsi, rdx, rcx, r8, r9; further operands
 do not occur.
-*leaf*: noexcept nogil, little stack, no Python, no lock, no poll. *host*: may take the GIL and run Python, or poll;
-compiled code stores SP and FP into the ExecContext before the call. ``returns``: ``status`` = 0 or a trap kind
-code (compiled code stores it to ``exec.trap_code`` and raises a *dynamic* trap when non-zero), ``value`` = a
-64-bit result that cannot fail.
+Compiled code and stubs reach them through the gate (``contract/stubs.py``) alone, with the number in rax.
+*leaf*: noexcept nogil, little stack, no Python, no lock, no poll. *host*: may take the GIL and run Python, or poll.
+``returns``: ``status`` = 0, a trap kind code or one of ``STATUSES`` (the gate stores it to ``exec.trap_code`` and
+raises a *dynamic* trap when non-zero), ``value`` = a 64-bit result that cannot fail.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class Builtin:
 
 
 BUILTINS: Final[tuple[Builtin, ...]] = (
-    Builtin("lazy_compile", "host", ("defined_index",), "value", "code address, or 0: trap with exec.trap_code"),
+    Builtin("lazy_compile", "host", ("defined_index",), "value", "code address, or 0: exec.trap_code has a status"),
     Builtin("host_call", "host", ("cells",), "status", "vmctx is the HostFunc; cells: arguments in, results out"),
     Builtin("oracle_call", "host", ("defined_index", "cells"), "status", "runs a function on the oracle"),
-    Builtin("poll", "host", (), "status", "slow path of the poll; also tells a real stack overflow"),
+    Builtin("poll", "host", ("lowest",), "status", "the poll's slow path; lowest: the stack address that is wanted"),
     Builtin("memory_grow", "host", ("memory", "delta"), "value", "old size in pages or -1 (as u64)"),
     Builtin("table_grow", "host", ("table", "init", "delta"), "value", "old length or -1 (as u64)"),
     Builtin("memory_copy", "host", ("memories", "dst", "src", "n"), "status", "memories = dst index | src index << 32"),
@@ -43,4 +43,7 @@ BUILTINS: Final[tuple[Builtin, ...]] = (
     Builtin("elem_drop", "leaf", ("segment",), "status", "always 0"),
     Builtin("table_charge", "leaf", ("table", "delta"), "status", "takes the fuel of a table.grow, before it"),
 )
+STATUSES: Final[dict[str, int]] = {"suspend": 0x100, "throw": 0x101}
+"""Statuses beyond the kinds of traps: the guest waits for the host, an exception of WebAssembly looks for who catches
+it. Nobody can do either yet: ``Store.trap_error`` decides what becomes of a call that ends so."""
 NUMBERS: Final[dict[str, int]] = {b.name: i for i, b in enumerate(BUILTINS)}

@@ -73,8 +73,8 @@ EXEC: Final = Struct(
         Field("pending", "u32", "bits: why poll_limit is MAX"),
         Field("attention", "u32", "behind pending: calls take the long way in and out, see ATTENTION_BITS"),
         Field("activation", "ptr", "innermost Activation"),
-        Field("saved_sp", "u64", "guest SP at the last exit to the host"),
-        Field("saved_fp", "u64", "guest FP (rbp) at the last exit to the host"),
+        Field("gate", "ptr", "machine code through which guests call builtins (targets/x64/stubs.py: gate)"),
+        Field("value_gate", "ptr", "the same for builtins that return a value"),
         Field("trap_exit", "ptr", "machine code that leaves the activation with a trap"),
         Field("fuel", "u64", "units of fuel left; MAX = not counted"),
         Field("satb", "u64", "GC barrier flag (reserved)"),
@@ -86,7 +86,7 @@ EXEC: Final = Struct(
         Field("entered_ns", "u64", "when the outermost activation began; used by the ticker"),
         Field("poll_stub", "ptr", "machine code of the poll's slow path (targets/x64/stubs.py: poll_stub)"),
         Field("ring", "ptr", "the Ring of the engine's bus: events to deliver when a call has ended; or NULL"),
-        Field("trap_code", "u32", "trap kind of a 'dynamic' trap raised by a builtin's status"),
+        Field("trap_code", "u32", "a builtin's status other than 0, which makes a 'dynamic' trap"),
         Field("unused", "u32", "padding"),
         Field("builtins", "ptr", "addresses of builtins, see contract/builtins.py", MAX_BUILTINS),
     ),
@@ -94,11 +94,12 @@ EXEC: Final = Struct(
 
 ACTIVATION: Final = Struct(
     "Activation",
-    "One per entry from the host into a guest; lives on the C stack of the caller.",
+    "One per entry from the host into a guest, whose stack is [exit_sp, entry_sp]; lives on the caller's C stack.",
     (
         Field("prev", "ptr", "the activation below on this thread"),
         Field("exec", "ptr", "ExecContext"),
         Field("entry_sp", "u64", "SP inside the entry stub: where the trap exit continues"),
+        Field("exit_sp", "u64", "SP in the gate: guest FP and return address lie there. Valid while a builtin runs"),
         Field("prev_limit", "u64", "real_limit to restore"),
         Field("trap_kind", "u32", "trap kind code, 0 = none"),
         Field("n_frames", "u32", "number of valid frames"),

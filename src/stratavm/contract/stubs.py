@@ -72,8 +72,11 @@ class Stubs(Protocol):
     returns 1 from the array entry that stored it.
 
     *Host entry*: code of a host function's FuncRec, under the guest convention with r14 = HostFunc. It packs
-    the arguments into cells, stores SP and FP to the ExecContext, calls builtin ``host_call(exec, HostFunc*,
-    cells)`` and unpacks the results; a status other than 0 goes to ``exec.trap_code`` and raises a *dynamic* trap.
+    the arguments into cells, calls builtin ``host_call(exec, HostFunc*, cells)`` and unpacks the results.
+
+    *Gate*: the one way from guest code to a builtin, with its number in rax and its operands in rdx, rcx, r8 and r9.
+    It pushes FP, stores SP to ``exec.activation.exit_sp`` and calls; a status other than 0 goes to ``exec.trap_code``
+    and raises a *dynamic* trap there. The *value gate* does the same without looking at what came back.
 
     *Python entry*: the vectorcall of a public ``Func`` of a guest function with numbers only. It does what unboxing,
     an outermost entry, the array entry, leaving and boxing do, as long as nothing is unusual; else it continues in
@@ -81,10 +84,12 @@ class Stubs(Protocol):
     ``PythonFacts.finish``.
 
     *Poll stub*: what every poll calls when ``poll_limit`` says so; saves all registers and calls builtin
-    ``poll``, with the lowest address that the caller wants to use as ``saved_sp``.
+    ``poll``, with the lowest address that the caller wants to use.
     """
 
     trap_exit: int
+    gate: int
+    value_gate: int
     poll_stub: int
 
     def array_entry(self, type: FuncType) -> Stub:

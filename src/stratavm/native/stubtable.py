@@ -87,7 +87,9 @@ class StubTable:
         self._array_entries = Kept(stubs.entry_stub, "entries")
         self._host_entries = Kept(stubs.host_stub, "host entries")
         self._python_entries: dict[FuncType, tuple[int, int]] = {}
-        self.trap_exit, self.poll_stub = publish(self._owner, [stubs.trap_exit(), stubs.poll_stub()])
+        gate, for_values = stubs.gate()
+        self.trap_exit, self.poll_stub, self.gate = publish(self._owner, [stubs.trap_exit(), stubs.poll_stub(), gate])
+        self.value_gate = self.gate + for_values
 
     def array_entry(self, type: FuncType) -> Stub:
         """The array entry of a function type."""

@@ -31,6 +31,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     TRAP_MEMORY_OUT_OF_BOUNDS,
     TRAP_OUT_OF_FUEL,
     TRAP_TABLE_OUT_OF_BOUNDS,
+    Activation,
     ExecContext,
     FuncRec,
     MemDef,
@@ -86,8 +87,9 @@ def ask_compiler(context: cython.pointer(ExecContext), instance: Instance, index
 
 @cython.cfunc
 @cython.exceptval(check=False)
-def has_begun(stub_frame: uint64_t) -> cython.bint:
-    """Whether guest code has run in the call that met a lazy stub: it has where guest code called the stub."""
+def has_begun(act: cython.pointer(Activation)) -> cython.bint:
+    """Whether guest code has run in the call that met a stub: it has where guest code called the stub."""
+    stub_frame: uint64_t = cython.cast(cython.pointer(uint64_t), act.exit_sp)[0]
     caller: uint64_t = cython.cast(cython.pointer(uint64_t), stub_frame)[1]
     rec: cython.pointer(CodeRec) = find_code(caller)
     return rec == cython.NULL or rec.func != NO_FUNC
@@ -100,8 +102,6 @@ def compile_function(context: cython.pointer(ExecContext), vm: cython.pointer(VM
     instance: Instance = instance_of(vm)
     store: Store = instance.store
     address: uint64_t = 0
-    saved_sp: uint64_t = context.saved_sp
-    saved_fp: uint64_t = context.saved_fp
     aborted: cython.bint = is_aborted(store)
     context.trap_code = 0
     while address == 0 and context.trap_code == 0:
@@ -113,10 +113,8 @@ def compile_function(context: cython.pointer(ExecContext), vm: cython.pointer(VM
             store.in_flight = error
             set_aborted(store, not isinstance(error, StrataError))  # a signal's handler raised it
             context.trap_code = TRAP_HOST_EXCEPTION
-    context.saved_sp = saved_sp
-    context.saved_fp = saved_fp
     if address == 0:
-        set_aborted(store, aborted or (is_aborted(store) and has_begun(saved_fp)))
+        set_aborted(store, aborted or (is_aborted(store) and has_begun(context.activation)))
     return address
 
 
@@ -143,8 +141,6 @@ def lazy_compile(context: cython.pointer(ExecContext), vm: cython.pointer(VMCont
 def prepare_oracle(context: cython.pointer(ExecContext), instance: Instance, index: uint64_t) -> uint32_t:
     """Bind a function at its first call. 0, or why the call ends, which leaves nothing midway where no guest called."""
     store: Store = instance.store
-    saved_sp: uint64_t = context.saved_sp
-    saved_fp: uint64_t = context.saved_fp
     aborted: cython.bint = is_aborted(store)
     status: uint32_t = 0
     try:
@@ -156,10 +152,8 @@ def prepare_oracle(context: cython.pointer(ExecContext), instance: Instance, ind
     except BaseException as error:
         store.in_flight = error
         status = TRAP_HOST_EXCEPTION
-    context.saved_sp = saved_sp
-    context.saved_fp = saved_fp
     if status:
-        set_aborted(store, aborted or (is_aborted(store) and has_begun(saved_fp)))
+        set_aborted(store, aborted or (is_aborted(store) and has_begun(context.activation)))
     return status
 
 
@@ -174,8 +168,6 @@ def run_oracle(
     """Run a defined function on the oracle, with arguments and results in cells."""
     instance: Instance = instance_of(vm)
     store: Store = instance.store
-    saved_sp: uint64_t = context.saved_sp
-    saved_fp: uint64_t = context.saved_fp
     status: uint32_t = prepare_oracle(context, instance, index)
     if status:
         return status
@@ -186,8 +178,6 @@ def run_oracle(
     except BaseException as error:
         store.in_flight = error
         status = TRAP_HOST_EXCEPTION
-    context.saved_sp = saved_sp
-    context.saved_fp = saved_fp
     return status
 
 

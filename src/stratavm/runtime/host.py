@@ -22,7 +22,7 @@ from cython.cimports.stratavm.runtime.func import (
 )
 from cython.cimports.stratavm.runtime.gil import leave_guest
 from cython.cimports.stratavm.runtime.greenlets import current_greenlet, greenlet_here
-from cython.cimports.stratavm.runtime.native import load_64, stack_pointer
+from cython.cimports.stratavm.runtime.native import stack_pointer
 from cython.cimports.stratavm.runtime.occupancy import Entry, deliver_events, has_events
 from cython.cimports.stratavm.runtime.store import Store
 from cython.cimports.stratavm.runtime.template import builtin_table
@@ -194,14 +194,11 @@ def wake_or_keep(function: HostFunction) -> uint32_t:
 @cython.cfunc
 @cython.exceptval(check=False)
 def call_python(
-    context: cython.pointer(ExecContext), function: HostFunction, cells: cython.pointer(uint64_t)
+    block: cython.pointer(ThreadBlock), function: HostFunction, cells: cython.pointer(uint64_t)
 ) -> uint32_t:
     """Run the Python function: 0, or the trap kind."""
-    # One by one, as the stub has just stored them: read as a pair of them they would wait for the cache.
-    saved_sp: uint64_t = load_64(cython.address(context.saved_sp))
-    saved_fp: uint64_t = load_64(cython.address(context.saved_fp))
     status: uint32_t = 0
-    overflow: cython.bint = stack_pointer() + 65536 < context.real_limit
+    overflow: cython.bint = stack_pointer() + 65536 < block.limit  # of the thread: a guest's own may be higher
     if function.store.in_flight is not None:  # a limiter failed since the guest's last poll: nothing may run first
         return TRAP_HOST_EXCEPTION
     if not overflow and deliver_first(function) != 0:
@@ -210,8 +207,6 @@ def call_python(
         status = keep_error(function, overflow)
     elif ticker_state != TICKER_TICKS:  # it has forked, and is the child
         status = wake_or_keep(function)
-    context.saved_sp = saved_sp
-    context.saved_fp = saved_fp
     return status
 
 
@@ -228,9 +223,7 @@ def host_call(
     outer: cython.p_void = block.greenlet
     if current_greenlet is not None:
         block.greenlet = greenlet_here()
-    status = call_python(
-        context, cython.cast(HostFunction, cython.cast(cython.pointer(PyObject), host.callable)), cells
-    )
+    status = call_python(block, cython.cast(HostFunction, cython.cast(cython.pointer(PyObject), host.callable)), cells)
     block.greenlet = outer
     block.in_guest = 1
     return status

@@ -11,10 +11,13 @@ from cython.cimports.stratavm.contract._gen_layout import (
     ATTENTION_CLOSED,
     ATTENTION_REPORTED,
     BUILTIN_POLL,
+    N_TRAPS,
     PENDING_DEADLINE,
     PENDING_INTERRUPT,
     PENDING_SIGNAL,
     PENDING_TICK,
+    STATUS_SUSPEND,
+    STATUS_THROW,
     TRAP_DEADLINE,
     TRAP_HOST_EXCEPTION,
     TRAP_INTERRUPTED,
@@ -64,6 +67,7 @@ _ERRORS = {
     TRAP_DEADLINE: DeadlineExceeded,
     TRAP_OUT_OF_FUEL: OutOfFuel,
 }
+_REFUSED = {STATUS_SUSPEND: "asked to suspend it", STATUS_THROW: "threw an exception of WebAssembly"}
 
 
 @cython.cclass
@@ -109,7 +113,8 @@ class Store(Residence):
         self.exec.exception = cython.NULL
         # The guest may have trapped before it met what a limiter raised: the callers of this call have no part in it.
         and_32(cython.address(self.exec.pending), ~cython.cast(uint32_t, PENDING_SIGNAL))
-        if isinstance(error, ABANDONS):  # it ended a call in another store, and this one with it
+        # It ended a call in another store, and this one with it; or nobody knows what the call has left midway.
+        if isinstance(error, ABANDONS) or kind >= N_TRAPS:
             mark(self.exec, ATTENTION_ABORTED, True)
         if stands(self.exec, ATTENTION_ABORTED) and not self.keep_on_abort:
             poison(cython.cast(cython.p_void, cython.cast(cython.pointer(FuncRec), entry.act.rec).vmctx))
@@ -126,7 +131,10 @@ class Store(Residence):
             return _ERRORS[kind](frames)
         if 0 < kind < len(TRAP_KINDS):
             return Trap(TRAP_KINDS[kind].name, frames, fault_detail(cython.address(entry.act)))
-        return StrataError(f"a guest call ended with the unknown trap kind {kind}")
+        what: str = _REFUSED.get(kind, "returned what is no kind of trap")
+        error = StrataError(f"a bug in stratavm: a builtin that a guest called {what} (status {kind:#x})")
+        note_frames(error, frames, entry.outermost)
+        return error
 
     def fail(self, error: BaseException) -> None:
         """Keep ``error``: the running guest is left with it at its next poll, and it comes out of the call
@@ -228,8 +236,6 @@ def poll_status(context, in_machine_code):
         bits &= ~cython.cast(uint32_t, PENDING_DEADLINE)
     if bits & (STICKY | FORCED):
         store_64(cython.address(context.poll_limit), NEVER)
-    if in_machine_code and context.saved_sp < context.real_limit:
-        return TRAP_STACK_OVERFLOW
     if bits & PENDING_SIGNAL:
         return TRAP_HOST_EXCEPTION
     if bits & STICKY:
@@ -274,26 +280,21 @@ def tick(
 def python_is_quiet(context: cython.pointer(ExecContext), block: cython.pointer(ThreadBlock)) -> cython.bint:
     """Run what Python has to run. What that raises (KeyboardInterrupt) is kept for the end of the call."""
     store: Store = cython.cast(Store, context.store)
-    saved_sp: uint64_t = context.saved_sp
-    saved_fp: uint64_t = context.saved_fp
     try:
         let_python_run(block)
     except BaseException as error:
         store.in_flight = error
         mark(context, ATTENTION_ABORTED, True)
         return False
-    finally:
-        context.saved_sp = saved_sp
-        context.saved_fp = saved_fp
     return True
 
 
 @cython.cfunc
 @cython.exceptval(check=False)
 @cython.linetrace(False)
-def poll_builtin(context: cython.pointer(ExecContext), vmctx: cython.p_void) -> uint32_t:
-    """Builtin ``poll``."""
-    return poll_status(context, True)
+def poll_builtin(context: cython.pointer(ExecContext), vmctx: cython.p_void, lowest: uint64_t) -> uint32_t:
+    """Builtin ``poll``: the stack may have run out, whatever else is pending."""
+    return TRAP_STACK_OVERFLOW if lowest < context.real_limit else poll_status(context, True)
 
 
 @cython.cfunc

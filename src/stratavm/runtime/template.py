@@ -65,9 +65,12 @@ class StoreTemplate:
         self.number_kinds()
         self.memory_written = self.bus.channel_of(events.MemoryWritten)
         self.exec.ring = self.bus.ring
-        if runtime.stubs is not None:
-            self.exec.trap_exit = cython.cast(cython.p_void, cython.cast(uint64_t, runtime.stubs.trap_exit))
-            self.exec.poll_stub = cython.cast(cython.p_void, cython.cast(uint64_t, runtime.stubs.poll_stub))
+        stubs: object = runtime.stubs
+        if stubs is not None:
+            self.exec.trap_exit = cython.cast(cython.p_void, cython.cast(uint64_t, stubs.trap_exit))
+            self.exec.poll_stub = cython.cast(cython.p_void, cython.cast(uint64_t, stubs.poll_stub))
+            self.exec.gate = cython.cast(cython.p_void, cython.cast(uint64_t, stubs.gate))
+            self.exec.value_gate = cython.cast(cython.p_void, cython.cast(uint64_t, stubs.value_gate))
 
     def number_kinds(self):
         """Ask the bus for the number of each event that stores record; it may have numbered others before."""

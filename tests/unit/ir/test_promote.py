@@ -232,14 +232,14 @@ def test_others_see_and_set_it_at_every_poll(monkeypatch, starved, allocator, im
             offset = 3000
         place.write(offset, start, size)
 
-        def poll(exec_: int, vmctx: int, seen: list[int] = seen, place=place, offset=offset) -> int:
+        def poll(exec_: int, vmctx: int, lowest: int, seen: list[int] = seen, place=place, offset=offset) -> int:
             seen.append(place.read(offset, size))
             if len(seen) % 3 == 0:
                 place.write(offset, start, size)
             return 0
 
         world = runner.world
-        world.builtin("poll", poll, 0)
+        world.builtin("poll", poll, 1)
         world.exec.write(layout.EXEC.offset("poll_stub"), world.code(stubs.poll_stub()))
         world.exec.write(layout.EXEC.offset("poll_limit"), 2**64 - 1)
         code = wasm_compiler(valid, Options(allocator=allocator, passes=passes)).compile(0)

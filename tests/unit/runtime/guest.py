@@ -92,15 +92,12 @@ def call_import(offset: int, before: bytes = b"") -> Guest:
 
 
 def builtin(name: str) -> Guest:
-    """(i64 × 4) -> i32 status or value: calls a builtin (exec, vmctx, a, b, c, d)."""
+    """(i64 × 4) -> i32: calls a builtin (exec, vmctx, a, b, c, d), whose status is a value to this gate."""
     from stratavm.contract.builtins import NUMBERS
 
-    at = layout.EXEC.offset("builtins") + 8 * NUMBERS[name]
-    sp, fp = layout.EXEC.offset("saved_sp"), layout.EXEC.offset("saved_fp")
-    save = bytes([0x49, 0x89, 0x67, sp, 0x49, 0x89, 0x6F, fp])
     # a, b, c, d arrive in rax rcx rdx rsi and go to rdx rcx r8 r9
-    moves = bytes.fromhex("49 89 D0 49 89 F1 48 89 C2 4C 89 FF 4C 89 F6")
-    return Guest(PROLOGUE + save + moves + bytes([0x41, 0xFF, 0x97]) + at.to_bytes(4, "little") + EPILOGUE)
+    moves = bytes.fromhex("49 89 D0 49 89 F1 48 89 C2") + bytes([0xB8]) + NUMBERS[name].to_bytes(4, "little")
+    return Guest(PROLOGUE + moves + bytes([0x41, 0xFF, 0x57, layout.EXEC.offset("value_gate")]) + EPILOGUE)
 
 
 class Tier:

@@ -29,11 +29,13 @@ class Asm:
         *registers: str,
         width: int = 8,
         base: str | None = None,
+        index: str | None = None,
         disp: int = 0,
         imm: int = 0,
         cc: str = "o",
     ) -> None:
-        """One instruction: registers as an assembler lists them, and the address ``[base + disp]`` of memory rows."""
+        """One instruction: registers as an assembler lists them, and the address ``[base + 8 index + disp]`` of memory
+        rows."""
         _, widths, tied = MOPS[row]
         if not widths & width:
             raise ValueError(f"{row} has no width {width}")
@@ -45,6 +47,8 @@ class Asm:
             width,
             locations,
             base=None if base is None else NUMBER[base],
+            index=None if index is None else NUMBER[index],
+            scale=3,
             disp=disp,
             imm=imm,
             cc=CONDITIONS.index(cc),

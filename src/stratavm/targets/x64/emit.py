@@ -12,17 +12,14 @@ from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.failures import fail_limit, fail_wrong
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.contract._gen_layout import (
-    EXEC_BUILTINS,
     EXEC_FUEL,
+    EXEC_GATE,
     EXEC_POLL_LIMIT,
     EXEC_POLL_STUB,
-    EXEC_SAVED_FP,
-    EXEC_SAVED_SP,
-    EXEC_TRAP_CODE,
+    EXEC_VALUE_GATE,
     FUNCREC_CODE,
     FUNCREC_TYPE_ID,
     FUNCREC_VMCTX,
-    TRAP_DYNAMIC,
     TRAP_INDIRECT_CALL_MISMATCH,
     TRAP_OUT_OF_FUEL,
     TRAP_UNINITIALIZED_ELEMENT,
@@ -75,7 +72,6 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_RET,
     MOP_RET_I,
     MOP_SUB_RI,
-    MOP_TEST_RR,
     MOP_XOR_RR,
     R10,
     R11,
@@ -83,14 +79,11 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     R15,
     RAX,
     RBP,
-    RDI,
-    RSI,
     RSP,
     XMM15,
 )
 from cython.cimports.stratavm.targets.x64.emit_values import (
     COLD_POLL,
-    COLD_STATUS,
     COLD_TRAP,
     NOTHING_HELD,
     Cold,
@@ -108,8 +101,7 @@ from cython.cimports.stratavm.targets.x64.encoder import (
 )
 from cython.cimports.stratavm.targets.x64.plan import ModulePlan
 from cython.cimports.stratavm.targets.x64.pseudo import (
-    CALL_HOST,
-    CALL_STATUS,
+    CALL_VALUE,
     CC_A,
     CC_B,
     CC_E,
@@ -539,18 +531,11 @@ class Emitter(ValueEmitter):
         return emit_rm(self.b, MOP_MOV_RM, 8, R14, based(RBP, SAVED_R14))
 
     def call_builtin(self, inst, ops):
-        """Operands are in rdx, rcx, r8, r9; a status other than 0 traps."""
+        """Through the gate, which does the rest; operands are in rdx, rcx, r8, r9."""
         self.held = NOTHING_HELD
-        if inst.cc & CALL_HOST:
-            emit_rm(self.b, MOP_MOV_MR, 8, RSP, based(R15, EXEC_SAVED_SP))
-            emit_rm(self.b, MOP_MOV_MR, 8, RBP, based(R15, EXEC_SAVED_FP))
-        emit_rr(self.b, MOP_MOV_RR, 8, RDI, R15)
-        emit_rr(self.b, MOP_MOV_RR, 8, RSI, R14)
-        emit_m(self.b, MOP_CALL_M, R15, EXEC_BUILTINS + 8 * cython.cast(int32_t, inst.aux))
+        emit_ri(self.b, MOP_MOV_RI, 4, RAX, inst.aux)
+        emit_m(self.b, MOP_CALL_M, R15, EXEC_VALUE_GATE if inst.cc & CALL_VALUE else EXEC_GATE)
         self.return_site()
-        if inst.cc & CALL_STATUS:
-            emit_rr(self.b, MOP_TEST_RR, 4, RAX, RAX)
-            emit_jcc(self.b, CC_NE, self.cold(COLD_STATUS, 0))
         if self.plan.poison:
             self.poison_registers(inst, ops)
         return 0
@@ -658,9 +643,6 @@ class Emitter(ValueEmitter):
             self.b.bind(c.label)
             if c.kind == COLD_TRAP:
                 self.explicit_trap(c.a)
-            elif c.kind == COLD_STATUS:
-                emit_rm(self.b, MOP_MOV_MR, 4, RAX, based(R15, EXEC_TRAP_CODE))
-                self.explicit_trap(TRAP_DYNAMIC)
             elif c.kind == COLD_POLL:
                 self.cold_poll(cython.address(c))
             else:

@@ -8,9 +8,8 @@ from stratavm.ir.ssa cimport Ssa
 
 cdef enum ColdKind:
     COLD_TRAP = 0        # a = trap kind
-    COLD_STATUS = 1      # eax holds the trap kind
-    COLD_POLL = 2        # a = bytes below rsp that the function wants
-    COLD_TRUNC = 3       # a = TRUNC_* bits, b = width, c = destination | source << 8, d = pool offset of the bound
+    COLD_POLL = 1        # a = bytes below rsp that the function wants
+    COLD_TRUNC = 2       # a = TRUNC_* bits, b = width, c = destination | source << 8, d = pool offset of the bound
 
 cdef struct Cold:
     uint32_t kind

@@ -30,8 +30,7 @@ cdef enum Pseudo:
                        # disp, and the high half of imm as its immediate; with MI_TRAPS: aux = kind
 
 cdef enum CallBit:
-    CALL_HOST = 1      # store SP and FP first
-    CALL_STATUS = 2    # eax is a status: trap unless 0
+    CALL_VALUE = 1     # rax is a value, no status
 
 cdef enum PollBit:
     POLL_FLOAT = 1     # the value is in an xmm register

@@ -77,8 +77,7 @@ from cython.cimports.stratavm.targets.x64._gen_rules import (
 )
 from cython.cimports.stratavm.targets.x64.plan import MemoryPlan
 from cython.cimports.stratavm.targets.x64.pseudo import (
-    CALL_HOST,
-    CALL_STATUS,
+    CALL_VALUE,
     CC_A,
     CC_AE,
     P_CALL_BUILTIN,
@@ -364,7 +363,7 @@ class MemorySelector(NumericSelector):
     # ---- builtins ------------------------------------------------------------------------------
 
     def builtin(self, number, result, operands, count, bits):
-        """Call a builtin with up to four operands under the C convention; the emitter sets exec and vmctx."""
+        """Call a builtin with up to four operands under the C convention; the gate sets exec and vmctx."""
         places: uint8_t[4]
         places[0] = RDX
         places[1] = RCX
@@ -386,13 +385,13 @@ class MemorySelector(NumericSelector):
         if second != NO_VREG:
             values[0] = self.constant(which, T_I64)
             values[1] = self.value(second)
-            self.builtin(BUILTIN_TABLE_CHARGE, NO_VREG, values, 2, CALL_STATUS)
+            self.builtin(BUILTIN_TABLE_CHARGE, NO_VREG, values, 2, 0)
         values[1] = self.value(first)
         if second != NO_VREG:
             values[2] = self.value(second)
         values[0] = self.constant(which, T_I64)
         old: uint32_t = self.fresh(T_I64)
-        self.builtin(number, old, values, 3 if second != NO_VREG else 2, CALL_HOST)
+        self.builtin(number, old, values, 3 if second != NO_VREG else 2, CALL_VALUE)
         self.row(MOP_MOV_RR, width_of(self.ssa.nodes[n].type), self.define(n), old, NO_VREG)
         self.m.operands[self.m.last().ops].constraint = C_REG
         return 0
@@ -407,4 +406,4 @@ class MemorySelector(NumericSelector):
         x: uint64_t = self.ssa.args[at.b + at.c]
         y: uint64_t = self.ssa.args[at.b + at.c + 1]
         values[0] = self.constant(x | y << 32, T_I64)
-        return self.builtin(RULE_EXTRA[at.op], NO_VREG, values, 4, CALL_STATUS | CALL_HOST)
+        return self.builtin(RULE_EXTRA[at.op], NO_VREG, values, 4, 0)

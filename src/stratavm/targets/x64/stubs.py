@@ -1,7 +1,8 @@
 """The machine code between the host and guest code: entries, exits and detours. Owns their bytes, not where they are
 placed.
 
-Every stub is position-independent, keeps the frame chain (``push rbp; mov rbp, rsp`` first) and follows ``abi.py``.
+Every exit from guest code to the host goes through the gate. Every stub is position-independent, keeps the frame chain
+(``push rbp; mov rbp, rsp`` first) and follows ``abi.py``.
 Stack of an activation, seen from ``Activation.entry_sp``: the cells pointer, r15, r14, r13, r12, rbx, rbp, the host's
 return address; entry stubs build it and the trap exit takes it down.
 """
@@ -30,7 +31,7 @@ CELL: Final = layout.ARG_CELL
 
 EXEC_AT: Final = {f.name: layout.EXEC.offset(f.name) for f in layout.EXEC.fields}
 """Offsets of an ExecContext, by field."""
-_ENTRY_SP = layout.ACTIVATION.offset("entry_sp")
+_ENTRY_SP, _EXIT_SP = layout.ACTIVATION.offset("entry_sp"), layout.ACTIVATION.offset("exit_sp")
 _REC_CODE, _REC_VMCTX = layout.FUNC_REC.offset("code"), layout.FUNC_REC.offset("vmctx")
 
 
@@ -38,30 +39,50 @@ def _up16(n: int) -> int:
     return -(-n // 16) * 16
 
 
-def _builtin(a: Asm, name: str) -> None:
-    """Call a builtin of exec; its operands stand in registers, rsp is a multiple of 16."""
-    a.ins("call_m", base="r15", disp=EXEC_AT["builtins"] + 8 * builtins.NUMBERS[name])
+def _builtin(a: Asm, name: str, gate: str = "gate") -> None:
+    """Call a builtin through the gate; its operands from the third on stand in registers, rsp is a multiple of 16."""
+    a.ins("mov_ri", "rax", width=4, imm=builtins.NUMBERS[name])
+    a.ins("call_m", base="r15", disp=EXEC_AT[gate])
+    a.returned()
+
+
+@lru_cache(maxsize=1)
+def gate() -> tuple[Code, int]:
+    """The one way from guest code to the host: calls the builtin whose number is in rax; and the offset of the same
+    for builtins that return a value.
+
+    Its frame is the lowest of the guest's: what ``exit_sp`` points to is the guest's FP, then where the guest goes on.
+    """
+    a = Asm()
+    _leave_guest(a)
+    a.ins("test_rr", "rax", "rax", width=4)
+    refused = a.jump("ne")
+    _return_to_guest(a)
+    a.align(16)
+    for_values = a.here()
+    _leave_guest(a)
+    _return_to_guest(a)
+    a.label(refused)
+    a.ins("mov_mr", "rax", width=4, base="r15", disp=EXEC_AT["trap_code"])
+    a.trap(TRAPS_BY_NAME["dynamic"].code)
+    return a.finish(), for_values
 
 
 def _leave_guest(a: Asm) -> None:
-    """Store SP and FP for the host, and load the first two operands of a builtin."""
-    a.ins("mov_mr", "rsp", base="r15", disp=EXEC_AT["saved_sp"])
-    a.ins("mov_mr", "rbp", base="r15", disp=EXEC_AT["saved_fp"])
+    """Say where the guest's stack ends, and call."""
+    a.ins("push_r", "rbp")
+    a.ins("mov_rr", "rbp", "rsp")
+    a.ins("mov_rm", "r11", base="r15", disp=EXEC_AT["activation"])
+    a.ins("mov_mr", "rsp", base="r11", disp=_EXIT_SP)
     a.ins("mov_rr", "rdi", "r15")
     a.ins("mov_rr", "rsi", "r14")
+    a.ins("call_m", base="r15", index="rax", disp=EXEC_AT["builtins"])
+    a.returned()
 
 
-def _trap_unless_zero(a: Asm) -> str:
-    """Branch to a label (returned; place it with ``_dynamic_trap``) when the status in eax is a trap kind."""
-    a.ins("test_rr", "rax", "rax", width=4)
-    return a.jump("ne")
-
-
-def _dynamic_trap(a: Asm, label: str) -> None:
-    """The landing of ``_trap_unless_zero``: hand the status over and fault."""
-    a.label(label)
-    a.ins("mov_mr", "rax", width=4, base="r15", disp=EXEC_AT["trap_code"])
-    a.trap(TRAPS_BY_NAME["dynamic"].code)
+def _return_to_guest(a: Asm) -> None:
+    a.ins("pop_r", "rbp")
+    a.ins("ret")
 
 
 def load_place(a: Asm, place: abi.Place, base: str, disp: int) -> None:
@@ -175,15 +196,12 @@ def _call_with_cells(type_: FuncType, builtin: str, index: int | None) -> Code:
             copy_place(a, place, ("rbp", 16 + place.offset), ("rsp", CELL * i))
         else:
             store_place(a, place, "rsp", CELL * i)
-    _leave_guest(a)
     if index is None:
         a.ins("mov_rr", "rdx", "rsp")
     else:
         a.ins("mov_ri", "rdx", width=4, imm=index)
         a.ins("mov_rr", "rcx", "rsp")
     _builtin(a, builtin)
-    a.returned()
-    trap = _trap_unless_zero(a)
     if signature.result_bytes:
         a.ins("mov_rm", "r9", base="rbp", disp=-8)
     for i, place in enumerate(signature.results):
@@ -197,7 +215,6 @@ def _call_with_cells(type_: FuncType, builtin: str, index: int | None) -> Code:
         a.ins("ret_i", imm=signature.stack_bytes)
     else:
         a.ins("ret")
-    _dynamic_trap(a, trap)
     return a.finish(frame)
 
 
@@ -264,10 +281,8 @@ def lazy_stubs(count: int) -> Code:
     a.ins("mov_rr", "rbp", "rsp")
     a.ins("sub_ri", "rsp", imm=frame)
     _save_area(a, _ARGUMENTS)
-    _leave_guest(a)
     a.ins("mov_rr", "rdx", "r11", width=4)
-    _builtin(a, "lazy_compile")
-    a.returned()
+    _builtin(a, "lazy_compile", "value_gate")
     a.ins("test_rr", "rax", "rax")
     trap = a.jump("e")
     a.ins("mov_rr", "r11", "rax")
@@ -291,17 +306,12 @@ def poll_stub() -> Code:
     a.ins("mov_rr", "rbp", "rsp")
     a.ins("sub_ri", "rsp", imm=frame)
     _save_area(a, _ALL)
-    # A conservative scan from saved_sp must see the registers just saved; an overflow check must see the caller's wish.
-    a.ins("cmp_rr", "r11", "rsp")
-    a.ins("cmovcc_rr", "r11", "rsp", cc="a")
-    _leave_guest(a)
-    a.ins("mov_mr", "r11", base="r15", disp=EXEC_AT["saved_sp"])
+    a.ins("mov_rr", "rdx", "r11")
+    a.ins("cmp_rr", "rdx", "rsp")
+    a.ins("cmovcc_rr", "rdx", "rsp", cc="a")
     _builtin(a, "poll")
-    a.returned()
-    trap = _trap_unless_zero(a)
     _save_area(a, _ALL, restore=True)
     a.ins("mov_rr", "rsp", "rbp")
     a.ins("pop_r", "rbp")
     a.ins("ret")
-    _dynamic_trap(a, trap)
     return a.finish(frame)

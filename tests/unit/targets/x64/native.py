@@ -42,6 +42,10 @@ class World:
         self.activation = Place(layout.ACTIVATION.size)
         self.exec.write(layout.EXEC.offset("activation"), self.activation.address)
         self.kept: list[object] = [self.exec, self.activation]
+        gate, for_values = stubs.gate()
+        address = self.code(gate)
+        self.exec.write(layout.EXEC.offset("gate"), address)
+        self.exec.write(layout.EXEC.offset("value_gate"), address + for_values)
 
     def code(self, code: Code) -> int:
         """Place code whose last trap site, an ``hlt`` at its very end, leaves the activation instead of faulting."""

@@ -66,7 +66,7 @@ def test_every_poll_is_taken_and_changes_nothing(monkeypatch, allocator, starved
     types = [module.func_type(i) for i in range(3)]
     runner, seen = Runner(), []
     world = runner.world
-    world.builtin("poll", lambda exec_, vmctx: seen.append(vmctx) or 0, 0)
+    world.builtin("poll", lambda exec_, vmctx, lowest: seen.append(vmctx) or 0, 1)
     world.exec.write(layout.EXEC.offset("poll_stub"), world.code(stubs.poll_stub()))
     options = Options(allocator=allocator)
     expected = answers(world, runner, types, options)

@@ -57,28 +57,31 @@ def test_values_cross_the_boundary_unchanged(seed):
 
 
 def test_the_host_sees_where_the_guest_stopped():
-    """SP and FP are stored before a host call, SP 16-byte aligned and below FP."""
+    """The gate stores its SP, 16-byte aligned, where FP lies and the address in the stub at which the guest goes on."""
     world, type_, seen = World(), FuncType((I32,), ()), []
 
     def host_call(exec_, vmctx, cells):
-        seen.append([world.exec.read(layout.EXEC.offset(name)) for name in ("saved_sp", "saved_fp")])
+        sp, entry_sp = (world.activation.read(layout.ACTIVATION.offset(name)) for name in ("exit_sp", "entry_sp"))
+        seen.append((sp, *(ctypes.c_uint64 * 2).from_address(sp), entry_sp))
         return 0
 
     world.builtin("host_call", host_call, 1)
-    world.call(world.record(world.code(stubs.host_stub(type_))), type_, [1])
-    ((sp, fp),) = seen
+    stub = stubs.host_stub(type_)
+    address = world.code(stub)
+    world.call(world.record(address), type_, [1])
+    ((sp, fp, goes_on, entry_sp),) = seen
     assert sp % 16 == 0
-    assert 0 < fp - sp < 1 << 16
+    assert sp < fp < entry_sp < sp + (1 << 16)
+    assert [goes_on - address] == [site.pc for site in stub.return_sites]
 
 
 def test_a_status_becomes_a_dynamic_trap():
-    """The stub stores the builtin's status in exec.trap_code and traps; the entry returns 1 to an intact caller."""
+    """The gate stores the builtin's status in exec.trap_code and traps; the entry returns 1 to an intact caller."""
     world, type_ = World(), FuncType((I64,) * 9, (F64,) * 9)
     kind = TRAPS_BY_NAME["host_exception"].code
     world.builtin("host_call", lambda exec_, vmctx, cells: kind, 1)
-    code = stubs.host_stub(type_)
-    assert [site.kind for site in code.trap_sites] == [TRAPS_BY_NAME["dynamic"].code]
-    rec = world.record(world.code(code))
+    assert [site.kind for site in stubs.gate()[0].trap_sites] == [TRAPS_BY_NAME["dynamic"].code]
+    rec = world.record(world.code(stubs.host_stub(type_)))
     for _ in range(3):
         status, _ = world.call(rec, type_, [7] * 9)
         assert status == 1
@@ -148,9 +151,18 @@ def test_lazy_entries_are_what_the_encoder_would_write():
 
 
 def test_the_poll_stub_keeps_every_register():
-    """All registers that may hold a value, general and XMM, come back; the builtin gets exec and vmctx."""
-    world, seen = World(), []
-    world.builtin("poll", lambda exec_, vmctx: seen.append((exec_, vmctx)) or 0, 0)
+    """All registers that may hold a value, general and XMM, come back; the builtin gets exec, vmctx and how far down
+    the stack is in use, which the caller wished for or the stub needs.
+    """
+    world, seen, lowest = World(), [], []
+    exit_sp = layout.ACTIVATION.offset("exit_sp")
+
+    def poll(exec_, vmctx, low):
+        seen.append((exec_, vmctx))
+        lowest.append(low - world.activation.read(exit_sp))
+        return 0
+
+    world.builtin("poll", poll, 1)
     stub = world.code(stubs.poll_stub())
     world.exec.write(layout.EXEC.offset("poll_stub"), stub)
     general = [r for r in range(14) if r not in (4, 5, 11)]
@@ -179,13 +191,36 @@ def test_the_poll_stub_keeps_every_register():
     rec = world.record(world.place(bytes(patched)), vmctx=0x7770)
     assert world.call(rec, FuncType((), (I32,)), []) == (0, [1])
     assert seen == [(world.exec.address, 0x7770)]
-    assert world.exec.read(layout.EXEC.offset("saved_sp")) < world.exec.read(layout.EXEC.offset("saved_fp"))
+    assert lowest == [16]  # the frame of the gate lies below the registers
+
+
+@pytest.mark.parametrize("wanted", [0, 64, 4096, 1 << 20])
+def test_a_poll_is_told_how_far_down_the_caller_wants_to_go(wanted):
+    """That address, if it lies below what the stub itself uses."""
+    world, seen = World(), []
+
+    def poll(exec_, vmctx, lowest):
+        exit_sp = world.activation.read(layout.ACTIVATION.offset("exit_sp"))
+        called_at = (ctypes.c_uint64 * 1).from_address(exit_sp)[0] + 16  # rsp before the call: above the stub's frame
+        seen.append((exit_sp + 16 - lowest, called_at - lowest))
+        return 0
+
+    world.builtin("poll", poll, 1)
+    world.exec.write(layout.EXEC.offset("poll_stub"), world.code(stubs.poll_stub()))
+    code = assemble("push_r", 8, [5]) + assemble("mov_rr", 8, [5, 4])
+    code += assemble("lea_rm", 8, [11], base=4, disp=-wanted)
+    code += assemble("call_m", 8, [], base=15, disp=layout.EXEC.offset("poll_stub"))
+    code += assemble("pop_r", 8, [5]) + assemble("ret", 8, [])
+    assert world.call(world.record(world.place(code)), FuncType(), [])[0] == 0
+    [(below_the_stub, below_the_caller)] = seen
+    assert below_the_stub >= 0
+    assert below_the_caller == wanted if below_the_stub else below_the_caller > wanted
 
 
 def test_a_poll_may_trap():
     """A status other than 0 leaves the activation with that trap code."""
     world = World()
-    world.builtin("poll", lambda exec_, vmctx: 18, 0)
+    world.builtin("poll", lambda exec_, vmctx, lowest: 18, 1)
     world.exec.write(layout.EXEC.offset("poll_stub"), world.code(stubs.poll_stub()))
     code = assemble("push_r", 8, [5]) + assemble("mov_rr", 8, [5, 4]) + assemble("mov_rr", 8, [11, 4])
     code += assemble("call_m", 8, [], base=15, disp=layout.EXEC.offset("poll_stub"))
