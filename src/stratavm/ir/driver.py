@@ -16,6 +16,7 @@ from stratavm.ir import scope as scopes
 UNLIMITED = cython.declare(uint64_t, scopes.UNLIMITED)
 
 
+@cython.auto_pickle(False)
 @cython.cclass
 class Driver(Stage):
     """Stages that work on two forms in turn: the input, which does not survive, and the output.

@@ -49,6 +49,7 @@ def verify_form(ssa: Ssa) -> cython.int:
     return 0
 
 
+@cython.auto_pickle(False)
 @cython.cclass
 class Source:
     """Fills one form with functions of a front end's module. This one asks a front end that is written in Python; one
@@ -141,6 +142,7 @@ def source_of(front: object, ssa: Ssa) -> Source:
     return Source(ssa, front) if make is None else make(ssa)
 
 
+@cython.auto_pickle(False)
 @cython.cclass
 class Stage:
     """One walk over a function: one pass, or several that share the walk.

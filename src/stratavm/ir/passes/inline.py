@@ -102,6 +102,7 @@ def let_go(callee):
         free(callee)
 
 
+@cython.auto_pickle(False)
 @cython.cclass
 class Templates:
     """Where ``Inline`` has small functions from."""
