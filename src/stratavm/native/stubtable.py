@@ -100,7 +100,7 @@ class StubTable:
         return self._array_entries.known(type)
 
     def array_entries(self, types: Sequence[FuncType]) -> list[Stub]:
-        """Those of some types, in a row: each alone would take a page."""
+        """Those of some types, in a row: each alone may take a page."""
         return self._array_entries.add(types)
 
     def host_entry(self, type: FuncType) -> Stub:
