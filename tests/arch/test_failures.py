@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 SOURCES = Path(__file__).parents[2] / "src/stratavm"
-ROOMS = ("front", "ir", "machine", "targets", "native/worker")
+ROOMS = ("front", "ir", "machine", "targets", "native/batch", "native/worker")
 """Where an error may be a jump: what a worker does under its guard."""
 HOLDING = re.compile(r"lock_arena|pthread_\w+_lock|Py_INCREF|malloc|calloc|realloc")
 

@@ -35,6 +35,7 @@ cdef int fail_by(Raiser raiser, const char* text, uint64_t a=*, uint64_t b=*) ex
 cdef int fail_raised() except -1 nogil
 
 cdef uint32_t guarded(Failure* failure, Work work, void* subject) noexcept nogil
+cdef int refused(const Failure* failure) except -1 nogil
 cdef int raise_failure(const Failure* failure) except -1
 cdef void* suspend_guard() noexcept nogil
 cdef void resume_guard(void* guard) noexcept nogil

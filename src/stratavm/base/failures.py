@@ -4,7 +4,7 @@
 
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
-from cython.cimports.libc.string import memset
+from cython.cimports.libc.string import memset, strcmp
 from cython.cimports.stratavm.base.failures_tls import get_guard, leave, noted, run_guarded, set_guard
 
 from stratavm.base.errors import ResourceLimit, Unsupported
@@ -90,6 +90,34 @@ def fail_raised():
         note.kind = FAIL_RAISED
         leave()
     return -1
+
+
+def refused(failure):
+    """Whether the work failed for what it is, Unsupported or beyond a limit, and not for what was left to it: memory
+    that its caller may take, its deadline. An exception that says so is forgotten."""
+    if failure.kind == FAIL_LIMIT:
+        return strcmp(failure.label, b"compile_bytes") != 0
+    if failure.kind != FAIL_RAISED:
+        return failure.kind == FAIL_UNSUPPORTED
+    guard: cython.p_void = suspend_guard()
+    with cython.gil:
+        forget_refusal(failure)
+    resume_guard(guard)
+    return 1
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def forget_refusal(failure: cython.pointer(cython.const[Failure])) -> cython.int:
+    """Raises any other exception again."""
+    try:
+        raise_failure(failure)
+    except Unsupported:
+        return 0
+    except ResourceLimit as error:
+        if error.limit == "compile_bytes":
+            raise
+    return 0
 
 
 def raise_failure(failure):

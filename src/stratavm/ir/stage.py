@@ -6,22 +6,10 @@ Both are told with the GIL which forms they work on, once, and serve one thread.
 
 import cython
 from cython.cimports.libc.stdint import int64_t, uint32_t
-from cython.cimports.libc.string import strcmp
-from cython.cimports.stratavm.base.failures import (
-    FAIL_LIMIT,
-    FAIL_RAISED,
-    FAIL_UNSUPPORTED,
-    Failure,
-    fail,
-    guarded,
-    raise_failure,
-    resume_guard,
-    suspend_guard,
-)
+from cython.cimports.stratavm.base.failures import Failure, fail, guarded, refused, resume_guard, suspend_guard
 from cython.cimports.stratavm.ir.ssa import Ssa
 
 from stratavm.base import switches
-from stratavm.base.errors import ResourceLimit, Unsupported
 from stratavm.base.importing import importing
 from stratavm.ir.scope import UNLIMITED
 
@@ -77,15 +65,9 @@ class Source:
         """Build a function that may be inlined; 0 where it is refused, which says nothing about its callers."""
         failure: Failure
         self.wanted = defined
-        kind: uint32_t = guarded(cython.address(failure), build_wanted, cython.cast(cython.p_void, self))
-        if kind == 0:
+        if guarded(cython.address(failure), build_wanted, cython.cast(cython.p_void, self)) == 0:
             return 1
-        if kind == FAIL_RAISED:
-            guard: cython.p_void = suspend_guard()
-            with cython.gil:
-                forgive(cython.address(failure))
-            resume_guard(guard)
-        elif kind != FAIL_UNSUPPORTED and (kind != FAIL_LIMIT or strcmp(failure.label, b"compile_bytes") == 0):
+        if not refused(cython.address(failure)):
             fail(cython.address(failure))  # of the caller: memory that it may take, its deadline
         return 0
 
@@ -112,20 +94,6 @@ def build_wanted(source: cython.p_void) -> cython.int:
 def ask_to_build(source: Source, defined: uint32_t) -> cython.int:
     """Have Python build a function."""
     source.front.build(defined, source.ssa)
-    return 0
-
-
-@cython.cfunc
-@cython.exceptval(-1, check=False)
-def forgive(failure: cython.pointer(cython.const[Failure])) -> cython.int:
-    """What ``attempt`` makes of what a front end in Python raises."""
-    try:
-        raise_failure(failure)
-    except Unsupported:
-        pass
-    except ResourceLimit as error:
-        if error.limit == "compile_bytes":
-            raise
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -152,6 +152,17 @@ class ModuleCompiler:
                 return self._compile(defined_index, worker)
         code: Code = worker.compile(self.front, defined_index)
         return code
+
+    def compile_batch(self, indices: Sequence[int], worker: Worker) -> list[int]:
+        """Compile functions into the worker's batch, without the GIL from the first to the last; returns those that are
+        not there: what is long, what is refused, and all where every result is checked.
+
+        Raises:
+            DeadlineExceeded, Stopped: as in ``compile``.
+        """
+        short = indices if self._all_short else [i for i in indices if self.front.body_size(i) <= self._uncounted]
+        there = {*short} - {*worker.compile_batch(self.front, short)}
+        return [i for i in indices if i not in there]
 
     def _compile(self, defined_index: int, worker: Worker) -> Code:
         """By a worker; without passes where that is too much for it."""

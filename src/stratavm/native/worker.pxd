@@ -1,11 +1,13 @@
 # One compiling thread's arrays, and the stages that fill them.
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
+from stratavm.base.failures cimport Failure
 from stratavm.ir.ssa cimport Ssa
 from stratavm.ir.stage cimport Source, Stage
 from stratavm.machine.minst cimport MCode
 from stratavm.machine.regalloc.allocator cimport Allocator
 from stratavm.machine.schedule cimport Scheduler
+from stratavm.native.batch cimport Batch
 from stratavm.targets.x64.emit cimport Emitter
 from stratavm.targets.x64.isel cimport Selector
 from stratavm.targets.x64.plan cimport ModulePlan
@@ -37,9 +39,16 @@ cdef class Worker:
     cdef uint64_t[6] spent          # nanoseconds, by stage
     cdef uint32_t first, behind     # stages that `run` asks for
     cdef uint32_t defined           # index of the function at hand
+    cdef Batch batch
+    cdef uint32_t* wanted           # defined indices of a batch; then, from the left, of those that are refused
+    cdef uint32_t n_wanted, cap_wanted, n_refused
+    cdef readonly uint32_t done     # of a batch, as other threads may see meanwhile
+    cdef Failure failure            # why it ended early
 
     cdef int attach(self, object front, uint32_t defined) except -1
     cdef object finish(self, uint32_t first)
+    cdef int compile_wanted(self) except -1 nogil
+    cdef int one(self) except -1 nogil
     cdef int run(self, uint32_t first, uint32_t behind) except -1
     cdef int stages(self) except -1 nogil
     cdef int stage(self, uint32_t number) except -1 nogil

@@ -3,14 +3,17 @@
 # strata: hot
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.posix.time import CLOCK_MONOTONIC, clock_gettime, timespec
 from cython.cimports.stratavm.base.budget import look
-from cython.cimports.stratavm.base.failures import Failure, fail_limit, guarded, raise_failure
+from cython.cimports.stratavm.base.failures import Failure, fail_limit, guarded, raise_failure, refused
+from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.ssa import Ssa
 from cython.cimports.stratavm.machine.minst import MCode
 from cython.cimports.stratavm.machine.regalloc.allocator import Allocator
 from cython.cimports.stratavm.machine.schedule import Scheduler
+from cython.cimports.stratavm.native.batch import Batch
 from cython.cimports.stratavm.targets.x64.emit import Emitter
 from cython.cimports.stratavm.targets.x64.isel import Selector
 from cython.cimports.stratavm.targets.x64.plan import ModulePlan
@@ -59,6 +62,14 @@ def do_stages(worker: cython.p_void) -> cython.int:
     return cython.cast(Worker, worker).stages()
 
 
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def do_one(worker: cython.p_void) -> cython.int:
+    """The work of a guard: one function of a batch."""
+    return cython.cast(Worker, worker).one()
+
+
 @cython.auto_pickle(False)
 @cython.cclass
 class Worker:
@@ -78,12 +89,16 @@ class Worker:
         self.allocator = Allocator(X64, allocator, registers)
         self.allocator.attach(self.machine)
         self.emitter = Emitter()
+        self.batch = Batch()
         self.scheduler = Scheduler()
         self.scheduler.attach(self.machine)
         self.scheduling = "schedule" in machine
         self.selector.attach(plan, self.ssa, self.machine, machine, allocator == "splitting")
         self.emitter.attach(plan, self.ssa, self.machine, "align" in machine)
         memset(self.spent, 0, cython.sizeof(self.spent))
+
+    def __dealloc__(self):
+        free(self.wanted)
 
     @property
     def input(self) -> Ssa:
@@ -113,6 +128,52 @@ class Worker:
     def generate(self):
         """``Code`` of what is in ``input``."""
         return self.finish(SELECT)
+
+    def compile_batch(self, front, indices):
+        """Compile defined functions, without the GIL from the first to the last; returns those that are refused, and
+        all where the checker wants the GIL for each. The others wait for ``publish``."""
+        self.batch.clear()
+        if self.allocator.checked:
+            return indices
+        self.attach(front, 0)
+        self.n_wanted = len(indices)
+        vec_room(self.wanted, self.cap_wanted, self.n_wanted)
+        for i, index in enumerate(indices):
+            self.wanted[i] = index
+        with cython.nogil:
+            self.compile_wanted()
+        if self.failure.kind:
+            raise_failure(cython.address(self.failure))
+        return [self.wanted[i] for i in range(self.n_refused)]
+
+    def publish(self, owner, first: uint32_t) -> list:
+        """Publish what ``compile_batch`` compiled, for a module whose first defined function has the index ``first``:
+        defined index, address, bytes and nanoseconds of each."""
+        return self.batch.publish(owner, first)
+
+    def compile_wanted(self):
+        """The batch. Where it ends early, ``failure`` says why."""
+        i: uint32_t
+        self.first = BUILD
+        self.behind = N_STAGES
+        self.done = self.n_refused = 0
+        self.failure.kind = 0
+        for i in range(self.n_wanted):
+            self.defined = self.wanted[i]
+            if guarded(cython.address(self.failure), do_one, cython.cast(cython.p_void, self)):
+                if not refused(cython.address(self.failure)):
+                    return 0
+                self.wanted[self.n_refused] = self.defined
+                self.n_refused += 1
+            self.done += 1
+        self.failure.kind = 0
+        return 0
+
+    def one(self):
+        """One function of it."""
+        begin: uint64_t = now_ns()
+        self.stages()
+        return self.batch.take(self.emitter, self.defined, now_ns() - begin)
 
     def attach(self, front, defined):
         """Say which function is next."""

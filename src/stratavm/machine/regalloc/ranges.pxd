@@ -149,7 +149,7 @@ cdef class Ranges:
     cdef int _define(self, uint32_t vreg, uint32_t pos, uint32_t kind) except -1 nogil
     cdef int _claim(self, uint32_t reg, uint32_t start, uint32_t end, uint32_t vreg) except -1 nogil
     cdef uint32_t child(self, uint32_t vreg, uint32_t range, uint32_t use, uint32_t end) except? 0xFFFFFFFF nogil
-    cdef uint32_t split(self, uint32_t c, uint32_t pos) except? 0xFFFFFFFF nogil
+    cdef uint32_t split(self, uint32_t c, uint32_t pos) except? 0xFFFFFFFE nogil
 
 cdef enum:
     MANY = 0xFFFFFFFE           # for only_pred

@@ -5,7 +5,7 @@ import cython
 from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memcpy, memmove, memset
-from cython.cimports.stratavm.base.failures import Failure, fail_by
+from cython.cimports.stratavm.base.failures import Failure, fail_unsupported_by
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.ops import OP_REF_NULL
 from cython.cimports.stratavm.ir.ssa import T_F32, T_F64, Node
@@ -178,7 +178,7 @@ class BaseSelector:
 
     def unsupported(self, op):
         """There is no rule: the caller runs the function elsewhere or refuses the module."""
-        return fail_by(raise_unsupported, b"", op)
+        return fail_unsupported_by(raise_unsupported, op)
 
 
 @cython.cfunc

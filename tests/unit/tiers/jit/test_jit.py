@@ -160,14 +160,19 @@ class Refusal:
     """A compiler that refuses some functions."""
 
     def __init__(self, monkeypatch, refused: set[int]) -> None:
-        original = ModuleCompiler.compile
+        original, batch = ModuleCompiler.compile, ModuleCompiler.compile_batch
 
         def compile(self, index, worker=None):
             if index in refused:
                 raise Unsupported("no rule for this row", feature="imaginary")
             return original(self, index, worker)
 
+        def compile_batch(self, indices, worker):
+            left = batch(self, [i for i in indices if i not in refused], worker)
+            return [i for i in indices if i in refused or i in left]
+
         monkeypatch.setattr(ModuleCompiler, "compile", compile)
+        monkeypatch.setattr(ModuleCompiler, "compile_batch", compile_batch)
 
 
 PAIR = """(module (memory (export "m") 1) (global $g (mut i32) (i32.const 0))

@@ -1,0 +1,156 @@
+"""Claims about functions that are compiled many at a time: what comes out, and that nobody asks for the GIL."""
+
+import ctypes
+import sys
+import threading
+import time
+
+import pytest
+
+import stratavm
+from stratavm.base import switches
+from stratavm.base.budget import Budget, Stopped
+from stratavm.base.errors import DeadlineExceeded, Unsupported
+from stratavm.ir.pipeline import LEVELS
+from stratavm.module.decode import decode
+from stratavm.module.parser import parse_wat_to_bytes
+from stratavm.module.validate import validate
+from stratavm.native.compile import MACHINE_LEVELS, ModuleCompiler, Options, wasm_compiler
+from stratavm.native.execmem import CodeOwner
+from tests.unit.ir import small_functions
+
+pytestmark = pytest.mark.skipif(switches.CHECK.value() >= 2, reason="the checkers want the GIL for each function")
+
+LEVEL_1 = Options(allocator="splitting", passes=LEVELS[1], machine=MACHINE_LEVELS[1])
+SOON = 20
+"""Seconds in which a batch is compiled, on a machine with other things to do."""
+MANY = 300
+"""Times that a batch has each function of a module: enough to be seen at work."""
+
+
+by_level = pytest.mark.parametrize("options", [Options(), LEVEL_1], ids=["level 0", "level 1"])
+
+
+def program(seed):
+    """A valid module of small functions that call each other."""
+    return validate(decode(parse_wat_to_bytes(small_functions.module(seed))))
+
+
+class InPython:
+    """A front end without a part that needs no GIL; it refuses a function."""
+
+    def __init__(self, front, refuses=()):
+        self.shape, self.size, self.inlines, self.body_size = front.shape, front.size, front.inlines, front.body_size
+        self._front, self._refuses = front, refuses
+
+    def build(self, defined, ssa):
+        if defined in self._refuses:
+            raise Unsupported(f"function {defined} is not known")
+        self._front.build(defined, ssa)
+
+
+@by_level
+def test_a_batch_has_the_code_of_functions_compiled_one_by_one(options):
+    """At the addresses that it says, in the order in which it was asked for."""
+    compiler = wasm_compiler(program(1), options)
+    indices = [3, 0, 5, 1]
+    owner = CodeOwner()
+    with compiler.worker() as worker:
+        assert compiler.compile_batch(indices, worker) == []
+        made = worker.publish(owner, 0)
+    assert [index for index, _, _, _ in made] == indices
+    for index, address, size, ns in made:
+        assert ctypes.string_at(address, size) == compiler.compile(index).code
+        assert ns > 0
+
+
+@pytest.mark.parametrize("tier", ["jit0", "jit1"])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_module_compiled_at_once_does_what_it_does_compiled_at_calls(tier, seed):
+    """Traps have the same frames: the tables are those of the code."""
+
+    def outcomes(at_once):
+        engine = stratavm.Engine(tier=tier)
+        module = stratavm.Module(small_functions.module(seed), engine=engine)
+        if at_once:
+            assert module.compile_all().functions == small_functions.FUNCTIONS + 2
+        found = []
+        for arguments in small_functions.ARGUMENTS:
+            guest = stratavm.Linker(engine).instantiate(stratavm.Store(engine), module)
+            try:
+                found.append(guest.exports.run(*arguments))
+            except stratavm.Trap as trap:
+                found.append((str(trap), trap.frames))
+        return found
+
+    assert outcomes(at_once=True) == outcomes(at_once=False)
+
+
+def test_what_is_refused_is_left_over_and_the_rest_is_compiled():
+    """A front end says so with an exception."""
+    front = InPython(wasm_compiler(program(2)).front, refuses=(1, 4))
+    compiler = ModuleCompiler(front)
+    with compiler.worker() as worker:
+        assert compiler.compile_batch([0, 1, 2, 4, 5], worker) == [1, 4]
+        assert [made[0] for made in worker.publish(CodeOwner(), 0)] == [0, 2, 5]
+
+
+def test_a_budget_ends_a_batch():
+    """By its time, or because somebody ended it: nothing is left over, and the worker is not used again."""
+    compiler = wasm_compiler(program(3))
+    with pytest.raises(DeadlineExceeded), Budget(0.0), compiler.worker() as worker:
+        compiler.compile_batch([0, 1, 2] * 10, worker)
+    stopped = Budget()
+    stopped.stop()
+    with pytest.raises(Stopped), stopped, compiler.worker() as worker:
+        compiler.compile_batch([0, 1, 2], worker)
+    assert not compiler._idle
+
+
+# ---- without the GIL ----
+
+
+def watch(compiler, indices, patience):
+    """Compile a batch on a thread, while this one keeps the GIL from the first function on; how many it saw done at the
+    beginning and in the end."""
+    ready = threading.Event()
+    interval = sys.getswitchinterval()
+    with compiler.worker() as worker:
+
+        def work():
+            ready.set()
+            worker.compile_batch(compiler.front, indices)
+
+        thread = threading.Thread(target=work)
+        try:
+            sys.setswitchinterval(4 * SOON)  # so long nobody is asked to give it up
+            thread.start()
+            ready.wait()
+            first = worker.done
+            end = time.monotonic() + patience
+            while worker.done < len(indices) and time.monotonic() < end:
+                pass
+            return first, worker.done
+        finally:
+            sys.setswitchinterval(interval)
+            thread.join()
+
+
+@pytest.mark.trace_slow  # a trace function needs the GIL for each line
+@by_level
+def test_no_function_of_a_batch_asks_for_the_gil(options):
+    """From its bytes to its code: beside a thread that never gives it up, all of them are compiled."""
+    compiler = wasm_compiler(program(4), options)
+    indices = list(range(small_functions.FUNCTIONS + 2)) * MANY
+    first, last = watch(compiler, indices, SOON)
+    assert first < len(indices)
+    assert last == len(indices)
+
+
+@pytest.mark.trace_slow
+def test_a_function_that_asks_for_the_gil_is_seen():
+    """The watch itself: a front end in Python waits for whoever has it."""
+    compiler = ModuleCompiler(InPython(wasm_compiler(program(4)).front))
+    indices = list(range(small_functions.FUNCTIONS + 2)) * MANY
+    first, last = watch(compiler, indices, 0.3)
+    assert last <= first + 1 < len(indices)
