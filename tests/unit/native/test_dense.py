@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -118,3 +119,10 @@ def test_a_child_process_fills_pages_again():
             where = {owner.publish(RET * 200) // PAGE for _ in range(30)}
             os._exit(0 if len(where) <= 3 and gil_status()["loose"] == 0 else 1)
         assert os.waitpid(child, 0)[1] == 0
+
+
+def test_one_module_lets_guests_run_without_the_gil():
+    """It counts the threads that do; another that did would not be seen by who opens pages."""
+    source = Path(stratavm.__file__).parent
+    found = {path.name for path in source.rglob("*.py") if "PyEval_SaveThread()" in path.read_text()}
+    assert found == {"gil.py"}
