@@ -97,7 +97,7 @@ cdef struct VMContext:  # Head of an instance's context; register r14. A module-
     uint32_t* type_ids  # +32: u32 canonical type ids by type index
     char* mem0_base  # +40: base address of memory 0 (never moves)
     MemDef* mem0_def  # +48: MemDef of memory 0
-    FuncRec* func_recs  # +56: FuncRec array by DEFINED function index
+    FuncRec* func_recs  # +56: FuncRecs of the functions that can be referenced, by declared ordinal (contract/records.pxd)
     uint64_t unusable  # +64: non-zero: closed or poisoned, the host may not call
     void* segments  # +72: Segments: data and element segments, for builtins
 
@@ -119,15 +119,13 @@ cdef struct FuncRec:  # What a funcref, a table element or an imported function 
     void* vmctx  # +8: r14 of the callee: a VMContext or a HostFunc
     uint32_t type_id  # +16: engine-wide canonical type id
     uint32_t func  # +20: function index within its instance
-    void* array_entry  # +24: u32 entry(FuncRec*, ExecContext*, cells*) under the C convention: 0 = ok, 1 = trapped
 
 cdef enum:
     FUNCREC_CODE = 0x0
     FUNCREC_VMCTX = 0x8
     FUNCREC_TYPE_ID = 0x10
     FUNCREC_FUNC = 0x14
-    FUNCREC_ARRAY_ENTRY = 0x18
-    FUNCREC_SIZE = 0x20
+    FUNCREC_SIZE = 0x18
 
 cdef struct HostFunc:  # The vmctx of a host function's FuncRec.
     uint64_t magic  # +0: MAGIC_HOST

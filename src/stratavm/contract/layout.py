@@ -46,6 +46,7 @@ class Struct:
     name: str
     doc: str
     fields: tuple[Field, ...]
+    unit: int = 16
 
     def offset(self, name: str) -> int:
         """Byte offset of a field."""
@@ -58,8 +59,8 @@ class Struct:
 
     @property
     def size(self) -> int:
-        """Bytes of the whole struct, a multiple of 16."""
-        return -(-sum(f.size for f in self.fields) // 16) * 16
+        """Bytes of the whole struct, a multiple of ``unit``."""
+        return -(-sum(f.size for f in self.fields) // self.unit) * self.unit
 
 
 MAX_BUILTINS: Final = 64
@@ -123,7 +124,11 @@ VMCTX: Final = Struct(
         Field("type_ids", "ptr", "u32 canonical type ids by type index"),
         Field("mem0_base", "ptr", "base address of memory 0 (never moves)"),
         Field("mem0_def", "ptr", "MemDef of memory 0"),
-        Field("func_recs", "ptr", "FuncRec array by DEFINED function index"),
+        Field(
+            "func_recs",
+            "ptr",
+            "FuncRecs of the functions that can be referenced, by declared ordinal (contract/records.pxd)",
+        ),
         Field("unusable", "u64", "non-zero: closed or poisoned, the host may not call"),
         Field("segments", "ptr", "Segments: data and element segments, for builtins"),
     ),
@@ -137,12 +142,8 @@ FUNC_REC: Final = Struct(
         Field("vmctx", "ptr", "r14 of the callee: a VMContext or a HostFunc"),
         Field("type_id", "u32", "engine-wide canonical type id"),
         Field("func", "u32", "function index within its instance"),
-        Field(
-            "array_entry",
-            "ptr",
-            "u32 entry(FuncRec*, ExecContext*, cells*) under the C convention: 0 = ok, 1 = trapped",
-        ),
     ),
+    unit=8,
 )
 
 HOST_FUNC: Final = Struct(
@@ -277,6 +278,10 @@ class Shape(Protocol):
     @property
     def imported_funcs(self) -> Sized:
         """As long as there are functions without a body, which have the first indices."""
+
+    @property
+    def recorded_funcs(self) -> Sequence[int]:
+        """Functions with a body that can be referenced, ascending: instances have a FuncRec of each."""
 
     @property
     def global_types(self) -> Sequence[GlobalType]:

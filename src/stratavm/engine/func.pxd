@@ -21,6 +21,7 @@ cdef class Func:
     cdef CallGate gate                # what its machine code reads
     cdef uint32_t cold                # calls until there is machine code; 0: never, or there is
     cdef FuncRec* rec
+    cdef void* array_entry          # of its type, which ``native`` keeps
     cdef Instance instance            # None: not a guest's function
     cdef bytes params                 # codes, see ``cells``
     cdef bytes results

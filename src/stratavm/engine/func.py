@@ -67,12 +67,13 @@ class Func:
         self.n_params = len(self.params)
         if (
             self.instance is None
-            or self.rec.array_entry == cython.NULL
+            or self.rec.code == cython.NULL
             or max(self.n_params, self.n_results) > MAX_CELLS
             or b"-" in self.params + self.results
         ):
             self.n_params = -1
         else:
+            self.array_entry = native.shape.array_entry
             self.gate.exec = self.store.exec
             self.gate.rec = self.rec
             self.gate.codes = cython.cast(cython.p_void, cython.cast(cython.p_char, self.params))
@@ -197,7 +198,7 @@ def call_quickly(
         or (self.instance is not None and (self.instance.closed or self.instance.poisoned))
     ):
         return call_with_objects(self, args, n, keywords)
-    run_entry(self.store, self.rec, cells)
+    run_entry(self.store, self.rec, self.array_entry, cells)
     return boxed(self, cells)
 
 

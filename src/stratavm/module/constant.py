@@ -36,11 +36,10 @@ LATER: Final = frozenset(
 
 
 class Constants:
-    """Checks the constant expressions of one module; collects the functions that they name."""
+    """Checks the constant expressions of one module."""
 
     def __init__(self, module: Module, context: Context, features: frozenset[str]) -> None:
         self.module, self.context, self.features = module, context, features
-        self.functions: set[int] = set()
         self.imported_globals = len(module.global_types) - len(module.globals)
 
     def check(self, expression: ConstExpr, expected: T.ValType, globals_before: int) -> None:
@@ -82,7 +81,6 @@ class Constants:
             index, at = read_uleb(code, at)
             if index >= len(self.module.func_type_indices):
                 raise ValidationError(f"unknown function {index}", offset=offset, op=mnemonic)
-            self.functions.add(index)
             stack.append(T.ref(T.CONCRETE + self.module.func_type_indices[index], False))
             return at
         if mnemonic == "ref.null":

@@ -4,6 +4,7 @@ validator judges. The decoder reads the three common shapes itself and asks here
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from stratavm.base.budget import check
@@ -14,6 +15,7 @@ from stratavm.spec.index import row_at
 from stratavm.spec.record import Imm, Row
 
 END_OPCODE: Final = 0x0B
+REF_FUNC_OPCODE: Final = 0xD2
 BLOCKS: Final = frozenset({"block", "loop", "if", "try_table", "try"})
 U32_IMMS: Final = frozenset(
     {"local", "global", "func", "table", "elem", "data", "memory", "type", "tag", "label", "field", "u32"}
@@ -50,6 +52,17 @@ def skip_expression(data: bytes, at: int, end: int, limits: Limits) -> int:
         elif (row.prefix, row.code) == (0, END_OPCODE):
             depth -= 1
     return at
+
+
+def functions_named(code: bytes) -> Iterator[int]:
+    """The functions that a constant expression names by ``ref.func``."""
+    at = 0 if REF_FUNC_OPCODE in code else len(code)
+    while at < len(code):
+        row, at = _instruction(code, at, len(code))
+        if (row.prefix, row.code) == (0, REF_FUNC_OPCODE):
+            yield read_uleb(code, at, 32, len(code))[0]
+        for imm in row.imms:
+            at = _immediate(imm, code, at, len(code))
 
 
 def _instruction(data: bytes, at: int, end: int) -> tuple[Row, int]:

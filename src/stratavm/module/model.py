@@ -6,12 +6,14 @@ where they lie. Source: WebAssembly 3.0, section 2.5.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, Literal, TypeAlias
 
+from stratavm.base.budget import paced
 from stratavm.base.cached import cached
 from stratavm.base.data import dataclass, field
 from stratavm.base.text import printable
+from stratavm.module.constexpr import functions_named
 from stratavm.spec.types import (
     ExternType,
     FuncType,
@@ -226,6 +228,30 @@ class Module:
     def tag_types(self) -> tuple[TagType, ...]:
         """Type of every tag, imports first."""
         return tuple(i.type for i in self._imported("tag")) + self.tags  # type: ignore[return-value]
+
+    @cached
+    def declared_funcs(self) -> frozenset[int]:
+        """Functions that are named outside of bodies: what ``ref.func`` in a body may name."""
+        named = {e.index for e in paced(self.exports) if e.kind == "func"}
+        for element in self.elements:
+            named.update(element.funcs)
+        for expression in paced(self._expressions()):
+            named.update(functions_named(expression.code))
+        return frozenset(named)
+
+    def _expressions(self) -> Iterator[ConstExpr]:
+        """Constant expressions that may have a reference as their value."""
+        yield from (table.init for table in self.tables if table.init is not None)
+        yield from (variable.init for variable in self.globals if variable.init.lone_i32 is None)
+        for element in self.elements:
+            yield from element.exprs or ()
+
+    @cached
+    def recorded_funcs(self) -> tuple[int, ...]:
+        """Functions with a body that something outside of bodies refers to, the start function included, ascending."""
+        start = () if self.start is None else (self.start,)
+        first = len(self.imported_funcs)
+        return tuple(sorted(index for index in self.declared_funcs.union(start) if index >= first))
 
     def export_type(self, export: Export) -> ExternType:
         """The type of an export."""

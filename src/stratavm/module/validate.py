@@ -60,7 +60,7 @@ def validate(
         item = checks.item if checks.entry is None else item_of(module, *checks.entry)
         error.locate(item=item, offset=error.offset or item_offset(module, item, features, limits))
         raise
-    context.declare(checks.declared | constants.functions)
+    context.declare(module.declared_funcs)
     bodies = Bodies(module, context)
     _check_bodies(context, bodies, threads)
     return ValidModule(module, context, bodies, features)
@@ -128,7 +128,6 @@ class _ModuleChecks:
         self.n_types = len(module.types)
         self.most_depth = limits.subtype_depth
         self.depths: dict[int, int] = {}  # of types with supertypes, by index: how many are above each other
-        self.declared: set[int] = set()
         self.item: Item = ("type", 0)  # what is being checked, for errors
         self.entry: tuple[ExternKind, int] | None = None  # or an entry of an index space, imported or defined
 
@@ -357,7 +356,6 @@ class _ModuleChecks:
             highest = max(segment.funcs)
             if highest >= len(module.func_type_indices):
                 raise ValidationError(f"unknown function {highest}", expected=f"below {len(module.func_type_indices)}")
-            self.declared.update(segment.funcs)
 
     # ---- exports and start -----------------------------------------------------------------
 
@@ -384,9 +382,7 @@ class _ModuleChecks:
                     expected=f"below {sizes[export.kind]}",
                     found=f"export {export.name!r}",
                 )
-            if export.kind == "func":
-                self.declared.add(export.index)
-            elif export.kind == "global" and module.global_types[export.index].mutable:
+            if export.kind == "global" and module.global_types[export.index].mutable:
                 need("mutable-globals", self.features, "export of a mutable global")
 
     def start(self) -> None:

@@ -16,6 +16,9 @@ cdef struct Segments:                # VMContext.segments: what leaf builtins ne
     DataSegment* data                # of the passive ones, which an instance has; all of them where it failed to begin
     const uint32_t* places           # the blueprint's: where a segment is in them, or NOWHERE; NULL: by its number
     ElementSegment* elements
+    const uint32_t* recorded         # the blueprint's: functions of which there are FuncRecs
+    uint32_t n_recorded
+    uint32_t n_imported_funcs
     uint32_t n_data
     uint32_t n_elements
     uint32_t n_memories
@@ -48,10 +51,9 @@ cdef struct ElementPlan:             # how an element segment is initialised
 
 @cython.final
 cdef class Blueprint:
-    cdef char* template              # VMContext, FuncRecs, type ids and segments of an instance that is all zero
+    cdef char* template              # VMContext, FuncRecs and segments of an instance that is all zero
     cdef uint64_t size
     cdef uint64_t func_recs          # offsets in it
-    cdef uint64_t type_ids
     cdef uint64_t datas
     cdef uint64_t elements
     cdef uint64_t memory_cells       # and in VMContext
@@ -62,10 +64,13 @@ cdef class Blueprint:
     cdef uint32_t* places            # where each is among the passive ones, or NOWHERE
     cdef uint32_t n_passive
     cdef ElementPlan* plans          # of element segments
-    cdef uint32_t* indices           # of the functions in them
+    cdef uint32_t* indices           # of the functions in them: imported ones, then by declared ordinal
     cdef Segments counts             # without the pointers
     cdef uint32_t n_defined
     cdef uint32_t n_imported_funcs
+    cdef uint32_t* recorded          # functions of which an instance has FuncRecs, ascending
+    cdef uint32_t n_recorded         # as in ``counts``
+    cdef uint32_t* type_ids          # canonical ones by type index, for machine code
     cdef readonly object module      # the model
     cdef readonly object code        # what the tier made: keeps machine code alive
     cdef readonly str name
@@ -74,7 +79,7 @@ cdef class Blueprint:
     cdef readonly tuple ids          # canonical type ids by type index
     cdef UsedTypes types             # what they come from; they mean these types as long as it lives
     cdef object attach               # of the code
-    cdef object code_table           # the CodeTable that it attached, if that is all it does, and its compiler
+    cdef object code_table           # the CodeTable that it attached, and its compiler
     cdef object compiler
     cdef uint32_t n_globals
     cdef uint32_t n_imported_globals
@@ -89,6 +94,9 @@ cdef class Blueprint:
     cdef object start
     cdef list types_from(self, uint32_t defined_index)
     cdef list shapes                 # Shape of each defined function, once asked for
+    cdef int list_functions(self) except -1
+    cdef uint32_t listed(self, uint32_t function) noexcept
+    cdef uint32_t type_id(self, uint32_t function) except? 0
     cdef int plan_datas(self) except -1
     cdef int place(self) except -1
     cdef int fill(self) except -1

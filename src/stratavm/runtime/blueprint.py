@@ -8,6 +8,7 @@ import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.stratavm.contract._gen_layout import MAGIC_VMCTX, VMCTX_SIZE, FuncRec, VMContext
+from cython.cimports.stratavm.contract.records import NO_RECORD, ordinal_of
 from cython.cimports.stratavm.runtime.func import Shape
 from cython.cimports.stratavm.runtime.memory import MemorySpec
 from cython.cimports.stratavm.runtime.table import TableSpec
@@ -57,6 +58,7 @@ class Blueprint:
         self.segments = tuple(module.elements)
         self.start = module.start
         self.shapes = [None] * self.n_defined
+        self.list_functions()
         self.plan_datas()
         self.place()
         self.fill()
@@ -64,10 +66,30 @@ class Blueprint:
 
     def __dealloc__(self):
         free(self.template)
+        free(self.recorded)
+        free(self.type_ids)
         free(self.active)
         free(self.places)
         free(self.plans)
         free(self.indices)
+
+    def list_functions(self):
+        """The functions that can be referenced, and the types by which callers know them."""
+        i: uint32_t
+        functions: tuple = self.module.recorded_funcs
+        self.n_recorded = len(functions)
+        self.recorded = cython.cast(cython.pointer(uint32_t), calloc(self.n_recorded + 1, 4))
+        self.type_ids = cython.cast(cython.pointer(uint32_t), calloc(len(self.ids) + 1, 4))
+        if self.recorded == cython.NULL or self.type_ids == cython.NULL:
+            raise MemoryError("no memory for a module's instances")
+        for i in range(self.n_recorded):
+            self.recorded[i] = functions[i]
+        self.counts.recorded = self.recorded
+        self.counts.n_recorded = self.n_recorded
+        self.counts.n_imported_funcs = self.n_imported_funcs
+        for i in range(len(self.ids)):
+            self.type_ids[i] = self.ids[i]
+        return 0
 
     def place(self):
         """Where everything lies: the context first, what needs the least alignment last."""
@@ -76,10 +98,9 @@ class Blueprint:
         self.global_cells = self.layout.globals
         self.imported_cells = self.layout.imported_funcs
         self.func_recs = self.layout.size
-        self.datas = self.func_recs + cython.sizeof(FuncRec) * cython.cast(uint64_t, self.n_defined)
+        self.datas = self.func_recs + cython.sizeof(FuncRec) * cython.cast(uint64_t, self.n_recorded)
         self.elements = self.datas + cython.sizeof(DataSegment) * cython.cast(uint64_t, self.n_passive)
-        self.type_ids = self.elements + cython.sizeof(ElementSegment) * cython.cast(uint64_t, self.counts.n_elements)
-        self.size = self.type_ids + 4 * cython.cast(uint64_t, len(self.ids))
+        self.size = self.elements + cython.sizeof(ElementSegment) * cython.cast(uint64_t, self.counts.n_elements)
         self.template = cython.cast(cython.p_char, calloc(1, self.size))
         if self.template == cython.NULL:
             raise MemoryError("no memory for a module's instances")
@@ -118,14 +139,11 @@ class Blueprint:
         i: uint32_t
         recs: cython.pointer(FuncRec) = cython.cast(cython.pointer(FuncRec), self.template + self.func_recs)
         datas: cython.pointer(DataSegment) = cython.cast(cython.pointer(DataSegment), self.template + self.datas)
-        numbers: cython.pointer(uint32_t) = cython.cast(cython.pointer(uint32_t), self.template + self.type_ids)
         cells: cython.pointer(uint64_t) = cython.cast(cython.pointer(uint64_t), self.template + self.global_cells)
         cython.cast(cython.pointer(VMContext), self.template).magic = MAGIC_VMCTX
-        for i in range(len(self.ids)):
-            numbers[i] = self.ids[i]
-        for i, function in enumerate(self.module.functions):
-            recs[i].type_id = self.ids[function.type_index]
-            recs[i].func = self.n_imported_funcs + i
+        for i in range(self.n_recorded):
+            recs[i].type_id = self.type_id(self.recorded[i])
+            recs[i].func = self.recorded[i]
         for i, variable in enumerate(self.globals):
             if variable.init.lone_i32 is not None:
                 cells[2 * (self.n_imported_globals + i)] = variable.init.lone_i32
@@ -158,9 +176,21 @@ class Blueprint:
                 how.first = at
                 how.count = len(element.funcs)
                 for function in element.funcs:
-                    self.indices[at] = function
+                    self.indices[at] = self.listed(function)
                     at += 1
         return 0
+
+    def listed(self, function):
+        """The place of a function among the imported ones and those of which there are FuncRecs, or NO_RECORD."""
+        ordinal: uint32_t
+        if function < self.n_imported_funcs:
+            return function
+        ordinal = ordinal_of(self.recorded, self.n_recorded, function)
+        return NO_RECORD if ordinal == NO_RECORD else self.n_imported_funcs + ordinal
+
+    def type_id(self, function):
+        """The canonical type id of a function with a body."""
+        return self.ids[self.module.functions[function - self.n_imported_funcs].type_index]
 
     def types_from(self, defined_index):
         """Types of a function and of some behind it: who calls one from outside will soon call the next."""

@@ -38,12 +38,13 @@ from cython.cimports.stratavm.contract._gen_layout import (
     TableDef,
     VMContext,
 )
+from cython.cimports.stratavm.contract.records import NO_RECORD, ordinal_of
 from cython.cimports.stratavm.runtime.blueprint import DataSegment, ElementSegment, Segments, data_segment_at
 from cython.cimports.stratavm.runtime.codemap import NO_FUNC, CodeRec, find_code
-from cython.cimports.stratavm.runtime.func import cell_widths, fill_cells, read_cells
+from cython.cimports.stratavm.runtime.func import LoneFunc, cell_widths, fill_cells, read_cells
 from cython.cimports.stratavm.runtime.gil import leave_guest
 from cython.cimports.stratavm.runtime.instance import Instance, memory_at, table_at
-from cython.cimports.stratavm.runtime.native import load_64
+from cython.cimports.stratavm.runtime.native import load_64, load_ptr
 from cython.cimports.stratavm.runtime.store import Store, is_aborted, poll_status, set_aborted
 from cython.cimports.stratavm.runtime.template import builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
@@ -115,6 +116,9 @@ def compile_function(context: cython.pointer(ExecContext), vm: cython.pointer(VM
             context.trap_code = TRAP_HOST_EXCEPTION
     if address == 0:
         set_aborted(store, aborted or (is_aborted(store) and has_begun(context.activation)))
+    elif instance.lone is not None and instance.n_imported_funcs + index in instance.lone:
+        lone: LoneFunc = instance.lone[instance.n_imported_funcs + index]
+        lone.own_rec.code = cython.cast(cython.p_void, address)
     return address
 
 
@@ -124,16 +128,31 @@ def compile_function(context: cython.pointer(ExecContext), vm: cython.pointer(VM
 def lazy_compile(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), index: uint64_t) -> uint64_t:
     """Builtin ``lazy_compile``: the FuncRec, which may be how the caller came to the stub, gets the code as well."""
     block: cython.pointer(ThreadBlock)
-    slot: cython.pp_void = cython.address(vm.slots[index & 0xFFFFFFFF])
-    rec: cython.pointer(FuncRec) = cython.address(vm.func_recs[index & 0xFFFFFFFF])
-    address: uint64_t = cython.cast(uint64_t, slot[0])
-    if slot[0] == rec.code:  # else another instance, or a call by the slot, has had it compiled
+    at: uint32_t = index & 0xFFFFFFFF
+    slot: cython.pp_void = cython.address(vm.slots[at])
+    rec: cython.pointer(FuncRec) = record_of(vm, at)
+    address: uint64_t = cython.cast(uint64_t, load_ptr(slot))
+    if (
+        rec == cython.NULL or load_ptr(slot) == rec.code
+    ):  # else another instance, or a call by the slot, had it compiled
         block = current_block()
         leave_guest(block)
-        address = compile_function(context, vm, index & 0xFFFFFFFF)
+        address = compile_function(context, vm, at)
         block.in_guest = 1
-    rec.code = slot[0]
+    if rec != cython.NULL:
+        rec.code = load_ptr(slot)
     return address
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+def record_of(vm: cython.pointer(VMContext), index: uint32_t) -> cython.pointer(FuncRec):
+    """The FuncRec of a function in its instance, by defined index; NULL where it has none there."""
+    known: cython.pointer(Segments) = cython.cast(cython.pointer(Segments), vm.segments)
+    ordinal: uint32_t = ordinal_of(known.recorded, known.n_recorded, known.n_imported_funcs + index)
+    return cython.NULL if ordinal == NO_RECORD else cython.address(vm.func_recs[ordinal])
 
 
 @cython.cfunc
@@ -144,7 +163,7 @@ def prepare_oracle(context: cython.pointer(ExecContext), instance: Instance, ind
     aborted: cython.bint = is_aborted(store)
     status: uint32_t = 0
     try:
-        instance.oracle.prepare(index)
+        instance.program().prepare(index)
     except Interrupted:
         status = TRAP_INTERRUPTED
     except DeadlineExceeded:
@@ -174,7 +193,7 @@ def run_oracle(
     try:
         type: object = instance.model.func_type(instance.n_imported_funcs + index)
         args: list = read_cells(cells, cell_widths(type.params))
-        fill_cells(store, cells, instance.oracle.call(index, args), cell_widths(type.results))
+        fill_cells(store, cells, instance.program().call(index, args), cell_widths(type.results))
     except BaseException as error:
         store.in_flight = error
         status = TRAP_HOST_EXCEPTION

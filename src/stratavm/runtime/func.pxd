@@ -15,7 +15,7 @@ cdef class FuncRef:
     cdef FuncRec* rec
     cdef readonly Store store
     cdef readonly object type         # FuncType
-    cdef Shape shape                  # or None
+    cdef Shape shape                  # its array entry, among others
     cdef readonly object instance     # Instance of a guest function, else None
     cdef bytes params                 # cell width of each parameter: 4, 8, 16, or 9 for a funcref
     cdef bytes results
@@ -24,6 +24,9 @@ cdef class FuncRef:
     cdef int go(self, uint64_t* cells) except -1
     cdef object concerned(self)
     cdef int check_made(self) except -1
+
+cdef class LoneFunc(FuncRef):         # nothing refers to it but the host, or the oracle
+    cdef FuncRec own_rec
 
 cdef int begin_python(FuncRef function, Entry* entry) except -1
 cdef int end_python(FuncRef function, Entry* entry, object failure, bint begun) except -1

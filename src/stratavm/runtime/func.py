@@ -114,7 +114,7 @@ class FuncRef:
     @property
     def guest(self) -> object:
         """(instance, defined index) if the oracle runs this function, else None."""
-        if self.instance is None or self.rec.array_entry != cython.NULL:
+        if self.instance is None or self.rec.code != cython.NULL:
             return None
         return self.instance, self.rec.func - self.instance.n_imported_funcs
 
@@ -189,10 +189,23 @@ class FuncRef:
 
     def go(self, cells):
         """Enter the store and run, with arguments and results in cells; raises what the call ends with."""
-        return run_entry(self.store, self.rec, cells)
+        return run_entry(self.store, self.rec, self.shape.array_entry, cells)
 
     def __repr__(self) -> str:
         return f"<function {printable(self.name) or hex(self.raw)} {self.type}>"
+
+
+@cython.cclass
+class LoneFunc(FuncRef):
+    """A function that nothing in its module names, outside of bodies: its FuncRec is in no instance, but in itself."""
+
+    def records(self) -> tuple:
+        """Where its FuncRec lies, and that it is one."""
+        return self.raw, 1
+
+    def function_of(self, address: int) -> FuncRef:
+        """Itself."""
+        return self
 
 
 def begin_python(function, entry):

@@ -13,19 +13,26 @@ first_of = itemgetter(0)
 
 @cython.cclass
 class FuncIndex:
-    """Sorted ranges of FuncRecs with their owners, instances and host functions; made when the first is looked up."""
+    """FuncRecs with their owners, instances and functions that have one of their own; made when the first is looked
+    up."""
 
     def __cinit__(self):
+        self.lone = {}
         self.ranges = []
 
     def add(self, owner):
         """Add an owner: ``records()`` says where its FuncRecs lie, and how many."""
         address, count = owner.records()
-        if count:
+        if count == 1:
+            self.lone[address] = owner
+        elif count:
             bisect.insort(self.ranges, (address, address + count * FUNCREC_SIZE, owner), key=first_of)
 
     def owner_of(self, address):
         """The owner of the FuncRec at an address, or None."""
+        found: object = self.lone.get(address)
+        if found is not None:
+            return found
         at: object = bisect.bisect_right(self.ranges, address, key=first_of) - 1
         if at < 0:
             return None

@@ -80,7 +80,6 @@ class HostFunction(FuncRef):
         self.own_rec.vmctx = cython.address(self.own_host)
         self.own_rec.type_id = shape.type_id
         self.own_rec.code = shape.code
-        self.own_rec.array_entry = shape.array_entry
         store.keep(self)
         return 0
 

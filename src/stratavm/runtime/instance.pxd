@@ -1,9 +1,9 @@
 # Instances: a VMContext and everything it points to.
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
-from stratavm.contract._gen_layout cimport MemDef, TableDef, VMContext
+from stratavm.contract._gen_layout cimport FuncRec, MemDef, TableDef, VMContext
 from stratavm.runtime.blueprint cimport Blueprint, DataSegment, Segments
-from stratavm.runtime.func cimport FuncRef
+from stratavm.runtime.func cimport FuncRef, LoneFunc
 from stratavm.runtime.globals cimport Global
 from stratavm.runtime.memory cimport Memory
 from stratavm.runtime.store cimport Store
@@ -15,8 +15,13 @@ cdef class Instance
 cdef class CodeTable:
     cdef void** codes                    # VMContext.slots of its instances
     cdef readonly uint32_t count
-    cdef public bint suffices            # all that an instance needs is to be attached to it
-    cdef void* first                     # the newest of its living instances; they leave the list as they die
+    cdef readonly uint64_t owner         # serial of the CodeOwner that holds the code
+    cdef uint64_t first_stub             # 0: there are no lazy stubs
+    cdef uint32_t stub_bytes
+    cdef public object fallback          # gives an instance its program for the oracle; None: no function needs one
+    cdef void* stub_of(self, uint32_t index) noexcept nogil
+    cdef bint offer(self, uint32_t index, void* seen, void* code) noexcept nogil
+    cdef uint32_t checked(self, object index) except? 0xFFFFFFFF
     cpdef int attach(self, Instance instance, object compiler) except -1
 
 cdef class Instance:
@@ -35,8 +40,7 @@ cdef class Instance:
     cdef public object oracle            # the oracle's program for this instance
     cdef public object compiler          # defined index -> code address, for lazy stubs
     cdef void* table                     # owned: the CodeTable where its code comes from, or NULL; holds no objects
-    cdef void* prev_peer                 # borrowed: other instances of the table, or NULL
-    cdef void* next_peer
+    cdef dict lone                       # LoneFuncs by index, or None
     cdef uint64_t charged                # bytes of the store's quota
     cdef readonly bint closed
     cdef readonly bint poisoned
@@ -55,7 +59,11 @@ cdef class Instance:
     cdef Global global_of(self, uint32_t index)
     cdef int add_table(self, Table table) except -1
     cdef int set_element(self, uint32_t index, object evaluate) except -1
-    cdef uint64_t raw_of(self, uint32_t function) except? 0
+    cdef uint64_t listed(self, uint32_t place) except? 0
+    cdef uint32_t place_of(self, Py_ssize_t index) except? 0xFFFFFFFE
+    cdef LoneFunc lone_func(self, uint32_t index)
+    cdef int introduce(self, FuncRef function, FuncRec* rec) except -1
+    cdef object program(self)
     cdef uint64_t checked_ref(self, Py_ssize_t index) except? 0
     cpdef FuncRef callee(self, Py_ssize_t index)
     cpdef FuncRef function_of(self, uint64_t address)

@@ -1,4 +1,5 @@
-"""Instances: the VMContext and FuncRecs of one module in one store. Who fills in what is decided by ``link``."""
+"""Instances: the VMContext and FuncRecs of one module in one store, and the slots that instances share. Who fills in
+what is decided by ``link``."""
 
 # strata: hot
 import cython
@@ -13,6 +14,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     FuncRec,
     VMContext,
 )
+from cython.cimports.stratavm.contract.records import NO_RECORD
 from cython.cimports.stratavm.runtime.blueprint import (
     NOWHERE,
     ActiveData,
@@ -21,11 +23,11 @@ from cython.cimports.stratavm.runtime.blueprint import (
     ElementSegment,
     data_segment_at,
 )
-from cython.cimports.stratavm.runtime.func import FuncRef, Shape
+from cython.cimports.stratavm.runtime.func import FuncRef, LoneFunc, Shape
 from cython.cimports.stratavm.runtime.globals import Global, global_at
 from cython.cimports.stratavm.runtime.kinds import KIND_INSTANCE_POISONED
 from cython.cimports.stratavm.runtime.memory import Memory
-from cython.cimports.stratavm.runtime.native import store_ptr
+from cython.cimports.stratavm.runtime.native import load_ptr, swap_ptr
 from cython.cimports.stratavm.runtime.occupancy import is_closed
 from cython.cimports.stratavm.runtime.quota import give_back
 from cython.cimports.stratavm.runtime.residents import instances_go_by
@@ -38,83 +40,104 @@ from stratavm.runtime.events import InstanceClosed
 
 @cython.cclass
 class CodeTable:
-    """Code addresses of a module's functions by defined index: the slots of all its instances.
+    """Where the functions of a module's version begin, by defined index: the slots of all its instances.
 
-    Of a function there is at first a lazy stub and then, for good, its code. It reaches a FuncRec when somebody calls
-    the stub through it.
+    Of a function there is at first a lazy stub and then code, which better code may replace. It reaches a FuncRec when
+    somebody calls the stub through it. ``owner`` is the serial of the CodeOwner that holds the code.
     """
 
-    def __cinit__(self, count: uint32_t):
+    def __cinit__(self, count: uint32_t, owner: uint64_t):
         self.codes = cython.cast(cython.pp_void, calloc(count + 1, cython.sizeof(cython.p_void)))
         if self.codes == cython.NULL:
             raise MemoryError("no memory for a table of code")
         self.count = count
+        self.owner = owner
 
     def __dealloc__(self):
         free(self.codes)
 
-    def fill(self, first: uint64_t, stride: uint64_t) -> None:
-        """Let functions without code begin at their lazy stub: stub i lies at ``first + i * stride``."""
+    def stub_of(self, index):
+        """The lazy stub of a function, or NULL where there are none."""
+        if self.first_stub == 0:
+            return cython.NULL
+        return cython.cast(cython.p_void, self.first_stub + index * cython.cast(uint64_t, self.stub_bytes))
+
+    def fill(self, first: uint64_t, stride: uint32_t) -> None:
+        """Let functions without code begin at their lazy stub: stub i lies at ``first + i * stride``. The first ones
+        stay, whoever else makes some."""
         i: uint32_t
+        if self.first_stub:
+            return
+        self.first_stub = first
+        self.stub_bytes = stride
         for i in range(self.count):
-            if self.codes[i] == cython.NULL:
-                self.codes[i] = cython.cast(cython.p_void, first + i * stride)
+            swap_ptr(cython.address(self.codes[i]), cython.NULL, self.stub_of(i))
+
+    @property
+    def whole(self) -> bool:
+        """Whether each function has code or a lazy stub: instances may have it."""
+        i: uint32_t
+        lacking: uint32_t = 0
+        for i in range(self.count):
+            lacking += self.codes[i] == cython.NULL
+        return lacking == 0
 
     @cython.nonecheck(True)
     def attach(self, instance, compiler):
-        """Give it to a new instance, and with it what ``publish`` gets from now on. ``compiler`` answers lazy stubs.
+        """Give it to a new instance. ``compiler`` answers lazy stubs.
 
         Raises:
-            ValueError: the instance has another number of functions.
+            ValueError: the instance has another number of functions, or a table already.
         """
         i: uint32_t
+        rec: cython.pointer(FuncRec)
         if self.count != instance.n_defined or instance.table != cython.NULL:
             raise ValueError(f"code of {self.count} functions for an instance of {instance.n_defined}")
         instance.compiler = compiler
         instance.vm.slots = self.codes
-        for i in range(self.count):
-            instance.vm.func_recs[i].code = self.codes[i]
-        # Not an attribute: the collector would take it away from an instance that is still in the list.
+        for i in range(instance.blueprint.n_recorded):
+            rec = cython.address(instance.vm.func_recs[i])
+            rec.code = self.codes[rec.func - instance.n_imported_funcs]
+        # Not an attribute: the collector would take the slots away from code that may still run.
         Py_INCREF(self)
         instance.table = cython.cast(cython.p_void, self)
-        instance.next_peer = self.first
-        if self.first != cython.NULL:
-            cython.cast(Instance, self.first).prev_peer = cython.cast(cython.p_void, instance)
-        self.first = cython.cast(cython.p_void, instance)
         return 0
 
-    def publish(self, defined_index: int, address: int) -> None:
-        """A function has code from now on: one store, however many instances there are."""
-        if not 0 <= defined_index < self.count:
-            raise IndexError(f"function {defined_index} of {self.count}")
-        at: uint32_t = defined_index
-        store_ptr(cython.address(self.codes[at]), cython.cast(cython.p_void, cython.cast(uint64_t, address)))
+    def offer(self, index, seen, code):
+        """``publish`` for compiled callers, who need no GIL: whether the code is the function's from now on. A result
+        that comes late, or was made for another version, changes nothing."""
+        return swap_ptr(cython.address(self.codes[index]), seen, code)
 
-    def instances(self) -> list:
-        """Those that are alive; the collector may be about to clear others."""
-        found: list = []
-        peer: cython.p_void = self.first
-        while peer != cython.NULL:
-            if cython.cast(Instance, peer).store is not None and cython.cast(Instance, peer).blueprint is not None:
-                found.append(cython.cast(Instance, peer))
-            peer = cython.cast(Instance, peer).next_peer
-        return found
+    def slot(self, defined_index: int) -> int:
+        """What a function's slot has: to be shown when code that is made from now on is published."""
+        return cython.cast(uint64_t, load_ptr(cython.address(self.codes[self.checked(defined_index)])))
+
+    def code(self, defined_index: int) -> int:
+        """Where a function's code lies; 0 where it has none."""
+        found: object = self.slot(defined_index)
+        return 0 if found == cython.cast(uint64_t, self.stub_of(defined_index)) else found
+
+    def publish(self, defined_index: int, seen: int, address: int) -> int:
+        """A function has code from now on, if its slot still has what was ``seen`` there when that was begun: one
+        compare-and-swap, however many instances there are. Returns what the slot has afterwards.
+
+        What was seen is 0 where nobody had asked for lazy stubs by then; they are no code.
+        """
+        at: uint32_t = self.checked(defined_index)
+        word: cython.p_void = cython.cast(cython.p_void, cython.cast(uint64_t, seen))
+        if word == cython.NULL:
+            word = self.stub_of(at)
+        self.offer(at, word, cython.cast(cython.p_void, cython.cast(uint64_t, address)))
+        return self.slot(at)
+
+    def checked(self, index):
+        """A defined index that is one."""
+        if not 0 <= index < self.count:
+            raise IndexError(f"function {index} of {self.count}")
+        return index
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
-def leave_table(instance: Instance) -> cython.void:
-    """Take an instance that dies out of the list of those that have the table, and let that go."""
-    table: CodeTable = cython.cast(CodeTable, instance.table)
-    Py_DECREF(table)
-    if instance.prev_peer != cython.NULL:
-        cython.cast(Instance, instance.prev_peer).next_peer = instance.next_peer
-    else:
-        table.first = instance.next_peer
-    if instance.next_peer != cython.NULL:
-        cython.cast(Instance, instance.next_peer).prev_peer = instance.prev_peer
-
-
+LONE_BYTES = cython.declare(uint64_t, 512)  # what a LoneFunc takes of the budget: itself, and its place in three tables
 NOTHING: list = []  # an index space without entries; never added to
 
 
@@ -150,9 +173,9 @@ class Instance:
         self.vm.exec = store.exec
         self.vm.instance = cython.cast(cython.p_void, self)
         self.vm.func_recs = cython.cast(cython.pointer(FuncRec), base + blueprint.func_recs)
-        self.vm.type_ids = cython.cast(cython.pointer(uint32_t), base + blueprint.type_ids)
+        self.vm.type_ids = blueprint.type_ids
         self.vm.segments = cython.address(self.seg)
-        for i in range(self.n_defined):
+        for i in range(blueprint.n_recorded):
             self.vm.func_recs[i].vmctx = self.vm
         self.memories = [] if self.seg.n_memories else NOTHING
         self.tables = [] if self.seg.n_tables else NOTHING
@@ -197,7 +220,7 @@ class Instance:
         if self.vm == cython.NULL:
             return
         if self.table != cython.NULL:
-            leave_table(self)
+            Py_DECREF(cython.cast(CodeTable, self.table))
         for i in range(self.seg.n_elements):
             free(self.seg.elements[i].items)
         free(self.all_datas)
@@ -345,15 +368,15 @@ class Instance:
         if is_closed(self.store):  # by what an expression ran: the imported functions are gone
             raise self.store.why_closed()
         for i in range(n):
-            segment.items[i] = self.raw_of(self.blueprint.indices[how.first + i]) if how.plain else items[i]
+            segment.items[i] = self.listed(self.blueprint.indices[how.first + i]) if how.plain else items[i]
         segment.size = n
         return 0
 
-    def raw_of(self, function):
-        """``func_ref`` for an index that is known to be one."""
-        if function < self.n_imported_funcs:
-            return cython.cast(uint64_t, cython.cast(FuncRef, self.imported_funcs[function]).rec)
-        return cython.cast(uint64_t, cython.address(self.vm.func_recs[function - self.n_imported_funcs]))
+    def listed(self, place):
+        """The raw funcref of the function that has this place among the imported ones and our FuncRecs."""
+        if place < self.n_imported_funcs:
+            return cython.cast(uint64_t, cython.cast(FuncRef, self.imported_funcs[place]).rec)
+        return cython.cast(uint64_t, cython.address(self.vm.func_recs[place - self.n_imported_funcs]))
 
     def init_tables(self, evaluate):
         """Copy active element segments into their tables, in order, and drop each. Traps at the first that does not
@@ -397,10 +420,21 @@ class Instance:
 
     # ---- code, for tiers ----
 
-    def runs(self, func: int, address: int) -> bool:
-        """Whether function ``func`` is ours and its code lies at ``address``."""
-        own: object = func - self.n_imported_funcs
-        return 0 <= own < self.n_defined and self.slot(own) == address
+    def runs(self, owner: int, func: int) -> bool:
+        """Whether code of function ``func`` that the owner with that serial holds is ours."""
+        return (
+            self.table != cython.NULL
+            and cython.cast(CodeTable, self.table).owner == owner
+            and self.n_imported_funcs <= func < self.n_imported_funcs + self.n_defined
+        )
+
+    def program(self):
+        """What the oracle runs of us; made when the first function is met that has no machine code."""
+        if self.oracle is None and self.table != cython.NULL:
+            fallback: object = cython.cast(CodeTable, self.table).fallback
+            if fallback is not None:
+                fallback(self)
+        return self.oracle
 
     @property
     def vmctx(self) -> int:
@@ -423,7 +457,10 @@ class Instance:
             raise self.store.why_closed()
         if 0 <= index < self.n_imported_funcs:
             return self.imported_funcs[index]
-        address: uint64_t = self.checked_ref(index)
+        place: uint32_t = self.place_of(index)
+        if place == NO_RECORD:
+            return self.lone_func(index)
+        address: uint64_t = self.listed(place)
         functions: dict = self.store.functions
         if functions is None:
             functions = {}
@@ -441,23 +478,53 @@ class Instance:
 
     def checked_ref(self, index):
         """``func_ref`` for compiled callers."""
+        place: uint32_t = self.place_of(index)
+        if is_closed(self.store):  # its list of imported functions is empty
+            raise self.store.why_closed()
+        return cython.cast(uint64_t, self.lone_func(index).rec) if place == NO_RECORD else self.listed(place)
+
+    def place_of(self, index):
+        """Where a function has its FuncRec, as ``listed`` counts; NO_RECORD where nothing can refer to it."""
         if not 0 <= index < self.n_imported_funcs + self.n_defined:
             raise IndexError(f"function {index} of {self.n_imported_funcs + self.n_defined}")
-        return self.raw_of(index)
+        return self.blueprint.listed(index)
+
+    def lone_func(self, index):
+        """A function that nothing refers to, for the host or the oracle; made once, and charged then."""
+        found: LoneFunc = None if self.lone is None else self.lone.get(index)
+        if found is None:
+            found = LoneFunc.__new__(LoneFunc)
+            found.own_rec.vmctx = self.vm
+            found.own_rec.type_id = self.blueprint.type_id(index)
+            found.own_rec.func = index
+            if self.vm.slots != cython.NULL:
+                found.own_rec.code = load_ptr(cython.address(self.vm.slots[index - self.n_imported_funcs]))
+            self.introduce(found, cython.address(found.own_rec))
+            if self.lone is None:
+                self.lone = {}
+            self.charge_bytes(LONE_BYTES)
+            self.store.keep(found)
+            found = self.lone.setdefault(index, found)
+        return found
 
     def records(self) -> tuple:
         """Where our FuncRecs lie, and how many."""
         if self.vm == cython.NULL:
             raise TypeError("this instance was never initialised")
-        return cython.cast(uint64_t, self.vm.func_recs), self.n_defined
+        return cython.cast(uint64_t, self.vm.func_recs), self.blueprint.n_recorded
 
     def function_of(self, address):
         """The FuncRef for one of our FuncRecs; made once per function by ``Store.function_at``."""
         first: uint64_t = self.records()[0]  # TypeError where it was never initialised
-        if address - first >= self.n_defined * cython.sizeof(FuncRec) or (address - first) % cython.sizeof(FuncRec):
+        size: uint64_t = self.blueprint.n_recorded * cython.sizeof(FuncRec)
+        if address - first >= size or (address - first) % cython.sizeof(FuncRec):
             raise ValueError(f"{address:#x} is no function of this instance")
         function: FuncRef = FuncRef.__new__(FuncRef)
-        rec: cython.pointer(FuncRec) = cython.cast(cython.pointer(FuncRec), address)
+        self.introduce(function, cython.cast(cython.pointer(FuncRec), address))
+        return function
+
+    def introduce(self, function, rec):
+        """Let a new FuncRef be the function of one of our FuncRecs."""
         shape: Shape = self.blueprint.shape_of(rec.func - self.n_imported_funcs, self.store.template.stubs)
         function.rec = rec
         function.store = self.store
@@ -466,9 +533,7 @@ class Instance:
         function.type = shape.type
         function.params = shape.params
         function.results = shape.results
-        if rec.code != cython.NULL:
-            rec.array_entry = shape.array_entry
-        return function
+        return 0
 
     def resolve_func(self, raw: int) -> FuncRef:
         """The function that a raw reference names."""
@@ -558,6 +623,7 @@ class Instance:
             self.made_globals.clear()  # each has its cell in us
         self.oracle = None
         self.compiler = None
+        self.lone = None
         return 0
 
     def __repr__(self) -> str:

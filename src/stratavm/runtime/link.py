@@ -179,10 +179,10 @@ def _allocate(instance: Instance, blueprint: Blueprint, imports: object, images:
 @cython.cfunc
 @cython.exceptval(-1, check=False)
 def _attach(instance: Instance, blueprint: Blueprint) -> cython.int:
-    """Have the code make an instance callable; without it from the second one on where its table is all."""
+    """Have the code make an instance callable; without it from the second one on where it gives them a table."""
     instance.store.check_access()  # what an expression ran, or the collector, may have closed it
     table: CodeTable = blueprint.code_table
-    if table is not None and table.suffices:
+    if table is not None:
         return table.attach(instance, blueprint.compiler)
     blueprint.attach(instance)
     if instance.table != cython.NULL:

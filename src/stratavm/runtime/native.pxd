@@ -34,6 +34,10 @@ cdef extern from * nogil:
     #define strata_load_ptr(p) __atomic_load_n((void **)(p), __ATOMIC_ACQUIRE)
     #define strata_store_ptr(p, v) __atomic_store_n((void **)(p), (void *)(v), __ATOMIC_RELEASE)
     #define strata_store_relaxed(p, v) __atomic_store_n((void **)(p), (void *)(v), __ATOMIC_RELAXED)
+    /* Whether a word was ``seen`` and is ``v`` from now on. */
+    static inline int strata_swap_ptr(void **p, void *seen, void *v) {
+        return __atomic_compare_exchange_n(p, &seen, v, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+    }
     #define strata_compiler_fence() __atomic_signal_fence(__ATOMIC_SEQ_CST)
     #define strata_fence() __atomic_thread_fence(__ATOMIC_SEQ_CST)
     #define strata_stack_pointer() ((uint64_t)(uintptr_t)__builtin_frame_address(0))
@@ -105,6 +109,7 @@ cdef extern from * nogil:
     void* load_ptr "strata_load_ptr"(void*)
     void store_ptr "strata_store_ptr"(void*, void*)
     void store_relaxed "strata_store_relaxed"(void*, void*)
+    bint swap_ptr "strata_swap_ptr"(void**, void*, void*)
     void compiler_fence "strata_compiler_fence"()
     int register_barrier "strata_register_barrier"()
     int barrier_everywhere "strata_barrier_everywhere"()

@@ -304,12 +304,13 @@ def run_guest(
     context: cython.pointer(ExecContext),
     block: cython.pointer(ThreadBlock),
     rec: cython.pointer(FuncRec),
+    array_entry: cython.p_void,
     cells: cython.p_void,
 ) -> uint32_t:
     """Go to machine code and come back with the GIL; true after a trap."""
     trapped: uint32_t
     block.in_guest = 1
-    trapped = cython.cast(array_entry_t, rec.array_entry)(rec, context, cells)
+    trapped = cython.cast(array_entry_t, array_entry)(rec, context, cells)
     regain_gil(block)
     block.in_guest = 0
     return trapped
@@ -373,12 +374,13 @@ def end_machine_call(store, rec, entry, trapped):
     return end_entry(store, entry, trapped)
 
 
-def run_entry(store, rec, cells):
-    """Run a function through its array entry: arguments and results in ``cells``. Raises what the call ends with."""
+def run_entry(store, rec, array_entry, cells):
+    """Run a function through its type's array entry: arguments and results in ``cells``. Raises what the call ends
+    with."""
     entry: Entry
     store.enter(cython.address(entry))
     entry.act.rec = rec
-    trapped: uint32_t = run_guest(store.exec, entry.block, rec, cells)
+    trapped: uint32_t = run_guest(store.exec, entry.block, rec, array_entry, cells)
     return end_entry(store, cython.address(entry), trapped)
 
 

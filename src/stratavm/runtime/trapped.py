@@ -39,7 +39,7 @@ def poison_between(instances, act):
     for i in range(act.n_frames):
         rec = find_code(act.frames[i] - 1)
         if rec != cython.NULL and rec.func != NO_FUNC:
-            able: list = [instance for instance in instances if instance.runs(rec.func, rec.start)]
+            able: list = [instance for instance in instances if instance.runs(rec.owner, rec.func)]
             if not any(instance.poisoned for instance in able):
                 for instance in able:
                     instance.poison()

@@ -20,7 +20,8 @@ class StackLanguage:
         lines = [line.split() for line in text.strip().splitlines()]
         self.size, self.names, self.words = len(text), [line[0] for line in lines], [line[2:] for line in lines]
         self.types = [FuncType((I64,) * int(line[1]), (I64,)) for line in lines]
-        absent = dict.fromkeys(("imported_funcs", "globals", "global_types", "memory_types", "table_types"), ())
+        spaces = ("imported_funcs", "recorded_funcs", "globals", "global_types", "memory_types", "table_types")
+        absent = dict.fromkeys(spaces, ())
         self.shape = SimpleNamespace(types=[*map(SubType, self.types)], func_type_indices=range(len(lines)), **absent)
 
     def body_size(self, defined):

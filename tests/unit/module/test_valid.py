@@ -182,3 +182,25 @@ def test_facts_are_indexed_like_functions() -> None:
     assert len(bodies) == 2 and bodies[1].func == 1
     with pytest.raises(IndexError):
         bodies[2]
+
+
+NAMED = """(module (import "e" "f" (func $imported)) (import "e" "g" (func))
+  (table funcref (elem (ref.func $table))) (global funcref (ref.func $global)) (global i32 (i32.const 0xD2))
+  (global i32 (i32.add (i32.const 0x52) (i32.const 4))) (global f64 (f64.const -3.14e99))
+  (func $nobody) (func $start) (func $exported (export "f")) (func $table) (func $global) (func $active)
+  (func $declared) (func $item) (func $body (ref.func $declared) (drop)) (export "g" (func $imported))
+  (elem (i32.const 0) func $active $imported) (elem declare func $declared)
+  (elem funcref (ref.func $item) (ref.null func))
+  (start $start))"""
+
+
+def test_what_names_a_function_outside_of_bodies_declares_it() -> None:
+    """Exports, elements and constant expressions, not what looks like ``ref.func`` in a number; the start function may
+    not be named by ``ref.func``, but it is called from outside as well."""
+    module = parse_module(NAMED, features=EVERYTHING)
+    assert module.declared_funcs == {0, 4, 5, 6, 7, 8, 9}
+    assert module.recorded_funcs == (3, 4, 5, 6, 7, 8, 9)
+    validate(module, features=READY)
+    with pytest.raises(ValidationError, match="undeclared function reference"):
+        text = "(module (start $f) (func $f) (func (ref.func $f) (drop)))"
+        validate(parse_module(text, features=EVERYTHING), features=READY)

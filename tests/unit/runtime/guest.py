@@ -110,10 +110,10 @@ class Tier:
     def attach(self, instance: Any) -> None:
         if not self.guests:
             return
-        table = CodeTable(instance.n_defined)
+        self.table = CodeTable(instance.n_defined, self.owner.serial)
         for i, address in enumerate(self.publish(instance.n_imported_funcs)):
-            table.publish(i, address)
-        table.attach(instance, None)
+            self.table.publish(i, 0, address)
+        self.table.attach(instance, None)
 
     def publish(self, first: int) -> list[int]:
         """Where the code of each function lies; ``first`` is the index of the first one."""
@@ -122,9 +122,8 @@ class Tier:
 
 def code_of(instance: Any, defined_index: int) -> int:
     """The code address in the FuncRec of a function."""
-    word = ctypes.c_uint64.from_address
-    records = word(instance.vmctx + layout.VMCTX.offset("func_recs")).value
-    return word(records + layout.FUNC_REC.size * defined_index + layout.FUNC_REC.offset("code")).value
+    record: int = instance.func_ref(instance.n_imported_funcs + defined_index)
+    return ctypes.c_uint64.from_address(record + layout.FUNC_REC.offset("code")).value
 
 
 _runtime: list[Runtime] = []

@@ -1,15 +1,18 @@
 """Claims about builtins, called from machine code as the compiler calls them."""
 
 import ctypes
+import gc
 
 import pytest
 
 from stratavm.base.errors import TRAPS_BY_NAME, Trap
 from stratavm.contract import layout
+from stratavm.runtime.instance import CodeTable
 from stratavm.runtime.limits import StoreLimits
 
 from . import guest
 
+OWNER = 1 << 40  # no serial of a CodeOwner
 PAGE = 65536
 OOB = TRAPS_BY_NAME["memory_out_of_bounds"].code
 TABLE_OOB = TRAPS_BY_NAME["table_out_of_bounds"].code
@@ -153,25 +156,24 @@ def test_the_oracle_runs_functions_that_are_not_compiled():
 
 def test_functions_are_compiled_at_their_first_call():
     """The lazy stub keeps the arguments; a compiler's exception comes out; the second call goes straight on."""
-    from stratavm.runtime.instance import CodeTable
     from stratavm.targets.x64.stubs import LAZY_STUB_BYTES, lazy_stubs
 
     asked = []
-    text = "(module (func (param i32 i32) (result i32) unreachable) (func (param i32 i32) (result i32) unreachable))"
+    body = "(param i32 i32) (result i32) unreachable"
+    text = f'(module (func (export "a") {body}) (func (export "b") {body}))'
     tier = guest.Tier([guest.div(), guest.div()])
     ready = tier.publish(0)[1]
     one, other = (guest.make(text, []) for _ in range(2))
     code = lazy_stubs(2)
     [stubs] = tier.owner.publish_many([(code.code, code.traps, code.returns, None)])
-    table = CodeTable(2)
+    table = CodeTable(2, tier.owner.serial)
     table.fill(stubs, LAZY_STUB_BYTES)
 
     def compiler(index):
         asked.append(index)
         if len(asked) == 1:
             raise LookupError("not yet")
-        table.publish(index, ready)
-        return ready
+        return table.publish(index, 0, ready)
 
     for instance in (one, other):
         table.attach(instance, compiler)
@@ -188,50 +190,105 @@ def test_functions_are_compiled_at_their_first_call():
     assert asked == [1, 1]
 
 
-def test_publishing_writes_to_no_instance():
-    """One store, with one instance or with a thousand: all of a module's have the same slots."""
-    from stratavm.runtime.instance import CodeTable
+def test_a_function_that_nothing_names_learns_of_its_code_at_the_stub():
+    """Its FuncRec is in no instance; whoever had it compiled, the tier says where the code is, once."""
+    from stratavm.targets.x64.stubs import LAZY_STUB_BYTES, lazy_stubs
 
-    table = CodeTable(1)
-    table.fill(0x1000, 16)
-    blueprint = guest.Blueprint(guest.parse("(module (func))"), guest.Tier([]), guest.runtime())
+    tier = guest.Tier([guest.div()])
+    [ready] = tier.publish(0)
     where = guest.store()
-    alive = [guest.instantiate(where, blueprint) for _ in range(1000)]
+    text = '(module (import "e" "f" (func)) (func (param i32 i32) (result i32) unreachable))'
+    host = guest.host(where, lambda args: [], (), ())
+    one, other = (guest.make(text, [], (host,), where) for _ in range(2))
+    code = lazy_stubs(1)
+    [stubs] = tier.owner.publish_many([(code.code, code.traps, code.returns, None)])
+    table = CodeTable(1, tier.owner.serial)
+    table.fill(stubs, LAZY_STUB_BYTES)
+    asked = []
+    for instance in (one, other):
+        table.attach(instance, lambda index: asked.append(index) or table.publish(index, 0, ready))
+    calls = [instance.callee(1) for instance in (one, other)]
+    assert guest.code_of(one, 0) == guest.code_of(other, 0) == stubs
+    for turn, call in enumerate((*calls, *calls)):
+        assert call.call_raw([12, 3]) == [4]
+        assert len(asked) == min(turn + 1, 2)
+    assert guest.code_of(one, 0) == guest.code_of(other, 0) == ready
+
+
+@pytest.mark.parametrize("count", [1, 1000, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_publishing_writes_to_no_instance(count):
+    """One word, whether there is one instance or there are ten thousand: all of a module's have the same slots."""
+    table = CodeTable(1, OWNER)
+    table.fill(0x1000, 16)
+    blueprint = guest.Blueprint(guest.parse('(module (func (export "f")))'), guest.Tier([]), guest.runtime())
+    where = guest.store(StoreLimits(instances=count))
+    alive = [guest.instantiate(where, blueprint) for _ in range(count)]
     for instance in alive:
         table.attach(instance, None)
     size = layout.VMCTX.size + layout.FUNC_REC.size
     before = [ctypes.string_at(instance.vmctx, size) for instance in alive]
-    table.publish(0, 0x2000)
+    assert table.publish(0, table.slot(0), 0x2000) == 0x2000
     assert [ctypes.string_at(instance.vmctx, size) for instance in alive] == before
     assert {instance.slot(0) for instance in alive} == {0x2000}
+    with pytest.raises(ValueError, match="code of 1 functions for an instance of 1"):
+        table.attach(alive[0], None)
 
 
-def test_new_code_reaches_the_living_instances_only():
-    """Those that died have left the list, in any order; those of another number of functions are refused."""
-    import gc
-
-    from stratavm.runtime.instance import CodeTable
-
-    table = CodeTable(1)
+def test_a_table_of_code_knows_its_functions():
+    """Numbers beyond its functions are refused, and so are instances with another number of them."""
+    table = CodeTable(1, OWNER)
+    assert not table.whole and table.slot(0) == table.code(0) == 0
     table.fill(0x1000, 16)
-    alive = [guest.make("(module (func (param i32 i32) (result i32) unreachable))", []) for _ in range(6)]
-    for instance in alive:
-        table.attach(instance, None)
-        with pytest.raises(ValueError, match="1 functions"):
-            table.attach(instance, None)
-    assert table.instances() == alive[::-1] and {i.slot(0) for i in alive} == {0x1000}
-    for gone in (5, 0, 2):
-        del alive[gone]
-        del instance
-        gc.collect()
-        instance = alive[-1]
-        assert table.instances() == alive[::-1]
-        table.publish(0, 0x2000 + gone)
-        assert {i.slot(0) for i in alive} == {0x2000 + gone}
-    with pytest.raises(IndexError):
-        table.publish(1, 0)
-    del table, instance
-    assert {i.slot(0) for i in alive} == {0x2002}
-    with pytest.raises(ValueError, match="for an instance of 2"):
-        two = "(module (func (param i32 i32) (result i32) unreachable) (func unreachable))"
-        CodeTable(1).attach(guest.make(two, []), None)
+    table.fill(0x8000, 16)  # another thread's, which began to make some as well
+    assert table.whole and table.slot(0) == 0x1000 and table.code(0) == 0
+    for call in (table.slot, table.code, lambda index: table.publish(index, 0, 0x2000)):
+        for index in (1, -1, 1 << 32):
+            with pytest.raises(IndexError, match=r"function .* of 1"):
+                call(index)
+    with pytest.raises(ValueError, match="code of 1 functions for an instance of 2"):
+        table.attach(guest.make("(module (func) (func))", []), None)
+
+
+def test_slots_live_as_long_as_an_instance():
+    """The tier may let go of its table."""
+    instance = guest.make("(module (func))", [])
+    table = CodeTable(1, OWNER)
+    table.attach(instance, None)
+    assert table.publish(0, 0, 0x2000) == 0x2000
+    del table
+    gc.collect()
+    assert instance.slot(0) == 0x2000
+
+
+def test_code_that_comes_late_loses():
+    """What was begun before better code was there does not replace it; what was begun behind it does."""
+    table = CodeTable(2, OWNER)
+    table.fill(0x1000, 16)
+    slow = late = table.slot(1)
+    assert table.publish(1, slow, 0x2000) == table.code(1) == 0x2000
+    better = table.slot(1)
+    assert table.publish(1, better, 0x3000) == 0x3000
+    assert table.publish(1, late, 0x4000) == 0x3000 == table.slot(1)
+    assert table.publish(1, better, 0x5000) == 0x3000 == table.slot(1)
+    assert table.slot(0) == 0x1000
+
+
+def test_code_that_was_made_for_another_version_loses():
+    """A version has slots and lazy stubs of its own: what was seen in those of one is in none of the other."""
+    old, new = CodeTable(1, OWNER), CodeTable(1, OWNER + 1)
+    old.fill(0x1000, 16)
+    new.fill(0x9000, 16)
+    seen = old.slot(0)
+    assert new.publish(0, seen, 0x2000) == 0x9000 and new.code(0) == 0
+    assert old.publish(0, seen, 0x2000) == 0x2000
+
+
+def test_code_that_was_begun_before_there_were_lazy_stubs_is_published():
+    """They are no code: to compile a whole module and to make its first instance may go on at once."""
+    table = CodeTable(2, OWNER)
+    early = table.slot(0)
+    assert table.publish(1, 0, 0x3000) == 0x3000
+    table.fill(0x1000, 16)
+    assert table.slot(1) == 0x3000
+    assert table.publish(0, early, 0x2000) == table.code(0) == 0x2000
+    assert table.publish(0, early, 0x4000) == 0x2000

@@ -77,6 +77,27 @@ def test_instances_in_the_middle_of_a_chain_are_poisoned_too():
     assert not sibling.poisoned
 
 
+def test_an_instance_whose_code_was_replaced_while_it_ran_is_poisoned_too():
+    """A frame belongs to who has the code's owner and the function, whatever stands in its slot by then."""
+    where = guest.store()
+    last = guest.make(SPIN, [guest.spin()], (), where)
+    middle = guest.Tier([guest.call_import(guest.IMPORTED_FUNC)])
+    text = '(module (import "e" "f" (func)) (func unreachable))'
+    blueprint = guest.Blueprint(guest.parse(text), middle, where.runtime)
+    instance = guest.instantiate(where, blueprint, (last.callee(0),))
+    first = guest.make(text, [guest.call_import(guest.IMPORTED_FUNC)], (instance.callee(1),), where)
+
+    def replace():
+        assert middle.table.publish(0, middle.table.slot(0), 0x2000) == 0x2000
+        where.interrupt()
+
+    thread = after(0.05, replace)
+    with pytest.raises(Interrupted):
+        first.callee(1).call_raw([])
+    thread.join()
+    assert first.poisoned and instance.poisoned and last.poisoned
+
+
 def test_on_abort_keep_leaves_the_instance_usable():
     """The owner says that it knows what it does."""
     where, instance, spin = spinner(on_abort="keep")

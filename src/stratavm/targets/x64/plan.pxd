@@ -31,6 +31,8 @@ cdef class ModulePlan:
     cdef uint32_t* func_types      # type index by function index
     cdef uint32_t n_funcs
     cdef uint32_t n_imported_funcs
+    cdef uint32_t* recorded        # functions of which instances have FuncRecs, ascending
+    cdef uint32_t n_recorded
     cdef uint8_t* global_types     # ValueType by global index
     cdef uint32_t n_globals
     cdef uint32_t n_imported_globals

@@ -69,6 +69,7 @@ class ModulePlan:
         free(self.types)
         free(self.places)
         free(self.func_types)
+        free(self.recorded)
         free(self.global_types)
         free(self.memories)
 
@@ -118,6 +119,11 @@ class ModulePlan:
             if not 0 <= indices[i] < self.n_types:
                 raise Unsupported(f"function {i} has type index {indices[i]}")
             self.func_types[i] = indices[i]
+        recorded = module.recorded_funcs
+        self.n_recorded = len(recorded)
+        self.recorded = cython.cast(cython.pointer(uint32_t), _zeros(self.n_recorded, cython.sizeof(uint32_t)))
+        for i in range(self.n_recorded):
+            self.recorded[i] = recorded[i]
 
     def _globals(self, module, layout) -> None:
         self.n_globals = len(module.global_types)

@@ -18,6 +18,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     TRAP_TABLE_OUT_OF_BOUNDS,
     VMCTX_FUNC_RECS,
 )
+from cython.cimports.stratavm.contract.records import NO_RECORD, ordinal_of
 from cython.cimports.stratavm.ir.ssa import NF_CHECKED, T_I64, MemArg, Node
 from cython.cimports.stratavm.machine.minst import (
     C_ANY,
@@ -352,12 +353,15 @@ class MemorySelector(NumericSelector):
             self.row(MOP_MOV_RM, 8, self.define(n), NO_VREG, NO_VREG)
             self.on_base(R14, self.plan.imported_funcs + 8 * at.c)
             return self.repeatable(MI_REMAT | MI_HOME)
+        ordinal: uint32_t = ordinal_of(self.plan.recorded, self.plan.n_recorded, at.c)
+        if ordinal == NO_RECORD:
+            return self.unsupported(at.op)
         records: uint32_t = self.fresh(T_I64)
         self.row(MOP_MOV_RM, 8, records, NO_VREG, NO_VREG)
         self.on_base(R14, VMCTX_FUNC_RECS)
         self.repeatable(MI_REMAT | MI_HOME)
         self.row(MOP_ADD_RI, 8, self.define(n), records, NO_VREG)
-        self.m.last().imm = cython.cast(int64_t, at.c - imported) * FUNCREC_SIZE
+        self.m.last().imm = cython.cast(int64_t, ordinal) * FUNCREC_SIZE
         return 0
 
     # ---- builtins ------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ class Batch:
     """What a task compiled: ``code_bytes`` and nanoseconds by function index, and code that is not published yet."""
 
     indices: list[int] = field(default_factory=list)
+    seen: list[int] = field(default_factory=list)
     codes: list[Code] = field(default_factory=list)
     times_ns: dict[int, int] = field(default_factory=dict)
     code_bytes: int = 0
@@ -39,6 +40,7 @@ def compile_codes(lazy: LazyCode, indices: Sequence[int]) -> Batch:
     with lazy.compiler.worker() as worker:
         for index in indices:
             begin = time.perf_counter_ns()
+            seen = lazy.table.slot(index)
             try:
                 code = lazy.code(index, worker)
             except (Unsupported, ResourceLimit):
@@ -46,6 +48,7 @@ def compile_codes(lazy: LazyCode, indices: Sequence[int]) -> Batch:
             batch.times_ns[lazy.first + index] = ns = time.perf_counter_ns() - begin
             lazy.report_compiled(index, ns)
             batch.indices.append(index)
+            batch.seen.append(seen)
             batch.codes.append(code)
             batch.code_bytes += len(code)
     return batch
@@ -54,8 +57,8 @@ def compile_codes(lazy: LazyCode, indices: Sequence[int]) -> Batch:
 def publish_batch(lazy: LazyCode, batch: Batch) -> None:
     """Make a batch callable in every instance of its module."""
     addresses = publish(lazy.owner, batch.codes, [lazy.first + i for i in batch.indices])
-    for index, code, address in zip(batch.indices, batch.codes, addresses, strict=True):
-        lazy.install(index, address, len(code))
+    for index, seen, code, address in zip(batch.indices, batch.seen, batch.codes, addresses, strict=True):
+        lazy.install(index, seen, address, len(code))
 
 
 def compile_batch(lazy: LazyCode, indices: Sequence[int]) -> Batch:
@@ -128,7 +131,7 @@ def compile_parts(
 def compile_all(lazy: LazyCode, threads: int, executor: CompileExecutor) -> CompileCosts:
     """Compile what is not compiled yet. The bytes do not depend on the number of threads."""
     before = lazy.compiler.stages_ns
-    missing = [i for i in range(len(lazy.valid.module.functions)) if i not in lazy.addresses]
+    missing = [i for i in range(len(lazy.valid.module.functions)) if not lazy.table.code(i)]
     parts = [missing[i : i + BATCH] for i in range(0, len(missing), BATCH)]
     if threads <= 1 or len(parts) <= 1:
         batches = [compile_batch(lazy, part) for part in parts]

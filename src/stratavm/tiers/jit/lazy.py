@@ -1,6 +1,6 @@
 """Code at the first call: who compiles what when, and how the result reaches every instance. No locks: races are fine.
 
-A slot begins at a lazy stub, which calls ``compile_at_call`` through the runtime. Publishing is one release store
+A slot begins at a lazy stub, which calls ``compile_at_call`` through the runtime. Publishing is one compare-and-swap
 (``CodeTable.publish``), since all instances have the same slots; a FuncRec gets the code when a call through it meets
 the stub. Two threads that meet the same stub may both compile; the first result wins.
 """
@@ -36,7 +36,6 @@ class LazyCode:
         self.valid = valid
         self.compiler = compiler
         self.fallbacks: dict[int, str] = {}
-        self.addresses: dict[int, int] = {}
         self.code_bytes = 0
         self.first = len(valid.module.imported_funcs)
         module = valid.module
@@ -44,30 +43,26 @@ class LazyCode:
         self._fallback_tier = fallback
         self._recorder = recorder
         self._fallback: TierModule | None = None
-        self._stubs = 0
-        self.table = CodeTable(len(valid.module.functions))
+        self.table = CodeTable(len(valid.module.functions), self.owner.serial)
 
     def attach(self, instance: Any) -> None:
         """Make an instance callable."""
-        if len(self.addresses) < self.table.count and not self._stubs:
-            self._stubs, each_bytes = lazy_entries(self.owner, self.table.count)
-            self.table.fill(self._stubs, each_bytes)
+        if not self.table.whole:
+            self.table.fill(*lazy_entries(self.owner, self.table.count))
         self.table.attach(instance, self.compile_at_call)
-        if self._fallback is not None:
-            self._fallback.attach(instance)
-        self.table.suffices = self._fallback is None
 
     def compile_at_call(self, defined_index: int) -> int:
         """The address of a function's code: what a lazy stub asks for."""
-        known = self.addresses.get(defined_index)
-        if known is not None:
+        seen = self.table.slot(defined_index)
+        known: int = self.table.code(defined_index)
+        if known:
             return known
         begin = time.perf_counter_ns()
         with self.compiler.worker() as worker:
             code = self.code(defined_index, worker)
         self.report_compiled(defined_index, time.perf_counter_ns() - begin)
         [address] = publish(self.owner, [code], [self.first + defined_index])
-        return self.install(defined_index, address, len(code))
+        return self.install(defined_index, seen, address, len(code))
 
     def report_compiled(self, defined_index: int, ns: int) -> None:
         """Record that a function was compiled, or that it fell back."""
@@ -95,21 +90,19 @@ class LazyCode:
             self._attach_fallback()
             return oracle_entry(self.valid.module.func_type(self.first + defined_index), defined_index)
 
-    def install(self, defined_index: int, address: int, size: int) -> int:
-        """Publish code, to every instance at once; returns the address that won."""
-        won = self.addresses.setdefault(defined_index, address)
+    def install(self, defined_index: int, seen: int, address: int, size: int) -> int:
+        """Publish code, to every instance at once, if the slot has what was ``seen`` in it before the code was made;
+        returns the address that won."""
+        won: int = self.table.publish(defined_index, seen, address)
         if won == address:
             self.code_bytes += size
-        self.table.publish(defined_index, won)
         return won
 
     def _attach_fallback(self) -> None:
-        """Make every instance runnable on the fallback tier, at the first function that needs it."""
+        """Let instances be runnable on the fallback tier: each is, once it meets a function that needs it."""
         if self._fallback is None and self._fallback_tier is not None:
             self._fallback = self._fallback_tier.load(self.valid)
-            self.table.suffices = False
-            for instance in self.table.instances():
-                self._fallback.attach(instance)
+            self.table.fallback = self._fallback.attach
 
     def close(self) -> None:
         """Nothing new will be compiled; instances keep the owner of the code alive through this object."""

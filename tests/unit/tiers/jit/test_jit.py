@@ -20,6 +20,7 @@ from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from stratavm.native.compile import ModuleCompiler, Options, compile_function, wasm_compiler
 from stratavm.tiers.jit import lazy as lazy_module
+from stratavm.tiers.jit.eager import Batch, compile_codes, publish_batch
 from stratavm.tiers.jit.tier import Jit
 
 COUNT = 150
@@ -202,6 +203,38 @@ def test_what_the_compiler_refuses_runs_on_the_oracle(monkeypatch, refused):
             e.div(0)
     assert set(module.code.fallbacks) == refused
     assert all("no rule for this row" in reason for reason in module.code.fallbacks.values())
+
+
+def test_code_that_another_thread_was_faster_with_stays():
+    """The later result is dropped, and so is one that was begun before there were instances; neither is counted."""
+    module = Module(PAIR)
+    lazy = module.code.lazy
+    early = compile_codes(lazy, [2, 3])
+    instance = instantiate(module)
+    late = compile_codes(lazy, [2])
+    assert instance.exports.count() == 0
+    first, size = lazy.table.code(2), lazy.code_bytes
+    assert first and lazy.table.slot(2) == first and size > 0
+    publish_batch(lazy, late)
+    publish_batch(lazy, Batch(early.indices[:1], early.seen[:1], early.codes[:1]))
+    assert lazy.table.slot(2) == first and lazy.code_bytes == size
+    assert not lazy.table.code(3)
+    publish_batch(lazy, Batch(early.indices[1:], early.seen[1:], early.codes[1:]))
+    assert lazy.table.code(3) and lazy.code_bytes > size
+    assert lazy.compile_at_call(3) == lazy.table.code(3) and instance.exports.div(2) == 4
+
+
+def test_instances_made_before_and_after_a_function_was_refused_run_it(monkeypatch):
+    """Nobody keeps a list of them: each gets its program for the oracle when it meets the function."""
+    Refusal(monkeypatch, {3})
+    module = Module(PAIR)
+    before, other = instantiate(module), instantiate(module)
+    assert before.oracle is None
+    assert before.exports.div(2) == 4 and set(module.code.fallbacks) == {3}
+    assert before.oracle is not None and other.oracle is None
+    after = instantiate(module)
+    assert other.exports.div(4) == 2 and after.exports.div(8) == 1 and before.exports.div(1) == 8
+    assert len({id(instance.oracle) for instance in (before, other, after)}) == 3
 
 
 def test_a_strict_engine_refuses(monkeypatch):
