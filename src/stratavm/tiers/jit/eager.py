@@ -64,12 +64,13 @@ def publish_batch(lazy: LazyCode, batch: Batch) -> None:
 def compile_batch(lazy: LazyCode, indices: Sequence[int]) -> Batch:
     """Compile some functions and publish them: together, in one go without the GIL, but for those that are long or that
     the compiler refuses."""
+    seen = {index: lazy.table.slot(index) for index in indices}
     with lazy.compiler.worker() as worker:
         left = lazy.compiler.compile_batch(indices, worker)
         done = worker.publish(lazy.owner, lazy.first)
     batch = compile_codes(lazy, left) if left else Batch()
     for index, address, size, ns in done:
-        lazy.install(index, address, size)
+        lazy.install(index, seen[index], address, size)
         lazy.report_compiled(index, ns)
         batch.times_ns[lazy.first + index] = ns
         batch.code_bytes += size
