@@ -71,6 +71,7 @@ def count(path: Path, options: Options, every: int = 1) -> Counts:
     total = dict.fromkeys(("nodes", "instructions", "frame accesses", "context loads", "moves", "code bytes"), 0)
     for index in range(0, len(valid.bodies), every):
         ssa = Ssa()
+        ssa.sharing = not compiler.passes
         compiler.front.build(index, ssa)
         if compiler.passes:
             optimised = Ssa()

@@ -2,10 +2,11 @@
 cimport cython
 from libc.stdint cimport uint8_t, uint32_t
 
-from stratavm.ir.ssa cimport Ssa
+from stratavm.ir.ssa cimport Node, Ssa
 
 cdef enum:
     ACTS = 0x80000000          # live whether it is used or not
+    NEWEST = 128               # operations that are remembered: a power of two
 
 @cython.final
 cdef class Pruner:
@@ -19,6 +20,8 @@ cdef class Pruner:
     cdef uint32_t cap_live, cap_moved, cap_pending, cap_home, cap_incoming, cap_following, cap_rewritten
     cdef uint32_t n_pending
     cdef uint32_t cursor       # the walk's node
+    cdef uint32_t newest[NEWEST]  # by hash: 1 + the last node that was put there
+    cdef uint32_t since        # nodes from here on are known where the compaction is
     cdef Ssa ssa
 
     cdef inline int mark(self, uint32_t value) noexcept nogil:
@@ -33,7 +36,10 @@ cdef class Pruner:
     cdef int reserve(self) except -1 nogil
     cdef int link_edges(self) noexcept nogil
     cdef int mark_backwards(self) noexcept nogil
+    cdef int mark_arguments(self, uint32_t index) noexcept nogil
     cdef int mark_operands(self, uint32_t index) noexcept nogil
     cdef int compact(self) noexcept nogil
+    cdef bint goes_on(self, uint32_t block) noexcept nogil
+    cdef bint share(self, Node* node, uint32_t to, uint32_t* moved) noexcept nogil
     cdef uint32_t count_params(self, uint32_t first, uint32_t params) noexcept nogil
     cdef int rewrite_edges(self) noexcept nogil

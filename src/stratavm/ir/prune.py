@@ -1,18 +1,33 @@
 # strata: hot
-"""Removes dead values: block parameters that nothing uses but each other, and pure nodes without effect or trap.
+"""Removes dead values: block parameters that nothing uses but each other, and pure nodes without effect or trap. Where
+the form asks for it (``Ssa.sharing``), equal ones too.
 
 The builder cannot know which locals are read later, so that two thirds of its join parameters are dead; each would cost
 a move on every edge. Linear: one mark from the nodes that act, one compaction in place. Loads and everything else that
 may trap stay. The marks count: how often each value is used is known afterwards (``Ssa.uses``).
+
+Sharing is for what no pass sees: level 0. On its way the compaction keeps the newest operations in a small table, and
+what is computed again in a block, or in the one behind it that only it leads to, becomes what is there. Over no call:
+nothing stays in a register there. No comparison: the branch that follows would need its value in a register.
 """
 
 import cython
-from cython.cimports.libc.stdint import uint32_t
+from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import rest
 from cython.cimports.stratavm.base.vec import vec_room
-from cython.cimports.stratavm.ir.ops import OF_CALLS, OF_CONTROL, OF_TRAP, OF_WRITES, OP_FLAGS
+from cython.cimports.stratavm.ir.ops import (
+    OF_CALLS,
+    OF_COMPARE,
+    OF_CONTROL,
+    OF_LOAD,
+    OF_READS,
+    OF_STORE,
+    OF_TRAP,
+    OF_WRITES,
+    OP_FLAGS,
+)
 from cython.cimports.stratavm.ir.ssa import (
     IR_BLOCK_PARAM,
     IR_CONST,
@@ -25,9 +40,17 @@ from cython.cimports.stratavm.ir.ssa import (
     Edge,
     Node,
     Ssa,
+    edge_count,
+    edge_of,
     map_values,
     operands_of,
 )
+
+UNLIKE = cython.declare(
+    uint32_t, OF_TRAP | OF_LOAD | OF_STORE | OF_READS | OF_WRITES | OF_CALLS | OF_CONTROL | OF_COMPARE
+)
+"""What is computed anew each time."""
+MIX = cython.declare(uint64_t, 0x9E3779B97F4A7C15)
 
 
 @cython.cfunc
@@ -47,6 +70,24 @@ def acts(op: uint32_t) -> cython.bint:
         or op == IR_MULHI_S
         or op == IR_MEMORY_BYTES
     )
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def equal(a: cython.pointer(Node), b: cython.pointer(Node)) -> cython.bint:
+    """Whether two nodes are the same operation of the same values."""
+    return a.op == b.op and a.a == b.a and a.b == b.b and a.c == b.c and a.type == b.type and a.flags == b.flags
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def shared(op: uint32_t) -> cython.bint:
+    """Whether what an operation gives is known by its operands, and worth a register."""
+    return not OP_FLAGS[op] & UNLIKE if op < 0x8000 else op == IR_CONST
 
 
 @cython.cclass
@@ -123,29 +164,45 @@ class Pruner:
 
     def mark_backwards(self):
         """What acts is used, and what it uses: definitions come before uses, so that one walk backwards marks most."""
+        live: cython.pointer(uint32_t) = self.live
+        args: cython.pointer(uint32_t) = self.ssa.args
+        values: cython.pointer(uint32_t) = cython.NULL
+        node: cython.pointer(Node)
         i: uint32_t = self.ssa.n_nodes
+        k: uint32_t
         while i > 0:
             i -= 1
-            if acts(self.ssa.nodes[i].op):
-                self.live[i] |= ACTS
-            if self.live[i]:
+            node = cython.address(self.ssa.nodes[i])
+            if acts(node.op):
+                live[i] |= ACTS
+            elif live[i] == 0:
+                continue
+            elif node.op == IR_BLOCK_PARAM:
                 self.cursor = i
-                self.mark_operands(i)
+                self.mark_arguments(i)
+                continue
+            for k in range(operands_of(node, args, cython.address(values))):
+                if values[k] != NO_VALUE:
+                    live[values[k]] += 1  # the walk comes there yet
         self.cursor = 0
         return 0
 
+    def mark_arguments(self, index):
+        """A parameter uses its argument on every edge."""
+        edge: uint32_t = self.incoming[self.home[index]]
+        position: uint32_t = self.ssa.nodes[index].c
+        while edge != NO_VALUE:
+            self.mark(self.ssa.args[self.ssa.edges[edge].args + position])
+            edge = self.following[edge]
+        return 0
+
     def mark_operands(self, index):
-        """What a live node uses is live; a parameter uses its argument on every edge."""
+        """What a live node uses is live."""
         node: cython.pointer(Node) = cython.address(self.ssa.nodes[index])
         values: cython.pointer(uint32_t) = cython.NULL
-        edge: uint32_t
         i: uint32_t
         if node.op == IR_BLOCK_PARAM:
-            edge = self.incoming[self.home[index]]
-            while edge != NO_VALUE:
-                self.mark(self.ssa.args[self.ssa.edges[edge].args + node.c])
-                edge = self.following[edge]
-            return 0
+            return self.mark_arguments(index)
         for i in range(operands_of(node, self.ssa.args, cython.address(values))):
             if values[i] != NO_VALUE:
                 self.mark(values[i])
@@ -170,7 +227,12 @@ class Pruner:
         params: uint32_t
         first: uint32_t
         last: uint32_t
+        sharing: cython.bint = self.ssa.sharing
+        if sharing:
+            memset(self.newest, 0, cython.sizeof(self.newest))
         for block in range(self.ssa.n_blocks):
+            if sharing and not self.goes_on(block):
+                self.since = to
             first = self.ssa.blocks[block].first
             last = self.ssa.blocks[block].last
             params = self.ssa.blocks[block].params
@@ -188,6 +250,12 @@ class Pruner:
                 else:
                     n = operands_of(node, args, cython.address(values))
                     map_values(values, n, moved)
+                    if sharing:
+                        if shared(node.op):
+                            if self.share(node, to, cython.address(moved[i])):
+                                continue
+                        elif node.op < 0x8000 and OP_FLAGS[node.op] & OF_CALLS:
+                            self.since = to
                 to += 1
             self.ssa.blocks[block].last = to
             self.home[block] = first  # a block has at least one node: home is long enough, and not read any more
@@ -196,6 +264,40 @@ class Pruner:
         self.ssa.n_nodes = to
         self.ssa.counted = True
         return 0
+
+    def goes_on(self, block):
+        """Whether a block follows the one before it, and no other: what is known there is known here."""
+        k: uint32_t
+        node: cython.pointer(Node)
+        if block == 0 or self.ssa.blocks[block].preds != 1:
+            return False
+        node = cython.address(self.ssa.nodes[self.ssa.blocks[block - 1].last - 1])
+        for k in range(edge_count(node)):
+            if self.ssa.edges[edge_of(node, k)].target == block:
+                return True
+        return False
+
+    def share(self, node, to, moved):
+        """Whether the node that was put at ``to`` is one that is there already, which then takes its uses."""
+        hash: uint64_t
+        slot: uint32_t
+        known: uint32_t
+        k: uint32_t
+        uses: cython.pointer(uint32_t) = self.ssa.uses
+        values: cython.pointer(uint32_t) = cython.NULL
+        hash = (cython.cast(uint64_t, node.a) << 32 | node.b) * MIX ^ node.op
+        slot = cython.cast(uint32_t, (hash * MIX) >> 32) & (NEWEST - 1)
+        known = self.newest[slot]
+        if known <= self.since or not equal(node, cython.address(self.ssa.nodes[known - 1])):
+            self.newest[slot] = to + 1
+            return False
+        known -= 1
+        moved[0] = known
+        uses[known] = uses[known] + uses[to]
+        for k in range(operands_of(node, self.ssa.args, cython.address(values))):
+            if values[k] != NO_VALUE:
+                uses[values[k]] = uses[values[k]] - 1
+        return True
 
     def count_params(self, first, params):
         """Live ones among a block's old parameters."""

@@ -84,6 +84,7 @@ class Worker:
         self.pipeline = pipeline
         self.ssa = Ssa() if pipeline is None else self.pipeline.out
         self.built = self.ssa if pipeline is None else self.pipeline.ssa
+        self.built.sharing = pipeline is None
         self.machine = MCode(X64)
         self.selector = Selector()
         self.allocator = Allocator(X64, allocator, registers)
