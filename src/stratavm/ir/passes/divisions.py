@@ -1,12 +1,13 @@
 # strata: hot
 """Rules of division by constants: shifts and masks for powers of two, else a product that is twice as wide.
 
-Granlund, Montgomery, "Division by invariant integers using multiplication" (1994). What a rule is says ``algebra.py``.
+The factors are those of ``base/reciprocals.pxd``. What a rule is says ``algebra.py``.
 """
 
 import cython
 from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.stratavm.base.bits import log2_exact
+from cython.cimports.stratavm.base.reciprocals import Reciprocal, divide_shifted, reciprocal32, reciprocal64
 from cython.cimports.stratavm.ir.ops import (
     OP_I32_ADD,
     OP_I32_AND,
@@ -171,25 +172,6 @@ def remainder_by_constant(r: Algebra, node: cython.pointer(Node), c: uint64_t) -
 
 @cython.cfunc
 @cython.nogil
-@cython.exceptval(check=False)
-def divide_shifted(high: uint64_t, c: uint64_t, rest: cython.pointer(uint64_t)) -> uint64_t:
-    """``high * 2**64 // c`` and the remainder, for ``high < c``: bit by bit, since C divides 64 bits only."""
-    quotient: uint64_t = 0
-    step: cython.int
-    carry: uint64_t
-    for step in range(64):
-        carry = high >> 63
-        high <<= 1
-        quotient <<= 1
-        if carry or high >= c:
-            high -= c
-            quotient |= 1
-    rest[0] = high
-    return quotient
-
-
-@cython.cfunc
-@cython.nogil
 @cython.exceptval(0xFFFFFFFF, check=True)
 def quotient(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> uint32_t:
     """x / c for a c above 1; signed ones are positive."""
@@ -209,34 +191,20 @@ def quotient(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> uint32_t:
 @cython.exceptval(0xFFFFFFFF, check=True)
 def quotient_unsigned64(r: Algebra, x: uint32_t, c: uint64_t) -> uint32_t:
     """x / c: the upper half of x times a factor of 64 bits; where it needs 65, x is added without its carry."""
-    s: cython.int = length_of(c)
-    rest: uint64_t = 0
-    low: uint64_t
-    high: uint64_t
+    by: Reciprocal
     upper: uint32_t
     half: uint32_t
     if c >> 63:
         upper = r.make(OP_I64_GE_U, T_I32, x, r.constant(T_I64, c))
         return r.make(OP_I64_EXTEND_I32_U, T_I64, upper, NO_VALUE)
-    # factors from floor(2**(64+s) / c) to floor((2**(64+s) + 2**s) / c) are exact enough; both have 65 bits
-    low = divide_shifted((cython.cast(uint64_t, 1) << s) - c, c, cython.address(rest))
-    high = low + (rest + (cython.cast(uint64_t, 1) << s)) // c
-    if high < low or low >> 1 == high >> 1:
-        upper = r.make(IR_MULHI_U, T_I64, x, r.constant(T_I64, low + 1))
+    by = reciprocal64(c)
+    upper = r.make(IR_MULHI_U, T_I64, x, r.constant(T_I64, by.factor))
+    if by.longer:
         half = r.make(OP_I64_SUB, T_I64, x, upper)
         half = r.make(OP_I64_SHR_U, T_I64, half, r.constant(T_I64, 1))
         upper = r.make(OP_I64_ADD, T_I64, half, upper)
-    else:
-        low = low >> 1 | cython.cast(uint64_t, 1) << 63
-        high = high >> 1 | cython.cast(uint64_t, 1) << 63
-        s -= 1
-        while s > 0 and low >> 1 < high >> 1:
-            low >>= 1
-            high >>= 1
-            s -= 1
-        upper = r.make(IR_MULHI_U, T_I64, x, r.constant(T_I64, high))
-        s += 1
-    return upper if s == 1 else r.make(OP_I64_SHR_U, T_I64, upper, r.constant(T_I64, s - 1))
+        by.shift -= 1
+    return upper if by.shift == 0 else r.make(OP_I64_SHR_U, T_I64, upper, r.constant(T_I64, by.shift))
 
 
 @cython.cfunc
@@ -284,35 +252,25 @@ def quotient_power(r: Algebra, node: cython.pointer(Node), k: cython.int) -> uin
 @cython.nogil
 @cython.exceptval(0xFFFFFFFF, check=True)
 def quotient_unsigned(r: Algebra, x: uint32_t, c: uint32_t) -> uint32_t:
-    """x / c: the high part of x times ceil(2**(32+s) / c), 2**s >= c; a factor of 33 bits takes two steps."""
-    s: cython.int
-    factor: uint64_t
+    """x / c: the high part of x times a factor; one of 33 bits takes two steps."""
+    by: Reciprocal
     product: uint32_t
     high: uint32_t
     rest: uint32_t
     if c >> 31:
         return r.make(OP_I32_GE_U, T_I32, x, r.constant(T_I32, c))
-    s = length_of(c)
-    factor = ((cython.cast(uint64_t, 1) << (32 + s)) + c - 1) // c
-    while s > 0 and factor >> 32:  # a smaller one may be exact enough
-        s -= 1
-        factor = ((cython.cast(uint64_t, 1) << (32 + s)) + c - 1) // c
-        if factor * c - (cython.cast(uint64_t, 1) << (32 + s)) > cython.cast(uint64_t, 1) << s:
-            s += 1
-            factor = ((cython.cast(uint64_t, 1) << (32 + s)) + c - 1) // c
-            break
+    by = reciprocal32(c)
     product = r.make(OP_I64_EXTEND_I32_U, T_I64, x, NO_VALUE)
-    product = r.make(OP_I64_MUL, T_I64, product, r.constant(T_I64, factor & ones_of(False)))
-    if not factor >> 32:
-        product = r.make(OP_I64_SHR_U, T_I64, product, r.constant(T_I64, 32 + s))
+    product = r.make(OP_I64_MUL, T_I64, product, r.constant(T_I64, by.factor))
+    if not by.longer:
+        product = r.make(OP_I64_SHR_U, T_I64, product, r.constant(T_I64, 32 + by.shift))
         return r.make(OP_I32_WRAP_I64, T_I32, product, NO_VALUE)
-    # (x + high) >> s without its carry: ((x - high) / 2 + high) >> (s - 1)
     product = r.make(OP_I64_SHR_U, T_I64, product, r.constant(T_I64, 32))
     high = r.make(OP_I32_WRAP_I64, T_I32, product, NO_VALUE)
     rest = r.make(OP_I32_SUB, T_I32, x, high)
     rest = r.make(OP_I32_SHR_U, T_I32, rest, r.constant(T_I32, 1))
     rest = r.make(OP_I32_ADD, T_I32, rest, high)
-    return rest if s == 1 else r.make(OP_I32_SHR_U, T_I32, rest, r.constant(T_I32, s - 1))
+    return rest if by.shift == 1 else r.make(OP_I32_SHR_U, T_I32, rest, r.constant(T_I32, by.shift - 1))
 
 
 @cython.cfunc

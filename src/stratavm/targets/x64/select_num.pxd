@@ -1,5 +1,5 @@
 # Selection of arithmetic, comparisons and conversions.
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 from stratavm.targets.x64.select_base cimport BaseSelector
 from stratavm.ir.ssa cimport Node
 
@@ -27,6 +27,14 @@ cdef class NumericSelector(BaseSelector):
     cdef int shift(self, uint32_t n) except -1 nogil
     cdef int divide(self, uint32_t n) except -1 nogil
     cdef bint divide_by_power(self, uint32_t n, uint32_t bits) except -1 nogil
+    cdef bint divide_by_product(self, uint32_t n, uint32_t bits) except -1 nogil
+    cdef uint32_t quotient32(self, uint32_t x, uint32_t c) except? 0xFFFFFFFF nogil
+    cdef uint32_t quotient64(self, uint32_t x, uint64_t c) except? 0xFFFFFFFF nogil
+    cdef uint32_t signed_quotient(self, uint32_t x, uint32_t c) except? 0xFFFFFFFF nogil
+    cdef uint32_t add_back(self, uint32_t x, uint32_t high, uint32_t width, int shift) except? 0xFFFFFFFF nogil
+    cdef uint32_t shifted(self, uint32_t mop, uint32_t v, uint32_t width, int by) except? 0xFFFFFFFF nogil
+    cdef uint32_t lower(self, uint32_t wide) except? 0xFFFFFFFF nogil
+    cdef uint32_t times(self, uint32_t x, uint64_t factor) except? 0xFFFFFFFF nogil
     cdef int unary(self, uint32_t n, uint32_t mop) except -1 nogil
     cdef int count_zeros(self, uint32_t n) except -1 nogil
     cdef int set_condition(self, uint32_t n) except -1 nogil

@@ -5,10 +5,11 @@ name.
 # strata: hot
 import cython
 from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t, uint64_t
-from cython.cimports.stratavm.base.bits import log2_exact
+from cython.cimports.stratavm.base.bits import bits_of, log2_exact
 from cython.cimports.stratavm.base.failures import fail_wrong
+from cython.cimports.stratavm.base.reciprocals import Reciprocal, reciprocal32, reciprocal64
 from cython.cimports.stratavm.ir.ops import N_OPS, OF_CALLS, OF_TRAP, OF_WRITES, OP_FLAGS
-from cython.cimports.stratavm.ir.ssa import IR_BR_IF, IR_FUEL, IR_POLL, T_I64, Node
+from cython.cimports.stratavm.ir.ssa import IR_BR_IF, IR_FUEL, IR_POLL, T_I32, T_I64, Node
 from cython.cimports.stratavm.machine.minst import (
     C_FIXED,
     C_REG,
@@ -42,12 +43,16 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_FADD_RR,
     MOP_IMUL_R,
     MOP_IMUL_RM,
+    MOP_IMUL_RR,
+    MOP_IMUL_RRI,
     MOP_LEA_RM,
     MOP_LZCNT_RR,
     MOP_MOV_RM,
     MOP_MOV_RR,
     MOP_MOVF_RM,
+    MOP_MOVSXD_RR,
     MOP_MUL_R,
+    MOP_SAR_RI,
     MOP_SHL_RC,
     MOP_SHR_RI,
     MOP_SUB_RR,
@@ -430,7 +435,7 @@ class NumericSelector(BaseSelector):
         b: uint32_t = self.ssa.nodes[n].b
         bits: uint32_t = RULE_EXTRA[op]
         if is_const(self.ssa, b):
-            if self.divide_by_power(n, bits):
+            if self.divide_by_power(n, bits) or self.divide_by_product(n, bits):
                 return 0
             divisor: uint64_t = self.const_bits(b)
             if divisor == 0:
@@ -464,6 +469,101 @@ class NumericSelector(BaseSelector):
         self.row(MOP_AND_RI if bits & DIV_REM else MOP_SHR_RI, RULE_WIDTH[op], self.define(n), left, NO_VREG)
         self.m.last().imm = cython.cast(int64_t, divisor - 1) if bits & DIV_REM else exponent
         return True
+
+    def divide_by_product(self, n, bits):
+        """Division by another constant is a product: what level 1 makes of it, for where no pass ran. Left are what is
+        negative if it is signed, and signed divisions of 64 bits: these are rare."""
+        op: uint32_t = self.ssa.nodes[n].op
+        type: uint32_t = self.ssa.nodes[n].type
+        width: uint32_t = RULE_WIDTH[op]
+        c: uint64_t = self.const_bits(self.ssa.nodes[n].b)
+        if c < 3 or c >> (8 * width - 1) or log2_exact(c) >= 0 or (bits & DIV_SIGNED and width == 8):
+            return False
+        x: uint32_t = self.value(self.ssa.nodes[n].a)
+        whole: uint32_t
+        if width == 8:
+            whole = self.quotient64(x, c)
+        elif bits & DIV_SIGNED:
+            whole = self.signed_quotient(x, cython.cast(uint32_t, c))
+        else:
+            whole = self.quotient32(x, cython.cast(uint32_t, c))
+        if not bits & DIV_REM:
+            self.vregs[n] = whole
+            return True
+        product: uint32_t = self.fresh(type)
+        if c <= 0x7FFFFFFF:
+            self.row(MOP_IMUL_RRI, width, product, whole, NO_VREG)
+            self.m.last().imm = cython.cast(int64_t, c)
+        else:
+            self.row(MOP_IMUL_RR, width, product, whole, self.constant(c, type))
+        self.row(MOP_SUB_RR, width, self.define(n), x, product)
+        return True
+
+    def quotient32(self, x, c):
+        """x / c of unsigned i32."""
+        by: Reciprocal = reciprocal32(c)
+        product: uint32_t = self.times(x, by.factor)
+        if by.longer:
+            return self.add_back(x, self.lower(self.shifted(MOP_SHR_RI, product, 8, 32)), 4, by.shift)
+        return self.lower(self.shifted(MOP_SHR_RI, product, 8, 32 + by.shift))
+
+    def quotient64(self, x, c):
+        """x / c of unsigned i64."""
+        by: Reciprocal = reciprocal64(c)
+        values: uint32_t[ROW_OPERANDS]
+        values[0] = self.fresh(T_I64)
+        values[1] = self.fresh(T_I64)
+        values[2] = x
+        values[3] = self.constant(by.factor, T_I64)
+        row_inst(self.m, MOP_MUL_R, 8, values)
+        self.m.last().node = self.at
+        if by.longer:
+            return self.add_back(x, values[1], 8, by.shift)
+        return self.shifted(MOP_SHR_RI, values[1], 8, by.shift)
+
+    def signed_quotient(self, x, c):
+        """x / c of signed i32: the high part of x times floor(2**(32+s) / c) + 1, 2**s < c; one more if x < 0."""
+        s: cython.int = bits_of(c) - 1
+        wide: uint32_t = self.fresh(T_I64)
+        self.row(MOP_MOVSXD_RR, 8, wide, x, NO_VREG)
+        product: uint32_t = self.times(wide, (cython.cast(uint64_t, 1) << (32 + s)) // c + 1)
+        high: uint32_t = self.lower(self.shifted(MOP_SAR_RI, product, 8, 32 + s))
+        sign: uint32_t = self.shifted(MOP_SHR_RI, x, 4, 31)
+        whole: uint32_t = self.fresh(T_I32)
+        self.row(MOP_ADD_RR, 4, whole, high, sign)
+        return whole
+
+    def times(self, x, factor):
+        """The lower 64 bits of a product, from a register: a slot of an i32 may be narrower."""
+        product: uint32_t = self.fresh(T_I64)
+        self.row(MOP_IMUL_RR, 8, product, self.constant(factor, T_I64), x)
+        self.m.operands[self.m.last().ops + 2].constraint = C_REG
+        return product
+
+    def add_back(self, x, high, width, shift):
+        """(x + high) >> shift, where the sum has a bit more than there is room for."""
+        half: uint32_t = self.fresh(T_I64 if width == 8 else T_I32)
+        self.row(MOP_SUB_RR, width, half, x, high)
+        half = self.shifted(MOP_SHR_RI, half, width, 1)
+        sum: uint32_t = self.fresh(T_I64 if width == 8 else T_I32)
+        self.row(MOP_ADD_RR, width, sum, half, high)
+        return self.shifted(MOP_SHR_RI, sum, width, shift - 1)
+
+    def shifted(self, mop, v, width, by):
+        """A value shifted by a number."""
+        if by == 0:
+            return v
+        result: uint32_t = self.fresh(T_I64 if width == 8 else T_I32)
+        self.row(mop, width, result, v, NO_VREG)
+        self.m.last().imm = by
+        return result
+
+    def lower(self, wide):
+        """An i64 as i32, by a move that no allocator leaves out."""
+        result: uint32_t = self.fresh(T_I32)
+        self.row(MOP_MOV_RR, 4, result, wide, NO_VREG)
+        self.m.operands[self.m.last().ops].constraint = C_REG
+        return result
 
     def unary(self, n, mop):
         """One input, which may be in memory; a rounding mode goes along as the immediate."""
