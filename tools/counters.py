@@ -33,7 +33,7 @@ TOLERANCE_PERCENT = 3.0
 CPU = frozenset(CPU_FEATURES[1:])
 LEVEL_1 = Options(features=CPU, allocator="splitting", passes=LEVELS[1], machine=MACHINE_LEVELS[1])
 OPTIONS = {
-    "": Options(features=CPU),
+    "": Options(features=CPU, machine=MACHINE_LEVELS[0]),
     " at level 1": LEVEL_1,
     " at level 1, linear": replace(LEVEL_1, allocator="linear"),
 }

@@ -67,12 +67,12 @@ def ssa_passes() -> tuple[str, ...]:
     return tuple(PASSES)
 
 
-def machine_passes() -> tuple[str, ...]:
-    """Names of the passes of the machine level."""
+def machine_passes(level: int) -> tuple[str, ...]:
+    """Names of the passes of the machine level that a level runs: level 1 runs all."""
     with importing:
-        from stratavm.native.worker import MACHINE_PASSES
+        from stratavm.native.compile import MACHINE_LEVELS
 
-    return tuple(MACHINE_PASSES)
+    return MACHINE_LEVELS[level]
 
 
 def make_bus(logger: Logger) -> Bus:

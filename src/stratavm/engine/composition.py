@@ -24,8 +24,8 @@ class Composition(Protocol):
         """Names of the passes over the SSA form."""
         ...
 
-    def machine_passes(self) -> tuple[str, ...]:
-        """Names of the passes of the machine level."""
+    def machine_passes(self, level: int) -> tuple[str, ...]:
+        """Names of the passes of the machine level that a level runs: level 1 runs all."""
         ...
 
 

@@ -137,7 +137,7 @@ class Config:
         if self.passes is not None:
             object.__setattr__(self, "passes", _names("passes", self.passes, composition().ssa_passes()))
         if self.machine_passes is not None:
-            known = composition().machine_passes()
+            known = composition().machine_passes(1)
             object.__setattr__(self, "machine_passes", _names("machine_passes", self.machine_passes, known))
 
     @property
@@ -151,8 +151,8 @@ class Config:
     def codegen_passes(self) -> tuple[str, ...]:
         """The passes of the machine level that the tier runs."""
         if self.tier != "jit1":
-            return ()
-        return composition().machine_passes() if self.machine_passes is None else self.machine_passes
+            return composition().machine_passes(0) if self.tier == "jit0" else ()
+        return composition().machine_passes(1) if self.machine_passes is None else self.machine_passes
 
     @property
     def register_allocator(self) -> Allocator:

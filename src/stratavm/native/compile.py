@@ -43,7 +43,7 @@ class Options:
         allocator: ``linear``, ``splitting`` or ``naive``.
         features: processor extensions to use; None means this machine's.
         passes: passes of the SSA form to run (``ir.pipeline``); none at level 0.
-        machine: passes of the machine level to run (``MACHINE_PASSES``); none at level 0.
+        machine: passes of the machine level to run (``MACHINE_PASSES``); ``MACHINE_LEVELS`` has those of each level.
         scope: where the passes may act, to find a wrong rewrite.
         fuel: charge fuel in every basic block.
         poison: fill dead registers and fresh slots with garbage (tests; also ``STRATA_POISON=1``).
@@ -64,8 +64,9 @@ class Options:
 DEFAULT: Final = Options()
 RETREATS: Final = frozenset({"optimised_nodes", "compile_bytes"})
 """Limits of the optimiser that level 0 does not have, or reaches later."""
-MACHINE_LEVELS: Final[dict[int, tuple[str, ...]]] = {0: (), 1: tuple(MACHINE_PASSES)}
-"""The passes of the machine level that each level runs."""
+MACHINE_LEVELS: Final[dict[int, tuple[str, ...]]] = {0: ("fold-loads", "lea"), 1: tuple(MACHINE_PASSES)}
+"""The passes of the machine level that each level runs: level 0 those that pay for themselves, since what follows has
+fewer instructions to look at."""
 
 
 class ModuleCompiler:
@@ -171,10 +172,11 @@ class ModuleCompiler:
                 code: Code = worker.compile(self.front, defined_index)
             return code
         except ResourceLimit as error:
-            if error.limit not in RETREATS or not (self.passes or self.options.machine):
+            if error.limit not in RETREATS or not (self.passes or set(self.options.machine) - set(MACHINE_LEVELS[0])):
                 raise
         if self._plain is None:  # two threads may both make one
-            self._plain = ModuleCompiler(self.front, replace(self.options, passes=(), machine=(), allocator="linear"))
+            level_0 = replace(self.options, passes=(), machine=MACHINE_LEVELS[0], allocator="linear")
+            self._plain = ModuleCompiler(self.front, level_0)
         return self._plain.compile(defined_index)
 
 

@@ -36,7 +36,7 @@ MACHINE_PASSES = {
     "align": "innermost loops begin at multiples of 32 bytes",
     "schedule": "instructions between two effects in an order that waits less",
 }
-"""Passes of the machine level by name; level 1 runs all, level 0 none."""
+"""Passes of the machine level by name; level 1 runs all, level 0 few (``native.compile.MACHINE_LEVELS``)."""
 
 
 OPTIMISED_NODES = cython.declare(uint32_t, 1 << 18)

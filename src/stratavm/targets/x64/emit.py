@@ -300,6 +300,7 @@ class Emitter(ValueEmitter):
     def block(self, number, move):
         """One block: moves before each instruction, then the instruction."""
         block: cython.pointer(MBlock) = cython.address(self.m.blocks[number])
+        insts: cython.pointer(MInst) = self.m.insts
         moves: cython.pointer(Move) = self.m.moves
         n: uint32_t = self.m.n_moves
         mv: cython.pointer(Move)
@@ -315,7 +316,7 @@ class Emitter(ValueEmitter):
         for i in range(block.first, block.last):
             breathe(i)
             if (
-                self.m.insts[i].op == MOP_CMP_RI
+                insts[i].op == MOP_CMP_RI
                 and i > block.first
                 and (move[0] == n or moves[move[0]].at != i)
                 and self.in_flags(i, block.last)

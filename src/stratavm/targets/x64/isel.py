@@ -75,7 +75,9 @@ from cython.cimports.stratavm.targets.x64._gen_rules import (
     S_CALL,
     S_CALL_INDIRECT,
     S_EQZ,
+    S_LOAD,
     S_SELECT,
+    S_STORE,
 )
 from cython.cimports.stratavm.targets.x64.plan import IN_STACK, ModulePlan, TypePlan, ValuePlace
 from cython.cimports.stratavm.targets.x64.pseudo import (
@@ -194,14 +196,14 @@ class Selector(MemorySelector):
 
     def fuse(self, block):
         """Mark the comparisons of a block that their only user turns into a conditional instruction."""
+        last: uint32_t = block.last - 1
         i: uint32_t
-        at: cython.pointer(Node)
-        for i in range(block.first, block.last):
-            at = cython.address(self.ssa.nodes[i])
-            if at.op == IR_BR_IF:
-                self.mark(block, at.a)
-            elif at.op < N_OPS and RULE_SHAPE[at.op] == S_SELECT:
-                self.mark(block, at.c)
+        nodes: cython.pointer(Node) = self.ssa.nodes
+        for i in range(block.first, last):
+            if nodes[i].op < N_OPS and RULE_SHAPE[nodes[i].op] == S_SELECT:
+                self.mark(block, nodes[i].c)
+        if nodes[last].op == IR_BR_IF:
+            self.mark(block, nodes[last].a)
         return 0
 
     def mark(self, block, node):
@@ -274,10 +276,13 @@ class Selector(MemorySelector):
             self.block_params(block)
         i: uint32_t
         op: uint32_t
+        nodes: cython.pointer(Node) = self.ssa.nodes
         for i in range(block.first, block.last):
             breathe(i)
+            op = nodes[i].op
+            if op == IR_CONST:
+                continue
             self.at = i
-            op = self.ssa.nodes[i].op
             if op < N_OPS:
                 self.node(i)
             elif op == IR_MULHI_U or op == IR_MULHI_S:
@@ -303,7 +308,7 @@ class Selector(MemorySelector):
                 self.pseudo(P_TRAP, 0, MI_TRAPS | MI_EFFECT | MI_TERMINATOR | MI_EXIT)
                 self.m.last().aux = self.ssa.nodes[i].c
                 self.close_block()
-            elif op != IR_CONST and op != IR_PARAM and op != IR_BLOCK_PARAM and op != IR_RESULT and op != IR_NOP:
+            elif op != IR_PARAM and op != IR_BLOCK_PARAM and op != IR_RESULT and op != IR_NOP:
                 self.unsupported(op)
         return 0
 
@@ -315,6 +320,10 @@ class Selector(MemorySelector):
             return 0
         if self.uses[n] == 0 and not OP_FLAGS[op] & (OF_TRAP | OF_CALLS | OF_WRITES | OF_READS):
             return 0
+        if shape == S_LOAD:
+            return self.load(n)
+        if shape == S_STORE:
+            return self.store(n)
         if self.numeric(n, shape) or self.memory(n, shape):
             return 0
         if shape == S_CALL or shape == S_CALL_INDIRECT:

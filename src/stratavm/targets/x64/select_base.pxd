@@ -20,8 +20,8 @@ cdef class BaseSelector:
     cdef uint32_t cap_marks
     cdef uint32_t* uses        # of `ssa`
     cdef uint32_t at           # the node being selected
-    cdef bint folding          # fold loads into their users (level 1)
-    cdef bint leas             # additions of shifted values are addresses (level 1)
+    cdef bint folding          # fold loads into their users
+    cdef bint leas             # additions of shifted values are addresses
     cdef bint tricks           # x & ~y, x & (x - 1), x & -x are instructions of BMI1 (level 1)
     cdef bint zeroing          # zero is xor of a register with itself (level 1)
     cdef bint again            # say what the allocator may compute again (level 1)

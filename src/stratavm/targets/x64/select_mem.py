@@ -65,12 +65,10 @@ from cython.cimports.stratavm.targets.x64._gen_rules import (
     S_DROP,
     S_GLOBAL_GET,
     S_GLOBAL_SET,
-    S_LOAD,
     S_MEMORY_GROW,
     S_MEMORY_SIZE,
     S_REF_FUNC,
     S_REF_NULL,
-    S_STORE,
     S_TABLE_GET,
     S_TABLE_GROW,
     S_TABLE_SET,
@@ -97,13 +95,9 @@ class MemorySelector(NumericSelector):
     """Adds the shapes of ``rules_mem``, calls excepted."""
 
     def memory(self, n, shape):
-        """Select one node of these families; false if the shape belongs to another."""
+        """Select one node of these families, loads and stores excepted; false if the shape belongs to another."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
-        if shape == S_LOAD:
-            self.load(n)
-        elif shape == S_STORE:
-            self.store(n)
-        elif shape == S_GLOBAL_GET or shape == S_GLOBAL_SET:
+        if shape == S_GLOBAL_GET or shape == S_GLOBAL_SET:
             self.global_access(n, shape == S_GLOBAL_SET)
         elif shape == S_TABLE_GET or shape == S_TABLE_SET:
             self.table_access(n, shape == S_TABLE_SET)

@@ -18,8 +18,9 @@ cdef class NumericSelector(BaseSelector):
     cdef bint is_zero_test(self, Node* at) noexcept nogil
     cdef int against_zero(self, uint32_t node, uint32_t width) except -1 nogil
     cdef int scaled_sum(self, uint32_t n, uint32_t shifted, uint32_t base) except -1 nogil
-    cdef bint fold_operand(self, uint32_t n, uint32_t barrier) noexcept nogil
-    cdef bint fits(self, uint32_t load, uint32_t width) noexcept nogil
+    cdef bint fold_operand(self, uint32_t n, uint32_t barrier, uint32_t width) noexcept nogil
+    cdef bint fold_condition(self, uint32_t condition, uint32_t barrier, uint32_t width) noexcept nogil
+    cdef uint32_t load_width(self, uint32_t load) noexcept nogil
     cdef int folded(self, uint32_t load, uint32_t mop, uint32_t width, uint32_t result, uint32_t left) except -1 nogil
     cdef int alu(self, uint32_t n) except -1 nogil
     cdef int multiply(self, uint32_t n) except -1 nogil

@@ -4,7 +4,7 @@ name.
 
 # strata: hot
 import cython
-from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t, uint64_t
+from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from cython.cimports.stratavm.base.bits import bits_of, log2_exact
 from cython.cimports.stratavm.base.failures import fail_wrong
 from cython.cimports.stratavm.base.reciprocals import Reciprocal, reciprocal32, reciprocal64
@@ -209,7 +209,7 @@ class NumericSelector(BaseSelector):
             return False
         return True
 
-    # ---- loads as memory operands (level 1) ----------------------------------------------------
+    # ---- loads as memory operands --------------------------------------------------------------
 
     def fold_block(self, first, last):
         """Mark the loads of a block that their only user takes from memory.
@@ -218,39 +218,54 @@ class NumericSelector(BaseSelector):
         node where its user is emitted. The user then takes its place.
         """
         barrier: uint32_t = NO_VREG
+        width: uint32_t = 0  # what the newest of them reads, where it is a load that can move
         i: uint32_t
+        op: uint32_t
+        nodes: cython.pointer(Node) = self.ssa.nodes
+        marks: cython.pointer(uint8_t) = self.marks
         for i in range(first, last):
-            at: cython.pointer(Node) = cython.address(self.ssa.nodes[i])
-            condition: uint32_t = NO_VREG
-            if at.op == IR_BR_IF:
-                condition = at.a
-            elif at.op == IR_POLL or at.op == IR_FUEL:
+            op = nodes[i].op
+            if op >= N_OPS:
+                if op == IR_POLL or op == IR_FUEL:
+                    width = 0
+                elif op == IR_BR_IF and width:
+                    self.fold_condition(nodes[i].a, barrier, width)
+            elif OP_FLAGS[op] & (OF_TRAP | OF_CALLS | OF_WRITES):
                 barrier = i
-            elif at.op >= N_OPS or self.marks[i] & NODE_FUSED:
+                width = self.load_width(i)
+            elif marks[i] & NODE_FUSED or self.uses[i] == 0:
                 continue
-            elif RULE_SHAPE[at.op] == S_SELECT:
-                condition = at.c if self.uses[i] else NO_VREG
-            elif OP_FLAGS[at.op] & (OF_TRAP | OF_CALLS | OF_WRITES) or (self.uses[i] and self.fold_operand(i, barrier)):
-                barrier = i
-            elif self.uses[i] and RULE_SHAPE[at.op] == S_ALU and not (self.leas and self.fold_shift(i, first)):
+            elif RULE_SHAPE[op] == S_SELECT:
+                if width and self.fold_condition(nodes[i].c, barrier, width):
+                    width = 0
+            elif width and self.fold_operand(i, barrier, width):
+                width = 0
+            elif RULE_SHAPE[op] == S_ALU and not (self.leas and self.fold_shift(i, first)) and self.tricks:
                 self.fold_trick(i, first)
-            if condition == NO_VREG or not self.marks[condition] & NODE_FUSED:
-                continue
-            if (
-                RULE_SHAPE[self.ssa.nodes[condition].op] == S_EQZ
-                and self.marks[self.ssa.nodes[condition].a] & NODE_FUSED
-            ):
-                condition = self.ssa.nodes[condition].a
-            if self.fold_operand(condition, barrier):
-                barrier = i
         return 0
 
-    def fold_operand(self, n, barrier):
-        """Mark the load in ``barrier`` if it can be the memory operand of ``n``."""
+    def fold_condition(self, condition, barrier, width):
+        """The same for a comparison that a branch or select makes into flags, where these stand."""
+        if not self.marks[condition] & NODE_FUSED:
+            return False
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[condition])
+        if RULE_SHAPE[at.op] == S_EQZ and self.marks[at.a] & NODE_FUSED:
+            condition = at.a
+        return self.fold_operand(condition, barrier, width)
+
+    def load_width(self, load):
+        """Bytes of a load with one use that are a whole value, if loads can move; else 0."""
+        op: uint32_t = self.ssa.nodes[load].op
+        if not self.folding or RULE_SHAPE[op] != S_LOAD or self.uses[load] != 1 or RULE_EXTRA[op] != RULE_WIDTH[op]:
+            return 0
+        return RULE_WIDTH[op] if RULE_ROW[op] == MOP_MOV_RM or RULE_ROW[op] == MOP_MOVF_RM else 0
+
+    def fold_operand(self, n, barrier, width):
+        """Mark the load in ``barrier``, of so many bytes, if it can be the memory operand of ``n``."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         shape: uint32_t = RULE_SHAPE[at.op]
         right: uint32_t
-        if not self.folding or barrier == NO_VREG or not self.fits(barrier, RULE_WIDTH[at.op]):
+        if (at.a != barrier and at.b != barrier) or RULE_WIDTH[at.op] != width:
             return False
         if shape == S_ALU or shape == S_MUL or shape == S_COMPARE:
             if is_const(self.ssa, at.a) or is_const(self.ssa, at.b):
@@ -291,7 +306,7 @@ class NumericSelector(BaseSelector):
     def fold_trick(self, n, first):
         """Mark the inner operation of x & ~y, x & (x - 1) or x & -x, if nothing else uses it."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
-        if not self.tricks or RULE_ROW[at.op] != MOP_AND_RR or is_const(self.ssa, at.a) or is_const(self.ssa, at.b):
+        if RULE_ROW[at.op] != MOP_AND_RR or is_const(self.ssa, at.a) or is_const(self.ssa, at.b):
             return False
         k: uint32_t
         for k in range(2):
@@ -331,13 +346,6 @@ class NumericSelector(BaseSelector):
         index: uint32_t = self.value(at.a)
         self.row(MOP_LEA_RM, RULE_WIDTH[at.op], self.define(n), NO_VREG, NO_VREG)
         return row_address(self.m, left, index, self.const_bits(at.b) & 3, 0)
-
-    def fits(self, load, width):
-        """Whether a node is a load with one use that reads exactly as many bytes as the operand has."""
-        op: uint32_t = self.ssa.nodes[load].op
-        if op >= N_OPS or RULE_SHAPE[op] != S_LOAD or self.uses[load] != 1 or RULE_EXTRA[op] != width:
-            return False
-        return RULE_WIDTH[op] == width and (RULE_ROW[op] == MOP_MOV_RM or RULE_ROW[op] == MOP_MOVF_RM)
 
     def folded(self, load, mop, width, result, left):
         """An operation whose right operand is a folded load: what knows memories overrides this."""
