@@ -157,3 +157,40 @@ def test_a_switched_off_pass_does_nothing():
 def test_rows_of_the_table_exist():
     """The enumeration that the pass was compiled against is the present one."""
     assert BY_ID[row_id(BY_MNEMONIC["i32.add"])].mnemonic == "i32.add"
+
+
+SUM = "(i32.add (i32.mul (local.get 0) (i32.const 12)) (i32.const 4))"
+KEEP = f"(local.set $x (i32.xor (local.get $x) {SUM}))"
+
+
+@pytest.mark.parametrize(
+    ("code", "products", "sums"),
+    [
+        (f"{KEEP} (if (local.get 1) (then {KEEP}) (else {KEEP})) {KEEP}", 1, 1),
+        # neither arm comes before the other, nor before what follows
+        (f"(if (local.get 1) (then {KEEP}) (else {KEEP})) {KEEP}", 3, 3),
+        # a product stays known in a loop and behind it; what takes a cycle is not worth a register on the way
+        (f"{KEEP} (loop $l {KEEP} (br_if $l (local.tee 1 (i32.sub (local.get 1) (i32.const 1))))) {KEEP}", 1, 3),
+    ],
+)
+def test_equal_constants_of_two_blocks_are_the_same_operand(code, products, sums):
+    """Each block has constants of its own; what they are operands of is computed once all the same."""
+    head = "(param i32 i32) (result i32) (local $x i32)"
+    text = optimised(body(f"{code} (local.get $x)", head), ("share",))
+    assert text.count("i32.mul") == products
+    assert text.count("i32.add") == sums
+
+
+def test_a_comparison_with_a_constant_is_made_where_it_decides():
+    """It costs nothing beside a branch, and a value that is carried there would be compared again."""
+    code = "(i32.lt_s (local.get 0) (i32.const 7))"
+    arm = f"(if {code} (then (global.set $g (i32.const 1))))"
+    text = optimised(body(f"(global.set $g {code}) {arm} (if (local.get 1) (then {arm})) (i32.const 0)"), ("share",))
+    assert text.count("i32.lt_s") == 3 - 1  # the first two stand in one block
+
+
+def test_a_load_from_a_constant_address_is_known_in_later_blocks():
+    """As long as nothing wrote."""
+    load = "(global.set $g (i32.load (i32.const 8)))"
+    text = optimised(body(f"{load} (if (local.get 1) (then {load})) (i32.const 0)"), ("share", "loads"))
+    assert text.count("i32.load") == 1

@@ -24,11 +24,13 @@ cdef class Values(Identities):
     cdef uint32_t* globals    # by block: globals epoch at its end
     cdef uint32_t* heads      # hash table
     cdef Entry* entries
-    cdef uint32_t cap_memory, cap_globals, cap_heads, cap_entries
+    cdef uint32_t* same       # by constant of the output: the first one that is equal
+    cdef uint32_t cap_memory, cap_globals, cap_heads, cap_entries, cap_same
     cdef uint32_t n_entries, mask
     cdef uint32_t epochs      # epochs given out
     cdef uint32_t now_memory, now_globals
     cdef uint32_t block
+    cdef uint32_t found       # where the value was computed that the table gave
     cdef uint32_t flags       # VF_*
     cdef public uint64_t folded, shared, loads, checks   # counts since creation: for the ablation rows
 
@@ -43,4 +45,6 @@ cdef class Values(Identities):
     cdef uint32_t find(self, uint16_t op, uint8_t type, uint32_t a, uint32_t b, uint32_t c, uint32_t epoch) noexcept nogil
     cdef int learn(self, uint16_t op, uint8_t type, uint32_t a, uint32_t b, uint32_t c, uint32_t epoch, uint32_t value) except -1 nogil
     cdef uint32_t hash(self, uint16_t op, uint32_t a, uint32_t b, uint32_t c, uint32_t epoch) noexcept nogil
+    cdef bint is_near(self, uint32_t op) noexcept nogil
+    cdef uint32_t alike(self, uint32_t value) noexcept nogil
     cdef int64_t reduce(self, Node* node) except -1 nogil

@@ -16,8 +16,10 @@ from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.ops import (
     OF_CALLS,
+    OF_COMPARE,
     OF_CONTROL,
     OF_LOAD,
+    OF_QUICK,
     OF_READS,
     OF_STORE,
     OF_WRITES,
@@ -26,6 +28,7 @@ from cython.cimports.stratavm.ir.ops import (
     OP_GLOBAL_GET,
     OP_GLOBAL_SET,
     OP_MEMORY_SIZE,
+    OP_OPERANDS,
     OP_RELOAD,
 )
 from cython.cimports.stratavm.ir.passes.algebra import CHANGED, NONE
@@ -78,6 +81,7 @@ class Values(Identities):
         free(self.globals)
         free(self.heads)
         free(self.entries)
+        free(self.same)
 
     @cython.cfunc
     @cython.nogil
@@ -175,14 +179,27 @@ class Values(Identities):
                 return cython.cast(uint32_t, equal)
         if not self.flags & VF_SHARE or self.spent >= self.budget:
             return self.emit(node)
-        value = self.find(node.op, node.type, node.a, node.b, node.c, 0)
-        if value != NO_VALUE:
+        a: uint32_t = node.a
+        b: uint32_t = node.b
+        c: uint32_t = node.c
+        if not OP_FLAGS[node.op] & OF_COMPARE:  # one that stands behind a branch becomes flags there
+            a = self.alike(a)
+            b = self.alike(b)
+            if OP_OPERANDS[node.op] == 3:
+                c = self.alike(c)
+        value = self.find(node.op, node.type, a, b, c, 0)
+        if value != NO_VALUE and (b == node.b or self.is_near(node.op)):
             self.shared += 1
             self.rewrote(VF_SHARE)
             return value
         value = self.emit(node)
-        self.learn(node.op, node.type, node.a, node.b, node.c, 0, value)
+        self.learn(node.op, node.type, a, b, c, 0, value)
         return value
+
+    def is_near(self, op):
+        """Whether what was found is worth a register up to here: an operation of one cycle with a constant is not, on
+        the way into a loop or out of it."""
+        return not OP_FLAGS[op] & OF_QUICK or self.ssa.blocks[self.found].depth == self.ssa.blocks[self.block].depth
 
     def reduce(self, node):
         """Apply identities until none applies, a bounded number of times."""
@@ -215,7 +232,7 @@ class Values(Identities):
             where = cython.address(self.ssa.memargs[node.c])
             if where.offset >> 32:
                 return self.access(node)
-            a = node.a
+            a = self.alike(node.a)
             b = cython.cast(uint32_t, where.offset)
             c = where.memory
         value = self.find(node.op, node.type, a, b, c, epoch)
@@ -246,7 +263,7 @@ class Values(Identities):
                 self.learn(
                     load,
                     self.out.nodes[node.b].type,
-                    node.a,
+                    self.alike(node.a),
                     cython.cast(uint32_t, where.offset),
                     where.memory,
                     self.now_memory,
@@ -294,11 +311,13 @@ class Values(Identities):
 
     def make(self, op, type, a, b):
         """A pure node that an identity needs: known already, or computed here. No identity is applied to it."""
-        value: uint32_t = self.find(op, type, a, b, NO_VALUE, 0)
+        first: uint32_t = self.alike(a)
+        second: uint32_t = self.alike(b)
+        value: uint32_t = self.find(op, type, first, second, NO_VALUE, 0)
         if value != NO_VALUE and self.flags & VF_SHARE:
             return value
         value = self.out.node(op, type, 0, a, b, NO_VALUE, self.position)
-        self.learn(op, type, a, b, NO_VALUE, 0, value)
+        self.learn(op, type, first, second, NO_VALUE, 0, value)
         return value
 
     def constant(self, type, bits):
@@ -310,7 +329,19 @@ class Values(Identities):
             return value
         value = self.out.node(IR_CONST, type, 0, low, high, NO_VALUE, self.position)
         self.learn(IR_CONST, type, low, high, self.block, 0, value)
+        vec_room(self.same, self.cap_same, value + 1)
+        self.same[value] = self.find(IR_CONST, type, low, high, NO_VALUE, 0)
+        if self.same[value] == NO_VALUE:
+            self.same[value] = value
+            self.learn(IR_CONST, type, low, high, NO_VALUE, 0, value)
+            self.entries[self.n_entries - 1].block = 0  # whatever block asks
         return value
+
+    def alike(self, value):
+        """What an operand is known by: equal constants of all blocks by the first of them."""
+        if value == NO_VALUE or self.out.nodes[value].op != IR_CONST:
+            return value
+        return self.same[value]
 
     # ---- the table ----
 
@@ -340,6 +371,7 @@ class Values(Identities):
                 and entry.epoch == epoch
                 and self.tree.dominates(entry.block, self.block)
             ):
+                self.found = entry.block
                 return entry.value
             at = entry.next
         return NO_VALUE
