@@ -270,6 +270,7 @@ class Selector(MemorySelector):
         block: cython.pointer(Block) = cython.address(self.ssa.blocks[number])
         self.open_block(block.depth, block.flags)
         self.at = block.first
+        self.quotient = NO_VREG
         if number == 0:
             self.incoming(block)
         else:

@@ -4,6 +4,9 @@ from stratavm.targets.x64.select_base cimport BaseSelector
 from stratavm.ir.ssa cimport Node
 
 cdef class NumericSelector(BaseSelector):
+    cdef uint32_t quotient     # of the newest division by a constant in this block, or NO_VREG: a remainder may follow
+    cdef uint32_t dividend, divisor, divided   # its operands, and whether it is signed
+
     cdef bint numeric(self, uint32_t n, uint32_t shape) except -1 nogil
     cdef bint is_condition(self, uint32_t node) noexcept nogil
     cdef uint32_t flags_of(self, uint32_t node) except? 0xFFFFFFFF nogil
@@ -29,6 +32,7 @@ cdef class NumericSelector(BaseSelector):
     cdef int divide(self, uint32_t n) except -1 nogil
     cdef bint divide_by_power(self, uint32_t n, uint32_t bits) except -1 nogil
     cdef bint divide_by_product(self, uint32_t n, uint32_t bits) except -1 nogil
+    cdef uint32_t whole_of(self, uint32_t n, uint32_t x, uint64_t c, uint32_t is_signed) except? 0xFFFFFFFF nogil
     cdef uint32_t quotient32(self, uint32_t x, uint32_t c) except? 0xFFFFFFFF nogil
     cdef uint32_t quotient64(self, uint32_t x, uint64_t c) except? 0xFFFFFFFF nogil
     cdef uint32_t signed_quotient(self, uint32_t x, uint32_t c) except? 0xFFFFFFFF nogil

@@ -488,13 +488,7 @@ class NumericSelector(BaseSelector):
         if c < 3 or c >> (8 * width - 1) or log2_exact(c) >= 0 or (bits & DIV_SIGNED and width == 8):
             return False
         x: uint32_t = self.value(self.ssa.nodes[n].a)
-        whole: uint32_t
-        if width == 8:
-            whole = self.quotient64(x, c)
-        elif bits & DIV_SIGNED:
-            whole = self.signed_quotient(x, cython.cast(uint32_t, c))
-        else:
-            whole = self.quotient32(x, cython.cast(uint32_t, c))
+        whole: uint32_t = self.whole_of(n, x, c, bits & DIV_SIGNED)
         if not bits & DIV_REM:
             self.vregs[n] = whole
             return True
@@ -506,6 +500,20 @@ class NumericSelector(BaseSelector):
             self.row(MOP_IMUL_RR, width, product, whole, self.constant(c, type))
         self.row(MOP_SUB_RR, width, self.define(n), x, product)
         return True
+
+    def whole_of(self, n, x, c, is_signed):
+        """The quotient of a division or remainder; of a pair of them it is computed once."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        if self.quotient != NO_VREG and self.dividend == at.a and self.divisor == at.b and self.divided == is_signed:
+            return self.quotient
+        self.dividend, self.divisor, self.divided = at.a, at.b, is_signed
+        if at.type == T_I64:
+            self.quotient = self.quotient64(x, c)
+        elif is_signed:
+            self.quotient = self.signed_quotient(x, cython.cast(uint32_t, c))
+        else:
+            self.quotient = self.quotient32(x, cython.cast(uint32_t, c))
+        return self.quotient
 
     def quotient32(self, x, c):
         """x / c of unsigned i32."""

@@ -72,3 +72,28 @@ def test_which_divisions_need_no_division(row, c, divides):
     t = row[:3]
     module = Module(f"(module (func (param $n {t}) (result {t}) ({row} (local.get $n) ({t}.const {c}))))")
     assert ("div " in dump_stage(module, 0, "asm")) == divides
+
+
+@pytest.mark.parametrize(
+    ("code", "products"),
+    [
+        ("(local.set $q ({t}.div_u (local.get $n) ({t}.const 10)))", 1),
+        ("(local.set $q ({t}.div_u (local.get $n) ({t}.const 10))) (local.set $n ({t}.rem_u (local.get $n) ({t}.const 10)))",
+         2),  # the other one takes the whole tens away
+        ("(local.set $q ({t}.div_u (local.get $n) ({t}.const 10))) (local.set $n ({t}.rem_u (local.get $n) ({t}.const 11)))",
+         3),
+        ("(local.set $q ({t}.div_u (local.get $n) ({t}.const 10))) (local.set $n ({t}.rem_u (local.get $q) ({t}.const 10)))",
+         3),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("t", ["i32", "i64"])
+def test_a_pair_of_quotient_and_remainder_has_one_product_for_both(t, code, products):
+    """As in whatever prints numbers; not for another divisor or dividend."""
+    head = f'(func (export "f") (param $n {t}) (result {t} {t}) (local $q {t})'
+    module = Module(f"(module {head} {code.format(t=t)} (local.get $q) (local.get $n)))")
+    text = dump_stage(module, 0, "asm")
+    assert text.count("mul ") == products
+    with Store() as store:
+        q, n = Linker().instantiate(store, module).exports["f"](12_345)
+        assert q == 1234
+        assert n == {1: 12_345, 2: 5, 3: {True: 12_345 % 11, False: 4}["11" in code]}[products]
