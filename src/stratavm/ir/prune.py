@@ -268,14 +268,14 @@ class Pruner:
     def goes_on(self, block):
         """Whether a block follows the one before it, and no other: what is known there is known here."""
         k: uint32_t
+        leads: cython.bint = False
         node: cython.pointer(Node)
         if block == 0 or self.ssa.blocks[block].preds != 1:
             return False
         node = cython.address(self.ssa.nodes[self.ssa.blocks[block - 1].last - 1])
         for k in range(edge_count(node)):
-            if self.ssa.edges[edge_of(node, k)].target == block:
-                return True
-        return False
+            leads |= self.ssa.edges[edge_of(node, k)].target == block
+        return leads
 
     def share(self, node, to, moved):
         """Whether the node that was put at ``to`` is one that is there already, which then takes its uses."""

@@ -74,18 +74,18 @@ def test_which_divisions_need_no_division(row, c, divides):
     assert ("div " in dump_stage(module, 0, "asm")) == divides
 
 
+QUOTIENT = "(local.set $q ({t}.div_u (local.get $n) ({t}.const 10)))"
+
+
 @pytest.mark.parametrize(
     ("code", "products"),
     [
-        ("(local.set $q ({t}.div_u (local.get $n) ({t}.const 10)))", 1),
-        ("(local.set $q ({t}.div_u (local.get $n) ({t}.const 10))) (local.set $n ({t}.rem_u (local.get $n) ({t}.const 10)))",
-         2),  # the other one takes the whole tens away
-        ("(local.set $q ({t}.div_u (local.get $n) ({t}.const 10))) (local.set $n ({t}.rem_u (local.get $n) ({t}.const 11)))",
-         3),
-        ("(local.set $q ({t}.div_u (local.get $n) ({t}.const 10))) (local.set $n ({t}.rem_u (local.get $q) ({t}.const 10)))",
-         3),
+        (QUOTIENT, 1),
+        (QUOTIENT + "(local.set $n ({t}.rem_u (local.get $n) ({t}.const 10)))", 2),  # one takes the tens away
+        (QUOTIENT + "(local.set $n ({t}.rem_u (local.get $n) ({t}.const 11)))", 3),
+        (QUOTIENT + "(local.set $n ({t}.rem_u (local.get $q) ({t}.const 10)))", 3),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("t", ["i32", "i64"])
 def test_a_pair_of_quotient_and_remainder_has_one_product_for_both(t, code, products):
     """As in whatever prints numbers; not for another divisor or dividend."""
