@@ -44,6 +44,11 @@ OPTIMISED_NODES = cython.declare(uint32_t, 1 << 18)
 and the passes take up to ten times as long per node as level 0 does."""
 
 
+BRIEF_BYTES = cython.declare(uint32_t, 512)
+"""Bodies of so many bytes are compiled with the GIL, in a fraction of a millisecond: whoever has it next gives it up
+only after five."""
+
+
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
@@ -195,12 +200,15 @@ class Worker:
         return self.emitter.finish()
 
     def run(self, first, behind):
-        """Go through some stages without the GIL; raises what they failed with."""
+        """Go through some stages, without the GIL where that may take long; raises what they failed with."""
         failure: Failure
         self.first = first
         self.behind = behind
-        with cython.nogil:
+        if first == BUILD and self.source.is_short(self.defined, BRIEF_BYTES):
             guarded(cython.address(failure), do_stages, cython.cast(cython.p_void, self))
+        else:
+            with cython.nogil:
+                guarded(cython.address(failure), do_stages, cython.cast(cython.p_void, self))
         return raise_failure(cython.address(failure)) if failure.kind else 0
 
     def stages(self):

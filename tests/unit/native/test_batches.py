@@ -154,3 +154,29 @@ def test_a_function_that_asks_for_the_gil_is_seen():
     indices = list(range(small_functions.FUNCTIONS + 2)) * MANY
     first, last = watch(compiler, indices, 0.3)
     assert last <= first + 1 < len(indices)
+
+
+@pytest.mark.trace_slow
+@by_level
+def test_a_short_function_is_compiled_without_letting_go_of_the_gil(options):
+    """What a guest meets at its first call does not wait for a thread that computes in Python."""
+    compiler = wasm_compiler(program(5), options)
+    done, ready = [], threading.Event()
+
+    def work():
+        with compiler.worker() as worker:
+            ready.set()
+            for index in range(small_functions.FUNCTIONS):
+                done.append(compiler.compile(index, worker))
+
+    thread = threading.Thread(target=work)
+    interval = sys.getswitchinterval()
+    try:
+        sys.setswitchinterval(4 * SOON)
+        thread.start()
+        ready.wait()  # for the GIL, too
+        seen = len(done)
+    finally:
+        sys.setswitchinterval(interval)
+        thread.join()
+    assert seen == small_functions.FUNCTIONS

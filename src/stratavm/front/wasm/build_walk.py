@@ -46,6 +46,8 @@ class BuildWalk(Builder):
 
     def is_short(self, defined, most):
         """Whether a function has at most so many bytes of instructions."""
+        if defined >= self.bodies.n:
+            return 0
         return self.bodies.items[defined].end - self.bodies.items[defined].start <= most
 
     # ---- immediates ----------------------------------------------------------------------------
