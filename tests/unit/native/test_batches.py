@@ -17,6 +17,7 @@ from stratavm.module.parser import parse_wat_to_bytes
 from stratavm.module.validate import validate
 from stratavm.native.compile import MACHINE_LEVELS, ModuleCompiler, Options, wasm_compiler
 from stratavm.native.execmem import CodeOwner
+from stratavm.tiers.jit import eager
 from tests.unit.ir import small_functions
 
 pytestmark = pytest.mark.skipif(switches.CHECK.value() >= 2, reason="the checkers want the GIL for each function")
@@ -105,6 +106,30 @@ def test_a_budget_ends_a_batch():
     with pytest.raises(Stopped), stopped, compiler.worker() as worker:
         compiler.compile_batch([0, 1, 2], worker)
     assert not compiler._idle
+
+
+@pytest.mark.parametrize(
+    ("count", "threads", "sizes"),
+    [
+        (70, 1, [64, 6]),
+        (400, 1, [100] * 4),
+        (1200, 1, [256] * 4 + [176]),
+        (1200, 4, [75] * 16),
+        (300, 4, [64] * 4 + [44]),
+    ],
+)
+def test_batches_are_large_where_there_are_some_for_each_thread(monkeypatch, count, threads, sizes):
+    """Behind each one, a thread may wait for the GIL as long as for many functions."""
+    found, compiled = [], eager.compile_batch
+
+    def compile_batch(lazy, indices):
+        found.append(len(indices))
+        return compiled(lazy, indices)
+
+    monkeypatch.setattr(eager, "compile_batch", compile_batch)
+    module = stratavm.Module("(module " + "(func)" * count + ")", engine=stratavm.Engine(threads=threads))
+    assert module.compile_all().functions == count
+    assert sorted(found) == sorted(sizes)
 
 
 # ---- without the GIL ----

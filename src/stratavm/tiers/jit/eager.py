@@ -17,7 +17,12 @@ from stratavm.tiers.jit.lazy import LazyCode
 from stratavm.tiers.tier import CompileCosts, CompileExecutor
 
 BATCH: Final = 64
-"""Functions per task: pages of code are protected once per batch."""
+"""Functions per task, at least: pages of code are protected once per batch."""
+LARGEST_BATCH: Final = 256
+"""Functions per task, at most. Behind each task a thread wants the GIL, for which it may wait as long as for many
+functions; what is in one when the work is stopped is lost."""
+TASKS: Final = 4
+"""Tasks per thread, at least, where there are functions enough: so that the threads end together."""
 
 LOOK_S: Final = 0.002
 """How long it is slept between two looks at whether threads that were stopped have ended."""
@@ -133,7 +138,8 @@ def compile_all(lazy: LazyCode, threads: int, executor: CompileExecutor) -> Comp
     """Compile what is not compiled yet. The bytes do not depend on the number of threads."""
     before = lazy.compiler.stages_ns
     missing = [i for i in range(len(lazy.valid.module.functions)) if not lazy.table.code(i)]
-    parts = [missing[i : i + BATCH] for i in range(0, len(missing), BATCH)]
+    size = min(max(BATCH, len(missing) // (TASKS * max(1, threads))), LARGEST_BATCH)
+    parts = [missing[i : i + size] for i in range(0, len(missing), size)]
     if threads <= 1 or len(parts) <= 1:
         batches = [compile_batch(lazy, part) for part in parts]
     else:
