@@ -4,16 +4,11 @@ and in which order.
 """
 
 import cython
-from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.stratavm.ir.passes.inline import Inline, Templates
 from cython.cimports.stratavm.ir.passes.stream import UNCHANGED
 from cython.cimports.stratavm.ir.prune import Pruner
 from cython.cimports.stratavm.ir.ssa import Ssa
-from cython.cimports.stratavm.ir.stage import Stage, verified
-
-from stratavm.ir import scope as scopes
-
-UNLIMITED = cython.declare(uint64_t, scopes.UNLIMITED)
+from cython.cimports.stratavm.ir.stage import Stage, unlimited
 
 
 @cython.auto_pickle(False)
@@ -49,7 +44,7 @@ class Driver(Stage):
         self.count = len(stages)
 
     def run(self, ssa: Ssa, out: Ssa) -> None:
-        """Optimise ``ssa`` into ``out``; under ``STRATA_CHECK`` 2 the result is verified."""
+        """Optimise ``ssa`` into ``out``."""
         self.ssa.assign(ssa)
         with cython.nogil:
             self.apply()
@@ -76,13 +71,12 @@ class Driver(Stage):
         if self.inline is not None:
             self.inline.forget()
         self.ssa.swap(self.out)
-        self.pruner.prune()
-        return verified(self.out)
+        return self.pruner.prune()
 
     def budget_of(self, func):
         """Rewrites allowed in a function, as ``Scope`` says."""
         if func < self.whole:
-            return UNLIMITED
+            return unlimited()
         return self.rewrites if func == self.whole else 0
 
     def step(self, stage):

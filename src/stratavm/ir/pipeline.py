@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from stratavm.base import switches
+from stratavm.base.importing import importing
 from stratavm.ir.callees import Callees
 from stratavm.ir.driver import Driver
 from stratavm.ir.passes.cfg import Cfg
@@ -46,6 +48,7 @@ TOLD_BY_RULES: Final = frozenset({"fold", "strength"})
 """Passes that do nothing but what rules say."""
 FOR_CHECKS: Final = frozenset({"checks", "versions"})
 """Those that only do something about checks of bounds."""
+CHECKS: Final = switches.CHECK.value()
 
 
 class Pipeline(Driver):  # type: ignore[misc]  # a compiled class
@@ -71,6 +74,15 @@ class Pipeline(Driver):  # type: ignore[misc]  # a compiled class
             if chosen := [name for name in names if name in passes]:
                 stages.append(make(chosen) if len(names) > 1 else make())
         self.stages = stages
+
+    def run(self, ssa: Ssa, out: Ssa) -> None:
+        """Optimise ``ssa`` into ``out``; under ``STRATA_CHECK`` 2 the result is verified."""
+        super().run(ssa, out)
+        if CHECKS >= 2:
+            with importing:
+                from stratavm.ir.verify import verify
+
+            verify(out)
 
     def explain(self, ssa: Ssa) -> Iterator[tuple[str, tuple[int, int], str]]:
         """What the passes do to a function, in order: the name of a rule or a pass, the function that the node is from

@@ -3,7 +3,9 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from stratavm.ir.ssa cimport Ssa
 
-cdef int verified(Ssa ssa) except -1 nogil
+cdef inline uint64_t unlimited() noexcept nogil:
+    """A budget of rewrites that no function uses up."""
+    return ~<uint64_t>0
 
 cdef class Source:
     cdef Ssa ssa              # what it fills

@@ -9,33 +9,6 @@ from cython.cimports.libc.stdint import int64_t, uint32_t
 from cython.cimports.stratavm.base.failures import Failure, fail, guarded, refused, resume_guard, suspend_guard
 from cython.cimports.stratavm.ir.ssa import Ssa
 
-from stratavm.base import switches
-from stratavm.base.importing import importing
-from stratavm.ir.scope import UNLIMITED
-
-CHECKS = cython.declare(cython.int, switches.CHECK.value())
-
-
-def verified(ssa):
-    """Under ``STRATA_CHECK`` 2, verify a form, with the GIL: what counts how often that is taken leaves this out."""
-    if CHECKS >= 2:
-        guard: cython.p_void = suspend_guard()
-        with cython.gil:
-            verify_form(ssa)
-        resume_guard(guard)
-    return 0
-
-
-@cython.cfunc
-@cython.exceptval(-1, check=False)
-def verify_form(ssa: Ssa) -> cython.int:
-    """Apart: a function with Python objects takes the GIL to return."""
-    with importing:
-        from stratavm.ir.verify import verify  # a tool's module
-
-    verify(ssa)
-    return 0
-
 
 @cython.auto_pickle(False)
 @cython.cclass
@@ -59,7 +32,7 @@ class Source:
         with cython.gil:
             ask_to_build(self, defined)
         resume_guard(guard)
-        return verified(self.ssa)
+        return 0
 
     def attempt(self, defined):
         """Build a function that may be inlined; 0 where it is refused, which says nothing about its callers."""
@@ -120,7 +93,7 @@ class Stage:
     """
 
     def __init__(self) -> None:
-        self.budget = UNLIMITED
+        self.budget = unlimited()
         self.spent = 0
         self.explains = False
 

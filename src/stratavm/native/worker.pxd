@@ -50,6 +50,8 @@ cdef class Worker:
     cdef int compile_wanted(self) except -1 nogil
     cdef int one(self) except -1 nogil
     cdef int run(self, uint32_t first, uint32_t behind) except -1
+    cdef int run_unchecked(self, uint32_t first, uint32_t behind) except -1
+    cdef int check(self, uint32_t number) except -1
     cdef int stages(self) except -1 nogil
     cdef int stage(self, uint32_t number) except -1 nogil
     cdef int optimise(self) except -1 nogil

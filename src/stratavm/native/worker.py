@@ -18,6 +18,7 @@ from cython.cimports.stratavm.targets.x64.emit import Emitter
 from cython.cimports.stratavm.targets.x64.isel import Selector
 from cython.cimports.stratavm.targets.x64.plan import ModulePlan
 
+from stratavm.base.importing import importing
 from stratavm.ir.stage import source_of
 from stratavm.machine.minst import snapshot
 from stratavm.targets.x64.target import X64
@@ -190,17 +191,23 @@ class Worker:
         return 0
 
     def finish(self, first):
-        """``Code`` by all stages from one on, without the GIL."""
-        if self.allocator.checked:
-            self.run(first, EMIT)
-            self.allocator.verify()
-            self.run(EMIT, N_STAGES)
-        else:
-            self.run(first, N_STAGES)
+        """``Code`` by all stages from one on."""
+        self.run(first, N_STAGES)
         return self.emitter.finish()
 
     def run(self, first, behind):
-        """Go through some stages, without the GIL where that may take long; raises what they failed with."""
+        """Go through some stages, without the GIL where that may take long; raises what they failed with. Under
+        ``STRATA_CHECK`` 2, what each made is looked at when it is done."""
+        number: uint32_t
+        if not self.allocator.checked:
+            return self.run_unchecked(first, behind)
+        for number in range(first, behind):
+            self.run_unchecked(number, number + 1)
+            self.check(number)
+        return 0
+
+    def run_unchecked(self, first, behind):
+        """The same without checks."""
         failure: Failure
         self.first = first
         self.behind = behind
@@ -210,6 +217,17 @@ class Worker:
             with cython.nogil:
                 guarded(cython.address(failure), do_stages, cython.cast(cython.p_void, self))
         return raise_failure(cython.address(failure)) if failure.kind else 0
+
+    def check(self, number):
+        """Look at what a stage made."""
+        if number == ALLOCATE:
+            self.allocator.verify()
+        elif number == BUILD or (number == OPTIMISE and self.pipeline is not None):
+            with importing:
+                from stratavm.ir.verify import verify  # a tool's module
+
+            verify(self.built if number == BUILD else self.ssa)
+        return 0
 
     def stages(self):
         """Those that ``run`` was asked for."""

@@ -7,8 +7,9 @@ import pytest
 from stratavm.ir.evaluate import evaluate
 from stratavm.ir.pipeline import LEVELS
 from stratavm.ir.ssa import Ssa
+from stratavm.ir.stage import Stage
 from stratavm.ir.text import print_ssa
-from stratavm.ir.verify import verify
+from stratavm.ir.verify import SsaError, verify
 from stratavm.native.compile import MACHINE_LEVELS, ModuleCompiler, Options
 from tests.unit.front.stack_language import StackLanguage
 from tests.unit.targets.x64.ssa_build import Runner
@@ -99,3 +100,50 @@ def test_a_front_end_that_does_not_want_it_keeps_its_calls():
     front.build(front.names.index("cube"), ssa)
     ModuleCompiler(front, LEVEL_1).pipeline().run(ssa, out)
     assert "call" in print_ssa(out)
+
+
+def spoil(ssa, out):
+    """A form whose first operation has a result of another type."""
+    view = ssa.dump()
+    at, (op, type_, *rest) = next((i, node) for i, node in enumerate(view.nodes) if node[0] < 0x8000)
+    view.nodes[at] = (op, type_ - 1, *rest)
+    out.load(view)
+    return out
+
+
+class Spoiling(Stage):
+    """A pass that makes nonsense."""
+
+    def transform(self, ssa, out):
+        """As ``spoil``."""
+        return spoil(ssa, out)
+
+
+class SpoilingFront(StackLanguage):
+    """A front end that makes nonsense."""
+
+    def build(self, defined, ssa):
+        """As ``spoil``."""
+        super().build(defined, ssa)
+        spoil(ssa, ssa)
+
+
+class SpoilingCompiler(ModuleCompiler):
+    """A compiler with such a pass."""
+
+    def pipeline(self):
+        """Behind the others."""
+        made = super().pipeline()
+        made.stages = [*made.stages, Spoiling()]
+        return made
+
+
+@pytest.mark.parametrize(
+    "compiler", [ModuleCompiler(SpoilingFront(PROGRAM)), SpoilingCompiler(StackLanguage(PROGRAM), LEVEL_1)]
+)
+def test_every_form_is_verified_where_that_is_asked_for(compiler, monkeypatch):
+    """One that a front end made, and one that came out of the passes; nothing is selected from it."""
+    monkeypatch.setenv("STRATA_CHECK", "2")
+    with pytest.raises(SsaError, match="func 2"):
+        compiler.compile(2)
+    assert compiler.stages_ns["select"] == 0

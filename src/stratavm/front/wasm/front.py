@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from stratavm.base import switches
+from stratavm.base.importing import importing
 from stratavm.front.wasm.build_walk import BuildWalk
 from stratavm.ir.ssa import Ssa
 from stratavm.module.valid import ValidModule
 
+CHECKS: Final = switches.CHECK.value()
+"""The level of self-checks that the environment asks for; from 2 on, every SSA form is verified."""
 MAX_BINARY: Final = 1 << 31
 """Bytes of a module whose bodies are surely small enough: their positions leave a bit free for inlined nodes."""
 
@@ -46,3 +50,8 @@ class WasmFront:
         would be out of proportion to its size.
         """
         self.source(ssa, prune=prune).fill(defined)
+        if CHECKS >= 2:
+            with importing:
+                from stratavm.ir.verify import verify  # a tool's module
+
+            verify(ssa)
