@@ -13,7 +13,6 @@ from cython.cimports.cpython.pythread import PyThread_get_thread_ident
 from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memset
 from cython.cimports.posix.time import CLOCK_MONOTONIC, clock_gettime, timespec
-from cython.cimports.stratavm.base.budget_tls import get_budget, handle_signals, set_budget
 from cython.cimports.stratavm.base.failures import (
     Failure,
     fail_by,
@@ -22,6 +21,7 @@ from cython.cimports.stratavm.base.failures import (
     resume_guard,
     suspend_guard,
 )
+from cython.cimports.stratavm.base.thread_local import get_budget, handle_signals, set_budget
 
 from stratavm.base.errors import DeadlineExceeded
 from stratavm.base.numbers import seconds_or_none

@@ -5,7 +5,7 @@
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.string import memset, strcmp
-from cython.cimports.stratavm.base.failures_tls import get_guard, leave, noted, run_guarded, set_guard
+from cython.cimports.stratavm.base.thread_local import get_guard, leave, noted, run_guarded, set_guard
 
 from stratavm.base.errors import ResourceLimit, Unsupported
 

@@ -1,4 +1,17 @@
-# This thread's guard. For `failures` alone: each module that cimported this would have a variable of its own.
+# What belongs to a thread: its budget, for `budget` alone, and its guard, for `failures` alone. Whoever else cimported one
+# of them would have a variable of its own.
+cdef extern from * nogil:
+    """
+    static __thread void *strata_budget;
+    #define strata_set_budget(budget) (strata_budget = (void *)(budget))
+    #define strata_get_budget() (strata_budget)
+    """
+    void set_budget "strata_set_budget"(void*)
+    void* get_budget "strata_get_budget"()
+
+cdef extern from "Python.h":
+    int handle_signals "PyErr_CheckSignals"() noexcept   # -1 leaves the exception set
+
 cdef extern from * nogil:
     """
     #include <setjmp.h>
