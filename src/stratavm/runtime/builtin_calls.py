@@ -128,7 +128,7 @@ def compile_function(context: cython.pointer(ExecContext), vm: cython.pointer(VM
 def lazy_compile(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), index: uint64_t) -> uint64_t:
     """Builtin ``lazy_compile``: the FuncRec, which may be how the caller came to the stub, gets the code as well."""
     block: cython.pointer(ThreadBlock)
-    at: uint32_t = index & 0xFFFFFFFF
+    at: uint32_t = cython.cast(uint32_t, index)  # not by a mask: a literal of so many bits is a Python object
     slot: cython.pp_void = cython.address(vm.slots[at])
     rec: cython.pointer(FuncRec) = record_of(vm, at)
     address: uint64_t = cython.cast(uint64_t, load_ptr(slot))

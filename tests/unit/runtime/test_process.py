@@ -29,9 +29,9 @@ def bad_access():
 """
 
 
-def run(code: str, timeout: int = 60) -> subprocess.CompletedProcess[str]:
-    """A fresh interpreter."""
-    env = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+def run(code: str, timeout: int = 60, **switches: str) -> subprocess.CompletedProcess[str]:
+    """A fresh interpreter; ``switches`` are variables of its environment."""
+    env = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"} | switches
     return subprocess.run(
         [sys.executable, "-c", PRELUDE + code], env=env, capture_output=True, text=True, timeout=timeout
     )
@@ -328,3 +328,51 @@ except ResourceLimit as error:
     print(error.limit, Memory(store, MemoryType(Limits(1, 2)), "bounded").size_pages)
 """
     assert prints(code) == "RLIMIT_AS 1"
+
+
+ASKED_WITHOUT_THE_GIL = """
+from stratavm import Linker, Module, Store
+from stratavm.runtime.gil import gil_status
+
+SOURCE = '''(module (memory 1) (table $t 2 9 funcref) (elem $e funcref (ref.func $late)) (data $d "data")
+  (elem (table $t) (i32.const 0) func $late) (type $v (func)) (func) (func $late)
+  (func (export "f") (param i32)
+    (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))) {}))'''
+ASKS = '''(call $late)
+  (call_indirect (type $v) (i32.const 0))
+  (memory.fill (i32.const 0) (i32.const 1) (i32.const 9))
+  (memory.copy (i32.const 0) (i32.const 1) (i32.const 9))
+  (memory.init $d (i32.const 0) (i32.const 1) (i32.const 2))
+  (drop (memory.grow (i32.const 1)))
+  (data.drop $d)
+  (table.fill $t (i32.const 1) (ref.null func) (i32.const 1))
+  (table.copy (i32.const 0) (i32.const 1) (i32.const 1))
+  (table.init $e (i32.const 1) (i32.const 0) (i32.const 1))
+  (drop (table.grow $t (ref.null func) (i32.const 1)))
+  (elem.drop $e)'''
+
+def ask(what):
+    # In a new module each time, where nothing else is compiled yet, until a tick came before the guest asked.
+    turns = 1 << 20
+    before = gil_status()["releases"]
+    while gil_status()["releases"] == before:
+        module = Module(SOURCE.format(what))
+        Linker(module.engine).instantiate(Store(module.engine), module).exports.f(turns)
+        turns *= 2
+
+def work():
+    for what in ASKS.splitlines():
+        ask(what)
+    print("all asked")
+
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+"""
+
+
+def test_a_guest_without_the_gil_makes_no_python_object_on_its_way_to_the_host():
+    """Where they are asked to, Python's allocators look whether who calls them has the GIL."""
+    done = run(ASKED_WITHOUT_THE_GIL, timeout=300, PYTHONMALLOC="debug")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "all asked"
