@@ -25,6 +25,7 @@ cdef enum:
 @cython.final
 cdef class Worker:
     cdef ModulePlan plan
+    cdef uint32_t brief             # bytes of a body that is compiled with the GIL
     cdef object front
     cdef Source source              # of that front end
     cdef Ssa built                  # what it fills

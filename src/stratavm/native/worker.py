@@ -48,6 +48,8 @@ and the passes take up to ten times as long per node as level 0 does."""
 BRIEF_BYTES = cython.declare(uint32_t, 512)
 """Bodies of so many bytes are compiled with the GIL, in a fraction of a millisecond: whoever has it next gives it up
 only after five."""
+FEW_VALUES = cython.declare(uint32_t, 32)
+"""Parameters and results of a function type: with more, a call is a byte or two and takes as long as a page of code."""
 
 
 @cython.cfunc
@@ -58,6 +60,18 @@ def now_ns() -> uint64_t:
     t: timespec
     clock_gettime(CLOCK_MONOTONIC, cython.address(t))
     return cython.cast(uint64_t, t.tv_sec) * 1_000_000_000 + cython.cast(uint64_t, t.tv_nsec)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def brief_bytes(plan: ModulePlan) -> uint32_t:
+    """The most bytes of a body of a module that says how long it takes to compile; 0 where bytes do not say it."""
+    i: uint32_t
+    for i in range(plan.n_types):
+        if plan.types[i].n_params + plan.types[i].n_results > FEW_VALUES:
+            return 0
+    return BRIEF_BYTES
 
 
 @cython.cfunc
@@ -87,6 +101,7 @@ class Worker:
         if unknown:
             raise ValueError(f"unknown passes: {', '.join(sorted(unknown))}; there are {', '.join(MACHINE_PASSES)}")
         self.plan = plan
+        self.brief = brief_bytes(plan)
         self.pipeline = pipeline
         self.ssa = Ssa() if pipeline is None else self.pipeline.out
         self.built = self.ssa if pipeline is None else self.pipeline.ssa
@@ -211,7 +226,7 @@ class Worker:
         failure: Failure
         self.first = first
         self.behind = behind
-        if first == BUILD and self.source.is_short(self.defined, BRIEF_BYTES):
+        if first == BUILD and self.source.is_short(self.defined, self.brief):
             guarded(cython.address(failure), do_stages, cython.cast(cython.p_void, self))
         else:
             with cython.nogil:

@@ -181,17 +181,14 @@ def test_a_function_that_asks_for_the_gil_is_seen():
     assert last <= first + 1 < len(indices)
 
 
-@pytest.mark.trace_slow
-@by_level
-def test_a_short_function_is_compiled_without_letting_go_of_the_gil(options):
-    """What a guest meets at its first call does not wait for a thread that computes in Python."""
-    compiler = wasm_compiler(program(5), options)
+def done_before_the_gil_is_let_go_of(compiler, count):
+    """How many functions a thread compiles one by one before another one, which waits for the GIL, has it."""
     done, ready = [], threading.Event()
 
     def work():
         with compiler.worker() as worker:
             ready.set()
-            for index in range(small_functions.FUNCTIONS):
+            for index in range(count):
                 done.append(compiler.compile(index, worker))
 
     thread = threading.Thread(target=work)
@@ -200,8 +197,28 @@ def test_a_short_function_is_compiled_without_letting_go_of_the_gil(options):
         sys.setswitchinterval(4 * SOON)
         thread.start()
         ready.wait()  # for the GIL, too
-        seen = len(done)
+        return len(done)
     finally:
         sys.setswitchinterval(interval)
         thread.join()
-    assert seen == small_functions.FUNCTIONS
+
+
+@pytest.mark.trace_slow
+@by_level
+def test_a_short_function_is_compiled_without_letting_go_of_the_gil(options):
+    """What a guest meets at its first call does not wait for a thread that computes in Python."""
+    compiler = wasm_compiler(program(5), options)
+    assert done_before_the_gil_is_let_go_of(compiler, small_functions.FUNCTIONS) == small_functions.FUNCTIONS
+
+
+@pytest.mark.trace_slow
+@by_level
+def test_a_short_function_that_takes_long_lets_go_of_the_gil(options):
+    """A call of two bytes may move a thousand values."""
+    values = "i32 " * 1000
+    functions = f"(func (result {values}) (call $none) {'(call $all) ' * 200})" * 3
+    text = f"""(module (type $all (func (param {values}) (result {values})))
+      (import "" "all" (func $all (type $all))) (import "" "none" (func $none (result {values}))) {functions})"""
+    compiler = wasm_compiler(validate(decode(parse_wat_to_bytes(text))), options)
+    assert compiler.front.body_size(0) <= 512
+    assert done_before_the_gil_is_let_go_of(compiler, 3) < 3
