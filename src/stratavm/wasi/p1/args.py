@@ -1,4 +1,4 @@
-"""Command-line arguments."""
+"""Command-line arguments and environment variables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from stratavm.wasi.context import Context
 from stratavm.wasi.guest import Guest
-from stratavm.wasi.p1 import short_given
+from stratavm.wasi.p1 import short
 from stratavm.wasi.registry import PREVIEW1
 
 
@@ -27,13 +27,25 @@ def write_sizes(guest: Guest, strings: Sequence[bytes], count: int, size: int) -
     guest.write_u32(size, sum(map(len, strings)))
 
 
-@PREVIEW1.function("args_get", "ii->i", short_given.ArgsGet)
+@PREVIEW1.function("args_get", "ii->i", short.ArgsGet)
 def args_get(ctx: Context, guest: Guest, argv: int, argv_buf: int) -> None:
     """Write the arguments and pointers to them."""
     write_strings(guest, ctx.args, argv, argv_buf)
 
 
-@PREVIEW1.function("args_sizes_get", "ii->i", short_given.ArgsSizesGet)
+@PREVIEW1.function("args_sizes_get", "ii->i", short.ArgsSizesGet)
 def args_sizes_get(ctx: Context, guest: Guest, argc: int, argv_buf_size: int) -> None:
     """Write the number of arguments and the bytes they take."""
     write_sizes(guest, ctx.args, argc, argv_buf_size)
+
+
+@PREVIEW1.function("environ_get", "ii->i", short.EnvironGet)
+def environ_get(ctx: Context, guest: Guest, environ: int, environ_buf: int) -> None:
+    """Write the variables as ``NAME=value`` and pointers to them."""
+    write_strings(guest, ctx.environ, environ, environ_buf)
+
+
+@PREVIEW1.function("environ_sizes_get", "ii->i", short.EnvironSizesGet)
+def environ_sizes_get(ctx: Context, guest: Guest, count: int, size: int) -> None:
+    """Write the number of variables and the bytes they take."""
+    write_sizes(guest, ctx.environ, count, size)

@@ -21,7 +21,7 @@ from stratavm.wasi.context import Context
 from stratavm.wasi.descriptor import Stat, Times
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.guest import Guest
-from stratavm.wasi.p1 import short, short_given
+from stratavm.wasi.p1 import short
 from stratavm.wasi.registry import PREVIEW1, UNSTABLE
 
 ALLOCATED_AT_ONCE: Final = 64 << 20
@@ -108,7 +108,7 @@ def fd_fdstat_get(ctx: Context, guest: Guest, fd: int, out: int) -> None:
     guest.write(FDSTAT, out, d.filetype, d.flags, d.rights, d.inheriting)
 
 
-@PREVIEW1.function("fd_fdstat_set_flags", "ii->i", short_given.FdFdstatSetFlags)
+@PREVIEW1.function("fd_fdstat_set_flags", "ii->i", short.FdFdstatSetFlags)
 def fd_fdstat_set_flags(ctx: Context, guest: Guest, fd: int, flags: int) -> None:
     """Change a descriptor's flags."""
     descriptor = ctx.get(guest, fd, Rights.FD_FDSTAT_SET_FLAGS)
@@ -197,7 +197,7 @@ def fd_pwrite(ctx: Context, guest: Guest, fd: int, iovs: int, count: int, offset
     guest.write_u32(out, ctx.write(guest, descriptor, buffers, offset))
 
 
-@PREVIEW1.function("fd_prestat_get", "ii->i", short_given.FdPrestatGet)
+@PREVIEW1.function("fd_prestat_get", "ii->i", short.FdPrestatGet)
 def fd_prestat_get(ctx: Context, guest: Guest, fd: int, out: int) -> None:
     """Write what kind of pre-opened thing a descriptor is: a directory, and the length of its name."""
     name = _preopen(ctx, guest, fd)
@@ -206,7 +206,7 @@ def fd_prestat_get(ctx: Context, guest: Guest, fd: int, out: int) -> None:
     guest.write_u32(out + 4, len(name))
 
 
-@PREVIEW1.function("fd_prestat_dir_name", "iii->i", short_given.FdPrestatDirName)
+@PREVIEW1.function("fd_prestat_dir_name", "iii->i", short.FdPrestatDirName)
 def fd_prestat_dir_name(ctx: Context, guest: Guest, fd: int, path: int, length: int) -> None:
     """Write the name of a pre-opened directory."""
     name = _preopen(ctx, guest, fd)

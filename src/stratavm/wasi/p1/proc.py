@@ -8,7 +8,7 @@ from stratavm.base.errors import ExitError
 from stratavm.wasi.context import Context
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.guest import Guest
-from stratavm.wasi.p1 import short_given
+from stratavm.wasi.p1 import short
 from stratavm.wasi.registry import PREVIEW1
 
 
@@ -24,7 +24,7 @@ def proc_raise(ctx: Context, guest: Guest, signal: int) -> None:
     raise WasiError(Errno.NOTSUP)
 
 
-@PREVIEW1.function("sched_yield", "->i", short_given.SchedYield)
+@PREVIEW1.function("sched_yield", "->i", short.SchedYield)
 def sched_yield(ctx: Context, guest: Guest) -> None:
     """Let others run."""
     ctx.pause(guest)

@@ -63,3 +63,34 @@ cdef class FdWrite(Moving):
 
 cdef class FdPwrite(Moving):
     pass
+
+cdef class Strings(Short):
+    cdef bint of_environ
+    cdef list strings(self)
+
+cdef class ArgsSizesGet(Strings):
+    pass
+
+cdef class EnvironSizesGet(ArgsSizesGet):
+    pass
+
+cdef class ArgsGet(Strings):
+    pass
+
+cdef class EnvironGet(ArgsGet):
+    pass
+
+cdef class Preopened(Short):
+    cdef bytes name(self, uint64_t cell)
+
+cdef class FdPrestatGet(Preopened):
+    pass
+
+cdef class FdPrestatDirName(Preopened):
+    pass
+
+cdef class FdFdstatSetFlags(Short):
+    pass
+
+cdef class SchedYield(Short):
+    pass
