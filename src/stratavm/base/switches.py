@@ -67,3 +67,8 @@ STALE: Final = Switch(
     {"": "", "defer": "defer"},
     "defer: import a checkout that is not built, all but its stale modules (obeyed by stratavm._build)",
 )
+HELPERS: Final[Switch[int | None]] = Switch(
+    "STRATA_HELPERS",
+    {"": None, "0": 0, "1": 1, "2": 2},
+    "how many threads may compile in the background, whatever processors there are; 0: none",
+)

@@ -1,0 +1,432 @@
+# strata: hot
+"""Helper threads: at most one per processor less one, for the whole process, and none where nothing is to be done.
+
+They never touch Python, so nobody who has the GIL ever waits for somebody who wants it. A thread ends after a second of
+rest, before a fork and at the end of the process. Jobs take turns, piece by piece; their memory is their owners'.
+"""
+
+import atexit
+
+import cython
+from cython.cimports.libc.stdint import uint32_t, uint64_t, uintptr_t
+from cython.cimports.stratavm.runtime.native import (
+    gettid,
+    now_ns,
+    pthread_atfork,
+    pthread_cond_signal,
+    pthread_cond_t,
+    pthread_cond_wait,
+    pthread_mutex_init,
+    pthread_mutex_lock,
+    pthread_mutex_t,
+    pthread_mutex_unlock,
+    pthread_t,
+)
+
+from stratavm.base import processors, switches
+from stratavm.native import execmem  # noqa: F401  (registers what it does at a fork first, so that we are asked before)
+
+IDLE = cython.declare(uint32_t, 0)
+QUEUED = cython.declare(uint32_t, 1)
+RUNNING = cython.declare(uint32_t, 2)
+AGAIN = cython.declare(uint32_t, 3)  # runs, and was submitted meanwhile
+LEAVING = cython.declare(uint32_t, 4)  # runs, and somebody waits to have it back
+
+VACANT = cython.declare(uint32_t, 0)
+LIVE = cython.declare(uint32_t, 1)
+ENDED = cython.declare(uint32_t, 2)  # and not yet joined
+
+Seat = cython.struct(thread=pthread_t, tid=cython.int, state=uint32_t, job=cython.pointer(Job))
+
+MOST_THREADS: int = 256
+SEATS = cython.declare(uint32_t, 256)
+STACK_BYTES = cython.declare(cython.size_t, 1 << 20)
+NICE = cython.declare(cython.int, 10)  # more than the process has
+REST_NS = cython.declare(uint64_t, 1_000_000_000)
+RETRY_NS = cython.declare(uint64_t, 1_000_000_000)  # after the kernel has refused a thread
+
+lock = cython.declare(pthread_mutex_t)
+work = cython.declare(pthread_cond_t)  # for threads at rest
+done = cython.declare(pthread_cond_t)  # for those who wait for a piece or a thread to end
+seats = cython.declare(Seat[256])
+first = cython.declare(cython.pointer(Job), cython.NULL)
+last = cython.declare(cython.pointer(Job), cython.NULL)
+queued = cython.declare(uint32_t, 0)
+living = cython.declare(uint32_t, 0)
+resting = cython.declare(uint32_t, 0)  # of the living
+most = cython.declare(uint32_t, 0)  # that may live
+forced = cython.declare(cython.bint, False)  # whatever this thread's affinity says
+is_ready = cython.declare(cython.bint, False)
+holds = cython.declare(uint32_t, 0)  # who wants no thread to live: forks, and the end
+closed = cython.declare(cython.bint, False)
+missed = cython.declare(cython.bint, False)  # something was submitted under a hold
+retry_ns = cython.declare(uint64_t, 0)
+starts = cython.declare(uint64_t, 0)
+pieces = cython.declare(uint64_t, 0)
+
+
+# ---- the queue; callers hold the lock --------------------------------------------------------------
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def append(job: cython.pointer(Job)) -> cython.void:
+    """To the end of the queue."""
+    global first, last, queued
+    job.state = QUEUED
+    job.next = cython.NULL
+    job.prev = last
+    if last != cython.NULL:
+        last.next = job
+    else:
+        first = job
+    last = job
+    queued += 1
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def remove(job: cython.pointer(Job), state: uint32_t) -> cython.void:
+    """From wherever it is in the queue."""
+    global first, last, queued
+    if job.prev != cython.NULL:
+        job.prev.next = job.next
+    else:
+        first = job.next
+    if job.next != cython.NULL:
+        job.next.prev = job.prev
+    else:
+        last = job.prev
+    job.next = cython.NULL
+    job.prev = cython.NULL
+    job.state = state
+    queued -= 1
+
+
+# ---- threads ---------------------------------------------------------------------------------------
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def run_piece(seat: cython.pointer(Seat)) -> cython.void:
+    """Of the job that has waited longest. Takes the lock and gives it back meanwhile."""
+    global pieces
+    more: cython.bint
+    job: cython.pointer(Job) = first
+    remove(job, RUNNING)
+    job.stop = 0
+    seat.job = job
+    pthread_mutex_unlock(cython.address(lock))
+    more = job.run(job)
+    pthread_mutex_lock(cython.address(lock))
+    seat.job = cython.NULL
+    pieces += 1
+    if job.state == LEAVING:
+        job.state = IDLE
+        broadcast(cython.address(done))
+    elif more or job.state == AGAIN:
+        append(job)
+    else:
+        job.state = IDLE
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def rest() -> cython.bint:
+    """Until there is work. False if the thread has rested long enough."""
+    global resting
+    is_over: cython.bint = False
+    until: uint64_t = now_ns() + REST_NS
+    resting += 1
+    while first == cython.NULL and not holds and living <= most and not is_over:
+        is_over = wait_until(cython.address(work), cython.address(lock), until)
+    resting -= 1
+    return first != cython.NULL or not is_over
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def run(memory: cython.p_void) -> cython.p_void:
+    """A thread, from its beginning to its end. Never touches Python."""
+    global living
+    seat: cython.pointer(Seat) = cython.cast(cython.pointer(Seat), memory)
+    be_background(NICE)
+    pthread_mutex_lock(cython.address(lock))
+    seat.tid = gettid()
+    while not holds and living <= most:
+        if first != cython.NULL:
+            run_piece(seat)
+        elif not rest():
+            break
+    seat.state = ENDED
+    living -= 1
+    broadcast(cython.address(done))
+    pthread_mutex_unlock(cython.address(lock))
+    return cython.NULL
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def clear(seat: cython.pointer(Seat)) -> cython.void:
+    """Wait for a thread that has left its loop. Caller holds the lock, which such a thread does not want."""
+    if seat.state == ENDED:
+        pthread_join(seat.thread, cython.NULL)
+        seat.state = VACANT
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def allowed() -> uint32_t:
+    """Threads that may live, for who would start one: it inherits where that one may run."""
+    here: cython.int
+    if forced or most == 0:
+        return most
+    here = processors_here() - 1
+    if here < 0:
+        here = 0
+    return most if cython.cast(uint32_t, here) > most else cython.cast(uint32_t, here)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def start() -> cython.void:
+    """One thread more, if there may be one and the kernel has one. Caller holds the lock."""
+    global living, starts, retry_ns
+    i: uint32_t = 0
+    if living >= allowed() or (retry_ns and now_ns() < retry_ns):
+        return
+    while seats[i].state == LIVE:
+        i += 1
+    clear(cython.address(seats[i]))
+    if start_thread(cython.address(seats[i].thread), STACK_BYTES, run, cython.address(seats[i])):
+        retry_ns = now_ns() + RETRY_NS
+        return
+    retry_ns = 0
+    seats[i].state = LIVE
+    living += 1
+    starts += 1
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def staff() -> cython.bint:
+    """Wake or start a thread for what is queued. False if none lives. Caller holds the lock."""
+    if queued > resting and living < most:
+        start()
+    if resting:
+        pthread_cond_signal(cython.address(work))
+    return living != 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def end_threads() -> cython.void:
+    """All of them, and wait until the kernel has forgotten them; work in flight goes back into the queue. Caller holds
+    the lock, which others get meanwhile, and has counted itself in ``holds``."""
+    i: uint32_t
+    for i in range(SEATS):
+        if seats[i].job != cython.NULL:
+            seats[i].job.stop = 1
+    broadcast(cython.address(work))
+    while living:
+        pthread_cond_wait(cython.address(done), cython.address(lock))
+    for i in range(SEATS):
+        if seats[i].state == ENDED:
+            clear(cython.address(seats[i]))
+            wait_gone(seats[i].tid)
+
+
+# ---- for owners of jobs ----------------------------------------------------------------------------
+
+
+def submit(job):
+    """See the header."""
+    global missed
+    has_thread: cython.bint = False
+    if not POSSIBLE or most == 0:
+        return False
+    pthread_mutex_lock(cython.address(lock))
+    if not closed and job.state != LEAVING:
+        if job.state == RUNNING:
+            job.state = AGAIN
+        elif job.state == IDLE:
+            append(job)
+        if holds:
+            has_thread = missed = True
+        else:
+            has_thread = staff()
+        if not has_thread and job.state == QUEUED:
+            remove(job, IDLE)
+    pthread_mutex_unlock(cython.address(lock))
+    return has_thread
+
+
+def withdraw(job):
+    """See the header."""
+    was_ours: cython.bint
+    if not POSSIBLE:
+        return False
+    pthread_mutex_lock(cython.address(lock))
+    was_ours = job.state != IDLE
+    if job.state == QUEUED:
+        remove(job, IDLE)
+    elif was_ours:
+        job.state = LEAVING
+        job.stop = 1
+    while job.state == LEAVING:
+        pthread_cond_wait(cython.address(done), cython.address(lock))
+    pthread_mutex_unlock(cython.address(lock))
+    return was_ours
+
+
+def ready():
+    """See the header."""
+    if not is_ready:
+        limit_threads(None)
+    return 0
+
+
+def limit_threads(count: int | None) -> int:
+    """Let so many helper threads live from now on, whatever processors there are; None counts these again. Those that
+    are too many end. Returns the limit."""
+    global forced, is_ready
+    limit: uint32_t
+    if not is_ready:
+        is_ready = True
+        atexit.register(close)
+    if count is None:
+        count = switches.HELPERS.value()
+    forced = count is not None
+    if not POSSIBLE:
+        limit = 0
+    elif count is None:
+        limit = thread_limit()
+    else:
+        limit = min(max(count, 0), MOST_THREADS)
+    with cython.nogil:
+        pthread_mutex_lock(cython.address(lock))
+        set_most(limit)
+        broadcast(cython.address(work))
+        pthread_mutex_unlock(cython.address(lock))
+    return limit
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def set_most(limit: uint32_t) -> cython.void:
+    """Caller holds the lock."""
+    global most
+    most = limit
+
+
+def thread_limit() -> int:
+    """How many helper threads there may be for the processors that this thread may use."""
+    if not POSSIBLE:
+        return 0
+    here: int = processors_here()
+    if here > 1:
+        here = processors.whole(here, processors.group_share())
+    return max(0, min(here - 1, MOST_THREADS))
+
+
+# ---- forks and the end -----------------------------------------------------------------------------
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def before_fork() -> cython.void:
+    """No thread lives, and nobody holds the lock in the child."""
+    global holds
+    pthread_mutex_lock(cython.address(lock))
+    holds += 1
+    end_threads()
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def after_fork_in_parent() -> cython.void:
+    """The lock is free again. Threads start where something is submitted: Python has still to count them."""
+    global holds, missed
+    holds -= 1
+    if missed and not holds:
+        missed = False
+        staff()
+    pthread_mutex_unlock(cython.address(lock))
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def after_fork_in_child() -> cython.void:
+    """What waited for the lock or for us is not there. What is queued stays: its memory is there as well."""
+    global holds, missed
+    holds = 1 if closed else 0
+    missed = False
+    make_locks()
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def make_locks() -> cython.void:
+    """Free ones, that nobody waits for."""
+    pthread_mutex_init(cython.address(lock), cython.NULL)
+    make_cond(cython.address(work))
+    make_cond(cython.address(done))
+
+
+def close() -> None:
+    """End all threads, for good: the process is about to end, and what their pieces use goes."""
+    global closed, holds
+    with cython.nogil:
+        pthread_mutex_lock(cython.address(lock))
+        if not closed:
+            closed = True
+            holds += 1
+            end_threads()
+        pthread_mutex_unlock(cython.address(lock))
+
+
+make_locks()
+pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child)
+
+
+# ---- for tests and reports -------------------------------------------------------------------------
+
+
+def helper_status() -> dict[str, int]:
+    """Threads: that may live (``limit``), that live, that rest, started so far; jobs queued, and pieces done so far."""
+    return {
+        "limit": most,
+        "living": living,
+        "resting": resting,
+        "starts": starts,
+        "queued": queued,
+        "pieces": pieces,
+    }
+
+
+def submit_at(address: int) -> bool:
+    """``submit`` of the job at that address."""
+    return submit(cython.cast(cython.pointer(Job), cython.cast(uintptr_t, address)))
+
+
+def withdraw_at(address: int) -> bool:
+    """``withdraw`` of the job at that address."""
+    job: cython.pointer(Job) = cython.cast(cython.pointer(Job), cython.cast(uintptr_t, address))
+    with cython.nogil:
+        found: cython.bint = withdraw(job)
+    return found

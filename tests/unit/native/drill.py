@@ -1,0 +1,88 @@
+"""Jobs for helper threads whose pieces are a few instructions: what a thread does with them is seen in their memory."""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from collections.abc import Callable
+from typing import Final
+
+from stratavm.native import background
+from stratavm.native.execmem import CodeOwner
+
+IDLE, QUEUED, RUNNING, AGAIN, LEAVING = range(5)
+
+COUNT: Final = bytes.fromhex("ff4720 31c0 ff4f28 0f9fc0 c3")
+"""inc [rounds]; is there more: --left > 0."""
+SPIN: Final = bytes.fromhex("ff4720 f390 837f0800 74f8 b801000000 c3")
+"""inc [rounds]; until somebody waits; there is always more."""
+DEEP: Final = bytes.fromhex("4881ec00000e00 48c7042400000000 4881c400000e00 ff4720 31c0 c3")
+"""Write 896 KiB below the thread's stack pointer; inc [rounds]."""
+ASK: Final = bytes.fromhex("57 ff5728 5f 48894730 ff4720 31c0 c3")
+"""answer = left(), a function of C; inc [rounds]."""
+
+
+class Job(ctypes.Structure):
+    """The header's, and what the pieces above use."""
+
+    _fields_ = (
+        ("run", ctypes.c_void_p),
+        ("stop", ctypes.c_uint32),
+        ("state", ctypes.c_uint32),
+        ("next", ctypes.c_void_p),
+        ("prev", ctypes.c_void_p),
+        ("rounds", ctypes.c_uint64),
+        ("left", ctypes.c_uint64),
+        ("answer", ctypes.c_uint64),
+    )
+
+
+_owner = CodeOwner("drill")
+_pieces: dict[bytes, int] = {}
+
+
+class Drill:
+    """A job. Its memory is given back when it is withdrawn, which happens at the end at the latest."""
+
+    def __init__(self, piece: bytes, left: int = 0) -> None:
+        if piece not in _pieces:
+            _pieces[piece] = _owner.publish(piece)
+        self.job = Job(run=_pieces[piece], left=left, answer=1)
+        self.address = ctypes.addressof(self.job)
+
+    def submit(self) -> bool:
+        """Whether a thread does it."""
+        return background.submit_at(self.address)
+
+    def withdraw(self) -> bool:
+        """Whether it was queued or running."""
+        return background.withdraw_at(self.address)
+
+    @property
+    def rounds(self) -> int:
+        """Pieces begun so far."""
+        return self.job.rounds
+
+    @property
+    def state(self) -> int:
+        """IDLE and so on."""
+        return self.job.state
+
+    def __del__(self) -> None:
+        self.withdraw()
+
+
+def soon(condition: Callable[[], object], seconds: float = 20) -> bool:
+    """Whether it comes to hold on a machine that has other things to do."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.001)
+    return True
+
+
+background.limit_threads(1)
+POSSIBLE: Final = background.helper_status()["limit"] == 1
+"""Not in the trace build."""
+background.limit_threads(None)
