@@ -71,9 +71,15 @@ def unlock_arena() -> cython.void:
     pthread_mutex_unlock(cython.address(arena_lock))
 
 
+# The lock is held across fork(), so a child finds it free. From the import on: helper threads, which want it for what
+# they compile, are ended before that, by what is registered after this.
+pthread_mutex_init(cython.address(arena_lock), cython.NULL)
+pthread_atfork(lock_arena, unlock_arena, unlock_arena)
+
+
 @cython.cfunc
 def reserve_arena() -> cython.int:
-    """Reserve the address space at the first use. The lock is held across fork(), so a child finds it free."""
+    """Reserve the address space at the first use."""
     if codemap.arena_base:
         return 0
     base: cython.p_void = mmap(
@@ -81,8 +87,6 @@ def reserve_arena() -> cython.int:
     )
     if base == MAP_FAILED:
         raise ResourceLimit("cannot reserve 2 GiB of address space for code", limit=name_the_limit())
-    pthread_mutex_init(cython.address(arena_lock), cython.NULL)
-    pthread_atfork(lock_arena, unlock_arena, unlock_arena)
     codemap.arena_base = cython.cast(uint64_t, base)
     return 0
 
