@@ -17,6 +17,7 @@ from stratavm.base.errors import DecodeError, ModuleLimit, ParseError
 from stratavm.base.importing import importing
 from stratavm.base.text import printable
 from stratavm.module.limits import DEFAULT_LIMITS
+from stratavm.module.reader import read_bytes
 
 MAGIC: Final = b"\0asm"
 PIECE: Final = 1 << 20
@@ -87,9 +88,10 @@ def read_up_to(file: BinaryIO | FileIO, most: int, expected: int = 0) -> bytes:
     """
     pieces, left = [], most + 1
     if expected:
-        pieces.append(file.read(min(expected, most) + 1))
+        wanted = min(expected, most)
+        pieces.append(read_bytes(file.fileno(), wanted) if isinstance(file, FileIO) else file.read(wanted))
         left -= len(pieces[0])
-        if len(pieces[0]) <= expected:
+        if len(pieces[0]) < wanted:
             return pieces[0]
     number = _number(file)
     while left > 0:

@@ -1,18 +1,74 @@
-"""The reader: a bounded position in a module's bytes, and the primitives of the binary format. Knows no section."""
+"""The reader: a module's bytes from a file, a bounded position in them, and the primitives of the binary format. Knows
+no section.
+"""
 
 # strata: hot
+import os
+
 import cython
 from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cython.cimports.cpython.exc import PyErr_CheckSignals
 from cython.cimports.cpython.unicode import PyUnicode_DecodeUTF8
-from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
+from cython.cimports.libc.errno import EAGAIN, EINTR, errno
+from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t, uintptr_t
+from cython.cimports.posix.mman import madvise
+from cython.cimports.posix.unistd import read
+from cython.cimports.stratavm.base.budget import look
 from cython.cimports.stratavm.base.leb import bytes_t, leb_s33, leb_slow, leb_u32, leb_u64
 
 from stratavm.base.errors import DecodeError, ModuleLimit, Unsupported
 from stratavm.base.leb import LEB_MESSAGES
 from stratavm.module.features import advice, refusal
 
+HUGE_PAGE = cython.declare(uintptr_t, 1 << 21)
+MADV_HUGEPAGE = cython.declare(cython.int, 14)
+PIECE_BYTES = cython.declare(cython.size_t, 1 << 24)  # of a file, between two looks at the budget
 END = LEB_MESSAGES[1]
 BAD_UTF8 = "malformed UTF-8 encoding"
+
+
+def read_bytes(descriptor: cython.int, size: cython.Py_ssize_t) -> bytes:
+    """The next ``size`` bytes of a file, or as many as there are.
+
+    The memory of large ones is asked for in huge pages: the faults at its first touch take longer than the reading.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: ``size`` is negative.
+        DeadlineExceeded: the thread's ``Budget`` ran out.
+    """
+    if size < 0:
+        raise ValueError(f"size must be no negative number, got {size}")
+    data: bytes = PyBytes_FromStringAndSize(cython.NULL, size)
+    start: cython.p_char = PyBytes_AS_STRING(data)
+    done: cython.Py_ssize_t = 0
+    got: cython.Py_ssize_t
+    failure: cython.int
+    use_huge_pages(cython.cast(uintptr_t, start), size)
+    while done < size:
+        with cython.nogil:
+            got = read(descriptor, start + done, min(cython.cast(cython.size_t, size - done), PIECE_BYTES))
+            failure = errno
+        if got == 0 or (got < 0 and failure == EAGAIN):
+            return data[:done]
+        if got > 0:
+            done += got
+        elif failure == EINTR:
+            PyErr_CheckSignals()
+        else:
+            raise OSError(failure, os.strerror(failure))
+        look()
+    return data
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def use_huge_pages(start: uintptr_t, size: cython.size_t) -> cython.void:
+    """Advise the kernel to; it may have none, and nothing depends on it."""
+    first: uintptr_t = (start + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1)
+    last: uintptr_t = (start + size) & ~(HUGE_PAGE - 1)
+    if first < last:
+        madvise(cython.cast(cython.p_void, first), last - first, MADV_HUGEPAGE)
 
 
 @cython.auto_pickle(False)

@@ -2,8 +2,10 @@
 
 import io
 import os
+import re
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ import stratavm
 from stratavm.base.budget import Budget
 from stratavm.base.errors import DeadlineExceeded
 from stratavm.engine.source import PIECE, read_source, read_up_to
+from stratavm.module.reader import read_bytes
 
 SOON_S = 10
 """Generous: the machine may be busy."""
@@ -110,3 +113,60 @@ def test_a_folder_is_no_module(tmp_path):
     """It can be opened, and not read."""
     with pytest.raises(IsADirectoryError):
         stratavm.Module(tmp_path)
+
+
+@pytest.mark.parametrize("size", [0, 1, 4096, PIECE + 1])
+@pytest.mark.parametrize("wanted", [0, 1, 4096, PIECE, 3 * PIECE])
+def test_bytes_of_a_file_are_as_many_as_are_wanted_and_there(size, wanted, tmp_path):
+    """What is behind them is read next."""
+    path = tmp_path / "some.wasm"
+    content = os.urandom(size)
+    path.write_bytes(content)
+    with open(path, "rb", buffering=0) as file:
+        assert read_bytes(file.fileno(), wanted) == content[:wanted]
+        assert file.read() == content[wanted:]
+
+
+def test_a_file_that_grew_or_shrank_since_it_was_looked_at_is_read_as_it_is(tmp_path):
+    """Its size is a hint."""
+    path = tmp_path / "some.wasm"
+    path.write_bytes(bytes(100))
+    for expected in (1, 99, 100, 101, PIECE):
+        with open(path, "rb", buffering=0) as file:
+            assert read_up_to(file, 1 << 20, expected) == bytes(100)
+    with open(path, "rb", buffering=0) as file:
+        assert len(read_up_to(file, 10, 10)) == 11
+
+
+@pytest.mark.skipif(not os.path.exists("/sys/kernel/mm/transparent_hugepage"), reason="the kernel has no huge pages")
+def test_a_large_file_is_read_into_huge_pages(tmp_path):
+    """Its memory is marked so, whether there are any or not."""
+    path = tmp_path / "large.wasm"
+    with open(path, "wb") as file:
+        file.truncate(16 << 20)
+    with open(path, "rb", buffering=0) as file:
+        data = read_bytes(file.fileno(), 16 << 20)
+    middle, inside, flags = id(data) + (8 << 20), False, ""
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if found := re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line):
+            inside = int(found[1], 16) <= middle < int(found[2], 16)
+        elif inside and line.startswith("VmFlags:"):
+            flags = line
+    assert "hg" in flags.split()
+
+
+def test_reading_a_large_file_ends_in_time(tmp_path):
+    """A look at the time follows each piece."""
+    path = tmp_path / "large.wasm"
+    with open(path, "wb") as file:
+        file.truncate(512 << 20)
+    with open(path, "rb", buffering=0) as file, Budget(0), pytest.raises(DeadlineExceeded):
+        read_bytes(file.fileno(), 512 << 20)
+
+
+def test_what_cannot_be_read_says_why():
+    """As ``open`` does."""
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        read_bytes(-1, 1)
+    with pytest.raises(ValueError, match="no negative number"):
+        read_bytes(0, -1)
