@@ -17,7 +17,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 VERSIONS = ("3.11", "3.12", "3.13")
-TESTS = ("tests/unit/engine", "tests/unit/runtime", "tests/unit/targets/x64/test_pycall.py")
+TESTS = (
+    "tests/unit/engine",
+    "tests/unit/runtime",
+    "tests/unit/targets/x64/test_pycall.py",
+    "tests/unit/native/test_background.py",
+)
 PARTS = ("src", "tests", "tools", "pyproject.toml", "README.md", "Makefile")
 NEEDED = ("rich", "cython", "setuptools", "pytest", "pytest-timeout", "hypothesis", "capstone", "numpy", "greenlet")
 

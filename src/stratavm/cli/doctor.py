@@ -159,6 +159,8 @@ def _use(title: str, name: str) -> str:
         return machine.FEATURES[name][0]
     if title == "switches" and name in switches.SWITCHES:
         return switches.SWITCHES[name].meaning
+    if (title, name) == ("limits", "helper threads"):
+        return "threads that may compile in the background"
     return dict(PACKAGES).get(name, "") if title == "packages" else ""
 
 

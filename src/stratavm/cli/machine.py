@@ -15,6 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from stratavm.base import processors, switches
+from stratavm.cli import output
+
 YES: Final = "yes"
 USERFAULTFD, IO_URING_SETUP, SECCOMP, MEMBARRIER = 323, 425, 317, 324
 """System calls of x86-64."""
@@ -37,7 +40,6 @@ LIMITS: Final = (
     ("descriptors", resource.RLIMIT_NOFILE, ""),
     ("processes", resource.RLIMIT_NPROC, ""),
 )
-CGROUP: Final = Path("/sys/fs/cgroup")
 
 
 def features() -> dict[str, str]:
@@ -63,6 +65,7 @@ def limits() -> dict[str, str]:
             more = "" if hard == soft else f", may be raised to {_number(hard)}"
             found[name] = f"{soft}{unit and ' ' + unit}{more}"
     found["processors"] = str(len(os.sched_getaffinity(0)))
+    found["helper threads"] = _helpers()
     return found | _of_group() | _of_machine()
 
 
@@ -73,22 +76,26 @@ def _number(value: int) -> str:
 def _of_group() -> dict[str, str]:
     """Of the control group that this process is in, and of those around it, as far as they can be seen."""
     found: dict[str, str] = {}
-    for folder in _groups():
-        quota, _, period = _read(folder / "cpu.max").partition(" ")
-        if quota.isdecimal() and period.isdecimal():
-            share = int(quota) / int(period)
-            found["processors of the control group"] = f"{share:g} (quota {quota} of {period} us)"
-        memory = _read(folder / "memory.max")
+    own = processors.read("/proc/self/cgroup")
+    share = processors.narrowest(own, processors.read)
+    if share is not None:
+        found["processors of the control group"] = f"{share:g}"
+    for folder, version in processors.groups(own):
+        memory = _read(Path(folder, "memory.max")) if version == 2 else ""
         if memory.isdecimal():
             found["memory of the control group"] = f"{memory} bytes"
     return found
 
 
-def _groups() -> list[Path]:
-    """From the outermost control group to our own (version 2), so that the last word is the narrowest that says one."""
-    own = next((line[3:] for line in _read(Path("/proc/self/cgroup")).splitlines() if line.startswith("0::")), "/")
-    inner = CGROUP / own.strip("/")
-    return [CGROUP, *(p for p in reversed([inner, *inner.parents]) if CGROUP in p.parents)]
+def _helpers() -> str:
+    """How many threads may compile in the background."""
+    try:
+        from stratavm.native.background import thread_limit
+
+        wanted = switches.HELPERS.value()
+    except (ImportError, ValueError) as error:  # a checkout that is not built, a switch that says what it does not know
+        return output.one_line(error)
+    return str(thread_limit() if wanted is None else wanted)
 
 
 def _of_machine() -> dict[str, str]:

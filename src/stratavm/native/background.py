@@ -53,6 +53,7 @@ first = cython.declare(cython.pointer(Job), cython.NULL)
 last = cython.declare(cython.pointer(Job), cython.NULL)
 queued = cython.declare(uint32_t, 0)
 living = cython.declare(uint32_t, 0)
+running = cython.declare(uint32_t, 0)  # of the living, pieces
 resting = cython.declare(uint32_t, 0)  # of the living
 most = cython.declare(uint32_t, 0)  # that may live
 forced = cython.declare(cython.bint, False)  # whatever this thread's affinity says
@@ -113,16 +114,18 @@ def remove(job: cython.pointer(Job), state: uint32_t) -> cython.void:
 @cython.exceptval(check=False)
 def run_piece(seat: cython.pointer(Seat)) -> cython.void:
     """Of the job that has waited longest. Takes the lock and gives it back meanwhile."""
-    global pieces
+    global pieces, running
     more: cython.bint
     job: cython.pointer(Job) = first
     remove(job, RUNNING)
     job.stop = 0
     seat.job = job
+    running += 1
     pthread_mutex_unlock(cython.address(lock))
     more = job.run(job)
     pthread_mutex_lock(cython.address(lock))
     seat.job = cython.NULL
+    running -= 1
     pieces += 1
     if job.state == LEAVING:
         job.state = IDLE
@@ -197,31 +200,32 @@ def allowed() -> uint32_t:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def start() -> cython.void:
-    """One thread more, if there may be one and the kernel has one. Caller holds the lock."""
+def start() -> cython.bint:
+    """One thread more. False if there may be none, or the kernel has none. Caller holds the lock."""
     global living, starts, retry_ns
     i: uint32_t = 0
     if living >= allowed() or (retry_ns and now_ns() < retry_ns):
-        return
+        return False
     while seats[i].state == LIVE:
         i += 1
     clear(cython.address(seats[i]))
     if start_thread(cython.address(seats[i].thread), STACK_BYTES, run, cython.address(seats[i])):
         retry_ns = now_ns() + RETRY_NS
-        return
+        return False
     retry_ns = 0
     seats[i].state = LIVE
     living += 1
     starts += 1
+    return True
 
 
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
 def staff() -> cython.bint:
-    """Wake or start a thread for what is queued. False if none lives. Caller holds the lock."""
-    if queued > resting and living < most:
-        start()
+    """Wake a thread for what is queued, and start those that are missing. False if none lives. Caller holds the lock."""
+    while queued + running > living and living < most and start():
+        pass
     if resting:
         pthread_cond_signal(cython.address(work))
     return living != 0

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 import stratavm
-from stratavm.base import switches
+from stratavm.base import processors, switches
 from stratavm.cli import doctor, machine
 
 ELSEWHERE = SimpleNamespace(**{**vars(platform), "machine": lambda: "aarch64"})
@@ -149,13 +149,27 @@ def test_limits_are_those_of_the_process_and_of_its_groups(monkeypatch, tmp_path
     (tmp_path / "cpu.max").write_text("max 100000\n")
     (tmp_path / "a/cpu.max").write_text("150000 100000\n")
     (tmp_path / "a/b/cpu.max").write_text("50000 100000\n")
+    (tmp_path / "a/memory.max").write_text("2097152\n")
     (tmp_path / "a/b/memory.max").write_text("1048576\n")
-    read = machine._read
-    own = lambda path: "0::/a/b" if str(path) == "/proc/self/cgroup" else read(path)  # noqa: E731
-    monkeypatch.setattr(machine, "_read", own)
-    monkeypatch.setattr(machine, "CGROUP", tmp_path)
+    read = processors.read
+    monkeypatch.setattr(processors, "read", lambda path: "0::/a/b" if path == "/proc/self/cgroup" else read(path))
+    monkeypatch.setattr(processors, "MOUNT", str(tmp_path))
     monkeypatch.setattr(resource, "getrlimit", lambda which: (5, 5) if which == resource.RLIMIT_NOFILE else (-1, -1))
     found = machine.limits()
     assert found["descriptors"] == "5" and "stack" not in found
-    assert found["processors of the control group"] == "0.5 (quota 50000 of 100000 us)"
+    assert found["processors of the control group"] == "0.5"
     assert found["memory of the control group"] == "1048576 bytes"
+
+
+def test_helper_threads_are_those_that_processors_and_a_switch_allow(strata, quick, monkeypatch):
+    """One processor less than are whole; a switch that is not understood is no reason to say nothing."""
+    from stratavm.native import background
+
+    assert machine.limits()["helper threads"] == str(background.thread_limit())
+    monkeypatch.setattr(background, "processors", SimpleNamespace(whole=lambda here, share: 1, group_share=lambda: 1.5))
+    assert machine.limits()["helper threads"] == "0"
+    monkeypatch.setenv("STRATA_HELPERS", "2")
+    assert machine.limits()["helper threads"] == "2"
+    assert "threads that may compile in the background" in strata("doctor")[1]
+    monkeypatch.setenv("STRATA_HELPERS", "many")
+    assert machine.limits()["helper threads"] == "STRATA_HELPERS=many: expected 0 or 1 or 2, or nothing"

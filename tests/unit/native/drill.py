@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from stratavm.native import background
@@ -16,6 +18,14 @@ COUNT: Final = bytes.fromhex("ff4720 31c0 ff4f28 0f9fc0 c3")
 """inc [rounds]; is there more: --left > 0."""
 SPIN: Final = bytes.fromhex("ff4720 f390 837f0800 74f8 b801000000 c3")
 """inc [rounds]; until somebody waits; there is always more."""
+HOLD: Final = bytes.fromhex("ff4720 f390 837f2800 74f8 31c0 c3")
+"""inc [rounds]; until left != 0, whoever waits; no more."""
+DEAF: Final = bytes.fromhex("ff4720 b900000100 f390 ffc9 75fa b801000000 c3")
+"""inc [rounds]; 65,536 pauses (some ms), whoever waits; there is always more."""
+TURN: Final = bytes.fromhex("488b4738 48ff00 488b00 48894730") + COUNT
+"""answer = ++[shared], then as COUNT."""
+FAULT: Final = bytes.fromhex("c704250000000000000000 c3")
+"""Write to address 0."""
 DEEP: Final = bytes.fromhex("4881ec00000e00 48c7042400000000 4881c400000e00 ff4720 31c0 c3")
 """Write 896 KiB below the thread's stack pointer; inc [rounds]."""
 ASK: Final = bytes.fromhex("57 ff5728 5f 48894730 ff4720 31c0 c3")
@@ -34,6 +44,7 @@ class Job(ctypes.Structure):
         ("rounds", ctypes.c_uint64),
         ("left", ctypes.c_uint64),
         ("answer", ctypes.c_uint64),
+        ("shared", ctypes.c_void_p),
     )
 
 
@@ -44,10 +55,10 @@ _pieces: dict[bytes, int] = {}
 class Drill:
     """A job. Its memory is given back when it is withdrawn, which happens at the end at the latest."""
 
-    def __init__(self, piece: bytes, left: int = 0) -> None:
+    def __init__(self, piece: bytes, left: int = 0, shared: int = 0) -> None:
         if piece not in _pieces:
             _pieces[piece] = _owner.publish(piece)
-        self.job = Job(run=_pieces[piece], left=left, answer=1)
+        self.job = Job(run=_pieces[piece], left=left, answer=1, shared=shared)
         self.address = ctypes.addressof(self.job)
 
     def submit(self) -> bool:
@@ -62,6 +73,11 @@ class Drill:
     def rounds(self) -> int:
         """Pieces begun so far."""
         return self.job.rounds
+
+    @property
+    def answer(self) -> int:
+        """What the piece left there."""
+        return self.job.answer
 
     @property
     def state(self) -> int:
@@ -80,6 +96,21 @@ def soon(condition: Callable[[], object], seconds: float = 20) -> bool:
             return False
         time.sleep(0.001)
     return True
+
+
+def helper_tasks() -> list[Path]:
+    """Folders of ``/proc`` of this process's helper threads."""
+    found = []
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(OSError):  # it has ended
+            if (task / "comm").read_text() == "strata-compile\n":
+                found.append(task)
+    return found
+
+
+def tasks() -> int:
+    """Threads of this process, as Python counts them at a fork."""
+    return int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[17])
 
 
 background.limit_threads(1)
