@@ -223,7 +223,7 @@ def start() -> cython.bint:
 @cython.nogil
 @cython.exceptval(check=False)
 def staff() -> cython.bint:
-    """Wake a thread for what is queued, and start those that are missing. False if none lives. Caller holds the lock."""
+    """Wake a thread for what is queued, start those that are missing. False if none lives. Caller holds the lock."""
     while queued + running > living and living < most and start():
         pass
     if resting:

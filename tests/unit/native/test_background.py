@@ -228,7 +228,8 @@ def test_two_processors_have_a_thread():
     assert prints(code, STRATA_HELPERS="2") == "True 2"
     assert prints(code, STRATA_HELPERS="0") == "True 0"
     if background.thread_limit():  # no control group has less
-        assert prints("background.limit_threads(None); job = Drill(COUNT); print(job.submit())", STRATA_HELPERS="") == "True"
+        code = "background.limit_threads(None); job = Drill(COUNT); print(job.submit())"
+        assert prints(code, STRATA_HELPERS="") == "True"
 
 
 def test_a_kernel_that_refuses_threads_is_asked_again_after_a_while():
