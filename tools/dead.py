@@ -51,7 +51,7 @@ KEPT: Final[tuple[Excuse, ...]] = (
     ("engine/module.py", "_loaded", "held for caches, which hold it weakly"),
     ("importer.py", "create_module uninstall", "Python's import protocol, and its undoing"),
     ("cli/isolate.py", "wall_off", "an entry that programs of the first release call"),
-    ("cli/main.py", "_check_value", "argparse calls it"),
+    ("cli/argparser.py", "_check_value", "argparse calls it"),
     ("cli/program.py", "required", "argparse reads it"),
     ("testing/loop.py", "*", "asyncio calls the methods of a loop"),
     ("testing/*.py", "global_ controlling", "public: for the tests of others"),

@@ -68,7 +68,8 @@ def page() -> str:
     """The whole page. ImportError where the compiled modules are not there."""
     import importlib
 
-    from stratavm.cli.main import COMMANDS, EXIT_CODES, command_parser
+    from stratavm.cli.argparser import command_parser
+    from stratavm.cli.main import COMMANDS, EXIT_CODES
 
     codes = "\n".join(f"| {code} | {cell(meaning)} |" for code, meaning in EXIT_CODES)
     parts = [f"{HEAD}{codes}\n"]

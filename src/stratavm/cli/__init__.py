@@ -1,6 +1,12 @@
 """The ``strata`` command, and what Ctrl-C does to its process: one line, never a traceback."""
 
-import os  # and nothing else, for that takes time in which Ctrl-C is a traceback
+import os  # and nothing that is not there already, for that takes time in which Ctrl-C is a traceback
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal  # without the enumerations, whose making takes as long as ten imports
 
 __all__ = ["command"]
 
@@ -11,13 +17,11 @@ INTERRUPTED = 130
 def command() -> int:
     """Run the command line of this process, which ends with it; returns the exit code.
 
-    Everything is imported in here, ``signal`` as well: what comes before this call is Python's own start. While the
+    Everything is imported in here: what comes before this call is Python's own start. While the
     command is imported Ctrl-C ends the process at once, since Python drops exceptions in some places of an import; when
     the command is done there is nothing left to interrupt.
     """
     try:
-        import signal
-
         ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
         if ours:
             signal.signal(signal.SIGINT, _leave)
@@ -34,8 +38,6 @@ def command() -> int:
 
 def _answer() -> None:
     """From now on Ctrl-C is an exception."""
-    import signal
-
     signal.signal(signal.SIGINT, _interrupt)
 
 
@@ -45,8 +47,6 @@ def _leave_as_it_is() -> None:
 
 def _interrupt(number: int, frame: object) -> None:
     """The first Ctrl-C is an exception; a second one, while that is reported, ends the process."""
-    import signal
-
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     raise KeyboardInterrupt
 

@@ -14,7 +14,7 @@ from stratavm.base.text import printable
 from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.cli.invoke import parse_call
-from stratavm.cli.program import add_program, options_explained
+from stratavm.cli.program import Options, Table, add_program, options_explained
 from stratavm.cli.source import guest_input, module_source
 from stratavm.engine.bisect import Culprit, bisect
 from stratavm.engine.config import Config
@@ -35,20 +35,25 @@ EXAMPLES: Final = """strata bisect --invoke run m.wat 5
 strata bisect --reference jit0 --passes fold,share app.wasm"""
 
 
+OPTIONS: Final[Table] = (
+    (("--invoke",), {"metavar": "EXPORT", "help": "call this export with ARGS; else the program's _start runs"}),
+    (("--stdin",), {"metavar": "FILE", "help": "the guest's standard input"}),
+    (("--timeout",), {"type": common.seconds, "default": 60.0, "metavar": "S", "help": "seconds for each run"}),
+    (("--passes",), {"metavar": "A,B", "help": "passes to look at, in their order (default: all)"}),
+    (
+        ("--reference",),
+        {"choices": ("oracle", "jit0"), "default": "oracle", "help": "what is right: jit0 where oracle is too slow"},
+    ),
+    common.json(),
+)
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+    """Declare the arguments; the options are in the table."""
     add_program(parser)
-    parser.add_argument("--invoke", metavar="EXPORT", help="call this export with ARGS; else the program's _start runs")
-    parser.add_argument("--stdin", metavar="FILE", help="the guest's standard input")
-    parser.add_argument("--timeout", type=common.seconds, default=60.0, metavar="S", help="seconds for each run")
-    parser.add_argument("--passes", metavar="A,B", help="passes to look at, in their order (default: all)")
-    parser.add_argument(
-        "--reference", choices=("oracle", "jit0"), default="oracle", help="what is right: jit0 where oracle is too slow"
-    )
-    common.add_json(parser)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     """Search; print the culprit."""
     passes = None if options.passes is None else tuple(options.passes.split(","))
     culprit = bisect(
@@ -78,7 +83,7 @@ def describe(culprit: Culprit) -> str:
     )
 
 
-def observe(module: Module, options: argparse.Namespace) -> Hashable:
+def observe(module: Module, options: Options) -> Hashable:
     """Run the program in a world that is the same each time; what was seen of it."""
     out = bytearray()
     arguments = tuple(options.arguments)
@@ -99,7 +104,7 @@ def observe(module: Module, options: argparse.Namespace) -> Hashable:
         return outcome, bytes(out), tuple(_state(module, instance))
 
 
-def _call(module: Module, instance: Instance, options: argparse.Namespace) -> Hashable:
+def _call(module: Module, instance: Instance, options: Options) -> Hashable:
     """Call the export, or run the program: results, a trap, or an exit code."""
     name = options.invoke
     with options_explained(options):

@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
 
 def options_of(command: str) -> Iterator[Option]:
     """The options of a command, those of its positional arguments that are words included (with no names)."""
-    from stratavm.cli.main import command_parser
+    from stratavm.cli.argparser import command_parser
 
     for action in command_parser(command)._actions:
         words = tuple(map(str, action.choices or ()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import time
@@ -14,7 +13,7 @@ from stratavm.base.errors import ExitError, LinkError, StrataError
 from stratavm.base.text import printable
 from stratavm.cli import options as common
 from stratavm.cli import output
-from stratavm.cli.program import options_explained
+from stratavm.cli.program import Options, options_explained
 from stratavm.cli.source import guest_input, module_source
 from stratavm.engine.engine import Engine
 from stratavm.engine.linker import Linker
@@ -29,7 +28,7 @@ from stratavm.wasi.world import Wasi
 PAGE_BYTES: Final = 1 << 16
 
 
-def run_here(options: argparse.Namespace) -> int:
+def run_here(options: Options) -> int:
     """Run the program; returns the guest's exit code. Its time begins before it is loaded."""
     begin = time.monotonic()
     engine = Engine(common.config(options))
@@ -50,7 +49,7 @@ def run_here(options: argparse.Namespace) -> int:
                 return _starved(options, error, watch)
 
 
-def wasi(options: argparse.Namespace, engine: Engine) -> Wasi:
+def wasi(options: Options, engine: Engine) -> Wasi:
     """The guest's world, from the options."""
     return Wasi(
         args=(os.path.basename(options.module), *options.arguments),
@@ -63,7 +62,7 @@ def wasi(options: argparse.Namespace, engine: Engine) -> Wasi:
     )
 
 
-def _execute(options: argparse.Namespace, linker: Linker, store: Store, module: Module, begin: float) -> list[Any]:
+def _execute(options: Options, linker: Linker, store: Store, module: Module, begin: float) -> list[Any]:
     """``_initialize`` if it is exported, then the export that was asked for, else ``_start``; gives its results."""
     name, result = options.invoke, None
     with options_explained(options):
@@ -78,7 +77,7 @@ def _execute(options: argparse.Namespace, linker: Linker, store: Store, module: 
     return [] if result is None else list(result) if isinstance(result, tuple) else [result]
 
 
-def _values(module: Module, options: argparse.Namespace) -> list[Any]:
+def _values(module: Module, options: Options) -> list[Any]:
     """What the export is called with; all that can be wrong with the call is found before anything runs."""
     if options.invoke is None:
         _check_is_command(module)
@@ -103,14 +102,14 @@ def _check_is_command(module: Module) -> None:
     raise LinkError(f"{what}; --invoke can call: {functions}" if functions else f"{what}, nor any other function")
 
 
-def _unseen(options: argparse.Namespace) -> str:
+def _unseen(options: Options) -> str:
     """An argument that is a file here where the guest sees no folder; empty unless somebody is there to be told."""
     if options.dir or sys.stderr is None or not sys.stderr.isatty():
         return ""
     return next((word for word in options.arguments if os.path.isfile(word)), "")
 
 
-def _ended(options: argparse.Namespace, code: int, results: list[Any] | None = None) -> int:
+def _ended(options: Options, code: int, results: list[Any] | None = None) -> int:
     """Print the results of a call, and with ``--json`` how it ended; gives the exit code."""
     if code and (unseen := _unseen(options)):
         output.note(
@@ -125,7 +124,7 @@ def _ended(options: argparse.Namespace, code: int, results: list[Any] | None = N
     return code
 
 
-def _starved(options: argparse.Namespace, error: BaseException, watch: Watch) -> int:
+def _starved(options: Options, error: BaseException, watch: Watch) -> int:
     """Report a guest that died for want of memory; gives the exit code."""
     refused, most = watch.refused, options.max_memory
     ours = most is not None and (refused is None or (refused.pages + refused.delta) * PAGE_BYTES > most)

@@ -6,7 +6,6 @@ process, however that ends; signals that ask this process to end are passed on.
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import subprocess
@@ -17,6 +16,7 @@ from types import FrameType
 from typing import Any, Final
 
 from stratavm.cli import output
+from stratavm.cli.program import Options
 from stratavm.sandbox import privileges, process
 from stratavm.sandbox.lent import lent
 from stratavm.sandbox.wall import CPU_SLACK_SECONDS as CPU_SLACK_SECONDS
@@ -30,7 +30,7 @@ ASKED_SECONDS: Final = 5.0
 PASSED_ON: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-def run_isolated(options: argparse.Namespace) -> int:
+def run_isolated(options: Options) -> int:
     """Start the child, wait for it, and end as it ended; returns its exit code."""
     with privileges.hidden(), lent(0, write=False) as stdin, lent(1, write=True) as out, lent(2, write=True) as err:
         child = process.start(f"{__name__}:inside", vars(options), streams=(stdin, out, err))
@@ -92,7 +92,7 @@ def inside(data: dict[str, Any]) -> int:
     from stratavm.cli.here import run_here
     from stratavm.cli.main import perform
 
-    options = argparse.Namespace(**data)
+    options = Options(**data)
     if options.max_memory is None:
         options.max_memory = GUEST_MEMORY_BYTES
     for problem in raise_wall(wall_of(options)):
@@ -100,7 +100,7 @@ def inside(data: dict[str, Any]) -> int:
     return perform(run_here, options)
 
 
-def wall_of(options: argparse.Namespace) -> Wall:
+def wall_of(options: Options) -> Wall:
     """What the options leave possible."""
     readable = [path for path in (options.module, options.stdin) if path not in (None, "-")]
     writable: list[str] = []

@@ -1,26 +1,23 @@
 """The ``strata`` command: finds the subcommand, and turns every failure into one line with a hint.
 
 Subcommands live one to a module, with ``EXAMPLES``, a ``configure(parser)`` and a ``run(options) -> exit code``; they
-are imported when chosen, so that ``strata run`` starts fast.
+are imported when chosen, so that ``strata run`` starts fast. The parsers are in ``argparser``; a line that runs a
+program needs none as long as it is right.
 """
 
 from __future__ import annotations
 
-import argparse
 import gc
-import importlib
 import io
 import os
-import re
-import signal
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from stratavm.base import switches
 from stratavm.base.text import printable
 from stratavm.cli import output
+from stratavm.cli.program import Options, read
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "run": ("stratavm.cli.run", "run a WASI program or call an export"),
@@ -46,7 +43,8 @@ strata info app.wasm
 strata COMMAND --help            options, and more examples"""
 
 EXIT_USAGE: Final = 2
-EXIT_BROKEN_PIPE: Final = 128 + signal.SIGPIPE
+EXIT_INTERRUPTED: Final = 130
+EXIT_BROKEN_PIPE: Final = 141
 EXIT_CODES: Final[tuple[tuple[str, str], ...]] = (
     (
         "0",
@@ -63,55 +61,6 @@ EXIT_CODES: Final[tuple[tuple[str, str], ...]] = (
 )
 """What the shell sees."""
 TOP_LEVEL: Final = ("-h", "--help", "-V", "--version")
-NUMBER: Final = re.compile(r"-\d+(\.\d*)?|-\.\d+")
-"""What argparse takes for a value, although it begins like an option."""
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong on one line, as all errors of the command; a misspelt option comes before what is missing."""
-
-    _words: Sequence[str] = ()
-    beside: Sequence[str] = ()
-    """Options of no command that may have been meant."""
-
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As ever, but what is no option is told which one is near."""
-        self._words = args or ()
-        options, unknown = self.parse_known_args(args, namespace)
-        if unknown:
-            self.error(self._misspelt(unknown) or f"unexpected argument '{unknown[0]}'")
-        return options
-
-    def _check_value(self, action: argparse.Action, value: Any) -> None:
-        """As ever, but what is none of the choices is told which one is near."""
-        if action.choices is not None and value not in action.choices:
-            from stratavm.base.words import did_you_mean
-
-            choices = [str(choice) for choice in action.choices]
-            near = did_you_mean(str(value), choices)
-            said = f"'{value}' is none of {', '.join(choices)}" + (f": {near}" if near else "")
-            raise argparse.ArgumentError(action, said)
-
-    def error(self, message: str) -> NoReturn:
-        """End with the exit code for usage."""
-        said = (self._misspelt(self._words) if "required" in message else "") or message
-        output.complain(
-            printable(f"{self.prog.removeprefix('strata').strip() or 'usage'}: {said}"), f"`{self.prog} --help`"
-        )
-        raise SystemExit(EXIT_USAGE)
-
-    def _misspelt(self, words: Sequence[str]) -> str:
-        """The first option that there is not, and which one is near; empty where all are there."""
-        known = self._option_string_actions
-        names = (word.partition("=")[0] for word in words if len(word) > 1 and word[0] == "-")
-        given = (name for name in names if name != "--" and not NUMBER.fullmatch(name))
-        wrong = next((name for name in given if name not in known and name[:2] not in known), "")
-        if not wrong:
-            return ""
-        from stratavm.base.words import did_you_mean
-
-        near = did_you_mean(wrong, [spelling for spelling in (*known, *self.beside) if spelling.startswith("--")])
-        return f"no option '{wrong}'" + (f": {near}" if near else "")
 
 
 def main(argv: Sequence[str] | None = None, ready: Callable[[], None] = lambda: None) -> int:
@@ -123,7 +72,7 @@ def main(argv: Sequence[str] | None = None, ready: Callable[[], None] = lambda: 
         return EXIT_USAGE
     try:
         options = _parse(list(sys.argv[1:] if argv is None else argv))
-        command = importlib.import_module(COMMANDS[options.command][0]).run
+        command = module_of(options.command).run
         ready()
     except SystemExit as stop:  # of argparse: help was shown, or a usage error
         return stop.code if isinstance(stop.code, int) else EXIT_USAGE
@@ -132,7 +81,7 @@ def main(argv: Sequence[str] | None = None, ready: Callable[[], None] = lambda: 
     return perform(command, options)
 
 
-def perform(command: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
+def perform(command: Callable[[Any], int], options: Any) -> int:
     """Run a command; returns its exit code, or that of the failure, which is reported."""
     # Decoding a large module makes a hundred thousand objects and no garbage.
     gc.set_threshold(100_000, 20, 100)
@@ -146,10 +95,10 @@ def perform(command: Callable[[argparse.Namespace], int], options: argparse.Name
         output.abandon(sys.stdout)
         return EXIT_BROKEN_PIPE
     except output.REPORTED as error:
-        return output.failure(error, json=getattr(options, "json", False), module=_module_of(options))
+        return output.failure(error, json=getattr(options, "json", False), module=_file_of(options))
 
 
-def _module_of(options: argparse.Namespace) -> str:
+def _file_of(options: Any) -> str:
     """What the module is called that a command reads, if it reads one."""
     name: str = getattr(options, "module", "")
     return "standard input" if name == "-" else name
@@ -157,7 +106,7 @@ def _module_of(options: argparse.Namespace) -> str:
 
 def _interrupted() -> int:
     output.note("interrupted")
-    return 128 + signal.SIGINT
+    return EXIT_INTERRUPTED
 
 
 def command(ready: Callable[[], None]) -> int:
@@ -182,26 +131,33 @@ def _reserve_standard_descriptors() -> None:
             os.open(os.devnull, os.O_RDONLY if descriptor else os.O_WRONLY)
 
 
-def _parse(arguments: list[str]) -> argparse.Namespace:
+def _parse(arguments: list[str]) -> Any:
     if not arguments:
         output.complain("what is to be done? `strata app.wasm` runs a program", "`strata --help`")
         raise SystemExit(EXIT_USAGE)
     if arguments[0] in TOP_LEVEL:
+        from stratavm.cli.argparser import top_parser
+
         return top_parser().parse_args(arguments)
     name, rest = arguments[0], arguments[1:]
     if name not in COMMANDS:
         if not _is_program(name):
             raise SystemExit(_unknown(name))
         name, rest = "run", arguments
-    parser, options = command_parser(name), argparse.Namespace(command=name)
-    if rest is arguments:
-        parser.beside = TOP_LEVEL
-    if name not in RUNNERS:
-        parser.parse_args(rest, options)
-        return options
-    from stratavm.cli import program
+    if name in RUNNERS:
+        options = read(module_of(name).OPTIONS, rest, Options(command=name))
+        if options is not None:
+            return options
+    from stratavm.cli.argparser import parse
 
-    return program.parse(parser, rest, options)
+    return parse(name, rest, TOP_LEVEL if rest is arguments else ())
+
+
+def module_of(command: str) -> Any:
+    """The module of a command."""
+    name = COMMANDS[command][0]
+    __import__(name)
+    return sys.modules[name]
 
 
 def _is_program(word: str) -> bool:
@@ -221,43 +177,3 @@ def _unknown(word: str) -> int:
         "`strata --help` lists the commands; to run a file of this name, write ./FILE",
     )
     return EXIT_USAGE
-
-
-def command_parser(name: str) -> Parser:
-    """The parser of one command."""
-    module, summary = COMMANDS[name]
-    chosen = importlib.import_module(module)
-    parser = _parser(f"strata {name}", f"{summary[:1].upper()}{summary[1:]}.", chosen.EXAMPLES)
-    chosen.configure(parser)
-    return parser
-
-
-def top_parser() -> argparse.ArgumentParser:
-    """The parser of the command itself, which knows the subcommands by name only."""
-    codes = "\n".join(f"  {code:<9} {meaning}" for code, meaning in EXIT_CODES)
-    parser = _parser("strata", "Run WebAssembly: fast, carefully checked.", EXAMPLES, f"\n\nexit codes:\n{codes}")
-    parser.usage = "strata COMMAND [OPTIONS] ...\n       strata APP [ARGS...]"
-    parser.add_argument("-V", "--version", action="version", version=f"strata {_version()}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
-    for name, (_, summary) in COMMANDS.items():
-        commands.add_parser(name, help=summary)
-    return parser
-
-
-def _parser(program: str, description: str, examples: str, more: str = "") -> Parser:
-    # Without a width, argparse asks ``shutil``, which imports three kinds of compression to answer.
-    shape = partial(argparse.RawDescriptionHelpFormatter, width=int(os.environ.get("COLUMNS") or 80) - 2)
-    indented = "\n".join(f"  {line}" for line in examples.splitlines())
-    return Parser(
-        program,
-        description=description,
-        epilog=f"examples:\n{indented}{more}",
-        formatter_class=shape,
-        allow_abbrev=False,
-    )
-
-
-def _version() -> str:
-    from stratavm import __version__
-
-    return __version__

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import os
-import re
 from posixpath import normpath
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from stratavm.base import numbers
 from stratavm.engine.config import ALLOCATORS, TIERS, Config
 
-SIZES: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+if TYPE_CHECKING:
+    import argparse
+
+    from stratavm.cli.program import Options, Table
+
+PREFIXES: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+SIZES: Final = {prefix + unit: size for prefix, size in PREFIXES.items() for unit in ("", "b", "ib")}
 MODES: Final = {"ro": True, "rw": False}
 """Whether a directory is read-only, by how its option ends."""
 
@@ -26,25 +30,46 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write (default, and -: standard output)")
 
 
+TIER: Final[Table] = (
+    (
+        ("--tier",),
+        {"choices": TIERS, "help": "how to run: jit0 compiles fast (default), jit1 optimises, oracle is the slow "
+         "reference"},
+    ),
+    (("--allocator",), {"choices": ALLOCATORS, "help": "register allocator"}),
+    (
+        ("--memory-plan",),
+        {"choices": ("guard", "bounded"), "default": "guard", "help": "bounds checks by the MMU or in code"},
+    ),
+)  # fmt: skip
+"""``--tier``, ``--allocator`` and ``--memory-plan``."""
+
+
+def json(what: str = "data for programs") -> tuple[tuple[str, ...], dict[str, Any]]:
+    """``--json``, which prints ``what``, for a table of options."""
+    return ("--json",), {"action": "store_true", "help": f"print {what}"}
+
+
 def add_tier(parser: argparse.ArgumentParser) -> None:
-    """``--tier``, ``--allocator`` and ``--memory-plan``."""
-    parser.add_argument(
-        "--tier",
-        choices=TIERS,
-        help="how to run: jit0 compiles fast (default), jit1 optimises, oracle is the slow reference",
-    )
-    parser.add_argument("--allocator", choices=ALLOCATORS, help="register allocator")
-    parser.add_argument(
-        "--memory-plan", choices=("guard", "bounded"), default="guard", help="bounds checks by the MMU or in code"
-    )
+    """The options of ``TIER``."""
+    for names, settings in TIER:
+        parser.add_argument(*names, **settings)
 
 
 def add_json(parser: argparse.ArgumentParser, what: str = "data for programs") -> None:
     """``--json``, which prints ``what``."""
-    parser.add_argument("--json", action="store_true", help=f"print {what}")
+    names, settings = json(what)
+    parser.add_argument(*names, **settings)
 
 
-def config(options: argparse.Namespace) -> Config:
+def refuse(said: str) -> NoReturn:
+    """Say what is wrong with an option's value, as ``argparse`` wants to hear it."""
+    from argparse import ArgumentTypeError
+
+    raise ArgumentTypeError(said)
+
+
+def config(options: argparse.Namespace | Options) -> Config:
     """The engine's configuration; naming a native tier makes it strict."""
     return Config(
         tier=options.tier or "jit0",
@@ -58,16 +83,18 @@ def config(options: argparse.Namespace) -> Config:
 
 def size(text: str) -> int:
     """Bytes from ``65536``, ``64k``, ``512M`` or ``2GiB``."""
-    match = re.fullmatch(r"(\d+)\s*([kmg]?)(?:i?b)?", text.strip().lower())
-    if match is None:
-        raise argparse.ArgumentTypeError(f"expected a size such as 64M, got {text!r}")
-    return int(match[1]) * SIZES[match[2]]
+    written = text.strip().lower()
+    count = next((at for at, letter in enumerate(written) if not letter.isdecimal()), len(written))
+    unit = SIZES.get(written[count:].lstrip())
+    if count == 0 or unit is None:
+        refuse(f"expected a size such as 64M, got {text!r}")
+    return int(written[:count]) * unit
 
 
 def units(text: str) -> int:
     """A number of units of fuel, 0 to 2**63 - 1."""
     if not text.isascii() or not text.isdecimal() or int(text) >> 63:
-        raise argparse.ArgumentTypeError(f"expected a whole number of units such as 1000000, got {text!r}")
+        refuse(f"expected a whole number of units such as 1000000, got {text!r}")
     return int(text)
 
 
@@ -78,25 +105,22 @@ def seconds(text: str) -> float:
     except ValueError:
         value = 0.0
     if value == 0:
-        raise argparse.ArgumentTypeError(f"expected a positive number of seconds, got {text!r}")
+        refuse(f"expected a positive number of seconds, got {text!r}")
     return value
 
 
-class Folders(argparse.Action):
-    """``--dir``, which may be repeated, but not for one place in the guest: which folder it saw would be a matter of
-    its C library.
-    """
+def with_folder(before: list[tuple[str, str, bool]], folder: tuple[str, str, bool]) -> list[tuple[str, str, bool]]:
+    """The folders of ``--dir`` and one more: it may be repeated, but not for one place in the guest, for which folder
+    it saw would be a matter of its C library.
 
-    def __call__(
-        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
-    ) -> None:
-        """Add a folder."""
-        before: list[tuple[str, str, bool]] = getattr(namespace, self.dest)
-        host, guest, _ = values
-        for other, place, _ in before:
-            if normpath(place) == normpath(guest):
-                raise argparse.ArgumentError(self, f"'{other}' and '{host}' cannot both be at '{guest}' in the guest")
-        setattr(namespace, self.dest, [*before, values])
+    Raises:
+        ValueError: that place is taken.
+    """
+    host, guest, _ = folder
+    for other, taken, _ in before:
+        if normpath(taken) == normpath(guest):
+            raise ValueError(f"'{other}' and '{host}' cannot both be at '{guest}' in the guest")
+    return [*before, folder]
 
 
 def directory(text: str) -> tuple[str, str, bool]:
@@ -104,22 +128,31 @@ def directory(text: str) -> tuple[str, str, bool]:
 
     Without either it is read-only. ``HOST::GUEST:ro``, as it was written before, is understood.
     """
-    host, *rest = text.removesuffix(":ro").split("::") if re.search(r"[^:]:ro$", text) else text.split("::")
+    old = text.endswith(":ro") and text[-4:-3] not in ("", ":")
+    host, *rest = (text.removesuffix(":ro") if old else text).split("::")
+    if ":" in text.replace("::", ""):
+        _refuse_single_colons(text)
+    read_only = MODES[rest.pop()] if rest and rest[-1] in MODES else True
+    if not host or len(rest) > 1 or rest == [""]:
+        refuse(f"expected HOST::GUEST, HOST::GUEST::ro or HOST::GUEST::rw, got {text!r}")
+    return host, rest[0] if rest else host, read_only
+
+
+def _refuse_single_colons(text: str) -> None:
+    """Say how ``HOST:GUEST`` is written, unless that is the name of a folder."""
+    import re  # for a mistake only
+
     meant = re.fullmatch(r"(.*[^:])::?([^:]+):(rw)|([^:]+):(/[^:]*)(:ro)?", text)
     if meant and not os.path.exists(text):
         doubled = re.sub(":+", "::", text)
-        raise argparse.ArgumentTypeError(f"single colons do not separate, got {text!r}: did you mean {doubled!r}?")
-    read_only = MODES[rest.pop()] if rest and rest[-1] in MODES else True
-    if not host or len(rest) > 1 or rest == [""]:
-        raise argparse.ArgumentTypeError(f"expected HOST::GUEST, HOST::GUEST::ro or HOST::GUEST::rw, got {text!r}")
-    return host, rest[0] if rest else host, read_only
+        refuse(f"single colons do not separate, got {text!r}: did you mean {doubled!r}?")
 
 
 def variable(text: str) -> tuple[str, str]:
     """``NAME=VALUE``, or ``NAME`` for the value that it has here."""
     name, equals, value = text.partition("=")
     if not name:
-        raise argparse.ArgumentTypeError(f"expected NAME=VALUE or NAME, got {text!r}")
+        refuse(f"expected NAME=VALUE or NAME, got {text!r}")
     if not equals and name not in os.environ:
-        raise argparse.ArgumentTypeError(f"{name} is not set here: give it a value with {name}=VALUE")
+        refuse(f"{name} is not set here: give it a value with {name}=VALUE")
     return name, value if equals else os.environ[name]

@@ -208,7 +208,9 @@ sys.exit(command())
 """
 
 
-@pytest.mark.parametrize("name", ["argparse", "stratavm.cli.main", "stratavm.cli.run", "stratavm.engine.store"])
+@pytest.mark.parametrize(
+    "name", ["stratavm.cli.output", "stratavm.cli.main", "stratavm.cli.run", "stratavm.engine.store"]
+)
 def test_ctrl_c_while_the_command_imports_is_one_line(file, name):
     """As soon as it is ours to say."""
     command = [sys.executable, "-c", INTERRUPTED_IMPORT, name, "run", file]

@@ -9,8 +9,9 @@ import time
 import pytest
 
 import stratavm
-from stratavm.cli import isolate, options
+from stratavm.cli import isolate
 from stratavm.cli.main import main
+from stratavm.cli.program import Options
 from stratavm.sandbox import privileges, process
 
 PROGRAM = """(module
@@ -276,7 +277,7 @@ def test_the_wall_follows_the_options(program):
         "timeout": 2.0,
         "max_memory": 5,
     }
-    wall = isolate.wall_of(options.argparse.Namespace(**parsed))
+    wall = isolate.wall_of(Options(**parsed))
     assert (wall.readable, wall.writable) == ((program, "in", "b"), ("a",))
     assert (wall.timeout, wall.memory_bytes) == (2.0, 5)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from stratavm.cli.main import COMMANDS, EXIT_CODES, command_parser
+from stratavm.cli.argparser import command_parser
+from stratavm.cli.main import COMMANDS, EXIT_CODES
 from tools import gen_cli
 
 
