@@ -13,20 +13,22 @@ sys.path.insert(0, str(ROOT))
 
 from tools import build  # noqa: E402  (the path is set just above)
 
+VARIANT = build.variant_from_environment()
+
 
 class BuildHot(build_ext):
     """Compiles with the project's own incremental driver instead of distutils."""
 
     def run(self) -> None:
         """Build every hot module; place it in the build tree, or beside its source."""
-        variant = build.variant_from_environment()
         if self.inplace or self.editable_mode:
-            build.make(ROOT, variant)
+            build.make(ROOT, VARIANT)
             return
-        for module in build.compile_stale(ROOT, variant):
-            target = Path(self.get_ext_fullpath(module.name))
+        modules = build.compile_stale(ROOT, VARIANT)
+        for installed, cached in build.compiled_files(ROOT, VARIANT, modules).items():
+            target = Path(self.build_lib, installed.relative_to(ROOT / "src"))
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(module.artefact, target)
+            shutil.copyfile(cached, target)
 
 
 class BuildPy(build_py):
@@ -38,7 +40,17 @@ class BuildPy(build_py):
         return [m for m in modules if (m[0], m[1]) != ("stratavm", "_build")]
 
 
+def extensions():
+    """What tells setuptools that the wheel is of one Python: the compiled files, by the names they have as modules."""
+    sources = {}
+    for module in build.discover(ROOT, VARIANT):
+        sources.setdefault(module.installed, []).append(str(module.source.relative_to(ROOT)))
+    for installed, needed in sources.items():
+        parts = installed.relative_to(ROOT / "src").parts
+        yield Extension(".".join([*parts[:-1], parts[-1].partition(".")[0]]), needed)
+
+
 setup(
-    ext_modules=[Extension(m.name, [str(m.source.relative_to(ROOT))]) for m in build.discover(ROOT)],
+    ext_modules=list(extensions()),
     cmdclass={"build_ext": BuildHot, "build_py": BuildPy},
 )

@@ -7,7 +7,7 @@ cache that all checkouts of a user share (``$STRATA_BUILD_CACHE``, else ``~/.cac
 switching between variants and branches and back compiles nothing twice. Variants, chosen by
 ``STRATA_BUILD``:
 
-* ``opt``: what users get. No bounds checks, no assertions.
+* ``opt``: what users get. No bounds checks, no assertions; all modules in one shared object (``tools/link.py``).
 * ``checked``: bounds checks, assertions, C ``STRATA_CHECKED=1``. Fuzzing and most tests.
 * ``trace``: reports every line to coverage.py. Slow.
 
@@ -30,12 +30,14 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from tools import link
 
 MARKER = b"# strata: hot"
 """Among a module's first five lines it says that the module must be compiled; the import hook of ``stratavm`` obeys."""
@@ -43,7 +45,9 @@ KEEP_DAYS = 30
 JOBS = int(os.environ.get("STRATA_BUILD_JOBS", "2"))
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 
-COMMON_FLAGS = "-g0 -fPIC -shared -pthread -fno-strict-aliasing -fwrapv -w"
+SHARED = "-shared"
+COMMON_FLAGS = f"-g0 -fPIC {SHARED} -pthread -fno-strict-aliasing -fwrapv -w"
+LINK_FLAGS = "-O2 -fvisibility=hidden"
 DIRECTIVES: dict[str, Any] = {"language_level": 3, "binding": True}
 
 
@@ -54,6 +58,8 @@ class Variant:
     name: str
     flags: str
     directives: dict[str, Any]
+    is_one: bool = field(default=False, repr=False)
+    """Whether all modules are linked into one shared object."""
 
 
 _FAST = {
@@ -65,7 +71,7 @@ _FAST = {
 VARIANTS = {
     v.name: v
     for v in (
-        Variant("opt", "-O2 -DCYTHON_WITHOUT_ASSERTIONS", _FAST),
+        Variant("opt", f"-O2 -DCYTHON_WITHOUT_ASSERTIONS {link.OBJECT_FLAGS}", _FAST, is_one=True),
         Variant("checked", "-O1 -DSTRATA_CHECKED=1", _FAST | {"boundscheck": True}),
         Variant(
             "trace",
@@ -86,11 +92,8 @@ class HotModule:
     key: str
     artefact: Path
     """The compiled file in the cache; a ``.c`` lies beside it in the trace variant."""
-
-    @property
-    def installed(self) -> Path:
-        """Where Python finds it: beside the source."""
-        return self.source.with_name(self.source.stem + SUFFIX)
+    installed: Path
+    """Where Python finds it: beside the source, or in the one shared object of the package."""
 
     @property
     def listing(self) -> Path:
@@ -200,9 +203,15 @@ def discover(root: Path, variant: Variant | None = None) -> list[HotModule]:
             hasher.update(b"\0%s\0%d\0" % (str(path.relative_to(src)).encode(), len(read(path))))
             hasher.update(read(path))
         key = hasher.hexdigest()
-        artefact = cache / variant.name / f"{name}-{key}{SUFFIX}"
-        modules.append(HotModule(name, source, inputs, key, artefact))
+        artefact = cache / variant.name / f"{name}-{key}{'.o' if variant.is_one else SUFFIX}"
+        installed = object_of(src) if variant.is_one else source.with_name(source.stem + SUFFIX)
+        modules.append(HotModule(name, source, inputs, key, artefact, installed))
     return modules
+
+
+def object_of(src: Path) -> Path:
+    """Where the one shared object of all hot modules lies."""
+    return src / "stratavm" / f"{link.STEM}{SUFFIX}"
 
 
 def cache_directory() -> Path:
@@ -247,15 +256,11 @@ def compile_module(module: HotModule, variant: Variant, root: Path) -> float:
     if result.num_errors:
         raise SystemExit(f"Cython could not compile {source}")
     scratch = module.artefact.with_suffix(f".{os.getpid()}.tmp")
-    settings = (
-        os.environ.get("CC", "gcc"),
-        COMMON_FLAGS,
-        variant.flags,
-        os.environ.get("CFLAGS", ""),
-    )
-    command = [word for setting in settings for word in shlex.split(setting)]
-    command += [f"-I{sysconfig.get_path('include')}", f"-I{root / 'src'}", "-o", str(scratch)]
-    subprocess.run([*command, str(c_file)], check=True)
+    command = compiler(variant.flags, root)
+    if variant.is_one:
+        command.remove(SHARED)  # to link is another step
+        command.append(link.renaming(module.name))
+    subprocess.run([*command, "-o", str(scratch), str(c_file)], check=True)
     if changed := [str(path) for path in module.inputs if path.read_bytes() != read(path)]:
         scratch.unlink()
         raise SystemExit(f"{', '.join(changed)} changed while {source} was compiled: build again")
@@ -263,6 +268,32 @@ def compile_module(module: HotModule, variant: Variant, root: Path) -> float:
         shutil.copyfile(c_file, module.artefact.with_suffix(".c"))
     scratch.replace(module.artefact)
     return time.perf_counter() - started
+
+
+def compiler(flags: str, root: Path) -> list[str]:
+    """The C compiler with everything but its files; it makes shared objects."""
+    settings = (os.environ.get("CC", "gcc"), COMMON_FLAGS, flags, os.environ.get("CFLAGS", ""))
+    words = [word for setting in settings for word in shlex.split(setting)]
+    return [*words, f"-I{sysconfig.get_path('include')}", f"-I{root / 'src'}"]
+
+
+def link_key(modules: list[HotModule]) -> str:
+    """What tells the one shared object of these modules from any other."""
+    recipe = f"{toolchain()} {COMMON_FLAGS} {LINK_FLAGS}"
+    return link.key_of(recipe, [(module.name, module.key) for module in modules])
+
+
+def linked(root: Path, variant: Variant, modules: list[HotModule]) -> Path:
+    """The one shared object of compiled modules, in the cache; linked if it is not there."""
+    key = link_key(modules)
+    target = cache_directory() / variant.name / f"{link.STEM}-{key}{SUFFIX}"
+    if not target.is_file():
+        objects = {module.name: module.artefact for module in modules}
+        try:
+            link.link(compiler(LINK_FLAGS, root), key, objects, target, root / "build" / variant.name)
+        except subprocess.CalledProcessError as error:
+            raise SystemExit(f"build failed: {error}") from None
+    return target
 
 
 def compile_stale(root: Path, variant: Variant) -> list[HotModule]:
@@ -291,16 +322,24 @@ def compile_stale(root: Path, variant: Variant) -> list[HotModule]:
 # ---- installing beside the sources -------------------------------------------------------------
 
 
-def install(module: HotModule, variant: Variant) -> None:
-    """Put the cached file beside its source; a running process keeps the file it mapped."""
-    module.artefact.touch()  # used today: see prune_cache
-    pairs = [(module.artefact, module.installed)]
-    if variant.name == "trace":
-        pairs.append((module.artefact.with_suffix(".c"), module.listing))
-    for cached, target in pairs:
-        scratch = target.with_suffix(f".{os.getpid()}.tmp")
-        shutil.copyfile(cached, scratch)
-        scratch.replace(target)
+def install(cached: Path, target: Path) -> None:
+    """Put a cached file where it belongs; a running process keeps the file it mapped."""
+    scratch = target.with_suffix(f".{os.getpid()}.tmp")
+    shutil.copyfile(cached, scratch)
+    scratch.replace(target)
+
+
+def compiled_files(root: Path, variant: Variant, modules: list[HotModule]) -> dict[Path, Path]:
+    """Where each compiled file belongs in the sources → the file in the cache, which is made where it is missing."""
+    for module in modules:
+        module.artefact.touch()  # used today: see prune_cache
+    if not variant.is_one:
+        return {module.installed: module.artefact for module in modules}
+    if not modules:
+        return {}
+    cached = linked(root, variant, modules)
+    cached.touch()
+    return {object_of(root / "src"): cached}
 
 
 def remove_orphans(root: Path, modules: list[HotModule], variant: Variant) -> None:
@@ -339,14 +378,15 @@ def make(root: Path, variant: Variant) -> int:
     manifest = root / "build" / "manifest.txt"
     with exclusive(root):
         modules = compile_stale(root, variant)
-        old = guard.read_manifest() if manifest.is_file() else {"module": {}, "file": {}}
+        old = guard.read_manifest() if manifest.is_file() else {"variant": {}, "module": {}, "file": {}}
         changed = [m for m in modules if not is_in_place(m, root, old, guard)]
-        if changed:
+        one = [link_key(modules)] if variant.is_one else []
+        head = (SUFFIX, *one)
+        if changed or old["variant"].get(variant.name) != head:
             manifest.unlink(missing_ok=True)  # an interrupted build leaves nothing importable
+            put_in_place(root, variant, modules, changed)
         remove_orphans(root, modules, variant)
-        for module in changed:
-            install(module, variant)
-        lines, files = [f"variant\t{variant.name}\t{SUFFIX}"], set()
+        lines, files = ["\t".join(["variant", variant.name, *head])], set()
         for module in modules:
             paths = {*module.inputs, module.source.with_suffix(".pxd"), module.installed}
             names = sorted(str(p.relative_to(root)) for p in paths)
@@ -362,6 +402,15 @@ def make(root: Path, variant: Variant) -> int:
         scratch.write_text("\n".join(lines) + "\n")
         scratch.replace(manifest)
     return len(changed)
+
+
+def put_in_place(root: Path, variant: Variant, modules: list[HotModule], changed: list[HotModule]) -> None:
+    """Install what changed, or the one shared object, if any module of it did or it has lost one."""
+    for target, cached in compiled_files(root, variant, modules if variant.is_one else changed).items():
+        install(cached, target)
+    if variant.name == "trace":
+        for module in changed:
+            install(module.artefact.with_suffix(".c"), module.listing)
 
 
 def main() -> None:

@@ -50,6 +50,7 @@ KEPT: Final[tuple[Excuse, ...]] = (
     ("engine/cache.py", "SharedModuleCache", "public: a service that hosts may choose"),
     ("engine/module.py", "_loaded", "held for caches, which hold it weakly"),
     ("importer.py", "create_module uninstall", "Python's import protocol, and its undoing"),
+    ("__init__.py", "create_module has_location", "Python's import protocol"),
     ("cli/isolate.py", "wall_off", "an entry that programs of the first release call"),
     ("cli/argparser.py", "_check_value", "argparse calls it"),
     ("cli/program.py", "required", "argparse reads it"),

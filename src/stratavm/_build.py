@@ -18,8 +18,8 @@ PACKAGE = dirname(abspath(__file__))
 ROOT = dirname(dirname(PACKAGE))
 MANIFEST = join(ROOT, "build", "manifest.txt")
 COMMANDS = ("strata", "stratavm")
-BEGAN: dict[str, tuple[str, ...]] = {}
-"""The manifest's modules when this process imported ``stratavm``."""
+BEGAN: dict[str, dict[str, tuple[str, ...]]] = {}
+"""The manifest's variant and modules when this process imported ``stratavm``."""
 HINT = "run `make build` (STRATA_BUILD=checked for the checked variant)"
 
 
@@ -74,7 +74,7 @@ def stale_modules() -> dict[str, str] | None:
     except FileNotFoundError:
         return None
     if not BEGAN:  # else the package was imported before, and reloaded
-        BEGAN.update(tables["module"])
+        BEGAN.update(variant=tables["variant"], module=tables["module"])
     if set(extension_suffixes()).isdisjoint(*tables["variant"].values()):
         return None
     files = tables["file"].items()
@@ -103,18 +103,27 @@ def is_built_again() -> bool:
     if stamp() == STAMP:
         return False
     try:
-        return read_manifest()["module"] != BEGAN
+        return read_manifest()["module"] != BEGAN["module"]
     except FileNotFoundError:
         return True
 
 
 def refusal(name: str, file: str) -> str:
     """Why a compiled file must not run for a module that is not stale; empty where it may."""
-    if name not in BEGAN or not file.endswith(extension_suffixes()[0]):
+    _, *paths = BEGAN["module"].get(name, ("",))
+    if not file.endswith(extension_suffixes()[0]) or file not in (join(ROOT, path) for path in paths):
         return f"{name}: {file} is none of this build: remove it, or {HINT}"
     if is_built_again():
         return f"{name} was built again since this process began: start it anew"
     return ""
+
+
+def one_object() -> tuple[str, str]:
+    """Where the shared object of all hot modules lies and its key, if they were linked into one; else empty words."""
+    for suffix, *keys in BEGAN.get("variant", {}).values():
+        for key in keys:
+            return join(PACKAGE, "_hot" + suffix), key
+    return "", ""
 
 
 def verify() -> dict[str, str] | None:

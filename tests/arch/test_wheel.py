@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import versions, wheel
+from tools import build, link, versions, wheel
 
 ROOT = Path(__file__).resolve().parents[2]
 THIS = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -42,6 +42,11 @@ def test_a_fresh_venv_installs_and_runs_the_wheel(tmp_path):
     installed = {p.name for p in (fresh / f"lib/python{THIS}").rglob("stratavm/**/*")}
     assert "_build.py" not in installed
     assert not any(name.endswith(".c") for name in installed)
+    assert [name for name in installed if name.endswith(".so")] == [f"{link.STEM}{build.SUFFIX}"]
+    for name in ("strata", "stratavm"):
+        lines = (fresh / "bin" / name).read_text().splitlines()
+        assert lines[0].startswith(f"#!{fresh}/bin/python")
+        assert [line for line in lines if "import" in line] == ["import sys", "from stratavm.cli import command"]
 
 
 def test_each_supported_python_is_named_once():

@@ -1,0 +1,133 @@
+"""Links the compiled hot modules into one shared object, which makes them by number.
+
+Python would look for each of a hundred files on a path, open it, and have its symbols bound by the dynamic linker.
+Here that happens once. The object is an extension module itself, ``stratavm._hot``: ``key`` tells one link from the
+next, ``numbers`` says which modules it has, ``create(spec, number)`` makes one of them as Python's own import does with
+a file. The import hook in ``stratavm/__init__.py`` uses it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+STEM = "_hot"
+"""The object's name in the package, without the suffix of extension modules."""
+OBJECT_FLAGS = "-c -fvisibility=hidden -DCYTHON_NO_PYINIT_EXPORT"
+"""Of each module: what it exports is for the table alone."""
+
+HEAD = r"""
+#include <Python.h>
+
+typedef PyObject *(*Initialise)(void);
+"""
+
+TAIL = r"""
+#define COUNT ((long)(sizeof(modules) / sizeof(modules[0])))
+
+/* PyInit_* gives the definition of a module that is made in two steps; its code runs later, by `_imp.exec_dynamic`. */
+static PyObject *create(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
+    if (count != 2) {
+        PyErr_SetString(PyExc_TypeError, "create(spec, number)");
+        return NULL;
+    }
+    long number = PyLong_AsLong(arguments[1]);
+    if (number == -1 && PyErr_Occurred())
+        return NULL;
+    if (number < 0 || number >= COUNT) {
+        PyErr_SetString(PyExc_IndexError, "no module has that number");
+        return NULL;
+    }
+    PyObject *definition = modules[number].initialise();
+    if (definition == NULL)
+        return NULL;
+    if (!PyObject_TypeCheck(definition, &PyModuleDef_Type)) {
+        PyErr_Format(PyExc_SystemError, "%s is not made in two steps", modules[number].name);
+        return NULL;
+    }
+    return PyModule_FromDefAndSpec((PyModuleDef *)definition, arguments[0]);
+}
+
+static int fill(PyObject *module) {
+    PyObject *numbers = PyDict_New();
+    if (numbers == NULL)
+        return -1;
+    for (long i = 0; i < COUNT; i++) {
+        PyObject *number = PyLong_FromLong(i);
+        if (number == NULL || PyDict_SetItemString(numbers, modules[i].name, number) < 0) {
+            Py_XDECREF(number);
+            Py_DECREF(numbers);
+            return -1;
+        }
+        Py_DECREF(number);
+    }
+    int failed = PyModule_AddObjectRef(module, "numbers", numbers);
+    Py_DECREF(numbers);
+    return failed < 0 ? failed : PyModule_AddStringConstant(module, "key", KEY);
+}
+
+static PyMethodDef methods[] = {
+    {"create", (PyCFunction)(void (*)(void))create, METH_FASTCALL, "Make the module with that number for its spec."},
+    {NULL, NULL, 0, NULL},
+};
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, fill}, {0, NULL}};
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, .m_name = "stratavm._hot", .m_doc = "The hot modules.", .m_methods = methods,
+    .m_slots = slots,
+};
+
+PyMODINIT_FUNC PyInit__hot(void) { return PyModuleDef_Init(&definition); }
+"""
+
+
+def initialiser(name: str) -> str:
+    """The symbol of a module in the object: ``PyInit_store`` would be there twice."""
+    return "PyInit_" + name.replace(".", "__")
+
+
+def renaming(name: str) -> str:
+    """What the compiler is told, so that a module's C file defines that symbol."""
+    return f"-DPyInit_{name.rpartition('.')[2]}={initialiser(name)}"
+
+
+def key_of(recipe: str, modules: Iterable[tuple[str, str]]) -> str:
+    """The key of a link: of how it is done, and of the names and keys of what is in it."""
+    hasher = blake2b(f"{recipe} {HEAD} {TAIL}".encode(), digest_size=12)
+    for name, key in sorted(modules):
+        hasher.update(f"\0{name}\0{key}".encode())
+    return hasher.hexdigest()
+
+
+def table(key: str, names: Sequence[str]) -> str:
+    """The C file that knows all modules."""
+    externs = [f"extern PyObject *{initialiser(name)}(void);" for name in names]
+    rows = [f'    {{"{name}", {initialiser(name)}}},' for name in names]
+    head = [HEAD, f'#define KEY "{key}"', *externs]
+    head.append("static const struct { const char *name; Initialise initialise; } modules[] = {")
+    return "\n".join([*head, *rows, "};", TAIL])
+
+
+def link(command: Sequence[str], key: str, objects: dict[str, Path], target: Path, work: Path) -> None:
+    """Link all objects, named by their modules, into ``target``, atomically.
+
+    Args:
+        command: the C compiler with its flags for shared objects.
+        key: of this link (``key_of``).
+        objects: module name → object file.
+        target: the shared object, in the cache.
+        work: a folder for the C file.
+
+    Raises:
+        subprocess.CalledProcessError: the compiler or the linker failed, and has said why.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    c_file = work / f"{STEM}.c"
+    c_file.write_text(table(key, sorted(objects)))
+    scratch = target.with_suffix(f".{os.getpid()}.tmp")
+    inputs = [str(c_file), *(str(objects[name]) for name in sorted(objects))]
+    subprocess.run([*command, "-o", str(scratch), *inputs], check=True)
+    scratch.replace(target)
