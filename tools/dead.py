@@ -65,6 +65,7 @@ KEPT: Final[tuple[Excuse, ...]] = (
     ("base/events/*", "tp_vectorcall", "CPython reads it"),
     ("engine/*.py", "tp_*", "CPython reads it"),
     ("engine/python.pxd", "tp_*", "CPython reads it"),
+    ("runtime/native.pxd", "pthread_detach", "goes with the next change of what everything is built from"),
     ("runtime/wipe.p*", "categories vec vec_len max_pages category_* return_mask", "the kernel reads it"),
     ("runtime/instance.py", "mem0_base mem0_def unusable", "machine code reads it"),
     ("runtime/gil.py", "gil_status", NATIVE),

@@ -11,7 +11,7 @@ ctypedef bint (*Piece)(Job*) noexcept nogil
 
 cdef struct Job:
     Piece run                 # some ms of the work, on one thread at a time; whether there is more
-    uint32_t stop             # not 0: somebody waits, and the piece ends within 1 ms of processor time
+    uint32_t stop             # not 0: somebody waits, and the piece ends within 1 ms of its processor time
     uint32_t state            # from here on the queue's alone
     Job* next
     Job* prev
@@ -39,8 +39,6 @@ cdef extern from * nogil:
     #include <sched.h>
     #include <signal.h>
     #include <sys/resource.h>
-    #include <sys/syscall.h>
-    #include <time.h>
     #include <unistd.h>
 
     /* A traced function wants the GIL. */
@@ -55,20 +53,6 @@ cdef extern from * nogil:
         cpu_set_t set;
         if (sched_getaffinity(0, sizeof(set), &set) == 0) return CPU_COUNT(&set);
         return (int)sysconf(_SC_NPROCESSORS_ONLN);  /* more than a set of the C library has room for */
-    }
-
-    static inline void strata_make_cond(pthread_cond_t *cond) {
-        pthread_condattr_t attributes;
-        pthread_condattr_init(&attributes);
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-        pthread_cond_init(cond, &attributes);
-        pthread_condattr_destroy(&attributes);
-    }
-
-    /* 1: that time has come. */
-    static inline int strata_wait_until(pthread_cond_t *cond, pthread_mutex_t *mutex, uint64_t ns) {
-        struct timespec until = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
-        return pthread_cond_timedwait(cond, mutex, &until) == ETIMEDOUT;
     }
 
     /* A thread that takes no signals but those of its own faults, from its first instruction on. Not of the starter's
@@ -106,22 +90,8 @@ cdef extern from * nogil:
         now = getpriority(PRIO_PROCESS, 0);
         if (now != -1 || errno == 0) setpriority(PRIO_PROCESS, 0, now + nice);
     }
-
-    /* Wait until the kernel no longer counts a thread that was joined: it still does for a moment, and Python counts at a
-       fork. A tenth of a second at most; what is at stake is a warning. */
-    static inline void strata_wait_gone(int tid) {
-        struct timespec pause = {0, 20000};
-        int turn;
-        for (turn = 0; turn < 2000 && syscall(__NR_tgkill, getpid(), tid, 0) == 0; turn++)
-            turn < 8 ? (void)sched_yield() : (void)nanosleep(&pause, NULL);
-    }
     """
     const bint POSSIBLE "STRATA_HELPERS_POSSIBLE"
     int processors_here "strata_processors"()
-    void make_cond "strata_make_cond"(void*)
-    bint wait_until "strata_wait_until"(void*, void*, unsigned long)
     int start_thread "strata_start_thread"(unsigned long*, size_t, void* (*)(void*) noexcept nogil, void*)
     void be_background "strata_be_background"(int)
-    void wait_gone "strata_wait_gone"(int)
-    int pthread_join(unsigned long, void**)
-    int broadcast "pthread_cond_broadcast"(void*)

@@ -13,6 +13,7 @@ from cython.cimports.stratavm.runtime.native import (
     gettid,
     now_ns,
     pthread_atfork,
+    pthread_cond_init,
     pthread_cond_signal,
     pthread_cond_t,
     pthread_cond_wait,
@@ -22,6 +23,7 @@ from cython.cimports.stratavm.runtime.native import (
     pthread_mutex_unlock,
     pthread_t,
 )
+from cython.cimports.stratavm.runtime.own_threads import broadcast, make_cond, pthread_join, wait_gone, wait_until
 
 from stratavm.base import processors, switches
 from stratavm.native import execmem  # noqa: F401  (registers what it does at a fork first, so that we are asked before)
@@ -41,7 +43,7 @@ Seat = cython.struct(thread=pthread_t, tid=cython.int, state=uint32_t, job=cytho
 MOST_THREADS: int = 256
 SEATS = cython.declare(uint32_t, 256)
 STACK_BYTES = cython.declare(cython.size_t, 1 << 20)
-NICE = cython.declare(cython.int, 10)  # more than the process has
+NICE = cython.declare(cython.int, 5)  # more than the process has
 REST_NS = cython.declare(uint64_t, 1_000_000_000)
 RETRY_NS = cython.declare(uint64_t, 1_000_000_000)  # after the kernel has refused a thread
 
@@ -389,7 +391,7 @@ def make_locks() -> cython.void:
     """Free ones, that nobody waits for."""
     pthread_mutex_init(cython.address(lock), cython.NULL)
     make_cond(cython.address(work))
-    make_cond(cython.address(done))
+    pthread_cond_init(cython.address(done), cython.NULL)
 
 
 def close() -> None:

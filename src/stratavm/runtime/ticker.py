@@ -8,11 +8,11 @@ import sys
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.posix.signal import sigset_t
-from cython.cimports.posix.time import nanosleep, timespec
 from cython.cimports.stratavm.contract._gen_layout import PENDING_DEADLINE, PENDING_TICK, ExecContext
 from cython.cimports.stratavm.runtime.native import (
     SIG_BLOCK,
     barrier_everywhere,
+    gettid,
     load_32,
     load_ptr,
     now_ns,
@@ -27,7 +27,6 @@ from cython.cimports.stratavm.runtime.native import (
     pthread_cond_t,
     pthread_cond_wait,
     pthread_create,
-    pthread_detach,
     pthread_mutex_init,
     pthread_mutex_lock,
     pthread_mutex_t,
@@ -38,6 +37,7 @@ from cython.cimports.stratavm.runtime.native import (
     sigfillset,
     store_64,
 )
+from cython.cimports.stratavm.runtime.own_threads import broadcast, make_cond, pthread_join, wait_gone, wait_until
 from cython.cimports.stratavm.runtime.signals import ensure_handlers, look_at_handlers
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, first_block, threads_lock
 
@@ -52,6 +52,10 @@ ticks = cython.declare(uint64_t, 0)
 starts = cython.declare(uint32_t, 0)
 lock = cython.declare(pthread_mutex_t)
 wake = cython.declare(pthread_cond_t)
+ended = cython.declare(pthread_cond_t)
+thread = cython.declare(pthread_t)
+thread_id = cython.declare(cython.int, 0)  # the kernel's
+ending = cython.declare(cython.bint, False)  # it is asked to
 
 
 @cython.cfunc
@@ -90,32 +94,80 @@ def look(tick: cython.bint) -> cython.bint:
 @cython.exceptval(check=False)
 def run(unused: cython.p_void) -> cython.p_void:
     """The thread. Never touches Python."""
-    global ticker_state, ticks
+    global thread_id
     everything: sigset_t
-    pause: timespec
     idle: uint32_t = 0
     sigfillset(cython.address(everything))
     pthread_sigmask(SIG_BLOCK, cython.address(everything), cython.NULL)
-    while True:
-        pause.tv_sec = period_ns // 1_000_000_000
-        pause.tv_nsec = period_ns % 1_000_000_000
-        nanosleep(cython.address(pause), cython.NULL)
-        ticks += 1
+    pthread_mutex_lock(cython.address(lock))
+    thread_id = gettid()
+    while pause():
+        pthread_mutex_unlock(cython.address(lock))
         idle = 0 if look(True) else idle + 1
         look_at_handlers()
-        if idle < IDLE_TICKS:
-            continue
         pthread_mutex_lock(cython.address(lock))
-        ticker_state = PARKED
-        # A thread that entered before it could see PARKED is seen here; one that enters later wakes us. Without the
-        # barrier that this needs (an old kernel, a filter) the ticker never parks.
-        if barrier_everywhere() != 0 or look(False):
-            ticker_state = TICKER_TICKS
-        while ticker_state == PARKED:
-            pthread_cond_wait(cython.address(wake), cython.address(lock))
-        pthread_mutex_unlock(cython.address(lock))
-        idle = 0
+        if idle >= IDLE_TICKS:
+            park()
+            idle = 0
+    set_absent()
+    broadcast(cython.address(ended))
+    pthread_mutex_unlock(cython.address(lock))
     return cython.NULL
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def pause() -> cython.bint:
+    """Until the next tick. False if the thread is to end. Caller holds the lock, which others get meanwhile."""
+    global ticks
+    is_over: cython.bint = False
+    until: uint64_t = now_ns() + period_ns
+    while not ending and not is_over:
+        is_over = wait_until(cython.address(wake), cython.address(lock), until)
+    ticks += 1
+    return not ending
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def park() -> cython.void:
+    """Until a guest is entered. Caller holds the lock, which others get meanwhile."""
+    global ticker_state
+    ticker_state = PARKED
+    # A thread that entered before it could see PARKED is seen here; one that enters later wakes us. Without the
+    # barrier that this needs (an old kernel, a filter) the ticker never parks.
+    if barrier_everywhere() != 0 or look(False):
+        ticker_state = TICKER_TICKS
+    while ticker_state == PARKED and not ending:
+        pthread_cond_wait(cython.address(wake), cython.address(lock))
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def set_absent() -> cython.void:
+    """There is no thread. Caller holds the lock."""
+    global ticker_state, ending
+    ticker_state = ABSENT
+    ending = False
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def end() -> cython.void:
+    """End the thread, and wait until the kernel has forgotten it. Caller holds the lock."""
+    global ending, thread_id
+    while ticker_state != ABSENT:  # it may have ended for another fork, and begun again
+        ending = True
+        broadcast(cython.address(wake))
+        pthread_cond_wait(cython.address(ended), cython.address(lock))
+    if thread_id:
+        pthread_join(thread, cython.NULL)
+        wait_gone(thread_id)
+        thread_id = 0
 
 
 @cython.cfunc
@@ -124,7 +176,6 @@ def run(unused: cython.p_void) -> cython.p_void:
 def start() -> cython.int:
     """Create the thread. Caller holds the lock."""
     global ticker_state, starts
-    thread: pthread_t
     attributes: pthread_attr_t
     failed: cython.int
     register_barrier()
@@ -134,7 +185,6 @@ def start() -> cython.int:
     pthread_attr_destroy(cython.address(attributes))
     if failed:
         return 1
-    pthread_detach(thread)
     ticker_state = TICKER_TICKS
     starts += 1
     return 0
@@ -183,15 +233,19 @@ def update_period() -> cython.int:
 @cython.nogil
 @cython.exceptval(check=False)
 def before_fork() -> cython.void:
-    """Nobody holds the lock in the child."""
+    """Nobody holds the lock in the child; and who runs no guest has no ticker, of which Python would warn."""
     pthread_mutex_lock(cython.address(lock))
+    if ticker_state != ABSENT and not look(False):
+        end()
 
 
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
 def after_fork_in_parent() -> cython.void:
-    """The lock is free again."""
+    """The lock is free again. A guest that was entered meanwhile has taken a ticker for ticking that ended."""
+    if ticker_state == ABSENT and starts and (barrier_everywhere() != 0 or look(False)):
+        start()
     pthread_mutex_unlock(cython.address(lock))
 
 
@@ -200,14 +254,21 @@ def after_fork_in_parent() -> cython.void:
 @cython.exceptval(check=False)
 def after_fork_in_child() -> cython.void:
     """The child has no ticker until it enters a guest."""
-    global ticker_state
-    ticker_state = ABSENT
+    set_absent()
+    make_locks()
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def make_locks() -> cython.void:
+    """Free ones, that nobody waits for."""
     pthread_mutex_init(cython.address(lock), cython.NULL)
-    pthread_cond_init(cython.address(wake), cython.NULL)
+    make_cond(cython.address(wake))
+    pthread_cond_init(cython.address(ended), cython.NULL)
 
 
-pthread_mutex_init(cython.address(lock), cython.NULL)
-pthread_cond_init(cython.address(wake), cython.NULL)
+make_locks()
 pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child)
 
 

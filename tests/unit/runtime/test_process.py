@@ -166,6 +166,76 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     assert prints(code) == "7"
 
 
+COUNTED = """
+counted = []
+def count():
+    with open("/proc/self/stat") as file:  # as Python counts, from version 3.12 on
+        counted.append(int(file.read().rpartition(")")[2].split()[17]))
+os.register_at_fork(after_in_parent=count)
+"""
+
+
+def test_a_process_that_runs_no_guest_has_no_ticker_at_a_fork():
+    """While it still ticks, and when it is parked; both sides have one again with their next guest."""
+    code = """
+import warnings
+warnings.simplefilter("error")
+store = guest.store(on_abort="keep")
+spin = guest.make("(module (func unreachable))", [guest.spin()], (), store).callee(0)
+def timed():
+    store.set_deadline(0.02)
+    try:
+        spin.call_raw([])
+    except DeadlineExceeded:
+        return True
+states = []
+for pause in (0, 0.001, 0.005, 0.01, 0.5) * 3:
+    assert timed()
+    time.sleep(pause)
+    states.append(ticker.ticker_status()["state"])
+    child = os.fork()
+    if child == 0:
+        os._exit(7 if ticker.ticker_status()["state"] == "absent" and timed() else 1)
+    assert ticker.ticker_status()["state"] == "absent"
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+print(set(counted), set(states) == {"ticking", "parked"})
+"""
+    assert prints(COUNTED + code) == "{1} True"
+
+
+def test_a_fork_beside_a_guest_leaves_it_its_ticker():
+    """Its deadline holds, however often another thread forks; so it does where all of them begin and end at once."""
+    code = """
+import warnings
+warnings.simplefilter("ignore")
+store = guest.store(on_abort="keep")
+spin = guest.make("(module (func unreachable))", [guest.spin()], (), store).callee(0)
+ends = []
+def timed():
+    for _ in range(20):
+        store.set_deadline(0.03)
+        try:
+            spin.call_raw([])
+        except DeadlineExceeded:
+            ends.append(time.monotonic())
+        time.sleep(0.003)
+thread = threading.Thread(target=timed)
+thread.start()
+def fork():
+    while thread.is_alive():
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        os.waitpid(child, 0)
+forks = [threading.Thread(target=fork) for _ in range(3)]
+for f in forks: f.start()
+thread.join(50)
+for f in forks: f.join(50)
+print(len(ends), thread.is_alive())
+"""
+    assert prints(code) == "20 False"
+
+
 def test_a_child_made_by_a_host_function_goes_on_with_the_call():
     """It returns into the guest, whose deadline still holds there."""
     code = """
