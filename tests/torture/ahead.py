@@ -1,0 +1,150 @@
+"""Scenarios of threads that compile in the background: forks, withdrawals and ends while they are busy."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import gc
+import os
+import sys
+import threading
+import time
+import warnings
+from random import Random
+from typing import Final
+
+import stratavm
+from stratavm.native import background
+from tests.torture.measure import repeat, together
+from tests.unit.native import drill
+from tests.unit.native.drill import Drill
+
+FUNCTIONS: Final = 255
+"""Of a module: a tree of calls."""
+
+
+def program(random: Random) -> tuple[str, int]:
+    """A module whose ``run`` calls each of its functions once, and what that returns for 0."""
+    constants = [random.randrange(1 << 20) for _ in range(FUNCTIONS)]
+    functions = []
+    for i, constant in enumerate(constants):
+        calls = "".join(f"(local.set 0 (call $f{k} (local.get 0)))" for k in (2 * i + 1, 2 * i + 2) if k < FUNCTIONS)
+        nothing = f"(local.set 0 (i32.xor (local.get 0) (i32.const {constant})))" * (2 * random.randrange(30))
+        functions.append(
+            f"(func $f{i} (param i32) (result i32) {nothing}{calls}(i32.add (local.get 0) (i32.const {constant})))"
+        )
+    return f'(module {"".join(functions)} (export "run" (func $f0)))', sum(constants)
+
+
+def fork(child_does: functools.partial[bool]) -> None:
+    """A child that does something and ends; it has to be right, and to come to an end."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # that there are threads, of the scenario itself
+        child = os.fork()
+    if child == 0:
+        good = False
+        try:
+            good = child_does()
+        finally:
+            os._exit(0 if good else 1)
+    _, status = os.waitpid(child, 0)
+    assert status == 0, status
+
+
+def helper_threads(random: Random, seconds: float) -> int:
+    """Jobs of every kind are submitted and taken back by several threads, while others fork and change the limit."""
+    pieces = (drill.COUNT, drill.SPIN, drill.DEAF, drill.TURN)
+
+    def child(jobs: list[Drill]) -> bool:
+        background.limit_threads(8)  # of the jobs that were queued, some never make room for others
+        done = all(job.submit() for job in jobs) and drill.soon(lambda: jobs[0].rounds > 0)
+        for job in jobs:
+            job.withdraw()
+        return done and all(job.state == drill.IDLE for job in jobs)
+
+    def work(seed: int, jobs: list[Drill]) -> None:
+        chance = Random(seed)
+        for _ in range(60):
+            job = chance.choice(jobs)
+            if chance.random() < 0.6:
+                job.submit()
+            else:
+                job.withdraw()
+            if chance.random() < 0.03:
+                background.limit_threads(chance.choice((1, 2, 3)))
+
+    def round_() -> None:
+        background.limit_threads(random.choice((1, 2, 3)))
+        counter = ctypes.c_uint64()
+        jobs = [Drill(random.choice(pieces), random.randrange(100), ctypes.addressof(counter)) for _ in range(6)]
+        mine = [Drill(drill.COUNT, 5)]
+        together(
+            *(functools.partial(work, random.randrange(1 << 30), jobs) for _ in range(3)),
+            *(functools.partial(fork, functools.partial(child, mine)) for _ in range(2)),
+        )
+        for job in (*jobs, *mine):
+            job.withdraw()
+        status = background.helper_status()
+        assert status["queued"] == 0 and status["living"] <= 3, status
+        before = [job.rounds for job in jobs]
+        time.sleep(0.001)
+        assert before == [job.rounds for job in jobs], "a thread has a job that was taken back"
+
+    return repeat(seconds, round_)
+
+
+def compiled_ahead(random: Random, seconds: float) -> int:
+    """Modules go while their functions are compiled; forks, collections and whole compilations come in between."""
+
+    def call(source: str, result: int, tier: str, whole: bool) -> bool:
+        module = stratavm.Module(source, engine=stratavm.Engine(tier=tier))
+        exports = stratavm.Linker(module.engine).instantiate(stratavm.Store(module.engine), module).exports
+        if whole:
+            together(module.compile_all, lambda: exports.run(0))
+        return exports.run(0) == result and exports.run(1) == result + 1
+
+    def drop(source: str) -> None:
+        engine = stratavm.Engine(tier=random.choice(("jit0", "jit1")))
+        module = stratavm.Module(source, engine=engine)
+        exports = stratavm.Linker(engine).instantiate(stratavm.Store(engine), module).exports
+        threading.Thread(target=lambda: exports.run(0)).start()
+        time.sleep(random.random() * 2e-3)
+
+    def round_() -> None:
+        background.limit_threads(random.choice((0, 1, 2)))
+        source, result = program(random)
+        tier = random.choice(("jit0", "jit1"))
+        task = functools.partial(call, source, result, tier, random.random() < 0.5)
+
+        def right() -> None:
+            assert task()
+
+        jobs = [right, right, functools.partial(drop, source), functools.partial(fork, task), gc.collect]
+        together(*random.sample(jobs, random.randrange(1, len(jobs) + 1)))
+        fork(task)
+
+    return repeat(seconds, round_)
+
+
+def exit_while_compiling(random: Random, seconds: float) -> int:
+    """The interpreter ends while threads are busy, with drills and functions. (The exit status is what matters.)"""
+    sys.setswitchinterval(1e-5)
+    background.limit_threads(3)
+    spins = [Drill(drill.SPIN) for _ in range(2)]
+    assert all(job.submit() for job in spins)
+    source, _ = program(random)
+
+    def work() -> None:
+        while True:
+            module = stratavm.Module(source)
+            stratavm.Linker(module.engine).instantiate(stratavm.Store(module.engine), module).exports.run(0)
+
+    for _ in range(2):
+        threading.Thread(target=work, daemon=True).start()
+    time.sleep(0.05 + random.random() / 10)
+    keep.extend(spins)
+    return 1
+
+
+keep: Final[list[Drill]] = []
+"""What is there until the end."""
