@@ -16,6 +16,9 @@ settings.load_profile("strata")
 # A job in the background, as CI may be, comes with Ctrl-C ignored, and so would its children: tests press it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Tests see what is compiled, and leave nothing behind; those of the cache turn it on, in directories of their own.
+os.environ["STRATA_CACHE"] = "off"
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

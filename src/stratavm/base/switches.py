@@ -62,6 +62,9 @@ POLL: Final = Switch(
     {"": "", "always": "always", "never": "never"},
     "always: take the slow path at every poll; never: leave the polls of loops out (such code cannot be stopped)",
 )
+CACHE: Final = Switch(
+    "STRATA_CACHE", {"": True, "on": True, "off": False}, "off: keep no machine code on disk, and use none"
+)
 STALE: Final = Switch(
     "STRATA_STALE",
     {"": "", "defer": "defer"},

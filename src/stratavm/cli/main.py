@@ -30,6 +30,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "dump": ("stratavm.cli.dump", "print one stage of the pipeline for one function"),
     "rules": ("stratavm.cli.rules", "list the rewrite rules of the optimiser"),
     "bisect": ("stratavm.cli.bisect", "find the rewrite of the optimiser that makes a program go wrong"),
+    "cache": ("stratavm.cli.cache", "list, check or remove the machine code that is kept on disk"),
     "stubs": ("stratavm.cli.stubs", "write type stubs for a module that Python imports"),
     "wast": ("stratavm.cli.wast", "run WebAssembly test scripts"),
     "doctor": ("stratavm.cli.doctor", "say whether Strata works here, and what it found"),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import os
+from typing import Final, Protocol
 from weakref import ref
 
 from stratavm.base.data import dataclass
 from stratavm.module.model import Module as Model
 from stratavm.module.valid import ValidModule
 from stratavm.tiers.tier import TierModule
+
+SMALLEST: Final = 1 << 16
+"""Bytes of a binary below which compiling is quicker than a look at the disk."""
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -30,6 +34,27 @@ class ModuleCache(Protocol):
     def keep(self, loaded: LoadedModule) -> None:
         """A binary (``loaded.model.binary``) was loaded."""
         ...
+
+
+class CodeCache(Protocol):
+    """Where the machine code of modules comes from, and goes to, beyond this process."""
+
+    def attach(self, loaded: LoadedModule, name: str, file: os.stat_result | None) -> None:
+        """A module was loaded: restore what there is of its code, and see to it that what is compiled later is kept.
+
+        Args:
+            name: of the module, for events.
+            file: what the kernel says of the file that was read, which did not change meanwhile; None where the binary
+                came from elsewhere.
+        """
+        ...
+
+
+class NoCodeCache:
+    """Keeps nothing."""
+
+    def attach(self, loaded: LoadedModule, name: str, file: os.stat_result | None) -> None:
+        """Nothing."""
 
 
 class NoModuleCache:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Final
 
+from stratavm.base import switches
 from stratavm.base.events.core import Bus
 from stratavm.base.events.declare import ListenerFailed
 from stratavm.base.importing import importing
-from stratavm.engine.cache import ModuleCache, NoModuleCache
+from stratavm.engine.cache import CodeCache, ModuleCache, NoCodeCache, NoModuleCache
 from stratavm.engine.composition import Replacements
 from stratavm.engine.config import Config
 from stratavm.engine.ports import GrowthLimiter, Logger, NoLimiter, PythonLogger
@@ -43,7 +45,9 @@ def services(config: Config) -> Services:
     box.singleton(Bus, make_bus).singleton(Logger, PythonLogger).singleton(GrowthLimiter, NoLimiter)
     box.singleton(ModuleCache, NoModuleCache).singleton(MemoryAllocator, make_allocator)
     if config.tier == "oracle":
+        box.singleton(CodeCache, NoCodeCache)
         return box.singleton(Runtime, make_runtime).singleton(Tier, lambda: OracleOnDemand(config.fuel))
+    box.singleton(CodeCache, make_code_cache)
     box.value(Scope, EVERYWHERE).singleton(CompileExecutor, make_executor)
     return box.singleton(Runtime, make_native_runtime).singleton(Tier, make_jit)
 
@@ -104,6 +108,17 @@ def make_native_runtime(bus: Bus, allocator: MemoryAllocator) -> Runtime:
         from stratavm.tiers.jit.tier import machine_stubs
 
     return Runtime(machine_stubs(), bus, allocator)
+
+
+def make_code_cache(config: Config, bus: Bus) -> CodeCache:
+    """A directory of this user's, unless the configuration or the environment says that there is none."""
+    if config.cache is False or not switches.CACHE.value():
+        return NoCodeCache()
+    with importing:
+        from stratavm.engine.codecache import DiskCodeCache
+
+    folder = None if config.cache is True else os.fspath(config.cache)
+    return DiskCodeCache(folder, bus.source("code_cache"))
 
 
 def make_executor() -> CompileExecutor:

@@ -43,6 +43,7 @@ class Options(TypedDict, total=False):
     pool: PoolConfig | None
     memory_images: MemoryImages
     load_timeout: float | None
+    cache: bool | str | os.PathLike[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,9 @@ class Config:
         threads: threads that validate and compile; 0 = one per core.
         load_timeout: seconds that loading a module may take (decoding or parsing it, validating it, laying out its
             images), or None. Loading that takes longer ends with DeadlineExceeded, and nothing is kept of it.
+        cache: keep the machine code of binaries of 64 KiB and more on disk, for the next process that loads them:
+            in the user's cache directory, or in one that is named, which must be this user's alone. What lies there is
+            used only if this user's processes wrote it. ``STRATA_CACHE=off`` in the environment turns it off.
     """
 
     tier: TierName = "jit0"
@@ -94,6 +98,7 @@ class Config:
     pool: PoolConfig | None = None
     memory_images: MemoryImages = "again"
     load_timeout: float | None = None
+    cache: bool | str | os.PathLike[str] = True
 
     __signature__ = OfInit()
 
@@ -125,6 +130,8 @@ class Config:
         }
         for name, value in numbers.items():
             object.__setattr__(self, name, value)
+        if not isinstance(self.cache, bool):
+            object.__setattr__(self, "cache", _folder("cache", self.cache))
         for name in ("strict", "fuel"):
             units = "; the units are for Store(fuel=…)" if name == "fuel" else ""
             truth(name, getattr(self, name), units)
@@ -176,6 +183,16 @@ def check_options(where: str, options: Iterable[str], *others: str) -> None:
         if name not in known:
             near = did_you_mean(name, known) or f"options: {', '.join(known)}"
             raise TypeError(f"{where} has no option {name!r}; {near}")
+
+
+def _folder(name: str, given: object) -> str:
+    """The path of a directory."""
+    if not isinstance(given, (str, os.PathLike)):
+        raise TypeError(f"{name} must be True, False or the path of a directory, got {given!r:.60}")
+    path = os.fspath(given)
+    if not isinstance(path, str) or not path:
+        raise ValueError(f"{name} must be True, False or the path of a directory, got {given!r:.60}")
+    return os.path.abspath(path)
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -14,7 +14,7 @@ from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import seconds_or_none
 from stratavm.base.text import printable
 from stratavm.base.words import counted
-from stratavm.engine.cache import LoadedModule, ModuleCache
+from stratavm.engine.cache import SMALLEST, CodeCache, LoadedModule, ModuleCache
 from stratavm.engine.engine import Engine, engine_of
 from stratavm.engine.events import (
     ImageLaidOut,
@@ -82,6 +82,8 @@ class Module:
             loaded = self._made_of(origin)
         self._use(loaded)
         cache.keep(loaded)
+        if len(loaded.model.binary) >= SMALLEST:
+            self.engine.services.get(CodeCache).attach(loaded, self.name, origin.file)
 
     def _in_time(self) -> Budget:
         """What the engine allows loading to take."""

@@ -12,7 +12,7 @@ from io import FileIO
 from typing import Any, BinaryIO, Final, TypeAlias
 
 from stratavm.base.budget import check
-from stratavm.base.data import dataclass
+from stratavm.base.data import dataclass, replace
 from stratavm.base.errors import DecodeError, ModuleLimit, ParseError
 from stratavm.base.importing import importing
 from stratavm.base.text import printable
@@ -29,11 +29,16 @@ SourceLike: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A module's text or binary and a name for messages; exactly one of ``binary`` and ``text`` is set."""
+    """A module's text or binary and a name for messages; exactly one of ``binary`` and ``text`` is set.
+
+    Attributes:
+        file: what the kernel said of the file before and after it was read, if it said the same.
+    """
 
     name: str
     binary: bytes | None = None
     text: str | None = None
+    file: os.stat_result | None = None
 
 
 def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> Source:
@@ -53,13 +58,16 @@ def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> 
         return Source("<text>", text=source)
     _check_path(source)
     with _opened(source) as file:
-        size = os.fstat(file.fileno()).st_size  # 0 for what is no ordinary file, and may never end
+        before = os.fstat(file.fileno())
+        size = before.st_size  # 0 for what is no ordinary file, and may never end
         data = read_up_to(file, most, size) if size <= most else b""
+        unchanged = os.fstat(file.fileno())[:9] == before[:9]
     if max(size, len(data)) > most:
         raise ModuleLimit(
             "module too large", limit="module_bytes", expected=f"at most {most} bytes", found=f"{size or 'more'}"
         )
-    return _from_bytes(os.fspath(source), data)
+    found = _from_bytes(os.fspath(source), data)
+    return replace(found, file=before) if unchanged else found
 
 
 def _opened(path: str | os.PathLike[str]) -> FileIO:

@@ -126,6 +126,17 @@ class ModuleCompiler:
         return Pipeline(self.passes, self.options.scope, Callees(self.front))
 
     @property
+    def key(self) -> str:
+        """What the code of a function depends on besides the binary and the compiler itself; empty where rewrites are
+        numbered, as a search for a wrong one does."""
+        options = self.options
+        if options.scope is not EVERYWHERE:
+            return ""
+        set_here = [f"{name}={switch.value()}" for name, switch in sorted(switches.SWITCHES.items())]
+        listed = (sorted(self.plan.features), options.memory_plan, options.allocator, self.passes, options.machine)
+        return repr((*listed, options.fuel, options.poison, options.max_bytes, set_here))
+
+    @property
     def stages_ns(self) -> dict[str, int]:
         """Nanoseconds that each stage took so far, in the workers that are idle now and in those that are gone."""
         spent = _sums([self._retired_ns, *(worker.stages_ns for worker in list(self._idle))])

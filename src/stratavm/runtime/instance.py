@@ -108,6 +108,15 @@ class CodeTable:
         that comes late, or was made for another version, changes nothing."""
         return swap_ptr(cython.address(self.codes[index]), seen, code)
 
+    @property
+    def n_compiled(self) -> int:
+        """How many functions have code."""
+        i: uint32_t
+        count: uint32_t = 0
+        for i in range(self.count):
+            count += load_ptr(cython.address(self.codes[i])) != self.stub_of(i)
+        return count
+
     def slot(self, defined_index: int) -> int:
         """What a function's slot has: to be shown when code that is made from now on is published."""
         return cython.cast(uint64_t, load_ptr(cython.address(self.codes[self.checked(defined_index)])))

@@ -45,6 +45,26 @@ class TierModule(Protocol):
     def compile_all(self, threads: int) -> CompileCosts:
         """Compile every function now, on so many threads."""
 
+    @property
+    def code_key(self) -> str:
+        """What the code depends on besides the binary and this build of Strata; empty: it cannot be kept."""
+
+    @property
+    def compiled(self) -> int:
+        """How many functions have machine code."""
+
+    def pack_code(self) -> bytes:
+        """The machine code that there is by now, as ``restore_code`` of another process takes it."""
+
+    def restore_code(self, data: bytes) -> int:
+        """Publish what ``pack_code`` gave, of the same binary, ``code_key`` and build: who calls this answers for that.
+        Returns how many functions have code by it.
+
+        Raises:
+            ValueError: the bytes are damaged.
+            ResourceLimit: there is no room for code.
+        """
+
     def close(self) -> None:
         """Give back what the code holds; called when no instance is left."""
 

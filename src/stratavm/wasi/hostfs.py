@@ -14,6 +14,7 @@ from typing import ClassVar, Final, TypeVar
 from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS, Fdflags, Filetype, Oflags, Whence
 from stratavm.wasi.descriptor import FILE_PIECE, SHORT_PIECE, Descriptor, Directory, Entry, Opening, Stat, Times
 from stratavm.wasi.errno import Errno, WasiError
+from stratavm.wasi.guarded import guard_of
 from stratavm.wasi.openat2 import resolver_for
 from stratavm.wasi.resolve import MAX_LINKS, OPEN_ALWAYS, Resolver, in_parent, parted
 
@@ -405,4 +406,8 @@ def _same_kind(other: Directory) -> HostDirectory:
 def open_host_directory(path: object) -> HostDirectory:
     """Open a directory that the host grants; here, and only here, a path of the host is opened plainly."""
     fd = os.open(os.fspath(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # type: ignore[call-overload]
-    return HostDirectory(fd, resolver_for(fd))
+    try:
+        return HostDirectory(fd, guard_of(fd) or resolver_for(fd))
+    except BaseException:
+        os.close(fd)
+        raise

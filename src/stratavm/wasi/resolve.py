@@ -45,7 +45,7 @@ class WalkResolver:
     def open(self, root: int, path: bytes, flags: int, mode: int = 0) -> int:
         """Open beneath ``root``; leaving it is PERM."""
         for _ in range(RETRIES):
-            walk = _Walk(root, split(path))
+            walk = Walk(root, split(path))
             try:
                 found = walk.open(flags | os.O_CLOEXEC, mode)
             finally:
@@ -55,7 +55,7 @@ class WalkResolver:
         raise WasiError(Errno.AGAIN)
 
 
-class _Walk:
+class Walk:
     """One resolution: the components still to come, and the directories passed (the last one is where we are)."""
 
     def __init__(self, root: int, pending: list[bytes]) -> None:
@@ -76,7 +76,7 @@ class _Walk:
                 self._leave()
                 name = b"."
             if self.pending:
-                self._enter(name)
+                self.enter(name)
             elif name in (b"", b"."):
                 return self._open_here(flags)
             elif not self._follow_last(name, flags):
@@ -87,7 +87,7 @@ class _Walk:
             raise WasiError(Errno.PERM)
         os.close(self.stack.pop())
 
-    def _enter(self, name: bytes) -> None:
+    def enter(self, name: bytes) -> None:
         """Step into a directory, or put a link's target in its place."""
         if name in (b"", b"."):
             return

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from stratavm.base.data import dataclass
 from stratavm.base.errors import Unsupported
 from stratavm.base.events.core import Bus
+from stratavm.base.importing import importing
 from stratavm.module.valid import ValidModule
 from stratavm.native.compile import DEFAULT, Options, wasm_compiler
 from stratavm.native.stubtable import StubTable
@@ -54,6 +55,34 @@ class JitModule:
     def compile_all(self, threads: int) -> CompileCosts:
         """Compile every function that is not compiled yet."""
         return compile_all(self.lazy, threads, self.executor)
+
+    @property
+    def code_key(self) -> str:
+        """Options, processor and switches; empty where a search for a wrong rewrite numbers rewrites."""
+        return self.lazy.compiler.key
+
+    @property
+    def compiled(self) -> int:
+        """How many functions have code, of this process or restored."""
+        return int(self.lazy.table.n_compiled)
+
+    def pack_code(self) -> bytes:
+        """Code and tables of the functions that have any, without those that run on the oracle."""
+        with importing:
+            from stratavm.native.codeimage import pack
+
+        lazy = self.lazy
+        return bytes(pack(lazy.owner, lazy.table, lazy.first, lazy.fallbacks))
+
+    def restore_code(self, data: bytes) -> int:
+        """Publish kept code, all in one batch."""
+        with importing:
+            from stratavm.native.codeimage import unpack
+
+        lazy = self.lazy
+        taken, size = unpack(lazy.owner, lazy.table, lazy.first, data)
+        lazy.code_bytes += size
+        return int(taken)
 
     def close(self) -> None:
         """Forget the code; its memory is given back when no instance holds it."""

@@ -37,6 +37,24 @@ class OracleModule:
         """There is nothing to compile."""
         return CompileCosts()
 
+    @property
+    def code_key(self) -> str:
+        """There is no code to keep."""
+        return ""
+
+    @property
+    def compiled(self) -> int:
+        """No function has any."""
+        return 0
+
+    def pack_code(self) -> bytes:
+        """Nothing."""
+        return b""
+
+    def restore_code(self, data: bytes) -> int:
+        """Nothing is taken."""
+        return 0
+
     def close(self) -> None:
         """There is nothing to give back."""
 

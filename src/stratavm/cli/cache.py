@@ -1,0 +1,74 @@
+"""``strata cache``: the machine code that is kept on disk, and what can be done with it."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any, Final
+
+from stratavm.base import switches
+from stratavm.cli import options as common
+from stratavm.cli import output
+from stratavm.services.diskcache import DiskCache, default_folders
+
+EXAMPLES: Final = """strata cache ls
+strata cache verify          read all entries; what is damaged or another's goes
+strata cache clear
+STRATA_CACHE=off strata app.wasm     keep nothing, and use nothing"""
+ACTIONS: Final = ("ls", "clear", "verify")
+EXIT_DAMAGED: Final = 1
+SHOWN: Final = 16
+"""Digits of a key that tell it apart."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("action", choices=ACTIONS, metavar="|".join(ACTIONS), help="list, remove all, or read all")
+    parser.add_argument("--folder", metavar="DIR", help="the directory of `Config(cache=DIR)` instead of the user's")
+    common.add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it; returns 1 where ``verify`` found something that was not right."""
+    folder, key_folder = default_folders()
+    cache = DiskCache(options.folder or folder, key_folder)
+    return {"ls": _list, "clear": _clear, "verify": _verify}[options.action](cache, options.json)
+
+
+def _list(cache: DiskCache, json: bool) -> int:
+    """Where it is, whether it is used, and what lies in it."""
+    entries = cache.entries()
+    total = sum(entry.size for entry in entries)
+    if json:
+        rows: list[dict[str, Any]] = [{"key": e.key, "bytes": e.size, "used": e.used} for e in entries]
+        output.emit({"folder": cache.folder, "on": switches.CACHE.value(), "bytes": total, "entries": rows})
+        return 0
+    for entry in entries:
+        used = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.used))
+        output.text(f"{entry.key[:SHOWN]}  {entry.size:12,}  {used}\n")
+    off = "" if switches.CACHE.value() else " (STRATA_CACHE=off: not used)"
+    output.text(f"{len(entries)} entries, {total:,} bytes of at most {cache.most_bytes:,}, in {cache.folder}{off}\n")
+    return 0
+
+
+def _clear(cache: DiskCache, json: bool) -> int:
+    """Remove all."""
+    gone = cache.clear()
+    if json:
+        output.emit({"folder": cache.folder, "removed": gone})
+    else:
+        output.text(f"{gone} entries removed\n")
+    return 0
+
+
+def _verify(cache: DiskCache, json: bool) -> int:
+    """Read all."""
+    count = len(cache.entries())
+    wrong = cache.verify()
+    if json:
+        output.emit({"folder": cache.folder, "entries": count, "removed": [{"key": k, "reason": w} for k, w in wrong]})
+    else:
+        for key, why in wrong:
+            output.text(f"{key[:SHOWN]}  removed: {why}\n")
+        output.text(f"{count - len(wrong)} of {count} entries are right\n")
+    return EXIT_DAMAGED if wrong else 0

@@ -1,0 +1,220 @@
+# strata: hot
+"""Published code of a module as bytes that another process can publish: position-independent, with its tables.
+
+A head, a row for each function, then code, traps, return addresses and inlined sites of each, padded to whole words.
+Whoever keeps such bytes answers for it that they come back as they were: machine code cannot be checked. All counts and
+places in them are checked nevertheless, before anything is published.
+"""
+
+import cython
+from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
+from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.libc.string import memcpy
+from cython.cimports.stratavm.native.execmem import CodeOwner, CodeSource
+from cython.cimports.stratavm.runtime import threads
+from cython.cimports.stratavm.runtime.codemap import SITE_BIT, CodeRec, PosEntry, SiteEntry, TrapEntry, find_code
+from cython.cimports.stratavm.runtime.instance import CodeTable
+from cython.cimports.stratavm.runtime.native import load_ptr
+
+from stratavm.native.execmem import MAX_FUNCTION, check_published
+
+MAGIC = cython.declare(uint32_t, 0x31494353)
+"""Of the form; another one when anything of it changes."""
+LARGEST = cython.declare(uint64_t, MAX_FUNCTION)
+
+Head = cython.struct(magic=uint32_t, n_funcs=uint32_t, n_rows=uint32_t, row_bytes=uint32_t)
+Row = cython.struct(
+    index=uint32_t, size=uint32_t, n_traps=uint32_t, n_positions=uint32_t, n_sites=uint32_t, zero=uint32_t
+)
+
+
+class DamagedImage(ValueError):
+    """Bytes that are no image of code of this module."""
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def padded(size: uint64_t) -> uint64_t:
+    """Rounded up to whole words."""
+    return (size + 7) & ~cython.cast(uint64_t, 7)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def bytes_of(row: cython.pointer(Row)) -> uint64_t:
+    """What a row's function takes behind the rows."""
+    return (
+        padded(row.size)
+        + padded(cython.cast(uint64_t, row.n_traps) * cython.sizeof(TrapEntry))
+        + padded(cython.cast(uint64_t, row.n_positions) * cython.sizeof(PosEntry))
+        + padded(cython.cast(uint64_t, row.n_sites) * cython.sizeof(SiteEntry))
+    )
+
+
+@cython.cfunc
+def put(at: cython.pointer(uint8_t), items: cython.p_void, size: uint64_t) -> cython.pointer(uint8_t):
+    """Copy items; returns where the next ones go."""
+    if size:
+        memcpy(at, items, size)
+    return at + padded(size)
+
+
+@cython.cfunc
+def record(owner: CodeOwner, table: CodeTable, first: uint32_t, index: uint32_t) -> cython.pointer(CodeRec):
+    """The record of a function's own code; NULL where it has none that this owner keeps."""
+    word: cython.p_void = load_ptr(cython.address(table.codes[index]))
+    if word == table.stub_of(index):
+        return cython.NULL
+    address: uint64_t = cython.cast(uint64_t, word)
+    rec: cython.pointer(CodeRec) = find_code(address)
+    if rec == cython.NULL or rec.owner != owner.serial or rec.func != first + index or rec.start != address:
+        return cython.NULL
+    return rec
+
+
+def pack(owner: CodeOwner, table: CodeTable, first: int, without: object = ()) -> bytes:
+    """The code that a module's functions have now, in the order of its addresses, which is that of first calls.
+
+    Args:
+        first: function index of the first defined function.
+        without: function indices to leave out.
+    """
+    i: uint32_t
+    size: uint64_t = 0
+    found: list = []
+    rec: cython.pointer(CodeRec)
+    row: cython.pointer(Row)
+    for i in range(table.count):
+        rec = record(owner, table, first, i)
+        if rec != cython.NULL and first + i not in without:
+            found.append((rec.start, i))
+    found.sort()
+    head_bytes: uint64_t = cython.sizeof(Head) + len(found) * cython.sizeof(Row)
+    rows: bytearray = bytearray(head_bytes)
+    start: cython.pointer(uint8_t) = cython.cast(cython.pointer(uint8_t), cython.cast(cython.p_char, rows))
+    head: cython.pointer(Head) = cython.cast(cython.pointer(Head), start)
+    head.magic = MAGIC
+    head.n_funcs = table.count
+    head.n_rows = len(found)
+    head.row_bytes = cython.sizeof(Row)
+    row = cython.cast(cython.pointer(Row), start + cython.sizeof(Head))
+    for address, index in found:
+        rec = find_code(address)
+        row.index = index
+        row.size = rec.size
+        row.n_traps = rec.n_traps
+        row.n_positions = rec.n_positions
+        row.n_sites = rec.n_sites
+        size += bytes_of(row)
+        row += 1
+    rows.extend(bytes(size))
+    start = cython.cast(cython.pointer(uint8_t), cython.cast(cython.p_char, rows))
+    row = cython.cast(cython.pointer(Row), start + cython.sizeof(Head))
+    at: cython.pointer(uint8_t) = start + head_bytes
+    for address, _ in found:
+        rec = find_code(address)
+        at = put(at, cython.cast(cython.p_void, rec.start), rec.size)
+        at = put(at, rec.traps, rec.n_traps * cython.sizeof(TrapEntry))
+        at = put(at, rec.positions, rec.n_positions * cython.sizeof(PosEntry))
+        at = put(at, rec.sites, rec.n_sites * cython.sizeof(SiteEntry))
+    return bytes(rows)
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def check_tables(source: cython.pointer(CodeSource), n_funcs: uint64_t) -> cython.int:
+    """Raise DamagedImage where a table is not sorted or names what is not there."""
+    i: uint32_t
+    for i in range(source.n_traps):
+        if source.traps[i].pc >= source.size or (i and source.traps[i].pc <= source.traps[i - 1].pc):
+            raise DamagedImage("traps are not in order")
+    for i in range(source.n_positions):
+        if source.positions[i].pc > source.size or (i and source.positions[i].pc <= source.positions[i - 1].pc):
+            raise DamagedImage("return addresses are not in order")
+    for i in range(source.n_sites):
+        if source.sites[i].func >= n_funcs:
+            raise DamagedImage("inlined code is from a function that there is not")
+        # `caller` names a site that lies before it, or the walk over them would not end
+        if source.sites[i].caller & SITE_BIT and (source.sites[i].caller & ~cython.cast(uint32_t, SITE_BIT)) >= i:
+            raise DamagedImage("inlined code is within itself")
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def point(
+    data: bytes, sources: cython.pointer(CodeSource), n_rows: uint32_t, n_funcs: uint32_t, first: uint32_t
+) -> cython.int:
+    """Fill in where each function's code and tables lie, all of it checked."""
+    i: uint32_t
+    start: cython.pointer(uint8_t) = cython.cast(cython.pointer(uint8_t), cython.cast(cython.p_char, data))
+    end: uint64_t = len(data)
+    at: uint64_t = cython.sizeof(Head) + n_rows * cython.sizeof(Row)
+    rows: cython.pointer(Row) = cython.cast(cython.pointer(Row), start + cython.sizeof(Head))
+    seen: bytearray = bytearray(n_funcs)
+    for i in range(n_rows):
+        row: cython.pointer(Row) = cython.address(rows[i])
+        if row.index >= n_funcs or seen[row.index] or row.size == 0 or row.size > LARGEST or row.zero:
+            raise DamagedImage("a row is wrong")
+        if bytes_of(row) > end - at:
+            raise DamagedImage("it ends early")
+        seen[row.index] = 1
+        source: cython.pointer(CodeSource) = cython.address(sources[i])
+        source.code = start + at
+        source.size = row.size
+        source.func = first + row.index
+        at += padded(row.size)
+        source.traps = cython.cast(cython.pointer(TrapEntry), start + at)
+        source.n_traps = row.n_traps
+        at += padded(row.n_traps * cython.sizeof(TrapEntry))
+        source.positions = cython.cast(cython.pointer(PosEntry), start + at)
+        source.n_positions = row.n_positions
+        at += padded(row.n_positions * cython.sizeof(PosEntry))
+        source.sites = cython.cast(cython.pointer(SiteEntry), start + at)
+        source.n_sites = row.n_sites
+        at += padded(row.n_sites * cython.sizeof(SiteEntry))
+        check_tables(source, cython.cast(uint64_t, first) + n_funcs)
+    if at != end:
+        raise DamagedImage("something follows")
+    return 0
+
+
+def unpack(owner: CodeOwner, table: CodeTable, first: int, data: bytes) -> tuple[int, int]:
+    """Publish an image's code for those functions that have none, in one batch; returns their number and their bytes.
+
+    Raises:
+        DamagedImage: the bytes are no image of a module of so many functions; nothing was published.
+        ResourceLimit: there is no room for code.
+    """
+    i: uint32_t
+    taken: int = 0
+    size: int = 0
+    if len(data) < cython.sizeof(Head):
+        raise DamagedImage("it ends early")
+    head: cython.pointer(Head) = cython.cast(cython.pointer(Head), cython.cast(cython.p_char, data))
+    n: uint32_t = head.n_rows
+    if head.magic != MAGIC or head.row_bytes != cython.sizeof(Row) or head.n_funcs != table.count or n > table.count:
+        raise DamagedImage("it is of another form, or of another module")
+    if n * cython.sizeof(Row) > len(data) - cython.sizeof(Head):
+        raise DamagedImage("it ends early")
+    sources: cython.pointer(CodeSource)
+    addresses: cython.pointer(uint64_t)
+    sources = cython.cast(cython.pointer(CodeSource), calloc(n + 1, cython.sizeof(CodeSource)))
+    addresses = cython.cast(cython.pointer(uint64_t), calloc(n + 1, cython.sizeof(uint64_t)))
+    try:
+        if sources == cython.NULL or addresses == cython.NULL:
+            raise MemoryError("no memory to publish code")
+        point(data, sources, n, table.count, first)
+        # Without letting go of the GIL, so that no thread enters a guest meanwhile.
+        check_published(owner.publish_sources(sources, n, addresses, threads.loose_threads == 0))
+        for i in range(n):
+            if table.publish(sources[i].func - first, 0, addresses[i]) == addresses[i]:
+                taken += 1
+                size += sources[i].size
+        return taken, size
+    finally:
+        free(sources)
+        free(addresses)

@@ -1,0 +1,332 @@
+"""A directory of this user's that keeps bytes by key between processes, and believes nothing that it finds there.
+
+An entry is a file with a mark that only who has the user's key can make (BLAKE2b with a key, RFC 7693), over the
+entry's own key, its length and its bytes. Whatever else is found, damaged, cut off, another's or renamed, is a miss,
+and goes. The key lies in another directory. Entries are written aside and renamed, never changed, so that readers and
+writers of any number of processes need no lock.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+from stratavm.base.data import dataclass
+from stratavm.base.errors import StrataError
+
+try:
+    from _blake2 import blake2b  # without OpenSSL, which takes longer to load than all the rest
+except ImportError:  # a Python that has it elsewhere
+    from hashlib import blake2b
+from _operator import _compare_digest as equal_digests
+
+MAGIC: Final = b"strata\x00\x01"
+KEY_BYTES: Final = 32
+MARK_BYTES: Final = 32
+HEAD_BYTES: Final = len(MAGIC) + KEY_BYTES + 8 + MARK_BYTES
+SUFFIX: Final = ".entry"
+ASIDE: Final = ".aside-"
+KEY_FILE: Final = "cache.key"
+MOST_BYTES: Final = 512 << 20
+"""What all entries may take; beyond that those go that were not used for the longest time."""
+KEPT_SHARE: Final = 0.8
+"""How much of it stays then, so that not every new entry looks at all."""
+LARGEST: Final = 1 << 28
+"""Bytes of one entry."""
+ABANDONED_S: Final = 3600.0
+"""After so long nobody is still writing a file aside."""
+FLAGS: Final = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class CacheRefused(StrataError):
+    """The directory or the key cannot be trusted, or cannot be made; the text says what and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file of the cache.
+
+    Attributes:
+        key: what it is found by, as hexadecimal text.
+        size: bytes of the file.
+        used: when it was last read or written, seconds since the epoch.
+    """
+
+    key: str
+    size: int
+    used: float
+
+
+def digest(*parts: bytes) -> bytes:
+    """32 bytes that stand for some texts in their order; where one ends matters."""
+    sums = blake2b(digest_size=KEY_BYTES)
+    for part in parts:
+        sums.update(len(part).to_bytes(8, "little"))
+        sums.update(part)
+    return sums.digest()
+
+
+def default_folders() -> tuple[str, str]:
+    """Where the entries and the key lie by default: below ``$XDG_CACHE_HOME`` and ``$XDG_STATE_HOME``, or the home
+    directory.
+
+    Raises:
+        CacheRefused: this user has no home directory.
+    """
+    found = []
+    for variable, below in (("XDG_CACHE_HOME", ".cache"), ("XDG_STATE_HOME", ".local/state")):
+        base = os.environ.get(variable, "")
+        if not os.path.isabs(base):  # also where it is unset; the specification says that others are ignored
+            home = os.path.expanduser("~")
+            if not os.path.isabs(home) or os.environ.get("HOME") == "":
+                raise CacheRefused("this user has no home directory: set XDG_CACHE_HOME and XDG_STATE_HOME")
+            base = os.path.join(home, below)
+        found.append(os.path.join(base, "stratavm"))
+    return os.path.join(found[0], "code"), found[1]
+
+
+def open_own(path: str) -> int:
+    """A descriptor of a directory that is this user's alone, made where there is none.
+
+    Raises:
+        CacheRefused: it is a link, another's, or others may write or look into it; or it cannot be made.
+    """
+    try:
+        with suppress(FileExistsError):
+            os.makedirs(path, 0o700)
+        found = os.open(path, DIRECTORY)
+    except OSError as error:
+        raise CacheRefused(f"{path}: {error.strerror}") from None
+    now = os.fstat(found)
+    wrong = ""
+    if now.st_uid != os.geteuid():
+        wrong = f"belongs to user {now.st_uid}, not to {os.geteuid()}"
+    elif now.st_mode & 0o077:
+        wrong = f"is open to others (mode {stat.S_IMODE(now.st_mode):04o}): chmod 700 it"
+    if wrong:
+        os.close(found)
+        raise CacheRefused(f"{path} {wrong}")
+    return found
+
+
+def read_key(folder: str) -> bytes:
+    """The user's key: 32 random bytes, made at the first use.
+
+    Raises:
+        CacheRefused: it cannot be trusted or made.
+    """
+    where = open_own(folder)
+    try:
+        for _ in range(3):  # another process may be making it
+            key = _read_key(where, folder) or _make_key(where)
+            if key:
+                return key
+        raise CacheRefused(f"{os.path.join(folder, KEY_FILE)} cannot be made")
+    except OSError as error:
+        raise CacheRefused(f"{os.path.join(folder, KEY_FILE)}: {error.strerror}") from None
+    finally:
+        os.close(where)
+
+
+def _read_key(where: int, folder: str) -> bytes:
+    """The key; empty where there is none."""
+    try:
+        file = os.open(KEY_FILE, os.O_RDONLY | FLAGS, dir_fd=where)
+    except FileNotFoundError:
+        return b""
+    try:
+        now = os.fstat(file)
+        wrong = (
+            not stat.S_ISREG(now.st_mode)
+            or now.st_uid != os.geteuid()
+            or now.st_mode & 0o077
+            or now.st_nlink != 1
+            or now.st_size != KEY_BYTES
+        )
+        key = b"" if wrong else os.read(file, KEY_BYTES)
+    finally:
+        os.close(file)
+    if len(key) != KEY_BYTES:
+        raise CacheRefused(
+            f"{os.path.join(folder, KEY_FILE)} is not a file of {KEY_BYTES} bytes that is this user's alone: remove it"
+        )
+    return key
+
+
+def _make_key(where: int) -> bytes:
+    """A new key, in place all at once; empty where another process was quicker."""
+    key = os.urandom(KEY_BYTES)
+    with _aside(where) as (file, name):
+        _write_all(file, key)
+        os.fsync(file)
+        try:
+            os.link(name, KEY_FILE, src_dir_fd=where, dst_dir_fd=where)
+        except FileExistsError:
+            return b""
+    return key
+
+
+@contextmanager
+def _aside(where: int) -> Iterator[tuple[int, str]]:
+    """A new file that is gone afterwards unless it was renamed, and its name."""
+    name = f"{ASIDE}{os.getpid()}-{os.urandom(8).hex()}"
+    file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | FLAGS, 0o600, dir_fd=where)
+    try:
+        yield file, name
+    finally:
+        os.close(file)
+        with suppress(OSError):
+            os.unlink(name, dir_fd=where)
+
+
+def _write_all(file: int, *pieces: bytes) -> None:
+    for piece in pieces:
+        view = memoryview(piece)
+        while view:
+            view = view[os.write(file, view) :]
+
+
+class DiskCache:
+    """Bytes by key, between processes.
+
+    Args:
+        folder: where the entries lie.
+        key_folder: where the user's key lies; not below ``folder``.
+        most_bytes: what all entries together may take.
+
+    Raises:
+        CacheRefused: a directory or the key cannot be trusted or made.
+    """
+
+    def __init__(self, folder: str, key_folder: str, most_bytes: int = MOST_BYTES) -> None:
+        self.folder, self.key_folder = folder, key_folder
+        self.most_bytes = most_bytes
+        self._secret = read_key(key_folder)
+        self._at = open_own(folder)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_at"):
+            with suppress(OSError):
+                os.close(self._at)
+
+    def _mark(self, key: bytes, content: bytes) -> bytes:
+        """What only who has the user's key can say of an entry."""
+        sums = blake2b(MAGIC + key + len(content).to_bytes(8, "little"), digest_size=MARK_BYTES, key=self._secret)
+        sums.update(content)
+        return sums.digest()
+
+    def find(self, key: bytes) -> tuple[bytes | None, str]:
+        """What was kept under a key of 32 bytes, or None and why it was not taken: empty where there is none. What is
+        not right is removed."""
+        name = key.hex() + SUFFIX
+        try:
+            file = os.open(name, os.O_RDONLY | FLAGS, dir_fd=self._at)
+        except FileNotFoundError:
+            return None, ""
+        except OSError as error:
+            return None, self._remove(name, str(error.strerror))
+        try:
+            return self._read(file, name, key)
+        except OSError as error:
+            return None, str(error.strerror)
+        finally:
+            os.close(file)
+
+    def _read(self, file: int, name: str, key: bytes) -> tuple[bytes | None, str]:
+        now = os.fstat(file)
+        if not stat.S_ISREG(now.st_mode) or now.st_uid != os.geteuid():
+            return None, self._remove(name, "it is not a file of this user's")
+        if not HEAD_BYTES <= now.st_size <= LARGEST:
+            return None, self._remove(name, f"it has {now.st_size} bytes")
+        data = os.read(file, now.st_size + 1)
+        at = len(MAGIC) + KEY_BYTES
+        head, content = data[:HEAD_BYTES], data[HEAD_BYTES:]
+        if len(data) != now.st_size or head[: at + 8] != MAGIC + key + len(content).to_bytes(8, "little"):
+            return None, self._remove(name, "it is damaged, or another's")
+        if not equal_digests(head[at + 8 :], self._mark(key, content)):
+            return None, self._remove(name, "its mark is not by this user's key")
+        with suppress(OSError):
+            os.utime(file)
+        return content, ""
+
+    def _remove(self, name: str, why: str) -> str:
+        """Take away what is not right; returns why."""
+        with suppress(OSError):
+            os.unlink(name, dir_fd=self._at)
+        return why
+
+    def keep(self, key: bytes, content: bytes) -> None:
+        """Keep bytes under a key of 32 bytes, instead of what was there.
+
+        Raises:
+            OSError: there is no room, or no right to write; nothing has changed then.
+            ValueError: they are too many for one entry.
+        """
+        if len(content) + HEAD_BYTES > min(LARGEST, self.most_bytes):
+            raise ValueError(f"an entry of {len(content)} bytes, at most {min(LARGEST, self.most_bytes) - HEAD_BYTES}")
+        head = MAGIC + key + len(content).to_bytes(8, "little") + self._mark(key, content)
+        with _aside(self._at) as (file, name):
+            _write_all(file, head, content)
+            os.rename(name, key.hex() + SUFFIX, src_dir_fd=self._at, dst_dir_fd=self._at)
+        self.shrink(self.most_bytes)
+
+    def entries(self) -> list[Entry]:
+        """All files that are named like entries, those used last first."""
+        found = []
+        with os.scandir(self._at) as files:
+            for file in files:
+                if file.name.endswith(SUFFIX):
+                    with suppress(OSError):  # gone meanwhile
+                        now = file.stat(follow_symlinks=False)
+                        found.append(Entry(file.name.removesuffix(SUFFIX), now.st_size, now.st_mtime))
+        return sorted(found, key=lambda entry: -entry.used)
+
+    def shrink(self, most: int) -> int:
+        """Let entries take no more than ``most`` bytes, where they do only a part of it, and remove what writers left;
+        returns how many entries went."""
+        self._sweep()
+        kept = self.entries()
+        total, gone = sum(entry.size for entry in kept), 0
+        if total > most:
+            while kept and total > most * KEPT_SHARE:
+                entry = kept.pop()
+                self._remove(entry.key + SUFFIX, "")
+                total -= entry.size
+                gone += 1
+        return gone
+
+    def _sweep(self) -> None:
+        """Remove what was left by writers that were killed."""
+        now = time.time()
+        with os.scandir(self._at) as files:
+            for file in files:
+                if file.name.startswith(ASIDE):
+                    with suppress(OSError):
+                        if abs(now - file.stat(follow_symlinks=False).st_mtime) > ABANDONED_S:
+                            self._remove(file.name, "")
+
+    def verify(self) -> list[tuple[str, str]]:
+        """Read all entries; those that were not right, which are gone now, and why."""
+        wrong = []
+        for entry in self.entries():
+            try:
+                key = bytes.fromhex(entry.key)
+                found, why = (None, "its name is no key") if len(key) != KEY_BYTES else self.find(key)
+            except ValueError:
+                found, why = None, "its name is no key"
+            if found is None and why:
+                self._remove(entry.key + SUFFIX, why)
+                wrong.append((entry.key, why))
+        return wrong
+
+    def clear(self) -> int:
+        """Remove all entries; returns how many."""
+        entries = self.entries()
+        for entry in entries:
+            self._remove(entry.key + SUFFIX, "")
+        return len(entries)

@@ -1,0 +1,352 @@
+"""Claims about machine code between processes: the second start compiles nothing, and runs what the first one made."""
+
+import errno
+import gc
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import stratavm
+from stratavm import Config, Engine, Linker, Module, Store
+from stratavm.engine import codecache
+from stratavm.engine.codecache import FileIdentity
+from stratavm.engine.events import CodeKept, CodeNotKept, CodeRestored
+from stratavm.testing import EventRecorder
+from stratavm.tiers.events import FunctionCompiled
+from stratavm.tiers.jit.tier import JitModule
+
+COUNT = 200
+PADDING = '(data "' + "x" * (1 << 16) + '")'
+
+
+def text(changed=""):
+    """A module above the size from which code is kept: functions that call each other, trap, and use a table."""
+    functions = "".join(
+        f"""(func $f{n} (export "f{n}") (param i32) (result i32)
+          (if (result i32) (i32.eqz (local.get 0)) (then (i32.const {n}{changed if n == 7 else ""}))
+            (else (i32.add (call $f{(n * 7 + 1) % COUNT} (i32.sub (local.get 0) (i32.const 1))) (i32.const 1)))))"""
+        for n in range(COUNT)
+    )
+    return f"""(module {functions} {PADDING} (table funcref (elem $f1 $f2 $f3)) (memory 1)
+      (func (export "indirect") (param i32) (result i32)
+        (call_indirect (param i32) (result i32) (i32.const 5) (local.get 0)))
+      (func $inner (param i32) (result i32) (i32.load (local.get 0)))
+      (func (export "trap") (param i32) (result i32) (i32.add (call $inner (local.get 0)) (i32.const 1))))"""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """A cache of the test's own, turned on."""
+    monkeypatch.setenv("STRATA_CACHE", "on")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def binary():
+    """The module's bytes."""
+    return Module(text(), engine=Engine(cache=False)).model.binary
+
+
+def answers(source, **options):
+    """Results of some calls, the trap's text, and what happened: events of cache and compiler."""
+    engine = Engine(**options)
+    with EventRecorder(engine.bus) as recorder:
+        module = Module(source, engine=engine)
+        exports = Linker(engine).instantiate(Store(engine, fuel=10**6 if options.get("fuel") else None), module).exports
+        results = [exports[f"f{n}"](9) for n in range(0, COUNT, 9)] + [exports.indirect(i) for i in range(3)]
+        with pytest.raises(stratavm.Trap) as trap:
+            exports.trap(1 << 20)
+        results.append(str(trap.value))
+        compiled = module.code.compiled
+        del exports, module
+        gc.collect()
+        engine.bus.drain()
+    return results, compiled, recorder.events
+
+
+def of(events, kind):
+    """Those of one kind."""
+    return [event for event in events if isinstance(event, kind)]
+
+
+@pytest.mark.parametrize("options", [{"tier": "jit0"}, {"tier": "jit1"}, {"tier": "jit1", "memory_plan": "bounded"},
+                                     {"tier": "jit0", "fuel": False, "allocator": "naive"}], ids=str)  # fmt: skip
+def test_the_second_start_compiles_nothing(binary, options):
+    """Results are the same, traps and their places in inlined code, too."""
+    first, compiled, events = answers(binary, **options)
+    assert of(events, FunctionCompiled) and not of(events, CodeRestored)
+    [kept] = of(events, CodeKept)
+    assert kept.functions == compiled
+    second, restored, events = answers(binary, **options)
+    assert (second, restored) == (first, compiled)
+    assert [event.functions for event in of(events, CodeRestored)] == [compiled]
+    assert not of(events, FunctionCompiled) and not of(events, CodeKept) and not of(events, CodeNotKept)
+
+
+def test_code_from_the_disk_is_byte_for_byte_what_is_compiled_afresh(binary):
+    """In another process, at other addresses."""
+    code = """
+import sys, stratavm
+from hashlib import sha256
+from stratavm import Engine, Module
+module = Module(open(sys.argv[1], "rb").read(), engine=Engine(tier="jit1", threads=1, cache=sys.argv[2] == "on"))
+before = module.code.compiled
+module.compile_all()
+print(before, module.code.compiled, sha256(module.code.pack_code()).hexdigest())
+"""
+    path = Path(os.environ["XDG_CACHE_HOME"], "module.wasm")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(binary)
+
+    def child(how):
+        return subprocess.run(
+            [sys.executable, "-c", code, str(path), how], capture_output=True, text=True, check=True
+        ).stdout.split()
+
+    first, second, fresh = child("on"), child("on"), child("off")
+    assert first[0] == "0" and second[0] == first[1]
+    assert first[2] == second[2] == fresh[2]
+
+
+@pytest.mark.parametrize(
+    "options", [{"tier": "jit1"}, {"fuel": True}, {"memory_plan": "bounded"}, {"allocator": "naive"}], ids=str
+)
+def test_another_way_to_compile_is_another_entry(binary, options):
+    """So is another binary, and another build of Strata."""
+    answers(binary)
+    _, _, events = answers(binary, **options)
+    assert of(events, FunctionCompiled) and not of(events, CodeRestored)
+
+
+def test_another_binary_is_another_entry(binary):
+    """One constant differs."""
+    answers(binary)
+    changed = Module(text(changed="1"), engine=Engine(cache=False)).model.binary
+    results, _, events = answers(changed)
+    assert not of(events, CodeRestored) and 80 not in results
+
+
+def test_another_build_is_another_entry(binary, monkeypatch):
+    """Any file of the package that was touched."""
+    answers(binary)
+    known = codecache.package_identity()
+    assert {"native/worker.py", "contract/layout.py"} <= {name for name, *_ in known}
+    monkeypatch.setattr(codecache, "package_identity", lambda: (*known[:-1], (known[-1][0], 1, 2, 3)))
+    _, _, events = answers(binary)
+    assert not of(events, CodeRestored)
+
+
+@pytest.mark.parametrize("how", ["environment", "config", "small", "oracle"])
+def test_it_can_be_turned_off(binary, how, monkeypatch, home):
+    """Nothing is written then; nor for what is too small."""
+    if how == "environment":
+        monkeypatch.setenv("STRATA_CACHE", "off")
+    source = '(module (func (export "f")))' if how == "small" else binary
+    engine = Engine(cache=how != "config", tier="oracle" if how == "oracle" else "jit0")
+    module = Module(source, engine=engine)
+    if how != "oracle":
+        module.compile_all()
+    del module
+    assert not (home / "cache").exists() and not (home / "state").exists()
+
+
+def test_a_folder_of_ones_own(binary, home):
+    """The key stays where it is."""
+    answers(binary, cache=home / "mine")
+    assert len(list((home / "mine").iterdir())) == 1
+    assert not (home / "cache").exists() and (home / "state/stratavm/cache.key").exists()
+    assert of(answers(binary, cache=str(home / "mine"))[2], CodeRestored)
+
+
+@pytest.mark.parametrize(("given", "error"), [(1, TypeError), (None, TypeError), (b"x", TypeError), ("", ValueError)])
+def test_what_is_no_folder_is_refused(given, error):
+    """By the configuration."""
+    with pytest.raises(error, match="cache must be True, False or the path of a directory"):
+        Config(cache=given)
+
+
+def test_a_directory_that_cannot_be_trusted_is_said_once_and_not_used(binary, home):
+    """Everything runs as without it."""
+    (home / "cache/stratavm/code").mkdir(parents=True, mode=0o777)
+    (home / "cache/stratavm/code").chmod(0o777)
+    _, _, events = answers(binary)
+    [refused] = of(events, CodeNotKept)
+    assert "open to others" in refused.reason and of(events, FunctionCompiled)
+
+
+def test_a_directory_that_cannot_be_written_is_read(binary, monkeypatch):
+    """As a read-only image of a machine has it; what cannot be kept is said."""
+    answers(binary)
+    real = os.open
+
+    def read_only(path, flags, *rest, **options):
+        if flags & os.O_CREAT and "dir_fd" in options:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return real(path, flags, *rest, **options)
+
+    monkeypatch.setattr(os, "open", read_only)
+    assert of(answers(binary)[2], CodeRestored)
+    [refused] = of(answers(binary, tier="jit1")[2], CodeNotKept)
+    assert "Read-only file system" in refused.reason
+
+
+def test_damage_is_said_and_mended(binary, home):
+    """Flipped bits anywhere, and entries cut off: the program runs, and the next start finds a good entry."""
+    first, _, _ = answers(binary)
+    [file] = (home / "cache/stratavm/code").iterdir()
+    whole = file.read_bytes()
+    chance = random.Random(3)
+    for n in range(12):
+        damaged = bytearray(whole)
+        if n % 3:
+            damaged[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
+        else:
+            del damaged[chance.randrange(len(whole)) :]
+        file.write_bytes(damaged)
+        results, _, events = answers(binary)
+        assert results == first and of(events, CodeNotKept) and of(events, CodeKept)
+    assert of(answers(binary)[2], CodeRestored)
+
+
+def test_damage_that_is_marked_as_right_publishes_nothing(binary):
+    """The bytes are looked at even so: counts, places, tables, functions named twice."""
+    engine = Engine(cache=False)
+    module = Module(binary, engine=engine)
+    module.compile_all()
+    good = module.code.pack_code()
+    chance = random.Random(7)
+    refused = 0
+    for n in range(400):
+        data = bytearray(good)
+        if n % 4 == 0:
+            del data[chance.randrange(len(data)) :]
+        else:
+            at = chance.randrange(16 + 24 * COUNT) if n % 2 else chance.randrange(len(data))
+            data[at] ^= 1 << chance.randrange(8)
+        other = Module(binary, engine=engine)
+        try:
+            other.code.restore_code(bytes(data))
+        except ValueError:
+            refused += 1
+            assert other.code.compiled == 0
+    assert refused > 200
+    with pytest.raises(ValueError):
+        Module("(module (func))", engine=engine).code.restore_code(good)
+
+
+def test_only_more_code_is_written_again(binary, home):
+    """A start that compiles a little more does not write megabytes for it."""
+    engine = Engine()
+
+    def run(*names):
+        with EventRecorder(engine.bus, CodeKept) as recorder:
+            module = Module(binary, engine=engine)
+            exports = Linker(engine).instantiate(Store(engine), module).exports
+            for name in names:
+                exports[name](0)
+            del exports, module
+            gc.collect()
+        return len(recorder.events)
+
+    assert run(*(f"f{n}" for n in range(64))) == 1
+    assert run("f100", "f101") == 0
+    assert run(*(f"f{n}" for n in range(100, 110))) == 1
+
+
+def test_a_file_that_nobody_else_may_change_is_known_without_reading_it(binary, home, monkeypatch):
+    """By device, inode, size and times, once it has been left alone for two seconds; else it is read each time."""
+    path = home / "app.wasm"
+    path.write_bytes(binary)
+    digests = []
+    real = codecache.digest
+    monkeypatch.setattr(codecache, "digest", lambda *parts: digests.append(max(map(len, parts))) or real(*parts))
+
+    def hashed():
+        digests.clear()
+        answers(path)
+        return max(digests) == len(binary)
+
+    assert hashed() and hashed()  # it is new
+    later = time.time_ns() + 3_000_000_000
+    monkeypatch.setattr(codecache.time, "time_ns", lambda: later)
+    assert hashed() and not hashed()
+    os.utime(path)  # its bytes are as before, but who knows
+    assert hashed()
+    path.chmod(0o666)
+    assert hashed() and hashed()
+
+
+def test_a_file_that_is_rewritten_is_another_one(home):
+    """In the tick in which it was hashed, and with its times set back."""
+    one, two = (Module(text(changed=c), engine=Engine(cache=False)).model.binary for c in ("1", "2"))
+    assert len(one) == len(two)
+    path = home / "app.wasm"
+    for binary, expected in ((one, 71), (two, 72), (one, 71)):
+        path.write_bytes(binary)
+        os.utime(path, ns=(10**18, 10**18))
+        engine = Engine()
+        exports = Linker(engine).instantiate(Store(engine), Module(path, engine=engine)).exports
+        assert exports.f7(0) == expected
+
+
+def test_a_file_is_settled_when_a_change_would_show():
+    """Two seconds after the last change, by both times; never one that others may write."""
+    identity = FileIdentity((1, 2, 3, 5_000_000_000, 6_000_000_000), True)
+    assert not identity.settled(7_999_999_999) and identity.settled(8_000_000_000)
+    assert not FileIdentity(identity.numbers, False).settled(10**12)
+
+
+PROGRAM = """
+import sys
+from stratavm import Engine, Linker, Module, Store
+engine = Engine()
+exports = Linker(engine).instantiate(Store(engine), Module(sys.argv[1], engine=engine)).exports
+print(*(exports[f"f{n}"](9) for n in range(200)))
+"""
+
+
+def test_many_processes_at_once_make_one_entry(binary, home):
+    """All are right; the last one to end has written it."""
+    path = home / "app.wasm"
+    path.write_bytes(binary)
+    children = [
+        subprocess.Popen([sys.executable, "-c", PROGRAM, str(path)], stdout=subprocess.PIPE, text=True)
+        for _ in range(6)
+    ]
+    assert len({child.communicate()[0] for child in children}) == 1
+    assert not any(child.returncode for child in children)
+    files = list((home / "cache/stratavm/code").iterdir())
+    assert all(file.name.endswith(".entry") for file in files)
+    assert sum(file.stat().st_size > 1000 for file in files) == 1  # and perhaps the digest of the binary
+
+
+def test_a_child_that_was_forked_leaves_it_to_its_parent(binary, home):
+    """It has what the parent compiled, and would write it once more."""
+    module = Module(binary)
+    module.compile_all()
+    child = os.fork()
+    if not child:
+        del module
+        gc.collect()
+        os._exit(len(list((home / "cache/stratavm/code").iterdir())))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    del module
+    gc.collect()
+    assert len(list((home / "cache/stratavm/code").iterdir())) == 1
+
+
+def test_functions_on_the_oracle_are_not_kept(binary, monkeypatch):
+    """Their stubs are of this process."""
+    module = Module(binary, engine=Engine(cache=False))
+    module.compile_all()
+    whole = len(module.code.pack_code())
+    assert isinstance(module.code, JitModule)
+    module.code.lazy.fallbacks[module.code.lazy.first] = "planted"
+    assert len(module.code.pack_code()) < whole
