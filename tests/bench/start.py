@@ -1,4 +1,5 @@
-"""Whole-process start: from ``exec`` to exit, Python included, nothing cached, each engine in the same run."""
+"""Whole-process start: from ``exec`` to exit, Python included, each engine in the same run: with nothing kept, and as a
+later start has it, code kept by ours and an image of wasmtime's."""
 
 from __future__ import annotations
 
@@ -64,8 +65,18 @@ def _row(name: str, path: Path, arguments: list[str], expected: str, folder: Pat
     image.write_bytes(wasmtime.Module.from_file(wasmtime.Engine(), str(path)).serialize())
     ours = [sys.executable, "-m", "stratavm", "run", str(path), *arguments]
     theirs = [sys.executable, "-c", WASMTIME_RUN]
+    kept = folder / f"{path.stem}-cache"
+    cached = ["env", "STRATA_CACHE=on", f"XDG_CACHE_HOME={kept}", f"XDG_STATE_HOME={kept}"]
     commands = {
         "strata": ours,
+        "strata, code kept": [*cached, *ours],
+        "strata jit1, code kept": [
+            *cached,
+            *ours[: -1 - len(arguments)],
+            "--tier",
+            "jit1",
+            *ours[-1 - len(arguments) :],
+        ],
         "wasmtime": [*theirs, "-", str(path), *arguments],
         "wasmtime, cached image": [*theirs, str(image), str(path), *arguments],
     }
@@ -78,5 +89,7 @@ def _row(name: str, path: Path, arguments: list[str], expected: str, folder: Pat
         if result.stdout != expected:
             raise AssertionError(f"{name}: expected {expected!r}, got {result.stdout!r}")
 
+    for command in commands.values():
+        runner(command)  # keeps the code, and each file in the kernel's cache
     runs = {engine: lambda command=command: runner(command) for engine, command in commands.items()}
     return row_of("start", name, "ms", interleaved(runs, rounds, 1e3))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Final, Protocol
 from weakref import ref
 
@@ -39,13 +40,20 @@ class ModuleCache(Protocol):
 class CodeCache(Protocol):
     """Where the machine code of modules comes from, and goes to, beyond this process."""
 
-    def attach(self, loaded: LoadedModule, name: str, file: os.stat_result | None) -> None:
-        """A module was loaded: restore what there is of its code, and see to it that what is compiled later is kept.
+    def restore(
+        self, code: TierModule, binary: bytes, name: str, file: os.stat_result | None
+    ) -> Callable[[], None] | None:
+        """A module is being loaded, and nothing of it is compiled yet: publish what there is of its code.
 
         Args:
-            name: of the module, for events.
+            code: of the module.
+            binary: what it was made from; ``name`` stands in events.
             file: what the kernel says of the file that was read, which did not change meanwhile; None where the binary
                 came from elsewhere.
+
+        Returns:
+            What is called when the module goes or the process ends, to keep what was compiled; it must not hold the
+            module itself.
         """
         ...
 
@@ -53,8 +61,11 @@ class CodeCache(Protocol):
 class NoCodeCache:
     """Keeps nothing."""
 
-    def attach(self, loaded: LoadedModule, name: str, file: os.stat_result | None) -> None:
+    def restore(
+        self, code: TierModule, binary: bytes, name: str, file: os.stat_result | None
+    ) -> Callable[[], None] | None:
         """Nothing."""
+        return None
 
 
 class NoModuleCache:

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from typing import Final
-from weakref import finalize
 
 from stratavm.base.data import dataclass
 from stratavm.base.errors import ResourceLimit
 from stratavm.base.events.core import Source
-from stratavm.engine.cache import LoadedModule
 from stratavm.engine.events import CodeKept, CodeNotKept, CodeRestored, describe
 from stratavm.services.diskcache import CacheRefused, DiskCache, default_folders, digest
 from stratavm.tiers.tier import TierModule
@@ -72,19 +70,16 @@ class DiskCodeCache:
         self._disk: DiskCache | None = None
         self._refused = False
 
-    def attach(self, loaded: LoadedModule, name: str, file: os.stat_result | None) -> None:
-        """Restore, and keep what there is more when the module goes, or the process ends."""
-        code = loaded.code
+    def restore(
+        self, code: TierModule, binary: bytes, name: str, file: os.stat_result | None
+    ) -> Callable[[], None] | None:
+        """Publish what there is; returns what keeps the code that there is more, later."""
         if not code.code_key or not self._opened(name):
-            return
-        key = digest(
-            b"code",
-            self._digest(loaded.model.binary, FileIdentity.of(file) if file else None),
-            code.code_key.encode(),
-            repr(package_identity()).encode(),
-        )
+            return None
+        binary_digest = self._digest(binary, FileIdentity.of(file) if file else None)
+        key = digest(b"code", binary_digest, code.code_key.encode(), repr(package_identity()).encode())
         restored = self._restore(code, key, name)
-        finalize(loaded, self._keep, code, key, name, restored, os.getpid())
+        return partial(self._keep, code, key, name, restored, os.getpid())
 
     def _opened(self, name: str) -> DiskCache | None:
         """The directory; None where it cannot be used, which is said once."""

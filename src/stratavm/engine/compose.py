@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Final
 
 from stratavm.base import switches
@@ -31,8 +32,10 @@ class OracleOnDemand:
     def __init__(self, fuel: bool = False) -> None:
         self.fuel = fuel
 
-    def load(self, valid: ValidModule, name: str = "") -> TierModule:
-        """Prepare a valid module."""
+    def load(
+        self, valid: ValidModule, name: str = "", restore: Callable[[TierModule], None] = lambda code: None
+    ) -> TierModule:
+        """Prepare a valid module; there is no code to restore."""
         with importing:
             from stratavm.tiers.oracle.tier import Oracle
 

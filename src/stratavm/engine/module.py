@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from typing import TYPE_CHECKING
+from weakref import finalize
 
 from stratavm.base.budget import Budget
 from stratavm.base.cached import cached
@@ -82,8 +83,6 @@ class Module:
             loaded = self._made_of(origin)
         self._use(loaded)
         cache.keep(loaded)
-        if len(loaded.model.binary) >= SMALLEST:
-            self.engine.services.get(CodeCache).attach(loaded, self.name, origin.file)
 
     def _in_time(self) -> Budget:
         """What the engine allows loading to take."""
@@ -93,7 +92,7 @@ class Module:
         """Decode or parse, and validate."""
         model = self._model_of(origin)
         try:
-            return self._prepare(model)
+            return self._prepare(model, origin.file)
         except (ValidationError, Unsupported) as error:
             if origin.text is not None:
                 with importing:
@@ -125,11 +124,18 @@ class Module:
             refuse_in_text(origin.text, config.features)
         raise refused
 
-    def _prepare(self, model: Model) -> LoadedModule:
-        """Validate, and hand over to the tier."""
-        config = self.engine.config
+    def _prepare(self, model: Model, file: os.stat_result | None = None) -> LoadedModule:
+        """Validate, and hand over to the tier; with the code that was kept of it, unless compiling is quicker."""
+        config, tier = self.engine.config, self.engine.tier
         valid = validate(model, config.features, config.threads, limits=config.limits)
-        return LoadedModule(model, valid, self.engine.tier.load(valid, self.name))
+        if len(model.binary) < SMALLEST:
+            return LoadedModule(model, valid, tier.load(valid, self.name))
+        cache, keep = self.engine.services.get(CodeCache), []
+        code = tier.load(valid, self.name, lambda code: keep.append(cache.restore(code, model.binary, self.name, file)))
+        loaded = LoadedModule(model, valid, code)
+        for keeping in filter(None, keep):
+            finalize(loaded, keeping)
+        return loaded
 
     def _use(self, loaded: LoadedModule) -> None:
         """Become a module of what was loaded."""

@@ -76,8 +76,11 @@ class Tier(Protocol):
     def name(self) -> str:
         """``jit0``, ``oracle`` …"""
 
-    def load(self, valid: ValidModule, name: str = "") -> TierModule:
-        """Prepare a valid module; nothing is compiled yet. ``name`` stands in backtraces where the module has none.
+    def load(
+        self, valid: ValidModule, name: str = "", restore: Callable[[TierModule], None] = lambda code: None
+    ) -> TierModule:
+        """Prepare a valid module. Nothing is compiled before ``restore`` was called with it, which may publish code
+        that was kept. ``name`` stands in backtraces where the module has none.
 
         Raises:
             Unsupported: the tier is strict and some function cannot be compiled by it.

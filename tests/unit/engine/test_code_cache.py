@@ -76,8 +76,16 @@ def of(events, kind):
     return [event for event in events if isinstance(event, kind)]
 
 
-@pytest.mark.parametrize("options", [{"tier": "jit0"}, {"tier": "jit1"}, {"tier": "jit1", "memory_plan": "bounded"},
-                                     {"tier": "jit0", "fuel": False, "allocator": "naive"}], ids=str)  # fmt: skip
+WAYS = (
+    {"tier": "jit0"},
+    {"tier": "jit1"},
+    {"tier": "jit1", "strict": True},
+    {"tier": "jit1", "memory_plan": "bounded"},
+    {"tier": "jit0", "allocator": "naive"},
+)
+
+
+@pytest.mark.parametrize("options", WAYS, ids=str)
 def test_the_second_start_compiles_nothing(binary, options):
     """Results are the same, traps and their places in inlined code, too."""
     first, compiled, events = answers(binary, **options)

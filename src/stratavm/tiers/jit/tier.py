@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from stratavm.base.data import dataclass
 from stratavm.base.errors import Unsupported
@@ -14,7 +14,7 @@ from stratavm.native.stubtable import StubTable
 from stratavm.tiers.events import CompileRecorder
 from stratavm.tiers.jit.eager import ThreadExecutor, compile_all
 from stratavm.tiers.jit.lazy import LazyCode
-from stratavm.tiers.tier import CompileCosts, CompileExecutor, Tier
+from stratavm.tiers.tier import CompileCosts, CompileExecutor, Tier, TierModule
 
 
 def machine_stubs() -> StubTable:
@@ -107,11 +107,14 @@ class Jit:
     bus: Bus | None = None
     executor: CompileExecutor | None = None
 
-    def load(self, valid: ValidModule, name: str = "") -> JitModule:
-        """Prepare a valid module; only a strict tier compiles it now."""
+    def load(
+        self, valid: ValidModule, name: str = "", restore: Callable[[TierModule], None] = lambda code: None
+    ) -> JitModule:
+        """Prepare a valid module; only a strict tier compiles it now, but for what ``restore`` publishes."""
         recorder = CompileRecorder.of(self.bus) if self.bus is not None else None
         fallback = None if self.strict else self.fallback
         module = JitModule(valid, self.options, fallback, name, recorder, self.executor)
+        restore(module)
         if self.strict:
             module.compile_all(self.threads)
             for index, reason in sorted(module.fallbacks.items()):

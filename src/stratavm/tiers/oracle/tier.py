@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from stratavm.base.data import dataclass, field
 from stratavm.module.valid import ValidModule
 from stratavm.tiers.oracle.machine import Budget, OracleLimits, Program
 from stratavm.tiers.oracle.protocols import InstanceLike
-from stratavm.tiers.tier import CompileCosts
+from stratavm.tiers.tier import CompileCosts, TierModule
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,8 @@ class Oracle:
     name: str = "oracle"
     fuel: bool = False
 
-    def load(self, valid: ValidModule, name: str = "") -> OracleModule:
-        """Prepare a valid module."""
+    def load(
+        self, valid: ValidModule, name: str = "", restore: Callable[[TierModule], None] = lambda code: None
+    ) -> OracleModule:
+        """Prepare a valid module; there is no code to restore."""
         return OracleModule(valid, Budget(self.limits), self.fuel)
