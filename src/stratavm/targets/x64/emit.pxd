@@ -1,6 +1,6 @@
 # Emission: machine IR with places to bytes, trap table and position map.
 from libc.stdint cimport uint32_t
-from stratavm.machine.minst cimport MInst, MOperand
+from stratavm.machine.minst cimport MInst, MOperand, Move
 from stratavm.targets.x64.emit_values cimport Cold, ValueEmitter
 
 cdef class Emitter(ValueEmitter):
@@ -15,6 +15,7 @@ cdef class Emitter(ValueEmitter):
     cdef bint dispatches(self, uint32_t number) noexcept nogil
     cdef int block(self, uint32_t number, uint32_t* move) except -1 nogil
     cdef int again(self, uint32_t number, uint32_t dst, uint32_t at, uint32_t last) except -1 nogil
+    cdef bint sums(self, Move* mv, uint32_t at, uint32_t last) except -1 nogil
     cdef bint in_flags(self, uint32_t at, uint32_t last) noexcept nogil
     cdef bint flags_live(self, uint32_t at, uint32_t last) noexcept nogil
     cdef int instruction(self, uint32_t number, uint32_t block) except -1 nogil

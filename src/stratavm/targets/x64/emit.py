@@ -49,6 +49,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     ENC_F_MERGES,
     ENC_F_RESULT,
     ENC_ROWS,
+    MOP_ADD_RI,
     MOP_ADD_RR,
     MOP_CALL_M,
     MOP_CMP_RI,
@@ -164,6 +165,15 @@ FLAGS_REACH = cython.declare(uint32_t, 16)  # instructions looked at for one tha
 LOOP_ALIGN = cython.declare(uint32_t, 32)
 LINE = cython.declare(uint32_t, 64)  # of the cache, and the alignment of functions
 _ALLOCATABLE_MASK = cython.declare(uint32_t, sum(1 << n for n in ALLOCATABLE))
+
+
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(check=False)
+def added(op: uint32_t) -> cython.bint:
+    """Whether an instruction adds to a register what is in another, or a number."""
+    return op == MOP_ADD_RR or op == MOP_ADD_RI or op == MOP_SUB_RI
 
 
 @cython.cclass
@@ -324,6 +334,9 @@ class Emitter(ValueEmitter):
                 continue
             while move[0] < n and moves[move[0]].at == i:
                 mv = cython.address(moves[move[0]])
+                if added(insts[i].op) and self.sums(mv, i, block.last):
+                    move[0] += 1
+                    break
                 if mv.src & (LOC_SLOT | LOC_REMAT) == LOC_REMAT:
                     self.again(mv.src & ~cython.cast(uint32_t, LOC_REMAT), mv.dst, i, block.last)
                 else:
@@ -331,8 +344,22 @@ class Emitter(ValueEmitter):
                 if mv.dst == R11:
                     self.held = NOTHING_HELD
                 move[0] += 1
-            self.instruction(i, number)
+            else:
+                self.instruction(i, number)
         return 0
+
+    def sums(self, mv, at, last):
+        """A copy and an addition to it as one address computation, where nothing reads the flags of the sum: the copy
+        is the last move before instruction ``at``. Whether that was done."""
+        move: uint32_t = cython.cast(uint32_t, mv - self.m.moves) + 1
+        inst: cython.pointer(MInst) = cython.address(self.m.insts[at])
+        ops: cython.pointer(MOperand) = self.m.operands + inst.ops
+        moved_next: cython.bint = move < self.m.n_moves and self.m.moves[move].at == at + 1
+        if (move < self.m.n_moves and self.m.moves[move].at == at) or mv.dst != ops[0].loc:
+            return False
+        if at + 1 < last and self.m.insts[at + 1].op == MOP_CMP_RI and not moved_next and self.in_flags(at + 1, last):
+            return False
+        return self.sum_of(inst, ops, mv.src)
 
     def again(self, number, dst, at, last):
         """Compute the value of an instruction once more, before instruction ``at`` of a block that ends at ``last``."""

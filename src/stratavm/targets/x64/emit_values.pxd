@@ -51,6 +51,7 @@ cdef class ValueEmitter:
     cdef uint32_t* final           # by block: where a jump to it goes
     cdef uint32_t cap_final
 
+    cdef bint sum_of(self, MInst* inst, MOperand* ops, uint32_t augend) except -1 nogil
     cdef int divide(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef int set_condition(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef int select(self, MInst* inst, MOperand* ops) except -1 nogil

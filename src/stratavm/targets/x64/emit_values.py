@@ -5,12 +5,13 @@ r11 and xmm15 are scratch; r11 may hold a pointer of the context from one memory
 """
 
 import cython
-from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
+from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.contract._gen_layout import TRAP_DIV_BY_ZERO, TRAP_INT_OVERFLOW, TRAP_INVALID_CONVERSION
 from cython.cimports.stratavm.machine.codebuf import CodeBuf
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
+    MOP_ADD_RR,
     MOP_AND_RI,
     MOP_ANDNP_RR,
     MOP_ANDP_RR,
@@ -29,6 +30,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_FSUB_RM,
     MOP_HLT,
     MOP_IDIV_R,
+    MOP_LEA_RM,
     MOP_MOV_RI,
     MOP_MOV_RR,
     MOP_MOVF_RM,
@@ -38,6 +40,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_ORP_RR,
     MOP_PXOR_RR,
     MOP_SHR_RI,
+    MOP_SUB_RI,
     MOP_TEST_RR,
     MOP_UCOMIS_RM,
     MOP_UCOMIS_RR,
@@ -46,11 +49,12 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_XORP_RR,
     R11,
     RAX,
+    RBP,
     RDX,
     RIP,
     XMM15,
 )
-from cython.cimports.stratavm.targets.x64.encoder import based, emit_move, encode_plain
+from cython.cimports.stratavm.targets.x64.encoder import based, emit_move, encode_plain, indexed
 from cython.cimports.stratavm.targets.x64.pseudo import (
     CC_A,
     CC_B,
@@ -88,6 +92,7 @@ from cython.cimports.stratavm.targets.x64.sequences import (
 from stratavm.targets.x64.target import X64
 
 U32_MAX = cython.declare(int64_t, 0xFFFFFFFF)
+I32_MAX = cython.declare(int64_t, 0x7FFFFFFF)
 I64_MAX = cython.declare(int64_t, 0x7FFFFFFFFFFFFFFF)
 
 
@@ -167,6 +172,29 @@ class ValueEmitter:
         return label
 
     # ---- sequences of values -------------------------------------------------------------------
+
+    def sum_of(self, inst, ops, augend):
+        """What an instruction adds, plus the register ``augend``, as an address computation, which needs no copy and
+        leaves the flags alone. False where there is none; a base that takes a displacement would take longer."""
+        addend: uint32_t
+        imm: int64_t = inst.imm
+        if augend >= 16 or ops[0].loc >= 16 or inst.width < 4:
+            return False
+        if inst.op != MOP_ADD_RR:
+            imm = cython.cast(int32_t, imm)
+            if inst.op == MOP_SUB_RI:
+                imm = -imm
+            if imm > I32_MAX:
+                return False
+            emit_rm(self.b, MOP_LEA_RM, inst.width, ops[0].loc, based(augend, cython.cast(int32_t, imm)))
+            return True
+        addend = ops[2].loc
+        if addend >= 16 or addend == ops[0].loc or addend == augend:
+            return False
+        if augend & 7 == RBP:
+            augend, addend = addend, augend
+        emit_rm(self.b, MOP_LEA_RM, inst.width, ops[0].loc, indexed(augend, addend, 0))
+        return True
 
     def divide(self, inst, ops):
         """rax by a register. Zero faults in the instruction itself; -1 is told apart because it would fault the same

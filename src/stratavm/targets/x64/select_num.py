@@ -122,7 +122,14 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     TRUNC_UNSIGNED,
 )
 from cython.cimports.stratavm.targets.x64.rows import ROW_OPERANDS, row_address, row_inst
-from cython.cimports.stratavm.targets.x64.select_base import NODE_FOLDED, NODE_FUSED, class_of, is_const, width_of
+from cython.cimports.stratavm.targets.x64.select_base import (
+    NODE_FOLDED,
+    NODE_FUSED,
+    NODE_SUM,
+    class_of,
+    is_const,
+    width_of,
+)
 
 BOUND_F32_2_63 = cython.declare(uint64_t, 0x5F000000)
 BOUND_F64_2_63 = cython.declare(uint64_t, 0x43E0000000000000)
@@ -131,6 +138,8 @@ BOUND_F64_MIN64 = cython.declare(uint64_t, 0xC3E0000000000000)
 BOUND_F32_MIN32 = cython.declare(uint64_t, 0xCF000000)
 BOUND_F64_BELOW32 = cython.declare(uint64_t, 0xC1E0000000200000)
 TWO_31 = cython.declare(uint64_t, 0x80000000)
+MOST_SUMS = cython.declare(uint32_t, 8)
+"""Additions that a shift is part of, at most."""
 
 
 @cython.cfunc
@@ -283,20 +292,29 @@ class NumericSelector(BaseSelector):
         return True
 
     def fold_shift(self, n, first):
-        """Mark a left shift by 1, 2 or 3 whose only user is this addition: together they are an address."""
+        """Mark a left shift by 1, 2 or 3 all of whose users are additions like this one: with each of them it is an
+        address, and itself not computed."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         if RULE_ROW[at.op] != MOP_ADD_RR or is_const(self.ssa, at.a) or is_const(self.ssa, at.b):
             return False
-        k: uint32_t
-        for k in range(2):
-            shifted: uint32_t = at.a if k else at.b
-            s: cython.pointer(Node) = cython.address(self.ssa.nodes[shifted])
-            if self.is_inner(shifted, n, first, S_SHIFT) and RULE_ROW[s.op] == MOP_SHL_RC and is_const(self.ssa, s.b):
-                count: uint64_t = self.const_bits(s.b) & (RULE_WIDTH[s.op] * 8 - 1)
-                if 1 <= count <= 3:
-                    self.marks[shifted] |= NODE_FOLDED
-                    return True
-        return False
+        shifted: uint32_t = at.b if self.scales(at.b, n, first) else at.a
+        if shifted == at.a and not self.scales(shifted, n, first):
+            return False
+        if self.uses[shifted] > 1 and self.uses[at.a] == 1 and self.scales(at.a, n, first):
+            shifted = at.a
+        if at.a == at.b or self.uses[shifted] > MOST_SUMS:
+            return False
+        self.marks[shifted] += NODE_SUM
+        if self.marks[shifted] // NODE_SUM == self.uses[shifted]:
+            self.marks[shifted] |= NODE_FOLDED
+        return True
+
+    def scales(self, shifted, n, first):
+        """Whether an operand of ``n`` is a left shift by 1, 2 or 3 that stands before it in its block."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[shifted])
+        if not first <= shifted < n or at.op >= N_OPS or RULE_SHAPE[at.op] != S_SHIFT or RULE_ROW[at.op] != MOP_SHL_RC:
+            return False
+        return is_const(self.ssa, at.b) and 1 <= self.const_bits(at.b) & (RULE_WIDTH[at.op] * 8 - 1) <= 3
 
     def is_inner(self, inner, n, first, shape):
         """Whether an operand of ``n`` has this shape, no other user, and stands before it in its block."""
