@@ -52,6 +52,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_ADD_RI,
     MOP_ADD_RR,
     MOP_CALL_M,
+    MOP_CALL_R,
     MOP_CMP_RI,
     MOP_CMP_RM,
     MOP_CMP_RR,
@@ -552,9 +553,14 @@ class Emitter(ValueEmitter):
         return self.leave_rec()
 
     def leave_rec(self):
-        """Call the FuncRec in r11 with its own context, then restore this instance's."""
+        """Call the FuncRec in r11 with its own context, then restore this instance's.
+
+        The code goes through a register: Zen 4 mispredicts some loops over calls through memory, by where their targets
+        lie, and takes 1.6 times as long for them.
+        """
         emit_rm(self.b, MOP_MOV_RM, 8, R14, based(R11, FUNCREC_VMCTX))
-        emit_m(self.b, MOP_CALL_M, R11, FUNCREC_CODE)
+        emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R11, FUNCREC_CODE))
+        emit_r(self.b, MOP_CALL_R, R11)
         self.return_site()
         return emit_rm(self.b, MOP_MOV_RM, 8, R14, based(RBP, SAVED_R14))
 
