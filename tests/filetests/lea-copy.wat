@@ -1,6 +1,6 @@
-;; What is added to and still used is not copied first: an address computation leaves it as it is. Where the flags of
-;; the sum are asked for it stays a sum. A shift that only additions use is part of each of them; one that something
-;; else uses, too, is computed.
+;; What is added to and still used is not copied first: an address computation leaves it as it is, and so it does for
+;; what is shifted by up to 3. Where the flags of the sum are asked for it stays a sum. A shift that only additions use
+;; is part of each of them; one that something else uses, too, is computed.
 ;;! show: asm
 ;;! machine: level 1
 ;;! allocator: splitting
@@ -8,6 +8,7 @@
 ;;! run: register 3 1000 => 3000
 ;;! run: wide 3 -100000000000 => -100000000000
 ;;! run: flags 3 => 2
+;;! run: shifted 3 => 192
 ;;! run: both 1 2 3 => 17 19
 ;;! run: more 1 2 => 272
 (module
@@ -37,6 +38,13 @@
       (local.set 2 (i32.add (local.get 2) (local.get 1)))
       (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
     (local.get 2))
+  (func (export "shifted") (param i32) (result i32)
+    (local i32)
+    (loop
+      (local.set 1 (i32.xor (local.get 1) (i32.xor (local.get 0) (i32.shl (local.get 0) (i32.const 2)))))
+      (local.set 1 (i32.xor (local.get 1) (i32.mul (local.get 0) (i32.shl (local.get 0) (i32.const 4)))))
+      (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+    (local.get 1))
   (func (export "both") (param i32 i32 i32) (result i32 i32)
     (local i32)
     (local.set 3 (i32.shl (local.get 2) (i32.const 3)))

@@ -73,6 +73,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_PXOR_RR,
     MOP_RET,
     MOP_RET_I,
+    MOP_SHL_RI,
     MOP_SUB_RI,
     MOP_XOR_RR,
     R10,
@@ -173,8 +174,8 @@ _ALLOCATABLE_MASK = cython.declare(uint32_t, sum(1 << n for n in ALLOCATABLE))
 @cython.inline
 @cython.exceptval(check=False)
 def added(op: uint32_t) -> cython.bint:
-    """Whether an instruction adds to a register what is in another, or a number."""
-    return op == MOP_ADD_RR or op == MOP_ADD_RI or op == MOP_SUB_RI
+    """Whether an instruction adds to a register what is in another, or a number, or doubles it some times."""
+    return op == MOP_ADD_RR or op == MOP_ADD_RI or op == MOP_SUB_RI or op == MOP_SHL_RI
 
 
 @cython.cclass
@@ -350,8 +351,8 @@ class Emitter(ValueEmitter):
         return 0
 
     def sums(self, mv, at, last):
-        """A copy and an addition to it as one address computation, where nothing reads the flags of the sum: the copy
-        is the last move before instruction ``at``. Whether that was done."""
+        """A copy and an addition to it, or a short shift of it, as one address computation, where nothing reads the
+        flags of the sum: the copy is the last move before instruction ``at``. Whether that was done."""
         move: uint32_t = cython.cast(uint32_t, mv - self.m.moves) + 1
         inst: cython.pointer(MInst) = cython.address(self.m.insts[at])
         ops: cython.pointer(MOperand) = self.m.operands + inst.ops
