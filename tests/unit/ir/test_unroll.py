@@ -46,8 +46,8 @@ def unrolled(body: str, passes: tuple[str, ...] = ("cfg", "unroll")) -> str:
     [
         (f"(loop $l {STEP} {AGAIN}) (local.get $i)", 4),
         (f"(block $x (loop $l (br_if $x (i32.eqz {MORE})) {STEP} (br $l))) (local.get $i)", 4),
-        (f"(loop $l {STEP} {ADD * 5} {AGAIN}) (local.get $s)", 2),
-        (f"(loop $l {STEP} {ADD * 9} {AGAIN}) (local.get $s)", 1),
+        (f"(loop $l {STEP} {ADD * 9} {AGAIN}) (local.get $s)", 2),
+        (f"(loop $l {STEP} {ADD * 19} {AGAIN}) (local.get $s)", 1),
         (f"(loop $l {STEP} (call $f) {AGAIN}) (local.get $i)", 1),
         # two ways out, to different places, with a value that both would need
         (f"(block $x (loop $l {STEP} (br_if $x (i32.gt_u (local.get $i) (i32.const 6))) {AGAIN})"

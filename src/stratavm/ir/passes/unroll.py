@@ -18,9 +18,9 @@ from cython.cimports.stratavm.ir.ssa import (
     Node,
 )
 
-FOUR = cython.declare(uint32_t, 10)
+FOUR = cython.declare(uint32_t, 14)
 """Nodes of a loop that is copied to four."""
-TWO = cython.declare(uint32_t, 20)
+TWO = cython.declare(uint32_t, 40)
 """Nodes of a loop that is copied to two."""
 
 
