@@ -52,6 +52,7 @@ KEPT: Final[tuple[Excuse, ...]] = (
     ("importer.py", "create_module uninstall", "Python's import protocol, and its undoing"),
     ("__init__.py", "create_module has_location", "Python's import protocol"),
     ("cli/isolate.py", "wall_off", "an entry that programs of the first release call"),
+    ("base/forms.py", "_field_defaults protocol memo", "the protocol of named tuples, and of copying and pickling"),
     ("cli/argparser.py", "_check_value", "argparse calls it"),
     ("cli/program.py", "required", "argparse reads it"),
     ("testing/loop.py", "*", "asyncio calls the methods of a loop"),

@@ -9,12 +9,19 @@ from __future__ import annotations
 import importlib
 import sys
 from pathlib import Path
+from typing import Any
 
 TOOLS = Path(__file__).resolve().parent
 ROOT = TOOLS.parent
 CHECK_ONLY = "--check" in sys.argv
 
 outdated: list[str] = []
+
+
+def literals(alias: Any) -> tuple[str, ...]:
+    """What an alias of ``Literal`` lists."""
+    found: tuple[str, ...] = alias.__args__
+    return found
 
 
 def write(path: str | Path, text: str) -> bool:

@@ -69,7 +69,7 @@ def page() -> str:
     import importlib
 
     from stratavm.cli.argparser import command_parser
-    from stratavm.cli.main import COMMANDS, EXIT_CODES
+    from stratavm.cli.commands import COMMANDS, EXIT_CODES
 
     codes = "\n".join(f"| {code} | {cell(meaning)} |" for code, meaning in EXIT_CODES)
     parts = [f"{HEAD}{codes}\n"]

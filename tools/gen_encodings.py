@@ -86,7 +86,7 @@ def names_text() -> str:
         "",
         "from __future__ import annotations",
         "",
-        "from typing import Final",
+        "from stratavm.base.forms import Final",
         "",
         "MOPS: Final[dict[str, tuple[int, int, int]]] = {",
         *(f'    "{row.name}": ({MOP[row.name]}, {sum(row.widths)}, {tied(row)}),' for row in ROWS),

@@ -1,15 +1,14 @@
 """Generate ``spec/_gen_ops.pxd`` (op ids, immediate kinds, flags) and ``spec/_gen_optables.pxd`` (C tables)."""
 
 from collections.abc import Callable, Iterable
-from typing import get_args
 
 from stratavm.base.errors import TRAPS_BY_NAME
 from stratavm.module.features import FEATURES
 from stratavm.spec.index import BY_ID, IDS
 from stratavm.spec.record import ID_RANGES, N_IDS, NO_ID, PREFIXES, Imm, Row
-from tools.gen import write
+from tools.gen import literals, write
 
-IMMS: tuple[str, ...] = ("none", *get_args(Imm))
+IMMS: tuple[str, ...] = ("none", *literals(Imm))
 LETTERS = {"i": 1, "I": 2, "f": 3, "F": 4, "v": 5, "a": 7}  # ValueType of ir/ssa.pxd; 6 is a reference
 INTEGERS = {"i": 32, "I": 64}
 NO_FEATURE = 63

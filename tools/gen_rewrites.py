@@ -62,7 +62,7 @@ def names_text() -> str:
         "",
         "from __future__ import annotations",
         "",
-        "from typing import Final",
+        "from stratavm.base.forms import Final",
         "",
         "RULES: Final[dict[str, tuple[int, str, str]]] = {",
     ]

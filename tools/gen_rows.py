@@ -4,7 +4,7 @@ It runs before other generators, which read the rows from there.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any, get_args
+from typing import Any
 
 from stratavm.base.errors import TRAPS_BY_NAME
 from stratavm.base.words import did_you_mean
@@ -12,7 +12,7 @@ from stratavm.module.features import FEATURES
 from stratavm.spec.domain import LETTER_TYPES
 from stratavm.spec.ops import BY_ID, BY_MNEMONIC
 from stratavm.spec.record import Access, Effects, Imm, Kind, Row, Walk
-from tools.gen import write
+from tools.gen import literals, write
 
 NAMED = ("mnemonic", "prefix", "code", "access", "effects")
 
@@ -41,9 +41,9 @@ def unknown(row: Row) -> Iterator[tuple[str, str, Iterable[str]]]:
         ("letter of a signature", row.operands + row.results, (*LETTER_TYPES, "a")),
         ("proposal", (row.feature,), FEATURES),
         ("kind of trap", row.traps, TRAPS_BY_NAME),
-        ("kind of immediate", row.imms, get_args(Imm)),
-        ("walk", (row.walk,), get_args(Walk)),
-        ("kind of operation", (row.kind,), get_args(Kind)),
+        ("kind of immediate", row.imms, literals(Imm)),
+        ("walk", (row.walk,), literals(Walk)),
+        ("kind of operation", (row.kind,), literals(Kind)),
         ("row", filter(None, (row.twin, row.negation, row.mirror, row.reload)), BY_MNEMONIC),
     )
     for what, names, known in one_of:
@@ -66,7 +66,7 @@ def main() -> None:
         "",
         "from __future__ import annotations",
         "",
-        "from typing import Any",
+        "from stratavm.base.forms import Any",
         "",
         "Parts = tuple[Any, ...]",
         "FACTS: dict[int, tuple[str, int, int, Parts, Parts, Parts]] = {",

@@ -82,7 +82,7 @@ def names_text() -> str:
         "",
         "from __future__ import annotations",
         "",
-        "from typing import Final",
+        "from stratavm.base.forms import Final",
         "",
         "PSEUDO: Final[dict[str, int]] = {",
         *(f'    "{name[2:].lower()}": {number},' for name, number in pseudo_numbers().items()),

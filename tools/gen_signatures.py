@@ -11,7 +11,7 @@ from tools import gen
 FOLDERS = ("src/stratavm/engine", "src/stratavm/runtime")
 HEAD = '''"""Signatures of compiled classes by name, from their ``.pyi`` files; made by `make gen`."""
 
-from typing import Final
+from stratavm.base.forms import Final
 
 SIGNATURES: Final[dict[str, str]] = {
 '''

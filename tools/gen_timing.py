@@ -26,7 +26,7 @@ def text() -> str:
         "",
         "from __future__ import annotations",
         "",
-        "from typing import Final",
+        "from stratavm.base.forms import Final",
         "",
         "from stratavm.machine.target import Timings",
         "",

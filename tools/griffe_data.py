@@ -8,13 +8,13 @@ import griffe
 
 from tools.dialect import for_c
 
-OURS: Final = "stratavm.base.data.dataclass"
+OURS: Final = "stratavm.base.forms.dataclass"
 """Our decorator."""
 griffe.stdlib_decorators["stratavm.base.cached.cached"] = griffe.stdlib_decorators["functools.cached_property"]
 
 
 class DataClasses(griffe.Extension):
-    """Lets a decorator of ``stratavm.base.data`` pass for the standard one, from which griffe derives ``__init__``."""
+    """Lets a decorator of ``stratavm.base.forms`` pass for the standard one, from which griffe derives ``__init__``."""
 
     def on_class_instance(self, *, cls: griffe.Class, **_: Any) -> None:
         """Called for each class when its decorators are known."""

@@ -14,9 +14,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
 
 from stratavm.base.endings import ENDINGS
+from stratavm.base.forms import Any, Final
 from stratavm.engine.instance import Instance
 from stratavm.engine.linker import Linker
 from stratavm.engine.module import Module

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from stratavm.cli.main import COMMANDS
+from stratavm.cli.commands import COMMANDS
 from tests.docs.guests import KEPT
 from tools import programs
 

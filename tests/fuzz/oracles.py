@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, Literal, get_args
 
 import stratavm
-from stratavm.base.data import dataclass
 from stratavm.base.errors import LinkError, ModuleError, ResourceLimit, StackOverflow, Trap
 from stratavm.base.events import Bus
+from stratavm.base.forms import dataclass
 from stratavm.engine import Config, Engine, Global, Linker, Memory, Module, Store
 from stratavm.engine.cache import LoadedModule, ModuleCache, NoModuleCache
 from stratavm.engine.config import Allocator, MemoryPlan

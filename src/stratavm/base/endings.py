@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Final
+
+from stratavm.base.forms import Final
 
 ENDINGS: Final = (".wasm", ".wat")
 

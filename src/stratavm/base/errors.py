@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
-from typing import Any, Final, NamedTuple, TypeAlias
 
+from stratavm.base.forms import Any, Final, NamedTuple, TypeAlias
 from stratavm.base.numbers import integer, shown
 from stratavm.base.text import printable
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from _thread import RLock, get_ident
-from typing import Final
+
+from stratavm.base.forms import Final
 
 importing: Final = RLock()
 """Held around every import inside a function that threads may reach while another one forks: a child that is made in

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
-from typing import Any, Final, TypeVar, cast
 
+from stratavm.base.forms import Any, Final, TypeVar, cast
 from stratavm.base.words import did_you_mean
 
 Function = TypeVar("Function", bound=Callable[..., Any])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import Any, Final
+
+from stratavm.base.forms import Any, Final
 
 LONGEST_S: Final = 1e9
 """Thirty years: no time is longer, and as nanoseconds it fits 64 bits."""

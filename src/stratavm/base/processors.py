@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from typing import Final
+
+from stratavm.base.forms import Final
 
 MOUNT: Final = "/sys/fs/cgroup"
 SCHEDULER: Final = ("cpu", "cpu,cpuacct", "cpuacct,cpu")

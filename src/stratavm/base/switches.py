@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Final, Generic, TypeVar
+
+from stratavm.base.forms import Final, Generic, TypeVar
 
 T = TypeVar("T", covariant=True)
 PREFIX: Final = "STRATA_"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from stratavm.base.forms import Final
 
 LONGEST: Final = 1000
 """Characters of a name that are shown: it may be as long as the module."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
+from stratavm.base.forms import Final
 from stratavm.base.importing import importing
 from stratavm.base.text import escape, is_visible, printable
 

@@ -10,11 +10,11 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final, NoReturn
 
+from stratavm.base.forms import Any, Final, NoReturn
 from stratavm.base.text import printable
 from stratavm.cli import output
-from stratavm.cli.main import COMMANDS, EXAMPLES, EXIT_CODES, EXIT_USAGE, RUNNERS, module_of
+from stratavm.cli.commands import COMMANDS, EXAMPLES, EXIT_CODES, EXIT_USAGE, RUNNERS, module_of
 from stratavm.cli.program import END_OF_OPTIONS, STANDARD, Options, Table, place, spellings_of
 
 NUMBER: Final = re.compile(r"-\d+(\.\d*)?|-\.\d+")

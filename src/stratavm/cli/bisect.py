@@ -7,9 +7,9 @@ import hashlib
 import os
 from collections.abc import Hashable, Iterator
 from dataclasses import asdict
-from typing import Final
 
 from stratavm.base.errors import ExitError, StrataError
+from stratavm.base.forms import Final
 from stratavm.base.text import printable
 from stratavm.cli import options as common
 from stratavm.cli import output

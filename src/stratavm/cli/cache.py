@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import Any, Final
 
 from stratavm.base import switches
+from stratavm.base.forms import Any, Final
 from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.services.diskcache import DiskCache, default_folders

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
 
+from stratavm.base.forms import Final, NamedTuple
 from stratavm.cli import output
 
 EXAMPLES: Final = """eval "$(strata completion bash)"                                in ~/.bashrc
@@ -51,13 +51,13 @@ def options_of(command: str) -> Iterator[Option]:
 
 
 def _runners() -> tuple[str, ...]:
-    from stratavm.cli.main import RUNNERS
+    from stratavm.cli.commands import RUNNERS
 
     return RUNNERS
 
 
 def _commands() -> dict[str, str]:
-    from stratavm.cli.main import COMMANDS
+    from stratavm.cli.commands import COMMANDS
 
     return {name: summary for name, (_, summary) in COMMANDS.items()}
 

@@ -8,10 +8,10 @@ import platform
 import sys
 from collections.abc import Iterator
 from importlib import metadata
-from typing import Any, Final
 
 from stratavm import __version__
 from stratavm.base import switches
+from stratavm.base.forms import Any, Final
 from stratavm.base.words import nearest
 from stratavm.cli import machine, output
 from stratavm.cli import options as common

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-from typing import Final
 
+from stratavm.base.forms import Final
 from stratavm.base.text import printable
 from stratavm.base.words import did_you_mean, some
 from stratavm.cli import options as common

@@ -6,10 +6,10 @@ import os
 import sys
 import time
 from contextlib import closing
-from typing import Any, Final
 
 from stratavm.base.budget import Budget
 from stratavm.base.errors import ExitError, LinkError, StrataError
+from stratavm.base.forms import Any, Final
 from stratavm.base.text import printable
 from stratavm.cli import options as common
 from stratavm.cli import output

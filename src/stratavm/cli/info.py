@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, Final
 
 from stratavm.base.errors import DecodeError, ModuleError
+from stratavm.base.forms import Any, Final
 from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.cli.source import read_module

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from stratavm.base.errors import LinkError
+from stratavm.base.forms import TYPE_CHECKING, Any
 from stratavm.base.text import printable
 from stratavm.runtime.values import parse_argument, signature
 from stratavm.spec.types import FuncType

@@ -13,8 +13,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, Final
 
+from stratavm.base.forms import Any, Final
 from stratavm.cli import output
 from stratavm.cli.program import Options
 from stratavm.sandbox import privileges, process

@@ -13,9 +13,9 @@ import struct
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
 from stratavm.base import processors, switches
+from stratavm.base.forms import Final
 from stratavm.cli import output
 
 YES: Final = "yes"

@@ -12,55 +12,14 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Final
 
 from stratavm.base import switches
+from stratavm.base.forms import Any, Final
 from stratavm.base.text import printable
 from stratavm.cli import output
+from stratavm.cli.commands import COMMANDS, EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_USAGE, RUNNERS, module_of
 from stratavm.cli.program import Options, read
 
-COMMANDS: Final[dict[str, tuple[str, str]]] = {
-    "run": ("stratavm.cli.run", "run a WASI program or call an export"),
-    "validate": ("stratavm.cli.validate", "check that modules are valid"),
-    "info": ("stratavm.cli.info", "show a module's imports, exports, sizes and features"),
-    "print": ("stratavm.cli.print", "print a module as text"),
-    "parse": ("stratavm.cli.parse", "turn a module's text into a binary"),
-    "strip": ("stratavm.cli.strip", "remove names, debug information and other custom sections"),
-    "compile": ("stratavm.cli.compile", "compile every function and say what it cost"),
-    "dump": ("stratavm.cli.dump", "print one stage of the pipeline for one function"),
-    "rules": ("stratavm.cli.rules", "list the rewrite rules of the optimiser"),
-    "bisect": ("stratavm.cli.bisect", "find the rewrite of the optimiser that makes a program go wrong"),
-    "cache": ("stratavm.cli.cache", "list, check or remove the machine code that is kept on disk"),
-    "stubs": ("stratavm.cli.stubs", "write type stubs for a module that Python imports"),
-    "wast": ("stratavm.cli.wast", "run WebAssembly test scripts"),
-    "doctor": ("stratavm.cli.doctor", "say whether Strata works here, and what it found"),
-    "completion": ("stratavm.cli.completion", "print a script that completes commands and options in a shell"),
-}
-RUNNERS: Final = ("run", "bisect")
-"""Commands whose options end at APP: what follows is the guest's."""
-EXAMPLES: Final = """strata app.wasm input.txt        the same as `strata run app.wasm input.txt`
-strata run --dir ./data::/data app.wasm
-strata info app.wasm
-strata COMMAND --help            options, and more examples"""
-
-EXIT_USAGE: Final = 2
-EXIT_INTERRUPTED: Final = 130
-EXIT_BROKEN_PIPE: Final = 141
-EXIT_CODES: Final[tuple[tuple[str, str], ...]] = (
-    (
-        "0",
-        "done; with `run`, the guest ended or exited with 0; with `info`, it is WebAssembly, whether it can run or not",
-    ),
-    ("1", "an error: standard error says what and where (with --json: standard output)"),
-    ("2", "the command line is wrong"),
-    ("1 to 255", "with `run`: the guest exited with this code"),
-    ("124", "with `run`: the guest was stopped at --timeout"),
-    ("130", "interrupted (Ctrl-C)"),
-    ("134", "with `run`: the guest trapped, ran out of fuel, of memory or of stack"),
-    ("141", "the reader of the output went away (`| head`)"),
-    ("128 + n", "with `run --isolate`: signal n ended the guest's process"),
-)
-"""What the shell sees."""
 TOP_LEVEL: Final = ("-h", "--help", "-V", "--version")
 
 
@@ -152,13 +111,6 @@ def _parse(arguments: list[str]) -> Any:
     from stratavm.cli.argparser import parse
 
     return parse(name, rest, TOP_LEVEL if rest is arguments else ())
-
-
-def module_of(command: str) -> Any:
-    """The module of a command."""
-    name = COMMANDS[command][0]
-    __import__(name)
-    return sys.modules[name]
 
 
 def _is_program(word: str) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from posixpath import normpath
-from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from stratavm.base import numbers
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, NoReturn
 from stratavm.engine.config import ALLOCATORS, TIERS, Config
 
 if TYPE_CHECKING:

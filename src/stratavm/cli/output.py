@@ -8,11 +8,10 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TextIO
 
 from stratavm.base import errors
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, NamedTuple, TextIO
 from stratavm.base.text import printable
-from stratavm.cli.style import is_coloured, paint
 from stratavm.sandbox.ending import reason_of
 
 if TYPE_CHECKING:
@@ -125,6 +124,13 @@ def complain(message: str, hint: str = "") -> None:
     mark = paint("strata:", "error", sys.stderr)
     advice = paint(f"(hint: {hint})", "hint", sys.stderr) if hint else ""
     print(mark, message, *([advice] if advice else []), file=sys.stderr)
+
+
+def paint(text: str, style: str, stream: TextIO | None) -> str:
+    """The text in a style, where the stream shows it: see ``stratavm.cli.style``."""
+    from stratavm.cli.style import paint as painted  # a program that prints for itself needs none
+
+    return painted(text, style, stream)
 
 
 def _print_frames(frames: tuple[object, ...]) -> None:
@@ -254,6 +260,8 @@ def progress(title: str, total: int) -> Iterator[Any]:
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from stratavm.cli.style import is_coloured
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True, no_color=not is_coloured(sys.stderr))

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from stratavm.base.errors import LinkError
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
     import argparse

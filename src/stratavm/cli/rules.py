@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import Final
 
+from stratavm.base.forms import Final
 from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.ir.passes._gen_rule_names import RULES

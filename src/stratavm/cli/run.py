@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
+from stratavm.base.forms import TYPE_CHECKING, Final
 from stratavm.cli import options as common
 from stratavm.cli.here import run_here
 from stratavm.cli.program import Options, Table, add_program

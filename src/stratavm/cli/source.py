@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from typing import Final
 
+from stratavm.base.forms import Final
 from stratavm.base.text import printable
 from stratavm.cli import output
 from stratavm.cli.program import STANDARD

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 from fnmatch import fnmatchcase
-from typing import Final
 
+from stratavm.base.forms import Final
 from stratavm.cli import options as common
 from stratavm.cli.source import module_binary, write
 from stratavm.module.outline import CUSTOM, Section, without

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Final
 
+from stratavm.base.forms import Final
 from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.cli.program import STANDARD

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Final, TextIO
+
+from stratavm.base.forms import Final, TextIO
 
 STYLES: Final[dict[str, str]] = {"error": "1;31", "good": "32", "hint": "36", "title": "1", "quiet": "2"}
 """SGR parameters."""

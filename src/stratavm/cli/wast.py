@@ -6,8 +6,8 @@ import argparse
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
 
+from stratavm.base.forms import Final
 from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.cli.program import STANDARD

@@ -10,9 +10,7 @@ raises a *dynamic* trap when non-zero), ``value`` = a 64-bit result that cannot 
 
 from __future__ import annotations
 
-from typing import Final, Literal
-
-from stratavm.base.data import dataclass
+from stratavm.base.forms import Final, Literal, dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Sized
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Protocol
 
 from stratavm.base.cached import cached
-from stratavm.base.data import dataclass
 from stratavm.base.errors import MAX_TRAP_FRAMES
+from stratavm.base.forms import TYPE_CHECKING, Final, Protocol, dataclass
 
 if TYPE_CHECKING:
     from stratavm.spec.types import GlobalType, MemoryType, SubType, TableType

@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
-from stratavm.base.data import dataclass
+from stratavm.base.forms import Protocol, dataclass
 from stratavm.spec.types import FuncType
 
 

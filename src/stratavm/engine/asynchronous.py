@@ -7,8 +7,8 @@ import contextvars
 from collections.abc import Callable
 from functools import partial
 from threading import Lock
-from typing import Any, Final, ParamSpec, TypeVar
 
+from stratavm.base.forms import Any, Final, ParamSpec, TypeVar
 from stratavm.engine.store import Store
 
 P = ParamSpec("P")

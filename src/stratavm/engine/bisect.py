@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 
-from stratavm.base.data import dataclass
+from stratavm.base.forms import dataclass
 from stratavm.engine.config import Config, TierName
 from stratavm.engine.engine import Engine
 from stratavm.engine.module import Module

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Final, Protocol
 from weakref import ref
 
-from stratavm.base.data import dataclass
+from stratavm.base.forms import Final, Protocol, dataclass
 from stratavm.module.model import Module as Model
 from stratavm.module.valid import ValidModule
 from stratavm.tiers.tier import TierModule

@@ -12,11 +12,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache, partial
-from typing import Final
 
-from stratavm.base.data import dataclass
 from stratavm.base.errors import ResourceLimit
 from stratavm.base.events.core import Source
+from stratavm.base.forms import Final, dataclass
 from stratavm.engine.events import CodeKept, CodeNotKept, CodeRestored, describe
 from stratavm.services.diskcache import CacheRefused, DiskCache, default_folders, digest
 from stratavm.tiers.tier import TierModule

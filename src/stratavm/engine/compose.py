@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Final
 
 from stratavm.base import switches
 from stratavm.base.events.core import Bus
 from stratavm.base.events.declare import ListenerFailed
+from stratavm.base.forms import Final
 from stratavm.base.importing import importing
 from stratavm.engine.cache import CodeCache, ModuleCache, NoCodeCache, NoModuleCache
 from stratavm.engine.composition import Replacements

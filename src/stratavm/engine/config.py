@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Any, Final, Literal, TypeAlias, TypedDict, Unpack
 
-from stratavm.base.data import dataclass, replace
+from stratavm.base.forms import Any, Final, Literal, TypeAlias, TypedDict, Unpack, dataclass, replace
 from stratavm.base.numbers import seconds_or_none, truth, whole, whole_or_none
 from stratavm.base.words import did_you_mean
 from stratavm.engine.composition import composition

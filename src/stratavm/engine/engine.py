@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Unpack
-
 from stratavm.base.closing import Closing
-from stratavm.base.data import replace
 from stratavm.base.events.core import Bus
+from stratavm.base.forms import TYPE_CHECKING, Unpack, replace
 from stratavm.base.importing import importing
 from stratavm.engine.composition import Replacements, composition
 from stratavm.engine.config import Config, Options, check_options

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
-
 from stratavm.base.errors import ExitError, ResourceLimit, Trap
 from stratavm.base.events.core import Event, Source
 from stratavm.base.events.declare import event
+from stratavm.base.forms import Final, Protocol
 
 
 @event

@@ -8,10 +8,9 @@ uses: a fixed signature, the caller's memory, and unsigned integers.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from stratavm.base.data import dataclass
 from stratavm.base.errors import LinkError
+from stratavm.base.forms import TYPE_CHECKING, Any, ClassVar, Protocol, dataclass
 from stratavm.base.importing import importing
 from stratavm.spec.types import FuncType
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Final, TypeAlias
 
-from stratavm.base.data import dataclass
 from stratavm.base.errors import LinkError
+from stratavm.base.forms import Any, ClassVar, Final, TypeAlias, dataclass
 from stratavm.base.importing import importing
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.text import printable

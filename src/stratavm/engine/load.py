@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Unpack
-
+from stratavm.base.forms import Unpack
 from stratavm.engine.config import Config, Options, check_options
 from stratavm.engine.engine import Engine
 from stratavm.engine.instance import Instance

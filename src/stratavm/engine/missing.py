@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from stratavm.base.forms import Any
 from stratavm.base.text import printable
 from stratavm.base.words import did_you_mean, some
 

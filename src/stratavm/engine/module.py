@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
 from weakref import finalize
 
 from stratavm.base.budget import Budget
 from stratavm.base.cached import cached
 from stratavm.base.errors import DecodeError, ModuleLimit, StrataError, Unsupported, ValidationError
+from stratavm.base.forms import TYPE_CHECKING
 from stratavm.base.importing import importing
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import seconds_or_none

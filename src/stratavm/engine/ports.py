@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Literal, Protocol
 
+from stratavm.base.forms import Literal, Protocol
 from stratavm.base.importing import importing
 
 

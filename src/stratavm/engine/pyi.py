@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import keyword
-from typing import TYPE_CHECKING, Final
 
+from stratavm.base.forms import TYPE_CHECKING, Final
 from stratavm.base.text import printable
 from stratavm.engine.types import describe_extern
 from stratavm.runtime.values import signature
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 HEADER: Final = '''"""{name}: exports of a WebAssembly module. Written by ``strata stubs``."""
 
-from typing import Any
+from stratavm.base.forms import Any
 
 from stratavm import Func, Global, Instance, Memory, Table
 

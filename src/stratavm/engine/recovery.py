@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
 
 from stratavm.base.closing import Closing
 from stratavm.base.errors import Closed, Interrupted, OutOfFuel, ResourceLimit, Trap
+from stratavm.base.forms import TYPE_CHECKING, Any, Final
 from stratavm.base.numbers import seconds_or_none
 from stratavm.engine.events import CallRetried, InstanceReplaced
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 import os
 import select
 from io import FileIO
-from typing import Any, BinaryIO, Final, TypeAlias
 
 from stratavm.base.budget import check
-from stratavm.base.data import dataclass, replace
 from stratavm.base.errors import DecodeError, ModuleLimit, ParseError
+from stratavm.base.forms import Any, BinaryIO, Final, TypeAlias, dataclass, replace
 from stratavm.base.importing import importing
 from stratavm.base.text import printable
 from stratavm.module.limits import DEFAULT_LIMITS

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
 
+from stratavm.base.forms import TYPE_CHECKING, Final
 from stratavm.base.words import counted
 
 if TYPE_CHECKING:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Final
 
-from stratavm.base.data import dataclass
 from stratavm.base.errors import LinkError
+from stratavm.base.forms import Final, dataclass
 from stratavm.base.text import printable
 from stratavm.base.words import did_you_mean
 from stratavm.module.model import Import

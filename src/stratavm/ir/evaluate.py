@@ -7,10 +7,9 @@ It works over any instance that the oracle works over; calls go through the call
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
 
-from stratavm.base.data import dataclass, field
 from stratavm.base.errors import TRAP_KINDS, StrataError, Trap
+from stratavm.base.forms import Any, Final, dataclass, field
 from stratavm.ir.ssa import IR_OPS, NOTHING, Ssa
 from stratavm.ir.text import CHECKED
 from stratavm.ir.view import NodeFields, SsaView

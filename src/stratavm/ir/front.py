@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
+from stratavm.base.forms import Protocol
 from stratavm.contract.layout import Shape
 from stratavm.ir.ssa import Ssa
 

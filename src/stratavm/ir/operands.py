@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Final
 
+from stratavm.base.forms import Final
 from stratavm.ir.ssa import count_operands
 
 ARGS_LIST: Final[tuple[int, ...]] = (-1,)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final
 
 from stratavm.base import switches
+from stratavm.base.forms import Final
 from stratavm.base.importing import importing
 from stratavm.ir.callees import Callees
 from stratavm.ir.driver import Driver

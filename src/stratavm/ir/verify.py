@@ -7,9 +7,8 @@ for the fixpoint of the dominators, which takes two rounds on the reducible grap
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
-from stratavm.base.data import dataclass, field
+from stratavm.base.forms import Final, dataclass, field
 from stratavm.ir.operands import ARGS_LIST, operand_fields
 from stratavm.ir.ssa import FIRST_TERMINATOR, IR_OPS, LAST_TERMINATOR, NOTHING, TYPE_NAMES, Ssa, edges_out
 from stratavm.ir.text import node_text, op_name

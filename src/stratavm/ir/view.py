@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
-
-from stratavm.base.data import dataclass, field
+from stratavm.base.forms import Final, TypeAlias, dataclass, field
 
 NodeFields: TypeAlias = tuple[int, int, int, int, int, int]
 """op, type, flags, a, b, c."""

@@ -5,9 +5,8 @@ business.
 from __future__ import annotations
 
 from struct import iter_unpack, unpack_from
-from typing import NamedTuple
 
-from stratavm.base.data import dataclass
+from stratavm.base.forms import NamedTuple, dataclass
 
 NO_POSITION = 0xFFFFFFFF
 """Stands for "no position in the binary" in the tables (stubs)."""

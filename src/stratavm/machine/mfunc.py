@@ -16,9 +16,8 @@ and moves are there only after allocation.
 from __future__ import annotations
 
 import re
-from typing import Final
 
-from stratavm.base.data import dataclass, field
+from stratavm.base.forms import Final, dataclass, field
 from stratavm.machine.target import Target
 
 NO_VREG: Final = 0xFFFFFFFF

@@ -9,10 +9,9 @@ values of sixteen bytes are always of the second.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final
 
 from stratavm.base.cached import cached
-from stratavm.base.data import dataclass
+from stratavm.base.forms import Final, dataclass
 
 MAX_REGISTERS: Final = 64
 """As in ``minst.pxd``: masks of registers have so many bits."""

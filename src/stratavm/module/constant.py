@@ -5,11 +5,9 @@ Source: WebAssembly 3.0, section 3.4.13 (expressions).
 
 from __future__ import annotations
 
-import re
-from typing import Final
-
 from stratavm.base.budget import check
 from stratavm.base.errors import Unsupported, ValidationError
+from stratavm.base.forms import Final
 from stratavm.base.leb import read_sleb, read_uleb
 from stratavm.module.features import FEATURES, advice, refusal
 from stratavm.module.model import ConstExpr, Module
@@ -26,8 +24,7 @@ NUMBERS: Final = {
 }
 """Type, and bits of the LEB128 number or minus the bytes that follow."""
 EXTENDED: Final = {f"{name}.{op}": t for name, t in (("i32", T.I32), ("i64", T.I64)) for op in ("add", "sub", "mul")}
-ONE_CONSTANT: Final = re.compile(rb"([\x41\x42])[\x80-\xff]{0,9}[\x00-\x7f]\x0b")
-"""``i32.const`` or ``i64.const``, then ``end``: offsets, of which programs have tens of thousands."""
+CONSTS: Final = {0x41: T.I32, 0x42: T.I64}
 LATER: Final = frozenset(
     {"struct.new", "struct.new_default", "array.new", "array.new_default", "array.new_fixed", "ref.i31",
      "any.convert_extern", "extern.convert_any", "v128.const"}
@@ -47,7 +44,7 @@ class Constants:
         if expression.lone_i32 is not None and expected == T.I32:
             return
         code, at = expression.code, 0
-        if ONE_CONSTANT.fullmatch(code) and expected == (T.I32 if code[0] == 0x41 else T.I64):
+        if is_one_constant(code) and expected == CONSTS[code[0]]:
             return
         check()
         stack: list[T.ValType] = []
@@ -123,3 +120,10 @@ class Constants:
         if not FEATURES[feature].ready:
             raise Unsupported(f"{what} {refusal(feature)}", feature=feature, offset=offset, hint=advice(feature))
         raise ValidationError(refusal(feature), offset=offset, op=what, hint=advice(feature))
+
+
+def is_one_constant(code: bytes) -> bool:
+    """Whether it is ``i32.const`` or ``i64.const``, then ``end``: programs have tens of thousands of such offsets."""
+    if not 3 <= len(code) <= 12 or code[0] not in CONSTS:
+        return False
+    return code[-1] == 0x0B and code[-2] < 0x80 <= min(code[1:-2], default=0x80)

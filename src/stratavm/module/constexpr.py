@@ -5,10 +5,10 @@ validator judges. The decoder reads the three common shapes itself and asks here
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 from stratavm.base.budget import check
 from stratavm.base.errors import DecodeError, ModuleLimit
+from stratavm.base.forms import Final
 from stratavm.base.leb import END, LEB_MESSAGES, read_sleb, read_uleb
 from stratavm.module.limits import Limits
 from stratavm.spec.index import row_at

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Final
 
 from stratavm.base.errors import DecodeError
+from stratavm.base.forms import Final
 from stratavm.base.leb import read_uleb
 from stratavm.module.model import Module
 

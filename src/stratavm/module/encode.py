@@ -7,10 +7,9 @@ the result. That is what the text parser needs (an invalid module must reach the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypeVar
 
 from stratavm.base.budget import paced
-from stratavm.base.data import dataclass, field
+from stratavm.base.forms import Final, TypeVar, dataclass, field
 from stratavm.base.leb import sleb, uleb
 from stratavm.module.model import (
     NESTED_NAMES,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stratavm.base.data import dataclass
+from stratavm.base.forms import dataclass
 
 
 @dataclass(frozen=True, slots=True)

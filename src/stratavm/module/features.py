@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-from stratavm.base.data import dataclass
+from stratavm.base.forms import Final, dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from stratavm.base.forms import Final
 
 MAGIC: Final = b"\0asm"
 HEADER_BYTES: Final = 8

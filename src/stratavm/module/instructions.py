@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple
 
 from stratavm.base.errors import DecodeError
+from stratavm.base.forms import Any, Final, NamedTuple
 from stratavm.base.leb import read_sleb, read_uleb
 from stratavm.spec import types as t
 from stratavm.spec.index import row_at

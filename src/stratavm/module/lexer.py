@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from typing import Final
 
 from stratavm.base.budget import check, paced, pause
-from stratavm.base.data import dataclass, field
 from stratavm.base.errors import ParseError
+from stratavm.base.forms import Final, dataclass, field
 from stratavm.base.words import excerpt
 
 _ID: Final = r"[0-9A-Za-z!#$%&'*+\-./:<=>?@\\^_`|~]"

@@ -5,9 +5,7 @@ The defaults are those of the WebAssembly JavaScript interface (section 9, "Limi
 
 from __future__ import annotations
 
-from typing import Final
-
-from stratavm.base.data import dataclass
+from stratavm.base.forms import Final, dataclass
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import whole
 

@@ -7,11 +7,10 @@ where they lie. Source: WebAssembly 3.0, section 2.5.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final, Literal, TypeAlias
 
 from stratavm.base.budget import paced
 from stratavm.base.cached import cached
-from stratavm.base.data import dataclass, field
+from stratavm.base.forms import Final, Literal, TypeAlias, dataclass, field
 from stratavm.base.text import printable
 from stratavm.module.constexpr import functions_named
 from stratavm.spec.types import (

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 from stratavm.base.errors import DecodeError, ModuleError
+from stratavm.base.forms import Final
 from stratavm.module.decode import decode
 from stratavm.module.features import FEATURES, READY, refused_in
 from stratavm.module.instructions import read_instructions

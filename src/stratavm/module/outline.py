@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
-from stratavm.base.data import dataclass
 from stratavm.base.errors import DecodeError, ModuleError
+from stratavm.base.forms import Final, dataclass
 from stratavm.base.leb import read_uleb
 from stratavm.module.model import Module
 

@@ -8,10 +8,9 @@ Source: WebAssembly 3.0, section 6.6 (modules).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Literal
 
 from stratavm.base.budget import check, paced, pause
-from stratavm.base.data import dataclass, field
+from stratavm.base.forms import Final, Literal, dataclass, field
 from stratavm.base.leb import uleb
 from stratavm.module.decode import decode
 from stratavm.module.encode import DataDraft, FunctionDraft, ModuleDraft, encode

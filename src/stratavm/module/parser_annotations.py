@@ -6,9 +6,9 @@ Others are ignored, as the specification wants. Source: WebAssembly 3.0, appendi
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from typing import Final
 
 from stratavm.base.errors import ParseError
+from stratavm.base.forms import Final
 from stratavm.module.encode import SECTION_ORDER
 from stratavm.module.lexer import Annotation, Tokens, string_bytes
 from stratavm.module.model import Custom

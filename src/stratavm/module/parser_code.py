@@ -6,11 +6,10 @@ Opcodes and their immediates come from the rows; only block structure is spelled
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeAlias
 
 from stratavm.base.budget import pause
-from stratavm.base.data import dataclass
 from stratavm.base.errors import Unsupported
+from stratavm.base.forms import Final, TypeAlias, dataclass
 from stratavm.base.leb import sleb, uleb
 from stratavm.base.words import excerpt
 from stratavm.module.encode import heap_type, val_type, vector

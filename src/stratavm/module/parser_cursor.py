@@ -6,11 +6,10 @@ Everything here is a loop over tokens or a table; nothing recurses, so the nesti
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 from stratavm.base.budget import pause
-from stratavm.base.data import dataclass, field
 from stratavm.base.errors import ParseError
+from stratavm.base.forms import Final, dataclass, field
 from stratavm.base.words import did_you_mean
 from stratavm.module.lexer import RESERVED, Tokens, string_bytes
 from stratavm.module.parser_numbers import OutOfRange, is_number, parse_natural

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import re
 import struct
-from typing import Final
 
-from stratavm.base.data import dataclass
+from stratavm.base.forms import Final, dataclass
 
 _DIGITS: Final = r"[0-9](?:_?[0-9])*+"
 _HEXITS: Final = r"[0-9a-fA-F](?:_?[0-9a-fA-F])*+"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from itertools import accumulate
-from typing import Final
 
 from stratavm.base.errors import ModuleError
+from stratavm.base.forms import Final
 from stratavm.module.decode import item_places
 from stratavm.module.features import READY
 from stratavm.module.limits import Limits

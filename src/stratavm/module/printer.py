@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
 
 from stratavm.base.errors import DecodeError, ResourceLimit
+from stratavm.base.forms import Final
 from stratavm.base.text import is_visible
 from stratavm.module.instructions import read_instructions
 from stratavm.module.model import ConstExpr, Custom, Data, Element, Function, Import, Module

@@ -9,10 +9,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Any, Final
 
-from stratavm.base.data import dataclass, field
 from stratavm.base.errors import DecodeError
+from stratavm.base.forms import Any, Final, dataclass, field
 from stratavm.module.instructions import BlockType, Catch, Instruction, MemArg
 from stratavm.module.model import Module
 from stratavm.module.parser_numbers import F32, F64, FloatFormat, OutOfRange, parse_float

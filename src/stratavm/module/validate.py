@@ -9,10 +9,10 @@ import itertools
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Final
 
 from stratavm.base.budget import Budget, check, paced
 from stratavm.base.errors import ModuleError, ModuleLimit, Unsupported, ValidationError
+from stratavm.base.forms import TYPE_CHECKING, Final
 from stratavm.base.importing import importing
 from stratavm.module.constant import Constants
 from stratavm.module.features import FEATURES, READY, advice, refusal

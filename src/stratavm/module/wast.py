@@ -7,10 +7,9 @@ Source: the reference interpreter's script grammar.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final, Literal
 
-from stratavm.base.data import dataclass, field
 from stratavm.base.errors import ParseError
+from stratavm.base.forms import Final, Literal, dataclass, field
 from stratavm.module.encode import encode
 from stratavm.module.lexer import tokenize
 from stratavm.module.parser import FIELDS, ModuleParser

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol
 
-from stratavm.base.data import dataclass, field
 from stratavm.base.errors import (
     DecodeError,
     LinkError,
@@ -21,6 +19,7 @@ from stratavm.base.errors import (
     Unsupported,
     ValidationError,
 )
+from stratavm.base.forms import Any, Final, NamedTuple, Protocol, dataclass, field
 from stratavm.module.features import READY
 from stratavm.module.parser import parse_wat_to_bytes
 from stratavm.module.wast import Action, Command, Const, ModuleText, Pattern, parse_script

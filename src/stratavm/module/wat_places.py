@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import Final
 
 from stratavm.base.errors import Unsupported, ValidationError
+from stratavm.base.forms import Final
 from stratavm.base.words import excerpt
 from stratavm.module.features import FEATURES
 from stratavm.module.lexer import Tokens, tokenize

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, Literal
 
 from stratavm.base import switches
 from stratavm.base.budget import Budget
-from stratavm.base.data import dataclass, replace
 from stratavm.base.errors import TRAP_KINDS, ResourceLimit, Unsupported
+from stratavm.base.forms import TYPE_CHECKING, Final, Literal, dataclass, replace
 from stratavm.base.importing import importing
 from stratavm.contract.layout import PLAN_BOUNDED, PLANS, plan_of
 from stratavm.front.wasm.front import WasmFront

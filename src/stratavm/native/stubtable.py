@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
 from weakref import WeakValueDictionary
 
 from stratavm.base.errors import ResourceLimit
+from stratavm.base.forms import Final
 from stratavm.contract.stubs import PythonFacts
 from stratavm.machine.code import Code
 from stratavm.native.execmem import CodeOwner

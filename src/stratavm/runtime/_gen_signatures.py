@@ -1,6 +1,6 @@
 """Signatures of compiled classes by name, from their ``.pyi`` files; made by `make gen`."""
 
-from typing import Final
+from stratavm.base.forms import Final
 
 SIGNATURES: Final[dict[str, str]] = {
     "Exports": "(instance: Instance, index: dict[str, tuple[str, int]])",

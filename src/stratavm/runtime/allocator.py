@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import itertools
 import os
-from typing import Any, Final, Protocol
 
 from stratavm.base.errors import AllocatorFault
+from stratavm.base.forms import Any, Final, Protocol
 from stratavm.runtime.limits import ADDRESS_SPACE
 from stratavm.runtime.region import Foreign, Region, all_zero, whole_pages
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
 
 from stratavm.base.errors import Unsupported
+from stratavm.base.forms import Any, Final
 from stratavm.base.leb import read_sleb, read_uleb
 from stratavm.module.model import ConstExpr
 

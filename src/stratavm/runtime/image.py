@@ -13,10 +13,9 @@ import os
 import resource
 import weakref
 from collections.abc import Iterable, Mapping
-from typing import Final
 
 from stratavm.base.budget import check, paced
-from stratavm.base.data import dataclass, field
+from stratavm.base.forms import Final, dataclass, field
 from stratavm.module.model import Data, Module
 from stratavm.runtime.wipe import Original
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
+from stratavm.base.forms import TYPE_CHECKING, Any
 from stratavm.base.importing import importing
 
 if TYPE_CHECKING:

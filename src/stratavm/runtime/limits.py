@@ -5,9 +5,8 @@ from __future__ import annotations
 import resource
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final, Literal
 
-from stratavm.base.data import dataclass
+from stratavm.base.forms import Final, Literal, dataclass
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import whole
 

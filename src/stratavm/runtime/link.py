@@ -5,7 +5,6 @@ Source: WebAssembly 3.0, section 4.7.3. Owns which import fits which type; resol
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
@@ -19,6 +18,7 @@ from cython.cimports.stratavm.runtime.store import Store
 from cython.cimports.stratavm.runtime.table import Table
 
 from stratavm.base.errors import LinkError
+from stratavm.base.forms import Any
 from stratavm.contract.layout import plan_of
 from stratavm.module.model import Import
 from stratavm.runtime.constexpr import evaluate

@@ -10,7 +10,8 @@ import faulthandler
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Final
+
+from stratavm.base.forms import Any, Final
 
 MARK: Final = "__followed_by_stratavm__"
 

@@ -8,13 +8,12 @@ given to other types. Nothing here takes a lock, which a fork could leave locked
 code, makes no object that the collector counts, and so lets neither another thread nor the collector in.
 """
 
-from typing import Final
-
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free, realloc
 
 from stratavm.base.errors import ResourceLimit
+from stratavm.base.forms import Final
 from stratavm.spec.types import CONCRETE, REF, REF_NULL, ArrayType, FuncType, StructType, SubType
 
 MAX_IDS: Final = 4_000_000

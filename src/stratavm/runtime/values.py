@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 import operator
 import struct
-from typing import Any, Final, Protocol
 
+from stratavm.base.forms import Any, Final, Protocol
 from stratavm.base.numbers import shown
 from stratavm.base.text import printable
 from stratavm.base.words import did_you_mean

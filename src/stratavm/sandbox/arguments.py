@@ -6,9 +6,8 @@ import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from posixpath import normpath
-from typing import Any, Final, TypeAlias
 
-from stratavm.base.data import dataclass
+from stratavm.base.forms import Any, Final, TypeAlias, dataclass
 from stratavm.base.numbers import seconds_or_none, whole, whole_or_none
 from stratavm.base.text import utf8
 from stratavm.engine.module import Module

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final, Generic, Literal, TypeAlias, TypeVar
-
-from stratavm.base.data import dataclass
 from stratavm.base.errors import StrataError
+from stratavm.base.forms import Final, Generic, Literal, TypeAlias, TypeVar, dataclass
 from stratavm.base.text import printable
 
 Reason: TypeAlias = Literal["exit", "trap", "timeout", "fuel", "memory", "interrupt"]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
 from stratavm.base.errors import DeadlineExceeded, Interrupted, ModuleError, OutOfFuel, ResourceLimit, Trap
+from stratavm.base.forms import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from stratavm.sandbox.completed import Reason

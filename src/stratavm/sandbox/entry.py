@@ -5,9 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Final, Literal, overload
 
-from stratavm.base.data import replace
+from stratavm.base.forms import Any, Final, Literal, overload, replace
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import truth
 from stratavm.sandbox.arguments import Arguments, Dirs, Input, ModuleLike, checked

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Final, NamedTuple
 
 from stratavm.base.errors import ExitError, LinkError, ResourceLimit, StrataError, Trap
+from stratavm.base.forms import TYPE_CHECKING, Final, NamedTuple
 from stratavm.base.words import some
 from stratavm.engine.engine import Engine
 from stratavm.engine.linker import Linker

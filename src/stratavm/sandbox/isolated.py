@@ -12,9 +12,8 @@ import signal
 import subprocess
 import time
 from contextlib import ExitStack, nullcontext, suppress
-from typing import TYPE_CHECKING, Any, Final
 
-from stratavm.base.data import dataclass
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, dataclass
 from stratavm.base.text import printable
 from stratavm.engine.engine import Engine
 from stratavm.engine.module import Module

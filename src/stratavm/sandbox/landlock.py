@@ -11,7 +11,8 @@ import os
 import stat
 import struct
 from collections.abc import Iterable
-from typing import Final
+
+from stratavm.base.forms import Final
 
 CREATE, ADD, RESTRICT = 444, 445, 446
 ASK_VERSION: Final = 1

@@ -9,7 +9,8 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import IO, Any, Final, TypeAlias
+
+from stratavm.base.forms import IO, Any, Final, TypeAlias
 
 KEPT: Final = (
     "CLICOLOR_FORCE", "COLORTERM", "COLUMNS", "FORCE_COLOR", "HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "LINES",

@@ -9,10 +9,9 @@ what the run was asked for and against the parent's clock.
 from __future__ import annotations
 
 import json
-from typing import IO, TYPE_CHECKING, Any, Final, TypeGuard
 
 from stratavm.base import errors
-from stratavm.base.data import dataclass
+from stratavm.base.forms import IO, TYPE_CHECKING, Any, Final, TypeGuard, dataclass
 from stratavm.base.text import printable
 from stratavm.sandbox.completed import CODES, Ended, Reason
 

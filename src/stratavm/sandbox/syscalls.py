@@ -10,7 +10,8 @@ import ctypes
 import os
 import struct
 from collections.abc import Iterable
-from typing import Final
+
+from stratavm.base.forms import Final
 
 AUDIT_ARCH_X86_64: Final = 0xC000003E
 X32_BIT: Final = 0x40000000

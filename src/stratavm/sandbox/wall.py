@@ -14,9 +14,8 @@ import resource
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
 
-from stratavm.base.data import dataclass
+from stratavm.base.forms import Final, dataclass
 from stratavm.sandbox import landlock, privileges, syscalls
 
 # A guest memory reserves 8 GiB of address space and the code arena 2 GiB: RLIMIT_AS guards against run-away

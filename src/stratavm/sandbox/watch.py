@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
 from stratavm.base.events.core import Event
+from stratavm.base.forms import TYPE_CHECKING, Final
 from stratavm.runtime.events import MemoryGrown, MemoryGrowthRefused
 from stratavm.sandbox.ending import reason_of
 

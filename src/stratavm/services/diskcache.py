@@ -13,10 +13,9 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Final
 
-from stratavm.base.data import dataclass
 from stratavm.base.errors import StrataError
+from stratavm.base.forms import Final, dataclass
 
 try:
     from _blake2 import blake2b  # without OpenSSL, which takes longer to load than all the rest

@@ -8,12 +8,11 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from enum import Enum
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
 
-from stratavm.base.data import dataclass
 from stratavm.base.errors import StrataError
 from stratavm.base.events.core import Bus, Event
 from stratavm.base.events.declare import event
+from stratavm.base.forms import Any, Final, Self, TypeVar, dataclass
 from stratavm.base.numbers import real, seconds, whole
 from stratavm.services.di import Container
 from stratavm.services.di.hints import show

@@ -7,11 +7,11 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Final, Literal, TypeAlias
 
 from stratavm.base.errors import StrataError
 from stratavm.base.events.core import Bus, Event, Subscription
 from stratavm.base.events.declare import EventsDropped
+from stratavm.base.forms import Any, Final, Literal, TypeAlias
 from stratavm.base.numbers import seconds, whole
 
 Overflow: TypeAlias = Literal["drop_oldest", "block", "fail"]

@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final
 
 from stratavm.base.closing import Closing
 from stratavm.base.errors import StrataError
 from stratavm.base.events.core import Bus, Event
 from stratavm.base.events.declare import CLASSES, class_name, field_types
+from stratavm.base.forms import Any, Final
 
 FORMAT: Final = "strata-events"
 VERSION: Final = 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from stratavm.base.forms import Any
 
 Parts = tuple[Any, ...]
 FACTS: dict[int, tuple[str, int, int, Parts, Parts, Parts]] = {

@@ -16,9 +16,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from struct import Struct
-from typing import Any, Final
 
 from stratavm.base.errors import Trap
+from stratavm.base.forms import Any, Final
 from stratavm.spec.declare import Declared
 from stratavm.spec.domain import WIDTHS, bound_type
 

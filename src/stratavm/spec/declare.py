@@ -6,9 +6,8 @@ A row's semantic function takes a *domain* ``d`` and operands and may only call 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeAlias
 
-from stratavm.base.data import dataclass
+from stratavm.base.forms import Any, Final, TypeAlias, dataclass
 from stratavm.spec.record import Row
 
 Semantics: TypeAlias = Callable[..., Any]

@@ -7,8 +7,8 @@ function may not branch on a value; it asks for ``select`` or ``trap_if``. ``pri
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
 
+from stratavm.base.forms import Any, Protocol, TypeAlias
 from stratavm.spec.record import Row
 
 V: TypeAlias = Any

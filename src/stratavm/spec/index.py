@@ -5,9 +5,9 @@ those of ``spec/ops`` as ``make gen`` wrote them down, so that who reads facts l
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, TypeVar
 
 from stratavm.base.errors import DecodeError
+from stratavm.base.forms import Any, Final, TypeVar
 from stratavm.base.leb import read_uleb
 from stratavm.spec._gen_rows import FACTS
 from stratavm.spec.record import PREFIXES, Access, Effects, Row

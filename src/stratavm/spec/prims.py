@@ -10,9 +10,7 @@ primitive may return anything afterwards.
 
 from __future__ import annotations
 
-from typing import Final
-
-from stratavm.base.data import dataclass
+from stratavm.base.forms import Final, dataclass
 
 
 @dataclass(frozen=True, slots=True)

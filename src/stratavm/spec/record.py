@@ -12,9 +12,8 @@ the walk that ``walk`` names decides their types (``select``, ``local``, ``call`
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final, Literal, TypeAlias, TypeVar
 
-from stratavm.base.data import dataclass, field
+from stratavm.base.forms import Final, Literal, TypeAlias, TypeVar, dataclass, field
 
 Imm: TypeAlias = Literal[
     "local", "global", "func", "table", "elem", "data", "memory", "type", "tag", "label", "labels", "blocktype",

@@ -9,9 +9,7 @@ Source: WebAssembly 3.0, sections 2.3 (types) and 5.3 (binary types).
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
-
-from stratavm.base.data import dataclass, field
+from stratavm.base.forms import Final, TypeAlias, dataclass, field
 
 ValType: TypeAlias = int
 """A packed value type: ``I32`` … ``V128``, or ``ref(heap, nullable)``."""

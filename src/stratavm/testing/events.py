@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
-
 from stratavm.base.closing import Closing
 from stratavm.base.events.core import Bus, Event
+from stratavm.base.forms import Any, TypeVar
 
 E = TypeVar("E", bound=Event)
 

@@ -6,8 +6,8 @@ import os
 import random
 import socket
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal
 
+from stratavm.base.forms import Literal
 from stratavm.base.numbers import seconds as time
 from stratavm.wasi.clock import FixedClock
 from stratavm.wasi.descriptor import Directory

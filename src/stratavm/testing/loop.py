@@ -6,9 +6,9 @@ import asyncio
 import contextvars
 import random
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar, TypeVarTuple
 
 from stratavm.base.errors import StrataError
+from stratavm.base.forms import Any, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
-
+from stratavm.base.forms import Self
 from stratavm.module.parser import parse_module
 
 

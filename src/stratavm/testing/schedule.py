@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any
 
+from stratavm.base.forms import Any
 from stratavm.testing.loop import Stuck
 
 

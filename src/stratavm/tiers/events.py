@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from stratavm.base.data import dataclass
 from stratavm.base.events.core import Bus, Event, Source
 from stratavm.base.events.declare import event
+from stratavm.base.forms import dataclass
 
 
 @event

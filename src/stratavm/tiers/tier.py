@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
 
-from stratavm.base.data import dataclass, field
+from stratavm.base.forms import Any, Protocol, dataclass, field
 from stratavm.module.valid import ValidModule
 
 

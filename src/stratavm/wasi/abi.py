@@ -6,8 +6,8 @@ Sizes and offsets are those of the witx definition ("typenames.witx"); everythin
 from __future__ import annotations
 
 import struct
-from enum import IntEnum
-from typing import Final
+
+from stratavm.base.forms import Final, IntEnum
 
 ENTRY: Final = "_start"
 """What a program exports: it runs once, and what it returns to is the end."""

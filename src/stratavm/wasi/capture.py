@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
-
+from stratavm.base.forms import Final
 from stratavm.base.numbers import whole
 
 DEFAULT_LIMIT_BYTES: Final = 64 << 20

@@ -17,8 +17,8 @@ import struct
 import termios
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Final
 
+from stratavm.base.forms import Any, Final
 from stratavm.wasi.buffers import first
 
 LARGEST_PIECE: Final = 1 << 16

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Final
 
+from stratavm.base.forms import Final
 from stratavm.base.numbers import whole
 from stratavm.engine.ports import Clock as Clock
 

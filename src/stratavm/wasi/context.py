@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from itertools import count
-from typing import Final, TypeVar
 
+from stratavm.base.forms import Final, TypeVar
 from stratavm.wasi.abi import Fdflags
 from stratavm.wasi.buffers import first, rest, size_of
 from stratavm.wasi.clock import Clock

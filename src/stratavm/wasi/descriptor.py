@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Generator, Sequence
-from typing import ClassVar, Final, NamedTuple, NoReturn
 
+from stratavm.base.forms import ClassVar, Final, NamedTuple, NoReturn
 from stratavm.wasi.abi import ALL_RIGHTS, Fdflags, Filetype, Rights, Whence
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.held import Held

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno as host
 from collections.abc import Callable
-from enum import IntEnum
-from typing import Any, Final, TypeVar
+
+from stratavm.base.forms import Any, Final, IntEnum, TypeVar
 
 T = TypeVar("T")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from posixpath import normpath
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 from stratavm.base.numbers import integer
 from stratavm.base.text import utf8
 from stratavm.wasi.memfs import MemoryTree

@@ -6,9 +6,9 @@ Each thing that is held has a count of its own, which is given back once, by who
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Final
 
 from stratavm.base.errors import ResourceLimit
+from stratavm.base.forms import TYPE_CHECKING, Final
 from stratavm.wasi.locks import ForkLock
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import fcntl
 import os
 import stat
 from collections.abc import Callable, Generator, Sequence
-from typing import ClassVar, Final, TypeVar
 
+from stratavm.base.forms import ClassVar, Final, TypeVar
 from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS, Fdflags, Filetype, Oflags, Whence
 from stratavm.wasi.descriptor import FILE_PIECE, SHORT_PIECE, Descriptor, Directory, Entry, Opening, Stat, Times
 from stratavm.wasi.errno import Errno, WasiError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from array import array
 from contextlib import closing
-from typing import Final
 
+from stratavm.base.forms import Final
 from stratavm.wasi.abi import DIRENT
 from stratavm.wasi.context import Context
 from stratavm.wasi.descriptor import Directory, Entry, Listing

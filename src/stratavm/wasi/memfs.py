@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import wraps
 from itertools import count
-from typing import Any, ClassVar, Final, TypeVar, cast
 
+from stratavm.base.forms import Any, ClassVar, Final, TypeVar, cast
 from stratavm.base.numbers import whole_or_none
 from stratavm.base.text import utf8
 from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS, Fdflags, Filetype, Oflags, Whence

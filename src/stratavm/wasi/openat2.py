@@ -8,8 +8,8 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-from typing import Final
 
+from stratavm.base.forms import Final
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.resolve import OPEN_PARENT, RETRIES, Resolver, WalkResolver
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from stratavm.base.forms import TYPE_CHECKING, Any, Protocol, TypeVar
 from stratavm.engine.ports import Clock as Clock
 from stratavm.engine.ports import RandomSource as RandomSource
 from stratavm.engine.ports import SystemRandom

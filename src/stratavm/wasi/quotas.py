@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import resource
-from typing import Final
 
-from stratavm.base.data import dataclass
+from stratavm.base.forms import Final, dataclass
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import whole
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
-from stratavm.base.data import dataclass
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, TypeAlias, cast, dataclass
 from stratavm.spec.types import I32, I64, FuncType, ValType
 from stratavm.wasi.guest import Guarded
 

@@ -11,8 +11,8 @@ import errno
 import os
 import stat
 from collections.abc import Callable
-from typing import Final, Protocol, TypeVar
 
+from stratavm.base.forms import Final, Protocol, TypeVar
 from stratavm.wasi.errno import Errno, WasiError
 
 T = TypeVar("T")

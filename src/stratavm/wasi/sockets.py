@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
-from typing import ClassVar, Final
 
+from stratavm.base.forms import ClassVar, Final
 from stratavm.wasi.abi import SOCKET_RIGHTS, Filetype, Rights
 from stratavm.wasi.channel import bytes_waiting, duplicate
 from stratavm.wasi.descriptor import Descriptor

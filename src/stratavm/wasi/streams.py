@@ -8,8 +8,8 @@ import io
 import os
 from collections.abc import Callable, Sequence
 from stat import S_ISDIR, S_ISFIFO
-from typing import Any, ClassVar, Final, Literal, Protocol, TypeAlias
 
+from stratavm.base.forms import Any, ClassVar, Final, Literal, Protocol, TypeAlias
 from stratavm.wasi.abi import STREAM_RIGHTS, Filetype, Rights
 from stratavm.wasi.buffers import first, size_of
 from stratavm.wasi.capture import Capture

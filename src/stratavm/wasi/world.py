@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
 from stratavm.base.closing import Closing
+from stratavm.base.forms import TYPE_CHECKING
 from stratavm.base.keywords import checks_keywords
 from stratavm.wasi import given, ports
 from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS

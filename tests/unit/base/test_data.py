@@ -12,7 +12,7 @@ from typing import Any, ClassVar, get_type_hints
 
 import pytest
 
-from stratavm.base import data
+from stratavm.base import forms as data
 
 KINDS = [{"frozen": f, "slots": s} for f in (True, False) for s in (True, False)]
 
@@ -169,7 +169,7 @@ def test_weak_references():
 def test_quick():
     """Declaring and using a class imports neither ``dataclasses`` nor ``inspect``."""
     program = (
-        "import sys; from stratavm.base.data import dataclass\n"
+        "import sys; from stratavm.base.forms import dataclass\n"
         "@dataclass(frozen=True, slots=True)\nclass C:\n a: int\n"
         "C(1), repr(C(1)), C(1) == C(1), hash(C(1))\n"
         "print(sorted({'dataclasses', 'inspect'} & set(sys.modules)))"

@@ -7,7 +7,7 @@ import inspect
 import pytest
 
 import stratavm
-from stratavm.base.data import dataclass
+from stratavm.base.forms import dataclass
 from stratavm.base.keywords import checks_keywords
 from stratavm.wasi import Quotas
 

@@ -11,7 +11,7 @@ import pytest
 
 from stratavm import __version__
 from stratavm.cli import isolate, options, output
-from stratavm.cli.main import COMMANDS
+from stratavm.cli.commands import COMMANDS
 
 MATH = """(module $math
   (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))

@@ -10,8 +10,8 @@ import subprocess
 
 import pytest
 
+from stratavm.cli.commands import COMMANDS
 from stratavm.cli.completion import SHELLS
-from stratavm.cli.main import COMMANDS
 
 ASK_BASH = """
 source "$1"; shift

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stratavm.cli import program
 from stratavm.cli.argparser import parse
-from stratavm.cli.main import RUNNERS, module_of
+from stratavm.cli.commands import RUNNERS, module_of
 
 VALUES = (
     "", "-", "--", "-1", "-x", "--fuel", "-h", "a", "app.wasm", "0", "7", "1e3", "nan", "64M", "2 GiB", "x=1", "=",

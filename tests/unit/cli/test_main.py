@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from stratavm.cli.argparser import command_parser
-from stratavm.cli.main import COMMANDS, EXIT_CODES
+from stratavm.cli.commands import COMMANDS, EXIT_CODES
 from tools import gen_cli
 
 

@@ -9,8 +9,8 @@ import pytest
 
 import stratavm
 from stratavm import Config, Engine, Global, Instance, Linker, Memory, Module, Store, Table, Unsupported, load
-from stratavm.base.data import replace
 from stratavm.base.errors import ModuleLimit
+from stratavm.base.forms import replace
 from stratavm.engine.config import Options
 from stratavm.module.features import FEATURES, READY
 from stratavm.module.limits import Limits
@@ -209,7 +209,7 @@ def test_objects_are_equal_when_they_stand_for_the_same_thing():
 def test_the_typed_options_are_those_of_the_configuration():
     """``Options`` types the keyword arguments of ``Engine`` and ``load``: same names, same types, same order."""
     fields = {name: parameter.annotation for name, parameter in inspect.signature(Config).parameters.items()}
-    assert fields == {name: ref.__forward_arg__ for name, ref in Options.__annotations__.items()}
+    assert fields == Options.__annotations__
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import time
 import pytest
 
 import stratavm
-from stratavm.base.data import replace
 from stratavm.base.errors import DecodeError, ModuleError, ModuleLimit, ResourceLimit, Unsupported, ValidationError
+from stratavm.base.forms import replace
 from stratavm.base.leb import uleb
 from stratavm.module.custom import producers, target_features
 from stratavm.module.decode import decode

@@ -5,7 +5,7 @@ import json
 import pytest
 
 import stratavm
-from stratavm.base.data import replace
+from stratavm.base.forms import replace
 from stratavm.sandbox import execute, report
 from stratavm.sandbox.arguments import Arguments, checked
 

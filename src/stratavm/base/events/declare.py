@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeVar, dataclass_transform
 
 from stratavm.base.events.construct import install_constructor
 from stratavm.base.events.core import Event, failure_classes
+from stratavm.base.forms import Final, TypeVar, dataclass_transform
 
 E = TypeVar("E", bound=Event)
 

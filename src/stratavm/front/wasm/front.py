@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from stratavm.base import switches
+from stratavm.base.forms import Final
 from stratavm.base.importing import importing
 from stratavm.front.wasm.build_walk import BuildWalk
 from stratavm.ir.ssa import Ssa

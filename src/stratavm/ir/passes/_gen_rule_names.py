@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from stratavm.base.forms import Final
 
 RULES: Final[dict[str, tuple[int, str, str]]] = {
     "fold_constants": (

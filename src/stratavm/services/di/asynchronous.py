@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Any
 
 from stratavm.base.errors import Closed
+from stratavm.base.forms import TYPE_CHECKING, Any
 from stratavm.services.di.faults import UNSET, ResolveError, raise_all, run_cleanups
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
 
+from stratavm.base.forms import Any, Final
 from stratavm.services.di.hints import Key, show
 from stratavm.services.di.provider import Provider, target_of, used
 

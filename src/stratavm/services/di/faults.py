@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
-
 from stratavm.base.errors import StrataError
+from stratavm.base.forms import Any, Final
 
 
 class ResolveError(StrataError):

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
-from types import FunctionType
-from typing import Annotated, Any, Final, NamedTuple, TypeAlias, get_args, get_origin, get_type_hints
 from weakref import WeakKeyDictionary
 
-from stratavm.base.data import dataclass
+from stratavm.base.forms import Any, Final, FunctionType, NamedTuple, TypeAlias, dataclass
 
 Key: TypeAlias = "type[Any] | tuple[type[Any], str]"
 CO_GENERATOR: Final = 0x20
@@ -57,6 +55,10 @@ def named_key(key: Any, name: str | None) -> Key:
 
 def key_of(annotation: Any) -> Key:
     """The key that an annotation asks for."""
+    if type(annotation) is type:
+        return annotation
+    from typing import Annotated, get_args, get_origin
+
     if get_origin(annotation) is Annotated:
         inner, *marks = get_args(annotation)
         names = [m.name for m in marks if isinstance(m, Named)]
@@ -95,6 +97,8 @@ def provides_of(factory: Any) -> Any:
     """The type that a factory makes: itself, or what its annotation says."""
     if isinstance(factory, type):
         return factory
+    from typing import get_args, get_origin, get_type_hints
+
     result = get_type_hints(factory, include_extras=True).get("return")
     if get_origin(result) in YIELDS:
         result = get_args(result)[0]
@@ -123,6 +127,11 @@ def _needs(factory: Callable[..., Any]) -> tuple[Need, ...]:
     parameters = parameters_of(factory)
     if not parameters:
         return ()
+    known = _classes_named(factory)
+    if known is not None:
+        return tuple(_need(parameter, known.get(parameter.name), "") for parameter in parameters)
+    from typing import get_type_hints
+
     described: Any = factory
     if isinstance(factory, type):
         described = factory.__init__  # type: ignore[misc]
@@ -132,6 +141,17 @@ def _needs(factory: Callable[..., Any]) -> tuple[Need, ...]:
     except Exception as error:
         hints, fault = {}, f"its annotations cannot be read: {error}"
     return tuple(_need(parameter, hints.get(parameter.name), fault) for parameter in parameters)
+
+
+def _classes_named(factory: Callable[..., Any]) -> dict[str, Any] | None:
+    """The annotations of a function where each is a class or the bare name of one: ``typing``, which knows the others,
+    takes as long to import as the container to be built.
+    """
+    if not isinstance(factory, FunctionType) or factory.__dict__:  # which may say that it wraps another
+        return None
+    names = factory.__globals__
+    hints = {name: names.get(a) if isinstance(a, str) else a for name, a in factory.__annotations__.items()}
+    return hints if all(type(hint) is type for hint in hints.values()) else None
 
 
 def parameters_of(factory: Callable[..., Any]) -> list[Parameter]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
-from stratavm.base.data import dataclass, field
+from stratavm.base.forms import Any, dataclass, field
 from stratavm.services.di.hints import Key, Need, Shape, show
 
 

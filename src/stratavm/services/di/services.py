@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, Self
 
-from stratavm.base.data import replace
 from stratavm.base.errors import StrataError
+from stratavm.base.forms import Any, Final, Self, replace
 from stratavm.services.di.check import problems_of
 from stratavm.services.di.container import Container
 from stratavm.services.di.core import Given, Plan

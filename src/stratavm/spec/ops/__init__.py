@@ -4,8 +4,8 @@ Who only asks for facts takes the rows of ``spec/index.py``, which ``make gen`` 
 """
 
 from collections.abc import Mapping
-from typing import Final
 
+from stratavm.base.forms import Final
 from stratavm.spec.declare import ROWS, Declared
 from stratavm.spec.ops import (  # noqa: F401
     atomics,

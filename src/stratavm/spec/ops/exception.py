@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from stratavm.base.forms import Any
 from stratavm.spec.declare import plain
 from stratavm.spec.record import Effects
 

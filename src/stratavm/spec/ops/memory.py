@@ -5,8 +5,7 @@ Source: WebAssembly 3.0, sections 3.4.7 and 4.6.7 (memory instructions).
 
 from __future__ import annotations
 
-from typing import Any
-
+from stratavm.base.forms import Any
 from stratavm.spec.declare import TYPES, plain
 from stratavm.spec.record import Access, Effects
 

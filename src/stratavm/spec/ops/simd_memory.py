@@ -5,8 +5,7 @@ Source: WebAssembly 3.0, section 5.4.8 (vector instructions) of the binary forma
 
 from __future__ import annotations
 
-from typing import Any
-
+from stratavm.base.forms import Any
 from stratavm.spec.declare import plain
 from stratavm.spec.record import Access, Effects, Imm
 

@@ -5,8 +5,7 @@ No processor's instruction does all of one, and a node of the IR has one result:
 
 from __future__ import annotations
 
-from typing import Any
-
+from stratavm.base.forms import Any
 from stratavm.spec.declare import op
 from stratavm.spec.domain import Domain, V
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from stratavm.base.forms import Final
 
 MOPS: Final[dict[str, tuple[int, int, int]]] = {
     "mov_rr": (1, 12, 0),

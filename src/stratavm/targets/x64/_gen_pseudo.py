@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from stratavm.base.forms import Final
 
 PSEUDO: Final[dict[str, int]] = {
     "params": 1024,

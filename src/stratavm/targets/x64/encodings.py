@@ -31,9 +31,8 @@ Rows cover what WebAssembly 2.0 without SIMD needs. ``cpu`` names the extension 
 from __future__ import annotations
 
 from functools import partial
-from typing import Final
 
-from stratavm.base.data import dataclass
+from stratavm.base.forms import Final, dataclass
 from stratavm.targets.x64.regs import NUMBER
 
 USE, DEF, USE_LATE, DEF_EARLY, TEMP = range(5)

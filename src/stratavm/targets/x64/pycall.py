@@ -14,8 +14,8 @@ block that the trap exit takes down, and the guest's stack arguments and results
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final
 
+from stratavm.base.forms import Final
 from stratavm.contract import layout
 from stratavm.contract.stubs import PythonFacts
 from stratavm.machine.code import Code

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
-
+from stratavm.base.forms import Final
 from stratavm.machine.target import MAX_REGISTERS
 
 GPR_NAMES: Final = (

@@ -4,9 +4,7 @@ shape.
 
 from __future__ import annotations
 
-from typing import Final
-
-from stratavm.base.data import dataclass
+from stratavm.base.forms import Final, dataclass
 
 SHAPES: Final = (
     "none",  # no rule: Unsupported

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
+from stratavm.base.forms import Final
 from stratavm.targets.x64.rules import Rule
 
 _TYPES = (("f32", 4, "ss"), ("f64", 8, "sd"))

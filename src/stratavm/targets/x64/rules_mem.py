@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
+from stratavm.base.forms import Final
 from stratavm.contract.builtins import NUMBERS
 from stratavm.spec.index import BY_MNEMONIC
 from stratavm.targets.x64.rules import Rule

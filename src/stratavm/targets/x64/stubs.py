@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from array import array
 from functools import lru_cache
-from typing import Final
 
 from stratavm.base.errors import TRAPS_BY_NAME
+from stratavm.base.forms import Final
 from stratavm.contract import builtins, layout
 from stratavm.machine.code import Code
 from stratavm.spec.types import F32, I32, V128, FuncType

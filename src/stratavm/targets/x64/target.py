@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
-
+from stratavm.base.forms import Final
 from stratavm.machine.target import RegisterClass, Target
 from stratavm.targets.x64._gen_mops import MOPS
 from stratavm.targets.x64._gen_pseudo import PSEUDO

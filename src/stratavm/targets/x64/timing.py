@@ -7,8 +7,7 @@ rounded to whole cycles. A memory operand adds a load. Pseudo operations have th
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
-
+from stratavm.base.forms import Final, NamedTuple
 from stratavm.targets.x64.encodings import ROWS
 
 LOAD_LATENCY: Final = 5

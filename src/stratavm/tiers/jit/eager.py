@@ -6,11 +6,10 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from stratavm.base.budget import Budget
-from stratavm.base.data import dataclass, field
 from stratavm.base.errors import ResourceLimit, Unsupported
+from stratavm.base.forms import Final, dataclass, field
 from stratavm.machine.code import Code
 from stratavm.native.stubtable import publish
 from stratavm.tiers.jit.lazy import LazyCode

@@ -8,9 +8,9 @@ the stub. Two threads that meet the same stub may both compile; the first result
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from stratavm.base.errors import ResourceLimit, Unsupported
+from stratavm.base.forms import Any
 from stratavm.machine.code import Code
 from stratavm.module.valid import ValidModule
 from stratavm.native.compile import ModuleCompiler

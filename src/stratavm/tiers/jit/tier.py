@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from stratavm.base.data import dataclass
 from stratavm.base.errors import Unsupported
 from stratavm.base.events.core import Bus
+from stratavm.base.forms import dataclass
 from stratavm.base.importing import importing
 from stratavm.module.valid import ValidModule
 from stratavm.native.compile import DEFAULT, Options, wasm_compiler

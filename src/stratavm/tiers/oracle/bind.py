@@ -7,9 +7,9 @@ continue there, ``RETURN``, or a ``Callee`` whose arguments are on top of the st
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final, TypeAlias
 
 from stratavm.base.errors import Trap
+from stratavm.base.forms import Final, TypeAlias
 from stratavm.spec.concrete import DOMAINS
 from stratavm.spec.domain import LETTER_TYPES, WIDTHS, bound_type
 from stratavm.spec.ops import BY_MNEMONIC

@@ -7,11 +7,10 @@ heights are tracked to know what a branch keeps and drops, and nothing is checke
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
 
 from stratavm.base.budget import check
-from stratavm.base.data import dataclass, field
 from stratavm.base.errors import Unsupported
+from stratavm.base.forms import Any, Final, NamedTuple, dataclass, field
 from stratavm.base.leb import read_sleb, read_uleb
 from stratavm.module.features import READY
 from stratavm.module.model import Function, Module

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import Final
 
-from stratavm.base.data import dataclass, field
 from stratavm.base.errors import MAX_TRAP_FRAMES, GuestFrame, StackOverflow, Trap
+from stratavm.base.forms import Final, dataclass, field
 from stratavm.module.model import ConstExpr
 from stratavm.tiers.oracle.bind import RETURN, Step, bind
 from stratavm.tiers.oracle.flatten import ROWS, Flat, flatten, flatten_constant

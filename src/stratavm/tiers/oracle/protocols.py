@@ -7,8 +7,8 @@ non-zero numbers, 0 for null.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
 
+from stratavm.base.forms import Any, Protocol
 from stratavm.module.model import Module
 from stratavm.spec.types import FuncType
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from stratavm.base.forms import TYPE_CHECKING
 from stratavm.wasi.p1 import args, clock, fd, path, poll, proc, random, sock  # noqa: F401  (they fill the registry)
 from stratavm.wasi.registry import PREVIEW1, UNSTABLE, Function
 

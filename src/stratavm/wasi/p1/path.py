@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
-
+from stratavm.base.forms import Final
 from stratavm.wasi.abi import FILESTAT_UNSTABLE, SYMLINK_FOLLOW, Oflags, Rights
 from stratavm.wasi.context import Context
 from stratavm.wasi.descriptor import Descriptor, Opening, Stat

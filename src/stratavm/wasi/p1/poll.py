@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import select
 from struct import Struct
-from typing import Final, NamedTuple
 
+from stratavm.base.forms import Final, NamedTuple
 from stratavm.wasi.abi import (
     EVENT,
     EVENT_HANGUP,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
-
+from stratavm.base.forms import Final
 from stratavm.wasi.context import Context
 from stratavm.wasi.guest import Guest
 from stratavm.wasi.p1 import short

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
-
+from stratavm.base.forms import TYPE_CHECKING, cast
 from stratavm.wasi.abi import (
     RIFLAGS_PEEK,
     RIFLAGS_WAITALL,
