@@ -11,8 +11,8 @@ import pytest
 import stratavm
 
 STANDARD = (
-    "array, collections.abc, contextlib, errno, faulthandler, fcntl, functools, gc, heapq, importlib.util, itertools, "
-    "math, os, resource, runpy, select, stat, struct, termios, threading, weakref"
+    "array, bisect, collections.abc, contextlib, errno, faulthandler, fcntl, functools, gc, heapq, importlib.util, "
+    "itertools, math, os, resource, runpy, select, stat, struct, termios, threading, weakref"
 )
 """Of the standard library it may import these, and what they import themselves."""
 
