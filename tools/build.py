@@ -37,11 +37,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tools import link
+from tools import bytecode, link
 
 MARKER = b"# strata: hot"
 """Among a module's first five lines it says that the module must be compiled; the import hook of ``stratavm`` obeys."""
 KEEP_DAYS = 30
+KEEP_LINKS = 12
 JOBS = int(os.environ.get("STRATA_BUILD_JOBS", "2"))
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 
@@ -277,23 +278,46 @@ def compiler(flags: str, root: Path) -> list[str]:
     return [*words, f"-I{sysconfig.get_path('include')}", f"-I{root / 'src'}"]
 
 
-def link_key(modules: list[HotModule]) -> str:
+def pure_modules(root: Path) -> list[bytecode.PureModule]:
+    """The modules that are not hot, as they were when this run first read them."""
+    src = root / "src"
+    cold = [path for path in sorted(src.rglob("*.py")) if not is_hot(path)]
+    return bytecode.discover(src, [(path, read(path)) for path in cold])
+
+
+def link_key(modules: list[HotModule], pure: list[bytecode.PureModule]) -> str:
     """What tells the one shared object of these modules from any other."""
     recipe = f"{toolchain()} {COMMON_FLAGS} {LINK_FLAGS}"
-    return link.key_of(recipe, [(module.name, module.key) for module in modules])
+    keys = [(hot.name, hot.key) for hot in modules] + [(cold.name, cold.key) for cold in pure]
+    return link.key_of(recipe, keys)
 
 
 def linked(root: Path, variant: Variant, modules: list[HotModule]) -> Path:
     """The one shared object of compiled modules, in the cache; linked if it is not there."""
-    key = link_key(modules)
-    target = cache_directory() / variant.name / f"{link.STEM}-{key}{SUFFIX}"
+    pure = pure_modules(root)
+    key = link_key(modules, pure)
+    folder = cache_directory() / variant.name
+    target = folder / f"{link.STEM}-{key}{SUFFIX}"
     if not target.is_file():
         objects = {module.name: module.artefact for module in modules}
+        contents = link.Contents(key, objects, bytecode.block(pure, folder))
         try:
-            link.link(compiler(LINK_FLAGS, root), key, objects, target, root / "build" / variant.name)
+            link.link(compiler(LINK_FLAGS, root), contents, target, root / "build" / variant.name)
         except subprocess.CalledProcessError as error:
             raise SystemExit(f"build failed: {error}") from None
+        prune_links(folder)
+    target.touch()  # used today: see prune_cache
     return target
+
+
+def prune_links(folder: Path) -> None:
+    """Forget the shared objects that were used longest ago: there is one for each edit, and it takes 10 MB."""
+    found = []
+    for path in folder.glob(f"{link.STEM}-*"):
+        with suppress(FileNotFoundError):  # another checkout may prune too
+            found.append((path.stat().st_mtime, path))
+    for _, path in sorted(found)[:-KEEP_LINKS]:
+        path.unlink(missing_ok=True)
 
 
 def compile_stale(root: Path, variant: Variant) -> list[HotModule]:
@@ -337,9 +361,7 @@ def compiled_files(root: Path, variant: Variant, modules: list[HotModule]) -> di
         return {module.installed: module.artefact for module in modules}
     if not modules:
         return {}
-    cached = linked(root, variant, modules)
-    cached.touch()
-    return {object_of(root / "src"): cached}
+    return {object_of(root / "src"): linked(root, variant, modules)}
 
 
 def remove_orphans(root: Path, modules: list[HotModule], variant: Variant) -> None:
@@ -380,7 +402,7 @@ def make(root: Path, variant: Variant) -> int:
         modules = compile_stale(root, variant)
         old = guard.read_manifest() if manifest.is_file() else {"variant": {}, "module": {}, "file": {}}
         changed = [m for m in modules if not is_in_place(m, root, old, guard)]
-        one = [link_key(modules)] if variant.is_one else []
+        one = [link_key(modules, pure_modules(root))] if variant.is_one else []
         head = (SUFFIX, *one)
         if changed or old["variant"].get(variant.name) != head:
             manifest.unlink(missing_ok=True)  # an interrupted build leaves nothing importable

@@ -3,7 +3,8 @@
 Python would look for each of a hundred files on a path, open it, and have its symbols bound by the dynamic linker.
 Here that happens once. The object is an extension module itself, ``stratavm._hot``: ``key`` tells one link from the
 next, ``numbers`` says which modules it has, ``create(spec, number)`` makes one of them as Python's own import does with
-a file. The import hook in ``stratavm/__init__.py`` uses it.
+a file; ``code`` is the byte code of the other modules (``tools/bytecode.py``). The import hook in
+``stratavm/__init__.py`` uses them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
@@ -23,6 +25,15 @@ HEAD = r"""
 #include <Python.h>
 
 typedef PyObject *(*Initialise)(void);
+extern __attribute__((visibility("hidden"))) const char hot_code[], hot_code_end[];
+"""
+
+INCLUDED = r"""
+__asm__(
+    ".section .rodata\n"
+    ".globl hot_code, hot_code_end\n.hidden hot_code, hot_code_end\n"
+    "hot_code:\n.incbin \"%s\"\nhot_code_end:\n.byte 0\n"
+    ".previous\n");
 """
 
 TAIL = r"""
@@ -66,6 +77,11 @@ static int fill(PyObject *module) {
     }
     int failed = PyModule_AddObjectRef(module, "numbers", numbers);
     Py_DECREF(numbers);
+    if (failed < 0)
+        return failed;
+    PyObject *code = PyMemoryView_FromMemory((char *)hot_code, hot_code_end - hot_code, PyBUF_READ);
+    failed = PyModule_AddObjectRef(module, "code", code);
+    Py_XDECREF(code);
     return failed < 0 ? failed : PyModule_AddStringConstant(module, "key", KEY);
 }
 
@@ -83,6 +99,17 @@ PyMODINIT_FUNC PyInit__hot(void) { return PyModuleDef_Init(&definition); }
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What goes into the shared object."""
+
+    key: str
+    objects: dict[str, Path]
+    """Object files by their modules."""
+    code: bytes
+    """The block of byte code."""
+
+
 def initialiser(name: str) -> str:
     """The symbol of a module in the object: ``PyInit_store`` would be there twice."""
     return "PyInit_" + name.replace(".", "__")
@@ -95,28 +122,27 @@ def renaming(name: str) -> str:
 
 def key_of(recipe: str, modules: Iterable[tuple[str, str]]) -> str:
     """The key of a link: of how it is done, and of the names and keys of what is in it."""
-    hasher = blake2b(f"{recipe} {HEAD} {TAIL}".encode(), digest_size=12)
+    hasher = blake2b(f"{recipe} {HEAD} {INCLUDED} {TAIL}".encode(), digest_size=12)
     for name, key in sorted(modules):
         hasher.update(f"\0{name}\0{key}".encode())
     return hasher.hexdigest()
 
 
-def table(key: str, names: Sequence[str]) -> str:
-    """The C file that knows all modules."""
+def table(key: str, names: Sequence[str], code: Path) -> str:
+    """The C file that knows all modules, and includes a file of byte code."""
     externs = [f"extern PyObject *{initialiser(name)}(void);" for name in names]
     rows = [f'    {{"{name}", {initialiser(name)}}},' for name in names]
-    head = [HEAD, f'#define KEY "{key}"', *externs]
+    head = [HEAD, f'#define KEY "{key}"', INCLUDED % code, *externs]
     head.append("static const struct { const char *name; Initialise initialise; } modules[] = {")
     return "\n".join([*head, *rows, "};", TAIL])
 
 
-def link(command: Sequence[str], key: str, objects: dict[str, Path], target: Path, work: Path) -> None:
-    """Link all objects, named by their modules, into ``target``, atomically.
+def link(command: Sequence[str], contents: Contents, target: Path, work: Path) -> None:
+    """Link the contents into ``target``, atomically.
 
     Args:
         command: the C compiler with its flags for shared objects.
-        key: of this link (``key_of``).
-        objects: module name → object file.
+        contents: what goes into the object.
         target: the shared object, in the cache.
         work: a folder for the C file.
 
@@ -126,7 +152,10 @@ def link(command: Sequence[str], key: str, objects: dict[str, Path], target: Pat
     work.mkdir(parents=True, exist_ok=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     c_file = work / f"{STEM}.c"
-    c_file.write_text(table(key, sorted(objects)))
+    code = work / f"{STEM}.code"
+    code.write_bytes(contents.code)
+    objects = contents.objects
+    c_file.write_text(table(contents.key, sorted(objects), code))
     scratch = target.with_suffix(f".{os.getpid()}.tmp")
     inputs = [str(c_file), *(str(objects[name]) for name in sorted(objects))]
     subprocess.run([*command, "-o", str(scratch), *inputs], check=True)

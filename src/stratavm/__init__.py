@@ -23,8 +23,15 @@ for imports, ``Trap`` for what guests do. Wrong arguments are Python's own error
 import os
 import sys
 from _frozen_importlib import ModuleSpec  # importlib.machinery, without importing it
-from _frozen_importlib_external import ExtensionFileLoader, PathFinder
-from _imp import create_dynamic, exec_dynamic, extension_suffixes
+from _frozen_importlib_external import MAGIC_NUMBER, ExtensionFileLoader, PathFinder, SourceFileLoader
+from _imp import (
+    _fix_co_filename,  # type: ignore[attr-defined]
+    create_dynamic,
+    exec_dynamic,
+    extension_suffixes,
+    source_hash,
+)
+from marshal import loads
 
 __version__ = "0.1.0"
 
@@ -39,7 +46,8 @@ class _HotModules:
 
     Without it Python would quietly run the source of a module whose compiled file it does not find: arithmetic that is
     meant to wrap around would not. ``# strata: hot`` in its first lines makes a module hot (tools/build.py). Where one
-    shared object has them all (tools/link.py) it is opened once, and no path is searched.
+    shared object has them all (tools/link.py) it is opened once, and no path is searched. It has the byte code of the
+    other modules as well, which runs if it is that of the source which lies there (tools/bytecode.py).
     """
 
     def __init__(
@@ -56,6 +64,8 @@ class _HotModules:
         self.place = place  # of the one shared object; empty: each module is a file
         self.key = key  # of the build that made it, in a source checkout
         self.hot: Any = None  # the object as a module, when it is open
+        self.pure: dict[str, Any] = {}  # what it knows of the modules that are not hot
+        self.code: Any = None  # their byte code
 
     def find_spec(self, name: str, path: "Any" = None, target: "Any" = None) -> "Any":
         """What Python itself finds for a module of this package, if that may run."""
@@ -68,6 +78,8 @@ class _HotModules:
                 self._open(name)
             if self.hot is not None and name in self.hot.numbers:
                 return self._spec_in_one(name)
+            if path and name in self.pure and (spec := self._spec_of_code(name, path[0])):
+                return spec
         spec = PathFinder.find_spec(name, path, target)
         if spec is None or spec.origin is None:
             return spec
@@ -110,6 +122,48 @@ class _HotModules:
         if self.key and hot.key != self.key:
             raise ImportError(f"{self.place} is of another build: start this process anew, or {self.remedy}", name=name)
         self.hot = hot
+        if not sys.flags.optimize:
+            start = 4 + int.from_bytes(hot.code[:4], "little")
+            magic, pure = loads(hot.code[4:start])
+            if magic == MAGIC_NUMBER:
+                self.pure, self.code = pure, hot.code[start:]
+
+    def _spec_of_code(self, name: str, folder: str) -> "Any":
+        """The spec of a module whose source is what it was when the object was linked; else None."""
+        is_package, size, known, start, stop = self.pure[name]
+        folder = f"{folder}/{name.rpartition('.')[2]}"
+        path = f"{folder}/__init__.py" if is_package else f"{folder}.py"
+        try:
+            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            source = os.read(file, size + 1)
+        finally:
+            os.close(file)
+        if len(source) != size or source_hash(_SOURCE_KEY, source) != known:
+            return None
+        spec = ModuleSpec(name, _FromCode(name, path, self.code[start:stop]), origin=path)
+        spec.has_location = True
+        if is_package:
+            spec.submodule_search_locations = [folder]
+        return spec
+
+
+_SOURCE_KEY = int.from_bytes(MAGIC_NUMBER, "little")  # as importlib.util.source_hash has it
+
+
+class _FromCode(SourceFileLoader):
+    """Loads a module from byte code that is its source's."""
+
+    def __init__(self, name: str, path: str, code: "Any") -> None:
+        self.name, self.path, self.code = name, path, code
+
+    def get_code(self, fullname: str) -> "Any":
+        """Its code, which names its file."""
+        code = loads(self.code)
+        _fix_co_filename(code, self.path)
+        return code
 
 
 class _InOne(ExtensionFileLoader):

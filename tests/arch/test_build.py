@@ -240,9 +240,9 @@ def test_a_build_under_a_running_process_is_none_of_its_own(checkout):
 
 def test_a_compiled_file_that_no_build_put_there_does_not_run(checkout):
     """Python would prefer it to the source beside it; the next build removes it."""
+    make(checkout)
     cold = checkout / "src/stratavm/cold.py"
     cold.write_text("x = 1\n")
-    make(checkout)
     shutil.copy(compiled_file(checkout), cold.with_suffix(".so"))
     code = "import stratavm.cold; print(stratavm.cold.x)"
     assert "cold.so is none of this build: remove it" in run(checkout, code)

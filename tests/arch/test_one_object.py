@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import build, link
+from tools import build, bytecode, link
 
 ROOT = Path(__file__).resolve().parents[2]
 OPT = build.VARIANTS["opt"]
@@ -127,8 +127,9 @@ def test_a_module_that_the_object_lacks_does_not_run(checkout):
     make(checkout)
     modules = build.compile_stale(checkout, OPT)
     objects = {m.name: m.artefact for m in modules if m.name != "stratavm.both"}
-    command = build.compiler(build.LINK_FLAGS, checkout)
-    link.link(command, build.link_key(modules), objects, file_of(checkout), checkout / "build/opt")
+    command, pure = build.compiler(build.LINK_FLAGS, checkout), build.pure_modules(checkout)
+    contents = link.Contents(build.link_key(modules, pure), objects, bytecode.block(pure, checkout / "cache"))
+    link.link(command, contents, file_of(checkout), checkout / "build/opt")
     trust(checkout)
     assert "stratavm.both is not compiled for Python 3." in run(checkout, "-c", TOTAL)
     checked = build.VARIANTS["checked"]

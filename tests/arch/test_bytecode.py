@@ -1,0 +1,200 @@
+"""Claims about byte code in the shared object: it is at most slower without, and never of another source."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools import build, bytecode
+
+ROOT = Path(__file__).resolve().parents[2]
+OPT = build.VARIANTS["opt"]
+SOURCE = '''"""A room."""
+import os
+
+VALUE = 1
+assert VALUE, "asserts are there"
+
+
+def fail():
+    """Says so."""
+    raise ValueError(VALUE)
+'''
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """What one test has compiled, another one need not."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch, cache):
+    """A tiny checkout with one hot module, and a package with a module that is not hot."""
+    monkeypatch.setenv("STRATA_BUILD_CACHE", str(cache))
+    room = tmp_path / "src/stratavm/room"
+    room.mkdir(parents=True)
+    (room / "__init__.py").write_text('"""Rooms."""\nWHERE = __path__\n')
+    (room / "cold.py").write_text(SOURCE)
+    (room.parent / "zz.py").write_text("# strata: hot\nimport cython\nx = 1\n")
+    for name in ("__init__.py", "_build.py"):
+        (room.parent / name).write_bytes((ROOT / "src/stratavm" / name).read_bytes())
+    make(tmp_path)
+    return tmp_path
+
+
+def make(checkout: Path) -> int:
+    """Build that checkout as a new process would."""
+    build.read.cache_clear()
+    build.cimported.cache_clear()
+    return build.make(checkout, OPT)
+
+
+def run(checkout: Path, *words: str, **environment: str) -> str:
+    """What a fresh interpreter prints in that checkout; the last line of its error otherwise."""
+    env = os.environ | {"PYTHONPATH": str(checkout / "src"), "PYTHONDONTWRITEBYTECODE": "1"} | environment
+    done = subprocess.run([sys.executable, *words], env=env, capture_output=True, text=True)
+    assert done.returncode >= 0, f"signal {-done.returncode}"
+    return done.stdout.strip() or done.stderr.strip().splitlines()[-1]
+
+
+WHICH = "import stratavm.room.cold as cold; print(type(cold.__loader__).__name__, cold.VALUE, cold.fail.__doc__)"
+FROM_OBJECT, FROM_SOURCE = "_FromCode 1 Says so.", "SourceFileLoader 1 Says so."
+
+
+def test_a_module_runs_from_the_object(checkout):
+    """Its package too; nothing is written, and no byte code beside the source is asked."""
+    assert run(checkout, "-c", WHICH, PYTHONDONTWRITEBYTECODE="") == FROM_OBJECT
+    code = "import stratavm.room as r; print(type(r.__loader__).__name__, r.WHERE == r.__path__, r.WHERE)"
+    folder = checkout / "src/stratavm/room"
+    assert run(checkout, "-c", code) == f"_FromCode True ['{folder}']"
+    assert not (folder / "__pycache__").exists()
+
+
+FEATURES = """
+import importlib, importlib.util, inspect, os, sys, traceback
+import stratavm.room.cold as cold
+spec = cold.__spec__
+assert cold.__file__ == spec.origin == sys.argv[1] == spec.loader.get_filename(cold.__name__)
+assert cold.__cached__ == spec.cached == importlib.util.cache_from_source(cold.__file__)
+assert cold.__package__ == spec.parent == "stratavm.room" and spec.has_location
+assert not spec.loader.is_package(cold.__name__)
+assert sys.modules["stratavm.room"].__spec__.loader.is_package("stratavm.room")
+assert cold.fail.__code__.co_filename == cold.__file__
+assert inspect.getsource(cold.fail).startswith("def fail()") and inspect.getsource(cold) == open(cold.__file__).read()
+assert spec.loader.get_source(cold.__name__) == inspect.getsource(cold) and spec.loader.get_code(cold.__name__)
+try:
+    cold.fail()
+except ValueError as error:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    assert (last.filename, last.name, last.lineno, last.line) == (cold.__file__, "fail", 10, "raise ValueError(VALUE)")
+os.utime(cold.__file__)
+assert importlib.reload(cold) is cold and type(cold.__loader__).__name__ == "_FromCode"
+text = inspect.getsource(cold)
+open(cold.__file__, "w").write(text.replace("VALUE = 1", "VALUE = 2"))
+assert importlib.reload(cold).VALUE == 2 and type(cold.__loader__).__name__ == "SourceFileLoader"
+print("all")
+"""
+
+
+def test_what_python_offers_for_modules_works(checkout):
+    """Files, sources, specs, tracebacks and reloads are as ever."""
+    assert run(checkout, "-c", FEATURES, str(checkout / "src/stratavm/room/cold.py")) == "all"
+
+
+def test_an_error_while_a_module_runs_has_no_line_of_the_hook(checkout):
+    """Its traceback goes from the import to the module."""
+    (checkout / "src/stratavm/room/cold.py").write_text(SOURCE + "fail()\n")
+    make(checkout)
+    code = (
+        "import traceback\ntry:\n    import stratavm.room.cold\n"
+        "except ValueError as error:\n    print([e.filename[-7:] for e in traceback.extract_tb(error.__traceback__)])"
+    )
+    assert run(checkout, "-c", code) == "['string>', 'cold.py', 'cold.py']"
+
+
+def test_an_edited_source_is_never_shadowed(checkout):
+    """Not even one of the same size and times. Nor one that is gone, or has become hot."""
+    path = checkout / "src/stratavm/room/cold.py"
+    stat = path.stat()
+    path.write_text(SOURCE.replace("VALUE = 1", "VALUE = 2"))
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert path.stat().st_size == stat.st_size and path.stat().st_mtime_ns == stat.st_mtime_ns
+    assert run(checkout, "-c", WHICH) == "SourceFileLoader 2 Says so."
+    path.write_text(SOURCE + "VALUE = 3\n")
+    assert run(checkout, "-c", WHICH) == "SourceFileLoader 3 Says so."
+    path.write_text(SOURCE)
+    assert run(checkout, "-c", WHICH) == FROM_OBJECT
+    path.write_text("# strata: hot\n" + SOURCE)
+    assert "stratavm.room.cold is not compiled for Python 3." in run(checkout, "-c", WHICH)
+    path.unlink()
+    assert "No module named 'stratavm.room.cold'" in run(checkout, "-c", WHICH)
+
+
+def test_a_package_that_lies_elsewhere_has_its_own_modules(checkout):
+    """Where ``__path__`` says, with the code of what lies there."""
+    other = checkout / "other"
+    other.mkdir()
+    (other / "cold.py").write_text(SOURCE.replace("VALUE = 1", "VALUE = 4"))
+    code = f"import stratavm.room; stratavm.room.__path__[:] = [{str(other)!r}]; {WHICH}"
+    assert run(checkout, "-c", code) == "SourceFileLoader 4 Says so."
+    assert "No module named" in run(checkout, "-c", f"import stratavm.room; stratavm.room.__path__.clear(); {WHICH}")
+
+
+@pytest.mark.parametrize(("flag", "printed"), [("-O", FROM_SOURCE), ("-OO", "SourceFileLoader 1 None")])
+def test_optimisation_is_obeyed(checkout, flag, printed):
+    """The object's code has assertions and docstrings."""
+    assert run(checkout, flag, "-c", WHICH) == printed
+    failing = SOURCE.replace("VALUE = 1", "VALUE = 0")
+    (checkout / "src/stratavm/room/cold.py").write_text(failing)
+    make(checkout)
+    assert run(checkout, "-c", WHICH) == "AssertionError: asserts are there"
+    assert run(checkout, flag, "-c", WHICH) == printed.replace("1", "0")
+
+
+def test_code_of_another_python_is_not_run(checkout, monkeypatch):
+    """What the magic number says, not the file's name."""
+    monkeypatch.setattr(bytecode, "MAGIC_NUMBER", b"old\n")
+    (checkout / "src/stratavm/room/more.py").write_text("")  # another link
+    make(checkout)
+    assert run(checkout, "-c", WHICH) == FROM_SOURCE
+
+
+def test_a_build_takes_up_an_edit(checkout):
+    """No hot module has changed, and yet the object is another."""
+    path = checkout / "src/stratavm/room/cold.py"
+    path.write_text(SOURCE.replace("VALUE = 1", "VALUE = 2"))
+    assert run(checkout, "-c", WHICH) == "SourceFileLoader 2 Says so."
+    assert make(checkout) == 0
+    assert run(checkout, "-c", WHICH) == "_FromCode 2 Says so."
+    assert make(checkout) == 0
+
+
+def test_an_installation_runs_from_the_object(checkout):
+    """Elsewhere, with other times, read-only, and without the guard of checkouts; edited there, it runs the edit."""
+    place = checkout / "site"
+    shutil.copytree(checkout / "src", place / "src", copy_function=shutil.copyfile)
+    package = place / "src/stratavm"
+    (package / "_build.py").unlink()
+    for path in (package, package / "room"):
+        path.chmod(0o555)
+    assert run(place, "-c", WHICH, PYTHONDONTWRITEBYTECODE="") == FROM_OBJECT
+    code = f"{WHICH.partition(';')[0]}; print(cold.fail.__code__.co_filename)"
+    assert run(place, "-c", code) == str(package / "room/cold.py")
+    (package / "room/cold.py").write_text(SOURCE.replace("VALUE = 1", "VALUE = 2"))
+    assert run(place, "-c", WHICH) == "SourceFileLoader 2 Says so."
+
+
+def test_the_block_is_made_of_what_was_read(cache):
+    """Each module's code by its place; a package is one; the package itself and the guard have none."""
+    files = {"__init__.py": b"", "_build.py": b"", "a/__init__.py": b"x = 1\n", "a/b.py": b"y = 2\n"}
+    modules = bytecode.discover(Path("/src"), [(Path("/src/stratavm", name), text) for name, text in files.items()])
+    assert [(m.name, m.file, m.is_package) for m in modules] == [
+        ("stratavm.a", "stratavm/a/__init__.py", True),
+        ("stratavm.a.b", "stratavm/a/b.py", False),
+    ]
+    assert bytecode.block(modules, cache) == bytecode.block(modules, cache)
+    assert modules[0].key != bytecode.PureModule("stratavm.a", "stratavm/a/__init__.py", b"x = 2\n").key

@@ -1,0 +1,76 @@
+"""Byte code of the modules that are not hot, as one block for the shared object (``tools/link.py``).
+
+The block begins with the length of its table, in four bytes; then come the table and each module's code. The table says
+by name whether a module is a package, the size and hash of its source, and where its code lies behind the table. The
+import hook in ``stratavm/__init__.py`` runs code only for a source that has this size and hash, as Python does with
+checked hash-based ``.pyc`` (PEP 552): checkouts, wheels and installations that nobody can write to are all the same.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from importlib.util import MAGIC_NUMBER, source_hash
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class PureModule:
+    """A module that Python runs, by its bytes when the build began."""
+
+    name: str
+    file: str
+    """Relative to the folder of the package, which code is told when it is loaded."""
+    source: bytes
+
+    @property
+    def is_package(self) -> bool:
+        """Whether it has modules below it."""
+        return self.file.endswith("/__init__.py")
+
+    @property
+    def key(self) -> str:
+        """What its code follows from."""
+        return blake2b(MAGIC_NUMBER + self.name.encode() + b"\0" + self.source, digest_size=12).hexdigest()
+
+
+def discover(src: Path, sources: Iterable[tuple[Path, bytes]]) -> list[PureModule]:
+    """The modules below the package: it runs itself before its hook is there, and the guard is none of a wheel's."""
+    found = []
+    for path, source in sources:
+        relative = path.relative_to(src)
+        if relative.as_posix() not in ("stratavm/__init__.py", "stratavm/_build.py"):
+            parts = relative.with_suffix("").parts
+            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+            found.append(PureModule(name, relative.as_posix(), source))
+    return found
+
+
+def code_of(module: PureModule, cache: Path) -> bytes:
+    """A module's code, as ``marshal`` writes it, without optimisation; kept in ``cache``."""
+    kept = cache / f"{module.name}-{module.key}.code"
+    if kept.is_file():
+        kept.touch()  # used today: see build.prune_cache
+        return kept.read_bytes()
+    code = marshal.dumps(compile(module.source, module.file, "exec", dont_inherit=True, optimize=0))
+    scratch = kept.with_suffix(f".{os.getpid()}.tmp")
+    scratch.parent.mkdir(parents=True, exist_ok=True)
+    scratch.write_bytes(code)
+    scratch.replace(kept)
+    return code
+
+
+def block(modules: Sequence[PureModule], cache: Path) -> bytes:
+    """The block of all modules."""
+    table, codes, start = {}, [], 0
+    for module in modules:
+        code = code_of(module, cache)
+        known = (module.is_package, len(module.source), source_hash(module.source))
+        table[module.name] = (*known, start, start + len(code))
+        codes.append(code)
+        start += len(code)
+    head = marshal.dumps((MAGIC_NUMBER, table))
+    return b"".join([len(head).to_bytes(4, "little"), head, *codes])
