@@ -169,10 +169,12 @@ def test_withdrawing_what_is_queued_waits_for_nobody(helpers):
     assert all(job.submit() for job in jobs)
     gone = [jobs[i] for i in (0, 3, 6)]
     assert all(job.withdraw() for job in gone) and not any(job.withdraw() for job in gone)
+    jobs.append(Drill(drill.TURN, 1, ctypes.addressof(counter)))
+    assert jobs[7].submit()
     first.job.left = 1
-    assert soon(lambda: counter.value == 4)
-    assert [job.answer for job in jobs] == [1, 1, 2, 1, 3, 4, 1]
-    assert [job.rounds for job in jobs] == [0, 1, 1, 0, 1, 1, 0]
+    assert soon(lambda: counter.value == 5)
+    assert [job.answer for job in jobs] == [1, 1, 2, 1, 3, 4, 1, 5]
+    assert [job.rounds for job in jobs] == [0, 1, 1, 0, 1, 1, 0, 1]
 
 
 def test_threads_that_submit_and_withdraw_the_same_jobs_agree(helpers):
@@ -336,7 +338,8 @@ for _ in range(20):
         os._exit(7 if good else 1)
     assert background.helper_status()["living"] == 0
     assert status(child) == 7
-    assert go_on(*jobs)
+    before = [job.rounds for job in jobs]
+    assert jobs[0].submit() and soon(lambda: all(job.rounds > n for job, n in zip(jobs, before))), "all that was queued"
 print(set(counted))
 """
     assert prints(code) == "{1}"
@@ -401,6 +404,29 @@ assert go_on(*jobs)
 print(len(results), set(results))
 """
     assert prints(code) == "15 {7}"
+
+
+def test_threads_fork_without_the_gil():
+    """As code in C does, several at once and while others submit; nothing is lost."""
+    code = """
+import ctypes, warnings
+warnings.simplefilter("ignore")
+bare = drill.bare_fork()
+jobs = busy(2, DEAF)
+children = []
+def fork():
+    for _ in range(30):
+        children.append(bare())
+def submit():
+    for i in range(3000):
+        jobs[i % 2].submit()
+threads = [threading.Thread(target=work) for work in (fork, fork, fork, submit)]
+for thread in threads: thread.start()
+for thread in threads: thread.join(60)
+assert go_on(*jobs)
+print(len(children), {status(child) for child in children})
+"""
+    assert prints(code) == "90 {7}"
 
 
 def test_a_fork_while_somebody_withdraws():
