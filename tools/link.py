@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
-STEM = "_hot"
+STEM = "_hot.modules"  # with a dot, so that no search for modules takes the file for one
 """The object's name in the package, without the suffix of extension modules."""
 OBJECT_FLAGS = "-c -fvisibility=hidden -DCYTHON_NO_PYINIT_EXPORT"
 """Of each module: what it exports is for the table alone."""

@@ -217,7 +217,7 @@ except ModuleNotFoundError:  # an installed wheel: only a source checkout has th
     _hook = _HotModules(
         {},
         "reinstall stratavm with the Python that is to run it",
-        place=os.path.join(__path__[0], "_hot" + extension_suffixes()[0]),
+        place=os.path.join(__path__[0], "_hot.modules" + extension_suffixes()[0]),
     )
 else:
     _hook = _HotModules(_build.verify(), _build.HINT, _build.refusal, *_build.one_object())

@@ -122,7 +122,7 @@ def one_object() -> tuple[str, str]:
     """Where the shared object of all hot modules lies and its key, if they were linked into one; else empty words."""
     for suffix, *keys in BEGAN.get("variant", {}).values():
         for key in keys:
-            return join(PACKAGE, "_hot" + suffix), key
+            return join(PACKAGE, "_hot.modules" + suffix), key
     return "", ""
 
 

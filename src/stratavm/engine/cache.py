@@ -36,8 +36,8 @@ class ModuleCache(Protocol):
         ...
 
 
-class CodeCache(Protocol):
-    """Where the machine code of modules comes from, and goes to, beyond this process."""
+class CodeCache:
+    """Where the machine code of modules comes from, and goes to, beyond this process. This one keeps nothing."""
 
     def restore(
         self, code: TierModule, binary: bytes, name: str, file: os.stat_result | None
@@ -54,16 +54,6 @@ class CodeCache(Protocol):
             What is called when the module goes or the process ends, to keep what was compiled; it must not hold the
             module itself.
         """
-        ...
-
-
-class NoCodeCache:
-    """Keeps nothing."""
-
-    def restore(
-        self, code: TierModule, binary: bytes, name: str, file: os.stat_result | None
-    ) -> Callable[[], None] | None:
-        """Nothing."""
         return None
 
 

@@ -14,9 +14,11 @@ from contextlib import suppress
 from functools import cache, partial
 
 from stratavm.base.errors import ResourceLimit
-from stratavm.base.events.core import Source
+from stratavm.base.events.core import Event, Source
+from stratavm.base.events.declare import event
 from stratavm.base.forms import Final, dataclass
-from stratavm.engine.events import CodeKept, CodeNotKept, CodeRestored, describe
+from stratavm.engine.cache import CodeCache
+from stratavm.engine.events import describe
 from stratavm.services.diskcache import CacheRefused, DiskCache, default_folders, digest
 from stratavm.tiers.tier import TierModule
 
@@ -25,6 +27,32 @@ SETTLED_NS: Final = 2_000_000_000
 PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MORE: Final = 16
 """An entry is written again when one function in so many is new."""
+
+
+@event
+class CodeRestored(Event):
+    """Machine code of a module came from the cache on disk: of so many ``functions``, an entry of so many ``bytes``."""
+
+    module: str
+    functions: int
+    bytes: int
+
+
+@event
+class CodeKept(Event):
+    """What was compiled of a module was written to the cache on disk."""
+
+    module: str
+    functions: int
+    bytes: int
+
+
+@event
+class CodeNotKept(Event):
+    """The cache on disk was not used, or an entry of it was not: damaged, another's, no room, no home directory."""
+
+    module: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +83,7 @@ class FileIdentity:
         return digest(b"file", repr(self.numbers).encode())
 
 
-class DiskCodeCache:
+class DiskCodeCache(CodeCache):
     """Code in a directory of this user's.
 
     Args:

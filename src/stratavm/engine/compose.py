@@ -10,7 +10,7 @@ from stratavm.base.events.core import Bus
 from stratavm.base.events.declare import ListenerFailed
 from stratavm.base.forms import Final
 from stratavm.base.importing import importing
-from stratavm.engine.cache import CodeCache, ModuleCache, NoCodeCache, NoModuleCache
+from stratavm.engine.cache import CodeCache, ModuleCache, NoModuleCache
 from stratavm.engine.composition import Replacements
 from stratavm.engine.config import Config
 from stratavm.engine.ports import GrowthLimiter, Logger, NoLimiter, PythonLogger
@@ -48,7 +48,7 @@ def services(config: Config) -> Services:
     box.singleton(Bus, make_bus).singleton(Logger, PythonLogger).singleton(GrowthLimiter, NoLimiter)
     box.singleton(ModuleCache, NoModuleCache).singleton(MemoryAllocator, make_allocator)
     if config.tier == "oracle":
-        box.singleton(CodeCache, NoCodeCache)
+        box.singleton(CodeCache, CodeCache)
         return box.singleton(Runtime, make_runtime).singleton(Tier, lambda: OracleOnDemand(config.fuel))
     box.singleton(CodeCache, make_code_cache)
     box.value(Scope, EVERYWHERE).singleton(CompileExecutor, make_executor)
@@ -116,7 +116,7 @@ def make_native_runtime(bus: Bus, allocator: MemoryAllocator) -> Runtime:
 def make_code_cache(config: Config, bus: Bus) -> CodeCache:
     """A directory of this user's, unless the configuration or the environment says that there is none."""
     if config.cache is False or not switches.CACHE.value():
-        return NoCodeCache()
+        return CodeCache()
     with importing:
         from stratavm.engine.codecache import DiskCodeCache
 

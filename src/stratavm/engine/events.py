@@ -69,32 +69,6 @@ class ImageRefused(Event):
 
 
 @event
-class CodeRestored(Event):
-    """Machine code of a module came from the cache on disk: of so many ``functions``, an entry of so many ``bytes``."""
-
-    module: str
-    functions: int
-    bytes: int
-
-
-@event
-class CodeKept(Event):
-    """What was compiled of a module was written to the cache on disk."""
-
-    module: str
-    functions: int
-    bytes: int
-
-
-@event
-class CodeNotKept(Event):
-    """The cache on disk was not used, or an entry of it was not: damaged, another's, no room, no home directory."""
-
-    module: str
-    reason: str
-
-
-@event
 class StoreCreated(Event):
     """A store was made; the source is the store."""
 

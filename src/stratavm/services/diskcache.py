@@ -13,6 +13,7 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from weakref import finalize
 
 from stratavm.base.errors import StrataError
 from stratavm.base.forms import Final, dataclass
@@ -207,11 +208,7 @@ class DiskCache:
         self.most_bytes = most_bytes
         self._secret = read_key(key_folder)
         self._at = open_own(folder)
-
-    def __del__(self) -> None:
-        if hasattr(self, "_at"):
-            with suppress(OSError):
-                os.close(self._at)
+        finalize(self, os.close, self._at).atexit = False  # the process is about to close it
 
     def _mark(self, key: bytes, content: bytes) -> bytes:
         """What only who has the user's key can say of an entry."""

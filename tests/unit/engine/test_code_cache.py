@@ -14,8 +14,7 @@ import pytest
 import stratavm
 from stratavm import Config, Engine, Linker, Module, Store
 from stratavm.engine import codecache
-from stratavm.engine.codecache import FileIdentity
-from stratavm.engine.events import CodeKept, CodeNotKept, CodeRestored
+from stratavm.engine.codecache import CodeKept, CodeNotKept, CodeRestored, FileIdentity
 from stratavm.testing import EventRecorder
 from stratavm.tiers.events import FunctionCompiled
 from stratavm.tiers.jit.tier import JitModule
