@@ -24,8 +24,8 @@ import os
 import sys
 from _frozen_importlib import ModuleSpec  # importlib.machinery, without importing it
 from _frozen_importlib_external import MAGIC_NUMBER, ExtensionFileLoader, PathFinder, SourceFileLoader
-from _imp import (
-    _fix_co_filename,  # type: ignore[attr-defined]
+from _imp import (  # type: ignore[attr-defined]
+    _fix_co_filename,
     create_dynamic,
     exec_dynamic,
     extension_suffixes,
