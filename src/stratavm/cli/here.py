@@ -22,6 +22,7 @@ from stratavm.engine.store import Store
 from stratavm.sandbox.timing import time_left
 from stratavm.sandbox.watch import AFTER, Watch
 from stratavm.wasi.abi import ENTRY, INITIALIZE
+from stratavm.wasi.p1 import NAMESPACES
 from stratavm.wasi.streams import ProgramOutput
 from stratavm.wasi.world import Wasi
 
@@ -37,7 +38,7 @@ def run_here(options: Options) -> int:
     module = Module(source, engine=engine, timeout=time_left(options.timeout, begin))
     with Store(module.engine, fuel=options.fuel) as store, wasi(options, module.engine) as context:
         linker = Linker(module.engine)
-        linker.define_namespaces(context.namespaces())
+        linker.define_namespaces(context.namespaces(names_of(module)))
         with closing(Watch(store)) as watch:
             try:
                 return _ended(options, 0, _execute(options, linker, store, module, begin))
@@ -47,6 +48,12 @@ def run_here(options: Options) -> int:
                 if watch.reason(error) != "memory":
                     raise
                 return _starved(options, error, watch)
+
+
+def names_of(module: Module) -> list[str] | None:
+    """The functions of WASI that a module imports; None where it imports others, whose error may name a near one."""
+    wanted = module.model.imports
+    return [i.name for i in wanted] if all(i.module in NAMESPACES for i in wanted) else None
 
 
 def wasi(options: Options, engine: Engine) -> Wasi:

@@ -13,8 +13,8 @@ from stratavm.base.text import utf8
 from stratavm.engine.module import Module
 from stratavm.engine.source import SourceLike
 from stratavm.wasi import given
+from stratavm.wasi.descriptor import Tree
 from stratavm.wasi.given import Mode
-from stratavm.wasi.memfs import MemoryTree
 
 ModuleLike: TypeAlias = "SourceLike | Module"
 Input: TypeAlias = "bytes | bytearray | memoryview | str | io.IOBase | None"
@@ -159,7 +159,7 @@ def _files(values: Any) -> dict[str, bytes]:
 
 def _folders(values: Any) -> Iterable[Folder]:
     for origin, guest, read_only in given.preopens(values, "dirs"):
-        if isinstance(origin, MemoryTree):
+        if isinstance(origin, Tree):
             raise TypeError(f"dirs are folders of the host, got {origin!r}: give contents as files={{path: content}}")
         yield Folder(_plain(os.fsdecode(origin)), _plain(guest), not read_only)
 

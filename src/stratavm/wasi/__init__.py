@@ -2,22 +2,49 @@
 
 from __future__ import annotations
 
-from stratavm.wasi.capture import Capture
-from stratavm.wasi.clock import Clock, FixedClock, SystemClock
-from stratavm.wasi.memfs import MemoryTree
-from stratavm.wasi.ports import FileSystem, RandomSource, Sockets
-from stratavm.wasi.quotas import Quotas
-from stratavm.wasi.world import Wasi
+TYPE_CHECKING = False  # true for type checkers only, which read what follows
+if TYPE_CHECKING:
+    from stratavm.wasi.capture import Capture as Capture
+    from stratavm.wasi.clock import Clock as Clock
+    from stratavm.wasi.clock import FixedClock as FixedClock
+    from stratavm.wasi.clock import SystemClock as SystemClock
+    from stratavm.wasi.memfs import MemoryTree as MemoryTree
+    from stratavm.wasi.ports import FileSystem as FileSystem
+    from stratavm.wasi.ports import RandomSource as RandomSource
+    from stratavm.wasi.ports import Sockets as Sockets
+    from stratavm.wasi.quotas import Quotas as Quotas
+    from stratavm.wasi.world import Wasi as Wasi
 
-__all__ = [
-    "Capture",
-    "Clock",
-    "FileSystem",
-    "FixedClock",
-    "MemoryTree",
-    "Quotas",
-    "RandomSource",
-    "Sockets",
-    "SystemClock",
-    "Wasi",
-]
+# Public name → its module; resolved at first use, so that a program that uses few of them starts quickly.
+_EXPORTS = {
+    "Capture": "capture",
+    "Clock": "clock",
+    "FileSystem": "ports",
+    "FixedClock": "clock",
+    "MemoryTree": "memfs",
+    "Quotas": "quotas",
+    "RandomSource": "ports",
+    "Sockets": "ports",
+    "SystemClock": "clock",
+    "Wasi": "world",
+}
+
+if not TYPE_CHECKING:  # a type checker reads the imports above
+    __all__ = sorted(_EXPORTS)
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name at first use."""
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'stratavm.wasi' has no attribute {name!r}")
+    from stratavm.base.importing import importing
+
+    with importing:
+        value: object = getattr(__import__(f"stratavm.wasi.{_EXPORTS[name]}", fromlist=[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Public names, loaded or not, and what every module has."""
+    return sorted({*_EXPORTS, *(name for name in globals() if name.startswith("__"))})

@@ -14,11 +14,11 @@ import os
 import select
 import stat
 import struct
-import termios
 import threading
 from collections.abc import Callable, Sequence
 
 from stratavm.base.forms import Any, Final
+from stratavm.base.importing import importing
 from stratavm.wasi.buffers import first
 
 LARGEST_PIECE: Final = 1 << 16
@@ -238,6 +238,8 @@ def _terminal(fd: int) -> int | None:
 
 def bytes_waiting(fd: int) -> int:
     """What FIONREAD says, 0 where it says nothing."""
+    with importing:
+        import termios
     try:
         return int(struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0\0\0\0"))[0])
     except OSError:

@@ -6,9 +6,9 @@ A world may be used, and closed, on several threads at once; every change of the
 
 from __future__ import annotations
 
-import heapq
 import select
 import time
+from bisect import insort
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from itertools import count
@@ -71,7 +71,7 @@ class Context(WorldState):
     def insert(self, descriptor: Descriptor) -> int:
         """Give a descriptor the lowest free number; BADF in a closed world (and the descriptor is closed)."""
         try:
-            number = heapq.heappop(self._free)
+            number = self._free.pop(0)
         except IndexError:
             number = next(self._numbers)
         self.table[number] = descriptor
@@ -125,7 +125,7 @@ class Context(WorldState):
         found = self.table.pop(fd, None)
         if found is None:
             raise WasiError(Errno.BADF)
-        heapq.heappush(self._free, fd)
+        insort(self._free, fd)
         self._retire(found)
 
     def renumber(self, guest: Guest, source_fd: int, target_fd: int) -> None:
@@ -137,7 +137,7 @@ class Context(WorldState):
             if moved is None:
                 raise WasiError(Errno.BADF)
             self.table[target_fd] = moved
-            heapq.heappush(self._free, source_fd)
+            insort(self._free, source_fd)
             self._retire(old)
 
     def _retire(self, descriptor: Descriptor) -> None:

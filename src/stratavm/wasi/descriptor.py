@@ -8,11 +8,14 @@ from __future__ import annotations
 from array import array
 from collections.abc import Generator, Sequence
 
-from stratavm.base.forms import ClassVar, Final, NamedTuple, NoReturn
+from stratavm.base.forms import TYPE_CHECKING, ClassVar, Final, NamedTuple, NoReturn
 from stratavm.wasi.abi import ALL_RIGHTS, Fdflags, Filetype, Rights, Whence
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.held import Held
 from stratavm.wasi.state import DescriptorState
+
+if TYPE_CHECKING:
+    from stratavm.wasi.quotas import Quotas
 
 Times = tuple[int | None, int | None]
 """New access and modification time in nanoseconds; None keeps."""
@@ -277,4 +280,14 @@ class Directory(Descriptor):
 
     def rename(self, path: bytes, other: Directory, new_path: bytes) -> None:
         """Move to ``other``."""
+        raise NotImplementedError
+
+
+class Tree:
+    """What a guest may be given as a directory besides a path: ``MemoryTree``."""
+
+    __slots__ = ()
+
+    def open_root(self, quotas: Quotas) -> Directory:
+        """Its root, which the guest's world opens with these quotas."""
         raise NotImplementedError

@@ -9,7 +9,7 @@ from posixpath import normpath
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 from stratavm.base.numbers import integer
 from stratavm.base.text import utf8
-from stratavm.wasi.memfs import MemoryTree
+from stratavm.wasi.descriptor import Tree
 from stratavm.wasi.quotas import Quotas
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from stratavm.wasi.clock import Clock
 
-Folder: TypeAlias = "str | os.PathLike[str] | MemoryTree"
+Folder: TypeAlias = "str | os.PathLike[str] | Tree"
 Mode: TypeAlias = 'Literal["ro", "rw"] | bool'
 """``True`` means read-only and ``False`` writable, as in earlier versions."""
 Preopens: TypeAlias = (
@@ -70,7 +70,7 @@ def _variable(name: Any, value: Any) -> bytes:
 
 def preopens(given: Any, name: str = "preopens") -> list[Preopen]:
     """Every form in which directories can be given, as one; ``name`` is the parameter that they were given for."""
-    if isinstance(given, str | bytes | os.PathLike | MemoryTree):
+    if isinstance(given, str | bytes | os.PathLike | Tree):
         raise TypeError(
             f'{name} must be a mapping or a list, got {given!r}: write {{{_shown(given)}: "/path in guest"}}'
         )
@@ -93,12 +93,12 @@ def _check_places(folders: list[Preopen], name: str) -> None:
 def _preopen(item: Any, name: str) -> Preopen:
     """One directory. A string is no pair, though two letters would unpack as one."""
     if not isinstance(item, tuple | list) or len(item) not in (2, 3):
-        hint = f": write ({_shown(item)}, '/path in guest')" if isinstance(item, str | os.PathLike | MemoryTree) else ""
+        hint = f": write ({_shown(item)}, '/path in guest')" if isinstance(item, str | os.PathLike | Tree) else ""
         raise TypeError(
             f"{name}: expected (host path, guest path) or (host path, guest path, mode), got {item!r}{hint}"
         )
     origin, guest, mode = item if len(item) == 3 else (*item, None)
-    if not isinstance(origin, str | os.PathLike | MemoryTree) or not origin:
+    if not isinstance(origin, str | os.PathLike | Tree) or not origin:
         raise TypeError(f"{name}: the host's side must be a path or a MemoryTree, got {origin!r}")
     if not isinstance(guest, str) or not guest:
         raise TypeError(
@@ -109,10 +109,10 @@ def _preopen(item: Any, name: str) -> Preopen:
             f"{name}: {guest!r} is a mode, and the guest's path for {_shown(origin)} is missing: "
             f"write '/path in guest', {guest!r}"
         )
-    for path in (guest,) if isinstance(origin, MemoryTree) else (os.fsdecode(origin), guest):
+    for path in (guest,) if isinstance(origin, Tree) else (os.fsdecode(origin), guest):
         c_string(path, f"{name}: {path!r}")
     if mode is None:
-        return Preopen(origin, guest, not isinstance(origin, MemoryTree))
+        return Preopen(origin, guest, not isinstance(origin, Tree))
     if not isinstance(mode, str | bool) or mode not in MODES:
         raise ValueError(f"{name}: the mode of {guest!r} must be 'ro' or 'rw', got {mode!r}")
     return Preopen(origin, guest, MODES[mode])

@@ -16,7 +16,7 @@ from stratavm.base.forms import Any, ClassVar, Final, TypeVar, cast
 from stratavm.base.numbers import whole_or_none
 from stratavm.base.text import utf8
 from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS, Fdflags, Filetype, Oflags, Whence
-from stratavm.wasi.descriptor import FILE_PIECE, Descriptor, Directory, Entry, Opening, Stat, Times
+from stratavm.wasi.descriptor import FILE_PIECE, Descriptor, Directory, Entry, Opening, Stat, Times, Tree
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.locks import ForkLock
 from stratavm.wasi.quotas import Quotas
@@ -77,7 +77,7 @@ class Node:
         self.ctim = now
 
 
-class MemoryTree:
+class MemoryTree(Tree):
     """A tree of files in memory. Give it to ``Wasi(preopens={tree: "/work"})``.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 
 from stratavm.base.closing import Closing
@@ -12,10 +12,9 @@ from stratavm.wasi import given, ports
 from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS
 from stratavm.wasi.clock import Clock
 from stratavm.wasi.context import Context
-from stratavm.wasi.descriptor import Descriptor, Directory
+from stratavm.wasi.descriptor import Descriptor, Directory, Tree
 from stratavm.wasi.events import WorldClosed, WorldOpened
 from stratavm.wasi.given import Preopens
-from stratavm.wasi.memfs import MemoryTree
 from stratavm.wasi.p1 import NAMESPACES, imports
 from stratavm.wasi.quotas import Quotas
 from stratavm.wasi.streams import Sink, Source, sink, source
@@ -98,9 +97,14 @@ class Wasi(Closing):
         if self._source is not None and self._source.hears(WorldOpened):
             self._source.emit(WorldOpened(len(context.args), len(context.environ), len(folders), len(sockets)))
 
-    def namespaces(self) -> dict[str, dict[str, HostSpec]]:
-        """Host functions by import module and name, bound to this world."""
-        return {name: imports(self._context, name) for name in NAMESPACES}
+    def namespaces(self, names: Collection[str] | None = None) -> dict[str, dict[str, HostSpec]]:
+        """Host functions by import module and name, bound to this world.
+
+        Args:
+            names: only functions of these names are wanted, which spares making the others; all where one of them is
+                none of a function of WASI.
+        """
+        return {name: imports(self._context, name, names) for name in NAMESPACES}
 
     def __repr__(self) -> str:
         count = "closed" if self._context.closed else f"of {len(self._context.args)} arguments"
@@ -132,7 +136,7 @@ def _socket(connection: socket.socket) -> Descriptor:
 def _directory(preopen: given.Preopen, quotas: Quotas, files: ports.FileSystem) -> Directory:
     """The descriptor of a pre-opened directory."""
     origin, guest, read_only = preopen
-    if isinstance(origin, MemoryTree):
+    if isinstance(origin, Tree):
         directory: Directory = origin.open_root(quotas)
     else:
         directory = files.open_directory(origin)
