@@ -4,11 +4,10 @@ of bodies (the walk does), and delimits constant expressions only. Section 5.5 o
 
 # strata: hot
 import cython
-from cython.cimports.cpython.object import PyObject_GenericSetAttr
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.stratavm.base.leb import bytes_t
-from cython.cimports.stratavm.module.names import read_names
-from cython.cimports.stratavm.module.reader import PyObject_GC_UnTrack, Reader, pause
+from cython.cimports.stratavm.module.reader import Reader, pause
+from cython.cimports.stratavm.module.sections import DATA_COMPUTED, DATA_PASSIVE, DATA_PLAIN, DataRecord, Datas, Functions, new_const
 from cython.cimports.stratavm.module.typesec import (
     global_type,
     memory_type,
@@ -24,12 +23,9 @@ from stratavm.module.constexpr import skip_expression
 from stratavm.module.features import READY
 from stratavm.module.limits import DEFAULT_LIMITS
 from stratavm.module.model import (
-    ConstExpr,
     Custom,
-    Data,
     Element,
     Export,
-    Function,
     Global,
     Import,
     Module,
@@ -47,47 +43,6 @@ RANKS = (0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 12, 13, 11, 6)  # where a section stands
 REF_FUNC = 0x64 | 0x70 << 8
 FUNCREF = 0x63 | 0x70 << 8
 HEADER_BYTES = 8
-
-
-# A large module has 24,000 data segments with their offsets, and 11,000 functions. Three things make those cheap: no
-# ``__init__`` (a frozen dataclass's costs ten times as much), slots set directly, and no work for the cyclic collector,
-# which a burst of objects sets off again and again: these hold numbers, bytes and each other, and never form a cycle.
-
-
-@cython.cfunc
-def new_const(code: bytes, offset: object, lone_i32: object) -> object:
-    """A ``ConstExpr``."""
-    made: object = ConstExpr.__new__(ConstExpr)
-    PyObject_GC_UnTrack(made)
-    PyObject_GenericSetAttr(made, "code", code)
-    PyObject_GenericSetAttr(made, "offset", offset)
-    PyObject_GenericSetAttr(made, "lone_i32", lone_i32)
-    return made
-
-
-@cython.cfunc
-def new_data(mode: str, start: object, end: object, memory: object, offset: object) -> object:
-    """A ``Data``."""
-    made: object = Data.__new__(Data)
-    PyObject_GC_UnTrack(made)
-    PyObject_GenericSetAttr(made, "mode", mode)
-    PyObject_GenericSetAttr(made, "start", start)
-    PyObject_GenericSetAttr(made, "end", end)
-    PyObject_GenericSetAttr(made, "memory", memory)
-    PyObject_GenericSetAttr(made, "offset", offset)
-    return made
-
-
-@cython.cfunc
-def new_function(index: object, start: object, end: object, runs: tuple) -> object:
-    """A ``Function``."""
-    made: object = Function.__new__(Function)
-    PyObject_GC_UnTrack(made)
-    PyObject_GenericSetAttr(made, "type_index", index)
-    PyObject_GenericSetAttr(made, "start", start)
-    PyObject_GenericSetAttr(made, "end", end)
-    PyObject_GenericSetAttr(made, "locals", runs)
-    return made
 
 
 def no_header(data: bytes) -> DecodeError:
@@ -119,7 +74,6 @@ class Decoder:
     rec_groups: list
     types: list
     imports: list
-    type_indices: list
     tables: list
     memories: list
     tags: list
@@ -128,10 +82,11 @@ class Decoder:
     start: object
     elements: list
     data_count: object
-    body_starts: list
-    body_ends: list
-    local_types: list
-    datas: list
+    functions: Functions
+    n_bodies: uint32_t
+    datas: Datas
+    is_lone: cython.bint  # the expression that was read last is one ``i32.const``, of this value
+    lone: uint32_t
     customs: list
     imported_indices: set  # of types of imported functions, and those types
     imported_types: set
@@ -143,10 +98,10 @@ class Decoder:
         self.data = data
         self.limits = limits
         self.r = Reader(data, features, limits)
-        self.rec_groups, self.types, self.imports, self.type_indices = [], [], [], []
+        self.rec_groups, self.types, self.imports = [], [], []
         self.tables, self.memories, self.tags, self.globals, self.exports = [], [], [], [], []
-        self.elements, self.datas, self.customs = [], [], []
-        self.body_starts, self.body_ends, self.local_types = [], [], []
+        self.elements, self.customs = [], []
+        self.functions, self.datas = Functions.__new__(Functions), Datas.__new__(Datas)
         self.imported_indices, self.imported_types = set(), set()
 
     @cython.cfunc
@@ -219,9 +174,7 @@ class Decoder:
         if section == 2:
             return self.import_section()
         if section == 3:
-            for _ in range(r.count(1, "functions", "functions")):
-                self.note(3)
-                self.type_indices.append(r.u32())
+            return self.function_section()
         elif section == 4:
             return self.table_section()
         elif section == 5:
@@ -243,9 +196,7 @@ class Decoder:
         elif section == 10:
             return self.code_section()
         elif section == 11:
-            for _ in range(r.count(2, "datas", "data segments")):
-                self.note(11)
-                self.datas.append(self.segment())
+            return self.data_section()
         elif section == 12:
             self.note(12)
             r.need("bulk-memory", "data count section")
@@ -419,24 +370,35 @@ class Decoder:
         return 0
 
     @cython.cfunc
-    def expression(self) -> object:
-        """A constant expression: delimited, not judged."""
+    @cython.exceptval(-1)
+    def pass_expression(self) -> cython.int:
+        """Go behind a constant expression: delimited, not judged."""
         r: Reader = self.r
         begin: bytes_t = r.at
-        at: cython.Py_ssize_t = r.offset()
         code: cython.int = r.byte()
+        self.is_lone = False
         if code == 0x41 or code == 0x23 or code == 0xD2:  # i32.const, global.get, ref.func: nearly all of them
-            value: object = None
             if code == 0x41:
-                value = r.s33() & 0xFFFFFFFF
+                self.lone = cython.cast(uint32_t, r.s33() & 0xFFFFFFFF)
             else:
                 r.u32()
             if r.peek() == 0x0B and (code != 0x41 or r.at - begin <= 5):
+                self.is_lone = code == 0x41
                 r.at += 1
-                r.at, begin = begin, r.at
-                return new_const(r.take(begin - r.at), at, value)
+                return 0
         r.at = begin
-        return new_const(r.take(skip_expression(r.data, at, r.end - r.start, self.limits) - at), at, None)
+        at: cython.Py_ssize_t = r.offset()
+        at = skip_expression(r.data, at, r.end - r.start, self.limits)
+        r.at = r.start + at
+        return 0
+
+    @cython.cfunc
+    def expression(self) -> object:
+        """A constant expression."""
+        r: Reader = self.r
+        at: cython.Py_ssize_t = r.offset()
+        self.pass_expression()
+        return new_const(r.data[at : r.offset()], at, self.lone if self.is_lone else None)
 
     @cython.cfunc
     def element(self) -> object:
@@ -476,25 +438,53 @@ class Decoder:
         return Element(mode, type_, tuple(funcs), None, table, offset)
 
     @cython.cfunc
-    def segment(self) -> object:
+    @cython.exceptval(-1)
+    def data_section(self) -> cython.int:
+        """Data segments."""
+        i: uint32_t
+        self.datas.reserve(self.r.count(2, "datas", "data segments"))
+        self.datas.binary = self.data
+        for i in range(self.datas.n):
+            self.note(11)
+            self.segment(cython.address(self.datas.records[i]))
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1)
+    def segment(self, segment: cython.pointer(DataRecord)) -> cython.int:
         """A data segment, as a range."""
         r: Reader = self.r
         at: cython.Py_ssize_t = r.offset()
         flags: uint32_t = r.u32()
-        memory: uint32_t = 0
-        offset: object = None
         if flags > 2:
             r.fail("malformed data segment kind", "0 to 2", str(flags), at)
         if flags:
             r.need("bulk-memory", "data segment that is not plain", at)
         if flags == 2:
-            memory = r.u32()
+            segment.memory = r.u32()
+        segment.kind = DATA_PASSIVE
         if flags != 1:
-            offset = self.expression()
+            segment.first = r.offset()
+            self.pass_expression()
+            segment.last = r.offset()
+            segment.kind = DATA_PLAIN if self.is_lone else DATA_COMPUTED
+            segment.place = self.lone
         size: cython.Py_ssize_t = r.u32()
-        at = r.offset()
+        segment.start = r.offset()
         r.skip(size)
-        return new_data("passive" if flags == 1 else "active", at, at + size, memory, offset)
+        segment.end = r.offset()
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1)
+    def function_section(self) -> cython.int:
+        """The types of functions; their bodies come later."""
+        i: uint32_t
+        self.functions.reserve(self.r.count(1, "functions", "functions"))
+        for i in range(self.functions.n):
+            self.note(3)
+            self.functions.records[i].type_index = self.r.u32()
+        return 0
 
     @cython.cfunc
     @cython.exceptval(-1)
@@ -503,6 +493,7 @@ class Decoder:
         r: Reader = self.r
         end: bytes_t
         section_end: bytes_t = r.end
+        first: uint32_t
         size: cython.Py_ssize_t
         largest: cython.Py_ssize_t = self.limits.function_bytes
         most: cython.longlong = self.limits.locals
@@ -518,16 +509,20 @@ class Decoder:
                 )  # fmt: skip
             end = r.at + size
             r.end = end
-            runs: tuple = self.local_runs(most)
-            self.body_starts.append(r.offset())
-            self.body_ends.append(end - r.start)
-            self.local_types.append(runs)
+            first = self.functions.n_runs
+            self.local_runs(most)
+            if self.n_bodies < self.functions.n:
+                self.functions.body(self.n_bodies, r.offset(), end - r.start, first)
+            else:  # nobody will ask for it: there is an error at the end
+                self.functions.n_runs = first
+            self.n_bodies += 1
             r.at = end
             r.end = section_end
         return 0
 
     @cython.cfunc
-    def local_runs(self, most: cython.longlong) -> tuple:
+    @cython.exceptval(-1)
+    def local_runs(self, most: cython.longlong) -> cython.int:
         """The runs of locals at the head of a body."""
         r: Reader = self.r
         at: cython.Py_ssize_t = r.offset()
@@ -535,44 +530,36 @@ class Decoder:
         count: uint32_t
         if r.peek() == 0:
             r.at += 1
-            return ()
-        runs: list = []
+            return 0
         for _ in range(r.count(2, "function_bytes", "runs of locals")):
             pause(r)
             count = r.u32()
             total += count
-            runs.append((count, val_type(r)))
+            self.functions.run(count, val_type(r))
             if total > most:
                 raise ModuleLimit(
                     "too many locals", limit="locals", offset=at, expected=f"at most {most}", found=str(total)
                 )
-        return tuple(runs)
-
-    @cython.cfunc
-    def functions(self) -> tuple:
-        """Type indices and bodies joined."""
-        if len(self.type_indices) != len(self.body_starts):
-            self.r.fail(
-                "function and code section have inconsistent lengths", f"{len(self.type_indices)} bodies",
-                str(len(self.body_starts)),
-            )  # fmt: skip
-        parts = zip(self.type_indices, self.body_starts, self.body_ends, self.local_types, strict=True)
-        return tuple([new_function(index, start, end, runs) for index, start, end, runs in parts])
+        return 0
 
     @cython.cfunc
     def finish(self) -> object:
         """The module, once all sections are there."""
-        functions: tuple = self.functions()
-        if self.data_count is not None and self.data_count != len(self.datas):
+        self.functions.records[self.functions.n].first_run = self.functions.n_runs
+        if self.functions.n != self.n_bodies:
+            self.r.fail(
+                "function and code section have inconsistent lengths", f"{self.functions.n} bodies", str(self.n_bodies)
+            )
+        if self.data_count is not None and self.data_count != self.datas.n:
             self.r.fail(
                 "data count and data section have inconsistent lengths", f"{self.data_count} data segments",
-                str(len(self.datas)),
+                str(self.datas.n),
             )  # fmt: skip
         return Module(
             binary=self.data,
             rec_groups=tuple(self.rec_groups),
             imports=tuple(self.imports),
-            functions=functions,
+            functions=self.functions,
             tables=tuple(self.tables),
             memories=tuple(self.memories),
             tags=tuple(self.tags),
@@ -580,7 +567,7 @@ class Decoder:
             exports=tuple(self.exports),
             start=self.start,
             elements=tuple(self.elements),
-            datas=tuple(self.datas),
+            datas=self.datas,
             data_count=self.data_count,
             customs=tuple(self.customs),
             names=self.names(),
@@ -591,6 +578,9 @@ class Decoder:
         """The first name section, as far as it can be read."""
         for custom in self.customs:
             if custom.name == "name":
+                with importing:
+                    from stratavm.module.names import read_names  # seldom here
+
                 return read_names(bytes(custom.data), self.limits)
         return Names()
 

@@ -6,13 +6,14 @@ where they lie. Source: WebAssembly 3.0, section 2.5.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from stratavm.base.budget import paced
 from stratavm.base.cached import cached
 from stratavm.base.forms import Final, Literal, TypeAlias, dataclass, field
 from stratavm.base.text import printable
 from stratavm.module.constexpr import functions_named
+from stratavm.module.sections import Datas, Functions, items_are
 from stratavm.spec.types import (
     ExternType,
     FuncType,
@@ -119,6 +120,9 @@ class Data:
     offset: ConstExpr | None = None
 
 
+items_are(ConstExpr, Function, Data)
+
+
 @dataclass(frozen=True, slots=True)
 class Custom:
     """A custom section, kept as it came. ``after`` is the id of the section before it (0 at the start).
@@ -162,13 +166,14 @@ class Module:
     """A decoded module.
 
     ``binary`` is the whole module as bytes: the input of the decoder, or the encoder's output for a module that came as
-    text. Positions in errors and traps are offsets into it.
+    text. Positions in errors and traps are offsets into it. ``functions`` and ``datas`` make their items when they are
+    asked for, a new one each time.
     """
 
     binary: bytes
     rec_groups: tuple[RecGroup, ...] = ()
     imports: tuple[Import, ...] = ()
-    functions: tuple[Function, ...] = ()
+    functions: Sequence[Function] = ()
     tables: tuple[Table, ...] = ()
     memories: tuple[MemoryType, ...] = ()
     tags: tuple[TagType, ...] = ()
@@ -176,10 +181,14 @@ class Module:
     exports: tuple[Export, ...] = ()
     start: int | None = None
     elements: tuple[Element, ...] = ()
-    datas: tuple[Data, ...] = ()
+    datas: Sequence[Data] = ()
     data_count: int | None = None
     customs: tuple[Custom, ...] = ()
     names: Names = field(default_factory=Names)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "functions", Functions.of(self.functions))
+        object.__setattr__(self, "datas", Datas.of(self.datas))
 
     @cached
     def types(self) -> tuple[SubType, ...]:
@@ -198,7 +207,8 @@ class Module:
     def func_type_indices(self) -> tuple[int, ...]:
         """Type index of every function, imports first."""
         first = tuple(-1 if i.type_index is None else i.type_index for i in self.imported_funcs)
-        return first + tuple(f.type_index for f in self.functions)
+        defined: tuple[int, ...] = Functions.of(self.functions).type_indices()
+        return first + defined
 
     def func_type(self, index: int) -> FuncType:
         """Type of a function by function index."""

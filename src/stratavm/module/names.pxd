@@ -1,1 +1,1 @@
-cdef object read_names(bytes data, object limits)
+cpdef object read_names(bytes data, object limits)

@@ -6,6 +6,7 @@ from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import breathe
+from cython.cimports.stratavm.module.sections import FunctionRecord, Functions
 
 from stratavm.module.facts import BodyFacts
 from stratavm.module.features import FEATURES
@@ -205,34 +206,34 @@ class Bodies:
     """The facts of all bodies, by defined function."""
 
     def __cinit__(self, module, context: Context):
-        runs: uint32_t = 0
-        i: uint32_t = 0
+        i: uint32_t
         at: cython.pointer(ValidBody)
-        total: uint64_t
-        functions = module.functions
-        self.n = len(functions)
-        self.n_runs = sum([len(f.locals) for f in functions])
+        n_locals: uint64_t
+        k: uint32_t
+        functions: Functions = module.functions
+        own: cython.pointer(FunctionRecord)
+        self.n, self.n_runs = functions.n, functions.n_runs
         self.items = cython.cast(cython.pointer(ValidBody), _array(self.n, cython.sizeof(ValidBody)))
         self.runs = cython.cast(cython.pointer(LocalRun), _array(self.n_runs, cython.sizeof(LocalRun)))
-        first = len(module.func_type_indices) - self.n
-        for i, function in enumerate(functions):
+        first: uint32_t = context.n_funcs - self.n
+        for i in range(self.n):
             breathe(i)
+            own = cython.address(functions.records[i])
             at = cython.address(self.items[i])
             at.func = first + i
-            at.type_index = function.type_index
-            at.start, at.end = function.start, function.end
+            at.type_index = own.type_index
+            at.start, at.end = own.start, own.end
             at.n_params = context.types[at.type_index].n_params
-            at.first_run = runs
-            total = at.n_params
-            for count, type in function.locals:
-                total += cython.cast(uint64_t, count)
-                if total > 0xFFFFFFF0:
+            at.first_run = own.first_run
+            at.n_runs = functions.records[i + 1].first_run - own.first_run
+            n_locals = at.n_params
+            for k in range(own.first_run, own.first_run + at.n_runs):
+                n_locals += functions.runs[k].count
+                if n_locals > 0xFFFFFFF0:
                     raise ValueError("the decoder let too many locals through")
-                self.runs[runs].end = cython.cast(uint32_t, total)
-                self.runs[runs].type = type
-                runs += 1
-            at.n_runs = runs - at.first_run
-            at.n_locals = cython.cast(uint32_t, total)
+                self.runs[k].end = cython.cast(uint32_t, n_locals)
+                self.runs[k].type = functions.runs[k].type
+            at.n_locals = cython.cast(uint32_t, n_locals)
 
     def __dealloc__(self):
         i: uint32_t

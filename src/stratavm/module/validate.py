@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from stratavm.base.budget import Budget, check, paced
 from stratavm.base.errors import ModuleError, ModuleLimit, Unsupported, ValidationError
-from stratavm.base.forms import TYPE_CHECKING, Final
+from stratavm.base.forms import TYPE_CHECKING, Any, Final
 from stratavm.base.importing import importing
 from stratavm.module.constant import Constants
 from stratavm.module.features import FEATURES, READY, advice, refusal
@@ -287,14 +287,19 @@ class _ModuleChecks:
 
     def functions(self) -> None:
         """Type indices and local types of defined functions."""
-        functions = self.module.functions
-        for index in {f.type_index for f in functions}:
+        functions: Any = self.module.functions
+        for index in set(functions.type_indices()):
             try:
                 self.func_type(index)
             except ModuleError:
-                self.item = "function", next(i for i, f in enumerate(functions) if f.type_index == index)
+                self.item = "function", functions.type_indices().index(index)
                 raise
-        self.value_types("function", [[run[1] for run in f.locals] for f in functions])
+        for type_ in functions.local_types():
+            try:
+                self.value_type(type_)
+            except ModuleError:
+                self.item = "function", next(i for i, f in enumerate(functions) if type_ in [t for _, t in f.locals])
+                raise
         self.item = "data count", None
         if self.module.datas and self.module.data_count not in (None, len(self.module.datas)):
             raise ValidationError("data count and data section have inconsistent lengths")
@@ -319,11 +324,11 @@ class _ModuleChecks:
         for i, segment in enumerate(paced(module.elements)):
             self.item = "element segment", i
             self._element(segment, constants)
+        datas: Any = module.datas
         plain = bool(module.memory_types) and not module.memory_types[0].limits.is64
-        for i, data in enumerate(paced(module.datas)):
+        for i in paced(datas.not_plain() if plain else range(len(datas))):  # tens of thousands are, in some programs
+            data = datas[i]
             if data.offset is not None:
-                if plain and data.offset.lone_i32 is not None and not data.memory:
-                    continue  # tens of thousands in some programs
                 self.item = "data segment", i
                 if data.memory >= len(module.memory_types):
                     raise ValidationError(f"unknown memory {data.memory}", offset=data.offset.offset)
@@ -417,7 +422,7 @@ def _check_bodies(context: Context, bodies: Bodies, threads: int) -> None:
                 faults[chunk] = fault_error(checker)
                 return
 
-    size = sum(f.end - f.start for f in context.module.functions)
+    size = context.module.functions.code_bytes()
     workers = min(threads or len(os.sched_getaffinity(0)), chunks)
     if workers <= 1 or (threads == 0 and size < SERIAL_BYTES):
         drain()

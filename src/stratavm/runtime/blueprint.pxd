@@ -1,6 +1,7 @@
 # What the instances of a module have in common.
 cimport cython
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from stratavm.module.sections cimport Datas, Functions
 from stratavm.runtime.func cimport Shape
 from stratavm.runtime.typeids cimport UsedTypes
 
@@ -32,13 +33,6 @@ cdef inline DataSegment* data_segment_at(Segments* segments, uint32_t index) noe
     cdef uint32_t place = index if segments.places == NULL else segments.places[index]
     return NULL if place == NOWHERE else segments.data + place
 
-cdef struct ActiveData:              # what a data segment is, and how it is initialised
-    DataSegment whole
-    bint active
-    bint plain                       # its offset is a constant
-    uint32_t memory
-    uint64_t offset
-
 cdef struct ElementPlan:             # how an element segment is initialised
     bint active
     bint kept                        # passive: not dropped at once
@@ -54,13 +48,14 @@ cdef class Blueprint:
     cdef char* template              # VMContext, FuncRecs and segments of an instance that is all zero
     cdef uint64_t size
     cdef uint64_t func_recs          # offsets in it
-    cdef uint64_t datas
-    cdef uint64_t elements
+    cdef uint64_t data_segments
+    cdef uint64_t element_segments
     cdef uint64_t memory_cells       # and in VMContext
     cdef uint64_t table_cells
     cdef uint64_t global_cells
     cdef uint64_t imported_cells
-    cdef ActiveData* active          # all data segments
+    cdef Datas datas                 # all data segments
+    cdef const uint8_t* binary       # where their contents lie
     cdef uint32_t* places            # where each is among the passive ones, or NOWHERE
     cdef uint32_t n_passive
     cdef ElementPlan* plans          # of element segments
@@ -68,6 +63,7 @@ cdef class Blueprint:
     cdef Segments counts             # without the pointers
     cdef uint32_t n_defined
     cdef uint32_t n_imported_funcs
+    cdef Functions functions         # that it defines
     cdef uint32_t* recorded          # functions of which an instance has FuncRecs, ascending
     cdef uint32_t n_recorded         # as in ``counts``
     cdef uint32_t* type_ids          # canonical ones by type index, for machine code
@@ -102,3 +98,10 @@ cdef class Blueprint:
     cdef int fill(self) except -1
     cdef int plan_elements(self) except -1
     cdef Shape shape_of(self, uint32_t defined_index, object stubs)
+
+# What a data segment begins with.
+cdef inline DataSegment whole_segment(Blueprint blueprint, uint32_t index) noexcept nogil:
+    cdef DataSegment segment
+    segment.start = blueprint.binary + blueprint.datas.records[index].start
+    segment.size = blueprint.datas.records[index].end - blueprint.datas.records[index].start
+    return segment

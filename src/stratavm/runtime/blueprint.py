@@ -9,6 +9,7 @@ from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.stratavm.contract._gen_layout import MAGIC_VMCTX, VMCTX_SIZE, FuncRec, VMContext
 from cython.cimports.stratavm.contract.records import NO_RECORD, ordinal_of
+from cython.cimports.stratavm.module.sections import DATA_PASSIVE
 from cython.cimports.stratavm.runtime.func import Shape
 from cython.cimports.stratavm.runtime.memory import MemorySpec
 from cython.cimports.stratavm.runtime.table import TableSpec
@@ -40,8 +41,9 @@ class Blueprint:
         self.types = runtime.types.of_module(module)
         self.ids = tuple(self.types.ids)
         self.n_imported_funcs = len(module.imported_funcs)
-        self.n_defined = len(module.functions)
-        self.counts.n_data = len(module.datas)
+        self.functions, self.datas = module.functions, module.datas
+        self.n_defined = self.functions.n
+        self.counts.n_data = self.datas.n
         self.counts.n_elements = len(module.elements)
         self.counts.n_memories = self.layout.n_memories
         self.counts.n_tables = self.layout.n_tables
@@ -68,7 +70,6 @@ class Blueprint:
         free(self.template)
         free(self.recorded)
         free(self.type_ids)
-        free(self.active)
         free(self.places)
         free(self.plans)
         free(self.indices)
@@ -98,47 +99,36 @@ class Blueprint:
         self.global_cells = self.layout.globals
         self.imported_cells = self.layout.imported_funcs
         self.func_recs = self.layout.size
-        self.datas = self.func_recs + cython.sizeof(FuncRec) * cython.cast(uint64_t, self.n_recorded)
-        self.elements = self.datas + cython.sizeof(DataSegment) * cython.cast(uint64_t, self.n_passive)
-        self.size = self.elements + cython.sizeof(ElementSegment) * cython.cast(uint64_t, self.counts.n_elements)
+        self.data_segments = self.func_recs + cython.sizeof(FuncRec) * cython.cast(uint64_t, self.n_recorded)
+        self.element_segments = self.data_segments + cython.sizeof(DataSegment) * cython.cast(uint64_t, self.n_passive)
+        self.size = self.element_segments + cython.sizeof(ElementSegment) * cython.cast(uint64_t, self.counts.n_elements)
         self.template = cython.cast(cython.p_char, calloc(1, self.size))
         if self.template == cython.NULL:
             raise MemoryError("no memory for a module's instances")
         return 0
 
     def plan_datas(self):
-        """What is known of data segments, and which of them instances have: the passive ones."""
-        how: cython.pointer(ActiveData)
-        start: uint64_t
+        """Which data segments instances have: the passive ones."""
+        i: uint32_t
         binary: bytes = self.module.binary
-        first: cython.p_char = binary
-        self.active = cython.cast(cython.pointer(ActiveData), calloc(self.counts.n_data + 1, cython.sizeof(ActiveData)))
+        self.binary = cython.cast(cython.pointer(cython.const[uint8_t]), cython.cast(cython.p_char, binary))
         self.places = cython.cast(cython.pointer(uint32_t), calloc(self.counts.n_data + 1, 4))
-        if self.active == cython.NULL or self.places == cython.NULL:
+        if self.places == cython.NULL:
             raise MemoryError("no memory for a module's instances")
         self.counts.places = self.places
-        for i, data in enumerate(self.module.datas):
-            how = cython.address(self.active[i])
-            start = data.start
-            how.whole.start = cython.cast(cython.pointer(uint8_t), first + start)
-            how.whole.size = data.end - start
-            how.active = data.mode == "active"
-            if not how.active:
+        for i in range(self.counts.n_data):
+            if self.datas.records[i].kind == DATA_PASSIVE:
                 self.places[i] = self.n_passive
                 self.n_passive += 1
-                continue
-            self.places[i] = NOWHERE
-            how.memory = data.memory
-            how.plain = data.offset.lone_i32 is not None
-            if how.plain:
-                how.offset = data.offset.lone_i32
+            else:
+                self.places[i] = NOWHERE
         return 0
 
     def fill(self):
         """Everything that holds no address of an instance."""
         i: uint32_t
         recs: cython.pointer(FuncRec) = cython.cast(cython.pointer(FuncRec), self.template + self.func_recs)
-        datas: cython.pointer(DataSegment) = cython.cast(cython.pointer(DataSegment), self.template + self.datas)
+        datas: cython.pointer(DataSegment) = cython.cast(cython.pointer(DataSegment), self.template + self.data_segments)
         cells: cython.pointer(uint64_t) = cython.cast(cython.pointer(uint64_t), self.template + self.global_cells)
         cython.cast(cython.pointer(VMContext), self.template).magic = MAGIC_VMCTX
         for i in range(self.n_recorded):
@@ -149,7 +139,7 @@ class Blueprint:
                 cells[2 * (self.n_imported_globals + i)] = variable.init.lone_i32
         for i in range(self.counts.n_data):
             if self.places[i] != NOWHERE:
-                datas[self.places[i]] = self.active[i].whole
+                datas[self.places[i]] = whole_segment(self, i)
         return 0
 
     def plan_elements(self):
@@ -190,7 +180,7 @@ class Blueprint:
 
     def type_id(self, function):
         """The canonical type id of a function with a body."""
-        return self.ids[self.module.functions[function - self.n_imported_funcs].type_index]
+        return self.type_ids[self.functions.records[function - self.n_imported_funcs].type_index]
 
     def types_from(self, defined_index):
         """Types of a function and of some behind it: who calls one from outside will soon call the next."""

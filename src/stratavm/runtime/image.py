@@ -12,12 +12,13 @@ import itertools
 import os
 import resource
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from stratavm.base.budget import check, paced
 from stratavm.base.forms import Final, dataclass, field
-from stratavm.module.model import Data, Module
+from stratavm.module.model import Module
+from stratavm.module.sections import Datas
 from stratavm.runtime.wipe import Original
+from stratavm.spec.types import MemoryType
 
 PAGE: Final = os.sysconf("SC_PAGESIZE")
 MAX_RUNS: Final = 8
@@ -26,6 +27,13 @@ MAX_GAP: Final = 16
 """Pages without data that a run may hold, rather than being split: a mapping costs more than they do."""
 MAX_SHARE: Final = 4
 """Images take at most one in so many of the files that the process may have open."""
+
+MAX_BYTES: Final = 16 << 20
+MAX_GROWTH: Final = 8
+"""An image has at most so many bytes, and in addition so many times those of the binary: small segments that lie far
+apart could take thousands of times as much."""
+NOT_COUNTED_ON: Final = -1
+"""Bytes of a memory that no image is made of."""
 
 Runs = tuple[tuple[int, int, int], ...]
 
@@ -69,30 +77,19 @@ _serials = itertools.count(1)
 _living: weakref.WeakSet[MemoryImage] = weakref.WeakSet()
 
 
-def plain_offset(data: Data) -> int | None:
-    """The offset of an active segment if it is a plain ``i32.const``."""
-    return None if data.offset is None else data.offset.lone_i32
-
-
-def coverable(module: Module) -> tuple[int, dict[int, list[tuple[int, bytes]]]]:
-    """How many leading data segments need no evaluation and surely fit, and what they write, by memory.
+def coverable(module: Module) -> int:
+    """How many leading data segments need no evaluation and surely fit into memories of the module's own.
 
     Later ones are left alone although they may be as plain: an earlier one that does not fit must trap first.
     """
     imported = len(module.memory_types) - len(module.memories)
-    writes: dict[int, list[tuple[int, bytes]]] = {}
-    for number, data in enumerate(paced(module.datas)):
-        if data.mode != "active":
-            continue
-        type_ = module.memory_types[data.memory]
-        at = plain_offset(data)
-        size = data.end - data.start
-        plain = data.memory >= imported and not type_.limits.shared and type_.page_shift == 16
-        if at is None or not plain or at + size > type_.limits.minimum << type_.page_shift:
-            return number, writes
-        if size:
-            writes.setdefault(data.memory, []).append((at, module.binary[data.start : data.end]))
-    return len(module.datas), writes
+    own = [t.limits.minimum << t.page_shift if _is_plain(t) else NOT_COUNTED_ON for t in module.memories]
+    count: int = Datas.of(module.datas).leading([NOT_COUNTED_ON] * imported + own)
+    return count
+
+
+def _is_plain(type_: MemoryType) -> bool:
+    return not type_.limits.shared and type_.page_shift == 16
 
 
 def make_images(module: Module) -> Images:
@@ -104,38 +101,14 @@ def make_images(module: Module) -> Images:
     Raises:
         OSError: the process may have no more files, or no memory files at all.
     """
-    covered, writes = coverable(module)
+    covered = coverable(module)
+    datas = Datas.of(module.datas)
     images = {}
-    for memory, written in writes.items():
-        images[memory] = _image(_runs(_pages(written)))
+    for memory in range(len(module.memory_types)):
+        runs = datas.lay_out(module.binary, memory, covered, PAGE, MAX_GAP, MAX_BYTES + MAX_GROWTH * len(module.binary))
+        if runs:
+            images[memory] = _image(runs)
     return Images(covered, images) if images else NO_IMAGES
-
-
-def _pages(writes: Iterable[tuple[int, bytes]]) -> dict[int, bytearray]:
-    """What the pages hold after all writes, by page number."""
-    pages: dict[int, bytearray] = {}
-    for at, content in writes:
-        position = 0
-        check()
-        while position < len(content):
-            page, offset = divmod(at + position, PAGE)
-            step = min(PAGE - offset, len(content) - position)
-            pages.setdefault(page, bytearray(PAGE))[offset : offset + step] = content[position : position + step]
-            position += step
-    return pages
-
-
-def _runs(pages: Mapping[int, bytearray]) -> list[tuple[int, bytes]]:
-    """Neighbouring pages together: (offset in the memory, content)."""
-    runs: list[tuple[int, bytearray]] = []
-    for page in paced(sorted(pages)):
-        if runs and page * PAGE - (runs[-1][0] + len(runs[-1][1])) <= MAX_GAP * PAGE:
-            start, content = runs[-1]
-            content.extend(bytes(page * PAGE - start - len(content)))
-            content.extend(pages[page])
-        else:
-            runs.append((page * PAGE, bytearray(pages[page])))
-    return [(start, bytes(content)) for start, content in runs]
 
 
 def _image(runs_of_pages: list[tuple[int, bytes]]) -> MemoryImage:

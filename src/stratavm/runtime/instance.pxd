@@ -2,7 +2,7 @@
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 from stratavm.contract._gen_layout cimport FuncRec, MemDef, TableDef, VMContext
-from stratavm.runtime.blueprint cimport Blueprint, DataSegment, Segments
+from stratavm.runtime.blueprint cimport Blueprint, DataSegment, ElementPlan, Segments
 from stratavm.runtime.func cimport FuncRef, LoneFunc
 from stratavm.runtime.globals cimport Global
 from stratavm.runtime.memory cimport Memory
@@ -58,7 +58,11 @@ cdef class Instance:
     cdef int import_global(self, uint32_t index, Global variable) except -1
     cdef Global global_of(self, uint32_t index)
     cdef int add_table(self, Table table) except -1
+    cdef bint all_show(self) except -1
     cdef int set_element(self, uint32_t index, object evaluate) except -1
+    cdef int make_element(self, uint32_t index, list items) except -1
+    cdef int write_functions(self, ElementPlan* how, uint64_t* to) except -1
+    cdef int keep_elements(self, uint32_t first) except -1
     cdef uint64_t listed(self, uint32_t place) except? 0
     cdef uint32_t place_of(self, Py_ssize_t index) except? 0xFFFFFFFE
     cdef LoneFunc lone_func(self, uint32_t index)

@@ -15,13 +15,14 @@ from cython.cimports.stratavm.contract._gen_layout import (
     VMContext,
 )
 from cython.cimports.stratavm.contract.records import NO_RECORD
+from cython.cimports.stratavm.module.sections import DATA_PASSIVE, DATA_PLAIN, DataRecord
 from cython.cimports.stratavm.runtime.blueprint import (
     NOWHERE,
-    ActiveData,
     DataSegment,
     ElementPlan,
     ElementSegment,
     data_segment_at,
+    whole_segment,
 )
 from cython.cimports.stratavm.runtime.func import FuncRef, LoneFunc, Shape
 from cython.cimports.stratavm.runtime.globals import Global, global_at
@@ -177,8 +178,8 @@ class Instance:
         self.n_imported_funcs = blueprint.n_imported_funcs
         self.n_defined = blueprint.n_defined
         self.seg = blueprint.counts
-        self.seg.data = cython.cast(cython.pointer(DataSegment), base + blueprint.datas)
-        self.seg.elements = cython.cast(cython.pointer(ElementSegment), base + blueprint.elements)
+        self.seg.data = cython.cast(cython.pointer(DataSegment), base + blueprint.data_segments)
+        self.seg.elements = cython.cast(cython.pointer(ElementSegment), base + blueprint.element_segments)
         self.vm.exec = store.exec
         self.vm.instance = cython.cast(cython.p_void, self)
         self.vm.func_recs = cython.cast(cython.pointer(FuncRec), base + blueprint.func_recs)
@@ -325,22 +326,32 @@ class Instance:
         i: uint32_t
         at: uint64_t
         memory: Memory
-        how: cython.pointer(ActiveData)
-        for i in range(self.seg.n_data):
-            how = cython.address(self.blueprint.active[i])
-            if not how.active:
+        how: cython.pointer(DataRecord)
+        segment: DataSegment
+        for i in range(covered if self.all_show() else 0, self.seg.n_data):
+            how = cython.address(self.blueprint.datas.records[i])
+            if how.kind == DATA_PASSIVE:
                 continue
             memory = self.memories[how.memory]
             if memory.shows and i < covered:
                 continue
-            at = how.offset if how.plain else evaluate(self.blueprint.module.datas[i].offset, self)
-            if not memory.inside(at, how.whole.size):
+            at = how.place if how.kind == DATA_PLAIN else evaluate(self.blueprint.datas[i].offset, self)
+            segment = whole_segment(self.blueprint, i)
+            if not memory.inside(at, segment.size):
                 self.keep_datas(i)
                 detail: str = f"data segment {i} at {at:#x} of {memory.d.bytes:#x} bytes"
                 raise Trap("memory_out_of_bounds", detail=detail)
             memory.written = True
-            memcpy(memory.d.base + at, how.whole.start, how.whole.size)
+            memcpy(memory.d.base + at, segment.start, segment.size)
         return 0
+
+    def all_show(self):
+        """Whether all memories that are its own show an image: nothing is left to do for the segments in them then."""
+        i: uint32_t
+        for i in range(self.seg.n_memories - len(self.blueprint.memories), self.seg.n_memories):
+            if not cython.cast(Memory, self.memories[i]).shows:
+                return False
+        return True
 
     def keep_datas(self, first):
         """The initialisation failed before active segment ``first`` was dropped: what is in a table by then sees the
@@ -355,30 +366,63 @@ class Instance:
             if self.seg.places[i] != NOWHERE:
                 kept[i] = self.seg.data[self.seg.places[i]]
             elif i >= first:
-                kept[i] = self.blueprint.active[i].whole
+                kept[i] = whole_segment(self.blueprint, i)
         self.all_datas = self.seg.data = kept
         self.seg.places = cython.NULL
         return 0
 
     def set_element(self, index, evaluate):
         """An element segment: raw references, of functions by index or of what ``evaluate(expression, instance)``
-        says."""
-        i: uint64_t
+        says. One that goes to a table at once, and is nothing but functions, has no copy of its own."""
         how: cython.pointer(ElementPlan) = cython.address(self.blueprint.plans[index])
-        segment: cython.pointer(ElementSegment) = cython.address(self.seg.elements[index])
+        if how.active and how.plain:
+            return 0
         items: list = None
         if not how.plain:
             items = [evaluate(expression, self) for expression in self.blueprint.segments[index].exprs]
-        n: uint64_t = how.count if how.plain else len(items)
+        return self.make_element(index, items)
+
+    def make_element(self, index, items):
+        """Give an element segment its references: ``items``, or functions where that is None."""
+        i: uint64_t
+        how: cython.pointer(ElementPlan) = cython.address(self.blueprint.plans[index])
+        segment: cython.pointer(ElementSegment) = cython.address(self.seg.elements[index])
+        n: uint64_t = how.count if items is None else len(items)
         self.charge_bytes(8 * n)
         segment.items = cython.cast(cython.pointer(uint64_t), calloc(n + 1, 8))
         if segment.items == cython.NULL:
             raise MemoryError("no memory for an element segment")
         if is_closed(self.store):  # by what an expression ran: the imported functions are gone
             raise self.store.why_closed()
-        for i in range(n):
-            segment.items[i] = self.listed(self.blueprint.indices[how.first + i]) if how.plain else items[i]
+        if items is None:
+            self.write_functions(how, segment.items)
+        else:
+            for i in range(n):
+                segment.items[i] = items[i]
         segment.size = n
+        return 0
+
+    def write_functions(self, how, to):
+        """The raw references of the functions of an element segment. The store is open."""
+        i: uint32_t
+        place: uint32_t
+        mine: cython.pointer(FuncRec) = self.vm.func_recs
+        indices: cython.pointer(uint32_t) = self.blueprint.indices + how.first
+        for i in range(how.count):
+            place = indices[i]
+            if place < self.n_imported_funcs:
+                to[i] = cython.cast(uint64_t, cython.cast(FuncRef, self.imported_funcs[place]).rec)
+            else:
+                to[i] = cython.cast(uint64_t, mine + (place - self.n_imported_funcs))
+        return 0
+
+    def keep_elements(self, first):
+        """The initialisation failed before active segment ``first`` was dropped: those from there on that have no copy
+        get one, for what is in a table by then."""
+        i: uint32_t
+        for i in range(first, self.seg.n_elements):
+            if self.blueprint.plans[i].active and self.blueprint.plans[i].plain:
+                self.make_element(i, None)
         return 0
 
     def listed(self, place):
@@ -392,6 +436,7 @@ class Instance:
         fit."""
         i: uint32_t
         at: uint64_t
+        size: uint64_t
         table: Table
         how: cython.pointer(ElementPlan)
         segment: cython.pointer(ElementSegment)
@@ -401,10 +446,16 @@ class Instance:
             if how.active:
                 table = self.tables[how.table]
                 at = how.offset if how.placed else evaluate(self.blueprint.segments[i].offset, self)
-                if segment.size > table.d.length or at > table.d.length - segment.size:
+                size = how.count if how.plain else segment.size
+                if size > table.d.length or at > table.d.length - size:
+                    self.keep_elements(i)
                     detail: str = f"element segment {i} at {at} of {table.d.length} elements"
                     raise Trap("table_out_of_bounds", detail=detail)
-                table.put(at, segment.items, segment.size)
+                if how.plain:
+                    self.store.check_access()
+                    self.write_functions(how, table.d.base + at)
+                else:
+                    table.put(at, segment.items, size)
             if not how.kept:
                 segment.size = 0
         if self.store.exec.occupant == 0:  # else one that is inside may be reading them
