@@ -7,7 +7,15 @@ import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.stratavm.base.leb import bytes_t
 from cython.cimports.stratavm.module.reader import Reader, pause
-from cython.cimports.stratavm.module.sections import DATA_COMPUTED, DATA_PASSIVE, DATA_PLAIN, DataRecord, Datas, Functions, new_const
+from cython.cimports.stratavm.module.sections import (
+    DATA_COMPUTED,
+    DATA_PASSIVE,
+    DATA_PLAIN,
+    DataRecord,
+    Datas,
+    Functions,
+    new_const,
+)
 from cython.cimports.stratavm.module.typesec import (
     global_type,
     memory_type,

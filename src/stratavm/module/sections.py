@@ -31,8 +31,8 @@ def items_are(const_expr: type, function: type, data: type) -> None:
 
 
 # Three things make items cheap: no ``__init__`` (a frozen dataclass's costs ten times as much), slots set directly, and
-# no work for the cyclic collector, which a burst of objects sets off again and again: these hold numbers, bytes and each
-# other, and never form a cycle.
+# no work for the cyclic collector, which a burst of objects sets off again and again: these hold numbers, bytes and
+# each other, and never form a cycle.
 
 
 def new_const(code, offset, lone_i32):
@@ -289,7 +289,9 @@ class Datas(Items):
                 return i
         return self.n
 
-    def lay_out(self, binary: bytes, memory: uint32_t, count: uint32_t, page: uint32_t, gap: uint32_t, most: uint64_t) -> list:
+    def lay_out(
+        self, binary: bytes, memory: uint32_t, count: uint32_t, page: uint32_t, gap: uint32_t, most: uint64_t
+    ) -> list:
         """What the pages of a memory hold after the first ``count`` segments, of which ``leading`` is true.
 
         Returns:
@@ -305,6 +307,7 @@ class Datas(Items):
         return list(zip(layout.starts, layout.contents, strict=True))
 
 
+@cython.auto_pickle(False)  # it has memory of its own
 @cython.cclass
 class Layout:
     """The pages of one memory while they are written."""

@@ -101,7 +101,9 @@ class Blueprint:
         self.func_recs = self.layout.size
         self.data_segments = self.func_recs + cython.sizeof(FuncRec) * cython.cast(uint64_t, self.n_recorded)
         self.element_segments = self.data_segments + cython.sizeof(DataSegment) * cython.cast(uint64_t, self.n_passive)
-        self.size = self.element_segments + cython.sizeof(ElementSegment) * cython.cast(uint64_t, self.counts.n_elements)
+        self.size = self.element_segments + cython.sizeof(ElementSegment) * cython.cast(
+            uint64_t, self.counts.n_elements
+        )
         self.template = cython.cast(cython.p_char, calloc(1, self.size))
         if self.template == cython.NULL:
             raise MemoryError("no memory for a module's instances")
@@ -128,7 +130,9 @@ class Blueprint:
         """Everything that holds no address of an instance."""
         i: uint32_t
         recs: cython.pointer(FuncRec) = cython.cast(cython.pointer(FuncRec), self.template + self.func_recs)
-        datas: cython.pointer(DataSegment) = cython.cast(cython.pointer(DataSegment), self.template + self.data_segments)
+        datas: cython.pointer(DataSegment) = cython.cast(
+            cython.pointer(DataSegment), self.template + self.data_segments
+        )
         cells: cython.pointer(uint64_t) = cython.cast(cython.pointer(uint64_t), self.template + self.global_cells)
         cython.cast(cython.pointer(VMContext), self.template).magic = MAGIC_VMCTX
         for i in range(self.n_recorded):

@@ -2,6 +2,7 @@
 
 import pytest
 
+import stratavm
 from stratavm.base.errors import LinkError, ResourceLimit, Trap
 from stratavm.runtime.globals import Global
 from stratavm.runtime.limits import StoreLimits
@@ -149,6 +150,47 @@ def test_an_element_outside_traps_before_data_is_written():
             where=store,
         )
     assert memory.read(0, 1) == b"\0"
+
+
+def test_element_segments_from_the_first_that_does_not_fit_are_not_dropped():
+    """What is in an imported table by then can still copy them; those before it are gone, and no copy is charged."""
+    engine = stratavm.Engine()
+    store = stratavm.Store(engine)
+    table = stratavm.Table.new(store, "funcref", 8)
+    linker = stratavm.Linker(engine)
+    linker.define("m", "t", table)
+    inits = "".join(
+        f"(func $init{i} (param i32) (table.init {i} (i32.const 4) (i32.const 0) (local.get 0)))" for i in range(4)
+    )
+    text = f"""(module (import "m" "t" (table 8 funcref)) {inits}
+      (elem (i32.const 0) func $init0 $init1 $init2 $init3)
+      (elem (i32.const 7) func $init0 $init1)
+      (elem (i32.const 0) func $init3)
+      (elem (i32.const 0) funcref (ref.func $init2) (ref.null func)))"""
+    with pytest.raises(Trap, match="out of bounds table access"):
+        linker.instantiate(store, stratavm.Module(text, engine=engine))
+    for segment, size in enumerate((0, 2, 1, 2)):
+        table[segment](size)
+        with pytest.raises(Trap, match="out of bounds table access"):
+            table[segment](size + 1)
+    table[1](2)
+    assert [table[4], table[5]] == [table[0], table[1]]
+
+
+def test_active_functions_of_an_element_segment_take_nothing_of_the_budget():
+    """They go to their table at once: no copy is made, as large as it may be."""
+    engine = stratavm.Engine()
+    text = f"(module (table 1000 funcref) (func $f) (elem (i32.const 0) func {'$f ' * 1000}))"
+    module = stratavm.Module(text, engine=engine)
+    empty = stratavm.Module(text.replace("$f " * 1000, ""), engine=engine)
+    bytes_held = []
+    for each in (module, empty):
+        store = stratavm.Store(engine)
+        stratavm.Linker(engine).instantiate(store, each)
+        bytes_held.append(store.bytes_held)
+    assert bytes_held[0] - bytes_held[1] == 24, "the record of $f"
+    store = stratavm.Store(engine, limits=stratavm.StoreLimits(total_bytes=bytes_held[0]))
+    stratavm.Linker(engine).instantiate(store, module)
 
 
 def test_the_start_function_runs_last():
