@@ -1,5 +1,5 @@
-# The cold half of the validating walk: frames, label types, lists of assigned locals, errors. The hot half is
-# `validate_walk.py`.
+# What the validating walk stands on: the quick way over plain rows, frames, label types, lists of assigned locals, errors.
+# The rows themselves are in `validate_walk.py`.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from stratavm.module.valid cimport Bodies, Chunk, Context, ValidBody
@@ -14,6 +14,7 @@ cdef enum FrameKind:
 cdef enum:
     NOTHING = 0xFFFFFFFF       # as a found type: the stack is empty
     WINDOW = 16384             # bytes of a body between two looks at the budget
+    QUICK_BYTES = 12           # no row of the quick walk is longer
     FEW = 16                   # types that are popped at once without bringing that look nearer
     FIRST_LOCALS = 64          # types of locals that are looked up directly; the rest by binary search over runs
 
@@ -52,6 +53,28 @@ cdef enum Fault:  # rows of `checker.FAULTS`
     F_NUMBERS = 31
     F_TARGETS = 32
     F_STACK = 33
+
+cdef enum Quick:               # what `quick_walk` does with a row
+    Q_NOTHING = 0              # leave it to the walk
+    Q_GET
+    Q_SET
+    Q_TEE
+    Q_LEB                      # an integer constant
+    Q_FOUR                     # a constant of so many bytes
+    Q_EIGHT
+    Q_LOAD
+    Q_STORE
+    Q_ONE                      # numbers in, a number out
+    Q_TWO
+    Q_DROP
+    Q_BRANCH                   # br_if
+
+cdef struct QuickRow:
+    uint8_t what
+    uint8_t first              # operand types, the upper one last
+    uint8_t second
+    uint8_t result
+    uint8_t most               # an access's alignment, or a constant's bytes
 
 cdef struct Frame:
     const uint32_t* params
@@ -97,12 +120,15 @@ cdef class Checker:
     cdef Assignment* log
     cdef uint32_t n_log, cap_log
     cdef uint64_t work
+    cdef QuickRow[256] quick   # by opcode
     cdef readonly uint32_t fault, fault_op, expected, found, fault_func
     cdef readonly uint64_t fault_at
 
     cdef int fail(self, uint32_t fault, uint32_t expected, uint32_t found) except -1 nogil
     cdef int begin(self, ValidBody* body, Chunk* chunk) except -1 nogil
     cdef void next_window(self) noexcept nogil
+    cdef void choose_quick(self, uint32_t op) noexcept
+    cdef void quick_walk(self) noexcept nogil
     cdef int grow(self, uint32_t more) except -1 nogil
     cdef int enter(self, uint32_t kind, const uint32_t* params, uint32_t n_params, const uint32_t* results, uint32_t n_results) except -1 nogil
     cdef int finish(self) except -1 nogil

@@ -1,13 +1,22 @@
 # strata: hot
-"""The cold half of the validating walk: frames, lists of assigned locals per loop, errors.
+"""What the validating walk stands on: the quick way over plain rows, frames, lists of assigned locals per loop, errors.
 
 Faults are numbers while the GIL is released; ``fault_error`` turns one into the exception that teaches.
 """
 
 import cython
-from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.module._gen_walk_kinds import (
+    WALK_KINDS,
+    WK_ACCESS,
+    WK_CONST,
+    WK_DROP,
+    WK_EXPAND,
+    WK_LOCAL,
+    WK_PLAIN,
+)
 from cython.cimports.stratavm.module.valid import VB_COMPLEX, VB_LOOPS, TypeFact
 from cython.cimports.stratavm.spec._gen_ops import (
     FEAT_EXCEPTIONS,
@@ -16,6 +25,20 @@ from cython.cimports.stratavm.spec._gen_ops import (
     FEAT_MVP,
     FEAT_REFERENCE_TYPES,
     FEAT_SIMD,
+    FIRST_PREFIX,
+    OP_BR_IF,
+    OP_F32_CONST,
+    OP_F64_CONST,
+    OP_I32_CONST,
+    OP_LOCAL_GET,
+    OP_LOCAL_SET,
+)
+from cython.cimports.stratavm.spec._gen_optables import (
+    OP_ACCESS,
+    OP_FEATURE,
+    OP_POPS,
+    OP_PUSHES,
+    OP_SIGNATURE,
 )
 
 from stratavm.base.errors import DecodeError, ModuleLimit, Unsupported, ValidationError
@@ -26,6 +49,7 @@ from stratavm.spec.index import BY_ID
 
 T_FUNCREF = cython.declare(uint32_t, T.FUNCREF)
 T_EXTERNREF = cython.declare(uint32_t, T.EXTERNREF)
+V_I32 = cython.declare(uint32_t, T.I32)
 
 # Entries in the lists of assigned locals of one body. Programs stay below 0.1 per byte; hostile ones could multiply.
 ASSIGNED_PER_BYTE = cython.declare(uint64_t, 1)
@@ -40,6 +64,9 @@ class Checker:
         self.context = context
         self.bodies = bodies
         self.generation = 1
+        op: uint32_t
+        for op in range(FIRST_PREFIX):
+            self.choose_quick(op)
 
     def __dealloc__(self):
         free(self.values)
@@ -125,6 +152,138 @@ class Checker:
         if kind == FK_LOOP:
             self.open_loop(at)
         return 0
+
+    # ---- the quick way -------------------------------------------------------------------------
+    # Three quarters of all instructions read a local or a constant, access the first memory, or compute a number from
+    # numbers. Where they are encoded shortly and nothing is wrong, a few comparisons are enough; whatever else there is
+    # stays where it is, and the walk looks at it.
+
+    def choose_quick(self, op):
+        """Fill in the quick row of an opcode that has no prefix."""
+        row: cython.pointer(QuickRow) = cython.address(self.quick[op])
+        signature: uint32_t = OP_SIGNATURE[op]
+        kind: uint32_t = WALK_KINDS[op]
+        row.what = Q_NOTHING
+        if not self.context.features >> OP_FEATURE[op] & 1:
+            return
+        row.result = cython.cast(uint8_t, 0x80 - (signature & 15))
+        row.first = cython.cast(uint8_t, 0x80 - (signature >> 4 & 15))
+        row.second = cython.cast(uint8_t, 0x80 - (signature >> 8 & 15))
+        if kind == WK_LOCAL:
+            row.what = Q_GET if op == OP_LOCAL_GET else Q_SET if op == OP_LOCAL_SET else Q_TEE
+        elif kind == WK_DROP:
+            row.what = Q_DROP
+        elif op == OP_BR_IF:
+            row.what = Q_BRANCH
+        elif kind == WK_CONST:
+            row.what = Q_FOUR if op == OP_F32_CONST else Q_EIGHT if op == OP_F64_CONST else Q_LEB
+            row.most = 4 if op == OP_I32_CONST else 9  # bytes in which any bits are allowed
+        elif kind == WK_ACCESS and self.context.n_memories and not self.context.memory64[0]:
+            row.what = Q_STORE if OP_POPS[op] == 2 else Q_LOAD
+            row.most = cython.cast(uint8_t, natural_alignment(OP_ACCESS[op]))
+        elif (kind == WK_PLAIN or kind == WK_EXPAND) and OP_PUSHES[op] == 1 and 1 <= OP_POPS[op] <= 2:
+            row.what = Q_ONE if OP_POPS[op] == 1 else Q_TWO
+
+    def quick_walk(self):
+        """Walk over plain rows, up to the first that is not plain, not short, or wrong."""
+        p: cython.pointer(cython.const[uint8_t]) = self.p
+        q: cython.pointer(cython.const[uint8_t])
+        last: cython.pointer(cython.const[uint8_t]) = self.stop - QUICK_BYTES
+        top: cython.pointer(uint32_t) = self.values + self.sp
+        high: cython.pointer(uint32_t) = self.values + self.body.max_stack
+        floor: cython.pointer(uint32_t) = self.values + self.height
+        full: cython.pointer(uint32_t) = self.values + min(self.cap_values - 16, self.context.max_stack)
+        row: cython.pointer(QuickRow)
+        frame: cython.pointer(Frame)
+        x: uint32_t
+        what: uint32_t
+        n_locals: uint32_t = min(self.body.n_locals, FIRST_LOCALS)
+        i32: uint32_t = V_I32
+        logged: uint64_t = (self.generation << 32) + self.loop_start
+        if self.polymorphic or self.end - self.p < QUICK_BYTES:
+            return
+        while p < last and top < full:
+            if top > high:
+                high = top
+            row = cython.address(self.quick[p[0]])
+            what = row.what
+            if what == Q_GET:
+                x = p[1]
+                if x >= n_locals:
+                    break
+                top[0] = self.local_types[x]
+                top += 1
+                p += 2
+            elif what == Q_LEB:
+                q = p + 1
+                while q[0] >= 0x80 and q < p + row.most:
+                    q += 1
+                if q[0] >= 0x80:
+                    break
+                top[0] = row.result
+                top += 1
+                p = q + 1
+            elif what == Q_LOAD:
+                q = p + 2
+                while q[0] >= 0x80 and q < p + 5:
+                    q += 1
+                if p[1] > row.most or q[0] >= 0x80 or top - floor < 1 or (top - 1)[0] != i32:
+                    break
+                (top - 1)[0] = row.result
+                p = q + 1
+            elif what == Q_TWO:
+                if top - floor < 2 or (top - 1)[0] != row.second or (top - 2)[0] != row.first:
+                    break
+                top -= 1
+                (top - 1)[0] = row.result
+                p += 1
+            elif what == Q_ONE:
+                if top - floor < 1 or (top - 1)[0] != row.first:
+                    break
+                (top - 1)[0] = row.result
+                p += 1
+            elif what == Q_STORE:
+                q = p + 2
+                while q[0] >= 0x80 and q < p + 5:
+                    q += 1
+                if p[1] > row.most or q[0] >= 0x80 or top - floor < 2 or (top - 1)[0] != row.second or (top - 2)[0] != i32:
+                    break
+                top -= 2
+                p = q + 1
+            elif what == Q_SET or what == Q_TEE:
+                x = p[1]
+                if x >= n_locals or top - floor < 1 or (top - 1)[0] != self.local_types[x]:
+                    break
+                if self.loops != 0 and self.marks[x] <= logged and not self.body.flags & VB_COMPLEX:
+                    break
+                if what == Q_SET:
+                    top -= 1
+                p += 2
+            elif what == Q_BRANCH:
+                x = p[1]
+                if x >= self.n_frames or x >= 0x80 or top - floor < 1 or (top - 1)[0] != i32:
+                    break
+                frame = cython.address(self.frames[self.n_frames - 1 - x])
+                if (frame.n_params if frame.kind == FK_LOOP else frame.n_results) != 0:
+                    break
+                top -= 1
+                p += 2
+            elif what == Q_FOUR or what == Q_EIGHT:
+                top[0] = row.result
+                top += 1
+                p += 5 if what == Q_FOUR else 9
+            elif what == Q_DROP:
+                if top - floor < 1:
+                    break
+                top -= 1
+                p += 1
+            else:
+                break
+        if top > high:
+            high = top
+        self.p = p
+        self.sp = cython.cast(uint32_t, top - self.values)
+        self.body.max_stack = cython.cast(uint32_t, high - self.values)
 
     def finish(self):
         """After the function's last ``end``."""

@@ -377,6 +377,7 @@ class ValidateWalk(Checker):
         kind: uint32_t
         byte: uint8_t
         while True:
+            self.quick_walk()
             if self.p >= self.stop:
                 if self.p >= self.end:
                     return self.fail(F_END, NOTHING, NOTHING)
