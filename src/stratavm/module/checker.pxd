@@ -68,6 +68,11 @@ cdef enum Quick:               # what `quick_walk` does with a row
     Q_TWO
     Q_DROP
     Q_BRANCH                   # br_if
+    Q_BLOCK                    # of no values, as those that end
+    Q_END
+    Q_CALL
+    Q_READ_GLOBAL
+    Q_WRITE_GLOBAL
 
 cdef struct QuickRow:
     uint8_t what
@@ -128,7 +133,7 @@ cdef class Checker:
     cdef int begin(self, ValidBody* body, Chunk* chunk) except -1 nogil
     cdef void next_window(self) noexcept nogil
     cdef void choose_quick(self, uint32_t op) noexcept
-    cdef void quick_walk(self) noexcept nogil
+    cdef int quick_walk(self) except -1 nogil
     cdef int grow(self, uint32_t more) except -1 nogil
     cdef int enter(self, uint32_t kind, const uint32_t* params, uint32_t n_params, const uint32_t* results, uint32_t n_results) except -1 nogil
     cdef int finish(self) except -1 nogil

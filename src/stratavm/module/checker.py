@@ -13,11 +13,13 @@ from cython.cimports.stratavm.module._gen_walk_kinds import (
     WK_ACCESS,
     WK_CONST,
     WK_DROP,
+    WK_END,
     WK_EXPAND,
+    WK_GLOBAL,
     WK_LOCAL,
     WK_PLAIN,
 )
-from cython.cimports.stratavm.module.valid import VB_COMPLEX, VB_LOOPS, TypeFact
+from cython.cimports.stratavm.module.valid import VB_CALLS, VB_COMPLEX, VB_LOOPS, TypeFact
 from cython.cimports.stratavm.spec._gen_ops import (
     FEAT_EXCEPTIONS,
     FEAT_FUNCTION_REFERENCES,
@@ -26,9 +28,12 @@ from cython.cimports.stratavm.spec._gen_ops import (
     FEAT_REFERENCE_TYPES,
     FEAT_SIMD,
     FIRST_PREFIX,
+    OP_BLOCK,
     OP_BR_IF,
+    OP_CALL,
     OP_F32_CONST,
     OP_F64_CONST,
+    OP_GLOBAL_GET,
     OP_I32_CONST,
     OP_LOCAL_GET,
     OP_LOCAL_SET,
@@ -50,10 +55,26 @@ from stratavm.spec.index import BY_ID
 T_FUNCREF = cython.declare(uint32_t, T.FUNCREF)
 T_EXTERNREF = cython.declare(uint32_t, T.EXTERNREF)
 V_I32 = cython.declare(uint32_t, T.I32)
+NO_VALUES = cython.declare(uint32_t, 0x40)  # a block type
 
 # Entries in the lists of assigned locals of one body. Programs stay below 0.1 per byte; hostile ones could multiply.
 ASSIGNED_PER_BYTE = cython.declare(uint64_t, 1)
 ASSIGNED_FLOOR = cython.declare(uint64_t, 256)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(check=False)
+def same_types(
+    found: cython.pointer(uint32_t), wanted: cython.pointer(cython.const[uint32_t]), count: uint32_t
+) -> cython.bint:
+    """Whether two lists of types are the same; subtypes are not."""
+    i: uint32_t
+    for i in range(count):
+        if found[i] != wanted[i]:
+            return False
+    return True
 
 
 @cython.cclass
@@ -175,6 +196,14 @@ class Checker:
             row.what = Q_DROP
         elif op == OP_BR_IF:
             row.what = Q_BRANCH
+        elif op == OP_BLOCK:
+            row.what = Q_BLOCK
+        elif kind == WK_END:
+            row.what = Q_END
+        elif op == OP_CALL:
+            row.what = Q_CALL
+        elif kind == WK_GLOBAL:
+            row.what = Q_READ_GLOBAL if op == OP_GLOBAL_GET else Q_WRITE_GLOBAL
         elif kind == WK_CONST:
             row.what = Q_FOUR if op == OP_F32_CONST else Q_EIGHT if op == OP_F64_CONST else Q_LEB
             row.most = 4 if op == OP_I32_CONST else 9  # bytes in which any bits are allowed
@@ -200,8 +229,9 @@ class Checker:
         n_locals: uint32_t = min(self.body.n_locals, FIRST_LOCALS)
         i32: uint32_t = V_I32
         logged: uint64_t = (self.generation << 32) + self.loop_start
+        callee: cython.pointer(TypeFact)
         if self.polymorphic or self.end - self.p < QUICK_BYTES:
-            return
+            return 0
         while p < last and top < full:
             if top > high:
                 high = top
@@ -277,6 +307,61 @@ class Checker:
                     break
                 top -= 1
                 p += 1
+            elif what == Q_BLOCK:
+                if p[1] != NO_VALUES:
+                    break
+                self.sp = cython.cast(uint32_t, top - self.values)
+                self.enter(FK_BLOCK, cython.NULL, 0, cython.NULL, 0)  # there is room: no value moves
+                floor = top
+                p += 2
+            elif what == Q_END:
+                frame = cython.address(self.frames[self.n_frames - 1])
+                if frame.kind == FK_FUNC or frame.kind == FK_LOOP or frame.n_params or frame.n_results or top != floor:
+                    break
+                self.n_frames -= 1
+                self.height = self.frames[self.n_frames - 1].height
+                self.polymorphic = self.frames[self.n_frames - 1].polymorphic
+                floor = self.values + self.height
+                p += 1
+                if self.polymorphic:
+                    break
+            elif what == Q_CALL:
+                x = p[1] & 0x7F
+                q = p + 1
+                if q[0] >= 0x80:
+                    q += 1
+                    x |= (q[0] & 0x7F) << 7
+                if q[0] >= 0x80:
+                    q += 1
+                    x |= q[0] << 14
+                if q[0] >= 0x80 or x >= self.context.n_funcs:
+                    break
+                callee = cython.address(self.context.types[self.context.func_types[x]])
+                if callee.n_params > FEW or callee.n_results > 1 or top - floor < callee.n_params:
+                    break
+                if not same_types(top - callee.n_params, callee.params, callee.n_params):
+                    break
+                self.body.flags |= VB_CALLS
+                top -= callee.n_params
+                if callee.n_results:
+                    top[0] = callee.results[0]
+                    top += 1
+                p = q + 1
+            elif what == Q_READ_GLOBAL:
+                x = p[1]
+                if x >= self.context.n_globals or x >= 0x80:
+                    break
+                top[0] = self.context.globals[x].type
+                top += 1
+                p += 2
+            elif what == Q_WRITE_GLOBAL:
+                x = p[1]
+                if x >= self.context.n_globals or x >= 0x80 or not self.context.globals[x].mutable:
+                    break
+                if top - floor < 1 or (top - 1)[0] != self.context.globals[x].type:
+                    break
+                top -= 1
+                p += 2
             else:
                 break
         if top > high:
@@ -284,6 +369,7 @@ class Checker:
         self.p = p
         self.sp = cython.cast(uint32_t, top - self.values)
         self.body.max_stack = cython.cast(uint32_t, high - self.values)
+        return 0
 
     def finish(self):
         """After the function's last ``end``."""
