@@ -70,11 +70,10 @@ def same_types(
     found: cython.pointer(uint32_t), wanted: cython.pointer(cython.const[uint32_t]), count: uint32_t
 ) -> cython.bint:
     """Whether two lists of types are the same; subtypes are not."""
-    i: uint32_t
-    for i in range(count):
-        if found[i] != wanted[i]:
-            return False
-    return True
+    i: uint32_t = 0
+    while i < count and found[i] == wanted[i]:
+        i += 1
+    return i == count
 
 
 @cython.cclass
@@ -276,7 +275,13 @@ class Checker:
                 q = p + 2
                 while q[0] >= 0x80 and q < p + 5:
                     q += 1
-                if p[1] > row.most or q[0] >= 0x80 or top - floor < 2 or (top - 1)[0] != row.second or (top - 2)[0] != i32:
+                if (
+                    p[1] > row.most
+                    or q[0] >= 0x80
+                    or top - floor < 2
+                    or (top - 1)[0] != row.second
+                    or (top - 2)[0] != i32
+                ):
                     break
                 top -= 2
                 p = q + 1
