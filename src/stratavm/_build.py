@@ -111,7 +111,7 @@ def is_built_again() -> bool:
 def refusal(name: str, file: str) -> str:
     """Why a compiled file must not run for a module that is not stale; empty where it may."""
     _, *paths = BEGAN["module"].get(name, ("",))
-    if not file.endswith(extension_suffixes()[0]) or file not in (join(ROOT, path) for path in paths):
+    if not file.endswith(extension_suffixes()[0]) or file.removeprefix(f"{ROOT}/") not in paths:
         return f"{name}: {file} is none of this build: remove it, or {HINT}"
     if is_built_again():
         return f"{name} was built again since this process began: start it anew"

@@ -229,3 +229,19 @@ def test_the_table_refuses_what_it_does_not_have(checkout):
         "    except (IndexError, OverflowError, TypeError) as error:\n        print(type(error).__name__)"
     )
     assert run(checkout, "-c", code).split() == ["IndexError", "IndexError", "OverflowError", "TypeError", "TypeError"]
+
+
+def test_only_the_latest_objects_are_kept(checkout, monkeypatch):
+    """Each edit makes one; those of other checkouts that were used of late stay, compiled modules too."""
+    folder = checkout / "cache/opt"
+    monkeypatch.setenv("STRATA_BUILD_CACHE", str(checkout / "cache"))
+    folder.mkdir(parents=True)
+    older = [folder / f"{link.STEM}-{age}{build.SUFFIX}" for age in range(build.KEEP_LINKS + 3)]
+    for age, path in enumerate(older):
+        path.write_bytes(b"")
+        used = file_of(checkout).parent.stat().st_mtime - 60 - age
+        os.utime(path, (used, used))
+    make(checkout)
+    assert [path.exists() for path in older] == [True] * (build.KEEP_LINKS - 1) + [False] * 4
+    assert len(list(folder.glob(f"{link.STEM}-*"))) == build.KEEP_LINKS
+    assert len(list(folder.glob("*.o"))) == 3
