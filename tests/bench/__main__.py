@@ -23,6 +23,7 @@ from tests.bench import (
     di,
     dwarfs,
     events,
+    instances,
     kernels,
     limits,
     page,
@@ -42,6 +43,7 @@ RESULTS: Final = ROOT / "docs" / "reference" / "benchmarks.json"
 FRAMEWORKS: Final = ("blinker", "psygnal", "pyee", "pluggy", "dependency-injector", "wireup", "dishka", "diwire")
 SUITES: Final[dict[str, Callable[[int], Iterator[Row]]]] = {
     "start": start.measure,
+    "instances": instances.measure,
     "compile": compiling.measure,
     "kernel": kernels.measure,
     "dwarf": dwarfs.measure,
@@ -93,8 +95,8 @@ def main() -> int:
 
 
 def verdicts(rows: list[Row]) -> list[thresholds.Verdict]:
-    """On the limits of programs and of kernels at two places, met or missed."""
-    return [*placement.verdicts(rows), *programs.verdicts(rows)]
+    """On the limits of programs, their instances and kernels at two places, met or missed."""
+    return [*placement.verdicts(rows), *programs.verdicts(rows), *instances.verdicts(rows)]
 
 
 def failures(rows: list[Row]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping
 
 from stratavm.base.errors import LinkError
@@ -43,11 +44,14 @@ class Linker:
         self.engine = engine_of(engine)
         self._items: dict[tuple[str, str], Any] = {}
         self._offered: dict[tuple[str, str], Offered] = {}
+        self._edition = object()  # another one with each definition
+        self._last: tuple[object, weakref.ref[Module], list[Binder]] | None = None
 
     def define(self, module: str, name: str, item: Importable) -> None:
         """Offer ``item`` as ``module.name``; a later definition replaces an earlier one."""
         self._items[module, name] = item
         self._offered.pop((module, name), None)
+        self._edition = object()
         source = self.engine.source
         if source.hears(ImportDefined):
             source.emit(ImportDefined(module, name, type(item).__name__))
@@ -108,13 +112,17 @@ class Linker:
         """How to get each import in a store."""
         if not module.model.imports:
             return []
+        edition, last = self._edition, self._last
+        if last is not None and last[0] is edition and last[1]() is module:  # most often one is linked again and again
+            return last[2]
         try:
             kept = _host_stubs(module)
             binders = [self._resolve(module, wanted) for wanted in module.model.imports]
             del kept  # the binders have them now
-            return binders
         except LinkError:
             raise self._all_that_do_not_fit(module) from None
+        self._last = edition, weakref.ref(module), binders
+        return binders
 
     def _all_that_do_not_fit(self, module: Module) -> LinkError:
         """An error for all imports, not only for the first that does not fit."""

@@ -352,3 +352,59 @@ def test_the_root_of_a_noun_takes_its_objects_down(cls):
     gone = weakref.ref(store)
     del store
     assert gone() is None
+
+
+def test_a_linker_resolves_a_module_again_after_each_definition_only(monkeypatch):
+    """And whenever another one came between; what it offers by then is what counts."""
+    engine = Engine()
+    linker = Linker(engine)
+    first = Module('(module (import "e" "f" (func (result i32))) (export "f" (func 0)))', engine=engine)
+    second = Module('(module (import "e" "f" (func (result i32))) (export "f" (func 0)) (memory 1))', engine=engine)
+    seen = []
+    resolve = Linker._resolve
+    monkeypatch.setattr(Linker, "_resolve", lambda self, *given: seen.append(given[0]) or resolve(self, *given))
+
+    def call(module):
+        with Store(engine) as store:
+            return linker.instantiate(store, module).exports.f()
+
+    linker.define("e", "f", lambda: 1)
+    assert [call(first) for _ in range(3)] == [1, 1, 1] and seen == [first]
+    linker.define("e", "f", lambda: 2)
+    assert [call(first), call(first), call(second), call(first)] == [2] * 4 and seen == [first, first, second, first]
+    linker.define("other", "g", lambda: 3)
+    assert call(first) == 2 and seen[4:] == [first]
+    linker.define("e", "f", stratavm.Memory.new(Store(engine), 1))
+    with pytest.raises(LinkError):
+        call(first)
+
+
+def test_a_definition_made_while_a_module_is_resolved_counts_the_next_time(monkeypatch):
+    """By another thread, as far as the linker knows."""
+    engine = Engine()
+    linker = Linker(engine)
+    module = Module('(module (import "e" "f" (func (result i32))) (export "f" (func 0)))', engine=engine)
+    linker.define("e", "f", lambda: 1)
+    resolve = Linker._resolve
+
+    def define_meanwhile(self, *given):
+        binder = resolve(self, *given)
+        monkeypatch.setattr(Linker, "_resolve", resolve)
+        linker.define("e", "f", lambda: 2)
+        return binder
+
+    monkeypatch.setattr(Linker, "_resolve", define_meanwhile)
+    assert [linker.instantiate(Store(engine), module).exports.f() for _ in range(3)] == [1, 2, 2]
+
+
+def test_a_linker_does_not_keep_what_it_linked():
+    """A module goes when nobody else has it."""
+    engine = Engine()
+    linker = Linker(engine)
+    linker.define("e", "f", lambda: 1)
+    module = Module('(module (import "e" "f" (func (result i32))))', engine=engine)
+    linker.instantiate(Store(engine), module)
+    watched = weakref.ref(module)
+    del module
+    gc.collect()
+    assert watched() is None
