@@ -24,7 +24,9 @@ cdef class MemorySelector(NumericSelector):
     cdef bint inside(self, uint32_t address, MemArg* memarg, MemoryPlan* memory, uint32_t bytes) noexcept nogil
     cdef int load(self, uint32_t n) except -1 nogil
     cdef int store(self, uint32_t n) except -1 nogil
-    cdef uint32_t address(self, uint32_t n, uint32_t* index, int32_t* disp) except? 0xFFFFFFFF nogil
+    cdef bint scale_address(self, uint32_t n) noexcept nogil
+    cdef uint32_t bits_of_index(self, uint32_t node) noexcept nogil
+    cdef uint32_t address(self, uint32_t n, uint32_t* index, uint32_t* scale, int32_t* disp) except? 0xFFFFFFFF nogil
     cdef int access(self, uint32_t n, uint32_t mop, uint32_t value, bint has_imm, int64_t imm) except -1 nogil
     cdef int global_access(self, uint32_t n, bint write) except -1 nogil
     cdef int table_access(self, uint32_t n, bint write) except -1 nogil

@@ -5,6 +5,7 @@ operations.
 # strata: hot
 import cython
 from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from cython.cimports.stratavm.base.bits import bits_of
 from cython.cimports.stratavm.base.failures import fail_unsupported
 from cython.cimports.stratavm.contract._gen_layout import (
     BUILTIN_MEMORY_GROW,
@@ -19,7 +20,8 @@ from cython.cimports.stratavm.contract._gen_layout import (
     VMCTX_FUNC_RECS,
 )
 from cython.cimports.stratavm.contract.records import NO_RECORD, ordinal_of
-from cython.cimports.stratavm.ir.ssa import NF_CHECKED, T_I64, MemArg, Node
+from cython.cimports.stratavm.ir.ops import N_OPS
+from cython.cimports.stratavm.ir.ssa import NF_CHECKED, T_I32, T_I64, MemArg, Node
 from cython.cimports.stratavm.machine.minst import (
     C_ANY,
     C_FIXED,
@@ -41,6 +43,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     ENC_ROWS,
     MOP_ADD_RI,
     MOP_ADD_RR,
+    MOP_AND_RR,
     MOP_CMP_RM,
     MOP_LEA_RM,
     MOP_MOV_MI,
@@ -49,6 +52,9 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_MOV_RR,
     MOP_MOVF_MR,
     MOP_MOVF_RM,
+    MOP_MOVZX8_RM,
+    MOP_MOVZX16_RM,
+    MOP_SHR_RC,
     MOP_SHR_RI,
     R8,
     R9,
@@ -60,11 +66,13 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
 from cython.cimports.stratavm.targets.x64._gen_rules import (
     RULE_EXTRA,
     RULE_ROW,
+    RULE_SHAPE,
     RULE_WIDTH,
     S_BULK,
     S_DROP,
     S_GLOBAL_GET,
     S_GLOBAL_SET,
+    S_LOAD,
     S_MEMORY_GROW,
     S_MEMORY_SIZE,
     S_REF_FUNC,
@@ -84,7 +92,7 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     P_VIA,
 )
 from cython.cimports.stratavm.targets.x64.rows import row_address
-from cython.cimports.stratavm.targets.x64.select_base import class_of, is_const, width_of
+from cython.cimports.stratavm.targets.x64.select_base import NODE_FOLDED, class_of, is_const, width_of
 
 U32_MAX = cython.declare(uint64_t, 0xFFFFFFFF)
 TWO_31 = cython.declare(uint64_t, 0x80000000)
@@ -214,8 +222,38 @@ class MemorySelector(NumericSelector):
             return self.access(n, MOP_MOV_MI, NO_VREG, True, imm)
         return self.access(n, RULE_ROW[at.op], self.value(at.b), False, 0)
 
-    def address(self, n, index, disp):
-        """Where an access goes: index zero-extended, static offset as displacement if it fits; returns its flags."""
+    def scale_address(self, n):
+        """Mark a short shift of an address that cannot lose a bit: the access does it. A check of bounds needs its
+        result."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        memarg: cython.pointer(MemArg) = cython.address(self.ssa.memargs[at.c])
+        shift: cython.pointer(Node) = cython.address(self.ssa.nodes[at.a])
+        if memarg.offset >= TWO_31 or memarg.memory >= self.plan.n_memories:
+            return False
+        if self.plan.memories[memarg.memory].plan == PLAN_BOUNDED and not at.flags & NF_CHECKED:
+            return False
+        if self.bits_of_index(shift.a) + (self.const_bits(shift.b) & 3) > 32:
+            return False
+        return self.take_shift(at.a)
+
+    def bits_of_index(self, node):
+        """An i32 is below two to the power of this, as its operation says."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
+        bits: uint32_t = 32
+        if at.op >= N_OPS or at.type != T_I32:
+            return bits
+        if RULE_SHAPE[at.op] == S_LOAD:
+            if RULE_ROW[at.op] == MOP_MOVZX8_RM or RULE_ROW[at.op] == MOP_MOVZX16_RM:
+                bits = 8 * RULE_EXTRA[at.op]
+        elif RULE_ROW[at.op] == MOP_AND_RR and RULE_WIDTH[at.op] == 4 and is_const(self.ssa, at.b):
+            bits = bits_of(self.const_bits(at.b))
+        elif RULE_ROW[at.op] == MOP_SHR_RC and RULE_WIDTH[at.op] == 4 and is_const(self.ssa, at.b):
+            bits -= self.const_bits(at.b) & 31
+        return bits
+
+    def address(self, n, index, scale, disp):
+        """Where an access goes: index zero-extended and shifted, static offset as displacement if it fits; returns its
+        flags."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         memarg: cython.pointer(MemArg) = cython.address(self.ssa.memargs[at.c])
         memory: cython.pointer(MemoryPlan) = cython.address(self.plan.memories[memarg.memory])
@@ -227,8 +265,13 @@ class MemorySelector(NumericSelector):
                 self.check_bounds(at.a, memarg, RULE_EXTRA[at.op])
             flags = MI_EFFECT
         index[0] = NO_VREG
+        scale[0] = 0
         disp[0] = 0
-        if is_const(self.ssa, at.a) and self.const_bits(at.a) + memarg.offset < TWO_31:
+        if self.marks[at.a] & NODE_FOLDED:
+            index[0] = self.value(self.ssa.nodes[at.a].a)
+            scale[0] = self.const_bits(self.ssa.nodes[at.a].b) & 3
+            disp[0] = cython.cast(int32_t, memarg.offset)
+        elif is_const(self.ssa, at.a) and self.const_bits(at.a) + memarg.offset < TWO_31:
             disp[0] = cython.cast(int32_t, self.const_bits(at.a) + memarg.offset)
         elif memarg.offset < TWO_31 and not is_const(self.ssa, at.a):
             index[0] = self.value(at.a)
@@ -241,8 +284,9 @@ class MemorySelector(NumericSelector):
         """The access itself, on a base from the context."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         index: uint32_t = NO_VREG
+        scale: uint32_t = 0
         disp: int32_t = 0
-        flags: uint32_t = self.address(n, cython.address(index), cython.address(disp))
+        flags: uint32_t = self.address(n, cython.address(index), cython.address(scale), cython.address(disp))
         self.via(mop, RULE_WIDTH[at.op], self.plan.memories[self.ssa.memargs[at.c].memory].cell, flags)
         self.m.last().aux = TRAP_MEMORY_OUT_OF_BOUNDS
         if has_imm:
@@ -251,15 +295,16 @@ class MemorySelector(NumericSelector):
             self.m.operand(value, R_USE, C_REG, 0)
         else:
             self.m.operand(self.define(n), R_DEF, C_REG, 0)
-        return self.via_address(index, 0, disp)
+        return self.via_address(index, scale, disp)
 
     def folded(self, load: uint32_t, mop: uint32_t, width: uint32_t, result: uint32_t, left: uint32_t) -> cython.int:
         """An operation whose right operand is a load; it traps where the load stands in the source."""
         user: uint32_t = self.at
         self.at = load
         index: uint32_t = NO_VREG
+        scale: uint32_t = 0
         disp: int32_t = 0
-        flags: uint32_t = self.address(load, cython.address(index), cython.address(disp))
+        flags: uint32_t = self.address(load, cython.address(index), cython.address(scale), cython.address(disp))
         if ENC_ROWS[mop].flags & ENC_F_FLAGS_DEF:
             flags |= MI_FLAGS_DEF
         memory: uint32_t = self.ssa.memargs[self.ssa.nodes[load].c].memory
@@ -269,7 +314,7 @@ class MemorySelector(NumericSelector):
         if result != NO_VREG:
             self.m.operand(result, R_DEF, C_SAME, 1)
         self.m.operand(left, R_USE, C_REG, 0)
-        return self.via_address(index, 0, disp)
+        return self.via_address(index, scale, disp)
 
     # ---- globals, tables, sizes ----------------------------------------------------------------
 

@@ -15,6 +15,8 @@ cdef class NumericSelector(BaseSelector):
     cdef int fold_block(self, uint32_t first, uint32_t last) noexcept nogil
     cdef bint fold_shift(self, uint32_t n, uint32_t first) noexcept nogil
     cdef bint scales(self, uint32_t shifted, uint32_t n, uint32_t first) noexcept nogil
+    cdef bint take_shift(self, uint32_t shifted) noexcept nogil
+    cdef bint scale_address(self, uint32_t n) noexcept nogil
     cdef bint is_inner(self, uint32_t inner, uint32_t n, uint32_t first, uint32_t shape) noexcept nogil
     cdef bint fold_trick(self, uint32_t n, uint32_t first) noexcept nogil
     cdef uint32_t trick(self, uint32_t inner, uint32_t other) noexcept nogil

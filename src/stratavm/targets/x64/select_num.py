@@ -8,7 +8,7 @@ from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint32_t, uin
 from cython.cimports.stratavm.base.bits import bits_of, log2_exact
 from cython.cimports.stratavm.base.failures import fail_wrong
 from cython.cimports.stratavm.base.reciprocals import Reciprocal, reciprocal32, reciprocal64
-from cython.cimports.stratavm.ir.ops import N_OPS, OF_CALLS, OF_TRAP, OF_WRITES, OP_FLAGS
+from cython.cimports.stratavm.ir.ops import N_OPS, OF_CALLS, OF_LOAD, OF_STORE, OF_TRAP, OF_WRITES, OP_FLAGS
 from cython.cimports.stratavm.ir.ssa import IR_BR_IF, IR_FUEL, IR_POLL, T_I32, T_I64, Node
 from cython.cimports.stratavm.machine.minst import (
     C_FIXED,
@@ -139,7 +139,7 @@ BOUND_F32_MIN32 = cython.declare(uint64_t, 0xCF000000)
 BOUND_F64_BELOW32 = cython.declare(uint64_t, 0xC1E0000000200000)
 TWO_31 = cython.declare(uint64_t, 0x80000000)
 MOST_SUMS = cython.declare(uint32_t, 8)
-"""Additions that a shift is part of, at most."""
+"""Users that a shift is part of, at most."""
 
 
 @cython.cfunc
@@ -242,6 +242,8 @@ class NumericSelector(BaseSelector):
             elif OP_FLAGS[op] & (OF_TRAP | OF_CALLS | OF_WRITES):
                 barrier = i
                 width = self.load_width(i)
+                if self.leas and OP_FLAGS[op] & (OF_LOAD | OF_STORE) and self.scales(nodes[i].a, i, first):
+                    self.scale_address(i)
             elif marks[i] & NODE_FUSED or self.uses[i] == 0:
                 continue
             elif RULE_SHAPE[op] == S_SELECT:
@@ -292,8 +294,7 @@ class NumericSelector(BaseSelector):
         return True
 
     def fold_shift(self, n, first):
-        """Mark a left shift by 1, 2 or 3 all of whose users are additions like this one: with each of them it is an
-        address, and itself not computed."""
+        """Mark a left shift by 1, 2 or 3 all of whose users are additions like this one, or accesses: each does it."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         if RULE_ROW[at.op] != MOP_ADD_RR or is_const(self.ssa, at.a) or is_const(self.ssa, at.b):
             return False
@@ -302,12 +303,20 @@ class NumericSelector(BaseSelector):
             return False
         if self.uses[shifted] > 1 and self.uses[at.a] == 1 and self.scales(at.a, n, first):
             shifted = at.a
-        if at.a == at.b or self.uses[shifted] > MOST_SUMS:
+        return at.a != at.b and self.take_shift(shifted)
+
+    def take_shift(self, shifted):
+        """One more user of a shift can do it itself; where all can, it is not computed."""
+        if self.uses[shifted] > MOST_SUMS:
             return False
         self.marks[shifted] += NODE_SUM
         if self.marks[shifted] // NODE_SUM == self.uses[shifted]:
             self.marks[shifted] |= NODE_FOLDED
         return True
+
+    def scale_address(self, n):
+        """The same for the address of an access: what knows memories overrides this."""
+        return False
 
     def scales(self, shifted, n, first):
         """Whether an operand of ``n`` is a left shift by 1, 2 or 3 that stands before it in its block."""
