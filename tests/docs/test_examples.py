@@ -4,8 +4,6 @@ real options.
 
 from __future__ import annotations
 
-import argparse
-import importlib
 import re
 import shlex
 import shutil
@@ -13,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from stratavm.cli.argparser import command_parser
 from stratavm.cli.commands import COMMANDS
 from tests.docs.guests import KEPT
 from tools import programs
@@ -73,6 +72,4 @@ def test_a_shell_example_names_options_that_exist(source):
         if name not in COMMANDS:  # a program, perhaps behind options: `run` is understood
             assert name.startswith("-") or name.endswith((".wasm", ".wat")), line
             name, rest = "run", words[1:]
-        parser = argparse.ArgumentParser()
-        importlib.import_module(COMMANDS[name][0]).configure(parser)
-        parser.parse_args(rest)
+        command_parser(name).parse_args(rest)
