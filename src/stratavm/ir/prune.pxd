@@ -7,6 +7,7 @@ from stratavm.ir.ssa cimport Node, Ssa
 cdef enum:
     ACTS = 0x80000000          # live whether it is used or not
     NEWEST = 128               # operations that are remembered: a power of two
+    CELLS = 128                # words of memory that are remembered: a power of two
 
 @cython.final
 cdef class Pruner:
@@ -22,6 +23,10 @@ cdef class Pruner:
     cdef uint32_t cursor       # the walk's node
     cdef uint32_t newest[NEWEST]  # by hash: 1 + the last node that was put there
     cdef uint32_t since        # nodes from here on are known where the compaction is
+    cdef uint32_t cells[CELLS]    # by hash of a base and eight bytes behind it, two: 1 + the last access to four of them
+    cdef uint32_t written      # the last node that wrote memory
+    cdef uint32_t base         # what that was a store to, NO_VALUE: anything
+    cdef uint32_t foreign      # the last one with another base
     cdef Ssa ssa
 
     cdef inline int mark(self, uint32_t value) noexcept nogil:
@@ -40,6 +45,12 @@ cdef class Pruner:
     cdef int mark_operands(self, uint32_t index) noexcept nogil
     cdef int compact(self) noexcept nogil
     cdef bint goes_on(self, uint32_t block) noexcept nogil
+    cdef bint known(self, Node* node, uint32_t to, uint32_t* moved) noexcept nogil
     cdef bint share(self, Node* node, uint32_t to, uint32_t* moved) noexcept nogil
+    cdef bint replace(self, Node* node, uint32_t to, uint32_t known, uint32_t* moved) noexcept nogil
+    cdef uint32_t cell_of(self, Node* node) noexcept nogil
+    cdef bint load(self, Node* node, uint32_t to, uint32_t* moved) noexcept nogil
+    cdef int store(self, Node* node, uint32_t to) noexcept nogil
+    cdef int wrote(self, uint32_t to, uint32_t base) noexcept nogil
     cdef uint32_t count_params(self, uint32_t first, uint32_t params) noexcept nogil
     cdef int rewrite_edges(self) noexcept nogil

@@ -9,6 +9,10 @@ may trap stay. The marks count: how often each value is used is known afterwards
 Sharing is for what no pass sees: level 0. On its way the compaction keeps the newest operations in a small table, and
 what is computed again in a block, or in the one behind it that only it leads to, becomes what is there. Over no call:
 nothing stays in a register there. No comparison: the branch that follows would need its value in a register.
+
+Loads are shared too, and have what was stored before them. Another table has an entry for four bytes from a base; what
+a store may have changed is not asked for: its own bytes stand in its entry, and whatever has another base is forgotten.
+Code that was compiled without optimisation keeps its locals in memory, and reads what it has just written.
 """
 
 import cython
@@ -26,7 +30,10 @@ from cython.cimports.stratavm.ir.ops import (
     OF_STORE,
     OF_TRAP,
     OF_WRITES,
+    OP_ACCESS,
     OP_FLAGS,
+    OP_GLOBAL_SET,
+    OP_RELOAD,
 )
 from cython.cimports.stratavm.ir.ssa import (
     IR_BLOCK_PARAM,
@@ -36,8 +43,10 @@ from cython.cimports.stratavm.ir.ssa import (
     IR_MULHI_S,
     IR_MULHI_U,
     IR_NOP,
+    IR_POLL,
     NO_VALUE,
     Edge,
+    MemArg,
     Node,
     Ssa,
     edge_count,
@@ -230,6 +239,9 @@ class Pruner:
         sharing: cython.bint = self.ssa.sharing
         if sharing:
             memset(self.newest, 0, cython.sizeof(self.newest))
+            memset(self.cells, 0, cython.sizeof(self.cells))
+            self.since = self.written = self.foreign = 0
+            self.base = NO_VALUE
         for block in range(self.ssa.n_blocks):
             if sharing and not self.goes_on(block):
                 self.since = to
@@ -250,12 +262,8 @@ class Pruner:
                 else:
                     n = operands_of(node, args, cython.address(values))
                     map_values(values, n, moved)
-                    if sharing:
-                        if shared(node.op):
-                            if self.share(node, to, cython.address(moved[i])):
-                                continue
-                        elif node.op < 0x8000 and OP_FLAGS[node.op] & OF_CALLS:
-                            self.since = to
+                    if sharing and self.known(node, to, cython.address(moved[i])):
+                        continue
                 to += 1
             self.ssa.blocks[block].last = to
             self.home[block] = first  # a block has at least one node: home is long enough, and not read any more
@@ -277,27 +285,114 @@ class Pruner:
             leads |= self.ssa.edges[edge_of(node, k)].target == block
         return leads
 
+    def known(self, node, to, moved):
+        """Whether the value of the node that was put at ``to`` is there already, and ``moved`` is what it became."""
+        flags: uint32_t
+        if node.op >= 0x8000:
+            if node.op == IR_CONST:
+                return self.share(node, to, moved)
+            if node.op == IR_POLL:
+                self.wrote(to, NO_VALUE)
+            return False
+        flags = OP_FLAGS[node.op]
+        if not flags & UNLIKE:
+            return self.share(node, to, moved)
+        if flags & OF_LOAD:
+            return self.load(node, to, moved)
+        if flags & OF_STORE:
+            self.store(node, to)
+        elif flags & OF_CALLS:
+            self.since = to
+        elif flags & OF_WRITES and node.op != OP_GLOBAL_SET:
+            self.wrote(to, NO_VALUE)
+        return False
+
     def share(self, node, to, moved):
         """Whether the node that was put at ``to`` is one that is there already, which then takes its uses."""
         hash: uint64_t
         slot: uint32_t
         known: uint32_t
-        k: uint32_t
-        uses: cython.pointer(uint32_t) = self.ssa.uses
-        values: cython.pointer(uint32_t) = cython.NULL
         hash = (cython.cast(uint64_t, node.a) << 32 | node.b) * MIX ^ node.op
         slot = cython.cast(uint32_t, (hash * MIX) >> 32) & (NEWEST - 1)
         known = self.newest[slot]
         if known <= self.since or not equal(node, cython.address(self.ssa.nodes[known - 1])):
             self.newest[slot] = to + 1
             return False
-        known -= 1
+        return self.replace(node, to, known - 1, moved)
+
+    def replace(self, node, to, known, moved):
+        """Another value takes the uses of the node at ``to``, which is left out."""
+        k: uint32_t
+        uses: cython.pointer(uint32_t) = self.ssa.uses
+        values: cython.pointer(uint32_t) = cython.NULL
         moved[0] = known
         uses[known] = uses[known] + uses[to]
         for k in range(operands_of(node, self.ssa.args, cython.address(values))):
             if values[k] != NO_VALUE:
                 uses[values[k]] = uses[values[k]] - 1
         return True
+
+    def cell_of(self, node):
+        """The entry for the bytes of an access, or ``NO_VALUE`` where these are not in one, or all of two."""
+        where: cython.pointer(MemArg) = cython.address(self.ssa.memargs[node.c])
+        width: uint32_t = OP_ACCESS[node.op]
+        hash: uint64_t
+        if where.offset >> 32 or ((where.offset & 3) + width > 4 and (width != 8 or where.offset & 7)):
+            return NO_VALUE
+        hash = (cython.cast(uint64_t, node.a) << 32 | where.offset >> 3) * MIX
+        return cython.cast(uint32_t, hash >> 32) & (CELLS - 2) | cython.cast(uint32_t, where.offset) >> 2 & 1
+
+    def load(self, node, to, moved):
+        """Whether a load's value is known: from one like it, or from a store."""
+        cell: uint32_t = self.cell_of(node)
+        at: uint32_t
+        other: cython.pointer(Node)
+        here: cython.pointer(MemArg)
+        there: cython.pointer(MemArg)
+        if cell == NO_VALUE:
+            return False
+        at = self.cells[cell]
+        self.cells[cell] = to + 1
+        if at <= self.since:
+            return False
+        at -= 1
+        other = cython.address(self.ssa.nodes[at])
+        if other.a != node.a or (at < self.written and (node.a != self.base or at <= self.foreign)):
+            return False
+        here = cython.address(self.ssa.memargs[node.c])
+        there = cython.address(self.ssa.memargs[other.c])
+        if here.offset != there.offset or here.memory != there.memory:
+            return False
+        if other.op != node.op:
+            if OP_RELOAD[other.op] != node.op:
+                return False
+            self.cells[cell] = at + 1
+            return self.replace(node, to, other.b, moved)
+        self.cells[cell] = at + 1
+        return self.replace(node, to, at, moved)
+
+    def store(self, node, to):
+        """Remember a store, and forget what it may have changed."""
+        cell: uint32_t = self.cell_of(node)
+        if cell == NO_VALUE:
+            return self.wrote(to, NO_VALUE)
+        self.wrote(to, node.a)
+        self.cells[cell] = to + 1
+        if OP_ACCESS[node.op] == 8:
+            self.cells[cell + 1] = 0
+        elif cell & 1 and self.cells[cell - 1] and OP_ACCESS[self.ssa.nodes[self.cells[cell - 1] - 1].op] == 8:
+            self.cells[cell - 1] = 0
+        return 0
+
+    def wrote(self, to, base):
+        """Memory is written at ``to``: in entries of that base alone, or anywhere."""
+        if base == NO_VALUE:
+            self.foreign = to
+        elif base != self.base:
+            self.foreign = self.written
+        self.written = to
+        self.base = base
+        return 0
 
     def count_params(self, first, params):
         """Live ones among a block's old parameters."""

@@ -66,7 +66,6 @@ def test_what_was_computed_before_is_not_computed_again(body, products, left):
 @pytest.mark.parametrize(
     "value",
     [
-        "(i32.load (local.get $a))",
         "(i32.div_u (local.get $a) (local.get $b))",
         "(i32.lt_s (local.get $a) (local.get $b))",  # each fuses with a branch
         "(i32.eqz (local.get $a))",
@@ -75,7 +74,7 @@ def test_what_was_computed_before_is_not_computed_again(body, products, left):
     ],
 )
 def test_what_may_differ_or_trap_or_stays_in_the_flags_is_not_shared(value):
-    """Loads, traps, state, comparisons."""
+    """Traps, state, comparisons. Loads: ``test_known_loads``."""
     valid = validate(
         parse_module(f"(module (memory 1) (global $g (mut i32) (i32.const 1)) (func {HEAD} (i32.add {value} {value})))")
     )
