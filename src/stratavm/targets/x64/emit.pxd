@@ -14,6 +14,7 @@ cdef class Emitter(ValueEmitter):
     cdef bint innermost(self, uint32_t number) noexcept nogil
     cdef bint dispatches(self, uint32_t number) noexcept nogil
     cdef int block(self, uint32_t number, uint32_t* move) except -1 nogil
+    cdef int pass_held(self, uint32_t number) noexcept nogil
     cdef int again(self, uint32_t number, uint32_t dst, uint32_t at, uint32_t last) except -1 nogil
     cdef bint sums(self, Move* mv, uint32_t at, uint32_t last) except -1 nogil
     cdef bint in_flags(self, uint32_t at, uint32_t last) noexcept nogil
@@ -27,6 +28,7 @@ cdef class Emitter(ValueEmitter):
     cdef int call_builtin(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef int leave_rec(self) except -1 nogil
     cdef int thread_jumps(self) except -1 nogil
+    cdef int find_heads(self) except -1 nogil
     cdef uint32_t next_block(self, uint32_t block) noexcept nogil
     cdef int jump_if(self, uint32_t cc, uint32_t target) except -1 nogil
     cdef int jump_to(self, uint32_t target, uint32_t following) except -1 nogil

@@ -88,6 +88,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
 from cython.cimports.stratavm.targets.x64.emit_values import (
     COLD_POLL,
     COLD_TRAP,
+    NOT_SEEN,
     NOTHING_HELD,
     Cold,
 )
@@ -324,7 +325,7 @@ class Emitter(ValueEmitter):
         elif self.aligning and self.innermost(number):
             self.b.align_code(LOOP_ALIGN)
         self.b.bind(self.first_label + number)
-        self.held = NOTHING_HELD
+        self.held = NOTHING_HELD if self.heads[number] == NOT_SEEN else self.heads[number]
         for i in range(block.first, block.last):
             breathe(i)
             if (
@@ -348,6 +349,17 @@ class Emitter(ValueEmitter):
                 move[0] += 1
             else:
                 self.instruction(i, number)
+        return self.pass_held(number)
+
+    def pass_held(self, number):
+        """Tell the successors what r11 holds: a pointer, if it is the same on every way to them."""
+        block: cython.pointer(MBlock) = cython.address(self.m.blocks[number])
+        head: cython.pointer(uint32_t)
+        k: uint32_t
+        for k in range(block.edges, block.edges + block.nedges):
+            head = cython.address(self.heads[self.final[self.m.edges[k].target]])
+            if head[0] != self.held:
+                head[0] = self.held if head[0] == NOT_SEEN else NOTHING_HELD
         return 0
 
     def sums(self, mv, at, last):
@@ -603,6 +615,23 @@ class Emitter(ValueEmitter):
             self.final[b] = t
         for b in range(n):  # the end of a chain that is too long, or a circle, is emitted after all
             self.final[self.final[b]] = self.final[b]
+        return self.find_heads()
+
+    def find_heads(self):
+        """Where jumps go back to, nothing is held; what comes before a block tells it, as it is emitted."""
+        n: uint32_t = self.m.n_blocks
+        b: uint32_t
+        k: uint32_t
+        t: uint32_t
+        vec_room(self.heads, self.cap_heads, n + 1)
+        for b in range(n):
+            self.heads[b] = NOT_SEEN
+        for b in range(n):
+            block: cython.pointer(MBlock) = cython.address(self.m.blocks[b])
+            for k in range(block.edges, block.edges + block.nedges):
+                t = self.final[self.m.edges[k].target]
+                if t <= b:
+                    self.heads[t] = NOTHING_HELD
         return 0
 
     def next_block(self, block):
@@ -648,6 +677,7 @@ class Emitter(ValueEmitter):
         self.tables[n].label = self.b.label()
         self.tables[n].block = block
         self.n_tables = n + 1
+        self.held = NOTHING_HELD
         emit_rr(self.b, MOP_MOV_RR, 4, index, ops[0].loc)
         emit_ri(self.b, MOP_MOV_RI, 4, R11, self.m.blocks[block].nedges - 1)
         emit_rr(self.b, MOP_CMP_RR, 4, index, R11)

@@ -28,6 +28,7 @@ cdef struct TableUse:
 cdef enum:
     ALWAYS = 0x80        # skip: unconditional
     NOTHING_HELD = 0xFFFFFFFF
+    NOT_SEEN = 0xFFFFFFFE   # for heads: no way here was emitted yet
 
 cdef class ValueEmitter:
     cdef CodeBuf b
@@ -49,7 +50,8 @@ cdef class ValueEmitter:
     cdef TableUse* tables
     cdef uint32_t n_tables, cap_tables
     cdef uint32_t* final           # by block: where a jump to it goes
-    cdef uint32_t cap_final
+    cdef uint32_t* heads           # by block: what r11 holds where it begins, NOT_SEEN if nobody has said
+    cdef uint32_t cap_final, cap_heads
 
     cdef bint sum_of(self, MInst* inst, MOperand* ops, uint32_t augend) except -1 nogil
     cdef int divide(self, MInst* inst, MOperand* ops) except -1 nogil

@@ -117,6 +117,7 @@ class ValueEmitter:
         free(self.colds)
         free(self.tables)
         free(self.final)
+        free(self.heads)
 
     # ---- sites, rare paths, jumps --------------------------------------------------------
 
