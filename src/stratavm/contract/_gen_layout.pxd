@@ -28,10 +28,14 @@ cdef struct ExecContext:  # One per store; register r15.
     uint64_t deadline_ns  # +104: CLOCK_MONOTONIC time at which the ticker sets the deadline bit; 0 = none
     uint64_t entered_ns  # +112: when the outermost activation began; used by the ticker
     void* poll_stub  # +120: machine code of the poll's slow path (targets/x64/stubs.py: poll_stub)
-    void* ring  # +128: the Ring of the engine's bus: events to deliver when a call has ended; or NULL
-    uint32_t trap_code  # +136: a builtin's status other than 0, which makes a 'dynamic' trap
-    uint32_t unused  # +140: padding
-    void* builtins[64]  # +144: addresses of builtins, see contract/builtins.py
+    void* count_stub  # +128: machine code where a word of counters goes that has run out (count_stub there)
+    void* ring  # +136: the Ring of the engine's bus: events to deliver when a call has ended; or NULL
+    uint32_t trap_code  # +144: a builtin's status other than 0, which makes a 'dynamic' trap
+    uint32_t jitter  # +148: state of the random numbers that counters begin with
+    void* builtins[64]  # +152: addresses of builtins, see contract/builtins.py
+    uint32_t counters[256]  # +664: entries until a word runs out; of a function: its defined index modulo
+    uint8_t spans[256]  # +1688: what each of them began with
+    uint8_t _pad[8]
 
 cdef enum:
     EXEC_POLL_LIMIT = 0x0
@@ -51,11 +55,14 @@ cdef enum:
     EXEC_DEADLINE_NS = 0x68
     EXEC_ENTERED_NS = 0x70
     EXEC_POLL_STUB = 0x78
-    EXEC_RING = 0x80
-    EXEC_TRAP_CODE = 0x88
-    EXEC_UNUSED = 0x8c
-    EXEC_BUILTINS = 0x90
-    EXEC_SIZE = 0x290
+    EXEC_COUNT_STUB = 0x80
+    EXEC_RING = 0x88
+    EXEC_TRAP_CODE = 0x90
+    EXEC_JITTER = 0x94
+    EXEC_BUILTINS = 0x98
+    EXEC_COUNTERS = 0x298
+    EXEC_SPANS = 0x698
+    EXEC_SIZE = 0x7a0
 
 cdef struct Activation:  # One per entry from the host into a guest, whose stack is [exit_sp, entry_sp]; lives on the caller's C stack.
     Activation* prev  # +0: the activation below on this thread
@@ -234,8 +241,9 @@ cdef enum:
     BUILTIN_TABLE_INIT = 0xb
     BUILTIN_TABLE_FILL = 0xc
     BUILTIN_ELEM_DROP = 0xd
-    BUILTIN_TABLE_CHARGE = 0xe
-    N_BUILTINS = 0xf
+    BUILTIN_COUNT = 0xe
+    BUILTIN_TABLE_CHARGE = 0xf
+    N_BUILTINS = 0x10
 
 cdef enum:
     ATTENTION_CLOSED = 0x1
@@ -259,6 +267,7 @@ cdef enum:
     ARG_CELL = 0x10
     MAX_TRAP_FRAMES = 0x80
     MAX_BUILTINS = 0x40
+    N_COUNTERS = 0x100
     PLAN_GUARD = 0x0
     PLAN_BOUNDED = 0x1
     MEM_CELL = 0x10

@@ -39,6 +39,7 @@ BUILTINS: Final[tuple[Builtin, ...]] = (
     Builtin("table_init", "host", ("segment_table", "dst", "src", "n"), "status", "segment | table << 32"),
     Builtin("table_fill", "host", ("table", "dst", "value", "n"), "status", ""),
     Builtin("elem_drop", "leaf", ("segment",), "status", "always 0"),
+    Builtin("count", "host", ("defined_index",), "status", "a word of counters ran out as a function was entered"),
     Builtin("table_charge", "leaf", ("table", "delta"), "status", "takes the fuel of a table.grow, before it"),
 )
 STATUSES: Final[dict[str, int]] = {"suspend": 0x100, "throw": 0x101}

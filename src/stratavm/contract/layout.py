@@ -63,6 +63,8 @@ class Struct:
 
 
 MAX_BUILTINS: Final = 64
+N_COUNTERS: Final = 256
+"""Words that functions of a store count their calls in, where they do; several functions share one."""
 
 EXEC: Final = Struct(
     "ExecContext",
@@ -85,10 +87,13 @@ EXEC: Final = Struct(
         Field("deadline_ns", "u64", "CLOCK_MONOTONIC time at which the ticker sets the deadline bit; 0 = none"),
         Field("entered_ns", "u64", "when the outermost activation began; used by the ticker"),
         Field("poll_stub", "ptr", "machine code of the poll's slow path (targets/x64/stubs.py: poll_stub)"),
+        Field("count_stub", "ptr", "machine code where a word of counters goes that has run out (count_stub there)"),
         Field("ring", "ptr", "the Ring of the engine's bus: events to deliver when a call has ended; or NULL"),
         Field("trap_code", "u32", "a builtin's status other than 0, which makes a 'dynamic' trap"),
-        Field("unused", "u32", "padding"),
+        Field("jitter", "u32", "state of the random numbers that counters begin with"),
         Field("builtins", "ptr", "addresses of builtins, see contract/builtins.py", MAX_BUILTINS),
+        Field("counters", "u32", "entries until a word runs out; of a function: its defined index modulo", N_COUNTERS),
+        Field("spans", "u8", "what each of them began with", N_COUNTERS),
     ),
 )
 

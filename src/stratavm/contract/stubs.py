@@ -82,6 +82,9 @@ class Stubs(Protocol):
     ``PythonFacts.call_generic``, having done nothing. What ends unusually (a trap, an event) goes to
     ``PythonFacts.finish``.
 
+    *Count stub*: where a prologue goes whose word of counters has run out, with the defined index in r11; saves all
+    registers and calls builtin ``count``.
+
     *Poll stub*: what every poll calls when ``poll_limit`` says so; saves all registers and calls builtin
     ``poll``, with the lowest address that the caller wants to use.
     """
@@ -90,6 +93,7 @@ class Stubs(Protocol):
     gate: int
     value_gate: int
     poll_stub: int
+    count_stub: int
 
     def array_entry(self, type: FuncType) -> Stub:
         """The array entry for a function type."""

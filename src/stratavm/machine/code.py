@@ -37,6 +37,7 @@ class Code:
     kind, position), ``returns`` two per call (offset of the return address, position); both sorted by offset. A
     position with the highest bit stands in inlined code: the rest of it is an index into ``sites``, three words each
     (function index, position there, position of the call that was inlined).
+    ``level``: of the compiler that made it; higher is faster.
     """
 
     code: bytes
@@ -44,6 +45,7 @@ class Code:
     returns: bytes = b""
     frame_bytes: int = 0
     sites: bytes = b""
+    level: int = 0
 
     def __len__(self) -> int:
         return len(self.code)

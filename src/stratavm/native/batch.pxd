@@ -11,6 +11,7 @@ cdef struct Made:
     uint32_t n_traps
     uint32_t n_returns
     uint32_t n_sites
+    uint32_t level            # of the compiler
     uint64_t ns               # that it took
 
 @cython.final

@@ -49,6 +49,7 @@ class Batch:
         made.index = index
         made.ns = ns
         made.size = emitter.b.n
+        made.level = emitter.plan.level
         made.n_traps = emitter.n_traps
         made.n_returns = emitter.n_returns
         made.n_sites = emitter.ssa.n_sites
@@ -92,6 +93,7 @@ class Batch:
             at += padded(made.n_returns * cython.sizeof(PosEntry))
             source.sites = cython.cast(cython.pointer(SiteEntry), at)
             source.n_sites = made.n_sites
+            source.level = made.level
         return 0
 
     def publish(self, owner: CodeOwner, first: uint32_t) -> list:

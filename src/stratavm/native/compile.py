@@ -47,6 +47,8 @@ class Options:
         fuel: charge fuel in every basic block.
         poison: fill dead registers and fresh slots with garbage (tests; also ``STRATA_POISON=1``).
         max_bytes: scratch memory for the compilation of one function.
+        level: what the code is marked with, so that the runtime knows it: 0 or 1.
+        counting: functions count their calls as they are entered (``CodeTable.count_calls``).
     """
 
     memory_plan: Literal["guard", "bounded"] = "guard"
@@ -58,6 +60,8 @@ class Options:
     fuel: bool = False
     poison: bool = False
     max_bytes: int = MAX_BYTES
+    level: int = 0
+    counting: bool = False
 
 
 DEFAULT: Final = Options()
@@ -77,7 +81,9 @@ class ModuleCompiler:
         plans = [plan_of(memory, options.memory_plan) for memory in front.shape.memory_types]
         numbers = tuple(PLANS[plan] for plan in plans)
         poison = options.poison or switches.POISON.value()
-        self.plan = ModulePlan(front.shape, numbers, options.features, poison)
+        self.plan = ModulePlan(
+            front.shape, numbers, options.features, poison, options.level, options.counting
+        )
         checked = PLAN_BOUNDED in numbers or options.scope is not EVERYWHERE
         self.passes = options.passes
         if options.passes:
@@ -185,7 +191,7 @@ class ModuleCompiler:
             if error.limit not in RETREATS or not (self.passes or set(self.options.machine) - set(MACHINE_LEVELS[0])):
                 raise
         if self._plain is None:  # two threads may both make one
-            level_0 = replace(self.options, passes=(), machine=MACHINE_LEVELS[0], allocator="linear")
+            level_0 = replace(self.options, passes=(), machine=MACHINE_LEVELS[0], allocator="linear", level=0)
             self._plain = ModuleCompiler(self.front, level_0)
         return self._plain.compile(defined_index)
 

@@ -12,6 +12,7 @@ cdef struct CodeSource:       # one function to publish; the tables are copied
     uint32_t n_positions
     const SiteEntry* sites
     uint32_t n_sites
+    uint32_t level            # of the compiler that made it
 
 cdef struct ChunkRun:         # consecutive chunks of one owner, filled from the left
     ChunkRun* next            # in the owner's list of all runs

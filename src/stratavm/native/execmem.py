@@ -341,11 +341,11 @@ class CodeOwner:
         return self.publish_many([(code, traps, positions, func)])[0]
 
     def publish_many(self, functions: object) -> list[int]:
-        """Publish a batch of ``(code, traps, positions, func)``, each with the sites of inlined code as native entries
-        if it has any; returns the addresses. Cheaper than one by one."""
+        """Publish a batch of ``(code, traps, positions, func)``, each and if wanted the sites of inlined code as native
+        entries and the level of its compiler; returns the addresses. Cheaper than one by one."""
         batch: list = [
-            (bytes(c), pack_traps(t), pack_positions(p), f, sites[0] if sites else b"")
-            for c, t, p, f, *sites in functions
+            (bytes(c), pack_traps(t), pack_positions(p), f, *(rest or [b""]), *([] if rest[1:] else [0]))
+            for c, t, p, f, *rest in functions
         ]
         n: uint32_t = len(batch)
         sources: cython.pointer(CodeSource)
@@ -413,6 +413,7 @@ def fill(
         recs[i].n_positions = sources[i].n_positions
         recs[i].sites = sites
         recs[i].n_sites = sources[i].n_sites
+        recs[i].level = sources[i].level
         memcpy(traps, sources[i].traps, sources[i].n_traps * cython.sizeof(TrapEntry))
         memcpy(positions, sources[i].positions, sources[i].n_positions * cython.sizeof(PosEntry))
         memcpy(sites, sources[i].sites, sources[i].n_sites * cython.sizeof(SiteEntry))
@@ -455,6 +456,7 @@ def set_source(source: cython.pointer(CodeSource), item: tuple) -> cython.int:
     source.n_positions = len(positions) // cython.sizeof(PosEntry)
     source.sites = cython.cast(cython.pointer(SiteEntry), cython.cast(cython.p_char, sites))
     source.n_sites = len(sites) // cython.sizeof(SiteEntry)
+    source.level = item[5]
     return 0
 
 

@@ -88,7 +88,8 @@ class StubTable:
         self._host_entries = Kept(stubs.host_stub, "host entries")
         self._python_entries: dict[FuncType, tuple[int, int]] = {}
         gate, for_values = stubs.gate()
-        self.trap_exit, self.poll_stub, self.gate = publish(self._owner, [stubs.trap_exit(), stubs.poll_stub(), gate])
+        codes = [stubs.trap_exit(), stubs.poll_stub(), gate, stubs.count_stub()]
+        self.trap_exit, self.poll_stub, self.gate, self.count_stub = publish(self._owner, codes)
         self.value_gate = self.gate + for_values
 
     def array_entry(self, type: FuncType) -> Stub:
@@ -147,6 +148,6 @@ def publish(owner: CodeOwner, codes: list[Code], funcs: list[int | None] | None 
     """Publish finished code in one batch; ``funcs`` are function indices, None for stubs. Returns the addresses."""
     indices = funcs or [None] * len(codes)
     addresses: list[int] = owner.publish_many(
-        [(c.code, c.traps, c.returns, f, c.sites) for c, f in zip(codes, indices, strict=True)]
+        [(c.code, c.traps, c.returns, f, c.sites, c.level) for c, f in zip(codes, indices, strict=True)]
     )
     return addresses

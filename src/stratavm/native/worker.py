@@ -269,6 +269,7 @@ class Worker:
             return self.scheduler.run() if self.scheduling else 0
         if number == ALLOCATE:
             return self.allocator.allocate()
+        self.emitter.defined = self.defined
         return self.emitter.emit()
 
     def optimise(self):

@@ -4,10 +4,11 @@
 # Bulk operations check bounds first and then run; sizes are 64-bit, so a 32-bit index plus a 32-bit count cannot wrap.
 import cython
 from cython.cimports.cpython.ref import PyObject
-from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memmove, memset
 from cython.cimports.stratavm.base.budget import Budget
 from cython.cimports.stratavm.contract._gen_layout import (
+    BUILTIN_COUNT,
     BUILTIN_DATA_DROP,
     BUILTIN_ELEM_DROP,
     BUILTIN_LAZY_COMPILE,
@@ -16,20 +17,24 @@ from cython.cimports.stratavm.contract._gen_layout import (
     BUILTIN_MEMORY_GROW,
     BUILTIN_MEMORY_INIT,
     BUILTIN_ORACLE_CALL,
+    BUILTIN_POLL,
     BUILTIN_TABLE_CHARGE,
     BUILTIN_TABLE_COPY,
     BUILTIN_TABLE_FILL,
     BUILTIN_TABLE_GROW,
     BUILTIN_TABLE_INIT,
     N_BUILTINS,
+    N_COUNTERS,
     PENDING_DEADLINE,
     PENDING_INTERRUPT,
     PENDING_SIGNAL,
+    PENDING_TICK,
     TRAP_DEADLINE,
     TRAP_HOST_EXCEPTION,
     TRAP_INTERRUPTED,
     TRAP_MEMORY_OUT_OF_BOUNDS,
     TRAP_OUT_OF_FUEL,
+    TRAP_STACK_OVERFLOW,
     TRAP_TABLE_OUT_OF_BOUNDS,
     Activation,
     ExecContext,
@@ -43,8 +48,16 @@ from cython.cimports.stratavm.runtime.blueprint import DataSegment, ElementSegme
 from cython.cimports.stratavm.runtime.codemap import NO_FUNC, CodeRec, find_code
 from cython.cimports.stratavm.runtime.func import LoneFunc, cell_widths, fill_cells, read_cells
 from cython.cimports.stratavm.runtime.gil import leave_guest
-from cython.cimports.stratavm.runtime.instance import Instance, memory_at, table_at
-from cython.cimports.stratavm.runtime.native import load_64, load_ptr
+from cython.cimports.stratavm.runtime.instance import (
+    NEVER_AGAIN,
+    CodeTable,
+    Instance,
+    Tallies,
+    Tally,
+    memory_at,
+    table_at,
+)
+from cython.cimports.stratavm.runtime.native import load_32, load_64, load_ptr
 from cython.cimports.stratavm.runtime.store import Store, is_aborted, poll_status, set_aborted
 from cython.cimports.stratavm.runtime.template import builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
@@ -57,6 +70,8 @@ from stratavm.spec.record import BULK_FUEL_SHIFT
 FAILED = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 NEVER = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)  # poll_limit while something is pending
 NO_FUEL = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
+JITTER_FACTOR = cython.declare(uint32_t, 1664525)
+JITTER_STEP = cython.declare(uint32_t, 1013904223)
 FUEL_SHIFT = cython.declare(uint64_t, BULK_FUEL_SHIFT)
 
 
@@ -70,29 +85,41 @@ def instance_of(vm: cython.pointer(VMContext)) -> object:
 
 
 @cython.cfunc
-def ask_compiler(context: cython.pointer(ExecContext), instance: Instance, index: uint64_t) -> object:
-    """A function's code from the tier, while what is pending for this call does not end the compilation. Stopped if it
-    does."""
+def in_budget(context: cython.pointer(ExecContext), ask: object, values: tuple) -> object:
+    """Ask the tier, while what is pending for this call does not end the compilation. Stopped if it does."""
     budget: Budget = Budget.__new__(Budget)
     budget.quota.asked = cython.address(context.pending)
     budget.quota.mask = PENDING_INTERRUPT | PENDING_DEADLINE | PENDING_SIGNAL
     budget.begin()
     try:
-        address: object = instance.compiler(index)
+        return ask(*values)
     finally:
         budget.end()
+
+
+@cython.cfunc
+def ask_compiler(context: cython.pointer(ExecContext), instance: Instance, index: uint64_t) -> object:
+    """A function's code from the tier."""
+    address: object = in_budget(context, instance.compiler, (index,))
     if not address:
         raise ValueError(f"the tier has no code for function {index}")
     return address
 
 
 @cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def code_below(act: cython.pointer(Activation)) -> cython.pointer(CodeRec):
+    """The code that called the stub that called the builtin at hand; NULL if it is none of ours."""
+    stub_frame: uint64_t = cython.cast(cython.pointer(uint64_t), act.exit_sp)[0]
+    return find_code(cython.cast(cython.pointer(uint64_t), stub_frame)[1])
+
+
+@cython.cfunc
 @cython.exceptval(check=False)
 def has_begun(act: cython.pointer(Activation)) -> cython.bint:
     """Whether guest code has run in the call that met a stub: it has where guest code called the stub."""
-    stub_frame: uint64_t = cython.cast(cython.pointer(uint64_t), act.exit_sp)[0]
-    caller: uint64_t = cython.cast(cython.pointer(uint64_t), stub_frame)[1]
-    rec: cython.pointer(CodeRec) = find_code(caller)
+    rec: cython.pointer(CodeRec) = code_below(act)
     return rec == cython.NULL or rec.func != NO_FUNC
 
 
@@ -153,6 +180,157 @@ def record_of(vm: cython.pointer(VMContext), index: uint32_t) -> cython.pointer(
     known: cython.pointer(Segments) = cython.cast(cython.pointer(Segments), vm.segments)
     ordinal: uint32_t = ordinal_of(known.recorded, known.n_recorded, known.n_imported_funcs + index)
     return cython.NULL if ordinal == NO_RECORD else cython.address(vm.func_recs[ordinal])
+
+
+# ---- functions that count their calls: see ``CodeTable.count_calls`` ----
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def tallies_of(vm: cython.pointer(VMContext)) -> cython.pointer(Tallies):
+    """Where the functions of an instance's module are counted; NULL where they are not."""
+    table: cython.p_void = cython.cast(Instance, vm.instance).table
+    if table == cython.NULL or cython.cast(CodeTable, table).tallies.of == cython.NULL:
+        return cython.NULL
+    return cython.address(cython.cast(CodeTable, table).tallies)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+@cython.linetrace(False)  # guests may run without the GIL, here and below
+def count(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), index: uint64_t) -> uint32_t:
+    """Builtin ``count``: calls since a word began go to the function that is entered, a fair sample, and the word
+    begins anew, with a number that no pattern of calls has."""
+    at: uint32_t = cython.cast(uint32_t, index)
+    word: uint32_t = at % N_COUNTERS
+    calls: uint32_t = cython.cast(uint32_t, context.spans[word]) + 1
+    span: uint32_t = 0
+    tallies: cython.pointer(Tallies) = tallies_of(vm)
+    if tallies != cython.NULL and tallies.period > 1:
+        context.jitter = context.jitter * JITTER_FACTOR + JITTER_STEP
+        span = (context.jitter >> 16) % (2 * tallies.period - 1)
+    context.counters[word] = span
+    context.spans[word] = cython.cast(uint8_t, span)
+    return 0 if tallies == cython.NULL else note_use(context, vm, tallies, at, calls, 0)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+def note_tick(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext)) -> uint32_t:
+    """A tick has come: if it finds the guest in code of level 0, that function runs for long."""
+    tallies: cython.pointer(Tallies) = tallies_of(vm)
+    rec: cython.pointer(CodeRec)
+    if tallies == cython.NULL or not tallies.ticks:
+        return 0
+    rec = code_below(context.activation)
+    if rec == cython.NULL or rec.func == NO_FUNC or rec.level:
+        return 0
+    return note_use(
+        context, vm, tallies, rec.func - cython.cast(cython.pointer(Segments), vm.segments).n_imported_funcs, 0, 1
+    )
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+def note_use(
+    context: cython.pointer(ExecContext),
+    vm: cython.pointer(VMContext),
+    tallies: cython.pointer(Tallies),
+    at: uint32_t,
+    calls: uint32_t,
+    ticks: uint32_t,
+) -> uint32_t:
+    """Add to a function's tally; ask the tier where that is due, or show better code that there is to whoever came by
+    an old address. 0, or why the call ends."""
+    tally: cython.pointer(Tally) = cython.address(tallies.of[at])
+    due: uint32_t = tally.ask_at if tally.ask_at else tallies.first
+    status: uint32_t = 0
+    tally.calls = min(tally.calls, NEVER_AGAIN - 1 - calls) + calls
+    tally.ticks += ticks
+    # At ticks for the first time, and then less and less often: a thread without the GIL has to wait for it.
+    if tally.calls < due and not (ticks and tally.ticks & (tally.ticks - 1) == 0):
+        return 0
+    if not is_better(load_ptr(cython.address(vm.slots[at]))):
+        block: cython.pointer(ThreadBlock) = current_block()
+        leave_guest(block)
+        status = ask_lifter(context, vm, tally, at)
+        block.in_guest = 1
+    if is_better(load_ptr(cython.address(vm.slots[at]))):
+        renew(vm, at)
+    return status
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def is_better(address: cython.p_void) -> cython.bint:
+    """Whether code at an address is above level 0."""
+    rec: cython.pointer(CodeRec) = find_code(cython.cast(uint64_t, address))
+    return rec != cython.NULL and rec.level != 0
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+def renew(vm: cython.pointer(VMContext), at: uint32_t) -> cython.void:
+    """A FuncRec, by which somebody has come to code of level 0 though there is better, gets that."""
+    rec: cython.pointer(FuncRec) = record_of(vm, at)
+    if rec != cython.NULL:
+        rec.code = load_ptr(cython.address(vm.slots[at]))
+        return
+    block: cython.pointer(ThreadBlock) = current_block()
+    leave_guest(block)
+    renew_lone(instance_of(vm), at, cython.cast(uint64_t, load_ptr(cython.address(vm.slots[at]))))
+    block.in_guest = 1
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def renew_lone(instance: Instance, index: uint64_t, address: uint64_t) -> cython.void:
+    """The same for a FuncRec that an object of the host has."""
+    if instance.lone is not None and instance.n_imported_funcs + index in instance.lone:
+        lone: LoneFunc = instance.lone[instance.n_imported_funcs + index]
+        lone.own_rec.code = cython.cast(cython.p_void, address)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def ask_lifter(
+    context: cython.pointer(ExecContext),
+    vm: cython.pointer(VMContext),
+    tally: cython.pointer(Tally),
+    index: uint64_t,
+) -> uint32_t:
+    """Ask the tier what to do with a function that runs much. 0, or why the call ends."""
+    instance: Instance = instance_of(vm)
+    if instance.lifter is None:
+        tally.ask_at = NEVER_AGAIN
+        return 0
+    try:
+        tally.ask_at = in_budget(context, instance.lifter, (index, tally.calls, tally.ticks))
+    except Stopped:  # the next poll ends the call, if it is to end
+        return 0
+    except BaseException as error:  # a signal's handler raised it
+        instance.store.in_flight = error
+        set_aborted(instance.store, True)
+        return TRAP_HOST_EXCEPTION
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+def poll(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), lowest: uint64_t) -> uint32_t:
+    """Builtin ``poll``: the stack may have run out, whatever else is pending."""
+    status: uint32_t = 0
+    if lowest < context.real_limit:
+        return TRAP_STACK_OVERFLOW
+    if load_32(cython.address(context.pending)) & PENDING_TICK:
+        status = note_tick(context, vm)
+    return status if status else poll_status(context, True)
 
 
 @cython.cfunc
@@ -521,6 +699,8 @@ def check() -> None:
         raise RuntimeError(f"builtins without an implementation: {missing}")
 
 
+builtin_table[BUILTIN_POLL] = cython.cast(cython.p_void, poll)
+builtin_table[BUILTIN_COUNT] = cython.cast(cython.p_void, count)
 builtin_table[BUILTIN_LAZY_COMPILE] = cython.cast(cython.p_void, lazy_compile)
 builtin_table[BUILTIN_ORACLE_CALL] = cython.cast(cython.p_void, oracle_call)
 builtin_table[BUILTIN_MEMORY_GROW] = cython.cast(cython.p_void, memory_grow)

@@ -34,6 +34,7 @@ cdef struct CodeRec:          # one function; immutable once published
     uint32_t n_positions
     SiteEntry* sites
     uint32_t n_sites
+    uint32_t level            # of the compiler that made it
 
 cdef struct CodeBlock:        # what one publication put into one chunk; immutable once linked
     CodeBlock* next           # the publication before it

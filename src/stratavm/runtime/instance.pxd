@@ -11,6 +11,20 @@ from stratavm.runtime.table cimport Table
 
 cdef class Instance
 
+cdef struct Tally:                       # what is known of how much a function runs, where functions count their calls
+    uint32_t calls                       # that were seen; races between stores may lose some
+    uint32_t ask_at                      # so many calls and the tier is asked what to do; 0: at `Tallies.first`
+    uint32_t ticks                       # that found a guest in its code of level 0
+
+cdef struct Tallies:
+    Tally* of                            # by defined index; NULL where functions do not count
+    uint32_t first                       # calls after which the tier is asked for the first time
+    uint32_t period                      # calls between two credits, on average
+    bint ticks                           # whether a tick counts
+
+cdef enum:
+    NEVER_AGAIN = 0xFFFFFFFF             # Tally.ask_at
+
 @cython.final
 cdef class CodeTable:
     cdef void** codes                    # VMContext.slots of its instances
@@ -18,6 +32,7 @@ cdef class CodeTable:
     cdef readonly uint64_t owner         # serial of the CodeOwner that holds the code
     cdef uint64_t first_stub             # 0: there are no lazy stubs
     cdef uint32_t stub_bytes
+    cdef Tallies tallies
     cdef public object fallback          # gives an instance its program for the oracle; None: no function needs one
     cdef void* stub_of(self, uint32_t index) noexcept nogil
     cdef bint offer(self, uint32_t index, void* seen, void* code) noexcept nogil
@@ -39,6 +54,7 @@ cdef class Instance:
     cdef readonly uint32_t n_defined
     cdef public object oracle            # the oracle's program for this instance
     cdef public object compiler          # defined index -> code address, for lazy stubs
+    cdef public object lifter            # (defined index, calls, ticks) -> calls at which it is asked again; or None
     cdef void* table                     # owned: the CodeTable where its code comes from, or NULL; holds no objects
     cdef dict lone                       # LoneFuncs by index, or None
     cdef uint64_t charged                # bytes of the store's quota

@@ -24,6 +24,7 @@ from cython.cimports.stratavm.runtime.blueprint import (
     data_segment_at,
     whole_segment,
 )
+from cython.cimports.stratavm.runtime.codemap import CodeRec, find_code
 from cython.cimports.stratavm.runtime.func import FuncRef, LoneFunc, Shape
 from cython.cimports.stratavm.runtime.globals import Global, global_at
 from cython.cimports.stratavm.runtime.kinds import KIND_INSTANCE_POISONED
@@ -37,6 +38,9 @@ from cython.cimports.stratavm.runtime.table import Table
 from stratavm.base.errors import StoreBusy, Trap
 from stratavm.base.text import printable
 from stratavm.runtime.events import InstanceClosed
+
+
+MOST_PERIOD = cython.declare(uint32_t, 128)  # what a word of counters begins with is a byte: up to twice as much, less 2
 
 
 @cython.cclass
@@ -56,6 +60,7 @@ class CodeTable:
 
     def __dealloc__(self):
         free(self.codes)
+        free(self.tallies.of)
 
     def stub_of(self, index):
         """The lazy stub of a function, or NULL where there are none."""
@@ -139,6 +144,32 @@ class CodeTable:
             word = self.stub_of(at)
         self.offer(at, word, cython.cast(cython.p_void, cython.cast(uint64_t, address)))
         return self.slot(at)
+
+    def count_calls(self, first: uint32_t, period: uint32_t, ticks: cython.bint) -> None:
+        """Functions of level 0 count their calls from now on: at the ``first``-th, the instance's ``lifter`` is asked
+        what to do. A call is seen about every ``period`` of them, which is at most ``MOST_PERIOD``; ``ticks``: it is
+        asked as well where a tick finds a guest in such a function."""
+        if not 1 <= period <= MOST_PERIOD:
+            raise ValueError(f"a period of {period} calls, expected 1 to {MOST_PERIOD}")
+        self.tallies.first = first
+        self.tallies.period = period
+        self.tallies.ticks = ticks
+        self.tallies.of = cython.cast(cython.pointer(Tally), calloc(self.count + 1, cython.sizeof(Tally)))
+        if self.tallies.of == cython.NULL:
+            raise MemoryError("no memory for counts of calls")
+
+    def tally(self, defined_index: int) -> tuple[int, int]:
+        """Calls and ticks of a function that were seen."""
+        at: uint32_t = self.checked(defined_index)
+        if self.tallies.of == cython.NULL:
+            return 0, 0
+        return self.tallies.of[at].calls, self.tallies.of[at].ticks
+
+    def level(self, defined_index: int) -> int:
+        """The level of a function's code; -1 where it has none."""
+        address: object = self.code(defined_index)
+        rec: cython.pointer(CodeRec) = find_code(address) if address else cython.NULL
+        return -1 if rec == cython.NULL else rec.level
 
     def checked(self, index):
         """A defined index that is one."""

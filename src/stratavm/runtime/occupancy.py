@@ -57,6 +57,19 @@ NEVER = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 FORCED = cython.declare(uint32_t, PENDING_SWAP if switches.POLL.value() == "always" else 0)
 
 
+SEED_STEP = cython.declare(uint32_t, 0x9E3779B9)
+seeds = cython.declare(uint32_t, 0)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def next_seed() -> uint32_t:
+    """Another one for each store: where many make few calls each, they do not all see the same of their functions."""
+    global seeds
+    seeds += SEED_STEP
+    return seeds
+
+
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
@@ -152,6 +165,7 @@ class Occupied:
         self.bound_to = thread_block().serial if thread_bound else 0
         memcpy(self.exec, first, cython.sizeof(ExecContext))
         self.exec.store = cython.cast(cython.p_void, self)
+        self.exec.jitter = next_seed()
         self.stack_bytes = stack_bytes
         mark(self.exec, ATTENTION_BOUND, thread_bound)
         mark(self.exec, ATTENTION_STACK, stack_bytes != 0)

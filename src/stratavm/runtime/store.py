@@ -10,7 +10,6 @@ from cython.cimports.stratavm.contract._gen_layout import (
     ATTENTION_ABORTED,
     ATTENTION_CLOSED,
     ATTENTION_REPORTED,
-    BUILTIN_POLL,
     N_TRAPS,
     PENDING_DEADLINE,
     PENDING_INTERRUPT,
@@ -42,7 +41,7 @@ from cython.cimports.stratavm.runtime.occupancy import (
 )
 from cython.cimports.stratavm.runtime.python import PyErr_SetObject
 from cython.cimports.stratavm.runtime.residents import Residence
-from cython.cimports.stratavm.runtime.template import StoreTemplate, builtin_table
+from cython.cimports.stratavm.runtime.template import StoreTemplate
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 from cython.cimports.stratavm.runtime.trapped import fault_detail, guest_frames, poison, poison_between
 
@@ -291,14 +290,6 @@ def python_is_quiet(context: cython.pointer(ExecContext), block: cython.pointer(
 
 @cython.cfunc
 @cython.exceptval(check=False)
-@cython.linetrace(False)
-def poll_builtin(context: cython.pointer(ExecContext), vmctx: cython.p_void, lowest: uint64_t) -> uint32_t:
-    """Builtin ``poll``: the stack may have run out, whatever else is pending."""
-    return TRAP_STACK_OVERFLOW if lowest < context.real_limit else poll_status(context, True)
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
 @cython.linetrace(False)  # the guest may come back without the GIL
 def run_guest(
     context: cython.pointer(ExecContext),
@@ -384,4 +375,3 @@ def run_entry(store, rec, array_entry, cells):
     return end_entry(store, cython.address(entry), trapped)
 
 
-builtin_table[BUILTIN_POLL] = cython.cast(cython.p_void, poll_builtin)

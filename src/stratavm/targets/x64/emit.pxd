@@ -5,9 +5,12 @@ from stratavm.targets.x64.emit_values cimport Cold, ValueEmitter
 
 cdef class Emitter(ValueEmitter):
     cdef bint aligning             # innermost loops begin at a multiple of LOOP_ALIGN (level 1)
+    cdef uint32_t defined          # index of the function among those defined
 
     cdef int emit(self) except -1 nogil
     cdef int layout_frame(self) except -1 nogil
+    cdef int count_call(self) except -1 nogil
+    cdef int cold_count(self, Cold* c) except -1 nogil
     cdef int prologue(self) except -1 nogil
     cdef int poison_frame(self) except -1 nogil
     cdef int poison_registers(self, MInst* inst, MOperand* ops) except -1 nogil

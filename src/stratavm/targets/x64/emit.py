@@ -12,6 +12,8 @@ from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.failures import fail_limit, fail_wrong
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.contract._gen_layout import (
+    EXEC_COUNT_STUB,
+    EXEC_COUNTERS,
     EXEC_FUEL,
     EXEC_GATE,
     EXEC_POLL_LIMIT,
@@ -20,6 +22,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     FUNCREC_CODE,
     FUNCREC_TYPE_ID,
     FUNCREC_VMCTX,
+    N_COUNTERS,
     TRAP_INDIRECT_CALL_MISMATCH,
     TRAP_OUT_OF_FUEL,
     TRAP_UNINITIALIZED_ELEMENT,
@@ -86,6 +89,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     XMM15,
 )
 from cython.cimports.stratavm.targets.x64.emit_values import (
+    COLD_COUNT,
     COLD_POLL,
     COLD_TRAP,
     NOT_SEEN,
@@ -113,6 +117,7 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     CC_FNE,
     CC_NE,
     CC_P,
+    CC_S,
     P_BR_TABLE,
     P_CALL,
     P_CALL_BUILTIN,
@@ -193,6 +198,7 @@ class Emitter(ValueEmitter):
             PyBytes_FromStringAndSize(
                 cython.cast(cython.p_char, self.ssa.sites), self.ssa.n_sites * cython.sizeof(Site)
             ),
+            self.plan.level,
         )
 
     def attach(self, plan: ModulePlan, ssa: Ssa, m: MCode, aligning: bool = False) -> None:
@@ -260,6 +266,8 @@ class Emitter(ValueEmitter):
             emit_rm(self.b, MOP_CMP_RM, 8, R11, based(R15, EXEC_POLL_LIMIT))
         emit_jcc(self.b, CC_B, label)
         self.b.bind(self.colds[self.n_colds - 1].back)
+        if self.plan.counting:
+            self.count_call()
         if self.frame_bytes:
             emit_ri(self.b, MOP_SUB_RI, 8, RSP, self.frame_bytes)
         if self.foreign:
@@ -267,6 +275,23 @@ class Emitter(ValueEmitter):
         if self.plan.poison:
             self.poison_frame()
         return 0
+
+    def count_call(self):
+        """A step of the word that the function shares with others. Not one instruction on memory, which waits for the
+        store of the call before."""
+        at: int32_t = EXEC_COUNTERS + 4 * cython.cast(int32_t, self.defined % N_COUNTERS)
+        emit_rm(self.b, MOP_MOV_RM, 4, R11, based(R15, at))
+        emit_ri(self.b, MOP_SUB_RI, 4, R11, 1)
+        emit_rm(self.b, MOP_MOV_MR, 4, R11, based(R15, at))
+        emit_jcc(self.b, CC_S, self.cold(COLD_COUNT, 0))
+        return self.b.bind(self.colds[self.n_colds - 1].back)
+
+    def cold_count(self, c):
+        """The shared stub keeps every register; r11 tells it which function is entered."""
+        emit_ri(self.b, MOP_MOV_RI, 4, R11, self.defined)
+        emit_m(self.b, MOP_CALL_M, R15, EXEC_COUNT_STUB)
+        self.return_site()
+        return emit_jmp(self.b, c.back)
 
     def poison_frame(self):
         """Fill fresh slots with garbage: nobody may read a slot that was never written."""
@@ -710,6 +735,8 @@ class Emitter(ValueEmitter):
                 self.explicit_trap(c.a)
             elif c.kind == COLD_POLL:
                 self.cold_poll(cython.address(c))
+            elif c.kind == COLD_COUNT:
+                self.cold_count(cython.address(c))
             else:
                 self.cold_trunc(cython.address(c))
         return 0

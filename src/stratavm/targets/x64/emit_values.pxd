@@ -10,6 +10,7 @@ cdef enum ColdKind:
     COLD_TRAP = 0        # a = trap kind
     COLD_POLL = 1        # a = bytes below rsp that the function wants
     COLD_TRUNC = 2       # a = TRUNC_* bits, b = width, c = destination | source << 8, d = pool offset of the bound
+    COLD_COUNT = 3       # a word of counters has run out
 
 cdef struct Cold:
     uint32_t kind

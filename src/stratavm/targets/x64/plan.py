@@ -49,14 +49,19 @@ def _zeros(count: cython.size_t, size: cython.size_t) -> cython.p_void:
 class ModulePlan:
     """A module's types, functions and context offsets. Immutable once made."""
 
-    def __init__(self, module, plans=(), features=None, poison: bool = False) -> None:
-        """``plans``: PLAN_GUARD or PLAN_BOUNDED per memory (or guard); ``features``: None = this machine's."""
+    def __init__(
+        self, module, plans=(), features=None, poison: bool = False, level: int = 0, counting: bool = False
+    ) -> None:
+        """``plans``: PLAN_GUARD or PLAN_BOUNDED per memory (or guard); ``features``: None = this machine's; ``level``:
+        what code made by it is marked with; ``counting``: functions count their calls as they are entered."""
         self.features = host_features() if features is None else frozenset(features)
         missing = REQUIRED - self.features
         if missing:
             raise Unsupported(f"the native tier needs {', '.join(sorted(missing))} (x86-64-v2)", feature="x86-64-v2")
         self.cpu = sum(1 << i for i, name in enumerate(CPU_FEATURES) if name in self.features)
         self.poison = poison
+        self.level = level
+        self.counting = counting
         layout = vm_layout(module)
         if layout.size > _FIXED_REACH:
             raise ResourceLimit(f"a context of {layout.size} bytes", limit="context_bytes")

@@ -301,17 +301,41 @@ def poll_stub() -> Code:
     use.
     """
     a = Asm()
+    frame = _save_all(a)
+    a.ins("mov_rr", "rdx", "r11")
+    a.ins("cmp_rr", "rdx", "rsp")
+    a.ins("cmovcc_rr", "rdx", "rsp", cc="a")
+    _builtin(a, "poll")
+    _restore_all(a)
+    return a.finish(frame)
+
+
+@lru_cache(maxsize=1)
+def count_stub() -> Code:
+    """Where a prologue goes whose word of counters has run out, called with all registers live; r11 = the defined index
+    of the function.
+    """
+    a = Asm()
+    frame = _save_all(a)
+    a.ins("mov_rr", "rdx", "r11", width=4)
+    _builtin(a, "count")
+    _restore_all(a)
+    return a.finish(frame)
+
+
+def _save_all(a: Asm) -> int:
+    """Begin a stub that keeps every register; gives the bytes of its frame."""
     frame = _area_bytes(_ALL)
     a.ins("push_r", "rbp")
     a.ins("mov_rr", "rbp", "rsp")
     a.ins("sub_ri", "rsp", imm=frame)
     _save_area(a, _ALL)
-    a.ins("mov_rr", "rdx", "r11")
-    a.ins("cmp_rr", "rdx", "rsp")
-    a.ins("cmovcc_rr", "rdx", "rsp", cc="a")
-    _builtin(a, "poll")
+    return frame
+
+
+def _restore_all(a: Asm) -> None:
+    """End it, with every register as it was."""
     _save_area(a, _ALL, restore=True)
     a.ins("mov_rr", "rsp", "rbp")
     a.ins("pop_r", "rbp")
     a.ins("ret")
-    return a.finish(frame)
