@@ -27,6 +27,7 @@ from stratavm.runtime.limits import PoolConfig, StoreLimits
 from stratavm.spec.types import F32, F64, FUNC, I32, I64, FuncType, ValType, heap
 from stratavm.tiers.jit.eager import compile_codes, publish_batch
 from stratavm.tiers.jit.tier import Jit, JitModule
+from stratavm.tiers.policy import Decision, Policy, Seen
 from stratavm.tiers.tier import TierModule
 
 Reached = Literal["rejected", "valid", "compiled", "ran"]
@@ -87,7 +88,7 @@ def check_tiers(data: bytes, engines: dict[str, Engine], seed: int) -> Reached:
 
 def load(valid: ValidModule, engine: Engine, known: set[object]) -> TierModule | None:
     """A module's code, ready to run; None where it is known already. Code settles what happens, but in a pool."""
-    if not isinstance(engine.tier, Jit):
+    if type(engine.tier) is not Jit:
         return engine.tier.load(valid)
     module = JitModule(valid, engine.tier.options, None)
     batch = compile_codes(module.lazy, range(len(valid.module.functions)))
@@ -240,7 +241,27 @@ def variants() -> dict[str, Config]:
         found[f"jit1 without {off}"] = level.having(passes=tuple(p for p in PASSES if p != off))
     for off in MACHINE_PASSES:
         found[f"jit1 without {off}"] = jit1.having(machine_passes=tuple(p for p in MACHINE_PASSES if p != off))
+    auto = Config(tier="auto", threads=1)
+    for after in (0, 1):
+        found[f"auto {after}"] = auto.having(lift_after=after)
+        found[f"auto {after} bounded"] = auto.having(lift_after=after, memory_plan="bounded")
+    found["auto random"] = auto
     return found | {"jit1 machine passes": jit1.having(passes=(), memory_plan="bounded")}
+
+
+@dataclass(frozen=True, slots=True)
+class Whims:
+    """A policy without reason: a function changes its level at its first call, at a later one or never."""
+
+    calls: int = 0
+    period: int = 3
+    ticks: bool = True
+    background: bool = True
+
+    def decide(self, seen: Seen) -> Decision:
+        """By a number that everything seen has a part in."""
+        whim = random.Random(f"{seen.function} {seen.size} {seen.calls} {seen.ticks}").randrange(4)
+        return Decision(whim == 0, whim == 1, seen.calls + 1, "whim")
 
 
 def engines(fuel: bool = False) -> dict[str, Engine]:
@@ -250,6 +271,8 @@ def engines(fuel: bool = False) -> dict[str, Engine]:
     made: dict[str, Engine] = {}
     for name, config in variants().items():
         services: dict[Any, Any] = {ModuleCache: Validated()}
+        if name == "auto random":
+            services[Policy] = Whims()
         if "jit0" in made and config.pool is None:
             services |= {Bus: made["jit0"].bus, Runtime: made["jit0"].runtime}
         made[name] = Engine(config.having(fuel=fuel), services=services)

@@ -24,6 +24,8 @@ HOSTS: Final[dict[str, Callable[[], WastHost]]] = {
     "jit0-pooled": lambda: EngineHost(Config(strict=True, pool=POOL, memory_images="always")),
     "jit1": lambda: EngineHost(Config(tier="jit1", strict=True)),
     "jit1-naive": lambda: EngineHost(Config(tier="jit1", strict=True, allocator="naive")),
+    "jit1-lifted-at-once": lambda: EngineHost(Config(tier="auto", lift_after=0)),
+    "jit1-lifted": lambda: EngineHost(Config(tier="auto", lift_after=1)),
     "jit1-bounded": lambda: EngineHost(Config(tier="jit1", strict=True, memory_plan="bounded")),
 }
 """Tier → a fresh host for one script. What follows a dash is a variant with the same list: ``oracle-reference`` is the

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from stratavm.base import switches
 from stratavm.base.events.core import Bus
 from stratavm.base.events.declare import ListenerFailed
-from stratavm.base.forms import Final
+from stratavm.base.forms import TYPE_CHECKING, Final
 from stratavm.base.importing import importing
 from stratavm.engine.cache import CodeCache, ModuleCache, NoModuleCache
 from stratavm.engine.composition import Replacements
@@ -20,6 +20,9 @@ from stratavm.runtime.allocator import MappedMemories, MemoryAllocator
 from stratavm.runtime.core import Runtime
 from stratavm.services.di import Container, Services
 from stratavm.tiers.tier import CompileExecutor, Tier, TierModule
+
+if TYPE_CHECKING:
+    from stratavm.native.compile import Options
 
 SCOPES: Final = ("engine", "guest")
 
@@ -52,7 +55,13 @@ def services(config: Config) -> Services:
         return box.singleton(Runtime, make_runtime).singleton(Tier, lambda: OracleOnDemand(config.fuel))
     box.singleton(CodeCache, make_code_cache)
     box.value(Scope, EVERYWHERE).singleton(CompileExecutor, make_executor)
-    return box.singleton(Runtime, make_native_runtime).singleton(Tier, make_jit)
+    box.singleton(Runtime, make_native_runtime)
+    if config.tier == "auto":
+        with importing:
+            from stratavm.engine.compose_auto import add_auto
+
+        return add_auto(box)
+    return box.singleton(Tier, make_jit)
 
 
 def compose(config: Config, replaced: Replacements | None = None) -> Container:
@@ -135,8 +144,16 @@ def make_executor() -> CompileExecutor:
 def make_jit(config: Config, scope: Scope, bus: Bus, executor: CompileExecutor) -> Tier:
     """Our compiler."""
     with importing:
-        from stratavm.native.compile import Options
         from stratavm.tiers.jit.tier import Jit
+
+    return Jit(*jit_parts(config, scope), config.tier, bus=bus, executor=executor)
+
+
+def jit_parts(config: Config, scope: Scope) -> tuple[Tier, bool, Options, int]:
+    """What our compiler is made of: what runs what it cannot compile, whether that is an error, its options, and how
+    many threads it has."""
+    with importing:
+        from stratavm.native.compile import Options
 
     options = Options(
         memory_plan=config.memory_plan,
@@ -146,6 +163,6 @@ def make_jit(config: Config, scope: Scope, bus: Bus, executor: CompileExecutor) 
         scope=scope,
         fuel=config.fuel,
         max_bytes=config.compile_bytes,
+        level=int(config.tier == "jit1"),
     )
-    fallback = OracleOnDemand(config.fuel)
-    return Jit(fallback, config.strict, options, config.worker_threads, config.tier, bus=bus, executor=executor)
+    return OracleOnDemand(config.fuel), config.strict, options, config.worker_threads

@@ -14,8 +14,8 @@ from stratavm.module.limits import DEFAULT_LIMITS, Limits
 from stratavm.runtime.introspect import OfInit
 from stratavm.runtime.limits import PoolConfig
 
-TierName: TypeAlias = Literal["jit0", "jit1", "oracle"]
-TIERS: Final[tuple[TierName, ...]] = ("jit0", "jit1", "oracle")
+TierName: TypeAlias = Literal["jit0", "jit1", "auto", "oracle"]
+TIERS: Final[tuple[TierName, ...]] = ("jit0", "jit1", "auto", "oracle")
 MemoryPlan: TypeAlias = Literal["guard", "bounded"]
 Calls: TypeAlias = Literal["machine", "generic"]
 MemoryImages: TypeAlias = Literal["again", "always", "never"]
@@ -43,6 +43,7 @@ class Options(TypedDict, total=False):
     memory_images: MemoryImages
     load_timeout: float | None
     cache: bool | str | os.PathLike[str]
+    lift_after: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,9 @@ class Config:
     """Options of an engine.
 
     Attributes:
-        tier: ``jit0`` compiles each function at its first call; ``jit1`` does so with optimising passes; ``oracle``
-            interprets (slow, the reference).
+        tier: ``jit0`` compiles each function at its first call; ``jit1`` does so with optimising passes; ``auto``
+            begins as ``jit0`` and compiles functions that run much again as ``jit1`` does; ``oracle`` interprets (slow,
+            the reference).
         strict: refuse a module with a function that ``tier`` cannot compile instead of running it on the oracle.
         features: names of the proposals that modules may use, of those that Strata has (``stratavm.module.features``).
         limits: limits on what a module may contain.
@@ -79,6 +81,8 @@ class Config:
         cache: keep the machine code of binaries of 64 KiB and more on disk, for the next process that loads them:
             in the user's cache directory, or in one that is named, which must be this user's alone. What lies there is
             used only if this user's processes wrote it. ``STRATA_CACHE=off`` in the environment turns it off.
+        lift_after: with ``auto``, compile each function again at exactly so many calls, which wait for it, and 0: at
+            its first call. None: by what calls and ticks say, beside the program where there is a processor for it.
     """
 
     tier: TierName = "jit0"
@@ -98,6 +102,7 @@ class Config:
     memory_images: MemoryImages = "again"
     load_timeout: float | None = None
     cache: bool | str | os.PathLike[str] = True
+    lift_after: int | None = None
 
     __signature__ = OfInit()
 
@@ -125,6 +130,7 @@ class Config:
             "max_memory_bytes": whole_or_none("max_memory_bytes", self.max_memory_bytes, unit="bytes"),
             "compile_bytes": whole("compile_bytes", self.compile_bytes, 1, unit="bytes"),
             "threads": whole("threads", self.threads),
+            "lift_after": whole_or_none("lift_after", self.lift_after, unit="calls"),
             "load_timeout": seconds_or_none("load_timeout", self.load_timeout),
         }
         for name, value in numbers.items():
@@ -148,21 +154,21 @@ class Config:
 
     @property
     def ssa_passes(self) -> tuple[str, ...]:
-        """The passes of the SSA form that the tier runs."""
+        """The passes of the SSA form that the tier runs; ``auto``: at first."""
         if self.tier != "jit1":
             return ()
         return composition().ssa_passes() if self.passes is None else self.passes
 
     @property
     def codegen_passes(self) -> tuple[str, ...]:
-        """The passes of the machine level that the tier runs."""
+        """The passes of the machine level that the tier runs; ``auto``: at first."""
         if self.tier != "jit1":
-            return composition().machine_passes(0) if self.tier == "jit0" else ()
+            return () if self.tier == "oracle" else composition().machine_passes(0)
         return composition().machine_passes(1) if self.machine_passes is None else self.machine_passes
 
     @property
     def register_allocator(self) -> Allocator:
-        """The register allocator that the tier runs."""
+        """The register allocator that the tier runs; ``auto``: at first."""
         return self.allocator or ("splitting" if self.tier == "jit1" else "linear")
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from stratavm.base.errors import Unsupported
 from stratavm.base.events.core import Bus
-from stratavm.base.forms import dataclass
+from stratavm.base.forms import Any, ClassVar, dataclass
 from stratavm.base.importing import importing
 from stratavm.module.valid import ValidModule
 from stratavm.native.compile import DEFAULT, Options, wasm_compiler
@@ -25,6 +25,8 @@ def machine_stubs() -> StubTable:
 class JitModule:
     """A module's machine code, shared by its instances."""
 
+    code_type: ClassVar[type[LazyCode]] = LazyCode
+
     def __init__(
         self,
         valid: ValidModule,
@@ -35,7 +37,7 @@ class JitModule:
         executor: CompileExecutor | None = None,
     ) -> None:
         self.valid = valid
-        self.lazy = LazyCode(valid, wasm_compiler(valid, options), fallback, name, recorder)
+        self.lazy = self.code_type(valid, wasm_compiler(valid, options), fallback, name, recorder)
         self.executor = executor or ThreadExecutor()
 
     @property
@@ -113,10 +115,14 @@ class Jit:
         """Prepare a valid module; only a strict tier compiles it now, but for what ``restore`` publishes."""
         recorder = CompileRecorder.of(self.bus) if self.bus is not None else None
         fallback = None if self.strict else self.fallback
-        module = JitModule(valid, self.options, fallback, name, recorder, self.executor)
+        module = self.module_of(valid, self.options, fallback, name, recorder, self.executor)
         restore(module)
         if self.strict:
             module.compile_all(self.threads)
             for index, reason in sorted(module.fallbacks.items()):
                 raise Unsupported(f"function {index} cannot be compiled: {reason}")
         return module
+
+    def module_of(self, *given: Any) -> JitModule:
+        """A module of the tier: what ``JitModule`` is made of."""
+        return JitModule(*given)

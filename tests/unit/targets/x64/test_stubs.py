@@ -150,29 +150,30 @@ def test_lazy_entries_are_what_the_encoder_would_write():
         assert code[at : at + 16] == padded
 
 
-def test_the_poll_stub_keeps_every_register():
+@pytest.mark.parametrize("name", ["poll", "count"])
+def test_the_stubs_of_polls_and_counts_keep_every_register(name):
     """All registers that may hold a value, general and XMM, come back; the builtin gets exec, vmctx and how far down
-    the stack is in use, which the caller wished for or the stub needs.
+    the stack is in use, which the caller wished for or the stub needs; or which function counts, which r11 says.
     """
-    world, seen, lowest = World(), [], []
+    world, seen, given = World(), [], []
     exit_sp = layout.ACTIVATION.offset("exit_sp")
+    stub_at = layout.EXEC.offset(f"{name}_stub")
 
-    def poll(exec_, vmctx, low):
+    def builtin(exec_, vmctx, value):
         seen.append((exec_, vmctx))
-        lowest.append(low - world.activation.read(exit_sp))
+        given.append(value - world.activation.read(exit_sp) if name == "poll" else value)
         return 0
 
-    world.builtin("poll", poll, 1)
-    stub = world.code(stubs.poll_stub())
-    world.exec.write(layout.EXEC.offset("poll_stub"), stub)
+    world.builtin(name, builtin, 1)
+    world.exec.write(stub_at, world.code(stubs.poll_stub() if name == "poll" else stubs.count_stub()))
     general = [r for r in range(14) if r not in (4, 5, 11)]
     code = assemble("push_r", 8, [5]) + assemble("mov_rr", 8, [5, 4])
     for r in general:
         code += assemble("mov_ri", 8, [r], imm=0x1111_0000_0000 + r)
     for x in range(15):
         code += assemble("mov_ri", 8, [11], imm=0x2222_0000_0000 + x) + assemble("movg2x_rr", 8, [16 + x, 11])
-    code += assemble("mov_rr", 8, [11, 4])
-    code += assemble("call_m", 8, [], base=15, disp=layout.EXEC.offset("poll_stub"))
+    code += assemble("mov_rr", 8, [11, 4]) if name == "poll" else assemble("mov_ri", 8, [11], imm=0x3_0000_0007)
+    code += assemble("call_m", 8, [], base=15, disp=stub_at)
     failures = []
     for r in general:
         code += assemble("mov_ri", 8, [11], imm=0x1111_0000_0000 + r) + assemble("cmp_rr", 8, [r, 11])
@@ -191,7 +192,7 @@ def test_the_poll_stub_keeps_every_register():
     rec = world.record(world.place(bytes(patched)), vmctx=0x7770)
     assert world.call(rec, FuncType((), (I32,)), []) == (0, [1])
     assert seen == [(world.exec.address, 0x7770)]
-    assert lowest == [16]  # the frame of the gate lies below the registers
+    assert given == [16 if name == "poll" else 7]  # the frame of the gate lies below the registers
 
 
 @pytest.mark.parametrize("wanted", [0, 64, 4096, 1 << 20])

@@ -1,0 +1,109 @@
+"""Whether a function is compiled again at level 1, and when the question comes up again: numbers in, a decision out."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from stratavm.base.data import dataclass
+
+NEVER: Final = 0xFFFFFFFF
+"""``Decision.ask_at`` of a function that is not asked about again (``NEVER_AGAIN`` of ``CodeTable``)."""
+MOST_CALLS: Final = NEVER - 1
+"""The most calls that are counted of a function."""
+PERIOD: Final = 128
+"""Calls between two that are seen, on average, where calls are sampled."""
+BACKGROUND_CALLS: Final = 1_000
+"""Calls after which a function is compiled again beside its program."""
+FOREGROUND_CALLS: Final = 8_000
+"""The same where the program waits for it."""
+MOST_WAITING: Final = 64
+"""Functions that wait for a thread at once: what is asked for behind them was hot long ago when its turn comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known of a function with code of level 0.
+
+    Attributes:
+        function: its index in the module.
+        calls: calls that were seen; ``ticks``: how often a tick found a guest in its code.
+        size: bytes of its body.
+        waiting: functions of the module that wait to be compiled.
+    """
+
+    function: int
+    calls: int
+    ticks: int
+    size: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is done with a function.
+
+    Attributes:
+        lift: compile it at level 1.
+        first: before all that wait, since a tick has found it.
+        ask_at: calls at which it is asked about again, if it is still at level 0 then.
+        reason: why, in a word: ``calls``, ``ticks``, ``few`` or ``full``.
+    """
+
+    lift: bool
+    first: bool
+    ask_at: int
+    reason: str
+
+
+class Policy(Protocol):
+    """Decides for all functions of an engine; an embedder may give another one.
+
+    Attributes:
+        calls: calls at which it is asked about a function for the first time; 0: before the first call.
+        period: calls between two that are seen, on average, 1 to 128; 1 sees them all.
+        ticks: whether it is asked about functions that a tick finds.
+        background: compile beside the program where there is a thread for it.
+    """
+
+    @property
+    def calls(self) -> int: ...
+    @property
+    def period(self) -> int: ...
+    @property
+    def ticks(self) -> bool: ...
+    @property
+    def background(self) -> bool: ...
+
+    def decide(self, seen: Seen) -> Decision:
+        """What to do with a function. Does nothing, and depends on nothing but its argument."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """After so many calls, or as soon as a tick finds it; later where ``most_waiting`` functions wait already."""
+
+    calls: int = BACKGROUND_CALLS
+    period: int = PERIOD
+    ticks: bool = True
+    background: bool = True
+    most_waiting: int = MOST_WAITING
+
+    def decide(self, seen: Seen) -> Decision:
+        """What to do with a function."""
+        again = min(max(2 * seen.calls, self.calls, 1), MOST_CALLS)
+        if self.ticks and seen.ticks:
+            return Decision(True, True, again, "ticks")
+        if seen.calls < self.calls:
+            return Decision(False, False, again, "few")
+        if seen.waiting >= self.most_waiting:
+            return Decision(False, False, again, "full")
+        return Decision(True, False, again, "calls")
+
+
+def policy_of(after: int | None, helpers: bool) -> Thresholds:
+    """The policy of an engine: after exactly ``after`` calls in the foreground, or (None) by what it costs, with or
+    without threads that help."""
+    if after is not None:
+        return Thresholds(after, 1, False, False, MOST_CALLS)
+    return Thresholds() if helpers else Thresholds(FOREGROUND_CALLS, background=False)

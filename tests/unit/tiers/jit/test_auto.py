@@ -1,0 +1,245 @@
+"""Claims about the tier that moves: what runs much is compiled again at level 1, and nobody stays on old code."""
+
+import random
+
+import pytest
+
+import stratavm
+from stratavm import Engine, Linker, Module, Store
+from stratavm.contract import layout
+from stratavm.module.decode import decode
+from stratavm.module.validate import validate
+from stratavm.native.compile import Options, wasm_compiler
+from stratavm.tiers.jit.lift_events import (
+    FunctionLiftDropped,
+    FunctionLifted,
+    FunctionLiftPutOff,
+    FunctionLiftQueued,
+)
+from stratavm.tiers.policy import Decision, Policy, Thresholds
+from tests.fuzz import generators
+
+EVENTS = (FunctionLiftQueued, FunctionLiftPutOff, FunctionLifted, FunctionLiftDropped)
+PROGRAM = """(module
+  (type $t (func (param i32) (result i32)))
+  (table $table (export "table") 2 funcref) (elem (i32.const 0) $square $twice)
+  (func $square (export "square") (param i32) (result i32) (i32.mul (local.get 0) (local.get 0)))
+  (func $twice (param i32) (result i32) (i32.add (local.get 0) (call $lone (local.get 0))))
+  (func $lone (param i32) (result i32) (local.get 0))
+  (func (export "through") (param i32 i32) (result i32)
+    (call_indirect $table (type $t) (local.get 0) (local.get 1)))
+  (func $sum (export "sum") (param i32) (result i32) (local i32)
+    (loop (local.set 1 (i32.add (local.get 1) (call $square (local.get 0))))
+      (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+    (local.get 1))
+  (func (export "spin") (param i32) (result i32) (local i32)
+    (loop (local.set 1 (i32.xor (i32.mul (local.get 1) (i32.const 3)) (local.get 0)))
+      (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+    (local.get 1))
+  (func (export "divide") (param i32 i32) (result i32) (i32.div_s (local.get 0) (local.get 1))))
+"""
+SQUARE, TWICE, LONE, THROUGH, SUM, SPIN, DIVIDE = range(7)
+
+
+def world(policy=None, **options):
+    """An engine of the tier with what its functions tell, the module, and an instance."""
+    services = {} if policy is None else {Policy: policy}
+    engine = Engine(tier="auto", services=services, **options)
+    told = []
+    for kind in EVENTS:
+        engine.bus.subscribe(kind, told.append)
+    module = Module(PROGRAM, engine=engine)
+    return told, module, Linker(engine).instantiate(Store(engine), module)
+
+
+def levels(module):
+    """The level of each function."""
+    return [module.code.lazy.table.level(i) for i in range(len(module.model.functions))]
+
+
+def test_a_function_is_lifted_at_exactly_so_many_calls():
+    """No call earlier and none later, and the event has what was decided by."""
+    told, module, instance = world(lift_after=5)
+    for _ in range(4):
+        instance.exports.square(3)
+    assert levels(module)[SQUARE] == 0
+    instance.exports.square(3)
+    assert levels(module)[SQUARE] == 1
+    assert [type(e) for e in told] == [FunctionLiftQueued, FunctionLifted]
+    assert told[0].values() == (SQUARE, 5, 0, 0)
+    assert module.code.verdicts()[0].calls == 5
+
+
+def test_a_threshold_of_no_calls_makes_no_code_of_level_0():
+    """Each function is compiled once, when it is first called."""
+    told, module, instance = world(lift_after=0)
+    assert instance.exports.sum(10) == 385
+    assert levels(module) == [-1, -1, -1, -1, 1, -1, -1]  # what it calls is inlined
+    assert instance.exports.square(3) == 9
+    assert [e.function for e in told if isinstance(e, FunctionLifted)] == [SUM, SQUARE]
+
+
+def test_functions_that_share_a_word_are_counted_apart():
+    """One by one: each entry goes to the function that is entered."""
+    n = 2 * layout.N_COUNTERS
+    text = "".join(f'(func (export "f{i}"))' for i in range(n))
+    engine = Engine(tier="auto", lift_after=3)
+    module = Module(f"(module {text})", engine=engine)
+    instance = Linker(engine).instantiate(Store(engine), module)
+    for i in (0, n // 2, 0, n // 2, n // 2):
+        instance.exports[f"f{i}"]()
+    assert levels(module)[0] == 0
+    assert levels(module)[n // 2] == 1
+    assert module.code.lazy.table.tally(0) == (2, 0)
+
+
+def test_a_sample_is_fair():
+    """Where words run out once in so many calls, two functions that share one get what they are called, about."""
+    n = layout.N_COUNTERS
+    text = "".join(f'(func (export "f{i}"))' for i in range(n + 1))
+    engine = Engine(tier="auto", services={Policy: Thresholds(1 << 20, 128)})
+    module = Module(f"(module {text})", engine=engine)
+    instance = Linker(engine).instantiate(Store(engine), module)
+    often, seldom = instance.exports.f0, instance.exports[f"f{n}"]
+    for _ in range(20_000):
+        often(), often(), often(), seldom()
+    first, last = (module.code.lazy.table.tally(i)[0] for i in (0, n))
+    assert 79_000 < first + last <= 80_000
+    assert 50_000 < first < 70_000
+
+
+def test_who_calls_by_a_reference_does_not_stay_on_old_code():
+    """A FuncRec of another store has the old address until a call by it counts; then it has the new one."""
+    told, module, instance = world(lift_after=4)
+    other = Linker(module.engine).instantiate(Store(module.engine), module)
+    assert other.exports.through(7, SQUARE) == 49
+    for _ in range(4):
+        instance.exports.square(2)
+    assert levels(module)[SQUARE] == 1
+    tally = module.code.lazy.table.tally
+    before = tally(SQUARE)[0]
+    for _ in range(10):
+        assert other.exports.through(7, SQUARE) == 49
+    assert tally(SQUARE)[0] == before + 1
+
+
+def test_who_has_a_function_that_its_module_does_not_name_gets_the_new_code():
+    """Its FuncRec is an object of the host; it learns of the code when a call by it counts."""
+    told, module, instance = world(lift_after=4)
+    lone = super(type(instance), instance).callee(LONE)
+    assert lone.call_raw([5]) == [5]
+    for _ in range(6):
+        assert instance.exports.through(5, 1) == 10
+    assert levels(module)[LONE] == 1
+    tally = module.code.lazy.table.tally
+    before = tally(LONE)[0]
+    for _ in range(10):
+        assert lone.call_raw([5]) == [5]
+    assert tally(LONE)[0] <= before + 1
+
+
+def test_a_loop_is_found_by_a_tick():
+    """A function that is called once and runs for long is lifted for its next call."""
+    told, module, instance = world()
+    expected = instance.exports.spin(1 << 22)
+    for _ in range(100):
+        if levels(module)[SPIN]:
+            break
+        assert instance.exports.spin(1 << 22) == expected
+    asked = next(e for e in told if isinstance(e, FunctionLiftQueued) and e.function == SPIN)
+    assert asked.ticks >= 1
+    assert instance.exports.spin(1 << 22) == expected
+
+
+def test_traps_say_the_same_before_and_after():
+    """Kind and place."""
+    told, module, instance = world(lift_after=3)
+    seen = set()
+    for _ in range(6):
+        with pytest.raises(stratavm.Trap) as trapped:
+            instance.exports.divide(1, 0)
+        seen.add((trapped.value.kind, tuple((f.func, f.offset) for f in trapped.value.frames)))
+    assert levels(module)[DIVIDE] == 1
+    assert len(seen) == 1
+
+
+class Refusals(Thresholds):
+    """Asks for everything at once, and keeps what it was asked."""
+
+    def decide(self, seen):
+        asked.append(seen)
+        return Decision(False, False, seen.calls + 2, "few")
+
+
+asked = []
+
+
+def test_a_policy_of_the_embedder_decides():
+    """It is asked when it wants to be, with what is known, and a function that it refuses stays."""
+    asked.clear()
+    told, module, instance = world(Refusals(1, 1, False, False))
+    for _ in range(5):
+        instance.exports.square(1)
+    assert [(s.function, s.calls, s.ticks) for s in asked] == [(SQUARE, 1, 0), (SQUARE, 3, 0), (SQUARE, 5, 0)]
+    assert asked[0].size == module.model.functions[SQUARE].end - module.model.functions[SQUARE].start
+    assert levels(module)[SQUARE] == 0
+    assert {type(e) for e in told} == {FunctionLiftPutOff}
+
+
+def test_a_function_that_level_1_has_no_memory_for_stays_at_level_0(monkeypatch):
+    """It is asked for once, and says why."""
+    told, module, instance = world(lift_after=2)
+    limit = stratavm.ResourceLimit("too large", limit="optimised_nodes")
+
+    def refuse(*_):
+        raise limit
+
+    monkeypatch.setattr(module.code.lazy.upper, "compile", refuse)
+    for _ in range(10):
+        assert instance.exports.square(3) == 9
+    assert [type(e) for e in told] == [FunctionLiftQueued, FunctionLiftDropped]
+    assert levels(module)[SQUARE] == 0
+    assert module.code.verdicts()[0].reason == "too large"
+
+
+def test_an_interrupt_while_a_function_is_lifted_ends_the_call(monkeypatch):
+    """What a handler of signals raises comes out of the call, as from any compilation."""
+    told, module, instance = world(lift_after=1)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module.code.lazy.upper, "compile", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        instance.exports.square(3)
+
+
+@pytest.mark.parametrize("seed", range(0, 60, 12))
+def test_code_that_does_not_count_is_what_it_was(seed):
+    """A counter is 24 bytes in a function, and none where nobody asks for it."""
+    for number in range(seed, seed + 12):
+        valid = validate(decode(generators.smith(number)))
+        plain, counting = (wasm_compiler(valid, Options(counting=counts)) for counts in (False, True))
+        word = bytes.fromhex("458b9f")  # mov r11d, [r15 + disp32]
+        for index in range(len(valid.module.functions)):
+            without, with_it = plain.compile(index), counting.compile(index)
+            at = with_it.code.find(word)
+            place = int.from_bytes(with_it.code[at + 3 : at + 7], "little")
+            assert place == layout.EXEC.offset("counters") + 4 * (index % layout.N_COUNTERS)
+            assert place.to_bytes(4, "little") not in without.code
+            assert len(without) < len(with_it) <= len(without) + 24 + 15 + 64 * 16
+
+
+@pytest.mark.parametrize("after", [0, 1, 2, 7])
+def test_fuel_does_not_depend_on_the_level(after):
+    """Nor on when it changes."""
+    rng = random.Random(after)
+    calls = [("sum", rng.randrange(1, 30)) for _ in range(20)]
+
+    def used(**options):
+        engine = Engine(fuel=True, **options)
+        store = Store(engine, fuel=1 << 20)
+        instance = Linker(engine).instantiate(store, Module(PROGRAM, engine=engine))
+        return [(instance.exports[name](n), store.fuel) for name, n in calls]
+
+    assert used(tier="auto", lift_after=after) == used(tier="jit0")

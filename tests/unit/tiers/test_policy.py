@@ -1,0 +1,52 @@
+"""Claims about when functions change their level: the decision depends on what is given, and on nothing else."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stratavm.tiers.policy import MOST_CALLS, NEVER, Seen, Thresholds, policy_of
+
+COUNTS = st.integers(0, MOST_CALLS)
+SEEN = st.builds(Seen, COUNTS, COUNTS, COUNTS, COUNTS, st.integers(0, 1000))
+POLICIES = st.builds(Thresholds, COUNTS, st.integers(1, 128), st.booleans(), st.booleans(), st.integers(0, 1000))
+
+
+@given(POLICIES, SEEN)
+def test_a_function_is_asked_about_again_later_than_now(policy, seen):
+    """So it is not asked for ever, and not at 0, which stands for the first time."""
+    decision = policy.decide(seen)
+    assert 1 <= decision.ask_at < NEVER
+    assert decision.ask_at > seen.calls or seen.calls == MOST_CALLS
+    assert policy.decide(seen) == decision
+
+
+@given(POLICIES, SEEN, COUNTS)
+def test_who_was_called_more_often_is_not_lifted_later(policy, seen, more):
+    """Nor who was seen at a tick; and who waits in a longer queue is not lifted earlier."""
+    if not policy.decide(seen).lift:
+        return
+    hotter = Seen(seen.function, max(seen.calls, more), seen.ticks + 1, seen.size, max(0, seen.waiting - 1))
+    assert policy.decide(hotter).lift
+
+
+@given(POLICIES, SEEN)
+def test_the_reason_is_what_it_was_decided_by(policy, seen):
+    """And only ticks put a function before the others."""
+    decision = policy.decide(seen)
+    assert decision.lift == (decision.reason in ("ticks", "calls"))
+    assert decision.first == (decision.reason == "ticks") == (policy.ticks and seen.ticks > 0)
+    assert (decision.reason == "few") == (not decision.first and seen.calls < policy.calls)
+
+
+@given(st.integers(0, 1000), SEEN)
+def test_a_number_of_calls_is_that_number(after, seen):
+    """Whatever else is seen: where calls are counted one by one, the same happens in every run."""
+    policy = policy_of(after, helpers=True)
+    assert (policy.period, policy.ticks, policy.background) == (1, False, False)
+    assert policy.decide(seen).lift == (seen.calls >= after)
+
+
+def test_a_program_waits_longer_before_it_waits_for_a_compiler():
+    """Without a thread that helps, only what runs very much is worth it."""
+    beside, alone = policy_of(None, helpers=True), policy_of(None, helpers=False)
+    assert beside.background and not alone.background
+    assert alone.calls > beside.calls > beside.period
