@@ -256,7 +256,6 @@ class Whims:
     calls: int = 0
     period: int = 3
     ticks: bool = True
-    background: bool = True
 
     def decide(self, seen: Seen) -> Decision:
         """By a number that everything seen has a part in."""

@@ -33,8 +33,8 @@ def add_output(parser: argparse.ArgumentParser) -> None:
 TIER: Final[Table] = (
     (
         ("--tier",),
-        {"choices": TIERS, "help": "how to run: jit0 compiles fast (default), jit1 optimises, oracle is the slow "
-         "reference"},
+        {"choices": TIERS, "help": "how to run: jit0 compiles fast (default), jit1 optimises, auto begins as jit0 "
+         "and optimises what runs much, oracle is the slow reference"},
     ),
     (("--allocator",), {"choices": ALLOCATORS, "help": "register allocator"}),
     (

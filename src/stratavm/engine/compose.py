@@ -60,7 +60,7 @@ def services(config: Config) -> Services:
         with importing:
             from stratavm.engine.compose_auto import add_auto
 
-        return add_auto(box)
+        return add_auto(box, jit_parts)
     return box.singleton(Tier, make_jit)
 
 

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from stratavm.base.data import replace
+from collections.abc import Callable
+
 from stratavm.base.events.core import Bus
-from stratavm.engine.compose import jit_parts
+from stratavm.base.forms import replace
 from stratavm.engine.config import Config
 from stratavm.ir.scope import Scope
+from stratavm.native.compile import Options
 from stratavm.services.di import Services
 from stratavm.tiers.jit.auto import Auto
 from stratavm.tiers.policy import Policy, policy_of
 from stratavm.tiers.tier import CompileExecutor, Tier
 
+Parts = tuple[Tier, bool, Options, int]
+"""What our compiler is made of (``compose.jit_parts``)."""
 
-def add_auto(box: Services) -> Services:
-    """Add the tier, and what decides for it."""
+
+def add_auto(box: Services, parts_of: Callable[[Config, Scope], Parts]) -> Services:
+    """Add the tier, and what decides for it; ``parts_of`` gives what a tier of one level is made of."""
+
+    def make_auto(config: Config, scope: Scope, bus: Bus, executor: CompileExecutor, policy: Policy) -> Tier:
+        """Our compiler, at two levels."""
+        fallback, strict, options, threads = parts_of(config, scope)
+        upper = parts_of(config.having(tier="jit1"), scope)[2]
+        options = replace(options, counting=True)
+        return Auto(fallback, strict, options, threads, "auto", bus, executor, upper, policy)
+
     return box.singleton(Policy, make_policy).singleton(Tier, make_auto)
 
 
 def make_policy(config: Config) -> Policy:
     """What decides when functions change their level."""
-    return policy_of(config.lift_after, config.worker_threads > 1)
-
-
-def make_auto(config: Config, scope: Scope, bus: Bus, executor: CompileExecutor, policy: Policy) -> Tier:
-    """Our compiler, at two levels."""
-    fallback, strict, options, threads = jit_parts(config, scope)
-    upper = jit_parts(config.having(tier="jit1"), scope)[2]
-    options = replace(options, counting=True)
-    return Auto(fallback, strict, options, threads, "auto", bus, executor, upper, policy)
+    return policy_of(config.lift_after)

@@ -81,9 +81,7 @@ class ModuleCompiler:
         plans = [plan_of(memory, options.memory_plan) for memory in front.shape.memory_types]
         numbers = tuple(PLANS[plan] for plan in plans)
         poison = options.poison or switches.POISON.value()
-        self.plan = ModulePlan(
-            front.shape, numbers, options.features, poison, options.level, options.counting
-        )
+        self.plan = ModulePlan(front.shape, numbers, options.features, poison, options.level, options.counting)
         checked = PLAN_BOUNDED in numbers or options.scope is not EVERYWHERE
         self.passes = options.passes
         if options.passes:
@@ -139,7 +137,7 @@ class ModuleCompiler:
             return ""
         set_here = [f"{name}={switch.value()}" for name, switch in sorted(switches.SWITCHES.items())]
         listed = (sorted(self.plan.features), options.memory_plan, options.allocator, self.passes, options.machine)
-        return repr((*listed, options.fuel, options.poison, options.max_bytes, set_here))
+        return repr((*listed, options.fuel, options.poison, options.max_bytes, options.counting, set_here))
 
     @property
     def stages_ns(self) -> dict[str, int]:

@@ -85,14 +85,14 @@ def instance_of(vm: cython.pointer(VMContext)) -> object:
 
 
 @cython.cfunc
-def in_budget(context: cython.pointer(ExecContext), ask: object, values: tuple) -> object:
+def in_budget(context: cython.pointer(ExecContext), question: object, values: tuple) -> object:
     """Ask the tier, while what is pending for this call does not end the compilation. Stopped if it does."""
     budget: Budget = Budget.__new__(Budget)
     budget.quota.asked = cython.address(context.pending)
     budget.quota.mask = PENDING_INTERRUPT | PENDING_DEADLINE | PENDING_SIGNAL
     budget.begin()
     try:
-        return ask(*values)
+        return question(*values)
     finally:
         budget.end()
 

@@ -39,8 +39,7 @@ from stratavm.base.errors import StoreBusy, Trap
 from stratavm.base.text import printable
 from stratavm.runtime.events import InstanceClosed
 
-
-MOST_PERIOD = cython.declare(uint32_t, 128)  # what a word of counters begins with is a byte: up to twice as much, less 2
+MOST_PERIOD = cython.declare(uint32_t, 128)  # a word of counters begins with up to twice as much, less 2: a byte
 
 
 @cython.cclass

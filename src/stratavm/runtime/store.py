@@ -373,5 +373,3 @@ def run_entry(store, rec, array_entry, cells):
     entry.act.rec = rec
     trapped: uint32_t = run_guest(store.exec, entry.block, rec, array_entry, cells)
     return end_entry(store, cython.address(entry), trapped)
-
-

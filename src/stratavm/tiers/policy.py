@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
-
-from stratavm.base.data import dataclass
+from stratavm.base.forms import Final, Protocol, dataclass
 
 NEVER: Final = 0xFFFFFFFF
 """``Decision.ask_at`` of a function that is not asked about again (``NEVER_AGAIN`` of ``CodeTable``)."""
@@ -12,10 +10,8 @@ MOST_CALLS: Final = NEVER - 1
 """The most calls that are counted of a function."""
 PERIOD: Final = 128
 """Calls between two that are seen, on average, where calls are sampled."""
-BACKGROUND_CALLS: Final = 1_000
-"""Calls after which a function is compiled again beside its program."""
-FOREGROUND_CALLS: Final = 8_000
-"""The same where the program waits for it."""
+CALLS: Final = 8_000
+"""Calls after which a function is compiled again while its program waits."""
 MOST_WAITING: Final = 64
 """Functions that wait for a thread at once: what is asked for behind them was hot long ago when its turn comes."""
 
@@ -62,17 +58,19 @@ class Policy(Protocol):
         calls: calls at which it is asked about a function for the first time; 0: before the first call.
         period: calls between two that are seen, on average, 1 to 128; 1 sees them all.
         ticks: whether it is asked about functions that a tick finds.
-        background: compile beside the program where there is a thread for it.
     """
 
     @property
-    def calls(self) -> int: ...
+    def calls(self) -> int:
+        """Calls at which it is asked for the first time."""
+
     @property
-    def period(self) -> int: ...
+    def period(self) -> int:
+        """Calls between two that are seen."""
+
     @property
-    def ticks(self) -> bool: ...
-    @property
-    def background(self) -> bool: ...
+    def ticks(self) -> bool:
+        """Whether ticks count."""
 
     def decide(self, seen: Seen) -> Decision:
         """What to do with a function. Does nothing, and depends on nothing but its argument."""
@@ -83,10 +81,9 @@ class Policy(Protocol):
 class Thresholds:
     """After so many calls, or as soon as a tick finds it; later where ``most_waiting`` functions wait already."""
 
-    calls: int = BACKGROUND_CALLS
+    calls: int = CALLS
     period: int = PERIOD
     ticks: bool = True
-    background: bool = True
     most_waiting: int = MOST_WAITING
 
     def decide(self, seen: Seen) -> Decision:
@@ -101,9 +98,6 @@ class Thresholds:
         return Decision(True, False, again, "calls")
 
 
-def policy_of(after: int | None, helpers: bool) -> Thresholds:
-    """The policy of an engine: after exactly ``after`` calls in the foreground, or (None) by what it costs, with or
-    without threads that help."""
-    if after is not None:
-        return Thresholds(after, 1, False, False, MOST_CALLS)
-    return Thresholds() if helpers else Thresholds(FOREGROUND_CALLS, background=False)
+def policy_of(after: int | None) -> Thresholds:
+    """The policy of an engine: after exactly ``after`` calls, or (None) by what it costs."""
+    return Thresholds() if after is None else Thresholds(after, 1, False, MOST_CALLS)

@@ -7,7 +7,7 @@ from stratavm.tiers.policy import MOST_CALLS, NEVER, Seen, Thresholds, policy_of
 
 COUNTS = st.integers(0, MOST_CALLS)
 SEEN = st.builds(Seen, COUNTS, COUNTS, COUNTS, COUNTS, st.integers(0, 1000))
-POLICIES = st.builds(Thresholds, COUNTS, st.integers(1, 128), st.booleans(), st.booleans(), st.integers(0, 1000))
+POLICIES = st.builds(Thresholds, COUNTS, st.integers(1, 128), st.booleans(), st.integers(0, 1000))
 
 
 @given(POLICIES, SEEN)
@@ -40,13 +40,6 @@ def test_the_reason_is_what_it_was_decided_by(policy, seen):
 @given(st.integers(0, 1000), SEEN)
 def test_a_number_of_calls_is_that_number(after, seen):
     """Whatever else is seen: where calls are counted one by one, the same happens in every run."""
-    policy = policy_of(after, helpers=True)
-    assert (policy.period, policy.ticks, policy.background) == (1, False, False)
+    policy = policy_of(after)
+    assert (policy.period, policy.ticks) == (1, False)
     assert policy.decide(seen).lift == (seen.calls >= after)
-
-
-def test_a_program_waits_longer_before_it_waits_for_a_compiler():
-    """Without a thread that helps, only what runs very much is worth it."""
-    beside, alone = policy_of(None, helpers=True), policy_of(None, helpers=False)
-    assert beside.background and not alone.background
-    assert alone.calls > beside.calls > beside.period

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-from stratavm.base.data import dataclass
 from stratavm.base.events.core import Bus, Event, Source
 from stratavm.base.events.declare import event
+from stratavm.base.forms import Final, dataclass
 
 DROPS: Final = ("refused", "late")
 """``FunctionLiftDropped.reason``: the compiler refused the function, or made level 0 of it; other code was there first.

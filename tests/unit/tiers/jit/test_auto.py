@@ -97,7 +97,7 @@ def test_a_sample_is_fair():
     """Where words run out once in so many calls, two functions that share one get what they are called, about."""
     n = layout.N_COUNTERS
     text = "".join(f'(func (export "f{i}"))' for i in range(n + 1))
-    engine = Engine(tier="auto", services={Policy: Thresholds(1 << 20, 128)})
+    engine = Engine(tier="auto", services={Policy: Thresholds(1 << 20, 128, ticks=False)})
     module = Module(f"(module {text})", engine=engine)
     instance = Linker(engine).instantiate(Store(engine), module)
     often, seldom = instance.exports.f0, instance.exports[f"f{n}"]
@@ -110,7 +110,7 @@ def test_a_sample_is_fair():
 
 def test_who_calls_by_a_reference_does_not_stay_on_old_code():
     """A FuncRec of another store has the old address until a call by it counts; then it has the new one."""
-    told, module, instance = world(lift_after=4)
+    _told, module, instance = world(lift_after=4)
     other = Linker(module.engine).instantiate(Store(module.engine), module)
     assert other.exports.through(7, SQUARE) == 49
     for _ in range(4):
@@ -125,7 +125,7 @@ def test_who_calls_by_a_reference_does_not_stay_on_old_code():
 
 def test_who_has_a_function_that_its_module_does_not_name_gets_the_new_code():
     """Its FuncRec is an object of the host; it learns of the code when a call by it counts."""
-    told, module, instance = world(lift_after=4)
+    _told, module, instance = world(lift_after=4)
     lone = super(type(instance), instance).callee(LONE)
     assert lone.call_raw([5]) == [5]
     for _ in range(6):
@@ -153,7 +153,7 @@ def test_a_loop_is_found_by_a_tick():
 
 def test_traps_say_the_same_before_and_after():
     """Kind and place."""
-    told, module, instance = world(lift_after=3)
+    _told, module, instance = world(lift_after=3)
     seen = set()
     for _ in range(6):
         with pytest.raises(stratavm.Trap) as trapped:
@@ -177,7 +177,7 @@ asked = []
 def test_a_policy_of_the_embedder_decides():
     """It is asked when it wants to be, with what is known, and a function that it refuses stays."""
     asked.clear()
-    told, module, instance = world(Refusals(1, 1, False, False))
+    told, module, instance = world(Refusals(1, 1, False))
     for _ in range(5):
         instance.exports.square(1)
     assert [(s.function, s.calls, s.ticks) for s in asked] == [(SQUARE, 1, 0), (SQUARE, 3, 0), (SQUARE, 5, 0)]
@@ -204,7 +204,7 @@ def test_a_function_that_level_1_has_no_memory_for_stays_at_level_0(monkeypatch)
 
 def test_an_interrupt_while_a_function_is_lifted_ends_the_call(monkeypatch):
     """What a handler of signals raises comes out of the call, as from any compilation."""
-    told, module, instance = world(lift_after=1)
+    _told, module, instance = world(lift_after=1)
 
     def interrupted(*_):
         raise KeyboardInterrupt
