@@ -8,6 +8,7 @@ runs on: both have the same conventions.
 from __future__ import annotations
 
 import time
+
 from stratavm.base.errors import ResourceLimit, Unsupported
 from stratavm.base.forms import Any, dataclass
 from stratavm.native.compile import DEFAULT, ModuleCompiler, Options
