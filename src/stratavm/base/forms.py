@@ -295,9 +295,7 @@ class Field:
 class StandardFields:
     """``__dataclass_fields__`` of a class, made when a function of ``dataclasses`` asks for it."""
 
-    def __init__(self, made: Any) -> None:
-        self.made = made
-        made.__dataclass_fields__ = self
+    made: Any = None
 
     def __get__(self, instance: Any, owner: type) -> Any:
         fields = self.made.__dataclass_fields__ = _standard_fields(self.made)
@@ -307,10 +305,8 @@ class StandardFields:
 class Constructor:
     """``__init__`` of a class until it is worth compiling, which takes as long as twenty instances made here."""
 
-    def __init__(self, made: Any) -> None:
-        self.made = made
-        self.left = FEW
-        made.__init__ = self
+    made: Any = None
+    left = FEW
 
     def __get__(self, instance: Any, owner: type) -> Any:
         if self.left > 0 and isinstance(instance, self.made):
@@ -357,23 +353,25 @@ def make_class(
     if cls is None:
         return lambda cls: make_class(cls, frozen=frozen, slots=slots, weakref_slot=weakref_slot, eq=eq)
     inherited: dict[str, Field] = getattr(cls, "__fields__", {})
+    given = cls.__dict__
     own = {
-        name: _field(cls.__dict__.get(name, MISSING), type_)
+        name: _field(given.get(name, MISSING), type_)
         for name, type_ in cls.__annotations__.items()
         if not str(type_).removeprefix("typing.").startswith("ClassVar")
     }
-    if slots:
-        cls = _with_slots(cls, own, tuple(n for n in own if n not in inherited), weakref_slot)
-    else:
-        for name in [n for n, f in own.items() if f is cls.__dict__.get(n)]:
-            delattr(cls, name)
     fields = inherited | own
-    cls.__fields__ = fields  # type: ignore[attr-defined]
-    for name, method in _methods(fields, frozen, slots, eq).items():
-        if name not in cls.__dict__:
-            setattr(cls, name, method)
-    Constructor(cls)
-    StandardFields(cls)
+    constructor, standard = Constructor(), StandardFields()
+    added = {name: method for name, method in _methods(fields, frozen, slots, eq).items() if name not in given}
+    added |= {"__fields__": fields, "__init__": constructor, "__dataclass_fields__": standard}
+    if slots:
+        names = tuple([name for name in own if name not in inherited])
+        cls = _with_slots(cls, own, (*names, "__weakref__") if weakref_slot else names, added)
+    else:
+        for name in [n for n, f in own.items() if f is given.get(n)]:
+            delattr(cls, name)
+        for name, value in added.items():
+            setattr(cls, name, value)
+    constructor.made = standard.made = cls
     return cls
 
 
@@ -401,12 +399,13 @@ def _methods(fields: dict[str, Field], frozen: bool, slots: bool, eq: bool) -> d
     return methods
 
 
-def _with_slots(cls: type, own: dict[str, Field], names: tuple[str, ...], weakref_slot: bool) -> type:
-    """The class again: slots cannot be added to one that exists."""
+def _with_slots(cls: type, own: dict[str, Field], names: tuple[str, ...], added: dict[str, Any]) -> type:
+    """The class again, with what it gets: slots cannot be added to one that exists."""
     body = {k: v for k, v in cls.__dict__.items() if k not in own}
     body.pop("__dict__", None)
     body.pop("__weakref__", None)
-    body["__slots__"] = (*names, "__weakref__") if weakref_slot else names
+    body |= added
+    body["__slots__"] = names
     body["__qualname__"] = cls.__qualname__
     return type(cls)(cls.__name__, cls.__bases__, body)
 

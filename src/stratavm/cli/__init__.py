@@ -21,6 +21,9 @@ def command() -> int:
     command is imported Ctrl-C ends the process at once, since Python drops exceptions in some places of an import; when
     the command is done there is nothing left to interrupt.
     """
+    import gc
+
+    gc.disable()  # until the command begins its work: an import makes objects, and none that go
     try:
         ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
         if ours:

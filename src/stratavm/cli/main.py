@@ -45,6 +45,7 @@ def perform(command: Callable[[Any], int], options: Any) -> int:
     """Run a command; returns its exit code, or that of the failure, which is reported."""
     # Decoding a large module makes a hundred thousand objects and no garbage.
     gc.set_threshold(100_000, 20, 100)
+    gc.enable()
     try:
         code = command(options)
         output.flush()

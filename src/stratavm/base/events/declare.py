@@ -12,6 +12,7 @@ E = TypeVar("E", bound=Event)
 
 PLAIN: Final = ("int", "float", "str", "bool", "bytes", "int | None", "float | None", "str | None")
 PLAIN_TUPLES: Final = tuple(f"tuple[{name}, ...]" for name in ("int", "float", "str", "bool", "bytes"))
+ALL_PLAIN: Final = frozenset(PLAIN + PLAIN_TUPLES)
 CLASSES: Final[dict[str, type[Event]]] = {}
 """Event classes by the name that recordings have for them."""
 FIELDS: Final[dict[type, dict[str, tuple[str, object]]]] = {}
@@ -31,11 +32,12 @@ def event(cls: type[E]) -> type[E]:
     if not issubclass(cls, Event):
         raise TypeError(f"{cls.__name__} is declared as an event, but is no subclass of Event")
     own = cls.__annotations__
-    for name, annotation in own.items():
-        if type_name(annotation) not in PLAIN + PLAIN_TUPLES:
-            raise TypeError(f"{cls.__name__}.{name}: expected plain data, found {type_name(annotation)}")
+    types = {name: annotation if type(annotation) is str else type_name(annotation) for name, annotation in own.items()}
+    for name, written in types.items():
+        if written not in ALL_PLAIN:
+            raise TypeError(f"{cls.__name__}.{name}: expected plain data, found {written}")
     inherited = next((FIELDS[base] for base in cls.__mro__ if base in FIELDS), {})
-    declared = {**inherited, **{n: (type_name(a), cls.__dict__.get(n, MISSING)) for n, a in own.items()}}
+    declared = {**inherited, **{n: (written, cls.__dict__.get(n, MISSING)) for n, written in types.items()}}
     body = {k: v for k, v in cls.__dict__.items() if k not in own and k not in ("__dict__", "__weakref__")}
     body |= {"__slots__": tuple(n for n in own if n not in inherited), "__match_args__": tuple(declared)}
     body["__qualname__"] = cls.__qualname__
