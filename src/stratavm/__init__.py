@@ -126,7 +126,8 @@ class _HotModules:
             start = 4 + int.from_bytes(hot.code[:4], "little")
             magic, pure = loads(hot.code[4:start])
             if magic == MAGIC_NUMBER:
-                self.pure, self.code = pure, hot.code[start:]
+                self.code = hot.code[start:]  # first: another thread may import as soon as it sees the table
+                self.pure = pure
 
     def _spec_of_code(self, name: str, folder: str) -> "Any":
         """The spec of a module whose source is what it was when the object was linked; else None."""

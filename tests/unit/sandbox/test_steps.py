@@ -256,15 +256,13 @@ def test_the_report_of_ctrl_c(monkeypatch):
 
 def test_the_command_in_its_process(monkeypatch, tmp_path, capfd):
     """What is weaker is said, then it runs as ever."""
-    from stratavm.cli import run
+    from stratavm.cli.argparser import parse
     from stratavm.cli.main import perform
 
     path = tmp_path / "a.wat"
     path.write_text('(module (func (export "_start") unreachable))')
-    parser = isolate.argparse.ArgumentParser()
-    run.configure(parser)
     monkeypatch.setattr(isolate, "raise_wall", lambda _: ["any path may be opened"])
-    assert isolate.inside(vars(parser.parse_args([str(path)]))) == 134
+    assert isolate.inside(vars(parse("run", [str(path)]))) == 134
     assert "isolation is weaker here: any path may be opened" in capfd.readouterr().err
     assert callable(perform)
 
