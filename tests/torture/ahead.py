@@ -19,11 +19,12 @@ from tests.torture.measure import repeat, together
 from tests.unit.native import drill
 from tests.unit.native.drill import Drill
 
-FUNCTIONS: Final = 255
-"""Of a module: a tree of calls."""
+FUNCTIONS: Final = 127
+"""Of a module: a tree of calls. It has fewer than 64 KiB, so that it is compiled each time: code of larger ones is kept
+in files."""
 
 
-def program(random: Random) -> tuple[str, int]:
+def program(random: Random) -> tuple[bytes, int]:
     """A module whose ``run`` calls each of its functions once, and what that returns for 0."""
     constants = [random.randrange(1 << 20) for _ in range(FUNCTIONS)]
     functions = []
@@ -33,7 +34,8 @@ def program(random: Random) -> tuple[str, int]:
         functions.append(
             f"(func $f{i} (param i32) (result i32) {nothing}{calls}(i32.add (local.get 0) (i32.const {constant})))"
         )
-    return f'(module {"".join(functions)} (export "run" (func $f0)))', sum(constants)
+    text = f'(module {"".join(functions)} (export "run" (func $f0)))'
+    return stratavm.Module(text).model.binary, sum(constants)
 
 
 def fork(child_does: functools.partial[bool]) -> None:
@@ -96,23 +98,25 @@ def helper_threads(random: Random, seconds: float) -> int:
 def compiled_ahead(random: Random, seconds: float) -> int:
     """Modules go while their functions are compiled; forks, collections and whole compilations come in between."""
 
-    def call(source: str, result: int, tier: str, whole: bool) -> bool:
+    def call(source: bytes, result: int, tier: str, whole: bool) -> bool:
         module = stratavm.Module(source, engine=stratavm.Engine(tier=tier))
         exports = stratavm.Linker(module.engine).instantiate(stratavm.Store(module.engine), module).exports
         if whole:
             together(module.compile_all, lambda: exports.run(0))
         return exports.run(0) == result and exports.run(1) == result + 1
 
-    def drop(source: str) -> None:
+    def drop(source: bytes) -> None:
         engine = stratavm.Engine(tier=random.choice(("jit0", "jit1")))
         module = stratavm.Module(source, engine=engine)
         exports = stratavm.Linker(engine).instantiate(stratavm.Store(engine), module).exports
         threading.Thread(target=lambda: exports.run(0)).start()
         time.sleep(random.random() * 2e-3)
 
+    programs = [program(random) for _ in range(4)]
+
     def round_() -> None:
         background.limit_threads(random.choice((0, 1, 2)))
-        source, result = program(random)
+        source, result = random.choice(programs)
         tier = random.choice(("jit0", "jit1"))
         task = functools.partial(call, source, result, tier, random.random() < 0.5)
 

@@ -429,6 +429,35 @@ print(len(children), {status(child) for child in children})
     assert prints(code) == "90 {7}"
 
 
+def test_forks_while_functions_are_compiled_and_published():
+    """A thread that is to end may want the lock of the arena to publish what it has made: the fork takes it later."""
+    code = """
+import warnings
+import stratavm
+from random import Random
+from tests.torture.ahead import program
+warnings.simplefilter("ignore")
+background.limit_threads(2)
+binary, result = program(Random(1))
+bare = drill.bare_fork()
+ended = []
+def fork():
+    while not ended:
+        assert status(bare()) == 7
+        time.sleep(0.001)
+thread = threading.Thread(target=fork)
+thread.start()
+for i in range(60):
+    module = stratavm.Module(binary, engine=stratavm.Engine(tier="jit0"))
+    exports = stratavm.Linker(module.engine).instantiate(stratavm.Store(module.engine), module).exports
+    assert exports.run(0) == result
+ended.append(True)
+thread.join(20)
+print(thread.is_alive())
+"""
+    assert prints(code) == "False"
+
+
 def test_a_fork_while_somebody_withdraws():
     """Both wait for a piece that does not look; in the child nobody waits, and the job is free."""
     code = """
