@@ -21,10 +21,12 @@ from stratavm.native.execmem import MAX_FUNCTION, check_published
 MAGIC = cython.declare(uint32_t, 0x31494353)
 """Of the form; another one when anything of it changes."""
 LARGEST = cython.declare(uint64_t, MAX_FUNCTION)
+HIGHEST = cython.declare(uint32_t, 1)
+"""The highest level of a compiler."""
 
 Head = cython.struct(magic=uint32_t, n_funcs=uint32_t, n_rows=uint32_t, row_bytes=uint32_t)
 Row = cython.struct(
-    index=uint32_t, size=uint32_t, n_traps=uint32_t, n_positions=uint32_t, n_sites=uint32_t, zero=uint32_t
+    index=uint32_t, size=uint32_t, n_traps=uint32_t, n_positions=uint32_t, n_sites=uint32_t, level=uint32_t
 )
 
 
@@ -108,6 +110,7 @@ def pack(owner: CodeOwner, table: CodeTable, first: int, without: object = ()) -
         row.n_traps = rec.n_traps
         row.n_positions = rec.n_positions
         row.n_sites = rec.n_sites
+        row.level = rec.level
         size += bytes_of(row)
         row += 1
     rows.extend(bytes(size))
@@ -157,7 +160,7 @@ def point(
     seen: bytearray = bytearray(n_funcs)
     for i in range(n_rows):
         row: cython.pointer(Row) = cython.address(rows[i])
-        if row.index >= n_funcs or seen[row.index] or row.size == 0 or row.size > LARGEST or row.zero:
+        if row.index >= n_funcs or seen[row.index] or row.size == 0 or row.size > LARGEST or row.level > HIGHEST:
             raise DamagedImage("a row is wrong")
         if bytes_of(row) > end - at:
             raise DamagedImage("it ends early")
@@ -166,6 +169,7 @@ def point(
         source.code = start + at
         source.size = row.size
         source.func = first + row.index
+        source.level = row.level
         at += padded(row.size)
         source.traps = cython.cast(cython.pointer(TrapEntry), start + at)
         source.n_traps = row.n_traps

@@ -97,6 +97,15 @@ def test_the_second_start_compiles_nothing(binary, options):
     assert not of(events, FunctionCompiled) and not of(events, CodeKept) and not of(events, CodeNotKept)
 
 
+def test_kept_code_has_the_level_of_its_compiler(binary):
+    """A tier that moves asks for it."""
+    for tier, level in (("jit0", 0), ("jit1", 1)):
+        first, second = (Module(binary, engine=Engine(tier=tier, cache=False)) for _ in range(2))
+        first.compile_all()
+        second.code.restore_code(first.code.pack_code())
+        assert {second.code.lazy.table.level(i) for i in range(COUNT)} == {level}
+
+
 def test_code_from_the_disk_is_byte_for_byte_what_is_compiled_afresh(binary):
     """In another process, at other addresses."""
     code = """
