@@ -51,6 +51,8 @@ RANKS = (0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 12, 13, 11, 6)  # where a section stands
 REF_FUNC = 0x64 | 0x70 << 8
 FUNCREF = 0x63 | 0x70 << 8
 HEADER_BYTES = 8
+FEW_BYTES = cython.declare(cython.Py_ssize_t, 6)  # of a short constant expression: opcode, four bytes, end
+FEW_RUNS = cython.declare(cython.int, 0x40)
 
 
 def no_header(data: bytes) -> DecodeError:
@@ -378,11 +380,38 @@ class Decoder:
         return 0
 
     @cython.cfunc
+    @cython.exceptval(check=False)
+    def pass_constant(self) -> cython.bint:
+        """Go behind an ``i32.const`` of up to four bytes alone, as nearly all offsets are. False where it is not that."""
+        r: Reader = self.r
+        at: bytes_t = r.at
+        value: uint32_t = 0
+        shift: uint32_t = 0
+        if r.end - at < FEW_BYTES or at[0] != 0x41:
+            return False
+        while True:
+            at += 1
+            value |= cython.cast(uint32_t, at[0] & 0x7F) << shift
+            shift += 7
+            if at[0] < 0x80 or shift == 28:
+                break
+        if at[0] >= 0x80 or at[1] != 0x0B:
+            return False
+        if at[0] & 0x40:
+            value |= cython.cast(uint32_t, 0xFFFFFFFF) << shift
+        self.is_lone = True
+        self.lone = value
+        r.at = at + 2
+        return True
+
+    @cython.cfunc
     @cython.exceptval(-1)
     def pass_expression(self) -> cython.int:
         """Go behind a constant expression: delimited, not judged."""
         r: Reader = self.r
         begin: bytes_t = r.at
+        if self.pass_constant():
+            return 0
         code: cython.int = r.byte()
         self.is_lone = False
         if code == 0x41 or code == 0x23 or code == 0xD2:  # i32.const, global.get, ref.func: nearly all of them
@@ -535,11 +564,16 @@ class Decoder:
         r: Reader = self.r
         at: cython.Py_ssize_t = r.offset()
         total: cython.longlong = 0
+        n: uint32_t
         count: uint32_t
         if r.peek() == 0:
             r.at += 1
             return 0
-        for _ in range(r.count(2, "function_bytes", "runs of locals")):
+        if 0 < r.peek() < FEW_RUNS and 2 * r.peek() < r.left():
+            n = r.byte()
+        else:
+            n = r.count(2, "function_bytes", "runs of locals")
+        for _ in range(n):
             pause(r)
             count = r.u32()
             total += count
