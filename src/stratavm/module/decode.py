@@ -382,7 +382,7 @@ class Decoder:
     @cython.cfunc
     @cython.exceptval(check=False)
     def pass_constant(self) -> cython.bint:
-        """Go behind an ``i32.const`` of up to four bytes alone, as nearly all offsets are. False where it is not that."""
+        """Go behind a lone ``i32.const`` of up to four bytes, as nearly all offsets are. False where it is not that."""
         r: Reader = self.r
         at: bytes_t = r.at
         value: uint32_t = 0
