@@ -1,5 +1,5 @@
 # Emission: machine IR with places to bytes, trap table and position map.
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 from stratavm.machine.minst cimport MInst, MOperand, Move
 from stratavm.targets.x64.emit_values cimport Cold, ValueEmitter
 
@@ -29,7 +29,7 @@ cdef class Emitter(ValueEmitter):
     cdef int call(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef int call_indirect(self, MInst* inst) except -1 nogil
     cdef int call_builtin(self, MInst* inst, MOperand* ops) except -1 nogil
-    cdef int leave_rec(self) except -1 nogil
+    cdef int leave_rec(self, int64_t popped) except -1 nogil
     cdef int thread_jumps(self) except -1 nogil
     cdef int find_heads(self) except -1 nogil
     cdef uint32_t next_block(self, uint32_t block) noexcept nogil
