@@ -18,7 +18,8 @@ cdef class Licm(Loops):
 
     cdef int reserve(self) except -1 nogil
     cdef int choose(self, uint32_t block) noexcept nogil
-    cdef uint32_t target(self, Node* node, uint32_t block) noexcept nogil
+    cdef uint32_t target(self, Node* node, uint32_t block, uint32_t left) noexcept nogil
+    cdef bint is_tight(self, uint32_t header) noexcept nogil
     cdef uint32_t farthest(self, Node* node) noexcept nogil
     cdef int move(self, uint32_t i, uint32_t block) noexcept nogil
     cdef int copy(self, uint32_t i) except -1 nogil
