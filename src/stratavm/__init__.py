@@ -132,8 +132,10 @@ class _HotModules:
     def _spec_of_code(self, name: str, folder: str) -> "Any":
         """The spec of a module whose source is what it was when the object was linked; else None."""
         is_package, size, known, start, stop = self.pure[name]
-        folder = f"{folder}/{name.rpartition('.')[2]}"
-        path = f"{folder}/__init__.py" if is_package else f"{folder}.py"
+        stem = name.rpartition(".")[2]
+        if is_package:
+            folder, stem = f"{folder}/{stem}", "__init__"
+        path = f"{folder}/{stem}.py"
         try:
             file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
@@ -146,6 +148,8 @@ class _HotModules:
             return None
         spec = ModuleSpec(name, _FromCode(name, path, self.code[start:stop]), origin=path)
         spec.has_location = True
+        if sys.pycache_prefix is None:  # it is asked for each module, and takes long to find
+            spec.cached = f"{folder}/__pycache__/{stem}.{sys.implementation.cache_tag}.pyc"
         if is_package:
             spec.submodule_search_locations = [folder]
         return spec
