@@ -45,7 +45,7 @@ cdef class Pruner:
     cdef int mark_operands(self, uint32_t index) noexcept nogil
     cdef int compact(self) noexcept nogil
     cdef bint goes_on(self, uint32_t block) noexcept nogil
-    cdef bint known(self, Node* node, uint32_t to, uint32_t* moved) noexcept nogil
+    cdef bint known(self, uint32_t kind, Node* node, uint32_t to, uint32_t* moved) noexcept nogil
     cdef bint share(self, Node* node, uint32_t to, uint32_t* moved) noexcept nogil
     cdef bint replace(self, Node* node, uint32_t to, uint32_t known, uint32_t* moved) noexcept nogil
     cdef uint32_t cell_of(self, Node* node) noexcept nogil

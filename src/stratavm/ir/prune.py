@@ -59,6 +59,7 @@ UNLIKE = cython.declare(
     uint32_t, OF_TRAP | OF_LOAD | OF_STORE | OF_READS | OF_WRITES | OF_CALLS | OF_CONTROL | OF_COMPARE
 )
 """What is computed anew each time."""
+SHARED = cython.declare(uint32_t, 1 << 31)  # what an operation gives is known by its operands, and worth a register
 MIX = cython.declare(uint64_t, 0x9E3779B97F4A7C15)
 
 
@@ -94,9 +95,13 @@ def equal(a: cython.pointer(Node), b: cython.pointer(Node)) -> cython.bint:
 @cython.inline
 @cython.nogil
 @cython.exceptval(check=False)
-def shared(op: uint32_t) -> cython.bint:
-    """Whether what an operation gives is known by its operands, and worth a register."""
-    return not OP_FLAGS[op] & UNLIKE if op < 0x8000 else op == IR_CONST
+def kind_of(op: uint32_t) -> uint32_t:
+    """What knowledge of values has to do with an operation: ``SHARED``, its flags if it is about memory, or 0."""
+    flags: uint32_t
+    if op >= 0x8000:
+        return SHARED if op == IR_CONST else OF_WRITES if op == IR_POLL else 0
+    flags = OP_FLAGS[op]
+    return flags & (OF_LOAD | OF_STORE | OF_CALLS | OF_WRITES) if flags & UNLIKE else SHARED
 
 
 @cython.cclass
@@ -233,6 +238,7 @@ class Pruner:
         to: uint32_t = 0
         start: uint32_t
         n: uint32_t
+        kind: uint32_t
         params: uint32_t
         first: uint32_t
         last: uint32_t
@@ -262,7 +268,11 @@ class Pruner:
                 else:
                     n = operands_of(node, args, cython.address(values))
                     map_values(values, n, moved)
-                    if sharing and self.known(node, to, cython.address(moved[i])):
+                    kind = kind_of(node.op) if sharing else 0
+                    if kind == SHARED:
+                        if self.share(node, to, cython.address(moved[i])):
+                            continue
+                    elif kind and self.known(kind, node, to, cython.address(moved[i])):
                         continue
                 to += 1
             self.ssa.blocks[block].last = to
@@ -285,25 +295,15 @@ class Pruner:
             leads |= self.ssa.edges[edge_of(node, k)].target == block
         return leads
 
-    def known(self, node, to, moved):
-        """Whether the value of the node that was put at ``to`` is there already, and ``moved`` is what it became."""
-        flags: uint32_t
-        if node.op >= 0x8000:
-            if node.op == IR_CONST:
-                return self.share(node, to, moved)
-            if node.op == IR_POLL:
-                self.wrote(to, NO_VALUE)
-            return False
-        flags = OP_FLAGS[node.op]
-        if not flags & UNLIKE:
-            return self.share(node, to, moved)
-        if flags & OF_LOAD:
+    def known(self, kind, node, to, moved):
+        """Whether the node that was put at ``to`` reads what is known already; else what it changes is not any more."""
+        if kind & OF_LOAD:
             return self.load(node, to, moved)
-        if flags & OF_STORE:
+        if kind & OF_STORE:
             self.store(node, to)
-        elif flags & OF_CALLS:
+        elif kind & OF_CALLS:
             self.since = to
-        elif flags & OF_WRITES and node.op != OP_GLOBAL_SET:
+        elif node.op != OP_GLOBAL_SET:
             self.wrote(to, NO_VALUE)
         return False
 

@@ -31,7 +31,6 @@ cdef class Emitter(ValueEmitter):
     cdef int call_builtin(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef int leave_rec(self, int64_t popped) except -1 nogil
     cdef int thread_jumps(self) except -1 nogil
-    cdef int find_heads(self) except -1 nogil
     cdef uint32_t next_block(self, uint32_t block) noexcept nogil
     cdef int jump_if(self, uint32_t cc, uint32_t target) except -1 nogil
     cdef int jump_to(self, uint32_t target, uint32_t following) except -1 nogil

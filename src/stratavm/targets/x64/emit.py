@@ -8,6 +8,7 @@ through the encoder, pseudo operations have sequences. Rare paths are placed beh
 import cython
 from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
 from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.failures import fail_limit, fail_wrong
 from cython.cimports.stratavm.base.vec import vec_room
@@ -350,7 +351,9 @@ class Emitter(ValueEmitter):
         elif self.aligning and self.innermost(number):
             self.b.align_code(LOOP_ALIGN)
         self.b.bind(self.first_label + number)
-        self.held = NOTHING_HELD if self.heads[number] == NOT_SEEN else self.heads[number]
+        self.held = self.heads[number]
+        if self.held == NOT_SEEN or block.flags & BF_LOOP_HEADER:
+            self.held = NOTHING_HELD
         for i in range(block.first, block.last):
             breathe(i)
             if (
@@ -628,6 +631,8 @@ class Emitter(ValueEmitter):
         for b in range(n):
             block: cython.pointer(MBlock) = cython.address(self.m.blocks[b])
             self.final[b] = b
+            if block.flags & BF_LOOP_HEADER:
+                continue  # where jumps go back to is known by its flag
             if b and block.last == block.first + 1 and self.m.insts[block.first].op == P_JMP:
                 while moves < end and moves.at < block.first:
                     moves += 1
@@ -642,23 +647,8 @@ class Emitter(ValueEmitter):
             self.final[b] = t
         for b in range(n):  # the end of a chain that is too long, or a circle, is emitted after all
             self.final[self.final[b]] = self.final[b]
-        return self.find_heads()
-
-    def find_heads(self):
-        """Where jumps go back to, nothing is held; what comes before a block tells it, as it is emitted."""
-        n: uint32_t = self.m.n_blocks
-        b: uint32_t
-        k: uint32_t
-        t: uint32_t
         vec_room(self.heads, self.cap_heads, n + 1)
-        for b in range(n):
-            self.heads[b] = NOT_SEEN
-        for b in range(n):
-            block: cython.pointer(MBlock) = cython.address(self.m.blocks[b])
-            for k in range(block.edges, block.edges + block.nedges):
-                t = self.final[self.m.edges[k].target]
-                if t <= b:
-                    self.heads[t] = NOTHING_HELD
+        memset(self.heads, 0xFF, n * cython.sizeof(uint32_t))  # NOT_SEEN
         return 0
 
     def next_block(self, block):

@@ -28,8 +28,8 @@ cdef struct TableUse:
 
 cdef enum:
     ALWAYS = 0x80        # skip: unconditional
-    NOTHING_HELD = 0xFFFFFFFF
-    NOT_SEEN = 0xFFFFFFFE   # for heads: no way here was emitted yet
+    NOTHING_HELD = 0xFFFFFFFE
+    NOT_SEEN = 0xFFFFFFFF   # for heads: no way here was emitted yet
 
 cdef class ValueEmitter:
     cdef CodeBuf b
