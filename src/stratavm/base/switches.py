@@ -64,7 +64,7 @@ POLL: Final = Switch(
     "always: take the slow path at every poll; never: leave the polls of loops out (such code cannot be stopped)",
 )
 CACHE: Final = Switch(
-    "STRATA_CACHE", {"": True, "on": True, "off": False}, "off: keep no machine code on disk, and use none"
+    "STRATA_CACHE", {"": "", "on": "", "off": "off"}, "off: keep no machine code on disk, and use none"
 )
 STALE: Final = Switch(
     "STRATA_STALE",

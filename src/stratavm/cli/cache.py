@@ -41,12 +41,12 @@ def _list(cache: DiskCache, json: bool) -> int:
     total = sum(entry.size for entry in entries)
     if json:
         rows: list[dict[str, Any]] = [{"key": e.key, "bytes": e.size, "used": e.used} for e in entries]
-        output.emit({"folder": cache.folder, "on": switches.CACHE.value(), "bytes": total, "entries": rows})
+        output.emit({"folder": cache.folder, "on": not switches.CACHE.value(), "bytes": total, "entries": rows})
         return 0
     for entry in entries:
         used = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.used))
         output.text(f"{entry.key[:SHOWN]}  {entry.size:12,}  {used}\n")
-    off = "" if switches.CACHE.value() else " (STRATA_CACHE=off: not used)"
+    off = " (STRATA_CACHE=off: not used)" if switches.CACHE.value() else ""
     output.text(f"{len(entries)} entries, {total:,} bytes of at most {cache.most_bytes:,}, in {cache.folder}{off}\n")
     return 0
 

@@ -124,7 +124,7 @@ def make_native_runtime(bus: Bus, allocator: MemoryAllocator) -> Runtime:
 
 def make_code_cache(config: Config, bus: Bus) -> CodeCache:
     """A directory of this user's, unless the configuration or the environment says that there is none."""
-    if config.cache is False or not switches.CACHE.value():
+    if config.cache is False or switches.CACHE.value():
         return CodeCache()
     with importing:
         from stratavm.engine.codecache import DiskCodeCache
