@@ -60,13 +60,18 @@ def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> 
         before = os.fstat(file.fileno())
         size = before.st_size  # 0 for what is no ordinary file, and may never end
         data = read_up_to(file, most, size) if size <= most else b""
-        unchanged = os.fstat(file.fileno())[:9] == before[:9]
+        unchanged = _state(os.fstat(file.fileno())) == _state(before)
     if max(size, len(data)) > most:
         raise ModuleLimit(
             "module too large", limit="module_bytes", expected=f"at most {most} bytes", found=f"{size or 'more'}"
         )
     found = _from_bytes(os.fspath(source), data)
     return replace(found, file=before) if unchanged else found
+
+
+def _state(now: os.stat_result) -> tuple[int, ...]:
+    """What a change of a file changes; not when it was read, which reading does."""
+    return now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns
 
 
 def _opened(path: str | os.PathLike[str]) -> FileIO:

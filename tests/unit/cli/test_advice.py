@@ -56,7 +56,7 @@ def test_a_misspelt_option_is_sent_to_the_help_of_its_command(strata, program):
         ("run --vresion APP", "no option '--vresion': did you mean '--json' or '--stdin'?"),
         (
             "run --tier jitt1 APP",
-            "argument --tier: 'jitt1' is none of jit0, jit1, oracle: did you mean 'jit1' or 'jit0'?",
+            "argument --tier: 'jitt1' is none of jit0, jit1, auto, oracle: did you mean 'jit1' or 'jit0'?",
         ),
         (
             "run --memory-plan gaurd APP",
