@@ -18,6 +18,8 @@ cdef struct Quota:
 
 cdef int look() except -1 nogil
 cdef int grew(uint64_t size) except -1 nogil
+cdef void begin_quota(Quota* quota, const uint32_t* asked, int64_t size) noexcept nogil
+cdef void end_quota(Quota* quota) noexcept nogil
 
 cdef inline int breathe(uint32_t turn) except -1 nogil:
     """In a loop: look once in a few thousand turns, but not at the first: short loops never do."""

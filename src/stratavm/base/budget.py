@@ -122,6 +122,21 @@ def grew(size):
     return 0
 
 
+def begin_quota(quota, asked, size):
+    """The budget of a thread that has none and knows nothing of Python: its work ends when any bit is set at ``asked``,
+    and may take so many bytes of scratch memory. Nothing but ``end_quota`` may come after a failure."""
+    memset(quota, 0, cython.sizeof(Quota))
+    quota.asked = asked
+    quota.mask = 0xFFFFFFFF
+    quota.bytes_left = size
+    set_budget(quota)
+
+
+def end_quota(quota):
+    """The thread has none any more."""
+    set_budget(quota.outer)
+
+
 @cython.cclass
 class Budget:
     """A budget, for the time of a ``with`` block in one thread.

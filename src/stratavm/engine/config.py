@@ -75,7 +75,8 @@ class Config:
         compile_bytes: scratch memory for compiling one function, in bytes. A function that takes more with the passes
             of ``jit1`` is compiled as ``jit0`` does; one that takes more even so ends the call that needs it with
             ResourceLimit. The default is enough for any function that the default ``limits`` allow.
-        threads: threads that validate and compile; 0 = one per core.
+        threads: threads that validate and compile; 0 = one per core. With more than one, what will probably be called
+            next is compiled ahead, on threads that the whole process shares.
         load_timeout: seconds that loading a module may take (decoding or parsing it, validating it, laying out its
             images), or None. Loading that takes longer ends with DeadlineExceeded, and nothing is kept of it.
         cache: keep the machine code of binaries of 64 KiB and more on disk, for the next process that loads them:

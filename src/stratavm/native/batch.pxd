@@ -2,6 +2,7 @@
 cimport cython
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from stratavm.native.execmem cimport CodeSource
+from stratavm.runtime.instance cimport CodeTable
 from stratavm.targets.x64.emit cimport Emitter
 
 cdef struct Made:
@@ -13,6 +14,7 @@ cdef struct Made:
     uint32_t n_sites
     uint32_t level            # of the compiler
     uint64_t ns               # that it took
+    void* seen                # what its slot had when it was begun
 
 @cython.final
 cdef class Batch:
@@ -26,6 +28,7 @@ cdef class Batch:
     cdef uint32_t cap_addresses
 
     cdef int clear(self) noexcept nogil
-    cdef int take(self, Emitter emitter, uint32_t index, uint64_t ns) except -1 nogil
+    cdef int take(self, Emitter emitter, uint32_t index, uint64_t ns, void* seen) except -1 nogil
     cdef uint64_t put(self, const void* items, uint64_t size) except? 0xFFFFFFFFFFFFFFFF nogil
+    cdef int drop_late(self, CodeTable table) noexcept nogil
     cdef int point(self, uint32_t first) except -1 nogil

@@ -42,12 +42,13 @@ class Batch:
         self.n_made = self.n_bytes = 0
         return 0
 
-    def take(self, emitter, index, ns):
-        """Append the function that was emitted."""
+    def take(self, emitter, index, ns, seen):
+        """Append the function that was emitted; its slot had ``seen`` when that was begun."""
         vec_room(self.made, self.cap_made, self.n_made + 1)
         made: cython.pointer(Made) = cython.address(self.made[self.n_made])
         made.index = index
         made.ns = ns
+        made.seen = seen
         made.size = emitter.b.n
         made.level = emitter.plan.level
         made.n_traps = emitter.n_traps
@@ -70,6 +71,17 @@ class Batch:
             memcpy(self.bytes + at, items, size)
         self.n_bytes = at + padded(size)
         return at
+
+    def drop_late(self, table):
+        """Leave out functions that somebody else has published meanwhile."""
+        i: uint32_t
+        n: uint32_t = 0
+        for i in range(self.n_made):
+            if table.is_still(self.made[i].index, self.made[i].seen):
+                self.made[n] = self.made[i]
+                n += 1
+        self.n_made = n
+        return 0
 
     def point(self, first):
         """Say where code and tables lie; ``first``: the index of the first defined function."""

@@ -120,6 +120,13 @@ class ModuleCompiler:
         pipeline = self.pipeline() if self.passes else None
         return Worker(self.plan, self.options.allocator, pipeline=pipeline, machine=self.options.machine)
 
+    def background_worker(self) -> Worker | None:
+        """A worker for a thread without Python, or None: a front end or a pass is written in it, or, unless threads
+        were asked for by their switch, each result is checked, which is."""
+        worker = self._new_worker()
+        checked = switches.CHECK.value() >= 2 and not switches.HELPERS.value()
+        return None if checked or worker.asks_python(self.front) else worker
+
     def pipeline(self) -> Pipeline:
         """The passes, for one thread."""
         with importing:

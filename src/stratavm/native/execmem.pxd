@@ -45,3 +45,5 @@ cdef enum:
     PUBLISH_NO_MEMORY = 1
     PUBLISH_ARENA_FULL = 2
     PUBLISH_PROTECT = 3
+
+cdef bint is_crowded() noexcept nogil

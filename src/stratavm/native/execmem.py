@@ -115,6 +115,11 @@ def take_chunks(count: uint32_t) -> cython.int:
     return -1
 
 
+def is_crowded():
+    """Whether code takes half of what it may: the rest is for what is called. Any thread."""
+    return 2 * chunks_in_use > chunk_limit
+
+
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)

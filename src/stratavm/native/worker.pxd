@@ -8,6 +8,7 @@ from stratavm.machine.minst cimport MCode
 from stratavm.machine.regalloc.allocator cimport Allocator
 from stratavm.machine.schedule cimport Scheduler
 from stratavm.native.batch cimport Batch
+from stratavm.runtime.instance cimport CodeTable
 from stratavm.targets.x64.emit cimport Emitter
 from stratavm.targets.x64.isel cimport Selector
 from stratavm.targets.x64.plan cimport ModulePlan
@@ -40,6 +41,8 @@ cdef class Worker:
     cdef uint64_t[6] spent          # nanoseconds, by stage
     cdef uint32_t first, behind     # stages that `run` asks for
     cdef uint32_t defined           # index of the function at hand
+    cdef uint32_t made              # of the one that is ready: `ssa` has it; NO_VALUE: there is none
+    cdef void* seen                 # what its slot had when it was begun
     cdef Batch batch
     cdef uint32_t* wanted           # defined indices of a batch; then, from the left, of those that are refused
     cdef uint32_t n_wanted, cap_wanted, n_refused
@@ -50,6 +53,8 @@ cdef class Worker:
     cdef object finish(self, uint32_t first)
     cdef int compile_wanted(self) except -1 nogil
     cdef int one(self) except -1 nogil
+    cdef uint32_t make(self, CodeTable table, uint32_t index) noexcept nogil
+    cdef uint32_t point(self) noexcept nogil
     cdef int run(self, uint32_t first, uint32_t behind) except -1
     cdef int run_unchecked(self, uint32_t first, uint32_t behind) except -1
     cdef int check(self, uint32_t number) except -1

@@ -9,7 +9,7 @@ from cython.cimports.posix.time import CLOCK_MONOTONIC, clock_gettime, timespec
 from cython.cimports.stratavm.base.budget import look
 from cython.cimports.stratavm.base.failures import Failure, fail_limit, guarded, raise_failure, refused
 from cython.cimports.stratavm.base.vec import vec_room
-from cython.cimports.stratavm.ir.ssa import Ssa
+from cython.cimports.stratavm.ir.ssa import NO_VALUE, Ssa
 from cython.cimports.stratavm.machine.minst import MCode
 from cython.cimports.stratavm.machine.regalloc.allocator import Allocator
 from cython.cimports.stratavm.machine.schedule import Scheduler
@@ -19,7 +19,7 @@ from cython.cimports.stratavm.targets.x64.isel import Selector
 from cython.cimports.stratavm.targets.x64.plan import ModulePlan
 
 from stratavm.base.importing import importing
-from stratavm.ir.stage import source_of
+from stratavm.ir.stage import Source, Stage, source_of
 from stratavm.machine.minst import snapshot
 from stratavm.targets.x64.target import X64
 
@@ -90,6 +90,14 @@ def do_one(worker: cython.p_void) -> cython.int:
     return cython.cast(Worker, worker).one()
 
 
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def do_point(worker: cython.p_void) -> cython.int:
+    """The work of a guard: sources of the batch."""
+    return cython.cast(Worker, worker).batch.point(cython.cast(Worker, worker).plan.n_imported_funcs)
+
+
 @cython.auto_pickle(False)
 @cython.cclass
 class Worker:
@@ -126,6 +134,14 @@ class Worker:
     def input(self) -> Ssa:
         """The SSA to fill before ``generate``."""
         return self.ssa
+
+    def asks_python(self, front) -> bool:
+        """Whether it compiles functions of a front end's module with the help of Python."""
+        self.attach(front, 0)
+        for stage in [] if self.pipeline is None else self.pipeline.stages:
+            if type(stage).transform is not Stage.transform:
+                return True
+        return type(self.source) is Source
 
     @property
     def stages_ns(self) -> tuple:
@@ -194,11 +210,28 @@ class Worker:
     def one(self):
         """One function of it."""
         begin: uint64_t = now_ns()
+        self.made = NO_VALUE
         self.stages()
-        return self.batch.take(self.emitter, self.defined, now_ns() - begin)
+        self.batch.take(self.emitter, self.defined, now_ns() - begin, self.seen)
+        self.made = self.defined
+        return 0
+
+    def make(self, table, index):
+        """Compile a defined function into the batch, for a table of code; 0, or the kind of ``failure``. Has nothing to
+        do with Python where the front end and the stages have not."""
+        self.first = BUILD
+        self.behind = N_STAGES
+        self.defined = index
+        self.seen = table.seen(index)
+        return guarded(cython.address(self.failure), do_one, cython.cast(cython.p_void, self))
+
+    def point(self):
+        """Say where the functions of the batch lie, as sources to publish; 0, or the kind of failure."""
+        return guarded(cython.address(self.failure), do_point, cython.cast(cython.p_void, self))
 
     def attach(self, front, defined):
         """Say which function is next."""
+        self.made = NO_VALUE
         if front is not self.front:
             self.source = source_of(front, self.built)
             self.front = front
@@ -208,6 +241,7 @@ class Worker:
     def finish(self, first):
         """``Code`` by all stages from one on."""
         self.run(first, N_STAGES)
+        self.made = self.defined
         return self.emitter.finish()
 
     def run(self, first, behind):

@@ -36,6 +36,9 @@ cdef class CodeTable:
     cdef public object fallback          # gives an instance its program for the oracle; None: no function needs one
     cdef void* stub_of(self, uint32_t index) noexcept nogil
     cdef bint offer(self, uint32_t index, void* seen, void* code) noexcept nogil
+    cdef void* seen(self, uint32_t index) noexcept nogil
+    cdef bint is_still(self, uint32_t index, void* seen) noexcept nogil
+    cdef bint lacks(self, uint32_t index) noexcept nogil
     cdef uint32_t checked(self, object index) except? 0xFFFFFFFF
     cpdef int attach(self, Instance instance, object compiler) except -1
 

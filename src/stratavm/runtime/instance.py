@@ -111,7 +111,24 @@ class CodeTable:
     def offer(self, index, seen, code):
         """``publish`` for compiled callers, who need no GIL: whether the code is the function's from now on. A result
         that comes late, or was made for another version, changes nothing."""
-        return swap_ptr(cython.address(self.codes[index]), seen, code)
+        slot: cython.pp_void = cython.address(self.codes[index])
+        if swap_ptr(slot, seen, code):
+            return True
+        return seen == cython.NULL and self.first_stub != 0 and swap_ptr(slot, self.stub_of(index), code)
+
+    def seen(self, index):
+        """What a function's slot has, without the GIL: to be shown when code that is made from now on is offered."""
+        return load_ptr(cython.address(self.codes[index]))
+
+    def is_still(self, index, seen):
+        """Whether code that was begun when its slot had ``seen`` could be the function's."""
+        word: cython.p_void = load_ptr(cython.address(self.codes[index]))
+        return word == seen or (seen == cython.NULL and word == self.stub_of(index))
+
+    def lacks(self, index):
+        """Whether a function has no code yet; without the GIL."""
+        word: cython.p_void = load_ptr(cython.address(self.codes[index]))
+        return word == cython.NULL or word == self.stub_of(index)
 
     @property
     def n_compiled(self) -> int:
@@ -139,8 +156,6 @@ class CodeTable:
         """
         at: uint32_t = self.checked(defined_index)
         word: cython.p_void = cython.cast(cython.p_void, cython.cast(uint64_t, seen))
-        if word == cython.NULL:
-            word = self.stub_of(at)
         self.offer(at, word, cython.cast(cython.p_void, cython.cast(uint64_t, address)))
         return self.slot(at)
 

@@ -3,14 +3,20 @@
 A slot begins at a lazy stub, which calls ``compile_at_call`` through the runtime. Publishing is one compare-and-swap
 (``CodeTable.publish``), since all instances have the same slots; a FuncRec gets the code when a call through it meets
 the stub. Two threads that meet the same stub may both compile; the first result wins.
+
+What a function calls that was compiled at its first call is compiled ahead, by threads without Python
+(``native.queue``). What they publish is noted by whoever comes next with the GIL.
 """
 
 from __future__ import annotations
 
 import time
+import weakref
 
+from stratavm.base import switches
 from stratavm.base.errors import ResourceLimit, Unsupported
-from stratavm.base.forms import Any
+from stratavm.base.forms import TYPE_CHECKING, Any, Final
+from stratavm.base.importing import importing
 from stratavm.machine.code import Code
 from stratavm.module.valid import ValidModule
 from stratavm.native.compile import ModuleCompiler
@@ -20,6 +26,17 @@ from stratavm.native.worker import Worker
 from stratavm.runtime.instance import CodeTable
 from stratavm.tiers.events import CompileRecorder
 from stratavm.tiers.tier import Tier, TierModule
+
+if TYPE_CHECKING:
+    from stratavm.native.queue import CallQueue
+
+KEPT_QUEUES: Final = 8
+"""Modules that have a worker for threads at once: the ones that began last. Each holds arrays as large as the largest
+function it met."""
+BEGIN_AT: Final = 8
+"""Functions that are compiled at their calls before others are ahead: small programs are through by then."""
+CHECKS: Final = switches.CHECK.value()
+_busy: list[weakref.ref[LazyCode]] = []
 
 
 class LazyCode:
@@ -32,11 +49,15 @@ class LazyCode:
         fallback: Tier | None,
         name: str = "",
         recorder: CompileRecorder | None = None,
+        ahead: bool = False,
     ) -> None:
+        """``ahead``: let threads compile what will probably be called next, where there are some."""
         self.valid = valid
         self.compiler = compiler
         self.fallbacks: dict[int, str] = {}
-        self.code_bytes = 0
+        self._code_bytes = 0
+        self._ahead = ahead
+        self._n_called = 0
         self.first = len(valid.module.imported_funcs)
         module = valid.module
         self.owner = CodeOwner(module.names.module or name or "module", module.func_name, module.body_start)
@@ -44,6 +65,7 @@ class LazyCode:
         self._recorder = recorder
         self._fallback: TierModule | None = None
         self.table = CodeTable(len(valid.module.functions), self.owner.serial)
+        self._queue: CallQueue | None = None
 
     def attach(self, instance: Any) -> None:
         """Make an instance callable."""
@@ -60,9 +82,79 @@ class LazyCode:
         begin = time.perf_counter_ns()
         with self.compiler.worker() as worker:
             code = self.code(defined_index, worker)
-        self.report_compiled(defined_index, time.perf_counter_ns() - begin)
+            if self._queue is not None or self._ahead:
+                self._look_ahead(defined_index, worker)
+        ns = time.perf_counter_ns() - begin
         [address] = publish(self.owner, [code], [self.first + defined_index])
-        return self.install(defined_index, seen, address, len(code))
+        won = self.install(defined_index, seen, address, len(code))
+        if won == address:
+            self.report_compiled(defined_index, ns)
+        self.note_published()
+        return won
+
+    def _look_ahead(self, defined_index: int, worker: Worker) -> None:
+        """Have threads compile what a function calls that a worker has just compiled."""
+        queue = self._queue
+        self._n_called += 1
+        if queue is None:
+            if self._n_called < BEGIN_AT:
+                return
+            self._ahead = False  # it is tried once
+            with importing:  # few programs are so small as to do without
+                from stratavm.native.queue import CallQueue, n_helpers
+
+            if n_helpers() == 0 or (own := self.compiler.background_worker()) is None:
+                return
+            queue = self._queue = CallQueue(own, self.compiler.front, self.owner, self.table)
+            _busy.append(weakref.ref(self))
+            while len(_busy) > KEPT_QUEUES:
+                if (code := _busy.pop(0)()) is not None:
+                    code.stop_looking_ahead(again=True)
+        queue.add_callees(worker, defined_index)
+
+    def stop_looking_ahead(self, again: bool = False) -> None:
+        """End what threads do for the module, and give back what they need; ``again``: the next function that is
+        compiled at its call may begin it anew."""
+        queue, self._queue, self._ahead = self._queue, None, again
+        if queue is not None:
+            queue.stop()
+            self._note(queue)
+
+    def note_published(self) -> None:
+        """Learn what threads have published: for events and sums."""
+        queue = self._queue
+        if queue is not None and queue.has_reports:
+            self._note(queue)
+
+    def _note(self, queue: CallQueue) -> None:
+        made = queue.drain()
+        for defined_index, size, ns in made:
+            self._code_bytes += size
+            self.report_compiled(defined_index, ns)
+        if CHECKS >= 2:
+            for defined_index, size, _ in made:
+                self._verify(defined_index, size)
+
+    def _verify(self, defined_index: int, size: int) -> None:
+        """What a thread compiled without checks is compiled again with them: the bytes are the same."""
+        with importing:
+            from ctypes import string_at
+
+        code = self.compiler.compile(defined_index)
+        if self.table.level(defined_index) != code.level:
+            return  # something better is in its place
+        if string_at(self.table.code(defined_index), size) != code.code:
+            raise AssertionError(f"function {self.first + defined_index}: a thread compiled something else")
+
+    def count_bytes(self, size: int) -> None:
+        """So many bytes of machine code were published by somebody else."""
+        self._code_bytes += size
+
+    @property
+    def code_bytes(self) -> int:
+        """Bytes of machine code published so far, stubs not counted."""
+        self.note_published()
+        return self._code_bytes
 
     def report_compiled(self, defined_index: int, ns: int) -> None:
         """Record that a function was compiled, or that it fell back."""
@@ -95,7 +187,7 @@ class LazyCode:
         returns the address that won."""
         won: int = self.table.publish(defined_index, seen, address)
         if won == address:
-            self.code_bytes += size
+            self._code_bytes += size
         return won
 
     def _attach_fallback(self) -> None:
@@ -106,5 +198,6 @@ class LazyCode:
 
     def close(self) -> None:
         """Nothing new will be compiled; instances keep the owner of the code alive through this object."""
+        self.stop_looking_ahead()
         if self._fallback is not None:
             self._fallback.close()

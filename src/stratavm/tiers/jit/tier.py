@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from stratavm.base import switches
 from stratavm.base.errors import Unsupported
 from stratavm.base.events.core import Bus
 from stratavm.base.forms import Any, ClassVar, dataclass
@@ -35,9 +36,10 @@ class JitModule:
         name: str = "",
         recorder: CompileRecorder | None = None,
         executor: CompileExecutor | None = None,
+        ahead: bool = False,
     ) -> None:
         self.valid = valid
-        self.lazy = self.code_type(valid, wasm_compiler(valid, options), fallback, name, recorder)
+        self.lazy = self.code_type(valid, wasm_compiler(valid, options), fallback, name, recorder, ahead)
         self.executor = executor or ThreadExecutor()
 
     @property
@@ -83,7 +85,7 @@ class JitModule:
 
         lazy = self.lazy
         taken, size = unpack(lazy.owner, lazy.table, lazy.first, data)
-        lazy.code_bytes += size
+        lazy.count_bytes(size)
         return int(taken)
 
     def close(self) -> None:
@@ -115,7 +117,8 @@ class Jit:
         """Prepare a valid module; only a strict tier compiles it now, but for what ``restore`` publishes."""
         recorder = CompileRecorder.of(self.bus) if self.bus is not None else None
         fallback = None if self.strict else self.fallback
-        module = self.module_of(valid, self.options, fallback, name, recorder, self.executor)
+        ahead = self.threads > 1 or bool(switches.HELPERS.value())
+        module = self.module_of(valid, self.options, fallback, name, recorder, self.executor, ahead)
         restore(module)
         if self.strict:
             module.compile_all(self.threads)

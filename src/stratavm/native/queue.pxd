@@ -1,0 +1,54 @@
+# What a thread without Python compiles and publishes: see queue.py.
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from stratavm.base.budget cimport Quota
+from stratavm.native.background cimport Job
+from stratavm.native.execmem cimport CodeOwner
+from stratavm.native.worker cimport Worker
+from stratavm.runtime.instance cimport CodeTable
+
+cdef struct Delivery:         # one function that was published
+    uint32_t index            # among those defined
+    uint32_t size
+    uint64_t ns
+
+cdef struct Report:           # several; one piece of memory, `made` behind the struct
+    Report* next
+    uint32_t n
+    Delivery* made
+
+cdef struct Request:          # functions to compile; the indices lie behind the struct
+    Request* next
+    uint32_t n
+
+cdef class Press
+
+cdef struct Task:
+    Job job
+    void* press               # whose job it is
+
+cdef class Press:
+    cdef Task task
+    cdef Worker worker
+    cdef CodeOwner owner
+    cdef CodeTable table
+    cdef Quota quota          # of the thread that runs a piece
+    cdef void* reports        # Report*: what was published and nobody has been told yet, newest first
+    cdef readonly uint64_t code_bytes     # published by it
+    cdef readonly uint32_t n_made, n_stopped, n_failed
+
+    cdef int piece(self) noexcept nogil
+    cdef uint32_t make(self, uint32_t index) noexcept nogil
+    cdef int publish(self, Report* report) noexcept nogil
+    cdef int deliver(self) noexcept nogil
+
+cdef class CallQueue(Press):
+    cdef void* requests       # Request*: newest first
+    cdef uint32_t* waiting    # the last is next
+    cdef uint32_t n_waiting
+    cdef uint32_t at_work     # 1 during a piece
+    cdef uint8_t* level       # by defined index: 0 never asked for, 1 a callee of what was called, 2 a callee of that, …
+
+    cdef int take_requests(self) noexcept nogil
+    cdef int put(self, uint32_t index, uint8_t level) noexcept nogil
+    cdef int put_callees(self, uint8_t level) noexcept nogil

@@ -1,0 +1,365 @@
+# strata: hot
+"""Code that is made without Python, on threads of ``background``: of functions that will probably be called next.
+
+A ``CallQueue`` belongs to a module. Who compiled a function at its first call puts its direct callees there; a thread
+compiles them in batches, publishes each batch in one go and offers the functions to the module's table. What fails, for
+whatever reason, is left to the first call of it, which reports it.
+
+Threads that have the GIL and the one that has not exchange requests and reports through two lists, each a word that is
+swapped: nobody ever waits for the other.
+"""
+
+import cython
+from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t
+from cython.cimports.libc.stdlib import calloc, free, malloc
+from cython.cimports.stratavm.base.budget import begin_quota, end_quota
+from cython.cimports.stratavm.ir.ops import OP_CALL, OP_RETURN_CALL
+from cython.cimports.stratavm.ir.ssa import NO_VALUE, Node
+from cython.cimports.stratavm.native.background import Job, ready, submit, withdraw
+from cython.cimports.stratavm.native.batch import Made
+from cython.cimports.stratavm.native.execmem import PUBLISH_OK, CodeOwner, is_crowded
+from cython.cimports.stratavm.native.worker import Worker
+from cython.cimports.stratavm.runtime.instance import CodeTable
+from cython.cimports.stratavm.runtime.native import and_32, load_32, load_ptr, now_ns, or_32, swap_ptr
+
+from stratavm.native.background import helper_status
+
+SCRATCH = cython.declare(int64_t, 1 << 28)
+"""Bytes that the arrays of a worker may grow by in one piece of work; what wants more is left to its first call."""
+PIECE_NS = cython.declare(uint64_t, 1_000_000)
+"""A piece of work takes about so long: then what was made is published, and what was asked for since comes first."""
+BATCH = cython.declare(uint32_t, 32)
+"""Functions that are published together, at most."""
+DEPTH = cython.declare(uint8_t, 3)
+"""Calls from what was called to what is compiled unasked: 1 is direct callees."""
+MOST_BODY = cython.declare(uint32_t, 1 << 12)
+"""Bytes of a body that is compiled unasked: longer ones may never be called, and take long."""
+MOST_BYTES = cython.declare(uint64_t, 1 << 25)
+"""Machine code that is made unasked for one module."""
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def add(head: cython.pp_void, item: cython.pp_void) -> cython.int:
+    """Put an item, whose first word is the next one, in front of a list."""
+    while True:
+        item[0] = load_ptr(head)
+        if swap_ptr(head, item[0], item):
+            return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def take_all(head: cython.pp_void) -> cython.pp_void:
+    """Empty a list: its first item."""
+    first: cython.p_void
+    while True:
+        first = load_ptr(head)
+        if first == cython.NULL or swap_ptr(head, first, cython.NULL):
+            return cython.cast(cython.pp_void, first)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def in_turn(item: cython.pp_void) -> cython.pp_void:
+    """A list that was taken, the other way round: oldest first."""
+    before: cython.pp_void = cython.NULL
+    behind: cython.pp_void
+    while item != cython.NULL:
+        behind = cython.cast(cython.pp_void, item[0])
+        item[0] = before
+        before = item
+        item = behind
+    return before
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def new_report(room: uint32_t) -> cython.pointer(Report):
+    """An empty one, with room for so many functions; NULL where there is no memory."""
+    report: cython.pointer(Report) = cython.cast(
+        cython.pointer(Report), malloc(cython.sizeof(Report) + room * cython.sizeof(Delivery))
+    )
+    if report != cython.NULL:
+        report.n = 0
+        report.made = cython.cast(cython.pointer(Delivery), report + 1)
+    return report
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def run_piece(job: cython.pointer(Job)) -> cython.bint:
+    """The work of a job."""
+    return cython.cast(Press, cython.cast(cython.pointer(Task), job).press).piece()
+
+
+def n_helpers() -> int:
+    """How many threads may compile in the background."""
+    ready()
+    return helper_status()["limit"]
+
+
+@cython.no_gc
+@cython.auto_pickle(False)
+@cython.cclass
+class Press:
+    """A worker, and where what it makes is published; the worker is nobody else's.
+
+    The collector does not see what it holds, and clears none of it while a thread is at work: nothing of it leads back
+    to whoever has the press. It ends the work when it goes.
+    """
+
+    def __cinit__(self, worker: Worker, front: object, owner: CodeOwner, table: CodeTable, *rest: object):
+        ready()
+        worker.attach(front, 0)
+        self.worker = worker
+        self.owner = owner
+        self.table = table
+        self.task.job.run = run_piece
+        self.task.press = cython.cast(cython.p_void, self)
+
+    def __dealloc__(self):
+        item: cython.pp_void
+        behind: cython.pp_void
+        withdraw(cython.address(self.task.job))
+        item = cython.cast(cython.pp_void, self.reports)
+        while item != cython.NULL:
+            behind = cython.cast(cython.pp_void, item[0])
+            free(item)
+            item = behind
+
+    def stop(self) -> None:
+        """End the work, within a millisecond; what is asked for afterwards begins it again."""
+        with cython.nogil:
+            withdraw(cython.address(self.task.job))
+
+    @property
+    def has_reports(self) -> bool:
+        """Whether ``drain`` has something to tell."""
+        return self.reports != cython.NULL
+
+    @property
+    def stages_ns(self) -> tuple:
+        """Nanoseconds that its worker spent in each stage."""
+        return self.worker.stages_ns
+
+    def drain(self) -> list:
+        """What was published since this was asked last, in the order in which it was made: defined index, bytes and
+        nanoseconds of each."""
+        found: list = []
+        i: uint32_t
+        report: cython.pointer(Report)
+        behind: cython.pp_void
+        item: cython.pp_void = in_turn(take_all(cython.address(self.reports)))
+        while item != cython.NULL:
+            report = cython.cast(cython.pointer(Report), item)
+            for i in range(report.n):
+                found.append((report.made[i].index, report.made[i].size, report.made[i].ns))
+            behind = cython.cast(cython.pp_void, item[0])
+            free(item)
+            item = behind
+        return found
+
+    def piece(self):
+        """What a thread does in one go, without Python; whether there is more to do."""
+        return 0
+
+    def make(self, index):
+        """Compile a function into the batch: 0, or the kind of failure."""
+        return self.worker.make(self.table, index)
+
+    def deliver(self):
+        """Publish the batch, and offer it to the table; what is too late is left out. No error: what is not published
+        is compiled when it is called."""
+        report: cython.pointer(Report)
+        self.worker.batch.drop_late(self.table)
+        if self.worker.batch.n_made == 0 or self.worker.point():
+            return 0
+        report = new_report(self.worker.batch.n_made)
+        if report == cython.NULL:
+            return 0
+        if self.publish(report):
+            free(report)
+            return 0
+        add(cython.address(self.reports), cython.cast(cython.pp_void, report))
+        self.worker.batch.clear()
+        return 0
+
+    def publish(self, report):
+        """Publish what the worker has pointed at, and write down what became of it; or why not."""
+        i: uint32_t
+        made: cython.pointer(Made)
+        batch: cython.pointer(Made) = self.worker.batch.made
+        status: cython.int = self.owner.publish_sources(
+            self.worker.batch.sources, self.worker.batch.n_made, self.worker.batch.addresses, False
+        )
+        if status != PUBLISH_OK:
+            return status
+        for i in range(self.worker.batch.n_made):
+            made = cython.address(batch[i])
+            if self.table.offer(made.index, made.seen, cython.cast(cython.p_void, self.worker.batch.addresses[i])):
+                report.made[report.n].index = made.index
+                report.made[report.n].size = made.size
+                report.made[report.n].ns = made.ns
+                report.n += 1
+                self.code_bytes += made.size
+        self.n_made += report.n
+        return PUBLISH_OK
+
+
+@cython.no_gc
+@cython.auto_pickle(False)
+@cython.cclass
+class CallQueue(Press):
+    """Functions of a module that compiled ones call directly."""
+
+    def __cinit__(self, *rest: object):
+        count: cython.size_t = self.table.count
+        self.waiting = cython.cast(cython.pointer(uint32_t), malloc((count + 1) * cython.sizeof(uint32_t)))
+        self.level = cython.cast(cython.pointer(uint8_t), calloc(count + 1, 1))
+        if self.waiting == cython.NULL or self.level == cython.NULL:
+            raise MemoryError("no memory for a queue of functions")
+
+    def __dealloc__(self):
+        item: cython.pp_void
+        behind: cython.pp_void
+        withdraw(cython.address(self.task.job))
+        item = cython.cast(cython.pp_void, self.requests)
+        while item != cython.NULL:
+            behind = cython.cast(cython.pp_void, item[0])
+            free(item)
+            item = behind
+        free(self.waiting)
+        free(self.level)
+
+    def add_callees(self, worker: Worker, defined_index: uint32_t) -> bool:
+        """Put the direct callees of a function that ``worker`` has just compiled into the queue; whether a thread looks
+        after it."""
+        request: cython.pointer(Request)
+        indices: cython.pointer(uint32_t)
+        n: uint32_t
+        if worker.made != defined_index:
+            return False  # another worker compiled it in the end
+        n = callees(worker, self.table, cython.NULL)
+        if n == 0:
+            return False
+        request = cython.cast(cython.pointer(Request), malloc(cython.sizeof(Request) + n * cython.sizeof(uint32_t)))
+        if request == cython.NULL:
+            return False
+        indices = cython.cast(cython.pointer(uint32_t), request + 1)
+        request.n = callees(worker, self.table, indices)
+        add(cython.address(self.requests), cython.cast(cython.pp_void, request))
+        return submit(cython.address(self.task.job)) != 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is asked for that is not done; for tests."""
+        waits: cython.bint = load_ptr(cython.address(self.requests)) != cython.NULL
+        return not waits and load_32(cython.address(self.at_work)) == 0 and self.n_waiting == 0
+
+    def piece(self):
+        """A batch: what was asked for last, or what that calls."""
+        index: uint32_t
+        failure: uint32_t
+        begin: uint64_t = now_ns()
+        or_32(cython.address(self.at_work), 1)
+        self.take_requests()
+        self.worker.batch.clear()
+        begin_quota(cython.address(self.quota), cython.address(self.task.job.stop), SCRATCH)
+        while self.n_waiting and self.worker.batch.n_made < BATCH and now_ns() - begin < PIECE_NS:
+            if self.code_bytes > MOST_BYTES or is_crowded():
+                self.n_waiting = 0
+                break
+            self.n_waiting -= 1
+            index = self.waiting[self.n_waiting]
+            if not self.table.lacks(index) or not self.worker.source.is_short(index, MOST_BODY):
+                continue
+            failure = self.make(index)
+            if failure and self.task.job.stop:
+                self.waiting[self.n_waiting] = index
+                self.n_waiting += 1
+                self.n_stopped += 1
+                break
+            if failure:
+                self.n_failed += 1
+            elif self.level[index] < DEPTH:
+                self.put_callees(self.level[index] + 1)
+        self.deliver()
+        end_quota(cython.address(self.quota))
+        and_32(cython.address(self.at_work), 0)
+        return self.n_waiting != 0 or load_ptr(cython.address(self.requests)) != cython.NULL
+
+    def take_requests(self):
+        """Put what was asked for since the last time on top of what waits, the newest last; of one request, the
+        function that is called first."""
+        i: uint32_t
+        indices: cython.pointer(uint32_t)
+        request: cython.pointer(Request)
+        behind: cython.pp_void
+        item: cython.pp_void = in_turn(take_all(cython.address(self.requests)))
+        while item != cython.NULL:
+            request = cython.cast(cython.pointer(Request), item)
+            indices = cython.cast(cython.pointer(uint32_t), request + 1)
+            i = request.n
+            while i != 0:
+                i -= 1
+                self.put(indices[i], 1)
+            behind = cython.cast(cython.pp_void, item[0])
+            free(item)
+            item = behind
+        return 0
+
+    def put(self, index, level):
+        """One function, unless it was put there before; then it may be nearer to what was called than it seemed."""
+        if self.level[index] == 0:
+            self.waiting[self.n_waiting] = index
+            self.n_waiting += 1
+        elif self.level[index] <= level:
+            return 0
+        self.level[index] = level
+        return 0
+
+    def put_callees(self, level):
+        """Those of the function that was made last."""
+        i: uint32_t = self.worker.ssa.n_nodes
+        index: uint32_t
+        while i != 0:
+            i -= 1
+            index = callee(self.worker, i)
+            if index < self.table.count and self.table.lacks(index):
+                self.put(index, level)
+        return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def callee(worker: Worker, i: uint32_t) -> uint32_t:
+    """The defined function that a node calls directly; some other number where it calls none."""
+    node: cython.pointer(Node) = cython.address(worker.ssa.nodes[i])
+    if node.op != OP_CALL and node.op != OP_RETURN_CALL:
+        return NO_VALUE
+    return worker.ssa.args[node.b + node.c] - worker.plan.n_imported_funcs
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def callees(worker: Worker, table: CodeTable, found: cython.pointer(uint32_t)) -> uint32_t:
+    """Defined functions that the one that was made last calls directly and that have no code yet, in the order of the
+    calls; how many, one that is called twice counts twice. NULL only counts."""
+    i: uint32_t
+    index: uint32_t
+    n: uint32_t = 0
+    for i in range(worker.ssa.n_nodes):
+        index = callee(worker, i)
+        if index < table.count and table.lacks(index):
+            if found != cython.NULL:
+                found[n] = index
+            n += 1
+    return n
