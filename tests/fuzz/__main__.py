@@ -19,13 +19,14 @@ from typing import Final
 from tests.fuzz.campaign import CAMPAIGNS, run_seeds, run_shares
 
 ENVIRONMENTS: Final[tuple[tuple[float, dict[str, str]], ...]] = (
-    (0.50, {}),
+    (0.40, {}),
     (0.25, {"STRATA_POLL": "always"}),
     (0.15, {"STRATA_REGS": "4", "STRATA_POISON": "1"}),
     (0.10, {"STRATA_CHECK": "2"}),
+    (0.10, {"STRATA_CHECK": "2", "STRATA_HELPERS": "1"}),
 )
 """Share of the time, and what the environment switches on: every poll taken, few registers and garbage in the dead
-ones, every form and every allocation verified."""
+ones, every form and every allocation verified; functions compiled at their calls and ahead of them, and compared."""
 START: Final = "the start"
 HANG_SECONDS: Final = 60
 """No seed takes so long."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, Literal, get_args
 
 import stratavm
+from stratavm.base import switches
 from stratavm.base.errors import LinkError, ModuleError, ResourceLimit, StackOverflow, Trap
 from stratavm.base.events import Bus
 from stratavm.base.forms import dataclass
@@ -99,6 +100,8 @@ def load(valid: ValidModule, engine: Engine, known: set[object]) -> TierModule |
     if key in known:
         return None
     known.add(key)
+    if switches.HELPERS.value():
+        return JitModule(valid, engine.tier.options, None, ahead=True)  # compiled by whoever is first, at its calls
     publish_batch(module.lazy, batch)
     return module
 

@@ -134,11 +134,11 @@ def make_code_cache(config: Config, bus: Bus) -> CodeCache:
 
 
 def make_executor() -> CompileExecutor:
-    """Threads for the time of a compilation."""
+    """The caller and the threads of the process."""
     with importing:
-        from stratavm.tiers.jit.eager import ThreadExecutor
+        from stratavm.tiers.jit.eager import BackgroundExecutor
 
-    return ThreadExecutor()
+    return BackgroundExecutor()
 
 
 def make_jit(config: Config, scope: Scope, bus: Bus, executor: CompileExecutor) -> Tier:

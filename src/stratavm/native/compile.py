@@ -120,12 +120,27 @@ class ModuleCompiler:
         pipeline = self.pipeline() if self.passes else None
         return Worker(self.plan, self.options.allocator, pipeline=pipeline, machine=self.options.machine)
 
+    @property
+    def short_bytes(self) -> int:
+        """Bodies of so many bytes need no budget of memory."""
+        return self._uncounted
+
+    @property
+    def without_python(self) -> bool:
+        """Whether functions can be compiled on threads that know nothing of Python."""
+        with self.worker() as worker:
+            return not (self._checked() or worker.asks_python(self.front))
+
+    @staticmethod
+    def _checked() -> bool:
+        """Whether each result is checked, which is done in Python, and threads were not asked for by their switch."""
+        return switches.CHECK.value() >= 2 and not switches.HELPERS.value()
+
     def background_worker(self) -> Worker | None:
         """A worker for a thread without Python, or None: a front end or a pass is written in it, or, unless threads
         were asked for by their switch, each result is checked, which is."""
         worker = self._new_worker()
-        checked = switches.CHECK.value() >= 2 and not switches.HELPERS.value()
-        return None if checked or worker.asks_python(self.front) else worker
+        return None if self._checked() or worker.asks_python(self.front) else worker
 
     def pipeline(self) -> Pipeline:
         """The passes, for one thread."""

@@ -52,3 +52,26 @@ cdef class CallQueue(Press):
     cdef int take_requests(self) noexcept nogil
     cdef int put(self, uint32_t index, uint8_t level) noexcept nogil
     cdef int put_callees(self, uint8_t level) noexcept nogil
+
+cdef class Pile:
+    cdef uint32_t* indices    # of the functions to compile, in the order in which they are handed out
+    cdef uint64_t n
+    cdef uint64_t taken       # by all together
+    cdef uint32_t most        # bytes of a body; longer ones are left
+
+    cdef uint32_t take(self) noexcept nogil
+    cdef int end(self) noexcept nogil
+
+cdef class Sweep(Press):
+    cdef Pile pile
+    cdef uint32_t pending     # index of the function at hand, or NO_VALUE
+    cdef uint32_t* left       # indices of those that are refused, or long
+    cdef readonly uint32_t n_left
+    cdef uint32_t finished    # nothing is left for it to do
+    cdef uint32_t failure     # kind of what ended it early
+
+    cdef bint turn(self) noexcept nogil
+    cdef int leave(self) noexcept nogil
+    cdef int sweep(self) except -1 nogil
+    cdef int wait_for(self, Sweep other) except -1 nogil
+    cdef int end_well(self) except -1 nogil

@@ -1,5 +1,6 @@
 # strata: hot
-"""Code that is made without Python, on threads of ``background``: of functions that will probably be called next.
+"""Code that is made without Python, on threads of ``background``: of functions that will probably be called next, or of
+all of a module.
 
 A ``CallQueue`` belongs to a module. Who compiled a function at its first call puts its direct callees there; a thread
 compiles them in batches, publishes each batch in one go and offers the functions to the module's table. What fails, for
@@ -12,7 +13,9 @@ swapped: nobody ever waits for the other.
 import cython
 from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free, malloc
-from cython.cimports.stratavm.base.budget import begin_quota, end_quota
+from cython.cimports.posix.time import nanosleep, timespec
+from cython.cimports.stratavm.base.budget import begin_quota, end_quota, look
+from cython.cimports.stratavm.base.failures import FAIL_LIMIT, FAIL_RAISED, FAIL_UNSUPPORTED, fail
 from cython.cimports.stratavm.ir.ops import OP_CALL, OP_RETURN_CALL
 from cython.cimports.stratavm.ir.ssa import NO_VALUE, Node
 from cython.cimports.stratavm.native.background import Job, ready, submit, withdraw
@@ -20,7 +23,16 @@ from cython.cimports.stratavm.native.batch import Made
 from cython.cimports.stratavm.native.execmem import PUBLISH_OK, CodeOwner, is_crowded
 from cython.cimports.stratavm.native.worker import Worker
 from cython.cimports.stratavm.runtime.instance import CodeTable
-from cython.cimports.stratavm.runtime.native import and_32, load_32, load_ptr, now_ns, or_32, swap_ptr
+from cython.cimports.stratavm.runtime.native import (
+    add_64,
+    and_32,
+    load_32,
+    load_ptr,
+    now_ns,
+    or_32,
+    store_64,
+    swap_ptr,
+)
 
 from stratavm.native.background import helper_status
 
@@ -34,6 +46,10 @@ DEPTH = cython.declare(uint8_t, 3)
 """Calls from what was called to what is compiled unasked: 1 is direct callees."""
 MOST_BODY = cython.declare(uint32_t, 1 << 12)
 """Bytes of a body that is compiled unasked: longer ones may never be called, and take long."""
+LARGE_BATCH = cython.declare(uint32_t, 256)
+"""Functions of a sweep that are published together, at most."""
+PATIENCE_NS = cython.declare(uint64_t, 50_000_000)
+"""How long it is waited for the last function of another thread: that may have to wait for a processor."""
 MOST_BYTES = cython.declare(uint64_t, 1 << 25)
 """Machine code that is made unasked for one module."""
 
@@ -363,3 +379,149 @@ def callees(worker: Worker, table: CodeTable, found: cython.pointer(uint32_t)) -
                 found[n] = index
             n += 1
     return n
+
+
+@cython.no_gc
+@cython.auto_pickle(False)
+@cython.cclass
+class Pile:
+    """Functions that several sweeps compile; bodies of more than ``most`` bytes are left."""
+
+    def __cinit__(self, indices: list, most: int):
+        i: uint32_t
+        self.n = len(indices)
+        self.most = min(most, 0xFFFFFFFF)
+        self.indices = cython.cast(cython.pointer(uint32_t), malloc((self.n + 1) * cython.sizeof(uint32_t)))
+        if self.indices == cython.NULL:
+            raise MemoryError("no memory for a list of functions")
+        for i in range(self.n):
+            self.indices[i] = indices[i]
+
+    def __dealloc__(self):
+        free(self.indices)
+
+    def take(self):
+        """The next one; NO_VALUE: there is none."""
+        at: uint64_t = add_64(cython.address(self.taken), 1) - 1
+        return self.indices[at] if at < self.n else NO_VALUE
+
+    def end(self):
+        """Nobody takes any more."""
+        store_64(cython.address(self.taken), self.n)
+        return 0
+
+
+@cython.no_gc
+@cython.auto_pickle(False)
+@cython.cclass
+class Sweep(Press):
+    """What one thread compiles of a pile."""
+
+    def __cinit__(self, worker: Worker, front: object, owner: CodeOwner, table: CodeTable, pile: Pile):
+        self.pile = pile
+        self.pending = NO_VALUE
+        worker.batch.clear()
+        self.left = cython.cast(cython.pointer(uint32_t), malloc((pile.n + 1) * cython.sizeof(uint32_t)))
+        if self.left == cython.NULL:
+            raise MemoryError("no memory for a list of functions")
+
+    def __dealloc__(self):
+        withdraw(cython.address(self.task.job))
+        free(self.left)
+
+    def begin(self) -> bool:
+        """Let a thread do it; false: there is none."""
+        return submit(cython.address(self.task.job))
+
+    def run(self, others: list) -> None:
+        """Do it on this thread, without the GIL from here to the end, and wait for those that had begun; what they did
+        not finish is done here.
+
+        Raises what the budget of this thread says, or what ended one of them: then none is at work any more.
+        """
+        other: Sweep
+        try:
+            with cython.nogil:
+                self.sweep()
+            for other in others:
+                with cython.nogil:
+                    self.wait_for(other)
+        finally:
+            self.pile.end()
+            for other in others:
+                other.stop()
+
+    @property
+    def refused(self) -> list:
+        """Indices of functions that are left."""
+        i: uint32_t
+        return [self.left[i] for i in range(self.n_left)]
+
+    def piece(self):
+        """Some functions."""
+        begin: uint64_t = now_ns()
+        more: cython.bint = True
+        begin_quota(cython.address(self.quota), cython.address(self.task.job.stop), SCRATCH)
+        while more and self.task.job.stop == 0 and now_ns() - begin < PIECE_NS:
+            more = self.turn()
+        end_quota(cython.address(self.quota))
+        if self.failure and self.task.job.stop:
+            self.failure = 0  # it was stopped in the middle of a function, and goes on with that
+            return True
+        return more
+
+    def turn(self):
+        """One function; whether there is more to do. It is kept in mind where the work was stopped in the middle."""
+        if self.pending == NO_VALUE:
+            self.pending = self.pile.take()
+        if self.pending == NO_VALUE:
+            self.deliver()
+            or_32(cython.address(self.finished), 1)
+            return False
+        if not self.worker.source.is_short(self.pending, self.pile.most):
+            return self.leave() == 0
+        self.failure = self.make(self.pending)
+        if self.failure == FAIL_LIMIT or self.failure == FAIL_UNSUPPORTED:
+            return self.leave() == 0
+        if self.failure:
+            return False
+        self.pending = NO_VALUE
+        if self.worker.batch.n_made == LARGE_BATCH:
+            self.deliver()
+        return True
+
+    def leave(self):
+        """The function at hand is for somebody else."""
+        self.left[self.n_left] = self.pending
+        self.n_left += 1
+        self.pending = NO_VALUE
+        return 0
+
+    def sweep(self):
+        """All that is there to take, on a thread with a budget of its own."""
+        while self.turn():
+            pass
+        return self.end_well()
+
+    def wait_for(self, other):
+        """Until another one has done its share; what it has begun and not finished in time is done here."""
+        pause: timespec
+        end: uint64_t = now_ns() + PATIENCE_NS
+        pause.tv_sec = 0
+        pause.tv_nsec = 50_000
+        while load_32(cython.address(other.finished)) == 0 and other.failure == 0 and now_ns() < end:
+            look()
+            nanosleep(cython.address(pause), cython.NULL)
+        withdraw(cython.address(other.task.job))
+        while other.failure == 0 and other.turn():
+            pass
+        return other.end_well()
+
+    def end_well(self):
+        """Raise what ended it early, where something did."""
+        if self.finished:
+            return 0
+        self.pile.end()
+        if self.failure == FAIL_RAISED:
+            return -1
+        return fail(cython.address(self.worker.failure))

@@ -18,6 +18,7 @@ from stratavm.module.validate import validate
 from stratavm.native.compile import MACHINE_LEVELS, ModuleCompiler, Options, wasm_compiler
 from stratavm.native.execmem import CodeOwner
 from stratavm.tiers.jit import eager
+from stratavm.tiers.tier import CompileExecutor
 from tests.unit.ir import small_functions
 
 pytestmark = pytest.mark.skipif(switches.CHECK.value() >= 2, reason="the checkers want the GIL for each function")
@@ -127,7 +128,8 @@ def test_batches_are_large_where_there_are_some_for_each_thread(monkeypatch, cou
         return compiled(lazy, indices)
 
     monkeypatch.setattr(eager, "compile_batch", compile_batch)
-    module = stratavm.Module("(module " + "(func)" * count + ")", engine=stratavm.Engine(threads=threads))
+    engine = stratavm.Engine(threads=threads, services={CompileExecutor: eager.ThreadExecutor()})
+    module = stratavm.Module("(module " + "(func)" * count + ")", engine=engine)
     assert module.compile_all().functions == count
     assert sorted(found) == sorted(sizes)
 

@@ -6,10 +6,12 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 
 from stratavm.base.budget import Budget
 from stratavm.base.errors import ResourceLimit, Unsupported
 from stratavm.base.forms import Final, dataclass, field
+from stratavm.base.importing import importing
 from stratavm.machine.code import Code
 from stratavm.native.stubtable import publish
 from stratavm.tiers.jit.lazy import LazyCode
@@ -97,6 +99,11 @@ class ThreadExecutor:
             worker.join()
 
 
+class BackgroundExecutor(ThreadExecutor):
+    """The caller and the process's threads without Python do what needs none (``sweep``); what is left is done on
+    threads for that time."""
+
+
 def compile_parts(
     lazy: LazyCode, parts: Sequence[Sequence[int]], threads: int, executor: CompileExecutor
 ) -> list[Batch]:
@@ -133,16 +140,48 @@ def compile_parts(
     return [batches[number] for number in range(len(parts))]
 
 
+def sweep(lazy: LazyCode, indices: Sequence[int], threads: int) -> Batch:
+    """Compile functions on this thread and on threads without Python, each function by whoever is free, without the GIL
+    from the first to the last. ``indices`` of the result are those that are left: long, or refused."""
+    with importing:  # few modules are compiled at once
+        from stratavm.native.queue import Pile, Sweep, n_helpers
+
+    done = Batch()
+    pile = Pile(list(indices), lazy.compiler.short_bytes)
+    sweeps: list[Sweep] = []
+    with ExitStack() as stack:
+        while len(sweeps) < min(threads, 1 + n_helpers()):
+            worker = stack.enter_context(lazy.compiler.worker())
+            sweeps.append(Sweep(worker, lazy.compiler.front, lazy.owner, lazy.table, pile))
+        own, *others = sweeps
+        try:
+            with Budget():  # Ctrl-C ends it
+                own.run([each for each in others if each.begin()])
+        finally:
+            for each in sweeps:
+                each.stop()
+                for index, size, ns in each.drain():
+                    lazy.note(index, size, ns)
+                    done.times_ns[lazy.first + index] = ns
+                    done.code_bytes += size
+                done.indices += each.refused
+    return done
+
+
 def compile_all(lazy: LazyCode, threads: int, executor: CompileExecutor) -> CompileCosts:
     """Compile what is not compiled yet. The bytes do not depend on the number of threads."""
     before = lazy.compiler.stages_ns
     missing = [i for i in range(len(lazy.valid.module.functions)) if not lazy.table.code(i)]
+    batches: list[Batch] = []
+    if missing and isinstance(executor, BackgroundExecutor) and lazy.compiler.without_python:
+        batches.append(sweep(lazy, missing, threads))
+        missing = sorted(batches[0].indices)
     size = min(max(BATCH, len(missing) // (TASKS * max(1, threads))), LARGEST_BATCH)
     parts = [missing[i : i + size] for i in range(0, len(missing), size)]
     if threads <= 1 or len(parts) <= 1:
-        batches = [compile_batch(lazy, part) for part in parts]
+        batches += [compile_batch(lazy, part) for part in parts]
     else:
-        batches = compile_parts(lazy, parts, threads, executor)
+        batches += compile_parts(lazy, parts, threads, executor)
     times = {index: ns for batch in batches for index, ns in batch.times_ns.items()}
     stages = {name: ns - before[name] for name, ns in lazy.compiler.stages_ns.items()}
     return CompileCosts(times, stages, sum(batch.code_bytes for batch in batches))

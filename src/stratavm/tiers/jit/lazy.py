@@ -120,6 +120,12 @@ class LazyCode:
             queue.stop()
             self._note(queue)
 
+    def pause(self) -> None:
+        """End what threads do at the moment, and learn what they have published."""
+        if self._queue is not None:
+            self._queue.stop()
+        self.note_published()
+
     def note_published(self) -> None:
         """Learn what threads have published: for events and sums."""
         queue = self._queue
@@ -129,11 +135,15 @@ class LazyCode:
     def _note(self, queue: CallQueue) -> None:
         made = queue.drain()
         for defined_index, size, ns in made:
-            self._code_bytes += size
-            self.report_compiled(defined_index, ns)
+            self.note(defined_index, size, ns)
         if CHECKS >= 2:
             for defined_index, size, _ in made:
                 self._verify(defined_index, size)
+
+    def note(self, defined_index: int, size: int, ns: int) -> None:
+        """A function was compiled and published by somebody who could not say so."""
+        self._code_bytes += size
+        self.report_compiled(defined_index, ns)
 
     def _verify(self, defined_index: int, size: int) -> None:
         """What a thread compiled without checks is compiled again with them: the bytes are the same."""

@@ -13,7 +13,7 @@ from stratavm.module.valid import ValidModule
 from stratavm.native.compile import DEFAULT, Options, wasm_compiler
 from stratavm.native.stubtable import StubTable
 from stratavm.tiers.events import CompileRecorder
-from stratavm.tiers.jit.eager import ThreadExecutor, compile_all
+from stratavm.tiers.jit.eager import BackgroundExecutor, compile_all
 from stratavm.tiers.jit.lazy import LazyCode
 from stratavm.tiers.tier import CompileCosts, CompileExecutor, Tier, TierModule
 
@@ -40,7 +40,7 @@ class JitModule:
     ) -> None:
         self.valid = valid
         self.lazy = self.code_type(valid, wasm_compiler(valid, options), fallback, name, recorder, ahead)
-        self.executor = executor or ThreadExecutor()
+        self.executor = executor or BackgroundExecutor()
 
     @property
     def fallbacks(self) -> Mapping[int, str]:
@@ -58,6 +58,7 @@ class JitModule:
 
     def compile_all(self, threads: int) -> CompileCosts:
         """Compile every function that is not compiled yet."""
+        self.lazy.pause()
         return compile_all(self.lazy, threads, self.executor)
 
     @property

@@ -174,6 +174,8 @@ class Refusal:
 
         monkeypatch.setattr(ModuleCompiler, "compile", compile)
         monkeypatch.setattr(ModuleCompiler, "compile_batch", compile_batch)
+        monkeypatch.setattr(ModuleCompiler, "without_python", False)
+        monkeypatch.setattr(ModuleCompiler, "background_worker", lambda self: None)
 
 
 PAIR = """(module (memory (export "m") 1) (global $g (mut i32) (i32.const 0))
