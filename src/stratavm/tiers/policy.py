@@ -10,8 +10,11 @@ MOST_CALLS: Final = NEVER - 1
 """The most calls that are counted of a function."""
 PERIOD: Final = 128
 """Calls between two that are seen, on average, where calls are sampled."""
-CALLS: Final = 8_000
-"""Calls after which a function is compiled again while its program waits."""
+CALLS: Final = 50_000
+"""Calls after which a function is compiled again while its program waits: that takes some microseconds for each byte of
+it, and a call may gain a tenth of a nanosecond for each."""
+TICK_BYTES: Final = 256
+"""Bytes of a body for which one tick is enough: a tick is five milliseconds, of which a quarter might be saved."""
 MOST_WAITING: Final = 64
 """Functions that wait for a thread at once: what is asked for behind them was hot long ago when its turn comes."""
 
@@ -79,17 +82,19 @@ class Policy(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """After so many calls, or as soon as a tick finds it; later where ``most_waiting`` functions wait already."""
+    """After so many calls, or one tick for each ``tick_bytes`` of the body; later where ``most_waiting`` functions wait
+    already."""
 
     calls: int = CALLS
     period: int = PERIOD
     ticks: bool = True
     most_waiting: int = MOST_WAITING
+    tick_bytes: int = TICK_BYTES
 
     def decide(self, seen: Seen) -> Decision:
         """What to do with a function."""
         again = min(max(2 * seen.calls, self.calls, 1), MOST_CALLS)
-        if self.ticks and seen.ticks:
+        if self.ticks and seen.ticks and seen.ticks * self.tick_bytes >= seen.size:
             return Decision(True, True, again, "ticks")
         if seen.calls < self.calls:
             return Decision(False, False, again, "few")
