@@ -48,6 +48,16 @@ def run_here(options: Options) -> int:
                 if watch.reason(error) != "memory":
                     raise
                 return _starved(options, error, watch)
+            finally:
+                if options.tier_report:
+                    _report(module)
+
+
+def _report(module: Module) -> None:
+    """What ``--tier-report`` asks for."""
+    from stratavm.cli.verdicts import print_verdicts
+
+    print_verdicts(module)
 
 
 def names_of(module: Module) -> list[str] | None:

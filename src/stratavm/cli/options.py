@@ -72,7 +72,7 @@ def refuse(said: str) -> NoReturn:
 def config(options: argparse.Namespace | Options) -> Config:
     """The engine's configuration; naming a native tier makes it strict."""
     return Config(
-        tier=options.tier or "jit0",
+        tier=options.tier or ("auto" if getattr(options, "tier_report", False) else "jit0"),
         strict=options.tier in ("jit0", "jit1"),
         allocator=options.allocator,
         memory_plan=options.memory_plan,

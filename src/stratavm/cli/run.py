@@ -43,6 +43,10 @@ OPTIONS: Final[Table] = (
         {"action": "store_true", "help": "run in a process of its own with resource limits and system-call filter"},
     ),
     *common.TIER,
+    (
+        ("--tier-report",),
+        {"action": "store_true", "help": "run with --tier auto; say what became of each function, on standard error"},
+    ),
     common.json("how it ended, behind what the guest prints, as JSON: results or error, reason, exit code"),
 )  # fmt: skip
 

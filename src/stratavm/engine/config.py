@@ -83,7 +83,7 @@ class Config:
             in the user's cache directory, or in one that is named, which must be this user's alone. What lies there is
             used only if this user's processes wrote it. ``STRATA_CACHE=off`` in the environment turns it off.
         lift_after: with ``auto``, compile each function again at exactly so many calls, which wait for it, and 0: at
-            its first call. None: by what calls and ticks say, beside the program where there is a processor for it.
+            its first call. None: when calls and ticks say that it pays.
     """
 
     tier: TierName = "jit0"

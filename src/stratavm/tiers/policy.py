@@ -8,11 +8,15 @@ NEVER: Final = 0xFFFFFFFF
 """``Decision.ask_at`` of a function that is not asked about again (``NEVER_AGAIN`` of ``CodeTable``)."""
 MOST_CALLS: Final = NEVER - 1
 """The most calls that are counted of a function."""
+MOST_BYTES: Final = 1 << 32
+"""No body is as long."""
 PERIOD: Final = 128
 """Calls between two that are seen, on average, where calls are sampled."""
 CALLS: Final = 50_000
 """Calls after which a function is compiled again while its program waits: that takes some microseconds for each byte of
 it, and a call may gain a tenth of a nanosecond for each."""
+CALL_BYTES: Final = 1024
+"""Bytes of a body that one call runs, at most: a longer one has to be called more often by as much."""
 TICK_BYTES: Final = 256
 """Bytes of a body for which one tick is enough: a tick is five milliseconds, of which a quarter might be saved."""
 MOST_WAITING: Final = 64
@@ -82,21 +86,22 @@ class Policy(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """After so many calls, or one tick for each ``tick_bytes`` of the body; later where ``most_waiting`` functions wait
-    already."""
+    """After so many calls, times what of the body is beyond ``call_bytes``, or one tick for each ``tick_bytes`` of it;
+    later where ``most_waiting`` functions wait already."""
 
     calls: int = CALLS
     period: int = PERIOD
     ticks: bool = True
     most_waiting: int = MOST_WAITING
     tick_bytes: int = TICK_BYTES
+    call_bytes: int = CALL_BYTES
 
     def decide(self, seen: Seen) -> Decision:
         """What to do with a function."""
         again = min(max(2 * seen.calls, self.calls, 1), MOST_CALLS)
         if self.ticks and seen.ticks and seen.ticks * self.tick_bytes >= seen.size:
             return Decision(True, True, again, "ticks")
-        if seen.calls < self.calls:
+        if seen.calls < self.calls * max(1, seen.size // self.call_bytes):
             return Decision(False, False, again, "few")
         if seen.waiting >= self.most_waiting:
             return Decision(False, False, again, "full")
@@ -105,4 +110,4 @@ class Thresholds:
 
 def policy_of(after: int | None) -> Thresholds:
     """The policy of an engine: after exactly ``after`` calls, or (None) by what it costs."""
-    return Thresholds() if after is None else Thresholds(after, 1, False, MOST_CALLS)
+    return Thresholds() if after is None else Thresholds(after, 1, False, MOST_CALLS, call_bytes=MOST_BYTES)

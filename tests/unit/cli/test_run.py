@@ -190,3 +190,28 @@ def test_a_reactor_is_not_run_without_saying_what_to_call(strata, write):
     assert code == 1
     assert "is a reactor" in err and "--invoke can call: call" in err
     assert strata("run", "--invoke", "call", path)[0] == 0
+
+
+HOT = """(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32))) (memory (export "memory") 1)
+  (func $leaf (result i32) (i32.const 1)) (func $never)
+  (func (export "_start") (local i32)
+    (loop (drop (call $leaf)) (br_if 0 (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 1)))
+      (i32.const 100000))))
+    (call $exit (i32.const 7))))"""
+
+
+def test_a_report_says_what_became_of_each_function(strata, write):
+    """With its name, what was seen of it and why; also where the program ends by an exit."""
+    code, _, err = strata("run", "--tier-report", write(HOT))
+    assert code == 7
+    rows = {line.split()[-1]: line.split()[1:3] for line in err.splitlines()[1:-1]}
+    assert rows["leaf"] == ["level", "1"]
+    assert "never" not in rows
+    assert err.splitlines()[-1].endswith("1 never called")
+
+
+def test_a_report_wants_the_tier_that_has_something_to_tell(strata, write):
+    """A line says which."""
+    code, _, err = strata("run", "--tier", "jit1", "--tier-report", write(HOT))
+    assert code == 7
+    assert "only the tier auto" in err

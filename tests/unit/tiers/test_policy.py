@@ -7,7 +7,9 @@ from stratavm.tiers.policy import MOST_CALLS, NEVER, Seen, Thresholds, policy_of
 
 COUNTS = st.integers(0, MOST_CALLS)
 SEEN = st.builds(Seen, COUNTS, COUNTS, COUNTS, COUNTS, st.integers(0, 1000))
-POLICIES = st.builds(Thresholds, COUNTS, st.integers(1, 128), st.booleans(), st.integers(0, 1000), st.integers(1, 1000))
+POLICIES = st.builds(
+    Thresholds, COUNTS, st.integers(1, 128), st.booleans(), st.integers(0, 1000), *[st.integers(1, 1000)] * 2
+)
 
 
 @given(POLICIES, SEEN)
@@ -35,7 +37,8 @@ def test_the_reason_is_what_it_was_decided_by(policy, seen):
     assert decision.lift == (decision.reason in ("ticks", "calls"))
     enough = policy.ticks and seen.ticks > 0 and seen.ticks * policy.tick_bytes >= seen.size
     assert decision.first == (decision.reason == "ticks") == enough
-    assert (decision.reason == "few") == (not decision.first and seen.calls < policy.calls)
+    wanted = policy.calls * max(1, seen.size // policy.call_bytes)
+    assert (decision.reason == "few") == (not decision.first and seen.calls < wanted)
 
 
 @given(st.integers(0, 1000), SEEN)
