@@ -10,7 +10,8 @@ failed if its caller gets an exception or a wrong answer. Three services meet th
 
 ``off`` is the baseline of the row; ``replaced`` is what a careful user would write by hand, so both are compared.
 What no recovery can help stays in the campaign: calls that somebody cancels, requests that always trap.
-There is no class for a corrupt cache: Strata keeps no code on disk.
+There is no class for a corrupt cache: a damaged entry is a miss, with recovery and without, so that no request fails
+by it (`tests/unit/engine/test_code_cache.py`).
 """
 
 from __future__ import annotations
