@@ -229,7 +229,7 @@ class Checker:
         i32: uint32_t = V_I32
         logged: uint64_t = (self.generation << 32) + self.loop_start
         callee: cython.pointer(TypeFact)
-        if self.polymorphic or self.end - self.p < QUICK_BYTES:
+        if self.polymorphic or self.end - self.p < QUICK_BYTES or top >= full:  # the walk checks the stack's limit
             return 0
         while p < last and top < full:
             if top > high:

@@ -153,6 +153,21 @@ def test_the_operand_stack_has_a_limit() -> None:
     assert caught.value.limit == "operand_stack"
 
 
+@pytest.mark.parametrize("plain", ["(i32.const 0)", "(local.get 0)", "(global.get 0)", "(call 0)"])
+@pytest.mark.parametrize("most", [1, 5, 47, 48, 49, 300])
+def test_the_operand_stack_has_a_limit_far_from_the_end_of_a_body(plain: str, most: int) -> None:
+    """A stack that is low again at the end was too high nevertheless; one value less is not."""
+
+    def module(height: int) -> Module:
+        text = f"(func (result i32) unreachable) (func (local i32) {plain * height} {'drop ' * height})"
+        return parse_module(f"(module (global i32 (i32.const 0)) {text})")
+
+    validate(module(most), limits=Limits(operand_stack=most))
+    with pytest.raises(ModuleLimit) as caught:
+        validate(module(most + 1), limits=Limits(operand_stack=most))
+    assert caught.value.limit == "operand_stack"
+
+
 def test_extended_constants_are_typed() -> None:
     """``add`` on constants is constant; on another type a mismatch."""
     validate(
