@@ -24,10 +24,12 @@ class GuardedResolver:
 
     def __init__(self, folders: Sequence[str]) -> None:
         self.folders = folders
+        self._refused = set(_identities(folders))  # those that were there stay refused, also under another name
 
     def open(self, root: int, path: bytes, flags: int, mode: int = 0) -> int:
         """Open beneath ``root``; leaving it is PERM, and so is what leads into one of the folders."""
-        refused = set(_identities(self.folders))  # each time: they may be made meanwhile
+        self._refused.update(_identities(self.folders))  # each time: they may be made meanwhile
+        refused = self._refused
         for _ in range(RETRIES):
             walk = _GuardedWalk(root, split(path), refused)
             try:

@@ -116,3 +116,13 @@ def test_folders_that_are_made_later_are_refused_as_well(given, home, monkeypatc
     with pytest.raises(WasiError):
         directory.open(b"state/stratavm/cache.key", Opening(follow=True, oflags=0, read=True, write=False, flags=0))
     directory.close()
+
+
+@pytest.mark.parametrize("parent", [b".local", b".local/state"])
+def test_another_name_of_a_directory_above_them_leads_not_in(given, parent):
+    """Who may write above them can rename what lies between, but the key stays out of reach."""
+    given.rename(parent, given, b"moved")
+    rest = os.path.relpath(b".local/state/stratavm/cache.key", parent)
+    with pytest.raises(WasiError) as refused:
+        given.open(b"moved/" + rest, Opening(follow=True, oflags=0, read=True, write=False, flags=0))
+    assert refused.value.errno == Errno.PERM
