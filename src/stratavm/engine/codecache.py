@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache, partial
 
+from stratavm.base import IMPORTED_NS
 from stratavm.base.errors import ResourceLimit
 from stratavm.base.events.core import Event, Source
 from stratavm.base.events.declare import event
@@ -24,6 +25,8 @@ from stratavm.tiers.tier import TierModule
 
 SETTLED_NS: Final = 2_000_000_000
 """A file that was changed within this time before it was read may be changed again without a trace."""
+CLOCK_NS: Final = 20_000_000
+"""So much may the time of a file be behind the clock, which the kernel reads once in a tick."""
 PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MORE: Final = 16
 """An entry is written again when one function in so many is new."""
@@ -112,6 +115,8 @@ class DiskCodeCache(CodeCache):
         """The directory; None where it cannot be used, which is said once."""
         if self._disk is None and not self._refused:
             try:
+                if any(changed > IMPORTED_NS - CLOCK_NS for *_, changed in package_identity()):
+                    raise CacheRefused("files of stratavm changed since this process imported it: start it anew")
                 folder, key_folder = default_folders()
                 self._disk = DiskCache(self._folder or folder, key_folder)
             except CacheRefused as error:

@@ -159,7 +159,8 @@ class ModuleCompiler:
             return ""
         set_here = [f"{name}={switch.value()}" for name, switch in sorted(switches.SWITCHES.items())]
         listed = (sorted(self.plan.features), options.memory_plan, options.allocator, self.passes, options.machine)
-        return repr((*listed, options.fuel, options.poison, options.max_bytes, options.counting, set_here))
+        numbers = (options.level, options.fuel, options.poison, options.max_bytes, options.counting)
+        return repr((*listed, *numbers, set_here))
 
     @property
     def stages_ns(self) -> dict[str, int]:

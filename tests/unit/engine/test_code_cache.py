@@ -151,6 +151,18 @@ def test_another_binary_is_another_entry(binary):
     assert not of(events, CodeRestored) and 80 not in results
 
 
+def test_a_process_whose_package_was_changed_keeps_nothing(binary, monkeypatch):
+    """It still runs what it imported, and the code of that is not the code of the files that are there now."""
+    newest = max(changed for *_, changed in codecache.package_identity())
+    monkeypatch.setattr(codecache, "IMPORTED_NS", newest - 1)
+    _, compiled, events = answers(binary)
+    (said,) = of(events, CodeNotKept)
+    assert compiled and "changed since this process imported it" in said.reason and not of(events, CodeKept)
+    monkeypatch.setattr(codecache, "IMPORTED_NS", newest + codecache.CLOCK_NS + 1)
+    _, _, events = answers(binary)
+    assert of(events, CodeKept)
+
+
 def test_another_build_is_another_entry(binary, monkeypatch):
     """Any file of the package that was touched."""
     answers(binary)
