@@ -46,7 +46,6 @@ cdef class CallQueue(Press):
     cdef void* requests       # Request*: newest first
     cdef uint32_t* waiting    # the last is next
     cdef uint32_t n_waiting
-    cdef uint32_t at_work     # 1 during a piece
     cdef uint8_t* level       # by defined index: 0 never asked for, 1 a callee of what was called, 2 a callee of that, …
 
     cdef int take_requests(self) noexcept nogil

@@ -25,7 +25,6 @@ from cython.cimports.stratavm.native.worker import Worker
 from cython.cimports.stratavm.runtime.instance import CodeTable
 from cython.cimports.stratavm.runtime.native import (
     add_64,
-    and_32,
     load_32,
     load_ptr,
     now_ns,
@@ -275,15 +274,16 @@ class CallQueue(Press):
     @property
     def is_idle(self) -> bool:
         """Whether nothing is asked for that is not done; for tests."""
-        waits: cython.bint = load_ptr(cython.address(self.requests)) != cython.NULL
-        return not waits and load_32(cython.address(self.at_work)) == 0 and self.n_waiting == 0
+        # The job first: between two pieces, and in one, it is not idle; and what has ended changes nothing any more.
+        if load_32(cython.address(self.task.job.state)) != 0:
+            return False
+        return load_ptr(cython.address(self.requests)) == cython.NULL and self.n_waiting == 0
 
     def piece(self):
         """A batch: what was asked for last, or what that calls."""
         index: uint32_t
         failure: uint32_t
         begin: uint64_t = now_ns()
-        or_32(cython.address(self.at_work), 1)
         self.take_requests()
         self.worker.batch.clear()
         begin_quota(cython.address(self.quota), cython.address(self.task.job.stop), SCRATCH)
@@ -307,7 +307,6 @@ class CallQueue(Press):
                 self.put_callees(self.level[index] + 1)
         self.deliver()
         end_quota(cython.address(self.quota))
-        and_32(cython.address(self.at_work), 0)
         return self.n_waiting != 0 or load_ptr(cython.address(self.requests)) != cython.NULL
 
     def take_requests(self):
