@@ -226,7 +226,7 @@ def test_an_option_that_there_is_not_names_the_near_one(make):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"tier": "jit"}, "tier must be one of jit0, jit1, oracle, got 'jit'; did you mean 'jit"),
+        ({"tier": "jit"}, "tier must be one of jit0, jit1, auto, oracle, got 'jit'; did you mean 'jit"),
         ({"features": {"bulk-memroy"}}, "unknown features: 'bulk-memroy'; did you mean 'bulk-memory'"),
         ({"passes": ("in-line",)}, "unknown passes: 'in-line'; did you mean 'inline'"),
         ({"machine_passes": ("zzz",)}, "unknown machine_passes: 'zzz'; known: "),

@@ -68,7 +68,7 @@ WHOLE = {
     **{f"PoolConfig({name}=)": partial(lambda name, n: PoolConfig(**{name: n}), name)
        for name in ("memories", "max_memory_bytes", "keep_pages")},
     **{f"Config({name}=)": partial(lambda name, n: Config(**{name: n}), name)
-       for name in ("max_memory_bytes", "compile_bytes", "threads")},
+       for name in ("max_memory_bytes", "compile_bytes", "threads", "lift_after")},
     **{f"Limits({name}=)": partial(lambda name, n: Limits(**{name: n}), name) for name in Limits.__match_args__},
     **{f"Quotas({name}=)": partial(lambda name, n: Quotas(**{name: n}), name) for name in Quotas.__match_args__},
     **{f"run({name}=)": partial(lambda name, n: stratavm.run(b"", **{name: n}), name)

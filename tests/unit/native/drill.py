@@ -48,17 +48,24 @@ class Job(ctypes.Structure):
     )
 
 
-_owner = CodeOwner("drill")
 _pieces: dict[bytes, int] = {}
+_owners: list[CodeOwner] = []
+
+
+def published(code: bytes) -> int:
+    """Where a piece lies: in pages of its own. A page that has room is opened for more code while no guest runs, but
+    helper threads run these pieces then, which no code of the product does."""
+    if code not in _pieces:
+        _owners.append(CodeOwner("drill"))
+        _pieces[code] = _owners[-1].publish(code)
+    return _pieces[code]
 
 
 class Drill:
     """A job. Its memory is given back when it is withdrawn, which happens at the end at the latest."""
 
     def __init__(self, piece: bytes, left: int = 0, shared: int = 0) -> None:
-        if piece not in _pieces:
-            _pieces[piece] = _owner.publish(piece)
-        self.job = Job(run=_pieces[piece], left=left, answer=1, shared=shared)
+        self.job = Job(run=published(piece), left=left, answer=1, shared=shared)
         self.address = ctypes.addressof(self.job)
 
     def submit(self) -> bool:
@@ -101,7 +108,7 @@ def soon(condition: Callable[[], object], seconds: float = 20) -> bool:
 def bare_fork() -> Callable[[], int]:
     """A function that forks without the GIL, as code in C does. The child ends at once, with status 7."""
     # push rbx; mov rbx, rsi; call rdi; if not eax: mov edi, 7; call rbx; pop rbx; ret
-    code = _owner.publish(bytes.fromhex("53 4889f3 ffd7 85c0 7507 bf07000000 ffd3 5b c3"))
+    code = published(bytes.fromhex("53 4889f3 ffd7 85c0 7507 bf07000000 ffd3 5b c3"))
     address = {name: ctypes.cast(getattr(ctypes.CDLL(None), name), ctypes.c_void_p) for name in ("fork", "_exit")}
     function = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(code)
     return lambda: function(address["fork"], address["_exit"])

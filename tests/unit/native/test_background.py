@@ -239,9 +239,9 @@ def test_a_kernel_that_refuses_threads_is_asked_again_after_a_while():
     code = """
 import resource
 background.limit_threads(2)
+job = Drill(COUNT)
 size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (size + (256 << 10), -1))
-job = Drill(COUNT)
 assert not job.submit() and job.state == IDLE
 resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
 assert not job.submit(), "asked each time"
