@@ -14,8 +14,9 @@ COUNT: Final = 400
 STEP: Final = "(local.set 0 (i32.add (i32.mul (local.get 0) (i32.const 29)) (i32.rotl (local.get 0) (local.get 1))))"
 ALONE_S: Final = 0.2
 """How long the thread is watched alone."""
-TIMES: Final = 4
-"""Compilations beside it, one after another."""
+STEPS: Final = 400
+"""Of each function's loop: a function takes half a millisecond, so that 400 take long beside the wait for the GIL that
+the compilation begins and ends with (5 ms each)."""
 
 
 class Spinner:
@@ -41,32 +42,46 @@ class Spinner:
         self._thread.join()
 
 
-def measure(rounds: int) -> Iterator[Row]:
-    """Two rows: of the compilation, beside nothing and beside the thread; and of the thread, in the same rounds."""
-    import stratavm
+THREADS: Final = {"on all threads": 0, "on one thread": 1}
+"""How many threads compile; 0: one per processor, the one that asks and the helpers."""
 
-    loop = f"(loop {STEP * 40} (br_if 0 (local.tee 1 (i32.sub (local.get 1) (i32.const 1)))))"
+
+def measure(rounds: int) -> Iterator[Row]:
+    """Rows of the compilation, beside nothing and beside the thread, on all threads and on one; and of the thread, in
+    the same rounds."""
+    loop = f"(loop {STEP * STEPS} (br_if 0 (local.tee 1 (i32.sub (local.get 1) (i32.const 1)))))"
     functions = f"(func (param i32 i32) (result i32) {loop} (local.get 0))" * COUNT
     text = f"(module {functions})"
-    engine = stratavm.Engine(stratavm.Config(tier="jit1"))
-    times: dict[str, list[float]] = {"beside an idle thread": [], "beside a busy thread": []}
-    speeds: dict[str, list[float]] = {"alone": [], "beside compilations": []}
-
-    def compile_several() -> float:
-        modules = [stratavm.Module(text, engine=engine) for _ in range(TIMES)]
-        begin = time.perf_counter()
-        for module in modules:
-            module.compile_all()
-        return time.perf_counter() - begin
-
+    times: dict[str, dict[str, list[float]]] = {how: {} for how in THREADS}
+    speeds: dict[str, list[float]] = {}
     for _ in range(rounds):
-        times["beside an idle thread"].append(compile_several() * 1e3 / TIMES)
-        with Spinner() as spinner:
-            begin, before = time.perf_counter(), spinner.turns
-            time.sleep(ALONE_S)
-            speeds["alone"].append((spinner.turns - before) / (time.perf_counter() - begin))
-            begin, before = time.perf_counter(), spinner.turns
-            times["beside a busy thread"].append(compile_several() * 1e3 / TIMES)
-            speeds["beside compilations"].append((spinner.turns - before) / (time.perf_counter() - begin))
-    yield row_of("beside", f"{COUNT} functions at level 1", "ms", times)
+        for how, threads in THREADS.items():
+            one_round(text, threads, times[how], speeds, how)
+    for how, row in times.items():
+        yield row_of("beside", f"{COUNT} functions at level 1, {how}", "ms", row)
     yield row_of("beside", "a thread in Python", "1000 turns/s", speeds)
+
+
+def one_round(text: str, threads: int, times: dict[str, list[float]], speeds: dict[str, list[float]], how: str) -> None:
+    """Compile a module twice, and watch the thread alone and beside the second time."""
+    import stratavm
+
+    engine = stratavm.Engine(tier="jit1", threads=threads)
+
+    def compile_one() -> float:
+        module = stratavm.Module(text, engine=engine)
+        begin = time.perf_counter()
+        module.compile_all()
+        return (time.perf_counter() - begin) * 1e3
+
+    times.setdefault("beside an idle thread", []).append(compile_one())
+    with Spinner() as spinner:
+        begin, before = time.perf_counter(), spinner.turns
+        time.sleep(ALONE_S)
+        speeds.setdefault("alone", []).append((spinner.turns - before) / (time.perf_counter() - begin))
+        module = stratavm.Module(text, engine=engine)
+        begin, before = time.perf_counter(), spinner.turns
+        module.compile_all()
+        seconds = time.perf_counter() - begin
+        speeds.setdefault(f"beside compilations {how}", []).append((spinner.turns - before) / seconds)
+    times.setdefault("beside a busy thread", []).append(seconds * 1e3)
