@@ -2,6 +2,7 @@
 
 import errno
 import gc
+import mmap
 import os
 import random
 import subprocess
@@ -327,6 +328,26 @@ def test_a_file_that_is_rewritten_is_another_one(home):
         engine = Engine()
         exports = Linker(engine).instantiate(Store(engine), Module(path, engine=engine)).exports
         assert exports.f7(0) == expected
+
+
+def test_a_file_that_changes_through_a_mapping_is_another_one(home):
+    """Its times do not change while a page is dirty already, and on tmpfs never."""
+    one, two = (Module(text(changed=c), engine=Engine(cache=False)).model.binary for c in ("1", "2"))
+    path = home / "app.wasm"
+    path.write_bytes(one)
+
+    def answer():
+        engine = Engine()
+        result = Linker(engine).instantiate(Store(engine), Module(path, engine=engine)).exports.f7(0)
+        gc.collect()  # an entry is written when its module goes
+        return result
+
+    with open(path, "r+b") as file, mmap.mmap(file.fileno(), 0) as mapping:
+        mapping[:] = one
+        time.sleep(2.2)  # it is settled then
+        assert [answer(), answer()] == [71, 71]
+        mapping[:] = two
+        assert answer() == 72
 
 
 def test_a_file_is_settled_when_a_change_would_show():
