@@ -92,7 +92,7 @@ class Module:
         """Decode or parse, and validate."""
         model = self._model_of(origin)
         try:
-            return self._prepare(model, origin.file)
+            return self._prepare(model, origin)
         except (ValidationError, Unsupported) as error:
             if origin.text is not None:
                 with importing:
@@ -124,13 +124,14 @@ class Module:
             refuse_in_text(origin.text, config.features)
         raise refused
 
-    def _prepare(self, model: Model, file: os.stat_result | None = None) -> LoadedModule:
-        """Validate, and hand over to the tier; with the code that was kept of it, unless compiling is quicker."""
+    def _prepare(self, model: Model, origin: Source | None = None) -> LoadedModule:
+        """Validate, and hand over to the tier; with the code that was kept of the binary that it was made from, unless
+        compiling is quicker. A model that was given may be another than its binary says."""
         config, tier = self.engine.config, self.engine.tier
         valid = validate(model, config.features, config.threads, limits=config.limits)
-        if len(model.binary) < SMALLEST:
+        if origin is None or len(model.binary) < SMALLEST:
             return LoadedModule(model, valid, tier.load(valid, self.name))
-        cache, keep = self.engine.services.get(CodeCache), []
+        cache, file, keep = self.engine.services.get(CodeCache), origin.file, []
         code = tier.load(valid, self.name, lambda code: keep.append(cache.restore(code, model.binary, self.name, file)))
         loaded = LoadedModule(model, valid, code)
         for keeping in filter(None, keep):

@@ -404,3 +404,16 @@ def test_functions_on_the_oracle_are_not_kept(binary, monkeypatch):
     assert isinstance(module.code, JitModule)
     module.code.lazy.fallbacks[module.code.lazy.first] = "planted"
     assert len(module.code.pack_code()) < whole
+
+
+def test_a_model_that_was_given_has_no_kept_code(binary):
+    """It may have been changed since it was decoded: its binary does not say what it is."""
+    answers(binary)
+    model = Module(binary, engine=Engine(cache=False)).model
+    made = Module.from_model(model, engine=Engine())
+    assert made.code.compiled == 0
+    made.compile_all()
+    before = sorted(Path(os.environ["XDG_CACHE_HOME"], "stratavm/code").iterdir())
+    del made
+    gc.collect()
+    assert sorted(Path(os.environ["XDG_CACHE_HOME"], "stratavm/code").iterdir()) == before
