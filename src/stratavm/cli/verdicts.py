@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from stratavm.base.forms import Final
+from stratavm.base.forms import TYPE_CHECKING, Final
 from stratavm.base.text import printable
 from stratavm.base.words import counted
 from stratavm.cli import output
-from stratavm.engine.module import Module
+
+if TYPE_CHECKING:
+    from stratavm.engine.module import Module
 
 LEVELS: Final = {-1: "oracle", 0: "level 0", 1: "level 1"}
 

@@ -6,10 +6,12 @@ import os
 from collections.abc import Callable
 from weakref import ref
 
-from stratavm.base.forms import Final, Protocol, dataclass
-from stratavm.module.model import Module as Model
-from stratavm.module.valid import ValidModule
-from stratavm.tiers.tier import TierModule
+from stratavm.base.forms import TYPE_CHECKING, Final, Protocol, dataclass
+
+if TYPE_CHECKING:
+    from stratavm.module.model import Module as Model
+    from stratavm.module.valid import ValidModule
+    from stratavm.tiers.tier import TierModule
 
 SMALLEST: Final = 1 << 16
 """Bytes of a binary below which compiling is quicker than a look at the disk."""

@@ -18,11 +18,13 @@ from stratavm.base import IMPORTED_NS
 from stratavm.base.errors import ResourceLimit
 from stratavm.base.events.core import Event, Source
 from stratavm.base.events.declare import event
-from stratavm.base.forms import Final, dataclass
+from stratavm.base.forms import TYPE_CHECKING, Final, dataclass
 from stratavm.engine.cache import CodeCache
 from stratavm.engine.events import describe
 from stratavm.services.diskcache import CacheRefused, DiskCache, default_folders, digest
-from stratavm.tiers.tier import TierModule
+
+if TYPE_CHECKING:
+    from stratavm.tiers.tier import TierModule
 
 SETTLED_NS: Final = 2_000_000_000
 """A file that was changed within this time before it was read may be changed again without a trace."""
