@@ -94,6 +94,6 @@ def some(names: Iterable[str], most: int = 8) -> str:
     return shown + (f" and {len(all_of_them) - most} more" if len(all_of_them) > most else "")
 
 
-def counted(count: int, noun: str) -> str:
-    """``1 function``, ``2 functions``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def counted(count: int, noun: str, several: str = "") -> str:
+    """``1 function``, ``2 functions``; ``several`` where more than one is not the noun with an s."""
+    return f"{count} {noun if count == 1 else several or noun + 's'}"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import os
 import time
 
 from stratavm.base import switches
 from stratavm.base.forms import Any, Final
+from stratavm.base.words import counted
 from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.services.diskcache import DiskCache, default_folders
@@ -23,7 +26,9 @@ SHOWN: Final = 16
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("action", choices=ACTIONS, metavar="|".join(ACTIONS), help="list, remove all, or read all")
+    parser.add_argument(
+        "action", choices=ACTIONS, metavar="ACTION", help="ls lists, verify reads all, clear removes all"
+    )
     parser.add_argument("--folder", metavar="DIR", help="the directory of `Config(cache=DIR)` instead of the user's")
     common.add_json(parser)
 
@@ -31,6 +36,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Do it; returns 1 where ``verify`` found something that was not right."""
     folder, key_folder = default_folders()
+    if options.folder is not None and not os.path.isdir(options.folder):
+        raise FileNotFoundError(errno.ENOENT, "no such folder", options.folder)
     cache = DiskCache(options.folder or folder, key_folder)
     return {"ls": _list, "clear": _clear, "verify": _verify}[options.action](cache, options.json)
 
@@ -43,11 +50,14 @@ def _list(cache: DiskCache, json: bool) -> int:
         rows: list[dict[str, Any]] = [{"key": e.key, "bytes": e.size, "used": e.used} for e in entries]
         output.emit({"folder": cache.folder, "on": not switches.CACHE.value(), "bytes": total, "entries": rows})
         return 0
+    if entries:
+        output.text(f"{'key':{SHOWN}}  {'bytes':>12}  last used\n")
     for entry in entries:
         used = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.used))
         output.text(f"{entry.key[:SHOWN]}  {entry.size:12,}  {used}\n")
     off = " (STRATA_CACHE=off: not used)" if switches.CACHE.value() else ""
-    output.text(f"{len(entries)} entries, {total:,} bytes of at most {cache.most_bytes:,}, in {cache.folder}{off}\n")
+    output.text(f"{counted(len(entries), 'entry', 'entries')}, {total:,} bytes of at most {cache.most_bytes:,}")
+    output.text(f", in {cache.folder}{off}\n")
     return 0
 
 
@@ -57,7 +67,7 @@ def _clear(cache: DiskCache, json: bool) -> int:
     if json:
         output.emit({"folder": cache.folder, "removed": gone})
     else:
-        output.text(f"{gone} entries removed\n")
+        output.text(f"{counted(gone, 'entry', 'entries')} removed\n")
     return 0
 
 
@@ -70,5 +80,5 @@ def _verify(cache: DiskCache, json: bool) -> int:
     else:
         for key, why in wrong:
             output.text(f"{key[:SHOWN]}  removed: {why}\n")
-        output.text(f"{count - len(wrong)} of {count} entries are right\n")
+        output.text(f"right: {count - len(wrong)} of {counted(count, 'entry', 'entries')}\n")
     return EXIT_DAMAGED if wrong else 0

@@ -33,7 +33,7 @@ PACKAGES: Final = (("capstone", "instructions in `strata dump --stage asm`: stra
 """Packages that more can be done with."""
 PYTHONS: Final = ((3, 11), (3, 14))
 """From this version on, and before that one."""
-TITLES: Final = ("build", "python", "processor", "kernel", "limits", "packages", "switches", "checks")
+TITLES: Final = ("build", "python", "processor", "kernel", "limits", "packages", "cache", "switches", "checks")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -70,6 +70,7 @@ def examine() -> dict[str, Any]:
         "kernel": {"release": f"{platform.system()} {platform.release()} {platform.machine()}", **machine.features()},
         "limits": machine.limits(),
         "packages": {name: _version(name) for name, _ in PACKAGES},
+        "cache": cache(),
         "switches": {name: value for name, value in sorted(os.environ.items()) if name.startswith(switches.PREFIX)},
         "checks": dict(checks()),
     }  # fmt: skip
@@ -88,6 +89,18 @@ def build() -> dict[str, str]:
     stale = stale_modules()
     state = "not built" if stale is None else f"{len(stale)} modules are stale" if stale else "up to date"
     return {**found, "kind": f"checkout, {variant() or 'no'} build, {state}"}
+
+
+def cache() -> dict[str, str]:
+    """Where machine code is kept between processes, or why it is not."""
+    from stratavm.services.diskcache import CacheRefused, DiskCache, default_folders
+
+    if switches.CACHE.value():
+        return {"code": "off (STRATA_CACHE=off)"}
+    try:
+        return {"code": DiskCache(*default_folders()).folder}
+    except CacheRefused as refused:
+        return {"code": f"not kept: {refused}"}
 
 
 def checks() -> Iterator[tuple[str, str]]:

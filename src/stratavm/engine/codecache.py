@@ -107,7 +107,10 @@ class DiskCodeCache(CodeCache):
         self, code: TierModule, binary: bytes, name: str, file: os.stat_result | None
     ) -> Callable[[], None] | None:
         """Publish what there is; returns what keeps the code that there is more, later."""
-        if not code.code_key or not self._opened(name):
+        if not code.code_key:
+            self._say_not_kept(name, "code of this tier is not kept")
+            return None
+        if not self._opened(name):
             return None
         binary_digest = self._digest(binary, FileIdentity.of(file) if file else None)
         key = digest(b"code", binary_digest, code.code_key.encode(), repr(package_identity()).encode())

@@ -83,7 +83,7 @@ def default_folders() -> tuple[str, str]:
         base = os.environ.get(variable, "")
         if not os.path.isabs(base):  # also where it is unset; the specification says that others are ignored
             home = os.path.expanduser("~")
-            if not os.path.isabs(home) or os.environ.get("HOME") == "":
+            if not os.path.isdir(home) or os.environ.get("HOME") == "":
                 raise CacheRefused("this user has no home directory: set XDG_CACHE_HOME and XDG_STATE_HOME")
             base = os.path.join(home, below)
         found.append(os.path.join(base, "stratavm"))
@@ -216,9 +216,9 @@ class DiskCache:
         sums.update(content)
         return sums.digest()
 
-    def find(self, key: bytes) -> tuple[bytes | None, str]:
+    def find(self, key: bytes, is_use: bool = True) -> tuple[bytes | None, str]:
         """What was kept under a key of 32 bytes, or None and why it was not taken: empty where there is none. What is
-        not right is removed."""
+        not right is removed. ``is_use``: the entry was last used now."""
         name = key.hex() + SUFFIX
         try:
             file = os.open(name, os.O_RDONLY | FLAGS, dir_fd=self._at)
@@ -227,13 +227,13 @@ class DiskCache:
         except OSError as error:
             return None, self._remove(name, str(error.strerror))
         try:
-            return self._read(file, name, key)
+            return self._read(file, name, key, is_use)
         except OSError as error:
             return None, str(error.strerror)
         finally:
             os.close(file)
 
-    def _read(self, file: int, name: str, key: bytes) -> tuple[bytes | None, str]:
+    def _read(self, file: int, name: str, key: bytes, is_use: bool) -> tuple[bytes | None, str]:
         now = os.fstat(file)
         if not stat.S_ISREG(now.st_mode) or now.st_uid != os.geteuid():
             return None, self._remove(name, "it is not a file of this user's")
@@ -245,9 +245,10 @@ class DiskCache:
         if len(data) != now.st_size or head[: at + 8] != MAGIC + key + len(content).to_bytes(8, "little"):
             return None, self._remove(name, "it is damaged, or another's")
         if not equal_digests(head[at + 8 :], self._mark(key, content)):
-            return None, self._remove(name, "its mark is not by this user's key")
-        with suppress(OSError):
-            os.utime(file)
+            return None, self._remove(name, "it is damaged, or its mark is by another key")
+        if is_use:
+            with suppress(OSError):
+                os.utime(file)
         return content, ""
 
     def _remove(self, name: str, why: str) -> str:
@@ -312,7 +313,7 @@ class DiskCache:
         for entry in self.entries():
             try:
                 key = bytes.fromhex(entry.key)
-                found, why = (None, "its name is no key") if len(key) != KEY_BYTES else self.find(key)
+                found, why = (None, "its name is no key") if len(key) != KEY_BYTES else self.find(key, is_use=False)
             except ValueError:
                 found, why = None, "its name is no key"
             if found is None and why:

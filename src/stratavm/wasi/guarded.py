@@ -53,7 +53,7 @@ class _GuardedWalk(Walk):
             raise WasiError(Errno.PERM)
 
 
-def guard_of(root: int) -> GuardedResolver | None:
+def guard_of(root: int, path: object) -> GuardedResolver | None:
     """What must resolve paths beneath a directory that a guest is given; None where nothing of it is to be guarded.
 
     Raises:
@@ -65,7 +65,7 @@ def guard_of(root: int) -> GuardedResolver | None:
         return None
     given = _identity(os.fstat(root))
     if given in _identities(folders):
-        raise PermissionError(errno.EPERM, "machine code that Strata keeps lies here, or the key to it")
+        raise PermissionError(errno.EPERM, "no guest gets the code that Strata keeps, or its key; give another", path)
     above = {identity for folder in folders for identity in _identities(_parents(folder))}
     return GuardedResolver(folders) if given in above else None
 

@@ -405,9 +405,10 @@ def _same_kind(other: Directory) -> HostDirectory:
 
 def open_host_directory(path: object) -> HostDirectory:
     """Open a directory that the host grants; here, and only here, a path of the host is opened plainly."""
-    fd = os.open(os.fspath(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # type: ignore[call-overload]
+    name = os.fspath(path)  # type: ignore[call-overload]
+    fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        return HostDirectory(fd, guard_of(fd) or resolver_for(fd))
+        return HostDirectory(fd, guard_of(fd, name) or resolver_for(fd))
     except BaseException:
         os.close(fd)
         raise
