@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
 import stratavm
 from stratavm.base import switches
@@ -15,7 +15,7 @@ from stratavm.base.events import Bus
 from stratavm.base.forms import dataclass
 from stratavm.engine import Config, Engine, Global, Linker, Memory, Module, Store
 from stratavm.engine.cache import LoadedModule, ModuleCache, NoModuleCache
-from stratavm.engine.config import Allocator, MemoryPlan
+from stratavm.engine.config import ALLOCATORS
 from stratavm.ir.pipeline import FOR_CHECKS, PASSES
 from stratavm.module.decode import decode
 from stratavm.module.model import Export
@@ -234,10 +234,8 @@ def variants() -> dict[str, Config]:
     jit1 = jit0.having(tier="jit1")
     found = {"oracle": Config(tier="oracle", threads=1), "jit0": jit0, "jit1": jit1}
     for name, level in (("jit0", jit0), ("jit1", jit1)):
-        found |= {
-            f"{name} {a}": level.having(allocator=a) for a in get_args(Allocator) if a != level.register_allocator
-        }
-        found |= {f"{name} {p}": level.having(memory_plan=p) for p in get_args(MemoryPlan) if p != level.memory_plan}
+        found |= {f"{name} {a}": level.having(allocator=a) for a in ALLOCATORS if a != level.register_allocator}
+        found |= {f"{name} {p}": level.having(memory_plan=p) for p in ("guard", "bounded") if p != level.memory_plan}
     found["jit0 pooled"] = jit0.having(pool=PoolConfig(8, when_exhausted="map"), memory_images="always")
     for off in PASSES:
         level = jit1.having(memory_plan="bounded") if off in FOR_CHECKS else jit1
