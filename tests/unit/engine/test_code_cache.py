@@ -270,6 +270,10 @@ def test_damage_that_is_marked_as_right_publishes_nothing(binary):
     assert refused > 200
     with pytest.raises(ValueError):
         Module("(module (func))", engine=engine).code.restore_code(good)
+    twice = bytearray(good)
+    twice[16 + 24 : 16 + 28] = twice[16:20]  # the second row is of the first one's function
+    with pytest.raises(ValueError, match="a row is wrong"):
+        Module(binary, engine=engine).code.restore_code(bytes(twice))
 
 
 def test_only_more_code_is_written_again(binary, home):
