@@ -287,7 +287,7 @@ def pure_modules(root: Path) -> list[bytecode.PureModule]:
 
 def link_key(modules: list[HotModule], pure: list[bytecode.PureModule]) -> str:
     """What tells the one shared object of these modules from any other."""
-    recipe = f"{toolchain()} {COMMON_FLAGS} {LINK_FLAGS}"
+    recipe = f"{toolchain()} {COMMON_FLAGS} {LINK_FLAGS} {read(bytecode.START)!r}"
     keys = [(hot.name, hot.key) for hot in modules] + [(cold.name, cold.key) for cold in pure]
     return link.key_of(recipe, keys)
 
@@ -300,7 +300,8 @@ def linked(root: Path, variant: Variant, modules: list[HotModule]) -> Path:
     target = folder / f"{link.STEM}-{key}{SUFFIX}"
     if not target.is_file():
         objects = {module.name: module.artefact for module in modules}
-        contents = link.Contents(key, objects, bytecode.block(pure, folder))
+        code = bytecode.block(pure, folder, objects, read(bytecode.START).decode())
+        contents = link.Contents(key, objects, code)
         try:
             link.link(compiler(LINK_FLAGS, root), contents, target, root / "build" / variant.name)
         except subprocess.CalledProcessError as error:

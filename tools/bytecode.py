@@ -4,17 +4,24 @@ The block begins with the length of its table, in four bytes; then come the tabl
 by name whether a module is a package, the size and hash of its source, and where its code lies behind the table. The
 import hook in ``stratavm/__init__.py`` runs code only for a source that has this size and hash, as Python does with
 checked hash-based ``.pyc`` (PEP 552): checkouts, wheels and installations that nobody can write to are all the same.
+
+Behind the modules come groups (``start.txt``): modules that are loaded before the last of the group, in that order,
+each with its code, or None if it is hot; in one piece, so that what several name is there once.
 """
 
 from __future__ import annotations
 
 import marshal
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path
+
+START = Path(__file__).with_name("start.txt")
+"""Which modules a plain run imports, one a line, in the order in which they are ready; groups end with an empty line.
+Written by ``make bless`` of the test that compares it with a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +70,32 @@ def code_of(module: PureModule, cache: Path) -> bytes:
     return code
 
 
-def block(modules: Sequence[PureModule], cache: Path) -> bytes:
-    """The block of all modules."""
-    table, codes, start = {}, [], 0
+def groups_of(text: str, known: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """What ``start.txt`` says of the modules that there are: the last of each group, and those before it."""
+    groups = {}
+    for part in text.split("\n\n"):
+        *before, last = [name for name in part.split() if name in known] or [""]
+        if before:
+            groups[last] = tuple(before)
+    return groups
+
+
+def block(modules: Sequence[PureModule], cache: Path, hot: Collection[str] = (), start: str = "") -> bytes:
+    """The block of all modules, and of the groups that ``start`` names, with hot modules of those names."""
+    table, codes = {}, []
+    place = 0
     for module in modules:
         code = code_of(module, cache)
         known = (module.is_package, len(module.source), source_hash(module.source))
-        table[module.name] = (*known, start, start + len(code))
+        table[module.name] = (*known, place, place + len(code))
         codes.append(code)
-        start += len(code)
-    head = marshal.dumps((MAGIC_NUMBER, table))
+        place += len(code)
+    by_name = {module.name: code for module, code in zip(modules, codes, strict=True)}
+    groups = {}
+    for last, names in groups_of(start, {*by_name, *hot}).items():
+        code = marshal.dumps(tuple([marshal.loads(by_name[n]) if n in by_name else None for n in names]))
+        groups[last] = (place, place + len(code), names)
+        codes.append(code)
+        place += len(code)
+    head = marshal.dumps((MAGIC_NUMBER, table, groups))
     return b"".join([len(head).to_bytes(4, "little"), head, *codes])

@@ -3,8 +3,8 @@
 Python would look for each of a hundred files on a path, open it, and have its symbols bound by the dynamic linker.
 Here that happens once. The object is an extension module itself, ``stratavm._hot``: ``key`` tells one link from the
 next, ``numbers`` says which modules it has, ``create(spec, number)`` makes one of them as Python's own import does with
-a file; ``code`` is the byte code of the other modules (``tools/bytecode.py``). The import hook in
-``stratavm/__init__.py`` uses them.
+a file; ``code`` is the byte code of the other modules (``tools/bytecode.py``); ``alone()`` tells whether this thread is
+the only one. The import hook in ``stratavm/__init__.py`` uses them.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ STEM = "_hot.modules"  # with a dot, so that no search for modules takes the fil
 """The object's name in the package, without the suffix of extension modules."""
 OBJECT_FLAGS = "-c -fvisibility=hidden -DCYTHON_NO_PYINIT_EXPORT"
 """Of each module: what it exports is for the table alone."""
+
+FORMAT = 2
+"""Of the block of byte code: another one is another link."""
 
 HEAD = r"""
 #include <Python.h>
@@ -62,6 +65,13 @@ static PyObject *create(PyObject *self, PyObject *const *arguments, Py_ssize_t c
     return PyModule_FromDefAndSpec((PyModuleDef *)definition, arguments[0]);
 }
 
+/* The list of thread states begins with the latest; other threads' are not looked into. */
+static PyObject *alone(PyObject *self, PyObject *nothing) {
+    PyThreadState *own = PyThreadState_Get();
+    int first = PyInterpreterState_ThreadHead(PyThreadState_GetInterpreter(own)) == own;
+    return PyBool_FromLong(first && PyThreadState_Next(own) == NULL);
+}
+
 static int fill(PyObject *module) {
     PyObject *numbers = PyDict_New();
     if (numbers == NULL)
@@ -87,6 +97,7 @@ static int fill(PyObject *module) {
 
 static PyMethodDef methods[] = {
     {"create", (PyCFunction)(void (*)(void))create, METH_FASTCALL, "Make the module with that number for its spec."},
+    {"alone", alone, METH_NOARGS, "Whether no other thread runs Python, or is about to."},
     {NULL, NULL, 0, NULL},
 };
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, fill}, {0, NULL}};
@@ -122,7 +133,7 @@ def renaming(name: str) -> str:
 
 def key_of(recipe: str, modules: Iterable[tuple[str, str]]) -> str:
     """The key of a link: of how it is done, and of the names and keys of what is in it."""
-    hasher = blake2b(f"{recipe} {HEAD} {INCLUDED} {TAIL}".encode(), digest_size=12)
+    hasher = blake2b(f"{recipe} {FORMAT} {HEAD} {INCLUDED} {TAIL}".encode(), digest_size=12)
     for name, key in sorted(modules):
         hasher.update(f"\0{name}\0{key}".encode())
     return hasher.hexdigest()

@@ -66,6 +66,7 @@ class _HotModules:
         self.hot: Any = None  # the object as a module, when it is open
         self.pure: dict[str, Any] = {}  # what it knows of the modules that are not hot
         self.code: Any = None  # their byte code
+        self.groups: dict[str, Any] = {}  # module name → the modules that it imports, and where their code lies
 
     def find_spec(self, name: str, path: "Any" = None, target: "Any" = None) -> "Any":
         """What Python itself finds for a module of this package, if that may run."""
@@ -76,6 +77,8 @@ class _HotModules:
         if self.place and self.stale is not None:
             if self.hot is None:
                 self._open(name)
+            if name in self.groups:
+                self._load_ahead(name)
             if self.hot is not None and name in self.hot.numbers:
                 return self._spec_in_one(name)
             if path and name in self.pure and (spec := self._spec_of_code(name, path[0])):
@@ -124,10 +127,66 @@ class _HotModules:
         self.hot = hot
         if not sys.flags.optimize:
             start = 4 + int.from_bytes(hot.code[:4], "little")
-            magic, pure = loads(hot.code[4:start])
+            magic, pure, groups = loads(hot.code[4:start])
             if magic == MAGIC_NUMBER:
                 self.code = hot.code[start:]  # first: another thread may import as soon as it sees the table
                 self.pure = pure
+                self.groups = groups
+
+    def _load_ahead(self, name: str) -> None:
+        """Make and run what a module is known to import, without Python's import system (ADR-0036).
+
+        Not where it could be seen: another thread would find modules half made, another hook wants to be asked. What
+        fails is undone, and left for the import statement that wants it.
+        """
+        start, stop, names = self.groups.pop(name)
+        if sys.meta_path[0] is not self or self.stale or not self.hot.alone():
+            return
+        codes = dict(zip(names, loads(self.code[start:stop]), strict=True))
+        begun: dict[str, Any] = {}
+        try:
+            for each in names:
+                if each in begun or each not in sys.modules:
+                    self._finish(each, begun.get(each) or self._begin(each, codes, begun), codes[each])
+                    del begun[each]
+        except BaseException as error:
+            for each in begun:
+                sys.modules.pop(each, None)
+            if not isinstance(error, Exception):
+                raise
+
+    def _begin(self, name: str, codes: "dict[str, Any]", begun: "dict[str, Any]") -> "Any":
+        """A module whose code has not run, in a package that may have to wait for it."""
+        parent = name.rpartition(".")[0]
+        if parent not in sys.modules:
+            self._begin(parent, codes, begun)
+        if codes[name] is None:
+            spec = self._spec_in_one(name)
+            module: Any = spec.loader.create_module(spec)
+            module.__spec__ = spec
+        else:
+            spec = self._spec_of_code(name, sys.modules[parent].__path__[0])
+            if spec is None:
+                raise ImportError(f"{name} is not what it was when the object was linked", name=name)
+            module = _Module(name)
+            module.__file__, module.__loader__, module.__package__ = spec.origin, spec.loader, spec.parent
+            module.__spec__ = spec
+            if spec.cached is not None:
+                module.__cached__ = spec.cached
+            if spec.submodule_search_locations is not None:
+                module.__path__ = spec.submodule_search_locations
+            _fix_co_filename(codes[name], spec.origin)
+        sys.modules[name] = begun[name] = module
+        return module
+
+    def _finish(self, name: str, module: "Any", code: "Any") -> None:
+        """Run the code of a module, which is known to its package from then on."""
+        if code is None:
+            exec_dynamic(module)
+        else:
+            exec(code, module.__dict__)
+        parent, _, stem = name.rpartition(".")
+        setattr(sys.modules[parent], stem, module)
 
     def _spec_of_code(self, name: str, folder: str) -> "Any":
         """The spec of a module whose source is what it was when the object was linked; else None."""
@@ -155,6 +214,7 @@ class _HotModules:
         return spec
 
 
+_Module = type(sys)
 _SOURCE_KEY = int.from_bytes(MAGIC_NUMBER, "little")  # as importlib.util.source_hash has it
 
 

@@ -198,3 +198,76 @@ def test_the_block_is_made_of_what_was_read(cache):
     ]
     assert bytecode.block(modules, cache) == bytecode.block(modules, cache)
     assert modules[0].key != bytecode.PureModule("stratavm.a", "stratavm/a/__init__.py", b"x = 2\n").key
+
+
+START = "stratavm.room.low\nstratavm.room\nstratavm.gone\nstratavm.room.cold\nstratavm.zz\n"
+HOT = "# strata: hot\nimport cython\nimport stratavm.room.cold\n"
+AHEAD = """
+import sys
+from _frozen_importlib import _find_and_load
+import stratavm
+hook, made = stratavm._hook, []
+find = type(hook).find_spec
+type(hook).find_spec = lambda self, name, *rest: made.append(name) or find(self, name, *rest)
+BEFORE
+try:
+    import stratavm.zz
+    print(sys.modules["stratavm.room.cold"].VALUE, sys.modules["stratavm.room.low"].LOW, end=" ")
+except Exception as error:
+    print(type(error).__name__, *sorted(n for n in sys.modules if "stratavm.room" in n), end=" ")
+print(*(name.removeprefix("stratavm.") for name in made))
+"""
+
+
+@pytest.fixture
+def grouped(checkout, monkeypatch):
+    """The tiny checkout with a list: a hot module imports one that is not hot, which imports another one."""
+    (checkout / "start.txt").write_text(START)
+    monkeypatch.setattr(bytecode, "START", checkout / "start.txt")
+    room = checkout / "src/stratavm/room"
+    (room / "__init__.py").write_text("from stratavm.room.low import LOW\n")
+    (room / "low.py").write_text("LOW = 3\n")
+    (room / "cold.py").write_text("from stratavm.room import LOW\n" + SOURCE)
+    (room.parent / "zz.py").write_text(HOT)
+    make(checkout)
+    return checkout
+
+
+def ahead(checkout: Path, before: str = "") -> str:
+    """What a process says that imports the hot module."""
+    return run(checkout, "-c", AHEAD.replace("BEFORE", before))
+
+
+def test_a_group_is_loaded_ahead(grouped):
+    """Python is asked for its last module alone; a package that imports its own modules is run in its place."""
+    assert ahead(grouped) == "1 3 zz"
+    assert ahead(grouped, "import stratavm.room.low") == "1 3 room room.low zz"
+    text = bytecode.groups_of("a\nb\nc\n\nd\n\ne\nf\n", {"b", "c", "d", "f"})
+    assert text == {"c": ("b",)}
+
+
+def test_nobody_sees_that_a_group_is_loaded_ahead(grouped):
+    """Where another thread runs, or another hook comes first, everything is imported as ever."""
+    slowly = "1 3 zz room room.low room.cold"
+    thread = (
+        "import _thread; lock = _thread.allocate_lock(); lock.acquire(); _thread.start_new_thread(lock.acquire, ())"
+    )
+    assert ahead(grouped, thread) == slowly
+    first = "class Other:\n    def find_spec(*wanted):\n        pass\nsys.meta_path.insert(0, Other())"
+    assert ahead(grouped, first) == slowly
+
+
+def test_an_edited_module_is_not_loaded_ahead(grouped):
+    """Neither it nor what comes after it; nor is a module that fails, whose error is that of the import statement."""
+    cold = grouped / "src/stratavm/room/cold.py"
+    cold.write_text(cold.read_text().replace("VALUE = 1", "VALUE = 2"))
+    assert ahead(grouped) == "2 3 zz room.cold"
+    low = grouped / "src/stratavm/room/low.py"
+    low.write_text("LOW = 4\n")
+    assert ahead(grouped) == "2 4 zz room room.low room.cold"
+    low.write_text("LOW = 1 / 0\n")
+    make(grouped)
+    assert ahead(grouped) == "ZeroDivisionError zz room room.low"
+    low.write_text("raise SystemExit('stops')\n")
+    make(grouped)
+    assert ahead(grouped) == "stops"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
 import stratavm
+from tests import golden
+from tools import build, bytecode
 
 STANDARD = (
     "array, bisect, collections.abc, contextlib, errno, faulthandler, fcntl, functools, gc, heapq, importlib.util, "
@@ -54,25 +57,40 @@ APART = (
 )
 """Modules (with what is below them) for text, for tools, or for what this program does not use."""
 
-MOST_MODULES = 209
+MOST_MODULES = 212
+MOST_IMPORTED = 8
+"""Modules of ours that a plain run leaves to Python's own import."""
 
 LIST = "import sys; print(*sorted(sys.modules))"
 
 
+HELLO = """(module
+  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "\\10\\00\\00\\00\\00\\00\\00\\00")
+  (func (export "_start") (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))
+"""
+
+
 @pytest.fixture(scope="module")
-def imported(tmp_path_factory):
-    """The modules that the run of a binary program leaves, and that a process has anyway."""
-    program = tmp_path_factory.mktemp("start") / "hello.wasm"
-    program.write_bytes(stratavm.Module('(module (func (export "_start")))').model.binary)
-    run = f"from stratavm.cli.main import main; import sys; code = main(['run', {str(program)!r}]); {LIST}"
-    # Checks that are switched on need the tools.
+def program(tmp_path_factory):
+    """A binary program that imports a function and prints nothing."""
+    path = tmp_path_factory.mktemp("start") / "hello.wasm"
+    path.write_bytes(stratavm.Module(HELLO).model.binary)
+    return path
+
+
+def fresh(*words: str) -> subprocess.CompletedProcess:
+    """What a process of its own prints. Checks that are switched on need the tools."""
     plain = {k: v for k, v in os.environ.items() if not k.startswith("STRATA_CHECK") and not k.startswith("COV")}
-    outputs = [
-        subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=plain
-        ).stdout.split()
-        for code in (run, f"import {STANDARD}; {LIST}")
-    ]
+    return subprocess.run([sys.executable, *words], capture_output=True, text=True, check=True, env=plain)
+
+
+@pytest.fixture(scope="module")
+def imported(program):
+    """The modules that the run of a binary program leaves, and that a process has anyway."""
+    run = f"from stratavm.cli.main import main; import sys; code = main(['run', {str(program)!r}]); {LIST}"
+    outputs = [fresh("-c", code).stdout.split() for code in (run, f"import {STANDARD}; {LIST}")]
     return set(outputs[0]), set(outputs[1])
 
 
@@ -103,3 +121,62 @@ def test_that_the_list_is_of_modules():
     import importlib.util
 
     assert [name for name in APART if importlib.util.find_spec(name) is None] == []
+
+
+NOT_AHEAD = "import stratavm.cli; stratavm._hook.groups.clear()"
+"""Before everything else: Python's own import loads every module."""
+ONE_OBJECT = pytest.mark.skipif(
+    not build.VARIANTS[build.load_guard(bytecode.START.parents[1]).variant()].is_one, reason="one file per module"
+)
+
+
+@ONE_OBJECT
+def test_the_order_of_modules_is_that_of_a_run(program):
+    """What is loaded ahead is what Python's own import loads, in the order in which the modules are ready."""
+    run = f"{NOT_AHEAD}; from stratavm.cli.main import main; main(['run', {str(program)!r}])"
+    found = re.findall(r"^import time: .*\|( +)(stratavm\.[\w.]+)$", fresh("-X", "importtime", "-c", run).stderr, re.M)
+    groups, names = [], {}
+    begins = 1 + [name for _, name in found].index("stratavm.cli")
+    for indent, name in found[begins:]:
+        names[name] = True
+        if len(indent) == 1:
+            groups.append("\n".join(names))
+            names = {}
+    text = "\n\n".join(group for group in groups if "\n" in group) + "\n"
+    golden.compare(bytecode.START, text)
+
+
+MODULES = """
+import sys
+from stratavm.cli.main import main
+main(["run", sys.argv[1]])
+for name, module in sorted(sys.modules.items()):
+    if name.startswith("stratavm."):
+        own = {k: v for k, v in vars(module).items() if k[:2] == "__" and k not in ("__builtins__", "__doc__")}
+        own |= {k: sys.modules[v.__name__] is v for k, v in vars(module).items() if type(v) is type(sys)}
+        loader = own.pop("__loader__", None)
+        print(name, sorted((k, str(v)) for k, v in own.items() if not callable(v)), type(loader), vars(loader).keys())
+        assert loader is module.__spec__.loader, name
+        assert getattr(sys.modules[name.rpartition(".")[0]], name.rpartition(".")[2]) is module, name
+print(ahead)
+"""
+
+
+@ONE_OBJECT
+def test_modules_that_are_loaded_ahead_are_as_imported_ones(program):
+    """The same modules with the same attributes, specs and places in their packages."""
+    ahead = fresh("-c", f"{NOT_AHEAD.partition(';')[0]}; ahead = len(stratavm._hook.groups); {MODULES}", str(program))
+    plain = fresh("-c", f"{NOT_AHEAD}; ahead = 0; {MODULES}", str(program))
+    *found, groups = re.sub(r" at 0x\w+", "", ahead.stdout).splitlines()
+    *expected, _ = re.sub(r" at 0x\w+", "", plain.stdout).splitlines()
+    assert found == expected
+    assert int(groups) > 1
+
+
+@ONE_OBJECT
+def test_nothing_of_ours_is_left_to_import_in_a_run(program):
+    """A module that joins a plain run joins the list; those that end a group are all that Python imports."""
+    run = f"from stratavm.cli.main import main; main(['run', {str(program)!r}])"
+    errors = fresh("-X", "importtime", "-c", run).stderr
+    found = [name for name in re.findall(r"(stratavm\.[\w.]+)$", errors, re.M) if name != "stratavm._build"]
+    assert 0 < len(found) <= MOST_IMPORTED, found
