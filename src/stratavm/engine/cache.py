@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from weakref import ref
 
 from stratavm.base.forms import TYPE_CHECKING, Final, Protocol, dataclass
 
 if TYPE_CHECKING:
+    from stratavm.engine.codecache import KeptModule
     from stratavm.module.model import Module as Model
     from stratavm.module.valid import ValidModule
     from stratavm.tiers.tier import TierModule
@@ -39,22 +39,15 @@ class ModuleCache(Protocol):
 
 
 class CodeCache:
-    """Where the machine code of modules comes from, and goes to, beyond this process. This one keeps nothing."""
+    """Where what was found out of modules comes from, and goes to, beyond this process. This one keeps nothing."""
 
-    def restore(
-        self, code: TierModule, binary: bytes, name: str, file: os.stat_result | None
-    ) -> Callable[[], None] | None:
-        """A module is being loaded, and nothing of it is compiled yet: publish what there is of its code.
+    def of(self, binary: bytes, name: str, file: os.stat_result | None) -> KeptModule | None:
+        """What there is of a binary that is being loaded; None where nothing is kept.
 
         Args:
-            code: of the module.
-            binary: what it was made from; ``name`` stands in events.
+            binary: its bytes; ``name`` stands in events.
             file: what the kernel says of the file that was read, which did not change meanwhile; None where the binary
                 came from elsewhere.
-
-        Returns:
-            What is called when the module goes or the process ends, to keep what was compiled; it must not hold the
-            module itself.
         """
         return None
 

@@ -1,8 +1,9 @@
-"""Machine code between processes: what a module's functions were compiled to is there at its next start.
+"""What was found out of a module between processes: that its binary is valid, where its functions and data segments
+lie, and what its functions were compiled to are there at its next start.
 
-An entry belongs to one binary, one way to compile it, one processor's features and one build of this package; the
-directory is a ``DiskCache``, which gives back what this user's processes put there, or nothing. The binary is decoded
-and validated as ever.
+An entry belongs to one binary, one build of this package, and one way to compile it and one processor's features, or
+the features and limits under which it is valid; the directory is a ``DiskCache``, which gives back what this user's
+processes put there, or nothing.
 """
 
 from __future__ import annotations
@@ -10,20 +11,22 @@ from __future__ import annotations
 import os
 import time
 from _imp import source_hash
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from functools import cache, partial
+from functools import cache
 
 from stratavm.base import IMPORTED_NS
 from stratavm.base.errors import ResourceLimit
 from stratavm.base.events.core import Event, Source
 from stratavm.base.events.declare import event
 from stratavm.base.forms import TYPE_CHECKING, Final, dataclass
+from stratavm.base.importing import importing
 from stratavm.engine.cache import CodeCache
 from stratavm.engine.events import describe
 from stratavm.services.diskcache import CacheRefused, DiskCache, default_folders, digest
 
 if TYPE_CHECKING:
+    from stratavm.module.sections import Datas, Functions
     from stratavm.tiers.tier import TierModule
 
 SETTLED_NS: Final = 2_000_000_000
@@ -50,6 +53,23 @@ class CodeKept(Event):
 
     module: str
     functions: int
+    bytes: int
+
+
+@event
+class SkeletonRestored(Event):
+    """A module was neither decoded in full nor validated: an entry of so many ``bytes`` says that its binary is valid,
+    and where its functions and data segments lie. Each body is validated when it is compiled."""
+
+    module: str
+    bytes: int
+
+
+@event
+class SkeletonKept(Event):
+    """What loading found out of a valid binary was written to the cache on disk."""
+
+    module: str
     bytes: int
 
 
@@ -103,19 +123,13 @@ class DiskCodeCache(CodeCache):
         self._disk: DiskCache | None = None
         self._refused = False
 
-    def restore(
-        self, code: TierModule, binary: bytes, name: str, file: os.stat_result | None
-    ) -> Callable[[], None] | None:
-        """Publish what there is; returns what keeps the code that there is more, later."""
-        if not code.code_key:
-            self._say_not_kept(name, "code of this tier is not kept")
+    def of(self, binary: bytes, name: str, file: os.stat_result | None) -> KeptModule | None:
+        """What there is of a binary; None where the directory cannot be used."""
+        disk = self._opened(name)
+        if disk is None:
             return None
-        if not self._opened(name):
-            return None
-        binary_digest = self._digest(binary, FileIdentity.of(file) if file else None)
-        key = digest(b"code", binary_digest, code.code_key.encode(), repr(package_identity()).encode())
-        restored = self._restore(code, key, name)
-        return partial(self._keep, code, key, name, restored, os.getpid())
+        known = FileIdentity.of(file) if file else None
+        return KeptModule(disk, self._source, name, self._digest(disk, binary, known))
 
     def _opened(self, name: str) -> DiskCache | None:
         """The directory; None where it cannot be used, which is said once."""
@@ -127,13 +141,12 @@ class DiskCodeCache(CodeCache):
                 self._disk = DiskCache(self._folder or folder, key_folder)
             except CacheRefused as error:
                 self._refused = True
-                self._say_not_kept(name, str(error))
+                if self._source.hears(CodeNotKept):
+                    self._source.emit(CodeNotKept(name, str(error)))
         return self._disk
 
-    def _digest(self, binary: bytes, file: FileIdentity | None) -> bytes:
+    def _digest(self, disk: DiskCache, binary: bytes, file: FileIdentity | None) -> bytes:
         """The digest of a binary; from the table, if the file it was read from is known and has not changed."""
-        disk = self._disk
-        assert disk is not None
         if file is None or not file.own or file.numbers[2] != len(binary):
             return digest(binary)
         key = file.key(binary)
@@ -146,40 +159,105 @@ class DiskCodeCache(CodeCache):
                 disk.keep(key, found)
         return found
 
-    def _restore(self, code: TierModule, key: bytes, name: str) -> int:
-        """Publish an entry's code; how many functions have code by it."""
-        assert self._disk is not None
-        data, why = self._disk.find(key)
-        if data is None:
-            if why:
-                self._say_not_kept(name, f"an entry was not used: {why}")
-            return 0
-        try:
-            restored = code.restore_code(data)
-        except (ValueError, ResourceLimit) as error:
-            self._say_not_kept(name, f"an entry was not used: {error}")
-            return 0
-        if self._source.hears(CodeRestored):
-            self._source.emit(CodeRestored(name, restored, len(data)))
-        return restored
 
-    def _keep(self, code: TierModule, key: bytes, name: str, restored: int, process: int) -> None:
-        """Write an entry, if there is more than there was."""
-        compiled = code.compiled
-        if process != os.getpid() or (compiled - restored) * MORE <= restored or self._disk is None:
+class KeptModule:
+    """What there is on disk of one binary, and what will be.
+
+    Args:
+        disk: where.
+        source: where events come from; ``name`` stands in them.
+        binary: the digest of it.
+    """
+
+    def __init__(self, disk: DiskCache, source: Source, name: str, binary: bytes) -> None:
+        self._disk = disk
+        self._source = source
+        self._name = name
+        self._binary = binary
+        self._process = os.getpid()
+        self._restored = 0
+        self._has_skeleton = False
+
+    def skeleton(self, way: str, size: int) -> tuple[Functions, Datas] | None:
+        """The functions and data segments of the binary of ``size`` bytes, if it was found to be valid in this ``way``:
+        under what features and limits."""
+        with importing:  # where nothing is kept nobody needs it
+            from stratavm.module.skeleton import unpack
+
+        data = self._find(self._key(b"skeleton", way))
+        if data is None:
+            return None
+        try:
+            found: tuple[Functions, Datas] = unpack(data, size)
+        except ValueError as error:
+            self.refuse(error)
+            return None
+        self._has_skeleton = True
+        if self._source.hears(SkeletonRestored):
+            self._source.emit(SkeletonRestored(self._name, len(data)))
+        return found
+
+    def restore(self, code: TierModule) -> None:
+        """Publish what there is of a module's code, of which nothing is compiled yet."""
+        if not code.code_key:
+            self._say("code of this tier is not kept")
+            return
+        data = self._find(self._key(b"code", code.code_key))
+        if data is None:
+            return
+        try:
+            self._restored = code.restore_code(data)
+        except (ValueError, ResourceLimit) as error:
+            self.refuse(error)
+            return
+        if self._source.hears(CodeRestored):
+            self._source.emit(CodeRestored(self._name, self._restored, len(data)))
+
+    def refuse(self, error: Exception) -> None:
+        """Say of an entry that it was not used."""
+        self._has_skeleton = False
+        self._say(f"an entry was not used: {error}")
+
+    def keep(self, code: TierModule, way: str, functions: Functions, datas: Datas, size: int) -> None:
+        """Write what is not there, or where there is more than there was: when the module goes, or the process ends.
+        ``code`` is that of the module, the others are as for ``skeleton``."""
+        if self._process != os.getpid():
             return  # in a child that was forked its parent does it
         try:
-            data = code.pack_code()
-            self._disk.keep(key, data)
+            if not self._has_skeleton:
+                self._keep_skeleton(way, functions, datas, size)
+            if code.code_key and (code.compiled - self._restored) * MORE > self._restored:
+                self._keep_code(code)
         except (OSError, ValueError, MemoryError) as error:
-            self._say_not_kept(name, describe(error))
-            return
-        if self._source.hears(CodeKept):
-            self._source.emit(CodeKept(name, compiled, len(data)))
+            self._say(describe(error))
 
-    def _say_not_kept(self, name: str, why: str) -> None:
+    def _keep_skeleton(self, way: str, functions: Functions, datas: Datas, size: int) -> None:
+        with importing:
+            from stratavm.module.skeleton import pack
+
+        data = pack(functions, datas, size)
+        self._disk.keep(self._key(b"skeleton", way), data)
+        if self._source.hears(SkeletonKept):
+            self._source.emit(SkeletonKept(self._name, len(data)))
+
+    def _keep_code(self, code: TierModule) -> None:
+        compiled, data = code.compiled, code.pack_code()
+        self._disk.keep(self._key(b"code", code.code_key), data)
+        if self._source.hears(CodeKept):
+            self._source.emit(CodeKept(self._name, compiled, len(data)))
+
+    def _key(self, kind: bytes, way: str) -> bytes:
+        return digest(kind, self._binary, way.encode(), repr(package_identity()).encode())
+
+    def _find(self, key: bytes) -> bytes | None:
+        data, why = self._disk.find(key)
+        if why:
+            self._say(f"an entry was not used: {why}")
+        return data
+
+    def _say(self, why: str) -> None:
         if self._source.hears(CodeNotKept):
-            self._source.emit(CodeNotKept(name, why))
+            self._source.emit(CodeNotKept(self._name, why))
 
 
 @cache

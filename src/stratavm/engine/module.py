@@ -8,7 +8,7 @@ from weakref import finalize
 
 from stratavm.base.budget import Budget
 from stratavm.base.cached import cached
-from stratavm.base.errors import DecodeError, ModuleLimit, StrataError, Unsupported, ValidationError
+from stratavm.base.errors import DecodeError, ModuleError, ModuleLimit, StrataError, Unsupported, ValidationError
 from stratavm.base.forms import TYPE_CHECKING
 from stratavm.base.importing import importing
 from stratavm.base.keywords import checks_keywords
@@ -36,6 +36,8 @@ from stratavm.runtime.image import NO_IMAGES, Images, make_images
 from stratavm.spec.types import ExternType
 
 if TYPE_CHECKING:
+    from stratavm.engine.codecache import KeptModule
+    from stratavm.engine.config import Config
     from stratavm.engine.report import CompileReport
     from stratavm.tiers.tier import TierModule
 
@@ -89,10 +91,16 @@ class Module:
         return Budget(self.engine.config.load_timeout)
 
     def _made_of(self, origin: Source) -> LoadedModule:
-        """Decode or parse, and validate."""
-        model = self._model_of(origin)
+        """Decode or parse, and validate: what was not found out by an earlier process."""
+        kept = None if origin.binary is None else self._kept(origin.binary, origin.file)
+        model = None if kept is None else self._model_known(origin, kept)
+        vouched = model is not None
+        if model is None:
+            model = self._model_of(origin)
+        if origin.binary is None:
+            kept = self._kept(model.binary)
         try:
-            return self._prepare(model, origin)
+            return self._prepare(model, kept, vouched)
         except (ValidationError, Unsupported) as error:
             if origin.text is not None:
                 with importing:
@@ -100,6 +108,26 @@ class Module:
 
                 locate_in_text(error, origin.text, model)
             raise
+
+    def _kept(self, binary: bytes, file: os.stat_result | None = None) -> KeptModule | None:
+        """What earlier processes kept of a binary, unless it takes no longer to find out again."""
+        if len(binary) < SMALLEST:
+            return None
+        return self.engine.services.get(CodeCache).of(binary, self.name, file)
+
+    def _model_known(self, origin: Source, kept: KeptModule) -> Model | None:
+        """Decode what an earlier process did not, which found the module to be valid; None where none did."""
+        config, binary = self.engine.config, origin.binary
+        assert binary is not None
+        known = kept.skeleton(way_of(config), len(binary))
+        if known is None:
+            return None
+        try:
+            model: Model = decode(binary, features=config.features, limits=config.limits, known=known)
+        except (ValueError, ModuleError) as error:  # what was kept is not of this binary
+            kept.refuse(error)
+            return None
+        return model
 
     def _model_of(self, origin: Source) -> Model:
         """Decode or parse."""
@@ -124,18 +152,15 @@ class Module:
             refuse_in_text(origin.text, config.features)
         raise refused
 
-    def _prepare(self, model: Model, origin: Source | None = None) -> LoadedModule:
-        """Validate, and hand over to the tier; with the code that was kept of the binary that it was made from, unless
-        compiling is quicker. A model that was given may be another than its binary says."""
+    def _prepare(self, model: Model, kept: KeptModule | None = None, vouched: bool = False) -> LoadedModule:
+        """Validate, and hand over to the tier, with what was kept of the binary. A model that was given has nothing: it
+        may be another than its binary says. ``vouched``: an earlier process has validated the bodies."""
         config, tier = self.engine.config, self.engine.tier
-        valid = validate(model, config.features, config.threads, limits=config.limits)
-        if origin is None or len(model.binary) < SMALLEST:
+        valid = validate(model, config.features, config.threads, limits=config.limits, vouched=vouched)
+        if kept is None:
             return LoadedModule(model, valid, tier.load(valid, self.name))
-        cache, file, keep = self.engine.services.get(CodeCache), origin.file, []
-        code = tier.load(valid, self.name, lambda code: keep.append(cache.restore(code, model.binary, self.name, file)))
-        loaded = LoadedModule(model, valid, code)
-        for keeping in filter(None, keep):
-            finalize(loaded, keeping)
+        loaded = LoadedModule(model, valid, tier.load(valid, self.name, kept.restore))
+        finalize(loaded, kept.keep, loaded.code, way_of(config), model.functions, model.datas, len(model.binary))
         return loaded
 
     def _use(self, loaded: LoadedModule) -> None:
@@ -267,3 +292,9 @@ class Module:
     def __repr__(self) -> str:
         functions, exports = len(self.model.functions), len(self.model.exports)
         return f"<Module {printable(self.name)}, functions: {functions}, exports: {exports}>"
+
+
+def way_of(config: Config) -> str:
+    """Under what features and limits a binary is valid."""
+    limits = config.limits
+    return repr((sorted(config.features), [getattr(limits, name) for name in type(limits).__match_args__]))

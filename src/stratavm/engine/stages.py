@@ -45,8 +45,10 @@ def _decode(module: Module, index: int) -> str:
 
 
 def _valid(module: Module, index: int) -> str:
+    from stratavm.module.validate import find_facts
+
     defined = index - len(module.model.imported_funcs)
-    return repr(module.valid.bodies[defined])
+    return repr(find_facts(module.valid)[defined])
 
 
 def _ssa(module: Module, index: int) -> str:

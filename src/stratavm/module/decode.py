@@ -93,6 +93,7 @@ class Decoder:
     elements: list
     data_count: object
     functions: Functions
+    is_known: cython.bint  # functions and segments are those of the binary already
     n_bodies: uint32_t
     datas: Datas
     is_lone: cython.bint  # the expression that was read last is one ``i32.const``, of this value
@@ -104,14 +105,15 @@ class Decoder:
     imported_memories: cython.int
     places: list  # (section, offset) of every item, or None: they are wanted only for an error
 
-    def __cinit__(self, data: bytes, features: frozenset, limits: object):
+    def __cinit__(self, data: bytes, features: frozenset, limits: object, known: object = None):
         self.data = data
         self.limits = limits
         self.r = Reader(data, features, limits)
         self.rec_groups, self.types, self.imports = [], [], []
         self.tables, self.memories, self.tags, self.globals, self.exports = [], [], [], [], []
         self.elements, self.customs = [], []
-        self.functions, self.datas = Functions.__new__(Functions), Datas.__new__(Datas)
+        self.is_known = known is not None
+        self.functions, self.datas = known or (Functions.__new__(Functions), Datas.__new__(Datas))
         self.imported_indices, self.imported_types = set(), set()
 
     @cython.cfunc
@@ -479,8 +481,11 @@ class Decoder:
     def data_section(self) -> cython.int:
         """Data segments."""
         i: uint32_t
-        self.datas.reserve(self.r.count(2, "datas", "data segments"))
+        count: uint32_t = self.r.count(2, "datas", "data segments")
         self.datas.binary = self.data
+        if self.is_known:
+            return self.pass_known(count, self.datas.n)
+        self.datas.reserve(count)
         for i in range(self.datas.n):
             self.note(11)
             self.segment(cython.address(self.datas.records[i]))
@@ -514,10 +519,22 @@ class Decoder:
 
     @cython.cfunc
     @cython.exceptval(-1)
+    def pass_known(self, count: uint32_t, known: uint32_t) -> cython.int:
+        """Go behind a section whose items are known."""
+        if count != known:
+            raise ValueError(f"{known} items were known, and there are {count}")
+        self.r.at = self.r.end
+        return 0
+
+    @cython.cfunc
+    @cython.exceptval(-1)
     def function_section(self) -> cython.int:
         """The types of functions; their bodies come later."""
         i: uint32_t
-        self.functions.reserve(self.r.count(1, "functions", "functions"))
+        count: uint32_t = self.r.count(1, "functions", "functions")
+        if self.is_known:
+            return self.pass_known(count, self.functions.n)
+        self.functions.reserve(count)
         for i in range(self.functions.n):
             self.note(3)
             self.functions.records[i].type_index = self.r.u32()
@@ -534,7 +551,11 @@ class Decoder:
         size: cython.Py_ssize_t
         largest: cython.Py_ssize_t = self.limits.function_bytes
         most: cython.longlong = self.limits.locals
-        for _ in range(r.count(3, "functions", "functions")):
+        count: uint32_t = r.count(3, "functions", "functions")
+        if self.is_known:
+            self.n_bodies = count
+            return self.pass_known(count, self.functions.n)
+        for _ in range(count):
             pause(r)
             size = r.u32()
             if size > r.left():
@@ -587,7 +608,10 @@ class Decoder:
     @cython.cfunc
     def finish(self) -> object:
         """The module, once all sections are there."""
-        self.functions.records[self.functions.n].first_run = self.functions.n_runs
+        if not self.is_known:
+            self.functions.records[self.functions.n].first_run = self.functions.n_runs
+        elif self.n_bodies != self.functions.n or (self.datas.n and self.datas.binary is None):
+            raise ValueError("items were known of sections that are not there")
         if self.functions.n != self.n_bodies:
             self.r.fail(
                 "function and code section have inconsistent lengths", f"{self.functions.n} bodies", str(self.n_bodies)
@@ -627,12 +651,17 @@ class Decoder:
         return Names()
 
 
-def decode(data: object, *, features: frozenset = READY, limits: object = DEFAULT_LIMITS) -> Module:
+def decode(
+    data: object, *, features: frozenset = READY, limits: object = DEFAULT_LIMITS, known: object = None
+) -> Module:
     """Decode a binary module, given as bytes or whatever has a buffer (which is copied).
 
     ``features`` are the names of the proposals that it may use; ``limits`` bounds what it may contain. Raises
     ``DecodeError`` (malformed), ``ModuleLimit`` (over a limit), ``Unsupported`` (a proposal that is not enabled) and
     ``ValidationError`` (an import of an unknown type).
+
+    ``known`` are the functions and data segments of this binary, where somebody who is believed says what they are
+    (``skeleton.unpack``): their sections are passed over then. ``ValueError`` where they are surely not.
     """
     binary: bytes = data if isinstance(data, bytes) else bytes(memoryview(data))
     if len(binary) > limits.module_bytes:
@@ -640,7 +669,7 @@ def decode(data: object, *, features: frozenset = READY, limits: object = DEFAUL
             "module too large", limit="module_bytes", expected=f"at most {limits.module_bytes} bytes",
             found=f"{len(binary)} bytes",
         )  # fmt: skip
-    return cython.cast(Decoder, Decoder(binary, frozenset(features), limits)).module()
+    return cython.cast(Decoder, Decoder(binary, frozenset(features), limits, known)).module()
 
 
 def item_places(data: bytes, features: frozenset, limits: object) -> list:

@@ -99,5 +99,6 @@ cdef class Bodies:
     cdef uint32_t n
     cdef LocalRun* runs
     cdef uint32_t n_runs
-    cdef Chunk* chunks
+    cdef Chunk* chunks         # NULL where the bodies are vouched for
     cdef uint32_t n_chunks
+    cdef readonly bint vouched # no walk has been over them in this process: facts are found when a body is built

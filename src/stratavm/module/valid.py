@@ -203,16 +203,20 @@ def feature_mask(features) -> int:
 
 @cython.cclass
 class Bodies:
-    """The facts of all bodies, by defined function."""
+    """The facts of all bodies, by defined function.
 
-    def __cinit__(self, module, context: Context):
+    Where they are ``vouched`` for, somebody who is believed says that they are valid; what only a walk finds out is not
+    here, and who builds a body walks over it first.
+    """
+
+    def __cinit__(self, module, context: Context, vouched: bool = False):
         i: uint32_t
         at: cython.pointer(ValidBody)
         n_locals: uint64_t
         k: uint32_t
         functions: Functions = module.functions
         own: cython.pointer(FunctionRecord)
-        self.n, self.n_runs = functions.n, functions.n_runs
+        self.n, self.n_runs, self.vouched = functions.n, functions.n_runs, vouched
         self.items = cython.cast(cython.pointer(ValidBody), _array(self.n, cython.sizeof(ValidBody)))
         self.runs = cython.cast(cython.pointer(LocalRun), _array(self.n_runs, cython.sizeof(LocalRun)))
         first: uint32_t = context.n_funcs - self.n
@@ -265,9 +269,11 @@ class Bodies:
         return self.n
 
     def __getitem__(self, index: uint32_t) -> BodyFacts:
-        """A body's facts as a Python object."""
+        """A body's facts as a Python object. ValueError where nobody has found them (``validate.find_facts``)."""
         if index >= self.n:
             raise IndexError(index)
+        if self.vouched:
+            raise ValueError("no walk has been over the bodies")
         i: uint32_t
         k: uint32_t
         at: cython.pointer(ValidBody) = cython.address(self.items[index])

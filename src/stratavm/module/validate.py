@@ -35,9 +35,17 @@ MAX_ELEMENTS: Final = (1 << 32) - 1
 
 
 def validate(
-    module: Module, features: frozenset[str] = READY, threads: int = 0, *, limits: Limits = DEFAULT_LIMITS
+    module: Module,
+    features: frozenset[str] = READY,
+    threads: int = 0,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    vouched: bool = False,
 ) -> ValidModule:
     """Check a decoded module. ``threads`` 0 means as many as there are cores; the result never depends on it.
+
+    ``vouched``: who calls this answers for it that this binary was found valid before, with these features and limits;
+    then each body is walked over when it is built, and not now.
 
     Raises ``ValidationError`` for the first fault (lowest function index), ``Unsupported`` for a proposal that Strata
     does not have, and ``DecodeError`` where the instructions of a body are malformed.
@@ -61,9 +69,19 @@ def validate(
         error.locate(item=item, offset=error.offset or item_offset(module, item, features, limits))
         raise
     context.declare(module.declared_funcs)
-    bodies = Bodies(module, context)
-    _check_bodies(context, bodies, threads)
+    bodies = Bodies(module, context, vouched)
+    if not vouched:
+        _check_bodies(context, bodies, threads)
     return ValidModule(module, context, bodies, features)
+
+
+def find_facts(valid: ValidModule) -> Bodies:
+    """The facts of all bodies of a valid module; they are found now where its bodies were vouched for."""
+    if not valid.bodies.vouched:
+        return valid.bodies
+    bodies = Bodies(valid.module, valid.context)
+    _check_bodies(valid.context, bodies, 0)
+    return bodies
 
 
 def need(feature: str, features: frozenset[str], what: str) -> None:

@@ -3,6 +3,7 @@ cimport cython
 from libc.stdint cimport uint8_t, uint32_t
 
 from stratavm.module.checker cimport Checker
+from stratavm.module.valid cimport Chunk, ValidBody
 
 @cython.final
 cdef class ValidateWalk(Checker):
@@ -11,6 +12,7 @@ cdef class ValidateWalk(Checker):
     cdef uint32_t n_params, n_results
     cdef uint32_t popped
 
+    cdef int examine(self, ValidBody* body, Chunk* chunk) except -1 nogil
     cdef inline uint32_t index(self) noexcept nogil
     cdef uint32_t prefixed(self, uint8_t prefix) noexcept nogil
     cdef int block_type(self) except -1 nogil

@@ -40,6 +40,11 @@ class ValidateWalk(Checker):
                     break
         return ok
 
+    def examine(self, body, chunk):
+        """Check one body and find its facts; not 0 at a fault. The walk may be used again even then."""
+        self.fault = F_NONE
+        return self.begin(body, chunk) or self.run()
+
     # ---- immediates ----------------------------------------------------------------------------
 
     def index(self):

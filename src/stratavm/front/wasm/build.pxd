@@ -7,7 +7,7 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from stratavm.ir.ssa cimport IR_CONST, NO_VALUE, Node
 from stratavm.ir.stage cimport Source
-from stratavm.module.valid cimport Bodies, Context, ValidBody
+from stratavm.module.valid cimport Bodies, Chunk, Context, ValidBody
 
 cdef enum FrameKind:
     BK_FUNC = 0
@@ -60,6 +60,7 @@ cdef class Builder(Source):
     cdef readonly Context context
     cdef readonly Bodies bodies
     cdef ValidBody* body
+    cdef Chunk* chunk          # whose arrays hold its loops
     cdef const uint8_t* base   # of the module's bytes
     cdef const uint8_t* p
     cdef const uint8_t* end
@@ -97,7 +98,7 @@ cdef class Builder(Source):
     cdef uint64_t work
     cdef uint64_t budget
 
-    cdef int begin(self, ValidBody* body) except -1 nogil
+    cdef int begin(self, ValidBody* body, Chunk* chunk) except -1 nogil
     cdef int grow(self, uint32_t more) except -1 nogil
     cdef uint32_t position(self) noexcept nogil
     cdef uint32_t emit(self, uint16_t op, uint8_t type, uint32_t a, uint32_t b, uint32_t c) except? 0xFFFFFFFF nogil

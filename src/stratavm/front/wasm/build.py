@@ -46,7 +46,7 @@ from cython.cimports.stratavm.ir.ssa import (
     Block,
     Ssa,
 )
-from cython.cimports.stratavm.module.valid import VB_COMPLEX, LoopFact, TypeFact
+from cython.cimports.stratavm.module.valid import VB_COMPLEX, Chunk, LoopFact, TypeFact
 
 from stratavm.base.errors import TRAPS_BY_NAME, Unsupported
 from stratavm.spec.index import BY_ID
@@ -193,11 +193,11 @@ class Builder:
 
     # ---- start and end of a body ---------------------------------------------------------------
 
-    def begin(self, body):
+    def begin(self, body, chunk):
         """Empty everything; the entry block with the parameters and the zeros of the locals."""
         i: uint32_t
         at: cython.pointer(TypeFact) = cython.address(self.context.types[body.type_index])
-        self.body = body
+        self.body, self.chunk = body, chunk
         self.base = self.p = self.at = self.context.binary + body.start
         self.end = self.context.binary + body.end
         self.sp = self.n_frames = self.n_log = self.n_pendings = self.n_stash = 0
@@ -376,7 +376,7 @@ class Builder:
         i: uint32_t
         local: uint32_t
         first: uint32_t = self.body.first_loop + self.loop
-        chunk = cython.address(self.bodies.chunks[self.body.chunk])
+        chunk: cython.pointer(Chunk) = self.chunk
         fact: LoopFact = chunk.loops[first]
         frame: cython.pointer(BuildFrame)
         self.enter(BK_LOOP, params, n_params, results, n_results)
@@ -537,7 +537,7 @@ class Builder:
         """An edge to a loop's header."""
         i: uint32_t
         start: uint32_t = self.ssa.n_args
-        chunk = cython.address(self.bodies.chunks[self.body.chunk])
+        chunk: cython.pointer(Chunk) = self.chunk
         fact: LoopFact = chunk.loops[frame.loop]
         self.spend(frame.n_params + fact.count)
         for i in range(frame.n_params):

@@ -4,6 +4,8 @@ from libc.stdint cimport uint8_t, uint32_t
 
 from stratavm.front.wasm.build cimport Builder
 from stratavm.ir.prune cimport Pruner
+from stratavm.module.valid cimport Chunk, ValidBody
+from stratavm.module.validate_walk cimport ValidateWalk
 
 @cython.final
 cdef class BuildWalk(Builder):
@@ -11,7 +13,11 @@ cdef class BuildWalk(Builder):
     cdef const uint32_t* results
     cdef uint32_t n_params, n_results
     cdef Pruner pruner             # or None: the form stays as the walk made it
+    cdef ValidateWalk checker      # of bodies that are vouched for; None where all were checked
+    cdef ValidBody own             # what it found out of the present one
+    cdef Chunk own_chunk
 
+    cdef int examine(self, uint32_t defined) except -1 nogil
     cdef uint32_t index(self) noexcept nogil
     cdef uint32_t prefixed(self, uint8_t prefix) noexcept nogil
     cdef int block_type(self) except -1 nogil

@@ -2,12 +2,14 @@
 """The building walk over a validated function body: WebAssembly to SSA, without the GIL.
 
 Every method is a row or a few that go the same way; ``build.py`` has frames, joins, locals and edges. Nothing is
-checked: the validating walk (``module/validate_walk.py``) read the same bytes before.
+checked: the validating walk (``module/validate_walk.py``) read the same bytes before, when the module was loaded or,
+where its bodies are vouched for, just now.
 """
 
 import cython
 from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t
-from cython.cimports.stratavm.base.failures import fail_wrong
+from cython.cimports.libc.stdlib import free
+from cython.cimports.stratavm.base.failures import Failure, fail_by, fail_wrong
 from cython.cimports.stratavm.base.leb import leb_s32, leb_s33, leb_s64, leb_u32, leb_u64
 from cython.cimports.stratavm.front.wasm.build import (
     BK_BLOCK,
@@ -21,8 +23,20 @@ from cython.cimports.stratavm.ir.ops import *
 from cython.cimports.stratavm.ir.prune import Pruner
 from cython.cimports.stratavm.ir.ssa import NO_VALUE, T_I32, T_NONE, T_REF, Ssa
 from cython.cimports.stratavm.module._gen_walk_kinds import *
-from cython.cimports.stratavm.module.valid import Bodies, Context, TypeFact
+from cython.cimports.stratavm.module.valid import Bodies, Context, TypeFact, ValidBody
+from cython.cimports.stratavm.module.validate_walk import ValidateWalk
 from cython.cimports.stratavm.module.walk import row_behind
+
+from stratavm.base.errors import ValidationError
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def raise_invalid(failure: cython.pointer(cython.const[Failure])) -> cython.int:
+    """A body that was vouched for is not what was said of it."""
+    raise ValidationError(
+        "a function that was found to be valid before is not", func=failure.details[0], offset=failure.details[1]
+    )
 
 
 @cython.cclass
@@ -32,14 +46,32 @@ class BuildWalk(Builder):
     def __init__(self, ssa: Ssa, context: Context, bodies: Bodies, fuel: bool, prune: bool) -> None:
         super().__init__(ssa, context, bodies, fuel)
         self.pruner = Pruner(ssa) if prune else None
+        self.checker = ValidateWalk(context, bodies) if bodies.vouched else None
+
+    def __dealloc__(self):
+        free(self.own_chunk.loops)
+        free(self.own_chunk.assigned)
 
     def build(self, defined):
         """Build the SSA form of a defined function; with ``fuel``, charge every basic block."""
         if defined >= self.bodies.n:
             fail_wrong(b"defined function {} of {}", defined, self.bodies.n)
-        self.begin(cython.address(self.bodies.items[defined]))
+        if self.bodies.vouched:
+            self.examine(defined)
+            self.begin(cython.address(self.own), cython.address(self.own_chunk))
+        else:
+            body: cython.pointer(ValidBody) = cython.address(self.bodies.items[defined])
+            self.begin(body, cython.address(self.bodies.chunks[body.chunk]))
         self.run()
         return 0 if self.pruner is None else self.pruner.prune()
+
+    def examine(self, defined):
+        """Validate a body, and find its facts: of this walk alone, since several threads may build it at once."""
+        self.own = self.bodies.items[defined]
+        self.own_chunk.n_loops = self.own_chunk.n_assigned = 0
+        if self.checker.examine(cython.address(self.own), cython.address(self.own_chunk)):
+            fail_by(raise_invalid, b"", self.checker.fault_func, self.checker.fault_at)
+        return 0
 
     def is_short(self, defined, most):
         """Whether a function has at most so many bytes of instructions."""

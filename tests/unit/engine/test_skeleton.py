@@ -1,0 +1,230 @@
+"""Claims about what loading found out, between processes: a later start validates what it compiles, nothing else."""
+
+from __future__ import annotations
+
+import gc
+import random
+from pathlib import Path
+
+import pytest
+
+from stratavm import Config, Engine, Linker, Module, Store, ValidationError
+from stratavm.base.errors import StrataError
+from stratavm.engine.codecache import CodeNotKept, SkeletonKept, SkeletonRestored
+from stratavm.engine.module import way_of
+from stratavm.engine.stages import dump_stage
+from stratavm.module.decode import decode
+from stratavm.module.limits import Limits
+from stratavm.module.model import Module as Model
+from stratavm.module.skeleton import pack, unpack
+from stratavm.module.validate import find_facts, validate
+from stratavm.native.compile import wasm_compiler
+from stratavm.testing import EventRecorder
+
+COUNT = 100
+PADDING = "x" * (1 << 16)
+I32_ADD, I64_ADD = 0x6A, 0x7C
+
+
+def text() -> str:
+    """Functions with locals, loops and calls; segments of each kind."""
+    functions = "".join(
+        f"""(func $f{n} (export "f{n}") (param i32) (result i32) {"(local i32 i32) (local i64)" * (n % 3)}
+          (loop $again
+            (local.set 0 (i32.sub (local.get 0) (i32.const 1)))
+            (br_if $again (i32.gt_s (local.get 0) (i32.const 0))))
+          (i32.add (call $add (i32.const {n}) (i32.const 2)) (i32.load8_u (i32.const {n}))))"""
+        for n in range(COUNT)
+    )
+    segments = "".join(f'(data (i32.const {n * 3}) "{n:02}")' for n in range(COUNT))
+    return f"""(module (memory (export "memory") 4) {functions} {segments} (data "{PADDING}")
+      (global $g i32 (i32.const 1000)) (data (offset (i32.add (i32.const 500) (i32.const 500))) "computed")
+      (func $add (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
+      (func (export "passive") (memory.init {COUNT} (i32.const 2000) (i32.const 0) (i32.const 8)))
+      (table funcref (elem $f1 $f2)) (start $begin) (func $begin (global.get $g) (drop)))"""
+
+
+@pytest.fixture(scope="session")
+def binary() -> bytes:
+    """The module's bytes."""
+    return Module(text(), engine=Engine(cache=False)).model.binary
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of the test's own, turned on."""
+    monkeypatch.setenv("STRATA_CACHE", "on")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path
+
+
+def known_of(model: Model) -> tuple:
+    """Functions and segments as another process has them."""
+    return unpack(pack(model.functions, model.datas, len(model.binary)), len(model.binary))
+
+
+def start(binary: bytes, **options):
+    """The module, the results of some calls, and what was said of skeletons."""
+    engine = Engine(**options)
+    with EventRecorder(engine.bus) as recorder:
+        module = Module(binary, engine=engine)
+        exports = Linker(engine).instantiate(Store(engine), module).exports
+        exports.passive()
+        results = [exports[f"f{n}"](n) for n in range(COUNT)] + [bytes(exports.memory[0:3000])]
+        vouched = module.valid.bodies.vouched
+        del module, exports
+        gc.collect()
+        engine.bus.drain()
+    return results, vouched, [type(event) for event in recorder.events]
+
+
+@pytest.mark.parametrize("tier", ["jit0", "jit1", "auto"])
+def test_a_later_start_validates_no_body_that_it_does_not_compile(binary, tier):
+    """All that it does is the same."""
+    options = {"tier": tier, "cache": True}
+    first, vouched, said = start(binary, **options)
+    assert not vouched and SkeletonKept in said and SkeletonRestored not in said
+    second, vouched, said = start(binary, **options)
+    assert vouched and SkeletonRestored in said and SkeletonKept not in said
+    assert first == second
+
+
+def test_features_and_limits_are_part_of_its_key(binary):
+    """What is valid with some is not with others."""
+    start(binary)
+    for options in ({"limits": Limits(locals=1000)}, {"features": Config().features - {"multi-value"}}):
+        _, vouched, said = start(binary, **options)
+        assert not vouched and SkeletonKept in said
+    assert start(binary)[1]
+    assert way_of(Config()) == way_of(Config(tier="jit1", fuel=True))
+
+
+def test_a_skeleton_is_what_the_decoder_finds(binary):
+    """Functions with their locals, segments of each kind."""
+    model = decode(binary)
+    again = decode(binary, known=known_of(model))
+    assert again == model and validate(again, vouched=True).bodies.vouched
+    assert again.datas.not_plain() == model.datas.not_plain() == [COUNT + 1]
+
+
+@pytest.mark.parametrize("name", ["python.wasm", "quickjs.wasm", "boolector.wasm", "resvg.wasm", "icepll.wasm"])
+def test_a_skeleton_of_a_program_is_what_the_decoder_finds(program, name):
+    """Those that compilers make."""
+    model = decode(program(name).read_bytes())
+    again = decode(model.binary, known=known_of(model))
+    assert again.functions == model.functions and again.datas == model.datas
+    assert again.datas.not_plain() == model.datas.not_plain()
+
+
+def test_facts_and_code_are_those_of_a_module_that_was_validated(binary):
+    """Byte for byte, whoever walks when."""
+    model = decode(binary)
+    fresh, later = validate(model), validate(decode(binary, known=known_of(model)), vouched=True)
+    facts = find_facts(later)
+    assert not facts.vouched
+    names = [name for name in dir(facts[0]) if name[0] != "_"]
+    for n in range(len(model.functions)):
+        assert [getattr(facts[n], k) for k in names] == [getattr(fresh.bodies[n], k) for k in names]
+    codes = [[wasm_compiler(valid).compile(n).code for n in range(len(model.functions))] for valid in (fresh, later)]
+    assert codes[0] == codes[1]
+    with pytest.raises(ValueError, match="no walk has been"):
+        later.bodies[0]
+
+
+def test_tools_show_facts_of_a_module_that_was_not_walked(binary):
+    """``strata dump`` finds them then."""
+    shown = []
+    for _ in range(2):
+        module = Module(binary, engine=Engine())
+        shown.append(dump_stage(module, 3, "valid"))
+        del module
+        gc.collect()
+    assert shown[0] == shown[1] and "loops=((0,),)" in shown[1]
+
+
+def test_a_body_that_is_not_valid_after_all_is_an_error_at_its_call(binary):
+    """Whoever vouched for it was wrong: it is never compiled, and others run."""
+    model = decode(binary)
+    place = model.functions[COUNT].start
+    damaged = bytearray(binary)
+    damaged[binary.index(bytes([I32_ADD]), place)] = I64_ADD
+    with pytest.raises(ValidationError):
+        validate(decode(bytes(damaged)))
+    engine = Engine(cache=False)
+    module = Module.from_model(model, engine=engine)
+    loaded = validate(decode(bytes(damaged), known=known_of(model)), vouched=True)
+    for tier in ("jit0", "jit1"):
+        code = Engine(tier=tier, cache=False).tier.load(loaded)
+        with pytest.raises(ValidationError, match="found to be valid before is not") as error:
+            code.lazy.compile_at_call(COUNT)
+        assert error.value.func == COUNT and error.value.offset >= place
+        assert code.lazy.compile_at_call(COUNT + 2)
+    assert module.code.lazy.compile_at_call(COUNT)
+
+
+def test_damage_that_is_marked_as_right_is_harmless(binary):
+    """What cannot be seen at once is seen when a body is compiled."""
+    good = pack((model := decode(binary)).functions, model.datas, len(binary))
+    chance = random.Random(5)
+    refused = compiled = 0
+    for n in range(300):
+        data = bytearray(good)
+        if n % 4:
+            data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        else:
+            del data[chance.randrange(len(data)) :]
+        try:
+            known = unpack(bytes(data), len(binary))
+            valid = validate(decode(binary, known=known), vouched=True)
+        except (ValueError, StrataError):
+            refused += 1
+            continue
+        code = Engine(cache=False).tier.load(valid)
+        for index in range(COUNT):
+            try:
+                code.lazy.compile_at_call(index)
+                compiled += 1
+            except StrataError:
+                refused += 1
+    assert refused > 100 and compiled > 1000
+
+
+@pytest.mark.parametrize("change", ["longer", "counts"])
+def test_a_skeleton_of_another_binary_is_refused(binary, change):
+    """Its length and its counts are looked at."""
+    model = decode(binary)
+    packed = pack(model.functions, model.datas, len(binary))
+    if change == "longer":
+        with pytest.raises(ValueError, match="another module"):
+            unpack(packed, len(binary) + 1)
+    else:
+        other = Module(text().replace("(func $f1 ", "(func) (func $f1 "), engine=Engine(cache=False)).model
+        with pytest.raises(ValueError, match="items were known"):
+            decode(other.binary, known=unpack(packed, len(binary)))
+
+
+def test_a_damaged_entry_is_said_and_mended(binary, home):
+    """The module is decoded and validated as at a first start."""
+    first, _, _ = start(binary)
+    file = min((home / "cache/stratavm/code").iterdir(), key=lambda file: file.stat().st_size)
+    whole = file.read_bytes()
+    chance = random.Random(3)
+    for _ in range(10):
+        damaged = bytearray(whole)
+        damaged[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
+        file.write_bytes(damaged)
+        results, vouched, said = start(binary)
+        assert results == first and not vouched
+        assert CodeNotKept in said and SkeletonKept in said and SkeletonRestored not in said
+    assert start(binary)[1]
+
+
+def test_an_invalid_module_is_refused_at_every_load(binary, home):
+    """Nothing is kept of it."""
+    damaged = bytearray(binary)
+    damaged[binary.index(bytes([I32_ADD]), decode(binary).functions[COUNT].start)] = I64_ADD
+    for _ in range(2):
+        with pytest.raises(ValidationError):
+            Module(bytes(damaged), engine=Engine())
+    assert not list((home / "cache/stratavm/code").iterdir())
