@@ -191,7 +191,7 @@ def test_it_can_be_turned_off(binary, how, monkeypatch, home):
 def test_a_folder_of_ones_own(binary, home):
     """The key stays where it is."""
     answers(binary, cache=home / "mine")
-    assert len(list((home / "mine").iterdir())) == 2
+    assert len(list((home / "mine").iterdir())) == 3
     assert not (home / "cache").exists() and (home / "state/stratavm/cache.key").exists()
     assert of(answers(binary, cache=str(home / "mine"))[2], CodeRestored)
 
@@ -401,7 +401,7 @@ def test_a_child_that_was_forked_leaves_it_to_its_parent(binary, home):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     del module
     gc.collect()
-    assert len(list((home / "cache/stratavm/code").iterdir())) == 2
+    assert len(list((home / "cache/stratavm/code").iterdir())) == 3
 
 
 def test_functions_on_the_oracle_are_not_kept(binary, monkeypatch):

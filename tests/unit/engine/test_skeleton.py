@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import random
+import threading
 from pathlib import Path
 
 import pytest
 
 from stratavm import Config, Engine, Linker, Module, Store, ValidationError
 from stratavm.base.errors import StrataError
+from stratavm.engine import codecache
 from stratavm.engine.codecache import CodeNotKept, SkeletonKept, SkeletonRestored
 from stratavm.engine.module import way_of
 from stratavm.engine.stages import dump_stage
@@ -207,7 +209,7 @@ def test_a_skeleton_of_another_binary_is_refused(binary, change):
 def test_a_damaged_entry_is_said_and_mended(binary, home):
     """The module is decoded and validated as at a first start."""
     first, _, _ = start(binary)
-    file = min((home / "cache/stratavm/code").iterdir(), key=lambda file: file.stat().st_size)
+    _, file, _ = sorted((home / "cache/stratavm/code").iterdir(), key=lambda file: file.stat().st_size)
     whole = file.read_bytes()
     chance = random.Random(3)
     for _ in range(10):
@@ -218,6 +220,25 @@ def test_a_damaged_entry_is_said_and_mended(binary, home):
         assert results == first and not vouched
         assert CodeNotKept in said and SkeletonKept in said and SkeletonRestored not in said
     assert start(binary)[1]
+
+
+def test_nothing_is_looked_for_of_a_binary_that_is_new(binary, home, monkeypatch):
+    """Its digest is found beside the loading, and known at the end; without that mark it is new again."""
+    threads = []
+    real = codecache.digest
+    monkeypatch.setattr(
+        codecache, "digest", lambda *parts: threads.append((len(parts[0]), threading.get_ident())) or real(*parts)
+    )
+
+    def here():
+        threads.clear()
+        start(binary)
+        return [ident == threading.get_ident() for size, ident in threads if size == len(binary)]
+
+    assert here() == [False] and here() == [True]
+    mark = min((home / "cache/stratavm/code").iterdir(), key=lambda file: file.stat().st_size)
+    mark.unlink()
+    assert here() == [False] and mark.exists() and start(binary)[1]
 
 
 def test_an_invalid_module_is_refused_at_every_load(binary, home):
