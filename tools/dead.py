@@ -70,6 +70,7 @@ KEPT: Final[tuple[Excuse, ...]] = (
     ("runtime/wipe.p*", "categories vec vec_len max_pages category_* return_mask", "the kernel reads it"),
     ("runtime/instance.py", "mem0_base mem0_def unusable", "machine code reads it"),
     ("runtime/gil.py", "gil_status", NATIVE),
+    ("runtime/stacks.py", "stack_status use_light_guards", NATIVE),
     ("runtime/ticker.py", "ticker_status", NATIVE),
     ("runtime/threads.py", "thread_serial stack_left living_blocks", NATIVE),
     ("runtime/occupancy.py", "request_tick set_deadline", "tests bring about what a timer does at a time of its own"),

@@ -11,6 +11,7 @@ from tools.gen import write
 PREFIX = {
     "ExecContext": "EXEC",
     "Activation": "ACT",
+    "FiberState": "FIBER",
     "VMContext": "VMCTX",
     "FuncRec": "FUNCREC",
     "HostFunc": "HOSTFUNC",
@@ -23,6 +24,8 @@ POINTEES = {
     ("ExecContext", "activation"): "Activation*",
     ("Activation", "prev"): "Activation*",
     ("Activation", "exec"): "ExecContext*",
+    ("Activation", "fiber"): "FiberState*",
+    ("FiberState", "cells"): "uint64_t*",
     ("VMContext", "exec"): "ExecContext*",
     ("VMContext", "slots"): "void**",
     ("VMContext", "type_ids"): "uint32_t*",

@@ -325,6 +325,7 @@ if TYPE_CHECKING:
     from stratavm.engine.asynchronous import to_thread as to_thread
     from stratavm.engine.load import load as load
     from stratavm.engine.recovery import Recovering as Recovering
+    from stratavm.runtime.fibers import CannotSuspend as CannotSuspend
     from stratavm.runtime.limits import PoolConfig as PoolConfig
     from stratavm.runtime.limits import StoreLimits as StoreLimits
     from stratavm.sandbox.completed import Completed as Completed
@@ -378,6 +379,7 @@ _EXPORTS: dict[str, str] = {
             "ValidationError",
         )
     },
+    "CannotSuspend": "stratavm.runtime.fibers.CannotSuspend",
     "Completed": "stratavm.sandbox.completed.Completed",
     "GuestFailed": "stratavm.sandbox.completed.GuestFailed",
     "PoolConfig": "stratavm.runtime.limits.PoolConfig",

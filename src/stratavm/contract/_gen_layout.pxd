@@ -3,6 +3,7 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 cdef struct ExecContext
 cdef struct Activation
+cdef struct FiberState
 cdef struct VMContext
 cdef struct FuncRec
 cdef struct HostFunc
@@ -21,7 +22,7 @@ cdef struct ExecContext:  # One per store; register r15.
     void* trap_exit  # +48: machine code that leaves the activation with a trap
     uint64_t fuel  # +56: units of fuel left; MAX = not counted
     uint64_t satb  # +64: GC barrier flag (reserved)
-    uint64_t occupant  # +72: serial of the thread inside, 0 = free
+    uint64_t occupant  # +72: serial of the thread inside, 0 = free; top bit: a guest waits that it ran
     void* thread  # +80: ThreadBlock of the occupant
     void* store  # +88: borrowed PyObject* of the Store
     void* exception  # +96: owned PyObject*: a host exception on its way out, or NULL
@@ -77,8 +78,8 @@ cdef struct Activation:  # One per entry from the host into a guest, whose stack
     void* prev_exec  # +64: exec.activation to restore
     void* vmctx  # +72: r14 at the trap: the innermost instance's VMContext, or a HostFunc
     void* rec  # +80: FuncRec that was entered
-    uint64_t frames[128]  # +88: return addresses, innermost first
-    uint8_t _pad[8]
+    FiberState* fiber  # +88: FiberState whose stack the guest is on, else NULL. Read where attention says fiber
+    uint64_t frames[128]  # +96: return addresses, innermost first
 
 cdef enum:
     ACT_PREV = 0x0
@@ -93,8 +94,26 @@ cdef enum:
     ACT_PREV_EXEC = 0x40
     ACT_VMCTX = 0x48
     ACT_REC = 0x50
-    ACT_FRAMES = 0x58
+    ACT_FIBER = 0x58
+    ACT_FRAMES = 0x60
     ACT_SIZE = 0x460
+
+cdef struct FiberState:  # A guest on a stack of its own; lies at the top of that stack, as its Activation does.
+    uint64_t thread_sp  # +0: SP of the thread that runs it: builtins run below. Valid while it runs
+    uint64_t sp  # +8: its SP in the gate; valid while it is suspended, as the next is
+    void* vmctx  # +16: its r14
+    uint64_t* cells  # +24: where the host function that it waits for has its arguments and gets its results
+    void* host  # +32: borrowed PyObject* of that HostFunction, or NULL: a tick suspended it
+    void* request  # +40: owned PyObject* of what that function returned, until its Fiber takes it
+
+cdef enum:
+    FIBER_THREAD_SP = 0x0
+    FIBER_SP = 0x8
+    FIBER_VMCTX = 0x10
+    FIBER_CELLS = 0x18
+    FIBER_HOST = 0x20
+    FIBER_REQUEST = 0x28
+    FIBER_SIZE = 0x30
 
 cdef struct VMContext:  # Head of an instance's context; register r14. A module-dependent region follows, see VMLayout.
     uint64_t magic  # +0: MAGIC_VMCTX
@@ -254,6 +273,7 @@ cdef enum:
     ATTENTION_FORCED = 0x20
     ATTENTION_REPORTED = 0x40
     ATTENTION_CROWDED = 0x80
+    ATTENTION_FIBER = 0x100
 
 cdef enum:
     PENDING_TICK = 0x1

@@ -43,6 +43,7 @@ BUILTINS: Final[tuple[Builtin, ...]] = (
     Builtin("table_charge", "leaf", ("table", "delta"), "status", "takes the fuel of a table.grow, before it"),
 )
 STATUSES: Final[dict[str, int]] = {"suspend": 0x100, "throw": 0x101}
-"""Statuses beyond the kinds of traps: the guest waits for the host, an exception of WebAssembly looks for who catches
-it. Nobody can do either yet: ``Store.trap_error`` decides what becomes of a call that ends so."""
+"""Statuses beyond the kinds of traps: a guest on a fiber is suspended, an exception of WebAssembly looks for who
+catches it. Nobody can do the latter yet, nor suspend a guest on a thread's stack: ``Store.trap_error`` decides what
+becomes of a call that ends so."""
 NUMBERS: Final[dict[str, int]] = {b.name: i for i, b in enumerate(BUILTINS)}

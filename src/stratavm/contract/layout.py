@@ -80,7 +80,7 @@ EXEC: Final = Struct(
         Field("trap_exit", "ptr", "machine code that leaves the activation with a trap"),
         Field("fuel", "u64", "units of fuel left; MAX = not counted"),
         Field("satb", "u64", "GC barrier flag (reserved)"),
-        Field("occupant", "u64", "serial of the thread inside, 0 = free"),
+        Field("occupant", "u64", "serial of the thread inside, 0 = free; top bit: a guest waits that it ran"),
         Field("thread", "ptr", "ThreadBlock of the occupant"),
         Field("store", "ptr", "borrowed PyObject* of the Store"),
         Field("exception", "ptr", "owned PyObject*: a host exception on its way out, or NULL"),
@@ -113,7 +113,21 @@ ACTIVATION: Final = Struct(
         Field("prev_exec", "ptr", "exec.activation to restore"),
         Field("vmctx", "ptr", "r14 at the trap: the innermost instance's VMContext, or a HostFunc"),
         Field("rec", "ptr", "FuncRec that was entered"),
+        Field("fiber", "ptr", "FiberState whose stack the guest is on, else NULL. Read where attention says fiber"),
         Field("frames", "u64", "return addresses, innermost first", MAX_TRAP_FRAMES),
+    ),
+)
+
+FIBER_STATE: Final = Struct(
+    "FiberState",
+    "A guest on a stack of its own; lies at the top of that stack, as its Activation does.",
+    (
+        Field("thread_sp", "u64", "SP of the thread that runs it: builtins run below. Valid while it runs"),
+        Field("sp", "u64", "its SP in the gate; valid while it is suspended, as the next is"),
+        Field("vmctx", "ptr", "its r14"),
+        Field("cells", "ptr", "where the host function that it waits for has its arguments and gets its results"),
+        Field("host", "ptr", "borrowed PyObject* of that HostFunction, or NULL: a tick suspended it"),
+        Field("request", "ptr", "owned PyObject* of what that function returned, until its Fiber takes it"),
     ),
 )
 
@@ -199,7 +213,7 @@ TABLE_DEF: Final = Struct(
     ),
 )
 
-STRUCTS: Final = (EXEC, ACTIVATION, VMCTX, FUNC_REC, HOST_FUNC, CALL_GATE, MEM_DEF, TABLE_DEF)
+STRUCTS: Final = (EXEC, ACTIVATION, FIBER_STATE, VMCTX, FUNC_REC, HOST_FUNC, CALL_GATE, MEM_DEF, TABLE_DEF)
 
 MAGIC_VMCTX: Final = 0x564D4358
 MAGIC_HOST: Final = 0x484F5354
@@ -215,10 +229,11 @@ ATTENTION_BITS: Final = {
     "forced": 32,
     "reported": 64,
     "crowded": 128,
+    "fiber": 256,
 }
 """Why calls take the long way in and out: the store is closed; its last call was abandoned midway; it is bound to a
 thread; it has a deadline; its guests have a stack budget; the next call meets pending bits; an error was reported;
-many handles wait for a collection."""
+many handles wait for a collection; a guest on a fiber is inside."""
 PENDING_BITS: Final = {"tick": 1, "interrupt": 2, "deadline": 4, "signal": 8, "gc": 16, "swap": 32}
 
 MEM_CELL: Final = 16

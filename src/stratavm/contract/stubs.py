@@ -77,6 +77,12 @@ class Stubs(Protocol):
     It pushes FP, stores SP to ``exec.activation.exit_sp`` and calls; a status other than 0 goes to ``exec.trap_code``
     and raises a *dynamic* trap there. The *value gate* does the same without looking at what came back.
 
+    *Fibers*: two gates for stores in which a guest is on a stack of its own (``Activation.fiber``): they call on the
+    thread's stack, and where the status is *suspend* they keep what the guest needs in the ``FiberState`` and return
+    it to whoever ran the fiber. ``u32 start(FiberState*, ExecContext*, FuncRec*, array entry, cells*, top of the
+    stack)`` and ``u32 resume(FiberState*, ExecContext*, status of the builtin)`` run one: they return what the array
+    entry returned, or *suspend*.
+
     *Python entry*: the vectorcall of a public ``Func`` of a guest function with numbers only. It does what unboxing,
     an outermost entry, the array entry, leaving and boxing do, as long as nothing is unusual; else it continues in
     ``PythonFacts.call_generic``, having done nothing. What ends unusually (a trap, an event) goes to
@@ -94,6 +100,10 @@ class Stubs(Protocol):
     value_gate: int
     poll_stub: int
     count_stub: int
+
+    def fibers(self) -> tuple[int, int, int, int]:
+        """Addresses of the machine code of fibers: the gate, the gate for values, start, resume."""
+        ...
 
     def array_entry(self, type: FuncType) -> Stub:
         """The array entry for a function type."""

@@ -1,4 +1,8 @@
-"""A call of a guest for asyncio: a thread makes it, and cancelling the task that waits for it stops the guest."""
+"""Calls of guests for asyncio: on a stack that can be suspended, or in a thread; cancelling ends the guest.
+
+The driver of an asynchronous call is a coroutine: all that the guest waits for is awaited there, so that contexts,
+timeouts, task groups and tracebacks are those of the task. Loops are used by their public functions alone.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,112 @@ from collections.abc import Callable
 from functools import partial
 from threading import Lock
 
-from stratavm.base.forms import Any, Final, ParamSpec, TypeVar
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+from stratavm.engine.asynccall import AsyncCall
 from stratavm.engine.store import Store
+from stratavm.runtime.fibers import refusal as refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Coroutine
+
+    from stratavm.engine.func import Func
 
 P = ParamSpec("P")
 R = TypeVar("R")
 AGAIN_S: Final = 0.01
 """Between two interrupts of a call that goes on, because it was between two guest calls."""
+
+
+def call_async(function: Func, arguments: tuple[Any, ...]) -> Coroutine[Any, Any, Any]:
+    """``Func.call_async``."""
+    return _drive(AsyncCall(function, arguments, _WAITS))
+
+
+async def _drive(call: AsyncCall) -> Any:
+    """Run a guest, and await what it waits for, until it has ended."""
+    request = call.begin()
+    if request is not None:
+        call.task = _task()
+    while request is not None:
+        try:
+            answer = await request
+        except GeneratorExit:
+            call.abandon()
+            raise
+        except asyncio.CancelledError:
+            if not call.was_woken():
+                call.abandon()
+                raise
+            request = call.stop()
+        except BaseException as error:
+            request = call.fail(error)
+        else:
+            request = call.answer(answer)
+    return call.result
+
+
+def _task() -> asyncio.Task[Any] | None:
+    """The running task; None where something else than an event loop of asyncio runs us."""
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
+
+
+class _Waits:
+    """What a call asks of its event loop while it waits."""
+
+    async def limited(self, call: AsyncCall, request: Awaitable[Any]) -> Any:
+        """What it waits for, and no longer than until the deadline of its store."""
+        _arm(call, call.parks)
+        try:
+            return await request
+        finally:
+            _disarm(call)
+
+    def set_timer(self, call: AsyncCall) -> None:
+        """Its deadline is another one; from any thread."""
+        _in_loop(call, _arm)
+
+    def wake(self, call: AsyncCall) -> None:
+        """End what it waits for, from any thread."""
+        _in_loop(call, _cancel)
+
+
+def _in_loop(call: AsyncCall, function: Callable[[AsyncCall, int], None]) -> None:
+    if call.task is not None:
+        loop = call.task.get_loop()
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(function, call, call.parks)
+
+
+def _disarm(call: AsyncCall) -> None:
+    if call.timer is not None:
+        call.timer.cancel()
+        call.timer = None
+
+
+def _arm(call: AsyncCall, parks: int) -> None:
+    """Look at the deadline: it has come, or will come, or there is none."""
+    _disarm(call)
+    left = call.seconds_left
+    if left is None or call.task is None or not call.is_waiting(parks):
+        return
+    if left > 0:
+        call.timer = call.task.get_loop().call_later(left, _arm, call, parks)
+    else:
+        call.expire()
+        _cancel(call, parks)
+
+
+def _cancel(call: AsyncCall, parks: int) -> None:
+    """Cancel the task, as ``asyncio.timeout`` does, if it still waits for the same; the driver knows why."""
+    if call.task is not None and call.is_waiting(parks):
+        call.count_cancel(call.task.cancelling())
+        call.task.cancel()
+
+
+_WAITS: Final = _Waits()
 
 
 async def to_thread(store: Store, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:

@@ -22,6 +22,8 @@ from stratavm.services.di import Container, Services
 from stratavm.tiers.tier import CompileExecutor, Tier, TierModule
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from stratavm.native.compile import Options
 
 SCOPES: Final = ("engine", "guest")
@@ -109,9 +111,17 @@ def make_allocator(config: Config, bus: Bus) -> MemoryAllocator:
     return pool
 
 
+def asynchronous() -> ModuleType:
+    """What drives asynchronous calls, loaded at the first one."""
+    with importing:
+        from stratavm.engine import asynchronous
+
+    return asynchronous
+
+
 def make_runtime(bus: Bus, allocator: MemoryAllocator) -> Runtime:
     """A runtime without machine code."""
-    return Runtime(None, bus, allocator)
+    return Runtime(None, bus, allocator, asynchronous)
 
 
 def make_native_runtime(bus: Bus, allocator: MemoryAllocator) -> Runtime:
@@ -119,7 +129,7 @@ def make_native_runtime(bus: Bus, allocator: MemoryAllocator) -> Runtime:
     with importing:
         from stratavm.tiers.jit.tier import machine_stubs
 
-    return Runtime(machine_stubs(), bus, allocator)
+    return Runtime(machine_stubs(), bus, allocator, asynchronous)
 
 
 def make_code_cache(config: Config, bus: Bus) -> CodeCache:

@@ -32,3 +32,5 @@ cdef class Func:
     cdef object __weakref__
     cdef object call_slowly(self, tuple values, object keywords)
     cdef int warm(self) except -1
+
+cdef object boxed(Func self, uint64_t* cells)

@@ -39,6 +39,7 @@ from stratavm.runtime.introspect import Signed
 from stratavm.runtime.values import arguments_to_raw, results_from_raw, signature
 from stratavm.spec.types import FuncType, type_name
 
+driver = cython.declare(object, None)  # of asynchronous calls, at the first
 WARM = cython.declare(uint32_t, 64)  # calls after which a function gets machine code: making it takes 0.2 ms
 
 
@@ -135,6 +136,25 @@ class Func:
             return "cold"
         return "quick" if self.vectorcall == cython.cast(vectorcall_t, quick) else "machine"
 
+    def call_async(self, *arguments: object) -> object:
+        """Call it from asyncio: a coroutine, to be awaited, with the result of the call.
+
+        The guest runs inline until a host function returns an awaitable (``async def``, a future …): then it is
+        suspended, and goes on with what was awaited as that function's result. A guest that computes for long lets the
+        loop run at ticks, some hundred times a second. Meanwhile its store is busy. Cancelling abandons the call,
+        which poisons the instance; ``Store.deadline`` and ``interrupt`` end it also while it waits.
+
+        Raises:
+            CannotSuspend: the guest runs on the oracle, or a synchronous call lies between it and an awaitable.
+            ResourceLimit: there is no stack for one more such call.
+            StoreBusy, Closed, InstancePoisoned, TypeError, OverflowError: as for a synchronous call.
+            what the call ends with.
+        """
+        global driver
+        if driver is None:
+            driver = self.store.runtime.asynchronous().call_async
+        return driver(self, arguments)
+
     def call_raw(self, raws: list) -> list:
         """Call with raw bits in unsigned integers and get raw bits back; for tools and tests."""
         return self.native.call_raw(raws)
@@ -202,9 +222,7 @@ def call_quickly(
     return boxed(self, cells)
 
 
-@cython.cfunc
-@cython.inline
-def boxed(self: Func, cells: cython.pointer(uint64_t)) -> object:
+def boxed(self, cells):
     """The results of a call."""
     if self.n_results == 0:
         return None

@@ -27,7 +27,9 @@ cdef class PythonHost(HostFunction):
     cdef const char* codes            # the characters of param_codes
     cdef Py_ssize_t n_params
     cdef Py_ssize_t n_results
-    cdef object convert(self, list values)
+    cdef bint is_spec
+    cdef object invoke(self, list values)
+    cdef bint waits(self, object answer) except -1
     cdef object first(self)
     cdef int fit(self, object store, Offered what, object caller) except -1
 

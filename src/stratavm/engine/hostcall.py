@@ -24,13 +24,15 @@ from cython.cimports.stratavm.engine.python import (
 )
 from cython.cimports.stratavm.engine.shortway import ShortWay
 from cython.cimports.stratavm.runtime.func import fill_cells, read_cells
-from cython.cimports.stratavm.runtime.host import HostFunction, HostShape, as_run_cells, may_raise_t
+from cython.cimports.stratavm.runtime.host import HostFunction, HostShape, as_run_cells, may_raise_t, wait_for
 from cython.cimports.stratavm.runtime.memory import Memory
+from cython.cimports.stratavm.runtime.occupancy import fiber_here
 
 from stratavm.base.errors import LinkError
 from stratavm.engine.cells import codes_of
 from stratavm.engine.host import HostSpec, wants_caller
 from stratavm.runtime.values import from_raw, results_to_raw
+from stratavm.spec.types import EXTERN, heap
 
 
 def codes_of_shape(shape):
@@ -96,6 +98,7 @@ class PythonHost(HostFunction):
         run: may_raise_t = cython.cast(may_raise_t, run_slowly)
         self.become(store, what.shape, what.function, what.where)
         self.caller = caller
+        self.is_spec = what.is_spec
         self.param_codes, self.result_codes = codes_of_shape(what.shape)
         self.codes = self.param_codes
         self.n_params = len(self.param_codes)
@@ -108,12 +111,29 @@ class PythonHost(HostFunction):
         self.run = as_run_cells(run)
         return 0
 
-    def convert(self, raws):
-        """Run it by the rules of ``values``: raw bits in and out."""
+    def invoke(self, raws):
+        """Run it on raw bits, by the rules of ``values``: what it returned."""
         values: list = [from_raw(t, raw, self.store) for t, raw in zip(self.type.params, raws, strict=True)]
         if self.caller is not None:
             values.insert(0, self.caller)
-        return results_to_raw(self.label, self.type, self.function(*values), self.store)
+        return self.function(*values)
+
+    def waits(self, answer):
+        """Whether what it returned is to be awaited. Where any object is a result, that is a coroutine only, and in an
+        asynchronous call."""
+        if not hasattr(type(answer), "__await__"):
+            return False
+        if self.n_results != 1 or heap(self.type.results[0]) != EXTERN:
+            return True
+        return fiber_here(self.store.exec) != cython.NULL and hasattr(type(answer), "cr_await")
+
+    @cython.cfunc
+    @cython.exceptval(-1, check=False)
+    def take(self, answer: object, cells: cython.pointer(uint64_t)) -> cython.int:
+        """Put what it returned after all, in an asynchronous call, into cells."""
+        raws: object = (answer,) if self.is_spec else results_to_raw(self.label, self.type, answer, self.store)
+        fill_cells(self.store, cells, raws if self.n_results else (), self.results)
+        return 0
 
     def first(self):
         """The caller's memory."""
@@ -180,9 +200,14 @@ def take_unsigned(self: PythonHost, answer: cython.pointer(PyObject), cells: cyt
     """Put what the function of a ``HostSpec`` returned into a cell."""
     number: cython.longlong = 0
     taker: take_t = take_word
-    if self.n_results == 0:
+    if self.n_results == 0 and answer == Py_None:
         return 0
-    if PyLong_Check(answer) and not int_value(answer, cython.address(number)) and 0 <= number <= 0xFFFFFFFF:
+    if (
+        self.n_results
+        and PyLong_Check(answer)
+        and not int_value(answer, cython.address(number))
+        and 0 <= number <= 0xFFFFFFFF
+    ):
         cells[0] = number
         return 0
     return cython.cast(raw_take_t, taker)(self, answer, cells)
@@ -192,7 +217,10 @@ def take_unsigned(self: PythonHost, answer: cython.pointer(PyObject), cells: cyt
 @cython.exceptval(-1, check=False)
 def take_word(self: PythonHost, answer: cython.pointer(PyObject), cells: cython.pointer(uint64_t)) -> cython.int:
     """``take_unsigned`` by the rules of raw bits."""
-    fill_cells(self.store, cells, (cython.cast(object, answer),), self.results)
+    result: object = cython.cast(object, answer)
+    if self.waits(result):
+        return wait_for(self, result, cells)
+    fill_cells(self.store, cells, (result,) if self.n_results else (), self.results)
     return 0
 
 
@@ -213,7 +241,10 @@ def call_vector(
 @cython.exceptval(-1, check=False)
 def run_slowly(self: PythonHost, cells: cython.pointer(uint64_t)) -> cython.int:
     """Anything that ``values`` converts."""
-    fill_cells(self.store, cells, self.convert(read_cells(cells, self.params)), self.results)
+    result: object = self.invoke(read_cells(cells, self.params))
+    if self.waits(result):
+        return wait_for(self, result, cells)
+    fill_cells(self.store, cells, results_to_raw(self.label, self.type, result, self.store), self.results)
     return 0
 
 
@@ -272,5 +303,7 @@ def take_result(self: PythonHost, answer: cython.pointer(PyObject), cells: cytho
             items[i] = PyTuple_GET_ITEM(answer, i)
         if not unbox(self.result_codes, n, items, cells):
             return 0
+    if self.waits(result):
+        return wait_for(self, result, cells)
     fill_cells(self.store, cells, results_to_raw(self.label, self.type, result, self.store), self.results)
     return 0

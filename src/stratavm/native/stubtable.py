@@ -91,6 +91,15 @@ class StubTable:
         codes = [stubs.trap_exit(), stubs.poll_stub(), gate, stubs.count_stub()]
         self.trap_exit, self.poll_stub, self.gate, self.count_stub = publish(self._owner, codes)
         self.value_gate = self.gate + for_values
+        self._fibers: tuple[int, int, int, int] | None = None
+
+    def fibers(self) -> tuple[int, int, int, int]:
+        """The machine code of fibers, published at first use: the gate, the gate for values, start, resume."""
+        if self._fibers is None:
+            code, (gate, value_gate, start, resume) = stubs.fiber_gate()
+            [at] = publish(self._owner, [code])
+            self._fibers = at + gate, at + value_gate, at + start, at + resume
+        return self._fibers
 
     def array_entry(self, type: FuncType) -> Stub:
         """The array entry of a function type."""

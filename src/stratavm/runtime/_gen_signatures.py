@@ -3,6 +3,7 @@
 from stratavm.base.forms import Final
 
 SIGNATURES: Final[dict[str, str]] = {
+    "AsyncCall": "(function: Func, arguments: tuple[Any, ...], loop: Loop)",
     "Exports": "(instance: Instance, index: dict[str, tuple[str, int]])",
     "Func": "(store: Store, native: Any)",
     "Offered": "(runtime: Runtime, where: str, type: FuncType, item: Callable[..., Any] | HostSpec)",

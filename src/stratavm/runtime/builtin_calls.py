@@ -29,6 +29,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     PENDING_INTERRUPT,
     PENDING_SIGNAL,
     PENDING_TICK,
+    STATUS_SUSPEND,
     TRAP_DEADLINE,
     TRAP_HOST_EXCEPTION,
     TRAP_INTERRUPTED,
@@ -38,6 +39,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     TRAP_TABLE_OUT_OF_BOUNDS,
     Activation,
     ExecContext,
+    FiberState,
     FuncRec,
     MemDef,
     TableDef,
@@ -47,7 +49,7 @@ from cython.cimports.stratavm.contract.records import NO_RECORD, ordinal_of
 from cython.cimports.stratavm.runtime.blueprint import DataSegment, ElementSegment, Segments, data_segment_at
 from cython.cimports.stratavm.runtime.codemap import NO_FUNC, CodeRec, find_code
 from cython.cimports.stratavm.runtime.func import LoneFunc, cell_widths, fill_cells, read_cells
-from cython.cimports.stratavm.runtime.gil import leave_guest
+from cython.cimports.stratavm.runtime.gil import leave_guest, regain_gil
 from cython.cimports.stratavm.runtime.instance import (
     NEVER_AGAIN,
     CodeTable,
@@ -57,7 +59,8 @@ from cython.cimports.stratavm.runtime.instance import (
     memory_at,
     table_at,
 )
-from cython.cimports.stratavm.runtime.native import load_32, load_64, load_ptr
+from cython.cimports.stratavm.runtime.native import and_32, load_32, load_64, load_ptr
+from cython.cimports.stratavm.runtime.occupancy import fiber_here
 from cython.cimports.stratavm.runtime.store import Store, is_aborted, poll_status, set_aborted
 from cython.cimports.stratavm.runtime.template import builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
@@ -330,7 +333,25 @@ def poll(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), lo
         return TRAP_STACK_OVERFLOW
     if load_32(cython.address(context.pending)) & PENDING_TICK:
         status = note_tick(context, vm)
+        if fiber_here(context) != cython.NULL:
+            return status if status else poll_on_fiber(context)
     return status if status else poll_status(context, True)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+def poll_on_fiber(context: cython.pointer(ExecContext)) -> uint32_t:
+    """The poll of a guest that is suspended at ticks."""
+    state: cython.pointer(FiberState) = fiber_here(context)
+    status: uint32_t
+    and_32(cython.address(context.pending), ~cython.cast(uint32_t, PENDING_TICK))
+    status = poll_status(context, True)
+    if status:
+        return status
+    regain_gil(current_block())
+    state.host = cython.NULL
+    return STATUS_SUSPEND
 
 
 @cython.cfunc

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from stratavm.base.events.core import Bus
+from stratavm.base.forms import Any
 from stratavm.contract.stubs import Stubs
 from stratavm.runtime import builtin_calls, host, signals  # noqa: F401 - two fill the builtin table before any store exists
 from stratavm.runtime.allocator import MappedMemories, MemoryAllocator
@@ -13,14 +16,20 @@ class Runtime:
     """The engine-wide part of the runtime.
 
     Attributes: ``types`` gives canonical type ids; ``stubs`` is None where no machine code runs (the oracle alone);
-    ``bus`` is where the events of its stores go; ``allocator`` gives memories their address space.
+    ``bus`` is where the events of its stores go; ``allocator`` gives memories their address space; ``asynchronous``
+    loads what drives asynchronous calls (``call_async``, and ``refusal`` where there is none), None where nothing does.
     """
 
-    __slots__ = ("allocator", "bus", "stubs", "types")
+    __slots__ = ("allocator", "asynchronous", "bus", "stubs", "types")
 
     def __init__(
-        self, stubs: Stubs | None = None, bus: Bus | None = None, allocator: MemoryAllocator | None = None
+        self,
+        stubs: Stubs | None = None,
+        bus: Bus | None = None,
+        allocator: MemoryAllocator | None = None,
+        asynchronous: Callable[[], Any] | None = None,
     ) -> None:
+        self.asynchronous = asynchronous
         self.allocator = allocator or MappedMemories()
         self.types = TypeIds()
         self.stubs = stubs

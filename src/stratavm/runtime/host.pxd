@@ -4,7 +4,8 @@ from stratavm.contract._gen_layout cimport FuncRec, HostFunc
 from stratavm.runtime.func cimport FuncRef, Shape
 from stratavm.runtime.store cimport Store
 
-# Runs it: arguments and results in cells. -1 with an error set is a failure; no exception machinery of Cython's.
+# Runs it: arguments and results in cells. -1 with an error set is a failure, 1: the guest
+# waits for what was returned (`wait_for`); no exception machinery of Cython's.
 ctypedef int (*run_cells_t)(HostFunction, uint64_t*) noexcept
 ctypedef int (*may_raise_t)(HostFunction, uint64_t*) except -1
 
@@ -18,6 +19,8 @@ cdef class HostFunction(FuncRef):
     cdef object function
     cdef object label
     cdef run_cells_t run              # set by the class that converts
+    cdef int take(self, object answer, uint64_t* cells) except -1
     cdef int become(self, Store store, HostShape shape, object function, object label) except -1
 
+cdef int wait_for(HostFunction function, object awaitable, uint64_t* cells) except -1
 cdef run_cells_t as_run_cells(may_raise_t function) noexcept

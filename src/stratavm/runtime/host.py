@@ -2,13 +2,16 @@
 
 # strata: hot
 import cython
-from cython.cimports.cpython.ref import PyObject
+from cython.cimports.cpython.ref import Py_INCREF, PyObject
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.stratavm.contract._gen_layout import (
+    ATTENTION_FIBER,
     BUILTIN_HOST_CALL,
     MAGIC_HOST,
+    STATUS_SUSPEND,
     TRAP_HOST_EXCEPTION,
     ExecContext,
+    FiberState,
     HostFunc,
 )
 from cython.cimports.stratavm.runtime.func import (
@@ -23,7 +26,7 @@ from cython.cimports.stratavm.runtime.func import (
 from cython.cimports.stratavm.runtime.gil import leave_guest
 from cython.cimports.stratavm.runtime.greenlets import current_greenlet, greenlet_here
 from cython.cimports.stratavm.runtime.native import stack_pointer
-from cython.cimports.stratavm.runtime.occupancy import Entry, deliver_events, has_events
+from cython.cimports.stratavm.runtime.occupancy import Entry, deliver_events, fiber_here, has_events, stands
 from cython.cimports.stratavm.runtime.store import Store
 from cython.cimports.stratavm.runtime.template import builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
@@ -117,6 +120,11 @@ class HostFunction(FuncRef):
             failure = error
         return end_python(self, cython.address(entry), failure, True)
 
+    def take(self, answer, cells):
+        """Put what the function returned after all, in an asynchronous call, into cells."""
+        fill_cells(self.store, cells, self.checked(answer), self.results)
+        return 0
+
     def checked(self, results: object) -> list:
         """The function's results if they are as many as its type says."""
         if not isinstance(results, list) or len(results) != len(self.results):
@@ -126,11 +134,33 @@ class HostFunction(FuncRef):
 
 @cython.cfunc
 @cython.exceptval(-1, check=False)
+def refuse_to_wait(function: HostFunction, awaitable: object, is_between: cython.bint) -> cython.int:
+    """Nobody can await what a host function returned; ``is_between``: though the guest that is on a fiber could."""
+    if function.store.runtime.asynchronous is None:
+        raise TypeError(f"host function {function.label} returned {awaitable!r}")
+    raise function.store.runtime.asynchronous().refusal(function.label, awaitable, is_between)
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
 def run_lists(self: HostFunction, cells: cython.pointer(uint64_t)) -> cython.int:
     """Run the Python function on lists of raw bits."""
     results: object = self.function(read_cells(cells, self.params))
     fill_cells(self.store, cells, self.checked(results), self.results)
     return 0
+
+
+def wait_for(function, awaitable, cells):
+    """1: the guest, which is on a fiber, waits for what the function returned. CannotSuspend where it cannot."""
+    context: cython.pointer(ExecContext) = function.store.exec
+    state: cython.pointer(FiberState) = fiber_here(context)
+    if state == cython.NULL:
+        refuse_to_wait(function, awaitable, stands(context, ATTENTION_FIBER))
+    Py_INCREF(awaitable)
+    state.request = cython.cast(cython.p_void, awaitable)
+    state.host = cython.cast(cython.p_void, function)
+    state.cells = cells
+    return 1
 
 
 def as_run_cells(function):
@@ -201,9 +231,10 @@ def call_python(
     if function.store.in_flight is not None:  # a limiter failed since the guest's last poll: nothing may run first
         return TRAP_HOST_EXCEPTION
     if not overflow and deliver_first(function) != 0:
-        status = TRAP_HOST_EXCEPTION
-    elif overflow or function.run(function, cells) != 0:
-        status = keep_error(function, overflow)
+        return TRAP_HOST_EXCEPTION
+    how: cython.int = -1 if overflow else function.run(function, cells)
+    if how != 0:
+        status = STATUS_SUSPEND if how > 0 else keep_error(function, overflow)
     elif ticker_state != TICKER_TICKS:  # it has forked, and is the child
         status = wake_or_keep(function)
     return status

@@ -5,7 +5,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from stratavm.base.events.core cimport Source
 from stratavm.base.events.ring cimport Ring
-from stratavm.contract._gen_layout cimport Activation, ATTENTION_CLOSED, ExecContext
+from stratavm.contract._gen_layout cimport Activation, ATTENTION_CLOSED, ATTENTION_FIBER, ExecContext, FiberState
 from stratavm.runtime.funcindex cimport FuncIndex
 from stratavm.runtime.handles cimport Handles
 from stratavm.runtime.kinds cimport RUNTIME_KINDS
@@ -23,6 +23,7 @@ cdef struct Entry:            # an entry into the store, on the C stack of the c
     bint hurried              # it has another store's deadline, until it has ended
 
 cdef uint64_t NEVER
+cdef uint64_t PARKED
 cdef uint32_t FORCED
 
 cdef class Occupied:
@@ -33,6 +34,7 @@ cdef class Occupied:
     cdef uint64_t own_deadline        # CLOCK_MONOTONIC ns, 0 = none: the earliest of the next
     cdef list deadlines               # that the host has set and not taken away, or None
     cdef uint32_t forced              # pending bits for the next call
+    cdef readonly object parked       # the Fiber of the guest that is suspended in here, or None
     cdef readonly Source source       # of the events of this store, or None
     cdef Ring* ring                   # of its bus, or NULL
     cdef uint8_t[RUNTIME_KINDS] kinds # in that ring, by the names of kinds.pxd
@@ -66,6 +68,10 @@ cdef class Occupied:
     cdef int begin_occupancy(self, ExecContext* first, bint thread_bound, uint64_t stack_bytes) except -1
     cdef int enter(self, Entry* entry) except -1
     cdef void leave(self, Entry* entry) noexcept
+    cdef void go_on_fiber(self, Entry* entry, FiberState* state, uint64_t limit) noexcept
+    cdef int come_back(self, Entry* entry, FiberState* state, uint64_t limit) except -1
+    cdef void step_out(self, Entry* entry, object fiber) noexcept
+    cdef void leave_fiber(self, uint64_t limit) noexcept
     cdef int check_access(self) except -1
     cdef int check_thread(self) except -1
     cdef int check_entry(self) except -1
@@ -96,5 +102,9 @@ cdef inline int deliver_events(Occupied store) except -1:
     if has_events(store):
         store.deliver()
     return 0
+
+# The fiber that the newest call of a store is on, or NULL.
+cdef inline FiberState* fiber_here(ExecContext* context) noexcept nogil:
+    return context.activation.fiber if stands(context, ATTENTION_FIBER) else NULL
 
 cdef void request(ExecContext* context, uint32_t bits) noexcept nogil

@@ -15,12 +15,14 @@ from cython.cimports.stratavm.contract._gen_layout import (
     ATTENTION_CLOSED,
     ATTENTION_CROWDED,
     ATTENTION_DEADLINE,
+    ATTENTION_FIBER,
     ATTENTION_FORCED,
     ATTENTION_STACK,
     PENDING_DEADLINE,
     PENDING_INTERRUPT,
     PENDING_SWAP,
     PENDING_TICK,
+    TRAP_INTERRUPTED,
     Activation,
     ExecContext,
 )
@@ -52,6 +54,7 @@ from stratavm.base.errors import Closed, StackOverflow, StoreBusy
 from stratavm.base.numbers import seconds_or_none
 
 NEVER = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
+PARKED = cython.declare(uint64_t, 0x8000000000000000)  # a bit of `occupant`: no thread is inside, a suspended guest is
 # STRATA_POLL=always takes the slow path at every poll, to test that it changes nothing: a bit that stays, without
 # a meaning.
 FORCED = cython.declare(uint32_t, PENDING_SWAP if switches.POLL.value() == "always" else 0)
@@ -235,6 +238,7 @@ class Occupied:
         act.n_frames = 0
         act.vmctx = cython.NULL
         act.rec = cython.NULL
+        act.fiber = cython.NULL
         entry.prev_running = block.running
         entry.prev_in_guest = block.in_guest
         entry.hurried = not entry.outermost and entry.prev_running != context and hurry(context, entry.prev_running)
@@ -270,6 +274,81 @@ class Occupied:
             if entry.hurried:
                 adopt_deadline(self)
 
+    # ---- a guest on a fiber: after `enter` it goes there, then it steps out and comes back, until it leaves ----
+
+    def go_on_fiber(self, entry, state, limit):
+        """The call that was entered, an outermost one, runs on a stack with this lowest SP."""
+        context: cython.pointer(ExecContext) = self.exec
+        entry.act.fiber = state
+        context.gate = self.template.fiber_gate
+        context.value_gate = self.template.fiber_value_gate
+        mark(context, ATTENTION_FIBER, True)
+        aim(context, limit)
+
+    def step_out(self, entry, fiber):
+        """The guest is suspended: no thread is inside, and nobody may enter."""
+        context: cython.pointer(ExecContext) = self.exec
+        block: cython.pointer(ThreadBlock) = entry.block
+        block.running = entry.prev_running
+        block.in_guest = entry.prev_in_guest
+        block.activation = entry.act.prev
+        self.leave_fiber(0)
+        context.activation = cython.NULL
+        context.thread = cython.NULL
+        context.occupant = block.serial | PARKED
+        self.parked = fiber
+
+    def leave_fiber(self, limit):
+        """What runs next in this store is on a thread's stack, most often with this lowest SP; 0: it is not known."""
+        if limit:
+            aim(self.exec, limit)
+        self.exec.gate = self.template.exec.gate
+        self.exec.value_gate = self.template.exec.value_gate
+        mark(self.exec, ATTENTION_FIBER, False)
+
+    def come_back(self, entry, state, limit):
+        """The guest that has stepped out goes on, in whatever thread. Raises Closed, StoreBusy, StackOverflow, and
+        changes nothing."""
+        block: cython.pointer(ThreadBlock) = thread_block()
+        context: cython.pointer(ExecContext) = self.exec
+        act: cython.pointer(Activation) = cython.address(entry.act)
+        if (
+            is_closed(self)
+            or not (self.bound_to == 0 or self.bound_to == block.serial)
+            or stack_pointer() < block.limit
+            or (block.activation != cython.NULL and in_other_greenlet(block))
+        ):
+            return refuse(self, block)
+        fiber: object = self.parked
+        entry.block = block
+        act.prev = block.activation
+        entry.prev_running = block.running
+        entry.prev_in_guest = block.in_guest
+        self.parked = None
+        context.occupant = block.serial
+        context.thread = block
+        context.activation = act
+        block.activation = act
+        if self.stack_bytes:
+            budget(self, block, True)  # of what its host functions call
+        and_32(cython.address(context.pending), ~cython.cast(uint32_t, PENDING_TICK))
+        outer: cython.pointer(ExecContext) = block.running
+        context.deadline_ns = earlier(self.own_deadline, 0 if outer == cython.NULL else outer.deadline_ns)
+        if context.deadline_ns != 0 and now_ns() >= context.deadline_ns:
+            request(context, PENDING_DEADLINE)
+        self.go_on_fiber(entry, state, limit)
+        block.in_guest = 0
+        block.calls += 1
+        store_relaxed(cython.address(block.running), context)
+        compiler_fence()
+        if load_32(cython.address(ticker_state)) != TICKER_TICKS:
+            try:
+                wake_ticker()
+            except BaseException:
+                self.step_out(entry, fiber)
+                raise
+        return 0
+
     def settle(self):
         """The outermost call has ended, and left too many handles behind."""
 
@@ -292,7 +371,7 @@ class Occupied:
         block: cython.pointer(ThreadBlock)
         if self.exec.occupant != 0:
             block = current_block()
-            if block == cython.NULL or self.exec.occupant != block.serial:
+            if block == cython.NULL or self.exec.occupant & ~PARKED != block.serial:
                 raise StoreBusy("another thread is inside this store")
         return 0
 
@@ -315,8 +394,14 @@ class Occupied:
     # ---- from other threads ----
 
     def interrupt(self) -> bool:
-        """Stop the running call with ``Interrupted`` at its next poll, from any thread; False if none is running."""
-        if not request_interrupt(self.exec):
+        """Stop the running call with ``Interrupted`` at its next poll, from any thread; False if none is running.
+
+        An asynchronous call that waits for the host is stopped in what it waits for.
+        """
+        if self.parked is not None:
+            request(self.exec, PENDING_INTERRUPT)
+            self.parked.wake(TRAP_INTERRUPTED)
+        elif not request_interrupt(self.exec):
             return False
         self.note(KIND_INTERRUPT_REQUESTED, 0, 0, 0)
         deliver_events(self)
@@ -393,6 +478,8 @@ def adopt_deadline(self: Occupied) -> cython.void:
     of the stores that it is nested in."""
     self.own_deadline = min(self.deadlines) if self.deadlines else 0
     mark(self.exec, ATTENTION_DEADLINE, self.own_deadline != 0)
+    if self.parked is not None:
+        self.parked.set_timer()
     block: cython.pointer(ThreadBlock) = current_block()
     if block == cython.NULL or self.exec.occupant != block.serial:
         return
@@ -433,13 +520,15 @@ def refuse(self: Occupied, block: cython.pointer(ThreadBlock)) -> cython.int:
     """Say why a thread may not enter."""
     if is_closed(self):
         raise self.why_closed()
-    if self.exec.occupant != 0 and self.exec.occupant != block.serial:
+    if self.exec.occupant != 0 and self.exec.occupant != block.serial and not self.exec.occupant & PARKED:
         raise StoreBusy("another thread is inside this store")
     if self.bound_to != 0 and self.bound_to != block.serial:
         raise StoreBusy("this store is bound to the thread that created it")
+    if stack_pointer() < block.limit:
+        raise StackOverflow(detail="calls between guest and host are nested too deeply")
     if block.activation != cython.NULL and in_other_greenlet(block):
         raise StoreBusy("a guest waits in another greenlet of this thread: calls must end in the order of a stack")
-    raise StackOverflow(detail="calls between guest and host are nested too deeply")
+    raise StoreBusy("a guest of this store waits in an asynchronous call, which has to end first")
 
 
 @cython.cfunc

@@ -56,10 +56,7 @@ installs = cython.declare(uint32_t, 0)
 looked_ns = cython.declare(uint64_t, 0)
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def walk_frames(act: cython.pointer(Activation), fp: uint64_t, sp: uint64_t) -> cython.void:
+def walk_frames(act, fp, sp):
     """Follow the frame-pointer chain from the trap up to the entry stub, noting return addresses."""
     n: uint32_t = 0
     low: uint64_t = sp

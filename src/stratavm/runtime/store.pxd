@@ -9,6 +9,7 @@ cdef class Store(Residence):
     cdef int begin(self, StoreTemplate template, bint thread_bound, str on_abort) except -1
     cdef int shut(self) except -1
     cdef object trap_error(self, Entry* entry)
+    cdef int poison_all(self, Entry* entry) except -1
     cdef int report(self, FuncRec* rec, object error, bint outermost) except -1
 
 # Functions that raise, and the same for callers that look at the error themselves: no frame of theirs in tracebacks.
@@ -26,5 +27,6 @@ cdef inline void set_aborted(Store store, bint on) noexcept:
 
 cdef void remember_report(Store store, object error) noexcept
 cdef int run_entry(Store store, FuncRec* rec, void* array_entry, void* cells) except? -1
+cdef int end_fiber_call(Store store, Entry* entry, uint32_t trapped) noexcept
 cdef int end_machine_call(Store store, FuncRec* rec, Entry* entry, uint32_t trapped) noexcept
 cdef uint32_t poll_status(ExecContext* context, bint in_machine_code) noexcept

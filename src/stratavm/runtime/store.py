@@ -33,6 +33,7 @@ from cython.cimports.stratavm.runtime.occupancy import (
     NEVER,
     Entry,
     deliver_events,
+    fiber_here,
     has_events,
     is_closed,
     mark,
@@ -115,10 +116,8 @@ class Store(Residence):
         # It ended a call in another store, and this one with it; or nobody knows what the call has left midway.
         if isinstance(error, ABANDONS) or kind >= N_TRAPS:
             mark(self.exec, ATTENTION_ABORTED, True)
-        if stands(self.exec, ATTENTION_ABORTED) and not self.keep_on_abort:
-            poison(cython.cast(cython.p_void, cython.cast(cython.pointer(FuncRec), entry.act.rec).vmctx))
-            poison(entry.act.vmctx)
-            poison_between(self.instances, cython.address(entry.act))
+        if stands(self.exec, ATTENTION_ABORTED):
+            self.poison_all(entry)
         if entry.outermost:
             mark(self.exec, ATTENTION_ABORTED, False)
         frames: object = guest_frames(cython.address(entry.act))
@@ -134,6 +133,14 @@ class Store(Residence):
         error = StrataError(f"a bug in stratavm: a builtin that a guest called {what} (status {kind:#x})")
         note_frames(error, frames, entry.outermost)
         return error
+
+    def poison_all(self, entry):
+        """Poison the instances of a call that was abandoned midway, unless they are to be kept."""
+        if not self.keep_on_abort:
+            poison(cython.cast(cython.p_void, cython.cast(cython.pointer(FuncRec), entry.act.rec).vmctx))
+            poison(entry.act.vmctx)
+            poison_between(self.instances, cython.address(entry.act))
+        return 0
 
     def fail(self, error: BaseException) -> None:
         """Keep ``error``: the running guest is left with it at its next poll, and it comes out of the call
@@ -176,6 +183,8 @@ class Store(Residence):
     def close(self) -> None:
         """Let everything go; objects of the store raise ``Closed`` from then on.
 
+        An asynchronous call that waits for the host is abandoned: it ends with ``Closed``.
+
         Raises:
             StoreBusy: a call is inside.
         """
@@ -194,6 +203,8 @@ class Store(Residence):
 
     def shut(self):
         """``close`` for compiled callers."""
+        if self.parked is not None:
+            self.parked.abandon(True)
         if self.exec.occupant != 0:
             raise StoreBusy("a store cannot be closed while a call is inside")
         if not is_closed(self):
@@ -269,7 +280,9 @@ def tick(
     if not python_is_quiet(context, block):
         return TRAP_HOST_EXCEPTION
     block.in_guest = in_machine_code
-    if in_machine_code:
+    if fiber_here(context) != cython.NULL:  # in a bulk operation, where it cannot be suspended: at its next poll
+        request(context, PENDING_TICK)
+    elif in_machine_code:
         release_if_it_pays(block)
     return 0
 
@@ -362,6 +375,11 @@ def end_machine_call(store, rec, entry, trapped):
     entry.prev_running = cython.NULL
     entry.prev_in_guest = 0
     entry.outermost = True
+    return end_entry(store, entry, trapped)
+
+
+def end_fiber_call(store, entry, trapped):
+    """``end_entry`` for a call that ran on a fiber."""
     return end_entry(store, entry, trapped)
 
 

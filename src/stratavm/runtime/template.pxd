@@ -28,4 +28,9 @@ cdef class StoreTemplate:
     cdef uint64_t total_bytes
     cdef uint64_t bounded_reservation
     cdef uint64_t stack_bytes
+    cdef void* fiber_gate             # machine code of fibers, see contract/stubs.py; NULL until `prepare_fibers`
+    cdef void* fiber_value_gate
+    cdef void* fiber_start
+    cdef void* fiber_resume
+    cdef int prepare_fibers(self) except -1
     cdef object number_kinds(self)

@@ -73,6 +73,15 @@ class StoreTemplate:
             self.exec.gate = cython.cast(cython.p_void, cython.cast(uint64_t, stubs.gate))
             self.exec.value_gate = cython.cast(cython.p_void, cython.cast(uint64_t, stubs.value_gate))
 
+    def prepare_fibers(self):
+        """Look up the machine code of fibers."""
+        gate, value_gate, start, resume = self.stubs.fibers()
+        self.fiber_value_gate = cython.cast(cython.p_void, cython.cast(uint64_t, value_gate))
+        self.fiber_start = cython.cast(cython.p_void, cython.cast(uint64_t, start))
+        self.fiber_resume = cython.cast(cython.p_void, cython.cast(uint64_t, resume))
+        self.fiber_gate = cython.cast(cython.p_void, cython.cast(uint64_t, gate))
+        return 0
+
     def number_kinds(self):
         """Ask the bus for the number of each event that stores record; it may have numbered others before."""
         self.kinds[KIND_MEMORY_CREATED] = self.bus.kind(events.MemoryCreated)

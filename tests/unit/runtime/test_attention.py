@@ -1,5 +1,6 @@
 """The word that sends calls the long way: every bit of it does so, and no longer than its cause lasts."""
 
+import asyncio
 import ctypes
 import threading
 from collections.abc import Callable
@@ -118,6 +119,25 @@ def crowded(world: World) -> set[str]:
     return world.standing
 
 
+def fiber(world: World) -> set[str]:
+    seen = set()
+
+    class Ready:
+        def __await__(self):  # type: ignore[no-untyped-def]
+            seen.add(frozenset(world.standing))
+            return iter(())
+
+    def act() -> Ready:
+        seen.add(frozenset(world.standing))
+        return Ready()
+
+    world.act = act
+    world.exports.f()
+    asyncio.run(world.exports.calls.call_async())
+    during, waiting = seen
+    return set(during | waiting)
+
+
 CAUSES: dict[str, tuple[dict[str, object], Callable[[World], set[str]]]] = {
     "closed": ({}, closed),
     "aborted": ({}, aborted),
@@ -127,6 +147,7 @@ CAUSES: dict[str, tuple[dict[str, object], Callable[[World], set[str]]]] = {
     "forced": ({}, forced),
     "reported": ({}, reported),
     "crowded": ({}, crowded),
+    "fiber": ({}, fiber),
 }
 
 

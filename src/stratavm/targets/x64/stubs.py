@@ -32,6 +32,8 @@ CELL: Final = layout.ARG_CELL
 EXEC_AT: Final = {f.name: layout.EXEC.offset(f.name) for f in layout.EXEC.fields}
 """Offsets of an ExecContext, by field."""
 _ENTRY_SP, _EXIT_SP = layout.ACTIVATION.offset("entry_sp"), layout.ACTIVATION.offset("exit_sp")
+_FIBER = {f.name: layout.FIBER_STATE.offset(f.name) for f in layout.FIBER_STATE.fields}
+_FIBER_AT = layout.ACTIVATION.offset("fiber")
 _REC_CODE, _REC_VMCTX = layout.FUNC_REC.offset("code"), layout.FUNC_REC.offset("vmctx")
 
 
@@ -68,21 +70,97 @@ def gate() -> tuple[Code, int]:
     return a.finish(), for_values
 
 
-def _leave_guest(a: Asm) -> None:
-    """Say where the guest's stack ends, and call."""
+def _leave_guest(a: Asm, on_fiber: bool = False) -> None:
+    """Say where the guest's stack ends, and call; from a fiber, on the thread's stack."""
     a.ins("push_r", "rbp")
     a.ins("mov_rr", "rbp", "rsp")
     a.ins("mov_rm", "r11", base="r15", disp=EXEC_AT["activation"])
     a.ins("mov_mr", "rsp", base="r11", disp=_EXIT_SP)
     a.ins("mov_rr", "rdi", "r15")
     a.ins("mov_rr", "rsi", "r14")
+    if on_fiber:
+        a.ins("mov_rm", "r10", base="r11", disp=_FIBER_AT)
+        a.ins("test_rr", "r10", "r10")
+        on_thread = a.jump("e")  # a guest that a host function has called meanwhile
+        a.ins("mov_rm", "rsp", base="r10", disp=_FIBER["thread_sp"])
+        a.label(on_thread)
     a.ins("call_m", base="r15", index="rax", disp=EXEC_AT["builtins"])
     a.returned()
+    if on_fiber:
+        a.ins("mov_rr", "rsp", "rbp")  # C keeps rbp
 
 
 def _return_to_guest(a: Asm) -> None:
     a.ins("pop_r", "rbp")
     a.ins("ret")
+
+
+@lru_cache(maxsize=1)
+def fiber_gate() -> tuple[Code, tuple[int, int, int, int]]:
+    """The gate of stores in which a guest is on a fiber; and the offsets of that, of the same for values, and of the C
+    functions that start and resume fibers.
+
+    Those two have the same frame on the thread's stack, and a guest returns to the newest.
+    """
+    a = Asm()
+    _leave_guest(a, on_fiber=True)
+    a.ins("cmp_ri", "rax", width=4, imm=builtins.STATUSES["suspend"])
+    suspends = a.jump("e")
+    goes_on = a.here()
+    a.ins("test_rr", "rax", "rax", width=4)
+    refused = [a.jump("ne")]
+    _return_to_guest(a)
+    a.align(16)
+    for_values = a.here()
+    _leave_guest(a, on_fiber=True)
+    _return_to_guest(a)
+    a.align(16)
+    start = a.here()
+    _leave_thread(a)
+    a.ins("mov_rr", "rbx", "rdi")
+    a.ins("mov_rr", "rdi", "rdx")
+    a.ins("mov_rr", "rdx", "r8")
+    a.ins("mov_rr", "rsp", "r9")
+    a.ins("xor_rr", "rbp", "rbp", width=4)  # the frame chain ends here
+    a.ins("call_r", "rcx")
+    a.returned()
+    a.ins("mov_rm", "rsp", base="rbx", disp=_FIBER["thread_sp"])
+    returns = a.here()
+    a.ins("add_ri", "rsp", imm=8)
+    _return_to_host(a)
+    a.align(16)
+    resume = a.here()
+    _leave_thread(a)
+    a.ins("mov_rr", "r15", "rsi")
+    a.ins("mov_rm", "r14", base="rdi", disp=_FIBER["vmctx"])
+    a.ins("mov_rm", "rsp", base="rdi", disp=_FIBER["sp"])
+    a.ins("mov_rr", "rbp", "rsp")
+    a.ins("mov_rr", "rax", "rdx", width=4)
+    a.jump_to_offset(goes_on)
+    a.label(suspends)
+    a.ins("mov_rm", "r10", base="r15", disp=EXEC_AT["activation"])
+    a.ins("mov_rm", "r10", base="r10", disp=_FIBER_AT)
+    a.ins("test_rr", "r10", "r10")
+    refused.append(a.jump("e"))  # it is on the thread's stack
+    a.ins("mov_mr", "rbp", base="r10", disp=_FIBER["sp"])
+    a.ins("mov_mr", "r14", base="r10", disp=_FIBER["vmctx"])
+    a.ins("mov_rm", "rsp", base="r10", disp=_FIBER["thread_sp"])
+    a.jump_to_offset(returns)
+    for label in refused:
+        a.label(label)
+    a.ins("mov_mr", "rax", width=4, base="r15", disp=EXEC_AT["trap_code"])
+    a.trap(TRAPS_BY_NAME["dynamic"].code)
+    return a.finish(), (0, for_values, start, resume)
+
+
+def _leave_thread(a: Asm) -> None:
+    """Begin a C function that runs a fiber: rdi = its FiberState."""
+    a.ins("push_r", "rbp")
+    a.ins("mov_rr", "rbp", "rsp")
+    for register in SAVED:
+        a.ins("push_r", register)
+    a.ins("sub_ri", "rsp", imm=8)
+    a.ins("mov_mr", "rsp", base="rdi", disp=_FIBER["thread_sp"])
 
 
 def load_place(a: Asm, place: abi.Place, base: str, disp: int) -> None:

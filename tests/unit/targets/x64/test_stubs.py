@@ -7,10 +7,11 @@ import pytest
 
 from stratavm.base.errors import TRAPS_BY_NAME, ResourceLimit
 from stratavm.contract import layout
+from stratavm.contract.builtins import STATUSES
 from stratavm.spec.types import EXTERNREF, F32, F64, FUNCREF, I32, I64, FuncType
 from stratavm.targets.x64 import abi, stubs
 from stratavm.targets.x64.assemble import assemble
-from tests.unit.targets.x64.native import World
+from tests.unit.targets.x64.native import Place, World
 
 KINDS = (I32, I64, F32, F64, FUNCREF, EXTERNREF)
 MASK = {I32: 2**32 - 1, F32: 2**32 - 1}
@@ -260,3 +261,85 @@ def test_stubs_are_the_same_every_time():
         first = make(type_).code
         make.cache_clear()
         assert make(type_).code == first
+
+
+class Fibers:
+    """A stack for a guest, and the C functions that run it."""
+
+    def __init__(self, world: World) -> None:
+        code, (gate, value_gate, start, resume) = stubs.fiber_gate()
+        at = world.code(code)
+        self.stack = Place(1 << 16)
+        self.state = Place(layout.FIBER_STATE.size)
+        self.world = world
+        world.exec.write(layout.EXEC.offset("gate"), at + gate)
+        world.exec.write(layout.EXEC.offset("value_gate"), at + value_gate)
+        world.activation.write(layout.ACTIVATION.offset("fiber"), self.state.address)
+        number = ctypes.c_uint64
+        self._start = ctypes.CFUNCTYPE(ctypes.c_uint32, *[number] * 6)(at + start)
+        self._resume = ctypes.CFUNCTYPE(ctypes.c_uint32, *[number] * 3)(at + resume)
+
+    def start(self, rec: Place, type_: FuncType, cells: Place) -> int:
+        """Run a function until it returns or is suspended."""
+        entry = self.world.place(stubs.entry_stub(type_).code)
+        top = self.stack.address + (1 << 16)
+        return self._start(self.state.address, self.world.exec.address, rec.address, entry, cells.address, top - 16)
+
+    def resume(self, status: int) -> int:
+        """Let it go on, its builtin having returned a status."""
+        return self._resume(self.state.address, self.world.exec.address, status)
+
+    def holds(self, address: int) -> bool:
+        """Whether an address lies in the guest's stack."""
+        return self.stack.address <= address < self.stack.address + (1 << 16)
+
+
+def test_a_guest_on_a_fiber_meets_the_host_on_the_threads_stack_and_is_suspended_there():
+    """Its arguments, stack and r14 are as they were when it goes on, from a deeper place of the thread's stack; a
+    status becomes its trap."""
+    world, type_ = World(), FuncType((I32, F64), (I64,))
+    fibers, seen = Fibers(world), []
+    suspend = STATUSES["suspend"]
+
+    def host_call(exec_, vmctx, cells):
+        seen.append((vmctx, list(cells_of(cells, 2)[::2])))
+        assert fibers.holds(cells) and fibers.holds(exit_sp())
+        assert not fibers.holds(ctypes.addressof(ctypes.c_int())) and not fibers.holds(here())
+        cells_of(cells, 1)[0] = 77
+        return suspend
+
+    def exit_sp():
+        return world.activation.read(layout.ACTIVATION.offset("exit_sp"))
+
+    def here():
+        return fibers.state.read(layout.FIBER_STATE.offset("thread_sp"))
+
+    world.builtin("host_call", host_call, 1)
+    rec = world.record(world.code(stubs.host_stub(type_)), vmctx=0x1234560)
+    for status, ends in ((0, 0), (TRAPS_BY_NAME["host_exception"].code, 1)):
+        cells = Place(32)
+        cells.write(0, 5)
+        cells.write(16, 0x4000000000000000)
+        assert fibers.start(rec, type_, cells) == suspend
+        assert seen.pop() == (0x1234560, [5, 0x4000000000000000])
+        first = here()
+        assert fibers.state.read(layout.FIBER_STATE.offset("vmctx")) == 0x1234560
+        assert (lambda: (lambda: fibers.resume(status))())() == ends
+        assert here() != first or ends
+        if ends:
+            assert world.exec.read(layout.EXEC.offset("trap_code"), 4) == status
+        else:
+            assert cells.read(0) == 77
+
+
+def test_beside_a_fiber_guests_on_the_threads_stack_cannot_be_suspended():
+    """A nested call goes through the same gate: it stays on its stack, and *suspend* is a trap there."""
+    world, type_ = World(), FuncType((I32,), (I32,))
+    fibers, answers = Fibers(world), [0, STATUSES["suspend"]]
+    world.activation.write(layout.ACTIVATION.offset("fiber"), 0)
+    world.builtin("host_call", lambda exec_, vmctx, cells: answers.pop(0), 1)
+    rec = world.record(world.code(stubs.host_stub(type_)))
+    assert world.call(rec, type_, [3]) == (0, [3])
+    assert world.call(rec, type_, [3])[0] == 1
+    assert world.exec.read(layout.EXEC.offset("trap_code"), 4) == STATUSES["suspend"]
+    assert fibers.state.read(layout.FIBER_STATE.offset("thread_sp")) == 0

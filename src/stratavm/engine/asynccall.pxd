@@ -1,0 +1,19 @@
+# Asynchronous calls.
+from libc.stdint cimport uint32_t
+from stratavm.engine.func cimport Func
+from stratavm.runtime.fibers cimport Fiber
+
+cdef class AsyncCall(Fiber):
+    cdef Func function
+    cdef tuple arguments
+    cdef object loop                  # what is asked of the event loop, as in engine/asynchronous
+    cdef readonly object result
+    cdef public object task           # that awaits it, or None: set by whoever runs it
+    cdef public object timer          # of the loop, or None: what watches the deadline while it waits
+    cdef readonly uint32_t reason     # why it is to end instead of going on: kind of trap, or CLOSED; 0: none
+    cdef bint waits                   # for somebody to call `answer`, `fail` or `stop`
+    cdef int cancelling               # requests of others to cancel the task before ours, -1: there is none of ours
+    cdef int fill(self) except -1
+    cdef object went(self, bint suspended)
+    cdef object go_on(self, uint32_t status)
+    cdef int forget_cancel(self) except -1

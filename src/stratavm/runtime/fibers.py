@@ -1,0 +1,190 @@
+# strata: hot
+"""Fibers: guests on stacks of their own, which can be suspended in a host function and at ticks, and go on later.
+
+Owns how one starts, is suspended, goes on and is abandoned; who waits in the meantime is above. Python never runs on
+these stacks: guests leave them through the gate alone, which goes back to the thread's.
+"""
+
+import cython
+from cython.cimports.cpython.ref import Py_DECREF, PyObject
+from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.libc.string import memset
+from cython.cimports.stratavm.contract._gen_layout import (
+    ARG_CELL,
+    ATTENTION_ABORTED,
+    STATUS_SUSPEND,
+    TRAP_HOST_EXCEPTION,
+    ExecContext,
+    FiberState,
+)
+from cython.cimports.stratavm.runtime.gil import regain_gil
+from cython.cimports.stratavm.runtime.host import HostFunction
+from cython.cimports.stratavm.runtime.occupancy import Entry, is_closed, mark
+from cython.cimports.stratavm.runtime.signals import walk_frames
+from cython.cimports.stratavm.runtime.stacks import give_stack, has_shadow_stack, take_stack
+from cython.cimports.stratavm.runtime.store import end_fiber_call
+from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
+
+from stratavm.base.errors import Closed, StoreBusy, StrataError
+
+
+class CannotSuspend(StrataError):
+    """A guest would have to wait for the host where it cannot be suspended; the message says what stands between."""
+
+
+def refusal(label: str, awaitable: object, is_between: bool) -> CannotSuspend:
+    """What to raise where a host function returned an awaitable that nobody can await; a coroutine is closed."""
+    if hasattr(type(awaitable), "cr_await"):
+        awaitable.close()
+    if is_between:
+        said: str = (
+            "a synchronous call lies between it and the asynchronous one: make the host function that calls the guest "
+            "a second time `async def`, too, and let it `await f.call_async(...)`"
+        )
+    else:
+        said = "the guest was called synchronously: `await f.call_async(...)` instead of `f(...)`"
+    return CannotSuspend(f"host function {label} returned an awaitable ({type(awaitable).__name__}), but {said}")
+
+
+@cython.cclass
+class Fiber:
+    """A call of a guest on a stack of its own."""
+
+    def __reduce__(self):
+        raise TypeError("a call cannot be pickled")
+
+    def __dealloc__(self):
+        give_stack(cython.address(self.stack))
+
+    def take_room(self):
+        """Take a stack, with what belongs to the call at its top. Whoever does so gives it back: ``give_up``."""
+        store: Store = self.store
+        context: cython.pointer(ExecContext) = store.exec
+        n: cython.Py_ssize_t = max(len(self.native.params), len(self.native.results))
+        if store.template.fiber_gate == cython.NULL:
+            if has_shadow_stack():
+                raise CannotSuspend("this process has a shadow stack (CET), with which guests cannot be suspended")
+            store.template.prepare_fibers()
+        if context.occupant != 0 and store.parked is None and self.is_inside():
+            raise CannotSuspend(
+                "an asynchronous call from a host function that a synchronous call of the same store has called would "
+                "wait inside it: make the outer call with call_async, and that host function `async def`"
+            )
+        take_stack(cython.address(self.stack), store.stack_bytes)
+        at: uint64_t = self.stack.top - cython.sizeof(FiberState)
+        self.state = cython.cast(cython.pointer(FiberState), at)
+        at -= (cython.sizeof(Entry) + 15) & ~cython.cast(uint64_t, 15)
+        self.entry = cython.cast(cython.pointer(Entry), at)
+        at -= ARG_CELL * cython.cast(uint64_t, n)
+        self.cells = cython.cast(cython.pointer(uint64_t), at)
+        memset(self.state, 0, cython.sizeof(FiberState))
+        return 0
+
+    def is_inside(self) -> bool:
+        """Whether this thread runs a guest of the store."""
+        block: cython.pointer(ThreadBlock) = current_block()
+        return block != cython.NULL and self.store.exec.occupant == block.serial
+
+    def start(self):
+        """Run the guest, with its arguments in the cells: true if it was suspended, false if it has ended, with its
+        results there. Raises what the call ends with. StoreBusy, Closed: nothing ran."""
+        store: Store = self.store
+        top: uint64_t = cython.cast(uint64_t, self.cells)
+        self.limit = self.stack.limit
+        if store.stack_bytes and top - store.stack_bytes > self.limit:
+            self.limit = top - store.stack_bytes
+        store.enter(self.entry)
+        if not self.entry.outermost:
+            store.leave(self.entry)
+            raise StoreBusy("a call is inside this store")
+        self.entry.act.rec = self.native.rec
+        store.go_on_fiber(self.entry, self.state, self.limit)
+        self.phase = FIBER_RUNS
+        self.entry.block.in_guest = 1
+        return self.came_back(
+            cython.cast(start_t, store.template.fiber_start)(
+                self.state, store.exec, self.native.rec, self.native.shape.array_entry, self.cells, top
+            )
+        )
+
+    def resume(self, status):
+        """Let it go on where it was suspended, as if the builtin had returned this status; as ``start``."""
+        store: Store = self.store
+        store.come_back(self.entry, self.state, self.limit)
+        self.phase = FIBER_RUNS
+        self.request = None
+        self.entry.block.in_guest = 1
+        return self.came_back(cython.cast(resume_t, store.template.fiber_resume)(self.state, store.exec, status))
+
+    def came_back(self, status):
+        """The thread has left the fiber, and what it left there is picked up."""
+        store: Store = self.store
+        block: cython.pointer(ThreadBlock) = current_block()
+        regain_gil(block)
+        block.in_guest = 0
+        if status != STATUS_SUSPEND:
+            self.phase = FIBER_ENDED
+            store.leave_fiber(block.limit)
+            if end_fiber_call(store, self.entry, status) != 0:
+                raise_what_is_set()
+            return False
+        if self.state.request != cython.NULL:
+            self.request = cython.cast(object, cython.cast(cython.pointer(PyObject), self.state.request))
+            self.state.request = cython.NULL
+            Py_DECREF(self.request)
+        self.phase = FIBER_PARKED
+        self.parks += 1
+        store.step_out(self.entry, self)
+        return True
+
+    def check_parked(self):
+        """Raise unless it is suspended: Closed if its store was closed meanwhile."""
+        if self.phase != FIBER_PARKED:
+            if is_closed(self.store):
+                raise Closed("the store was closed while the guest waited")
+            raise StrataError("this asynchronous call was abandoned")
+        return 0
+
+    def give_up(self):
+        """Let go of the stack, and of a guest that is suspended there: it never goes on, and the instances in which it
+        was are poisoned."""
+        store: Store = self.store
+        context: cython.pointer(ExecContext)
+        if self.phase == FIBER_PARKED:
+            context = store.exec
+            self.entry.act.vmctx = self.state.vmctx
+            walk_frames(cython.address(self.entry.act), self.state.sp, self.state.sp)
+            store.parked = None
+            self.entry.outermost = True
+            context.activation = cython.NULL
+            context.occupant = 0
+            context.deadline_ns = 0
+            self.phase = FIBER_ENDED
+            self.request = None
+            store.in_flight = None
+            mark(context, ATTENTION_ABORTED, False)
+            store.poison_all(self.entry)
+            store.settle()
+        self.phase = FIBER_ENDED
+        give_stack(cython.address(self.stack))
+        return 0
+
+    def take(self, answer):
+        """Put what the host function that it waits for has returned at last into its cells."""
+        function: HostFunction
+        if self.state.host != cython.NULL:
+            function = cython.cast(HostFunction, cython.cast(cython.pointer(PyObject), self.state.host))
+            function.take(answer, self.state.cells)
+        return 0
+
+    def kept(self, error):
+        """The status with which a guest is left whose host function has raised an error."""
+        self.store.in_flight = error
+        return TRAP_HOST_EXCEPTION
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def raise_what_is_set() -> cython.int:
+    """For the code below: a C function has failed."""
+    return -1

@@ -1,0 +1,906 @@
+"""Asynchronous calls: guests on stacks of their own, suspended where host functions are awaited, cancelled anywhere."""
+
+import asyncio
+import contextvars
+import gc
+import os
+import subprocess
+import sys
+import threading
+import weakref
+
+import pytest
+
+import stratavm
+from stratavm import (
+    CannotSuspend,
+    Closed,
+    DeadlineExceeded,
+    Engine,
+    InstancePoisoned,
+    Interrupted,
+    Linker,
+    Module,
+    OutOfFuel,
+    Store,
+    StoreBusy,
+    StoreLimits,
+    Trap,
+    load,
+)
+from stratavm.base.errors import StackOverflow
+from stratavm.runtime.stacks import stack_status, use_light_guards
+
+SOURCE = """(module
+  (import "h" "f" (func $f (param i32) (result i32)))
+  (memory (export "memory") 1 4)
+  (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
+  (func (export "call") (param i32) (result i32) (i32.add (call $f (local.get 0)) (i32.const 1)))
+  (func (export "steps") (param $n i32) (result i32) (local $sum i32)
+    (loop $again
+      (i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1)))
+      (local.set $sum (i32.add (local.get $sum) (call $f (local.get $n))))
+      (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $sum))
+  (func (export "spin") (param i32)
+    (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))
+  (func (export "forever") (loop (br 0)))
+  (func (export "fill") (memory.fill (i32.const 0) (i32.const 1) (i32.const 65536)))
+  (func (export "read") (param i32) (result i32) (drop (call $f (i32.const 0))) (i32.load (local.get 0)))
+  (func (export "size") (result i32) (drop (call $f (i32.const 0))) (memory.size))
+  (func $deep (export "deep") (param i32) (result i32)
+    (if (result i32) (local.get 0) (then (i32.add (i32.const 1) (call $deep (i32.sub (local.get 0) (i32.const 1)))))
+      (else (call $f (i32.const 0))))))"""
+
+TIERS = ("jit0", "jit1", "auto")
+_engines: dict[str, Engine] = {}
+_modules: dict[str, Module] = {}
+
+
+def module_of(tier):
+    """The guest, compiled once per tier."""
+    if tier not in _engines:
+        _engines[tier] = Engine(tier=tier)
+        _modules[tier] = Module(SOURCE, _engines[tier])
+    return _modules[tier]
+
+
+class World:
+    """An instance of the guest in a store of its own."""
+
+    def __init__(self, f=lambda x: x, tier="jit0", **options):
+        module = module_of(tier)
+        self.store = Store(module.engine, **options)
+        linker = Linker(module.engine)
+        linker.define("h", "f", f)
+        self.instance = linker.instantiate(self.store, module)
+        self.exports = self.instance.exports
+
+
+async def nap(x):
+    """A host function that lets the loop run."""
+    await asyncio.sleep(0)
+    return x
+
+
+def run(coroutine):
+    """``asyncio.run`` in debug mode."""
+    return asyncio.run(coroutine, debug=True)
+
+
+@pytest.fixture(autouse=True)
+def stacks_come_back():
+    """Every test gives back the stacks that it took."""
+    before = stack_status()["taken"]
+    yield
+    gc.collect()
+    assert stack_status()["taken"] == before
+
+
+@pytest.fixture(params=TIERS)
+def tier(request):
+    return request.param
+
+
+# ---- values and control ----
+
+
+def test_a_call_that_never_waits_gives_its_result(tier):
+    """As the synchronous call does; and that goes on to work, as fast as before."""
+
+    async def main():
+        world = World(tier=tier)
+        assert [await world.exports.add.call_async(i, 2) for i in range(5)] == [2, 3, 4, 5, 6]
+        assert await world.exports.call.call_async(41) == 42
+        assert world.exports.call(1) == 2 and not world.store.busy
+
+    run(main())
+
+
+def test_a_guest_waits_for_an_async_host_function(tier):
+    """And goes on with its result, again and again, its locals intact."""
+
+    async def main():
+        world = World(nap, tier)
+        assert await world.exports.call.call_async(41) == 42
+        assert await world.exports.steps.call_async(100) == 5050
+        assert int.from_bytes(world.exports.memory.read(0, 4), "little") == 100
+
+    run(main())
+
+
+def test_any_awaitable_of_a_plain_function_is_awaited(tier):
+    """A future, a task, an object with ``__await__``; a number is the result at once."""
+
+    class Ready:
+        def __await__(self):
+            return (yield from asyncio.sleep(0, 7).__await__())
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        loop.call_soon(future.set_result, 5)
+        given = [future, asyncio.ensure_future(nap(6)), Ready(), 8]
+        world = World(lambda _: given.pop(0), tier)
+        assert [await world.exports.call.call_async(0) for _ in range(4)] == [6, 7, 8, 9]
+
+    run(main())
+
+
+def test_a_call_runs_inline_until_it_waits():
+    """Nothing else runs before; and nothing of it runs before it is awaited."""
+    seen = []
+
+    async def f(x):
+        seen.append("host")
+        await asyncio.sleep(0)
+        seen.append("again")
+        return x
+
+    async def main():
+        asyncio.get_running_loop().call_soon(seen.append, "other")
+        call = World(f).exports.call.call_async(1)
+        assert seen == []
+        assert await call == 2
+
+    run(main())
+    assert seen == ["host", "other", "again"]
+
+
+def test_the_context_is_that_of_the_task():
+    """Variables that the host function sets are seen behind the call, and the other way round."""
+    variable = contextvars.ContextVar("variable", default=0)
+
+    async def f(x):
+        await asyncio.sleep(0)
+        found = variable.get()
+        variable.set(found + 1)
+        return found
+
+    async def main():
+        variable.set(10)
+        assert await World(f).exports.steps.call_async(3) == 10 + 11 + 12
+        assert variable.get() == 13
+
+    run(main())
+
+
+REFS = """(module
+  (import "h" "r" (func $r (param externref) (result externref)))
+  (import "h" "p" (func $p (param i32) (result i64 f64 i32)))
+  (import "h" "v" (func $v))
+  (func (export "ref") (param externref) (result externref) (call $r (local.get 0)))
+  (func (export "parts") (param i32) (result i64 f64 i32) (call $p (local.get 0)))
+  (func (export "void") (call $v))
+  (func (export "many") (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 f64) (result f64)
+    (call $v) (f64.add (local.get 18) (f64.convert_i32_s (local.get 17)))))"""
+
+
+def test_values_of_every_kind_pass(tier):
+    """References, several results, none, more parameters than fit registers and the quick path."""
+    thing = object()
+
+    async def r(x):
+        await asyncio.sleep(0)
+        gc.collect()
+        return x
+
+    async def p(x):
+        await asyncio.sleep(0)
+        return x, 0.5, -1
+
+    async def v():
+        await asyncio.sleep(0)
+
+    async def main():
+        store = Store(Engine(tier=tier))
+        exports = load(REFS, {"h": {"r": r, "p": p, "v": v}}, store=store).exports
+        assert await exports.ref.call_async(thing) is thing
+        assert await exports.ref.call_async(None) is None
+        assert await exports.parts.call_async(-3) == (-3, 0.5, -1)
+        assert await exports.void.call_async() is None
+        assert await exports.many.call_async(*range(18), 0.25) == 17.25
+
+    run(main())
+
+
+def test_wrong_answers_and_arguments_are_errors():
+    """In the words of synchronous calls, when the call is awaited; the instance stays usable."""
+
+    async def f(x):
+        await asyncio.sleep(0)
+        return "text"
+
+    async def main():
+        world = World(f)
+        with pytest.raises(TypeError, match="expected i32, got str"):
+            await world.exports.call.call_async(1)
+        with pytest.raises(TypeError, match="takes 1 argument"):
+            await world.exports.call.call_async()
+        with pytest.raises(OverflowError):
+            await world.exports.call.call_async(1 << 40)
+        assert world.exports.add(1, 1) == 2
+
+    run(main())
+
+
+# ---- ends ----
+
+
+def test_an_exception_of_the_host_comes_out_unchanged(tier):
+    """With the guest's frames noted; a Python exception abandons nothing midway."""
+    error = LookupError("here")
+
+    async def f(x):
+        await asyncio.sleep(0)
+        raise error
+
+    async def main():
+        world = World(f, tier)
+        with pytest.raises(LookupError) as caught:
+            await world.exports.call.call_async(1)
+        assert caught.value is error and "call" in error.__notes__[0]
+        assert any(entry.name == "f" for entry in caught.traceback)
+        assert world.exports.add(1, 2) == 3
+
+    run(main())
+
+
+def test_a_trap_behind_an_await_has_the_guests_frames(tier):
+    """The fault is met on the fiber."""
+
+    async def main():
+        world = World(nap, tier)
+        with pytest.raises(Trap, match="out of bounds") as caught:
+            await world.exports.read.call_async(1 << 20)
+        assert [frame.name for frame in caught.value.frames] == ["read"]
+        assert await world.exports.read.call_async(0) == 0
+
+    run(main())
+
+
+@pytest.mark.parametrize("light", [True, False])
+def test_a_stack_that_is_used_up_is_a_trap(tier, light):
+    """The store's budget counts, also one above the usual; what lies below is guarded in either way."""
+    use_light_guards(light)
+
+    async def main():
+        world = World(nap, tier)
+        with pytest.raises(StackOverflow):
+            await world.exports.deep.call_async(1_000_000)
+        assert await world.exports.deep.call_async(1000) == 1000
+        tight, wide = (World(nap, tier, limits=StoreLimits(stack_bytes=n)) for n in (16384, 4 << 20))
+        assert await wide.exports.deep.call_async(30_000) == 30_000
+        with pytest.raises(StackOverflow):
+            await tight.exports.deep.call_async(1000)
+        with pytest.raises(stratavm.ResourceLimit, match=r"128 MiB were wanted \(StoreLimits.stack_bytes\)"):
+            await World(nap, tier, limits=StoreLimits(stack_bytes=128 << 20)).exports.add.call_async(1, 1)
+
+    run(main())
+    use_light_guards(True)
+
+
+def test_fuel_is_counted_over_a_call(tier):
+    """The same as in a synchronous call; what runs out ends it."""
+
+    async def main():
+        engine = Engine(tier=tier, fuel=True)
+        used = []
+        for f in (lambda x: x, nap):
+            store = Store(engine, fuel=1000)
+            exports = load(SOURCE, {"h": {"f": f}}, store=store).exports
+            assert await exports.steps.call_async(5) == 15
+            used.append(store.fuel_used)
+            with pytest.raises(OutOfFuel):
+                await exports.steps.call_async(1000)
+        assert used[0] == used[1] > 0
+
+    run(main())
+
+
+# ---- cancelling ----
+
+POINTS = 12
+
+
+def clean(world):
+    """The store is usable; a fresh instance in it runs."""
+    assert not world.store.busy and world.store.parked is None
+    assert load('(module (func (export "one") (result i32) (i32.const 1)))', store=world.store).exports.one() == 1
+
+
+@pytest.mark.parametrize("point", range(POINTS + 1))
+def test_a_task_can_be_cancelled_at_every_await(tier, point):
+    """Each await of a scripted guest: the call ends there, the instance is poisoned, the store is free."""
+    reached = asyncio.Event()
+    count = 0
+
+    async def f(x):
+        nonlocal count
+        count += 1
+        if count > point:
+            reached.set()
+            await asyncio.sleep(3600)
+        await asyncio.sleep(0)
+        return 1
+
+    async def main():
+        world = World(f, tier)
+        task = asyncio.create_task(world.exports.steps.call_async(POINTS))
+        if point == POINTS:
+            assert await task == POINTS
+            return clean(world)
+        await reached.wait()
+        assert world.store.busy
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert int.from_bytes(world.exports.memory.read(0, 4), "little") == point + 1
+        with pytest.raises(InstancePoisoned):
+            world.exports.add(1, 1)
+        return clean(world)
+
+    run(main())
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_a_task_can_be_cancelled_at_every_turn_of_the_loop(tier, turns):
+    """Also before it began (nothing is poisoned then) and at a tick."""
+
+    async def main():
+        world = World(nap, tier)
+        world.store.request_tick()
+        task = asyncio.create_task(world.exports.steps.call_async(1 << 30))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        clean(world)
+        if turns:
+            with pytest.raises(InstancePoisoned):
+                world.exports.add(1, 1)
+        else:
+            assert world.exports.add(1, 1) == 2
+
+    run(main())
+
+
+def test_a_store_that_keeps_its_instances_keeps_them():
+    """``on_abort="keep"``."""
+
+    async def main():
+        world = World(nap, on_abort="keep")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await world.exports.steps.call_async(1 << 30)
+        assert world.exports.add(1, 1) == 2
+
+    run(main())
+
+
+def test_the_host_function_may_clean_up_and_may_refuse_to_end():
+    """A cancelled coroutine of the host runs its ``finally``; one that swallows it lets the guest go on."""
+    seen = []
+
+    async def careful(x):
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            seen.append("finally")
+
+    async def stubborn(x):
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            return 5
+
+    async def main():
+        for f in (careful, stubborn):
+            world = World(f)
+            task = asyncio.create_task(world.exports.call.call_async(1))
+            await asyncio.sleep(0)
+            task.cancel()
+            seen.append((await asyncio.gather(task, return_exceptions=True))[0])
+
+    run(main())
+    assert seen[0] == "finally" and isinstance(seen[1], asyncio.CancelledError) and seen[2] == 6
+
+
+def test_timeouts_and_groups_of_tasks_work():
+    """A sibling's failure cancels the guest; a timeout is a TimeoutError."""
+
+    async def main():
+        world = World(nap)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await world.exports.forever.call_async()
+        clean(world)
+
+        async def failing():
+            raise LookupError
+
+        world = World(nap)
+        with pytest.raises(ExceptionGroup):
+            async with asyncio.TaskGroup() as group:
+                group.create_task(world.exports.steps.call_async(1 << 30))
+                group.create_task(failing())
+        clean(world)
+
+    run(main())
+
+
+def test_a_coroutine_that_is_closed_or_forgotten_leaves_nothing():
+    """At its first await, never awaited, or dropped with everything that it knows."""
+
+    def part(f=nap):
+        world = World(f)
+        call = world.exports.call.call_async(1)
+        return world, call
+
+    world, call = part()
+    call.close()
+    assert world.exports.add(1, 1) == 2
+    world, call = part()
+    call.send(None)
+    assert world.store.busy
+    call.close()
+    clean(world)
+    world, call = part()
+    call.send(None)
+    gone = weakref.ref(world.instance)
+    del call, world
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_cycle_through_what_is_awaited_is_collected():
+    """The object that a guest waits for knows the call."""
+
+    class Waits:
+        def __await__(self):
+            yield
+
+    def cycle():
+        box = Waits()
+        world = World(lambda _: box)
+        box.call = world.exports.call.call_async(1)
+        box.call.send(None)
+        return weakref.ref(box), weakref.ref(world.instance)
+
+    found = cycle()
+    gc.collect()
+    assert [ref() for ref in found] == [None, None]
+
+
+# ---- ends from elsewhere ----
+
+
+def test_a_deadline_ends_a_call_while_it_waits_and_while_it_runs(tier):
+    """With the guest's frames; set before or in the meantime; and no request to cancel is left with the task."""
+
+    async def long(x):
+        await asyncio.sleep(3600)
+
+    async def main():
+        task = asyncio.current_task()
+        for name, arguments in (("call", (1,)), ("forever", ())):
+            world = World(long, tier)
+            with world.store.deadline(0.02), pytest.raises(DeadlineExceeded) as caught:
+                await world.exports[name].call_async(*arguments)
+            assert [frame.name for frame in caught.value.frames] == [name]
+            assert task.cancelling() == 0
+            clean(world)
+        world = World(long, tier)
+        waiting = asyncio.create_task(world.exports.call.call_async(1))
+        await asyncio.sleep(0)
+        world.store.set_deadline(3600)
+        world.store.set_deadline(0.01)
+        with pytest.raises(DeadlineExceeded):
+            await waiting
+        assert await World(nap, tier).exports.call.call_async(1) == 2
+
+    run(main())
+
+
+def test_a_deadline_that_does_not_come_leaves_nothing():
+    """Neither a timer nor a cancelled task."""
+
+    async def main():
+        world = World(nap)
+        with world.store.deadline(3600):
+            assert await world.exports.steps.call_async(10) == 55
+        world.store.set_deadline(3600)
+        assert await world.exports.steps.call_async(10) == 55
+        assert [h for h in asyncio.get_running_loop()._scheduled if not h.cancelled()] == []
+
+    run(main())
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_an_interrupt_ends_a_call_that_waits(elsewhere):
+    """From the loop and from another thread."""
+
+    async def long(x):
+        await asyncio.sleep(3600)
+
+    async def main():
+        world = World(long)
+        task = asyncio.create_task(world.exports.call.call_async(1))
+        await asyncio.sleep(0)
+        if elsewhere:
+            assert await asyncio.to_thread(world.store.interrupt)
+        else:
+            assert world.store.interrupt()
+        with pytest.raises(Interrupted):
+            await task
+        clean(world)
+        assert not world.store.interrupt()
+
+    run(main())
+
+
+def test_a_cancel_beside_an_interrupt_is_a_cancel():
+    """Who asked for the task to end gets that."""
+
+    async def long(x):
+        await asyncio.sleep(3600)
+
+    async def main():
+        world = World(long)
+        task = asyncio.create_task(world.exports.call.call_async(1))
+        await asyncio.sleep(0)
+        world.store.interrupt()
+        asyncio.get_running_loop().call_soon(task.cancel)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        clean(world)
+
+    run(main())
+
+
+def test_closing_the_store_ends_a_call_that_waits():
+    """With ``Closed``, for who awaits it."""
+
+    async def long(x):
+        await asyncio.sleep(3600)
+
+    async def main():
+        world = World(long)
+        task = asyncio.create_task(world.exports.call.call_async(1))
+        await asyncio.sleep(0)
+        world.store.close()
+        with pytest.raises(Closed, match="while the guest waited"):
+            await task
+        with pytest.raises(Closed):
+            await world.exports.call.call_async(1)
+        assert asyncio.current_task().cancelling() == 0
+
+    run(main())
+
+
+def test_a_host_function_may_close_the_store_that_it_is_called_in():
+    """It has its own way to the end, and then the call is over."""
+
+    async def f(x):
+        await asyncio.sleep(0)
+        world.store.close()
+        await asyncio.sleep(0)
+        return 1
+
+    async def main():
+        with pytest.raises(Closed):
+            await world.exports.call.call_async(1)
+
+    world = World(f)
+    run(main())
+
+
+# ---- what is refused ----
+
+
+def test_an_awaitable_in_a_synchronous_call_is_refused():
+    """With what to do; the coroutine is closed, and nothing complains that nobody awaited it."""
+    world = World(nap)
+    for call in (world.exports.call, world.exports.steps):
+        with pytest.raises(CannotSuspend, match=r"h\.f returned an awaitable \(coroutine\).*await f\.call_async"):
+            call(3)
+    assert world.exports.add(1, 1) == 2
+
+
+def test_a_synchronous_call_in_between_is_refused():
+    """The guest below could wait, but not the Python code above it."""
+
+    def f(x):
+        return nap(x) if x == 0 else world.exports.call(0)
+
+    world = World(f)
+    with pytest.raises(CannotSuspend, match="a synchronous call lies between"):
+        run(main(world.exports.call.call_async(1)))
+    assert world.exports.add(1, 1) == 2
+
+
+def test_a_call_inside_a_synchronous_call_of_its_store_is_refused():
+    """It would have to be suspended over frames of Python."""
+
+    def f(x):
+        return asyncio.run(world.exports.add.call_async(x, 1))
+
+    world = World(f)
+    with pytest.raises(CannotSuspend, match="wait inside it"):
+        world.exports.call(1)
+    other = World(lambda x: asyncio.run(inner.exports.call.call_async(x)))
+    inner = World(nap)
+    assert other.exports.call(1) == 3
+
+
+def test_the_oracle_is_refused():
+    """By name."""
+
+    async def main():
+        store = Store(Engine(tier="oracle"))
+        exports = load(SOURCE, {"h": {"f": nap}}, store=store).exports
+        with pytest.raises(CannotSuspend, match="runs on the oracle"):
+            await exports.add.call_async(1, 2)
+        with pytest.raises(CannotSuspend, match="called synchronously"):
+            exports.call(1)
+
+    run(main())
+
+
+def test_a_store_whose_guest_waits_is_busy():
+    """For other tasks and threads. The host may look at its memories, in the thread that ran the guest."""
+
+    async def main():
+        gate = asyncio.Event()
+
+        async def wait(x):
+            await gate.wait()
+            return x
+
+        world = World(wait)
+        task = asyncio.create_task(world.exports.steps.call_async(4))
+        await asyncio.sleep(0)
+        for _ in range(2):
+            assert world.store.busy
+            with pytest.raises(StoreBusy, match="waits in an asynchronous call"):
+                world.exports.add(1, 1)
+            with pytest.raises(StoreBusy, match="waits in an asynchronous call"):
+                await world.exports.add.call_async(1, 1)
+            with pytest.raises(StoreBusy):
+                await asyncio.to_thread(world.exports.add, 1, 1)
+            with pytest.raises(StoreBusy):
+                await asyncio.to_thread(world.exports.memory.read, 0, 4)
+            with pytest.raises(StoreBusy):
+                world.store.gc()
+            with pytest.raises(StoreBusy):
+                world.instance.close()
+            world.exports.memory.read(0, 4)
+        gate.set()
+        assert await task == 10
+
+    run(main())
+
+
+def test_a_host_function_uses_the_memory_around_its_awaits(tier):
+    """Growing it there is seen by the guest."""
+
+    async def f(x):
+        world.exports.memory.write(100, b"\x2a")
+        await asyncio.sleep(0)
+        if world.exports.memory.size_pages < 4:
+            world.exports.memory.grow(3)
+        return x
+
+    async def main():
+        assert await world.exports.read.call_async(100) == 42
+        assert await world.exports.size.call_async() == 4
+
+    world = World(f, tier)
+    run(main())
+
+
+def test_a_host_function_may_call_guests_synchronously_while_the_guest_runs(tier):
+    """Of this store and of another one; those run on the thread's stack."""
+
+    def f(x):
+        return world.exports.add(x, 1) + other.exports.call(x)
+
+    other = World(tier=tier)
+    world = World(f, tier)
+    assert run(main(world.exports.steps.call_async(3))) == sum(x + 1 + x + 1 for x in (1, 2, 3))
+
+
+async def main(coroutine):
+    """Await it."""
+    return await coroutine
+
+
+# ---- ticks ----
+
+
+def test_a_guest_that_computes_lets_the_loop_run(tier):
+    """At a tick it is suspended; what was ready runs first."""
+
+    async def main():
+        seen = []
+        world = World(tier=tier)
+        world.store.request_tick()
+        asyncio.get_running_loop().call_soon(seen.append, "other")
+        await world.exports.spin.call_async(5)
+        seen.append("guest")
+        assert seen == ["other", "guest"]
+        world.store.request_tick()
+        await world.exports.fill.call_async()
+        stop = asyncio.create_task(asyncio.sleep(0.05))
+        task = asyncio.create_task(world.exports.forever.call_async())
+        await stop
+        assert not task.done()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run(main())
+
+
+def test_many_guests_share_a_loop(tier):
+    """A thousand wait at the same time."""
+
+    async def main():
+        gate = asyncio.Event()
+        arrived = 0
+
+        async def f(x):
+            nonlocal arrived
+            arrived += 1
+            await gate.wait()
+            return x
+
+        worlds = [World(f, tier) for _ in range(1000)]
+        tasks = [asyncio.create_task(w.exports.call.call_async(i)) for i, w in enumerate(worlds)]
+        while arrived < len(worlds):
+            await asyncio.sleep(0)
+        assert stack_status()["taken"] >= 1000
+        gate.set()
+        assert await asyncio.gather(*tasks) == list(range(1, 1001))
+
+    run(main())
+
+
+# ---- threads, processes, the end of the interpreter ----
+
+
+class Step:
+    """An awaitable that yields once to whoever drives the coroutine."""
+
+    def __await__(self):
+        yield "waits"
+        return 9
+
+
+def send(coroutine):
+    """One step, as an event loop does it: what it yields, or (its result,)."""
+    try:
+        return coroutine.send(None)
+    except StopIteration as end:
+        return (end.value,)
+
+
+def elsewhere(function, *arguments):
+    """Call in a thread of its own, and wait."""
+    found = []
+
+    def target():
+        try:
+            found.append(function(*arguments))
+        except BaseException as error:
+            found.append(error)
+
+    thread = threading.Thread(target=target)
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+def test_a_call_goes_on_in_another_thread(tier):
+    """Traps are met there, stacks measured there; a store that is bound to its thread refuses."""
+    world = World(lambda x: Step(), tier)
+    call = world.exports.steps.call_async(3)
+    assert elsewhere(send, call) == "waits"
+    assert send(call) == "waits"
+    assert elsewhere(send, call) == "waits"
+    assert send(call) == (27,)
+    call = world.exports.read.call_async(-1)
+    assert elsewhere(send, call) == "waits"
+    with pytest.raises(Trap):
+        send(call)
+    bound = World(lambda x: Step(), tier, thread_bound=True)
+    call = bound.exports.call.call_async(3)
+    assert send(call) == "waits"
+    assert isinstance(elsewhere(send, call), StoreBusy)
+    clean(bound)
+
+
+def test_a_child_process_goes_on_with_a_guest_that_waits():
+    """Or drops it; the parent's goes on, too."""
+    world = World(lambda x: Step())
+    call = world.exports.steps.call_async(2)
+    assert send(call) == "waits"
+    for drop in (False, True):
+        child = os.fork()
+        if child == 0:
+            try:
+                if drop:
+                    call.close()
+                    os._exit(0 if not world.store.busy else 1)
+                os._exit(0 if send(call) == "waits" and send(call) == (18,) else 1)
+            except BaseException:
+                os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert send(call) == "waits" and send(call) == (18,)
+
+
+def test_guests_wait_beside_greenlets():
+    """One that waits in its await does not mind; over a guest that waits in another greenlet none goes on."""
+    greenlet = pytest.importorskip("greenlet")
+    world = World(lambda x: Step())
+    call = world.exports.call.call_async(1)
+    assert send(call) == "waits"
+    hub = greenlet.getcurrent()
+    sync = World(lambda x: hub.switch(x))
+    inside = greenlet.greenlet(lambda: sync.exports.call(1))
+    inside.switch()
+    with pytest.raises(StoreBusy, match="greenlet"):
+        send(call)
+    assert inside.switch(5) == 6
+    clean(world)
+
+
+EXIT = """
+import asyncio, sys, stratavm
+async def forever():
+    await asyncio.get_running_loop().create_future()
+kept = []
+async def main():
+    for _ in range(3):
+        store = stratavm.Store()
+        source = '(module (import "h" "f" (func $f)) (func (export "g") (call $f)))'
+        kept.append(stratavm.load(source, {"h": {"f": forever}}, store=store).exports.g.call_async())
+        kept[-1].send(None)
+if sys.argv[1] == "loop":
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(main())
+    loop.close()
+else:
+    asyncio.run(main())
+print("end")
+"""
+
+
+@pytest.mark.parametrize("how", ["loop", "run"])
+def test_the_interpreter_ends_with_guests_that_wait(how):
+    """Without a word."""
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", EXIT, how], capture_output=True, text=True, timeout=60, env=os.environ
+    )
+    assert (done.stdout, done.returncode) == ("end\n", 0), done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
