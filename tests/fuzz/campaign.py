@@ -10,7 +10,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import Final
 
+from stratavm.base import switches
 from stratavm.engine import Config, Engine
+from stratavm.native.background import helper_status
 from tests.fuzz import generators, oracles
 from tests.fuzz.accept import check_accept
 from tests.fuzz.programs import program
@@ -109,6 +111,8 @@ class Tally:
         """Print the counts; 1 if there was a finding."""
         for (name, what), number in self.counts.items():
             print(f"count {name} {what} {number}", flush=True)
+        if switches.HELPERS.value():
+            print(f"count helpers pieces {helper_status()['pieces']}", flush=True)
         return int(any(what == "findings" for _, what in self.counts))
 
 

@@ -26,6 +26,7 @@ from stratavm.native.worker import MACHINE_PASSES
 from stratavm.runtime.core import Runtime
 from stratavm.runtime.limits import PoolConfig, StoreLimits
 from stratavm.spec.types import F32, F64, FUNC, I32, I64, FuncType, ValType, heap
+from stratavm.tiers.jit import lazy
 from stratavm.tiers.jit.eager import compile_codes, publish_batch
 from stratavm.tiers.jit.tier import Jit, JitModule
 from stratavm.tiers.policy import Decision, Policy, Seen
@@ -44,6 +45,9 @@ QUOTAS: Final = (0, 30, 300, 3000, 10**9)
 """Fuel of a store, where it is counted."""
 INTERESTING: Final = (0, 1, 2, 7, 31, 32, 63, 64, 255, 65535, 65536, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 FLOATS: Final = (0.0, -0.0, 1.0, -1.5, 0.1, 1e10, -1e20, 2.0**31, 2.0**32, 2.0**63, 5e-324, float("inf"), float("-inf"))
+
+if switches.HELPERS.value():  # threads were asked for: they help from the first call on, since these modules are small
+    vars(lazy)["BEGIN_AT"] = 1
 
 
 class Finding(AssertionError):
