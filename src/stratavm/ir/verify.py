@@ -7,8 +7,10 @@ for the fixpoint of the dominators, which takes two rounds on the reducible grap
 from __future__ import annotations
 
 from collections.abc import Iterator
+from marshal import dumps
 
 from stratavm.base.forms import Final, dataclass, field
+from stratavm.base.remembered import Remembered
 from stratavm.ir.operands import ARGS_LIST, operand_fields
 from stratavm.ir.ssa import FIRST_TERMINATOR, IR_OPS, LAST_TERMINATOR, NOTHING, TYPE_NAMES, Ssa, edges_out
 from stratavm.ir.text import node_text, op_name
@@ -18,6 +20,8 @@ from stratavm.spec.index import BY_ID
 TAIL_CALLS: Final = frozenset(number for number, row in BY_ID.items() if row.ends and row.effects.calls)
 LETTER_TYPES: Final = {"i": (1,), "I": (2,), "f": (3,), "F": (4,), "v": (5,), "a": (1, 2)}
 LOOP_HEADER: Final = 1
+right: Final = Remembered()
+"""Forms that were verified: most passes change few functions."""
 
 
 class SsaError(AssertionError):
@@ -27,15 +31,20 @@ class SsaError(AssertionError):
 def verify(ssa: Ssa | SsaView) -> None:
     """Raise ``SsaError`` with every fault found (at most 20)."""
     view = ssa.dump() if isinstance(ssa, Ssa) else ssa
+    counts = ssa.use_counts() if isinstance(ssa, Ssa) and ssa.counted else None
+    mark = dumps((view.nodes, view.blocks, view.edges, view.args, view.result_types, counts), 2)  # no references: equal ones have equal bytes
+    if right.has(mark):
+        return
     check = _Check(view)
     for part in (check.structure, check.edges, check.loops, check.operands, check.dominance):
         check.faults += list(_first(part()))
         if check.faults:
             break
-    if not check.faults and isinstance(ssa, Ssa) and ssa.counted:
-        check.faults += _first(check.counts(ssa.use_counts()))
+    if not check.faults and counts is not None:
+        check.faults += _first(check.counts(counts))
     if check.faults:
         raise SsaError(f"func {view.func}: " + "; ".join(check.faults))
+    right.add(mark)
 
 
 def _first(faults: Iterator[str], count: int = 20) -> Iterator[str]:

@@ -197,6 +197,31 @@ def snapshot(m: MCode):
     return f
 
 
+def fingerprint(m: MCode, registers: int) -> bytes:
+    """An allocation to so many registers as bytes, places and moves included: equal ones are the same."""
+    counts = (m.n_insts, m.n_operands, m.n_blocks, m.n_edges, m.n_edge_args, m.n_block_params, m.n_vregs, m.n_moves)
+    return b"".join(
+        (
+            repr((m.record.name, registers, m.n_slots, counts)).encode(),
+            raw(m.insts, m.n_insts * cython.sizeof(MInst)),
+            raw(m.operands, m.n_operands * cython.sizeof(MOperand)),
+            raw(m.blocks, m.n_blocks * cython.sizeof(MBlock)),
+            raw(m.edges, m.n_edges * cython.sizeof(MEdge)),
+            raw(m.edge_args, m.n_edge_args * cython.sizeof(uint32_t)),
+            raw(m.block_params, m.n_block_params * cython.sizeof(uint32_t)),
+            raw(m.vclass, m.n_vregs),
+            raw(m.vwidth, m.n_vregs),
+            raw(m.moves, m.n_moves * cython.sizeof(Move)),
+        )
+    )
+
+
+@cython.cfunc
+def raw(at: cython.p_void, size: cython.size_t) -> bytes:
+    """Memory as it is; none where there is none."""
+    return cython.cast(cython.p_char, at)[:size] if size else b""
+
+
 @cython.cfunc
 def _args(m: MCode, e: cython.pointer(MEdge)) -> list:
     k: uint32_t

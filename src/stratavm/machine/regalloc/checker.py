@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from stratavm.base.remembered import Remembered
 from stratavm.machine.mfunc import (
     ANY,
     CALL,
@@ -41,6 +42,8 @@ from stratavm.machine.target import MAX_REGISTERS
 
 NOT_KEPT = LOC_REMAT | LOC_SLOT
 MAX_DUMP = 4000
+right = Remembered()
+"""Allocations that were checked: most flags of the compiler change few functions."""
 
 
 class AllocationError(AssertionError):
