@@ -9,6 +9,7 @@ import time
 
 from stratavm.base import switches
 from stratavm.base.forms import Any, Final
+from stratavm.base.text import printable
 from stratavm.base.words import counted
 from stratavm.cli import options as common
 from stratavm.cli import output
@@ -20,6 +21,7 @@ strata cache clear
 STRATA_CACHE=off strata app.wasm     keep nothing, and use nothing"""
 ACTIONS: Final = ("ls", "clear", "verify")
 EXIT_DAMAGED: Final = 1
+NOT_RIGHT: Final = "damaged, or another's (`strata cache verify` removes it)"
 SHOWN: Final = 16
 """Digits of a key that tell it apart."""
 
@@ -43,22 +45,35 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _list(cache: DiskCache, json: bool) -> int:
-    """Where it is, whether it is used, and what lies in it."""
+    """Where it is, whether it is used, and what lies in it; of entries that are not right it is not known."""
     entries = cache.entries()
     total = sum(entry.size for entry in entries)
+    labels = [_label(cache, entry.key) for entry in entries]
     if json:
-        rows: list[dict[str, Any]] = [{"key": e.key, "bytes": e.size, "used": e.used} for e in entries]
+        rows: list[dict[str, Any]] = [
+            {"key": e.key, "bytes": e.size, "used": e.used, "of": label}
+            for e, label in zip(entries, labels, strict=True)
+        ]
         output.emit({"folder": cache.folder, "on": not switches.CACHE.value(), "bytes": total, "entries": rows})
         return 0
     if entries:
-        output.text(f"{'key':{SHOWN}}  {'bytes':>12}  last used\n")
-    for entry in entries:
+        output.text(f"{'key':{SHOWN}}  {'bytes':>12}  {'last used':19}  of\n")
+    for entry, label in zip(entries, labels, strict=True):
         used = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.used))
-        output.text(f"{entry.key[:SHOWN]}  {entry.size:12,}  {used}\n")
+        of = NOT_RIGHT if label is None else printable(label)
+        output.text(f"{printable(entry.key)[:SHOWN]:{SHOWN}}  {entry.size:12,}  {used}  {of}\n")
     off = " (STRATA_CACHE=off: not used)" if switches.CACHE.value() else ""
     output.text(f"{counted(len(entries), 'entry', 'entries')}, {total:,} bytes of at most {cache.most_bytes:,}")
     output.text(f", in {cache.folder}{off}\n")
     return 0
+
+
+def _label(cache: DiskCache, name: str) -> str | None:
+    """What an entry is of, as it says under the mark of this user's key; None where it has no right mark."""
+    try:
+        return cache.label(bytes.fromhex(name))
+    except ValueError:
+        return None
 
 
 def _clear(cache: DiskCache, json: bool) -> int:

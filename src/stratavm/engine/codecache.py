@@ -117,13 +117,17 @@ class Digest:
 
     Args:
         disk: where marks lie of binaries that were loaded.
-        sums: what stands for the binary there; it says only that this one was not.
+        name: what the binary is called.
+        sums: what stands for it there; it says only that this one was not.
         key: where the digest is kept for the file, when it is found; empty: nowhere.
         found: the digest, if it is known.
     """
 
-    def __init__(self, disk: DiskCache, binary: bytes, sums: bytes, key: bytes = b"", found: bytes = b"") -> None:
+    def __init__(
+        self, disk: DiskCache, binary: bytes, name: str, sums: bytes, key: bytes = b"", found: bytes = b""
+    ) -> None:
         self._disk = disk
+        self._name = name
         self._sums = sums
         self._key = key
         self._found = found
@@ -165,14 +169,14 @@ class Digest:
             OSError, ValueError: it cannot be written.
         """
         if self.is_new:
-            self._disk.keep(self._sums, b"loaded")
+            self._disk.keep(self._sums, b"loaded", f"first start of {self._name}")
             self._tell()
 
     def _tell(self) -> None:
         """Keep it for the next start with the same file."""
         if self._key:
             with suppress(OSError):  # the code's own entry will say so
-                self._disk.keep(self._key, self.result())
+                self._disk.keep(self._key, self.result(), f"digest of {self._name}")
 
 
 class DiskCodeCache(CodeCache):
@@ -194,7 +198,7 @@ class DiskCodeCache(CodeCache):
         disk = self._opened(name)
         if disk is None:
             return None
-        digested = self._digest(disk, binary, FileIdentity.of(file) if file else None)
+        digested = self._digest(disk, binary, name, FileIdentity.of(file) if file else None)
         return KeptModule(disk, self._source, name, digested)
 
     def _opened(self, name: str) -> DiskCache | None:
@@ -211,17 +215,17 @@ class DiskCodeCache(CodeCache):
                     self._source.emit(CodeNotKept(name, str(error)))
         return self._disk
 
-    def _digest(self, disk: DiskCache, binary: bytes, file: FileIdentity | None) -> Digest:
+    def _digest(self, disk: DiskCache, binary: bytes, name: str, file: FileIdentity | None) -> Digest:
         """The digest of a binary; from the table, if the file it was read from is known and has not changed."""
         total = source_hash(0, binary)
         sums = digest(b"sum", total, len(binary).to_bytes(8, "little"))
         if file is None or not file.own or file.numbers[2] != len(binary):
-            return Digest(disk, binary, sums)
+            return Digest(disk, binary, name, sums)
         key = file.key(total)
         known, _ = disk.find(key)
         if known is not None:
-            return Digest(disk, binary, sums, found=known)
-        return Digest(disk, binary, sums, key=key if file.settled(time.time_ns()) else b"")
+            return Digest(disk, binary, name, sums, found=known)
+        return Digest(disk, binary, name, sums, key=key if file.settled(time.time_ns()) else b"")
 
 
 class KeptModule:
@@ -301,13 +305,13 @@ class KeptModule:
             from stratavm.module.skeleton import pack
 
         data = pack(functions, datas, size)
-        self._disk.keep(self._key(b"skeleton", way), data)
+        self._disk.keep(self._key(b"skeleton", way), data, f"skeleton of {self._name}")
         if self._source.hears(SkeletonKept):
             self._source.emit(SkeletonKept(self._name, len(data)))
 
     def _keep_code(self, code: TierModule) -> None:
         compiled, data = code.compiled, code.pack_code()
-        self._disk.keep(self._key(b"code", code.code_key), data)
+        self._disk.keep(self._key(b"code", code.code_key), data, f"code of {self._name}")
         if self._source.hears(CodeKept):
             self._source.emit(CodeKept(self._name, compiled, len(data)))
 

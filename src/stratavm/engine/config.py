@@ -20,6 +20,8 @@ MemoryPlan: TypeAlias = Literal["guard", "bounded"]
 Calls: TypeAlias = Literal["machine", "generic"]
 MemoryImages: TypeAlias = Literal["again", "always", "never"]
 Allocator: TypeAlias = Literal["linear", "splitting", "naive"]
+WORDS: Final = {"on": True, "off": False}
+"""What the command and the environment call the values of ``cache``; here they would be names of folders."""
 ALLOCATORS: Final[tuple[Allocator, ...]] = ("linear", "splitting", "naive")
 
 
@@ -198,6 +200,8 @@ def _folder(name: str, given: object) -> str:
     path = os.fspath(given)
     if not isinstance(path, str) or not path:
         raise ValueError(f"{name} must be True, False or the path of a directory, got {given!r:.60}")
+    if path in WORDS:
+        raise ValueError(f"{name} must be {WORDS[path]}, got {path!r}; a folder of that name is './{path}'")
     return os.path.abspath(path)
 
 

@@ -1,9 +1,9 @@
 """A directory of this user's that keeps bytes by key between processes, and believes nothing that it finds there.
 
 An entry is a file with a mark that only who has the user's key can make (BLAKE2b with a key, RFC 7693), over the
-entry's own key, its length and its bytes. Whatever else is found, damaged, cut off, another's or renamed, is a miss,
-and goes. The key lies in another directory. Entries are written aside and renamed, never changed, so that readers and
-writers of any number of processes need no lock.
+entry's own key, its length, its label and its bytes. Whatever else is found, damaged, cut off, another's or renamed, is
+a miss, and goes. The key lies in another directory. Entries are written aside and renamed, never changed, so that
+readers and writers of any number of processes need no lock.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ except ImportError:  # a Python that has it elsewhere
     from hashlib import blake2b
 from _operator import _compare_digest as equal_digests
 
-MAGIC: Final = b"strata\x00\x01"
+MAGIC: Final = b"strata\x00\x02"
 KEY_BYTES: Final = 32
 MARK_BYTES: Final = 32
 HEAD_BYTES: Final = len(MAGIC) + KEY_BYTES + 8 + MARK_BYTES
+LONGEST_LABEL: Final = 255
+"""Bytes of a label; its length takes one byte."""
 SUFFIX: Final = ".entry"
 ASIDE: Final = ".aside-"
 KEY_FILE: Final = "cache.key"
@@ -184,6 +186,11 @@ def _aside(where: int) -> Iterator[tuple[int, str]]:
             os.unlink(name, dir_fd=where)
 
 
+def _head(key: bytes, size: int) -> bytes:
+    """What stands before the mark of an entry of so many bytes behind it."""
+    return MAGIC + key + size.to_bytes(8, "little")
+
+
 def _write_all(file: int, *pieces: bytes) -> None:
     for piece in pieces:
         view = memoryview(piece)
@@ -210,66 +217,90 @@ class DiskCache:
         self._at = open_own(folder)
         finalize(self, os.close, self._at).atexit = False  # the process is about to close it
 
-    def _mark(self, key: bytes, content: bytes) -> bytes:
-        """What only who has the user's key can say of an entry."""
-        sums = blake2b(MAGIC + key + len(content).to_bytes(8, "little"), digest_size=MARK_BYTES, key=self._secret)
-        sums.update(content)
+    def _mark(self, head: bytes, *pieces: bytes) -> bytes:
+        """What only who has the user's key can say of an entry, of its head and what is behind that."""
+        sums = blake2b(head, digest_size=MARK_BYTES, key=self._secret)
+        for piece in pieces:
+            sums.update(piece)
         return sums.digest()
 
     def find(self, key: bytes, is_use: bool = True) -> tuple[bytes | None, str]:
         """What was kept under a key of 32 bytes, or None and why it was not taken: empty where there is none. What is
         not right is removed. ``is_use``: the entry was last used now."""
-        name = key.hex() + SUFFIX
+        _, content, why, is_wrong = self._read(key, is_use)
+        if is_wrong:
+            self._remove(key.hex() + SUFFIX)
+        return content, why
+
+    def label(self, key: bytes) -> str | None:
+        """What an entry was said to be when it was kept; None where it is not there, or not right. Reads all of it, is
+        no use of it, and removes nothing."""
+        label, content, _, _ = self._read(key, is_use=False)
+        return None if content is None else label[1:].decode(errors="replace")
+
+    def _read(self, key: bytes, is_use: bool) -> tuple[bytes, bytes | None, str, bool]:
+        """Label (behind its length) and content of an entry; None instead of it where that is not right, why, and
+        whether the file should go."""
         try:
-            file = os.open(name, os.O_RDONLY | FLAGS, dir_fd=self._at)
+            file = os.open(key.hex() + SUFFIX, os.O_RDONLY | FLAGS, dir_fd=self._at)
         except FileNotFoundError:
-            return None, ""
+            return b"", None, "", False
         except OSError as error:
-            return None, self._remove(name, str(error.strerror))
+            return b"", None, str(error.strerror), True
         try:
-            return self._read(file, name, key, is_use)
+            label, content, why = self._read_open(file, key)
+            if is_use and content is not None:
+                with suppress(OSError):
+                    os.utime(file)
+            return label, content, why, content is None
         except OSError as error:
-            return None, str(error.strerror)
+            return b"", None, str(error.strerror), False
         finally:
             os.close(file)
 
-    def _read(self, file: int, name: str, key: bytes, is_use: bool) -> tuple[bytes | None, str]:
+    def _read_open(self, file: int, key: bytes) -> tuple[bytes, bytes | None, str]:
+        """As ``_read``. The content is read by itself, and not copied: it may have megabytes."""
         now = os.fstat(file)
         if not stat.S_ISREG(now.st_mode) or now.st_uid != os.geteuid():
-            return None, self._remove(name, "it is not a file of this user's")
-        if not HEAD_BYTES <= now.st_size <= LARGEST:
-            return None, self._remove(name, f"it has {now.st_size} bytes")
-        data = os.read(file, now.st_size + 1)
-        at = len(MAGIC) + KEY_BYTES
-        head, content = data[:HEAD_BYTES], data[HEAD_BYTES:]
-        if len(data) != now.st_size or head[: at + 8] != MAGIC + key + len(content).to_bytes(8, "little"):
-            return None, self._remove(name, "it is damaged, or another's")
-        if not equal_digests(head[at + 8 :], self._mark(key, content)):
-            return None, self._remove(name, "it is damaged, or its mark is by another key")
-        if is_use:
-            with suppress(OSError):
-                os.utime(file)
-        return content, ""
+            return b"", None, "it is not a file of this user's"
+        if not HEAD_BYTES < now.st_size <= LARGEST:
+            return b"", None, f"it has {now.st_size} bytes"
+        lead = os.pread(file, HEAD_BYTES + 1 + LONGEST_LABEL, 0)
+        head, mark = lead[: HEAD_BYTES - MARK_BYTES], lead[HEAD_BYTES - MARK_BYTES : HEAD_BYTES]
+        label = lead[HEAD_BYTES : HEAD_BYTES + 1 + lead[HEAD_BYTES]] if len(lead) > HEAD_BYTES else b""
+        content = os.pread(file, max(now.st_size - HEAD_BYTES - len(label), 0) + 1, HEAD_BYTES + len(label))
+        behind = len(label) + len(content)
+        if HEAD_BYTES + behind != now.st_size or head != _head(key, behind) or len(label) != 1 + label[0]:
+            return b"", None, "it is damaged, or another's"
+        if not equal_digests(mark, self._mark(head, label, content)):
+            return b"", None, "it is damaged, or its mark is by another key"
+        return label, content, ""
 
-    def _remove(self, name: str, why: str) -> str:
-        """Take away what is not right; returns why."""
+    def _remove(self, name: str) -> None:
+        """Take away what is not right, or too much."""
         with suppress(OSError):
             os.unlink(name, dir_fd=self._at)
-        return why
 
-    def keep(self, key: bytes, content: bytes) -> None:
-        """Keep bytes under a key of 32 bytes, instead of what was there.
+    def keep(self, key: bytes, content: bytes, label: str = "") -> None:
+        """Keep bytes under a key of 32 bytes, instead of what was there; ``label`` says to people what they are, and is
+        cut off beyond ``LONGEST_LABEL`` bytes.
 
         Raises:
-            OSError: there is no room, or no right to write; nothing has changed then.
+            OSError: there is no room, or no right to write; it names the directory. Nothing has changed then.
             ValueError: they are too many for one entry.
         """
-        if len(content) + HEAD_BYTES > min(LARGEST, self.most_bytes):
-            raise ValueError(f"an entry of {len(content)} bytes, at most {min(LARGEST, self.most_bytes) - HEAD_BYTES}")
-        head = MAGIC + key + len(content).to_bytes(8, "little") + self._mark(key, content)
-        with _aside(self._at) as (file, name):
-            _write_all(file, head, content)
-            os.rename(name, key.hex() + SUFFIX, src_dir_fd=self._at, dst_dir_fd=self._at)
+        said = label.encode(errors="replace")[:LONGEST_LABEL]
+        most = min(LARGEST, self.most_bytes) - HEAD_BYTES - 1 - len(said)
+        if len(content) > most:
+            raise ValueError(f"an entry of {len(content)} bytes, at most {most}")
+        said = bytes((len(said),)) + said
+        head = _head(key, len(said) + len(content))
+        try:
+            with _aside(self._at) as (file, name):
+                _write_all(file, head, self._mark(head, said, content), said, content)
+                os.rename(name, key.hex() + SUFFIX, src_dir_fd=self._at, dst_dir_fd=self._at)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self.folder) from None
         self.shrink(self.most_bytes)
 
     def entries(self) -> list[Entry]:
@@ -292,7 +323,7 @@ class DiskCache:
         if total > most:
             while kept and total > most * KEPT_SHARE:
                 entry = kept.pop()
-                self._remove(entry.key + SUFFIX, "")
+                self._remove(entry.key + SUFFIX)
                 total -= entry.size
                 gone += 1
         return gone
@@ -305,7 +336,7 @@ class DiskCache:
                 if file.name.startswith(ASIDE):
                     with suppress(OSError):
                         if abs(now - file.stat(follow_symlinks=False).st_mtime) > ABANDONED_S:
-                            self._remove(file.name, "")
+                            self._remove(file.name)
 
     def verify(self) -> list[tuple[str, str]]:
         """Read all entries; those that were not right, which are gone now, and why."""
@@ -317,7 +348,7 @@ class DiskCache:
             except ValueError:
                 found, why = None, "its name is no key"
             if found is None and why:
-                self._remove(entry.key + SUFFIX, why)
+                self._remove(entry.key + SUFFIX)
                 wrong.append((entry.key, why))
         return wrong
 
@@ -325,5 +356,5 @@ class DiskCache:
         """Remove all entries; returns how many."""
         entries = self.entries()
         for entry in entries:
-            self._remove(entry.key + SUFFIX, "")
+            self._remove(entry.key + SUFFIX)
         return len(entries)

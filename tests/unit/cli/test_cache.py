@@ -17,7 +17,7 @@ def kept(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("STRATA_CACHE", "on")
     cache = DiskCache(*default_folders())
-    cache.keep(KEY, b"x" * 1000)
+    cache.keep(KEY, b"x" * 1000, "app\x1b.wasm")
     file = tmp_path / "cache/stratavm/code" / f"{KEY.hex()}.entry"
     os.utime(file, (10**9, 10**9))
     return file
@@ -26,11 +26,22 @@ def kept(tmp_path, monkeypatch):
 def test_it_lists_what_is_kept(strata, kept, monkeypatch):
     """As text and as data; also that it is not used."""
     code, out, err = strata("cache", "ls")
-    assert (code, err) == (0, "") and KEY.hex()[:16] in out and "1 entry, 1,080 bytes of at most" in out
+    assert (code, err) == (0, "") and KEY.hex()[:16] in out and "1 entry, 1,090 bytes of at most" in out
+    assert "  app\\x1b.wasm\n" in out
     monkeypatch.setenv("STRATA_CACHE", "off")
     assert "not used" in strata("cache", "ls")[1]
     found = json.loads(strata("cache", "ls", "--json")[1])
-    assert (found["on"], found["bytes"], found["entries"][0]["used"]) == (False, 1080, 10**9)
+    assert (found["on"], found["bytes"], found["entries"][0]["used"]) == (False, 1090, 10**9)
+    assert found["entries"][0]["of"] == "app\x1b.wasm"
+
+
+def test_a_list_says_which_entries_are_not_right(strata, kept):
+    """It removes none; one with a strange name is none of ours."""
+    kept.write_bytes(b"junk" * 100)
+    (kept.parent / "zz.entry").write_bytes(b"")
+    out = strata("cache", "ls")[1]
+    assert out.count("damaged, or another's") == 2 and kept.exists()
+    assert [e["of"] for e in json.loads(strata("cache", "ls", "--json")[1])["entries"]] == [None, None]
 
 
 def test_verify_reads_all_and_is_no_use_of_them(strata, kept):

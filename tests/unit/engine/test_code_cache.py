@@ -16,6 +16,7 @@ import stratavm
 from stratavm import Config, Engine, Linker, Module, Store
 from stratavm.engine import codecache
 from stratavm.engine.codecache import CodeKept, CodeNotKept, CodeRestored, FileIdentity
+from stratavm.services.diskcache import DiskCache, default_folders
 from stratavm.testing import EventRecorder
 from stratavm.tiers.events import FunctionCompiled
 from stratavm.tiers.jit import lazy
@@ -201,6 +202,24 @@ def test_what_is_no_folder_is_refused(given, error):
     """By the configuration."""
     with pytest.raises(error, match="cache must be True, False or the path of a directory"):
         Config(cache=given)
+
+
+@pytest.mark.parametrize(("word", "meant"), [("off", "False"), ("on", "True")])
+def test_a_word_of_the_command_is_no_folder(word, meant):
+    """Nobody wants a folder that is called off; who does says where it is."""
+    with pytest.raises(ValueError, match=f"cache must be {meant}, got '{word}'; a folder of that name is './{word}'"):
+        Engine(cache=word)
+    assert Config(cache=f"./{word}").cache == os.path.abspath(word)
+
+
+def test_entries_say_what_they_are_of(binary, home):
+    """The program's name, under the mark."""
+    path = home / "app.wasm"
+    path.write_bytes(binary)
+    os.utime(path, ns=(10**18, 10**18))
+    answers(path)
+    disk = DiskCache(*default_folders())
+    assert {disk.label(bytes.fromhex(entry.key)) for entry in disk.entries()} >= {"code of app.wasm", "skeleton of app.wasm", "first start of app.wasm"}
 
 
 def test_a_directory_that_cannot_be_trusted_is_said_once_and_not_used(binary, home):

@@ -62,6 +62,32 @@ def test_every_flipped_bit_is_a_miss(cache, folders):
     assert cache.find(KEY)[0] is not None
 
 
+def test_an_entry_says_what_it_is_of(cache, folders):
+    """As long as its mark is right; to ask is no use of it, and changes nothing."""
+    assert cache.label(KEY) == "" and cache.label(OTHER) is None
+    cache.keep(OTHER, b"content", "héllo.wasm")
+    os.utime(entry(folders, OTHER), (1, 1))
+    assert cache.label(OTHER) == "héllo.wasm" and entry(folders, OTHER).stat().st_mtime == 1
+    assert cache.find(OTHER) == (b"content", "")
+    cache.keep(OTHER, b"", "x" * 1000)
+    assert cache.label(OTHER) == "x" * 255 and cache.find(OTHER) == (b"", "")
+    whole = bytearray(entry(folders, OTHER).read_bytes())
+    whole[HEAD_BYTES + 1] ^= 1
+    entry(folders, OTHER).write_bytes(whole)
+    assert cache.label(OTHER) is None and entry(folders, OTHER).exists()
+
+
+def test_a_label_is_no_part_of_the_content(cache, folders):
+    """Nor can bytes of one become bytes of the other: where one ends is under the mark, too."""
+    cache.keep(KEY, b"bc", "a")
+    one = entry(folders).read_bytes()
+    cache.keep(KEY, b"c", "ab")
+    two = entry(folders).read_bytes()
+    assert one[HEAD_BYTES + 1 :] == two[HEAD_BYTES + 1 :] and one[:HEAD_BYTES] != two[:HEAD_BYTES]
+    entry(folders).write_bytes(one[:HEAD_BYTES] + two[HEAD_BYTES:])
+    assert cache.find(KEY)[0] is None
+
+
 def test_every_length_but_the_right_one_is_a_miss(cache, folders):
     """Cut off anywhere, or longer."""
     whole = entry(folders).read_bytes()
@@ -168,7 +194,7 @@ def test_the_entries_that_were_not_used_for_the_longest_time_go(folders):
     left = {e.key for e in cache.entries()}
     assert keys[0].hex() in left and keys[1].hex() not in left and keys[11].hex() in left
     assert sum(e.size for e in cache.entries()) <= 10_000
-    with pytest.raises(ValueError, match="an entry of 10001 bytes"):
+    with pytest.raises(ValueError, match="an entry of 10001 bytes, at most 9919"):
         cache.keep(KEY, b"x" * 10_001)
 
 
@@ -190,8 +216,9 @@ def test_a_full_disk_changes_nothing(cache, folders, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(diskcache.os, "write", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match="No space") as refused:
         cache.keep(KEY, b"new")
+    assert refused.value.filename == str(folders[0])
     monkeypatch.undo()
     assert entry(folders).read_bytes() == before and len(list(folders[0].iterdir())) == 1
 
