@@ -50,14 +50,14 @@ def run_here(options: Options) -> int:
                 return _starved(options, error, watch)
             finally:
                 if options.tier_report:
-                    _report(module)
+                    _report(module, options.top)
 
 
-def _report(module: Module) -> None:
+def _report(module: Module, top: int | None) -> None:
     """What ``--tier-report`` asks for."""
     from stratavm.cli.verdicts import print_verdicts
 
-    print_verdicts(module)
+    print_verdicts(module, top)
 
 
 def names_of(module: Module) -> list[str] | None:

@@ -7,7 +7,7 @@ from posixpath import normpath
 
 from stratavm.base import numbers
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, NoReturn
-from stratavm.engine.config import ALLOCATORS, TIERS, Config
+from stratavm.engine.config import ALLOCATORS, TIERS, WORDS, Config
 
 if TYPE_CHECKING:
     import argparse
@@ -77,8 +77,14 @@ def config(options: argparse.Namespace | Options) -> Config:
         allocator=options.allocator,
         memory_plan=options.memory_plan,
         max_memory_bytes=getattr(options, "max_memory", None),
+        cache=_cache(getattr(options, "cache", None)),
         fuel=getattr(options, "fuel", None) is not None,
     )
+
+
+def _cache(said: str | None) -> bool | str:
+    """``Config.cache`` from ``on``, ``off`` or a folder."""
+    return True if said is None else WORDS.get(said, os.path.abspath(said))
 
 
 def size(text: str) -> int:
@@ -95,6 +101,18 @@ def units(text: str) -> int:
     """A number of units of fuel, 0 to 2**63 - 1."""
     if not text.isascii() or not text.isdecimal() or int(text) >> 63:
         refuse(f"expected a whole number of units such as 1000000, got {text!r}")
+    return int(text)
+
+
+def folder_of_code(text: str) -> str:
+    """``on``, ``off`` or the path of a directory."""
+    return text or refuse("expected on, off or a folder, got ''")
+
+
+def count(text: str) -> int:
+    """A whole number, at least 1."""
+    if not text.isascii() or not text.isdecimal() or not int(text):
+        refuse(f"expected a whole number from 1 on, got {text!r}")
     return int(text)
 
 

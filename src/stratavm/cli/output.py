@@ -160,9 +160,9 @@ def describe(error: BaseException) -> dict[str, Any]:
 
 
 def one_line(error: BaseException) -> str:
-    """``kind: message`` without line breaks."""
+    """``kind: message`` without line breaks; of a file, as of a module that is wrong, its name comes first."""
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror if error.filename is None else f"{error.strerror}: {_path(error.filename)}"
+        return error.strerror if error.filename is None else f"{_path(error.filename)}: {error.strerror}"
     message = " ".join(_lines(error)[0].split())
     if type(error) in (ValueError, TypeError) and message:  # they say in words what is wrong with which argument
         return printable(message)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 from stratavm.base.forms import TYPE_CHECKING, Final
 from stratavm.cli import options as common
+from stratavm.cli import output
+from stratavm.cli.commands import EXIT_USAGE
 from stratavm.cli.here import run_here
 from stratavm.cli.program import Options, Table, add_program
+from stratavm.engine.config import WORDS
 
 if TYPE_CHECKING:
     import argparse
@@ -47,6 +52,12 @@ OPTIONS: Final[Table] = (
         ("--tier-report",),
         {"action": "store_true", "help": "run with --tier auto; say what became of each function, on standard error"},
     ),
+    (("--top",), {"type": common.count, "metavar": "N", "help": "of --tier-report, only the N functions seen most"}),
+    (
+        ("--cache",),
+        {"type": common.folder_of_code, "metavar": "on|off|DIR",
+         "help": "keep machine code for the next start: on (default), off, or in this folder (`strata cache`)"},
+    ),
     common.json("how it ended, behind what the guest prints, as JSON: results or error, reason, exit code"),
 )  # fmt: skip
 
@@ -57,9 +68,33 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: Options) -> int:
-    """Run the program; returns the guest's exit code."""
+    """Run the program; returns the guest's exit code, or that of a line whose options contradict each other."""
+    wrong = contradiction(options)
+    if wrong:
+        output.complain(*wrong)
+        return EXIT_USAGE
+    if options.cache not in (None, *WORDS):
+        _check_folder(options.cache)
     if options.isolate:
         from stratavm.cli.isolate import run_isolated
 
         return run_isolated(options)
     return run_here(options)
+
+
+def _check_folder(path: str) -> None:
+    """Raise CacheRefused if a folder that was named cannot keep code: without a word the next start would be slow."""
+    from stratavm.services.diskcache import open_own
+
+    os.close(open_own(os.path.abspath(path)))
+
+
+def contradiction(options: Options) -> tuple[str, str] | None:
+    """What is wrong with options that are right one by one, and what to do; found before anything is read."""
+    if options.tier_report and options.tier not in (None, "auto"):
+        return f"--tier-report: with --tier {options.tier} no function changes its level", "--tier auto, or leave it out"
+    if options.top is not None and not options.tier_report:
+        return "--top: there is no report to shorten", "--tier-report --top N"
+    if options.isolate and options.cache not in (None, "off"):
+        return f"--cache {options.cache}: behind the wall of --isolate there is no cache", "leave one of them out"
+    return None

@@ -6,6 +6,7 @@ import argparse
 
 from stratavm.base.errors import ModuleError
 from stratavm.base.forms import Final
+from stratavm.base.text import printable
 from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.cli.source import module_source
@@ -40,7 +41,8 @@ def run(options: argparse.Namespace) -> int:
                 output.line(f"{name}: valid", "good")
             else:
                 hint = output.hint_for(problem)
-                output.line(f"{name}: {output.one_line(problem)}" + (f" (hint: {hint})" if hint else ""), "error")
+                said = output.one_line(problem).removeprefix(f"{printable(name)}: ")
+                output.line(f"{name}: {said}" + (f" (hint: {hint})" if hint else ""), "error")
                 for more in output.further_lines(problem):
                     output.line(more)
     return int(any(problem is not None for _, problem in verdicts))

@@ -61,7 +61,7 @@ def test_run_invokes_an_export(strata, math):
         (("--invoke", "add", "APP", "1"), "add(i32, i32) -> i32 takes 2 arguments, got 1"),
         (("--invoke", "add", "APP", "1", "x"), "'x'"),
         (("--invoke", "nothing", "APP"), "no function 'nothing'"),
-        (("missing.wasm",), "No such file or directory: missing.wasm (hint: check the path)"),
+        (("missing.wasm",), "missing.wasm: No such file or directory (hint: check the path)"),
     ],
 )
 def test_a_mistake_is_one_line(strata, math, arguments, words):

@@ -116,7 +116,7 @@ def test_a_closed_standard_output_is_one_line(file, command):
     shell = 'exec "$0" -m stratavm "$1" "$2" >&-'
     done = subprocess.run(["sh", "-c", shell, sys.executable, command, argument], stderr=subprocess.PIPE, timeout=60)
     assert done.returncode == 1
-    assert "Bad file descriptor: standard output" in one_line(done.stderr)
+    assert "standard output: Bad file descriptor" in one_line(done.stderr)
 
 
 def test_a_closed_standard_input_is_one_line(file):
@@ -287,7 +287,7 @@ def test_an_input_that_is_not_there_is_one_line(process, file, tmp_path):
     for name in ("nothing", "inherit"):
         done = process("run", "--stdin", name, file, cwd=tmp_path)
         assert done.returncode == 1
-        assert one_line(done.stderr) == f"strata: No such file or directory: {name} (hint: check the path)\n"
+        assert one_line(done.stderr) == f"strata: {name}: No such file or directory (hint: check the path)\n"
 
 
 @pytest.mark.parametrize("how", [(), ("--isolate",)], ids=["here", "isolated"])

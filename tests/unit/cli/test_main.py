@@ -60,7 +60,7 @@ def test_a_command_that_is_like_no_other_is_told_where_the_list_is(strata, progr
 
 def test_a_program_that_is_not_there_is_no_unknown_command(strata, program):
     """What has a dot or a slash is a path."""
-    assert strata("ap.wat")[2] == "strata: No such file or directory: ap.wat (hint: check the path)\n"
+    assert strata("ap.wat")[2] == "strata: ap.wat: No such file or directory (hint: check the path)\n"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
+
+import stratavm
 
 WRITER = """(module
   (import "wasi_snapshot_preview1" "path_open"
@@ -210,8 +215,63 @@ def test_a_report_says_what_became_of_each_function(strata, write):
     assert err.splitlines()[-1].endswith("1 never called")
 
 
-def test_a_report_wants_the_tier_that_has_something_to_tell(strata, write):
-    """A line says which."""
-    code, _, err = strata("run", "--tier", "jit1", "--tier-report", write(HOT))
-    assert code == 7
-    assert "only the tier auto" in err
+def test_a_report_has_columns_and_may_be_short(strata, write):
+    """Every row has its cells where the head has its words; what is left out is counted."""
+    err = strata("run", "--tier-report", write(HOT))[2].splitlines()
+    assert err[0].split() == ["function", "level", "calls", "ticks", "bytes", "why", "name"]
+    ends = [err[0].index(word) + len(word) for word in ("function", "calls", "ticks", "bytes")]
+    starts = [err[0].index(word) for word in ("level", "why", "name")]
+    for row in err[1:-1]:
+        assert all(row[end - 1].isdigit() and row[end] == " " for end in ends)
+        assert all(row[start] != " " and row[start - 2 : start] == "  " for start in starts)
+    short = strata("run", "--tier-report", "--top", "1", write(HOT))[2].splitlines()
+    assert short[0].split() == err[0].split() and short[1].split()[::6] == err[1].split()[::6]
+    assert short[2].startswith("1 more; 2 functions compiled")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--tier", "jit1", "--tier-report"), "with --tier jit1 no function changes its level (hint: --tier auto"),
+        (("--top", "3"), "there is no report to shorten"),
+        (("--isolate", "--cache", "on"), "behind the wall of --isolate there is no cache"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused_before_anything_runs(strata, write, options, said):
+    """As any line that is wrong: the module is not even read."""
+    code, out, err = strata("run", *options, "nowhere.wasm")
+    assert (code, out) == (2, "") and said in err
+
+
+@pytest.mark.parametrize("top", ["0", "-1", "x", "1.5"])
+def test_a_report_is_not_shortened_to_nothing(strata, write, top):
+    """A number from 1 on."""
+    code, _, err = strata("run", "--tier-report", "--top", top, write(HOT))
+    assert code == 2 and "expected a whole number from 1 on" in err or "expected one argument" in err
+
+
+def kept_program(write):
+    """A program that is large enough to be kept."""
+    return write('(module (memory 1) (data (i32.const 0) "%s") (func (export "_start")))' % ("x" * 65_000 + "y" * 536))
+
+
+def test_where_code_is_kept_is_an_option(process, write, tmp_path):
+    """Not at all, in a folder, in the user's; a folder of the name off is ./off."""
+    places = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "XDG_STATE_HOME": str(tmp_path / "state")}
+    environment = {**os.environ, **places, "STRATA_CACHE": "on", "PYTHONPATH": str(Path(stratavm.__file__).parents[1])}
+    path, made = kept_program(write), []
+    for said, folder in (("off", None), ("mine", "mine"), ("./off", "off"), ("on", "cache/stratavm/code")):
+        done = process("run", "--cache", said, path, env=environment, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, b"")
+        made += [folder] if folder else []
+        kept = {str(file.parent.relative_to(tmp_path)) for file in tmp_path.rglob("*.entry")}
+        assert kept == set(made)
+
+
+def test_a_folder_that_cannot_keep_code_is_refused(strata, write, tmp_path):
+    """One that was named: nobody would find out why the next start is slow."""
+    (tmp_path / "open").mkdir(mode=0o755)
+    code, out, err = strata("run", "--cache", str(tmp_path / "open"), write(HOT))
+    assert (code, out) == (1, "") and "is open to others" in err
+    code, _, err = strata("run", "--cache", "", write(HOT))
+    assert code == 2 and "expected on, off or a folder" in err
