@@ -323,6 +323,9 @@ def _step(side: Side, name: str, arguments: list[int], pokes: dict[int, bytes], 
         wrong = _settle(side, name, arguments, before)
         if wrong is not None:
             raise Finding(f"{where}: {wrong}")
+    for number, file in side.ctx.table.items():
+        if file.positioned and file.position >= 0 and file.position != os.lseek(file.fd, 0, os.SEEK_CUR):
+            raise Finding(f"{where}: descriptor {number} is taken to be at {file.position}")
     return errno, side.memory.read(0, len(side.memory)), side.drained()
 
 

@@ -32,6 +32,8 @@ ADVICES: Final = (
     os.POSIX_FADV_NORMAL, os.POSIX_FADV_SEQUENTIAL, os.POSIX_FADV_RANDOM, os.POSIX_FADV_WILLNEED,
     os.POSIX_FADV_DONTNEED, os.POSIX_FADV_NOREUSE,
 )  # fmt: skip
+UNKNOWN_POSITION: Final = -1
+"""What moves a file's position, or changes how writing does, leaves it to the kernel to know: ``DescriptorState``."""
 WHENCES: Final = {Whence.SET: os.SEEK_SET, Whence.CUR: os.SEEK_CUR, Whence.END: os.SEEK_END}
 
 
@@ -79,10 +81,12 @@ class HostFile(Descriptor):
 
     def read(self, buffers: Sequence[memoryview]) -> int:
         """Read at the position."""
+        self.position = UNKNOWN_POSITION
         return os.readv(self.fd, buffers) if buffers else 0
 
     def write(self, buffers: Sequence[memoryview]) -> int:
         """Write at the position, or at the end with APPEND."""
+        self.position = UNKNOWN_POSITION
         return os.writev(self.fd, buffers) if buffers else 0
 
     def pread(self, buffers: Sequence[memoryview], offset: int) -> int:
@@ -95,6 +99,7 @@ class HostFile(Descriptor):
 
     def seek(self, delta: int, whence: Whence) -> int:
         """Move the position."""
+        self.position = UNKNOWN_POSITION
         return os.lseek(self.fd, delta, WHENCES[whence])
 
     def stat(self) -> Stat:
@@ -118,6 +123,7 @@ class HostFile(Descriptor):
         if flags == self.flags:  # nobody else changes them: the guest's files are opened for it alone
             return
         super().set_flags(flags)
+        self.position = UNKNOWN_POSITION
         old = fcntl.fcntl(self.fd, fcntl.F_GETFL)
         append = os.O_APPEND if flags & Fdflags.APPEND else 0
         fcntl.fcntl(self.fd, fcntl.F_SETFL, old & ~os.O_APPEND | append)

@@ -1,5 +1,5 @@
 # What short ways see of a world and its descriptors.
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 cdef class WorldState:
     cdef public bint closed
@@ -13,6 +13,10 @@ cdef class WorldState:
     cdef public uint64_t most_written_bytes
     cdef public uint64_t most_items        # of an iovec list
 
+cdef enum:
+    UNKNOWN = -1      # the kernel has to be asked
+    MOVING = -2       # a call moves it, and is the only one that uses the descriptor
+
 cdef class DescriptorState:
     cdef public uint64_t rights
     cdef public uint64_t inheriting
@@ -23,5 +27,11 @@ cdef class DescriptorState:
     cdef public int fd                     # of the host, -1 = none
     cdef public bint positioned            # ``fd`` is a regular file: offsets and position are the kernel's
     cdef public bint stats                 # its attributes are those of ``fd``
+    cdef public int64_t position           # of ``fd``, or one of the numbers below
+    cdef uint64_t forks                    # of this process and those before it, when the descriptor was made
     cdef public uint64_t short_read        # bytes that reading ``fd`` once may ask for, 0 = the general way only
     cdef public uint64_t short_write       # bytes up to which one write to ``fd`` is whole, or all that the call is for
+
+    cdef int64_t begin_moving(self) except? -1
+    cdef int end_moving(self, int64_t position) except -1
+    cdef int64_t known_position(self) except? -1

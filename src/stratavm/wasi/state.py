@@ -5,9 +5,25 @@ their meaning."""
 
 import cython
 from cython.cimports.cpython.dict import PyDict_CheckExact
-from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.libc.stdint import int64_t, uint64_t
+from cython.cimports.stratavm.runtime.native import pthread_atfork
 
 from stratavm.wasi.errno import Errno, WasiError
+
+n_forks = cython.declare(uint64_t, 0)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.linetrace(False)
+@cython.exceptval(check=False)
+def before_fork() -> cython.void:
+    """Parent and child share the positions of what is open now: neither knows what the other does with them."""
+    global n_forks
+    n_forks += 1
+
+
+pthread_atfork(before_fork, cython.NULL, cython.NULL)
 
 
 @cython.cfunc
@@ -56,3 +72,25 @@ class DescriptorState:
 
     def __cinit__(self):
         self.fd = -1
+        self.position = UNKNOWN
+        self.forks = n_forks
+
+    # A regular file's position is this process's own: guests' files are opened for them alone. It is known as long as
+    # one call at a time moves it; a call that is not alone makes it unknown, and so does every general way that moves.
+
+    def known_position(self):
+        """The position, or UNKNOWN."""
+        if self.users or self.forks != n_forks or self.position < 0:
+            return UNKNOWN
+        return self.position
+
+    def begin_moving(self):
+        """A call is about to move the position, and is not among the users yet; returns it if it is known."""
+        known: int64_t = self.known_position()
+        self.position = UNKNOWN if self.users else MOVING
+        return known
+
+    def end_moving(self, position):
+        """It is there now, or UNKNOWN."""
+        self.position = position if self.position == MOVING and position >= 0 else UNKNOWN
+        return 0

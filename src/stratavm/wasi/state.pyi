@@ -27,6 +27,7 @@ class DescriptorState:
     users: list[object]
     fd: int
     positioned: bool
+    position: int
     stats: bool
     short_read: int
     short_write: int

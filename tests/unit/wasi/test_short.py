@@ -37,7 +37,7 @@ class Caller:
         (folder / "letters").write_bytes(bytes(range(97, 123)))
         self.world = Wasi(preopens=[(folder, "/", "rw")], **world)
         self.ctx = self.world._context
-        specs = {}
+        self.specs = specs = dict[str, stratavm.HostSpec]()
         for name, function in functions().items():
             general: Callable[..., int] = partial(self._general, name, function.call)
             use = general if function.short is None else function.short(general, self.ctx)
@@ -500,6 +500,124 @@ def test_what_was_written_shortly_counts_in_the_quota(tmp_path):
             assert caller.call("fd_write", FILE, *caller.buffer(b"data"), OUT) is expected
         assert caller.call("fd_write", FILE, *caller.buffer(b"ab"), OUT) is Errno.SUCCESS
         assert caller.ctx.written_bytes == 10
+
+
+def tell(caller):
+    """What ``fd_tell`` says of the file."""
+    assert caller.call("fd_tell", FILE, OUT) is Errno.SUCCESS
+    return caller.memory.unpack("<Q", OUT)[0]
+
+
+def test_where_a_file_is_is_remembered_as_long_as_short_ways_move_it(caller):
+    """The kernel is not asked: it would say something else here, where somebody moved its position unseen."""
+    descriptor = caller.ctx.table[FILE]
+    assert tell(caller) == 0
+    assert caller.call("fd_read", FILE, *caller.buffer(5), OUT) is Errno.SUCCESS
+    assert caller.call("fd_write", FILE, *caller.buffer(b"data"), OUT) is Errno.SUCCESS
+    assert caller.call("fd_pread", FILE, *caller.buffer(5), 20, OUT) is Errno.SUCCESS
+    assert descriptor.position == 9
+    os.lseek(descriptor.fd, 1, os.SEEK_SET)
+    assert tell(caller) == 9
+    assert caller.call("fd_seek", FILE, 2, 1, OUT) is Errno.SUCCESS  # from where the kernel is
+    assert tell(caller) == 3 == descriptor.position
+    assert caller.call("fd_seek", FILE, 0, 2, OUT) is Errno.SUCCESS
+    assert tell(caller) == 26
+    assert not caller.fell
+
+
+@pytest.mark.parametrize("name", ["fd_read", "fd_write", "fd_seek", "fd_fdstat_set_flags"])
+def test_what_moves_in_the_general_way_is_asked_for_again(caller, name):
+    """It has no part in what short ways remember."""
+    descriptor = caller.ctx.table[FILE]
+    assert caller.call("fd_read", FILE, *caller.buffer(2), OUT) is Errno.SUCCESS and tell(caller) == 2
+    arguments = [FILE, Fdflags.APPEND] if name == "fd_fdstat_set_flags" else caller.usual(name)
+    assert functions()[name].call(caller.ctx, caller.memory, *arguments) == 0
+    assert descriptor.position == -1
+    assert tell(caller) == os.lseek(descriptor.fd, 0, os.SEEK_CUR)
+
+
+def test_where_a_file_is_that_is_appended_to_only_the_kernel_knows(caller):
+    """It is at the end then, wherever that was."""
+    assert tell(caller) == 0
+    assert caller.call("fd_fdstat_set_flags", FILE, Fdflags.APPEND) is Errno.SUCCESS
+    assert tell(caller) == 0
+    assert caller.call("fd_write", FILE, *caller.buffer(b"data"), OUT) is Errno.SUCCESS
+    assert tell(caller) == 30
+
+
+def test_a_forked_child_moves_its_parents_files(caller):
+    """They have the same positions: neither side remembers what was open before."""
+    assert caller.call("fd_read", FILE, *caller.buffer(2), OUT) is Errno.SUCCESS and tell(caller) == 2
+    for moves_in_child in (True, False):
+        before = tell(caller)
+        ready, go = os.pipe()
+        child = os.fork()
+        if not child:
+            code = 1
+            try:
+                if moves_in_child:
+                    caller.call("fd_read", FILE, *caller.buffer(3), OUT)
+                else:
+                    os.read(ready, 1)
+                code = 100 + tell(caller)
+            finally:
+                os._exit(code)
+        if not moves_in_child:
+            assert caller.call("fd_read", FILE, *caller.buffer(3), OUT) is Errno.SUCCESS
+            os.write(go, b"x")
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 100 + before + 3
+        assert tell(caller) == before + 3
+        os.close(ready), os.close(go)
+
+
+def test_calls_beside_each_other_do_not_remember(caller, tmp_path):
+    """Two worlds read the same file by one descriptor on two threads, and tell: what is told last is the kernel's."""
+    (tmp_path / "long").write_bytes(bytes(1 << 20))
+    shared = HostFile(os.open(tmp_path / "long", os.O_RDWR), 0)
+    callers = [Caller(tmp_path), Caller(tmp_path)]
+    numbers = [each.ctx.insert(shared) for each in callers]
+
+    def read(each: Caller, number: int) -> None:
+        for turn in range(3000):
+            name = ("fd_read", "fd_seek", "fd_tell")[turn % 3]
+            arguments = {"fd_read": (*each.buffer(100 + turn), OUT), "fd_seek": (turn, turn % 2, OUT)}.get(name, (OUT,))
+            assert each.call(name, number, *arguments) is Errno.SUCCESS
+
+    threads = [threading.Thread(target=read, args=pair) for pair in zip(callers, numbers, strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert shared.position in (-1, os.lseek(shared.fd, 0, os.SEEK_CUR)) and not shared.users
+    for each in callers:
+        each.store.close()
+
+
+def test_a_call_that_is_in_the_middle_keeps_others_from_remembering(caller):
+    """Whether it moves the position, and by how much, is known when it has ended."""
+    descriptor = caller.ctx.table[FILE]
+    assert tell(caller) == 0
+    descriptor.users.append(caller)
+    for name in ("fd_read", "fd_write", "fd_seek", "fd_tell"):
+        assert caller.call(name, *caller.usual(name)) is Errno.SUCCESS
+        assert descriptor.position == -1
+    descriptor.users.remove(caller)
+    assert tell(caller) == os.lseek(descriptor.fd, 0, os.SEEK_CUR) == descriptor.position
+
+
+def test_yields_that_are_close_together_are_one(caller):
+    """The kernel is told of each that comes two microseconds after the last of which it was told, and of no other."""
+    way = caller.specs["sched_yield"].function
+    assert caller.call("sched_yield") is Errno.SUCCESS
+    assert way.yielded_ns
+    for _ in range(2000):
+        last, begin = way.yielded_ns, time.monotonic_ns()
+        assert caller.call("sched_yield") is Errno.SUCCESS
+        if way.yielded_ns == last:
+            assert begin - last < 2000
+        else:
+            assert time.monotonic_ns() - last >= 2000
+    assert not caller.fell
 
 
 @pytest.mark.parametrize("name", SHORT)

@@ -93,4 +93,4 @@ cdef class FdFdstatSetFlags(Short):
     pass
 
 cdef class SchedYield(Short):
-    pass
+    cdef readonly uint64_t yielded_ns # when the kernel was told last

@@ -46,7 +46,7 @@ from cython.cimports.stratavm.wasi.p1.kernel import (
     timespec,
     writev,
 )
-from cython.cimports.stratavm.wasi.state import DescriptorState, WorldState
+from cython.cimports.stratavm.wasi.state import UNKNOWN, DescriptorState, WorldState
 
 from stratavm.engine.ports import SystemRandom
 from stratavm.wasi.abi import (
@@ -58,6 +58,7 @@ from stratavm.wasi.abi import (
     PRESTAT,
     SUBSCRIPTION,
     Clockid,
+    Fdflags,
     Filetype,
     Rights,
 )
@@ -65,6 +66,8 @@ from stratavm.wasi.clock import SystemClock
 from stratavm.wasi.context import SLICE_S
 from stratavm.wasi.errno import Errno
 
+YIELD_NS = cython.declare(uint64_t, 2000)  # between two that the kernel is told of
+APPEND = cython.declare(uint32_t, Fdflags.APPEND)
 BADF = cython.declare(uint32_t, Errno.BADF.value)
 READ = cython.declare(uint64_t, Rights.FD_READ)
 WRITE = cython.declare(uint64_t, Rights.FD_WRITE)
@@ -269,16 +272,21 @@ class FdSeek(Short):
         """Move the position and tell it. To ask for a file's size, which the end is, may take long."""
         position: int64_t
         closing: uint64_t = 0
-        found: DescriptorState = self.find(cells[0], TELL if delta == 0 and whence == SEEK_CUR else SEEK)
+        tells: cython.bint = delta == 0 and whence == SEEK_CUR
+        found: DescriptorState = self.find(cells[0], TELL if tells else SEEK)
         if found is None or not found.positioned or whence > SEEK_END or not memory.inside(out, 8):
             return 0
-        if whence == SEEK_END or found.users:
-            found.users.append(self)
-            with cython.nogil:
+        position = found.known_position() if tells else UNKNOWN
+        if position < 0:
+            found.begin_moving()
+            if whence == SEEK_END or found.users:
+                found.users.append(self)
+                with cython.nogil:
+                    position = lseek(found.fd, delta, whence)
+                closing = self.leave(found)
+            else:
                 position = lseek(found.fd, delta, whence)
-            closing = self.leave(found)
-        else:
-            position = lseek(found.fd, delta, whence)
+            found.end_moving(position)
         if position < 0:
             return 0
         memory.written = True
@@ -443,6 +451,7 @@ class Moving(Short):
         if writes and world.written_bytes + buffers.size > world.most_written_bytes:
             return 0
         if buffers.count:
+            before: int64_t = UNKNOWN if at_offset else found.begin_moving()
             found.users.append(self)
             if writes:  # before, or another thread's write would be let in by the same room
                 world.written_bytes += buffers.size
@@ -451,6 +460,9 @@ class Moving(Short):
             if writes:
                 world.written_bytes -= buffers.size - (moved if moved > 0 else 0)
             closing = self.leave(found)
+            if not at_offset:
+                appends: cython.bint = writes and found.flags & APPEND
+                found.end_moving(UNKNOWN if moved < 0 or before < 0 or appends else before + moved)
             if moved < 0:
                 return 0
         memory.written = True
@@ -674,7 +686,8 @@ class FdFdstatSetFlags(Short):
 
 @cython.cclass
 class SchedYield(Short):
-    """``sched_yield`` where nobody wants to end the call."""
+    """``sched_yield`` where nobody wants to end the call: what comes right behind one that the kernel was told of is
+    part of that."""
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
@@ -683,6 +696,8 @@ class SchedYield(Short):
         store: Store = memory.store
         if self.world.closed or self.world.checkpoint is not None or load_32(cython.address(store.exec.pending)):
             return 0
-        sched_yield()
+        if read_clock(CLOCK_MONOTONIC) - self.yielded_ns >= YIELD_NS:
+            sched_yield()
+            self.yielded_ns = read_clock(CLOCK_MONOTONIC)
         cells[0] = 0
         return 1
