@@ -92,7 +92,10 @@ def _check_folder(path: str) -> None:
 def contradiction(options: Options) -> tuple[str, str] | None:
     """What is wrong with options that are right one by one, and what to do; found before anything is read."""
     if options.tier_report and options.tier not in (None, "auto"):
-        return f"--tier-report: with --tier {options.tier} no function changes its level", "--tier auto, or leave it out"
+        return (
+            f"--tier-report: with --tier {options.tier} no function changes its level",
+            "--tier auto, or leave it out",
+        )
     if options.top is not None and not options.tier_report:
         return "--top: there is no report to shorten", "--tier-report --top N"
     if options.isolate and options.cache not in (None, "off"):

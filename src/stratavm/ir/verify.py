@@ -32,7 +32,9 @@ def verify(ssa: Ssa | SsaView) -> None:
     """Raise ``SsaError`` with every fault found (at most 20)."""
     view = ssa.dump() if isinstance(ssa, Ssa) else ssa
     counts = ssa.use_counts() if isinstance(ssa, Ssa) and ssa.counted else None
-    mark = dumps((view.nodes, view.blocks, view.edges, view.args, view.result_types, counts), 2)  # no references: equal ones have equal bytes
+    mark = dumps(
+        (view.nodes, view.blocks, view.edges, view.args, view.result_types, counts), 2
+    )  # no references: equal ones have equal bytes
     if right.has(mark):
         return
     check = _Check(view)

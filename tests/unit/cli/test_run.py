@@ -247,7 +247,7 @@ def test_options_that_contradict_each_other_are_refused_before_anything_runs(str
 def test_a_report_is_not_shortened_to_nothing(strata, write, top):
     """A number from 1 on."""
     code, _, err = strata("run", "--tier-report", "--top", top, write(HOT))
-    assert code == 2 and "expected a whole number from 1 on" in err or "expected one argument" in err
+    assert code == 2 and ("expected a whole number from 1 on" in err or "expected one argument" in err)
 
 
 def kept_program(write):

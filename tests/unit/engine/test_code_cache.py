@@ -219,7 +219,11 @@ def test_entries_say_what_they_are_of(binary, home):
     os.utime(path, ns=(10**18, 10**18))
     answers(path)
     disk = DiskCache(*default_folders())
-    assert {disk.label(bytes.fromhex(entry.key)) for entry in disk.entries()} >= {"code of app.wasm", "skeleton of app.wasm", "first start of app.wasm"}
+    assert {disk.label(bytes.fromhex(entry.key)) for entry in disk.entries()} >= {
+        "code of app.wasm",
+        "skeleton of app.wasm",
+        "first start of app.wasm",
+    }
 
 
 def test_a_directory_that_cannot_be_trusted_is_said_once_and_not_used(binary, home):
