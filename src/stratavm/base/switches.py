@@ -52,7 +52,8 @@ def check() -> None:
 CHECK: Final = Switch(
     "STRATA_CHECK",
     {"": 0, "0": 0, "1": 1, "2": 2},
-    "2: verify the SSA form after the builder and after every pass, and each register allocation",
+    "1: no host function runs on a fiber; 2: also verify the SSA form after the builder and after every pass, and each "
+    "register allocation",
 )
 REGS: Final = Switch("STRATA_REGS", {"": False, "4": True}, "4: leave the register allocators four registers")
 POISON: Final = Switch(

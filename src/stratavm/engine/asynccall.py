@@ -166,6 +166,10 @@ class AsyncCall(Fiber):
             self.forget_cancel()
         self.give_up()
 
+    def admits(self) -> bool:
+        """Whether the host function that it waits for runs just now: nothing else of the task does."""
+        return self.task is not None and self.loop.task() is self.task
+
     # ---- while it waits: why it should not wait any longer ----
 
     def is_waiting(self, parks: int) -> bool:

@@ -37,7 +37,7 @@ async def _drive(call: AsyncCall) -> Any:
     """Run a guest, and await what it waits for, until it has ended."""
     request = call.begin()
     if request is not None:
-        call.task = _task()
+        call.task = _WAITS.task()
     while request is not None:
         try:
             answer = await request
@@ -56,16 +56,15 @@ async def _drive(call: AsyncCall) -> Any:
     return call.result
 
 
-def _task() -> asyncio.Task[Any] | None:
-    """The running task; None where something else than an event loop of asyncio runs us."""
-    try:
-        return asyncio.current_task()
-    except RuntimeError:
-        return None
-
-
 class _Waits:
     """What a call asks of its event loop while it waits."""
+
+    def task(self) -> asyncio.Task[Any] | None:
+        """The running task; None where something else than an event loop of asyncio runs us."""
+        try:
+            return asyncio.current_task()
+        except RuntimeError:
+            return None
 
     async def limited(self, call: AsyncCall, request: Awaitable[Any]) -> Any:
         """What it waits for, and no longer than until the deadline of its store."""

@@ -14,6 +14,7 @@ from cython.cimports.stratavm.engine.python import (
     PY_VECTORCALL_ARGUMENTS_OFFSET,
     Py_DECREF,
     Py_None,
+    PyCoro_CheckExact,
     PyLong_Check,
     PyLong_FromLongLong,
     PyLong_FromUnsignedLongLong,
@@ -121,16 +122,23 @@ class PythonHost(HostFunction):
     def waits(self, answer):
         """Whether what it returned is to be awaited. Where any object is a result, that is a coroutine only, and in an
         asynchronous call."""
-        if not hasattr(type(answer), "__await__"):
+        is_coroutine: cython.bint = PyCoro_CheckExact(cython.cast(cython.pointer(PyObject), answer))
+        if not is_coroutine and not hasattr(type(answer), "__await__"):
             return False
         if self.n_results != 1 or heap(self.type.results[0]) != EXTERN:
             return True
-        return fiber_here(self.store.exec) != cython.NULL and hasattr(type(answer), "cr_await")
+        return fiber_here(self.store.exec) != cython.NULL and is_coroutine
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def take(self, answer: object, cells: cython.pointer(uint64_t)) -> cython.int:
         """Put what it returned after all, in an asynchronous call, into cells."""
+        given: cython.pointer(PyObject) = cython.cast(cython.pointer(PyObject), answer)
+        if not self.is_spec:
+            if self.n_results == 0 and given == Py_None:
+                return 0
+            if self.n_results == 1 and not unbox(self.result_codes, 1, cython.address(given), cells):
+                return 0
         raws: object = (answer,) if self.is_spec else results_to_raw(self.label, self.type, answer, self.store)
         fill_cells(self.store, cells, raws if self.n_results else (), self.results)
         return 0

@@ -24,6 +24,7 @@ cdef extern from "Python.h":
     bint PyLong_Check(PyObject*) noexcept
     bint PyLong_CheckExact(PyObject*) noexcept
     bint PyFloat_CheckExact(PyObject*) noexcept
+    bint PyCoro_CheckExact(PyObject*) noexcept
     bint PyTuple_CheckExact(PyObject*) noexcept
     unsigned long long PyLong_AsUnsignedLongLong(PyObject*) noexcept
     double PyFloat_AS_DOUBLE(PyObject*) noexcept

@@ -11,7 +11,6 @@ from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.contract._gen_layout import (
     ARG_CELL,
-    ATTENTION_ABORTED,
     STATUS_SUSPEND,
     TRAP_HOST_EXCEPTION,
     ExecContext,
@@ -19,7 +18,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
 )
 from cython.cimports.stratavm.runtime.gil import regain_gil
 from cython.cimports.stratavm.runtime.host import HostFunction
-from cython.cimports.stratavm.runtime.occupancy import Entry, is_closed, mark
+from cython.cimports.stratavm.runtime.occupancy import Entry, is_closed
 from cython.cimports.stratavm.runtime.signals import walk_frames
 from cython.cimports.stratavm.runtime.stacks import give_stack, has_shadow_stack, take_stack
 from cython.cimports.stratavm.runtime.store import end_fiber_call
@@ -94,7 +93,7 @@ class Fiber:
         if store.stack_bytes and top - store.stack_bytes > self.limit:
             self.limit = top - store.stack_bytes
         store.enter(self.entry)
-        if not self.entry.outermost:
+        if not self.entry.outermost and self.entry.parent == cython.NULL:
             store.leave(self.entry)
             raise StoreBusy("a call is inside this store")
         self.entry.act.rec = self.native.rec
@@ -149,22 +148,14 @@ class Fiber:
         """Let go of the stack, and of a guest that is suspended there: it never goes on, and the instances in which it
         was are poisoned."""
         store: Store = self.store
-        context: cython.pointer(ExecContext)
         if self.phase == FIBER_PARKED:
-            context = store.exec
             self.entry.act.vmctx = self.state.vmctx
             walk_frames(cython.address(self.entry.act), self.state.sp, self.state.sp)
-            store.parked = None
-            self.entry.outermost = True
-            context.activation = cython.NULL
-            context.occupant = 0
-            context.deadline_ns = 0
             self.phase = FIBER_ENDED
             self.request = None
             store.in_flight = None
-            mark(context, ATTENTION_ABORTED, False)
             store.poison_all(self.entry)
-            store.settle()
+            store.drop(self.entry)
         self.phase = FIBER_ENDED
         give_stack(cython.address(self.stack))
         return 0

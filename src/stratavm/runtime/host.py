@@ -33,6 +33,7 @@ from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 from cython.cimports.stratavm.runtime.ticker import TICKER_TICKS, ticker_state, wake_ticker
 from cython.cimports.stratavm.runtime.typeids import UsedTypes
 
+from stratavm.base import switches
 from stratavm.base.errors import StackOverflow
 
 
@@ -259,4 +260,29 @@ def host_call(
     return status
 
 
-builtin_table[BUILTIN_HOST_CALL] = cython.cast(cython.p_void, host_call)
+@cython.cfunc
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+def checked_host_call(
+    context: cython.pointer(ExecContext), host: cython.pointer(HostFunc), cells: cython.pointer(uint64_t)
+) -> uint32_t:
+    """``host_call`` with a look at the stack: Python runs on no fiber."""
+    block: cython.pointer(ThreadBlock) = current_block()
+    if not block.stack_low <= stack_pointer() < block.stack_high:
+        return complain(block, context)
+    return host_call(context, host, cells)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def complain(block: cython.pointer(ThreadBlock), context: cython.pointer(ExecContext)) -> uint32_t:
+    """A host function would run on a fiber."""
+    leave_guest(block)
+    error: object = AssertionError("a host function was called on the stack of a fiber")
+    cython.cast(Store, context.store).in_flight = error
+    block.in_guest = 1
+    return TRAP_HOST_EXCEPTION
+
+
+CHECKS = switches.CHECK.value()
+builtin_table[BUILTIN_HOST_CALL] = cython.cast(cython.p_void, checked_host_call if CHECKS else host_call)

@@ -20,6 +20,7 @@ cdef struct Entry:            # an entry into the store, on the C stack of the c
     void* prev_greenlet       # set for calls that Python runs
     uint32_t prev_in_guest
     bint outermost
+    void* parent              # owned Fiber of the guest over which the host has entered, or NULL
     bint hurried              # it has another store's deadline, until it has ended
 
 cdef uint64_t NEVER
@@ -71,6 +72,8 @@ cdef class Occupied:
     cdef void go_on_fiber(self, Entry* entry, FiberState* state, uint64_t limit) noexcept
     cdef int come_back(self, Entry* entry, FiberState* state, uint64_t limit) except -1
     cdef void step_out(self, Entry* entry, object fiber) noexcept
+    cdef void step_back(self, Entry* entry) noexcept
+    cdef void drop(self, Entry* entry) noexcept
     cdef void leave_fiber(self, uint64_t limit) noexcept
     cdef int check_access(self) except -1
     cdef int check_thread(self) except -1

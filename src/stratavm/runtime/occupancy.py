@@ -5,6 +5,7 @@ import warnings
 from contextlib import AbstractContextManager
 
 import cython
+from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free, malloc
 from cython.cimports.libc.string import memcpy, memset
@@ -225,7 +226,11 @@ class Occupied:
             or stack_pointer() < block.limit
             or (block.activation != cython.NULL and in_other_greenlet(block))
         ):
-            return refuse(self, block)
+            if not admits(self, block):
+                return refuse(self, block)
+            step_over(self, entry, block)
+        else:
+            entry.parent = cython.NULL
         entry.block = block
         if entry.outermost:
             occupy(self, block)
@@ -271,6 +276,8 @@ class Occupied:
                 self.settle()
         else:
             aim(context, entry.act.prev_limit)
+            if entry.parent != cython.NULL:
+                self.step_back(entry)
             if entry.hurried:
                 adopt_deadline(self)
 
@@ -297,6 +304,26 @@ class Occupied:
         context.thread = cython.NULL
         context.occupant = block.serial | PARKED
         self.parked = fiber
+
+    def step_back(self, entry):
+        """A call has ended that the host made while a guest was suspended: that guest waits again."""
+        self.exec.thread = cython.NULL
+        self.exec.occupant = entry.block.serial | PARKED
+        self.parked = cython.cast(object, cython.cast(cython.pointer(PyObject), entry.parent))
+        entry.parent = cython.NULL
+        Py_DECREF(self.parked)
+
+    def drop(self, entry):
+        """The guest that is suspended never goes on: the store is free, or its caller's guest waits in it."""
+        self.parked = None
+        self.exec.activation = cython.NULL
+        if entry.parent != cython.NULL:
+            self.step_back(entry)
+        else:
+            self.exec.deadline_ns = 0
+            self.exec.occupant = 0
+            mark(self.exec, ATTENTION_ABORTED, False)
+            self.settle()
 
     def leave_fiber(self, limit):
         """What runs next in this store is on a thread's stack, most often with this lowest SP; 0: it is not known."""
@@ -512,6 +539,36 @@ def wake(self: Occupied, entry: cython.pointer(Entry)) -> cython.int:
         self.leave(entry)
         raise
     return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def admits(self: Occupied, block: cython.pointer(ThreadBlock)) -> cython.bint:
+    """Whether a call may enter though a guest is suspended: one by the host function that the guest waits for."""
+    if (
+        self.parked is None
+        or self.exec.occupant != block.serial | PARKED
+        or not (self.bound_to == 0 or self.bound_to == block.serial)
+        or stack_pointer() < block.limit
+        or (block.activation != cython.NULL and in_other_greenlet(block))
+    ):
+        return False
+    return self.parked.admits()
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def step_over(self: Occupied, entry: cython.pointer(Entry), block: cython.pointer(ThreadBlock)) -> cython.void:
+    """A call by the host enters over a guest that is suspended."""
+    outer: cython.pointer(ExecContext) = block.running
+    fiber: object = self.parked
+    Py_INCREF(fiber)
+    entry.parent = cython.cast(cython.p_void, fiber)
+    entry.outermost = False
+    self.parked = None
+    self.exec.occupant = block.serial
+    self.exec.thread = block
+    self.exec.deadline_ns = earlier(self.own_deadline, 0 if outer == cython.NULL else outer.deadline_ns)
 
 
 @cython.cfunc

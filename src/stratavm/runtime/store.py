@@ -203,7 +203,7 @@ class Store(Residence):
 
     def shut(self):
         """``close`` for compiled callers."""
-        if self.parked is not None:
+        while self.parked is not None:  # one, and those in whose host functions it was called
             self.parked.abandon(True)
         if self.exec.occupant != 0:
             raise StoreBusy("a store cannot be closed while a call is inside")

@@ -736,6 +736,117 @@ async def main(coroutine):
     return await coroutine
 
 
+# ---- calls by the host function that a guest waits for ----
+
+
+def test_the_host_function_that_a_guest_waits_for_may_call_it(tier):
+    """Synchronously and asynchronously, before and after its own awaits; the store stays closed to other tasks."""
+
+    async def f(x):
+        if x == 0:
+            return await nap(1)
+        first = world.exports.add(x, 1)
+        await asyncio.sleep(0)
+        second = await world.exports.call.call_async(0)
+        refused.append(await asyncio.gather(other(), return_exceptions=True))
+        return first + second + world.exports.add(x, 1)
+
+    async def other():
+        world.exports.add(1, 1)
+
+    async def main():
+        assert await world.exports.steps.call_async(3) == sum(2 * (x + 1) + 2 for x in (1, 2, 3))
+        clean(world)
+        assert world.exports.call.path != "slow" and world.exports.add(1, 1) == 2
+
+    refused = []
+    world = World(f, tier)
+    run(main())
+    assert [type(error) for (error,) in refused] == [StoreBusy] * 3
+
+
+def test_errors_of_such_calls_pass_through_the_guest_that_waits(tier):
+    """A trap of the inner call is an exception of the host function; caught, the outer guest goes on."""
+
+    async def f(x):
+        await asyncio.sleep(0)
+        if x == 0:
+            raise LookupError
+        for call in (world.exports.deep, world.exports.read):
+            with pytest.raises((StackOverflow, CannotSuspend)):
+                call(1 << 20)
+        with pytest.raises(LookupError):
+            await world.exports.call.call_async(0)
+        if x == 1:
+            await world.exports.call.call_async(0)
+        return x
+
+    async def main():
+        assert await world.exports.call.call_async(2) == 3
+        with pytest.raises(LookupError):
+            await world.exports.call.call_async(1)
+        clean(world)
+        assert world.exports.add(1, 1) == 2
+
+    world = World(f, tier)
+    run(main())
+
+
+@pytest.mark.parametrize("how", ["cancel", "close", "interrupt", "deadline", "timeout"])
+@pytest.mark.parametrize("depth", range(4))
+def test_a_nest_of_calls_that_wait_ends_together(how, depth):
+    """Each in the host function of the one before; whoever ends it, all stacks come back and no cancel is left."""
+
+    async def f(x):
+        if x == 0:
+            reached.set()
+            await asyncio.sleep(3600)
+        return await world.exports.call.call_async(x - 1)
+
+    async def calls():
+        try:
+            async with asyncio.timeout(None) as limit:
+                limits.append(limit)
+                await world.exports.call.call_async(depth)
+        finally:
+            left.append(asyncio.current_task().cancelling())
+
+    async def main():
+        nonlocal reached
+        reached = asyncio.Event()
+        task = asyncio.create_task(calls())
+        await reached.wait()
+        if how == "cancel":
+            task.cancel()
+        elif how == "close":
+            world.store.close()
+        elif how == "interrupt":
+            world.store.interrupt()
+        elif how == "deadline":
+            world.store.set_deadline(0)
+        else:
+            limits[0].reschedule(0)
+        (ended,) = await asyncio.gather(task, return_exceptions=True)
+        wanted = {
+            "cancel": asyncio.CancelledError,
+            "close": Closed,
+            "interrupt": Interrupted,
+            "deadline": DeadlineExceeded,
+            "timeout": TimeoutError,
+        }
+        assert type(ended) is wanted[how]
+        assert left == [how == "cancel"]
+        if how != "close":
+            world.store.set_deadline(None)
+            clean(world)
+            with pytest.raises(InstancePoisoned):
+                world.exports.add(1, 1)
+
+    reached, left, limits = None, [], []
+    world = World(f)
+    run(main())
+
+
 # ---- ticks ----
 
 
@@ -873,6 +984,95 @@ def test_guests_wait_beside_greenlets():
         send(call)
     assert inside.switch(5) == 6
     clean(world)
+
+
+PROFILED = """
+import asyncio, ctypes, os, signal, stratavm
+libc = ctypes.CDLL(None)
+class Action(ctypes.Structure):  # a handler that runs on whatever stack is there
+    _fields_ = [("handler", ctypes.c_void_p), ("mask", ctypes.c_uint64 * 16), ("flags", ctypes.c_int)]
+action = Action(ctypes.cast(libc.abs, ctypes.c_void_p).value, (ctypes.c_uint64 * 16)(), 0)
+assert libc.sigaction(signal.SIGPROF, ctypes.byref(action), None) == 0
+source = '''(module (import "h" "f" (func $f))
+  (func $deep (export "deep") (param i64 i64 i64 i64) (result i64)
+    (i64.add (call $deep (local.get 1) (local.get 2) (local.get 3) (local.get 0)) (local.get 0)))
+  (func (export "spin") (param i32) (call $f)
+    (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))'''
+async def f():
+    await asyncio.sleep(0)
+async def main():
+    exports = stratavm.load(source, {"h": {"f": f}}, store=stratavm.Store()).exports
+    signal.setitimer(signal.ITIMER_PROF, 0.0002, 0.0002)
+    for _ in range(30):
+        try:
+            await exports.deep.call_async(1, 2, 3, 4)
+        except stratavm.StackOverflow:
+            pass
+        await exports.spin.call_async(1_000_000)
+asyncio.run(main())
+print("end")
+"""
+
+
+def test_signals_are_handled_while_guests_are_on_fibers():
+    """A profiler's handler without a stack of its own finds room below the guest, also where that uses up its stack."""
+    done = subprocess.run([sys.executable, "-c", PROFILED], capture_output=True, text=True, timeout=100, env=os.environ)
+    assert (done.stdout, done.returncode) == ("end\n", 0), done.stderr
+
+
+ON_FIBER = """
+import asyncio, ctypes, stratavm
+from stratavm.contract.layout import EXEC
+at = EXEC.offset("gate")
+def f():
+    if plant:  # the gate that stays on the guest's stack
+        ctypes.c_uint64.from_address(store.address + at).value = gate
+plant = False
+store = stratavm.Store()
+gate = ctypes.c_uint64.from_address(store.address + at).value
+source = '(module (import "h" "f" (func $f)) (func (export "g") (call $f) (call $f)))'
+exports = stratavm.load(source, {"h": {"f": f}}, store=store).exports
+asyncio.run(exports.g.call_async())
+plant = True
+try:
+    asyncio.run(exports.g.call_async())
+except AssertionError as error:
+    print(error)
+"""
+
+
+def test_the_checks_see_a_host_function_on_a_fiber():
+    """``STRATA_CHECK=1``: the gate that does not switch stacks is found out."""
+    done = subprocess.run(
+        [sys.executable, "-c", ON_FIBER],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "STRATA_CHECK": "1"},
+    )
+    assert done.stdout == "a host function was called on the stack of a fiber\n", done.stderr
+
+
+def test_uvloop_runs_guests():
+    """Only public functions of loops are used."""
+    uvloop = pytest.importorskip("uvloop")
+
+    async def long(x):
+        await asyncio.sleep(3600 if x == 7 else 0)
+        return x
+
+    async def main():
+        world = World(long)
+        assert await world.exports.steps.call_async(3) == 6
+        with world.store.deadline(0.01), pytest.raises(DeadlineExceeded):
+            await world.exports.call.call_async(7)
+        world = World(long)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await world.exports.call.call_async(7)
+        clean(world)
+
+    uvloop.run(main(), debug=True)
 
 
 EXIT = """
