@@ -24,6 +24,7 @@ from tests.bench import (
     di,
     dwarfs,
     events,
+    fibers,
     instances,
     kernels,
     limits,
@@ -59,6 +60,7 @@ SUITES: Final[dict[str, Callable[[int], Iterator[Row]]]] = {
     "ablation-machine": ablation_machine.measure,
     "limits": limits.measure,
     "syscalls": syscalls.measure,
+    "fibers": fibers.measure,
 }
 
 
@@ -103,7 +105,7 @@ def verdicts(rows: list[Row]) -> list[thresholds.Verdict]:
 
 def failures(rows: list[Row]) -> list[str]:
     """Thresholds that the issues state, where this run shows them broken."""
-    suites = (events, di, boundary, limits, syscalls)
+    suites = (events, di, boundary, limits, syscalls, fibers)
     problems = [problem for suite in suites for problem in suite.failures(rows)]
     for row in rows:
         if row.suite == "start" and row.name.startswith("CPython") and row.values["strata"] > 600:

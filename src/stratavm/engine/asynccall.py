@@ -153,17 +153,21 @@ class AsyncCall(Fiber):
         """End it for the reason that there is."""
         self.waits = False
         self.forget_cancel()
+        if self.reason == CLOSED:
+            raise Closed("the store was closed while the guest waited")
         self.check_parked()
         mark(self.store.exec, ATTENTION_ABORTED, True)
         return self.go_on(self.reason)
 
-    def abandon(self, closing: bool = False) -> None:
-        """Drop it where it is; ``closing``: since its store is closed, and whoever awaits it is told."""
-        if closing:
-            self.wake(CLOSED)
-        if not closing:
-            self.waits = False
-            self.forget_cancel()
+    def abandon(self) -> None:
+        """Drop it where it is."""
+        self.waits = False
+        self.forget_cancel()
+        self.give_up()
+
+    def close(self) -> None:
+        """Drop it, since its store is being closed; then ``wake`` tells who awaits it."""
+        self.reason = CLOSED
         self.give_up()
 
     def admits(self) -> bool:
@@ -188,8 +192,8 @@ class AsyncCall(Fiber):
             self.reason = TRAP_DEADLINE
 
     def wake(self, reason: uint32_t) -> None:
-        """End it soon, from any thread: with a kind of trap, or because its store is closed."""
-        if self.reason == 0 or reason == CLOSED:
+        """End it soon, from any thread, with a kind of trap if there is no reason yet."""
+        if self.reason == 0:
             self.reason = reason
         self.loop.wake(self)
 

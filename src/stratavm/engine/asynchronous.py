@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from threading import Lock
 
@@ -85,9 +86,8 @@ class _Waits:
 
 def _in_loop(call: AsyncCall, function: Callable[[AsyncCall, int], None]) -> None:
     if call.task is not None:
-        loop = call.task.get_loop()
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(function, call, call.parks)
+        with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            call.task.get_loop().call_soon_threadsafe(function, call, call.parks)
 
 
 def _disarm(call: AsyncCall) -> None:

@@ -18,13 +18,13 @@ from cython.cimports.stratavm.contract._gen_layout import (
 )
 from cython.cimports.stratavm.runtime.gil import regain_gil
 from cython.cimports.stratavm.runtime.host import HostFunction
-from cython.cimports.stratavm.runtime.occupancy import Entry, is_closed
+from cython.cimports.stratavm.runtime.occupancy import Entry
 from cython.cimports.stratavm.runtime.signals import walk_frames
 from cython.cimports.stratavm.runtime.stacks import give_stack, has_shadow_stack, take_stack
 from cython.cimports.stratavm.runtime.store import end_fiber_call
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
-from stratavm.base.errors import Closed, StoreBusy, StrataError
+from stratavm.base.errors import StoreBusy, StrataError
 
 
 class CannotSuspend(StrataError):
@@ -137,10 +137,8 @@ class Fiber:
         return True
 
     def check_parked(self):
-        """Raise unless it is suspended: Closed if its store was closed meanwhile."""
+        """Raise unless it is suspended."""
         if self.phase != FIBER_PARKED:
-            if is_closed(self.store):
-                raise Closed("the store was closed while the guest waited")
             raise StrataError("this asynchronous call was abandoned")
         return 0
 

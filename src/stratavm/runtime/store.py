@@ -203,14 +203,19 @@ class Store(Residence):
 
     def shut(self):
         """``close`` for compiled callers."""
+        ended: list = []
         while self.parked is not None:  # one, and those in whose host functions it was called
-            self.parked.abandon(True)
+            ended.append(self.parked)
+            self.parked.close()
         if self.exec.occupant != 0:
             raise StoreBusy("a store cannot be closed while a call is inside")
         if not is_closed(self):
             self.note(KIND_STORE_CLOSED, 0, 0, 0)
         mark(self.exec, ATTENTION_CLOSED, True)
-        return self.let_all_go()
+        self.let_all_go()
+        for fiber in ended:  # last: other threads run meanwhile
+            fiber.wake(0)
+        return 0
 
 
 @contextmanager
