@@ -141,7 +141,7 @@ class Config:
         if not isinstance(self.cache, bool):
             object.__setattr__(self, "cache", _folder("cache", self.cache))
         for name in ("strict", "fuel"):
-            units = "; the units are for Store(fuel=…)" if name == "fuel" else ""
+            units = "; the units are for Store(fuel=…), or for store.fuel of what load gives" if name == "fuel" else ""
             truth(name, getattr(self, name), units)
         if not isinstance(self.limits, Limits):
             raise TypeError(f"limits must be Limits, got {self.limits!r:.60}")

@@ -47,6 +47,9 @@ def admit(store: Residence, kind: str, now: cython.Py_ssize_t) -> cython.int:
     return 0
 
 
+NO_FUEL_GIVEN: str = "the store was given none; Store(engine, fuel=N) or store.fuel = N gives it some"
+
+
 def instances_go_by(function):
     """What is called for each instance of a store that closes: the room of instances, which is above, says so when it
     is loaded, and before that there are none."""
@@ -64,7 +67,7 @@ class Residence(Occupied):
     def begin_residence(self, template):
         """What may live here, from now on."""
         self.template = template
-        self.fuel_given = 0
+        self.fuel_given = None
         self.quota = new_quota(template.total_bytes)
         return 0
 
@@ -127,7 +130,7 @@ class Residence(Occupied):
         self.check_access()
         if self.exec.fuel == NO_FUEL:
             raise ValueError("this engine does not count fuel: make it with Config(fuel=True)")
-        self.fuel_given += units - self.exec.fuel
+        self.fuel_given = (self.fuel_given or 0) + units - self.exec.fuel
         self.exec.fuel = left
 
     def add_fuel(self, units: object) -> None:
@@ -138,13 +141,17 @@ class Residence(Occupied):
     @property
     def fuel_used(self) -> int | None:
         """What guests have used since the store was made; None where the engine does not count fuel."""
-        return None if self.exec.fuel == NO_FUEL else self.fuel_given - self.exec.fuel
+        return None if self.exec.fuel == NO_FUEL else (self.fuel_given or 0) - self.exec.fuel
+
+    def out_of_fuel(self, frames: object = ()) -> OutOfFuel:
+        """The error of a guest whose fuel is used up; where nobody gave the store any, it says how that is done."""
+        return OutOfFuel(frames, "" if self.fuel_given is not None else NO_FUEL_GIVEN)
 
     def charge(self, units: object) -> None:
         """Take fuel for a guest that runs without machine code. OutOfFuel, and nothing is taken, if less is left."""
         if self.exec.fuel != NO_FUEL:
             if units > self.exec.fuel:
-                raise OutOfFuel()
+                raise self.out_of_fuel()
             self.exec.fuel -= cython.cast(uint64_t, units)
 
     # ---- how much ----

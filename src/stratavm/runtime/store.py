@@ -125,6 +125,8 @@ class Store(Residence):
             if frames != () and not isinstance(error, ExitError):
                 note_frames(error, frames, entry.outermost)
             return error
+        if kind == TRAP_OUT_OF_FUEL:
+            return self.out_of_fuel(frames)
         if kind in _ERRORS:
             return _ERRORS[kind](frames)
         if 0 < kind < len(TRAP_KINDS):

@@ -288,6 +288,22 @@ def test_a_number_of_another_library_is_a_number():
     assert store.bytes_held == 7
 
 
+@pytest.mark.parametrize("tier", ["jit0", "oracle"])
+def test_a_store_that_was_given_no_fuel_says_how_it_gets_some(tier):
+    """Whoever counts fuel for the first time forgets that; one that has used its own up knows."""
+    instance = stratavm.load('(module (func (export "f") (loop (br 0))))', fuel=True, tier=tier)
+    with pytest.raises(stratavm.OutOfFuel, match=r"all fuel consumed: .* given none; .* store.fuel = N gives it some"):
+        instance.exports.f()
+    assert instance.store.fuel_used == 0
+    instance.store.fuel = 100
+    with pytest.raises(stratavm.OutOfFuel, match="^all fuel consumed\n"):
+        instance.exports.f()
+    assert instance.store.fuel_used + instance.store.fuel == 100
+    instance.store.fuel = 0
+    with pytest.raises(stratavm.OutOfFuel, match="^all fuel consumed\n"):
+        instance.exports.f()
+
+
 def test_fuel_is_added_and_taken_back_in_whole_units():
     """Half a unit was none."""
     store = Store(Engine(fuel=True), fuel=5)
@@ -361,7 +377,7 @@ def test_a_deadline_that_has_passed_ends_the_next_call():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"fuel": 1000}, r"fuel must be True or False, got 1000; the units are for Store\(fuel=…\)"),
+        ({"fuel": 1000}, r"fuel must be True or False, got 1000; the units are for Store\(fuel=…\), or for store.fuel of what load"),
         ({"strict": "no"}, "strict must be True or False, got 'no'"),
         ({"limits": {"types": 5}}, "limits must be Limits, got"),
         ({"pool": 5}, "pool must be a PoolConfig or None, got 5"),
