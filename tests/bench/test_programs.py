@@ -8,7 +8,6 @@ from tests.bench.measure import Row, row_of
 from tests.bench.page import Results
 from tests.bench.peers import Engine, strata
 from tools import programs as wheels
-from tools.programs import find
 
 
 def test_what_a_program_is_given_is_there():
@@ -20,12 +19,10 @@ def test_what_a_program_is_given_is_there():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["icepll", "boolector", "resvg", "QuickJS script"])
-def test_every_engine_gives_the_same_answer(tmp_path, name):
+def test_every_engine_gives_the_same_answer(program, tmp_path, name):
     """Twice within a process, and as a process; the suite itself compares the answers."""
     pytest.importorskip("wasmtime")
-    path = find(programs.PROGRAMS[name].wasm)
-    if path is None:
-        pytest.skip(f"{name} is not installed")
+    path = program(programs.PROGRAMS[name].wasm)
     rows = list(programs.Bench(name, programs.PROGRAMS[name], path, tmp_path).rows(1))
     assert [row.name for row in rows] == [f"{name}, guest", f"{name}, process"]
     assert all(min(row.values.values()) > 0 for row in rows)

@@ -178,6 +178,13 @@ def test_threads_run_programs_side_by_side(isolate):
     assert [done.stdout for done in results] == [b"hello\n", b""] * 4
 
 
+@pytest.mark.parametrize("timeout", [0, -1, -1e300, float("-inf")])
+def test_a_time_that_has_passed_runs_nothing(run, timeout):
+    """What is left of a request's time may be below zero: the program has said nothing then."""
+    done = run(SAY, timeout=timeout)
+    assert (done.reason, done.code, done.stdout) == ("timeout", 124, "")
+
+
 @pytest.mark.parametrize("timeout", [3e6, 1e19, 1e300, float("inf"), 10**400])
 def test_a_time_that_no_clock_reaches_is_none(run, timeout):
     """However long, it is a number of seconds."""
