@@ -377,7 +377,10 @@ def test_a_deadline_that_has_passed_ends_the_next_call():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"fuel": 1000}, r"fuel must be True or False, got 1000; the units are for Store\(fuel=…\), or for store.fuel of what load"),
+        (
+            {"fuel": 1000},
+            r"fuel must be True or False, got 1000; the units are for Store\(fuel=…\), or for store.fuel of what load",
+        ),
         ({"strict": "no"}, "strict must be True or False, got 'no'"),
         ({"limits": {"types": 5}}, "limits must be Limits, got"),
         ({"pool": 5}, "pool must be a PoolConfig or None, got 5"),
