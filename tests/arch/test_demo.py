@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import demo, deps, programs
+from tools import demo, deps
 
 
 def test_nothing_is_missing_where_this_runs():
