@@ -296,11 +296,11 @@ def test_a_store_that_was_given_no_fuel_says_how_it_gets_some(tier):
         instance.exports.f()
     assert instance.store.fuel_used == 0
     instance.store.fuel = 100
-    with pytest.raises(stratavm.OutOfFuel, match="^all fuel consumed\n"):
+    with pytest.raises(stratavm.OutOfFuel, match=r"^all fuel consumed\n"):
         instance.exports.f()
     assert instance.store.fuel_used + instance.store.fuel == 100
     instance.store.fuel = 0
-    with pytest.raises(stratavm.OutOfFuel, match="^all fuel consumed\n"):
+    with pytest.raises(stratavm.OutOfFuel, match=r"^all fuel consumed\n"):
         instance.exports.f()
 
 
