@@ -34,7 +34,7 @@ def run_here(options: Options) -> int:
     begin = time.monotonic()
     engine = Engine(common.config(options))
     with Budget(options.timeout):  # standard input may have nothing for a long time
-        source = module_source(options.module)
+        source = getattr(options, "reading", None) or module_source(options.module)
     module = Module(source, engine=engine, timeout=time_left(options.timeout, begin))
     with Store(module.engine, fuel=options.fuel) as store, wasi(options, module.engine) as context:
         linker = Linker(module.engine)

@@ -18,8 +18,10 @@ from stratavm.base.forms import Any, Final
 from stratavm.base.text import printable
 from stratavm.cli import output
 from stratavm.cli.commands import COMMANDS, EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_USAGE, RUNNERS, module_of
-from stratavm.cli.program import Options, read
+from stratavm.cli.program import STANDARD, Options, read
 
+LARGE_BYTES: Final = 1 << 22
+"""A program of so many takes longer to read than a thread to begin."""
 TOP_LEVEL: Final = ("-h", "--help", "-V", "--version")
 
 
@@ -32,6 +34,8 @@ def main(argv: Sequence[str] | None = None, ready: Callable[[], None] = lambda: 
         return EXIT_USAGE
     try:
         options = _parse(list(sys.argv[1:] if argv is None else argv))
+        if options.command == "run" and not options.isolate:
+            _read_ahead(options)
         command = module_of(options.command).run
         ready()
     except SystemExit as stop:  # of argparse: help was shown, or a usage error
@@ -57,6 +61,14 @@ def perform(command: Callable[[Any], int], options: Any) -> int:
         return EXIT_BROKEN_PIPE
     except output.REPORTED as error:
         return output.failure(error, json=getattr(options, "json", False), module=_file_of(options))
+
+
+def _read_ahead(options: Any) -> None:
+    """Have a large program read by a thread while the command is imported."""
+    from stratavm.module.reader import Reading
+
+    if options.module != STANDARD:
+        options.reading = Reading.of(options.module, LARGE_BYTES)
 
 
 def _file_of(options: Any) -> str:

@@ -41,13 +41,14 @@ class ModuleCache(Protocol):
 class CodeCache:
     """Where what was found out of modules comes from, and goes to, beyond this process. This one keeps nothing."""
 
-    def of(self, binary: bytes, name: str, file: os.stat_result | None) -> KeptModule | None:
+    def of(self, binary: bytes, name: str, file: os.stat_result | None = None, total: bytes = b"") -> KeptModule | None:
         """What there is of a binary that is being loaded; None where nothing is kept.
 
         Args:
             binary: its bytes; ``name`` stands in events.
             file: what the kernel says of the file that was read, which did not change meanwhile; None where the binary
                 came from elsewhere.
+            total: the sum of the binary, if it is known.
         """
         return None
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import time
-from _imp import source_hash
 from _thread import allocate_lock, start_new_thread
 from collections.abc import Iterator
 from contextlib import suppress
@@ -24,6 +23,7 @@ from stratavm.base.forms import TYPE_CHECKING, Final, dataclass
 from stratavm.base.importing import importing
 from stratavm.engine.cache import CodeCache
 from stratavm.engine.events import describe
+from stratavm.module.reader import sum_of
 from stratavm.services.diskcache import CacheRefused, DiskCache, default_folders, digest
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class FileIdentity:
 
     def key(self, total: bytes) -> bytes:
         """What the digest of the bytes that were read from it is kept under. Writing through a mapping need not show in
-        the numbers: so a sum of the bytes stands beside them, which takes a fifth of the digest's time."""
+        the numbers: so a sum of the bytes stands beside them, which takes a tenth of the digest's time."""
         return digest(b"file", repr(self.numbers).encode(), total)
 
 
@@ -193,12 +193,13 @@ class DiskCodeCache(CodeCache):
         self._disk: DiskCache | None = None
         self._refused = False
 
-    def of(self, binary: bytes, name: str, file: os.stat_result | None) -> KeptModule | None:
+    def of(self, binary: bytes, name: str, file: os.stat_result | None = None, total: bytes = b"") -> KeptModule | None:
         """What there is of a binary; None where the directory cannot be used."""
         disk = self._opened(name)
         if disk is None:
             return None
-        digested = self._digest(disk, binary, name, FileIdentity.of(file) if file else None)
+        known = FileIdentity.of(file) if file else None
+        digested = self._digest(disk, binary, name, known, total or sum_of(binary))
         return KeptModule(disk, self._source, name, digested)
 
     def _opened(self, name: str) -> DiskCache | None:
@@ -215,9 +216,8 @@ class DiskCodeCache(CodeCache):
                     self._source.emit(CodeNotKept(name, str(error)))
         return self._disk
 
-    def _digest(self, disk: DiskCache, binary: bytes, name: str, file: FileIdentity | None) -> Digest:
+    def _digest(self, disk: DiskCache, binary: bytes, name: str, file: FileIdentity | None, total: bytes) -> Digest:
         """The digest of a binary; from the table, if the file it was read from is known and has not changed."""
-        total = source_hash(0, binary)
         sums = digest(b"sum", total, len(binary).to_bytes(8, "little"))
         if file is None or not file.own or file.numbers[2] != len(binary):
             return Digest(disk, binary, name, sums)

@@ -92,7 +92,7 @@ class Module:
 
     def _made_of(self, origin: Source) -> LoadedModule:
         """Decode or parse, and validate: what was not found out by an earlier process."""
-        kept = None if origin.binary is None else self._kept(origin.binary, origin.file)
+        kept = None if origin.binary is None else self._kept(origin.binary, origin.file, origin.total)
         model = None if kept is None else self._model_known(origin, kept)
         vouched = model is not None
         if model is None:
@@ -109,11 +109,11 @@ class Module:
                 locate_in_text(error, origin.text, model)
             raise
 
-    def _kept(self, binary: bytes, file: os.stat_result | None = None) -> KeptModule | None:
+    def _kept(self, binary: bytes, file: os.stat_result | None = None, total: bytes = b"") -> KeptModule | None:
         """What earlier processes kept of a binary, unless it takes no longer to find out again."""
         if len(binary) < SMALLEST:
             return None
-        return self.engine.services.get(CodeCache).of(binary, self.name, file)
+        return self.engine.services.get(CodeCache).of(binary, self.name, file, total)
 
     def _model_known(self, origin: Source, kept: KeptModule) -> Model | None:
         """Decode what an earlier process did not, which found the module to be valid; None where none did."""

@@ -16,7 +16,7 @@ from stratavm.base.forms import Any, BinaryIO, Final, TypeAlias, dataclass, repl
 from stratavm.base.importing import importing
 from stratavm.base.text import printable
 from stratavm.module.limits import DEFAULT_LIMITS
-from stratavm.module.reader import read_bytes
+from stratavm.module.reader import Reading, read_bytes
 
 MAGIC: Final = b"\0asm"
 PIECE: Final = 1 << 20
@@ -32,12 +32,14 @@ class Source:
 
     Attributes:
         file: what the kernel said of the file before and after it was read, if it said the same.
+        total: the sum of the binary (``module.reader.sum_of``), where it is known.
     """
 
     name: str
     binary: bytes | None = None
     text: str | None = None
     file: os.stat_result | None = None
+    total: bytes = b""
 
 
 def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> Source:
@@ -56,17 +58,22 @@ def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> 
     if isinstance(source, str) and source.lstrip()[:1] in ("(", ";"):
         return Source("<text>", text=source)
     _check_path(source)
-    with _opened(source) as file:
-        before = os.fstat(file.fileno())
-        size = before.st_size  # 0 for what is no ordinary file, and may never end
-        data = read_up_to(file, most, size) if size <= most else b""
-        unchanged = _state(os.fstat(file.fileno())) == _state(before)
+    ahead = source.result() if isinstance(source, Reading) else None
+    if ahead is not None:
+        data, before, after, total = ahead
+        size = len(data)
+    else:
+        with _opened(source) as file:
+            before, total = os.fstat(file.fileno()), b""
+            size = before.st_size  # 0 for what is no ordinary file, and may never end
+            data = read_up_to(file, most, size) if size <= most else b""
+            after = os.fstat(file.fileno())
     if max(size, len(data)) > most:
         raise ModuleLimit(
             "module too large", limit="module_bytes", expected=f"at most {most} bytes", found=f"{size or 'more'}"
         )
     found = _from_bytes(os.fspath(source), data)
-    return replace(found, file=before) if unchanged else found
+    return replace(found, file=before, total=total) if _state(after) == _state(before) else found
 
 
 def _state(now: os.stat_result) -> tuple[int, ...]:

@@ -1,10 +1,92 @@
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from stratavm.base.budget cimport breathe
 from stratavm.base.leb cimport bytes_t
 
 cdef extern from "Python.h":
     void PyObject_GC_UnTrack(object thing)
+
+cdef extern from * nogil:
+    """
+    #include <errno.h>
+    #include <pthread.h>
+    #include <signal.h>
+    #include <stdint.h>
+    #include <string.h>
+    #include <time.h>
+
+    /* Four words at once. Each step is a bijection of the lane for any word and of the word for any lane: no change
+       of one word is lost. */
+    static inline void strata_sum(uint64_t *lanes, const uint8_t *at, size_t blocks) {
+        uint64_t words[4], a = lanes[0], b = lanes[1], c = lanes[2], d = lanes[3];
+        const uint64_t odd = 0x9E3779B97F4A7C15u;
+        for (; blocks; blocks--, at += 32) {
+            memcpy(words, at, 32);
+            a ^= words[0], b ^= words[1], c ^= words[2], d ^= words[3];
+            a = (a << 31 | a >> 33) * odd, b = (b << 31 | b >> 33) * odd;
+            c = (c << 31 | c >> 33) * odd, d = (d << 31 | d >> 33) * odd;
+        }
+        lanes[0] = a, lanes[1] = b, lanes[2] = c, lanes[3] = d;
+    }
+
+    /* The lanes and a size as one word, a bijection of each. */
+    static inline uint64_t strata_fold(const uint64_t *lanes, uint64_t size) {
+        uint64_t word = size;
+        int i;
+        for (i = 0; i < 5; i++) {
+            word ^= word >> 32;
+            word *= 0xD6E8FEB86659FD93u;
+            word ^= word >> 29;
+            word *= 0x9E3779B97F4A7C15u;
+            word ^= word >> 32;
+            if (i < 4) word ^= lanes[i];
+        }
+        return word;
+    }
+
+    /* A thread that takes no signals. */
+    static inline int strata_start_reading(pthread_t *thread, void *(*run)(void *), void *argument) {
+        sigset_t all, before;
+        int failed;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        failed = pthread_create(thread, NULL, run, argument);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        return failed;
+    }
+
+    /* Whether a thread has ended, after a wait of so many milliseconds. */
+    static inline int strata_join_soon(pthread_t thread, long ms) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += ms * 1000000;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        return pthread_timedjoin_np(thread, NULL, &until) != ETIMEDOUT;
+    }
+    """
+    void sum_blocks "strata_sum"(uint64_t* lanes, const uint8_t* at, size_t blocks)
+    uint64_t fold "strata_fold"(const uint64_t* lanes, uint64_t size)
+    int start_reading "strata_start_reading"(unsigned long* thread, void* (*run)(void*) noexcept nogil, void* argument)
+    bint join_soon "strata_join_soon"(unsigned long thread, long ms)
+    int pthread_join(unsigned long thread, void** result)
+
+cdef struct ReadJob:           # what a thread without Python does
+    int descriptor
+    uint8_t* to
+    size_t size
+    size_t done                # bytes that were read
+    size_t summed              # of them, in whole blocks
+    uint64_t[4] lanes
+
+cdef class Reading:
+    cdef str path
+    cdef bytes data
+    cdef object before         # what the kernel said of the file
+    cdef ReadJob job
+    cdef unsigned long thread
+    cdef bint runs
+    cdef int end(self) except -1
 
 cdef class Reader:
     cdef readonly bytes data
