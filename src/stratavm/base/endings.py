@@ -6,7 +6,7 @@ import os
 
 from stratavm.base.forms import Final
 
-ENDINGS: Final = (".wasm", ".wat")
+ENDINGS: Final = (".wasm", ".wat", ".strata")
 
 
 def with_ending(name: object) -> str:

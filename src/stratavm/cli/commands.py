@@ -14,6 +14,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "parse": ("stratavm.cli.parse", "turn a module's text into a binary"),
     "strip": ("stratavm.cli.strip", "remove names, debug information and other custom sections"),
     "compile": ("stratavm.cli.compile", "compile every function and say what it cost"),
+    "build": ("stratavm.cli.build", "compile every function into an image that starts at once"),
     "dump": ("stratavm.cli.dump", "print one stage of the pipeline for one function"),
     "rules": ("stratavm.cli.rules", "list the rewrite rules of the optimiser"),
     "bisect": ("stratavm.cli.bisect", "find the rewrite of the optimiser that makes a program go wrong"),

@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     if options.tier == "oracle":
         raise ValueError("--tier oracle compiles nothing: functions run as they are; write --tier jit0 or jit1")
     config = common.config(options).having(threads=options.threads, strict=False)
-    report = Module(module_source(options.module), engine=Engine(config)).compile_all()
+    report = Module.bare(module_source(options.module), Engine(config)).compile_all()
     if options.json:
         output.emit(report.as_dict(top=options.top))
         return int(bool(report.fallbacks))

@@ -11,6 +11,7 @@ from stratavm.cli import output
 from stratavm.cli.source import read_module
 from stratavm.engine.engine import Engine
 from stratavm.engine.module import Module
+from stratavm.engine.source import Source, with_trust
 from stratavm.engine.types import describe_extern
 from stratavm.module import model as m
 from stratavm.module.custom import producers, target_features
@@ -32,7 +33,7 @@ ROLES: Final = {
 }
 MISSING: Final = "missing"
 OFFERED: Final = "offered by strata run"
-TABLES: Final = ("sections", "imports", "exports", "producers", "target features")
+TABLES: Final = ("image", "sections", "imports", "exports", "producers", "target features")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +44,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Describe the module or component."""
-    facts = describe(*read_module(options.module))
+    binary, source = read_module(options.module)
+    facts = describe(binary, source.text)
+    if source.image is not None:
+        facts["image"] = _image_facts(source)
     if options.json:
         output.emit(facts)
         return 0
@@ -54,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     if facts["role"]:
         output.line(f"  role       {ROLES[facts['role']]}")
     for title in TABLES:
-        if facts[title]:
+        if facts.get(title):
             output.line()
             output.line(title, "title")
             output.table(("  " + str(row[0]), *row[1:]) for row in facts[title])
@@ -127,6 +131,13 @@ def _module_facts(binary: bytes, text: str | None, found: Outline) -> dict[str, 
         "mismatched imports": [[i.module, i.name] for i in mismatched],
         "problems": problems,
     }
+
+
+def _image_facts(source: Source) -> list[tuple[str, str]]:
+    """What an image has besides its binary, and whether `strata run` uses it."""
+    from stratavm.engine.aot import description
+
+    return description(with_trust(source, None, False, named=True))
 
 
 def _counts(model: m.Module) -> dict[str, int]:

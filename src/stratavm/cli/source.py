@@ -6,12 +6,15 @@ import errno
 import os
 import sys
 
-from stratavm.base.forms import Final
+from stratavm.base.forms import TYPE_CHECKING, Final
 from stratavm.base.text import printable
 from stratavm.cli import output
 from stratavm.cli.program import STANDARD
 from stratavm.engine.source import read_source, read_up_to
 from stratavm.module.limits import DEFAULT_LIMITS
+
+if TYPE_CHECKING:
+    from stratavm.engine.source import Source
 
 MAGIC: Final = b"\0asm"
 
@@ -45,8 +48,8 @@ def module_binary(name: str) -> bytes:
     return read_module(name)[0]
 
 
-def read_module(name: str) -> tuple[bytes, str | None]:
-    """A module's binary, unchecked, and the text that it was made of, if so.
+def read_module(name: str) -> tuple[bytes, Source]:
+    """A module's binary, unchecked, and what it was found in.
 
     Raises:
         OSError: it cannot be read.
@@ -61,11 +64,11 @@ def read_module(name: str) -> tuple[bytes, str | None]:
     if source.text is not None:
         from stratavm.module.parser import parse_wat_to_bytes
 
-        return parse_wat_to_bytes(source.text), source.text
+        return parse_wat_to_bytes(source.text), source
     binary = source.binary or b""
     if binary[:8] != HEADER and not is_component(binary):
         decode(binary)  # says what it is instead
-    return binary, None
+    return binary, source
 
 
 def _standard_input() -> bytes:
@@ -86,13 +89,13 @@ def write(data: bytes | str, name: str | None, module: str) -> None:
     if name is None or name == STANDARD:
         _write_out(data)
         return
-    _refuse_loss(data, name, module)
+    refuse_loss(name, module, MAGIC if isinstance(data, bytes) else b"")
     with open(name, "wb") as file:
         file.write(data.encode() if isinstance(data, str) else data)
 
 
-def _refuse_loss(data: bytes | str, name: str, module: str) -> None:
-    """Only a binary may take the place of the module it was made of, and only that of a binary."""
+def refuse_loss(name: str, module: str, kind: bytes = MAGIC) -> None:
+    """Raise ValueError if a file is the module that is read, unless it is of a ``kind``, as it begins."""
     try:
         read = os.stat(sys.stdin.fileno() if module == STANDARD else module)  # a file may be redirected, too
         lost = os.path.samestat(os.stat(name), read)
@@ -101,9 +104,19 @@ def _refuse_loss(data: bytes | str, name: str, module: str) -> None:
     if not lost:
         return
     with open(name, "rb") as file:
-        if isinstance(data, bytes) and file.read(len(MAGIC)) == MAGIC:
+        if kind and file.read(len(kind)) == kind:
             return
     raise ValueError(f"-o {printable(name)} would overwrite the module that is read: name another file")
+
+
+def write_binary(data: bytes) -> None:
+    """Write bytes to standard output.
+
+    Raises:
+        OSError: it cannot be written.
+        ValueError: it is a terminal.
+    """
+    _write_out(data)
 
 
 def _write_out(data: bytes | str) -> None:

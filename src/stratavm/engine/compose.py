@@ -165,11 +165,18 @@ def jit_parts(config: Config, scope: Scope) -> tuple[Tier, bool, Options, int]:
     with importing:
         from stratavm.native.compile import Options
 
+    features = None
+    if config.cpu != "native":
+        with importing:
+            from stratavm.native.processor import features_of
+
+        features = features_of(config.cpu)
     options = Options(
         memory_plan=config.memory_plan,
         allocator=config.register_allocator,
         passes=config.ssa_passes,
         machine=config.codegen_passes,
+        features=features,
         scope=scope,
         fuel=config.fuel,
         max_bytes=config.compile_bytes,

@@ -19,6 +19,8 @@ TIERS: Final[tuple[TierName, ...]] = ("jit0", "jit1", "auto", "oracle")
 MemoryPlan: TypeAlias = Literal["guard", "bounded"]
 Calls: TypeAlias = Literal["machine", "generic"]
 MemoryImages: TypeAlias = Literal["again", "always", "never"]
+Cpu: TypeAlias = Literal["native", "v2", "v3"]
+CPUS: Final[tuple[Cpu, ...]] = ("native", "v2", "v3")
 Allocator: TypeAlias = Literal["linear", "splitting", "naive"]
 WORDS: Final = {"on": True, "off": False}
 """What the command and the environment call the values of ``cache``; here they would be names of folders."""
@@ -46,6 +48,7 @@ class Options(TypedDict, total=False):
     load_timeout: float | None
     cache: bool | str | os.PathLike[str]
     lift_after: int | None
+    cpu: Cpu
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,7 @@ class Config:
     load_timeout: float | None = None
     cache: bool | str | os.PathLike[str] = True
     lift_after: int | None = None
+    cpu: Cpu = "native"
 
     __signature__ = OfInit()
 
@@ -116,6 +120,7 @@ class Config:
 
     def __post_init__(self) -> None:
         _one_of("tier", self.tier, TIERS)
+        _one_of("cpu", self.cpu, CPUS)
         _one_of("memory_plan", self.memory_plan, ("guard", "bounded"))
         _one_of("memory_images", self.memory_images, ("again", "always", "never"))
         _one_of("calls", self.calls, ("machine", "generic"))
@@ -182,6 +187,12 @@ class Config:
     def having(self, **changes: Unpack[Options]) -> Config:
         """A copy with some options changed."""
         return replace(self, **changes)
+
+
+def way_of(config: Config) -> str:
+    """Under what features and limits a binary is valid."""
+    limits = config.limits
+    return repr((sorted(config.features), [getattr(limits, name) for name in type(limits).__match_args__]))
 
 
 def check_options(where: str, options: Iterable[str], *others: str) -> None:

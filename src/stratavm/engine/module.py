@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
+from functools import partial
 from weakref import finalize
 
 from stratavm.base.budget import Budget
 from stratavm.base.cached import cached
 from stratavm.base.errors import DecodeError, ModuleError, ModuleLimit, StrataError, Unsupported, ValidationError
-from stratavm.base.forms import TYPE_CHECKING
+from stratavm.base.forms import TYPE_CHECKING, replace
 from stratavm.base.importing import importing
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import seconds_or_none
 from stratavm.base.text import printable
 from stratavm.base.words import counted
 from stratavm.engine.cache import SMALLEST, CodeCache, LoadedModule, ModuleCache
+from stratavm.engine.config import way_of
 from stratavm.engine.engine import Engine, engine_of
 from stratavm.engine.events import (
     ImageLaidOut,
@@ -25,7 +28,7 @@ from stratavm.engine.events import (
     ModuleRefused,
     describe,
 )
-from stratavm.engine.source import Source, SourceLike, read_source
+from stratavm.engine.source import Source, SourceLike, image_in, read_source, with_trust
 from stratavm.module.decode import decode
 from stratavm.module.model import Export, Import
 from stratavm.module.model import Module as Model
@@ -36,8 +39,9 @@ from stratavm.runtime.image import NO_IMAGES, Images, make_images
 from stratavm.spec.types import ExternType
 
 if TYPE_CHECKING:
+    from stratavm.engine.aot import Built
     from stratavm.engine.codecache import KeptModule
-    from stratavm.engine.config import Config
+    from stratavm.engine.config import Cpu, TierName
     from stratavm.engine.report import CompileReport
     from stratavm.tiers.tier import TierModule
 
@@ -46,7 +50,8 @@ class Module:
     """A valid module.
 
     Args:
-        source: a path, the bytes of a binary or of a text module, or WAT text.
+        source: a path, the bytes of a binary, of a text module or of an image, or WAT text. Code of an image runs if
+            this user's Strata built it, else the binary in it is compiled.
         engine: the engine to use; a shared default where absent.
         timeout: seconds that loading may take, None: no limit but the engine's ``load_timeout``. Ctrl-C ends it, too.
 
@@ -59,13 +64,27 @@ class Module:
         DeadlineExceeded: loading took longer than it may; nothing is kept of it.
     """
 
+    _built: Built | None = None
+    """What ``build`` made, for ``serialize``."""
+    _is_given = False
+    """Whether it was made of a model."""
+
     @checks_keywords
     def __init__(self, source: SourceLike, engine: Engine | None = None, *, timeout: float | None = None) -> None:
-        timeout = seconds_or_none("timeout", timeout)
+        self._begin(source, engine, seconds_or_none("timeout", timeout))
+
+    def _begin(
+        self,
+        source: SourceLike,
+        engine: Engine | None,
+        timeout: float | None,
+        taken: Callable[[Source], Source] = lambda origin: origin,
+    ) -> None:
+        """Read and load. ``taken`` says what is taken of what was read."""
         self.engine = engine_of(engine)
         budgets = self._in_time(), Budget(timeout)
         with budgets[0], budgets[1]:
-            origin = read_source(source, self.engine.config.limits.module_bytes)
+            origin = taken(read_source(source, self.engine.config.limits.module_bytes))
         self.name = os.path.basename(origin.name)
         try:
             self._load(origin, budgets)
@@ -92,13 +111,13 @@ class Module:
 
     def _made_of(self, origin: Source) -> LoadedModule:
         """Decode or parse, and validate: what was not found out by an earlier process."""
-        kept = None if origin.binary is None else self._kept(origin.binary, origin.file, origin.total)
+        kept = None if origin.binary is None else self._kept(origin.binary, origin)
         model = None if kept is None else self._model_known(origin, kept)
         vouched = model is not None
         if model is None:
             model = self._model_of(origin)
         if origin.binary is None:
-            kept = self._kept(model.binary)
+            kept = self._cached(model.binary)
         try:
             return self._prepare(model, kept, vouched)
         except (ValidationError, Unsupported) as error:
@@ -109,7 +128,17 @@ class Module:
                 locate_in_text(error, origin.text, model)
             raise
 
-    def _kept(self, binary: bytes, file: os.stat_result | None = None, total: bytes = b"") -> KeptModule | None:
+    def _kept(self, binary: bytes, origin: Source) -> KeptModule | None:
+        """What an image has besides its binary, if that may be believed, or else what is in the cache."""
+        if origin.image is None:
+            return self._cached(binary, origin.file, origin.total)
+        with importing:
+            from stratavm.engine.aot import kept_in
+
+        kept = kept_in(self.name, self.engine, origin, partial(self._cached, binary))
+        return self._cached(binary) if kept is None else kept
+
+    def _cached(self, binary: bytes, file: os.stat_result | None = None, total: bytes = b"") -> KeptModule | None:
         """What earlier processes kept of a binary, unless it takes no longer to find out again."""
         if len(binary) < SMALLEST:
             return None
@@ -184,7 +213,155 @@ class Module:
         with self._in_time():
             loaded = self._prepare(model)
         self._use(loaded)
+        self._is_given = True
         return self
+
+    @classmethod
+    def named(cls, source: SourceLike, engine: Engine | None = None, *, timeout: float | None = None) -> Module:
+        """``Module(…)`` of a program whose file its user named: code of an image runs, too, if its file is trusted as a
+        program is: executable, owned by this user or root, and nobody else may write to it."""
+        return cls._taking(source, engine, timeout, lambda origin: with_trust(origin, None, False, named=True))
+
+    @classmethod
+    def bare(cls, source: SourceLike, engine: Engine | None = None) -> Module:
+        """``Module(…)``, but of an image only the binary counts: for who compiles it."""
+        return cls._taking(source, engine, None, lambda origin: replace(origin, image=None))
+
+    @classmethod
+    def _taking(
+        cls, source: SourceLike, engine: Engine | None, timeout: float | None, taken: Callable[[Source], Source]
+    ) -> Module:
+        """A module of what ``taken`` says of a source."""
+        self = cls.__new__(cls)
+        self._begin(source, engine, seconds_or_none("timeout", timeout), taken)
+        return self
+
+    @classmethod
+    @checks_keywords
+    def build(
+        cls,
+        source: SourceLike,
+        engine: Engine | None = None,
+        *,
+        old: SourceLike | None = None,
+        tier: TierName = "jit1",
+        cpu: Cpu | None = None,
+        key: bytes | None = None,
+        trusted: bool = False,
+        timeout: float | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Module:
+        """A module whose functions are all compiled, for ``serialize``. Of an image, the binary in it is compiled.
+
+        Args:
+            source, engine: as for ``Module``; the engine's options count, but for the tier.
+            old: an image of before, as a path or bytes: functions that did not change have their code from there. The
+                result is the same, byte for byte.
+            tier: what compiles: ``jit1`` optimises, ``jit0`` compiles fast.
+            cpu: what the code may use of the processor (``Config.cpu``); None: as the engine says.
+            key, trusted: whether the code of ``old`` may be used: as for ``deserialize_file``.
+            timeout: seconds that it may take, None: no limit.
+            progress: is called ten times a second, on a thread of its own, with how many functions of how many have
+                code.
+
+        Raises:
+            What ``Module`` raises for ``source``; ValueError where this processor lacks what ``cpu`` means;
+            DeadlineExceeded: it took longer.
+        """
+        with importing:
+            from stratavm.engine.aot import Order, build_module
+
+        return build_module(cls, source, engine, Order(tier, cpu, old, key, trusted, timeout), progress)[0]
+
+    def serialize(self, *, key: bytes | None = None) -> bytes:
+        """The module as an image: its binary, and the code of all its functions, which are compiled if they are not
+        yet. It is marked, so that ``deserialize`` knows who made it.
+
+        Args:
+            key: for the mark, 16 to 64 bytes; None: this user's own, which lies beside the code cache.
+
+        Raises:
+            ValueError: the module was made of a model, which may be another than its binary says.
+        """
+        with importing:
+            from stratavm.engine.aot import image_of
+
+        return b"".join(image_of(self, key))
+
+    def serialize_file(
+        self, path: str | os.PathLike[str], *, key: bytes | None = None, executable: bool = False
+    ) -> None:
+        """Write the image to a file: beside it, then renamed, so that the file is whole whenever it is looked at.
+
+        Args:
+            path: where to.
+            key: as for ``serialize``.
+            executable: begin with a line that has ``strata run`` run it, and make the file executable.
+
+        Raises:
+            OSError: it cannot be written; what was there is there still.
+            ValueError: as for ``serialize``.
+        """
+        with importing:
+            from stratavm.engine.aot import write_image
+
+        write_image(self, path, key, executable)
+
+    @classmethod
+    @checks_keywords
+    def deserialize(
+        cls,
+        data: bytes | bytearray | memoryview,
+        engine: Engine | None = None,
+        *,
+        key: bytes | None = None,
+        trusted: bool = False,
+        timeout: float | None = None,
+    ) -> Module:
+        """A module from an image.
+
+        Machine code runs with the rights of this process. So the code of an image is used only if this user's Strata
+        built it, else the binary in it is compiled, and ``BuiltCodeRefused`` says why. The same holds where it was
+        built by another build of Strata, for other options than the engine's, or for another processor.
+
+        Args:
+            data: the image.
+            engine: the engine to use; a shared default where absent.
+            key: the code is used if the image was marked with this key, and not otherwise.
+            trusted: the code is used whoever built it.
+            timeout: as for ``Module``.
+
+        Raises:
+            DecodeError: it is no image, or a damaged one.
+            What ``Module`` raises for the binary in it.
+        """
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError(f"data must be the bytes of an image, got {type(data).__name__}")
+        return cls._taking(data, engine, timeout, lambda origin: with_trust(image_in(origin), key, trusted))
+
+    @classmethod
+    @checks_keywords
+    def deserialize_file(
+        cls,
+        path: str | os.PathLike[str],
+        engine: Engine | None = None,
+        *,
+        key: bytes | None = None,
+        trusted: bool = False,
+        timeout: float | None = None,
+    ) -> Module:
+        """``deserialize`` of a file, whose code is also used, unless a ``key`` is given, if the file is trusted as a
+        program is: it is executable, belongs to this user or root, and nobody else may write to it.
+
+        Raises:
+            OSError: it cannot be read.
+            DecodeError, and what ``Module`` raises: as for ``deserialize``.
+        """
+        return cls._taking(path, engine, timeout, lambda origin: with_trust(image_in(origin), key, trusted, named=True))
+
+    def __reduce__(self) -> tuple[Callable[[bytes], Module], tuple[bytes]]:
+        """A module is pickled as an image, and is of the default engine afterwards."""
+        return Module.deserialize, (self.serialize(),)
 
     @property
     def imports(self) -> tuple[Import, ...]:
@@ -292,9 +469,3 @@ class Module:
     def __repr__(self) -> str:
         functions, exports = len(self.model.functions), len(self.model.exports)
         return f"<Module {printable(self.name)}, functions: {functions}, exports: {exports}>"
-
-
-def way_of(config: Config) -> str:
-    """Under what features and limits a binary is valid."""
-    limits = config.limits
-    return repr((sorted(config.features), [getattr(limits, name) for name in type(limits).__match_args__]))

@@ -1,7 +1,8 @@
 """Where a module comes from: a path, bytes or WAT text, told apart without guessing.
 
-``bytes`` that begin with the magic number are a binary, other ``bytes`` are WAT in UTF-8; a ``str`` with a
-parenthesis as its first visible character (or a comment) is WAT, every other ``str`` and every ``PathLike`` is a path.
+``bytes`` that begin with the magic number are a binary, those that begin as an image does are one, other ``bytes`` are
+WAT in UTF-8; a ``str`` with a parenthesis as its first visible character (or a comment) is WAT, every other ``str`` and
+every ``PathLike`` is a path.
 """
 
 from __future__ import annotations
@@ -12,13 +13,22 @@ from io import FileIO
 
 from stratavm.base.budget import check
 from stratavm.base.errors import DecodeError, ModuleLimit, ParseError
-from stratavm.base.forms import Any, BinaryIO, Final, TypeAlias, dataclass, replace
+from stratavm.base.forms import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias, dataclass, replace
 from stratavm.base.importing import importing
+from stratavm.base.numbers import truth
 from stratavm.base.text import printable
 from stratavm.module.limits import DEFAULT_LIMITS
 from stratavm.module.reader import Reading, read_bytes
 
+if TYPE_CHECKING:
+    from stratavm.aot.container import Image
+    from stratavm.aot.trust import Trust
+
 MAGIC: Final = b"\0asm"
+IMAGES: Final = (b"\x89s", b"#!")
+"""How images begin (``aot/container.py``)."""
+MOST_TIMES: Final = 16
+"""An image may be so many times as long as a binary."""
 PIECE: Final = 1 << 20
 LOOK_MS: Final = 50
 """How long it is waited for bytes between two looks at the time."""
@@ -33,6 +43,8 @@ class Source:
     Attributes:
         file: what the kernel said of the file before and after it was read, if it said the same.
         total: the sum of the binary (``module.reader.sum_of``), where it is known.
+        image: what the binary was in, with its machine code.
+        trust: what the caller says of the image.
     """
 
     name: str
@@ -40,17 +52,20 @@ class Source:
     text: str | None = None
     file: os.stat_result | None = None
     total: bytes = b""
+    image: Image | None = None
+    trust: Trust | None = None
 
 
 def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> Source:
     """Fetch a module's bytes or text, of a file no more than ``most`` bytes. Waits, where the file is a FIFO that
-    nobody writes to, as long as the thread's ``Budget`` allows.
+    nobody writes to, as long as the thread's ``Budget`` allows. Of an image, its binary is read; the code in it is for
+    ``engine/aot.py`` to judge.
 
     Raises:
         OSError: the file cannot be read.
         DeadlineExceeded: nothing more came in time.
         ParseError: the text is not UTF-8.
-        DecodeError: there is nothing at all.
+        DecodeError: there is nothing at all, or it is a damaged image.
         ModuleLimit: the file is longer than ``most`` bytes.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
@@ -62,10 +77,13 @@ def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> 
     if ahead is not None:
         data, before, after, total = ahead
         size = len(data)
+        most *= MOST_TIMES if data[:2] in IMAGES else 1
     else:
         with _opened(source) as file:
             before, total = os.fstat(file.fileno()), b""
             size = before.st_size  # 0 for what is no ordinary file, and may never end
+            if size > most and os.pread(file.fileno(), 2, 0) in IMAGES:
+                most *= MOST_TIMES
             data = read_up_to(file, most, size) if size <= most else b""
             after = os.fstat(file.fileno())
     if max(size, len(data)) > most:
@@ -164,6 +182,12 @@ def _check_path(source: object) -> None:
 def _from_bytes(name: str, data: bytes) -> Source:
     if data[:4] == MAGIC:
         return Source(name, binary=data)
+    if data[:2] in IMAGES:
+        with importing:
+            from stratavm.aot.contents import binary_of, image_of, name_of
+
+        if (image := image_of(data)) is not None:
+            return Source(name_of(image) or name if name == "<bytes>" else name, binary=binary_of(image), image=image)
     if not data:
         hint = "it is empty: was the download or the build interrupted?"
         raise DecodeError("unexpected end", expected="a WebAssembly module", found="nothing", hint=hint)
@@ -181,3 +205,25 @@ def _from_bytes(name: str, data: bytes) -> Source:
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - data.rfind(b"\n", 0, error.start)
         raise ParseError("malformed UTF-8 encoding", line=line, column=column, expected="UTF-8 text") from None
+
+
+def image_in(origin: Source) -> Source:
+    """What was read, if it is an image.
+
+    Raises:
+        DecodeError: it is something else.
+    """
+    if origin.image is None:
+        raise DecodeError("this is no image", expected="what `strata build` or Module.serialize wrote")
+    return origin
+
+
+def with_trust(origin: Source, key: bytes | None, trusted: bool, *, named: bool = False) -> Source:
+    """What was read, with what the caller says of it if it is an image (``aot/trust.py``)."""
+    if origin.image is None:
+        return origin
+    with importing:
+        from stratavm.aot.trust import Trust, checked_key
+
+    truth("trusted", trusted)
+    return replace(origin, trust=Trust(checked_key(key), trusted, named))

@@ -77,12 +77,22 @@ def record(owner: CodeOwner, table: CodeTable, first: uint32_t, index: uint32_t)
     return rec
 
 
-def pack(owner: CodeOwner, table: CodeTable, first: int, without: object = ()) -> bytes:
-    """The code that a module's functions have now, in the order of its addresses, which is that of first calls.
+def pack(
+    owner: CodeOwner,
+    table: CodeTable,
+    first: int,
+    without: object = (),
+    level: uint32_t = 0,
+    by_index: cython.bint = False,
+) -> bytes:
+    """The code that a module's functions have now.
 
     Args:
         first: function index of the first defined function.
         without: function indices to leave out.
+        level: code below this level is left out.
+        by_index: in the order of the functions, so that the bytes do not depend on who compiled what when; else of the
+            code's addresses, which is that of first calls.
     """
     i: uint32_t
     size: uint64_t = 0
@@ -91,9 +101,10 @@ def pack(owner: CodeOwner, table: CodeTable, first: int, without: object = ()) -
     row: cython.pointer(Row)
     for i in range(table.count):
         rec = record(owner, table, first, i)
-        if rec != cython.NULL and first + i not in without:
+        if rec != cython.NULL and rec.level >= level and first + i not in without:
             found.append((rec.start, i))
-    found.sort()
+    if not by_index:
+        found.sort()
     head_bytes: uint64_t = cython.sizeof(Head) + len(found) * cython.sizeof(Row)
     rows: bytearray = bytearray(head_bytes)
     start: cython.pointer(uint8_t) = cython.cast(cython.pointer(uint8_t), cython.cast(cython.p_char, rows))
@@ -186,8 +197,21 @@ def point(
     return 0
 
 
-def unpack(owner: CodeOwner, table: CodeTable, first: int, data: bytes) -> tuple[int, int]:
+@cython.cfunc
+def keep_others(sources: cython.pointer(CodeSource), n: uint32_t, without: object) -> uint32_t:
+    """Leave functions out; how many stay."""
+    i: uint32_t
+    kept: uint32_t = 0
+    for i in range(n):
+        if sources[i].func not in without:
+            sources[kept] = sources[i]
+            kept += 1
+    return kept
+
+
+def unpack(owner: CodeOwner, table: CodeTable, first: int, data: bytes, without: object = ()) -> tuple[int, int]:
     """Publish an image's code for those functions that have none, in one batch; returns their number and their bytes.
+    ``without``: function indices to leave out.
 
     Raises:
         DamagedImage: the bytes are no image of a module of so many functions; nothing was published.
@@ -212,6 +236,8 @@ def unpack(owner: CodeOwner, table: CodeTable, first: int, data: bytes) -> tuple
         if sources == cython.NULL or addresses == cython.NULL:
             raise MemoryError("no memory to publish code")
         point(data, sources, n, table.count, first)
+        if without:
+            n = keep_others(sources, n, without)
         # Without letting go of the GIL, so that no thread enters a guest meanwhile.
         check_published(owner.publish_sources(sources, n, addresses, threads.loose_threads == 0))
         for i in range(n):

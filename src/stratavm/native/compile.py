@@ -163,6 +163,21 @@ class ModuleCompiler:
         return repr((*listed, *numbers, set_here))
 
     @property
+    def facts(self) -> dict[str, str]:
+        """What code must have in common with this compiler's to run in its place, wherever it was compiled: but for
+        ``features``, of which it may use fewer. Empty where rewrites are numbered: then no other code may."""
+        options = self.options
+        if options.scope is not EVERYWHERE:
+            return {}
+        set_here = [f"{s.name}={s.value()}" for s in (switches.REGS, switches.POISON, switches.POLL) if s.value()]
+        return {
+            "features": " ".join(sorted(self.plan.features)),
+            "memory_plan": options.memory_plan,
+            "fuel": str(options.fuel),
+            "switches": " ".join(set_here + ["poison"] * options.poison),
+        }
+
+    @property
     def stages_ns(self) -> dict[str, int]:
         """Nanoseconds that each stage took so far, in the workers that are idle now and in those that are gone."""
         spent = _sums([self._retired_ns, *(worker.stages_ns for worker in list(self._idle))])

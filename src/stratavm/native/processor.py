@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
-from stratavm.targets.x64.plan import host_features
+from stratavm.base.forms import Final
+from stratavm.targets.x64.plan import REQUIRED, host_features
 from stratavm.targets.x64.regs import CPU_FEATURES
+
+PROCESSORS: Final = {"native": None, "v2": REQUIRED, "v3": frozenset(filter(None, CPU_FEATURES))}
+"""What code may use by ``Config.cpu``: levels of x86-64; None is what is there."""
+
+
+def features_of(cpu: str) -> frozenset[str] | None:
+    """The features that code for a processor may use; None: those of this one.
+
+    Raises:
+        ValueError: this processor lacks some.
+    """
+    features: frozenset[str] | None = PROCESSORS[cpu]
+    if features is not None and (lacking := sorted(features - host_features())):
+        raise ValueError(f"cpu {cpu!r}: this processor lacks {', '.join(lacking)}")
+    return features
 
 
 def extensions() -> dict[str, bool]:

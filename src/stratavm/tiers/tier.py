@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 
 from stratavm.base.forms import Any, Protocol, dataclass, field
 from stratavm.module.valid import ValidModule
@@ -52,12 +52,18 @@ class TierModule(Protocol):
     def compiled(self) -> int:
         """How many functions have machine code."""
 
-    def pack_code(self) -> bytes:
-        """The machine code that there is by now, as ``restore_code`` of another process takes it."""
+    @property
+    def code_facts(self) -> Mapping[str, str]:
+        """What code that was compiled elsewhere must have in common with this module's, of the same binary and build,
+        to be published here; but for ``features`` of the processor, of which it may use fewer. Empty: none may be."""
 
-    def restore_code(self, data: bytes) -> int:
-        """Publish what ``pack_code`` gave, of the same binary, ``code_key`` and build: who calls this answers for that.
-        Returns how many functions have code by it.
+    def pack_code(self, level: int = 0, *, by_index: bool = False) -> bytes:
+        """The machine code that there is by now, of this ``level`` and above, as ``restore_code`` of another process
+        takes it; in the order of the functions, or of first calls."""
+
+    def restore_code(self, data: bytes, without: Container[int] = ()) -> int:
+        """Publish what ``pack_code`` gave, of the same binary, ``code_key`` or ``code_facts``, and build: who calls
+        this answers for that. ``without``: function indices to leave out. Returns how many functions have code by it.
 
         Raises:
             ValueError: the bytes are damaged.

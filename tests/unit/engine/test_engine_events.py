@@ -10,6 +10,7 @@ import gc
 import inspect
 import random
 import socket
+import tempfile
 from collections import ChainMap
 from functools import partial
 from pathlib import Path
@@ -45,6 +46,7 @@ GUEST = (
 SPECIAL = ("__init__", "__call__", "__setitem__", "__delitem__", "__enter__", "__exit__", "__setattr__", "__delattr__")
 
 # Operation → event classes that it emits. Driven below, one by one.
+KEY = b"not the key of a user"
 EMITS = {
     "Engine.__init__": {"EngineCreated"},
     "Engine.close": {"EngineClosed"},
@@ -52,6 +54,13 @@ EMITS = {
     "Module.__init__": {"ModuleLoaded"},
     "Module.from_model": {"ModuleLoaded"},
     "Module.compile_all": {"ModuleCompiled", "FunctionCompiled"},
+    "Module.named": {"ModuleLoaded"},
+    "Module.bare": {"ModuleLoaded"},
+    "Module.build": {"ModuleLoaded", "ModuleBuilt"},
+    "Module.serialize": {"ModuleBuilt"},
+    "Module.serialize_file": {"ModuleBuilt"},
+    "Module.deserialize": {"ModuleLoaded", "BuiltCodeUsed"},
+    "Module.deserialize_file": {"ModuleLoaded", "BuiltCodeUsed"},
     "Store.__init__": {"StoreCreated"},
     "Store.close": {"StoreClosed"},
     "Store.__exit__": {"StoreClosed"},
@@ -249,6 +258,19 @@ def fresh(engine, text):
     return stratavm.load(text, store=stratavm.Store(engine))
 
 
+def image():
+    """The guest as an image."""
+    return stratavm.Module.build(GUEST).serialize(key=KEY)
+
+
+def deserialize_file(engine):
+    """An image from a file that goes with it."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(image())
+        file.flush()
+        stratavm.Module.deserialize_file(file.name, engine, key=KEY)
+
+
 def drive(world, operation):
     """Do it."""
     store, exports, engine = world.store, world.exports, world.engine
@@ -261,6 +283,13 @@ def drive(world, operation):
         "Module.__init__": lambda: stratavm.Module(GUEST, engine=engine),
         "Module.from_model": lambda: stratavm.Module.from_model(world.module.model, engine),
         "Module.compile_all": world.module.compile_all,
+        "Module.named": lambda: stratavm.Module.named(GUEST, engine),
+        "Module.bare": lambda: stratavm.Module.bare(GUEST, engine),
+        "Module.build": lambda: stratavm.Module.build(GUEST, engine),
+        "Module.serialize": lambda: world.module.serialize(key=KEY),
+        "Module.serialize_file": lambda: world.module.serialize_file("/dev/null", key=KEY),
+        "Module.deserialize": lambda: stratavm.Module.deserialize(image(), engine, key=KEY),
+        "Module.deserialize_file": lambda: deserialize_file(engine),
         "Store.__init__": lambda: stratavm.Store(engine),
         "Store.close": store.close,
         "Store.__exit__": lambda: store.__exit__(None, None, None),

@@ -1,6 +1,7 @@
 """Claims about numbers that bound something: what is none is refused by the name of its argument."""
 
 import asyncio
+import os
 import re
 from functools import partial
 from pathlib import Path
@@ -218,6 +219,12 @@ def test_a_slice_whose_bounds_close_the_store_is_no_place():
 
 
 CHOICES = {
+    "Module.build(trusted=)": lambda it: Module.build("(module)", trusted=it),
+    "Module.deserialize(trusted=)": lambda it: Module.deserialize(IMAGE, trusted=it),
+    "Module.deserialize_file(trusted=)": lambda it: Module.deserialize_file(image_file(), trusted=it),
+    "Module.serialize_file(executable=)": lambda it: Module.build("(module)").serialize_file(
+        "/dev/null", executable=it
+    ),
     "Store(thread_bound=)": lambda it: Store(thread_bound=it),
     "Global.new(mutable=)": lambda it: Global.new(Store(), "i32", 1, mutable=it),
     "run(isolate=)": lambda it: stratavm.run("(module)", isolate=it),
@@ -315,10 +322,24 @@ def test_fuel_is_added_and_taken_back_in_whole_units():
     assert store.fuel == 3
 
 
+IMAGE = Module.build("(module)").serialize(key=b"a key of this test's own")
+
+
+def image_file():
+    """Where an image can be read."""
+    file = os.memfd_create("image")
+    os.write(file, IMAGE)
+    return f"/proc/self/fd/{file}"
+
+
 SECONDS = {
     "Config(load_timeout=)": lambda n: Config(load_timeout=n),
     "Module(timeout=)": lambda n: Module("(module)", timeout=n),
     "compile_all(timeout=)": lambda n: Module("(module)").compile_all(timeout=n),
+    "Module.named(timeout=)": lambda n: Module.named("(module)", timeout=n),
+    "Module.build(timeout=)": lambda n: Module.build("(module)", timeout=n),
+    "Module.deserialize(timeout=)": lambda n: Module.deserialize(IMAGE, timeout=n),
+    "Module.deserialize_file(timeout=)": lambda n: Module.deserialize_file(image_file(), timeout=n),
     "run(timeout=)": lambda n: stratavm.run(PROGRAM, timeout=n),
     "deadline(seconds=)": lambda n: Store().deadline(n).__enter__(),
     "set_deadline(seconds=)": lambda n: Store().set_deadline(n),

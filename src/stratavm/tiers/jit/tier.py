@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 
 from stratavm.base import switches
 from stratavm.base.errors import Unsupported
@@ -71,21 +71,26 @@ class JitModule:
         """How many functions have code, of this process or restored."""
         return int(self.lazy.table.n_compiled)
 
-    def pack_code(self) -> bytes:
+    @property
+    def code_facts(self) -> Mapping[str, str]:
+        """What other code must have in common with this module's to be published in its place."""
+        return self.lazy.compiler.facts
+
+    def pack_code(self, level: int = 0, *, by_index: bool = False) -> bytes:
         """Code and tables of the functions that have any, without those that run on the oracle."""
         with importing:
             from stratavm.native.codeimage import pack
 
         lazy = self.lazy
-        return bytes(pack(lazy.owner, lazy.table, lazy.first, lazy.fallbacks))
+        return bytes(pack(lazy.owner, lazy.table, lazy.first, lazy.fallbacks, level, by_index))
 
-    def restore_code(self, data: bytes) -> int:
+    def restore_code(self, data: bytes, without: Container[int] = ()) -> int:
         """Publish kept code, all in one batch."""
         with importing:
             from stratavm.native.codeimage import unpack
 
         lazy = self.lazy
-        taken, size = unpack(lazy.owner, lazy.table, lazy.first, data)
+        taken, size = unpack(lazy.owner, lazy.table, lazy.first, data, without)
         lazy.count_bytes(size)
         return int(taken)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 
 from stratavm.base.forms import dataclass, field
 from stratavm.module.valid import ValidModule
@@ -47,11 +47,16 @@ class OracleModule:
         """No function has any."""
         return 0
 
-    def pack_code(self) -> bytes:
+    @property
+    def code_facts(self) -> Mapping[str, str]:
+        """No code may be published."""
+        return {}
+
+    def pack_code(self, level: int = 0, *, by_index: bool = False) -> bytes:
         """Nothing."""
         return b""
 
-    def restore_code(self, data: bytes) -> int:
+    def restore_code(self, data: bytes, without: Container[int] = ()) -> int:
         """Nothing is taken."""
         return 0
 

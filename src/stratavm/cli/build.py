@@ -1,0 +1,143 @@
+"""``strata build``: compile every function beforehand, and write module and machine code to one file, an image."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from stratavm.aot.container import MAGIC as IMAGE
+from stratavm.base.forms import Final
+from stratavm.base.text import printable
+from stratavm.base.words import counted
+from stratavm.cli import options as common
+from stratavm.cli import output
+from stratavm.cli.program import STANDARD
+from stratavm.cli.source import FilePath, module_source, refuse_loss, write_binary
+from stratavm.engine.aot import LEVELS, BuildReport, Order, build_module
+from stratavm.engine.config import CPUS, Config
+from stratavm.engine.engine import Engine
+from stratavm.engine.module import Module
+
+EXAMPLES: Final = """strata build app.wasm -o app.strata                     then `strata app.strata` starts compiled
+strata build --cpu v3 app.wasm -o app.strata            for other machines of that level
+strata build --executable app.wasm -o app               ./app: its first line has strata run it
+strata build --incremental app.strata --explain app.wasm -o app.strata"""
+ENDING: Final = ".strata"
+EXPLAINED: Final = 40
+"""Functions that --explain lists."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    common.add_module(parser)
+    parser.add_argument("-o", "--output", metavar="FILE", help="where to write (default: FILE with the ending .strata)")
+    parser.add_argument(
+        "--tier", choices=tuple(LEVELS), default="jit1", help="how to compile: jit1 optimises (default), jit0 is fast"
+    )
+    parser.add_argument(
+        "--cpu", choices=CPUS, default="native", help="level of x86-64 that the code may use (default: this processor)"
+    )
+    parser.add_argument(
+        "--memory-plan", choices=("guard", "bounded"), default="guard", help="bounds checks by the MMU or in code"
+    )
+    parser.add_argument("--fuel", action="store_true", help="code that counts fuel, for `strata run --fuel`")
+    parser.add_argument("--threads", type=int, default=0, metavar="N", help="threads that compile (default: all cores)")
+    parser.add_argument("--executable", action="store_true", help="begin with a #! line, and set the executable bit")
+    parser.add_argument(
+        "--incremental", metavar="OLD", help="an image of before: functions that did not change are not compiled again"
+    )
+    parser.add_argument("--explain", action="store_true", help="say of each function why it was compiled")
+    common.add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Build, write and report; the exit code is 1 when a function needs the oracle."""
+    path = options.output or _beside(options.module)
+    if path != STANDARD:
+        refuse_loss(path, options.module, IMAGE)
+    config = Config(memory_plan=options.memory_plan, fuel=options.fuel, threads=options.threads)
+    old = None if options.incremental is None else FilePath(options.incremental)
+    with ExitStack() as stack:
+        module, report = build_module(
+            Module,
+            module_source(options.module),
+            Engine(config),
+            Order(options.tier, options.cpu, old),
+            _bar(stack),
+        )
+    size = _write(module, path, options)
+    if options.json:
+        output.emit(_plain(report, path, size))
+    elif path != STANDARD:
+        _tell(report, path, size)
+        if options.explain:
+            _explain(report)
+    return int(bool(report.fallbacks))
+
+
+def _beside(module: str) -> str:
+    """Where the image goes by default."""
+    if module == STANDARD:
+        raise ValueError("a module from standard input has no name: say where to write with -o FILE")
+    return os.path.splitext(module)[0] + ENDING
+
+
+def _bar(stack: ExitStack) -> Callable[[int, int], None]:
+    """What shows progress on a terminal, from the first report on until the stack is left."""
+    advance: list[Callable[[int], None]] = []
+    shown = [0]
+
+    def show(done: int, total: int) -> None:
+        if not advance:
+            advance.append(stack.enter_context(output.progress("compiling", total)))
+        advance[0](done - shown[0])
+        shown[0] = done
+
+    return show
+
+
+def _write(module: Module, path: str, options: argparse.Namespace) -> int:
+    """Write the image; how many bytes it has."""
+    if path != STANDARD:
+        module.serialize_file(path, executable=options.executable)
+        return os.stat(path).st_size
+    data = module.serialize()
+    write_binary(data)
+    return len(data)
+
+
+def _plain(report: BuildReport, path: str, size: int) -> dict[str, object]:
+    compiled = [{"function": f, "name": name, "reason": why} for f, name, why in report.compiled]
+    fallbacks = [{"function": f, "name": name, "reason": why} for f, name, why in report.fallbacks]
+    return {
+        "file": path,
+        "bytes": size,
+        "functions": report.functions,
+        "code_bytes": report.code_bytes,
+        "seconds": report.seconds,
+        "compiled": compiled,
+        "fallbacks": fallbacks,
+    }
+
+
+def _tell(report: BuildReport, path: str, size: int) -> None:
+    reused = report.functions - len(report.compiled)
+    taken = f", {reused} as they were," if reused else ""
+    output.line(
+        f"{path}: {counted(report.functions, 'function')}{taken} in {report.seconds * 1e3:.0f} ms, "
+        f"{report.code_bytes} bytes of machine code, {size} in all"
+    )
+    for index, name, reason in report.fallbacks:
+        output.line(f"on the oracle: func {index} {printable(name)}: {reason}")
+
+
+def _explain(report: BuildReport) -> None:
+    reasons = {why for *_, why in report.compiled}
+    if len(reasons) == 1 and len(report.compiled) == report.functions:
+        output.line(f"  all functions: {reasons.pop()}")
+        return
+    output.table((f"  func {index}", name, why) for index, name, why in report.compiled[:EXPLAINED])
+    if len(report.compiled) > EXPLAINED:
+        output.line(f"  and {len(report.compiled) - EXPLAINED} more (--json lists all)")

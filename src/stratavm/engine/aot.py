@@ -1,0 +1,415 @@
+"""Images of modules: compiling all of a module beforehand, and taking what was compiled where it may run."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cache
+
+from stratavm.aot.container import Damaged, write
+from stratavm.aot.contents import BINARY, CODE, FACTS, SKELETON, facts_of, mismatch, pack_facts
+from stratavm.aot.files import write_whole
+from stratavm.aot.trust import NOTHING, checked_key, user_key, why_not
+from stratavm.base import IMPORTED_NS, switches
+from stratavm.base.budget import Budget
+from stratavm.base.errors import ResourceLimit, StrataError
+from stratavm.base.events.core import Event
+from stratavm.base.events.core import Source as EventSource
+from stratavm.base.events.declare import event
+from stratavm.base.forms import TYPE_CHECKING, Final, TypeAlias, dataclass, replace
+from stratavm.base.numbers import seconds_or_none, truth
+from stratavm.engine.codecache import CLOCK_NS, PACKAGE, KeptModule, package_identity
+from stratavm.engine.config import way_of
+from stratavm.engine.engine import Engine
+from stratavm.engine.events import describe
+from stratavm.engine.source import Source, SourceLike, image_in, read_source, with_trust
+from stratavm.services.diskcache import CacheRefused, DiskCache, default_folders, digest
+
+if TYPE_CHECKING:
+    from stratavm.aot.container import Image
+    from stratavm.engine.config import Cpu, TierName
+    from stratavm.engine.module import Module
+    from stratavm.module.sections import Datas, Functions
+    from stratavm.tiers.tier import TierModule
+
+LEVELS: Final[dict[TierName, int]] = {"jit0": 0, "jit1": 1}
+"""Levels of the tiers whose code an image may have."""
+LOOK_S: Final = 0.1
+"""Between two reports of progress."""
+SHOWN: Final = ("version", "tier", "features", "memory_plan", "fuel", "switches")
+"""Facts that people want to see."""
+INTERPRETER: Final = "/usr/bin/env -S strata run"
+GUARD: Final = "_build.py"
+"""Of a checkout alone; no code depends on it."""
+
+Cached: TypeAlias = "KeptModule | None"
+Progress: TypeAlias = Callable[[int, int], None]
+"""Hears how many functions of how many have code."""
+
+
+@event
+class ModuleBuilt(Event):
+    """All functions of a module were compiled for an image: ``compiled`` of so many ``functions`` now, the others were
+    in the image of before."""
+
+    module: str
+    functions: int
+    compiled: int
+    code_bytes: int
+
+
+@event
+class BuiltCodeUsed(Event):
+    """The code of an image runs: of so many ``functions``, so many ``bytes``."""
+
+    module: str
+    functions: int
+    bytes: int
+
+
+@event
+class BuiltCodeRefused(Event):
+    """The code of an image does not run here, or is damaged: the binary in it is compiled instead."""
+
+    module: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be built; ``Module.build`` says what each means."""
+
+    tier: TierName = "jit1"
+    cpu: Cpu | None = None
+    old: SourceLike | None = None
+    key: bytes | None = None
+    trusted: bool = False
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The code of a module, as an image has it: with what it depends on."""
+
+    facts: Mapping[str, str]
+    code: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What building a module did.
+
+    Attributes:
+        functions: how many the module defines; ``code_bytes``: of machine code of all.
+        compiled: index, name and reason of those that were compiled now.
+        fallbacks: index, name and reason of those that run on the oracle.
+        seconds: that it took, loading included.
+    """
+
+    functions: int
+    code_bytes: int
+    compiled: tuple[tuple[int, str, str], ...]
+    fallbacks: tuple[tuple[int, str, str], ...]
+    seconds: float = 0.0
+
+
+def build_module(
+    make: type[Module], source: SourceLike, engine: Engine | None, order: Order, progress: Progress | None = None
+) -> tuple[Module, BuildReport]:
+    """A module with the code of all functions, and what that took. ``Module.build`` says what is raised."""
+    begin = time.perf_counter()
+    if order.tier not in LEVELS:
+        raise ValueError(f"tier must be one of {', '.join(LEVELS)} for an image, got {order.tier!r}")
+    truth("trusted", order.trusted)
+    with Budget(seconds_or_none("timeout", order.timeout)):
+        module = make.bare(source, engine)
+        old = None
+        if order.old is not None:
+            old = image_in(read_source(order.old, module.engine.config.limits.module_bytes))
+            old = with_trust(old, order.key, order.trusted, named=True)
+        built, report = _build(module, order.tier, order.cpu, old, progress)
+    if not mismatch(built.facts, _facts(module.code)):
+        module.code.restore_code(built.code)
+    module._built = built
+    return module, replace(report, seconds=time.perf_counter() - begin)
+
+
+def _build(
+    module: Module, tier: TierName, cpu: Cpu | None, old: Source | None = None, progress: Progress | None = None
+) -> tuple[Built, BuildReport]:
+    """Compile all functions of a module, beside the code that it has.
+
+    Raises:
+        StrataError: files of the package changed since this process imported it.
+        DeadlineExceeded, Interrupted: the budget of the thread ended it.
+    """
+    build_identity()  # before anything is compiled
+    with _compiler(module, tier, cpu) as code:
+        way = digest(way_of(module.engine.config).encode()).hex()
+        facts = _facts(code) | {
+            "way": way,
+            "tier": tier,
+            "options": digest(code.code_key.encode()).hex(),
+            "name": module.name,
+        }
+        reasons = _reuse(module, code, facts, old)
+        if not mismatch(_facts(module.code), _facts(code)):
+            code.restore_code(module.code.pack_code(LEVELS[tier]))
+        before = code.compiled
+        with _told(code, len(module.model.functions), progress):
+            code.compile_all(module.engine.config.worker_threads)
+        built = Built(facts, code.pack_code(by_index=True))
+        first, name = len(module.model.imported_funcs), module.model.func_name
+        report = BuildReport(
+            functions=len(module.model.functions),
+            code_bytes=code.code_bytes,
+            compiled=tuple((first + i, name(first + i), why) for i, why in sorted(reasons.items())),
+            fallbacks=tuple((f, name(f), why) for f, why in sorted(code.fallbacks.items())),
+        )
+        source = module.engine.source
+        if source.hears(ModuleBuilt):
+            source.emit(ModuleBuilt(module.name, report.functions, code.compiled - before, report.code_bytes))
+    return built, report
+
+
+@contextmanager
+def _compiler(module: Module, tier: TierName, cpu: Cpu | None) -> Iterator[TierModule]:
+    """The module's code under the tier that compiles: of an engine of its own, so that nothing is in it yet."""
+    config = module.engine.config
+    changed = config.having(tier=tier, cpu=cpu or config.cpu, strict=False, pool=None, cache=False)
+    with Engine(changed) as engine:
+        code = engine.tier.load(module.valid, module.name)
+        try:
+            yield code
+        finally:
+            code.close()
+
+
+@contextmanager
+def _told(code: TierModule, functions: int, progress: Progress | None) -> Iterator[None]:
+    """Report progress meanwhile, on a thread of its own."""
+    if progress is None:
+        yield
+        return
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(LOOK_S):
+            progress(code.compiled, functions)
+
+    watcher = threading.Thread(target=watch, name="strata-progress", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+    progress(functions, functions)
+
+
+def _reuse(module: Module, code: TierModule, facts: Mapping[str, str], old: Source | None) -> dict[int, str]:
+    """Publish what an image of before has of unchanged functions; why each of the others is compiled, by defined
+    index."""
+    everything = dict.fromkeys(range(len(module.model.functions)), "everything is compiled")
+    if old is None or old.image is None:
+        return everything
+    from stratavm.aot.incremental import changes
+
+    image = old.image
+    why = why_not(image, old.trust or NOTHING, old.file)
+    try:
+        before = facts_of(image)
+        names = ("build", *code.code_facts, "options")
+        differing = [name for name in names if before.get(name) != facts[name]]
+        if why or differing:
+            why = f"the old image is not used: {why or ', '.join(differing) + ' differs'}"
+            return dict.fromkeys(everything, why)
+        assert old.binary is not None
+        first = len(module.model.imported_funcs)
+        found = changes(old.binary, module.model.binary, first, inlines=facts["tier"] != "jit0")
+        if found.everything:
+            return dict.fromkeys(everything, found.everything)
+        code.restore_code(image.section(CODE), {first + i for i in found.functions})
+    except (Damaged, ValueError, ResourceLimit) as error:
+        return dict.fromkeys(everything, f"the old image is not used: {describe(error)}")
+    return dict(found.functions)
+
+
+def image_of(module: Module, key: bytes | None, interpreter: str = "") -> list[bytes]:
+    """A module's image, in pieces; with the mark of a key, or of this user's if there can be one.
+
+    Args:
+        interpreter: what runs it, as behind ``#!``.
+
+    Raises:
+        ValueError: the module was made of a model, or the key is none.
+    """
+    if module._is_given:
+        raise ValueError(
+            "a module that was made of a model has no image: the model may be another than its binary says"
+        )
+    built = module._built or _complete(module)
+    from stratavm.module.skeleton import pack
+
+    model = module.model
+    skeleton = pack(model.functions, model.datas, len(model.binary))
+    sections = {FACTS: pack_facts(built.facts), CODE: built.code, SKELETON: skeleton, BINARY: model.binary}
+    return write(sections, checked_key(key) or user_key(make=True)[0], interpreter)
+
+
+def _complete(module: Module) -> Built:
+    """The code of all functions of a module at level 1, with what it has of that by now."""
+    return _build(module, "jit1", None)[0]
+
+
+def write_image(module: Module, path: str | os.PathLike[str], key: bytes | None, executable: bool) -> None:
+    """``Module.serialize_file``."""
+    truth("executable", executable)
+    write_whole(path, image_of(module, key, INTERPRETER if executable else ""), executable=executable)
+
+
+class KeptInImage(KeptModule):
+    """What an image that may be believed has of a module besides the binary.
+
+    Args:
+        name: of the module, in events; ``source``: where they come from.
+        image: it.
+        facts: what it was built for.
+        cached: gives what else is kept of the binary, where this is for other engines.
+    """
+
+    def __init__(
+        self, name: str, source: EventSource, image: Image, facts: Mapping[str, str], cached: Callable[[], Cached]
+    ) -> None:
+        self._name = name
+        self._source = source
+        self._image = image
+        self._facts = facts
+        self._cached = cached
+        self._instead: Cached = None
+
+    def skeleton(self, way: str, size: int) -> tuple[Functions, Datas] | None:
+        """The functions and data segments, if the binary was found to be valid in this way."""
+        if SKELETON not in self._image.sections or self._facts.get("way") != digest(way.encode()).hex():
+            return None
+        from stratavm.module.skeleton import unpack
+
+        try:
+            found: tuple[Functions, Datas] = unpack(self._image.section(SKELETON), size)
+        except ValueError as error:
+            self.refuse(error)
+            return None
+        return found
+
+    def restore(self, code: TierModule) -> None:
+        """Publish its code, if it was compiled for such an engine, or else what is in the cache."""
+        try:
+            why = mismatch(self._facts, _facts(code))
+            if not why:
+                data = self._image.section(CODE)
+                functions = code.restore_code(data)
+                if self._source.hears(BuiltCodeUsed):
+                    self._source.emit(BuiltCodeUsed(self._name, functions, len(data)))
+                return
+        except (ValueError, StrataError) as error:
+            why = describe(error)
+        _refuse(self._source, self._name, why)
+        self._instead = self._cached()
+        if self._instead is not None:
+            self._instead.restore(code)
+
+    def refuse(self, error: Exception) -> None:
+        """Say of a part that it was not used."""
+        _refuse(self._source, self._name, describe(error))
+
+    def keep(self, code: TierModule, way: str, functions: Functions, datas: Datas, size: int) -> None:
+        """Nothing, but what is for the cache where that was looked at."""
+        if self._instead is not None:
+            self._instead.keep(code, way, functions, datas, size)
+
+
+def kept_in(name: str, engine: Engine, origin: Source, cached: Callable[[], Cached]) -> KeptModule | None:
+    """What an image has besides its binary; None, and an event says why, where nothing of it may be believed.
+    ``cached`` gives what else is kept of the binary, where the code is for other engines."""
+    image = origin.image
+    assert image is not None
+    why = why_not(image, origin.trust or NOTHING, origin.file)
+    try:
+        facts = facts_of(image)
+        if not why and facts.get("build") == build_identity():
+            return KeptInImage(name, engine.source, image, facts, cached)
+        why = why or mismatch(facts, _here())
+    except (Damaged, CacheRefused) as error:
+        why = why or describe(error)
+    _refuse(engine.source, name, why)
+    return None
+
+
+def _refuse(source: EventSource, name: str, why: str) -> None:
+    if source.hears(BuiltCodeRefused):
+        source.emit(BuiltCodeRefused(name, why))
+
+
+def description(origin: Source) -> list[tuple[str, str]]:
+    """What the code of an image is for, and whether this user's processes run it; for people."""
+    image = origin.image
+    assert image is not None
+    size = image.sections[CODE].size if CODE in image.sections else 0
+    rows = [("code", f"{size} bytes")]
+    try:
+        facts = facts_of(image)
+    except Damaged as error:
+        return [*rows, ("used", f"no: {error}")]
+    rows += [(name.replace("_", " "), value) for name, value in facts.items() if name in SHOWN and value]
+    same = facts.get("build") == build_identity()
+    why = why_not(image, origin.trust or NOTHING, origin.file) or ("" if same else "it is of another build of Strata")
+    return [*rows, ("used", f"no: {why}" if why else "yes, by engines with these options")]
+
+
+def _facts(code: TierModule) -> dict[str, str]:
+    """What code that fits a module's compiler says of itself; nothing where none does."""
+    found = dict(code.code_facts)
+    return {**_here(), **found} if found else {}
+
+
+def _here() -> dict[str, str]:
+    """What every image says that is built here."""
+    return {"build": build_identity(), "version": sys.modules["stratavm"].__version__}
+
+
+def build_identity() -> str:
+    """What tells this build of Strata from any other, on whatever machine: all that its files have in them.
+
+    Raises:
+        CacheRefused: files changed since this process imported them.
+    """
+    if any(changed > IMPORTED_NS - CLOCK_NS for *_, changed in package_identity()):
+        raise CacheRefused("files of stratavm changed since this process imported it: start it anew")
+    return _content_identity().hex()
+
+
+@cache
+def _content_identity() -> bytes:
+    """The digest of the package's files; kept in the user's cache, by their names, sizes and times."""
+    files, disk = package_identity(), None
+    key = digest(b"build", repr(files).encode())
+    if not switches.CACHE.value():
+        with suppress(CacheRefused):
+            disk = DiskCache(*default_folders())
+    known = disk.find(key)[0] if disk is not None else None
+    if known is not None:
+        return known
+    parts = []
+    for name, *_ in files:
+        if name != GUARD:
+            with open(f"{PACKAGE}/{name}", "rb") as file:
+                parts += [name.encode(), file.read()]
+    found = digest(*parts)
+    if disk is not None:
+        with suppress(OSError):
+            disk.keep(key, found)
+    return found

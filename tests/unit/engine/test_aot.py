@@ -1,0 +1,436 @@
+"""Claims about images: they hold all code of a module, as it is compiled afresh, and it runs only if authenticated."""
+
+import errno
+import os
+import pickle
+import subprocess
+import sys
+
+import pytest
+
+import stratavm
+from stratavm import DecodeError, Engine, Linker, Module, Store, Trap
+from stratavm.aot import container
+from stratavm.engine import aot
+from stratavm.engine.aot import BuiltCodeRefused, BuiltCodeUsed, ModuleBuilt
+from stratavm.native.compile import ModuleCompiler
+from stratavm.testing import EventRecorder
+from stratavm.tiers.events import FunctionCompiled
+
+TEXT = """(module $app (memory 1) (table funcref (elem $three $answer))
+  (func $three (export "three") (result i32) (i32.const 3))
+  (func $answer (export "answer") (param i32) (result i32) (local i32)
+    (loop (local.set 1 (i32.add (local.get 1) (call $three)))
+      (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))) (local.get 1))
+  (func (export "trap") (param i32) (result i32) (i32.add (call $read (local.get 0)) (i32.const 1)))
+  (func $read (param i32) (result i32) (i32.load (local.get 0))))"""
+FOREIGN = TEXT.replace("(result i32) (i32.const 3))", "(result i32) (i32.const 666))")
+KEY = b"0123456789abcdef"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """A key and a cache of the test's own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def answers(module):
+    """What the functions say, and where the trap is."""
+    store = Store(module.engine, fuel=10**6 if module.engine.config.fuel else None)
+    exports = Linker(module.engine).instantiate(store, module).exports
+    with pytest.raises(Trap) as trap:
+        exports.trap(1 << 20)
+    return exports.three(), exports.answer(7), str(trap.value), [str(frame) for frame in trap.value.frames]
+
+
+EXPECTED = answers(Module(TEXT))
+
+
+def load(make, **options):
+    """The module that ``make`` makes of an engine, and why its code was refused; empty: it runs, and nothing else."""
+    engine = Engine(**options)
+    with EventRecorder(engine.bus) as recorder:
+        module = make(engine)
+        found = answers(module)
+        engine.bus.drain()
+    used = [e for e in recorder.events if isinstance(e, BuiltCodeUsed)]
+    refused = [e for e in recorder.events if isinstance(e, BuiltCodeRefused)]
+    compiled = [e for e in recorder.events if isinstance(e, FunctionCompiled)]
+    assert len(used) + len(refused) == 1
+    assert bool(compiled) is not bool(used), "either the code runs or the binary is compiled"
+    return found, refused[0].reason if refused else ""
+
+
+def forged(key=None):
+    """An image of the module with code of another one, and digests that fit."""
+    parts = container.read(Module.build(TEXT).serialize())
+    others = container.read(Module.build(FOREIGN).serialize())
+    sections = {"facts": parts.section("facts"), "code": others.section("code"), "binary": parts.section("binary")}
+    return b"".join(container.write(sections, key))
+
+
+# ---- what is in it ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tier", ["jit0", "jit1"])
+@pytest.mark.parametrize(
+    "options", [{}, {"tier": "jit1"}, {"tier": "auto"}, {"fuel": True}, {"memory_plan": "bounded"}], ids=str
+)
+def test_code_from_an_image_answers_as_what_is_compiled(tier, options):
+    """Traps and their frames included; nothing is compiled."""
+    data = Module.build(TEXT, Engine(**options), tier=tier).serialize()
+    found, refused = load(lambda engine: Module.deserialize(data, engine), **options)
+    assert (found[:2], refused) == (EXPECTED[:2], "") and found[3] == EXPECTED[3]
+
+
+def test_a_built_module_runs_the_code_that_it_was_built_with():
+    """It need not be loaded again; of another tier's engine, too."""
+    engine = Engine()
+    with EventRecorder(engine.bus) as recorder:
+        module = Module.build(TEXT, engine)
+        assert answers(module) == EXPECTED
+        engine.bus.drain()
+    (built,) = [e for e in recorder.events if isinstance(e, ModuleBuilt)]
+    assert (built.functions, built.compiled) == (4, 4)
+    assert not [e for e in recorder.events if isinstance(e, FunctionCompiled)]
+    assert {module.code.lazy.table.level(i) for i in range(4)} == {1}
+
+
+def test_an_image_is_the_same_whoever_builds_it(home):
+    """In another process, of a module that was run before, of one that came from an image, by one thread or two."""
+    data = Module.build(TEXT, Engine(threads=1)).serialize()
+    code = "import sys; from stratavm import *; sys.stdout.buffer.write(Module.build(sys.argv[1]).serialize())"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    child = subprocess.run([sys.executable, "-c", code, TEXT], capture_output=True, check=True, env=environment)
+    assert child.stdout == data
+    for options in ({}, {"tier": "jit1"}, {"tier": "auto", "lift_after": 1}, {"tier": "oracle"}):
+        module = Module(TEXT, engine=Engine(**options))
+        answers(module)
+        assert module.serialize() == data, options
+    assert Module.deserialize(data).serialize() == data
+    assert Module.build(data).serialize().endswith(Module(TEXT).model.binary)
+
+
+def test_what_the_compiler_refuses_is_left_out(monkeypatch):
+    """It runs on the oracle afterwards as before, and a report says so."""
+    real = ModuleCompiler.compile
+
+    def compile(compiler, index, worker=None):
+        if index == 1:
+            raise stratavm.Unsupported("no rule for this row")
+        return real(compiler, index, worker)
+
+    monkeypatch.setattr(ModuleCompiler, "compile", compile)
+    monkeypatch.setattr(ModuleCompiler, "compile_batch", lambda compiler, indices, worker: list(indices))
+    monkeypatch.setattr(ModuleCompiler, "without_python", False)
+    built, report = aot.build_module(Module, TEXT, Engine(), aot.Order())
+    assert report.fallbacks == ((1, "answer", "no rule for this row"),)
+    module = Module.deserialize(built.serialize())
+    assert module.code.compiled == 3 and answers(module) == EXPECTED
+
+
+def test_modules_are_pickled_as_images():
+    """Of the default engine afterwards; code under the same rule."""
+    module = pickle.loads(pickle.dumps(Module(TEXT, engine=Engine(tier="jit1"))))
+    assert module.engine is stratavm.engine.engine.default_engine()
+    assert module.code.compiled == 4 and answers(module) == EXPECTED
+
+
+def test_a_module_of_a_model_has_no_image():
+    """The model may be another than the binary says."""
+    module = Module.from_model(Module(TEXT).model)
+    with pytest.raises(ValueError, match="made of a model"):
+        module.serialize()
+    with pytest.raises(ValueError, match="made of a model"):
+        pickle.dumps(module)
+
+
+def test_every_place_that_takes_a_source_takes_an_image(home):
+    """Paths, bytes, and what Python imports."""
+    path = home / "shipped.strata"
+    Module.build(TEXT).serialize_file(path)
+    assert answers(Module(path)) == answers(Module(str(path))) == EXPECTED
+    assert stratavm.load(path).exports.three() == stratavm.load(path.read_bytes()).exports.three() == 3
+    code = f"import sys; sys.path.insert(0, {str(home)!r}); import stratavm.importer, shipped; print(shipped.answer(2))"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env=environment).stdout == b"6\n"
+    )
+
+
+def test_an_image_may_be_longer_than_a_binary_may(home):
+    """The limit is the module's."""
+    limits = stratavm.Config().limits
+    size = len(Module(TEXT).model.binary)
+    small = stratavm.base.forms.replace(limits, module_bytes=size)
+    path = home / "app.strata"
+    Module.build(TEXT).serialize_file(path)
+    assert path.stat().st_size > size
+    assert answers(Module(path, engine=Engine(limits=small)))[0] == 3
+    with pytest.raises(stratavm.ResourceLimit):
+        Module(path, engine=Engine(limits=stratavm.base.forms.replace(limits, module_bytes=size - 1)))
+
+
+@pytest.mark.parametrize("data", [b"", b"\0asm\1\0\0\0", TEXT.encode()], ids=["nothing", "binary", "text"])
+def test_what_is_no_image_is_not_deserialized(data, home):
+    """Although it may be a module."""
+    with pytest.raises(DecodeError):
+        Module.deserialize(data)
+    (home / "file").write_bytes(data)
+    with pytest.raises(DecodeError):
+        Module.deserialize_file(home / "file")
+    with pytest.raises(TypeError, match="data must be the bytes"):
+        Module.deserialize(str(home / "file"))
+
+
+# ---- whose code runs ----------------------------------------------------------------------------------------------
+
+
+def test_foreign_code_with_right_digests_never_runs(home):
+    """Bytes, files, pickles: whatever takes an image compiles the binary in it, and says why."""
+    path = home / "app.strata"
+    for data in (forged(), forged(KEY), forged(b"l" * 32)):
+        path.write_bytes(data)
+        path.chmod(0o666)
+        for make in (
+            lambda engine, data=data: Module(data, engine=engine),
+            lambda engine, data=data: Module.deserialize(data, engine),
+            lambda engine, data=data: Module.deserialize(data, engine, key=b"another key than that"),
+            lambda engine: Module(path, engine=engine),
+            lambda engine: Module.named(path, engine),
+            lambda engine: Module.deserialize_file(path, engine),
+        ):
+            found, refused = load(make)
+            assert found == EXPECTED and "mark" in refused
+    assert stratavm.load(path).exports.three() == 3
+    assert Module.build(TEXT, old=forged()).serialize() == Module.build(TEXT).serialize()
+    assert answers(pickle.loads(pickle.dumps(Module(forged())))) == EXPECTED
+
+
+def test_the_forgery_would_run_if_it_were_trusted():
+    """Or the test above would show nothing."""
+    assert answers(Module.deserialize(forged(), trusted=True))[0] == 666
+
+
+def test_code_runs_by_this_users_key_and_by_no_other(home):
+    """The key of the code cache."""
+    data = Module.build(TEXT).serialize()
+    assert load(lambda engine: Module.deserialize(data, engine))[1] == ""
+    assert load(lambda engine: Module(data, engine=engine))[1] == ""
+    (home / "state/stratavm/cache.key").write_bytes(b"o" * 32)
+    assert "not by this user's key" in load(lambda engine: Module.deserialize(data, engine))[1]
+    (home / "state/stratavm/cache.key").unlink()
+    assert "has no key" in load(lambda engine: Module.deserialize(data, engine))[1]
+    assert not (home / "state/stratavm/cache.key").exists()
+    assert load(lambda engine: Module.deserialize(data, engine, trusted=True))[1] == ""
+
+
+def test_a_key_that_is_given_is_the_only_one_that_counts(home):
+    """This user's does not, nor do the rights of the file."""
+    data = Module.build(TEXT).serialize(key=KEY)
+    assert load(lambda engine: Module.deserialize(data, engine, key=KEY))[1] == ""
+    assert load(lambda engine: Module.deserialize(data, engine))[1] != ""
+    own, path = Module.build(TEXT).serialize(), home / "app.strata"
+    assert "key that was given" in load(lambda engine: Module.deserialize(own, engine, key=KEY))[1]
+    path.write_bytes(own)
+    path.chmod(0o755)
+    assert "key that was given" in load(lambda engine: Module.deserialize_file(path, engine, key=KEY))[1]
+
+
+@pytest.mark.parametrize(
+    ("mode", "why"),
+    [(0o755, ""), (0o700, ""), (0o644, "not executable"), (0o775, "others may write"), (0o757, "others may write")],
+    ids=str,
+)
+def test_a_file_that_was_named_is_trusted_as_a_program_is(home, mode, why):
+    """By its owner and its rights; the tests above show that nothing else is."""
+    path = home / "app.strata"
+    path.write_bytes(Module.build(TEXT).serialize(key=KEY))
+    path.chmod(mode)
+    for make in (Module.deserialize_file, Module.named):
+        refused = load(lambda engine, make=make: make(path, engine))[1]
+        assert why in refused if why else refused == ""
+    assert load(lambda engine: Module(path, engine=engine))[1] != ""
+
+
+@pytest.mark.parametrize(("owner", "fits"), [(0, True), (None, True), (12345, False)])
+def test_a_program_belongs_to_its_user_or_to_root(home, monkeypatch, owner, fits):
+    """None is who runs this."""
+    path = home / "app.strata"
+    path.write_bytes(Module.build(TEXT).serialize(key=KEY))
+    path.chmod(0o755)
+    real = os.fstat
+
+    def fstat(number):
+        now = real(number)
+        return os.stat_result(
+            (*now[:4], os.geteuid() if owner is None else owner, *now[5:]),
+            {name: getattr(now, name) for name in ("st_mtime_ns", "st_ctime_ns", "st_atime_ns")},
+        )
+
+    monkeypatch.setattr(os, "fstat", fstat)
+    refused = load(lambda engine: Module.deserialize_file(path, engine))[1]
+    assert refused == "" if fits else "belongs to user 12345" in refused
+
+
+def test_runs_of_programs_name_their_file(home):
+    """``stratavm.run`` as ``strata run``."""
+    path = home / "app.strata"
+    Module.build('(module (func (export "_start")))').serialize_file(path, key=KEY, executable=True)
+    assert stratavm.run(path).reason == "exit"
+    assert stratavm.run(path, isolate=True).reason == "exit"
+
+
+@pytest.mark.parametrize(("key", "error"), [("x" * 32, TypeError), (b"short", ValueError), (b"x" * 65, ValueError)])
+def test_what_is_no_key_is_refused(key, error):
+    """Everywhere."""
+    module = Module.build(TEXT)
+    data = module.serialize()
+    for call in (lambda: module.serialize(key=key), lambda: Module.deserialize(data, key=key)):
+        with pytest.raises(error, match="key must"):
+            call()
+
+
+# ---- where it runs ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("built", "here", "why"),
+    [
+        ({}, {"fuel": True}, "fuel=False"),
+        ({"memory_plan": "bounded"}, {}, "memory_plan=bounded"),
+    ],
+    ids=str,
+)
+def test_code_for_other_options_does_not_run(built, here, why):
+    """The binary is compiled as the engine says."""
+    data = Module.build(TEXT, Engine(**built)).serialize()
+    engine = Engine(**here)
+    with EventRecorder(engine.bus, BuiltCodeRefused) as recorder:
+        module = Module.deserialize(data, engine)
+    assert why in recorder.events[0].reason
+    exports = Linker(engine).instantiate(Store(engine, fuel=1000 if here.get("fuel") else None), module).exports
+    assert exports.answer(7) == 21
+
+
+def test_code_of_another_build_does_not_run(monkeypatch):
+    """Any file of the package that has something else in it."""
+    data = Module.build(TEXT).serialize()
+    monkeypatch.setattr(aot, "_content_identity", lambda: b"another")
+    assert "another build" in load(lambda engine: Module.deserialize(data, engine))[1]
+
+
+def test_the_build_is_known_by_what_its_files_say(monkeypatch, home):
+    """Not by times, which a shipped package has others of; those only spare reading the files again."""
+    monkeypatch.setenv("STRATA_CACHE", "on")
+    plain = aot._content_identity.__wrapped__
+    first = plain()
+    monkeypatch.setattr(aot, "open", lambda *_: pytest.fail("the files were read again"), raising=False)
+    assert plain() == first
+    monkeypatch.delattr(aot, "open")
+    files = aot.package_identity()
+    monkeypatch.setattr(aot, "package_identity", lambda: tuple((name, 1, 2, 3) for name, *_ in files))
+    assert plain() == first
+    monkeypatch.setattr(aot, "package_identity", lambda: tuple((name, 1, 2, 4) for name, *_ in files[1:]))
+    assert plain() != first
+
+
+def test_a_process_whose_package_was_changed_builds_nothing(monkeypatch):
+    """And takes no code: it runs what it imported, and what lies there now is something else."""
+    data = Module.build(TEXT).serialize()
+    monkeypatch.setattr(aot, "IMPORTED_NS", 0)
+    with pytest.raises(stratavm.StrataError, match="changed since this process imported it"):
+        Module.build(TEXT)
+    assert "changed since" in load(lambda engine: Module.deserialize(data, engine))[1]
+
+
+def test_code_for_less_than_this_processor_runs_and_code_for_more_does_not():
+    """Levels of x86-64."""
+    image = container.read(Module.build(TEXT, cpu="v2").serialize())
+    facts = image.section("facts").decode()
+    assert "features=popcnt sse41\n" in facts
+    assert load(lambda engine: Module.deserialize(bytes(image.data), engine))[1] == ""
+    assert load(lambda engine: Module.deserialize(bytes(image.data), engine), cpu="v2")[1] == ""
+    sections = {name: image.section(name) for name in image.sections}
+    sections["facts"] = facts.replace("popcnt", "popcnt avx9000").encode()
+    newer = b"".join(container.write(sections))
+    assert "avx9000" in load(lambda engine: Module.deserialize(newer, engine, trusted=True))[1]
+    native = Module.build(TEXT).serialize()
+    if "bmi2" in container.read(native).section("facts").decode():
+        assert "lacks" in load(lambda engine: Module.deserialize(native, engine), cpu="v2")[1]
+
+
+def test_a_processor_is_not_asked_for_what_it_lacks(monkeypatch):
+    """An engine of such a level could run nothing that it compiles."""
+    from stratavm.native import processor
+
+    monkeypatch.setattr(processor, "host_features", lambda: processor.REQUIRED)
+    with pytest.raises(ValueError, match="this processor lacks bmi1, bmi2, lzcnt"):
+        Engine(cpu="v3")
+    with pytest.raises(ValueError, match="cpu must be one of"):
+        Engine(cpu="v9")
+
+
+# ---- files --------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_is_written_aside(home, monkeypatch):
+    """Where there is no room, what was there is there still, and nothing else."""
+    path = home / "out/app.strata"
+    path.parent.mkdir()
+    path.write_bytes(b"before")
+    module, real = Module.build(TEXT), os.write
+    written = []
+
+    def full(number, data):
+        if len(written) == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written.append(len(data))
+        return real(number, bytes(data[:100]))
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        module.serialize_file(path)
+    monkeypatch.undo()
+    assert path.read_bytes() == b"before" and len(list(path.parent.iterdir())) == 1
+    with pytest.raises(OSError):
+        module.serialize_file("/dev/full")
+
+
+def test_a_directory_that_cannot_be_written_is_said(home):
+    """As any file's."""
+    with pytest.raises(FileNotFoundError):
+        Module.build(TEXT).serialize_file(home / "nope/app.strata")
+    with pytest.raises(OSError):
+        Module.build(TEXT).serialize_file("/proc/app.strata")
+
+
+def test_the_file_that_a_link_leads_to_is_written(home):
+    """The link stays one."""
+    (home / "link").symlink_to(home / "target")
+    Module.build(TEXT).serialize_file(home / "link", executable=True)
+    assert (home / "link").is_symlink() and (home / "target").stat().st_mode & 0o111
+
+
+def test_building_ends_in_time():
+    """As loading does."""
+    with pytest.raises(stratavm.DeadlineExceeded):
+        Module.build(TEXT, timeout=0)
+
+
+@pytest.mark.parametrize(
+    "given", [{"tier": "auto"}, {"tier": "oracle"}, {"cpu": "v9"}, {"trusted": 1, "old": b"x"}], ids=str
+)
+def test_what_cannot_be_built_is_said(given):
+    """Before anything is compiled."""
+    with pytest.raises((ValueError, TypeError, DecodeError)):
+        Module.build(TEXT, **given)
+
+
+def test_progress_is_told():
+    """At the end at least, with all of them."""
+    heard = []
+    Module.build(TEXT, progress=lambda done, total: heard.append((done, total)))
+    assert heard[-1] == (4, 4) and all(done <= total for done, total in heard)
