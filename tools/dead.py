@@ -79,6 +79,8 @@ KEPT: Final[tuple[Excuse, ...]] = (
     ("native/background.py", "helper_status submit_at withdraw_at", NATIVE),
     ("native/execmem.py", "limit_arena arena_usage", NATIVE),
     ("native/queue.py", "is_idle", "tests wait for what is compiled ahead"),
+    ("native/queue.py", "task_state", "tests wait for a piece to begin"),
+    ("native/lift.py", "is_idle", "tests wait for what is compiled beside"),
     ("native/worker.py", "input generate retreats", "tests fill the SSA form, and count what level 1 gave up"),
     ("native/worker.pxd", "EMIT", "one of an enumeration that is complete"),
     ("targets/x64/pseudo.pxd", "ROT_RIGHT CC_NO CC_NS", "one of an enumeration that is complete"),

@@ -29,8 +29,9 @@ from stratavm.spec.types import F32, F64, FUNC, I32, I64, FuncType, ValType, hea
 from stratavm.tiers.jit import lazy
 from stratavm.tiers.jit.eager import compile_codes, publish_batch
 from stratavm.tiers.jit.tier import Jit, JitModule
-from stratavm.tiers.policy import Decision, Policy, Seen
+from stratavm.tiers.policy import MOST_BYTES, Policy, Thresholds
 from stratavm.tiers.tier import TierModule
+from tests.fuzz.whims import Whims
 
 Reached = Literal["rejected", "valid", "compiled", "ran"]
 ORACLE_S: Final = 1.0
@@ -250,22 +251,10 @@ def variants() -> dict[str, Config]:
     for after in (0, 1):
         found[f"auto {after}"] = auto.having(lift_after=after)
         found[f"auto {after} bounded"] = auto.having(lift_after=after, memory_plan="bounded")
+    found["auto beside"] = auto.having(threads=2)
     found["auto random"] = auto
+    found["auto random beside"] = auto.having(threads=2)
     return found | {"jit1 machine passes": jit1.having(passes=(), memory_plan="bounded")}
-
-
-@dataclass(frozen=True, slots=True)
-class Whims:
-    """A policy without reason: a function changes its level at its first call, at a later one or never."""
-
-    calls: int = 0
-    period: int = 3
-    ticks: bool = True
-
-    def decide(self, seen: Seen) -> Decision:
-        """By a number that everything seen has a part in."""
-        whim = random.Random(f"{seen.function} {seen.size} {seen.calls} {seen.ticks}").randrange(4)
-        return Decision(whim == 0, whim == 1, seen.calls + 1, "whim")
 
 
 def engines(fuel: bool = False) -> dict[str, Engine]:
@@ -275,8 +264,10 @@ def engines(fuel: bool = False) -> dict[str, Engine]:
     made: dict[str, Engine] = {}
     for name, config in variants().items():
         services: dict[Any, Any] = {ModuleCache: Validated()}
-        if name == "auto random":
+        if name.startswith("auto random"):
             services[Policy] = Whims()
+        elif name == "auto beside":
+            services[Policy] = Thresholds(1, 1, calls_waited=1, call_bytes=MOST_BYTES)
         if "jit0" in made and config.pool is None:
             services |= {Bus: made["jit0"].bus, Runtime: made["jit0"].runtime}
         made[name] = Engine(config.having(fuel=fuel), services=services)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import gc
@@ -11,10 +12,12 @@ import threading
 import time
 import warnings
 from random import Random
-from typing import Final
+from typing import Final, Literal
 
 import stratavm
+from stratavm.base.errors import Closed
 from stratavm.native import background
+from stratavm.tiers.policy import Policy, Thresholds
 from tests.torture.measure import repeat, together
 from tests.unit.native import drill
 from tests.unit.native.drill import Drill
@@ -130,6 +133,50 @@ def compiled_ahead(random: Random, seconds: float) -> int:
     return repeat(seconds, round_)
 
 
+def lifted_beside(random: Random, seconds: float) -> int:
+    """Functions are compiled again while they run; instances, stores, engines and modules go meanwhile, and forks and
+    collections come in between."""
+
+    def world(source: bytes) -> tuple[stratavm.Engine, stratavm.Module]:
+        policy = Thresholds(random.choice((1, 2, 5)), random.choice((1, 3)), calls_waited=random.choice((1, 50)))
+        engine = stratavm.Engine(tier="auto", threads=2, services={Policy: policy})
+        return engine, stratavm.Module(source, engine=engine)
+
+    def calls(module: stratavm.Module, result: int, count: int) -> bool:
+        with stratavm.Store(module.engine) as store:
+            exports = stratavm.Linker(module.engine).instantiate(store, module).exports
+            return all(exports.run(i) == result + i for i in range(count))
+
+    def call_until_closed(module: stratavm.Module) -> None:
+        with contextlib.suppress(Closed):
+            calls(module, 0, 3)
+
+    def end_early(engine: stratavm.Engine, module: stratavm.Module) -> None:
+        threading.Thread(target=call_until_closed, args=(module,)).start()
+        time.sleep(random.random() * 2e-3)
+        if random.random() < 0.3:
+            engine.close()
+
+    programs = [program(random) for _ in range(4)]
+
+    def round_() -> None:
+        background.limit_threads(random.choice((0, 1, 1, 2)))
+        source, result = random.choice(programs)
+        _, module = world(source)
+
+        def right() -> None:
+            assert calls(module, result, random.randrange(2, 12))
+
+        def in_child() -> bool:
+            return calls(module, result, 4) and calls(world(source)[1], result, 4)
+
+        jobs = [right, right, functools.partial(end_early, *world(source)), functools.partial(fork, in_child)]
+        together(*random.sample(jobs, random.randrange(1, len(jobs) + 1)), gc.collect)
+        fork(in_child)
+
+    return repeat(seconds, round_)
+
+
 def exit_while_compiling(random: Random, seconds: float) -> int:
     """The interpreter ends while threads are busy, with drills and functions. (The exit status is what matters.)"""
     sys.setswitchinterval(1e-5)
@@ -138,13 +185,15 @@ def exit_while_compiling(random: Random, seconds: float) -> int:
     assert all(job.submit() for job in spins)
     source, _ = program(random)
 
-    def work() -> None:
+    def work(tier: Literal["jit0", "auto"]) -> None:
         while True:
-            module = stratavm.Module(source)
-            stratavm.Linker(module.engine).instantiate(stratavm.Store(module.engine), module).exports.run(0)
+            module = stratavm.Module(source, engine=stratavm.Engine(tier=tier, services={Policy: Thresholds(1, 1)}))
+            exports = stratavm.Linker(module.engine).instantiate(stratavm.Store(module.engine), module).exports
+            for i in range(4):
+                exports.run(i)
 
-    for _ in range(2):
-        threading.Thread(target=work, daemon=True).start()
+    for tier in ("jit0", "auto"):
+        threading.Thread(target=work, args=(tier,), daemon=True).start()
     time.sleep(0.05 + random.random() / 10)
     keep.extend(spins)
     return 1

@@ -32,10 +32,11 @@ def print_verdicts(module: Module, top: int | None = None) -> None:
         cells = [f"{cell:{side}{width}}" for cell, side, width in zip(row, SIDES, widths, strict=True)]
         print("  ".join(cells).rstrip(), file=sys.stderr)
     left = len(found) - len(rows) + 1
-    lifted = sum(v.level == 1 for v in found)
+    lifted, beside = sum(v.level == 1 for v in found), sum(v.beside for v in found)
     never = len(module.model.functions) - len(found)
     print(
         (f"{left} more; " if left else "")
-        + f"{counted(len(found), 'function')} compiled, {lifted} of them again at level 1; {never} never called",
+        + f"{counted(len(found), 'function')} compiled, "
+        + f"{lifted} of them again at level 1 ({beside} beside the program); {never} never called",
         file=sys.stderr,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from stratavm.base.events.core import Bus
 from stratavm.base.forms import replace
@@ -21,12 +21,15 @@ Parts = tuple[Tier, bool, Options, int]
 def add_auto(box: Services, parts_of: Callable[[Config, Scope], Parts]) -> Services:
     """Add the tier, and what decides for it; ``parts_of`` gives what a tier of one level is made of."""
 
-    def make_auto(config: Config, scope: Scope, bus: Bus, executor: CompileExecutor, policy: Policy) -> Tier:
-        """Our compiler, at two levels."""
+    def make_auto(config: Config, scope: Scope, bus: Bus, executor: CompileExecutor, policy: Policy) -> Iterator[Tier]:
+        """Our compiler, at two levels, for as long as its engine is open."""
         fallback, strict, options, threads = parts_of(config, scope)
         upper = parts_of(config.having(tier="jit1"), scope)[2]
         options = replace(options, counting=True)
-        return Auto(fallback, strict, options, threads, "auto", bus, executor, upper, policy)
+        waits = config.lift_after is not None
+        tier = Auto(fallback, strict, options, threads, "auto", bus, executor, upper, policy, waits)
+        yield tier
+        tier.close()
 
     return box.singleton(Policy, make_policy).singleton(Tier, make_auto)
 

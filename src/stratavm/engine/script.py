@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stratavm.base.errors import LinkError
+from stratavm.base.forms import TYPE_CHECKING
 from stratavm.engine.config import Config
 from stratavm.engine.engine import Engine
 from stratavm.engine.func import Func
@@ -14,12 +15,15 @@ from stratavm.engine.module import Module
 from stratavm.engine.store import Store
 from stratavm.runtime.globals import Global
 
+if TYPE_CHECKING:
+    from stratavm.engine.composition import Replacements
+
 
 class EngineHost:
     """Implements ``module.wast_runner.WastHost``: one store for the whole script."""
 
-    def __init__(self, config: Config | None = None) -> None:
-        self.engine = Engine(config)
+    def __init__(self, config: Config | None = None, services: Replacements | None = None) -> None:
+        self.engine = Engine(config, services=services)
         self.store = Store(self.engine)
         self.linker = Linker(self.engine)
         self.externs: dict[int, object] = {}

@@ -2,7 +2,7 @@
 cimport cython
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from stratavm.native.execmem cimport CodeSource
-from stratavm.runtime.instance cimport CodeTable
+from stratavm.runtime.codetable cimport CodeTable
 from stratavm.targets.x64.emit cimport Emitter
 
 cdef struct Made:

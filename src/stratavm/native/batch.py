@@ -73,12 +73,15 @@ class Batch:
         return at
 
     def drop_late(self, table):
-        """Leave out functions that somebody else has published meanwhile."""
+        """Leave out functions that somebody else has published meanwhile: they lie behind the others."""
         i: uint32_t
         n: uint32_t = 0
+        late: Made
         for i in range(self.n_made):
             if table.is_still(self.made[i].index, self.made[i].seen):
+                late = self.made[n]
                 self.made[n] = self.made[i]
+                self.made[i] = late
                 n += 1
         self.n_made = n
         return 0

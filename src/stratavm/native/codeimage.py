@@ -13,7 +13,7 @@ from cython.cimports.libc.string import memcpy
 from cython.cimports.stratavm.native.execmem import CodeOwner, CodeSource
 from cython.cimports.stratavm.runtime import threads
 from cython.cimports.stratavm.runtime.codemap import SITE_BIT, CodeRec, PosEntry, SiteEntry, TrapEntry, find_code
-from cython.cimports.stratavm.runtime.instance import CodeTable
+from cython.cimports.stratavm.runtime.codetable import CodeTable
 from cython.cimports.stratavm.runtime.native import load_ptr
 
 from stratavm.native.execmem import MAX_FUNCTION, check_published

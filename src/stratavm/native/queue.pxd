@@ -5,14 +5,24 @@ from stratavm.base.budget cimport Quota
 from stratavm.native.background cimport Job
 from stratavm.native.execmem cimport CodeOwner
 from stratavm.native.worker cimport Worker
-from stratavm.runtime.instance cimport CodeTable
+from stratavm.runtime.codetable cimport CodeTable
 
-cdef struct Delivery:         # one function that was published
+cdef enum Fate:               # what became of a function that was asked for
+    PUBLISHED = 0
+    LATE = 1                  # other code was there first
+    NO_ROOM = 2               # for code, or no memory
+    REFUSED = 3               # by the compiler
+    UNWANTED = 4              # no instance is left that could call it
+    CROWDED_OUT = 5           # by others that are worth more
+
+cdef struct Delivery:         # one function
     uint32_t index            # among those defined
-    uint32_t size
-    uint64_t ns
+    uint32_t size             # in bytes, of the code; of what was not published 0, as the next
+    uint64_t ns               # that it took
+    int thread                # the kernel's number of the thread that compiled it
+    uint32_t fate
 
-cdef struct Report:           # several; one piece of memory, `made` behind the struct
+cdef struct Report:           # of several; one piece of memory, `made` behind the struct
     Report* next
     uint32_t n
     Delivery* made
@@ -20,6 +30,12 @@ cdef struct Report:           # several; one piece of memory, `made` behind the 
 cdef struct Request:          # functions to compile; the indices lie behind the struct
     Request* next
     uint32_t n
+
+# Lists that threads with and without the GIL hand to each other: the first word of an item is the next one.
+cdef int add(void** head, void** item) noexcept nogil
+cdef void** take_all(void** head) noexcept nogil
+cdef void** in_turn(void** item) noexcept nogil
+cdef Report* new_report(uint32_t room) noexcept nogil
 
 cdef class Press
 
@@ -33,7 +49,7 @@ cdef class Press:
     cdef CodeOwner owner
     cdef CodeTable table
     cdef Quota quota          # of the thread that runs a piece
-    cdef void* reports        # Report*: what was published and nobody has been told yet, newest first
+    cdef void* reports        # Report*: what nobody has been told yet, newest first
     cdef readonly uint64_t code_bytes     # published by it
     cdef readonly uint32_t n_made, n_stopped, n_failed
 
@@ -41,6 +57,8 @@ cdef class Press:
     cdef uint32_t make(self, uint32_t index) noexcept nogil
     cdef int publish(self, Report* report) noexcept nogil
     cdef int deliver(self) noexcept nogil
+    cdef int leave_out(self, uint32_t index, uint32_t fate) noexcept nogil
+    cdef list collect(self, bint whole)
 
 cdef class CallQueue(Press):
     cdef void* requests       # Request*: newest first

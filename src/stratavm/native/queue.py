@@ -22,9 +22,10 @@ from cython.cimports.stratavm.native.background import Job, ready, submit, withd
 from cython.cimports.stratavm.native.batch import Made
 from cython.cimports.stratavm.native.execmem import PUBLISH_OK, CodeOwner, is_crowded
 from cython.cimports.stratavm.native.worker import Worker
-from cython.cimports.stratavm.runtime.instance import CodeTable
+from cython.cimports.stratavm.runtime.codetable import CodeTable
 from cython.cimports.stratavm.runtime.native import (
     add_64,
+    gettid,
     load_32,
     load_ptr,
     now_ns,
@@ -53,10 +54,7 @@ MOST_BYTES = cython.declare(uint64_t, 1 << 25)
 """Machine code that is made unasked for one module."""
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def add(head: cython.pp_void, item: cython.pp_void) -> cython.int:
+def add(head, item):
     """Put an item, whose first word is the next one, in front of a list."""
     while True:
         item[0] = load_ptr(head)
@@ -64,10 +62,7 @@ def add(head: cython.pp_void, item: cython.pp_void) -> cython.int:
             return 0
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def take_all(head: cython.pp_void) -> cython.pp_void:
+def take_all(head):
     """Empty a list: its first item."""
     first: cython.p_void
     while True:
@@ -76,10 +71,7 @@ def take_all(head: cython.pp_void) -> cython.pp_void:
             return cython.cast(cython.pp_void, first)
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def in_turn(item: cython.pp_void) -> cython.pp_void:
+def in_turn(item):
     """A list that was taken, the other way round: oldest first."""
     before: cython.pp_void = cython.NULL
     behind: cython.pp_void
@@ -91,10 +83,7 @@ def in_turn(item: cython.pp_void) -> cython.pp_void:
     return before
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def new_report(room: uint32_t) -> cython.pointer(Report):
+def new_report(room):
     """An empty one, with room for so many functions; NULL where there is no memory."""
     report: cython.pointer(Report) = cython.cast(
         cython.pointer(Report), malloc(cython.sizeof(Report) + room * cython.sizeof(Delivery))
@@ -153,6 +142,10 @@ class Press:
         with cython.nogil:
             withdraw(cython.address(self.task.job))
 
+    def task_state(self) -> int:
+        """A state of ``background``'s; for tests."""
+        return load_32(cython.address(self.task.job.state))
+
     @property
     def has_reports(self) -> bool:
         """Whether ``drain`` has something to tell."""
@@ -166,15 +159,24 @@ class Press:
     def drain(self) -> list:
         """What was published since this was asked last, in the order in which it was made: defined index, bytes and
         nanoseconds of each."""
+        return self.collect(False)
+
+    def collect(self, whole):
+        """What nobody has been told yet; ``whole``: of functions that were left out as well, and by whom and why."""
         found: list = []
         i: uint32_t
+        made: cython.pointer(Delivery)
         report: cython.pointer(Report)
         behind: cython.pp_void
         item: cython.pp_void = in_turn(take_all(cython.address(self.reports)))
         while item != cython.NULL:
             report = cython.cast(cython.pointer(Report), item)
             for i in range(report.n):
-                found.append((report.made[i].index, report.made[i].size, report.made[i].ns))
+                made = cython.address(report.made[i])
+                if whole:
+                    found.append((made.index, made.size, made.ns, made.thread, made.fate))
+                elif made.fate == PUBLISHED:
+                    found.append((made.index, made.size, made.ns))
             behind = cython.cast(cython.pp_void, item[0])
             free(item)
             item = behind
@@ -191,15 +193,20 @@ class Press:
     def deliver(self):
         """Publish the batch, and offer it to the table; what is too late is left out. No error: what is not published
         is compiled when it is called."""
-        report: cython.pointer(Report)
+        i: uint32_t
+        report: cython.pointer(Report) = cython.NULL
+        made: uint32_t = self.worker.batch.n_made
         self.worker.batch.drop_late(self.table)
-        if self.worker.batch.n_made == 0 or self.worker.point():
+        for i in range(self.worker.batch.n_made, made):
+            self.leave_out(self.worker.batch.made[i].index, LATE)
+        if self.worker.batch.n_made == 0:
             return 0
-        report = new_report(self.worker.batch.n_made)
-        if report == cython.NULL:
-            return 0
-        if self.publish(report):
+        if self.worker.point() == 0:
+            report = new_report(self.worker.batch.n_made)
+        if report == cython.NULL or self.publish(report):
             free(report)
+            for i in range(self.worker.batch.n_made):
+                self.leave_out(self.worker.batch.made[i].index, NO_ROOM)
             return 0
         add(cython.address(self.reports), cython.cast(cython.pp_void, report))
         self.worker.batch.clear()
@@ -209,6 +216,8 @@ class Press:
         """Publish what the worker has pointed at, and write down what became of it; or why not."""
         i: uint32_t
         made: cython.pointer(Made)
+        note: cython.pointer(Delivery)
+        thread: cython.int = gettid()
         batch: cython.pointer(Made) = self.worker.batch.made
         status: cython.int = self.owner.publish_sources(
             self.worker.batch.sources, self.worker.batch.n_made, self.worker.batch.addresses, False
@@ -217,14 +226,22 @@ class Press:
             return status
         for i in range(self.worker.batch.n_made):
             made = cython.address(batch[i])
+            note = cython.address(report.made[i])
+            note.index = made.index
+            note.size = made.size
+            note.ns = made.ns
+            note.thread = thread
+            note.fate = LATE
             if self.table.offer(made.index, made.seen, cython.cast(cython.p_void, self.worker.batch.addresses[i])):
-                report.made[report.n].index = made.index
-                report.made[report.n].size = made.size
-                report.made[report.n].ns = made.ns
-                report.n += 1
+                note.fate = PUBLISHED
                 self.code_bytes += made.size
-        self.n_made += report.n
+                self.n_made += 1
+        report.n = self.worker.batch.n_made
         return PUBLISH_OK
+
+    def leave_out(self, index, fate):
+        """A function has no code by this: for those who say so."""
+        return 0
 
 
 @cython.no_gc

@@ -8,7 +8,7 @@ from stratavm.machine.minst cimport MCode
 from stratavm.machine.regalloc.allocator cimport Allocator
 from stratavm.machine.schedule cimport Scheduler
 from stratavm.native.batch cimport Batch
-from stratavm.runtime.instance cimport CodeTable
+from stratavm.runtime.codetable cimport CodeTable
 from stratavm.targets.x64.emit cimport Emitter
 from stratavm.targets.x64.isel cimport Selector
 from stratavm.targets.x64.plan cimport ModulePlan

@@ -77,6 +77,7 @@ cdef class Blueprint:
     cdef object attach               # of the code
     cdef object code_table           # the CodeTable that it attached, and its compiler
     cdef object compiler
+    cdef object lifter               # and what is asked about functions that run much, or None
     cdef uint32_t n_globals
     cdef uint32_t n_imported_globals
     cdef tuple memories              # MemorySpecs of its own memories

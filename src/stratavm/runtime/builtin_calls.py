@@ -48,17 +48,10 @@ from cython.cimports.stratavm.contract._gen_layout import (
 from cython.cimports.stratavm.contract.records import NO_RECORD, ordinal_of
 from cython.cimports.stratavm.runtime.blueprint import DataSegment, ElementSegment, Segments, data_segment_at
 from cython.cimports.stratavm.runtime.codemap import NO_FUNC, CodeRec, find_code
+from cython.cimports.stratavm.runtime.codetable import NEVER_AGAIN, CodeTable, Tallies, Tally
 from cython.cimports.stratavm.runtime.func import LoneFunc, cell_widths, fill_cells, read_cells
 from cython.cimports.stratavm.runtime.gil import leave_guest, regain_gil
-from cython.cimports.stratavm.runtime.instance import (
-    NEVER_AGAIN,
-    CodeTable,
-    Instance,
-    Tallies,
-    Tally,
-    memory_at,
-    table_at,
-)
+from cython.cimports.stratavm.runtime.instance import Instance, memory_at, table_at
 from cython.cimports.stratavm.runtime.native import and_32, load_32, load_64, load_ptr
 from cython.cimports.stratavm.runtime.occupancy import fiber_here
 from cython.cimports.stratavm.runtime.store import Store, is_aborted, poll_status, set_aborted
@@ -253,14 +246,16 @@ def note_use(
     status: uint32_t = 0
     tally.calls = min(tally.calls, NEVER_AGAIN - 1 - calls) + calls
     tally.ticks += ticks
+    if is_better(load_ptr(cython.address(vm.slots[at]))):
+        renew(vm, at)
+        return 0
     # At ticks for the first time, and then less and less often: a thread without the GIL has to wait for it.
     if tally.calls < due and not (ticks and tally.ticks & (tally.ticks - 1) == 0):
         return 0
-    if not is_better(load_ptr(cython.address(vm.slots[at]))):
-        block: cython.pointer(ThreadBlock) = current_block()
-        leave_guest(block)
-        status = ask_lifter(context, vm, tally, at)
-        block.in_guest = 1
+    block: cython.pointer(ThreadBlock) = current_block()
+    leave_guest(block)
+    status = ask_lifter(context, vm, tally, at)
+    block.in_guest = 1
     if is_better(load_ptr(cython.address(vm.slots[at]))):
         renew(vm, at)
     return status

@@ -16,3 +16,10 @@ cdef class Handles:
     cdef object add_root(self, object holder)
     cdef bint crowded(self) noexcept
     cdef list collect(self)
+
+@cython.final
+cdef class FuncIndex:                # addresses of functions
+    cdef dict lone                   # owner of each FuncRec that lies by itself, by address
+    cdef list ranges                 # (first, end, owner) of the others, sorted
+    cdef object add(self, object owner)
+    cdef object owner_of(self, object address)

@@ -3,44 +3,12 @@ cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 from stratavm.contract._gen_layout cimport FuncRec, MemDef, TableDef, VMContext
 from stratavm.runtime.blueprint cimport Blueprint, DataSegment, ElementPlan, Segments
+from stratavm.runtime.codetable cimport CodeTable
 from stratavm.runtime.func cimport FuncRef, LoneFunc
 from stratavm.runtime.globals cimport Global
 from stratavm.runtime.memory cimport Memory
 from stratavm.runtime.store cimport Store
 from stratavm.runtime.table cimport Table
-
-cdef class Instance
-
-cdef struct Tally:                       # what is known of how much a function runs, where functions count their calls
-    uint32_t calls                       # that were seen; races between stores may lose some
-    uint32_t ask_at                      # so many calls and the tier is asked what to do; 0: at `Tallies.first`
-    uint32_t ticks                       # that found a guest in its code of level 0
-
-cdef struct Tallies:
-    Tally* of                            # by defined index; NULL where functions do not count
-    uint32_t first                       # calls after which the tier is asked for the first time
-    uint32_t period                      # calls between two credits, on average
-    bint ticks                           # whether a tick counts
-
-cdef enum:
-    NEVER_AGAIN = 0xFFFFFFFF             # Tally.ask_at
-
-@cython.final
-cdef class CodeTable:
-    cdef void** codes                    # VMContext.slots of its instances
-    cdef readonly uint32_t count
-    cdef readonly uint64_t owner         # serial of the CodeOwner that holds the code
-    cdef uint64_t first_stub             # 0: there are no lazy stubs
-    cdef uint32_t stub_bytes
-    cdef Tallies tallies
-    cdef public object fallback          # gives an instance its program for the oracle; None: no function needs one
-    cdef void* stub_of(self, uint32_t index) noexcept nogil
-    cdef bint offer(self, uint32_t index, void* seen, void* code) noexcept nogil
-    cdef void* seen(self, uint32_t index) noexcept nogil
-    cdef bint is_still(self, uint32_t index, void* seen) noexcept nogil
-    cdef bint lacks(self, uint32_t index) noexcept nogil
-    cdef uint32_t checked(self, object index) except? 0xFFFFFFFF
-    cpdef int attach(self, Instance instance, object compiler) except -1
 
 cdef class Instance:
     cdef VMContext* vm
@@ -59,6 +27,7 @@ cdef class Instance:
     cdef public object compiler          # defined index -> code address, for lazy stubs
     cdef public object lifter            # (defined index, calls, ticks) -> calls at which it is asked again; or None
     cdef void* table                     # owned: the CodeTable where its code comes from, or NULL; holds no objects
+    cdef bint calls                      # whether it may call what is there: until its store is closed
     cdef dict lone                       # LoneFuncs by index, or None
     cdef uint64_t charged                # bytes of the store's quota
     cdef readonly bint closed
@@ -69,6 +38,8 @@ cdef class Instance:
     cdef object __weakref__
     cdef int begin(self, Store store, Blueprint blueprint) except -1
     cdef int let_go(self) except -1
+    cpdef int take_code(self, CodeTable table, object compiler) except -1
+    cdef int call_nothing(self) noexcept
     cdef int charge_bytes(self, uint64_t count) except -1
     cdef int copy_active_datas(self, object evaluate, uint32_t covered) except -1
     cdef int keep_datas(self, uint32_t first) except -1

@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.stratavm.runtime.blueprint import Blueprint
+from cython.cimports.stratavm.runtime.codetable import CodeTable
 from cython.cimports.stratavm.runtime.func import FuncRef
 from cython.cimports.stratavm.runtime.globals import Global
-from cython.cimports.stratavm.runtime.instance import CodeTable, Instance
+from cython.cimports.stratavm.runtime.instance import Instance
 from cython.cimports.stratavm.runtime.memory import Memory
 from cython.cimports.stratavm.runtime.quota import give_back
 from cython.cimports.stratavm.runtime.store import Store
@@ -183,11 +184,13 @@ def _attach(instance: Instance, blueprint: Blueprint) -> cython.int:
     instance.store.check_access()  # what an expression ran, or the collector, may have closed it
     table: CodeTable = blueprint.code_table
     if table is not None:
-        return table.attach(instance, blueprint.compiler)
+        instance.lifter = blueprint.lifter
+        return instance.take_code(table, blueprint.compiler)
     blueprint.attach(instance)
     if instance.table != cython.NULL:
         blueprint.code_table = cython.cast(CodeTable, instance.table)
         blueprint.compiler = instance.compiler
+        blueprint.lifter = instance.lifter
     return 0
 
 

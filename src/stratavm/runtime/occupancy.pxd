@@ -6,8 +6,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from stratavm.base.events.core cimport Source
 from stratavm.base.events.ring cimport Ring
 from stratavm.contract._gen_layout cimport Activation, ATTENTION_CLOSED, ATTENTION_FIBER, ExecContext, FiberState
-from stratavm.runtime.funcindex cimport FuncIndex
-from stratavm.runtime.handles cimport Handles
+from stratavm.runtime.handles cimport FuncIndex, Handles
 from stratavm.runtime.kinds cimport RUNTIME_KINDS
 from stratavm.runtime.quota cimport Quota
 from stratavm.runtime.template cimport StoreTemplate

@@ -1,6 +1,5 @@
 # What lives in a store, and how much may: instances, functions, handles, bytes, fuel.
-from stratavm.runtime.funcindex cimport FuncIndex
-from stratavm.runtime.handles cimport Handles
+from stratavm.runtime.handles cimport FuncIndex, Handles
 from stratavm.runtime.occupancy cimport Occupied
 from stratavm.runtime.template cimport StoreTemplate
 

@@ -4,8 +4,7 @@
 import cython
 from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.stratavm.contract._gen_layout import ATTENTION_CROWDED
-from cython.cimports.stratavm.runtime.funcindex import FuncIndex
-from cython.cimports.stratavm.runtime.handles import Handles
+from cython.cimports.stratavm.runtime.handles import FuncIndex, Handles
 from cython.cimports.stratavm.runtime.kinds import KIND_HANDLES_COLLECTED
 from cython.cimports.stratavm.runtime.occupancy import Occupied, deliver_events, is_closed, mark, stands
 from cython.cimports.stratavm.runtime.python import PyList_SetSlice

@@ -12,6 +12,8 @@ MOST_BYTES: Final = 1 << 32
 """No body is as long."""
 PERIOD: Final = 128
 """Calls between two that are seen, on average, where calls are sampled."""
+CALLS_BESIDE: Final = 1_000
+"""Calls after which a function is compiled again beside its program, by a thread that has nothing better to do."""
 CALLS: Final = 50_000
 """Calls after which a function is compiled again while its program waits: that takes some microseconds for each byte of
 it, and a call may gain a tenth of a nanosecond for each."""
@@ -32,6 +34,7 @@ class Seen:
         calls: calls that were seen; ``ticks``: how often a tick found a guest in its code.
         size: bytes of its body.
         waiting: functions of the module that wait to be compiled.
+        beside: whether a thread compiles beside the program, which waits otherwise.
     """
 
     function: int
@@ -39,6 +42,7 @@ class Seen:
     ticks: int
     size: int
     waiting: int
+    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +90,25 @@ class Policy(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """After so many calls, times what of the body is beyond ``call_bytes``, or one tick for each ``tick_bytes`` of it;
-    later where ``most_waiting`` functions wait already."""
+    """Beside the program: after ``calls``, or one tick; later where ``most_waiting`` functions wait already. Where it
+    waits: after ``calls_waited`` times what of the body is beyond ``call_bytes``, or one tick for each ``tick_bytes``
+    of it."""
 
-    calls: int = CALLS
+    calls: int = CALLS_BESIDE
     period: int = PERIOD
     ticks: bool = True
     most_waiting: int = MOST_WAITING
+    calls_waited: int = CALLS
     tick_bytes: int = TICK_BYTES
     call_bytes: int = CALL_BYTES
 
     def decide(self, seen: Seen) -> Decision:
         """What to do with a function."""
-        again = min(max(2 * seen.calls, self.calls, 1), MOST_CALLS)
-        if self.ticks and seen.ticks and seen.ticks * self.tick_bytes >= seen.size:
+        calls = self.calls if seen.beside else self.calls_waited
+        again = min(max(2 * seen.calls, calls, 1), MOST_CALLS)
+        if self.ticks and seen.ticks and (seen.beside or seen.ticks * self.tick_bytes >= seen.size):
             return Decision(True, True, again, "ticks")
-        if seen.calls < self.calls * max(1, seen.size // self.call_bytes):
+        if seen.calls < calls * (1 if seen.beside else max(1, seen.size // self.call_bytes)):
             return Decision(False, False, again, "few")
         if seen.waiting >= self.most_waiting:
             return Decision(False, False, again, "full")
@@ -110,4 +117,4 @@ class Thresholds:
 
 def policy_of(after: int | None) -> Thresholds:
     """The policy of an engine: after exactly ``after`` calls, or (None) by what it costs."""
-    return Thresholds() if after is None else Thresholds(after, 1, False, MOST_CALLS, call_bytes=MOST_BYTES)
+    return Thresholds() if after is None else Thresholds(after, 1, False, MOST_CALLS, after, call_bytes=MOST_BYTES)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import stratavm
+from stratavm.native.background import limit_threads
 
 WRITER = """(module
   (import "wasi_snapshot_preview1" "path_open"
@@ -205,17 +206,25 @@ HOT = """(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param
     (call $exit (i32.const 7))))"""
 
 
-def test_a_report_says_what_became_of_each_function(strata, write):
+@pytest.fixture
+def alone():
+    """No thread is beside the program: what one had done by its end would be chance."""
+    limit_threads(0)
+    yield
+    limit_threads(None)
+
+
+def test_a_report_says_what_became_of_each_function(strata, write, alone):
     """With its name, what was seen of it and why; also where the program ends by an exit."""
     code, _, err = strata("run", "--tier-report", write(HOT))
     assert code == 7
     rows = {line.split()[-1]: line.split()[1:3] for line in err.splitlines()[1:-1]}
     assert rows["leaf"] == ["level", "1"]
     assert "never" not in rows
-    assert err.splitlines()[-1].endswith("1 never called")
+    assert err.splitlines()[-1].endswith("1 of them again at level 1 (0 beside the program); 1 never called")
 
 
-def test_a_report_has_columns_and_may_be_short(strata, write):
+def test_a_report_has_columns_and_may_be_short(strata, write, alone):
     """Every row has its cells where the head has its words; what is left out is counted."""
     err = strata("run", "--tier-report", write(HOT))[2].splitlines()
     assert err[0].split() == ["function", "level", "calls", "ticks", "bytes", "why", "name"]

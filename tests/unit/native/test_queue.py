@@ -19,7 +19,7 @@ from stratavm.native.compile import DEFAULT, MACHINE_LEVELS, Options, wasm_compi
 from stratavm.native.execmem import CodeOwner
 from stratavm.native.queue import CallQueue
 from stratavm.runtime import codemap
-from stratavm.runtime.instance import CodeTable
+from stratavm.runtime.codetable import CodeTable
 from stratavm.tiers.events import FunctionCompiled
 from stratavm.tiers.jit import lazy
 from tests.unit.ir import small_functions

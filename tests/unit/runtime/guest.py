@@ -14,9 +14,9 @@ from stratavm.module.parser import parse_module
 from stratavm.native.execmem import CodeOwner
 from stratavm.native.stubtable import StubTable
 from stratavm.runtime.blueprint import Blueprint
+from stratavm.runtime.codetable import CodeTable
 from stratavm.runtime.core import Runtime
 from stratavm.runtime.host import HostFunction
-from stratavm.runtime.instance import CodeTable
 from stratavm.runtime.limits import StoreLimits
 from stratavm.runtime.link import instantiate
 from stratavm.runtime.store import Store
@@ -113,7 +113,7 @@ class Tier:
         self.table = CodeTable(instance.n_defined, self.owner.serial)
         for i, address in enumerate(self.publish(instance.n_imported_funcs)):
             self.table.publish(i, 0, address)
-        self.table.attach(instance, None)
+        instance.take_code(self.table, None)
 
     def publish(self, first: int) -> list[int]:
         """Where the code of each function lies; ``first`` is the index of the first one."""

@@ -7,7 +7,7 @@ import pytest
 
 from stratavm.base.errors import TRAPS_BY_NAME, Trap
 from stratavm.contract import layout
-from stratavm.runtime.instance import CodeTable
+from stratavm.runtime.codetable import CodeTable
 from stratavm.runtime.limits import StoreLimits
 
 from . import guest
@@ -176,7 +176,7 @@ def test_functions_are_compiled_at_their_first_call():
         return table.publish(index, 0, ready)
 
     for instance in (one, other):
-        table.attach(instance, compiler)
+        instance.take_code(table, compiler)
     call = one.callee(1)
     with pytest.raises(LookupError):
         call.call_raw([12, 3])
@@ -206,7 +206,7 @@ def test_a_function_that_nothing_names_learns_of_its_code_at_the_stub():
     table.fill(stubs, LAZY_STUB_BYTES)
     asked = []
     for instance in (one, other):
-        table.attach(instance, lambda index: asked.append(index) or table.publish(index, 0, ready))
+        instance.take_code(table, lambda index: asked.append(index) or table.publish(index, 0, ready))
     calls = [instance.callee(1) for instance in (one, other)]
     assert guest.code_of(one, 0) == guest.code_of(other, 0) == stubs
     for turn, call in enumerate((*calls, *calls)):
@@ -224,14 +224,14 @@ def test_publishing_writes_to_no_instance(count):
     where = guest.store(StoreLimits(instances=count))
     alive = [guest.instantiate(where, blueprint) for _ in range(count)]
     for instance in alive:
-        table.attach(instance, None)
+        instance.take_code(table, None)
     size = layout.VMCTX.size + layout.FUNC_REC.size
     before = [ctypes.string_at(instance.vmctx, size) for instance in alive]
     assert table.publish(0, table.slot(0), 0x2000) == 0x2000
     assert [ctypes.string_at(instance.vmctx, size) for instance in alive] == before
     assert {instance.slot(0) for instance in alive} == {0x2000}
     with pytest.raises(ValueError, match="code of 1 functions for an instance of 1"):
-        table.attach(alive[0], None)
+        alive[0].take_code(table, None)
 
 
 def test_a_table_of_code_knows_its_functions():
@@ -246,14 +246,14 @@ def test_a_table_of_code_knows_its_functions():
             with pytest.raises(IndexError, match=r"function .* of 1"):
                 call(index)
     with pytest.raises(ValueError, match="code of 1 functions for an instance of 2"):
-        table.attach(guest.make("(module (func) (func))", []), None)
+        guest.make("(module (func) (func))", []).take_code(table, None)
 
 
 def test_slots_live_as_long_as_an_instance():
     """The tier may let go of its table."""
     instance = guest.make("(module (func))", [])
     table = CodeTable(1, OWNER)
-    table.attach(instance, None)
+    instance.take_code(table, None)
     assert table.publish(0, 0, 0x2000) == 0x2000
     del table
     gc.collect()

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from stratavm.tiers.policy import MOST_CALLS, NEVER, Seen, Thresholds, policy_of
 
 COUNTS = st.integers(0, MOST_CALLS)
-SEEN = st.builds(Seen, COUNTS, COUNTS, COUNTS, COUNTS, st.integers(0, 1000))
+SEEN = st.builds(Seen, COUNTS, COUNTS, COUNTS, COUNTS, st.integers(0, 1000), st.booleans())
 POLICIES = st.builds(
-    Thresholds, COUNTS, st.integers(1, 128), st.booleans(), st.integers(0, 1000), *[st.integers(1, 1000)] * 2
+    Thresholds, COUNTS, st.integers(1, 128), st.booleans(), st.integers(0, 1000), COUNTS, *[st.integers(1, 1000)] * 2
 )
 
 
@@ -26,7 +26,8 @@ def test_who_was_called_more_often_is_not_lifted_later(policy, seen, more):
     """Nor who was seen at a tick; and who waits in a longer queue is not lifted earlier."""
     if not policy.decide(seen).lift:
         return
-    hotter = Seen(seen.function, max(seen.calls, more), seen.ticks + 1, seen.size, max(0, seen.waiting - 1))
+    waiting = max(0, seen.waiting - 1)
+    hotter = Seen(seen.function, max(seen.calls, more), seen.ticks + 1, seen.size, waiting, seen.beside)
     assert policy.decide(hotter).lift
 
 
@@ -35,10 +36,18 @@ def test_the_reason_is_what_it_was_decided_by(policy, seen):
     """And only ticks put a function before the others."""
     decision = policy.decide(seen)
     assert decision.lift == (decision.reason in ("ticks", "calls"))
-    enough = policy.ticks and seen.ticks > 0 and seen.ticks * policy.tick_bytes >= seen.size
+    enough = policy.ticks and seen.ticks > 0 and (seen.beside or seen.ticks * policy.tick_bytes >= seen.size)
     assert decision.first == (decision.reason == "ticks") == enough
-    wanted = policy.calls * max(1, seen.size // policy.call_bytes)
+    wanted = policy.calls if seen.beside else policy.calls_waited * max(1, seen.size // policy.call_bytes)
     assert (decision.reason == "few") == (not decision.first and seen.calls < wanted)
+
+
+def test_who_waits_for_nobody_is_lifted_earlier():
+    """As the thresholds are: a thread beside the program costs it nothing."""
+    policy = policy_of(None)
+    seen = {beside: Seen(0, 2000, 0, 5000, 0, beside) for beside in (False, True)}
+    assert [policy.decide(seen[beside]).lift for beside in (False, True)] == [False, True]
+    assert policy.decide(seen[False]).ask_at >= 50_000
 
 
 @given(st.integers(0, 1000), SEEN)

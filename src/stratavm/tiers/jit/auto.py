@@ -7,16 +7,23 @@ runs on: both have the same conventions.
 
 from __future__ import annotations
 
+import threading
 import time
+from weakref import WeakSet
 
+from stratavm.base import switches
 from stratavm.base.errors import ResourceLimit, Unsupported
-from stratavm.base.forms import Any, dataclass
+from stratavm.base.forms import TYPE_CHECKING, Any, dataclass, field
+from stratavm.base.importing import importing
 from stratavm.native.compile import DEFAULT, ModuleCompiler, Options
 from stratavm.native.stubtable import publish
-from stratavm.tiers.jit.lazy import LazyCode
+from stratavm.tiers.jit.lazy import CHECKS, LazyCode
 from stratavm.tiers.jit.lift_events import LiftRecorder
 from stratavm.tiers.jit.tier import Jit, JitModule
 from stratavm.tiers.policy import NEVER, Policy, Seen, Thresholds
+
+if TYPE_CHECKING:
+    from stratavm.native.lift import LiftQueue
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +35,7 @@ class Verdict:
         level: of its code, -1 where it has none.
         calls: that were seen of it at level 0; ``ticks``: that found it there.
         reason: why it is where it is.
+        beside: whether a thread beside the program made its code of level 1.
     """
 
     function: int
@@ -36,16 +44,22 @@ class Verdict:
     calls: int
     ticks: int
     reason: str
+    beside: bool
 
 
 class LiftedCode(LazyCode):
-    """A module's code at two levels. ``upper`` makes level 1."""
+    """A module's code at two levels. ``upper`` makes level 1: on a thread beside the program, or while that waits."""
 
-    def lift_by(self, policy: Policy, options: Options) -> None:
-        """Count calls, and ask a policy; ``options`` are those of level 1. To be called first, and once."""
+    def lift_by(self, policy: Policy, options: Options, beside: bool) -> None:
+        """Count calls, and ask a policy; ``options`` are those of level 1; ``beside``: let a thread compile, where
+        there is one. To be called first, and once."""
         self.policy = policy
         self.options = options
         self.reasons: dict[int, str] = {}
+        self._given_up: set[int] = set()
+        self._made_beside: set[int] = set()
+        self._beside = beside
+        self._lifts: LiftQueue | None = None
         self._upper: ModuleCompiler | None = None
         recorder = self._recorder
         self._told = None if recorder is None else LiftRecorder.of(recorder.source.bus, recorder.source)
@@ -69,36 +83,100 @@ class LiftedCode(LazyCode):
         Raises:
             Stopped, DeadlineExceeded: the budget of the thread ended it; nothing has happened.
         """
-        function = self.first + defined_index
-        seen = Seen(function, calls, ticks, self.compiler.front.body_size(defined_index), 0)
+        self.note_published()
+        if defined_index in self._given_up:
+            return NEVER
+        queue = self.lifts()
+        waiting = 0 if queue is None else queue.n_pending
+        function, size = self.first + defined_index, self.compiler.front.body_size(defined_index)
+        seen = Seen(function, calls, ticks, size, waiting, queue is not None)
         decision = self.policy.decide(seen)
         if self._told is not None:
             self._told.decided(decision.lift, function, calls, ticks, seen.waiting)
         self.reasons[defined_index] = decision.reason
         if not decision.lift:
             return decision.ask_at
-        refused = self._lift_now(defined_index)
-        if not refused:
-            return decision.ask_at if calls == 0 else calls  # at once: by who has the old address
-        self.reasons[defined_index] = refused
-        if self._told is not None:
-            self._told.dropped(function, "refused")
-        return NEVER
+        if queue is None or not queue.want(defined_index, calls, decision.first):
+            self._lift_now(defined_index)
+        return NEVER if defined_index in self._given_up else decision.ask_at
 
-    def _lift_now(self, defined_index: int) -> str:
-        """Compile at level 1 and publish, in the foreground. Returns why not; empty if it was done."""
+    def lifts(self) -> LiftQueue | None:
+        """What waits for a thread; None where there is no thread, or one is not wanted, or cannot do it."""
+        queue = self._lifts
+        if queue is None and self._beside:
+            with importing:
+                from stratavm.native.lift import LiftQueue
+                from stratavm.native.queue import n_helpers
+
+            if n_helpers() == 0:
+                return None
+            worker = self.upper.background_worker()
+            if worker is None:
+                self._beside = False
+                return None
+            queue = self._lifts = LiftQueue(worker, self.upper.front, self.owner, self.table)
+            self.keep_busy()
+        return queue
+
+    def stop_looking_ahead(self, again: bool = False) -> None:
+        """End what threads do for the module: what waits for them stays at level 0."""
+        super().stop_looking_ahead(again)
+        queue, self._lifts = self._lifts, None
+        self._beside = self._beside and again
+        if queue is not None:
+            queue.clear()
+            self._note_lifts(queue)
+
+    def note_published(self) -> None:
+        """Learn what threads have published."""
+        super().note_published()
+        queue = self._lifts
+        if queue is not None:
+            if queue.has_reports:
+                self._note_lifts(queue)
+            queue.go_on()
+
+    def _note_lifts(self, queue: LiftQueue) -> None:
+        with importing:
+            from stratavm.native.lift import FATES
+
+        for defined_index, size, ns, thread, fate in queue.outcomes():
+            if FATES[fate] == "published":
+                self.count_bytes(size)
+                self._made_beside.add(defined_index)
+                self._has_lifted(defined_index, ns, size, thread)
+                if CHECKS >= 2:
+                    self._verify(defined_index, size, self.upper)
+            else:
+                self._has_dropped(defined_index, FATES[fate], FATES[fate], thread)
+
+    def _has_lifted(self, defined_index: int, ns: int, size: int, thread: int) -> None:
+        if self._told is not None:
+            self._told.lifted(self.first + defined_index, ns, size, thread)
+
+    def _has_dropped(self, defined_index: int, drop: str, why: str, thread: int) -> None:
+        if drop != "late":
+            self.reasons[defined_index] = why
+        if drop == "refused":
+            self._given_up.add(defined_index)
+        if self._told is not None:
+            self._told.dropped(self.first + defined_index, drop, thread)
+
+    def _lift_now(self, defined_index: int) -> None:
+        """Compile at level 1 and publish, while the program waits."""
         begin = time.perf_counter_ns()
         before = self.table.slot(defined_index)
+        thread = threading.get_native_id()
         try:
             code = self.upper.compile(defined_index)
         except (Unsupported, ResourceLimit) as error:
-            return str(error)
+            return self._has_dropped(defined_index, "refused", str(error), thread)
         if code.level == 0:
-            return "too large for level 1"
+            return self._has_dropped(defined_index, "refused", "too large for level 1", thread)
         [address] = publish(self.owner, [code], [self.first + defined_index])
-        if self.install(defined_index, before, address, len(code)) == address and self._told is not None:
-            self._told.lifted(self.first + defined_index, time.perf_counter_ns() - begin, len(code))
-        return ""
+        if self.install(defined_index, before, address, len(code)) == address:
+            return self._has_lifted(defined_index, time.perf_counter_ns() - begin, len(code), thread)
+        return self._has_dropped(defined_index, "late", "late", thread)
 
     @property
     def upper(self) -> ModuleCompiler:
@@ -109,6 +187,7 @@ class LiftedCode(LazyCode):
 
     def verdicts(self) -> list[Verdict]:
         """What became of each function that has code, or of which anything is known."""
+        self.note_published()
         return [
             self._verdict(index)
             for index in range(self.table.count)
@@ -118,9 +197,11 @@ class LiftedCode(LazyCode):
     def _verdict(self, index: int) -> Verdict:
         calls, ticks = self.table.tally(index)
         fallback = self.fallbacks.get(self.first + index)
+        level, size = self.table.level(index), self.compiler.front.body_size(index)
         reason = fallback or self.reasons.get(index, "few")
-        size = self.compiler.front.body_size(index)
-        return Verdict(self.first + index, size, self.table.level(index), calls, ticks, reason)
+        if level == 0 and reason in ("calls", "ticks"):
+            reason = "waits"
+        return Verdict(self.first + index, size, level, calls, ticks, reason, index in self._made_beside)
 
 
 class AutoModule(JitModule):
@@ -146,14 +227,25 @@ class Auto(Jit):
     Attributes:
         upper: options of level 1; ``options`` are those of level 0.
         policy: what decides.
+        waits: compile at level 1 while the program waits, even where a thread could do it.
+        modules: those that live.
     """
 
     name: str = "auto"
     upper: Options = DEFAULT
     policy: Policy = Thresholds()
+    waits: bool = False
+    modules: WeakSet[AutoModule] = field(default_factory=WeakSet)
 
     def module_of(self, *given: Any) -> JitModule:
         """A module whose functions are lifted."""
         module = AutoModule(*given)
-        module.lazy.lift_by(self.policy, self.upper)
+        helped = self.threads > 1 or bool(switches.HELPERS.value())
+        module.lazy.lift_by(self.policy, self.upper, helped and not self.waits)
+        self.modules.add(module)
         return module
+
+    def close(self) -> None:
+        """Threads do nothing for its modules any more; what waits for them stays at level 0."""
+        for module in list(self.modules):
+            module.lazy.stop_looking_ahead()

@@ -23,7 +23,7 @@ from stratavm.native.compile import ModuleCompiler
 from stratavm.native.execmem import CodeOwner
 from stratavm.native.stubtable import lazy_entries, oracle_entry, publish
 from stratavm.native.worker import Worker
-from stratavm.runtime.instance import CodeTable
+from stratavm.runtime.codetable import CodeTable
 from stratavm.tiers.events import CompileRecorder
 from stratavm.tiers.tier import Tier, TierModule
 
@@ -71,7 +71,7 @@ class LazyCode:
         """Make an instance callable."""
         if not self.table.whole:
             self.table.fill(*lazy_entries(self.owner, self.table.count))
-        self.table.attach(instance, self.compile_at_call)
+        instance.take_code(self.table, self.compile_at_call)
 
     def compile_at_call(self, defined_index: int) -> int:
         """The address of a function's code: what a lazy stub asks for."""
@@ -106,11 +106,17 @@ class LazyCode:
             if n_helpers() == 0 or (own := self.compiler.background_worker()) is None:
                 return
             queue = self._queue = CallQueue(own, self.compiler.front, self.owner, self.table)
-            _busy.append(weakref.ref(self))
-            while len(_busy) > KEPT_QUEUES:
-                if (code := _busy.pop(0)()) is not None:
-                    code.stop_looking_ahead(again=True)
+            self.keep_busy()
         queue.add_callees(worker, defined_index)
+
+    def keep_busy(self) -> None:
+        """Threads do something for the module from now on: of those for which they do, few have what that needs."""
+        me = weakref.ref(self)
+        if me not in _busy:
+            _busy.append(me)
+        while len(_busy) > KEPT_QUEUES:
+            if (code := _busy.pop(0)()) is not None:
+                code.stop_looking_ahead(again=True)
 
     def stop_looking_ahead(self, again: bool = False) -> None:
         """End what threads do for the module, and give back what they need; ``again``: the next function that is
@@ -138,19 +144,19 @@ class LazyCode:
             self.note(defined_index, size, ns)
         if CHECKS >= 2:
             for defined_index, size, _ in made:
-                self._verify(defined_index, size)
+                self._verify(defined_index, size, self.compiler)
 
     def note(self, defined_index: int, size: int, ns: int) -> None:
         """A function was compiled and published by somebody who could not say so."""
         self._code_bytes += size
         self.report_compiled(defined_index, ns)
 
-    def _verify(self, defined_index: int, size: int) -> None:
+    def _verify(self, defined_index: int, size: int, compiler: ModuleCompiler) -> None:
         """What a thread compiled without checks is compiled again with them: the bytes are the same."""
         with importing:
             from ctypes import string_at
 
-        code = self.compiler.compile(defined_index)
+        code = compiler.compile(defined_index)
         if self.table.level(defined_index) != code.level:
             return  # something better is in its place
         if string_at(self.table.code(defined_index), size) != code.code:

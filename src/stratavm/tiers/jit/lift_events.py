@@ -6,9 +6,10 @@ from stratavm.base.events.core import Bus, Event, Source
 from stratavm.base.events.declare import event
 from stratavm.base.forms import Final, dataclass
 
-DROPS: Final = ("refused", "late")
-"""``FunctionLiftDropped.reason``: the compiler refused the function, or made level 0 of it; other code was there first.
-"""
+DROPS: Final = ("refused", "late", "unwanted", "no room", "crowded out")
+"""``FunctionLiftDropped.reason``: the compiler refused the function, or made level 0 of it; other code was there first;
+no instance was left that could call it, or its engine was closed; there was no room for code; others that wait were
+worth more."""
 
 
 @event
@@ -34,19 +35,22 @@ class FunctionLiftPutOff(Event):
 
 @event
 class FunctionLifted(Event):
-    """A function has code of level 1, which took ``ns`` to make: who calls it from now on runs that."""
+    """A function has code of level 1, which took ``ns`` to make: who calls it from now on runs that. ``thread`` is the
+    kernel's number of the thread that made it: one beside the program, or the one that runs it."""
 
     function: int
     ns: int
     code_bytes: int
+    thread: int
 
 
 @event
 class FunctionLiftDropped(Event):
-    """A function stays at level 0: ``reason`` is a number of ``DROPS``."""
+    """A function stays at level 0: ``reason`` is a number of ``DROPS``, ``thread`` as in ``FunctionLifted``."""
 
     function: int
     reason: int
+    thread: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +71,10 @@ class LiftRecorder:
         """Record a decision with what it was made by."""
         self.source.bus.record(self.source, self.kinds[0 if lift else 1], function, calls, ticks, waiting)
 
-    def lifted(self, function: int, ns: int, code_bytes: int) -> None:
+    def lifted(self, function: int, ns: int, code_bytes: int, thread: int) -> None:
         """Record code of level 1."""
-        self.source.bus.record(self.source, self.kinds[2], function, ns, code_bytes)
+        self.source.bus.record(self.source, self.kinds[2], function, ns, code_bytes, thread)
 
-    def dropped(self, function: int, reason: str) -> None:
+    def dropped(self, function: int, reason: str, thread: int) -> None:
         """Record that there will be none."""
-        self.source.bus.record(self.source, self.kinds[3], function, DROPS.index(reason))
+        self.source.bus.record(self.source, self.kinds[3], function, DROPS.index(reason), thread)

@@ -124,6 +124,15 @@ def test_who_calls_by_a_reference_does_not_stay_on_old_code():
     assert tally(SQUARE)[0] == before + 1
 
 
+def test_later_instances_have_their_functions_lifted_as_well():
+    """They get their code from the first one, and what is asked about it too."""
+    _told, module, instance = world(lift_after=4)
+    other = Linker(module.engine).instantiate(Store(module.engine), module)
+    for each in (other, instance, other, other):
+        assert each.exports.square(3) == 9
+    assert levels(module)[SQUARE] == 1
+
+
 def test_who_has_a_function_that_its_module_does_not_name_gets_the_new_code():
     """Its FuncRec is an object of the host; it learns of the code when a call by it counts."""
     _told, module, instance = world(lift_after=4)

@@ -1,0 +1,36 @@
+# Slots of code by function: see codetable.py.
+cimport cython
+from libc.stdint cimport uint32_t, uint64_t
+
+cdef struct Tally:                       # what is known of how much a function runs, where functions count their calls
+    uint32_t calls                       # that were seen; races between stores may lose some
+    uint32_t ask_at                      # so many calls and the tier is asked what to do; 0: at `Tallies.first`
+    uint32_t ticks                       # that found a guest in its code of level 0
+
+cdef struct Tallies:
+    Tally* of                            # by defined index; NULL where functions do not count
+    uint32_t first                       # calls after which the tier is asked for the first time
+    uint32_t period                      # calls between two credits, on average
+    bint ticks                           # whether a tick counts
+
+cdef enum:
+    NEVER_AGAIN = 0xFFFFFFFF             # Tally.ask_at
+
+@cython.final
+cdef class CodeTable:
+    cdef void** codes                    # VMContext.slots of its instances
+    cdef readonly uint32_t count
+    cdef readonly uint64_t owner         # serial of the CodeOwner that holds the code
+    cdef uint64_t first_stub             # 0: there are no lazy stubs
+    cdef uint32_t stub_bytes
+    cdef Tallies tallies
+    cdef uint32_t attached               # instances that may call its functions
+    cdef uint32_t* watch                 # set to 1 when none is left, where somebody compiles for them; else NULL
+    cdef public object fallback          # gives an instance its program for the oracle; None: no function needs one
+    cdef void* stub_of(self, uint32_t index) noexcept nogil
+    cdef bint offer(self, uint32_t index, void* seen, void* code) noexcept nogil
+    cdef void* seen(self, uint32_t index) noexcept nogil
+    cdef bint is_still(self, uint32_t index, void* seen) noexcept nogil
+    cdef bint lacks(self, uint32_t index) noexcept nogil
+    cdef uint32_t checked(self, object index) except? 0xFFFFFFFF
+    cdef int detach(self) noexcept

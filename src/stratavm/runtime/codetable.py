@@ -1,0 +1,147 @@
+# strata: hot
+"""Where the code of a module's functions is: one slot for each, the same in all its instances, and what is known of how
+much the functions run."""
+
+import cython
+from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.stratavm.runtime.codemap import CodeRec, find_code
+from cython.cimports.stratavm.runtime.native import load_ptr, or_32, swap_ptr
+
+MOST_PERIOD = cython.declare(uint32_t, 128)  # a word of counters begins with up to twice as much, less 2: a byte
+
+
+@cython.cclass
+class CodeTable:
+    """Where the functions of a module's version begin, by defined index: the slots of all its instances.
+
+    Of a function there is at first a lazy stub and then code, which better code may replace. It reaches a FuncRec when
+    somebody calls the stub through it. ``owner`` is the serial of the CodeOwner that holds the code.
+    """
+
+    def __cinit__(self, count: uint32_t, owner: uint64_t):
+        self.codes = cython.cast(cython.pp_void, calloc(count + 1, cython.sizeof(cython.p_void)))
+        if self.codes == cython.NULL:
+            raise MemoryError("no memory for a table of code")
+        self.count = count
+        self.owner = owner
+
+    def __dealloc__(self):
+        free(self.codes)
+        free(self.tallies.of)
+
+    def stub_of(self, index):
+        """The lazy stub of a function, or NULL where there are none."""
+        if self.first_stub == 0:
+            return cython.NULL
+        return cython.cast(cython.p_void, self.first_stub + index * cython.cast(uint64_t, self.stub_bytes))
+
+    def fill(self, first: uint64_t, stride: uint32_t) -> None:
+        """Let functions without code begin at their lazy stub: stub i lies at ``first + i * stride``. The first ones
+        stay, whoever else makes some."""
+        i: uint32_t
+        if self.first_stub:
+            return
+        self.first_stub = first
+        self.stub_bytes = stride
+        for i in range(self.count):
+            swap_ptr(cython.address(self.codes[i]), cython.NULL, self.stub_of(i))
+
+    @property
+    def whole(self) -> bool:
+        """Whether each function has code or a lazy stub: instances may have it."""
+        i: uint32_t
+        lacking: uint32_t = 0
+        for i in range(self.count):
+            lacking += self.codes[i] == cython.NULL
+        return lacking == 0
+
+    def detach(self):
+        """An instance calls nothing any more."""
+        self.attached -= 1
+        if self.attached == 0 and self.watch != cython.NULL:
+            or_32(self.watch, 1)
+        return 0
+
+    def offer(self, index, seen, code):
+        """``publish`` for compiled callers, who need no GIL: whether the code is the function's from now on. A result
+        that comes late, or was made for another version, changes nothing."""
+        slot: cython.pp_void = cython.address(self.codes[index])
+        if swap_ptr(slot, seen, code):
+            return True
+        return seen == cython.NULL and self.first_stub != 0 and swap_ptr(slot, self.stub_of(index), code)
+
+    def seen(self, index):
+        """What a function's slot has, without the GIL: to be shown when code that is made from now on is offered."""
+        return load_ptr(cython.address(self.codes[index]))
+
+    def is_still(self, index, seen):
+        """Whether code that was begun when its slot had ``seen`` could be the function's."""
+        word: cython.p_void = load_ptr(cython.address(self.codes[index]))
+        return word == seen or (seen == cython.NULL and word == self.stub_of(index))
+
+    def lacks(self, index):
+        """Whether a function has no code yet; without the GIL."""
+        word: cython.p_void = load_ptr(cython.address(self.codes[index]))
+        return word == cython.NULL or word == self.stub_of(index)
+
+    @property
+    def n_compiled(self) -> int:
+        """How many functions have code."""
+        i: uint32_t
+        count: uint32_t = 0
+        for i in range(self.count):
+            count += load_ptr(cython.address(self.codes[i])) != self.stub_of(i)
+        return count
+
+    def slot(self, defined_index: int) -> int:
+        """What a function's slot has: to be shown when code that is made from now on is published."""
+        return cython.cast(uint64_t, load_ptr(cython.address(self.codes[self.checked(defined_index)])))
+
+    def code(self, defined_index: int) -> int:
+        """Where a function's code lies; 0 where it has none."""
+        found: object = self.slot(defined_index)
+        return 0 if found == cython.cast(uint64_t, self.stub_of(defined_index)) else found
+
+    def publish(self, defined_index: int, seen: int, address: int) -> int:
+        """A function has code from now on, if its slot still has what was ``seen`` there when that was begun: one
+        compare-and-swap, however many instances there are. Returns what the slot has afterwards.
+
+        What was seen is 0 where nobody had asked for lazy stubs by then; they are no code.
+        """
+        at: uint32_t = self.checked(defined_index)
+        word: cython.p_void = cython.cast(cython.p_void, cython.cast(uint64_t, seen))
+        self.offer(at, word, cython.cast(cython.p_void, cython.cast(uint64_t, address)))
+        return self.slot(at)
+
+    def count_calls(self, first: uint32_t, period: uint32_t, ticks: cython.bint) -> None:
+        """Functions of level 0 count their calls from now on: at the ``first``-th, the instance's ``lifter`` is asked
+        what to do. A call is seen about every ``period`` of them, which is at most ``MOST_PERIOD``; ``ticks``: it is
+        asked as well where a tick finds a guest in such a function."""
+        if not 1 <= period <= MOST_PERIOD:
+            raise ValueError(f"a period of {period} calls, expected 1 to {MOST_PERIOD}")
+        self.tallies.first = first
+        self.tallies.period = period
+        self.tallies.ticks = ticks
+        self.tallies.of = cython.cast(cython.pointer(Tally), calloc(self.count + 1, cython.sizeof(Tally)))
+        if self.tallies.of == cython.NULL:
+            raise MemoryError("no memory for counts of calls")
+
+    def tally(self, defined_index: int) -> tuple[int, int]:
+        """Calls and ticks of a function that were seen."""
+        at: uint32_t = self.checked(defined_index)
+        if self.tallies.of == cython.NULL:
+            return 0, 0
+        return self.tallies.of[at].calls, self.tallies.of[at].ticks
+
+    def level(self, defined_index: int) -> int:
+        """The level of a function's code; -1 where it has none."""
+        address: object = self.code(defined_index)
+        rec: cython.pointer(CodeRec) = find_code(address) if address else cython.NULL
+        return -1 if rec == cython.NULL else rec.level
+
+    def checked(self, index):
+        """A defined index that is one."""
+        if not 0 <= index < self.count:
+            raise IndexError(f"function {index} of {self.count}")
+        return index

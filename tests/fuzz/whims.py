@@ -1,0 +1,22 @@
+"""A policy of tiers that no program could guess."""
+
+from __future__ import annotations
+
+import random
+
+from stratavm.base.forms import dataclass
+from stratavm.tiers.policy import Decision, Seen
+
+
+@dataclass(frozen=True, slots=True)
+class Whims:
+    """A policy without reason: a function changes its level at its first call, at a later one or never."""
+
+    calls: int = 0
+    period: int = 3
+    ticks: bool = True
+
+    def decide(self, seen: Seen) -> Decision:
+        """By a number that everything seen has a part in."""
+        whim = random.Random(f"{seen.function} {seen.size} {seen.calls} {seen.ticks}").randrange(4)
+        return Decision(whim == 0, whim == 1, seen.calls + 1, "whim")
