@@ -379,6 +379,46 @@ print(set(counted))
     assert prints(code) == "{1}"
 
 
+TRACER = """
+import ctypes, os, sys, time
+if ctypes.CDLL(None).ptrace(0x4206, int(sys.argv[1]), None, None):
+    sys.exit("no")  # nobody may look at other processes here
+print("ready", flush=True)
+time.sleep(float(sys.stdin.readline()))
+os.waitpid(int(sys.argv[1]), 0x40000000)
+"""
+"""Seizes a thread: when that has ended and was joined, the kernel keeps it until it was waited for here, a while after
+a line has come."""
+
+
+def test_a_fork_waits_for_a_thread_that_was_joined_and_that_the_kernel_still_has():
+    """Here for long, since somebody traces it. It is counted no more, or it was waited for as long as that is done."""
+    code = """
+import ctypes, subprocess
+ctypes.CDLL(None).prctl(0x59616d61, -1, 0, 0, 0)  # whoever likes may trace us
+jobs = busy(1)
+(task,) = drill.helper_tasks()
+tracer = subprocess.Popen([sys.executable, "-c", TRACER, task.name], stdin=-1, stdout=-1, stderr=-1)
+if tracer.stdout.readline():
+    tracer.stdin.write(b"0.02\\n")
+    tracer.stdin.flush()
+    begin = time.monotonic()
+    child = os.fork()
+    if not child:
+        os._exit(7)
+    took = time.monotonic() - begin
+    assert status(child) == 7
+    print(counted == [1] or took > 0.04)
+else:
+    print("no")
+tracer.communicate(b"0\\n")
+"""
+    said = prints(f"TRACER = {TRACER!r}\n" + code)
+    if said == "no":
+        pytest.skip("no process may be traced here")
+    assert said == "True"
+
+
 def test_threads_fork_at_once_and_children_fork():
     """Each of them while helpers are busy; the children's children have helpers as well."""
     code = """
