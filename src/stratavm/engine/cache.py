@@ -24,6 +24,7 @@ class LoadedModule:
     model: Model
     valid: ValidModule
     code: TierModule
+    kept: KeptModule | None = None
 
 
 class ModuleCache(Protocol):

@@ -27,7 +27,9 @@ from stratavm.module.reader import sum_of
 from stratavm.services.diskcache import CacheRefused, DiskCache, default_folders, digest
 
 if TYPE_CHECKING:
+    from stratavm.module.model import Module as Model
     from stratavm.module.sections import Datas, Functions
+    from stratavm.runtime.image import Images
     from stratavm.tiers.tier import TierModule
 
 SETTLED_NS: Final = 2_000_000_000
@@ -69,6 +71,22 @@ class SkeletonRestored(Event):
 @event
 class SkeletonKept(Event):
     """What loading found out of a valid binary was written to the cache on disk."""
+
+    module: str
+    bytes: int
+
+
+@event
+class ImageRestored(Event):
+    """The memory of a module begins with pages of the cache on disk, so many ``bytes``, instead of being written."""
+
+    module: str
+    bytes: int
+
+
+@event
+class ImageKept(Event):
+    """What the memory of a module begins with was written to the cache on disk, at its second start."""
 
     module: str
     bytes: int
@@ -245,6 +263,7 @@ class KeptModule:
         self._process = os.getpid()
         self._restored = 0
         self._has_skeleton = False
+        self._wants_image = False
 
     def skeleton(self, way: str, size: int) -> tuple[Functions, Datas] | None:
         """The functions and data segments of the binary of ``size`` bytes, if it was found to be valid in this ``way``:
@@ -286,28 +305,64 @@ class KeptModule:
         self._has_skeleton = False
         self._say(f"an entry was not used: {error}")
 
-    def keep(self, code: TierModule, way: str, functions: Functions, datas: Datas, size: int) -> None:
+    def images(self, way: str, model: Model) -> Images | None:
+        """What the one memory of a valid module begins with, in a file that can be mapped."""
+        if not self._has_skeleton or self._wants_image:
+            return None
+        with importing:
+            from stratavm.engine.keptimage import NOTHING, image_of
+
+        data = self._find(b"image", way)
+        opened = self._disk.open_content(self._key(b"pages", way)) if data and data != NOTHING else None
+        self._wants_image = opened is None and data != NOTHING
+        if data is None or opened is None:
+            return None
+        descriptor, place, size = opened
+        found = image_of(data, model, descriptor, place, size)
+        if found is None:
+            os.close(descriptor)
+            self._wants_image = True
+            self._say("an entry was not used: the pages of a memory are not what they were")
+        elif self._source.hears(ImageRestored):
+            self._source.emit(ImageRestored(self._name, size))
+        return found
+
+    def keep(self, code: TierModule, way: str, model: Model) -> None:
         """Write what is not there, or where there is more than there was: when the module goes, or the process ends.
-        ``code`` is that of the module, the others are as for ``skeleton``."""
+        ``code`` is that of the module."""
         if self._process != os.getpid():
             return  # in a child that was forked its parent does it
         try:
             self._binary.keep()
             if not self._has_skeleton:
-                self._keep_skeleton(way, functions, datas, size)
+                self._keep_skeleton(way, model)
+            if self._wants_image:
+                self._keep_image(way, model)
             if code.code_key and (code.compiled - self._restored) * MORE > self._restored:
                 self._keep_code(code)
         except (OSError, ValueError, MemoryError) as error:
             self._say(describe(error))
 
-    def _keep_skeleton(self, way: str, functions: Functions, datas: Datas, size: int) -> None:
+    def _keep_skeleton(self, way: str, model: Model) -> None:
         with importing:
             from stratavm.module.skeleton import pack
 
-        data = pack(functions, datas, size)
+        data = pack(model.functions, model.datas, len(model.binary))
         self._disk.keep(self._key(b"skeleton", way), data, f"skeleton of {self._name}")
         if self._source.hears(SkeletonKept):
             self._source.emit(SkeletonKept(self._name, len(data)))
+
+    def _keep_image(self, way: str, model: Model) -> None:
+        """The pages first: what says of them what they are is worth nothing without them."""
+        with importing:
+            from stratavm.engine.keptimage import lay_out
+
+        description, pages = lay_out(model, self._disk.place_of_content(self._name))
+        if pages:
+            self._disk.keep(self._key(b"pages", way), pages, self._name)
+        self._disk.keep(self._key(b"image", way), description, self._name)
+        if self._source.hears(ImageKept):
+            self._source.emit(ImageKept(self._name, len(pages)))
 
     def _keep_code(self, code: TierModule) -> None:
         compiled, data = code.compiled, code.pack_code()

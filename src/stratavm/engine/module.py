@@ -188,8 +188,8 @@ class Module:
         valid = validate(model, config.features, config.threads, limits=config.limits, vouched=vouched)
         if kept is None:
             return LoadedModule(model, valid, tier.load(valid, self.name))
-        loaded = LoadedModule(model, valid, tier.load(valid, self.name, kept.restore))
-        finalize(loaded, kept.keep, loaded.code, way_of(config), model.functions, model.datas, len(model.binary))
+        loaded = LoadedModule(model, valid, tier.load(valid, self.name, kept.restore), kept)
+        finalize(loaded, kept.keep, loaded.code, way_of(config), model)
         return loaded
 
     def _use(self, loaded: LoadedModule) -> None:
@@ -403,8 +403,15 @@ class Module:
             elif at_once or self._uses > 1 or when == "always":
                 self._images = self._lay_out()
             else:
-                return NO_IMAGES
+                return self._kept_images()
         return self._images
+
+    def _kept_images(self) -> Images:
+        """What an earlier process laid out, for a module that may have one instance only: its file is not sealed."""
+        kept, engine = self._loaded.kept, self.engine
+        if kept is None or engine.config.pool is not None:
+            return NO_IMAGES
+        return kept.images(way_of(engine.config), self.model) or NO_IMAGES
 
     def _lay_out(self) -> Images:
         """Write the images; data segments are copied as ever where the kernel gives no files."""

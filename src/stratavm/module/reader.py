@@ -14,7 +14,7 @@ from cython.cimports.libc.errno import EAGAIN, EINTR, errno
 from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t, uintptr_t
 from cython.cimports.libc.string import memset
 from cython.cimports.posix.mman import madvise
-from cython.cimports.posix.unistd import read
+from cython.cimports.posix.unistd import pread, read
 from cython.cimports.stratavm.base.budget import look
 from cython.cimports.stratavm.base.leb import bytes_t, leb_s33, leb_slow, leb_u32, leb_u64
 
@@ -87,6 +87,30 @@ def sum_of(data: bytes) -> bytes:
     job.to = cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(data))
     job.size = job.done = len(data)
     sum_up(cython.address(job))
+    return sum_made(cython.address(job))
+
+
+def sum_of_file(descriptor: cython.int, offset: int64_t, size: cython.size_t) -> bytes:
+    """The sum of so many bytes of a file, which is read by pieces and not kept; empty where they are not there.
+
+    ``size`` is a multiple of 32.
+    """
+    job: ReadJob
+    piece: cython.size_t
+    got: cython.Py_ssize_t
+    scratch: bytes = PyBytes_FromStringAndSize(cython.NULL, SUM_BYTES)
+    memset(cython.address(job), 0, cython.sizeof(job))
+    job.to = cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(scratch))
+    while job.size < size:
+        piece = min(size - job.size, SUM_BYTES)
+        with cython.nogil:
+            got = pread(descriptor, job.to, piece, offset + cython.cast(int64_t, job.size))
+            if got == cython.cast(cython.Py_ssize_t, piece):
+                sum_blocks(job.lanes, job.to, piece // BLOCK)
+        if got != cython.cast(cython.Py_ssize_t, piece):
+            return b""
+        job.size += piece
+    job.summed = job.size
     return sum_made(cython.address(job))
 
 

@@ -102,13 +102,42 @@ def make_images(module: Module) -> Images:
         OSError: the process may have no more files, or no memory files at all.
     """
     covered = coverable(module)
-    datas = Datas.of(module.datas)
     images = {}
     for memory in range(len(module.memory_types)):
-        runs = datas.lay_out(module.binary, memory, covered, PAGE, MAX_GAP, MAX_BYTES + MAX_GROWTH * len(module.binary))
+        runs = _lay_out(module, memory, covered)
         if runs:
             images[memory] = _image(runs)
     return Images(covered, images) if images else NO_IMAGES
+
+
+def _lay_out(module: Module, memory: int, covered: int) -> list[tuple[int, bytes]]:
+    most = MAX_BYTES + MAX_GROWTH * len(module.binary)
+    laid_out: list[tuple[int, bytes]] = Datas.of(module.datas).lay_out(
+        module.binary, memory, covered, PAGE, MAX_GAP, most
+    )
+    return laid_out
+
+
+def first_image(module: Module) -> tuple[int, list[tuple[int, bytes]]]:
+    """How many segments are covered, and (offset, content) of runs of pages of the first memory's image: of one that a
+    file may have by itself. No runs where there is none, where it takes too many mappings, or another memory has one.
+    """
+    covered = coverable(module)
+    if len(module.memory_types) != 1:
+        return covered, []
+    runs = _lay_out(module, 0, covered)
+    return covered, runs if len(runs) <= MAX_RUNS else []
+
+
+def image_in_file(covered: int, runs: Runs, descriptor: int) -> Images:
+    """The images of a module whose one memory begins with pages of a file that somebody else wrote, and nobody changes.
+
+    For memories that are given back when they go, and not wiped. Runs are (offset in the memory, bytes, offset in the
+    file), of whole pages. The descriptor is closed with the image.
+    """
+    image = MemoryImage(next(_serials), descriptor, runs, (), max(r[0] + r[1] for r in runs), Original(descriptor, ()))
+    weakref.finalize(image, os.close, descriptor).atexit = False
+    return Images(covered, {0: image})
 
 
 def _image(runs_of_pages: list[tuple[int, bytes]]) -> MemoryImage:

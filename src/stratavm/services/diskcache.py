@@ -238,6 +238,28 @@ class DiskCache:
         label, content, _, _ = self._read(key, is_use=False)
         return None if content is None else label[1:].decode(errors="replace")
 
+    def open_content(self, key: bytes) -> tuple[int, int, int] | None:
+        """A descriptor of an entry's file, and where its content lies in it, by place and bytes; None where there is
+        none. Neither the mark nor the content is looked at: who has something else to check it by may map it."""
+        try:
+            file = os.open(key.hex() + SUFFIX, os.O_RDONLY | FLAGS, dir_fd=self._at)
+        except OSError:
+            return None
+        with suppress(OSError):
+            now = os.fstat(file)
+            if stat.S_ISREG(now.st_mode) and now.st_uid == os.geteuid() and now.st_size > HEAD_BYTES:
+                place = HEAD_BYTES + 1 + os.pread(file, 1, HEAD_BYTES)[0]
+                with suppress(OSError):
+                    os.utime(file)
+                return file, place, max(now.st_size - place, 0)
+        os.close(file)
+        return None
+
+    @staticmethod
+    def place_of_content(label: str) -> int:
+        """Where the content of an entry with this label lies in its file."""
+        return HEAD_BYTES + 1 + len(label.encode(errors="replace")[:LONGEST_LABEL])
+
     def _read(self, key: bytes, is_use: bool) -> tuple[bytes, bytes | None, str, bool]:
         """Label (behind its length) and content of an entry; None instead of it where that is not right, why, and
         whether the file should go."""
