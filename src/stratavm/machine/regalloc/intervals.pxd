@@ -18,7 +18,8 @@ cdef struct Interval:
     uint32_t weight             # uses, weighted by loop depth; 0 = dead
     uint32_t hint               # a value whose register would save a move (for IV_TIED the tied one), or NO_VREG
     uint32_t home               # its register for all of its life, or NO_LOC: it lives in a slot
-    uint32_t fresh              # rewriting: where it really is before the coming moves, or NO_LOC
+    uint32_t fresh              # scan: a parameter that it is passed to, at best that of a loop, or NO_VREG; rewriting: where it
+                                # really is before the coming moves, or NO_LOC
     uint32_t next               # scan: value that may change places with the tied one, or NO_VREG; rewriting: next value
                                 # whose slot becomes free at the same instruction
     uint8_t cached              # rewriting: register that holds a copy of the slot, or NO_REGISTER

@@ -209,6 +209,7 @@ class Intervals:
             e: cython.pointer(MEdge) = cython.address(m.edges[b.edges + k])
             if e.nargs and inst.nops:
                 return 0
+            stays: cython.bint = self.n_loops == 0 or e.target < self.loops[self.n_loops - 1].stop
             for j in range(e.nargs):
                 arg: uint32_t = m.edge_args[e.args + j]
                 param: uint32_t = m.block_params[m.blocks[e.target].params + j]
@@ -216,6 +217,8 @@ class Intervals:
                     return 0
                 self._hint(param, arg)
                 self._hint(arg, param)
+                if e.target <= number or (stays and self.items[arg].fresh == NO_VREG):
+                    self.items[arg].fresh = param
         if needy:
             self._append(ORDER_BLOCK | number)
         return 1

@@ -21,6 +21,7 @@ cdef class LinearScan:
     cdef bint _fits(self, uint32_t reg, uint32_t vreg, const Interval* item) noexcept nogil
     cdef bint _no_event(self, uint32_t reg, uint32_t vreg, const Interval* item) noexcept nogil
     cdef uint32_t _hinted(self, uint32_t vreg, const Interval* item, uint64_t allowed) noexcept nogil
+    cdef uint32_t _awaited(self, const Interval* item) noexcept nogil
     cdef int _take(self, uint32_t reg, uint32_t vreg, Interval* item) noexcept nogil
     cdef bint _yields(self, uint32_t vreg, uint32_t pos) noexcept nogil
     cdef int _place(self, uint32_t vreg, uint32_t rclass) noexcept nogil

@@ -30,8 +30,9 @@ from cython.cimports.stratavm.machine.regalloc.intervals import (
     wants_register,
 )
 
-cython.declare(MAX_EVENTS=uint32_t, MAX_POINT_WEIGHT=uint32_t)
+cython.declare(MAX_EVENTS=uint32_t, MAX_PASSES=uint32_t, MAX_POINT_WEIGHT=uint32_t)
 MAX_POINT_WEIGHT = 1 << 30
+MAX_PASSES = 4  # joins that a value goes through on its way to a loop's header
 MAX_EVENTS = 48  # fixed operands looked at for one register and value before it counts as taken
 
 
@@ -60,12 +61,14 @@ class LinearScan:
             if v & ORDER_BLOCK:
                 if not self._reserve(m, v & ~cython.cast(uint32_t, ORDER_BLOCK)):
                     return 0
-            elif (
+                continue
+            if (
                 self.items[v].weight
                 and not self.items[v].flags & IV_SLOT
                 and not self._crosses_call(cython.address(self.items[v]))
             ):
                 self._place(v, m.vclass[v])
+            self.items[v].fresh = NO_LOC
         return 1
 
     def _crosses_call(self, item):
@@ -113,6 +116,9 @@ class LinearScan:
         hops: uint32_t = 0
         if reg != NO_REGISTER and allowed >> reg & 1 and self._fits(reg, vreg, item):
             return reg
+        reg = self._awaited(item)
+        if reg < MAX_REGISTERS and allowed >> reg & 1 and self._fits(reg, vreg, item):
+            return reg
         while other != NO_VREG and hops < 2:
             hops += 1
             reg = self.items[other].home
@@ -122,6 +128,23 @@ class LinearScan:
                 return reg
             other = self.items[other].hint
         return NO_REGISTER
+
+    def _awaited(self, item):
+        """The home of the loop's parameter that the value becomes on the way back, through joins or at once: there no
+        move remains, and the branch leads to the header itself. Parameters ahead have no home yet: then that of the
+        value that the last of them follows, or NO_LOC."""
+        other: uint32_t = item.fresh
+        last: uint32_t = NO_VREG
+        hops: uint32_t = 0
+        while other != NO_VREG and hops < MAX_PASSES:
+            hops += 1
+            if self.items[other].home != NO_LOC:
+                return self.items[other].home
+            last = other
+            other = self.items[other].fresh
+        if last == NO_VREG or self.items[last].start <= item.start or self.items[last].hint == NO_VREG:
+            return NO_LOC
+        return self.items[self.items[last].hint].home
 
     def _take(self, reg, vreg, item):
         """The value gets the register."""
