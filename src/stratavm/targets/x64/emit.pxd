@@ -14,10 +14,12 @@ cdef class Emitter(ValueEmitter):
     cdef int prologue(self) except -1 nogil
     cdef int poison_frame(self) except -1 nogil
     cdef int poison_registers(self, MInst* inst, MOperand* ops) except -1 nogil
-    cdef bint innermost(self, uint32_t number) noexcept nogil
+    cdef uint32_t innermost(self, uint32_t number) noexcept nogil
     cdef bint dispatches(self, uint32_t number) noexcept nogil
     cdef int block(self, uint32_t number, uint32_t* move) except -1 nogil
-    cdef int pass_held(self, uint32_t number) noexcept nogil
+    cdef int head(self, uint32_t number, const Move* moves) except -1 nogil
+    cdef uint32_t label_of(self, uint32_t block) noexcept nogil
+    cdef int pass_held(self, uint32_t number) except -1 nogil
     cdef int again(self, uint32_t number, uint32_t dst, uint32_t at, uint32_t last) except -1 nogil
     cdef bint sums(self, Move* mv, uint32_t at, uint32_t last) except -1 nogil
     cdef bint in_flags(self, uint32_t at, uint32_t last) noexcept nogil

@@ -93,6 +93,7 @@ from cython.cimports.stratavm.targets.x64.emit_values import (
     COLD_COUNT,
     COLD_POLL,
     COLD_TRAP,
+    NO_TOP,
     NOT_SEEN,
     NOTHING_HELD,
     Cold,
@@ -260,6 +261,7 @@ class Emitter(ValueEmitter):
         emit_r(self.b, MOP_PUSH_R, RBP)
         emit_rr(self.b, MOP_MOV_RR, 8, RBP, RSP)
         label: uint32_t = self.cold(COLD_POLL, self.frame_bytes)
+        self.colds[self.n_colds - 1].d = NOTHING_HELD
         if self.frame_bytes < SMALL_FRAME:
             emit_rm(self.b, MOP_CMP_RM, 8, RSP, based(R15, EXEC_POLL_LIMIT))
         else:
@@ -319,14 +321,23 @@ class Emitter(ValueEmitter):
     # ---- blocks and instructions ---------------------------------------------------------------
 
     def innermost(self, number):
-        """Whether the block heads a loop without another in it: the next header is no deeper."""
-        if not self.m.blocks[number].flags & BF_LOOP_HEADER:
-            return False
+        """The block behind the last way back to a block, if that heads a loop without another in it: the next header is
+        no deeper. Else 0."""
+        end: uint32_t = 0
         i: uint32_t
-        for i in range(number + 1, self.m.n_blocks):
-            if self.m.blocks[i].flags & BF_LOOP_HEADER:
-                return self.m.blocks[i].depth <= self.m.blocks[number].depth
-        return True
+        k: uint32_t
+        block: cython.pointer(MBlock) = cython.address(self.m.blocks[number])
+        depth: uint32_t = block.depth
+        if not block.flags & BF_LOOP_HEADER:
+            return 0
+        for i in range(number, self.m.n_blocks):
+            if i > number and block.flags & BF_LOOP_HEADER:
+                return 0 if block.depth > depth else end
+            for k in range(block.edges, block.edges + block.nedges):
+                if self.m.edges[k].target == number:
+                    end = i + 1
+            block += 1
+        return end
 
     def dispatches(self, number):
         """Whether the block heads a loop and ends in a br_table, as in interpreters. On recent AMD processors the
@@ -346,14 +357,11 @@ class Emitter(ValueEmitter):
         i: uint32_t
         if self.final[number] != number:
             return 0
-        if self.dispatches(number):
-            self.b.align_code(LINE)
-        elif self.aligning and self.innermost(number):
-            self.b.align_code(LOOP_ALIGN)
-        self.b.bind(self.first_label + number)
-        self.held = self.heads[number]
-        if self.held == NOT_SEEN or block.flags & BF_LOOP_HEADER:
-            self.held = NOTHING_HELD
+        self.held = NOTHING_HELD if self.heads[number] == NOT_SEEN else self.heads[number]
+        if block.flags & BF_LOOP_HEADER:
+            self.head(number, moves + move[0])
+        else:
+            self.b.bind(self.first_label + number)
         for i in range(block.first, block.last):
             breathe(i)
             if (
@@ -379,14 +387,47 @@ class Emitter(ValueEmitter):
                 self.instruction(i, number)
         return self.pass_held(number)
 
+    def head(self, number, moves):
+        """Where a loop begins. If one pointer can be in r11 throughout, it is loaded before; ways back lead behind
+        that. ``moves``: from the first of the block on."""
+        align: uint32_t = 0
+        held: uint32_t = NOTHING_HELD
+        end: uint32_t = self.innermost(number)
+        if end:
+            held = self.pointer_in(self.m.blocks[number].first, self.m.blocks[end - 1].last, moves)
+        if self.dispatches(number):
+            align = LINE
+        elif self.aligning and end:
+            align = LOOP_ALIGN
+        if held != NOTHING_HELD:
+            self.b.bind(self.first_label + number)
+            if self.held != held:
+                emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R14, held))
+        self.held = held
+        if align:
+            self.b.align_code(align)
+        if held == NOTHING_HELD:
+            return self.b.bind(self.first_label + number)
+        self.heads[number] = held
+        self.tops[number] = self.b.label()
+        return self.b.bind(self.tops[number])
+
+    def label_of(self, block):
+        """Where a jump to a block leads."""
+        return self.first_label + block if self.tops[block] == NO_TOP else self.tops[block]
+
     def pass_held(self, number):
         """Tell the successors what r11 holds: a pointer, if it is the same on every way to them."""
         block: cython.pointer(MBlock) = cython.address(self.m.blocks[number])
         head: cython.pointer(uint32_t)
+        target: uint32_t
         k: uint32_t
         for k in range(block.edges, block.edges + block.nedges):
-            head = cython.address(self.heads[self.final[self.m.edges[k].target]])
+            target = self.final[self.m.edges[k].target]
+            head = cython.address(self.heads[target])
             if head[0] != self.held:
+                if self.tops[target] != NO_TOP:
+                    fail_wrong(b"r11 lost the pointer of block {}", target)
                 head[0] = self.held if head[0] == NOT_SEEN else NOTHING_HELD
         return 0
 
@@ -649,6 +690,8 @@ class Emitter(ValueEmitter):
             self.final[self.final[b]] = self.final[b]
         vec_room(self.heads, self.cap_heads, n + 1)
         memset(self.heads, 0xFF, n * cython.sizeof(uint32_t))  # NOT_SEEN
+        vec_room(self.tops, self.cap_tops, n + 1)
+        memset(self.tops, 0xFF, n * cython.sizeof(uint32_t))  # NO_TOP
         return 0
 
     def next_block(self, block):
@@ -663,11 +706,11 @@ class Emitter(ValueEmitter):
         target = self.final[target]
         if target == following:
             return 0
-        return emit_jmp(self.b, self.first_label + target)
+        return emit_jmp(self.b, self.label_of(target))
 
     def jump_if(self, cc, target):
         """Jump to a block on a condition."""
-        return emit_jcc(self.b, cc, self.first_label + self.final[target])
+        return emit_jcc(self.b, cc, self.label_of(self.final[target]))
 
     def branch(self, inst, block):
         """A conditional jump; conditions of two flags take two."""
@@ -734,12 +777,13 @@ class Emitter(ValueEmitter):
         return 0
 
     def poll(self, inst, ops):
-        """A comparison, and what the rare path must know of a global that the loop keeps in a register."""
-        self.held = NOTHING_HELD
+        """A comparison, and what the rare path must know of r11, and of a global that the loop keeps in a register."""
         emit_rm(self.b, MOP_CMP_RM, 8, RSP, based(R15, EXEC_POLL_LIMIT))
         emit_jcc(self.b, CC_B, self.cold(COLD_POLL, 0))
         c: cython.pointer(Cold) = cython.address(self.colds[self.n_colds - 1])
+        c.d = self.held
         if inst.nops:
+            self.held = NOTHING_HELD
             c.b = cython.cast(uint32_t, inst.width) << 8 | inst.cc
             c.c = ops[0].loc
             c.d = inst.aux
@@ -765,6 +809,8 @@ class Emitter(ValueEmitter):
         self.return_site()
         if c.b:
             self.cold_global(c, True)
+        elif c.d != NOTHING_HELD:
+            emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R14, c.d))
         return emit_jmp(self.b, c.back)
 
     def jump_tables(self):

@@ -1,7 +1,7 @@
 # Emission of values: buffer, tables and sequences.
 from libc.stdint cimport uint32_t
 from stratavm.machine.codebuf cimport CodeBuf
-from stratavm.machine.minst cimport MCode, MInst, MOperand
+from stratavm.machine.minst cimport MCode, MInst, MOperand, Move
 from stratavm.targets.x64.encoder cimport Frame
 from stratavm.targets.x64.plan cimport ModulePlan
 from stratavm.ir.ssa cimport Ssa
@@ -20,7 +20,7 @@ cdef struct Cold:
     uint32_t a
     uint32_t b
     uint32_t c
-    uint32_t d
+    uint32_t d           # of COLD_POLL without a global: the cell whose pointer r11 holds, NOTHING_HELD if none
 
 cdef struct TableUse:
     uint32_t label       # of the table
@@ -30,6 +30,7 @@ cdef enum:
     ALWAYS = 0x80        # skip: unconditional
     NOTHING_HELD = 0xFFFFFFFE
     NOT_SEEN = 0xFFFFFFFF   # for heads: no way here was emitted yet
+    NO_TOP = 0xFFFFFFFF
 
 cdef class ValueEmitter:
     cdef CodeBuf b
@@ -52,7 +53,10 @@ cdef class ValueEmitter:
     cdef uint32_t n_tables, cap_tables
     cdef uint32_t* final           # by block: where a jump to it goes
     cdef uint32_t* heads           # by block: what r11 holds where it begins, NOT_SEEN if nobody has said
-    cdef uint32_t cap_final, cap_heads
+    cdef uint32_t* tops            # by block: the label where its loop begins anew, with a pointer in r11; NO_TOP if none
+    cdef uint32_t cap_final, cap_heads, cap_tops
+
+    cdef uint32_t pointer_in(self, uint32_t first, uint32_t last, const Move* moves) noexcept nogil
 
     cdef bint sum_of(self, MInst* inst, MOperand* ops, uint32_t augend) except -1 nogil
     cdef int divide(self, MInst* inst, MOperand* ops) except -1 nogil

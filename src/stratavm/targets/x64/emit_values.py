@@ -10,7 +10,9 @@ from cython.cimports.libc.stdlib import free
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.contract._gen_layout import TRAP_DIV_BY_ZERO, TRAP_INT_OVERFLOW, TRAP_INVALID_CONVERSION
 from cython.cimports.stratavm.machine.codebuf import CodeBuf
+from cython.cimports.stratavm.machine.minst import LOC_REMAT, LOC_SLOT, MInst, Move
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
+    ENC_ROWS,
     MOP_ADD_RR,
     MOP_AND_RI,
     MOP_ANDNP_RR,
@@ -73,8 +75,22 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     DIV_SIGNED,
     DIV_ZERO,
     P_CLZ,
+    P_COPYSIGN,
+    P_DIVIDE,
     P_FBIT,
+    P_FMAX,
     P_FMIN,
+    P_JCC,
+    P_JMP,
+    P_PARAMS,
+    P_POLL,
+    P_RETURN,
+    P_SELECT,
+    P_SETCC,
+    P_TRAP,
+    P_TRAP_IF,
+    P_VIA,
+    P_ZERO,
     TRUNC_64,
     TRUNC_SAT,
     TRUNC_UNSIGNED,
@@ -95,6 +111,28 @@ from stratavm.targets.x64.target import X64
 U32_MAX = cython.declare(int64_t, 0xFFFFFFFF)
 I32_MAX = cython.declare(int64_t, 0x7FFFFFFF)
 I64_MAX = cython.declare(int64_t, 0x7FFFFFFFFFFFFFFF)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(check=False)
+def keeps_r11(op: uint32_t) -> cython.bint:
+    """Whether the sequence of a pseudo operation leaves r11 alone, whatever its operands are."""
+    return (
+        op == P_JCC
+        or op == P_JMP
+        or op == P_SELECT
+        or op == P_ZERO
+        or op == P_DIVIDE
+        or op == P_FBIT
+        or op == P_COPYSIGN
+        or op == P_FMIN
+        or op == P_FMAX
+        or op == P_TRAP_IF
+        or op == P_TRAP
+        or op == P_RETURN
+    )
 
 
 @cython.cclass
@@ -118,6 +156,45 @@ class ValueEmitter:
         free(self.tables)
         free(self.final)
         free(self.heads)
+        free(self.tops)
+
+    # ---- what r11 holds ------------------------------------------------------------------
+
+    def pointer_in(self, first, last, moves):
+        """The cell of the one pointer that the instructions [first, last) want in r11, or NOTHING_HELD: where there is
+        none, or another, or something else that needs r11. ``moves``: from the first of theirs on."""
+        cell: uint32_t = NOTHING_HELD
+        i: uint32_t
+        op: uint32_t
+        n: uint32_t
+        inst: cython.pointer(MInst)
+        end: cython.pointer(Move) = self.m.moves + self.m.n_moves
+        for i in range(first, last):
+            inst = cython.address(self.m.insts[i])
+            op = inst.op
+            if op < P_PARAMS:
+                continue
+            if op >= P_VIA:
+                n = ENC_ROWS[op - P_VIA].nops + (inst.scale != 0xFF)
+                if inst.nops > n and self.m.operands[inst.ops + n].loc < 16:
+                    continue
+                if cell == NOTHING_HELD:
+                    cell = cython.cast(uint32_t, inst.imm)
+                elif cell != cython.cast(uint32_t, inst.imm):
+                    return NOTHING_HELD
+            elif op == P_SETCC:
+                if inst.cc >= CC_FEQ:
+                    return NOTHING_HELD
+            elif op == P_POLL:
+                if inst.nops:
+                    return NOTHING_HELD
+            elif not keeps_r11(op):
+                return NOTHING_HELD
+        while cell != NOTHING_HELD and moves < end and moves.at < last:
+            if moves.dst == R11 or moves.dst & LOC_SLOT and moves.src & LOC_REMAT:
+                return NOTHING_HELD
+            moves += 1
+        return cell
 
     # ---- sites, rare paths, jumps --------------------------------------------------------
 
