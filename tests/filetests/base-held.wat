@@ -1,5 +1,5 @@
 ;; The base of memory stays in r11 on the way into a block, where every way there brings it: not behind a call on one of
-;; them, nor where a loop goes back to.
+;; them. A loop begins with it.
 ;;! show: asm
 ;;! run: both 0 3 => 33
 ;;! run: both 1 3 => 16

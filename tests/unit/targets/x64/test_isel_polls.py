@@ -10,7 +10,7 @@ from stratavm.module.validate import validate
 from stratavm.native.compile import Options, wasm_compiler
 from stratavm.spec.types import FuncType
 from stratavm.targets.x64 import stubs
-from tests.unit.targets.x64.native import World
+from tests.unit.targets.x64.native import Place, World
 from tests.unit.targets.x64.ssa_build import Runner
 
 EVERY_TIME = 2**64 - 1
@@ -36,11 +36,18 @@ SOURCE = """(module (memory 1)
 (func $many (param i32 i32 i32 i32 i32 i32 i32 i32 i32) (param f64 f64 f64 f64 f64 f64 f64 f64 f64) (result i32 f64)
   (loop $l (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
   (i32.add (local.get 1) (i32.mul (local.get 5) (i32.add (local.get 6) (i32.mul (local.get 7) (local.get 8)))))
-  (f64.add (local.get 9) (f64.mul (local.get 16) (local.get 17)))))"""
+  (f64.add (local.get 9) (f64.mul (local.get 16) (local.get 17))))
+(func $walk (param i32 i32) (result i32)
+  (loop $l
+    (i32.store offset=4 (local.get 0) (i32.add (local.get 1) (i32.load (local.get 0))))
+    (local.set 1 (i32.add (local.get 1) (local.get 0)))
+    (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 4)))))
+  (i32.load offset=4 (i32.const 4))))"""
 CALLS = {
     0: [12],
     1: [7, 0x123456789ABCDEF, 0xFEDCBA987654321, 0x3FF8000000000000, 0x4000000000000000, 0x3F800000],
     2: [5, *range(10, 18), *(0x4000000000000000 + (i << 48) for i in range(9))],
+    3: [24, 5],
 }
 
 
@@ -63,16 +70,17 @@ def test_every_poll_is_taken_and_changes_nothing(monkeypatch, allocator, starved
     if starved:
         monkeypatch.setenv("STRATA_REGS", "4")
     module = validate(parse_module(SOURCE)).module
-    types = [module.func_type(i) for i in range(3)]
-    runner, seen = Runner(), []
+    types = [module.func_type(i) for i in range(4)]
+    runner, seen, memory = Runner(), [], Place(32)
     world = runner.world
+    runner.vmctx.write(layout.VMCTX.offset("mem0_base"), memory.address)
     world.builtin("poll", lambda exec_, vmctx, lowest: seen.append(vmctx) or 0, 1)
     world.exec.write(layout.EXEC.offset("poll_stub"), world.code(stubs.poll_stub()))
     options = Options(allocator=allocator)
     expected = answers(world, runner, types, options)
     assert not seen
-    assert expected[0] == [144]
+    assert expected[0] == [144] and expected[3] == [85]
     world.exec.write(layout.EXEC.offset("poll_limit"), EVERY_TIME)
     assert answers(world, runner, types, options) == expected
-    prologues, loops = 465 + 1 + 1, 7 + 7 * 3 + 5
+    prologues, loops = 465 + 1 + 1 + 1, 7 + 7 * 3 + 5 + 6
     assert seen == [runner.vmctx.address] * (prologues + loops)
