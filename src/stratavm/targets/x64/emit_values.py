@@ -191,7 +191,7 @@ class ValueEmitter:
             elif not keeps_r11(op):
                 return NOTHING_HELD
         while cell != NOTHING_HELD and moves < end and moves.at < last:
-            if moves.dst == R11 or moves.dst & LOC_SLOT and moves.src & LOC_REMAT:
+            if moves.dst == R11 or (moves.dst & LOC_SLOT and moves.src & LOC_REMAT):
                 return NOTHING_HELD
             moves += 1
         return cell
