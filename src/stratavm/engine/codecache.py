@@ -293,12 +293,13 @@ class KeptModule:
         if data is None:
             return
         try:
-            self._restored = code.restore_code(data)
+            restored = code.restore_code(data)
+            self._restored = code.compilations
         except (ValueError, ResourceLimit) as error:
             self.refuse(error)
             return
         if self._source.hears(CodeRestored):
-            self._source.emit(CodeRestored(self._name, self._restored, len(data)))
+            self._source.emit(CodeRestored(self._name, restored, len(data)))
 
     def refuse(self, error: Exception) -> None:
         """Say of an entry that it was not used."""
@@ -338,7 +339,7 @@ class KeptModule:
                 self._keep_skeleton(way, model)
             if self._wants_image:
                 self._keep_image(way, model)
-            if code.code_key and (code.compiled - self._restored) * MORE > self._restored:
+            if code.code_key and (code.compilations - self._restored) * MORE > self._restored:
                 self._keep_code(code)
         except (OSError, ValueError, MemoryError) as error:
             self._say(describe(error))

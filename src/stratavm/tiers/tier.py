@@ -49,6 +49,10 @@ class TierModule(Protocol):
         """What the code depends on besides the binary and this build of Strata; empty: it cannot be kept."""
 
     @property
+    def compilations(self) -> int:
+        """How many functions have machine code; one that was compiled again by this process counts twice."""
+
+    @property
     def compiled(self) -> int:
         """How many functions have machine code."""
 

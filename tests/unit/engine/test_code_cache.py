@@ -16,11 +16,14 @@ import stratavm
 from stratavm import Config, Engine, Linker, Module, Store
 from stratavm.engine import codecache
 from stratavm.engine.codecache import CodeKept, CodeNotKept, CodeRestored, FileIdentity
+from stratavm.native.background import limit_threads
 from stratavm.services.diskcache import DiskCache, default_folders
 from stratavm.testing import EventRecorder
 from stratavm.tiers.events import FunctionCompiled
 from stratavm.tiers.jit import lazy
+from stratavm.tiers.jit.lift_events import FunctionLifted
 from stratavm.tiers.jit.tier import JitModule
+from stratavm.tiers.policy import Policy, Thresholds
 
 COUNT = 200
 PADDING = '(data "' + "x" * (1 << 16) + '")'
@@ -85,6 +88,7 @@ WAYS = (
     {"tier": "jit1", "strict": True},
     {"tier": "jit1", "memory_plan": "bounded"},
     {"tier": "jit0", "allocator": "naive"},
+    {"tier": "auto"},
 )
 
 
@@ -99,6 +103,48 @@ def test_the_second_start_compiles_nothing(binary, options):
     assert (second, restored) == (first, compiled)
     assert [event.functions for event in of(events, CodeRestored)] == [compiled]
     assert not of(events, FunctionCompiled) and not of(events, CodeKept) and not of(events, CodeNotKept)
+
+
+def run_lifting(binary, calls, **options):
+    """Levels of the functions when the module goes, and the events, where ``f1`` is called so often."""
+    engine = Engine(
+        tier="auto", services={Policy: Thresholds(20, 1, False, calls_waited=20, call_bytes=1 << 30)}, **options
+    )
+    with EventRecorder(engine.bus) as recorder:
+        module = Module(binary, engine=engine)
+        exports = Linker(engine).instantiate(Store(engine), module).exports
+        before = [module.code.lazy.table.level(i) for i in range(COUNT)]
+        for _ in range(calls):
+            exports.f1(3)
+        levels = [module.code.lazy.table.level(i) for i in range(COUNT)]
+        del exports, module
+        gc.collect()
+        engine.bus.drain()
+    return before, levels, recorder.events
+
+
+def test_code_of_both_levels_is_kept(binary):
+    """What was lifted is there at the next start at level 1, and the rest goes on counting."""
+    limit_threads(0)
+    try:
+        nothing, at_first, events = run_lifting(binary, 5)
+        assert set(nothing) == {-1} and set(at_first) == {-1, 0} and of(events, CodeKept)
+        before, lifted, events = run_lifting(binary, 20)
+        assert before == at_first and 1 in lifted and of(events, FunctionLifted)
+        assert of(events, CodeKept), "functions that were compiled again are worth as much as new ones"
+        before, again, events = run_lifting(binary, 20)
+        assert before == lifted == again
+        assert not of(events, FunctionCompiled) and not of(events, FunctionLifted) and not of(events, CodeKept)
+    finally:
+        limit_threads(None)
+
+
+def test_who_counts_exactly_keeps_nothing(binary):
+    """Kept code would change its level earlier; and other tiers do not take what counts."""
+    engine = Engine(tier="auto", lift_after=3)
+    assert not Module(binary, engine=engine).code.code_key
+    keys = {Module(binary, engine=Engine(tier=tier)).code.code_key for tier in ("auto", "jit0", "jit1")}
+    assert len(keys) == 3
 
 
 def test_kept_code_has_the_level_of_its_compiler(binary):

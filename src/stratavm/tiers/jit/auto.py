@@ -50,10 +50,13 @@ class Verdict:
 class LiftedCode(LazyCode):
     """A module's code at two levels. ``upper`` makes level 1: on a thread beside the program, or while that waits."""
 
-    def lift_by(self, policy: Policy, options: Options, beside: bool) -> None:
+    def lift_by(self, policy: Policy, options: Options, beside: bool, exact: bool) -> None:
         """Count calls, and ask a policy; ``options`` are those of level 1; ``beside``: let a thread compile, where
-        there is one. To be called first, and once."""
+        there is one; ``exact``: no function changes its level at another call than the policy says. To be called first,
+        and once."""
         self.policy = policy
+        self.exact = exact
+        self._n_lifted = 0
         self.options = options
         self.reasons: dict[int, str] = {}
         self._given_up: set[int] = set()
@@ -150,7 +153,14 @@ class LiftedCode(LazyCode):
             else:
                 self._has_dropped(defined_index, FATES[fate], FATES[fate], thread)
 
+    @property
+    def n_lifted(self) -> int:
+        """How many functions were compiled again."""
+        self.note_published()
+        return self._n_lifted
+
     def _has_lifted(self, defined_index: int, ns: int, size: int, thread: int) -> None:
+        self._n_lifted += 1
         if self._told is not None:
             self._told.lifted(self.first + defined_index, ns, size, thread)
 
@@ -212,8 +222,18 @@ class AutoModule(JitModule):
 
     @property
     def code_key(self) -> str:
-        """Empty: code that counts is not kept for the next process."""
-        return ""
+        """What both levels depend on. Empty where each function changes its level at a certain call: code that was kept
+        would do so earlier."""
+        lower = self.lazy.compiler.key
+        if not lower or self.lazy.exact:
+            return ""
+        upper = self.lazy.options
+        return repr((lower, upper.allocator, upper.passes, upper.machine, upper.level))
+
+    @property
+    def compilations(self) -> int:
+        """Functions that have code, and functions that were compiled again by this process."""
+        return self.compiled + self.lazy.n_lifted
 
     def verdicts(self) -> list[Verdict]:
         """What became of each function that was compiled."""
@@ -227,7 +247,8 @@ class Auto(Jit):
     Attributes:
         upper: options of level 1; ``options`` are those of level 0.
         policy: what decides.
-        waits: compile at level 1 while the program waits, even where a thread could do it.
+        waits: compile at level 1 while the program waits, at exactly the call that the policy says, even where a thread
+            could do it.
         modules: those that live.
     """
 
@@ -241,7 +262,7 @@ class Auto(Jit):
         """A module whose functions are lifted."""
         module = AutoModule(*given)
         helped = self.threads > 1 or bool(switches.HELPERS.value())
-        module.lazy.lift_by(self.policy, self.upper, helped and not self.waits)
+        module.lazy.lift_by(self.policy, self.upper, helped and not self.waits, self.waits)
         self.modules.add(module)
         return module
 

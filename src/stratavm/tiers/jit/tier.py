@@ -72,6 +72,11 @@ class JitModule:
         return int(self.lazy.table.n_compiled)
 
     @property
+    def compilations(self) -> int:
+        """How much was compiled: more than there was when code was restored, and it is worth to be kept."""
+        return self.compiled
+
+    @property
     def code_facts(self) -> Mapping[str, str]:
         """What other code must have in common with this module's to be published in its place."""
         return self.lazy.compiler.facts

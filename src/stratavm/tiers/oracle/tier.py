@@ -43,6 +43,11 @@ class OracleModule:
         return ""
 
     @property
+    def compilations(self) -> int:
+        """None."""
+        return 0
+
+    @property
     def compiled(self) -> int:
         """No function has any."""
         return 0

@@ -226,16 +226,19 @@ def test_nothing_is_made_for_no_instance(how):
 def test_the_function_in_flight_is_given_up_as_well():
     """When the last instance goes; within a moment, however long it takes to compile."""
     text = f'(module (func (export "f0") (param i32) (result i32) {STEP * 20_000} (local.get 0)))'
-    _, module, instance = guest(text)
-    instance.exports.f0(1)
-    queue = module.code.lazy.lifts()
-    assert queue.want(0, 1, True)
-    assert soon(lambda: queue.task_state() == drill.RUNNING)
-    del instance
-    gc.collect()
-    assert soon(lambda: queue.is_idle)
-    assert fates(queue) == [(0, "unwanted")]
+    for _ in range(50):  # this thread may not have a processor in time
+        _, module, instance = guest(text)
+        instance.exports.f0(1)
+        queue = module.code.lazy.lifts()
+        assert queue.want(0, 1, True)
+        assert soon(lambda q=queue: q.task_state() == drill.RUNNING or q.is_idle)
+        del instance
+        gc.collect()
+        assert soon(lambda q=queue: q.is_idle)
+        if queue.n_stopped:
+            break
     assert queue.n_stopped == 1
+    assert fates(queue) == [(0, "unwanted")]
 
 
 def test_a_closed_engine_has_nothing_made():
