@@ -34,6 +34,7 @@ from tests.bench import (
     start,
     syscalls,
     thresholds,
+    tiers,
 )
 from tests.bench.intervals import summarise
 from tests.bench.measure import Row, geometric_mean
@@ -52,6 +53,7 @@ SUITES: Final[dict[str, Callable[[int], Iterator[Row]]]] = {
     "dwarf": dwarfs.measure,
     "placement": placement.measure,
     "programs": programs.measure,
+    "tiers": tiers.measure,
     "baselines": baselines.measure,
     "ablation": ablation.measure,
     "events": events.measure,
@@ -100,7 +102,12 @@ def main() -> int:
 
 def verdicts(rows: list[Row]) -> list[thresholds.Verdict]:
     """On the limits of programs, their instances and kernels at two places, met or missed."""
-    return [*placement.verdicts(rows), *programs.verdicts(rows), *instances.verdicts(rows)]
+    return [
+        *placement.verdicts(rows),
+        *programs.verdicts(rows),
+        *tiers.verdicts(rows),
+        *instances.verdicts(rows),
+    ]
 
 
 def failures(rows: list[Row]) -> list[str]:

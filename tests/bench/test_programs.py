@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bench import baselines, compiling, page, placement, programs
+from tests.bench import baselines, compiling, page, placement, programs, tiers
 from tests.bench.__main__ import SUITES, failures
 from tests.bench.measure import Row, row_of
 from tests.bench.page import Results
@@ -42,6 +42,7 @@ def test_another_exit_code_is_an_error(tmp_path):
         (programs, len(programs.PROGRAMS)),
         (compiling, len(compiling.MODULES)),
         (baselines, len(baselines.PROGRAMS)),
+        (tiers, len(tiers.FIVE)),
     ],
 )
 def test_a_missing_program_has_a_row_that_says_so(monkeypatch, suite, count):
@@ -55,6 +56,25 @@ def test_a_missing_program_has_a_row_that_says_so(monkeypatch, suite, count):
     text = page.render(Results([*rows[:1], Row(name, "icepll, guest", "ms", {"a": 1.0}), *rows[1:]]), SUITES, {})
     assert text.count("skipped, the wheel") == len(rows)
     assert "| ms | a |\n|---|---:|\n| icepll, guest | 1.00 |" in text
+
+
+@pytest.mark.slow
+def test_every_tier_gives_the_same_answer(program, tmp_path):
+    """With one processor, too; and what compiling takes is less than all of it."""
+    pytest.importorskip("wasmtime")
+    path = program("icepll.wasm")
+    rows = {row.name: row for row in tiers.Bench("icepll", programs.PROGRAMS["icepll"], path, tmp_path).rows(1)}
+    assert len(rows) == 5 and all(min(row.values.values()) > 0 for row in rows.values())
+    assert rows["icepll, compiling"].values["auto"] < rows["icepll, cpu"].values["auto"]
+
+
+@pytest.mark.parametrize(("auto", "met"), [(1.0, [True] * 3), (1.05, [True, False, False]), (1.2, [False] * 3)])
+def test_the_limits_of_tiers(auto, met):
+    """Each program by the better of two tiers, their mean, and what compiling takes."""
+    samples = {"jit0": [2.0] * 6, "jit1": [1.0] * 6, "auto": [auto] * 6}
+    compiling = {"every called function": [2.0] * 6, "auto": [auto] * 6}
+    rows = [row_of("tiers", "icepll, wall", "ms", samples), row_of("tiers", "icepll, compiling", "ms", compiling)]
+    assert [verdict.met for verdict in tiers.verdicts(rows)] == met
 
 
 @pytest.mark.parametrize(("jit0", "jit1", "met"), [(1.19, 0.85, True), (1.21, 0.85, False), (1.19, 0.87, False)])
