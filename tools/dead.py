@@ -48,7 +48,6 @@ KEPT: Final[tuple[Excuse, ...]] = (
     ("services/di/*", "astart aget decorate", "public: the documentation has it in words"),
     ("services/listening.py", "delivered", "public: what an async listener has done"),
     ("engine/cache.py", "SharedModuleCache", "public: a service that hosts may choose"),
-    ("engine/module.py", "_loaded", "held for caches, which hold it weakly"),
     ("importer.py", "create_module uninstall", "Python's import protocol, and its undoing"),
     ("__init__.py", "create_module get_code has_location submodule_search_locations", "Python's import protocol"),
     ("cli/isolate.py", "wall_off", "an entry that programs of the first release call"),
