@@ -9,21 +9,29 @@ failed if its caller gets an exception or a wrong answer. Three services meet th
 * ``on``: ``Recovering`` with retries.
 
 ``off`` is the baseline of the row; ``replaced`` is what a careful user would write by hand, so both are compared.
-What no recovery can help stays in the campaign: calls that somebody cancels, requests that always trap.
-There is no class for a corrupt cache: a damaged entry is a miss, with recovery and without, so that no request fails
-by it (`tests/unit/engine/test_code_cache.py`).
+What no recovery can help stays in the campaign: calls that somebody cancels, requests that always trap. What needs none
+does, too: where the fault is a corrupt cache, every kept entry is damaged and the service starts anew; a damaged entry
+is a miss, with recovery and without, and the run fails unless the damage was met.
 """
 
 from __future__ import annotations
 
+import gc
 import json
+import os
+import random
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import stratavm
+from stratavm.engine.codecache import CodeNotKept, CodeRestored
+from stratavm.testing import EventRecorder
 from stratavm.wasi import MemoryTree, Quotas
 
 REQUESTS: Final = 200
@@ -58,7 +66,9 @@ GUEST: Final = r"""(module
         (global.set $log (i32.load (i32.const 16)))))
       (call $check (call $write (global.get $log) (i32.const 0) (i32.const 1) (i32.const 20)))))
     (loop $spin (br_if $spin (i32.eq (call $fetch (i32.const -1)) (i32.const 1))))
-    (i32.add (local.get $x) (i32.const 1))))"""
+    (i32.add (local.get $x) (i32.const 1)))
+  (data "%s"))""" % ("x" * (1 << 16))
+"""Large enough for its code to be kept."""
 
 
 @dataclass
@@ -111,7 +121,7 @@ class World:
         return (-5 if bad else self.request, int(self.fault == "no space"), int(self.fault == "no memory"))
 
 
-FAULTS: Final = ("host exception", "no space", "no memory", "cancel", "time-out", "bad request")
+FAULTS: Final = ("host exception", "no space", "no memory", "cancel", "time-out", "bad request", "corrupt cache")
 Call = Callable[..., Any]
 
 
@@ -142,18 +152,70 @@ def on(world: World) -> Call:
 SERVICES: Final[dict[str, Callable[[World], Call]]] = {"off": off, "replaced": replaced, "on": on}
 
 
+@contextmanager
+def cache_of_its_own() -> Iterator[Path]:
+    """Kept code in a folder of this run's, whatever the environment says; where its entries lie."""
+    names = ("STRATA_CACHE", "XDG_CACHE_HOME", "XDG_STATE_HOME")
+    before = {name: os.environ.get(name) for name in names}
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.update(STRATA_CACHE="on", XDG_CACHE_HOME=f"{folder}/cache", XDG_STATE_HOME=f"{folder}/state")
+        try:
+            yield Path(folder, "cache/stratavm/code")
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+
+
+def damage(folder: Path, chance: random.Random) -> None:
+    """A bit of each kept entry."""
+    for entry in folder.iterdir():
+        data = bytearray(entry.read_bytes())
+        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        entry.write_bytes(data)
+
+
+def failures_with_a_corrupt_cache(service: Callable[[World], Call], requests: int = REQUESTS) -> int:
+    """How many requests of a run failed in which the service starts anew on damaged entries, every so often."""
+    chance = random.Random(1)
+    with cache_of_its_own() as folder:
+        world = World("corrupt cache")
+        with EventRecorder(world.engine.bus) as recorder:
+            call, failed, met = service(world), 0, 0
+            for world.request in range(requests):
+                if world.hit():
+                    del call
+                    world.store = None
+                    gc.collect()  # its code is kept now
+                    damage(folder, chance)
+                    call = service(world)
+                    met += 1
+                failed += _fails(world, call)
+            world.engine.bus.drain()
+        seen = {kind: sum(type(event) is kind for event in recorder.events) for kind in (CodeNotKept, CodeRestored)}
+        if seen[CodeNotKept] < met or seen[CodeRestored]:
+            raise AssertionError(f"{met} damaged starts, but {seen}")
+    return failed
+
+
+def _fails(world: World, call: Call) -> bool:
+    """Whether a request fails."""
+    world.tries = 0
+    try:
+        return bool(call(*world.arguments()) != world.request * 2 + 1)
+    except (stratavm.StrataError, OSError):
+        return True
+
+
 def failures(fault: str, service: Callable[[World], Call], requests: int = REQUESTS) -> int:
     """How many requests of a run failed."""
+    if fault == "corrupt cache":
+        return failures_with_a_corrupt_cache(service, requests)
     world = World(fault)
     call = service(world)
-    failed = 0
-    for world.request in range(requests):
-        world.tries = 0
-        try:
-            failed += call(*world.arguments()) != world.request * 2 + 1
-        except (stratavm.StrataError, OSError):
-            failed += 1
-    return failed
+    return sum(_fails(world, call) for world.request in range(requests))
 
 
 def campaign(requests: int = REQUESTS) -> dict[str, dict[str, int]]:

@@ -139,6 +139,9 @@ class Digest:
         sums: what stands for it there; it says only that this one was not.
         key: where the digest is kept for the file, when it is found; empty: nowhere.
         found: the digest, if it is known.
+
+    Attributes:
+        why: an entry was there and was not right: what was wrong with it.
     """
 
     def __init__(
@@ -151,9 +154,11 @@ class Digest:
         self._found = found
         self._ready = allocate_lock()
         self.is_new = False
+        self.why = ""
         if found:
             return
-        self.is_new = disk.find(sums)[0] is None
+        loaded, self.why = disk.find(sums)
+        self.is_new = loaded is None
         if self.is_new:
             self._ready.acquire()
             with suppress(RuntimeError):  # no more threads
@@ -218,7 +223,10 @@ class DiskCodeCache(CodeCache):
             return None
         known = FileIdentity.of(file) if file else None
         digested = self._digest(disk, binary, name, known, total or sum_of(binary))
-        return KeptModule(disk, self._source, name, digested)
+        kept = KeptModule(disk, self._source, name, digested)
+        if digested.why:
+            kept.refuse(digested.why)
+        return kept
 
     def _opened(self, name: str) -> DiskCache | None:
         """The directory; None where it cannot be used, which is said once."""
@@ -240,10 +248,12 @@ class DiskCodeCache(CodeCache):
         if file is None or not file.own or file.numbers[2] != len(binary):
             return Digest(disk, binary, name, sums)
         key = file.key(total)
-        known, _ = disk.find(key)
+        known, why = disk.find(key)
         if known is not None:
             return Digest(disk, binary, name, sums, found=known)
-        return Digest(disk, binary, name, sums, key=key if file.settled(time.time_ns()) else b"")
+        made = Digest(disk, binary, name, sums, key=key if file.settled(time.time_ns()) else b"")
+        made.why = why or made.why
+        return made
 
 
 class KeptModule:
@@ -301,7 +311,7 @@ class KeptModule:
         if self._source.hears(CodeRestored):
             self._source.emit(CodeRestored(self._name, restored, len(data)))
 
-    def refuse(self, error: Exception) -> None:
+    def refuse(self, error: Exception | str) -> None:
         """Say of an entry that it was not used."""
         self._has_skeleton = False
         self._say(f"an entry was not used: {error}")

@@ -315,6 +315,29 @@ def test_damage_is_said_and_mended(binary, home):
     assert of(answers(binary)[2], CodeRestored)
 
 
+def test_damage_of_any_entry_is_said(binary, home):
+    """Also of the small ones, that say which binary a file is and that it was loaded before."""
+    path = home / "app.wasm"
+    path.write_bytes(binary)
+    path.chmod(0o644)
+    time.sleep(2.1)  # its digest is kept then
+    first, _, _ = answers(path)
+    answers(path)
+    entries = sorted((home / "cache/stratavm/code").iterdir())
+    labels = set()
+    for entry in entries:
+        disk = DiskCache(*default_folders())
+        label = disk.label(bytes.fromhex(entry.stem))
+        labels.add(label.partition(" of ")[0])
+        damaged = bytearray(entry.read_bytes())
+        damaged[-1] ^= 1
+        entry.write_bytes(damaged)
+        by_file = not label.startswith("first start")  # which nobody asks for who knows the file
+        results, _, events = answers(path if by_file else binary)
+        assert results == first and of(events, CodeNotKept), label
+    assert labels == {"code", "skeleton", "first start", "digest"}
+
+
 def test_damage_that_is_marked_as_right_publishes_nothing(binary):
     """The bytes are looked at even so: counts, places, tables, functions named twice."""
     engine = Engine(cache=False)

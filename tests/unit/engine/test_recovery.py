@@ -144,3 +144,4 @@ def test_the_campaign_halves_the_error_rate():
     assert campaign.reduction(table, "replaced") >= 0.5
     assert table["bad request"]["on"] == table["bad request"]["replaced"] == 10
     assert table["cancel"]["on"] == 10
+    assert set(table["corrupt cache"].values()) == {0}, "a damaged entry is a miss, with recovery and without"
