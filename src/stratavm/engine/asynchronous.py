@@ -13,15 +13,19 @@ from contextlib import suppress
 from functools import partial
 from threading import Lock
 
-from stratavm.base.forms import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+from stratavm.base.budget import Budget
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
 from stratavm.engine.asynccall import AsyncCall
+from stratavm.engine.func import Func
+from stratavm.engine.instance_pre import report_start
 from stratavm.engine.store import Store
 from stratavm.runtime.fibers import refusal as refusal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Coroutine
 
-    from stratavm.engine.func import Func
+    from stratavm.engine.instance import Instance
+    from stratavm.engine.instance_pre import InstancePre
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -138,22 +142,50 @@ async def to_thread(store: Store, function: Callable[P, R], /, *args: P.args, **
     """
     if not isinstance(store, Store):
         raise TypeError(f"to_thread needs the store whose guests are called, got {type(store).__name__}")
-    call = _Call(partial(contextvars.copy_context().run, function, *args, **kwargs))
+    return await _in_thread(partial(function, *args, **kwargs), store.interrupt)
+
+
+async def work(function: Callable[[], R]) -> R:
+    """Run what loads, compiles or instantiates in a thread; cancelling ends it, and waits for that end."""
+    budget = Budget()
+
+    def within() -> R:
+        with budget:
+            return function()
+
+    return await _in_thread(within, budget.stop)
+
+
+async def instantiate(pre: InstancePre, store: Store) -> Instance:
+    """``InstancePre.instantiate_async``."""
+    try:
+        instance = await work(partial(pre.assemble, store))
+        if pre.start_index is not None:
+            await call_async(Func(store, cast(Any, instance).callee(pre.start_index)), ())
+    except BaseException as error:
+        report_start(store, pre.module, error)
+        raise
+    return instance
+
+
+async def _in_thread(function: Callable[[], R], end: Callable[[], object]) -> R:
+    """Run a function in a thread, in the task's context; when the task is cancelled ``end`` is called until it ends."""
+    call = _Call(partial(contextvars.copy_context().run, function))
     future = asyncio.get_running_loop().run_in_executor(None, call)
     try:
-        return await asyncio.shield(future)
+        return cast(R, await asyncio.shield(future))
     except asyncio.CancelledError:
         if call.drop():
             future.cancel()
         else:
-            await _stop(store, future)
+            await _stop(end, future)
         raise
 
 
-async def _stop(store: Store, future: asyncio.Future[Any]) -> None:
-    """Interrupt a call until it has ended, also if the task is cancelled again meanwhile."""
+async def _stop(end: Callable[[], object], future: asyncio.Future[Any]) -> None:
+    """End a call, and wait until it has ended, also if the task is cancelled again meanwhile."""
     while not future.done():
-        store.interrupt()
+        end()
         try:
             await asyncio.wait((future,), timeout=AGAIN_S)
         except asyncio.CancelledError:

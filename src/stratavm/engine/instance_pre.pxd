@@ -4,6 +4,10 @@ from stratavm.base.events.core cimport Channel
 from stratavm.engine.instance cimport Instance
 from stratavm.engine.store cimport Store
 from stratavm.runtime.blueprint cimport Blueprint
+from stratavm.runtime.instance cimport Instance as RuntimeInstance
+from stratavm.runtime.store cimport Store as RuntimeStore
+
+ctypedef RuntimeInstance (*make_t)(RuntimeInstance, RuntimeStore, Blueprint, object, object, object)
 
 @cython.final
 cdef class InstancePre:
@@ -14,5 +18,7 @@ cdef class InstancePre:
     cdef object images                # what memories begin with; None: the module knows
     cdef Channel created              # of the event that an instance was made
     cdef Instance begin(self, Store store)
+    cdef Instance begin_with(self, Store store, make_t make)
+    cdef Instance link_with(self, Store store, make_t make)
     cdef Instance unborn(self)
     cdef object begins(self)

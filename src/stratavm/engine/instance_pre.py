@@ -4,7 +4,7 @@
 import cython
 from cython.cimports.stratavm.engine.instance import Instance
 from cython.cimports.stratavm.engine.store import Store
-from cython.cimports.stratavm.runtime.link import build
+from cython.cimports.stratavm.runtime.link import assemble, build
 from cython.cimports.stratavm.runtime.occupancy import deliver_events
 
 from stratavm.base.errors import LinkError
@@ -49,21 +49,45 @@ class InstancePre:
             report_start(store, self.module, error)
             raise
 
+    async def instantiate_async(self, store: Store) -> Instance:
+        """``instantiate`` for asyncio: the loop goes on meanwhile, and the start function may wait for the host.
+
+        Allocation and initialisers run in a thread of the loop's default executor, the start function as by
+        ``Func.call_async``. Cancelling ends either.
+
+        Raises:
+            as ``instantiate`` and ``Func.call_async``.
+        """
+        return await self.engine.runtime.asynchronous().instantiate(self, store)
+
     def start(self, store: Store) -> Instance:
         """``instantiate`` without a report of failures."""
         return self.begin(store)
 
+    def assemble(self, store: Store) -> Instance:
+        """``start`` without the start function."""
+        return self.begin_with(store, assemble)
+
+    @property
+    def start_index(self) -> int | None:
+        """The function that ``instantiate`` calls at last, or None."""
+        return self.blueprint.start
+
     def begin(self, store):
         """``start`` for compiled callers."""
+        return self.begin_with(store, build)
+
+    def begin_with(self, store, make):
+        """``begin``, with what makes the instance."""
         instance: Instance
         if self.engine is not store.engine:
             # Its code relies on the memory plan, type ids and stubs of its engine: with others it leaves the sandbox.
             raise LinkError(f"module {printable(self.module.name)} and the store belong to different engines")
         if self.binders:
-            instance = self._link(store)
+            instance = self.link_with(store, make)
         else:
             instance = self.unborn()
-            build(instance, store, self.blueprint, (), self.begins(), None)
+            make(instance, store, self.blueprint, (), self.begins(), None)
         if self.created.heard:
             store.source.emit(InstanceCreated(instance.number, self.module.name))
         else:
@@ -80,14 +104,14 @@ class InstancePre:
         """What memories begin with."""
         return self.module.images() if self.images is None else self.images
 
-    def _link(self, store: Store) -> Instance:
+    def link_with(self, store, make):
         """Make an instance with its imports. What was made for it is released where no guest has seen it."""
         caller: object = Caller()
         imports: list = []
         try:
             for binder in self.binders:
                 imports.append(binder.bind(store, caller))
-            build(self.unborn(), store, self.blueprint, imports, self.begins(), caller.bind)
+            make(self.unborn(), store, self.blueprint, imports, self.begins(), caller.bind)
         except BaseException:
             if not caller.bound:
                 for binder, made in zip(self.binders, imports):  # noqa: B905 - as many as were made

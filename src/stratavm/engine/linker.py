@@ -84,6 +84,22 @@ class Linker:
             report_start(store, module, error)
             raise
 
+    async def instantiate_async(self, store: Store, module: Module) -> Instance:
+        """``instantiate`` for asyncio: the loop goes on meanwhile, and the start function may wait for the host.
+
+        Allocation and initialisers run in a thread of the loop's default executor, the start function as by
+        ``Func.call_async``. Cancelling ends either.
+
+        Raises:
+            as ``instantiate`` and ``Func.call_async``.
+        """
+        try:
+            pre = InstancePre(module, self._resolved(module))
+        except BaseException as error:
+            report_start(store, module, error)
+            raise
+        return await pre.instantiate_async(store)
+
     def check(self, module: Module) -> None:
         """Look whether a module's imports are here and fit, as far as that can be said without a store.
 

@@ -14,7 +14,7 @@ from stratavm.base.errors import DecodeError, ModuleError, ModuleLimit, StrataEr
 from stratavm.base.forms import TYPE_CHECKING, replace
 from stratavm.base.importing import importing
 from stratavm.base.keywords import checks_keywords
-from stratavm.base.numbers import seconds_or_none
+from stratavm.base.numbers import seconds_or_none, truth
 from stratavm.base.text import printable
 from stratavm.base.words import counted
 from stratavm.engine.cache import SMALLEST, CodeCache, LoadedModule, ModuleCache
@@ -203,6 +203,35 @@ class Module:
         source = self.engine.source
         if source.hears(ModuleLoaded):
             source.emit(ModuleLoaded(self.name, len(self.model.functions), len(self.model.binary)))
+
+    @classmethod
+    async def load_async(
+        cls, source: SourceLike, engine: Engine | None = None, *, timeout: float | None = None, compile: bool = False
+    ) -> Module:
+        """A module for asyncio: it is read, decoded and validated in a thread, and the loop goes on meanwhile.
+
+        Cancelling the task ends the work in the thread, within milliseconds, and then goes on.
+
+        Args:
+            source, engine, timeout: as for ``Module``.
+            compile: compile every function now, in the same thread, instead of each at its first call, which holds up
+                the loop when an asynchronous call meets it.
+
+        Raises:
+            as ``Module`` and ``compile_all``.
+        """
+        engine = engine_of(engine)
+
+        def load() -> Module:
+            module = cls(source, engine, timeout=timeout)
+            if truth("compile", compile):
+                module.compile_all()
+            return module
+
+        asynchronous = engine.runtime.asynchronous
+        assert asynchronous is not None  # an engine has one
+        loaded: Module = await asynchronous().work(load)
+        return loaded
 
     @classmethod
     def from_model(cls, model: Model, engine: Engine | None = None) -> Module:

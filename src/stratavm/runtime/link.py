@@ -56,6 +56,14 @@ def instantiate(
 
 def build(instance, store, blueprint, imports, images, created):
     """``instantiate`` for compiled callers, who bring the object that becomes the instance."""
+    assemble(instance, store, blueprint, imports, images, created)
+    if blueprint.start is not None:
+        instance.callee(blueprint.start).call_raw([])
+    return instance
+
+
+def assemble(instance, store, blueprint, imports, images, created):
+    """All of ``build`` but the start function."""
     store.check_entry()
     if len(imports) != len(blueprint.imports):
         raise LinkError(f"unknown import: expected {len(blueprint.imports)} imports, found {len(imports)}")
@@ -76,8 +84,6 @@ def build(instance, store, blueprint, imports, images, created):
         _init_tables(instance, images)
     if blueprint.counts.n_data:
         instance.copy_active_datas(evaluate, images.covered)
-    if blueprint.start is not None:
-        instance.callee(blueprint.start).call_raw([])
     return instance
 
 
