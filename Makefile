@@ -12,7 +12,7 @@ STAMP := $(VENV)/.strata-stamp
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv build demo test quick check coverage gen bless bench fuzz torture images docs accept wheel additions versions clean
+.PHONY: help venv build demo test quick check coverage gen bless bench fuzz torture kept images docs accept wheel additions versions clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,9 @@ torture: build ## threads, traps, signals, forks, collections (ARGS="--seconds 6
 
 images: build ## damage images, cut them off, kill who writes them (ARGS="--flips 10000 --kills 200 --seed 1")
 	$(RUN) -m tests.images $(ARGS)
+
+kept: build ## long checks of kept code: flipped bits, killed writers, many processes (ARGS="--flips 10000 --kills 200")
+	$(RUN) -m tests.kept $(ARGS)
 
 additions: venv ## make six additions in a copy, build and test them: files, lines, minutes (ARGS="--each ssa-pass")
 	$(RUN) -m tools.additions $(ARGS)

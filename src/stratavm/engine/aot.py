@@ -411,5 +411,5 @@ def _content_identity() -> bytes:
     found = digest(*parts)
     if disk is not None:
         with suppress(OSError):
-            disk.keep(key, found)
+            disk.keep(key, found, "digest of this build of stratavm")
     return found

@@ -368,10 +368,11 @@ class KeptModule:
         with importing:
             from stratavm.engine.keptimage import lay_out
 
-        description, pages = lay_out(model, self._disk.place_of_content(self._name))
+        label = f"memory pages of {self._name}"
+        description, pages = lay_out(model, self._disk.place_of_content(label))
         if pages:
-            self._disk.keep(self._key(b"pages", way), pages, self._name)
-        self._disk.keep(self._key(b"image", way), description, self._name)
+            self._disk.keep(self._key(b"pages", way), pages, label)
+        self._disk.keep(self._key(b"image", way), description, f"memory of {self._name}")
         if self._source.hears(ImageKept):
             self._source.emit(ImageKept(self._name, len(pages)))
 
