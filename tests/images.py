@@ -61,7 +61,7 @@ def answers(module: Module) -> list[int]:
 def parts(data: bytes) -> dict[str, range]:
     """Where each part of an image lies, the gaps between sections not counted."""
     image = container.read(data)
-    start = len(data) - len(image.data)
+    start = image.start
     table = container.HEAD.size + container.ENTRY.size * len(image.sections)
     found = {"script": range(start)} if start else {}
     found |= {"head": range(start, start + container.HEAD.size)}

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from stratavm.base.errors import DecodeError
 from stratavm.base.forms import Final, dataclass
 from stratavm.base.text import printable
+from stratavm.module.reader import copied
 
 try:
     from _blake2 import blake2b  # without OpenSSL, which takes longer to load than all the rest
@@ -60,16 +61,19 @@ class Image:
     """An image whose head and table are whole; sections are checked as they are asked for.
 
     Attributes:
-        data: all of it, from the magic on.
-        sections: where each lies.
+        data: what it was read from; ``start``: where its magic lies there.
+        sections: where each lies, from the magic.
         signed: what digest and mark are over.
         mark: of who made it; zeros where there is none.
+        is_whole: its sections were checked before.
     """
 
-    data: memoryview
+    data: bytes
+    start: int
     sections: Mapping[str, Section]
     signed: bytes
     mark: bytes
+    is_whole: bool = False
 
     def section(self, name: str) -> bytes:
         """What a section has.
@@ -78,7 +82,7 @@ class Image:
             Damaged: it is not there, or is not what was written.
         """
         content = self.unchecked(name)
-        if not equal_digests(sum_of(content), self.sections[name].digest):
+        if not self.is_whole and not equal_digests(sum_of(content), self.sections[name].digest):
             raise Damaged(f"the section {name} is damaged")
         return content
 
@@ -91,7 +95,8 @@ class Image:
         found = self.sections.get(name)
         if found is None:
             raise Damaged(f"there is no section {name}")
-        return bytes(self.data[found.offset : found.offset + found.size])
+        content: bytes = copied(self.data, self.start + found.offset, found.size)
+        return content
 
     @property
     def is_marked(self) -> bool:
@@ -165,7 +170,7 @@ def _script(interpreter: str) -> bytes:
     return line + b"\n" * (SCRIPT_BYTES - len(line))
 
 
-def read(data: bytes | memoryview) -> Image:
+def read(data: bytes) -> Image:
     """Read head and table, and check every number in them.
 
     Raises:
@@ -191,7 +196,7 @@ def read(data: bytes | memoryview) -> Image:
         raise _damaged("its head or its table is not what was written", start)
     if size != len(view):
         raise _damaged(f"it has {len(view)} bytes instead of {size}", start + len(view))
-    return Image(view, _sections(view, count, table_end, start), signed, mark)
+    return Image(data, start, _sections(view, count, table_end, start), signed, mark)
 
 
 def _sections(view: memoryview, count: int, at: int, start: int) -> dict[str, Section]:

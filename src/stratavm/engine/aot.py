@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from stratavm.aot.container import Image
     from stratavm.engine.config import Cpu, TierName
     from stratavm.engine.module import Module
+    from stratavm.module.model import Module as Model
     from stratavm.module.sections import Datas, Functions
+    from stratavm.runtime.image import Images
     from stratavm.tiers.tier import TierModule
 
 LEVELS: Final[dict[TierName, int]] = {"jit0": 0, "jit1": 1}
@@ -287,13 +289,14 @@ class KeptInImage(KeptModule):
     ) -> None:
         self._name = name
         self._source = source
-        self._image = image
+        self._image: Image | None = image
         self._facts = facts
         self._cached = cached
         self._instead: Cached = None
 
     def skeleton(self, way: str, size: int) -> tuple[Functions, Datas] | None:
         """The functions and data segments, if the binary was found to be valid in this way."""
+        assert self._image is not None
         if SKELETON not in self._image.sections or self._facts.get("way") != digest(way.encode()).hex():
             return None
         from stratavm.module.skeleton import unpack
@@ -306,11 +309,14 @@ class KeptInImage(KeptModule):
         return found
 
     def restore(self, code: TierModule) -> None:
-        """Publish its code, if it was compiled for such an engine, or else what is in the cache."""
+        """Publish its code, if it was compiled for such an engine, or else what is in the cache. Nothing else is asked
+        of the image from here on, which goes."""
+        image, self._image = self._image, None
+        assert image is not None
         try:
             why = mismatch(self._facts, _facts(code))
             if not why:
-                data = self._image.section(CODE)
+                data = image.section(CODE)
                 functions = code.restore_code(data)
                 if self._source.hears(BuiltCodeUsed):
                     self._source.emit(BuiltCodeUsed(self._name, functions, len(data)))
@@ -326,10 +332,14 @@ class KeptInImage(KeptModule):
         """Say of a part that it was not used."""
         _refuse(self._source, self._name, describe(error))
 
-    def keep(self, code: TierModule, way: str, functions: Functions, datas: Datas, size: int) -> None:
+    def images(self, way: str, model: Model) -> Images | None:
+        """None: a memory is laid out by who has it."""
+        return None
+
+    def keep(self, code: TierModule, way: str, model: Model) -> None:
         """Nothing, but what is for the cache where that was looked at."""
         if self._instead is not None:
-            self._instead.keep(code, way, functions, datas, size)
+            self._instead.keep(code, way, model)
 
 
 def kept_in(name: str, engine: Engine, origin: Source, cached: Callable[[], Cached]) -> KeptModule | None:

@@ -84,7 +84,8 @@ class Module:
         self.engine = engine_of(engine)
         budgets = self._in_time(), Budget(timeout)
         with budgets[0], budgets[1]:
-            origin = taken(read_source(source, self.engine.config.limits.module_bytes))
+            config = self.engine.config
+            origin = taken(read_source(source, config.limits.module_bytes, remembers=config.cache is True))
         self.name = os.path.basename(origin.name)
         try:
             self._load(origin, budgets)
@@ -117,7 +118,7 @@ class Module:
         if model is None:
             model = self._model_of(origin)
         if origin.binary is None:
-            kept = self._cached(model.binary)
+            kept = cached_of(self.engine, self.name, model.binary)
         try:
             return self._prepare(model, kept, vouched)
         except (ValidationError, Unsupported) as error:
@@ -131,18 +132,13 @@ class Module:
     def _kept(self, binary: bytes, origin: Source) -> KeptModule | None:
         """What an image has besides its binary, if that may be believed, or else what is in the cache."""
         if origin.image is None:
-            return self._cached(binary, origin.file, origin.total)
+            return cached_of(self.engine, self.name, binary, origin.file, origin.total)
         with importing:
             from stratavm.engine.aot import kept_in
 
-        kept = kept_in(self.name, self.engine, origin, partial(self._cached, binary))
-        return self._cached(binary) if kept is None else kept
-
-    def _cached(self, binary: bytes, file: os.stat_result | None = None, total: bytes = b"") -> KeptModule | None:
-        """What earlier processes kept of a binary, unless it takes no longer to find out again."""
-        if len(binary) < SMALLEST:
-            return None
-        return self.engine.services.get(CodeCache).of(binary, self.name, file, total)
+        cached = partial(cached_of, self.engine, self.name, binary)  # which holds no module
+        kept = kept_in(self.name, self.engine, origin, cached)
+        return cached() if kept is None else kept
 
     def _model_known(self, origin: Source, kept: KeptModule) -> Model | None:
         """Decode what an earlier process did not, which found the module to be valid; None where none did."""
@@ -505,3 +501,12 @@ class Module:
     def __repr__(self) -> str:
         functions, exports = len(self.model.functions), len(self.model.exports)
         return f"<Module {printable(self.name)}, functions: {functions}, exports: {exports}>"
+
+
+def cached_of(
+    engine: Engine, name: str, binary: bytes, file: os.stat_result | None = None, total: bytes = b""
+) -> KeptModule | None:
+    """What earlier processes kept of a binary, unless it takes no longer to find out again."""
+    if len(binary) < SMALLEST:
+        return None
+    return engine.services.get(CodeCache).of(binary, name, file, total)

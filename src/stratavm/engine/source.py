@@ -56,10 +56,10 @@ class Source:
     trust: Trust | None = None
 
 
-def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> Source:
+def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes, *, remembers: bool = False) -> Source:
     """Fetch a module's bytes or text, of a file no more than ``most`` bytes. Waits, where the file is a FIFO that
     nobody writes to, as long as the thread's ``Budget`` allows. Of an image, its binary is read; the code in it is for
-    ``engine/aot.py`` to judge.
+    ``engine/aot.py`` to judge. ``remembers``: which files hold whole images may be kept on disk.
 
     Raises:
         OSError: the file cannot be read.
@@ -90,8 +90,12 @@ def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> 
         raise ModuleLimit(
             "module too large", limit="module_bytes", expected=f"at most {most} bytes", found=f"{size or 'more'}"
         )
+    same = before if _state(after) == _state(before) else None
+    image = _image_in(data, same if remembers else None, total) if data[:2] in IMAGES else None
+    if image is not None:
+        return replace(image, name=os.fspath(source), file=same)
     found = _from_bytes(os.fspath(source), data)
-    return replace(found, file=before, total=total) if _state(after) == _state(before) else found
+    return found if same is None else replace(found, file=same, total=total)
 
 
 def _state(now: os.stat_result) -> tuple[int, ...]:
@@ -182,12 +186,8 @@ def _check_path(source: object) -> None:
 def _from_bytes(name: str, data: bytes) -> Source:
     if data[:4] == MAGIC:
         return Source(name, binary=data)
-    if data[:2] in IMAGES:
-        with importing:
-            from stratavm.aot.contents import binary_of, image_of, name_of
-
-        if (image := image_of(data)) is not None:
-            return Source(name_of(image) or name if name == "<bytes>" else name, binary=binary_of(image), image=image)
+    if data[:2] in IMAGES and (found := _image_in(data)) is not None:
+        return found
     if not data:
         hint = "it is empty: was the download or the build interrupted?"
         raise DecodeError("unexpected end", expected="a WebAssembly module", found="nothing", hint=hint)
@@ -205,6 +205,26 @@ def _from_bytes(name: str, data: bytes) -> Source:
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - data.rfind(b"\n", 0, error.start)
         raise ParseError("malformed UTF-8 encoding", line=line, column=column, expected="UTF-8 text") from None
+
+
+def _image_in(data: bytes, file: os.stat_result | None = None, total: bytes = b"") -> Source | None:
+    """The image that bytes are, called as it was when it was built; None where they are none.
+
+    Args:
+        file: what they were read from, if it may be asked whether it was checked before; ``total``: their sum.
+    """
+    with importing:
+        from stratavm.aot.contents import binary_of, image_of, name_of
+
+    image = image_of(data)
+    if image is None:
+        return None
+    if file is not None:
+        with importing:
+            from stratavm.engine.wholeness import checked
+
+        image = checked(image, file, total)
+    return Source(name_of(image) or "<bytes>", binary=binary_of(image), image=image)
 
 
 def image_in(origin: Source) -> Source:

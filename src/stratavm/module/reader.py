@@ -12,7 +12,7 @@ from cython.cimports.cpython.exc import PyErr_CheckSignals
 from cython.cimports.cpython.unicode import PyUnicode_DecodeUTF8
 from cython.cimports.libc.errno import EAGAIN, EINTR, errno
 from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t, uintptr_t
-from cython.cimports.libc.string import memset
+from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.posix.mman import madvise
 from cython.cimports.posix.unistd import pread, read
 from cython.cimports.stratavm.base.budget import look
@@ -75,6 +75,23 @@ def use_huge_pages(start: uintptr_t, size: cython.size_t) -> cython.void:
     last: uintptr_t = (start + size) & ~(HUGE_PAGE - 1)
     if first < last:
         madvise(cython.cast(cython.p_void, first), last - first, MADV_HUGEPAGE)
+
+
+def copied(data: bytes, offset: cython.Py_ssize_t, size: cython.Py_ssize_t) -> bytes:
+    """A part of some bytes; the memory of a large one is asked for in huge pages.
+
+    Raises:
+        ValueError: it does not lie in them.
+    """
+    if offset < 0 or size < 0 or offset > len(data) or size > len(data) - offset:
+        raise ValueError(f"{size} bytes at {offset} do not lie in {len(data)}")
+    part: bytes = PyBytes_FromStringAndSize(cython.NULL, size)
+    to: cython.p_char = PyBytes_AS_STRING(part)
+    start: cython.p_char = PyBytes_AS_STRING(data)
+    use_huge_pages(cython.cast(uintptr_t, to), size)
+    with cython.nogil:
+        memcpy(to, start + offset, size)
+    return part
 
 
 def sum_of(data: bytes) -> bytes:

@@ -1,18 +1,22 @@
 """Claims about images: they hold all code of a module, as it is compiled afresh, and it runs only if authenticated."""
 
 import errno
+import gc
 import os
 import pickle
 import subprocess
 import sys
+import weakref
 
 import pytest
 
 import stratavm
 from stratavm import DecodeError, Engine, Linker, Module, Store, Trap
 from stratavm.aot import container
-from stratavm.engine import aot
+from stratavm.engine import aot, wholeness
 from stratavm.engine.aot import BuiltCodeRefused, BuiltCodeUsed, ModuleBuilt
+from stratavm.engine.codecache import FileIdentity
+from stratavm.module.limits import Limits
 from stratavm.native.compile import ModuleCompiler
 from stratavm.testing import EventRecorder
 from stratavm.tiers.events import FunctionCompiled
@@ -351,8 +355,8 @@ def test_code_for_less_than_this_processor_runs_and_code_for_more_does_not():
     image = container.read(Module.build(TEXT, cpu="v2").serialize())
     facts = image.section("facts").decode()
     assert "features=popcnt sse41\n" in facts
-    assert load(lambda engine: Module.deserialize(bytes(image.data), engine))[1] == ""
-    assert load(lambda engine: Module.deserialize(bytes(image.data), engine), cpu="v2")[1] == ""
+    assert load(lambda engine: Module.deserialize(image.data, engine))[1] == ""
+    assert load(lambda engine: Module.deserialize(image.data, engine), cpu="v2")[1] == ""
     sections = {name: image.section(name) for name in image.sections}
     sections["facts"] = facts.replace("popcnt", "popcnt avx9000").encode()
     newer = b"".join(container.write(sections))
@@ -434,3 +438,107 @@ def test_progress_is_told():
     heard = []
     Module.build(TEXT, progress=lambda done, total: heard.append((done, total)))
     assert heard[-1] == (4, 4) and all(done <= total for done, total in heard)
+
+
+def large(home):
+    """An image of more than a megabyte in a file that has not changed for long."""
+    path = home / "large.strata"
+    data = TEXT.replace("(memory 1)", '(memory 1) (data "' + "z" * (1 << 20) + '")')
+    Module.build(data).serialize_file(path)
+    os.utime(path, (10**9, 10**9))
+    return path
+
+
+@pytest.fixture
+def remembering(monkeypatch):
+    """The cache is on, and no file changed within the last two seconds."""
+    monkeypatch.setenv("STRATA_CACHE", "on")
+    monkeypatch.setattr(wholeness.FileIdentity, "settled", lambda identity, now: identity.own)
+    digested = []
+    real = container.sum_of
+    monkeypatch.setattr(container, "sum_of", lambda *parts: digested.append(sum(map(len, parts))) or real(*parts))
+    return digested
+
+
+def test_an_image_that_was_checked_is_not_digested_again(home, remembering):
+    """As long as its file stays the same."""
+    path = large(home)
+    for most in (1 << 30, 1 << 12):
+        remembering.clear()
+        assert load(lambda engine: Module(path, engine=engine))[1] == ""
+        assert sum(remembering) < most
+    remembering.clear()
+    assert load(lambda engine: Module(path.read_bytes(), engine=engine))[1] == ""
+    assert sum(remembering) > 1 << 20
+
+
+def test_an_image_that_changed_is_checked_again(home, remembering):
+    """Whatever its times say: a sum of its bytes tells."""
+    path = large(home)
+    load(lambda engine: Module(path, engine=engine))
+    now, real = path.stat(), FileIdentity.of
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    wholeness.FileIdentity.of = staticmethod(lambda file: real(now))
+    try:
+        with pytest.raises(DecodeError, match="binary is damaged"):
+            Module(path)
+    finally:
+        wholeness.FileIdentity.of = real
+
+
+@pytest.mark.parametrize("how", ["config", "environment", "rights", "fresh"])
+def test_nothing_is_remembered_of_what_may_change_unseen(home, remembering, monkeypatch, how):
+    """Nor where nothing shall be kept."""
+    path = large(home)
+    if how == "environment":
+        monkeypatch.setenv("STRATA_CACHE", "off")
+    elif how == "rights":
+        path.chmod(0o666)
+    elif how == "fresh":
+        monkeypatch.setattr(wholeness.FileIdentity, "settled", lambda identity, now: False)
+    for _ in range(2):
+        remembering.clear()
+        load(lambda engine: Module(path, engine=engine), cache=how != "config")
+        assert sum(remembering) > 1 << 20
+
+
+def test_an_image_goes_when_its_code_was_taken(home):
+    """A module that lives for long does not hold a second copy of its program."""
+    module = Module(large(home))
+    held = [o for o in gc.get_objects() if isinstance(o, container.Image) and len(o.data) > 1 << 20]
+    assert held == [] and answers(module)[0] == 3
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"tier": "oracle"}, {"fuel": True}, {"limits": Limits(locals=40_000)}], ids=str
+)
+def test_a_module_of_an_image_goes_like_any_other(options):
+    """Whether its code is used or not."""
+    data = Module.build(TEXT).serialize()
+    engine = Engine(**options)
+    module = Module.deserialize(data, engine)
+    gone = weakref.ref(module), weakref.ref(module._loaded)
+    del module
+    gc.collect()
+    assert [reference() for reference in gone] == [None, None]
+
+
+@pytest.mark.parametrize("limits", [True, False])
+def test_an_image_says_that_its_binary_is_valid(limits, monkeypatch):
+    """For engines that accept the same: others find out themselves."""
+    from stratavm.engine import module
+
+    told, real = [], module.validate
+
+    def validate(*values, vouched=False, **named):
+        told.append(vouched)
+        return real(*values, vouched=vouched, **named)
+
+    monkeypatch.setattr(module, "validate", validate)
+    data = Module.build(TEXT).serialize()
+    given = stratavm.base.forms.replace(stratavm.Config().limits, locals=40_000)
+    told.clear()
+    assert load(lambda engine: Module.deserialize(data, engine), **({"limits": given} if limits else {}))[1] == ""
+    assert told == [not limits]
