@@ -13,7 +13,7 @@ import time
 from _thread import allocate_lock, start_new_thread
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import cache
+from functools import cache, lru_cache
 
 from stratavm.base import IMPORTED_NS
 from stratavm.base.errors import ResourceLimit
@@ -383,7 +383,7 @@ class KeptModule:
             self._source.emit(CodeKept(self._name, compiled, len(data)))
 
     def _key(self, kind: bytes, way: str) -> bytes:
-        return digest(kind, self._binary.result(), way.encode(), repr(package_identity()).encode())
+        return digest(kind, self._binary.result(), way.encode(), _mark_of(package_identity()))
 
     def _find(self, kind: bytes, way: str) -> bytes | None:
         """An entry of this binary, if there can be one."""
@@ -397,6 +397,12 @@ class KeptModule:
     def _say(self, why: str) -> None:
         if self._source.hears(CodeNotKept):
             self._source.emit(CodeNotKept(self._name, why))
+
+
+@lru_cache(maxsize=2)
+def _mark_of(files: tuple[tuple[str, int, int, int], ...]) -> bytes:
+    """What stands for the files of the package in keys: there are hundreds."""
+    return digest(b"package", repr(files).encode())
 
 
 @cache
