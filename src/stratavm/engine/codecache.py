@@ -225,7 +225,7 @@ class DiskCodeCache(CodeCache):
         digested = self._digest(disk, binary, name, known, total or sum_of(binary))
         kept = KeptModule(disk, self._source, name, digested)
         if digested.why:
-            kept.refuse(digested.why)
+            kept.refuse(ValueError(digested.why))
         return kept
 
     def _opened(self, name: str) -> DiskCache | None:
@@ -311,7 +311,7 @@ class KeptModule:
         if self._source.hears(CodeRestored):
             self._source.emit(CodeRestored(self._name, restored, len(data)))
 
-    def refuse(self, error: Exception | str) -> None:
+    def refuse(self, error: Exception) -> None:
         """Say of an entry that it was not used."""
         self._has_skeleton = False
         self._say(f"an entry was not used: {error}")

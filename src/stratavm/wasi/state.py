@@ -6,24 +6,12 @@ their meaning."""
 import cython
 from cython.cimports.cpython.dict import PyDict_CheckExact
 from cython.cimports.libc.stdint import int64_t, uint64_t
-from cython.cimports.stratavm.runtime.native import pthread_atfork
+from cython.cimports.stratavm.wasi.forks import n_forks, watch_forks
 
 from stratavm.wasi.errno import Errno, WasiError
 
-n_forks = cython.declare(uint64_t, 0)
-
-
-@cython.cfunc
-@cython.nogil
-@cython.linetrace(False)
-@cython.exceptval(check=False)
-def before_fork() -> cython.void:
-    """Parent and child share the positions of what is open now: neither knows what the other does with them."""
-    global n_forks
-    n_forks += 1
-
-
-pthread_atfork(before_fork, cython.NULL, cython.NULL)
+# Parent and child share the positions of what is open at a fork: neither knows what the other does with them.
+watch_forks()
 
 
 @cython.cfunc
