@@ -335,7 +335,7 @@ def test_damage_of_any_entry_is_said(binary, home):
         by_file = not label.startswith("first start")  # which nobody asks for who knows the file
         results, _, events = answers(path if by_file else binary)
         assert results == first and of(events, CodeNotKept), label
-    assert labels == {"code", "skeleton", "first start", "digest"}
+    assert labels >= {"code", "skeleton", "first start", "digest"}
 
 
 def test_damage_that_is_marked_as_right_publishes_nothing(binary):
