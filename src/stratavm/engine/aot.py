@@ -131,7 +131,8 @@ def build_module(
         module = make.bare(source, engine)
         old = None
         if order.old is not None:
-            old = image_in(read_source(order.old, module.engine.config.limits.module_bytes))
+            config = module.engine.config
+            old = image_in(read_source(order.old, config.limits.module_bytes, remembers=config.cache is True))
             old = with_trust(old, order.key, order.trusted, named=True)
         built, report = _build(module, order.tier, order.cpu, old, progress)
     if not mismatch(built.facts, _facts(module.code)):

@@ -472,6 +472,15 @@ def test_an_image_that_was_checked_is_not_digested_again(home, remembering):
     assert sum(remembering) > 1 << 20
 
 
+def test_an_old_image_that_was_checked_is_not_digested_again(home, remembering):
+    """It is read for what did not change."""
+    path, text = large(home), '(module (func (export "f")))'
+    for most in (1 << 30, 1 << 13):
+        remembering.clear()
+        Module.build(text, old=path)
+        assert sum(remembering) < most
+
+
 def test_an_image_that_changed_is_checked_again(home, remembering):
     """Whatever its times say: a sum of its bytes tells."""
     path = large(home)
