@@ -80,6 +80,7 @@ class _HotModules:
             if name in self.groups:
                 self._load_ahead(name)
             if self.hot is not None and name in self.hot.numbers:
+                self._check_file(name, self.place)
                 return self._spec_in_one(name)
             if path and name in self.pure and (spec := self._spec_of_code(name, path[0])):
                 return spec
@@ -104,7 +105,6 @@ class _HotModules:
 
     def _spec_in_one(self, name: str) -> "Any":
         """The spec of a module that the shared object has."""
-        self._check_file(name, self.place)
         spec = ModuleSpec(name, _InOne(name, self.place, self.hot), origin=self.place)
         spec.has_location = True
         return spec
@@ -144,30 +144,48 @@ class _HotModules:
             return
         codes = dict(zip(names, loads(self.code[start:stop]), strict=True))
         begun: dict[str, Any] = {}
+        done: list[str] = []
         try:
-            for each in names:
+            self._check_file(name, self.place)
+            specs = {each: self._spec_ahead(each, codes[each]) for each in names if each not in sys.modules}
+            for each in specs:
                 if each in begun or each not in sys.modules:
-                    self._finish(each, begun.get(each) or self._begin(each, codes, begun), codes[each])
+                    self._finish(each, begun.get(each) or self._begin(each, specs, codes, begun), codes[each])
                     del begun[each]
+                    done.append(each)
         except BaseException as error:
-            for each in begun:
-                sys.modules.pop(each, None)
+            for each in (*done, *begun):
+                if each in begun or each.rpartition(".")[0] in begun:  # it is an attribute of a package that goes
+                    sys.modules.pop(each, None)
             if not isinstance(error, Exception):
                 raise
 
-    def _begin(self, name: str, codes: "dict[str, Any]", begun: "dict[str, Any]") -> "Any":
+    def _spec_ahead(self, name: str, code: "Any") -> "Any":
+        """The spec of a module, whose package may not be there yet.
+
+        Raises:
+            ImportError: it is not what it was when the object was linked.
+        """
+        if code is None:
+            return self._spec_in_one(name)
+        parent = name.rpartition(".")[0]
+        package = sys.modules.get(parent)
+        folder = f"{__path__[0]}/{parent[9:].replace('.', '/')}" if package is None else package.__path__[0]
+        spec = self._spec_of_code(name, folder)
+        if spec is None:
+            raise ImportError(f"{name} is not what it was when the object was linked", name=name)
+        return spec
+
+    def _begin(self, name: str, specs: "dict[str, Any]", codes: "dict[str, Any]", begun: "dict[str, Any]") -> "Any":
         """A module whose code has not run, in a package that may have to wait for it."""
         parent = name.rpartition(".")[0]
         if parent not in sys.modules:
-            self._begin(parent, codes, begun)
+            self._begin(parent, specs, codes, begun)
+        spec = specs[name]
         if codes[name] is None:
-            spec = self._spec_in_one(name)
             module: Any = spec.loader.create_module(spec)
             module.__spec__ = spec
         else:
-            spec = self._spec_of_code(name, sys.modules[parent].__path__[0])
-            if spec is None:
-                raise ImportError(f"{name} is not what it was when the object was linked", name=name)
             module = _Module(name)
             module.__file__, module.__loader__, module.__package__ = spec.origin, spec.loader, spec.parent
             module.__spec__ = spec

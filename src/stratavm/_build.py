@@ -18,8 +18,10 @@ PACKAGE = dirname(abspath(__file__))
 ROOT = dirname(dirname(PACKAGE))
 MANIFEST = join(ROOT, "build", "manifest.txt")
 COMMANDS = ("strata", "stratavm")
+TEXT: list[str] = []
+"""The manifest when this process imported ``stratavm``, if there was one."""
 BEGAN: dict[str, dict[str, tuple[str, ...]]] = {}
-"""The manifest's variant and modules when this process imported ``stratavm``."""
+"""The same as tables, when somebody has asked for them."""
 HINT = "run `make build` (STRATA_BUILD=checked for the checked variant)"
 
 
@@ -38,25 +40,40 @@ def record(path: str | os.PathLike[str]) -> tuple[str, ...]:
     return str(stat.st_ctime_ns), str(stat.st_size), content
 
 
-def is_unchanged(path: str, recorded: tuple[str, ...]) -> bool:
-    """Compare time and size first, the content only where they differ."""
+def is_unchanged(path: str, recorded: tuple[str, ...], folder: int | None = None) -> bool:
+    """Compare time and size first, the content only where they differ. ``path`` may be relative to an open folder."""
     try:
-        stat = os.stat(path)
+        stat = os.stat(path, dir_fd=folder)
     except FileNotFoundError:
         return not recorded
     if (str(stat.st_ctime_ns), str(stat.st_size)) == recorded[:2]:
         return True
-    return bool(recorded) and record(path)[2] == recorded[2]
+    return bool(recorded) and record(path if folder is None else join(ROOT, path))[2] == recorded[2]
 
 
-def read_manifest() -> dict[str, dict[str, tuple[str, ...]]]:
-    """The manifest as ``{kind: {name: fields}}``; lines are tab-separated."""
+def read_text() -> str:
+    """The manifest as it is written; tables are made of it where somebody wants them: it has five thousand words."""
+    file = os.open(MANIFEST, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(file, os.fstat(file).st_size).decode()
+    finally:
+        os.close(file)
+
+
+def read_manifest(text: str | None = None) -> dict[str, dict[str, tuple[str, ...]]]:
+    """The manifest, or ``text``, as ``{kind: {name: fields}}``; lines are tab-separated."""
     tables: dict[str, dict[str, tuple[str, ...]]] = {"variant": {}, "module": {}, "file": {}}
-    with open(MANIFEST) as file:
-        for line in file:
-            kind, name, *fields = line.rstrip("\n").split("\t")
-            tables[kind][name] = tuple(fields)
+    for line in (read_text() if text is None else text).splitlines():
+        kind, name, *fields = line.split("\t")
+        tables[kind][name] = tuple(fields)
     return tables
+
+
+def began() -> dict[str, dict[str, tuple[str, ...]]]:
+    """The manifest when this process imported ``stratavm``."""
+    if not BEGAN:
+        BEGAN.update(read_manifest(TEXT[0] if TEXT else ""))
+    return BEGAN
 
 
 def variant() -> str:
@@ -70,18 +87,29 @@ def variant() -> str:
 def stale_modules() -> dict[str, str] | None:
     """Module name → the file that makes it stale; None when nothing was ever built for this Python."""
     try:
-        tables = read_manifest()
+        text = read_text()
     except FileNotFoundError:
         return None
-    if not BEGAN:  # else the package was imported before, and reloaded
-        BEGAN.update(variant=tables["variant"], module=tables["module"])
-    if set(extension_suffixes()).isdisjoint(*tables["variant"].values()):
+    if not TEXT:  # else the package was imported before, and reloaded
+        TEXT.append(text)
+    head, _, rest = text.partition("\n")
+    if set(extension_suffixes()).isdisjoint(head.split("\t")):
         return None
-    files = tables["file"].items()
-    changed = {path for path, recorded in files if not is_unchanged(join(ROOT, path), recorded)}
+    root = os.open(ROOT, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    changed = set()
+    try:
+        for line in rest[rest.find("\nfile\t") + 1 :].splitlines():
+            kind, path, *recorded = line.split("\t")
+            if kind == "file" and not is_unchanged(path, tuple(recorded), root):
+                changed.add(path)
+    finally:
+        os.close(root)
+    if not changed:
+        return {}
+    modules = read_manifest(text)["module"].items()
     return {
         name: next(path for path in paths if path in changed)
-        for name, (_, *paths) in tables["module"].items()
+        for name, (_, *paths) in modules
         if not changed.isdisjoint(paths)
     }
 
@@ -103,27 +131,29 @@ def is_built_again() -> bool:
     if stamp() == STAMP:
         return False
     try:
-        return read_manifest()["module"] != BEGAN["module"]
+        return read_manifest()["module"] != began()["module"]
     except FileNotFoundError:
         return True
 
 
 def refusal(name: str, file: str) -> str:
     """Why a compiled file must not run for a module that is not stale; empty where it may."""
-    _, *paths = BEGAN["module"].get(name, ("",))
-    if not file.endswith(extension_suffixes()[0]) or file.removeprefix(f"{ROOT}/") not in paths:
+    if file != one_object()[0] and not _is_of_this_build(name, file):
         return f"{name}: {file} is none of this build: remove it, or {HINT}"
     if is_built_again():
         return f"{name} was built again since this process began: start it anew"
     return ""
 
 
-def one_object() -> tuple[str, str]:
+def _is_of_this_build(name: str, file: str) -> bool:
+    _, *paths = began()["module"].get(name, ("",))
+    return file.endswith(extension_suffixes()[0]) and file.removeprefix(f"{ROOT}/") in paths
+
+
+def one_object() -> tuple[str, ...]:
     """Where the shared object of all hot modules lies and its key, if they were linked into one; else empty words."""
-    for suffix, *keys in BEGAN.get("variant", {}).values():
-        for key in keys:
-            return join(PACKAGE, "_hot.modules" + suffix), key
-    return "", ""
+    _, _, suffix, *keys = (TEXT[0] if TEXT else "\t\t").partition("\n")[0].split("\t")
+    return (join(PACKAGE, "_hot.modules" + suffix), *keys) if keys else ("", "")
 
 
 def verify() -> dict[str, str] | None:

@@ -261,13 +261,19 @@ def test_an_edited_module_is_not_loaded_ahead(grouped):
     """Neither it nor what comes after it; nor is a module that fails, whose error is that of the import statement."""
     cold = grouped / "src/stratavm/room/cold.py"
     cold.write_text(cold.read_text().replace("VALUE = 1", "VALUE = 2"))
-    assert ahead(grouped) == "2 3 zz room.cold"
+    assert ahead(grouped) == "2 3 zz room room.low room.cold"
     low = grouped / "src/stratavm/room/low.py"
     low.write_text("LOW = 4\n")
     assert ahead(grouped) == "2 4 zz room room.low room.cold"
     low.write_text("LOW = 1 / 0\n")
     make(grouped)
     assert ahead(grouped) == "ZeroDivisionError zz room room.low"
+    low.write_text("LOW = 3\n")
+    text = "import os\nfrom stratavm.room.low import LOW\nif os.environ.pop('FAILS', None):\n    raise ValueError\n"
+    (low.parent / "__init__.py").write_text(text)
+    make(grouped)
+    code = "import stratavm.zz, sys; print(sys.modules['stratavm.room'].low is sys.modules['stratavm.room.low'])"
+    assert run(grouped, "-c", code, FAILS="once") == "True"
     low.write_text("raise SystemExit('stops')\n")
     make(grouped)
     assert ahead(grouped) == "stops"

@@ -6,7 +6,8 @@ Loading and compiling look at the budget of their thread every few thousand node
 """
 
 import os
-import threading
+import sys
+from _thread import get_ident
 
 import cython
 from cython.cimports.cpython.pythread import PyThread_get_thread_ident
@@ -234,10 +235,17 @@ class paced:
 
 
 def find_main_thread() -> None:
-    """The one that handles signals; after a fork it is the one that forked."""
+    """The one that handles signals. Where nobody has asked ``threading`` yet, it would say that it is this one."""
     global main_thread
-    main_thread = threading.main_thread().ident or 0
+    threading: object = sys.modules.get("threading")
+    main_thread = get_ident() if threading is None else threading.main_thread().ident or 0
+
+
+def be_main_thread() -> None:
+    """After a fork it is the one that forked."""
+    global main_thread
+    main_thread = get_ident()
 
 
 find_main_thread()
-os.register_at_fork(after_in_child=find_main_thread)
+os.register_at_fork(after_in_child=be_main_thread)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from types import TracebackType
+from stratavm.base.forms import TYPE_CHECKING, Self
 
-from stratavm.base.forms import Self
+if TYPE_CHECKING:
+    from types import TracebackType
 
 
 class Closing:

@@ -6,7 +6,7 @@ Errors teach: what happened, where, what was expected and what was found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from _collections_abc import Callable, Iterator, Mapping
 from itertools import groupby
 
 from stratavm.base.forms import Any, Final, NamedTuple, TypeAlias

@@ -14,9 +14,8 @@ are classes that behave as the originals do, and are made in a tenth of the time
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from functools import partial
-from operator import attrgetter
+from _collections_abc import Callable
+from _operator import attrgetter
 
 TYPE_CHECKING = False  # true for type checkers only, which read what follows
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from dataclasses import field as field
     from dataclasses import replace as replace
     from enum import IntEnum as IntEnum
+    from functools import partial
     from types import FunctionType as FunctionType
     from typing import IO as IO
     from typing import Any as Any
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from typing import overload as overload
 else:
     from _collections import _tuplegetter  # what ``collections`` makes the fields of named tuples of
+    from _functools import partial
 
     class Form:
         """A name for annotations: it can be called, subscripted, joined with others and inherited from, all of which
@@ -267,7 +268,62 @@ class Missing:
 
 MISSING: Final = Missing()
 FEW: Final = 12
-"""Instances of a class that are made before its constructor is compiled."""
+"""Instances of a class that are made before its constructor is compiled, where it must be."""
+
+
+def _templates(put: Callable[[Any, str, Any], None]) -> tuple[Callable[..., None], ...]:
+    """Constructors by the number of fields: under other names they are those of classes, and nothing is compiled."""
+
+    def no(self: Any) -> None:
+        pass
+
+    def one(self: Any, a: Any) -> None:
+        put(self, "a", a)
+
+    def two(self: Any, a: Any, b: Any) -> None:
+        put(self, "a", a)
+        put(self, "b", b)
+
+    def three(self: Any, a: Any, b: Any, c: Any) -> None:
+        put(self, "a", a)
+        put(self, "b", b)
+        put(self, "c", c)
+
+    def four(self: Any, a: Any, b: Any, c: Any, d: Any) -> None:
+        put(self, "a", a)
+        put(self, "b", b)
+        put(self, "c", c)
+        put(self, "d", d)
+
+    def five(self: Any, a: Any, b: Any, c: Any, d: Any, e: Any) -> None:
+        put(self, "a", a)
+        put(self, "b", b)
+        put(self, "c", c)
+        put(self, "d", d)
+        put(self, "e", e)
+
+    def six(self: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any) -> None:
+        put(self, "a", a)
+        put(self, "b", b)
+        put(self, "c", c)
+        put(self, "d", d)
+        put(self, "e", e)
+        put(self, "f", f)
+
+    def seven(self: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any) -> None:
+        put(self, "a", a)
+        put(self, "b", b)
+        put(self, "c", c)
+        put(self, "d", d)
+        put(self, "e", e)
+        put(self, "f", f)
+        put(self, "g", g)
+
+    return no, one, two, three, four, five, six, seven
+
+
+TEMPLATES: Final = _templates(object.__setattr__)
+LETTERS: Final = "abcdefg"
 
 
 class Field:
@@ -309,14 +365,14 @@ class Constructor:
     left = FEW
 
     def __get__(self, instance: Any, owner: type) -> Any:
-        if self.left > 0 and isinstance(instance, self.made):
+        if self.left > 0 and isinstance(instance, self.made) and not _has_template(self.made):
             return partial(self.fill, instance)
         init = self.compiled()  # ``inspect`` asks too: without an instance, or with one of another class
         return init if instance is None else init.__get__(instance)
 
     def compiled(self) -> Any:
         """The real one, which takes the place of this."""
-        init = _init(self.made)
+        init = _of_template(self.made) or _init(self.made)
         decorate = getattr(self.made, "_decorate", None)
         if decorate is not None:
             init = decorate(init)
@@ -408,6 +464,40 @@ def _with_slots(cls: type, own: dict[str, Field], names: tuple[str, ...], added:
     body["__slots__"] = names
     body["__qualname__"] = cls.__qualname__
     return type(cls)(cls.__name__, cls.__bases__, body)
+
+
+def _has_template(made: Any) -> bool:
+    """Whether the constructor does nothing but to set a few fields."""
+    fields = made.__fields__
+    return (
+        len(fields) < len(TEMPLATES)
+        and "put" not in fields
+        and made.__setattr__ in (_refuse_set, object.__setattr__)
+        and not hasattr(made, "__post_init__")
+        and all(field.default_factory is MISSING for field in fields.values())
+    )
+
+
+def _of_template(made: Any) -> Any:
+    """The constructor without compiling; None where it does more than a template."""
+    if not _has_template(made):
+        return None
+    fields: dict[str, Field] = made.__fields__
+    template: Any = TEMPLATES[len(fields)]
+    names = dict(zip(LETTERS, fields, strict=False))
+    code = template.__code__.replace(
+        co_varnames=("self", *fields),
+        co_consts=tuple([names.get(const, const) for const in template.__code__.co_consts]),
+        co_name="__init__",
+        co_qualname=f"{made.__qualname__}.__init__",
+    )
+    defaults = [field.default for field in fields.values()]
+    given = tuple(defaults[sum(default is MISSING for default in defaults) :])
+    if MISSING in given:
+        return None  # one without a default behind one with: Python says so
+    init = FunctionType(code, sys.modules[made.__module__].__dict__, "__init__", given, template.__closure__)
+    init.__annotations__ = {name: field.type for name, field in fields.items()} | {"return": None}
+    return init
 
 
 def _init(made: Any) -> Any:

@@ -1,21 +1,143 @@
-"""Imports inside functions, which a fork waits for."""
+"""What is imported late, or not at all: inside functions, which a fork waits for, and of Python's library.
+
+A plain run must start quickly. ``functools``, ``contextlib``, ``weakref`` and ``threading`` with what they import take
+a tenth of a start; modules with files of their own in C are searched, opened and bound. What is seldom used is a name
+here, whose module is imported when something of it is asked for. What every run uses is here without the rest of its
+module. Type checkers read the originals. The classes of ``collections.abc`` are imported from ``_collections_abc``,
+which Python has loaded anyway.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 from _thread import RLock, get_ident
 
-from stratavm.base.forms import Final
-
-importing: Final = RLock()
+importing = RLock()
 """Held around every import inside a function that threads may reach while another one forks: a child that is made in
 the middle of an import finds the module half made and its lock held, by a thread that it does not have."""
+
+TYPE_CHECKING = False  # true for type checkers only, which read what follows
+if TYPE_CHECKING:
+    import bisect as bisect
+    import contextlib as contextlib
+    import fcntl as fcntl
+    import itertools as itertools
+    import math as math
+    import operator as operator
+    import resource as resource
+    import select as select
+    import struct as struct
+    import threading as threading
+    import warnings as warnings
+    import weakref as weakref
+    from contextlib import contextmanager as contextmanager
+    from functools import cache as cache
+    from functools import lru_cache as lru_cache
+    from functools import partial as partial
+    from functools import wraps as wraps
+    from weakref import ref as ref
+
+    WeakValues = weakref.WeakValueDictionary
+else:
+    import _operator as operator  # noqa: F401
+    import _struct as struct  # noqa: F401
+    from _functools import _lru_cache_wrapper, partial  # noqa: F401
+    from _weakref import ref
+
+    class Later:
+        """A module that is imported when something of it is asked for."""
+
+        __slots__ = ("__name__", "module")
+
+        def __init__(self, name):
+            self.__name__ = name
+            self.module = None
+
+        def __getattr__(self, name):
+            if self.module is None:
+                with importing:
+                    self.module = __import__(self.__name__)
+            return getattr(self.module, name)
+
+    bisect, contextlib, fcntl, math, resource, select, threading, warnings, weakref = map(
+        Later, ("bisect", "contextlib", "fcntl", "math", "resource", "select", "threading", "warnings", "weakref")
+    )
+
+    def wraps(wrapped):
+        """``functools.wraps``."""
+
+        def decorate(wrapper):
+            for name in ("__module__", "__name__", "__qualname__", "__doc__", "__type_params__"):
+                if hasattr(wrapped, name):
+                    setattr(wrapper, name, getattr(wrapped, name))
+            wrapper.__dict__.update(getattr(wrapped, "__dict__", ()))
+            wrapper.__wrapped__ = wrapped
+            return wrapper
+
+        return decorate
+
+    def lru_cache(maxsize):
+        """``functools.lru_cache``, whose size must be named."""
+
+        def info(*values):
+            from functools import _CacheInfo
+
+            return _CacheInfo(*values)
+
+        def decorate(function):
+            made = _lru_cache_wrapper(function, maxsize, False, info)
+            return wraps(function)(made)
+
+        return decorate
+
+    cache = lru_cache(None)
+
+    def contextmanager(function):
+        """``contextlib.contextmanager``, for what few runs call."""
+
+        @wraps(function)
+        def made(*values, **named):
+            return contextlib.contextmanager(function)(*values, **named)
+
+        return made
+
+    class WeakValues:
+        """Values by their keys, as long as somebody else has them: of ``weakref.WeakValueDictionary`` what is needed.
+
+        Each step is one that no other thread sees half done.
+        """
+
+        __slots__ = ("refs",)
+
+        def __init__(self):
+            self.refs = {}
+
+        def __setitem__(self, key, value):
+            refs = self.refs
+
+            def gone(own):
+                if refs.get(key) is own:
+                    refs.pop(key, None)
+
+            refs[key] = ref(value, gone)
+
+        def get(self, key):
+            found = self.refs.get(key)
+            return None if found is None else found()
+
+        def keys(self):
+            return list(self.refs)
+
+        def __len__(self):
+            return len(self.refs)
+
 
 PATIENCE_S = 10.0
 """How long a fork waits. It may hold locks of others by then that the import waits for (``logging`` takes its own
 before a fork, and ``asyncio`` wants it): then neither would ever go on, so the fork does."""
 
-_waited: Final[set[int]] = set()
+_waited: set[int] = set()
 """Threads that hold the lock for their fork."""
 
 
@@ -30,11 +152,20 @@ def _in_parent() -> None:
         importing.release()
 
 
+def main_thread() -> int:
+    """The thread that handles signals. Where nobody had asked ``threading`` yet when this module was imported, it would
+    have said that it is the one that asks."""
+    return _main[0]
+
+
 def _in_child() -> None:
+    _main[0] = get_ident()
     if get_ident() not in _waited:
         importing._at_fork_reinit()  # type: ignore[attr-defined]  # whoever holds it is not there any more
     _in_parent()
     _waited.clear()
 
 
+_threads = sys.modules.get("threading")
+_main: list[int] = [get_ident() if _threads is None else _threads.main_thread().ident]
 os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)

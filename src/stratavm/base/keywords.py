@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import wraps
+from _collections_abc import Callable, Iterable, Mapping
 
 from stratavm.base.forms import Any, Final, TypeVar, cast
+from stratavm.base.importing import wraps
 from stratavm.base.words import did_you_mean
 
 Function = TypeVar("Function", bound=Callable[..., Any])

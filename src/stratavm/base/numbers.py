@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import operator
+import _operator as operator
 
 from stratavm.base.forms import Any, Final
 
@@ -72,8 +71,8 @@ def real(name: str, value: Any, of: str = "") -> float:
     try:
         found = float(value)
     except OverflowError:
-        found = math.inf if value > 0 else -math.inf
-    if math.isnan(found):
+        found = float("inf") if value > 0 else float("-inf")
+    if found != found:
         raise ValueError(f"{name} must be a number{of}, got nan")
     return found
 

@@ -7,7 +7,7 @@ those that are set.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from _collections_abc import Mapping
 
 from stratavm.base.forms import Final, Generic, TypeVar
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from _collections_abc import Iterable
 
 from stratavm.base.forms import Final
 from stratavm.base.importing import importing

@@ -1,15 +1,19 @@
-"""The ``strata`` command, and what Ctrl-C does to its process: one line, never a traceback."""
+"""The ``strata`` command, what Ctrl-C does to its process (one line, never a traceback), and how that ends."""
 
 import os  # and nothing that is not there already, for that takes time in which Ctrl-C is a traceback
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
+    from types import FrameType
 else:
     import _signal as signal  # without the enumerations, whose making takes as long as ten imports
 
 __all__ = ["command"]
 
+COMMANDS = ("strata", "stratavm")
+"""The scripts that call it."""
 INTERRUPTED = 130
 """128 and the number of SIGINT."""
 
@@ -33,10 +37,45 @@ def command() -> int:
         code = run(_answer if ours else _leave_as_it_is)
         if ours:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if _is_the_process(sys._getframe(1)):
+            _end(code)
         return code
     except KeyboardInterrupt:
         _say()
         return INTERRUPTED
+
+
+def _is_the_process(caller: "FrameType") -> bool:
+    """Whether the process has nothing to do but this command: our script or ``python -m stratavm``, undisturbed."""
+    names: list[str] = []
+    frame: FrameType | None = caller
+    while frame is not None:
+        names.append(frame.f_code.co_name)
+        frame = frame.f_back
+    script = os.path.basename(caller.f_code.co_filename) in COMMANDS and len(names) == 1
+    module = caller.f_globals.get("__spec__") is not None and names[1:] == ["_run_code", "_run_module_as_main"]
+    watched = sys.flags.inspect or sys.flags.dev_mode or sys.warnoptions or sys._xoptions or "threading" in sys.modules
+    return (script or module) and not watched and sys.gettrace() is sys.getprofile() is None
+
+
+def _end(code: int) -> None:
+    """End the process as Python does, without looking through every object again: the system takes them back anyway.
+
+    It returns where Python has something to say at the end: standard output cannot be written, or threads still run.
+    """
+    import atexit
+    from _thread import _count
+
+    if _count():
+        return
+    atexit._run_exitfuncs()
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    except (OSError, ValueError):
+        return
+    os._exit(code & 0xFF)
 
 
 def _answer() -> None:

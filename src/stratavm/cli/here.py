@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import closing
 
 from stratavm.base.budget import Budget
 from stratavm.base.errors import ExitError, LinkError, StrataError
@@ -39,7 +38,7 @@ def run_here(options: Options) -> int:
     with Store(module.engine, fuel=options.fuel) as store, wasi(options, module.engine) as context:
         linker = Linker(module.engine)
         linker.define_namespaces(context.namespaces(names_of(module)))
-        with closing(Watch(store)) as watch:
+        with Watch(store) as watch:
             try:
                 return _ended(options, 0, _execute(options, linker, store, module, begin))
             except ExitError as stop:

@@ -11,7 +11,7 @@ import gc
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from _collections_abc import Callable, Sequence
 
 from stratavm.base import switches
 from stratavm.base.forms import Any, Final

@@ -6,11 +6,11 @@ import errno
 import itertools
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from _collections_abc import Iterable, Iterator
 
 from stratavm.base import errors
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, NamedTuple, TextIO
+from stratavm.base.importing import contextmanager
 from stratavm.base.text import printable
 from stratavm.sandbox.ending import reason_of
 

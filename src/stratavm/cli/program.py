@@ -6,8 +6,7 @@ reads every other one, and says what is wrong with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from _collections_abc import Callable, Mapping, Sequence
 from itertools import islice
 
 from stratavm.base.errors import LinkError
@@ -123,15 +122,22 @@ def _value(settings: Mapping[str, Any], before: Any, word: str) -> Any:
     return [*before, value] if action == "append" else value
 
 
-@contextmanager
-def options_explained(options: Options) -> Iterator[None]:
-    """A call that fails before it begins also says where options stand, if some are among the guest's arguments."""
-    try:
-        yield
-    except (LinkError, ValueError) as error:
-        advice = _put_right(options)
+class options_explained:
+    """In a ``with`` statement: a call that fails before it begins also says where options stand, if some are among the
+    guest's arguments."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def __enter__(self) -> None:
+        """Nothing to begin."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if not isinstance(error, (LinkError, ValueError)):
+            return
+        advice = _put_right(self.options)
         if not advice:
-            raise
+            return
         if isinstance(error, LinkError):
             raise LinkError(str(error).split("\n", 1)[0], hint=advice) from None
         raise ValueError(f"{error}; {advice}") from None

@@ -6,8 +6,7 @@ bytes unless its type says otherwise; offsets are the sum of the sizes before. R
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Sized
-from functools import lru_cache
+from _collections_abc import Sequence, Sized
 
 from stratavm.base.cached import cached
 from stratavm.base.errors import MAX_TRAP_FRAMES
@@ -321,16 +320,24 @@ class Shape(Protocol):
 
 def vm_layout(shape: Shape) -> VMLayout:
     """The layout of the VMContext of a module's instances."""
-    return _layout_of(
+    key = (
         len(shape.memory_types),
         len(shape.table_types),
         len(shape.global_types),
         len(shape.global_types) - len(shape.globals),
         len(shape.imported_funcs),
     )
+    found = _layouts.get(key)
+    if found is None:
+        if len(_layouts) >= MOST_LAYOUTS:
+            _layouts.clear()
+        found = _layouts[key] = VMLayout(*key)
+    return found
 
 
-_layout_of = lru_cache(maxsize=256)(VMLayout)
+MOST_LAYOUTS: Final = 256
+"""That are kept: modules come and go."""
+_layouts: Final[dict[tuple[int, int, int, int, int], VMLayout]] = {}
 
 
 def plan_of(type: MemoryType, wanted: str) -> str:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from _collections_abc import Sequence
 
 from stratavm.base.forms import Protocol, dataclass
 from stratavm.spec.types import FuncType

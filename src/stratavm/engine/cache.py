@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from weakref import ref
+from _weakref import ref
 
 from stratavm.base.forms import TYPE_CHECKING, Final, Protocol, dataclass
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from _collections_abc import Callable
 
 from stratavm.base import switches
 from stratavm.base.events.core import Bus

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from _collections_abc import Iterable
 
 from stratavm.base.forms import Any, Final, Literal, TypeAlias, TypedDict, Unpack, dataclass, replace
 from stratavm.base.numbers import seconds_or_none, truth, whole, whole_or_none

@@ -1,8 +1,8 @@
 """An instance's exports: attributes and a mapping."""
 
 # strata: hot
-from collections.abc import ItemsView, KeysView, Mapping, ValuesView
-from weakref import ref
+from _collections_abc import ItemsView, KeysView, Mapping, ValuesView
+from _weakref import ref
 
 import cython
 from cython.cimports.cpython.object import PyObject_GenericGetAttr

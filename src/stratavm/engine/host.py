@@ -7,7 +7,7 @@ uses: a fixed signature, the caller's memory, and unsigned integers.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from _collections_abc import Callable
 
 from stratavm.base.errors import LinkError
 from stratavm.base.forms import TYPE_CHECKING, Any, ClassVar, Protocol, dataclass

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Mapping
+from _collections_abc import Callable, Mapping
+from _weakref import ref
 
 from stratavm.base.errors import LinkError
 from stratavm.base.forms import Any, ClassVar, Final, TypeAlias, dataclass
@@ -45,7 +45,7 @@ class Linker:
         self._items: dict[tuple[str, str], Any] = {}
         self._offered: dict[tuple[str, str], Offered] = {}
         self._edition = object()  # another one with each definition
-        self._last: tuple[object, weakref.ref[Module], list[Binder]] | None = None
+        self._last: tuple[object, ref[Module], list[Binder]] | None = None
 
     def define(self, module: str, name: str, item: Importable) -> None:
         """Offer ``item`` as ``module.name``; a later definition replaces an earlier one."""
@@ -137,7 +137,7 @@ class Linker:
             del kept  # the binders have them now
         except LinkError:
             raise self._all_that_do_not_fit(module) from None
-        self._last = edition, weakref.ref(module), binders
+        self._last = edition, ref(module), binders
         return binders
 
     def _all_that_do_not_fit(self, module: Module) -> LinkError:

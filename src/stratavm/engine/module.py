@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
-from functools import partial
-from weakref import finalize
+from _collections_abc import Callable
 
 from stratavm.base.budget import Budget
 from stratavm.base.cached import cached
 from stratavm.base.errors import DecodeError, ModuleError, ModuleLimit, StrataError, Unsupported, ValidationError
 from stratavm.base.forms import TYPE_CHECKING, replace
-from stratavm.base.importing import importing
+from stratavm.base.importing import importing, partial, weakref
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import seconds_or_none, truth
 from stratavm.base.text import printable
@@ -185,7 +183,7 @@ class Module:
         if kept is None:
             return LoadedModule(model, valid, tier.load(valid, self.name))
         loaded = LoadedModule(model, valid, tier.load(valid, self.name, kept.restore), kept)
-        finalize(loaded, kept.keep, loaded.code, way_of(config), model)
+        weakref.finalize(loaded, kept.keep, loaded.code, way_of(config), model)
         return loaded
 
     def _use(self, loaded: LoadedModule) -> None:

@@ -7,14 +7,14 @@ machine code does it. Where anything differs the machine code is not used, and a
 """
 
 import sys
-import warnings
-from struct import pack
+from _struct import pack
 
 import cython
 from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.stratavm.base.events.ring import Ring
 from cython.cimports.stratavm.runtime.ticker import TICKER_TICKS, ticker_state
 
+from stratavm.base.importing import warnings
 from stratavm.runtime.threads import block_offsets
 
 TESTED = ((3, 11), (3, 12), (3, 13))

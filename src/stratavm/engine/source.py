@@ -8,13 +8,12 @@ every ``PathLike`` is a path.
 from __future__ import annotations
 
 import os
-import select
 from io import FileIO
 
 from stratavm.base.budget import check
 from stratavm.base.errors import DecodeError, ModuleLimit, ParseError
 from stratavm.base.forms import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias, dataclass, replace
-from stratavm.base.importing import importing
+from stratavm.base.importing import importing, select
 from stratavm.base.numbers import truth
 from stratavm.base.text import printable
 from stratavm.module.limits import DEFAULT_LIMITS
@@ -134,7 +133,7 @@ def read_up_to(file: BinaryIO | FileIO, most: int, expected: int = 0) -> bytes:
         left -= len(pieces[0])
         if len(pieces[0]) < wanted:
             return pieces[0]
-    number = _number(file)
+    number = None if expected else _number(file)  # an ordinary file is always ready
     while left > 0:
         if number is not None:
             _wait(number)

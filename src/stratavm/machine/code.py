@@ -4,7 +4,7 @@ business.
 
 from __future__ import annotations
 
-from struct import iter_unpack, unpack_from
+from _struct import iter_unpack, unpack_from
 
 from stratavm.base.forms import NamedTuple, dataclass
 

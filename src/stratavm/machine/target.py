@@ -8,7 +8,7 @@ values of sixteen bytes are always of the second.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from _collections_abc import Iterable, Mapping
 
 from stratavm.base.cached import cached
 from stratavm.base.forms import Final, dataclass

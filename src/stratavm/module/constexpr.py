@@ -4,7 +4,7 @@ validator judges. The decoder reads the three common shapes itself and asks here
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from _collections_abc import Iterator
 
 from stratavm.base.budget import check
 from stratavm.base.errors import DecodeError, ModuleLimit

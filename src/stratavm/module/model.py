@@ -6,7 +6,7 @@ where they lie. Source: WebAssembly 3.0, section 2.5.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from _collections_abc import Iterator, Mapping, Sequence
 
 from stratavm.base.budget import paced
 from stratavm.base.cached import cached

@@ -1,7 +1,6 @@
 """The name section: debug names by index, read leniently. A broken subsection is left out, never an error."""
 
 # strata: hot
-from contextlib import suppress
 
 import cython
 from cython.cimports.libc.stdint import uint32_t
@@ -51,15 +50,19 @@ def read_names(data, limits):
     r: Reader = Reader(data, frozenset(), limits)
     end: bytes_t = r.end
     found: dict = {}
-    with suppress(DecodeError):
+    try:
         while r.left():
             section: cython.int = r.byte()
             size: cython.Py_ssize_t = r.u32()
             if size > r.left():
                 break
             r.end = r.at + size
-            with suppress(DecodeError):  # names are for people: what cannot be read is left out
+            try:
                 subsection(r, section, found)
+            except DecodeError:  # names are for people: what cannot be read is left out
+                r.at = r.end
             r.at = r.end
             r.end = end
+    except DecodeError:
+        pass
     return Names(**found)

@@ -4,8 +4,6 @@
 A large program has tens of thousands of both, and a run looks at few of them.
 """
 
-from bisect import bisect_right
-
 import cython
 from cython.cimports.cpython.bytes import PyBytes_AS_STRING
 from cython.cimports.cpython.object import PyObject_GenericSetAttr
@@ -392,6 +390,21 @@ class Layout:
 
     @cython.cfunc
     @cython.exceptval(-1)
+    def run_at(self, place: uint64_t) -> cython.Py_ssize_t:
+        """The run that holds a place."""
+        low: cython.Py_ssize_t = 0
+        high: cython.Py_ssize_t = len(self.starts)
+        middle: cython.Py_ssize_t
+        while high - low > 1:
+            middle = (low + high) >> 1
+            if self.starts[middle] <= place:
+                low = middle
+            else:
+                high = middle
+        return low
+
+    @cython.cfunc
+    @cython.exceptval(-1)
     def write(self, binary: bytes_t) -> cython.int:
         """Copy the segments in their order."""
         i: uint32_t
@@ -405,7 +418,7 @@ class Layout:
             breathe(i)
             at = cython.address(self.datas.records[i])
             if not start <= at.place < end:
-                run: cython.Py_ssize_t = bisect_right(self.starts, at.place) - 1
+                run: cython.Py_ssize_t = self.run_at(at.place)
                 start = self.starts[run]
                 end = start + cython.cast(uint64_t, len(self.contents[run]))
                 to = PyBytes_AS_STRING(self.contents[run])  # nobody else has seen it yet

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import itertools
 import os
-import threading
-from collections.abc import Callable, Iterable, Sequence
+from _collections_abc import Callable, Iterable, Sequence
 
 from stratavm.base.budget import Budget, check, paced
 from stratavm.base.errors import ModuleError, ModuleLimit, Unsupported, ValidationError
 from stratavm.base.forms import TYPE_CHECKING, Any, Final
-from stratavm.base.importing import importing
+from stratavm.base.importing import importing, threading
 from stratavm.module.constant import Constants
 from stratavm.module.features import FEATURES, READY, advice, refusal
 from stratavm.module.limits import DEFAULT_LIMITS, Limits

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from _collections_abc import Callable, Sequence
 
 from stratavm.base import switches
 from stratavm.base.budget import Budget
@@ -72,6 +71,23 @@ MACHINE_LEVELS: Final[dict[int, tuple[str, ...]]] = {0: ("fold-loads", "lea"), 1
 fewer instructions to look at."""
 
 
+class Borrowed:
+    """A worker of a compiler's for a ``with`` block; one that was stopped midway is not used again."""
+
+    __slots__ = ("compiler", "own", "worker")
+
+    def __init__(self, compiler: ModuleCompiler, own: Worker | None) -> None:
+        self.compiler, self.own = compiler, own
+
+    def __enter__(self) -> Worker:
+        self.worker = self.own or self.compiler.lend()
+        return self.worker
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        whole = error is None or isinstance(error, (Unsupported, ResourceLimit))
+        self.compiler.take_back(self.worker, whole and self.own is None)
+
+
 class ModuleCompiler:
     """Compiles functions of one front end's module, on any number of threads."""
 
@@ -96,25 +112,23 @@ class ModuleCompiler:
         self._idle: list[Worker] = []
         self._retired_ns = (0,) * len(STAGES)
 
-    @contextmanager
-    def worker(self, own: Worker | None = None) -> Iterator[Worker]:
+    def worker(self, own: Worker | None = None) -> Borrowed:
         """A worker for this thread: an idle one, or a new one; or one that is not used again. Never waits."""
+        return Borrowed(self, own)
+
+    def lend(self) -> Worker:
+        """An idle worker, or a new one."""
         try:
-            worker = own or self._idle.pop()
+            return self._idle.pop()
         except IndexError:
-            worker = self._new_worker()
-        kept = False  # one that was stopped midway is not
-        try:
-            yield worker
-            kept = True
-        except (Unsupported, ResourceLimit):
-            kept = True
-            raise
-        finally:
-            if kept and own is None and len(self._idle) < KEPT_WORKERS:
-                self._idle.append(worker)
-            else:
-                self._retired_ns = _sums([self._retired_ns, worker.stages_ns])
+            return self._new_worker()
+
+    def take_back(self, worker: Worker, kept: bool) -> None:
+        """Keep a worker for others, or what it counted."""
+        if kept and len(self._idle) < KEPT_WORKERS:
+            self._idle.append(worker)
+        else:
+            self._retired_ns = _sums([self._retired_ns, worker.stages_ns])
 
     def _new_worker(self) -> Worker:
         pipeline = self.pipeline() if self.passes else None

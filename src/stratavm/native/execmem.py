@@ -7,7 +7,7 @@
 # RW -> RX when a batch is published. The last page goes back for the next batch where no thread can be in it, which
 # takes the GIL (ADR-0023); else a batch costs whole pages, and begins at varying distances from their starts, so that
 # functions published one by one do not share the same sets of the cache.
-from struct import pack
+from _struct import pack
 
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from weakref import WeakValueDictionary
+from _collections_abc import Callable, Sequence
 
 from stratavm.base.errors import ResourceLimit
 from stratavm.base.forms import Final
+from stratavm.base.importing import WeakValues
 from stratavm.contract.stubs import PythonFacts
 from stratavm.machine.code import Code
 from stratavm.native.execmem import CodeOwner
@@ -42,7 +42,7 @@ class Kept:
     def __init__(self, make: Callable[[FuncType], Code], what: str) -> None:
         self._make = make
         self._what = what
-        self._known: WeakValueDictionary[FuncType, Stub] = WeakValueDictionary()
+        self._known: WeakValues[FuncType, Stub] = WeakValues()
         self._newest: dict[FuncType, Stub] = {}
         self._owner = CodeOwner("stubs")
 

@@ -2,13 +2,13 @@
 # strata: hot
 """The map from a program counter to its function, trap and wasm position. Knows nothing of how code gets there."""
 
-import weakref
-
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.stratavm.runtime.native import load_ptr
 
-owners: "weakref.WeakValueDictionary[int, object]" = weakref.WeakValueDictionary()
+from stratavm.base.importing import WeakValues
+
+owners: "WeakValues[int, object]" = WeakValues()
 """Living code owners by serial; each has ``name`` and ``label`` (function index to name, or None)."""
 
 

@@ -1,7 +1,7 @@
 """Functions as the host sees them: call with raw bits, through the array entry or on the oracle."""
 
 # strata: hot
-import operator
+import _operator as operator
 
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t

@@ -2,14 +2,13 @@
 by number, and addresses of functions. Who may call when is the store's business."""
 
 # strata: hot
-import bisect
-import weakref
-from operator import itemgetter
+from _operator import itemgetter
 
 import cython
 from cython.cimports.stratavm.contract._gen_layout import FUNCREC_SIZE
 
 from stratavm.base.errors import ResourceLimit
+from stratavm.base.importing import bisect, weakref
 
 FEW = cython.declare(cython.Py_ssize_t, 1024)  # handles that are never worth a collection
 

@@ -7,14 +7,12 @@ segments an image covers; mapping is the region's business.
 from __future__ import annotations
 
 import errno
-import fcntl
 import itertools
 import os
-import resource
-import weakref
-from collections.abc import Iterable
+from _collections_abc import Iterable
 
 from stratavm.base.forms import Final, dataclass, field
+from stratavm.base.importing import fcntl, ref, resource, weakref
 from stratavm.module.model import Module
 from stratavm.module.sections import Datas
 from stratavm.runtime.wipe import Original
@@ -74,7 +72,7 @@ class Images:
 
 NO_IMAGES: Final = Images()
 _serials = itertools.count(1)
-_living: weakref.WeakSet[MemoryImage] = weakref.WeakSet()
+_living: set[ref[MemoryImage]] = set()
 
 
 def coverable(module: Module) -> int:
@@ -161,12 +159,9 @@ def _image(runs_of_pages: list[tuple[int, bytes]]) -> MemoryImage:
         max(start + size for start, size, _ in runs),
         original,
     )
-    _living.add(image)
+    _living.add(ref(image, _living.discard))
     weakref.finalize(image, os.close, descriptor).atexit = False
     return image
-
-
-SEALS: Final = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 
 
 def sealed_file(parts: Iterable[bytes]) -> int:
@@ -177,7 +172,8 @@ def sealed_file(parts: Iterable[bytes]) -> int:
             rest = memoryview(part)
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
-        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, SEALS)
+        seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, seals)
     except BaseException:
         os.close(descriptor)
         raise

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import resource
-from collections.abc import Callable
-from functools import lru_cache
+from _collections_abc import Callable
 
 from stratavm.base.forms import Final, Literal, dataclass
+from stratavm.base.importing import lru_cache, resource
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import whole
 

@@ -4,7 +4,7 @@
 Source: WebAssembly 3.0, section 4.7.3. Owns which import fits which type; resolving names is the caller's business.
 """
 
-from collections.abc import Callable, Sequence
+from _collections_abc import Callable, Sequence
 
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t

@@ -8,7 +8,6 @@ that exist.
 
 # Plans: *guard* reserves 8 GiB + 64 KiB, so that no 32-bit base plus 32-bit offset leaves the reservation and
 # the MMU checks bounds; *bounded* reserves the maximum, and compiled code compares with MemDef.bytes.
-import struct
 
 import cython
 from cython.cimports.cpython.buffer import (
@@ -34,6 +33,7 @@ from cython.cimports.stratavm.runtime.region import HOST_PAGE, Region
 from cython.cimports.stratavm.runtime.store import Store
 
 from stratavm.base.errors import AllocatorFault, Closed, ResourceLimit, Trap
+from stratavm.base.importing import struct
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import integer, shown, whole, whole_or_none
 from stratavm.base.words import amount

@@ -1,8 +1,6 @@
 """Who is inside a store: how a call enters and leaves, what is pending for it, interrupts and deadlines."""
 
 # strata: hot
-import warnings
-from contextlib import AbstractContextManager
 
 import cython
 from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
@@ -52,6 +50,7 @@ from cython.cimports.stratavm.runtime.ticker import TICKER_TICKS, ticker_state, 
 
 from stratavm.base import switches
 from stratavm.base.errors import Closed, StackOverflow, StoreBusy
+from stratavm.base.importing import warnings
 from stratavm.base.numbers import seconds_or_none
 
 NEVER = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
@@ -124,7 +123,7 @@ def hurry(context: cython.pointer(ExecContext), outer: cython.pointer(ExecContex
     return True
 
 
-class Deadline(AbstractContextManager):
+class Deadline:
     """The block of ``Store.deadline``. One that no ``with`` has begun limits nothing, and says so as it goes."""
 
     def __init__(self, store: Occupied, seconds: object) -> None:
@@ -438,7 +437,7 @@ class Occupied:
         """Make the next call meet a tick at its first poll; for tests."""
         force(self, PENDING_TICK)
 
-    def deadline(self, seconds: object) -> AbstractContextManager[None]:
+    def deadline(self, seconds: object) -> Deadline:
         """End calls in this block with ``DeadlineExceeded`` once ``seconds`` have passed; None sets no deadline.
 
         Of blocks inside each other the earliest deadline counts, also where a host function begins one. Without

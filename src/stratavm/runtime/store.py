@@ -1,8 +1,6 @@
 """The store: how a call in it ends, what its polls do, and its life."""
 
 # strata: hot
-from contextlib import contextmanager
-
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.string import memcpy
@@ -220,15 +218,20 @@ class Store(Residence):
         return 0
 
 
-@contextmanager
-def reporting(store: Store, what: str):
-    """Deliver what the runtime recorded in this block; a failure is told of, too."""
-    try:
-        yield
-    except BaseException as error:
-        store.tell(what, error)
-        raise
-    store.deliver()
+class reporting:
+    """In a ``with`` statement: deliver what the runtime recorded in the block; a failure is told of, too."""
+
+    def __init__(self, store: Store, what: str) -> None:
+        self.store, self.what = store, what
+
+    def __enter__(self) -> None:
+        """Nothing to begin."""
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if error is None:
+            self.store.deliver()
+        else:
+            self.store.tell(self.what, error)
 
 
 def remember_report(store, error):

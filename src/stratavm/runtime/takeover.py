@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import faulthandler
 import sys
-from collections.abc import Callable
-from functools import wraps
+from _collections_abc import Callable
 
 from stratavm.base.forms import Any, Final
+from stratavm.base.importing import wraps
 
 MARK: Final = "__followed_by_stratavm__"
 

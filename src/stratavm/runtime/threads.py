@@ -2,7 +2,7 @@
 """Thread blocks: one per OS thread that ever entered a guest, with its stack bounds and alternate signal stack."""
 
 # strata: hot
-import threading
+from _thread import get_ident
 
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
@@ -45,6 +45,7 @@ from cython.cimports.stratavm.runtime.native import (
 from cython.cimports.stratavm.runtime.tls import block_distance, set_block
 
 from stratavm.base.errors import ResourceLimit
+from stratavm.base.importing import main_thread
 
 RESERVE = cython.declare(uint64_t, 512 << 10)  # of a thread's stack, kept for CPython and C helpers
 MAX_STACK = cython.declare(uint64_t, 64 << 20)  # what an "unlimited" stack counts as: below lie other mappings
@@ -63,7 +64,7 @@ def thread_block():
         raise MemoryError("no memory for a thread block")
     block.serial = add_64(cython.address(last_serial), 1)
     block.waited_ns = WAIT_NS
-    block.is_main = threading.get_ident() == threading.main_thread().ident
+    block.is_main = get_ident() == main_thread()
     if find_stack(block) or tend(block):
         drop_alt_stack(block)
         free(block)

@@ -1,7 +1,6 @@
 """What is known of an activation that trapped: the instances it leaves behind, where a fault hit, the frames."""
 
 # strata: hot
-from functools import partial
 
 import cython
 from cython.cimports.cpython.ref import PyObject
@@ -15,6 +14,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
 from cython.cimports.stratavm.runtime.codemap import NO_FUNC, CodeRec, find_code
 
 from stratavm.base.errors import GuestFrame
+from stratavm.base.importing import partial
 from stratavm.runtime import codemap
 
 

@@ -7,11 +7,11 @@ externref: any object; None is null.
 
 from __future__ import annotations
 
-import math
-import operator
-import struct
+import _operator as operator
+import _struct as struct
 
 from stratavm.base.forms import Any, Final, Protocol
+from stratavm.base.importing import math
 from stratavm.base.numbers import shown
 from stratavm.base.text import printable
 from stratavm.base.words import did_you_mean

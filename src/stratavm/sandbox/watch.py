@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stratavm.base.closing import Closing
 from stratavm.base.events.core import Event
 from stratavm.base.forms import TYPE_CHECKING, Final
 from stratavm.runtime.events import MemoryGrown, MemoryGrowthRefused
@@ -15,7 +16,7 @@ AFTER: Final = ", after memory was refused"
 """What is said of a trap whose reason is memory."""
 
 
-class Watch:
+class Watch(Closing):
     """Whether a store's latest request for memory was refused, while it is open.
 
     Attributes: ``refused`` is that request, or None.

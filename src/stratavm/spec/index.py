@@ -4,7 +4,7 @@ those of ``spec/ops`` as ``make gen`` wrote them down, so that who reads facts l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from _collections_abc import Iterator, Mapping
 
 from stratavm.base.errors import DecodeError
 from stratavm.base.forms import Any, Final, TypeVar

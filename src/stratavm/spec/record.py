@@ -11,7 +11,7 @@ the walk that ``walk`` names decides their types (``select``, ``local``, ``call`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from _collections_abc import Iterable, Mapping
 
 from stratavm.base.forms import Final, Literal, TypeAlias, TypeVar, dataclass, field
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from _collections_abc import Callable, Container, Mapping
 
 from stratavm.base.forms import Any, Protocol, dataclass, field
 from stratavm.module.valid import ValidModule

@@ -5,7 +5,7 @@ Sizes and offsets are those of the witx definition ("typenames.witx"); everythin
 
 from __future__ import annotations
 
-import struct
+import _struct as struct
 
 from stratavm.base.forms import Final, IntEnum
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from _collections_abc import Sequence
 
 
 def size_of(buffers: Sequence[memoryview]) -> int:

@@ -9,16 +9,12 @@ each call not to wait; what allows neither is read and written by a thread, whic
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
-import select
 import stat
-import struct
-import threading
-from collections.abc import Callable, Sequence
+from _collections_abc import Callable, Sequence
 
 from stratavm.base.forms import Any, Final
-from stratavm.base.importing import importing
+from stratavm.base.importing import fcntl, importing, select, struct, threading
 from stratavm.wasi.buffers import first
 
 LARGEST_PIECE: Final = 1 << 16
@@ -29,6 +25,8 @@ CAN_ASK: Final = hasattr(os, "RWF_NOWAIT")
 AT_THE_POSITION: Final = -1
 FIRST_NUMBER: Final = 3
 """Duplicates stay away from the numbers of the standard streams."""
+PIPE_BUF: Final = 4096
+"""Linux writes as much to a pipe whole, or not at all."""
 NEVER_BLOCK: Final = frozenset(os.makedev(1, minor) for minor in (3, 5, 7, 8, 9))
 """Devices null, zero, full, random and urandom."""
 TIOCGDEV: Final = 0x80045432
@@ -200,11 +198,11 @@ def channel_of(fd: int, *, write: bool) -> Channel:
         return Channel(duplicate(fd), may_block=False)
     if stat.S_ISCHR(mode) and found.st_rdev in NEVER_BLOCK:
         # poll(2) tells that they are ready
-        return Channel(duplicate(fd), may_block=True, endless=True, whole_bytes=select.PIPE_BUF)
+        return Channel(duplicate(fd), may_block=True, endless=True, whole_bytes=PIPE_BUF)
     if stat.S_ISFIFO(mode) or os.isatty(fd):
         own = opened_anew(fd, write=write)
         if own is not None:
-            return Channel(own, may_block=True, whole_bytes=select.PIPE_BUF if stat.S_ISFIFO(mode) else 0)
+            return Channel(own, may_block=True, whole_bytes=PIPE_BUF if stat.S_ISFIFO(mode) else 0)
     return AskingChannel(duplicate(fd))
 
 

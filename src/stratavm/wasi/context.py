@@ -6,14 +6,12 @@ A world may be used, and closed, on several threads at once; every change of the
 
 from __future__ import annotations
 
-import select
 import time
-from bisect import insort
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from _collections_abc import Callable, Sequence
 from itertools import count
 
 from stratavm.base.forms import Final, TypeVar
+from stratavm.base.importing import bisect, select
 from stratavm.wasi.abi import Fdflags
 from stratavm.wasi.buffers import first, rest, size_of
 from stratavm.wasi.clock import Clock
@@ -125,7 +123,7 @@ class Context(WorldState):
         found = self.table.pop(fd, None)
         if found is None:
             raise WasiError(Errno.BADF)
-        insort(self._free, fd)
+        bisect.insort(self._free, fd)
         self._retire(found)
 
     def renumber(self, guest: Guest, source_fd: int, target_fd: int) -> None:
@@ -137,7 +135,7 @@ class Context(WorldState):
             if moved is None:
                 raise WasiError(Errno.BADF)
             self.table[target_fd] = moved
-            insort(self._free, source_fd)
+            bisect.insort(self._free, source_fd)
             self._retire(old)
 
     def _retire(self, descriptor: Descriptor) -> None:
@@ -153,12 +151,22 @@ class Context(WorldState):
     def close(self) -> None:
         """Take every number away; may be called twice. What a call still uses is closed when that call ends, soon."""
         self.closed = True
-        with ExitStack() as stack:  # all of them, although one fails
-            while self.table:
-                try:
-                    stack.callback(self._retire, self.table.popitem()[1])
-                except KeyError:  # emptied on another thread
-                    break
+        taken = []
+        while self.table:
+            try:
+                taken.append(self.table.popitem()[1])
+            except KeyError:  # emptied on another thread
+                break
+        self._retire_all(taken)
+
+    def _retire_all(self, descriptors: list[Descriptor]) -> None:
+        """All of them, although one fails."""
+        try:
+            while descriptors:
+                self._retire(descriptors.pop())
+        finally:
+            if descriptors:
+                self._retire_all(descriptors)
 
     def __del__(self) -> None:
         """A world that was dropped leaves nothing open."""

@@ -5,8 +5,7 @@ A method that a kind of descriptor does not have refuses with the error number t
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Generator, Sequence
+from _collections_abc import Generator, Sequence
 
 from stratavm.base.forms import TYPE_CHECKING, ClassVar, Final, NamedTuple, NoReturn
 from stratavm.wasi.abi import ALL_RIGHTS, Fdflags, Filetype, Rights, Whence
@@ -15,6 +14,8 @@ from stratavm.wasi.held import Held
 from stratavm.wasi.state import DescriptorState
 
 if TYPE_CHECKING:
+    from array import array
+
     from stratavm.wasi.quotas import Quotas
 
 Times = tuple[int | None, int | None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno as host
-from collections.abc import Callable
+from _collections_abc import Callable
 
 from stratavm.base.forms import Any, Final, IntEnum, TypeVar
 

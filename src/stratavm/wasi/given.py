@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from _collections_abc import Iterable, Mapping
 from posixpath import normpath
 
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias

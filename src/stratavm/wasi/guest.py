@@ -6,7 +6,7 @@ is used, and what makes a function's body into one that returns an error number.
 Pointers and lengths are unsigned 32-bit integers, computed with in 64 bits, where they do not wrap.
 """
 
-from struct import error as StructError
+from _struct import error as StructError
 
 import cython
 from cython.cimports.cpython.buffer import PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer

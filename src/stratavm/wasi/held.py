@@ -5,7 +5,7 @@ Each thing that is held has a count of its own, which is given back once, by who
 
 from __future__ import annotations
 
-import weakref
+from _weakref import ref
 
 from stratavm.base.errors import ResourceLimit
 from stratavm.base.forms import TYPE_CHECKING, Final
@@ -26,16 +26,16 @@ class Held:
 
     def __init__(self) -> None:
         self.size_bytes = 0
-        self._parts: dict[int, tuple[weakref.ref[Payer] | None, int]] = {}
+        self._parts: dict[int, tuple[ref[Payer] | None, int]] = {}
 
     def add(self, payer: Payer | None, size: int) -> None:
         """So many bytes more."""
-        whose = None if payer is None else weakref.ref(payer)
+        whose = None if payer is None else ref(payer)
         before = self._parts.get(id(whose), (whose, 0))[1]  # the part keeps the reference, so the number is its own
         self._parts[id(whose)] = whose, before + size
         self.size_bytes += size
 
-    def take(self, size: int) -> list[tuple[weakref.ref[Payer] | None, int]]:
+    def take(self, size: int) -> list[tuple[ref[Payer] | None, int]]:
         """So many bytes less, or all there are; returns whose they were."""
         taken = []
         for key, (whose, part) in list(self._parts.items()):

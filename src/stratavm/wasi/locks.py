@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import threading
+from _thread import RLock
 
 
 class ForkLock:
@@ -15,4 +15,4 @@ class ForkLock:
 
     def renew(self) -> None:
         """Whoever holds the lock is not there any more."""
-        self.lock = threading.RLock()
+        self.lock = RLock()

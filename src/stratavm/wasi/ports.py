@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from _collections_abc import Callable, Iterable
 
 from stratavm.base.forms import TYPE_CHECKING, Any, Protocol, TypeVar
 from stratavm.engine.ports import Clock as Clock

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import resource
-
 from stratavm.base.forms import Final, dataclass
+from stratavm.base.importing import resource
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import whole
 

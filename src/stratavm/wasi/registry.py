@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from _collections_abc import Callable
 
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, TypeAlias, cast, dataclass
 from stratavm.spec.types import I32, I64, FuncType, ValType

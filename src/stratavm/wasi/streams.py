@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import io
 import os
-from collections.abc import Callable, Sequence
+from _collections_abc import Callable, Sequence
 from stat import S_ISDIR, S_ISFIFO
 
 from stratavm.base.forms import Any, ClassVar, Final, Literal, Protocol, TypeAlias
+from stratavm.base.importing import fcntl
 from stratavm.wasi.abi import STREAM_RIGHTS, Filetype, Rights
 from stratavm.wasi.buffers import first, size_of
 from stratavm.wasi.capture import Capture

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from _collections_abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from stratavm.base.closing import Closing
 from stratavm.base.forms import TYPE_CHECKING
@@ -84,8 +83,7 @@ class Wasi(Closing):
         )
         files = ports.service(engine, ports.FileSystem)
         self._source = None if engine is None else engine.bus.source("wasi")
-        with ExitStack() as undo:
-            undo.callback(context.close)
+        try:
             context.insert(source(stdin))
             context.insert(sink(stdout, 1, quotas.captured_bytes))
             context.insert(sink(stderr, 2, quotas.captured_bytes))
@@ -93,7 +91,9 @@ class Wasi(Closing):
                 context.insert(_directory(folder, quotas, files))
             for connection in sockets:
                 context.insert(_socket(connection))
-            undo.pop_all()
+        except BaseException:
+            context.close()
+            raise
         if self._source is not None and self._source.hears(WorldOpened):
             self._source.emit(WorldOpened(len(context.args), len(context.environ), len(folders), len(sockets)))
 

@@ -5,8 +5,8 @@ An event is a fact in the past tense, emitted after the change is made. Emission
 thread; what they emit is queued behind. Async listeners are in ``listening``, files in ``recording``.
 """
 
+import _weakref as weakref
 import sys
-import weakref
 
 import cython
 from cython.cimports.cpython.ref import Py_INCREF, Py_XDECREF, PyObject

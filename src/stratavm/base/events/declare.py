@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from _collections_abc import Callable
 
 from stratavm.base.events.construct import install_constructor
 from stratavm.base.events.core import Event, failure_classes

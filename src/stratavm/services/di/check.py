@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from _collections_abc import Iterator, Mapping
 
 from stratavm.base.forms import Any, Final
 from stratavm.services.di.hints import Key, show

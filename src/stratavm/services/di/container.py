@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Mapping
+from _collections_abc import Mapping
 
 from stratavm.base.forms import TYPE_CHECKING, Any, Self
+from stratavm.base.importing import threading
 from stratavm.base.numbers import seconds_or_none
 from stratavm.services.di.core import Plan, Scope
 from stratavm.services.di.faults import ResolveError, raise_all, run_cleanups

@@ -4,19 +4,22 @@
 A hit takes no lock. What may happen once is decided by ``dict.setdefault``, which no thread can come between.
 """
 
-import threading
-
 import cython
 from cython.cimports.cpython.pythread import PyThread_get_thread_ident
 
 from stratavm.base.errors import Closed
+from stratavm.base.importing import threading
 from stratavm.services.di.faults import UNSET as _UNSET
 from stratavm.services.di.faults import AsyncRequired, ResolveError, UnknownService, raise_all, run_cleanups
 
 UNSET: object = cython.declare(object, _UNSET)
 EMPTY = cython.declare(dict, {})
 waiting: dict = cython.declare(dict, {})  # task or thread -> the Pending it waits for
-make_event: object = threading.Event  # replaced by deterministic schedulers
+
+
+def make_event() -> object:
+    """What those wait for who want a service that another thread makes; deterministic schedulers have their own."""
+    return threading.Event()
 
 
 @cython.final

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
-from weakref import WeakKeyDictionary
+from _collections_abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from _weakref import ref
 
 from stratavm.base.forms import Any, Final, FunctionType, NamedTuple, TypeAlias, dataclass
 
@@ -107,7 +107,7 @@ def provides_of(factory: Any) -> Any:
     return key_of(result)
 
 
-KNOWN: Final[WeakKeyDictionary[FunctionType, tuple[Need, ...]]] = WeakKeyDictionary()
+KNOWN: Final[dict[ref[FunctionType], tuple[Need, ...]]] = {}
 """What functions need: annotations that are text are compiled each time they are asked for."""
 
 
@@ -115,12 +115,16 @@ def needs_of(factory: Callable[..., Any]) -> tuple[Need, ...]:
     """The parameters of a factory. A fault is kept in the need, so that ``build`` reports all of them at once."""
     if not isinstance(factory, FunctionType):
         return _needs(factory)
-    found = KNOWN.get(factory)
+    found = KNOWN.get(ref(factory))
     if found is None:
         found = _needs(factory)
         if not any(need.fault for need in found):  # a name that is missing now may come
-            KNOWN[factory] = found
+            KNOWN[ref(factory, _forget)] = found
     return found
+
+
+def _forget(gone: ref[FunctionType]) -> None:
+    KNOWN.pop(gone, None)
 
 
 def _needs(factory: Callable[..., Any]) -> tuple[Need, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from _collections_abc import Callable, Mapping
 
 from stratavm.base.forms import Any, dataclass, field
 from stratavm.services.di.hints import Key, Need, Shape, show

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from _collections_abc import Callable, Iterable, Mapping
 
 from stratavm.base.errors import StrataError
 from stratavm.base.forms import Any, Final, Self, replace

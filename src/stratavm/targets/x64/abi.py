@@ -17,10 +17,9 @@ host function: its HostFunc). r11 and xmm15 are scratch of the emitter and of st
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from stratavm.base.errors import ResourceLimit
 from stratavm.base.forms import Final, Literal, TypeAlias, dataclass
+from stratavm.base.importing import lru_cache
 from stratavm.spec.types import F32, F64, I32, V128, FuncType, ValType
 from stratavm.targets.x64.regs import GPR_NAMES, NUMBER, XMM_BASE, XMM_NAMES
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from array import array
+import _struct as struct
+from _collections_abc import Sequence
 
 from stratavm.machine.code import NO_POSITION, Code
 from stratavm.targets.x64._gen_mops import MOPS
@@ -13,6 +14,11 @@ _JUMP = 5
 _INT3 = 0xCC
 
 
+def words(numbers: Sequence[int], format: str = "I") -> bytes:
+    """Numbers as 32-bit words in the order of the machine; ``format`` is that of one in ``struct``."""
+    return struct.pack(f"{len(numbers)}{format}", *numbers)
+
+
 class Asm:
     """Appends instructions; ``finish`` patches the jumps and returns the code."""
 
@@ -20,8 +26,8 @@ class Asm:
         self._code = bytearray()
         self._labels: dict[str, int] = {}
         self._jumps: list[tuple[int, str]] = []
-        self._traps = array("I")
-        self._returns = array("I")
+        self._traps: list[int] = []
+        self._returns: list[int] = []
 
     def ins(
         self,
@@ -94,4 +100,4 @@ class Asm:
         """The code; every label must have its place."""
         for end, name in self._jumps:
             self._code[end - 4 : end] = (self._labels[name] - end).to_bytes(4, "little", signed=True)
-        return Code(bytes(self._code), self._traps.tobytes(), self._returns.tobytes(), frame_bytes)
+        return Code(bytes(self._code), words(self._traps), words(self._returns), frame_bytes)

@@ -1,7 +1,6 @@
 """The target as selection sees it: the processor's extensions, and a module's types and context offsets as C arrays."""
 
 # strata: hot
-from functools import cache
 
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t
@@ -10,6 +9,7 @@ from cython.cimports.stratavm.ir.ssa import T_F32, T_F64, T_I32, T_I64, T_REF, T
 
 from stratavm.base.budget import paced
 from stratavm.base.errors import ResourceLimit, Unsupported
+from stratavm.base.importing import cache
 from stratavm.contract.layout import GLOBAL_CELL, MEM_CELL, PLAN_GUARD, TABLE_CELL, VMCTX, vm_layout
 from stratavm.spec import types
 from stratavm.targets.x64 import abi

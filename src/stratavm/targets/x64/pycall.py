@@ -13,9 +13,8 @@ block that the trap exit takes down, and the guest's stack arguments and results
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from stratavm.base.forms import Final
+from stratavm.base.importing import lru_cache
 from stratavm.contract import layout
 from stratavm.contract.stubs import PythonFacts
 from stratavm.machine.code import Code

@@ -9,16 +9,14 @@ return address; entry stubs build it and the trap exit takes it down.
 
 from __future__ import annotations
 
-from array import array
-from functools import lru_cache
-
 from stratavm.base.errors import TRAPS_BY_NAME
 from stratavm.base.forms import Final
+from stratavm.base.importing import lru_cache
 from stratavm.contract import builtins, layout
 from stratavm.machine.code import Code
 from stratavm.spec.types import F32, I32, V128, FuncType
 from stratavm.targets.x64 import abi
-from stratavm.targets.x64.asm import Asm
+from stratavm.targets.x64.asm import Asm, words
 
 SAVED: Final = ("rbx", "r12", "r13", "r14", "r15")
 """Registers, besides rbp, that the C convention wants back."""
@@ -334,9 +332,8 @@ def _lazy_entries(count: int, common: int) -> bytes:
     """Every entry, byte lane by byte lane: a large module has tens of thousands."""
     entries = bytearray(_LAZY_ENTRY * count)
     first = common - 11  # a jump counts from its end, 11 bytes into the entry
-    jumps = array("i", range(first, first - count * LAZY_STUB_BYTES, -LAZY_STUB_BYTES))
-    for at, numbers in ((2, array("I", range(count))), (7, jumps)):
-        lanes = numbers.tobytes()
+    jumps = range(first, first - count * LAZY_STUB_BYTES, -LAZY_STUB_BYTES)
+    for at, lanes in ((2, words(range(count))), (7, words(jumps, "i"))):
         for lane in range(4):
             entries[at + lane :: LAZY_STUB_BYTES] = lanes[lane::4]
     return bytes(entries)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from _collections_abc import Callable, Sequence
 
 from stratavm.base.budget import Budget
 from stratavm.base.errors import ResourceLimit, Unsupported
 from stratavm.base.forms import Final, dataclass, field
-from stratavm.base.importing import importing
+from stratavm.base.importing import contextlib, importing, threading
 from stratavm.machine.code import Code
 from stratavm.native.stubtable import publish
 from stratavm.tiers.jit.lazy import LazyCode
@@ -149,7 +147,7 @@ def sweep(lazy: LazyCode, indices: Sequence[int], threads: int) -> Batch:
     done = Batch()
     pile = Pile(list(indices), lazy.compiler.short_bytes)
     sweeps: list[Sweep] = []
-    with ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         while len(sweeps) < min(threads, 1 + n_helpers()):
             worker = stack.enter_context(lazy.compiler.worker())
             sweeps.append(Sweep(worker, lazy.compiler.front, lazy.owner, lazy.table, pile))

@@ -11,7 +11,7 @@ What a function calls that was compiled at its first call is compiled ahead, by 
 from __future__ import annotations
 
 import time
-import weakref
+from _weakref import ref
 
 from stratavm.base import switches
 from stratavm.base.errors import ResourceLimit, Unsupported
@@ -36,7 +36,7 @@ function it met."""
 BEGIN_AT: Final = 8
 """Functions that are compiled at their calls before others are ahead: small programs are through by then."""
 CHECKS: Final = switches.CHECK.value()
-_busy: list[weakref.ref[LazyCode]] = []
+_busy: list[ref[LazyCode]] = []
 
 
 class LazyCode:
@@ -111,7 +111,7 @@ class LazyCode:
 
     def keep_busy(self) -> None:
         """Threads do something for the module from now on: of those for which they do, few have what that needs."""
-        me = weakref.ref(self)
+        me = ref(self)
         if me not in _busy:
             _busy.append(me)
         while len(_busy) > KEPT_QUEUES:

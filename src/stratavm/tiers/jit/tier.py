@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from _collections_abc import Callable, Container, Mapping
 
 from stratavm.base import switches
 from stratavm.base.errors import Unsupported

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from _collections_abc import Collection, Iterable
 
 from stratavm.base.forms import TYPE_CHECKING, Final
 from stratavm.base.importing import importing
