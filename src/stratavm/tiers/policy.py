@@ -12,8 +12,9 @@ MOST_BYTES: Final = 1 << 32
 """No body is as long."""
 PERIOD: Final = 128
 """Calls between two that are seen, on average, where calls are sampled."""
-CALLS_BESIDE: Final = 1_000
-"""Calls after which a function is compiled again beside its program, by a thread that has nothing better to do."""
+CALLS_BESIDE: Final = 20_000
+"""Calls after which a function is compiled again beside its program, by a thread that compiles as well what will be
+called next, and that somebody pays for."""
 CALLS: Final = 50_000
 """Calls after which a function is compiled again while its program waits: that takes some microseconds for each byte of
 it, and a call may gain a tenth of a nanosecond for each."""
@@ -21,6 +22,8 @@ CALL_BYTES: Final = 1024
 """Bytes of a body that one call runs, at most: a longer one has to be called more often by as much."""
 TICK_BYTES: Final = 256
 """Bytes of a body for which one tick is enough: a tick is five milliseconds, of which a quarter might be saved."""
+TICK_BYTES_BESIDE: Final = 512
+"""The same beside the program."""
 MOST_WAITING: Final = 64
 """Functions that wait for a thread at once: what is asked for behind them was hot long ago when its turn comes."""
 
@@ -90,9 +93,9 @@ class Policy(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Beside the program: after ``calls``, or one tick; later where ``most_waiting`` functions wait already. Where it
-    waits: after ``calls_waited`` times what of the body is beyond ``call_bytes``, or one tick for each ``tick_bytes``
-    of it."""
+    """After ``calls`` beside the program, ``calls_waited`` where it waits, times what of the body is beyond
+    ``call_bytes``; or one tick for each ``tick_bytes_beside`` of it, or ``tick_bytes``. Later where ``most_waiting``
+    functions wait already."""
 
     calls: int = CALLS_BESIDE
     period: int = PERIOD
@@ -101,14 +104,16 @@ class Thresholds:
     calls_waited: int = CALLS
     tick_bytes: int = TICK_BYTES
     call_bytes: int = CALL_BYTES
+    tick_bytes_beside: int = TICK_BYTES_BESIDE
 
     def decide(self, seen: Seen) -> Decision:
         """What to do with a function."""
         calls = self.calls if seen.beside else self.calls_waited
         again = min(max(2 * seen.calls, calls, 1), MOST_CALLS)
-        if self.ticks and seen.ticks and (seen.beside or seen.ticks * self.tick_bytes >= seen.size):
+        tick_bytes = self.tick_bytes_beside if seen.beside else self.tick_bytes
+        if self.ticks and seen.ticks and seen.ticks * tick_bytes >= seen.size:
             return Decision(True, True, again, "ticks")
-        if seen.calls < calls * (1 if seen.beside else max(1, seen.size // self.call_bytes)):
+        if seen.calls < calls * max(1, seen.size // self.call_bytes):
             return Decision(False, False, again, "few")
         if seen.waiting >= self.most_waiting:
             return Decision(False, False, again, "full")

@@ -8,7 +8,7 @@ from stratavm.tiers.policy import MOST_CALLS, NEVER, Seen, Thresholds, policy_of
 COUNTS = st.integers(0, MOST_CALLS)
 SEEN = st.builds(Seen, COUNTS, COUNTS, COUNTS, COUNTS, st.integers(0, 1000), st.booleans())
 POLICIES = st.builds(
-    Thresholds, COUNTS, st.integers(1, 128), st.booleans(), st.integers(0, 1000), COUNTS, *[st.integers(1, 1000)] * 2
+    Thresholds, COUNTS, st.integers(1, 128), st.booleans(), st.integers(0, 1000), COUNTS, *[st.integers(1, 1000)] * 3
 )
 
 
@@ -36,16 +36,17 @@ def test_the_reason_is_what_it_was_decided_by(policy, seen):
     """And only ticks put a function before the others."""
     decision = policy.decide(seen)
     assert decision.lift == (decision.reason in ("ticks", "calls"))
-    enough = policy.ticks and seen.ticks > 0 and (seen.beside or seen.ticks * policy.tick_bytes >= seen.size)
+    tick_bytes = policy.tick_bytes_beside if seen.beside else policy.tick_bytes
+    enough = policy.ticks and seen.ticks > 0 and seen.ticks * tick_bytes >= seen.size
     assert decision.first == (decision.reason == "ticks") == enough
-    wanted = policy.calls if seen.beside else policy.calls_waited * max(1, seen.size // policy.call_bytes)
+    wanted = (policy.calls if seen.beside else policy.calls_waited) * max(1, seen.size // policy.call_bytes)
     assert (decision.reason == "few") == (not decision.first and seen.calls < wanted)
 
 
 def test_who_waits_for_nobody_is_lifted_earlier():
-    """As the thresholds are: a thread beside the program costs it nothing."""
+    """As the thresholds are: a thread beside the program costs it little."""
     policy = policy_of(None)
-    seen = {beside: Seen(0, 2000, 0, 5000, 0, beside) for beside in (False, True)}
+    seen = {beside: Seen(0, 60_000, 0, 3000, 0, beside) for beside in (False, True)}
     assert [policy.decide(seen[beside]).lift for beside in (False, True)] == [False, True]
     assert policy.decide(seen[False]).ask_at >= 50_000
 

@@ -166,7 +166,8 @@ def test_who_is_late_changes_nothing():
 def test_a_function_of_which_level_1_is_not_made_is_given_up():
     """It is asked for once, and says so."""
     long = "(drop (i32.const 1))" * (1 << 17)
-    told, module, instance = guest(f'(module (func (export "f0") {long}))', policy=lambda: Thresholds(1, 1, False))
+    policy = Thresholds(1, 1, False, call_bytes=1 << 30)
+    told, module, instance = guest(f'(module (func (export "f0") {long}))', policy=lambda: policy)
     for _ in range(4):
         instance.exports.f0()
         assert soon(lambda: module.code.lazy.lifts().is_idle)
