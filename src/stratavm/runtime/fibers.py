@@ -109,6 +109,8 @@ class Fiber:
     def resume(self, status):
         """Let it go on where it was suspended, as if the builtin had returned this status; as ``start``."""
         store: Store = self.store
+        if store.parked is not self:
+            raise StoreBusy("a call that the host function began, of the guest that waited for it, is not over")
         store.come_back(self.entry, self.state, self.limit)
         self.phase = FIBER_RUNS
         self.request = None
@@ -147,6 +149,8 @@ class Fiber:
         was are poisoned."""
         store: Store = self.store
         if self.phase == FIBER_PARKED:
+            while store.parked is not self:  # what its host functions began and left: first
+                store.parked.abandon()
             self.entry.act.vmctx = self.state.vmctx
             walk_frames(cython.address(self.entry.act), self.state.sp, self.state.sp)
             self.phase = FIBER_ENDED

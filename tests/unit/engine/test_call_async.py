@@ -28,7 +28,7 @@ from stratavm import (
     Trap,
     load,
 )
-from stratavm.base.errors import StackOverflow
+from stratavm.base.errors import StackOverflow, StrataError
 from stratavm.runtime.stacks import stack_status, use_light_guards
 
 SOURCE = """(module
@@ -789,6 +789,35 @@ def test_errors_of_such_calls_pass_through_the_guest_that_waits(tier):
         assert world.exports.add(1, 1) == 2
 
     world = World(f, tier)
+    run(main())
+
+
+def test_a_call_that_a_host_function_begins_and_leaves_ends_with_it():
+    """The guest cannot go on below it: both are abandoned, whichever is let go first, and the store is free."""
+
+    async def f(x):
+        if x == 0:
+            return await asyncio.sleep(3600)
+        left.append(world.exports.call.call_async(0))
+        left[-1].send(None)
+        return x
+
+    async def main():
+        with pytest.raises(StoreBusy, match="is not over"):
+            await world.exports.call.call_async(1)
+        clean(world)
+        with pytest.raises(StrataError, match="abandoned"):
+            left[-1].throw(LookupError)
+        world.instance = load(SOURCE, {"h": {"f": f}}, store=world.store)
+        world.exports = world.instance.exports
+        outer = world.exports.call.call_async(1)
+        with pytest.raises(StoreBusy, match="is not over"):
+            await outer
+        left[-1].close()
+        clean(world)
+
+    left = []
+    world = World(f)
     run(main())
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from stratavm.base.errors import TRAPS_BY_NAME, ResourceLimit
 from stratavm.contract import layout
-from stratavm.contract.builtins import STATUSES
+from stratavm.contract.builtins import NUMBERS, STATUSES
 from stratavm.spec.types import EXTERNREF, F32, F64, FUNCREF, I32, I64, FuncType
 from stratavm.targets.x64 import abi, stubs
 from stratavm.targets.x64.assemble import assemble
@@ -330,6 +330,23 @@ def test_a_guest_on_a_fiber_meets_the_host_on_the_threads_stack_and_is_suspended
             assert world.exec.read(layout.EXEC.offset("trap_code"), 4) == status
         else:
             assert cells.read(0) == 77
+
+
+@pytest.mark.parametrize("gate", ["gate", "value_gate"])
+def test_builtins_run_below_whoever_runs_the_fiber(gate):
+    """By the stack pointer that a builtin finds, which it leaves in the first cell."""
+    world, type_ = World(), FuncType((I32,), (I64,))
+    fibers = Fibers(world)
+    if gate == "value_gate":  # the one for statuses is at the same place
+        world.exec.write(layout.EXEC.offset("gate"), world.exec.read(layout.EXEC.offset("value_gate")))
+    store_sp = bytes.fromhex("488922 31c0 c3")  # mov [rdx], rsp; xor eax, eax; ret
+    at = layout.EXEC.offset("builtins") + 8 * NUMBERS["host_call"]
+    world.exec.write(at, world.place(store_sp))
+    cells = Place(16)
+    assert fibers.start(world.record(world.code(stubs.host_stub(type_))), type_, cells) == 0
+    thread_sp = fibers.state.read(layout.FIBER_STATE.offset("thread_sp"))
+    assert cells.read(0) == thread_sp - 8 and thread_sp % 16 == 0
+    assert not fibers.holds(thread_sp)
 
 
 def test_beside_a_fiber_guests_on_the_threads_stack_cannot_be_suspended():
