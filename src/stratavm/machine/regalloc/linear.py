@@ -116,9 +116,10 @@ class LinearScan:
         hops: uint32_t = 0
         if reg != NO_REGISTER and allowed >> reg & 1 and self._fits(reg, vreg, item):
             return reg
-        reg = self._awaited(item)
-        if reg < MAX_REGISTERS and allowed >> reg & 1 and self._fits(reg, vreg, item):
-            return reg
+        if item.fresh != NO_VREG:
+            reg = self._awaited(item)
+            if reg < MAX_REGISTERS and allowed >> reg & 1 and self._fits(reg, vreg, item):
+                return reg
         while other != NO_VREG and hops < 2:
             hops += 1
             reg = self.items[other].home
