@@ -346,6 +346,7 @@ if TYPE_CHECKING:
     from stratavm.runtime.fibers import CannotSuspend as CannotSuspend
     from stratavm.runtime.limits import PoolConfig as PoolConfig
     from stratavm.runtime.limits import StoreLimits as StoreLimits
+    from stratavm.sandbox.awaited import run_async as run_async
     from stratavm.sandbox.completed import Completed as Completed
     from stratavm.sandbox.completed import GuestFailed as GuestFailed
     from stratavm.sandbox.entry import run as run
@@ -407,6 +408,7 @@ _EXPORTS: dict[str, str] = {
     "load": "stratavm.engine.load.load",
     "to_thread": "stratavm.engine.asynchronous.to_thread",
     "run": "stratavm.sandbox.entry.run",
+    "run_async": "stratavm.sandbox.awaited.run_async",
     "Wasi": "stratavm.wasi.Wasi",
 }
 

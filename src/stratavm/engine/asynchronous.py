@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from threading import Lock
@@ -145,15 +145,23 @@ async def to_thread(store: Store, function: Callable[P, R], /, *args: P.args, **
     return await _in_thread(partial(function, *args, **kwargs), store.interrupt)
 
 
-async def work(function: Callable[[], R]) -> R:
-    """Run what loads, compiles or instantiates in a thread; cancelling ends it, and waits for that end."""
+async def work(function: Callable[[], R], ends: Sequence[Callable[[], object]] = ()) -> R:
+    """Run what loads, compiles, instantiates or runs a program in a thread; cancelling ends it, and waits for that end.
+
+    ``ends`` is what else ends it, as it stands when that is asked for.
+    """
     budget = Budget()
 
     def within() -> R:
         with budget:
             return function()
 
-    return await _in_thread(within, budget.stop)
+    def end() -> None:
+        budget.stop()
+        for one in tuple(ends):
+            one()
+
+    return await _in_thread(within, end)
 
 
 async def instantiate(pre: InstancePre, store: Store) -> Instance:

@@ -16,6 +16,7 @@ from stratavm.engine.store import Store
 from stratavm.runtime.limits import StoreLimits
 from stratavm.sandbox.arguments import ROOT, Arguments
 from stratavm.sandbox.completed import CODES, Ended, Reason
+from stratavm.sandbox.held import endable
 from stratavm.sandbox.timing import time_left
 from stratavm.sandbox.watch import AFTER, Watch
 from stratavm.wasi.abi import ENTRY
@@ -70,7 +71,7 @@ def execute(arguments: Arguments, engine: Engine, streams: Streams, begun: Calla
     """
     begin = time.monotonic()
     limits = None if arguments.max_memory is None else _limits(arguments.max_memory, arguments.max_output)
-    with Store(engine, limits=limits, fuel=arguments.fuel) as store:
+    with Store(engine, limits=limits, fuel=arguments.fuel) as store, endable(store.interrupt):
         watch = Watch(store)
         try:
             reason, code, message = _reason(partial(_run, arguments, store, streams, begin, begun), watch)

@@ -21,6 +21,7 @@ from stratavm.sandbox import privileges, process, report
 from stratavm.sandbox.arguments import Arguments, Folder
 from stratavm.sandbox.completed import CODES, Ended, Reason
 from stratavm.sandbox.execute import Streams, execute
+from stratavm.sandbox.held import endable
 from stratavm.sandbox.lent import lent
 from stratavm.sandbox.report import REPORT_BYTES
 from stratavm.sandbox.wall import GUEST_MEMORY_BYTES, Wall, may_confine, raise_wall
@@ -73,7 +74,7 @@ def run_isolated(arguments: Arguments) -> Captured:
             child = process.start(f"{__name__}:inside", data, streams=streams, pass_fds=(writing,))
         finally:
             os.close(writing)
-        with child:
+        with child, endable(child.kill):
             try:
                 heard.listen(child, said, arguments.timeout)
             finally:
