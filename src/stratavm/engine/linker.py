@@ -91,7 +91,7 @@ class Linker:
         ``Func.call_async``. Cancelling ends either.
 
         Raises:
-            as ``instantiate`` and ``Func.call_async``.
+            StrataError: as ``instantiate`` and ``Func.call_async``.
         """
         try:
             pre = InstancePre(module, self._resolved(module))

@@ -207,12 +207,14 @@ class Module:
         Cancelling the task ends the work in the thread, within milliseconds, and then goes on.
 
         Args:
-            source, engine, timeout: as for ``Module``.
+            source: as for ``Module``.
+            engine: the same.
+            timeout: the same.
             compile: compile every function now, in the same thread, instead of each at its first call, which holds up
                 the loop when an asynchronous call meets it.
 
         Raises:
-            as ``Module`` and ``compile_all``.
+            StrataError: as ``Module`` and ``compile_all``.
         """
         engine = engine_of(engine)
 
@@ -277,18 +279,21 @@ class Module:
         """A module whose functions are all compiled, for ``serialize``. Of an image, the binary in it is compiled.
 
         Args:
-            source, engine: as for ``Module``; the engine's options count, but for the tier.
+            source: as for ``Module``.
+            engine: as for ``Module``; its options count, but for the tier.
             old: an image of before, as a path or bytes: functions that did not change have their code from there. The
                 result is the same, byte for byte.
             tier: what compiles: ``jit1`` optimises, ``jit0`` compiles fast.
             cpu: what the code may use of the processor (``Config.cpu``); None: as the engine says.
-            key, trusted: whether the code of ``old`` may be used: as for ``deserialize_file``.
+            key: as for ``deserialize_file``: whether the code of ``old`` may be used.
+            trusted: the same.
             timeout: seconds that it may take, None: no limit.
             progress: is called ten times a second, on a thread of its own, with how many functions of how many have
                 code.
 
         Raises:
-            What ``Module`` raises for ``source``; ValueError where this processor lacks what ``cpu`` means;
+            ModuleError: and others, as ``Module`` raises for ``source``.
+            ValueError: this processor lacks what ``cpu`` means.
             DeadlineExceeded: it took longer.
         """
         with importing:
@@ -356,7 +361,7 @@ class Module:
 
         Raises:
             DecodeError: it is no image, or a damaged one.
-            What ``Module`` raises for the binary in it.
+            ModuleError: and others, as ``Module`` raises for the binary in it.
         """
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError(f"data must be the bytes of an image, got {type(data).__name__}")
