@@ -21,6 +21,7 @@ from stratavm.base.events.core import Event
 from stratavm.base.events.core import Source as EventSource
 from stratavm.base.events.declare import event
 from stratavm.base.forms import TYPE_CHECKING, Final, TypeAlias, dataclass, replace
+from stratavm.base.importing import importing
 from stratavm.base.numbers import seconds_or_none, truth
 from stratavm.engine.codecache import CLOCK_NS, PACKAGE, KeptModule, package_identity
 from stratavm.engine.config import way_of
@@ -220,7 +221,8 @@ def _reuse(module: Module, code: TierModule, facts: Mapping[str, str], old: Sour
     everything = dict.fromkeys(range(len(module.model.functions)), "everything is compiled")
     if old is None or old.image is None:
         return everything
-    from stratavm.aot.incremental import changes
+    with importing:
+        from stratavm.aot.incremental import changes
 
     image = old.image
     why = why_not(image, old.trust or NOTHING, old.file)
@@ -256,7 +258,8 @@ def image_of(module: Module, key: bytes | None, interpreter: str = "") -> list[b
             "a module that was made of a model has no image: the model may be another than its binary says"
         )
     built = module._built or _complete(module)
-    from stratavm.module.skeleton import pack
+    with importing:
+        from stratavm.module.skeleton import pack
 
     model = module.model
     skeleton = pack(model.functions, model.datas, len(model.binary))
@@ -300,7 +303,8 @@ class KeptInImage(KeptModule):
         assert self._image is not None
         if SKELETON not in self._image.sections or self._facts.get("way") != digest(way.encode()).hex():
             return None
-        from stratavm.module.skeleton import unpack
+        with importing:
+            from stratavm.module.skeleton import unpack
 
         try:
             found: tuple[Functions, Datas] = unpack(self._image.section(SKELETON), size)

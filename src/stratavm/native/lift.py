@@ -148,7 +148,7 @@ class LiftQueue(Press):
         if item.loop != NO_LOOP:
             failure = self.make_loop(item.index, item.loop)
         elif self.worker.source.is_short(item.index, MOST_BODY):
-            failure = self.make(item.index)
+            failure = self.make(item.index, item.seen)
         else:
             failure = FAIL_UNSUPPORTED
         if failure and self.task.job.stop:

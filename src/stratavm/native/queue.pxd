@@ -54,7 +54,7 @@ cdef class Press:
     cdef readonly uint32_t n_made, n_stopped, n_failed
 
     cdef int piece(self) noexcept nogil
-    cdef uint32_t make(self, uint32_t index) noexcept nogil
+    cdef uint32_t make(self, uint32_t index, void *seen) noexcept nogil
     cdef int publish(self, Report* report) noexcept nogil
     cdef int deliver(self) noexcept nogil
     cdef int leave_out(self, uint32_t index, uint32_t fate) noexcept nogil

@@ -186,9 +186,9 @@ class Press:
         """What a thread does in one go, without Python; whether there is more to do."""
         return 0
 
-    def make(self, index):
-        """Compile a function into the batch: 0, or the kind of failure."""
-        return self.worker.make(self.table, index)
+    def make(self, index, seen):
+        """Compile a function into the batch, whose slot had what was ``seen``: 0, or the kind of failure."""
+        return self.worker.make(index, seen)
 
     def deliver(self):
         """Publish the batch, and offer it to the table; what is too late is left out. No error: what is not published
@@ -300,6 +300,7 @@ class CallQueue(Press):
         """A batch: what was asked for last, or what that calls."""
         index: uint32_t
         failure: uint32_t
+        seen: cython.p_void
         begin: uint64_t = now_ns()
         self.take_requests()
         self.worker.batch.clear()
@@ -310,9 +311,10 @@ class CallQueue(Press):
                 break
             self.n_waiting -= 1
             index = self.waiting[self.n_waiting]
+            seen = self.table.seen(index)  # first: what comes between this and the next line is late
             if not self.table.lacks(index) or not self.worker.source.is_short(index, MOST_BODY):
                 continue
-            failure = self.make(index)
+            failure = self.make(index, seen)
             if failure and self.task.job.stop:
                 self.waiting[self.n_waiting] = index
                 self.n_waiting += 1
@@ -496,7 +498,7 @@ class Sweep(Press):
             return False
         if not self.worker.source.is_short(self.pending, self.pile.most):
             return self.leave() == 0
-        self.failure = self.make(self.pending)
+        self.failure = self.make(self.pending, self.table.seen(self.pending))
         if self.failure == FAIL_LIMIT or self.failure == FAIL_UNSUPPORTED:
             return self.leave() == 0
         if self.failure:

@@ -53,7 +53,7 @@ cdef class Worker:
     cdef object finish(self, uint32_t first)
     cdef int compile_wanted(self) except -1 nogil
     cdef int one(self) except -1 nogil
-    cdef uint32_t make(self, CodeTable table, uint32_t index) noexcept nogil
+    cdef uint32_t make(self, uint32_t index, void *seen) noexcept nogil
     cdef uint32_t point(self) noexcept nogil
     cdef int run(self, uint32_t first, uint32_t behind) except -1
     cdef int run_unchecked(self, uint32_t first, uint32_t behind) except -1

@@ -216,13 +216,13 @@ class Worker:
         self.made = self.defined
         return 0
 
-    def make(self, table, index):
-        """Compile a defined function into the batch, for a table of code; 0, or the kind of ``failure``. Has nothing to
-        do with Python where the front end and the stages have not."""
+    def make(self, index, seen):
+        """Compile a defined function into the batch, to be offered to whose slot has what was ``seen`` there before; 0,
+        or the kind of ``failure``. Has nothing to do with Python where the front end and the stages have not."""
         self.first = BUILD
         self.behind = N_STAGES
         self.defined = index
-        self.seen = table.seen(index)
+        self.seen = seen
         return guarded(cython.address(self.failure), do_one, cython.cast(cython.p_void, self))
 
     def point(self):
