@@ -162,6 +162,7 @@ EXEMPT = {
     "Store.extern_to_raw": "part of a call's boundary: a handle that a guest gets; collection emits",
     "Store.func_from_raw": READS,
     "Store.func_to_raw": READS,
+    "run_async": "as run, in a thread",
     "run": "loads, links and calls in an engine, all of which emit; with isolate=True in another process",
     "to_thread": "the call that it makes emits, from the thread that makes it",
     "Wasi.__enter__": "returns itself",
