@@ -123,10 +123,12 @@ else:
             refs[key] = ref(value, gone)
 
         def get(self, key):
+            """The value of a key, None where it has gone."""
             found = self.refs.get(key)
             return None if found is None else found()
 
         def keys(self):
+            """Of values that are there."""
             return list(self.refs)
 
         def __len__(self):

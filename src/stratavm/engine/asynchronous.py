@@ -153,10 +153,12 @@ async def work(function: Callable[[], R], ends: Sequence[Callable[[], object]] =
     budget = Budget()
 
     def within() -> R:
+        """In the thread."""
         with budget:
             return function()
 
     def end() -> None:
+        """From the loop."""
         budget.stop()
         for one in tuple(ends):
             one()

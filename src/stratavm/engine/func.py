@@ -148,7 +148,7 @@ class Func:
             CannotSuspend: the guest runs on the oracle, or a synchronous call lies between it and an awaitable.
             ResourceLimit: there is no stack for one more such call.
             StoreBusy, Closed, InstancePoisoned, TypeError, OverflowError: as for a synchronous call.
-            what the call ends with.
+            Exception: whatever the call or an awaitable ends with.
         """
         global driver
         if driver is None:

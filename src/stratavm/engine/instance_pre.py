@@ -56,7 +56,7 @@ class InstancePre:
         ``Func.call_async``. Cancelling ends either.
 
         Raises:
-            as ``instantiate`` and ``Func.call_async``.
+            Exception: whatever ``instantiate`` or ``Func.call_async`` raises.
         """
         return await self.engine.runtime.asynchronous().instantiate(self, store)
 

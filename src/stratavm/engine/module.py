@@ -219,6 +219,7 @@ class Module:
         engine = engine_of(engine)
 
         def load() -> Module:
+            """In the thread."""
             module = cls(source, engine, timeout=timeout)
             if truth("compile", compile):
                 module.compile_all()

@@ -1,0 +1,236 @@
+"""Asynchronous calls beside threads, children, greenlets, signals, other loops, and the end of the interpreter."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from stratavm import (
+    DeadlineExceeded,
+    StoreBusy,
+    Trap,
+)
+from tests.unit.engine.async_guests import TIERS, World, clean, stacks_given_back
+
+
+@pytest.fixture(autouse=True)
+def stacks_come_back():
+    """Every test gives back the stacks that it took."""
+    yield from stacks_given_back()
+
+
+@pytest.fixture(params=TIERS)
+def tier(request):
+    return request.param
+
+
+# ---- threads, processes, the end of the interpreter ----
+
+
+class Step:
+    """An awaitable that yields once to whoever drives the coroutine."""
+
+    def __await__(self):
+        yield "waits"
+        return 9
+
+
+def send(coroutine):
+    """One step, as an event loop does it: what it yields, or (its result,)."""
+    try:
+        return coroutine.send(None)
+    except StopIteration as end:
+        return (end.value,)
+
+
+def elsewhere(function, *arguments):
+    """Call in a thread of its own, and wait."""
+    found = []
+
+    def target():
+        try:
+            found.append(function(*arguments))
+        except BaseException as error:
+            found.append(error)
+
+    thread = threading.Thread(target=target)
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+def test_a_call_goes_on_in_another_thread(tier):
+    """Traps are met there, stacks measured there; a store that is bound to its thread refuses."""
+    world = World(lambda x: Step(), tier)
+    call = world.exports.steps.call_async(3)
+    assert elsewhere(send, call) == "waits"
+    assert send(call) == "waits"
+    assert elsewhere(send, call) == "waits"
+    assert send(call) == (27,)
+    call = world.exports.read.call_async(-1)
+    assert elsewhere(send, call) == "waits"
+    with pytest.raises(Trap):
+        send(call)
+    bound = World(lambda x: Step(), tier, thread_bound=True)
+    call = bound.exports.call.call_async(3)
+    assert send(call) == "waits"
+    assert isinstance(elsewhere(send, call), StoreBusy)
+    clean(bound)
+
+
+def test_a_child_process_goes_on_with_a_guest_that_waits():
+    """Or drops it; the parent's goes on, too."""
+    world = World(lambda x: Step())
+    call = world.exports.steps.call_async(2)
+    assert send(call) == "waits"
+    for drop in (False, True):
+        child = os.fork()
+        if child == 0:
+            try:
+                if drop:
+                    call.close()
+                    os._exit(0 if not world.store.busy else 1)
+                os._exit(0 if send(call) == "waits" and send(call) == (18,) else 1)
+            except BaseException:
+                os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert send(call) == "waits" and send(call) == (18,)
+
+
+def test_guests_wait_beside_greenlets():
+    """One that waits in its await does not mind; over a guest that waits in another greenlet none goes on."""
+    greenlet = pytest.importorskip("greenlet")
+    world = World(lambda x: Step())
+    call = world.exports.call.call_async(1)
+    assert send(call) == "waits"
+    hub = greenlet.getcurrent()
+    sync = World(lambda x: hub.switch(x))
+    inside = greenlet.greenlet(lambda: sync.exports.call(1))
+    inside.switch()
+    with pytest.raises(StoreBusy, match="greenlet"):
+        send(call)
+    assert inside.switch(5) == 6
+    clean(world)
+
+
+PROFILED = """
+import asyncio, ctypes, os, signal, stratavm
+libc = ctypes.CDLL(None)
+class Action(ctypes.Structure):  # a handler that runs on whatever stack is there
+    _fields_ = [("handler", ctypes.c_void_p), ("mask", ctypes.c_uint64 * 16), ("flags", ctypes.c_int)]
+action = Action(ctypes.cast(libc.abs, ctypes.c_void_p).value, (ctypes.c_uint64 * 16)(), 0)
+assert libc.sigaction(signal.SIGPROF, ctypes.byref(action), None) == 0
+source = '''(module (import "h" "f" (func $f))
+  (func $deep (export "deep") (param i64 i64 i64 i64) (result i64)
+    (i64.add (call $deep (local.get 1) (local.get 2) (local.get 3) (local.get 0)) (local.get 0)))
+  (func (export "spin") (param i32) (call $f)
+    (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))'''
+async def f():
+    await asyncio.sleep(0)
+async def main():
+    exports = stratavm.load(source, {"h": {"f": f}}, store=stratavm.Store()).exports
+    signal.setitimer(signal.ITIMER_PROF, 0.0002, 0.0002)
+    for _ in range(30):
+        try:
+            await exports.deep.call_async(1, 2, 3, 4)
+        except stratavm.StackOverflow:
+            pass
+        await exports.spin.call_async(1_000_000)
+asyncio.run(main())
+print("end")
+"""
+
+
+def test_signals_are_handled_while_guests_are_on_fibers():
+    """A profiler's handler without a stack of its own finds room below the guest, also where that uses up its stack."""
+    done = subprocess.run([sys.executable, "-c", PROFILED], capture_output=True, text=True, timeout=100, env=os.environ)
+    assert (done.stdout, done.returncode) == ("end\n", 0), done.stderr
+
+
+ON_FIBER = """
+import asyncio, ctypes, stratavm
+from stratavm.contract.layout import EXEC
+at = EXEC.offset("gate")
+def f():
+    if plant:  # the gate that stays on the guest's stack
+        ctypes.c_uint64.from_address(store.address + at).value = gate
+plant = False
+store = stratavm.Store()
+gate = ctypes.c_uint64.from_address(store.address + at).value
+source = '(module (import "h" "f" (func $f)) (func (export "g") (call $f) (call $f)))'
+exports = stratavm.load(source, {"h": {"f": f}}, store=store).exports
+asyncio.run(exports.g.call_async())
+plant = True
+try:
+    asyncio.run(exports.g.call_async())
+except AssertionError as error:
+    print(error)
+"""
+
+
+def test_the_checks_see_a_host_function_on_a_fiber():
+    """``STRATA_CHECK=1``: the gate that does not switch stacks is found out."""
+    done = subprocess.run(
+        [sys.executable, "-c", ON_FIBER],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "STRATA_CHECK": "1"},
+    )
+    assert done.stdout == "a host function was called on the stack of a fiber\n", done.stderr
+
+
+def test_uvloop_runs_guests():
+    """Only public functions of loops are used."""
+    uvloop = pytest.importorskip("uvloop")
+
+    async def long(x):
+        await asyncio.sleep(3600 if x == 7 else 0)
+        return x
+
+    async def main():
+        world = World(long)
+        assert await world.exports.steps.call_async(3) == 6
+        with world.store.deadline(0.01), pytest.raises(DeadlineExceeded):
+            await world.exports.call.call_async(7)
+        world = World(long)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await world.exports.call.call_async(7)
+        clean(world)
+
+    uvloop.run(main(), debug=True)
+
+
+EXIT = """
+import asyncio, sys, stratavm
+async def forever():
+    await asyncio.get_running_loop().create_future()
+kept = []
+async def main():
+    for _ in range(3):
+        store = stratavm.Store()
+        source = '(module (import "h" "f" (func $f)) (func (export "g") (call $f)))'
+        kept.append(stratavm.load(source, {"h": {"f": forever}}, store=store).exports.g.call_async())
+        kept[-1].send(None)
+if sys.argv[1] == "loop":
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(main())
+    loop.close()
+else:
+    asyncio.run(main())
+print("end")
+"""
+
+
+@pytest.mark.parametrize("how", ["loop", "run"])
+def test_the_interpreter_ends_with_guests_that_wait(how):
+    """Without a word."""
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", EXIT, how], capture_output=True, text=True, timeout=60, env=os.environ
+    )
+    assert (done.stdout, done.returncode) == ("end\n", 0), done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
