@@ -29,7 +29,7 @@ from stratavm.spec.types import F32, F64, FUNC, I32, I64, FuncType, ValType, hea
 from stratavm.tiers.jit import lazy
 from stratavm.tiers.jit.eager import compile_codes, publish_batch
 from stratavm.tiers.jit.tier import Jit, JitModule
-from stratavm.tiers.policy import MOST_BYTES, Policy, Thresholds
+from stratavm.tiers.policy import MOST_BYTES, MOST_CALLS, Policy, Thresholds
 from stratavm.tiers.tier import TierModule
 from tests.fuzz.whims import Whims
 
@@ -233,6 +233,10 @@ def _state(store: Store, export: Any) -> Any:
     return [names[raw] for raw in raws]
 
 
+LOOPS = (1, 2, 5)
+"""After how many polls at level 0 a loop goes on at level 1, each time: before its first round, and later."""
+
+
 def variants() -> dict[str, Config]:
     """What is compared: the oracle first, both levels, and each flag of the compiler flipped."""
     jit0 = Config(strict=True, threads=1)
@@ -253,6 +257,9 @@ def variants() -> dict[str, Config]:
         found[f"auto {after} bounded"] = auto.having(lift_after=after, memory_plan="bounded")
     found["auto beside"] = auto.having(threads=2)
     found["auto random"] = auto
+    for polls in LOOPS:
+        found[f"auto loops {polls}"] = auto
+        found[f"auto loops {polls} bounded"] = auto.having(memory_plan="bounded")
     found["auto random beside"] = auto.having(threads=2)
     return found | {"jit1 machine passes": jit1.having(passes=(), memory_plan="bounded")}
 
@@ -266,6 +273,8 @@ def engines(fuel: bool = False) -> dict[str, Engine]:
         services: dict[Any, Any] = {ModuleCache: Validated()}
         if name.startswith("auto random"):
             services[Policy] = Whims()
+        elif name.startswith("auto loops"):
+            services[Policy] = Thresholds(MOST_CALLS, ticks=False, polls=int(name.split()[2]))
         elif name == "auto beside":
             services[Policy] = Thresholds(1, 1, calls_waited=1, call_bytes=MOST_BYTES)
         if "jit0" in made and config.pool is None:

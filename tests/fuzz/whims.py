@@ -15,6 +15,7 @@ class Whims:
     calls: int = 0
     period: int = 3
     ticks: bool = True
+    polls: int = 0
 
     def decide(self, seen: Seen) -> Decision:
         """By a number that everything seen has a part in."""

@@ -11,7 +11,7 @@ from stratavm.engine.config import Config
 from stratavm.engine.script import EngineHost
 from stratavm.module.wast_runner import Report, WastHost
 from stratavm.runtime.limits import PoolConfig
-from stratavm.tiers.policy import Policy, Thresholds
+from stratavm.tiers.policy import MOST_CALLS, Policy, Thresholds
 from tests.fuzz.whims import Whims
 from tests.oracle.wast import OracleHost
 from tests.spec.lists import Expected
@@ -30,6 +30,8 @@ HOSTS: Final[dict[str, Callable[[], WastHost]]] = {
     "jit1-lifted": lambda: EngineHost(Config(tier="auto", lift_after=1)),
     "jit1-lifted-beside": lambda: EngineHost(Config(tier="auto", threads=2), {Policy: Thresholds(1, 1)}),
     "jit1-lifted-anyhow": lambda: EngineHost(Config(tier="auto", threads=2), {Policy: Whims()}),
+    "jit1-from-loops": lambda: EngineHost(Config(tier="auto"), {Policy: Thresholds(MOST_CALLS, ticks=False, polls=1)}),
+    "jit1-from-later": lambda: EngineHost(Config(tier="auto"), {Policy: Thresholds(MOST_CALLS, ticks=False, polls=3)}),
     "jit1-bounded": lambda: EngineHost(Config(tier="jit1", strict=True, memory_plan="bounded")),
 }
 """Tier → a fresh host for one script. What follows a dash is a variant with the same list: ``oracle-reference`` is the

@@ -33,9 +33,11 @@ cdef struct ExecContext:  # One per store; register r15.
     void* ring  # +136: the Ring of the engine's bus: events to deliver when a call has ended; or NULL
     uint32_t trap_code  # +144: a builtin's status other than 0, which makes a 'dynamic' trap
     uint32_t jitter  # +148: state of the random numbers that counters begin with
-    void* builtins[64]  # +152: addresses of builtins, see contract/builtins.py
-    uint32_t counters[256]  # +664: entries until a word runs out; of a function: its defined index modulo
-    uint8_t spans[256]  # +1688: what each of them began with
+    void* osr_code  # +152: where the poll at hand goes on instead of returning; NULL: it returns
+    void* osr_values  # +160: owned, malloc: the words that this code reads first
+    void* builtins[64]  # +168: addresses of builtins, see contract/builtins.py
+    uint32_t counters[256]  # +680: entries until a word runs out; of a function: its defined index modulo
+    uint8_t spans[256]  # +1704: what each of them began with
     uint8_t _pad[8]
 
 cdef enum:
@@ -60,10 +62,12 @@ cdef enum:
     EXEC_RING = 0x88
     EXEC_TRAP_CODE = 0x90
     EXEC_JITTER = 0x94
-    EXEC_BUILTINS = 0x98
-    EXEC_COUNTERS = 0x298
-    EXEC_SPANS = 0x698
-    EXEC_SIZE = 0x7a0
+    EXEC_OSR_CODE = 0x98
+    EXEC_OSR_VALUES = 0xa0
+    EXEC_BUILTINS = 0xa8
+    EXEC_COUNTERS = 0x2a8
+    EXEC_SPANS = 0x6a8
+    EXEC_SIZE = 0x7b0
 
 cdef struct Activation:  # One per entry from the host into a guest, whose stack is [exit_sp, entry_sp]; lives on the caller's C stack.
     Activation* prev  # +0: the activation below on this thread

@@ -90,6 +90,8 @@ EXEC: Final = Struct(
         Field("ring", "ptr", "the Ring of the engine's bus: events to deliver when a call has ended; or NULL"),
         Field("trap_code", "u32", "a builtin's status other than 0, which makes a 'dynamic' trap"),
         Field("jitter", "u32", "state of the random numbers that counters begin with"),
+        Field("osr_code", "ptr", "where the poll at hand goes on instead of returning; NULL: it returns"),
+        Field("osr_values", "ptr", "owned, malloc: the words that this code reads first"),
         Field("builtins", "ptr", "addresses of builtins, see contract/builtins.py", MAX_BUILTINS),
         Field("counters", "u32", "entries until a word runs out; of a function: its defined index modulo", N_COUNTERS),
         Field("spans", "u8", "what each of them began with", N_COUNTERS),

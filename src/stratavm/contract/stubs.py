@@ -92,7 +92,8 @@ class Stubs(Protocol):
     registers and calls builtin ``count``.
 
     *Poll stub*: what every poll calls when ``poll_limit`` says so; saves all registers and calls builtin
-    ``poll``, with the lowest address that the caller wants to use.
+    ``poll``, with the lowest address that the caller wants to use. If ``exec.osr_code`` is not NULL then, it clears
+    that, takes the caller's frame down, and goes on there with ``exec.osr_values`` in rax.
     """
 
     trap_exit: int

@@ -25,7 +25,7 @@ def add_auto(box: Services, parts_of: Callable[[Config, Scope], Parts]) -> Servi
         """Our compiler, at two levels, for as long as its engine is open."""
         fallback, strict, options, threads = parts_of(config, scope)
         upper = parts_of(config.having(tier="jit1"), scope)[2]
-        options = replace(options, counting=True)
+        options = replace(options, counting=True, polling=policy.polls != 0)
         waits = config.lift_after is not None
         tier = Auto(fallback, strict, options, threads, "auto", bus, executor, upper, policy, waits)
         yield tier

@@ -126,6 +126,7 @@ cdef class Ssa:
     cdef uint32_t cap_uses
     cdef readonly bint counted
     cdef bint lent                     # the arrays are somebody else's, who is asked to keep them; nothing is appended
+    cdef public bint entered           # it begins at the head of a loop: parameters come in memory (osr.py)
     cdef public bint sharing           # no pass will look for equal values: the pruner does
     cdef Block* blocks
     cdef uint32_t n_blocks, cap_blocks

@@ -74,7 +74,7 @@ class Ssa:
         self.n_nodes = self.n_blocks = self.n_edges = self.n_args = 0
         self.n_memargs = self.n_constants = self.n_results = self.n_params = self.n_sites = 0
         self.func = self.type_index = 0
-        self.counted = False
+        self.counted = self.entered = False
         return 0
 
     def copy_tables(self, other):
@@ -82,6 +82,7 @@ class Ssa:
         self.func = other.func
         self.type_index = other.type_index
         self.n_params = other.n_params
+        self.entered = other.entered
         vec_room(self.edges, self.cap_edges, other.n_edges)
         vec_room(self.args, self.cap_args, other.n_args)
         vec_room(self.memargs, self.cap_memargs, other.n_memargs)

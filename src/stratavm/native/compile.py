@@ -48,6 +48,7 @@ class Options:
         max_bytes: scratch memory for the compilation of one function.
         level: what the code is marked with, so that the runtime knows it: 0 or 1.
         counting: functions count their calls as they are entered (``CodeTable.count_calls``).
+        polling: loops take the slow path of their polls each time: for tests of what is done there.
     """
 
     memory_plan: Literal["guard", "bounded"] = "guard"
@@ -61,6 +62,7 @@ class Options:
     max_bytes: int = MAX_BYTES
     level: int = 0
     counting: bool = False
+    polling: bool = False
 
 
 DEFAULT: Final = Options()
@@ -97,7 +99,9 @@ class ModuleCompiler:
         plans = [plan_of(memory, options.memory_plan) for memory in front.shape.memory_types]
         numbers = tuple(PLANS[plan] for plan in plans)
         poison = options.poison or switches.POISON.value()
-        self.plan = ModulePlan(front.shape, numbers, options.features, poison, options.level, options.counting)
+        self.plan = ModulePlan(
+            front.shape, numbers, options.features, poison, options.level, options.counting, options.polling
+        )
         checked = PLAN_BOUNDED in numbers or options.scope is not EVERYWHERE
         self.passes = options.passes
         if options.passes:
@@ -173,7 +177,7 @@ class ModuleCompiler:
             return ""
         set_here = [f"{name}={switch.value()}" for name, switch in sorted(switches.SWITCHES.items())]
         listed = (sorted(self.plan.features), options.memory_plan, options.allocator, self.passes, options.machine)
-        numbers = (options.level, options.fuel, options.poison, options.max_bytes, options.counting)
+        numbers = (options.level, options.fuel, options.poison, options.max_bytes, options.counting, options.polling)
         return repr((*listed, *numbers, set_here))
 
     @property

@@ -78,6 +78,7 @@ cdef class Blueprint:
     cdef object code_table           # the CodeTable that it attached, and its compiler
     cdef object compiler
     cdef object lifter               # and what is asked about functions that run much, or None
+    cdef object loop_lifter          # and about loops
     cdef uint32_t n_globals
     cdef uint32_t n_imported_globals
     cdef tuple memories              # MemorySpecs of its own memories

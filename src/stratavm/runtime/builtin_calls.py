@@ -5,6 +5,7 @@
 import cython
 from cython.cimports.cpython.ref import PyObject
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
+from cython.cimports.libc.stdlib import realloc
 from cython.cimports.libc.string import memmove, memset
 from cython.cimports.stratavm.base.budget import Budget
 from cython.cimports.stratavm.contract._gen_layout import (
@@ -47,7 +48,15 @@ from cython.cimports.stratavm.contract._gen_layout import (
 )
 from cython.cimports.stratavm.contract.records import NO_RECORD, ordinal_of
 from cython.cimports.stratavm.runtime.blueprint import DataSegment, ElementSegment, Segments, data_segment_at
-from cython.cimports.stratavm.runtime.codemap import NO_FUNC, CodeRec, find_code
+from cython.cimports.stratavm.runtime.codemap import (
+    NO_FUNC,
+    CodeRec,
+    OsrEntry,
+    find_code,
+    find_entry,
+    find_position,
+    read_words,
+)
 from cython.cimports.stratavm.runtime.codetable import NEVER_AGAIN, CodeTable, Tallies, Tally
 from cython.cimports.stratavm.runtime.func import LoneFunc, cell_widths, fill_cells, read_cells
 from cython.cimports.stratavm.runtime.gil import leave_guest, regain_gil
@@ -65,6 +74,7 @@ from stratavm.spec.record import BULK_FUEL_SHIFT
 
 FAILED = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 NEVER = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)  # poll_limit while something is pending
+NO_PLACE = cython.declare(uint32_t, 0xFFFFFFFF)  # of ``find_position``
 NO_FUEL = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 JITTER_FACTOR = cython.declare(uint32_t, 1664525)
 JITTER_STEP = cython.declare(uint32_t, 1013904223)
@@ -214,18 +224,109 @@ def count(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), i
 @cython.cfunc
 @cython.exceptval(check=False)
 @cython.linetrace(False)
-def note_tick(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext)) -> uint32_t:
-    """A tick has come: if it finds the guest in code of level 0, that function runs for long."""
+def note_poll(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), ticked: cython.bint) -> uint32_t:
+    """A poll is asked for, by a tick or for tests. If it is in code of level 0, that function runs for long; and its
+    loop may go on in better code."""
     tallies: cython.pointer(Tallies) = tallies_of(vm)
     rec: cython.pointer(CodeRec)
-    if tallies == cython.NULL or not tallies.ticks:
+    status: uint32_t = 0
+    if tallies == cython.NULL or not (tallies.polls or (ticked and tallies.ticks)):
         return 0
     rec = code_below(context.activation)
     if rec == cython.NULL or rec.func == NO_FUNC or rec.level:
         return 0
-    return note_use(
-        context, vm, tallies, rec.func - cython.cast(cython.pointer(Segments), vm.segments).n_imported_funcs, 0, 1
-    )
+    index: uint32_t = rec.func - cython.cast(cython.pointer(Segments), vm.segments).n_imported_funcs
+    if ticked and tallies.ticks:
+        status = note_use(context, vm, tallies, index, 0, 1)
+    if status == 0 and wants_entry(
+        context, vm, rec, tallies.polls or is_better(load_ptr(cython.address(vm.slots[index])))
+    ):
+        block: cython.pointer(ThreadBlock) = current_block()
+        leave_guest(block)
+        status = ask_loop_lifter(context, vm, index)
+        block.in_guest = 1
+    return status
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def return_of_poll(context: cython.pointer(ExecContext)) -> uint64_t:
+    """Where the poll at hand returns to."""
+    stub_frame: uint64_t = cython.cast(cython.pointer(uint64_t), context.activation.exit_sp)[0]
+    return cython.cast(cython.pointer(uint64_t), stub_frame)[1]
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def entry_at(vm: cython.pointer(VMContext), pc: uint64_t) -> cython.pointer(OsrEntry):
+    """The code for who polls in a loop, or NULL: nobody has asked for it."""
+    table: cython.p_void = cython.cast(Instance, vm.instance).table
+    newest: cython.p_void = load_ptr(cython.address(cython.cast(CodeTable, table).entries))
+    return find_entry(cython.cast(cython.pointer(OsrEntry), newest), pc)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def wants_entry(
+    context: cython.pointer(ExecContext),
+    vm: cython.pointer(VMContext),
+    rec: cython.pointer(CodeRec),
+    due: cython.bint,
+) -> cython.bint:
+    """Whether the tier is to be asked for code in which the function that polls can go on: once for each loop. A
+    prologue's poll has no position."""
+    pc: uint64_t = return_of_poll(context)
+    return due and find_position(rec, pc - 1) != NO_PLACE and entry_at(vm, pc) == cython.NULL
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def ask_loop_lifter(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), index: uint64_t) -> uint32_t:
+    """Ask the tier for the entry of a loop. 0, or why the call ends."""
+    instance: Instance = instance_of(vm)
+    if instance.loop_lifter is None:
+        return 0
+    try:
+        in_budget(context, instance.loop_lifter, (index, return_of_poll(context)))
+    except Stopped:  # the next poll ends the call, if it is to end
+        return 0
+    except BaseException as error:  # a signal's handler raised it
+        instance.store.in_flight = error
+        set_aborted(instance.store, True)
+        return TRAP_HOST_EXCEPTION
+    return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def leave_loop(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext)) -> cython.bint:
+    """Have the poll at hand go on in better code, if its loop has some and the stack has room for that."""
+    tallies: cython.pointer(Tallies) = tallies_of(vm)
+    entry: cython.pointer(OsrEntry)
+    words: cython.p_void
+    if tallies == cython.NULL:
+        return False
+    entry = entry_at(vm, return_of_poll(context))
+    if entry == cython.NULL or entry.code == 0:
+        return False
+    entry.polls += 1
+    if tallies.polls and entry.polls % tallies.polls:
+        return False
+    stub_frame: uint64_t = cython.cast(cython.pointer(uint64_t), context.activation.exit_sp)[0]
+    guest_frame: uint64_t = cython.cast(cython.pointer(uint64_t), stub_frame)[0]
+    if guest_frame < context.real_limit + entry.frame_bytes:
+        return False
+    words = realloc(context.osr_values, 8 * cython.cast(cython.size_t, entry.n) + 8)
+    if words == cython.NULL:
+        return False
+    context.osr_values = words
+    read_words(entry, stub_frame, cython.cast(cython.pointer(uint64_t), words))
+    context.osr_code = cython.cast(cython.p_void, entry.code)
+    return True
 
 
 @cython.cfunc
@@ -326,11 +427,12 @@ def poll(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), lo
     status: uint32_t = 0
     if lowest < context.real_limit:
         return TRAP_STACK_OVERFLOW
-    if load_32(cython.address(context.pending)) & PENDING_TICK:
-        status = note_tick(context, vm)
-        if fiber_here(context) != cython.NULL:
-            return status if status else poll_on_fiber(context)
-    return status if status else poll_status(context, True)
+    ticked: cython.bint = load_32(cython.address(context.pending)) & PENDING_TICK != 0
+    status = note_poll(context, vm, ticked)
+    # What is pending waits for the next poll then, which is the first thing in that code.
+    if status or leave_loop(context, vm):
+        return status
+    return poll_on_fiber(context) if ticked and fiber_here(context) != cython.NULL else poll_status(context, True)
 
 
 @cython.cfunc

@@ -1,5 +1,5 @@
 # Where machine code lies and what each address means. Readers take no lock and may be signal handlers.
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
     CHUNK_SHIFT = 16
@@ -43,8 +43,32 @@ cdef struct CodeBlock:        # what one publication put into one chunk; immutab
     CodeRec* recs             # sorted by start
     uint32_t n_recs
 
+# Code of level 1 for who is in a loop of level 0: its poll may leave for there (on-stack replacement).
+cdef enum OsrBase:
+    OSR_NOWHERE = 0           # nobody wants the word
+    OSR_STUB = 1              # the frame of the stub, which has the registers
+    OSR_GUEST = 2             # the guest's frame
+
+cdef struct OsrPlace:         # where a word of `exec.osr_values` is found
+    int32_t offset            # from a frame pointer
+    uint16_t base             # OsrBase
+    uint16_t width            # bytes, 4 or 8
+
+cdef struct OsrEntry:         # immutable once linked, `polls` aside
+    OsrEntry* next
+    uint64_t pc               # where the poll returns to
+    uint64_t code             # 0: there will be none
+    uint32_t frame_bytes      # that the code takes at once
+    uint32_t polls            # that came while it was there; races between threads may lose some
+    uint32_t n
+    OsrPlace* places          # behind the struct
+
+cdef OsrEntry* find_entry(OsrEntry* newest, uint64_t pc) noexcept nogil
+cdef void read_words(const OsrEntry* entry, uint64_t stub_frame, uint64_t* words) noexcept nogil
+
 cdef uint64_t arena_base      # 0 until the first code owner
 cdef CodeBlock* chunk_blocks[32768]
 
 cdef CodeRec* find_code(uint64_t pc) noexcept nogil
 cdef TrapEntry* find_trap(CodeRec* rec, uint64_t pc) noexcept nogil
+cdef uint32_t find_position(CodeRec* rec, uint64_t pc) noexcept nogil

@@ -55,10 +55,7 @@ def find_trap(rec, pc):
     return cython.NULL
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def find_position(rec: cython.pointer(CodeRec), pc: uint64_t) -> uint32_t:
+def find_position(rec, pc):
     """Position in its body of a trapping instruction, or of the call whose last byte is at ``pc``. NO_POSITION if
     unknown."""
     trap: cython.pointer(TrapEntry) = find_trap(rec, pc)
@@ -77,6 +74,29 @@ def find_position(rec: cython.pointer(CodeRec), pc: uint64_t) -> uint32_t:
     if low < rec.n_positions and rec.positions[low].pc == at:
         return rec.positions[low].offset
     return 0xFFFFFFFF
+
+
+def find_entry(newest, pc):
+    """The entry for a poll, or NULL."""
+    while newest != cython.NULL and newest.pc != pc:
+        newest = newest.next
+    return newest
+
+
+def read_words(entry, stub_frame, words):
+    """Copy what an entry's code reads first, out of the frame of the poll stub and the one above."""
+    i: uint32_t
+    guest_frame: uint64_t = cython.cast(cython.pointer(uint64_t), stub_frame)[0]
+    at: uint64_t
+    for i in range(entry.n):
+        if entry.places[i].base == OSR_NOWHERE:
+            words[i] = 0
+            continue
+        at = (stub_frame if entry.places[i].base == OSR_STUB else guest_frame) + entry.places[i].offset
+        if entry.places[i].width == 4:
+            words[i] = cython.cast(cython.pointer(uint32_t), at)[0]
+        else:
+            words[i] = cython.cast(cython.pointer(uint64_t), at)[0]
 
 
 def frames_at(pc: int) -> "tuple[int, list[tuple[int, int]]] | None":

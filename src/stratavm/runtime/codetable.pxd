@@ -2,6 +2,8 @@
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
+from stratavm.runtime.codemap cimport OsrEntry
+
 cdef struct Tally:                       # what is known of how much a function runs, where functions count their calls
     uint32_t calls                       # that were seen; races between stores may lose some
     uint32_t ask_at                      # so many calls and the tier is asked what to do; 0: at `Tallies.first`
@@ -12,6 +14,7 @@ cdef struct Tallies:
     uint32_t first                       # calls after which the tier is asked for the first time
     uint32_t period                      # calls between two credits, on average
     bint ticks                           # whether a tick counts
+    uint32_t polls                       # of a loop of level 0, after which it is asked about its code; 0: at ticks
 
 cdef enum:
     NEVER_AGAIN = 0xFFFFFFFF             # Tally.ask_at
@@ -24,10 +27,12 @@ cdef class CodeTable:
     cdef uint64_t first_stub             # 0: there are no lazy stubs
     cdef uint32_t stub_bytes
     cdef Tallies tallies
+    cdef void* entries                   # OsrEntry*: newest first
     cdef uint32_t attached               # instances that may call its functions
     cdef uint32_t* watch                 # set to 1 when none is left, where somebody compiles for them; else NULL
     cdef public object fallback          # gives an instance its program for the oracle; None: no function needs one
     cdef void* stub_of(self, uint32_t index) noexcept nogil
+    cdef int link(self, OsrEntry* entry) noexcept nogil
     cdef bint offer(self, uint32_t index, void* seen, void* code) noexcept nogil
     cdef void* seen(self, uint32_t index) noexcept nogil
     cdef bint is_still(self, uint32_t index, void* seen) noexcept nogil

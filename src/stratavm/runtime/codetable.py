@@ -4,8 +4,9 @@ much the functions run."""
 
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
-from cython.cimports.libc.stdlib import calloc, free
-from cython.cimports.stratavm.runtime.codemap import CodeRec, find_code
+from cython.cimports.libc.stdlib import calloc, free, malloc
+from cython.cimports.libc.string import memcpy
+from cython.cimports.stratavm.runtime.codemap import CodeRec, OsrEntry, OsrPlace, find_code
 from cython.cimports.stratavm.runtime.native import load_ptr, or_32, swap_ptr
 
 MOST_PERIOD = cython.declare(uint32_t, 128)  # a word of counters begins with up to twice as much, less 2: a byte
@@ -27,6 +28,11 @@ class CodeTable:
         self.owner = owner
 
     def __dealloc__(self):
+        entry: cython.pointer(OsrEntry)
+        while self.entries != cython.NULL:
+            entry = cython.cast(cython.pointer(OsrEntry), self.entries)
+            self.entries = entry.next
+            free(entry)
         free(self.codes)
         free(self.tallies.of)
 
@@ -114,15 +120,52 @@ class CodeTable:
         self.offer(at, word, cython.cast(cython.p_void, cython.cast(uint64_t, address)))
         return self.slot(at)
 
-    def count_calls(self, first: uint32_t, period: uint32_t, ticks: cython.bint) -> None:
+    def add_entry(self, pc: uint64_t, code: uint64_t, frame_bytes: uint32_t, places: bytes) -> None:
+        """The poll that returns to ``pc`` may go on in code that takes a frame of so many bytes, and reads words from
+        ``places``, ``OsrPlace`` after ``OsrPlace``; ``code`` 0: it may not, and nobody is asked again."""
+        size: cython.size_t = len(places)
+        entry: cython.pointer(OsrEntry) = cython.cast(cython.pointer(OsrEntry), malloc(cython.sizeof(OsrEntry) + size))
+        if entry == cython.NULL:
+            raise MemoryError("no memory for where the values of a loop are")
+        entry.pc = pc
+        entry.code = code
+        entry.frame_bytes = frame_bytes
+        entry.polls = 0
+        entry.n = cython.cast(uint32_t, size // cython.sizeof(OsrPlace))
+        entry.places = cython.cast(cython.pointer(OsrPlace), entry + 1)
+        memcpy(entry.places, cython.cast(cython.p_char, places), size)
+        self.link(entry)
+
+    @property
+    def entries_made(self) -> list[tuple[int, int, int]]:
+        """Of each entry, the newest first: where its poll returns to, its code or 0, polls that came while it was
+        there."""
+        entry: cython.pointer(OsrEntry) = cython.cast(cython.pointer(OsrEntry), self.entries)
+        found: list = []
+        while entry != cython.NULL:
+            found.append((entry.pc, entry.code, entry.polls))
+            entry = entry.next
+        return found
+
+    def link(self, entry):
+        """Let polls of level 0 find an entry from now on; the table frees it. Needs no GIL."""
+        while True:
+            newest: cython.p_void = load_ptr(cython.address(self.entries))
+            entry.next = cython.cast(cython.pointer(OsrEntry), newest)
+            if swap_ptr(cython.address(self.entries), newest, entry):
+                return 0
+
+    def count_calls(self, first: uint32_t, period: uint32_t, ticks: cython.bint, polls: uint32_t = 0) -> None:
         """Functions of level 0 count their calls from now on: at the ``first``-th, the instance's ``lifter`` is asked
         what to do. A call is seen about every ``period`` of them, which is at most ``MOST_PERIOD``; ``ticks``: it is
-        asked as well where a tick finds a guest in such a function."""
+        asked as well where a tick finds a guest in such a function. ``polls``: a loop in such a function that has
+        polled so often goes on in better code; 0: one that a tick finds does."""
         if not 1 <= period <= MOST_PERIOD:
             raise ValueError(f"a period of {period} calls, expected 1 to {MOST_PERIOD}")
         self.tallies.first = first
         self.tallies.period = period
         self.tallies.ticks = ticks
+        self.tallies.polls = polls
         self.tallies.of = cython.cast(cython.pointer(Tally), calloc(self.count + 1, cython.sizeof(Tally)))
         if self.tallies.of == cython.NULL:
             raise MemoryError("no memory for counts of calls")

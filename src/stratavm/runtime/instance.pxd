@@ -25,6 +25,7 @@ cdef class Instance:
     cdef readonly uint32_t n_defined
     cdef public object oracle            # the oracle's program for this instance
     cdef public object compiler          # defined index -> code address, for lazy stubs
+    cdef public object loop_lifter       # (defined index, where a loop's poll returns): makes an entry for it
     cdef public object lifter            # (defined index, calls, ticks) -> calls at which it is asked again; or None
     cdef void* table                     # owned: the CodeTable where its code comes from, or NULL; holds no objects
     cdef bint calls                      # whether it may call what is there: until its store is closed

@@ -576,7 +576,7 @@ class Instance:
             self.made_globals.clear()  # each has its cell in us
         self.oracle = None
         self.compiler = None
-        self.lifter = None
+        self.lifter = self.loop_lifter = None
         self.lone = None
         self.call_nothing()
         return 0

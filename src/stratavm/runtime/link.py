@@ -191,12 +191,14 @@ def _attach(instance: Instance, blueprint: Blueprint) -> cython.int:
     table: CodeTable = blueprint.code_table
     if table is not None:
         instance.lifter = blueprint.lifter
+        instance.loop_lifter = blueprint.loop_lifter
         return instance.take_code(table, blueprint.compiler)
     blueprint.attach(instance)
     if instance.table != cython.NULL:
         blueprint.code_table = cython.cast(CodeTable, instance.table)
         blueprint.compiler = instance.compiler
         blueprint.lifter = instance.lifter
+        blueprint.loop_lifter = instance.loop_lifter
     return 0
 
 

@@ -184,6 +184,7 @@ class Occupied:
             ring_record(self.source.bus.ring, self.source.cell, self.kinds[KIND_STORE_CLOSED], 0, 0, 0, 0)
         # The ticker reads running contexts under this lock, and might just have seen this one.
         pthread_mutex_lock(cython.address(threads_lock))
+        free(self.exec.osr_values)
         free(self.exec)
         pthread_mutex_unlock(cython.address(threads_lock))
 

@@ -72,6 +72,8 @@ class Policy(Protocol):
         calls: calls at which it is asked about a function for the first time; 0: before the first call.
         period: calls between two that are seen, on average, 1 to 128; 1 sees them all.
         ticks: whether it is asked about functions that a tick finds.
+        polls: of a loop at level 0, after which it goes on at level 1, as often as that is possible: for tests. 0:
+            where a tick finds it, and its function was lifted.
     """
 
     @property
@@ -85,6 +87,10 @@ class Policy(Protocol):
     @property
     def ticks(self) -> bool:
         """Whether ticks count."""
+
+    @property
+    def polls(self) -> int:
+        """Polls after which a loop goes on at level 1."""
 
     def decide(self, seen: Seen) -> Decision:
         """What to do with a function. Does nothing, and depends on nothing but its argument."""
@@ -105,6 +111,7 @@ class Thresholds:
     tick_bytes: int = TICK_BYTES
     call_bytes: int = CALL_BYTES
     tick_bytes_beside: int = TICK_BYTES_BESIDE
+    polls: int = 0
 
     def decide(self, seen: Seen) -> Decision:
         """What to do with a function."""

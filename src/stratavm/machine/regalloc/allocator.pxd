@@ -24,6 +24,7 @@ cdef class Allocator:
     cdef readonly uint32_t fallbacks     # functions that linear scan gave up, since the object was made
     cdef readonly uint32_t simpler       # functions that the splitting scan left to the one of level 0
     cdef readonly bint checked
+    cdef bint linear                     # linear scan did the function at hand
     cdef MCode m
     cdef ParallelMove moves
     cdef NaiveAllocator naive
@@ -37,6 +38,7 @@ cdef class Allocator:
     cdef uint32_t cap_slot_of
     cdef int allocate(self) except -1 nogil
     cdef int verify(self) except -1                 # what `allocate` did; needs the GIL
+    cdef uint32_t place_at(self, uint32_t vreg, uint32_t at) noexcept nogil
     cdef int prepare(self, MCode m) except -1 nogil
     cdef int allocate_linear(self, MCode m) except -1 nogil
     cdef int allocate_splitting(self, MCode m) except -1 nogil

@@ -7,8 +7,8 @@ from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.vec import vec_room
-from cython.cimports.stratavm.machine.minst import MCode
-from cython.cimports.stratavm.machine.regalloc.intervals import Intervals
+from cython.cimports.stratavm.machine.minst import NO_LOC, MCode
+from cython.cimports.stratavm.machine.regalloc.intervals import NO_POS, Interval, Intervals
 from cython.cimports.stratavm.machine.regalloc.linear import LinearScan
 from cython.cimports.stratavm.machine.regalloc.moves import ParallelMove
 from cython.cimports.stratavm.machine.regalloc.naive import NaiveAllocator
@@ -71,11 +71,22 @@ class Allocator:
     def allocate(self):
         """Give every operand a place, and write the moves between places."""
         self.prepare(self.m)
+        self.linear = False
         done: cython.bint = self.kind == ALLOC_SPLITTING and self.allocate_splitting(self.m)
         if not done and (self.kind == ALLOC_NAIVE or not self.allocate_linear(self.m)):
             self.naive.run(self.m, self.registers)
         self.m.n_slots += self.m.n_slots & 1
         return 0
+
+    def place_at(self, vreg, at):
+        """Where level 0 keeps a value that is alive at an instruction: a register or a slot. ``NO_LOC`` where it is not
+        alive, or where linear scan did not do the function."""
+        if not self.linear or vreg >= self.m.n_vregs:
+            return NO_LOC
+        item: cython.pointer(Interval) = cython.address(self.intervals.items[vreg])
+        if item.start == NO_POS or item.start > 2 * at or item.end <= 2 * at:
+            return NO_LOC
+        return item.home if item.home != NO_LOC else self.slot_of[vreg]
 
     def verify(self):
         """Send the result through the checker, if that is asked for and it has not seen the very same one."""
@@ -92,6 +103,7 @@ class Allocator:
         """1 where linear scan did it; 0 leaves a clean start to the naive allocator."""
         done: cython.bint = self.intervals.build(m) and self.scan.run(m, self.registers)
         if done and self.rewriter.run(m, self.intervals, self.slot_of, self.registers):
+            self.linear = True
             return 1
         self.fallbacks += 1
         self.moves.discard()

@@ -257,9 +257,22 @@ class Emitter(ValueEmitter):
         return 0
 
     def prologue(self):
-        """Frame chain first, then the stack limit, which is also the poll, then the frame."""
+        """Frame chain first, then the stack limit, which is also the poll, then the frame. Who comes from a loop has
+        room for the frame, and did poll."""
         emit_r(self.b, MOP_PUSH_R, RBP)
         emit_rr(self.b, MOP_MOV_RR, 8, RBP, RSP)
+        if not self.ssa.entered:
+            self.look_at_stack()
+        if self.frame_bytes:
+            emit_ri(self.b, MOP_SUB_RI, 8, RSP, self.frame_bytes)
+        if self.foreign:
+            emit_rm(self.b, MOP_MOV_MR, 8, R14, based(RBP, SAVED_R14))
+        if self.plan.poison:
+            self.poison_frame()
+        return 0
+
+    def look_at_stack(self):
+        """The prologue's poll, and what counts calls."""
         label: uint32_t = self.cold(COLD_POLL, self.frame_bytes)
         self.colds[self.n_colds - 1].d = NOTHING_HELD
         if self.frame_bytes < SMALL_FRAME:
@@ -269,15 +282,7 @@ class Emitter(ValueEmitter):
             emit_rm(self.b, MOP_CMP_RM, 8, R11, based(R15, EXEC_POLL_LIMIT))
         emit_jcc(self.b, CC_B, label)
         self.b.bind(self.colds[self.n_colds - 1].back)
-        if self.plan.counting:
-            self.count_call()
-        if self.frame_bytes:
-            emit_ri(self.b, MOP_SUB_RI, 8, RSP, self.frame_bytes)
-        if self.foreign:
-            emit_rm(self.b, MOP_MOV_MR, 8, R14, based(RBP, SAVED_R14))
-        if self.plan.poison:
-            self.poison_frame()
-        return 0
+        return self.count_call() if self.plan.counting else 0
 
     def count_call(self):
         """A step of the word that the function shares with others. Not one instruction on memory, which waits for the
@@ -779,7 +784,10 @@ class Emitter(ValueEmitter):
     def poll(self, inst, ops):
         """A comparison, and what the rare path must know of r11, and of a global that the loop keeps in a register."""
         emit_rm(self.b, MOP_CMP_RM, 8, RSP, based(R15, EXEC_POLL_LIMIT))
-        emit_jcc(self.b, CC_B, self.cold(COLD_POLL, 0))
+        if self.plan.polling:
+            emit_jmp(self.b, self.cold(COLD_POLL, 0))
+        else:
+            emit_jcc(self.b, CC_B, self.cold(COLD_POLL, 0))
         c: cython.pointer(Cold) = cython.address(self.colds[self.n_colds - 1])
         c.d = self.held
         if inst.nops:

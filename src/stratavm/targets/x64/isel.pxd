@@ -26,6 +26,7 @@ cdef class Selector(MemorySelector):
     cdef int add_edge(self, uint32_t target) except -1 nogil
     cdef int body(self, uint32_t number) except -1 nogil
     cdef int node(self, uint32_t n) except -1 nogil
+    cdef int incoming_values(self, Block* block) except -1 nogil
     cdef int poll(self, uint32_t n) except -1 nogil
     cdef int incoming(self, Block* block) except -1 nogil
     cdef int block_params(self, Block* block) except -1 nogil

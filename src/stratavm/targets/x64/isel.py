@@ -7,7 +7,7 @@ comparison whose only user is a branch or select of its block is emitted there, 
 """
 
 import cython
-from cython.cimports.libc.stdint import uint32_t
+from cython.cimports.libc.stdint import int32_t, uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import breathe
@@ -66,6 +66,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_MOVF_RM,
     R9,
     R10,
+    RAX,
     RBP,
     RSP,
 )
@@ -333,6 +334,8 @@ class Selector(MemorySelector):
 
     def incoming(self, block):
         """The parameters of the function: registers in one pseudo operation, then loads of the stack cells."""
+        if self.ssa.entered:
+            return self.incoming_values(block)
         type: cython.pointer(TypePlan) = cython.address(self.plan.types[self.plan.func_types[self.ssa.func]])
         place: cython.pointer(ValuePlace)
         self.pseudo(P_PARAMS, 0, MI_EFFECT)
@@ -360,6 +363,27 @@ class Selector(MemorySelector):
                     NO_VREG,
                 )
                 self.on_base(RBP, 16 + place.offset)
+        return 0
+
+    def incoming_values(self, block):
+        """The parameters of a form that begins at the head of a loop: words in memory, at rax, the result pointer
+        behind them."""
+        type: cython.pointer(TypePlan) = cython.address(self.plan.types[self.plan.func_types[self.ssa.func]])
+        words: uint32_t = self.fresh(T_I64)
+        at: cython.pointer(Node)
+        i: uint32_t
+        self.pseudo(P_PARAMS, 0, MI_EFFECT)
+        self.m.operand(words, R_DEF, C_FIXED, RAX)
+        for i in range(block.first, block.first + block.params):
+            at = cython.address(self.ssa.nodes[i])
+            if self.uses[i]:
+                mop: uint32_t = MOP_MOVF_RM if class_of(at.type) else MOP_MOV_RM
+                self.row(mop, width_of(at.type), self.define(i), NO_VREG, NO_VREG)
+                row_address(self.m, words, NO_VREG, 0, 8 * cython.cast(int32_t, at.c))
+        if type.result_bytes:
+            self.result_pointer = self.fresh(T_I64)
+            self.row(MOP_MOV_RM, 8, self.result_pointer, NO_VREG, NO_VREG)
+            row_address(self.m, words, NO_VREG, 0, 8 * cython.cast(int32_t, block.params))
         return 0
 
     def poll(self, n):

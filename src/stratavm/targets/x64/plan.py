@@ -50,10 +50,18 @@ class ModulePlan:
     """A module's types, functions and context offsets. Immutable once made."""
 
     def __init__(
-        self, module, plans=(), features=None, poison: bool = False, level: int = 0, counting: bool = False
+        self,
+        module,
+        plans=(),
+        features=None,
+        poison: bool = False,
+        level: int = 0,
+        counting: bool = False,
+        polling: bool = False,
     ) -> None:
         """``plans``: PLAN_GUARD or PLAN_BOUNDED per memory (or guard); ``features``: None = this machine's; ``level``:
-        what code made by it is marked with; ``counting``: functions count their calls as they are entered."""
+        what code made by it is marked with; ``counting``: functions count their calls as they are entered;
+        ``polling``: loops take the slow path of their polls each time."""
         self.features = host_features() if features is None else frozenset(features)
         missing = REQUIRED - self.features
         if missing:
@@ -62,6 +70,7 @@ class ModulePlan:
         self.poison = poison
         self.level = level
         self.counting = counting
+        self.polling = polling
         layout = vm_layout(module)
         if layout.size > _FIXED_REACH:
             raise ResourceLimit(f"a context of {layout.size} bytes", limit="context_bytes")

@@ -322,10 +322,11 @@ def _area_bytes(registers: tuple[str, ...]) -> int:
 
 
 _ARGUMENTS = (*(abi.name(r) for r in (*abi.INT_REGISTERS, abi.RESULT_POINTER, *abi.FLOAT_REGISTERS)),)
-_ALL = (
+SAVED_BY_POLLS: Final = (
     *("rax", "rcx", "rdx", "rbx", "rsi", "rdi", "r8", "r9", "r10", "r12", "r13"),
     *(f"xmm{i}" for i in range(15)),
 )
+"""Registers that a stub keeps which is called with all of them live: each that may hold a value."""
 
 
 def _lazy_entries(count: int, common: int) -> bytes:
@@ -373,7 +374,8 @@ def lazy_stubs(count: int) -> Code:
 @lru_cache(maxsize=1)
 def poll_stub() -> Code:
     """The slow path of every poll, called with all registers live; r11 = the lowest stack address the caller wants to
-    use.
+    use. Where the poll says so, the function that polled goes on in other code: its frame is taken down, and rax has
+    what that reads first.
     """
     a = Asm()
     frame = _save_all(a)
@@ -381,8 +383,25 @@ def poll_stub() -> Code:
     a.ins("cmp_rr", "rdx", "rsp")
     a.ins("cmovcc_rr", "rdx", "rsp", cc="a")
     _builtin(a, "poll")
+    a.ins("mov_rm", "r11", base="r15", disp=EXEC_AT["osr_code"])
+    a.ins("test_rr", "r11", "r11")
+    leaves = a.jump("ne")
     _restore_all(a)
+    a.label(leaves)
+    a.ins("mov_mi", base="r15", disp=EXEC_AT["osr_code"], imm=0)
+    a.ins("mov_rm", "rax", base="r15", disp=EXEC_AT["osr_values"])
+    a.ins("mov_rm", "rbp", base="rbp")
+    a.ins("mov_rr", "rsp", "rbp")
+    a.ins("pop_r", "rbp")
+    a.ins("jmp_r", "r11")
     return a.finish(frame)
+
+
+def saved_at(register: str) -> int:
+    """Where a stub that keeps every register has one: bytes from its frame pointer."""
+    xmm = [r for r in SAVED_BY_POLLS if r.startswith("xmm")]
+    at = 16 * xmm.index(register) if register in xmm else 16 * len(xmm) + 8 * (SAVED_BY_POLLS.index(register))
+    return at - _area_bytes(SAVED_BY_POLLS)
 
 
 @lru_cache(maxsize=1)
@@ -400,17 +419,17 @@ def count_stub() -> Code:
 
 def _save_all(a: Asm) -> int:
     """Begin a stub that keeps every register; gives the bytes of its frame."""
-    frame = _area_bytes(_ALL)
+    frame = _area_bytes(SAVED_BY_POLLS)
     a.ins("push_r", "rbp")
     a.ins("mov_rr", "rbp", "rsp")
     a.ins("sub_ri", "rsp", imm=frame)
-    _save_area(a, _ALL)
+    _save_area(a, SAVED_BY_POLLS)
     return frame
 
 
 def _restore_all(a: Asm) -> None:
     """End it, with every register as it was."""
-    _save_area(a, _ALL, restore=True)
+    _save_area(a, SAVED_BY_POLLS, restore=True)
     a.ins("mov_rr", "rsp", "rbp")
     a.ins("pop_r", "rbp")
     a.ins("ret")

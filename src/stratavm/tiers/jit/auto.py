@@ -2,7 +2,7 @@
 
 A call of a function that was lifted goes to its new code by the slot; who comes by the address of the old one (a
 FuncRec) is shown the new one as it counts (``runtime/builtin_calls``: ``note_use``). Code of level 0 that is running
-runs on: both have the same conventions.
+runs on, but for loops that ticks find: those go on in code of level 1 that begins there (``native.osr``, ADR-0032).
 """
 
 from __future__ import annotations
@@ -47,6 +47,21 @@ class Verdict:
     beside: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """What became of a loop that ran for long.
+
+    Attributes:
+        function: whose it is; ``pc``: where its poll at level 0 returns to.
+        code: where it goes on at level 1; 0 where it cannot, and ``reason`` says why.
+    """
+
+    function: int
+    pc: int
+    code: int
+    reason: str
+
+
 class LiftedCode(LazyCode):
     """A module's code at two levels. ``upper`` makes level 1: on a thread beside the program, or while that waits."""
 
@@ -66,12 +81,14 @@ class LiftedCode(LazyCode):
         self._upper: ModuleCompiler | None = None
         recorder = self._recorder
         self._told = None if recorder is None else LiftRecorder.of(recorder.source.bus, recorder.source)
-        self.table.count_calls(policy.calls, policy.period, policy.ticks)
+        self.loops: list[Loop] = []
+        self.table.count_calls(policy.calls, policy.period, policy.ticks, policy.polls)
 
     def attach(self, instance: Any) -> None:
         """Make an instance callable."""
         super().attach(instance)
         instance.lifter = self.lift
+        instance.loop_lifter = self.lift_loop
 
     def compile_at_call(self, defined_index: int) -> int:
         """The address of a function's code: of level 1 at once, if the policy needs no call for that."""
@@ -187,6 +204,38 @@ class LiftedCode(LazyCode):
         if self.install(defined_index, before, address, len(code)) == address:
             return self._has_lifted(defined_index, time.perf_counter_ns() - begin, len(code), thread)
         return self._has_dropped(defined_index, "late", "late", thread)
+
+    def lift_loop(self, defined_index: int, pc: int) -> None:
+        """Make code of level 1 for who is in a loop of a function at level 0, whose poll returns to ``pc``; or note
+        that there will be none.
+
+        Raises:
+            Stopped, DeadlineExceeded: the budget of the thread ended it; nothing has happened.
+        """
+        function = self.first + defined_index
+        begin = time.perf_counter_ns()
+        refused = ""
+        if self.compiler.front.body_size(defined_index) > self.compiler.short_bytes:
+            refused = "too large"
+        else:
+            with importing:  # programs without a long loop do without
+                from stratavm.native.osr import OsrMaker
+
+            try:
+                with self.compiler.worker() as below, self.upper.worker() as above:
+                    code, places = OsrMaker(below, above).compile(self.compiler.front, defined_index, pc)
+            except (Unsupported, ResourceLimit) as error:
+                refused = str(error)
+        if refused:
+            self.loops.append(Loop(function, pc, 0, refused))
+            self.table.add_entry(pc, 0, 0, b"")
+            return
+        [address] = publish(self.owner, [code], [function])
+        self._code_bytes += len(code)
+        self.loops.append(Loop(function, pc, address, ""))
+        self.table.add_entry(pc, address, code.frame_bytes, places)
+        if self._told is not None:
+            self._told.entered(function, time.perf_counter_ns() - begin, len(code))
 
     @property
     def upper(self) -> ModuleCompiler:

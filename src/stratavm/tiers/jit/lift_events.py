@@ -45,6 +45,16 @@ class FunctionLifted(Event):
 
 
 @event
+class LoopLifted(Event):
+    """A loop of a function at level 0 has code of level 1 to go on in, which took ``ns`` to make: the poll that asked
+    for it, and each that comes later, leaves for there."""
+
+    function: int
+    ns: int
+    code_bytes: int
+
+
+@event
 class FunctionLiftDropped(Event):
     """A function stays at level 0: ``reason`` is a number of ``DROPS``, ``thread`` as in ``FunctionLifted``."""
 
@@ -58,14 +68,14 @@ class LiftRecorder:
     """Where a module reports what becomes of its functions."""
 
     source: Source
-    kinds: tuple[int, int, int, int]
+    kinds: tuple[int, int, int, int, int]
 
     @classmethod
     def of(cls, bus: Bus, source: Source) -> LiftRecorder:
         """One for a new module."""
-        events = (FunctionLiftQueued, FunctionLiftPutOff, FunctionLifted, FunctionLiftDropped)
-        queued, put_off, lifted, dropped = map(bus.kind, events)
-        return cls(source, (queued, put_off, lifted, dropped))
+        events = (FunctionLiftQueued, FunctionLiftPutOff, FunctionLifted, FunctionLiftDropped, LoopLifted)
+        queued, put_off, lifted, dropped, entered = map(bus.kind, events)
+        return cls(source, (queued, put_off, lifted, dropped, entered))
 
     def decided(self, lift: bool, function: int, calls: int, ticks: int, waiting: int) -> None:
         """Record a decision with what it was made by."""
@@ -78,3 +88,7 @@ class LiftRecorder:
     def dropped(self, function: int, reason: str, thread: int) -> None:
         """Record that there will be none."""
         self.source.bus.record(self.source, self.kinds[3], function, DROPS.index(reason), thread)
+
+    def entered(self, function: int, ns: int, code_bytes: int) -> None:
+        """Record code of level 1 for a loop."""
+        self.source.bus.record(self.source, self.kinds[4], function, ns, code_bytes)
