@@ -134,7 +134,7 @@ class _HotModules:
                 self.groups = groups
 
     def _load_ahead(self, name: str) -> None:
-        """Make and run what a module is known to import, without Python's import system (ADR-0036).
+        """Make and run what a module is known to import, without Python's import system (ADR-0034).
 
         Not where it could be seen: another thread would find modules half made, another hook wants to be asked. What
         fails is undone, and left for the import statement that wants it.

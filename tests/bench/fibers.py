@@ -1,4 +1,4 @@
-"""Asynchronous calls: what suspending a guest costs, and what ten thousand that wait take (ADR-0035).
+"""Asynchronous calls: what suspending a guest costs, and what ten thousand that wait take (ADR-0033).
 
 ``python -m tests.bench.fibers many`` is the process in which those are counted.
 """

@@ -7,7 +7,7 @@ around, and so to that part. So each part is entered at its header alone, and lo
 loops around is peeled in front of them.
 
 A value that a part uses is defined in that part, or before the header of it and all parts that lead there; then it is
-what it was where the function is entered, a parameter. ADR-0032 says why.
+what it was where the function is entered, a parameter. ADR-0030 says why.
 """
 
 import cython

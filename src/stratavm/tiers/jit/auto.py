@@ -2,7 +2,7 @@
 
 A call of a function that was lifted goes to its new code by the slot; who comes by the address of the old one (a
 FuncRec) is shown the new one as it counts (``runtime/builtin_calls``: ``note_use``). Code of level 0 that is running
-runs on, but for loops that ticks find: those go on in code of level 1 that begins there (``native.osr``, ADR-0032).
+runs on, but for loops that ticks find: those go on in code of level 1 that begins there (``native.osr``, ADR-0030).
 """
 
 from __future__ import annotations
