@@ -107,10 +107,10 @@ def test_a_moved_program_is_the_same_elsewhere(name):
 
 
 def _place(text: str, tier: str) -> int:
-    """Where the code of a module's last function begins, all of them compiled as the suite has it."""
+    """Where the code of a module's last function begins, all of them compiled on this thread, in one batch."""
     import stratavm
 
-    module = stratavm.Module(text, engine=stratavm.Engine(tier=tier, strict=True))
+    module = stratavm.Module(text, engine=stratavm.Engine(tier=tier, strict=True, threads=1))
     table = module.code.lazy.table
     return int(table.code(table.count - 1))
 
