@@ -7,7 +7,7 @@ from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.stratavm.contract._gen_layout import ATTENTION_ABORTED, TRAP_DEADLINE
 from cython.cimports.stratavm.engine.cells import MAX_CELLS, unbox
 from cython.cimports.stratavm.engine.func import Func, boxed
-from cython.cimports.stratavm.runtime.fibers import FIBER_NEW, Fiber
+from cython.cimports.stratavm.runtime.fibers import FIBER_NEW, FIBER_PARKED, Fiber
 from cython.cimports.stratavm.runtime.func import fill_cells, read_cells
 from cython.cimports.stratavm.runtime.native import now_ns
 from cython.cimports.stratavm.runtime.occupancy import is_closed, mark
@@ -136,6 +136,8 @@ class AsyncCall(Fiber):
         try:
             self.take(value)
         except BaseException as error:
+            if self.phase != FIBER_PARKED:
+                raise Closed("the store was closed while the guest waited") from None
             status = self.kept(error)
         finally:
             self.store.pinned -= 1

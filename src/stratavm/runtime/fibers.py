@@ -8,7 +8,7 @@ these stacks: guests leave them through the gate alone, which goes back to the t
 import cython
 from cython.cimports.cpython.ref import Py_DECREF, PyObject
 from cython.cimports.libc.stdint import uint64_t
-from cython.cimports.libc.string import memset
+from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.stratavm.contract._gen_layout import (
     ARG_CELL,
     STATUS_SUSPEND,
@@ -163,11 +163,24 @@ class Fiber:
         return 0
 
     def take(self, answer):
-        """Put what the host function that it waits for has returned at last into its cells."""
+        """Put what the host function that it waits for has returned at last into its cells.
+
+        Beside them first: to convert it may run Python, which may close the store, and then the stack is another's.
+        """
         function: HostFunction
-        if self.state.host != cython.NULL:
-            function = cython.cast(HostFunction, cython.cast(cython.pointer(PyObject), self.state.host))
-            function.take(answer, self.state.cells)
+        aside: bytearray
+        fixed: uint64_t[16]
+        at: cython.pointer(uint64_t) = fixed
+        if self.state.host == cython.NULL:
+            return 0
+        function = cython.cast(HostFunction, cython.cast(cython.pointer(PyObject), self.state.host))
+        size: cython.size_t = ARG_CELL * len(function.results)
+        if size > cython.sizeof(fixed):
+            aside = bytearray(size)
+            at = cython.cast(cython.pointer(uint64_t), cython.cast(cython.p_char, aside))
+        function.take(answer, at)
+        self.check_parked()
+        memcpy(self.state.cells, at, size)
         return 0
 
     def kept(self, error):

@@ -234,3 +234,61 @@ def test_the_interpreter_ends_with_guests_that_wait(how):
     )
     assert (done.stdout, done.returncode) == ("end\n", 0), done.stderr
     assert "Traceback" not in done.stderr, done.stderr
+
+
+# ---- an answer whose conversion runs Python ----
+
+CLOSES = """
+import asyncio
+from stratavm import Closed, Engine, Linker, Module, Store
+
+WAT = '''(module (import "h" "w" (func $w (param i32) (result i32 i32)))
+  (func (export "go") (param i32) (result i32) (call $w (local.get 0)) (drop)))'''
+
+
+class Closes:
+    def __index__(self):
+        store.close()
+        return 7
+
+
+async def main():
+    global store
+    never = asyncio.get_running_loop().create_future()
+
+    async def w(x: int):
+        await (asyncio.sleep(0) if x else never)
+        return 1, Closes()
+
+    engine = Engine(tier="jit0")
+    linker, module = Linker(engine), Module(WAT, engine=engine)
+    linker.define("h", "w", w)
+    others = []
+    for _ in range(64):  # all stacks of a slab: that of the next call is given back to the kernel
+        exports = linker.instantiate(Store(engine), module).exports
+        others.append(asyncio.create_task(exports.go.call_async(0)))
+    await asyncio.sleep(0.01)
+    others.pop().cancel()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    for _ in range(2):
+        store = Store(engine)
+        instance = linker.instantiate(store, module)
+        others.append(asyncio.create_task(linker.instantiate(Store(engine), module).exports.go.call_async(0)))
+        await asyncio.sleep(0.01)
+        try:
+            await instance.exports.go.call_async(1)
+        except Closed:
+            print("closed")
+    for other in others:
+        other.cancel()
+
+
+asyncio.run(main())
+"""
+
+
+def test_an_answer_may_close_the_store_while_it_is_converted():
+    """Nothing is written to a stack that was given back."""
+    ended = subprocess.run([sys.executable, "-c", CLOSES], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (0, "closed\nclosed\n"), ended.stderr
