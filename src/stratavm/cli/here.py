@@ -34,7 +34,7 @@ def run_here(options: Options) -> int:
     engine = Engine(common.config(options))
     with Budget(options.timeout):  # standard input may have nothing for a long time
         source = getattr(options, "reading", None) or module_source(options.module)
-    module = Module.named(source, engine, timeout=time_left(options.timeout, begin))
+    module = Module(source, engine, timeout=time_left(options.timeout, begin))
     with Store(module.engine, fuel=options.fuel) as store, wasi(options, module.engine) as context:
         linker = Linker(module.engine)
         linker.define_namespaces(context.namespaces(names_of(module)))

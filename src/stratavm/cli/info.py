@@ -11,7 +11,7 @@ from stratavm.cli import output
 from stratavm.cli.source import read_module
 from stratavm.engine.engine import Engine
 from stratavm.engine.module import Module
-from stratavm.engine.source import Source, with_trust
+from stratavm.engine.source import Source
 from stratavm.engine.types import describe_extern
 from stratavm.module import model as m
 from stratavm.module.custom import producers, target_features
@@ -137,7 +137,7 @@ def _image_facts(source: Source) -> list[tuple[str, str]]:
     """What an image has besides its binary, and whether `strata run` uses it."""
     from stratavm.engine.aot import description
 
-    return description(with_trust(source, None, False, named=True))
+    return description(source)
 
 
 def _counts(model: m.Module) -> dict[str, int]:

@@ -134,7 +134,7 @@ def build_module(
         if order.old is not None:
             config = module.engine.config
             old = image_in(read_source(order.old, config.limits.module_bytes, remembers=config.cache is True))
-            old = with_trust(old, order.key, order.trusted, named=True)
+            old = with_trust(old, order.key, order.trusted)
         built, report = _build(module, order.tier, order.cpu, old, progress)
     if not mismatch(built.facts, _facts(module.code)):
         module.code.restore_code(built.code)
@@ -145,7 +145,8 @@ def build_module(
 def _build(
     module: Module, tier: TierName, cpu: Cpu | None, old: Source | None = None, progress: Progress | None = None
 ) -> tuple[Built, BuildReport]:
-    """Compile all functions of a module, beside the code that it has.
+    """Compile all functions of a module. What code it has is not taken: that may be another's, whom this process
+    trusts, and an image with this user's mark is trusted by all of them.
 
     Raises:
         StrataError: files of the package changed since this process imported it.
@@ -161,8 +162,6 @@ def _build(
             "name": module.name,
         }
         reasons = _reuse(module, code, facts, old)
-        if not mismatch(_facts(module.code), _facts(code)):
-            code.restore_code(module.code.pack_code(LEVELS[tier]))
         before = code.compiled
         with _told(code, len(module.model.functions), progress):
             code.compile_all(module.engine.config.worker_threads)
@@ -225,7 +224,7 @@ def _reuse(module: Module, code: TierModule, facts: Mapping[str, str], old: Sour
         from stratavm.aot.incremental import changes
 
     image = old.image
-    why = why_not(image, old.trust or NOTHING, old.file)
+    why = why_not(image, old.trust or NOTHING)
     try:
         before = facts_of(image)
         names = ("build", *code.code_facts, "options")
@@ -352,7 +351,7 @@ def kept_in(name: str, engine: Engine, origin: Source, cached: Callable[[], Cach
     ``cached`` gives what else is kept of the binary, where the code is for other engines."""
     image = origin.image
     assert image is not None
-    why = why_not(image, origin.trust or NOTHING, origin.file)
+    why = why_not(image, origin.trust or NOTHING)
     try:
         facts = facts_of(image)
         if not why and facts.get("build") == build_identity():
@@ -377,11 +376,13 @@ def description(origin: Source) -> list[tuple[str, str]]:
     rows = [("code", f"{size} bytes")]
     try:
         facts = facts_of(image)
+        if size:
+            image.section(CODE)  # as it is
     except Damaged as error:
         return [*rows, ("used", f"no: {error}")]
     rows += [(name.replace("_", " "), value) for name, value in facts.items() if name in SHOWN and value]
     same = facts.get("build") == build_identity()
-    why = why_not(image, origin.trust or NOTHING, origin.file) or ("" if same else "it is of another build of Strata")
+    why = why_not(image, origin.trust or NOTHING) or ("" if same else "it is of another build of Strata")
     return [*rows, ("used", f"no: {why}" if why else "yes, by engines with these options")]
 
 

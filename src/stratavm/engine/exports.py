@@ -46,14 +46,14 @@ class Exports:
 
     def make(self, name, made):
         """``find`` for what has not been asked for, and for what the store has let go."""
+        instance: Instance = self.instance
         kind, index = self.index[name]
-        if self.instance is None or is_closed(self.instance.store):
+        if instance is None or is_closed(instance.store):
             if isinstance(made, ref):
                 made = made()
             if made is None:
                 raise Closed("the store of these exports is closed")
             return made
-        instance: Instance = self.instance
         made = instance.export(kind, index)
         if kind == "func":
             made = Func(instance.store, made)

@@ -243,12 +243,6 @@ class Module:
         return self
 
     @classmethod
-    def named(cls, source: SourceLike, engine: Engine | None = None, *, timeout: float | None = None) -> Module:
-        """``Module(…)`` of a program whose file its user named: code of an image runs, too, if its file is trusted as a
-        program is: executable, owned by this user or root, and nobody else may write to it."""
-        return cls._taking(source, engine, timeout, lambda origin: with_trust(origin, None, False, named=True))
-
-    @classmethod
     def bare(cls, source: SourceLike, engine: Engine | None = None) -> Module:
         """``Module(…)``, but of an image only the binary counts: for who compiles it."""
         return cls._taking(source, engine, None, lambda origin: replace(origin, image=None))
@@ -379,14 +373,13 @@ class Module:
         trusted: bool = False,
         timeout: float | None = None,
     ) -> Module:
-        """``deserialize`` of a file, whose code is also used, unless a ``key`` is given, if the file is trusted as a
-        program is: it is executable, belongs to this user or root, and nobody else may write to it.
+        """``deserialize`` of a file. Its owner and its rights say nothing of who made its code.
 
         Raises:
             OSError: it cannot be read.
             DecodeError, and what ``Module`` raises: as for ``deserialize``.
         """
-        return cls._taking(path, engine, timeout, lambda origin: with_trust(image_in(origin), key, trusted, named=True))
+        return cls._taking(path, engine, timeout, lambda origin: with_trust(image_in(origin), key, trusted))
 
     def __reduce__(self) -> tuple[Callable[[bytes], Module], tuple[bytes]]:
         """A module is pickled as an image, and is of the default engine afterwards."""

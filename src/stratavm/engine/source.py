@@ -237,7 +237,7 @@ def image_in(origin: Source) -> Source:
     return origin
 
 
-def with_trust(origin: Source, key: bytes | None, trusted: bool, *, named: bool = False) -> Source:
+def with_trust(origin: Source, key: bytes | None, trusted: bool) -> Source:
     """What was read, with what the caller says of it if it is an image (``aot/trust.py``)."""
     if origin.image is None:
         return origin
@@ -245,4 +245,4 @@ def with_trust(origin: Source, key: bytes | None, trusted: bool, *, named: bool 
         from stratavm.aot.trust import Trust, checked_key
 
     truth("trusted", trusted)
-    return replace(origin, trust=Trust(checked_key(key), trusted, named))
+    return replace(origin, trust=Trust(checked_key(key), trusted))

@@ -101,7 +101,7 @@ def _reason(run: Callable[[], None], watch: Watch) -> tuple[Reason, int, str]:
 def _run(arguments: Arguments, store: Store, streams: Streams, begin: float, begun: Callable[[], None]) -> None:
     given, engine = arguments.module, store.engine
     left = time_left(arguments.timeout, begin)
-    module = given if isinstance(given, Module) else Module.named(given, engine, timeout=left)
+    module = given if isinstance(given, Module) else Module(given, engine, timeout=left)
     _must_be_a_program(module)
     with _world(arguments, engine, streams) as world:
         linker = Linker(engine)

@@ -70,7 +70,7 @@ def test_the_command_ends_at_once(ends, words, code):
         (("-X", "dev", str(SCRIPT)), ""),
         (("-W", "error", str(SCRIPT)), ""),
         ((str(SCRIPT),), "sys.setprofile(lambda *_: None)"),
-        ((str(SCRIPT),), "sys.settrace(lambda *_: None)"),
+        pytest.param((str(SCRIPT),), "sys.settrace(lambda *_: None)", marks=pytest.mark.trace_slow),
         ((str(SCRIPT),), "import threading; threading.Thread(target=print, args=['other']).start()"),
         (("-c", "import sys; from stratavm.cli import command; print('back', command()); sys.exit(3)"), ""),
         (("-m", "cProfile", "-o", os.devnull, "-m", "stratavm"), ""),

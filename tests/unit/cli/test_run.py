@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 import stratavm
+from stratavm.engine import compose_auto
 from stratavm.native.background import limit_threads
+from stratavm.tiers.policy import Thresholds
 
 WRITER = """(module
   (import "wasi_snapshot_preview1" "path_open"
@@ -207,8 +209,9 @@ HOT = """(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param
 
 
 @pytest.fixture
-def alone():
-    """No thread is beside the program: what one had done by its end would be chance."""
+def alone(monkeypatch):
+    """No thread is beside the program, and no tick finds it: what they had done by its end would be chance."""
+    monkeypatch.setattr(compose_auto, "policy_of", lambda after: Thresholds(ticks=False))
     limit_threads(0)
     yield
     limit_threads(None)

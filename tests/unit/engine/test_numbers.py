@@ -336,7 +336,6 @@ SECONDS = {
     "Config(load_timeout=)": lambda n: Config(load_timeout=n),
     "Module(timeout=)": lambda n: Module("(module)", timeout=n),
     "compile_all(timeout=)": lambda n: Module("(module)").compile_all(timeout=n),
-    "Module.named(timeout=)": lambda n: Module.named("(module)", timeout=n),
     "Module.load_async(timeout=)": lambda n: asyncio.run(Module.load_async("(module)", timeout=n)),
     "Module.build(timeout=)": lambda n: Module.build("(module)", timeout=n),
     "Module.deserialize(timeout=)": lambda n: Module.deserialize(IMAGE, timeout=n),
