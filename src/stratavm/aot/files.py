@@ -16,8 +16,15 @@ def write_whole(path: str | os.PathLike[str], pieces: Iterable[bytes], *, execut
     """Write a file, or nothing of it. Where a pipe or a device is, it is written to.
 
     Raises:
-        OSError: it cannot be written; what was there is there still.
+        OSError: it cannot be written; it names ``path``. What was there is there still.
     """
+    try:
+        _write_whole(path, pieces, executable)
+    except OSError as error:  # of a file aside, which is nobody's business, or of none
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
+
+
+def _write_whole(path: str | os.PathLike[str], pieces: Iterable[bytes], executable: bool) -> None:
     target = os.path.realpath(path)  # the file that a link leads to, and not the link
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(os.stat(target).st_mode):

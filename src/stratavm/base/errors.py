@@ -83,11 +83,13 @@ class ModuleError(StrataError):
     """A module cannot be used: malformed, invalid, or over a limit.
 
     ``str(error)`` is a line that says where and what, then the line of source with a caret (``excerpt``, for modules
-    that came as text), then what to do (``hint``). ``message`` is the bare fault.
+    that came as text), then what to do (``hint``). ``message`` is the bare fault; ``file`` is where it is, if that is
+    another file than the one that was to be loaded.
     """
 
     message: str = ""
     excerpt: str = ""
+    file: str = ""
 
 
 class DecodeError(ModuleError):

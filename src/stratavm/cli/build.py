@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -27,6 +28,8 @@ strata build --incremental app.strata --explain app.wasm -o app.strata"""
 ENDING: Final = ".strata"
 EXPLAINED: Final = 40
 """Functions that --explain lists."""
+LISTED: Final = 100
+"""Functions that --json lists of each kind without --explain: of a first build, each would have the same reason."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--incremental", metavar="OLD", help="an image of before: functions that did not change are not compiled again"
     )
     parser.add_argument("--explain", action="store_true", help="say of each function why it was compiled")
-    common.add_json(parser)
+    common.add_json(parser, f"the report as data: of the functions compiled the first {LISTED}, with --explain all")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -69,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
         )
     size = _write(module, path, options)
     if options.json:
-        output.emit(_plain(report, path, size))
+        output.emit(_plain(report, path, size, None if options.explain else LISTED))
     elif path != STANDARD:
         _tell(report, path, size)
         if options.explain:
@@ -108,15 +111,19 @@ def _write(module: Module, path: str, options: argparse.Namespace) -> int:
     return len(data)
 
 
-def _plain(report: BuildReport, path: str, size: int) -> dict[str, object]:
-    compiled = [{"function": f, "name": name, "reason": why} for f, name, why in report.compiled]
+def _plain(report: BuildReport, path: str, size: int, most: int | None) -> dict[str, object]:
+    """The report as data; ``most``: functions that are listed of those that were compiled, None: all."""
+    compiled = [{"function": f, "name": name, "reason": why} for f, name, why in report.compiled[:most]]
     fallbacks = [{"function": f, "name": name, "reason": why} for f, name, why in report.fallbacks]
+    reasons = Counter(why for *_, why in report.compiled)
     return {
         "file": path,
         "bytes": size,
         "functions": report.functions,
         "code_bytes": report.code_bytes,
         "seconds": report.seconds,
+        "compiled_count": len(report.compiled),
+        "reasons": [{"reason": why, "functions": count} for why, count in reasons.most_common(most)],
         "compiled": compiled,
         "fallbacks": fallbacks,
     }
@@ -140,4 +147,4 @@ def _explain(report: BuildReport) -> None:
         return
     output.table((f"  func {index}", name, why) for index, name, why in report.compiled[:EXPLAINED])
     if len(report.compiled) > EXPLAINED:
-        output.line(f"  and {len(report.compiled) - EXPLAINED} more (--json lists all)")
+        output.line(f"  and {len(report.compiled) - EXPLAINED} more (--explain --json lists all)")

@@ -39,6 +39,8 @@ def run(options: argparse.Namespace) -> int:
     """Do it; returns 1 where ``verify`` found something that was not right."""
     folder, key_folder = default_folders()
     if options.folder is not None and not os.path.isdir(options.folder):
+        if os.path.lexists(options.folder):
+            raise NotADirectoryError(errno.ENOTDIR, "it is no folder", options.folder)
         raise FileNotFoundError(errno.ENOENT, "no such folder", options.folder)
     cache = DiskCache(options.folder or folder, key_folder)
     return {"ls": _list, "clear": _clear, "verify": _verify}[options.action](cache, options.json)

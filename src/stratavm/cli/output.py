@@ -88,7 +88,7 @@ def _tell(error: BaseException, module: str, end: End | None) -> None:
     """An error on standard error."""
     if sys.stderr is None:  # ``print`` would take it for standard output
         return
-    whose = f"{printable(module)}: " if module and isinstance(error, errors.ModuleError) else ""
+    whose = f"{printable(error.file or module)}: " if module and isinstance(error, errors.ModuleError) else ""
     said, hint = (one_line(error) + end.after, end.hint) if end else (one_line(error), hint_for(error))
     if getattr(error, "limit", "") in MEMORY_LIMITS:  # what is said behind it is for Python; the hint is for here
         said = said.partition(";")[0]
@@ -204,15 +204,38 @@ def stream() -> TextIO:
     return sys.stdout
 
 
+def put(data: str | bytes) -> None:
+    """Text or bytes as they are, on standard output.
+
+    Raises:
+        OSError: they cannot be written; it says where to.
+    """
+    out = stream()
+    try:
+        if isinstance(data, str):
+            out.write(data)
+        else:
+            out.flush()
+            out.buffer.write(data)
+    except OSError as error:
+        raise _of_output(error) from None
+
+
+def _of_output(error: OSError) -> OSError:
+    """An error of standard output, whose name it lacks."""
+    error.filename = "standard output"
+    return error
+
+
 def text(words: str) -> None:
     """Text as it is, on standard output."""
-    stream().write(words)
+    put(words)
 
 
 def line(words: str = "", style: str = "") -> None:
     """A line on standard output, what is not visible escaped; ``style`` is one of ``stratavm.cli.style``."""
-    out, shown = stream(), printable(words, most=MAX_LINE)
-    out.write((paint(shown, style, out) if style else shown) + "\n")
+    shown = printable(words, most=MAX_LINE)
+    put((paint(shown, style, stream()) if style else shown) + "\n")
 
 
 def flush() -> None:
@@ -222,7 +245,10 @@ def flush() -> None:
         OSError: it cannot be written.
     """
     if sys.stdout is not None:
-        sys.stdout.flush()
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            raise _of_output(error) from None
 
 
 def abandon(stream: TextIO | None) -> None:

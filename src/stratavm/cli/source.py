@@ -90,8 +90,12 @@ def write(data: bytes | str, name: str | None, module: str) -> None:
         _write_out(data)
         return
     refuse_loss(name, module, MAGIC if isinstance(data, bytes) else b"")
-    with open(name, "wb") as file:
-        file.write(data.encode() if isinstance(data, str) else data)
+    try:
+        with open(name, "wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+    except OSError as error:
+        error.filename = name  # a full device does not say which
+        raise
 
 
 def refuse_loss(name: str, module: str, kind: bytes = MAGIC) -> None:
@@ -125,5 +129,4 @@ def _write_out(data: bytes | str) -> None:
         data = data.encode()  # the text of a module is UTF-8 whatever the locale
     elif stream.isatty():
         raise ValueError("a binary is not for a terminal: write it to a file with -o FILE")
-    stream.flush()
-    stream.buffer.write(data)
+    output.put(data)

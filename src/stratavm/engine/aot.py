@@ -16,7 +16,7 @@ from stratavm.aot.files import write_whole
 from stratavm.aot.trust import NOTHING, checked_key, user_key, why_not
 from stratavm.base import IMPORTED_NS, switches
 from stratavm.base.budget import Budget
-from stratavm.base.errors import ResourceLimit, StrataError
+from stratavm.base.errors import ModuleError, ResourceLimit, StrataError
 from stratavm.base.events.core import Event
 from stratavm.base.events.core import Source as EventSource
 from stratavm.base.events.declare import event
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 LEVELS: Final[dict[TierName, int]] = {"jit0": 0, "jit1": 1}
 """Levels of the tiers whose code an image may have."""
+BYTES: Final = (bytes, bytearray, memoryview)
 LOOK_S: Final = 0.1
 """Between two reports of progress."""
 SHOWN: Final = ("version", "tier", "features", "memory_plan", "fuel", "switches")
@@ -133,7 +134,11 @@ def build_module(
         old = None
         if order.old is not None:
             config = module.engine.config
-            old = image_in(read_source(order.old, config.limits.module_bytes, remembers=config.cache is True))
+            try:
+                old = image_in(read_source(order.old, config.limits.module_bytes, remembers=config.cache is True))
+            except ModuleError as error:
+                error.file = "the old image" if isinstance(order.old, BYTES) else os.fspath(order.old)
+                raise
             old = with_trust(old, order.key, order.trusted)
         built, report = _build(module, order.tier, order.cpu, old, progress)
     if not mismatch(built.facts, _facts(module.code)):

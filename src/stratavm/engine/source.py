@@ -179,6 +179,10 @@ def _check_path(source: object) -> None:
     """TypeError for what is no path: an integer would be a descriptor, which ``open`` closes afterwards."""
     if not isinstance(source, (str, os.PathLike)):
         instead = "; pass what it reads: source.read()" if hasattr(source, "read") else ""
+        if hasattr(source, "blueprint"):
+            instead = (
+                ", which is loaded already: Linker(module.engine).instantiate(store, module) makes an instance of it"
+            )
         raise TypeError(f"source must be a path, bytes or text of a module, got {type(source).__name__}{instead}")
 
 

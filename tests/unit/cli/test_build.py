@@ -6,6 +6,9 @@ import subprocess
 
 import pytest
 
+from stratavm import DecodeError, Module
+from stratavm.cli.build import LISTED
+
 TEXT = """(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
   (memory (export "memory") 1) (func $code (result i32) (i32.const 7))
   (func $large (export "large") (param i32) (result i32) (local i32) LARGE (local.get 1))
@@ -63,6 +66,17 @@ def test_the_report_as_data(strata):
     told = json.loads(out)
     assert (code, told["file"], told["functions"], told["fallbacks"]) == (0, "x.strata", 3, [])
     assert [row["function"] for row in told["compiled"]] == [1, 2, 3] and told["bytes"] == os.stat("x.strata").st_size
+    assert (told["compiled_count"], told["reasons"]) == (3, [{"reason": "everything is compiled", "functions": 3}])
+
+
+def test_a_report_of_a_large_module_is_short_unless_all_is_asked_for(strata, here):
+    """Else a first build says the same of each function."""
+    functions = LISTED + 20
+    (here / "app.wat").write_text(f"(module {'(func)' * functions})")
+    told = json.loads(strata("build", "--json", "app.wat")[1])
+    assert (len(told["compiled"]), told["compiled_count"]) == (LISTED, functions)
+    told = json.loads(strata("build", "--json", "--explain", "app.wat")[1])
+    assert len(told["compiled"]) == functions
 
 
 def test_an_executable_image_is_a_program(strata, process, here):
@@ -110,7 +124,7 @@ def test_standard_input_and_output(process, here):
     assert process("run", "-", input=built.stdout).returncode == 7
     assert process("build", "-", input=TEXT.encode()).returncode == 1
     full = process("build", "app.wat", "-o", "/dev/full")
-    assert full.returncode == 1 and b"No space left on device" in full.stderr
+    assert full.returncode == 1 and full.stderr == b"strata: /dev/full: No space left on device\n"
 
 
 @pytest.mark.parametrize(
@@ -123,6 +137,22 @@ def test_what_cannot_be_built_is_said(strata, here, words):
     code, out, err = strata("build", *words)
     assert code in (1, 2) and out == "" and err.startswith("strata: ")
     assert sorted(file.name for file in here.iterdir()) == ["app.wat"]
+
+
+def test_an_old_image_that_is_none_is_blamed_by_its_name(strata, here):
+    """Not the module that is to be built."""
+    strata("build", "app.wat", "-o", "old.strata")
+    data = (here / "old.strata").read_bytes()
+    (here / "old.strata").write_bytes(data[:-1])
+    err = strata("build", "--incremental", "old.strata", "app.wat")[2]
+    assert err.startswith("strata: old.strata: ") and "damaged image" in err and "app.wat" not in err
+    err = strata("build", "--incremental", "app.wat", "app.wat")[2]
+    assert err.startswith("strata: app.wat: ") and "this is no image" in err
+    told = json.loads(strata("build", "--json", "--incremental", "old.strata", "app.wat")[1])
+    assert told["error"]["file"] == "old.strata"
+    with pytest.raises(DecodeError, match="damaged image") as raised:
+        Module.build(TEXT, old=data[:-1])
+    assert raised.value.file == "the old image"
 
 
 def test_a_damaged_image_is_said(strata, here):

@@ -64,6 +64,9 @@ def test_another_folder_must_be_there(strata, kept, tmp_path):
     """A misspelt one is no empty cache."""
     code, _, err = strata("cache", "ls", "--folder", str(tmp_path / "nope"))
     assert code == 1 and "nope" in err and not (tmp_path / "nope").exists()
+    (tmp_path / "file").touch()
+    code, _, err = strata("cache", "ls", "--folder", str(tmp_path / "file"))
+    assert code == 1 and "file: it is no folder" in err
 
 
 def test_doctor_says_where_it_is_or_why_not(kept):

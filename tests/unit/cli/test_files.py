@@ -106,7 +106,15 @@ def test_a_full_device_is_one_line(process, file, command):
     with open("/dev/full", "wb") as full:
         done = process(command, file, stdout=full)
     assert done.returncode == 1
-    assert "No space left on device" in one_line(done.stderr)
+    assert "standard output: No space left on device" in one_line(done.stderr)
+
+
+@pytest.mark.parametrize("command", ["print", "parse", "strip", "build"])
+def test_a_full_device_that_is_named_is_said_by_its_name(process, file, command):
+    """The system says only that there is no space."""
+    done = process(command, file, "-o", "/dev/full")
+    assert done.returncode == 1
+    assert "/dev/full: No space left on device" in one_line(done.stderr)
 
 
 @pytest.mark.parametrize("command", ["info", "print", "validate", "parse", "completion"])

@@ -380,14 +380,15 @@ def test_a_file_is_written_aside(home, monkeypatch):
         module.serialize_file(path)
     monkeypatch.undo()
     assert path.read_bytes() == b"before" and len(list(path.parent.iterdir())) == 1
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match=r"No space left.*/dev/full"):
         module.serialize_file("/dev/full")
 
 
 def test_a_directory_that_cannot_be_written_is_said(home):
     """As any file's."""
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError) as raised:
         Module.build(TEXT).serialize_file(home / "nope/app.strata")
+    assert raised.value.filename == str(home / "nope/app.strata")  # and not that of a file aside
     with pytest.raises(OSError):
         Module.build(TEXT).serialize_file("/proc/app.strata")
 

@@ -324,6 +324,10 @@ def test_a_source_that_is_none_is_refused_and_an_open_file_is_told_what_to_do(tm
         with pytest.raises(TypeError, match=r"got BufferedReader; pass what it reads: source\.read\(\)"):
             load(file)
         load(file.read())
+    module = Module("(module)")
+    for given in (load, Module):
+        with pytest.raises(TypeError, match=r"got Module, which is loaded already: Linker\(module\.engine\)\.instant"):
+            given(module)
 
 
 @pytest.mark.parametrize(
