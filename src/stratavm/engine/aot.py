@@ -16,7 +16,7 @@ from stratavm.aot.files import write_whole
 from stratavm.aot.trust import NOTHING, checked_key, user_key, why_not
 from stratavm.base import IMPORTED_NS, switches
 from stratavm.base.budget import Budget
-from stratavm.base.errors import ModuleError, ResourceLimit, StrataError
+from stratavm.base.errors import ModuleError, StrataError
 from stratavm.base.events.core import Event
 from stratavm.base.events.core import Source as EventSource
 from stratavm.base.events.declare import event
@@ -25,15 +25,16 @@ from stratavm.base.importing import importing
 from stratavm.base.numbers import seconds_or_none, truth
 from stratavm.engine.codecache import CLOCK_NS, PACKAGE, KeptModule, package_identity
 from stratavm.engine.config import way_of
-from stratavm.engine.engine import Engine
+from stratavm.engine.engine import Engine, engine_of
 from stratavm.engine.events import describe
 from stratavm.engine.source import Source, SourceLike, image_in, read_source, with_trust
 from stratavm.services.diskcache import CacheRefused, DiskCache, default_folders, digest
 
 if TYPE_CHECKING:
     from stratavm.aot.container import Image
-    from stratavm.engine.config import Cpu, TierName
+    from stratavm.engine.config import Config, Cpu, TierName
     from stratavm.engine.module import Module
+    from stratavm.engine.rebuild import Predecessor
     from stratavm.module.model import Module as Model
     from stratavm.module.sections import Datas, Functions
     from stratavm.runtime.image import Images
@@ -129,29 +130,38 @@ def build_module(
     if order.tier not in LEVELS:
         raise ValueError(f"tier must be one of {', '.join(LEVELS)} for an image, got {order.tier!r}")
     truth("trusted", order.trusted)
+    engine = engine_of(engine)
     with Budget(seconds_or_none("timeout", order.timeout)):
-        module = make.bare(source, engine)
-        old = None
-        if order.old is not None:
-            config = module.engine.config
-            try:
-                old = image_in(read_source(order.old, config.limits.module_bytes, remembers=config.cache is True))
-            except ModuleError as error:
-                error.file = "the old image" if isinstance(order.old, BYTES) else os.fspath(order.old)
-                raise
-            old = with_trust(old, order.key, order.trusted)
+        old = None if order.old is None else _predecessor(order, engine.config)
+        module = make.bare(source, engine, *([] if old is None else [old.compare]))
         built, report = _build(module, order.tier, order.cpu, old, progress)
-    if not mismatch(built.facts, _facts(module.code)):
-        module.code.restore_code(built.code)
-    module._built = built
+    module._built, module._is_unpublished = built, True
     return module, replace(report, seconds=time.perf_counter() - begin)
 
 
+def _predecessor(order: Order, config: Config) -> Predecessor:
+    """The old image.
+
+    Raises:
+        OSError, DecodeError, ModuleLimit: it cannot be read, is damaged, or none.
+    """
+    with importing:
+        from stratavm.engine.rebuild import Predecessor
+
+    assert order.old is not None
+    try:
+        old = image_in(read_source(order.old, config.limits.module_bytes, remembers=config.cache is True))
+    except ModuleError as error:
+        error.file = "the old image" if isinstance(order.old, BYTES) else os.fspath(order.old)
+        raise
+    return Predecessor(with_trust(old, order.key, order.trusted), build_identity(), way_of(config), config)
+
+
 def _build(
-    module: Module, tier: TierName, cpu: Cpu | None, old: Source | None = None, progress: Progress | None = None
+    module: Module, tier: TierName, cpu: Cpu | None, old: Predecessor | None = None, progress: Progress | None = None
 ) -> tuple[Built, BuildReport]:
-    """Compile all functions of a module. What code it has is not taken: that may be another's, whom this process
-    trusts, and an image with this user's mark is trusted by all of them.
+    """Compile all functions of a module, or those that ``old`` has not. What code it has is not taken: that may be
+    another's, whom this process trusts, and an image with this user's mark is trusted by all of them.
 
     Raises:
         StrataError: files of the package changed since this process imported it.
@@ -166,21 +176,28 @@ def _build(
             "options": digest(code.code_key.encode()).hex(),
             "name": module.name,
         }
-        reasons = _reuse(module, code, facts, old)
-        before = code.compiled
-        with _told(code, len(module.model.functions), progress):
-            code.compile_all(module.engine.config.worker_threads)
-        built = Built(facts, code.pack_code(by_index=True))
-        first, name = len(module.model.imported_funcs), module.model.func_name
+        functions, first = len(module.model.functions), len(module.model.imported_funcs)
+        reasons: Mapping[int, str] | str = "everything is compiled"
+        if old is not None:
+            reasons = old.reasons(code, facts, ("build", *code.code_facts, "options"), first)
+        again = None if isinstance(reasons, str) else sorted(reasons)
+        with _told(code, functions, functions if again is None else len(again), progress):
+            code.compile_all(module.engine.config.worker_threads, again)
+        data, compiled = code.pack_code(by_index=True), code.compiled
+        if old is not None and not isinstance(reasons, str):
+            data = old.code_with(code.packed(data), reasons)
+        if isinstance(reasons, str):
+            reasons = dict.fromkeys(range(functions), reasons)
+        built, name = Built(facts, data), module.model.func_name
         report = BuildReport(
-            functions=len(module.model.functions),
-            code_bytes=code.code_bytes,
+            functions=functions,
+            code_bytes=code.packed(data).code_bytes,
             compiled=tuple((first + i, name(first + i), why) for i, why in sorted(reasons.items())),
             fallbacks=tuple((f, name(f), why) for f, why in sorted(code.fallbacks.items())),
         )
         source = module.engine.source
         if source.hears(ModuleBuilt):
-            source.emit(ModuleBuilt(module.name, report.functions, code.compiled - before, report.code_bytes))
+            source.emit(ModuleBuilt(module.name, report.functions, compiled, report.code_bytes))
     return built, report
 
 
@@ -198,8 +215,8 @@ def _compiler(module: Module, tier: TierName, cpu: Cpu | None) -> Iterator[TierM
 
 
 @contextmanager
-def _told(code: TierModule, functions: int, progress: Progress | None) -> Iterator[None]:
-    """Report progress meanwhile, on a thread of its own."""
+def _told(code: TierModule, functions: int, wanted: int, progress: Progress | None) -> Iterator[None]:
+    """Report progress meanwhile, on a thread of its own. ``wanted``: how many of the functions are compiled."""
     if progress is None:
         yield
         return
@@ -207,7 +224,7 @@ def _told(code: TierModule, functions: int, progress: Progress | None) -> Iterat
 
     def watch() -> None:
         while not done.wait(LOOK_S):
-            progress(code.compiled, functions)
+            progress(functions - wanted + code.compiled, functions)
 
     watcher = threading.Thread(target=watch, name="strata-progress", daemon=True)
     watcher.start()
@@ -217,35 +234,6 @@ def _told(code: TierModule, functions: int, progress: Progress | None) -> Iterat
         done.set()
         watcher.join()
     progress(functions, functions)
-
-
-def _reuse(module: Module, code: TierModule, facts: Mapping[str, str], old: Source | None) -> dict[int, str]:
-    """Publish what an image of before has of unchanged functions; why each of the others is compiled, by defined
-    index."""
-    everything = dict.fromkeys(range(len(module.model.functions)), "everything is compiled")
-    if old is None or old.image is None:
-        return everything
-    with importing:
-        from stratavm.aot.incremental import changes
-
-    image = old.image
-    why = why_not(image, old.trust or NOTHING)
-    try:
-        before = facts_of(image)
-        names = ("build", *code.code_facts, "options")
-        differing = [name for name in names if before.get(name) != facts[name]]
-        if why or differing:
-            why = f"the old image is not used: {why or ', '.join(differing) + ' differs'}"
-            return dict.fromkeys(everything, why)
-        assert old.binary is not None
-        first = len(module.model.imported_funcs)
-        found = changes(old.binary, module.model.binary, first, inlines=facts["tier"] != "jit0")
-        if found.everything:
-            return dict.fromkeys(everything, found.everything)
-        code.restore_code(image.section(CODE), {first + i for i in found.functions})
-    except (Damaged, ValueError, ResourceLimit) as error:
-        return dict.fromkeys(everything, f"the old image is not used: {describe(error)}")
-    return dict(found.functions)
 
 
 def image_of(module: Module, key: bytes | None, interpreter: str = "") -> list[bytes]:
@@ -389,6 +377,12 @@ def description(origin: Source) -> list[tuple[str, str]]:
     same = facts.get("build") == build_identity()
     why = why_not(image, origin.trust or NOTHING) or ("" if same else "it is of another build of Strata")
     return [*rows, ("used", f"no: {why}" if why else "yes, by engines with these options")]
+
+
+def publish(module: Module, built: Built) -> None:
+    """Let a module that was built have the code, where its engine may run that."""
+    if not mismatch(built.facts, _facts(module.code)):
+        module.code.restore_code(built.code)
 
 
 def _facts(code: TierModule) -> dict[str, str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from _collections_abc import Callable
+from _collections_abc import Callable, Sequence
 
 from stratavm.base.budget import Budget
 from stratavm.base.cached import cached
 from stratavm.base.errors import DecodeError, ModuleError, ModuleLimit, StrataError, Unsupported, ValidationError
-from stratavm.base.forms import TYPE_CHECKING, replace
+from stratavm.base.forms import TYPE_CHECKING, TypeAlias, replace
 from stratavm.base.importing import importing, partial, weakref
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import seconds_or_none, truth
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from stratavm.engine.report import CompileReport
     from stratavm.tiers.tier import TierModule
 
+    Compare: TypeAlias = Callable[[Model], Sequence[int] | None]
+
 
 class Module:
     """A valid module.
@@ -63,7 +65,9 @@ class Module:
     """
 
     _built: Built | None = None
-    """What ``build`` made, for ``serialize``."""
+    """What ``build`` made, for ``serialize``, and for who runs the module."""
+    _is_unpublished = False
+    """Whether that is not published yet."""
     _is_given = False
     """Whether it was made of a model."""
 
@@ -77,8 +81,9 @@ class Module:
         engine: Engine | None,
         timeout: float | None,
         taken: Callable[[Source], Source] = lambda origin: origin,
+        compare: Compare | None = None,
     ) -> None:
-        """Read and load. ``taken`` says what is taken of what was read."""
+        """Read and load. ``taken`` says what is taken of what was read; ``compare`` is asked instead of the cache."""
         self.engine = engine_of(engine)
         budgets = self._in_time(), Budget(timeout)
         with budgets[0], budgets[1]:
@@ -86,13 +91,13 @@ class Module:
             origin = taken(read_source(source, config.limits.module_bytes, remembers=config.cache is True))
         self.name = os.path.basename(origin.name)
         try:
-            self._load(origin, budgets)
+            self._load(origin, budgets, compare)
         except StrataError as error:
             if self.engine.source.hears(ModuleRefused):
                 self.engine.source.emit(ModuleRefused(self.name, describe(error)))
             raise
 
-    def _load(self, origin: Source, budgets: tuple[Budget, Budget]) -> None:
+    def _load(self, origin: Source, budgets: tuple[Budget, Budget], compare: Compare | None) -> None:
         """Take a binary from the engine's cache, or decode, validate and offer it to the cache."""
         cache = self.engine.services.get(ModuleCache)
         known = None if origin.binary is None else cache.find(origin.binary)
@@ -100,7 +105,7 @@ class Module:
             self._use(known)
             return
         with budgets[0], budgets[1]:  # code of others, such as the cache, is not within
-            loaded = self._made_of(origin)
+            loaded = self._made_of(origin, compare)
         self._use(loaded)
         cache.keep(loaded)
 
@@ -108,17 +113,20 @@ class Module:
         """What the engine allows loading to take."""
         return Budget(self.engine.config.load_timeout)
 
-    def _made_of(self, origin: Source) -> LoadedModule:
+    def _made_of(self, origin: Source, compare: Compare | None) -> LoadedModule:
         """Decode or parse, and validate: what was not found out by an earlier process."""
-        kept = None if origin.binary is None else self._kept(origin.binary, origin)
+        kept = None if origin.binary is None or compare is not None else self._kept(origin.binary, origin)
         model = None if kept is None else self._model_known(origin, kept)
         vouched = model is not None
         if model is None:
             model = self._model_of(origin)
-        if origin.binary is None:
+        unsure: Sequence[int] | None = ()
+        if compare is not None:
+            vouched = (unsure := compare(model)) is not None
+        elif origin.binary is None:
             kept = cached_of(self.engine, self.name, model.binary)
         try:
-            return self._prepare(model, kept, vouched)
+            return self._prepare(model, kept, vouched, unsure or ())
         except (ValidationError, Unsupported) as error:
             if origin.text is not None:
                 with importing:
@@ -175,11 +183,14 @@ class Module:
             refuse_in_text(origin.text, config.features)
         raise refused
 
-    def _prepare(self, model: Model, kept: KeptModule | None = None, vouched: bool = False) -> LoadedModule:
+    def _prepare(
+        self, model: Model, kept: KeptModule | None = None, vouched: bool = False, unsure: Sequence[int] = ()
+    ) -> LoadedModule:
         """Validate, and hand over to the tier, with what was kept of the binary. A model that was given has nothing: it
-        may be another than its binary says. ``vouched``: an earlier process has validated the bodies."""
+        may be another than its binary says. ``vouched``: an earlier process has validated the bodies, but for those of
+        functions that are ``unsure``."""
         config, tier = self.engine.config, self.engine.tier
-        valid = validate(model, config.features, config.threads, limits=config.limits, vouched=vouched)
+        valid = validate(model, config.features, config.threads, limits=config.limits, vouched=vouched, unsure=unsure)
         if kept is None:
             return LoadedModule(model, valid, tier.load(valid, self.name))
         loaded = LoadedModule(model, valid, tier.load(valid, self.name, kept.restore), kept)
@@ -243,18 +254,35 @@ class Module:
         return self
 
     @classmethod
-    def bare(cls, source: SourceLike, engine: Engine | None = None) -> Module:
-        """``Module(…)``, but of an image only the binary counts: for who compiles it."""
-        return cls._taking(source, engine, None, lambda origin: replace(origin, image=None))
+    def bare(cls, source: SourceLike, engine: Engine | None = None, compare: Compare = lambda model: None) -> Module:
+        """``Module(…)`` for who compiles it: of an image only the binary counts, and the code cache is not asked, for
+        which a large binary would have to be digested. ``compare`` says which bodies of the decoded module have to be
+        validated; None: all."""
+        return cls._taking(source, engine, None, lambda origin: replace(origin, image=None), compare)
 
     @classmethod
     def _taking(
-        cls, source: SourceLike, engine: Engine | None, timeout: float | None, taken: Callable[[Source], Source]
+        cls,
+        source: SourceLike,
+        engine: Engine | None,
+        timeout: float | None,
+        taken: Callable[[Source], Source],
+        compare: Compare | None = None,
     ) -> Module:
         """A module of what ``taken`` says of a source."""
         self = cls.__new__(cls)
-        self._begin(source, engine, seconds_or_none("timeout", timeout), taken)
+        self._begin(source, engine, seconds_or_none("timeout", timeout), taken, compare)
         return self
+
+    def _publish(self) -> None:
+        """Have the code that was built, when somebody wants it: who only writes an image does not."""
+        if self._is_unpublished:
+            self._is_unpublished = False
+            with importing:
+                from stratavm.engine.aot import publish
+
+            assert self._built is not None
+            publish(self, self._built)
 
     @classmethod
     @checks_keywords
@@ -404,6 +432,7 @@ class Module:
     def blueprint(self) -> Blueprint:
         """What its instances have in common."""
         engine = self.engine
+        self._publish()
         return Blueprint(self.model, self.code, engine.runtime, self.name, engine.config.memory_plan)
 
     @cached
@@ -453,6 +482,7 @@ class Module:
     @property
     def code_bytes(self) -> int:
         """Bytes of machine code compiled so far."""
+        self._publish()
         return self.code.code_bytes
 
     def compile_all(self, timeout: float | None = None) -> CompileReport:
@@ -467,6 +497,7 @@ class Module:
         """
         timeout = seconds_or_none("timeout", timeout)
         begin = time.perf_counter()
+        self._publish()
         with Budget(timeout):
             costs = self.code.compile_all(self.engine.config.worker_threads)
         seconds = time.perf_counter() - begin

@@ -1,4 +1,4 @@
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t, uintptr_t
 
 from stratavm.base.budget cimport breathe
 from stratavm.base.leb cimport bytes_t
@@ -70,6 +70,8 @@ cdef extern from * nogil:
     int start_reading "strata_start_reading"(unsigned long* thread, void* (*run)(void*) noexcept nogil, void* argument)
     bint join_soon "strata_join_soon"(unsigned long thread, long ms)
     int pthread_join(unsigned long thread, void** result)
+
+cdef void use_huge_pages(uintptr_t start, size_t size) noexcept
 
 cdef struct ReadJob:           # what a thread without Python does
     int descriptor

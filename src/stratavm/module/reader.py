@@ -67,9 +67,7 @@ def read_bytes(descriptor: cython.int, size: cython.Py_ssize_t) -> bytes:
     return data
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
-def use_huge_pages(start: uintptr_t, size: cython.size_t) -> cython.void:
+def use_huge_pages(start, size):
     """Advise the kernel to; it may have none, and nothing depends on it."""
     first: uintptr_t = (start + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1)
     last: uintptr_t = (start + size) & ~(HUGE_PAGE - 1)

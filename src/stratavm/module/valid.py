@@ -265,6 +265,19 @@ class Bodies:
             size += self.items[i].end - self.items[i].start
         return self.n_chunks
 
+    def plan_alone(self, indices) -> int:
+        """Make a chunk of each of some bodies, and of no others; return how many."""
+        index: uint32_t
+        self.chunks = cython.cast(cython.pointer(Chunk), _array(len(indices), cython.sizeof(Chunk)))
+        for index in indices:
+            if index >= self.n:
+                raise IndexError(index)
+            self.chunks[self.n_chunks].first_body = index
+            self.chunks[self.n_chunks].last_body = index + 1
+            self.items[index].chunk = self.n_chunks
+            self.n_chunks += 1
+        return self.n_chunks
+
     def __len__(self) -> int:
         return self.n
 

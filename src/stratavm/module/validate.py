@@ -40,11 +40,13 @@ def validate(
     *,
     limits: Limits = DEFAULT_LIMITS,
     vouched: bool = False,
+    unsure: Sequence[int] = (),
 ) -> ValidModule:
     """Check a decoded module. ``threads`` 0 means as many as there are cores; the result never depends on it.
 
     ``vouched``: who calls this answers for it that this binary was found valid before, with these features and limits;
-    then each body is walked over when it is built, and not now.
+    then each body is walked over when it is built, and not now, but for those of the functions that are ``unsure``, by
+    defined index in ascending order.
 
     Raises ``ValidationError`` for the first fault (lowest function index), ``Unsupported`` for a proposal that Strata
     does not have, and ``DecodeError`` where the instructions of a body are malformed.
@@ -71,6 +73,9 @@ def validate(
     bodies = Bodies(module, context, vouched)
     if not vouched:
         _check_bodies(context, bodies, threads)
+    elif unsure:
+        own = Bodies(module, context)
+        _check_chunks(context, own, own.plan_alone(unsure), threads)
     return ValidModule(module, context, bodies, features)
 
 
@@ -422,7 +427,11 @@ class _ModuleChecks:
 
 def _check_bodies(context: Context, bodies: Bodies, threads: int) -> None:
     """Walk every body; the first fault in module order is raised, whatever the number of threads."""
-    chunks = bodies.plan_chunks(CHUNK_BYTES)
+    _check_chunks(context, bodies, bodies.plan_chunks(CHUNK_BYTES), threads)
+
+
+def _check_chunks(context: Context, bodies: Bodies, chunks: int, threads: int) -> None:
+    """The same for the bodies of so many chunks."""
     work = itertools.count()
     faults: dict[int, ModuleError | Exception] = {}
 

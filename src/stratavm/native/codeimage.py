@@ -7,9 +7,11 @@ places in them are checked nevertheless, before anything is published.
 """
 
 import cython
-from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
+from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t, uintptr_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memcpy
+from cython.cimports.stratavm.module.reader import use_huge_pages
 from cython.cimports.stratavm.native.execmem import CodeOwner, CodeSource
 from cython.cimports.stratavm.runtime import threads
 from cython.cimports.stratavm.runtime.codemap import SITE_BIT, CodeRec, PosEntry, SiteEntry, TrapEntry, find_code
@@ -248,3 +250,140 @@ def unpack(owner: CodeOwner, table: CodeTable, first: int, data: bytes, without:
     finally:
         free(sources)
         free(addresses)
+
+
+@cython.auto_pickle(False)
+@cython.cclass
+class Rows:
+    """Where the code of each function lies in what ``pack`` gave, by index; all counts and places are checked.
+
+    Raises:
+        DamagedImage: the bytes are something else, or not by index.
+    """
+
+    data: bytes
+    start: cython.pointer(uint8_t)
+    rows: cython.pointer(Row)
+    places: cython.pointer(uint64_t)  # of each row's function, and behind the last one
+    n: uint32_t
+    n_funcs: uint32_t
+
+    def __cinit__(self, data: bytes):
+        i: uint32_t
+        end: uint64_t = len(data)
+        self.data = data
+        self.start = cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(data))
+        if end < cython.sizeof(Head):
+            raise DamagedImage("it ends early")
+        head: cython.pointer(Head) = cython.cast(cython.pointer(Head), self.start)
+        if head.magic != MAGIC or head.row_bytes != cython.sizeof(Row) or head.n_rows > head.n_funcs:
+            raise DamagedImage("it is of another form")
+        self.n, self.n_funcs = head.n_rows, head.n_funcs
+        at: uint64_t = cython.sizeof(Head) + cython.cast(uint64_t, self.n) * cython.sizeof(Row)
+        if at > end:
+            raise DamagedImage("it ends early")
+        self.rows = cython.cast(cython.pointer(Row), self.start + cython.sizeof(Head))
+        self.places = cython.cast(
+            cython.pointer(uint64_t), calloc(cython.cast(uint64_t, self.n) + 1, cython.sizeof(uint64_t))
+        )
+        if self.places == cython.NULL:
+            raise MemoryError("no memory for the places of functions")
+        for i in range(self.n):
+            row: cython.pointer(Row) = cython.address(self.rows[i])
+            if row.index >= self.n_funcs or (i and row.index <= self.rows[i - 1].index):
+                raise DamagedImage("rows are not in order")
+            if bytes_of(row) > end - at:
+                raise DamagedImage("it ends early")
+            self.places[i] = at
+            at += bytes_of(row)
+        if at != end:
+            raise DamagedImage("something follows")
+        self.places[self.n] = at
+
+    def __dealloc__(self):
+        free(self.places)
+
+    @property
+    def count(self) -> int:
+        """How many functions the module defines."""
+        return self.n_funcs
+
+    @property
+    def code_bytes(self) -> int:
+        """Bytes of machine code of all."""
+        i: uint32_t
+        total: uint64_t = 0
+        for i in range(self.n):
+            total += self.rows[i].size
+        return total
+
+    def missing(self) -> list[int]:
+        """The defined indices of functions that have no code here."""
+        i: uint32_t
+        k: uint32_t = 0
+        found: list = []
+        for i in range(self.n_funcs):
+            if k < self.n and self.rows[k].index == i:
+                k += 1
+            else:
+                found.append(i)
+        return found
+
+    def having(self, others: Rows, again: object) -> bytes:
+        """These bytes with the code of some functions taken from ``others``: what ``pack`` gives of a module that has
+        the one and the other.
+
+        Args:
+            others: of the same module.
+            again: defined indices of all that ``others`` has, and of whose code here is left out.
+        """
+        i: uint32_t = 0
+        k: uint32_t = 0
+        first: uint32_t
+        index: uint32_t
+        pieces: list = []
+        if others.n_funcs != self.n_funcs:
+            raise DamagedImage("it is of another module")
+        for index in sorted(again):
+            first = i
+            while i < self.n and self.rows[i].index < index:
+                i += 1
+            pieces.append((0, first, i))
+            if i < self.n and self.rows[i].index == index:
+                i += 1
+            if k < others.n and others.rows[k].index == index:
+                pieces.append((1, k, k + 1))
+                k += 1
+        if k != others.n:
+            raise ValueError("there is code of a function that was not compiled again")
+        pieces.append((0, i, self.n))
+        return joined(self, others, pieces)
+
+
+@cython.cfunc
+def joined(old: Rows, fresh: Rows, pieces: list) -> bytes:
+    """Runs of rows of the two, one behind the other: (which, first row, row behind the last)."""
+    first: uint32_t
+    last: uint32_t
+    n: uint64_t = 0
+    size: uint64_t = 0
+    source: Rows
+    for which, first, last in pieces:
+        source = fresh if which else old
+        n += last - first
+        size += source.places[last] - source.places[first]
+    head_bytes: uint64_t = cython.sizeof(Head) + n * cython.sizeof(Row)
+    made: bytes = PyBytes_FromStringAndSize(cython.NULL, head_bytes + size)
+    start: cython.pointer(uint8_t) = cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(made))
+    use_huge_pages(cython.cast(uintptr_t, start), head_bytes + size)
+    head: cython.pointer(Head) = cython.cast(cython.pointer(Head), start)
+    head.magic, head.n_funcs, head.n_rows, head.row_bytes = MAGIC, old.n_funcs, n, cython.sizeof(Row)
+    row: cython.pointer(Row) = cython.cast(cython.pointer(Row), start + cython.sizeof(Head))
+    at: cython.pointer(uint8_t) = start + head_bytes
+    for which, first, last in pieces:
+        source = fresh if which else old
+        memcpy(row, cython.address(source.rows[first]), (last - first) * cython.sizeof(Row))
+        row += last - first
+        memcpy(at, source.start + source.places[first], source.places[last] - source.places[first])
+        at += source.places[last] - source.places[first]
+    return made

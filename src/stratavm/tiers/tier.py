@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from _collections_abc import Callable, Container, Mapping
+from _collections_abc import Callable, Container, Iterable, Mapping, Sequence
 
 from stratavm.base.forms import Any, Protocol, dataclass, field
 from stratavm.module.valid import ValidModule
@@ -27,6 +27,25 @@ class CompileExecutor(Protocol):
         """
 
 
+class PackedCode(Protocol):
+    """What ``TierModule.pack_code`` gave by index, all places in it checked."""
+
+    @property
+    def count(self) -> int:
+        """How many functions the module defines."""
+
+    @property
+    def code_bytes(self) -> int:
+        """Bytes of machine code of all."""
+
+    def missing(self) -> Sequence[int]:
+        """Functions, by defined index, that have no code here."""
+
+    def having(self, others: Any, again: Iterable[int]) -> bytes:
+        """The bytes with the code of some functions from ``others``; ``again`` are all that have any there, and of
+        whose code here is left out. ValueError where they are not."""
+
+
 class TierModule(Protocol):
     """One module's code under one tier, shared by all its instances."""
 
@@ -41,8 +60,8 @@ class TierModule(Protocol):
     def attach(self, instance: Any) -> None:
         """Make a runtime instance callable: fill its code slots and FuncRecs, before any of its code runs."""
 
-    def compile_all(self, threads: int) -> CompileCosts:
-        """Compile every function now, on so many threads."""
+    def compile_all(self, threads: int, only: Sequence[int] | None = None) -> CompileCosts:
+        """Compile every function now, on so many threads; or ``only`` those, by defined index."""
 
     @property
     def code_key(self) -> str:
@@ -64,6 +83,13 @@ class TierModule(Protocol):
     def pack_code(self, level: int = 0, *, by_index: bool = False) -> bytes:
         """The machine code that there is by now, of this ``level`` and above, as ``restore_code`` of another process
         takes it; in the order of the functions, or of first calls."""
+
+    def packed(self, data: bytes) -> PackedCode:
+        """What ``pack_code`` gave by index, to look into.
+
+        Raises:
+            ValueError: the bytes are something else.
+        """
 
     def restore_code(self, data: bytes, without: Container[int] = ()) -> int:
         """Publish what ``pack_code`` gave, of the same binary, ``code_key`` or ``code_facts``, and build: who calls

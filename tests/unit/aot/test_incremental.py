@@ -9,9 +9,14 @@ import pytest
 import stratavm
 from stratavm import Engine, Module
 from stratavm.aot import incremental
-from stratavm.aot.incremental import changes, take_apart
-from stratavm.aot.mentions import callers
+from stratavm.aot.incremental import Parts, changes
+from stratavm.aot.mentions import callers, differing
+from stratavm.engine import aot
+from stratavm.engine import module as engine_module
 from stratavm.engine.aot import Order, build_module
+from stratavm.module.model import Function
+from stratavm.module.sections import Functions
+from stratavm.testing import EventRecorder
 
 COUNT = 24
 FIRST = 2
@@ -166,6 +171,11 @@ def test_random_edits_give_what_a_full_build_gives():
         assert 0 < len(compiled(text(constants), text(edited))) < COUNT
 
 
+def functions_at(places):
+    """Functions of type 0 whose instructions lie there."""
+    return Functions.of([Function(0, start, end, ()) for start, end in places])
+
+
 def test_calls_are_found_however_their_number_is_written():
     """Also padded, as linkers write it; in all bodies, to their last byte."""
     bodies = [b"\0\x10\x05\x0b", b"\0\x10\x85\x80\x80\x80\x00\x0b", b"\0\x10\x06\x0b", b"\0\x41\x05\x0b", b"\0\x10\x85"]
@@ -173,10 +183,42 @@ def test_calls_are_found_however_their_number_is_written():
     for body in bodies:
         start = places[-1][1] if places else 0
         places.append((start, start + len(body)))
-    assert callers(binary, places, [5]) == [(0, 5), (1, 5), (4, 5)]
-    assert callers(binary, places, [6, 5]) == [(0, 5), (1, 5), (2, 6), (4, 5)]
-    assert callers(binary, places, []) == callers(binary, [], [5]) == []
-    assert callers(binary, [(0, 1 << 40)], [5]) == [(0, 5)]
+    own = functions_at(places)
+    assert callers(binary, own, [5]) == [(0, 5), (1, 5), (4, 5)]
+    assert callers(binary, own, [6, 5]) == [(0, 5), (1, 5), (2, 6), (4, 5)]
+    assert callers(binary, own, []) == callers(binary, functions_at([]), [5]) == []
+
+
+@pytest.mark.parametrize("places", [[(0, 1 << 31)], [(5, 4)]], ids=str)
+def test_functions_of_another_binary_are_refused(places):
+    """Nothing is read outside of the bytes that are given."""
+    with pytest.raises(ValueError, match="does not lie in its binary"):
+        callers(b"\x10\x05", functions_at(places), [5])
+    with pytest.raises(ValueError, match="does not lie in its binary"):
+        differing(functions_at(places), b"\x10\x05", functions_at([(0, 2)]), b"\x10\x05")
+    with pytest.raises(ValueError, match="does not lie in its binary"):
+        differing(functions_at([(0, 2)]), b"\x10\x05", functions_at(places), b"\x10\x05")
+    with pytest.raises(ValueError, match="0 functions and 1"):
+        differing(functions_at([]), b"", functions_at([(0, 0)]), b"")
+
+
+def test_functions_differ_by_type_locals_and_instructions():
+    """And not by where they lie."""
+    old = [
+        Function(0, 0, 2, ((1, 0x7F),)),
+        Function(0, 2, 4, ((2, 0x7F),)),
+        Function(1, 0, 2, ()),
+        Function(0, 0, 0, ()),
+    ]
+    new = [
+        Function(0, 1, 3, ((1, 0x7F),)),
+        Function(0, 3, 5, ((1, 0x7F),)),
+        Function(0, 1, 3, ()),
+        Function(0, 9, 9, ()),
+    ]
+    assert differing(Functions.of(old), b"abcd", Functions.of(new), b"-abcd----") == [1, 2]
+    assert differing(Functions.of(new), b"-abcd----", Functions.of(old), b"abce") == [1, 2]
+    assert differing(Functions.of(new), b"-abcd----", Functions.of(old), b"xbcd") == [0, 1, 2]
 
 
 def test_what_is_looked_at_is_what_the_inliner_looks_at():
@@ -186,14 +228,109 @@ def test_what_is_looked_at_is_what_the_inliner_looks_at():
     assert int(most) == incremental.LOOKED_AT
 
 
-def test_a_binary_is_taken_apart_or_refused():
-    """Damage in it is no crash."""
-    binary = Module(module(CHAIN)).model.binary
-    parts = take_apart(binary)
-    assert len(parts.bodies) == len(CHAIN) and parts.datas == 1
-    assert changes(binary, binary, FIRST, inlines=True).functions == {}
-    for end in range(8, len(binary)):
-        try:
-            take_apart(binary[:end])
-        except stratavm.DecodeError:
-            continue
+def test_damage_in_a_binary_is_no_crash():
+    """Of who compares, which is after it was decoded."""
+    own = Module(module(CHAIN)).model
+    whole = Parts(own.binary, own.functions)
+    assert changes(whole, whole).bodies == ()
+    for end in range(8, len(own.binary)):
+        with pytest.raises((stratavm.DecodeError, ValueError)):
+            changes(whole, Parts(own.binary[:end], own.functions))
+            raise ValueError("it ended between two sections")
+
+
+# ---- what is not done again ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def walked(monkeypatch):
+    """How many bodies each validation walked over."""
+    seen, real = [], engine_module.validate
+
+    def validate(model, *values, vouched=False, unsure=(), **named):
+        seen.append(list(unsure) if vouched else list(range(len(model.functions))))
+        return real(model, *values, vouched=vouched, unsure=unsure, **named)
+
+    monkeypatch.setattr(engine_module, "validate", validate)
+    return seen
+
+
+def test_bodies_that_did_not_change_are_not_validated_again(walked):
+    """Those that did are."""
+    key = b"the key of these tests"
+    before = Module.build(module(CHAIN)).serialize(key=key)
+    walked.clear()
+    Module.build(changed(2, large(2, 7, [0])), old=before, key=key)
+    assert walked == [[2]]
+
+
+def test_all_bodies_are_validated_where_others_limits_held(walked):
+    """What is valid for one engine need not be for another."""
+    key = b"the key of these tests"
+    before = Module.build(module(CHAIN)).serialize(key=key)
+    walked.clear()
+    limits = stratavm.base.forms.replace(stratavm.Config().limits, locals=40_000)
+    _, report = build_module(Module, module(CHAIN), Engine(limits=limits), Order(old=before, key=key))
+    assert walked == [[0, 1, 2, 3, 4]] and report.compiled == ()
+
+
+@pytest.mark.parametrize("text", [module(CHAIN), changed(0, large(0, 7))], ids=["as it was", "changed"])
+def test_an_edit_that_is_invalid_is_refused_as_ever(text):
+    """By the same words, with the same place."""
+    key = b"the key of these tests"
+    before = Module.build(text).serialize(key=key)
+    wrong = changed(2, '(func $f2 (export "f2") (param i32) (result i32) (i64.const 1))')
+    with pytest.raises(stratavm.ValidationError) as plain:
+        Module(wrong)
+    with pytest.raises(stratavm.ValidationError) as again:
+        Module.build(wrong, old=before, key=key)
+    assert str(again.value) == str(plain.value)
+
+
+def test_an_old_image_without_what_its_binary_is_can_be_used():
+    """Then its binary is decoded."""
+    key = b"the key of these tests"
+    image = stratavm.aot.container.read(Module.build(module(CHAIN)).serialize(key=key))
+    parts = {name: image.section(name) for name in image.sections if name != "skeleton"}
+    old = b"".join(stratavm.aot.container.write(parts, key))
+    _, report = build_module(Module, changed(2, large(2, 7, [0])), Engine(), Order(old=old, key=key))
+    assert [index - FIRST for index, *_ in report.compiled] == [2]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda code: code[:-8], lambda code: code + b"\0" * 8, lambda code: b"", lambda code: code[:4] + b"\1" + code[5:]],
+)
+def test_old_code_of_another_form_is_not_used(damage):
+    """Whoever marked it."""
+    key = b"the key of these tests"
+    image = stratavm.aot.container.read(Module.build(module(CHAIN)).serialize(key=key))
+    parts = {name: image.section(name) for name in image.sections}
+    parts["code"] = damage(parts["code"])
+    old = b"".join(stratavm.aot.container.write(parts, key))
+    _, report = build_module(Module, module(CHAIN), Engine(), Order(old=old, key=key))
+    assert len(report.compiled) == len(CHAIN) and "the old image is not used" in report.compiled[0][2]
+
+
+def test_what_was_built_is_published_when_it_is_wanted(monkeypatch):
+    """Who only writes an image does without."""
+    published, real = [], aot.publish
+    monkeypatch.setattr(aot, "publish", lambda *given: published.append(1) or real(*given))
+    text = '(module (func (export "f") (result i32) (i32.const 7)))'
+    built = Module.build(text)
+    built.serialize()
+    assert published == []
+    assert stratavm.Linker(built.engine).instantiate(stratavm.Store(built.engine), built).exports.f() == 7
+    assert built.code_bytes > 0 and built.compile_all().functions == 0 and published == [1]
+
+
+def test_an_event_says_how_many_were_compiled():
+    """Of how many."""
+    key = b"the key of these tests"
+    before = Module.build(module(CHAIN)).serialize(key=key)
+    engine = Engine()
+    with EventRecorder(engine.bus, aot.ModuleBuilt) as recorder:
+        Module.build(changed(2, large(2, 7, [0])), engine, old=before, key=key)
+        engine.bus.drain()
+    (event,) = recorder.events
+    assert (event.functions, event.compiled) == (len(CHAIN), 1) and event.code_bytes > 0

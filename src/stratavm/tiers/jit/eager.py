@@ -148,7 +148,7 @@ def sweep(lazy: LazyCode, indices: Sequence[int], threads: int) -> Batch:
     pile = Pile(list(indices), lazy.compiler.short_bytes)
     sweeps: list[Sweep] = []
     with contextlib.ExitStack() as stack:
-        while len(sweeps) < min(threads, 1 + n_helpers()):
+        while len(sweeps) < min(threads, 1 + n_helpers(), max(1, len(indices))):
             worker = stack.enter_context(lazy.compiler.worker())
             sweeps.append(Sweep(worker, lazy.compiler.front, lazy.owner, lazy.table, pile))
         own, *others = sweeps
@@ -166,10 +166,14 @@ def sweep(lazy: LazyCode, indices: Sequence[int], threads: int) -> Batch:
     return done
 
 
-def compile_all(lazy: LazyCode, threads: int, executor: CompileExecutor) -> CompileCosts:
-    """Compile what is not compiled yet. The bytes do not depend on the number of threads."""
+def compile_all(
+    lazy: LazyCode, threads: int, executor: CompileExecutor, only: Sequence[int] | None = None
+) -> CompileCosts:
+    """Compile what is not compiled yet, or ``only`` what is not of some functions, by defined index. The bytes do not
+    depend on the number of threads."""
     before = lazy.compiler.stages_ns
-    missing = [i for i in range(len(lazy.valid.module.functions)) if not lazy.table.code(i)]
+    wanted = range(len(lazy.valid.module.functions)) if only is None else only
+    missing = [i for i in wanted if not lazy.table.code(i)]
     batches: list[Batch] = []
     if missing and isinstance(executor, BackgroundExecutor) and lazy.compiler.without_python:
         batches.append(sweep(lazy, missing, threads))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from _collections_abc import Callable, Container, Mapping
+from _collections_abc import Callable, Container, Mapping, Sequence
 
 from stratavm.base import switches
 from stratavm.base.errors import Unsupported
@@ -15,7 +15,7 @@ from stratavm.native.stubtable import StubTable
 from stratavm.tiers.events import CompileRecorder
 from stratavm.tiers.jit.eager import BackgroundExecutor, compile_all
 from stratavm.tiers.jit.lazy import LazyCode
-from stratavm.tiers.tier import CompileCosts, CompileExecutor, Tier, TierModule
+from stratavm.tiers.tier import CompileCosts, CompileExecutor, PackedCode, Tier, TierModule
 
 
 def machine_stubs() -> StubTable:
@@ -56,10 +56,10 @@ class JitModule:
         """Point the instance's slots at code that exists, and at lazy stubs elsewhere."""
         self.lazy.attach(instance)
 
-    def compile_all(self, threads: int) -> CompileCosts:
-        """Compile every function that is not compiled yet."""
+    def compile_all(self, threads: int, only: Sequence[int] | None = None) -> CompileCosts:
+        """Compile every function that is not compiled yet; or ``only`` those of some."""
         self.lazy.pause()
-        return compile_all(self.lazy, threads, self.executor)
+        return compile_all(self.lazy, threads, self.executor, only)
 
     @property
     def code_key(self) -> str:
@@ -88,6 +88,14 @@ class JitModule:
 
         lazy = self.lazy
         return bytes(pack(lazy.owner, lazy.table, lazy.first, lazy.fallbacks, level, by_index))
+
+    def packed(self, data: bytes) -> PackedCode:
+        """Where the code of each function lies in what was packed by index."""
+        with importing:
+            from stratavm.native.codeimage import Rows
+
+        found: PackedCode = Rows(data)
+        return found
 
     def restore_code(self, data: bytes, without: Container[int] = ()) -> int:
         """Publish kept code, all in one batch."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 
 from stratavm.base.forms import dataclass, field
 from stratavm.module.valid import ValidModule
 from stratavm.tiers.oracle.machine import Budget, OracleLimits, Program
 from stratavm.tiers.oracle.protocols import InstanceLike
-from stratavm.tiers.tier import CompileCosts, TierModule
+from stratavm.tiers.tier import CompileCosts, PackedCode, TierModule
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class OracleModule:
         """Give an instance its program; functions are bound at their first call."""
         instance.oracle = Program(instance, self.budget, self.fuel)
 
-    def compile_all(self, threads: int) -> CompileCosts:
+    def compile_all(self, threads: int, only: Sequence[int] | None = None) -> CompileCosts:
         """There is nothing to compile."""
         return CompileCosts()
 
@@ -60,6 +60,10 @@ class OracleModule:
     def pack_code(self, level: int = 0, *, by_index: bool = False) -> bytes:
         """Nothing."""
         return b""
+
+    def packed(self, data: bytes) -> PackedCode:
+        """There is no code to look into."""
+        raise ValueError("functions of this tier have no code")
 
     def restore_code(self, data: bytes, without: Container[int] = ()) -> int:
         """Nothing is taken."""

@@ -1,0 +1,115 @@
+"""An image of before, as a build uses it that follows: which bodies are the same, and their code.
+
+What is equal byte for byte in an equal module was found to be valid then, and is not looked at again; nor is its code
+copied function by function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from stratavm.aot.container import Damaged
+from stratavm.aot.contents import CODE, SKELETON, facts_of
+from stratavm.aot.incremental import Changes, Parts, changes, dependents
+from stratavm.aot.trust import NOTHING, why_not
+from stratavm.base.errors import ModuleError
+from stratavm.base.forms import TYPE_CHECKING
+from stratavm.engine.events import describe
+from stratavm.engine.source import Source
+from stratavm.module.decode import decode
+from stratavm.module.skeleton import unpack
+from stratavm.services.diskcache import digest
+
+if TYPE_CHECKING:
+    from stratavm.engine.config import Config
+    from stratavm.module.model import Module as Model
+    from stratavm.module.sections import Functions
+    from stratavm.tiers.tier import PackedCode, TierModule
+
+
+class Predecessor:
+    """An image of before.
+
+    Args:
+        source: it, with what the caller says of it.
+        build: what tells this build of Strata from any other: code of others is not used.
+        way: what the module's engine accepts, and under what limits.
+
+    Attributes:
+        why: why nothing of it is used; empty where something may be.
+    """
+
+    def __init__(self, source: Source, build: str, way: str, config: Config) -> None:
+        self.why = ""
+        self._packed: PackedCode | None = None
+        self._changes: Changes | None = None
+        self._way = digest(way.encode()).hex()
+        self._config = config
+        image = source.image
+        assert image is not None and source.binary is not None
+        self._image, self._binary = image, source.binary
+        self._facts: Mapping[str, str] = {}
+        try:
+            self.why = why_not(image, source.trust or NOTHING)
+            self._facts = facts_of(image)
+            if not self.why and self._facts.get("build") != build:
+                self.why = "build differs"
+        except Damaged as error:
+            self.why = describe(error)
+
+    def compare(self, model: Model) -> Sequence[int] | None:
+        """Which bodies of a decoded module, by defined index, nobody found to be valid; None: any may not be."""
+        if self.why:
+            return None
+        try:
+            self._old = Parts(self._binary, self._functions())
+            self._new = Parts(model.binary, model.functions)
+            self._changes = changes(self._old, self._new)
+        except (Damaged, ValueError, ModuleError) as error:
+            self.why = describe(error)
+            return None
+        if self._changes.everything or self._facts.get("way") != self._way:
+            return None
+        return self._changes.bodies
+
+    def _functions(self) -> Functions:
+        """Those of the binary: where its skeleton says that they lie, or of a binary that others accept, decoded."""
+        config = self._config
+        if self._facts.get("way") == self._way and SKELETON in self._image.sections:
+            found: Functions = unpack(self._image.section(SKELETON), len(self._binary))[0]
+            return found
+        return decode(self._binary, features=config.features, limits=config.limits).functions
+
+    def reasons(
+        self, code: TierModule, facts: Mapping[str, str], names: Sequence[str], first: int
+    ) -> Mapping[int, str] | str:
+        """Why functions are compiled again, by defined index; or why all are.
+
+        Args:
+            code: what compiles them.
+            facts: what the code is compiled for; ``names`` of those that must be the same.
+            first: how many functions the module imports.
+        """
+        differing = [name for name in names if self._facts.get(name) != facts[name]]
+        if not self.why and differing:
+            self.why = f"{', '.join(differing)} differs"
+        if self.why or self._changes is None:
+            return f"the old image is not used: {self.why}"
+        if self._changes.everything:
+            return self._changes.everything
+        try:
+            self._packed = code.packed(self._image.section(CODE))
+            if self._packed.count != len(self._new.functions):
+                raise ValueError("its code is of another module")
+        except (Damaged, ValueError) as error:
+            return f"the old image is not used: {describe(error)}"
+        bodies = self._changes.bodies
+        found = dict.fromkeys(bodies, "its body changed")
+        if facts["tier"] != "jit0":
+            found |= dependents(self._old, self._new, bodies, first)
+        return found | dict.fromkeys({*self._packed.missing()} - found.keys(), "the old image has no code of it")
+
+    def code_with(self, fresh: PackedCode, again: Mapping[int, str]) -> bytes:
+        """The code of all functions: of before, and of those that were compiled ``again``."""
+        assert self._packed is not None
+        return self._packed.having(fresh, again)
