@@ -9,8 +9,10 @@ which Python has loaded anyway.
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
+from _collections_abc import Callable
 from _thread import RLock, get_ident
 
 importing = RLock()
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     import bisect as bisect
     import contextlib as contextlib
     import fcntl as fcntl
-    import itertools as itertools
     import math as math
     import operator as operator
     import resource as resource
@@ -134,6 +135,48 @@ else:
         def __len__(self):
             return len(self.refs)
 
+
+_pending: dict[int, tuple[object, Callable[[], None]]] = {}
+"""What ``finalize`` has still to call when the process ends, the newest last; with what keeps it."""
+_last_number = itertools.count(1)
+
+
+def finalize(owner: object, function: Callable[..., object], *given: object, at_exit: bool = True) -> None:
+    """Have a function called when ``owner`` has gone, or, ``at_exit``, when the process ends, whichever comes first;
+    once. As ``weakref.finalize``, whose module takes a millisecond to import.
+
+    Args:
+        given: what it is called with; it must not lead to ``owner``.
+    """
+    number = next(_last_number)
+
+    def call(gone: object = None) -> None:
+        if _pending.pop(number, None) is not None:
+            function(*given)
+
+    if at_exit and not _at_exit:
+        import atexit
+
+        _at_exit.append(atexit.register(_finalize_all))
+    _pending[number] = ref(owner, call), call if at_exit else _nothing
+
+
+def _nothing() -> None:
+    """At exit: the system takes back what there is."""
+
+
+def _finalize_all() -> None:
+    """At exit."""
+    while _pending:
+        number, (_, call) = next(reversed(_pending.items()))
+        try:
+            call()
+        except Exception:
+            sys.excepthook(*sys.exc_info())
+        _pending.pop(number, None)
+
+
+_at_exit: list[object] = []
 
 PATIENCE_S = 10.0
 """How long a fork waits. It may hold locks of others by then that the import waits for (``logging`` takes its own

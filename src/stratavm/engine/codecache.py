@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import os
 import time
+from _collections_abc import Iterator
 from _thread import allocate_lock, start_new_thread
-from collections.abc import Iterator
-from contextlib import suppress
-from functools import cache, lru_cache
 
 from stratavm.base import IMPORTED_NS
 from stratavm.base.errors import ResourceLimit
 from stratavm.base.events.core import Event, Source
 from stratavm.base.events.declare import event
 from stratavm.base.forms import TYPE_CHECKING, Final, dataclass
-from stratavm.base.importing import importing
+from stratavm.base.importing import cache, importing, lru_cache
+from stratavm.base.quiet import suppress
 from stratavm.engine.cache import CodeCache
 from stratavm.engine.events import describe
 from stratavm.module.reader import sum_of

@@ -7,17 +7,16 @@ further than the guest itself.
 
 from __future__ import annotations
 
-from struct import Struct
-
 from stratavm.base.forms import Final
+from stratavm.base.importing import struct
 from stratavm.module.model import Module
 from stratavm.module.reader import sum_of, sum_of_file
 from stratavm.runtime.image import MAX_RUNS, PAGE, Images, coverable, first_image, image_in_file
 
 FORM: Final = 1
-HEAD: Final = Struct("<IIQQ8s")
+HEAD: Final = struct.Struct("<IIQQ8s")
 """Form, runs, covered segments, bytes of the pages, their sum."""
-RUN: Final = Struct("<QQ")
+RUN: Final = struct.Struct("<QQ")
 """Place in the memory, bytes; runs follow each other in the file."""
 LEAST_BYTES: Final = 1 << 20
 """Less is copied as quickly."""

@@ -10,7 +10,7 @@ from stratavm.base.budget import Budget
 from stratavm.base.cached import cached
 from stratavm.base.errors import DecodeError, ModuleError, ModuleLimit, StrataError, Unsupported, ValidationError
 from stratavm.base.forms import TYPE_CHECKING, TypeAlias, replace
-from stratavm.base.importing import importing, partial, weakref
+from stratavm.base.importing import finalize, importing, partial
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import seconds_or_none, truth
 from stratavm.base.text import printable
@@ -194,7 +194,7 @@ class Module:
         if kept is None:
             return LoadedModule(model, valid, tier.load(valid, self.name))
         loaded = LoadedModule(model, valid, tier.load(valid, self.name, kept.restore), kept)
-        weakref.finalize(loaded, kept.keep, loaded.code, way_of(config), model)
+        finalize(loaded, kept.keep, loaded.code, way_of(config), model)
         return loaded
 
     def _use(self, loaded: LoadedModule) -> None:

@@ -12,7 +12,7 @@ import os
 from _collections_abc import Iterable
 
 from stratavm.base.forms import Final, dataclass, field
-from stratavm.base.importing import fcntl, ref, resource, weakref
+from stratavm.base.importing import fcntl, finalize, ref, resource
 from stratavm.module.model import Module
 from stratavm.module.sections import Datas
 from stratavm.runtime.wipe import Original
@@ -134,7 +134,7 @@ def image_in_file(covered: int, runs: Runs, descriptor: int) -> Images:
     file), of whole pages. The descriptor is closed with the image.
     """
     image = MemoryImage(next(_serials), descriptor, runs, (), max(r[0] + r[1] for r in runs), Original(descriptor, ()))
-    weakref.finalize(image, os.close, descriptor).atexit = False
+    finalize(image, os.close, descriptor, at_exit=False)
     return Images(covered, {0: image})
 
 
@@ -160,7 +160,7 @@ def _image(runs_of_pages: list[tuple[int, bytes]]) -> MemoryImage:
         original,
     )
     _living.add(ref(image, _living.discard))
-    weakref.finalize(image, os.close, descriptor).atexit = False
+    finalize(image, os.close, descriptor, at_exit=False)
     return image
 
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from weakref import finalize
+from _collections_abc import Iterator
 
 from stratavm.base.errors import StrataError
 from stratavm.base.forms import Final, dataclass
+from stratavm.base.importing import contextmanager, finalize
+from stratavm.base.quiet import suppress
 
 try:
     from _blake2 import blake2b  # without OpenSSL, which takes longer to load than all the rest
@@ -215,7 +215,7 @@ class DiskCache:
         self.most_bytes = most_bytes
         self._secret = read_key(key_folder)
         self._at = open_own(folder)
-        finalize(self, os.close, self._at).atexit = False  # the process is about to close it
+        finalize(self, os.close, self._at, at_exit=False)  # the process is about to close it
 
     def _mark(self, head: bytes, *pieces: bytes) -> bytes:
         """What only who has the user's key can say of an entry, of its head and what is behind that."""

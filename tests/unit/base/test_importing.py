@@ -88,3 +88,54 @@ def test_a_module_is_imported_when_something_of_it_is_asked_for():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "True", "True", "False", "other", "fcntl"]
+
+
+class Owner:
+    """Something that goes."""
+
+
+def test_a_finalizer_is_called_once_when_its_object_goes():
+    """As ``weakref.finalize``; also of an object in a circle."""
+    said = []
+    owner, other = Owner(), Owner()
+    library.finalize(owner, said.append, "gone")
+    other.self = other
+    library.finalize(other, said.append, "circle")
+    assert said == []
+    del owner
+    assert said == ["gone"]
+    del other
+    gc.collect()
+    assert said == ["gone", "circle"]
+
+
+def test_finalizers_are_called_when_the_process_ends():
+    """The newest first, one that fails does not keep the others from it, those that are not for it are left out, and
+    what one of them registers comes, too."""
+    code = """
+from stratavm.base.importing import finalize
+class Owner: pass
+kept = [Owner() for _ in range(6)]
+finalize(kept[0], print, "first")
+finalize(kept[1], int, "no number")
+finalize(kept[2], print, "left out", at_exit=False)
+finalize(kept[3], lambda: finalize(kept[5], print, "late"))
+gone = Owner()
+finalize(gone, print, "gone")
+del gone
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n") == ["gone", "late", "first", ""]
+    assert "invalid literal" in done.stderr
+
+
+def test_what_is_suppressed_goes_no_further():
+    """As with ``contextlib.suppress``: of these kinds and those below them, and only those."""
+    from stratavm.base.quiet import suppress
+
+    with suppress(OSError, ValueError):
+        raise FileNotFoundError
+    with pytest.raises(KeyError), suppress(OSError):
+        raise KeyError
+    with suppress(OSError):
+        pass

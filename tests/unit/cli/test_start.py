@@ -81,9 +81,11 @@ def program(tmp_path_factory):
     return path
 
 
-def fresh(*words: str) -> subprocess.CompletedProcess:
-    """What a process of its own prints. Checks that are switched on need the tools."""
+def fresh(*words: str, kept: str = "") -> subprocess.CompletedProcess:
+    """What a process of its own prints. Checks that are switched on need the tools. ``kept``: where code is kept."""
     plain = {k: v for k, v in os.environ.items() if not k.startswith("STRATA_CHECK") and not k.startswith("COV")}
+    if kept:
+        plain |= {"STRATA_CACHE": "on", "XDG_CACHE_HOME": kept, "XDG_STATE_HOME": kept}
     return subprocess.run([sys.executable, *words], capture_output=True, text=True, check=True, env=plain)
 
 
@@ -124,6 +126,30 @@ def test_that_the_list_is_of_modules():
     assert [name for name in APART if importlib.util.find_spec(name) is None] == []
 
 
+KEPT = """(module
+  (import "wasi_snapshot_preview1" "args_get" (func (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "clock_time_get" (func (param i32 i64 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "path_open" (func (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "poll_oneoff" (func (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (import "wasi_snapshot_preview1" "random_get" (func (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "sock_shutdown" (func (param i32 i32) (result i32)))
+  (memory (export "memory") 64)
+  (data (i32.const 65536) "%s")
+  (func (export "_start") (call $exit (i32.const 0))))
+"""
+"""A program of which something is kept, down to the image of its memory."""
+
+
+@pytest.fixture(scope="module")
+def large_program(tmp_path_factory):
+    """Such a program, as it is compiled from C: it imports functions of every kind."""
+    path = tmp_path_factory.mktemp("start") / "large.wasm"
+    path.write_bytes(stratavm.Module(KEPT % ("x" * (1 << 21))).model.binary)
+    return path
+
+
 NOT_AHEAD = "import stratavm.cli; stratavm._hook.groups.clear()"
 """Before everything else: Python's own import loads every module."""
 ONE_OBJECT = pytest.mark.skipif(
@@ -131,11 +157,19 @@ ONE_OBJECT = pytest.mark.skipif(
 )
 
 
+def imports_of(program, kept="") -> list[tuple[str, str]]:
+    """Modules of ours that a run imports, with Python's own import: how deep, and which, in the order in which they are
+    ready."""
+    run = f"from stratavm.cli.main import main; main(['run', {str(program)!r}])"
+    errors = fresh("-X", "importtime", "-c", f"{NOT_AHEAD}; {run}", kept=kept).stderr
+    return re.findall(r"^import time: .*\|( +)(stratavm\.[\w.]+)$", errors, re.M)
+
+
 @ONE_OBJECT
-def test_the_order_of_modules_is_that_of_a_run(program):
-    """What is loaded ahead is what Python's own import loads, in the order in which the modules are ready."""
-    run = f"{NOT_AHEAD}; from stratavm.cli.main import main; main(['run', {str(program)!r}])"
-    found = re.findall(r"^import time: .*\|( +)(stratavm\.[\w.]+)$", fresh("-X", "importtime", "-c", run).stderr, re.M)
+def test_the_order_of_modules_is_that_of_a_run(program, large_program, tmp_path):
+    """What is loaded ahead is what Python's own import loads, in the order in which the modules are ready; the last
+    group is what the later start of a large program loads besides, with what asks for the first of it."""
+    found = imports_of(program)
     groups, names = [], {}
     begins = 1 + [name for _, name in found].index("stratavm.cli")
     for indent, name in found[begins:]:
@@ -143,6 +177,11 @@ def test_the_order_of_modules_is_that_of_a_run(program):
         if len(indent) == 1:
             groups.append("\n".join(names))
             names = {}
+    for _ in range(3):  # the second one keeps the image of the memory, the third has it
+        kept = imports_of(large_program, str(tmp_path))
+    known = {name for _, name in found}
+    first = next(name for indent, name in kept if len(indent) == 1 and name not in known)
+    groups.append("\n".join([*(name for _, name in kept if name not in {*known, first}), first]))
     text = "\n\n".join(group for group in groups if "\n" in group) + "\n"
     golden.compare(bytecode.START, text)
 
@@ -181,3 +220,17 @@ def test_nothing_of_ours_is_left_to_import_in_a_run(program):
     errors = fresh("-X", "importtime", "-c", run).stderr
     found = [name for name in re.findall(r"(stratavm\.[\w.]+)$", errors, re.M) if name != "stratavm._build"]
     assert 0 < len(found) <= MOST_IMPORTED, found
+
+
+@ONE_OBJECT
+def test_a_later_start_of_a_large_program_loads_ahead_what_it_needs_besides(large_program, tmp_path):
+    """Of ours Python imports one module more than in a plain run: the one that asks for the others."""
+    code = f"from stratavm.cli.main import main; main(['run', {str(large_program)!r}]); {LIST}"
+    outputs = [fresh("-X", "importtime", "-c", code, kept=str(tmp_path)) for _ in range(3)]
+    names = re.findall(r"^import time: .*\| +(\S+)$", outputs[-1].stderr, re.M)
+    ours = [name for name in names if name.startswith("stratavm.") and name != "stratavm._build"]
+    assert 0 < len(ours) <= MOST_IMPORTED + 1, ours
+    loaded = set(outputs[-1].stdout.split())
+    assert {"stratavm.engine.keptimage", "stratavm.native.codeimage", "stratavm.wasi.p1.sock"} <= loaded
+    slow = {"bisect", "collections", "contextlib", "functools", "select", "struct", "threading", "weakref", "hashlib"}
+    assert loaded & slow == set()

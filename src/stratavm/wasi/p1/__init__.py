@@ -34,7 +34,7 @@ def functions(namespace: str = NAMESPACES[0], names: Collection[str] | None = No
     if namespace not in NAMESPACES:
         raise ValueError(f"no WASI namespace {namespace!r}: expected one of {', '.join(NAMESPACES)}")
     if names is not None:
-        homes = {HOMES.get(name.partition("_")[0], "") for name in names}
+        homes = dict.fromkeys([HOMES.get(name.partition("_")[0], "") for name in names])
         found = {} if "" in homes else _declared(namespace, homes)
         if found.keys() >= set(names):
             return {name: found[name] for name in names}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from _collections_abc import Sequence
 
 from stratavm.wasi.context import Context
 from stratavm.wasi.guest import Guest

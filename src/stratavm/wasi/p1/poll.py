@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import select
-from struct import Struct
+from _struct import Struct
 
 from stratavm.base.forms import Final, NamedTuple
+from stratavm.base.importing import select
 from stratavm.wasi.abi import (
     EVENT,
     EVENT_HANGUP,
