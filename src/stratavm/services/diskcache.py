@@ -1,9 +1,9 @@
 """A directory of this user's that keeps bytes by key between processes, and believes nothing that it finds there.
 
-An entry is a file with a mark that only who has the user's key can make (BLAKE2b with a key, RFC 7693), over the
-entry's own key, its length, its label and its bytes. Whatever else is found, damaged, cut off, another's or renamed, is
-a miss, and goes. The key lies in another directory. Entries are written aside and renamed, never changed, so that
-readers and writers of any number of processes need no lock.
+An entry is a file with a mark that only who has the user's key can make (Poly1305, RFC 8439, under a key of the
+entry's own, ADR-0036), over the entry's own key, its length, its label and its bytes. Whatever else is found, damaged,
+cut off, another's or renamed, is a miss, and goes. The key lies in another directory. Entries are written aside and
+renamed, never changed, so that readers and writers of any number of processes need no lock.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from _collections_abc import Iterator
 from stratavm.base.errors import StrataError
 from stratavm.base.forms import Final, dataclass
 from stratavm.base.importing import contextmanager, finalize
+from stratavm.base.poly1305 import poly1305
 from stratavm.base.quiet import suppress
 
 try:
@@ -24,9 +25,11 @@ except ImportError:  # a Python that has it elsewhere
     from hashlib import blake2b
 from _operator import _compare_digest as equal_digests
 
-MAGIC: Final = b"strata\x00\x02"
+MAGIC: Final = b"strata\x00\x03"
 KEY_BYTES: Final = 32
-MARK_BYTES: Final = 32
+NONCE_BYTES: Final = 16
+MARK_BYTES: Final = NONCE_BYTES + 16
+"""The second half is the tag of the authenticator."""
 HEAD_BYTES: Final = len(MAGIC) + KEY_BYTES + 8 + MARK_BYTES
 LONGEST_LABEL: Final = 255
 """Bytes of a label; its length takes one byte."""
@@ -217,12 +220,12 @@ class DiskCache:
         self._at = open_own(folder)
         finalize(self, os.close, self._at, at_exit=False)  # the process is about to close it
 
-    def _mark(self, head: bytes, *pieces: bytes) -> bytes:
-        """What only who has the user's key can say of an entry, of its head and what is behind that."""
-        sums = blake2b(head, digest_size=MARK_BYTES, key=self._secret)
-        for piece in pieces:
-            sums.update(piece)
-        return sums.digest()
+    def _mark(self, nonce: bytes, head: bytes, *pieces: bytes) -> bytes:
+        """What only who has the user's key can say of an entry, of its head and what is behind that. The ``nonce`` is
+        another one for each entry that is written, and so is the key of its authenticator."""
+        key = blake2b(head + nonce, digest_size=KEY_BYTES, key=self._secret, person=b"strata entry").digest()
+        tag: bytes = poly1305(key, *pieces)
+        return nonce + tag
 
     def find(self, key: bytes, is_use: bool = True) -> tuple[bytes | None, str]:
         """What was kept under a key of 32 bytes, or None and why it was not taken: empty where there is none. What is
@@ -294,7 +297,7 @@ class DiskCache:
         behind = len(label) + len(content)
         if HEAD_BYTES + behind != now.st_size or head != _head(key, behind) or len(label) != 1 + label[0]:
             return b"", None, "it is damaged, or another's"
-        if not equal_digests(mark, self._mark(head, label, content)):
+        if not equal_digests(mark, self._mark(mark[:NONCE_BYTES], head, label, content)):
             return b"", None, "it is damaged, or its mark is by another key"
         return label, content, ""
 
@@ -319,7 +322,8 @@ class DiskCache:
         head = _head(key, len(said) + len(content))
         try:
             with _aside(self._at) as (file, name):
-                _write_all(file, head, self._mark(head, said, content), said, content)
+                mark = self._mark(os.urandom(NONCE_BYTES), head, said, content)
+                _write_all(file, head, mark, said, content)
                 os.rename(name, key.hex() + SUFFIX, src_dir_fd=self._at, dst_dir_fd=self._at)
         except OSError as error:
             raise OSError(error.errno, error.strerror, self.folder) from None
