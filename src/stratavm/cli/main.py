@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None, ready: Callable[[], None] = lambda: 
         return EXIT_USAGE
     try:
         options = _parse(list(sys.argv[1:] if argv is None else argv))
-        if options.command == "run" and not options.isolate:
+        if options.command == "run" and not (options.isolate or options.watch):
             _read_ahead(options)
         command = module_of(options.command).run
         ready()

@@ -9,7 +9,7 @@ from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.cli.commands import EXIT_USAGE
 from stratavm.cli.here import run_here
-from stratavm.cli.program import Options, Table, add_program
+from stratavm.cli.program import STANDARD, Options, Table, add_program
 from stratavm.engine.config import WORDS
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ strata run --dir ./data::/data app.wasm     the guest reads ./data as /data
 strata run --dir .::/work::rw --env HOME --env LANG=C app.wasm
 strata run --timeout 2 --fuel 100000000 --max-memory 64M app.wasm
 strata run --invoke add math.wat 1 2        call one export
-strata run --isolate --timeout 2 app.wasm   in a process of its own"""
+strata run --isolate --timeout 2 app.wasm   in a process of its own
+strata run --watch app.wat                  again after each change of the file"""
 
 
 OPTIONS: Final[Table] = (
@@ -43,6 +44,10 @@ OPTIONS: Final[Table] = (
     ),
     (("--max-memory",), {"type": common.size, "metavar": "BYTES", "help": "cap on the guest's memory, e.g. 256M"}),
     (("--invoke",), {"metavar": "EXPORT", "help": "call this export with ARGS and print its results"}),
+    (
+        ("--watch",),
+        {"action": "store_true", "help": "start the program anew whenever its file has changed; Ctrl-C ends it"},
+    ),
     (
         ("--isolate",),
         {"action": "store_true", "help": "run in a process of its own with resource limits and system-call filter"},
@@ -75,6 +80,10 @@ def run(options: Options) -> int:
         return EXIT_USAGE
     if options.cache not in (None, *WORDS):
         _check_folder(options.cache)
+    if options.watch:
+        from stratavm.cli.watch import run_watching
+
+        return run_watching(options)
     if options.isolate:
         from stratavm.cli.isolate import run_isolated
 
@@ -98,6 +107,8 @@ def contradiction(options: Options) -> tuple[str, str] | None:
         )
     if options.top is not None and not options.tier_report:
         return "--top: there is no report to shorten", "--tier-report --top N"
+    if options.watch and options.module == STANDARD:
+        return "--watch: standard input is no file that could change", "name a file"
     if options.isolate and options.cache not in (None, "off"):
         return f"--cache {options.cache}: behind the wall of --isolate there is no cache", "leave one of them out"
     return None

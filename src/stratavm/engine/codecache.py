@@ -310,6 +310,10 @@ class KeptModule:
         if self._source.hears(CodeRestored):
             self._source.emit(CodeRestored(self._name, restored, len(data)))
 
+    def code_for(self, code: TierModule) -> bytes | None:
+        """What ``restore`` would publish, as ``TierModule.restore_code`` takes it; None where there is nothing."""
+        return self._find(b"code", code.code_key) if code.code_key else None
+
     def refuse(self, error: Exception) -> None:
         """Say of an entry that it was not used."""
         self._has_skeleton = False
