@@ -16,7 +16,7 @@ TIERS: Final = ("oracle", "jit0", "jit1")
 VERSIONS: Final = tuple(dict.fromkeys(f.since for f in FEATURES.values()))
 MARKED: Final = re.compile(r"(<!-- support: made by `make gen` -->\n).*?(<!-- end -->)", re.DOTALL)
 DECLARED: Final = re.compile(
-    r'@PREVIEW1\.function\("(\w+)", "[^"]*"(?:, [\w.]+)?\)\ndef .*?"""(.*?)(?:"""|\n\n)', re.DOTALL
+    r'@PREVIEW1\.function\("(\w+)", "[^"]*"(?:, [\w.]+)?(?:, apart=[^\n]*)?\)\ndef .*?"""(.*?)(?:"""|\n\n)', re.DOTALL
 )
 PAGE: Final = """# What is supported
 

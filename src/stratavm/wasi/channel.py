@@ -15,7 +15,7 @@ from _collections_abc import Callable, Sequence
 
 from stratavm.base.forms import Any, Final
 from stratavm.base.importing import fcntl, importing, select, struct, threading
-from stratavm.wasi.buffers import first
+from stratavm.wasi.buffers import first, rest, size_of
 
 LARGEST_PIECE: Final = 1 << 16
 """Bytes that a thread moves at a time."""
@@ -29,6 +29,9 @@ PIPE_BUF: Final = 4096
 """Linux writes as much to a pipe whole, or not at all."""
 NEVER_BLOCK: Final = frozenset(os.makedev(1, minor) for minor in (3, 5, 7, 8, 9))
 """Devices null, zero, full, random and urandom."""
+DISK_CACHED: Final = 1
+DISK_DIRECT: Final = 2
+"""What ``DescriptorState.disk`` says of files."""
 TIOCGDEV: Final = 0x80045432
 """Which terminal a descriptor is, also where it was opened as /dev/tty or /dev/ptmx."""
 
@@ -38,14 +41,23 @@ class Channel:
 
     Attributes: ``fd`` is good for polling; ``may_block`` is False where there is nothing to wait for; ``endless``: one
     call moves as much as it is asked for, which can take long. ``whole_bytes``: a write of so many happens whole, or
-    not at all. ``is_place``: ``fd`` is not yet open, and nothing is told by polling it.
+    not at all. ``is_place``: ``fd`` is not yet open, and nothing is told by polling it. ``slow``: a call may wait for a
+    disk, or for a thread.
     """
 
     is_place = False
 
-    def __init__(self, fd: int, *, may_block: bool, endless: bool = False, whole_bytes: int = 0) -> None:
+    def __init__(
+        self, fd: int, *, may_block: bool, endless: bool = False, whole_bytes: int = 0, slow: bool = False
+    ) -> None:
         self.fd, self.may_block, self.endless = fd, may_block, endless or not may_block
-        self.whole_bytes = whole_bytes
+        self.whole_bytes, self.slow = whole_bytes, slow
+
+    def move_now(self, write: bool, buffers: Sequence[memoryview]) -> int:
+        """Read or write as far as nothing waits, not for a disk either, or ``BlockingIOError``."""
+        if self.slow:
+            return move_now(self.fd, write, buffers, None)
+        return self.write(buffers) if write else self.read(buffers)
 
     def read(self, buffers: Sequence[memoryview]) -> int:
         """Read what there is; 0 at the end."""
@@ -112,8 +124,17 @@ class AskingChannel(Channel):
     def __init__(self, fd: int) -> None:
         super().__init__(fd, may_block=True)
         self._can_ask = CAN_ASK
+        self.slow = not CAN_ASK
         self._running: _Job | None = None
         self._read = b""
+
+    def move_now(self, write: bool, buffers: Sequence[memoryview]) -> int:
+        """What the kernel does without waiting."""
+        if not self.slow and not self._read:
+            done = self._ask(os.pwritev if write else os.preadv, buffers)
+            if done is not None:
+                return done
+        raise would_block()
 
     def read(self, buffers: Sequence[memoryview]) -> int:
         """Read what there is, or what the thread got."""
@@ -145,6 +166,7 @@ class AskingChannel(Channel):
             if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
                 raise
         self._can_ask = False
+        self.slow = True
         return None
 
     def _result(self, readiness: int, act: Callable[[int], Any]) -> Any:
@@ -183,6 +205,38 @@ class _Job:
             self.done.set()
 
 
+def would_block() -> BlockingIOError:
+    """What to raise instead of waiting."""
+    return BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+
+def move_now(fd: int, write: bool, buffers: Sequence[memoryview], offset: int | None) -> int:
+    """Read or write a file as far as no disk is waited for; what is read is whole, up to the end of the file.
+
+    Raises:
+        BlockingIOError: the kernel would wait, or cannot be told not to; nothing was moved.
+        OSError: whatever reading or writing it ends with.
+    """
+    if not CAN_ASK or fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_DIRECT:  # which waits for the disk all the same
+        raise would_block()
+    act = os.pwritev if write else os.preadv
+    size, done = size_of(buffers), 0
+    at = AT_THE_POSITION if offset is None else offset
+    try:
+        while True:
+            moved = act(fd, buffers if not done else rest(buffers, done), at, os.RWF_NOWAIT)
+            done += moved
+            if write or not moved or done == size:
+                return done
+            at = at if offset is None else offset + done
+    except OSError as error:
+        if done and offset is None:
+            os.lseek(fd, -done, os.SEEK_CUR)
+        if error.errno in (errno.EAGAIN, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
+            raise would_block() from None
+        raise
+
+
 def duplicate(fd: int) -> int:
     """Another number for the same description, closed in children."""
     return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, FIRST_NUMBER)
@@ -195,7 +249,7 @@ def channel_of(fd: int, *, write: bool) -> Channel:
     if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE not in (_access(write), os.O_RDWR):
         return Channel(duplicate(fd), may_block=False)  # each call is EBADF
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISBLK(mode):
-        return Channel(duplicate(fd), may_block=False)
+        return Channel(duplicate(fd), may_block=False, slow=True)
     if stat.S_ISCHR(mode) and found.st_rdev in NEVER_BLOCK:
         # poll(2) tells that they are ready
         return Channel(duplicate(fd), may_block=True, endless=True, whole_bytes=PIPE_BUF)

@@ -6,13 +6,11 @@ A world may be used, and closed, on several threads at once; every change of the
 
 from __future__ import annotations
 
-import time
-from _collections_abc import Callable, Sequence
+from _collections_abc import Callable, Coroutine, Sequence
 from itertools import count
 
-from stratavm.base.forms import Final, TypeVar
-from stratavm.base.importing import bisect, select
-from stratavm.wasi.abi import Fdflags
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, TypeVar, cast
+from stratavm.base.importing import bisect, importing
 from stratavm.wasi.buffers import first, rest, size_of
 from stratavm.wasi.clock import Clock
 from stratavm.wasi.descriptor import Descriptor, Directory
@@ -22,16 +20,11 @@ from stratavm.wasi.held import Held, Ledger
 from stratavm.wasi.quotas import HOST_DESCRIPTORS, Quotas
 from stratavm.wasi.state import WorldState
 
+if TYPE_CHECKING:
+    from stratavm.wasi.patience import Act
+    from stratavm.wasi.registry import Body
+
 T = TypeVar("T")
-
-SLICE_S: Final = 0.05
-"""How long a waiting call sleeps before it looks whether someone wants to end it."""
-
-REFUSED_S: Final = 0.001
-"""How long it sleeps where something was said to be ready, and then was not."""
-
-LONGEST_SLEEP_NS: Final = 1 << 60
-"""What one call of the host's sleep is asked for at most: 36 years."""
 
 UNLIMITED: Final = 1 << 62
 """A quota that nobody reaches."""
@@ -41,6 +34,7 @@ class Context(WorldState):
     """The state behind one guest's calls.
 
     Attributes: ``args`` and ``environ`` are C strings; ``random_bytes`` makes as many bytes as it is asked for.
+    ``waking`` has, for each call that an event loop lets wait, what makes it look again, from any thread.
     """
 
     def __init__(
@@ -60,6 +54,7 @@ class Context(WorldState):
         self._numbers = count()
         self._free: list[int] = []
         self._opening: list[bool] = []
+        self.waking: dict[object, Callable[[], None]] = {}
         self.most_written_bytes = min(quotas.written_bytes, UNLIMITED)
         self.most_items = min(quotas.list_items, UNLIMITED)
         self.ledger = Ledger(quotas.held_bytes)
@@ -78,24 +73,48 @@ class Context(WorldState):
             raise WasiError(Errno.BADF)
         return number
 
-    def open(self, on_host: bool, make: Callable[[], Descriptor]) -> int:
-        """The number of a descriptor that ``make`` opens; MFILE, before anything is opened, where there is no room."""
+    def open(
+        self, on_host: bool, make: Callable[[], Descriptor | Coroutine[Any, Any, Descriptor]]
+    ) -> int | Coroutine[Any, Any, int]:
+        """The number of a descriptor that ``make`` opens; MFILE, before anything is opened, where there is no room.
+        What to await, where ``make`` has to wait."""
         self._opening.append(on_host)
+        is_over = True
         try:
             if len(self.table) + len(self._opening) > self.quotas.descriptors:
                 raise WasiError(Errno.MFILE)
             if on_host and not HOST_DESCRIPTORS.take():
                 raise WasiError(Errno.MFILE)
             try:
-                descriptor = make()
+                made = make()
             except BaseException:
                 if on_host:
                     HOST_DESCRIPTORS.give_back()
                 raise
-            descriptor.counted = on_host
-            return self.insert(descriptor)
+            if isinstance(made, Descriptor):
+                return self._opened(on_host, made)
+            is_over = False
+            return self._open_later(on_host, made)
+        finally:
+            if is_over:
+                self._opening.pop()
+
+    async def _open_later(self, on_host: bool, making: Coroutine[Any, Any, Descriptor]) -> int:
+        """``open``, where it waits."""
+        try:
+            try:
+                made = await making
+            except BaseException:
+                if on_host:
+                    HOST_DESCRIPTORS.give_back()
+                raise
+            return self._opened(on_host, made)
         finally:
             self._opening.pop()
+
+    def _opened(self, on_host: bool, descriptor: Descriptor) -> int:
+        descriptor.counted = on_host
+        return self.insert(descriptor)
 
     def directory(self, guest: Guest, fd: int, rights: int) -> Directory:
         """The directory of a number; NOTDIR for anything else."""
@@ -141,6 +160,13 @@ class Context(WorldState):
     def _retire(self, descriptor: Descriptor) -> None:
         if descriptor.retire():
             self._settle(descriptor)
+        elif self.waking:
+            self._wake()
+
+    def _wake(self) -> None:
+        """Whoever waits looks whether it still should."""
+        for wake in list(self.waking.values()):
+            wake()
 
     def _settle(self, descriptor: Descriptor) -> None:
         """Give back what a descriptor that was closed counted for."""
@@ -158,6 +184,8 @@ class Context(WorldState):
             except KeyError:  # emptied on another thread
                 break
         self._retire_all(taken)
+        if self.waking:
+            self._wake()
 
     def _retire_all(self, descriptors: list[Descriptor]) -> None:
         """All of them, although one fails."""
@@ -212,48 +240,69 @@ class Context(WorldState):
 
     def read(
         self, guest: Guest, descriptor: Descriptor, buffers: Sequence[memoryview], offset: int | None = None
-    ) -> int:
-        """Read at the position, or at an offset: until the buffers are full, or what there is."""
-        act = descriptor.read if offset is None else descriptor.pread
-        if size_of(buffers) > descriptor.piece_bytes:
-            return self._in_pieces(guest, descriptor, (False, act, buffers, offset))
+    ) -> int | Coroutine[Any, Any, int]:
+        """Read at the position, or at an offset: until the buffers are full, or what there is. What to await, where
+        that has to wait."""
+        act = guest.waits.mover(descriptor, False, offset is not None)
         at = () if offset is None else (offset,)
+        if size_of(buffers) > min(descriptor.piece_bytes, guest.waits.piece_bytes):
+            return self._in_pieces(guest, descriptor, (False, act, buffers, offset))
         try:
-            return act(buffers, *at)
+            found: int | Coroutine[Any, Any, int] = act(buffers, *at)
+            return found
         except BlockingIOError:
-            return self.patiently(guest, descriptor, False, act, buffers, *at)
+            waiting: Coroutine[Any, Any, int] = guest.waits.patiently(self, guest, descriptor, False, act, buffers, *at)
+            return waiting
 
     def write(
         self, guest: Guest, descriptor: Descriptor, buffers: Sequence[memoryview], offset: int | None = None
-    ) -> int:
-        """Write at the position, or at an offset; NOSPC over the quota of what may be written."""
-        size, written = size_of(buffers), 0
+    ) -> int | Coroutine[Any, Any, int]:
+        """Write at the position, or at an offset; NOSPC over the quota of what may be written. What to await, where
+        that has to wait."""
+        size = size_of(buffers)
         if self.written_bytes + size > self.quotas.written_bytes:
             raise WasiError(Errno.NOSPC)
         kept = descriptor.will_keep(size)
         if kept and not self._count_kept(guest, descriptor, kept):
             descriptor.no_room()
-        act: Callable[..., int] = descriptor.write if offset is None else descriptor.pwrite
-        done = False
         self.written_bytes += size  # before, or another thread's write would be let in by the same room
+        written: int | Coroutine[Any, Any, int] = 0
         try:
-            if size <= descriptor.piece_bytes:
-                try:
-                    written = act(buffers) if offset is None else act(buffers, offset)
-                    done = written == size or not descriptor.goes_on
-                except BlockingIOError:
-                    pass
-            if not done:
-                written = self._in_pieces(guest, descriptor, (True, act, buffers, offset), written)
+            written = self._write(guest, descriptor, buffers, offset)
+        finally:
+            if isinstance(written, int):
+                self.written_bytes -= size - written
+        return written if isinstance(written, int) else self._counted(size, written)
+
+    def _write(
+        self, guest: Guest, descriptor: Descriptor, buffers: Sequence[memoryview], offset: int | None
+    ) -> int | Coroutine[Any, Any, int]:
+        size = size_of(buffers)
+        act = guest.waits.mover(descriptor, True, offset is not None)
+        written: int | Coroutine[Any, Any, int] = 0
+        if size <= min(descriptor.piece_bytes, guest.waits.piece_bytes):
+            try:
+                written = act(buffers) if offset is None else act(buffers, offset)
+                if not isinstance(written, int) or written == size or not descriptor.goes_on:
+                    return written
+            except BlockingIOError:
+                pass
+        return self._in_pieces(guest, descriptor, (True, act, buffers, offset), cast(int, written))
+
+    async def _counted(self, size: int, writing: Coroutine[Any, Any, int]) -> int:
+        """A write that waits: what it did not write does not count."""
+        written = 0
+        try:
+            written = await writing
+            return written
         finally:
             self.written_bytes -= size - written
-        return written
 
-    def _in_pieces(
+    async def _in_pieces(
         self,
         guest: Guest,
         descriptor: Descriptor,
-        what: tuple[bool, Callable[..., int], Sequence[memoryview], int | None],
+        what: tuple[bool, Act, Sequence[memoryview], int | None],
         done: int = 0,
     ) -> int:
         """A large file in pieces, between which the host may interrupt, or a stream until all of it is written.
@@ -262,11 +311,14 @@ class Context(WorldState):
         """
         write, act, buffers, offset = what
         total = size_of(buffers)
+        most = min(descriptor.piece_bytes, guest.waits.piece_bytes)
         while True:
-            piece = first(rest(buffers, done), descriptor.piece_bytes)
+            piece = first(rest(buffers, done), most)
             at = () if offset is None else (offset + done,)
             try:
-                moved = self.patiently(guest, descriptor, write, act, piece, *at)
+                moved = self.attempt(guest, descriptor, write, act, piece, *at)
+                if not isinstance(moved, int):
+                    moved = await moved
             except (WasiError, OSError):
                 if not done:
                     raise
@@ -274,34 +326,22 @@ class Context(WorldState):
             done += moved
             if done >= total or not moved or (moved < size_of(piece) and not descriptor.goes_on):
                 return done
-            self.pause(guest)
+            await guest.waits.pause(self, guest)
 
-    def patiently(
+    def attempt(
         self, guest: Guest, descriptor: Descriptor, write: bool, act: Callable[..., T], *arguments: object
-    ) -> T:
-        """Act; where that would block, and the guest did not ask for NONBLOCK, wait and act again."""
-        ready = False
-        while True:
-            try:
-                return act(*arguments)
-            except BlockingIOError:
-                if descriptor.flags & Fdflags.NONBLOCK:
-                    raise
-            if ready:
-                time.sleep(REFUSED_S)
-            ready = self._ready(descriptor, select.POLLOUT if write else select.POLLIN)
-            self.pause(guest)
-            if descriptor.gone:
-                raise WasiError(Errno.BADF)
+    ) -> T | Coroutine[Any, Any, T]:
+        """Act at once, or what to await where that would block."""
+        try:
+            return act(*arguments)
+        except BlockingIOError:
+            return guest.waits.patiently(self, guest, descriptor, write, act, *arguments)
 
-    def _ready(self, descriptor: Descriptor, readiness: int) -> bool:
-        """Wait until a descriptor is ready, for a slice at most."""
-        host = descriptor.pollable()
-        if host is None:
-            return True
-        poller = select.poll()
-        poller.register(host, readiness)
-        return bool(poller.poll(SLICE_S * 1000))
+    def on_fiber(self, body: Body, guest: Guest, arguments: tuple[int, ...]) -> int | Coroutine[Any, Any, int]:
+        """Run a body in a call that can be suspended: its error number, or what to await for it."""
+        with importing:
+            from stratavm.wasi.onloop import begin  # imports asyncio, which no other call needs
+        return begin(body, self, guest, arguments)
 
     def pause(self, guest: Guest) -> None:
         """Let the host interrupt a wait; BADF in a world that was closed meanwhile."""
@@ -310,12 +350,3 @@ class Context(WorldState):
         guest.heed()
         if self.closed:
             raise WasiError(Errno.BADF)
-
-    def sleep(self, guest: Guest, ns: int) -> None:
-        """Let time pass on the guest's clock."""
-        slice_ns = LONGEST_SLEEP_NS if self.clock.virtual else int(SLICE_S * 1e9)
-        while ns > 0:
-            step = min(ns, slice_ns)
-            self.clock.sleep(step)
-            ns -= step
-            self.pause(guest)

@@ -5,12 +5,13 @@ A method that a kind of descriptor does not have refuses with the error number t
 
 from __future__ import annotations
 
-from _collections_abc import Generator, Sequence
+from _collections_abc import Coroutine, Generator, Sequence
 
-from stratavm.base.forms import TYPE_CHECKING, ClassVar, Final, NamedTuple, NoReturn
+from stratavm.base.forms import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, NoReturn
 from stratavm.wasi.abi import ALL_RIGHTS, Fdflags, Filetype, Rights, Whence
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.held import Held
+from stratavm.wasi.patience import NO_PIECES as NO_PIECES
 from stratavm.wasi.state import DescriptorState
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ BAD_FILE_RIGHTS: Final = Rights.FD_READ | Rights.FD_WRITE | Rights.FD_SEEK | Rig
 """Rights whose absence POSIX knows as EBADF: the descriptor was not opened for that."""
 
 
-NO_PIECES: Final = 1 << 32
-"""More than any call moves."""
 FILE_PIECE: Final = 16 << 20
 """Bytes of a file that are read or written at a time: disks and memory do that in milliseconds."""
 SHORT_PIECE: Final = 1 << 20
@@ -103,6 +102,10 @@ class Descriptor(DescriptorState):
     """Whether a write goes on until everything is written, unless the guest asked for NONBLOCK."""
     read_only: bool = False
     counted: bool = False
+    slow: ClassVar[bool] = False
+    """Whether its methods wait for a disk, or for a server of files: where nothing may wait, a thread calls them."""
+    watch: Any = None
+    """Who has it watched by an event loop, and is to be told before ``fd`` is closed."""
 
     def __init__(self) -> None:
         self.rights = self.default_rights
@@ -110,6 +113,10 @@ class Descriptor(DescriptorState):
         self.users = []
         self.held: list[Held] = []
         self._open = [True]
+
+    def is_slow(self) -> bool:
+        """``slow``, where that is known only of each."""
+        return self.slow
 
     @property
     def goes_on(self) -> bool:
@@ -134,7 +141,10 @@ class Descriptor(DescriptorState):
             self._open.pop()
         except IndexError:
             return False
-        self.close()
+        if self.watch is None:
+            self.close()
+        else:
+            self.watch.end(self.close)
         return True
 
     def require(self, right: int) -> None:
@@ -175,6 +185,15 @@ class Descriptor(DescriptorState):
     def pwrite(self, buffers: Sequence[memoryview], offset: int) -> int:
         """Write at an offset."""
         self._refuse(Errno.SPIPE)
+
+    def move_now(
+        self, write: bool, buffers: Sequence[memoryview], offset: int | None = None
+    ) -> int | Coroutine[Any, Any, int]:
+        """Read or write as far as nothing waits, not for a disk either; where that is nothing at all,
+        ``BlockingIOError``. What to await, where the host's own code has to wait."""
+        if write:
+            return self.write(buffers) if offset is None else self.pwrite(buffers, offset)
+        return self.read(buffers) if offset is None else self.pread(buffers, offset)
 
     def seek(self, delta: int, whence: Whence) -> int:
         """Move the position; returns the new one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno as host
-from _collections_abc import Callable
+from _collections_abc import Awaitable, Callable
 
 from stratavm.base.forms import Any, Final, IntEnum, TypeVar
 
@@ -112,6 +112,14 @@ def call_host(function: Callable[..., T], *arguments: Any) -> T:
     """Call a function that the host program gave; what it raises comes out unchanged, be it an ``OSError``."""
     try:
         return function(*arguments)
+    except (OSError, OverflowError, MemoryError) as error:
+        raise HostRaised(error) from None
+
+
+async def of_host(awaitable: Awaitable[T]) -> T:
+    """``call_host`` for what the host program's own code has to be awaited for."""
+    try:
+        return await awaitable
     except (OSError, OverflowError, MemoryError) as error:
         raise HostRaised(error) from None
 

@@ -4,6 +4,7 @@ from libc.stdint cimport uint64_t
 cdef class Guest:
     cdef readonly object memory            # the caller's
     cdef readonly list pins
+    cdef public object waits               # how it waits: ``patience.Patience``
     cdef object source                     # whose buffer it is
     cdef object whole                      # a memoryview of it, once somebody needs one
     cdef Py_buffer buffer

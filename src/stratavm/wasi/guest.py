@@ -4,6 +4,9 @@
 is used, and what makes a function's body into one that returns an error number.
 
 Pointers and lengths are unsigned 32-bit integers, computed with in 64 bits, where they do not wrap.
+
+A body that has to wait returns the rest of itself, a coroutine. In a synchronous call it runs to its end, and the
+thread waits (``patience``); on a fiber the caller gets it, as something to await (``onloop``).
 """
 
 from _struct import error as StructError
@@ -15,11 +18,13 @@ from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.string import memcpy
 from cython.cimports.stratavm.runtime.memory import Memory
 from cython.cimports.stratavm.runtime.native import load_32
+from cython.cimports.stratavm.runtime.occupancy import fiber_here
 from cython.cimports.stratavm.runtime.store import Store
 from cython.cimports.stratavm.wasi.state import WorldState
 
 from stratavm.wasi.abi import IOVEC
 from stratavm.wasi.errno import Errno, HostRaised, WasiError, call_host, from_os_error
+from stratavm.wasi.patience import BLOCKING, finish
 
 IOVEC_BYTES = cython.declare(uint64_t, IOVEC.size)
 MOST_BYTES = cython.declare(uint64_t, 0xFFFF_FFFF)  # that a result of 32 bits can tell
@@ -29,7 +34,8 @@ MOST_BYTES = cython.declare(uint64_t, 0xFFFF_FFFF)  # that a result of 32 bits c
 class Guest:
     """What one call has: the caller's memory, what may end its waiting, and the descriptors that it uses.
 
-    Attributes: ``pins`` are the descriptors that the world gave out, open until the call ends.
+    Attributes: ``pins`` are the descriptors that the world gave out, open until the call ends. ``waits`` is how it
+    waits: ``patience.Patience``.
 
     Args:
         source: a writable buffer, all bytes of the memory.
@@ -49,6 +55,7 @@ class Guest:
         self.memory = memory
         self.source = source
         self.pins = []
+        self.waits = BLOCKING
         PyObject_GetBuffer(source, cython.address(self.buffer), PyBUF_WRITABLE)
         self.held = True
         self.base = cython.cast(cython.p_char, self.buffer.buf)
@@ -59,10 +66,20 @@ class Guest:
         if self.held:
             PyBuffer_Release(cython.address(self.buffer))
 
-    def end(self):
-        """The call is over: nothing of the memory can be reached by it."""
+    def drop(self) -> None:
+        """Nobody waits for the call any more, which a thread goes on with: it reaches nothing of the memory, and ends
+        where it looks whether it should."""
         self.size = 0
         self.base = cython.NULL
+
+    @property
+    def dropped(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return self.base == cython.NULL
+
+    def end(self):
+        """The call is over: nothing of the memory can be reached by it."""
+        self.drop()
         if self.held:
             self.held = False
             PyBuffer_Release(cython.address(self.buffer))
@@ -78,7 +95,11 @@ class Guest:
         return getattr(self.memory, "poll", None)
 
     def heed(self) -> None:
-        """Let whoever wants to end the call do so."""
+        """Let whoever wants to end the call do so. One on a fiber is ended where it is awaited."""
+        if self.waits is not BLOCKING:
+            if self.base == cython.NULL:
+                raise WasiError(Errno.BADF)
+            return
         if type(self.memory) is Memory:
             store: Store = cython.cast(Memory, self.memory).store
             if load_32(cython.address(store.exec.pending)) == 0:
@@ -110,11 +131,6 @@ class Guest:
         self.check_range(pointer, length)
         memcpy(self.base + pointer, data, length)
         return 0
-
-    def bytes_at(self, pointer: uint64_t, length: uint64_t) -> object:
-        """A range of memory, or FAULT."""
-        self.check_range(pointer, length)
-        return self.slice(pointer, length)
 
     def write_bytes(self, pointer: uint64_t, data: bytes) -> None:
         """Write bytes."""
@@ -179,30 +195,55 @@ class Guest:
 
 
 @cython.cfunc
+def told(error: object) -> object:
+    """The error number for what a body has raised; what the host's own code raised goes on as it is."""
+    if isinstance(error, WasiError):
+        return error.errno.value
+    if isinstance(error, OSError):
+        return from_os_error(error).value
+    if isinstance(error, (OverflowError, StructError)):  # a number that does not fit, such as a time in the year 600e9
+        return Errno.OVERFLOW.value
+    if isinstance(error, MemoryError):
+        return Errno.NOMEM.value
+    raise error.error if isinstance(error, HostRaised) else error
+
+
+def number_of(error: BaseException) -> int:
+    """``told`` for who awaits the rest of a body."""
+    return told(error)
+
+
+def end_call(guest: Guest, world: WorldState) -> None:
+    """The call of a guest is over, whoever awaited it."""
+    guest.end()
+    if guest.pins:
+        world.release(guest)
+
+
+@cython.cfunc
 def run(body: object, world: WorldState, memory: object, arguments: tuple) -> object:
-    """Run a function's body: its error number."""
+    """Run a function's body: its error number, or what is to be awaited for it."""
     guest: Guest
+    rest: object
     try:
         if world.closed:
             return Errno.BADF.value
         guest = Guest.__new__(Guest)
         guest.begin(memory if type(memory) is Memory else memory.view(), world.most_items, memory)
+        if type(memory) is Memory and fiber_here(cython.cast(Memory, memory).store.exec) != cython.NULL:
+            return world.on_fiber(body, guest, arguments)
         try:
-            body(world, guest, *arguments)
+            rest = body(world, guest, *arguments)
+            if rest is not None and not finish(rest):
+                return rest  # which the caller refuses
         finally:
             guest.end()
             if guest.pins:
                 world.release(guest)
     except HostRaised as raised:
         raise raised.error from None
-    except WasiError as error:
-        return error.errno.value
-    except OSError as error:
-        return from_os_error(error).value
-    except (OverflowError, StructError):  # a number that does not fit, such as a time in the year 600 billion
-        return Errno.OVERFLOW.value
-    except MemoryError:
-        return Errno.NOMEM.value
+    except Exception as error:
+        return told(error)
     return 0
 
 

@@ -5,14 +5,29 @@ Each thing that is held has a count of its own, which is given back once, by who
 
 from __future__ import annotations
 
+import os
+from _thread import RLock
 from _weakref import ref
 
 from stratavm.base.errors import ResourceLimit
 from stratavm.base.forms import TYPE_CHECKING, Final
-from stratavm.wasi.locks import ForkLock
 
 if TYPE_CHECKING:
     from stratavm.wasi.guest import Payer
+
+
+class ForkLock:
+    """A re-entrant lock, to be held for moments only, ``with name.lock:``. A forked child finds it free, whoever held
+    it."""
+
+    def __init__(self) -> None:
+        self.renew()
+        os.register_at_fork(after_in_child=self.renew)
+
+    def renew(self) -> None:
+        """Whoever holds the lock is not there any more."""
+        self.lock = RLock()
+
 
 COUNTS: Final = ForkLock()
 """Whoever changes a count has it, for that moment; stores are asked without it."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Sequence
 
 from stratavm.base.forms import ClassVar, Final, TypeVar
 from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS, Fdflags, Filetype, Oflags, Whence
+from stratavm.wasi.channel import DISK_CACHED, move_now
 from stratavm.wasi.descriptor import FILE_PIECE, SHORT_PIECE, Descriptor, Directory, Entry, Opening, Stat, Times
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.guarded import guard_of
@@ -68,7 +69,7 @@ class HostFile(Descriptor):
     """A regular file of the host."""
 
     filetype = Filetype.REGULAR_FILE
-    on_host = True
+    on_host = slow = True
     piece_bytes = FILE_PIECE
     default_rights: ClassVar[int] = FILE_RIGHTS
 
@@ -77,6 +78,7 @@ class HostFile(Descriptor):
         self.fd, self.flags, self.read_only = fd, flags, read_only
         if type(self) is HostFile:  # an embedder's own kind has its own ways
             self.positioned = self.stats = True
+            self.disk = DISK_CACHED
             self.short_read = self.short_write = SHORT_PIECE
 
     def read(self, buffers: Sequence[memoryview]) -> int:
@@ -96,6 +98,14 @@ class HostFile(Descriptor):
     def pwrite(self, buffers: Sequence[memoryview], offset: int) -> int:
         """Write at an offset; at the end with APPEND, as Linux does."""
         return os.pwritev(self.fd, buffers, offset) if buffers else 0
+
+    def move_now(self, write: bool, buffers: Sequence[memoryview], offset: int | None = None) -> int:
+        """As far as no disk is waited for."""
+        if not buffers:
+            return 0
+        if offset is None:
+            self.position = UNKNOWN_POSITION
+        return move_now(self.fd, write, buffers, offset)
 
     def seek(self, delta: int, whence: Whence) -> int:
         """Move the position."""
@@ -148,7 +158,7 @@ class HostFile(Descriptor):
 class HostDirectory(Directory):
     """A directory of the host."""
 
-    on_host = True
+    on_host = slow = True
     default_rights: ClassVar[int] = DIRECTORY_RIGHTS
 
     def __init__(self, fd: int, resolver: Resolver, read_only: bool = False) -> None:

@@ -18,7 +18,7 @@ from stratavm.base.text import utf8
 from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS, Fdflags, Filetype, Oflags, Whence
 from stratavm.wasi.descriptor import FILE_PIECE, Descriptor, Directory, Entry, Opening, Stat, Times, Tree
 from stratavm.wasi.errno import Errno, WasiError
-from stratavm.wasi.locks import ForkLock
+from stratavm.wasi.held import ForkLock
 from stratavm.wasi.quotas import Quotas
 from stratavm.wasi.resolve import MAX_LINKS, split
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from _collections_abc import Callable
+from _collections_abc import Callable, Coroutine
 
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, TypeAlias, cast, dataclass
 from stratavm.spec.types import I32, I64, FuncType, ValType
@@ -12,8 +12,13 @@ if TYPE_CHECKING:
     from stratavm.wasi.context import Context
     from stratavm.wasi.p1.short import Short
 
-Body: TypeAlias = Callable[..., None]
-"""``body(ctx, guest, *ints)``: returns on success, raises ``WasiError`` or ``OSError`` otherwise."""
+Body: TypeAlias = "Callable[..., Coroutine[Any, Any, None] | None]"
+"""``body(ctx, guest, *ints)``: returns on success, raises ``WasiError`` or ``OSError`` otherwise. Where it has to wait
+it returns the rest of itself."""
+
+APART: Final[dict[Body, tuple[int, ...]]] = {}
+"""Bodies that ask a file system, and which of their integers are the numbers of descriptors that they ask it by: where
+one of those is slow, and nothing may wait, a thread runs the whole body."""
 
 LETTERS: Final[dict[str, ValType]] = {"i": I32, "I": I64}
 
@@ -57,14 +62,18 @@ def _check(name: str, signature: str, taken: int) -> None:
 class Registry(dict[str, Function]):
     """Functions of one namespace by name."""
 
-    def function(self, name: str, signature: str, short: type[Short] | None = None) -> Callable[[Body], Body]:
-        """Declare the decorated body as the function ``name``, e.g. with the signature ``iiIi->i``, and its short way,
-        if it has one."""
+    def function(
+        self, name: str, signature: str, short: type[Short] | None = None, apart: tuple[int, ...] = ()
+    ) -> Callable[[Body], Body]:
+        """Declare the decorated body as the function ``name``, e.g. with the signature ``iiIi->i``, its short way, if
+        it has one, and where it is among ``APART`` its integers there."""
 
         def declare(body: Body) -> Body:
             if name in self:
                 raise ValueError(f"{name} is declared twice")
             _check(name, signature, cast(Any, body).__code__.co_argcount - 2)
+            if apart:
+                APART[body] = apart
             self[name] = Function(name, signature, Guarded(body), (body.__doc__ or "").strip(), short)
             return body
 

@@ -11,7 +11,7 @@ from stratavm.wasi.abi import SOCKET_RIGHTS, Filetype, Rights
 from stratavm.wasi.channel import bytes_waiting, duplicate
 from stratavm.wasi.descriptor import Descriptor
 from stratavm.wasi.errno import Errno, WasiError
-from stratavm.wasi.locks import ForkLock
+from stratavm.wasi.held import ForkLock
 
 ACCEPTING: Final = ForkLock()
 

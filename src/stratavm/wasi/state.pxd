@@ -17,6 +17,11 @@ cdef enum:
     UNKNOWN = -1      # the kernel has to be asked
     MOVING = -2       # a call moves it, and is the only one that uses the descriptor
 
+cdef enum:
+    DISK_NONE = 0
+    DISK_CACHED = 1
+    DISK_DIRECT = 2   # the kernel, told not to wait, waits for the disk all the same
+
 cdef class DescriptorState:
     cdef public uint64_t rights
     cdef public uint64_t inheriting
@@ -26,6 +31,7 @@ cdef class DescriptorState:
     cdef public list users                 # calls that use it
     cdef public int fd                     # of the host, -1 = none
     cdef public bint positioned            # ``fd`` is a regular file: offsets and position are the kernel's
+    cdef public int disk                   # whether reading and writing ``fd`` may wait for a disk
     cdef public bint stats                 # its attributes are those of ``fd``
     cdef public int64_t position           # of ``fd``, or one of the numbers below
     cdef uint64_t forks                    # of this process and those before it, when the descriptor was made

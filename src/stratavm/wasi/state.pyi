@@ -28,6 +28,7 @@ class DescriptorState:
     fd: int
     positioned: bool
     position: int
+    disk: int
     stats: bool
     short_read: int
     short_write: int

@@ -5,17 +5,17 @@ from __future__ import annotations
 import errno
 import io
 import os
-from _collections_abc import Callable, Sequence
+from _collections_abc import Awaitable, Callable, Sequence
 from stat import S_ISDIR, S_ISFIFO
 
-from stratavm.base.forms import Any, ClassVar, Final, Literal, Protocol, TypeAlias
+from stratavm.base.forms import Any, ClassVar, Final, Literal, Protocol, TypeAlias, cast
 from stratavm.base.importing import fcntl
 from stratavm.wasi.abi import STREAM_RIGHTS, Filetype, Rights
 from stratavm.wasi.buffers import first, size_of
 from stratavm.wasi.capture import Capture
-from stratavm.wasi.channel import Channel, FifoChannel, bytes_waiting, channel_of, duplicate
+from stratavm.wasi.channel import DISK_CACHED, DISK_DIRECT, Channel, FifoChannel, bytes_waiting, channel_of, duplicate
 from stratavm.wasi.descriptor import FILE_PIECE, NO_PIECES, SHORT_PIECE, Descriptor, Stat
-from stratavm.wasi.errno import Errno, HostRaised, WasiError, call_host
+from stratavm.wasi.errno import Errno, HostRaised, WasiError, call_host, of_host
 from stratavm.wasi.given import c_string
 from stratavm.wasi.held import Held
 
@@ -36,7 +36,15 @@ class HasFileno(Protocol):
 
 Path: TypeAlias = str | os.PathLike[str]
 Source: TypeAlias = (
-    Literal["inherit"] | Path | bytes | bytearray | memoryview | io.IOBase | HasFileno | Callable[[int], bytes] | None
+    Literal["inherit"]
+    | Path
+    | bytes
+    | bytearray
+    | memoryview
+    | io.IOBase
+    | HasFileno
+    | Callable[[int], bytes | Awaitable[bytes]]
+    | None
 )
 Sink: TypeAlias = (
     Literal["inherit"] | Path | bytearray | Capture | io.IOBase | HasFileno | Callable[[bytes], Any] | None
@@ -69,6 +77,8 @@ class HostStream(Stream):
         self.fd = self.channel.fd
         self.writes_whole = self.channel.may_block
         self.piece_bytes = FILE_PIECE if self.channel.endless else NO_PIECES
+        if self.channel.slow:
+            self.disk = DISK_DIRECT if fcntl.fcntl(self.fd, fcntl.F_GETFL) & os.O_DIRECT else DISK_CACHED
         if type(self.channel) is Channel:  # what else there is does more than one call of the kernel
             self.short_read = SHORT_PIECE
             self.short_write = self.channel.whole_bytes if self.channel.may_block else SHORT_PIECE
@@ -80,6 +90,16 @@ class HostStream(Stream):
     def write(self, buffers: Sequence[memoryview]) -> int:
         """Write what fits."""
         return self.channel.write(buffers) if buffers else 0
+
+    def move_now(self, write: bool, buffers: Sequence[memoryview], offset: int | None = None) -> int:
+        """As far as nothing waits."""
+        if offset is not None:
+            raise WasiError(Errno.SPIPE)
+        return self.channel.move_now(write, buffers) if buffers else 0
+
+    def is_slow(self) -> bool:
+        """Whether it is a file, or what the kernel cannot be asked about."""
+        return self.channel.slow
 
     def pollable(self) -> int | None:
         """The channel's descriptor; a regular file is always ready, and what is not yet open has nothing to poll."""
@@ -101,6 +121,13 @@ class ProgramStream(HostStream):
         """Write what fits; ``BrokenPipeError`` leaves the guest, which is not told."""
         try:
             return super().write(buffers)
+        except BrokenPipeError as error:
+            raise HostRaised(error) from None
+
+    def move_now(self, write: bool, buffers: Sequence[memoryview], offset: int | None = None) -> int:
+        """The same."""
+        try:
+            return super().move_now(write, buffers, offset)
         except BrokenPipeError as error:
             raise HostRaised(error) from None
 
@@ -143,17 +170,26 @@ class BytesSource(Stream):
 
 
 class CallableSource(Stream):
-    """Input from a callable that gets the most it may return; ``b""`` is the end."""
+    """Input from a callable that gets the most it may return; ``b""`` is the end. What it returns may be awaitable."""
 
-    def __init__(self, function: Callable[[int], bytes]) -> None:
+    def __init__(self, function: Callable[[int], bytes | Awaitable[bytes]]) -> None:
         super().__init__()
         self._function = function
 
     def read(self, buffers: Sequence[memoryview]) -> int:
-        """Ask for as much as the first buffer holds."""
+        """Ask for as much as the first buffer holds. What to await, where that has to be awaited."""
         if not buffers:
             return 0
         data = call_host(self._function, buffers[0].nbytes)
+        if hasattr(type(data), "__await__"):
+            return cast(int, self._later(buffers, cast("Awaitable[bytes]", data)))
+        return self._taken(buffers, cast(bytes, data))
+
+    async def _later(self, buffers: Sequence[memoryview], data: Awaitable[bytes]) -> int:
+        return self._taken(buffers, await of_host(data))
+
+    @staticmethod
+    def _taken(buffers: Sequence[memoryview], data: bytes) -> int:
         if len(data) > buffers[0].nbytes:
             raise ValueError(f"the input callable returned {len(data)} bytes, asked for at most {buffers[0].nbytes}")
         buffers[0][: len(data)] = data
@@ -161,17 +197,24 @@ class CallableSource(Stream):
 
 
 class CallableSink(Stream):
-    """Output to a callable that gets bytes."""
+    """Output to a callable that gets bytes. What it returns is awaited if it is awaitable."""
 
     def __init__(self, function: Callable[[bytes], Any]) -> None:
         super().__init__()
         self._function = function
 
     def write(self, buffers: Sequence[memoryview]) -> int:
-        """Hand over each write as one ``bytes``; one that is very large, in part."""
+        """Hand over each write as one ``bytes``; one that is very large, in part. What to await, where the callable
+        wants to be awaited."""
         data = b"".join(first(buffers, LARGEST_COPY))
-        call_host(self._function, data)
+        answer = call_host(self._function, data)
+        if hasattr(type(answer), "__await__"):
+            return cast(int, self._later(len(data), answer))
         return len(data)
+
+    async def _later(self, size: int, answer: Awaitable[Any]) -> int:
+        await of_host(answer)
+        return size
 
 
 class KeepingSink(Stream):

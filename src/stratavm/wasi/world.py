@@ -34,7 +34,8 @@ class Wasi(Closing):
         preopens: directories: a mapping from the host's path (or a ``MemoryTree``) to the guest's, or pairs of them. A
             folder of the host is read-only unless the mode says ``"rw"``: ``{"data": ("/data", "rw")}`` or
             ``[("data", "/data", "rw")]``. A ``MemoryTree`` is writable unless it says ``"ro"``.
-        stdin: ``"inherit"``, a path, bytes, a binary file, ``callable(most) -> bytes``, or None (empty).
+        stdin: ``"inherit"``, a path, bytes, a binary file, ``callable(most) -> bytes``, or None (empty). A
+            callable may return an awaitable, if guests are called by ``call_async``; also as an output.
         stdout: ``"inherit"``, a path, a bytearray that grows, a ``Capture``, a binary file, ``callable(bytes)``, or
             None (discarded).
         stderr: as ``stdout``.
@@ -46,6 +47,8 @@ class Wasi(Closing):
             store end it without that.)
         engine: where services that are not given here come from (clock, random bytes, file system, sockets), and
             where the world's events go.
+
+    Under ``call_async`` nothing here holds up the event loop: what would wait suspends the guest.
 
     Use it as a context manager, or ``close`` it: open files are closed with it.
     """

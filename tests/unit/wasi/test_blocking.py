@@ -14,11 +14,11 @@ import pytest
 
 from stratavm.wasi import MemoryTree, Wasi, channel, streams
 from stratavm.wasi.abi import Fdflags, Oflags
-from stratavm.wasi.context import Context
 from stratavm.wasi.errno import Errno
 from stratavm.wasi.hostfs import HostFile
 from stratavm.wasi.memfs import MemoryFile
 from stratavm.wasi.p1 import fd as p1_fd
+from stratavm.wasi.patience import Blocking
 from tests.unit.wasi.guest import DATA, OUT, RW, FakeMemory, Guest
 
 LARGE = 0x1F000
@@ -217,7 +217,7 @@ def test_a_reader_that_went_away_is_an_error(way):
 def test_data_that_another_reader_takes_first_leaves_the_wait_as_it_was(kind, way, tmp_path, monkeypatch):
     """The descriptor was ready, and then was not: the call goes on waiting, and can be ended."""
     ends = Ends(kind, tmp_path)
-    plainly, stolen = Context._ready, []
+    plainly, stolen = Blocking._ready, []
 
     def with_thief(self, descriptor, readiness):
         os.write(ends.others[0] if ends.others else ends.stdout.fileno(), b"x")
@@ -225,7 +225,7 @@ def test_data_that_another_reader_takes_first_leaves_the_wait_as_it_was(kind, wa
         stolen.append((ready, os.read(ends.stdin.fileno(), 100)))
         return ready
 
-    monkeypatch.setattr(Context, "_ready", with_thief)
+    monkeypatch.setattr(Blocking, "_ready", with_thief)
     with Wasi(stdin=ends.stdin) as wasi:
         guest = Guest(wasi)
         guest.memory = Stopping(5)
@@ -251,7 +251,7 @@ def test_accepting_where_another_takes_the_connection_first_goes_on_waiting(monk
     """The listening socket was ready; its own mode is as before."""
     listener = socket.create_server(("127.0.0.1", 0))
     with Wasi(sockets=[listener]) as wasi, socket.create_connection(listener.getsockname()):
-        plainly, taken = Context._ready, []
+        plainly, taken = Blocking._ready, []
 
         def with_thief(self, descriptor, readiness):
             ready = plainly(self, descriptor, readiness)
@@ -259,7 +259,7 @@ def test_accepting_where_another_takes_the_connection_first_goes_on_waiting(monk
                 taken.append(listener.accept()[0])
             return ready
 
-        monkeypatch.setattr(Context, "_ready", with_thief)
+        monkeypatch.setattr(Blocking, "_ready", with_thief)
         wasi._context.table[3].socket.accept()[0].close()  # nothing is left for the first try
         with socket.create_connection(listener.getsockname()):
             listener.accept()[0].close()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from stratavm.base.forms import Final
-from stratavm.base.importing import importing
+from _collections_abc import Coroutine
+
+from stratavm.base.forms import Any, Final
+from stratavm.base.importing import importing, partial
 from stratavm.wasi.abi import (
     ADVICES,
     FDSTAT,
@@ -21,6 +23,7 @@ from stratavm.wasi.descriptor import Stat, Times
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.guest import Guest
 from stratavm.wasi.p1 import short
+from stratavm.wasi.patience import Rest, told_later
 from stratavm.wasi.registry import PREVIEW1, UNSTABLE
 
 ALLOCATED_AT_ONCE: Final = 64 << 20
@@ -56,7 +59,15 @@ def write_stat(guest: Guest, pointer: int, stat: Stat) -> None:
     guest.write(FILESTAT, pointer, *stat)
 
 
-@PREVIEW1.function("fd_advise", "iIIi->i")
+def tell_u32(guest: Guest, out: int, result: int | Coroutine[Any, Any, int]) -> Rest:
+    """Write a result, or return what writes it once it is there."""
+    if isinstance(result, int):
+        guest.write_u32(out, result)
+        return None
+    return told_later(partial(guest.write_u32, out), result)
+
+
+@PREVIEW1.function("fd_advise", "iIIi->i", apart=(0,))
 def fd_advise(ctx: Context, guest: Guest, fd: int, offset: int, length: int, advice: int) -> None:
     """Tell how a file will be used."""
     descriptor = ctx.get(guest, fd, Rights.FD_ADVISE)
@@ -65,7 +76,7 @@ def fd_advise(ctx: Context, guest: Guest, fd: int, offset: int, length: int, adv
     descriptor.advise(offset_of(offset), offset_of(length), advice)
 
 
-@PREVIEW1.function("fd_allocate", "iII->i")
+@PREVIEW1.function("fd_allocate", "iII->i", apart=(0,))
 def fd_allocate(ctx: Context, guest: Guest, fd: int, offset: int, length: int) -> None:
     """Make sure that a range of a file exists."""
     descriptor = ctx.get(guest, fd, Rights.FD_ALLOCATE)
@@ -82,19 +93,19 @@ def fd_allocate(ctx: Context, guest: Guest, fd: int, offset: int, length: int) -
         ctx.wrote(piece)
 
 
-@PREVIEW1.function("fd_close", "i->i")
+@PREVIEW1.function("fd_close", "i->i", apart=(0,))
 def fd_close(ctx: Context, guest: Guest, fd: int) -> None:
     """Close."""
     ctx.remove(fd)
 
 
-@PREVIEW1.function("fd_datasync", "i->i")
+@PREVIEW1.function("fd_datasync", "i->i", apart=(0,))
 def fd_datasync(ctx: Context, guest: Guest, fd: int) -> None:
     """Write the data through."""
     ctx.get(guest, fd, Rights.FD_DATASYNC).sync(data_only=True)
 
 
-@PREVIEW1.function("fd_sync", "i->i")
+@PREVIEW1.function("fd_sync", "i->i", apart=(0,))
 def fd_sync(ctx: Context, guest: Guest, fd: int) -> None:
     """Write data and attributes through."""
     ctx.get(guest, fd, Rights.FD_SYNC).sync(data_only=False)
@@ -125,13 +136,13 @@ def fd_fdstat_set_rights(ctx: Context, guest: Guest, fd: int, base: int, inherit
     descriptor.rights, descriptor.inheriting = base, inheriting
 
 
-@PREVIEW1.function("fd_filestat_get", "ii->i", short.FdFilestatGet)
+@PREVIEW1.function("fd_filestat_get", "ii->i", short.FdFilestatGet, apart=(0,))
 def fd_filestat_get(ctx: Context, guest: Guest, fd: int, out: int) -> None:
     """Write a file's attributes."""
     write_stat(guest, out, ctx.get(guest, fd, Rights.FD_FILESTAT_GET).stat())
 
 
-@UNSTABLE.function("fd_filestat_get", "ii->i")
+@UNSTABLE.function("fd_filestat_get", "ii->i", apart=(0,))
 def fd_filestat_get_unstable(ctx: Context, guest: Guest, fd: int, out: int) -> None:
     """The same, in the older layout."""
     guest.write(FILESTAT_UNSTABLE, out, *unstable_stat(ctx.get(guest, fd, Rights.FD_FILESTAT_GET).stat()))
@@ -142,7 +153,7 @@ def unstable_stat(stat: Stat) -> Stat:
     return stat._replace(nlink=min(stat.nlink, 0xFFFF_FFFF))
 
 
-@PREVIEW1.function("fd_filestat_set_size", "iI->i")
+@PREVIEW1.function("fd_filestat_set_size", "iI->i", apart=(0,))
 def fd_filestat_set_size(ctx: Context, guest: Guest, fd: int, size: int) -> None:
     """Truncate a file, or extend it with zeros."""
     descriptor = ctx.get(guest, fd, Rights.FD_FILESTAT_SET_SIZE)
@@ -153,7 +164,7 @@ def fd_filestat_set_size(ctx: Context, guest: Guest, fd: int, size: int) -> None
     ctx.wrote(growth)
 
 
-@PREVIEW1.function("fd_filestat_set_times", "iIIi->i")
+@PREVIEW1.function("fd_filestat_set_times", "iIIi->i", apart=(0,))
 def fd_filestat_set_times(ctx: Context, guest: Guest, fd: int, atim: int, mtim: int, flags: int) -> None:
     """Set a file's timestamps."""
     descriptor = ctx.get(guest, fd, Rights.FD_FILESTAT_SET_TIMES)
@@ -163,37 +174,37 @@ def fd_filestat_set_times(ctx: Context, guest: Guest, fd: int, atim: int, mtim: 
 
 
 @PREVIEW1.function("fd_read", "iiii->i", short.FdRead)
-def fd_read(ctx: Context, guest: Guest, fd: int, iovs: int, count: int, out: int) -> None:
+def fd_read(ctx: Context, guest: Guest, fd: int, iovs: int, count: int, out: int) -> Rest:
     """Read at the position."""
     descriptor = ctx.get(guest, fd, Rights.FD_READ)
     guest.check(out, 4)
-    guest.write_u32(out, ctx.read(guest, descriptor, guest.iovecs(iovs, count)))
+    return tell_u32(guest, out, ctx.read(guest, descriptor, guest.iovecs(iovs, count)))
 
 
 @PREVIEW1.function("fd_pread", "iiiIi->i", short.FdPread)
-def fd_pread(ctx: Context, guest: Guest, fd: int, iovs: int, count: int, offset: int, out: int) -> None:
+def fd_pread(ctx: Context, guest: Guest, fd: int, iovs: int, count: int, offset: int, out: int) -> Rest:
     """Read at an offset."""
     descriptor = ctx.get(guest, fd, Rights.FD_READ | Rights.FD_SEEK)
     guest.check(out, 4)
-    guest.write_u32(out, ctx.read(guest, descriptor, guest.iovecs(iovs, count), offset_of(offset)))
+    return tell_u32(guest, out, ctx.read(guest, descriptor, guest.iovecs(iovs, count), offset_of(offset)))
 
 
 @PREVIEW1.function("fd_write", "iiii->i", short.FdWrite)
-def fd_write(ctx: Context, guest: Guest, fd: int, iovs: int, count: int, out: int) -> None:
+def fd_write(ctx: Context, guest: Guest, fd: int, iovs: int, count: int, out: int) -> Rest:
     """Write at the position."""
     descriptor = ctx.get(guest, fd, Rights.FD_WRITE)
     guest.check(out, 4)
-    guest.write_u32(out, ctx.write(guest, descriptor, guest.iovecs(iovs, count)))
+    return tell_u32(guest, out, ctx.write(guest, descriptor, guest.iovecs(iovs, count)))
 
 
 @PREVIEW1.function("fd_pwrite", "iiiIi->i", short.FdPwrite)
-def fd_pwrite(ctx: Context, guest: Guest, fd: int, iovs: int, count: int, offset: int, out: int) -> None:
+def fd_pwrite(ctx: Context, guest: Guest, fd: int, iovs: int, count: int, offset: int, out: int) -> Rest:
     """Write at an offset."""
     descriptor = ctx.get(guest, fd, Rights.FD_WRITE | Rights.FD_SEEK)
     guest.check(out, 4)
     buffers = guest.iovecs(iovs, count)
     offset_of(offset + size_of(buffers))
-    guest.write_u32(out, ctx.write(guest, descriptor, buffers, offset))
+    return tell_u32(guest, out, ctx.write(guest, descriptor, buffers, offset))
 
 
 @PREVIEW1.function("fd_prestat_get", "ii->i", short.FdPrestatGet)
@@ -222,7 +233,7 @@ def _preopen(ctx: Context, guest: Guest, fd: int) -> bytes:
     return name
 
 
-@PREVIEW1.function("fd_readdir", "iiiIi->i")
+@PREVIEW1.function("fd_readdir", "iiiIi->i", apart=(0,))
 def fd_readdir(ctx: Context, guest: Guest, fd: int, buffer: int, length: int, cookie: int, out: int) -> None:
     """Write entries from a cookie on, the last one cut off where the buffer ends.
 
@@ -230,7 +241,7 @@ def fd_readdir(ctx: Context, guest: Guest, fd: int, buffer: int, length: int, co
     """
     directory = ctx.directory(guest, fd, Rights.FD_READDIR)
     guest.check(out, 4)
-    target = guest.bytes_at(buffer, length)
+    guest.check(buffer, length)
     listing = directory.cursor
     if cookie == 0 or listing is None:
         with importing:
@@ -238,23 +249,23 @@ def fd_readdir(ctx: Context, guest: Guest, fd: int, buffer: int, length: int, co
 
         listing = renew(ctx, guest, directory)
     found = listing.behind(cookie, length)
-    target[: len(found)] = found
+    guest.write_bytes(buffer, bytes(found))
     guest.write_u32(out, len(found))
 
 
-@PREVIEW1.function("fd_renumber", "ii->i")
+@PREVIEW1.function("fd_renumber", "ii->i", apart=(0, 1))
 def fd_renumber(ctx: Context, guest: Guest, fd: int, to: int) -> None:
     """Move a descriptor onto another one."""
     ctx.renumber(guest, fd, to)
 
 
-@PREVIEW1.function("fd_seek", "iIii->i", short.FdSeek)
+@PREVIEW1.function("fd_seek", "iIii->i", short.FdSeek, apart=(0,))
 def fd_seek(ctx: Context, guest: Guest, fd: int, delta: int, whence: int, out: int) -> None:
     """Move the position and write the new one."""
     _seek(ctx, guest, fd, delta, whence, out)
 
 
-@UNSTABLE.function("fd_seek", "iIii->i")
+@UNSTABLE.function("fd_seek", "iIii->i", apart=(0,))
 def fd_seek_unstable(ctx: Context, guest: Guest, fd: int, delta: int, whence: int, out: int) -> None:
     """The same, with the older numbers: current, end, start."""
     _seek(ctx, guest, fd, delta, {0: Whence.CUR, 1: Whence.END, 2: Whence.SET}.get(whence, whence), out)

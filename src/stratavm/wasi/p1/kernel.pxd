@@ -35,6 +35,24 @@ cdef extern from * nogil:
         struct timespec t = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
         return clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
     }
+
+    #ifndef RWF_NOWAIT
+    #define RWF_NOWAIT 0x00000008
+    #endif
+    /* Read or write a file as far as no disk is waited for: bytes moved, or -1. What is read in part only is as if it
+       was not: behind it may be the end of the file, or what the disk has to be asked for. */
+    static inline Py_ssize_t strata_act_now(int fd, struct iovec *v, int n, int64_t offset, int writes, uint64_t size) {
+        ssize_t moved;
+        if (writes)
+            return pwritev2(fd, v, n, offset, RWF_NOWAIT);
+        moved = preadv2(fd, v, n, offset, RWF_NOWAIT);
+        if (moved > 0 && (uint64_t)moved < size) {
+            if (offset == -1)
+                lseek(fd, -moved, SEEK_CUR);
+            return -1;
+        }
+        return moved;
+    }
     """
     uint32_t get_32 "strata_get_32"(const char*)
     uint64_t get_64 "strata_get_64"(const char*)
@@ -59,6 +77,7 @@ cdef extern from * nogil:
     Py_ssize_t writev(int, iovec*, int)
     Py_ssize_t preadv(int, iovec*, int, int64_t)
     Py_ssize_t pwritev(int, iovec*, int, int64_t)
+    Py_ssize_t act_now "strata_act_now"(int, iovec*, int, int64_t, bint, uint64_t)
     int64_t lseek(int, int64_t, int)
     int SEEK_SET
     int SEEK_CUR

@@ -18,12 +18,13 @@ from stratavm.wasi.abi import (
     Eventtype,
     Rights,
 )
-from stratavm.wasi.context import SLICE_S, Context
+from stratavm.wasi.context import Context
 from stratavm.wasi.descriptor import Descriptor
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.guest import Guest
 from stratavm.wasi.p1 import short
 from stratavm.wasi.p1.clock import read_clock
+from stratavm.wasi.patience import Rest
 from stratavm.wasi.registry import PREVIEW1, UNSTABLE
 
 FOREVER: Final = 1 << 63
@@ -61,6 +62,7 @@ class Poll:
         self.timers: list[tuple[int, int]] = []
         self.waits: dict[int, list[Wait]] = {}
         self.poller = select.poll()
+        self.hosts: dict[int, tuple[Descriptor, int]] = {}
 
     def subscribe(self, userdata: int, tag: int, union: bytes) -> None:
         """Sort one subscription in; one that is wrong becomes an event with an error."""
@@ -99,22 +101,23 @@ class Poll:
         for wait in waits:
             mask |= wait.mask
         self.poller.register(host, mask)
+        self.hosts[host] = descriptor, mask
 
-    def run(self) -> list[Event]:
+    async def run(self) -> list[Event]:
         """Wait until something happens."""
         shortest = min((due for due, _ in self.timers), default=FOREVER)
         if self.events:
             shortest = 0
-        passed = self._wait(shortest) if self.waits else self._sleep(shortest)
+        passed = await (self._wait(shortest) if self.waits else self._sleep(shortest))
         self.events += [Event(userdata, 0, Eventtype.CLOCK) for due, userdata in self.timers if due <= passed]
         return self.events
 
-    def _sleep(self, ns: int) -> int:
+    async def _sleep(self, ns: int) -> int:
         if not self.events:
-            self.ctx.sleep(self.guest, ns)
+            await self.guest.waits.sleep(self.ctx, self.guest, ns)
         return ns
 
-    def _wait(self, ns: int) -> int:
+    async def _wait(self, ns: int) -> int:
         """Wait for descriptors, for at most so long, in slices that the host may interrupt."""
         clock = self.ctx.clock
         if clock.virtual and ns < FOREVER:
@@ -123,8 +126,7 @@ class Poll:
         while True:
             passed = clock.monotonic_ns() - start
             left_ms = max(ns - passed, 0) / 1e6
-            slice_ms = min(left_ms, SLICE_S * 1000)
-            self._collect(slice_ms)
+            self._collect(await self.guest.waits.first_of(self.ctx, self.guest, self.poller, self.hosts, left_ms))
             if self.events or left_ms == 0:
                 return max(clock.monotonic_ns() - start, ns if left_ms == 0 else 0)
             self.ctx.pause(self.guest)
@@ -132,14 +134,14 @@ class Poll:
 
     def _pass_virtually(self, ns: int) -> int:
         """What is ready now comes first; otherwise virtual time jumps to the first timer."""
-        self._collect(0)
+        self._collect(self.poller.poll(0))
         if self.events:
             return 0
         self.ctx.clock.sleep(ns)
         return ns
 
-    def _collect(self, most_ms: float) -> None:
-        for host, mask in self.poller.poll(most_ms):
+    def _collect(self, found: list[tuple[int, int]]) -> None:
+        for host, mask in found:
             self._happened(host, mask)
 
     def _happened(self, host: int, mask: int) -> None:
@@ -157,7 +159,7 @@ class Poll:
                     self.events.append(Event(wait.userdata, Errno.BADF.value, wait.type))
 
 
-def _poll(ctx: Context, guest: Guest, layout: Struct, skip: int, subs: int, out: int, count: int, n_out: int) -> None:
+def _poll(ctx: Context, guest: Guest, layout: Struct, skip: int, subs: int, out: int, count: int, n_out: int) -> Rest:
     """Both versions: the older one's clock union begins with an identifier, which ``skip`` passes over."""
     if count == 0:
         raise WasiError(Errno.INVAL)
@@ -168,19 +170,23 @@ def _poll(ctx: Context, guest: Guest, layout: Struct, skip: int, subs: int, out:
     for userdata, tag, union in layout.iter_unpack(table):
         start = skip if tag == Eventtype.CLOCK else 0
         poll.subscribe(userdata, tag, union[start : start + SUBSCRIPTION_CLOCK.size])
-    events = poll.run()
+    return _tell(guest, poll, out, n_out)
+
+
+async def _tell(guest: Guest, poll: Poll, out: int, n_out: int) -> None:
+    events = await poll.run()
     for number, event in enumerate(events):
         guest.write(EVENT, out + number * EVENT.size, *event)
     guest.write_u32(n_out, len(events))
 
 
 @PREVIEW1.function("poll_oneoff", "iiii->i", short.PollOneoff)
-def poll_oneoff(ctx: Context, guest: Guest, subs: int, out: int, count: int, n_out: int) -> None:
+def poll_oneoff(ctx: Context, guest: Guest, subs: int, out: int, count: int, n_out: int) -> Rest:
     """Wait for the first of several things to happen."""
-    _poll(ctx, guest, SUBSCRIPTION, 0, subs, out, count, n_out)
+    return _poll(ctx, guest, SUBSCRIPTION, 0, subs, out, count, n_out)
 
 
 @UNSTABLE.function("poll_oneoff", "iiii->i")
-def poll_oneoff_unstable(ctx: Context, guest: Guest, subs: int, out: int, count: int, n_out: int) -> None:
+def poll_oneoff_unstable(ctx: Context, guest: Guest, subs: int, out: int, count: int, n_out: int) -> Rest:
     """The same, in the older layout."""
-    _poll(ctx, guest, SUBSCRIPTION_UNSTABLE, 8, subs, out, count, n_out)
+    return _poll(ctx, guest, SUBSCRIPTION_UNSTABLE, 8, subs, out, count, n_out)

@@ -9,6 +9,7 @@ from stratavm.wasi.context import Context
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.guest import Guest
 from stratavm.wasi.p1 import short
+from stratavm.wasi.patience import BLOCKING, Rest
 from stratavm.wasi.registry import PREVIEW1
 
 
@@ -25,7 +26,10 @@ def proc_raise(ctx: Context, guest: Guest, signal: int) -> None:
 
 
 @PREVIEW1.function("sched_yield", "->i", short.SchedYield)
-def sched_yield(ctx: Context, guest: Guest) -> None:
+def sched_yield(ctx: Context, guest: Guest) -> Rest:
     """Let others run."""
+    if guest.waits is not BLOCKING:
+        return guest.waits.pause(ctx, guest)
     ctx.pause(guest)
     os.sched_yield()
+    return None

@@ -7,6 +7,7 @@ is full, a clock or random bytes of the embedder's own, a quota that is met, an 
 begins anew: no error number is made here, and the general way stays the reference.
 
 Where the kernel may take long, the GIL is released, and the descriptor has the call among its users until it is over.
+On a fiber nothing is done that may take long: files are read and written as far as no disk is waited for.
 """
 
 import cython
@@ -18,6 +19,7 @@ from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memcpy
 from cython.cimports.stratavm.runtime.memory import Memory
 from cython.cimports.stratavm.runtime.native import load_32
+from cython.cimports.stratavm.runtime.occupancy import fiber_here
 from cython.cimports.stratavm.runtime.store import Store
 from cython.cimports.stratavm.wasi.p1.kernel import (
     CLOCK_MONOTONIC,
@@ -27,6 +29,7 @@ from cython.cimports.stratavm.wasi.p1.kernel import (
     GRND_NONBLOCK,
     SEEK_CUR,
     SEEK_END,
+    act_now,
     fstat,
     get_32,
     get_64,
@@ -46,7 +49,7 @@ from cython.cimports.stratavm.wasi.p1.kernel import (
     timespec,
     writev,
 )
-from cython.cimports.stratavm.wasi.state import UNKNOWN, DescriptorState, WorldState
+from cython.cimports.stratavm.wasi.state import DISK_DIRECT, DISK_NONE, UNKNOWN, DescriptorState, WorldState
 
 from stratavm.engine.ports import SystemRandom
 from stratavm.wasi.abi import (
@@ -63,8 +66,8 @@ from stratavm.wasi.abi import (
     Rights,
 )
 from stratavm.wasi.clock import SystemClock
-from stratavm.wasi.context import SLICE_S
 from stratavm.wasi.errno import Errno
+from stratavm.wasi.patience import SLICE_S
 
 YIELD_NS = cython.declare(uint64_t, 2000)  # between two that the kernel is told of
 APPEND = cython.declare(uint32_t, Fdflags.APPEND)
@@ -91,6 +94,15 @@ LONGEST_SLEEP_NS = cython.declare(uint64_t, int(SLICE_S * 1e9))
 MOST_RANDOM_BYTES = cython.declare(uint64_t, 4096)  # the kernel makes them in some ten microseconds
 MOST_OFFSET = cython.declare(uint64_t, (1 << 63) - 1)
 LAST_SECOND = cython.declare(int64_t, (1 << 63) // 10**9 - 1)
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def on_fiber(memory: Memory) -> cython.bint:
+    """Whether the call is on a fiber, where nothing may wait."""
+    store: Store = memory.store
+    return fiber_here(store.exec) != cython.NULL
 
 
 @cython.cclass
@@ -216,6 +228,8 @@ class PollOneoff(Timed):
         if self.world.most_items < 1 or not self.due_in(memory, at, cython.address(ns)):
             return 0
         userdata: uint64_t = get_64(memory.d.base + at)
+        if ns and on_fiber(memory):
+            return 0
         if ns:
             cells[0] = self.sleep(memory, ns)
             if cells[0]:
@@ -275,6 +289,8 @@ class FdSeek(Short):
         tells: cython.bint = delta == 0 and whence == SEEK_CUR
         found: DescriptorState = self.find(cells[0], TELL if tells else SEEK)
         if found is None or not found.positioned or whence > SEEK_END or not memory.inside(out, 8):
+            return 0
+        if whence == SEEK_END and on_fiber(memory):
             return 0
         position = found.known_position() if tells else UNKNOWN
         if position < 0:
@@ -359,7 +375,7 @@ class FdFilestatGet(Short):
         i: cython.int
         out: uint64_t = cython.cast(uint32_t, cells[2])
         found: DescriptorState = self.find(cells[0], FILESTAT_GET)
-        if found is None or not found.stats or not memory.inside(out, FILESTAT_BYTES):
+        if found is None or not found.stats or not memory.inside(out, FILESTAT_BYTES) or on_fiber(memory):
             return 0
         found.users.append(self)
         with cython.nogil:
@@ -450,13 +466,21 @@ class Moving(Short):
             return 0
         if writes and world.written_bytes + buffers.size > world.most_written_bytes:
             return 0
+        now: cython.bint = found.disk != DISK_NONE and on_fiber(memory)
+        if now and (found.disk == DISK_DIRECT or found.users):
+            return 0
         if buffers.count:
             before: int64_t = UNKNOWN if at_offset else found.begin_moving()
             found.users.append(self)
             if writes:  # before, or another thread's write would be let in by the same room
                 world.written_bytes += buffers.size
             with cython.nogil:
-                moved = act(found.fd, cython.address(buffers), writes, at_offset, offset)
+                if now:
+                    moved = act_now(
+                        found.fd, buffers.items, buffers.count, offset if at_offset else -1, writes, buffers.size
+                    )
+                else:
+                    moved = act(found.fd, cython.address(buffers), writes, at_offset, offset)
             if writes:
                 world.written_bytes -= buffers.size - (moved if moved > 0 else 0)
             closing = self.leave(found)
@@ -695,6 +719,8 @@ class SchedYield(Short):
         """Nothing."""
         store: Store = memory.store
         if self.world.closed or self.world.checkpoint is not None or load_32(cython.address(store.exec.pending)):
+            return 0
+        if on_fiber(memory):
             return 0
         if read_clock(CLOCK_MONOTONIC) - self.yielded_ns >= YIELD_NS:
             sched_yield()
