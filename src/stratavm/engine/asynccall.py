@@ -99,8 +99,8 @@ class AsyncCall(Fiber):
         if suspended:
             self.waits = True
             if self.request is None:
-                return TURN
-            return self.timed() if self.store.own_deadline else self.request
+                return self.loop.turn(self)
+            return self.timed() if self.store.own_deadline or self.loop.watches else self.request
         if self.function.n_params >= 0:
             self.result = boxed(self.function, self.cells)
         else:

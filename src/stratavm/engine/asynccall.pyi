@@ -1,11 +1,18 @@
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Generator
 from typing import Any, Protocol
 
 from stratavm.engine.func import Func
 from stratavm.runtime.fibers import Fiber
 
+class Turn:
+    def __await__(self) -> Generator[Any]: ...
+
+TURN: Turn
+
 class Loop(Protocol):
+    watches: bool
+    def turn(self, call: AsyncCall) -> Awaitable[Any]: ...
     def task(self) -> asyncio.Task[Any] | None: ...
     def limited(self, call: AsyncCall, request: Awaitable[Any]) -> Awaitable[Any]: ...
     def set_timer(self, call: AsyncCall) -> None: ...

@@ -15,7 +15,7 @@ from threading import Lock
 
 from stratavm.base.budget import Budget
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
-from stratavm.engine.asynccall import AsyncCall
+from stratavm.engine.asynccall import TURN, AsyncCall
 from stratavm.engine.func import Func
 from stratavm.engine.instance_pre import report_start
 from stratavm.engine.store import Store
@@ -35,14 +35,14 @@ AGAIN_S: Final = 0.01
 
 def call_async(function: Func, arguments: tuple[Any, ...]) -> Coroutine[Any, Any, Any]:
     """``Func.call_async``."""
-    return _drive(AsyncCall(function, arguments, _WAITS))
+    return drive(AsyncCall(function, arguments, _WAITS))
 
 
-async def _drive(call: AsyncCall) -> Any:
+async def drive(call: AsyncCall) -> Any:
     """Run a guest, and await what it waits for, until it has ended."""
     request = call.begin()
     if request is not None:
-        call.task = _WAITS.task()
+        call.task = current_task()
     while request is not None:
         try:
             answer = await request
@@ -61,15 +61,30 @@ async def _drive(call: AsyncCall) -> Any:
     return call.result
 
 
-class _Waits:
-    """What a call asks of its event loop while it waits."""
+def current_task() -> asyncio.Task[Any] | None:
+    """The running task; None where something else than an event loop of asyncio runs us."""
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
+
+
+class Waits:
+    """What a call asks of its event loop while it waits.
+
+    Attributes:
+        watches: it is asked for every wait for the host, also where no deadline limits it.
+    """
+
+    watches = False
 
     def task(self) -> asyncio.Task[Any] | None:
-        """The running task; None where something else than an event loop of asyncio runs us."""
-        try:
-            return asyncio.current_task()
-        except RuntimeError:
-            return None
+        """The running task, or None."""
+        return current_task()
+
+    def turn(self, call: AsyncCall) -> Awaitable[Any]:
+        """What is awaited where a tick has suspended the guest: all else that is ready."""
+        return TURN
 
     async def limited(self, call: AsyncCall, request: Awaitable[Any]) -> Any:
         """What it waits for, and no longer than until the deadline of its store."""
@@ -120,7 +135,7 @@ def _cancel(call: AsyncCall, parks: int) -> None:
         call.task.cancel()
 
 
-_WAITS: Final = _Waits()
+_WAITS: Final = Waits()
 
 
 async def to_thread(store: Store, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
