@@ -343,6 +343,12 @@ if TYPE_CHECKING:
     from stratavm.engine.asynchronous import to_thread as to_thread
     from stratavm.engine.load import load as load
     from stratavm.engine.recovery import Recovering as Recovering
+    from stratavm.pool.metrics import PoolMetrics as PoolMetrics
+    from stratavm.pool.metrics import TenantMetrics as TenantMetrics
+    from stratavm.pool.policy import Policy as Policy
+    from stratavm.pool.policy import Tenant as Tenant
+    from stratavm.pool.pool import Pool as Pool
+    from stratavm.pool.rejected import Rejected as Rejected
     from stratavm.runtime.fibers import CannotSuspend as CannotSuspend
     from stratavm.runtime.limits import PoolConfig as PoolConfig
     from stratavm.runtime.limits import StoreLimits as StoreLimits
@@ -401,10 +407,16 @@ _EXPORTS: dict[str, str] = {
     "CannotSuspend": "stratavm.runtime.fibers.CannotSuspend",
     "Completed": "stratavm.sandbox.completed.Completed",
     "GuestFailed": "stratavm.sandbox.completed.GuestFailed",
+    "Policy": "stratavm.pool.policy.Policy",
+    "Pool": "stratavm.pool.pool.Pool",
     "PoolConfig": "stratavm.runtime.limits.PoolConfig",
+    "PoolMetrics": "stratavm.pool.metrics.PoolMetrics",
     "Recovering": "stratavm.engine.recovery.Recovering",
+    "Rejected": "stratavm.pool.rejected.Rejected",
     "Restart": "stratavm.services.lifecycle.Restart",
     "StoreLimits": "stratavm.runtime.limits.StoreLimits",
+    "Tenant": "stratavm.pool.policy.Tenant",
+    "TenantMetrics": "stratavm.pool.metrics.TenantMetrics",
     "load": "stratavm.engine.load.load",
     "to_thread": "stratavm.engine.asynchronous.to_thread",
     "run": "stratavm.sandbox.entry.run",

@@ -1,0 +1,360 @@
+"""Whose turn is next: queues of calls by tenant, slots, and deficit round robin over processor time.
+
+No clock, no event loop and no guests: times come as arguments, and what is decided is returned. A *ticket* is one call.
+It waits in the queue of its tenant, gets a slot with its first turn, asks for further turns while it has the slot
+(behind each wait for the host, and when a tick suspended it), and gives the slot back.
+
+A tenant whose deficit is positive is served; each pass over those that want a turn adds a quantum to a deficit that is
+not, and what a turn took is subtracted behind it. Tenants that have just come and are not in debt are served first
+(RFC 8290, 4.1.1), so those who want little wait for a turn of somebody else at most. Who comes back has what passes
+meanwhile would have given him, up to a quantum: nobody saves up, and nobody is in debt for longer than others were made
+to wait.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from collections import deque
+from collections.abc import Iterator
+
+from stratavm.base.forms import TYPE_CHECKING, Any, Final
+from stratavm.pool.policy import Codel, Policy, Tenant, codel
+
+if TYPE_CHECKING:
+    from stratavm.pool.rejected import Reason
+
+QUEUED, OUTSIDE, HELD, TURN, GONE = range(5)
+"""Where a ticket is: in the queue; waiting for room in it; with a slot; with one, and waiting for a turn; nowhere."""
+NOWHERE, FRESH, OLD, BLOCKED = range(4)
+"""Where a line is: it wants nothing; it has just come; it goes round; it waits for a slot."""
+MOST_LINES: Final = 4096
+"""Tenants without settings of their own are forgotten where there are more, those that want nothing."""
+LOOKS: Final = 16
+"""Lines that wait for a slot, of which one is looked for when a slot is free."""
+
+
+class Line:
+    """The calls of one tenant."""
+
+    __slots__ = (
+        "began_last", "codel", "cpu_ns", "deficit_ns", "epoch", "outside", "passes", "place", "quantum_ns", "queue",
+        "queued", "running", "tenant", "turns",
+    )  # fmt: skip
+
+    def __init__(self, tenant: Tenant, quantum: float) -> None:
+        self.tenant = tenant
+        self.quantum_ns = max(1, int(quantum * tenant.weight * 1e9))
+        self.deficit_ns = self.quantum_ns
+        self.epoch = 0
+        self.passes = 0.0
+        self.began_last = False
+        self.queue: list[tuple[int, int, Ticket]] = []
+        self.queued = 0
+        self.outside: deque[Ticket] = deque()
+        self.turns: deque[Ticket] = deque()
+        self.running = 0
+        self.cpu_ns = 0
+        self.place = NOWHERE
+        self.codel = Codel()
+
+    def is_over(self, mine: int | None, now: int) -> bool:
+        """Whether a limit of the tenant's own is reached."""
+        return mine is not None and now >= mine
+
+
+class Ticket:
+    """One call. ``future``, ``since``, ``is_new`` and ``refused`` belong to whoever waits for its turn."""
+
+    __slots__ = (
+        "arrived", "cpu_ns", "future", "is_new", "line", "place", "priority", "queued_at", "refused", "since",
+    )  # fmt: skip
+
+    def __init__(self, line: Line, priority: int, arrived: float) -> None:
+        self.line, self.priority, self.arrived = line, priority, arrived
+        self.since = arrived
+        self.place = GONE
+        self.cpu_ns = 0
+        self.future: Any = None
+        self.is_new = True
+        self.queued_at = arrived
+        self.refused: Reason | None = None
+
+
+class Desk:
+    """Decides who is next.
+
+    Attributes:
+        limit: calls that may run at once just now.
+        running, queued: how many do, and wait for their first turn.
+        shed: what was refused by the last calls; whoever calls them takes it from there.
+    """
+
+    def __init__(self, policy: Policy, tenants: tuple[Tenant, ...] = ()) -> None:
+        self.policy = policy
+        self.limit = policy.min_running
+        self.running = self.queued = 0
+        self.shed: list[tuple[Ticket, Reason]] = []
+        self._given = {tenant.name: tenant for tenant in tenants}
+        self._lines: dict[str, Line] = {name: Line(tenant, policy.quantum) for name, tenant in self._given.items()}
+        self._fresh: deque[Line] = deque()
+        self._old: deque[Line] = deque()
+        self._blocked: dict[Line, None] = {}
+        self._outside: dict[Line, None] = {}
+        self._epoch = 0
+        self._passes = 0.0
+        self._serials = itertools.count()
+
+    def line(self, name: str) -> Line:
+        """The line of a tenant, made where there is none."""
+        found = self._lines.get(name)
+        if found is None:
+            if len(self._lines) >= MOST_LINES:
+                self._forget_some()
+            found = self._lines[name] = Line(Tenant(name), self.policy.quantum)
+        return found
+
+    def lines(self) -> Iterator[Line]:
+        """All that there are."""
+        return iter(self._lines.values())
+
+    def _forget_some(self) -> None:
+        for name, line in list(self._lines.items()):
+            if name not in self._given and line.place == NOWHERE and not line.running and not line.outside:
+                del self._lines[name]
+
+    @property
+    def active(self) -> int:
+        """Tenants that want a turn or have a slot, as far as the desk sees them."""
+        return max(1, len(self._fresh) + len(self._old) + len(self._blocked))
+
+    @property
+    def wants(self) -> bool:
+        """Whether anybody waits for a turn or a slot."""
+        return bool(self._fresh or self._old or self._blocked)
+
+    # ---- coming and going ----
+
+    def arrive(self, ticket: Ticket) -> bool:
+        """Take a call in, into the queue or outside of it; false if it is refused, because the queue is full."""
+        line = ticket.line
+        if self._is_full(line):
+            if self.policy.overload == "wait":
+                ticket.place = OUTSIDE
+                line.outside.append(ticket)
+                self._outside[line] = None
+                return True
+            if not self._make_room(line):
+                return False
+        self._queue(ticket)
+        return True
+
+    def _is_full(self, line: Line) -> bool:
+        """No room; a call that could run at once needs none, unless others wait."""
+        if line.is_over(line.tenant.max_queued, line.queued):
+            return bool(line.queued) or not self._has_slot(line)
+        return self.queued >= self.policy.max_queued and (bool(self.queued) or not self._has_slot(line))
+
+    def _make_room(self, line: Line) -> bool:
+        """Refuse a call of the longest queue instead, if this one is shorter than its share."""
+        if line.is_over(line.tenant.max_queued, line.queued) or line.queued >= self.policy.max_queued // self.active:
+            return False
+        longest = max(self._lines.values(), key=lambda other: other.queued)
+        if longest.queued <= line.queued + 1:
+            return False
+        _, _, last = max(entry for entry in longest.queue if entry[2].place == QUEUED)
+        self._drop(last)
+        self.shed.append((last, "full"))
+        return True
+
+    def _queue(self, ticket: Ticket) -> None:
+        line = ticket.line
+        ticket.place = QUEUED
+        heapq.heappush(line.queue, (-ticket.priority, next(self._serials), ticket))
+        line.queued += 1
+        self.queued += 1
+        self._join(line)
+
+    def _join(self, line: Line) -> None:
+        """It wants something."""
+        if line.place == BLOCKED and (line.turns or self._has_slot(line)):
+            self._unblock(line)
+        if line.place != NOWHERE:
+            return
+        if line.epoch != self._epoch:
+            line.epoch, line.deficit_ns = self._epoch, line.quantum_ns
+        else:
+            missed = int((self._passes - line.passes) * line.quantum_ns)
+            line.deficit_ns = min(line.quantum_ns, line.deficit_ns + missed)
+        line.place = FRESH if line.deficit_ns > 0 else OLD
+        (self._fresh if line.deficit_ns > 0 else self._old).append(line)
+
+    def _drop(self, ticket: Ticket) -> None:
+        """Take a ticket out of the queue; its entry is skipped later."""
+        ticket.place = GONE
+        ticket.line.queued -= 1
+        self.queued -= 1
+        if len(ticket.line.queue) > 2 * ticket.line.queued + 8:
+            ticket.line.queue = [entry for entry in ticket.line.queue if entry[2].place == QUEUED]
+            heapq.heapify(ticket.line.queue)
+
+    def withdraw(self, ticket: Ticket, now: float) -> None:
+        """It does not want to wait any longer, for its first turn or for another one. A slot that it has, it keeps."""
+        if ticket.place == QUEUED:
+            self._drop(ticket)
+            self.let_in(now)
+        elif ticket.place == OUTSIDE:
+            ticket.line.outside.remove(ticket)
+            ticket.place = GONE
+        elif ticket.place == TURN:
+            ticket.line.turns.remove(ticket)
+            ticket.place = HELD
+
+    def want_turn(self, ticket: Ticket) -> None:
+        """It has a slot and wants the processor again."""
+        ticket.place = TURN
+        ticket.line.turns.append(ticket)
+        self._join(ticket.line)
+
+    def charge(self, ticket: Ticket, cpu_ns: int) -> None:
+        """A turn has taken so much processor time."""
+        ticket.cpu_ns += cpu_ns
+        ticket.line.cpu_ns += cpu_ns
+        ticket.line.deficit_ns -= cpu_ns
+
+    def leave(self, ticket: Ticket) -> None:
+        """It has ended, and gives its slot back."""
+        ticket.place = GONE
+        line = ticket.line
+        line.running -= 1
+        self.running -= 1
+        self._unblock(line)
+        self._unblock_one()
+        if not self.running and not self.queued:
+            self._epoch += 1  # nobody waits: nobody is in debt
+            for ring in (self._fresh, self._old):
+                while ring:
+                    ring.popleft().place = NOWHERE
+
+    def _unblock(self, line: Line) -> None:
+        if line.place == BLOCKED:
+            del self._blocked[line]
+            line.place = OLD
+            self._old.append(line)
+
+    def _unblock_one(self) -> bool:
+        """One of those that wait for a slot, if it may have it; not all are looked at each time, but all in turn."""
+        for line in list(itertools.islice(self._blocked, LOOKS)):
+            del self._blocked[line]
+            if not line.queued:
+                line.place, line.passes = NOWHERE, self._passes
+                continue
+            self._blocked[line] = None
+            if self._has_slot(line):
+                self._unblock(line)
+                return True
+        return False
+
+    def set_limit(self, limit: int) -> None:
+        """So many calls may run at once from now on."""
+        grown, self.limit = limit - self.limit, limit
+        for line in list(itertools.islice(self._blocked, max(0, grown))):
+            self._unblock(line)
+
+    def let_in(self, now: float) -> None:
+        """Those who wait outside, one of each tenant at a time, as far as there is room in the queue."""
+        tried = 0
+        while self._outside and tried < len(self._outside) and self.queued < max(1, self.policy.max_queued):
+            line = next(iter(self._outside))
+            del self._outside[line]
+            if line.outside and not line.is_over(line.tenant.max_queued, line.queued):
+                line.outside[0].queued_at = now
+                self._queue(line.outside.popleft())
+                tried = -1
+            if line.outside:
+                self._outside[line] = None
+                tried += 1
+
+    def waiting(self) -> Iterator[Ticket]:
+        """Every ticket that waits for its first turn, outside or in the queue."""
+        for line in self._lines.values():
+            yield from [entry[2] for entry in line.queue if entry[2].place == QUEUED]
+            yield from list(line.outside)
+
+    # ---- whose turn it is ----
+
+    def _has_slot(self, line: Line) -> bool:
+        """Whether a call of the line may begin to run."""
+        if line.is_over(line.tenant.max_running, line.running):
+            return False
+        if self.running < self.limit:
+            return True
+        fair = math.ceil(self.limit / self.active)
+        return line.running < fair and self.running < self.policy.max_running + self.policy.spare
+
+    def next(self, now: float) -> Ticket | None:
+        """Whose turn it is, with a slot; None if nobody can have one. What is refused meanwhile is in ``shed``."""
+        if self._outside:
+            self.let_in(now)
+        while True:
+            line = self._next_line()
+            if line is None:
+                return None
+            # Its guests and its calls that wait alternate: one that computes for ever keeps the others out of nothing.
+            if line.turns and (line.began_last or not line.queued or not self._has_slot(line)):
+                line.began_last = False
+                ticket = line.turns.popleft()
+                ticket.place = HELD
+                return ticket
+            line.began_last = True
+            begun = self._start(line, now)
+            if begun is not None:
+                return begun
+
+    def _next_line(self) -> Line | None:
+        """Go round until one has something to do, a slot to do it, and is not in debt."""
+        while self._fresh or self._old or self._unblock_one():
+            ring = self._fresh or self._old
+            line = ring[0]
+            if not line.turns and not line.queued:
+                ring.popleft()
+                line.place, line.passes = NOWHERE, self._passes
+            elif not line.turns and not self._has_slot(line):
+                ring.popleft()
+                line.place = BLOCKED
+                self._blocked[line] = None
+            elif line.deficit_ns <= 0:
+                ring.popleft()
+                self._pay(line)
+                line.place = OLD
+                self._old.append(line)
+            else:
+                return line
+        return None
+
+    def _pay(self, line: Line) -> None:
+        """A quantum towards its debt; if it is the only one, as many as it needs."""
+        alone = not self._fresh and not self._old
+        self._passes += 1 / (1 + len(self._fresh) + len(self._old))
+        quanta = 1 + (-line.deficit_ns // line.quantum_ns if alone else 0)
+        line.deficit_ns += quanta * line.quantum_ns
+
+    def _start(self, line: Line, now: float) -> Ticket | None:
+        """The first call in a queue, with a slot; None if it is refused. Those who wait outside get its place."""
+        ticket = heapq.heappop(line.queue)[2]
+        while ticket.place != QUEUED:
+            ticket = heapq.heappop(line.queue)[2]
+        line.queued -= 1
+        self.queued -= 1
+        self.let_in(now)
+        if self.policy.overload == "shed":
+            line.codel, over = codel(line.codel, now - ticket.arrived, now, self.policy, line.queued == 0)
+            if over:
+                ticket.place = GONE
+                self.shed.append((ticket, "overload"))
+                return None
+        ticket.place = HELD
+        line.running += 1
+        self.running += 1
+        return ticket

@@ -1,0 +1,107 @@
+"""An instance of a pool while a call has it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+
+from stratavm.base.errors import Closed, StrataError
+from stratavm.base.forms import TYPE_CHECKING, Any
+from stratavm.base.words import did_you_mean
+from stratavm.engine.asynccall import AsyncCall
+from stratavm.engine.asynchronous import drive
+from stratavm.engine.func import Func
+from stratavm.pool.nursery import Made
+from stratavm.pool.seat import Seat
+
+if TYPE_CHECKING:
+    from stratavm.engine.exports import Exports
+    from stratavm.engine.instance import Instance
+    from stratavm.engine.store import Store
+
+
+class Guest:
+    """An instance that a pool lends out: ``async with pool.instance() as guest``.
+
+    Attributes:
+        tenant: whose it is.
+        beside: what the pool's ``source`` returned beside the instance; None where it is an ``InstancePre``.
+    """
+
+    def __init__(self, made: Made, seat: Seat, tenant: str, left: Callable[[], float | None]) -> None:
+        self._made: Made | None = made
+        self._seat, self._left = seat, left
+        self.tenant, self.beside = tenant, made.beside
+        self.inside = False
+
+    @property
+    def instance(self) -> Instance:
+        """The instance; ``Closed`` once it was given back."""
+        return self._lent().instance
+
+    @property
+    def store(self) -> Store:
+        """Its store, which has nothing else in it."""
+        return self._lent().store
+
+    @property
+    def exports(self) -> Exports:
+        """Its exports. Functions that are called by themselves, not through ``call``, hold the loop."""
+        return self.instance.exports
+
+    def _lent(self) -> Made:
+        if self._made is None:
+            raise Closed("the instance was given back to its pool")
+        return self._made
+
+    def give_back(self) -> Made:
+        """It is not lent any more."""
+        made = self._lent()
+        self._made = None
+        return made
+
+    async def call(self, name: str, *arguments: Any) -> Any:
+        """Call an exported function when it is the tenant's turn; its result.
+
+        The guest is suspended while it waits for the host, and at ticks, as by ``Func.call_async``; it goes on when its
+        tenant's turn comes again. What is left of the call's time is its deadline.
+
+        Raises:
+            DeadlineExceeded: the time is over.
+            Trap: the guest trapped.
+            AttributeError: there is no such function.
+            StrataError: another call of this guest is not over.
+            Rejected: the pool was closed.
+        """
+        made = self._lent()
+        function = function_of(made.instance, name)
+        if self.inside:
+            raise StrataError("a call of this guest is not over: calls of one guest come one after another")
+        left = self._left()
+        self.inside = True
+        try:
+            with made.store.deadline(left) if left is not None else nullcontext():
+                if not self._seat.holds:
+                    await self._seat.go_on()
+                return await drive(AsyncCall(function, arguments, self._seat))
+        finally:
+            self._seat.end()
+            self.inside = False
+
+    def end(self) -> None:
+        """End what it does: the pool is closed."""
+        if self._made is not None:
+            self._made.store.interrupt()
+
+    def __repr__(self) -> str:
+        return f"<Guest of tenant {self.tenant!r}{'' if self._made else ', given back'}>"
+
+
+def function_of(instance: Instance, name: str) -> Func:
+    """An exported function."""
+    found = instance.exports.get(name)
+    if not isinstance(found, Func):
+        names = [key for key, value in instance.exports.items() if isinstance(value, Func)]
+        known = did_you_mean(str(name), names) or f"there are: {', '.join(names)}"
+        raise AttributeError(f"no exported function {name!r:.60}; {known}")
+    return found

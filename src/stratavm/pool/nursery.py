@@ -1,0 +1,155 @@
+"""Instances, made ahead and made anew: one for each call, unless an instance can keep nothing of a call.
+
+Resetting an instance is provably complete where there is nothing that a guest could have changed: no memory, table or
+global that can be written, no segment that can be dropped, nothing of the kind imported. Such instances serve further
+calls. All others are closed with their store; from an engine's pool of memories a new one costs some microseconds.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import deque
+from collections.abc import Callable
+
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from stratavm.engine.engine import Engine
+from stratavm.engine.instance import Instance
+from stratavm.engine.instance_pre import InstancePre
+from stratavm.engine.store import Store
+from stratavm.pool.metrics import Counters
+from stratavm.spec.types import is_ref
+
+if TYPE_CHECKING:
+    from stratavm.module.model import Module
+    from stratavm.runtime.limits import StoreLimits
+
+Make: TypeAlias = Callable[[Store], Any]
+SMOOTH: Final = 0.2
+"""Weight of the last time that making an instance took."""
+
+
+def keeps_nothing(model: Module) -> bool:
+    """Whether no instance of a module can be told from a new one, whatever guests did with it."""
+    if model.memory_types or model.table_types or model.elements or model.datas:
+        return False
+    if any(type_.mutable or is_ref(type_.value) for type_ in model.global_types):
+        return False  # what a reference leads to can be changed
+    return all(item.kind in ("func", "global") for item in model.imports)
+
+
+class Made:
+    """An instance that a pool made, its store, and what its maker returned beside it."""
+
+    __slots__ = ("beside", "instance", "is_used", "limits", "store")
+
+    def __init__(self, store: Store, instance: Instance, beside: Any, limits: StoreLimits | None) -> None:
+        self.store, self.instance, self.beside, self.limits = store, instance, beside, limits
+        self.is_used = False
+
+    def close(self) -> None:
+        """Close its store, and what came beside it, where that can be closed."""
+        try:
+            self.store.close()
+        finally:
+            close = getattr(self.beside, "close", None)
+            if close is not None:
+                close()
+
+
+class Nursery:
+    """Makes instances.
+
+    Args:
+        source: what instances are made from, as ``Pool`` takes it.
+        engine: of the stores.
+        limits: of stores, where a tenant has none of his own.
+        counters: of the pool.
+        now: the time.
+
+    Attributes:
+        ready: those that were made ahead.
+        make_seconds: what making one takes.
+        recycles: whether an instance may serve another call.
+        waits: whether making one is awaited.
+    """
+
+    def __init__(
+        self,
+        source: InstancePre | Make,
+        engine: Engine,
+        limits: StoreLimits | None,
+        counters: Counters,
+        now: Callable[[], float],
+    ) -> None:
+        self.engine, self.limits = engine, limits
+        self.ready: deque[Made] = deque()
+        self.make_seconds = 0.0
+        self._counters, self._now = counters, now
+        self._make: Make
+        if isinstance(source, InstancePre):
+            self.recycles = source.start_index is None and keeps_nothing(source.module.model) and not engine.config.fuel
+            self.waits = source.start_index is not None
+            self._make = source.instantiate_async if self.waits else source.instantiate
+        else:
+            self.recycles, self._make = False, source
+            self.waits = inspect.iscoroutinefunction(source)
+
+    def take(self, limits: StoreLimits | None) -> Made | None:
+        """One that is ready, for a store with such limits."""
+        if not self.ready or (limits is not None and limits is not self.limits):
+            return None
+        made = self.ready.popleft()
+        self._counters.reused += made.is_used
+        return made
+
+    def make(self, limits: StoreLimits | None = None) -> Made:
+        """A new one, where that needs not be awaited."""
+        store, began = Store(self.engine, limits=limits or self.limits), self._now()
+        try:
+            return self._made(store, self._make(store), limits, began)
+        except BaseException:
+            store.close()
+            raise
+
+    async def make_async(self, limits: StoreLimits | None = None) -> Made:
+        """A new one."""
+        if not self.waits:
+            return self.make(limits)
+        store, began = Store(self.engine, limits=limits or self.limits), self._now()
+        try:
+            return self._made(store, await cast(Any, self._make(store)), limits, began)
+        except BaseException:
+            store.close()
+            raise
+
+    def _made(self, store: Store, given: Any, limits: StoreLimits | None, began: float) -> Made:
+        instance, beside = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+        if not isinstance(instance, Instance):
+            raise TypeError(f"the source of a pool must return an Instance, or (Instance, world); got {given!r:.80}")
+        if instance.store is not store:
+            raise ValueError("the source of a pool must make the instance in the store that it is given")
+        now = self._now()
+        took = now - began
+        self.make_seconds = took if not self.make_seconds else self.make_seconds + SMOOTH * (took - self.make_seconds)
+        self._counters.made += 1
+        self._counters.capacity.add(1, now)
+        return Made(store, instance, beside, limits)
+
+    def give_back(self, made: Made, most: int) -> None:
+        """A call has ended: keep the instance where it can have kept nothing of it, else close it."""
+        if self.recycles and made.limits is None and len(self.ready) < most and not made.instance.poisoned:
+            made.is_used = True
+            self.ready.append(made)
+        else:
+            self.discard(made)
+
+    def discard(self, made: Made) -> None:
+        """Close an instance."""
+        self._counters.discarded += 1
+        self._counters.capacity.add(-1, self._now())
+        made.close()
+
+    def shrink(self, count: int) -> None:
+        """Keep no more than so many ready."""
+        while len(self.ready) > count:
+            self.discard(self.ready.pop())

@@ -1,0 +1,487 @@
+"""``Pool``: instances of one program for many callers in one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
+
+from stratavm.base.errors import StrataError
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, Self
+from stratavm.base.importing import importing
+from stratavm.base.keywords import checks_keywords
+from stratavm.base.numbers import integer, seconds_or_none, whole_or_none
+from stratavm.engine.engine import Engine, engine_of
+from stratavm.engine.instance_pre import InstancePre
+from stratavm.pool.desk import GONE, HELD, Desk, Line, Ticket
+from stratavm.pool.guest import Guest
+from stratavm.pool.metrics import Counters, PoolMetrics
+from stratavm.pool.nursery import Made, Make, Nursery
+from stratavm.pool.policy import Policy, Tenant
+from stratavm.pool.rejected import Reason, Rejected
+from stratavm.pool.seat import Seat
+from stratavm.pool.steering import Steering
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from stratavm.runtime.limits import StoreLimits
+
+DEFAULT_TENANT: Final = "default"
+HOPS: Final = 4
+"""Rounds of the loop before the next turn where a tick has ended one: to read a request, make a task of it and
+call takes three."""
+
+
+class Pool:
+    """Runs calls of many callers, each on an instance of its own, in one event loop.
+
+    Args:
+        source: the instances: an ``InstancePre``, or a function (also ``async def``) that makes one in the store it is
+            given, and may return something beside it: ``(instance, world)``. What has ``close`` is closed with it.
+        policy: how the pool decides.
+        tenants: whose calls have limits of their own; others get those of the policy, and weight 1.
+        limits: what the store of each instance may hold.
+        engine: of the stores, where ``source`` is a function; a shared default where absent.
+        cpu_clock: processor time of the loop's thread in nanoseconds; for tests.
+
+    Every call gets an instance that nobody used before, unless instances can keep nothing of a call. It belongs to a
+    tenant; who wants a turn gets it by the tenant's share of processor time (deficit round robin). A pool belongs to
+    the loop that it is first used in. As an asynchronous context manager it drains at the end.
+    """
+
+    @checks_keywords
+    def __init__(
+        self,
+        source: InstancePre | Make,
+        *,
+        policy: Policy | None = None,
+        tenants: Iterable[Tenant] = (),
+        limits: StoreLimits | None = None,
+        engine: Engine | None = None,
+        cpu_clock: Callable[[], int] = time.thread_time_ns,
+    ) -> None:
+        if not isinstance(source, InstancePre) and not callable(source):
+            raise TypeError(f"Pool: source must be an InstancePre or a function of a store, got {source!r:.80}")
+        if isinstance(source, InstancePre):
+            if engine is not None and engine is not source.module.engine:
+                raise ValueError("Pool: the engine is the one of the InstancePre; leave it out")
+            engine = source.module.engine
+        self.policy = policy or Policy()
+        self.counters = Counters()
+        self.cpu_clock = cpu_clock
+        self.desk = Desk(self.policy, tuple(tenants))
+        self._source, self._limits, self._engine = source, limits, engine_of(engine)
+        self._nursery = Nursery(source, self._engine, limits, self.counters, self.now)
+        self._steering = Steering(self.policy)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._holder: Ticket | None = None
+        self._hops = 0
+        self._guests: dict[Ticket, Guest] = {}
+        self._draining: Reason | None = None
+        self._empty: list[asyncio.Future[None]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._nursing: asyncio.Handle | asyncio.Task[None] | None = None
+
+    # ---- calls ----
+
+    async def call(
+        self,
+        name: str,
+        *arguments: Any,
+        tenant: str = DEFAULT_TENANT,
+        priority: int = 0,
+        timeout: float | None = None,
+    ) -> Any:
+        """Call an exported function on an instance of its own; its result.
+
+        Args:
+            name: the export.
+            *arguments: what it is called with.
+            tenant: whose call it is.
+            priority: calls of the same tenant with a higher one are made first.
+            timeout: seconds from now after which it ends, waiting included; None: the tenant's, or the policy's.
+
+        Raises:
+            Rejected: the call was not made, for a reason.
+            DeadlineExceeded: its time was over while it ran.
+            Trap: the guest trapped.
+            AttributeError: there is no such function.
+            ResourceLimit: no instance could be made.
+            asyncio.CancelledError: the task was cancelled; the guest was abandoned, and its instance is gone.
+        """
+        ticket, seat, guest = await self._enter(tenant, priority, timeout)
+        try:
+            result = await guest.call(name, *arguments)
+        except BaseException as error:
+            self._leave(ticket, seat, guest, error)
+            raise
+        self._leave(ticket, seat, guest, None)
+        return result
+
+    @asynccontextmanager
+    async def instance(
+        self, *, tenant: str = DEFAULT_TENANT, priority: int = 0, timeout: float | None = None
+    ) -> AsyncIterator[Guest]:
+        """An instance for several calls: ``async with pool.instance() as guest: await guest.call("f", 1)``.
+
+        Arguments and errors are those of ``call``; the time is that of the whole block. Between calls of the block
+        others have their turns.
+        """
+        ticket, seat, guest = await self._enter(tenant, priority, timeout)
+        seat.end()
+        try:
+            yield guest
+        except BaseException as error:
+            self._leave(ticket, seat, guest, error)
+            raise
+        self._leave(ticket, seat, guest, None)
+
+    def map(
+        self, name: str, *arguments: Iterable[Any], threads: int | None = None, timeout: float | None = None
+    ) -> Iterator[Any]:
+        """``map`` for programs without an event loop: results in order, of calls in threads that the pool starts.
+
+        Each call has an instance of its own. Arguments are taken from the iterables as calls begin, some more than
+        there are threads. The first error ends the others; so does leaving the iteration.
+
+        Args:
+            name: the export.
+            *arguments: an iterable for each argument; the shortest ends it.
+            threads: how many calls run at once; None: one per core.
+            timeout: seconds that each call may take; None: the policy's.
+        """
+        with importing:
+            from stratavm.pool.threads import in_threads
+
+        if self._nursery.waits:
+            raise TypeError("Pool.map cannot await what makes its instances: use a plain function, no start function")
+        limit = self.policy.timeout if timeout is None else seconds_or_none("timeout", timeout)
+        maker = Nursery(self._source, self._engine, self._limits, Counters(), time.monotonic)
+        return in_threads(maker, name, arguments, whole_or_none("threads", threads, 1), limit)
+
+    # ---- what it does ----
+
+    def metrics(self) -> PoolMetrics:
+        """What the pool does and has done, as numbers that do not change."""
+        now = 0.0 if self._loop is None else self.now()
+        return self.counters.metrics(self.desk, len(self._nursery.ready), now)
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether no call runs or waits."""
+        return not self.desk.running and not self.desk.queued and not any(self.desk.waiting())
+
+    def __repr__(self) -> str:
+        state = f" {self._draining}" if self._draining else ""
+        return (
+            f"<Pool{state}: {self.desk.running} running, {self.desk.queued} queued, {len(self._nursery.ready)} ready>"
+        )
+
+    # ---- beginning and end ----
+
+    async def __aenter__(self) -> Self:
+        self._here()
+        while len(self._nursery.ready) < self.policy.min_ready:
+            self._nursery.ready.append(await self._nursery.make_async())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.close()
+        await self.drain()
+        self.close()
+
+    async def drain(self, timeout: float | None = None) -> bool:
+        """Take no more calls, and wait until those that there are have ended.
+
+        Args:
+            timeout: seconds after which those that still wait are rejected, and those that run are interrupted.
+
+        Returns:
+            Whether all ended by themselves.
+        """
+        seconds = seconds_or_none("timeout", timeout)
+        self._here()
+        if self._draining is None:
+            self._draining = "draining"
+        try:
+            async with asyncio.timeout(seconds):
+                await self._rest()
+        except TimeoutError:
+            self.close()
+            await self._rest()
+            return False
+        return True
+
+    async def _rest(self) -> None:
+        while not self.is_at_rest:
+            future = asyncio.get_running_loop().create_future()
+            self._empty.append(future)
+            try:
+                await future
+            finally:
+                self._empty.remove(future)
+
+    def close(self) -> None:
+        """Reject calls that wait, interrupt those that run, close the instances that are ready; may be called twice.
+
+        Calls that run end with ``Interrupted`` in their tasks.
+        """
+        self._draining = "closed"
+        for ticket in list(self.desk.waiting()):
+            self.desk.withdraw(ticket, self.now())
+            self._refuse(ticket, "closed")
+        for guest in list(self._guests.values()):
+            guest.end()
+        self._nursery.shrink(0)
+        for handle in (self._timer, self._nursing):
+            if handle is not None:
+                handle.cancel()
+        self._timer = self._nursing = None
+        self._tell_if_at_rest()
+
+    # ---- in and out ----
+
+    def now(self) -> float:
+        """The loop's time."""
+        return self._loop.time() if self._loop is not None else time.monotonic()
+
+    def _here(self) -> asyncio.AbstractEventLoop:
+        """The loop, which is the one that the pool belongs to."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            if self._loop is not None:
+                raise StrataError("this pool belongs to another event loop: make one for each")
+            self._loop = loop
+            for area in (self.counters.busy, self.counters.capacity):
+                area.since = loop.time()
+        return loop
+
+    async def _enter(self, tenant: str, priority: int, timeout: float | None) -> tuple[Ticket, Seat, Guest]:
+        """A slot, a turn and an instance."""
+        loop = self._here()
+        line, now = self.desk.line(tenant), self.now()
+        deadline = self._deadline(line, timeout, now)
+        ticket = Ticket(line, integer("priority", priority), now)
+        await self._begin(loop, ticket, deadline)
+        seat = Seat(self, ticket)
+        seat.begin()
+        try:
+            made = self._nursery.take(line.tenant.limits) or await self._make(seat, line)
+        except BaseException as error:
+            self._leave(ticket, seat, None, error)
+            raise
+        if self._draining == "closed":
+            self._nursery.discard(made)
+            self._leave(ticket, seat, None, None)
+            raise self._rejected("closed", line)
+        self.counters.busy.add(1, self.now())
+        guest = Guest(made, seat, line.tenant.name, lambda: None if deadline is None else deadline - self.now())
+        self._guests[ticket] = guest
+        self._nurse_soon()
+        return ticket, seat, guest
+
+    def _deadline(self, line: Line, timeout: float | None, now: float) -> float | None:
+        for given in (seconds_or_none("timeout", timeout), line.tenant.timeout, self.policy.timeout):
+            if given is not None:
+                return now + given
+        return None
+
+    def _rejected(self, reason: Reason, line: Line) -> Rejected:
+        self.counters.rejected[reason] += 1
+        return Rejected(reason, line.tenant.name)
+
+    async def _begin(self, loop: asyncio.AbstractEventLoop, ticket: Ticket, deadline: float | None) -> None:
+        """Wait for a slot and a turn."""
+        if self._draining is not None:
+            raise self._rejected(self._draining, ticket.line)
+        if not self.desk.arrive(ticket):
+            raise self._rejected("full", ticket.line)
+        self._look_later(loop)
+        timer = None if deadline is None else loop.call_at(deadline, self._expire, ticket)
+        try:
+            reason = await self.granted(ticket)
+        except BaseException:
+            self.counters.cancelled += 1
+            if ticket.place == HELD:
+                self.desk.leave(ticket)
+                self.pass_on()
+            self._tell_if_at_rest()
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+        if reason is not None:
+            self._tell_if_at_rest()
+            raise self._rejected(reason, ticket.line)
+
+    def _expire(self, ticket: Ticket) -> None:
+        if ticket.place not in (HELD, GONE):
+            self.desk.withdraw(ticket, self.now())
+            self._refuse(ticket, "timeout")
+
+    async def _make(self, seat: Seat, line: Line) -> Made:
+        """An instance, since none is ready. Others have their turns where it is awaited."""
+        began = self.now()
+        if self._nursery.waits:
+            seat.end()
+            made = await self._nursery.make_async(line.tenant.limits)
+            try:
+                await seat.go_on()
+            except BaseException:
+                self._nursery.discard(made)
+                raise
+        else:
+            made = self._nursery.make(line.tenant.limits)
+        self.counters.waits["instance"] += self.now() - began
+        return made
+
+    def _leave(self, ticket: Ticket, seat: Seat, guest: Guest | None, error: BaseException | None) -> None:
+        """A call has ended: the instance, the slot and the turn go back."""
+        if error is None:
+            self.counters.completed += guest is not None
+        elif isinstance(error, (asyncio.CancelledError, GeneratorExit)):
+            self.counters.cancelled += 1
+        else:
+            self.counters.failed += 1
+        self.desk.leave(ticket)
+        if guest is not None:
+            self.counters.busy.add(-1, self.now())
+            del self._guests[ticket]
+            made = guest.give_back()
+            most = 0 if self._draining == "closed" else max(self._steering.ready, 1)
+            self._nursery.give_back(made, most)
+        seat.end()
+        self.pass_on()
+        self._tell_if_at_rest()
+
+    def _tell_if_at_rest(self) -> None:
+        if self._empty and self.is_at_rest:
+            for future in self._empty:
+                if not future.done():
+                    future.set_result(None)
+
+    # ---- turns ----
+
+    async def granted(self, ticket: Ticket) -> Reason | None:
+        """Wait for a turn; the reason if there will be none."""
+        if not self._hops:
+            self.pass_on()
+        if self._holder is ticket or ticket.refused is not None:
+            return ticket.refused
+        ticket.future = asyncio.get_running_loop().create_future()
+        try:
+            await ticket.future
+        except BaseException:
+            if self._holder is ticket:
+                self._holder = None
+            else:
+                self.desk.withdraw(ticket, self.now())
+            self.pass_on()
+            raise
+        finally:
+            ticket.future = None
+        return ticket.refused
+
+    def release(self, ticket: Ticket) -> None:
+        """A turn is over: it is somebody else's."""
+        if self._holder is ticket:
+            self._holder = None
+            self.pass_on()
+
+    def release_later(self, ticket: Ticket) -> None:
+        """A turn is over. Who has the next one is decided when the loop has been round: what it reads meanwhile may be
+        a call, which takes a step or two until it is one."""
+        if self._holder is ticket:
+            self._holder = None
+            self._hops = HOPS
+            asyncio.get_running_loop().call_soon(self._hop)
+
+    def _hop(self) -> None:
+        self._hops -= 1
+        if self._hops > 0:
+            asyncio.get_running_loop().call_soon(self._hop)
+        else:
+            self.pass_on()
+
+    def pass_on(self) -> None:
+        """Grant the next turn, unless one is under way."""
+        if self._holder is not None:
+            return
+        now = self.now()
+        self._holder = ticket = self.desk.next(now)
+        while self.desk.shed:
+            self._refuse(*self.desk.shed.pop())
+        if ticket is not None:
+            self._note(ticket, now)
+            if ticket.future is not None and not ticket.future.done():
+                ticket.future.set_result(None)
+
+    def _note(self, ticket: Ticket, now: float) -> None:
+        """What it has waited for."""
+        if ticket.is_new:
+            ticket.is_new = False
+            self.counters.waits["room"] += ticket.queued_at - ticket.arrived
+            self.counters.waits["queue"] += now - ticket.queued_at
+            self._steering.began(now - ticket.arrived, self.desk.running)
+        else:
+            self._steering.went_on(now - ticket.since)
+
+    def _refuse(self, ticket: Ticket, reason: Reason) -> None:
+        ticket.refused = reason
+        if ticket.future is not None and not ticket.future.done():
+            ticket.future.set_result(None)
+
+    # ---- steering ----
+
+    def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._timer is None:
+            self._steering.begin(self.now(), self.cpu_clock())
+            self._timer = loop.call_later(self.policy.interval, self._look)
+
+    def _look(self) -> None:
+        """An interval is over: how many may run, and how many instances are to be ready."""
+        self._timer = None
+        limit = self._steering.decide(self.now(), self.cpu_clock(), self.desk, self._nursery.make_seconds)
+        self.desk.set_limit(limit)
+        self._nursery.shrink(self._steering.ready)
+        self._nurse_soon()
+        self.pass_on()
+        if self._loop is not None and not (self.is_at_rest and len(self._nursery.ready) <= self.policy.min_ready):
+            self._look_later(self._loop)
+
+    def _nurse_soon(self) -> None:
+        """Make an instance ahead, at the loop's next turn, if there are too few."""
+        wanted = max(self._steering.ready, self.policy.min_ready)
+        if self._nursing or self._draining or self._loop is None or len(self._nursery.ready) >= wanted:
+            return
+        if self._nursery.waits:
+            self._nursing = self._loop.create_task(self._nurse_async())
+        else:
+            self._nursing = self._loop.call_soon(self._nurse)
+
+    def _nurse(self) -> None:
+        """Make one. An error is left to the call that will want one."""
+        self._nursing = None
+        try:
+            self._nursery.ready.append(self._nursery.make())
+        except Exception:
+            return
+        self._nurse_soon()
+
+    async def _nurse_async(self) -> None:
+        try:
+            made = await self._nursery.make_async()
+        except Exception:
+            self._nursing = None
+            return
+        self._nursing = None
+        if self._draining == "closed":
+            self._nursery.discard(made)
+        else:
+            self._nursery.ready.append(made)
+            self._nurse_soon()

@@ -1,0 +1,115 @@
+"""The place of one call in a pool: its turns on the loop's thread, what they take, and what it waits for meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+
+from stratavm.base.forms import TYPE_CHECKING, Any, Protocol
+from stratavm.engine.asynccall import AsyncCall
+from stratavm.engine.asynchronous import Waits
+from stratavm.pool.desk import Desk, Ticket
+from stratavm.pool.metrics import Counters
+
+if TYPE_CHECKING:
+    from stratavm.pool.rejected import Reason
+
+
+class Floor(Protocol):
+    """What a seat uses of its pool."""
+
+    desk: Desk
+    counters: Counters
+    cpu_clock: Callable[[], int]
+
+    def now(self) -> float:
+        """The loop's time."""
+        ...
+
+    async def granted(self, ticket: Ticket) -> Reason | None:
+        """Wait for a turn; the reason if there will be none."""
+        ...
+
+    def release(self, ticket: Ticket) -> None:
+        """A turn is over: it is somebody else's."""
+        ...
+
+    def release_later(self, ticket: Ticket) -> None:
+        """A turn is over, and who has the next one is decided soon."""
+        ...
+
+
+class Seat(Waits):
+    """What an asynchronous call asks of its event loop, where a pool decides whose turn it is.
+
+    A turn lasts from when the pool grants it until the guest waits for the host, is suspended at a tick, or ends. Only
+    then the next one is granted, so guests of a pool never run into each other's turns, whoever wakes their tasks.
+    """
+
+    watches = True
+
+    def __init__(self, floor: Floor, ticket: Ticket) -> None:
+        self._floor, self._ticket = floor, ticket
+        self._began_ns = 0
+        self.holds = False
+
+    def begin(self) -> None:
+        """A turn has been granted."""
+        self.holds = True
+        self._began_ns = self._floor.cpu_clock()
+
+    def end(self) -> None:
+        """The turn is over, if there is one: it is somebody else's."""
+        if self.holds:
+            self._account()
+            self._floor.release(self._ticket)
+
+    def _account(self) -> None:
+        self.holds = False
+        floor = self._floor
+        took = floor.cpu_clock() - self._began_ns
+        floor.counters.cpu_ns += took
+        floor.desk.charge(self._ticket, took)
+
+    async def go_on(self) -> None:
+        """Wait for a further turn."""
+        floor, ticket = self._floor, self._ticket
+        ticket.since = floor.now()
+        floor.desk.want_turn(ticket)
+        await floor.granted(ticket)
+        floor.counters.waits["turn"] += floor.now() - ticket.since
+        self.begin()
+
+    def turn(self, call: AsyncCall) -> Awaitable[Any]:
+        """A tick has suspended the guest."""
+        return self._others_first(call)
+
+    async def _others_first(self, call: AsyncCall) -> None:
+        """Wait for a further turn, which is decided when the loop has done what else there is: calls that come now are
+        served first if they have the right to."""
+        if self.holds:
+            self._account()
+            self._floor.release_later(self._ticket)
+        await self.go_on()
+        _expire(call)
+
+    def limited(self, call: AsyncCall, request: Awaitable[Any]) -> Coroutine[Any, Any, Any]:
+        """The guest waits for the host."""
+        return self._hosted(call, request)
+
+    async def _hosted(self, call: AsyncCall, request: Awaitable[Any]) -> Any:
+        self.end()
+        began = self._floor.now()
+        try:
+            answer = await super().limited(call, request)
+        finally:
+            self._floor.counters.waits["host"] += self._floor.now() - began
+        await self.go_on()
+        _expire(call)
+        return answer
+
+
+def _expire(call: AsyncCall) -> None:
+    """Its deadline may have come while it waited for its turn."""
+    left = call.seconds_left
+    if left is not None and left <= 0:
+        call.expire()

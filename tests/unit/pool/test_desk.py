@@ -1,0 +1,298 @@
+"""Whose turn it is: queues, slots and deficits, in simulations without a clock, a loop or a guest."""
+
+import random
+
+import pytest
+
+from stratavm import Policy, Tenant
+from stratavm.pool.desk import GONE, HELD, Desk, Ticket
+
+
+class Simulation:
+    """One processor; a call takes so many turns of so many nanoseconds, and waits for the host between them or not."""
+
+    def __init__(self, policy=None, tenants=(), limit=None):
+        self.desk = Desk(policy or Policy(), tuple(tenants))
+        self.desk.set_limit(limit or self.desk.policy.max_running)
+        self.now = 0.0
+        self.left = {}
+        self.delays = {}
+        self.used = {}
+
+    def call(self, tenant, turns, priority=0):
+        """A call comes: the durations of its turns."""
+        ticket = Ticket(self.desk.line(tenant), priority, self.now)
+        self.left[ticket] = list(turns)
+        return ticket if self.desk.arrive(ticket) else None
+
+    def turn(self):
+        """Whoever is next has its turn; the ticket, or None."""
+        ticket = self.desk.next(self.now)
+        if ticket is None:
+            return None
+        name = ticket.line.tenant.name
+        self.delays.setdefault(name, []).append(self.now - ticket.arrived)
+        took = self.left[ticket].pop(0)
+        self.now += took / 1e9
+        self.used[name] = self.used.get(name, 0) + took
+        self.desk.charge(ticket, took)
+        if self.left[ticket]:
+            self.desk.want_turn(ticket)
+        else:
+            self.desk.leave(ticket)
+        return ticket
+
+
+def shares(used):
+    """The greatest share by the least."""
+    return max(used.values()) / min(used.values())
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_equal_tenants_get_equal_shares_whatever_their_calls_take(seed):
+    """Greatest by least at most 1.2, though one has long turns and many calls, the other short ones."""
+    draw = random.Random(seed)
+    sim = Simulation(limit=8)
+    kinds = {
+        "spinner": lambda: [5_000_000] * 50,
+        "short": lambda: [draw.randrange(10_000, 400_000)],
+        "mixed": lambda: [draw.choice((100_000, 9_000_000)) for _ in range(draw.randrange(1, 5))],
+    }
+    for _ in range(40):
+        for name, turns in kinds.items():
+            sim.call(name, turns())
+    while sim.now < 5:
+        ticket = sim.turn()
+        name = ticket.line.tenant.name
+        if ticket.place == GONE:
+            sim.call(name, kinds[name]())
+    assert shares(sim.used) <= 1.2
+
+
+def test_shares_follow_weights():
+    """Three to one."""
+    sim = Simulation(tenants=[Tenant("heavy", weight=3.0), Tenant("light")])
+    for name in ("heavy", "light"):
+        for _ in range(4):
+            sim.call(name, [1_000_000] * 10_000)
+    while sim.now < 4:
+        sim.turn()
+    assert sim.used["heavy"] / sim.used["light"] == pytest.approx(3, rel=0.05)
+
+
+def test_who_wants_little_waits_for_one_turn_of_another_at_most():
+    """A call now and then, among ten tenants who compute for ever."""
+    sim = Simulation(limit=16)
+    for i in range(10):
+        sim.call(f"spinner {i}", [5_000_000] * 10_000)
+    for _ in range(500):
+        sim.turn()
+    for _ in range(100):
+        sim.call("rare", [200_000])
+        assert sim.turn().line.tenant.name == "rare"
+        for _ in range(3):
+            sim.turn()
+
+
+def test_debt_is_paid_while_others_want_turns_and_forgotten_when_nobody_does():
+    """A turn that could not be ended costs later ones; not in another busy time."""
+    sim = Simulation()
+    sim.call("long", [1_000_000_000])
+    sim.call("other", [1_000_000] * 2000)
+    sim.turn(), sim.turn()
+    sim.call("long", [1_000_000])
+    before = sim.used["other"]
+    while sim.turn().line.tenant.name != "long":
+        pass
+    assert sim.used["other"] - before >= 900_000_000
+    while sim.turn():
+        pass
+    sim.call("long", [1_000_000_000])
+    sim.turn()
+    sim.call("long", [1]), sim.call("other", [1])
+    assert sim.turn().line.tenant.name == "long"
+
+
+def test_priorities_order_the_calls_of_one_tenant_only():
+    """Higher first, else as they came; nobody gets ahead of another tenant by a number."""
+    sim = Simulation()
+    for i, priority in enumerate((0, 5, 0, 9)):
+        sim.call("a", [6_000_000], priority).since = i
+    sim.call("b", [1])
+    assert [sim.turn().since for _ in range(1)] == [3]
+    assert sim.turn().line.tenant.name == "b"
+    assert [sim.turn().since for _ in range(3)] == [1, 0, 2]
+
+
+def test_a_tenant_without_running_calls_gets_a_slot_where_others_hold_all():
+    """Spare slots are for those; and nobody takes more than his fair share of a limit beyond it."""
+    sim = Simulation(Policy(max_running=4, min_running=1, spare=2))
+    for _ in range(8):
+        sim.call("greedy", [5_000_000] * 100)
+    for _ in range(8):
+        sim.turn()
+    assert sim.desk.line("greedy").running == 4
+    for name in "abc":
+        sim.call(name, [6_000_000] * 2)
+    started = {sim.turn().line.tenant.name for _ in range(3)}
+    assert {"a", "b"} <= started and sim.desk.running <= 6
+
+
+def test_a_tenants_own_limits_hold():
+    """Of calls that run, and of those that wait."""
+    policy = Policy(overload="shed")
+    sim = Simulation(policy, tenants=[Tenant("a", max_running=2, max_queued=3)])
+    assert all(sim.call("a", [1] * 50) for _ in range(2))
+    for _ in range(4):
+        sim.turn()
+    assert [sim.call("a", [1]) is not None for _ in range(5)] == [True, True, True, False, False]
+    for _ in range(20):
+        sim.turn()
+        assert sim.desk.line("a").running == 2
+
+
+def test_where_callers_wait_nothing_is_refused_and_tenants_are_let_in_in_turns():
+    """The queue stays bounded; who waits outside comes in as it empties, a call of each."""
+    sim = Simulation(Policy(max_queued=4), limit=1)
+    for i in range(10):
+        sim.call("a" if i < 8 else "b", [1_000_000])
+        assert sim.desk.queued <= 4
+    order = [sim.turn().line.tenant.name for _ in range(10)]
+    assert sorted(order) == ["a"] * 8 + ["b"] * 2 and not sim.desk.wants
+    assert "b" in order[4:7]
+
+
+def test_a_full_queue_refuses_the_newest_call_of_the_longest_line_for_a_shorter_one():
+    """One tenant's flood does not shut others out."""
+    sim = Simulation(Policy(max_queued=10, overload="shed"), limit=1)
+    flood = [sim.call("flood", [1]) for _ in range(12)]
+    assert flood[10:] == [None, None]
+    mine = sim.call("small", [1])
+    assert mine is not None and sim.desk.shed == [(flood[9], "full")] and sim.desk.queued == 10
+    assert sim.call("flood", [1]) is None
+
+
+def test_overload_sheds_calls_of_the_tenant_who_makes_it():
+    """The other's calls hardly wait, and all are made."""
+    sim = Simulation(Policy(overload="shed", max_queued=100_000, target_delay=0.01), limit=2)
+    made = {"flood": 0, "calm": 0}
+    for step in range(3000):
+        for _ in range(3):
+            made["flood"] += sim.call("flood", [1_000_000]) is not None
+        if step % 5 == 0:
+            made["calm"] += sim.call("calm", [500_000]) is not None
+        sim.turn()
+    shed = [ticket.line.tenant.name for ticket, reason in sim.desk.shed if reason == "overload"]
+    assert len(shed) > 20 and set(shed) == {"flood"}
+    assert max(sim.delays["calm"]) <= 0.0101
+
+
+def test_a_slot_goes_to_somebody_else_where_who_was_to_have_it_is_gone():
+    """It was given to a line whose only call was withdrawn before its turn."""
+    sim = Simulation(Policy(max_running=1, min_running=1, spare=0))
+    sim.call("runs", [1, 1])
+    running = sim.turn()
+    first, second = sim.call("a", [1]), sim.call("b", [1])
+    sim.desk.withdraw(running, 0)
+    assert sim.desk.next(0) is None
+    sim.desk.leave(running)
+    sim.desk.withdraw(first, 0)
+    assert sim.turn() is second
+
+
+def test_who_waits_outside_comes_in_where_nobody_waits_in_the_queue():
+    """Also where the queue has no room at all."""
+    sim = Simulation(Policy(max_running=1, min_running=1, spare=0, max_queued=0))
+    sim.call("runs", [1])
+    running = sim.desk.next(0)
+    outside = sim.call("a", [1])
+    assert outside is not None and sim.desk.next(0) is None
+    sim.desk.leave(running)
+    assert sim.turn() is outside
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_whatever_happens_every_call_is_served_refused_or_withdrawn(seed):
+    """Arrivals, turns, waits, withdrawals and changes of the limit at random: counts agree, and nobody is left over."""
+    draw = random.Random(seed)
+    policy = Policy(
+        max_running=draw.choice((1, 3, 8)), min_running=1, spare=draw.choice((0, 2)),
+        max_queued=draw.choice((0, 1, 5, 100)), overload=draw.choice(("wait", "shed")),
+    )  # fmt: skip
+    tenants = [Tenant("0", weight=0.01, max_running=1), Tenant("1", max_queued=2)]
+    sim = Simulation(policy, tenants, limit=policy.min_running)
+    desk, live, hosted, ended, refused = sim.desk, {}, [], 0, 0
+    came = 0
+
+    def settle():
+        nonlocal refused
+        for ticket, _ in desk.shed:
+            live.pop(ticket, None)
+            refused += 1
+        desk.shed.clear()
+
+    def turn():
+        nonlocal ended
+        ticket = desk.next(sim.now)
+        settle()
+        if ticket is None:
+            return False
+        assert ticket.place == HELD
+        took = draw.choice((0, 1000, 5_000_000, 80_000_000))
+        sim.now += took / 1e9
+        desk.charge(ticket, took)
+        what = draw.randrange(4)
+        if what == 0:
+            desk.want_turn(ticket)
+        elif what == 1:
+            hosted.append(ticket)
+        else:
+            desk.leave(ticket)
+            live.pop(ticket, None)
+            ended += 1
+        return True
+
+    for _ in range(400):
+        what = draw.randrange(6)
+        if what <= 1:
+            ticket = Ticket(desk.line(str(draw.randrange(5))), draw.randrange(3), sim.now)
+            came += 1
+            if desk.arrive(ticket):
+                live[ticket] = None
+            else:
+                refused += 1
+            settle()
+        elif what == 2 and hosted:
+            desk.want_turn(hosted.pop(draw.randrange(len(hosted))))
+        elif what == 3 and (waiting := [t for t in live if t.place != HELD]):
+            ticket = draw.choice(waiting)
+            had_slot = ticket.line.turns and ticket in ticket.line.turns
+            desk.withdraw(ticket, sim.now)
+            if had_slot:
+                desk.leave(ticket)
+            live.pop(ticket, None)
+            ended += 1
+        elif what == 4:
+            desk.set_limit(draw.randint(policy.min_running, policy.max_running))
+        else:
+            turn()
+        assert desk.running == sum(line.running for line in desk.lines())
+        assert desk.queued == sum(line.queued for line in desk.lines()) <= max(policy.max_queued, 1)
+        assert desk.running <= policy.max_running + policy.spare
+    while live:
+        if not turn():
+            assert hosted, "calls wait, and nobody runs"
+            desk.want_turn(hosted.pop())
+    assert came == ended + refused and not desk.running and not desk.queued
+    assert not desk.wants or desk.next(sim.now) is None
+
+
+def test_tenants_who_are_gone_are_forgotten_and_declared_ones_are_not(monkeypatch):
+    """A name for each user does not grow the pool for ever."""
+    monkeypatch.setattr("stratavm.pool.desk.MOST_LINES", 10)
+    sim = Simulation(tenants=[Tenant("kept", weight=2.0)])
+    for i in range(100):
+        sim.call(f"user {i}", [1])
+        while sim.turn():
+            pass
+    assert len(list(sim.desk.lines())) <= 11 and sim.desk.line("kept").tenant.weight == 2.0
