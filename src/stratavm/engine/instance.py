@@ -54,6 +54,14 @@ class Instance(RuntimeInstance):
         self.exports["_initialize"]()
         return True
 
+    async def initialize_async(self) -> bool:
+        """``initialize`` by ``Func.call_async``, for asyncio."""
+        if self.initialized or "_initialize" not in self.exports:
+            return False
+        self.initialized = True
+        await self.exports["_initialize"].call_async()
+        return True
+
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def let_go(self) -> cython.int:

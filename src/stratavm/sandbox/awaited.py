@@ -5,23 +5,84 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from functools import partial, wraps
 
-from stratavm.base.forms import Any, ParamSpec, TypeVar
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
 from stratavm.engine.asynchronous import work
+from stratavm.engine.module import Module
 from stratavm.sandbox.entry import run
 from stratavm.sandbox.held import HELD, End
+from stratavm.sandbox.ways import LATER
+from stratavm.wasi.hands import hop
+
+if TYPE_CHECKING:
+    from stratavm.engine.engine import Engine
+    from stratavm.engine.func import Func
+    from stratavm.engine.instance import Instance
+    from stratavm.engine.linker import Linker
+    from stratavm.engine.source import SourceLike
+    from stratavm.engine.store import Store
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
+
+STACK_BYTES: Final = (8 << 20) - (512 << 10)
+"""What a program has of the stack of a main thread, by default."""
+
+
+class InLoop:
+    """Guests run on fibers of the loop's thread; what loads, allocates or asks for files has threads."""
+
+    stack_bytes: int | None = STACK_BYTES
+
+    async def load(self, source: SourceLike, engine: Engine, timeout: float | None) -> Module:
+        """Load it in a thread."""
+        return await Module.load_async(source, engine, timeout=timeout)
+
+    async def instantiate(self, linker: Linker, store: Store, module: Module) -> Instance:
+        """Allocate in a thread; start functions wait in the loop."""
+        instance = await linker.instantiate_async(store, module)
+        await instance.initialize_async()
+        return instance
+
+    async def call(self, function: Func) -> None:
+        """Call it on a fiber."""
+        await function.call_async()
+
+    async def beside(self, function: Callable[[], T]) -> T:
+        """Call it in a thread; where none has begun when the task is cancelled, here."""
+        return await hop(function, function)
+
+    async def apart(self, function: Callable[[], T]) -> T:
+        """Call it in a thread; cancelling ends it."""
+        ends: list[End] = []
+
+        def held() -> T:
+            """In the context of its thread, where ``ends`` is what can end it."""
+            HELD.set(ends)
+            return function()
+
+        return await work(held, ends)
+
+
+IN_LOOP: Final = InLoop()
 
 
 def _for_asyncio(function: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
     @wraps(function)
     async def run_async(*given: P.args, **named: P.kwargs) -> R:
-        ends: list[End] = []
-        return await work(partial(_held, ends, partial(function, *given, **named)), ends)
+        before = LATER.set(IN_LOOP)
+        try:
+            running = cast("Coroutine[Any, Any, R]", partial(function, *given, **named)())
+        finally:
+            LATER.reset(before)
+        return await running
 
     run_async.__name__ = run_async.__qualname__ = "run_async"
-    run_async.__doc__ = f"""``run`` for asyncio: the program runs in a thread of the loop's default executor.
+    run_async.__doc__ = f"""``run`` for asyncio: the program runs in the loop's thread, which goes on while it waits.
+
+    Thousands may run at once: a program that waits for its streams or a clock is suspended, one that computes lets
+    others run at ticks, some hundred times a second. Loading, files and closing have threads; with ``isolate`` the
+    wait for the process has one.
 
     Cancelling the task, also by a timeout or a group of tasks, ends the program, and its process where it is isolated;
     only then ``CancelledError`` goes on. Arguments, result and errors are those of ``run``:
@@ -30,12 +91,6 @@ def _for_asyncio(function: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]
     return run_async
 
 
-def _held(ends: list[End], call: Callable[[], R]) -> R:
-    """Run it in the context of its thread, where ``ends`` is what can end it."""
-    HELD.set(ends)
-    return call()
-
-
 run_async = _for_asyncio(run)
-"""``run`` for asyncio: the program runs in a thread, and cancelling the task ends it. The arguments are those of
-``run``."""
+"""``run`` for asyncio: the program runs in the loop's thread, suspended while it waits, and cancelling the task ends
+it. The arguments are those of ``run``."""

@@ -11,7 +11,8 @@ from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import truth
 from stratavm.sandbox.arguments import Arguments, Dirs, Input, ModuleLike, checked
 from stratavm.sandbox.completed import Completed, Ended
-from stratavm.sandbox.execute import Streams, engine_for, execute
+from stratavm.sandbox.execute import Streams, engine_for, executed
+from stratavm.sandbox.ways import DIRECTLY, LATER, Way, stepped
 from stratavm.wasi.capture import Capture
 
 MAX_OUTPUT: Final = 16 << 20
@@ -118,7 +119,17 @@ def run(
     for name, choice in (("isolate", isolate), ("text", text), ("check", check)):
         truth(name, choice)
     given = checked(module, (args, env, stdin), (files, dirs), (timeout, fuel, max_memory, max_output))
-    stdout, stderr, ended = _isolated(given) if isolate else _here(given)
+    later = LATER.get()
+    running = _run(later or DIRECTLY, given, isolate, (text, check))
+    # ``run_async`` has asked for the coroutine, in this context
+    return stepped(running) if later is None else running  # type: ignore[return-value]
+
+
+async def _run(
+    way: Way, given: Arguments, isolate: bool, wanted: tuple[bool, bool]
+) -> Completed[bytes] | Completed[str]:
+    text, check = wanted
+    stdout, stderr, ended = await (_isolated(way, given) if isolate else _here(way, given))
     done = _completed(bytes(stdout), bytes(stderr), stdout.truncated or stderr.truncated, ended)
     shown = _decoded(done) if text else done
     if check:
@@ -137,16 +148,16 @@ def _decoded(done: Completed[bytes]) -> Completed[str]:
     return replace(done, **changed)  # type: ignore[return-value]
 
 
-def _here(given: Arguments) -> tuple[Capture, Capture, Ended]:
+async def _here(way: Way, given: Arguments) -> tuple[Capture, Capture, Ended]:
     stdout, stderr = Capture(given.max_output), Capture(given.max_output)
-    return stdout, stderr, execute(given, engine_for(given), Streams(given.stdin, stdout, stderr))
+    return stdout, stderr, await executed(way, given, engine_for(given), Streams(given.stdin, stdout, stderr))
 
 
-def _isolated(given: Arguments) -> tuple[Capture, Capture, Ended]:
+async def _isolated(way: Way, given: Arguments) -> tuple[Capture, Capture, Ended]:
     from stratavm.sandbox.isolated import run_isolated
 
     engine_for(given)
-    left = run_isolated(given)
+    left = await way.apart(partial(run_isolated, given))
     for problem in left.problems:
-        warnings.warn(f"isolation is weaker here: {problem}", RuntimeWarning, stacklevel=3)
+        warnings.warn(f"isolation is weaker here: {problem}", RuntimeWarning, stacklevel=5)
     return left.stdout, left.stderr, left.ended

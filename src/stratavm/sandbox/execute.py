@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import lru_cache, partial
 
 from stratavm.base.errors import ExitError, LinkError, ResourceLimit, StrataError, Trap
-from stratavm.base.forms import TYPE_CHECKING, Final, NamedTuple
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, NamedTuple
 from stratavm.base.words import some
 from stratavm.engine.engine import Engine
 from stratavm.engine.linker import Linker
@@ -16,9 +16,9 @@ from stratavm.engine.store import Store
 from stratavm.runtime.limits import StoreLimits
 from stratavm.sandbox.arguments import ROOT, Arguments
 from stratavm.sandbox.completed import CODES, Ended, Reason
-from stratavm.sandbox.held import endable
 from stratavm.sandbox.timing import time_left
 from stratavm.sandbox.watch import AFTER, Watch
+from stratavm.sandbox.ways import DIRECTLY, Way, stepped
 from stratavm.wasi.abi import ENTRY
 from stratavm.wasi.memfs import MemoryTree
 from stratavm.wasi.world import Wasi
@@ -69,25 +69,38 @@ def execute(arguments: Arguments, engine: Engine, streams: Streams, begun: Calla
         ModuleError, LinkError: this is not a program that can be run.
         BaseException: what else the host's own objects raise, Ctrl-C included.
     """
+    return stepped(executed(DIRECTLY, arguments, engine, streams, begun))
+
+
+async def executed(
+    way: Way, arguments: Arguments, engine: Engine, streams: Streams, begun: Callable[[], None] = lambda: None
+) -> Ended:
+    """``execute``, one way or the other."""
     begin = time.monotonic()
-    limits = None if arguments.max_memory is None else _limits(arguments.max_memory, arguments.max_output)
-    with Store(engine, limits=limits, fuel=arguments.fuel) as store, endable(store.interrupt):
+    store = Store(engine, limits=_limits(way, arguments), fuel=arguments.fuel)
+    try:
         watch = Watch(store)
         try:
-            reason, code, message = _reason(partial(_run, arguments, store, streams, begin, begun), watch)
+            reason, code, message = await _reason(_run(way, arguments, store, streams, begin, begun), watch)
         finally:
             watch.close()
         used = None if arguments.fuel is None else store.fuel_used
         return Ended(code, reason, message, used, time.monotonic() - begin)
+    finally:
+        await way.beside(store.close)
 
 
-def _limits(memory: int, output: int) -> StoreLimits:
-    return StoreLimits(memory_bytes=memory, total_bytes=memory + 2 * output + BESIDE_BYTES)
+def _limits(way: Way, arguments: Arguments) -> StoreLimits | None:
+    memory, output = arguments.max_memory, arguments.max_output
+    if memory is None:
+        return None if way.stack_bytes is None else StoreLimits(stack_bytes=way.stack_bytes)
+    total = memory + 2 * output + BESIDE_BYTES
+    return StoreLimits(memory_bytes=memory, total_bytes=total, stack_bytes=way.stack_bytes)
 
 
-def _reason(run: Callable[[], None], watch: Watch) -> tuple[Reason, int, str]:
+async def _reason(run: Coroutine[Any, Any, None], watch: Watch) -> tuple[Reason, int, str]:
     try:
-        run()
+        await run
         return "exit", 0, ""
     except ExitError as stop:
         return "exit", stop.code, ""
@@ -98,20 +111,25 @@ def _reason(run: Callable[[], None], watch: Watch) -> tuple[Reason, int, str]:
         return reason, CODES[reason], _describe(error, reason)
 
 
-def _run(arguments: Arguments, store: Store, streams: Streams, begin: float, begun: Callable[[], None]) -> None:
+async def _run(
+    way: Way, arguments: Arguments, store: Store, streams: Streams, begin: float, begun: Callable[[], None]
+) -> None:
     given, engine = arguments.module, store.engine
     left = time_left(arguments.timeout, begin)
-    module = given if isinstance(given, Module) else Module(given, engine, timeout=left)
+    module = given if isinstance(given, Module) else await way.load(given, engine, left)
     _must_be_a_program(module)
-    with _world(arguments, engine, streams) as world:
+    beside = (way if arguments.folders else DIRECTLY).beside  # without folders there are no files of the host
+    world = await beside(partial(_world, arguments, engine, streams))
+    try:
         linker = Linker(engine)
         linker.define_namespaces(world.namespaces())
         linker.check(module)
         begun()
         with store.deadline(time_left(arguments.timeout, begin)):
-            instance = linker.instantiate(store, module)
-            instance.initialize()
-            instance.exports[ENTRY]()
+            instance = await way.instantiate(linker, store, module)
+            await way.call(instance.exports[ENTRY])
+    finally:
+        await beside(world.close)
 
 
 def _must_be_a_program(module: Module) -> None:

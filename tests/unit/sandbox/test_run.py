@@ -9,7 +9,7 @@ import pytest
 
 import stratavm
 import stratavm.wasi
-from stratavm.sandbox import execute, timing
+from stratavm.sandbox import timing, ways
 from tests.unit.sandbox.programs import ECHO, FAIL, OPEN, SAY, program
 
 
@@ -193,14 +193,14 @@ def test_a_time_that_no_clock_reaches_is_none(run, timeout):
 
 def test_loading_counts(monkeypatch):
     """Nothing runs where loading took all the time."""
-    loaded = execute.Module
+    loaded = ways.Module
 
     def slow(*arguments, **named):
         module = loaded(*arguments, **named)
         time.sleep(0.1)
         return module
 
-    monkeypatch.setattr(execute, "Module", type("Slow", (), {"__new__": lambda cls, *a, **n: slow(*a, **n)}))
+    monkeypatch.setattr(ways, "Module", type("Slow", (), {"__new__": lambda cls, *a, **n: slow(*a, **n)}))
     done = stratavm.run(program(SAY), timeout=0.05)
     assert (done.reason, done.stdout) == ("timeout", b"")
     assert "loading" in done.message

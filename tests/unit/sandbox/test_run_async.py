@@ -3,12 +3,15 @@
 import asyncio
 import inspect
 import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
 import stratavm
 from stratavm.sandbox.held import HELD, endable
-from tests.unit.sandbox.programs import ECHO, SAY, program
+from tests.unit.sandbox.programs import ECHO, FAIL, SAY, program
 
 SPIN = program(f"{SAY}(loop (br 0))")
 
@@ -78,3 +81,75 @@ def test_a_run_that_nobody_may_end_is_not_held():
     HELD.reset(token)
     with endable(print):
         assert ends == [] and HELD.get() is None
+
+
+def test_programs_wait_in_the_loop():
+    """A hundred that wait for input at once hold no thread: there is one, and the last ends while the others wait."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    async def main():
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        module = stratavm.Module(program(ECHO.format(fd=0)))
+        pipes = [os.pipe() for _ in range(100)]
+        files = [open(reading, "rb", buffering=0) for reading, _ in pipes]  # noqa: SIM115
+        tasks = [asyncio.create_task(stratavm.run_async(module, stdin=file, text=True)) for file in files]
+        for number in reversed(range(100)):
+            os.write(pipes[number][1], str(number).encode())
+            assert (await tasks[number]).stdout == str(number)
+            assert not any(task.done() for task in tasks[:number])
+            os.close(pipes[number][1])
+            files[number].close()
+
+    asyncio.run(main(), debug=True)
+
+
+def test_a_program_that_computes_lets_others_run():
+    """One that never ends holds up neither the loop nor another program, and has its time."""
+
+    async def main():
+        late = asyncio.create_task(stratavm.run_async(SPIN, timeout=0.5))
+        assert (await stratavm.run_async(program(SAY), text=True)).stdout == "hello\n"
+        assert not late.done()
+        assert (await late).reason == "timeout"
+
+    asyncio.run(main(), debug=True)
+
+
+def test_a_program_has_the_stack_that_run_gives_it():
+    """Twenty thousand frames."""
+    deep = program("""(drop (call $deep (i32.const 20000))))
+      (func $deep (param i32) (result i32) (if (result i32) (local.get 0)
+        (then (i32.add (i32.const 1) (call $deep (i32.sub (local.get 0) (i32.const 1))))) (else (i32.const 0)))""")
+    assert stratavm.run(deep).reason == asyncio.run(stratavm.run_async(deep)).reason == "exit"
+
+
+def test_start_functions_and_initialisers_may_wait():
+    """``_initialize`` runs in the loop, too, and before ``_start``."""
+    text = program(f'{SAY}) (func (export "_initialize") {FAIL}')
+    done = asyncio.run(stratavm.run_async(text, text=True))
+    assert (done.reason, done.stdout, done.stderr) == ("exit", "hello\n", "oops\n")
+
+
+CTRL_C = """
+import asyncio, stratavm
+async def main():
+    print("begun", flush=True)
+    await stratavm.run_async({text!r}{more})
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("what", ["computes", "waits"])
+def test_ctrl_c_ends_it(what):
+    """Whether it computes or waits for input: ``KeyboardInterrupt``, as ``asyncio.run`` raises it."""
+    code = CTRL_C.format(
+        text=SPIN if what == "computes" else program(ECHO.format(fd=0)),
+        more="" if what == "computes" else ", stdin=__import__('sys').stdin.buffer",
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert child.stdout.readline() == "begun\n"
+    child.send_signal(signal.SIGINT)
+    assert "KeyboardInterrupt" in child.communicate(timeout=60)[1]
+    assert child.returncode == -signal.SIGINT
