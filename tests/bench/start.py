@@ -1,5 +1,9 @@
 """Whole-process start: from ``exec`` to exit, Python included, each engine in the same run: with nothing kept, and as a
-later start has it, code kept by ours and an image of wasmtime's."""
+later start has it, code kept by ours and an image of wasmtime's.
+
+``script`` is the command as users type it; the others are ``python -m stratavm``, which imports ``runpy`` first.
+``pass`` is what Python itself takes, ``import`` with the package. Programs are binaries: reading text is no start.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import stratavm
 from tests.bench.measure import Row, interleaved, row_of, skipped
 from tools import programs
 
@@ -21,6 +26,10 @@ HELLO: Final = """(module
   (data (i32.const 16) "hello\\0a")
   (func (export "_start") (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))
 """
+
+SCRIPT: Final = Path(__file__).parents[2] / "scripts" / "strata"
+LATER: Final = 3
+"""Starts after which nothing more is kept: the second one keeps the image of the memory."""
 
 WASMTIME_RUN: Final = """
 import sys, wasmtime
@@ -48,8 +57,8 @@ except wasmtime.ExitTrap as stop:
 def measure(rounds: int) -> Iterator[Row]:
     """One row per program: median milliseconds of the whole process."""
     with tempfile.TemporaryDirectory() as folder:
-        hello = Path(folder) / "hello.wat"
-        hello.write_text(HELLO)
+        hello = Path(folder) / "hello.wasm"
+        hello.write_bytes(stratavm.Module(HELLO).model.binary)
         yield _row("hello", hello, [], "hello\n", Path(folder), rounds)
         python = programs.find("python.wasm")
         if python is None:
@@ -63,33 +72,36 @@ def _row(name: str, path: Path, arguments: list[str], expected: str, folder: Pat
 
     image = folder / f"{path.stem}.cwasm"
     image.write_bytes(wasmtime.Module.from_file(wasmtime.Engine(), str(path)).serialize())
-    ours = [sys.executable, "-m", "stratavm", "run", str(path), *arguments]
+    rest = ["run", str(path), *arguments]
+    ours = [sys.executable, "-m", "stratavm", *rest]
     theirs = [sys.executable, "-c", WASMTIME_RUN]
+    script = folder / "strata"
+    script.write_text(SCRIPT.read_text())
     kept = folder / f"{path.stem}-cache"
     cached = ["env", "STRATA_CACHE=on", f"XDG_CACHE_HOME={kept}", f"XDG_STATE_HOME={kept}"]
     commands = {
+        "pass": [sys.executable, "-c", "pass"],
+        "import": [sys.executable, "-c", "import stratavm"],
+        "script": [sys.executable, str(script), *rest],
+        "script, code kept": [*cached, sys.executable, str(script), *rest],
         "strata": ours,
         "strata, code kept": [*cached, *ours],
-        "strata jit1, code kept": [
-            *cached,
-            *ours[: -1 - len(arguments)],
-            "--tier",
-            "jit1",
-            *ours[-1 - len(arguments) :],
-        ],
+        "strata auto, code kept": [*cached, *ours[:4], "--tier", "auto", *ours[4:]],
         "wasmtime": [*theirs, "-", str(path), *arguments],
         "wasmtime, cached image": [*theirs, str(image), str(path), *arguments],
     }
 
     # Installed packages have their byte code cached; so shall both here, whatever this shell says.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPATH"] = str(SCRIPT.parents[1] / "src")
 
     def runner(command: list[str]) -> None:
         result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-        if result.stdout != expected:
+        if result.stdout != (expected if str(path) in command else ""):
             raise AssertionError(f"{name}: expected {expected!r}, got {result.stdout!r}")
 
-    for command in commands.values():
-        runner(command)  # keeps the code, and each file in the kernel's cache
+    for _ in range(LATER):
+        for command in commands.values():
+            runner(command)  # keeps the code, and each file in the kernel's cache
     runs = {engine: lambda command=command: runner(command) for engine, command in commands.items()}
     return row_of("start", name, "ms", interleaved(runs, rounds, 1e3))
