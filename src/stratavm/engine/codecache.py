@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import os
 import time
-from _collections_abc import Iterator
 from _thread import allocate_lock, start_new_thread
 
 from stratavm.base import IMPORTED_NS
 from stratavm.base.errors import ResourceLimit
 from stratavm.base.events.core import Event, Source
 from stratavm.base.events.declare import event
+from stratavm.base.filetimes import files_below
 from stratavm.base.forms import TYPE_CHECKING, Final, dataclass
 from stratavm.base.importing import cache, importing, lru_cache
 from stratavm.base.quiet import suppress
@@ -411,15 +411,4 @@ def _mark_of(files: tuple[tuple[str, int, int, int], ...]) -> bytes:
 @cache
 def package_identity() -> tuple[tuple[str, int, int, int], ...]:
     """Every file of this package by name, bytes and times: code that another build compiled is not this one's."""
-    return tuple(sorted(_files(PACKAGE, "")))
-
-
-def _files(folder: str, name: str) -> Iterator[tuple[str, int, int, int]]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                if entry.name != "__pycache__":
-                    yield from _files(entry.path, f"{name}{entry.name}/")
-            elif entry.name.endswith((".py", ".so")):
-                now = entry.stat()
-                yield name + entry.name, now.st_size, now.st_mtime_ns, now.st_ctime_ns
+    return tuple(sorted(files_below(PACKAGE, (".py", ".so"), "__pycache__")))

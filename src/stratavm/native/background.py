@@ -22,6 +22,7 @@ from cython.cimports.stratavm.runtime.native import (
     pthread_mutex_t,
     pthread_mutex_unlock,
     pthread_t,
+    register_barrier,
 )
 from cython.cimports.stratavm.runtime.own_threads import broadcast, make_cond, pthread_join, wait_gone, wait_until
 
@@ -211,6 +212,8 @@ def start() -> cython.bint:
     while seats[i].state == LIVE:
         i += 1
     clear(cython.address(seats[i]))
+    if starts == 0:
+        register_barrier()  # the runtime wants it anyway: with more threads the kernel waits 13 ms for all processors
     if start_thread(cython.address(seats[i].thread), STACK_BYTES, run, cython.address(seats[i])):
         retry_ns = now_ns() + RETRY_NS
         return False

@@ -569,3 +569,17 @@ print("end")
 """
     for _ in range(5):
         assert prints(code) == "end"
+
+
+def test_a_barrier_on_all_threads_is_registered_while_there_is_one():
+    """With more, the kernel waits for all processors: the ticker, which needs it, would wait 13 ms with it."""
+    code = """
+import ctypes
+EXPEDITED, call = 1 << 3, ctypes.CDLL(None).syscall
+background.limit_threads(1)
+before = call(324, EXPEDITED, 0, 0)
+job = Drill(COUNT)
+assert job.submit()
+print(before, call(324, EXPEDITED, 0, 0))
+"""
+    assert prints(code) == "-1 0"
