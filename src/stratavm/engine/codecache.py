@@ -16,7 +16,7 @@ from stratavm.base import IMPORTED_NS
 from stratavm.base.errors import ResourceLimit
 from stratavm.base.events.core import Event, Source
 from stratavm.base.events.declare import event
-from stratavm.base.filetimes import files_below
+from stratavm.base.files import files_below
 from stratavm.base.forms import TYPE_CHECKING, Final, dataclass
 from stratavm.base.importing import cache, importing, lru_cache
 from stratavm.base.quiet import suppress

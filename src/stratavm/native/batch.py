@@ -109,6 +109,7 @@ class Batch:
             source.sites = cython.cast(cython.pointer(SiteEntry), at)
             source.n_sites = made.n_sites
             source.level = made.level
+            source.held = False
         return 0
 
     def publish(self, owner: CodeOwner, first: uint32_t) -> list:

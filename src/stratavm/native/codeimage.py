@@ -183,6 +183,7 @@ def point(
         source.size = row.size
         source.func = first + row.index
         source.level = row.level
+        source.held = True
         at += padded(row.size)
         source.traps = cython.cast(cython.pointer(TrapEntry), start + at)
         source.n_traps = row.n_traps
@@ -213,19 +214,21 @@ def keep_others(sources: cython.pointer(CodeSource), n: uint32_t, without: objec
 
 def unpack(owner: CodeOwner, table: CodeTable, first: int, data: bytes, without: object = ()) -> tuple[int, int]:
     """Publish an image's code for those functions that have none, in one batch; returns their number and their bytes.
-    ``without``: function indices to leave out.
+    ``without``: function indices to leave out. The tables stay where they are: the owner holds the bytes.
 
     Raises:
         DamagedImage: the bytes are no image of a module of so many functions; nothing was published.
         ResourceLimit: there is no room for code.
     """
     i: uint32_t
-    taken: int = 0
-    size: int = 0
+    index: uint32_t
+    taken: uint32_t = 0
+    size: uint64_t = 0
     if len(data) < cython.sizeof(Head):
         raise DamagedImage("it ends early")
     head: cython.pointer(Head) = cython.cast(cython.pointer(Head), cython.cast(cython.p_char, data))
     n: uint32_t = head.n_rows
+    before: uint32_t = first
     if head.magic != MAGIC or head.row_bytes != cython.sizeof(Row) or head.n_funcs != table.count or n > table.count:
         raise DamagedImage("it is of another form, or of another module")
     if n * cython.sizeof(Row) > len(data) - cython.sizeof(Head):
@@ -241,9 +244,11 @@ def unpack(owner: CodeOwner, table: CodeTable, first: int, data: bytes, without:
         if without:
             n = keep_others(sources, n, without)
         # Without letting go of the GIL, so that no thread enters a guest meanwhile.
+        owner.hold(data)
         check_published(owner.publish_sources(sources, n, addresses, threads.loose_threads == 0))
         for i in range(n):
-            if table.publish(sources[i].func - first, 0, addresses[i]) == addresses[i]:
+            index = sources[i].func - before
+            if table.offer(index, cython.NULL, cython.cast(cython.p_void, addresses[i])):
                 taken += 1
                 size += sources[i].size
         return taken, size

@@ -2,7 +2,7 @@
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from stratavm.runtime.codemap cimport CodeRec, PosEntry, SiteEntry, TrapEntry
 
-cdef struct CodeSource:       # one function to publish; the tables are copied
+cdef struct CodeSource:       # one function to publish; the tables are copied unless they are held
     const uint8_t* code
     uint32_t size
     uint32_t func             # function index, NO_FUNC for a stub
@@ -13,6 +13,7 @@ cdef struct CodeSource:       # one function to publish; the tables are copied
     const SiteEntry* sites
     uint32_t n_sites
     uint32_t level            # of the compiler that made it
+    bint held                 # its tables live as long as the owner, who holds what they lie in
 
 cdef struct ChunkRun:         # consecutive chunks of one owner, filled from the left
     ChunkRun* next            # in the owner's list of all runs
@@ -33,6 +34,7 @@ cdef class CodeOwner:
     cdef uint32_t cap_allocations
     cdef readonly uint64_t code_bytes
     cdef readonly uint64_t pages_bytes
+    cdef list held                # what tables lie in
     cdef object __weakref__
     cdef int remember(self, void* memory) noexcept nogil
     cdef uint64_t start_in(self, ChunkRun* run, uint64_t size, bint alone) noexcept nogil

@@ -189,7 +189,12 @@ class CodeOwner:
         self.name = name
         self.label = label
         self.origin = origin
+        self.held = []
         codemap_module.owners[self.serial] = self
+
+    def hold(self, thing: object) -> None:
+        """Keep something as long as the code: tables lie in it."""
+        self.held.append(thing)
 
     def __dealloc__(self):
         """Give every chunk back. Nothing can run here any more: instances, functions and activations hold the owner."""
@@ -381,13 +386,15 @@ def fill(
     n: uint32_t,
     addresses: cython.pointer(uint64_t),
 ) -> cython.pointer(CodeRec):
-    """Copy code and tables. The records and all tables are one allocation; NULL when out of memory."""
+    """Copy code, and tables that are not held. They and the records are one allocation; NULL when out of memory."""
     n_traps: uint64_t = 0
     n_positions: uint64_t = 0
     n_sites: uint64_t = 0
     at: uint64_t = start
     i: uint32_t
     for i in range(n):
+        if sources[i].held:
+            continue
         n_traps += sources[i].n_traps
         n_positions += sources[i].n_positions
         n_sites += sources[i].n_sites
@@ -412,20 +419,25 @@ def fill(
         recs[i].size = sources[i].size
         recs[i].func = sources[i].func
         recs[i].owner = serial
-        recs[i].traps = traps
-        recs[i].positions = positions
         recs[i].n_traps = sources[i].n_traps
         recs[i].n_positions = sources[i].n_positions
-        recs[i].sites = sites
         recs[i].n_sites = sources[i].n_sites
         recs[i].level = sources[i].level
+        at += (sources[i].size + ALIGN - 1) & ~(ALIGN - 1)
+        if sources[i].held:
+            recs[i].traps = cython.cast(cython.pointer(TrapEntry), sources[i].traps)
+            recs[i].positions = cython.cast(cython.pointer(PosEntry), sources[i].positions)
+            recs[i].sites = cython.cast(cython.pointer(SiteEntry), sources[i].sites)
+            continue
+        recs[i].traps = traps
+        recs[i].positions = positions
+        recs[i].sites = sites
         memcpy(traps, sources[i].traps, sources[i].n_traps * cython.sizeof(TrapEntry))
         memcpy(positions, sources[i].positions, sources[i].n_positions * cython.sizeof(PosEntry))
         memcpy(sites, sources[i].sites, sources[i].n_sites * cython.sizeof(SiteEntry))
         sites += sources[i].n_sites
         traps += sources[i].n_traps
         positions += sources[i].n_positions
-        at += (sources[i].size + ALIGN - 1) & ~(ALIGN - 1)
     return recs
 
 

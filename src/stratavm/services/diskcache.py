@@ -14,6 +14,7 @@ import time
 from _collections_abc import Iterator
 
 from stratavm.base.errors import StrataError
+from stratavm.base.files import read_part
 from stratavm.base.forms import Final, dataclass
 from stratavm.base.importing import contextmanager, finalize
 from stratavm.base.poly1305 import poly1305
@@ -293,9 +294,11 @@ class DiskCache:
         lead = os.pread(file, HEAD_BYTES + 1 + LONGEST_LABEL, 0)
         head, mark = lead[: HEAD_BYTES - MARK_BYTES], lead[HEAD_BYTES - MARK_BYTES : HEAD_BYTES]
         label = lead[HEAD_BYTES : HEAD_BYTES + 1 + lead[HEAD_BYTES]] if len(lead) > HEAD_BYTES else b""
-        content = os.pread(file, max(now.st_size - HEAD_BYTES - len(label), 0) + 1, HEAD_BYTES + len(label))
+        place = HEAD_BYTES + len(label)
+        content: bytes = read_part(file, place, max(now.st_size - place, 0))
+        is_longer = os.pread(file, 1, now.st_size)
         behind = len(label) + len(content)
-        if HEAD_BYTES + behind != now.st_size or head != _head(key, behind) or len(label) != 1 + label[0]:
+        if HEAD_BYTES + behind != now.st_size or is_longer or head != _head(key, behind) or len(label) != 1 + label[0]:
             return b"", None, "it is damaged, or another's"
         if not equal_digests(mark, self._mark(mark[:NONCE_BYTES], head, label, content)):
             return b"", None, "it is damaged, or its mark is by another key"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import stratavm
-from stratavm.base.filetimes import files_below
+from stratavm.base.files import files_below, read_part
 
 
 def expected(folder: Path) -> list[tuple[str, int, int, int]]:
@@ -28,7 +28,9 @@ def test_it_finds_what_the_standard_library_finds(tmp_path):
     assert sorted(files_below(str(package), (".py", ".so"), "__pycache__")) == expected(package)
     for folder in ("a/b", "a/__pycache__", "c.py", "empty"):
         (tmp_path / folder).mkdir(parents=True)
-    for number, file in enumerate(("x.py", "a/y.so", "a/b/z.py", "a/__pycache__/no.py", "c.py/in.py", "other.txt", ".py")):
+    for number, file in enumerate(
+        ("x.py", "a/y.so", "a/b/z.py", "a/__pycache__/no.py", "c.py/in.py", "other.txt", ".py")
+    ):
         (tmp_path / file).write_bytes(bytes(number))
     (tmp_path / "link.py").symlink_to(tmp_path / "a/y.so")
     (tmp_path / "around").symlink_to(tmp_path, target_is_directory=True)
@@ -47,3 +49,22 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
     (tmp_path / "dangling.py").symlink_to(tmp_path / "gone")
     with pytest.raises(FileNotFoundError, match="dangling"):
         files_below(str(tmp_path), (".py",), "")
+
+
+@pytest.mark.parametrize("size", [0, 1, 70_000, 9 << 20])
+def test_a_part_of_a_file_is_what_lies_there(tmp_path, size):
+    """Large and small ones, and what goes beyond its end; the position of the descriptor stays."""
+    content = os.urandom(1 << 16) * 144
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        assert read_part(descriptor, 77, size) == content[77 : 77 + size]
+        assert read_part(descriptor, len(content) - 5, size) == content[-5:][:size]
+        assert read_part(descriptor, len(content) + 5, size) == b""
+        assert read_part(descriptor, 0, -1) == b""
+        assert os.lseek(descriptor, 0, os.SEEK_CUR) == 0
+    finally:
+        os.close(descriptor)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        read_part(descriptor, 0, max(size, 1))
