@@ -13,6 +13,10 @@ cdef class AsyncCall(Fiber):
     cdef readonly uint32_t reason     # why it is to end instead of going on: kind of trap, or CLOSED; 0: none
     cdef bint waits                   # for somebody to call `answer`, `fail` or `stop`
     cdef int cancelling               # requests of others to cancel the task before ours, -1: there is none of ours
+    cdef AsyncCall caller             # whose host function has made this call, which has not begun yet
+    cdef uint32_t caller_parks        # how often that one had been suspended then
+    cdef bint lets_in                 # a call that the host function has made, which begins
+    cdef int introduce(self) except -1
     cdef int fill(self) except -1
     cdef object went(self, bint suspended)
     cdef object go_on(self, uint32_t status)

@@ -45,6 +45,9 @@ class AsyncCall(Fiber):
         self.arguments = arguments
         self.loop = loop
         self.cancelling = -1
+        if self.store is not None and self.store.parked is not None and self.store.parked.admits():
+            self.caller = self.store.parked
+            self.caller_parks = self.caller.parks
 
     def begin(self) -> object:
         """Run it from its start."""
@@ -56,6 +59,7 @@ class AsyncCall(Fiber):
         try:
             self.take_room()
             self.fill()
+            self.introduce()
             suspended = self.start()
             return self.went(suspended)
         except BaseException:
@@ -63,6 +67,16 @@ class AsyncCall(Fiber):
             raise
         finally:
             self.store.pinned -= 1
+            if self.caller is not None:
+                self.caller.lets_in = False
+                self.caller = None
+
+    def introduce(self):
+        """A host function that a guest waits for has made this call, whatever task awaits it: ``asyncio.wait_for``
+        starts one in Python 3.11. It may enter, if that guest still waits for the same."""
+        if self.caller is not None and self.store.parked is self.caller and self.caller.parks == self.caller_parks:
+            self.caller.lets_in = True
+        return 0
 
     def check(self) -> None:
         """Raise where the function cannot be called, or not so."""
@@ -173,8 +187,9 @@ class AsyncCall(Fiber):
         self.give_up()
 
     def admits(self) -> bool:
-        """Whether the host function that it waits for runs just now: nothing else of the task does."""
-        return self.task is not None and self.loop.task() is self.task
+        """Whether the host function that it waits for runs just now, for nothing else of the task does, or has made the
+        call that is about to enter."""
+        return self.lets_in or (self.task is not None and self.loop.task() is self.task)
 
     # ---- while it waits: why it should not wait any longer ----
 

@@ -61,6 +61,9 @@ async def drive(call: AsyncCall) -> Any:
     return call.result
 
 
+drive.__name__ = drive.__qualname__ = "Func.call_async"  # as users know it, where it was never awaited
+
+
 def current_task() -> asyncio.Task[Any] | None:
     """The running task; None where something else than an event loop of asyncio runs us."""
     try:

@@ -29,6 +29,7 @@ from cython.cimports.stratavm.runtime.native import and_32, array_entry_t, fence
 from cython.cimports.stratavm.runtime.occupancy import (
     FORCED,
     NEVER,
+    PARKED,
     Entry,
     deliver_events,
     fiber_here,
@@ -204,6 +205,8 @@ class Store(Residence):
     def shut(self):
         """``close`` for compiled callers."""
         ended: list = []
+        if self.exec.occupant != 0 and not self.exec.occupant & PARKED:  # before anything of it ends
+            raise StoreBusy("a store cannot be closed while a call is inside")
         while self.parked is not None:  # one, and those in whose host functions it was called
             ended.append(self.parked)
             self.parked.close()
