@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stratavm.aot.container import REBUILD, Damaged, Image, read, starts_at
+from stratavm.aot.container import REBUILD, Damaged, Image
 from stratavm.base.errors import DecodeError
 from stratavm.base.forms import Final
 from stratavm.base.text import printable
@@ -15,15 +15,6 @@ CODE: Final = "code"
 SKELETON: Final = "skeleton"
 """Where functions and data segments lie (``module/skeleton.py``): it says that the binary is valid."""
 MOST_FACTS: Final = 64
-
-
-def image_of(data: bytes) -> Image | None:
-    """The image that bytes are; None where they are something else.
-
-    Raises:
-        DecodeError: it is damaged.
-    """
-    return None if starts_at(data) is None else read(data)
 
 
 def binary_of(image: Image) -> bytes:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 
-from stratavm.aot.container import Image
-from stratavm.base.forms import Final, dataclass
+from stratavm.aot.container import Damaged, Image, Key
+from stratavm.aot.contents import BINARY
+from stratavm.base.forms import Final, dataclass, replace
 from stratavm.services.diskcache import KEY_FILE, CacheRefused, default_folders, read_key
 
 SHORTEST_KEY: Final = 16
@@ -60,13 +61,35 @@ def user_key(*, make: bool = False) -> tuple[bytes | None, str]:
         return None, str(error)
 
 
-def why_not(image: Image, trust: Trust) -> str:
-    """Why the code of an image must not run; empty where it may."""
-    if trust.trusted:
-        return ""
-    if trust.key is not None:
-        return "" if image.is_marked_by(trust.key) else "its mark is not by the key that was given"
-    key, no_key = user_key() if image.is_marked else (None, "it has no mark")
-    if key is not None and image.is_marked_by(key):
-        return ""
-    return no_key or "its mark is not by this user's key"
+def with_own_key(image: Image) -> Image:
+    """The image, with this user's key if its mark is by that: then its sections are checked by it."""
+    key = user_key()[0] if image.is_marked else None
+    maker = None if key is None else Key(key)
+    return image if maker is None or not image.is_marked_by(maker) else replace(image, key=maker)
+
+
+def believed(image: Image, binary: bytes, trust: Trust) -> tuple[Image, str]:
+    """The image, with the key that counts, and why its code must not run; empty where it may.
+
+    Args:
+        image: as ``with_own_key`` gave it; ``binary`` is what it has as such, checked by that key or by its sum.
+        trust: what the caller says.
+    """
+    if trust.key is None:
+        return image, "" if trust.trusted or image.key is not None else _not_own(image)
+    maker = Key(trust.key)
+    if not image.is_marked_by(maker):
+        return image, "" if trust.trusted else "its mark is not by the key that was given"
+    found = replace(image, key=maker)
+    try:
+        found.check(BINARY, binary)
+    except Damaged as error:
+        return found, str(error)
+    return found, ""
+
+
+def _not_own(image: Image) -> str:
+    """Why an image is not this user's."""
+    if not image.is_marked:
+        return "it has no mark"
+    return user_key()[1] or "its mark is not by this user's key"

@@ -1,5 +1,4 @@
 # A universal hash: words of 15 bytes as two limbs of 60 bits, values modulo 2**127 - 1 in two words of 64 bits.
-cimport cython
 from libc.stdint cimport uint8_t, uint64_t
 
 cdef extern from * nogil:
@@ -48,7 +47,3 @@ cdef extern from * nogil:
     }
     """
     void add_blocks "strata_universal"(uint64_t* value, const uint64_t* key, const uint8_t* at, size_t blocks)
-
-@cython.final
-cdef class UniversalHash:
-    cdef uint64_t[38] key

@@ -22,6 +22,7 @@ SHORT_BYTES = cython.declare(cython.size_t, 1 << 16)
 
 
 @cython.auto_pickle(False)
+@cython.final
 @cython.cclass
 class UniversalHash:
     """A key.
@@ -34,6 +35,8 @@ class UniversalHash:
     Args:
         key: 256 bytes: 15 for each of the k, and 16 for x, of which 127 bits count.
     """
+
+    key: uint64_t[38]
 
     def __init__(self, key: bytes) -> None:
         i: uint64_t
@@ -63,7 +66,8 @@ class UniversalHash:
         return as_bytes(value)
 
     def of_file(self, descriptor: cython.int, offset: int64_t, size: cython.size_t) -> bytes:
-        """The value of so many bytes of a file, which is read by pieces and not kept; empty where they are not there."""
+        """The value of so many bytes of a file, which is read by pieces and not kept; empty where they are not
+        there."""
         value: uint64_t[2]
         done: cython.size_t = 0
         piece: cython.size_t

@@ -13,7 +13,7 @@ from functools import cache
 from stratavm.aot.container import Damaged, write
 from stratavm.aot.contents import BINARY, CODE, FACTS, SKELETON, facts_of, mismatch, pack_facts
 from stratavm.aot.files import write_whole
-from stratavm.aot.trust import NOTHING, checked_key, user_key, why_not
+from stratavm.aot.trust import NOTHING, believed, checked_key, user_key
 from stratavm.base import IMPORTED_NS, switches
 from stratavm.base.budget import Budget
 from stratavm.base.errors import ModuleError, StrataError
@@ -150,7 +150,7 @@ def _predecessor(order: Order, config: Config) -> Predecessor:
 
     assert order.old is not None
     try:
-        old = image_in(read_source(order.old, config.limits.module_bytes, remembers=config.cache is True))
+        old = image_in(read_source(order.old, config.limits.module_bytes))
     except ModuleError as error:
         error.file = "the old image" if isinstance(order.old, BYTES) else os.fspath(order.old)
         raise
@@ -300,7 +300,7 @@ class KeptInImage(KeptModule):
 
         try:
             found: tuple[Functions, Datas] = unpack(self._image.section(SKELETON), size)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             self.refuse(error)
             return None
         return found
@@ -318,7 +318,7 @@ class KeptInImage(KeptModule):
                 if self._source.hears(BuiltCodeUsed):
                     self._source.emit(BuiltCodeUsed(self._name, functions, len(data)))
                 return
-        except (ValueError, StrataError) as error:
+        except (ValueError, OSError, StrataError) as error:
             why = describe(error)
         _refuse(self._source, self._name, why)
         self._instead = self._cached()
@@ -342,15 +342,14 @@ class KeptInImage(KeptModule):
 def kept_in(name: str, engine: Engine, origin: Source, cached: Callable[[], Cached]) -> KeptModule | None:
     """What an image has besides its binary; None, and an event says why, where nothing of it may be believed.
     ``cached`` gives what else is kept of the binary, where the code is for other engines."""
-    image = origin.image
-    assert image is not None
-    why = why_not(image, origin.trust or NOTHING)
+    assert origin.image is not None and origin.binary is not None
+    image, why = believed(origin.image, origin.binary, origin.trust or NOTHING)
     try:
         facts = facts_of(image)
         if not why and facts.get("build") == build_identity():
             return KeptInImage(name, engine.source, image, facts, cached)
         why = why or mismatch(facts, _here())
-    except (Damaged, CacheRefused) as error:
+    except (Damaged, OSError, CacheRefused) as error:
         why = why or describe(error)
     _refuse(engine.source, name, why)
     return None
@@ -363,8 +362,8 @@ def _refuse(source: EventSource, name: str, why: str) -> None:
 
 def description(origin: Source) -> list[tuple[str, str]]:
     """What the code of an image is for, and whether this user's processes run it; for people."""
-    image = origin.image
-    assert image is not None
+    assert origin.image is not None and origin.binary is not None
+    image, refused = believed(origin.image, origin.binary, origin.trust or NOTHING)
     size = image.sections[CODE].size if CODE in image.sections else 0
     rows = [("code", f"{size} bytes")]
     try:
@@ -375,7 +374,7 @@ def description(origin: Source) -> list[tuple[str, str]]:
         return [*rows, ("used", f"no: {error}")]
     rows += [(name.replace("_", " "), value) for name, value in facts.items() if name in SHOWN and value]
     same = facts.get("build") == build_identity()
-    why = why_not(image, origin.trust or NOTHING) or ("" if same else "it is of another build of Strata")
+    why = refused or ("" if same else "it is of another build of Strata")
     return [*rows, ("used", f"no: {why}" if why else "yes, by engines with these options")]
 
 

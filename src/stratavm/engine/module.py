@@ -88,7 +88,7 @@ class Module:
         budgets = self._in_time(), Budget(timeout)
         with budgets[0], budgets[1]:
             config = self.engine.config
-            origin = taken(read_source(source, config.limits.module_bytes, remembers=config.cache is True))
+            origin = taken(read_source(source, config.limits.module_bytes))
         self.name = os.path.basename(origin.name)
         try:
             self._load(origin, budgets, compare)

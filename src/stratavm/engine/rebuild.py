@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from stratavm.aot.container import Damaged
 from stratavm.aot.contents import CODE, SKELETON, facts_of
 from stratavm.aot.incremental import Changes, Parts, changes, dependents
-from stratavm.aot.trust import NOTHING, why_not
+from stratavm.aot.trust import NOTHING, believed
 from stratavm.base.errors import ModuleError
 from stratavm.base.forms import TYPE_CHECKING
 from stratavm.engine.events import describe
@@ -45,16 +45,15 @@ class Predecessor:
         self._changes: Changes | None = None
         self._way = digest(way.encode()).hex()
         self._config = config
-        image = source.image
-        assert image is not None and source.binary is not None
-        self._image, self._binary = image, source.binary
+        assert source.image is not None and source.binary is not None
         self._facts: Mapping[str, str] = {}
+        self._binary = source.binary
+        self._image, self.why = believed(source.image, source.binary, source.trust or NOTHING)
         try:
-            self.why = why_not(image, source.trust or NOTHING)
-            self._facts = facts_of(image)
+            self._facts = facts_of(self._image)
             if not self.why and self._facts.get("build") != build:
                 self.why = "build differs"
-        except Damaged as error:
+        except (Damaged, OSError) as error:
             self.why = describe(error)
 
     def compare(self, model: Model) -> Sequence[int] | None:
@@ -65,7 +64,7 @@ class Predecessor:
             self._old = Parts(self._binary, self._functions())
             self._new = Parts(model.binary, model.functions)
             self._changes = changes(self._old, self._new)
-        except (Damaged, ValueError, ModuleError) as error:
+        except (OSError, ValueError, ModuleError) as error:
             self.why = describe(error)
             return None
         if self._changes.everything or self._facts.get("way") != self._way:
@@ -101,7 +100,7 @@ class Predecessor:
             self._packed = code.packed(self._image.section(CODE))
             if self._packed.count != len(self._new.functions):
                 raise ValueError("its code is of another module")
-        except (Damaged, ValueError) as error:
+        except (OSError, ValueError) as error:
             return f"the old image is not used: {describe(error)}"
         bodies = self._changes.bodies
         found = dict.fromkeys(bodies, "its body changed")

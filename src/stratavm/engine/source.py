@@ -55,10 +55,10 @@ class Source:
     trust: Trust | None = None
 
 
-def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes, *, remembers: bool = False) -> Source:
+def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> Source:
     """Fetch a module's bytes or text, of a file no more than ``most`` bytes. Waits, where the file is a FIFO that
     nobody writes to, as long as the thread's ``Budget`` allows. Of an image, its binary is read; the code in it is for
-    ``engine/aot.py`` to judge. ``remembers``: which files hold whole images may be kept on disk.
+    ``engine/aot.py`` to judge, and is read when that asks for it.
 
     Raises:
         OSError: the file cannot be read.
@@ -76,13 +76,14 @@ def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes, *, 
     if ahead is not None:
         data, before, after, total = ahead
         size = len(data)
-        most *= MOST_TIMES if data[:2] in IMAGES else 1
     else:
         with _opened(source) as file:
             before, total = os.fstat(file.fileno()), b""
             size = before.st_size  # 0 for what is no ordinary file, and may never end
-            if size > most and os.pread(file.fileno(), 2, 0) in IMAGES:
-                most *= MOST_TIMES
+            if size and os.pread(file.fileno(), 2, 0) in IMAGES:
+                image = _image_in_file(source, most * MOST_TIMES)
+                if image is not None:
+                    return image
             data = read_up_to(file, most, size) if size <= most else b""
             after = os.fstat(file.fileno())
     if max(size, len(data)) > most:
@@ -90,9 +91,6 @@ def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes, *, 
             "module too large", limit="module_bytes", expected=f"at most {most} bytes", found=f"{size or 'more'}"
         )
     same = before if _state(after) == _state(before) else None
-    image = _image_in(data, same if remembers else None, total) if data[:2] in IMAGES else None
-    if image is not None:
-        return replace(image, name=os.fspath(source), file=same)
     found = _from_bytes(os.fspath(source), data)
     return found if same is None else replace(found, file=same, total=total)
 
@@ -210,23 +208,44 @@ def _from_bytes(name: str, data: bytes) -> Source:
         raise ParseError("malformed UTF-8 encoding", line=line, column=column, expected="UTF-8 text") from None
 
 
-def _image_in(data: bytes, file: os.stat_result | None = None, total: bytes = b"") -> Source | None:
-    """The image that bytes are, called as it was when it was built; None where they are none.
+def _image_in_file(path: str | os.PathLike[str], most: int) -> Source | None:
+    """The image that a file of at most so many bytes has; None where it has none. The file stays open as long as it.
 
-    Args:
-        file: what they were read from, if it may be asked whether it was checked before; ``total``: their sum.
+    Raises:
+        OSError, DecodeError, ModuleLimit: as ``read_source``.
     """
     with importing:
-        from stratavm.aot.contents import binary_of, image_of, name_of
+        from stratavm.aot.container import FileContent, read_content, starts_at
 
-    image = image_of(data)
-    if image is None:
+    content = FileContent(_opened(path))
+    if starts_at(content.part(0, content.lead_bytes)) is None:
         return None
-    if file is not None:
-        with importing:
-            from stratavm.engine.wholeness import checked
+    if content.size > most:
+        raise ModuleLimit(
+            "image too large", limit="module_bytes", expected=f"at most {most} bytes", found=f"{content.size} bytes"
+        )
+    return replace(_of_image(read_content(content)), name=os.fspath(path), file=content.state)
 
-        image = checked(image, file, total)
+
+def _image_in(data: bytes) -> Source | None:
+    """The image that bytes are, called as it was when it was built; None where they are none."""
+    with importing:
+        from stratavm.aot.container import read, starts_at
+
+    return None if starts_at(data) is None else _of_image(read(data))
+
+
+def _of_image(image: Image) -> Source:
+    """An image and its binary.
+
+    Raises:
+        DecodeError: that is damaged.
+    """
+    with importing:
+        from stratavm.aot.contents import binary_of, name_of
+        from stratavm.aot.trust import with_own_key
+
+    image = with_own_key(image)
     return Source(name_of(image) or "<bytes>", binary=binary_of(image), image=image)
 
 

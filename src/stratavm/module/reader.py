@@ -33,8 +33,8 @@ END = LEB_MESSAGES[1]
 BAD_UTF8 = "malformed UTF-8 encoding"
 
 
-def read_bytes(descriptor: cython.int, size: cython.Py_ssize_t) -> bytes:
-    """The next ``size`` bytes of a file, or as many as there are.
+def read_bytes(descriptor: cython.int, size: cython.Py_ssize_t, offset: int64_t = -1) -> bytes:
+    """The next ``size`` bytes of a file, or those at ``offset``, or as many as there are.
 
     The memory of large ones is asked for in huge pages: the faults at its first touch take longer than the reading.
 
@@ -53,7 +53,12 @@ def read_bytes(descriptor: cython.int, size: cython.Py_ssize_t) -> bytes:
     use_huge_pages(cython.cast(uintptr_t, start), size)
     while done < size:
         with cython.nogil:
-            got = read(descriptor, start + done, min(cython.cast(cython.size_t, size - done), PIECE_BYTES))
+            if offset < 0:
+                got = read(descriptor, start + done, min(cython.cast(cython.size_t, size - done), PIECE_BYTES))
+            else:
+                got = pread(
+                    descriptor, start + done, min(cython.cast(cython.size_t, size - done), PIECE_BYTES), offset + done
+                )
             failure = errno
         if got == 0 or (got < 0 and failure == EAGAIN):
             return data[:done]
@@ -155,11 +160,19 @@ def sum_made(job: cython.pointer(ReadJob)) -> bytes:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
+def is_image(start: cython.pointer(uint8_t)) -> cython.bint:
+    """Whether a file begins as images do (``aot/container.py``): of those, parts are read when they are wanted."""
+    return (start[0] == 0x89 and start[1] == 0x73) or (start[0] == 0x23 and start[1] == 0x21)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
 def read_all(argument: cython.p_void) -> cython.p_void:
     """A thread, from its beginning to its end. Never touches Python."""
     job: cython.pointer(ReadJob) = cython.cast(cython.pointer(ReadJob), argument)
     got: cython.Py_ssize_t
-    while job.done < job.size:
+    while job.done < job.size and not (job.done > 1 and is_image(job.to)):
         got = read(job.descriptor, job.to + job.done, min(job.size - job.done, SUM_BYTES))
         if got <= 0 and not (got < 0 and errno == EINTR):
             break

@@ -13,9 +13,8 @@ import pytest
 import stratavm
 from stratavm import DecodeError, Engine, Linker, Module, Store, Trap
 from stratavm.aot import container
-from stratavm.engine import aot, wholeness
+from stratavm.engine import aot, source
 from stratavm.engine.aot import BuiltCodeRefused, BuiltCodeUsed, ModuleBuilt
-from stratavm.engine.codecache import FileIdentity
 from stratavm.module.limits import Limits
 from stratavm.native.compile import ModuleCompiler
 from stratavm.testing import EventRecorder
@@ -333,11 +332,12 @@ def test_a_process_whose_package_was_changed_builds_nothing(monkeypatch):
 
 def test_code_for_less_than_this_processor_runs_and_code_for_more_does_not():
     """Levels of x86-64."""
-    image = container.read(Module.build(TEXT, cpu="v2").serialize())
+    data = Module.build(TEXT, cpu="v2").serialize()
+    image = container.read(data)
     facts = image.section("facts").decode()
     assert "features=popcnt sse41\n" in facts
-    assert load(lambda engine: Module.deserialize(image.data, engine))[1] == ""
-    assert load(lambda engine: Module.deserialize(image.data, engine), cpu="v2")[1] == ""
+    assert load(lambda engine: Module.deserialize(data, engine))[1] == ""
+    assert load(lambda engine: Module.deserialize(data, engine), cpu="v2")[1] == ""
     sections = {name: image.section(name) for name in image.sections}
     sections["facts"] = facts.replace("popcnt", "popcnt avx9000").encode()
     newer = b"".join(container.write(sections))
@@ -423,82 +423,62 @@ def test_progress_is_told():
 
 
 def large(home):
-    """An image of more than a megabyte in a file that has not changed for long."""
+    """An image of more than a megabyte in a file."""
     path = home / "large.strata"
-    data = TEXT.replace("(memory 1)", '(memory 1) (data "' + "z" * (1 << 20) + '")')
-    Module.build(data).serialize_file(path)
-    os.utime(path, (10**9, 10**9))
+    Module.build(TEXT.replace("(memory 1)", '(memory 1) (data "' + "z" * (1 << 20) + '")')).serialize_file(path)
     return path
 
 
-@pytest.fixture
-def remembering(monkeypatch):
-    """The cache is on, and no file changed within the last two seconds."""
-    monkeypatch.setenv("STRATA_CACHE", "on")
-    monkeypatch.setattr(wholeness.FileIdentity, "settled", lambda identity, now: identity.own)
-    digested = []
-    real = container.sum_of
-    monkeypatch.setattr(container, "sum_of", lambda *parts: digested.append(sum(map(len, parts))) or real(*parts))
-    return digested
+def test_a_binary_with_the_right_sum_is_not_taken_for_the_one_that_was_marked(home, monkeypatch):
+    """Sums can be made to fit: here all do. Code that belongs to another binary does not run."""
+    monkeypatch.setattr(container, "sum_of", lambda content: bytes(8))
+    for key, make in ((KEY, Module.deserialize), (None, Module.deserialize), (None, Module)):
+        data = bytearray(Module.build(TEXT).serialize(key=key))
+        at = data.rindex(b"\x41\x03\x0b")  # the constant of `three`, in the binary
+        data[at + 1] = 4
+        if key is None:
+            with pytest.raises(DecodeError, match="binary is damaged"):
+                make(bytes(data))
+            continue
+        engine = Engine()
+        with EventRecorder(engine.bus, BuiltCodeRefused) as recorder:
+            module = make(bytes(data), engine, key=key)
+        assert "binary is damaged" in recorder.events[0].reason and answers(module)[0] == 4
+        _, report = aot.build_module(Module, TEXT, Engine(), aot.Order(old=bytes(data), key=key))
+        assert len(report.compiled) == 4 and "binary is damaged" in report.compiled[0][2]
 
 
-def test_an_image_that_was_checked_is_not_digested_again(home, remembering):
-    """As long as its file stays the same."""
+@pytest.mark.parametrize("part", ["facts", "skeleton", "code"])
+def test_a_part_with_the_right_sum_is_not_taken_for_the_one_that_was_marked(home, monkeypatch, part):
+    """Nor is any other part."""
+    monkeypatch.setattr(container, "sum_of", lambda content: bytes(8))
+    for key in (None, KEY):
+        data = bytearray(Module.build(TEXT).serialize(key=key))
+        section = container.read(bytes(data)).sections[part]
+        data[section.offset + section.size - 2] ^= 1
+        refused = []
+        engine = Engine()
+        engine.bus.subscribe(BuiltCodeRefused, refused.append)
+        assert answers(Module.deserialize(bytes(data), engine, key=key)) == EXPECTED
+        engine.bus.drain()
+        assert f"{part} is damaged" in refused[0].reason
+
+
+def test_a_file_that_is_cut_off_behind_its_head_is_no_crash(home):
+    """While it is being used: what is asked for is not there then."""
     path = large(home)
-    for most in (1 << 30, 1 << 12):
-        remembering.clear()
-        assert load(lambda engine: Module(path, engine=engine))[1] == ""
-        assert sum(remembering) < most
-    remembering.clear()
-    assert load(lambda engine: Module(path.read_bytes(), engine=engine))[1] == ""
-    assert sum(remembering) > 1 << 20
-
-
-def test_an_old_image_that_was_checked_is_not_digested_again(home, remembering):
-    """It is read for what did not change."""
-    path, text = large(home), '(module (func (export "f")))'
-    for most in (1 << 30, 1 << 13):
-        remembering.clear()
-        Module.build(text, old=path)
-        assert sum(remembering) < most
-
-
-def test_an_image_that_changed_is_checked_again(home, remembering):
-    """Whatever its times say: a sum of its bytes tells."""
-    path = large(home)
-    load(lambda engine: Module(path, engine=engine))
-    now, real = path.stat(), FileIdentity.of
-    data = bytearray(path.read_bytes())
-    data[-1] ^= 1
-    path.write_bytes(data)
-    wholeness.FileIdentity.of = staticmethod(lambda file: real(now))
-    try:
-        with pytest.raises(DecodeError, match="binary is damaged"):
-            Module(path)
-    finally:
-        wholeness.FileIdentity.of = real
-
-
-@pytest.mark.parametrize("how", ["config", "environment", "rights", "fresh"])
-def test_nothing_is_remembered_of_what_may_change_unseen(home, remembering, monkeypatch, how):
-    """Nor where nothing shall be kept."""
-    path = large(home)
-    if how == "environment":
-        monkeypatch.setenv("STRATA_CACHE", "off")
-    elif how == "rights":
-        path.chmod(0o666)
-    elif how == "fresh":
-        monkeypatch.setattr(wholeness.FileIdentity, "settled", lambda identity, now: False)
-    for _ in range(2):
-        remembering.clear()
-        load(lambda engine: Module(path, engine=engine), cache=how != "config")
-        assert sum(remembering) > 1 << 20
+    origin = source.read_source(path)
+    os.truncate(path, 600)
+    engine = Engine()
+    with EventRecorder(engine.bus, BuiltCodeRefused) as recorder:
+        assert aot.kept_in("large", engine, origin, lambda: None) is None
+    assert "cut off" in recorder.events[0].reason
 
 
 def test_an_image_goes_when_its_code_was_taken(home):
     """A module that lives for long does not hold a second copy of its program."""
     module = Module(large(home))
-    held = [o for o in gc.get_objects() if isinstance(o, container.Image) and len(o.data) > 1 << 20]
+    held = [o for o in gc.get_objects() if isinstance(o, container.Image) and o.content.size > 1 << 20]
     assert held == [] and answers(module)[0] == 3
 
 
