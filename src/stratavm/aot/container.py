@@ -197,6 +197,25 @@ class Image:
             raise Damaged(f"the section {name} is cut off")
         return content
 
+    def open_section(self, name: str) -> tuple[int, int, int]:
+        """A descriptor of the file, and place and size of a section in it, which is what was written by now: by its tag
+        if the image has a key; else nobody looked.
+
+        Raises:
+            Damaged: it is not there, or not right.
+            OSError: there are no more descriptors.
+        """
+        section = self._find(name)
+        assert isinstance(self.content, FileContent)
+        place = self.start + section.offset
+        descriptor = os.dup(self.content.file.fileno())
+        if self.key is not None:
+            tag = self.key.tag_in_file(name, descriptor, place, section.size)
+            if not equal_digests(tag, section.tag):
+                os.close(descriptor)
+                raise Damaged(f"the section {name} is damaged")
+        return descriptor, place, section.size
+
     def _find(self, name: str) -> Section:
         found = self.sections.get(name)
         if found is None:

@@ -1,4 +1,5 @@
-"""What the sections of an image are: facts, the code, what says that the binary is valid, and the binary."""
+"""What the sections of an image are: facts, the code, what says that the binary is valid, what its memory begins with,
+and the binary."""
 
 from __future__ import annotations
 
@@ -14,6 +15,10 @@ FACTS: Final = "facts"
 CODE: Final = "code"
 SKELETON: Final = "skeleton"
 """Where functions and data segments lie (``module/skeleton.py``): it says that the binary is valid."""
+LAYOUT: Final = "layout"
+MEMORY: Final = "memory"
+"""What the module's memory begins with, as pages that are mapped, and what says where they go
+(``engine/keptimage.py``)."""
 MOST_FACTS: Final = 64
 
 

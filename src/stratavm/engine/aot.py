@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 
-from stratavm.aot.container import Damaged, write
-from stratavm.aot.contents import BINARY, CODE, FACTS, SKELETON, facts_of, mismatch, pack_facts
+from stratavm.aot.container import Damaged, FileContent, write
+from stratavm.aot.contents import BINARY, CODE, FACTS, LAYOUT, MEMORY, SKELETON, facts_of, mismatch, pack_facts
 from stratavm.aot.files import write_whole
 from stratavm.aot.trust import NOTHING, believed, checked_key, user_key
 from stratavm.base import IMPORTED_NS, switches
@@ -23,7 +23,7 @@ from stratavm.base.events.declare import event
 from stratavm.base.forms import TYPE_CHECKING, Final, TypeAlias, dataclass, replace
 from stratavm.base.importing import importing
 from stratavm.base.numbers import seconds_or_none, truth
-from stratavm.engine.codecache import CLOCK_NS, PACKAGE, KeptModule, package_identity
+from stratavm.engine.codecache import CLOCK_NS, PACKAGE, FileIdentity, ImageRestored, KeptModule, package_identity
 from stratavm.engine.config import way_of
 from stratavm.engine.engine import Engine, engine_of
 from stratavm.engine.events import describe
@@ -251,11 +251,16 @@ def image_of(module: Module, key: bytes | None, interpreter: str = "") -> list[b
         )
     built = module._built or _complete(module)
     with importing:
+        from stratavm.engine.keptimage import lay_out
         from stratavm.module.skeleton import pack
 
     model = module.model
     skeleton = pack(model.functions, model.datas, len(model.binary))
-    sections = {FACTS: pack_facts(built.facts), CODE: built.code, SKELETON: skeleton, BINARY: model.binary}
+    sections = {FACTS: pack_facts(built.facts), CODE: built.code, SKELETON: skeleton}
+    layout, pages = lay_out(model, 0)
+    if pages:
+        sections |= {LAYOUT: layout, MEMORY: pages}
+    sections[BINARY] = model.binary
     return write(sections, checked_key(key) or user_key(make=True)[0], interpreter)
 
 
@@ -289,6 +294,7 @@ class KeptInImage(KeptModule):
         self._facts = facts
         self._cached = cached
         self._instead: Cached = None
+        self._pages: Image | None = None
 
     def skeleton(self, way: str, size: int) -> tuple[Functions, Datas] | None:
         """The functions and data segments, if the binary was found to be valid in this way."""
@@ -310,6 +316,8 @@ class KeptInImage(KeptModule):
         of the image from here on, which goes."""
         image, self._image = self._image, None
         assert image is not None
+        if isinstance(image.content, FileContent) and MEMORY in image.sections:
+            self._pages = image
         try:
             why = mismatch(self._facts, _facts(code))
             if not why:
@@ -330,8 +338,28 @@ class KeptInImage(KeptModule):
         _refuse(self._source, self._name, describe(error))
 
     def images(self, way: str, model: Model) -> Images | None:
-        """None: a memory is laid out by who has it."""
-        return None
+        """What the module's memory begins with, to be mapped from the file of the image; None where it has nothing of
+        that, is in no file, or in one that others may change: they could cut it off under who maps it."""
+        image, self._pages = self._pages, None
+        content = None if image is None else image.content
+        if image is None or not isinstance(content, FileContent) or not FileIdentity.of(content.state).own:
+            return None
+        with importing:
+            from stratavm.engine.keptimage import image_of
+
+        try:
+            layout, found = image.section(LAYOUT), None
+            descriptor, place, size = image.open_section(MEMORY)
+            found = image_of(layout, model, descriptor, place, size)
+            if found is None:
+                os.close(descriptor)
+                raise Damaged("the pages of its memory are not what they were")
+        except (Damaged, OSError) as error:
+            self.refuse(error)
+            return None
+        if self._source.hears(ImageRestored):
+            self._source.emit(ImageRestored(self._name, size))
+        return found
 
     def keep(self, code: TierModule, way: str, model: Model) -> None:
         """Nothing, but what is for the cache where that was looked at."""

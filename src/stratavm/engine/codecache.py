@@ -77,7 +77,8 @@ class SkeletonKept(Event):
 
 @event
 class ImageRestored(Event):
-    """The memory of a module begins with pages of the cache on disk, so many ``bytes``, instead of being written."""
+    """The memory of a module begins with pages of the cache on disk, or of its image, so many ``bytes``, instead of
+    being written."""
 
     module: str
     bytes: int
