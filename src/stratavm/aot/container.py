@@ -1,4 +1,4 @@
-"""The form of an image: a head, a table of named sections, and the sections, each with a sum and a tag (ADR-0038).
+"""The form of an image: a head, a table of named sections, and the sections, each with a sum and a tag (ADR-0040).
 
 A digest over head and table, and a sum of each section, find damage. A mark over head and table, and a tag of each
 section, are by a key and say who made it: what they fit needs no sum. Who may run what is in it is for ``trust.py``.
