@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable
 
 from stratavm.base.errors import TRAPS_BY_NAME
 from stratavm.module.features import FEATURES
+from stratavm.spec.ids import ID_RANGES, N_IDS, NO_ID, PREFIXES
 from stratavm.spec.index import BY_ID, IDS
-from stratavm.spec.record import ID_RANGES, N_IDS, NO_ID, PREFIXES, Imm, Row
+from stratavm.spec.record import Imm, Row
 from tools.gen import literals, write
 
 IMMS: tuple[str, ...] = ("none", *literals(Imm))

@@ -4,8 +4,8 @@ shapes.
 
 import re
 
+from stratavm.spec.ids import N_IDS
 from stratavm.spec.index import IDS
-from stratavm.spec.record import N_IDS
 from stratavm.targets.x64 import rules_float, rules_int, rules_mem
 from stratavm.targets.x64.encodings import MOP
 from stratavm.targets.x64.rules import CONDITIONS, SHAPES, Rule

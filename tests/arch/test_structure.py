@@ -135,7 +135,7 @@ def test_a_page_of_public_objects_is_for_users(facade):
 def test_who_reads_facts_of_opcodes_reaches_no_semantic_function(name, loading):
     """The rows are written down; only who runs or proves their meaning loads it."""
     reached = structure.reach(loading, f"stratavm.{name}")
-    assert "stratavm.spec.record" in reached
+    assert "stratavm.spec.index" in reached
     assert not {other for other in reached if other.startswith(("stratavm.spec.ops", "stratavm.spec.concrete"))}
 
 

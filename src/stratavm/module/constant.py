@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from stratavm.base.budget import check
 from stratavm.base.errors import Unsupported, ValidationError
-from stratavm.base.forms import Final
+from stratavm.base.forms import TYPE_CHECKING, Final
 from stratavm.base.leb import read_sleb, read_uleb
 from stratavm.module.features import FEATURES, advice, refusal
 from stratavm.module.model import ConstExpr, Module
 from stratavm.module.valid import Context
 from stratavm.spec import types as T
 from stratavm.spec.index import BY_CODE, opcode_at
-from stratavm.spec.record import Row
+
+if TYPE_CHECKING:
+    from stratavm.spec.record import Row
 
 NUMBERS: Final = {
     "i32.const": (T.I32, 32),

@@ -11,10 +11,10 @@ from stratavm.base.errors import DecodeError, ModuleLimit
 from stratavm.base.forms import TYPE_CHECKING, Final
 from stratavm.base.leb import END, LEB_MESSAGES, read_sleb, read_uleb
 from stratavm.spec.index import row_at
-from stratavm.spec.record import Imm, Row
 
 if TYPE_CHECKING:
     from stratavm.module.limits import Limits
+    from stratavm.spec.record import Imm, Row
 
 END_OPCODE: Final = 0x0B
 REF_FUNC_OPCODE: Final = 0xD2

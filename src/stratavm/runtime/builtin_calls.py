@@ -70,7 +70,7 @@ from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 from stratavm.base.budget import Stopped
 from stratavm.base.errors import DeadlineExceeded, Interrupted, StrataError
 from stratavm.contract.builtins import BUILTINS
-from stratavm.spec.record import BULK_FUEL_SHIFT
+from stratavm.spec.ids import BULK_FUEL_SHIFT
 
 FAILED = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 NEVER = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)  # poll_limit while something is pending

@@ -1,9 +1,6 @@
 """The row: what one opcode *is*, and its id. ``spec/ops`` declares rows; decoder, text format, validator, oracle and
 JIT derive.
 
-The id of a row is its code behind the first id of its prefix: it stays when rows come and go. Generated enums
-(``OP_I32_ADD``) hold ids, and tables by id have ``N_IDS`` places, some of them empty.
-
 Signature letters: ``i`` i32, ``I`` i64, ``f`` f32, ``F`` f64, ``v`` v128, ``t`` the family's type, ``a`` an address
 (the memory's or table's index type: i32 without memory64). Rows whose typing is polymorphic have an empty signature;
 the walk that ``walk`` names decides their types (``select``, ``local``, ``call`` …).
@@ -11,9 +8,10 @@ the walk that ``walk`` names decides their types (``select``, ``local``, ``call`
 
 from __future__ import annotations
 
-from _collections_abc import Iterable, Mapping
+from _collections_abc import Iterable
 
-from stratavm.base.forms import Final, Literal, TypeAlias, TypeVar, dataclass, field
+from stratavm.base.forms import Literal, TypeAlias, TypeVar, dataclass, field
+from stratavm.spec.ids import ID_RANGES
 
 Imm: TypeAlias = Literal[
     "local", "global", "func", "table", "elem", "data", "memory", "type", "tag", "label", "labels", "blocktype",
@@ -122,22 +120,6 @@ class Row:
         return "OP_" + self.mnemonic.upper().replace(".", "_")
 
 
-BULK_FUEL_SHIFT: Final = 3
-"""Bulk operations on memories cost one unit per ``1 << BULK_FUEL_SHIFT`` bytes, those on tables one per element."""
-
-ID_RANGES: Final[Mapping[int, range]] = {
-    0x00: range(0x100),
-    0xFB: range(0x100, 0x140),
-    0xFC: range(0x140, 0x180),
-    0xFE: range(0x180, 0x200),
-    0xFD: range(0x200, 0x400),
-}
-"""Ids by prefix, 0 for the opcodes of one byte."""
-N_IDS: Final = max(ids.stop for ids in ID_RANGES.values())
-PREFIXES: Final = frozenset(ID_RANGES) - {0}
-"""First bytes that announce a LEB128 sub-opcode."""
-NO_ID: Final = 0xFE
-"""An id that is no row's, ever: of a prefix as if it were an opcode."""
 R = TypeVar("R", bound=Row)
 
 
@@ -145,10 +127,10 @@ def row_id(row: Row) -> int:
     """The stable id of a row; refuses one that has none."""
     ids = ID_RANGES.get(row.prefix)
     if ids is None:
-        raise ValueError(f"{row.mnemonic} has the prefix {row.prefix:#x}, for which spec/record.py reserves no ids")
+        raise ValueError(f"{row.mnemonic} has the prefix {row.prefix:#x}, for which spec/ids.py reserves no ids")
     if not 0 <= row.code < len(ids):
         raise ValueError(
-            f"{row.mnemonic} has code {row.code:#x}, and behind {row.prefix:#x} spec/record.py reserves ids for codes "
+            f"{row.mnemonic} has code {row.code:#x}, and behind {row.prefix:#x} spec/ids.py reserves ids for codes "
             f"below {len(ids):#x} only: give the prefix a larger range"
         )
     return ids.start + row.code

@@ -12,6 +12,7 @@ from stratavm.module.features import FEATURES, READY
 from stratavm.spec import ops
 from stratavm.spec.declare import ROWS, Declared, add
 from stratavm.spec.domain import LETTER_TYPES
+from stratavm.spec.ids import N_IDS, NO_ID, PREFIXES
 from stratavm.spec.index import (
     BY_CODE,
     BY_ID,
@@ -19,7 +20,7 @@ from stratavm.spec.index import (
     IDS,
     by_spelling,
 )
-from stratavm.spec.record import N_IDS, NO_ID, PREFIXES, Row, row_id, rows_by_id
+from stratavm.spec.record import Row, row_id, rows_by_id
 from tools import gen_rows
 
 wasmtime = pytest.importorskip("wasmtime")

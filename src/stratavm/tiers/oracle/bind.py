@@ -12,8 +12,9 @@ from stratavm.base.errors import Trap
 from stratavm.base.forms import Final, TypeAlias
 from stratavm.spec.concrete import DOMAINS
 from stratavm.spec.domain import LETTER_TYPES, WIDTHS, bound_type
+from stratavm.spec.ids import BULK_FUEL_SHIFT
 from stratavm.spec.ops import BY_MNEMONIC
-from stratavm.spec.record import BULK_FUEL_SHIFT, Row
+from stratavm.spec.record import Row
 from stratavm.tiers.oracle.flatten import Jump, Op
 from stratavm.tiers.oracle.protocols import Callee, InstanceLike, MemoryLike, TableLike
 
