@@ -342,6 +342,7 @@ if TYPE_CHECKING:
     from stratavm.engine import Table as Table
     from stratavm.engine.asynchronous import to_thread as to_thread
     from stratavm.engine.load import load as load
+    from stratavm.engine.metrics import EngineMetrics as EngineMetrics
     from stratavm.engine.recovery import Recovering as Recovering
     from stratavm.pool.metrics import PoolMetrics as PoolMetrics
     from stratavm.pool.metrics import TenantMetrics as TenantMetrics
@@ -406,6 +407,7 @@ _EXPORTS: dict[str, str] = {
     },
     "CannotSuspend": "stratavm.runtime.fibers.CannotSuspend",
     "Completed": "stratavm.sandbox.completed.Completed",
+    "EngineMetrics": "stratavm.engine.metrics.EngineMetrics",
     "GuestFailed": "stratavm.sandbox.completed.GuestFailed",
     "Policy": "stratavm.pool.policy.Policy",
     "Pool": "stratavm.pool.pool.Pool",

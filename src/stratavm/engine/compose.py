@@ -24,6 +24,8 @@ from stratavm.tiers.tier import CompileExecutor, Tier, TierModule
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from stratavm.engine.engine import Engine
+    from stratavm.engine.metrics import EngineMetrics
     from stratavm.native.compile import Options
 
 SCOPES: Final = ("engine", "guest")
@@ -91,6 +93,16 @@ def machine_passes(level: int) -> tuple[str, ...]:
         from stratavm.native.compile import MACHINE_LEVELS
 
     return MACHINE_LEVELS[level]
+
+
+def metrics(engine: Engine) -> EngineMetrics:
+    """What an engine has done since this was asked for first, and does now."""
+    with importing:
+        from stratavm.engine.metrics import snapshot, tally
+
+    if engine.tally is None:
+        engine.tally = tally(engine)
+    return snapshot(engine, engine.tally)
 
 
 def make_bus(logger: Logger) -> Bus:

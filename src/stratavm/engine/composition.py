@@ -8,6 +8,8 @@ from stratavm.base.forms import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from stratavm.engine.config import Config
+    from stratavm.engine.engine import Engine
+    from stratavm.engine.metrics import EngineMetrics
     from stratavm.services.di import Container
 
 Replacements: TypeAlias = Mapping[Any, Any]
@@ -27,6 +29,10 @@ class Composition(Protocol):
 
     def machine_passes(self, level: int) -> tuple[str, ...]:
         """Names of the passes of the machine level that a level runs: level 1 runs all."""
+        ...
+
+    def metrics(self, engine: Engine) -> EngineMetrics:
+        """What an engine has done since this was asked for first, and does now."""
         ...
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stratavm.base.closing import Closing
 from stratavm.base.events.core import Bus
-from stratavm.base.forms import TYPE_CHECKING, Unpack, replace
+from stratavm.base.forms import TYPE_CHECKING, Any, Unpack, replace
 from stratavm.base.importing import importing
 from stratavm.engine.composition import Replacements, composition
 from stratavm.engine.config import Config, Options, check_options
@@ -17,6 +17,9 @@ from stratavm.services.di import Container
 from stratavm.tiers.tier import Tier
 
 if TYPE_CHECKING:
+    from _collections_abc import Callable
+
+    from stratavm.engine.metrics import EngineMetrics, Tally
     from stratavm.services.lifecycle import Lifecycle
 
 
@@ -31,9 +34,13 @@ class Engine(Closing):
         services: the container that the engine was wired with.
         bus: where its events go: ``engine.bus.subscribe(Trapped, print)``.
         template: what stores without limits of their own have in common; None once the engine is closed.
+        pools: weak references to the pools of its instances; they add themselves.
+        tally: what counts for ``metrics``; None before the first call.
     """
 
-    __slots__ = ("_last", "bus", "config", "runtime", "services", "source", "template", "tier")
+    __slots__ = (
+        "_last", "bus", "config", "pools", "runtime", "services", "source", "tally", "template", "tier",
+    )  # fmt: skip
 
     config: Config
     services: Container
@@ -53,6 +60,8 @@ class Engine(Closing):
         self.source = self.bus.source("engine")
         self.runtime = self.services[Runtime]
         self.tier = self.services.get(Tier)
+        self.tally: Tally | None = None
+        self.pools: list[Callable[[], Any]] = []
         self._last: tuple[StoreLimits | None, StoreTemplate | None] = None, None
         self.template: StoreTemplate | None = self.template_for(StoreLimits())
         if self.source.hears(EngineCreated):  # a bus that was given may have listeners already
@@ -89,6 +98,13 @@ class Engine(Closing):
             self.services.close()
             if self.source.hears(EngineClosed):
                 self.source.emit(EngineClosed())
+
+    def metrics(self) -> EngineMetrics:
+        """What the engine has done since this was called first, and does now, as numbers that do not change.
+
+        Nothing is counted before the first call.
+        """
+        return composition().metrics(self)
 
     def lifecycle(self) -> Lifecycle:
         """The life cycle of those services that have coroutine methods ``start`` and ``stop``.

@@ -119,6 +119,10 @@ class Desk:
         """All that there are."""
         return iter(self._lines.values())
 
+    def is_declared(self, line: Line) -> bool:
+        """Whether the tenant has settings of his own."""
+        return line.tenant.name in self._given
+
     def _forget_some(self) -> None:
         for name, line in list(self._lines.items()):
             if name not in self._given and line.place == NOWHERE and not line.running and not line.outside:

@@ -16,8 +16,10 @@ REASONS: Final = ("full", "overload", "timeout", "draining", "closed")
 
 @dataclass(frozen=True, slots=True)
 class TenantMetrics:
-    """Of one tenant. ``cpu_seconds`` is processor time of the loop's thread while his guests ran."""
+    """Of one tenant. ``cpu_seconds`` is processor time of the loop's thread while his guests ran; ``is_declared``: the
+    pool was made with settings for him (others are forgotten when there are many)."""
 
+    is_declared: bool
     running: int
     queued: int
     cpu_seconds: float
@@ -118,6 +120,11 @@ class Counters:
             capacity_seconds=self.capacity.upto(now),
             wait_seconds=MappingProxyType(dict(self.waits)),
             tenants=MappingProxyType(
-                {line.tenant.name: TenantMetrics(line.running, line.queued, line.cpu_ns / 1e9) for line in desk.lines()}
+                {
+                    line.tenant.name: TenantMetrics(
+                        desk.is_declared(line), line.running, line.queued, line.cpu_ns / 1e9
+                    )
+                    for line in desk.lines()
+                }
             ),
         )

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from stratavm.base.errors import StrataError
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, Self
-from stratavm.base.importing import importing
+from stratavm.base.importing import importing, ref
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import integer, seconds_or_none, whole_or_none
 from stratavm.engine.engine import Engine, engine_of
@@ -44,6 +44,7 @@ class Pool:
         tenants: whose calls have limits of their own; others get those of the policy, and weight 1.
         limits: what the store of each instance may hold.
         engine: of the stores, where ``source`` is a function; a shared default where absent.
+        name: what ``Engine.metrics`` calls it.
         cpu_clock: processor time of the loop's thread in nanoseconds; for tests.
 
     Every call gets an instance that nobody used before, unless instances can keep nothing of a call. It belongs to a
@@ -60,6 +61,7 @@ class Pool:
         tenants: Iterable[Tenant] = (),
         limits: StoreLimits | None = None,
         engine: Engine | None = None,
+        name: str = "pool",
         cpu_clock: Callable[[], int] = time.thread_time_ns,
     ) -> None:
         if not isinstance(source, InstancePre) and not callable(source):
@@ -73,6 +75,8 @@ class Pool:
         self.cpu_clock = cpu_clock
         self.desk = Desk(self.policy, tuple(tenants))
         self._source, self._limits, self._engine = source, limits, engine_of(engine)
+        self.name = name
+        self._engine.pools.append(ref(self))
         self._nursery = Nursery(source, self._engine, limits, self.counters, self.now)
         self._steering = Steering(self.policy)
         self._loop: asyncio.AbstractEventLoop | None = None

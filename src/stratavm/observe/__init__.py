@@ -1,0 +1,1 @@
+"""What engines do, for those who watch them from outside: Prometheus."""

@@ -1,0 +1,160 @@
+"""Metrics of engines and pools for Prometheus, by its official client library (``pip install stratavm[prometheus]``).
+
+Nothing is counted for it twice: a scrape reads ``Engine.metrics()``. Names follow the conventions of Prometheus: base
+units, counters end in ``_total``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from prometheus_client import REGISTRY, CollectorRegistry, make_asgi_app, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from stratavm.engine.engine import Engine
+from stratavm.engine.metrics import EngineMetrics
+from stratavm.pool.metrics import PoolMetrics
+
+Samples = Iterable[tuple[tuple[str, ...], float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A metric: its name, what it is, its labels, and where its samples come from."""
+
+    name: str
+    kind: Literal["counter", "gauge"]
+    help: str
+    labels: tuple[str, ...]
+    samples: Callable[[Any], Samples]
+
+
+def _one(value: Callable[[Any], float]) -> Callable[[Any], Samples]:
+    return lambda seen: [((), value(seen))]
+
+
+def _by(values: Callable[[Any], Mapping[str, float]]) -> Callable[[Any], Samples]:
+    return lambda seen: [((name,), value) for name, value in values(seen).items()]
+
+
+def _tenants(seen: PoolMetrics) -> Samples:
+    """Of declared tenants by name, of all others together: names of users would make a series for each."""
+    declared = {name: tenant.cpu_seconds for name, tenant in seen.tenants.items() if tenant.is_declared}
+    return [*(((name,), value) for name, value in declared.items()), (("",), seen.cpu_seconds - sum(declared.values()))]
+
+
+ENGINE: Final[tuple[Row, ...]] = (
+    Row("strata_modules_total", "counter", "Modules by outcome of loading.", ("outcome",), _by(lambda m: m.modules)),
+    Row("strata_stores_total", "counter", "Stores made.", (), _one(lambda m: m.stores)),
+    Row("strata_instances_total", "counter", "Instances made.", (), _one(lambda m: m.instances)),
+    Row("strata_instances_poisoned_total", "counter", "Instances abandoned midway.", (), _one(lambda m: m.poisoned)),
+    Row("strata_calls_ended_total", "counter", "Calls that did not return, by how.", ("how",), _by(lambda m: m.calls)),
+    Row("strata_traps_total", "counter", "Traps by kind.", ("kind",), _by(lambda m: m.traps)),
+    Row("strata_limits_total", "counter", "Operations that a limit refused.", ("limit",), _by(lambda m: m.limits)),
+    Row("strata_compiled_total", "counter", "Functions compiled, by level.", ("level",), _by(lambda m: m.compiled)),
+    Row(
+        "strata_compile_seconds_total", "counter", "Seconds that compiling took, by level.", ("level",),
+        _by(lambda m: m.compile_seconds),
+    ),
+    Row("strata_fallbacks_total", "counter", "Functions that run on the oracle.", (), _one(lambda m: m.fallbacks)),
+    Row("strata_cache_total", "counter", "Entries of the code cache.", ("outcome",), _by(lambda m: m.cache)),
+    Row(
+        "strata_cache_restored_bytes_total", "counter", "Bytes of code from the cache.", (),
+        _one(lambda m: m.restored_bytes),
+    ),
+    Row("strata_memory_slots", "gauge", "Slots of the pool of memories in use.", (), _one(lambda m: m.memory_slots)),
+    Row("strata_stacks", "gauge", "Stacks of asynchronous calls in use.", (), _one(lambda m: m.stacks)),
+    Row("strata_compile_threads", "gauge", "Threads that compile.", (), _one(lambda m: m.helpers["living"])),
+    Row("strata_compile_queue", "gauge", "Jobs that wait for them.", (), _one(lambda m: m.helpers["queued"])),
+)  # fmt: skip
+POOL: Final[tuple[Row, ...]] = (
+    Row("strata_pool_limit", "gauge", "Calls that may run at once just now.", (), _one(lambda p: p.limit)),
+    Row("strata_pool_running", "gauge", "Calls that run.", (), _one(lambda p: p.running)),
+    Row("strata_pool_queued", "gauge", "Calls that wait for their first turn.", (), _one(lambda p: p.queued)),
+    Row("strata_pool_outside", "gauge", "Calls that wait for room in the queue.", (), _one(lambda p: p.outside)),
+    Row("strata_pool_ready", "gauge", "Instances made ahead.", (), _one(lambda p: p.ready)),
+    Row(
+        "strata_pool_calls_total", "counter", "Calls that ended, by how.", ("outcome",),
+        _by(lambda p: {"completed": p.completed, "failed": p.failed, "cancelled": p.cancelled}),
+    ),
+    Row("strata_pool_rejected_total", "counter", "Calls not made.", ("reason",), _by(lambda p: p.rejected)),
+    Row(
+        "strata_pool_instances_total", "counter", "Instances made, used again, closed.", ("what",),
+        _by(lambda p: {"made": p.made, "reused": p.reused, "discarded": p.discarded}),
+    ),
+    Row("strata_pool_cpu_seconds_total", "counter", "Processor time of guests.", ("tenant",), _tenants),
+    Row(
+        "strata_pool_busy_seconds_total", "counter", "Instance-seconds that belonged to calls.", (),
+        _one(lambda p: p.busy_seconds),
+    ),
+    Row("strata_pool_capacity_seconds_total", "counter", "Instance-seconds.", (), _one(lambda p: p.capacity_seconds)),
+    Row("strata_pool_wait_seconds_total", "counter", "Waits of calls.", ("what",), _by(lambda p: p.wait_seconds)),
+)  # fmt: skip
+
+
+class EngineCollector(Collector):
+    """Gives a registry of Prometheus the metrics of engines when it is scraped.
+
+    Args:
+        engines: names and engines; the label ``engine`` has the name.
+    """
+
+    def __init__(self, engines: Mapping[str, Engine]) -> None:
+        self._engines = dict(engines)
+        for engine in self._engines.values():
+            engine.metrics()  # counting begins now, not at the first scrape
+
+    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+        """What the registry asks for at a scrape."""
+        seen = {name: engine.metrics() for name, engine in self._engines.items()}
+        for row in ENGINE:
+            yield _family(row, ("engine",), [((name,), metrics) for name, metrics in seen.items()])
+        pools = [((name, pool), found) for name, metrics in seen.items() for pool, found in metrics.pools.items()]
+        for row in POOL:
+            yield _family(row, ("engine", "pool"), pools)
+
+    def describe(self) -> list[CounterMetricFamily | GaugeMetricFamily]:
+        """Nothing: registering collects nothing."""
+        return []
+
+
+def _family(
+    row: Row, labels: tuple[str, ...], seen: Iterable[tuple[tuple[str, ...], EngineMetrics | PoolMetrics]]
+) -> CounterMetricFamily | GaugeMetricFamily:
+    type_ = CounterMetricFamily if row.kind == "counter" else GaugeMetricFamily
+    family = type_(row.name.removesuffix("_total"), row.help, labels=(*labels, *row.labels))
+    for of, metrics in seen:
+        for values, value in row.samples(metrics):
+            family.add_metric((*of, *values), value)
+    return family
+
+
+def register(engine: Engine, name: str = "default", registry: CollectorRegistry = REGISTRY) -> EngineCollector:
+    """Have a registry collect the metrics of an engine, with those of its pools; ``registry.unregister`` ends it."""
+    collector = EngineCollector({name: engine})
+    registry.register(collector)
+    return collector
+
+
+def endpoint(engine: Engine, name: str = "default") -> Any:
+    """An ASGI application that answers scrapes: mount it at ``/metrics`` of a server."""
+    registry = CollectorRegistry()
+    register(engine, name, registry)
+    return make_asgi_app(registry)
+
+
+def serve(engine: Engine, port: int, address: str = "127.0.0.1", name: str = "default") -> Callable[[], None]:
+    """Answer scrapes in a thread of its own; what is returned ends it."""
+    registry = CollectorRegistry()
+    register(engine, name, registry)
+    server, thread = start_http_server(port, address, registry)
+
+    def end() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    return end

@@ -1,0 +1,124 @@
+"""Metrics for Prometheus: names, labels, scrapes over HTTP."""
+
+import asyncio
+import re
+import urllib.request
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("prometheus_client", reason="no prometheus_client: pip install stratavm[prometheus]")
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from stratavm import Engine, Linker, Module, Pool, Rejected, Tenant, Trap
+from stratavm.observe import prometheus
+
+PAGE = Path(__file__).parents[3] / "docs/how-to/metrics.md"
+SOURCE = """(module (func (export "trap") unreachable)
+  (func (export "one") (result i32) (i32.const 1)))"""
+
+
+@pytest.fixture
+def engine():
+    return Engine()
+
+
+def pool_of(engine, **options):
+    return Pool(Linker(engine).instantiate_pre(Module(SOURCE, engine)), **options)
+
+
+def samples(text):
+    """Sample name and labels → value."""
+    families = text_string_to_metric_families(text)
+    return {(s.name, *sorted(s.labels.items())): s.value for family in families for s in family.samples}
+
+
+def test_a_scrape_has_what_engine_and_pools_did(engine):
+    """By engine, pool, kind and tenant; of tenants without settings there is one series."""
+    registry = CollectorRegistry()
+    prometheus.register(engine, "main", registry)
+
+    async def main():
+        async with pool_of(engine, name="scripts", tenants=[Tenant("ann")]) as pool:
+            for tenant in ("ann", "user 1", "user 2"):
+                assert await pool.call("one", tenant=tenant) == 1
+            with pytest.raises(Trap):
+                await pool.call("trap")
+            await pool.drain()
+            with pytest.raises(Rejected):
+                await pool.call("one")
+            return samples(generate_latest(registry).decode())
+
+    found = asyncio.run(main())
+    of = (("engine", "main"), ("pool", "scripts"))
+    assert found["strata_traps_total", ("engine", "main"), ("kind", "unreachable")] == 1
+    assert found[("strata_pool_calls_total", *sorted((*of, ("outcome", "completed"))))] == 3
+    assert found[("strata_pool_rejected_total", *sorted((*of, ("reason", "draining"))))] == 1
+    tenants = [dict(key[1:])["tenant"] for key in found if key[0] == "strata_pool_cpu_seconds_total"]
+    assert sorted(tenants) == ["", "ann"]
+
+
+def test_counters_never_fall(engine):
+    """Between two scrapes, whatever is forgotten."""
+    registry = CollectorRegistry()
+    prometheus.register(engine, registry=registry)
+
+    async def main():
+        seen = []
+        async with pool_of(engine) as pool:
+            for i in range(20):
+                await pool.call("one", tenant=f"user {i}")
+                seen.append(samples(generate_latest(registry).decode()))
+        return seen
+
+    seen = asyncio.run(main())
+    for before, after in pairwise(seen):
+        assert all(after[key] >= value for key, value in before.items() if key[0].endswith("_total"))
+
+
+def test_several_engines_are_told_apart_by_name(engine):
+    """In one registry, a family each."""
+    registry = CollectorRegistry()
+    registry.register(prometheus.EngineCollector({"a": engine, "b": Engine()}))
+    text = generate_latest(registry).decode()
+    assert 'strata_stores_total{engine="a"} 0.0' in text and 'strata_stores_total{engine="b"} 0.0' in text
+
+
+def test_metrics_can_be_served_over_http(engine):
+    """By a thread of its own, until it is ended."""
+    import socket
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    end = prometheus.serve(engine, port)
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            assert b"strata_modules_total" in answer.read()
+    finally:
+        end()
+
+
+def test_an_asgi_application_answers_scrapes(engine):
+    """For a server that there is."""
+    sent = []
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+    asyncio.run(prometheus.endpoint(engine)(scope, receive, send))
+    assert sent[0]["status"] == 200 and b"strata_stacks" in sent[1]["body"]
+
+
+def test_the_documentation_has_every_name_with_its_labels():
+    """And no other."""
+    rows = dict(re.findall(r"^\| `(strata_\w+)` \| ([^|]*) \|", PAGE.read_text(), re.M))
+    known = {row.name: row.labels for row in (*prometheus.ENGINE, *prometheus.POOL)}
+    assert {name: tuple(re.findall(r"`(\w+)`", labels)) for name, labels in rows.items()} == known
