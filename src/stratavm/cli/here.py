@@ -71,6 +71,7 @@ def wasi(options: Options, engine: Engine) -> Wasi:
         args=(os.path.basename(options.module), *options.arguments),
         env=dict(options.env),
         preopens=options.dir,
+        listen=options.tcplisten,
         stdin=guest_input(options.stdin),
         stdout=ProgramOutput(1),
         stderr=ProgramOutput(2),

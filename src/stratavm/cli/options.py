@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PREFIXES: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 SIZES: Final = {prefix + unit: size for prefix, size in PREFIXES.items() for unit in ("", "b", "ib")}
+LAST_PORT: Final = 0xFFFF
 MODES: Final = {"ro": True, "rw": False}
 """Whether a directory is read-only, by how its option ends."""
 
@@ -107,6 +108,14 @@ def units(text: str) -> int:
 def folder_of_code(text: str) -> str:
     """``on``, ``off`` or the path of a directory."""
     return text or refuse("expected on, off or a folder, got ''")
+
+
+def address(text: str) -> str:
+    """Where to listen, e.g. ``127.0.0.1:8080``."""
+    _, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdecimal() or int(port) > LAST_PORT:
+        refuse(f"expected HOST:PORT such as 127.0.0.1:8080, got {text!r}")
+    return text
 
 
 def count(text: str) -> int:

@@ -36,6 +36,11 @@ OPTIONS: Final[Table] = (
          "help": "set an environment variable; without a value it has the one that it has here (repeatable; of one "
          "name the last counts)"},
     ),
+    (
+        ("--tcplisten",),
+        {"action": "append", "default": [], "type": common.address, "metavar": "HOST:PORT",
+         "help": "let the guest accept connections there: a descriptor behind those of the directories (repeatable)"},
+    ),
     (("--stdin",), {"metavar": "FILE", "help": "the guest's standard input (default, and -: this command's)"}),
     (("--fuel",), {"type": common.units, "metavar": "N", "help": "stop the guest after N operators (units of fuel)"}),
     (
@@ -109,6 +114,8 @@ def contradiction(options: Options) -> tuple[str, str] | None:
         return "--top: there is no report to shorten", "--tier-report --top N"
     if options.watch and options.module == STANDARD:
         return "--watch: standard input is no file that could change", "name a file"
+    if options.isolate and options.tcplisten:
+        return "--tcplisten: behind the wall of --isolate there are no sockets", "leave one of them out"
     if options.isolate and options.cache not in (None, "off"):
         return f"--cache {options.cache}: behind the wall of --isolate there is no cache", "leave one of them out"
     return None

@@ -7,7 +7,7 @@ from _collections_abc import Iterable, Mapping
 from posixpath import normpath
 
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
-from stratavm.base.numbers import integer
+from stratavm.base.numbers import integer, whole
 from stratavm.base.text import utf8
 from stratavm.wasi.descriptor import Tree
 from stratavm.wasi.quotas import Quotas
@@ -129,6 +129,24 @@ def sockets(given: Any) -> list[socket.socket]:
         if item.fileno() < 0:
             raise ValueError(f"sockets: a closed socket was given: {item!r}")
     return found
+
+
+def addresses(given: Any) -> list[tuple[str, int]]:
+    """Where to listen: (host, port), of strings such as ``127.0.0.1:8080`` and ``[::1]:8080``, and of such pairs."""
+    if isinstance(given, str):
+        raise TypeError(f"listen must be a list of addresses, got {given!r}: write [{given!r}]")
+    return [_address(item) for item in _items(given, "listen", "addresses such as '127.0.0.1:8080'")]
+
+
+def _address(item: Any) -> tuple[str, int]:
+    if isinstance(item, str):
+        host, colon, port = item.rpartition(":")
+        if not colon or not port.isdecimal() or not port.isascii():
+            raise ValueError(f"listen: expected HOST:PORT such as '127.0.0.1:8080', got {item!r}")
+        item = host[1:-1] if host[:1] == "[" and host[-1:] == "]" else host, int(port)
+    if not isinstance(item, tuple) or len(item) != 2 or not isinstance(item[0], str):
+        raise TypeError(f"listen: expected an address such as '127.0.0.1:8080', got {item!r}")
+    return item[0], whole("listen: port", item[1], most=0xFFFF)
 
 
 def clock(given: Clock | None) -> Clock | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from _collections_abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from stratavm.base.closing import Closing
-from stratavm.base.forms import TYPE_CHECKING
+from stratavm.base.forms import TYPE_CHECKING, Final
 from stratavm.base.keywords import checks_keywords
 from stratavm.wasi import given, ports
 from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from stratavm.engine.host import HostSpec
 
 
+BACKLOG: Final = 128
+"""Connections that the system keeps until the guest accepts them."""
+
+
 class Wasi(Closing):
     """What a guest sees of the world: nothing but what is given here.
 
@@ -40,6 +44,8 @@ class Wasi(Closing):
             None (discarded).
         stderr: as ``stdout``.
         sockets: connected or listening sockets; their descriptors follow the directories'.
+        listen: addresses such as ``"127.0.0.1:8080"``, or ``(host, port)``, where the world listens for TCP connections
+            until it is closed; their descriptors follow the sockets'. ``listening`` says which they became.
         clock: the source of time; ``FixedClock`` makes runs reproducible.
         seed: makes ``random_get`` reproducible (and predictable: for tests only).
         quotas: what it may use.
@@ -49,6 +55,8 @@ class Wasi(Closing):
             where the world's events go.
 
     Under ``call_async`` nothing here holds up the event loop: what would wait suspends the guest.
+
+    Attributes: ``listening`` are the addresses of ``listen``, with the ports that the system chose for port 0.
 
     Use it as a context manager, or ``close`` it: open files are closed with it.
     """
@@ -64,6 +72,7 @@ class Wasi(Closing):
         stderr: Sink = None,
         *,
         sockets: Iterable[socket.socket] = (),
+        listen: Iterable[str | tuple[str, int]] = (),
         clock: Clock | None = None,
         seed: int | None = None,
         quotas: Quotas | None = None,
@@ -72,8 +81,9 @@ class Wasi(Closing):
     ) -> None:
         quotas, engine = given.quotas(quotas), given.engine(engine)
         folders, sockets = given.preopens(preopens), given.sockets(sockets)
+        addresses = given.addresses(listen)
         sockets = ports.service(engine, ports.Sockets).admit(sockets)
-        count = 3 + len(folders) + len(sockets)
+        count = 3 + len(folders) + len(sockets) + len(addresses)
         if count > quotas.descriptors:
             raise ValueError(f"{count} descriptors to begin with, the quota is {quotas.descriptors}")
         context = self._context = Context(
@@ -94,11 +104,14 @@ class Wasi(Closing):
                 context.insert(_directory(folder, quotas, files))
             for connection in sockets:
                 context.insert(_socket(connection))
+            self.listening = tuple(_listen(context, address) for address in addresses)
         except BaseException:
             context.close()
             raise
         if self._source is not None and self._source.hears(WorldOpened):
-            self._source.emit(WorldOpened(len(context.args), len(context.environ), len(folders), len(sockets)))
+            self._source.emit(
+                WorldOpened(len(context.args), len(context.environ), len(folders), len(sockets) + len(addresses))
+            )
 
     def namespaces(self, names: Collection[str] | None = None) -> dict[str, dict[str, HostSpec]]:
         """Host functions by import module and name, bound to this world.
@@ -134,6 +147,19 @@ def _socket(connection: socket.socket) -> Descriptor:
     from stratavm.wasi.sockets import Socket  # here, for few use it and ``socket`` is slow to import
 
     return Socket(connection)
+
+
+def _listen(context: Context, address: tuple[str, int]) -> tuple[str, int]:
+    """Listen there; the address as the system has it."""
+    import socket
+
+    from stratavm.wasi.sockets import Socket
+
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    with socket.create_server(address, family=family, backlog=BACKLOG) as listener:
+        context.insert(Socket(listener))
+        host, port = listener.getsockname()[:2]
+        return host, port
 
 
 def _directory(preopen: given.Preopen, quotas: Quotas, files: ports.FileSystem) -> Directory:

@@ -246,6 +246,8 @@ def test_a_report_has_columns_and_may_be_short(strata, write, alone):
     [
         (("--tier", "jit1", "--tier-report"), "with --tier jit1 no function changes its level (hint: --tier auto"),
         (("--top", "3"), "there is no report to shorten"),
+        (("--isolate", "--tcplisten", "127.0.0.1:0"), "behind the wall of --isolate there are no sockets"),
+        (("--tcplisten", "8080"), "expected HOST:PORT such as 127.0.0.1:8080, got '8080'"),
         (("--isolate", "--cache", "on"), "behind the wall of --isolate there is no cache"),
     ],
 )
@@ -287,3 +289,18 @@ def test_a_folder_that_cannot_keep_code_is_refused(strata, write, tmp_path):
     assert (code, out) == (1, "") and "is open to others" in err
     code, _, err = strata("run", "--cache", "", write(HOT))
     assert code == 2 and "expected on, off or a folder" in err
+
+
+ACCEPT = """(module
+  (import "wasi_snapshot_preview1" "sock_accept" (func $accept (param i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (func (export "_start")
+    (i32.store (i32.const 16) (i32.const 1))
+    (if (i32.ne (call $accept (i32.const 3) (i32.const 4) (i32.const 0)) (i32.const 28)) (then unreachable))))"""
+
+
+def test_a_guest_may_listen(strata, write):
+    """Descriptor 3 is a socket at the address, where it waits."""
+    code, _, err = strata("run", "--tcplisten", "127.0.0.1:0", "--timeout", "0.2", write(ACCEPT))
+    assert code == 124, err  # it waits for somebody to connect
+    assert strata("run", "--timeout", "20", write(ACCEPT))[0] == 134  # without, there is no descriptor 3

@@ -531,3 +531,21 @@ def test_trees_in_memory_need_no_thread():
             assert await guest.read(fd) == b"text"
 
     run(main())
+
+
+def test_a_world_listens_itself(loop):
+    """At a port of the system's choice, until it is closed."""
+
+    async def main():
+        with Wasi(listen=["127.0.0.1:0", ("127.0.0.1", 0)]) as wasi:
+            guest = LoopGuest(wasi)
+            assert len({port for _, port in wasi.listening}) == 2
+            for number, address in enumerate(wasi.listening, 3):
+                accepting = asyncio.create_task(guest.call("sock_accept", number, 0, OUT))
+                _, writer = await asyncio.open_connection(*address)
+                assert await accepting is Errno.SUCCESS
+                writer.close()
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection(*wasi.listening[0])
+
+    run(main(), loop)
