@@ -2,7 +2,9 @@
 
 # strata: hot
 import cython
+from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.string import memcpy
 from cython.cimports.stratavm.machine.codebuf import CodeBuf
 from cython.cimports.stratavm.machine.minst import MInst, MOperand
 from cython.cimports.stratavm.targets.x64._gen_encodings import MOP_HLT
@@ -11,6 +13,32 @@ from cython.cimports.stratavm.targets.x64.sequences import emit_0, emit_jcc, emi
 
 from stratavm.targets.x64._gen_mops import MOPS
 from stratavm.targets.x64.target import X64
+
+
+def repeated(pattern: bytes, count: uint32_t, numbers: tuple) -> bytes:
+    """A pattern of bytes so many times. ``numbers`` are (offset in the pattern, first, step) of words of 32 bits that
+    count up."""
+    i: uint32_t
+    word: uint32_t
+    step: uint32_t
+    place: cython.size_t
+    size: cython.size_t = len(pattern)
+    made: bytes = PyBytes_FromStringAndSize(cython.NULL, size * count)
+    start: cython.p_char = PyBytes_AS_STRING(made)
+    if size * count < 2:
+        return pattern * count  # such objects are shared
+    for i in range(count):
+        memcpy(start + i * size, PyBytes_AS_STRING(pattern), size)
+    for offset, first, each in numbers:
+        place = offset
+        if place + 4 > size:
+            raise ValueError(f"no word at {offset} in {size} bytes")
+        word = first & 0xFFFFFFFF
+        step = each & 0xFFFFFFFF
+        for i in range(count):
+            memcpy(start + i * size + place, cython.address(word), 4)
+            word += step
+    return made
 
 
 def assemble(

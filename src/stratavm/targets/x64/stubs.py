@@ -16,7 +16,8 @@ from stratavm.contract import builtins, layout
 from stratavm.machine.code import Code
 from stratavm.spec.types import F32, I32, V128, FuncType
 from stratavm.targets.x64 import abi
-from stratavm.targets.x64.asm import Asm, words
+from stratavm.targets.x64.asm import Asm
+from stratavm.targets.x64.assemble import repeated
 
 SAVED: Final = ("rbx", "r12", "r13", "r14", "r15")
 """Registers, besides rbp, that the C convention wants back."""
@@ -330,14 +331,10 @@ SAVED_BY_POLLS: Final = (
 
 
 def _lazy_entries(count: int, common: int) -> bytes:
-    """Every entry, byte lane by byte lane: a large module has tens of thousands."""
-    entries = bytearray(_LAZY_ENTRY * count)
+    """Every entry: a large module has tens of thousands."""
     first = common - 11  # a jump counts from its end, 11 bytes into the entry
-    jumps = range(first, first - count * LAZY_STUB_BYTES, -LAZY_STUB_BYTES)
-    for at, lanes in ((2, words(range(count))), (7, words(jumps, "i"))):
-        for lane in range(4):
-            entries[at + lane :: LAZY_STUB_BYTES] = lanes[lane::4]
-    return bytes(entries)
+    made: bytes = repeated(_LAZY_ENTRY, count, ((2, 0, 1), (7, first, -LAZY_STUB_BYTES)))
+    return made
 
 
 @lru_cache(maxsize=64)

@@ -10,7 +10,7 @@ from stratavm.contract import layout
 from stratavm.contract.builtins import NUMBERS, STATUSES
 from stratavm.spec.types import EXTERNREF, F32, F64, FUNCREF, I32, I64, FuncType
 from stratavm.targets.x64 import abi, stubs
-from stratavm.targets.x64.assemble import assemble
+from stratavm.targets.x64.assemble import assemble, repeated
 from tests.unit.targets.x64.native import Place, World
 
 KINDS = (I32, I64, F32, F64, FUNCREF, EXTERNREF)
@@ -139,16 +139,26 @@ def test_a_failed_lazy_compile_traps():
     assert world.call(rec, type_, [1])[0] == 1
 
 
-def test_lazy_entries_are_what_the_encoder_would_write():
+@pytest.mark.parametrize("count", [0, 1, 5, 70_000])
+def test_lazy_entries_are_what_the_encoder_would_write(count):
     """The packed entries are the two instructions that they claim to be."""
-    code = stubs.lazy_stubs(5).code
-    common = 5 * stubs.LAZY_STUB_BYTES
-    for i in range(5):
+    code = stubs.lazy_stubs(count).code
+    common = count * stubs.LAZY_STUB_BYTES
+    for i in range(0, count, max(1, count // 50)):
         at = i * stubs.LAZY_STUB_BYTES
         move = assemble("mov_ri", 4, [11], imm=i)
         jump = assemble("jmp_i", 8, [], imm=common - at - len(move) - 5)
         padded = (assemble("mov_ri", 4, [11], imm=i)[:2] + i.to_bytes(4, "little") + jump).ljust(16, b"\xcc")
         assert code[at : at + 16] == padded
+
+
+def test_a_word_that_counts_lies_in_its_pattern():
+    """Else it would be written behind the bytes."""
+    assert repeated(b"abcdef", 2, ((1, -1, 2),)) == b"a\xff\xff\xff\xfffa\1\0\0\0f"
+    assert repeated(b"", 3, ()) == repeated(b"abcd", 0, ((0, 1, 1),)) == b""
+    for offset in (-1, 3):
+        with pytest.raises((ValueError, OverflowError)):
+            repeated(b"abcdef", 2, ((offset, 0, 0),))
 
 
 @pytest.mark.parametrize("name", ["poll", "count"])
