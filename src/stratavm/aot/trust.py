@@ -8,10 +8,12 @@ user.
 from __future__ import annotations
 
 import os
+import stat
 
 from stratavm.aot.container import Damaged, Image, Key
 from stratavm.aot.contents import BINARY
 from stratavm.base.forms import Final, dataclass, replace
+from stratavm.base.text import printable
 from stratavm.services.diskcache import KEY_FILE, CacheRefused, default_folders, read_key
 
 SHORTEST_KEY: Final = 16
@@ -48,6 +50,33 @@ def checked_key(key: object) -> bytes | None:
     if not SHORTEST_KEY <= len(key) <= LONGEST_KEY:
         raise ValueError(f"key must have {SHORTEST_KEY} to {LONGEST_KEY} bytes, got {len(key)}")
     return bytes(key)
+
+
+def read_key_file(path: str | os.PathLike[str]) -> bytes:
+    """A key from a file that somebody names: its bytes as they are.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no key, or others may read or change it: they could make code that runs here.
+    """
+    number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        now = os.fstat(number)
+        content = os.read(number, LONGEST_KEY + 1) if stat.S_ISREG(now.st_mode) else b""
+    finally:
+        os.close(number)
+    wrong = ""
+    if not stat.S_ISREG(now.st_mode):
+        wrong = "is no ordinary file"
+    elif now.st_uid not in (os.geteuid(), 0):
+        wrong = f"belongs to user {now.st_uid}, who could change it"
+    elif now.st_mode & 0o077:
+        wrong = f"is open to others (mode {stat.S_IMODE(now.st_mode):04o}): chmod 600 it"
+    elif not SHORTEST_KEY <= now.st_size <= LONGEST_KEY or len(content) != now.st_size:
+        wrong = f"has {now.st_size} bytes; a key has {SHORTEST_KEY} to {LONGEST_KEY}"
+    if wrong:
+        raise ValueError(f"the key file {printable(os.fspath(path))} {wrong}")
+    return content
 
 
 def user_key(*, make: bool = False) -> tuple[bytes | None, str]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from stratavm.aot.container import MAGIC as IMAGE
+from stratavm.aot.trust import read_key_file
 from stratavm.base.forms import Final
 from stratavm.base.text import printable
 from stratavm.base.words import counted
@@ -51,6 +52,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--incremental", metavar="OLD", help="an image of before: functions that did not change are not compiled again"
     )
+    parser.add_argument(
+        "--key", metavar="FILE", help="a key to mark the image with, and by which OLD must be (default: this user's)"
+    )
     parser.add_argument("--explain", action="store_true", help="say of each function why it was compiled")
     common.add_json(parser, f"the report as data: of the functions compiled the first {LISTED}, with --explain all")
 
@@ -60,6 +64,7 @@ def run(options: argparse.Namespace) -> int:
     path = options.output or _beside(options.module)
     if path != STANDARD:
         refuse_loss(path, options.module, IMAGE)
+    key = None if options.key is None else read_key_file(options.key)
     config = Config(memory_plan=options.memory_plan, fuel=options.fuel, threads=options.threads)
     old = None if options.incremental is None else FilePath(options.incremental)
     with ExitStack() as stack:
@@ -67,10 +72,10 @@ def run(options: argparse.Namespace) -> int:
             Module,
             module_source(options.module),
             Engine(config),
-            Order(options.tier, options.cpu, old),
+            Order(options.tier, options.cpu, old, key),
             _bar(stack),
         )
-    size = _write(module, path, options)
+    size = _write(module, path, key, options.executable)
     if options.json:
         output.emit(_plain(report, path, size, None if options.explain else LISTED))
     elif path != STANDARD:
@@ -101,12 +106,12 @@ def _bar(stack: ExitStack) -> Callable[[int, int], None]:
     return show
 
 
-def _write(module: Module, path: str, options: argparse.Namespace) -> int:
+def _write(module: Module, path: str, key: bytes | None, executable: bool) -> int:
     """Write the image; how many bytes it has."""
     if path != STANDARD:
-        module.serialize_file(path, executable=options.executable)
+        module.serialize_file(path, key=key, executable=executable)
         return os.stat(path).st_size
-    data = module.serialize()
+    data = module.serialize(key=key)
     write_binary(data)
     return len(data)
 

@@ -8,7 +8,7 @@ import time
 
 from stratavm.base.budget import Budget
 from stratavm.base.errors import ExitError, LinkError, StrataError
-from stratavm.base.forms import Any, Final
+from stratavm.base.forms import TYPE_CHECKING, Any, Final
 from stratavm.base.text import printable
 from stratavm.cli import options as common
 from stratavm.cli import output
@@ -25,6 +25,9 @@ from stratavm.wasi.p1 import NAMESPACES
 from stratavm.wasi.streams import ProgramOutput
 from stratavm.wasi.world import Wasi
 
+if TYPE_CHECKING:
+    from stratavm.engine.source import SourceLike
+
 PAGE_BYTES: Final = 1 << 16
 
 
@@ -34,7 +37,7 @@ def run_here(options: Options) -> int:
     engine = Engine(common.config(options))
     with Budget(options.timeout):  # standard input may have nothing for a long time
         source = getattr(options, "reading", None) or module_source(options.module)
-    module = Module(source, engine, timeout=time_left(options.timeout, begin))
+    module = _load(options, source, engine, time_left(options.timeout, begin))
     with Store(module.engine, fuel=options.fuel) as store, wasi(options, module.engine) as context:
         linker = Linker(module.engine)
         linker.define_namespaces(context.namespaces(names_of(module)))
@@ -50,6 +53,23 @@ def run_here(options: Options) -> int:
             finally:
                 if options.tier_report:
                     _report(module, options.top)
+
+
+def _load(options: Options, source: SourceLike, engine: Engine, timeout: float | None) -> Module:
+    """The program; with a key, the image of it, and a note where its code is not used."""
+    if options.key is None:
+        return Module(source, engine, timeout=timeout)
+    from stratavm.aot.trust import read_key_file
+    from stratavm.engine.aot import BYTES, BuiltCodeRefused
+
+    def tell(refused: BuiltCodeRefused) -> None:
+        output.note(f"the code in {printable(options.module)} is not used: {refused.reason}")
+
+    engine.bus.subscribe(BuiltCodeRefused, tell)
+    key = read_key_file(options.key)
+    if isinstance(source, BYTES):
+        return Module.deserialize(source, engine, key=key, timeout=timeout)
+    return Module.deserialize_file(source, engine, key=key, timeout=timeout)
 
 
 def _report(module: Module, top: int | None) -> None:

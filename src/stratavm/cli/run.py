@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from stratavm.base.forms import TYPE_CHECKING, Final
+from stratavm.base.text import printable
 from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.cli.commands import EXIT_USAGE
@@ -68,6 +69,10 @@ OPTIONS: Final[Table] = (
         {"type": common.folder_of_code, "metavar": "on|off|DIR",
          "help": "keep machine code for the next start: on (default), off, or in this folder (`strata cache`)"},
     ),
+    (
+        ("--key",),
+        {"metavar": "FILE", "help": "APP is an image; its code runs if it was built with this key, and not otherwise"},
+    ),
     common.json("how it ended, behind what the guest prints, as JSON: results or error, reason, exit code"),
 )  # fmt: skip
 
@@ -116,6 +121,23 @@ def contradiction(options: Options) -> tuple[str, str] | None:
         return "--watch: standard input is no file that could change", "name a file"
     if options.isolate and options.tcplisten:
         return "--tcplisten: behind the wall of --isolate there are no sockets", "leave one of them out"
+    if options.key is not None and options.isolate:
+        return "--key: behind the wall of --isolate there are no keys", "leave one of them out"
+    if options.key is not None and (folder := _folder_of(options.key, options)):
+        return (
+            f"--key {printable(options.key)}: the guest could read it in --dir {printable(folder)}",
+            "keep it elsewhere",
+        )
     if options.isolate and options.cache not in (None, "off"):
         return f"--cache {options.cache}: behind the wall of --isolate there is no cache", "leave one of them out"
     return None
+
+
+def _folder_of(path: str, options: Options) -> str:
+    """The folder that the guest is given which has a file in it; empty where none has."""
+    real = os.path.realpath(path)
+    for host, *_ in options.dir:
+        folder = os.path.realpath(host)
+        if os.path.commonpath((real, folder)) == folder:
+            return str(host)
+    return ""

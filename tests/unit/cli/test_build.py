@@ -161,3 +161,101 @@ def test_a_damaged_image_is_said(strata, here):
     (here / "app.strata").write_bytes((here / "app.strata").read_bytes()[:-1])
     code, _, err = strata("run", "app.strata")
     assert code == 1 and "damaged image" in err and "build it again" in err
+
+
+# ---- keys ---------------------------------------------------------------------------------------------------------
+
+
+def key_file(path, content=b"k" * 32, mode=0o600):
+    """A file with a key."""
+    path.write_bytes(content)
+    path.chmod(mode)
+    return path.name
+
+
+def test_an_image_of_a_key_runs_where_the_key_is(strata, here):
+    """And only there: else its binary is compiled, and a note says so."""
+    key, other = key_file(here / "key"), key_file(here / "other", b"o" * 16)
+    assert strata("build", "--key", key, "app.wat")[0] == 0
+    assert strata("run", "--key", key, "app.strata") == (7, "", "")
+    assert strata(f"--key={key}", "app.strata") == (7, "", "")
+    code, out, err = strata("run", "--key", other, "app.strata")
+    assert (code, out) == (7, "") and "app.strata is not used: its mark is not by the key that was given" in err
+    assert strata("run", "app.strata") == (7, "", "")
+    assert "used         no: " in strata("info", "app.strata")[1]
+    strata("build", "app.wat")
+    assert "mark is not by the key" in strata("run", "--key", key, "app.strata")[2]
+
+
+def test_an_old_image_of_a_key_is_used_with_the_key(strata, here):
+    """What is built of it has the same mark."""
+    key = key_file(here / "key")
+    strata("build", "--key", key, "app.wat")
+    assert "3 as they were" in strata("build", "--key", key, "--incremental", "app.strata", "app.wat")[1]
+    assert strata("run", "--key", key, "app.strata") == (7, "", "")
+    out = strata("build", "--incremental", "app.strata", "--explain", "app.wat")[1]
+    assert "2 as they were" not in out and "the old image is not used: this user has no key" in out
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "said"),
+    [
+        (b"k" * 15, 0o600, "has 15 bytes; a key has 16 to 64"),
+        (b"k" * 65, 0o600, "has 65 bytes; a key has 16 to 64"),
+        (b"", 0o600, "has 0 bytes"),
+        (b"k" * 32, 0o640, "is open to others (mode 0640): chmod 600 it"),
+        (b"k" * 32, 0o602, "is open to others (mode 0602)"),
+    ],
+    ids=["short", "long", "empty", "readable", "writable"],
+)
+def test_a_file_that_is_no_key_is_refused(strata, here, content, mode, said):
+    """Before anything is read or built."""
+    key = key_file(here / "key", content, mode)
+    for words in (("build", "--key", key, "app.wat"), ("run", "--key", key, "app.wat")):
+        code, out, err = strata(*words)
+        assert code == 1 and out == "" and f"the key file key {said}" in err
+    assert not (here / "app.strata").exists()
+
+
+def test_what_is_no_file_is_no_key(strata, here):
+    """Nor is one that is not there, or is another's; nobody waits for a pipe."""
+    os.mkfifo(here / "pipe")
+    (here / "folder").mkdir()
+    for name, said in (
+        ("nope", "nope: No such file"),
+        ("pipe", "is no ordinary file"),
+        ("folder", "is no ordinary file"),
+    ):
+        code, _, err = strata("build", "--key", name, "app.wat")
+        assert code == 1 and said in err, err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_key_of_another_user_is_refused(strata, here):
+    """Who could change it."""
+    key = key_file(here / "key")
+    os.chown(here / key, 65534, 65534)
+    code, _, err = strata("build", "--key", key, "app.wat")
+    assert code == 1 and "belongs to user 65534, who could change it" in err
+
+
+def test_a_key_is_for_images_alone(strata, here):
+    """A module has no code to be trusted."""
+    key = key_file(here / "key")
+    code, _, err = strata("run", "--key", key, "app.wat")
+    assert code == 1 and "this is no image" in err
+
+
+def test_a_guest_does_not_see_the_key_that_its_code_is_trusted_by(strata, here):
+    """It could write images of its own."""
+    (here / "keys").mkdir()
+    key_file(here / "keys/key")
+    (here / "link").symlink_to(here / "keys")
+    strata("build", "--key", "keys/key", "app.wat")
+    for folder in (".", "keys", "link::/x"):
+        code, _, err = strata("run", "--dir", folder, "--key", "keys/key", "app.strata")
+        assert code == 2 and "the guest could read it" in err
+    (here / "data").mkdir()
+    assert strata("run", "--dir", "data", "--key", "keys/key", "app.strata") == (7, "", "")
+    code, _, err = strata("run", "--isolate", "--key", "keys/key", "app.strata")
+    assert code == 2 and "no keys" in err
