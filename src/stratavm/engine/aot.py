@@ -169,13 +169,7 @@ def _build(
     """
     build_identity()  # before anything is compiled
     with _compiler(module, tier, cpu) as code:
-        way = digest(way_of(module.engine.config).encode()).hex()
-        facts = _facts(code) | {
-            "way": way,
-            "tier": tier,
-            "options": digest(code.code_key.encode()).hex(),
-            "name": module.name,
-        }
+        facts = _facts_of(module, code, tier)
         functions, first = len(module.model.functions), len(module.model.imported_funcs)
         reasons: Mapping[int, str] | str = "everything is compiled"
         if old is not None:
@@ -199,6 +193,13 @@ def _build(
         if source.hears(ModuleBuilt):
             source.emit(ModuleBuilt(module.name, report.functions, compiled, report.code_bytes))
     return built, report
+
+
+def _facts_of(module: Module, code: TierModule, tier: TierName) -> dict[str, str]:
+    """What an image of a module says of its code, which a tier's compiler makes."""
+    way = digest(way_of(module.engine.config).encode()).hex()
+    options = digest(code.code_key.encode()).hex()
+    return _facts(code) | {"way": way, "tier": tier, "options": options, "name": module.name}
 
 
 @contextmanager
@@ -265,7 +266,16 @@ def image_of(module: Module, key: bytes | None, interpreter: str = "") -> list[b
 
 
 def _complete(module: Module) -> Built:
-    """The code of all functions of a module at level 1, with what it has of that by now."""
+    """The code of all functions of a module at level 1. Of what it has of that by now only code of an image with this
+    user's mark is taken, which this user's Strata made: no other that this process trusts."""
+    kept = module._loaded.kept
+    own = kept.own(module.code) if isinstance(kept, KeptInImage) else None
+    if own is not None:
+        build_identity()
+        with _compiler(module, "jit1", None) as code:
+            facts = _facts_of(module, code, "jit1")
+        if {**own.facts, "name": module.name} == facts:
+            return Built(facts, own.code)
     return _build(module, "jit1", None)[0]
 
 
@@ -282,13 +292,22 @@ class KeptInImage(KeptModule):
         name: of the module, in events; ``source``: where they come from.
         image: it.
         facts: what it was built for.
+        is_own: it has this user's mark.
         cached: gives what else is kept of the binary, where this is for other engines.
     """
 
     def __init__(
-        self, name: str, source: EventSource, image: Image, facts: Mapping[str, str], cached: Callable[[], Cached]
+        self,
+        name: str,
+        source: EventSource,
+        image: Image,
+        facts: Mapping[str, str],
+        is_own: bool,
+        cached: Callable[[], Cached],
     ) -> None:
         self._name = name
+        self._is_own = is_own
+        self._restored = 0
         self._source = source
         self._image: Image | None = image
         self._facts = facts
@@ -323,6 +342,7 @@ class KeptInImage(KeptModule):
             if not why:
                 data = image.section(CODE)
                 functions = code.restore_code(data)
+                self._restored = code.compilations
                 if self._source.hears(BuiltCodeUsed):
                     self._source.emit(BuiltCodeUsed(self._name, functions, len(data)))
                 return
@@ -332,6 +352,13 @@ class KeptInImage(KeptModule):
         self._instead = self._cached()
         if self._instead is not None:
             self._instead.restore(code)
+
+    def own(self, code: TierModule) -> Built | None:
+        """The code of the image, which a module has, if it is this user's, is there whole, and is all that there is."""
+        if not self._is_own or not 0 < code.compilations == self._restored:
+            return None
+        data = code.pack_code(by_index=True)
+        return None if code.packed(data).missing() else Built(self._facts, data)
 
     def refuse(self, error: Exception) -> None:
         """Say of a part that it was not used."""
@@ -375,7 +402,8 @@ def kept_in(name: str, engine: Engine, origin: Source, cached: Callable[[], Cach
     try:
         facts = facts_of(image)
         if not why and facts.get("build") == build_identity():
-            return KeptInImage(name, engine.source, image, facts, cached)
+            is_own = image.key is not None and image.key is origin.image.key
+            return KeptInImage(name, engine.source, image, facts, is_own, cached)
         why = why or mismatch(facts, _here())
     except (Damaged, OSError, CacheRefused) as error:
         why = why or describe(error)

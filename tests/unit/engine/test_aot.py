@@ -259,6 +259,42 @@ def test_trust_for_one_process_is_none_for_others(home):
         assert answers(again) == EXPECTED
 
 
+@pytest.mark.parametrize(
+    ("given", "options", "compiled"),
+    [
+        ({}, {}, False),
+        ({}, {"tier": "jit1"}, False),
+        ({"trusted": True}, {}, False),
+        ({"key": KEY}, {}, True),
+        ({}, {"fuel": True}, True),
+        ({}, {"allocator": "naive"}, True),
+        ({}, {"tier": "oracle"}, True),
+    ],
+    ids=str,
+)
+def test_code_of_an_own_image_is_not_compiled_again_to_be_written(home, monkeypatch, given, options, compiled):
+    """Of any other, or for other options, it is: what this process was told to trust gets no mark of this user's."""
+    data = Module.build(TEXT).serialize(key=given.get("key"))
+    engine = Engine(**options)
+    module = Module.deserialize(data, engine, **given)
+    answers(module)
+    built, real = [], aot._build
+    monkeypatch.setattr(aot, "_build", lambda *values: built.append(1) or real(*values))
+    again = module.serialize()
+    assert bool(built) is compiled
+    assert answers(Module.deserialize(again, engine))[:2] == EXPECTED[:2]
+    if not options:
+        assert again == Module.build(TEXT).serialize()
+
+
+def test_code_that_was_compiled_besides_is_not_taken_for_the_images(home):
+    """Whoever made it: then all is compiled."""
+    data = Module.build(TEXT, tier="jit0").serialize()
+    module = Module.deserialize(data, Engine(tier="auto", lift_after=1))
+    answers(module)
+    assert module.serialize() == Module.build(TEXT, module.engine).serialize()
+
+
 def test_images_are_programs(home):
     """For ``stratavm.run`` as for ``strata run``."""
     path = home / "app.strata"
