@@ -1,9 +1,10 @@
 """Damage to images, and writers that are killed: whatever becomes of the bytes, loading ends well or with an error.
 
 ``python -m tests.images --flips 10000 --kills 200 --seed 1`` flips bits in each part of an image (what is loaded then
-answers as the module does, or is refused by a typed error), does the same with digests made right again (nothing of
-that is run), cuts it off around the end of each part, and kills processes that write one. The short form is among the
-unit tests.
+answers as the module does, or is refused by a typed error), does the same with sums made right again (nothing of that
+is run), and under a key; cuts it off around the end of each part, kills processes that write one, and writes and loads
+where there is no room, nothing may be written, nothing may be executed, and others may write. The short form is among
+the unit tests.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from stratavm import Engine, Linker, Module, ModuleError, Store
 from stratavm.aot import container
+from stratavm.engine import keptimage
 
 TEXT = """(module (memory (export "memory") 1) (table funcref (elem $add $twice)) (data (i32.const 8) "abcdefgh")
   (func $add (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
@@ -41,14 +43,54 @@ while True:
 """
 
 
-def built(executable: bool = False) -> bytes:
-    """An image, without anybody's mark."""
+KEY = b"the key of these checks"
+PLACES = """
+import os, sys
+from stratavm import Engine, Linker, Module, Store
+folder, image = sys.argv[1:]
+path, module = os.path.join(folder, "app.strata"), Module.build("(module (memory 1) (data \\"" + "x" * 99_999 + "\\"))")
+def written():
+    try:
+        module.serialize_file(path)
+        return "written"
+    except OSError as error:
+        return error.strerror
+def loaded():
+    if not os.path.exists(path):
+        return "nothing there"
+    found = Module.deserialize_file(path, trusted=True)
+    return str(Linker(found.engine).instantiate(Store(found.engine), found).exports.add(2, 3))
+with open(image, "rb") as file:
+    data = file.read()
+try:
+    with open(path, "xb") as file:
+        file.write(data)
+except OSError:
+    pass
+print(written() if "full" in folder or "readonly" in folder else "", loaded(), sorted(os.listdir(folder)), sep="|")
+"""
+"""In a folder of a kind: writes an image that is too large for it, or loads one."""
+MOUNTS = {
+    "full": ("size=64k", "No space left on device|5|['app.strata']"),
+    "readonly": ("ro", "Read-only file system|nothing there|[]"),
+    "noexec": ("noexec,nosuid,nodev", "|5|['app.strata']"),
+    "others": ("mode=0777", "|5|['app.strata']"),
+}
+"""Options of a file system, and what becomes of an image in it."""
+
+
+def built(executable: bool = False, key: bytes | None = None) -> bytes:
+    """An image, with the mark of a key or nobody's, and with memory pages although they are few."""
     module = Module.build(TEXT, Engine())
     from stratavm.engine.aot import INTERPRETER, image_of
 
-    data = container.read(b"".join(image_of(module, b"k" * 32, INTERPRETER if executable else "")))
+    least, keptimage.LEAST_BYTES = keptimage.LEAST_BYTES, 1
+    try:
+        data = container.read(b"".join(image_of(module, KEY, INTERPRETER if executable else "")))
+    finally:
+        keptimage.LEAST_BYTES = least
     sections = {name: data.section(name) for name in data.sections}
-    return b"".join(container.write(sections, None, INTERPRETER if executable else ""))
+    return b"".join(container.write(sections, key, INTERPRETER if executable else ""))
 
 
 def answers(module: Module) -> list[int]:
@@ -81,42 +123,57 @@ def flipped(data: bytes, where: range, count: int, seed: int) -> Iterator[bytes]
         yield bytes(damaged)
 
 
-def flip(data: bytes, expected: list[int], count: int, seed: int) -> dict[str, tuple[int, int]]:
-    """Load damaged copies, trusted and not; for each part how many were loaded, and how many refused."""
+def flip(
+    data: bytes, expected: list[int], count: int, seed: int, key: bytes | None = None
+) -> dict[str, tuple[int, int]]:
+    """Load damaged copies, trusted and not, or with a key, from memory and from a file; for each part how many were
+    loaded, and how many refused."""
     engine, outcome = Engine(), {}
-    for name, where in parts(data).items():
-        loaded = refused = 0
-        for number, damaged in enumerate(flipped(data, where, count, seed)):
-            try:
-                module = Module.deserialize(damaged, engine, trusted=number % 2 == 0)
-                assert answers(module) == expected, f"{name}, seed {seed}: copy {number} answers something else"
-                loaded += 1
-            except ModuleError:
-                refused += 1
-        outcome[name] = loaded, refused
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "app.strata")
+        for name, where in parts(data).items():
+            loaded = refused = 0
+            for number, damaged in enumerate(flipped(data, where, count, seed)):
+                given = {"trusted": number % 2 == 0} if key is None else {"key": key}
+                try:
+                    if number % 3:
+                        path.write_bytes(damaged)
+                        module = Module.deserialize_file(path, engine, **given)
+                    else:
+                        module = Module.deserialize(damaged, engine, **given)
+                    assert answers(module) == expected, f"{name}, seed {seed}: copy {number} answers something else"
+                    loaded += 1
+                except ModuleError:
+                    refused += 1
+            outcome[name] = loaded, refused
     return outcome
 
 
-def mend(data: bytes, name: str) -> bytes:
-    """An image whose digests are right again after a section was changed: what who can compute digests can make."""
+def mend(data: bytes) -> bytes:
+    """An image whose sums are right again after a section was changed: what anybody can make."""
     image = container.read(data)
     sections = {other: image.unchecked(other) for other in image.sections}
     return b"".join(container.write(sections))
 
 
 def flip_and_mend(data: bytes, count: int, seed: int) -> dict[str, tuple[int, int]]:
-    """Load copies whose sections were changed and whose digests fit. The binary is judged as any binary, facts and code
-    are taken or refused; code is not run."""
+    """Load copies whose sections were changed and whose sums fit. The binary is judged as any binary, the rest is taken
+    or refused, and memories are made; code is not run."""
     engine, outcome = Engine(), {}
-    for name in container.read(data).sections:
-        loaded = refused = 0
-        for damaged in flipped(data, parts(data)[name], count, seed):
-            try:
-                Module.deserialize(mend(damaged, name), engine, trusted=True)
-                loaded += 1
-            except ModuleError:
-                refused += 1
-        outcome[name] = loaded, refused
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "app.strata")
+        for name in container.read(data).sections:
+            loaded = refused = 0
+            for damaged in flipped(data, parts(data)[name], count, seed):
+                path.write_bytes(mend(damaged))
+                try:
+                    module = Module.deserialize_file(path, engine, trusted=True)
+                    if name in ("layout", "memory"):
+                        Linker(engine).instantiate(Store(engine), module)
+                    loaded += 1
+                except ModuleError:
+                    refused += 1
+            outcome[name] = loaded, refused
     return outcome
 
 
@@ -159,6 +216,29 @@ def kill_writers(folder: Path, count: int, seed: int) -> tuple[int, int]:
     return whole, sum(1 for file in folder.iterdir() if file != path)
 
 
+def places(data: bytes, folder: Path) -> dict[str, str]:
+    """What becomes of an image in folders of each kind: as it should, or why that cannot be seen here."""
+    (folder / "image").write_bytes(data)
+    (folder / "places.py").write_text(PLACES)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "XDG_STATE_HOME": str(folder / "state")}
+    outcome = {}
+    for kind, (options, expected) in MOUNTS.items():
+        (folder / kind).mkdir()
+        line = f'mount -t tmpfs -o {options} none "$2" && exec "$0" "$1" "$2" "$3"'
+        words = [sys.executable, str(folder / "places.py"), str(folder / kind), str(folder / "image")]
+        command = ["unshare", "--mount", "--map-root-user", "sh", "-c", line, *words]
+        try:
+            child = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        except FileNotFoundError:
+            child = subprocess.CompletedProcess(command, 1, "", "no unshare here")
+        if "unshare" in child.stderr or "mount:" in child.stderr:
+            outcome[kind] = f"not seen: {child.stderr.splitlines()[-1]}"
+            continue
+        assert child.stdout.strip() == expected, f"{kind}: {child.stdout}{child.stderr}"
+        outcome[kind] = "as it should be"
+    return outcome
+
+
 def main() -> int:
     """All of it, and what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -170,11 +250,15 @@ def main() -> int:
     expected = answers(Module(TEXT))
     for title, outcome in (
         ("flipped", flip(data, expected, options.flips, options.seed)),
-        ("flipped, digests right", flip_and_mend(data, options.flips, options.seed)),
+        ("flipped, under a key", flip(built(key=KEY), expected, options.flips, options.seed, KEY)),
+        ("flipped, sums right", flip_and_mend(data, options.flips, options.seed)),
     ):
         for name, (loaded, refused) in outcome.items():
             print(f"{title}: {name:8} {loaded} loaded, {refused} refused")
     print(f"cut off at {cut(data)} places: all refused")
+    with tempfile.TemporaryDirectory() as folder:
+        for kind, became in places(data, Path(folder)).items():
+            print(f"in a folder: {kind:8} {became}")
     with tempfile.TemporaryDirectory() as folder:
         whole, left = kill_writers(Path(folder), options.kills, options.seed)
     print(f"{options.kills} writers killed: a whole file {whole} times, {left} files left aside")

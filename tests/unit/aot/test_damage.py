@@ -23,7 +23,7 @@ def data(request, tmp_path_factory):
 def test_flipped_bits_change_no_answer(data):
     """In any part: they are found, and the binary is compiled, or the whole is refused."""
     outcome = images.flip(data, images.answers(Module(images.TEXT)), count=120, seed=1)
-    assert {"head", "table", "facts", "code", "binary"} <= outcome.keys()
+    assert {"head", "table", "facts", "code", "layout", "memory", "binary"} <= outcome.keys()
     assert outcome["binary"] == (0, 120) and outcome["code"] == (120, 0) and outcome["facts"] == (120, 0)
     assert (
         outcome["head"][0] == 0 or outcome["head"][0] < 80
@@ -31,7 +31,14 @@ def test_flipped_bits_change_no_answer(data):
     assert outcome["table"] == (0, 120)
 
 
-def test_flipped_bits_behind_right_digests_crash_nothing(data):
+def test_flipped_bits_under_a_key_change_no_answer():
+    """Sections are checked by their tags then; what the mark is over is another's when a bit of it is another."""
+    outcome = images.flip(images.built(key=images.KEY), images.answers(Module(images.TEXT)), 60, 3, images.KEY)
+    assert outcome["binary"] == outcome["table"] == (0, 60)
+    assert outcome["code"] == outcome["skeleton"] == outcome["memory"] == (60, 0)
+
+
+def test_flipped_bits_behind_right_sums_crash_nothing(data):
     """Counts, places and tables are looked at even so."""
     outcome = images.flip_and_mend(data, count=120, seed=2)
     assert all(loaded + refused == 120 for loaded, refused in outcome.values())
@@ -46,3 +53,9 @@ def test_what_ends_early_is_refused(data):
 def test_writers_that_are_killed_leave_a_whole_file_or_none(tmp_path):
     """Five of them; two hundred behind `make images`."""
     images.kill_writers(tmp_path, count=5, seed=1)
+
+
+def test_folders_of_all_kinds(data, tmp_path):
+    """Without room, for reading alone, not for programs, and open to others."""
+    outcome = images.places(data, tmp_path)
+    assert outcome.keys() == images.MOUNTS.keys()
