@@ -30,6 +30,7 @@ from tests.bench import (
     limits,
     page,
     placement,
+    pool,
     programs,
     start,
     syscalls,
@@ -63,6 +64,7 @@ SUITES: Final[dict[str, Callable[[int], Iterator[Row]]]] = {
     "limits": limits.measure,
     "syscalls": syscalls.measure,
     "fibers": fibers.measure,
+    "pool": pool.measure,
 }
 
 
@@ -107,6 +109,7 @@ def verdicts(rows: list[Row]) -> list[thresholds.Verdict]:
         *programs.verdicts(rows),
         *tiers.verdicts(rows),
         *instances.verdicts(rows),
+        *pool.verdicts(rows),
     ]
 
 

@@ -68,14 +68,13 @@ class Ticket:
     """One call. ``future``, ``since``, ``is_new`` and ``refused`` belong to whoever waits for its turn."""
 
     __slots__ = (
-        "arrived", "cpu_ns", "future", "is_new", "line", "place", "priority", "queued_at", "refused", "since",
+        "arrived", "future", "is_new", "line", "place", "priority", "queued_at", "refused", "since",
     )  # fmt: skip
 
     def __init__(self, line: Line, priority: int, arrived: float) -> None:
         self.line, self.priority, self.arrived = line, priority, arrived
         self.since = arrived
         self.place = GONE
-        self.cpu_ns = 0
         self.future: Any = None
         self.is_new = True
         self.queued_at = arrived
@@ -88,13 +87,16 @@ class Desk:
     Attributes:
         limit: calls that may run at once just now.
         running, queued: how many do, and wait for their first turn.
+        turns: how many of those that run wait for a further turn.
+        cpu_ns: what turns took so far.
         shed: what was refused by the last calls; whoever calls them takes it from there.
     """
 
     def __init__(self, policy: Policy, tenants: tuple[Tenant, ...] = ()) -> None:
         self.policy = policy
-        self.limit = policy.min_running
-        self.running = self.queued = 0
+        self.limit = policy.max_running
+        self.running = self.queued = self.turns = 0
+        self.cpu_ns = 0
         self.shed: list[tuple[Ticket, Reason]] = []
         self._given = {tenant.name: tenant for tenant in tenants}
         self._lines: dict[str, Line] = {name: Line(tenant, policy.quantum) for name, tenant in self._given.items()}
@@ -135,8 +137,20 @@ class Desk:
 
     @property
     def wants(self) -> bool:
-        """Whether anybody waits for a turn or a slot."""
-        return bool(self._fresh or self._old or self._blocked)
+        """Whether anybody waits for a turn, a slot or room."""
+        return bool(self.turns or self.queued or self._outside)
+
+    def begin_at_once(self, ticket: Ticket) -> bool:
+        """A call comes where nobody waits: it has a slot and a turn, if there is a slot."""
+        line = ticket.line
+        if self.wants or not self._has_slot(line):
+            return False
+        if line.epoch != self._epoch or line.place == NOWHERE:
+            self._settle(line)
+        ticket.place = HELD
+        line.running += 1
+        self.running += 1
+        return True
 
     # ---- coming and going ----
 
@@ -186,13 +200,18 @@ class Desk:
             self._unblock(line)
         if line.place != NOWHERE:
             return
+        self._settle(line)
+        line.place = FRESH if line.deficit_ns > 0 else OLD
+        (self._fresh if line.deficit_ns > 0 else self._old).append(line)
+
+    def _settle(self, line: Line) -> None:
+        """What passes have given a tenant who wanted nothing."""
         if line.epoch != self._epoch:
             line.epoch, line.deficit_ns = self._epoch, line.quantum_ns
         else:
             missed = int((self._passes - line.passes) * line.quantum_ns)
             line.deficit_ns = min(line.quantum_ns, line.deficit_ns + missed)
-        line.place = FRESH if line.deficit_ns > 0 else OLD
-        (self._fresh if line.deficit_ns > 0 else self._old).append(line)
+        line.passes = self._passes
 
     def _drop(self, ticket: Ticket) -> None:
         """Take a ticket out of the queue; its entry is skipped later."""
@@ -213,19 +232,22 @@ class Desk:
             ticket.place = GONE
         elif ticket.place == TURN:
             ticket.line.turns.remove(ticket)
+            self.turns -= 1
             ticket.place = HELD
 
     def want_turn(self, ticket: Ticket) -> None:
         """It has a slot and wants the processor again."""
         ticket.place = TURN
         ticket.line.turns.append(ticket)
+        self.turns += 1
         self._join(ticket.line)
 
     def charge(self, ticket: Ticket, cpu_ns: int) -> None:
         """A turn has taken so much processor time."""
-        ticket.cpu_ns += cpu_ns
-        ticket.line.cpu_ns += cpu_ns
-        ticket.line.deficit_ns -= cpu_ns
+        line = ticket.line
+        line.cpu_ns += cpu_ns
+        line.deficit_ns -= cpu_ns
+        self.cpu_ns += cpu_ns
 
     def leave(self, ticket: Ticket) -> None:
         """It has ended, and gives its slot back."""
@@ -233,8 +255,9 @@ class Desk:
         line = ticket.line
         line.running -= 1
         self.running -= 1
-        self._unblock(line)
-        self._unblock_one()
+        if self._blocked:
+            self._unblock(line)
+            self._unblock_one()
         if not self.running and not self.queued:
             self._epoch += 1  # nobody waits: nobody is in debt
             for ring in (self._fresh, self._old):
@@ -309,6 +332,7 @@ class Desk:
             if line.turns and (line.began_last or not line.queued or not self._has_slot(line)):
                 line.began_last = False
                 ticket = line.turns.popleft()
+                self.turns -= 1
                 ticket.place = HELD
                 return ticket
             line.began_last = True

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Awaitable
 
 from stratavm.base.errors import Closed, StrataError
 from stratavm.base.forms import TYPE_CHECKING, Any
@@ -28,9 +27,9 @@ class Guest:
         beside: what the pool's ``source`` returned beside the instance; None where it is an ``InstancePre``.
     """
 
-    def __init__(self, made: Made, seat: Seat, tenant: str, left: Callable[[], float | None]) -> None:
+    def __init__(self, made: Made, seat: Seat, tenant: str, deadline: float | None) -> None:
         self._made: Made | None = made
-        self._seat, self._left = seat, left
+        self._seat, self._deadline = seat, deadline
         self.tenant, self.beside = tenant, made.beside
         self.inside = False
 
@@ -77,16 +76,23 @@ class Guest:
         function = function_of(made.instance, name)
         if self.inside:
             raise StrataError("a call of this guest is not over: calls of one guest come one after another")
-        left = self._left()
         self.inside = True
         try:
-            with made.store.deadline(left) if left is not None else nullcontext():
-                if not self._seat.holds:
-                    await self._seat.go_on()
-                return await drive(AsyncCall(function, arguments, self._seat))
+            if self._deadline is None:
+                return await self._run(function, arguments)
+            with made.store.deadline(self._deadline - self._seat.now()):
+                return await self._run(function, arguments)
         finally:
             self._seat.end()
             self.inside = False
+
+    def _run(self, function: Func, arguments: tuple[Any, ...]) -> Awaitable[Any]:
+        call = AsyncCall(function, arguments, self._seat)
+        return drive(call) if self._seat.holds else self._run_later(call)
+
+    async def _run_later(self, call: AsyncCall) -> Any:
+        await self._seat.go_on()
+        return await drive(call)
 
     def end(self) -> None:
         """End what it does: the pool is closed."""

@@ -94,7 +94,6 @@ class Counters:
     made: int = 0
     reused: int = 0
     discarded: int = 0
-    cpu_ns: int = 0
     rejected: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REASONS, 0))
     waits: dict[str, float] = field(default_factory=lambda: dict.fromkeys(WAITS, 0.0))
     busy: Area = field(default_factory=Area)
@@ -115,7 +114,7 @@ class Counters:
             made=self.made,
             reused=self.reused,
             discarded=self.discarded,
-            cpu_seconds=self.cpu_ns / 1e9,
+            cpu_seconds=desk.cpu_ns / 1e9,
             busy_seconds=self.busy.upto(now),
             capacity_seconds=self.capacity.upto(now),
             wait_seconds=MappingProxyType(dict(self.waits)),

@@ -26,8 +26,8 @@ class Policy:
     """Numbers by which a pool decides. Times are in seconds.
 
     Attributes:
-        max_running: calls that run at once, those that wait for the host included. How many of them there are at a time
-            is decided by how long calls wait in the queue, and whether the processor is what they would wait for.
+        max_running: calls that run at once, those that wait for the host included. There are fewer while those that run
+            wait for the processor: then more of them would only wait there instead of in the queue.
         min_running: as many may always run.
         spare: calls beyond ``max_running``, for tenants that have none running.
         max_queued: calls that wait for their first turn.
@@ -35,7 +35,7 @@ class Policy:
             where that is full; nothing is refused but for its own ``timeout``. ``shed``: a call that finds the queue
             full is refused, and so are calls of a tenant whose calls have all waited for longer than ``target_delay``
             for an ``interval``, more and more of them (CoDel, RFC 8289, for each tenant).
-        target_delay: what waiting in a queue may take, lasting peaks aside.
+        target_delay: what waiting may take, in the queue and of guests for turns, lasting peaks aside.
         interval: how long it is looked at before something is changed.
         quantum: processor time that a tenant of weight 1 gets at a time, where others want it too.
         min_ready: instances that are always ready, without a call.
@@ -115,8 +115,8 @@ class Seen:
 
     Attributes:
         seconds: how long it was.
-        queue_delay: the least time that a call waited for its first turn, of those that got it or still wait.
         turn_delay: the least time that a running guest waited to go on.
+        lag: the least time by which the loop was late.
         busy: share of it in which the loop's thread ran.
         peak: most calls that ran at once.
         starts: calls that began to run.
@@ -124,8 +124,8 @@ class Seen:
     """
 
     seconds: float
-    queue_delay: float = 0.0
     turn_delay: float = 0.0
+    lag: float = 0.0
     busy: float = 0.0
     peak: int = 0
     starts: int = 0
@@ -135,16 +135,14 @@ class Seen:
 def next_limit(limit: int, seen: Seen, policy: Policy) -> int:
     """How many calls may run at once from now on.
 
-    More, twice as many, where calls wait although the processor does not; fewer, by an eighth, where those that run
-    wait for each other; and slowly down to what was used.
+    An eighth less than did, where those that run wait for the processor; twice as many, where it is idle at times: then
+    a call that waits in the queue waits for nothing.
     """
     wanted = limit
-    if seen.turn_delay > policy.target_delay:
-        wanted = min(limit - 1, limit * 7 // 8)
-    elif seen.queue_delay > policy.target_delay and seen.busy < BUSY:
+    if max(seen.turn_delay, seen.lag) > policy.target_delay:
+        wanted = min(limit, seen.peak) * 7 // 8
+    elif seen.busy < BUSY:
         wanted = limit * 2
-    elif seen.peak < limit and seen.queue_delay <= policy.target_delay:
-        wanted = max(seen.peak, limit - max(1, (limit - seen.peak) // 4))
     return max(policy.min_running, min(policy.max_running, wanted))
 
 

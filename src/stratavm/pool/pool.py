@@ -16,6 +16,7 @@ from stratavm.engine.engine import Engine, engine_of
 from stratavm.engine.instance_pre import InstancePre
 from stratavm.pool.desk import GONE, HELD, Desk, Line, Ticket
 from stratavm.pool.guest import Guest
+from stratavm.pool.meter import Meter
 from stratavm.pool.metrics import Counters, PoolMetrics
 from stratavm.pool.nursery import Made, Make, Nursery
 from stratavm.pool.policy import Policy, Tenant
@@ -32,6 +33,8 @@ DEFAULT_TENANT: Final = "default"
 HOPS: Final = 4
 """Rounds of the loop before the next turn where a tick has ended one: to read a request, make a task of it and
 call takes three."""
+LOOKS: Final = 4
+"""Times in an interval that the loop's lateness is looked at."""
 
 
 class Pool:
@@ -45,7 +48,7 @@ class Pool:
         limits: what the store of each instance may hold.
         engine: of the stores, where ``source`` is a function; a shared default where absent.
         name: what ``Engine.metrics`` calls it.
-        cpu_clock: processor time of the loop's thread in nanoseconds; for tests.
+        cpu_clock: processor time of the loop's thread in nanoseconds, for tests; None: the system's.
 
     Every call gets an instance that nobody used before, unless instances can keep nothing of a call. It belongs to a
     tenant; who wants a turn gets it by the tenant's share of processor time (deficit round robin). A pool belongs to
@@ -62,7 +65,7 @@ class Pool:
         limits: StoreLimits | None = None,
         engine: Engine | None = None,
         name: str = "pool",
-        cpu_clock: Callable[[], int] = time.thread_time_ns,
+        cpu_clock: Callable[[], int] | None = None,
     ) -> None:
         if not isinstance(source, InstancePre) and not callable(source):
             raise TypeError(f"Pool: source must be an InstancePre or a function of a store, got {source!r:.80}")
@@ -72,12 +75,13 @@ class Pool:
             engine = source.module.engine
         self.policy = policy or Policy()
         self.counters = Counters()
-        self.cpu_clock = cpu_clock
+        self.meter = Meter(cpu_clock)
         self.desk = Desk(self.policy, tuple(tenants))
         self._source, self._limits, self._engine = source, limits, engine_of(engine)
         self.name = name
+        self.now: Callable[[], float] = time.monotonic
         self._engine.pools.append(ref(self))
-        self._nursery = Nursery(source, self._engine, limits, self.counters, self.now)
+        self._nursery = Nursery(source, self._engine, limits, self.counters, lambda: self.now())
         self._steering = Steering(self.policy)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._holder: Ticket | None = None
@@ -86,6 +90,7 @@ class Pool:
         self._draining: Reason | None = None
         self._empty: list[asyncio.Future[None]] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._looks = 0
         self._nursing: asyncio.Handle | asyncio.Task[None] | None = None
 
     # ---- calls ----
@@ -169,8 +174,7 @@ class Pool:
 
     def metrics(self) -> PoolMetrics:
         """What the pool does and has done, as numbers that do not change."""
-        now = 0.0 if self._loop is None else self.now()
-        return self.counters.metrics(self.desk, len(self._nursery.ready), now)
+        return self.counters.metrics(self.desk, len(self._nursery.ready), self.now())
 
     @property
     def is_at_rest(self) -> bool:
@@ -250,10 +254,6 @@ class Pool:
 
     # ---- in and out ----
 
-    def now(self) -> float:
-        """The loop's time."""
-        return self._loop.time() if self._loop is not None else time.monotonic()
-
     def _here(self) -> asyncio.AbstractEventLoop:
         """The loop, which is the one that the pool belongs to."""
         loop = asyncio.get_running_loop()
@@ -261,6 +261,8 @@ class Pool:
             if self._loop is not None:
                 raise StrataError("this pool belongs to another event loop: make one for each")
             self._loop = loop
+            if getattr(type(loop), "time", None) is not asyncio.BaseEventLoop.time:  # which is what we have, and slow
+                self.now = loop.time
             for area in (self.counters.busy, self.counters.capacity):
                 area.since = loop.time()
         return loop
@@ -271,7 +273,14 @@ class Pool:
         line, now = self.desk.line(tenant), self.now()
         deadline = self._deadline(line, timeout, now)
         ticket = Ticket(line, integer("priority", priority), now)
-        await self._begin(loop, ticket, deadline)
+        if self._timer is None:
+            self._look_later(loop)
+        if self._holder is None and self._draining is None and self.desk.begin_at_once(ticket):
+            self._holder = ticket
+            self._steering.began(self.desk.running)
+            ticket.is_new = False
+        else:
+            await self._begin(loop, ticket, deadline)
         seat = Seat(self, ticket)
         seat.begin()
         try:
@@ -284,9 +293,7 @@ class Pool:
             self._leave(ticket, seat, None, None)
             raise self._rejected("closed", line)
         self.counters.busy.add(1, self.now())
-        guest = Guest(made, seat, line.tenant.name, lambda: None if deadline is None else deadline - self.now())
-        self._guests[ticket] = guest
-        self._nurse_soon()
+        guest = self._guests[ticket] = Guest(made, seat, line.tenant.name, deadline)
         return ticket, seat, guest
 
     def _deadline(self, line: Line, timeout: float | None, now: float) -> float | None:
@@ -305,7 +312,6 @@ class Pool:
             raise self._rejected(self._draining, ticket.line)
         if not self.desk.arrive(ticket):
             raise self._rejected("full", ticket.line)
-        self._look_later(loop)
         timer = None if deadline is None else loop.call_at(deadline, self._expire, ticket)
         try:
             reason = await self.granted(ticket)
@@ -359,6 +365,8 @@ class Pool:
             made = guest.give_back()
             most = 0 if self._draining == "closed" else max(self._steering.ready, 1)
             self._nursery.give_back(made, most)
+            if self._draining is None and len(self._nursery.ready) < self._steering.ready:
+                self._nurse_soon()
         seat.end()
         self.pass_on()
         self._tell_if_at_rest()
@@ -370,6 +378,14 @@ class Pool:
                     future.set_result(None)
 
     # ---- turns ----
+
+    def at_once(self, ticket: Ticket) -> bool:
+        """Take a turn, if nobody has one or waits for one."""
+        if self._holder is not None or self._hops or self.desk.wants:
+            return False
+        self._holder = ticket
+        self._steering.went_on(0.0)
+        return True
 
     async def granted(self, ticket: Ticket) -> Reason | None:
         """Wait for a turn; the reason if there will be none."""
@@ -414,7 +430,7 @@ class Pool:
 
     def pass_on(self) -> None:
         """Grant the next turn, unless one is under way."""
-        if self._holder is not None:
+        if self._holder is not None or not self.desk.wants:
             return
         now = self.now()
         self._holder = ticket = self.desk.next(now)
@@ -431,7 +447,7 @@ class Pool:
             ticket.is_new = False
             self.counters.waits["room"] += ticket.queued_at - ticket.arrived
             self.counters.waits["queue"] += now - ticket.queued_at
-            self._steering.began(now - ticket.arrived, self.desk.running)
+            self._steering.began(self.desk.running)
         else:
             self._steering.went_on(now - ticket.since)
 
@@ -443,25 +459,35 @@ class Pool:
     # ---- steering ----
 
     def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._timer is None:
-            self._steering.begin(self.now(), self.cpu_clock())
-            self._timer = loop.call_later(self.policy.interval, self._look)
+        self._looks = 0
+        self._steering.begin(self.now(), self.meter.cpu_ns())
+        self._timer = loop.call_later(self.policy.interval / LOOKS, self._look)
 
     def _look(self) -> None:
-        """An interval is over: how many may run, and how many instances are to be ready."""
+        """See how late the loop is; at the end of an interval, decide."""
+        timer, loop = self._timer, self._loop
+        if timer is None or loop is None:
+            return
+        self._steering.was_late(self.now() - timer.when())
+        self._looks += 1
+        if self._looks < LOOKS:
+            self._timer = loop.call_later(self.policy.interval / LOOKS, self._look)
+            return
         self._timer = None
-        limit = self._steering.decide(self.now(), self.cpu_clock(), self.desk, self._nursery.make_seconds)
-        self.desk.set_limit(limit)
+        self.desk.set_limit(
+            self._steering.decide(self.now(), self.meter.cpu_ns(), self.desk, self._nursery.make_seconds)
+        )
         self._nursery.shrink(self._steering.ready)
         self._nurse_soon()
         self.pass_on()
-        if self._loop is not None and not (self.is_at_rest and len(self._nursery.ready) <= self.policy.min_ready):
-            self._look_later(self._loop)
+        kept = max(self._steering.ready, len(self._nursery.ready))
+        if kept > self.policy.min_ready or not self.is_at_rest:
+            self._look_later(loop)
 
     def _nurse_soon(self) -> None:
         """Make an instance ahead, at the loop's next turn, if there are too few."""
-        wanted = max(self._steering.ready, self.policy.min_ready)
-        if self._nursing or self._draining or self._loop is None or len(self._nursery.ready) >= wanted:
+        missing = self._steering.ready - len(self._nursery.ready)
+        if self._nursing or self._draining or self._loop is None or missing <= 0:
             return
         if self._nursery.waits:
             self._nursing = self._loop.create_task(self._nurse_async())

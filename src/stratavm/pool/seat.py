@@ -8,6 +8,7 @@ from stratavm.base.forms import TYPE_CHECKING, Any, Protocol
 from stratavm.engine.asynccall import AsyncCall
 from stratavm.engine.asynchronous import Waits
 from stratavm.pool.desk import Desk, Ticket
+from stratavm.pool.meter import Meter
 from stratavm.pool.metrics import Counters
 
 if TYPE_CHECKING:
@@ -19,10 +20,11 @@ class Floor(Protocol):
 
     desk: Desk
     counters: Counters
-    cpu_clock: Callable[[], int]
+    meter: Meter
+    now: Callable[[], float]
 
-    def now(self) -> float:
-        """The loop's time."""
+    def at_once(self, ticket: Ticket) -> bool:
+        """Take a turn, if nobody has one or waits for one."""
         ...
 
     async def granted(self, ticket: Ticket) -> Reason | None:
@@ -51,32 +53,29 @@ class Seat(Waits):
         self._floor, self._ticket = floor, ticket
         self._began_ns = 0
         self.holds = False
+        self.now = floor.now
 
     def begin(self) -> None:
         """A turn has been granted."""
         self.holds = True
-        self._began_ns = self._floor.cpu_clock()
+        self._began_ns = self._floor.meter.wall_ns()
 
     def end(self) -> None:
         """The turn is over, if there is one: it is somebody else's."""
         if self.holds:
-            self._account()
-            self._floor.release(self._ticket)
-
-    def _account(self) -> None:
-        self.holds = False
-        floor = self._floor
-        took = floor.cpu_clock() - self._began_ns
-        floor.counters.cpu_ns += took
-        floor.desk.charge(self._ticket, took)
+            self.holds = False
+            floor, ticket = self._floor, self._ticket
+            floor.desk.charge(ticket, floor.meter.taken(self._began_ns))
+            floor.release(ticket)
 
     async def go_on(self) -> None:
-        """Wait for a further turn."""
+        """Wait for a further turn, which is at once where nobody else wants one."""
         floor, ticket = self._floor, self._ticket
-        ticket.since = floor.now()
-        floor.desk.want_turn(ticket)
-        await floor.granted(ticket)
-        floor.counters.waits["turn"] += floor.now() - ticket.since
+        if not floor.at_once(ticket):
+            ticket.since = floor.now()
+            floor.desk.want_turn(ticket)
+            await floor.granted(ticket)
+            floor.counters.waits["turn"] += floor.now() - ticket.since
         self.begin()
 
     def turn(self, call: AsyncCall) -> Awaitable[Any]:
@@ -86,9 +85,11 @@ class Seat(Waits):
     async def _others_first(self, call: AsyncCall) -> None:
         """Wait for a further turn, which is decided when the loop has done what else there is: calls that come now are
         served first if they have the right to."""
+        floor, ticket = self._floor, self._ticket
         if self.holds:
-            self._account()
-            self._floor.release_later(self._ticket)
+            self.holds = False
+            floor.desk.charge(ticket, floor.meter.taken(self._began_ns))
+            floor.release_later(ticket)
         await self.go_on()
         _expire(call)
 
@@ -98,13 +99,19 @@ class Seat(Waits):
 
     async def _hosted(self, call: AsyncCall, request: Awaitable[Any]) -> Any:
         self.end()
-        began = self._floor.now()
+        floor, now = self._floor, self.now
+        began = now()
+        has_deadline = call.seconds_left is not None
         try:
-            answer = await super().limited(call, request)
+            answer = await (super().limited(call, request) if has_deadline else request)
         finally:
-            self._floor.counters.waits["host"] += self._floor.now() - began
-        await self.go_on()
-        _expire(call)
+            floor.counters.waits["host"] += now() - began
+        if floor.at_once(self._ticket):
+            self.begin()
+        else:
+            await self.go_on()
+        if has_deadline:
+            _expire(call)
         return answer
 
 

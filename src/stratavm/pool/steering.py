@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from stratavm.pool.desk import Desk
 from stratavm.pool.policy import Policy, Seen, next_limit, ready_wanted
 
@@ -21,30 +23,29 @@ class Steering:
     def begin(self, now: float, cpu_ns: int) -> None:
         """An interval begins."""
         self._since, self._cpu_ns = now, cpu_ns
-        self._queue_delay: float | None = None
-        self._turn_delay: float | None = None
+        self._turn_delay = self._lag = math.inf
         self._peak = self._starts = 0
 
-    def began(self, delay: float, running: int) -> None:
-        """A call has got its first turn, after so many seconds; so many run now."""
+    def began(self, running: int) -> None:
+        """A call has got its first turn; so many run now."""
         self._starts += 1
-        self._queue_delay = delay if self._queue_delay is None else min(self._queue_delay, delay)
         self._peak = max(self._peak, running)
 
     def went_on(self, delay: float) -> None:
         """A guest has got a further turn after so many seconds."""
-        self._turn_delay = delay if self._turn_delay is None else min(self._turn_delay, delay)
+        self._turn_delay = min(self._turn_delay, delay)
+
+    def was_late(self, seconds: float) -> None:
+        """The loop did something so much later than it was to."""
+        self._lag = min(self._lag, seconds)
 
     def decide(self, now: float, cpu_ns: int, desk: Desk, make_seconds: float) -> int:
         """An interval is over: how many calls may run from now on."""
         seconds = max(now - self._since, 1e-9)
-        waits = self._queue_delay
-        if waits is None:
-            waits = seconds if desk.queued else 0.0  # they have all waited since it began, or come later: it is near
         seen = Seen(
             seconds=seconds,
-            queue_delay=waits,
-            turn_delay=self._turn_delay or 0.0,
+            turn_delay=_seen(self._turn_delay),
+            lag=_seen(self._lag),
             busy=(cpu_ns - self._cpu_ns) / 1e9 / seconds,
             peak=max(self._peak, desk.running),
             starts=self._starts,
@@ -52,3 +53,8 @@ class Steering:
         )
         self.ready = ready_wanted(seen, self._policy)
         return next_limit(desk.limit, seen, self._policy)
+
+
+def _seen(least: float) -> float:
+    """The least of what was seen; nothing was: 0."""
+    return 0.0 if least == math.inf else least
