@@ -85,7 +85,7 @@ def text() -> str:
         {
             name: getattr(layout, name)
             for name in (
-                "ARG_CELL", "MAX_TRAP_FRAMES", "MAX_BUILTINS", "N_COUNTERS", "PLAN_GUARD", "PLAN_BOUNDED",
+                "ARG_CELL", "MAX_TRAP_FRAMES", "NO_FRAME", "MAX_BUILTINS", "N_COUNTERS", "PLAN_GUARD", "PLAN_BOUNDED",
                 "MEM_CELL", "TABLE_CELL", "GLOBAL_CELL", "MAGIC_VMCTX", "MAGIC_HOST",
             )
         }

@@ -290,6 +290,7 @@ cdef enum:
 cdef enum:
     ARG_CELL = 0x10
     MAX_TRAP_FRAMES = 0x80
+    NO_FRAME = 0x80000000
     MAX_BUILTINS = 0x40
     N_COUNTERS = 0x100
     PLAN_GUARD = 0x0

@@ -13,13 +13,15 @@ from stratavm.base.errors import MAX_TRAP_FRAMES
 from stratavm.base.forms import TYPE_CHECKING, Final, Protocol, dataclass
 
 if TYPE_CHECKING:
-    from stratavm.spec.types import GlobalType, MemoryType, SubType, TableType
+    from stratavm.spec.types import GlobalType, MemoryType, RecGroup, SubType, TableType
 
 SIZES: Final = {"u8": 1, "u32": 4, "i32": 4, "u64": 8, "ptr": 8}
 
 ARG_CELL: Final = 16
 """Bytes per value in an argument buffer of an array entry (a v128 fits; smaller values sit in the low bytes,
 zero-extended)."""
+NO_FRAME: Final = 1 << 31
+"""In tables of trap sites, beside the kind: the function has no frame, its return address is at the stack pointer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +292,10 @@ class Shape(Protocol):
     @property
     def types(self) -> Sequence[SubType]:
         """Types by index."""
+
+    @property
+    def rec_groups(self) -> Sequence[RecGroup]:
+        """The same types, in the groups in which they may refer to each other."""
 
     @property
     def func_type_indices(self) -> Sequence[int]:

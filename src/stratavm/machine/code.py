@@ -7,6 +7,7 @@ from __future__ import annotations
 from _struct import iter_unpack, unpack_from
 
 from stratavm.base.forms import NamedTuple, dataclass
+from stratavm.contract.layout import NO_FRAME
 
 NO_POSITION = 0xFFFFFFFF
 """Stands for "no position in the binary" in the tables (stubs)."""
@@ -34,9 +35,9 @@ class Code:
     """One function or stub.
 
     The tables are 32-bit words in the order of the machine. ``traps`` holds three per faulting instruction (offset,
-    kind, position), ``returns`` two per call (offset of the return address, position); both sorted by offset. A
-    position with the highest bit stands in inlined code: the rest of it is an index into ``sites``, three words each
-    (function index, position there, position of the call that was inlined).
+    kind and ``NO_FRAME``, position), ``returns`` two per call (offset of the return address, position); both sorted by
+    offset. A position with the highest bit stands in inlined code: the rest of it is an index into ``sites``, three
+    words each (function index, position there, position of the call that was inlined).
     ``level``: of the compiler that made it; higher is faster.
     """
 
@@ -53,7 +54,7 @@ class Code:
     @property
     def trap_sites(self) -> tuple[TrapSite, ...]:
         """The trap table as tuples."""
-        return tuple(map(TrapSite._make, iter_unpack("=3I", self.traps)))
+        return tuple([TrapSite(pc, kind & ~NO_FRAME, at) for pc, kind, at in iter_unpack("=3I", self.traps)])
 
     @property
     def return_sites(self) -> tuple[ReturnSite, ...]:

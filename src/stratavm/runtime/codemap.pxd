@@ -11,7 +11,7 @@ cdef enum:
 
 cdef struct TrapEntry:        # sorted by pc
     uint32_t pc               # offset of the trapping instruction in the function's code
-    uint32_t kind             # trap kind code
+    uint32_t kind             # trap kind code; NO_FRAME: the function has no frame, its return address is at rsp
     uint32_t offset           # position in the wasm body: bytes from its first instruction
 
 cdef struct PosEntry:         # sorted by pc: calls

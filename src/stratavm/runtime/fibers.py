@@ -152,7 +152,7 @@ class Fiber:
             while store.parked is not self:  # what its host functions began and left: first
                 store.parked.abandon()
             self.entry.act.vmctx = self.state.vmctx
-            walk_frames(cython.address(self.entry.act), self.state.sp, self.state.sp)
+            walk_frames(cython.address(self.entry.act), self.state.sp, self.state.sp, False)
             self.phase = FIBER_ENDED
             self.request = None
             store.in_flight = None

@@ -20,6 +20,7 @@ from cython.cimports.posix.signal import (
 )
 from cython.cimports.stratavm.contract._gen_layout import (
     MAX_TRAP_FRAMES,
+    NO_FRAME,
     TRAP_DYNAMIC,
     Activation,
     ExecContext,
@@ -56,10 +57,15 @@ installs = cython.declare(uint32_t, 0)
 looked_ns = cython.declare(uint64_t, 0)
 
 
-def walk_frames(act, fp, sp):
-    """Follow the frame-pointer chain from the trap up to the entry stub, noting return addresses."""
+def walk_frames(act, fp, sp, bare):
+    """Follow the frame-pointer chain from the trap up to the entry stub, noting return addresses. ``bare``: who trapped
+    has no frame."""
     n: uint32_t = 0
     low: uint64_t = sp
+    if bare:
+        act.frames[0] = cython.cast(cython.pointer(uint64_t), sp)[0]
+        n = 1
+        low = sp + 8
     # Every guest frame lies between the trap's SP and the entry stub's, so each read below is of live stack.
     while n < MAX_TRAP_FRAMES and low <= fp and fp + 16 <= act.entry_sp and fp & 7 == 0:
         act.frames[n] = cython.cast(cython.pointer(uint64_t), fp)[1]
@@ -84,8 +90,8 @@ def trap_here(block: cython.pointer(ThreadBlock), info: cython.pointer(siginfo_t
         return False
     context = act.exec
     # Before anything else runs: the next C call overwrites the dead frames.
-    walk_frames(act, uc_fp(uc), uc_sp(uc))
-    act.trap_kind = context.trap_code if trap.kind == TRAP_DYNAMIC else trap.kind
+    walk_frames(act, uc_fp(uc), uc_sp(uc), trap.kind & NO_FRAME != 0)
+    act.trap_kind = context.trap_code if trap.kind == TRAP_DYNAMIC else trap.kind & ~cython.cast(uint32_t, NO_FRAME)
     act.trap_pc = uc_pc(uc)
     act.fault_address = cython.cast(uint64_t, info.si_addr)
     act.vmctx = cython.cast(cython.p_void, uc_vmctx(uc))

@@ -2,10 +2,11 @@
 # strata: hot
 """Engine-wide type ids: structurally equal recursion groups of any two modules get the same numbers.
 
-A number means one type as long as anybody may compare it. Whoever has numbers (a blueprint and with it its instances,
-a host function) keeps the ``UsedTypes`` that they come from; when the last user of a group is gone its numbers are
-given to other types. Nothing here takes a lock, which a fork could leave locked: what must be one step runs no Python
-code, makes no object that the collector counts, and so lets neither another thread nor the collector in.
+Short signatures of plain types have a number of their own (``spec.types.own_id``), which means them for ever. Any other
+number means one type as long as anybody may compare it. Whoever has numbers (a blueprint and with it its instances, a
+host function) keeps the ``UsedTypes`` that they come from; when the last user of a group is gone its numbers are given
+to other types. Nothing here takes a lock, which a fork could leave locked: what must be one step runs no Python code,
+makes no object that the collector counts, and so lets neither another thread nor the collector in.
 """
 
 import cython
@@ -14,7 +15,7 @@ from cython.cimports.libc.stdlib import free, realloc
 
 from stratavm.base.errors import ResourceLimit
 from stratavm.base.forms import Final
-from stratavm.spec.types import CONCRETE, REF, REF_NULL, ArrayType, FuncType, StructType, SubType
+from stratavm.spec.types import CONCRETE, REF, REF_NULL, ArrayType, FuncType, StructType, SubType, own_id
 
 MAX_IDS: Final = 4_000_000
 """Types that are in use in an engine at once; a module has a million at most."""
@@ -23,7 +24,8 @@ MAX_IDS: Final = 4_000_000
 @cython.no_gc  # in no cycle, and nothing may be taken from it while somebody has numbers
 @cython.cclass
 class TypeIds:
-    """Canonical ids of the type definitions that are in use, at most ``most``. Ids count from 1.
+    """Canonical ids of the type definitions that are in use, at most ``most`` but for those that have one of their own.
+    Ids that are given count from 1.
 
     Two recursion groups are the same type iff they have the same structure, references inside the group
     counted from its start and references outside replaced by canonical ids (specification 3.0, section 3.1.2,
@@ -69,6 +71,10 @@ class TypeIds:
         """
         ids: list = used.ids
         start: uint32_t = len(ids)
+        own: uint32_t = own_id(types)
+        if own:
+            ids.append(own)
+            return
         keys: list = [_sub_key(t, ids, start) for t in types]
         key: object = keys[0] if len(keys) == 1 else tuple(keys)
         if used.join(key):

@@ -143,6 +143,35 @@ class SubType:
     supers: tuple[int, ...] = ()
 
 
+OWN_ID: Final = 1 << 31
+"""The bit of canonical ids that signatures have of their own; those that an engine gives have it not."""
+MOST_PLAIN: Final = 9
+"""Parameters and results of such a signature: three bits each, and a one in front."""
+_PLAIN: Final[dict[ValType, int]] = {I32: 1, I64: 2, F32: 3, F64: 4, V128: 5, FUNCREF: 6, EXTERNREF: 7}
+
+
+def own_id(group: tuple[SubType, ...]) -> int:
+    """The canonical id that is written in the signature of a recursion group's only type, or 0 where it has none.
+
+    No other type has it, and this one has no other, in any engine and process: machine code has it as a constant. A
+    final function type without supertypes has one if it is short and of numbers, vectors, funcref and externref alone.
+    """
+    if len(group) != 1:
+        return 0
+    type = group[0].composite
+    if not isinstance(type, FuncType) or not group[0].final or group[0].supers:
+        return 0
+    if len(type.params) + len(type.results) > MOST_PLAIN:
+        return 0
+    number = 1
+    for t in (*type.params, None, *type.results):  # 0 ends the parameters
+        code = 0 if t is None else _PLAIN.get(t)
+        if code is None:
+            return 0
+        number = number << 3 | code
+    return OWN_ID | number
+
+
 @dataclass(frozen=True, slots=True)
 class RecGroup:
     """Type definitions that may refer to each other."""

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from stratavm.ir.ssa import IR_OPS
-from stratavm.spec.types import I32, I64, FuncType, SubType
+from stratavm.spec.types import I32, I64, FuncType, RecGroup, SubType
 from tests.unit.targets.x64.ssa_build import LOOP, Draft
 
 ARITHMETIC = {"+": "i64.add", "-": "i64.sub", "*": "i64.mul"}
@@ -22,7 +22,9 @@ class StackLanguage:
         self.types = [FuncType((I64,) * int(line[1]), (I64,)) for line in lines]
         spaces = ("imported_funcs", "recorded_funcs", "globals", "global_types", "memory_types", "table_types")
         absent = dict.fromkeys(spaces, ())
-        self.shape = SimpleNamespace(types=[*map(SubType, self.types)], func_type_indices=range(len(lines)), **absent)
+        types = [*map(SubType, self.types)]
+        groups = [RecGroup((one,)) for one in types]
+        self.shape = SimpleNamespace(types=types, rec_groups=groups, func_type_indices=range(len(lines)), **absent)
 
     def body_size(self, defined):
         return len(self.words[defined])

@@ -11,8 +11,21 @@ from stratavm.engine.engine import Engine
 from stratavm.engine.linker import Linker
 from stratavm.engine.module import Module
 from stratavm.engine.store import Store
-from stratavm.runtime.typeids import TypeIds
-from stratavm.spec.types import F32, F64, I32, I64, FuncType, SubType
+from stratavm.runtime.typeids import MAX_IDS, TypeIds
+from stratavm.spec.types import (
+    EXTERNREF,
+    F32,
+    F64,
+    FUNCREF,
+    I32,
+    I64,
+    MOST_PLAIN,
+    OWN_ID,
+    V128,
+    FuncType,
+    SubType,
+    own_id,
+)
 
 from . import guest
 
@@ -90,7 +103,7 @@ def test_a_type_stays_until_its_last_user_goes():
 def test_types_that_name_others_are_not_taken_for_types_with_their_numbers():
     """A number that now means another type makes no old structure out of it."""
     types = TypeIds()
-    text = "(module (type $a (func {})) (type (func (param (ref null $a)))))"
+    text = "(module (type $a (sub (func {}))) (type (func (param (ref null $a)))))"
     old = types.of_module(guest.parse(text.format("(param i32)")))
     numbers = list(old.ids)
     del old
@@ -107,7 +120,7 @@ def test_subtypes_are_forgotten_with_their_numbers():
     numbers = list(old.ids)
     assert types.matches(numbers[1], numbers[0])
     del old
-    new = types.of_module(guest.parse("(module (type (func (param i32))) (type (func (param i64))))"))
+    new = types.of_module(guest.parse("(module (type (sub (func (param i32)))) (type (sub (func (param i64)))))"))
     assert {*new.ids} == {*numbers}, "the numbers were not used again"
     assert not types.matches(numbers[1], numbers[0])
     assert not types.matches(numbers[0], numbers[1])
@@ -121,11 +134,11 @@ def test_an_engine_loads_modules_with_new_types_without_end():
     live = set()
     for seed in range(6):
         kinds = " ".join(("i32", "i64", "f32", "f64")[seed >> 2 * i & 3] for i in range(4))
-        types = "".join(f'(func (export "f{n}") (param {kinds} {"i32 " * n}))' for n in range(50))
-        module = Module(f'(module (import "m" "h" (func (param {kinds} f64 f64))) {types})', engine)
+        types = "".join(f'(func (export "f{n}") (param {kinds} {"i32 " * (n + 6)}))' for n in range(50))
+        module = Module(f'(module (import "m" "h" (func (param {kinds} {"f64 " * 6}))) {types})', engine)
         with Store(engine) as store:
             instance = linker.instantiate(store, module)
-            assert instance.exports.f0(0, 0, 0, 0) is None
+            assert instance.exports.f0(*[0] * 10) is None
         del instance, store, module
         gc.collect()
         live.add(engine.runtime.types.live)
@@ -135,7 +148,7 @@ def test_an_engine_loads_modules_with_new_types_without_end():
 def others(engine, seeds):
     """A module with types that nobody had: they get the numbers that are free."""
     kinds = ("i32", "i64", "f32", "f64")
-    names = [" ".join(kinds[next(seeds) >> 2 * i & 3] for i in range(8)) for _ in range(200)]
+    names = [" ".join(kinds[next(seeds) >> 2 * i & 3] for i in range(10)) for _ in range(200)]
     return Module(f"(module {''.join(f'(type (func (param {name})))' for name in names)})", engine)
 
 
@@ -143,16 +156,17 @@ def test_a_function_of_a_dropped_module_in_a_table_keeps_its_type():
     """It is called as what it is, and as nothing else, whatever types came since."""
     engine = Engine()
     store = Store(engine)
-    callers = """(module (import "m" "t" (table 1 funcref)) (type $odd (func (param i64 f32) (result i64)))
-      (type $other (func (param f32 i64) (result i64)))
-      (func (export "right") (result i64) (call_indirect (type $odd) (i64.const 5) (f32.const 0) (i32.const 0)))
-      (func (export "wrong") (result i64) (call_indirect (type $other) (f32.const 0) (i64.const 5) (i32.const 0))))"""
+    more, numbers = "i32 " * 8, "(i32.const 0) " * 9
+    callers = f"""(module (import "m" "t" (table 1 funcref)) (type $odd (func (param i64 f32 {more}) (result i64)))
+      (type $other (func (param f32 i64 {more}) (result i64)))
+      (func (export "right") (result i64) (call_indirect (type $odd) (i64.const 5) (f32.const 0) {numbers}))
+      (func (export "wrong") (result i64) (call_indirect (type $other) (f32.const 0) (i64.const 5) {numbers})))"""
     linker = Linker(engine)
     owner = linker.instantiate(store, Module('(module (table (export "t") 1 funcref))', engine))
     linker.define("m", "t", owner.exports.t)
     linker.instantiate(store, Module(
-        """(module (import "m" "t" (table 1 funcref)) (elem (i32.const 0) $f)
-        (func $f (param i64 f32) (result i64) (local.get 0)))""", engine))  # fmt: skip
+        f"""(module (import "m" "t" (table 1 funcref)) (elem (i32.const 0) $f)
+        (func $f (param i64 f32 {more}) (result i64) (local.get 0)))""", engine))  # fmt: skip
     gc.collect()
     seeds = count()
     for _ in range(5):
@@ -176,7 +190,7 @@ def test_a_finaliser_in_garbage_finds_types_as_they_were():
     class Last:
         def __init__(self):
             self.store = Store(engine)
-            module = Module('(module (func (export "f") (param i64 f32 f32 i64)))', engine)
+            module = Module('(module (func (export "f") (param i64 f32 f32 i64 i64 i64 i64 i64 i64 i64)))', engine)
             self.instance = Linker(engine).instantiate(self.store, module)
             self.me = self
 
@@ -190,3 +204,37 @@ def test_a_finaliser_in_garbage_finds_types_as_they_were():
     assert mine not in new
     gc.collect()
     assert engine.runtime.types.live == 0
+
+
+def test_short_signatures_have_an_id_of_their_own():
+    """The same in every engine, without a place in it; no two signatures share one, nor anybody an engine's."""
+    plain = (I32, I64, F32, F64, V128, FUNCREF, EXTERNREF)
+    sides = [side for n in range(4) for side in product(plain, repeat=n)]
+    kinds = [FuncType(params, results) for params in sides for results in sides[:57]]
+    kinds += [FuncType((EXTERNREF,) * n, (EXTERNREF,) * (MOST_PLAIN - n)) for n in range(MOST_PLAIN + 1)]
+    types = TypeIds()
+    numbers = types.of_module(module_of(kinds)).ids
+    assert len({*numbers}) == len({*kinds})
+    assert types.live == 0
+    assert numbers[::97] == TypeIds().of_module(module_of(kinds[::97])).ids
+    assert min(numbers) >= OWN_ID > MAX_IDS
+    assert max(numbers) < 1 << 32
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(type (sub (func (param i32))))",
+        "(type $s (sub (func))) (type (sub final $s (func)))",
+        "(rec (type (func)) (type (func)))",
+        "(type (func (param i32 i32 i32 i32 i32) (result i32 i32 i32 i32 i32)))",
+        "(type (func (param (ref func))))",
+        "(type (func (result anyref)))",
+        "(type (struct))",
+    ],
+)
+def test_other_types_have_ids_of_the_engine(text):
+    """They may have supertypes, name others, or be too long for a number."""
+    numbers = TypeIds().of_module(guest.parse(f"(module {text})")).ids
+    assert all(0 < number <= MAX_IDS for number in numbers)
+    assert all(own_id(group.types) == 0 for group in guest.parse(f"(module {text})").rec_groups)

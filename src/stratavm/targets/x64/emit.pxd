@@ -12,6 +12,7 @@ cdef class Emitter(ValueEmitter):
     cdef int count_call(self) except -1 nogil
     cdef int cold_count(self, Cold* c) except -1 nogil
     cdef int prologue(self) except -1 nogil
+    cdef bint needs_nothing(self) noexcept nogil
     cdef int look_at_stack(self) except -1 nogil
     cdef int poison_frame(self) except -1 nogil
     cdef int poison_registers(self, MInst* inst, MOperand* ops) except -1 nogil

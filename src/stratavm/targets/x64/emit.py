@@ -57,6 +57,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_ADD_RR,
     MOP_CALL_M,
     MOP_CALL_R,
+    MOP_CMP_MI,
     MOP_CMP_RI,
     MOP_CMP_RM,
     MOP_CMP_RR,
@@ -168,6 +169,7 @@ from stratavm.targets.x64.regs import ALLOCATABLE
 
 MAX_HOPS = cython.declare(uint32_t, 8)
 SMALL_FRAME = cython.declare(uint32_t, 4096)  # below it the prologue compares rsp itself: the limit has a reserve
+SHORT = cython.declare(uint32_t, 64)  # instructions of a function without a frame, which does not poll
 MAX_FRAME = cython.declare(uint32_t, 0x4000000)
 GARBAGE = cython.declare(int64_t, 0x5EED0BADC0DE0BAD)
 SAVED_R14 = cython.declare(int32_t, -8)
@@ -250,6 +252,7 @@ class Emitter(ValueEmitter):
         if not self.foreign and self.m.n_slots == 0 and self.m.out_arg_bytes == 0:
             bytes = 0
         self.frame_bytes = cython.cast(uint32_t, bytes)
+        self.bare = self.needs_nothing()
         self.frame.base = RBP
         self.frame.insts = self.m.insts
         self.frame.operands = self.m.operands
@@ -258,7 +261,9 @@ class Emitter(ValueEmitter):
 
     def prologue(self):
         """Frame chain first, then the stack limit, which is also the poll, then the frame. Who comes from a loop has
-        room for the frame, and did poll."""
+        room for the frame, and did poll. Nothing at all for who needs nothing."""
+        if self.bare:
+            return 0
         emit_r(self.b, MOP_PUSH_R, RBP)
         emit_rr(self.b, MOP_MOV_RR, 8, RBP, RSP)
         if not self.ssa.entered:
@@ -270,6 +275,23 @@ class Emitter(ValueEmitter):
         if self.plan.poison:
             self.poison_frame()
         return 0
+
+    def needs_nothing(self):
+        """Whether the function takes nothing of the stack and a call of it ends soon: it has no loop, calls nothing and
+        is short, for a million calls may stand in a row. Whoever calls it polls, in a loop or at the entry. Functions
+        that are counted poll, to be seen at a tick."""
+        i: uint32_t
+        of_blocks: uint32_t = 0
+        of_insts: uint32_t = 0
+        if self.plan.counting or self.ssa.entered or self.frame_bytes or self.m.n_insts > SHORT:
+            return False
+        if self.plan.types[self.plan.func_types[self.ssa.func]].stack_bytes:
+            return False
+        for i in range(self.m.n_blocks):
+            of_blocks |= self.m.blocks[i].flags
+        for i in range(self.m.n_insts):
+            of_insts |= self.m.insts[i].flags
+        return not of_blocks & BF_LOOP_HEADER and not of_insts & MI_CALL
 
     def look_at_stack(self):
         """The prologue's poll, and what counts calls."""
@@ -458,7 +480,7 @@ class Emitter(ValueEmitter):
             number_only: cython.bint = inst.op == MOP_MOV_RI or (inst.op == P_ZERO and self.m.vwidth[o.vreg] < 16)
             if number_only and 0 <= inst.imm <= 0x7FFFFFFF:
                 at_slot: int32_t = self.frame.slots + 8 * cython.cast(int32_t, dst & ~cython.cast(uint32_t, LOC_SLOT))
-                return emit_mi(self.b, MOP_MOV_MI, based(RBP, at_slot), inst.imm)
+                return emit_mi(self.b, MOP_MOV_MI, 8, based(RBP, at_slot), inst.imm)
             place = XMM15 if self.m.vclass[o.vreg] == RC_XMM else R11
             self.held = NOTHING_HELD
         if inst.op == P_ZERO and place < 16 and self.flags_live(at, last):
@@ -630,12 +652,17 @@ class Emitter(ValueEmitter):
 
     def call_indirect(self, inst):
         """r10 holds the index, which is in bounds. A null element faults at a small address; types come last."""
+        own: uint32_t = self.plan.types[inst.aux].own_id
         emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R14, inst.disp))
         emit_rm(self.b, MOP_MOV_RM, 8, R11, indexed(R11, R10, 3))
-        emit_rm(self.b, MOP_MOV_RM, 8, R10, based(R14, VMCTX_TYPE_IDS))
-        emit_rm(self.b, MOP_MOV_RM, 4, R10, based(R10, 4 * cython.cast(int32_t, inst.aux)))
-        self.trap_site(TRAP_UNINITIALIZED_ELEMENT)
-        emit_rm(self.b, MOP_CMP_RM, 4, R10, based(R11, FUNCREC_TYPE_ID))
+        if own:
+            self.trap_site(TRAP_UNINITIALIZED_ELEMENT)
+            emit_mi(self.b, MOP_CMP_MI, 4, based(R11, FUNCREC_TYPE_ID), own)
+        else:
+            emit_rm(self.b, MOP_MOV_RM, 8, R10, based(R14, VMCTX_TYPE_IDS))
+            emit_rm(self.b, MOP_MOV_RM, 4, R10, based(R10, 4 * cython.cast(int32_t, inst.aux)))
+            self.trap_site(TRAP_UNINITIALIZED_ELEMENT)
+            emit_rm(self.b, MOP_CMP_RM, 4, R10, based(R11, FUNCREC_TYPE_ID))
         emit_jcc(self.b, CC_NE, self.cold(COLD_TRAP, TRAP_INDIRECT_CALL_MISMATCH))
         return self.leave_rec(inst.imm)
 
@@ -756,7 +783,8 @@ class Emitter(ValueEmitter):
         """Take down the frame; the callee pops its stack arguments."""
         if self.frame_bytes:
             emit_rr(self.b, MOP_MOV_RR, 8, RSP, RBP)
-        emit_r(self.b, MOP_POP_R, RBP)
+        if not self.bare:
+            emit_r(self.b, MOP_POP_R, RBP)
         if inst.imm == 0:
             return emit_0(self.b, MOP_RET)
         return emit_ri(self.b, MOP_RET_I, 8, 0, inst.imm)

@@ -42,6 +42,7 @@ cdef class ValueEmitter:
     cdef uint32_t position         # where the instruction at hand is from (`ssa.pxd`)
     cdef uint32_t held             # context cell whose pointer r11 holds, NOTHING_HELD if none
     cdef uint32_t first_label      # of the blocks
+    cdef bint bare                 # no frame: the return address is at rsp
     cdef bint foreign              # r14 must be kept in the frame
     cdef uint32_t* traps
     cdef uint32_t n_traps, cap_traps

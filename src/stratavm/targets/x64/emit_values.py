@@ -8,7 +8,12 @@ import cython
 from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.stratavm.base.vec import vec_room
-from cython.cimports.stratavm.contract._gen_layout import TRAP_DIV_BY_ZERO, TRAP_INT_OVERFLOW, TRAP_INVALID_CONVERSION
+from cython.cimports.stratavm.contract._gen_layout import (
+    NO_FRAME,
+    TRAP_DIV_BY_ZERO,
+    TRAP_INT_OVERFLOW,
+    TRAP_INVALID_CONVERSION,
+)
 from cython.cimports.stratavm.machine.codebuf import CodeBuf
 from cython.cimports.stratavm.machine.minst import LOC_REMAT, LOC_SLOT, MInst, Move
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
@@ -218,7 +223,7 @@ class ValueEmitter:
         n: uint32_t = self.n_traps
         vec_room(self.traps, self.cap_traps, 3 * n + 3)
         self.traps[3 * n] = self.b.n
-        self.traps[3 * n + 1] = kind
+        self.traps[3 * n + 1] = kind | NO_FRAME if self.bare else kind
         self.traps[3 * n + 2] = self.position
         self.n_traps = n + 1
         return 0

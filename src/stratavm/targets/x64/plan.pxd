@@ -3,6 +3,8 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 cdef enum:
     IN_STACK = 0xFF
+    ANY_LENGTH = 0xFFFFFFFF
+    MOST_FIXED = 0x7FFFFFFF    # elements of a table whose length is an immediate
 
 cdef struct ValuePlace:
     uint8_t type          # ValueType of ir/ssa.pxd
@@ -15,6 +17,7 @@ cdef struct TypePlan:
     uint32_t n_results
     uint32_t stack_bytes  # popped by the callee
     uint32_t result_bytes # area behind r9
+    uint32_t own_id       # the canonical id of the type, or 0 where only the engine knows it
     uint32_t usable       # 0: not a function type, or it needs a proposal that the compiler lacks
 
 cdef struct MemoryPlan:
@@ -38,6 +41,7 @@ cdef class ModulePlan:
     cdef uint32_t n_imported_globals
     cdef MemoryPlan* memories
     cdef uint32_t n_memories
+    cdef uint32_t* table_lengths   # of tables that cannot grow, else ANY_LENGTH
     cdef uint32_t n_tables
     cdef uint32_t tables           # offsets from r14, see VMLayout
     cdef uint32_t globals

@@ -78,6 +78,7 @@ class ModulePlan:
         self._functions(module, layout)
         self._globals(module, layout)
         self._memories(module, layout, plans)
+        self._tables(module, layout)
 
     def __dealloc__(self):
         free(self.types)
@@ -86,10 +87,12 @@ class ModulePlan:
         free(self.recorded)
         free(self.global_types)
         free(self.memories)
+        free(self.table_lengths)
 
     def _types(self, module) -> None:
         count: uint32_t = len(module.types)
         signatures = [self._signature(t.composite) for t in paced(module.types)]
+        own_ids = [types.own_id(group.types) for group in paced(module.rec_groups) for _ in group.types]
         total = sum(len(s.params) + len(s.results) for s in signatures if s is not None)
         self.types = cython.cast(cython.pointer(TypePlan), _zeros(count, cython.sizeof(TypePlan)))
         self.places = cython.cast(cython.pointer(ValuePlace), _zeros(total, cython.sizeof(ValuePlace)))
@@ -103,6 +106,7 @@ class ModulePlan:
             if s is None:
                 continue
             plan.usable = 1
+            plan.own_id = own_ids[i]
             plan.n_params = len(s.params)
             plan.n_results = len(s.results)
             plan.stack_bytes = s.stack_bytes
@@ -151,8 +155,6 @@ class ModulePlan:
 
     def _memories(self, module, layout, plans) -> None:
         self.n_memories = len(module.memory_types)
-        self.n_tables = len(module.table_types)
-        self.tables = layout.tables
         self.memories = cython.cast(cython.pointer(MemoryPlan), _zeros(self.n_memories, cython.sizeof(MemoryPlan)))
         for i, m in enumerate(module.memory_types):
             at: cython.pointer(MemoryPlan) = cython.address(self.memories[cython.cast(uint32_t, i)])
@@ -162,3 +164,12 @@ class ModulePlan:
             at.page_shift = m.page_shift
             at.is64 = m.limits.is64
             at.min_bytes = cython.cast(uint64_t, m.limits.minimum) << m.page_shift
+
+    def _tables(self, module, layout) -> None:
+        self.n_tables = len(module.table_types)
+        self.tables = layout.tables
+        self.table_lengths = cython.cast(cython.pointer(uint32_t), _zeros(self.n_tables, cython.sizeof(uint32_t)))
+        for i, t in enumerate(module.table_types):
+            # An imported one is no shorter than the least and may not become longer than the most.
+            fixed = t.limits.minimum == t.limits.maximum and t.limits.maximum <= MOST_FIXED
+            self.table_lengths[cython.cast(uint32_t, i)] = t.limits.minimum if fixed else ANY_LENGTH

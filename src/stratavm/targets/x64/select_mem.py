@@ -44,6 +44,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_ADD_RI,
     MOP_ADD_RR,
     MOP_AND_RR,
+    MOP_CMP_RI,
     MOP_CMP_RM,
     MOP_LEA_RM,
     MOP_MOV_MI,
@@ -82,7 +83,7 @@ from cython.cimports.stratavm.targets.x64._gen_rules import (
     S_TABLE_SET,
     S_TABLE_SIZE,
 )
-from cython.cimports.stratavm.targets.x64.plan import MemoryPlan
+from cython.cimports.stratavm.targets.x64.plan import ANY_LENGTH, MemoryPlan
 from cython.cimports.stratavm.targets.x64.pseudo import (
     CALL_VALUE,
     CC_A,
@@ -345,6 +346,10 @@ class MemorySelector(NumericSelector):
 
     def table_bounds(self, index, table, kind):
         """Trap unless the index is below the table's length."""
+        if self.plan.table_lengths[table] != ANY_LENGTH:
+            self.row(MOP_CMP_RI, 8, index, NO_VREG, NO_VREG)
+            self.m.last().imm = self.plan.table_lengths[table]
+            return self.trap_if(CC_AE, kind)
         self.via(MOP_CMP_RM, 8, self.plan.tables + 16 * table + 8, MI_FLAGS_DEF)
         self.m.operand(index, R_USE, C_REG, 0)
         self.via_address(NO_VREG, 0, TABLEDEF_LENGTH)

@@ -69,9 +69,9 @@ def emit_rm(b, mop, width, reg, mem):
     return encode_memory(b, mop, width, reg, cython.address(mem))
 
 
-def emit_mi(b, mop, mem, imm):
-    """Memory with an immediate, 64 bits."""
-    o: Form = form(8, 0, 0)
+def emit_mi(b, mop, width, mem, imm):
+    """Memory with an immediate."""
+    o: Form = form(width, 0, 0)
     o.mem = cython.address(mem)
     o.imm = imm
     return encode(b, mop, cython.address(o))
@@ -79,7 +79,7 @@ def emit_mi(b, mop, mem, imm):
 
 def emit_m(b, mop, base, disp):
     """``[base + disp]`` alone, 64 bits."""
-    return emit_mi(b, mop, based(base, disp), 0)
+    return emit_mi(b, mop, 8, based(base, disp), 0)
 
 
 def emit_jmp(b, label):
