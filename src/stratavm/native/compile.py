@@ -1,4 +1,7 @@
-"""A valid function to machine code, by what the options ask for. Owns the workers of a module; a tier publishes."""
+"""A valid function to machine code, by what the options ask for. Owns the workers of a module; a tier publishes.
+
+What compiles is loaded when the first function is: where all code was kept there is none.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,13 @@ from stratavm.front.wasm.front import WasmFront
 from stratavm.ir.scope import EVERYWHERE, Scope
 from stratavm.machine.code import Code
 from stratavm.module.valid import ValidModule
-from stratavm.native.worker import MACHINE_PASSES, STAGES, Worker
-from stratavm.targets.x64.plan import ModulePlan
+from stratavm.native import MACHINE_PASSES, STAGES
+from stratavm.targets.x64.plan import ModulePlan, check_target
 
 if TYPE_CHECKING:
     from stratavm.ir.front import Front
     from stratavm.ir.pipeline import Pipeline
+    from stratavm.native.worker import Worker
 
 KEPT_WORKERS: Final = 8
 """Idle workers that a compiler keeps; each holds arrays as large as the largest function it met."""
@@ -96,25 +100,45 @@ class ModuleCompiler:
     def __init__(self, front: Front, options: Options = DEFAULT) -> None:
         self.front = front
         self.options = options
-        plans = [plan_of(memory, options.memory_plan) for memory in front.shape.memory_types]
-        numbers = tuple(PLANS[plan] for plan in plans)
-        poison = options.poison or switches.POISON.value()
-        self.plan = ModulePlan(
-            front.shape, numbers, options.features, poison, options.level, options.counting, options.polling
-        )
-        checked = PLAN_BOUNDED in numbers or options.scope is not EVERYWHERE
-        self.passes = options.passes
-        if options.passes:
-            with importing:  # here and below: level 0 does without a dozen modules of passes
-                from stratavm.ir.pipeline import FOR_CHECKS
-
-            # Where every memory has a guard there are no checks; but a search counts the rewrites of all passes.
-            self.passes = tuple(name for name in options.passes if name not in FOR_CHECKS or checked)
+        self.features: frozenset[str] = check_target(front.shape, options.features)
+        self._plan: ModulePlan | None = None
+        self._passes: tuple[str, ...] | None = None
         self._uncounted = min(LARGE_BYTES, options.max_bytes // MOST_PER_BYTE)
         self._all_short = front.size <= self._uncounted
         self._plain: ModuleCompiler | None = None
         self._idle: list[Worker] = []
         self._retired_ns = (0,) * len(STAGES)
+
+    def _numbers(self) -> tuple[int, ...]:
+        """The plan of each memory."""
+        return tuple([PLANS[plan_of(memory, self.options.memory_plan)] for memory in self.front.shape.memory_types])
+
+    @property
+    def plan(self) -> ModulePlan:
+        """The module as selection sees it; made when the first function is compiled."""
+        if self._plan is None:  # two threads may both make one
+            options = self.options
+            poison = options.poison or switches.POISON.value()
+            self._plan = ModulePlan(
+                self.front.shape, self._numbers(), options.features, poison, options.level, options.counting,
+                options.polling,
+            )  # fmt: skip
+        return self._plan
+
+    @property
+    def passes(self) -> tuple[str, ...]:
+        """Passes of the SSA form that are run."""
+        if self._passes is None:
+            options = self.options
+            chosen = options.passes
+            if chosen and PLAN_BOUNDED not in self._numbers() and options.scope is EVERYWHERE:
+                with importing:  # here and below: level 0 does without a dozen modules of passes
+                    from stratavm.ir.pipeline import FOR_CHECKS
+
+                # Where every memory has a guard there are no checks; but a search counts the rewrites of all passes.
+                chosen = tuple(name for name in chosen if name not in FOR_CHECKS)
+            self._passes = chosen
+        return self._passes
 
     def worker(self, own: Worker | None = None) -> Borrowed:
         """A worker for this thread: an idle one, or a new one; or one that is not used again. Never waits."""
@@ -135,6 +159,9 @@ class ModuleCompiler:
             self._retired_ns = _sums([self._retired_ns, worker.stages_ns])
 
     def _new_worker(self) -> Worker:
+        with importing:
+            from stratavm.native.worker import Worker
+
         pipeline = self.pipeline() if self.passes else None
         return Worker(self.plan, self.options.allocator, pipeline=pipeline, machine=self.options.machine)
 
@@ -176,7 +203,7 @@ class ModuleCompiler:
         if options.scope is not EVERYWHERE:
             return ""
         set_here = [f"{name}={switch.value()}" for name, switch in sorted(switches.SWITCHES.items())]
-        listed = (sorted(self.plan.features), options.memory_plan, options.allocator, self.passes, options.machine)
+        listed = (sorted(self.features), options.memory_plan, options.allocator, options.passes, options.machine)
         numbers = (options.level, options.fuel, options.poison, options.max_bytes, options.counting, options.polling)
         return repr((*listed, *numbers, set_here))
 
@@ -189,7 +216,7 @@ class ModuleCompiler:
             return {}
         set_here = [f"{s.name}={s.value()}" for s in (switches.REGS, switches.POISON, switches.POLL) if s.value()]
         return {
-            "features": " ".join(sorted(self.plan.features)),
+            "features": " ".join(sorted(self.features)),
             "memory_plan": options.memory_plan,
             "fuel": str(options.fuel),
             "switches": " ".join(set_here + ["poison"] * options.poison),

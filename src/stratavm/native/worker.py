@@ -21,24 +21,8 @@ from cython.cimports.stratavm.targets.x64.plan import ModulePlan
 from stratavm.base.importing import importing
 from stratavm.ir.stage import Source, Stage, source_of
 from stratavm.machine.minst import snapshot
+from stratavm.native import MACHINE_PASSES, MACHINE_STAGES
 from stratavm.targets.x64.target import X64
-
-STAGES = ("build", "optimise", "select", "schedule", "allocate", "emit")
-"""Stages in the order of ``Worker.stages_ns``."""
-MACHINE_STAGES = ("minst", "sched", "ra")
-"""What ``Worker.machine_ir`` shows: after selection, after scheduling, after allocation."""
-MACHINE_PASSES = {
-    "fold-loads": "a load with one use becomes its user's memory operand",
-    "lea": "the sum of a value and a shifted one is one address computation",
-    "bits": "x & ~y, x & (x - 1) and x & -x are one instruction each, where the processor has BMI1",
-    "zero": "zero is a register xor itself",
-    "remat": "constants and fixed pointers are computed where they are wanted, never stored (splitting allocator)",
-    "pointers": "bases of memories and tables stay in registers (splitting allocator)",
-    "align": "innermost loops begin at multiples of 32 bytes",
-    "schedule": "instructions between two effects in an order that waits less",
-}
-"""Passes of the machine level by name; level 1 runs all, level 0 few (``native.compile.MACHINE_LEVELS``)."""
-
 
 OPTIMISED_NODES = cython.declare(uint32_t, 1 << 18)
 """Nodes of the SSA form up to which a function is optimised. The largest functions of programs have a tenth of that,

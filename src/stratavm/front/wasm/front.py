@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from stratavm.base import switches
-from stratavm.base.forms import Final
+from stratavm.base.forms import TYPE_CHECKING, Final
 from stratavm.base.importing import importing
-from stratavm.front.wasm.build_walk import BuildWalk
-from stratavm.ir.ssa import Ssa
 from stratavm.module.valid import ValidModule
+
+if TYPE_CHECKING:
+    from stratavm.front.wasm.build_walk import BuildWalk
+    from stratavm.ir.ssa import Ssa
 
 CHECKS: Final = switches.CHECK.value()
 """The level of self-checks that the environment asks for; from 2 on, every SSA form is verified."""
@@ -40,6 +42,9 @@ class WasmFront:
 
         ``prune`` removes the values that nothing needs; without it a form is as the walk made it.
         """
+        with importing:  # a module whose code was kept compiles nothing
+            from stratavm.front.wasm.build_walk import BuildWalk
+
         return BuildWalk(ssa, self._valid.context, self._valid.bodies, self._fuel, prune)
 
     def build(self, defined: int, ssa: Ssa, *, prune: bool = True) -> None:

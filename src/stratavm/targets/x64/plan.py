@@ -30,6 +30,23 @@ def host_features() -> frozenset[str]:
     return frozenset(name for i, name in enumerate(CPU_FEATURES) if i and bits >> i & 1)
 
 
+def check_target(module, features) -> frozenset[str]:
+    """The ``features`` that code of a module may use, None: this machine's.
+
+    Raises:
+        Unsupported: there are too few for any code.
+        ResourceLimit: the module has more of something than code reaches.
+    """
+    found: frozenset[str] = host_features() if features is None else frozenset(features)
+    missing = REQUIRED - found
+    if missing:
+        raise Unsupported(f"the native tier needs {', '.join(sorted(missing))} (x86-64-v2)", feature="x86-64-v2")
+    size: int = vm_layout(module).size
+    if size > _FIXED_REACH:
+        raise ResourceLimit(f"a context of {size} bytes", limit="context_bytes")
+    return found
+
+
 def value_type(t: int) -> int:
     """ValueType (``ir/ssa.pxd``) of a packed type."""
     return VALUE_TYPES.get(t, T_REF)
@@ -62,18 +79,13 @@ class ModulePlan:
         """``plans``: PLAN_GUARD or PLAN_BOUNDED per memory (or guard); ``features``: None = this machine's; ``level``:
         what code made by it is marked with; ``counting``: functions count their calls as they are entered;
         ``polling``: loops take the slow path of their polls each time."""
-        self.features = host_features() if features is None else frozenset(features)
-        missing = REQUIRED - self.features
-        if missing:
-            raise Unsupported(f"the native tier needs {', '.join(sorted(missing))} (x86-64-v2)", feature="x86-64-v2")
+        self.features = check_target(module, features)
         self.cpu = sum(1 << i for i, name in enumerate(CPU_FEATURES) if name in self.features)
         self.poison = poison
         self.level = level
         self.counting = counting
         self.polling = polling
         layout = vm_layout(module)
-        if layout.size > _FIXED_REACH:
-            raise ResourceLimit(f"a context of {layout.size} bytes", limit="context_bytes")
         self._types(module)
         self._functions(module, layout)
         self._globals(module, layout)

@@ -22,13 +22,13 @@ from stratavm.module.valid import ValidModule
 from stratavm.native.compile import ModuleCompiler
 from stratavm.native.execmem import CodeOwner
 from stratavm.native.stubtable import lazy_entries, oracle_entry, publish
-from stratavm.native.worker import Worker
 from stratavm.runtime.codetable import CodeTable
 from stratavm.tiers.events import CompileRecorder
 from stratavm.tiers.tier import Tier, TierModule
 
 if TYPE_CHECKING:
     from stratavm.native.queue import CallQueue
+    from stratavm.native.worker import Worker
 
 KEPT_QUEUES: Final = 8
 """Modules that have a worker for threads at once: the ones that began last. Each holds arrays as large as the largest
