@@ -307,6 +307,8 @@ else:
 sys.meta_path.insert(0, _hook)
 
 if TYPE_CHECKING:
+    from stratavm.aot.profile import Profile as Profile
+    from stratavm.aot.profile import ProfileError as ProfileError
     from stratavm.base.errors import AllocatorFault as AllocatorFault
     from stratavm.base.errors import Closed as Closed
     from stratavm.base.errors import DeadlineExceeded as DeadlineExceeded
@@ -413,6 +415,8 @@ _EXPORTS: dict[str, str] = {
     "Pool": "stratavm.pool.pool.Pool",
     "PoolConfig": "stratavm.runtime.limits.PoolConfig",
     "PoolMetrics": "stratavm.pool.metrics.PoolMetrics",
+    "Profile": "stratavm.aot.profile.Profile",
+    "ProfileError": "stratavm.aot.profile.ProfileError",
     "Recovering": "stratavm.engine.recovery.Recovering",
     "Rejected": "stratavm.pool.rejected.Rejected",
     "Restart": "stratavm.services.lifecycle.Restart",

@@ -25,6 +25,7 @@ from stratavm.engine.module import Module
 EXAMPLES: Final = """strata build app.wasm -o app.strata                     then `strata app.strata` starts compiled
 strata build --cpu v3 app.wasm -o app.strata            for other machines of that level
 strata build --executable app.wasm -o app               ./app: its first line has strata run it
+strata build --profile app.profile app.wasm             level 1 for what `strata run --profile-out` found hot
 strata build --incremental app.strata --explain app.wasm -o app.strata"""
 ENDING: Final = ".strata"
 EXPLAINED: Final = 40
@@ -38,7 +39,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     common.add_module(parser)
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write (default: FILE with the ending .strata)")
     parser.add_argument(
-        "--tier", choices=tuple(LEVELS), default="jit1", help="how to compile: jit1 optimises (default), jit0 is fast"
+        "--tier",
+        choices=tuple(LEVELS),
+        help="how to compile: jit1 optimises (default), jit0 is fast (default of what a --profile does not call hot)",
+    )
+    parser.add_argument(
+        "--profile",
+        metavar="P",
+        help="what `strata run --profile-out P` found hot is compiled by jit1, the rest as --tier says",
     )
     parser.add_argument(
         "--cpu", choices=CPUS, default="native", help="level of x86-64 that the code may use (default: this processor)"
@@ -66,13 +74,17 @@ def run(options: argparse.Namespace) -> int:
         refuse_loss(path, options.module, IMAGE)
     key = None if options.key is None else read_key_file(options.key)
     config = Config(memory_plan=options.memory_plan, fuel=options.fuel, threads=options.threads)
+    if options.profile and options.incremental:
+        raise ValueError(
+            "--profile: an image of --incremental does not say of which profile it is: leave one of them out"
+        )
     old = None if options.incremental is None else FilePath(options.incremental)
     with ExitStack() as stack:
         module, report = build_module(
             Module,
             module_source(options.module),
             Engine(config),
-            Order(options.tier, options.cpu, old, key),
+            Order(options.tier, options.cpu, old, key, profile=common.profile(options.profile)),
             _bar(stack),
         )
     size = _write(module, path, key, options.executable)
@@ -127,6 +139,7 @@ def _plain(report: BuildReport, path: str, size: int, most: int | None) -> dict[
         "functions": report.functions,
         "code_bytes": report.code_bytes,
         "seconds": report.seconds,
+        "hot": report.hot,
         "compiled_count": len(report.compiled),
         "reasons": [{"reason": why, "functions": count} for why, count in reasons.most_common(most)],
         "compiled": compiled,
@@ -137,6 +150,8 @@ def _plain(report: BuildReport, path: str, size: int, most: int | None) -> dict[
 def _tell(report: BuildReport, path: str, size: int) -> None:
     reused = report.functions - len(report.compiled)
     taken = f", {reused} as they were," if reused else ""
+    if report.hot is not None:
+        taken += f", {report.hot} of them hot by the profile,"
     output.line(
         f"{path}: {counted(report.functions, 'function')}{taken} in {report.seconds * 1e3:.0f} ms, "
         f"{report.code_bytes} bytes of machine code, {size} in all"

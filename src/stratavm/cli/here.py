@@ -53,10 +53,15 @@ def run_here(options: Options) -> int:
             finally:
                 if options.tier_report:
                     _report(module, options.top)
+                if options.profile_out:
+                    module.profile().save(options.profile_out)
 
 
 def _load(options: Options, source: SourceLike, engine: Engine, timeout: float | None) -> Module:
-    """The program; with a key, the image of it, and a note where its code is not used."""
+    """The program; with a key, the image of it, and a note where its code is not used. For a profile, of an image only
+    its binary: its code would not count."""
+    if options.profile_out:
+        return Module.bare(source, engine, timeout=timeout)
     if options.key is None:
         return Module(source, engine, timeout=timeout)
     from stratavm.aot.trust import read_key_file

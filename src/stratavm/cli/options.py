@@ -12,6 +12,7 @@ from stratavm.engine.config import ALLOCATORS, TIERS, WORDS, Config
 if TYPE_CHECKING:
     import argparse
 
+    from stratavm.aot.profile import Profile
     from stratavm.cli.program import Options, Table
 
 PREFIXES: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
@@ -19,6 +20,10 @@ SIZES: Final = {prefix + unit: size for prefix, size in PREFIXES.items() for uni
 LAST_PORT: Final = 0xFFFF
 MODES: Final = {"ro": True, "rw": False}
 """Whether a directory is read-only, by how its option ends."""
+
+
+COUNTING: Final = ("tier_report", "profile_out", "profile")
+"""Options of ``run`` that mean the tier that counts."""
 
 
 def add_module(parser: argparse.ArgumentParser) -> None:
@@ -73,14 +78,28 @@ def refuse(said: str) -> NoReturn:
 def config(options: argparse.Namespace | Options) -> Config:
     """The engine's configuration; naming a native tier makes it strict."""
     return Config(
-        tier=options.tier or ("auto" if getattr(options, "tier_report", False) else "jit0"),
+        tier=options.tier or ("auto" if any(getattr(options, word, None) for word in COUNTING) else "jit0"),
         strict=options.tier in ("jit0", "jit1"),
         allocator=options.allocator,
         memory_plan=options.memory_plan,
         max_memory_bytes=getattr(options, "max_memory", None),
-        cache=_cache(getattr(options, "cache", None)),
+        cache=_cache("off" if getattr(options, "profile_out", None) else getattr(options, "cache", None)),
         fuel=getattr(options, "fuel", None) is not None,
+        profile=profile(getattr(options, "profile", None)),
     )
+
+
+def profile(path: str | None) -> Profile | None:
+    """The profile in a file that ``--profile`` names.
+
+    Raises:
+        OSError, ProfileError: there is none.
+    """
+    if path is None:
+        return None
+    from stratavm.aot.profile import Profile
+
+    return Profile.load(path)
 
 
 def _cache(said: str | None) -> bool | str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from stratavm.base.forms import TYPE_CHECKING, Final
@@ -22,7 +23,8 @@ strata run --dir .::/work::rw --env HOME --env LANG=C app.wasm
 strata run --timeout 2 --fuel 100000000 --max-memory 64M app.wasm
 strata run --invoke add math.wat 1 2        call one export
 strata run --isolate --timeout 2 app.wasm   in a process of its own
-strata run --watch app.wat                  again after each change of the file"""
+strata run --watch app.wat                  again after each change of the file
+strata run --profile-out p app.wasm         what ran much, for --profile p of `strata run` and `strata build`"""
 
 
 OPTIONS: Final[Table] = (
@@ -65,6 +67,14 @@ OPTIONS: Final[Table] = (
     ),
     (("--top",), {"type": common.count, "metavar": "N", "help": "of --tier-report, only the N functions seen most"}),
     (
+        ("--profile-out",),
+        {"metavar": "FILE", "help": "run with --tier auto and without the cache; write what ran much, for --profile"},
+    ),
+    (
+        ("--profile",),
+        {"metavar": "FILE", "help": "compile early what an earlier run of this module found hot (--profile-out)"},
+    ),
+    (
         ("--cache",),
         {"type": common.folder_of_code, "metavar": "on|off|DIR",
          "help": "keep machine code for the next start: on (default), off, or in this folder (`strata cache`)"},
@@ -90,6 +100,8 @@ def run(options: Options) -> int:
         return EXIT_USAGE
     if options.cache not in (None, *WORDS):
         _check_folder(options.cache)
+    if options.profile_out:
+        _check_place(options.profile_out)
     if options.watch:
         from stratavm.cli.watch import run_watching
 
@@ -108,13 +120,19 @@ def _check_folder(path: str) -> None:
     os.close(open_own(os.path.abspath(path)))
 
 
+def _check_place(path: str) -> None:
+    """Raise OSError if the folder of a file that is to be written at the end is not there."""
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(errno.ENOENT, "no such folder", folder)
+
+
 def contradiction(options: Options) -> tuple[str, str] | None:
     """What is wrong with options that are right one by one, and what to do; found before anything is read."""
-    if options.tier_report and options.tier not in (None, "auto"):
-        return (
-            f"--tier-report: with --tier {options.tier} no function changes its level",
-            "--tier auto, or leave it out",
-        )
+    for word in common.COUNTING:
+        if getattr(options, word) and options.tier not in (None, "auto"):
+            said = f"--{word.replace('_', '-')}: with --tier {options.tier} no function changes its level"
+            return said, "--tier auto, or leave it out"
     if options.top is not None and not options.tier_report:
         return "--top: there is no report to shorten", "--tier-report --top N"
     if options.watch and options.module == STANDARD:
@@ -128,6 +146,10 @@ def contradiction(options: Options) -> tuple[str, str] | None:
             f"--key {printable(options.key)}: the guest could read it in --dir {printable(folder)}",
             "keep it elsewhere",
         )
+    if options.isolate and options.profile_out:
+        return "--profile-out: behind the wall of --isolate there is nowhere to write it", "leave one of them out"
+    if options.profile_out and options.cache not in (None, "off"):
+        return "--profile-out: code from the cache would not count", "leave --cache out"
     if options.isolate and options.cache not in (None, "off"):
         return f"--cache {options.cache}: behind the wall of --isolate there is no cache", "leave one of them out"
     return None

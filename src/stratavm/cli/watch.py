@@ -215,7 +215,7 @@ def load(options: Options) -> Module:
     from stratavm.engine.engine import Engine
     from stratavm.engine.module import Module
 
-    config = common.config(options).having(strict=False, load_timeout=options.timeout)
+    config = common.config(options).having(strict=False, load_timeout=options.timeout, profile=None)
     return Module(module_source(options.module), Engine(config))
 
 

@@ -32,6 +32,7 @@ from stratavm.services.diskcache import CacheRefused, DiskCache, default_folders
 
 if TYPE_CHECKING:
     from stratavm.aot.container import Image
+    from stratavm.aot.profile import Profile
     from stratavm.engine.config import Config, Cpu, TierName
     from stratavm.engine.module import Module
     from stratavm.engine.rebuild import Predecessor
@@ -88,12 +89,13 @@ class BuiltCodeRefused(Event):
 class Order:
     """What is to be built; ``Module.build`` says what each means."""
 
-    tier: TierName = "jit1"
+    tier: TierName | None = None
     cpu: Cpu | None = None
     old: SourceLike | None = None
     key: bytes | None = None
     trusted: bool = False
     timeout: float | None = None
+    profile: Profile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ class BuildReport:
         compiled: index, name and reason of those that were compiled now.
         fallbacks: index, name and reason of those that run on the oracle.
         seconds: that it took, loading included.
+        hot: how many were compiled at level 1 since a profile says so; None where there was none.
     """
 
     functions: int
@@ -120,6 +123,7 @@ class BuildReport:
     compiled: tuple[tuple[int, str, str], ...]
     fallbacks: tuple[tuple[int, str, str], ...]
     seconds: float = 0.0
+    hot: int | None = None
 
 
 def build_module(
@@ -127,16 +131,34 @@ def build_module(
 ) -> tuple[Module, BuildReport]:
     """A module with the code of all functions, and what that took. ``Module.build`` says what is raised."""
     begin = time.perf_counter()
-    if order.tier not in LEVELS:
-        raise ValueError(f"tier must be one of {', '.join(LEVELS)} for an image, got {order.tier!r}")
+    tier: TierName = order.tier or ("jit1" if order.profile is None else "jit0")
+    if tier not in LEVELS:
+        raise ValueError(f"tier must be one of {', '.join(LEVELS)} for an image, got {tier!r}")
     truth("trusted", order.trusted)
+    if order.profile is not None and order.old is not None:
+        raise ValueError("profile and old: an old image does not say of which profile it is, so nothing is taken of it")
     engine = engine_of(engine)
     with Budget(seconds_or_none("timeout", order.timeout)):
         old = None if order.old is None else _predecessor(order, engine.config)
         module = make.bare(source, engine, *([] if old is None else [old.compare]))
-        built, report = _build(module, order.tier, order.cpu, old, progress)
+        hot = None if order.profile is None else _hot(order.profile, module)
+        built, report = _build(module, tier, order.cpu, old, progress, hot)
     module._built, module._is_unpublished = built, True
     return module, replace(report, seconds=time.perf_counter() - begin)
+
+
+def _hot(profile: Profile, module: Module) -> list[int]:
+    """The functions that a profile says are hot, by defined index.
+
+    Raises:
+        TypeError: it is no profile.
+        ProfileError: it is of another module.
+    """
+    with importing:
+        from stratavm.engine.profiles import checked, hot_of
+
+    first = len(module.model.imported_funcs)
+    return [index - first for index in hot_of(checked(profile), module.model, module.name)]
 
 
 def _predecessor(order: Order, config: Config) -> Predecessor:
@@ -158,10 +180,16 @@ def _predecessor(order: Order, config: Config) -> Predecessor:
 
 
 def _build(
-    module: Module, tier: TierName, cpu: Cpu | None, old: Predecessor | None = None, progress: Progress | None = None
+    module: Module,
+    tier: TierName,
+    cpu: Cpu | None,
+    old: Predecessor | None = None,
+    progress: Progress | None = None,
+    hot: list[int] | None = None,
 ) -> tuple[Built, BuildReport]:
-    """Compile all functions of a module, or those that ``old`` has not. What code it has is not taken: that may be
-    another's, whom this process trusts, and an image with this user's mark is trusted by all of them.
+    """Compile all functions of a module, or those that ``old`` has not; those that are ``hot`` at level 1. What code it
+    has is not taken: that may be another's, whom this process trusts, and an image with this user's mark is trusted by
+    all of them.
 
     Raises:
         StrataError: files of the package changed since this process imported it.
@@ -175,9 +203,15 @@ def _build(
         if old is not None:
             reasons = old.reasons(code, facts, ("build", *code.code_facts, "options"), first)
         again = None if isinstance(reasons, str) else sorted(reasons)
+        if hot is not None:
+            facts |= {"tier": "profile", "options": digest(code.code_key.encode(), repr(sorted(hot)).encode()).hex()}
+            again = sorted({*range(functions)} - {*hot})
         with _told(code, functions, functions if again is None else len(again), progress):
             code.compile_all(module.engine.config.worker_threads, again)
         data, compiled = code.pack_code(by_index=True), code.compiled
+        if hot is not None:
+            data = code.packed(data).having(code.packed(_level_1(module, cpu, hot)), hot)
+            compiled += len(hot)
         if old is not None and not isinstance(reasons, str):
             data = old.code_with(code.packed(data), reasons)
         if isinstance(reasons, str):
@@ -188,6 +222,7 @@ def _build(
             code_bytes=code.packed(data).code_bytes,
             compiled=tuple((first + i, name(first + i), why) for i, why in sorted(reasons.items())),
             fallbacks=tuple((f, name(f), why) for f, why in sorted(code.fallbacks.items())),
+            hot=None if hot is None else len(hot),
         )
         source = module.engine.source
         if source.hears(ModuleBuilt):
@@ -202,11 +237,18 @@ def _facts_of(module: Module, code: TierModule, tier: TierName) -> dict[str, str
     return _facts(code) | {"way": way, "tier": tier, "options": options, "name": module.name}
 
 
+def _level_1(module: Module, cpu: Cpu | None, hot: list[int]) -> bytes:
+    """The code of level 1 of some functions, packed."""
+    with _compiler(module, "jit1", cpu) as code:
+        code.compile_all(module.engine.config.worker_threads, sorted(hot))
+        return code.pack_code(by_index=True)
+
+
 @contextmanager
 def _compiler(module: Module, tier: TierName, cpu: Cpu | None) -> Iterator[TierModule]:
     """The module's code under the tier that compiles: of an engine of its own, so that nothing is in it yet."""
     config = module.engine.config
-    changed = config.having(tier=tier, cpu=cpu or config.cpu, strict=False, pool=None, cache=False)
+    changed = config.having(tier=tier, cpu=cpu or config.cpu, strict=False, pool=None, cache=False, profile=None)
     with Engine(changed) as engine:
         code = engine.tier.load(module.valid, module.name)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from _collections_abc import Iterable
 
-from stratavm.base.forms import Any, Final, Literal, TypeAlias, TypedDict, Unpack, dataclass, replace
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict, Unpack, dataclass, replace
 from stratavm.base.numbers import seconds_or_none, truth, whole, whole_or_none
 from stratavm.base.words import did_you_mean
 from stratavm.engine.composition import composition
@@ -13,6 +13,9 @@ from stratavm.module.features import FEATURES, READY
 from stratavm.module.limits import DEFAULT_LIMITS, Limits
 from stratavm.runtime.introspect import OfInit
 from stratavm.runtime.limits import PoolConfig
+
+if TYPE_CHECKING:
+    from stratavm.aot.profile import Profile
 
 TierName: TypeAlias = Literal["jit0", "jit1", "auto", "oracle"]
 TIERS: Final[tuple[TierName, ...]] = ("jit0", "jit1", "auto", "oracle")
@@ -49,6 +52,7 @@ class Options(TypedDict, total=False):
     cache: bool | str | os.PathLike[str]
     lift_after: int | None
     cpu: Cpu
+    profile: Profile | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,8 @@ class Config:
             used only if this user's processes wrote it. ``STRATA_CACHE=off`` in the environment turns it off.
         lift_after: with ``auto``, compile each function again at exactly so many calls, which wait for it, and 0: at
             its first call. None: when calls and ticks say that it pays.
+        profile: with ``auto``, what an earlier run of the module has found hot (``Module.profile``, ``Profile.load``):
+            that is compiled as ``jit1`` does before it is counted hot here. Other modules are refused.
     """
 
     tier: TierName = "jit0"
@@ -110,6 +116,7 @@ class Config:
     cache: bool | str | os.PathLike[str] = True
     lift_after: int | None = None
     cpu: Cpu = "native"
+    profile: Profile | None = None
 
     __signature__ = OfInit()
 
@@ -150,6 +157,12 @@ class Config:
             truth(name, getattr(self, name), units)
         if not isinstance(self.limits, Limits):
             raise TypeError(f"limits must be Limits, got {self.limits!r:.60}")
+        if self.profile is not None:
+            from stratavm.engine.profiles import checked
+
+            checked(self.profile)
+            if self.lift_after is not None:
+                raise ValueError("profile and lift_after: what a profile names would be compiled before its call")
         if self.pool is not None and not isinstance(self.pool, PoolConfig):
             raise TypeError(f"pool must be a PoolConfig or None, got {self.pool!r:.60}")
 

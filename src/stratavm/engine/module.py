@@ -37,6 +37,7 @@ from stratavm.runtime.image import NO_IMAGES, Images, make_images
 from stratavm.spec.types import ExternType
 
 if TYPE_CHECKING:
+    from stratavm.aot.profile import Profile
     from stratavm.engine.aot import Built
     from stratavm.engine.codecache import KeptModule
     from stratavm.engine.config import Cpu, TierName
@@ -192,9 +193,15 @@ class Module:
         config, tier = self.engine.config, self.engine.tier
         valid = validate(model, config.features, config.threads, limits=config.limits, vouched=vouched, unsure=unsure)
         if kept is None:
-            return LoadedModule(model, valid, tier.load(valid, self.name))
-        loaded = LoadedModule(model, valid, tier.load(valid, self.name, kept.restore), kept)
-        finalize(loaded, kept.keep, loaded.code, way_of(config), model)
+            loaded = LoadedModule(model, valid, tier.load(valid, self.name))
+        else:
+            loaded = LoadedModule(model, valid, tier.load(valid, self.name, kept.restore), kept)
+            finalize(loaded, kept.keep, loaded.code, way_of(config), model)
+        if config.profile is not None:
+            with importing:
+                from stratavm.engine.profiles import expect
+
+            expect(config.profile, model, loaded.code, self.name, config.tier)
         return loaded
 
     def _use(self, loaded: LoadedModule) -> None:
@@ -254,11 +261,18 @@ class Module:
         return self
 
     @classmethod
-    def bare(cls, source: SourceLike, engine: Engine | None = None, compare: Compare = lambda model: None) -> Module:
+    def bare(
+        cls,
+        source: SourceLike,
+        engine: Engine | None = None,
+        compare: Compare = lambda model: None,
+        *,
+        timeout: float | None = None,
+    ) -> Module:
         """``Module(…)`` for who compiles it: of an image only the binary counts, and the code cache is not asked, for
         which a large binary would have to be digested. ``compare`` says which bodies of the decoded module have to be
         validated; None: all."""
-        return cls._taking(source, engine, None, lambda origin: replace(origin, image=None), compare)
+        return cls._taking(source, engine, timeout, lambda origin: replace(origin, image=None), compare)
 
     @classmethod
     def _taking(
@@ -292,11 +306,12 @@ class Module:
         engine: Engine | None = None,
         *,
         old: SourceLike | None = None,
-        tier: TierName = "jit1",
+        tier: TierName | None = None,
         cpu: Cpu | None = None,
         key: bytes | None = None,
         trusted: bool = False,
         timeout: float | None = None,
+        profile: Profile | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Module:
         """A module whose functions are all compiled, for ``serialize``. Of an image, the binary in it is compiled.
@@ -306,11 +321,13 @@ class Module:
             engine: as for ``Module``; its options count, but for the tier.
             old: an image of before, as a path or bytes: functions that did not change have their code from there. The
                 result is the same, byte for byte.
-            tier: what compiles: ``jit1`` optimises, ``jit0`` compiles fast.
+            tier: what compiles: ``jit1`` optimises (where there is no profile), ``jit0`` compiles fast.
             cpu: what the code may use of the processor (``Config.cpu``); None: as the engine says.
             key: as for ``deserialize_file``: whether the code of ``old`` may be used.
             trusted: the same.
             timeout: seconds that it may take, None: no limit.
+            profile: what a run of the same binary has found hot is compiled as by ``jit1``, the rest as ``tier`` says,
+                or as by ``jit0``. Not together with ``old``.
             progress: is called ten times a second, on a thread of its own, with how many functions of how many have
                 code.
 
@@ -322,7 +339,21 @@ class Module:
         with importing:
             from stratavm.engine.aot import Order, build_module
 
-        return build_module(cls, source, engine, Order(tier, cpu, old, key, trusted, timeout), progress)[0]
+        return build_module(cls, source, engine, Order(tier, cpu, old, key, trusted, timeout, profile), progress)[0]
+
+    def profile(self) -> Profile:
+        """What has run much so far, in all instances: for ``Config.profile`` and ``build`` of the same binary.
+
+        Code of level 1 does not count: of functions that came compiled from the cache or an image it is known only that
+        they are hot.
+
+        Raises:
+            ValueError: the engine's tier is not ``auto``, which counts.
+        """
+        with importing:
+            from stratavm.engine.profiles import profile_of
+
+        return profile_of(self)
 
     def serialize(self, *, key: bytes | None = None) -> bytes:
         """The module as an image: its binary, and the code of all its functions, which are compiled if they are not

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import stratavm
+from stratavm import Profile
 from stratavm.engine import compose_auto
 from stratavm.native.background import limit_threads
 from stratavm.tiers.policy import Thresholds
@@ -241,6 +242,63 @@ def test_a_report_has_columns_and_may_be_short(strata, write, alone):
     assert short[2].startswith("1 more; 2 functions compiled")
 
 
+def test_a_report_of_an_image_does_not_say_that_all_was_compiled_here(strata, write, alone, tmp_path, monkeypatch):
+    """What came compiled at level 1 counts no calls: it is a number, and no row."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    image = str(tmp_path / "app.strata")
+    strata("build", write(HOT), "-o", image)
+    code, _, err = strata("run", "--tier-report", image)
+    assert code == 7 and len(err.splitlines()) == 2
+    assert "0 functions compiled, 0 of them again at level 1 (0 beside the program); 3 functions came" in err
+    assert err.endswith("from the cache or an image: their calls are not counted; 0 others never called\n")
+
+
+@pytest.mark.trace_slow
+def test_a_report_says_what_became_of_loops(strata, write, monkeypatch):
+    """A row below their function's: that they went on at level 1."""
+    monkeypatch.setattr(compose_auto, "policy_of", lambda after: Thresholds(1 << 20, 1, False, polls=1))
+    rows = strata("run", "--tier-report", write(HOT))[2].splitlines()
+    assert rows[1].split()[:3:2] == ["3", "0"] and rows[2].split() == ["level", "1", "loop"]
+
+
+def test_a_profile_is_written_and_used(strata, write, alone, tmp_path):
+    """What was hot has level 1 at its first call in the next run, and in an image."""
+    path, profile = write(HOT), str(tmp_path / "p")
+    assert strata("run", "--profile-out", profile, path) == (7, "", "")
+    assert len(Profile.load(profile).hot) == 1
+    code, _, err = strata("run", "--profile", profile, "--tier-report", path)
+    rows = {line.split()[-1]: line.split()[1:-1] for line in err.splitlines()[1:-1]}
+    assert code == 7 and rows["leaf"][:3] == ["level", "1", "0"] and rows["leaf"][-1] == "profile"
+    code, out, _ = strata("build", "--profile", profile, path, "-o", str(tmp_path / "app.strata"))
+    assert code == 0 and "3 functions, 1 of them hot by the profile, in " in out
+    assert strata("run", "--profile-out", profile, str(tmp_path / "app.strata"))[0] == 7
+    assert len(Profile.load(profile).hot) == 1  # of the binary alone: code of level 1 would not count
+
+
+def test_a_profile_is_written_however_the_program_ends(strata, write, alone, tmp_path):
+    """A trap is when it may be wanted most."""
+    text = HOT.replace("(call $exit (i32.const 7))", "(unreachable)")
+    assert strata("run", "--profile-out", str(tmp_path / "p"), write(text))[0] == 134
+    assert len(Profile.load(tmp_path / "p").hot) == 1
+
+
+def test_what_is_wrong_with_a_profile_is_said_before_anything_runs(strata, write, tmp_path):
+    """No file, no profile, another module's; nowhere to write one."""
+    path, profile = write(HOT), tmp_path / "p"
+    for words in (("run", "--profile"), ("build", "--profile")):
+        assert "No such file" in strata(*words, str(profile), path)[2]
+    profile.write_text("strata profile 1\n")
+    for words in (("run", "--profile"), ("build", "--profile")):
+        code, out, err = strata(*words, str(profile), path)
+        assert (code, out) == (1, "") and f"strata: profile error: {profile}: a damaged profile" in err
+    Profile("0" * 64, "x", ()).save(profile)
+    for words in (("run", "--profile"), ("build", "--profile")):
+        assert "the profile is of another module: x" in strata(*words, str(profile), path)[2]
+    code, out, err = strata("run", "--profile-out", str(tmp_path / "nope/p"), path)
+    assert (code, out) == (1, "") and "nope: no such folder" in err
+    assert "leave one of them out" in strata("build", "--profile", "p", "--incremental", "old", path)[2]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -249,6 +307,10 @@ def test_a_report_has_columns_and_may_be_short(strata, write, alone):
         (("--isolate", "--tcplisten", "127.0.0.1:0"), "behind the wall of --isolate there are no sockets"),
         (("--tcplisten", "8080"), "expected HOST:PORT such as 127.0.0.1:8080, got '8080'"),
         (("--isolate", "--cache", "on"), "behind the wall of --isolate there is no cache"),
+        (("--tier", "jit0", "--profile-out", "p"), "--profile-out: with --tier jit0 no function changes its level"),
+        (("--tier", "oracle", "--profile", "p"), "--profile: with --tier oracle no function changes its level"),
+        (("--isolate", "--profile-out", "p"), "behind the wall of --isolate there is nowhere to write it"),
+        (("--cache", "on", "--profile-out", "p"), "code from the cache would not count"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused_before_anything_runs(strata, write, options, said):

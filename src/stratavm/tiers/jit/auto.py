@@ -9,21 +9,26 @@ from __future__ import annotations
 
 import threading
 import time
+from _collections_abc import Iterable
 from weakref import WeakSet
 
 from stratavm.base import switches
 from stratavm.base.errors import ResourceLimit, Unsupported
-from stratavm.base.forms import TYPE_CHECKING, Any, dataclass, field
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, dataclass, field
 from stratavm.base.importing import importing
 from stratavm.native.compile import DEFAULT, ModuleCompiler, Options
 from stratavm.native.stubtable import publish
 from stratavm.tiers.jit.lazy import CHECKS, LazyCode
 from stratavm.tiers.jit.lift_events import LiftRecorder
 from stratavm.tiers.jit.tier import Jit, JitModule
-from stratavm.tiers.policy import NEVER, Policy, Seen, Thresholds
+from stratavm.tiers.policy import MOST_WAITING, NEVER, Policy, Seen, Thresholds
 
 if TYPE_CHECKING:
     from stratavm.native.lift import LiftQueue
+
+
+EXPECTED_CALLS: Final = 1 << 31
+"""As which what is expected to be hot is queued: before all that was counted, behind what a tick finds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,8 @@ class Verdict:
         function: its index; ``size``: bytes of its body.
         level: of its code, -1 where it has none.
         calls: that were seen of it at level 0; ``ticks``: that found it there.
-        reason: why it is where it is.
+        reason: why it is where it is: as ``Decision.reason``, or ``waits``, ``kept`` (it came compiled from the cache
+            or an image), ``profile`` (it was expected to be hot), or why it cannot be elsewhere.
         beside: whether a thread beside the program made its code of level 1.
     """
 
@@ -75,6 +81,9 @@ class LiftedCode(LazyCode):
         self.options = options
         self.reasons: dict[int, str] = {}
         self._given_up: set[int] = set()
+        self._is_attached = False
+        self._asked: set[int] = set()  # of those that were expected to be hot
+        self._made: set[int] = set()
         self._made_beside: set[int] = set()
         self._beside = beside
         self._lifts: LiftQueue | None = None
@@ -82,6 +91,7 @@ class LiftedCode(LazyCode):
         recorder = self._recorder
         self._told = None if recorder is None else LiftRecorder.of(recorder.source.bus, recorder.source)
         self.loops: list[Loop] = []
+        self._expected: dict[int, None] = {}  # in their order: hot before anything is counted, and not done yet
         self.table.count_calls(policy.calls, policy.period, policy.ticks, policy.polls)
 
     def attach(self, instance: Any) -> None:
@@ -89,11 +99,34 @@ class LiftedCode(LazyCode):
         super().attach(instance)
         instance.lifter = self.lift
         instance.loop_lifter = self.lift_loop
+        self._is_attached = True
+        self._ask_for_expected()
+
+    def expect(self, functions: Iterable[int]) -> None:
+        """Functions, by index, that are hot as is known from elsewhere: they get code of level 1 before they are
+        counted, in this order, by a thread beside the program, or at their first call."""
+        known = range(self.first, self.first + self.table.count)
+        self._expected |= {f - self.first: None for f in functions if f in known}
+        if self._is_attached:
+            self._ask_for_expected()
+
+    def _ask_for_expected(self) -> None:
+        """Have a thread compile some of those that are expected to be hot; where there is none, a first call does."""
+        queue = self.lifts() if self._expected else None
+        while queue is not None and self._expected and queue.n_pending < MOST_WAITING:
+            index = next(iter(self._expected))
+            if self.table.level(index) < 1 and not queue.want(index, EXPECTED_CALLS + len(self._expected), False):
+                return
+            del self._expected[index]
+            self._asked.add(index)
 
     def compile_at_call(self, defined_index: int) -> int:
         """The address of a function's code: of level 1 at once, if the policy needs no call for that."""
-        if self.policy.calls == 0 and not self.table.code(defined_index):
-            self.lift(defined_index, 0, 0)
+        if not self.table.code(defined_index):
+            if self.policy.calls == 0:
+                self.lift(defined_index, 0, 0)
+            elif defined_index in self._expected and self.lifts() is None:
+                self._lift_now(defined_index)
         return super().compile_at_call(defined_index)
 
     def lift(self, defined_index: int, calls: int, ticks: int) -> int:
@@ -155,6 +188,7 @@ class LiftedCode(LazyCode):
             if queue.has_reports:
                 self._note_lifts(queue)
             queue.go_on()
+            self._ask_for_expected()
 
     def _note_lifts(self, queue: LiftQueue) -> None:
         with importing:
@@ -168,6 +202,8 @@ class LiftedCode(LazyCode):
                 if CHECKS >= 2:
                     self._verify(defined_index, size, self.upper)
             else:
+                if FATES[fate] == "late" and defined_index in self._asked and self.table.level(defined_index) == 0:
+                    self._expected[defined_index] = None  # its first call was quicker, at level 0
                 self._has_dropped(defined_index, FATES[fate], FATES[fate], thread)
 
     @property
@@ -178,6 +214,9 @@ class LiftedCode(LazyCode):
 
     def _has_lifted(self, defined_index: int, ns: int, size: int, thread: int) -> None:
         self._n_lifted += 1
+        self._made.add(defined_index)
+        if defined_index in self._asked or defined_index in self._expected:
+            self.reasons.setdefault(defined_index, "profile")
         if self._told is not None:
             self._told.lifted(self.first + defined_index, ns, size, thread)
 
@@ -260,6 +299,8 @@ class LiftedCode(LazyCode):
         reason = fallback or self.reasons.get(index, "few")
         if level == 0 and reason in ("calls", "ticks"):
             reason = "waits"
+        elif level == 1 and index not in self._made:
+            reason = "kept"
         return Verdict(self.first + index, size, level, calls, ticks, reason, index in self._made_beside)
 
 
@@ -287,6 +328,14 @@ class AutoModule(JitModule):
     def verdicts(self) -> list[Verdict]:
         """What became of each function that was compiled."""
         return self.lazy.verdicts()
+
+    def loops(self) -> list[Loop]:
+        """What became of loops that ran for long."""
+        return self.lazy.loops
+
+    def expect(self, functions: Iterable[int]) -> None:
+        """Functions that are hot, as is known before they are counted."""
+        self.lazy.expect(functions)
 
 
 @dataclass(frozen=True, slots=True)
