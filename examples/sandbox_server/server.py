@@ -1,0 +1,125 @@
+"""The HTTP side: a page to try it, ``POST /run`` for an answer, ``POST /stream`` for output as it comes, metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Mount, Route
+
+import stratavm
+from examples.sandbox_server.runner import Runner, Script, Settings
+
+PAGE = Path(__file__).parent / "page.html"
+CHUNKS = 8
+"""Pieces of output that wait for a reader; then the guest waits, too."""
+
+
+def create_app(settings: Settings | None = None) -> Starlette:
+    """The application; uvicorn, or any other ASGI server, runs it."""
+    runner = Runner(settings or Settings())
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with runner:
+            yield
+
+    async def page(request: Request) -> Response:
+        return FileResponse(PAGE)
+
+    async def run(request: Request) -> Response:
+        script = await _script(request, runner)
+        began = time.perf_counter()
+        try:
+            ending, printed = await runner.answer(script)
+        except stratavm.Rejected as error:
+            return _refusal(error)
+        answer = {
+            "reason": ending.reason,
+            "exit_code": ending.exit_code,
+            "message": ending.message,
+            "output": printed.decode(errors="replace"),
+            "seconds": round(time.perf_counter() - began, 4),
+        }
+        return JSONResponse(answer)
+
+    async def stream(request: Request) -> Response:
+        return StreamingResponse(_output(runner, await _script(request, runner)), media_type="text/plain")
+
+    async def languages(request: Request) -> Response:
+        return JSONResponse(sorted(runner.languages))
+
+    routes: list[BaseRoute] = [
+        Route("/", page),
+        Route("/languages", languages),
+        Route("/run", run, methods=["POST"]),
+        Route("/stream", stream, methods=["POST"]),
+    ]
+    with suppress(ImportError):  # without the client library there are no metrics
+        from stratavm.observe.prometheus import endpoint
+
+        routes.append(Mount("/metrics", endpoint(runner.engine, "sandbox")))
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.state.runner = runner
+    return app
+
+
+async def _script(request: Request, runner: Runner) -> Script:
+    """What the request asks for: JSON with ``language``, ``code`` and ``stdin``. Who asks is in ``X-Tenant``, which the
+    proxy in front of this server should set, or else is who is connected."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > runner.settings.request_bytes:
+            raise HTTPException(413, f"a request has at most {runner.settings.request_bytes} bytes")
+    try:
+        given = json.loads(body)
+        language, code, stdin = given["language"], given["code"], given.get("stdin", "")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise HTTPException(400, 'the body must be {"language": …, "code": …, "stdin": …}') from None
+    if not all(isinstance(text, str) for text in (language, code, stdin)):
+        raise HTTPException(400, "language, code and stdin are texts")
+    if language not in runner.languages:
+        raise HTTPException(404, f"no language {language!r:.40}; there are: {', '.join(sorted(runner.languages))}")
+    try:
+        tenant = request.headers.get("x-tenant") or (request.client.host if request.client else "anonymous")
+        return Script(language, code, stdin.encode(), tenant)
+    except UnicodeEncodeError:
+        raise HTTPException(400, "the input is no text") from None
+
+
+def _refusal(error: stratavm.Rejected) -> Response:
+    status = 429 if error.reason in ("full", "overload") else 503
+    return JSONResponse({"reason": "rejected", "message": str(error)}, status, {"retry-after": "1"})
+
+
+async def _output(runner: Runner, script: Script) -> AsyncIterator[bytes]:
+    """Output as it comes, then a line that says how the script ended. A reader who stops reading stops the guest, which
+    waits until its time is over; one who goes away ends it."""
+    chunks: asyncio.Queue[bytes | None] = asyncio.Queue(CHUNKS)
+
+    async def run() -> None:
+        try:
+            ending = await runner.run(script, chunks.put)
+            said = f"\n[{ending.reason} {ending.exit_code if ending.exit_code is not None else ending.message}]\n"
+        except stratavm.Rejected as error:
+            said = f"\n[rejected: {error}]\n"
+        await chunks.put(said.encode())
+        await chunks.put(None)
+
+    task = asyncio.create_task(run())
+    try:
+        while (chunk := await chunks.get()) is not None:
+            yield chunk
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
