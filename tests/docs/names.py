@@ -36,7 +36,7 @@ OTHERS = {"app.py", "app.wasm", "app.wat", "site/", "shared/spec-testsuite", "Py
 @cache
 def files() -> tuple[str, ...]:
     """Every file and folder of the sources and the documentation, from the root, with a slash in front."""
-    places = (path for folder in (*SOURCES, "docs", ".ci") for path in (ROOT / folder).rglob("*"))
+    places = (path for folder in (*SOURCES, "docs", "examples", ".ci") for path in (ROOT / folder).rglob("*"))
     return tuple(f"/{path.relative_to(ROOT)}" for path in (*places, *ROOT.iterdir()) if "__pycache__" not in path.parts)
 
 
