@@ -37,7 +37,9 @@ CLOCK_NS: Final = 20_000_000
 """So much may the time of a file be behind the clock, which the kernel reads once in a tick."""
 PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MORE: Final = 16
-"""An entry is written again when one function in so many is new."""
+"""The entry of code is written again when one byte in so many is new; what is less is kept in an entry beside it."""
+NEWER: Final = b"newer code"
+"""The kind of the entry that lies beside that of code."""
 
 
 @event
@@ -272,6 +274,7 @@ class KeptModule:
         self._binary = binary
         self._process = os.getpid()
         self._restored = 0
+        self._restored_bytes = 0  # of the larger entry
         self._has_skeleton = False
         self._wants_image = False
 
@@ -302,14 +305,15 @@ class KeptModule:
         data = self._find(b"code", code.code_key)
         if data is None:
             return
+        newer = self._find(NEWER, code.code_key) or b""
         try:
-            restored = code.restore_code(data)
-            self._restored = code.compilations
+            restored = code.restore_code(data, newer=newer)
+            self._restored, self._restored_bytes = code.compilations, len(data)
         except (ValueError, ResourceLimit) as error:
             self.refuse(error)
             return
         if self._source.hears(CodeRestored):
-            self._source.emit(CodeRestored(self._name, restored, len(data)))
+            self._source.emit(CodeRestored(self._name, restored, len(data) + len(newer)))
 
     def code_for(self, code: TierModule) -> bytes | None:
         """What ``restore`` would publish, as ``TierModule.restore_code`` takes it; None where there is nothing."""
@@ -353,7 +357,7 @@ class KeptModule:
                 self._keep_skeleton(way, model)
             if self._wants_image:
                 self._keep_image(way, model)
-            if code.code_key and (code.compilations - self._restored) * MORE > self._restored:
+            if code.code_key and code.compilations > self._restored:
                 self._keep_code(code)
         except (OSError, ValueError, MemoryError) as error:
             self._say(describe(error))
@@ -381,8 +385,19 @@ class KeptModule:
             self._source.emit(ImageKept(self._name, len(pages)))
 
     def _keep_code(self, code: TierModule) -> None:
-        compiled, data = code.compiled, code.pack_code()
-        self._disk.keep(self._key(b"code", code.code_key), data, f"code of {self._name}")
+        """All of it, or beside what was restored what is newer, as long as that is little: a program that runs a little
+        further, or whose functions were lifted, would compile the same again at each start."""
+        compiled = code.compiled
+        newer, beside = self._key(NEWER, code.code_key), b""
+        if self._restored_bytes:
+            beside = code.pack_code(newer=True)
+        if beside and len(beside) * MORE <= self._restored_bytes:
+            self._disk.keep(newer, beside, f"newer code of {self._name}")
+            data = beside
+        else:
+            data = code.pack_code()
+            self._disk.keep(self._key(b"code", code.code_key), data, f"code of {self._name}")
+            self._disk.drop(newer)
         if self._source.hears(CodeKept):
             self._source.emit(CodeKept(self._name, compiled, len(data)))
 

@@ -86,24 +86,30 @@ def pack(
     without: object = (),
     level: uint32_t = 0,
     by_index: cython.bint = False,
+    outside: tuple = (0, 0),
 ) -> bytes:
     """The code that a module's functions have now.
 
     Args:
         first: function index of the first defined function.
         without: function indices to leave out.
+        outside: code from the one address up to the other is left out.
         level: code below this level is left out.
         by_index: in the order of the functions, so that the bytes do not depend on who compiled what when; else of the
             code's addresses, which is that of first calls.
     """
     i: uint32_t
     size: uint64_t = 0
+    begin: uint64_t = outside[0]
+    end: uint64_t = outside[1]
     found: list = []
     rec: cython.pointer(CodeRec)
     row: cython.pointer(Row)
     for i in range(table.count):
         rec = record(owner, table, first, i)
-        if rec != cython.NULL and rec.level >= level and first + i not in without:
+        if rec == cython.NULL or begin <= rec.start < end:
+            continue
+        if rec.level >= level and first + i not in without:
             found.append((rec.start, i))
     if not by_index:
         found.sort()
@@ -212,9 +218,10 @@ def keep_others(sources: cython.pointer(CodeSource), n: uint32_t, without: objec
     return kept
 
 
-def unpack(owner: CodeOwner, table: CodeTable, first: int, data: bytes, without: object = ()) -> tuple[int, int]:
-    """Publish an image's code for those functions that have none, in one batch; returns their number and their bytes.
-    ``without``: function indices to leave out. The tables stay where they are: the owner holds the bytes.
+def unpack(owner: CodeOwner, table: CodeTable, first: int, data: bytes, without: object = ()) -> tuple:
+    """Publish an image's code for those functions that have none, in one batch; returns their number, their bytes, and
+    from where up to where the batch lies. ``without``: function indices to leave out. The tables stay where they are:
+    the owner holds the bytes.
 
     Raises:
         DamagedImage: the bytes are no image of a module of so many functions; nothing was published.
@@ -251,10 +258,26 @@ def unpack(owner: CodeOwner, table: CodeTable, first: int, data: bytes, without:
             if table.offer(index, cython.NULL, cython.cast(cython.p_void, addresses[i])):
                 taken += 1
                 size += sources[i].size
-        return taken, size
+        return taken, size, addresses[0], addresses[n - 1] + sources[n - 1].size if n else 0
     finally:
         free(sources)
         free(addresses)
+
+
+def functions_in(data: bytes, first: uint32_t) -> set:
+    """Function indices of the rows of an image, whose counts ``unpack`` checks.
+
+    Raises:
+        DamagedImage: it ends early.
+    """
+    i: uint32_t
+    if len(data) < cython.sizeof(Head):
+        raise DamagedImage("it ends early")
+    head: cython.pointer(Head) = cython.cast(cython.pointer(Head), cython.cast(cython.p_char, data))
+    if cython.cast(uint64_t, head.n_rows) * cython.sizeof(Row) > len(data) - cython.sizeof(Head):
+        raise DamagedImage("it ends early")
+    rows: cython.pointer(Row) = cython.cast(cython.pointer(Row), cython.cast(cython.pointer(Head), head) + 1)
+    return {first + rows[i].index for i in range(head.n_rows)}
 
 
 @cython.auto_pickle(False)

@@ -332,6 +332,10 @@ class DiskCache:
             raise OSError(error.errno, error.strerror, self.folder) from None
         self.shrink(self.most_bytes)
 
+    def drop(self, key: bytes) -> None:
+        """Remove an entry, if there is one."""
+        self._remove(key.hex() + SUFFIX)
+
     def entries(self) -> list[Entry]:
         """All files that are named like entries, those used last first."""
         found = []

@@ -80,9 +80,10 @@ class TierModule(Protocol):
         """What code that was compiled elsewhere must have in common with this module's, of the same binary and build,
         to be published here; but for ``features`` of the processor, of which it may use fewer. Empty: none may be."""
 
-    def pack_code(self, level: int = 0, *, by_index: bool = False) -> bytes:
+    def pack_code(self, level: int = 0, *, by_index: bool = False, newer: bool = False) -> bytes:
         """The machine code that there is by now, of this ``level`` and above, as ``restore_code`` of another process
-        takes it; in the order of the functions, or of first calls."""
+        takes it; in the order of the functions, or of first calls. ``newer``: without what was restored here from the
+        same bytes as there."""
 
     def packed(self, data: bytes) -> PackedCode:
         """What ``pack_code`` gave by index, to look into.
@@ -91,9 +92,10 @@ class TierModule(Protocol):
             ValueError: the bytes are something else.
         """
 
-    def restore_code(self, data: bytes, without: Container[int] = ()) -> int:
+    def restore_code(self, data: bytes, without: Container[int] = (), newer: bytes = b"") -> int:
         """Publish what ``pack_code`` gave, of the same binary, ``code_key`` or ``code_facts``, and build: who calls
-        this answers for that. ``without``: function indices to leave out. Returns how many functions have code by it.
+        this answers for that. ``without``: function indices to leave out. ``newer``: what it gave with that word, which
+        comes first, instead of ``without``. Returns how many functions have code by it.
 
         Raises:
             ValueError: the bytes are damaged.

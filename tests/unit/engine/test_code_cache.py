@@ -139,6 +139,35 @@ def test_code_of_both_levels_is_kept(binary):
         limit_threads(None)
 
 
+def test_a_few_functions_that_were_lifted_are_kept_beside_the_rest(binary):
+    """They are level 1 at the next start, where the large entry has them at level 0."""
+    limit_threads(0)
+    try:
+        engine = Engine(tier="auto")
+        module = Module(binary, engine=engine)
+        module.compile_all()
+        del module
+        gc.collect()
+        sizes = []
+        for lifted_before, lifts in ((0, 1), (1, 0)):
+            services = {Policy: Thresholds(20, 1, False, calls_waited=20, call_bytes=1 << 30)}
+            engine = Engine(tier="auto", services=services)
+            with EventRecorder(engine.bus) as recorder:
+                module = Module(binary, engine=engine)
+                exports = Linker(engine).instantiate(Store(engine), module).exports
+                assert [module.code.lazy.table.level(i) for i in range(COUNT)].count(1) == lifted_before
+                for _ in range(25):
+                    exports.f7(0)
+                del exports, module
+                gc.collect()
+                engine.bus.drain()
+            assert len(of(recorder.events, FunctionLifted)) == len(of(recorder.events, CodeKept)) == lifts
+            sizes += [event.bytes for kind in (CodeRestored, CodeKept) for event in of(recorder.events, kind)]
+        assert sizes[1] < sizes[0] // 16 and sizes[2] == sizes[0] + sizes[1]
+    finally:
+        limit_threads(None)
+
+
 def test_who_counts_exactly_keeps_nothing(binary):
     """Kept code would change its level earlier; and other tiers do not take what counts."""
     engine = Engine(tier="auto", lift_after=3)
@@ -368,23 +397,64 @@ def test_damage_that_is_marked_as_right_publishes_nothing(binary):
         Module(binary, engine=engine).code.restore_code(bytes(twice))
 
 
-def test_only_more_code_is_written_again(binary, home):
-    """A start that compiles a little more does not write megabytes for it."""
-    engine = Engine()
+def run_some(binary, numbers):
+    """Call some functions of a module that comes and goes; the events."""
+    engine = Engine(tier="jit0")
+    with EventRecorder(engine.bus) as recorder:
+        module = Module(binary, engine=engine)
+        exports = Linker(engine).instantiate(Store(engine), module).exports
+        assert [exports[f"f{n}"](0) for n in numbers] == list(numbers)
+        del exports, module
+        gc.collect()
+        engine.bus.drain()
+    return recorder.events
 
-    def run(*names):
-        with EventRecorder(engine.bus, CodeKept) as recorder:
-            module = Module(binary, engine=engine)
-            exports = Linker(engine).instantiate(Store(engine), module).exports
-            for name in names:
-                exports[name](0)
-            del exports, module
-            gc.collect()
-        return len(recorder.events)
 
-    assert run(*(f"f{n}" for n in range(64))) == 1
-    assert run("f100", "f101") == 0
-    assert run(*(f"f{n}" for n in range(100, 110))) == 1
+def code_entries():
+    """What there is of code, by how its label begins."""
+    folder, key_folder = default_folders()
+    cache = DiskCache(folder, key_folder)
+    labels = {entry.key: cache.label(bytes.fromhex(entry.key)) for entry in cache.entries()}
+    return {
+        label.partition(" of ")[0]: folder + "/" + key + ".entry" for key, label in labels.items() if "code" in label
+    }
+
+
+def test_a_little_more_code_is_kept_beside_the_rest(binary, home):
+    """A start that compiles a little more does not write megabytes for it, and the next one does not compile it."""
+    [all_of_it] = of(run_some(binary, range(64)), CodeKept)
+    [kept] = of(run_some(binary, [100, 101]), CodeKept)
+    assert kept.functions == 66 and kept.bytes < all_of_it.bytes // 16
+    assert code_entries().keys() == {"code", "newer code"}
+    events = run_some(binary, [100, 101, 5])
+    assert [event.functions for event in of(events, CodeRestored)] == [66]
+    assert not of(events, FunctionCompiled) and not of(events, CodeKept)
+    [kept] = of(run_some(binary, [102]), CodeKept)
+    assert kept.functions == 67
+    assert [event.functions for event in of(run_some(binary, [100, 101, 102]), CodeRestored)] == [67]
+    [kept] = of(run_some(binary, range(100, 120)), CodeKept)
+    assert kept.functions == 84 and kept.bytes > all_of_it.bytes
+    assert code_entries().keys() == {"code"}, "what is in one entry now is not in the other"
+    events = run_some(binary, range(100, 120))
+    assert [event.functions for event in of(events, CodeRestored)] == [84] and not of(events, FunctionCompiled)
+
+
+def test_what_lies_beside_is_believed_no_more_than_the_rest(binary, home):
+    """Damaged it is a miss and an event; what it lies beside is used. Alone it is nothing."""
+    run_some(binary, range(64))
+    run_some(binary, [100, 101])
+    beside = Path(code_entries()["newer code"])
+    data = bytearray(beside.read_bytes())
+    data[-100] ^= 1
+    beside.write_bytes(data)
+    events = run_some(binary, [100, 5])
+    assert [event.functions for event in of(events, CodeRestored)] == [64]
+    assert len(of(events, FunctionCompiled)) == 1 and "damaged" in of(events, CodeNotKept)[0].reason
+    assert code_entries().keys() == {"code", "newer code"}, "it was written again"
+    Path(code_entries()["code"]).unlink()
+    events = run_some(binary, [100, 5])
+    assert not of(events, CodeRestored) and len(of(events, FunctionCompiled)) == 2
+    assert code_entries().keys() == {"code"}
 
 
 def test_a_file_that_nobody_else_may_change_is_known_without_reading_it(binary, home, monkeypatch):

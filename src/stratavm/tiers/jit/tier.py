@@ -40,6 +40,7 @@ class JitModule:
     ) -> None:
         self.valid = valid
         self.lazy = self.code_type(valid, wasm_compiler(valid, options), fallback, name, recorder, ahead)
+        self._base = 0, 0  # where code lies that was restored, but for the newer one
         self.executor = executor or BackgroundExecutor()
 
     @property
@@ -81,13 +82,14 @@ class JitModule:
         """What other code must have in common with this module's to be published in its place."""
         return self.lazy.compiler.facts
 
-    def pack_code(self, level: int = 0, *, by_index: bool = False) -> bytes:
+    def pack_code(self, level: int = 0, *, by_index: bool = False, newer: bool = False) -> bytes:
         """Code and tables of the functions that have any, without those that run on the oracle."""
         with importing:
             from stratavm.native.codeimage import pack
 
         lazy = self.lazy
-        return bytes(pack(lazy.owner, lazy.table, lazy.first, lazy.fallbacks, level, by_index))
+        base = self._base if newer else (0, 0)
+        return bytes(pack(lazy.owner, lazy.table, lazy.first, lazy.fallbacks, level, by_index, base))
 
     def packed(self, data: bytes) -> PackedCode:
         """Where the code of each function lies in what was packed by index."""
@@ -97,15 +99,21 @@ class JitModule:
         found: PackedCode = Rows(data)
         return found
 
-    def restore_code(self, data: bytes, without: Container[int] = ()) -> int:
-        """Publish kept code, all in one batch."""
+    def restore_code(self, data: bytes, without: Container[int] = (), newer: bytes = b"") -> int:
+        """Publish kept code, each piece in one batch."""
         with importing:
-            from stratavm.native.codeimage import unpack
+            from stratavm.native.codeimage import functions_in, unpack
 
         lazy = self.lazy
-        taken, size = unpack(lazy.owner, lazy.table, lazy.first, data, without)
+        functions = 0
+        if newer:
+            without = functions_in(newer, lazy.first)
+            functions, size, _, _ = unpack(lazy.owner, lazy.table, lazy.first, newer)
+            lazy.count_bytes(size)
+        taken, size, begin, end = unpack(lazy.owner, lazy.table, lazy.first, data, without)
+        self._base = begin, end
         lazy.count_bytes(size)
-        return int(taken)
+        return int(functions + taken)
 
     def close(self) -> None:
         """Forget the code; its memory is given back when no instance holds it."""

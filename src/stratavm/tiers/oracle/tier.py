@@ -57,7 +57,7 @@ class OracleModule:
         """No code may be published."""
         return {}
 
-    def pack_code(self, level: int = 0, *, by_index: bool = False) -> bytes:
+    def pack_code(self, level: int = 0, *, by_index: bool = False, newer: bool = False) -> bytes:
         """Nothing."""
         return b""
 
@@ -65,7 +65,7 @@ class OracleModule:
         """There is no code to look into."""
         raise ValueError("functions of this tier have no code")
 
-    def restore_code(self, data: bytes, without: Container[int] = ()) -> int:
+    def restore_code(self, data: bytes, without: Container[int] = (), newer: bytes = b"") -> int:
         """Nothing is taken."""
         return 0
 
