@@ -46,6 +46,8 @@ from stratavm.runtime.limits import name_the_limit
 
 PAGE = cython.declare(uint64_t, sysconf(_SC_PAGESIZE))
 MAX_FUNCTION = 256 << 20
+LARGE_BATCH = cython.declare(uint64_t, 1 << 18)
+MADV_POPULATE_WRITE = cython.declare(cython.int, 23)
 ALIGN = cython.declare(uint64_t, 64)  # function starts: a line of the cache
 arena_lock = cython.declare(pthread_mutex_t)
 chunk_used = cython.declare(uint8_t[32768])
@@ -303,6 +305,8 @@ class CodeOwner:
         shared: cython.bint = alone and start % PAGE != 0
         if not shared:
             unlock_arena()  # else kept: what a fork copies is executable
+        if size >= LARGE_BATCH:  # a fault for each page would take as long as copying it
+            madvise(cython.cast(cython.p_void, start & ~(PAGE - 1)), size, MADV_POPULATE_WRITE)
         recs: cython.pointer(CodeRec) = fill(self.serial, start, sources, n, addresses)
         if not seal(start, size, shared):
             status = PUBLISH_PROTECT
