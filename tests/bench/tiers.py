@@ -51,7 +51,7 @@ with stratavm.Store(module.engine) as store, stratavm.Wasi(
 """
 COMPILE: Final = """
 import sys, time
-from stratavm.tiers.jit import auto, lazy
+from stratavm.tiers.jit.lazy import LazyCode
 spent = [0.0]
 def timed(function):
     def call(*arguments):
@@ -61,8 +61,8 @@ def timed(function):
         finally:
             spent[0] += time.thread_time() - begin
     return call
-lazy.LazyCode.compile_at_call = timed(lazy.LazyCode.compile_at_call)
-auto.LiftedCode.lift = timed(auto.LiftedCode.lift)
+for name in ("compile_at_call", "lift", "lift_loop"):
+    setattr(LazyCode, name, timed(getattr(LazyCode, name)))
 import stratavm
 how, to, path, folder, *arguments = sys.argv[1:]
 tier, threads = {"every called function": ("jit1", 1), "all": ("jit1", 1), "auto": ("auto", 0)}[how]

@@ -239,7 +239,7 @@ LOOPS = (1, 2, 5)
 
 def variants() -> dict[str, Config]:
     """What is compared: the oracle first, both levels, and each flag of the compiler flipped."""
-    jit0 = Config(strict=True, threads=1)
+    jit0 = Config(tier="jit0", strict=True, threads=1)
     jit1 = jit0.having(tier="jit1")
     found = {"oracle": Config(tier="oracle", threads=1), "jit0": jit0, "jit1": jit1}
     for name, level in (("jit0", jit0), ("jit1", jit1)):

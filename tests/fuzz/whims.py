@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from stratavm.base.forms import dataclass
-from stratavm.tiers.policy import Decision, Seen
+from stratavm.tiers.decision import Decision, Seen
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,8 +39,8 @@ def add_output(parser: argparse.ArgumentParser) -> None:
 TIER: Final[Table] = (
     (
         ("--tier",),
-        {"choices": TIERS, "help": "how to run: jit0 compiles fast (default), jit1 optimises, auto begins as jit0 "
-         "and optimises what runs much, oracle is the slow reference"},
+        {"choices": TIERS, "help": "how to run: auto begins as jit0 and optimises what runs much (default), jit0 "
+         "compiles fast, jit1 optimises, oracle is the slow reference"},
     ),
     (("--allocator",), {"choices": ALLOCATORS, "help": "register allocator"}),
     (
@@ -78,7 +78,7 @@ def refuse(said: str) -> NoReturn:
 def config(options: argparse.Namespace | Options) -> Config:
     """The engine's configuration; naming a native tier makes it strict."""
     return Config(
-        tier=options.tier or ("auto" if any(getattr(options, word, None) for word in COUNTING) else "jit0"),
+        tier=options.tier or "auto",
         strict=options.tier in ("jit0", "jit1"),
         allocator=options.allocator,
         memory_plan=options.memory_plan,

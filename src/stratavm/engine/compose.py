@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from _collections_abc import Callable
+from _collections_abc import Callable, Iterator
 
 from stratavm.base import switches
 from stratavm.base.events.core import Bus
 from stratavm.base.events.declare import ListenerFailed
-from stratavm.base.forms import TYPE_CHECKING, Final
+from stratavm.base.forms import TYPE_CHECKING, Final, replace
 from stratavm.base.importing import importing
 from stratavm.engine.cache import CodeCache, ModuleCache, NoModuleCache
 from stratavm.engine.composition import Replacements
@@ -19,7 +19,8 @@ from stratavm.module.valid import ValidModule
 from stratavm.runtime.allocator import MappedMemories, MemoryAllocator
 from stratavm.runtime.core import Runtime
 from stratavm.services.di import Container, Services
-from stratavm.tiers.tier import CompileExecutor, Tier, TierModule
+from stratavm.tiers.policy import Policy, policy_of
+from stratavm.tiers.tier import CompileExecutor, ThreadExecutor, Tier, TierModule
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -61,10 +62,7 @@ def services(config: Config) -> Services:
     box.value(Scope, EVERYWHERE).singleton(CompileExecutor, make_executor)
     box.singleton(Runtime, make_native_runtime)
     if config.tier == "auto":
-        with importing:
-            from stratavm.engine.compose_auto import add_auto
-
-        return add_auto(box, jit_parts)
+        return box.singleton(Policy, make_policy).singleton(Tier, make_auto)
     return box.singleton(Tier, make_jit)
 
 
@@ -157,18 +155,37 @@ def make_code_cache(config: Config, bus: Bus) -> CodeCache:
 
 def make_executor() -> CompileExecutor:
     """The caller and the threads of the process."""
-    with importing:
-        from stratavm.tiers.jit.eager import BackgroundExecutor
-
-    return BackgroundExecutor()
+    return ThreadExecutor(helped=True)
 
 
 def make_jit(config: Config, scope: Scope, bus: Bus, executor: CompileExecutor) -> Tier:
-    """Our compiler."""
+    """Our compiler, at one level."""
     with importing:
         from stratavm.tiers.jit.tier import Jit
 
-    return Jit(*jit_parts(config, scope), config.tier, bus=bus, executor=executor)
+    return Jit(*jit_parts(config, scope), config.tier, bus, executor)
+
+
+def make_auto(config: Config, scope: Scope, bus: Bus, executor: CompileExecutor, policy: Policy) -> Iterator[Tier]:
+    """Our compiler, at two levels, for as long as its engine is open."""
+    with importing:
+        from stratavm.tiers.jit.tier import Jit
+
+    def upper() -> Options:  # few programs want it, and it loads the passes
+        return jit_parts(config.having(tier="jit1"), scope)[2]
+
+    fallback, strict, options, threads = jit_parts(config, scope)
+    options = replace(options, counting=True, polling=policy.polls != 0)
+    key = repr((config.allocator, config.passes, config.machine_passes))
+    waits = config.lift_after is not None
+    tier = Jit(fallback, strict, options, threads, "auto", bus, executor, upper, key, policy, waits)
+    yield tier
+    tier.close()
+
+
+def make_policy(config: Config) -> Policy:
+    """What decides when functions change their level."""
+    return policy_of(config.lift_after)
 
 
 def jit_parts(config: Config, scope: Scope) -> tuple[Tier, bool, Options, int]:

@@ -60,8 +60,8 @@ class Config:
     """Options of an engine.
 
     Attributes:
-        tier: ``jit0`` compiles each function at its first call; ``jit1`` does so with optimising passes; ``auto``
-            begins as ``jit0`` and compiles functions that run much again as ``jit1`` does; ``oracle`` interprets (slow,
+        tier: ``auto`` begins as ``jit0`` and compiles functions that run much again as ``jit1`` does; ``jit0`` compiles
+            each function at its first call; ``jit1`` does so with optimising passes; ``oracle`` interprets (slow,
             the reference).
         strict: refuse a module with a function that ``tier`` cannot compile instead of running it on the oracle.
         features: names of the proposals that modules may use, of those that Strata has (``stratavm.module.features``).
@@ -97,7 +97,7 @@ class Config:
             that is compiled as ``jit1`` does before it is counted hot here. Other modules are refused.
     """
 
-    tier: TierName = "jit0"
+    tier: TierName = "auto"
     strict: bool = False
     features: frozenset[str] = READY
     limits: Limits = DEFAULT_LIMITS

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from stratavm.base.forms import Final, Protocol, dataclass
+from stratavm.base.forms import TYPE_CHECKING, Final, Protocol, dataclass
+from stratavm.base.importing import importing
+
+if TYPE_CHECKING:
+    from stratavm.tiers.decision import Decision, Seen
 
 NEVER: Final = 0xFFFFFFFF
 """``Decision.ask_at`` of a function that is not asked about again (``NEVER_AGAIN`` of ``CodeTable``)."""
@@ -26,43 +30,6 @@ TICK_BYTES_BESIDE: Final = 512
 """The same beside the program."""
 MOST_WAITING: Final = 64
 """Functions that wait for a thread at once: what is asked for behind them was hot long ago when its turn comes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What is known of a function with code of level 0.
-
-    Attributes:
-        function: its index in the module.
-        calls: calls that were seen; ``ticks``: how often a tick found a guest in its code.
-        size: bytes of its body.
-        waiting: functions of the module that wait to be compiled.
-        beside: whether a thread compiles beside the program, which waits otherwise.
-    """
-
-    function: int
-    calls: int
-    ticks: int
-    size: int
-    waiting: int
-    beside: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What is done with a function.
-
-    Attributes:
-        lift: compile it at level 1.
-        first: before all that wait, since a tick has found it.
-        ask_at: calls at which it is asked about again, if it is still at level 0 then.
-        reason: why, in a word: ``calls``, ``ticks``, ``few`` or ``full``.
-    """
-
-    lift: bool
-    first: bool
-    ask_at: int
-    reason: str
 
 
 class Policy(Protocol):
@@ -115,6 +82,9 @@ class Thresholds:
 
     def decide(self, seen: Seen) -> Decision:
         """What to do with a function."""
+        with importing:
+            from stratavm.tiers.decision import Decision
+
         calls = self.calls if seen.beside else self.calls_waited
         again = min(max(2 * seen.calls, calls, 1), MOST_CALLS)
         tick_bytes = self.tick_bytes_beside if seen.beside else self.tick_bytes
@@ -127,6 +97,9 @@ class Thresholds:
         return Decision(True, False, again, "calls")
 
 
+DEFAULT_POLICY: Final = Thresholds()
+
+
 def policy_of(after: int | None) -> Thresholds:
     """The policy of an engine: after exactly ``after`` calls, or (None) by what it costs."""
-    return Thresholds() if after is None else Thresholds(after, 1, False, MOST_CALLS, after, call_bytes=MOST_BYTES)
+    return DEFAULT_POLICY if after is None else Thresholds(after, 1, False, MOST_CALLS, after, call_bytes=MOST_BYTES)

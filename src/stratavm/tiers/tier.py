@@ -5,6 +5,7 @@ from __future__ import annotations
 from _collections_abc import Callable, Container, Iterable, Mapping, Sequence
 
 from stratavm.base.forms import Any, Protocol, dataclass, field
+from stratavm.base.importing import threading
 from stratavm.module.valid import ValidModule
 
 
@@ -44,6 +45,25 @@ class PackedCode(Protocol):
     def having(self, others: Any, again: Iterable[int]) -> bytes:
         """The bytes with the code of some functions from ``others``; ``again`` are all that have any there, and of
         whose code here is left out. ValueError where they are not."""
+
+
+class ThreadExecutor:
+    """Threads for the time of one compilation.
+
+    Plain ones: a pool would be imported here, and a fork during an import leaves the child with its lock. ``helped``:
+    they do what is left by the caller and the process's threads without Python (``jit.eager.sweep``).
+    """
+
+    def __init__(self, helped: bool = False) -> None:
+        self.helped = helped
+
+    def run(self, work: Callable[[], None], threads: int) -> None:
+        """Call ``work`` on so many threads at once; returns when all have ended."""
+        workers = [threading.Thread(target=work, name=f"strata-compile-{i}") for i in range(threads)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
 
 
 class TierModule(Protocol):

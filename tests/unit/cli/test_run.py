@@ -9,7 +9,7 @@ import pytest
 
 import stratavm
 from stratavm import Profile
-from stratavm.engine import compose_auto
+from stratavm.engine import compose
 from stratavm.native.background import limit_threads
 from stratavm.tiers.policy import Thresholds
 
@@ -212,7 +212,7 @@ HOT = """(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param
 @pytest.fixture
 def alone(monkeypatch):
     """No thread is beside the program, and no tick finds it: what they had done by its end would be chance."""
-    monkeypatch.setattr(compose_auto, "policy_of", lambda after: Thresholds(ticks=False))
+    monkeypatch.setattr(compose, "policy_of", lambda after: Thresholds(ticks=False))
     limit_threads(0)
     yield
     limit_threads(None)
@@ -256,7 +256,7 @@ def test_a_report_of_an_image_does_not_say_that_all_was_compiled_here(strata, wr
 @pytest.mark.trace_slow
 def test_a_report_says_what_became_of_loops(strata, write, monkeypatch):
     """A row below their function's: that they went on at level 1."""
-    monkeypatch.setattr(compose_auto, "policy_of", lambda after: Thresholds(1 << 20, 1, False, polls=1))
+    monkeypatch.setattr(compose, "policy_of", lambda after: Thresholds(1 << 20, 1, False, polls=1))
     rows = strata("run", "--tier-report", write(HOT))[2].splitlines()
     assert rows[1].split()[:3:2] == ["3", "0"] and rows[2].split() == ["level", "1", "loop"]
 

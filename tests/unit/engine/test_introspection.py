@@ -142,7 +142,7 @@ def test_representations_of_what_is_closed_say_so_and_never_raise():
     store.close()
     engine.close()
     shown = [repr(item) for item in everything]
-    assert shown[:2] == ["<Engine jit0 closed>", "<Store closed>"] and all(text.startswith("<") for text in shown)
+    assert shown[:2] == ["<Engine auto closed>", "<Store closed>"] and all(text.startswith("<") for text in shown)
 
 
 # ---- exports as a mapping, equality ----
@@ -336,7 +336,7 @@ def test_a_source_that_is_none_is_refused_and_an_open_file_is_told_what_to_do(tm
         (lambda: Linker("jit1"), "engine must be an Engine, got 'jit1'"),
         (lambda: Module("(module)", Config()), r"engine must be an Engine, got Config\("),
         (lambda: Store(limits={"memory_bytes": 1}), "limits must be StoreLimits, got {'memory_bytes': 1}"),
-        (lambda: load("(module)", store=Engine()), "store must be a Store, got <Engine jit0>"),
+        (lambda: load("(module)", store=Engine()), "store must be a Store, got <Engine auto>"),
         (lambda: Linker().define_instance("m", Store()), "takes an Instance, got <Store idle>"),
         (lambda: Linker().instantiate(Module("(module)"), Store()), "Argument 'store' has incorrect type"),
     ],

@@ -18,7 +18,7 @@ from stratavm.module.validate import validate
 from stratavm.native.compile import MACHINE_LEVELS, ModuleCompiler, Options, wasm_compiler
 from stratavm.native.execmem import CodeOwner
 from stratavm.tiers.jit import eager
-from stratavm.tiers.tier import CompileExecutor
+from stratavm.tiers.tier import CompileExecutor, ThreadExecutor
 from tests.unit.ir import small_functions
 
 pytestmark = pytest.mark.skipif(switches.CHECK.value() >= 2, reason="the checkers want the GIL for each function")
@@ -128,7 +128,7 @@ def test_batches_are_large_where_there_are_some_for_each_thread(monkeypatch, cou
         return compiled(lazy, indices)
 
     monkeypatch.setattr(eager, "compile_batch", compile_batch)
-    engine = stratavm.Engine(threads=threads, services={CompileExecutor: eager.ThreadExecutor()})
+    engine = stratavm.Engine(threads=threads, services={CompileExecutor: ThreadExecutor()})
     module = stratavm.Module("(module " + "(func)" * count + ")", engine=engine)
     assert module.compile_all().functions == count
     assert sorted(found) == sorted(sizes)

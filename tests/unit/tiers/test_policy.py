@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stratavm.tiers.policy import MOST_CALLS, NEVER, Seen, Thresholds, policy_of
+from stratavm.tiers.decision import Seen
+from stratavm.tiers.policy import MOST_CALLS, NEVER, Thresholds, policy_of
 
 COUNTS = st.integers(0, MOST_CALLS)
 SEEN = st.builds(Seen, COUNTS, COUNTS, COUNTS, COUNTS, st.integers(0, 1000), st.booleans())

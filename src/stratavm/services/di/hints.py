@@ -148,13 +148,14 @@ def _needs(factory: Callable[..., Any]) -> tuple[Need, ...]:
 
 
 def _classes_named(factory: Callable[..., Any]) -> dict[str, Any] | None:
-    """The annotations of a function where each is a class or the bare name of one: ``typing``, which knows the others,
-    takes as long to import as the container to be built.
+    """The annotations of a function's parameters where each is a class or the bare name of one: ``typing``, which knows
+    the others, takes as long to import as the container to be built.
     """
     if not isinstance(factory, FunctionType) or factory.__dict__:  # which may say that it wraps another
         return None
     names = factory.__globals__
-    hints = {name: names.get(a) if isinstance(a, str) else a for name, a in factory.__annotations__.items()}
+    written = {name: a for name, a in factory.__annotations__.items() if name != "return"}
+    hints = {name: names.get(a) if isinstance(a, str) else a for name, a in written.items()}
     return hints if all(type(hint) is type for hint in hints.values()) else None
 
 

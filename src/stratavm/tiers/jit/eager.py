@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import itertools
 import time
-from _collections_abc import Callable, Sequence
+from _collections_abc import Sequence
 
 from stratavm.base.budget import Budget
 from stratavm.base.errors import ResourceLimit, Unsupported
 from stratavm.base.forms import Final, dataclass, field
-from stratavm.base.importing import contextlib, importing, threading
+from stratavm.base.importing import contextlib, importing
 from stratavm.machine.code import Code
 from stratavm.native.stubtable import publish
 from stratavm.tiers.jit.lazy import LazyCode
-from stratavm.tiers.tier import CompileCosts, CompileExecutor
+from stratavm.tiers.tier import CompileCosts, CompileExecutor, ThreadExecutor
 
 BATCH: Final = 64
 """Functions per task, at least: pages of code are protected once per batch."""
@@ -80,26 +80,6 @@ def compile_batch(lazy: LazyCode, indices: Sequence[int]) -> Batch:
         batch.code_bytes += size
     publish_batch(lazy, batch)
     return batch
-
-
-class ThreadExecutor:
-    """Threads for the time of one compilation.
-
-    Plain ones: a pool would be imported here, and a fork during an import leaves the child with its lock.
-    """
-
-    def run(self, work: Callable[[], None], threads: int) -> None:
-        """Call ``work`` on so many threads at once; returns when all have ended."""
-        workers = [threading.Thread(target=work, name=f"strata-compile-{i}") for i in range(threads)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-
-
-class BackgroundExecutor(ThreadExecutor):
-    """The caller and the process's threads without Python do what needs none (``sweep``); what is left is done on
-    threads for that time."""
 
 
 def compile_parts(
@@ -175,7 +155,7 @@ def compile_all(
     wanted = range(len(lazy.valid.module.functions)) if only is None else only
     missing = [i for i in wanted if not lazy.table.code(i)]
     batches: list[Batch] = []
-    if missing and isinstance(executor, BackgroundExecutor) and lazy.compiler.without_python:
+    if missing and isinstance(executor, ThreadExecutor) and executor.helped and lazy.compiler.without_python:
         batches.append(sweep(lazy, missing, threads))
         missing = sorted(batches[0].indices)
     size = min(max(BATCH, len(missing) // (TASKS * max(1, threads))), LARGEST_BATCH)

@@ -5,12 +5,14 @@ A slot begins at a lazy stub, which calls ``compile_at_call`` through the runtim
 the stub. Two threads that meet the same stub may both compile; the first result wins.
 
 What a function calls that was compiled at its first call is compiled ahead, by threads without Python
-(``native.queue``). What they publish is noted by whoever comes next with the GIL.
+(``native.queue``). What they publish is noted by whoever comes next with the GIL. What runs much may be compiled again
+(``tiers.jit.auto``), which is loaded when the question comes up.
 """
 
 from __future__ import annotations
 
 import time
+from _collections_abc import Container
 from _weakref import ref
 
 from stratavm.base import switches
@@ -29,6 +31,8 @@ from stratavm.tiers.tier import Tier, TierModule
 if TYPE_CHECKING:
     from stratavm.native.queue import CallQueue
     from stratavm.native.worker import Worker
+    from stratavm.tiers.jit.auto import Lifting
+    from stratavm.tiers.jit.tier import Jit
 
 KEPT_QUEUES: Final = 8
 """Modules that have a worker for threads at once: the ones that began last. Each holds arrays as large as the largest
@@ -66,15 +70,63 @@ class LazyCode:
         self._fallback: TierModule | None = None
         self.table = CodeTable(len(valid.module.functions), self.owner.serial)
         self._queue: CallQueue | None = None
+        self.tier: Jit | None = None
+        self.beside = False
+        self.hot: Container[int] = ()
+        self._lifting: Lifting | None = None
+
+    def lift_by(self, tier: Jit, beside: bool) -> None:
+        """Have functions that run much compiled again, as a tier says; ``beside``: by a thread, where there is one. To
+        be called first, and once."""
+        policy = tier.policy
+        self.tier, self.beside = tier, beside
+        if policy.calls == 0:
+            self.hot = range(self.table.count)
+        self.table.count_calls(policy.calls, policy.period, policy.ticks, policy.polls)
+
+    @property
+    def recorder(self) -> CompileRecorder | None:
+        """Where it is recorded what was compiled."""
+        return self._recorder
+
+    def lifting(self) -> Lifting:
+        """What compiles functions again. Few programs run for so long that it is asked for."""
+        if self._lifting is None:
+            with importing:
+                if self._lifting is None:
+                    from stratavm.tiers.jit.auto import Lifting
+
+                    self._lifting = Lifting(self)
+        return self._lifting
+
+    def lift(self, defined_index: int, calls: int, ticks: int) -> int:
+        """See ``Lifting.lift``."""
+        return self.lifting().lift(self, defined_index, calls, ticks)
+
+    def lift_loop(self, defined_index: int, pc: int) -> None:
+        """See ``Lifting.lift_loop``."""
+        self.lifting().lift_loop(self, defined_index, pc)
+
+    @property
+    def n_lifted(self) -> int:
+        """How many functions were compiled again."""
+        self.note_published()
+        return 0 if self._lifting is None else self._lifting.n_lifted
 
     def attach(self, instance: Any) -> None:
         """Make an instance callable."""
         if not self.table.whole:
             self.table.fill(*lazy_entries(self.owner, self.table.count))
         instance.take_code(self.table, self.compile_at_call)
+        if self.tier is not None:
+            instance.lifter, instance.loop_lifter = self.lift, self.lift_loop
+            if self._lifting is not None:
+                self._lifting.begin(self)
 
     def compile_at_call(self, defined_index: int) -> int:
         """The address of a function's code: what a lazy stub asks for."""
+        if self.hot and defined_index in self.hot and not self.table.code(defined_index):
+            self.lift(defined_index, 0, 0)
         seen = self.table.slot(defined_index)
         known: int = self.table.code(defined_index)
         if known:
@@ -125,6 +177,9 @@ class LazyCode:
         if queue is not None:
             queue.stop()
             self._note(queue)
+        self.beside = self.beside and again
+        if self._lifting is not None:
+            self._lifting.stop(self)
 
     def pause(self) -> None:
         """End what threads do at the moment, and learn what they have published."""
@@ -137,6 +192,8 @@ class LazyCode:
         queue = self._queue
         if queue is not None and queue.has_reports:
             self._note(queue)
+        if self._lifting is not None:
+            self._lifting.note_published(self)
 
     def _note(self, queue: CallQueue) -> None:
         made = queue.drain()
@@ -144,14 +201,14 @@ class LazyCode:
             self.note(defined_index, size, ns)
         if CHECKS >= 2:
             for defined_index, size, _ in made:
-                self._verify(defined_index, size, self.compiler)
+                self.verify(defined_index, size, self.compiler)
 
     def note(self, defined_index: int, size: int, ns: int) -> None:
         """A function was compiled and published by somebody who could not say so."""
         self._code_bytes += size
         self.report_compiled(defined_index, ns)
 
-    def _verify(self, defined_index: int, size: int, compiler: ModuleCompiler) -> None:
+    def verify(self, defined_index: int, size: int, compiler: ModuleCompiler) -> None:
         """What a thread compiled without checks is compiled again with them: the bytes are the same."""
         with importing:
             from ctypes import string_at

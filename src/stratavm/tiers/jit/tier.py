@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from _collections_abc import Callable, Container, Mapping, Sequence
+from _collections_abc import Callable, Container, Iterable, Mapping, Sequence
 
 from stratavm.base import switches
 from stratavm.base.errors import Unsupported
 from stratavm.base.events.core import Bus
-from stratavm.base.forms import Any, ClassVar, dataclass
-from stratavm.base.importing import importing
+from stratavm.base.forms import TYPE_CHECKING, dataclass, field, replace
+from stratavm.base.importing import WeakValues, importing
 from stratavm.module.valid import ValidModule
 from stratavm.native.compile import DEFAULT, Options, wasm_compiler
 from stratavm.native.stubtable import StubTable
 from stratavm.tiers.events import CompileRecorder
-from stratavm.tiers.jit.eager import BackgroundExecutor, compile_all
 from stratavm.tiers.jit.lazy import LazyCode
-from stratavm.tiers.tier import CompileCosts, CompileExecutor, PackedCode, Tier, TierModule
+from stratavm.tiers.policy import DEFAULT_POLICY, Policy
+from stratavm.tiers.tier import CompileCosts, CompileExecutor, PackedCode, ThreadExecutor, Tier, TierModule
+
+if TYPE_CHECKING:
+    from stratavm.tiers.jit.auto import Loop, Verdict
 
 
 def machine_stubs() -> StubTable:
@@ -25,8 +28,6 @@ def machine_stubs() -> StubTable:
 
 class JitModule:
     """A module's machine code, shared by its instances."""
-
-    code_type: ClassVar[type[LazyCode]] = LazyCode
 
     def __init__(
         self,
@@ -39,9 +40,9 @@ class JitModule:
         ahead: bool = False,
     ) -> None:
         self.valid = valid
-        self.lazy = self.code_type(valid, wasm_compiler(valid, options), fallback, name, recorder, ahead)
+        self.lazy = LazyCode(valid, wasm_compiler(valid, options), fallback, name, recorder, ahead)
         self._base = 0, 0  # where code lies that was restored, but for the newer one
-        self.executor = executor or BackgroundExecutor()
+        self.executor = executor or ThreadExecutor(helped=True)
 
     @property
     def fallbacks(self) -> Mapping[int, str]:
@@ -59,13 +60,20 @@ class JitModule:
 
     def compile_all(self, threads: int, only: Sequence[int] | None = None) -> CompileCosts:
         """Compile every function that is not compiled yet; or ``only`` those of some."""
+        with importing:
+            from stratavm.tiers.jit.eager import compile_all
+
         self.lazy.pause()
         return compile_all(self.lazy, threads, self.executor, only)
 
     @property
     def code_key(self) -> str:
-        """Options, processor and switches; empty where a search for a wrong rewrite numbers rewrites."""
-        return self.lazy.compiler.key
+        """Options, processor and switches. Empty where a search for a wrong rewrite numbers rewrites, and where each
+        function changes its level at a certain call: code that was kept would do so earlier."""
+        lower, tier = self.lazy.compiler.key, self.lazy.tier
+        if not lower or tier is None:
+            return lower
+        return "" if tier.waits else repr((lower, tier.upper_key))
 
     @property
     def compiled(self) -> int:
@@ -74,8 +82,23 @@ class JitModule:
 
     @property
     def compilations(self) -> int:
-        """How much was compiled: more than there was when code was restored, and it is worth to be kept."""
-        return self.compiled
+        """How much was compiled: more than there was when code was restored, and it is worth to be kept. Functions that
+        this process compiled again count twice."""
+        return self.compiled + self.lazy.n_lifted
+
+    def verdicts(self) -> list[Verdict]:
+        """What became of each function that was compiled; empty where none changes its level."""
+        return [] if self.lazy.tier is None else self.lazy.lifting().verdicts(self.lazy)
+
+    def loops(self) -> list[Loop]:
+        """What became of loops that ran for long at level 0."""
+        return [] if self.lazy.tier is None else list(self.lazy.lifting().loops)
+
+    def expect(self, functions: Iterable[int]) -> None:
+        """Functions, by index, that are hot, as is known before they are counted; nothing where none changes its
+        level."""
+        if self.lazy.tier is not None:
+            self.lazy.lifting().expect(self.lazy, functions)
 
     @property
     def code_facts(self) -> Mapping[str, str]:
@@ -122,12 +145,19 @@ class JitModule:
 
 @dataclass(frozen=True, slots=True)
 class Jit:
-    """The default tier.
+    """The tiers that compile.
 
     Attributes:
         fallback: the tier of functions that the compiler refuses; None makes them an error.
         strict: refuse such functions even so; then modules are compiled at load.
-        bus: where compilations are reported; ``executor``: what compiles many functions at once.
+        bus: where compilations are reported; ``executor``: makes what compiles many functions at once.
+        upper: makes the options of level 1, by which functions that run much are compiled again; their passes are
+            loaded then. None: no function changes its level.
+        upper_key: what that code depends on besides the build, the binary and level 0.
+        policy: what decides.
+        waits: compile again while the program waits, at exactly the call that the policy says, even where a thread
+            could do it.
+        modules: those that live.
     """
 
     fallback: Tier | None = None
@@ -137,6 +167,11 @@ class Jit:
     name: str = "jit0"
     bus: Bus | None = None
     executor: CompileExecutor | None = None
+    upper: Callable[[], Options] | None = None
+    upper_key: str = ""
+    policy: Policy = DEFAULT_POLICY
+    waits: bool = False
+    modules: WeakValues[int, JitModule] = field(default_factory=WeakValues)
 
     def load(
         self, valid: ValidModule, name: str = "", restore: Callable[[TierModule], None] = lambda code: None
@@ -144,8 +179,11 @@ class Jit:
         """Prepare a valid module; only a strict tier compiles it now, but for what ``restore`` publishes."""
         recorder = CompileRecorder.of(self.bus) if self.bus is not None else None
         fallback = None if self.strict else self.fallback
-        ahead = self.threads > 1 or bool(switches.HELPERS.value())
-        module = self.module_of(valid, self.options, fallback, name, recorder, self.executor, ahead)
+        helped = self.threads > 1 or bool(switches.HELPERS.value())
+        module = JitModule(valid, self.options_of(helped), fallback, name, recorder, self.executor, helped)
+        if self.upper is not None:
+            module.lazy.lift_by(self, helped and not self.waits)
+            self.modules[id(module)] = module
         restore(module)
         if self.strict:
             module.compile_all(self.threads)
@@ -153,6 +191,13 @@ class Jit:
                 raise Unsupported(f"function {index} cannot be compiled: {reason}")
         return module
 
-    def module_of(self, *given: Any) -> JitModule:
-        """A module of the tier: what ``JitModule`` is made of."""
-        return JitModule(*given)
+    def options_of(self, helped: bool) -> Options:
+        """Those of level 0; ``helped``: threads may compile beside the program."""
+        return self.options if self.upper is None else replace(self.options, counting=True)
+
+    def close(self) -> None:
+        """Threads compile nothing again for its modules any more: what waits for them stays as it is."""
+        for number in list(self.modules.keys()):
+            module = self.modules.get(number)
+            if module is not None:
+                module.lazy.stop_looking_ahead()

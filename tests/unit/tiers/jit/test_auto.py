@@ -11,13 +11,14 @@ from stratavm.contract import layout
 from stratavm.module.decode import decode
 from stratavm.module.validate import validate
 from stratavm.native.compile import Options, wasm_compiler
+from stratavm.tiers.decision import Decision
 from stratavm.tiers.jit.lift_events import (
     FunctionLiftDropped,
     FunctionLifted,
     FunctionLiftPutOff,
     FunctionLiftQueued,
 )
-from stratavm.tiers.policy import Decision, Policy, Thresholds
+from stratavm.tiers.policy import Policy, Thresholds
 from tests.fuzz import generators
 
 EVENTS = (FunctionLiftQueued, FunctionLiftPutOff, FunctionLifted, FunctionLiftDropped)
@@ -204,7 +205,7 @@ def test_a_function_that_level_1_has_no_memory_for_stays_at_level_0(monkeypatch)
     def refuse(*_):
         raise limit
 
-    monkeypatch.setattr(module.code.lazy.upper, "compile", refuse)
+    monkeypatch.setattr(module.code.lazy.lifting().upper(module.code.lazy), "compile", refuse)
     for _ in range(10):
         assert instance.exports.square(3) == 9
     assert [type(e) for e in told] == [FunctionLiftQueued, FunctionLiftDropped]
@@ -219,7 +220,7 @@ def test_an_interrupt_while_a_function_is_lifted_ends_the_call(monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module.code.lazy.upper, "compile", interrupted)
+    monkeypatch.setattr(module.code.lazy.lifting().upper(module.code.lazy), "compile", interrupted)
     with pytest.raises(KeyboardInterrupt):
         instance.exports.square(3)
 

@@ -15,8 +15,9 @@ from stratavm import Engine, Linker, Module, Store
 from stratavm.native import execmem
 from stratavm.native.background import limit_threads
 from stratavm.native.lift import FATES
+from stratavm.tiers.decision import Decision
 from stratavm.tiers.jit.lift_events import DROPS, FunctionLiftDropped, FunctionLifted, FunctionLiftQueued
-from stratavm.tiers.policy import Decision, Policy, Thresholds
+from stratavm.tiers.policy import Policy, Thresholds
 from tests.unit.native import drill
 from tests.unit.native.drill import Drill, soon
 
@@ -59,6 +60,16 @@ def guest(text=None, policy=Never, **options):
     return told, module, Linker(engine).instantiate(Store(engine), module)
 
 
+def queue_of(module):
+    """What waits for a thread to be compiled at level 1, or None."""
+    return module.code.lazy.lifting().queue(module.code.lazy)
+
+
+def at_level_1(module, index):
+    """Machine code of a function, made here."""
+    return module.code.lazy.lifting().upper(module.code.lazy).compile(index).code
+
+
 def level(module, index):
     """The level of a function's code."""
     return module.code.lazy.table.level(index)
@@ -85,7 +96,7 @@ def test_what_a_tick_has_found_comes_first_and_then_what_was_called_most():
     """And what waits moves up when more is known of it."""
     _, module, instance = guest()
     call_all(instance, 8)
-    queue = module.code.lazy.lifts()
+    queue = queue_of(module)
     job = hold()
     for index, calls, first in ((0, 10, False), (1, 30, False), (2, 20, False), (3, 1, True), (4, 5, False)):
         assert queue.want(index, calls, first)
@@ -102,7 +113,7 @@ def test_the_code_is_what_the_program_would_have_waited_for():
     _, module, instance = guest()
     lazy = module.code.lazy
     before = call_all(instance)
-    queue = lazy.lifts()
+    queue = queue_of(module)
     asked = range(0, 200, 7)
     for index in asked:
         queue.want(index, index, False)
@@ -110,7 +121,7 @@ def test_the_code_is_what_the_program_would_have_waited_for():
     sizes = {index: size for index, size, _, _, fate in queue.outcomes() if FATES[fate] == "published"}
     assert sorted(sizes) == list(asked)
     for index, size in sizes.items():
-        assert ctypes.string_at(lazy.table.code(index), size) == lazy.upper.compile(index).code
+        assert ctypes.string_at(lazy.table.code(index), size) == at_level_1(module, index)
     assert call_all(instance) == before
 
 
@@ -118,7 +129,7 @@ def test_nobody_asks_for_the_gil():
     """Functions are lifted while this thread never gives it up."""
     _, module, instance = guest()
     call_all(instance)
-    queue = module.code.lazy.lifts()
+    queue = queue_of(module)
     interval = sys.getswitchinterval()
     try:
         sys.setswitchinterval(200)
@@ -136,7 +147,7 @@ def test_few_functions_wait():
     """What is worth least makes room, whatever a policy asks for."""
     _, module, instance = guest()
     call_all(instance)
-    queue = module.code.lazy.lifts()
+    queue = queue_of(module)
     job = hold()
     for index in range(FUNCTIONS):
         queue.want(index, 1000 + index, False)
@@ -152,10 +163,10 @@ def test_who_is_late_changes_nothing():
     _, module, instance = guest()
     call_all(instance, 3)
     lazy = module.code.lazy
-    queue = lazy.lifts()
+    queue = queue_of(module)
     job = hold()
     queue.want(1, 5, False)
-    lazy._lift_now(1)
+    lazy.lifting()._lift_now(lazy, 1)
     first = lazy.table.code(1)
     job.job.left = 1
     assert soon(lambda: queue.is_idle)
@@ -170,7 +181,7 @@ def test_a_function_of_which_level_1_is_not_made_is_given_up():
     told, module, instance = guest(f'(module (func (export "f0") {long}))', policy=lambda: policy)
     for _ in range(4):
         instance.exports.f0()
-        assert soon(lambda: module.code.lazy.lifts().is_idle)
+        assert soon(lambda: queue_of(module).is_idle)
     module.code.lazy.note_published()
     module.engine.bus.drain()
     assert [type(event) for event in told] == [FunctionLiftQueued, FunctionLiftDropped]
@@ -182,7 +193,7 @@ def test_others_have_half_of_the_room_for_code():
     """No module meets its limit for code that it could do without."""
     _, module, instance = guest()
     call_all(instance, 3)
-    queue = module.code.lazy.lifts()
+    queue = queue_of(module)
     others = [execmem.CodeOwner() for _ in range(4)]
     for owner in others:  # each takes a chunk
         owner.publish(b"\xc3")
@@ -204,7 +215,7 @@ def test_nothing_is_made_for_no_instance(how):
     told, module, instance = guest()
     other = Linker(module.engine).instantiate(Store(module.engine), module)
     call_all(instance, 20)
-    queue = module.code.lazy.lifts()
+    queue = queue_of(module)
     job = hold()
     for index in range(20):
         assert queue.want(index, 1, False)
@@ -233,7 +244,7 @@ def test_the_function_in_flight_is_given_up_as_well():
         for _ in range(50):  # this thread may not have a processor in time
             _, module, instance = guest(text)
             instance.exports.f0(1)
-            queue = module.code.lazy.lifts()
+            queue = queue_of(module)
             assert queue.want(0, 1, True)
             assert soon(lambda q=queue: q.task_state() == drill.RUNNING or q.is_idle)
             del instance
@@ -252,7 +263,7 @@ def test_a_closed_engine_has_nothing_made():
     told, module, instance = guest(policy=lambda: Thresholds(1, 1, False))
     job = hold()
     before = call_all(instance, 10)
-    assert module.code.lazy.lifts().n_pending == 10
+    assert queue_of(module).n_pending == 10
     assert {verdict.reason for verdict in module.code.verdicts()} == {"waits"}
     module.engine.close()
     job.job.left = 1
@@ -281,7 +292,7 @@ def test_it_goes_on_after_a_fork_on_both_sides():
     _, module, instance = guest()
     call_all(instance, 50)
     lazy = module.code.lazy
-    queue = lazy.lifts()
+    queue = queue_of(module)
     job = hold()
     for index in range(50):
         assert queue.want(index, 1, False)
@@ -305,7 +316,7 @@ def test_a_function_that_is_called_often_is_lifted_beside_the_program():
     for _ in range(100):
         assert instance.exports.f1(1) == expected
     assert soon(lambda: level(module, 1) == 1)
-    assert soon(lambda: module.code.lazy.lifts().is_idle)
+    assert soon(lambda: queue_of(module).is_idle)
     assert instance.exports.f1(1) == expected
     module.code.lazy.note_published()
     module.engine.bus.drain()
@@ -321,11 +332,11 @@ def test_the_bytes_of_lifted_code_are_counted_once():
     """In the module's sum."""
     _, module, instance = guest()
     call_all(instance, 4)
-    before, queue = module.code_bytes, module.code.lazy.lifts()
+    before, queue = module.code_bytes, queue_of(module)
     queue.want(2, 1, False)
     assert soon(lambda: queue.is_idle)
     grown = module.code_bytes - before
-    assert grown == len(module.code.lazy.upper.compile(2).code) == module.code_bytes - before
+    assert grown == len(at_level_1(module, 2)) == module.code_bytes - before
 
 
 def test_without_a_thread_the_program_waits():
@@ -357,7 +368,7 @@ def test_a_number_of_calls_is_that_number_with_threads_as_well():
     assert level(module, 1) == 0
     instance.exports.f1(1)
     assert level(module, 1) == 1
-    assert module.code.lazy.lifts() is None
+    assert queue_of(module) is None
 
 
 def test_few_modules_have_a_worker_for_it():
@@ -365,7 +376,7 @@ def test_few_modules_have_a_worker_for_it():
     guests = [guest(program(1, 2), policy=lambda: Thresholds(1, 1, False)) for _ in range(12)]
     for _, _, instance in guests:
         instance.exports.f0(1)
-    assert sum(module.code.lazy._lifts is not None for _, module, _ in guests) <= 8
+    assert sum(module.code.lazy.lifting()._queue is not None for _, module, _ in guests) <= 8
     for _, module, instance in guests:
         for _ in range(4):
             instance.exports.f0(1)

@@ -91,7 +91,7 @@ def instance_of(engine, fuel=None):
 
 def left(module):
     """Polls that came to each entry that was made; loops that have none must say why."""
-    loops = module.code.lazy.loops
+    loops = module.code.loops()
     assert [loop.reason for loop in loops if not loop.code] == []
     return [polls for _, _, polls in module.code.lazy.table.entries_made]
 
@@ -139,7 +139,7 @@ def test_where_level_0_has_no_homes_for_values_a_loop_stays():
     module, _, instance = instance_of(engine(1, allocator="naive"))
     for _ in range(2):
         assert instance.exports.spin(1000) == instance_of(Engine())[2].exports.spin(1000)
-    [loop] = module.code.lazy.loops
+    [loop] = module.code.loops()
     assert (loop.code, loop.reason != "") == (0, True)
     assert module.code.lazy.table.entries_made == [(loop.pc, 0, 0)]
 
