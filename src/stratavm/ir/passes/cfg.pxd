@@ -25,6 +25,7 @@ cdef class Cfg(Stream):
     cdef int reserve(self) except -1 nogil
     cdef int decide(self) noexcept nogil
     cdef int branch(self, uint32_t block) noexcept nogil
+    cdef bint constant(self, uint32_t value, int steps, uint64_t* bits) noexcept nogil
     cdef uint32_t edges_of(self, uint32_t block) noexcept nogil
     cdef uint32_t edge_of(self, uint32_t block, uint32_t k) noexcept nogil
     cdef uint32_t follow(self, uint32_t edge) noexcept nogil

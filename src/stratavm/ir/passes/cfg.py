@@ -1,20 +1,23 @@
 # strata: hot
 """Simplification of the control-flow graph, and of the parameters of blocks.
 
-Branches on constants are decided; an edge to a block that only branches on goes to where that leads; what cannot be
-reached goes away; a block that has one predecessor, which leads nowhere else, is joined to it. A parameter that has the
-same value on every edge is that value: also where the edge of a loop brings the parameter itself, and where each edge
-brings an equal constant. An edge into a loop is not threaded: the block before a loop is where invariants go.
+Branches on constants, and on comparisons of constants, are decided; an edge to a block that only branches on goes to
+where that leads; what cannot be reached goes away; a block that has one predecessor, which leads nowhere else, is
+joined to it. A parameter that has the same value on every edge is that value: also where the edge of a loop brings the
+parameter itself, and where each edge brings an equal constant. An edge into a loop is not threaded: the block before a
+loop is where invariants go.
 
 Everything is decided on the input (rounds over the parameters are bounded), then written in one walk. Linear.
 """
 
 import cython
-from cython.cimports.libc.stdint import uint32_t
+from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import look
 from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.ir.ops import N_OPS
+from cython.cimports.stratavm.ir.passes.fold import fold
 from cython.cimports.stratavm.ir.ssa import (
     BF_LOOP_HEADER,
     IR_BR,
@@ -23,10 +26,13 @@ from cython.cimports.stratavm.ir.ssa import (
     IR_CONST,
     IR_POLL,
     NO_VALUE,
+    T_I32,
+    T_I64,
     Edge,
     Node,
     edge_count,
     edge_of,
+    operand_count,
     set_edge,
 )
 
@@ -36,6 +42,8 @@ ROUNDS = cython.declare(cython.int, 3)
 """Looks at the parameters: each can find those that became plain by the one before."""
 HOPS = cython.declare(cython.int, 8)
 """Empty blocks that an edge is led through."""
+STEPS = cython.declare(cython.int, 2)
+"""Operations on constants that a condition may consist of: a comparison, and the negation of one."""
 
 
 @cython.cclass
@@ -173,14 +181,14 @@ class Cfg(Stream):
     def branch(self, block):
         """Decide a branch on a constant, and one whose ways lead to the same place."""
         node: cython.pointer(Node) = cython.address(self.ssa.nodes[self.index])
-        condition: cython.pointer(Node)
+        bits: uint64_t = 0
         if (node.op != IR_BR_IF and node.op != IR_BR_TABLE) or self.spent >= self.budget:
             return 0
-        condition = cython.address(self.ssa.nodes[node.a])
-        if node.op == IR_BR_IF and condition.op == IR_CONST:
-            self.taken[block] = node.b if condition.a else node.c
-        elif node.op == IR_BR_TABLE and condition.op == IR_CONST:
-            self.taken[block] = node.b + min(condition.a, node.c - 1)
+        known: cython.bint = self.constant(node.a, STEPS, cython.address(bits))
+        if known and node.op == IR_BR_IF:
+            self.taken[block] = node.b if bits else node.c
+        elif known:
+            self.taken[block] = node.b + cython.cast(uint32_t, min(bits, node.c - 1))
         elif (
             node.op == IR_BR_IF
             and self.ssa.edges[self.follow(node.b)].target == self.ssa.edges[self.follow(node.c)].target
@@ -192,6 +200,25 @@ class Cfg(Stream):
         self.branches += 1
         self.rewrote(0)
         return 0
+
+    def constant(self, value, steps, bits):
+        """Whether a value is a constant, or what ``steps`` operations at most make of constants."""
+        node: cython.pointer(Node) = cython.address(self.ssa.nodes[value])
+        operands: uint64_t[2]
+        count: uint32_t = operand_count(node.op, node.flags)
+        if node.op == IR_CONST:
+            bits[0] = node.a
+            if node.type == T_I64:
+                bits[0] |= cython.cast(uint64_t, node.b) << 32
+            return node.type == T_I32 or node.type == T_I64
+        if steps == 0 or node.op >= N_OPS or count == 0 or count > 2:
+            return False
+        operands[1] = 0
+        if not self.constant(node.a, steps - 1, operands):
+            return False
+        if count == 2 and not self.constant(node.b, steps - 1, operands + 1):
+            return False
+        return fold(node.op, operands[0], operands[1], bits)
 
     # ---- parameters ----
 

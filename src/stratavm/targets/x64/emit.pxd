@@ -4,7 +4,7 @@ from stratavm.machine.minst cimport MInst, MOperand, Move
 from stratavm.targets.x64.emit_values cimport Cold, ValueEmitter
 
 cdef class Emitter(ValueEmitter):
-    cdef bint aligning             # innermost loops begin at a multiple of LOOP_ALIGN (level 1)
+    cdef bint aligning             # loops begin at a multiple of LOOP_ALIGN (level 1)
     cdef uint32_t defined          # index of the function among those defined
 
     cdef int emit(self) except -1 nogil
@@ -17,6 +17,7 @@ cdef class Emitter(ValueEmitter):
     cdef int poison_frame(self) except -1 nogil
     cdef int poison_registers(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef uint32_t innermost(self, uint32_t number) noexcept nogil
+    cdef bint leads_into_loop(self, uint32_t number) noexcept nogil
     cdef bint dispatches(self, uint32_t number) noexcept nogil
     cdef int block(self, uint32_t number, uint32_t* move) except -1 nogil
     cdef int head(self, uint32_t number, const Move* moves) except -1 nogil

@@ -206,7 +206,7 @@ class Emitter(ValueEmitter):
         )
 
     def attach(self, plan: ModulePlan, ssa: Ssa, m: MCode, aligning: bool = False) -> None:
-        """Say what ``emit`` works on, and whether innermost loops are aligned."""
+        """Say what ``emit`` works on, and whether loops are aligned."""
         self.aligning = aligning
         self.plan = plan
         self.ssa = ssa
@@ -366,6 +366,13 @@ class Emitter(ValueEmitter):
             block += 1
         return end
 
+    def leads_into_loop(self, number):
+        """Whether the first block of a loop leads into another loop, so that ways back to it are rare."""
+        block: cython.pointer(MBlock) = cython.address(self.m.blocks[number])
+        if block.nedges != 1:
+            return False
+        return self.m.blocks[self.m.edges[block.edges].target].flags & BF_LOOP_HEADER != 0
+
     def dispatches(self, number):
         """Whether the block heads a loop and ends in a br_table, as in interpreters. On recent AMD processors the
         indirect jump is predicted far better where its block does not cross a line of the cache."""
@@ -424,7 +431,7 @@ class Emitter(ValueEmitter):
             held = self.pointer_in(self.m.blocks[number].first, self.m.blocks[end - 1].last, moves)
         if self.dispatches(number):
             align = LINE
-        elif self.aligning and end:
+        elif self.aligning and (end or not self.leads_into_loop(number)):
             align = LOOP_ALIGN
         if held != NOTHING_HELD:
             self.b.bind(self.first_label + number)

@@ -27,7 +27,8 @@ cdef class Selector(MemorySelector):
     cdef int body(self, uint32_t number) except -1 nogil
     cdef int node(self, uint32_t n) except -1 nogil
     cdef int incoming_values(self, Block* block) except -1 nogil
-    cdef int poll(self, uint32_t n) except -1 nogil
+    cdef bint polls_next(self, uint32_t number) noexcept nogil
+    cdef int poll(self, uint32_t n, uint32_t number) except -1 nogil
     cdef int incoming(self, Block* block) except -1 nogil
     cdef int block_params(self, Block* block) except -1 nogil
     cdef int jump(self, uint32_t edge) except -1 nogil

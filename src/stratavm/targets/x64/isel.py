@@ -292,7 +292,7 @@ class Selector(MemorySelector):
             elif op == IR_MEMORY_BYTES:
                 self.memory_bytes(self.ssa.nodes[i].c, self.define(i))
             elif op == IR_POLL:
-                self.poll(i)
+                self.poll(i, number)
             elif op == IR_FUEL:
                 self.pseudo(P_FUEL, 0, MI_TRAPS | MI_EFFECT | MI_FLAGS_DEF)
                 self.m.last().imm = self.ssa.nodes[i].c
@@ -386,9 +386,19 @@ class Selector(MemorySelector):
             row_address(self.m, words, NO_VREG, 0, 8 * cython.cast(int32_t, block.params))
         return 0
 
-    def poll(self, n):
+    def polls_next(self, number):
+        """Whether a loop begins with another one, which polls itself."""
+        last: cython.pointer(Node) = cython.address(self.ssa.nodes[self.ssa.blocks[number].last - 1])
+        if last.op != IR_BR or self.ssa.edges[last.c].target <= number:
+            return False
+        inner: cython.pointer(Block) = cython.address(self.ssa.blocks[self.ssa.edges[last.c].target])
+        return self.ssa.nodes[inner.first + inner.params].op == IR_POLL
+
+    def poll(self, n, number):
         """Where others run; the value that is a global's meanwhile stays in one register."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        if at.a == NO_VALUE and self.keeping and self.polls_next(number):
+            return 0
         if at.a == NO_VALUE:
             return self.pseudo(P_POLL, 0, MI_EFFECT) if POLLS else 0
         if not POLLS:
