@@ -32,6 +32,7 @@ from tests.bench import (
     placement,
     pool,
     programs,
+    rebuild,
     start,
     syscalls,
     thresholds,
@@ -55,6 +56,7 @@ SUITES: Final[dict[str, Callable[[int], Iterator[Row]]]] = {
     "placement": placement.measure,
     "programs": programs.measure,
     "tiers": tiers.measure,
+    "rebuild": rebuild.measure,
     "baselines": baselines.measure,
     "ablation": ablation.measure,
     "events": events.measure,
@@ -110,6 +112,7 @@ def verdicts(rows: list[Row]) -> list[thresholds.Verdict]:
         *tiers.verdicts(rows),
         *instances.verdicts(rows),
         *pool.verdicts(rows),
+        *rebuild.verdicts(rows),
     ]
 
 
