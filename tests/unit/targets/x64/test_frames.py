@@ -36,9 +36,9 @@ def test_a_short_function_that_calls_nothing_has_none():
     ("body", "types"),
     [
         (chain(80), "(param i64) (result i64)"),
-        ("(call $f) local.get 0", "(param i64) (result i64)"),
-        ("(loop (br_if 0 (i64.eqz (local.get 0)))) local.get 0", "(param i64) (result i64)"),
-        ("(drop (memory.grow (i32.const 1))) local.get 0", "(param i64) (result i64)"),
+        ("(call $f) i64.const 1", "(param i64) (result i64)"),
+        ("(loop (br_if 0 (i64.eqz (local.get 0)))) i64.const 1", "(param i64) (result i64)"),
+        ("(drop (memory.grow (i32.const 1))) i64.const 1", "(param i64) (result i64)"),
         ("local.get 6", "(param i64 i64 i64 i64 i64 i64 i64) (result i64)"),
     ],
     ids=["long", "calls", "loops", "builtin", "parameters on the stack"],
