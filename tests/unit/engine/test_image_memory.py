@@ -8,11 +8,12 @@ from stratavm import Engine, Linker, Module, PoolConfig, Store
 from stratavm.aot import container
 from stratavm.aot.container import Key
 from stratavm.base.forms import replace
+from stratavm.engine import keptimage
 from stratavm.engine.aot import BuiltCodeRefused, BuiltCodeUsed
 from stratavm.engine.codecache import ImageRestored
 from stratavm.testing import EventRecorder
 
-SIZE = 1 << 20
+SIZE = 1 << 14
 CONTENT = bytes(range(256)) * (SIZE // 256)
 ESCAPED = "".join(f"\\{byte:02x}" for byte in range(256)) * (SIZE // 256)
 TEXT = f"""(module (memory (export "memory") 32) (data (i32.const 4096) "{ESCAPED}")
@@ -22,11 +23,11 @@ KEY = b"the key of these tests"
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """The image, without anybody's mark, and with one."""
-    module = Module.build(TEXT)
-    data = module.serialize(key=KEY)
-    return data
+def built():
+    """The image: it has pages although they are few."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keptimage, "LEAST_BYTES", 1)
+        return Module.build(TEXT).serialize(key=KEY)
 
 
 @pytest.fixture
@@ -59,8 +60,9 @@ def test_pages_of_a_file_are_mapped(path):
     assert path.read_bytes() == before
 
 
-def test_pages_behind_a_line_for_the_shell_are_mapped(tmp_path):
+def test_pages_behind_a_line_for_the_shell_are_mapped(tmp_path, monkeypatch):
     """They lie at pages of the file all the same."""
+    monkeypatch.setattr(keptimage, "LEAST_BYTES", 1)
     path = tmp_path / "app"
     Module.build(TEXT).serialize_file(path, key=KEY, executable=True)
     assert used(lambda engine: Module.deserialize_file(path, engine, key=KEY))[0]
@@ -114,8 +116,6 @@ def test_pages_that_are_damaged_are_not_mapped(path, built):
 
 def test_pages_with_the_right_sum_have_not_the_right_tag(path, built, monkeypatch):
     """Sums can be made to fit."""
-    from stratavm.engine import keptimage
-
     section = container.read(built).sections["memory"]
     data = bytearray(built)
     data[section.offset] ^= 4
@@ -146,7 +146,7 @@ def test_a_file_that_is_cut_off_before_it_is_mapped_is_not(path):
     """What is looked at is what is mapped."""
     engine = Engine()
     module = Module.deserialize_file(path, engine, key=KEY)
-    os.truncate(path, container.read(path.read_bytes()).sections["memory"].offset + 8192)
+    os.truncate(path, container.read(path.read_bytes()).sections["memory"].offset + 4096)
     with EventRecorder(engine.bus) as recorder:
         exports = Linker(engine).instantiate(Store(engine), module).exports
     assert bytes(exports.memory)[4096 : 4096 + SIZE] == CONTENT
@@ -155,5 +155,6 @@ def test_a_file_that_is_cut_off_before_it_is_mapped_is_not(path):
 
 def test_modules_without_much_data_have_no_pages():
     """Copying is as quick."""
+    assert keptimage.LEAST_BYTES >= 4096
     image = container.read(Module.build('(module (memory 1) (data (i32.const 0) "x"))').serialize())
     assert "memory" not in image.sections and "layout" not in image.sections
