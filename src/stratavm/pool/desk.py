@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 QUEUED, OUTSIDE, HELD, TURN, GONE = range(5)
 """Where a ticket is: in the queue; waiting for room in it; with a slot; with one, and waiting for a turn; nowhere."""
-NOWHERE, FRESH, OLD, BLOCKED = range(4)
-"""Where a line is: it wants nothing; it has just come; it goes round; it waits for a slot."""
+NOWHERE, FRESH, OLD, BLOCKED, RESTS = range(5)
+"""Where a line is: it wants nothing; it has just come; it goes round; it waits for a slot, or for the rest's end."""
 MOST_LINES: Final = 4096
 """Tenants without settings of their own are forgotten where there are more, those that want nothing."""
 LOOKS: Final = 16
@@ -39,8 +39,8 @@ class Line:
     """The calls of one tenant."""
 
     __slots__ = (
-        "began_last", "codel", "cpu_ns", "deficit_ns", "epoch", "outside", "passes", "place", "quantum_ns", "queue",
-        "queued", "running", "tenant", "turns",
+        "began_last", "codel", "cpu_ns", "deficit_ns", "epoch", "is_due", "outside", "passes", "place", "quantum_ns",
+        "queue", "queued", "running", "slow", "tenant", "turns",
     )  # fmt: skip
 
     def __init__(self, tenant: Tenant, quantum: float) -> None:
@@ -48,12 +48,14 @@ class Line:
         self.quantum_ns = max(1, int(quantum * tenant.weight * 1e9))
         self.deficit_ns = self.quantum_ns
         self.epoch = 0
+        self.is_due = False
         self.passes = 0.0
         self.began_last = False
         self.queue: list[tuple[int, int, Ticket]] = []
         self.queued = 0
         self.outside: deque[Ticket] = deque()
         self.turns: deque[Ticket] = deque()
+        self.slow: deque[Ticket] = deque()
         self.running = 0
         self.cpu_ns = 0
         self.place = NOWHERE
@@ -87,7 +89,8 @@ class Desk:
     Attributes:
         limit: calls that may run at once just now.
         running, queued: how many do, and wait for their first turn.
-        turns: how many of those that run wait for a further turn.
+        turns, slow: how many of those that run wait for a further turn: behind a wait for the host, and behind a tick.
+        rests: the latter do not get one just now.
         cpu_ns: what turns took so far.
         shed: what was refused by the last calls; whoever calls them takes it from there.
     """
@@ -95,7 +98,8 @@ class Desk:
     def __init__(self, policy: Policy, tenants: tuple[Tenant, ...] = ()) -> None:
         self.policy = policy
         self.limit = policy.max_running
-        self.running = self.queued = self.turns = 0
+        self.running = self.queued = self.turns = self.slow = 0
+        self.rests = False
         self.cpu_ns = 0
         self.shed: list[tuple[Ticket, Reason]] = []
         self._given = {tenant.name: tenant for tenant in tenants}
@@ -103,6 +107,7 @@ class Desk:
         self._fresh: deque[Line] = deque()
         self._old: deque[Line] = deque()
         self._blocked: dict[Line, None] = {}
+        self._resting: list[Line] = []
         self._outside: dict[Line, None] = {}
         self._epoch = 0
         self._passes = 0.0
@@ -133,20 +138,27 @@ class Desk:
     @property
     def active(self) -> int:
         """Tenants that want a turn or have a slot, as far as the desk sees them."""
-        return max(1, len(self._fresh) + len(self._old) + len(self._blocked))
+        return max(1, len(self._fresh) + len(self._old) + len(self._blocked) + len(self._resting))
 
     @property
     def wants(self) -> bool:
         """Whether anybody waits for a turn, a slot or room."""
-        return bool(self.turns or self.queued or self._outside)
+        return bool(self.turns or self.queued or self._outside or (self.slow and not self.rests))
+
+    def is_free(self, line: Line) -> bool:
+        """Whether a tenant may have a turn at once: nobody waits for one, or those who wait rest and he is not in
+        debt."""
+        if self.turns or self.queued or self._outside:
+            return False
+        return not self.slow or (self.rests and line.deficit_ns > 0)
 
     def begin_at_once(self, ticket: Ticket) -> bool:
-        """A call comes where nobody waits: it has a slot and a turn, if there is a slot."""
+        """A call comes where nobody else is to have a turn: it has a slot and a turn, if there is a slot."""
         line = ticket.line
-        if self.wants or not self._has_slot(line):
-            return False
         if line.epoch != self._epoch or line.place == NOWHERE:
             self._settle(line)
+        if not self.is_free(line) or not self._has_slot(line):
+            return False
         ticket.place = HELD
         line.running += 1
         self.running += 1
@@ -196,8 +208,11 @@ class Desk:
 
     def _join(self, line: Line) -> None:
         """It wants something."""
-        if line.place == BLOCKED and (line.turns or self._has_slot(line)):
+        if line.place == BLOCKED and (line.turns or line.slow or self._has_slot(line)):
             self._unblock(line)
+        elif line.place == RESTS and (line.turns or line.queued):
+            line.place = OLD
+            self._old.append(line)
         if line.place != NOWHERE:
             return
         self._settle(line)
@@ -231,16 +246,44 @@ class Desk:
             ticket.line.outside.remove(ticket)
             ticket.place = GONE
         elif ticket.place == TURN:
-            ticket.line.turns.remove(ticket)
-            self.turns -= 1
+            if ticket in ticket.line.turns:
+                ticket.line.turns.remove(ticket)
+                self.turns -= 1
+            else:
+                ticket.line.slow.remove(ticket)
+                self.slow -= 1
             ticket.place = HELD
 
     def want_turn(self, ticket: Ticket) -> None:
-        """It has a slot and wants the processor again."""
+        """It has a slot and wants the processor again, behind a wait for the host."""
         ticket.place = TURN
         ticket.line.turns.append(ticket)
         self.turns += 1
         self._join(ticket.line)
+
+    def want_to_compute(self, ticket: Ticket) -> None:
+        """It has a slot and wants the processor again: a tick took it away."""
+        ticket.place = TURN
+        ticket.line.slow.append(ticket)
+        self.slow += 1
+        self._join(ticket.line)
+
+    def rest(self) -> None:
+        """Those who compute do not go on until ``wake``, nor does who is in debt, if any wait."""
+        self.rests = True
+
+    def wake(self) -> None:
+        """They do."""
+        self.rests = False
+        rested = [line for line in dict.fromkeys(self._resting) if line.place == RESTS]
+        has_turn = [line for line in rested if line.deficit_ns > 0]
+        had_turn = [line for line in rested if line.deficit_ns <= 0 and not line.is_due]
+        self._old.extendleft(reversed(has_turn))
+        self._old.extend(line for line in rested if line.deficit_ns <= 0 and line.is_due)
+        self._old.extend(had_turn)
+        for line in rested:
+            line.place, line.is_due = OLD, line.deficit_ns <= 0
+        self._resting.clear()
 
     def charge(self, ticket: Ticket, cpu_ns: int) -> None:
         """A turn has taken so much processor time."""
@@ -329,37 +372,70 @@ class Desk:
             if line is None:
                 return None
             # Its guests and its calls that wait alternate: one that computes for ever keeps the others out of nothing.
-            if line.turns and (line.began_last or not line.queued or not self._has_slot(line)):
+            if self._can_go_on(line) and (line.began_last or not line.queued or not self._has_slot(line)):
                 line.began_last = False
-                ticket = line.turns.popleft()
-                self.turns -= 1
-                ticket.place = HELD
-                return ticket
+                return self._went_on(line)
             line.began_last = True
             begun = self._start(line, now)
             if begun is not None:
                 return begun
+
+    def _can_go_on(self, line: Line) -> bool:
+        return bool(line.turns or (line.slow and not self.rests))
+
+    def _went_on(self, line: Line) -> Ticket:
+        """The next of its guests, those first that have just heard from the host."""
+        if line.turns:
+            self.turns -= 1
+            ticket = line.turns.popleft()
+        else:
+            self.slow -= 1
+            ticket = line.slow.popleft()
+        ticket.place = HELD
+        return ticket
 
     def _next_line(self) -> Line | None:
         """Go round until one has something to do, a slot to do it, and is not in debt."""
         while self._fresh or self._old or self._unblock_one():
             ring = self._fresh or self._old
             line = ring[0]
-            if not line.turns and not line.queued:
+            goes_on = self._can_go_on(line)
+            may_begin = line.queued and self._has_slot(line)
+            if not goes_on and not may_begin:
                 ring.popleft()
-                line.place, line.passes = NOWHERE, self._passes
-            elif not line.turns and not self._has_slot(line):
+                self._set_aside(line)
+            elif line.deficit_ns <= 0 and self.rests and self.slow:
                 ring.popleft()
-                line.place = BLOCKED
-                self._blocked[line] = None
+                line.place = RESTS  # who is in debt waits for those who rest
+                self._resting.append(line)
             elif line.deficit_ns <= 0:
                 ring.popleft()
-                self._pay(line)
-                line.place = OLD
-                self._old.append(line)
+                self._go_round(line)
             else:
                 return line
         return None
+
+    def _set_aside(self, line: Line) -> None:
+        """It can have no turn just now."""
+        if line.slow:
+            line.place = RESTS
+            self._resting.append(line)
+        elif line.queued:
+            line.place = BLOCKED
+            self._blocked[line] = None
+        else:
+            line.place, line.passes = NOWHERE, self._passes
+
+    def _go_round(self, line: Line) -> None:
+        """Its turns are over for now, or come again with a quantum more: not before, or it might use that early."""
+        if line.is_due:
+            self._pay(line)
+        line.is_due = line.deficit_ns <= 0
+        line.place = OLD
+        if line.is_due:
+            self._old.append(line)
+        else:
+            self._old.appendleft(line)
 
     def _pay(self, line: Line) -> None:
         """A quantum towards its debt; if it is the only one, as many as it needs."""

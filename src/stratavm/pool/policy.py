@@ -15,6 +15,9 @@ Overload: TypeAlias = Literal["wait", "shed"]
 
 BUSY: Final = 0.9
 """Share of the time in which the loop's thread has to run for the processor to count as what calls wait for."""
+ROUNDS: Final = 4
+QUIET_S: Final = 0.0001
+"""A round of the loop that takes less has run hardly anything."""
 AHEAD: Final = 4.0
 """Instances are made ahead for what arrives in so many times the time that it takes to make one."""
 LEAST_AHEAD_S: Final = 0.002
@@ -153,6 +156,21 @@ def ready_wanted(seen: Seen, policy: Policy) -> int:
     ahead = max(LEAST_AHEAD_S, AHEAD * seen.make_seconds)
     wanted = 1 + math.ceil(seen.starts / max(seen.seconds, 1e-9) * ahead)
     return max(policy.min_ready, min(policy.max_ready, wanted))
+
+
+def is_rested(rounds: int, quiet: int, rested: float, turn: float) -> bool:
+    """Whether guests that compute may go on behind a turn that a tick has ended.
+
+    Each turn gives the loop a chance: to read a request, make a task of it and call takes three rounds, so there are
+    four. If the loop has more to do it gets as long as the turn took; it has nothing to do where rounds are quiet.
+
+    Args:
+        rounds: how often the loop has been round since.
+        quiet: the last rounds in which it did hardly anything.
+        rested: seconds since, without those in which guests ran.
+        turn: seconds that the turn took.
+    """
+    return rounds >= ROUNDS and (quiet >= ROUNDS or rested >= turn)
 
 
 @dataclass(frozen=True, slots=True)

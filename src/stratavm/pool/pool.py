@@ -22,7 +22,7 @@ from stratavm.pool.nursery import Made, Make, Nursery
 from stratavm.pool.policy import Policy, Tenant
 from stratavm.pool.rejected import Reason, Rejected
 from stratavm.pool.seat import Seat
-from stratavm.pool.steering import Steering
+from stratavm.pool.steering import Rest, Steering
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from stratavm.runtime.limits import StoreLimits
 
 DEFAULT_TENANT: Final = "default"
-HOPS: Final = 4
-"""Rounds of the loop before the next turn where a tick has ended one: to read a request, make a task of it and
-call takes three."""
 LOOKS: Final = 4
 """Times in an interval that the loop's lateness is looked at."""
 
@@ -85,7 +82,7 @@ class Pool:
         self._steering = Steering(self.policy)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._holder: Ticket | None = None
-        self._hops = 0
+        self._rest: Rest | None = None
         self._guests: dict[Ticket, Guest] = {}
         self._draining: Reason | None = None
         self._empty: list[asyncio.Future[None]] = []
@@ -218,14 +215,14 @@ class Pool:
             self._draining = "draining"
         try:
             async with asyncio.timeout(seconds):
-                await self._rest()
+                await self._end_of_all()
         except TimeoutError:
             self.close()
-            await self._rest()
+            await self._end_of_all()
             return False
         return True
 
-    async def _rest(self) -> None:
+    async def _end_of_all(self) -> None:
         while not self.is_at_rest:
             future = asyncio.get_running_loop().create_future()
             self._empty.append(future)
@@ -381,7 +378,7 @@ class Pool:
 
     def at_once(self, ticket: Ticket) -> bool:
         """Take a turn, if nobody has one or waits for one."""
-        if self._holder is not None or self._hops or self.desk.wants:
+        if self._holder is not None or not self.desk.is_free(ticket.line):
             return False
         self._holder = ticket
         self._steering.went_on(0.0)
@@ -389,8 +386,7 @@ class Pool:
 
     async def granted(self, ticket: Ticket) -> Reason | None:
         """Wait for a turn; the reason if there will be none."""
-        if not self._hops:
-            self.pass_on()
+        self.pass_on()
         if self._holder is ticket or ticket.refused is not None:
             return ticket.refused
         ticket.future = asyncio.get_running_loop().create_future()
@@ -413,20 +409,28 @@ class Pool:
             self._holder = None
             self.pass_on()
 
-    def release_later(self, ticket: Ticket) -> None:
-        """A turn is over. Who has the next one is decided when the loop has been round: what it reads meanwhile may be
-        a call, which takes a step or two until it is one."""
+    def rest(self, ticket: Ticket, turn: float) -> None:
+        """A turn of so many seconds is over, ended by a tick: those who compute wait until the loop had its share."""
         if self._holder is ticket:
             self._holder = None
-            self._hops = HOPS
-            asyncio.get_running_loop().call_soon(self._hop)
-
-    def _hop(self) -> None:
-        self._hops -= 1
-        if self._hops > 0:
-            asyncio.get_running_loop().call_soon(self._hop)
-        else:
+            self.desk.rest()
+            was_resting, self._rest = self._rest is not None, Rest(self.now(), self.desk.cpu_ns / 1e9, turn)
+            if not was_resting:
+                asyncio.get_running_loop().call_soon(self._round)
             self.pass_on()
+
+    def _round(self) -> None:
+        """The loop has been round once in a rest."""
+        rest = self._rest
+        if rest is None:
+            return
+        rest.round(self.now(), self.desk.cpu_ns / 1e9)
+        if rest.is_over:
+            self._rest = None
+            self.desk.wake()
+            self.pass_on()
+        else:
+            asyncio.get_running_loop().call_soon(self._round)
 
     def pass_on(self) -> None:
         """Grant the next turn, unless one is under way."""

@@ -35,8 +35,8 @@ class Floor(Protocol):
         """A turn is over: it is somebody else's."""
         ...
 
-    def release_later(self, ticket: Ticket) -> None:
-        """A turn is over, and who has the next one is decided soon."""
+    def rest(self, ticket: Ticket, turn: float) -> None:
+        """A turn of so many seconds is over, ended by a tick: those who compute wait until the loop had its share."""
         ...
 
 
@@ -83,14 +83,18 @@ class Seat(Waits):
         return self._others_first(call)
 
     async def _others_first(self, call: AsyncCall) -> None:
-        """Wait for a further turn, which is decided when the loop has done what else there is: calls that come now are
-        served first if they have the right to."""
+        """Wait for a further turn, behind what the loop has to do otherwise."""
         floor, ticket = self._floor, self._ticket
         if self.holds:
             self.holds = False
-            floor.desk.charge(ticket, floor.meter.taken(self._began_ns))
-            floor.release_later(ticket)
-        await self.go_on()
+            took_ns = floor.meter.taken(self._began_ns)
+            floor.desk.charge(ticket, took_ns)
+            floor.rest(ticket, took_ns / 1e9)
+        ticket.since = floor.now()
+        floor.desk.want_to_compute(ticket)
+        await floor.granted(ticket)
+        floor.counters.waits["turn"] += floor.now() - ticket.since
+        self.begin()
         _expire(call)
 
     def limited(self, call: AsyncCall, request: Awaitable[Any]) -> Coroutine[Any, Any, Any]:

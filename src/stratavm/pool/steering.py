@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from stratavm.pool.desk import Desk
-from stratavm.pool.policy import Policy, Seen, next_limit, ready_wanted
+from stratavm.pool.policy import QUIET_S, Policy, Seen, is_rested, next_limit, ready_wanted
 
 
 class Steering:
@@ -58,3 +58,31 @@ class Steering:
 def _seen(least: float) -> float:
     """The least of what was seen; nothing was: 0."""
     return 0.0 if least == math.inf else least
+
+
+class Rest:
+    """Rounds of the loop behind a turn that a tick has ended. What guests take meanwhile is not the loop's time.
+
+    Args:
+        now: the time.
+        guests: what guests have taken so far, as ``round`` is told.
+        turn: seconds that the turn took.
+    """
+
+    def __init__(self, now: float, guests: float, turn: float) -> None:
+        self._now, self._guests, self._turn = now, guests, turn
+        self._rounds = self._quiet = 0
+        self._rested = 0.0
+
+    def round(self, now: float, guests: float) -> None:
+        """The loop has been round."""
+        own = (now - self._now) - (guests - self._guests)
+        self._now, self._guests = now, guests
+        self._rounds += 1
+        self._rested += max(own, 0.0)
+        self._quiet = self._quiet + 1 if own < QUIET_S else 0
+
+    @property
+    def is_over(self) -> bool:
+        """As the policy says."""
+        return is_rested(self._rounds, self._quiet, self._rested, self._turn)

@@ -37,7 +37,7 @@ class Simulation:
         self.used[name] = self.used.get(name, 0) + took
         self.desk.charge(ticket, took)
         if self.left[ticket]:
-            self.desk.want_turn(ticket)
+            self.desk.want_to_compute(ticket)
         else:
             self.desk.leave(ticket)
         return ticket
@@ -200,6 +200,104 @@ def test_a_slot_goes_to_somebody_else_where_who_was_to_have_it_is_gone():
     assert sim.turn() is second
 
 
+def test_those_who_compute_rest_while_others_go_on():
+    """Behind a tick, until the loop had its share: calls that come, and guests that have heard from the host."""
+    sim = Simulation()
+    slow, host = sim.call("eve", [1, 1]), sim.call("ann", [1, 1])
+    desk = sim.desk
+    assert desk.next(0) is slow and desk.next(0) is host
+    desk.rest()
+    desk.want_to_compute(slow)
+    assert desk.next(0) is None and not desk.wants
+    desk.want_turn(host)
+    assert desk.wants and desk.next(0) is host
+    new = sim.call("eve", [1])
+    assert desk.next(0) is new and desk.next(0) is None
+    desk.wake()
+    assert desk.wants and desk.next(0) is slow
+
+
+@pytest.mark.parametrize("limit", [4, 6, 16])
+@pytest.mark.parametrize("rounds", [1, 4])
+def test_shares_are_equal_where_one_tenants_guests_rest_and_the_others_never_do(limit, rounds):
+    """Calls of one turn against calls of ten, eight of each in hand, with few slots and with enough."""
+    sim = Simulation(limit=limit)
+    for name in ("short", "long") * 8:
+        sim.call(name, [1_000_000] * (1 if name == "short" else 10))
+    left = 0
+    while sim.now < 4:
+        ticket = sim.desk.next(sim.now)
+        if ticket is None or (sim.desk.rests and left == 0):
+            sim.desk.wake()
+        if ticket is None:
+            continue
+        name = ticket.line.tenant.name
+        sim.now += 0.001
+        sim.used[name] = sim.used.get(name, 0) + 1
+        sim.desk.charge(ticket, 1_000_000)
+        sim.left[ticket].pop()
+        if sim.left[ticket]:
+            sim.desk.rest()
+            sim.desk.want_to_compute(ticket)
+            left = rounds
+        else:
+            sim.desk.leave(ticket)
+            sim.call(name, [1_000_000] * (1 if name == "short" else 10))
+            left = max(0, left - 1)
+    assert shares(sim.used) <= 1.2
+
+
+def test_a_line_that_rests_twice_stands_in_the_ring_once():
+    """A call came for it meanwhile, and found no slot."""
+    sim = Simulation(limit=1)
+    slow = sim.call("a", [1, 1])
+    desk = sim.desk
+    desk.next(0)
+    desk.rest()
+    desk.want_to_compute(slow)
+    assert desk.next(0) is None
+    sim.call("a", [1])
+    assert desk.next(0) is None
+    desk.wake()
+    assert desk.active == 1 and desk.next(0) is slow
+
+
+def test_a_call_begins_at_once_where_nobody_else_is_to_have_a_turn():
+    """Nobody waits; or those who wait rest, and the tenant is not in debt."""
+    sim = Simulation()
+    desk, slow = sim.desk, sim.call("eve", [1, 1])
+    desk.next(0)
+    desk.want_to_compute(slow)
+
+    def begins():
+        ticket = Ticket(desk.line("ann"), 0, 0)
+        begun = desk.begin_at_once(ticket)
+        if begun:
+            desk.charge(ticket, 3_000_000)
+            desk.leave(ticket)
+        return begun
+
+    assert not begins()
+    desk.rest()
+    assert [begins() for _ in range(3)] == [True, True, False]
+    desk.withdraw(slow, 0)
+    assert begins()
+
+
+def test_who_rests_can_be_withdrawn():
+    """A call that is cancelled meanwhile."""
+    sim = Simulation()
+    slow = sim.call("eve", [1, 1])
+    sim.desk.next(0)
+    sim.desk.rest()
+    sim.desk.want_to_compute(slow)
+    assert sim.desk.next(0) is None
+    sim.desk.withdraw(slow, 0)
+    sim.desk.leave(slow)
+    sim.desk.wake()
+    assert sim.desk.next(0) is None and not sim.desk.wants and not sim.desk.running
+
+
 def test_who_waits_outside_comes_in_where_nobody_waits_in_the_queue():
     """Also where the queue has no room at all."""
     sim = Simulation(Policy(max_running=1, min_running=1, spare=0, max_queued=0))
@@ -211,7 +309,7 @@ def test_who_waits_outside_comes_in_where_nobody_waits_in_the_queue():
     assert sim.turn() is outside
 
 
-@pytest.mark.parametrize("seed", range(150))
+@pytest.mark.parametrize("seed", range(200))
 def test_whatever_happens_every_call_is_served_refused_or_withdrawn(seed):
     """Arrivals, turns, waits, withdrawals and changes of the limit at random: counts agree, and nobody is left over."""
     draw = random.Random(seed)
@@ -241,9 +339,11 @@ def test_whatever_happens_every_call_is_served_refused_or_withdrawn(seed):
         took = draw.choice((0, 1000, 5_000_000, 80_000_000))
         sim.now += took / 1e9
         desk.charge(ticket, took)
-        what = draw.randrange(4)
+        what = draw.randrange(5)
         if what == 0:
             desk.want_turn(ticket)
+        elif what == 4:
+            desk.want_to_compute(ticket)
         elif what == 1:
             hosted.append(ticket)
         else:
@@ -253,7 +353,7 @@ def test_whatever_happens_every_call_is_served_refused_or_withdrawn(seed):
         return True
 
     for _ in range(400):
-        what = draw.randrange(6)
+        what = draw.randrange(7)
         if what <= 1:
             ticket = Ticket(desk.line(str(draw.randrange(5))), draw.randrange(3), sim.now)
             came += 1
@@ -266,7 +366,7 @@ def test_whatever_happens_every_call_is_served_refused_or_withdrawn(seed):
             desk.want_turn(hosted.pop(draw.randrange(len(hosted))))
         elif what == 3 and (waiting := [t for t in live if t.place != HELD]):
             ticket = draw.choice(waiting)
-            had_slot = ticket.line.turns and ticket in ticket.line.turns
+            had_slot = ticket in ticket.line.turns or ticket in ticket.line.slow
             desk.withdraw(ticket, sim.now)
             if had_slot:
                 desk.leave(ticket)
@@ -274,11 +374,14 @@ def test_whatever_happens_every_call_is_served_refused_or_withdrawn(seed):
             ended += 1
         elif what == 4:
             desk.set_limit(draw.randint(policy.min_running, policy.max_running))
+        elif what == 5:
+            draw.choice((desk.rest, desk.wake))()
         else:
             turn()
         assert desk.running == sum(line.running for line in desk.lines())
         assert desk.queued == sum(line.queued for line in desk.lines()) <= max(policy.max_queued, 1)
         assert desk.running <= policy.max_running + policy.spare
+    desk.wake()
     while live:
         if not turn():
             assert hosted, "calls wait, and nobody runs"

@@ -10,8 +10,8 @@ import pytest
 import stratavm
 from stratavm import Policy, Rejected, Tenant
 from stratavm.pool.desk import Desk
-from stratavm.pool.policy import Codel, Seen, codel, next_limit, ready_wanted
-from stratavm.pool.steering import Steering
+from stratavm.pool.policy import Codel, Seen, codel, is_rested, next_limit, ready_wanted
+from stratavm.pool.steering import Rest, Steering
 
 POLICY = Policy(min_running=2, max_running=64, target_delay=0.01, interval=0.1, min_ready=1, max_ready=8)
 
@@ -147,3 +147,48 @@ def test_what_an_interval_has_shown_becomes_the_next_limit():
     steering.was_late(0.0)
     desk.set_limit(42)
     assert steering.decide(10.2, 100_000_000, desk, 0.001) == 64 and steering.ready == 1
+
+
+@pytest.mark.parametrize(
+    ("rounds", "quiet", "rested", "turn", "over"),
+    [
+        pytest.param(3, 3, 1.0, 0.005, False, id="fewer rounds than a request takes"),
+        pytest.param(4, 4, 0.0, 0.005, True, id="the loop has nothing to do"),
+        pytest.param(4, 0, 0.004, 0.005, False, id="it has, and had less than the guest"),
+        pytest.param(9, 0, 0.005, 0.005, True, id="it had as much"),
+        pytest.param(9, 3, 0.0, 0.1, False, id="it was quiet for a moment"),
+    ],
+)
+def test_when_guests_that_compute_go_on(rounds, quiet, rested, turn, over):
+    """The loop has its share, if it has something to do."""
+    assert is_rested(rounds, quiet, rested, turn) is over
+
+
+def test_a_rest_counts_quiet_rounds_one_after_the_other():
+    """A round in which the loop did something begins them anew."""
+    rest = Rest(1.0, 0.0, 0.5)
+    for now in (1.00001, 1.00002, 1.00003, 1.01, 1.01001, 1.01002, 1.01003):
+        rest.round(now, 0.0)
+        assert not rest.is_over
+    rest.round(1.01004, 0.0)
+    assert rest.is_over
+    rest = Rest(1.0, 0.0, 0.02)
+    for now in (1.01, 1.011, 1.012):
+        rest.round(now, 0.0)
+    assert not rest.is_over
+    rest.round(1.021, 0.0)
+    assert rest.is_over
+
+
+def test_what_guests_take_in_a_rest_is_not_the_loops_time():
+    """Rounds that only ran guests are quiet ones, and the loop is still owed its share."""
+    rest = Rest(1.0, 5.0, 0.005)
+    for i in range(1, 4):
+        rest.round(1.0 + 0.01 * i, 5.0 + 0.01 * i - 0.001)
+    assert not rest.is_over
+    rest.round(1.04, 5.039)
+    assert not rest.is_over
+    rest = Rest(1.0, 5.0, 0.005)
+    for i in range(1, 5):
+        rest.round(1.0 + 0.01 * i, 5.0 + 0.01 * i)
+    assert rest.is_over

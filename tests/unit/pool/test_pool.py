@@ -175,6 +175,30 @@ def test_a_guest_that_never_ends_is_ended_by_its_time_and_keeps_nobody_waiting()
     asyncio.run(main())
 
 
+def test_behind_a_tick_the_loop_goes_round_before_guests_that_compute_go_on():
+    """Four times: what was to be read is a call by then, and has its turn first."""
+
+    async def main():
+        async with pool_of() as pool:
+            ticket = Ticket(pool.desk.line("eve"), 0, 0.0)
+            assert pool.desk.begin_at_once(ticket)
+            pool._holder = ticket
+            pool.rest(ticket, 0.0)
+            pool.desk.want_to_compute(ticket)
+            pool.pass_on()
+            for _ in range(3):
+                assert pool._holder is None
+                assert await pool.call("add", 1, 2) == 3
+                await asyncio.sleep(0)
+            while pool._holder is None:
+                await asyncio.sleep(0)
+            pool._holder = None
+            pool.desk.leave(ticket)
+            consistent(pool)
+
+    asyncio.run(main())
+
+
 def test_a_single_guest_that_never_ends_lets_the_loop_run():
     """Also where nobody else wants a turn when a tick ends its own."""
 
