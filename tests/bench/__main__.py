@@ -25,6 +25,7 @@ from tests.bench import (
     dwarfs,
     events,
     fibers,
+    flagship,
     instances,
     kernels,
     limits,
@@ -67,6 +68,7 @@ SUITES: Final[dict[str, Callable[[int], Iterator[Row]]]] = {
     "syscalls": syscalls.measure,
     "fibers": fibers.measure,
     "pool": pool.measure,
+    "flagship": flagship.measure,
 }
 
 
@@ -112,6 +114,7 @@ def verdicts(rows: list[Row]) -> list[thresholds.Verdict]:
         *tiers.verdicts(rows),
         *instances.verdicts(rows),
         *pool.verdicts(rows),
+        *flagship.verdicts(rows),
         *rebuild.verdicts(rows),
     ]
 

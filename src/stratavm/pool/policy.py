@@ -167,8 +167,8 @@ def is_rested(rounds: int, quiet: int, rested: float, turn: float) -> bool:
     Args:
         rounds: how often the loop has been round since.
         quiet: the last rounds in which it did hardly anything.
-        rested: seconds since, without those in which guests ran.
-        turn: seconds that the turn took.
+        rested: processor time of the loop since, without that of guests, in seconds.
+        turn: what the turn took, in seconds.
     """
     return rounds >= ROUNDS and (quiet >= ROUNDS or rested >= turn)
 

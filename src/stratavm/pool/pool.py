@@ -414,7 +414,10 @@ class Pool:
         if self._holder is ticket:
             self._holder = None
             self.desk.rest()
-            was_resting, self._rest = self._rest is not None, Rest(self.now(), self.desk.cpu_ns / 1e9, turn)
+            was_resting, self._rest = (
+                self._rest is not None,
+                Rest(self.meter.cpu_ns() / 1e9, self.desk.cpu_ns / 1e9, turn),
+            )
             if not was_resting:
                 asyncio.get_running_loop().call_soon(self._round)
             self.pass_on()
@@ -424,7 +427,7 @@ class Pool:
         rest = self._rest
         if rest is None:
             return
-        rest.round(self.now(), self.desk.cpu_ns / 1e9)
+        rest.round(self.meter.cpu_ns() / 1e9, self.desk.cpu_ns / 1e9)
         if rest.is_over:
             self._rest = None
             self.desk.wake()

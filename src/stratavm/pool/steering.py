@@ -63,8 +63,10 @@ def _seen(least: float) -> float:
 class Rest:
     """Rounds of the loop behind a turn that a tick has ended. What guests take meanwhile is not the loop's time.
 
+    Times are of the processor: on a busy machine the loop is owed as much of it as the guest had.
+
     Args:
-        now: the time.
+        now: what the loop's thread has run so far, in seconds.
         guests: what guests have taken so far, as ``round`` is told.
         turn: seconds that the turn took.
     """
