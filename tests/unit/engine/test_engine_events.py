@@ -712,4 +712,4 @@ def test_the_services_of_an_engine_have_a_life_cycle():
 def test_the_graph_of_an_engine_is_printed():
     """Who is wired to whom."""
     graph = stratavm.Engine().services.graph()
-    assert "Tier: singleton, by make_jit" in graph and "  bus ← Bus" in graph
+    assert "Tier: singleton, by make_auto" in graph and "  bus ← Bus" in graph
