@@ -10,6 +10,7 @@ cdef enum:
     ORDER_BLOCK = 0x80000000    # an entry of `order` is the terminator of a block that needs registers
     IV_TIED = 1                 # defined in the register of the value that its hint names (C_SAME)
     IV_SLOT = 2                 # some operand demands the slot
+    IV_GIVEN = 4                # rewriting: another value took its slot where it ended
     MAX_LINEAR_INSTS = 0x3FFFFFFF
 
 cdef struct Interval:

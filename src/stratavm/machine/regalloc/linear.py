@@ -68,6 +68,8 @@ class LinearScan:
                 and not self._crosses_call(cython.address(self.items[v]))
             ):
                 self._place(v, m.vclass[v])
+            if self.items[v].home == NO_LOC and self.items[v].fresh != NO_VREG:
+                self.items[v].hint = self.items[v].fresh  # whose slot it may take
             self.items[v].fresh = NO_LOC
         return 1
 

@@ -24,6 +24,7 @@ cdef struct PostMove:
 cdef enum:
     NO_COPIES = 0xFFFFFFFE      # for state_of: nothing is common
     NO_STATE = 0xFFFFFFFF       # no edge was seen
+    FREE_REACH = 4              # free slots among which one is looked for
     MAX_STATES = 4096           # records in use at a time; beyond, copies end with their block
 
 cdef struct CopyState:
@@ -99,4 +100,5 @@ cdef class Rewriter:
     cdef int _forget_copy(self, uint32_t reg) noexcept nogil
     cdef int _note_copy(self, uint32_t vreg, uint32_t reg) noexcept nogil
     cdef uint32_t _slot(self, uint32_t vreg) except? 0xFFFFFFFF nogil
+    cdef uint32_t _slot_of(self, uint32_t vreg, uint32_t other) except? 0xFFFFFFFF nogil
     cdef int _release(self, uint32_t at) except -1 nogil

@@ -40,7 +40,7 @@ from cython.cimports.stratavm.machine.minst import (
     is_use,
     lowest_bit,
 )
-from cython.cimports.stratavm.machine.regalloc.intervals import NO_REGISTER, Interval
+from cython.cimports.stratavm.machine.regalloc.intervals import IV_GIVEN, NO_REGISTER, Interval
 from cython.cimports.stratavm.machine.regalloc.moves import ParallelMove
 
 OperandPtr = cython.typedef(cython.pointer(MOperand))
@@ -375,6 +375,7 @@ class Rewriter:
         """Arguments of the only edge to where the parameters live."""
         k: uint32_t
         dst: uint32_t
+        arg: uint32_t
         if b.nedges != 1:
             return 0
         e: cython.pointer(MEdge) = cython.address(self.m.edges[b.edges])
@@ -383,11 +384,14 @@ class Rewriter:
             if self.items[param].weight == 0:
                 continue
             dst = self.items[param].home
+            arg = self.m.edge_args[e.args + k]
             if dst < MAX_REGISTERS:
                 self._claim(dst, LATE)
             else:
-                dst = self._slot(param)
-            self.moves.add(self._source(self.m.edge_args[e.args + k]), dst, self.m.edge_args[e.args + k])
+                dst = self._slot_of(param, arg)
+                if dst == self.slot_of[arg] and self.items[arg].home == NO_LOC and self.items[arg].fresh == NO_LOC:
+                    continue  # it is there
+            self.moves.add(self._source(arg), dst, arg)
         return 0
 
     def _settle(self, b, passing):
@@ -469,7 +473,7 @@ class Rewriter:
                 if o.loc != item.home:
                     self._post(o.loc, item.home, o.vreg)
             elif item.weight and not o.loc & LOC_SLOT:
-                self._post(o.loc, self._slot(o.vreg), o.vreg)
+                self._post(o.loc, self._slot_of(o.vreg, item.hint), o.vreg)
                 self._note_copy(o.vreg, o.loc)
         return 0
 
@@ -602,10 +606,35 @@ class Rewriter:
         self.freed[end] = vreg
         return slot
 
+    def _slot_of(self, vreg, other):
+        """The same behind the instruction at hand, for a value that lives there: if it has none yet, that of another
+        that passes to it or to which it passes, and that is not alive any more. Then nothing is moved on the way."""
+        slot: uint32_t
+        i: uint32_t
+        if self.slot_of[vreg] != NO_LOC or other == NO_VREG or self.slot_of[other] == NO_LOC:
+            return self._slot(vreg)
+        if self.m.vwidth[vreg] == 16 or self.m.vwidth[other] == 16 or self.items[other].flags & IV_GIVEN:
+            return self._slot(vreg)
+        slot = self.slot_of[other]
+        if self.items[other].end >> 1 == self.at:
+            self.items[other].flags |= IV_GIVEN
+            vec_room(self.narrow, self.cap_narrow, self.n_narrow + 1)
+            self.narrow[self.n_narrow] = slot
+            self.n_narrow += 1
+            return self._slot(vreg)
+        for i in range(self.n_narrow if self.n_narrow < FREE_REACH else FREE_REACH):
+            if self.narrow[self.n_narrow - 1 - i] == slot:
+                self.narrow[self.n_narrow - 1 - i] = self.narrow[self.n_narrow - 1]
+                self.narrow[self.n_narrow - 1] = slot
+        return self._slot(vreg)
+
     def _release(self, at):
         """Slots of values that ended at an instruction."""
         v: uint32_t = self.freed[at]
         while v != NO_VREG:
+            if self.items[v].flags & IV_GIVEN:
+                v = self.items[v].next
+                continue
             if self.m.vwidth[v] == 16:
                 vec_room(self.wide, self.cap_wide, self.n_wide + 1)
                 self.wide[self.n_wide] = self.slot_of[v]
