@@ -86,7 +86,7 @@ def ssa_passes() -> tuple[str, ...]:
 
 
 def machine_passes(level: int) -> tuple[str, ...]:
-    """Names of the passes of the machine level that a level runs: level 1 runs all."""
+    """Names of the passes of the machine level that a level runs."""
     with importing:
         from stratavm.native.compile import MACHINE_LEVELS
 

@@ -170,7 +170,7 @@ class Config:
         if self.passes is not None:
             object.__setattr__(self, "passes", _names("passes", self.passes, composition().ssa_passes()))
         if self.machine_passes is not None:
-            known = composition().machine_passes(1)
+            known = dict.fromkeys(composition().machine_passes(1) + composition().machine_passes(0))
             object.__setattr__(self, "machine_passes", _names("machine_passes", self.machine_passes, known))
 
     @property

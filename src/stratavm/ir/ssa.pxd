@@ -148,7 +148,16 @@ cdef class Ssa:
     cdef uint32_t node(self, uint16_t op, uint8_t type, uint8_t flags, uint32_t a, uint32_t b, uint32_t c, uint32_t position) except? 0xFFFFFFFF nogil
     cdef uint32_t block(self, uint32_t depth, uint32_t flags) except? 0xFFFFFFFF nogil
     cdef uint32_t edge(self, uint32_t target, uint32_t args, uint32_t nargs) except? 0xFFFFFFFF nogil
-    cdef uint32_t arg(self, uint32_t value) except? 0xFFFFFFFF nogil       # append one; returns its index
+    cdef int arg_room(self) except -1 nogil
+    cdef inline uint32_t arg(self, uint32_t value) except? 0xFFFFFFFF nogil:
+        """Append one word to the arguments; returns its index."""
+        cdef uint32_t n = self.n_args
+        if n >= self.cap_args:
+            self.arg_room()
+        self.args[n] = value
+        self.n_args = n + 1
+        return n
+
     cdef uint32_t memarg(self, uint64_t offset, uint32_t memory, uint32_t align) except? 0xFFFFFFFF nogil
     cdef uint32_t constant(self, uint64_t word) except? 0xFFFFFFFF nogil
     cdef int result_type(self, uint8_t type) except -1 nogil

@@ -174,13 +174,9 @@ class Ssa:
         self.n_edges = n + 1
         return n
 
-    def arg(self, value):
-        """Append one word to the arguments; returns its index."""
-        n: uint32_t = self.n_args
-        vec_room(self.args, self.cap_args, n + 1)
-        self.args[n] = value
-        self.n_args = n + 1
-        return n
+    def arg_room(self):
+        """Room for one more argument."""
+        return vec_room(self.args, self.cap_args, self.n_args + 1)
 
     def memarg(self, offset, memory, align):
         """Append a memory immediate; returns its index."""

@@ -149,9 +149,19 @@ cdef class MCode:
     cdef readonly object record    # the Target, which keeps the tables of `target`
 
     cdef int clear(self) except -1 nogil
-    cdef uint32_t vreg(self, uint8_t rclass, uint8_t width) except? 0xFFFFFFFF nogil
+    cdef int vreg_room(self) except -1 nogil
     cdef int inst_room(self) except -1 nogil
     cdef int operand_room(self) except -1 nogil
+
+    cdef inline uint32_t vreg(self, uint8_t rclass, uint8_t width) except? 0xFFFFFFFF nogil:
+        """A new virtual register: its class, and the bytes that a move or spill of it copies."""
+        cdef uint32_t n = self.n_vregs
+        if n >= self.cap_vclass or n >= self.cap_vwidth:
+            self.vreg_room()
+        self.vclass[n] = rclass
+        self.vwidth[n] = width
+        self.n_vregs = n + 1
+        return n
 
     cdef inline uint32_t inst(self, uint16_t op, uint8_t width, uint16_t flags) except? 0xFFFFFFFF nogil:
         """Append an instruction without operands; returns its number. No cc, immediate, address or origin yet."""

@@ -75,15 +75,10 @@ class MCode:
         self.out_arg_bytes = 0
         return 0
 
-    def vreg(self, rclass, width):
-        """A new virtual register: its class, and the bytes that a move or spill of it copies."""
-        n: uint32_t = self.n_vregs
-        vec_room(self.vclass, self.cap_vclass, n + 1)
-        vec_room(self.vwidth, self.cap_vwidth, n + 1)
-        self.vclass[n] = rclass
-        self.vwidth[n] = width
-        self.n_vregs = n + 1
-        return n
+    def vreg_room(self):
+        """Room for one more virtual register."""
+        vec_room(self.vclass, self.cap_vclass, self.n_vregs + 1)
+        return vec_room(self.vwidth, self.cap_vwidth, self.n_vregs + 1)
 
     def inst_room(self):
         """Room for one more instruction."""

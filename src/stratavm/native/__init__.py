@@ -11,6 +11,7 @@ MACHINE_STAGES: Final = ("minst", "sched", "ra")
 MACHINE_PASSES: Final = {
     "fold-loads": "a load with one use becomes its user's memory operand",
     "lea": "the sum of a value and a shifted one is one address computation",
+    "invariants": "what an innermost loop computes from values of outside is computed before it (level 0)",
     "bits": "x & ~y, x & (x - 1) and x & -x are one instruction each, where the processor has BMI1",
     "zero": "zero is a register xor itself",
     "remat": "constants and fixed pointers are computed where they are wanted, never stored (splitting allocator)",
@@ -18,4 +19,4 @@ MACHINE_PASSES: Final = {
     "align": "innermost loops begin at multiples of 32 bytes",
     "schedule": "instructions between two effects in an order that waits less",
 }
-"""Passes of the machine level by name; level 1 runs all, level 0 few (``native.compile.MACHINE_LEVELS``)."""
+"""Passes of the machine level by name; each level runs some (``native.compile.MACHINE_LEVELS``)."""

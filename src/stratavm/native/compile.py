@@ -72,9 +72,12 @@ class Options:
 DEFAULT: Final = Options()
 RETREATS: Final = frozenset({"optimised_nodes", "compile_bytes"})
 """Limits of the optimiser that level 0 does not have, or reaches later."""
-MACHINE_LEVELS: Final[dict[int, tuple[str, ...]]] = {0: ("fold-loads", "lea"), 1: tuple(MACHINE_PASSES)}
+MACHINE_LEVELS: Final[dict[int, tuple[str, ...]]] = {
+    0: ("fold-loads", "lea", "bits", "invariants", "align"),
+    1: tuple(name for name in MACHINE_PASSES if name != "invariants"),
+}
 """The passes of the machine level that each level runs: level 0 those that pay for themselves, since what follows has
-fewer instructions to look at."""
+fewer instructions to look at, and one that looks at innermost loops alone; level 1 has ``licm`` for that."""
 
 
 class Borrowed:

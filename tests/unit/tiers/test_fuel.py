@@ -40,6 +40,9 @@ STEPS = """(module
   (func (export "straight") (result i64) (drop (i32.const 1)) (nop) (call $left))
   (func (export "branch") (param i32) (result i32)
     (if (result i32) (local.get 0) (then (i32.add (i32.const 1) (i32.const 2))) (else (i32.const 5))))
+  (func (export "both") (param i32)
+    (if (if (result i32) (local.get 0) (then (i32.lt_s (local.get 0) (i32.const 3))) (else (i32.const 0)))
+      (then (nop))))
   (func (export "count") (param i32)
     (block (loop (br_if 1 (i32.eqz (local.get 0))) (local.set 0 (i32.sub (local.get 0) (i32.const 1))) (br 0))))
   (func $deep (export "deep") (param i32) (if (local.get 0) (then (call $deep (i32.sub (local.get 0) (i32.const 1))))))
@@ -119,6 +122,10 @@ def test_a_basic_block_costs_its_operators(engine):
     for argument, cost in ((1, 2 + 3), (0, 2 + 1)):
         before = store.fuel
         instance.exports.branch(argument)
+        assert before - store.fuel == cost
+    for argument, cost in ((1, 2 + 3 + 1), (0, 2 + 1 + 1)):
+        before = store.fuel
+        instance.exports.both(argument)
         assert before - store.fuel == cost
     before = store.fuel
     instance.exports.count(10)

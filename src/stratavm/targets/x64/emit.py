@@ -825,7 +825,7 @@ class Emitter(ValueEmitter):
             emit_jcc(self.b, CC_B, self.cold(COLD_POLL, 0))
         c: cython.pointer(Cold) = cython.address(self.colds[self.n_colds - 1])
         c.d = self.held
-        if inst.nops:
+        if inst.width:
             self.held = NOTHING_HELD
             c.b = cython.cast(uint32_t, inst.width) << 8 | inst.cc
             c.c = ops[0].loc

@@ -191,7 +191,7 @@ class ValueEmitter:
                 if inst.cc >= CC_FEQ:
                     return NOTHING_HELD
             elif op == P_POLL:
-                if inst.nops:
+                if inst.width:
                     return NOTHING_HELD
             elif not keeps_r11(op):
                 return NOTHING_HELD

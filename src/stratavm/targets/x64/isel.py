@@ -7,15 +7,28 @@ comparison whose only user is a branch or select of its block is emitted there, 
 """
 
 import cython
-from cython.cimports.libc.stdint import int32_t, uint32_t
+from cython.cimports.libc.stdint import int32_t, uint8_t, uint32_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.failures import fail_unsupported, fail_wrong
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.contract._gen_layout import TRAP_OUT_OF_FUEL, TRAP_UNDEFINED_ELEMENT
-from cython.cimports.stratavm.ir.ops import N_OPS, OF_CALLS, OF_READS, OF_TRAP, OF_WRITES, OP_FLAGS
+from cython.cimports.stratavm.ir.ops import (
+    N_OPS,
+    OF_CALLS,
+    OF_COMPARE,
+    OF_CONTROL,
+    OF_LOAD,
+    OF_QUICK,
+    OF_READS,
+    OF_STORE,
+    OF_TRAP,
+    OF_WRITES,
+    OP_FLAGS,
+)
 from cython.cimports.stratavm.ir.ssa import (
+    BF_LOOP_HEADER,
     IR_BLOCK_PARAM,
     IR_BR,
     IR_BR_IF,
@@ -37,8 +50,12 @@ from cython.cimports.stratavm.ir.ssa import (
     Edge,
     Node,
     Ssa,
+    edge_count,
+    edge_of,
+    operands_of,
 )
 from cython.cimports.stratavm.machine.minst import (
+    C_ANY,
     C_FIXED,
     C_REG,
     C_SAME,
@@ -73,6 +90,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
 from cython.cimports.stratavm.targets.x64._gen_rules import (
     RULE_ROW,
     RULE_SHAPE,
+    RULE_WIDTH,
     S_CALL,
     S_CALL_INDIRECT,
     S_EQZ,
@@ -97,12 +115,26 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     POLL_IMPORTED,
 )
 from cython.cimports.stratavm.targets.x64.rows import row_address
-from cython.cimports.stratavm.targets.x64.select_base import NODE_FOLDED, NODE_FUSED, class_of, is_const, width_of
+from cython.cimports.stratavm.targets.x64.select_base import (
+    NODE_EARLY,
+    NODE_FOLDED,
+    NODE_FUSED,
+    class_of,
+    is_const,
+    width_of,
+)
 
 from stratavm.base import switches
 
 # STRATA_POLL=never leaves the polls of loops out, to measure what they cost: such code cannot be stopped.
 POLLS = cython.declare(cython.bint, switches.POLL.value() != "never")
+
+STAYS = cython.declare(
+    uint32_t, OF_TRAP | OF_LOAD | OF_STORE | OF_READS | OF_WRITES | OF_CALLS | OF_CONTROL | OF_COMPARE
+)
+"""What does not leave a loop: what has an effect or may trap, and comparisons, which wait for their branch."""
+TIGHT = cython.declare(uint32_t, 64)
+"""Nodes of a loop that operations of one cycle leave."""
 
 
 @cython.cclass
@@ -129,6 +161,7 @@ class Selector(MemorySelector):
         self.split_edges = split_edges
         self.folding = "fold-loads" in machine
         self.leas = "lea" in machine
+        self.leaving = "invariants" in machine
         self.tricks = "bits" in machine and (plan.cpu >> CPU_BMI1 & 1) != 0
         self.zeroing = "zero" in machine
         self.again = "remat" in machine
@@ -141,7 +174,7 @@ class Selector(MemorySelector):
         """Fill ``m`` from ``ssa``."""
         self.prepare()
         self.result_pointer = NO_VREG
-        self.n_pointers = 0
+        self.n_pointers = self.n_leavers = 0
         if self.ssa.func >= self.plan.n_funcs or not self.plan.types[self.plan.func_types[self.ssa.func]].usable:
             fail_unsupported(b"simd", b"a function whose type no call can have")
         self.map_blocks()
@@ -163,32 +196,99 @@ class Selector(MemorySelector):
         vec_room(self.stamps, self.cap_stamps, n + 1)
         vec_room(self.stamped_by, self.cap_stamped_by, n + 1)
         memset(self.stamped_by, 0, cython.cast(cython.size_t, n) * cython.sizeof(uint32_t))
+        memset(self.stamps, 0, cython.cast(cython.size_t, n) * cython.sizeof(uint32_t))
         number: uint32_t = 0
         i: uint32_t
+        block: cython.pointer(Block)
         for i in range(n):
-            if self.ssa.blocks[i].last <= self.ssa.blocks[i].first or self.ssa.blocks[i].last > self.ssa.n_nodes:
+            block = cython.address(self.ssa.blocks[i])
+            if block.last <= block.first or block.last > self.ssa.n_nodes:
                 fail_wrong(b"block {} of function {} has no terminator", i, self.ssa.func)
+            if self.stamps[i] and self.stamps[i] == block.preds:
+                self.block_map[i] = NO_BLOCK
+                continue
             self.block_map[i] = number
-            number += 1 + self.edge_blocks(self.ssa.blocks[i].last - 1)
+            number += 1 + self.edge_blocks(block.last - 1)
         memset(self.stamped_by, 0, cython.cast(cython.size_t, n) * cython.sizeof(uint32_t))
         return 0
 
     def edge_blocks(self, node):
-        """How many edge blocks a terminator needs."""
+        """How many edge blocks a terminator needs. ``stamps`` counts the ways that pass a test by."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
         count: uint32_t = 0
         i: uint32_t
         edge: cython.pointer(Edge)
-        if at.op == IR_BR_IF:
+        if at.op == IR_BR:
+            if self.tests(at.c) == 0:
+                return 0
+            self.stamps[self.ssa.edges[at.c].target] += 1
+            if not self.decided(at.c):
+                at = cython.address(self.ssa.nodes[self.tests(at.c)])
+                return self.has_block(at.b) + self.has_block(at.c)
+        elif at.op == IR_BR_IF:
             count += self.has_block(at.b)
             count += self.has_block(at.c)
+            self.pass_by(at.b)
+            self.pass_by(at.c)
         elif at.op == IR_BR_TABLE:
             for i in range(at.c):
                 edge = cython.address(self.ssa.edges[at.b + i])
                 if self.has_block(at.b + i) and self.stamped_by[edge.target] != node + 1:
                     self.stamped_by[edge.target] = node + 1
                     count += 1
+                self.pass_by(at.b + i)
         return count
+
+    # ---- tests of a parameter that are passed by ----------------------------------------------------
+
+    def tests(self, edge):
+        """The terminator of the block where an edge leads, if all that this does is to ask whether its one parameter,
+        which nothing else uses, is zero: ``if (result i32) … else i32.const 0 end br_if``. Else 0. What has passes of
+        its own for that (``cfg``) finds none."""
+        e: cython.pointer(Edge) = cython.address(self.ssa.edges[edge])
+        if e.nargs != 1 or self.split_edges:
+            return 0
+        block: cython.pointer(Block) = cython.address(self.ssa.blocks[e.target])
+        first: uint32_t = block.first
+        last: uint32_t = block.last - 1
+        node: cython.pointer(Node) = cython.address(self.ssa.nodes[last])
+        if node.op != IR_BR_IF or self.uses[first] != 1 or block.flags & BF_LOOP_HEADER:
+            return 0
+        if node.a == first:
+            return last if last == first + 1 else 0
+        if last != first + 2 or node.a != first + 1 or self.uses[first + 1] != 1:
+            return 0
+        node = cython.address(self.ssa.nodes[first + 1])
+        return last if self.negates(node) and node.a == first else 0
+
+    def negates(self, node):
+        """Whether a node asks whether an i32 is zero."""
+        return node.op < N_OPS and RULE_SHAPE[node.op] == S_EQZ and RULE_WIDTH[node.op] == 4
+
+    def decided(self, edge):
+        """Whether the argument of an edge that leads to a test is a constant."""
+        return is_const(self.ssa, self.ssa.args[self.ssa.edges[edge].args])
+
+    def pass_by(self, edge):
+        """Count a way that passes a test by, of a terminator that has more ways: its test is decided."""
+        if self.tests(edge) and self.decided(edge):
+            self.stamps[self.ssa.edges[edge].target] += 1
+        return 0
+
+    def way_of(self, test, holds):
+        """The edge of a test that is taken if its parameter is not zero (``holds``), or is."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[test])
+        if self.ssa.nodes[at.a].op != IR_BLOCK_PARAM:
+            holds = not holds
+        return at.b if holds else at.c
+
+    def straight(self, edge):
+        """Where an edge really leads, if it goes to tests that are decided. Each leads forward."""
+        test: uint32_t = self.tests(edge)
+        while test and self.decided(edge):
+            edge = self.way_of(test, self.const_bits(self.ssa.args[self.ssa.edges[edge].args]) != 0)
+            test = self.tests(edge)
+        return edge
 
     def has_block(self, edge):
         """Whether an edge of a branch has a block of its own (a ``br_table`` has one per distinct target)."""
@@ -205,6 +305,8 @@ class Selector(MemorySelector):
                 self.mark(block, nodes[i].c)
         if nodes[last].op == IR_BR_IF:
             self.mark(block, nodes[last].a)
+        elif nodes[last].op == IR_BR and self.tests(nodes[last].c):
+            self.mark(block, self.ssa.args[self.ssa.edges[nodes[last].c].args])
         return 0
 
     def mark(self, block, node):
@@ -269,6 +371,8 @@ class Selector(MemorySelector):
     def body(self, number):
         """One SSA block and the edge blocks behind it."""
         block: cython.pointer(Block) = cython.address(self.ssa.blocks[number])
+        if self.block_map[number] == NO_BLOCK:
+            return 0
         self.open_block(block.depth, block.flags)
         self.at = block.first
         self.quotient = NO_VREG
@@ -298,10 +402,12 @@ class Selector(MemorySelector):
                 self.m.last().imm = self.ssa.nodes[i].c
                 self.m.last().aux = TRAP_OUT_OF_FUEL
             elif op == IR_BR:
-                self.jump(self.ssa.nodes[i].c)
-                self.close_block()
+                if self.leaving and self.enters_loop(nodes[i].c, number + 1):
+                    self.leave(number + 1)
+                    self.at = i
+                self.go(nodes[i].c, number)
             elif op == IR_BR_IF:
-                self.branch(i, number)
+                self.branch(nodes[i].a, nodes[i].b, nodes[i].c, number)
             elif op == IR_BR_TABLE:
                 self.branch_table(i, number)
             elif op == IR_RETURN:
@@ -318,7 +424,7 @@ class Selector(MemorySelector):
         """An operation that is a row."""
         op: uint32_t = self.ssa.nodes[n].op
         shape: uint32_t = RULE_SHAPE[op]
-        if self.marks[n] & (NODE_FUSED | NODE_FOLDED):
+        if self.marks[n] & (NODE_FUSED | NODE_FOLDED | NODE_EARLY):
             return 0
         if self.uses[n] == 0 and not OP_FLAGS[op] & (OF_TRAP | OF_CALLS | OF_WRITES | OF_READS):
             return 0
@@ -331,6 +437,114 @@ class Selector(MemorySelector):
         if shape == S_CALL or shape == S_CALL_INDIRECT:
             return self.call(n, shape == S_CALL_INDIRECT)
         return self.unsupported(op)
+
+    # ---- what leaves a loop ----------------------------------------------------------------------
+
+    def enters_loop(self, edge, header):
+        """Whether an edge leads to the next block, and that heads a loop."""
+        return self.ssa.edges[edge].target == header and self.ssa.blocks[header].flags & BF_LOOP_HEADER
+
+    def leave(self, header):
+        """Compute what an innermost loop would compute in each round from values of outside, in the block before it,
+        which leads there alone. What level 1 does with more care (``ir.passes.licm``), for where no pass ran."""
+        i: uint32_t
+        n: uint32_t
+        last: uint32_t = self.loop_end(header)
+        self.n_leavers = 0
+        if last:
+            self.find_leavers(self.ssa.blocks[header].first, last)
+        for i in range(self.n_leavers):
+            n = self.leavers[i]
+            self.at = n
+            if not self.numeric(n, RULE_SHAPE[self.ssa.nodes[n].op]):
+                fail_wrong(b"node {} cannot leave its loop", n)
+        return 0
+
+    def loop_end(self, header):
+        """The node behind the last way back to a header, if no other loop lies between and one way leads there from
+        outside; else 0."""
+        block: cython.pointer(Block) = cython.address(self.ssa.blocks[header])
+        depth: uint32_t = block.depth
+        ways: uint32_t = block.preds
+        end: uint32_t = 0
+        number: uint32_t
+        k: uint32_t
+        node: cython.pointer(Node)
+        for number in range(header, self.ssa.n_blocks):
+            block = cython.address(self.ssa.blocks[number])
+            if number > header and (block.flags & BF_LOOP_HEADER or block.depth < depth):
+                if block.depth > depth:
+                    return 0
+                break
+            node = cython.address(self.ssa.nodes[block.last - 1])
+            for k in range(edge_count(node)):
+                if self.ssa.edges[edge_of(node, k)].target == header:
+                    end = block.last
+                    ways -= 1
+        return end if ways == 1 else 0
+
+    def find_leavers(self, first, last):
+        """Mark the nodes [first, last) that leave their loop. None leaves one that calls: nothing stays in a register
+        there."""
+        i: uint32_t
+        op: uint32_t
+        tight: cython.bint = last - first <= TIGHT
+        nodes: cython.pointer(Node) = self.ssa.nodes
+        for i in range(first, last):
+            op = nodes[i].op
+            if op >= N_OPS:
+                continue
+            if OP_FLAGS[op] & OF_CALLS:
+                while self.n_leavers:
+                    self.n_leavers -= 1
+                    self.marks[self.leavers[self.n_leavers]] &= ~cython.cast(uint8_t, NODE_EARLY)
+                return 0
+            if OP_FLAGS[op] & STAYS or (OP_FLAGS[op] & OF_QUICK and not tight) or self.n_leavers == MOST_EARLY:
+                continue
+            if self.can_leave(i, first):
+                self.marks[i] |= NODE_EARLY
+                self.leavers[self.n_leavers] = i
+                self.n_leavers += 1
+        return 0
+
+    def can_leave(self, n, first):
+        """Whether a node has a value of its own, which comes from outside."""
+        k: uint32_t
+        known: cython.bint = True
+        values: cython.pointer(uint32_t) = cython.NULL
+        count: uint32_t = operands_of(cython.address(self.ssa.nodes[n]), self.ssa.args, cython.address(values))
+        if count == 0 or self.marks[n] & (NODE_FUSED | NODE_FOLDED) or self.uses[n] == 0:
+            return False
+        for k in range(count):
+            known = known and (values[k] == NO_VALUE or self.outside(values[k], first))
+        return known
+
+    def outside(self, value, first):
+        """Whether a value is known before the node ``first`` of a loop, itself or as a part of its user."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[value])
+        if value < first or is_const(self.ssa, value) or self.marks[value] & NODE_EARLY:
+            return True
+        if not self.marks[value] & NODE_FOLDED or RULE_SHAPE[at.op] == S_LOAD:
+            return False
+        return is_const(self.ssa, at.b) and (at.a < first or is_const(self.ssa, at.a) or self.marks[at.a] & NODE_EARLY)
+
+    def keep_operands(self, poll):
+        """What the nodes that left the loop of a poll are computed from is alive there: level 1 computes them again
+        where it goes on from that poll (``native.osr``)."""
+        i: uint32_t
+        k: uint32_t
+        value: uint32_t
+        values: cython.pointer(uint32_t) = cython.NULL
+        for i in range(self.n_leavers):
+            node: cython.pointer(Node) = cython.address(self.ssa.nodes[self.leavers[i]])
+            for k in range(operands_of(node, self.ssa.args, cython.address(values))):
+                value = values[k]
+                if value != NO_VALUE and self.marks[value] & NODE_FOLDED:
+                    value = self.ssa.nodes[value].a
+                if value < poll and not is_const(self.ssa, value):
+                    self.m.operand(self.define(value), R_USE, C_ANY, 0)
+        self.n_leavers = 0
+        return 0
 
     def incoming(self, block):
         """The parameters of the function: registers in one pseudo operation, then loads of the stack cells."""
@@ -400,7 +614,10 @@ class Selector(MemorySelector):
         if at.a == NO_VALUE and self.keeping and self.polls_next(number):
             return 0
         if at.a == NO_VALUE:
-            return self.pseudo(P_POLL, 0, MI_EFFECT) if POLLS else 0
+            if not POLLS:
+                return 0
+            self.pseudo(P_POLL, 0, MI_EFFECT)
+            return self.keep_operands(n) if self.n_leavers and self.plan.counting else 0
         if not POLLS:
             self.vregs[n] = self.value(at.a)
             return 0
@@ -427,6 +644,7 @@ class Selector(MemorySelector):
 
     def jump(self, edge):
         """An unconditional branch with its arguments."""
+        edge = self.straight(edge)
         e: cython.pointer(Edge) = cython.address(self.ssa.edges[edge])
         first: uint32_t = self.m.n_edge_args
         vec_room(self.m.edge_args, self.m.cap_edge_args, first + e.nargs + 1)
@@ -445,20 +663,28 @@ class Selector(MemorySelector):
         following[0] += 1
         return following[0] - 1
 
-    def branch(self, n, number):
+    def go(self, edge, number):
+        """Where a block has one way: a jump, or what its target would test."""
+        test: uint32_t = self.tests(edge)
+        if test and not self.decided(edge):
+            value: uint32_t = self.ssa.args[self.ssa.edges[edge].args]
+            return self.branch(value, self.way_of(test, True), self.way_of(test, False), number)
+        self.jump(edge)
+        return self.close_block()
+
+    def branch(self, condition, taken, otherwise, number):
         """A conditional branch, and its edge blocks."""
-        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
-        cc: uint32_t = self.condition(at.a)
+        cc: uint32_t = self.condition(condition)
         following: uint32_t = self.block_map[number] + 1
-        self.add_edge(self.edge_target(at.b, cython.address(following)))
-        self.add_edge(self.edge_target(at.c, cython.address(following)))
+        self.add_edge(self.edge_target(taken, cython.address(following)))
+        self.add_edge(self.edge_target(otherwise, cython.address(following)))
         self.pseudo(P_JCC, 0, MI_TERMINATOR | MI_FLAGS_USE)
         self.m.last().cc = cc
         self.close_block()
         i: uint32_t
         edges: uint32_t[2]
-        edges[0] = at.b
-        edges[1] = at.c
+        edges[0] = taken
+        edges[1] = otherwise
         for i in range(2):
             if self.has_block(edges[i]):
                 self.open_block(self.ssa.blocks[number].depth, 0)

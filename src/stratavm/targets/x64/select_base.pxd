@@ -8,6 +8,7 @@ from stratavm.ir.ops cimport OP_REF_NULL
 cdef enum:
     NODE_FUSED = 1        # a comparison that its only user, a branch or select of the same block, makes into flags
     NODE_FOLDED = 2       # a load or shift that its user, an operation of the same block, does itself
+    NODE_EARLY = 4        # computed before the loop that it stands in
     NODE_SUM = 16         # of a shift: the users found so far that can do it themselves, times this; the highest mark
     ANY_WIDTH = 0
 

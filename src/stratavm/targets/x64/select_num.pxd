@@ -41,12 +41,14 @@ cdef class NumericSelector(BaseSelector):
     cdef uint32_t signed_quotient(self, uint32_t x, uint32_t c) except? 0xFFFFFFFF nogil
     cdef uint32_t add_back(self, uint32_t x, uint32_t high, uint32_t width, int shift) except? 0xFFFFFFFF nogil
     cdef uint32_t shifted(self, uint32_t mop, uint32_t v, uint32_t width, int by) except? 0xFFFFFFFF nogil
+    cdef uint32_t upper(self, uint32_t wide, int by) except? 0xFFFFFFFF nogil
     cdef uint32_t lower(self, uint32_t wide) except? 0xFFFFFFFF nogil
     cdef uint32_t times(self, uint32_t x, uint64_t factor) except? 0xFFFFFFFF nogil
     cdef int unary(self, uint32_t n, uint32_t mop) except -1 nogil
     cdef int count_zeros(self, uint32_t n) except -1 nogil
     cdef int set_condition(self, uint32_t n) except -1 nogil
     cdef int copy32(self, uint32_t n) except -1 nogil
+    cdef bint pooled(self, uint32_t node) noexcept nogil
     cdef int float2(self, uint32_t n, uint32_t shape) except -1 nogil
     cdef int from_int(self, uint32_t n) except -1 nogil
     cdef int truncate(self, uint32_t n) except -1 nogil

@@ -64,6 +64,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_XOR_RR,
     RAX,
     RDX,
+    RIP,
 )
 from cython.cimports.stratavm.targets.x64._gen_rules import (
     RULE_CC,
@@ -121,7 +122,7 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     TRUNC_SAT,
     TRUNC_UNSIGNED,
 )
-from cython.cimports.stratavm.targets.x64.rows import ROW_OPERANDS, row_address, row_inst
+from cython.cimports.stratavm.targets.x64.rows import ROW_OPERANDS, row_address, row_address_reg, row_inst
 from cython.cimports.stratavm.targets.x64.select_base import (
     NODE_FOLDED,
     NODE_FUSED,
@@ -251,8 +252,12 @@ class NumericSelector(BaseSelector):
                     width = 0
             elif width and self.fold_operand(i, barrier, width):
                 width = 0
-            elif RULE_SHAPE[op] == S_ALU and not (self.leas and self.fold_shift(i, first)) and self.tricks:
-                self.fold_trick(i, first)
+            elif RULE_SHAPE[op] == S_ALU:
+                if RULE_ROW[op] == MOP_ADD_RR:
+                    if self.leas:
+                        self.fold_shift(i, first)
+                elif RULE_ROW[op] == MOP_AND_RR and self.tricks:
+                    self.fold_trick(i, first)
         return 0
 
     def fold_condition(self, condition, barrier, width):
@@ -294,9 +299,9 @@ class NumericSelector(BaseSelector):
         return True
 
     def fold_shift(self, n, first):
-        """Mark a left shift by 1, 2 or 3 all of whose users are additions like this one, or accesses: each does it."""
+        """Mark a left shift by 1, 2 or 3 all of whose users are additions like ``n``, or accesses: each does it."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
-        if RULE_ROW[at.op] != MOP_ADD_RR or is_const(self.ssa, at.a) or is_const(self.ssa, at.b):
+        if is_const(self.ssa, at.a) or is_const(self.ssa, at.b):
             return False
         shifted: uint32_t = at.b if self.scales(at.b, n, first) else at.a
         if shifted == at.a and not self.scales(shifted, n, first):
@@ -333,7 +338,7 @@ class NumericSelector(BaseSelector):
     def fold_trick(self, n, first):
         """Mark the inner operation of x & ~y, x & (x - 1) or x & -x, if nothing else uses it."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
-        if RULE_ROW[at.op] != MOP_AND_RR or is_const(self.ssa, at.a) or is_const(self.ssa, at.b):
+        if is_const(self.ssa, at.a) or is_const(self.ssa, at.b):
             return False
         k: uint32_t
         for k in range(2):
@@ -547,8 +552,8 @@ class NumericSelector(BaseSelector):
         by: Reciprocal = reciprocal32(c)
         product: uint32_t = self.times(x, by.factor)
         if by.longer:
-            return self.add_back(x, self.lower(self.shifted(MOP_SHR_RI, product, 8, 32)), 4, by.shift)
-        return self.lower(self.shifted(MOP_SHR_RI, product, 8, 32 + by.shift))
+            return self.add_back(x, self.upper(product, 32), 4, by.shift)
+        return self.upper(product, 32 + by.shift)
 
     def quotient64(self, x, c):
         """x / c of unsigned i64."""
@@ -598,6 +603,13 @@ class NumericSelector(BaseSelector):
             return v
         result: uint32_t = self.fresh(T_I64 if width == 8 else T_I32)
         self.row(mop, width, result, v, NO_VREG)
+        self.m.last().imm = by
+        return result
+
+    def upper(self, wide, by):
+        """An i64 shifted to the right by 32 or more, as i32: it has no other bits."""
+        result: uint32_t = self.fresh(T_I32)
+        self.row(MOP_SHR_RI, 8, result, wide, NO_VREG)
         self.m.last().imm = by
         return result
 
@@ -694,6 +706,10 @@ class NumericSelector(BaseSelector):
             if self.marks[b] & NODE_FOLDED:
                 self.folded(b, MOP_UCOMIS_RM, width, NO_VREG, left)
                 return cc
+            if self.pooled(b):
+                self.row(MOP_UCOMIS_RM, width, left, NO_VREG, NO_VREG)
+                row_address_reg(self.m, RIP, NO_VREG, 0, self.m.constant(self.const_bits(b)))
+                return cc
             right = self.value(b)
             self.row(MOP_UCOMIS_RR, width, left, right, NO_VREG)
             return cc
@@ -759,6 +775,11 @@ class NumericSelector(BaseSelector):
 
     # ---- floats --------------------------------------------------------------------------------
 
+    def pooled(self, node):
+        """Whether a float operand is a constant that is read from the pool where it is used. An allocator that computes
+        constants again does that itself, or has a register for them."""
+        return not self.again and is_const(self.ssa, node) and self.const_bits(node) != 0
+
     def float2(self, n, shape):
         """Two-address operations: rows, and sequences that must not overwrite their second input early."""
         op: uint32_t = self.ssa.nodes[n].op
@@ -768,6 +789,9 @@ class NumericSelector(BaseSelector):
             if self.marks[self.ssa.nodes[n].b] & NODE_FOLDED:
                 mop: uint32_t = RULE_ROW[op] + (MOP_FADD_RM - MOP_FADD_RR)
                 return self.folded(self.ssa.nodes[n].b, mop, width, self.define(n), left)
+            if self.pooled(self.ssa.nodes[n].b):
+                self.row(RULE_ROW[op] + (MOP_FADD_RM - MOP_FADD_RR), width, self.define(n), left, NO_VREG)
+                return row_address_reg(self.m, RIP, NO_VREG, 0, self.m.constant(self.const_bits(self.ssa.nodes[n].b)))
             right: uint32_t = self.value(self.ssa.nodes[n].b)
             return self.row(RULE_ROW[op], width, self.define(n), left, right)
         if shape == S_FPSEUDO2:
