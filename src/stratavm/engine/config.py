@@ -6,6 +6,7 @@ import os
 from _collections_abc import Iterable
 
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict, Unpack, dataclass, replace
+from stratavm.base.importing import importing
 from stratavm.base.numbers import seconds_or_none, truth, whole, whole_or_none
 from stratavm.base.words import did_you_mean
 from stratavm.engine.composition import composition
@@ -158,7 +159,8 @@ class Config:
         if not isinstance(self.limits, Limits):
             raise TypeError(f"limits must be Limits, got {self.limits!r:.60}")
         if self.profile is not None:
-            from stratavm.engine.profiles import checked
+            with importing:
+                from stratavm.engine.profiles import checked
 
             checked(self.profile)
             if self.lift_after is not None:
