@@ -19,6 +19,7 @@ from stratavm.engine.asynccall import TURN, AsyncCall
 from stratavm.engine.func import Func
 from stratavm.engine.instance_pre import report_start
 from stratavm.engine.store import Store
+from stratavm.runtime.fibers import Bulk as Bulk
 from stratavm.runtime.fibers import refusal as refusal
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 # strata: hot
 # Bulk operations check bounds first and then run; sizes are 64-bit, so a 32-bit index plus a 32-bit count cannot wrap.
 import cython
-from cython.cimports.cpython.ref import PyObject
+from cython.cimports.cpython.ref import Py_INCREF, PyObject
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import realloc
 from cython.cimports.libc.string import memmove, memset
@@ -566,6 +566,7 @@ def table_grow(
 # A call that is stopped there is abandoned midway, which poisons its instance.
 
 CHUNK = cython.declare(uint64_t, 1 << 20)  # bytes between two polls: well under a millisecond
+EACH_BYTE = cython.declare(uint64_t, 0x0101010101010101)
 
 
 @cython.cfunc
@@ -588,10 +589,52 @@ def take_fuel(context: cython.pointer(ExecContext), units: uint64_t) -> cython.b
 @cython.exceptval(check=False)
 @cython.linetrace(False)
 def rest(context: cython.pointer(ExecContext)) -> uint32_t:
-    """The poll between two parts: 0, or why the guest has to stop."""
+    """The poll between two parts: 0, or why the guest has to stop, or to wait."""
     if load_64(cython.address(context.poll_limit)) != NEVER:
         return 0
+    if fiber_here(context) != cython.NULL and load_32(cython.address(context.pending)) & PENDING_TICK:
+        return poll_on_fiber(context)
     return poll_status(context, True)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+def leave_rest(
+    context: cython.pointer(ExecContext),
+    status: uint32_t,
+    to: cython.p_void,
+    origin: cython.p_void,
+    n: uint64_t,
+    value: uint64_t,
+) -> uint32_t:
+    """A poll has ended the operation, or a tick suspends it: then the guest waits for what does the rest, so many
+    bytes, from where they come, or of a value of 64 bits; each turn of the loop a part."""
+    block: cython.pointer(ThreadBlock) = current_block()
+    if status != STATUS_SUSPEND:
+        return status
+    leave_guest(block)
+    status = wait_for_rest(context, cython.cast(uint64_t, to), cython.cast(uint64_t, origin), n, value)
+    block.in_guest = 1
+    return status
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def wait_for_rest(
+    context: cython.pointer(ExecContext), to: uint64_t, origin: uint64_t, n: uint64_t, value: uint64_t
+) -> uint32_t:
+    """``leave_rest`` with the GIL."""
+    store: Store = cython.cast(Store, context.store)
+    state: cython.pointer(FiberState) = fiber_here(context)
+    try:
+        request: object = store.runtime.asynchronous().Bulk(store, to, origin, n, value)
+        Py_INCREF(request)
+        state.request = cython.cast(cython.p_void, request)
+    except BaseException as error:
+        store.in_flight = error
+        return TRAP_HOST_EXCEPTION
+    return STATUS_SUSPEND
 
 
 @cython.cfunc
@@ -610,7 +653,10 @@ def move_bytes(context: cython.pointer(ExecContext), to: cython.p_char, origin: 
         done += CHUNK
         status = rest(context)
         if status:
-            return status
+            if not backwards:
+                to += done
+                origin += done
+            return leave_rest(context, status, to, origin, n - done, 0)
     if backwards:
         memmove(to, origin, n - done)
     else:
@@ -665,7 +711,8 @@ def memory_fill(
         done += CHUNK
         status = rest(context)
         if status:
-            return status
+            byte = (byte & 0xFF) * EACH_BYTE
+            return leave_rest(context, status, to.base + dst + done, cython.NULL, n - done, byte)
     memset(to.base + dst + done, cython.cast(cython.int, byte & 0xFF), n - done)
     return 0
 
@@ -781,7 +828,7 @@ def table_fill(
         if i & (CHUNK - 1) == CHUNK - 1:
             status = rest(context)
             if status:
-                return status
+                return leave_rest(context, status, to.base + dst + i, cython.NULL, 8 * (n - i), raw)
         to.base[dst + i] = raw
     return 0
 

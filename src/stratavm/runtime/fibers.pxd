@@ -15,6 +15,14 @@ cdef enum:
     FIBER_PARKED = 2
     FIBER_ENDED = 3
 
+cdef class Bulk:
+    cdef Store store
+    cdef char* to
+    cdef char* origin                 # NULL: the value is written again and again
+    cdef uint64_t left                # bytes
+    cdef uint64_t value
+    cdef int go_on(self, uint64_t n) except -1
+
 cdef class Fiber:
     cdef readonly Store store
     cdef FuncRef native

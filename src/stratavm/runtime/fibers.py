@@ -8,7 +8,7 @@ these stacks: guests leave them through the gate alone, which goes back to the t
 import cython
 from cython.cimports.cpython.ref import Py_DECREF, PyObject
 from cython.cimports.libc.stdint import uint64_t
-from cython.cimports.libc.string import memcpy, memset
+from cython.cimports.libc.string import memcpy, memmove, memset
 from cython.cimports.stratavm.contract._gen_layout import (
     ARG_CELL,
     STATUS_SUSPEND,
@@ -18,13 +18,13 @@ from cython.cimports.stratavm.contract._gen_layout import (
 )
 from cython.cimports.stratavm.runtime.gil import regain_gil
 from cython.cimports.stratavm.runtime.host import HostFunction
-from cython.cimports.stratavm.runtime.occupancy import Entry
+from cython.cimports.stratavm.runtime.occupancy import Entry, is_closed
 from cython.cimports.stratavm.runtime.signals import walk_frames
 from cython.cimports.stratavm.runtime.stacks import give_stack, has_shadow_stack, take_stack
 from cython.cimports.stratavm.runtime.store import end_fiber_call
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
-from stratavm.base.errors import StoreBusy, StrataError
+from stratavm.base.errors import Closed, StoreBusy, StrataError
 
 
 class CannotSuspend(StrataError):
@@ -43,6 +43,56 @@ def refusal(label: str, awaitable: object, is_between: bool) -> CannotSuspend:
     else:
         said = "the guest was called synchronously: `await f.call_async(...)` instead of `f(...)`"
     return CannotSuspend(f"host function {label} returned an awaitable ({type(awaitable).__name__}), but {said}")
+
+
+PART = cython.declare(uint64_t, 4 << 20)  # bytes of a bulk operation between two turns of the loop: a millisecond
+
+
+@cython.cclass
+class Bulk:
+    """The rest of a bulk operation that a tick has suspended: an awaitable that does it, a part at each turn."""
+
+    def __cinit__(self, store: Store, to: uint64_t, origin: uint64_t, n: uint64_t, value: uint64_t):
+        self.store = store
+        self.to = cython.cast(cython.p_char, to)
+        self.origin = cython.cast(cython.p_char, origin)
+        self.left = n
+        self.value = value
+
+    def __await__(self):
+        return self
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        """A part. What the pointers lead to is there as long as the store is open, and nobody is inside meanwhile."""
+        if self.left == 0:
+            raise StopIteration
+        if is_closed(self.store):
+            raise Closed("the store was closed while the guest waited")
+        self.go_on(min(self.left, PART))
+        return None
+
+    def go_on(self, n):
+        """So many bytes more; of what overlaps, from the end that is overwritten last."""
+        i: uint64_t
+        self.left -= n
+        if self.origin == cython.NULL:
+            for i in range(n // 8):
+                cython.cast(cython.pointer(uint64_t), self.to)[i] = self.value
+            memset(self.to + n - n % 8, cython.cast(cython.int, self.value & 0xFF), n % 8)
+        elif cython.cast(uint64_t, self.origin) < cython.cast(uint64_t, self.to):
+            memmove(self.to + self.left, self.origin + self.left, n)
+            return 0
+        else:
+            memmove(self.to, self.origin, n)
+            self.origin += n
+        self.to += n
+        return 0
+
+    def __reduce__(self):
+        raise TypeError("what is left of an operation cannot be pickled")
 
 
 @cython.cclass

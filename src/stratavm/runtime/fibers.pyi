@@ -1,9 +1,15 @@
+from collections.abc import Iterator
+
 from stratavm.base.errors import StrataError
 from stratavm.runtime.store import Store
 
 class CannotSuspend(StrataError): ...
 
 def refusal(label: str, awaitable: object, is_between: bool) -> CannotSuspend: ...
+
+class Bulk:
+    def __init__(self, store: Store, to: int, origin: int, n: int, value: int) -> None: ...
+    def __await__(self) -> Iterator[None]: ...
 
 class Fiber:
     store: Store
