@@ -46,4 +46,8 @@ STATUSES: Final[dict[str, int]] = {"suspend": 0x100, "throw": 0x101}
 """Statuses beyond the kinds of traps: a guest on a fiber is suspended, an exception of WebAssembly looks for who
 catches it. Nobody can do the latter yet, nor suspend a guest on a thread's stack: ``Store.trap_error`` decides what
 becomes of a call that ends so."""
+LAZY_WAIT: Final = 1 << 30
+LAZY_AGAIN: Final = 1 << 29
+"""Bits of the operand of ``lazy_compile``: suspend the guest until the function is compiled, a status; and compile it,
+however long that takes."""
 NUMBERS: Final[dict[str, int]] = {b.name: i for i, b in enumerate(BUILTINS)}

@@ -185,6 +185,11 @@ async def work(function: Callable[[], R], ends: Sequence[Callable[[], object]] =
     return await _in_thread(within, end)
 
 
+def compiled(compiler: Callable[[int], int], defined_index: int) -> Awaitable[int]:
+    """Compile a function at its first call, in a thread: what a guest waits for that met its stub."""
+    return work(partial(compiler, defined_index))
+
+
 async def instantiate(pre: InstancePre, store: Store) -> Instance:
     """``InstancePre.instantiate_async``."""
     try:

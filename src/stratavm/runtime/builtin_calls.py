@@ -70,6 +70,8 @@ from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 from stratavm.base.budget import Stopped
 from stratavm.base.errors import DeadlineExceeded, Interrupted, StrataError
 from stratavm.contract.builtins import BUILTINS
+from stratavm.contract.builtins import LAZY_AGAIN as LAZY_AGAIN_BIT
+from stratavm.contract.builtins import LAZY_WAIT as LAZY_WAIT_BIT
 from stratavm.spec.ids import BULK_FUEL_SHIFT
 
 FAILED = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
@@ -78,6 +80,8 @@ NO_PLACE = cython.declare(uint32_t, 0xFFFFFFFF)  # of ``find_position``
 NO_FUEL = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 JITTER_FACTOR = cython.declare(uint32_t, 1664525)
 JITTER_STEP = cython.declare(uint32_t, 1013904223)
+LAZY_WAIT = cython.declare(uint32_t, LAZY_WAIT_BIT)
+LAZY_AGAIN = cython.declare(uint32_t, LAZY_AGAIN_BIT)
 FUEL_SHIFT = cython.declare(uint64_t, BULK_FUEL_SHIFT)
 
 
@@ -104,10 +108,15 @@ def in_budget(context: cython.pointer(ExecContext), question: object, values: tu
 
 
 @cython.cfunc
-def ask_compiler(context: cython.pointer(ExecContext), instance: Instance, index: uint64_t) -> object:
-    """A function's code from the tier."""
-    address: object = in_budget(context, instance.compiler, (index,))
-    if not address:
+def ask_compiler(
+    context: cython.pointer(ExecContext), instance: Instance, index: uint64_t, briefly: cython.bint
+) -> object:
+    """A function's code from the tier; 0 where that shall be brief, and cannot."""
+    values: tuple = (index,)
+    if briefly:
+        values = (index, True)
+    address: object = in_budget(context, instance.compiler, values)
+    if not address and not briefly:
         raise ValueError(f"the tier has no code for function {index}")
     return address
 
@@ -131,8 +140,11 @@ def has_begun(act: cython.pointer(Activation)) -> cython.bint:
 
 @cython.cfunc
 @cython.exceptval(check=False)
-def compile_function(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), index: uint64_t) -> uint64_t:
-    """Ask the tier for a function's code; 0 with an exception kept, or a trap noted, if there is none."""
+def compile_function(
+    context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), index: uint64_t, briefly: cython.bint
+) -> uint64_t:
+    """Ask the tier for a function's code; 0 with an exception kept, or a trap noted, if there is none, and where the
+    guest shall wait for it."""
     instance: Instance = instance_of(vm)
     store: Store = instance.store
     address: uint64_t = 0
@@ -140,7 +152,10 @@ def compile_function(context: cython.pointer(ExecContext), vm: cython.pointer(VM
     context.trap_code = 0
     while address == 0 and context.trap_code == 0:
         try:
-            address = ask_compiler(context, instance, index)
+            address = ask_compiler(context, instance, index, briefly)
+            if address == 0:
+                context.trap_code = STATUS_SUSPEND
+                return 0
         except Stopped:  # 0 where the deadline was that of a call before
             context.trap_code = poll_status(context, False)
         except BaseException as error:
@@ -159,9 +174,16 @@ def compile_function(context: cython.pointer(ExecContext), vm: cython.pointer(VM
 @cython.exceptval(check=False)
 @cython.linetrace(False)  # the GIL may be released here
 def lazy_compile(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), index: uint64_t) -> uint64_t:
-    """Builtin ``lazy_compile``: the FuncRec, which may be how the caller came to the stub, gets the code as well."""
+    """Builtin ``lazy_compile``: the FuncRec, which may be how the caller came to the stub, gets the code as well.
+
+    A guest on a fiber waits for code that takes long: the stub calls this a second time for that, by the gate of
+    statuses, and then anew.
+    """
     block: cython.pointer(ThreadBlock)
-    at: uint32_t = cython.cast(uint32_t, index)  # not by a mask: a literal of so many bits is a Python object
+    asked: uint32_t = cython.cast(uint32_t, index)
+    at: uint32_t = asked & ~cython.cast(uint32_t, LAZY_WAIT | LAZY_AGAIN)
+    if asked & LAZY_WAIT:
+        return wait_for_code(context, vm, at)
     slot: cython.pp_void = cython.address(vm.slots[at])
     rec: cython.pointer(FuncRec) = record_of(vm, at)
     address: uint64_t = cython.cast(uint64_t, load_ptr(slot))
@@ -170,11 +192,47 @@ def lazy_compile(context: cython.pointer(ExecContext), vm: cython.pointer(VMCont
     ):  # else another instance, or a call by the slot, had it compiled
         block = current_block()
         leave_guest(block)
-        address = compile_function(context, vm, at)
+        address = compile_function(context, vm, at, not asked & LAZY_AGAIN and fiber_here(context) != cython.NULL)
         block.in_guest = 1
     if rec != cython.NULL:
         rec.code = load_ptr(slot)
     return address
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+def wait_for_code(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), index: uint32_t) -> uint32_t:
+    """Suspend the guest until a function is compiled."""
+    block: cython.pointer(ThreadBlock) = current_block()
+    leave_guest(block)
+    status: uint32_t = request_code(context, vm, index)
+    block.in_guest = 1
+    return status
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def request_code(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), index: uint32_t) -> uint32_t:
+    """``wait_for_code`` with the GIL."""
+    instance: Instance = instance_of(vm)
+    store: Store = instance.store
+    try:
+        suspend_for(context, store.runtime.asynchronous().compiled(instance.compiler, index))
+    except BaseException as error:
+        store.in_flight = error
+        return TRAP_HOST_EXCEPTION
+    return STATUS_SUSPEND
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def suspend_for(context: cython.pointer(ExecContext), request: object) -> cython.void:
+    """The guest, which is on a fiber, waits for something that is no host function."""
+    state: cython.pointer(FiberState) = fiber_here(context)
+    Py_INCREF(request)
+    state.request = cython.cast(cython.p_void, request)
+    state.host = cython.NULL
 
 
 @cython.cfunc
@@ -626,11 +684,8 @@ def wait_for_rest(
 ) -> uint32_t:
     """``leave_rest`` with the GIL."""
     store: Store = cython.cast(Store, context.store)
-    state: cython.pointer(FiberState) = fiber_here(context)
     try:
-        request: object = store.runtime.asynchronous().Bulk(store, to, origin, n, value)
-        Py_INCREF(request)
-        state.request = cython.cast(cython.p_void, request)
+        suspend_for(context, store.runtime.asynchronous().Bulk(store, to, origin, n, value))
     except BaseException as error:
         store.in_flight = error
         return TRAP_HOST_EXCEPTION

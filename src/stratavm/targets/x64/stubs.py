@@ -349,12 +349,14 @@ def lazy_stubs(count: int) -> Code:
     a = Asm()
     common = count * LAZY_STUB_BYTES
     a.append(_lazy_entries(count, common))
-    frame = _area_bytes(_ARGUMENTS)
+    frame = _area_bytes(_ARGUMENTS) + 16
     a.ins("push_r", "rbp")
     a.ins("mov_rr", "rbp", "rsp")
     a.ins("sub_ri", "rsp", imm=frame)
     _save_area(a, _ARGUMENTS)
+    a.ins("mov_mr", "r11", width=4, base="rbp", disp=-8)
     a.ins("mov_rr", "rdx", "r11", width=4)
+    again = a.here()
     _builtin(a, "lazy_compile", "value_gate")
     a.ins("test_rr", "rax", "rax")
     trap = a.jump("e")
@@ -363,8 +365,22 @@ def lazy_stubs(count: int) -> Code:
     a.ins("mov_rr", "rsp", "rbp")
     a.ins("pop_r", "rbp")
     a.ins("jmp_r", "r11")
-    a.label(trap)
-    a.trap(TRAPS_BY_NAME["dynamic"].code)  # lazy_compile has set exec.trap_code
+    a.label(trap)  # lazy_compile has set exec.trap_code
+    a.ins("mov_rm", "rax", width=4, base="r15", disp=EXEC_AT["trap_code"])
+    a.ins("cmp_ri", "rax", width=4, imm=builtins.STATUSES["suspend"])
+    fails = [a.jump("ne")]
+    a.ins("mov_rm", "rdx", width=4, base="rbp", disp=-8)
+    a.ins("cmp_ri", "rdx", width=4, imm=builtins.LAZY_AGAIN)
+    fails.append(a.jump("ae"))  # it has waited once
+    a.ins("or_ri", "rdx", width=4, imm=builtins.LAZY_WAIT)
+    _builtin(a, "lazy_compile")
+    a.ins("mov_rm", "rdx", width=4, base="rbp", disp=-8)
+    a.ins("or_ri", "rdx", width=4, imm=builtins.LAZY_AGAIN)
+    a.ins("mov_mr", "rdx", width=4, base="rbp", disp=-8)
+    a.jump_to_offset(again)
+    for label in fails:
+        a.label(label)
+    a.trap(TRAPS_BY_NAME["dynamic"].code)
     return a.finish(frame)
 
 

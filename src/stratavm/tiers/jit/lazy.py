@@ -39,6 +39,8 @@ KEPT_QUEUES: Final = 8
 function it met."""
 BEGIN_AT: Final = 8
 """Functions that are compiled at their calls before others are ahead: small programs are through by then."""
+BRIEF_BYTES: Final = (48 << 10, 4 << 10)
+"""Bodies that are compiled in some 5 ms, by level: larger ones hold up no event loop."""
 CHECKS: Final = switches.CHECK.value()
 _busy: list[ref[LazyCode]] = []
 
@@ -60,6 +62,7 @@ class LazyCode:
         self.compiler = compiler
         self.fallbacks: dict[int, str] = {}
         self._code_bytes = 0
+        self._brief_bytes = BRIEF_BYTES[min(compiler.options.level, 1)]
         self._ahead = ahead
         self._n_called = 0
         self.first = len(valid.module.imported_funcs)
@@ -123,8 +126,11 @@ class LazyCode:
             if self._lifting is not None:
                 self._lifting.begin(self)
 
-    def compile_at_call(self, defined_index: int) -> int:
-        """The address of a function's code: what a lazy stub asks for."""
+    def compile_at_call(self, defined_index: int, briefly: bool = False) -> int:
+        """The address of a function's code: what a lazy stub asks for. 0, and nothing done, where it is asked to be
+        brief and cannot."""
+        if briefly and self.takes_long(defined_index) and not self.table.code(defined_index):
+            return 0
         if self.hot and defined_index in self.hot and not self.table.code(defined_index):
             self.lift(defined_index, 0, 0)
         seen = self.table.slot(defined_index)
@@ -143,6 +149,10 @@ class LazyCode:
             self.report_compiled(defined_index, ns)
         self.note_published()
         return won
+
+    def takes_long(self, defined_index: int) -> bool:
+        """Whether compiling a function holds up an event loop."""
+        return self.compiler.front.body_size(defined_index) > self._brief_bytes
 
     def _look_ahead(self, defined_index: int, worker: Worker) -> None:
         """Have threads compile what a function calls that a worker has just compiled."""
