@@ -6,6 +6,8 @@ A method that a kind of descriptor does not have refuses with the error number t
 from __future__ import annotations
 
 from _collections_abc import Coroutine, Generator, Sequence
+from errno import EAGAIN
+from os import strerror
 
 from stratavm.base.forms import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, NoReturn
 from stratavm.wasi.abi import ALL_RIGHTS, Fdflags, Filetype, Rights, Whence
@@ -191,6 +193,8 @@ class Descriptor(DescriptorState):
     ) -> int | Coroutine[Any, Any, int]:
         """Read or write as far as nothing waits, not for a disk either; where that is nothing at all,
         ``BlockingIOError``. What to await, where the host's own code has to wait."""
+        if self.slow:
+            raise BlockingIOError(EAGAIN, strerror(EAGAIN))
         if write:
             return self.write(buffers) if offset is None else self.pwrite(buffers, offset)
         return self.read(buffers) if offset is None else self.pread(buffers, offset)
