@@ -26,6 +26,7 @@ from stratavm.module.reader import sum_of
 from stratavm.services.diskcache import CacheRefused, DiskCache, default_folders, digest
 
 if TYPE_CHECKING:
+    from stratavm.engine.keptprofile import KeptProfile
     from stratavm.module.model import Module as Model
     from stratavm.module.sections import Datas, Functions
     from stratavm.runtime.image import Images
@@ -92,6 +93,23 @@ class ImageKept(Event):
 
     module: str
     bytes: int
+
+
+@event
+class ProfileRestored(Event):
+    """Earlier starts of a module have called ``functions`` so often that they are optimised early in this one."""
+
+    module: str
+    functions: int
+
+
+@event
+class ProfileKept(Event):
+    """The calls of so many ``functions`` of a module, of so many ``starts`` together, were written to the cache."""
+
+    module: str
+    functions: int
+    starts: int
 
 
 @event
@@ -277,6 +295,7 @@ class KeptModule:
         self._restored_bytes = 0  # of the larger entry
         self._has_skeleton = False
         self._wants_image = False
+        self._profile: KeptProfile | None = None
 
     def skeleton(self, way: str, size: int) -> tuple[Functions, Datas] | None:
         """The functions and data segments of the binary of ``size`` bytes, if it was found to be valid in this ``way``:
@@ -314,6 +333,29 @@ class KeptModule:
             return
         if self._source.hears(CodeRestored):
             self._source.emit(CodeRestored(self._name, restored, len(data) + len(newer)))
+        if code.counter is not None:
+            self._restore_profile(code)
+
+    def _restore_profile(self, code: TierModule) -> None:
+        """Have optimised early what earlier starts called often; of what is optimised already nothing is expected."""
+        counter = code.counter
+        data = self._find(b"profile", code.code_key)
+        if data is None:
+            return
+        with importing:
+            from stratavm.engine.keptprofile import unpack
+
+        try:
+            self._profile = unpack(data, counter.behind)
+        except ValueError as error:
+            self.refuse(error)
+            return
+        expected = [index for index in self._profile.hot() if not counter.has_lifted(index)]
+        if not expected:
+            return  # most starts: what lifts functions is not loaded
+        counter.expect(expected)
+        if self._source.hears(ProfileRestored):
+            self._source.emit(ProfileRestored(self._name, len(expected)))
 
     def code_for(self, code: TierModule) -> bytes | None:
         """What ``restore`` would publish, as ``TierModule.restore_code`` takes it; None where there is nothing."""
@@ -357,8 +399,11 @@ class KeptModule:
                 self._keep_skeleton(way, model)
             if self._wants_image:
                 self._keep_image(way, model)
-            if code.code_key and code.compilations > self._restored:
-                self._keep_code(code)
+            if code.code_key:
+                if code.compilations > self._restored:
+                    self._keep_code(code)
+                if code.counter is not None:
+                    self._keep_profile(code)
         except (OSError, ValueError, MemoryError) as error:
             self._say(describe(error))
 
@@ -400,6 +445,20 @@ class KeptModule:
             self._disk.drop(newer)
         if self._source.hears(CodeKept):
             self._source.emit(CodeKept(self._name, compiled, len(data)))
+
+    def _keep_profile(self, code: TierModule) -> None:
+        """The calls of this start with those of the ones before."""
+        with importing:
+            from stratavm.engine.keptprofile import LEAST_CALLS, MOST_STARTS, KeptProfile
+
+        profile = self._profile or KeptProfile()
+        seen = code.counter.called(LEAST_CALLS)
+        if not seen or profile.starts >= MOST_STARTS:
+            return
+        profile = profile.having(seen)
+        self._disk.keep(self._key(b"profile", code.code_key), profile.pack(), f"calls of {self._name}")
+        if self._source.hears(ProfileKept):
+            self._source.emit(ProfileKept(self._name, len(profile.calls), profile.starts))
 
     def _key(self, kind: bytes, way: str) -> bytes:
         return digest(kind, self._binary.result(), way.encode(), _mark_of(package_identity()))

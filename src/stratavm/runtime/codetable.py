@@ -177,6 +177,19 @@ class CodeTable:
             return 0, 0
         return self.tallies.of[at].calls, self.tallies.of[at].ticks
 
+    def called(self, least: uint32_t) -> list[tuple[int, int]]:
+        """Functions with code of level 0 of which at least so many calls were seen, and how many: by defined index."""
+        i: uint32_t
+        rec: cython.pointer(CodeRec)
+        found: list = []
+        if self.tallies.of != cython.NULL:
+            for i in range(self.count):
+                if self.tallies.of[i].calls >= least:
+                    rec = find_code(cython.cast(uint64_t, load_ptr(cython.address(self.codes[i]))))
+                    if rec != cython.NULL and rec.level == 0:
+                        found.append((i, self.tallies.of[i].calls))
+        return found
+
     def level(self, defined_index: int) -> int:
         """The level of a function's code; -1 where it has none."""
         address: object = self.code(defined_index)

@@ -122,6 +122,11 @@ class TierModule(Protocol):
             ResourceLimit: there is no room for code.
         """
 
+    @property
+    def counter(self) -> Any:
+        """What counts calls and is told beforehand what is hot (``called``, ``expect`` of ``tiers.jit.tier``); None
+        where nothing does."""
+
     def close(self) -> None:
         """Give back what the code holds; called when no instance is left."""
 

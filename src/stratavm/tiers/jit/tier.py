@@ -7,7 +7,7 @@ from _collections_abc import Callable, Container, Iterable, Mapping, Sequence
 from stratavm.base import switches
 from stratavm.base.errors import Unsupported
 from stratavm.base.events.core import Bus
-from stratavm.base.forms import TYPE_CHECKING, dataclass, field, replace
+from stratavm.base.forms import TYPE_CHECKING, Any, dataclass, field, replace
 from stratavm.base.importing import WeakValues, importing
 from stratavm.module.valid import ValidModule
 from stratavm.native.compile import DEFAULT, Options, wasm_compiler
@@ -99,6 +99,24 @@ class JitModule:
         level."""
         if self.lazy.tier is not None:
             self.lazy.lifting().expect(self.lazy, functions)
+
+    @property
+    def counter(self) -> Any:
+        """Itself, where functions count their calls."""
+        return self if self.lazy.tier is not None else None
+
+    @property
+    def behind(self) -> int:
+        """The index behind that of the last function."""
+        return self.lazy.first + int(self.lazy.table.count)
+
+    def called(self, least: int) -> list[tuple[int, int]]:
+        """Functions at level 0, by index, of which so many calls were seen, and how many."""
+        return [(self.lazy.first + index, calls) for index, calls in self.lazy.table.called(least)]
+
+    def has_lifted(self, function: int) -> bool:
+        """Whether a function, by index, has code of level 1."""
+        return int(self.lazy.table.level(function - self.lazy.first)) == 1
 
     @property
     def code_facts(self) -> Mapping[str, str]:

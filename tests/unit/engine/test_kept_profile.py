@@ -1,0 +1,155 @@
+"""Claims about calls that are summed over starts: what many short ones call often is optimised early in the next."""
+
+import gc
+import time
+
+import pytest
+
+from stratavm import Engine, Linker, Module, Store
+from stratavm.engine import keptprofile
+from stratavm.engine.codecache import CodeNotKept, ProfileKept, ProfileRestored
+from stratavm.engine.keptprofile import HOT_CALLS, LEAST_CALLS, MOST_CALLS, MOST_STARTS, KeptProfile, unpack
+from stratavm.native.background import limit_threads
+from stratavm.services.diskcache import DiskCache, default_folders
+from stratavm.testing import EventRecorder
+from stratavm.tiers.jit.lift_events import FunctionLifted, FunctionLiftQueued
+from stratavm.tiers.policy import Policy, Thresholds
+
+OFTEN, SELDOM = 0, 1
+"""Functions of the module, by index."""
+CALLS = HOT_CALLS // 2 + 1
+"""Two starts of so many are enough."""
+LONG = "(local.set 0 (i32.add (local.get 0) (i32.const 3)))" * 40
+TEXT = f"""(module (memory 2) (data "{"x" * (1 << 16)}")
+  (func (export "often") (param i32) (result i32) {LONG} (local.get 0))
+  (func (export "seldom") (result i32) (i32.const 1)))"""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """A cache of the test's own, turned on."""
+    monkeypatch.setenv("STRATA_CACHE", "on")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+@pytest.fixture
+def beside():
+    """A thread compiles beside the program, whatever the processors."""
+    if limit_threads(1) == 0:
+        pytest.skip("this build has no threads without Python")
+    yield
+    limit_threads(None)
+
+
+@pytest.fixture
+def alone():
+    """None does."""
+    limit_threads(0)
+    yield
+    limit_threads(None)
+
+
+def start(calls, until_level=None, **options):
+    """What a start that calls a function so often tells, and the level that this has at its end; before it calls
+    anything it waits for that level."""
+    engine = Engine(services={Policy: Thresholds(1 << 20, 1, False)}, **options)
+    with EventRecorder(engine.bus) as recorder:
+        module = Module(TEXT, engine=engine)
+        exports = Linker(engine).instantiate(Store(engine), module).exports
+        end = time.monotonic() + 60
+        while until_level is not None and module.code.lazy.table.level(OFTEN) != until_level:
+            assert time.monotonic() < end
+            time.sleep(0.001)
+        for n in range(calls):
+            assert exports.often(n) == n + 120
+        assert exports.seldom() == 1
+        level = module.code.lazy.table.level(OFTEN)
+        del exports, module
+        gc.collect()
+        engine.bus.drain()
+    return recorder, level
+
+
+def test_what_two_starts_call_often_is_optimised_before_the_third_calls_it(beside):
+    """No start calls it as often as the tier asks; the event of that never comes, the one of its code does."""
+    for starts in (1, 2):
+        told, level = start(CALLS)
+        assert [e.starts for e in told.of(ProfileKept)] == [starts] and level == 0
+        assert not told.of(ProfileRestored) and not told.of(FunctionLifted)
+    told, level = start(0, until_level=1)
+    assert level == 1 and [e.functions for e in told.of(ProfileRestored)] == [1]
+    assert [e.function for e in told.of(FunctionLifted)] == [OFTEN] and not told.of(FunctionLiftQueued)
+    told, level = start(10)
+    assert level == 1 and not told.of(ProfileRestored)  # its code was kept
+
+
+def test_where_no_thread_is_beside_the_program_nothing_waits_for_it(alone):
+    """It has its code of level 0, from the cache, and a short start would become a longer one."""
+    for _ in range(3):
+        told, level = start(CALLS)
+    assert told.of(ProfileRestored) and level == 0
+
+
+def test_a_damaged_profile_is_a_miss_and_an_event(alone):
+    """As every entry; the next one begins anew."""
+    for _ in range(2):
+        start(CALLS)
+    cache = DiskCache(*default_folders())
+    [entry] = [e.key for e in cache.entries() if cache.label(bytes.fromhex(e.key)).startswith("calls of")]
+    with open(f"{cache.folder}/{entry}.entry", "r+b") as file:
+        file.seek(-1, 2)
+        last = file.read(1)
+        file.seek(-1, 2)
+        file.write(bytes((last[0] ^ 1,)))
+    told, _ = start(CALLS)
+    assert any("damaged" in e.reason for e in told.of(CodeNotKept)) and not told.of(ProfileRestored)
+    assert [e.starts for e in told.of(ProfileKept)] == [1]
+
+
+@pytest.mark.parametrize("options", [{"cache": False}, {"lift_after": 3}], ids=str)
+def test_without_the_cache_nothing_is_summed(alone, options):
+    """Nor where each function changes its level at a call that is given."""
+    for _ in range(3):
+        told, _ = start(CALLS, **options)
+        assert not told.of(ProfileKept) and not told.of(ProfileRestored)
+
+
+def test_sums_end_after_some_starts(alone, monkeypatch):
+    """Then nothing is written any more."""
+    monkeypatch.setattr(keptprofile, "MOST_STARTS", 2)
+    assert [len(start(LEAST_CALLS)[0].of(ProfileKept)) for _ in range(4)] == [1, 1, 0, 0]
+
+
+def test_few_calls_do_not_count(alone):
+    """They are not seen for sure where calls are sampled."""
+    assert not start(LEAST_CALLS - 1)[0].of(ProfileKept)
+
+
+def test_sums_are_read_as_they_were_written(monkeypatch):
+    """In the order of functions; those that were called most, and no more calls than a number holds."""
+    once = KeptProfile().having([(7, 300), (2, 5000), (9, 200)])
+    assert unpack(once.pack(), 10) == once and list(once.calls) == [2, 7, 9] and once.hot() == [2]
+    twice = once.having([(9, MOST_CALLS), (7, 1)])
+    assert (twice.starts, twice.calls, twice.hot()) == (2, {2: 5000, 7: 301, 9: MOST_CALLS}, [9, 2])
+    monkeypatch.setattr(keptprofile, "MOST_ROWS", 2)
+    assert list(twice.having([]).calls) == [2, 9]
+
+
+def test_what_is_no_profile_is_refused():
+    """Each number is checked, whoever wrote it."""
+    data = KeptProfile().having([(2, 5), (7, 3)]).pack()
+    for at in range(len(data)):
+        with pytest.raises(ValueError, match="a profile"):
+            unpack(data[:at], 10)
+    wrong = [
+        data + b"x",
+        KeptProfile(0, {1: 1}).pack(),
+        KeptProfile(MOST_STARTS + 1, {1: 1}).pack(),
+        KeptProfile(1, {3: 1, 2: 1}).pack(),
+        KeptProfile(1, {10: 1}).pack(),
+        b"\2" + data[1:],
+    ]
+    for each in wrong:
+        with pytest.raises(ValueError, match="a profile of another"):
+            unpack(each, 10)
