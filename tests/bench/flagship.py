@@ -208,7 +208,7 @@ class Client:
         self._port = port
         self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
-    async def ask(self, path: str, body: Any = None, tenant: str = "ann", method: str = "POST") -> Any:
+    async def fetch(self, path: str, body: Any = None, tenant: str = "ann", method: str = "POST") -> Any:
         """The JSON that a request is answered with."""
         reader, writer = self._free.pop() if self._free else await self.connect()
         data = b"" if body is None else json.dumps(body).encode()
@@ -233,7 +233,7 @@ class Client:
 
     async def script(self, tenant: str = "ann", code: str = SCRIPT) -> None:
         """A script that is answered."""
-        answer = await self.ask("/run", {"language": "javascript", "code": code}, tenant)
+        answer = await self.fetch("/run", {"language": "javascript", "code": code}, tenant)
         if not answer["output"]:
             raise AssertionError(answer)
 
@@ -255,7 +255,7 @@ async def served(engine: str) -> AsyncIterator[Client]:
     try:
         while True:
             with suppress(OSError):
-                await client.ask("/state", method="GET")
+                await client.fetch("/state", method="GET")
                 break
             if process.poll() is not None:
                 raise AssertionError(f"{command} ended with {process.returncode}")
@@ -307,14 +307,14 @@ async def adversary(client: Client, name: str) -> AsyncIterator[None]:
         data = json.dumps({"language": "javascript", "code": PRINTS}).encode()
         writer.write(client.head("/stream", data, "eve") + data)
     elif name:
-        await client.ask(f"/begin/{name}")
+        await client.fetch(f"/begin/{name}")
     await asyncio.sleep(0.2)
     try:
         yield
     finally:
         if writer is not None:
             writer.close()
-        await client.ask("/end")
+        await client.fetch("/end")
         await asyncio.sleep(0.1)
 
 
@@ -326,10 +326,10 @@ async def share(client: Client) -> float:
         while time.perf_counter() < ends:
             await client.script(tenant, code)
 
-    before = (await client.ask("/state", method="GET"))["cpu"]
+    before = (await client.fetch("/state", method="GET"))["cpu"]
     who = {"short": SCRIPT, "long": LONGER}
     await asyncio.gather(*(caller(name, code) for name, code in who.items() for _ in range(CALLERS)))
-    after = (await client.ask("/state", method="GET"))["cpu"]
+    after = (await client.fetch("/state", method="GET"))["cpu"]
     used = [after[name] - before.get(name, 0.0) for name in who]
     return max(used) / min(used)
 
@@ -374,7 +374,7 @@ def name_of(adversary: str) -> str:
 
 async def _bytes_of_a_guest(client: Client) -> float:
     """What a thousand take, by one."""
-    many = await client.ask("/state", method="GET")
+    many = await client.fetch("/state", method="GET")
     done = subprocess.run([sys.executable, "-c", FEW_GUESTS], capture_output=True, text=True, check=True)
     few, count = map(int, done.stdout.split())
     return float((many["resident"] - few) / (many["ready"] - count))
