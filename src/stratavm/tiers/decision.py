@@ -15,6 +15,7 @@ class Seen:
         size: bytes of its body.
         waiting: functions of the module that wait to be compiled.
         beside: whether a thread compiles beside the program, which waits otherwise.
+        all_ticks: how often a tick found a guest in any code of level 0 of the module.
     """
 
     function: int
@@ -23,6 +24,7 @@ class Seen:
     size: int
     waiting: int
     beside: bool = False
+    all_ticks: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,9 @@ TICK_BYTES: Final = 256
 """Bytes of a body for which one tick is enough: a tick is five milliseconds, of which a quarter might be saved."""
 TICK_BYTES_BESIDE: Final = 512
 """The same beside the program."""
+YOUNG_TICKS: Final = 6
+"""A program of which ticks have found so few functions may be about to end: it would load the passes for what one tick
+has found by chance. What two have found is worth it."""
 MOST_WAITING: Final = 64
 """Functions that wait for a thread at once: what is asked for behind them was hot long ago when its turn comes."""
 
@@ -67,8 +70,8 @@ class Policy(Protocol):
 @dataclass(frozen=True, slots=True)
 class Thresholds:
     """After ``calls`` beside the program, ``calls_waited`` where it waits, times what of the body is beyond
-    ``call_bytes``; or one tick for each ``tick_bytes_beside`` of it, or ``tick_bytes``. Later where ``most_waiting``
-    functions wait already."""
+    ``call_bytes``; or one tick for each ``tick_bytes_beside`` of it, or ``tick_bytes``, and two of the first
+    ``young_ticks``. Later where ``most_waiting`` functions wait already."""
 
     calls: int = CALLS_BESIDE
     period: int = PERIOD
@@ -78,6 +81,7 @@ class Thresholds:
     tick_bytes: int = TICK_BYTES
     call_bytes: int = CALL_BYTES
     tick_bytes_beside: int = TICK_BYTES_BESIDE
+    young_ticks: int = YOUNG_TICKS
     polls: int = 0
 
     def decide(self, seen: Seen) -> Decision:
@@ -88,7 +92,8 @@ class Thresholds:
         calls = self.calls if seen.beside else self.calls_waited
         again = min(max(2 * seen.calls, calls, 1), MOST_CALLS)
         tick_bytes = self.tick_bytes_beside if seen.beside else self.tick_bytes
-        if self.ticks and seen.ticks and seen.ticks * tick_bytes >= seen.size:
+        is_chance = seen.ticks == 1 and seen.all_ticks < self.young_ticks
+        if self.ticks and seen.ticks and not is_chance and seen.ticks * tick_bytes >= seen.size:
             return Decision(True, True, again, "ticks")
         if seen.calls < calls * max(1, seen.size // self.call_bytes):
             return Decision(False, False, again, "few")

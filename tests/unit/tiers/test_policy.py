@@ -7,9 +7,16 @@ from stratavm.tiers.decision import Seen
 from stratavm.tiers.policy import MOST_CALLS, NEVER, Thresholds, policy_of
 
 COUNTS = st.integers(0, MOST_CALLS)
-SEEN = st.builds(Seen, COUNTS, COUNTS, COUNTS, COUNTS, st.integers(0, 1000), st.booleans())
+SEEN = st.builds(Seen, COUNTS, COUNTS, COUNTS, COUNTS, st.integers(0, 1000), st.booleans(), st.integers(0, 20))
 POLICIES = st.builds(
-    Thresholds, COUNTS, st.integers(1, 128), st.booleans(), st.integers(0, 1000), COUNTS, *[st.integers(1, 1000)] * 3
+    Thresholds,
+    COUNTS,
+    st.integers(1, 128),
+    st.booleans(),
+    st.integers(0, 1000),
+    COUNTS,
+    *[st.integers(1, 1000)] * 3,
+    young_ticks=st.integers(0, 10),
 )
 
 
@@ -28,7 +35,8 @@ def test_who_was_called_more_often_is_not_lifted_later(policy, seen, more):
     if not policy.decide(seen).lift:
         return
     waiting = max(0, seen.waiting - 1)
-    hotter = Seen(seen.function, max(seen.calls, more), seen.ticks + 1, seen.size, waiting, seen.beside)
+    ticks = seen.ticks + 1, seen.all_ticks + 1
+    hotter = Seen(seen.function, max(seen.calls, more), ticks[0], seen.size, waiting, seen.beside, ticks[1])
     assert policy.decide(hotter).lift
 
 
@@ -38,10 +46,18 @@ def test_the_reason_is_what_it_was_decided_by(policy, seen):
     decision = policy.decide(seen)
     assert decision.lift == (decision.reason in ("ticks", "calls"))
     tick_bytes = policy.tick_bytes_beside if seen.beside else policy.tick_bytes
-    enough = policy.ticks and seen.ticks > 0 and seen.ticks * tick_bytes >= seen.size
+    is_chance = seen.ticks == 1 and seen.all_ticks < policy.young_ticks
+    enough = policy.ticks and seen.ticks > 0 and not is_chance and seen.ticks * tick_bytes >= seen.size
     assert decision.first == (decision.reason == "ticks") == enough
     wanted = (policy.calls if seen.beside else policy.calls_waited) * max(1, seen.size // policy.call_bytes)
     assert (decision.reason == "few") == (not decision.first and seen.calls < wanted)
+
+
+def test_what_one_tick_finds_of_a_young_program_may_be_chance():
+    """Two find the same function, or the program has run for a while: a program of 20 ms loads no passes for it."""
+    policy = policy_of(None)
+    for ticks, all_ticks, lifted in ((1, 1, False), (1, 5, False), (2, 2, True), (1, 6, True), (0, 9, False)):
+        assert policy.decide(Seen(0, 10, ticks, 100, 0, True, all_ticks)).lift == lifted, (ticks, all_ticks)
 
 
 def test_who_waits_for_nobody_is_lifted_earlier():

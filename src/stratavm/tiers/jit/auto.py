@@ -11,7 +11,7 @@ import time
 from _thread import get_native_id
 
 from stratavm.base.errors import ResourceLimit, Unsupported
-from stratavm.base.forms import TYPE_CHECKING, Final, dataclass
+from stratavm.base.forms import TYPE_CHECKING, Final, dataclass, replace
 from stratavm.base.importing import importing
 from stratavm.native.compile import ModuleCompiler
 from stratavm.native.stubtable import publish
@@ -66,6 +66,14 @@ class Loop:
     reason: str
 
 
+def _has_helpers() -> bool:
+    """Whether there may be threads that compile."""
+    with importing:
+        from stratavm.native.queue import n_helpers
+
+    return bool(n_helpers())
+
+
 class Lifting:
     """What is done with a module's functions at level 0 that run much: on a thread beside the program, or while that
     waits. Its methods are given the module's code: it is part of that, and keeps nothing alive."""
@@ -80,6 +88,7 @@ class Lifting:
         self.loops: list[Loop] = []
         self.made_beside: set[int] = set()
         self._given_up: set[int] = set()
+        self._ticks: dict[int, int] = {}
         self._expected: dict[int, None] = {}  # hot before anything was counted, in this order; and not asked for yet
         self._asked: set[int] = set()  # of those that were expected
         self._made: set[int] = set()
@@ -104,11 +113,17 @@ class Lifting:
             self._asked.add(defined_index)
             self._lift_now(code, defined_index)
             return NEVER
-        queue = self.queue(code)
-        waiting = 0 if queue is None else queue.n_pending
+        waiting = 0 if self._queue is None else self._queue.n_pending
         function, size = code.first + defined_index, code.compiler.front.body_size(defined_index)
-        seen = Seen(function, calls, ticks, size, waiting, queue is not None)
+        if ticks:
+            self._ticks[defined_index] = ticks
+        beside = self._queue is not None or (code.beside and _has_helpers())
+        seen = Seen(function, calls, ticks, size, waiting, beside, sum(self._ticks.values()))
         decision = self.policy.decide(seen)
+        queue = self.queue(code) if decision.lift else None  # it loads the passes: not for a question alone
+        if decision.lift and beside and queue is None:  # a pass is written in Python
+            seen = replace(seen, beside=False)
+            decision = self.policy.decide(seen)
         if self._told is not None:
             self._told.decided(decision.lift, function, calls, ticks, seen.waiting)
         self.reasons[defined_index] = decision.reason

@@ -26,6 +26,7 @@ from stratavm.native.execmem import CodeOwner
 from stratavm.native.stubtable import lazy_entries, oracle_entry, publish
 from stratavm.runtime.codetable import CodeTable
 from stratavm.tiers.events import CompileRecorder
+from stratavm.tiers.policy import Thresholds
 from stratavm.tiers.tier import Tier, TierModule
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class LazyCode:
         self.beside = False
         self.hot: Container[int] = ()
         self._lifting: Lifting | None = None
+        self._has_ticked = False
 
     def lift_by(self, tier: Jit, beside: bool) -> None:
         """Have functions that run much compiled again, as a tier says; ``beside``: by a thread, where there is one. To
@@ -103,7 +105,12 @@ class LazyCode:
         return self._lifting
 
     def lift(self, defined_index: int, calls: int, ticks: int) -> int:
-        """See ``Lifting.lift``."""
+        """See ``Lifting.lift``. The first tick of a young program decides nothing, and loads nothing."""
+        policy = None if self.tier is None else self.tier.policy
+        if not self._has_ticked and ticks == 1 and isinstance(policy, Thresholds) and policy.young_ticks > 1:
+            self._has_ticked = True
+            if calls < policy.calls:
+                return policy.calls
         return self.lifting().lift(self, defined_index, calls, ticks)
 
     def lift_loop(self, defined_index: int, pc: int) -> None:
