@@ -33,7 +33,7 @@ def _row(name: str, path: Path, rounds: int) -> Row:
     code_bytes = sum(f.end - f.start for f in module.model.functions)
 
     def ours(**options: Any) -> Callable[[], object]:
-        engine = stratavm.Engine(stratavm.Config(threads=1, **options))
+        engine = stratavm.Engine(stratavm.Config(**{"tier": "jit0", "threads": 1, **options}))
         return lambda: stratavm.Module(data, engine=engine).compile_all()
 
     runs: dict[str, Callable[[], object]] = {

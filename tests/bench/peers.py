@@ -18,12 +18,12 @@ class Engine:
 
 
 def strata(**options: Any) -> Callable[[str], Run]:
-    """Ours, with these options of ``Config``."""
+    """Ours, with these options of ``Config``; at level 0 where they name no tier: rows are of one level each."""
 
     def prepare(text: str) -> Run:
         import stratavm
 
-        instance = stratavm.load(text, config=stratavm.Config(strict=True, **options))
+        instance = stratavm.load(text, config=stratavm.Config(**{"tier": "jit0", "strict": True, **options}))
         run: Run = instance.exports.run
         return run
 
