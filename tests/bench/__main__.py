@@ -17,6 +17,7 @@ from typing import Final
 from tests.bench import (
     ablation,
     ablation_machine,
+    async_io,
     baselines,
     beside,
     boundary,
@@ -67,6 +68,7 @@ SUITES: Final[dict[str, Callable[[int], Iterator[Row]]]] = {
     "limits": limits.measure,
     "syscalls": syscalls.measure,
     "fibers": fibers.measure,
+    async_io.SUITE: async_io.measure,
     "pool": pool.measure,
     "flagship": flagship.measure,
 }
@@ -121,7 +123,7 @@ def verdicts(rows: list[Row]) -> list[thresholds.Verdict]:
 
 def failures(rows: list[Row]) -> list[str]:
     """Thresholds that the issues state, where this run shows them broken."""
-    suites = (events, di, boundary, limits, syscalls, fibers)
+    suites = (events, di, boundary, limits, syscalls, fibers, async_io)
     problems = [problem for suite in suites for problem in suite.failures(rows)]
     for row in rows:
         if row.suite == "start" and row.name.startswith("CPython") and row.values["strata"] > 600:
