@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bench import baselines, compiling, page, placement, programs, tiers
+from tests.bench import baselines, compiling, lifting, page, placement, programs, tiers
 from tests.bench.__main__ import SUITES, failures
 from tests.bench.measure import Row, row_of
 from tests.bench.page import Results
@@ -151,3 +151,22 @@ def test_the_limits_of_kernels(jit0, jit1, missed):
     text = page.render(Results(rows), SUITES, {}, found)
     assert f"| sieve | {jit1:.3f} | {jit1:.3f} – {jit1:.3f} | {jit0:.3f} | {jit0:.3f} – {jit0:.3f} |" in text
     assert text.count("MISSED") == len(missed)
+
+
+def test_the_limits_of_lifting():
+    """What counters cost on kernels, and how soon a loop is at level 1."""
+    counters = {"without": [1.0] * 6, "with": [1.02] * 6}
+    rows = [
+        row_of("lifting", "fib, counters", "ms", counters),
+        row_of("lifting", "a long loop is at level 1, ticks", "ticks", {"auto": [5.0] * 6}),
+        row_of("lifting", "a long loop is at level 1, processor time", "ms", {"auto": [19.0] * 6}),
+    ]
+    assert [verdict.met for verdict in lifting.verdicts(rows)] == [True, False, True]
+
+
+def test_a_long_loop_is_seen_to_leave():
+    """Ticks that found it, and processor time until it left; once for each engine."""
+    ticks, cpu = lifting.long_loops(2, 1 << 26)
+    assert len(ticks) == len(cpu) == 2
+    assert min(ticks) >= 1
+    assert min(cpu) > 0

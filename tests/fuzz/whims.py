@@ -16,6 +16,7 @@ class Whims:
     period: int = 3
     ticks: bool = True
     polls: int = 0
+    counts_alone: bool = True
 
     def decide(self, seen: Seen) -> Decision:
         """By a number that everything seen has a part in."""

@@ -175,7 +175,7 @@ def make_auto(config: Config, scope: Scope, bus: Bus, executor: CompileExecutor,
         return jit_parts(config.having(tier="jit1"), scope)[2]
 
     fallback, strict, options, threads = jit_parts(config, scope)
-    options = replace(options, counting=True, polling=policy.polls != 0)
+    options = replace(options, polling=policy.polls != 0)
     key = repr((config.allocator, config.passes, config.machine_passes))
     waits = config.lift_after is not None
     tier = Jit(fallback, strict, options, threads, "auto", bus, executor, upper, key, policy, waits)

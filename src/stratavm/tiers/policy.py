@@ -42,6 +42,8 @@ class Policy(Protocol):
         calls: calls at which it is asked about a function for the first time; 0: before the first call.
         period: calls between two that are seen, on average, 1 to 128; 1 sees them all.
         ticks: whether it is asked about functions that a tick finds.
+        counts_alone: whether functions count their calls where no thread compiles beside the program; where they do
+            not, it is asked about what ticks find.
         polls: of a loop at level 0, after which it goes on at level 1, as often as that is possible: for tests. 0:
             where a tick finds it, and its function was lifted.
     """
@@ -57,6 +59,10 @@ class Policy(Protocol):
     @property
     def ticks(self) -> bool:
         """Whether ticks count."""
+
+    @property
+    def counts_alone(self) -> bool:
+        """Whether calls are counted where no thread compiles beside the program."""
 
     @property
     def polls(self) -> int:
@@ -83,6 +89,7 @@ class Thresholds:
     tick_bytes_beside: int = TICK_BYTES_BESIDE
     young_ticks: int = YOUNG_TICKS
     polls: int = 0
+    counts_alone: bool = True
 
     def decide(self, seen: Seen) -> Decision:
         """What to do with a function."""
@@ -102,7 +109,8 @@ class Thresholds:
         return Decision(True, False, again, "calls")
 
 
-DEFAULT_POLICY: Final = Thresholds()
+DEFAULT_POLICY: Final = Thresholds(counts_alone=False)
+"""Where the program waits for the compiler, ticks alone say what runs much: counting costs as much as that may gain."""
 
 
 def policy_of(after: int | None) -> Thresholds:

@@ -211,7 +211,9 @@ class Jit:
 
     def options_of(self, helped: bool) -> Options:
         """Those of level 0; ``helped``: threads may compile beside the program."""
-        return self.options if self.upper is None else replace(self.options, counting=True)
+        if self.upper is None or not (helped or self.policy.counts_alone):
+            return self.options
+        return replace(self.options, counting=True)
 
     def close(self) -> None:
         """Threads compile nothing again for its modules any more: what waits for them stays as it is."""

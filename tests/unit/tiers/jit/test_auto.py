@@ -241,6 +241,21 @@ def test_code_that_does_not_count_is_what_it_was(seed):
             assert len(without) < len(with_it) <= len(without) + 24 + 15 + 64 * 16
 
 
+def test_where_the_program_waits_ticks_alone_say_what_runs_much():
+    """Its functions do not count, unless a policy wants that; a tick finds a loop all the same."""
+    told, module, instance = world(threads=1)
+    assert not module.code.lazy.compiler.options.counting
+    for options in ({"threads": 2}, {"threads": 1, "lift_after": 9}, {"threads": 1, "policy": Thresholds(9)}):
+        assert world(**options)[1].code.lazy.compiler.options.counting
+    expected = instance.exports.spin(1 << 22)
+    end = time.monotonic() + 60  # a tick may come between two calls, on a busy machine for long
+    while not levels(module)[SPIN] and time.monotonic() < end:
+        assert instance.exports.spin(1 << 22) == expected
+    assert levels(module)[SPIN] == 1
+    module.engine.bus.drain()
+    assert {e.calls for e in told if isinstance(e, FunctionLiftQueued)} == {0}
+
+
 @pytest.mark.parametrize("after", [0, 1, 2, 7])
 def test_fuel_does_not_depend_on_the_level(after):
     """Nor on when it changes."""
