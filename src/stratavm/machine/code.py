@@ -7,12 +7,13 @@ from __future__ import annotations
 from _struct import iter_unpack, unpack_from
 
 from stratavm.base.forms import NamedTuple, dataclass
-from stratavm.contract.layout import NO_FRAME
 
 NO_POSITION = 0xFFFFFFFF
 """Stands for "no position in the binary" in the tables (stubs)."""
 INLINED = 0x80000000
 """The bit of a position that stands in inlined code."""
+NO_FRAME = 0x80000000
+"""The bit beside a trap's kind of functions without a frame: ``contract.layout`` says the same to the runtime."""
 
 
 class TrapSite(NamedTuple):

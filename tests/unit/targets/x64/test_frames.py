@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 import stratavm
+from stratavm.contract import layout
+from stratavm.machine.code import NO_FRAME
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from stratavm.native.compile import Options, wasm_compiler
@@ -46,6 +48,11 @@ def test_a_short_function_that_calls_nothing_has_none():
 def test_others_have_one(body, types):
     """A million calls of one in a row may be written down; between them there is a poll, or little time passes."""
     assert code_of(body, types).startswith(FRAME)
+
+
+def test_compiler_and_runtime_mean_the_same_bit():
+    """The one marks traps with it, the other looks for return addresses by it."""
+    assert NO_FRAME == layout.NO_FRAME
 
 
 def test_who_is_counted_has_one():
