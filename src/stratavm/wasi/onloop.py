@@ -9,6 +9,7 @@ their own. Uses loops by their public functions alone.
 from __future__ import annotations
 
 import asyncio
+import mmap
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
@@ -16,7 +17,7 @@ from functools import partial
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, TypeVar, cast
 from stratavm.wasi.abi import Fdflags
 from stratavm.wasi.buffers import size_of
-from stratavm.wasi.channel import would_block
+from stratavm.wasi.channel import DISK_DIRECT, would_block
 from stratavm.wasi.clock import SystemClock
 from stratavm.wasi.descriptor import Descriptor
 from stratavm.wasi.errno import Errno, HostRaised, WasiError, call_host
@@ -91,7 +92,11 @@ class Looping:
         if host is not None:  # what cannot be asked not to wait: a thread hangs there no longer than need be
             await self._wait(ctx, [(descriptor, host, write, None)])
             check(ctx, descriptor)
-        own = memoryview(b"".join(buffers)) if write else memoryview(bytearray(size_of(buffers)))
+        size = size_of(buffers)
+        # direct ones want whole pages, or blocks, as the guest's may be
+        own = memoryview(mmap.mmap(-1, size) if descriptor.disk == DISK_DIRECT else bytearray(size))
+        if write:
+            own[:] = b"".join(buffers)
         act = BLOCKING_WAY.mover(descriptor, write, offset is not None)
         at = () if offset is None else (offset,)
         user = object()

@@ -549,3 +549,22 @@ def test_a_world_listens_itself(loop):
             await asyncio.open_connection(*wasi.listening[0])
 
     run(main(), loop)
+
+
+def test_direct_reads_have_pages_of_their_own(tmp_path, loop):
+    """O_DIRECT takes no buffer that lies anywhere."""
+    path = tmp_path / "direct"
+    path.write_bytes(bytes(range(256)) * 64)
+    try:
+        direct = os.open(path, os.O_RDONLY | os.O_DIRECT)
+    except OSError:
+        pytest.skip("this file system has no O_DIRECT")
+
+    async def main():
+        with os.fdopen(direct, "rb", 0) as file, Wasi(stdin=file) as wasi:
+            guest = LoopGuest(wasi)
+            for _ in range(4):
+                assert await guest.read(0, 4096) == bytes(range(256)) * 16
+            assert await guest.read(0, 4096) == b""
+
+    run(main(), loop)
