@@ -10,13 +10,13 @@ from __future__ import annotations
 import time
 from _thread import get_native_id
 
+from stratavm.base import switches
 from stratavm.base.errors import ResourceLimit, Unsupported
 from stratavm.base.forms import TYPE_CHECKING, Final, dataclass, replace
 from stratavm.base.importing import importing
 from stratavm.native.compile import ModuleCompiler
 from stratavm.native.stubtable import publish
 from stratavm.tiers.decision import Seen
-from stratavm.tiers.jit.lazy import CHECKS, LazyCode
 from stratavm.tiers.jit.lift_events import LiftRecorder
 from stratavm.tiers.policy import MOST_WAITING, NEVER
 
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from stratavm.native.lift import LiftQueue
+    from stratavm.tiers.jit.lazy import LazyCode
 
+CHECKS: Final = switches.CHECK.value()
 EXPECTED_CALLS: Final = 1 << 31
 """As which what is expected to be hot is queued: before all that was counted, behind what a tick finds."""
 
