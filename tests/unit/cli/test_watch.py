@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,14 @@ def test_what_is_no_ordinary_file_is_none(tmp_path, make):
     assert state_of(str(tmp_path / "a")) is None
 
 
+def hears(then=None):
+    """In the child: signals end it, also where who runs the tests was started to ignore some (``nohup``, ``&``)."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    if then is not None:
+        then()
+
+
 class Watching:
     """The command as a process, and the lines that it and its guests write."""
 
@@ -95,6 +104,7 @@ class Watching:
         environment = {**os.environ, "PYTHONPATH": str(Path(stratavm.__file__).parents[1]), **given.pop("env", {})}
         command = [sys.executable, "-m", "stratavm", "run", "--watch", *map(str, words)]
         given = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **given}
+        given["preexec_fn"] = partial(hears, given.get("preexec_fn"))
         self.process = subprocess.Popen(command, cwd=cwd, env=environment, **given)
         self.lines = queue.Queue()
         if self.process.stdout is not None:
@@ -242,6 +252,18 @@ def test_a_guest_does_not_outlive_the_command(watching, number):
     watch.until("one")
     assert watch.close(number) == (130 if number == signal.SIGINT else -number)
     assert watch.rest() == (["strata: interrupted"] if number == signal.SIGINT else [])
+
+
+def test_a_signal_that_is_ignored_from_the_start_stays_so(watching, tmp_path):
+    """Under ``nohup`` the end of a session ends neither the command nor its guest."""
+    watch = watching(preexec_fn=partial(signal.signal, signal.SIGHUP, signal.SIG_IGN))
+    watch.until("one")
+    watch.process.send_signal(signal.SIGHUP)
+    put(tmp_path / "app.wat", program("two\\n"))
+    watch.until("two")
+    watch.process.send_signal(signal.SIGHUP)
+    assert watch.close() == -signal.SIGTERM
+    assert watch.rest() == []
 
 
 def test_a_guest_that_waits_for_input_ends(watching, tmp_path):
