@@ -125,8 +125,9 @@ class Runner:
         printed, most = bytearray(), self.settings.output_bytes
 
         async def take(data: bytes) -> None:
-            printed.extend(data[: most - len(printed)])
-            if len(data) > most - len(printed) and len(printed) == most:
+            room = most - len(printed)
+            printed.extend(data[:room])
+            if len(data) > room:
                 raise TooMuchOutput
 
         return await self.run(script, take), bytes(printed)
