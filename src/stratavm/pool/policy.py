@@ -6,7 +6,7 @@ import math
 
 from stratavm.base.forms import TYPE_CHECKING, Final, Literal, TypeAlias, dataclass, replace
 from stratavm.base.keywords import checks_keywords
-from stratavm.base.numbers import real, seconds_or_none, whole, whole_or_none
+from stratavm.base.numbers import LONGEST_S, real, seconds_or_none, shown, whole, whole_or_none
 
 if TYPE_CHECKING:
     from stratavm.runtime.limits import StoreLimits
@@ -66,15 +66,17 @@ class Policy:
             object.__setattr__(self, name, whole(f"Policy: {name}", getattr(self, name), at_least))
         for name in ("target_delay", "interval", "quantum"):
             value = real(f"Policy: {name}", getattr(self, name), " of seconds")
-            if not 0 < value < math.inf:
-                raise ValueError(f"Policy: {name} must be more than 0 seconds, got {value!r}")
+            if not 0 < value <= LONGEST_S:
+                raise ValueError(
+                    f"Policy: {name} must be more than 0 and at most {LONGEST_S:.0f} seconds, got {value!r}"
+                )
             object.__setattr__(self, name, value)
         object.__setattr__(self, "timeout", seconds_or_none("Policy: timeout", self.timeout))
         if self.overload not in ("wait", "shed"):
             raise ValueError(f"Policy: overload must be 'wait' or 'shed', got {self.overload!r:.60}")
         for low, high in (("min_running", "max_running"), ("min_ready", "max_ready")):
             if getattr(self, low) > getattr(self, high):
-                raise ValueError(f"Policy: {low} must be at most {high}, got {getattr(self, low)}")
+                raise ValueError(f"Policy: {low} must be at most {high}, got {shown(getattr(self, low))}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,17 @@ from stratavm import (
     Global,
     Memory,
     Module,
+    Policy,
+    Pool,
     PoolConfig,
     Recovering,
+    Rejected,
     ResourceLimit,
     Restart,
     Store,
     StoreLimits,
     Table,
+    Tenant,
     Trap,
     Wasi,
 )
@@ -51,6 +55,30 @@ def table():
     return Table.new(Store(), "externref", 2, 5)
 
 
+def pooled(use=None, **options):
+    """What a pool of a small program answers: its call with these options, or what is made of the pool in the loop."""
+
+    async def asks():
+        pool = Pool(lambda store: stratavm.load('(module (func (export "f") (result i32) (i32.const 7)))', store=store))
+        async with pool:
+            return await (use(pool) if use else pool.call("f", **options))
+
+    return asyncio.run(asks())
+
+
+async def entered(pool, **options):
+    """An instance for several calls, given back."""
+    async with pool.instance(**options) as guest:
+        return await guest.call("f")
+
+
+def mapped(**options):
+    """Results in threads."""
+    make = stratavm.Linker(Engine())
+    pool = Pool(make.instantiate_pre(Module('(module (func (export "f")))', make.engine)))
+    return list(pool.map("f", **options))
+
+
 def listened(**options):
     """An async listener with these options, whose group has nothing else to do."""
 
@@ -74,6 +102,11 @@ WHOLE = {
     **{f"Quotas({name}=)": partial(lambda name, n: Quotas(**{name: n}), name) for name in Quotas.__match_args__},
     **{f"run({name}=)": partial(lambda name, n: stratavm.run(b"", **{name: n}), name)
        for name in ("fuel", "max_memory", "max_output")},
+    **{f"Policy({name}=)": partial(lambda name, n: Policy(**{name: n}), name)
+       for name in ("max_running", "min_running", "spare", "max_queued", "min_ready", "max_ready")},
+    **{f"Tenant({name}=)": partial(lambda name, n: Tenant("ann", **{name: n}), name)
+       for name in ("max_running", "max_queued")},
+    "Pool.map(threads=)": lambda n: mapped(threads=n),
     "Capture(limit_bytes=)": Capture,
     "MemoryTree(limit_bytes=)": lambda n: MemoryTree(limit_bytes=n),
     "Memory.new(minimum=)": lambda n: Memory.new(Store(), n),
@@ -129,9 +162,17 @@ in errors."""
 FREE = {
     "Wasi(seed)": (lambda n: Wasi(seed=n), "seed"),
     "ExitError(code)": (ExitError, "code"),
+    "Pool.call(priority)": (lambda n: pooled(priority=n), "priority"),
+    "Pool.instance(priority)": (lambda n: pooled(partial(entered, priority=n)), "priority"),
 }
 """Arguments that take any whole number."""
 GROWTHS = ("Restart(factor)", "Restart(jitter)")
+POSITIVE = {
+    **{f"Policy({name}=)": partial(lambda name, n: Policy(**{name: n}), name)
+       for name in ("target_delay", "interval", "quantum")},
+    "Tenant(weight=)": lambda n: Tenant("ann", weight=n),
+}  # fmt: skip
+"""Arguments that something is divided by, or done again after: none is 0, and none without end."""
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -163,7 +204,7 @@ def test_a_limit_of_any_size_is_one_or_is_refused_in_few_words(give):
         try:
             give(number)
         except (ValueError, ResourceLimit, ArithmeticError) as error:
-            assert "int string conversion" not in str(error) and len(str(error)) < 300
+            assert "string conversion" not in str(error) and len(str(error)) < 300
 
 
 @pytest.mark.parametrize("give", FREE)
@@ -245,14 +286,16 @@ def test_a_choice_is_true_or_false(choice):
 INSIDE = {
     *("Memory.extend", "Memory.may_grow", "Memory.where", "Memory.put", "Table.__init__", "Table.set", "Table.fits"),
     *("Table.extend", "Table.may_grow", "Restart.delay_s", "Store.add_fuel", "Completed.__init__"),
-    "Store.extern_from_raw",
+    *("Store.extern_from_raw", "Pool.rest"),
+    *("EngineMetrics.__init__", "PoolMetrics.__init__", "TenantMetrics.__init__"),
 }
-"""Not for users, made by the package itself (as errors about places in modules are), or in a test of its own."""
+"""Not for users, made by the package itself (as errors about places in modules and metrics are), or in a test of its
+own."""
 
 
 def test_every_number_of_the_public_interface_is_tried_here():
     """Parameters of whole numbers and of times, as the snapshot lists them."""
-    tried = "|".join((*WHOLE, *PLACES, *FREE, *GROWTHS, *SECONDS))
+    tried = "|".join((*WHOLE, *PLACES, *FREE, *GROWTHS, *POSITIVE, *SECONDS))
     missing = []
     for name, parameters in re.findall(r"^stratavm\.([\w.]+)\((.*)\) ->", PUBLIC.read_text(), re.MULTILINE):
         numbers = re.findall(r"(\w+): (?:int|float)\b(?! \| str)", parameters)
@@ -340,6 +383,13 @@ SECONDS = {
     "Module.build(timeout=)": lambda n: Module.build("(module)", timeout=n),
     "Module.deserialize(timeout=)": lambda n: Module.deserialize(IMAGE, timeout=n),
     "Module.deserialize_file(timeout=)": lambda n: Module.deserialize_file(image_file(), timeout=n),
+    "Module.bare(timeout=)": lambda n: Module.bare("(module)", timeout=n),
+    "Policy(timeout=)": lambda n: Policy(timeout=n),
+    "Tenant(timeout=)": lambda n: Tenant("ann", timeout=n),
+    "Pool.call(timeout=)": lambda n: pooled(timeout=n),
+    "Pool.instance(timeout=)": lambda n: pooled(partial(entered, timeout=n)),
+    "Pool.map(timeout=)": lambda n: mapped(timeout=n),
+    "Pool.drain(timeout=)": lambda n: pooled(lambda pool: pool.drain(timeout=n)),
     "run(timeout=)": lambda n: stratavm.run(PROGRAM, timeout=n),
     "deadline(seconds=)": lambda n: Store().deadline(n).__enter__(),
     "set_deadline(seconds=)": lambda n: Store().set_deadline(n),
@@ -372,8 +422,20 @@ def test_a_time_of_any_length_is_one(give):
     for number in (float("inf"), 1e308, 10**400, 10**5000, -1, -0.5, -(10**5000)):
         try:
             give(number)
-        except stratavm.DeadlineExceeded:
+        except (stratavm.DeadlineExceeded, Rejected):
             assert number < 0
+
+
+@pytest.mark.parametrize("give", POSITIVE.values(), ids=POSITIVE)
+def test_what_something_is_divided_by_is_a_number_within_bounds(give, request):
+    """A quantum without end was no number of nanoseconds, when the pool was made."""
+    name = request.node.callspec.id.partition("(")[2].removesuffix("=)")
+    for wrong in ("1", True, None, object()):
+        with pytest.raises(TypeError, match=f"{name} must be a number"):
+            give(wrong)
+    for wrong in (0, -1, float("nan"), float("inf"), 1e308, 10**400, 10**5000, -(10**5000)):
+        with pytest.raises(ValueError, match=f"{name} must be "):
+            give(wrong)
 
 
 @pytest.mark.parametrize("growth", GROWTHS)
