@@ -21,7 +21,7 @@ from cython.cimports.stratavm.runtime.host import HostFunction
 from cython.cimports.stratavm.runtime.occupancy import Entry, is_closed
 from cython.cimports.stratavm.runtime.signals import walk_frames
 from cython.cimports.stratavm.runtime.stacks import give_stack, has_shadow_stack, take_stack
-from cython.cimports.stratavm.runtime.store import end_fiber_call
+from cython.cimports.stratavm.runtime.store import begins_late, end_fiber_call
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
 from stratavm.base.errors import Closed, StoreBusy, StrataError
@@ -149,6 +149,9 @@ class Fiber:
         self.entry.act.rec = self.native.rec
         store.go_on_fiber(self.entry, self.state, self.limit)
         self.phase = FIBER_RUNS
+        late: uint32_t = begins_late(store.exec, self.entry)
+        if late:
+            return self.came_back(late)
         self.entry.block.in_guest = 1
         return self.came_back(
             cython.cast(start_t, store.template.fiber_start)(

@@ -26,6 +26,7 @@ cdef inline void set_aborted(Store store, bint on) noexcept:
     mark(store.exec, ATTENTION_ABORTED, on)
 
 cdef void remember_report(Store store, object error) noexcept
+cdef uint32_t begins_late(ExecContext* context, Entry* entry) noexcept
 cdef int run_entry(Store store, FuncRec* rec, void* array_entry, void* cells) except? -1
 cdef int end_fiber_call(Store store, Entry* entry, uint32_t trapped) noexcept
 cdef int end_machine_call(Store store, FuncRec* rec, Entry* entry, uint32_t trapped) noexcept

@@ -314,6 +314,17 @@ def python_is_quiet(context: cython.pointer(ExecContext), block: cython.pointer(
     return True
 
 
+def begins_late(context, entry):
+    """Whether a call that was entered ends before it begins, with a kind of trap, since its deadline has passed: the
+    function may be one that never polls. What called it from a guest is left midway."""
+    if not load_32(cython.address(context.pending)) & PENDING_DEADLINE or not past_deadline(context):
+        return 0
+    entry.act.trap_kind = TRAP_DEADLINE
+    if not entry.outermost:
+        mark(context, ATTENTION_ABORTED, True)
+    return TRAP_DEADLINE
+
+
 @cython.cfunc
 @cython.exceptval(check=False)
 @cython.linetrace(False)  # the guest may come back without the GIL
@@ -402,5 +413,7 @@ def run_entry(store, rec, array_entry, cells):
     entry: Entry
     store.enter(cython.address(entry))
     entry.act.rec = rec
-    trapped: uint32_t = run_guest(store.exec, entry.block, rec, array_entry, cells)
+    trapped: uint32_t = begins_late(store.exec, cython.address(entry))
+    if not trapped:
+        trapped = run_guest(store.exec, entry.block, rec, array_entry, cells)
     return end_entry(store, cython.address(entry), trapped)

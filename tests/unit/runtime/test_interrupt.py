@@ -1,12 +1,16 @@
 """Claims about polls: interrupts, deadlines, signals, and the GIL under a running guest."""
 
+import asyncio
+import ctypes
 import sys
 import threading
 import time
 
 import pytest
 
+from stratavm import Engine, Store, load
 from stratavm.base.errors import DeadlineExceeded, InstancePoisoned, Interrupted
+from stratavm.contract.layout import EXEC, PENDING_BITS
 from stratavm.runtime import gil
 from stratavm.runtime.ticker import ticker_status
 
@@ -284,3 +288,53 @@ def test_the_ticker_parks_when_nothing_runs():
         spin.call_raw([])
     assert ticker_status()["ticks"] > ticks
     assert sys.getswitchinterval() * 1e9 == pytest.approx(ticker_status()["period_ns"])
+
+
+SHORT = """(module
+  (import "e" "again" (func $again (result i32)))
+  (func (export "short") (result i32) (i32.const 7))
+  (func (export "outer") (result i32) (call $again)))"""
+
+
+@pytest.mark.parametrize("warm", [0, 50])
+@pytest.mark.parametrize(
+    ("tier", "way"),
+    [("jit0", "sync"), ("jit1", "sync"), ("auto", "sync"), ("oracle", "sync"), ("jit0", "async"), ("jit1", "async")],
+)
+def test_a_function_that_never_polls_does_not_begin_behind_its_deadline(tier, way, warm):
+    """Short functions that call nothing do not poll: a loop of calls of one never ended. Nothing is left midway."""
+    store = Store(Engine(tier=tier))
+    short = load(SHORT, {"e": {"again": int}}, store=store).exports.short
+
+    def call():
+        return asyncio.run(short.call_async()) if way == "async" else short()
+
+    for _ in range(warm):
+        assert call() == 7
+    with pytest.raises(DeadlineExceeded), store.deadline(-1):
+        call()
+    assert call() == 7
+
+
+def test_a_function_that_never_polls_does_not_begin_where_the_call_outside_has_no_time_left():
+    """The guest outside is left midway."""
+    store = Store(Engine(tier="jit0"))
+
+    def again():
+        if not late:
+            return exports.short()
+        pending = ctypes.c_uint32.from_address(store.address + EXEC.offset("pending"))
+        with store.deadline(-1):
+            while not pending.value & PENDING_BITS["deadline"]:  # until the ticker has seen it
+                time.sleep(0.001)
+            return exports.short()
+
+    exports = load(SHORT, {"e": {"again": again}}, store=store).exports
+    late = False
+    for _ in range(50):
+        assert exports.outer() == 7
+    late = True
+    with pytest.raises(DeadlineExceeded):
+        exports.outer()
+    with pytest.raises(InstancePoisoned):
+        exports.outer()
