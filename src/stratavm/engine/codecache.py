@@ -343,17 +343,19 @@ class KeptModule:
         if data is None:
             return
         with importing:
-            from stratavm.engine.keptprofile import unpack
+            from stratavm.engine.keptprofile import MOST_STARTS, unpack
 
         try:
             self._profile = unpack(data, counter.behind)
         except ValueError as error:
             self.refuse(error)
             return
+        if self._profile.starts >= MOST_STARTS:
+            return  # what is at level 0 even so cannot be elsewhere, or no start is long enough
         expected = [index for index in self._profile.hot() if not counter.has_lifted(index)]
         if not expected:
-            return  # most starts: what lifts functions is not loaded
-        counter.expect(expected)
+            return
+        counter.remember(expected)
         if self._source.hears(ProfileRestored):
             self._source.emit(ProfileRestored(self._name, len(expected)))
 

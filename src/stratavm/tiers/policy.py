@@ -28,7 +28,7 @@ TICK_BYTES: Final = 256
 """Bytes of a body for which one tick is enough: a tick is five milliseconds, of which a quarter might be saved."""
 TICK_BYTES_BESIDE: Final = 512
 """The same beside the program."""
-YOUNG_TICKS: Final = 6
+YOUNG_TICKS: Final = 7
 """A program of which ticks have found so few functions may be about to end: it would load the passes for what one tick
 has found by chance. What two have found is worth it."""
 MOST_WAITING: Final = 64
@@ -90,6 +90,13 @@ class Thresholds:
     young_ticks: int = YOUNG_TICKS
     polls: int = 0
     counts_alone: bool = True
+
+    def is_chance(self, calls: int, ticks: int, all_ticks: int, size: int) -> bool:
+        """Whether ``decide`` finds nothing to do for what a tick has found in a young program, whoever compiles: it
+        need not be asked. The numbers are those of ``Seen``."""
+        if not self.ticks or all_ticks >= self.young_ticks or calls >= min(self.calls, self.calls_waited):
+            return False
+        return ticks == 1 or ticks * max(self.tick_bytes, self.tick_bytes_beside) < size
 
     def decide(self, seen: Seen) -> Decision:
         """What to do with a function."""

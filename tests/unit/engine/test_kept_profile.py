@@ -1,6 +1,8 @@
 """Claims about calls that are summed over starts: what many short ones call often is optimised early in the next."""
 
 import gc
+import subprocess
+import sys
 import time
 
 import pytest
@@ -53,7 +55,7 @@ def alone():
 def start(calls, until_level=None, **options):
     """What a start that calls a function so often tells, and the level that this has at its end; before it calls
     anything it waits for that level."""
-    engine = Engine(services={Policy: Thresholds(1 << 20, 1, False)}, **options)
+    engine = Engine(services={Policy: Thresholds(1 << 20, 1, False, young_ticks=0)}, **options)
     with EventRecorder(engine.bus) as recorder:
         module = Module(TEXT, engine=engine)
         exports = Linker(engine).instantiate(Store(engine), module).exports
@@ -82,6 +84,45 @@ def test_what_two_starts_call_often_is_optimised_before_the_third_calls_it(besid
     assert [e.function for e in told.of(FunctionLifted)] == [OFTEN] and not told.of(FunctionLiftQueued)
     told, level = start(10)
     assert level == 1 and not told.of(ProfileRestored)  # its code was kept
+
+
+LATER_START = f"""
+import sys, time
+from stratavm import Engine, Linker, Module, Store
+from stratavm.native.background import limit_threads
+from stratavm.tiers.policy import Policy, Thresholds
+limit_threads(1)
+policy = Thresholds(1 << 20, 1, tick_bytes=1, tick_bytes_beside=1, young_ticks=1 << 20)  # real ticks say nothing
+engine = Engine(services={{Policy: policy}})
+module = Module({TEXT!r}, engine=engine)
+exports = Linker(engine).instantiate(Store(engine), module).exports
+lazy = module.code.lazy
+loaded = lambda: [m for m in ("stratavm.native.lift", "stratavm.tiers.jit.auto") if m in sys.modules]
+exports.often(1)
+lazy.lift({SELDOM}, 1, 1)
+print(len(lazy.remembered), *loaded())
+lazy.lift({SELDOM}, 1, 1 << 20)
+print(len(lazy.remembered), *loaded())
+end = time.monotonic() + 60
+while lazy.table.level({OFTEN}) != 1 and time.monotonic() < end:
+    time.sleep(0.001)
+print(lazy.table.level({OFTEN}))
+"""
+
+
+def test_a_young_program_loads_nothing_for_it(beside):
+    """It may end soon; when ticks have found enough of it, it asks for what is known to be hot."""
+    for _ in range(2):
+        start(CALLS)
+    ran = subprocess.run([sys.executable, "-c", LATER_START], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines() == ["1", "0 stratavm.native.lift stratavm.tiers.jit.auto", "1"]
+
+
+def test_what_was_not_lifted_in_many_starts_is_not_expected_any_more(alone, monkeypatch):
+    """No start is long enough, or it cannot be."""
+    monkeypatch.setattr(keptprofile, "MOST_STARTS", 3)
+    told = [start(CALLS)[0] for _ in range(5)]
+    assert [len(each.of(ProfileRestored)) for each in told] == [0, 0, 1, 0, 0]
 
 
 def test_where_no_thread_is_beside_the_program_nothing_waits_for_it(alone):

@@ -56,8 +56,22 @@ def test_the_reason_is_what_it_was_decided_by(policy, seen):
 def test_what_one_tick_finds_of_a_young_program_may_be_chance():
     """Two find the same function, or the program has run for a while: a program of 20 ms loads no passes for it."""
     policy = policy_of(None)
-    for ticks, all_ticks, lifted in ((1, 1, False), (1, 5, False), (2, 2, True), (1, 6, True), (0, 9, False)):
+    for ticks, all_ticks, lifted in ((1, 1, False), (1, 6, False), (2, 2, True), (1, 7, True), (0, 9, False)):
         assert policy.decide(Seen(0, 10, ticks, 100, 0, True, all_ticks)).lift == lifted, (ticks, all_ticks)
+
+
+@given(POLICIES, SEEN)
+def test_of_what_may_be_chance_nothing_is_lifted(policy, seen):
+    """So who finds that out need not load what decides."""
+    if policy.is_chance(seen.calls, seen.ticks, seen.all_ticks, seen.size):
+        assert not policy.decide(seen).lift and seen.all_ticks < policy.young_ticks
+
+
+def test_what_ticks_find_of_a_large_function_may_be_chance():
+    """Of a small one that is called seldom one tick may be, two are not; what is called often is asked about."""
+    policy = policy_of(None)
+    found = [policy.is_chance(*seen) for seen in ((9, 2, 3, 4000), (9, 1, 3, 100), (9, 2, 3, 800), (30_000, 1, 3, 100))]
+    assert found == [True, True, False, False] and not policy.is_chance(9, 2, 7, 4000)
 
 
 def test_who_waits_for_nobody_is_lifted_earlier():

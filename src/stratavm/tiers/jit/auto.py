@@ -90,7 +90,6 @@ class Lifting:
         self.loops: list[Loop] = []
         self.made_beside: set[int] = set()
         self._given_up: set[int] = set()
-        self._ticks: dict[int, int] = {}
         self._expected: dict[int, None] = {}  # hot before anything was counted, in this order; and not asked for yet
         self._asked: set[int] = set()  # of those that were expected
         self._made: set[int] = set()
@@ -117,10 +116,8 @@ class Lifting:
             return NEVER
         waiting = 0 if self._queue is None else self._queue.n_pending
         function, size = code.first + defined_index, code.compiler.front.body_size(defined_index)
-        if ticks:
-            self._ticks[defined_index] = ticks
         beside = self._queue is not None or (code.beside and _has_helpers())
-        seen = Seen(function, calls, ticks, size, waiting, beside, sum(self._ticks.values()))
+        seen = Seen(function, calls, ticks, size, waiting, beside, sum(code.ticks.values()))
         decision = self.policy.decide(seen)
         queue = self.queue(code) if decision.lift else None  # it loads the passes: not for a question alone
         if decision.lift and beside and queue is None:  # a pass is written in Python
@@ -129,10 +126,12 @@ class Lifting:
         if self._told is not None:
             self._told.decided(decision.lift, function, calls, ticks, seen.waiting)
         self.reasons[defined_index] = decision.reason
-        if not decision.lift:
-            return decision.ask_at
-        if queue is None or not queue.want(defined_index, calls, decision.first):
+        if decision.lift and (queue is None or not queue.want(defined_index, calls, decision.first)):
             self._lift_now(code, defined_index)
+        if code.remembered and (decision.lift or not code.is_young):
+            self._has_begun = True
+            functions, code.remembered = code.remembered, ()
+            self.expect(code, functions)
         return NEVER if defined_index in self._given_up else decision.ask_at
 
     def expect(self, code: LazyCode, functions: Iterable[int]) -> None:

@@ -12,7 +12,7 @@ What a function calls that was compiled at its first call is compiled ahead, by 
 from __future__ import annotations
 
 import time
-from _collections_abc import Container
+from _collections_abc import Container, Sequence
 from _weakref import ref
 
 from stratavm.base import switches
@@ -77,8 +77,9 @@ class LazyCode:
         self.tier: Jit | None = None
         self.beside = False
         self.hot: Container[int] = ()
+        self.remembered: Sequence[int] = ()
         self._lifting: Lifting | None = None
-        self._has_ticked = False
+        self.ticks: dict[int, int] = {}
 
     def lift_by(self, tier: Jit, beside: bool) -> None:
         """Have functions that run much compiled again, as a tier says; ``beside``: by a thread, where there is one. To
@@ -104,13 +105,29 @@ class LazyCode:
                     self._lifting = Lifting(self)
         return self._lifting
 
-    def lift(self, defined_index: int, calls: int, ticks: int) -> int:
-        """See ``Lifting.lift``. The first tick of a young program decides nothing, and loads nothing."""
+    def remember(self, functions: Sequence[int]) -> None:
+        """Functions, by index, that are hot as earlier processes found out: they are expected when this one is no
+        longer young. A short start would load the passes of level 1 for nothing."""
+        if self.is_young:
+            self.remembered = functions
+        else:
+            self.lifting().expect(self, functions)
+
+    @property
+    def is_young(self) -> bool:
+        """Whether ticks have found so little of the program that it may be about to end."""
         policy = None if self.tier is None else self.tier.policy
-        if not self._has_ticked and ticks == 1 and isinstance(policy, Thresholds) and policy.young_ticks > 1:
-            self._has_ticked = True
-            if calls < policy.calls:
-                return policy.calls
+        return isinstance(policy, Thresholds) and policy.ticks and sum(self.ticks.values()) < policy.young_ticks
+
+    def lift(self, defined_index: int, calls: int, ticks: int) -> int:
+        """See ``Lifting.lift``. What ticks find of a young program decides nothing, mostly, and loads nothing then."""
+        policy = None if self.tier is None else self.tier.policy
+        if ticks:
+            self.ticks[defined_index] = ticks
+            if self._lifting is None and isinstance(policy, Thresholds):
+                size = self.compiler.front.body_size(defined_index)
+                if policy.is_chance(calls, ticks, sum(self.ticks.values()), size):
+                    return policy.calls
         return self.lifting().lift(self, defined_index, calls, ticks)
 
     def lift_loop(self, defined_index: int, pc: int) -> None:
