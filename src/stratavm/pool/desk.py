@@ -31,6 +31,8 @@ NOWHERE, FRESH, OLD, BLOCKED, RESTS = range(5)
 """Where a line is: it wants nothing; it has just come; it goes round; it waits for a slot, or for the rest's end."""
 MOST_LINES: Final = 4096
 """Tenants without settings of their own are forgotten where there are more, those that want nothing."""
+SHORT_TICKS: Final = 4
+"""A call that so many ticks have suspended, and no more, is a short one."""
 LOOKS: Final = 16
 """Lines that wait for a slot, of which one is looked for when a slot is free."""
 
@@ -70,12 +72,13 @@ class Ticket:
     """One call. ``future``, ``since``, ``is_new`` and ``refused`` belong to whoever waits for its turn."""
 
     __slots__ = (
-        "arrived", "future", "is_new", "line", "place", "priority", "queued_at", "refused", "since",
+        "arrived", "future", "is_new", "line", "place", "priority", "queued_at", "refused", "since", "ticks",
     )  # fmt: skip
 
     def __init__(self, line: Line, priority: int, arrived: float) -> None:
         self.line, self.priority, self.arrived = line, priority, arrived
         self.since = arrived
+        self.ticks = 0
         self.place = GONE
         self.future: Any = None
         self.is_new = True
@@ -291,6 +294,12 @@ class Desk:
         line.cpu_ns += cpu_ns
         line.deficit_ns -= cpu_ns
         self.cpu_ns += cpu_ns
+
+    def computes(self, ticket: Ticket) -> bool:
+        """A tick has suspended a call: whether it is one of those who compute. Few ticks make none, unless the tenant
+        is in debt: where ticks fall is chance, and who is nearly through would wait for a whole rest."""
+        ticket.ticks += 1
+        return ticket.ticks > SHORT_TICKS or ticket.line.deficit_ns <= 0
 
     def leave(self, ticket: Ticket) -> None:
         """It has ended, and gives its slot back."""

@@ -21,8 +21,8 @@ from stratavm.pool.metrics import Counters, PoolMetrics
 from stratavm.pool.nursery import Made, Make, Nursery
 from stratavm.pool.policy import Policy, Tenant
 from stratavm.pool.rejected import Reason, Rejected
-from stratavm.pool.seat import Seat
-from stratavm.pool.steering import Rest, Steering
+from stratavm.pool.seat import Floor, Seat
+from stratavm.pool.steering import Steering
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -80,9 +80,8 @@ class Pool:
         self._engine.pools.append(ref(self))
         self._nursery = Nursery(source, self._engine, limits, self.counters, lambda: self.now())
         self._steering = Steering(self.policy)
+        self._floor = Floor(self.desk, self.counters, self.meter, self._steering)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._holder: Ticket | None = None
-        self._rest: Rest | None = None
         self._guests: dict[Ticket, Guest] = {}
         self._draining: Reason | None = None
         self._empty: list[asyncio.Future[None]] = []
@@ -239,7 +238,7 @@ class Pool:
         self._draining = "closed"
         for ticket in list(self.desk.waiting()):
             self.desk.withdraw(ticket, self.now())
-            self._refuse(ticket, "closed")
+            self._floor.refuse(ticket, "closed")
         for guest in list(self._guests.values()):
             guest.end()
         self._nursery.shrink(0)
@@ -259,7 +258,7 @@ class Pool:
                 raise StrataError("this pool belongs to another event loop: make one for each")
             self._loop = loop
             if getattr(type(loop), "time", None) is not asyncio.BaseEventLoop.time:  # which is what we have, and slow
-                self.now = loop.time
+                self.now = self._floor.now = loop.time
             for area in (self.counters.busy, self.counters.capacity):
                 area.since = loop.time()
         return loop
@@ -272,13 +271,13 @@ class Pool:
         ticket = Ticket(line, integer("priority", priority), now)
         if self._timer is None:
             self._look_later(loop)
-        if self._holder is None and self._draining is None and self.desk.begin_at_once(ticket):
-            self._holder = ticket
+        if self._floor.holder is None and self._draining is None and self.desk.begin_at_once(ticket):
+            self._floor.holder = ticket
             self._steering.began(self.desk.running)
             ticket.is_new = False
         else:
             await self._begin(loop, ticket, deadline)
-        seat = Seat(self, ticket)
+        seat = Seat(self._floor, ticket)
         seat.begin()
         try:
             made = self._nursery.take(line.tenant.limits) or await self._make(seat, line)
@@ -311,12 +310,12 @@ class Pool:
             raise self._rejected("full", ticket.line)
         timer = None if deadline is None else loop.call_at(deadline, self._expire, ticket)
         try:
-            reason = await self.granted(ticket)
+            reason = await self._floor.granted(ticket)
         except BaseException:
             self.counters.cancelled += 1
             if ticket.place == HELD:
                 self.desk.leave(ticket)
-                self.pass_on()
+                self._floor.pass_on()
             self._tell_if_at_rest()
             raise
         finally:
@@ -329,7 +328,7 @@ class Pool:
     def _expire(self, ticket: Ticket) -> None:
         if ticket.place not in (HELD, GONE):
             self.desk.withdraw(ticket, self.now())
-            self._refuse(ticket, "timeout")
+            self._floor.refuse(ticket, "timeout")
 
     async def _make(self, seat: Seat, line: Line) -> Made:
         """An instance, since none is ready. Others have their turns where it is awaited."""
@@ -365,7 +364,7 @@ class Pool:
             if self._draining is None and len(self._nursery.ready) < self._steering.ready:
                 self._nurse_soon()
         seat.end()
-        self.pass_on()
+        self._floor.pass_on()
         self._tell_if_at_rest()
 
     def _tell_if_at_rest(self) -> None:
@@ -373,95 +372,6 @@ class Pool:
             for future in self._empty:
                 if not future.done():
                     future.set_result(None)
-
-    # ---- turns ----
-
-    def at_once(self, ticket: Ticket) -> bool:
-        """Take a turn, if nobody has one or waits for one."""
-        if self._holder is not None or not self.desk.is_free(ticket.line):
-            return False
-        self._holder = ticket
-        self._steering.went_on(0.0)
-        return True
-
-    async def granted(self, ticket: Ticket) -> Reason | None:
-        """Wait for a turn; the reason if there will be none."""
-        self.pass_on()
-        if self._holder is ticket or ticket.refused is not None:
-            return ticket.refused
-        ticket.future = asyncio.get_running_loop().create_future()
-        try:
-            await ticket.future
-        except BaseException:
-            if self._holder is ticket:
-                self._holder = None
-            else:
-                self.desk.withdraw(ticket, self.now())
-            self.pass_on()
-            raise
-        finally:
-            ticket.future = None
-        return ticket.refused
-
-    def release(self, ticket: Ticket) -> None:
-        """A turn is over: it is somebody else's."""
-        if self._holder is ticket:
-            self._holder = None
-            self.pass_on()
-
-    def rest(self, ticket: Ticket, turn: float) -> None:
-        """A turn of so many seconds is over, ended by a tick: those who compute wait until the loop had its share."""
-        if self._holder is ticket:
-            self._holder = None
-            self.desk.rest()
-            was_resting, self._rest = (
-                self._rest is not None,
-                Rest(self.meter.cpu_ns() / 1e9, self.desk.cpu_ns / 1e9, turn),
-            )
-            if not was_resting:
-                asyncio.get_running_loop().call_soon(self._round)
-            self.pass_on()
-
-    def _round(self) -> None:
-        """The loop has been round once in a rest."""
-        rest = self._rest
-        if rest is None:
-            return
-        rest.round(self.meter.cpu_ns() / 1e9, self.desk.cpu_ns / 1e9)
-        if rest.is_over:
-            self._rest = None
-            self.desk.wake()
-            self.pass_on()
-        else:
-            asyncio.get_running_loop().call_soon(self._round)
-
-    def pass_on(self) -> None:
-        """Grant the next turn, unless one is under way."""
-        if self._holder is not None or not self.desk.wants:
-            return
-        now = self.now()
-        self._holder = ticket = self.desk.next(now)
-        while self.desk.shed:
-            self._refuse(*self.desk.shed.pop())
-        if ticket is not None:
-            self._note(ticket, now)
-            if ticket.future is not None and not ticket.future.done():
-                ticket.future.set_result(None)
-
-    def _note(self, ticket: Ticket, now: float) -> None:
-        """What it has waited for."""
-        if ticket.is_new:
-            ticket.is_new = False
-            self.counters.waits["room"] += ticket.queued_at - ticket.arrived
-            self.counters.waits["queue"] += now - ticket.queued_at
-            self._steering.began(self.desk.running)
-        else:
-            self._steering.went_on(now - ticket.since)
-
-    def _refuse(self, ticket: Ticket, reason: Reason) -> None:
-        ticket.refused = reason
-        if ticket.future is not None and not ticket.future.done():
-            ticket.future.set_result(None)
 
     # ---- steering ----
 
@@ -486,7 +396,7 @@ class Pool:
         )
         self._nursery.shrink(self._steering.ready)
         self._nurse_soon()
-        self.pass_on()
+        self._floor.pass_on()
         kept = max(self._steering.ready, len(self._nursery.ready))
         if kept > self.policy.min_ready or not self.is_at_rest:
             self._look_later(loop)

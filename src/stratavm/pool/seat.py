@@ -2,42 +2,127 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 
-from stratavm.base.forms import TYPE_CHECKING, Any, Protocol
-from stratavm.engine.asynccall import AsyncCall
+from stratavm.base.forms import TYPE_CHECKING, Any
+from stratavm.engine.asynccall import TURN, AsyncCall
 from stratavm.engine.asynchronous import Waits
 from stratavm.pool.desk import Desk, Ticket
 from stratavm.pool.meter import Meter
 from stratavm.pool.metrics import Counters
+from stratavm.pool.steering import Rest, Steering
 
 if TYPE_CHECKING:
     from stratavm.pool.rejected import Reason
 
 
-class Floor(Protocol):
-    """What a seat uses of its pool."""
+class Floor:
+    """Grants turns on a loop's thread, one at a time, as a desk says.
 
-    desk: Desk
-    counters: Counters
-    meter: Meter
-    now: Callable[[], float]
+    Args:
+        desk: decides who is next.
+        counters, meter, steering: of the pool.
+
+    Attributes:
+        holder: whose turn it is.
+        now: the time in seconds.
+    """
+
+    def __init__(self, desk: Desk, counters: Counters, meter: Meter, steering: Steering) -> None:
+        self.desk, self.counters, self.meter, self._steering = desk, counters, meter, steering
+        self.holder: Ticket | None = None
+        self.now: Callable[[], float] = time.monotonic
+        self._rest: Rest | None = None
 
     def at_once(self, ticket: Ticket) -> bool:
         """Take a turn, if nobody has one or waits for one."""
-        ...
+        if self.holder is not None or not self.desk.is_free(ticket.line):
+            return False
+        self.holder = ticket
+        self._steering.went_on(0.0)
+        return True
 
     async def granted(self, ticket: Ticket) -> Reason | None:
         """Wait for a turn; the reason if there will be none."""
-        ...
+        self.pass_on()
+        if self.holder is ticket or ticket.refused is not None:
+            return ticket.refused
+        ticket.future = asyncio.get_running_loop().create_future()
+        try:
+            await ticket.future
+        except BaseException:
+            if self.holder is ticket:
+                self.holder = None
+            else:
+                self.desk.withdraw(ticket, self.now())
+            self.pass_on()
+            raise
+        finally:
+            ticket.future = None
+        return ticket.refused
 
     def release(self, ticket: Ticket) -> None:
         """A turn is over: it is somebody else's."""
-        ...
+        if self.holder is ticket:
+            self.holder = None
+            self.pass_on()
 
     def rest(self, ticket: Ticket, turn: float) -> None:
         """A turn of so many seconds is over, ended by a tick: those who compute wait until the loop had its share."""
-        ...
+        if self.holder is ticket:
+            self.holder = None
+            self.desk.rest()
+            was_resting, self._rest = (
+                self._rest is not None,
+                Rest(self.meter.cpu_ns() / 1e9, self.desk.cpu_ns / 1e9, turn),
+            )
+            if not was_resting:
+                asyncio.get_running_loop().call_soon(self._round)
+            self.pass_on()
+
+    def _round(self) -> None:
+        """The loop has been round once in a rest."""
+        rest = self._rest
+        if rest is None:
+            return
+        rest.round(self.meter.cpu_ns() / 1e9, self.desk.cpu_ns / 1e9)
+        if rest.is_over:
+            self._rest = None
+            self.desk.wake()
+            self.pass_on()
+        else:
+            asyncio.get_running_loop().call_soon(self._round)
+
+    def pass_on(self) -> None:
+        """Grant the next turn, unless one is under way."""
+        if self.holder is not None or not self.desk.wants:
+            return
+        now = self.now()
+        self.holder = ticket = self.desk.next(now)
+        while self.desk.shed:
+            self.refuse(*self.desk.shed.pop())
+        if ticket is not None:
+            self._note(ticket, now)
+            if ticket.future is not None and not ticket.future.done():
+                ticket.future.set_result(None)
+
+    def _note(self, ticket: Ticket, now: float) -> None:
+        """What it has waited for."""
+        if ticket.is_new:
+            ticket.is_new = False
+            self.counters.waits["room"] += ticket.queued_at - ticket.arrived
+            self.counters.waits["queue"] += now - ticket.queued_at
+            self._steering.began(self.desk.running)
+        else:
+            self._steering.went_on(now - ticket.since)
+
+    def refuse(self, ticket: Ticket, reason: Reason) -> None:
+        """It gets no turn, for a reason; whoever waits for it learns that."""
+        ticket.refused = reason
+        if ticket.future is not None and not ticket.future.done():
+            ticket.future.set_result(None)
 
 
 class Seat(Waits):
@@ -83,12 +168,20 @@ class Seat(Waits):
         return self._others_first(call)
 
     async def _others_first(self, call: AsyncCall) -> None:
-        """Wait for a further turn, behind what the loop has to do otherwise."""
+        """Wait for a further turn, behind what the loop has to do otherwise. A short call keeps its turn, and the loop
+        goes round once."""
         floor, ticket = self._floor, self._ticket
         if self.holds:
-            self.holds = False
             took_ns = floor.meter.taken(self._began_ns)
             floor.desk.charge(ticket, took_ns)
+            if not floor.desk.computes(ticket):
+                try:
+                    await TURN
+                finally:
+                    self.begin()
+                _expire(call)
+                return
+            self.holds = False
             floor.rest(ticket, took_ns / 1e9)
         ticket.since = floor.now()
         floor.desk.want_to_compute(ticket)

@@ -262,6 +262,29 @@ def test_a_line_that_rests_twice_stands_in_the_ring_once():
     assert desk.active == 1 and desk.next(0) is slow
 
 
+def test_who_rested_with_a_part_of_his_turn_left_is_first_behind_it():
+    """Before a line that went back into the ring meanwhile, since a call came for it."""
+    sim = Simulation()
+    desk, first, second = sim.desk, sim.call("a", [1, 1]), sim.call("b", [1, 1])
+    assert desk.next(0) is first and desk.next(0) is second
+    desk.rest()
+    desk.want_to_compute(first)
+    desk.want_to_compute(second)
+    assert desk.next(0) is None
+    sim.call("b", [1])
+    desk.wake()
+    assert desk.next(0) is first
+
+
+def test_a_call_is_short_until_some_ticks_have_suspended_it_or_its_tenant_is_in_debt():
+    """Where a tick falls is chance."""
+    sim = Simulation(Policy(quantum=0.005))
+    short, long = sim.call("a", [1]), sim.call("b", [1])
+    assert [sim.desk.computes(short) for _ in range(6)] == [False] * 4 + [True] * 2
+    sim.desk.charge(long, 5_000_000)
+    assert sim.desk.computes(long)
+
+
 def test_a_call_begins_at_once_where_nobody_else_is_to_have_a_turn():
     """Nobody waits; or those who wait rest, and the tenant is not in debt."""
     sim = Simulation()

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import weakref
+from types import SimpleNamespace
 
 import pytest
 
@@ -23,8 +24,9 @@ from stratavm import (
     Tenant,
     Trap,
 )
-from stratavm.pool.desk import Ticket
+from stratavm.pool.desk import SHORT_TICKS, Ticket
 from stratavm.pool.nursery import keeps_nothing
+from stratavm.pool.seat import Seat
 from stratavm.runtime.stacks import stack_status
 from stratavm.testing import run_seeded
 
@@ -81,7 +83,7 @@ def nothing_is_left():
 def consistent(pool):
     """A pool in which nothing happens counts nothing, and grants nobody a turn."""
     figures = pool.metrics()
-    assert pool.is_at_rest and not figures.outside and pool._holder is None and not pool._guests
+    assert pool.is_at_rest and not figures.outside and pool._floor.holder is None and not pool._guests
     assert figures.made == figures.discarded + figures.ready
     assert figures.ready <= max(1, pool.policy.max_ready)
     return figures
@@ -182,17 +184,44 @@ def test_behind_a_tick_the_loop_goes_round_before_guests_that_compute_go_on():
         async with pool_of() as pool:
             ticket = Ticket(pool.desk.line("eve"), 0, 0.0)
             assert pool.desk.begin_at_once(ticket)
-            pool._holder = ticket
-            pool.rest(ticket, 0.0)
+            pool._floor.holder = ticket
+            pool._floor.rest(ticket, 0.0)
             pool.desk.want_to_compute(ticket)
-            pool.pass_on()
+            pool._floor.pass_on()
             for _ in range(3):
-                assert pool._holder is None
+                assert pool._floor.holder is None
                 assert await pool.call("add", 1, 2) == 3
                 await asyncio.sleep(0)
-            while pool._holder is None:
+            while pool._floor.holder is None:
                 await asyncio.sleep(0)
-            pool._holder = None
+            pool._floor.holder = None
+            pool.desk.leave(ticket)
+            consistent(pool)
+
+    asyncio.run(main())
+
+
+def test_a_short_call_keeps_its_turn_behind_a_tick_and_the_loop_goes_round_once():
+    """Nobody rests for it; one that goes on for long does rest."""
+
+    async def main():
+        async with pool_of() as pool:
+            ticket = Ticket(pool.desk.line("ann"), 0, 0.0)
+            assert pool.desk.begin_at_once(ticket)
+            pool._floor.holder = ticket
+            seat, call = Seat(pool._floor, ticket), SimpleNamespace(seconds_left=None)
+            seat.begin()
+            for _ in range(SHORT_TICKS):
+                tick = asyncio.create_task(seat._others_first(call))
+                await asyncio.sleep(0)
+                assert pool._floor.holder is ticket and not tick.done() and not pool.desk.rests
+                await tick
+                assert seat.holds
+            tick = asyncio.create_task(seat._others_first(call))
+            await asyncio.sleep(0)
+            assert pool._floor.holder is None and pool.desk.rests
+            await tick
+            seat.end()
             pool.desk.leave(ticket)
             consistent(pool)
 
@@ -223,9 +252,9 @@ def test_a_guest_whose_time_is_over_while_it_waits_for_a_turn_does_not_run_again
             waits = asyncio.create_task(guest.call("call", 1))
             with guest.store.deadline(0.03):
                 await asyncio.sleep(0)
-                pool._holder = held = Ticket(pool.desk.line("x"), 0, 0.0)  # somebody has the turn for long
+                pool._floor.holder = held = Ticket(pool.desk.line("x"), 0, 0.0)  # somebody has the turn for long
                 await asyncio.sleep(0.06)
-                pool.release(held)
+                pool._floor.release(held)
                 with pytest.raises(DeadlineExceeded):
                     await waits
 
@@ -237,16 +266,35 @@ def test_a_turn_that_was_granted_to_a_call_that_is_cancelled_goes_to_the_next():
 
     async def main():
         async with pool_of(policy=Policy(interval=3600)) as pool, pool.instance() as guest:
-            pool._holder = held = Ticket(pool.desk.line("x"), 0, 0.0)
+            pool._floor.holder = held = Ticket(pool.desk.line("x"), 0, 0.0)
             first = asyncio.create_task(guest.call("add", 1, 2))
             await asyncio.sleep(0)
             second = asyncio.create_task(pool.call("add", 3, 4))
             await asyncio.sleep(0)
-            pool.release(held)
+            pool._floor.release(held)
             first.cancel()
             async with asyncio.timeout(10):
                 assert await second == 7
             assert first.cancelled()
+
+    asyncio.run(main())
+
+
+def test_a_call_that_is_cancelled_when_its_first_turn_was_granted_gives_its_slot_back():
+    """It had both, and never learnt of them."""
+
+    async def main():
+        async with pool_of(policy=Policy(min_running=1, max_running=1, spare=0, interval=3600)) as pool:
+            pool._floor.holder = held = Ticket(pool.desk.line("x"), 0, 0.0)
+            first = asyncio.create_task(pool.call("add", 1, 2))
+            await asyncio.sleep(0)
+            pool._floor.release(held)
+            assert pool.desk.running == 1
+            first.cancel()
+            await asyncio.wait([first])
+            assert first.cancelled() and pool.desk.running == 0
+            assert await pool.call("add", 3, 4) == 7
+            consistent(pool)
 
     asyncio.run(main())
 
