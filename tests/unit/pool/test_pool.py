@@ -205,25 +205,26 @@ def test_a_short_call_keeps_its_turn_behind_a_tick_and_the_loop_goes_round_once(
     """Nobody rests for it; one that goes on for long does rest."""
 
     async def main():
-        async with pool_of() as pool:
-            ticket = Ticket(pool.desk.line("ann"), 0, 0.0)
-            assert pool.desk.begin_at_once(ticket)
-            pool._floor.holder = ticket
-            seat, call = Seat(pool._floor, ticket), SimpleNamespace(seconds_left=None)
-            seat.begin()
-            for _ in range(SHORT_TICKS):
-                tick = asyncio.create_task(seat._others_first(call))
-                await asyncio.sleep(0)
-                assert pool._floor.holder is ticket and not tick.done() and not pool.desk.rests
-                await tick
-                assert seat.holds
+        pool = pool_of()
+        ticket = Ticket(pool.desk.line("ann"), 0, 0.0)
+        assert pool.desk.begin_at_once(ticket)
+        pool._floor.holder = ticket
+        seat, call = Seat(pool._floor, ticket), SimpleNamespace(seconds_left=None)
+        seat.begin()
+        for _ in range(SHORT_TICKS):
             tick = asyncio.create_task(seat._others_first(call))
             await asyncio.sleep(0)
-            assert pool._floor.holder is None and pool.desk.rests
+            assert pool._floor.holder is ticket and not tick.done() and not pool.desk.rests
             await tick
-            seat.end()
-            pool.desk.leave(ticket)
-            consistent(pool)
+            assert seat.holds
+        tick = asyncio.create_task(seat._others_first(call))
+        await asyncio.sleep(0)
+        assert pool._floor.holder is None and pool.desk.rests
+        await tick
+        seat.end()
+        pool.desk.leave(ticket)
+        consistent(pool)
+        pool.close()
 
     asyncio.run(main())
 
@@ -281,20 +282,21 @@ def test_a_turn_that_was_granted_to_a_call_that_is_cancelled_goes_to_the_next():
 
 
 def test_a_call_that_is_cancelled_when_its_first_turn_was_granted_gives_its_slot_back():
-    """It had both, and never learnt of them."""
+    """It had both, and never learnt of them. The pool is not drained: that would wait for ever for a lost slot."""
 
     async def main():
-        async with pool_of(policy=Policy(min_running=1, max_running=1, spare=0, interval=3600)) as pool:
-            pool._floor.holder = held = Ticket(pool.desk.line("x"), 0, 0.0)
-            first = asyncio.create_task(pool.call("add", 1, 2))
-            await asyncio.sleep(0)
-            pool._floor.release(held)
-            assert pool.desk.running == 1
-            first.cancel()
-            await asyncio.wait([first])
-            assert first.cancelled() and pool.desk.running == 0
-            assert await pool.call("add", 3, 4) == 7
-            consistent(pool)
+        pool = pool_of(policy=Policy(min_running=1, max_running=1, spare=0, interval=3600))
+        pool._floor.holder = held = Ticket(pool.desk.line("x"), 0, 0.0)
+        first = asyncio.create_task(pool.call("add", 1, 2))
+        await asyncio.sleep(0)
+        pool._floor.release(held)
+        assert pool.desk.running == 1
+        first.cancel()
+        await asyncio.wait([first])
+        assert first.cancelled() and pool.desk.running == 0
+        assert await pool.call("add", 3, 4) == 7
+        consistent(pool)
+        pool.close()
 
     asyncio.run(main())
 
