@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import FileIO
 
 from stratavm.aot.universal import KEY_BYTES, UniversalHash
@@ -197,24 +197,27 @@ class Image:
             raise Damaged(f"the section {name} is cut off")
         return content
 
-    def open_section(self, name: str) -> tuple[int, int, int]:
-        """A descriptor of the file, and place and size of a section in it, which is what was written by now: by its tag
-        if the image has a key; else nobody looked.
+    def copy_section(self, name: str, copy: Callable[[int, int, int], int]) -> tuple[int, int]:
+        """A descriptor of a copy of a section, and its size: what was written, by its tag if the image has a key;
+        else nobody looked.
+
+        Args:
+            name: of the section.
+            copy: makes, of a descriptor, a place and a size in bytes, one of a file that nobody can change.
 
         Raises:
             Damaged: it is not there, or not right.
-            OSError: there are no more descriptors.
+            OSError: there are no more descriptors, or the file is shorter.
         """
         section = self._find(name)
         assert isinstance(self.content, FileContent)
-        place = self.start + section.offset
-        descriptor = os.dup(self.content.file.fileno())
-        if self.key is not None:
-            tag = self.key.tag_in_file(name, descriptor, place, section.size)
+        descriptor = copy(self.content.file.fileno(), self.start + section.offset, section.size)
+        if self.key is not None:  # of the copy: the file may change meanwhile
+            tag = self.key.tag_in_file(name, descriptor, 0, section.size)
             if not equal_digests(tag, section.tag):
                 os.close(descriptor)
                 raise Damaged(f"the section {name} is damaged")
-        return descriptor, place, section.size
+        return descriptor, section.size
 
     def _find(self, name: str) -> Section:
         found = self.sections.get(name)

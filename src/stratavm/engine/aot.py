@@ -23,7 +23,7 @@ from stratavm.base.events.declare import event
 from stratavm.base.forms import TYPE_CHECKING, Final, TypeAlias, dataclass, replace
 from stratavm.base.importing import importing
 from stratavm.base.numbers import seconds_or_none, truth
-from stratavm.engine.codecache import CLOCK_NS, PACKAGE, FileIdentity, ImageRestored, KeptModule, package_identity
+from stratavm.engine.codecache import CLOCK_NS, PACKAGE, ImageRestored, KeptModule, package_identity
 from stratavm.engine.config import way_of
 from stratavm.engine.engine import Engine, engine_of
 from stratavm.engine.events import describe
@@ -407,19 +407,20 @@ class KeptInImage(KeptModule):
         _refuse(self._source, self._name, describe(error))
 
     def images(self, way: str, model: Model) -> Images | None:
-        """What the module's memory begins with, to be mapped from the file of the image; None where it has nothing of
-        that, is in no file, or in one that others may change: they could cut it off under who maps it."""
+        """What the module's memory begins with, to be mapped from a copy of what its file has; None where it has
+        nothing of that, or is in no file. The file itself is not mapped: a guest may be given the folder that it is in,
+        and who changes a mapped file changes the memory of all, or cuts it off under them."""
         image, self._pages = self._pages, None
-        content = None if image is None else image.content
-        if image is None or not isinstance(content, FileContent) or not FileIdentity.of(content.state).own:
+        if image is None:
             return None
         with importing:
             from stratavm.engine.keptimage import image_of
+            from stratavm.runtime.image import sealed_copy
 
         try:
             layout, found = image.section(LAYOUT), None
-            descriptor, place, size = image.open_section(MEMORY)
-            found = image_of(layout, model, descriptor, place, size)
+            descriptor, size = image.copy_section(MEMORY, sealed_copy)
+            found = image_of(layout, model, descriptor, 0, size)
             if found is None:
                 os.close(descriptor)
                 raise Damaged("the pages of its memory are not what they were")
