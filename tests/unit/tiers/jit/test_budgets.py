@@ -25,6 +25,7 @@ from tests.unit.ir import small_functions
 # The line-tracing build needs minutes for functions of this size.
 pytestmark = pytest.mark.trace_slow
 
+LEVEL_0 = Options(machine=MACHINE_LEVELS[0])
 LEVEL_1 = Options(allocator="splitting", passes=LEVELS[1], machine=MACHINE_LEVELS[1])
 SOON = 10
 """Seconds within which a deadline of a fraction of one is kept, on a machine with other things to do."""
@@ -185,7 +186,7 @@ def test_a_function_too_large_to_be_optimised_is_compiled_as_level_0_does():
     """By the number of its nodes, before any pass: the code is that of level 0."""
     valid = validate(decode(module(40_000)))
     code = wasm_compiler(valid, LEVEL_1).compile(1)
-    assert code.code == wasm_compiler(valid).compile(1).code
+    assert code.code == wasm_compiler(valid, LEVEL_0).compile(1).code
     small = validate(decode(module(50)))
     optimised = wasm_compiler(small, LEVEL_1).compile(1)
     assert optimised.code != wasm_compiler(small).compile(1).code
@@ -206,7 +207,7 @@ def test_a_function_that_takes_too_much_memory_is_refused_by_name():
 def test_less_memory_first_costs_the_passes():
     """Where level 1 does not fit and level 0 does."""
     valid = validate(decode(module(2_000)))
-    plain = wasm_compiler(valid).compile(1)
+    plain = wasm_compiler(valid, LEVEL_0).compile(1)
     tight = wasm_compiler(valid, compiling.replace(LEVEL_1, max_bytes=3 << 20))
     assert tight.compile(1).code == plain.code
     assert tight.stages_ns["emit"] > 0
