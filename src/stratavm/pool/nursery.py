@@ -7,10 +7,13 @@ calls. All others are closed with their store; from an engine's pool of memories
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections import deque
 from collections.abc import Callable
+from contextlib import nullcontext
 
+from stratavm.base.errors import DeadlineExceeded
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, TypeAlias, cast
 from stratavm.engine.engine import Engine
 from stratavm.engine.instance import Instance
@@ -85,6 +88,7 @@ class Nursery:
         self.ready: deque[Made] = deque()
         self.make_seconds = 0.0
         self._counters, self._now = counters, now
+        self._limits_of_made: set[asyncio.Timeout] = set()
         self._make: Make
         if isinstance(source, InstancePre):
             self.recycles = source.start_index is None and keeps_nothing(source.module.model) and not engine.config.fuel
@@ -102,25 +106,49 @@ class Nursery:
         self._counters.reused += made.is_used
         return made
 
-    def make(self, limits: StoreLimits | None = None) -> Made:
-        """A new one, where that needs not be awaited."""
+    def make(self, limits: StoreLimits | None = None, seconds: float | None = None) -> Made:
+        """A new one, where that needs not be awaited, in so many seconds.
+
+        Raises:
+            DeadlineExceeded: it took longer.
+        """
         store, began = Store(self.engine, limits=limits or self.limits), self._now()
         try:
-            return self._made(store, self._make(store), limits, began)
+            with nullcontext() if seconds is None else store.deadline(seconds):
+                given = self._make(store)
+            return self._made(store, given, limits, began)
         except BaseException:
             store.close()
             raise
 
-    async def make_async(self, limits: StoreLimits | None = None) -> Made:
-        """A new one."""
+    async def make_async(self, limits: StoreLimits | None = None, seconds: float | None = None) -> Made:
+        """A new one, in so many seconds, and while nobody says ``end``.
+
+        Raises:
+            DeadlineExceeded: it took longer, or was ended.
+        """
         if not self.waits:
-            return self.make(limits)
+            return self.make(limits, seconds)
         store, began = Store(self.engine, limits=limits or self.limits), self._now()
+        limit = asyncio.timeout(seconds)
         try:
-            return self._made(store, await cast(Any, self._make(store)), limits, began)
-        except BaseException:
+            async with limit:
+                self._limits_of_made.add(limit)
+                given = await cast(Any, self._make(store))
+            return self._made(store, given, limits, began)
+        except BaseException as error:
             store.close()
+            if isinstance(error, TimeoutError) and limit.expired():
+                raise DeadlineExceeded(detail="making the instance took all of it") from None
             raise
+        finally:
+            self._limits_of_made.discard(limit)
+
+    def end(self) -> None:
+        """End what is being made."""
+        for limit in self._limits_of_made:
+            if not limit.expired():
+                limit.reschedule(0.0)
 
     def _made(self, store: Store, given: Any, limits: StoreLimits | None, began: float) -> Made:
         instance, beside = given if isinstance(given, tuple) and len(given) == 2 else (given, None)

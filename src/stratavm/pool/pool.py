@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 
-from stratavm.base.errors import StrataError
+from stratavm.base.errors import DeadlineExceeded, StrataError
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, Self
 from stratavm.base.importing import importing, ref
 from stratavm.base.keywords import checks_keywords
@@ -187,8 +187,12 @@ class Pool:
 
     async def __aenter__(self) -> Self:
         self._here()
-        while len(self._nursery.ready) < self.policy.min_ready:
-            self._nursery.ready.append(await self._nursery.make_async())
+        try:
+            while len(self._nursery.ready) < self.policy.min_ready:
+                self._nursery.ready.append(await self._nursery.make_async(seconds=self.policy.timeout))
+        except BaseException:
+            self.close()
+            raise
         return self
 
     async def __aexit__(
@@ -241,6 +245,7 @@ class Pool:
             self._floor.refuse(ticket, "closed")
         for guest in list(self._guests.values()):
             guest.end()
+        self._nursery.end()
         self._nursery.shrink(0)
         for handle in (self._timer, self._nursing):
             if handle is not None:
@@ -280,9 +285,11 @@ class Pool:
         seat = Seat(self._floor, ticket)
         seat.begin()
         try:
-            made = self._nursery.take(line.tenant.limits) or await self._make(seat, line)
+            made = self._nursery.take(line.tenant.limits) or await self._make(seat, line, deadline)
         except BaseException as error:
             self._leave(ticket, seat, None, error)
+            if self._draining == "closed" and isinstance(error, DeadlineExceeded):
+                raise self._rejected("closed", line) from None
             raise
         if self._draining == "closed":
             self._nursery.discard(made)
@@ -330,19 +337,20 @@ class Pool:
             self.desk.withdraw(ticket, self.now())
             self._floor.refuse(ticket, "timeout")
 
-    async def _make(self, seat: Seat, line: Line) -> Made:
+    async def _make(self, seat: Seat, line: Line, deadline: float | None) -> Made:
         """An instance, since none is ready. Others have their turns where it is awaited."""
         began = self.now()
+        seconds = None if deadline is None else max(deadline - began, 0.0)
         if self._nursery.waits:
             seat.end()
-            made = await self._nursery.make_async(line.tenant.limits)
+            made = await self._nursery.make_async(line.tenant.limits, seconds)
             try:
                 await seat.go_on()
             except BaseException:
                 self._nursery.discard(made)
                 raise
         else:
-            made = self._nursery.make(line.tenant.limits)
+            made = self._nursery.make(line.tenant.limits, seconds)
         self.counters.waits["instance"] += self.now() - began
         return made
 
@@ -415,14 +423,14 @@ class Pool:
         """Make one. An error is left to the call that will want one."""
         self._nursing = None
         try:
-            self._nursery.ready.append(self._nursery.make())
+            self._nursery.ready.append(self._nursery.make(seconds=self.policy.timeout))
         except Exception:
             return
         self._nurse_soon()
 
     async def _nurse_async(self) -> None:
         try:
-            made = await self._nursery.make_async()
+            made = await self._nursery.make_async(seconds=self.policy.timeout)
         except Exception:
             self._nursing = None
             return

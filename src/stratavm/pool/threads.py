@@ -53,7 +53,7 @@ def in_threads(
     running, begun = _Running(), deque[Future[Any]]()
 
     def call(values: tuple[Any, ...]) -> Any:
-        made = maker.make()
+        made = maker.make(seconds=timeout)
         try:
             if not running.add(made):
                 return None

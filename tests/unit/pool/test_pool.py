@@ -740,3 +740,92 @@ def test_figures_say_what_was_waited_for_and_used():
         assert "closed" in repr(pool)
 
     run_seeded(main, 0)
+
+
+# ---- making instances under limits ----
+
+ENDLESS = """(module (import "e" "f" (func (param i32) (result i32)))
+  (func $s (loop (br 0))) (func (export "add")) (start $s))"""
+
+
+def hangs(store):
+    """A maker that never comes back, but to who cancels it."""
+    return asyncio.get_running_loop().create_future()
+
+
+async def hanging(store):
+    """The same, as the pool knows it."""
+    await hangs(store)
+
+
+def pools_that_make_nothing():
+    """Instances whose start function does not end, and whose maker does not."""
+    return pool_of(source=ENDLESS), Pool(hanging, engine=Engine())
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["start", "maker"])
+def test_making_an_instance_is_part_of_a_calls_time(which):
+    """And its slot is free afterwards."""
+
+    async def main():
+        pool = pools_that_make_nothing()[which]
+        with pytest.raises(DeadlineExceeded):
+            await pool.call("add", timeout=0.02)
+        assert await pool.drain()
+        assert consistent(pool).failed == 1
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["start", "maker"])
+@pytest.mark.parametrize("way", ["close", "drain"])
+def test_instances_in_the_making_end_with_the_pool(which, way):
+    """Whoever waits for one is told why."""
+
+    async def main():
+        pool = pools_that_make_nothing()[which]
+        call = asyncio.create_task(pool.call("add"))
+        while not pool._nursery._limits_of_made:
+            await asyncio.sleep(0)
+        if way == "close":
+            pool.close()
+        else:
+            assert not await pool.drain(timeout=0.01)
+        with pytest.raises(Rejected, match="closed"):
+            await call
+        consistent(pool)
+
+    asyncio.run(main())
+
+
+def test_a_maker_that_computes_for_ever_holds_up_threads_until_their_time_is_over():
+    """``Pool.map`` has no loop that could end it."""
+    engine = Engine()
+    module = Module('(module (func (export "spin") (loop (br 0))))', engine)
+
+    def make(store):
+        instance = Linker(engine).instantiate(store, module)
+        instance.exports.spin()
+
+    with pytest.raises(DeadlineExceeded):
+        list(Pool(make, engine=engine).map("spin", [()], timeout=0.02))
+
+
+def test_instances_made_ahead_are_closed_where_one_cannot_be_made():
+    """The block was not entered, so nobody else would."""
+    engine, stores = Engine(), []
+    module = Module("(module)", engine)
+
+    def make(store):
+        stores.append(store)
+        if len(stores) == 3:
+            raise ValueError("no third one")
+        return Linker(engine).instantiate(store, module)
+
+    async def main():
+        with pytest.raises(ValueError, match="no third"):
+            async with Pool(make, engine=engine, policy=Policy(min_ready=5)):
+                raise AssertionError
+        assert len(stores) == 3 and all(store.closed for store in stores)
+
+    asyncio.run(main())
