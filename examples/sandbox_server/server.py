@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -18,6 +19,7 @@ from starlette.routing import BaseRoute, Mount, Route
 import stratavm
 from examples.sandbox_server.runner import Runner, Script, Settings
 
+LOG = logging.getLogger("sandbox_server")
 PAGE = Path(__file__).parent / "page.html"
 CHUNKS = 8
 """Pieces of output that wait for a reader; then the guest waits, too."""
@@ -83,7 +85,7 @@ async def _script(request: Request, runner: Runner) -> Script:
     try:
         given = json.loads(body)
         language, code, stdin = given["language"], given["code"], given.get("stdin", "")
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise HTTPException(400, 'the body must be {"language": …, "code": …, "stdin": …}') from None
     if not all(isinstance(text, str) for text in (language, code, stdin)):
         raise HTTPException(400, "language, code and stdin are texts")
@@ -91,9 +93,10 @@ async def _script(request: Request, runner: Runner) -> Script:
         raise HTTPException(404, f"no language {language!r:.40}; there are: {', '.join(sorted(runner.languages))}")
     try:
         tenant = request.headers.get("x-tenant") or (request.client.host if request.client else "anonymous")
+        code.encode()
         return Script(language, code, stdin.encode(), tenant)
     except UnicodeEncodeError:
-        raise HTTPException(400, "the input is no text") from None
+        raise HTTPException(400, "code and stdin are texts: half of a surrogate pair is none") from None
 
 
 def _refusal(error: stratavm.Rejected) -> Response:
@@ -112,6 +115,9 @@ async def _output(runner: Runner, script: Script) -> AsyncIterator[bytes]:
             said = f"\n[{ending.reason} {ending.exit_code if ending.exit_code is not None else ending.message}]\n"
         except stratavm.Rejected as error:
             said = f"\n[rejected: {error}]\n"
+        except Exception:
+            LOG.exception("a script of tenant %s", script.tenant)
+            said = "\n[error of the server]\n"
         await chunks.put(said.encode())
         await chunks.put(None)
 

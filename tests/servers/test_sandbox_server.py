@@ -154,6 +154,8 @@ def test_more_than_can_be_done_is_refused(program):
         (b'{"language": "javascript"}', 400),
         (b'{"language": "javascript", "code": 3}', 400),
         (b'{"language": "javascript", "code": "1", "stdin": "\\ud800"}', 400),
+        (b'{"language": "javascript", "code": "\\ud800"}', 400),
+        (b"[" * 60_000, 400),
         (b'{"language": "cobol", "code": ""}', 404),
         (b" " * (257 << 10), 413),
     ],
