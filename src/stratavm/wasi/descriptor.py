@@ -5,7 +5,7 @@ A method that a kind of descriptor does not have refuses with the error number t
 
 from __future__ import annotations
 
-from _collections_abc import Coroutine, Generator, Sequence
+from _collections_abc import Callable, Coroutine, Generator, Sequence
 from errno import EAGAIN
 from os import strerror
 
@@ -91,7 +91,7 @@ class Descriptor(DescriptorState):
     Attributes: ``flags`` are the guest's; ``rights`` and ``inheriting`` can only shrink; ``preopen`` is the guest's
     name of a pre-opened directory. ``read_only`` refuses every change, whatever the rights say. ``gone`` is set when
     the last number was taken away; ``counted`` says that it is one of those that guests opened on the host;
-    ``held`` is what it holds of the host's memory.
+    ``held`` is what it holds of the host's memory; ``ends`` are told, on any thread, that it is gone.
     """
 
     filetype: Filetype = Filetype.UNKNOWN
@@ -114,6 +114,7 @@ class Descriptor(DescriptorState):
         self.inheriting = 0
         self.users = []
         self.held: list[Held] = []
+        self.ends: list[Callable[[], None]] = []
         self._open = [True]
 
     def is_slow(self) -> bool:
@@ -133,6 +134,8 @@ class Descriptor(DescriptorState):
     def retire(self) -> bool:
         """Close it as soon as no call uses it; returns whether this did. It has no number any more."""
         self.gone = True
+        for end in tuple(self.ends):
+            end()
         return self._end()
 
     def _end(self) -> bool:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import mmap
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
 
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, TypeVar, cast
+from stratavm.wasi import errno
 from stratavm.wasi.abi import Fdflags
 from stratavm.wasi.buffers import size_of
 from stratavm.wasi.channel import DISK_DIRECT, would_block
@@ -269,6 +270,44 @@ async def _apart(body: Body, ctx: Context, guest: Guest, arguments: tuple[int, .
     except BaseException:
         guest.drop()
         raise
+
+
+async def of_host(descriptor: Descriptor, awaitable: Awaitable[T]) -> T:
+    """What the host's own code gives. Where the descriptor is closed meanwhile that code is cancelled, and BADF, as
+    ``asyncio.timeout`` does it: it runs in the task that awaits the call."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # no loop: it has nothing to wait for, or ``finish`` says so
+        task = None
+    if task is None:
+        return await errno.of_host(awaitable)
+    loop, before = task.get_loop(), task.cancelling()
+    waits, cancelled = True, False
+
+    def end() -> None:
+        nonlocal cancelled
+        if waits and not cancelled:
+            cancelled = True
+            task.cancel()
+
+    def end_soon() -> None:
+        with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            loop.call_soon_threadsafe(end)
+
+    descriptor.ends.append(end_soon)
+    if descriptor.gone:
+        end_soon()
+    try:
+        return await errno.of_host(awaitable)
+    except asyncio.CancelledError:
+        if not cancelled or task.cancelling() - 1 > before:  # somebody else wants the task to end
+            raise
+        raise WasiError(Errno.BADF) from None
+    finally:
+        waits = False
+        descriptor.ends.remove(end_soon)
+        if cancelled:
+            task.uncancel()
 
 
 def check(ctx: Context, descriptor: Descriptor | None = None) -> None:

@@ -8,16 +8,18 @@ import os
 from _collections_abc import Awaitable, Callable, Sequence
 from stat import S_ISDIR, S_ISFIFO
 
-from stratavm.base.forms import Any, ClassVar, Final, Literal, Protocol, TypeAlias, cast
-from stratavm.base.importing import fcntl
+from stratavm.base.forms import Any, ClassVar, Final, Literal, Protocol, TypeAlias, TypeVar, cast
+from stratavm.base.importing import fcntl, importing
 from stratavm.wasi.abi import STREAM_RIGHTS, Filetype, Rights
 from stratavm.wasi.buffers import first, size_of
 from stratavm.wasi.capture import Capture
 from stratavm.wasi.channel import DISK_CACHED, DISK_DIRECT, Channel, FifoChannel, bytes_waiting, channel_of, duplicate
 from stratavm.wasi.descriptor import FILE_PIECE, NO_PIECES, SHORT_PIECE, Descriptor, Stat
-from stratavm.wasi.errno import Errno, HostRaised, WasiError, call_host, of_host
+from stratavm.wasi.errno import Errno, HostRaised, WasiError, call_host
 from stratavm.wasi.given import c_string
 from stratavm.wasi.held import Held
+
+T = TypeVar("T")
 
 LARGEST_COPY: Final = 1 << 20
 """Bytes that one write copies at most: guests write the rest by another call, as with a pipe."""
@@ -62,6 +64,12 @@ class Stream(Descriptor):
         if right & (Rights.FD_SEEK | Rights.FD_TELL | Rights.FD_ALLOCATE | Rights.FD_ADVISE):
             raise WasiError(Errno.SPIPE)
         super().require(right)
+
+    async def told_by_host(self, awaitable: Awaitable[T]) -> T:
+        """What the host's own code gives; BADF, and that code is cancelled, where this is closed meanwhile."""
+        with importing:
+            from stratavm.wasi.onloop import of_host  # imports asyncio, as who awaits something has
+        return await of_host(self, awaitable)
 
 
 class HostStream(Stream):
@@ -186,7 +194,7 @@ class CallableSource(Stream):
         return self._taken(buffers, cast(bytes, data))
 
     async def _later(self, buffers: Sequence[memoryview], data: Awaitable[bytes]) -> int:
-        return self._taken(buffers, await of_host(data))
+        return self._taken(buffers, await self.told_by_host(data))
 
     @staticmethod
     def _taken(buffers: Sequence[memoryview], data: bytes) -> int:
@@ -213,7 +221,7 @@ class CallableSink(Stream):
         return len(data)
 
     async def _later(self, size: int, answer: Awaitable[Any]) -> int:
-        await of_host(answer)
+        await self.told_by_host(answer)
         return size
 
 

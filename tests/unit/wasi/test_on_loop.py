@@ -253,6 +253,93 @@ def test_what_is_closed_meanwhile_is_a_bad_descriptor(what, elsewhere, loop):
     os.close(writing)
 
 
+@pytest.mark.parametrize("what", ["close", "renumber"])
+def test_a_poll_tells_of_what_another_guest_closes(what, loop):
+    """An event with BADF, also where something that is ready has the number now."""
+    mine, theirs = socket.socketpair()
+    second, sender = socket.socketpair()
+
+    async def main():
+        with theirs, sender, Wasi(sockets=[mine, second]) as wasi:
+            guest, other = LoopGuest(wasi), LoopGuest(wasi)
+            task = asyncio.create_task(guest.call("poll_oneoff", *guest.subscriptions((7, 1, 3))))
+            await some_turns()
+            assert not task.done()
+            sender.send(b"there")
+            gone = other.call("fd_close", 3) if what == "close" else other.call("fd_renumber", 4, 3)
+            assert await gone is Errno.SUCCESS
+            await some_turns(20)
+            assert task.done()
+            assert await task is Errno.SUCCESS
+            assert [event[:2] for event in guest.events()] == [(7, Errno.BADF)]
+
+    run(main(), loop)
+
+
+@pytest.mark.parametrize("what", ["world", "descriptor"])
+@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize("write", [False, True])
+def test_a_callable_that_is_awaited_ends_when_it_is_closed(what, elsewhere, write, loop):
+    """BADF for the guest, and what the callable was doing is cancelled; the task goes on."""
+    seen = []
+
+    async def never(given):
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            seen.append("cancelled")
+            raise
+
+    async def main():
+        with Wasi(stdin=never, stdout=never) as wasi:
+            guest, other = LoopGuest(wasi), LoopGuest(wasi)
+
+            async def call():
+                error = await (guest.writing(1, b"x") if write else guest.reading(0))
+                return Errno(error), await asyncio.sleep(0, "on")
+
+            task = asyncio.create_task(call())
+            await some_turns()
+            assert not task.done()
+            close = wasi.close if what == "world" else lambda: other.instance.exports.fd_close(int(write))
+            if elsewhere:
+                await asyncio.to_thread(close)
+            else:
+                close()
+            await some_turns(20)
+            assert task.done()
+            assert await task == (Errno.BADF, "on")
+            assert seen == ["cancelled"] and task.cancelling() == 0 and not guest.store.busy
+
+    run(main(), loop)
+
+
+def test_a_callable_that_closes_its_world_has_said_the_last():
+    """What it returns counts; a task that is cancelled in the same moment is cancelled."""
+    worlds = []
+
+    async def last(most):
+        worlds[0].close()
+        return b"last"[:most]
+
+    async def never(given):
+        await asyncio.get_running_loop().create_future()
+
+    async def main():
+        with Wasi(stdin=last) as wasi:
+            worlds.append(wasi)
+            guest = LoopGuest(wasi)
+            assert await guest.read(0) == b"last"
+        with Wasi(stdin=never) as wasi:
+            guest = LoopGuest(wasi)
+            task = asyncio.create_task(guest.reading(0))
+            await some_turns()
+            wasi.close()
+            await cancelled(task)
+
+    run(main())
+
+
 @pytest.mark.parametrize("how", ["deadline", "interrupt", "timeout", "close"])
 def test_what_ends_a_call_ends_its_wait(how, loop):
     """The store's deadline, an interrupt, a timeout of the task, the store's close."""

@@ -127,10 +127,11 @@ class Poll:
             passed = clock.monotonic_ns() - start
             left_ms = max(ns - passed, 0) / 1e6
             self._collect(await self.guest.waits.first_of(self.ctx, self.guest, self.poller, self.hosts, left_ms))
+            if not self.events and left_ms:
+                self.ctx.pause(self.guest)
+                self._collect_closed()
             if self.events or left_ms == 0:
                 return max(clock.monotonic_ns() - start, ns if left_ms == 0 else 0)
-            self.ctx.pause(self.guest)
-            self._collect_closed()
 
     def _pass_virtually(self, ns: int) -> int:
         """What is ready now comes first; otherwise virtual time jumps to the first timer."""
