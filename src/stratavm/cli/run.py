@@ -101,7 +101,7 @@ def run(options: Options) -> int:
     if options.cache not in (None, *WORDS):
         _check_folder(options.cache)
     if options.profile_out:
-        _check_place(options.profile_out)
+        _check_place(options.profile_out, options.module)
     if options.watch:
         from stratavm.cli.watch import run_watching
 
@@ -120,8 +120,14 @@ def _check_folder(path: str) -> None:
     os.close(open_own(os.path.abspath(path)))
 
 
-def _check_place(path: str) -> None:
-    """Raise OSError if the folder of a file that is to be written at the end is not there."""
+def _check_place(path: str, module: str) -> None:
+    """Raise OSError if the folder of a file that is to be written at the end is not there, or the file is a folder;
+    ValueError if it is the module."""
+    from stratavm.cli.source import refuse_loss
+
+    refuse_loss(path, module, b"", "--profile-out")
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, "--profile-out: a folder", path)
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
         raise FileNotFoundError(errno.ENOENT, "no such folder", folder)

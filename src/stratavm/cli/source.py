@@ -98,7 +98,7 @@ def write(data: bytes | str, name: str | None, module: str) -> None:
         raise
 
 
-def refuse_loss(name: str, module: str, kind: bytes = MAGIC) -> None:
+def refuse_loss(name: str, module: str, kind: bytes = MAGIC, option: str = "-o") -> None:
     """Raise ValueError if a file is the module that is read, unless it is of a ``kind``, as it begins."""
     try:
         read = os.stat(sys.stdin.fileno() if module == STANDARD else module)  # a file may be redirected, too
@@ -110,7 +110,7 @@ def refuse_loss(name: str, module: str, kind: bytes = MAGIC) -> None:
     with open(name, "rb") as file:
         if kind and file.read(len(kind)) == kind:
             return
-    raise ValueError(f"-o {printable(name)} would overwrite the module that is read: name another file")
+    raise ValueError(f"{option} {printable(name)} would overwrite the module that is read: name another file")
 
 
 def write_binary(data: bytes) -> None:

@@ -103,6 +103,24 @@ def test_no_file_is_read_beyond_a_limit(tmp_path, monkeypatch):
         Profile.load(tmp_path / "p")
 
 
+def test_a_crafted_file_makes_few_objects():
+    """The limit admits no more than a million numbers or so; a profile of a large program is far below it."""
+    assert form.MOST_BYTES <= 1 << 22
+    loops = b",".join([b"1"] * (form.MOST_BYTES // 2))
+    title = bytes(PROFILE)[: bytes(PROFILE).index(b"\n0 5")]
+    with pytest.raises(ProfileError, match="a profile of more than"):
+        Profile.parse(with_sum(title + b"\n1 1 1 1 " + loops + b"\n"))
+    large = Profile(PROFILE.digest, "large", tuple(FunctionProfile(i, 10**6, 9, 1, (i,)) for i in range(100_000)))
+    assert Profile.parse(bytes(large)) == large
+
+
+def test_what_is_too_long_is_written_without_cold_functions(monkeypatch):
+    """So that it can be read."""
+    monkeypatch.setattr(form, "MOST_BYTES", len(bytes(PROFILE)) - 1)
+    read = Profile.parse(bytes(PROFILE))
+    assert read.functions == tuple(f for f in ROWS if f.is_hot) and read.hot == PROFILE.hot
+
+
 def test_another_binary_is_refused():
     """Both are named."""
     PROFILE.check(BINARY)

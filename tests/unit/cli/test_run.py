@@ -299,6 +299,17 @@ def test_what_is_wrong_with_a_profile_is_said_before_anything_runs(strata, write
     assert "leave one of them out" in strata("build", "--profile", "p", "--incremental", "old", path)[2]
 
 
+def test_a_profile_replaces_neither_the_module_nor_a_folder(strata, tmp_path):
+    """Said before the guest runs."""
+    path = tmp_path / "app.wat"
+    path.write_text('(module (func (export "_start") unreachable))')
+    code, out, err = strata("run", "--profile-out", str(path), str(path))
+    assert (code, out) == (1, "") and "--profile-out" in err and "would overwrite the module that is read" in err
+    assert path.read_text().startswith("(module")
+    code, out, err = strata("run", "--profile-out", str(tmp_path), str(path))
+    assert (code, out) == (1, "") and "--profile-out: a folder" in err
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
