@@ -120,7 +120,10 @@ class Profile:
         Raises:
             OSError: it cannot be read.
             ProfileError: as ``parse``; it names the file.
+            TypeError: it is no path.
         """
+        if not isinstance(path, (str, os.PathLike)):  # open takes a number for a descriptor, and closes that
+            raise TypeError(f"path must be a path, got {path!r:.60}")
         with open(path, "rb") as file:
             data = file.read(MOST_BYTES + 1)
         try:

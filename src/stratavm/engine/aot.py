@@ -165,12 +165,17 @@ def _predecessor(order: Order, config: Config) -> Predecessor:
     """The old image.
 
     Raises:
+        TypeError: it is neither a path nor bytes.
         OSError, DecodeError, ModuleLimit: it cannot be read, is damaged, or none.
     """
     with importing:
         from stratavm.engine.rebuild import Predecessor
 
     assert order.old is not None
+    given: object = order.old
+    if not isinstance(given, (str, os.PathLike, *BYTES)):
+        instead = "; pass its bytes: old.serialize(key=…)" if hasattr(given, "serialize") else ""
+        raise TypeError(f"old must be a path or bytes of an image, got {type(given).__name__}{instead}")
     try:
         old = image_in(read_source(order.old, config.limits.module_bytes))
     except ModuleError as error:

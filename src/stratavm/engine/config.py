@@ -163,6 +163,9 @@ class Config:
                 from stratavm.engine.profiles import checked
 
             checked(self.profile)
+            if self.tier != "auto":
+                alike = "which compiles all functions alike"
+                raise ValueError(f"a profile is for the tier auto; the engine's is {self.tier}, {alike}")
             if self.lift_after is not None:
                 raise ValueError("profile and lift_after: what a profile names would be compiled before its call")
         if self.pool is not None and not isinstance(self.pool, PoolConfig):

@@ -201,7 +201,7 @@ class Module:
             with importing:
                 from stratavm.engine.profiles import expect
 
-            expect(config.profile, model, loaded.code, self.name, config.tier)
+            expect(config.profile, model, loaded.code, self.name)
         return loaded
 
     def _use(self, loaded: LoadedModule) -> None:

@@ -62,13 +62,10 @@ def hot_of(profile: Profile, model: Model, name: str) -> tuple[int, ...]:
     return profile.hot
 
 
-def expect(profile: Profile, model: Model, code: Any, name: str, tier: str) -> None:
+def expect(profile: Profile, model: Model, code: Any, name: str) -> None:
     """Tell a module's tier what to compile at level 1 before it has counted.
 
     Raises:
-        ValueError: the tier has one level only.
         ProfileError: as ``hot_of``.
     """
-    if tier != "auto":
-        raise ValueError(f"a profile is for the tier auto; the engine's is {tier}, which compiles all functions alike")
     code.expect(hot_of(profile, model, name))

@@ -116,9 +116,10 @@ class EngineCollector(Collector):
         for row in POOL:
             yield _family(row, ("engine", "pool"), pools)
 
-    def describe(self) -> list[CounterMetricFamily | GaugeMetricFamily]:
-        """Nothing: registering collects nothing."""
-        return []
+    def describe(self) -> list[GaugeMetricFamily]:
+        """A name for each engine, which is never collected: by it a registry refuses a second engine of that name."""
+        encoded = (name.encode("utf-8", "surrogatepass").hex() for name in self._engines)
+        return [GaugeMetricFamily(f"strata_engine_{name}", "An engine.") for name in encoded]
 
 
 def _family(
@@ -133,9 +134,22 @@ def _family(
 
 
 def register(engine: Engine, name: str = "default", registry: CollectorRegistry = REGISTRY) -> EngineCollector:
-    """Have a registry collect the metrics of an engine, with those of its pools; ``registry.unregister`` ends it."""
+    """Have a registry collect the metrics of an engine, with those of its pools; ``registry.unregister`` ends it.
+
+    Raises:
+        TypeError: ``engine`` is none, or ``name`` no string.
+        ValueError: the registry has an engine of this name: a scrape would have each of its samples twice.
+    """
+    if not isinstance(engine, Engine):
+        raise TypeError(f"register: engine must be an Engine, got {engine!r:.60}")
+    if not isinstance(name, str):
+        raise TypeError(f"register: name must be a string, got {name!r:.60}")
     collector = EngineCollector({name: engine})
-    registry.register(collector)
+    try:
+        registry.register(collector)
+    except ValueError:
+        said = f"register: the registry has an engine called {name!r:.60}: give this one another name"
+        raise ValueError(said) from None
     return collector
 
 

@@ -23,11 +23,10 @@ from stratavm.pool.policy import Policy, Tenant
 from stratavm.pool.rejected import Reason, Rejected
 from stratavm.pool.seat import Floor, Seat
 from stratavm.pool.steering import Steering
+from stratavm.runtime.limits import StoreLimits
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-    from stratavm.runtime.limits import StoreLimits
 
 DEFAULT_TENANT: Final = "default"
 LOOKS: Final = 4
@@ -70,10 +69,14 @@ class Pool:
             if engine is not None and engine is not source.module.engine:
                 raise ValueError("Pool: the engine is the one of the InstancePre; leave it out")
             engine = source.module.engine
+        if not isinstance(tenants, Iterable):
+            raise TypeError(f"Pool: tenants must be an iterable of Tenant, got {tenants!r:.60}")
+        given = tuple(tenants)
+        _check(policy, given, limits)
         self.policy = policy or Policy()
         self.counters = Counters()
         self.meter = Meter(cpu_clock)
-        self.desk = Desk(self.policy, tuple(tenants))
+        self.desk = Desk(self.policy, given)
         self._source, self._limits, self._engine = source, limits, engine_of(engine)
         self.name = name
         self.now: Callable[[], float] = time.monotonic
@@ -440,3 +443,20 @@ class Pool:
         else:
             self._nursery.ready.append(made)
             self._nurse_soon()
+
+
+def _check(policy: object, tenants: tuple[object, ...], limits: object) -> None:
+    """Raise TypeError or ValueError for what a pool cannot be made with."""
+    if policy is not None and not isinstance(policy, Policy):
+        raise TypeError(f"Pool: policy must be a Policy or None, got {policy!r:.60}")
+    if limits is not None and not isinstance(limits, StoreLimits):
+        raise TypeError(f"Pool: limits must be StoreLimits or None, got {limits!r:.60}")
+    names: set[str] = set()
+    for tenant in tenants:
+        if not isinstance(tenant, Tenant):
+            raise TypeError(f"Pool: tenants must be an iterable of Tenant, got {tenant!r:.60} in it")
+        if tenant.limits is not None and not isinstance(tenant.limits, StoreLimits):
+            raise TypeError(f"Pool: limits of a Tenant must be StoreLimits or None, got {tenant.limits!r:.60}")
+        if tenant.name in names:
+            raise ValueError(f"Pool: tenants must have different names, got two called {tenant.name!r:.60}")
+        names.add(tenant.name)

@@ -334,3 +334,14 @@ def test_an_event_says_how_many_were_compiled():
         engine.bus.drain()
     (event,) = recorder.events
     assert (event.functions, event.compiled) == (len(CHAIN), 1) and event.code_bytes > 0
+
+
+def test_a_module_is_not_an_old_image_but_its_bytes_are():
+    """The error names the argument, and says what to pass."""
+    text = module([large(1, 3)])
+    built = Module.build(text)
+    with pytest.raises(TypeError, match="old must be a path or bytes of an image, got Module; pass its bytes"):
+        Module.build(text, old=built)
+    with pytest.raises(TypeError, match="old must be a path or bytes of an image, got int"):
+        Module.build(text, old=5)
+    assert Module.build(text, old=built.serialize(), trusted=True).serialize() == built.serialize()

@@ -126,3 +126,11 @@ def test_another_binary_is_refused():
     PROFILE.check(BINARY)
     with pytest.raises(ProfileError, match=r"another module: app\.wasm \(.{16}…\), and new\.wasm is "):
         PROFILE.check(BINARY + b"x", "new.wasm")
+
+
+def test_a_number_is_no_path():
+    """It would be a descriptor of somebody else, and closed behind it."""
+    with open("/dev/null", "rb") as file:
+        with pytest.raises(TypeError, match=f"path must be a path, got {file.fileno()}"):
+            Profile.load(file.fileno())
+        assert file.read() == b""

@@ -114,7 +114,9 @@ def test_a_tier_that_does_not_count_has_no_profile():
     with pytest.raises(ValueError, match="counted by the tier auto; the engine's is jit1"):
         Module(TEXT, Engine(tier="jit1")).profile()
     with pytest.raises(ValueError, match="for the tier auto; the engine's is jit0"):
-        Module(TEXT, Engine(tier="jit0", profile=profile()))
+        Config(tier="jit0", profile=profile())
+    with pytest.raises(ValueError, match="for the tier auto; the engine's is jit1"):
+        Engine(tier="jit1", profile=profile())
 
 
 def test_without_threads_what_is_hot_has_level_1_at_its_first_call(alone):

@@ -87,6 +87,31 @@ def test_several_engines_are_told_apart_by_name(engine):
     assert 'strata_stores_total{engine="a"} 0.0' in text and 'strata_stores_total{engine="b"} 0.0' in text
 
 
+def test_a_name_is_of_one_engine_until_that_is_unregistered(engine):
+    """A scrape with the same sample twice is dropped whole; other names are free."""
+    registry = CollectorRegistry()
+    first = prometheus.register(engine, "a", registry)
+    prometheus.register(Engine(), "b c", registry)
+    for other in (engine, Engine()):
+        with pytest.raises(ValueError, match="has an engine called 'a': give this one another name"):
+            prometheus.register(other, "a", registry)
+    lines = generate_latest(registry).decode().splitlines()
+    assert sorted(line for line in lines if line.startswith("strata_stores_total{")) == [
+        'strata_stores_total{engine="a"} 0.0', 'strata_stores_total{engine="b c"} 0.0',
+    ]  # fmt: skip
+    registry.unregister(first)
+    prometheus.register(engine, "a", registry)
+
+
+@pytest.mark.parametrize(("given", "words"), [((5, "b"), "engine must be an Engine, got 5"), ((None, "b"), "got None")])
+def test_only_engines_are_registered(given, words):
+    """And by text."""
+    with pytest.raises(TypeError, match=words):
+        prometheus.register(*given, CollectorRegistry())
+    with pytest.raises(TypeError, match="name must be a string, got 5"):
+        prometheus.register(Engine(), 5, CollectorRegistry())
+
+
 def test_metrics_can_be_served_over_http(engine):
     """By a thread of its own, until it is ended."""
     import socket

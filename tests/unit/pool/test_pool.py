@@ -829,3 +829,22 @@ def test_instances_made_ahead_are_closed_where_one_cannot_be_made():
         assert len(stores) == 3 and all(store.closed for store in stores)
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "words"),
+    [
+        ({"limits": 5}, TypeError, "limits must be StoreLimits or None, got 5"),
+        ({"policy": {"max_running": 1}}, TypeError, "policy must be a Policy or None, got {'max_running': 1}"),
+        ({"policy": {}}, TypeError, "policy must be a Policy or None, got {}"),
+        ({"tenants": ["a"]}, TypeError, "tenants must be an iterable of Tenant, got 'a' in it"),
+        ({"tenants": 5}, TypeError, "tenants must be an iterable of Tenant, got 5"),
+        ({"tenants": [Tenant("a", limits=5)]}, TypeError, "limits of a Tenant must be StoreLimits or None, got 5"),
+        ({"tenants": (Tenant("a"), Tenant("b"), Tenant("a"))}, ValueError, "different names, got two called 'a'"),
+    ],
+)
+def test_a_pool_is_not_made_of_what_it_cannot_use(options, kind, words):
+    """Its first call would say so, in other words, or nobody would."""
+    with pytest.raises(kind) as caught:
+        pool_of(**options)
+    assert str(caught.value).startswith("Pool: ") and words in str(caught.value)
