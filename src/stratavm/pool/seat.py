@@ -23,7 +23,9 @@ class Floor:
 
     Args:
         desk: decides who is next.
-        counters, meter, steering: of the pool.
+        counters: of the pool, as ``meter`` and ``steering``.
+        meter: of processor time.
+        steering: is told how turns go.
 
     Attributes:
         holder: whose turn it is.

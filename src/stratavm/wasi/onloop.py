@@ -285,12 +285,14 @@ async def of_host(descriptor: Descriptor, awaitable: Awaitable[T]) -> T:
     waits, cancelled = True, False
 
     def end() -> None:
+        """Cancel what is awaited."""
         nonlocal cancelled
         if waits and not cancelled:
             cancelled = True
             task.cancel()
 
     def end_soon() -> None:
+        """``end``, from any thread."""
         with suppress(RuntimeError):  # the loop was closed: nobody waits any more
             loop.call_soon_threadsafe(end)
 
