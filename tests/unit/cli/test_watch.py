@@ -283,8 +283,8 @@ def test_a_guest_that_waits_for_input_ends(watching, tmp_path):
 def test_options_and_arguments_reach_each_guest(watching, tmp_path):
     """They are those of a plain run."""
     path = tmp_path / "app.wat"
-    watch = watching("--timeout", "0.2", "--json", "app.wat", "--watch")
-    assert '"exit_code": 124' in watch.until("waiting for a change")[-2]
+    watch = watching("--fuel", "1000000", "--json", "app.wat", "--watch")
+    assert '"reason": "fuel"' in watch.until("waiting for a change")[-2]
     path.write_text(program("two\\n", ""))
     assert watch.until("waiting for a change")[-2] == '{"reason": "exit", "exit_code": 0}'
     watch.close()
