@@ -251,8 +251,6 @@ def variants() -> dict[str, Config]:
         found[f"jit1 without {off}"] = level.having(passes=tuple(p for p in PASSES if p != off))
     for off in MACHINE_PASSES:
         found[f"jit1 without {off}"] = jit1.having(machine_passes=tuple(p for p in MACHINE_PASSES if p != off))
-    others = tuple(p for p in jit0.codegen_passes if p != "invariants")  # which level 0 alone has
-    found["jit0 without invariants"] = jit0.having(machine_passes=others)
     auto = Config(tier="auto", threads=1)
     for after in (0, 1):
         found[f"auto {after}"] = auto.having(lift_after=after)
