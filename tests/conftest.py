@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tools import programs
+from tests import needed
 
 # A loaded machine is no bug, and a failure in CI must come back at the next run.
 settings.register_profile("strata", deadline=None, derandomize=bool(os.environ.get("CI")))
@@ -48,11 +48,4 @@ def root() -> Path:
 def program():
     """``program("icepll.wasm")``: the path of a real program; where it is not installed it skips, in CI it fails."""
 
-    def find(name: str) -> Path:
-        path = programs.find(name)
-        if path is None:
-            absent = pytest.fail if os.environ.get("CI") else pytest.skip
-            absent(f"{name} is not installed: the `programs` extra has it")
-        return path
-
-    return find
+    return needed.program

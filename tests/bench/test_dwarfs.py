@@ -4,6 +4,7 @@ import struct
 
 import pytest
 
+from tests import needed
 from tests.bench.dwarfs import DWARFS, FOLDER
 from tests.bench.peers import strata, wasmtime
 
@@ -27,7 +28,7 @@ def test_every_program_has_its_row():
 def test_a_program_gives_its_answer(name, engine):
     """To the last bit, floats too: the answer kept here was the oracle's."""
     if engine == "wasmtime":
-        pytest.importorskip("wasmtime")
+        needed.module("wasmtime")
     answer = ENGINES[engine]((FOLDER / f"{name}.wat").read_text())(DWARFS[name].small)
     assert type(answer) is type(DWARFS[name].answer)
     if isinstance(answer, float):

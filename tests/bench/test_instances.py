@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests import needed
 from tests.bench import instances, thresholds
 from tests.bench.measure import Row
 
@@ -34,7 +35,7 @@ def test_limits(row, missed):
 def test_every_way_makes_an_instance(program, monkeypatch):
     """The measurement itself, with little work."""
     program("quickjs.wasm")
-    pytest.importorskip("wasmtime")
+    needed.module("wasmtime")
     monkeypatch.setattr(instances, "LOOPS", 1)
     monkeypatch.setattr(instances, "PROGRAMS", {"QuickJS": instances.PROGRAMS["QuickJS"]})
     rows = list(instances.measure(1))

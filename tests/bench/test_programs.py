@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests import needed
 from tests.bench import baselines, compiling, lifting, page, placement, programs, tiers
 from tests.bench.__main__ import SUITES, failures
 from tests.bench.measure import Row, row_of
@@ -21,7 +22,7 @@ def test_what_a_program_is_given_is_there():
 @pytest.mark.parametrize("name", ["icepll", "boolector", "resvg", "QuickJS script"])
 def test_every_engine_gives_the_same_answer(program, tmp_path, name):
     """Twice within a process, and as a process; the suite itself compares the answers."""
-    pytest.importorskip("wasmtime")
+    needed.module("wasmtime")
     path = program(programs.PROGRAMS[name].wasm)
     rows = list(programs.Bench(name, programs.PROGRAMS[name], path, tmp_path).rows(1))
     assert [row.name for row in rows] == [f"{name}, guest", f"{name}, process"]
@@ -61,7 +62,7 @@ def test_a_missing_program_has_a_row_that_says_so(monkeypatch, suite, count):
 @pytest.mark.slow
 def test_every_tier_gives_the_same_answer(program, tmp_path):
     """With one processor, too; and what compiling takes is less than all of it."""
-    pytest.importorskip("wasmtime")
+    needed.module("wasmtime")
     path = program("icepll.wasm")
     rows = {row.name: row for row in tiers.Bench("icepll", programs.PROGRAMS["icepll"], path, tmp_path).rows(1)}
     assert len(rows) == 5 and all(min(row.values.values()) > 0 for row in rows.values())

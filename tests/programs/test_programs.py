@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import programs
+from tests import needed
 
 SVG = """<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64"><rect width="64" height="64" fill="#204080"/>
 <circle cx="32" cy="32" r="20" fill="#ffcc00" stroke="white" stroke-width="3"/>
@@ -29,14 +29,8 @@ SMT2 = """(set-logic QF_BV)
 
 
 def program(name: str) -> str:
-    """The program's path; absent programs skip, except in CI where they are a failure."""
-    path = programs.find(name)
-    if path is None:
-        message = f"{name} is not installed: `make venv`"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return str(path)
+    """The program's path."""
+    return str(needed.program(name))
 
 
 def strata(*arguments: str, cwd: Path | None = None, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -65,7 +59,7 @@ def test_icepll_on_the_oracle_prints_the_same():
 @pytest.mark.slow
 def test_resvg_draws_what_wasmtime_draws(tmp_path):
     """A Rust program: the PNG is the same to the byte as the one that wasmtime makes."""
-    wasmtime = pytest.importorskip("wasmtime")
+    wasmtime = needed.module("wasmtime")
     (tmp_path / "a.svg").write_text(SVG)
     path = program("resvg.wasm")
     result = strata("run", "--tier", "jit0", "--dir", f"{tmp_path}::/::rw", path, "a.svg", "ours.png")

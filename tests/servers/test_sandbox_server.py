@@ -18,6 +18,7 @@ import stratavm
 from examples.sandbox_server.languages import LANGUAGES
 from examples.sandbox_server.runner import Runner, Script, Settings
 from examples.sandbox_server.server import create_app
+from tests import needed
 
 pytestmark = pytest.mark.trace_slow
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -189,7 +190,7 @@ def test_a_reader_who_goes_away_ends_the_guest(server):
 
 def test_metrics_are_served(server):
     """With the pool of each language."""
-    pytest.importorskip("prometheus_client")
+    needed.module("prometheus_client")
     server.run("1")
     text = server.client.get("/metrics/").text
     assert 'strata_pool_calls_total{engine="sandbox",outcome="completed",pool="javascript"}' in text

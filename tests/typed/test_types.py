@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import stratavm
+from tests import needed
 from tests.typed import embedding
 
 ROOT = Path(__file__).parents[2]
@@ -14,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 def mypy(path, *options):
     """The exit code and the output of a strict check."""
-    pytest.importorskip("mypy")
+    needed.module("mypy")
     command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "--no-error-summary", *options]
     environment = {"MYPYPATH": str(ROOT / "src"), "PATH": "/usr/bin:/bin"}
     command += ["--cache-dir", str(ROOT / "build/mypy-types"), str(path)]

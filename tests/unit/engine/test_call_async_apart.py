@@ -13,6 +13,7 @@ from stratavm import (
     StoreBusy,
     Trap,
 )
+from tests import needed
 from tests.unit.engine.async_guests import TIERS, World, clean, stacks_given_back
 
 
@@ -102,7 +103,7 @@ def test_a_child_process_goes_on_with_a_guest_that_waits():
 
 def test_guests_wait_beside_greenlets():
     """One that waits in its await does not mind; over a guest that waits in another greenlet none goes on."""
-    greenlet = pytest.importorskip("greenlet")
+    greenlet = needed.module("greenlet")
     world = World(lambda x: Step())
     call = world.exports.call.call_async(1)
     assert send(call) == "waits"
@@ -185,7 +186,7 @@ def test_the_checks_see_a_host_function_on_a_fiber():
 
 def test_uvloop_runs_guests():
     """Only public functions of loops are used."""
-    uvloop = pytest.importorskip("uvloop")
+    uvloop = needed.module("uvloop")
 
     async def long(x):
         await asyncio.sleep(3600 if x == 7 else 0)

@@ -17,6 +17,7 @@ from stratavm.engine.cells import unboxed
 from stratavm.engine.func import Func
 from stratavm.runtime.values import to_raw
 from stratavm.spec.types import F32, F64, I32, I64, FuncType, type_name
+from tests import needed
 
 NUMBERS = (I32, I64, F32, F64)
 ECHO = " ".join(
@@ -89,7 +90,7 @@ def test_values_cross(exports, name, value, result):
 
 def test_objects_with_index_and_float_cross(exports):
     """Anything that says what it is: ``__index__`` and ``__float__``."""
-    numpy = pytest.importorskip("numpy")
+    numpy = needed.module("numpy")
     assert exports.add(numpy.int32(-3), numpy.uint64(5)) == 2
     assert exports.f64(numpy.float32(0.5)) == 0.5
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import stratavm
 from stratavm.base.errors import Closed, StoreBusy, Trap
 from stratavm.runtime.memory import Memory
+from tests import needed
 
 MODULE = """(module (import "e" "f" (func $f)) (memory (export "memory") 1 4)
   (data (i32.const 8) "hello\\00w\\c3\\b6rld\\00")
@@ -85,7 +86,7 @@ def test_copies_trap_outside_and_nowhere_else(address, count):
 
 def test_any_contiguous_buffer_can_be_written():
     """bytes, arrays, NumPy arrays, the memory itself (overlapping); others are refused."""
-    numpy = pytest.importorskip("numpy")
+    numpy = needed.module("numpy")
     memory = guest().exports.memory
     memory.write(100, array.array("I", [1, 2]))
     assert memory.unpack("<II", 100) == (1, 2)
@@ -104,7 +105,7 @@ def test_any_contiguous_buffer_can_be_written():
 
 def test_numpy_sees_the_memory_itself():
     """``numpy.frombuffer`` and typed views share the bytes."""
-    numpy = pytest.importorskip("numpy")
+    numpy = needed.module("numpy")
     memory = guest().exports.memory
     whole = numpy.frombuffer(memory, dtype="<u4")
     memory.pack("<I", 400, 77)

@@ -11,7 +11,7 @@ import stratavm
 from stratavm import Engine, Func, Linker, Module, ResourceLimit, Store, StoreLimits, Table, Trap
 from stratavm.contract import layout
 from stratavm.spec.types import FUNCREF, I32, FuncType
-from tools import programs
+from tests import needed
 
 TIERS = ("jit0", "oracle")
 MANY = 1000
@@ -38,9 +38,7 @@ def test_a_function_takes_an_instance_a_record_if_something_refers_to_it_and_els
 @pytest.mark.parametrize(("program", "most"), [("python.wasm", 200_000), ("quickjs.wasm", 24_000)])
 def test_instances_of_real_programs_are_small(program, most):
     """Bytes that a new instance copies: of CPython's 11,448 functions, half are in tables."""
-    path = programs.find(program)
-    if path is None:
-        pytest.skip(f"{program} is not installed: `make venv`")
+    path = needed.program(program)
     shown = re.search(r": (\d+) bytes an instance>", repr(Module(path, engine=Engine(tier="oracle")).blueprint))
     assert shown and int(shown[1]) <= most
 

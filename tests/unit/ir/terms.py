@@ -5,12 +5,13 @@ from __future__ import annotations
 from itertools import chain
 from typing import Any
 
-import z3
-
 from stratavm.ir.ssa import IR_OPS
 from stratavm.ir.view import SsaView
 from stratavm.spec.domain import WIDTHS, bound_type
 from stratavm.spec.ops import BY_ID
+from tests import needed
+
+z3: Any = needed.module("z3")
 
 NAMES = {number: name for name, number in IR_OPS.items()}
 TYPE_BITS = {1: 32, 2: 64}

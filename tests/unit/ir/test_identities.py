@@ -7,10 +7,6 @@ import random
 
 import pytest
 
-pytest.importorskip("z3")
-
-import z3
-
 from stratavm.ir.evaluate import evaluate
 from stratavm.ir.pipeline import Pipeline
 from stratavm.ir.ssa import Ssa
@@ -20,8 +16,11 @@ from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from stratavm.spec.concrete import evaluate as evaluate_row
 from stratavm.spec.ops import BY_MNEMONIC
+from tests import needed
 from tests.unit.ir.forms import build
 from tests.unit.ir.terms import terms
+
+z3 = needed.module("z3")
 
 ONES = {32: 0xFFFF_FFFF, 64: 0xFFFF_FFFF_FFFF_FFFF}
 X = "(local.get 0)"

@@ -6,10 +6,6 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip("z3")
-
-import z3
-
 from stratavm.ir.evaluate import evaluate
 from stratavm.ir.passes._gen_rule_names import RULES
 from stratavm.ir.pipeline import Pipeline
@@ -17,8 +13,11 @@ from stratavm.ir.ssa import Ssa
 from stratavm.ir.verify import verify
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
+from tests import needed
 from tests.unit.ir.forms import build
 from tests.unit.ir.terms import terms
+
+z3 = needed.module("z3")
 
 PASSES = ("fold", "share", "strength")
 X, Y, W, V = (f"(local.get {i})" for i in range(4))

@@ -12,6 +12,7 @@ from stratavm.module.decode import decode
 from stratavm.module.features import FEATURES, READY, advice, refusal
 from stratavm.module.foreign import BEGINNINGS, recognise
 from stratavm.module.wast_runner import run_script
+from tests import needed
 from tests.oracle.wast import OracleHost
 
 CORE = b"\0asm\1\0\0\0"
@@ -76,7 +77,7 @@ def test_text_that_reaches_the_decoder_is_called_text():
 
 def test_an_image_of_wasmtime_is_recognised_as_it_really_is():
     """The image that wasmtime itself writes, not only our idea of it."""
-    wasmtime = pytest.importorskip("wasmtime")
+    wasmtime = needed.module("wasmtime")
     image = bytes(wasmtime.Module(wasmtime.Engine(), CORE).serialize())
     with pytest.raises(DecodeError, match="wasmtime has compiled"):
         Module(image)

@@ -9,9 +9,10 @@ from stratavm.module.decode import decode
 from stratavm.module.features import FEATURES
 from stratavm.module.lexer import tokenize
 from stratavm.module.parser import ModuleParser, parse_wat_to_bytes
+from tests import needed
 from tests.conftest import find_spec_tests
 
-wasmtime = pytest.importorskip("wasmtime")
+wasmtime = needed.module("wasmtime")
 
 CUSTOM, ELEMENTS, DATA_COUNT = 0, 9, 12
 OTHER_CHOICES = frozenset({"type-equivalence", "type-rec", "type-subtyping"})

@@ -13,12 +13,13 @@ from stratavm.module.decode import decode
 from stratavm.module.encode import encode
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
+from tests import needed
 from tests.fuzz.generators import body_mutant, mutant
 from tests.unit.ir.programs import program
 from tests.unit.ir.test_mutants import INTERESTING
 from tests.unit.module.drafts import draft_of
 
-wasmtime = pytest.importorskip("wasmtime")
+wasmtime = needed.module("wasmtime")
 MISSING = (
     "simd", "relaxed_simd", "threads", "tail_call", "memory64", "multi_memory", "gc", "function_references",
     "exceptions", "custom_page_sizes", "wide_arithmetic", "stack_switching",

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("prometheus_client", reason="no prometheus_client: pip install stratavm[prometheus]")
-
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.parser import text_string_to_metric_families
-
 from stratavm import Engine, Linker, Module, Pool, Rejected, Tenant, Trap
-from stratavm.observe import prometheus
+from tests import needed
+
+prometheus_client = needed.module("prometheus_client")
+prometheus = needed.module("stratavm.observe.prometheus")
+text_string_to_metric_families = needed.module("prometheus_client.parser").text_string_to_metric_families
 
 PAGE = Path(__file__).parents[3] / "docs/how-to/metrics.md"
 SOURCE = """(module (func (export "trap") unreachable)
@@ -38,7 +37,7 @@ def samples(text):
 
 def test_a_scrape_has_what_engine_and_pools_did(engine):
     """By engine, pool, kind and tenant; of tenants without settings there is one series."""
-    registry = CollectorRegistry()
+    registry = prometheus_client.CollectorRegistry()
     prometheus.register(engine, "main", registry)
 
     async def main():
@@ -50,7 +49,7 @@ def test_a_scrape_has_what_engine_and_pools_did(engine):
             await pool.drain()
             with pytest.raises(Rejected):
                 await pool.call("one")
-            return samples(generate_latest(registry).decode())
+            return samples(prometheus_client.generate_latest(registry).decode())
 
     found = asyncio.run(main())
     of = (("engine", "main"), ("pool", "scripts"))
@@ -63,7 +62,7 @@ def test_a_scrape_has_what_engine_and_pools_did(engine):
 
 def test_counters_never_fall(engine):
     """Between two scrapes, whatever is forgotten."""
-    registry = CollectorRegistry()
+    registry = prometheus_client.CollectorRegistry()
     prometheus.register(engine, registry=registry)
 
     async def main():
@@ -71,7 +70,7 @@ def test_counters_never_fall(engine):
         async with pool_of(engine) as pool:
             for i in range(20):
                 await pool.call("one", tenant=f"user {i}")
-                seen.append(samples(generate_latest(registry).decode()))
+                seen.append(samples(prometheus_client.generate_latest(registry).decode()))
         return seen
 
     seen = asyncio.run(main())
@@ -81,21 +80,21 @@ def test_counters_never_fall(engine):
 
 def test_several_engines_are_told_apart_by_name(engine):
     """In one registry, a family each."""
-    registry = CollectorRegistry()
+    registry = prometheus_client.CollectorRegistry()
     registry.register(prometheus.EngineCollector({"a": engine, "b": Engine()}))
-    text = generate_latest(registry).decode()
+    text = prometheus_client.generate_latest(registry).decode()
     assert 'strata_stores_total{engine="a"} 0.0' in text and 'strata_stores_total{engine="b"} 0.0' in text
 
 
 def test_a_name_is_of_one_engine_until_that_is_unregistered(engine):
     """A scrape with the same sample twice is dropped whole; other names are free."""
-    registry = CollectorRegistry()
+    registry = prometheus_client.CollectorRegistry()
     first = prometheus.register(engine, "a", registry)
     prometheus.register(Engine(), "b c", registry)
     for other in (engine, Engine()):
         with pytest.raises(ValueError, match="has an engine called 'a': give this one another name"):
             prometheus.register(other, "a", registry)
-    lines = generate_latest(registry).decode().splitlines()
+    lines = prometheus_client.generate_latest(registry).decode().splitlines()
     assert sorted(line for line in lines if line.startswith("strata_stores_total{")) == [
         'strata_stores_total{engine="a"} 0.0', 'strata_stores_total{engine="b c"} 0.0',
     ]  # fmt: skip
@@ -107,9 +106,9 @@ def test_a_name_is_of_one_engine_until_that_is_unregistered(engine):
 def test_only_engines_are_registered(given, words):
     """And by text."""
     with pytest.raises(TypeError, match=words):
-        prometheus.register(*given, CollectorRegistry())
+        prometheus.register(*given, prometheus_client.CollectorRegistry())
     with pytest.raises(TypeError, match="name must be a string, got 5"):
-        prometheus.register(Engine(), 5, CollectorRegistry())
+        prometheus.register(Engine(), 5, prometheus_client.CollectorRegistry())
 
 
 def test_metrics_can_be_served_over_http(engine):

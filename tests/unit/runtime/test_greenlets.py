@@ -11,6 +11,7 @@ import pytest
 
 import stratavm
 from stratavm import Engine, Linker, Module, Store, StoreBusy
+from tests import needed
 
 SOURCE = """(module (import "env" "f" (func $f))
   (export "again" (func $f)) (func (export "outer") (call $f)) (func (export "inner") (result i32) (i32.const 7)))
@@ -102,7 +103,7 @@ def test_greenlets_that_are_imported_while_a_guest_waits(monkeypatch, world):
 
 def test_real_greenlets_are_refused_as_well():
     """Where the extension is installed."""
-    greenlet = pytest.importorskip("greenlet")
+    greenlet = needed.module("greenlet")
     refused = []
 
     def call_again():

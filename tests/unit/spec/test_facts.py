@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip("z3")
-
-import z3
-
 from stratavm.module.features import READY
 from stratavm.spec.declare import Declared
 from stratavm.spec.domain import WIDTHS, bound_type
 from stratavm.spec.ops import BY_ID, BY_MNEMONIC
+from tests import needed
 from tests.unit.ir.terms import Terms
 from tests.unit.spec.test_proved import prove
+
+z3 = needed.module("z3")
 
 SWAPPED = str.maketrans("iI", "Ii")
 

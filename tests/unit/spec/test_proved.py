@@ -5,12 +5,10 @@ from __future__ import annotations
 import pytest
 
 from stratavm.spec.ops import BY_MNEMONIC
-
-pytest.importorskip("z3")
-
-import z3
-
+from tests import needed
 from tests.unit.ir.terms import Terms
+
+z3 = needed.module("z3")
 
 
 def meaning(mnemonic: str):

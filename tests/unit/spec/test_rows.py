@@ -21,9 +21,10 @@ from stratavm.spec.index import (
     by_spelling,
 )
 from stratavm.spec.record import Row, row_id, rows_by_id
+from tests import needed
 from tools import gen_rows
 
-wasmtime = pytest.importorskip("wasmtime")
+wasmtime = needed.module("wasmtime")
 
 
 def test_every_proposal_has_as_many_opcodes_as_its_specification():

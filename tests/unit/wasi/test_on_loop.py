@@ -13,6 +13,7 @@ from stratavm import CannotSuspend, DeadlineExceeded, InstancePoisoned, Interrup
 from stratavm.wasi import Capture, FixedClock, MemoryTree, Wasi, channel
 from stratavm.wasi.abi import Fdflags, Oflags, Rights
 from stratavm.wasi.errno import Errno
+from tests import needed
 from tests.unit.wasi.guest import DATA, OUT
 from tests.unit.wasi.loops import LOOPS, LoopGuest, run
 from tests.unit.wasi.test_blocking import KINDS, LARGE, Ends
@@ -22,7 +23,7 @@ from tests.unit.wasi.test_blocking import KINDS, LARGE, Ends
 def loop(request):
     """Each kind of event loop."""
     if request.param == "uvloop":
-        pytest.importorskip("uvloop")
+        needed.module("uvloop")
     return request.param
 
 

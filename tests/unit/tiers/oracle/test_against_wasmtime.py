@@ -10,10 +10,11 @@ import pytest
 from stratavm.base.errors import Trap
 from stratavm.module.decode import decode
 from stratavm.spec.types import F32, F64, I32, I64, FuncType
+from tests import needed
 from tests.fuzz.generators import smith
 from tests.oracle.state import Global, Instance, Memory, Store, instantiate
 
-wasmtime = pytest.importorskip("wasmtime")
+wasmtime = needed.module("wasmtime")
 
 TRAPS = {
     "unreachable": "UNREACHABLE",
