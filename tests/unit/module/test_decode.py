@@ -66,7 +66,7 @@ def test_every_cut_is_refused_or_ends_between_sections():
 def test_mutations_never_crash_or_hang():
     """10,000 modules with flipped, dropped, repeated and extreme bytes: a module or a typed error, quickly."""
     rng, binary, decoded = random.Random(1), rich(), 0
-    started = time.monotonic()
+    started = time.process_time()
     for _ in range(10_000):
         data = bytearray(binary)
         for _ in range(rng.randrange(1, 4)):
@@ -86,17 +86,17 @@ def test_mutations_never_crash_or_hang():
         except (ModuleError, ResourceLimit) as error:
             assert str(error)
     assert decoded > 100
-    assert time.monotonic() - started < 60
+    assert time.process_time() - started < 60
 
 
 @pytest.mark.parametrize("id_", [1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 13])
 def test_a_huge_count_costs_nothing(id_):
     """Four thousand million items in ten bytes are refused before anything is made."""
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(DecodeError) as caught:
         decode(section(id_, b"\xff\xff\xff\xff\x0f" + b"\0" * 5), features=ALL)
     assert caught.value.offset == 10 and "4294967295" in str(caught.value)
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 LIMITED = {
@@ -321,9 +321,9 @@ def test_instructions_of_bodies_are_not_read():
     draft = ModuleDraft(rec_groups=[t.RecGroup((t.SubType(NOTHING),))])
     draft.functions = [FunctionDraft(0, b"\xff" * 5_000_000 + b"\x0b")] * 4
     binary = encode(draft)
-    started = time.perf_counter()
+    started = time.process_time()
     module = decode(binary)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert module.functions[3].end == len(binary)
 
 

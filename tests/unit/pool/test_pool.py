@@ -442,7 +442,7 @@ def test_an_instance_that_can_keep_nothing_serves_further_calls():
     """Also behind a trap; not where it was abandoned midway."""
 
     async def main():
-        async with pool_of(source=PURE) as pool:
+        async with pool_of(source=PURE, policy=Policy(interval=3600)) as pool:  # none is made ahead
             for i in range(10):
                 assert await pool.call("add", i, 1) == i + 1
                 with pytest.raises(Trap):

@@ -4,6 +4,7 @@ is the same as in one piece.
 
 import _thread
 import contextlib
+import ctypes
 import random
 import signal
 import threading
@@ -24,6 +25,7 @@ from stratavm import (
     Table,
     load,
 )
+from stratavm.contract.layout import EXEC, PENDING_BITS
 from stratavm.spec.types import EXTERNREF, I32, FuncType
 
 PAGES = 0x8000
@@ -63,8 +65,9 @@ def test_a_deadline_ends_a_bulk_operation(instance, name):
             with instance.store.deadline(0.001):
                 instance.exports[name]()
         except DeadlineExceeded as error:
-            assert error.frames[0].name == name
-            return
+            if error.frames:  # else it was over before the call began
+                assert error.frames[0].name == name
+                return
     pytest.fail("no operation was stopped midway")
 
 
@@ -155,9 +158,11 @@ def interrupted(store):
 
 
 def late(store):
-    """Wait until the deadline of a store has passed."""
+    """Wait until the deadline of a store has passed, and the ticker has seen that."""
+    pending = ctypes.c_uint32.from_address(store.address + EXEC.offset("pending"))
     store.set_deadline(0.001)
-    time.sleep(0.01)
+    while not pending.value & PENDING_BITS["deadline"]:
+        time.sleep(0.001)
 
 
 @pytest.mark.parametrize("tier", ["jit0", "oracle"])

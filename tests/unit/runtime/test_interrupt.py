@@ -218,16 +218,15 @@ def test_two_guests_and_a_python_thread_run_at_the_same_time():
     views = [i.memories[0].view() for i in instances]
     for thread in threads:
         thread.start()
-    begin = time.monotonic()
-    count = 0
-    while time.monotonic() - begin < 0.2:
-        count += 1
-    assert count > 1000
+    while not all(instance.store.busy for instance in instances):
+        time.sleep(0.001)
+    for _ in range(100_000):  # several ticks
+        pass
     assert all(t.is_alive() for t in threads)
     for view in views:
         view[0] = 1
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert not any(t.is_alive() for t in threads)
 
 
@@ -275,18 +274,18 @@ def test_the_ticker_parks_when_nothing_runs():
     where.set_deadline(0.02)
     with pytest.raises(DeadlineExceeded):
         spin.call_raw([])
-    for _ in range(100):
+    end = time.monotonic() + 60
+    while ticker_status()["state"] != "parked":
+        assert time.monotonic() < end
         time.sleep(0.02)
-        if ticker_status()["state"] == "parked":
-            break
-    assert ticker_status()["state"] == "parked"
     ticks = ticker_status()["ticks"]
     time.sleep(0.05)
     assert ticker_status()["ticks"] == ticks
-    where.set_deadline(0.02)
-    with pytest.raises(DeadlineExceeded):
-        spin.call_raw([])
-    assert ticker_status()["ticks"] > ticks
+    while ticker_status()["ticks"] == ticks:  # on a busy machine the time may be over before the call begins
+        assert time.monotonic() < end
+        where.set_deadline(0.02)
+        with pytest.raises(DeadlineExceeded):
+            spin.call_raw([])
     assert sys.getswitchinterval() * 1e9 == pytest.approx(ticker_status()["period_ns"])
 
 

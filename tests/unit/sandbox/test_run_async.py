@@ -107,10 +107,13 @@ def test_a_program_that_computes_lets_others_run():
     """One that never ends holds up neither the loop nor another program, and has its time."""
 
     async def main():
-        late = asyncio.create_task(stratavm.run_async(SPIN, timeout=0.5))
+        endless = asyncio.create_task(stratavm.run_async(SPIN))
         assert (await stratavm.run_async(program(SAY), text=True)).stdout == "hello\n"
-        assert not late.done()
-        assert (await late).reason == "timeout"
+        assert (await stratavm.run_async(SPIN, timeout=0.5)).reason == "timeout"
+        assert not endless.done()
+        endless.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await endless
 
     asyncio.run(main(), debug=True)
 

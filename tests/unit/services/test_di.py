@@ -608,17 +608,24 @@ def test_waiters_share_a_failure():
         calls.append(1)
         if len(calls) == 1:
             started.set()
-            release.wait(10)
+            release.wait(60)
             raise OSError("broken")
         return Clock()
 
     container = Services().singleton(make).build()
-    results = []
-    threads = [threading.Thread(target=lambda: results.append(attempt(container))) for _ in range(3)]
+    results, asking = [], []
+
+    def ask():
+        asking.append(1)
+        results.append(attempt(container))
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
     threads[0].start()
-    started.wait(10)
+    started.wait(60)
     for thread in threads[1:]:
         thread.start()
+    while len(asking) < 3:
+        time.sleep(0.001)
     time.sleep(0.05)
     release.set()
     for thread in threads:

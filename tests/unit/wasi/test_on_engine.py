@@ -76,7 +76,7 @@ def test_a_deadline_ends_a_call_that_waits_in_wasi(text):
         started = time.monotonic()
         with instance.store.deadline(0.1), pytest.raises(DeadlineExceeded):
             instance.exports._start()
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 60
     os.close(writing)
 
 

@@ -38,7 +38,7 @@ def test_a_clock_ends_the_wait():
     guest = Guest(Wasi())
     start = time.monotonic()
     assert poll(guest, clock(20 * MS), clock(10**18, userdata=8)) == [(7, 0, Eventtype.CLOCK, 0, 0)]
-    assert 0.015 < time.monotonic() - start < 5
+    assert 0.015 < time.monotonic() - start < 60
 
 
 @pytest.mark.parametrize("moment", [0, 1, MS])
@@ -134,7 +134,7 @@ def test_the_host_can_interrupt_a_sleep():
     start = time.monotonic()
     with pytest.raises(TimeoutError):
         guest.call("poll_oneoff", DATA, 0x4000, 1, OUT)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 60
 
 
 def test_the_older_layout_has_an_identifier_before_the_clock():
