@@ -132,12 +132,13 @@ def _kernels(tier: str, fuel: str) -> dict[str, float]:
 
 
 def _guest(function: Callable[[int], int]) -> Any:
-    """``run(calls, work)`` of a new instance of the long guest, compiled: at one level, since tiers have their suite."""
+    """``run(calls, work)`` of a new instance of the long guest, compiled at one level: tiers have their suite."""
     import stratavm
 
     linker = stratavm.Linker(stratavm.Engine(tier="jit1"))
     linker.define("env", "f", function)
-    run: Any = linker.instantiate(stratavm.Store(linker.engine), stratavm.Module(LONG, engine=linker.engine)).exports.run
+    module = stratavm.Module(LONG, engine=linker.engine)
+    run: Any = linker.instantiate(stratavm.Store(linker.engine), module).exports.run
     run(1, 1)  # compiles, which gives the GIL up
     return run
 
