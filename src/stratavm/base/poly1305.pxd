@@ -99,9 +99,47 @@ cdef extern from * nogil:
         high += poly->pad[1] + (low < poly->pad[0]);
         memcpy(tag, &low, 8), memcpy(tag + 8, &high, 8);
     }
+
+    /* A message that comes piece by piece. */
+    typedef struct {
+        StrataPoly poly;
+        uint8_t rest[17];
+        size_t n_rest;
+    } StrataPolyStream;
+
+    static inline void strata_poly_open(StrataPolyStream *stream, const uint8_t *key) {
+        strata_poly_begin(&stream->poly, key);
+        stream->n_rest = 0;
+    }
+
+    static inline void strata_poly_more(StrataPolyStream *stream, const uint8_t *at, size_t size) {
+        if (stream->n_rest) {   /* of the piece before */
+            size_t some = 16 - stream->n_rest < size ? 16 - stream->n_rest : size;
+            memcpy(stream->rest + stream->n_rest, at, some);
+            stream->n_rest += some, at += some, size -= some;
+        }
+        if (stream->n_rest == 16) {
+            strata_poly_blocks(&stream->poly, stream->rest, 1, 1);
+            stream->n_rest = 0;
+        }
+        if (stream->n_rest == 0) {
+            strata_poly_blocks(&stream->poly, at, size / 16, 1);
+            stream->n_rest = size % 16;
+            memcpy(stream->rest, at + (size - stream->n_rest), stream->n_rest);
+        }
+    }
+
+    static inline void strata_poly_close(StrataPolyStream *stream, uint8_t *tag) {
+        if (stream->n_rest) {   /* the bit above, in a block that is filled up with zeros */
+            stream->rest[stream->n_rest] = 1;
+            memset(stream->rest + stream->n_rest + 1, 0, 16 - stream->n_rest);
+            strata_poly_blocks(&stream->poly, stream->rest, 1, 0);
+        }
+        strata_poly_end(&stream->poly, tag);
+    }
     """
-    ctypedef struct Poly "StrataPoly":
-        uint64_t* h
-    void poly_begin "strata_poly_begin"(Poly* poly, const uint8_t* key)
-    void poly_blocks "strata_poly_blocks"(Poly* poly, const uint8_t* at, size_t blocks, uint64_t above)
-    void poly_end "strata_poly_end"(Poly* poly, uint8_t* tag)
+    ctypedef struct PolyStream "StrataPolyStream":
+        pass
+    void poly_open "strata_poly_open"(PolyStream* stream, const uint8_t* key)
+    void poly_more "strata_poly_more"(PolyStream* stream, const uint8_t* at, size_t size)
+    void poly_close "strata_poly_close"(PolyStream* stream, uint8_t* tag)

@@ -67,8 +67,18 @@ def _read_ahead(options: Any) -> None:
     """Have a large program read by a thread while the command is imported."""
     from stratavm.module.reader import Reading
 
-    if options.module != STANDARD:
-        options.reading = Reading.of(options.module, LARGE_BYTES)
+    reading = None if options.module == STANDARD else Reading.of(options.module, LARGE_BYTES)
+    if reading is None:
+        return
+    options.reading = reading
+    folder = "off" if options.profile_out or switches.CACHE.value() else options.cache
+    if folder != "off":
+        from stratavm.services.ahead import look_ahead
+
+        # Of the options these alone lead to other entries for the same file.
+        way = repr((options.tier, options.fuel is None, options.allocator, options.memory_plan))
+        look_ahead(reading, None if folder in (None, "on") else os.path.abspath(folder), way)
+    reading.begin()
 
 
 def _file_of(options: Any) -> str:

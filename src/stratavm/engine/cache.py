@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from stratavm.engine.codecache import KeptModule
     from stratavm.module.model import Module as Model
     from stratavm.module.valid import ValidModule
+    from stratavm.services.ahead import Ahead
     from stratavm.tiers.tier import TierModule
 
 SMALLEST: Final = 1 << 16
@@ -42,7 +43,14 @@ class ModuleCache(Protocol):
 class CodeCache:
     """Where what was found out of modules comes from, and goes to, beyond this process. This one keeps nothing."""
 
-    def of(self, binary: bytes, name: str, file: os.stat_result | None = None, total: bytes = b"") -> KeptModule | None:
+    def of(
+        self,
+        binary: bytes,
+        name: str,
+        file: os.stat_result | None = None,
+        total: bytes = b"",
+        ahead: Ahead | None = None,
+    ) -> KeptModule | None:
         """What there is of a binary that is being loaded; None where nothing is kept.
 
         Args:
@@ -50,6 +58,7 @@ class CodeCache:
             file: what the kernel says of the file that was read, which did not change meanwhile; None where the binary
                 came from elsewhere.
             total: the sum of the binary, if it is known.
+            ahead: what was begun to be read of it.
         """
         return None
 

@@ -23,6 +23,7 @@ from stratavm.base.quiet import suppress
 from stratavm.engine.cache import CodeCache
 from stratavm.engine.events import describe
 from stratavm.module.reader import sum_of
+from stratavm.services.ahead import LEAST_BYTES
 from stratavm.services.diskcache import CacheRefused, DiskCache, default_folders, digest
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from stratavm.module.model import Module as Model
     from stratavm.module.sections import Datas, Functions
     from stratavm.runtime.image import Images
+    from stratavm.services.ahead import Ahead
     from stratavm.tiers.tier import TierModule
 
 SETTLED_NS: Final = 2_000_000_000
@@ -236,26 +238,38 @@ class DiskCodeCache(CodeCache):
         self._disk: DiskCache | None = None
         self._refused = False
 
-    def of(self, binary: bytes, name: str, file: os.stat_result | None = None, total: bytes = b"") -> KeptModule | None:
+    def of(
+        self,
+        binary: bytes,
+        name: str,
+        file: os.stat_result | None = None,
+        total: bytes = b"",
+        ahead: Ahead | None = None,
+    ) -> KeptModule | None:
         """What there is of a binary; None where the directory cannot be used."""
-        disk = self._opened(name)
+        disk = self._opened(name, ahead)
         if disk is None:
             return None
         known = FileIdentity.of(file) if file else None
         digested = self._digest(disk, binary, name, known, total or sum_of(binary))
-        kept = KeptModule(disk, self._source, name, digested)
+        kept = KeptModule(
+            disk, self._source, name, digested, ahead if ahead is not None and ahead.disk is disk else None
+        )
         if digested.why:
             kept.refuse(ValueError(digested.why))
         return kept
 
-    def _opened(self, name: str) -> DiskCache | None:
-        """The directory; None where it cannot be used, which is said once."""
+    def _opened(self, name: str, ahead: Ahead | None) -> DiskCache | None:
+        """The directory, as it may have been opened already; None where it cannot be used, which is said once."""
         if self._disk is None and not self._refused:
             try:
                 if any(changed > IMPORTED_NS - CLOCK_NS for *_, changed in package_identity()):
                     raise CacheRefused("files of stratavm changed since this process imported it: start it anew")
                 folder, key_folder = default_folders()
-                self._disk = DiskCache(self._folder or folder, key_folder)
+                folders = self._folder or folder, key_folder
+                begun = None if ahead is None else ahead.disk
+                same = begun is not None and (begun.folder, begun.key_folder) == folders
+                self._disk = begun if same else DiskCache(*folders)
             except CacheRefused as error:
                 self._refused = True
                 if self._source.hears(CodeNotKept):
@@ -283,9 +297,10 @@ class KeptModule:
         disk: where.
         source: where events come from; ``name`` stands in them.
         binary: the digest of it.
+        ahead: what was begun to be read of it.
     """
 
-    def __init__(self, disk: DiskCache, source: Source, name: str, binary: Digest) -> None:
+    def __init__(self, disk: DiskCache, source: Source, name: str, binary: Digest, ahead: Ahead | None = None) -> None:
         self._disk = disk
         self._source = source
         self._name = name
@@ -296,6 +311,8 @@ class KeptModule:
         self._has_skeleton = False
         self._wants_image = False
         self._profile: KeptProfile | None = None
+        self._ahead = ahead
+        self._taken: list[bytes] = []
 
     def skeleton(self, way: str, size: int) -> tuple[Functions, Datas] | None:
         """The functions and data segments of the binary of ``size`` bytes, if it was found to be valid in this ``way``:
@@ -406,6 +423,9 @@ class KeptModule:
                     self._keep_code(code)
                 if code.counter is not None:
                     self._keep_profile(code)
+            if self._ahead is not None:
+                with suppress(OSError):  # a folder that cannot be written has all that is wanted of it
+                    self._ahead.note(self._taken, self._name)
         except (OSError, ValueError, MemoryError) as error:
             self._say(describe(error))
 
@@ -469,9 +489,12 @@ class KeptModule:
         """An entry of this binary, if there can be one."""
         if self._binary.is_new:
             return None
-        data, why = self._disk.find(self._key(kind, way))
+        key = self._key(kind, way)
+        data, why = self._disk.find(key)
         if why:
             self._say(f"an entry was not used: {why}")
+        if self._ahead is not None and data is not None and len(data) >= LEAST_BYTES:
+            self._taken.append(key)
         return data
 
     def _say(self, why: str) -> None:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from stratavm.engine.codecache import KeptModule
     from stratavm.engine.config import Cpu, TierName
     from stratavm.engine.report import CompileReport
+    from stratavm.services.ahead import Ahead
     from stratavm.tiers.tier import TierModule
 
     Compare: TypeAlias = Callable[[Model], Sequence[int] | None]
@@ -139,7 +140,7 @@ class Module:
     def _kept(self, binary: bytes, origin: Source) -> KeptModule | None:
         """What an image has besides its binary, if that may be believed, or else what is in the cache."""
         if origin.image is None:
-            return cached_of(self.engine, self.name, binary, origin.file, origin.total)
+            return cached_of(self.engine, self.name, binary, origin.file, origin.total, origin.ahead)
         with importing:
             from stratavm.engine.aot import kept_in
 
@@ -563,9 +564,14 @@ class Module:
 
 
 def cached_of(
-    engine: Engine, name: str, binary: bytes, file: os.stat_result | None = None, total: bytes = b""
+    engine: Engine,
+    name: str,
+    binary: bytes,
+    file: os.stat_result | None = None,
+    total: bytes = b"",
+    ahead: Ahead | None = None,
 ) -> KeptModule | None:
     """What earlier processes kept of a binary, unless it takes no longer to find out again."""
     if len(binary) < SMALLEST:
         return None
-    return engine.services.get(CodeCache).of(binary, name, file, total)
+    return engine.services.get(CodeCache).of(binary, name, file, total, ahead)

@@ -22,6 +22,7 @@ from stratavm.module.reader import Reading, read_bytes
 if TYPE_CHECKING:
     from stratavm.aot.container import Image
     from stratavm.aot.trust import Trust
+    from stratavm.services.ahead import Ahead
 
 MAGIC: Final = b"\0asm"
 IMAGES: Final = (b"\x89s", b"#!")
@@ -44,6 +45,7 @@ class Source:
         total: the sum of the binary (``module.reader.sum_of``), where it is known.
         image: what the binary was in, with its machine code.
         trust: what the caller says of the image.
+        ahead: what was begun to be read of what is kept of it.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Source:
     total: bytes = b""
     image: Image | None = None
     trust: Trust | None = None
+    ahead: Ahead | None = None
 
 
 def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> Source:
@@ -92,7 +95,9 @@ def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> 
         )
     same = before if _state(after) == _state(before) else None
     found = _from_bytes(os.fspath(source), data)
-    return found if same is None else replace(found, file=same, total=total)
+    if same is None:
+        return found
+    return replace(found, file=same, total=total, ahead=source.kept if isinstance(source, Reading) else None)
 
 
 def _state(now: os.stat_result) -> tuple[int, ...]:

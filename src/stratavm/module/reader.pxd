@@ -2,6 +2,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t, uintptr_t
 
 from stratavm.base.budget cimport breathe
 from stratavm.base.leb cimport bytes_t
+from stratavm.base.poly1305 cimport PolyStream
 
 cdef extern from "Python.h":
     void PyObject_GC_UnTrack(object thing)
@@ -73,6 +74,19 @@ cdef extern from * nogil:
 
 cdef void use_huge_pages(uintptr_t start, size_t size) noexcept
 
+cdef enum:
+    MOST_PARTS = 8
+    TAG_BYTES = 16
+
+cdef struct ReadPart:          # of another file, which the same thread reads next
+    int descriptor
+    int64_t place
+    size_t size
+    uint8_t* to
+    PolyStream stream
+    uint8_t[TAG_BYTES] tag
+    bint whole
+
 cdef struct ReadJob:           # what a thread without Python does
     int descriptor
     uint8_t* to
@@ -80,14 +94,21 @@ cdef struct ReadJob:           # what a thread without Python does
     size_t done                # bytes that were read
     size_t summed              # of them, in whole blocks
     uint64_t[4] lanes
+    ReadPart* parts
+    size_t n_parts
 
 cdef class Reading:
     cdef str path
     cdef bytes data
-    cdef object before         # what the kernel said of the file
+    cdef readonly object before  # what the kernel said of the file
+    cdef public object kept    # who had parts read
     cdef ReadJob job
+    cdef ReadPart[MOST_PARTS] parts
+    cdef list contents         # of the parts
     cdef unsigned long thread
     cdef bint runs
+    cdef bint has_begun
+    cdef int wait(self) except -1
     cdef int end(self) except -1
 
 cdef class Reader:

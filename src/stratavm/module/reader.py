@@ -17,6 +17,7 @@ from cython.cimports.posix.mman import madvise
 from cython.cimports.posix.unistd import pread, read
 from cython.cimports.stratavm.base.budget import look
 from cython.cimports.stratavm.base.leb import bytes_t, leb_s33, leb_slow, leb_u32, leb_u64
+from cython.cimports.stratavm.base.poly1305 import poly_close, poly_more, poly_open
 
 from stratavm.base.errors import DecodeError, ModuleLimit, Unsupported
 from stratavm.base.leb import LEB_MESSAGES
@@ -27,6 +28,7 @@ MADV_HUGEPAGE = cython.declare(cython.int, 14)
 PIECE_BYTES = cython.declare(cython.size_t, 1 << 24)  # of a file, between two looks at the budget
 SUM_BYTES = cython.declare(cython.size_t, 1 << 18)  # that are read between two sums: they are still near the processor
 BLOCK = cython.declare(cython.size_t, 32)
+KEY_BYTES = cython.declare(cython.Py_ssize_t, 32)
 MOST_AHEAD = 1 << 28  # bytes of a file that is read on a thread
 LOOK_MS = cython.declare(cython.long, 50)  # between two looks at the budget
 END = LEB_MESSAGES[1]
@@ -172,6 +174,7 @@ def read_all(argument: cython.p_void) -> cython.p_void:
     """A thread, from its beginning to its end. Never touches Python."""
     job: cython.pointer(ReadJob) = cython.cast(cython.pointer(ReadJob), argument)
     got: cython.Py_ssize_t
+    i: cython.size_t
     while job.done < job.size and not (job.done > 1 and is_image(job.to)):
         got = read(job.descriptor, job.to + job.done, min(job.size - job.done, SUM_BYTES))
         if got <= 0 and not (got < 0 and errno == EINTR):
@@ -179,18 +182,43 @@ def read_all(argument: cython.p_void) -> cython.p_void:
         if got > 0:
             job.done += got
             sum_up(job)
+    for i in range(job.n_parts):
+        read_part(cython.address(job.parts[i]))
     return cython.NULL
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def read_part(part: cython.pointer(ReadPart)) -> cython.void:
+    """All of a part, and its tag."""
+    got: cython.Py_ssize_t
+    done: cython.size_t = 0
+    while done < part.size:
+        got = pread(part.descriptor, part.to + done, min(part.size - done, SUM_BYTES), part.place + done)
+        if got <= 0 and not (got < 0 and errno == EINTR):
+            return
+        if got > 0:
+            poly_more(cython.address(part.stream), part.to + done, got)
+            done += got
+    poly_close(cython.address(part.stream), part.tag)
+    part.whole = True
 
 
 @cython.auto_pickle(False)
 @cython.cclass
 class Reading:
     """A file that a thread without Python reads, and sums up, while others do something else: a path that has its
-    bytes."""
+    bytes. The thread reads parts of other files behind it.
+
+    Attributes:
+        before: what the kernel said of the file.
+        kept: for who adds parts.
+    """
 
     @staticmethod
     def of(path: str, least: int) -> Reading | None:
-        """Begin to read an ordinary file of at least so many bytes; None for any other."""
+        """An ordinary file of at least so many bytes, which is read once ``begin`` was called; None for any other."""
         made: Reading
         try:
             descriptor: object = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
@@ -206,15 +234,67 @@ class Reading:
         made.data = PyBytes_FromStringAndSize(cython.NULL, made.job.size)
         made.job.to = cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(made.data))
         use_huge_pages(cython.cast(uintptr_t, made.job.to), made.job.size)
-        job: cython.pointer(ReadJob) = cython.address(made.job)
-        made.runs = start_reading(cython.address(made.thread), read_all, cython.cast(cython.p_void, job)) == 0
-        return made if made.runs else None
+        return made
 
     def __cinit__(self):
         self.job.descriptor = -1
+        self.job.parts = self.parts
+        self.contents = []
+
+    def add(self, descriptor: cython.int, place: int64_t, size: cython.Py_ssize_t, key: bytes, lead: bytes) -> int:
+        """Have a part of another file read as well, and find the Poly1305 tag of ``lead`` and its bytes. The number for
+        ``part``.
+
+        Args:
+            descriptor: of the file; closed when this object ends.
+            place: where the part begins; ``size``: bytes of it.
+            key: 32 bytes, for this one tag.
+
+        Raises:
+            ValueError: there are ``MOST_PARTS`` already, a size or the key is wrong, or the thread has begun.
+        """
+        number: cython.size_t = self.job.n_parts
+        part: cython.pointer(ReadPart) = cython.address(self.parts[number])
+        if number == MOST_PARTS or place < 0 or size < 0 or len(key) != KEY_BYTES or self.has_begun:
+            raise ValueError("no part that could be read")
+        content: bytes = PyBytes_FromStringAndSize(cython.NULL, size)
+        part.place, part.size = place, size
+        part.to = cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(content))
+        use_huge_pages(cython.cast(uintptr_t, part.to), size)
+        poly_open(cython.address(part.stream), cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(key)))
+        poly_more(cython.address(part.stream), cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(lead)), len(lead))
+        self.contents.append(content)
+        part.descriptor = descriptor
+        self.job.n_parts = number + 1
+        return number
+
+    def begin(self) -> bool:
+        """Start the thread. Whether there is one: else who asks for something reads it."""
+        job: cython.pointer(ReadJob) = cython.address(self.job)
+        self.has_begun = True
+        self.runs = start_reading(cython.address(self.thread), read_all, cython.cast(cython.p_void, job)) == 0
+        return self.runs
+
+    def part(self, number: cython.size_t) -> tuple | None:
+        """The bytes of a part and their tag, once; None where they could not be read, or were given out.
+
+        Raises:
+            DeadlineExceeded: the thread's ``Budget`` ran out.
+        """
+        self.wait()
+        if number >= self.job.n_parts or not self.parts[number].whole:
+            return None
+        self.parts[number].whole = False
+        content: bytes = self.contents[number]
+        self.contents[number] = None
+        tag: cython.p_char = cython.cast(cython.p_char, self.parts[number].tag)
+        return content, PyBytes_FromStringAndSize(tag, TAG_BYTES)
 
     def __dealloc__(self):
+        i: cython.size_t
         self.end()
+        for i in range(self.job.n_parts):
+            os.close(self.parts[i].descriptor)
 
     def end(self):
         """Wait for the thread, and close the file."""
@@ -227,6 +307,16 @@ class Reading:
             self.job.descriptor = -1
         return 0
 
+    def wait(self):
+        """Until the thread has ended, with looks at the budget."""
+        ended: cython.bint
+        while self.runs:
+            with cython.nogil:
+                ended = join_soon(self.thread, LOOK_MS)
+            self.runs = not ended
+            look()
+        return 0
+
     def result(self) -> tuple | None:
         """The bytes, what the kernel said of the file before and after, and their sum (``sum_of``); None where they
         could not be read, or were given out already.
@@ -234,12 +324,7 @@ class Reading:
         Raises:
             DeadlineExceeded: the thread's ``Budget`` ran out.
         """
-        ended: cython.bint
-        while self.runs:
-            with cython.nogil:
-                ended = join_soon(self.thread, LOOK_MS)
-            self.runs = not ended
-            look()
+        self.wait()
         if self.data is None or self.job.done != self.job.size:
             return None
         after: object = os.fstat(self.job.descriptor)

@@ -11,12 +11,11 @@ from __future__ import annotations
 import os
 import stat
 import time
-from _collections_abc import Iterator
 
 from stratavm.base.errors import StrataError
 from stratavm.base.files import read_part
-from stratavm.base.forms import Final, dataclass
-from stratavm.base.importing import contextmanager, finalize
+from stratavm.base.forms import Final, Protocol, dataclass
+from stratavm.base.importing import finalize
 from stratavm.base.poly1305 import poly1305
 from stratavm.base.quiet import suppress
 
@@ -66,6 +65,44 @@ class Entry:
     key: str
     size: int
     used: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """What stands before the content of an entry.
+
+    Attributes:
+        head: with the key and the length; ``mark`` is over it, the label and the content.
+        label: behind its length.
+        place: where the content lies in the file; ``size``: bytes of it.
+    """
+
+    head: bytes
+    mark: bytes
+    label: bytes
+    place: int
+    size: int
+
+
+class PartReader(Protocol):
+    """Reads a file, parts of others, and finds the tags of those, beside other work (``module.reader.Reading``).
+
+    Attributes:
+        before: what the kernel said of the file.
+        kept: for who adds parts.
+    """
+
+    before: os.stat_result
+    kept: object
+
+    def add(self, descriptor: int, place: int, size: int, key: bytes, lead: bytes) -> int:
+        """Have so many bytes from a place on read, and the Poly1305 tag found of ``lead`` and them. The descriptor is
+        closed afterwards. Returns a number for ``part``."""
+        ...
+
+    def part(self, number: int) -> tuple[bytes, bytes] | None:
+        """The bytes and the tag, if need be after a wait; None where they could not be read. Once."""
+        ...
 
 
 def digest(*parts: bytes) -> bytes:
@@ -177,17 +214,22 @@ def _make_key(where: int) -> bytes:
     return key
 
 
-@contextmanager
-def _aside(where: int) -> Iterator[tuple[int, str]]:
-    """A new file that is gone afterwards unless it was renamed, and its name."""
-    name = f"{ASIDE}{os.getpid()}-{os.urandom(8).hex()}"
-    file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | FLAGS, 0o600, dir_fd=where)
-    try:
-        yield file, name
-    finally:
-        os.close(file)
+class _aside:
+    """In a ``with`` statement: a new file that is gone afterwards unless it was renamed, and its name."""
+
+    def __init__(self, where: int) -> None:
+        self.where = where
+        self.name = f"{ASIDE}{os.getpid()}-{os.urandom(8).hex()}"
+
+    def __enter__(self) -> tuple[int, str]:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | FLAGS
+        self.file = os.open(self.name, flags, 0o600, dir_fd=self.where)
+        return self.file, self.name
+
+    def __exit__(self, *error: object) -> None:
+        os.close(self.file)
         with suppress(OSError):
-            os.unlink(name, dir_fd=where)
+            os.unlink(self.name, dir_fd=self.where)
 
 
 def _head(key: bytes, size: int) -> bytes:
@@ -220,17 +262,24 @@ class DiskCache:
         self._secret = read_key(key_folder)
         self._at = open_own(folder)
         finalize(self, os.close, self._at, at_exit=False)  # the process is about to close it
+        self._begun: dict[bytes, tuple[Lead, PartReader, int]] = {}
 
     def _mark(self, nonce: bytes, head: bytes, *pieces: bytes) -> bytes:
         """What only who has the user's key can say of an entry, of its head and what is behind that. The ``nonce`` is
         another one for each entry that is written, and so is the key of its authenticator."""
-        key = blake2b(head + nonce, digest_size=KEY_BYTES, key=self._secret, person=b"strata entry").digest()
-        tag: bytes = poly1305(key, *pieces)
+        tag: bytes = poly1305(self._key_of_mark(nonce, head), *pieces)
         return nonce + tag
+
+    def _key_of_mark(self, nonce: bytes, head: bytes) -> bytes:
+        """The key of an entry's authenticator."""
+        return blake2b(head + nonce, digest_size=KEY_BYTES, key=self._secret, person=b"strata entry").digest()
 
     def find(self, key: bytes, is_use: bool = True) -> tuple[bytes | None, str]:
         """What was kept under a key of 32 bytes, or None and why it was not taken: empty where there is none. What is
         not right is removed. ``is_use``: the entry was last used now."""
+        content = self._take(key)
+        if content is not None:
+            return content, ""
         _, content, why, is_wrong = self._read(key, is_use)
         if is_wrong:
             self._remove(key.hex() + SUFFIX)
@@ -286,23 +335,54 @@ class DiskCache:
 
     def _read_open(self, file: int, key: bytes) -> tuple[bytes, bytes | None, str]:
         """As ``_read``. The content is read by itself, and not copied: it may have megabytes."""
+        lead, why = self._lead(file, key)
+        if lead is None:
+            return b"", None, why
+        content: bytes = read_part(file, lead.place, lead.size)
+        if len(content) != lead.size or os.pread(file, 1, lead.place + lead.size):
+            return b"", None, "it is damaged, or another's"
+        if not equal_digests(lead.mark, self._mark(lead.mark[:NONCE_BYTES], lead.head, lead.label, content)):
+            return b"", None, "it is damaged, or its mark is by another key"
+        return lead.label, content, ""
+
+    @staticmethod
+    def _lead(file: int, key: bytes) -> tuple[Lead | None, str]:
+        """What stands before the content of an entry, if it fits the key and the file; else why not."""
         now = os.fstat(file)
         if not stat.S_ISREG(now.st_mode) or now.st_uid != os.geteuid():
-            return b"", None, "it is not a file of this user's"
+            return None, "it is not a file of this user's"
         if not HEAD_BYTES < now.st_size <= LARGEST:
-            return b"", None, f"it has {now.st_size} bytes"
+            return None, f"it has {now.st_size} bytes"
         lead = os.pread(file, HEAD_BYTES + 1 + LONGEST_LABEL, 0)
         head, mark = lead[: HEAD_BYTES - MARK_BYTES], lead[HEAD_BYTES - MARK_BYTES : HEAD_BYTES]
         label = lead[HEAD_BYTES : HEAD_BYTES + 1 + lead[HEAD_BYTES]] if len(lead) > HEAD_BYTES else b""
         place = HEAD_BYTES + len(label)
-        content: bytes = read_part(file, place, max(now.st_size - place, 0))
-        is_longer = os.pread(file, 1, now.st_size)
-        behind = len(label) + len(content)
-        if HEAD_BYTES + behind != now.st_size or is_longer or head != _head(key, behind) or len(label) != 1 + label[0]:
-            return b"", None, "it is damaged, or another's"
-        if not equal_digests(mark, self._mark(mark[:NONCE_BYTES], head, label, content)):
-            return b"", None, "it is damaged, or its mark is by another key"
-        return label, content, ""
+        if head != _head(key, now.st_size - HEAD_BYTES) or not label or len(label) != 1 + label[0]:
+            return None, "it is damaged, or another's"
+        return Lead(head, mark, label, place, now.st_size - place), ""
+
+    def begin(self, key: bytes, ahead: PartReader) -> None:
+        """Have an entry read beside other work, if there is one that can be right. ``find`` gives it out, once, if its
+        mark is right."""
+        with suppress(OSError):  # who asks for it sees what is wrong
+            file = os.open(key.hex() + SUFFIX, os.O_RDONLY | FLAGS, dir_fd=self._at)
+            lead, _ = self._lead(file, key)
+            if lead is None or key in self._begun:
+                os.close(file)
+                return
+            own = self._key_of_mark(lead.mark[:NONCE_BYTES], lead.head)
+            self._begun[key] = lead, ahead, ahead.add(file, lead.place, lead.size, own, lead.label)
+            os.utime(file)
+
+    def _take(self, key: bytes) -> bytes | None:
+        """An entry that was read beside other work, if it is right."""
+        begun = self._begun.pop(key, None)
+        found = None if begun is None else begun[1].part(begun[2])
+        if begun is None or found is None:
+            return None
+        content, tag = found
+        mark = begun[0].mark
+        return content if equal_digests(mark, mark[:NONCE_BYTES] + tag) else None
 
     def _remove(self, name: str) -> None:
         """Take away what is not right, or too much."""

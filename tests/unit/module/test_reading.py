@@ -11,12 +11,26 @@ import pytest
 
 from stratavm.base.budget import Budget
 from stratavm.base.errors import ModuleLimit
+from stratavm.base.poly1305 import poly1305
 from stratavm.cli.main import LARGE_BYTES, _read_ahead
 from stratavm.cli.program import Options
 from stratavm.engine.source import read_source
 from stratavm.module.reader import Reading, sum_of
 
 HEADER = b"\0asm\1\0\0\0"
+KEY = bytes(range(32))
+
+
+def begun(path: Path, least: int = 1) -> Reading:
+    """A file that is being read."""
+    reading = Reading.of(str(path), least)
+    assert reading.begin()
+    return reading
+
+
+def part_of(reading: Reading, path: Path, place: int, size: int, lead: bytes = b"lead") -> int:
+    """Have a part of a file read as well."""
+    return reading.add(os.open(path, os.O_RDONLY), place, size, KEY, lead)
 
 
 @pytest.mark.parametrize("size", [1, 31, 32, 33, 4096, (1 << 18) - 1, 1 << 18, (1 << 20) + 77])
@@ -25,7 +39,7 @@ def test_the_bytes_are_those_of_the_file(tmp_path: Path, size: int):
     path = tmp_path / "file"
     data = random.Random(size).randbytes(size)
     path.write_bytes(data)
-    reading = Reading.of(str(path), 1)
+    reading = begun(path)
     found, before, after, total = reading.result()
     assert found == data and total == sum_of(data)
     assert before.st_size == size and before.st_mtime_ns == after.st_mtime_ns
@@ -36,22 +50,22 @@ def test_a_source_is_the_same_however_it_was_read(tmp_path: Path):
     """Its name, its bytes, what the kernel said of its file."""
     path = tmp_path / "app.wasm"
     path.write_bytes(HEADER + bytes(5000))
-    ahead, plain = read_source(Reading.of(str(path), 1)), read_source(str(path))
+    ahead, plain = read_source(begun(path)), read_source(str(path))
     assert ahead.total == sum_of(plain.binary) and not plain.total
     assert (ahead.name, ahead.binary) == (plain.name, plain.binary)
     assert ahead.file.st_ino == plain.file.st_ino and ahead.file.st_ctime_ns == plain.file.st_ctime_ns
-    again = Reading.of(str(path), 1)
+    again = begun(path)
     read_source(again)
     assert read_source(again).binary == plain.binary  # once more, by its path
     with pytest.raises(ModuleLimit, match="too large"):
-        read_source(Reading.of(str(path), 1), most=100)
+        read_source(begun(path), most=100)
 
 
 def test_a_file_that_changes_meanwhile_is_not_known(tmp_path: Path):
     """What was found out of it is not kept for these numbers."""
     path = tmp_path / "app.wasm"
     path.write_bytes(HEADER + bytes(5000))
-    reading = Reading.of(str(path), 1)
+    reading = begun(path)
     time.sleep(0.02)  # the clock of files goes by ticks
     os.utime(path)
     source = read_source(reading)
@@ -62,7 +76,7 @@ def test_a_file_that_became_shorter_is_read_anew(tmp_path: Path):
     """A thread that found less than there was has nothing."""
     path = tmp_path / "app.wasm"
     path.write_bytes(HEADER + bytes(1 << 24))
-    reading = Reading.of(str(path), 1)
+    reading = begun(path)
     os.truncate(path, 8)
     assert read_source(reading).binary in (HEADER, HEADER + bytes(1 << 24))
 
@@ -88,7 +102,7 @@ def test_one_that_nobody_wants_ends(tmp_path: Path):
     path.write_bytes(bytes(1 << 20))
     before = len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
     for _ in range(20):
-        del (reading := [Reading.of(str(path), 1)])[0]
+        del (reading := [begun(path)])[0]
         assert reading == []
     assert len(os.listdir("/proc/self/fd")) == before[0] and len(os.listdir("/proc/self/task")) <= before[1] + 1
 
@@ -97,9 +111,58 @@ def test_a_wait_looks_at_the_time(tmp_path: Path):
     """As all of loading does."""
     path = tmp_path / "it"
     path.write_bytes(bytes(100))
-    reading = Reading.of(str(path), 1)
+    reading = begun(path)
     with Budget(60.0):
         assert reading.result() is not None
+
+
+@pytest.mark.parametrize("sizes", [(0,), (1, 15, 16, 17), (1 << 18, (1 << 20) + 5)], ids=str)
+def test_parts_of_other_files_are_read_behind_it(tmp_path: Path, sizes: tuple[int, ...]):
+    """Their bytes, and the tag of those with what is before them; each once."""
+    path, other = tmp_path / "file", tmp_path / "other"
+    data = random.Random(7).randbytes((1 << 20) + 100)
+    path.write_bytes(bytes(100))
+    other.write_bytes(data)
+    reading = Reading.of(str(path), 1)
+    numbers = [part_of(reading, other, 3, size, b"x" * (size % 200)) for size in sizes]
+    reading.begin()
+    for number, size in zip(numbers, sizes, strict=True):
+        assert reading.part(number) == (data[3 : 3 + size], poly1305(KEY, b"x" * (size % 200), data[3 : 3 + size]))
+        assert reading.part(number) is None
+    assert reading.part(99) is None and reading.result()[0] == bytes(100)
+
+
+def test_a_part_that_is_not_there_is_none(tmp_path: Path):
+    """Nor one of a file that was never begun; nothing is left open."""
+    path = tmp_path / "file"
+    path.write_bytes(bytes(100))
+    before = len(os.listdir("/proc/self/fd"))
+    reading = Reading.of(str(path), 1)
+    numbers = [part_of(reading, path, 0, 101), part_of(reading, path, 100, 0), part_of(reading, path, 200, 1)]
+    assert reading.part(numbers[1]) is None and reading.result() is None
+    reading.begin()
+    assert reading.part(numbers[0]) is reading.part(numbers[2]) is None
+    assert reading.part(numbers[1]) == (b"", poly1305(KEY, b"lead"))
+    del reading
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_what_cannot_be_a_part_is_refused(tmp_path: Path):
+    """Too many, a key of another length, no place; or too late."""
+    path = tmp_path / "file"
+    path.write_bytes(bytes(100))
+    reading = Reading.of(str(path), 1)
+    for place, size, key in ((-1, 1, KEY), (0, -1, KEY), (0, 1, b"short")):
+        with pytest.raises(ValueError, match="no part"):
+            reading.add(0, place, size, key, b"")
+    numbers = [part_of(reading, path, 0, 5) for _ in range(8)]
+    with pytest.raises(ValueError, match="no part"):
+        reading.add(0, 0, 1, KEY, b"")
+    reading.begin()
+    assert [reading.part(number)[0] for number in numbers] == [bytes(5)] * 8
+    late = begun(path)
+    with pytest.raises(ValueError, match="no part"):
+        late.add(0, 0, 1, KEY, b"")
 
 
 def test_other_bytes_have_another_sum():
@@ -123,9 +186,9 @@ def test_the_command_reads_large_programs_ahead(tmp_path: Path):
     for name, size, expected in (("large", LARGE_BYTES, True), ("small", LARGE_BYTES - 1, False)):
         path = tmp_path / name
         path.write_bytes(bytes(size))
-        options = Options(module=str(path))
+        options = Options(module=str(path), cache="off", profile_out=None)
         _read_ahead(options)
-        assert isinstance(options.reading, Reading) == expected
+        assert isinstance(getattr(options, "reading", None), Reading) == expected
     options = Options(module="-")
     _read_ahead(options)
     assert not hasattr(options, "reading")

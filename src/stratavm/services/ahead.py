@@ -1,0 +1,61 @@
+"""What a start of a program takes from the cache is read while the command is imported: the last start wrote down what
+that was. It says where to look early, and nothing else: what is read is judged as ever, by the key that is asked for.
+"""
+
+from __future__ import annotations
+
+from stratavm.base.forms import TYPE_CHECKING, Final, dataclass
+from stratavm.base.quiet import suppress
+from stratavm.services.diskcache import KEY_BYTES, CacheRefused, DiskCache, PartReader, default_folders, digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+LEAST_BYTES: Final = 1 << 16
+"""Smaller entries are read as quickly when they are asked for."""
+MOST_ENTRIES: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What was begun for a program.
+
+    Attributes:
+        disk: where its entries lie.
+        place: where the next start looks for what this one took.
+        known: what was found there: keys one after the other.
+    """
+
+    disk: DiskCache
+    place: bytes
+    known: bytes
+
+    def note(self, taken: Iterable[bytes], name: str) -> None:
+        """Write down which entries this start took, by their keys, if it was something else than the last one.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        keys = b"".join(list(taken)[:MOST_ENTRIES])
+        if keys and keys != self.known:
+            self.disk.keep(self.place, keys, f"what a start of {name} takes")
+
+
+def look_ahead(reading: PartReader, folder: str | None, way: str) -> None:
+    """Have the entries that the last start of a program took read by the thread that reads its file.
+
+    Args:
+        reading: of the file, before it begins.
+        folder: where the entries lie; None: by default.
+        way: what else the entries depend on, as far as it is known.
+    """
+    with suppress(CacheRefused):  # who asks for the cache says so
+        default, key_folder = default_folders()
+        disk = DiskCache(folder or default, key_folder)
+        file = reading.before
+        numbers = file.st_dev, file.st_ino, file.st_size, file.st_mtime_ns, file.st_ctime_ns
+        place = digest(b"ahead", repr(numbers).encode(), way.encode())
+        known = disk.find(place)[0] or b""
+        for at in range(0, min(len(known), MOST_ENTRIES * KEY_BYTES), KEY_BYTES):
+            disk.begin(known[at : at + KEY_BYTES], reading)
+        reading.kept = Ahead(disk, place, known)

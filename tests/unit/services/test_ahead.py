@@ -1,0 +1,202 @@
+"""Claims about entries that are read while a command is imported: they are what they would be when asked for."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from stratavm import Engine, Linker, Module, Store
+from stratavm.engine.codecache import CodeNotKept, CodeRestored
+from stratavm.module.reader import Reading
+from stratavm.services import diskcache
+from stratavm.services.ahead import look_ahead
+from stratavm.services.diskcache import DiskCache, default_folders, digest
+from stratavm.testing import EventRecorder
+
+COUNT = 3000
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of the test's own, turned on."""
+    monkeypatch.setenv("STRATA_CACHE", "on")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def binary() -> bytes:
+    """A program whose code takes more than is read by the way."""
+    functions = "".join(f'(func (export "f{n}") (result i32) (i32.const {n}))' for n in range(COUNT))
+    padding = f'(data "{"x" * (1 << 16)}")'
+    return Module(f"(module {functions} {padding})", engine=Engine(cache=False)).model.binary
+
+
+@pytest.fixture
+def program(tmp_path: Path, binary: bytes) -> Path:
+    """Its file, which has been left alone for long."""
+    path = tmp_path / "program.wasm"
+    path.write_bytes(binary)
+    os.utime(path, (time.time() - 100,) * 2)
+    return path
+
+
+def started(program: Path, folder: str | None = None, way: str = "") -> tuple[Reading, list[str], list[object]]:
+    """Start the program as the command does; what was begun, the labels of entries that were read when they were asked
+    for, and what was said. The answers are right."""
+    reading = Reading.of(str(program), 1)
+    look_ahead(reading, folder, way)
+    reading.begin()
+    late: list[str] = []
+    plain = DiskCache._read_open
+
+    def note(self: DiskCache, file: int, key: bytes) -> tuple[bytes, bytes | None, str]:
+        label, content, why = plain(self, file, key)
+        late.append(label[1:].decode())
+        return label, content, why
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DiskCache, "_read_open", note)
+        engine = Engine(cache=folder or True, tier="jit0")
+        with EventRecorder(engine.bus) as recorder:
+            module = Module(reading, engine=engine)
+            exports = Linker(engine).instantiate(Store(engine), module).exports
+            assert [exports[f"f{n}"]() for n in range(COUNT)] == [*range(COUNT)]
+            del module, exports
+            gc.collect()
+            engine.bus.drain()
+    return reading, late, recorder.events
+
+
+def of(events: list[object], kind: type) -> list[object]:
+    """Those of one kind."""
+    return [event for event in events if isinstance(event, kind)]
+
+
+def entry_of(home: Path, label: str) -> Path:
+    """The file of an entry."""
+    disk = DiskCache(*default_folders())
+    return next(
+        Path(disk.folder, f"{entry.key}.entry")
+        for entry in disk.entries()
+        if (disk.label(bytes.fromhex(entry.key)) or "").startswith(label)
+    )
+
+
+def test_what_a_start_took_the_next_one_reads_early(program):
+    """The first one has nothing to take; small entries are read when they are asked for."""
+    reading, _, said = started(program)
+    assert reading.kept.known == b"" and not of(said, CodeRestored)
+    reading, late, said = started(program)
+    assert reading.kept.known == b"" and of(said, CodeRestored) and "code of program.wasm" in late
+    for _ in range(2):
+        reading, late, said = started(program)
+        assert len(reading.kept.known) == 32 and of(said, CodeRestored)
+        assert "code of program.wasm" not in late and "skeleton of program.wasm" in late
+
+
+def test_who_takes_the_same_writes_nothing(program, monkeypatch):
+    """What stands there is right."""
+    for _ in range(3):
+        started(program)
+    monkeypatch.setattr(DiskCache, "keep", lambda *given: pytest.fail("something was written"))
+    started(program)
+
+
+@pytest.mark.parametrize("how", ["flip", "label", "cut", "longer", "gone", "link", "other key", "of another"])
+def test_what_is_damaged_is_not_used(program, home, how):
+    """It is a miss, as when it is read late; it is said, and goes."""
+    for _ in range(3):
+        started(program)
+    file = entry_of(home, "code of")
+    whole = file.read_bytes()
+    damaged = bytearray(whole)
+    if how == "flip":
+        damaged[-100] ^= 1
+    elif how == "label":
+        damaged[diskcache.HEAD_BYTES + 3] ^= 1
+    elif how == "cut":
+        del damaged[-1000:]
+    elif how == "longer":
+        damaged += b"more"
+    file.unlink()
+    if how == "link":
+        (home / "elsewhere").write_bytes(whole)
+        file.symlink_to(home / "elsewhere")
+    elif how == "other key":
+        other = DiskCache(str(home / "cache/stratavm/code"), str(home / "other"))
+        other.keep(bytes.fromhex(file.stem), whole[200:], "code of program.wasm")
+    elif how == "of another":
+        file.write_bytes(entry_of(home, "skeleton of").read_bytes())
+    elif how != "gone":
+        file.write_bytes(damaged)
+    _, _, said = started(program)
+    assert not of(said, CodeRestored)
+    assert bool(of(said, CodeNotKept)) == (how != "gone")
+    assert of(started(program)[2], CodeRestored)
+
+
+def test_what_is_said_of_a_start_is_believed_by_its_mark_and_may_be_anything(program, home):
+    """Wrong keys lead nowhere; the right ones are found as ever."""
+    for _ in range(3):
+        reading, _, _ = started(program)
+    disk = DiskCache(*default_folders())
+    code = bytes.fromhex(entry_of(home, "code of").stem)
+    skeleton = bytes.fromhex(entry_of(home, "skeleton of").stem)
+    for keys in (digest(b"x"), digest(b"x") * 50, code + code + skeleton, skeleton, b"odd", code[:31]):
+        disk.keep(reading.kept.place, keys)
+        _, late, said = started(program)
+        assert of(said, CodeRestored) and ("code of program.wasm" in late) == (not keys.startswith(code))
+    assert len(started(program)[0].kept.known) == 32  # it was put right
+
+
+def test_an_entry_that_is_replaced_meanwhile_is_one_or_the_other(program, home):
+    """Entries are never changed: what was opened is what is read."""
+    for _ in range(3):
+        started(program)
+    reading = Reading.of(str(program), 1)
+    look_ahead(reading, None, "")
+    file = entry_of(home, "code of")
+    whole = file.read_bytes()
+    file.unlink()
+    file.write_bytes(b"nothing")
+    reading.begin()
+    assert reading.kept.disk.find(bytes.fromhex(file.stem)) == (whole[whole.index(b"wasm") + 4 :], "")
+    assert reading.kept.disk.find(bytes.fromhex(file.stem))[0] is None
+
+
+@pytest.mark.parametrize("what", ["file", "way", "folder"])
+def test_another_program_or_way_has_its_own(program, home, what):
+    """A file that was touched is another one, until it is known to be the same."""
+    for _ in range(3):
+        started(program)
+    if what == "file":
+        os.utime(program)
+    reading, _, said = started(program, str(home / "own") if what == "folder" else None, "w" if what == "way" else "")
+    assert reading.kept.known == b"" and bool(of(said, CodeRestored)) == (what != "folder")
+
+
+def test_a_folder_that_cannot_be_used_is_left_to_who_asks(program, home):
+    """He says so."""
+    (home / "cache/stratavm").mkdir(parents=True)
+    (home / "cache/stratavm/code").mkdir(mode=0o755)
+    reading = Reading.of(str(program), 1)
+    look_ahead(reading, None, "")
+    assert reading.kept is None and reading.begin()
+
+
+def test_a_folder_that_cannot_be_written_is_read(program, monkeypatch):
+    """What a start took is not worth a word."""
+
+    def refuse(*given: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    for _ in range(2):
+        started(program)
+    monkeypatch.setattr("stratavm.services.ahead.Ahead.note", refuse)
+    assert not of(started(program)[2], CodeNotKept)
