@@ -69,13 +69,15 @@ class Hands:
         """There are none: a forked child has not those of its parent."""
         self._jobs: SimpleQueue[Job] = SimpleQueue()
         self._idle = self._threads = 0
+        self._untaken = 0  # jobs that no thread has noted as its own: one may just have left the queue
         self._most = MOST
 
     def submit(self, job: Job) -> None:
         """Do it soon."""
         with self._fork.lock:
             self._jobs.put(job)
-            if self._jobs.qsize() <= self._idle or self._threads >= self._most:
+            self._untaken += 1
+            if self._untaken <= self._idle or self._threads >= self._most:
                 return
             self._threads += 1
         try:
@@ -105,6 +107,7 @@ class Hands:
                 job = None
             with self._fork.lock:
                 self._idle -= 1
+                self._untaken -= job is not None
                 if job is None and jobs.empty():
                     self._threads -= 1
                     return
