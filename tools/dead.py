@@ -55,7 +55,7 @@ KEPT: Final[tuple[Excuse, ...]] = (
     ("cli/argparser.py", "_check_value", "argparse calls it"),
     ("cli/program.py", "required", "argparse reads it"),
     ("testing/loop.py", "*", "asyncio calls the methods of a loop"),
-    ("testing/*.py", "global_ controlling", "public: for the tests of others"),
+    ("testing/*.py", "global_ controlling submits", "public: for the tests of others"),
     (
         "base/switches.py",
         "STALE",
@@ -77,7 +77,7 @@ KEPT: Final[tuple[Excuse, ...]] = (
     ("runtime/occupancy.py", "request_tick set_deadline", "tests bring about what a timer does at a time of its own"),
     ("machine/code.py", "return_sites", "the positions as tuples, for tests"),
     ("machine/mfunc.py", "TERMINATOR", "a flag by name, for tests that write machine code by hand"),
-    ("native/background.py", "helper_status submit_at withdraw_at", NATIVE),
+    ("native/background.py", "helper_status submit_at withdraw_at offer_at recall_at lend_at", NATIVE),
     ("native/execmem.py", "limit_arena arena_usage", NATIVE),
     ("native/queue.py", "is_idle", "tests wait for what is compiled ahead"),
     ("native/queue.py", "task_state", "tests wait for a piece to begin"),

@@ -124,9 +124,10 @@ def grew(size):
 
 
 def begin_quota(quota, asked, size):
-    """The budget of a thread that has none and knows nothing of Python: its work ends when any bit is set at ``asked``,
-    and may take so many bytes of scratch memory. Nothing but ``end_quota`` may come after a failure."""
+    """The budget of work that knows nothing of Python, nor of the budget around it: it ends when any bit is set at
+    ``asked``, and may take so many bytes of scratch memory. Nothing but ``end_quota`` may come after a failure."""
     memset(quota, 0, cython.sizeof(Quota))
+    quota.outer = current()
     quota.asked = asked
     quota.mask = 0xFFFFFFFF
     quota.bytes_left = size
@@ -134,7 +135,7 @@ def begin_quota(quota, asked, size):
 
 
 def end_quota(quota):
-    """The thread has none any more."""
+    """The budget around it is this thread's again, or none."""
     set_budget(quota.outer)
 
 

@@ -4,7 +4,15 @@
 # neither moved nor freed between `submit` and the end of `withdraw`, nor is what its pieces use. A piece never takes the
 # GIL, counts no references and raises nothing; locks that it takes are of modules that `background` imports (a fork
 # stops the threads before it takes those), and nobody holds one of them while he withdraws.
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
+
+cdef enum:                    # Job.state
+    IDLE = 0
+    QUEUED = 1
+    RUNNING = 2
+    AGAIN = 3                 # runs, and was submitted or offered meanwhile
+    LEAVING = 4               # runs, and somebody waits to have it back
+    OFFERED = 5               # to visitors, and none runs it
 
 cdef struct Job
 ctypedef bint (*Piece)(Job*) noexcept nogil
@@ -25,6 +33,22 @@ cdef int ready() except -1
 # Never waits for work. After a fork neither side has threads before it submits something, what was queued stays queued;
 # so who waits for a long job's end submits it again now and then.
 cdef bint submit(Job* job) noexcept nogil
+
+# Have a visitor do it: a thread of somebody else's that calls `lend`, whom the caller finds. Returns the job's state now:
+# OFFERED, and nobody runs it; AGAIN or QUEUED, and somebody does, or will; LEAVING, and nobody may (it is being taken back,
+# or the process ends).
+cdef uint32_t offer(Job* job) noexcept nogil
+
+# Nobody was found: unless it is run by now, it is no longer offered.
+cdef int recall(Job* job) noexcept nogil
+
+# Run pieces of an offered job on this thread: one at least, until nothing is left, for about so many nanoseconds, or until
+# a fork or the end comes; nothing where it is not offered, which includes that another thread runs it. Whether something is left.
+# Without the GIL; this thread holds no lock.
+cdef bint lend(Job* job, uint64_t ns) noexcept nogil
+
+# How many forks lie between the first process and this one.
+cdef uint32_t fork_count() noexcept nogil
 
 # Take the job back: when this returns, no thread has it. Waits for the piece in flight. Whether it was queued or running.
 cdef bint withdraw(Job* job) noexcept nogil

@@ -3,6 +3,9 @@
 
 They never touch Python, so nobody who has the GIL ever waits for somebody who wants it. A thread ends after a second of
 rest, before a fork and at the end of the process. Jobs take turns, piece by piece; their memory is their owners'.
+
+A job may be offered to threads that are somebody else's, which run its pieces as visitors: under the same lock, so that
+who takes it back, forks or ends waits for their pieces as for ours.
 """
 
 import atexit
@@ -29,12 +32,6 @@ from cython.cimports.stratavm.runtime.own_threads import broadcast, make_cond, p
 from stratavm.base import processors, switches
 from stratavm.native import execmem  # noqa: F401  (registers what it does at a fork first, so that we are asked before)
 
-IDLE = cython.declare(uint32_t, 0)
-QUEUED = cython.declare(uint32_t, 1)
-RUNNING = cython.declare(uint32_t, 2)
-AGAIN = cython.declare(uint32_t, 3)  # runs, and was submitted meanwhile
-LEAVING = cython.declare(uint32_t, 4)  # runs, and somebody waits to have it back
-
 VACANT = cython.declare(uint32_t, 0)
 LIVE = cython.declare(uint32_t, 1)
 ENDED = cython.declare(uint32_t, 2)  # and not yet joined
@@ -57,6 +54,7 @@ last = cython.declare(cython.pointer(Job), cython.NULL)
 queued = cython.declare(uint32_t, 0)
 living = cython.declare(uint32_t, 0)
 running = cython.declare(uint32_t, 0)  # of the living, pieces
+visited = cython.declare(cython.pointer(Job), cython.NULL)  # the jobs of which visitors run a piece, in a list
 resting = cython.declare(uint32_t, 0)  # of the living
 most = cython.declare(uint32_t, 0)  # that may live
 forced = cython.declare(cython.bint, False)  # whatever this thread's affinity says
@@ -67,6 +65,7 @@ missed = cython.declare(cython.bint, False)  # something was submitted under a h
 retry_ns = cython.declare(uint64_t, 0)
 starts = cython.declare(uint64_t, 0)
 pieces = cython.declare(uint64_t, 0)
+forks = cython.declare(uint32_t, 0)  # between the first process and this one
 
 
 # ---- the queue; callers hold the lock --------------------------------------------------------------
@@ -137,6 +136,36 @@ def run_piece(seat: cython.pointer(Seat)) -> cython.void:
         append(job)
     else:
         job.state = IDLE
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def visit(job: cython.pointer(Job)) -> cython.void:
+    """One piece on a thread that is not ours. Takes the lock and gives it back meanwhile."""
+    global pieces, visited
+    more: cython.bint
+    job.state = RUNNING
+    job.stop = 0
+    job.prev = cython.NULL
+    job.next = visited
+    if visited != cython.NULL:
+        visited.prev = job
+    visited = job
+    pthread_mutex_unlock(cython.address(lock))
+    more = job.run(job)
+    pthread_mutex_lock(cython.address(lock))
+    if job.prev != cython.NULL:
+        job.prev.next = job.next
+    else:
+        visited = job.next
+    if job.next != cython.NULL:
+        job.next.prev = job.prev
+    job.next = cython.NULL
+    job.prev = cython.NULL
+    pieces += 1
+    job.state = OFFERED if job.state != LEAVING and (more or job.state == AGAIN) else IDLE
+    broadcast(cython.address(done))
 
 
 @cython.cfunc
@@ -240,14 +269,18 @@ def staff() -> cython.bint:
 @cython.nogil
 @cython.exceptval(check=False)
 def end_threads() -> cython.void:
-    """All of them, and wait until the kernel has forgotten them; work in flight goes back into the queue. Caller holds
-    the lock, which others get meanwhile, and has counted itself in ``holds``."""
+    """All of them, and wait until the kernel has forgotten them; work in flight goes back into the queue. Visitors end
+    their pieces. Caller holds the lock, which others get meanwhile, and has counted itself in ``holds``."""
     i: uint32_t
+    job: cython.pointer(Job) = visited
     for i in range(SEATS):
         if seats[i].job != cython.NULL:
             seats[i].job.stop = 1
+    while job != cython.NULL:
+        job.stop = 1
+        job = job.next
     broadcast(cython.address(work))
-    while living:
+    while living or visited != cython.NULL:
         pthread_cond_wait(cython.address(done), cython.address(lock))
     for i in range(SEATS):
         if seats[i].state == ENDED:
@@ -261,23 +294,73 @@ def end_threads() -> cython.void:
 def submit(job):
     """See the header."""
     global missed
+    before: uint32_t
     has_thread: cython.bint = False
     if not POSSIBLE or most == 0:
         return False
     pthread_mutex_lock(cython.address(lock))
-    if not closed and job.state != LEAVING:
-        if job.state == RUNNING:
+    before = job.state
+    if not closed and before != LEAVING:
+        if before == RUNNING:
             job.state = AGAIN
-        elif job.state == IDLE:
+        elif before == IDLE or before == OFFERED:
             append(job)
         if holds:
             has_thread = missed = True
         else:
             has_thread = staff()
         if not has_thread and job.state == QUEUED:
-            remove(job, IDLE)
+            remove(job, OFFERED if before == OFFERED else IDLE)
     pthread_mutex_unlock(cython.address(lock))
     return has_thread
+
+
+def offer(job):
+    """See the header."""
+    now: uint32_t
+    if not POSSIBLE:
+        return LEAVING
+    pthread_mutex_lock(cython.address(lock))
+    if closed:
+        now = LEAVING
+    else:
+        if job.state == IDLE:
+            job.state = OFFERED
+        elif job.state == RUNNING:
+            job.state = AGAIN
+        now = job.state
+    pthread_mutex_unlock(cython.address(lock))
+    return now
+
+
+def recall(job):
+    """See the header."""
+    pthread_mutex_lock(cython.address(lock))
+    if job.state == OFFERED:
+        job.state = IDLE
+    pthread_mutex_unlock(cython.address(lock))
+    return 0
+
+
+def lend(job, ns):
+    """See the header."""
+    is_left: cython.bint
+    end: uint64_t = now_ns() + ns
+    if not POSSIBLE:
+        return False
+    pthread_mutex_lock(cython.address(lock))
+    while job.state == OFFERED and not holds:
+        visit(job)
+        if now_ns() >= end:
+            break
+    is_left = job.state == OFFERED and not closed
+    pthread_mutex_unlock(cython.address(lock))
+    return is_left
+
+
+def fork_count():
+    """See the header."""
+    return forks
 
 
 def withdraw(job):
@@ -289,6 +372,8 @@ def withdraw(job):
     was_ours = job.state != IDLE
     if job.state == QUEUED:
         remove(job, IDLE)
+    elif job.state == OFFERED:
+        job.state = IDLE
     elif was_ours:
         job.state = LEAVING
         job.stop = 1
@@ -356,7 +441,7 @@ def thread_limit() -> int:
 @cython.nogil
 @cython.exceptval(check=False)
 def before_fork() -> cython.void:
-    """No thread lives, and nobody holds the lock in the child."""
+    """No thread lives, no visitor is in a piece, and nobody holds the lock in the child."""
     global holds
     pthread_mutex_lock(cython.address(lock))
     holds += 1
@@ -381,9 +466,10 @@ def after_fork_in_parent() -> cython.void:
 @cython.exceptval(check=False)
 def after_fork_in_child() -> cython.void:
     """What waited for the lock or for us is not there. What is queued stays: its memory is there as well."""
-    global holds, missed
+    global holds, missed, forks
     holds = 1 if closed else 0
     missed = False
+    forks += 1
     make_locks()
 
 
@@ -438,4 +524,23 @@ def withdraw_at(address: int) -> bool:
     job: cython.pointer(Job) = cython.cast(cython.pointer(Job), cython.cast(uintptr_t, address))
     with cython.nogil:
         found: cython.bint = withdraw(job)
+    return found
+
+
+def offer_at(address: int) -> int:
+    """``offer`` of the job at that address."""
+    return offer(cython.cast(cython.pointer(Job), cython.cast(uintptr_t, address)))
+
+
+def recall_at(address: int) -> None:
+    """``recall`` of the job at that address."""
+    recall(cython.cast(cython.pointer(Job), cython.cast(uintptr_t, address)))
+
+
+def lend_at(address: int, ns: int) -> bool:
+    """``lend`` of the job at that address."""
+    job: cython.pointer(Job) = cython.cast(cython.pointer(Job), cython.cast(uintptr_t, address))
+    limit: uint64_t = ns
+    with cython.nogil:
+        found: cython.bint = lend(job, limit)
     return found

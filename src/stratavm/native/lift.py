@@ -10,7 +10,7 @@ from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free, malloc
 from cython.cimports.stratavm.base.budget import begin_quota, end_quota
 from cython.cimports.stratavm.base.failures import FAIL_UNSUPPORTED
-from cython.cimports.stratavm.native.background import submit, withdraw
+from cython.cimports.stratavm.native.background import withdraw
 from cython.cimports.stratavm.native.execmem import is_crowded
 from cython.cimports.stratavm.native.queue import (
     CROWDED_OUT,
@@ -71,16 +71,20 @@ class LiftQueue(Press):
             item = behind
         free(self.waiting)
 
-    def want(self, defined_index: int, calls: uint32_t, first: bool, loop: uint32_t = NO_LOOP) -> bool:
+    def want(
+        self, defined_index: int, calls: uint32_t, first: bool, loop: uint32_t = NO_LOOP, taker: object = None
+    ) -> bool:
         """Have a function compiled: after those that were called more often, but ``first`` before all that are not.
         What waits already moves to the place that it is worth. ``loop``: to be entered at that loop.
 
-        Returns whether a thread looks after it; if none does, it does not wait here.
+        Returns whether somebody looks after it, whom ``look_after`` finds; if nobody does, it does not wait here.
         """
         index: uint32_t = self.table.checked(defined_index)
-        wish: cython.pointer(Wish) = cython.cast(cython.pointer(Wish), malloc(cython.sizeof(Wish)))
-        if wish == cython.NULL or not submit(cython.address(self.task.job)):
-            free(wish)
+        wish: cython.pointer(Wish)
+        if not self.look_after(taker):
+            return False
+        wish = cython.cast(cython.pointer(Wish), malloc(cython.sizeof(Wish)))
+        if wish == cython.NULL:
             return False
         wish.item.index = index
         wish.item.loop = loop
@@ -88,11 +92,11 @@ class LiftQueue(Press):
         wish.item.seen = self.table.seen(index)
         add_64(cython.address(self.pending), 1)
         add(cython.address(self.wishes), cython.cast(cython.pp_void, wish))
-        return submit(cython.address(self.task.job)) != 0
+        return self.look_after(taker)
 
-    def go_on(self) -> bool:
-        """Have a thread look after what waits, where a fork has ended the one that did; whether one does."""
-        return self.n_pending == 0 or submit(cython.address(self.task.job))
+    def go_on(self, taker: object = None) -> bool:
+        """Have somebody look after what waits, where a fork has ended who did, or he has left off; whether one does."""
+        return self.n_pending == 0 or self.look_after(taker)
 
     @property
     def n_pending(self) -> int:

@@ -45,6 +45,8 @@ cdef struct Task:
 
 cdef class Press:
     cdef Task task
+    cdef object work          # what was given away last, weak; or None
+    cdef object __weakref__
     cdef Worker worker
     cdef CodeOwner owner
     cdef CodeTable table
@@ -53,6 +55,7 @@ cdef class Press:
     cdef readonly uint64_t code_bytes     # published by it
     cdef readonly uint32_t n_made, n_stopped, n_failed
 
+    cpdef bint look_after(self, object taker) except -1
     cdef int piece(self) noexcept nogil
     cdef uint32_t make(self, uint32_t index, void *seen) noexcept nogil
     cdef int publish(self, Report* report) noexcept nogil

@@ -10,6 +10,8 @@ Threads that have the GIL and the one that has not exchange requests and reports
 swapped: nobody ever waits for the other.
 """
 
+from _weakref import ref
+
 import cython
 from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free, malloc
@@ -18,7 +20,19 @@ from cython.cimports.stratavm.base.budget import begin_quota, end_quota, look
 from cython.cimports.stratavm.base.failures import FAIL_LIMIT, FAIL_RAISED, FAIL_UNSUPPORTED, fail
 from cython.cimports.stratavm.ir.ops import OP_CALL, OP_RETURN_CALL
 from cython.cimports.stratavm.ir.ssa import NO_VALUE, Node
-from cython.cimports.stratavm.native.background import Job, ready, submit, withdraw
+from cython.cimports.stratavm.native.background import (
+    LEAVING,
+    OFFERED,
+    POSSIBLE,
+    Job,
+    fork_count,
+    lend,
+    offer,
+    ready,
+    recall,
+    submit,
+    withdraw,
+)
 from cython.cimports.stratavm.native.batch import Made
 from cython.cimports.stratavm.native.execmem import PUBLISH_OK, CodeOwner, is_crowded
 from cython.cimports.stratavm.native.worker import Worker
@@ -52,6 +66,8 @@ PATIENCE_NS = cython.declare(uint64_t, 50_000_000)
 """How long it is waited for the last function of another thread: that may have to wait for a processor."""
 MOST_BYTES = cython.declare(uint64_t, 1 << 25)
 """Machine code that is made unasked for one module."""
+VISIT_NS = cython.declare(uint64_t, 100_000_000)
+"""A call of a ``Work`` takes about so long: then its thread may have other things to do."""
 
 
 def add(head, item):
@@ -102,10 +118,45 @@ def run_piece(job: cython.pointer(Job)) -> cython.bint:
     return cython.cast(Press, cython.cast(cython.pointer(Task), job).press).piece()
 
 
-def n_helpers() -> int:
-    """How many threads may compile in the background."""
+def n_helpers(taker: object = None) -> int:
+    """How many threads may compile in the background; where ``taker`` finds one of an embedder's, one at least."""
     ready()
-    return helper_status()["limit"]
+    return max(helper_status()["limit"], 1 if POSSIBLE and taker is not None else 0)
+
+
+@cython.auto_pickle(False)
+@cython.final
+@cython.cclass
+class Turn:
+    """What waits in a press, as the ``Work`` of an executor: it knows the press as long as that is there."""
+
+    press: object
+    forks: uint32_t
+    is_taken: cython.bint
+    __weakref__: object
+
+    def __init__(self, press: Press) -> None:
+        self.press = ref(press)
+        self.forks = fork_count()
+
+    def __call__(self) -> bool:
+        """See ``Work``."""
+        press: Press = self.press()
+        self.is_taken = True
+        return press is not None and press.visit()
+
+    def begin(self) -> bool:
+        """See ``Work``."""
+        press: Press = self.press()
+        if press is None or not press.look_after(None):
+            return False
+        self.is_taken = True
+        return True
+
+    @property
+    def waits(self) -> bool:
+        """Whether nobody in this process has called it yet."""
+        return not self.is_taken and self.forks == fork_count()
 
 
 @cython.no_gc
@@ -136,6 +187,36 @@ class Press:
             behind = cython.cast(cython.pp_void, item[0])
             free(item)
             item = behind
+
+    def look_after(self, taker):
+        """Have somebody do what waits: whom ``taker`` finds, the ``submit`` of a ``CompileExecutor``; or, where it is
+        None, threads of the process. False: nobody will."""
+        state: uint32_t
+        taken: cython.bint = False
+        if taker is None:
+            return submit(cython.address(self.task.job))
+        state = offer(cython.address(self.task.job))
+        if state != OFFERED:
+            return state != LEAVING
+        work: object = None if self.work is None else self.work()
+        if work is not None and work.waits:
+            return True
+        work = Turn(self)
+        self.work = ref(work)
+        try:
+            taken = bool(taker(work))
+        finally:
+            if not taken:
+                self.work = None
+                recall(cython.address(self.task.job))
+        return taken
+
+    def visit(self) -> bool:
+        """Do what waits on this thread, unless another one does; whether something is left after a while."""
+        is_left: cython.bint
+        with cython.nogil:
+            is_left = lend(cython.address(self.task.job), VISIT_NS)
+        return is_left
 
     def stop(self) -> None:
         """End the work, within a millisecond; what is asked for afterwards begins it again."""
@@ -269,9 +350,9 @@ class CallQueue(Press):
         free(self.waiting)
         free(self.level)
 
-    def add_callees(self, worker: Worker, defined_index: uint32_t) -> bool:
-        """Put the direct callees of a function that ``worker`` has just compiled into the queue; whether a thread looks
-        after it."""
+    def add_callees(self, worker: Worker, defined_index: uint32_t, taker: object = None) -> bool:
+        """Put the direct callees of a function that ``worker`` has just compiled into the queue; whether somebody looks
+        after it, whom ``look_after`` finds."""
         request: cython.pointer(Request)
         indices: cython.pointer(uint32_t)
         n: uint32_t
@@ -286,7 +367,7 @@ class CallQueue(Press):
         indices = cython.cast(cython.pointer(uint32_t), request + 1)
         request.n = callees(worker, self.table, indices)
         add(cython.address(self.requests), cython.cast(cython.pp_void, request))
-        return submit(cython.address(self.task.job)) != 0
+        return self.look_after(taker)
 
     @property
     def is_idle(self) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from stratavm.base.forms import Literal
 from stratavm.base.numbers import seconds as time
+from stratavm.tiers.work import Work
 from stratavm.wasi.clock import FixedClock
 from stratavm.wasi.descriptor import Directory
 from stratavm.wasi.memfs import MemoryTree
@@ -75,15 +76,23 @@ class ListLogger:
 
 
 class InlineExecutor:
-    """Compiles on the calling thread. Attributes: ``runs`` counts the times it was asked."""
+    """Compiles on the calling thread, also what others would do in the background. Attributes: ``runs`` and ``submits``
+    count the times it was asked for the one and the other."""
 
     def __init__(self) -> None:
-        self.runs = 0
+        self.runs = self.submits = 0
 
     def run(self, work: Callable[[], None], threads: int) -> None:
         """Call it once, here: a call takes jobs until none is left."""
         self.runs += 1
         work()
+
+    def submit(self, work: Work) -> bool:
+        """Do all of it, here and now."""
+        self.submits += 1
+        while work():
+            pass
+        return True
 
 
 class RefusingLimiter:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from _collections_abc import Callable, Container, Iterable, Mapping, Sequence
 
-from stratavm.base.forms import Any, Protocol, dataclass, field
+from stratavm.base.forms import TYPE_CHECKING, Any, Protocol, dataclass, field
 from stratavm.base.importing import threading
 from stratavm.module.valid import ValidModule
+
+if TYPE_CHECKING:
+    from stratavm.tiers.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +22,24 @@ class CompileCosts:
 
 
 class CompileExecutor(Protocol):
-    """Runs compile jobs. An embedder replaces it to use a pool of its own."""
+    """Runs compile jobs. An embedder replaces it to use threads of its own."""
 
     def run(self, work: Callable[[], None], threads: int) -> None:
         """Call ``work`` on up to ``threads`` threads at once, once at least; return when every call has ended.
 
         Every call takes jobs until none is left; what it raises is kept by the caller.
         """
+
+    def submit(self, work: Work) -> bool:
+        """See to it that ``work`` is called soon, on any thread, or its ``begin``. Returns at once, and whether that is
+        done; false: nobody has time, and the program waits for the compiler where it must.
+
+        A call of ``work`` takes 0.1 s at most and returns whether something is left, for which it is to be called
+        again; its thread may do something else in between. No result depends on it: what was taken and is never called
+        costs speed alone. Where this raises, ``sys.unraisablehook`` hears of it, and it is not called
+        again for that module. An executor without this method leaves such work to the threads of the process.
+        """
+        return work.begin()
 
 
 class PackedCode(Protocol):
@@ -64,6 +78,10 @@ class ThreadExecutor:
             worker.start()
         for worker in workers:
             worker.join()
+
+    def submit(self, work: Work) -> bool:
+        """Leave it to threads of the process, which know nothing of Python."""
+        return work.begin()
 
 
 class TierModule(Protocol):

@@ -12,7 +12,7 @@ from typing import Final
 from stratavm.native import background
 from stratavm.native.execmem import CodeOwner
 
-IDLE, QUEUED, RUNNING, AGAIN, LEAVING = range(5)
+IDLE, QUEUED, RUNNING, AGAIN, LEAVING, OFFERED = range(6)
 
 COUNT: Final = bytes.fromhex("ff4720 31c0 ff4f28 0f9fc0 c3")
 """inc [rounds]; is there more: --left > 0."""
@@ -75,6 +75,18 @@ class Drill:
     def withdraw(self) -> bool:
         """Whether it was queued or running."""
         return background.withdraw_at(self.address)
+
+    def offer(self) -> int:
+        """The state then."""
+        return background.offer_at(self.address)
+
+    def recall(self) -> None:
+        """Nobody was found."""
+        background.recall_at(self.address)
+
+    def lend(self, seconds: float = 60) -> bool:
+        """Run pieces here; whether there is more."""
+        return background.lend_at(self.address, int(seconds * 1e9))
 
     @property
     def rounds(self) -> int:

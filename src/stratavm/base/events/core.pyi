@@ -11,6 +11,14 @@ failure_classes: list[type]
 
 class Vetoed(StrataError): ...
 
+class Unraisable:
+    exc_type: type[BaseException]
+    exc_value: BaseException | None
+    exc_traceback: TracebackType | None
+    err_msg: str | None
+    object: object
+    def __init__(self, error: BaseException, message: str, thing: object) -> None: ...
+
 class Event:
     never_drop: ClassVar[bool]
     is_question: ClassVar[bool]

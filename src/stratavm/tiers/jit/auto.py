@@ -68,12 +68,12 @@ class Loop:
     reason: str
 
 
-def _has_helpers() -> bool:
+def _has_helpers(code: LazyCode) -> bool:
     """Whether there may be threads that compile."""
     with importing:
         from stratavm.native.queue import n_helpers
 
-    return bool(n_helpers())
+    return bool(n_helpers(code.taker))
 
 
 class Lifting:
@@ -116,7 +116,7 @@ class Lifting:
             return NEVER
         waiting = 0 if self._queue is None else self._queue.n_pending
         function, size = code.first + defined_index, code.compiler.front.body_size(defined_index)
-        beside = self._queue is not None or (code.beside and _has_helpers())
+        beside = self._queue is not None or (code.beside and _has_helpers(code))
         seen = Seen(function, calls, ticks, size, waiting, beside, sum(code.ticks.values()))
         decision = self.policy.decide(seen)
         queue = self.queue(code) if decision.lift else None  # it loads the passes: not for a question alone
@@ -126,7 +126,7 @@ class Lifting:
         if self._told is not None:
             self._told.decided(decision.lift, function, calls, ticks, seen.waiting)
         self.reasons[defined_index] = decision.reason
-        if decision.lift and (queue is None or not queue.want(defined_index, calls, decision.first)):
+        if decision.lift and (queue is None or not queue.want(defined_index, calls, decision.first, taker=code.taker)):
             self._lift_now(code, defined_index)
         if code.remembered and (decision.lift or not code.is_young):
             self._has_begun = True
@@ -155,7 +155,8 @@ class Lifting:
         queue = self.queue(code) if self._expected else None
         while queue is not None and self._expected and queue.n_pending < MOST_WAITING:
             index = next(iter(self._expected))
-            if code.table.level(index) < 1 and not queue.want(index, EXPECTED_CALLS + len(self._expected), False):
+            calls = EXPECTED_CALLS + len(self._expected)
+            if code.table.level(index) < 1 and not queue.want(index, calls, False, taker=code.taker):
                 return
             del self._expected[index]
             self._asked.add(index)
@@ -166,9 +167,8 @@ class Lifting:
         if queue is None and code.beside:
             with importing:
                 from stratavm.native.lift import LiftQueue
-                from stratavm.native.queue import n_helpers
 
-            if n_helpers() == 0:
+            if not _has_helpers(code):
                 return None
             upper = self.upper(code)
             worker = upper.background_worker()
@@ -192,7 +192,7 @@ class Lifting:
         if queue is not None:
             if queue.has_reports:
                 self._note(code, queue)
-            queue.go_on()
+            queue.go_on(code.taker)
             self._ask_for_expected(code)
 
     def _note(self, code: LazyCode, queue: LiftQueue) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from stratavm.native.queue import CallQueue
     from stratavm.native.worker import Worker
     from stratavm.tiers.jit.auto import Lifting
+    from stratavm.tiers.jit.taker import Taker
     from stratavm.tiers.jit.tier import Jit
 
 KEPT_QUEUES: Final = 8
@@ -57,14 +58,17 @@ class LazyCode:
         name: str = "",
         recorder: CompileRecorder | None = None,
         ahead: bool = False,
+        taker: Taker | None = None,
     ) -> None:
-        """``ahead``: let threads compile what will probably be called next, where there are some."""
+        """``ahead``: let threads compile what will probably be called next, where there are some. ``taker``: who finds
+        them; None: they are the process's."""
         self.valid = valid
         self.compiler = compiler
         self.fallbacks: dict[int, str] = {}
         self._code_bytes = 0
         self._brief_bytes = BRIEF_BYTES[min(compiler.options.level, 1)]
         self._ahead = ahead
+        self.taker = taker
         self._n_called = 0
         self.first = len(valid.module.imported_funcs)
         module = valid.module
@@ -189,11 +193,11 @@ class LazyCode:
             with importing:  # few programs are so small as to do without
                 from stratavm.native.queue import CallQueue, n_helpers
 
-            if n_helpers() == 0 or (own := self.compiler.background_worker()) is None:
+            if n_helpers(self.taker) == 0 or (own := self.compiler.background_worker()) is None:
                 return
             queue = self._queue = CallQueue(own, self.compiler.front, self.owner, self.table)
             self.keep_busy()
-        queue.add_callees(worker, defined_index)
+        queue.add_callees(worker, defined_index, self.taker)
 
     def keep_busy(self) -> None:
         """Threads do something for the module from now on: of those for which they do, few have what that needs."""

@@ -19,11 +19,20 @@ from stratavm.tiers.tier import CompileCosts, CompileExecutor, PackedCode, Threa
 
 if TYPE_CHECKING:
     from stratavm.tiers.jit.auto import Loop, Verdict
+    from stratavm.tiers.jit.taker import Taker
 
 
 def machine_stubs() -> StubTable:
     """The stubs that an engine's runtime needs to run machine code."""
     return StubTable()
+
+
+def _taker(executor: CompileExecutor) -> Taker | None:
+    """By what an executor of an embedder's is asked to do background work; None: it does none."""
+    with importing:
+        from stratavm.tiers.jit.taker import taker_of
+
+    return taker_of(executor)
 
 
 class JitModule:
@@ -40,9 +49,10 @@ class JitModule:
         ahead: bool = False,
     ) -> None:
         self.valid = valid
-        self.lazy = LazyCode(valid, wasm_compiler(valid, options), fallback, name, recorder, ahead)
-        self._base = 0, 0  # where code lies that was restored, but for the newer one
         self.executor = executor or ThreadExecutor(helped=True)
+        taker = None if type(self.executor) is ThreadExecutor else _taker(self.executor)
+        self.lazy = LazyCode(valid, wasm_compiler(valid, options), fallback, name, recorder, ahead, taker)
+        self._base = 0, 0  # where code lies that was restored, but for the newer one
 
     @property
     def fallbacks(self) -> Mapping[int, str]:
