@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,33 @@ def program():
     """``program("icepll.wasm")``: the path of a real program; where it is not installed it skips, in CI it fails."""
 
     return needed.program
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache and a key of the test's own, in ``tmp_path``; the cache is turned on."""
+    monkeypatch.setenv("STRATA_CACHE", "on")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path
+
+
+@pytest.fixture
+def alone() -> Iterator[None]:
+    """No thread compiles beside a program."""
+    from stratavm.native.background import limit_threads
+
+    limit_threads(0)
+    yield
+    limit_threads(None)
+
+
+@pytest.fixture
+def beside() -> Iterator[None]:
+    """One does, whatever the processors."""
+    from stratavm.native.background import limit_threads
+
+    if limit_threads(1) == 0:
+        pytest.skip("this build has no threads without Python")
+    yield
+    limit_threads(None)

@@ -1,14 +1,13 @@
 """Type ids decide indirect calls: no two types may share one, whatever the threads do."""
 
 import random
-import sys
-import threading
 import time
 from itertools import product
 from types import SimpleNamespace
 
 from stratavm.runtime.typeids import TypeIds
 from stratavm.spec.types import F64, I32, I64, FuncType, SubType
+from tests.threads import at_once
 
 LONG = (I32,) * 9
 """Parameters of a type that has no id of its own: an engine gives it one."""
@@ -96,15 +95,6 @@ def test_threads_that_use_and_drop_the_same_types():
             if mine.ids != again.ids or len({*mine.ids}) != len(some):
                 wrong.append((some, mine.ids, again.ids))
 
-    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(interval)
+    at_once(4, work)
     assert not wrong
     assert types.live == 0

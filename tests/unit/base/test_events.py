@@ -9,6 +9,7 @@ import weakref
 import pytest
 
 from stratavm.base.events import Bus, Event, ListenerFailed, Vetoed, event
+from tests.threads import at_once
 
 
 @event
@@ -386,29 +387,16 @@ def test_a_bus_with_listeners_is_collected():
 @pytest.mark.trace_slow  # that build gives up the GIL between any two lines of a hot module
 def test_threads_that_subscribe_and_emit_lose_nothing(bus):
     """Copy-on-write lists under contention: at the end nobody listens, and every own event was heard."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    errors = []
 
     def work(number):
-        try:
-            for i in range(300):
-                got = []
-                with bus.subscribe(Grown, got.append, where=lambda e: e.name == str(number)):
-                    bus.emit(Grown(i, str(number)))
-                assert got == [Grown(i, str(number))]
-        except BaseException as error:
-            errors.append(error)
+        for i in range(300):
+            got = []
+            with bus.subscribe(Grown, got.append, where=lambda e: e.name == str(number)):
+                bus.emit(Grown(i, str(number)))
+            assert got == [Grown(i, str(number))]
 
-    try:
-        threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(interval)
-    assert not errors and not bus.hears(Grown)
+    at_once(4, work)
+    assert not bus.hears(Grown)
 
 
 def test_a_listener_that_blocks_holds_up_only_its_own_emitter(bus, heard):

@@ -11,14 +11,11 @@ KEY = digest(b"a key")
 
 
 @pytest.fixture
-def kept(tmp_path, monkeypatch):
+def kept(home):
     """A cache with one entry, last used long ago."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setenv("STRATA_CACHE", "on")
     cache = DiskCache(*default_folders())
     cache.keep(KEY, b"x" * 1000, "app\x1b.wasm")
-    file = tmp_path / "cache/stratavm/code" / f"{KEY.hex()}.entry"
+    file = home / "cache/stratavm/code" / f"{KEY.hex()}.entry"
     os.utime(file, (10**9, 10**9))
     return file
 

@@ -10,7 +10,6 @@ import pytest
 import stratavm
 from stratavm import Profile
 from stratavm.engine import compose
-from stratavm.native.background import limit_threads
 from stratavm.tiers.policy import Thresholds
 
 WRITER = """(module
@@ -210,12 +209,9 @@ HOT = """(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param
 
 
 @pytest.fixture
-def alone(monkeypatch):
+def alone(alone, monkeypatch):
     """No thread is beside the program, and no tick finds it: what they had done by its end would be chance."""
     monkeypatch.setattr(compose, "policy_of", lambda after: Thresholds(ticks=False))
-    limit_threads(0)
-    yield
-    limit_threads(None)
 
 
 def test_a_report_says_what_became_of_each_function(strata, write, alone):

@@ -8,6 +8,8 @@ from stratavm import Engine, Linker, Module, Store
 from stratavm.engine.carried import carry, parts_of
 from stratavm.services.diskcache import DiskCache, default_folders
 
+pytestmark = pytest.mark.usefixtures("home")
+
 BODY = "(local.set 0 (i32.add (local.get 0) (i32.const 3)))" * 60
 """Too long to be inlined."""
 
@@ -21,14 +23,6 @@ def text(number=3, short=1, more=""):
       (func $short (result i32) (i32.const {short}))
       (func $f2 (export "f2") (param i32) (result i32) {BODY} (i32.add (local.get 0) (call $short)))
       (func $f3 (export "f3") (param i32) (result i32) {BODY} (call $f0 (local.get 0))))"""
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    """A cache of the test's own, turned on."""
-    monkeypatch.setenv("STRATA_CACHE", "on")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
 def answers(module):

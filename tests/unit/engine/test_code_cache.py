@@ -45,13 +45,9 @@ def text(changed=""):
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    """A cache of the test's own, turned on; nothing is compiled that was not called."""
+def only_what_is_called(home, monkeypatch):
+    """Nothing is compiled that was not called; in a home of the test's own."""
     monkeypatch.setattr(lazy, "BEGIN_AT", 1 << 30)
-    monkeypatch.setenv("STRATA_CACHE", "on")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return tmp_path
 
 
 @pytest.fixture(scope="session")

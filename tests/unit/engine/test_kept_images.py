@@ -15,6 +15,8 @@ from stratavm.engine.keptimage import HEAD, image_of, lay_out
 from stratavm.runtime.image import PAGE
 from stratavm.testing import EventRecorder
 
+pytestmark = pytest.mark.usefixtures("home")
+
 PAGES = 40
 SEGMENTS = [(n * 8192 + n % 50, bytes([n % 251 + 1]) * (n % 300 + 4000)) for n in range(260)]
 
@@ -32,15 +34,6 @@ def text(memory: str = f'(memory (export "memory") {PAGES})', more: str = "") ->
 def binary() -> bytes:
     """The module's bytes."""
     return Module(text(), engine=Engine(cache=False)).model.binary
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of the test's own, turned on."""
-    monkeypatch.setenv("STRATA_CACHE", "on")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return tmp_path
 
 
 def start(source: bytes, instances: int = 1, **options):

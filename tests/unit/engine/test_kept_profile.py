@@ -11,11 +11,12 @@ from stratavm import Engine, Linker, Module, Store
 from stratavm.engine import keptprofile
 from stratavm.engine.codecache import CodeNotKept, ProfileKept, ProfileRestored
 from stratavm.engine.keptprofile import HOT_CALLS, LEAST_CALLS, MOST_CALLS, MOST_STARTS, KeptProfile, unpack
-from stratavm.native.background import limit_threads
 from stratavm.services.diskcache import DiskCache, default_folders
 from stratavm.testing import EventRecorder
 from stratavm.tiers.jit.lift_events import FunctionLifted, FunctionLiftQueued
 from stratavm.tiers.policy import Policy, Thresholds
+
+pytestmark = pytest.mark.usefixtures("home")
 
 OFTEN, SELDOM = 0, 1
 """Functions of the module, by index."""
@@ -25,31 +26,6 @@ LONG = "(local.set 0 (i32.add (local.get 0) (i32.const 3)))" * 40
 TEXT = f"""(module (memory 2) (data "{"x" * (1 << 16)}")
   (func (export "often") (param i32) (result i32) {LONG} (local.get 0))
   (func (export "seldom") (result i32) (i32.const 1)))"""
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    """A cache of the test's own, turned on."""
-    monkeypatch.setenv("STRATA_CACHE", "on")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-
-
-@pytest.fixture
-def beside():
-    """A thread compiles beside the program, whatever the processors."""
-    if limit_threads(1) == 0:
-        pytest.skip("this build has no threads without Python")
-    yield
-    limit_threads(None)
-
-
-@pytest.fixture
-def alone():
-    """None does."""
-    limit_threads(0)
-    yield
-    limit_threads(None)
 
 
 def start(calls, until_level=None, **options):

@@ -9,7 +9,6 @@ from stratavm import Config, Engine, Linker, Module, Profile, ProfileError, Stor
 from stratavm.aot.container import read
 from stratavm.aot.contents import CODE
 from stratavm.aot.profile import FunctionProfile, digest_of
-from stratavm.native.background import limit_threads
 from stratavm.testing import EventRecorder
 from stratavm.tiers.jit.lift_events import FunctionLifted
 from stratavm.tiers.policy import Policy, Thresholds
@@ -29,23 +28,6 @@ TEXT = f"""(module $m (import "env" "tick" (func $tick (param i32)))
 F1, F2, F3, LOOP, NEVER = range(1, 6)
 IMPORTS = {"env": {"tick": print}}
 """Index 0 is the import."""
-
-
-@pytest.fixture
-def alone():
-    """No thread compiles beside a program."""
-    limit_threads(0)
-    yield
-    limit_threads(None)
-
-
-@pytest.fixture
-def beside():
-    """One does, whatever the processors."""
-    if limit_threads(1) == 0:
-        pytest.skip("this build has no threads without Python")
-    yield
-    limit_threads(None)
 
 
 def started(source=TEXT, policy=None, imports=True, **options):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import random
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -22,6 +21,8 @@ from stratavm.module.skeleton import pack, unpack
 from stratavm.module.validate import find_facts, validate
 from stratavm.native.compile import wasm_compiler
 from stratavm.testing import EventRecorder
+
+pytestmark = pytest.mark.usefixtures("home")
 
 COUNT = 100
 PADDING = "x" * (1 << 16)
@@ -50,15 +51,6 @@ def text() -> str:
 def binary() -> bytes:
     """The module's bytes."""
     return Module(text(), engine=Engine(cache=False)).model.binary
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of the test's own, turned on."""
-    monkeypatch.setenv("STRATA_CACHE", "on")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return tmp_path
 
 
 def known_of(model: Model) -> tuple:

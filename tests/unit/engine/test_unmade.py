@@ -14,6 +14,7 @@ import pytest
 import stratavm
 from stratavm import Closed, Engine, Global, Linker, Memory, Module, Store, StoreBusy, StoreLimits, Table, load
 from stratavm.spec.types import EXTERNREF, FUNCREF, I32
+from tests.threads import hasty
 
 POKE = """
 import importlib, io, os, pkgutil, sys
@@ -270,9 +271,7 @@ def test_exports_are_looked_up_while_another_thread_closes_the_store():
             except Exception as error:  # what it is tells what went wrong
                 wrong.append(error)
 
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
+    with hasty():
         for _ in range(200):
             store = Store(engine)
             exports = linker.instantiate(store, module).exports
@@ -282,8 +281,6 @@ def test_exports_are_looked_up_while_another_thread_closes_the_store():
             barrier.wait(30)
             store.close()
             thread.join(30)
-    finally:
-        sys.setswitchinterval(before)
     assert wrong == []
 
 

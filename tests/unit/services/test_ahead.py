@@ -17,16 +17,9 @@ from stratavm.services.ahead import look_ahead
 from stratavm.services.diskcache import DiskCache, default_folders, digest
 from stratavm.testing import EventRecorder
 
+pytestmark = pytest.mark.usefixtures("home")
+
 COUNT = 3000
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of the test's own, turned on."""
-    monkeypatch.setenv("STRATA_CACHE", "on")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return tmp_path
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import gc
 import os
 import socket
 import struct
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from stratavm.wasi.abi import Clockid, Eventtype, Oflags
 from stratavm.wasi.errno import Errno
 from stratavm.wasi.memfs import TREES
 from stratavm.wasi.sockets import ACCEPTING
+from tests.threads import at_once
 from tests.unit.wasi.guest import DATA, OUT, RW, FakeMemory, Guest
 
 SECRET = b"what the host does next"
@@ -375,38 +375,25 @@ def test_a_descriptor_that_a_closed_world_opens_is_closed(tmp_path):
 
 def test_a_tree_that_guests_share_on_several_threads_keeps_count():
     """They make and remove the same names at once; in the end nothing is left, and nothing is counted."""
-    tree, problems = MemoryTree(), []
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
+    tree = MemoryTree()
 
-    def work() -> None:
-        try:
-            with Wasi(preopens={tree: "/"}) as wasi:
-                guest = Guest(wasi)
-                for turn in range(150):
-                    name = f"n{turn % 3}"
-                    guest.path("path_create_directory", 3, name + "d")
-                    if guest.try_open(name, Oflags.CREAT | Oflags.TRUNC, RW) is Errno.SUCCESS:
-                        fd = guest.u32()
-                        guest.try_write(fd, b"text" * (turn % 5))
-                        guest.ok("fd_close", fd)
-                    guest.rename(name, name + "2")
-                    guest.link(name + "2", name + "3")
-                    for suffix in ("", "2", "3"):
-                        guest.path("path_unlink_file", 3, name + suffix)
-                    guest.path("path_remove_directory", 3, name + "d")
-        except BaseException as problem:
-            problems.append(problem)
+    def work(number: int) -> None:
+        with Wasi(preopens={tree: "/"}) as wasi:
+            guest = Guest(wasi)
+            for turn in range(150):
+                name = f"n{turn % 3}"
+                guest.path("path_create_directory", 3, name + "d")
+                if guest.try_open(name, Oflags.CREAT | Oflags.TRUNC, RW) is Errno.SUCCESS:
+                    fd = guest.u32()
+                    guest.try_write(fd, b"text" * (turn % 5))
+                    guest.ok("fd_close", fd)
+                guest.rename(name, name + "2")
+                guest.link(name + "2", name + "3")
+                for suffix in ("", "2", "3"):
+                    guest.path("path_unlink_file", 3, name + suffix)
+                guest.path("path_remove_directory", 3, name + "d")
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(interval)
-    assert not problems
+    at_once(4, work)
     assert (tree.list(), tree.used_bytes) == ([], 0)
 
 
