@@ -2,16 +2,13 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tools import build, bytecode
+from tests.arch.checkouts import ROOT, make, outcome
+from tools import bytecode
 
-ROOT = Path(__file__).resolve().parents[2]
-OPT = build.VARIANTS["opt"]
 SOURCE = '''"""A room."""
 import os
 
@@ -46,18 +43,9 @@ def checkout(tmp_path, monkeypatch, cache):
     return tmp_path
 
 
-def make(checkout: Path) -> int:
-    """Build that checkout as a new process would."""
-    build.read.cache_clear()
-    build.cimported.cache_clear()
-    return build.make(checkout, OPT)
-
-
 def run(checkout: Path, *words: str, **environment: str) -> str:
     """What a fresh interpreter prints in that checkout; the last line of its error otherwise."""
-    env = os.environ | {"PYTHONPATH": str(checkout / "src"), "PYTHONDONTWRITEBYTECODE": "1"} | environment
-    done = subprocess.run([sys.executable, *words], env=env, capture_output=True, text=True)
-    assert done.returncode >= 0, f"signal {-done.returncode}"
+    done = outcome(checkout, *words, **environment)
     return done.stdout.strip() or done.stderr.strip().splitlines()[-1]
 
 

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.arch.checkouts import OPT, ROOT, make, outcome
 from tools import build, bytecode, link
-
-ROOT = Path(__file__).resolve().parents[2]
-OPT = build.VARIANTS["opt"]
 
 
 @pytest.fixture(scope="module")
@@ -46,18 +44,9 @@ def checkout(tmp_path, monkeypatch, cache):
     return tmp_path
 
 
-def make(checkout: Path) -> int:
-    """Build that checkout as a new process would."""
-    build.read.cache_clear()
-    build.cimported.cache_clear()
-    return build.make(checkout, OPT)
-
-
 def run(checkout: Path, *words: str, **environment: str) -> str:
     """What a fresh interpreter prints in that checkout, with the last line of its error, if any."""
-    env = os.environ | {"PYTHONPATH": str(checkout / "src"), "PYTHONDONTWRITEBYTECODE": "1"} | environment
-    done = subprocess.run([sys.executable, *words], env=env, capture_output=True, text=True)
-    assert done.returncode >= 0, f"signal {-done.returncode}"
+    done = outcome(checkout, *words, **environment)
     return (done.stdout + "\n".join(done.stderr.splitlines()[-1:])).strip()
 
 

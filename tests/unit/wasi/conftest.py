@@ -1,4 +1,4 @@
-"""Guests over the three kinds of directory: the host's by either resolver, and in memory."""
+"""Guests over the three kinds of directory: the host's by either resolver, and in memory; streams that can block."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from stratavm.wasi import MemoryTree, Wasi
+from stratavm.wasi import MemoryTree, Wasi, channel
 from stratavm.wasi.hostfs import HostDirectory
 from stratavm.wasi.openat2 import KernelResolver
 from stratavm.wasi.resolve import WalkResolver
+from tests.unit.wasi.ends import KINDS, Ends
 from tests.unit.wasi.guest import Guest
 
 RESOLVERS = {"openat2": KernelResolver, "walk": WalkResolver}
@@ -50,3 +51,21 @@ def guest(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Guest]:
     with Wasi(preopens=[(origin, "/", "rw")]) as ctx:
         use_resolver(ctx, request.param, root)
         yield Guest(ctx)
+
+
+@pytest.fixture(params=KINDS)
+def ends(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ends]:
+    """Each kind of stream that can block."""
+    made = Ends(request.param, tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=["anew", "asked", "thread"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Also where nothing can be opened anew (another user's terminal, no /proc), or the kernel not be asked."""
+    if request.param != "anew":
+        monkeypatch.setattr(channel, "opened_anew", lambda fd, *, write: None)
+    if request.param == "thread":
+        monkeypatch.setattr(channel, "CAN_ASK", False)
+    return str(request.param)

@@ -10,13 +10,13 @@ import pytest
 
 import stratavm
 from stratavm import CannotSuspend, DeadlineExceeded, InstancePoisoned, Interrupted
-from stratavm.wasi import Capture, FixedClock, MemoryTree, Wasi, channel
+from stratavm.wasi import Capture, FixedClock, MemoryTree, Wasi
 from stratavm.wasi.abi import Fdflags, Oflags, Rights
 from stratavm.wasi.errno import Errno
 from tests import needed
+from tests.unit.wasi.ends import LARGE
 from tests.unit.wasi.guest import DATA, OUT
 from tests.unit.wasi.loops import LOOPS, LoopGuest, run
-from tests.unit.wasi.test_blocking import KINDS, LARGE, Ends
 
 
 @pytest.fixture(params=LOOPS)
@@ -24,24 +24,6 @@ def loop(request):
     """Each kind of event loop."""
     if request.param == "uvloop":
         needed.module("uvloop")
-    return request.param
-
-
-@pytest.fixture(params=KINDS)
-def ends(request, tmp_path):
-    """Each kind of stream that can block."""
-    made = Ends(request.param, tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture(params=["anew", "asked", "thread"])
-def way(request, monkeypatch):
-    """Also where nothing can be opened anew, or the kernel not be asked."""
-    if request.param != "anew":
-        monkeypatch.setattr(channel, "opened_anew", lambda fd, *, write: None)
-    if request.param == "thread":
-        monkeypatch.setattr(channel, "CAN_ASK", False)
     return request.param
 
 
