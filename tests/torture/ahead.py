@@ -18,6 +18,8 @@ import stratavm
 from stratavm.base.errors import Closed
 from stratavm.native import background
 from stratavm.tiers.policy import Policy, Thresholds
+from stratavm.tiers.tier import CompileExecutor, ThreadExecutor
+from stratavm.tiers.work import Work
 from tests.torture.measure import repeat, together
 from tests.unit.native import drill
 from tests.unit.native.drill import Drill
@@ -25,6 +27,42 @@ from tests.unit.native.drill import Drill
 FUNCTIONS: Final = 127
 """Of a module: a tree of calls. It has fewer than 64 KiB, so that it is compiled each time: code of larger ones is kept
 in files."""
+
+
+class Unreliable(ThreadExecutor):
+    """Does background work at once, soon, on several threads, with later work, never, or leaves it to others."""
+
+    def __init__(self, random: Random) -> None:
+        super().__init__()
+        self.random = random
+        self.kept: list[Work] = []
+
+    def submit(self, work: Work) -> bool:
+        """Whether it says that it will be done."""
+        what = self.random.randrange(7)
+        if what == 0:
+            work()
+            return self.random.random() < 0.8
+        if what == 1:
+            self.kept.append(work)
+        elif what == 2:
+            return work.begin() or work()
+        for _ in range(max(0, what - 3)):
+            threading.Thread(target=self.turn, args=(work, self.random.random() * 2e-3), daemon=True).start()
+        return what != 3
+
+    def turn(self, work: Work, after: float) -> None:
+        """On a thread."""
+        time.sleep(after)
+        while work():
+            pass
+        for other in self.kept[-2:]:
+            other()
+
+
+def executors(random: Random) -> dict[type[CompileExecutor], CompileExecutor]:
+    """The services of an engine that has an executor of either kind."""
+    return {CompileExecutor: random.choice((ThreadExecutor(helped=True), Unreliable(random)))}
 
 
 def program(random: Random) -> tuple[bytes, int]:
@@ -57,7 +95,8 @@ def fork(child_does: functools.partial[bool]) -> None:
 
 
 def helper_threads(random: Random, seconds: float) -> int:
-    """Jobs of every kind are submitted and taken back by several threads, while others fork and change the limit."""
+    """Jobs of every kind are submitted, offered, visited and taken back by threads, while others fork and change the
+    limit."""
     pieces = (drill.COUNT, drill.SPIN, drill.DEAF, drill.TURN)
 
     def child(jobs: list[Drill]) -> bool:
@@ -71,8 +110,15 @@ def helper_threads(random: Random, seconds: float) -> int:
         chance = Random(seed)
         for _ in range(60):
             job = chance.choice(jobs)
-            if chance.random() < 0.6:
+            what = chance.random()
+            if what < 0.4:
                 job.submit()
+            elif what < 0.6:
+                job.offer()
+            elif what < 0.7 and job not in jobs[:2]:
+                job.lend(chance.random() / 100)
+            elif what < 0.75:
+                job.recall()
             else:
                 job.withdraw()
             if chance.random() < 0.03:
@@ -81,7 +127,8 @@ def helper_threads(random: Random, seconds: float) -> int:
     def round_() -> None:
         background.limit_threads(random.choice((1, 2, 3)))
         counter = ctypes.c_uint64()
-        jobs = [Drill(random.choice(pieces), random.randrange(100), ctypes.addressof(counter)) for _ in range(6)]
+        kinds = (random.choice(pieces), drill.SPIN, *random.choices((drill.COUNT, drill.DEAF, drill.TURN), k=4))
+        jobs = [Drill(piece, random.randrange(100), ctypes.addressof(counter)) for piece in kinds]  # two may never end
         mine = [Drill(drill.COUNT, 5)]
         together(
             *(functools.partial(work, random.randrange(1 << 30), jobs) for _ in range(3)),
@@ -102,14 +149,14 @@ def compiled_ahead(random: Random, seconds: float) -> int:
     """Modules go while their functions are compiled; forks, collections and whole compilations come in between."""
 
     def call(source: bytes, result: int, tier: str, whole: bool) -> bool:
-        module = stratavm.Module(source, engine=stratavm.Engine(tier=tier))
+        module = stratavm.Module(source, engine=stratavm.Engine(tier=tier, threads=2, services=executors(random)))
         exports = stratavm.Linker(module.engine).instantiate(stratavm.Store(module.engine), module).exports
         if whole:
             together(module.compile_all, lambda: exports.run(0))
         return exports.run(0) == result and exports.run(1) == result + 1
 
     def drop(source: bytes) -> None:
-        engine = stratavm.Engine(tier=random.choice(("jit0", "jit1")))
+        engine = stratavm.Engine(tier=random.choice(("jit0", "jit1")), threads=2, services=executors(random))
         module = stratavm.Module(source, engine=engine)
         exports = stratavm.Linker(engine).instantiate(stratavm.Store(engine), module).exports
         threading.Thread(target=lambda: exports.run(0)).start()
@@ -139,7 +186,7 @@ def lifted_beside(random: Random, seconds: float) -> int:
 
     def world(source: bytes) -> tuple[stratavm.Engine, stratavm.Module]:
         policy = Thresholds(random.choice((1, 2, 5)), random.choice((1, 3)), calls_waited=random.choice((1, 50)))
-        engine = stratavm.Engine(tier="auto", threads=2, services={Policy: policy})
+        engine = stratavm.Engine(tier="auto", threads=2, services={Policy: policy, **executors(random)})
         return engine, stratavm.Module(source, engine=engine)
 
     def calls(module: stratavm.Module, result: int, count: int) -> bool:
@@ -187,7 +234,8 @@ def exit_while_compiling(random: Random, seconds: float) -> int:
 
     def work(tier: Literal["jit0", "auto"]) -> None:
         while True:
-            module = stratavm.Module(source, engine=stratavm.Engine(tier=tier, services={Policy: Thresholds(1, 1)}))
+            services = {Policy: Thresholds(1, 1), **executors(random)}
+            module = stratavm.Module(source, engine=stratavm.Engine(tier=tier, threads=2, services=services))
             exports = stratavm.Linker(module.engine).instantiate(stratavm.Store(module.engine), module).exports
             for i in range(4):
                 exports.run(i)
