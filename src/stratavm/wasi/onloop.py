@@ -65,13 +65,9 @@ class Looping:
         while True:
             host = descriptor.pollable()
             if host is None:  # a FIFO that lacks its other end
-                await self._wait(ctx, None, REFUSED_S * 1000)
-                check(ctx, descriptor)
-                try:
-                    return act(*arguments)
-                except BlockingIOError:
-                    continue
-            found = await self._wait(ctx, [(descriptor, host, write, partial(act, *arguments))])
+                found = await self._wait(ctx, None, REFUSED_S * 1000)
+            else:
+                found = await self._wait(ctx, [(descriptor, host, write, partial(act, *arguments))])
             if found is not AGAIN:
                 return cast(T, found)
             check(ctx, descriptor)
