@@ -436,10 +436,10 @@ class KeptInImage(KeptModule):
             self._source.emit(ImageRestored(self._name, size))
         return found
 
-    def keep(self, code: TierModule, way: str, model: Model) -> None:
+    def keep(self, code: TierModule, way: str, model: Model, is_over: bool = True) -> None:
         """Nothing, but what is for the cache where that was looked at."""
         if self._instead is not None:
-            self._instead.keep(code, way, model)
+            self._instead.keep(code, way, model, is_over)
 
 
 def kept_in(name: str, engine: Engine, origin: Source, cached: Callable[[], Cached]) -> KeptModule | None:

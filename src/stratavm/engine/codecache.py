@@ -310,6 +310,7 @@ class KeptModule:
         self._restored_bytes = 0  # of the larger entry
         self._has_skeleton = False
         self._wants_image = False
+        self._is_kept = False
         self._profile: KeptProfile | None = None
         self._ahead = ahead
         self._taken: list[bytes] = []
@@ -407,21 +408,24 @@ class KeptModule:
             self._source.emit(ImageRestored(self._name, size))
         return found
 
-    def keep(self, code: TierModule, way: str, model: Model) -> None:
-        """Write what is not there, or where there is more than there was: when the module goes, or the process ends.
-        ``code`` is that of the module."""
+    def keep(self, code: TierModule, way: str, model: Model, is_over: bool = True) -> None:
+        """Write what is not there, or where there is more than there was: when the module goes, or the process ends,
+        or (not ``is_over``) before, where a thread has time. ``code`` is that of the module."""
         if self._process != os.getpid():
             return  # in a child that was forked its parent does it
         try:
-            self._binary.keep()
-            if not self._has_skeleton:
-                self._keep_skeleton(way, model)
+            if not self._is_kept:
+                self._is_kept = True
+                self._binary.keep()
+                if not self._has_skeleton:
+                    self._keep_skeleton(way, model)
             if self._wants_image:
+                self._wants_image = False
                 self._keep_image(way, model)
             if code.code_key:
                 if code.compilations > self._restored:
                     self._keep_code(code)
-                if code.counter is not None:
+                if code.counter is not None and is_over:
                     self._keep_profile(code)
             if self._ahead is not None:
                 with suppress(OSError):  # a folder that cannot be written has all that is wanted of it
@@ -454,7 +458,7 @@ class KeptModule:
     def _keep_code(self, code: TierModule) -> None:
         """All of it, or beside what was restored what is newer, as long as that is little: a program that runs a little
         further, or whose functions were lifted, would compile the same again at each start."""
-        compiled = code.compiled
+        compiled, compilations = code.compiled, code.compilations
         newer, beside = self._key(NEWER, code.code_key), b""
         if self._restored_bytes:
             beside = code.pack_code(newer=True)
@@ -465,6 +469,8 @@ class KeptModule:
             data = code.pack_code()
             self._disk.keep(self._key(b"code", code.code_key), data, f"code of {self._name}")
             self._disk.drop(newer)
+            self._restored_bytes = len(data)
+        self._restored = compilations
         if self._source.hears(CodeKept):
             self._source.emit(CodeKept(self._name, compiled, len(data)))
 

@@ -230,7 +230,7 @@ class Module:
             engine: the same.
             timeout: the same.
             compile: compile every function now, in the same thread, instead of each at its first call, which holds up
-                the loop when an asynchronous call meets it.
+                the loop when an asynchronous call meets it; the code cache has the code then.
 
         Raises:
             StrataError: as ``Module`` and ``compile_all``.
@@ -242,12 +242,19 @@ class Module:
             module = cls(source, engine, timeout=timeout)
             if truth("compile", compile):
                 module.compile_all()
+                module._keep()
             return module
 
         asynchronous = engine.runtime.asynchronous
         assert asynchronous is not None  # an engine has one
         loaded: Module = await asynchronous().work(load)
         return loaded
+
+    def _keep(self) -> None:
+        """Let the code cache have what there is by now, which it would get when the module goes."""
+        loaded = self._loaded
+        if loaded.kept is not None:
+            loaded.kept.keep(loaded.code, way_of(self.engine.config), loaded.model, is_over=False)
 
     @classmethod
     def from_model(cls, model: Model, engine: Engine | None = None) -> Module:

@@ -1,5 +1,6 @@
 """Claims about machine code between processes: the second start compiles nothing, and runs what the first one made."""
 
+import asyncio
 import errno
 import gc
 import mmap
@@ -7,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -570,6 +572,28 @@ def test_functions_on_the_oracle_are_not_kept(binary, monkeypatch):
     assert isinstance(module.code, JitModule)
     module.code.lazy.fallbacks[module.code.lazy.first] = "planted"
     assert len(module.code.pack_code()) < whole
+
+
+def test_what_is_loaded_and_compiled_beside_a_loop_is_kept_there(binary):
+    """Not when the module goes, which may be in the loop's thread; then there is nothing left to write."""
+    seen = []
+    engine = Engine()
+    engine.bus.subscribe(CodeKept, lambda _: seen.append(threading.get_ident()))
+
+    async def main():
+        await Module.load_async(binary, engine)
+        gc.collect()
+        assert seen == []
+        module = await Module.load_async(binary, engine, compile=True)
+        assert len(seen) == 1 and seen[0] != threading.get_ident()
+        del module
+        gc.collect()
+        assert len(seen) == 1
+
+    asyncio.run(main())
+    restored = EventRecorder((second := Engine()).bus)
+    Module(binary, second)
+    assert restored.of(CodeRestored)
 
 
 def test_a_model_that_was_given_has_no_kept_code(binary):
