@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Collection
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -83,11 +84,14 @@ class Runner:
                 name=name,
             )
             self.pools[name] = await self._stack.enter_async_context(pool)
+        gc.collect()
+        gc.freeze()  # modules and the guests that are ready: a collection would hold the loop to look at all of them
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        gc.unfreeze()
         await self._stack.__aexit__(kind, error, trace)
 
     @property
