@@ -7,8 +7,9 @@ It waits in the queue of its tenant, gets a slot with its first turn, asks for f
 A tenant whose deficit is positive is served; each pass over those that want a turn adds a quantum to a deficit that is
 not, and what a turn took is subtracted behind it. Tenants that have just come and are not in debt are served first
 (RFC 8290, 4.1.1), so those who want little wait for a turn of somebody else at most. Who comes back has what passes
-meanwhile would have given him, up to a quantum: nobody saves up, and nobody is in debt for longer than others were made
-to wait.
+meanwhile would have given him, up to some quanta: he uses them one by one, in turns with others who have any, before
+those who wanted the processor all the time. So who wants less than his share does not wait for who wants more, though
+his calls come in bursts; and nobody is in debt for longer than others were made to wait.
 """
 
 from __future__ import annotations
@@ -31,8 +32,10 @@ NOWHERE, FRESH, OLD, BLOCKED, RESTS = range(5)
 """Where a line is: it wants nothing; it has just come; it goes round; it waits for a slot, or for the rest's end."""
 MOST_LINES: Final = 4096
 """Tenants without settings of their own are forgotten where there are more, those that want nothing."""
-SHORT_TICKS: Final = 4
-"""A call that so many ticks have suspended, and no more, is a short one."""
+SHORT_TICKS: Final = 16
+"""A short call is suspended by no more ticks than this. Ticks go by the wall: on a busy machine there are many."""
+SAVED: Final = 8
+"""Quanta that a tenant has at most when he comes back, besides the one that everybody has."""
 LOOKS: Final = 16
 """Lines that wait for a slot, of which one is looked for when a slot is free."""
 
@@ -41,16 +44,16 @@ class Line:
     """The calls of one tenant."""
 
     __slots__ = (
-        "began_last", "codel", "cpu_ns", "deficit_ns", "epoch", "is_due", "outside", "passes", "place", "quantum_ns",
-        "queue", "queued", "running", "slow", "tenant", "turns",
+        "began_last", "codel", "cpu_ns", "deficit_ns", "epoch", "is_due", "makes_way", "outside", "passes", "place",
+        "quantum_ns", "queue", "queued", "running", "saved_ns", "slow", "tenant", "turns",
     )  # fmt: skip
 
     def __init__(self, tenant: Tenant, quantum: float) -> None:
         self.tenant = tenant
         self.quantum_ns = max(1, int(quantum * tenant.weight * 1e9))
         self.deficit_ns = self.quantum_ns
-        self.epoch = 0
-        self.is_due = False
+        self.saved_ns = self.epoch = 0
+        self.is_due = self.makes_way = False
         self.passes = 0.0
         self.began_last = False
         self.queue: list[tuple[int, int, Ticket]] = []
@@ -69,16 +72,18 @@ class Line:
 
 
 class Ticket:
-    """One call. ``future``, ``since``, ``is_new`` and ``refused`` belong to whoever waits for its turn."""
+    """One call. ``future``, ``since``, ``is_new`` and ``refused`` belong to whoever waits for its turn, ``number`` to
+    who tells of it."""
 
     __slots__ = (
-        "arrived", "future", "is_new", "line", "place", "priority", "queued_at", "refused", "since", "ticks",
+        "arrived", "cpu_ns", "future", "is_new", "line", "number", "place", "priority", "queued_at", "refused",
+        "since", "ticks",
     )  # fmt: skip
 
     def __init__(self, line: Line, priority: int, arrived: float) -> None:
         self.line, self.priority, self.arrived = line, priority, arrived
         self.since = arrived
-        self.ticks = 0
+        self.ticks = self.cpu_ns = self.number = 0
         self.place = GONE
         self.future: Any = None
         self.is_new = True
@@ -147,6 +152,11 @@ class Desk:
     def wants(self) -> bool:
         """Whether anybody waits for a turn, a slot or room."""
         return bool(self.turns or self.queued or self._outside or (self.slow and not self.rests))
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether anybody does, those who rest included."""
+        return bool(self.turns or self.slow or self.queued or self._outside)
 
     def is_free(self, line: Line) -> bool:
         """Whether a tenant may have a turn at once: nobody waits for one, or those who wait rest and he is not in
@@ -225,11 +235,12 @@ class Desk:
     def _settle(self, line: Line) -> None:
         """What passes have given a tenant who wanted nothing."""
         if line.epoch != self._epoch:
-            line.epoch, line.deficit_ns = self._epoch, line.quantum_ns
+            line.epoch, line.deficit_ns, line.saved_ns = self._epoch, line.quantum_ns, 0
         else:
-            missed = int((self._passes - line.passes) * line.quantum_ns)
-            line.deficit_ns = min(line.quantum_ns, line.deficit_ns + missed)
-        line.passes = self._passes
+            has = line.deficit_ns + int((self._passes - line.passes) * line.quantum_ns)
+            line.deficit_ns = min(line.quantum_ns, has)
+            line.saved_ns = min(SAVED * line.quantum_ns, line.saved_ns + has - line.deficit_ns)
+        line.passes, line.makes_way = self._passes, False
 
     def _drop(self, ticket: Ticket) -> None:
         """Take a ticket out of the queue; its entry is skipped later."""
@@ -291,15 +302,23 @@ class Desk:
     def charge(self, ticket: Ticket, cpu_ns: int) -> None:
         """A turn has taken so much processor time."""
         line = ticket.line
+        ticket.cpu_ns += cpu_ns
         line.cpu_ns += cpu_ns
         line.deficit_ns -= cpu_ns
         self.cpu_ns += cpu_ns
+        if line.deficit_ns <= 0 and line.saved_ns:
+            taken = min(line.saved_ns, line.quantum_ns - line.deficit_ns)
+            line.saved_ns -= taken
+            line.deficit_ns += taken
+            line.makes_way = True
 
     def computes(self, ticket: Ticket) -> bool:
-        """A tick has suspended a call: whether it is one of those who compute. Few ticks make none, unless the tenant
-        is in debt: where ticks fall is chance, and who is nearly through would wait for a whole rest."""
+        """A tick has suspended a call: whether it is one of those who compute. Who has taken less than a quantum is
+        not, unless the tenant is in debt: where ticks fall is chance, and who is nearly through would wait for a whole
+        rest."""
         ticket.ticks += 1
-        return ticket.ticks > SHORT_TICKS or ticket.line.deficit_ns <= 0
+        line = ticket.line
+        return line.deficit_ns <= 0 or ticket.cpu_ns >= line.quantum_ns or ticket.ticks > SHORT_TICKS
 
     def leave(self, ticket: Ticket) -> None:
         """It has ended, and gives its slot back."""
@@ -420,6 +439,10 @@ class Desk:
             elif line.deficit_ns <= 0:
                 ring.popleft()
                 self._go_round(line)
+            elif line.makes_way:  # a quantum of what it had saved was used: others who have some are next
+                ring.popleft()
+                line.place, line.makes_way = FRESH, False
+                self._fresh.append(line)
             else:
                 return line
         return None

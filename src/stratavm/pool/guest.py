@@ -11,6 +11,7 @@ from stratavm.engine.asynccall import AsyncCall
 from stratavm.engine.asynchronous import drive
 from stratavm.engine.func import Func
 from stratavm.pool.nursery import Made
+from stratavm.pool.rejected import Rejected
 from stratavm.pool.seat import Seat
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Guest:
         self._made: Made | None = made
         self._seat, self._deadline = seat, deadline
         self.tenant, self.beside = tenant, made.beside
-        self.inside = False
+        self.inside = self._is_over = False
 
     @property
     def instance(self) -> Instance:
@@ -74,6 +75,8 @@ class Guest:
         """
         made = self._lent()
         function = function_of(made.instance, name)
+        if self._is_over:
+            raise Rejected("closed", self.tenant)
         if self.inside:
             raise StrataError("a call of this guest is not over: calls of one guest come one after another")
         self.inside = True
@@ -96,6 +99,7 @@ class Guest:
 
     def end(self) -> None:
         """End what it does: the pool is closed."""
+        self._is_over = True
         if self._made is not None:
             self._made.store.interrupt()
 

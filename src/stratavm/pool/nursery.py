@@ -67,7 +67,7 @@ class Nursery:
         engine: of the stores.
         limits: of stores, where a tenant has none of his own.
         counters: of the pool.
-        now: the time.
+        now: the time, which may be set to another one.
 
     Attributes:
         ready: those that were made ahead.
@@ -87,7 +87,7 @@ class Nursery:
         self.engine, self.limits = engine, limits
         self.ready: deque[Made] = deque()
         self.make_seconds = 0.0
-        self._counters, self._now = counters, now
+        self._counters, self.now = counters, now
         self._limits_of_made: set[asyncio.Timeout] = set()
         self._make: Make
         if isinstance(source, InstancePre):
@@ -99,10 +99,11 @@ class Nursery:
             self.waits = inspect.iscoroutinefunction(source)
 
     def take(self, limits: StoreLimits | None) -> Made | None:
-        """One that is ready, for a store with such limits."""
+        """One that is ready, for a store with such limits: the newest, so that those that are many stay as they are,
+        and the processor and the garbage collector know the few that come and go."""
         if not self.ready or (limits is not None and limits is not self.limits):
             return None
-        made = self.ready.popleft()
+        made = self.ready.pop()
         self._counters.reused += made.is_used
         return made
 
@@ -112,7 +113,7 @@ class Nursery:
         Raises:
             DeadlineExceeded: it took longer.
         """
-        store, began = Store(self.engine, limits=limits or self.limits), self._now()
+        store, began = Store(self.engine, limits=limits or self.limits), self.now()
         try:
             with nullcontext() if seconds is None else store.deadline(seconds):
                 given = self._make(store)
@@ -129,7 +130,7 @@ class Nursery:
         """
         if not self.waits:
             return self.make(limits, seconds)
-        store, began = Store(self.engine, limits=limits or self.limits), self._now()
+        store, began = Store(self.engine, limits=limits or self.limits), self.now()
         limit = asyncio.timeout(seconds)
         try:
             async with limit:
@@ -156,7 +157,7 @@ class Nursery:
             raise TypeError(f"the source of a pool must return an Instance, or (Instance, world); got {given!r:.80}")
         if instance.store is not store:
             raise ValueError("the source of a pool must make the instance in the store that it is given")
-        now = self._now()
+        now = self.now()
         took = now - began
         self.make_seconds = took if not self.make_seconds else self.make_seconds + SMOOTH * (took - self.make_seconds)
         self._counters.made += 1
@@ -174,10 +175,10 @@ class Nursery:
     def discard(self, made: Made) -> None:
         """Close an instance."""
         self._counters.discarded += 1
-        self._counters.capacity.add(-1, self._now())
+        self._counters.capacity.add(-1, self.now())
         made.close()
 
     def shrink(self, count: int) -> None:
         """Keep no more than so many ready."""
         while len(self.ready) > count:
-            self.discard(self.ready.pop())
+            self.discard(self.ready.popleft())

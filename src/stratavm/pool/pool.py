@@ -8,14 +8,17 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 
 from stratavm.base.errors import DeadlineExceeded, StrataError
+from stratavm.base.events.core import Event
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, Self
 from stratavm.base.importing import importing, ref
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import integer, seconds_or_none, whole_or_none
 from stratavm.engine.engine import Engine, engine_of
 from stratavm.engine.instance_pre import InstancePre
+from stratavm.pool import events
 from stratavm.pool.desk import GONE, HELD, Desk, Line, Ticket
 from stratavm.pool.guest import Guest
+from stratavm.pool.house import house_of
 from stratavm.pool.meter import Meter
 from stratavm.pool.metrics import Counters, PoolMetrics
 from stratavm.pool.nursery import Made, Make, Nursery
@@ -79,9 +82,12 @@ class Pool:
         self.desk = Desk(self.policy, given)
         self._source, self._limits, self._engine = source, limits, engine_of(engine)
         self.name = name
+        self._source_of_events = self._engine.bus.source("pool")
+        self._hears = self._source_of_events.hears
+        self._submitted, self._was_drained = 0, False
         self.now: Callable[[], float] = time.monotonic
         self._engine.pools.append(ref(self))
-        self._nursery = Nursery(source, self._engine, limits, self.counters, lambda: self.now())
+        self._nursery = Nursery(source, self._engine, limits, self.counters, self.now)
         self._steering = Steering(self.policy)
         self._floor = Floor(self.desk, self.counters, self.meter, self._steering)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -225,8 +231,15 @@ class Pool:
         except TimeoutError:
             self.close()
             await self._end_of_all()
+            self._tell_drained(False)
             return False
+        self._tell_drained(True)
         return True
+
+    def _tell_drained(self, in_time: bool) -> None:
+        if not self._was_drained:
+            self._was_drained = True
+            self._tell(events.PoolDrained(in_time))
 
     async def _end_of_all(self) -> None:
         while not self.is_at_rest:
@@ -242,7 +255,7 @@ class Pool:
 
         Calls that run end with ``Interrupted`` in their tasks.
         """
-        self._draining = "closed"
+        was_closed, self._draining = self._draining == "closed", "closed"
         for ticket in list(self.desk.waiting()):
             self.desk.withdraw(ticket, self.now())
             self._floor.refuse(ticket, "closed")
@@ -254,6 +267,8 @@ class Pool:
             if handle is not None:
                 handle.cancel()
         self._timer = self._nursing = None
+        if not was_closed:
+            self._tell(events.PoolClosed())
         self._tell_if_at_rest()
 
     # ---- in and out ----
@@ -265,8 +280,9 @@ class Pool:
             if self._loop is not None:
                 raise StrataError("this pool belongs to another event loop: make one for each")
             self._loop = loop
+            self._floor.house = house_of(loop)
             if getattr(type(loop), "time", None) is not asyncio.BaseEventLoop.time:  # which is what we have, and slow
-                self.now = self._floor.now = loop.time
+                self.now = self._floor.now = self._nursery.now = loop.time
             for area in (self.counters.busy, self.counters.capacity):
                 area.since = loop.time()
         return loop
@@ -277,30 +293,41 @@ class Pool:
         line, now = self.desk.line(tenant), self.now()
         deadline = self._deadline(line, timeout, now)
         ticket = Ticket(line, integer("priority", priority), now)
+        self._submitted += 1
+        ticket.number = self._submitted
+        if self._hears(events.CallSubmitted):
+            self._tell(events.CallSubmitted(ticket.number, line.tenant.name, ticket.priority))
         if self._timer is None:
             self._look_later(loop)
-        if self._floor.holder is None and self._draining is None and self.desk.begin_at_once(ticket):
-            self._floor.holder = ticket
-            self._steering.began(self.desk.running)
-            ticket.is_new = False
-        else:
+        if self._draining is not None or not self._floor.begin_at_once(ticket):
             await self._begin(loop, ticket, deadline)
         seat = Seat(self._floor, ticket)
         seat.begin()
+        return ticket, seat, await self._lend(ticket, seat, deadline)
+
+    async def _lend(self, ticket: Ticket, seat: Seat, deadline: float | None) -> Guest:
+        """An instance for a call that has a turn."""
+        tenant, guest = ticket.line.tenant, None
         try:
-            made = self._nursery.take(line.tenant.limits) or await self._make(seat, line, deadline)
+            if self._hears(events.CallAdmitted):
+                self._tell(events.CallAdmitted(ticket.number, tenant.name, self.now() - ticket.arrived))
+            made = self._nursery.take(tenant.limits)
+            is_ready = made is not None
+            if made is None:
+                made = await self._make(seat, ticket.line, deadline)
+            self.counters.busy.add(1, self.now())
+            guest = self._guests[ticket] = Guest(made, seat, tenant.name, deadline)
+            if self._draining != "closed" and self._hears(events.CallStarted):
+                self._tell(events.CallStarted(ticket.number, tenant.name, is_ready))
         except BaseException as error:
-            self._leave(ticket, seat, None, error)
-            if self._draining == "closed" and isinstance(error, DeadlineExceeded):
-                raise self._rejected("closed", line) from None
-            raise
+            if self._draining != "closed" or not isinstance(error, DeadlineExceeded):
+                self._leave(ticket, seat, guest, error)
+                raise
         if self._draining == "closed":
-            self._nursery.discard(made)
-            self._leave(ticket, seat, None, None)
-            raise self._rejected("closed", line)
-        self.counters.busy.add(1, self.now())
-        guest = self._guests[ticket] = Guest(made, seat, line.tenant.name, deadline)
-        return ticket, seat, guest
+            self._give_up(ticket, seat, guest)
+            raise self._rejected("closed", ticket)
+        assert guest is not None
+        return guest
 
     def _deadline(self, line: Line, timeout: float | None, now: float) -> float | None:
         for given in (seconds_or_none("timeout", timeout), line.tenant.timeout, self.policy.timeout):
@@ -308,32 +335,50 @@ class Pool:
                 return now + given
         return None
 
-    def _rejected(self, reason: Reason, line: Line) -> Rejected:
+    def _rejected(self, reason: Reason, ticket: Ticket) -> Rejected:
         self.counters.rejected[reason] += 1
-        return Rejected(reason, line.tenant.name)
+        tenant = ticket.line.tenant.name
+        if self._hears(events.CallRejected):
+            self._tell(events.CallRejected(ticket.number, tenant, reason))
+        return Rejected(reason, tenant)
+
+    def _ended(self, ticket: Ticket, error: BaseException | None) -> None:
+        """Count how a call ended, and tell it."""
+        if error is None:
+            outcome = "completed"
+            self.counters.completed += 1
+        elif isinstance(error, (asyncio.CancelledError, GeneratorExit)):
+            outcome = "cancelled"
+            self.counters.cancelled += 1
+        else:
+            outcome = "failed"
+            self.counters.failed += 1
+        if self._hears(events.CallFinished):
+            name = type(error).__name__ if outcome == "failed" else ""
+            self._tell(events.CallFinished(ticket.number, ticket.line.tenant.name, outcome, name))
 
     async def _begin(self, loop: asyncio.AbstractEventLoop, ticket: Ticket, deadline: float | None) -> None:
         """Wait for a slot and a turn."""
         if self._draining is not None:
-            raise self._rejected(self._draining, ticket.line)
+            raise self._rejected(self._draining, ticket)
         if not self.desk.arrive(ticket):
-            raise self._rejected("full", ticket.line)
+            raise self._rejected("full", ticket)
         timer = None if deadline is None else loop.call_at(deadline, self._expire, ticket)
         try:
             reason = await self._floor.granted(ticket)
-        except BaseException:
-            self.counters.cancelled += 1
+        except BaseException as error:
             if ticket.place == HELD:
                 self.desk.leave(ticket)
                 self._floor.pass_on()
             self._tell_if_at_rest()
+            self._ended(ticket, error)
             raise
         finally:
             if timer is not None:
                 timer.cancel()
         if reason is not None:
             self._tell_if_at_rest()
-            raise self._rejected(reason, ticket.line)
+            raise self._rejected(reason, ticket)
 
     def _expire(self, ticket: Ticket) -> None:
         if ticket.place not in (HELD, GONE):
@@ -358,13 +403,12 @@ class Pool:
         return made
 
     def _leave(self, ticket: Ticket, seat: Seat, guest: Guest | None, error: BaseException | None) -> None:
-        """A call has ended: the instance, the slot and the turn go back."""
-        if error is None:
-            self.counters.completed += guest is not None
-        elif isinstance(error, (asyncio.CancelledError, GeneratorExit)):
-            self.counters.cancelled += 1
-        else:
-            self.counters.failed += 1
+        """A call has ended."""
+        self._give_up(ticket, seat, guest)
+        self._ended(ticket, error)
+
+    def _give_up(self, ticket: Ticket, seat: Seat, guest: Guest | None) -> None:
+        """The instance, the slot and the turn of a call go back."""
         self.desk.leave(ticket)
         if guest is not None:
             self.counters.busy.add(-1, self.now())
@@ -384,6 +428,9 @@ class Pool:
                 if not future.done():
                     future.set_result(None)
 
+    def _tell(self, event: Event) -> None:
+        self._source_of_events.emit(event)
+
     # ---- steering ----
 
     def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -402,9 +449,11 @@ class Pool:
             self._timer = loop.call_later(self.policy.interval / LOOKS, self._look)
             return
         self._timer = None
-        self.desk.set_limit(
-            self._steering.decide(self.now(), self.meter.cpu_ns(), self.desk, self._nursery.make_seconds)
-        )
+        before = self.desk.limit
+        limit = self._steering.decide(self.now(), self.meter.cpu_ns(), self.desk, self._nursery.make_seconds)
+        self.desk.set_limit(limit)
+        if limit != before and self._hears(events.PoolResized):
+            self._tell(events.PoolResized(before, limit))
         self._nursery.shrink(self._steering.ready)
         self._nurse_soon()
         self._floor.pass_on()

@@ -8,18 +8,19 @@ from collections.abc import Awaitable, Callable, Coroutine
 
 from stratavm.base.forms import TYPE_CHECKING, Any
 from stratavm.engine.asynccall import TURN, AsyncCall
-from stratavm.engine.asynchronous import Waits
+from stratavm.engine.asynchronous import Bulk, Waits
 from stratavm.pool.desk import Desk, Ticket
+from stratavm.pool.house import House
 from stratavm.pool.meter import Meter
 from stratavm.pool.metrics import Counters
-from stratavm.pool.steering import Rest, Steering
+from stratavm.pool.steering import Steering
 
 if TYPE_CHECKING:
     from stratavm.pool.rejected import Reason
 
 
 class Floor:
-    """Grants turns on a loop's thread, one at a time, as a desk says.
+    """Grants turns on a loop's thread to calls of a pool, one at a time, as a desk says.
 
     Args:
         desk: decides who is next.
@@ -28,21 +29,36 @@ class Floor:
         steering: is told how turns go.
 
     Attributes:
-        holder: whose turn it is.
+        house: what it shares with the pools of the same loop.
+        used_ns: what its turns took, for the house, which does not add up what was not wanted.
         now: the time in seconds.
     """
 
     def __init__(self, desk: Desk, counters: Counters, meter: Meter, steering: Steering) -> None:
         self.desk, self.counters, self.meter, self._steering = desk, counters, meter, steering
-        self.holder: Ticket | None = None
+        self.house = House()
+        self.used_ns = 0
         self.now: Callable[[], float] = time.monotonic
-        self._rest: Rest | None = None
+
+    @property
+    def holder(self) -> Ticket | None:
+        """Whose turn it is, in any pool of the loop."""
+        return self.house.holder
+
+    def begin_at_once(self, ticket: Ticket) -> bool:
+        """A new call has a slot and a turn, if there is a slot, and nobody has a turn or is to have one."""
+        if not self.house.is_free(self) or not self.desk.begin_at_once(ticket):
+            return False
+        self.house.holder = ticket
+        ticket.is_new = False
+        self._steering.began(self.desk.running)
+        return True
 
     def at_once(self, ticket: Ticket) -> bool:
         """Take a turn, if nobody has one or waits for one."""
-        if self.holder is not None or not self.desk.is_free(ticket.line):
+        if not self.house.is_free(self) or not self.desk.is_free(ticket.line):
             return False
-        self.holder = ticket
+        self.house.holder = ticket
         self._steering.went_on(0.0)
         return True
 
@@ -56,7 +72,7 @@ class Floor:
             await ticket.future
         except BaseException:
             if self.holder is ticket:
-                self.holder = None
+                self.house.holder = None
             else:
                 self.desk.withdraw(ticket, self.now())
             self.pass_on()
@@ -68,47 +84,43 @@ class Floor:
     def release(self, ticket: Ticket) -> None:
         """A turn is over: it is somebody else's."""
         if self.holder is ticket:
-            self.holder = None
+            self.house.holder = None
             self.pass_on()
+
+    def charge(self, ticket: Ticket, cpu_ns: int) -> None:
+        """A turn has taken so much processor time."""
+        self.desk.charge(ticket, cpu_ns)
+        self.house.charge(self, cpu_ns)
 
     def rest(self, ticket: Ticket, turn: float) -> None:
         """A turn of so many seconds is over, ended by a tick: those who compute wait until the loop had its share."""
         if self.holder is ticket:
-            self.holder = None
+            self.house.holder = None
             self.desk.rest()
-            was_resting, self._rest = (
-                self._rest is not None,
-                Rest(self.meter.cpu_ns() / 1e9, self.desk.cpu_ns / 1e9, turn),
-            )
-            if not was_resting:
-                asyncio.get_running_loop().call_soon(self._round)
-            self.pass_on()
-
-    def _round(self) -> None:
-        """The loop has been round once in a rest."""
-        rest = self._rest
-        if rest is None:
-            return
-        rest.round(self.meter.cpu_ns() / 1e9, self.desk.cpu_ns / 1e9)
-        if rest.is_over:
-            self._rest = None
-            self.desk.wake()
-            self.pass_on()
-        else:
-            asyncio.get_running_loop().call_soon(self._round)
+            self.house.rest(self.meter.cpu_ns, turn)
 
     def pass_on(self) -> None:
         """Grant the next turn, unless one is under way."""
-        if self.holder is not None or not self.desk.wants:
-            return
-        now = self.now()
-        self.holder = ticket = self.desk.next(now)
+        if self.desk.has_waiting:
+            self.house.wants(self)
+        self._tell_shed()
+        self.house.pass_on()
+
+    def _tell_shed(self) -> None:
         while self.desk.shed:
             self.refuse(*self.desk.shed.pop())
-        if ticket is not None:
-            self._note(ticket, now)
-            if ticket.future is not None and not ticket.future.done():
-                ticket.future.set_result(None)
+
+    def grant(self) -> bool:
+        """Grant one to a call of this pool, if any may have it."""
+        now = self.now()
+        self.house.holder = ticket = self.desk.next(now)
+        self._tell_shed()
+        if ticket is None:
+            return False
+        self._note(ticket, now)
+        if ticket.future is not None and not ticket.future.done():
+            ticket.future.set_result(None)
+        return True
 
     def _note(self, ticket: Ticket, now: float) -> None:
         """What it has waited for."""
@@ -152,7 +164,7 @@ class Seat(Waits):
         if self.holds:
             self.holds = False
             floor, ticket = self._floor, self._ticket
-            floor.desk.charge(ticket, floor.meter.taken(self._began_ns))
+            floor.charge(ticket, floor.meter.taken(self._began_ns))
             floor.release(ticket)
 
     async def go_on(self) -> None:
@@ -175,7 +187,7 @@ class Seat(Waits):
         floor, ticket = self._floor, self._ticket
         if self.holds:
             took_ns = floor.meter.taken(self._began_ns)
-            floor.desk.charge(ticket, took_ns)
+            floor.charge(ticket, took_ns)
             if not floor.desk.computes(ticket):
                 try:
                     await TURN
@@ -193,8 +205,16 @@ class Seat(Waits):
         _expire(call)
 
     def limited(self, call: AsyncCall, request: Awaitable[Any]) -> Coroutine[Any, Any, Any]:
-        """The guest waits for the host."""
-        return self._hosted(call, request)
+        """The guest waits for the host, or for what is left of a bulk operation."""
+        return self._in_turns(call, request) if isinstance(request, Bulk) else self._hosted(call, request)
+
+    async def _in_turns(self, call: AsyncCall, bulk: Bulk) -> None:
+        """A part in each of the guest's turns: it computes, as between two ticks."""
+        await self._others_first(call)
+        for _ in bulk:
+            if call.reason:
+                return
+            await self._others_first(call)
 
     async def _hosted(self, call: AsyncCall, request: Awaitable[Any]) -> Any:
         self.end()

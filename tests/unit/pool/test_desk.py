@@ -5,7 +5,7 @@ import random
 import pytest
 
 from stratavm import Policy, Tenant
-from stratavm.pool.desk import GONE, HELD, Desk, Ticket
+from stratavm.pool.desk import GONE, HELD, SAVED, SHORT_TICKS, Desk, Ticket
 
 
 class Simulation:
@@ -276,13 +276,58 @@ def test_who_rested_with_a_part_of_his_turn_left_is_first_behind_it():
     assert desk.next(0) is first
 
 
-def test_a_call_is_short_until_some_ticks_have_suspended_it_or_its_tenant_is_in_debt():
-    """Where a tick falls is chance."""
+def test_a_call_is_short_until_it_has_taken_a_quantum_or_its_tenant_is_in_debt():
+    """Where a tick falls is chance. A clock that stands still makes none endless."""
     sim = Simulation(Policy(quantum=0.005))
-    short, long = sim.call("a", [1]), sim.call("b", [1])
-    assert [sim.desk.computes(short) for _ in range(6)] == [False] * 4 + [True] * 2
-    sim.desk.charge(long, 5_000_000)
+    short, long, other, third = (sim.call(name, [1]) for name in "abcc")
+    assert [sim.desk.computes(short) for _ in range(SHORT_TICKS + 2)] == [False] * SHORT_TICKS + [True] * 2
+    sim.desk.charge(long, 4_900_000)
+    assert not sim.desk.computes(long)
+    sim.desk.charge(long, 200_000)
+    long.line.deficit_ns = 1
     assert sim.desk.computes(long)
+    sim.desk.charge(other, 5_000_000)
+    assert sim.desk.computes(third)
+
+
+def test_who_wants_less_than_his_share_does_not_wait_for_who_wants_more():
+    """Bursts of more than a quantum, less than others used meanwhile: each call comes before the spinner goes on."""
+    sim = Simulation()
+    sim.call("spinner", [1_000_000] * 10_000)
+    for burst in (4, 16):
+        for _ in range(100):
+            sim.turn()
+        for _ in range(burst):
+            sim.call("bursts", [2_000_000])
+        assert [sim.turn().line.tenant.name for _ in range(burst)] == ["bursts"] * burst
+
+
+def test_what_a_tenant_saves_is_bounded_and_spent_in_turns_with_others():
+    """Who was away for long has some quanta, not all that he could have had; two of them go quantum by quantum."""
+    sim = Simulation()
+    sim.call("spinner", [1_000_000] * 10_000)
+    for _ in range(1000):
+        sim.turn()
+    for name in "ab":
+        sim.call(name, [1_000_000] * 200)
+    order = [sim.turn().line.tenant.name for _ in range(160)]
+    at_once = order[: order.index("spinner")]
+    assert 5 * SAVED < at_once.count("a") == at_once.count("b") <= 5 * (SAVED + 2)
+    assert order[:10] == ["a"] * 5 + ["b"] * 5
+    assert order[-15:].count("spinner") == 5
+
+
+def test_nobody_saves_what_nobody_was_given():
+    """In another busy time all begin alike."""
+    sim = Simulation()
+    sim.call("a", [1_000_000] * 100)
+    while sim.turn():
+        pass
+    for name in ("b", "a"):
+        sim.call(name, [1_000_000] * 100)
+    for _ in range(40):
+        sim.turn()
+    assert shares({name: sim.used[name] - 100_000_000 * (name == "a") for name in "ab"}) < 1.3
 
 
 def test_a_call_begins_at_once_where_nobody_else_is_to_have_a_turn():

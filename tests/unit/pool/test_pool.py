@@ -184,7 +184,7 @@ def test_behind_a_tick_the_loop_goes_round_before_guests_that_compute_go_on():
         async with pool_of() as pool:
             ticket = Ticket(pool.desk.line("eve"), 0, 0.0)
             assert pool.desk.begin_at_once(ticket)
-            pool._floor.holder = ticket
+            pool._floor.house.holder = ticket
             pool._floor.rest(ticket, 0.0)
             pool.desk.want_to_compute(ticket)
             pool._floor.pass_on()
@@ -194,7 +194,7 @@ def test_behind_a_tick_the_loop_goes_round_before_guests_that_compute_go_on():
                 await asyncio.sleep(0)
             while pool._floor.holder is None:
                 await asyncio.sleep(0)
-            pool._floor.holder = None
+            pool._floor.house.holder = None
             pool.desk.leave(ticket)
             consistent(pool)
 
@@ -206,9 +206,10 @@ def test_a_short_call_keeps_its_turn_behind_a_tick_and_the_loop_goes_round_once(
 
     async def main():
         pool = pool_of()
+        pool._here()
         ticket = Ticket(pool.desk.line("ann"), 0, 0.0)
         assert pool.desk.begin_at_once(ticket)
-        pool._floor.holder = ticket
+        pool._floor.house.holder = ticket
         seat, call = Seat(pool._floor, ticket), SimpleNamespace(seconds_left=None)
         seat.begin()
         for _ in range(SHORT_TICKS):
@@ -253,7 +254,7 @@ def test_a_guest_whose_time_is_over_while_it_waits_for_a_turn_does_not_run_again
             waits = asyncio.create_task(guest.call("call", 1))
             with guest.store.deadline(0.03):
                 await asyncio.sleep(0)
-                pool._floor.holder = held = Ticket(pool.desk.line("x"), 0, 0.0)  # somebody has the turn for long
+                pool._floor.house.holder = held = Ticket(pool.desk.line("x"), 0, 0.0)  # somebody has the turn for long
                 await asyncio.sleep(0.06)
                 pool._floor.release(held)
                 with pytest.raises(DeadlineExceeded):
@@ -267,7 +268,7 @@ def test_a_turn_that_was_granted_to_a_call_that_is_cancelled_goes_to_the_next():
 
     async def main():
         async with pool_of(policy=Policy(interval=3600)) as pool, pool.instance() as guest:
-            pool._floor.holder = held = Ticket(pool.desk.line("x"), 0, 0.0)
+            pool._floor.house.holder = held = Ticket(pool.desk.line("x"), 0, 0.0)
             first = asyncio.create_task(guest.call("add", 1, 2))
             await asyncio.sleep(0)
             second = asyncio.create_task(pool.call("add", 3, 4))
@@ -286,7 +287,8 @@ def test_a_call_that_is_cancelled_when_its_first_turn_was_granted_gives_its_slot
 
     async def main():
         pool = pool_of(policy=Policy(min_running=1, max_running=1, spare=0, interval=3600))
-        pool._floor.holder = held = Ticket(pool.desk.line("x"), 0, 0.0)
+        pool._here()
+        pool._floor.house.holder = held = Ticket(pool.desk.line("x"), 0, 0.0)
         first = asyncio.create_task(pool.call("add", 1, 2))
         await asyncio.sleep(0)
         pool._floor.release(held)
@@ -623,6 +625,40 @@ def test_a_pool_that_was_drained_is_garbage():
     found = asyncio.run(main())
     gc.collect()
     assert found() is None
+
+
+def test_a_pool_that_was_drained_needs_no_collector():
+    """So what it ran is let go at once: a collection would do that in the middle of somebody else's turn."""
+
+    async def main():
+        async with pool_of() as pool:
+            await asyncio.gather(*(pool.call("call", i) for i in range(10)))
+        found = weakref.ref(pool)
+        del pool
+        return found()
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert asyncio.run(main()) is None
+    finally:
+        gc.enable()
+
+
+def test_of_the_instances_that_are_ready_the_newest_is_taken():
+    """The others stay as they are: the garbage collector has nothing new to look at."""
+    given = []
+
+    async def main():
+        async with pool_of(policy=Policy(min_ready=8, interval=3600)) as pool:
+            first = set(pool._nursery.ready)
+            for _ in range(20):
+                async with pool.instance() as guest:
+                    given.append(guest._made)
+                await asyncio.sleep(0)
+            assert len(first & set(pool._nursery.ready)) == 7 and len(first & set(given)) == 1
+
+    asyncio.run(main())
 
 
 # ---- cancelling ----
