@@ -74,7 +74,7 @@ KEPT: Final[tuple[Excuse, ...]] = (
     ("runtime/stacks.py", "stack_status use_light_guards", NATIVE),
     ("runtime/ticker.py", "ticker_status", NATIVE),
     ("runtime/threads.py", "thread_serial stack_left living_blocks", NATIVE),
-    ("runtime/occupancy.py", "request_tick set_deadline", "tests bring about what a timer does at a time of its own"),
+    ("runtime/occupancy.py", "request_tick request_sample set_deadline", "tests bring about what a timer does"),
     ("machine/code.py", "return_sites", "the positions as tuples, for tests"),
     ("machine/mfunc.py", "TERMINATOR", "a flag by name, for tests that write machine code by hand"),
     ("native/background.py", "helper_status submit_at withdraw_at offer_at recall_at lend_at", NATIVE),

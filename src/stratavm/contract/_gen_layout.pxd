@@ -286,6 +286,7 @@ cdef enum:
     PENDING_SIGNAL = 0x8
     PENDING_GC = 0x10
     PENDING_SWAP = 0x20
+    PENDING_SAMPLE = 0x40
 
 cdef enum:
     ARG_CELL = 0x10

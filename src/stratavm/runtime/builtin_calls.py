@@ -28,6 +28,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     N_COUNTERS,
     PENDING_DEADLINE,
     PENDING_INTERRUPT,
+    PENDING_SAMPLE,
     PENDING_SIGNAL,
     PENDING_TICK,
     STATUS_SUSPEND,
@@ -282,22 +283,25 @@ def count(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), i
 @cython.cfunc
 @cython.exceptval(check=False)
 @cython.linetrace(False)
-def note_poll(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), ticked: cython.bint) -> uint32_t:
-    """A poll is asked for, by a tick or for tests. If it is in code of level 0, that function runs for long; and its
-    loop may go on in better code."""
+def note_poll(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), found: uint32_t) -> uint32_t:
+    """A poll is asked for: by what ``found`` the guest (bits of ``pending``: a tick, or a sample of a shorter call), or
+    for tests. If it is in code of level 0, that function runs much; and at a tick its loop may go on in better code."""
     tallies: cython.pointer(Tallies) = tallies_of(vm)
     rec: cython.pointer(CodeRec)
     status: uint32_t = 0
-    if tallies == cython.NULL or not (tallies.polls or (ticked and tallies.ticks)):
+    if tallies == cython.NULL or not (tallies.polls or (found and tallies.ticks)):
         return 0
     rec = code_below(context.activation)
     if rec == cython.NULL or rec.func == NO_FUNC or rec.level:
         return 0
     index: uint32_t = rec.func - cython.cast(cython.pointer(Segments), vm.segments).n_imported_funcs
-    if ticked and tallies.ticks:
+    if found and tallies.ticks:
         status = note_use(context, vm, tallies, index, 0, 1)
     if status == 0 and wants_entry(
-        context, vm, rec, tallies.polls or is_better(load_ptr(cython.address(vm.slots[index])))
+        context,
+        vm,
+        rec,
+        tallies.polls or (found & PENDING_TICK and is_better(load_ptr(cython.address(vm.slots[index])))),
     ):
         block: cython.pointer(ThreadBlock) = current_block()
         leave_guest(block)
@@ -485,12 +489,14 @@ def poll(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), lo
     status: uint32_t = 0
     if lowest < context.real_limit:
         return TRAP_STACK_OVERFLOW
-    ticked: cython.bint = load_32(cython.address(context.pending)) & PENDING_TICK != 0
-    status = note_poll(context, vm, ticked)
+    found: uint32_t = load_32(cython.address(context.pending)) & (PENDING_TICK | PENDING_SAMPLE)
+    status = note_poll(context, vm, found)
     # What is pending waits for the next poll then, which is the first thing in that code.
     if status or leave_loop(context, vm):
         return status
-    return poll_on_fiber(context) if ticked and fiber_here(context) != cython.NULL else poll_status(context, True)
+    if found & PENDING_TICK and fiber_here(context) != cython.NULL:
+        return poll_on_fiber(context)
+    return poll_status(context, True)
 
 
 @cython.cfunc

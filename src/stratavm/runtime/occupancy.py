@@ -19,6 +19,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     ATTENTION_STACK,
     PENDING_DEADLINE,
     PENDING_INTERRUPT,
+    PENDING_SAMPLE,
     PENDING_SWAP,
     PENDING_TICK,
     TRAP_INTERRUPTED,
@@ -358,7 +359,7 @@ class Occupied:
         block.activation = act
         if self.stack_bytes:
             budget(self, block, True)  # of what its host functions call
-        and_32(cython.address(context.pending), ~cython.cast(uint32_t, PENDING_TICK))
+        and_32(cython.address(context.pending), ~cython.cast(uint32_t, PENDING_TICK | PENDING_SAMPLE))
         outer: cython.pointer(ExecContext) = block.running
         context.deadline_ns = earlier(self.own_deadline, 0 if outer == cython.NULL else outer.deadline_ns)
         if context.deadline_ns != 0 and now_ns() >= context.deadline_ns:
@@ -437,6 +438,10 @@ class Occupied:
     def request_tick(self) -> None:
         """Make the next call meet a tick at its first poll; for tests."""
         force(self, PENDING_TICK)
+
+    def request_sample(self) -> None:
+        """Have the function say that it runs that polls first in the next call; for tests."""
+        force(self, PENDING_SAMPLE)
 
     def deadline(self, seconds: object) -> Deadline:
         """End calls in this block with ``DeadlineExceeded`` once ``seconds`` have passed; None sets no deadline.

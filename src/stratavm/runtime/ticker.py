@@ -8,7 +8,12 @@ import sys
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.posix.signal import sigset_t
-from cython.cimports.stratavm.contract._gen_layout import PENDING_DEADLINE, PENDING_TICK, ExecContext
+from cython.cimports.stratavm.contract._gen_layout import (
+    PENDING_DEADLINE,
+    PENDING_SAMPLE,
+    PENDING_TICK,
+    ExecContext,
+)
 from cython.cimports.stratavm.runtime.native import (
     SIG_BLOCK,
     barrier_everywhere,
@@ -62,8 +67,8 @@ ending = cython.declare(cython.bint, False)  # it is asked to
 @cython.nogil
 @cython.exceptval(check=False)
 def look(tick: cython.bint) -> cython.bint:
-    """Visit every thread that runs a guest; with ``tick``, ask those whose call ran the whole period. False if
-    none runs."""
+    """Visit every thread that runs a guest; with ``tick``, ask those whose call ran the whole period, and have the
+    others, which are in a shorter call, say where (ADR-0044). False if none runs."""
     block: cython.pointer(ThreadBlock)
     context: cython.pointer(ExecContext)
     bits: uint32_t
@@ -78,6 +83,8 @@ def look(tick: cython.bint) -> cython.bint:
             bits = 0
             if block.calls == block.seen_calls:
                 bits = PENDING_TICK
+            elif load_32(cython.address(block.in_guest)):  # not in what it calls of the host
+                bits = PENDING_SAMPLE
             block.seen_calls = block.calls
             if context.deadline_ns != 0 and now >= context.deadline_ns:
                 bits |= PENDING_DEADLINE
@@ -97,17 +104,20 @@ def run(unused: cython.p_void) -> cython.p_void:
     global thread_id
     everything: sigset_t
     idle: uint32_t = 0
+    rest: uint64_t = period_ns
     sigfillset(cython.address(everything))
     pthread_sigmask(SIG_BLOCK, cython.address(everything), cython.NULL)
     pthread_mutex_lock(cython.address(lock))
     thread_id = gettid()
-    while pause():
+    while pause(rest):
         pthread_mutex_unlock(cython.address(lock))
         idle = 0 if look(True) else idle + 1
         look_at_handlers()
         pthread_mutex_lock(cython.address(lock))
+        rest = period_ns
         if idle >= IDLE_TICKS:
-            park()
+            # As good as random: who calls seldom, and wakes the ticker each time, is found in the middle of it too.
+            rest = now_ns() % period_ns if park() else period_ns
             idle = 0
     set_absent()
     broadcast(cython.address(ended))
@@ -118,11 +128,12 @@ def run(unused: cython.p_void) -> cython.p_void:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def pause() -> cython.bint:
-    """Until the next tick. False if the thread is to end. Caller holds the lock, which others get meanwhile."""
+def pause(rest: uint64_t) -> cython.bint:
+    """Until the next tick, so many nanoseconds. False if the thread is to end. Caller holds the lock, which others get
+    meanwhile."""
     global ticks
     is_over: cython.bint = False
-    until: uint64_t = now_ns() + period_ns
+    until: uint64_t = now_ns() + rest
     while not ending and not is_over:
         is_over = wait_until(cython.address(wake), cython.address(lock), until)
     ticks += 1
@@ -132,16 +143,20 @@ def pause() -> cython.bint:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def park() -> cython.void:
-    """Until a guest is entered. Caller holds the lock, which others get meanwhile."""
+def park() -> cython.bint:
+    """Until a guest is entered; whether that was to be waited for. Caller holds the lock, which others get
+    meanwhile."""
     global ticker_state
+    has_waited: cython.bint = False
     ticker_state = PARKED
     # A thread that entered before it could see PARKED is seen here; one that enters later wakes us. Without the
     # barrier that this needs (an old kernel, a filter) the ticker never parks.
     if barrier_everywhere() != 0 or look(False):
         ticker_state = TICKER_TICKS
     while ticker_state == PARKED and not ending:
+        has_waited = True
         pthread_cond_wait(cython.address(wake), cython.address(lock))
+    return has_waited
 
 
 @cython.cfunc

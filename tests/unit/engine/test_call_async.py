@@ -832,6 +832,25 @@ def test_a_guest_that_computes_lets_the_loop_run(tier):
     run(main())
 
 
+def test_a_sample_suspends_nobody(tier):
+    """A tick, which may come by itself on a busy machine, does."""
+
+    async def main():
+        world = World(tier=tier)
+        await world.exports.spin.call_async(5)
+        told = []
+        for turn in range(20):
+            asyncio.get_running_loop().call_soon(told.append, turn)
+            world.store.request_sample()
+            await world.exports.spin.call_async(5)
+            told.append("guest")
+            await asyncio.sleep(0)
+        pairs = [told[i : i + 2] for i in range(0, len(told), 2)]
+        assert any(pair == ["guest", turn] for turn, pair in enumerate(pairs))
+
+    run(main())
+
+
 def test_many_guests_share_a_loop(tier):
     """A thousand wait at the same time."""
 

@@ -251,6 +251,18 @@ def test_polling_does_not_change_what_a_guest_computes(monkeypatch):
         assert len(ticks) >= i
 
 
+def test_a_sample_lets_python_run_nothing(monkeypatch):
+    """It says which function polls; only ticks, which may come by themselves, ask for the GIL."""
+    ticks = []
+    monkeypatch.setattr(gil, "breathe", lambda: ticks.append(1))
+    where = guest.store()
+    div = polling_div(where)
+    for i in range(1, 2000):
+        where.request_sample()
+        assert div.call_raw([1000 * i, i]) == [1000]
+    assert len(ticks) < 1000
+
+
 def test_a_recursion_error_of_a_signal_handler_is_not_left_out():
     """It is an exception like any other."""
     code = """

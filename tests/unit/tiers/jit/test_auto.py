@@ -1,5 +1,6 @@
 """Claims about the tier that moves: what runs much is compiled again at level 1, and nobody stays on old code."""
 
+import ctypes
 import random
 import time
 
@@ -40,6 +41,10 @@ PROGRAM = """(module
     (local.get 1))
   (func (export "divide") (param i32 i32) (result i32) (i32.div_s (local.get 0) (local.get 1))))
 """
+LOOP = """(module (import "e" "f" (func $f)) (func (export "loop") (param i32)
+  (loop (call $f) (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))"""
+LONG_S = 0.1
+"""Of a call in which ticks come, whatever else the machine does."""
 SQUARE, TWICE, LONE, THROUGH, SUM, SPIN, DIVIDE = range(7)
 
 
@@ -52,6 +57,28 @@ def world(policy=None, **options):
         engine.bus.subscribe(kind, told.append)
     module = Module(PROGRAM, engine=engine)
     return told, module, Linker(engine).instantiate(Store(engine), module)
+
+
+def long_enough(call, seconds=LONG_S):
+    """A number of turns for which a call takes so long on this machine, undisturbed, and what it returns."""
+    found = call(1)  # compiled
+    for power in range(6, 31):
+        took = []
+        for _ in range(3):
+            begin = time.monotonic()
+            found = call(1 << power)
+            took.append(time.monotonic() - begin)
+        if min(took) >= seconds:
+            return 1 << power, found
+    raise AssertionError("no call takes long")
+
+
+def lifted_by(module, function, call):
+    """Call until a function has code of level 1: a tick may come between two calls, on a busy machine for long."""
+    end = time.monotonic() + 60
+    while levels(module)[function] != 1:
+        assert time.monotonic() < end, "nothing is found"
+        call()
 
 
 def levels(module):
@@ -151,15 +178,57 @@ def test_who_has_a_function_that_its_module_does_not_name_gets_the_new_code():
 
 def test_a_loop_is_found_by_a_tick():
     """A function that is called once and runs for long is lifted for its next call."""
+    n, expected = long_enough(world(lift_after=1 << 20)[2].exports.spin)
     told, module, instance = world()
-    expected = instance.exports.spin(1 << 22)
-    end = time.monotonic() + 60  # a tick may come between two calls, on a busy machine for long
-    while not levels(module)[SPIN] and time.monotonic() < end:
-        assert instance.exports.spin(1 << 22) == expected
+    lifted_by(module, SPIN, lambda: instance.exports.spin(n))
     module.engine.bus.drain()
     asked = next(e for e in told if isinstance(e, FunctionLiftQueued) and e.function == SPIN)
     assert asked.ticks >= 1
-    assert instance.exports.spin(1 << 22) == expected
+    assert instance.exports.spin(n) == expected
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_calls_shorter_than_a_tick_are_found_as_well(threads):
+    """By what of the time they run: a call of some 100 microseconds, again and again."""
+    n, expected = long_enough(world(lift_after=1 << 20)[2].exports.spin, 0.0001)
+    told, module, instance = world(threads=threads)
+    lifted_by(module, SPIN, lambda: instance.exports.spin(n))
+    module.engine.bus.drain()
+    asked = next(e for e in told if isinstance(e, FunctionLiftQueued) and e.function == SPIN)
+    assert asked.ticks >= 1 and asked.calls < 20_000
+    assert instance.exports.spin(n) == expected
+
+
+def test_a_sample_counts_for_the_function_that_polls_next():
+    """In this call, or nowhere: a call that has ended takes it along. Policies without ticks see none."""
+    for ticks, counted in ((True, 3), (False, 0)):
+        _told, module, instance = world(Thresholds(1 << 20, 1, ticks, tick_bytes=0, tick_bytes_beside=0), threads=1)
+        tally = module.code.lazy.table.tally
+        instance.exports.through(7, 1)  # compiled
+        for _ in range(3):
+            instance.store.request_sample()
+            assert instance.exports.through(7, 1) == 14
+        found = [tally(function)[1] for function in (THROUGH, TWICE, LONE)]
+        assert counted <= found[0] <= sum(found) <= counted + 3  # ticks come by themselves too, on a slow machine
+
+
+@pytest.mark.parametrize(("bit", "made"), [("tick", 1), ("sample", 0)])
+def test_a_sample_makes_no_code_for_a_loop(bit, made):
+    """The call is short: the next one runs the better code that its function has by then."""
+    engine = Engine(tier="auto", threads=1)
+    module = Module(LOOP, engine=engine)
+    store, lazy = Store(engine), module.code.lazy
+
+    def found():
+        if lazy.table.level(0) == 0:
+            lazy.lifting()._lift_now(lazy, 0)
+            ctypes.c_uint32.from_address(store.address + layout.EXEC.offset("pending")).value = layout.PENDING_BITS[bit]
+            ctypes.c_uint64.from_address(store.address + layout.EXEC.offset("poll_limit")).value = (1 << 64) - 1
+
+    linker = Linker(engine)
+    linker.define_namespaces({"e": {"f": found}})
+    linker.instantiate(store, module).exports.loop(5)
+    assert lazy.table.level(0) == 1 and len(module.code.loops()) == made
 
 
 def test_traps_say_the_same_before_and_after():
@@ -247,10 +316,9 @@ def test_where_the_program_waits_ticks_alone_say_what_runs_much():
     assert not module.code.lazy.compiler.options.counting
     for options in ({"threads": 2}, {"threads": 1, "lift_after": 9}, {"threads": 1, "policy": Thresholds(9)}):
         assert world(**options)[1].code.lazy.compiler.options.counting
-    expected = instance.exports.spin(1 << 22)
-    end = time.monotonic() + 60  # a tick may come between two calls, on a busy machine for long
-    while not levels(module)[SPIN] and time.monotonic() < end:
-        assert instance.exports.spin(1 << 22) == expected
+    n, expected = long_enough(world(lift_after=1 << 20)[2].exports.spin)
+    lifted_by(module, SPIN, lambda: instance.exports.spin(n))
+    assert instance.exports.spin(n) == expected
     assert levels(module)[SPIN] == 1
     module.engine.bus.drain()
     assert {e.calls for e in told if isinstance(e, FunctionLiftQueued)} == {0}
