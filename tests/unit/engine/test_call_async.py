@@ -435,12 +435,17 @@ def test_a_deadline_ends_a_call_while_it_waits_and_while_it_runs(tier):
     async def main():
         task = asyncio.current_task()
         for name, arguments in (("call", (1,)), ("forever", ())):
-            world = World(long, tier)
-            with world.store.deadline(0.02), pytest.raises(DeadlineExceeded) as caught:
-                await world.exports[name].call_async(*arguments)
-            assert [frame.name for frame in caught.value.frames] == [name]
-            assert task.cancelling() == 0
-            clean(world)
+            frames = []
+            for seconds in (0.02, 0.1, 0.5, 2.5):  # on a busy machine less is over before the guest has begun
+                world = World(long, tier)
+                with world.store.deadline(seconds), pytest.raises(DeadlineExceeded) as caught:
+                    await world.exports[name].call_async(*arguments)
+                frames = [frame.name for frame in caught.value.frames]
+                assert task.cancelling() == 0
+                clean(world)
+                if frames:
+                    break
+            assert frames == [name]
         world = World(long, tier)
         waiting = asyncio.create_task(world.exports.call.call_async(1))
         await asyncio.sleep(0)

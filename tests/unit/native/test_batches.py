@@ -169,9 +169,12 @@ def test_no_function_of_a_batch_asks_for_the_gil(options):
     """From its bytes to its code: beside a thread that never gives it up, all of them are compiled."""
     compiler = wasm_compiler(program(4), options)
     indices = list(range(small_functions.FUNCTIONS + 2)) * MANY
-    first, last = watch(compiler, indices, SOON)
-    assert first < len(indices)
-    assert last == len(indices)
+    for _ in range(50):  # on a busy machine all is done before this thread has its turn
+        first, last = watch(compiler, indices, SOON)
+        assert last == len(indices)
+        if first < last:
+            break
+    assert first < last
 
 
 @pytest.mark.trace_slow

@@ -21,6 +21,7 @@ from stratavm.tiers.jit.lift_events import (
 )
 from stratavm.tiers.policy import Policy, Thresholds
 from tests.fuzz import generators
+from tests.unit.tiers.jit.patience import long_enough
 
 EVENTS = (FunctionLiftQueued, FunctionLiftPutOff, FunctionLifted, FunctionLiftDropped)
 PROGRAM = """(module
@@ -43,8 +44,6 @@ PROGRAM = """(module
 """
 LOOP = """(module (import "e" "f" (func $f)) (func (export "loop") (param i32)
   (loop (call $f) (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))"""
-LONG_S = 0.1
-"""Of a call in which ticks come, whatever else the machine does."""
 SQUARE, TWICE, LONE, THROUGH, SUM, SPIN, DIVIDE = range(7)
 
 
@@ -57,20 +56,6 @@ def world(policy=None, **options):
         engine.bus.subscribe(kind, told.append)
     module = Module(PROGRAM, engine=engine)
     return told, module, Linker(engine).instantiate(Store(engine), module)
-
-
-def long_enough(call, seconds=LONG_S):
-    """A number of turns for which a call takes so long on this machine, undisturbed, and what it returns."""
-    found = call(1)  # compiled
-    for power in range(6, 31):
-        took = []
-        for _ in range(3):
-            begin = time.monotonic()
-            found = call(1 << power)
-            took.append(time.monotonic() - begin)
-        if min(took) >= seconds:
-            return 1 << power, found
-    raise AssertionError("no call takes long")
 
 
 def lifted_by(module, function, call):
