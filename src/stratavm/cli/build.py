@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from stratavm.aot.container import MAGIC as IMAGE
-from stratavm.aot.trust import read_key_file
+from stratavm.aot.trust import read_key_file, user_key
 from stratavm.base.forms import Final
 from stratavm.base.text import printable
 from stratavm.base.words import counted
@@ -70,6 +70,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Build, write and report; the exit code is 1 when a function needs the oracle."""
     path = options.output or _beside(options.module)
+    if path == STANDARD and options.json:
+        raise ValueError("--json: standard output is where the image goes: write that to a file with -o FILE")
     if path != STANDARD:
         refuse_loss(path, options.module, IMAGE)
     key = None if options.key is None else read_key_file(options.key)
@@ -87,7 +89,11 @@ def run(options: argparse.Namespace) -> int:
             Order(options.tier, options.cpu, old, key, profile=common.profile(options.profile)),
             _bar(stack),
         )
+    if report.refused:
+        output.note(f"--incremental {printable(options.incremental)}: {report.refused}; all is compiled")
     size = _write(module, path, key, options.executable)
+    if key is None and (why := user_key(make=True)[1]):
+        output.note(f"{printable(path)} has no mark, and no `strata run` uses its code: {why} (hint: --key FILE)")
     if options.json:
         output.emit(_plain(report, path, size, None if options.explain else LISTED))
     elif path != STANDARD:

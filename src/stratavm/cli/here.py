@@ -9,6 +9,7 @@ import time
 from stratavm.base.budget import Budget
 from stratavm.base.errors import ExitError, LinkError, StrataError
 from stratavm.base.forms import TYPE_CHECKING, Any, Final
+from stratavm.base.importing import importing
 from stratavm.base.text import printable
 from stratavm.cli import options as common
 from stratavm.cli import output
@@ -26,7 +27,7 @@ from stratavm.wasi.streams import ProgramOutput
 from stratavm.wasi.world import Wasi
 
 if TYPE_CHECKING:
-    from stratavm.engine.source import SourceLike
+    from stratavm.engine.source import Source, SourceLike
 
 PAGE_BYTES: Final = 1 << 16
 
@@ -39,42 +40,66 @@ def run_here(options: Options) -> int:
         source = getattr(options, "reading", None) or module_source(options.module)
     module = _load(options, source, engine, time_left(options.timeout, begin))
     with Store(module.engine, fuel=options.fuel) as store, wasi(options, module.engine) as context:
+        if options.tcplisten:
+            _tell_ports(options, context)
         linker = Linker(module.engine)
         linker.define_namespaces(context.namespaces(names_of(module)))
         with Watch(store) as watch:
             try:
-                return _ended(options, 0, _execute(options, linker, store, module, begin))
+                code = _ended(options, 0, _execute(options, linker, store, module, begin))
             except ExitError as stop:
-                return _ended(options, stop.code & 0xFF)
+                code = _ended(options, stop.code & 0xFF)
             except (StrataError, MemoryError) as error:
                 if watch.reason(error) != "memory":
                     raise
-                return _starved(options, error, watch)
+                code = _starved(options, error, watch)
             finally:
                 if options.tier_report:
                     _report(module, options.top)
-                if options.profile_out:
-                    module.profile().save(options.profile_out)
+                failed = _save_profile(module, options.profile_out) if options.profile_out else 0
+            return code or failed
 
 
 def _load(options: Options, source: SourceLike, engine: Engine, timeout: float | None) -> Module:
-    """The program; with a key, the image of it, and a note where its code is not used. For a profile, of an image only
-    its binary: its code would not count."""
+    """The program; with a key, the image of it. A note says where the code of an image is not used. For a profile, of
+    an image only its binary is taken: its code would not count."""
     if options.profile_out:
         return Module.bare(source, engine, timeout=timeout)
-    if options.key is None:
-        return Module(source, engine, timeout=timeout)
-    from stratavm.aot.trust import read_key_file
-    from stratavm.engine.aot import BYTES, BuiltCodeRefused
+    key = None
+    if options.key is not None:
+        from stratavm.aot.trust import read_key_file
 
-    def tell(refused: BuiltCodeRefused) -> None:
-        output.note(f"the code in {printable(options.module)} is not used: {refused.reason}")
+        key = read_key_file(options.key)
 
-    engine.bus.subscribe(BuiltCodeRefused, tell)
-    key = read_key_file(options.key)
-    if isinstance(source, BYTES):
-        return Module.deserialize(source, engine, key=key, timeout=timeout)
-    return Module.deserialize_file(source, engine, key=key, timeout=timeout)
+    def taken(origin: Source) -> Source:
+        """What was read; most programs are no image, and nothing of images is imported for them."""
+        if origin.image is None and key is None:
+            return origin
+        with importing:
+            from stratavm.cli.image import attended
+
+        return attended(origin, key, engine, options)
+
+    return Module._taking(source, engine, timeout, taken)
+
+
+def _tell_ports(options: Options, context: Wasi) -> None:
+    """Which ports the system chose where none was named: nobody else knows."""
+    for asked, (host, port) in zip(options.tcplisten, context.listening, strict=True):
+        if asked.rpartition(":")[2].strip("0") == "":
+            shown = f"[{host}]" if ":" in host else host
+            output.note(f"listening on {shown}:{port}")
+
+
+def _save_profile(module: Module, path: str) -> int:
+    """Write what ``--profile-out`` asks for; the exit code where it cannot be written. The guest's own end, which may
+    be an error, is reported besides."""
+    try:
+        module.profile().save(path)
+    except OSError as error:
+        output.complain(f"--profile-out {printable(path)}: {error.strerror}")
+        return output.FAILED
+    return 0
 
 
 def _report(module: Module, top: int | None) -> None:

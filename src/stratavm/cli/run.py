@@ -121,8 +121,8 @@ def _check_folder(path: str) -> None:
 
 
 def _check_place(path: str, module: str) -> None:
-    """Raise OSError if the folder of a file that is to be written at the end is not there, or the file is a folder;
-    ValueError if it is the module."""
+    """Raise OSError if a file that is to be written at the end cannot be: it is a folder, or its folder is not there or
+    not for writing; ValueError if it is the module."""
     from stratavm.cli.source import refuse_loss
 
     refuse_loss(path, module, b"", "--profile-out")
@@ -130,7 +130,10 @@ def _check_place(path: str, module: str) -> None:
         raise IsADirectoryError(errno.EISDIR, "--profile-out: a folder", path)
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
-        raise FileNotFoundError(errno.ENOENT, "no such folder", folder)
+        raise FileNotFoundError(errno.ENOENT, "--profile-out: no such folder", folder)
+    place = path if os.path.exists(path) and not os.path.isfile(path) else folder
+    if not os.access(place, os.W_OK):
+        raise PermissionError(errno.EACCES, "--profile-out: it cannot be written", place)
 
 
 def contradiction(options: Options) -> tuple[str, str] | None:

@@ -14,7 +14,7 @@ from stratavm.aot.container import Damaged, FileContent, write
 from stratavm.aot.contents import BINARY, CODE, FACTS, LAYOUT, MEMORY, SKELETON, facts_of, mismatch, pack_facts
 from stratavm.aot.files import write_whole
 from stratavm.aot.trust import NOTHING, believed, checked_key, user_key
-from stratavm.base import IMPORTED_NS, switches
+from stratavm.base import switches
 from stratavm.base.budget import Budget
 from stratavm.base.errors import ModuleError, StrataError
 from stratavm.base.events.core import Event
@@ -23,7 +23,7 @@ from stratavm.base.events.declare import event
 from stratavm.base.forms import TYPE_CHECKING, Final, TypeAlias, dataclass, replace
 from stratavm.base.importing import importing
 from stratavm.base.numbers import seconds_or_none, truth
-from stratavm.engine.codecache import CLOCK_NS, PACKAGE, ImageRestored, KeptModule, package_identity
+from stratavm.engine.codecache import PACKAGE, ImageRestored, KeptModule, check_package, package_identity
 from stratavm.engine.config import way_of
 from stratavm.engine.engine import Engine, engine_of
 from stratavm.engine.events import describe
@@ -79,10 +79,12 @@ class BuiltCodeUsed(Event):
 
 @event
 class BuiltCodeRefused(Event):
-    """The code of an image does not run here, or is damaged: the binary in it is compiled instead."""
+    """The code of an image does not run here, or is damaged: the binary in it is compiled instead. Or so with another
+    ``part`` of it, or with an old image as a build should follow: of that all is compiled."""
 
     module: str
     reason: str
+    part: str = "code"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ class BuildReport:
         fallbacks: index, name and reason of those that run on the oracle.
         seconds: that it took, loading included.
         hot: how many were compiled at level 1 since a profile says so; None where there was none.
+        refused: why nothing of the old image was used; empty where something was, or there was none.
     """
 
     functions: int
@@ -124,6 +127,7 @@ class BuildReport:
     fallbacks: tuple[tuple[int, str, str], ...]
     seconds: float = 0.0
     hot: int | None = None
+    refused: str = ""
 
 
 def build_module(
@@ -204,9 +208,13 @@ def _build(
     with _compiler(module, tier, cpu) as code:
         facts = _facts_of(module, code, tier)
         functions, first = len(module.model.functions), len(module.model.imported_funcs)
-        reasons: Mapping[int, str] | str = "everything is compiled"
+        reasons: Mapping[int, str] | str = "no image of before was given"
+        refused = ""
         if old is not None:
             reasons = old.reasons(code, facts, ("build", *code.code_facts, "options"), first)
+            if isinstance(reasons, str):
+                refused = reasons
+                _refuse(module.engine.source, old.name, refused)
         again = None if isinstance(reasons, str) else sorted(reasons)
         if hot is not None:
             facts |= {"tier": "profile", "options": digest(code.code_key.encode(), repr(sorted(hot)).encode()).hex()}
@@ -228,6 +236,7 @@ def _build(
             compiled=tuple((first + i, name(first + i), why) for i, why in sorted(reasons.items())),
             fallbacks=tuple((f, name(f), why) for f, why in sorted(code.fallbacks.items())),
             hot=None if hot is None else len(hot),
+            refused=refused,
         )
         source = module.engine.source
         if source.hears(ModuleBuilt):
@@ -373,7 +382,7 @@ class KeptInImage(KeptModule):
         try:
             found: tuple[Functions, Datas] = unpack(self._image.section(SKELETON), size)
         except (ValueError, OSError) as error:
-            self.refuse(error)
+            self.refuse(error, SKELETON)
             return None
         return found
 
@@ -394,7 +403,7 @@ class KeptInImage(KeptModule):
                     self._source.emit(BuiltCodeUsed(self._name, functions, len(data)))
                 return
         except (ValueError, OSError, StrataError) as error:
-            why = describe(error)
+            why = _words(error)
         _refuse(self._source, self._name, why)
         self._instead = self._cached()
         if self._instead is not None:
@@ -407,9 +416,9 @@ class KeptInImage(KeptModule):
         data = code.pack_code(by_index=True)
         return None if code.packed(data).missing() else Built(self._facts, data)
 
-    def refuse(self, error: Exception) -> None:
+    def refuse(self, error: Exception, part: str = SKELETON) -> None:
         """Say of a part that it was not used."""
-        _refuse(self._source, self._name, describe(error))
+        _refuse(self._source, self._name, _words(error), part)
 
     def images(self, way: str, model: Model) -> Images | None:
         """What the module's memory begins with, to be mapped from a copy of what its file has; None where it has
@@ -430,7 +439,7 @@ class KeptInImage(KeptModule):
                 os.close(descriptor)
                 raise Damaged("the pages of its memory are not what they were")
         except (Damaged, OSError) as error:
-            self.refuse(error)
+            self.refuse(error, MEMORY)
             return None
         if self._source.hears(ImageRestored):
             self._source.emit(ImageRestored(self._name, size))
@@ -454,14 +463,19 @@ def kept_in(name: str, engine: Engine, origin: Source, cached: Callable[[], Cach
             return KeptInImage(name, engine.source, image, facts, is_own, cached)
         why = why or mismatch(facts, _here())
     except (Damaged, OSError, CacheRefused) as error:
-        why = why or describe(error)
+        why = why or _words(error)
     _refuse(engine.source, name, why)
     return None
 
 
-def _refuse(source: EventSource, name: str, why: str) -> None:
+def _words(error: Exception) -> str:
+    """What went wrong; damage says it itself."""
+    return str(error) if isinstance(error, Damaged) else describe(error)
+
+
+def _refuse(source: EventSource, name: str, why: str, part: str = CODE) -> None:
     if source.hears(BuiltCodeRefused):
-        source.emit(BuiltCodeRefused(name, why))
+        source.emit(BuiltCodeRefused(name, why, part))
 
 
 def description(origin: Source) -> list[tuple[str, str]]:
@@ -503,10 +517,9 @@ def build_identity() -> str:
     """What tells this build of Strata from any other, on whatever machine: all that its files have in them.
 
     Raises:
-        CacheRefused: files changed since this process imported them.
+        CacheRefused: files changed since this process imported them, or may have.
     """
-    if any(changed > IMPORTED_NS - CLOCK_NS for *_, changed in package_identity()):
-        raise CacheRefused("files of stratavm changed since this process imported it: start it anew")
+    check_package()
     return _content_identity().hex()
 
 

@@ -263,8 +263,7 @@ class DiskCodeCache(CodeCache):
         """The directory, as it may have been opened already; None where it cannot be used, which is said once."""
         if self._disk is None and not self._refused:
             try:
-                if any(changed > IMPORTED_NS - CLOCK_NS for *_, changed in package_identity()):
-                    raise CacheRefused("files of stratavm changed since this process imported it: start it anew")
+                check_package()
                 folder, key_folder = default_folders()
                 folders = self._folder or folder, key_folder
                 begun = None if ahead is None else ahead.disk
@@ -512,6 +511,16 @@ class KeptModule:
 def _mark_of(files: tuple[tuple[str, int, int, int], ...]) -> bytes:
     """What stands for the files of the package in keys: there are hundreds."""
     return digest(b"package", repr(files).encode())
+
+
+def check_package() -> None:
+    """Raise CacheRefused if files of this package are not surely those that this process imported: they changed since,
+    or are of a time that is still to come, as where the clock was set back."""
+    newest = max(changed for *_, changed in package_identity())
+    if newest > time.time_ns():
+        raise CacheRefused("files of stratavm are of a time that is still to come: is the clock right?")
+    if newest > IMPORTED_NS - CLOCK_NS:
+        raise CacheRefused("files of stratavm changed since this process imported it: start it anew")
 
 
 @cache

@@ -36,10 +36,12 @@ class Predecessor:
         way: what the module's engine accepts, and under what limits.
 
     Attributes:
+        name: what it is called in events.
         why: why nothing of it is used; empty where something may be.
     """
 
     def __init__(self, source: Source, build: str, way: str, config: Config) -> None:
+        self.name = source.name
         self.why = ""
         self._packed: PackedCode | None = None
         self._changes: Changes | None = None

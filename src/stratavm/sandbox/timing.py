@@ -17,5 +17,5 @@ def time_left(seconds: float | None, since: float) -> float | None:
         return None
     left = seconds - (time.monotonic() - since)
     if left <= 0:
-        raise DeadlineExceeded(detail="loading the module took all of it")
+        raise DeadlineExceeded(detail="loading the module took all of it" if seconds > 0 else "there was none at all")
     return left

@@ -44,6 +44,8 @@ LARGEST: Final = 1 << 28
 """Bytes of one entry."""
 ABANDONED_S: Final = 3600.0
 """After so long nobody is still writing a file aside."""
+AHEAD_S: Final = 60.0
+"""So many seconds may the clock of a file server be ahead of this one."""
 FLAGS: Final = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -434,6 +436,8 @@ class DiskCache:
         kept = self.entries()
         total, gone = sum(entry.size for entry in kept), 0
         if total > most:
+            soon = time.time() + AHEAD_S
+            kept.sort(key=lambda entry: entry.used > soon)  # the clock was set back: nobody knows when those were used
             while kept and total > most * KEPT_SHARE:
                 entry = kept.pop()
                 self._remove(entry.key + SUFFIX)

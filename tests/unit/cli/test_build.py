@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from stratavm import DecodeError, Module
+from stratavm.aot import container
 from stratavm.cli.build import LISTED
 
 TEXT = """(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
@@ -15,6 +16,9 @@ TEXT = """(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (para
   (func (export "_start") (call $exit (call $code))))""".replace(
     "LARGE", "(local.set 1 (i32.add (local.get 1) (local.get 0)))" * 40
 )
+
+
+NOT_USED = "strata: the code in app.strata is not used: "
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +70,8 @@ def test_the_report_as_data(strata):
     told = json.loads(out)
     assert (code, told["file"], told["functions"], told["fallbacks"]) == (0, "x.strata", 3, [])
     assert [row["function"] for row in told["compiled"]] == [1, 2, 3] and told["bytes"] == os.stat("x.strata").st_size
-    assert (told["compiled_count"], told["reasons"]) == (3, [{"reason": "everything is compiled", "functions": 3}])
+    assert told["reasons"] == [{"reason": "no image of before was given", "functions": told["compiled_count"]}]
+    assert told["compiled_count"] == 3
 
 
 def test_a_report_of_a_large_module_is_short_unless_all_is_asked_for(strata, here):
@@ -155,6 +160,52 @@ def test_an_old_image_that_is_none_is_blamed_by_its_name(strata, here):
     assert raised.value.file == "the old image"
 
 
+def test_an_old_image_of_which_nothing_is_used_is_said_once(strata, here):
+    """With --json, too; where something of it is used, nothing is said."""
+    strata("build", "app.wat", "-o", "old.strata")
+    for text, said in ((TEXT, ""), (TEXT.replace("(memory", "(global i32 (i32.const 1)) (memory"), "global: no index")):
+        (here / "app.wat").write_text(text)
+        for words in ((), ("--json",), ("--explain",)):
+            err = strata("build", "--incremental", "old.strata", *words, "app.wat")[2]
+            assert err.count("\n") == bool(said) and said in err
+    assert err.startswith("strata: --incremental old.strata: global: ")
+    assert strata("build", "--incremental", "nope", "app.wat")[2].startswith("strata: nope: No such file")
+
+
+def test_code_that_is_not_used_is_said_once(strata, here):
+    """Whoever ships images would only see slow starts."""
+    strata("build", "app.wat")
+    assert strata("run", "app.strata") == (7, "", "")
+    data = (here / "app.strata").read_bytes()
+    for section, said in (("code", NOT_USED), ("skeleton", "strata: a part of app.strata is not used: ")):
+        damaged = bytearray(data)
+        damaged[container.read(data).sections[section].offset + 9] ^= 1
+        (here / "app.strata").write_bytes(damaged)
+        assert strata("run", "app.strata") == (7, "", f"{said}the section {section} is damaged\n")
+    (here / "app.strata").write_bytes(data)
+    code, _, err = strata("run", "--fuel", "1000", "app.strata")
+    assert code == 7 and err.startswith(NOT_USED + "its code has fuel=") and err.count("\n") == 1
+    assert strata("run", "--tier", "oracle", "app.strata") == (7, "", "")  # which takes no code
+    assert strata("run", "--isolate", "app.strata")[2] == NOT_USED + "behind the wall of --isolate there is no key\n"
+
+
+def test_an_image_without_a_mark_is_said_when_it_is_built(strata, here, monkeypatch):
+    """Nobody would use its code."""
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setenv("HOME", "")
+    err = strata("build", "app.wat")[2]
+    assert err.startswith("strata: app.strata has no mark, ") and "no home directory" in err and err.count("\n") == 1
+    assert strata("run", "app.strata")[2] == NOT_USED + "it has no mark\n"
+    assert strata("build", "--key", key_file(here / "key"), "app.wat")[2] == ""
+
+
+def test_data_and_an_image_do_not_go_to_one_place(strata):
+    """Said before anything is built."""
+    code, out, err = strata("build", "--json", "app.wat", "-o", "-")
+    assert (code, err) == (1, "")
+    assert "--json: standard output is where the image goes" in json.loads(out)["error"]["message"]
+
+
 def test_a_damaged_image_is_said(strata, here):
     """What to do about it as well."""
     strata("build", "app.wat")
@@ -181,7 +232,7 @@ def test_an_image_of_a_key_runs_where_the_key_is(strata, here):
     assert strata(f"--key={key}", "app.strata") == (7, "", "")
     code, out, err = strata("run", "--key", other, "app.strata")
     assert (code, out) == (7, "") and "app.strata is not used: its mark is not by the key that was given" in err
-    assert strata("run", "app.strata") == (7, "", "")
+    assert strata("run", "app.strata") == (7, "", NOT_USED + "this user has no key\n")
     assert "used         no: " in strata("info", "app.strata")[1]
     strata("build", "app.wat")
     assert "mark is not by the key" in strata("run", "--key", key, "app.strata")[2]
@@ -193,8 +244,9 @@ def test_an_old_image_of_a_key_is_used_with_the_key(strata, here):
     strata("build", "--key", key, "app.wat")
     assert "3 as they were" in strata("build", "--key", key, "--incremental", "app.strata", "app.wat")[1]
     assert strata("run", "--key", key, "app.strata") == (7, "", "")
-    out = strata("build", "--incremental", "app.strata", "--explain", "app.wat")[1]
+    _, out, err = strata("build", "--incremental", "app.strata", "--explain", "app.wat")
     assert "2 as they were" not in out and "the old image is not used: this user has no key" in out
+    assert err == "strata: --incremental app.strata: the old image is not used: this user has no key; all is compiled\n"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -291,7 +292,7 @@ def test_what_is_wrong_with_a_profile_is_said_before_anything_runs(strata, write
     for words in (("run", "--profile"), ("build", "--profile")):
         assert "the profile is of another module: x" in strata(*words, str(profile), path)[2]
     code, out, err = strata("run", "--profile-out", str(tmp_path / "nope/p"), path)
-    assert (code, out) == (1, "") and "nope: no such folder" in err
+    assert (code, out) == (1, "") and "nope: --profile-out: no such folder" in err
     assert "leave one of them out" in strata("build", "--profile", "p", "--incremental", "old", path)[2]
 
 
@@ -304,6 +305,23 @@ def test_a_profile_replaces_neither_the_module_nor_a_folder(strata, tmp_path):
     assert path.read_text().startswith("(module")
     code, out, err = strata("run", "--profile-out", str(tmp_path), str(path))
     assert (code, out) == (1, "") and "--profile-out: a folder" in err
+
+
+@pytest.mark.parametrize(("end", "code"), [("(i32.const 7)", 7), ("(i32.const 0)", 1), ("(unreachable)", 134)])
+def test_a_profile_that_cannot_be_written_is_said_beside_the_guests_end(strata, write, alone, end, code):
+    """By its option and its file; what the guest ended with is not lost."""
+    text = HOT.replace("(call $exit (i32.const 7))", end if "un" in end else f"(call $exit {end})")
+    found, _, err = strata("run", "--profile-out", "/dev/full", write(text))
+    assert found == code and "strata: --profile-out /dev/full: No space left on device\n" in err
+    assert ("unreachable" in err) == (code == 134)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_profile_is_not_promised_where_nothing_may_be_written(strata, write, tmp_path):
+    """Said before the guest runs."""
+    (tmp_path / "shut").mkdir(mode=0o500)
+    code, out, err = strata("run", "--profile-out", str(tmp_path / "shut/p"), write(HOT))
+    assert (code, out) == (1, "") and "shut: --profile-out: it cannot be written" in err
 
 
 @pytest.mark.parametrize(
@@ -372,4 +390,8 @@ def test_a_guest_may_listen(strata, write):
     """Descriptor 3 is a socket at the address, where it waits."""
     code, _, err = strata("run", "--tcplisten", "127.0.0.1:0", "--timeout", "0.2", write(ACCEPT))
     assert code == 124, err  # it waits for somebody to connect
+    port = re.search(r"^strata: listening on 127\.0\.0\.1:(\d+)$", err, re.M)
+    assert port is not None and int(port[1]) > 0
+    code, _, err = strata("run", "--tcplisten", f"127.0.0.1:{port[1]}", "--timeout", "0.2", write(ACCEPT))
+    assert code == 124 and "listening" not in err  # who named it knows it
     assert strata("run", "--timeout", "20", write(ACCEPT))[0] == 134  # without, there is no descriptor 3

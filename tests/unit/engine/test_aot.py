@@ -13,7 +13,7 @@ import pytest
 import stratavm
 from stratavm import DecodeError, Engine, Linker, Module, Store, Trap
 from stratavm.aot import container
-from stratavm.engine import aot, source
+from stratavm.engine import aot, codecache, source
 from stratavm.engine.aot import BuiltCodeRefused, BuiltCodeUsed, ModuleBuilt
 from stratavm.module.limits import Limits
 from stratavm.native.compile import ModuleCompiler
@@ -360,7 +360,7 @@ def test_the_build_is_known_by_what_its_files_say(monkeypatch, home):
 def test_a_process_whose_package_was_changed_builds_nothing(monkeypatch):
     """And takes no code: it runs what it imported, and what lies there now is something else."""
     data = Module.build(TEXT).serialize()
-    monkeypatch.setattr(aot, "IMPORTED_NS", 0)
+    monkeypatch.setattr(codecache, "IMPORTED_NS", 0)
     with pytest.raises(stratavm.StrataError, match="changed since this process imported it"):
         Module.build(TEXT)
     assert "changed since" in load(lambda engine: Module.deserialize(data, engine))[1]

@@ -238,6 +238,38 @@ def test_a_process_whose_package_was_changed_keeps_nothing(binary, monkeypatch):
     assert of(events, CodeKept)
 
 
+def test_a_clock_that_was_set_back_is_a_miss_that_says_so(binary, home, monkeypatch):
+    """Behind the times of the package nobody knows what it was when it was imported; else, entries and files are of a
+    time that is still to come, and are taken and read as ever."""
+    path = home / "app.wasm"
+    path.write_bytes(binary)
+    first, _, events = answers(path)
+    assert of(events, CodeKept)
+    later = time.time() + 10 * 86_400
+    for file in (path, *(home / "cache/stratavm/code").iterdir()):
+        os.utime(file, (later, later))
+    found, _, events = answers(path)
+    assert found == first and of(events, CodeRestored) and not of(events, CodeNotKept)
+    newest = max(changed for *_, changed in codecache.package_identity())
+    monkeypatch.setattr(codecache.time, "time_ns", lambda: newest - 10**9)
+    found, _, events = answers(path)
+    (said,) = of(events, CodeNotKept)
+    assert found == first and "is the clock right?" in said.reason and not of(events, CodeRestored)
+
+
+def test_two_processors_share_a_cache(binary):
+    """As machines with one home directory do: each has entries of its own, and finds them again."""
+    keys = {cpu: Module(binary, engine=Engine(cpu=cpu, cache=False)).code.code_key for cpu in ("v2", "native")}
+    if len({*keys.values()}) < 2:
+        pytest.skip("this processor has no more than x86-64-v2")
+    found = []
+    for cpu in ("v2", "native", "v2", "native"):
+        results, _, events = answers(binary, cpu=cpu)
+        found.append((results, bool(of(events, CodeRestored)), bool(of(events, FunctionCompiled))))
+    assert [(restored, compiled) for _, restored, compiled in found] == [(False, True)] * 2 + [(True, False)] * 2
+    assert len({str(results) for results, *_ in found}) == 1
+
+
 def test_another_build_is_another_entry(binary, monkeypatch):
     """Any file of the package that was touched."""
     answers(binary)

@@ -205,3 +205,11 @@ def test_loading_counts(monkeypatch):
     assert (done.reason, done.stdout) == ("timeout", b"")
     assert "loading" in done.message
     assert timing.time_left(None, 0) is None
+
+
+def test_no_time_is_not_blamed_on_loading():
+    """Where the module is there already as well."""
+    for timeout in (0, -1):
+        done = stratavm.run(stratavm.Module(program(SAY)), timeout=timeout)
+        assert (done.reason, done.code) == ("timeout", 124)
+        assert "there was none at all" in done.message and "loading" not in done.message

@@ -198,6 +198,20 @@ def test_the_entries_that_were_not_used_for_the_longest_time_go(folders):
         cache.keep(KEY, b"x" * 10_001)
 
 
+def test_a_clock_that_was_set_back_costs_no_new_entries(folders):
+    """Else what was used at a time that is still to come would stay for good, and what is new go at once."""
+    cache = DiskCache(*map(str, folders), most_bytes=10_000)
+    later = time.time() + 10 * 86_400
+    keys = [digest(bytes([n])) for n in range(12)]
+    for key in keys[:8]:
+        cache.keep(key, b"x" * 1000)
+        os.utime(entry(folders, key), (later, later))
+    for key in keys[8:]:
+        cache.keep(key, b"x" * 1000)
+        assert cache.find(key)[0], "it has just been kept"
+    assert {key.hex() for key in keys[8:]} <= {e.key for e in cache.entries()}
+
+
 def test_what_killed_writers_left_is_swept(cache, folders):
     """Once nobody can be writing it any more."""
     old, new = folders[0] / f"{ASIDE}1-a", folders[0] / f"{ASIDE}2-b"
