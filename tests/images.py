@@ -3,8 +3,8 @@
 ``python -m tests.images --flips 10000 --kills 200 --seed 1`` flips bits in each part of an image (what is loaded then
 answers as the module does, or is refused by a typed error), does the same with sums made right again (nothing of that
 is run), and under a key; cuts it off around the end of each part, kills processes that write one, and writes and loads
-where there is no room, nothing may be written, nothing may be executed, and others may write. The short form is among
-the unit tests.
+where there is no room, nothing may be written, nothing may be executed, and others may write; also while others put
+images of theirs in its place (``tests/surroundings.py``). The short form is among the unit tests.
 """
 
 from __future__ import annotations
@@ -244,6 +244,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--flips", type=int, default=10_000)
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--swaps", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     data = built(executable=True)
@@ -261,6 +262,9 @@ def main() -> int:
             print(f"in a folder: {kind:8} {became}")
     with tempfile.TemporaryDirectory() as folder:
         whole, left = kill_writers(Path(folder), options.kills, options.seed)
+    from tests import surroundings  # which has our names
+
+    surroundings.main(True, options.swaps, options.seed)
     print(f"{options.kills} writers killed: a whole file {whole} times, {left} files left aside")
     return 0
 

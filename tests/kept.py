@@ -3,6 +3,7 @@
 * ``flips``: bits of kept entries are turned over, one at a time; each start says so and does what it did.
 * ``kills``: a process that writes an entry is killed at random moments; there is the old one or the new one.
 * ``processes``: so many start the same program at once; all are right, and leave one entry.
+* ``surroundings``: file systems that are full, read-only or noexec, folders of others, no home, another Strata.
 
 All happens in folders of their own. A process that dies is a finding, and names its seed.
 """
@@ -197,9 +198,12 @@ def main() -> int:
         return 0
     try:
         print(f"processes: {dict(processes(options.processes))}", flush=True)
+        from tests import surroundings  # which has our names
+
+        surroundings.main(False, 0, options.seed)
         print(f"kills: {dict(kills(options.seed, options.kills))}", flush=True)
         print(f"flips: {dict(sum(in_children(options.flips, options.seed), Counter[str]()))}", flush=True)
-    except Finding as finding:
+    except AssertionError as finding:  # of this module and of the ones that it imports
         print(f"finding: {finding}", flush=True)
         return 1
     return 0
