@@ -155,6 +155,11 @@ def contradiction(options: Options) -> tuple[str, str] | None:
             f"--key {printable(options.key)}: the guest could read it in --dir {printable(folder)}",
             "keep it elsewhere",
         )
+    if options.key is not None and options.dir and (names := _names_of(options.key)) > 1:
+        return (
+            f"--key {printable(options.key)}: the file has {names} names, and one may lie in a folder of --dir",
+            "copy it",
+        )
     if options.isolate and options.profile_out:
         return "--profile-out: behind the wall of --isolate there is nowhere to write it", "leave one of them out"
     if options.profile_out and options.cache not in (None, "off"):
@@ -162,6 +167,14 @@ def contradiction(options: Options) -> tuple[str, str] | None:
     if options.isolate and options.cache not in (None, "off"):
         return f"--cache {options.cache}: behind the wall of --isolate there is no cache", "leave one of them out"
     return None
+
+
+def _names_of(path: str) -> int:
+    """Hard links of a file; of none that can be looked at 0: reading it will say why."""
+    try:
+        return os.stat(path).st_nlink
+    except OSError:
+        return 0
 
 
 def _folder_of(path: str, options: Options) -> str:

@@ -309,5 +309,9 @@ def test_a_guest_does_not_see_the_key_that_its_code_is_trusted_by(strata, here):
         assert code == 2 and "the guest could read it" in err
     (here / "data").mkdir()
     assert strata("run", "--dir", "data", "--key", "keys/key", "app.strata") == (7, "", "")
+    (here / "data/other name").hardlink_to(here / "keys/key")
+    code, _, err = strata("run", "--dir", "data", "--key", "keys/key", "app.strata")
+    assert code == 2 and "2 names" in err
+    assert strata("run", "--key", "keys/key", "app.strata") == (7, "", "")
     code, _, err = strata("run", "--isolate", "--key", "keys/key", "app.strata")
     assert code == 2 and "no keys" in err
