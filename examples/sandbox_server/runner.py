@@ -27,12 +27,14 @@ class Settings:
         policy: of each language's pool.
         output_bytes: what a script may print in an answer; a stream may be longer.
         request_bytes: the longest request.
+        patience: seconds for which a reader of a stream may take nothing.
     """
 
     languages: tuple[str, ...] = tuple(LANGUAGES)
     policy: stratavm.Policy = field(default_factory=usual_policy)
     output_bytes: int = 64 << 10
     request_bytes: int = 256 << 10
+    patience: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
+import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -15,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import Message, Send
 
 import stratavm
 from examples.sandbox_server.runner import Runner, Script, Settings
@@ -54,7 +57,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         return JSONResponse(answer)
 
     async def stream(request: Request) -> Response:
-        return StreamingResponse(_output(runner, await _script(request, runner)), media_type="text/plain")
+        return Output(_output(runner, await _script(request, runner)), runner.settings.patience)
 
     async def languages(request: Request) -> Response:
         return JSONResponse(sorted(runner.languages))
@@ -104,7 +107,35 @@ def _refusal(error: stratavm.Rejected) -> Response:
     return JSONResponse({"reason": "rejected", "message": str(error)}, status, {"retry-after": "1"})
 
 
-async def _output(runner: Runner, script: Script) -> AsyncIterator[bytes]:
+class Output(StreamingResponse):
+    """Text as it comes. A reader who takes nothing for ``patience`` seconds is as good as gone: then all ends here.
+    What the server had written to the connection by then is the kernel's to keep, which ``listen`` limits."""
+
+    def __init__(self, pieces: AsyncGenerator[bytes], patience: float) -> None:
+        super().__init__(pieces, media_type="text/plain")
+        self._pieces, self._patience = pieces, patience
+
+    async def stream_response(self, send: Send) -> None:
+        """Send the pieces."""
+
+        async def in_time(message: Message) -> None:
+            async with asyncio.timeout(self._patience):
+                await send(message)
+
+        async with aclosing(self._pieces):
+            await super().stream_response(in_time)
+
+
+def listen(host: str, port: int, patience: float) -> socket.socket:
+    """A socket that listens. Its connections end where the other side takes nothing for ``patience`` seconds."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.create_server((host, port), family=family, backlog=2048)
+    if sys.platform == "linux":
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(patience * 1000))
+    return listening
+
+
+async def _output(runner: Runner, script: Script) -> AsyncGenerator[bytes]:
     """Output as it comes, then a line that says how the script ended. A reader who stops reading stops the guest, which
     waits until its time is over; one who goes away ends it."""
     chunks: asyncio.Queue[bytes | None] = asyncio.Queue(CHUNKS)

@@ -1,23 +1,26 @@
 """The example server: scripts of strangers over HTTP, with a real client, and its page in a real browser."""
 
 import asyncio
+import json
 import shutil
 import socket
 import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from itertools import islice
 from urllib.parse import quote
 
 import httpx
 import pytest
 import uvicorn
+from starlette.requests import ClientDisconnect
 
 import stratavm
 from examples.sandbox_server.languages import LANGUAGES
 from examples.sandbox_server.runner import Runner, Script, Settings
-from examples.sandbox_server.server import create_app
+from examples.sandbox_server.server import Output, create_app, listen
 from tests import needed
 
 pytestmark = pytest.mark.trace_slow
@@ -31,12 +34,11 @@ class Served:
 
     def __init__(self, settings):
         self.app = create_app(settings)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        self._server = uvicorn.Server(uvicorn.Config(self.app, port=port, log_level="warning"))
-        self._thread = threading.Thread(target=self._server.run)
+        self._socket = listen("127.0.0.1", 0, settings.patience)
+        self.address = self._socket.getsockname()
+        self.url = f"http://127.0.0.1:{self.address[1]}"
+        self._server = uvicorn.Server(uvicorn.Config(self.app, log_level="critical"))
+        self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
 
     def __enter__(self):
         self._thread.start()
@@ -49,6 +51,12 @@ class Served:
         self.client.close()
         self._server.should_exit = True
         self._thread.join()
+        self._socket.close()
+
+    @property
+    def connections(self):
+        """How many the server has, but for that of the client."""
+        return len(self._server.server_state.connections) - bool(self.client._transport._pool.connections)
 
     @property
     def runner(self):
@@ -186,6 +194,42 @@ def test_a_reader_who_goes_away_ends_the_guest(server):
     while pool.metrics().running:
         time.sleep(0.01)
     assert pool.metrics().cancelled >= 1
+
+
+def test_a_reader_who_reads_nothing_is_given_up(program):
+    """Its connection, its task and its output are let go, and the server goes on."""
+    program("quickjs.wasm")
+    body = json.dumps({"language": "javascript", "code": "for (;;) console.log('x'.repeat(10000))"}).encode()
+    head = f"POST /stream HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+    with Served(settings(patience=0.3)) as served, closing(socket.create_connection(served.address)) as deaf:
+        deaf.sendall(head + body)
+        pool = served.runner.pools["javascript"]
+        while not pool.metrics().cancelled or served.connections:
+            time.sleep(0.01)
+        assert served.run("console.log(1)").json()["output"] == "1\n"
+
+
+def test_a_stream_ends_where_nothing_is_taken_of_it():
+    """Whatever it is made of is closed."""
+    ended = []
+
+    async def pieces():
+        try:
+            while True:
+                yield b"x"
+        finally:
+            ended.append(True)
+
+    async def send(message):
+        if message["type"] == "http.response.body":
+            await asyncio.get_running_loop().create_future()
+
+    async def main():
+        with pytest.raises((OSError, ClientDisconnect)):
+            await Output(pieces(), 0.01)({"type": "http", "asgi": {"spec_version": "2.4"}}, None, send)
+        assert ended == [True]
+
+    asyncio.run(main())
 
 
 def test_metrics_are_served(server):
