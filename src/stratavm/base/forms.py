@@ -144,7 +144,7 @@ else:
         """A copy with some fields changed."""
         made = self._make([changes.pop(name, value) for name, value in zip(self._fields, self, strict=True)])
         if changes:
-            raise ValueError(f"Got unexpected field names: {list(changes)!r}")
+            raise WRONG_FIELD(f"Got unexpected field names: {list(changes)!r}")
         return made
 
     def _asdict(self):
@@ -162,6 +162,9 @@ else:
         "__slots__": (), "_replace": _replace, "_asdict": _asdict, "__repr__": __repr__,
         "__getnewargs__": __getnewargs__, "__replace__": _replace, "_make": classmethod(_make),
     }  # fmt: skip
+
+    WRONG_FIELD = ValueError if sys.version_info < (3, 13) else TypeError
+    """What the original raises for names that a named tuple does not have."""
 
     class NamedTupleType(type):
         """Makes a plain subclass of ``tuple`` of a class statement."""
