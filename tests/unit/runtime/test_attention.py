@@ -166,7 +166,8 @@ def test_what_needs_the_long_way_sets_its_bit_and_takes_it_away(name: str) -> No
     if name in LASTING:
         assert world.goes_the_long_way() and world.goes_the_long_way() and world.standing == {name}
     else:
-        assert bool(world.standing) == world.goes_the_long_way()
+        if world.standing:
+            assert world.goes_the_long_way()
         assert not world.standing and world.goes_the_short_way()
 
 
