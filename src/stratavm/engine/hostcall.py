@@ -163,8 +163,13 @@ def run_shortly(self: PythonHost, cells: cython.pointer(uint64_t)) -> cython.int
     """The short way, and where it does nothing, the one that does every case."""
     if self.plain is None:
         self.first()
-    if self.plain is not None and self.short.go(self.plain, cells):
+    went: cython.int = 0 if self.plain is None else self.short.go(self.plain, cells)
+    if went == 1:
         return 0
+    if went == 2:
+        request: object = self.short.request
+        self.short.request = None
+        return wait_for(self, request, cells)
     return run_spec(self, cells)
 
 

@@ -13,8 +13,9 @@ class ShortWay:
         self.general = general
 
     def go(self, memory, cells):
-        """1: done, the result is in the first cell. 0: not a usual case, and nothing has happened. The memory is one of
-        the store that the call has entered: it does not close, move or shrink meanwhile."""
+        """1: done, the result is in the first cell. 0: not a usual case, and nothing has happened. 2: the guest, which
+        is on a fiber, waits for ``request``, which gives the result. The memory is one of the store that the call has
+        entered: it does not close, move or shrink meanwhile."""
         return 0
 
     def __call__(self, *arguments: object) -> object:

@@ -97,3 +97,11 @@ cdef extern from * nogil:
         timespec st_ctim
     int fstat(int, stat_t*)
     int sched_yield()
+
+cdef enum:
+    MOST_BUFFERS = 16
+
+cdef struct Buffers:
+    iovec[MOST_BUFFERS] items
+    int count                         # of those that are not empty
+    uint64_t size

@@ -2,16 +2,8 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from stratavm.engine.shortway cimport ShortWay
 from stratavm.runtime.memory cimport Memory
-from stratavm.wasi.p1.kernel cimport iovec
+from stratavm.wasi.p1.kernel cimport Buffers
 from stratavm.wasi.state cimport DescriptorState, WorldState
-
-cdef enum:
-    MOST_BUFFERS = 16
-
-cdef struct Buffers:
-    iovec[MOST_BUFFERS] items
-    int count                         # of those that are not empty
-    uint64_t size
 
 cdef class Short(ShortWay):
     cdef WorldState world
@@ -50,7 +42,11 @@ cdef class FdFilestatGet(Short):
     pass
 
 cdef class Moving(Short):
+    cdef object begin                 # ``transfers.begin``, once it was wanted
     cdef int move(self, Memory memory, uint64_t* cells, bint writes, bint at_offset) except -1
+    cdef int hand_over(
+        self, DescriptorState found, Memory memory, Buffers* buffers, bint writes, int64_t offset, uint64_t out
+    ) except -1
 
 cdef class FdRead(Moving):
     pass

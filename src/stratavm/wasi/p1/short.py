@@ -11,7 +11,7 @@ On a fiber nothing is done that may take long: files are read and written as far
 """
 
 import cython
-from cython.cimports.cpython.bytes import PyBytes_CheckExact
+from cython.cimports.cpython.bytes import PyBytes_CheckExact, PyBytes_FromStringAndSize
 from cython.cimports.cpython.dict import PyDict_CheckExact
 from cython.cimports.cpython.exc import PyErr_CheckSignals
 from cython.cimports.cpython.list import PyList_CheckExact
@@ -27,8 +27,10 @@ from cython.cimports.stratavm.wasi.p1.kernel import (
     CLOCK_REALTIME,
     EINTR,
     GRND_NONBLOCK,
+    MOST_BUFFERS,
     SEEK_CUR,
     SEEK_END,
+    Buffers,
     act_now,
     fstat,
     get_32,
@@ -51,6 +53,7 @@ from cython.cimports.stratavm.wasi.p1.kernel import (
 )
 from cython.cimports.stratavm.wasi.state import DISK_DIRECT, DISK_NONE, UNKNOWN, DescriptorState, WorldState
 
+from stratavm.base.importing import importing
 from stratavm.engine.ports import SystemRandom
 from stratavm.wasi.abi import (
     EVENT,
@@ -467,8 +470,10 @@ class Moving(Short):
         if writes and world.written_bytes + buffers.size > world.most_written_bytes:
             return 0
         now: cython.bint = found.disk != DISK_NONE and on_fiber(memory)
-        if now and (found.disk == DISK_DIRECT or found.users):
+        if now and found.users:
             return 0
+        if now and found.disk == DISK_DIRECT:
+            return self.hand_over(found, memory, cython.address(buffers), writes, offset if at_offset else -1, out)
         if buffers.count:
             before: int64_t = UNKNOWN if at_offset else found.begin_moving()
             found.users.append(self)
@@ -487,12 +492,27 @@ class Moving(Short):
             if not at_offset:
                 appends: cython.bint = writes and found.flags & APPEND
                 found.end_moving(UNKNOWN if moved < 0 or before < 0 or appends else before + moved)
+            if moved < 0 and now and closing == 0 and not found.gone:
+                return self.hand_over(found, memory, cython.address(buffers), writes, offset if at_offset else -1, out)
             if moved < 0:
                 return 0
         memory.written = True
         put_32(memory.d.base + out, moved)
         cells[0] = closing
         return 1
+
+    def hand_over(self, found, memory, buffers, writes, offset, out):
+        """Let a thread do what would wait here for a disk: 2, and the guest waits for it. 0: the general way knows how,
+        as with nothing to move, or where no loop runs."""
+        if buffers.count == 0:
+            return 0
+        if self.begin is None:
+            with importing:
+                from stratavm.wasi.transfers import begin  # imports asyncio, as who awaits something has
+            self.begin = begin
+        whole: bytes = PyBytes_FromStringAndSize(cython.cast(cython.p_char, buffers), cython.sizeof(Buffers))
+        self.request = self.begin(self.world, found, memory, whole, writes, None if offset < 0 else offset, out)
+        return 0 if self.request is None else 2
 
 
 @cython.cclass
