@@ -119,6 +119,22 @@ def test_what_was_offered_may_be_left_to_our_threads():
     assert soon(lambda: job.rounds == 3 and job.state == drill.IDLE)
 
 
+def test_what_our_threads_cannot_have_is_still_on_offer():
+    """The kernel refuses a thread here."""
+    code = """
+import resource
+background.limit_threads(2)
+job = Drill(COUNT)
+job.offer()
+size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (size + (256 << 10), -1))
+assert not job.submit()
+resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+print(job.state == OFFERED, job.lend(), job.rounds)
+"""
+    assert prints(code) == "True False 1"
+
+
 # ---- taking back -------------------------------------------------------------------------------
 
 

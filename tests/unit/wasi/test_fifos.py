@@ -1,6 +1,7 @@
 """A FIFO that is given by its path may lack its other end: the world is made at once, and the guest waits, for as long
 as the host lets it."""
 
+import asyncio
 import errno
 import os
 import struct
@@ -15,6 +16,7 @@ from stratavm.wasi import Wasi
 from stratavm.wasi.abi import Fdflags
 from stratavm.wasi.errno import Errno
 from tests.unit.wasi.guest import DATA, OUT, Guest
+from tests.unit.wasi.loops import LoopGuest
 from tests.unit.wasi.test_blocking import Stopping
 
 READS = """(module (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
@@ -106,6 +108,42 @@ def test_a_reader_that_comes_late_gets_all(fifo):
         assert guest.write(1, b"content") == 7
         reader.join()
         assert heard == [b"content"]
+
+
+@pytest.mark.parametrize("stream", ["stdin", "stdout"])
+def test_a_guest_on_an_event_loop_waits_for_the_other_end(fifo, stream):
+    """The loop goes on meanwhile; then it is as if that end had been there."""
+
+    async def main():
+        with Wasi(**{stream: fifo}) as wasi:
+            guest = LoopGuest(wasi)
+            task = asyncio.create_task(guest.read(0) if stream == "stdin" else guest.write(1, b"content"))
+            await asyncio.sleep(0.05)
+            assert not task.done()
+            if stream == "stdin":
+                await asyncio.to_thread(Path(fifo).write_bytes, b"content")
+                assert await asyncio.wait_for(task, 60) == b"content"
+            else:
+                heard = asyncio.create_task(asyncio.to_thread(Path(fifo).read_bytes))
+                assert await asyncio.wait_for(task, 60) == 7
+        return b"content" if stream == "stdin" else await heard
+
+    assert asyncio.run(main()) == b"content"
+
+
+def test_a_world_that_is_closed_ends_the_wait_for_the_other_end(fifo):
+    """The guest is told that its descriptor is gone."""
+
+    async def main():
+        wasi = Wasi(stdout=fifo)
+        guest = LoopGuest(wasi)
+        task = asyncio.create_task(guest.start("fd_write", 1, *guest.iovec((DATA, 1)), OUT))
+        await asyncio.sleep(0.05)
+        assert not task.done()
+        wasi.close()
+        return Errno(await asyncio.wait_for(task, 60))
+
+    assert asyncio.run(main()) is Errno.BADF
 
 
 def test_an_output_without_a_reader_is_told_ready_and_says_again(fifo):
