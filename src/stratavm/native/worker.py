@@ -5,7 +5,6 @@ import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
-from cython.cimports.posix.time import CLOCK_MONOTONIC, clock_gettime, timespec
 from cython.cimports.stratavm.base.budget import look
 from cython.cimports.stratavm.base.failures import Failure, fail_limit, guarded, raise_failure, refused
 from cython.cimports.stratavm.base.vec import vec_room
@@ -14,6 +13,7 @@ from cython.cimports.stratavm.machine.minst import MCode
 from cython.cimports.stratavm.machine.regalloc.allocator import Allocator
 from cython.cimports.stratavm.machine.schedule import Scheduler
 from cython.cimports.stratavm.native.batch import Batch
+from cython.cimports.stratavm.runtime.native import now_ns
 from cython.cimports.stratavm.targets.x64.emit import Emitter
 from cython.cimports.stratavm.targets.x64.isel import Selector
 from cython.cimports.stratavm.targets.x64.plan import ModulePlan
@@ -34,16 +34,6 @@ BRIEF_BYTES = cython.declare(uint32_t, 512)
 only after five."""
 FEW_VALUES = cython.declare(uint32_t, 32)
 """Parameters and results of a function type: with more, a call is a byte or two and takes as long as a page of code."""
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def now_ns() -> uint64_t:
-    """Monotonic time."""
-    t: timespec
-    clock_gettime(CLOCK_MONOTONIC, cython.address(t))
-    return cython.cast(uint64_t, t.tv_sec) * 1_000_000_000 + cython.cast(uint64_t, t.tv_nsec)
 
 
 @cython.cfunc
