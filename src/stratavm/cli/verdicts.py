@@ -27,7 +27,7 @@ def print_verdicts(module: Module, top: int | None = None) -> None:
     loops: dict[int, list[Loop]] = {}
     for loop in code.loops():
         loops.setdefault(loop.function, []).append(loop)
-    # What came compiled does not count its calls: of most of it nothing is known but that.
+    # Of most of what came compiled nothing is known but that: few of it count their calls.
     unseen = [v for v in verdicts if v.reason == "kept" and not v.calls and not v.ticks and v.function not in loops]
     left_out = {v.function for v in unseen}
     found = sorted((v for v in verdicts if v.function not in left_out), key=lambda v: (-v.ticks, -v.calls, v.function))
@@ -46,7 +46,7 @@ def print_verdicts(module: Module, top: int | None = None) -> None:
     never = len(module.model.functions) - len(verdicts)
     if unseen:
         came = counted(len(unseen), "function")
-        told.append(f"{came} came compiled at level 1, from the cache or an image: their calls are not counted")
+        told.append(f"{came} came compiled, from the cache or an image, and nothing was seen of them")
         told.append(f"{never} others never called")
     else:
         told.append(f"{never} never called")

@@ -21,7 +21,7 @@ from stratavm.tiers.jit.lift_events import LiftRecorder
 from stratavm.tiers.policy import MOST_WAITING, NEVER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from stratavm.native.lift import LiftQueue
     from stratavm.tiers.jit.lazy import LazyCode
@@ -281,22 +281,28 @@ class Lifting:
             self._upper = ModuleCompiler(code.compiler.front, self._options())
         return self._upper
 
-    def verdicts(self, code: LazyCode) -> list[Verdict]:
-        """What became of each function that has code, or of which anything is known."""
+    def verdicts(self, code: LazyCode, came: Sequence[tuple[int, int]] = ()) -> list[Verdict]:
+        """What became of each function that has code, or of which anything is known.
+
+        Args:
+            came: where code lies that was not compiled here, from one address up to another.
+        """
         code.note_published()
         return [
-            self._verdict(code, index)
+            self._verdict(code, index, came)
             for index in range(code.table.count)
             if code.table.code(index) or code.first + index in code.fallbacks
         ]
 
-    def _verdict(self, code: LazyCode, index: int) -> Verdict:
+    def _verdict(self, code: LazyCode, index: int, came: Sequence[tuple[int, int]]) -> Verdict:
         calls, ticks = code.table.tally(index)
         fallback = code.fallbacks.get(code.first + index)
         level, size = code.table.level(index), code.compiler.front.body_size(index)
         reason = fallback or self.reasons.get(index, "few")
         if level == 0 and reason in ("calls", "ticks"):
             reason = "waits"
+        elif level == 0 and reason == "few":
+            reason = "kept" if any(b <= code.table.code(index) < e for b, e in came) else reason
         elif level == 1 and index not in self._made:
             reason = "kept"
         return Verdict(code.first + index, size, level, calls, ticks, reason, index in self.made_beside)

@@ -53,6 +53,7 @@ class JitModule:
         taker = None if type(self.executor) is ThreadExecutor else _taker(self.executor)
         self.lazy = LazyCode(valid, wasm_compiler(valid, options), fallback, name, recorder, ahead, taker)
         self._base = 0, 0  # where code lies that was restored, but for the newer one
+        self._newer = 0, 0  # and where that one lies
 
     @property
     def fallbacks(self) -> Mapping[int, str]:
@@ -98,7 +99,8 @@ class JitModule:
 
     def verdicts(self) -> list[Verdict]:
         """What became of each function that was compiled; empty where none changes its level."""
-        return [] if self.lazy.tier is None else self.lazy.lifting().verdicts(self.lazy)
+        came = self._base, self._newer
+        return [] if self.lazy.tier is None else self.lazy.lifting().verdicts(self.lazy, came)
 
     def loops(self) -> list[Loop]:
         """What became of loops that ran for long at level 0."""
@@ -164,7 +166,8 @@ class JitModule:
         functions = 0
         if newer:
             without = functions_in(newer, lazy.first)
-            functions, size, _, _ = unpack(lazy.owner, lazy.table, lazy.first, newer)
+            functions, size, begin, end = unpack(lazy.owner, lazy.table, lazy.first, newer)
+            self._newer = begin, end
             lazy.count_bytes(size)
         taken, size, begin, end = unpack(lazy.owner, lazy.table, lazy.first, data, without)
         self._base = begin, end
