@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 from stratavm.base.errors import DeadlineExceeded, StrataError
 from stratavm.base.events.core import Event
@@ -86,7 +87,8 @@ class Pool:
         self._hears = self._source_of_events.hears
         self._submitted, self._was_drained = 0, False
         self.now: Callable[[], float] = time.monotonic
-        self._engine.pools.append(ref(self))
+        pools = self._engine.pools
+        pools.append(ref(self, partial(_forget, pools)))
         self._nursery = Nursery(source, self._engine, limits, self.counters, self.now)
         self._steering = Steering(self.policy)
         self._floor = Floor(self.desk, self.counters, self.meter, self._steering)
@@ -492,6 +494,12 @@ class Pool:
         else:
             self._nursery.ready.append(made)
             self._nurse_soon()
+
+
+def _forget(pools: list[Callable[[], Any]], gone: Callable[[], Any]) -> None:
+    """A pool has gone."""
+    with suppress(ValueError):  # who asked for metrics meanwhile has done it
+        pools.remove(gone)
 
 
 def _check(policy: object, tenants: tuple[object, ...], limits: object) -> None:

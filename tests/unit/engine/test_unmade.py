@@ -160,7 +160,7 @@ def test_a_limiter_that_closes_the_store_under_python(name):
     assert len(thing) == 0
     with pytest.raises(Closed):
         thing.grow(1)
-    assert store.bytes_held >= 0
+    assert store.bytes_held < 1000  # what was given back twice would leave very many
 
 
 @pytest.mark.parametrize("tier", ["oracle", "jit0", "jit1"])

@@ -884,3 +884,14 @@ def test_a_pool_is_not_made_of_what_it_cannot_use(options, kind, words):
     with pytest.raises(kind) as caught:
         pool_of(**options)
     assert str(caught.value).startswith("Pool: ") and words in str(caught.value)
+
+
+def test_an_engine_forgets_pools_that_are_gone():
+    """Also where nobody asks for its metrics."""
+    engine = Engine()
+    pre = pre_of(engine=engine)
+    kept = [Pool(pre) for _ in range(3)]
+    for _ in range(100):
+        Pool(pre)
+    gc.collect()
+    assert [known() for known in engine.pools] == kept
