@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from stratavm.runtime.store import Store
 
 
 @contextmanager
@@ -37,3 +40,23 @@ def at_once(count: int, work: Callable[[int], object]) -> None:
             thread.join()
     if errors:
         raise errors[0]
+
+
+def in_a_call(store: Store, action: Callable[[], object], pause_s: float = 0.02) -> threading.Thread:
+    """A thread that does something while a call of a store runs, some time after it has begun: on a busy machine that
+    may be long after the thread, and what ends a call ends none that is still to come."""
+
+    def wait() -> None:
+        while not store.busy:
+            time.sleep(0.001)
+        time.sleep(pause_s)
+        action()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    return thread
+
+
+def interrupting(store: Store) -> threading.Thread:
+    """A thread that interrupts the next call of a store."""
+    return in_a_call(store, store.interrupt)

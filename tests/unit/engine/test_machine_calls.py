@@ -19,6 +19,7 @@ from stratavm.engine import func as func_module
 from stratavm.engine import pyfacts
 from stratavm.runtime.events import MemoryGrowthRefused
 from stratavm.spec.types import F32, F64, I32, I64, type_name
+from tests.threads import interrupting
 
 CALLS = 64  # calls after which a function has machine code
 NUMBERS = (I32, I64, F32, F64)
@@ -301,11 +302,10 @@ def test_interrupts_deadlines_and_ticks():
     assert spin(30_000_000) == 9  # some ticks: the GIL was released and taken back
     with store.deadline(0.05), pytest.raises(stratavm.DeadlineExceeded):
         spin(-1)
-    timer = threading.Timer(0.05, store.interrupt)
-    timer.start()
+    thread = interrupting(store)
     with pytest.raises(stratavm.Interrupted):
         spin(-1)
-    timer.join(20)
+    thread.join()
     for _ in range(3):
         store.request_tick()
         assert spin(3) == 9

@@ -6,6 +6,7 @@ import pytest
 
 import stratavm
 from stratavm import StackOverflow, Trap
+from tests.threads import interrupting
 
 from .test_process import prints
 
@@ -179,8 +180,7 @@ def test_interrupt_and_deadline_of_compiled_loops():
     instance = load(store=store)
     with store.deadline(0.05), pytest.raises(stratavm.DeadlineExceeded):
         instance.exports.spin()
-    thread = threading.Timer(0.05, store.interrupt)
-    thread.start()
+    thread = interrupting(store)
     with pytest.raises(stratavm.Interrupted):
         instance.exports.spin()
     thread.join()

@@ -13,6 +13,7 @@ from stratavm.base.errors import DeadlineExceeded, InstancePoisoned, Interrupted
 from stratavm.contract.layout import EXEC, PENDING_BITS
 from stratavm.runtime import gil
 from stratavm.runtime.ticker import ticker_status
+from tests.threads import in_a_call, interrupting
 
 from . import guest
 from .test_process import prints
@@ -27,22 +28,10 @@ def spinner(**options):
     return where, instance, instance.callee(0)
 
 
-def after(seconds, action):
-    """Run ``action`` in a thread later; the thread."""
-
-    def wait():
-        time.sleep(seconds)
-        action()
-
-    thread = threading.Thread(target=wait)
-    thread.start()
-    return thread
-
-
 def test_interrupt_stops_an_endless_loop_from_another_thread():
     """The loop holds the GIL at first: the ticker makes it let go, so the other thread can run at all."""
     where, _, spin = spinner()
-    thread = after(0.05, where.interrupt)
+    thread = interrupting(where)
     with pytest.raises(Interrupted):
         spin.call_raw([])
     thread.join()
@@ -54,7 +43,7 @@ def test_an_interrupted_instance_is_poisoned_and_its_store_is_not():
     """A call abandoned midway may have left memory inconsistent."""
     where, instance, spin = spinner()
     other = guest.make("(module (func (param i32 i32) (result i32) unreachable))", [guest.div()], (), where).callee(0)
-    thread = after(0.02, where.interrupt)
+    thread = interrupting(where)
     with pytest.raises(Interrupted):
         spin.call_raw([])
     thread.join()
@@ -73,7 +62,7 @@ def test_instances_in_the_middle_of_a_chain_are_poisoned_too():
     for _ in range(3):
         chain.append(guest.make(text, [guest.call_import(guest.IMPORTED_FUNC)], (chain[-1],), where).callee(1))
     sibling = guest.make(text, [guest.call_import(guest.IMPORTED_FUNC)], (chain[0],), where)
-    thread = after(0.05, where.interrupt)
+    thread = interrupting(where)
     with pytest.raises(Interrupted):
         chain[-1].call_raw([])
     thread.join()
@@ -95,7 +84,7 @@ def test_an_instance_whose_code_was_replaced_while_it_ran_is_poisoned_too():
         assert middle.table.publish(0, middle.table.slot(0), 0x2000) == 0x2000
         where.interrupt()
 
-    thread = after(0.05, replace)
+    thread = in_a_call(where, replace)
     with pytest.raises(Interrupted):
         first.callee(1).call_raw([])
     thread.join()
@@ -106,7 +95,7 @@ def test_on_abort_keep_leaves_the_instance_usable():
     """The owner says that it knows what it does."""
     where, instance, spin = spinner(on_abort="keep")
     for _ in range(2):
-        thread = after(0.02, where.interrupt)
+        thread = interrupting(where)
         with pytest.raises(Interrupted):
             spin.call_raw([])
         thread.join()
@@ -116,15 +105,15 @@ def test_on_abort_keep_leaves_the_instance_usable():
 def test_a_deadline_ends_a_call():
     """Within a few ticks of its time."""
     where, _, spin = spinner(on_abort="keep")
-    where.set_deadline(0.05)
     begin = time.monotonic()
+    where.set_deadline(0.05)
     with pytest.raises(DeadlineExceeded):
         spin.call_raw([])
     assert 0.04 < time.monotonic() - begin < 60
     with pytest.raises(DeadlineExceeded):  # it has passed for later calls too
         spin.call_raw([])
     where.set_deadline(None)
-    thread = after(0.05, where.interrupt)
+    thread = interrupting(where)
     with pytest.raises(Interrupted):
         spin.call_raw([])
     thread.join()
@@ -160,7 +149,7 @@ def test_swallowing_an_interrupt_does_not_save_the_outer_call():
     back = guest.poll(0)
     loop = body.code[:-2] + back + guest.EPILOGUE
     call = guest.make(module, [guest.Guest(loop, [], body.returns)], (imported,), where).callee(1)
-    thread = after(0.05, where.interrupt)
+    thread = interrupting(where)
     with pytest.raises(Interrupted):
         call.call_raw([])
     thread.join()
@@ -168,13 +157,12 @@ def test_swallowing_an_interrupt_does_not_save_the_outer_call():
 
 
 SIGNALS = """
+from tests.threads import in_a_call
 store = guest.store()
 instance = guest.make("(module (func unreachable))", [guest.spin()], (), store)
 spin = instance.callee(0)
 def after(seconds, number):
-    thread = threading.Timer(seconds, lambda: os.kill(os.getpid(), number))
-    thread.start()
-    return thread
+    return in_a_call(store, lambda: os.kill(os.getpid(), number), seconds)
 """
 
 
@@ -201,8 +189,9 @@ def handler(number, frame):
     seen.append(number)
     if len(seen) == 2:
         raise LookupError("enough")
+    after(0.1, signal.SIGUSR1)
 signal.signal(signal.SIGUSR1, handler)
-threads = [after(seconds, signal.SIGUSR1) for seconds in (0.1, 0.4)]
+after(0.1, signal.SIGUSR1)
 try:
     spin.call_raw([])
 except LookupError as error:

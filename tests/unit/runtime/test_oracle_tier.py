@@ -7,6 +7,7 @@ import pytest
 import stratavm
 from stratavm.base.errors import DeadlineExceeded, InstancePoisoned, Interrupted, Trap
 from stratavm.spec.types import V128
+from tests.threads import interrupting
 
 from . import guest
 
@@ -63,8 +64,7 @@ def test_the_store_is_occupied():
 def test_interrupts_and_deadlines_end_loops():
     """And poison the instance."""
     store, instance = load()
-    thread = threading.Timer(0.05, store.interrupt)
-    thread.start()
+    thread = interrupting(store)
     with pytest.raises(Interrupted):
         instance.exports.spin()
     thread.join()

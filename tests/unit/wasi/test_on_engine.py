@@ -3,7 +3,6 @@
 import gc
 import os
 import pty
-import threading
 import time
 import weakref
 
@@ -12,6 +11,7 @@ import pytest
 import stratavm
 from stratavm import DeadlineExceeded, ExitError, Interrupted, LinkError
 from stratavm.wasi import Capture, MemoryTree, Wasi
+from tests.threads import interrupting
 
 HELLO = """(module
   (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
@@ -87,14 +87,13 @@ def test_a_guest_that_writes_where_nobody_reads_is_stopped(kind, end):
     idle, given = pty.openpty() if kind == "terminal" else os.pipe()
     with os.fdopen(given, "wb", buffering=0) as file, Wasi(stdout=file) as wasi:
         instance = load(FILL, wasi)
-        timer = threading.Timer(0.1, instance.store.interrupt)
         started = time.monotonic()
-        if end == "interrupt":
-            timer.start()
+        thread = interrupting(instance.store) if end == "interrupt" else None
         with instance.store.deadline(0.1 if end == "deadline" else 300), pytest.raises((DeadlineExceeded, Interrupted)):
             instance.exports._start()
         assert time.monotonic() - started < 60
-        timer.cancel()
+        if thread is not None:
+            thread.join()
     os.close(idle)
 
 

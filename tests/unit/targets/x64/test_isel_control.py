@@ -9,6 +9,7 @@ import pytest
 from stratavm.base.errors import StackOverflow, Trap
 from stratavm.spec.concrete import evaluate
 from stratavm.spec.ops import BY_MNEMONIC
+from tests.threads import interrupting
 from tests.unit.targets.x64.jit import outcome
 from tests.unit.targets.x64.test_isel_numeric import EDGES, LETTER
 
@@ -284,10 +285,7 @@ def test_a_host_exception_leaves_the_guest_unchanged(jit):
 
 def test_polls_interrupt_a_loop_without_calls_and_recursion(jit):
     """Store.interrupt stops code that only loops."""
-    import threading
-
     instance = jit('(module (func (export "f") (loop (br 0))))')
-    timer = threading.Timer(0.05, instance.store.interrupt)
-    timer.start()
+    thread = interrupting(instance.store)
     assert outcome(instance.exports.f) == "interrupted"
-    timer.join()
+    thread.join()
