@@ -60,7 +60,6 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_CMP_MI,
     MOP_CMP_RI,
     MOP_CMP_RM,
-    MOP_CMP_RR,
     MOP_END,
     MOP_JMP_R,
     MOP_LEA_RM,
@@ -113,8 +112,8 @@ from cython.cimports.stratavm.targets.x64.encoder import (
 from cython.cimports.stratavm.targets.x64.plan import ModulePlan
 from cython.cimports.stratavm.targets.x64.pseudo import (
     CALL_VALUE,
-    CC_A,
     CC_B,
+    CC_BE,
     CC_E,
     CC_FEQ,
     CC_FNE,
@@ -769,21 +768,26 @@ class Emitter(ValueEmitter):
         return self.jump_to(otherwise, following)
 
     def branch_table(self, inst, ops, block):
-        """Clamp the index to the default, which is the last entry; entries are offsets from the table."""
-        index: uint32_t = ops[1].loc
+        """Entries are offsets from the table. An index that may lie beyond it is clamped to the default, which is the
+        last entry: by a move on a condition, since a jump may be guessed wrong, and what is behind the table be read.
+        """
+        index: uint32_t = ops[0].loc
+        scratch: uint32_t = ops[1].loc
         n: uint32_t = self.n_tables
         vec_room(self.tables, self.cap_tables, n + 1)
         self.tables[n].label = self.b.label()
         self.tables[n].block = block
         self.n_tables = n + 1
         self.held = NOTHING_HELD
-        emit_rr(self.b, MOP_MOV_RR, 4, index, ops[0].loc)
-        emit_ri(self.b, MOP_MOV_RI, 4, R11, self.m.blocks[block].nedges - 1)
-        emit_rr(self.b, MOP_CMP_RR, 4, index, R11)
-        emit_cmov(self.b, CC_A, 4, index, R11)
+        if inst.imm == 0:
+            last: uint32_t = self.m.blocks[block].nedges - 1
+            emit_ri(self.b, MOP_MOV_RI, 4, scratch, last)
+            emit_ri(self.b, MOP_CMP_RI, 4, index, last)
+            emit_cmov(self.b, CC_BE, 4, scratch, index)
+            index = scratch
         emit_lea_label(self.b, R11, self.tables[n].label)
-        emit_rm(self.b, MOP_MOVSXD_RM, 8, index, indexed(R11, index, 2))
-        emit_rr(self.b, MOP_ADD_RR, 8, R11, index)
+        emit_rm(self.b, MOP_MOVSXD_RM, 8, scratch, indexed(R11, index, 2))
+        emit_rr(self.b, MOP_ADD_RR, 8, R11, scratch)
         return emit_r(self.b, MOP_JMP_R, R11)
 
     def ret(self, inst):
@@ -857,18 +861,25 @@ class Emitter(ValueEmitter):
         return emit_jmp(self.b, c.back)
 
     def jump_tables(self):
-        """The tables of br_table: offsets of the targets from the table itself."""
+        """The tables of br_table: offsets of the targets from the table itself. The default, which is the last one,
+        fills a table that must be longer."""
         i: uint32_t
         k: uint32_t
+        length: uint32_t
+        edge: uint32_t
         block: cython.pointer(MBlock)
         for i in range(self.n_tables):
             block = cython.address(self.m.blocks[self.tables[i].block])
+            length = cython.cast(uint32_t, self.m.insts[block.last - 1].imm)
+            if length < block.nedges:
+                length = block.nedges
             self.b.align(4, 0xCC)
             self.b.bind(self.tables[i].label)
-            for k in range(block.nedges):
+            for k in range(length):
+                edge = block.edges + (k if k < block.nedges else block.nedges - 1)
                 # A field is relative to its own end: count back to the table's start.
                 self.b.rel32(
-                    self.first_label + self.final[self.m.edges[block.edges + k].target],
+                    self.first_label + self.final[self.m.edges[edge].target],
                     FIX_LABEL,
                     -4 * (cython.cast(int32_t, k) + 1),
                 )

@@ -135,6 +135,8 @@ STAYS = cython.declare(
 """What does not leave a loop: what has an effect or may trap, and comparisons, which wait for their branch."""
 TIGHT = cython.declare(uint32_t, 64)
 """Nodes of a loop that operations of one cycle leave."""
+MOST_INDEX_BITS = cython.declare(uint32_t, 8)
+"""Bits of a br_table's index for which the table may have an entry each: those of a byte, as in interpreters."""
 
 
 @cython.cclass
@@ -710,6 +712,7 @@ class Selector(MemorySelector):
             self.stamped_by[target] = n + 1
             self.stamps[target] = following - 1
         self.pseudo(P_BR_TABLE, 0, MI_TERMINATOR)
+        self.m.last().imm = self.table_length(n)
         self.m.operand(index, R_USE, C_REG, 0)
         self.m.operand(scratch, R_TEMP, C_REG, 0)
         self.close_block()
@@ -721,6 +724,15 @@ class Selector(MemorySelector):
                 self.jump(at.b + i)
                 self.close_block()
         return 0
+
+    def table_length(self, n):
+        """How many entries the table of a br_table has that is longer than any index that its operation can give, even
+        where the processor goes on past a wrong guess; 0 if that would be too many, so that the index is clamped."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        bits: uint32_t = self.bits_of_index(at.a)
+        if bits > MOST_INDEX_BITS or cython.cast(uint32_t, 1) << bits > 2 * at.c:
+            return 0
+        return cython.cast(uint32_t, 1) << bits
 
     def ret(self, n):
         """Return: cells first, then the registers."""

@@ -125,3 +125,55 @@ def test_a_loop_that_begins_with_a_br_table_begins_with_a_line_of_the_cache(pass
     for n in range(9, 0, -1):
         expected = expected + n if n % 2 else expected * 2
     assert run(DISPATCH, *passes)(9) == expected
+
+
+INDICES = {
+    "(i32.load8_u (local.get 0))": 8,
+    "(i32.load16_u (local.get 0))": 16,
+    "(i32.and (local.get 0) (i32.const 5))": 3,
+    "(i32.and (local.get 0) (i32.const 0))": 0,
+    "(i32.shr_u (local.get 0) (i32.const 29))": 3,
+    "(i32.shr_u (local.get 0) (i32.const 32))": 32,
+    "(i32.shr_s (local.get 0) (i32.const 29))": 32,
+    "(local.get 0)": 32,
+}
+"""Indices of a br_table, and how many bits their operation leaves them."""
+
+
+def table_of(index: str, entries: int) -> str:
+    """A function that returns 10 plus the entry that an index leads to, of so many and the default."""
+    labels = [f"$l{i}" for i in range(entries)]
+    body = f"(br_table {' '.join(labels)} $default {index})"
+    image = "".join(f"\\{i:02x}" for i in range(256))
+    for number, label in enumerate(labels):
+        body = f"(block {label} {body}) (return (i32.const {10 + number}))"
+    return f"""(module (memory 1) (data (i32.const 0) "{image}")
+      (func (export "f") (param i32) (result i32) (block $default {body}) (i32.const 7)))"""
+
+
+@pytest.mark.parametrize("entries", [0, 2, 3, 4, 7, 8, 126, 127, 255, 256, 300])
+@pytest.mark.parametrize("index", INDICES)
+def test_an_index_is_clamped_unless_the_table_has_an_entry_for_all_that_it_can_be(index, entries):
+    """A table grows to twice its length at most, for 256 entries at most; results are those of the definition."""
+    text, needed = table_of(index, entries), 1 << INDICES[index]
+    clamped = needed > 256 or needed > 2 * (entries + 1)
+    assert ("cmovbe" in compiled(text, stage="asm")) == clamped
+    function = run(text)
+    for argument in (*range(260), 1023, -1, -(2**31), 2**31 - 1, *(i << 29 for i in range(-4, 4))):
+        found = meaning(index, argument)
+        if found is not None:
+            assert function(argument) == (10 + found if found < entries else 7), argument
+
+
+def meaning(index: str, argument: int) -> int | None:
+    """What an index is for an argument, unsigned; None where it would be outside of the memory."""
+    bits = argument & 0xFFFFFFFF
+    if "load" in index:
+        width = 1 if "load8" in index else 2
+        image = bytes(range(256)) + bytes(65536 - 256)
+        return int.from_bytes(image[bits : bits + width], "little") if bits + width <= 65536 else None
+    if "and" in index:
+        return bits & int(index.split("const ")[1].rstrip(") "))
+    if "shr_u" in index:
+        return bits >> int(index.split("const ")[1].rstrip(") ")) % 32
+    return bits if "shr_s" not in index else argument >> 29 & 0xFFFFFFFF
