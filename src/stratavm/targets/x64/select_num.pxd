@@ -47,6 +47,7 @@ cdef class NumericSelector(BaseSelector):
     cdef int unary(self, uint32_t n, uint32_t mop) except -1 nogil
     cdef int count_zeros(self, uint32_t n) except -1 nogil
     cdef int set_condition(self, uint32_t n) except -1 nogil
+    cdef bint is_low(self, uint32_t node) noexcept nogil
     cdef int copy32(self, uint32_t n) except -1 nogil
     cdef bint pooled(self, uint32_t node) noexcept nogil
     cdef int float2(self, uint32_t n, uint32_t shape) except -1 nogil

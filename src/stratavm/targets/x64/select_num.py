@@ -54,6 +54,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_MUL_R,
     MOP_SAR_RI,
     MOP_SHL_RC,
+    MOP_SHR_RC,
     MOP_SHR_RI,
     MOP_SUB_RR,
     MOP_TEST_MR,
@@ -640,9 +641,22 @@ class NumericSelector(BaseSelector):
         self.m.operand(self.define(n), R_DEF, C_REG, 0)
         return self.m.operand(v, R_USE, C_REG, 0)
 
+    def is_low(self, node):
+        """Whether an i64 has no bits in its upper half, as its operation says."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
+        if at.op >= N_OPS or at.type != T_I64 or RULE_WIDTH[at.op] != 8:
+            return False
+        if RULE_ROW[at.op] == MOP_SHR_RC:
+            return is_const(self.ssa, at.b) and self.const_bits(at.b) & 32 != 0
+        return RULE_ROW[at.op] == MOP_AND_RR and is_const(self.ssa, at.b) and self.const_bits(at.b) >> 32 == 0
+
     def copy32(self, n):
-        """A real 32-bit move, which zeroes the upper half: no MI_MOVE, coalescing must not delete it."""
+        """A real 32-bit move, which zeroes the upper half: no MI_MOVE, coalescing must not delete it. None where that
+        is zero: the i32 is the i64, whose slot holds all eight bytes. (Not the other way round.)"""
         v: uint32_t = self.value(self.ssa.nodes[n].a)
+        if self.vregs[n] == NO_VREG and self.is_low(self.ssa.nodes[n].a):
+            self.vregs[n] = v
+            return 0
         self.row(MOP_MOV_RR, 4, self.define(n), v, NO_VREG)
         # The definition takes a register: a 32-bit store would leave the slot's upper half as it was.
         self.m.operands[self.m.last().ops].constraint = C_REG
