@@ -108,6 +108,8 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     CC_L,
     CC_LE,
     CC_NE,
+    CC_NP,
+    CC_P,
     DIV_MINUS_ONE,
     DIV_REM,
     DIV_SIGNED,
@@ -716,6 +718,8 @@ class NumericSelector(BaseSelector):
         if shape == S_FCOMPARE:
             if RULE_EXTRA[at.op]:
                 a, b = b, a
+            if a == b and cc >= CC_FEQ:  # whether it is a number at all
+                cc = CC_NP if cc == CC_FEQ else CC_P
             left = self.value(a)
             if self.marks[b] & NODE_FOLDED:
                 self.folded(b, MOP_UCOMIS_RM, width, NO_VREG, left)
