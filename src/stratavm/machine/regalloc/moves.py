@@ -113,7 +113,11 @@ class ParallelMove:
         vec_room(self.ready, self.cap_ready, self.n)
         self.n_ready = 0
         for i in range(self.n):
-            if self.reads[place_of(self.items[i].dst)] == 0:
+            if self.reads[place_of(self.items[i].dst)] == 0 and not self.items[i].dst & LOC_SLOT:
+                self.ready[self.n_ready] = i
+                self.n_ready += 1
+        for i in range(self.n):  # these first: a copy that stands before an instruction may become one with it
+            if self.reads[place_of(self.items[i].dst)] == 0 and self.items[i].dst & LOC_SLOT:
                 self.ready[self.n_ready] = i
                 self.n_ready += 1
         while self.n_ready:
