@@ -1,4 +1,4 @@
-"""Threads that come between any two steps of each other, for tests of what they share."""
+"""Threads that come between any two steps of each other, and ends of calls that come while these run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from stratavm.runtime.store import Store
+import pytest
+
+from stratavm import DeadlineExceeded, Store
 
 
 @contextmanager
@@ -60,3 +62,15 @@ def in_a_call(store: Store, action: Callable[[], object], pause_s: float = 0.02)
 def interrupting(store: Store) -> threading.Thread:
     """A thread that interrupts the next call of a store."""
     return in_a_call(store, store.interrupt)
+
+
+def past_deadline(store: Store, call: Callable[[], object], has_begun: Callable[[], bool]) -> DeadlineExceeded:
+    """What ends a call that has no end, under a deadline: a longer one as long as that was over before the guest had
+    begun, as happens on a busy machine. Such a call leaves nothing midway."""
+    seconds = 0.05
+    while True:
+        with store.deadline(seconds), pytest.raises(DeadlineExceeded) as caught:
+            call()
+        if has_begun() or seconds > 10:
+            return caught.value
+        seconds *= 4
