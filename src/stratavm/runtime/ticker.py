@@ -68,7 +68,7 @@ ending = cython.declare(cython.bint, False)  # it is asked to
 @cython.exceptval(check=False)
 def look(tick: cython.bint) -> cython.bint:
     """Visit every thread that runs a guest; with ``tick``, ask those whose call ran the whole period, and have the
-    others, which are in a shorter call, say where (ADR-0044). False if none runs."""
+    others, which are in a shorter call, say where (ADR-0045). False if none runs."""
     block: cython.pointer(ThreadBlock)
     context: cython.pointer(ExecContext)
     bits: uint32_t
