@@ -16,8 +16,8 @@ class Unraisable:
     exc_value: BaseException | None
     exc_traceback: TracebackType | None
     err_msg: str | None
-    object: object
-    def __init__(self, error: BaseException, message: str, thing: object) -> None: ...
+    object: builtins.object
+    def __init__(self, error: BaseException, message: str, thing: builtins.object) -> None: ...
 
 class Event:
     never_drop: ClassVar[bool]
