@@ -181,7 +181,8 @@ def pools(random: Random, seconds: float) -> int:
                 early = threads()
             assert not early or threads() <= early + GROWN_THREADS, (early, threads(), threading.enumerate())
 
-        done = repeat(seconds, round_)
+        # What is made ahead has a world each; how many there are goes by what was seen of time.
+        done = repeat(seconds, round_, lambda: lasting[0].metrics().ready)
         runner.run(ended_of(lasting))
         loop.run_until_complete(asyncio.sleep(0))
     return done
