@@ -321,8 +321,8 @@ if TYPE_CHECKING:
     from stratavm.base.errors import ModuleError as ModuleError
     from stratavm.base.errors import OutOfFuel as OutOfFuel
     from stratavm.base.errors import ParseError as ParseError
-    from stratavm.base.errors import PoolExhausted as PoolExhausted
     from stratavm.base.errors import ResourceLimit as ResourceLimit
+    from stratavm.base.errors import SlotsExhausted as SlotsExhausted
     from stratavm.base.errors import StackOverflow as StackOverflow
     from stratavm.base.errors import StoreBusy as StoreBusy
     from stratavm.base.errors import StrataError as StrataError
@@ -353,7 +353,7 @@ if TYPE_CHECKING:
     from stratavm.pool.pool import Pool as Pool
     from stratavm.pool.rejected import Rejected as Rejected
     from stratavm.runtime.fibers import CannotSuspend as CannotSuspend
-    from stratavm.runtime.limits import PoolConfig as PoolConfig
+    from stratavm.runtime.limits import MemorySlots as MemorySlots
     from stratavm.runtime.limits import StoreLimits as StoreLimits
     from stratavm.sandbox.awaited import run_async as run_async
     from stratavm.sandbox.completed import Completed as Completed
@@ -397,7 +397,7 @@ _EXPORTS: dict[str, str] = {
             "ModuleError",
             "OutOfFuel",
             "ParseError",
-            "PoolExhausted",
+            "SlotsExhausted",
             "ResourceLimit",
             "StackOverflow",
             "StoreBusy",
@@ -413,7 +413,7 @@ _EXPORTS: dict[str, str] = {
     "GuestFailed": "stratavm.sandbox.completed.GuestFailed",
     "Policy": "stratavm.pool.policy.Policy",
     "Pool": "stratavm.pool.pool.Pool",
-    "PoolConfig": "stratavm.runtime.limits.PoolConfig",
+    "MemorySlots": "stratavm.runtime.limits.MemorySlots",
     "PoolMetrics": "stratavm.pool.metrics.PoolMetrics",
     "Profile": "stratavm.aot.profile.Profile",
     "ProfileError": "stratavm.aot.profile.ProfileError",

@@ -105,8 +105,8 @@ def _many() -> Column:
         with stratavm.Store(pre.module.engine) as store:
             pre.instantiate(store).exports[name]()
 
-    pooled, data = prepare(WITH_MEMORY, pool=stratavm.PoolConfig(16)), prepare(WITH_DATA)
-    called, dropped = (prepare(DIRTY, pool=stratavm.PoolConfig(16, keep_pages=n)) for n in (32, 0))
+    pooled, data = prepare(WITH_MEMORY, memory_slots=stratavm.MemorySlots(16)), prepare(WITH_DATA)
+    called, dropped = (prepare(DIRTY, memory_slots=stratavm.MemorySlots(16, keep_pages=n)) for n in (32, 0))
     return {
         "instantiate, table": ("again(pre)", {"again": again, "pre": prepare(WITH_TABLE)}),
         "instantiate, pooled memory": ("again(pre)", {"again": again, "pre": pooled}),

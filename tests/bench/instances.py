@@ -80,7 +80,7 @@ def strata(path: Path) -> tuple[dict[str, Callable[[], Any]], int]:
         return linker
 
     by_linker, by_preparation, with_a_world = made()
-    _, pooled, _ = made(pool=stratavm.PoolConfig(memories=4))
+    _, pooled, _ = made(memory_slots=stratavm.MemorySlots(memories=4))
     shown = re.search(r": (\d+) bytes an instance>", repr(stratavm.Module(path).blueprint))
     assert shown is not None
     makers = {LINKED: by_linker, PREPARED: by_preparation, "strata, pooled": pooled, "strata, own world": with_a_world}

@@ -24,7 +24,7 @@ from stratavm.module.valid import ValidModule
 from stratavm.module.validate import validate
 from stratavm.native.worker import MACHINE_PASSES
 from stratavm.runtime.core import Runtime
-from stratavm.runtime.limits import PoolConfig, StoreLimits
+from stratavm.runtime.limits import MemorySlots, StoreLimits
 from stratavm.spec.types import F32, F64, FUNC, I32, I64, FuncType, ValType, heap
 from stratavm.tiers.jit import lazy
 from stratavm.tiers.jit.eager import compile_codes, publish_batch
@@ -101,7 +101,7 @@ def load(valid: ValidModule, engine: Engine, known: set[object]) -> TierModule |
     if module.fallbacks:
         raise Finding(f"valid, but cannot be compiled: {module.fallbacks}")
     plan = engine.config.memory_plan if valid.module.memory_types else None
-    key = plan, engine.config.pool is None, tuple(batch.codes)
+    key = plan, engine.config.memory_slots is None, tuple(batch.codes)
     if key in known:
         return None
     known.add(key)
@@ -245,7 +245,7 @@ def variants() -> dict[str, Config]:
     for name, level in (("jit0", jit0), ("jit1", jit1)):
         found |= {f"{name} {a}": level.having(allocator=a) for a in ALLOCATORS if a != level.register_allocator}
         found |= {f"{name} {p}": level.having(memory_plan=p) for p in ("guard", "bounded") if p != level.memory_plan}
-    found["jit0 pooled"] = jit0.having(pool=PoolConfig(8, when_exhausted="map"), memory_images="always")
+    found["jit0 pooled"] = jit0.having(memory_slots=MemorySlots(8, when_exhausted="map"), memory_images="always")
     for off in PASSES:
         level = jit1.having(memory_plan="bounded") if off in FOR_CHECKS else jit1
         found[f"jit1 without {off}"] = level.having(passes=tuple(p for p in PASSES if p != off))
@@ -277,7 +277,7 @@ def engines(fuel: bool = False) -> dict[str, Engine]:
             services[Policy] = Thresholds(MOST_CALLS, ticks=False, polls=int(name.split()[2]))
         elif name == "auto beside":
             services[Policy] = Thresholds(1, 1, calls_waited=1, call_bytes=MOST_BYTES)
-        if "jit0" in made and config.pool is None:
+        if "jit0" in made and config.memory_slots is None:
             services |= {Bus: made["jit0"].bus, Runtime: made["jit0"].runtime}
         made[name] = Engine(config.having(fuel=fuel), services=services)
     return made

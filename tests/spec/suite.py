@@ -10,20 +10,20 @@ from typing import Final
 from stratavm.engine.config import Config
 from stratavm.engine.script import EngineHost
 from stratavm.module.wast_runner import Report, WastHost
-from stratavm.runtime.limits import PoolConfig
+from stratavm.runtime.limits import MemorySlots
 from stratavm.tiers.policy import MOST_CALLS, Policy, Thresholds
 from tests.fuzz.whims import Whims
 from tests.oracle.wast import OracleHost
 from tests.spec.lists import Expected
 
-POOL: Final = PoolConfig(32, when_exhausted="map")
+SLOTS: Final = MemorySlots(32, when_exhausted="map")
 HOSTS: Final[dict[str, Callable[[], WastHost]]] = {
     "oracle": lambda: EngineHost(Config(tier="oracle")),
     "oracle-reference": OracleHost,
     "jit0": lambda: EngineHost(Config(tier="jit0", strict=True)),
     "jit0-naive": lambda: EngineHost(Config(tier="jit0", strict=True, allocator="naive")),
     "jit0-bounded": lambda: EngineHost(Config(tier="jit0", strict=True, memory_plan="bounded")),
-    "jit0-pooled": lambda: EngineHost(Config(tier="jit0", strict=True, pool=POOL, memory_images="always")),
+    "jit0-pooled": lambda: EngineHost(Config(tier="jit0", strict=True, memory_slots=SLOTS, memory_images="always")),
     "jit1": lambda: EngineHost(Config(tier="jit1", strict=True)),
     "jit1-naive": lambda: EngineHost(Config(tier="jit1", strict=True, allocator="naive")),
     "jit1-lifted-at-once": lambda: EngineHost(Config(tier="auto", lift_after=0)),

@@ -324,7 +324,7 @@ class _Tenancy:
     """Stores of many threads in the slots of a small pool; views of some outlive their stores."""
 
     def __init__(self, seed: int) -> None:
-        self.engine = stratavm.Engine(pool=stratavm.PoolConfig(SLOTS, max_memory_bytes=8 << 16))
+        self.engine = stratavm.Engine(memory_slots=stratavm.MemorySlots(SLOTS, max_memory_bytes=8 << 16))
         linker = stratavm.Linker(self.engine)
         linker.define("e", "f", self.host)
         self.pre = linker.instantiate_pre(stratavm.Module(POOLED, engine=self.engine))
@@ -353,7 +353,7 @@ class _Tenancy:
         for _ in range(20):
             try:
                 kept.extend(self.tenant(chance))
-            except stratavm.PoolExhausted:
+            except stratavm.SlotsExhausted:
                 self.refused += 1
                 kept.clear()
                 time.sleep(0)

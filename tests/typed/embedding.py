@@ -19,8 +19,8 @@ from stratavm import (
     InstancePre,
     Linker,
     Memory,
+    MemorySlots,
     Module,
-    PoolConfig,
     Recovering,
     Restart,
     Store,
@@ -69,7 +69,9 @@ def engines() -> Iterator[Engine]:
     """Options as an object, by name, and both."""
     yield Engine()
     yield Engine(Config(tier="jit1", fuel=False))
-    yield Engine(tier="jit0", memory_plan="guard", threads=1, pool=PoolConfig(memories=4, max_memory_bytes=1 << 20))
+    yield Engine(
+        tier="jit0", memory_plan="guard", threads=1, memory_slots=MemorySlots(memories=4, max_memory_bytes=1 << 20)
+    )
     yield Engine(Config(), strict=True, max_memory_bytes=1 << 26, allocator="linear", passes=(), features=frozenset())
 
 

@@ -237,8 +237,8 @@ class ResourceLimit(StrataError):
         super().__init__(message)
 
 
-class PoolExhausted(ResourceLimit):
-    """Every slot of the engine's pool of memories is in use."""
+class SlotsExhausted(ResourceLimit):
+    """Every slot for memories is in use."""
 
 
 class AllocatorFault(StrataError):

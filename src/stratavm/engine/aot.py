@@ -262,7 +262,9 @@ def _level_1(module: Module, cpu: Cpu | None, hot: list[int]) -> bytes:
 def _compiler(module: Module, tier: TierName, cpu: Cpu | None) -> Iterator[TierModule]:
     """The module's code under the tier that compiles: of an engine of its own, so that nothing is in it yet."""
     config = module.engine.config
-    changed = config.having(tier=tier, cpu=cpu or config.cpu, strict=False, pool=None, cache=False, profile=None)
+    changed = config.having(
+        tier=tier, cpu=cpu or config.cpu, strict=False, memory_slots=None, cache=False, profile=None
+    )
     with Engine(changed) as engine:
         code = engine.tier.load(module.valid, module.name)
         try:

@@ -111,14 +111,14 @@ def make_bus(logger: Logger) -> Bus:
 
 
 def make_allocator(config: Config, bus: Bus) -> MemoryAllocator:
-    """A mapping for each memory, or a pool of slots."""
-    if config.pool is None:
+    """A mapping for each memory, or slots."""
+    if config.memory_slots is None:
         return MappedMemories()
     with importing:
-        from stratavm.runtime.pool import Pool
+        from stratavm.runtime.slots import SlotAllocator
 
-    pool: MemoryAllocator = Pool(config.pool, config.memory_plan == "guard", bus)
-    return pool
+    slots: MemoryAllocator = SlotAllocator(config.memory_slots, config.memory_plan == "guard", bus)
+    return slots
 
 
 def asynchronous() -> ModuleType:

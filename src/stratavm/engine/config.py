@@ -13,7 +13,7 @@ from stratavm.engine.composition import composition
 from stratavm.module.features import FEATURES, READY
 from stratavm.module.limits import DEFAULT_LIMITS, Limits
 from stratavm.runtime.introspect import OfInit
-from stratavm.runtime.limits import PoolConfig
+from stratavm.runtime.limits import MemorySlots
 
 if TYPE_CHECKING:
     from stratavm.aot.profile import Profile
@@ -47,7 +47,7 @@ class Options(TypedDict, total=False):
     fuel: bool
     compile_bytes: int
     threads: int
-    pool: PoolConfig | None
+    memory_slots: MemorySlots | None
     memory_images: MemoryImages
     load_timeout: float | None
     cache: bool | str | os.PathLike[str]
@@ -70,7 +70,7 @@ class Config:
         memory_plan: ``guard`` lets the MMU check bounds (8 GiB of address space per memory), ``bounded`` checks
             in code.
         max_memory_bytes: cap on each linear memory, or None.
-        pool: reserve slots for linear memories beforehand; None maps each memory when it is made.
+        memory_slots: reserve slots for linear memories beforehand; None maps each memory when it is made.
         memory_images: lay data segments out in a file that instances map copy-on-write: ``again`` at a module's second
             instance, ``always`` at its first (``instantiate_pre`` does so too), or ``never``.
         allocator: register allocator: ``linear`` (one place per value), ``splitting`` (values change places around
@@ -111,7 +111,7 @@ class Config:
     fuel: bool = False
     compile_bytes: int = 1 << 30
     threads: int = 0
-    pool: PoolConfig | None = None
+    memory_slots: MemorySlots | None = None
     memory_images: MemoryImages = "again"
     load_timeout: float | None = None
     cache: bool | str | os.PathLike[str] = True
@@ -168,8 +168,8 @@ class Config:
                 raise ValueError(f"a profile is for the tier auto; the engine's is {self.tier}, {alike}")
             if self.lift_after is not None:
                 raise ValueError("profile and lift_after: what a profile names would be compiled before its call")
-        if self.pool is not None and not isinstance(self.pool, PoolConfig):
-            raise TypeError(f"pool must be a PoolConfig or None, got {self.pool!r:.60}")
+        if self.memory_slots is not None and not isinstance(self.memory_slots, MemorySlots):
+            raise TypeError(f"memory_slots must be MemorySlots or None, got {self.memory_slots!r:.60}")
 
     def _check_passes(self) -> None:
         if self.passes is not None:

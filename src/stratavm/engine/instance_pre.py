@@ -41,7 +41,7 @@ class InstancePre:
         Raises:
             LinkError: the store is of another engine, or an import belongs to another store.
             Trap: an initialiser or the start function trapped.
-            ResourceLimit: a limit does not allow it; ``PoolExhausted`` where the engine's pool has no slot.
+            ResourceLimit: a limit does not allow it; ``SlotsExhausted`` where the engine has no slot left.
         """
         try:
             return self.begin(store)

@@ -48,7 +48,7 @@ class EngineMetrics:
         fallbacks: functions that run on the oracle.
         cache: entries of the code cache: ``restored``, ``kept``, ``refused``; ``skeletons`` of modules restored.
         restored_bytes: machine code that came from the cache.
-        memory_slots: slots of the engine's pool of memories that are in use; 0 without one.
+        memory_slots: the engine's slots for memories that are in use; 0 without any.
         stacks: stacks of asynchronous calls in use, of the whole process.
         helpers: threads that compile, of the whole process, and what waits for them: ``living``, ``queued``.
         pools: what each ``Pool`` of the engine does (``PoolMetrics``), by its name.

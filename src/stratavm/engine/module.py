@@ -499,7 +499,7 @@ class Module:
     def _kept_images(self) -> Images:
         """What an earlier process laid out, for a module that may have one instance only: its file is not sealed."""
         kept, engine = self._loaded.kept, self.engine
-        if kept is None or engine.config.pool is not None:
+        if kept is None or engine.config.memory_slots is not None:
             return NO_IMAGES
         return kept.images(way_of(engine.config), self.model) or NO_IMAGES
 

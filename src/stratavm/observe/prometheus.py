@@ -65,7 +65,7 @@ ENGINE: Final[tuple[Row, ...]] = (
         "strata_cache_restored_bytes_total", "counter", "Bytes of code from the cache.", (),
         _one(lambda m: m.restored_bytes),
     ),
-    Row("strata_memory_slots", "gauge", "Slots of the pool of memories in use.", (), _one(lambda m: m.memory_slots)),
+    Row("strata_memory_slots", "gauge", "Slots for memories in use.", (), _one(lambda m: m.memory_slots)),
     Row("strata_stacks", "gauge", "Stacks of asynchronous calls in use.", (), _one(lambda m: m.stacks)),
     Row("strata_compile_threads", "gauge", "Threads that compile.", (), _one(lambda m: m.helpers["living"])),
     Row("strata_compile_queue", "gauge", "Jobs that wait for them.", (), _one(lambda m: m.helpers["queued"])),

@@ -107,7 +107,7 @@ class StoreClosed(Event):
 
 @event
 class SlotTaken(Event):
-    """A memory got a slot of the engine's pool; ``in_use`` slots have a memory now."""
+    """A memory got a slot; ``in_use`` slots have a memory now."""
 
     slot: int
     in_use: int
@@ -131,8 +131,8 @@ class SlotRetired(Event):
 
 
 @event
-class PoolRanOut(Event):
-    """All slots were in use when a memory was made: it was ``mapped`` outside of the pool, or (0) refused."""
+class SlotsRanOut(Event):
+    """All slots were in use when a memory was made: it was ``mapped`` elsewhere, or (0) refused."""
 
     slots: int
     mapped: int

@@ -79,14 +79,14 @@ class StoreLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class PoolConfig:
+class MemorySlots:
     """Slots for linear memories, reserved when the engine is made.
 
     Attributes:
         memories: how many memories may live at once, in all stores of the engine.
         max_memory_bytes: the most that each may have: a larger minimum does not instantiate, growth beyond fails.
-        when_exhausted: ``error`` raises ``PoolExhausted``; ``map`` maps further memories as an engine without a pool
-            does. Both emit ``PoolRanOut``.
+        when_exhausted: ``error`` raises ``SlotsExhausted``; ``map`` maps further memories as an engine without slots
+            does. Both emit ``SlotsRanOut``.
         keep_pages: up to so many written host pages of a returned slot are overwritten and kept instead of given back
             to the system, where the kernel tells which they are (Linux 6.7); the next tenant writes to them without a
             page fault. 0 gives all back.
@@ -102,7 +102,7 @@ class PoolConfig:
     def __post_init__(self) -> None:
         bounds = {"memories": (1, 16_000), "max_memory_bytes": (1, ADDRESS_SPACE), "keep_pages": (0, 1 << 20)}
         for name, (least, most) in bounds.items():
-            object.__setattr__(self, name, whole(f"PoolConfig: {name}", getattr(self, name), least, most))
+            object.__setattr__(self, name, whole(f"MemorySlots: {name}", getattr(self, name), least, most))
         if self.when_exhausted not in ("error", "map"):
             raise ValueError(f"when_exhausted must be error or map, got {self.when_exhausted!r}")
 

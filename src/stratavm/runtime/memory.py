@@ -27,9 +27,9 @@ from cython.cimports.stratavm.base.integers import int_value
 from cython.cimports.stratavm.contract._gen_layout import PLAN_BOUNDED, PLAN_GUARD
 from cython.cimports.stratavm.runtime.kinds import KIND_MEMORY_CREATED, KIND_MEMORY_GROWN, KIND_MEMORY_REFUSED
 from cython.cimports.stratavm.runtime.occupancy import is_closed, was_entered
-from cython.cimports.stratavm.runtime.pool import Pool
 from cython.cimports.stratavm.runtime.quota import give_back
 from cython.cimports.stratavm.runtime.region import HOST_PAGE, Region
+from cython.cimports.stratavm.runtime.slots import SlotAllocator
 from cython.cimports.stratavm.runtime.store import Store
 
 from stratavm.base.errors import AllocatorFault, Closed, ResourceLimit, Trap
@@ -146,8 +146,8 @@ class Memory:
             wanted = GUARD_BYTES
         allocator: object = self.store.template.allocator
         region: Region
-        if isinstance(allocator, Pool):
-            region = cython.cast(Pool, allocator).allocate(wanted, size, guard, serial)
+        if isinstance(allocator, SlotAllocator):
+            region = cython.cast(SlotAllocator, allocator).allocate(wanted, size, guard, serial)
         else:
             region = checked(allocator.allocate(wanted, size, guard, serial), wanted)
         region.take()

@@ -31,7 +31,7 @@ MISTAKES = [
     (stratavm.Engine, "service", "did you mean 'services'"),
     (stratavm.Config, "Tier", "did you mean 'tier'?"),
     (stratavm.StoreLimits, "memory_byte", "did you mean 'memory_bytes'"),
-    (stratavm.PoolConfig, "memorys", "did you mean 'memories'"),
+    (stratavm.MemorySlots, "memorys", "did you mean 'memories'"),
     (Quotas, "descriptor", "did you mean 'descriptors'"),
     (stratavm.Memory.new, "maxmum", "did you mean 'maximum'"),
     (stratavm.Table.new, "minimal", "did you mean 'minimum'"),

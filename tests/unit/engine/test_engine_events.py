@@ -126,9 +126,9 @@ EXEMPT = {
     "HostSpec.__init__": "a frozen value",
     "HostSpec.__setattr__": "frozen: raises",
     "HostSpec.__delattr__": "frozen: raises",
-    "PoolConfig.__init__": "a frozen value",
-    "PoolConfig.__setattr__": "frozen: raises",
-    "PoolConfig.__delattr__": "frozen: raises",
+    "MemorySlots.__init__": "a frozen value",
+    "MemorySlots.__setattr__": "frozen: raises",
+    "MemorySlots.__delattr__": "frozen: raises",
     "StoreLimits.__init__": "a frozen value",
     "StoreLimits.__setattr__": "frozen: raises",
     "StoreLimits.__delattr__": "frozen: raises",
@@ -371,17 +371,17 @@ class PooledWorld(World):
 
     def engine_of(self, tier):
         """An engine with a pool."""
-        return stratavm.Engine(tier=tier, pool=stratavm.PoolConfig(2))
+        return stratavm.Engine(tier=tier, memory_slots=stratavm.MemorySlots(2))
 
 
 def exhaust(world):
     """Make more memories than there are slots."""
-    with contextlib.suppress(stratavm.PoolExhausted):
+    with contextlib.suppress(stratavm.SlotsExhausted):
         for _ in range(2):
             world.linker.instantiate(world.store, world.module)
 
 
-# Operation with a pool → what it emits besides; ``SlotRetired`` needs a process without mappings: see test_pool.
+# Operation with a pool → what it emits besides; ``SlotRetired`` needs a process without mappings: see test_slots.
 POOLED = {
     "InstancePre.instantiate": {"SlotTaken"},
     "Linker.instantiate": {"SlotTaken"},
@@ -411,13 +411,13 @@ def test_every_event_of_a_pool_is_accounted_for():
     """Those above, exhaustion, and retirement, which has a test of its own."""
     world = PooledWorld()
     exhaust(world)
-    assert "PoolRanOut" in world.recorder.names
+    assert "SlotsRanOut" in world.recorder.names
     ours = {
         c.__name__
         for c in vars(runtime_events).values()
         if isinstance(c, type) and "slot" in getattr(c, "__match_args__", ())
     }
-    assert ours == set().union(*POOLED.values()) - {"PoolRanOut"} | {"SlotRetired"}
+    assert ours == set().union(*POOLED.values()) - {"SlotsRanOut"} | {"SlotRetired"}
 
 
 # ---- what happens inside guests, and how calls end ----

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from stratavm import Engine, Linker, Module, PoolConfig, Store
+from stratavm import Engine, Linker, MemorySlots, Module, Store
 from stratavm.aot import container
 from stratavm.aot.container import Key
 from stratavm.base.forms import replace
@@ -86,7 +86,7 @@ def test_nothing_is_mapped_without_trust_or_a_file(path, built):
 
 @pytest.mark.parametrize(
     "options",
-    [{"memory_images": "never"}, {"pool": PoolConfig(memories=2)}],
+    [{"memory_images": "never"}, {"memory_slots": MemorySlots(memories=2)}],
     ids=["never", "pool"],
 )
 def test_options_that_exclude_it_do(path, options):

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 import stratavm
-from stratavm import Linker, Module, PoolConfig, Store, Trap
+from stratavm import Linker, MemorySlots, Module, Store, Trap
 from stratavm.engine.events import ImageLaidOut, ImageRefused
 from stratavm.runtime import image as images
 from stratavm.runtime.image import NO_IMAGES, coverable, make_images
@@ -42,14 +42,14 @@ def contents(text, **options):
 
 
 @pytest.mark.parametrize("tier", ["jit0", "oracle"])
-@pytest.mark.parametrize("pool", [None, PoolConfig(4)])
-def test_an_image_and_copied_segments_are_the_same(tier, pool):
+@pytest.mark.parametrize("slots", [None, MemorySlots(4)])
+def test_an_image_and_copied_segments_are_the_same(tier, slots):
     """Overlaps, empty segments, pieces far away, the last byte; the first instance copies, the second maps."""
     text = f"""(memory (export "memory") 40)
       (data (i32.const 100) "{BLOCK}") (data (i32.const 4000) "over") (data (i32.const 0x20000) "")
       (data (i32.const 0x1fffff) "x") (data (i32.const 1000000) "{BLOCK}") (data "passive")
       (data (i32.const 2000000) "far away") (data (i32.const {40 * PAGE - 1}) "!")"""
-    (copied, a), (shown, b) = contents(text, tier=tier, pool=pool)
+    (copied, a), (shown, b) = contents(text, tier=tier, memory_slots=slots)
     assert (copied, shown) == (False, True)
     assert a == b and a[4000:4005] == b"overZ" and a[-1:] == b"!"
 
@@ -143,15 +143,15 @@ def test_segments_that_do_not_fit_trap_after_those_before():
         assert [table[0](i) for i in (0, 12 * HOST - 1, 12 * HOST, 0xFFFF)] == [0x5A, 0x5A, 0, 0]
 
 
-@pytest.mark.parametrize("pool", [None, PoolConfig(2)])
-def test_a_failing_element_segment_leaves_memory_untouched(pool):
+@pytest.mark.parametrize("slots", [None, MemorySlots(2)])
+def test_a_failing_element_segment_leaves_memory_untouched(slots):
     """Elements come first: a function that is in an imported table already sees zeros, and its segment undropped."""
     made = module(
         f"""(import "m" "t" (table 4 funcref)) (memory 1)
         (func $peek (param i32) (result i32) (i32.load8_u (local.get 0)))
         (func $init (memory.init 0 (i32.const 8) (i32.const 0) (i32.const 4)))
         (elem (i32.const 0) func $peek $init) (elem (i32.const 4) func $peek) (data (i32.const 0) "{BLOCK}")""",
-        pool=pool,
+        memory_slots=slots,
     )
     made.images(at_once=True)
     for _ in range(2):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stratavm import Engine, Linker, Module, PoolConfig, Store
+from stratavm import Engine, Linker, MemorySlots, Module, Store
 from stratavm.engine.codecache import CodeNotKept, ImageKept, ImageRestored, SkeletonKept
 from stratavm.engine.keptimage import HEAD, image_of, lay_out
 from stratavm.runtime.image import PAGE
@@ -76,7 +76,9 @@ def test_the_third_start_maps_what_the_second_one_kept(binary):
         assert found == expected() and ImageRestored in said and ImageKept not in said
 
 
-@pytest.mark.parametrize("options", [{"pool": PoolConfig(2)}, {"memory_images": "never"}, {"tier": "jit1"}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"memory_slots": MemorySlots(2)}, {"memory_images": "never"}, {"tier": "jit1"}], ids=str
+)
 def test_a_file_that_is_not_sealed_is_for_one_instance(binary, options):
     """Memories of a pool are wiped; a module with more instances lays out an image of its own."""
     for _ in range(2):

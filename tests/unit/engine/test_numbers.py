@@ -15,10 +15,10 @@ from stratavm import (
     ExitError,
     Global,
     Memory,
+    MemorySlots,
     Module,
     Policy,
     Pool,
-    PoolConfig,
     Recovering,
     Rejected,
     ResourceLimit,
@@ -94,7 +94,7 @@ def listened(**options):
 
 WHOLE = {
     **{f"StoreLimits({name}=)": partial(lambda name, n: StoreLimits(**{name: n}), name) for name in COUNTS},
-    **{f"PoolConfig({name}=)": partial(lambda name, n: PoolConfig(**{name: n}), name)
+    **{f"MemorySlots({name}=)": partial(lambda name, n: MemorySlots(**{name: n}), name)
        for name in ("memories", "max_memory_bytes", "keep_pages")},
     **{f"Config({name}=)": partial(lambda name, n: Config(**{name: n}), name)
        for name in ("max_memory_bytes", "compile_bytes", "threads", "lift_after")},
@@ -300,7 +300,7 @@ def test_every_number_of_the_public_interface_is_tried_here():
     for name, parameters in re.findall(r"^stratavm\.([\w.]+)\((.*)\) ->", PUBLIC.read_text(), re.MULTILINE):
         numbers = re.findall(r"(\w+): (?:int|float)\b(?! \| str)", parameters)
         short = name.removesuffix(".__init__")
-        if name not in INSIDE and not short.endswith(("Error", "Unsupported", "ResourceLimit", "PoolExhausted")):
+        if name not in INSIDE and not short.endswith(("Error", "Unsupported", "ResourceLimit", "SlotsExhausted")):
             missing += [(short, n) for n in numbers if not re.search(rf"{short.split('.')[-1]}\({n}=?\)", tried)]
     assert missing == []
 
@@ -466,7 +466,7 @@ def test_a_deadline_that_has_passed_ends_the_next_call():
         ),
         ({"strict": "no"}, "strict must be True or False, got 'no'"),
         ({"limits": {"types": 5}}, "limits must be Limits, got"),
-        ({"pool": 5}, "pool must be a PoolConfig or None, got 5"),
+        ({"memory_slots": 5}, "memory_slots must be MemorySlots or None, got 5"),
     ],
 )
 def test_an_engine_says_what_its_options_must_be(options, message):
@@ -514,14 +514,14 @@ def test_a_limit_says_what_it_would_have_to_be(name):
 
 def test_an_engine_s_cap_and_a_pool_say_what_they_would_have_to_be():
     """Whichever is the lower one."""
-    for options in ({"max_memory_bytes": 1 << 26}, {"pool": PoolConfig(1, max_memory_bytes=1 << 26)}):
+    for options in ({"max_memory_bytes": 1 << 26}, {"memory_slots": MemorySlots(1, max_memory_bytes=1 << 26)}):
         with pytest.raises(ResourceLimit, match=r"max_memory_bytes=.*67174400") as caught:
             stratavm.load(MEMORY, **options)
         assert caught.value.needed == 1025 << 16
-    engine = Engine(pool=PoolConfig(1))
+    engine = Engine(memory_slots=MemorySlots(1))
     with Store(engine) as store, Store(engine) as other:
         stratavm.load(MEMORY, store=store)
-        with pytest.raises(stratavm.PoolExhausted, match=r"all 1 slots .*PoolConfig\(memories=2\)"):
+        with pytest.raises(stratavm.SlotsExhausted, match=r"all 1 slots .*MemorySlots\(memories=2\)"):
             stratavm.load(MEMORY, store=other)
 
 

@@ -1,4 +1,4 @@
-# Pooled slots for linear memories.
+# Slots for linear memories.
 from libc.stdint cimport uint32_t, uint64_t
 from stratavm.base.events.core cimport Source
 from stratavm.runtime.region cimport Region
@@ -8,7 +8,7 @@ cdef struct SlotState:              # what outlives a tenant
     uint64_t image
     void* original                  # owned: the Original of the image, or NULL
 
-cdef class Pool:
+cdef class SlotAllocator:
     cdef char* base
     cdef readonly uint64_t slot_bytes
     cdef readonly uint64_t memory_bytes  # the most that a memory may have
@@ -32,6 +32,6 @@ cdef class Pool:
     cdef void note(self, uint32_t kind, uint64_t a, uint64_t b) noexcept
 
 cdef class Slot(Region):
-    cdef Pool pool
+    cdef SlotAllocator owner
     cdef readonly uint32_t number
     cdef int prepare(self, uint64_t size, uint64_t image) except -1

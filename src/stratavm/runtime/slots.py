@@ -1,5 +1,5 @@
 # strata: hot
-"""Pooled slots: address space for many memories reserved at once, and what a tenant left wiped before the next one.
+"""Slots: address space for many memories reserved at once, and what a tenant left wiped before the next one.
 
 A slot keeps its protections and the image that it shows, so that the next memory of the same module needs no system
 call at all; giving it back costs one, and the pages that were written.
@@ -25,7 +25,7 @@ from cython.cimports.stratavm.base.events.ring import ring_record
 from cython.cimports.stratavm.runtime.region import HOST_PAGE, Region, adopt
 from cython.cimports.stratavm.runtime.wipe import Original, wipe
 
-from stratavm.base.errors import PoolExhausted, ResourceLimit
+from stratavm.base.errors import ResourceLimit, SlotsExhausted
 from stratavm.base.words import amount
 from stratavm.runtime import events
 from stratavm.runtime.limits import GUARD_RESERVATION, name_the_limit
@@ -37,11 +37,11 @@ LOOK_BACK = cython.declare(uint32_t, 64)  # free slots that are searched for one
 
 @cython.no_gc_clear  # slots are given back in deallocation
 @cython.cclass
-class Pool:
+class SlotAllocator:
     """An allocator of linear memories with a fixed number of slots; a port like any other (``allocator``).
 
     Args:
-        config: a ``PoolConfig``.
+        config: a ``MemorySlots``.
         guard: slots with guard pages behind 4 GiB, for code that leaves bounds to the MMU.
         bus: where its events go.
 
@@ -52,32 +52,30 @@ class Pool:
     def __init__(self, config: object, guard: cython.bint, bus: object):
         i: uint32_t
         if self.base != cython.NULL:
-            raise TypeError("a pool is initialised once")
+            raise TypeError("an allocator of slots is initialised once")
         self.memory_bytes = config.max_memory_bytes
         self.slot_bytes = GUARD_RESERVATION if guard else whole_pages(self.memory_bytes) + HOST_PAGE
         self.guard = guard
         self.maps_more = config.when_exhausted == "map"
         self.keep_pages = config.keep_pages if prepare() else 0
-        self.source = bus.source("pool")
+        self.source = bus.source("slots")
         self.kind_taken = bus.kind(events.SlotTaken)
         self.kind_returned = bus.kind(events.SlotReturned)
         self.kind_retired = bus.kind(events.SlotRetired)
-        self.kind_exhausted = bus.kind(events.PoolRanOut)
+        self.kind_exhausted = bus.kind(events.SlotsRanOut)
         count: uint32_t = config.memories
         self.states = cython.cast(cython.pointer(SlotState), calloc(count, cython.sizeof(SlotState)))
         self.free = cython.cast(cython.pointer(uint32_t), calloc(count, cython.sizeof(uint32_t)))
         if self.states == cython.NULL or self.free == cython.NULL:
-            raise MemoryError("no memory for a pool")
+            raise MemoryError("no memory for slots")
         size: object = count * self.slot_bytes
         if size > 1 << 47:
-            raise ResourceLimit(
-                f"a pool of {count} memories needs {size} bytes of address space", limit="address space"
-            )
+            raise ResourceLimit(f"slots for {count} memories need {size} bytes of address space", limit="address space")
         base: cython.p_void = mmap(
             cython.NULL, count * self.slot_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0
         )
         if base == MAP_FAILED:
-            raise ResourceLimit(f"cannot reserve {size} bytes of address space for a pool", limit=name_the_limit())
+            raise ResourceLimit(f"cannot reserve {size} bytes of address space for slots", limit=name_the_limit())
         self.base = cython.cast(cython.p_char, base)
         self.count = self.n_free = count
         for i in range(count):
@@ -102,13 +100,13 @@ class Pool:
         """A free slot, one that shows ``image`` if there is one; all in it is zero, or the image.
 
         Raises:
-            PoolExhausted: there is none, and the pool may not map more.
+            SlotsExhausted: there is none, and no more may be mapped.
             ResourceLimit: the memory is larger than a slot.
         """
         if size > self.memory_bytes or (guard and not self.guard):
             raise ResourceLimit(
                 f"a memory of {amount(size)} does not fit into a slot of {amount(self.memory_bytes)}; "
-                f"PoolConfig(max_memory_bytes={size}) allows it",
+                f"MemorySlots(max_memory_bytes={size}) allows it",
                 limit="max_memory_bytes",
                 needed=size,
             )
@@ -116,9 +114,9 @@ class Pool:
             self.note(self.kind_exhausted, self.count, self.maps_more)
             if self.maps_more:
                 return Region(reserve)
-            raise PoolExhausted(
-                f"all {self.count} slots of the pool are in use; PoolConfig(memories={self.count + 1}) has one more",
-                limit="pool memories",
+            raise SlotsExhausted(
+                f"all {self.count} slots for memories are in use; MemorySlots(memories={self.count + 1}) has one more",
+                limit="memory slots",
                 needed=self.count + 1,
             )
         slot: Slot = Slot.__new__(Slot)
@@ -164,7 +162,7 @@ class Pool:
         self.note(self.kind_returned, number, self.count - self.n_free - self.retired)
 
     def remember(self, number, region):
-        """What the next tenant finds. No list of Python's: the collector empties those of a pool that is garbage."""
+        """What the next tenant finds. No list of Python's: the collector empties those of what is garbage."""
         state: cython.pointer(SlotState) = cython.address(self.states[number])
         before: cython.p_void = state.original
         state.committed = region.committed
@@ -182,17 +180,17 @@ class Pool:
             ring_record(self.source.bus.ring, self.source.cell, kind, a, b, 0, 0)
 
     def __repr__(self) -> str:
-        return f"<Pool of {self.count} memories, {self.in_use} in use>"
+        return f"<SlotAllocator for {self.count} memories, {self.in_use} in use>"
 
 
 @cython.no_gc_clear  # deallocation gives it back
 @cython.auto_pickle(False)  # it is an address
 @cython.cclass
 class Slot(Region):
-    """The address space of one tenant; back in the pool with the last reference to the memory and its views."""
+    """The address space of one tenant; free again with the last reference to the memory and its views."""
 
     def __init__(self):
-        raise TypeError("a pool makes its slots")
+        raise TypeError("an allocator makes its slots")
 
     def prepare(self, size, image):
         """Make it what a new memory expects: nothing is reachable behind its size, and no other image is shown."""
@@ -209,21 +207,21 @@ class Slot(Region):
         return 0
 
     def __dealloc__(self):
-        if self.pool is not None:
-            self.pool.give_back(self.number, self)
+        if self.owner is not None:
+            self.owner.give_back(self.number, self)
 
 
 @cython.cfunc
 @cython.exceptval(-1, check=False)
-def occupy(slot: Slot, pool: Pool, number: uint32_t) -> cython.int:
+def occupy(slot: Slot, owner: SlotAllocator, number: uint32_t) -> cython.int:
     """Make an object for a slot that was taken."""
-    adopt(slot, cython.cast(uint64_t, pool.base) + number * pool.slot_bytes, pool.slot_bytes)
+    adopt(slot, cython.cast(uint64_t, owner.base) + number * owner.slot_bytes, owner.slot_bytes)
     slot.number = number
-    slot.committed = pool.states[number].committed
-    slot.image = pool.states[number].image
-    if pool.states[number].original != cython.NULL:
-        slot.original = cython.cast(object, cython.cast(cython.pointer(PyObject), pool.states[number].original))
-    slot.most = pool.memory_bytes
-    slot.pool = pool
-    pool.note(pool.kind_taken, number, pool.count - pool.n_free - pool.retired)
+    slot.committed = owner.states[number].committed
+    slot.image = owner.states[number].image
+    if owner.states[number].original != cython.NULL:
+        slot.original = cython.cast(object, cython.cast(cython.pointer(PyObject), owner.states[number].original))
+    slot.most = owner.memory_bytes
+    slot.owner = owner
+    owner.note(owner.kind_taken, number, owner.count - owner.n_free - owner.retired)
     return 0

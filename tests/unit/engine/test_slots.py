@@ -1,4 +1,4 @@
-"""Claims about pooled slots: reused, wiped, limited, heard."""
+"""Claims about slots for memories: reused, wiped, limited, heard."""
 
 import gc
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import stratavm
-from stratavm import Linker, Module, PoolConfig, PoolExhausted, ResourceLimit, Store
+from stratavm import Linker, MemorySlots, Module, ResourceLimit, SlotsExhausted, Store
 from stratavm.runtime import events
 from stratavm.runtime.limits import max_map_count
 from stratavm.testing import EventRecorder, ModuleBuilder
@@ -34,8 +34,8 @@ IMAGE = ModuleBuilder().memory(4, 8, data=bytes(range(1, 251)) * 600).build()
 def engine(memories=1, **options):
     """An engine with a pool."""
     names = ("max_memory_bytes", "when_exhausted", "keep_pages")
-    pool = PoolConfig(memories, **{k: options.pop(k) for k in names if k in options})
-    return stratavm.Engine(pool=pool, **options)
+    slots = MemorySlots(memories, **{k: options.pop(k) for k in names if k in options})
+    return stratavm.Engine(memory_slots=slots, **options)
 
 
 def slot_of(instance):
@@ -268,29 +268,29 @@ def test_an_exhausted_pool_says_so_and_recovers():
     a, b, c = Store(e), Store(e), Store(e)
     pre.instantiate(a), pre.instantiate(b)
     for _ in range(3):
-        with pytest.raises(PoolExhausted, match="all 2 slots") as caught:
+        with pytest.raises(SlotsExhausted, match="all 2 slots") as caught:
             pre.instantiate(c)
-        assert caught.value.limit == "pool memories" and isinstance(caught.value, ResourceLimit)
+        assert caught.value.limit == "memory slots" and isinstance(caught.value, ResourceLimit)
     assert c.instances == []
     a.close()
     assert pre.instantiate(c).exports.peek(0) == ord("i")
     b.close()
     c.close()
-    assert recorder.of(events.PoolRanOut) == [events.PoolRanOut(2, 0)] * 3
+    assert recorder.of(events.SlotsRanOut) == [events.SlotsRanOut(2, 0)] * 3
     assert [(e.slot, e.in_use) for e in recorder.of(events.SlotTaken)] == [(0, 1), (1, 2), (0, 2)]
     assert [(e.slot, e.in_use) for e in recorder.of(events.SlotReturned)] == [(0, 1), (1, 1), (0, 0)]
-    assert {e.source for e in recorder.of(events.SlotTaken)} == {"pool-1"}
-    assert {e.limit for e in recorder.events if type(e).__name__ == "LimitReached"} == {"pool memories"}
+    assert {e.source for e in recorder.of(events.SlotTaken)} == {"slots-1"}
+    assert {e.limit for e in recorder.events if type(e).__name__ == "LimitReached"} == {"memory slots"}
 
 
 def test_an_exhausted_pool_may_map_more():
     """Where it was told to, and the event says so."""
     e = engine(1, when_exhausted="map")
-    recorder = EventRecorder(e.bus, events.PoolRanOut)
+    recorder = EventRecorder(e.bus, events.SlotsRanOut)
     module = Module(TENANT, engine=e)
     instances = [Linker(e).instantiate(Store(e), module) for _ in range(3)]
     assert [i.exports.peek(0) for i in instances] == [ord("i")] * 3
-    assert recorder.events == [events.PoolRanOut(1, 1)] * 2
+    assert recorder.events == [events.SlotsRanOut(1, 1)] * 2
 
 
 @pytest.mark.parametrize("plan", ["guard", "bounded"])
@@ -319,7 +319,7 @@ def test_a_slot_with_a_living_view_is_not_given_to_anybody():
     store.close()
     del memory
     gc.collect()
-    with pytest.raises(PoolExhausted):
+    with pytest.raises(SlotsExhausted):
         Linker(e).instantiate(Store(e), module)
     assert bytes(view[: len(SECRET)]) == SECRET
     del view
@@ -426,7 +426,7 @@ def test_the_options_of_a_pool_are_checked():
         {"keep_pages": -1},
     ):
         with pytest.raises(ValueError, match=next(iter(bad))):
-            PoolConfig(**bad)
+            MemorySlots(**bad)
     with pytest.raises(ResourceLimit, match="address space"):
         engine(16_000, memory_plan="bounded", max_memory_bytes=1 << 40)
 
@@ -526,7 +526,7 @@ def use_up_mappings():
     while libc.mmap(None, 4096, rights, 0x22, -1, 0) != 2**64 - 1:
         rights ^= 1  # neighbours of other rights stay mappings of their own
 
-e = stratavm.Engine(pool=stratavm.PoolConfig(2, keep_pages=0))
+e = stratavm.Engine(memory_slots=stratavm.MemorySlots(2, keep_pages=0))
 recorder = EventRecorder(e.bus)
 module = stratavm.Module('(module (memory (export "memory") 1) (data (i32.const 0) "initial"))', engine=e)
 pre = stratavm.Linker(e).instantiate_pre(module)
