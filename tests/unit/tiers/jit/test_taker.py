@@ -417,10 +417,11 @@ def test_work_keeps_nothing_alive():
     module, instance = guest(executor, tier="jit0")
     assert instance.exports.f0(1) == 7
     [work] = executor.works
-    watched = weakref.ref(module.code.lazy)
-    del module, instance
+    code = module.code.lazy
+    watched = [weakref.ref(each) for each in (code, code._queue, code.owner)]
+    del module, instance, code
     gc.collect()
-    assert watched() is None
+    assert [each() for each in watched] == [None] * 3
     assert not work() and not work.begin()
 
 
