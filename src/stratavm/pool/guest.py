@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
-from stratavm.base.errors import Closed, StrataError
+from stratavm.base.errors import Closed, Interrupted, StrataError
 from stratavm.base.forms import TYPE_CHECKING, Any
 from stratavm.base.words import did_you_mean
 from stratavm.engine.asynccall import AsyncCall
@@ -95,6 +95,8 @@ class Guest:
 
     async def _run_later(self, call: AsyncCall) -> Any:
         await self._seat.go_on()
+        if self._is_over:  # while it waited for its turn; it was not inside, so nothing was interrupted
+            raise Interrupted
         return await drive(call)
 
     def end(self) -> None:

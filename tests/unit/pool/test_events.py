@@ -6,6 +6,7 @@ import pytest
 
 from stratavm import Engine, Interrupted, Linker, Module, Policy, Pool, Rejected, Trap
 from stratavm.pool import events
+from stratavm.pool.desk import Ticket
 from stratavm.testing import EventRecorder, run_seeded
 from tests.unit.pool.test_pool import consistent, hanging, nap, pre_of
 
@@ -200,6 +201,25 @@ def test_a_guest_of_a_closed_pool_makes_no_further_calls():
         pool, _ = heard()
         with pool._engine.bus.subscribe(events.CallStarted, lambda _: pool.close()), pytest.raises(Rejected):
             await pool.call("spin")
+        consistent(pool)
+
+    asyncio.run(main())
+
+
+def test_a_call_that_waits_for_its_turn_when_the_pool_is_closed_does_not_begin():
+    """It was not inside, where an interrupt would have found it; it would have run for ever."""
+
+    async def main():
+        pool, _ = heard()
+        async with pool.instance() as guest:
+            pool._floor.house.holder = held = Ticket(pool.desk.line("x"), 0, 0.0)
+            spin = asyncio.create_task(guest.call("spin"))
+            while not pool.desk.turns:
+                await asyncio.sleep(0)
+            pool.close()
+            pool._floor.release(held)
+            with pytest.raises(Interrupted):
+                await spin
         consistent(pool)
 
     asyncio.run(main())
