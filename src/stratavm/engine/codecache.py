@@ -23,7 +23,7 @@ from stratavm.base.quiet import suppress
 from stratavm.engine.cache import CodeCache
 from stratavm.engine.events import describe
 from stratavm.module.reader import sum_of
-from stratavm.services.ahead import LEAST_BYTES
+from stratavm.services.ahead import LEAST_BYTES, READ, SUM
 from stratavm.services.diskcache import CacheRefused, DiskCache, default_folders, digest
 
 if TYPE_CHECKING:
@@ -393,18 +393,19 @@ class KeptModule:
             from stratavm.engine.keptimage import NOTHING, image_of
 
         data = self._find(b"image", way)
-        opened = self._disk.open_content(self._key(b"pages", way)) if data and data != NOTHING else None
+        key = self._key(b"pages", way)
+        opened = self._disk.open_content(key) if data and data != NOTHING else None
         self._wants_image = opened is None and data != NOTHING
         if data is None or opened is None:
             return None
-        descriptor, place, size = opened
-        found = image_of(data, model, descriptor, place, size)
+        self._taken.append(SUM + key)
+        found = image_of(data, model, opened.descriptor, opened.place, opened.size, opened.sum)
         if found is None:
-            os.close(descriptor)
+            os.close(opened.descriptor)
             self._wants_image = True
             self._say("an entry was not used: the pages of a memory are not what they were")
         elif self._source.hears(ImageRestored):
-            self._source.emit(ImageRestored(self._name, size))
+            self._source.emit(ImageRestored(self._name, opened.size))
         return found
 
     def keep(self, code: TierModule, way: str, model: Model, is_over: bool = True) -> None:
@@ -499,7 +500,7 @@ class KeptModule:
         if why:
             self._say(f"an entry was not used: {why}")
         if self._ahead is not None and data is not None and len(data) >= LEAST_BYTES:
-            self._taken.append(key)
+            self._taken.append(READ + key)
         return data
 
     def _say(self, why: str) -> None:

@@ -40,12 +40,13 @@ def lay_out(model: Module, place: int) -> tuple[bytes, bytes]:
     return head + b"".join(RUN.pack(start, len(pages)) for start, pages in runs), bytes(-place % PAGE) + content
 
 
-def image_of(data: bytes, model: Module, descriptor: int, place: int, size: int) -> Images | None:
+def image_of(data: bytes, model: Module, descriptor: int, place: int, size: int, summed: bytes = b"") -> Images | None:
     """The images of a module by a description that is believed, if the pages are what it says; all else is checked.
 
     Args:
         descriptor: of the file of the pages; it is the images' from then on.
         place: where its content lies; ``size``: bytes of that.
+        summed: the sum of its whole pages, if it is known.
     """
     if len(data) < HEAD.size:
         return None
@@ -63,6 +64,6 @@ def image_of(data: bytes, model: Module, descriptor: int, place: int, size: int)
     memory = model.memory_types[0] if len(model.memory_types) == len(model.memories) == 1 else None
     if memory is None or last > memory.limits.minimum << memory.page_shift or covered != coverable(model):
         return None
-    if behind != place + total or sum_of_file(descriptor, place, total) != known:
+    if behind != place + total or (summed or sum_of_file(descriptor, place, total)) != known:
         return None
     return image_in_file(covered, tuple(runs), descriptor)

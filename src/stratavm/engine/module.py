@@ -119,7 +119,7 @@ class Module:
         """Decode or parse, and validate: what was not found out by an earlier process."""
         kept = None if origin.binary is None or compare is not None else self._kept(origin.binary, origin)
         model = None if kept is None else self._model_known(origin, kept)
-        vouched = model is not None
+        known = vouched = model is not None
         if model is None:
             model = self._model_of(origin)
         unsure: Sequence[int] | None = ()
@@ -128,7 +128,7 @@ class Module:
         elif origin.binary is None:
             kept = cached_of(self.engine, self.name, model.binary)
         try:
-            return self._prepare(model, kept, vouched, unsure or ())
+            return self._prepare(model, kept, vouched, unsure or (), known)
         except (ValidationError, Unsupported) as error:
             if origin.text is not None:
                 with importing:
@@ -186,13 +186,20 @@ class Module:
         raise refused
 
     def _prepare(
-        self, model: Model, kept: KeptModule | None = None, vouched: bool = False, unsure: Sequence[int] = ()
+        self,
+        model: Model,
+        kept: KeptModule | None = None,
+        vouched: bool = False,
+        unsure: Sequence[int] = (),
+        known: bool = False,
     ) -> LoadedModule:
         """Validate, and hand over to the tier, with what was kept of the binary. A model that was given has nothing: it
         may be another than its binary says. ``vouched``: an earlier process has validated the bodies, but for those of
-        functions that are ``unsure``."""
+        functions that are ``unsure``; ``known``: and all of this very binary."""
         config, tier = self.engine.config, self.engine.tier
-        valid = validate(model, config.features, config.threads, limits=config.limits, vouched=vouched, unsure=unsure)
+        valid = validate(
+            model, config.features, config.threads, limits=config.limits, vouched=vouched, unsure=unsure, known=known
+        )
         if kept is None:
             loaded = LoadedModule(model, valid, tier.load(valid, self.name))
         else:

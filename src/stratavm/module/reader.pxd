@@ -82,9 +82,11 @@ cdef struct ReadPart:          # of another file, which the same thread reads ne
     int descriptor
     int64_t place
     size_t size
-    uint8_t* to
+    uint8_t* to                # where its bytes go; NULL: they are summed up, and not kept
     PolyStream stream
     uint8_t[TAG_BYTES] tag
+    uint8_t* scratch
+    uint64_t[4] lanes
     bint whole
 
 cdef struct ReadJob:           # what a thread without Python does

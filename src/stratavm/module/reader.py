@@ -117,22 +117,47 @@ def sum_of_file(descriptor: cython.int, offset: int64_t, size: cython.size_t) ->
 
     ``size`` is a multiple of 32.
     """
-    job: ReadJob
-    piece: cython.size_t
-    got: cython.Py_ssize_t
+    whole: cython.bint
+    lanes: uint64_t[4]
     scratch: bytes = PyBytes_FromStringAndSize(cython.NULL, SUM_BYTES)
+    to: cython.pointer(uint8_t) = cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(scratch))
+    memset(lanes, 0, cython.sizeof(lanes))
+    with cython.nogil:
+        whole = sum_part(descriptor, offset, size, to, lanes)
+    return sum_of_lanes(lanes, size) if whole else b""
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def sum_part(
+    descriptor: cython.int,
+    offset: int64_t,
+    size: cython.size_t,
+    scratch: cython.pointer(uint8_t),
+    lanes: cython.pointer(uint64_t),
+) -> cython.bint:
+    """Add so many bytes of a file, whole blocks, to lanes; whether they are there."""
+    piece: cython.size_t
+    done: cython.size_t = 0
+    while done < size:
+        piece = min(size - done, SUM_BYTES)
+        if pread(descriptor, scratch, piece, offset + cython.cast(int64_t, done)) != cython.cast(
+            cython.Py_ssize_t, piece
+        ):
+            return False
+        sum_blocks(lanes, scratch, piece // BLOCK)
+        done += piece
+    return True
+
+
+@cython.cfunc
+def sum_of_lanes(lanes: cython.pointer(uint64_t), size: cython.size_t) -> bytes:
+    """The sum of so many bytes, whole blocks, that lanes have seen."""
+    job: ReadJob
     memset(cython.address(job), 0, cython.sizeof(job))
-    job.to = cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(scratch))
-    while job.size < size:
-        piece = min(size - job.size, SUM_BYTES)
-        with cython.nogil:
-            got = pread(descriptor, job.to, piece, offset + cython.cast(int64_t, job.size))
-            if got == cython.cast(cython.Py_ssize_t, piece):
-                sum_blocks(job.lanes, job.to, piece // BLOCK)
-        if got != cython.cast(cython.Py_ssize_t, piece):
-            return b""
-        job.size += piece
-    job.summed = job.size
+    memcpy(job.lanes, lanes, cython.sizeof(job.lanes))
+    job.size = job.summed = size
     return sum_made(cython.address(job))
 
 
@@ -191,9 +216,12 @@ def read_all(argument: cython.p_void) -> cython.p_void:
 @cython.nogil
 @cython.exceptval(check=False)
 def read_part(part: cython.pointer(ReadPart)) -> cython.void:
-    """All of a part, and its tag."""
+    """All of a part, and its tag; or its sum."""
     got: cython.Py_ssize_t
     done: cython.size_t = 0
+    if part.to == cython.NULL:
+        part.whole = sum_part(part.descriptor, part.place, part.size, part.scratch, part.lanes)
+        return
     while done < part.size:
         got = pread(part.descriptor, part.to + done, min(part.size - done, SUM_BYTES), part.place + done)
         if got <= 0 and not (got < 0 and errno == EINTR):
@@ -268,6 +296,28 @@ class Reading:
         self.job.n_parts = number + 1
         return number
 
+    def add_sum(self, descriptor: cython.int, place: int64_t, size: cython.Py_ssize_t) -> int:
+        """Have the sum of a part of another file found (``sum_of_file``). The number for ``part``, as for ``add``.
+
+        Args:
+            descriptor: of the file; closed when this object ends.
+            place: where the part begins; ``size``: bytes of it, a multiple of 32.
+
+        Raises:
+            ValueError: as for ``add``.
+        """
+        number: cython.size_t = self.job.n_parts
+        part: cython.pointer(ReadPart) = cython.address(self.parts[number])
+        if number == MOST_PARTS or place < 0 or size < 0 or size % BLOCK or self.has_begun:
+            raise ValueError("no part that could be summed up")
+        scratch: bytes = PyBytes_FromStringAndSize(cython.NULL, SUM_BYTES)
+        part.place, part.size, part.to = place, size, cython.NULL
+        part.scratch = cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(scratch))
+        self.contents.append(scratch)
+        part.descriptor = descriptor
+        self.job.n_parts = number + 1
+        return number
+
     def begin(self) -> bool:
         """Start the thread. Whether there is one: else who asks for something reads it."""
         job: cython.pointer(ReadJob) = cython.address(self.job)
@@ -276,7 +326,8 @@ class Reading:
         return self.runs
 
     def part(self, number: cython.size_t) -> tuple | None:
-        """The bytes of a part and their tag, once; None where they could not be read, or were given out.
+        """The bytes of a part and their tag, or none and their sum; once. None where they could not be read, or were
+        given out.
 
         Raises:
             DeadlineExceeded: the thread's ``Budget`` ran out.
@@ -287,6 +338,8 @@ class Reading:
         self.parts[number].whole = False
         content: bytes = self.contents[number]
         self.contents[number] = None
+        if self.parts[number].to == cython.NULL:
+            return b"", sum_of_lanes(self.parts[number].lanes, self.parts[number].size)
         tag: cython.p_char = cython.cast(cython.p_char, self.parts[number].tag)
         return content, PyBytes_FromStringAndSize(tag, TAG_BYTES)
 

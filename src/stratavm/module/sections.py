@@ -17,6 +17,8 @@ from cython.cimports.stratavm.module.reader import PyObject_GC_UnTrack
 
 from stratavm.base.budget import check
 
+FARTHEST = 1 << 62  # no memory has as many bytes
+
 ConstExpr: object = None
 Function: object = None
 Data: object = None
@@ -278,12 +280,19 @@ class Datas(Items):
         bytes that each memory begins with, -1 for one that is not to be counted on."""
         i: uint32_t
         at: cython.pointer(DataRecord)
+        memory: uint32_t = 0
+        room: object = sizes[0] if sizes else -1
+        most: uint64_t = min(max(room, 0), FARTHEST)
         for i in range(self.n):
             breathe(i)
             at = cython.address(self.records[i])
             if at.kind == DATA_PASSIVE:
                 continue
-            if at.kind != DATA_PLAIN or cython.cast(uint64_t, at.place) + (at.end - at.start) > sizes[at.memory]:
+            if at.kind == DATA_PLAIN and at.memory != memory:
+                memory = at.memory
+                room = sizes[memory]
+                most = min(max(room, 0), FARTHEST)
+            if at.kind != DATA_PLAIN or room < 0 or cython.cast(uint64_t, at.place) + (at.end - at.start) > most:
                 return i
         return self.n
 

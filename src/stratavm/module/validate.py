@@ -41,16 +41,34 @@ def validate(
     limits: Limits = DEFAULT_LIMITS,
     vouched: bool = False,
     unsure: Sequence[int] = (),
+    known: bool = False,
 ) -> ValidModule:
     """Check a decoded module. ``threads`` 0 means as many as there are cores; the result never depends on it.
 
     ``vouched``: who calls this answers for it that this binary was found valid before, with these features and limits;
     then each body is walked over when it is built, and not now, but for those of the functions that are ``unsure``, by
-    defined index in ascending order.
+    defined index in ascending order. ``known``: the whole binary was, not its bodies alone: nothing else is checked
+    again either.
 
     Raises ``ValidationError`` for the first fault (lowest function index), ``Unsupported`` for a proposal that Strata
     does not have, and ``DecodeError`` where the instructions of a body are malformed.
     """
+    if known:
+        context = Context(module, features, canonical_types(module), limits)
+    else:
+        context = _checked_context(module, features, limits)
+    context.declare(module.declared_funcs)
+    bodies = Bodies(module, context, vouched)
+    if not vouched:
+        _check_bodies(context, bodies, threads)
+    elif unsure:
+        own = Bodies(module, context)
+        _check_chunks(context, own, own.plan_alone(unsure), threads)
+    return ValidModule(module, context, bodies, features)
+
+
+def _checked_context(module: Module, features: frozenset[str], limits: Limits) -> Context:
+    """What bodies may refer to, once all else is checked."""
     checks = _ModuleChecks(module, features, limits)
     try:
         canonical = checks.types()
@@ -69,14 +87,7 @@ def validate(
         item = checks.item if checks.entry is None else item_of(module, *checks.entry)
         error.locate(item=item, offset=error.offset or item_offset(module, item, features, limits))
         raise
-    context.declare(module.declared_funcs)
-    bodies = Bodies(module, context, vouched)
-    if not vouched:
-        _check_bodies(context, bodies, threads)
-    elif unsure:
-        own = Bodies(module, context)
-        _check_chunks(context, own, own.plan_alone(unsure), threads)
-    return ValidModule(module, context, bodies, features)
+    return context
 
 
 def find_facts(valid: ValidModule) -> Bodies:

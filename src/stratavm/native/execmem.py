@@ -48,6 +48,9 @@ PAGE = cython.declare(uint64_t, sysconf(_SC_PAGESIZE))
 MAX_FUNCTION = 256 << 20
 LARGE_BATCH = cython.declare(uint64_t, 1 << 18)
 MADV_POPULATE_WRITE = cython.declare(cython.int, 23)
+MADV_HUGEPAGE = cython.declare(cython.int, 14)
+HUGE_PAGE = cython.declare(uint64_t, 1 << 21)
+HUGE_CHUNKS = cython.declare(uint32_t, (1 << 21) >> codemap.CHUNK_SHIFT)
 ALIGN = cython.declare(uint64_t, 64)  # function starts: a line of the cache
 arena_lock = cython.declare(pthread_mutex_t)
 chunk_used = cython.declare(uint8_t[32768])
@@ -85,19 +88,20 @@ def reserve_arena() -> cython.int:
     if codemap.arena_base:
         return 0
     base: cython.p_void = mmap(
-        cython.NULL, codemap.ARENA_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0
+        cython.NULL, codemap.ARENA_BYTES + HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0
     )
     if base == MAP_FAILED:
         raise ResourceLimit("cannot reserve 2 GiB of address space for code", limit=name_the_limit())
-    codemap.arena_base = cython.cast(uint64_t, base)
+    codemap.arena_base = (cython.cast(uint64_t, base) + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1)
     return 0
 
 
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def take_chunks(count: uint32_t) -> cython.int:
-    """First of ``count`` consecutive free chunks, now taken; -1 if there are none. Caller holds the lock."""
+def take_chunks(count: uint32_t, aligned: cython.bint) -> cython.int:
+    """First of ``count`` consecutive free chunks, now taken; -1 if there are none. ``aligned``: it begins a huge page.
+    Caller holds the lock."""
     global next_chunk, chunks_in_use
     if chunks_in_use + count > chunk_limit:
         return -1
@@ -107,7 +111,10 @@ def take_chunks(count: uint32_t) -> cython.int:
     for start in range(2):  # from the cursor, then from 0
         run = 0
         for i in range(next_chunk if start == 0 else 0, codemap.N_CHUNKS):
-            run = 0 if chunk_used[i] else run + 1
+            if chunk_used[i]:
+                run = 0
+            elif run or not aligned or i % HUGE_CHUNKS == 0:
+                run += 1
             if run == count:
                 for run in range(count):
                     chunk_used[i - run] = 1
@@ -263,7 +270,7 @@ class CodeOwner:
         if run == cython.NULL:
             status[0] = PUBLISH_NO_MEMORY
             return cython.NULL
-        first = take_chunks(count)
+        first = take_chunks(count, size >= HUGE_PAGE)
         if first < 0:
             free(run)
             status[0] = PUBLISH_ARENA_FULL
@@ -306,6 +313,8 @@ class CodeOwner:
         if not shared:
             unlock_arena()  # else kept: what a fork copies is executable
         if size >= LARGE_BATCH:  # a fault for each page would take as long as copying it
+            if size >= HUGE_PAGE and start % HUGE_PAGE == 0:  # of which the processor finds all code by one entry, too
+                madvise(cython.cast(cython.p_void, start), size & ~(HUGE_PAGE - 1), MADV_HUGEPAGE)
             madvise(cython.cast(cython.p_void, start & ~(PAGE - 1)), size, MADV_POPULATE_WRITE)
         recs: cython.pointer(CodeRec) = fill(self.serial, start, sources, n, addresses)
         if not seal(start, size, shared):

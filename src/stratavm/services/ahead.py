@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
 LEAST_BYTES: Final = 1 << 16
 """Smaller entries are read as quickly when they are asked for."""
+READ: Final = b"r"
+SUM: Final = b"s"
+"""What is done with an entry: it is read, or its sum is found (``DiskCache.begin``, ``begin_sum``)."""
+ROW_BYTES: Final = 1 + KEY_BYTES
+"""In a note: what, and the key."""
 MOST_ENTRIES: Final = 4
 
 
@@ -23,7 +28,7 @@ class Ahead:
     Attributes:
         disk: where its entries lie.
         place: where the next start looks for what this one took.
-        known: what was found there: keys one after the other.
+        known: what was found there: rows one after the other.
     """
 
     disk: DiskCache
@@ -31,14 +36,14 @@ class Ahead:
     known: bytes
 
     def note(self, taken: Iterable[bytes], name: str) -> None:
-        """Write down which entries this start took, by their keys, if it was something else than the last one.
+        """Write down which entries this start took, as rows, if it was something else than the last one.
 
         Raises:
             OSError: it cannot be written.
         """
-        keys = b"".join(list(taken)[:MOST_ENTRIES])
-        if keys and keys != self.known:
-            self.disk.keep(self.place, keys, f"what a start of {name} takes")
+        rows = b"".join(list(taken)[:MOST_ENTRIES])
+        if rows and rows != self.known:
+            self.disk.keep(self.place, rows, f"what a start of {name} takes")
 
 
 def look_ahead(reading: PartReader, folder: str | None, way: str) -> None:
@@ -56,6 +61,7 @@ def look_ahead(reading: PartReader, folder: str | None, way: str) -> None:
         numbers = file.st_dev, file.st_ino, file.st_size, file.st_mtime_ns, file.st_ctime_ns
         place = digest(b"ahead", repr(numbers).encode(), way.encode())
         known = disk.find(place)[0] or b""
-        for at in range(0, min(len(known), MOST_ENTRIES * KEY_BYTES), KEY_BYTES):
-            disk.begin(known[at : at + KEY_BYTES], reading)
+        for at in range(0, min(len(known), MOST_ENTRIES * ROW_BYTES), ROW_BYTES):
+            begin = disk.begin_sum if known[at : at + 1] == SUM else disk.begin
+            begin(known[at + 1 : at + ROW_BYTES], reading)
         reading.kept = Ahead(disk, place, known)

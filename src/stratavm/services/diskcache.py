@@ -14,7 +14,7 @@ import time
 
 from stratavm.base.errors import StrataError
 from stratavm.base.files import read_part
-from stratavm.base.forms import Final, Protocol, dataclass
+from stratavm.base.forms import Final, NamedTuple, Protocol, dataclass
 from stratavm.base.importing import finalize
 from stratavm.base.poly1305 import poly1305
 from stratavm.base.quiet import suppress
@@ -33,6 +33,7 @@ MARK_BYTES: Final = NONCE_BYTES + 16
 HEAD_BYTES: Final = len(MAGIC) + KEY_BYTES + 8 + MARK_BYTES
 LONGEST_LABEL: Final = 255
 """Bytes of a label; its length takes one byte."""
+PAGE: Final = os.sysconf("SC_PAGESIZE")
 SUFFIX: Final = ".entry"
 ASIDE: Final = ".aside-"
 KEY_FILE: Final = "cache.key"
@@ -86,6 +87,22 @@ class Lead:
     size: int
 
 
+class Opened(NamedTuple):
+    """An entry whose content may be mapped.
+
+    Attributes:
+        descriptor: of its file.
+        place: where the content begins there; ``size``: its bytes.
+        sum: of the content from its first whole page on, up to a whole one, where that was found beside other work; in
+            the very file of the descriptor.
+    """
+
+    descriptor: int
+    place: int
+    size: int
+    sum: bytes = b""
+
+
 class PartReader(Protocol):
     """Reads a file, parts of others, and finds the tags of those, beside other work (``module.reader.Reading``).
 
@@ -100,6 +117,10 @@ class PartReader(Protocol):
     def add(self, descriptor: int, place: int, size: int, key: bytes, lead: bytes) -> int:
         """Have so many bytes from a place on read, and the Poly1305 tag found of ``lead`` and them. The descriptor is
         closed afterwards. Returns a number for ``part``."""
+        ...
+
+    def add_sum(self, descriptor: int, place: int, size: int) -> int:
+        """Have the sum of so many bytes found (``module.reader.sum_of_file``), which stands for the tag."""
         ...
 
     def part(self, number: int) -> tuple[bytes, bytes] | None:
@@ -265,6 +286,7 @@ class DiskCache:
         self._at = open_own(folder)
         finalize(self, os.close, self._at, at_exit=False)  # the process is about to close it
         self._begun: dict[bytes, tuple[Lead, PartReader, int]] = {}
+        self._sums: dict[bytes, tuple[PartReader, int, Opened]] = {}
 
     def _mark(self, nonce: bytes, head: bytes, *pieces: bytes) -> bytes:
         """What only who has the user's key can say of an entry, of its head and what is behind that. The ``nonce`` is
@@ -293,9 +315,14 @@ class DiskCache:
         label, content, _, _ = self._read(key, is_use=False)
         return None if content is None else label[1:].decode(errors="replace")
 
-    def open_content(self, key: bytes) -> tuple[int, int, int] | None:
-        """A descriptor of an entry's file, and where its content lies in it, by place and bytes; None where there is
-        none. Neither the mark nor the content is looked at: who has something else to check it by may map it."""
+    def open_content(self, key: bytes) -> Opened | None:
+        """An entry's file; None where there is none. Neither the mark nor the content is looked at: who has something
+        else to check it by may map it."""
+        if key in self._sums:
+            ahead, number, opened = self._sums.pop(key)
+            found = ahead.part(number)
+            if found is not None:
+                return opened._replace(descriptor=os.dup(opened.descriptor), sum=found[1])
         try:
             file = os.open(key.hex() + SUFFIX, os.O_RDONLY | FLAGS, dir_fd=self._at)
         except OSError:
@@ -306,7 +333,7 @@ class DiskCache:
                 place = HEAD_BYTES + 1 + os.pread(file, 1, HEAD_BYTES)[0]
                 with suppress(OSError):
                     os.utime(file)
-                return file, place, max(now.st_size - place, 0)
+                return Opened(file, place, max(now.st_size - place, 0))
         os.close(file)
         return None
 
@@ -375,6 +402,15 @@ class DiskCache:
             own = self._key_of_mark(lead.mark[:NONCE_BYTES], lead.head)
             self._begun[key] = lead, ahead, ahead.add(file, lead.place, lead.size, own, lead.label)
             os.utime(file)
+
+    def begin_sum(self, key: bytes, ahead: PartReader) -> None:
+        """Have the sum of what lies in an entry from its first whole page on found beside other work, for
+        ``open_content``."""
+        opened = None if key in self._sums else self.open_content(key)
+        if opened is not None:
+            file, place, size, _ = opened
+            number = ahead.add_sum(file, place + -place % PAGE, size - size % PAGE)
+            self._sums[key] = ahead, number, opened
 
     def _take(self, key: bytes) -> bytes | None:
         """An entry that was read beside other work, if it is right."""

@@ -10,10 +10,12 @@ import pytest
 
 from stratavm import Config, Engine, Linker, Module, Store, ValidationError
 from stratavm.base.errors import StrataError
+from stratavm.base.forms import replace
 from stratavm.engine import codecache
 from stratavm.engine.codecache import CodeNotKept, SkeletonKept, SkeletonRestored
 from stratavm.engine.module import way_of
 from stratavm.engine.stages import dump_stage
+from stratavm.module import validate as validate_module
 from stratavm.module.decode import decode
 from stratavm.module.limits import Limits
 from stratavm.module.model import Module as Model
@@ -71,6 +73,30 @@ def start(binary: bytes, **options):
         gc.collect()
         engine.bus.drain()
     return results, vouched, [type(event) for event in recorder.events]
+
+
+def test_what_was_found_valid_is_not_checked_again(binary, monkeypatch):
+    """Nothing of it; without what was kept everything is."""
+    checked = []
+    plain = validate_module._checked_context
+    monkeypatch.setattr(validate_module, "_checked_context", lambda *given: checked.append(given) or plain(*given))
+    for cache, expected in ((True, 1), (True, 0), (True, 0), (False, 1)):
+        checked.clear()
+        module = Module(binary, engine=Engine(cache=cache))
+        assert len(checked) == expected
+        contexts = module.valid.context
+        assert contexts.is_subtype(0x7F, 0x7F)
+        del module, contexts
+        gc.collect()
+
+
+def test_parts_that_are_unsure_have_the_rest_checked(binary):
+    """Who vouches for bodies alone answers for nothing else."""
+    model = decode(binary)
+    wrong = replace(model, start=COUNT)  # it takes something
+    assert validate(wrong, vouched=True, known=True).bodies.vouched
+    with pytest.raises(ValidationError, match="start function"):
+        validate(wrong, vouched=True)
 
 
 @pytest.mark.parametrize("tier", ["jit0", "jit1", "auto"])

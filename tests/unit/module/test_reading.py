@@ -15,7 +15,7 @@ from stratavm.base.poly1305 import poly1305
 from stratavm.cli.main import LARGE_BYTES, _read_ahead
 from stratavm.cli.program import Options
 from stratavm.engine.source import read_source
-from stratavm.module.reader import Reading, sum_of
+from stratavm.module.reader import Reading, sum_of, sum_of_file
 
 HEADER = b"\0asm\1\0\0\0"
 KEY = bytes(range(32))
@@ -145,6 +145,24 @@ def test_a_part_that_is_not_there_is_none(tmp_path: Path):
     assert reading.part(numbers[1]) == (b"", poly1305(KEY, b"lead"))
     del reading
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("size", [0, 32, 1 << 18, (1 << 20) + 96])
+def test_the_sum_of_a_part_is_that_of_a_file(tmp_path: Path, size: int):
+    """Without its bytes; none where they are not there."""
+    path, other = tmp_path / "file", tmp_path / "other"
+    data = random.Random(8).randbytes((1 << 20) + 200)
+    path.write_bytes(bytes(100))
+    other.write_bytes(data)
+    reading = Reading.of(str(path), 1)
+    numbers = [reading.add_sum(os.open(other, os.O_RDONLY), 4, n) for n in (size, (1 << 21))]
+    with pytest.raises(ValueError, match="no part"):
+        reading.add_sum(0, 0, 33)
+    reading.begin()
+    assert reading.part(numbers[0]) == (b"", sum_of(data[4 : 4 + size]))
+    with other.open("rb") as file:
+        assert sum_of_file(file.fileno(), 4, size) == sum_of(data[4 : 4 + size])
+    assert reading.part(numbers[0]) is reading.part(numbers[1]) is None
 
 
 def test_what_cannot_be_a_part_is_refused(tmp_path: Path):

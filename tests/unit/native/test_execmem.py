@@ -90,6 +90,21 @@ def test_many_batches_fill_chunks_in_turn():
         assert describe(address + 49) == (owner.serial, func, 0)
 
 
+def test_much_code_at_once_begins_at_a_huge_page():
+    """Wherever the chunks before it end; smaller batches fill what lies between."""
+    between = CodeOwner("between")
+    for size in (1 << 21, (3 << 20) + 17):
+        between.publish(RET * 100)
+        owner = CodeOwner("large")
+        count = 64
+        codes = [(RET * (size // count), [], [], i) for i in range(count)]
+        addresses = owner.publish_many(codes)
+        assert addresses[0] % (1 << 21) == 0 and protection(addresses[0]) == protection(addresses[-1]) == "r-xp"
+        assert [describe(address) for address in addresses] == [(owner.serial, i, 0) for i in range(count)]
+        again = owner.publish(RET * 100, func=99)
+        assert describe(again) == (owner.serial, 99, 0)
+
+
 def test_chunks_come_back_with_the_owner():
     """And what lay there is not found, readable or executable any more."""
     gc.collect()

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from stratavm import Engine, Linker, Module, Store
-from stratavm.engine.codecache import CodeNotKept, CodeRestored
+from stratavm.engine import keptimage
+from stratavm.engine.codecache import CodeNotKept, CodeRestored, ImageRestored
 from stratavm.module.reader import Reading
 from stratavm.services import diskcache
-from stratavm.services.ahead import look_ahead
+from stratavm.services.ahead import READ, ROW_BYTES, SUM, look_ahead
 from stratavm.services.diskcache import DiskCache, default_folders, digest
 from stratavm.testing import EventRecorder
 
@@ -89,7 +90,7 @@ def test_what_a_start_took_the_next_one_reads_early(program):
     assert reading.kept.known == b"" and of(said, CodeRestored) and "code of program.wasm" in late
     for _ in range(2):
         reading, late, said = started(program)
-        assert len(reading.kept.known) == 32 and of(said, CodeRestored)
+        assert len(reading.kept.known) == ROW_BYTES and of(said, CodeRestored)
         assert "code of program.wasm" not in late and "skeleton of program.wasm" in late
 
 
@@ -97,8 +98,10 @@ def test_who_takes_the_same_writes_nothing(program, monkeypatch):
     """What stands there is right."""
     for _ in range(3):
         started(program)
-    monkeypatch.setattr(DiskCache, "keep", lambda *given: pytest.fail("something was written"))
+    written = []
+    monkeypatch.setattr(DiskCache, "keep", lambda *given: written.append(given))
     started(program)
+    assert written == []
 
 
 @pytest.mark.parametrize("how", ["flip", "label", "cut", "longer", "gone", "link", "other key", "of another"])
@@ -141,11 +144,13 @@ def test_what_is_said_of_a_start_is_believed_by_its_mark_and_may_be_anything(pro
     disk = DiskCache(*default_folders())
     code = bytes.fromhex(entry_of(home, "code of").stem)
     skeleton = bytes.fromhex(entry_of(home, "skeleton of").stem)
-    for keys in (digest(b"x"), digest(b"x") * 50, code + code + skeleton, skeleton, b"odd", code[:31]):
-        disk.keep(reading.kept.place, keys)
+    other = READ + digest(b"x")
+    rows = (other, other * 50, (READ + code) * 2 + READ + skeleton, SUM + code, SUM + skeleton + SUM + other, b"odd")
+    for row in (*rows, READ + code[:31], b"?" + code):
+        disk.keep(reading.kept.place, row)
         _, late, said = started(program)
-        assert of(said, CodeRestored) and ("code of program.wasm" in late) == (not keys.startswith(code))
-    assert len(started(program)[0].kept.known) == 32  # it was put right
+        assert of(said, CodeRestored) and ("code of program.wasm" in late) == (row[1:33] != code or row[:1] == SUM)
+    assert len(started(program)[0].kept.known) == ROW_BYTES  # it was put right
 
 
 def test_an_entry_that_is_replaced_meanwhile_is_one_or_the_other(program, home):
@@ -161,6 +166,48 @@ def test_an_entry_that_is_replaced_meanwhile_is_one_or_the_other(program, home):
     reading.begin()
     assert reading.kept.disk.find(bytes.fromhex(file.stem)) == (whole[whole.index(b"wasm") + 4 :], "")
     assert reading.kept.disk.find(bytes.fromhex(file.stem))[0] is None
+
+
+PAGES = "".join(f'(data (i32.const {n * 65536}) "{chr(97 + n) * 65536}")' for n in range(20))
+
+
+@pytest.mark.parametrize("how", ["right", "flip", "replaced", "gone"])
+def test_the_sum_of_a_memory_is_found_early(program, home, monkeypatch, how):
+    """Of the file that is mapped then; pages that are not what they were are not used."""
+    program.write_bytes(Module(f'(module (memory (export "memory") 20) {PAGES})', Engine(cache=False)).model.binary)
+    late = []
+    plain = keptimage.sum_of_file
+    monkeypatch.setattr(keptimage, "sum_of_file", lambda *given: late.append(given) or plain(*given))
+
+    def start(early: bool) -> bool:
+        reading = Reading.of(str(program), 1)
+        look_ahead(reading, None, "")
+        if how == "replaced" and early:
+            pages.unlink()
+            pages.write_bytes(damaged)
+        reading.begin()
+        late.clear()
+        engine = Engine()
+        with EventRecorder(engine.bus) as recorder:
+            module = Module(reading, engine=engine)
+            memory = Linker(engine).instantiate(Store(engine), module).exports.memory
+            assert [memory[n * 65536 + 5] for n in range(20)] == [97 + n for n in range(20)]
+            del module, memory
+            gc.collect()
+            engine.bus.drain()
+        return bool(of(recorder.events, ImageRestored))
+
+    assert [start(False) for _ in range(4)] == [False, False, True, True] and late == []
+    pages = entry_of(home, "memory pages of")
+    damaged = bytearray(pages.read_bytes())
+    damaged[-50_000] ^= 1
+    if how == "flip":
+        pages.write_bytes(damaged)
+    elif how == "gone":
+        pages.unlink()
+    assert start(True) == (how in ("right", "replaced")) and late == []
+    start(False)
+    assert start(False)
 
 
 @pytest.mark.parametrize("what", ["file", "way", "folder"])
