@@ -291,7 +291,7 @@ def test_code_that_does_not_count_is_what_it_was(seed):
             at = with_it.code.find(word)
             place = int.from_bytes(with_it.code[at + 3 : at + 7], "little")
             assert place == layout.EXEC.offset("counters") + 4 * (index % layout.N_COUNTERS)
-            assert place.to_bytes(4, "little") not in without.code
+            assert word + place.to_bytes(4, "little") not in without.code  # the number alone may be in a table of jumps
             assert len(without) < len(with_it) <= len(without) + 24 + 15 + 64 * 16
 
 
