@@ -202,6 +202,11 @@ async def instantiate(pre: InstancePre, store: Store) -> Instance:
     return instance
 
 
+async def close(store: Store) -> None:
+    """``Store.close_async``."""
+    await _in_thread(store.close, lambda: None)
+
+
 async def _in_thread(function: Callable[[], R], end: Callable[[], object]) -> R:
     """Run a function in a thread, in the task's context; when the task is cancelled ``end`` is called until it ends."""
     call = _Call(partial(contextvars.copy_context().run, function))

@@ -69,6 +69,15 @@ class Store(RuntimeStore):
     def __reduce__(self):
         raise TypeError("a store cannot be pickled")
 
+    async def close_async(self) -> None:
+        """``close`` for asyncio: it is done in a thread of the loop's default executor, since to give much memory back
+        takes long. Cancelling waits for the end: a store is closed whole.
+
+        Raises:
+            StoreBusy: a call is inside.
+        """
+        await self.runtime.asynchronous().close(self)
+
     # ---- references, for the boundary ----
 
     def func_to_raw(self, value: object) -> int:

@@ -25,6 +25,8 @@ from stratavm.runtime.limits import name_the_limit
 HOST_PAGE = sysconf(_SC_PAGESIZE)
 PART = cython.declare(uint64_t, 0xFFFF_FFFF_FFFF_FFFF)
 """Serial of no image: parts of one are shown."""
+LARGE = cython.declare(uint64_t, 16 << 20)
+"""Bytes that the kernel takes milliseconds to take back: others run meanwhile."""
 
 
 def whole_pages(size: int) -> int:
@@ -55,7 +57,10 @@ class Region:
         self.mapped = True
 
     def __dealloc__(self):
-        if self.mapped:
+        if self.mapped and self.committed >= LARGE:
+            with cython.nogil:
+                munmap(self.base, self.reserved)
+        elif self.mapped:
             munmap(self.base, self.reserved)
 
     @property

@@ -32,6 +32,7 @@ from stratavm.runtime.limits import GUARD_RESERVATION, name_the_limit
 from stratavm.runtime.region import whole_pages
 from stratavm.runtime.wipe import prepare
 
+LARGE = cython.declare(uint64_t, 16 << 20)  # bytes that the kernel takes milliseconds to take back
 LOOK_BACK = cython.declare(uint32_t, 64)  # free slots that are searched for one that shows the wanted image
 
 
@@ -148,7 +149,7 @@ class SlotAllocator:
             region.committed
             and (region.told or not region.untouched)
             and not (self.keep_pages and wipe(region.base, region.committed, original, self.keep_pages))
-            and madvise(region.base, region.committed, MADV_DONTNEED) != 0
+            and drop_pages(region.base, region.committed) != 0
             and region.hide()
         ):
             # Locked pages are not dropped, and there is no memory for fresh ones.
@@ -209,6 +210,18 @@ class Slot(Region):
     def __dealloc__(self):
         if self.owner is not None:
             self.owner.give_back(self.number, self)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def drop_pages(base: cython.p_char, size: uint64_t) -> cython.int:
+    """Give pages back to the kernel; of many, while others run. Non-zero: it refuses."""
+    failed: cython.int
+    if size < LARGE:
+        return madvise(base, size, MADV_DONTNEED)
+    with cython.nogil:
+        failed = madvise(base, size, MADV_DONTNEED)
+    return failed
 
 
 @cython.cfunc
