@@ -29,14 +29,17 @@ class Socket(Descriptor):
 
     Args:
         given: what the host handed in; closed together with the guest's.
+        flags: the guest's.
+        is_own: it is the guest's alone, which needs no other descriptor for it.
     """
 
     default_rights: ClassVar[int] = SOCKET_RIGHTS
     on_host = True
 
-    def __init__(self, given: socket.socket, flags: int = 0) -> None:
+    def __init__(self, given: socket.socket, flags: int = 0, *, is_own: bool = False) -> None:
         super().__init__()
-        self.given, self.socket, self.flags = given, own_socket(given.fileno()), flags
+        self.given, self.flags = given, flags
+        self.socket = given if is_own else own_socket(given.fileno())
         self.filetype = Filetype.SOCKET_DGRAM if given.type == socket.SOCK_DGRAM else Filetype.SOCKET_STREAM
 
     def require(self, right: int) -> None:
@@ -77,8 +80,8 @@ class Socket(Descriptor):
                 connection = self.socket.accept()[0]
             finally:
                 os.set_blocking(self.socket.fileno(), blocking)
-        with connection:
-            return Socket(connection, flags)
+        connection.settimeout(None)  # as of a default for new sockets, which may say otherwise
+        return Socket(connection, flags, is_own=True)  # without another descriptor, for which there may be no room
 
     def shutdown(self, read: bool, write: bool) -> None:
         """End one or both directions."""
