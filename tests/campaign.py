@@ -16,6 +16,7 @@ is a miss, with recovery and without, and the run fails unless the damage was me
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import os
@@ -23,8 +24,8 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -69,6 +70,8 @@ GUEST: Final = r"""(module
     (i32.add (local.get $x) (i32.const 1)))
   (data "%s"))""" % ("x" * (1 << 16))
 """Large enough for its code to be kept."""
+ASYNC_GUEST: Final = """(module (import "env" "fetch" (func $fetch (param i32) (result i32)))
+  (func (export "answer") (param i32) (result i32) (i32.add (call $fetch (local.get 0)) (i32.const 1))))"""
 
 
 @dataclass
@@ -225,6 +228,50 @@ def campaign(requests: int = REQUESTS) -> dict[str, dict[str, int]]:
     return table
 
 
+def cancelled_tasks(requests: int = REQUESTS) -> dict[str, int]:
+    """The asynchronous path: failed requests where every tenth task is cancelled while its guest waits for the host;
+    ``off`` is one instance that is called by ``call_async``, ``pool`` a coroutine pool."""
+    return {name: asyncio.run(_cancelled(service, requests)) for name, service in (("off", _alone), ("pool", _pooled))}
+
+
+async def _cancelled(service: Callable[[stratavm.InstancePre], Any], requests: int) -> int:
+    failed = 0
+    waits = asyncio.Event()
+
+    async def fetch(n: int) -> int:
+        waits.set()
+        await asyncio.sleep(3600 if n % EVERY == EVERY - 1 else 0)
+        return n * 2
+
+    engine = stratavm.Engine()
+    linker = stratavm.Linker(engine)
+    linker.define("env", "fetch", fetch)
+    pre = linker.instantiate_pre(stratavm.Module(ASYNC_GUEST, engine))
+    async with service(pre) as call:
+        for request in range(requests):
+            waits.clear()
+            task = asyncio.create_task(call(request))
+            if request % EVERY == EVERY - 1:
+                waiting = asyncio.create_task(waits.wait())
+                await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED)
+                waiting.cancel()
+                task.cancel()
+            answer = (await asyncio.gather(task, return_exceptions=True))[0]
+            failed += answer != request * 2 + 1
+    return failed
+
+
+@asynccontextmanager
+async def _alone(pre: stratavm.InstancePre) -> AsyncIterator[Call]:
+    yield pre.instantiate(stratavm.Store(pre.module.engine)).exports.answer.call_async
+
+
+@asynccontextmanager
+async def _pooled(pre: stratavm.InstancePre) -> AsyncIterator[Call]:
+    async with stratavm.Pool(pre) as pool:
+        yield lambda *args: pool.call("answer", *args)
+
+
 def reduction(table: dict[str, dict[str, int]], baseline: str) -> float:
     """By what share recovery lowers the error rate of a baseline."""
     return 1 - table["all"]["on"] / table["all"][baseline]
@@ -236,6 +283,8 @@ def main() -> int:
     for fault, row in table.items():
         of = REQUESTS * len(FAULTS) if fault == "all" else REQUESTS
         print(f"{fault:16}" + "".join(f"  {name} {count:4} of {of}" for name, count in row.items()))
+    row = cancelled_tasks()
+    print(f"{'cancelled task':16}" + "".join(f"  {name} {count:4} of {REQUESTS}" for name, count in row.items()))
     shares = {name: round(reduction(table, name), 3) for name in ("off", "replaced")}
     print(json.dumps({"reduction against": shares}))
     return int(min(shares.values()) < 0.5)

@@ -1,6 +1,7 @@
 """Asynchronous calls beside threads, children, greenlets, signals, other loops, and the end of the interpreter."""
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
@@ -13,8 +14,9 @@ from stratavm import (
     StoreBusy,
     Trap,
 )
+from stratavm.runtime.stacks import stack_status
 from tests import needed
-from tests.unit.engine.async_guests import TIERS, World, clean, stacks_given_back
+from tests.unit.engine.async_guests import TIERS, World, clean, nap, stacks_given_back
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +101,38 @@ def test_a_child_process_goes_on_with_a_guest_that_waits():
                 os._exit(2)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert send(call) == "waits" and send(call) == (18,)
+
+
+@pytest.mark.parametrize("end", ["close", "interrupt", "deadline", "forget"])
+def test_a_loop_may_be_closed_under_guests_that_wait(end):
+    """Nobody cancels them, and nothing that is told to them later reaches anybody; their stacks come back."""
+    taken = stack_status()["taken"]
+    worlds = [World(nap) for _ in range(3)]
+
+    async def main():
+        for world in worlds:
+            world.store.set_deadline(60.0)
+            tasks.append(asyncio.ensure_future(world.exports.steps.call_async(1 << 30)))
+        await asyncio.sleep(0)
+
+    loop, tasks = asyncio.new_event_loop(), []
+    loop.run_until_complete(main())
+    loop.set_exception_handler(lambda *_: None)  # it tells of tasks that nobody ended
+    loop.close()
+    assert all(world.store.busy for world in worlds) and stack_status()["taken"] == taken + 3
+    for world in worlds:
+        if end == "close":
+            world.store.close()
+        elif end == "interrupt":
+            world.store.interrupt()
+        elif end == "deadline":
+            world.store.set_deadline(0.0)
+    tasks.clear()
+    worlds.clear()
+    del world
+    gc.collect()
+    assert stack_status()["taken"] == taken
+    asyncio.run(World(nap).exports.call.call_async(3))
 
 
 def test_guests_wait_beside_greenlets():

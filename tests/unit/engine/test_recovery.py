@@ -145,3 +145,8 @@ def test_the_campaign_halves_the_error_rate():
     assert table["bad request"]["on"] == table["bad request"]["replaced"] == 10
     assert table["cancel"]["on"] == 10
     assert set(table["corrupt cache"].values()) == {0}, "a damaged entry is a miss, with recovery and without"
+
+
+def test_cancelled_tasks_cost_a_pool_nothing_else():
+    """Only the requests that were cancelled fail; one instance alone is poisoned by the first."""
+    assert campaign.cancelled_tasks(100) == {"off": 91, "pool": 10}

@@ -638,3 +638,46 @@ def test_direct_reads_have_pages_of_their_own(tmp_path, loop):
             assert await guest.read(0, 4096) == b""
 
     run(main(), loop)
+
+
+# ---- what is closed has left its loop ----
+
+
+@pytest.mark.parametrize("how", ["fd_close", "fd_renumber", "world", "elsewhere"])
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_descriptor_leaves_its_loop_before_it_is_closed(how, waits, loop):
+    """Whether a guest waits for it or a reader stays watched between two waits: its number is the next one's."""
+    mine, theirs = socket.socketpair()
+
+    async def main():
+        running = asyncio.get_running_loop()
+        with Wasi(sockets=[mine, theirs]) as wasi:
+            guest, other = LoopGuest(wasi), LoopGuest(wasi)
+            descriptor = wasi._context.table[3]
+            number, plainly, watched = descriptor.pollable(), descriptor.close, []
+
+            def close():
+                watched.append(running.remove_reader(number))
+                plainly()
+
+            descriptor.close = close
+            task = asyncio.create_task(guest.reading(3))
+            await some_turns()
+            if not waits:
+                theirs.send(b"x")
+                assert await task == Errno.SUCCESS.value
+            if how == "world":
+                wasi.close()
+            elif how == "elsewhere":
+                await asyncio.to_thread(wasi.close)
+            else:
+                arguments = (3,) if how == "fd_close" else (4, 3)
+                assert await other.call(how, *arguments) is Errno.SUCCESS
+            if waits:
+                assert Errno(await task) in (Errno.BADF, Errno.SUCCESS)  # the end, where the other side went first
+            await some_turns()
+            assert len(watched) == 1 and not watched[0]  # uvloop says None
+
+    run(main(), loop)
+    mine.close()
+    theirs.close()

@@ -1,0 +1,166 @@
+"""WASI in a seeded loop: many orders of the same guests, and time that jumps."""
+
+import asyncio
+import sys
+from functools import partial
+
+import pytest
+
+from stratavm import Closed, DeadlineExceeded, InstancePoisoned, Interrupted
+from stratavm.testing.loop import run_seeded
+from stratavm.wasi import Wasi
+from stratavm.wasi.errno import Errno
+from tests.unit.wasi.guest import DATA, OUT
+from tests.unit.wasi.loops import LoopGuest
+
+SEEDS = 40
+
+
+@pytest.fixture(autouse=True)
+def no_ticks():
+    """A guest that computes for long is suspended by the wall's time, which no seed decides."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1000)
+    yield
+    sys.setswitchinterval(before)
+
+
+class Line:
+    """What one guest writes and another reads: no descriptor, only the loop."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.change = asyncio.Event()
+        self.is_ended = False
+
+    async def take(self, most):
+        """The input of a guest."""
+        while not self.data and not self.is_ended:
+            self.change.clear()
+            await self.change.wait()
+        taken, self.data = self.data[:most], self.data[most:]
+        self.change.set()
+        return taken
+
+    async def put(self, data):
+        """The output of another."""
+        while len(self.data) > 64:
+            self.change.clear()
+            await self.change.wait()
+        self.data += data
+        self.change.set()
+
+
+async def pipeline(log):
+    """One guest writes, two pass on, one reads; what comes out is what went in, whatever the order."""
+    lines = [Line() for _ in range(3)]
+    worlds = [
+        Wasi(stdin=None if i == 0 else lines[i - 1].take, stdout=lines[i].put if i < 3 else None) for i in range(4)
+    ]
+    guests = [LoopGuest(world) for world in worlds]
+
+    async def writes():
+        for i in range(20):
+            log.append(("write", i))
+            assert await guests[0].write(1, bytes([65 + i]) * 7) == 7
+        lines[0].is_ended = True
+        lines[0].change.set()
+
+    async def passes(number):
+        while data := await guests[number].read(0, 5):
+            log.append((number, data))
+            await guests[number].write(1, data)
+        lines[number].is_ended = True
+        lines[number].change.set()
+
+    async def reads():
+        found = b""
+        while data := await guests[3].read(0, 9):
+            found += data
+        return found
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(writes())
+        for number in (1, 2):
+            group.create_task(passes(number))
+        found = group.create_task(reads())
+    for world in worlds:
+        world.close()
+    return found.result()
+
+
+def test_what_is_passed_on_arrives_in_every_order():
+    """In many different ones."""
+    orders = set()
+    for seed in range(SEEDS):
+        log = []
+        assert run_seeded(partial(pipeline, log), seed) == b"".join(bytes([65 + i]) * 7 for i in range(20))
+        orders.add(tuple(log))
+    assert len(orders) > 1
+
+
+@pytest.mark.parametrize("what", ["cancel", "close world", "close store", "interrupt", "deadline", "fd_close"])
+def test_what_ends_a_wait_ends_it_at_every_moment(what):
+    """Beside input that comes, in each order: the guest has all of it, or an end, and nothing is left."""
+
+    async def main():
+        line = Line()
+        ends = []
+
+        async def work():
+            with Wasi(stdin=line.take) as wasi:
+                guest = LoopGuest(wasi)
+
+                async def call():
+                    number = await guest.reading(0)
+                    return Errno(number), bytes(guest.memory.read(DATA, guest.u32(OUT)))
+
+                task = asyncio.create_task(call())
+
+                async def end():
+                    await asyncio.sleep(0)
+                    if what == "cancel":
+                        task.cancel()
+                    elif what == "close world":
+                        wasi.close()
+                    elif what == "close store":
+                        if not task.done():
+                            guest.store.close()
+                    elif what == "interrupt":
+                        guest.store.interrupt()
+                    elif what == "deadline":
+                        guest.store.set_deadline(0.0)
+                    elif 0 in wasi._context.table:
+                        wasi._context.remove(0)
+
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(line.put(b"data"))
+                    group.create_task(end())
+                try:
+                    ends.append(await task)
+                except (asyncio.CancelledError, Closed, Interrupted, DeadlineExceeded, InstancePoisoned) as error:
+                    ends.append(type(error).__name__)
+                assert wasi._context.waking == {} and guest.store.parked is None
+
+        await work()
+        assert ends[0] in ((Errno.SUCCESS, b"data"), (Errno.BADF, b"")) or isinstance(ends[0], str), ends
+        return str(ends[0])
+
+    assert len({run_seeded(main, seed) for seed in range(SEEDS)}) > 1
+
+
+def test_time_jumps_for_guests_that_sleep():
+    """A poll of ten seconds by the embedder's awaitable clock takes no time."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+
+        async def later(most):
+            await asyncio.sleep(3600)
+            return b"late"[:most]
+
+        with Wasi(stdin=later) as wasi:
+            assert await LoopGuest(wasi).read(0) == b"late"
+        return loop.time()
+
+    assert run_seeded(main, 1) == 3600
