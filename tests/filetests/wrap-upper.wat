@@ -6,7 +6,9 @@
 ;;! run: less -1 => -1
 ;;! run: both 4294967298 => 4294967299
 ;;! run: across -4294967295 => 8589934590
+;;! run: address -9223372030412324864 => 42
 (module
+  (memory 1) (data (i32.const 3) "*")
   (func $tag (export "tag") (param i64) (result i32)
     (i32.wrap_i64 (i64.shr_u (local.get 0) (i64.const 32))))
   (func $more (export "more") (param i64) (result i32)
@@ -22,4 +24,6 @@
     (local.set $t (i32.wrap_i64 (local.get $s)))
     (call $nothing)
     (i64.add (local.get $s) (i64.extend_i32_u (local.get $t))))
-  (func $nothing (if (i32.const 0) (then (call $nothing)))))
+  (func $nothing (if (i32.const 0) (then (call $nothing))))
+  (func $address (export "address") (param i64) (result i32)
+    (i32.load8_u (i32.wrap_i64 (i64.shr_u (local.get 0) (i64.const 31))))))
