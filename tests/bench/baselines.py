@@ -19,8 +19,8 @@ CHILD: Final = """
 import json, sys, time
 begin = time.perf_counter()
 import stratavm
-path, tier, allocator, eager, *rest = sys.argv[1:]
-module = stratavm.Module(path, engine=stratavm.Engine(tier=tier, allocator=allocator, threads=1))
+path, tier, allocator, eager, threads, *rest = sys.argv[1:]
+module = stratavm.Module(path, engine=stratavm.Engine(tier=tier, allocator=allocator or None, threads=int(threads)))
 if eager == "eager":
     module.compile_all()
 linker = stratavm.Linker(module.engine)
@@ -44,12 +44,15 @@ PROGRAMS: Final[dict[str, list[str]]] = {
     "quickjs.wasm": ["-e", "console.log([3, 1, 2].sort().join())"],
     "python.wasm": ["-c", "print(sorted('strata'))"],
 }
-VARIANTS: Final[dict[str, tuple[str, str, str]]] = {
-    "lazy jit0": ("jit0", "linear", "lazy"),
-    "lazy jit1": ("jit1", "splitting", "lazy"),
-    "eager jit1": ("jit1", "splitting", "eager"),
-    "eager jit0 naive": ("jit0", "naive", "eager"),
+VARIANTS: Final[dict[str, tuple[str, str, str, str]]] = {
+    "lazy jit0": ("jit0", "linear", "lazy", "1"),
+    "lazy jit0, ahead": ("jit0", "linear", "lazy", "0"),
+    "auto": ("auto", "", "lazy", "0"),
+    "lazy jit1": ("jit1", "splitting", "lazy", "1"),
+    "eager jit1": ("jit1", "splitting", "eager", "1"),
+    "eager jit0 naive": ("jit0", "naive", "eager", "1"),
 }
+"""Tier, allocator (or the level's own), when functions are compiled, threads: 0: some compile what may be called."""
 UNITS: Final[dict[str, str]] = {"ms": "ms", "peak": "MB at the peak", "code": "MB of code"}
 
 

@@ -47,6 +47,8 @@ COMPARISONS: Final = (
     Comparison("JIT-4: level 1 / level 0", "kernel", "strata jit1", "strata jit0"),
     Comparison("JIT-5: peak memory, lazy / eager naive", "baselines", "lazy jit0", "eager jit0 naive", " peak"),
     Comparison("JIT-5: machine code, lazy / eager naive", "baselines", "lazy jit0", "eager jit0 naive", " code"),
+    Comparison("JIT-5: peak memory, `auto` / eager naive", "baselines", "auto", "eager jit0 naive", " peak"),
+    Comparison("JIT-5: machine code, `auto` / eager naive", "baselines", "auto", "eager jit0 naive", " code"),
 )
 """What the acceptance rows and the issues ask for (ADR-0006)."""
 
