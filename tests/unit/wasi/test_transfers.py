@@ -16,6 +16,7 @@ from stratavm.wasi.abi import Rights
 from stratavm.wasi.errno import Errno
 from stratavm.wasi.hands import MOST
 from stratavm.wasi.streams import HostStream, Stream
+from tests import needed
 from tests.unit.wasi.guest import DATA, OUT
 from tests.unit.wasi.loops import LOOPS, LoopGuest, run
 
@@ -27,7 +28,7 @@ DIRECT = 2
 def loop(request):
     """Each kind of event loop."""
     if request.param == "uvloop":
-        pytest.importorskip("uvloop")
+        needed.module("uvloop")
     return request.param
 
 
