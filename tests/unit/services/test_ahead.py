@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from stratavm import Engine, Linker, Module, Store
-from stratavm.engine import keptimage
-from stratavm.engine import codecache
+from stratavm.engine import codecache, keptimage
 from stratavm.engine.codecache import CodeNotKept, CodeRestored, ImageRestored
 from stratavm.module.reader import Reading
 from stratavm.services import diskcache
