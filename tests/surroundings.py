@@ -35,11 +35,11 @@ START: Final = """
 import json, os, subprocess, sys
 from tests import kept
 def start():
-    found, events = kept.answers(kept.binary(), kept.stratavm.Engine())
+    found, events = kept.answers(program, kept.stratavm.Engine())
     kinds = sorted({type(e).__name__ for e in events if type(e).__name__.startswith(("CodeKept", "CodeRestored"))})
     why = sorted({e.reason for e in events if type(e).__name__ == "CodeNotKept"})
     said.append([found, kinds, why])
-said = []
+program, said = kept.binary(), []
 exec(sys.argv[1])
 print(json.dumps(said))
 """

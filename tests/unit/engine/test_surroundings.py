@@ -5,23 +5,30 @@ import pytest
 from tests import images, surroundings
 from tests.kept import Finding
 
+PROCESSES = pytest.mark.trace_slow
+"""What is checked happens in dozens of processes, whose lines are not counted and which are slow in the trace build."""
 
+
+@PROCESSES
 def test_kept_code_on_file_systems_of_all_kinds(tmp_path):
     """Full, for reading alone, from some moment on, and not for programs."""
     assert surroundings.mounts(tmp_path).keys() == surroundings.MOUNTS.keys()
 
 
+@PROCESSES
 def test_kept_code_in_folders_that_others_may_change(tmp_path):
     """A link, another's, a group's, everybody's: of the entries and of the key."""
     outcome = surroundings.hostile(tmp_path)
     assert len(outcome) == 2 * len(surroundings.HOSTILE)
 
 
+@PROCESSES
 def test_who_has_no_home_keeps_nothing(tmp_path):
     """And who has one needs no other variable."""
     assert surroundings.homes(tmp_path)["HOME alone"] == "as it should be"
 
 
+@PROCESSES
 def test_two_versions_share_a_cache_and_images(tmp_path):
     """And take nothing of each other."""
     assert surroundings.versions(tmp_path).keys() == {"kept code", "images"}
