@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from stratavm import Closed, Engine, Linker, Module, PoolConfig, Store, StoreBusy
+from stratavm import Closed, Engine, Linker, MemorySlots, Module, Store, StoreBusy
 from stratavm.runtime.events import StoreClosed
 
 GUEST = """(module (import "h" "f" (func $f (result i32))) (memory (export "memory") 2)
@@ -82,7 +82,10 @@ def test_many_pages_are_given_back():
     """Memory of its own, and a slot of a pool, which is clean afterwards."""
     source = """(module (memory (export "memory") 1024)
       (func (export "f") (memory.fill (i32.const 0) (i32.const 1) (i32.const 0x3f00000))))"""
-    for engine in (Engine(tier="jit0"), Engine(tier="jit0", pool=PoolConfig(memories=1, max_memory_bytes=64 << 20))):
+    for engine in (
+        Engine(tier="jit0"),
+        Engine(tier="jit0", memory_slots=MemorySlots(memories=1, max_memory_bytes=64 << 20)),
+    ):
         store = Store(engine)
         exports = Linker(engine).instantiate(store, Module(source, engine)).exports
         exports.f()
