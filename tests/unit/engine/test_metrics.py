@@ -1,13 +1,27 @@
 """``Engine.metrics()``: counts from the first time that somebody asks, of what the engine's events tell."""
 
+import asyncio
 import dataclasses
 import gc
 
 import pytest
 
 import stratavm
-from stratavm import Engine, Linker, Module, Pool, Store
-from stratavm.engine.events import StoreCreated, Trapped
+from stratavm import Engine, Linker, MemorySlots, Module, Pool, Store
+from stratavm.engine.codecache import CodeKept, CodeNotKept, CodeRestored, SkeletonRestored
+from stratavm.engine.events import (
+    CallFailed,
+    GuestExited,
+    InstanceCreated,
+    LimitReached,
+    ModuleLoaded,
+    ModuleRefused,
+    StoreCreated,
+    Trapped,
+)
+from stratavm.runtime.events import InstancePoisoned
+from stratavm.tiers.events import FunctionCompiled, FunctionFellBack
+from stratavm.tiers.jit.lift_events import FunctionLifted, LoopLifted
 
 SOURCE = """(module (func (export "trap") unreachable) (func (export "one") (result i32) (i32.const 1))
   (func (export "div") (param i32) (result i32) (i32.div_s (i32.const 1) (local.get 0))))"""
@@ -38,6 +52,78 @@ def test_what_calls_do_is_counted():
     assert (seen.stores, seen.instances, seen.modules["refused"]) == (1, 1, 1)
     assert seen.compiled["0"] >= 2 and seen.compile_seconds["0"] > 0
     assert before.traps == {} and before.stores == 0
+
+
+def told(kind, /, **known):
+    """An event of a kind; what is not given is 0."""
+    return kind(*(known.get(name, 0) for name in kind.__match_args__))
+
+
+ONE_OF_EACH = {
+    "modules.loaded": told(ModuleLoaded),
+    "modules.refused": told(ModuleRefused),
+    "stores": told(StoreCreated),
+    "instances": told(InstanceCreated),
+    "poisoned": told(InstancePoisoned),
+    "calls.trapped": told(Trapped, kind="unreachable"),
+    "calls.exited": told(GuestExited),
+    "calls.failed": told(CallFailed),
+    "limits.fuel": told(LimitReached, limit="fuel"),
+    "fallbacks": told(FunctionFellBack),
+    "compiled.0": told(FunctionCompiled, ns=3_000_000_000),
+    "compiled.1": told(FunctionLifted, ns=3_000_000_000),
+    "compiled.loop": told(LoopLifted, ns=3_000_000_000),
+    "cache.restored": told(CodeRestored, bytes=77),
+    "cache.kept": told(CodeKept),
+    "cache.refused": told(CodeNotKept),
+    "cache.skeletons": told(SkeletonRestored),
+}
+BESIDES = {"calls.trapped": {"traps.unreachable": 1}, "cache.restored": {"restored_bytes": 77}}
+BESIDES |= {f"compiled.{level}": {f"compile_seconds.{level}": 3.0} for level in ("0", "1", "loop")}
+
+
+def flat(metrics):
+    """Figures that are not 0, by their place."""
+    found = {}
+    for field in dataclasses.fields(metrics):
+        value = getattr(metrics, field.name)
+        many = hasattr(value, "items")
+        found |= {f"{field.name}.{key}": v for key, v in value.items()} if many else {field.name: value}
+    return {name: value for name, value in found.items() if value and not name.startswith(("helpers", "stacks"))}
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_each_event_is_counted_where_it_belongs_and_nowhere_else(name):
+    """Twice: it adds up."""
+    engine = Engine()
+    before = flat(engine.metrics())
+    assert before == {}
+    for _ in range(2):
+        engine.source.emit(ONE_OF_EACH[name])
+    once = {name: 1} | BESIDES.get(name, {})
+    assert flat(engine.metrics()) == {key: 2 * value for key, value in once.items()}
+
+
+def test_what_is_in_use_just_now_is_asked_for_when_the_metrics_are():
+    """Slots for memories, and stacks of guests that wait."""
+    engine = Engine(memory_slots=MemorySlots(3))
+    linker, gate = Linker(engine), []
+    linker.define("e", "f", lambda: gate[0])
+    source = '(module (import "e" "f" (func $f)) (memory 1) (func (export "wait") (call $f)))'
+    pre = linker.instantiate_pre(Module(source, engine))
+    assert engine.metrics().memory_slots == 0
+    stacks = engine.metrics().stacks
+
+    async def main():
+        gate.append(asyncio.get_running_loop().create_future())
+        calls = [asyncio.create_task(pre.instantiate(Store(engine)).exports.wait.call_async()) for _ in range(2)]
+        await asyncio.sleep(0)
+        assert (engine.metrics().memory_slots, engine.metrics().stacks) == (2, stacks + 2)
+        gate[0].set_result(None)
+        await asyncio.gather(*calls)
+
+    asyncio.run(main())
+    assert engine.metrics().stacks == stacks
 
 
 def test_metrics_are_frozen():
