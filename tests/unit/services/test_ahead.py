@@ -19,15 +19,16 @@ from stratavm.testing import EventRecorder
 
 pytestmark = pytest.mark.usefixtures("home")
 
-COUNT = 3000
+COUNT = 40
 
 
 @pytest.fixture(scope="module")
 def binary() -> bytes:
     """A program whose code takes more than is read by the way."""
-    functions = "".join(f'(func (export "f{n}") (result i32) (i32.const {n}))' for n in range(COUNT))
+    stores = "".join(f"(i32.store (i32.const {8 * n}) (i32.const {n}))" for n in range(150))
+    functions = "".join(f'(func (export "f{n}") (result i32) {stores} (i32.const {n}))' for n in range(COUNT))
     padding = f'(data "{"x" * (1 << 16)}")'
-    return Module(f"(module {functions} {padding})", engine=Engine(cache=False)).model.binary
+    return Module(f"(module (memory 1) {functions} {padding})", engine=Engine(cache=False)).model.binary
 
 
 @pytest.fixture
