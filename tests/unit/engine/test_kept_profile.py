@@ -31,7 +31,7 @@ TEXT = f"""(module (memory 2) (data "{"x" * (1 << 16)}")
 def start(calls, until_level=None, **options):
     """What a start that calls a function so often tells, and the level that this has at its end; before it calls
     anything it waits for that level."""
-    engine = Engine(services={Policy: Thresholds(1 << 20, 1, False, young_ticks=0)}, **options)
+    engine = Engine(threads=2, services={Policy: Thresholds(1 << 20, 1, False, young_ticks=0)}, **options)
     with EventRecorder(engine.bus) as recorder:
         module = Module(TEXT, engine=engine)
         exports = Linker(engine).instantiate(Store(engine), module).exports
@@ -69,7 +69,7 @@ from stratavm.native.background import limit_threads
 from stratavm.tiers.policy import Policy, Thresholds
 limit_threads(1)
 policy = Thresholds(1 << 20, 1, tick_bytes=1, tick_bytes_beside=1, young_ticks=1 << 20)  # real ticks say nothing
-engine = Engine(services={{Policy: policy}})
+engine = Engine(threads=2, services={{Policy: policy}})
 module = Module({TEXT!r}, engine=engine)
 exports = Linker(engine).instantiate(Store(engine), module).exports
 lazy = module.code.lazy

@@ -32,6 +32,7 @@ IMPORTS = {"env": {"tick": print}}
 
 def started(source=TEXT, policy=None, imports=True, **options):
     """A module of an engine of the tier, and the exports of an instance."""
+    options = {"threads": 2} | options  # as on two processors
     engine = Engine(tier="auto", services={} if policy is None else {Policy: policy}, **options)
     module = Module(source, engine=engine)
     linker = Linker(engine)
