@@ -233,3 +233,23 @@ def test_a_pool_without_listeners_makes_no_events():
     pool._tell = told.append
     asyncio.run(pool.call("f"))
     assert told == []
+
+
+def test_the_metrics_tell_who_runs_who_waits_and_who_waits_outside():
+    """Of the pool and of each tenant; closed instances are no capacity any more."""
+
+    async def main():
+        gate = asyncio.get_running_loop().create_future()
+        policy = Policy(min_running=1, max_running=1, spare=0, max_queued=1, interval=3600)
+        pool, _ = heard(lambda x: gate, policy=policy)
+        calls = [asyncio.create_task(pool.call("call", i, tenant="ann")) for i in range(4)]
+        await asyncio.sleep(0)
+        seen = pool.metrics()
+        assert (seen.running, seen.queued, seen.outside) == (1, 1, 2)
+        assert (seen.tenants["ann"].running, seen.tenants["ann"].queued) == (1, 1)
+        gate.set_result(1)
+        await asyncio.gather(*calls)
+        pool.close()
+        assert pool.counters.capacity.count == pool.counters.busy.count == 0
+
+    asyncio.run(main())
