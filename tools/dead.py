@@ -42,7 +42,6 @@ KEPT: Final[tuple[Excuse, ...]] = (
     ("module/facts.py", "complex", "a field of a tuple"),
     ("module/limits.py", "element_items struct_fields", "the reader asks for limits by name"),
     ("*events.py", "after_ns directories waited_s", "a field of an event is for its listeners"),
-    ("base/events/core.py", "exc_type exc_value exc_traceback err_msg", "sys.unraisablehook reads it"),
     ("base/events/core.py", "ask", "public: questions that listeners may veto"),
     ("base/events/core.py", "record_many", "tests record without the GIL, as native code does"),
     ("services/di/*", "astart aget decorate", "public: the documentation has it in words"),

@@ -317,6 +317,22 @@ def test_a_failure_that_nobody_hears_goes_to_the_unraisable_hook(bus, monkeypatc
     assert [type(u.exc_value) for u in seen] == [ZeroDivisionError, IndexError]
 
 
+def test_the_usual_hook_prints_it_and_what_a_hook_raises_does_not_come_out(bus, monkeypatch, capsys):
+    """The usual hook takes an object of Python's own alone."""
+    monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
+    bus.subscribe(Grown, lambda e: 1 // 0)
+    bus.emit(Grown(1))
+    printed = capsys.readouterr().err
+    assert "Exception ignored in: <Subscription of" in printed and "ZeroDivisionError" in printed
+
+    def fail(unraisable):
+        raise ValueError("the hook's own")
+
+    monkeypatch.setattr(sys, "unraisablehook", fail)
+    bus.emit(Grown(2))
+    assert "the hook's own" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, asyncio.CancelledError])
 def test_other_exceptions_come_out_when_all_is_delivered(bus, heard, kind):
     """The first one, with a note of the rest."""

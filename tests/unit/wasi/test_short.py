@@ -610,14 +610,17 @@ def test_yields_that_are_close_together_are_one(caller):
     way = caller.specs["sched_yield"].function
     assert caller.call("sched_yield") is Errno.SUCCESS
     assert way.yielded_ns
+    fell = 0
     for _ in range(2000):
         last, begin = way.yielded_ns, time.monotonic_ns()
         assert caller.call("sched_yield") is Errno.SUCCESS
-        if way.yielded_ns == last:
+        if caller.fell:  # a tick wanted something of the call
+            fell += caller.fell.pop("sched_yield")
+        elif way.yielded_ns == last:
             assert begin - last < 2000
         else:
             assert time.monotonic_ns() - last >= 2000
-    assert not caller.fell
+    assert fell < 200 and not caller.fell
 
 
 @pytest.mark.parametrize("name", SHORT)

@@ -6,9 +6,9 @@ thread; what they emit is queued behind. Async listeners are in ``listening``, f
 """
 
 import _weakref as weakref
-import sys
 
 import cython
+from cython.cimports.cpython.exc import PyErr_SetObject, PyErr_WriteUnraisable
 from cython.cimports.cpython.ref import Py_INCREF, Py_XDECREF, PyObject
 from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
@@ -495,7 +495,7 @@ class Bus:
         self.failures += 1
         failed: object = failure_classes[0]
         if isinstance(event, failed) or not self.channel_of(failed).heard or delivery().queued >= 2 * MAX_NESTED:
-            sys.unraisablehook(Unraisable(error, f"Exception ignored in the event listener {listener.name}", listener))
+            report_unraisable(error, listener)
             return None
         with importing:
             import traceback  # rarely needed, and slow to import
@@ -655,12 +655,14 @@ class Vetoed(StrataError):
     """A listener vetoed an action; the reason is its cause."""
 
 
-class Unraisable:
-    """What ``sys.unraisablehook`` expects."""
+def report_unraisable(error: BaseException, thing: object) -> None:
+    """Give an error that nobody can catch to ``sys.unraisablehook``. What the hook itself raises does not come out.
 
-    def __init__(self, error: BaseException, message: str, thing: object) -> None:
-        self.exc_type, self.exc_value, self.exc_traceback = type(error), error, error.__traceback__
-        self.err_msg, self.object = message, thing
+    Args:
+        thing: what raised it; the usual hook prints how it is represented.
+    """
+    PyErr_SetObject(type(error), error)  # the hook wants an object that Python alone can make
+    PyErr_WriteUnraisable(thing)
 
 
 def is_label(text: str) -> bool:

@@ -11,13 +11,7 @@ failure_classes: list[type]
 
 class Vetoed(StrataError): ...
 
-class Unraisable:
-    exc_type: type[BaseException]
-    exc_value: BaseException | None
-    exc_traceback: TracebackType | None
-    err_msg: str | None
-    object: builtins.object
-    def __init__(self, error: BaseException, message: str, thing: builtins.object) -> None: ...
+def report_unraisable(error: BaseException, thing: builtins.object) -> None: ...
 
 class Event:
     never_drop: ClassVar[bool]

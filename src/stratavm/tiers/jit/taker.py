@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from _collections_abc import Callable
 
-from stratavm.base.events.core import Unraisable
+from stratavm.base.events.core import report_unraisable
 from stratavm.tiers.tier import CompileExecutor
 from stratavm.tiers.work import Work
 
@@ -35,5 +34,5 @@ class Taker:
             return bool(taken)
         except Exception as error:
             self._submit = None
-            sys.unraisablehook(Unraisable(error, "Exception ignored in submit of a CompileExecutor", submit))
+            report_unraisable(error, submit)
             return False

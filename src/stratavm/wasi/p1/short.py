@@ -17,6 +17,7 @@ from cython.cimports.cpython.exc import PyErr_CheckSignals
 from cython.cimports.cpython.list import PyList_CheckExact
 from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memcpy
+from cython.cimports.stratavm.contract._gen_layout import PENDING_SAMPLE
 from cython.cimports.stratavm.runtime.memory import Memory
 from cython.cimports.stratavm.runtime.native import load_32
 from cython.cimports.stratavm.runtime.occupancy import fiber_here
@@ -738,7 +739,9 @@ class SchedYield(Short):
     def go(self, memory: Memory, cells: cython.pointer(uint64_t)) -> cython.int:
         """Nothing."""
         store: Store = memory.store
-        if self.world.closed or self.world.checkpoint is not None or load_32(cython.address(store.exec.pending)):
+        if self.world.closed or self.world.checkpoint is not None:
+            return 0
+        if load_32(cython.address(store.exec.pending)) & ~cython.cast(uint32_t, PENDING_SAMPLE):
             return 0
         if on_fiber(memory):
             return 0

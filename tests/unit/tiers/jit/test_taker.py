@@ -341,7 +341,16 @@ def test_one_that_raises_is_told_of_once_and_asked_no_more(kind, error, expected
     module, instance = guest(executor)
     assert results(instance) == expected and all_lifted(module)
     assert len(executor.works) == 1 and len(told) == 1
-    assert error in str(told[0].exc_value) and "submit of a CompileExecutor" in told[0].err_msg
+    assert error in str(told[0].exc_value) and told[0].object == executor.submit
+
+
+@pytest.mark.parametrize("kind", [Raising, Forgetting])
+def test_the_usual_hook_prints_what_one_raises(kind, expected, monkeypatch, capsys):
+    """It takes an object of Python's own alone; nothing of that comes to the guest."""
+    monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
+    module, instance = guest(kind())
+    assert results(instance) == expected and all_lifted(module)
+    assert capsys.readouterr().err.count("Exception ignored in: <bound method") == 1
 
 
 def test_ctrl_c_in_an_executor_comes_out_and_nothing_is_lost(expected):
