@@ -74,7 +74,7 @@ class Store(RuntimeStore):
         takes long. Cancelling waits for the end: a store is closed whole.
 
         Raises:
-            StoreBusy: a call is inside.
+            StoreBusy: a call is inside, or the store is being closed already.
         """
         await self.runtime.asynchronous().close(self)
 

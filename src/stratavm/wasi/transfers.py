@@ -39,7 +39,7 @@ from cython.cimports.stratavm.wasi.state import UNKNOWN
 from stratavm.wasi.errno import from_os_error
 from stratavm.wasi.hands import MOST, REST_S
 
-STACK_BYTES = cython.declare(cython.size_t, 256 << 10)
+STACK_BYTES = cython.declare(cython.size_t, 4 << 20)  # Python may run there, where nobody waits any more
 REST_NS = cython.declare(uint64_t, int(REST_S * 1e9))
 LATE_NS = cython.declare(uint64_t, 50_000)  # until a loop is told at the latest
 SHARE = cython.declare(uint32_t, 2)  # it is told at once when so many times those that were moved are all that run
@@ -426,7 +426,7 @@ def completions_of(loop: object) -> object:
     if found is not None and found.fits(loop):
         return found
     for number, one in list(of_loops.items()):
-        if one.is_over():
+        if one.is_over() and of_loops.get(number) is one:  # else another thread was here meanwhile
             del of_loops[number]
     found = Completions(loop)
     if not found.is_open:

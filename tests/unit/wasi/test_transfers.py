@@ -402,3 +402,34 @@ def test_a_transfer_that_is_never_awaited_lets_go(slow):
 
     run(main())
     assert issubclass(HostStream, Stream)
+
+
+class Loop:
+    """What is asked of an event loop that is new, or closed."""
+
+    def __init__(self, meanwhile=None):
+        self.meanwhile = meanwhile
+
+    def add_reader(self, descriptor, call):
+        """Nothing becomes readable."""
+
+    def is_closed(self):
+        """Once it has something that happens meanwhile, after that."""
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        return self.done
+
+    done = False
+
+
+def test_two_threads_may_forget_the_same_closed_loop():
+    """Which of them comes first is chance: asking a loop whether it is closed runs Python."""
+    closed, first, second = Loop(), Loop(), Loop()
+    transfers.completions_of(closed)
+    closed.done = True
+    closed.meanwhile = lambda: transfers.completions_of(second)
+    mine = transfers.completions_of(first)
+    assert transfers.completions_of(first) is mine
+    assert id(closed) not in transfers.of_loops
+    first.done = second.done = True
