@@ -1,7 +1,9 @@
 """Waiting: clocks, descriptors, both, and nonsense."""
 
 import os
+import socket
 import struct
+import sys
 import time
 
 import pytest
@@ -96,6 +98,31 @@ def test_a_timeout_beside_a_silent_descriptor():
         assert poll(Guest(ctx), on_fd(0), clock(20 * MS)) == [(7, 0, Eventtype.CLOCK, 0, 0)]
         assert time.monotonic() - start > 0.015
     os.close(writing)
+
+
+def test_many_subscriptions_of_one_descriptor_cost_no_more_than_as_many_of_many():
+    """Both ways of a socket are waited for, and each subscription is a few calls, however many there are before it."""
+    calls = 0
+
+    def count(frame, event, argument):
+        nonlocal calls
+        calls += event == "call"
+
+    here, there = socket.socketpair()
+    here.setblocking(False)
+    with here, there, Wasi(sockets=[here]) as ctx:
+        guest = Guest(ctx)
+        wanted = [on_fd(3, (Eventtype.FD_READ, Eventtype.FD_WRITE)[i % 2], i) for i in range(1024)]
+        guest.put(b"".join(wanted))
+        sys.setprofile(count)
+        try:
+            error = guest.call("poll_oneoff", DATA, 0x10000, len(wanted), OUT)
+        finally:
+            sys.setprofile(None)
+        assert error is Errno.SUCCESS and guest.u32() == 512
+        found = {guest.out(abi.EVENT, 0x10000 + 32 * i)[:3] for i in range(512)}
+        assert found == {(i, 0, Eventtype.FD_WRITE) for i in range(1, 1024, 2)}
+    assert calls < 50 * len(wanted)
 
 
 def test_what_is_wrong_with_one_subscription_is_its_own_event():

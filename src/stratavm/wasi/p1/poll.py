@@ -95,13 +95,12 @@ class Poll:
             nbytes = descriptor.available() if type_ == Eventtype.FD_READ else 0
             self.events.append(Event(userdata, 0, type_, nbytes))
             return
-        waits = self.waits.setdefault(host, [])
-        waits.append(Wait(userdata, type_, descriptor))
-        mask = 0
-        for wait in waits:
-            mask |= wait.mask
-        self.poller.register(host, mask)
-        self.hosts[host] = descriptor, mask
+        wait = Wait(userdata, type_, descriptor)
+        self.waits.setdefault(host, []).append(wait)
+        known = self.hosts[host][1] if host in self.hosts else 0
+        if known | wait.mask != known:
+            self.hosts[host] = descriptor, known | wait.mask
+            self.poller.register(host, known | wait.mask)
 
     async def run(self) -> list[Event]:
         """Wait until something happens."""
