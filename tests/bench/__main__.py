@@ -27,6 +27,7 @@ from tests.bench import (
     events,
     fibers,
     flagship,
+    held,
     instances,
     kernels,
     lifting,
@@ -71,6 +72,7 @@ SUITES: Final[dict[str, Callable[[int], Iterator[Row]]]] = {
     "syscalls": syscalls.measure,
     "fibers": fibers.measure,
     async_io.SUITE: async_io.measure,
+    held.SUITE: held.measure,
     "pool": pool.measure,
     "flagship": flagship.measure,
 }
@@ -126,7 +128,7 @@ def verdicts(rows: list[Row]) -> list[thresholds.Verdict]:
 
 def failures(rows: list[Row]) -> list[str]:
     """Thresholds that the issues state, where this run shows them broken."""
-    suites = (events, di, boundary, limits, syscalls, fibers, async_io)
+    suites = (events, di, boundary, limits, syscalls, fibers, async_io, held)
     problems = [problem for suite in suites for problem in suite.failures(rows)]
     for row in rows:
         if row.suite == "start" and row.name.startswith("CPython") and row.values["strata"] > 600:
