@@ -39,6 +39,8 @@ SLOW_ROUNDS: Final = 3
 NOT_ASYNCHRONOUS: Final = ("Store.close",)
 """Printed beside: they say that they hold the loop, and what is to be called there."""
 SHORT_TICK_S: Final = 0.002
+PARKING_S: Final = 0.3
+"""Until the ticker has parked, where no guest runs: twenty ticks, and as much again and more."""
 OTHER: Final = """(module (memory (export "memory") 4096) (table $t 5000000 funcref) (table $u 5000000 funcref)
   (data $d "{data}")
   (func (export "memory.fill") (memory.fill (i32.const 0) (i32.const 1) (i32.const 0xfff0000)))
@@ -228,12 +230,15 @@ async def _call(engine: stratavm.Engine, module: stratavm.Module, name: str) -> 
 
 
 async def _with_short_ticks(once: Once) -> Figures:
+    """The ticker reads the interval when it is woken, so it is left to park before, and afterwards."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(SHORT_TICK_S)
+    time.sleep(PARKING_S)
     try:
         return await once()
     finally:
         sys.setswitchinterval(before)
+        time.sleep(PARKING_S)
 
 
 async def _close(engine: stratavm.Engine, module: stratavm.Module, asynchronous: bool) -> Figures:
