@@ -83,19 +83,16 @@ def write(data: bytes | str, name: str | None, module: str) -> None:
     """Write what was made of a module to a file, or to standard output where the name is ``-`` or absent.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: it cannot be written; what was in the file is there still.
         ValueError: a binary would go to a terminal, or the module itself would be lost.
     """
     if name is None or name == STANDARD:
         _write_out(data)
         return
     refuse_loss(name, module, MAGIC if isinstance(data, bytes) else b"")
-    try:
-        with open(name, "wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
-    except OSError as error:
-        error.filename = name  # a full device does not say which
-        raise
+    from stratavm.aot.files import write_whole  # `strata run` writes nothing
+
+    write_whole(name, [data.encode() if isinstance(data, str) else data], replace=True)
 
 
 def refuse_loss(name: str, module: str, kind: bytes = MAGIC, option: str = "-o") -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -115,6 +117,73 @@ def test_a_full_device_that_is_named_is_said_by_its_name(process, file, command)
     done = process(command, file, "-o", "/dev/full")
     assert done.returncode == 1
     assert "/dev/full: No space left on device" in one_line(done.stderr)
+
+
+WRITERS = ("print", "parse", "strip", "stubs")
+
+
+def write_at_most(octets: int):
+    """What makes files of a process no longer than that, as a full disk does."""
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (octets, octets))
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["over", "new"])
+@pytest.mark.parametrize("command", WRITERS)
+def test_a_file_that_cannot_be_written_whole_is_what_it_was(process, tmp_path, file, command, there):
+    """Also none: no part of the new one is left, and nothing beside it."""
+    place = tmp_path / "out"
+    if there:
+        place.write_bytes(b"old")
+    before = sorted(os.listdir(tmp_path))
+    done = process(command, file, "-o", str(place), preexec_fn=write_at_most(8))
+    assert done.returncode == 1
+    assert f"{place}: File too large" in one_line(done.stderr)
+    assert sorted(os.listdir(tmp_path)) == before
+    assert not there or place.read_bytes() == b"old"
+
+
+def test_a_module_that_cannot_be_stripped_in_place_is_there_still(process, file):
+    """It may be the only copy."""
+    done = process("strip", file, "-o", file, preexec_fn=write_at_most(8))
+    assert done.returncode == 1
+    with open(file, "rb") as module:
+        assert module.read() == BINARY
+
+
+def test_a_file_that_is_written_over_keeps_its_mode_and_its_links(strata, tmp_path, file):
+    """The new one takes its place, where a link leads, too."""
+    place, link = tmp_path / "out.wat", tmp_path / "link"
+    place.write_text("old")
+    place.chmod(0o741)
+    link.symlink_to("out.wat")
+    assert strata("print", file, "-o", str(link)) == (0, "", "")
+    assert link.is_symlink() and "seven" in place.read_text()
+    assert stat.S_IMODE(place.stat().st_mode) == 0o741
+
+
+def test_a_file_that_is_not_for_writing_is_left_alone(strata, monkeypatch, tmp_path, file):
+    """Though its folder would take another one of that name."""
+    if os.geteuid() == 0:  # who may write everywhere
+        monkeypatch.setattr(os, "access", lambda path, mode: False)
+    place = tmp_path / "out.wat"
+    place.write_text("old")
+    place.chmod(0o444)
+    code, _, err = strata("print", file, "-o", str(place))
+    assert (code, err) == (1, f"strata: {place}: Permission denied\n")
+    assert place.read_text() == "old"
+
+
+@pytest.mark.parametrize("command", ["print", "parse", "strip"])
+def test_a_descriptor_that_is_named_is_written_to(process, tmp_path, file, command):
+    """Whoever opened it looks there, be it a pipe or a file: another file of that name would not be seen."""
+    to_pipe = process(command, file, "-o", "/dev/stdout")
+    assert to_pipe.returncode == 0, to_pipe.stderr
+    with open(tmp_path / "out", "w+b") as out:
+        to_file = process(command, file, "-o", "/dev/stdout", stdout=out)
+        assert to_file.returncode == 0, to_file.stderr
+        assert os.fstat(out.fileno()).st_nlink == 1
+        out.seek(0)
+        assert out.read()[:8] == to_pipe.stdout[:8] != b""
 
 
 @pytest.mark.parametrize("command", ["info", "print", "validate", "parse", "completion"])
