@@ -52,7 +52,7 @@ class Engine(Closing):
         self, config: Config | None = None, *, services: Replacements | None = None, **changes: Unpack[Options]
     ) -> None:
         if config is not None and not isinstance(config, Config):
-            raise TypeError(f"Engine() takes a Config or options by name, got {config!r}")
+            raise TypeError(f"Engine() takes a Config or options by name, got {config!r:.60}")
         check_options("Engine()", changes, "services")
         self.config = (config or Config()).having(**changes)
         self.services = composition().compose(self.config, services)
@@ -74,7 +74,7 @@ class Engine(Closing):
             Closed: the engine is closed.
         """
         if not isinstance(limits, StoreLimits):
-            raise TypeError(f"limits must be StoreLimits, got {limits!r}")
+            raise TypeError(f"limits must be StoreLimits, got {limits!r:.60}")
         given, template = self._last
         if given is not limits:
             template = StoreTemplate(self.runtime, self._completed(limits), self.config.fuel, self.config.memory_plan)
@@ -131,8 +131,8 @@ def default_engine() -> Engine:
     return _default[0]
 
 
-def engine_of(given: Engine | None) -> Engine:
-    """The engine that was given, or the default one.
+def engine_of(given: Engine | None, hint: str = "") -> Engine:
+    """The engine that was given, or the default one; ``hint`` is said behind what is wrong.
 
     Raises:
         TypeError: it is none.
@@ -140,5 +140,5 @@ def engine_of(given: Engine | None) -> Engine:
     if given is None:
         return default_engine()
     if not isinstance(given, Engine):
-        raise TypeError(f"engine must be an Engine, got {given!r}")
+        raise TypeError(f"engine must be an Engine, got {given!r:.60}{hint}")
     return given

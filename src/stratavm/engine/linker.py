@@ -67,7 +67,7 @@ class Linker:
     def define_instance(self, module: str, instance: Instance) -> None:
         """Offer an instance's exports under a module name."""
         if not isinstance(instance, Instance):
-            raise TypeError(f"define_instance() takes an Instance, got {instance!r}")
+            raise TypeError(f"define_instance() takes an Instance, got {instance!r:.60}")
         self.define_namespaces({module: instance.exports})
 
     def instantiate(self, store: Store, module: Module) -> Instance:

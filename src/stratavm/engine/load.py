@@ -39,7 +39,7 @@ def load(
     """
     check_options("load()", options, "imports", "store", "config")
     if store is not None and not isinstance(store, Store):
-        raise TypeError(f"store must be a Store, got {store!r}")
+        raise TypeError(f"store must be a Store, got {store!r:.60}")
     if store is not None and (config is not None or options):
         raise TypeError("load() takes either a store or a configuration: a store has its engine already")
     if store is None:

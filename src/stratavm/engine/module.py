@@ -9,7 +9,7 @@ from _collections_abc import Callable, Sequence
 from stratavm.base.budget import Budget
 from stratavm.base.cached import cached
 from stratavm.base.errors import DecodeError, ModuleError, ModuleLimit, StrataError, Unsupported, ValidationError
-from stratavm.base.forms import TYPE_CHECKING, TypeAlias, replace
+from stratavm.base.forms import TYPE_CHECKING, Final, TypeAlias, replace
 from stratavm.base.importing import finalize, importing, partial
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import seconds_or_none, truth
@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from stratavm.tiers.tier import TierModule
 
     Compare: TypeAlias = Callable[[Model], Sequence[int] | None]
+
+
+EXCHANGED: Final = "; did you mean Module(source, engine)?"
 
 
 class Module:
@@ -86,7 +89,7 @@ class Module:
         compare: Compare | None = None,
     ) -> None:
         """Read and load. ``taken`` says what is taken of what was read; ``compare`` is asked instead of the cache."""
-        self.engine = engine_of(engine)
+        self.engine = engine_of(engine, EXCHANGED if isinstance(source, Engine) else "")
         budgets = self._in_time(), Budget(timeout)
         with budgets[0], budgets[1]:
             config = self.engine.config
@@ -242,7 +245,7 @@ class Module:
         Raises:
             StrataError: as ``Module`` and ``compile_all``.
         """
-        engine = engine_of(engine)
+        engine = engine_of(engine, EXCHANGED if isinstance(source, Engine) else "")
 
         def load() -> Module:
             """In the thread."""

@@ -148,15 +148,15 @@ def results_to_raw(name: str, type_: FuncType, value: Any, refs: References) -> 
     wanted = len(type_.results)
     if wanted == 0:
         if value is not None:
-            raise TypeError(f"host function {signature(name, type_)} returned {value!r}, expected None")
+            raise TypeError(f"host function {signature(name, type_)} returned {value!r:.60}, expected None")
         return []
     values = (value,) if wanted == 1 else value
     if wanted > 1 and (not isinstance(value, (tuple, list)) or len(value) != wanted):
-        raise TypeError(f"host function {signature(name, type_)} must return {wanted} values, returned {value!r}")
+        raise TypeError(f"host function {signature(name, type_)} must return {wanted} values, returned {value!r:.60}")
     try:
         return [to_raw(t, v, refs) for t, v in zip(type_.results, values, strict=True)]
     except (TypeError, OverflowError) as error:
-        raise type(error)(f"host function {signature(name, type_)} returned {value!r}: {error}") from None
+        raise type(error)(f"host function {signature(name, type_)} returned {value!r:.60}: {error}") from None
 
 
 def signature(name: str, type_: FuncType) -> str:

@@ -76,6 +76,8 @@ def checked(
     args, env, stdin = streams
     files, dirs = paths
     timeout, fuel, max_memory, max_output = limits
+    if env is not None and not isinstance(env, Mapping):
+        raise TypeError(f'env must be a mapping such as {{"HOME": "/"}}, got {env!r:.60}')
     given.environment(env)
     asked = Arguments(
         module=_module(module),
@@ -158,6 +160,8 @@ def _files(values: Any) -> dict[str, bytes]:
 
 
 def _folders(values: Any) -> Iterable[Folder]:
+    if isinstance(values, (bytes, bytearray, memoryview)):  # a module, perhaps
+        raise TypeError(f'dirs must be a mapping such as {{"data": "/data"}}, got {values!r:.60}')
     for origin, guest, read_only in given.preopens(values, "dirs"):
         if isinstance(origin, Tree):
             raise TypeError(f"dirs are folders of the host, got {origin!r}: give contents as files={{path: content}}")
