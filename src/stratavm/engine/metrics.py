@@ -42,7 +42,7 @@ class EngineMetrics:
         calls: calls of guests that did not simply return: ``trapped``, ``exited``, ``failed`` (another exception).
         traps: by kind.
         limits: operations that a limit refused, by limit.
-        compiled: functions compiled by level, ``"0"`` (or the engine's only level) and ``"1"`` (by ``tier="auto"``);
+        compiled: functions compiled by level, ``"0"`` and ``"1"`` (all of ``tier="jit1"``, hot ones of ``"auto"``);
             ``"loop"``: loops that went on at level 1.
         compile_seconds: time that took, by level.
         fallbacks: functions that run on the oracle.
@@ -90,16 +90,16 @@ COUNTED: Final[tuple[tuple[type[Event], Callable[[Any], tuple[str, str]]], ...]]
 
 
 class Tally:
-    """Counts the events of one bus."""
+    """Counts the events of one bus; ``first``: the level at which functions are compiled first."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, first: str) -> None:
         self._counts: Counter[tuple[str, str]] = Counter()
         self._sums: Counter[tuple[str, str]] = Counter()
         for type_, key in COUNTED:
             self._count(bus, type_, key)
         self._hear(bus, Trapped, self._trapped)
         self._hear(bus, CodeRestored, self._restored)
-        for type_, level in ((FunctionCompiled, "0"), (FunctionLifted, "1"), (LoopLifted, "loop")):
+        for type_, level in ((FunctionCompiled, first), (FunctionLifted, "1"), (LoopLifted, "loop")):
             self._time(bus, type_, level)
 
     def _hear(self, bus: Bus, type_: type[Event], listener: Callable[[Any], None]) -> None:
@@ -143,7 +143,7 @@ class Tally:
 
 def tally(engine: Engine) -> Tally:
     """Begin to count."""
-    return Tally(engine.bus)
+    return Tally(engine.bus, "1" if engine.config.tier == "jit1" else "0")
 
 
 def snapshot(engine: Engine, counts: Tally) -> EngineMetrics:

@@ -54,6 +54,19 @@ def test_what_calls_do_is_counted():
     assert before.traps == {} and before.stores == 0
 
 
+@pytest.mark.parametrize(("tier", "level"), [("jit0", "0"), ("jit1", "1"), ("auto", "0")])
+def test_what_is_compiled_counts_under_its_level(tier, level):
+    """Which is 1 from the start on, where the engine has that one only."""
+    engine = Engine(tier=tier)
+    engine.metrics()
+    exports = Linker(engine).instantiate(Store(engine), Module(SOURCE, engine)).exports
+    with pytest.raises(stratavm.Trap):
+        exports.trap()
+    seen = engine.metrics()
+    assert [name for name, count in seen.compiled.items() if count] == [level]
+    assert [name for name, seconds in seen.compile_seconds.items() if seconds] == [level]
+
+
 def told(kind, /, **known):
     """An event of a kind; what is not given is 0."""
     return kind(*(known.get(name, 0) for name in kind.__match_args__))
