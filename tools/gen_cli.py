@@ -13,8 +13,8 @@ PAGE = "docs/reference/cli.md"
 HEAD = """# The command
 
 Written by `make gen` from the parsers of `strata`. `strata APP` is short for `strata run APP`, and options of `run` may
-stand before it. Where a module or a file is named, `-` is standard input or output. A module is a binary or text,
-whatever its name.
+stand before it. As a module or script, as what `-o` writes and what `--stdin` reads, `-` is standard input or output. A
+module is a binary or text, whatever its name.
 
 What goes to a terminal has colours and shows progress, anything else is plain: `NO_COLOR` forbids colours, else
 `FORCE_COLOR` or `CLICOLOR_FORCE` (not empty, not 0) asks for them everywhere. Names from modules are shown with

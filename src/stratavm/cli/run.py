@@ -160,6 +160,8 @@ def contradiction(options: Options) -> tuple[str, str] | None:
             f"--key {printable(options.key)}: the file has {names} names, and one may lie in a folder of --dir",
             "copy it",
         )
+    if options.profile_out == STANDARD:
+        return "--profile-out -: standard output is the program's", "name a file (./- is one of that name)"
     if options.isolate and options.profile_out:
         return "--profile-out: behind the wall of --isolate there is nowhere to write it", "leave one of them out"
     if options.profile_out and options.cache not in (None, "off"):
