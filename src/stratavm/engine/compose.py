@@ -67,14 +67,27 @@ def services(config: Config) -> Services:
 
 
 def compose(config: Config, replaced: Replacements | None = None) -> Container:
-    """The container of an engine. What is replaced is used as it is; other types are added for the layers above."""
+    """The container of an engine. What is replaced is used as it is; other types are added for the layers above.
+
+    Raises:
+        TypeError: a service of the engine would be none.
+    """
     box = services(config)
     for key, value in (replaced or {}).items():
         if key in box:
+            check_service(key, value)
             box.replace(key, lambda value=value: value)
         else:
             box.value(key, value)
     return box.build()
+
+
+def check_service(key: type, value: object) -> None:
+    """Raise TypeError for what is no service at all: nothing, a class, no executor in place of one."""
+    runs = key is not CompileExecutor or callable(getattr(value, "run", None))
+    if value is None or isinstance(value, type) or not runs:
+        made = f"; did you mean {value.__name__}()?" if isinstance(value, type) else ""
+        raise TypeError(f"services: {key.__name__} must be an object with the methods of one, got {value!r:.60}{made}")
 
 
 def ssa_passes() -> tuple[str, ...]:

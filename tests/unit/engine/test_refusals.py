@@ -7,6 +7,8 @@ import asyncio
 import pytest
 
 import stratavm
+from stratavm.engine.ports import Logger, PythonLogger
+from stratavm.tiers.tier import CompileExecutor, ThreadExecutor
 
 LARGE = b"\0asm\1\0\0\0" + bytes(100_000)
 HOST = '(module (import "e" "f" (func $f{results})) (func (export "g"){results} call $f))'
@@ -40,6 +42,32 @@ def test_a_large_value_is_shown_in_part(refused, words):
     with pytest.raises(TypeError, match=words) as error:
         refused()
     assert len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        (CompileExecutor, 5, "got 5$"),
+        (CompileExecutor, None, "got None$"),
+        (CompileExecutor, ThreadExecutor, r"; did you mean ThreadExecutor\(\)\?$"),
+        (Logger, PythonLogger, r"; did you mean PythonLogger\(\)\?$"),
+    ],
+)
+def test_what_is_no_service_is_refused(key, value, words):
+    """At once, and not where the engine asks it first, which may be within a call of a guest."""
+    with pytest.raises(TypeError, match=f"services: {key.__name__} must be an object .*{words}"):
+        stratavm.Engine(services={key: value})
+
+
+def test_an_executor_may_have_no_more_than_run():
+    """Other work goes to the threads of the process then."""
+
+    class Own:
+        def run(self, work, threads):
+            work()
+
+    engine = stratavm.Engine(threads=2, services={CompileExecutor: Own()})
+    assert stratavm.Module("(module (func))", engine).compile_all().functions == 1
 
 
 def test_a_module_and_its_engine_that_are_exchanged_are_told_so():
