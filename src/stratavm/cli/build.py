@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from stratavm.aot.container import MAGIC as IMAGE
-from stratavm.aot.trust import read_key_file, user_key
+from stratavm.aot.trust import user_key
 from stratavm.base.forms import Final
 from stratavm.base.text import printable
 from stratavm.base.words import counted
@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError("--json: standard output is where the image goes: write that to a file with -o FILE")
     if path != STANDARD:
         refuse_loss(path, options.module, IMAGE)
-    key = None if options.key is None else read_key_file(options.key)
+    key = None if options.key is None else common.key(options.key)
     config = Config(memory_plan=options.memory_plan, fuel=options.fuel, threads=options.threads)
     if options.profile and options.incremental:
         raise ValueError(

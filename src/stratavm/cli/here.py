@@ -67,9 +67,7 @@ def _load(options: Options, source: SourceLike, engine: Engine, timeout: float |
         return Module.bare(source, engine, timeout=timeout)
     key = None
     if options.key is not None:
-        from stratavm.aot.trust import read_key_file
-
-        key = read_key_file(options.key)
+        key = common.key(options.key)
 
     def taken(origin: Source) -> Source:
         """What was read; most programs are no image, and nothing of images is imported for them."""

@@ -99,7 +99,26 @@ def profile(path: str | None) -> Profile | None:
         return None
     from stratavm.aot.profile import Profile
 
-    return Profile.load(path)
+    try:
+        return Profile.load(path)
+    except OSError as error:
+        error.filename = f"--profile {path}"
+        raise
+
+
+def key(path: str) -> bytes:
+    """The key in a file that ``--key`` names.
+
+    Raises:
+        OSError, ValueError: there is none.
+    """
+    from stratavm.aot.trust import read_key_file
+
+    try:
+        return read_key_file(path)
+    except OSError as error:
+        error.filename = f"--key {path}"
+        raise
 
 
 def _cache(said: str | None) -> bool | str:

@@ -14,10 +14,12 @@ from prometheus_client import REGISTRY, CollectorRegistry, make_asgi_app, start_
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from stratavm.base.numbers import whole
 from stratavm.engine.engine import Engine
 from stratavm.engine.metrics import EngineMetrics
 from stratavm.pool.metrics import PoolMetrics
 
+LAST_PORT: Final = 0xFFFF
 Samples = Iterable[tuple[tuple[str, ...], float]]
 
 
@@ -161,7 +163,13 @@ def endpoint(engine: Engine, name: str = "default") -> Any:
 
 
 def serve(engine: Engine, port: int, address: str = "127.0.0.1", name: str = "default") -> Callable[[], None]:
-    """Answer scrapes in a thread of its own; what is returned ends it."""
+    """Answer scrapes in a thread of its own; what is returned ends it.
+
+    Raises:
+        TypeError, ValueError: ``port`` is no whole number from 0 (one that is free) to 65535.
+        OSError: somebody has it.
+    """
+    whole("port", port, most=LAST_PORT)
     registry = CollectorRegistry()
     register(engine, name, registry)
     server, thread = start_http_server(port, address, registry)

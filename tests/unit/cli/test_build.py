@@ -274,12 +274,13 @@ def test_what_is_no_file_is_no_key(strata, here):
     os.mkfifo(here / "pipe")
     (here / "folder").mkdir()
     for name, said in (
-        ("nope", "nope: No such file"),
+        ("nope", "strata: --key nope: No such file"),
         ("pipe", "is no ordinary file"),
         ("folder", "is no ordinary file"),
     ):
         code, _, err = strata("build", "--key", name, "app.wat")
         assert code == 1 and said in err, err
+    assert "strata: --key nope: No such file" in strata("run", "--key", "nope", "app.wat")[2]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")

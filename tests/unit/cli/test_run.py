@@ -284,7 +284,7 @@ def test_what_is_wrong_with_a_profile_is_said_before_anything_runs(strata, write
     """No file, no profile, another module's; nowhere to write one."""
     path, profile = write(HOT), tmp_path / "p"
     for words in (("run", "--profile"), ("build", "--profile")):
-        assert "No such file" in strata(*words, str(profile), path)[2]
+        assert f"strata: --profile {profile}: No such file" in strata(*words, str(profile), path)[2]
     profile.write_text("strata profile 1\n")
     for words in (("run", "--profile"), ("build", "--profile")):
         code, out, err = strata(*words, str(profile), path)

@@ -126,6 +126,13 @@ def test_metrics_can_be_served_over_http(engine):
         end()
 
 
+@pytest.mark.parametrize(("port", "error"), [(99999, ValueError), (-1, ValueError), ("9464", TypeError)])
+def test_what_is_no_port_is_not_served(engine, port, error):
+    """It is said before anything begins."""
+    with pytest.raises(error, match=r"port must be (a whole number|between 0 and 65535)"):
+        prometheus.serve(engine, port)
+
+
 def test_an_asgi_application_answers_scrapes(engine):
     """For a server that there is."""
     sent = []
