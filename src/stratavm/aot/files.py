@@ -1,4 +1,4 @@
-"""Files that are whole whenever somebody looks: written beside tmodel place, then renamed."""
+"""Files that are whole whenever somebody looks: written beside their place, then renamed."""
 
 from __future__ import annotations
 
