@@ -77,11 +77,12 @@ def failures(rows: list[Row]) -> list[str]:
 async def _times(rounds: int) -> dict[str, list[float]]:
     """Nanoseconds of each by round: the loop is part of both sides."""
     from stratavm.engine.asynccall import AsyncCall
+    from stratavm.engine.asynchronous import Waits
 
     guest, plain = exports_of(at_once), exports_of(lambda x: x)
 
     waits = at_once(3)  # never awaited: only who answers is measured
-    driven = AsyncCall(exports_of(lambda x: waits).calls, (1 << 30,), None)  # type: ignore[arg-type]
+    driven = AsyncCall(exports_of(lambda x: waits).calls, (1 << 30,), Waits())
     driven.begin()
 
     async def call() -> None:
