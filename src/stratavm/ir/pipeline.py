@@ -23,7 +23,7 @@ from stratavm.ir.text import node_text
 
 ORDER: Final[tuple[tuple[Callable[..., Stage], dict[str, str]], ...]] = (
     (Inline, {"inline": "small functions take the place of calls"}),
-    (Cfg, {"cfg": "decided branches, empty and joined blocks, block parameters that are always the same value"}),
+    (Cfg, {"cfg": "decided branches, ways past decided questions, empty and joined blocks, parameters of one value"}),
     (
         Values,
         {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from stratavm.ir.evaluate import evaluate
@@ -105,6 +107,67 @@ def test_loops_keep_what_changes():
     assert next(line for line in text.splitlines() if "loop" in line).count(":i32") == 3
 
 
+BOTH = "(if (result i32) (local.get $n) (then (i32.lt_s (local.get $m) (i32.const 3))) (else (i32.const 0)))"
+"""Whether both hold, as expressions say it."""
+ROUND = (
+    "(loop $l (local.set $s (i32.add (local.get $s) (local.get $m)))"
+    "(local.set $i (i32.add (local.get $i) (i32.const 1)))"
+)
+
+
+def questions(text: str) -> int:
+    """How many blocks only ask what they are brought: their parameter, or that it is zero, decides their branch."""
+    return len(re.findall(r"^b\d+\((v\d+):i32\): .*\n(?:  .* = i32.eqz \1\n)?  br_(?:if|table) ", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"(if (result i32) {BOTH} (then (i32.const 10)) (else (i32.const 20)))",
+        f"(if (result i32) (i32.eqz {BOTH}) (then (i32.const 10)) (else (i32.const 20)))",
+        f"(block $out (result i32) (drop (br_if $out (i32.add (local.get $n) (local.get $m)) {BOTH})) (i32.const 5))",
+        "(if (result i32) (if (result i32) (local.get $n) (then (i32.const 1)) (else (local.get $m)))"
+        "(then (i32.const 10)) (else (i32.const 20)))",
+        f"{ROUND}(br_if $l (if (result i32) (i32.lt_u (local.get $i) (local.get $n))"
+        "(then (i32.lt_s (local.get $s) (i32.const 50))) (else (i32.const 0))))) (local.get $s)",
+        f"{ROUND}(br_if $l (if (result i32) (i32.lt_u (local.get $i) (i32.const 3))"
+        "(then (i32.const 1)) (else (i32.lt_u (local.get $i) (local.get $n)))))) (local.get $s)",
+        "(block $c (block $b (block $a (br_table $a $b $c (if (result i32) (local.get $n) (then (local.get $m))"
+        "(else (i32.const 1))))) (return (i32.const 10))) (return (i32.const 11))) (i32.const 12)",
+    ],
+)
+def test_who_brings_a_constant_to_a_question_knows_the_answer(body):
+    """No block is left that only asks for what it is brought; who does not know asks by itself."""
+    text = simplified(body)
+    assert not questions(text)
+
+
+def test_a_question_whose_value_is_used_again_is_asked():
+    """The local has the result; so has the constant that leads there, in another local."""
+    text = simplified(
+        f"(if (local.tee $s {BOTH}) (then (return (i32.add (local.get $s) (i32.const 2))))) (local.get $s)"
+    )
+    assert questions(text) == 1
+    text = simplified(
+        "(if (if (result i32) (local.get $n)"
+        "(then (local.set $i (local.get $m)) (i32.lt_s (local.get $m) (i32.const 3)))"
+        "(else (local.tee $i (i32.const 0)))) (then (return (i32.const 4)))) (local.get $i)"
+    )
+    assert "br_if" in text
+
+
+def test_every_way_into_a_question_has_its_own_arguments():
+    """Two ways lead past the question to one block with two parameters, a third one asks."""
+    text = simplified(
+        "(local.set $s (i32.const 7)) (block $out (loop $l (br_if $out (i32.eqz (if (result i32) (local.get $n)"
+        "(then (if (result i32) (i32.lt_u (local.get $m) (i32.const 5)) (then (i32.ne (local.get $n) (local.get $m)))"
+        "(else (i32.const 0)))) (else (i32.const 0)))))"
+        "(local.set $s (i32.add (local.get $s) (local.get $m)))"
+        "(local.set $n (i32.sub (local.get $n) (i32.const 1))) (br $l))) (i32.add (local.get $s) (local.get $n))"
+    )
+    assert not questions(text)
+
+
 def test_every_budget_gives_a_right_program():
     """As ``strata bisect`` needs it: any number of rewrites, the same results; the last one is named."""
     ssa = built(
@@ -112,6 +175,8 @@ def test_every_budget_gives_a_right_program():
         "(if (i32.const 1) (then (local.set $s (i32.add (local.get $s) (local.get $m))))"
         "(else (local.set $s (i32.const 0))))"
         "(if (i32.and (local.get $n) (i32.const 1)) (then) (else))"
+        "(if (if (result i32) (local.get $m) (then (i32.lt_s (local.get $s) (i32.const 9))) (else (i32.const 0)))"
+        "(then (local.set $s (i32.add (local.get $s) (i32.const 3)))))"
         "(br_if $l (local.tee $n (i32.shr_u (local.get $n) (i32.const 1)))))) (local.get $s)"
     )
     cfg, out = Cfg(), Ssa()

@@ -2,10 +2,11 @@
 """Simplification of the control-flow graph, and of the parameters of blocks.
 
 Branches on constants, and on comparisons of constants, are decided; an edge to a block that only branches on goes to
-where that leads; what cannot be reached goes away; a block that has one predecessor, which leads nowhere else, is
-joined to it. A parameter that has the same value on every edge is that value: also where the edge of a loop brings the
-parameter itself, and where each edge brings an equal constant. An edge into a loop is not threaded: the block before a
-loop is where invariants go.
+where that leads, and so does one that brings a constant to a block that only asks what it is brought: the second half
+of ``if (result i32) … else i32.const 0 end br_if``. What cannot be reached goes away; a block that has one predecessor,
+which leads nowhere else, is joined to it. A parameter that has the same value on every edge is that value: also where
+the edge of a loop brings the parameter itself, and where each edge brings an equal constant. An edge into a loop is not
+threaded: the block before a loop is where invariants go.
 
 Everything is decided on the input (rounds over the parameters are bounded), then written in one walk. Linear.
 """
@@ -16,7 +17,17 @@ from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import look
 from cython.cimports.stratavm.base.vec import vec_room
-from cython.cimports.stratavm.ir.ops import N_OPS
+from cython.cimports.stratavm.ir.ops import (
+    N_OPS,
+    OF_CALLS,
+    OF_CONTROL,
+    OF_LOAD,
+    OF_READS,
+    OF_STORE,
+    OF_TRAP,
+    OF_WRITES,
+    OP_FLAGS,
+)
 from cython.cimports.stratavm.ir.passes.fold import fold
 from cython.cimports.stratavm.ir.ssa import (
     BF_LOOP_HEADER,
@@ -28,11 +39,13 @@ from cython.cimports.stratavm.ir.ssa import (
     NO_VALUE,
     T_I32,
     T_I64,
+    Block,
     Edge,
     Node,
     edge_count,
     edge_of,
     operand_count,
+    operands_of,
     set_edge,
 )
 
@@ -44,6 +57,10 @@ HOPS = cython.declare(cython.int, 8)
 """Empty blocks that an edge is led through."""
 STEPS = cython.declare(cython.int, 2)
 """Operations on constants that a condition may consist of: a comparison, and the negation of one."""
+ASKS = cython.declare(uint32_t, 6)
+"""Nodes of a block that only asks what its parameter is, or only brings constants to one that does."""
+EFFECTS = cython.declare(uint32_t, OF_TRAP | OF_LOAD | OF_STORE | OF_READS | OF_WRITES | OF_CALLS | OF_CONTROL)
+"""What no node of a block has that an edge may pass by."""
 
 
 @cython.cclass
@@ -75,6 +92,9 @@ class Cfg(Stream):
         self.begin()
         self.out.n_edges = 0
         self.reserve()
+        self.asks = self.asking()
+        if self.asks and not self.ssa.counted:
+            self.ssa.count_uses()
         self.decide()
         for turns in range(ROUNDS):
             self.changed = False
@@ -108,6 +128,7 @@ class Cfg(Stream):
         vec_room(self.lead, self.cap_lead, self.ssa.n_edges + 1)
         for i in range(self.ssa.n_edges):
             self.lead[i] = i
+        self.standin = NO_VALUE
         memset(self.live, 0, blocks)
         memset(self.merged, 0, blocks)
         memset(self.incoming, 0, blocks * word)
@@ -142,16 +163,117 @@ class Cfg(Stream):
         edge = cython.address(self.ssa.edges[at.c])
         return edge.nargs == 0 and edge.target > block and not self.ssa.blocks[edge.target].flags & BF_LOOP_HEADER
 
-    def follow(self, edge):
-        """The edge that an edge amounts to, led through empty blocks."""
+    def follow(self, edge, alone):
+        """The edge that an edge amounts to, led through empty blocks; and past blocks that it decides, if it is not one
+        of a table, whose edges to one block have one list of arguments (``alone``)."""
         hops: cython.int
         target: uint32_t
         for hops in range(HOPS):
             target = self.ssa.edges[edge].target
-            if not self.empty(target):
+            if self.empty(target):
+                edge = self.ssa.nodes[self.ssa.blocks[target].first].c
+                continue
+            target = self.past(edge) if alone and self.asks else NO_VALUE
+            if target == NO_VALUE:
                 break
-            edge = self.ssa.nodes[self.ssa.blocks[target].first].c
+            edge = target
         return edge
+
+    # ---- blocks that only ask ----
+
+    def asking(self):
+        """Whether there is a block that may do nothing but ask what its parameter is."""
+        block: uint32_t = 1
+        while block < self.ssa.n_blocks and not self.may_ask(block):
+            block += 1
+        return block < self.ssa.n_blocks
+
+    def may_ask(self, block):
+        """Whether a block is short, has one parameter and several ways to go, and heads no loop."""
+        at: cython.pointer(Block) = cython.address(self.ssa.blocks[block])
+        op: uint32_t = self.ssa.nodes[at.last - 1].op
+        return (
+            at.params == 1
+            and at.last - at.first <= ASKS
+            and (op == IR_BR_IF or op == IR_BR_TABLE)
+            and not at.flags & BF_LOOP_HEADER
+        )
+
+    def private(self, block):
+        """Whether a block has no effect, and nothing outside of it and of its edges uses what it defines: then it need
+        not be passed through by who knows its outcome."""
+        at: cython.pointer(Block) = cython.address(self.ssa.blocks[block])
+        values: cython.pointer(uint32_t) = cython.NULL
+        node: cython.pointer(Node)
+        outside: uint32_t = 0
+        i: uint32_t
+        k: uint32_t
+        for i in range(at.first, at.last):
+            node = cython.address(self.ssa.nodes[i])
+            if i >= at.first + at.params and i < at.last - 1:
+                if node.op != IR_CONST and (node.op >= N_OPS or OP_FLAGS[node.op] & EFFECTS):
+                    return False
+            if i < at.last - 1:
+                outside += self.ssa.uses[i]
+            for k in range(operands_of(node, self.ssa.args, cython.address(values))):
+                outside -= at.first <= values[k] < at.last
+        if self.ssa.nodes[at.last - 1].op == IR_BR:
+            outside -= at.first <= self.ssa.args[self.ssa.edges[self.ssa.nodes[at.last - 1].c].args] < at.last
+        return outside == 0
+
+    def past(self, edge):
+        """The edge that is taken in the end where an edge brings a constant to a block that only asks for it, or leads
+        to one that does nothing but that. ``NO_VALUE`` where it does not, or where that leads into a loop."""
+        block: uint32_t = self.ssa.edges[edge].target
+        at: cython.pointer(Block) = cython.address(self.ssa.blocks[block])
+        if at.params == 0 and at.last - at.first <= ASKS and self.ssa.nodes[at.last - 1].op == IR_BR:
+            edge = self.ssa.nodes[at.last - 1].c
+            if self.ssa.edges[edge].nargs != 1:
+                return NO_VALUE
+            return self.answer(edge) if not at.flags & BF_LOOP_HEADER and self.private(block) else NO_VALUE
+        return self.answer(edge)
+
+    def answer(self, edge):
+        """The same for an edge that brings the constant itself."""
+        block: uint32_t = self.ssa.edges[edge].target
+        bits: uint64_t = 0
+        if self.ssa.edges[edge].nargs != 1:
+            return NO_VALUE
+        while self.passes_on(block):
+            block = self.ssa.edges[self.ssa.nodes[self.ssa.blocks[block].last - 1].c].target
+        if not self.may_ask(block):
+            return NO_VALUE
+        if not self.constant(self.ssa.args[self.ssa.edges[edge].args], STEPS, cython.address(bits)):
+            return NO_VALUE
+        if not self.private(block):
+            return NO_VALUE
+        node: cython.pointer(Node) = cython.address(self.ssa.nodes[self.ssa.blocks[block].last - 1])
+        self.standin = self.ssa.blocks[block].first
+        self.standin_bits = bits
+        known: cython.bint = self.constant(node.a, STEPS, cython.address(bits))
+        self.standin = NO_VALUE
+        if not known:
+            return NO_VALUE
+        edge = self.choice(node, bits)
+        block = self.ssa.edges[edge].target
+        if self.ssa.blocks[block].flags & BF_LOOP_HEADER and self.ssa.blocks[block].first >= self.index:
+            return NO_VALUE
+        return edge
+
+    def passes_on(self, block):
+        """Whether a block does nothing but hand its one parameter to a block behind it, and nobody else has it."""
+        at: cython.pointer(Block) = cython.address(self.ssa.blocks[block])
+        node: cython.pointer(Node) = cython.address(self.ssa.nodes[at.last - 1])
+        if at.params != 1 or at.last - at.first != 2 or node.op != IR_BR or self.ssa.uses[at.first] != 1:
+            return False
+        edge: cython.pointer(Edge) = cython.address(self.ssa.edges[node.c])
+        return edge.nargs == 1 and edge.target > block and self.ssa.args[edge.args] == at.first
+
+    def choice(self, node, bits):
+        """The edge that a branch takes on a number."""
+        if node.op == IR_BR_IF:
+            return node.b if bits else node.c
+        return node.b + cython.cast(uint32_t, min(bits, node.c - 1))
 
     def decide(self):
         """Which branches are decided, what is reached, and from where."""
@@ -168,7 +290,7 @@ class Cfg(Stream):
             for k in range(self.edges_of(block)):
                 edge = self.edge_of(block, k)
                 if self.spent < self.budget:
-                    self.lead[edge] = self.follow(edge)
+                    self.lead[edge] = self.follow(edge, self.ssa.nodes[self.index].op != IR_BR_TABLE)
                     if self.lead[edge] != edge:
                         self.threaded += 1
                         self.rewrote(0)
@@ -185,14 +307,12 @@ class Cfg(Stream):
         if (node.op != IR_BR_IF and node.op != IR_BR_TABLE) or self.spent >= self.budget:
             return 0
         known: cython.bint = self.constant(node.a, STEPS, cython.address(bits))
-        if known and node.op == IR_BR_IF:
-            self.taken[block] = node.b if bits else node.c
-        elif known:
-            self.taken[block] = node.b + cython.cast(uint32_t, min(bits, node.c - 1))
+        if known:
+            self.taken[block] = self.choice(node, bits)
         elif (
             node.op == IR_BR_IF
-            and self.ssa.edges[self.follow(node.b)].target == self.ssa.edges[self.follow(node.c)].target
-            and self.ssa.edges[self.follow(node.b)].nargs == 0
+            and self.ssa.edges[self.follow(node.b, False)].target == self.ssa.edges[self.follow(node.c, False)].target
+            and self.ssa.edges[self.follow(node.b, False)].nargs == 0
         ):
             self.taken[block] = node.b
         else:
@@ -206,6 +326,9 @@ class Cfg(Stream):
         node: cython.pointer(Node) = cython.address(self.ssa.nodes[value])
         operands: uint64_t[2]
         count: uint32_t = operand_count(node.op, node.flags)
+        if value == self.standin:
+            bits[0] = self.standin_bits
+            return True
         if node.op == IR_CONST:
             bits[0] = node.a
             if node.type == T_I64:
@@ -401,12 +524,19 @@ class Cfg(Stream):
         return 0
 
     def put_edge(self, edge):
-        """An edge of the output; its arguments are rewritten at the end."""
+        """An edge of the output; its arguments are rewritten at the end. One that was led past a block has a list of
+        its own, with the arguments of the input meanwhile."""
         at: cython.pointer(Edge) = cython.address(self.ssa.edges[self.lead[edge]])
-        return self.out.edge(self.number[at.target], at.args, self.kept[at.target])
+        args: uint32_t = at.args
+        i: uint32_t
+        if self.lead[edge] != edge and self.kept[at.target]:
+            args = self.out.n_args
+            for i in range(at.args, at.args + at.nargs):
+                self.out.arg(self.ssa.args[i])
+        return self.out.edge(self.number[at.target], args, self.kept[at.target])
 
     def arguments(self):
-        """Arguments of the edges: those of parameters that stay. A list that edges share has one target."""
+        """Arguments of the edges, in place: those of parameters that stay. A list that edges share has one target."""
         e: uint32_t
         i: uint32_t
         to: uint32_t
@@ -416,13 +546,14 @@ class Cfg(Stream):
         for e in range(self.out.n_edges):
             edge = cython.address(self.out.edges[e])
             block = self.old[edge.target]
-            if self.ssa.blocks[block].params == 0 or self.rewritten[edge.args]:
+            if edge.nargs == 0 or (edge.args < self.ssa.n_args and self.rewritten[edge.args]):
                 continue
-            self.rewritten[edge.args] = 1
+            if edge.args < self.ssa.n_args:
+                self.rewritten[edge.args] = 1
             first = self.ssa.blocks[block].first
             to = edge.args
             for i in range(self.ssa.blocks[block].params):
                 if self.forward[first + i] == first + i:
-                    self.out.args[to] = self.moved[self.ssa.args[edge.args + i]]
+                    self.out.args[to] = self.moved[self.out.args[edge.args + i]]
                     to += 1
         return 0
