@@ -67,7 +67,6 @@ KEPT: Final[tuple[Excuse, ...]] = (
     ("runtime/wipe.p*", "categories vec vec_len max_pages category_* return_mask", "the kernel reads it"),
     ("runtime/instance.py", "mem0_base mem0_def unusable", "machine code reads it"),
     ("runtime/builtin_calls.py", "osr_code", "machine code reads it: the stub of polls"),
-    ("runtime/codetable.py", "entries_made", NATIVE),
     ("runtime/gil.py", "gil_status", NATIVE),
     ("runtime/stacks.py", "stack_status use_light_guards", NATIVE),
     ("runtime/ticker.py", "ticker_status", NATIVE),

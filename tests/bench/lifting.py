@@ -5,15 +5,12 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from tests.bench import kernels
 from tests.bench.intervals import mean_interval, ratios
 from tests.bench.measure import Row, geometric_mean, interleaved, row_of
 from tests.bench.thresholds import Verdict, of_median
-
-if TYPE_CHECKING:
-    from stratavm.tiers.jit.lazy import LazyCode
 
 LOOPS: Final = 21
 """Fresh engines, each with a loop that nobody has called before."""
@@ -57,33 +54,27 @@ def counters(rounds: int) -> Iterator[Row]:
 
 
 def long_loops(count: int, rounds: int = ROUNDS) -> tuple[list[float], list[float]]:
-    """Ticks, and ms of the thread's processor time, from the call to the event ``LoopLifted``, when the poll leaves
-    for level 1, of so many loops, each in an engine of its own. Calls that end before, for want of ticks, are made
-    again. AssertionError: for more than a minute each."""
+    """Ticks, and ms of the thread's processor time, from the call to the poll that leaves for level 1, of so many
+    loops, each in an engine of its own. Calls that end before, for want of ticks, are made again. AssertionError: for
+    more than a minute each."""
     import stratavm
-    from stratavm.tiers.jit.lazy import LazyCode
 
-    lift_loop = LazyCode.lift_loop
-    seen: list[tuple[float, float]] = []
-
-    def noted(code: LazyCode, index: int, pc: int) -> None:
-        lift_loop(code, index, pc)
-        seen.append((float(code.table.tally(index)[1]), (time.thread_time() - begin) * 1e3))
-
+    ticks: list[float] = []
+    cpu: list[float] = []
     end = time.monotonic() + PATIENCE_S * count
-    while len(seen) < count:
+    while len(cpu) < count:
         if time.monotonic() > end:
-            raise AssertionError(f"{len(seen)} of {count} loops left for level 1")
+            raise AssertionError(f"{len(cpu)} of {count} loops left for level 1")
         engine = stratavm.Engine(tier="auto")
-        LazyCode.lift_loop = noted  # type: ignore[method-assign]
-        try:
-            instance = stratavm.Linker(engine).instantiate(stratavm.Store(engine), stratavm.Module(SPIN, engine=engine))
-            spin = instance.exports.spin
-            begin = time.thread_time()
-            spin(rounds)
-        finally:
-            LazyCode.lift_loop = lift_loop  # type: ignore[method-assign]
-    return [ticks for ticks, _ in seen], [cpu for _, cpu in seen]
+        module = stratavm.Module(SPIN, engine=engine)
+        spin = stratavm.Linker(engine).instantiate(stratavm.Store(engine), module).exports.spin
+        table = module.code.lazy.table
+        begin = time.thread_time_ns()
+        spin(rounds)
+        if table.left_ns:
+            ticks.append(float(table.tally(0)[1]))
+            cpu.append((table.left_ns[-1] - begin) / 1e6)
+    return ticks, cpu
 
 
 def verdicts(rows: Sequence[Row]) -> list[Verdict]:

@@ -1,5 +1,5 @@
 # strata: hot
-"""Functions on their way to level 1: what waits, in the order of its worth, for a thread of ``background``.
+"""Functions and loops on their way to level 1: what waits, in the order of its worth, for a thread of ``background``.
 
 Who sees that a function runs much asks with the GIL; a thread without it compiles what is worth most, publishes it and
 says what became of it. Nobody waits for anybody: what is asked for goes through a list that is swapped.
@@ -11,11 +11,13 @@ from cython.cimports.libc.stdlib import free, malloc
 from cython.cimports.stratavm.base.budget import begin_quota, end_quota
 from cython.cimports.stratavm.base.failures import FAIL_UNSUPPORTED
 from cython.cimports.stratavm.native.background import withdraw
-from cython.cimports.stratavm.native.execmem import is_crowded
+from cython.cimports.stratavm.native.batch import Made
+from cython.cimports.stratavm.native.execmem import PUBLISH_OK, is_crowded
 from cython.cimports.stratavm.native.queue import (
     CROWDED_OUT,
     LATE,
     NO_ROOM,
+    PUBLISHED,
     REFUSED,
     UNWANTED,
     Press,
@@ -28,7 +30,7 @@ from cython.cimports.stratavm.native.queue import (
 from cython.cimports.stratavm.runtime.native import add_64, gettid, load_32, load_64, load_ptr, now_ns
 
 FATES = ("published", "late", "no room", "refused", "unwanted", "crowded out")
-"""Names of what becomes of a function, by the numbers of ``outcomes``."""
+"""Names of what becomes of a function or a loop, by the numbers of ``outcomes``."""
 SCRATCH = cython.declare(int64_t, 1 << 28)
 """Bytes that the arrays of the worker may grow by in one piece of work."""
 PIECE_NS = cython.declare(uint64_t, 2_000_000)
@@ -43,6 +45,17 @@ MOST_BYTES = cython.declare(uint64_t, 1 << 25)
 """Machine code that is made of one module."""
 FIRST = cython.declare(uint64_t, cython.cast(uint64_t, 1) << 32)
 """Above all numbers of calls."""
+
+
+@cython.no_gc
+@cython.auto_pickle(False)
+@cython.cclass
+class LoopMaker:
+    """Makes code for who is in a loop (``native.osr``, which few programs need)."""
+
+    def make_into_batch(self, index, loop):
+        """See the header."""
+        return FAIL_UNSUPPORTED
 
 
 @cython.no_gc
@@ -71,17 +84,16 @@ class LiftQueue(Press):
             item = behind
         free(self.waiting)
 
-    def want(
-        self, defined_index: int, calls: uint32_t, first: bool, loop: uint32_t = NO_LOOP, taker: object = None
-    ) -> bool:
+    def want(self, defined_index: int, calls: uint32_t, first: bool, loop: uint64_t = 0, taker: object = None) -> bool:
         """Have a function compiled: after those that were called more often, but ``first`` before all that are not.
-        What waits already moves to the place that it is worth. ``loop``: to be entered at that loop.
+        What waits already moves to the place that it is worth. ``loop``: for who is in a loop of its code at level 0,
+        whose poll returns to there (``osr.make_loops`` first); 0: the function itself.
 
         Returns whether somebody looks after it, whom ``look_after`` finds; if nobody does, it does not wait here.
         """
         index: uint32_t = self.table.checked(defined_index)
         wish: cython.pointer(Wish)
-        if not self.look_after(taker):
+        if (loop and self.maker is None) or not self.look_after(taker):
             return False
         wish = cython.cast(cython.pointer(Wish), malloc(cython.sizeof(Wish)))
         if wish == cython.NULL:
@@ -104,6 +116,11 @@ class LiftQueue(Press):
         return load_64(cython.address(self.pending))
 
     @property
+    def has_maker(self) -> bool:
+        """Whether loops can be asked for (``osr.make_loops``)."""
+        return self.maker is not None
+
+    @property
     def is_idle(self) -> bool:
         """Whether nothing is at work, and nothing waits; for tests."""
         return load_32(cython.address(self.task.job.state)) == 0 and self.n_pending == 0
@@ -116,7 +133,7 @@ class LiftQueue(Press):
 
     def outcomes(self) -> list:
         """What became of functions since this was asked last, in its order: defined index, bytes of code, nanoseconds,
-        the thread that compiled it, a number of ``FATES``."""
+        the thread that compiled it, a number of ``FATES``, and of a loop where its poll returns to, else 0."""
         return self.collect(True)
 
     # ---- without the GIL ----
@@ -146,10 +163,10 @@ class LiftQueue(Press):
         if at == self.n_waiting or self.task.job.stop:
             return False
         item = self.waiting[at]
-        if self.table.seen(item.index) != item.seen:
+        if self.is_late(cython.address(item)):
             self.take_out(at)
-            return self.leave_out(item.index, LATE) == 0
-        if item.loop != NO_LOOP:
+            return self.leave_out_item(cython.address(item), LATE) == 0
+        if item.loop:
             failure = self.make_loop(item.index, item.loop)
         elif self.worker.source.is_short(item.index, MOST_BODY):
             failure = self.make(item.index, item.seen)
@@ -161,12 +178,54 @@ class LiftQueue(Press):
         self.take_out(at)
         if failure:
             self.n_failed += 1
-            self.leave_out(item.index, REFUSED)
+            if item.loop:
+                self.table.offer_entry(item.loop, 0, 0, cython.NULL, 0)
+            self.leave_out_item(cython.address(item), REFUSED)
         return True
 
+    def is_late(self, item):
+        """Whether there is what was asked for, or something else in the place of what it was to replace."""
+        if item.loop:
+            return self.table.entry_at(item.loop) != cython.NULL
+        return self.table.seen(item.index) != item.seen
+
     def make_loop(self, index, loop):
-        """Compile a function to be entered at a loop, and publish it; 0, or the kind of failure."""
-        return FAIL_UNSUPPORTED
+        """Compile a function to be entered at a loop, and publish it, apart from what was made before; 0, or the kind
+        of failure."""
+        failure: uint32_t
+        if not self.worker.source.is_short(index, MOST_BODY):
+            return FAIL_UNSUPPORTED
+        self.deliver()
+        self.worker.batch.clear()
+        failure = self.maker.make_into_batch(index, loop)
+        if failure == 0:
+            failure = self.worker.point()
+        if failure == 0:
+            self.publish_loop(index, loop)
+        self.worker.batch.clear()
+        return failure
+
+    def publish_loop(self, index, loop):
+        """Publish what was made for a loop, and let its polls find it, unless there is something to find. Where there
+        is no room, the next tick may ask again."""
+        made: cython.pointer(Made) = cython.address(self.worker.batch.made[0])
+        status: cython.int
+        if self.table.entry_at(loop) != cython.NULL:
+            return self.report(index, loop, 0, 0, LATE)
+        status = self.owner.publish_sources(self.worker.batch.sources, 1, self.worker.batch.addresses, False)
+        if status != PUBLISH_OK:
+            return self.report(index, loop, 0, 0, NO_ROOM)
+        self.code_bytes += made.size
+        status = self.table.offer_entry(
+            loop,
+            self.worker.batch.addresses[0],
+            self.worker.emitter.frame_bytes,
+            self.maker.places,
+            self.maker.n_places,
+        )
+        if status <= 0:
+            return self.report(index, loop, 0, 0, LATE if status == 0 else NO_ROOM)
+        return self.report(index, loop, made.size, made.ns, PUBLISHED)
 
     def best(self):
         """Where the item is that is worth most; ``n_waiting`` where there is none."""
@@ -187,7 +246,7 @@ class LiftQueue(Press):
     def drop_all(self, fate):
         """Nothing of what waits is made."""
         while self.n_waiting:
-            self.leave_out(self.waiting[self.n_waiting - 1].index, fate)
+            self.leave_out_item(cython.address(self.waiting[self.n_waiting - 1]), fate)
             self.take_out(self.n_waiting - 1)
         return 0
 
@@ -217,21 +276,30 @@ class LiftQueue(Press):
         if self.n_waiting == MOST_WAITING:
             if self.waiting[last].key >= item.key:
                 add_64(cython.address(self.pending), -1)
-                return self.leave_out(item.index, CROWDED_OUT)
-            self.leave_out(self.waiting[last].index, CROWDED_OUT)
+                return self.leave_out_item(item, CROWDED_OUT)
+            self.leave_out_item(cython.address(self.waiting[last]), CROWDED_OUT)
             self.take_out(last)
         self.waiting[self.n_waiting] = item[0]
         self.n_waiting += 1
         return 0
 
+    def leave_out_item(self, item, fate):
+        """Say that what was asked for is not made."""
+        return self.report(item.index, item.loop, 0, 0, fate)
+
     def leave_out(self, index, fate):
         """Say that a function has no code by this."""
+        return self.report(index, 0, 0, 0, fate)
+
+    def report(self, index, loop, size, ns, fate):
+        """Say what became of a function or a loop."""
         report: cython.pointer(Report) = new_report(1)
         if report != cython.NULL:
             report.n = 1
             report.made[0].index = index
-            report.made[0].size = 0
-            report.made[0].ns = 0
+            report.made[0].loop = loop
+            report.made[0].size = size
+            report.made[0].ns = ns
             report.made[0].thread = gettid()
             report.made[0].fate = fate
             add(cython.address(self.reports), cython.cast(cython.pp_void, report))

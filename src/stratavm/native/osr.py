@@ -11,13 +11,15 @@ from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memcmp
-from cython.cimports.stratavm.base.failures import Failure, fail_unsupported, guarded, raise_failure
+from cython.cimports.stratavm.base.failures import FAIL_UNSUPPORTED, Failure, fail_unsupported, guarded, raise_failure
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.osr import OsrForm
 from cython.cimports.stratavm.ir.ssa import IR_POLL, NO_VALUE
 from cython.cimports.stratavm.machine.minst import LOC_SLOT, MAX_REGISTERS, NO_LOC, NO_VREG
+from cython.cimports.stratavm.native.lift import LiftQueue, LoopMaker
 from cython.cimports.stratavm.native.worker import BUILD, N_STAGES, OPTIMISE, Worker
 from cython.cimports.stratavm.runtime.codemap import OSR_GUEST, OSR_NOWHERE, OSR_STUB, OsrPlace, find_code
+from cython.cimports.stratavm.runtime.native import now_ns
 from cython.cimports.stratavm.targets.x64.pseudo import P_POLL
 from cython.cimports.stratavm.targets.x64.select_base import width_of
 
@@ -37,9 +39,25 @@ def do_make(maker: cython.p_void) -> cython.int:
     return cython.cast(OsrMaker, maker).make()
 
 
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def do_put_into_batch(maker: cython.p_void) -> cython.int:
+    """The work of a guard."""
+    return cython.cast(OsrMaker, maker).put_into_batch()
+
+
+def make_loops(queue: LiftQueue, below: Worker, front) -> None:
+    """Have a queue look after loops as well, with a worker of level 0 that is nobody else's."""
+    maker: OsrMaker = OsrMaker(below, queue.worker)
+    below.attach(front, 0)
+    queue.maker = maker
+
+
+@cython.no_gc
 @cython.auto_pickle(False)
 @cython.cclass
-class OsrMaker:
+class OsrMaker(LoopMaker):
     """Two workers of one module, one of each level, for one function after the other."""
 
     def __init__(self, below: Worker, above: Worker) -> None:
@@ -77,6 +95,23 @@ class OsrMaker:
             cython.cast(cython.p_char, self.places), self.n_places * cython.sizeof(OsrPlace)
         )
         return code, places
+
+    def make_into_batch(self, index, loop):
+        """See the header of ``lift``."""
+        self.below.defined = index
+        self.above.defined = index
+        self.above.made = NO_VALUE
+        self.running = find_code(loop)
+        if self.running == cython.NULL:
+            return FAIL_UNSUPPORTED
+        self.at = cython.cast(uint32_t, loop - self.running.start)
+        return guarded(cython.address(self.failure), do_put_into_batch, cython.cast(cython.p_void, self))
+
+    def put_into_batch(self):
+        """``make``, and what was made to the batch of ``above``."""
+        begin: uint64_t = now_ns()
+        self.make()
+        return self.above.batch.take(self.above.emitter, self.above.defined, now_ns() - begin, cython.NULL)
 
     def make(self):
         """``compile`` from below the GIL: into the emitter of ``above``, and ``places``."""

@@ -19,6 +19,7 @@ cdef struct Delivery:         # one function
     uint32_t index            # among those defined
     uint32_t size             # in bytes, of the code; of what was not published 0, as the next
     uint64_t ns               # that it took
+    uint64_t loop             # where its poll returns to; 0: the function itself
     int thread                # the kernel's number of the thread that compiled it
     uint32_t fate
 

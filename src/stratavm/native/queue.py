@@ -255,7 +255,7 @@ class Press:
             for i in range(report.n):
                 made = cython.address(report.made[i])
                 if whole:
-                    found.append((made.index, made.size, made.ns, made.thread, made.fate))
+                    found.append((made.index, made.size, made.ns, made.thread, made.fate, made.loop))
                 elif made.fate == PUBLISHED:
                     found.append((made.index, made.size, made.ns))
             behind = cython.cast(cython.pp_void, item[0])
@@ -311,6 +311,7 @@ class Press:
             note.index = made.index
             note.size = made.size
             note.ns = made.ns
+            note.loop = 0
             note.thread = thread
             note.fate = LATE
             if self.table.offer(made.index, made.seen, cython.cast(cython.p_void, self.worker.batch.addresses[i])):

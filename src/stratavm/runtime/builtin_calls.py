@@ -54,7 +54,6 @@ from cython.cimports.stratavm.runtime.codemap import (
     CodeRec,
     OsrEntry,
     find_code,
-    find_entry,
     find_position,
     read_words,
 )
@@ -62,7 +61,7 @@ from cython.cimports.stratavm.runtime.codetable import NEVER_AGAIN, CodeTable, T
 from cython.cimports.stratavm.runtime.func import LoneFunc, cell_widths, fill_cells, read_cells
 from cython.cimports.stratavm.runtime.gil import leave_guest, regain_gil
 from cython.cimports.stratavm.runtime.instance import Instance, memory_at, table_at
-from cython.cimports.stratavm.runtime.native import and_32, load_32, load_64, load_ptr
+from cython.cimports.stratavm.runtime.native import and_32, load_32, load_64, load_ptr, thread_cpu_ns
 from cython.cimports.stratavm.runtime.occupancy import fiber_here
 from cython.cimports.stratavm.runtime.store import Store, is_aborted, poll_status, set_aborted
 from cython.cimports.stratavm.runtime.template import builtin_table
@@ -325,8 +324,7 @@ def return_of_poll(context: cython.pointer(ExecContext)) -> uint64_t:
 def entry_at(vm: cython.pointer(VMContext), pc: uint64_t) -> cython.pointer(OsrEntry):
     """The code for who polls in a loop, or NULL: nobody has asked for it."""
     table: cython.p_void = cython.cast(Instance, vm.instance).table
-    newest: cython.p_void = load_ptr(cython.address(cython.cast(CodeTable, table).entries))
-    return find_entry(cython.cast(cython.pointer(OsrEntry), newest), pc)
+    return cython.cast(CodeTable, table).entry_at(pc)
 
 
 @cython.cfunc
@@ -388,6 +386,8 @@ def leave_loop(context: cython.pointer(ExecContext), vm: cython.pointer(VMContex
     context.osr_values = words
     read_words(entry, stub_frame, cython.cast(cython.pointer(uint64_t), words))
     context.osr_code = cython.cast(cython.p_void, entry.code)
+    if entry.left_ns == 0:
+        entry.left_ns = thread_cpu_ns()
     return True
 
 

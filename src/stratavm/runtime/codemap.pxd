@@ -60,6 +60,7 @@ cdef struct OsrEntry:         # immutable once linked, `polls` aside
     uint64_t code             # 0: there will be none
     uint32_t frame_bytes      # that the code takes at once
     uint32_t polls            # that came while it was there; races between threads may lose some
+    uint64_t left_ns          # processor time of the thread that left for it first, when it did; 0: nobody has
     uint32_t n
     OsrPlace* places          # behind the struct
 

@@ -2,7 +2,7 @@
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
-from stratavm.runtime.codemap cimport OsrEntry
+from stratavm.runtime.codemap cimport OsrEntry, OsrPlace
 
 cdef struct Tally:                       # what is known of how much a function runs, where functions count their calls
     uint32_t calls                       # that were seen; races between stores may lose some
@@ -32,7 +32,12 @@ cdef class CodeTable:
     cdef uint32_t* watch                 # set to 1 when none is left, where somebody compiles for them; else NULL
     cdef public object fallback          # gives an instance its program for the oracle; None: no function needs one
     cdef void* stub_of(self, uint32_t index) noexcept nogil
-    cdef int link(self, OsrEntry* entry) noexcept nogil
+    cdef bint link(self, OsrEntry* entry) noexcept nogil
+    cdef OsrEntry* entry_at(self, uint64_t pc) noexcept nogil
+    # `add_entry` without the GIL, unless the poll finds one already: 1; 0: it does; -1: there is no memory
+    cdef int offer_entry(
+        self, uint64_t pc, uint64_t code, uint32_t frame_bytes, const OsrPlace* places, uint32_t n
+    ) noexcept nogil
     cdef bint offer(self, uint32_t index, void* seen, void* code) noexcept nogil
     cdef void* seen(self, uint32_t index) noexcept nogil
     cdef bint is_still(self, uint32_t index, void* seen) noexcept nogil

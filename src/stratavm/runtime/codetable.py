@@ -6,7 +6,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free, malloc
 from cython.cimports.libc.string import memcpy
-from cython.cimports.stratavm.runtime.codemap import CodeRec, OsrEntry, OsrPlace, find_code
+from cython.cimports.stratavm.runtime.codemap import CodeRec, OsrEntry, OsrPlace, find_code, find_entry
 from cython.cimports.stratavm.runtime.native import load_ptr, or_32, swap_ptr
 
 MOST_PERIOD = cython.declare(uint32_t, 128)  # a word of counters begins with up to twice as much, less 2: a byte
@@ -120,21 +120,41 @@ class CodeTable:
         self.offer(at, word, cython.cast(cython.p_void, cython.cast(uint64_t, address)))
         return self.slot(at)
 
-    def add_entry(self, pc: uint64_t, code: uint64_t, frame_bytes: uint32_t, places: bytes) -> None:
+    def add_entry(self, pc: uint64_t, code: uint64_t, frame_bytes: uint32_t, places: bytes) -> bool:
         """The poll that returns to ``pc`` may go on in code that takes a frame of so many bytes, and reads words from
-        ``places``, ``OsrPlace`` after ``OsrPlace``; ``code`` 0: it may not, and nobody is asked again."""
-        size: cython.size_t = len(places)
+        ``places``, ``OsrPlace`` after ``OsrPlace``; ``code`` 0: it may not, and nobody is asked again. False: it finds
+        something else already, which stays."""
+        count: uint32_t = cython.cast(uint32_t, len(places) // cython.sizeof(OsrPlace))
+        words: cython.p_char = places
+        added: cython.int = self.offer_entry(pc, code, frame_bytes, cython.cast(cython.pointer(OsrPlace), words), count)
+        if added < 0:
+            raise MemoryError("no memory for where the values of a loop are")
+        return added != 0
+
+    def entry_at(self, pc):
+        """What a poll finds; NULL: nobody was asked about it, or has not answered yet."""
+        newest: cython.p_void = load_ptr(cython.address(self.entries))
+        return find_entry(cython.cast(cython.pointer(OsrEntry), newest), pc)
+
+    def offer_entry(self, pc, code, frame_bytes, places, n):
+        """See the header."""
+        size: cython.size_t = n * cython.sizeof(OsrPlace)
         entry: cython.pointer(OsrEntry) = cython.cast(cython.pointer(OsrEntry), malloc(cython.sizeof(OsrEntry) + size))
         if entry == cython.NULL:
-            raise MemoryError("no memory for where the values of a loop are")
+            return -1
         entry.pc = pc
         entry.code = code
         entry.frame_bytes = frame_bytes
         entry.polls = 0
-        entry.n = cython.cast(uint32_t, size // cython.sizeof(OsrPlace))
+        entry.left_ns = 0
+        entry.n = n
         entry.places = cython.cast(cython.pointer(OsrPlace), entry + 1)
-        memcpy(entry.places, cython.cast(cython.p_char, places), size)
-        self.link(entry)
+        if size:
+            memcpy(entry.places, places, size)
+        if self.link(entry):
+            return 1
+        free(entry)
+        return 0
 
     @property
     def entries_made(self) -> list[tuple[int, int, int]]:
@@ -147,13 +167,28 @@ class CodeTable:
             entry = entry.next
         return found
 
+    @property
+    def left_ns(self) -> list[int]:
+        """Processor time of the thread that left for an entry first, by then, in nanoseconds: of each that somebody has
+        left for, the newest first."""
+        entry: cython.pointer(OsrEntry) = cython.cast(cython.pointer(OsrEntry), self.entries)
+        found: list = []
+        while entry != cython.NULL:
+            if entry.left_ns:
+                found.append(entry.left_ns)
+            entry = entry.next
+        return found
+
     def link(self, entry):
-        """Let polls of level 0 find an entry from now on; the table frees it. Needs no GIL."""
+        """Let polls of level 0 find an entry from now on, unless they find another one; the table frees it then. Needs
+        no GIL."""
         while True:
             newest: cython.p_void = load_ptr(cython.address(self.entries))
             entry.next = cython.cast(cython.pointer(OsrEntry), newest)
+            if find_entry(entry.next, entry.pc) != cython.NULL:
+                return False
             if swap_ptr(cython.address(self.entries), newest, entry):
-                return 0
+                return True
 
     def count_calls(self, first: uint32_t, period: uint32_t, ticks: cython.bint, polls: uint32_t = 0) -> None:
         """Functions of level 0 count their calls from now on: at the ``first``-th, the instance's ``lifter`` is asked

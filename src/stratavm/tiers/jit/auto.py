@@ -18,11 +18,12 @@ from stratavm.native.compile import ModuleCompiler
 from stratavm.native.stubtable import publish
 from stratavm.tiers.decision import Seen
 from stratavm.tiers.jit.lift_events import LiftRecorder
-from stratavm.tiers.policy import MOST_WAITING, NEVER
+from stratavm.tiers.policy import MOST_CALLS, MOST_WAITING, NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from stratavm.machine.code import Code
     from stratavm.native.lift import LiftQueue
     from stratavm.tiers.jit.lazy import LazyCode
 
@@ -94,6 +95,8 @@ class Lifting:
         self._asked: set[int] = set()  # of those that were expected
         self._made: set[int] = set()
         self._has_begun = False
+        self._asked_loops: set[int] = set()  # of threads: where their polls return to
+        self._loops_wait = False  # threads cannot compile them
         self._queue: LiftQueue | None = None
         self._upper: ModuleCompiler | None = None
         recorder = code.recorder
@@ -199,8 +202,10 @@ class Lifting:
         with importing:
             from stratavm.native.lift import FATES
 
-        for defined_index, size, ns, thread, fate in queue.outcomes():
-            if FATES[fate] == "published":
+        for defined_index, size, ns, thread, fate, pc in queue.outcomes():
+            if pc:
+                self._note_loop(code, defined_index, pc, ns, size, thread, FATES[fate])
+            elif FATES[fate] == "published":
                 code.count_bytes(size)
                 self.made_beside.add(defined_index)
                 self._has_lifted(code, defined_index, ns, size, thread)
@@ -244,36 +249,106 @@ class Lifting:
         return self._has_dropped(code, defined_index, "late", "late", thread)
 
     def lift_loop(self, code: LazyCode, defined_index: int, pc: int) -> None:
-        """Make code of level 1 for who is in a loop of a function at level 0, whose poll returns to ``pc``; or note
-        that there will be none.
+        """Have code of level 1 made for who is in a loop of a function at level 0, whose poll returns to ``pc``: by a
+        thread beside the program, or while that waits. The next tick asks again where there is no answer yet.
 
         Raises:
             Stopped, DeadlineExceeded: the budget of the thread ended it; nothing has happened.
         """
-        function = code.first + defined_index
+        code.note_published()
+        if pc in self._asked_loops:
+            return
+        if self._told is not None:
+            self._told.wants_loop(code.first + defined_index)
+        queue = None if self.policy.polls else self.queue(code)  # polls that are counted: each run does the same
+        if queue is not None and self._makes_loops(code, queue):
+            self._asked_loops.add(pc)
+            if queue.want(defined_index, MOST_CALLS, True, loop=pc, taker=code.taker):
+                return
+            self._asked_loops.discard(pc)
+        self._lift_loop_now(code, defined_index, pc)
+
+    def _lift_loop_now(self, code: LazyCode, defined_index: int, pc: int) -> None:
+        """The same while the program waits, or note that there will be none."""
         begin = time.perf_counter_ns()
+        thread = get_native_id()
         refused = ""
         if code.compiler.front.body_size(defined_index) > code.compiler.short_bytes:
             refused = "too large"
         else:
-            with importing:  # programs without a long loop do without
-                from stratavm.native.osr import OsrMaker
-
             try:
-                with code.compiler.worker() as below, self.upper(code).worker() as above:
-                    made, places = OsrMaker(below, above).compile(code.compiler.front, defined_index, pc)
+                made, places = self._loop_code(code, defined_index, pc)
             except (Unsupported, ResourceLimit) as error:
                 refused = str(error)
         if refused:
-            self.loops.append(Loop(function, pc, 0, refused))
             code.table.add_entry(pc, 0, 0, b"")
-            return
-        [address] = publish(code.owner, [made], [function])
+            return self._loop_is_left(code, defined_index, pc, "refused", refused, thread)
+        [address] = publish(code.owner, [made], [code.first + defined_index])
         code.count_bytes(len(made))
-        self.loops.append(Loop(function, pc, address, ""))
-        code.table.add_entry(pc, address, made.frame_bytes, places)
+        if code.table.add_entry(pc, address, made.frame_bytes, places):
+            return self._has_entry(code, defined_index, pc, time.perf_counter_ns() - begin, len(made), thread)
+        return self._loop_is_left(code, defined_index, pc, "late", "late", thread)
+
+    def _loop_code(self, code: LazyCode, defined_index: int, pc: int) -> tuple[Code, bytes]:
+        with importing:  # programs without a long loop do without
+            from stratavm.native.osr import OsrMaker
+
+        with code.compiler.worker() as below, self.upper(code).worker() as above:
+            found: tuple[Code, bytes] = OsrMaker(below, above).compile(code.compiler.front, defined_index, pc)
+        return found
+
+    def _makes_loops(self, code: LazyCode, queue: LiftQueue) -> bool:
+        """Whether a queue is one of loops as well: from the first one on, where threads can compile level 0."""
+        if not queue.has_maker and not self._loops_wait:
+            with importing:
+                from stratavm.native.osr import make_loops
+
+            below = code.compiler.background_worker()
+            if below is None:
+                self._loops_wait = True
+            else:
+                make_loops(queue, below, code.compiler.front)
+        return bool(queue.has_maker)
+
+    def _note_loop(
+        self, code: LazyCode, defined_index: int, pc: int, ns: int, size: int, thread: int, fate: str
+    ) -> None:
+        """What a thread has made of a loop."""
+        self._asked_loops.discard(pc)
+        if fate != "published":
+            return self._loop_is_left(code, defined_index, pc, fate, fate, thread)
+        code.count_bytes(size)
+        self._has_entry(code, defined_index, pc, ns, size, thread)
+        if CHECKS >= 2:
+            self._verify_loop(code, defined_index, pc, size)
+        return None
+
+    def _verify_loop(self, code: LazyCode, defined_index: int, pc: int, size: int) -> None:
+        """As ``LazyCode.verify``, of code for a loop."""
+        with importing:
+            from ctypes import string_at
+
+        made, _ = self._loop_code(code, defined_index, pc)
+        if string_at(self._entry(code, pc), size) != made.code:
+            raise AssertionError(f"loop of function {code.first + defined_index}: a thread compiled something else")
+
+    @staticmethod
+    def _entry(code: LazyCode, pc: int) -> int:
+        """Where code for a loop lies."""
+        return next(int(address) for at, address, _ in code.table.entries_made if at == pc)
+
+    def _has_entry(self, code: LazyCode, defined_index: int, pc: int, ns: int, size: int, thread: int) -> None:
+        """A loop has code of level 1."""
+        self.loops.append(Loop(code.first + defined_index, pc, self._entry(code, pc), ""))
         if self._told is not None:
-            self._told.entered(function, time.perf_counter_ns() - begin, len(made))
+            self._told.entered(code.first + defined_index, ns, size, thread)
+
+    def _loop_is_left(self, code: LazyCode, defined_index: int, pc: int, drop: str, why: str, thread: int) -> None:
+        """There is no code for a loop by this; where it was refused, there will be none."""
+        if drop == "refused":
+            self.loops.append(Loop(code.first + defined_index, pc, 0, why))
+        if self._told is not None:
+            self._told.left_loop(code.first + defined_index, drop, thread)
 
     def upper(self, code: LazyCode) -> ModuleCompiler:
         """The compiler of level 1; made when the first function wants it."""

@@ -45,13 +45,32 @@ class FunctionLifted(Event):
 
 
 @event
+class LoopLiftQueued(Event):
+    """A loop that runs for long in code of level 0 is to have code of level 1 to go on in. A thread makes it beside the
+    program, or the program waits for it."""
+
+    function: int
+
+
+@event
 class LoopLifted(Event):
-    """A loop of a function at level 0 has code of level 1 to go on in, which took ``ns`` to make: the poll that asked
-    for it, and each that comes later, leaves for there."""
+    """A loop of a function at level 0 has code of level 1 to go on in, which took ``ns`` to make: the next poll of it
+    that a tick finds leaves for there. ``thread`` as in ``FunctionLifted``."""
 
     function: int
     ns: int
     code_bytes: int
+    thread: int
+
+
+@event
+class LoopLiftDropped(Event):
+    """A loop has no code of level 1 by this: ``reason`` is a number of ``DROPS``, ``thread`` as in ``FunctionLifted``.
+    It is asked for again where it was not refused."""
+
+    function: int
+    reason: int
+    thread: int
 
 
 @event
@@ -63,19 +82,28 @@ class FunctionLiftDropped(Event):
     thread: int
 
 
+EVENTS: Final = (
+    FunctionLiftQueued,
+    FunctionLiftPutOff,
+    FunctionLifted,
+    FunctionLiftDropped,
+    LoopLiftQueued,
+    LoopLifted,
+    LoopLiftDropped,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class LiftRecorder:
-    """Where a module reports what becomes of its functions."""
+    """Where a module reports what becomes of its functions and loops."""
 
     source: Source
-    kinds: tuple[int, int, int, int, int]
+    kinds: tuple[int, ...]
 
     @classmethod
     def of(cls, bus: Bus, source: Source) -> LiftRecorder:
         """One for a new module."""
-        events = (FunctionLiftQueued, FunctionLiftPutOff, FunctionLifted, FunctionLiftDropped, LoopLifted)
-        queued, put_off, lifted, dropped, entered = map(bus.kind, events)
-        return cls(source, (queued, put_off, lifted, dropped, entered))
+        return cls(source, tuple(map(bus.kind, EVENTS)))
 
     def decided(self, lift: bool, function: int, calls: int, ticks: int, waiting: int) -> None:
         """Record a decision with what it was made by."""
@@ -89,6 +117,14 @@ class LiftRecorder:
         """Record that there will be none."""
         self.source.bus.record(self.source, self.kinds[3], function, DROPS.index(reason), thread)
 
-    def entered(self, function: int, ns: int, code_bytes: int) -> None:
+    def wants_loop(self, function: int) -> None:
+        """Record that a loop is to have code of level 1."""
+        self.source.bus.record(self.source, self.kinds[4], function)
+
+    def entered(self, function: int, ns: int, code_bytes: int, thread: int) -> None:
         """Record code of level 1 for a loop."""
-        self.source.bus.record(self.source, self.kinds[4], function, ns, code_bytes)
+        self.source.bus.record(self.source, self.kinds[5], function, ns, code_bytes, thread)
+
+    def left_loop(self, function: int, reason: str, thread: int) -> None:
+        """Record that a loop has none by this."""
+        self.source.bus.record(self.source, self.kinds[6], function, DROPS.index(reason), thread)

@@ -104,6 +104,7 @@ class JitModule:
 
     def loops(self) -> list[Loop]:
         """What became of loops that ran for long at level 0."""
+        self.lazy.note_published()
         return [] if self.lazy.tier is None else list(self.lazy.lifting().loops)
 
     def expect(self, functions: Iterable[int]) -> None:

@@ -89,7 +89,7 @@ def hold():
 
 def fates(queue):
     """What became of functions, by name."""
-    return [(index, FATES[fate]) for index, _, _, _, fate in queue.outcomes()]
+    return [(index, FATES[fate]) for index, _, _, _, fate, _ in queue.outcomes()]
 
 
 def test_what_a_tick_has_found_comes_first_and_then_what_was_called_most():
@@ -118,7 +118,7 @@ def test_the_code_is_what_the_program_would_have_waited_for():
     for index in asked:
         queue.want(index, index, False)
     assert soon(lambda: queue.is_idle)
-    sizes = {index: size for index, size, _, _, fate in queue.outcomes() if FATES[fate] == "published"}
+    sizes = {index: size for index, size, _, _, fate, _ in queue.outcomes() if FATES[fate] == "published"}
     assert sorted(sizes) == list(asked)
     for index, size in sizes.items():
         assert ctypes.string_at(lazy.table.code(index), size) == at_level_1(module, index)
