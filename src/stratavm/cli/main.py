@@ -18,10 +18,8 @@ from stratavm.base.forms import Any, Final
 from stratavm.base.text import printable
 from stratavm.cli import output
 from stratavm.cli.commands import COMMANDS, EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_USAGE, RUNNERS, module_of
-from stratavm.cli.program import STANDARD, Options, read
+from stratavm.cli.program import Options, read
 
-LARGE_BYTES: Final = 1 << 22
-"""A program of so many takes longer to read than a thread to begin."""
 TOP_LEVEL: Final = ("-h", "--help", "-V", "--version")
 
 
@@ -34,9 +32,10 @@ def main(argv: Sequence[str] | None = None, ready: Callable[[], None] = lambda: 
         return EXIT_USAGE
     try:
         options = _parse(list(sys.argv[1:] if argv is None else argv))
-        if options.command == "run" and not (options.isolate or options.watch):
-            _read_ahead(options)
-        command = module_of(options.command).run
+        module = module_of(options.command)
+        if options.command == "run":
+            module.prepare(options)
+        command = module.run
         ready()
     except SystemExit as stop:  # of argparse: help was shown, or a usage error
         return stop.code if isinstance(stop.code, int) else EXIT_USAGE
@@ -61,24 +60,6 @@ def perform(command: Callable[[Any], int], options: Any) -> int:
         return EXIT_BROKEN_PIPE
     except output.REPORTED as error:
         return output.failure(error, json=getattr(options, "json", False), module=_file_of(options))
-
-
-def _read_ahead(options: Any) -> None:
-    """Have a large program read by a thread while the command is imported."""
-    from stratavm.module.reader import Reading
-
-    reading = None if options.module == STANDARD else Reading.of(options.module, LARGE_BYTES)
-    if reading is None:
-        return
-    options.reading = reading
-    folder = "off" if options.profile_out or switches.CACHE.value() else options.cache
-    if folder != "off":
-        from stratavm.services.ahead import look_ahead
-
-        # Of the options these alone lead to other entries for the same file.
-        way = repr((options.tier, options.fuel is None, options.allocator, options.memory_plan))
-        look_ahead(reading, None if folder in (None, "on") else os.path.abspath(folder), way)
-    reading.begin()
 
 
 def _file_of(options: Any) -> str:

@@ -6,14 +6,15 @@ import os
 from posixpath import normpath
 
 from stratavm.base import numbers
+from stratavm.base.choices import ALLOCATORS, TIERS, WORDS
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, NoReturn
-from stratavm.engine.config import ALLOCATORS, TIERS, WORDS, Config
 
 if TYPE_CHECKING:
     import argparse
 
     from stratavm.aot.profile import Profile
     from stratavm.cli.program import Options, Table
+    from stratavm.engine.config import Config
 
 PREFIXES: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 SIZES: Final = {prefix + unit: size for prefix, size in PREFIXES.items() for unit in ("", "b", "ib")}
@@ -77,6 +78,8 @@ def refuse(said: str) -> NoReturn:
 
 def config(options: argparse.Namespace | Options) -> Config:
     """The engine's configuration; naming a native tier makes it strict."""
+    from stratavm.engine.config import Config
+
     return Config(
         tier=options.tier or "auto",
         strict=options.tier in ("jit0", "jit1"),

@@ -1,22 +1,28 @@
-"""``strata run``: a WASI program, or one export, with the guest's exit code."""
+"""``strata run``: a WASI program, or one export, with the guest's exit code.
+
+Its options are known before the engine is loaded, so that the program is read meanwhile (``cli.main``).
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 
+from stratavm.base import switches
+from stratavm.base.choices import WORDS
 from stratavm.base.forms import TYPE_CHECKING, Final
 from stratavm.base.text import printable
 from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.cli.commands import EXIT_USAGE
-from stratavm.cli.here import run_here
 from stratavm.cli.program import STANDARD, Options, Table, add_program
-from stratavm.engine.config import WORDS
+from stratavm.module.reader import Reading
 
 if TYPE_CHECKING:
     import argparse
 
+LARGE_BYTES: Final = 1 << 22
+"""A program of so many takes longer to read than a thread to begin."""
 EXAMPLES: Final = """strata run app.wasm input.txt               everything behind APP is the guest's
 strata run --dir ./data::/data app.wasm     the guest reads ./data as /data
 strata run --dir .::/work::rw --env HOME --env LANG=C app.wasm
@@ -92,6 +98,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_program(parser)
 
 
+def prepare(options: Options) -> None:
+    """Load what a run needs, and have a large program read by a thread meanwhile: while Ctrl-C still ends the process
+    at once."""
+    if not (options.isolate or options.watch):
+        _read_ahead(options)
+        import stratavm.cli.here  # noqa: F401 - for ``run``
+
+
+def _read_ahead(options: Options) -> None:
+    """Have a large program read by a thread."""
+    reading = None if options.module == STANDARD else Reading.of(options.module, LARGE_BYTES)
+    if reading is None:
+        return
+    options.reading = reading
+    folder = "off" if options.profile_out or switches.CACHE.value() else options.cache
+    if folder != "off":
+        from stratavm.services.ahead import look_ahead
+
+        # Of the options these alone lead to other entries for the same file.
+        way = repr((options.tier, options.fuel is None, options.allocator, options.memory_plan))
+        look_ahead(reading, None if folder in (None, "on") else os.path.abspath(folder), way)
+    reading.begin()
+
+
 def run(options: Options) -> int:
     """Run the program; returns the guest's exit code, or that of a line whose options contradict each other."""
     wrong = contradiction(options)
@@ -110,6 +140,8 @@ def run(options: Options) -> int:
         from stratavm.cli.isolate import run_isolated
 
         return run_isolated(options)
+    from stratavm.cli.here import run_here
+
     return run_here(options)
 
 

@@ -33,7 +33,8 @@ from stratavm.services.diskcache import CacheRefused, DiskCache, default_folders
 if TYPE_CHECKING:
     from stratavm.aot.container import Image
     from stratavm.aot.profile import Profile
-    from stratavm.engine.config import Config, Cpu, TierName
+    from stratavm.base.choices import TierName
+    from stratavm.engine.config import Config, Cpu
     from stratavm.engine.module import Module
     from stratavm.engine.rebuild import Predecessor
     from stratavm.module.model import Module as Model

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 
+from stratavm.base.choices import TierName
 from stratavm.base.forms import dataclass
-from stratavm.engine.config import Config, TierName
+from stratavm.engine.config import Config
 from stratavm.engine.engine import Engine
 from stratavm.engine.module import Module
 from stratavm.engine.source import SourceLike

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from _collections_abc import Iterable
 
+from stratavm.base.choices import ALLOCATORS, TIERS, WORDS, Allocator, TierName
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict, Unpack, dataclass, replace
 from stratavm.base.importing import importing
 from stratavm.base.numbers import seconds_or_none, truth, whole, whole_or_none
@@ -18,17 +19,11 @@ from stratavm.runtime.limits import MemorySlots
 if TYPE_CHECKING:
     from stratavm.aot.profile import Profile
 
-TierName: TypeAlias = Literal["jit0", "jit1", "auto", "oracle"]
-TIERS: Final[tuple[TierName, ...]] = ("jit0", "jit1", "auto", "oracle")
 MemoryPlan: TypeAlias = Literal["guard", "bounded"]
 Calls: TypeAlias = Literal["machine", "generic"]
 MemoryImages: TypeAlias = Literal["again", "always", "never"]
 Cpu: TypeAlias = Literal["native", "v2", "v3"]
 CPUS: Final[tuple[Cpu, ...]] = ("native", "v2", "v3")
-Allocator: TypeAlias = Literal["linear", "splitting", "naive"]
-WORDS: Final = {"on": True, "off": False}
-"""What the command and the environment call the values of ``cache``; here they would be names of folders."""
-ALLOCATORS: Final[tuple[Allocator, ...]] = ("linear", "splitting", "naive")
 
 
 class Options(TypedDict, total=False):

@@ -38,9 +38,10 @@ from stratavm.spec.types import ExternType
 
 if TYPE_CHECKING:
     from stratavm.aot.profile import Profile
+    from stratavm.base.choices import TierName
     from stratavm.engine.aot import Built
     from stratavm.engine.codecache import KeptModule
-    from stratavm.engine.config import Cpu, TierName
+    from stratavm.engine.config import Cpu
     from stratavm.engine.report import CompileReport
     from stratavm.services.ahead import Ahead
     from stratavm.tiers.tier import TierModule

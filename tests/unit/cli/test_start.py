@@ -58,8 +58,8 @@ APART = (
 )
 """Modules (with what is below them) for text, for tools, or for what this program does not use."""
 
-MOST_MODULES = 211
-MOST_IMPORTED = 9
+MOST_MODULES = 212
+MOST_IMPORTED = 10
 """Modules of ours that a plain run leaves to Python's own import."""
 
 LIST = "import sys; print(*sorted(sys.modules))"
@@ -193,6 +193,27 @@ def test_the_order_of_modules_is_that_of_a_run(program, large_program, tmp_path)
     groups.append("\n".join([*(name for _, name in more[early:] if name != first), first]))
     text = "\n\n".join(group for group in groups if "\n" in group) + "\n"
     golden.compare(bytecode.START, text)
+
+
+READS = """
+import sys
+import stratavm.cli.run as run
+
+class Reading:
+    def of(*given, of=run.Reading.of):
+        print("stratavm.engine" in sys.modules)
+        return of(*given)
+
+run.Reading = Reading
+from stratavm.cli.main import main
+main(["run", sys.argv[1]])
+print("stratavm.engine" in sys.modules)
+"""
+
+
+def test_a_large_program_is_read_while_the_engine_is_imported(large_program):
+    """What the thread needs is known before anything of the engine is loaded, whose import takes as long."""
+    assert fresh("-c", READS, str(large_program)).stdout.split() == ["False", "True"]
 
 
 MODULES = """

@@ -12,8 +12,8 @@ import pytest
 from stratavm.base.budget import Budget
 from stratavm.base.errors import ModuleLimit
 from stratavm.base.poly1305 import poly1305
-from stratavm.cli.main import LARGE_BYTES, _read_ahead
 from stratavm.cli.program import Options
+from stratavm.cli.run import LARGE_BYTES, _read_ahead
 from stratavm.engine.source import read_source
 from stratavm.module.reader import Reading, sum_of, sum_of_file
 
