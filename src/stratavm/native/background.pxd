@@ -5,6 +5,7 @@
 # GIL, counts no references and raises nothing; locks that it takes are of modules that `background` imports (a fork
 # stops the threads before it takes those), and nobody holds one of them while he withdraws.
 from libc.stdint cimport uint32_t, uint64_t
+from stratavm.runtime.own_threads cimport Link
 
 cdef enum:                    # Job.state
     IDLE = 0
@@ -18,11 +19,10 @@ cdef struct Job
 ctypedef bint (*Piece)(Job*) noexcept nogil
 
 cdef struct Job:
+    Link link                 # the queue's
     Piece run                 # some ms of the work, on one thread at a time; whether there is more
     uint32_t stop             # not 0: somebody waits, and the piece ends within 1 ms of its processor time
-    uint32_t state            # from here on the queue's alone
-    Job* next
-    Job* prev
+    uint32_t state            # the queue's
 
 # Count the processors and see to the end of the process; whoever has not called it before has no threads. Cheap after
 # the first time. With the GIL.
@@ -61,49 +61,14 @@ cdef extern from * nogil:
     #include <errno.h>
     #include <pthread.h>
     #include <sched.h>
-    #include <signal.h>
     #include <sys/resource.h>
     #include <unistd.h>
-
-    /* A traced function wants the GIL. */
-    #if CYTHON_TRACE_NOGIL
-    #define STRATA_HELPERS_POSSIBLE 0
-    #else
-    #define STRATA_HELPERS_POSSIBLE 1
-    #endif
 
     /* Processors that this thread, and so one that it starts, may run on. */
     static inline int strata_processors(void) {
         cpu_set_t set;
         if (sched_getaffinity(0, sizeof(set), &set) == 0) return CPU_COUNT(&set);
         return (int)sysconf(_SC_NPROCESSORS_ONLN);  /* more than a set of the C library has room for */
-    }
-
-    /* A thread that takes no signals but those of its own faults, from its first instruction on. Not of the starter's
-       scheduling policy, which may be one of real time. */
-    static int strata_start_thread(pthread_t *thread, size_t stack, void *(*run)(void *), void *argument) {
-        pthread_attr_t attributes;
-        struct sched_param plain = {0};
-        sigset_t most, before;
-        int policy = sched_getscheduler(0) & 0xFF, failed;  /* without SCHED_RESET_ON_FORK */
-        sigfillset(&most);
-        sigdelset(&most, SIGSEGV);
-        sigdelset(&most, SIGBUS);
-        sigdelset(&most, SIGFPE);
-        sigdelset(&most, SIGILL);
-        pthread_attr_init(&attributes);
-        pthread_attr_setstacksize(&attributes, stack);
-        pthread_attr_setguardsize(&attributes, 65536);
-        if (policy == SCHED_FIFO || policy == SCHED_RR) {
-            pthread_attr_setschedpolicy(&attributes, SCHED_OTHER);
-            pthread_attr_setschedparam(&attributes, &plain);
-            pthread_attr_setinheritsched(&attributes, PTHREAD_EXPLICIT_SCHED);
-        }
-        pthread_sigmask(SIG_SETMASK, &most, &before);
-        failed = pthread_create(thread, &attributes, run, argument);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-        pthread_attr_destroy(&attributes);
-        return failed;
     }
 
     /* Name this thread, and let others go first; a process behind a filter may not have that. */
@@ -115,7 +80,5 @@ cdef extern from * nogil:
         if (now != -1 || errno == 0) setpriority(PRIO_PROCESS, 0, now + nice);
     }
     """
-    const bint POSSIBLE "STRATA_HELPERS_POSSIBLE"
     int processors_here "strata_processors"()
-    int start_thread "strata_start_thread"(unsigned long*, size_t, void* (*)(void*) noexcept nogil, void*)
     void be_background "strata_be_background"(int)

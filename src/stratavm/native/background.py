@@ -12,22 +12,26 @@ import atexit
 
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t, uintptr_t
-from cython.cimports.stratavm.runtime.native import (
-    gettid,
-    now_ns,
-    pthread_atfork,
-    pthread_cond_init,
-    pthread_cond_signal,
-    pthread_cond_t,
-    pthread_cond_wait,
-    pthread_mutex_init,
-    pthread_mutex_lock,
-    pthread_mutex_t,
-    pthread_mutex_unlock,
-    pthread_t,
-    register_barrier,
+from cython.cimports.stratavm.runtime.native import gettid, now_ns, pthread_t, register_barrier
+from cython.cimports.stratavm.runtime.own_threads import (
+    POSSIBLE,
+    Link,
+    Monitor,
+    Queue,
+    await_done,
+    await_work_until,
+    begin_monitor,
+    call_all,
+    call_one,
+    lock,
+    pthread_join,
+    put_last,
+    start_thread,
+    take_out,
+    tell_done,
+    unlock,
+    wait_gone,
 )
-from cython.cimports.stratavm.runtime.own_threads import broadcast, make_cond, pthread_join, wait_gone, wait_until
 
 from stratavm.base import processors, switches
 from stratavm.native import execmem  # noqa: F401  (registers what it does at a fork first, so that we are asked before)
@@ -45,16 +49,12 @@ NICE = cython.declare(cython.int, 5)  # more than the process has
 REST_NS = cython.declare(uint64_t, 1_000_000_000)
 RETRY_NS = cython.declare(uint64_t, 1_000_000_000)  # after the kernel has refused a thread
 
-lock = cython.declare(pthread_mutex_t)
-work = cython.declare(pthread_cond_t)  # for threads at rest
-done = cython.declare(pthread_cond_t)  # for those who wait for a piece or a thread to end
+monitor = cython.declare(Monitor)  # threads at rest wait for work, others until a piece or a thread is done
 seats = cython.declare(Seat[256])
-first = cython.declare(cython.pointer(Job), cython.NULL)
-last = cython.declare(cython.pointer(Job), cython.NULL)
-queued = cython.declare(uint32_t, 0)
+jobs = cython.declare(Queue)  # that wait
 living = cython.declare(uint32_t, 0)
 running = cython.declare(uint32_t, 0)  # of the living, pieces
-visited = cython.declare(cython.pointer(Job), cython.NULL)  # the jobs of which visitors run a piece, in a list
+visited = cython.declare(Queue)  # the jobs of which visitors run a piece
 resting = cython.declare(uint32_t, 0)  # of the living
 most = cython.declare(uint32_t, 0)  # that may live
 forced = cython.declare(cython.bint, False)  # whatever this thread's affinity says
@@ -76,16 +76,8 @@ forks = cython.declare(uint32_t, 0)  # between the first process and this one
 @cython.exceptval(check=False)
 def append(job: cython.pointer(Job)) -> cython.void:
     """To the end of the queue."""
-    global first, last, queued
     job.state = QUEUED
-    job.next = cython.NULL
-    job.prev = last
-    if last != cython.NULL:
-        last.next = job
-    else:
-        first = job
-    last = job
-    queued += 1
+    put_last(cython.address(jobs), job)
 
 
 @cython.cfunc
@@ -93,19 +85,8 @@ def append(job: cython.pointer(Job)) -> cython.void:
 @cython.exceptval(check=False)
 def remove(job: cython.pointer(Job), state: uint32_t) -> cython.void:
     """From wherever it is in the queue."""
-    global first, last, queued
-    if job.prev != cython.NULL:
-        job.prev.next = job.next
-    else:
-        first = job.next
-    if job.next != cython.NULL:
-        job.next.prev = job.prev
-    else:
-        last = job.prev
-    job.next = cython.NULL
-    job.prev = cython.NULL
+    take_out(cython.address(jobs), job)
     job.state = state
-    queued -= 1
 
 
 # ---- threads ---------------------------------------------------------------------------------------
@@ -118,20 +99,20 @@ def run_piece(seat: cython.pointer(Seat)) -> cython.void:
     """Of the job that has waited longest. Takes the lock and gives it back meanwhile."""
     global pieces, running
     more: cython.bint
-    job: cython.pointer(Job) = first
+    job: cython.pointer(Job) = cython.cast(cython.pointer(Job), jobs.first)
     remove(job, RUNNING)
     job.stop = 0
     seat.job = job
     running += 1
-    pthread_mutex_unlock(cython.address(lock))
+    unlock(cython.address(monitor))
     more = job.run(job)
-    pthread_mutex_lock(cython.address(lock))
+    lock(cython.address(monitor))
     seat.job = cython.NULL
     running -= 1
     pieces += 1
     if job.state == LEAVING:
         job.state = IDLE
-        broadcast(cython.address(done))
+        tell_done(cython.address(monitor))
     elif more or job.state == AGAIN:
         append(job)
     else:
@@ -143,29 +124,18 @@ def run_piece(seat: cython.pointer(Seat)) -> cython.void:
 @cython.exceptval(check=False)
 def visit(job: cython.pointer(Job)) -> cython.void:
     """One piece on a thread that is not ours. Takes the lock and gives it back meanwhile."""
-    global pieces, visited
+    global pieces
     more: cython.bint
     job.state = RUNNING
     job.stop = 0
-    job.prev = cython.NULL
-    job.next = visited
-    if visited != cython.NULL:
-        visited.prev = job
-    visited = job
-    pthread_mutex_unlock(cython.address(lock))
+    put_last(cython.address(visited), job)
+    unlock(cython.address(monitor))
     more = job.run(job)
-    pthread_mutex_lock(cython.address(lock))
-    if job.prev != cython.NULL:
-        job.prev.next = job.next
-    else:
-        visited = job.next
-    if job.next != cython.NULL:
-        job.next.prev = job.prev
-    job.next = cython.NULL
-    job.prev = cython.NULL
+    lock(cython.address(monitor))
+    take_out(cython.address(visited), job)
     pieces += 1
     job.state = OFFERED if job.state != LEAVING and (more or job.state == AGAIN) else IDLE
-    broadcast(cython.address(done))
+    tell_done(cython.address(monitor))
 
 
 @cython.cfunc
@@ -177,10 +147,10 @@ def rest() -> cython.bint:
     is_over: cython.bint = False
     until: uint64_t = now_ns() + REST_NS
     resting += 1
-    while first == cython.NULL and not holds and living <= most and not is_over:
-        is_over = wait_until(cython.address(work), cython.address(lock), until)
+    while jobs.count == 0 and not holds and living <= most and not is_over:
+        is_over = await_work_until(cython.address(monitor), until)
     resting -= 1
-    return first != cython.NULL or not is_over
+    return jobs.count != 0 or not is_over
 
 
 @cython.cfunc
@@ -191,17 +161,17 @@ def run(memory: cython.p_void) -> cython.p_void:
     global living
     seat: cython.pointer(Seat) = cython.cast(cython.pointer(Seat), memory)
     be_background(NICE)
-    pthread_mutex_lock(cython.address(lock))
+    lock(cython.address(monitor))
     seat.tid = gettid()
     while not holds and living <= most:
-        if first != cython.NULL:
+        if jobs.count:
             run_piece(seat)
         elif not rest():
             break
     seat.state = ENDED
     living -= 1
-    broadcast(cython.address(done))
-    pthread_mutex_unlock(cython.address(lock))
+    tell_done(cython.address(monitor))
+    unlock(cython.address(monitor))
     return cython.NULL
 
 
@@ -243,7 +213,7 @@ def start() -> cython.bint:
     clear(cython.address(seats[i]))
     if starts == 0:
         register_barrier()  # the runtime wants it anyway: with more threads the kernel waits 13 ms for all processors
-    if start_thread(cython.address(seats[i].thread), STACK_BYTES, run, cython.address(seats[i])):
+    if start_thread(cython.address(seats[i].thread), STACK_BYTES, True, run, cython.address(seats[i])):
         retry_ns = now_ns() + RETRY_NS
         return False
     retry_ns = 0
@@ -258,10 +228,10 @@ def start() -> cython.bint:
 @cython.exceptval(check=False)
 def staff() -> cython.bint:
     """Wake a thread for what is queued, start those that are missing. False if none lives. Caller holds the lock."""
-    while queued + running > living and living < most and start():
+    while jobs.count + running > living and living < most and start():
         pass
     if resting:
-        pthread_cond_signal(cython.address(work))
+        call_one(cython.address(monitor))
     return living != 0
 
 
@@ -272,16 +242,16 @@ def end_threads() -> cython.void:
     """All of them, and wait until the kernel has forgotten them; work in flight goes back into the queue. Visitors end
     their pieces. Caller holds the lock, which others get meanwhile, and has counted itself in ``holds``."""
     i: uint32_t
-    job: cython.pointer(Job) = visited
+    link: cython.pointer(Link) = visited.first
     for i in range(SEATS):
         if seats[i].job != cython.NULL:
             seats[i].job.stop = 1
-    while job != cython.NULL:
-        job.stop = 1
-        job = job.next
-    broadcast(cython.address(work))
-    while living or visited != cython.NULL:
-        pthread_cond_wait(cython.address(done), cython.address(lock))
+    while link != cython.NULL:
+        cython.cast(cython.pointer(Job), link).stop = 1
+        link = link.next
+    call_all(cython.address(monitor))
+    while living or visited.count:
+        await_done(cython.address(monitor))
     for i in range(SEATS):
         if seats[i].state == ENDED:
             clear(cython.address(seats[i]))
@@ -298,7 +268,7 @@ def submit(job):
     has_thread: cython.bint = False
     if not POSSIBLE or most == 0:
         return False
-    pthread_mutex_lock(cython.address(lock))
+    lock(cython.address(monitor))
     before = job.state
     if not closed and before != LEAVING:
         if before == RUNNING:
@@ -311,7 +281,7 @@ def submit(job):
             has_thread = staff()
         if not has_thread and job.state == QUEUED:
             remove(job, OFFERED if before == OFFERED else IDLE)
-    pthread_mutex_unlock(cython.address(lock))
+    unlock(cython.address(monitor))
     return has_thread
 
 
@@ -320,7 +290,7 @@ def offer(job):
     now: uint32_t
     if not POSSIBLE:
         return LEAVING
-    pthread_mutex_lock(cython.address(lock))
+    lock(cython.address(monitor))
     if closed:
         now = LEAVING
     else:
@@ -329,16 +299,16 @@ def offer(job):
         elif job.state == RUNNING:
             job.state = AGAIN
         now = job.state
-    pthread_mutex_unlock(cython.address(lock))
+    unlock(cython.address(monitor))
     return now
 
 
 def recall(job):
     """See the header."""
-    pthread_mutex_lock(cython.address(lock))
+    lock(cython.address(monitor))
     if job.state == OFFERED:
         job.state = IDLE
-    pthread_mutex_unlock(cython.address(lock))
+    unlock(cython.address(monitor))
     return 0
 
 
@@ -348,13 +318,13 @@ def lend(job, ns):
     end: uint64_t = now_ns() + ns
     if not POSSIBLE:
         return False
-    pthread_mutex_lock(cython.address(lock))
+    lock(cython.address(monitor))
     while job.state == OFFERED and not holds:
         visit(job)
         if now_ns() >= end:
             break
     is_left = job.state == OFFERED and not closed
-    pthread_mutex_unlock(cython.address(lock))
+    unlock(cython.address(monitor))
     return is_left
 
 
@@ -368,7 +338,7 @@ def withdraw(job):
     was_ours: cython.bint
     if not POSSIBLE:
         return False
-    pthread_mutex_lock(cython.address(lock))
+    lock(cython.address(monitor))
     was_ours = job.state != IDLE
     if job.state == QUEUED:
         remove(job, IDLE)
@@ -378,8 +348,8 @@ def withdraw(job):
         job.state = LEAVING
         job.stop = 1
     while job.state == LEAVING:
-        pthread_cond_wait(cython.address(done), cython.address(lock))
-    pthread_mutex_unlock(cython.address(lock))
+        await_done(cython.address(monitor))
+    unlock(cython.address(monitor))
     return was_ours
 
 
@@ -408,10 +378,10 @@ def limit_threads(count: int | None) -> int:
     else:
         limit = min(max(count, 0), MOST_THREADS)
     with cython.nogil:
-        pthread_mutex_lock(cython.address(lock))
+        lock(cython.address(monitor))
         set_most(limit)
-        broadcast(cython.address(work))
-        pthread_mutex_unlock(cython.address(lock))
+        call_all(cython.address(monitor))
+        unlock(cython.address(monitor))
     return limit
 
 
@@ -441,9 +411,8 @@ def thread_limit() -> int:
 @cython.nogil
 @cython.exceptval(check=False)
 def before_fork() -> cython.void:
-    """No thread lives, no visitor is in a piece, and nobody holds the lock in the child."""
+    """No thread lives, and no visitor is in a piece."""
     global holds
-    pthread_mutex_lock(cython.address(lock))
     holds += 1
     end_threads()
 
@@ -452,13 +421,12 @@ def before_fork() -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 def after_fork_in_parent() -> cython.void:
-    """The lock is free again. Threads start where something is submitted: Python has still to count them."""
+    """Threads start where something is submitted: Python has still to count them."""
     global holds, missed
     holds -= 1
     if missed and not holds:
         missed = False
         staff()
-    pthread_mutex_unlock(cython.address(lock))
 
 
 @cython.cfunc
@@ -470,33 +438,21 @@ def after_fork_in_child() -> cython.void:
     holds = 1 if closed else 0
     missed = False
     forks += 1
-    make_locks()
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def make_locks() -> cython.void:
-    """Free ones, that nobody waits for."""
-    pthread_mutex_init(cython.address(lock), cython.NULL)
-    make_cond(cython.address(work))
-    pthread_cond_init(cython.address(done), cython.NULL)
 
 
 def close() -> None:
     """End all threads, for good: the process is about to end, and what their pieces use goes."""
     global closed, holds
     with cython.nogil:
-        pthread_mutex_lock(cython.address(lock))
+        lock(cython.address(monitor))
         if not closed:
             closed = True
             holds += 1
             end_threads()
-        pthread_mutex_unlock(cython.address(lock))
+        unlock(cython.address(monitor))
 
 
-make_locks()
-pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child)
+begin_monitor(cython.address(monitor), before_fork, after_fork_in_parent, after_fork_in_child)
 
 
 # ---- for tests and reports -------------------------------------------------------------------------
@@ -509,7 +465,7 @@ def helper_status() -> dict[str, int]:
         "living": living,
         "resting": resting,
         "starts": starts,
-        "queued": queued,
+        "queued": jobs.count,
         "pieces": pieces,
     }
 

@@ -30,15 +30,8 @@ from cython.cimports.posix.mman import (
 from cython.cimports.posix.unistd import _SC_PAGESIZE, sysconf
 from cython.cimports.stratavm.runtime import codemap, threads
 from cython.cimports.stratavm.runtime.codemap import CodeBlock, CodeRec, PosEntry, SiteEntry, TrapEntry
-from cython.cimports.stratavm.runtime.native import (
-    add_64,
-    pthread_atfork,
-    pthread_mutex_init,
-    pthread_mutex_lock,
-    pthread_mutex_t,
-    pthread_mutex_unlock,
-    store_ptr,
-)
+from cython.cimports.stratavm.runtime.native import add_64, store_ptr
+from cython.cimports.stratavm.runtime.own_threads import Monitor, begin_monitor, lock, unlock
 
 from stratavm.base.errors import ResourceLimit
 from stratavm.runtime import codemap as codemap_module
@@ -52,7 +45,7 @@ MADV_HUGEPAGE = cython.declare(cython.int, 14)
 HUGE_PAGE = cython.declare(uint64_t, 1 << 21)
 HUGE_CHUNKS = cython.declare(uint32_t, (1 << 21) >> codemap.CHUNK_SHIFT)
 ALIGN = cython.declare(uint64_t, 64)  # function starts: a line of the cache
-arena_lock = cython.declare(pthread_mutex_t)
+arena = cython.declare(Monitor)  # of the chunks
 chunk_used = cython.declare(uint8_t[32768])
 next_chunk = cython.declare(uint32_t, 0)  # where the search for free chunks begins
 chunks_in_use = cython.declare(uint32_t, 0)
@@ -60,26 +53,9 @@ chunk_limit = cython.declare(uint32_t, codemap.N_CHUNKS)  # how many may be in u
 last_serial = cython.declare(uint64_t, 0)
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def lock_arena() -> cython.void:
-    """Before a fork, and around every change of the chunks."""
-    pthread_mutex_lock(cython.address(arena_lock))
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def unlock_arena() -> cython.void:
-    """After it, in parent and child."""
-    pthread_mutex_unlock(cython.address(arena_lock))
-
-
-# The lock is held across fork(), so a child finds it free. From the import on: helper threads, which want it for what
-# they compile, are ended before that, by what is registered after this.
-pthread_mutex_init(cython.address(arena_lock), cython.NULL)
-pthread_atfork(lock_arena, unlock_arena, unlock_arena)
+# From the import on: helper threads, which want it for what they compile, are ended before a fork takes it, by what is
+# registered after this.
+begin_monitor(cython.address(arena), cython.NULL, cython.NULL, cython.NULL)
 
 
 @cython.cfunc
@@ -210,13 +186,13 @@ class CodeOwner:
         run: cython.pointer(ChunkRun) = self.runs
         gone: cython.pointer(ChunkRun)
         i: uint32_t
-        lock_arena()
+        lock(cython.address(arena))
         while run != cython.NULL:
             release_chunks(run)
             gone = run
             run = run.next
             free(gone)
-        unlock_arena()
+        unlock(cython.address(arena))
         for i in range(self.n_allocations):
             free(self.allocations[i])
         free(self.allocations)
@@ -303,15 +279,15 @@ class CodeOwner:
             return PUBLISH_OK
         if size > codemap.ARENA_BYTES:
             return PUBLISH_ARENA_FULL
-        lock_arena()
+        lock(cython.address(arena))
         run: cython.pointer(ChunkRun) = self.claim_run(size, alone, cython.address(status))
         if run == cython.NULL:
-            unlock_arena()
+            unlock(cython.address(arena))
             return status
         start: uint64_t = run.at
         shared: cython.bint = alone and start % PAGE != 0
         if not shared:
-            unlock_arena()  # else kept: what a fork copies is executable
+            unlock(cython.address(arena))  # else kept: what a fork copies is executable
         if size >= LARGE_BATCH:  # a fault for each page would take as long as copying it
             if size >= HUGE_PAGE and start % HUGE_PAGE == 0:  # of which the processor finds all code by one entry, too
                 madvise(cython.cast(cython.p_void, start), size & ~(HUGE_PAGE - 1), MADV_HUGEPAGE)
@@ -323,7 +299,7 @@ class CodeOwner:
         elif recs == cython.NULL:
             status = PUBLISH_NO_MEMORY
         if not shared:
-            lock_arena()
+            lock(cython.address(arena))
         if status == PUBLISH_OK:
             if self.link_blocks(run, recs, n, start, start + size):
                 status = PUBLISH_NO_MEMORY
@@ -331,7 +307,7 @@ class CodeOwner:
             self.pages_bytes += whole_pages(start + size) - (whole_pages(start) if shared else start & ~(PAGE - 1))
         run.at = start + size  # also after a failure: there may be code
         run.busy = False
-        unlock_arena()
+        unlock(cython.address(arena))
         return status
 
     def link_blocks(self, run, recs, n, start, end):

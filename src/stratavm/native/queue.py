@@ -23,7 +23,6 @@ from cython.cimports.stratavm.ir.ssa import NO_VALUE, Node
 from cython.cimports.stratavm.native.background import (
     LEAVING,
     OFFERED,
-    POSSIBLE,
     Job,
     fork_count,
     lend,
@@ -47,6 +46,7 @@ from cython.cimports.stratavm.runtime.native import (
     store_64,
     swap_ptr,
 )
+from cython.cimports.stratavm.runtime.own_threads import POSSIBLE
 
 from stratavm.native.background import helper_status
 

@@ -125,12 +125,9 @@ cdef extern from * nogil:
     void uc_go "strata_uc_go"(void*, uint64_t, void*)
 
     int SI_TKILL
-    int SIG_BLOCK
-    int SIG_SETMASK
     int SS_DISABLE
     int sigismember(const sigset_t*, int)
     int sigpending(sigset_t*)
-    int sigfillset(sigset_t*)
     int raise_signal "raise"(int)
     unsigned long getauxval(unsigned long)
     unsigned long AT_MINSIGSTKSZ
@@ -147,12 +144,6 @@ cdef extern from * nogil:
     ctypedef unsigned int pthread_key_t
     ctypedef struct pthread_attr_t:
         pass
-    ctypedef struct pthread_mutex_t:
-        pass
-    ctypedef struct pthread_cond_t:
-        pass
-    ctypedef struct pthread_condattr_t:
-        pass
     ctypedef struct timespec:
         long tv_sec
         long tv_nsec
@@ -160,18 +151,7 @@ cdef extern from * nogil:
     pthread_t pthread_self()
     int pthread_getattr_np(pthread_t, pthread_attr_t*)
     int pthread_attr_getstack(pthread_attr_t*, void**, size_t*)
-    int pthread_attr_setstacksize(pthread_attr_t*, size_t)
-    int pthread_attr_init(pthread_attr_t*)
     int pthread_attr_destroy(pthread_attr_t*)
     int pthread_key_create(pthread_key_t*, destructor_t)
     int pthread_setspecific(pthread_key_t, void*)
     int pthread_atfork(plain_t, plain_t, plain_t)
-    int pthread_mutex_init(pthread_mutex_t*, void*)
-    int pthread_mutex_lock(pthread_mutex_t*)
-    int pthread_mutex_unlock(pthread_mutex_t*)
-    int pthread_cond_init(pthread_cond_t*, pthread_condattr_t*)
-    int pthread_cond_wait(pthread_cond_t*, pthread_mutex_t*)
-    int pthread_cond_signal(pthread_cond_t*)
-    int pthread_create(pthread_t*, pthread_attr_t*, thread_main_t, void*)
-    int pthread_detach(pthread_t)
-    int pthread_sigmask(int, sigset_t*, sigset_t*)

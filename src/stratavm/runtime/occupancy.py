@@ -39,14 +39,13 @@ from cython.cimports.stratavm.runtime.native import (
     load_64,
     now_ns,
     or_32,
-    pthread_mutex_lock,
-    pthread_mutex_unlock,
     stack_pointer,
     store_64,
     store_relaxed,
 )
+from cython.cimports.stratavm.runtime.own_threads import lock, unlock
 from cython.cimports.stratavm.runtime.signals import ensure_first_handler
-from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block, thread_block, threads_lock
+from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block, thread_block, threads
 from cython.cimports.stratavm.runtime.ticker import TICKER_TICKS, ticker_state, wake_ticker
 
 from stratavm.base import switches
@@ -184,10 +183,10 @@ class Occupied:
         if self.source is not None and self.source.bus is not None and not is_closed(self):
             ring_record(self.source.bus.ring, self.source.cell, self.kinds[KIND_STORE_CLOSED], 0, 0, 0, 0)
         # The ticker reads running contexts under this lock, and might just have seen this one.
-        pthread_mutex_lock(cython.address(threads_lock))
+        lock(cython.address(threads))
         free(self.exec.osr_values)
         free(self.exec)
-        pthread_mutex_unlock(cython.address(threads_lock))
+        unlock(cython.address(threads))
 
     @property
     def closed(self) -> bool:

@@ -1,9 +1,11 @@
 # The thread block: what the runtime knows of one OS thread.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from stratavm.contract._gen_layout cimport Activation, ExecContext
-from stratavm.runtime.native cimport pthread_key_t, pthread_mutex_t
+from stratavm.runtime.native cimport pthread_key_t
+from stratavm.runtime.own_threads cimport Link, Monitor, Queue
 
 cdef struct ThreadBlock:
+    Link link                 # among the living blocks
     uint64_t serial           # never reused; 0 is nobody
     uint64_t stack_low        # lowest usable address
     uint64_t stack_high
@@ -25,12 +27,10 @@ cdef struct ThreadBlock:
     void* greenlet            # where its innermost host call runs, if greenlets are in use; only compared
     void* alt_stack
     size_t alt_size
-    ThreadBlock* next         # list of living blocks, under threads_lock
-    ThreadBlock* prev
 
 cdef pthread_key_t block_key
-cdef pthread_mutex_t threads_lock
-cdef ThreadBlock* first_block
+cdef Monitor threads          # of the living blocks; nobody waits
+cdef Queue blocks             # those, under it
 cdef uint64_t loose_threads   # that run guests without the GIL; whoever has the GIL reads and writes it
 cdef int64_t block_at         # distance of this thread's pointer to its block from the thread pointer
 

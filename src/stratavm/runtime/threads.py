@@ -5,7 +5,7 @@
 from _thread import get_ident
 
 import cython
-from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.posix.mman import (
     MAP_ANONYMOUS,
@@ -26,15 +26,11 @@ from cython.cimports.stratavm.runtime.native import (
     getpid,
     getrlimit,
     gettid,
-    pthread_atfork,
     pthread_attr_destroy,
     pthread_attr_getstack,
     pthread_attr_t,
     pthread_getattr_np,
     pthread_key_create,
-    pthread_mutex_init,
-    pthread_mutex_lock,
-    pthread_mutex_unlock,
     pthread_self,
     pthread_setspecific,
     rlimit,
@@ -42,6 +38,7 @@ from cython.cimports.stratavm.runtime.native import (
     stack_reaches,
     unblock_faults,
 )
+from cython.cimports.stratavm.runtime.own_threads import begin_monitor, empty, lock, put_last, take_out, unlock
 from cython.cimports.stratavm.runtime.tls import block_distance, set_block
 
 from stratavm.base.errors import ResourceLimit
@@ -69,25 +66,12 @@ def thread_block():
         drop_alt_stack(block)
         free(block)
         raise ResourceLimit("cannot find this thread's stack or give it a signal stack", limit="memory")
-    pthread_mutex_lock(cython.address(threads_lock))
-    link_block(block)
-    pthread_mutex_unlock(cython.address(threads_lock))
+    lock(cython.address(threads))
+    put_last(cython.address(blocks), block)
+    unlock(cython.address(threads))
     pthread_setspecific(block_key, block)  # for its destructor alone
     set_block(block)
     return block
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def link_block(block: cython.pointer(ThreadBlock)) -> cython.void:
-    """Into the list of living blocks. Caller holds the lock."""
-    global first_block
-    block.prev = cython.NULL
-    block.next = first_block
-    if first_block != cython.NULL:
-        first_block.prev = block
-    first_block = block
 
 
 @cython.cfunc
@@ -194,35 +178,13 @@ def drop_alt_stack(block: cython.pointer(ThreadBlock)) -> cython.void:
 @cython.exceptval(check=False)
 def drop_block(memory: cython.p_void) -> cython.void:
     """The destructor of the thread's key: runs as the thread ends, without Python."""
-    global first_block
     block: cython.pointer(ThreadBlock) = cython.cast(cython.pointer(ThreadBlock), memory)
     set_block(cython.NULL)
-    pthread_mutex_lock(cython.address(threads_lock))
-    if block.prev != cython.NULL:
-        block.prev.next = block.next
-    else:
-        first_block = block.next
-    if block.next != cython.NULL:
-        block.next.prev = block.prev
-    pthread_mutex_unlock(cython.address(threads_lock))
+    lock(cython.address(threads))
+    take_out(cython.address(blocks), block)
+    unlock(cython.address(threads))
     drop_alt_stack(block)
     free(block)
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def before_fork() -> cython.void:
-    """Nobody holds the lock in the child."""
-    pthread_mutex_lock(cython.address(threads_lock))
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def after_fork_in_parent() -> cython.void:
-    """The lock is free again."""
-    pthread_mutex_unlock(cython.address(threads_lock))
 
 
 @cython.cfunc
@@ -231,25 +193,23 @@ def after_fork_in_parent() -> cython.void:
 def after_fork_in_child() -> cython.void:
     """Only the forking thread lives on, and Python's main thread is now this one. Other blocks stay allocated: their
     stacks may still be in use by the C library's own bookkeeping, and a child does this once."""
-    global first_block, loose_threads
+    global loose_threads
     block: cython.pointer(ThreadBlock) = current_block()
-    first_block = cython.NULL
+    empty(cython.address(blocks))
     loose_threads = 0
     if block != cython.NULL:
         block.is_main = 1
-        link_block(block)
-    pthread_mutex_unlock(cython.address(threads_lock))
+        put_last(cython.address(blocks), block)
 
 
 @cython.cfunc
 def prepare() -> cython.int:
-    """Make the key and the lock; called once, at import."""
+    """Make the key and the monitor; called once, at import."""
     global block_at
     block_at = block_distance()
     if pthread_key_create(cython.address(block_key), drop_block) != 0:
         raise ResourceLimit("no thread-specific key is left", limit="pthread keys")
-    pthread_mutex_init(cython.address(threads_lock), cython.NULL)
-    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child)
+    begin_monitor(cython.address(threads), cython.NULL, cython.NULL, after_fork_in_child)
     return 0
 
 
@@ -293,11 +253,4 @@ def stack_left() -> int:
 
 def living_blocks() -> tuple[int, int]:
     """(thread blocks, alternate stacks) that exist now."""
-    n: uint32_t = 0
-    pthread_mutex_lock(cython.address(threads_lock))
-    block: cython.pointer(ThreadBlock) = first_block
-    while block != cython.NULL:
-        n += 1
-        block = block.next
-    pthread_mutex_unlock(cython.address(threads_lock))
-    return n, alt_stacks
+    return blocks.count, alt_stacks

@@ -7,7 +7,6 @@ import sys
 
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
-from cython.cimports.posix.signal import sigset_t
 from cython.cimports.stratavm.contract._gen_layout import (
     PENDING_DEADLINE,
     PENDING_SAMPLE,
@@ -15,36 +14,34 @@ from cython.cimports.stratavm.contract._gen_layout import (
     ExecContext,
 )
 from cython.cimports.stratavm.runtime.native import (
-    SIG_BLOCK,
     barrier_everywhere,
     gettid,
     load_32,
     load_ptr,
     now_ns,
     or_32,
-    pthread_atfork,
-    pthread_attr_destroy,
-    pthread_attr_init,
-    pthread_attr_setstacksize,
-    pthread_attr_t,
-    pthread_cond_init,
-    pthread_cond_signal,
-    pthread_cond_t,
-    pthread_cond_wait,
-    pthread_create,
-    pthread_mutex_init,
-    pthread_mutex_lock,
-    pthread_mutex_t,
-    pthread_mutex_unlock,
-    pthread_sigmask,
     pthread_t,
     register_barrier,
-    sigfillset,
     store_64,
 )
-from cython.cimports.stratavm.runtime.own_threads import broadcast, make_cond, pthread_join, wait_gone, wait_until
+from cython.cimports.stratavm.runtime.own_threads import (
+    Link,
+    Monitor,
+    await_done,
+    await_work,
+    await_work_until,
+    begin_monitor,
+    call_all,
+    call_one,
+    lock,
+    pthread_join,
+    start_thread,
+    tell_done,
+    unlock,
+    wait_gone,
+)
 from cython.cimports.stratavm.runtime.signals import ensure_handlers, look_at_handlers
-from cython.cimports.stratavm.runtime.threads import ThreadBlock, first_block, threads_lock
+from cython.cimports.stratavm.runtime.threads import ThreadBlock, blocks, threads
 
 from stratavm.base.errors import ResourceLimit
 
@@ -55,9 +52,8 @@ IDLE_TICKS = cython.declare(uint32_t, 20)  # without a running call before the t
 period_ns = 5_000_000  # until the first wake
 ticks = cython.declare(uint64_t, 0)
 starts = cython.declare(uint32_t, 0)
-lock = cython.declare(pthread_mutex_t)
-wake = cython.declare(pthread_cond_t)
-ended = cython.declare(pthread_cond_t)
+STACK_BYTES = cython.declare(cython.size_t, 256 << 10)
+monitor = cython.declare(Monitor)  # its work: to tick again, or to end
 thread = cython.declare(pthread_t)
 thread_id = cython.declare(cython.int, 0)  # the kernel's
 ending = cython.declare(cython.bint, False)  # it is asked to
@@ -69,14 +65,16 @@ ending = cython.declare(cython.bint, False)  # it is asked to
 def look(tick: cython.bint) -> cython.bint:
     """Visit every thread that runs a guest; with ``tick``, ask those whose call ran the whole period, and have the
     others, which are in a shorter call, say where (ADR-0045). False if none runs."""
+    link: cython.pointer(Link)
     block: cython.pointer(ThreadBlock)
     context: cython.pointer(ExecContext)
     bits: uint32_t
     any_runs: cython.bint = False
     now: uint64_t = now_ns()
-    pthread_mutex_lock(cython.address(threads_lock))
-    block = first_block
-    while block != cython.NULL:
+    lock(cython.address(threads))
+    link = blocks.first
+    while link != cython.NULL:
+        block = cython.cast(cython.pointer(ThreadBlock), link)
         context = cython.cast(cython.pointer(ExecContext), load_ptr(cython.address(block.running)))
         if context != cython.NULL:
             any_runs = True
@@ -91,8 +89,8 @@ def look(tick: cython.bint) -> cython.bint:
             if tick and bits:
                 or_32(cython.address(context.pending), bits)
                 store_64(cython.address(context.poll_limit), 0xFFFFFFFFFFFFFFFF)
-        block = block.next
-    pthread_mutex_unlock(cython.address(threads_lock))
+        link = link.next
+    unlock(cython.address(threads))
     return any_runs
 
 
@@ -102,26 +100,23 @@ def look(tick: cython.bint) -> cython.bint:
 def run(unused: cython.p_void) -> cython.p_void:
     """The thread. Never touches Python."""
     global thread_id
-    everything: sigset_t
     idle: uint32_t = 0
     rest: uint64_t = period_ns
-    sigfillset(cython.address(everything))
-    pthread_sigmask(SIG_BLOCK, cython.address(everything), cython.NULL)
-    pthread_mutex_lock(cython.address(lock))
+    lock(cython.address(monitor))
     thread_id = gettid()
     while pause(rest):
-        pthread_mutex_unlock(cython.address(lock))
+        unlock(cython.address(monitor))
         idle = 0 if look(True) else idle + 1
         look_at_handlers()
-        pthread_mutex_lock(cython.address(lock))
+        lock(cython.address(monitor))
         rest = period_ns
         if idle >= IDLE_TICKS:
             # As good as random: who calls seldom, and wakes the ticker each time, is found in the middle of it too.
             rest = now_ns() % period_ns if park() else period_ns
             idle = 0
     set_absent()
-    broadcast(cython.address(ended))
-    pthread_mutex_unlock(cython.address(lock))
+    tell_done(cython.address(monitor))
+    unlock(cython.address(monitor))
     return cython.NULL
 
 
@@ -135,7 +130,7 @@ def pause(rest: uint64_t) -> cython.bint:
     is_over: cython.bint = False
     until: uint64_t = now_ns() + rest
     while not ending and not is_over:
-        is_over = wait_until(cython.address(wake), cython.address(lock), until)
+        is_over = await_work_until(cython.address(monitor), until)
     ticks += 1
     return not ending
 
@@ -155,7 +150,7 @@ def park() -> cython.bint:
         ticker_state = TICKER_TICKS
     while ticker_state == PARKED and not ending:
         has_waited = True
-        pthread_cond_wait(cython.address(wake), cython.address(lock))
+        await_work(cython.address(monitor))
     return has_waited
 
 
@@ -177,8 +172,8 @@ def end() -> cython.void:
     global ending, thread_id
     while ticker_state != ABSENT:  # it may have ended for another fork, and begun again
         ending = True
-        broadcast(cython.address(wake))
-        pthread_cond_wait(cython.address(ended), cython.address(lock))
+        call_all(cython.address(monitor))
+        await_done(cython.address(monitor))
     if thread_id:
         pthread_join(thread, cython.NULL)
         wait_gone(thread_id)
@@ -191,14 +186,9 @@ def end() -> cython.void:
 def start() -> cython.int:
     """Create the thread. Caller holds the lock."""
     global ticker_state, starts
-    attributes: pthread_attr_t
-    failed: cython.int
     register_barrier()
-    pthread_attr_init(cython.address(attributes))
-    pthread_attr_setstacksize(cython.address(attributes), 256 << 10)
-    failed = pthread_create(cython.address(thread), cython.address(attributes), run, cython.NULL)
-    pthread_attr_destroy(cython.address(attributes))
-    if failed:
+    # Of the starter's scheduling policy: a guest that runs under one of real time has to be asked to poll, too.
+    if start_thread(cython.address(thread), STACK_BYTES, False, run, cython.NULL):
         return 1
     ticker_state = TICKER_TICKS
     starts += 1
@@ -215,13 +205,13 @@ def wake_ticker():
         return 0
     ensure_handlers()
     update_period()
-    pthread_mutex_lock(cython.address(lock))
+    lock(cython.address(monitor))
     if ticker_state == ABSENT:
         failed = start()
     elif ticker_state == PARKED:
         set_ticking()
-        pthread_cond_signal(cython.address(wake))
-    pthread_mutex_unlock(cython.address(lock))
+        call_one(cython.address(monitor))
+    unlock(cython.address(monitor))
     if failed:
         raise ResourceLimit("cannot create the ticker thread", limit="threads")
     return 0
@@ -248,8 +238,7 @@ def update_period() -> cython.int:
 @cython.nogil
 @cython.exceptval(check=False)
 def before_fork() -> cython.void:
-    """Nobody holds the lock in the child; and who runs no guest has no ticker, of which Python would warn."""
-    pthread_mutex_lock(cython.address(lock))
+    """Who runs no guest has no ticker, of which Python would warn."""
     if ticker_state != ABSENT and not look(False):
         end()
 
@@ -258,10 +247,9 @@ def before_fork() -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 def after_fork_in_parent() -> cython.void:
-    """The lock is free again. A guest that was entered meanwhile has taken a ticker for ticking that ended."""
+    """A guest that was entered meanwhile has taken a ticker for ticking that ended."""
     if ticker_state == ABSENT and starts and (barrier_everywhere() != 0 or look(False)):
         start()
-    pthread_mutex_unlock(cython.address(lock))
 
 
 @cython.cfunc
@@ -270,21 +258,9 @@ def after_fork_in_parent() -> cython.void:
 def after_fork_in_child() -> cython.void:
     """The child has no ticker until it enters a guest."""
     set_absent()
-    make_locks()
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def make_locks() -> cython.void:
-    """Free ones, that nobody waits for."""
-    pthread_mutex_init(cython.address(lock), cython.NULL)
-    make_cond(cython.address(wake))
-    pthread_cond_init(cython.address(ended), cython.NULL)
-
-
-make_locks()
-pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child)
+begin_monitor(cython.address(monitor), before_fork, after_fork_in_parent, after_fork_in_child)
 
 
 def ticker_status() -> dict[str, int | str]:

@@ -1,5 +1,6 @@
 # Reading and writing files of the host on threads without Python, for event loops: see transfers.py.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
+from stratavm.runtime.own_threads cimport Link, Queue
 from stratavm.wasi.p1.kernel cimport Buffers, iovec
 from stratavm.wasi.state cimport DescriptorState, WorldState
 
@@ -11,9 +12,7 @@ cdef enum Phase:
     OVER = 4
 
 cdef struct Event:            # of a loop
-    Task* first               # moved, and not yet looked at
-    Task* last
-    uint32_t n_moved          # those
+    Queue moved               # tasks, not yet looked at
     uint32_t n_queued, n_running
     int fd                    # readable: the loop is told of them
     bint is_told
@@ -21,8 +20,7 @@ cdef struct Event:            # of a loop
     Event* next               # that is late, too
 
 cdef struct Task:             # what threads see of a transfer
-    Task* next
-    Task* prev
+    Link link
     void* transfer            # whose member it is: a reference from QUEUED until Python has looked at it
     Event* event
     int fd

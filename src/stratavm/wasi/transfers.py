@@ -19,20 +19,23 @@ from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
 from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memcpy
-from cython.cimports.stratavm.native.background import POSSIBLE, start_thread
-from cython.cimports.stratavm.runtime.native import (
-    now_ns,
-    pthread_atfork,
-    pthread_cond_signal,
-    pthread_cond_t,
+from cython.cimports.stratavm.runtime.native import now_ns, pthread_t
+from cython.cimports.stratavm.runtime.own_threads import (
+    POSSIBLE,
+    Link,
+    Monitor,
+    Queue,
+    await_work_until,
+    begin_monitor,
+    call_one,
+    empty,
+    lock,
     pthread_detach,
-    pthread_mutex_init,
-    pthread_mutex_lock,
-    pthread_mutex_t,
-    pthread_mutex_unlock,
-    pthread_t,
+    put_last,
+    start_thread,
+    take_out,
+    unlock,
 )
-from cython.cimports.stratavm.runtime.own_threads import make_cond, wait_until
 from cython.cimports.stratavm.wasi.p1.kernel import Buffers, put_32
 from cython.cimports.stratavm.wasi.state import UNKNOWN
 
@@ -44,11 +47,8 @@ REST_NS = cython.declare(uint64_t, int(REST_S * 1e9))
 LATE_NS = cython.declare(uint64_t, 50_000)  # until a loop is told at the latest
 SHARE = cython.declare(uint32_t, 2)  # it is told at once when so many times those that were moved are all that run
 
-lock = cython.declare(pthread_mutex_t)  # of all below, tasks and events; nobody who has it wants the GIL
-work = cython.declare(pthread_cond_t)  # for threads at rest
-first = cython.declare(cython.pointer(Task), cython.NULL)
-last = cython.declare(cython.pointer(Task), cython.NULL)
-queued = cython.declare(uint32_t, 0)
+monitor = cython.declare(Monitor)  # of all below, tasks and events
+tasks = cython.declare(Queue)  # that wait
 living = cython.declare(uint32_t, 0)
 resting = cython.declare(uint32_t, 0)  # of the living
 starting = cython.declare(uint32_t, 0)  # of the living
@@ -70,16 +70,8 @@ forks = cython.declare(uint64_t, 0)  # how often this process and those before i
 @cython.exceptval(check=False)
 def append(task: cython.pointer(Task)) -> cython.void:
     """To the end of the queue."""
-    global first, last, queued
     task.phase = QUEUED
-    task.next = cython.NULL
-    task.prev = last
-    if last != cython.NULL:
-        last.next = task
-    else:
-        first = task
-    last = task
-    queued += 1
+    put_last(cython.address(tasks), task)
     task.event.n_queued += 1
 
 
@@ -88,18 +80,8 @@ def append(task: cython.pointer(Task)) -> cython.void:
 @cython.exceptval(check=False)
 def remove(task: cython.pointer(Task), phase: uint32_t) -> cython.void:
     """From wherever it is in the queue."""
-    global first, last, queued
-    if task.prev != cython.NULL:
-        task.prev.next = task.next
-    else:
-        first = task.next
-    if task.next != cython.NULL:
-        task.next.prev = task.prev
-    else:
-        last = task.prev
-    task.next = cython.NULL
+    take_out(cython.address(tasks), task)
     task.phase = phase
-    queued -= 1
     task.event.n_queued -= 1
 
 
@@ -139,14 +121,14 @@ def rest() -> cython.bint:
     is_over: cython.bint = False
     end: uint64_t = now_ns() + REST_NS
     resting += 1
-    while first == cython.NULL and not is_over:
+    while tasks.count == 0 and not is_over:
         if late == cython.NULL:
-            is_over = wait_until(cython.address(work), cython.address(lock), end)
-        elif wait_until(cython.address(work), cython.address(lock), now_ns() + LATE_NS):
+            is_over = await_work_until(cython.address(monitor), end)
+        elif await_work_until(cython.address(monitor), now_ns() + LATE_NS):
             while late != cython.NULL:
                 tell(late)
     resting -= 1
-    return first != cython.NULL
+    return tasks.count != 0
 
 
 @cython.cfunc
@@ -154,19 +136,19 @@ def rest() -> cython.bint:
 @cython.exceptval(check=False)
 def do_first() -> cython.void:
     """What has waited longest. Gives the lock back meanwhile."""
-    task: cython.pointer(Task) = first
+    task: cython.pointer(Task) = cython.cast(cython.pointer(Task), tasks.first)
     moved: int64_t
     passes_on: cython.bint
     global running
     remove(task, RUNNING)
     running += 1
     task.event.n_running += 1
-    passes_on = first != cython.NULL and resting != 0
-    pthread_mutex_unlock(cython.address(lock))
+    passes_on = tasks.count != 0 and resting != 0
+    unlock(cython.address(monitor))
     if passes_on:
-        pthread_cond_signal(cython.address(work))
+        call_one(cython.address(monitor))
     moved = transfer_now(task.fd, task.writes, task.room, task.size, task.offset)
-    pthread_mutex_lock(cython.address(lock))
+    lock(cython.address(monitor))
     running -= 1
     task.moved = moved
     task.phase = MOVED
@@ -183,15 +165,10 @@ def be_moved(task: cython.pointer(Task), event: cython.pointer(Event)) -> cython
     """Tell who waits for it: now, or soon, with others that are about to be done as well."""
     global late
     event.n_running -= 1
-    event.n_moved += 1
-    if event.last != cython.NULL:
-        event.last.next = task
-    else:
-        event.first = task
-    event.last = task
+    put_last(cython.address(event.moved), task)
     if event.is_told:
         return
-    if first != cython.NULL or event.n_moved * SHARE >= event.n_running:
+    if tasks.count or event.moved.count * SHARE >= event.n_running:
         tell(event)
     elif not event.is_late:
         event.is_late = True
@@ -207,9 +184,9 @@ def be_left(task: cython.pointer(Task)) -> cython.void:
     global most
     most -= 1
     if not closed:
-        pthread_mutex_unlock(cython.address(lock))
+        unlock(cython.address(monitor))
         let_go(task.transfer)
-        pthread_mutex_lock(cython.address(lock))
+        lock(cython.address(monitor))
 
 
 @cython.cfunc
@@ -235,12 +212,12 @@ def forget(transfer: Transfer) -> cython.void:
 def run(nothing: cython.p_void) -> cython.p_void:
     """A thread, from its beginning to its end."""
     global living, starting
-    pthread_mutex_lock(cython.address(lock))
+    lock(cython.address(monitor))
     starting -= 1
-    while living <= most and (first != cython.NULL or rest()):
+    while living <= most and (tasks.count or rest()):
         do_first()
     living -= 1
-    pthread_mutex_unlock(cython.address(lock))
+    unlock(cython.address(monitor))
     return cython.NULL
 
 
@@ -251,8 +228,8 @@ def staff() -> cython.bint:
     """Start threads that are missing. False: there is none. Whoever gives the lock back wakes one, that one others."""
     global living, starting
     thread: pthread_t
-    while queued > resting + starting and living < most:
-        if start_thread(cython.address(thread), STACK_BYTES, run, cython.NULL):
+    while tasks.count > resting + starting and living < most:
+        if start_thread(cython.address(thread), STACK_BYTES, True, run, cython.NULL):
             break
         pthread_detach(thread)
         living += 1
@@ -266,49 +243,23 @@ def staff() -> cython.bint:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def before_fork() -> cython.void:
-    """Nobody holds the lock in the child."""
-    pthread_mutex_lock(cython.address(lock))
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def after_fork_in_parent() -> cython.void:
-    """As before."""
-    pthread_mutex_unlock(cython.address(lock))
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
 def after_fork_in_child() -> cython.void:
     """There is no thread, and nothing that one could be told of."""
-    global first, last, late, queued, living, resting, starting, running, most, forks
-    first = last = cython.NULL
+    global late, living, resting, starting, running, most, forks
+    empty(cython.address(tasks))
     late = cython.NULL
-    queued = living = resting = starting = running = 0
+    living = resting = starting = running = 0
     most = MOST_THREADS
     forks += 1
-    make_locks()
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def make_locks() -> cython.void:
-    """Free ones, that nobody waits for."""
-    pthread_mutex_init(cython.address(lock), cython.NULL)
-    make_cond(cython.address(work))
 
 
 def close_threads() -> None:
     """The interpreter is about to end: none of them wants the GIL any more."""
     global closed
     with cython.nogil:
-        pthread_mutex_lock(cython.address(lock))
+        lock(cython.address(monitor))
         close_all()
-        pthread_mutex_unlock(cython.address(lock))
+        unlock(cython.address(monitor))
 
 
 @cython.cfunc
@@ -320,8 +271,7 @@ def close_all() -> cython.void:
     closed = True
 
 
-make_locks()
-pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child)
+begin_monitor(cython.address(monitor), cython.NULL, cython.NULL, after_fork_in_child)
 atexit.register(close_threads)
 
 
@@ -375,15 +325,15 @@ class Completions:
         has_thread: cython.bint
         transfers: list = self.waiting
         self.waiting = []
-        pthread_mutex_lock(cython.address(lock))
+        lock(cython.address(monitor))
         for transfer in transfers:
             if transfer.task.phase == UNBEGUN:
                 Py_INCREF(transfer)
                 append(cython.address(transfer.task))
         n_sent += 1
         has_thread = staff()
-        pthread_mutex_unlock(cython.address(lock))
-        pthread_cond_signal(cython.address(work))
+        unlock(cython.address(monitor))
+        call_one(cython.address(monitor))
         if not has_thread:
             for transfer in transfers:
                 transfer.refuse()
@@ -395,22 +345,23 @@ class Completions:
 
     def reap(self):
         """Tell those who wait."""
-        task: cython.pointer(Task)
-        behind: cython.pointer(Task)
+        link: cython.pointer(Link)
+        behind: cython.pointer(Link)
         transfer: Transfer
-        pthread_mutex_lock(cython.address(lock))
-        task = self.event.first
-        self.event.first = self.event.last = cython.NULL
-        self.event.n_moved = 0
+        lock(cython.address(monitor))
+        link = self.event.moved.first
+        empty(cython.address(self.event.moved))
         self.event.is_told = False
         in_time(cython.address(self.event))
-        pthread_mutex_unlock(cython.address(lock))
-        while task != cython.NULL:
-            behind = task.next
-            transfer = cython.cast(Transfer, cython.cast(cython.pointer(PyObject), task.transfer))
+        unlock(cython.address(monitor))
+        while link != cython.NULL:
+            behind = link.next
+            transfer = cython.cast(
+                Transfer, cython.cast(cython.pointer(PyObject), cython.cast(cython.pointer(Task), link).transfer)
+            )
             Py_DECREF(transfer)
             transfer.wake()
-            task = behind
+            link = behind
         return 0
 
     def __reduce__(self):
@@ -527,7 +478,7 @@ class Transfer:
         global most
         task: cython.pointer(Task) = cython.address(self.task)
         phase: uint32_t
-        pthread_mutex_lock(cython.address(lock))
+        lock(cython.address(monitor))
         phase = task.phase if self.forks == forks else UNBEGUN
         if phase == QUEUED:
             remove(task, OVER)
@@ -536,7 +487,7 @@ class Transfer:
             task.event.n_running -= 1
             most += 1
             staff()
-        pthread_mutex_unlock(cython.address(lock))
+        unlock(cython.address(monitor))
         if phase == RUNNING:
             return 0
         if phase == QUEUED:
@@ -600,4 +551,4 @@ def begin(
 def transfer_status() -> dict[str, int]:
     """Threads that live and may live, tasks in the queue and at work; how often tasks were sent to threads, and loops
     told, so far. For tests."""
-    return {"living": living, "most": most, "queued": queued, "running": running, "sent": n_sent, "told": n_told}
+    return {"living": living, "most": most, "queued": tasks.count, "running": running, "sent": n_sent, "told": n_told}

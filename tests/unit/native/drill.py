@@ -16,7 +16,7 @@ IDLE, QUEUED, RUNNING, AGAIN, LEAVING, OFFERED = range(6)
 
 COUNT: Final = bytes.fromhex("ff4720 31c0 ff4f28 0f9fc0 c3")
 """inc [rounds]; is there more: --left > 0."""
-SPIN: Final = bytes.fromhex("ff4720 f390 837f0800 74f8 b801000000 c3")
+SPIN: Final = bytes.fromhex("ff4720 f390 837f1800 74f8 b801000000 c3")
 """inc [rounds]; until somebody waits; there is always more."""
 HOLD: Final = bytes.fromhex("ff4720 f390 837f2800 74f8 31c0 c3")
 """inc [rounds]; until left != 0, whoever waits; no more."""
@@ -36,11 +36,11 @@ class Job(ctypes.Structure):
     """The header's, and what the pieces above use."""
 
     _fields_ = (
+        ("next", ctypes.c_void_p),
+        ("prev", ctypes.c_void_p),
         ("run", ctypes.c_void_p),
         ("stop", ctypes.c_uint32),
         ("state", ctypes.c_uint32),
-        ("next", ctypes.c_void_p),
-        ("prev", ctypes.c_void_p),
         ("rounds", ctypes.c_uint64),
         ("left", ctypes.c_uint64),
         ("answer", ctypes.c_uint64),
