@@ -30,7 +30,7 @@ def test_a_job_does_not_wait_for_one_that_an_idle_thread_has_just_taken():
         try:
             async with asyncio.timeout(30):
                 await done
-            assert first.is_set() and second.is_set() and not waits.done()
+            assert second.is_set() and first.wait(60) and not waits.done()
         finally:
             last.set()
             await waits
