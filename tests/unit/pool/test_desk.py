@@ -330,6 +330,41 @@ def test_nobody_saves_what_nobody_was_given():
     assert shares({name: sim.used[name] - 100_000_000 * (name == "a") for name in "ab"}) < 1.3
 
 
+def saving(sim, name):
+    """A tenant who was away for long, comes back for a moment and has quanta left; the one who computed goes, too."""
+    spinner = sim.call("spinner", [1_000_000] * 1000)
+    sim.call(name, [1])
+    for _ in range(900):
+        sim.turn()
+    sim.call(name, [1])
+    assert sim.turn().line.tenant.name == name and sim.desk.line(name).saved_ns > 0
+    while spinner.place != GONE:
+        sim.turn()
+
+
+def test_what_was_saved_is_gone_when_nobody_waits():
+    """In the next busy time a tenant has a quantum, as everybody has."""
+    sim = Simulation()
+    saving(sim, "a")
+    for name in "ab":
+        sim.call(name, [1_000_000] * 20)
+    assert "".join(sim.turn().line.tenant.name for _ in range(20)) == "aaaaabbbbb" * 2
+
+
+def test_who_has_used_what_he_had_saved_gives_way_once():
+    """Not again when he comes back, though nobody else had a turn in between."""
+    sim = Simulation()
+    sim.call("spinner", [1_000_000] * 10_000)
+    for _ in range(100):
+        sim.turn()
+    sim.call("a", [6_000_000])
+    assert sim.turn().line.tenant.name == "a" and sim.desk.line("a").makes_way
+    sim.turn()
+    for name in "ab":
+        sim.call(name, [1_000_000])
+    assert [sim.turn().line.tenant.name for _ in range(2)] == ["a", "b"]
+
+
 def test_a_call_begins_at_once_where_nobody_else_is_to_have_a_turn():
     """Nobody waits; or those who wait rest, and the tenant is not in debt."""
     sim = Simulation()

@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
-from stratavm import Engine, Interrupted, Linker, Module, Policy, Pool, Rejected, Trap
+from stratavm import Engine, Interrupted, Linker, Module, Policy, Pool, Rejected, Tenant, Trap
 from stratavm.pool import events
 from stratavm.pool.desk import Ticket
+from stratavm.pool.metrics import TenantMetrics
 from stratavm.testing import EventRecorder, run_seeded
 from tests.unit.pool.test_pool import consistent, hanging, nap, pre_of
 
@@ -240,16 +241,35 @@ def test_the_metrics_tell_who_runs_who_waits_and_who_waits_outside():
 
     async def main():
         gate = asyncio.get_running_loop().create_future()
-        policy = Policy(min_running=1, max_running=1, spare=0, max_queued=1, interval=3600)
-        pool, _ = heard(lambda x: gate, policy=policy)
-        calls = [asyncio.create_task(pool.call("call", i, tenant="ann")) for i in range(4)]
+        policy = Policy(min_running=2, max_running=2, spare=0, max_queued=1, interval=3600)
+        pool, _ = heard(lambda x: gate, policy=policy, tenants=[Tenant("ann", weight=2.0)])
+        calls = [asyncio.create_task(pool.call("call", i, tenant="ann")) for i in range(5)]
         await asyncio.sleep(0)
         seen = pool.metrics()
-        assert (seen.running, seen.queued, seen.outside) == (1, 1, 2)
-        assert (seen.tenants["ann"].running, seen.tenants["ann"].queued) == (1, 1)
+        assert (seen.running, seen.queued, seen.outside) == (2, 1, 2)
+        assert seen.tenants == {"ann": TenantMetrics(True, 2, 1, 0.0)}
+        assert not pool.desk.is_declared(pool.desk.line("eve")) and not pool.metrics().tenants["eve"].is_declared
         gate.set_result(1)
         await asyncio.gather(*calls)
         pool.close()
         assert pool.counters.capacity.count == pool.counters.busy.count == 0
 
     asyncio.run(main())
+
+
+def test_waiting_for_room_is_not_waiting_in_the_queue():
+    """By the loop's clock: of three calls of two seconds one runs, one is queued, and one waits outside at first."""
+
+    async def slow(x):
+        await asyncio.sleep(2)
+        return x
+
+    async def main():
+        policy = Policy(min_running=1, max_running=1, spare=0, max_queued=1, interval=100)
+        pool, _ = heard(slow, policy=policy)
+        await asyncio.gather(*(pool.call("call", i) for i in range(3)))
+        assert pool.metrics().wait_seconds == {"room": 2, "queue": 4, "instance": 0, "turn": 0, "host": 6}
+        assert pool.metrics().capacity_seconds == pool.metrics().busy_seconds == 6
+        pool.close()
+
+    run_seeded(main, 0)

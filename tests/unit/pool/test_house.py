@@ -36,32 +36,33 @@ def test_guests_that_compute_rest_in_all_pools_of_a_loop():
     """A tick of one is the loop's share for all: else the loop would have less, the more pools there are."""
 
     async def main():
-        async with pool_of() as first, pool_of() as second:
-            await first.call("add", 1, 2), await second.call("add", 1, 2)
-            tickets = [Ticket(pool.desk.line("eve"), 0, 0.0) for pool in (first, second)]
-            for pool, ticket in zip((first, second), tickets, strict=True):
-                assert pool.desk.begin_at_once(ticket)
-            second.desk.want_to_compute(tickets[1])
-            first._floor.house.holder = tickets[0]
-            second._floor.pass_on()
-            first._floor.rest(tickets[0], 0.0)
-            first.desk.want_to_compute(tickets[0])
-            first._floor.pass_on()
-            for _ in range(3):
-                assert first.desk.rests and second.desk.rests and first._floor.holder is None
-                await asyncio.sleep(0)
-            had = []
-            while len(had) < 2:
-                holder = first._floor.holder
-                if holder is not None:
-                    had.append(holder)
-                    pool = (first, second)[tickets.index(holder)]
-                    pool._floor.charge(holder, 1_000_000)
-                    pool.desk.leave(holder)
-                    pool._floor.release(holder)
-                await asyncio.sleep(0)
-            assert sorted(map(id, had)) == sorted(map(id, tickets))
-            consistent(first), consistent(second)
+        first, second = pool_of(), pool_of()
+        await first.call("add", 1, 2), await second.call("add", 1, 2)
+        tickets = [Ticket(pool.desk.line("eve"), 0, 0.0) for pool in (first, second)]
+        for pool, ticket in zip((first, second), tickets, strict=True):
+            assert pool.desk.begin_at_once(ticket)
+        second.desk.want_to_compute(tickets[1])
+        first._floor.house.holder = tickets[0]
+        second._floor.pass_on()
+        first._floor.rest(tickets[0], 0.0)
+        first.desk.want_to_compute(tickets[0])
+        first._floor.pass_on()
+        for _ in range(3):
+            assert first.desk.rests and second.desk.rests and first._floor.holder is None
+            await asyncio.sleep(0)
+        had = []
+        while len(had) < 2:
+            holder = first._floor.holder
+            if holder is not None:
+                had.append(holder)
+                pool = (first, second)[tickets.index(holder)]
+                pool._floor.charge(holder, 1_000_000)
+                pool.desk.leave(holder)
+                pool._floor.release(holder)
+            await asyncio.sleep(0)
+        assert sorted(map(id, had)) == sorted(map(id, tickets))
+        consistent(first), consistent(second)
+        first.close(), second.close()
 
     asyncio.run(main())
 
@@ -116,10 +117,114 @@ def test_a_pool_that_comes_back_has_a_small_claim_only():
             busy.charge(ticket, 1_000_000_000)
             busy.release(ticket)
         house.wants(idle)
-        assert 0 < busy.used_ns - idle.used_ns <= 1_000_000_000 + SAVED_NS
+        # Who is next is seen when a turn is granted: the busy one's last turn was not charged by then.
+        assert busy.used_ns - idle.used_ns == 1_000_000_000 + SAVED_NS
         pools[0].desk.leave(ticket)
         for pool in pools:
             pool.close()
+
+    asyncio.run(main())
+
+
+class Clock:
+    """The processor time of a loop's thread, which a test moves."""
+
+    def __init__(self):
+        self.ns = 0
+
+    def __call__(self):
+        return self.ns
+
+
+async def resting(turn):
+    """Two pools of this loop and their clock; a guest of the first has computed for so many seconds, and rests."""
+    clock = Clock()
+    first, second = pools = [pool_of(cpu_clock=clock) for _ in range(2)]
+    for pool in pools:
+        pool._here()
+    slow = Ticket(first.desk.line("eve"), 0, 0.0)
+    assert first.desk.begin_at_once(slow)
+    first._floor.house.holder = slow
+    first._floor.rest(slow, turn)
+    first.desk.want_to_compute(slow)
+    first._floor.pass_on()
+    assert first._floor.holder is None
+    return clock, first, second, slow
+
+
+def end(pools, tickets):
+    """Their slots are free, and the pools closed."""
+    pools[0]._floor.house.holder = None
+    for pool, ticket in zip(pools, tickets, strict=False):
+        pool.desk.withdraw(ticket, 0.0)
+        pool.desk.leave(ticket)
+        consistent(pool)
+    for pool in pools:
+        pool.close()
+
+
+def test_a_pool_that_comes_in_the_middle_of_a_rest_rests_with_the_others():
+    """What it computes would be no less in the loop's way; and it does not rest on when the others go on."""
+
+    async def main():
+        _, first, second, slow = await resting(0.0)
+        late = Ticket(second.desk.line("ann"), 0, 0.0)
+        assert second.desk.begin_at_once(late)
+        second.desk.want_to_compute(late)
+        second._floor.pass_on()
+        for _ in range(3):
+            assert second.desk.rests and second._floor.holder is None
+            await asyncio.sleep(0)
+        while first._floor.holder is None:
+            await asyncio.sleep(0)
+        assert not second.desk.rests
+        end((first, second), (slow, late))
+
+    asyncio.run(main())
+
+
+def test_a_pool_that_left_during_a_rest_does_not_rest_when_it_comes_back():
+    """It wanted nothing when the rest ended, so it was not told."""
+
+    async def main():
+        _, first, second, slow = await resting(0.0)
+        gone = Ticket(second.desk.line("ann"), 0, 0.0)
+        assert second.desk.begin_at_once(gone)
+        second.desk.want_to_compute(gone)
+        second._floor.pass_on()
+        second.desk.withdraw(gone, 0.0)
+        second._floor.pass_on()
+        while first._floor.holder is None:
+            await asyncio.sleep(0)
+        assert second.desk.rests
+        second.desk.want_to_compute(gone)
+        second._floor.pass_on()
+        assert not second.desk.rests
+        first._floor.house.holder = None
+        first.desk.withdraw(slow, 0.0)
+        second._floor.pass_on()
+        assert first._floor.holder is gone
+        end((first, second), (slow, gone))
+
+    asyncio.run(main())
+
+
+def test_what_guests_take_during_a_rest_is_not_the_loops_share():
+    """Of 5 ms that the loop is owed it has 0.2 ms in each round, whatever guests of another pool have meanwhile."""
+
+    async def main():
+        clock, first, second, slow = await resting(0.005)
+        quick = Ticket(second.desk.line("ann"), 0, 0.0)
+        assert second.desk.begin_at_once(quick)
+        rounds = 0
+        while first.desk.rests:
+            clock.ns += 200_000 + 10_000_000
+            second._floor.charge(quick, 10_000_000)
+            await asyncio.sleep(0)
+            rounds += 1
+        assert 24 <= rounds <= 27
+        assert first._floor.house.cpu_ns == rounds * 10_000_000
+        end((first, second), (slow, quick))
 
     asyncio.run(main())
 
