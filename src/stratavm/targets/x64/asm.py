@@ -6,9 +6,7 @@ import _struct as struct
 from _collections_abc import Sequence
 
 from stratavm.machine.code import NO_POSITION, Code
-from stratavm.targets.x64._gen_mops import MOPS
-from stratavm.targets.x64.assemble import assemble
-from stratavm.targets.x64.regs import CONDITIONS, NUMBER
+from stratavm.targets.x64.assemble import instruction
 
 _JUMP = 5
 _INT3 = 0xCC
@@ -42,23 +40,7 @@ class Asm:
     ) -> None:
         """One instruction: registers as an assembler lists them, and the address ``[base + 8 index + disp]`` of memory
         rows."""
-        _, widths, tied = MOPS[row]
-        if not widths & width:
-            raise ValueError(f"{row} has no width {width}")
-        locations = [NUMBER[r] for r in registers]
-        if tied:
-            locations.insert(tied, locations[0])  # a two-address form names its first input twice
-        self._code += assemble(
-            row,
-            width,
-            locations,
-            base=None if base is None else NUMBER[base],
-            index=None if index is None else NUMBER[index],
-            scale=3,
-            disp=disp,
-            imm=imm,
-            cc=CONDITIONS.index(cc),
-        )
+        self._code += instruction(row, width, registers, base, index, disp, imm, cc)
 
     def jump(self, cc: str) -> str:
         """A conditional jump forward; returns its label, to be placed with ``label``."""

@@ -12,7 +12,11 @@ from cython.cimports.stratavm.targets.x64.encoder import Frame, emit_inst
 from cython.cimports.stratavm.targets.x64.sequences import emit_0, emit_jcc, emit_jmp
 
 from stratavm.targets.x64._gen_mops import MOPS
+from stratavm.targets.x64.regs import CONDITIONS, NUMBER
 from stratavm.targets.x64.target import X64
+
+CONDITION_NUMBERS: dict = {name: number for number, name in enumerate(CONDITIONS)}
+stubs_buffer: object = None  # of ``instruction``: it is made once
 
 
 def repeated(pattern: bytes, count: uint32_t, numbers: tuple) -> bytes:
@@ -39,6 +43,67 @@ def repeated(pattern: bytes, count: uint32_t, numbers: tuple) -> bytes:
             memcpy(start + i * size + place, cython.address(word), 4)
             word += step
     return made
+
+
+def instruction(
+    name: str, width: cython.int, registers: tuple, base: object, index: object, disp: object, imm: object, cc: object
+) -> bytes:
+    """Encode one instruction of a stub: registers by their names, as an assembler lists them, and the address
+    ``[base + 8 index + disp]`` of memory rows.
+
+    Raises:
+        KeyError: there is no such row, or register.
+        ValueError: the row has no such width, or there are too many operands.
+    """
+    global stubs_buffer
+    i: cython.int = 0
+    tied: cython.int
+    widths: cython.int
+    ops: MOperand[8]
+    inst: MInst
+    frame: Frame
+    number, widths, tied = MOPS[name]
+    if not widths & width:
+        raise ValueError(f"{name} has no width {width}")
+    if len(registers) > 5:
+        raise ValueError(f"{len(registers)} registers: at most 5")
+    for register in registers:
+        if tied and i == tied:  # a two-address form names its first input twice
+            ops[i].loc = ops[0].loc
+            i += 1
+        ops[i].loc = NUMBER[register]
+        i += 1
+    if tied and i == tied:
+        ops[i].loc = ops[0].loc
+        i += 1
+    if base is not None:
+        ops[i].loc = NUMBER[base]
+        i += 1
+    if index is not None:
+        ops[i].loc = NUMBER[index]
+        i += 1
+    inst.op = number
+    inst.width = width
+    inst.cc = CONDITION_NUMBERS[cc]
+    inst.flags = 0
+    inst.nops = i
+    inst.scale = 0xFF if index is None else 3
+    inst.ops = 0
+    inst.node = 0
+    inst.imm = imm
+    inst.disp = disp
+    inst.aux = 0
+    frame.base = 5
+    frame.slots = 0
+    frame.insts = cython.NULL
+    frame.operands = cython.NULL
+    if stubs_buffer is None:
+        stubs_buffer = CodeBuf(X64)
+    buf: CodeBuf = stubs_buffer  # the GIL is held from here to its copy
+    buf.clear()
+    emit_inst(buf, cython.address(inst), ops, cython.address(frame))
+    buf.finish(cython.NULL, 0)
+    return buf.to_bytes()
 
 
 def assemble(
