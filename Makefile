@@ -69,7 +69,7 @@ kept: build ## long checks of kept code: flipped bits, killed writers, many proc
 additions: venv ## make six additions in a copy, build and test them: files, lines, minutes (ARGS="--each ssa-pass")
 	$(RUN) -m tools.additions $(ARGS)
 
-versions: venv ## test under every supported CPython found, all but the compiler (ARGS="3.12")
+versions: venv ## unit tests under every supported CPython found (ARGS="3.12")
 	$(PY) -m tools.versions $(ARGS)
 
 docs: build ## build the documentation (strict)
