@@ -122,6 +122,34 @@ def test_a_value_whose_stores_would_be_in_a_loop_is_stored_at_its_definition():
     assert v0 == stores(m for m in moves_in(done, 0) if m[3] == 0)
 
 
+@pytest.mark.parametrize("steps", [1, 2])
+def test_what_a_loop_carries_on_is_made_where_it_was(steps):
+    """Both inputs of the sum die there: the one that is made of the loop's value takes the result, so that no round has
+    a move."""
+    made = "\n".join(f"1100.8 [] def v{4 + k} reg, use v{3 + k} any" for k in range(steps))
+    done = run(f"""
+        vregs {"g8 " * (5 + steps)}
+        block 0 depth 0 flags 0 ()
+          1100.8 [] def v0 reg
+          1100.8 [] def v1 reg
+          1025.8 [term]
+          edge 1 (v1)
+        block 1 depth 1 flags 1 (v3)
+          1100.8 [] def v2 reg, use v0 any
+          {made}
+          1100.8 [] def v{4 + steps} same1~, use v2 reg, use v{3 + steps} any
+          1026.8 [term]
+          edge 2 ()
+          edge 3 ()
+        block 2 depth 1 flags 0 ()
+          1025.8 [term]
+          edge 1 (v{4 + steps})
+        block 3 depth 0 flags 0 ()
+          1027.8 [term exit] use v{4 + steps} =rax
+    """)
+    assert moves_in(done, 1, 2) == []
+
+
 def loop_with(body, values, registers, used=()):
     """A loop over ``body``; ``values`` are defined before it and used behind it."""
     lines = ["vregs " + "g8 " * (values + 1), "block 0 depth 0 flags 0 ()"]

@@ -140,6 +140,7 @@ cdef class Ranges:
     cdef int _inst(self, MCode m, uint32_t at, uint32_t number) except -1 nogil
     cdef int _definitions(self, MInst* inst, MOperand* ops, uint32_t at) except -1 nogil
     cdef int _swap(self, MOperand* ops, uint32_t at, uint32_t number) noexcept nogil
+    cdef bint _descends(self, uint32_t vreg, uint32_t origin) noexcept nogil
     cdef bint _dies(self, uint32_t vreg, uint32_t at, uint32_t number) noexcept nogil
     cdef int _header(self, MCode m, uint32_t number) except -1 nogil
     cdef int _spread(self, MCode m) noexcept nogil

@@ -43,9 +43,10 @@ from cython.cimports.stratavm.machine.minst import (
 )
 from cython.cimports.stratavm.machine.regalloc.intervals import Intervals
 
-cython.declare(WORK_PER_INST=uint64_t, WORK_BASE=uint64_t)
+cython.declare(WORK_PER_INST=uint64_t, WORK_BASE=uint64_t, DESCENT=cython.int)
 WORK_PER_INST = 64  # units of work on liveness per instruction
 WORK_BASE = 1 << 20
+DESCENT = 3  # instructions between a value and what it is made of
 
 OperandPtr = cython.typedef(cython.pointer(MOperand))
 
@@ -464,11 +465,38 @@ class Ranges:
         if ops[0].reg != 1 or ops[2].constraint == C_SLOT or not self._dies(v, at, number):
             return 0
         if self._dies(u, at, number) and not (self.values[d].kin == v or self.values[v].kin == d):
-            return 0
+            if self._descends(u, self.values[d].kin) or not self._descends(v, self.values[d].kin):
+                return 0
         ops[1].vreg = v
         ops[2].vreg = u
         self.values[d].hint = v
         return 0
+
+    def _descends(self, vreg, origin):
+        """Whether a value is made of another one in a few instructions whose results may take its register: so is what
+        a loop carries on, and should be where it was."""
+        steps: cython.int
+        k: uint32_t
+        inst: cython.pointer(MInst)
+        if origin == NONE:
+            return False
+        for steps in range(DESCENT):
+            if vreg == origin:
+                return True
+            if self.values[vreg].start == NONE:
+                return False
+            inst = cython.address(self.m.insts[self.values[vreg].start >> 2])
+            if inst.nops < 2 or self.m.operands[inst.ops].vreg != vreg or not is_def(self.m.operands[inst.ops].role):
+                return False
+            for k in range(2, inst.nops):
+                if self.m.operands[inst.ops + k].vreg == origin:
+                    return self.m.operands[inst.ops + k].constraint != C_FIXED
+            if self.m.operands[inst.ops + 1].constraint == C_FIXED:
+                return False
+            vreg = self.m.operands[inst.ops + 1].vreg
+            if vreg >= self.m.n_vregs:
+                return False
+        return False
 
     def _header(self, m, number):
         """What is alive at a loop's header lives in the whole loop."""
