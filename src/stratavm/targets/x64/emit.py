@@ -768,8 +768,9 @@ class Emitter(ValueEmitter):
         return self.jump_to(otherwise, following)
 
     def branch_table(self, inst, ops, block):
-        """Entries are offsets from the table. An index that may lie beyond it is clamped to the default, which is the
-        last entry: by a move on a condition, since a jump may be guessed wrong, and what is behind the table be read.
+        """Entries are offsets from the table, which begins with that of the least index. An index that may lie beyond
+        it is clamped to the default, which is the last entry: by a move on a condition, since a jump may be guessed
+        wrong, and what is behind the table be read.
         """
         index: uint32_t = ops[0].loc
         scratch: uint32_t = ops[1].loc
@@ -784,6 +785,9 @@ class Emitter(ValueEmitter):
             emit_ri(self.b, MOP_MOV_RI, 4, scratch, last)
             emit_ri(self.b, MOP_CMP_RI, 4, index, last)
             emit_cmov(self.b, CC_BE, 4, scratch, index)
+            index = scratch
+        elif inst.aux:
+            emit_rm(self.b, MOP_LEA_RM, 4, scratch, based(index, cython.cast(int32_t, ~inst.aux + 1)))
             index = scratch
         emit_lea_label(self.b, R11, self.tables[n].label)
         emit_rm(self.b, MOP_MOVSXD_RM, 8, scratch, indexed(R11, index, 2))
@@ -861,22 +865,23 @@ class Emitter(ValueEmitter):
         return emit_jmp(self.b, c.back)
 
     def jump_tables(self):
-        """The tables of br_table: offsets of the targets from the table itself. The default, which is the last one,
-        fills a table that must be longer."""
+        """The tables of br_table: offsets of the targets from the table itself, one for each edge, or for each index
+        that there can be. The default, which is the last edge, is that of all indices that have none."""
         i: uint32_t
         k: uint32_t
         length: uint32_t
         edge: uint32_t
         block: cython.pointer(MBlock)
+        inst: cython.pointer(MInst)
         for i in range(self.n_tables):
             block = cython.address(self.m.blocks[self.tables[i].block])
-            length = cython.cast(uint32_t, self.m.insts[block.last - 1].imm)
-            if length < block.nedges:
-                length = block.nedges
+            inst = cython.address(self.m.insts[block.last - 1])
+            length = cython.cast(uint32_t, inst.imm) if inst.imm else block.nedges
             self.b.align(4, 0xCC)
             self.b.bind(self.tables[i].label)
             for k in range(length):
-                edge = block.edges + (k if k < block.nedges else block.nedges - 1)
+                edge = inst.aux + k
+                edge = block.edges + (edge if edge < block.nedges else block.nedges - 1)
                 # A field is relative to its own end: count back to the table's start.
                 self.b.rel32(
                     self.first_label + self.final[self.m.edges[edge].target],

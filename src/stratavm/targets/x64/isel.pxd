@@ -56,7 +56,7 @@ cdef class Selector(MemorySelector):
     cdef int go(self, uint32_t edge, uint32_t number) except -1 nogil
     cdef int branch(self, uint32_t condition, uint32_t taken, uint32_t otherwise, uint32_t number) except -1 nogil
     cdef int branch_table(self, uint32_t n, uint32_t number) except -1 nogil
-    cdef uint32_t table_length(self, uint32_t n) noexcept nogil
+    cdef uint32_t table_length(self, uint32_t n, uint32_t* low) noexcept nogil
     cdef int ret(self, uint32_t n) except -1 nogil
     cdef int call(self, uint32_t n, bint indirect) except -1 nogil
     cdef int arguments(self, TypePlan* type, uint32_t first) except -1 nogil

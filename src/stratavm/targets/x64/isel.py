@@ -7,7 +7,7 @@ comparison whose only user is a branch or select of its block is emitted there, 
 """
 
 import cython
-from cython.cimports.libc.stdint import int32_t, uint8_t, uint32_t
+from cython.cimports.libc.stdint import int32_t, uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import breathe
@@ -135,8 +135,10 @@ STAYS = cython.declare(
 """What does not leave a loop: what has an effect or may trap, and comparisons, which wait for their branch."""
 TIGHT = cython.declare(uint32_t, 64)
 """Nodes of a loop that operations of one cycle leave."""
-MOST_INDEX_BITS = cython.declare(uint32_t, 8)
-"""Bits of a br_table's index for which the table may have an entry each: those of a byte, as in interpreters."""
+MOST_ENTRIES = cython.declare(uint32_t, 256)
+"""Entries of a br_table of which there is one for all that its index can be: as for a byte, as in interpreters."""
+STEPS = cython.declare(cython.int, 3)
+"""Operations between an index and what bounds it."""
 
 
 @cython.cclass
@@ -699,6 +701,7 @@ class Selector(MemorySelector):
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         index: uint32_t = self.value(at.a)
         scratch: uint32_t = self.fresh(T_I64)
+        low: uint32_t = 0
         following: uint32_t = self.block_map[number] + 1
         first: uint32_t = following
         target: uint32_t
@@ -712,7 +715,8 @@ class Selector(MemorySelector):
             self.stamped_by[target] = n + 1
             self.stamps[target] = following - 1
         self.pseudo(P_BR_TABLE, 0, MI_TERMINATOR)
-        self.m.last().imm = self.table_length(n)
+        self.m.last().imm = self.table_length(n, cython.address(low))
+        self.m.last().aux = low
         self.m.operand(index, R_USE, C_REG, 0)
         self.m.operand(scratch, R_TEMP, C_REG, 0)
         self.close_block()
@@ -725,14 +729,22 @@ class Selector(MemorySelector):
                 self.close_block()
         return 0
 
-    def table_length(self, n):
-        """How many entries the table of a br_table has that is longer than any index that its operation can give, even
-        where the processor goes on past a wrong guess; 0 if that would be too many, so that the index is clamped."""
+    def table_length(self, n, low):
+        """How many entries the table of a br_table has that has one for each index that its operations can give, even
+        where the processor goes on past a wrong guess, and the index of the first; 0 if that would be too many, so that
+        the index is clamped."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
-        bits: uint32_t = self.bits_of_index(at.a)
-        if bits > MOST_INDEX_BITS or cython.cast(uint32_t, 1) << bits > 2 * at.c:
-            return 0
-        return cython.cast(uint32_t, 1) << bits
+        most: uint64_t = 2 * cython.cast(uint64_t, at.c)
+        size: uint32_t = self.span_of(at.a, STEPS, low)
+        if most > MOST_ENTRIES:
+            most = MOST_ENTRIES
+        if cython.cast(uint64_t, low[0]) + size < most:
+            size += low[0]
+            low[0] = 0
+        if size < most:
+            return size + 1
+        low[0] = 0
+        return 0
 
     def ret(self, n):
         """Return: cells first, then the registers."""

@@ -4,7 +4,7 @@ cdef enum Pseudo:
     P_PARAMS = 0x400   # D…: the registers of the incoming arguments (fixed); no code
     P_JMP              # edges[0]
     P_JCC              # cc; edges[0] if it holds, else edges[1]
-    P_BR_TABLE         # U index (register), T; one edge per entry, the last is the default
+    P_BR_TABLE         # U index (register), T; one edge per entry, the last is the default; imm = entries for all that the index can be, from aux on, or 0
     P_RETURN           # U… results (fixed)
     P_TRAP             # aux = kind: unconditional, ends the block
     P_TRAP_IF          # cc, aux = kind

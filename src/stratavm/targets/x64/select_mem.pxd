@@ -26,6 +26,9 @@ cdef class MemorySelector(NumericSelector):
     cdef int store(self, uint32_t n) except -1 nogil
     cdef bint scale_address(self, uint32_t n) noexcept nogil
     cdef uint32_t bits_of_index(self, uint32_t node) noexcept nogil
+    cdef uint32_t span_of(self, uint32_t node, int steps, uint32_t* base) noexcept nogil
+    cdef uint32_t span_where(self, uint32_t condition, uint32_t node, bint holds, uint32_t* base) noexcept nogil
+    cdef uint32_t joined(self, uint32_t size, uint32_t number, uint32_t* base) noexcept nogil
     cdef uint32_t address(self, uint32_t n, uint32_t* index, uint32_t* scale, int32_t* disp) except? 0xFFFFFFFF nogil
     cdef int access(self, uint32_t n, uint32_t mop, uint32_t value, bint has_imm, int64_t imm) except -1 nogil
     cdef int global_access(self, uint32_t n, bint write) except -1 nogil

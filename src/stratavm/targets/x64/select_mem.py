@@ -20,7 +20,14 @@ from cython.cimports.stratavm.contract._gen_layout import (
     VMCTX_FUNC_RECS,
 )
 from cython.cimports.stratavm.contract.records import NO_RECORD, ordinal_of
-from cython.cimports.stratavm.ir.ops import N_OPS
+from cython.cimports.stratavm.ir.ops import (
+    N_OPS,
+    OP_I32_ADD,
+    OP_I32_GE_U,
+    OP_I32_GT_U,
+    OP_I32_LE_U,
+    OP_I32_LT_U,
+)
 from cython.cimports.stratavm.ir.ssa import NF_CHECKED, T_I32, T_I64, MemArg, Node
 from cython.cimports.stratavm.machine.minst import (
     C_ANY,
@@ -78,6 +85,7 @@ from cython.cimports.stratavm.targets.x64._gen_rules import (
     S_MEMORY_SIZE,
     S_REF_FUNC,
     S_REF_NULL,
+    S_SELECT,
     S_TABLE_GET,
     S_TABLE_GROW,
     S_TABLE_SET,
@@ -97,6 +105,8 @@ from cython.cimports.stratavm.targets.x64.select_base import NODE_FOLDED, class_
 
 U32_MAX = cython.declare(uint64_t, 0xFFFFFFFF)
 TWO_31 = cython.declare(uint64_t, 0x80000000)
+ANYWHERE = cython.declare(uint32_t, 0xFFFFFFFF)
+"""How far a value goes of which nothing is known."""
 
 
 @cython.cclass
@@ -251,6 +261,73 @@ class MemorySelector(NumericSelector):
         elif RULE_ROW[at.op] == MOP_SHR_RC and RULE_WIDTH[at.op] == 4 and is_const(self.ssa, at.b):
             bits -= self.const_bits(at.b) & 31
         return bits
+
+    def span_of(self, node, steps, base):
+        """How far an i32 goes above ``base``, which is set, modulo two to the 32nd: as its operations say it, whatever
+        was tested before. ``ANYWHERE`` if nothing is known."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
+        bits: uint32_t = self.bits_of_index(node)
+        size: uint32_t = ANYWHERE
+        base[0] = 0
+        if is_const(self.ssa, node):
+            base[0] = cython.cast(uint32_t, self.const_bits(node))
+            return 0
+        if bits < 32:
+            return (cython.cast(uint32_t, 1) << bits) - 1
+        if at.op >= N_OPS or at.type != T_I32 or steps == 0:
+            return size
+        if at.op == OP_I32_ADD and is_const(self.ssa, at.b):
+            size = self.span_of(at.a, steps - 1, base)
+            base[0] += cython.cast(uint32_t, self.const_bits(at.b))
+        elif RULE_SHAPE[at.op] == S_SELECT and is_const(self.ssa, at.a):
+            size = self.span_where(at.c, at.b, False, base)
+            return self.joined(size, cython.cast(uint32_t, self.const_bits(at.a)), base)
+        elif RULE_SHAPE[at.op] == S_SELECT and is_const(self.ssa, at.b):
+            size = self.span_where(at.c, at.a, True, base)
+            return self.joined(size, cython.cast(uint32_t, self.const_bits(at.b)), base)
+        return size
+
+    def span_where(self, condition, node, holds, base):
+        """The same of a value where a comparison of it, or of its sum with a number, with a number holds or not."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[condition])
+        size: uint32_t = ANYWHERE
+        least: uint32_t = 0
+        most: uint32_t = ANYWHERE
+        limit: uint32_t
+        base[0] = 0
+        if at.op != OP_I32_LT_U and at.op != OP_I32_LE_U and at.op != OP_I32_GT_U and at.op != OP_I32_GE_U:
+            return size
+        if not is_const(self.ssa, at.b):
+            return size
+        limit = cython.cast(uint32_t, self.const_bits(at.b))
+        if at.op == OP_I32_LT_U or at.op == OP_I32_GE_U:
+            if limit == 0:
+                return size
+            limit -= 1  # a value up to it is less, and not greater or equal
+        if holds == (at.op == OP_I32_LT_U or at.op == OP_I32_LE_U):
+            most = limit
+        elif limit == ANYWHERE:
+            return size
+        else:
+            least = limit + 1
+        if at.a != node:
+            sum: cython.pointer(Node) = cython.address(self.ssa.nodes[at.a])
+            if sum.op != OP_I32_ADD or sum.a != node or not is_const(self.ssa, sum.b):
+                return size
+            base[0] -= cython.cast(uint32_t, self.const_bits(sum.b))
+        base[0] += least
+        return most - least
+
+    def joined(self, size, number, base):
+        """A span that has a number as well: above or below."""
+        above: uint32_t = number - base[0]
+        below: uint32_t = base[0] - number
+        if size == ANYWHERE or above <= size:
+            return size
+        if above <= below:
+            return above
+        base[0] = number
+        return ANYWHERE if below > ANYWHERE - size else below + size
 
     def address(self, n, index, scale, disp):
         """Where an access goes: index zero-extended and shifted, static offset as displacement if it fits; returns its
