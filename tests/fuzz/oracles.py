@@ -31,7 +31,7 @@ from stratavm.tiers.jit.eager import compile_codes, publish_batch
 from stratavm.tiers.jit.tier import Jit, JitModule
 from stratavm.tiers.policy import MOST_BYTES, MOST_CALLS, Policy, Thresholds
 from stratavm.tiers.tier import TierModule
-from tests.fuzz.whims import Whims
+from tests.fuzz.whims import Beside, Whims
 
 Reached = Literal["rejected", "valid", "compiled", "ran"]
 ORACLE_S: Final = 1.0
@@ -261,6 +261,7 @@ def variants() -> dict[str, Config]:
         found[f"auto loops {polls}"] = auto
         found[f"auto loops {polls} bounded"] = auto.having(memory_plan="bounded")
     found["auto random beside"] = auto.having(threads=2)
+    found["auto loops 1 beside"] = auto.having(threads=2)
     return found | {"jit1 machine passes": jit1.having(passes=(), memory_plan="bounded")}
 
 
@@ -274,7 +275,8 @@ def engines(fuel: bool = False) -> dict[str, Engine]:
         if name.startswith("auto random"):
             services[Policy] = Whims()
         elif name.startswith("auto loops"):
-            services[Policy] = Thresholds(MOST_CALLS, ticks=False, polls=int(name.split()[2]))
+            polls = (Beside if name.endswith("beside") else int)(name.split()[2])
+            services[Policy] = Thresholds(MOST_CALLS, ticks=False, polls=polls)
         elif name == "auto beside":
             services[Policy] = Thresholds(1, 1, calls_waited=1, call_bytes=MOST_BYTES)
         if "jit0" in made and config.memory_slots is None:

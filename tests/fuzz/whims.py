@@ -22,3 +22,11 @@ class Whims:
         """By a number that everything seen has a part in."""
         whim = random.Random(f"{seen.function} {seen.size} {seen.calls} {seen.ticks}").randrange(4)
         return Decision(whim == 0, whim == 1, seen.calls + 1, "whim")
+
+
+class Beside(int):
+    """``Policy.polls`` that the machine code counts, though each run need not do the same: asked, it is none, and so
+    threads beside the program make the code of its loops."""
+
+    def __bool__(self) -> bool:
+        return False

@@ -17,9 +17,10 @@ from typing import Final, Literal
 import stratavm
 from stratavm.base.errors import Closed
 from stratavm.native import background
-from stratavm.tiers.policy import Policy, Thresholds
+from stratavm.tiers.policy import MOST_CALLS, Policy, Thresholds
 from stratavm.tiers.tier import CompileExecutor, ThreadExecutor
 from stratavm.tiers.work import Work
+from tests.fuzz.whims import Beside, Whims
 from tests.torture.measure import repeat, together
 from tests.unit.native import drill
 from tests.unit.native.drill import Drill
@@ -72,8 +73,13 @@ def program(random: Random) -> tuple[bytes, int]:
     for i, constant in enumerate(constants):
         calls = "".join(f"(local.set 0 (call $f{k} (local.get 0)))" for k in (2 * i + 1, 2 * i + 2) if k < FUNCTIONS)
         nothing = f"(local.set 0 (i32.xor (local.get 0) (i32.const {constant})))" * (2 * random.randrange(30))
+        loop = ""
+        if random.random() < 0.3:
+            again = "(br_if 0 (local.tee 1 (i32.sub (local.get 1) (i32.const 1))))"
+            loop = f"(local.set 1 (i32.const {random.randrange(1, 9)})) (loop {nothing} {again})"
         functions.append(
-            f"(func $f{i} (param i32) (result i32) {nothing}{calls}(i32.add (local.get 0) (i32.const {constant})))"
+            f"(func $f{i} (param i32) (result i32) (local i32) {nothing}{loop}{calls}"
+            f"(i32.add (local.get 0) (i32.const {constant})))"
         )
     text = f'(module {"".join(functions)} (export "run" (func $f0)))'
     return stratavm.Module(text).model.binary, sum(constants)
@@ -180,13 +186,29 @@ def compiled_ahead(random: Random, seconds: float) -> int:
     return repeat(seconds, round_)
 
 
+def policies(random: Random) -> Policy:
+    """When functions change their level: before their first call, after some, at random; or loops at their polls, on
+    this thread or beside it."""
+    polls = random.choice((1, 2, Beside(1), Beside(2)))
+    return random.choice(
+        (
+            Thresholds(random.choice((1, 2, 5)), random.choice((1, 3)), calls_waited=random.choice((1, 50))),
+            Thresholds(0, 1, calls_waited=0),
+            Thresholds(1, 1, calls_waited=1),
+            Whims(),
+            Thresholds(MOST_CALLS, ticks=False, polls=polls),
+            Thresholds(random.choice((0, 1, 3)), 1, polls=polls),
+        )
+    )
+
+
 def lifted_beside(random: Random, seconds: float) -> int:
-    """Functions are compiled again while they run; instances, stores, engines and modules go meanwhile, and forks and
-    collections come in between."""
+    """Functions and loops are compiled again while they run; instances, stores, engines and modules go meanwhile, and
+    forks and collections come in between."""
 
     def world(source: bytes) -> tuple[stratavm.Engine, stratavm.Module]:
-        policy = Thresholds(random.choice((1, 2, 5)), random.choice((1, 3)), calls_waited=random.choice((1, 50)))
-        engine = stratavm.Engine(tier="auto", threads=2, services={Policy: policy, **executors(random)})
+        services = {Policy: policies(random), **executors(random)}
+        engine = stratavm.Engine(tier="auto", threads=2, services=services)
         return engine, stratavm.Module(source, engine=engine)
 
     def calls(module: stratavm.Module, result: int, count: int) -> bool:

@@ -15,6 +15,7 @@ from stratavm.testing import InlineExecutor
 from stratavm.tiers.jit.lift_events import DROPS, LoopLiftDropped, LoopLifted, LoopLiftQueued
 from stratavm.tiers.policy import MOST_CALLS, Policy, Thresholds
 from stratavm.tiers.tier import CompileExecutor
+from tests.fuzz.whims import Beside
 from tests.unit.native import drill
 from tests.unit.native.drill import Drill, soon
 from tests.unit.tiers.jit.test_osr import CALLS, PROGRAM
@@ -33,25 +34,12 @@ def one_thread():
     limit_threads(None)
 
 
-class EachPoll(Thresholds):
-    """Every poll of a loop asks for better code, as a tick does; and threads may make it. ``forced``: it is so for
-    tests, which have each run do the same."""
-
-    def __init__(self, forced=False):
-        super().__init__(MOST_CALLS, ticks=False)
-        object.__setattr__(self, "polls", 1)
-        object.__setattr__(self, "forced", forced)
-
-    def end_of_setup(self):
-        """The module has read it."""
-        object.__setattr__(self, "polls", int(self.forced))
-
-
 class Guest:
-    """A module, an instance and what is told of its loops."""
+    """A module, an instance and what is told of its loops, which ask for better code at each poll, as at a tick.
+    ``forced``: so that each run does the same."""
 
     def __init__(self, text=PROGRAM, forced=False, fuel=None, services=(), **options):
-        policy = EachPoll(forced)
+        policy = Thresholds(MOST_CALLS, ticks=False, polls=1 if forced else Beside(1))
         self.engine = Engine(
             tier="auto", threads=2, fuel=fuel is not None, services={Policy: policy, **dict(services)}, **options
         )
@@ -59,7 +47,6 @@ class Guest:
         for kind in (LoopLiftQueued, LoopLifted, LoopLiftDropped):
             self.engine.bus.subscribe(kind, self.told.append)
         self.module = Module(text, engine=self.engine)
-        policy.end_of_setup()
         self.lazy = self.module.code.lazy
         self.table = self.lazy.table
         self.store = Store(self.engine, fuel=fuel)
