@@ -58,7 +58,7 @@ BATCH = cython.declare(uint32_t, 32)
 """Functions that are published together, at most."""
 DEPTH = cython.declare(uint8_t, 3)
 """Calls from what was called to what is compiled unasked: 1 is direct callees."""
-MOST_BODY = cython.declare(uint32_t, 1 << 12)
+MOST_BODY = cython.declare(uint32_t, 1 << 10)
 """Bytes of a body that is compiled unasked: longer ones may never be called, and take long."""
 LARGE_BATCH = cython.declare(uint32_t, 256)
 """Functions of a sweep that are published together, at most."""

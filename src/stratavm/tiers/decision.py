@@ -35,7 +35,7 @@ class Decision:
         lift: compile it at level 1.
         first: before all that wait, since a tick has found it.
         ask_at: calls at which it is asked about again, if it is still at level 0 then.
-        reason: why, in a word: ``calls``, ``ticks``, ``few`` or ``full``.
+        reason: why, in a word: ``calls``, ``ticks``, ``few``, ``young`` or ``full``.
     """
 
     lift: bool

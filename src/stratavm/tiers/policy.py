@@ -28,9 +28,9 @@ TICK_BYTES: Final = 256
 """Bytes of a body for which one tick is enough: a tick is five milliseconds, of which a quarter might be saved."""
 TICK_BYTES_BESIDE: Final = 512
 """The same beside the program."""
-YOUNG_TICKS: Final = 7
-"""A program of which ticks have found so few functions may be about to end: it would load the passes for what one tick
-has found by chance. What two have found is worth it."""
+YOUNG_TICKS: Final = 10
+"""A program of which ticks have found so few functions may be about to end: it would load the passes and make code that
+pays for nothing. What two ticks have found in one function is worth it."""
 MOST_WAITING: Final = 64
 """Functions that wait for a thread at once: what is asked for behind them was hot long ago when its turn comes."""
 
@@ -77,7 +77,8 @@ class Policy(Protocol):
 class Thresholds:
     """After ``calls`` beside the program, ``calls_waited`` where it waits, times what of the body is beyond
     ``call_bytes``; or one tick for each ``tick_bytes_beside`` of it, or ``tick_bytes``, and two of the first
-    ``young_ticks``. Later where ``most_waiting`` functions wait already."""
+    ``young_ticks``, before which calls do nothing unless ``young_calls``. Later where ``most_waiting`` functions wait
+    already."""
 
     calls: int = CALLS_BESIDE
     period: int = PERIOD
@@ -90,13 +91,18 @@ class Thresholds:
     young_ticks: int = YOUNG_TICKS
     polls: int = 0
     counts_alone: bool = True
+    young_calls: bool = True
+
+    def is_young(self, all_ticks: int) -> bool:
+        """Whether a program may be about to end. Where no ticks come nobody knows."""
+        return self.ticks and all_ticks < self.young_ticks
 
     def is_chance(self, calls: int, ticks: int, all_ticks: int, size: int) -> bool:
-        """Whether ``decide`` finds nothing to do for what a tick has found in a young program, whoever compiles: it
-        need not be asked. The numbers are those of ``Seen``."""
-        if not self.ticks or all_ticks >= self.young_ticks or calls >= min(self.calls, self.calls_waited):
+        """Whether ``decide`` finds nothing to do for what was seen in a young program, whoever compiles: it need not be
+        asked. The numbers are those of ``Seen``."""
+        if not self.is_young(all_ticks) or (self.young_calls and calls >= min(self.calls, self.calls_waited)):
             return False
-        return ticks == 1 or ticks * max(self.tick_bytes, self.tick_bytes_beside) < size
+        return ticks <= 1 or ticks * max(self.tick_bytes, self.tick_bytes_beside) < size
 
     def decide(self, seen: Seen) -> Decision:
         """What to do with a function."""
@@ -106,17 +112,20 @@ class Thresholds:
         calls = self.calls if seen.beside else self.calls_waited
         again = min(max(2 * seen.calls, calls, 1), MOST_CALLS)
         tick_bytes = self.tick_bytes_beside if seen.beside else self.tick_bytes
-        is_chance = seen.ticks == 1 and seen.all_ticks < self.young_ticks
+        is_young = self.is_young(seen.all_ticks)
+        is_chance = is_young and seen.ticks == 1
         if self.ticks and seen.ticks and not is_chance and seen.ticks * tick_bytes >= seen.size:
             return Decision(True, True, again, "ticks")
         if seen.calls < calls * max(1, seen.size // self.call_bytes):
             return Decision(False, False, again, "few")
+        if is_young and not self.young_calls:
+            return Decision(False, False, min(seen.calls + calls, MOST_CALLS), "young")
         if seen.waiting >= self.most_waiting:
             return Decision(False, False, again, "full")
         return Decision(True, False, again, "calls")
 
 
-DEFAULT_POLICY: Final = Thresholds(counts_alone=False)
+DEFAULT_POLICY: Final = Thresholds(counts_alone=False, young_calls=False)
 """Where the program waits for the compiler, ticks alone say what runs much: counting costs as much as that may gain."""
 
 

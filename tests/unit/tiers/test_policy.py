@@ -17,6 +17,7 @@ POLICIES = st.builds(
     COUNTS,
     *[st.integers(1, 1000)] * 3,
     young_ticks=st.integers(0, 10),
+    young_calls=st.booleans(),
 )
 
 
@@ -51,13 +52,29 @@ def test_the_reason_is_what_it_was_decided_by(policy, seen):
     assert decision.first == (decision.reason == "ticks") == enough
     wanted = (policy.calls if seen.beside else policy.calls_waited) * max(1, seen.size // policy.call_bytes)
     assert (decision.reason == "few") == (not decision.first and seen.calls < wanted)
+    called = not decision.first and seen.calls >= wanted
+    is_young = policy.ticks and seen.all_ticks < policy.young_ticks and not policy.young_calls
+    assert (decision.reason == "young") == (called and is_young)
 
 
 def test_what_one_tick_finds_of_a_young_program_may_be_chance():
     """Two find the same function, or the program has run for a while: a program of 20 ms loads no passes for it."""
     policy = policy_of(None)
-    for ticks, all_ticks, lifted in ((1, 1, False), (1, 6, False), (2, 2, True), (1, 7, True), (0, 9, False)):
+    for ticks, all_ticks, lifted in ((1, 1, False), (1, 9, False), (2, 2, True), (1, 10, True), (0, 12, False)):
         assert policy.decide(Seen(0, 10, ticks, 100, 0, True, all_ticks)).lift == lifted, (ticks, all_ticks)
+
+
+def test_calls_of_a_young_program_lift_nothing():
+    """It is asked again when there are as many more; a policy may have it otherwise."""
+    for policy, all_ticks, lifted in (
+        (policy_of(None), 9, False),
+        (policy_of(None), 10, True),
+        (Thresholds(), 0, True),
+    ):
+        decision = policy.decide(Seen(0, 30_000, 0, 100, 0, True, all_ticks))
+        assert decision.lift == lifted
+        assert lifted or (decision.reason, decision.ask_at) == ("young", 50_000)
+        assert policy.is_chance(30_000, 0, all_ticks, 100) == (not lifted)
 
 
 @given(POLICIES, SEEN)
@@ -68,16 +85,16 @@ def test_of_what_may_be_chance_nothing_is_lifted(policy, seen):
 
 
 def test_what_ticks_find_of_a_large_function_may_be_chance():
-    """Of a small one that is called seldom one tick may be, two are not; what is called often is asked about."""
-    policy = policy_of(None)
+    """Of a small one one tick may be, two are not; what is called often is asked about where calls count."""
+    policy = Thresholds()
     found = [policy.is_chance(*seen) for seen in ((9, 2, 3, 4000), (9, 1, 3, 100), (9, 2, 3, 800), (30_000, 1, 3, 100))]
-    assert found == [True, True, False, False] and not policy.is_chance(9, 2, 7, 4000)
+    assert found == [True, True, False, False] and not policy.is_chance(9, 2, 10, 4000)
 
 
 def test_who_waits_for_nobody_is_lifted_earlier():
     """As the thresholds are: a thread beside the program costs it little."""
     policy = policy_of(None)
-    seen = {beside: Seen(0, 60_000, 0, 3000, 0, beside) for beside in (False, True)}
+    seen = {beside: Seen(0, 60_000, 0, 3000, 0, beside, 10) for beside in (False, True)}
     assert [policy.decide(seen[beside]).lift for beside in (False, True)] == [False, True]
     assert policy.decide(seen[False]).ask_at >= 50_000
 

@@ -39,8 +39,9 @@ if TYPE_CHECKING:
 KEPT_QUEUES: Final = 8
 """Modules that have a worker for threads at once: the ones that began last. Each holds arrays as large as the largest
 function it met."""
-BEGIN_AT: Final = 8
-"""Functions that are compiled at their calls before others are ahead: small programs are through by then."""
+BEGIN_AT: Final = 48
+"""Functions that are compiled at their calls before others are ahead: small programs are through by then, and what that
+needs takes as long as some twenty functions."""
 BRIEF_BYTES: Final = (48 << 10, 4 << 10)
 """Bodies that are compiled in some 5 ms, by level: larger ones hold up no event loop."""
 CHECKS: Final = switches.CHECK.value()
@@ -121,17 +122,17 @@ class LazyCode:
     def is_young(self) -> bool:
         """Whether ticks have found so little of the program that it may be about to end."""
         policy = None if self.tier is None else self.tier.policy
-        return isinstance(policy, Thresholds) and policy.ticks and sum(self.ticks.values()) < policy.young_ticks
+        return isinstance(policy, Thresholds) and policy.is_young(sum(self.ticks.values()))
 
     def lift(self, defined_index: int, calls: int, ticks: int) -> int:
-        """See ``Lifting.lift``. What ticks find of a young program decides nothing, mostly, and loads nothing then."""
+        """See ``Lifting.lift``. What is seen of a young program decides nothing, mostly, and loads nothing then."""
         policy = None if self.tier is None else self.tier.policy
         if ticks:
             self.ticks[defined_index] = ticks
-            if self._lifting is None and isinstance(policy, Thresholds):
-                size = self.compiler.front.body_size(defined_index)
-                if policy.is_chance(calls, ticks, sum(self.ticks.values()), size):
-                    return policy.calls
+        if self._lifting is None and isinstance(policy, Thresholds):
+            size = self.compiler.front.body_size(defined_index)
+            if policy.is_chance(calls, ticks, sum(self.ticks.values()), size):
+                return calls + policy.calls
         return self.lifting().lift(self, defined_index, calls, ticks)
 
     def lift_loop(self, defined_index: int, pc: int) -> None:
