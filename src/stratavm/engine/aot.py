@@ -400,7 +400,7 @@ class KeptInImage(KeptModule):
             why = mismatch(self._facts, _facts(code))
             if not why:
                 data = image.section(CODE)
-                functions = code.restore_code(data)
+                functions = code.restore_code(data, origin="image")
                 self._restored = code.compilations
                 if self._source.hears(BuiltCodeUsed):
                     self._source.emit(BuiltCodeUsed(self._name, functions, len(data)))

@@ -130,10 +130,11 @@ class TierModule(Protocol):
             ValueError: the bytes are something else.
         """
 
-    def restore_code(self, data: bytes, without: Container[int] = (), newer: bytes = b"") -> int:
+    def restore_code(self, data: bytes, without: Container[int] = (), newer: bytes = b"", origin: str = "cache") -> int:
         """Publish what ``pack_code`` gave, of the same binary, ``code_key`` or ``code_facts``, and build: who calls
         this answers for that. ``without``: function indices to leave out. ``newer``: what it gave with that word, which
-        comes first, instead of ``without``. Returns how many functions have code by it.
+        comes first, instead of ``without``. ``origin``: where it was kept, for reports. Returns how many functions have
+        code by it.
 
         Raises:
             ValueError: the bytes are damaged.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 from pathlib import Path
@@ -228,27 +229,43 @@ def test_a_report_says_what_became_of_each_function(strata, write, alone):
 def test_a_report_has_columns_and_may_be_short(strata, write, alone):
     """Every row has its cells where the head has its words; what is left out is counted."""
     err = strata("run", "--tier-report", write(HOT))[2].splitlines()
-    assert err[0].split() == ["function", "level", "calls", "ticks", "bytes", "why", "name"]
+    assert err[0].split() == ["function", "level", "from", "calls", "ticks", "bytes", "why", "name"]
     ends = [err[0].index(word) + len(word) for word in ("function", "calls", "ticks", "bytes")]
-    starts = [err[0].index(word) for word in ("level", "why", "name")]
+    starts = [err[0].index(word) for word in ("level", "from", "why", "name")]
     for row in err[1:-1]:
         assert all(row[end - 1].isdigit() and row[end] == " " for end in ends)
         assert all(row[start] != " " and row[start - 2 : start] == "  " for start in starts)
     short = strata("run", "--tier-report", "--top", "1", write(HOT))[2].splitlines()
-    assert short[0].split() == err[0].split() and short[1].split()[::6] == err[1].split()[::6]
+    assert short[0].split() == err[0].split() and short[1].split()[::7] == err[1].split()[::7]
     assert short[2].startswith("1 more; 2 functions compiled")
 
 
 def test_a_report_of_an_image_does_not_say_that_all_was_compiled_here(strata, write, alone, tmp_path, monkeypatch):
-    """What came compiled counts no calls, whatever its level: it is a number, and no row."""
+    """What was built counts no calls, whatever its level: it is a number, and no row."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     image = str(tmp_path / "app.strata")
-    for level in ("jit1", "jit0"):
+    for level, number in (("jit1", 3), ("jit0", 0)):
         strata("build", "--tier", level, write(HOT), "-o", image)
         code, _, err = strata("run", "--tier-report", image)
         assert code == 7 and len(err.splitlines()) == 2
-        assert "0 functions compiled, 0 of them again at level 1 (0 beside the program); 3 functions came" in err
-        assert err.endswith("from the cache or an image, and nothing was seen of them; 0 others never called\n")
+        assert "0 functions compiled, 0 of them again at level 1 (0 beside the program); 3 functions from" in err
+        assert err.endswith(f"from the image, {number} of them at level 1; 0 never called\n")
+
+
+def test_a_report_of_a_second_run_says_where_each_function_has_its_code_from(strata, write, alone, home):
+    """Those of the first run are there, with the level that they had at its end and why; what is new is compiled."""
+    more = '(func $more) (data (i32.const 0) "' + "x" * (64 << 10) + '")'
+    path = write(HOT.replace('"memory") 1', '"memory") 2').replace("(func $never)", f"(func $never) {more}"))
+    first = strata("run", "--tier-report", path)[2].splitlines()
+    assert [line.split()[3] for line in first[1:-1]] == ["here", "here"]
+    gc.collect()  # the module goes, and is kept
+    code, _, err = strata("run", "--tier-report", path)
+    rows = {line.split()[-1]: line.split()[1:-1] for line in err.splitlines()[1:-1]}
+    assert code == 7 and rows["leaf"] == ["level", "1", "cache", "0", "0", "3", "hot", "before"]
+    [start] = [line.split() for line in err.splitlines() if line.split()[3:4] == ["cache"] and "leaf" not in line]
+    assert start[1:4] == ["level", "0", "cache"] and start[7:] == ["called", "before", "_start"]
+    assert "0 functions compiled" in err
+    assert err.endswith("; 2 functions from the cache, 1 of them at level 1; 2 never called\n")
 
 
 @pytest.mark.trace_slow
@@ -266,7 +283,7 @@ def test_a_profile_is_written_and_used(strata, write, alone, tmp_path):
     assert len(Profile.load(profile).hot) == 1
     code, _, err = strata("run", "--profile", profile, "--tier-report", path)
     rows = {line.split()[-1]: line.split()[1:-1] for line in err.splitlines()[1:-1]}
-    assert code == 7 and rows["leaf"][:3] == ["level", "1", "0"] and rows["leaf"][-1] == "profile"
+    assert code == 7 and rows["leaf"][:4] == ["level", "1", "here", "0"] and rows["leaf"][-1] == "profile"
     code, out, _ = strata("build", "--profile", profile, path, "-o", str(tmp_path / "app.strata"))
     assert code == 0 and "3 functions, 1 of them hot by the profile, in " in out
     assert strata("run", "--profile-out", profile, str(tmp_path / "app.strata"))[0] == 7

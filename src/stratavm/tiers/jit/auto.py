@@ -39,15 +39,21 @@ class Verdict:
     Attributes:
         function: its index; ``size``: bytes of its body.
         level: of its code, -1 where it has none.
+        origin: where its code came from: ``here`` (the program waited for it, at a call), ``ahead`` (a thread made it
+            before it was called), ``beside`` (a thread made it while it ran), ``cache`` or ``image``; empty where it
+            has none.
         calls: that were seen of it at level 0; ``ticks``: that found it there.
-        reason: why it is where it is: as ``Decision.reason``, or ``waits``, ``kept`` (it came compiled from the cache
-            or an image), ``profile`` (it was expected to be hot), or why it cannot be elsewhere.
+        reason: why it is where it is: as ``Decision.reason``, or ``waits``, ``called before`` or ``hot before`` (in the
+            process that kept the code, or one before that), ``built`` (an image has all functions), ``expected`` (hot
+            by the sum of earlier starts, and not asked for yet), ``profile`` (as that, or as a given profile says), or
+            why it cannot be elsewhere.
         beside: whether a thread beside the program made its code of level 1.
     """
 
     function: int
     size: int
     level: int
+    origin: str
     calls: int
     ticks: int
     reason: str
@@ -356,28 +362,38 @@ class Lifting:
             self._upper = ModuleCompiler(code.compiler.front, self._options())
         return self._upper
 
-    def verdicts(self, code: LazyCode, came: Sequence[tuple[int, int]] = ()) -> list[Verdict]:
+    def verdicts(self, code: LazyCode, came: Sequence[tuple[int, int]] = (), kept: str = "") -> list[Verdict]:
         """What became of each function that has code, or of which anything is known.
 
         Args:
             came: where code lies that was not compiled here, from one address up to another.
+            kept: where that was kept.
         """
         code.note_published()
         return [
-            self._verdict(code, index, came)
+            self._verdict(code, index, came, kept)
             for index in range(code.table.count)
             if code.table.code(index) or code.first + index in code.fallbacks
         ]
 
-    def _verdict(self, code: LazyCode, index: int, came: Sequence[tuple[int, int]]) -> Verdict:
+    def _verdict(self, code: LazyCode, index: int, came: Sequence[tuple[int, int]], kept: str) -> Verdict:
         calls, ticks = code.table.tally(index)
         fallback = code.fallbacks.get(code.first + index)
-        level, size = code.table.level(index), code.compiler.front.body_size(index)
+        level, size, at = code.table.level(index), code.compiler.front.body_size(index), code.table.code(index)
+        origin = "here"
+        if level < 0:
+            origin = ""
+        elif any(begin <= at < end for begin, end in came):
+            origin = kept
+        elif level == 1 and index in self.made_beside:
+            origin = "beside"
+        elif level == 0 and index in code.made_ahead:
+            origin = "ahead"
         reason = fallback or self.reasons.get(index, "few")
         if level == 0 and reason in ("calls", "ticks"):
             reason = "waits"
-        elif level == 0 and reason == "few":
-            reason = "kept" if any(b <= code.table.code(index) < e for b, e in came) else reason
-        elif level == 1 and index not in self._made:
-            reason = "kept"
-        return Verdict(code.first + index, size, level, calls, ticks, reason, index in self.made_beside)
+        elif level == 0 and code.first + index in code.remembered:
+            reason = "expected"
+        elif origin == kept and kept and (level == 1 or reason == "few") and not fallback:
+            reason = "built" if kept == "image" else ("called before", "hot before")[level]
+        return Verdict(code.first + index, size, level, origin, calls, ticks, reason, index in self.made_beside)

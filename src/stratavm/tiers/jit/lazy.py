@@ -85,6 +85,7 @@ class LazyCode:
         self.remembered: Sequence[int] = ()
         self._lifting: Lifting | None = None
         self.ticks: dict[int, int] = {}
+        self.made_ahead: set[int] = set()  # before anybody called it
 
     def lift_by(self, tier: Jit, beside: bool) -> None:
         """Have functions that run much compiled again, as a tier says; ``beside``: by a thread, where there is one. To
@@ -238,6 +239,7 @@ class LazyCode:
         made = queue.drain()
         for defined_index, size, ns in made:
             self.note(defined_index, size, ns)
+            self.made_ahead.add(defined_index)
         if CHECKS >= 2:
             for defined_index, size, _ in made:
                 self.verify(defined_index, size, self.compiler)

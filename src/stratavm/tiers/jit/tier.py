@@ -54,6 +54,7 @@ class JitModule:
         self.lazy = LazyCode(valid, wasm_compiler(valid, options), fallback, name, recorder, ahead, taker)
         self._base = 0, 0  # where code lies that was restored, but for the newer one
         self._newer = 0, 0  # and where that one lies
+        self._origin = ""  # where both were kept
 
     @property
     def fallbacks(self) -> Mapping[int, str]:
@@ -100,7 +101,7 @@ class JitModule:
     def verdicts(self) -> list[Verdict]:
         """What became of each function that was compiled; empty where none changes its level."""
         came = self._base, self._newer
-        return [] if self.lazy.tier is None else self.lazy.lifting().verdicts(self.lazy, came)
+        return [] if self.lazy.tier is None else self.lazy.lifting().verdicts(self.lazy, came, self._origin)
 
     def loops(self) -> list[Loop]:
         """What became of loops that ran for long at level 0."""
@@ -158,7 +159,7 @@ class JitModule:
         found: PackedCode = Rows(data)
         return found
 
-    def restore_code(self, data: bytes, without: Container[int] = (), newer: bytes = b"") -> int:
+    def restore_code(self, data: bytes, without: Container[int] = (), newer: bytes = b"", origin: str = "cache") -> int:
         """Publish kept code, each piece in one batch."""
         with importing:
             from stratavm.native.codeimage import functions_in, unpack
@@ -172,6 +173,7 @@ class JitModule:
             lazy.count_bytes(size)
         taken, size, begin, end = unpack(lazy.owner, lazy.table, lazy.first, data, without)
         self._base = begin, end
+        self._origin = origin
         lazy.count_bytes(size)
         return int(functions + taken)
 

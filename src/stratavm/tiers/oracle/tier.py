@@ -69,7 +69,7 @@ class OracleModule:
         """There is no code to look into."""
         raise ValueError("functions of this tier have no code")
 
-    def restore_code(self, data: bytes, without: Container[int] = (), newer: bytes = b"") -> int:
+    def restore_code(self, data: bytes, without: Container[int] = (), newer: bytes = b"", origin: str = "cache") -> int:
         """Nothing is taken."""
         return 0
 

@@ -200,6 +200,16 @@ def test_callees_are_ready_when_an_executor_did_them_at_once():
     assert levels(module) == [0] * FUNCTIONS
 
 
+def test_a_verdict_says_what_was_made_before_it_was_called():
+    """By whoever does background work, at level 0 ahead of a call and at level 1 beside it."""
+    module, instance = guest(InlineExecutor())
+    instance.exports.f0(1)
+    origins = {verdict.origin for verdict in module.code.verdicts() if verdict.function}
+    assert module.code.verdicts()[0].origin == "here" and origins == {"ahead"}
+    instance.exports.f0(1)
+    assert "beside" in {verdict.origin for verdict in module.code.verdicts() if verdict.level == 1}
+
+
 def test_nobody_asks_for_the_gil_in_a_call():
     """Hundreds of functions are compiled and published in one while this thread never gives it up."""
     count, executor = 300, Executor()
