@@ -37,7 +37,7 @@ class Changes:
     """What differs.
 
     Attributes:
-        everything: why no index need mean what it did; empty where all do.
+        everything: why an index may mean something else; empty where all mean what they did.
         bodies: the defined indices of functions that have another body.
     """
 
@@ -58,7 +58,7 @@ def changes(old: Parts, new: Parts) -> Changes:
     if len(old.functions) != len(new.functions):
         different.append("number of functions")
     if different:
-        return Changes(everything=f"{', '.join(different)}: no index need mean what it did")
+        return Changes(everything=f"{', '.join(different)}: an index may mean something else now")
     return Changes(bodies=tuple(differing(old.functions, old.binary, new.functions, new.binary)))
 
 

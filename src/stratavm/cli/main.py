@@ -38,7 +38,8 @@ def main(argv: Sequence[str] | None = None, ready: Callable[[], None] = lambda: 
         command = module.run
         ready()
     except SystemExit as stop:  # of argparse: help was shown, or a usage error
-        return stop.code if isinstance(stop.code, int) else EXIT_USAGE
+        code = stop.code if isinstance(stop.code, int) else EXIT_USAGE
+        return perform(lambda _: code, None)
     except KeyboardInterrupt:
         return _interrupted()
     return perform(command, options)

@@ -23,6 +23,8 @@ MODES: Final = {"ro": True, "rw": False}
 """Whether a directory is read-only, by how its option ends."""
 
 
+LONGEST_TYPO: Final = 4
+"""Characters of what may be meant for ``on`` or ``off``."""
 COUNTING: Final = ("tier_report", "profile_out", "profile")
 """Options of ``run`` that mean the tier that counts."""
 
@@ -147,8 +149,14 @@ def units(text: str) -> int:
 
 
 def folder_of_code(text: str) -> str:
-    """``on``, ``off`` or the path of a directory."""
-    return text or refuse("expected on, off or a folder, got ''")
+    """``on``, ``off`` or the path of a directory. One is made where there is none, so a typo of a word is refused."""
+    if len(text) <= LONGEST_TYPO and os.sep not in text and text not in WORDS:
+        from stratavm.base.words import did_you_mean
+
+        near = did_you_mean(text, WORDS)
+        if near or not text:
+            refuse(f"expected on, off or a folder, got {text!r}" + (f": {near} A folder is ./{text}" if near else ""))
+    return text
 
 
 def address(text: str) -> str:

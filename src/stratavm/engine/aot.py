@@ -138,7 +138,7 @@ def build_module(
     begin = time.perf_counter()
     tier: TierName = order.tier or ("jit1" if order.profile is None else "jit0")
     if tier not in LEVELS:
-        raise ValueError(f"tier must be one of {', '.join(LEVELS)} for an image, got {tier!r}")
+        raise ValueError(f"tier must be one of {', '.join(LEVELS)} for an image, got {tier!r:.80}")
     truth("trusted", order.trusted)
     if order.profile is not None and order.old is not None:
         raise ValueError("profile and old: an old image does not say of which profile it is, so nothing is taken of it")

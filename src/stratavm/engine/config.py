@@ -225,20 +225,22 @@ def _folder(name: str, given: object) -> str:
     if not isinstance(path, str) or not path:
         raise ValueError(f"{name} must be True, False or the path of a directory, got {given!r:.60}")
     if path in WORDS:
-        raise ValueError(f"{name} must be {WORDS[path]}, got {path!r}; a folder of that name is './{path}'")
+        raise ValueError(f"{name} must be {WORDS[path]}, got {path!r:.80}; a folder of that name is './{path}'")
     return os.path.abspath(path)
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         near = did_you_mean(value, allowed) if isinstance(value, str) else ""
-        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}" + (f"; {near}" if near else ""))
+        raise ValueError(
+            f"{name} must be one of {', '.join(allowed)}, got {value!r:.80}" + (f"; {near}" if near else "")
+        )
 
 
 def _names(option: str, given: Any, known: Iterable[str]) -> tuple[str, ...]:
     """Names that are known, in the order given. A lone string is no sequence of names."""
     if isinstance(given, str) or not isinstance(given, Iterable):
-        raise TypeError(f"{option} must be a set or sequence of names, got {given!r}")
+        raise TypeError(f"{option} must be a set or sequence of names, got {given!r:.80}")
     names, allowed = tuple(given), tuple(known)
     for name in names:
         if name not in allowed:

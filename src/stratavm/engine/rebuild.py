@@ -54,7 +54,7 @@ class Predecessor:
         try:
             self._facts = facts_of(self._image)
             if not self.why and self._facts.get("build") != build:
-                self.why = "build differs"
+                self.why = "not the same: build"
         except (Damaged, OSError) as error:
             self.why = describe(error)
 
@@ -93,7 +93,7 @@ class Predecessor:
         """
         differing = [name for name in names if self._facts.get(name) != facts[name]]
         if not self.why and differing:
-            self.why = f"{', '.join(differing)} differs"
+            self.why = f"not the same: {', '.join(differing)}"
         if self.why or self._changes is None:
             return f"the old image is not used: {self.why}"
         if self._changes.everything:

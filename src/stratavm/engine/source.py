@@ -261,7 +261,11 @@ def image_in(origin: Source) -> Source:
         DecodeError: it is something else.
     """
     if origin.image is None:
-        raise DecodeError("this is no image", expected="what `strata build` or Module.serialize wrote")
+        raise DecodeError(
+            "this is no image",
+            expected="what `strata build` or Module.serialize wrote",
+            hint="`strata build` makes one of a module",
+        )
     return origin
 
 

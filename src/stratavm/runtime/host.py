@@ -129,7 +129,7 @@ class HostFunction(FuncRef):
     def checked(self, results: object) -> list:
         """The function's results if they are as many as its type says."""
         if not isinstance(results, list) or len(results) != len(self.results):
-            raise TypeError(f"host function {self.label} {self.type} returned {results!r}")
+            raise TypeError(f"host function {self.label} {self.type} returned {results!r:.80}")
         return results
 
 
@@ -138,7 +138,7 @@ class HostFunction(FuncRef):
 def refuse_to_wait(function: HostFunction, awaitable: object, is_between: cython.bint) -> cython.int:
     """Nobody can await what a host function returned; ``is_between``: though the guest that is on a fiber could."""
     if function.store.runtime.asynchronous is None:
-        raise TypeError(f"host function {function.label} returned {awaitable!r}")
+        raise TypeError(f"host function {function.label} returned {awaitable!r:.80}")
     raise function.store.runtime.asynchronous().refusal(function.label, awaitable, is_between)
 
 

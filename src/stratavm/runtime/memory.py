@@ -326,7 +326,7 @@ class Memory:
             return memoryview(self)
         size: object = size_of_format(format)
         if size == 0:
-            raise ValueError(f"items of no bytes: expected a format such as 'B' or 'i', got {format!r}")
+            raise ValueError(f"items of no bytes: expected a format such as 'B' or 'i', got {format!r:.80}")
         if type(address) is not int:
             address = integer("address", address)
         if count is None:
@@ -505,7 +505,9 @@ def size_of_format(format: str) -> object:
     try:
         return struct.calcsize(format)
     except (struct.error, UnicodeEncodeError) as error:
-        raise struct.error(f"expected a format of the struct module such as '<IHH', got {format!r}: {error}") from None
+        raise struct.error(
+            f"expected a format of the struct module such as '<IHH', got {format!r:.60}: {error}"
+        ) from None
 
 
 @cython.cfunc
@@ -515,7 +517,7 @@ def cast(part: object, format: str) -> object:
         return part.cast(format)
     except ValueError:
         raise ValueError(
-            f"a view has items of one native type such as 'B', 'i' or 'd', got {format!r}; Memory.unpack takes any"
+            f"a view has items of one native type such as 'B', 'i' or 'd', got {format!r:.80}; Memory.unpack takes any"
         ) from None
 
 

@@ -164,7 +164,9 @@ def _folders(values: Any) -> Iterable[Folder]:
         raise TypeError(f'dirs must be a mapping such as {{"data": "/data"}}, got {values!r:.60}')
     for origin, guest, read_only in given.preopens(values, "dirs"):
         if isinstance(origin, Tree):
-            raise TypeError(f"dirs are folders of the host, got {origin!r}: give contents as files={{path: content}}")
+            raise TypeError(
+                f"dirs are folders of the host, got {origin!r:.80}: give contents as files={{path: content}}"
+            )
         yield Folder(_plain(os.fsdecode(origin)), _plain(guest), not read_only)
 
 

@@ -42,7 +42,7 @@ class AsyncListener:
         where: Callable[[Any], bool] | None,
     ) -> None:
         if overflow not in OVERFLOWS:
-            raise ValueError(f"overflow must be one of {', '.join(OVERFLOWS)}, got {overflow!r}")
+            raise ValueError(f"overflow must be one of {', '.join(OVERFLOWS)}, got {overflow!r:.80}")
         self._bus, self._call, self._capacity = bus, call, whole("capacity", capacity, 1, unit="events")
         self._overflow, self._block_timeout_s = overflow, seconds("block_timeout_s", block_timeout_s)
         self._queue: deque[Event] = deque()

@@ -100,10 +100,10 @@ class MemoryTree(Tree):
     ) -> None:
         given: Any = {} if files is None else files
         if not isinstance(given, Mapping):
-            raise TypeError(f'files must be a mapping such as {{"in.txt": b"text"}}, got {files!r}')
+            raise TypeError(f'files must be a mapping such as {{"in.txt": b"text"}}, got {files!r:.80}')
         limit_bytes = whole_or_none("limit_bytes", limit_bytes, unit="bytes")
         if not callable(now_ns):
-            raise TypeError(f"now_ns must be callable, got {now_ns!r}")
+            raise TypeError(f"now_ns must be callable, got {now_ns!r:.80}")
         self.limit_bytes = limit_bytes
         self.used_bytes = 0
         self.now_ns = now_ns
@@ -121,7 +121,7 @@ class MemoryTree(Tree):
         given: object = content
         if not isinstance(given, bytes | bytearray | memoryview):
             hint = ": write text.encode()" if isinstance(given, str) else ""
-            raise TypeError(f"the content of {path!r} must be bytes, got {content!r:.60}{hint}")
+            raise TypeError(f"the content of {path!r:.80} must be bytes, got {content!r:.60}{hint}")
         *parents, name = _parts(path, "a file")
         try:
             node = self.root
@@ -258,10 +258,10 @@ class MemoryTree(Tree):
 def _parts(path: str, what: str = "a path") -> list[bytes]:
     """The components of the host's name for something in a tree."""
     if not isinstance(path, str):
-        raise TypeError(f"{what} in a MemoryTree is named by a string, got {path!r}")
+        raise TypeError(f"{what} in a MemoryTree is named by a string, got {path!r:.80}")
     parts = path.strip("/").split("/")
     if any(part in ("", ".", "..") or "\0" in part for part in parts):
-        raise ValueError(f"{what} in a MemoryTree is named by components without '.', '..' and NUL, got {path!r}")
+        raise ValueError(f"{what} in a MemoryTree is named by components without '.', '..' and NUL, got {path!r:.80}")
     return [utf8(part, f"{what} in a MemoryTree") for part in parts]
 
 

@@ -52,7 +52,7 @@ def _check(name: str, signature: str, taken: int) -> None:
     """A guest would be the first to find out: letters are known, and the body takes an integer for each."""
     params, arrow, results = signature.partition("->")
     if not arrow or not set(params + results) <= set(LETTERS):
-        raise ValueError(f"{name}: expected a signature such as 'iI->i' for (i32, i64) -> i32, got {signature!r}")
+        raise ValueError(f"{name}: expected a signature such as 'iI->i' for (i32, i64) -> i32, got {signature!r:.80}")
     if taken != len(params):
         raise ValueError(
             f"{name}: {signature!r} has {len(params)} parameters, its body takes {taken} behind ctx and guest"

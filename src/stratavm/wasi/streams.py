@@ -307,7 +307,7 @@ def source(value: Source) -> Stream:
     elif callable(value):
         stream = CallableSource(value)
     else:
-        raise TypeError(f"stdin: expected 'inherit', a path, bytes, a binary file or a callable, got {value!r}")
+        raise TypeError(f"stdin: expected 'inherit', a path, bytes, a binary file or a callable, got {value!r:.80}")
     stream.rights &= ~Rights.FD_WRITE
     return stream
 
@@ -337,7 +337,7 @@ def sink(value: Sink, number: int, captured_bytes: int) -> Stream:
         stream = CallableSink(value)
     else:
         wanted = "'inherit', a path, a bytearray, a Capture, a binary file or a callable"
-        raise TypeError(f"{name}: expected {wanted}, got {value!r}")
+        raise TypeError(f"{name}: expected {wanted}, got {value!r:.80}")
     stream.rights &= ~Rights.FD_READ
     return stream
 
@@ -398,7 +398,7 @@ def _check_access(fd: int, name: str, value: object, *, write: bool) -> None:
 
 def _check_kind(name: str, value: object, fits: bool, for_what: str) -> None:
     if not fits:
-        raise ValueError(f"{name} must be open for {for_what}: {value!r}")
+        raise ValueError(f"{name} must be open for {for_what}: {value!r:.80}")
 
 
 def _fileno(file: Any, name: str) -> int | None:

@@ -111,7 +111,7 @@ def test_a_new_build_says_what_it_compiled_again(strata, here):
     strata("build", "app.wat", "-o", "full.strata")
     assert (here / "new.strata").read_bytes() == (here / "full.strata").read_bytes()
     out = strata("build", "--incremental", "app.strata", "--explain", "--tier", "jit0", "app.wat")[1]
-    assert "all functions: the old image is not used: options differs" in out
+    assert "all functions: the old image is not used: not the same: options" in out
 
 
 def test_an_image_does_not_take_the_place_of_what_it_is_made_of(strata, here):
@@ -152,7 +152,7 @@ def test_an_old_image_that_is_none_is_blamed_by_its_name(strata, here):
     err = strata("build", "--incremental", "old.strata", "app.wat")[2]
     assert err.startswith("strata: old.strata: ") and "damaged image" in err and "app.wat" not in err
     err = strata("build", "--incremental", "app.wat", "app.wat")[2]
-    assert err.startswith("strata: app.wat: ") and "this is no image" in err
+    assert err.startswith("strata: app.wat: ") and "this is no image" in err and "damaged" not in err
     told = json.loads(strata("build", "--json", "--incremental", "old.strata", "app.wat")[1])
     assert told["error"]["file"] == "old.strata"
     with pytest.raises(DecodeError, match="damaged image") as raised:
@@ -163,7 +163,10 @@ def test_an_old_image_that_is_none_is_blamed_by_its_name(strata, here):
 def test_an_old_image_of_which_nothing_is_used_is_said_once(strata, here):
     """With --json, too; where something of it is used, nothing is said."""
     strata("build", "app.wat", "-o", "old.strata")
-    for text, said in ((TEXT, ""), (TEXT.replace("(memory", "(global i32 (i32.const 1)) (memory"), "global: no index")):
+    for text, said in (
+        (TEXT, ""),
+        (TEXT.replace("(memory", "(global i32 (i32.const 1)) (memory"), "global: an index may"),
+    ):
         (here / "app.wat").write_text(text)
         for words in ((), ("--json",), ("--explain",)):
             err = strata("build", "--incremental", "old.strata", *words, "app.wat")[2]
@@ -296,7 +299,7 @@ def test_a_key_is_for_images_alone(strata, here):
     """A module has no code to be trusted."""
     key = key_file(here / "key")
     code, _, err = strata("run", "--key", key, "app.wat")
-    assert code == 1 and "this is no image" in err
+    assert code == 1 and "this is no image" in err and "`strata build` makes one of a module" in err
 
 
 def test_a_guest_does_not_see_the_key_that_its_code_is_trusted_by(strata, here):

@@ -84,6 +84,21 @@ def test_who_watches_sees_the_end_of_python(ends, words, more):
     assert ("back 3" in found) == ("-c" in words)
 
 
+@pytest.mark.parametrize("words", ["--help", "--version", "run --help"])
+def test_help_that_cannot_be_written_is_told_of(words):
+    """As all other output is."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, SCRIPT, *words.split()],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": ""},
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 1 and done.stderr == "strata: standard output: No space left on device\n"
+
+
 def test_output_that_cannot_be_written_is_told_of(tmp_path):
     """By Python, whose exit code for it is 120."""
     more = "print('never written')"

@@ -397,6 +397,15 @@ def test_a_folder_that_cannot_keep_code_is_refused(strata, write, tmp_path):
     assert code == 2 and "expected on, off or a folder" in err
 
 
+@pytest.mark.parametrize(("said", "meant"), [("of", "off"), ("ofF", "off"), ("ON", "on"), ("onn", "on")])
+def test_a_typo_of_on_and_off_is_no_folder(strata, write, tmp_path, monkeypatch, said, meant):
+    """It would be made, and code kept there without a word."""
+    monkeypatch.chdir(tmp_path)
+    code, _, err = strata("run", "--cache", said, write(HOT))
+    assert code == 2 and f"did you mean '{meant}'? A folder is ./{said}" in err
+    assert not (tmp_path / said).exists()
+
+
 ACCEPT = """(module
   (import "wasi_snapshot_preview1" "sock_accept" (func $accept (param i32 i32 i32) (result i32)))
   (memory (export "memory") 1)

@@ -82,6 +82,27 @@ def test_a_world_says_what_is_wrong_with_what_it_is_given(wrong):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+LONG = b"\0asm" * 100_000
+HOLDS_LONG = [
+    {"args": LONG}, {"args": [LONG]}, {"args": ["\0" * 100_000]}, {"env": LONG}, {"env": {LONG: "1"}},
+    {"env": {"A": LONG}},
+    {"env": {"=" * 100_000: "1"}}, {"preopens": LONG}, {"preopens": [LONG]}, {"preopens": [(LONG, "/d")]},
+    {"preopens": {"d" * 100_000: LONG}}, {"preopens": {"d" * 100_000: ("/d" * 100_000, LONG)}},
+    {"preopens": {"d" * 100_000: "ro"}}, {"preopens": {"d": "\0" * 100_000}}, {"sockets": [LONG]}, {"listen": LONG},
+    {"listen": "1" * 100_000}, {"listen": ["1" * 100_000]}, {"clock": LONG}, {"seed": LONG}, {"quotas": LONG},
+    {"quotas": {"descriptors": LONG}}, {"engine": LONG}, {"checkpoint": LONG},
+    {"stdin": 10**1000}, {"stdout": LONG},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", range(len(HOLDS_LONG)), ids=[next(iter(given)) for given in HOLDS_LONG])
+def test_no_error_holds_a_whole_module(wrong):
+    """That was given in the place of something else."""
+    with pytest.raises((TypeError, ValueError, OSError)) as raised:
+        Wasi(**HOLDS_LONG[wrong])
+    assert len(str(raised.value)) < 500
+
+
 def test_text_given_as_input_is_told_from_a_path():
     """A string is a path; the message says how to give the text itself."""
     for text in ("print(1)", "two\nlines", "nul\0"):
